@@ -1,0 +1,1 @@
+//! The Astra engine as a WebAssembly component: WIT bindings and conversions only.

@@ -1,0 +1,1 @@
+//! The Astra secrets engine on the framework: configs, roles, tokens.

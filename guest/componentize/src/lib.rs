@@ -1,0 +1,1 @@
+//! Turns a core wasm file with embedded WIT metadata into a component.

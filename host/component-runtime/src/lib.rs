@@ -1,0 +1,1 @@
+//! Runs secrets engines as sandboxed components: one fresh instance for each request.

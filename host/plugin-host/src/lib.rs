@@ -1,0 +1,1 @@
+//! The plugin binary that Vault or OpenBao starts.

@@ -1,0 +1,1 @@
+//! The go-plugin and Vault backend protocol for secrets engines written in Rust.

@@ -1,0 +1,1 @@
+//! A simulator of the Astra DevOps API, with scripted faults.

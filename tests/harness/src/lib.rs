@@ -1,0 +1,1 @@
+//! What the scenarios run on: three drivers, the OpenBao launcher, the fake server side.

@@ -1,0 +1,1 @@
+//! The scenarios, on every driver, and the tidy checks.
