@@ -1,1 +1,27 @@
-//! The backend framework: paths, fields, operations, help, OpenAPI, secrets, WAL. Plain Rust without I/O.
+//! The backend framework: what every secrets engine of Vault has in common.
+//!
+//! An engine is a static table of paths, fields, operations and secret kinds
+//! ([`Backend`]). From that one table come routing, field coercion, warnings,
+//! existence checks, help text and the OpenAPI document, with the behaviour
+//! and the wording of the server's own framework. No WIT, no wasm and no I/O
+//! here: all the outside comes in through the traits of [`host`].
+
+pub mod host;
+
+mod backend;
+mod error;
+mod field;
+mod path;
+mod request;
+mod response;
+mod secret;
+mod sensitive;
+
+pub use backend::{Backend, Context, SpecialPaths};
+pub use error::Error;
+pub use field::{Field, FieldData, FieldType};
+pub use path::{DisplayAttributes, Handler, Operation, OperationSpec, Path, Segment};
+pub use request::{Identity, Lease, Request};
+pub use response::{Response, Secret};
+pub use secret::{SecretKind, LeaseAnswer};
+pub use sensitive::Sensitive;

@@ -1,0 +1,66 @@
+//! Why a request failed, one case for each that the server tells apart.
+
+use thiserror::Error as ThisError;
+
+use crate::host::{LockError, StorageError};
+
+/// An error that goes to the server as a typed error. A mistake of the caller
+/// is usually [`crate::Response::error`] instead, which is status 400.
+#[derive(Clone, Debug, PartialEq, Eq, ThisError)]
+#[non_exhaustive]
+pub enum Error {
+    /// Status 500, unless the server knows the text (read-only storage).
+    #[error("{0}")]
+    Plain(String),
+    /// The caller's mistake, found in the existence check.
+    #[error("{0}")]
+    User(String),
+    /// Status 500.
+    #[error("{0}")]
+    Internal(String),
+    /// A status of our choice.
+    #[error("{message}")]
+    Coded {
+        /// HTTP status.
+        code: u16,
+        /// Text for the client.
+        message: String,
+    },
+    /// Status 400.
+    #[error("{0}")]
+    BadRequest(String),
+    /// Status 405.
+    #[error("unsupported operation")]
+    UnsupportedOperation,
+    /// Status 404.
+    #[error("unsupported path")]
+    UnsupportedPath,
+    /// Status 400 with a fixed text.
+    #[error("invalid request")]
+    InvalidRequest,
+    /// Status 403.
+    #[error("permission denied")]
+    PermissionDenied,
+}
+
+impl Error {
+    /// An error with a status of its own.
+    pub fn coded(code: u16, message: impl Into<String>) -> Self {
+        Self::Coded { code, message: message.into() }
+    }
+}
+
+impl From<StorageError> for Error {
+    fn from(error: StorageError) -> Self {
+        match error {
+            StorageError::ReadOnly(text) | StorageError::Failed(text) | StorageError::Conflict(text) => Self::Plain(text),
+            StorageError::Limit(text) => Self::Internal(text),
+        }
+    }
+}
+
+impl From<LockError> for Error {
+    fn from(error: LockError) -> Self {
+        Self::coded(503, error.to_string())
+    }
+}

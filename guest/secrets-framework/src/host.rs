@@ -1,0 +1,230 @@
+//! What an engine reaches of the outside, as traits.
+//!
+//! All calls are synchronous: in a component the host suspends the instance,
+//! in native tests the thread waits. Implementations live elsewhere.
+
+use std::time::Duration;
+
+use thiserror::Error;
+
+use crate::Sensitive;
+
+/// All of the outside, as one request sees it.
+pub trait Host {
+    /// The mount's storage.
+    fn storage(&self) -> &dyn Storage;
+    /// Locks on keys of this mount.
+    fn locks(&self) -> &dyn Locks;
+    /// Settings of the mount and of the server.
+    fn system_view(&self) -> &dyn SystemView;
+    /// Time.
+    fn clock(&self) -> &dyn Clock;
+    /// Secure randomness.
+    fn random(&self) -> &dyn Random;
+    /// The log.
+    fn log(&self) -> &dyn Log;
+    /// Outbound HTTP.
+    fn http(&self) -> &dyn Http;
+}
+
+/// One stored value.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StorageEntry {
+    /// Key below the mount, without leading slash.
+    pub key: String,
+    /// The value.
+    pub value: Vec<u8>,
+    /// Ask the server's seal to wrap this entry.
+    pub seal_wrap: bool,
+}
+
+/// Why a storage call failed.
+#[derive(Clone, Debug, Error, PartialEq, Eq)]
+pub enum StorageError {
+    /// This node cannot write; the text is the server's and is passed on
+    /// unchanged so that the server forwards the request.
+    #[error("{0}")]
+    ReadOnly(String),
+    /// Another transaction changed the same data first.
+    #[error("{0}")]
+    Conflict(String),
+    /// A limit of the host was reached.
+    #[error("{0}")]
+    Limit(String),
+    /// Anything else.
+    #[error("{0}")]
+    Failed(String),
+}
+
+/// Reads and writes, of the storage itself or within a transaction.
+pub trait StorageView {
+    /// Reads one entry.
+    fn get(&self, key: &str) -> Result<Option<StorageEntry>, StorageError>;
+    /// Writes one entry.
+    fn put(&self, entry: StorageEntry) -> Result<(), StorageError>;
+    /// Deletes one entry; it need not exist.
+    fn delete(&self, key: &str) -> Result<(), StorageError>;
+    /// Direct children below `prefix`, sorted, folders with a trailing `/`.
+    fn list(&self, prefix: &str) -> Result<Vec<String>, StorageError>;
+    /// As `list`: the first `limit` names greater than `after`.
+    fn list_page(&self, prefix: &str, after: &str, limit: u32) -> Result<Vec<String>, StorageError>;
+}
+
+/// The mount's storage.
+pub trait Storage: StorageView {
+    /// Begins a transaction; none where the server has none.
+    fn begin(&self) -> Result<Option<Box<dyn Transaction + '_>>, StorageError>;
+}
+
+/// Happens as a whole on commit; dropped without, it is rolled back.
+pub trait Transaction: StorageView {
+    /// Makes it happen.
+    fn commit(self: Box<Self>) -> Result<(), StorageError>;
+}
+
+/// Why a lock was not had.
+#[derive(Clone, Debug, Error, PartialEq, Eq)]
+pub enum LockError {
+    /// Held by others for the whole of the host's bounded wait.
+    #[error("timed out waiting for a lock")]
+    TimedOut,
+    /// A limit of the host was reached.
+    #[error("{0}")]
+    Limit(String),
+}
+
+/// Held until dropped.
+pub trait LockGuard {}
+
+/// Locks on keys of this mount, among all requests in the process.
+pub trait Locks {
+    /// Waits for the lock on `key`.
+    fn acquire(&self, key: &str) -> Result<Box<dyn LockGuard + '_>, LockError>;
+}
+
+/// Why a question to the server was not answered.
+#[derive(Clone, Debug, Error, PartialEq, Eq)]
+pub enum SystemViewError {
+    /// This server does not offer it.
+    #[error("the server does not offer this")]
+    Unsupported,
+    /// The server's text.
+    #[error("{0}")]
+    Failed(String),
+}
+
+/// Settings of the mount and of the server.
+pub trait SystemView {
+    /// Identifies the mount for as long as it exists.
+    fn backend_uuid(&self) -> String;
+    /// Age at which a write-ahead entry counts as left behind.
+    fn wal_minimum_age(&self) -> Duration;
+    /// Time to live of leases that name none.
+    fn default_lease_ttl(&self) -> Result<Duration, SystemViewError>;
+    /// The longest time to live of a lease of this mount.
+    fn max_lease_ttl(&self) -> Result<Duration, SystemViewError>;
+}
+
+/// Time.
+pub trait Clock {
+    /// Time since 1970-01-01T00:00:00Z.
+    fn now(&self) -> Duration;
+    /// Waits; the request's own deadline still holds.
+    fn sleep(&self, duration: Duration);
+}
+
+/// Secure randomness.
+pub trait Random {
+    /// Fills `buffer`.
+    fn fill(&self, buffer: &mut [u8]);
+}
+
+/// How important a log line is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LogLevel {
+    /// For developers.
+    Debug,
+    /// For operators.
+    Info,
+    /// Something to look at.
+    Warn,
+    /// Something failed.
+    Error,
+}
+
+/// The log.
+pub trait Log {
+    /// Writes one line. Nothing secret belongs in it.
+    fn log(&self, level: LogLevel, message: &str, fields: &[(&str, &str)]);
+}
+
+/// An HTTP method that engines use.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum HttpMethod {
+    /// GET.
+    Get,
+    /// POST.
+    Post,
+    /// DELETE.
+    Delete,
+}
+
+/// One outbound request.
+#[derive(Debug)]
+pub struct HttpRequest {
+    /// Method.
+    pub method: HttpMethod,
+    /// `https://host` or `https://host:port`, without path.
+    pub origin: String,
+    /// Path and query, with leading slash, already escaped.
+    pub path_and_query: String,
+    /// Sent as `Authorization: Bearer …`.
+    pub bearer: Sensitive,
+    /// A JSON body.
+    pub body: Option<Vec<u8>>,
+    /// Bound on the whole exchange.
+    pub timeout: Duration,
+}
+
+/// The answer to an outbound request.
+#[derive(Debug)]
+pub struct HttpResponse {
+    /// Status code.
+    pub status: u16,
+    /// `Retry-After` as sent, where it was.
+    pub retry_after: Option<String>,
+    /// The upstream's request identifier for the log, where it sent one.
+    pub upstream_request_id: Option<String>,
+    /// `Date` as sent, where it was; shows clock skew.
+    pub date: Option<String>,
+    /// The whole body, within the host's limit. May hold secrets.
+    pub body: Sensitive<Vec<u8>>,
+}
+
+/// Why there is no answer.
+#[derive(Clone, Debug, Error, PartialEq, Eq)]
+pub enum HttpError {
+    /// The egress policy refuses the destination; the text names the setting that would allow it.
+    #[error("{0}")]
+    Denied(String),
+    /// Certainly not sent: the name did not resolve, or no connection was had.
+    #[error("could not connect: {0}")]
+    NotSent(String),
+    /// No answer in time; it may have been acted on.
+    #[error("no answer in time")]
+    TimedOut,
+    /// The answer was larger than the host allows; it was acted on.
+    #[error("the answer was too large")]
+    TooLarge,
+    /// Cut off or malformed; it may have been acted on.
+    #[error("the answer was lost: {0}")]
+    Lost(String),
+}
+
+/// Outbound HTTP.
+pub trait Http {
+    /// Sends a request. Redirects are answers, not followed.
+    fn send(&self, request: HttpRequest) -> Result<HttpResponse, HttpError>;
+    /// Does the egress policy allow this origin? The error is a sentence for the operator.
+    fn check_origin(&self, origin: &str) -> Result<(), String>;
+}

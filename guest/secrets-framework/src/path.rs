@@ -1,0 +1,85 @@
+//! The path table: one row for each path, from which routing, help and
+//! OpenAPI are all derived.
+
+use crate::{Context, Error, Field, FieldData, Response};
+
+/// What the server asks for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Operation {
+    /// A write to what is not there yet.
+    Create,
+    /// GET.
+    Read,
+    /// A write.
+    Update,
+    /// PATCH.
+    Patch,
+    /// DELETE.
+    Delete,
+    /// LIST.
+    List,
+    /// Help text and OpenAPI.
+    Help,
+    /// Extend a lease.
+    Renew,
+    /// End a lease.
+    Revoke,
+    /// Periodic work.
+    Rollback,
+}
+
+/// One piece of a pattern, between slashes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Segment {
+    /// Exactly this text.
+    Literal(&'static str),
+    /// A name that is captured as the field of this name. Matches any text
+    /// without a slash: handlers parse, so that a bad name gets a clear 400.
+    Capture(&'static str),
+}
+
+/// Handles one operation of a path.
+pub type Handler = fn(&Context<'_>, &FieldData) -> Result<Option<Response>, Error>;
+
+/// One operation of a path.
+#[derive(Debug)]
+pub struct OperationSpec {
+    /// Which.
+    pub operation: Operation,
+    /// Who does it.
+    pub handler: Handler,
+    /// One line for OpenAPI.
+    pub summary: &'static str,
+    /// Fields of the answer's data, for OpenAPI; empty = no body (204).
+    pub response: &'static [Field],
+    /// The verb and suffix of the OpenAPI operation ID, where the derived one would not do.
+    pub display: DisplayAttributes,
+}
+
+/// How OpenAPI names an operation.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct DisplayAttributes {
+    /// For example `rotate`; empty = derived from the operation.
+    pub verb: &'static str,
+    /// For example `root-credentials`; empty = derived from the path.
+    pub suffix: &'static str,
+}
+
+/// A path.
+#[derive(Debug)]
+pub struct Path {
+    /// Its segments.
+    pub pattern: &'static [Segment],
+    /// A list path also matches with a trailing slash (`…/?`).
+    pub list: bool,
+    /// Its fields, captures included.
+    pub fields: &'static [Field],
+    /// Its operations.
+    pub operations: &'static [OperationSpec],
+    /// Does the thing exist? Decides between create and update; none = always update.
+    pub existence_check: Option<fn(&Context<'_>, &FieldData) -> Result<bool, Error>>,
+    /// First line of its help.
+    pub synopsis: &'static str,
+    /// The rest of its help.
+    pub description: &'static str,
+}

@@ -1,0 +1,58 @@
+//! One request, as the server sent it.
+
+use std::time::Duration;
+
+use serde_json::{Map, Value};
+
+use crate::Operation;
+
+/// Who asks, as far as the server tells; all empty on renew, revoke and rollback.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Identity {
+    /// Display name of the client's token.
+    pub display_name: String,
+    /// Identity entity.
+    pub entity_id: String,
+    /// Accessor of the client's token.
+    pub token_accessor: String,
+    /// Address of the client.
+    pub remote_address: String,
+}
+
+/// The lease that a renew or revoke is about.
+#[derive(Debug, Default)]
+pub struct Lease {
+    /// The server's name of it; empty on renew.
+    pub id: String,
+    /// When it was issued, since 1970-01-01T00:00:00Z.
+    pub issue_time: Duration,
+    /// As last granted.
+    pub ttl: Duration,
+    /// Set when it was issued; zero = the mount's.
+    pub max_ttl: Duration,
+    /// Asked for on renew; zero = nothing.
+    pub increment: Duration,
+    /// May it be renewed?
+    pub renewable: bool,
+    /// What the engine stored with it.
+    pub internal_data: Map<String, Value>,
+}
+
+/// One request.
+#[derive(Debug)]
+pub struct Request {
+    /// As in the audit log; empty on internal requests.
+    pub id: String,
+    /// What to do.
+    pub operation: Operation,
+    /// Below the mount, without leading slash.
+    pub path: String,
+    /// Fields of body or query.
+    pub data: Map<String, Value>,
+    /// The mount's path, with trailing slash.
+    pub mount_point: String,
+    /// Who asks.
+    pub identity: Identity,
+    /// On renew and revoke.
+    pub lease: Option<Lease>,
+}

@@ -1,0 +1,157 @@
+//! The settings that an operator gives with the plugin's registration.
+//!
+//! Parsed once, before anything starts. The old Go plugin's TLS flags are
+//! dropped here, so that its catalog entries go on working.
+
+use std::ffi::OsString;
+use std::time::Duration;
+
+use clap::Parser;
+use clap::builder::PossibleValuesParser;
+use clap::builder::TypedValueParser;
+use component_runtime::egress::Origin;
+use tracing::level_filters::LevelFilter;
+
+/// The hosts of Astra itself: production, development and test.
+pub const ASTRA_ORIGINS: [&str; 3] =
+    ["https://api.astra.datastax.com", "https://api.dev.cloud.datastax.com", "https://api.test.cloud.datastax.com"];
+
+/// Flags of the Go plugin that take a value (`api/plugin_helpers.go` of the server).
+const LEGACY_VALUE_FLAGS: [&str; 5] = ["ca-cert", "ca-path", "client-cert", "client-key", "tls-server-name"];
+/// The Go plugin's flag that stands alone.
+const LEGACY_SWITCH: &str = "tls-skip-verify";
+
+/// A secrets engine for DataStax Astra tokens: a plugin of Vault and OpenBao.
+///
+/// The server starts this program; there is nothing to start by hand. These
+/// options go into its registration:
+///
+///   vault plugin register -sha256=SUM -args=--log-level=debug secret vault-plugin-secrets-datastax-astra
+#[derive(Debug, Parser)]
+#[command(name = "vault-plugin-secrets-datastax-astra", version, verbatim_doc_comment)]
+pub struct Config {
+    /// Allow requests to this origin, beside Astra's own three hosts; may be given several times.
+    ///
+    /// `https://host`, `https://host:port` or `https://*.host`. Plain `http` and private addresses are
+    /// reached only where an origin names them exactly.
+    #[arg(long, value_name = "ORIGIN", value_parser = Origin::parse)]
+    pub allow_egress: Vec<Origin>,
+
+    /// Least important log lines to write. The server filters by its own level, too.
+    #[arg(long, value_name = "LEVEL", default_value = "info", value_parser = level_parser())]
+    pub log_level: LevelFilter,
+
+    /// Age at which a write-ahead entry counts as left behind by a crash.
+    ///
+    /// Longer than Astra may take to show a new token in its list; below a minute only in tests.
+    #[arg(long, value_name = "DURATION", default_value = "10m", value_parser = humantime::parse_duration)]
+    pub wal_min_age: Duration,
+}
+
+impl Config {
+    /// Reads the command line, program name first.
+    ///
+    /// # Errors
+    /// Names the argument and its value; also what `--help` and `--version` print, as clap does.
+    pub fn parse_args(args: impl IntoIterator<Item = OsString>) -> Result<Self, clap::Error> {
+        Self::try_parse_from(without_legacy_flags(args))
+    }
+
+    /// All origins that requests may go to.
+    ///
+    /// # Errors
+    /// Never in practice: Astra's own origins parse, as a test shows.
+    pub fn origins(&self) -> Result<Vec<Origin>, component_runtime::egress::OriginError> {
+        let own = ASTRA_ORIGINS.into_iter().map(Origin::parse);
+        own.chain(self.allow_egress.iter().cloned().map(Ok)).collect()
+    }
+}
+
+/// The server's level names, as a filter.
+fn level_parser() -> impl TypedValueParser<Value = LevelFilter> {
+    PossibleValuesParser::new(["trace", "debug", "info", "warn", "error"]).map(|name| match name.as_str() {
+        "trace" => LevelFilter::TRACE,
+        "debug" => LevelFilter::DEBUG,
+        "warn" => LevelFilter::WARN,
+        "error" => LevelFilter::ERROR,
+        _ => LevelFilter::INFO,
+    })
+}
+
+/// Drops the Go plugin's flags: one or two dashes, value joined by `=` or in the next argument.
+fn without_legacy_flags(args: impl IntoIterator<Item = OsString>) -> Vec<OsString> {
+    let mut args = args.into_iter();
+    let mut kept = Vec::new();
+    while let Some(arg) = args.next() {
+        match legacy_flag(&arg) {
+            Some(Legacy::Whole) => {}
+            Some(Legacy::ValueFollows) => drop(args.next()),
+            None => kept.push(arg),
+        }
+    }
+    kept
+}
+
+/// How much of the command line a legacy flag takes.
+enum Legacy {
+    Whole,
+    ValueFollows,
+}
+
+fn legacy_flag(arg: &OsString) -> Option<Legacy> {
+    let text = arg.to_str()?;
+    let name = text.strip_prefix("--").or_else(|| text.strip_prefix('-'))?;
+    let (name, joined) = name.split_once('=').map_or((name, false), |(name, _)| (name, true));
+    if name == LEGACY_SWITCH {
+        return Some(Legacy::Whole);
+    }
+    LEGACY_VALUE_FLAGS.contains(&name).then_some(if joined { Legacy::Whole } else { Legacy::ValueFollows })
+}
+
+#[cfg(test)]
+mod tests {
+    #![expect(clippy::unwrap_used, reason = "tests")]
+    use super::*;
+
+    fn parse(args: &[&str]) -> Result<Config, clap::Error> {
+        Config::parse_args(std::iter::once("plugin").chain(args.iter().copied()).map(OsString::from))
+    }
+
+    #[test]
+    fn defaults_are_astra_info_and_ten_minutes() {
+        let config = parse(&[]).unwrap();
+        assert_eq!(config.origins().unwrap().len(), ASTRA_ORIGINS.len());
+        assert_eq!(config.log_level, LevelFilter::INFO);
+        assert_eq!(config.wal_min_age, Duration::from_secs(600));
+    }
+
+    #[test]
+    fn the_go_plugins_flags_are_accepted_and_ignored() {
+        let args = [
+            "-ca-cert=/etc/ca.pem", "-ca-path", "/etc/ca", "-tls-skip-verify", "-tls-skip-verify=true",
+            "--client-cert", "c.pem", "-client-key=k.pem", "-tls-server-name", "vault", "--wal-min-age=20m",
+        ];
+        assert_eq!(parse(&args).unwrap().wal_min_age, Duration::from_secs(1200));
+    }
+
+    #[test]
+    fn bad_arguments_are_named_with_their_value() {
+        let rows = [
+            (vec!["--allow-egress=ftp://host"], "ftp://host"),
+            (vec!["--allow-egress=https://host/path"], "https://host/path"),
+            (vec!["--log-level=loud"], "loud"),
+            (vec!["--wal-min-age=soon"], "soon"),
+            (vec!["--unknown"], "--unknown"),
+            (vec!["stray"], "stray"),
+        ];
+        for (args, expected) in rows {
+            let text = parse(&args).unwrap_err().to_string();
+            assert!(text.contains(expected), "{text}");
+        }
+    }
+
+    #[test]
+    fn help_shows_every_option() {
+        insta::assert_snapshot!(parse(&["--help"]).unwrap_err());
+    }
+}
