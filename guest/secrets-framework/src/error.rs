@@ -53,7 +53,9 @@ impl Error {
 impl From<StorageError> for Error {
     fn from(error: StorageError) -> Self {
         match error {
-            StorageError::ReadOnly(text) | StorageError::Failed(text) | StorageError::Conflict(text) => Self::Plain(text),
+            StorageError::ReadOnly(text) | StorageError::Failed(text) | StorageError::Conflict(text) => {
+                Self::Plain(text)
+            }
             StorageError::Limit(text) => Self::Internal(text),
         }
     }

@@ -74,17 +74,38 @@ impl FieldData {
         self.values.contains_key(name)
     }
     /// A text field; `null` counts as empty.
-    pub fn text(&self, name: &str) -> Option<&str> { let _ = name; unimplemented!() }
+    pub fn text(&self, name: &str) -> Option<&str> {
+        let _ = name;
+        unimplemented!()
+    }
     /// A number field.
-    pub fn int(&self, name: &str) -> Option<i64> { let _ = name; unimplemented!() }
+    pub fn int(&self, name: &str) -> Option<i64> {
+        let _ = name;
+        unimplemented!()
+    }
     /// A boolean field.
-    pub fn bool(&self, name: &str) -> Option<bool> { let _ = name; unimplemented!() }
+    pub fn bool(&self, name: &str) -> Option<bool> {
+        let _ = name;
+        unimplemented!()
+    }
     /// A duration field that is not negative.
-    pub fn duration(&self, name: &str) -> Option<Duration> { let _ = name; unimplemented!() }
+    pub fn duration(&self, name: &str) -> Option<Duration> {
+        let _ = name;
+        unimplemented!()
+    }
     /// A duration field in seconds, signed.
-    pub fn seconds(&self, name: &str) -> Option<i64> { let _ = name; unimplemented!() }
+    pub fn seconds(&self, name: &str) -> Option<i64> {
+        let _ = name;
+        unimplemented!()
+    }
     /// A list field.
-    pub fn strings(&self, name: &str) -> Option<&[String]> { let _ = name; unimplemented!() }
+    pub fn strings(&self, name: &str) -> Option<&[String]> {
+        let _ = name;
+        unimplemented!()
+    }
     /// A field of pairs.
-    pub fn pairs(&self, name: &str) -> Option<&BTreeMap<String, String>> { let _ = name; unimplemented!() }
+    pub fn pairs(&self, name: &str) -> Option<&BTreeMap<String, String>> {
+        let _ = name;
+        unimplemented!()
+    }
 }

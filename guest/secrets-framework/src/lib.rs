@@ -16,6 +16,7 @@ mod request;
 mod response;
 mod secret;
 mod sensitive;
+pub mod wal;
 
 pub use backend::{Backend, Context, SpecialPaths};
 pub use error::Error;
@@ -23,5 +24,5 @@ pub use field::{Field, FieldData, FieldType};
 pub use path::{DisplayAttributes, Handler, Operation, OperationSpec, Path, Segment};
 pub use request::{Identity, Lease, Request};
 pub use response::{Response, Secret};
-pub use secret::{SecretKind, LeaseAnswer};
+pub use secret::{LeaseAnswer, SecretKind};
 pub use sensitive::Sensitive;

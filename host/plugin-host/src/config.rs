@@ -128,8 +128,17 @@ mod tests {
     #[test]
     fn the_go_plugins_flags_are_accepted_and_ignored() {
         let args = [
-            "-ca-cert=/etc/ca.pem", "-ca-path", "/etc/ca", "-tls-skip-verify", "-tls-skip-verify=true",
-            "--client-cert", "c.pem", "-client-key=k.pem", "-tls-server-name", "vault", "--wal-min-age=20m",
+            "-ca-cert=/etc/ca.pem",
+            "-ca-path",
+            "/etc/ca",
+            "-tls-skip-verify",
+            "-tls-skip-verify=true",
+            "--client-cert",
+            "c.pem",
+            "-client-key=k.pem",
+            "-tls-server-name",
+            "vault",
+            "--wal-min-age=20m",
         ];
         assert_eq!(parse(&args).unwrap().wal_min_age, Duration::from_secs(1200));
     }
