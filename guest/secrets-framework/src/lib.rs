@@ -16,6 +16,8 @@ mod request;
 mod response;
 mod secret;
 mod sensitive;
+#[cfg(any(test, feature = "testing"))]
+pub mod testing;
 pub mod wal;
 
 pub use backend::{Backend, Context, SpecialPaths};

@@ -1,0 +1,170 @@
+//! Clock, randomness, log and system view of a test's mount.
+
+use std::collections::VecDeque;
+use std::sync::Mutex;
+use std::time::Duration;
+
+use super::lock;
+use crate::host::{Clock, Log, LogLevel, Random, SystemView, SystemViewError};
+
+/// A clock that stands until it is moved; sleeping moves it.
+pub struct ManualClock {
+    now: Mutex<Duration>,
+    slept: Mutex<Vec<Duration>>,
+}
+
+impl ManualClock {
+    /// Sets the time since 1970-01-01T00:00:00Z.
+    pub fn set(&self, now: Duration) {
+        *lock(&self.now) = now;
+    }
+    /// Moves the time on.
+    pub fn advance(&self, by: Duration) {
+        *lock(&self.now) += by;
+    }
+    /// All sleeps so far, in order.
+    pub fn slept(&self) -> Vec<Duration> {
+        lock(&self.slept).clone()
+    }
+}
+
+impl Default for ManualClock {
+    fn default() -> Self {
+        // 2026-01-01T00:00:00Z.
+        Self { now: Mutex::new(Duration::from_secs(1_767_225_600)), slept: Mutex::default() }
+    }
+}
+
+impl Clock for ManualClock {
+    fn now(&self) -> Duration {
+        *lock(&self.now)
+    }
+    fn sleep(&self, duration: Duration) {
+        lock(&self.slept).push(duration);
+        self.advance(duration);
+    }
+}
+
+/// Random bytes that are the same in each run (splitmix64).
+pub struct SeededRandom(Mutex<u64>);
+
+impl SeededRandom {
+    /// Starts again from `seed`.
+    pub fn reseed(&self, seed: u64) {
+        *lock(&self.0) = seed;
+    }
+}
+
+impl Default for SeededRandom {
+    fn default() -> Self {
+        Self(Mutex::new(1))
+    }
+}
+
+impl Random for SeededRandom {
+    fn fill(&self, buffer: &mut [u8]) {
+        let mut state = lock(&self.0);
+        for chunk in buffer.chunks_mut(8) {
+            *state = state.wrapping_add(0x9e37_79b9_7f4a_7c15);
+            let mut mixed = *state;
+            mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+            mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+            mixed ^= mixed >> 31;
+            chunk.copy_from_slice(&mixed.to_le_bytes()[..chunk.len()]);
+        }
+    }
+}
+
+/// One line of the log.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LogLine {
+    /// Its level.
+    pub level: LogLevel,
+    /// Its message.
+    pub message: String,
+    /// Its fields, in order.
+    pub fields: Vec<(String, String)>,
+}
+
+/// Keeps all lines logged.
+#[derive(Default)]
+pub struct CapturedLog(Mutex<VecDeque<LogLine>>);
+
+impl CapturedLog {
+    /// All lines so far.
+    pub fn lines(&self) -> Vec<LogLine> {
+        lock(&self.0).iter().cloned().collect()
+    }
+    /// All lines as one text, to look for what must not be in it.
+    pub fn text(&self) -> String {
+        lock(&self.0).iter().map(|line| format!("{line:?}\n")).collect()
+    }
+    /// Forgets the lines so far.
+    pub fn clear(&self) {
+        lock(&self.0).clear();
+    }
+}
+
+impl Log for CapturedLog {
+    fn log(&self, level: LogLevel, message: &str, fields: &[(&str, &str)]) {
+        let fields = fields.iter().map(|&(name, value)| (name.to_owned(), value.to_owned())).collect();
+        lock(&self.0).push_back(LogLine { level, message: message.to_owned(), fields });
+    }
+}
+
+/// The server's settings, each of which a test can change.
+pub struct TestSystemView(Mutex<Settings>);
+
+#[derive(Clone)]
+struct Settings {
+    backend_uuid: String,
+    wal_minimum_age: Duration,
+    default_lease_ttl: Result<Duration, SystemViewError>,
+    max_lease_ttl: Result<Duration, SystemViewError>,
+}
+
+impl TestSystemView {
+    /// Sets the mount's identifier.
+    pub fn set_backend_uuid(&self, uuid: &str) {
+        lock(&self.0).backend_uuid = uuid.to_owned();
+    }
+    /// Sets the age at which a write-ahead entry counts as left behind.
+    pub fn set_wal_minimum_age(&self, age: Duration) {
+        lock(&self.0).wal_minimum_age = age;
+    }
+    /// Sets what the server answers as the mount's default time to live.
+    pub fn set_default_lease_ttl(&self, ttl: Result<Duration, SystemViewError>) {
+        lock(&self.0).default_lease_ttl = ttl;
+    }
+    /// Sets what the server answers as the mount's longest time to live.
+    pub fn set_max_lease_ttl(&self, ttl: Result<Duration, SystemViewError>) {
+        lock(&self.0).max_lease_ttl = ttl;
+    }
+}
+
+impl Default for TestSystemView {
+    /// The server's own defaults: 32 days for both times to live.
+    fn default() -> Self {
+        Self(Mutex::new(Settings {
+            backend_uuid: "11111111-2222-4333-8444-555555555555".to_owned(),
+            wal_minimum_age: Duration::from_secs(600),
+            default_lease_ttl: Ok(Duration::from_secs(768 * 3600)),
+            max_lease_ttl: Ok(Duration::from_secs(768 * 3600)),
+        }))
+    }
+}
+
+impl SystemView for TestSystemView {
+    fn backend_uuid(&self) -> String {
+        lock(&self.0).backend_uuid.clone()
+    }
+    fn wal_minimum_age(&self) -> Duration {
+        lock(&self.0).wal_minimum_age
+    }
+    fn default_lease_ttl(&self) -> Result<Duration, SystemViewError> {
+        lock(&self.0).default_lease_ttl.clone()
+    }
+    fn max_lease_ttl(&self) -> Result<Duration, SystemViewError> {
+        lock(&self.0).max_lease_ttl.clone()
+    }
+}
