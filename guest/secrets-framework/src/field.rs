@@ -32,7 +32,7 @@ pub enum FieldType {
 }
 
 /// A field of a path.
-#[derive(Debug)]
+#[derive(Clone, Copy, Debug)]
 pub struct Field {
     /// Its name.
     pub name: &'static str,
@@ -44,6 +44,23 @@ pub struct Field {
     pub required: bool,
     /// Shown in OpenAPI, and what a getter answers when the field is unset: JSON text, or none.
     pub default: Option<&'static str>,
+}
+
+impl Field {
+    /// An optional field without a default.
+    pub const fn new(name: &'static str, kind: FieldType, description: &'static str) -> Self {
+        Self { name, kind, description, required: false, default: None }
+    }
+
+    /// The same, shown as required.
+    pub const fn required(self) -> Self {
+        Self { required: true, ..self }
+    }
+
+    /// The same with a default: JSON text, for example `true` or `"standard"` with its quotes.
+    pub const fn or(self, default: &'static str) -> Self {
+        Self { default: Some(default), ..self }
+    }
 }
 
 /// A coerced value.

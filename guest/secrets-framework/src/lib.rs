@@ -23,7 +23,7 @@ pub mod wal;
 pub use backend::{Backend, Context, SpecialPaths};
 pub use error::Error;
 pub use field::{Field, FieldData, FieldType};
-pub use path::{DisplayAttributes, Handler, Operation, OperationSpec, Path, Segment};
+pub use path::{DisplayAttributes, ExistenceCheck, Handler, Operation, OperationSpec, Path, Segment};
 pub use request::{Identity, Lease, Request};
 pub use response::{Response, Secret};
 pub use secret::{LeaseAnswer, SecretKind};

@@ -1,5 +1,6 @@
 //! The path table: one row for each path, from which routing, help and
-//! OpenAPI are all derived.
+//! OpenAPI are all derived. Tables are constants: nothing is built at run
+//! time, and [`crate::check_table`] finds in a test what is wrong in one.
 
 use crate::{Context, Error, Field, FieldData, Response};
 
@@ -41,8 +42,11 @@ pub enum Segment {
 /// Handles one operation of a path.
 pub type Handler = fn(&Context<'_>, &FieldData) -> Result<Option<Response>, Error>;
 
+/// Answers whether the thing that a write names exists.
+pub type ExistenceCheck = fn(&Context<'_>, &FieldData) -> Result<bool, Error>;
+
 /// One operation of a path.
-#[derive(Debug)]
+#[derive(Clone, Copy, Debug)]
 pub struct OperationSpec {
     /// Which.
     pub operation: Operation,
@@ -56,6 +60,24 @@ pub struct OperationSpec {
     pub display: DisplayAttributes,
 }
 
+impl OperationSpec {
+    /// An operation whose answer has no body.
+    pub const fn new(operation: Operation, handler: Handler, summary: &'static str) -> Self {
+        let display = DisplayAttributes { verb: "", suffix: "" };
+        Self { operation, handler, summary, response: &[], display }
+    }
+
+    /// The same with these fields in the answer's data.
+    pub const fn answering(self, response: &'static [Field]) -> Self {
+        Self { response, ..self }
+    }
+
+    /// The same with an OpenAPI name of its own; an empty part is derived.
+    pub const fn named(self, verb: &'static str, suffix: &'static str) -> Self {
+        Self { display: DisplayAttributes { verb, suffix }, ..self }
+    }
+}
+
 /// How OpenAPI names an operation.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct DisplayAttributes {
@@ -66,7 +88,7 @@ pub struct DisplayAttributes {
 }
 
 /// A path.
-#[derive(Debug)]
+#[derive(Clone, Copy, Debug)]
 pub struct Path {
     /// Its segments.
     pub pattern: &'static [Segment],
@@ -77,7 +99,7 @@ pub struct Path {
     /// Its operations.
     pub operations: &'static [OperationSpec],
     /// Does the thing exist? Decides between create and update; none = always update.
-    pub existence_check: Option<fn(&Context<'_>, &FieldData) -> Result<bool, Error>>,
+    pub existence_check: Option<ExistenceCheck>,
     /// First line of its help.
     pub synopsis: &'static str,
     /// The rest of its help.
