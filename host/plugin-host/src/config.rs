@@ -4,6 +4,8 @@
 //! dropped here, so that its catalog entries go on working.
 
 use std::ffi::OsString;
+use std::io::Write as _;
+use std::process::ExitCode;
 use std::time::Duration;
 
 use clap::Parser;
@@ -15,6 +17,9 @@ use tracing::level_filters::LevelFilter;
 /// The hosts of Astra itself: production, development and test.
 pub const ASTRA_ORIGINS: [&str; 3] =
     ["https://api.astra.datastax.com", "https://api.dev.cloud.datastax.com", "https://api.test.cloud.datastax.com"];
+
+/// Bad arguments, as `sysexits.h` has it.
+const EXIT_USAGE: u8 = 64;
 
 /// Flags of the Go plugin that take a value (`api/plugin_helpers.go` of the server).
 const LEGACY_VALUE_FLAGS: [&str; 5] = ["ca-cert", "ca-path", "client-cert", "client-key", "tls-server-name"];
@@ -28,7 +33,7 @@ const LEGACY_SWITCH: &str = "tls-skip-verify";
 ///
 ///   vault plugin register -sha256=SUM -args=--log-level=debug secret vault-plugin-secrets-datastax-astra
 #[derive(Debug, Parser)]
-#[command(name = "vault-plugin-secrets-datastax-astra", version, verbatim_doc_comment)]
+#[command(name = crate::PROGRAM, version = crate::VERSION, verbatim_doc_comment)]
 pub struct Config {
     /// Allow requests to this origin, beside Astra's own three hosts; may be given several times.
     ///
@@ -65,6 +70,32 @@ impl Config {
         let own = ASTRA_ORIGINS.into_iter().map(Origin::parse);
         own.chain(self.allow_egress.iter().cloned().map(Ok)).collect()
     }
+}
+
+/// Ends a start that its arguments stopped. Help and version are no fault and
+/// go to stdout, where a server that started us reads no handshake.
+#[must_use]
+pub fn stop(stop: &clap::Error) -> ExitCode {
+    if !stop.use_stderr() {
+        return if stop.print().is_ok() { ExitCode::SUCCESS } else { ExitCode::FAILURE };
+    }
+    let text = stop.to_string();
+    let lines: Vec<&str> = text.lines().map(str::trim).filter(|line| !line.is_empty()).collect();
+    report(&lines.join("; "));
+    ExitCode::from(EXIT_USAGE)
+}
+
+/// Ends a start that failed for another reason.
+#[must_use]
+pub(crate) fn fail(message: &str) -> ExitCode {
+    report(message);
+    ExitCode::FAILURE
+}
+
+/// One line, with the prefix by which the server logs it as an error.
+fn report(message: &str) {
+    // Nobody is left to tell when stderr is gone.
+    let _ = writeln!(std::io::stderr(), "[ERROR] {}: {message}", crate::PROGRAM);
 }
 
 /// The server's level names, as a filter.
