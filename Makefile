@@ -1,0 +1,102 @@
+# The only entry point: `make help` lists what there is. Everything built or fetched goes to target/ and dist/.
+
+SHELL := bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+# Steps share cargo's build folder and its lock, so running them side by side gains nothing; cargo itself uses all cores.
+.NOTPARALLEL:
+MAKEFLAGS += --no-builtin-rules
+
+PLUGIN := vault-plugin-secrets-datastax-astra
+# Cargo's own word for where it builds; the component and the tools are always in target/.
+BUILT := $(or $(CARGO_TARGET_DIR),target)
+# `release` for what is used or measured, `dev` for what is tested (see the lines below `component`).
+PROFILE := dev
+PROFILE_DIR = $(if $(filter release,$(PROFILE)),release,debug)
+# The crates that build for wasm only.
+GUESTS := astra-component rogue-components
+NATIVE := --workspace $(GUESTS:%=--exclude %)
+
+# A `bao` of your own is taken as it is; else the pinned one is fetched.
+ifdef BAO_BIN
+BAO_READY :=
+override BAO_BIN := $(shell realpath -- "$$(command -v -- "$(BAO_BIN)")")
+$(if $(BAO_BIN),,$(error BAO_BIN names no program that can be run))
+else
+BAO_READY := target/tools/bao
+BAO_BIN := $(CURDIR)/target/tools/bao
+endif
+export BAO_BIN
+
+.PHONY: help tools toolchain component rogue plugin build test lint fmt deny demo dev bench bless clean ci
+
+help: ## print this list
+	@echo "make TARGET, where TARGET is one of:"
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  %-10s %s\n", $$1, $$2 }' Makefile
+
+demo: build $(BAO_READY) ## the main job from nothing: OpenBao and an Astra simulator, a token made, used, renewed, revoked
+	@cargo build --quiet --release -p astra-simulator
+	@PLUGIN_BIN="dist/$(PLUGIN)" SIMULATOR_BIN="$(BUILT)/release/astra-simulator" bash tests/demo/demo.sh
+
+dev: build $(BAO_READY) ## the demo's set-up left running, with the lines to paste in another terminal
+	@cargo build --quiet --release -p astra-simulator
+	@PLUGIN_BIN="dist/$(PLUGIN)" SIMULATOR_BIN="$(BUILT)/release/astra-simulator" bash tests/demo/dev.sh
+
+build: component ## what an operator needs, in dist/: the plugin binary, the component, their SHA-256 sums
+	cargo build --release -p plugin-host
+	@mkdir -p dist
+	@install -m 0755 "$(BUILT)/release/$(PLUGIN)" dist/
+	@install -m 0644 target/component/astra.wasm dist/
+	@cd dist && sha256sum $(PLUGIN) astra.wasm | tee SHA256SUMS
+
+test: lint deny rogue plugin $(BAO_READY) ## everything that proves the project, on a real OpenBao too
+	@bash tests/tools/run-tests.sh $(NATIVE)
+
+lint: component ## formatting and clippy, warnings are errors
+	cargo fmt --all --check
+	cargo clippy $(NATIVE) --all-targets -- -D warnings
+	@bash tests/tools/lint-guests.sh $(GUESTS)
+
+fmt: toolchain ## format the code
+	cargo fmt --all
+
+deny: toolchain target/tools/cargo-deny ## check licences, sources and bans of all dependencies, and advisories where they can be reached
+	@bash tests/tools/deny.sh
+
+component: toolchain ## the Astra engine as a WebAssembly component, and its precompiled code, in target/component/
+	bash guest/build-wasm.sh
+	cargo run --quiet --profile $(PROFILE) -p component-runtime --bin precompile -- \
+	    target/component/astra.wasm target/component/astra.cwasm
+
+# Precompiled code does not depend on the profile; this only saves building the compiler twice.
+build demo dev bench: PROFILE := release
+
+rogue: toolchain ## the hostile guests that the tests run, in target/component/rogue/
+	bash tests/rogue-components/build.sh
+
+plugin: component ## the plugin binary as the tests use it (development profile)
+	cargo build --profile $(PROFILE) -p plugin-host
+
+bench: build $(BAO_READY) ## speed and memory, as a table, against the server's own engines
+	bash tests/bench/bench.sh
+
+bless: component rogue plugin $(BAO_READY) ## rewrite snapshots and generated files; look at the diff before you commit it
+	BLESS=1 INSTA_UPDATE=always cargo test $(NATIVE) --no-fail-fast
+
+tools: target/tools/cargo-deny $(BAO_READY) ## fetch the pinned OpenBao and cargo-deny (BAO_BIN names a `bao` of your own)
+
+target/tools/bao: tests/tools/openbao.txt
+	@bash tests/tools/fetch.sh bao target/tools
+
+target/tools/cargo-deny: tests/tools/cargo-deny.txt | toolchain
+	@bash tests/tools/fetch.sh cargo-deny target/tools
+
+toolchain:
+	@cargo --version >/dev/null 2>&1 || bash tests/tools/install-toolchain.sh
+
+clean: ## remove all that was built and fetched
+	rm -rf target dist
+
+ci: ## what continuous integration runs
+	bash .ci/run

@@ -1,0 +1,15 @@
+#!/usr/bin/env bash
+# Checks the dependencies by deny.toml: bans, licences and sources always; advisories where their database is reached.
+set -euo pipefail
+
+readonly CARGO_DENY=target/tools/cargo-deny
+# Long enough to clone the database once over a slow line.
+readonly FETCH_SECONDS_MAX=120
+
+if timeout "$FETCH_SECONDS_MAX" "$CARGO_DENY" --log-level error fetch db >/dev/null 2>&1; then
+    echo "deny: advisories, bans, licences, sources"
+    "$CARGO_DENY" check
+else
+    echo "deny: bans, licences, sources (advisories NOT checked: their database cannot be reached from here)"
+    "$CARGO_DENY" check bans licenses sources
+fi

@@ -1,0 +1,47 @@
+#!/usr/bin/env bash
+# Runs all tests: run-tests.sh CARGO-PACKAGE-SELECTION…
+#
+# The scenarios, which start OpenBao, come last: what is cheap fails first. A run that skips a test, or has none, fails.
+set -euo pipefail
+
+# As the tests are to run everywhere: a snapshot that differs is a failure, never a new file.
+export INSTA_UPDATE=no
+# Output goes through a pipe; keep the colours where a person looks.
+if [[ -t 1 && -z ${CARGO_TERM_COLOR:-} ]]; then export CARGO_TERM_COLOR=always; fi
+
+main() {
+    mkdir -p target
+    log=$(mktemp target/test-log.XXXXXX)
+    trap 'rm -f "$log"' EXIT
+    # All of it is compiled first, so that the slow suites do not start beside a compiler.
+    step cargo test --no-run "$@"
+    step cargo test --no-fail-fast "$@" --exclude scenarios
+    step cargo test --no-fail-fast -p scenarios
+    summary
+}
+
+# Runs one command, keeping what it prints for the summary.
+step() {
+    printf '\n==> %s\n' "$*"
+    "$@" 2>&1 | tee -a "$log" || { summary || true; echo "FAILED: $*" >&2; exit 1; }
+}
+
+# The last lines: how many tests there were, over all test programs.
+summary() {
+    awk '/test result:/ {
+            gsub(/\033\[[0-9;()A-Z]*m?/, "")
+            for (i = 2; i <= NF; i++) {
+                if ($i ~ /^passed/) passed += $(i - 1)
+                if ($i ~ /^failed/) failed += $(i - 1)
+                if ($i ~ /^ignored/) ignored += $(i - 1)
+            }
+        }
+        END {
+            printf "\n%d passed, %d failed\n", passed, failed
+            if (ignored > 0) { printf "%d ignored: no test may be skipped\n", ignored; exit 1 }
+            if (passed == 0) { print "no test ran"; exit 1 }
+            if (failed > 0) exit 1
+        }' "$log"
+}
+
+main "$@"
