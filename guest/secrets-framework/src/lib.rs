@@ -9,8 +9,13 @@
 pub mod host;
 
 mod backend;
+mod coerce;
+#[cfg(test)]
+mod coerce_tests;
+pub mod duration;
 mod error;
 mod field;
+mod number;
 mod path;
 mod request;
 mod response;
