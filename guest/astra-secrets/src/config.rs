@@ -1,0 +1,151 @@
+//! One organization's settings: what they are, and how they are found.
+//!
+//! An organization is found in one storage read by its ID, and by its logical
+//! name through a cache that is never trusted alone. Nothing here asks Astra.
+
+mod admin_token;
+mod logical_name;
+mod retired;
+mod stored;
+mod together;
+mod url;
+mod walk;
+
+use std::fmt;
+use std::time::Duration;
+
+use secrets_framework::host::{StorageEntry, StorageView};
+use secrets_framework::{Context, Error};
+use serde_json::{Map, Value};
+
+use crate::limits::{CONFIGS_MAX, REQUEST_TIMEOUT_DEFAULT, RETRIES_DEFAULT};
+use crate::names::{AstraRoleId, LogicalName, OrgId};
+
+pub(crate) use admin_token::AdminToken;
+
+pub(crate) use logical_name::find_by_logical_name;
+pub(crate) use retired::{RETIRED_PREFIX, drop_retired, load_for_revocation};
+pub(crate) use together::{Write, together};
+pub(crate) use url::{ApiUrl, Origin};
+pub(crate) use walk::keys_below;
+
+/// Where configs are: `config/<org id>`, the Go plugin's key.
+pub(crate) const CONFIG_PREFIX: &str = "config/";
+
+/// Who calls `org/token`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum CallerMode {
+    /// Many clients share the token that was made before.
+    #[default]
+    Standard,
+    /// Each read makes a token.
+    Sidecar,
+}
+
+/// One organization's settings.
+pub(crate) struct OrgConfig {
+    /// The organization.
+    pub(crate) org_id: OrgId,
+    /// Makes and deletes the organization's tokens.
+    pub(crate) admin_token: AdminToken,
+    /// Where Astra's API is.
+    pub(crate) url: ApiUrl,
+    /// Its other name.
+    pub(crate) logical_name: Option<LogicalName>,
+    /// Who calls `org/token`.
+    pub(crate) caller_mode: CallerMode,
+    /// Astra roles that roles may use; empty = any.
+    pub(crate) allowed_role_ids: Vec<AstraRoleId>,
+    /// Template of a token's description in Astra; empty = none.
+    pub(crate) description: String,
+    /// Bound on one upstream request; none = [`REQUEST_TIMEOUT_DEFAULT`].
+    pub(crate) request_timeout_set: Option<Duration>,
+    /// Repeats of one upstream request; none = [`RETRIES_DEFAULT`].
+    pub(crate) max_retries_set: Option<u32>,
+    /// Fields that we do not know, kept when the entry is rewritten.
+    pub(crate) other: Map<String, Value>,
+}
+
+impl OrgConfig {
+    /// A new organization's settings, all else at its default.
+    pub(crate) fn new(org_id: OrgId, admin_token: AdminToken) -> Self {
+        Self {
+            org_id,
+            admin_token,
+            url: ApiUrl::default(),
+            logical_name: None,
+            caller_mode: CallerMode::default(),
+            allowed_role_ids: Vec::new(),
+            description: String::new(),
+            request_timeout_set: None,
+            max_retries_set: None,
+            other: Map::new(),
+        }
+    }
+
+    /// Bound on one upstream request.
+    pub(crate) fn request_timeout(&self) -> Duration {
+        self.request_timeout_set.unwrap_or(REQUEST_TIMEOUT_DEFAULT)
+    }
+
+    /// How often one upstream request may be repeated.
+    pub(crate) fn max_retries(&self) -> u32 {
+        self.max_retries_set.unwrap_or(RETRIES_DEFAULT)
+    }
+
+    /// The first of `role_ids` that roles of this organization may not use.
+    /// Checked when a role is written, and again when a token is made, for the
+    /// list may have been narrowed since.
+    pub(crate) fn forbidden_role_id<'a>(&self, role_ids: &'a [AstraRoleId]) -> Option<&'a AstraRoleId> {
+        if self.allowed_role_ids.is_empty() {
+            return None;
+        }
+        role_ids.iter().find(|id| !self.allowed_role_ids.contains(id))
+    }
+
+    /// Its entry, seal-wrapped.
+    pub(crate) fn to_entry(&self) -> Result<StorageEntry, Error> {
+        stored::encode(self)
+    }
+}
+
+impl fmt::Debug for OrgConfig {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // Fields that we do not know may be secret.
+        f.debug_struct("OrgConfig").field("org_id", &self.org_id).field("url", &self.url).finish_non_exhaustive()
+    }
+}
+
+/// Loads an organization's settings by its ID, in one read.
+pub(crate) fn load(context: &Context<'_>, org_id: &OrgId) -> Result<Option<OrgConfig>, Error> {
+    load_from(context.host.storage(), org_id)
+}
+
+/// As [`load`], from a view of storage, which may be a transaction.
+pub(crate) fn load_from(view: &(impl StorageView + ?Sized), org_id: &OrgId) -> Result<Option<OrgConfig>, Error> {
+    let Some(entry) = view.get(&key(org_id))? else { return Ok(None) };
+    stored::decode(&entry, org_id).map(Some)
+}
+
+/// Finds an organization by what stands in `org_id` of a body or query: its
+/// ID, or its logical name.
+pub(crate) fn find(context: &Context<'_>, id_or_name: &str) -> Result<Option<OrgConfig>, Error> {
+    if id_or_name.is_empty() {
+        return Ok(None);
+    }
+    if let Some(config) = load(context, &OrgId::stored(id_or_name))? {
+        return Ok(Some(config));
+    }
+    find_by_logical_name(context, id_or_name)
+}
+
+/// Every configured organization, sorted, odd old names included.
+pub(crate) fn org_ids(view: &(impl StorageView + ?Sized)) -> Result<Vec<OrgId>, Error> {
+    let keys = keys_below(view, CONFIG_PREFIX, "", CONFIGS_MAX)?;
+    Ok(keys.into_iter().map(OrgId::stored).collect())
+}
+
+/// The key of an organization's settings.
+pub(crate) fn key(org_id: &OrgId) -> String {
+    format!("{CONFIG_PREFIX}{org_id}")
+}

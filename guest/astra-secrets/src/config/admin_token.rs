@@ -1,0 +1,66 @@
+//! The Astra token of a config, with which an organization's tokens are made
+//! and deleted. It is shown to nobody: what a read shows is its client ID.
+
+use secrets_framework::Sensitive;
+
+use crate::limits::ADMIN_TOKEN_BYTES_MAX;
+use crate::names::NameError;
+
+
+
+/// An organization's admin token.
+#[derive(Debug)]
+pub(crate) struct AdminToken(Sensitive);
+
+impl AdminToken {
+    /// A token as an operator gives it. The refusal never holds its text.
+    pub(crate) fn parse(text: &str) -> Result<Self, NameError> {
+        let refuse = |reason| NameError::hidden("astra_token", reason);
+        if text.is_empty() {
+            return Err(refuse("is empty: give the organization's token, `AstraCS:<client id>:<rest>`"));
+        }
+        if text.ends_with(REDACTED_SUFFIX) {
+            return Err(refuse("ends in `:redacted`: that is what a read shows instead of the token; leave the field out to keep the stored token"));
+        }
+        if text.len() > ADMIN_TOKEN_BYTES_MAX || client_id(text).is_none() {
+            return Err(refuse("is not an Astra token: it must be `AstraCS:<client id>:<rest>`, without blanks or line ends"));
+        }
+        Ok(Self::stored(text.to_owned()))
+    }
+
+    /// A token that storage already holds.
+    pub(crate) fn stored(text: String) -> Self {
+        Self(Sensitive::new(text))
+    }
+
+    /// The token itself: each call is a place to review.
+    pub(crate) fn expose(&self) -> &str {
+        self.0.expose()
+    }
+
+    /// The token, for a client to send as bearer.
+    pub(crate) fn as_sensitive(&self) -> &Sensitive {
+        &self.0
+    }
+
+    /// Its client ID; none if it has not the shape of an Astra token.
+    pub(crate) fn client_id(&self) -> Option<&str> {
+        client_id(self.0.expose())
+    }
+
+    /// What a read shows.
+    pub(crate) fn redacted(&self) -> String {
+        format!("{PREFIX}{}{REDACTED_SUFFIX}", self.client_id().unwrap_or("unknown"))
+    }
+}
+
+/// `AstraCS:<client id>:<rest>`, each part of printable ASCII. Not narrower:
+/// that client IDs are 24 letters is only what samples show.
+fn client_id(token: &str) -> Option<&str> {
+    let (client_id, rest) = token.strip_prefix(PREFIX)?.split_once(':')?;
+    let plain = |part: &str| !part.is_empty() && part.bytes().all(|b| b.is_ascii_graphic() && b != b':');
+    (plain(client_id) && plain(rest)).then_some(client_id)
+}
+
+const PREFIX: &str = "AstraCS:";
+const REDACTED_SUFFIX: &str = ":redacted";

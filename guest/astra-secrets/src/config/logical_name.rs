@@ -1,0 +1,64 @@
+//! From an organization's logical name to its config. A cache answers in two
+//! reads; it is checked against the config each time, and where it is missing
+//! or wrong (mounts from the Go plugin have none) every config is looked at.
+
+use secrets_framework::host::{StorageEntry, StorageView};
+use secrets_framework::{Context, Error};
+
+use crate::names::{self, LogicalName, OrgId};
+
+use super::together::Write;
+use super::{OrgConfig, load_from, org_ids};
+
+/// Where the cache is: `logical-name/<logical name>`, the value is an org ID as JSON text.
+const CACHE_PREFIX: &str = "logical-name/";
+
+/// Finds the organization of this logical name. Where an old mount has it
+/// twice, the first by org ID has it, as with the Go plugin.
+pub(crate) fn find_by_logical_name(context: &Context<'_>, name: &str) -> Result<Option<OrgConfig>, Error> {
+    let view = context.host.storage();
+    if let Some(config) = cached(view, name)? {
+        return Ok(Some(config));
+    }
+    for org_id in org_ids(view)? {
+        // Deleted since the list was made: not found.
+        let Some(config) = load_from(view, &org_id)? else { continue };
+        if has_name(&config, name) {
+            return Ok(Some(config));
+        }
+    }
+    Ok(None)
+}
+
+/// The change that notes `name` for `org_id`; none for old names that are no key.
+pub(super) fn note(name: &LogicalName, org_id: &OrgId) -> Result<Option<Write>, Error> {
+    if !names::is_name(name.as_str()) {
+        return Ok(None);
+    }
+    let value = serde_json::to_vec(org_id)
+        .map_err(|_| Error::Internal("a name could not be written as JSON".to_owned()))?;
+    Ok(Some(Write::Put(StorageEntry { key: cache_key(name.as_str()), value, seal_wrap: false })))
+}
+
+/// The change that forgets `name`.
+pub(super) fn forget(name: &LogicalName) -> Option<Write> {
+    names::is_name(name.as_str()).then(|| Write::Delete(cache_key(name.as_str())))
+}
+
+fn cached(view: &(impl StorageView + ?Sized), name: &str) -> Result<Option<OrgConfig>, Error> {
+    if !names::is_name(name) {
+        return Ok(None);
+    }
+    let Some(entry) = view.get(&cache_key(name))? else { return Ok(None) };
+    let Ok(org_id) = serde_json::from_slice::<String>(&entry.value) else { return Ok(None) };
+    let config = load_from(view, &OrgId::stored(org_id))?;
+    Ok(config.filter(|config| has_name(config, name)))
+}
+
+fn has_name(config: &OrgConfig, name: &str) -> bool {
+    config.logical_name.as_ref().is_some_and(|own| own.as_str() == name)
+}
+
+fn cache_key(name: &str) -> String {
+    format!("{CACHE_PREFIX}{name}")
+}

@@ -1,0 +1,115 @@
+//! The storage form of a config: the Go plugin's JSON, our fields beside its,
+//! and fields that neither knows kept. Reading is lenient, for an old mount
+//! must go on working; the only place that writes an admin token out.
+
+use std::time::Duration;
+
+use secrets_framework::Error;
+use secrets_framework::host::StorageEntry;
+use serde_json::{Map, Value};
+
+use crate::names::{AstraRoleId, LogicalName, OrgId};
+
+use super::{AdminToken, ApiUrl, CallerMode, OrgConfig};
+
+/// The entry of a config, seal-wrapped.
+pub(super) fn encode(config: &OrgConfig) -> Result<StorageEntry, Error> {
+    let value = serde_json::to_vec(&to_map(config))
+        .map_err(|_| Error::Internal("a config could not be written as JSON".to_owned()))?;
+    Ok(StorageEntry { key: super::key(&config.org_id), value, seal_wrap: true })
+}
+
+/// The config that an entry holds.
+pub(super) fn decode(entry: &StorageEntry, org_id: &OrgId) -> Result<OrgConfig, Error> {
+    // The parser's own message could quote the token, so it is left out.
+    match serde_json::from_slice(&entry.value) {
+        Ok(Value::Object(map)) => Ok(from_map(map, org_id)),
+        _ => Err(Error::Internal(format!(
+            "the stored config of organization `{org_id}` is not JSON: delete it with `force=true` and write it again"
+        ))),
+    }
+}
+
+/// A config as JSON.
+pub(super) fn to_map(config: &OrgConfig) -> Map<String, Value> {
+    let mut map = config.other.clone();
+    let mut set = |name: &str, value: Value| map.insert(name.to_owned(), value);
+    set("astra_token", config.admin_token.expose().into());
+    set("url", config.url.to_string().into());
+    set("org_id", config.org_id.as_str().into());
+    set("logical_name", config.logical_name.as_ref().map_or("", LogicalName::as_str).into());
+    set("caller_mode", config.caller_mode.number().into());
+    if !config.allowed_role_ids.is_empty() {
+        set("allowed_role_ids", config.allowed_role_ids.iter().map(AstraRoleId::as_str).collect());
+    }
+    if !config.description.is_empty() {
+        set("description", config.description.as_str().into());
+    }
+    if let Some(timeout) = config.request_timeout_set {
+        set("request_timeout", nanoseconds(timeout).into());
+    }
+    if let Some(retries) = config.max_retries_set {
+        set("max_retries", retries.into());
+    }
+    map
+}
+
+/// A config from JSON; what is missing or odd gets its default.
+pub(super) fn from_map(mut map: Map<String, Value>, org_id: &OrgId) -> OrgConfig {
+    let admin_token = AdminToken::stored(take_text(&mut map, "astra_token"));
+    let mut config = OrgConfig::new(org_id.clone(), admin_token);
+    config.url = ApiUrl::stored(&take_text(&mut map, "url"));
+    // The key is the truth; the field is rewritten from it.
+    map.remove("org_id");
+    config.logical_name = Some(take_text(&mut map, "logical_name")).filter(|name| !name.is_empty()).map(LogicalName::stored);
+    config.caller_mode = CallerMode::from_number(map.remove("caller_mode").and_then(|value| value.as_i64()));
+    config.allowed_role_ids = take_role_ids(&mut map, "allowed_role_ids");
+    config.description = take_text(&mut map, "description");
+    config.request_timeout_set = take_duration(&mut map, "request_timeout");
+    config.max_retries_set =
+        map.remove("max_retries").and_then(|value| value.as_u64()).and_then(|retries| u32::try_from(retries).ok());
+    config.other = map;
+    config
+}
+
+impl CallerMode {
+    /// As the Go plugin stores it.
+    fn number(self) -> i64 {
+        match self {
+            Self::Standard => 1,
+            Self::Sidecar => 2,
+        }
+    }
+
+    /// Anything else is what the Go plugin took for its default.
+    fn from_number(number: Option<i64>) -> Self {
+        match number {
+            Some(2) => Self::Sidecar,
+            _ => Self::Standard,
+        }
+    }
+}
+
+/// Takes a text out of stored JSON; empty where there is none.
+pub(crate) fn take_text(map: &mut Map<String, Value>, name: &str) -> String {
+    match map.remove(name) {
+        Some(Value::String(text)) => text,
+        _ => String::new(),
+    }
+}
+
+/// Takes Astra role IDs out of stored JSON.
+pub(crate) fn take_role_ids(map: &mut Map<String, Value>, name: &str) -> Vec<AstraRoleId> {
+    let Some(Value::Array(values)) = map.remove(name) else { return Vec::new() };
+    values.iter().filter_map(Value::as_str).map(AstraRoleId::stored).collect()
+}
+
+/// Takes a duration out of stored JSON: Go writes whole nanoseconds.
+pub(crate) fn take_duration(map: &mut Map<String, Value>, name: &str) -> Option<Duration> {
+    map.remove(name).and_then(|value| value.as_u64()).map(Duration::from_nanos)
+}
+
+/// A duration as Go stores it; longer than Go can hold = Go's longest, 292 years.
+pub(crate) fn nanoseconds(duration: Duration) -> i64 {
+    i64::try_from(duration.as_nanos()).unwrap_or(i64::MAX)
+}

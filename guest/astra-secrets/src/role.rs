@@ -1,0 +1,98 @@
+//! A role of the mount: which Astra roles a token gets, and how long its lease
+//! may run. Loaded in one storage read. Nothing here asks Astra.
+
+mod go_duration;
+mod list;
+mod stored;
+mod ttl;
+
+use std::time::Duration;
+
+use secrets_framework::host::{StorageEntry, StorageView};
+use secrets_framework::{Context, Error};
+use serde_json::{Map, Value};
+
+use crate::names::{AstraRoleId, OrgId, RoleName};
+
+pub(crate) use go_duration::go_text;
+pub(crate) use list::{all_roles, role_names};
+pub(crate) use ttl::{LeaseTimes, clamp};
+
+/// Where roles are: `role/<org id>:<role name>`, the Go plugin's key.
+pub(crate) const ROLE_PREFIX: &str = "role/";
+
+/// Does Astra get to know when a token ends?
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum TokenExpiry {
+    /// A little after the lease can run at the most.
+    #[default]
+    Auto,
+    /// Never.
+    Off,
+}
+
+/// A role.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Role {
+    /// Its organization.
+    pub(crate) org_id: OrgId,
+    /// Its name.
+    pub(crate) name: RoleName,
+    /// The Astra roles of its tokens, in order; the first is `role_id`. Never
+    /// empty, unless storage held none.
+    pub(crate) role_ids: Vec<AstraRoleId>,
+    /// Time to live of a lease; zero = the mount's default.
+    pub(crate) ttl: Duration,
+    /// The longest life of a lease; zero = the mount's maximum.
+    pub(crate) max_ttl: Duration,
+    /// Template of a token's description in Astra; empty = the config's.
+    pub(crate) description: String,
+    /// Does Astra get to know when a token ends?
+    pub(crate) token_expiry: TokenExpiry,
+    /// Was it made by `sync-roles`? Only such roles are pruned.
+    pub(crate) imported: bool,
+    /// Fields that we do not know, kept when the entry is rewritten.
+    pub(crate) other: Map<String, Value>,
+}
+
+impl Role {
+    /// A new role, all else at its default.
+    pub(crate) fn new(org_id: OrgId, name: RoleName) -> Self {
+        Self {
+            org_id,
+            name,
+            role_ids: Vec::new(),
+            ttl: Duration::ZERO,
+            max_ttl: Duration::ZERO,
+            description: String::new(),
+            token_expiry: TokenExpiry::default(),
+            imported: false,
+            other: Map::new(),
+        }
+    }
+
+    /// Its entry.
+    pub(crate) fn to_entry(&self) -> Result<StorageEntry, Error> {
+        stored::encode(self)
+    }
+}
+
+/// Loads a role, in one read.
+pub(crate) fn load(context: &Context<'_>, org_id: &OrgId, name: &RoleName) -> Result<Option<Role>, Error> {
+    load_from(context.host.storage(), org_id, name)
+}
+
+/// As [`load`], from a view of storage, which may be a transaction.
+pub(crate) fn load_from(
+    view: &(impl StorageView + ?Sized),
+    org_id: &OrgId,
+    name: &RoleName,
+) -> Result<Option<Role>, Error> {
+    let Some(entry) = view.get(&key(org_id, name))? else { return Ok(None) };
+    stored::decode(&entry, org_id, name)
+}
+
+/// The key of a role.
+pub(crate) fn key(org_id: &OrgId, name: &RoleName) -> String {
+    format!("{ROLE_PREFIX}{org_id}:{name}")
+}

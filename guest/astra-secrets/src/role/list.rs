@@ -1,0 +1,51 @@
+//! Which roles there are, of one organization or of all.
+
+use secrets_framework::Error;
+use secrets_framework::host::StorageView;
+use serde_json::Value;
+
+use crate::config::keys_below;
+use crate::limits::ROLES_LISTED_MAX;
+use crate::names::{OrgId, RoleName};
+
+use super::{ROLE_PREFIX, stored};
+
+/// The names of an organization's roles, sorted. Reads the roles of this
+/// organization only, however many others have.
+pub(crate) fn role_names(view: &(impl StorageView + ?Sized), org_id: &OrgId) -> Result<Vec<RoleName>, Error> {
+    let start = format!("{org_id}:");
+    let mut names = Vec::new();
+    for key in keys_below(view, ROLE_PREFIX, &start, ROLES_LISTED_MAX)? {
+        if let Some((owner, name)) = owner_and_name(view, &key)?
+            && owner == *org_id
+        {
+            names.push(name);
+        }
+    }
+    names.sort();
+    Ok(names)
+}
+
+/// Every role of the mount, as its organization and name, sorted.
+pub(crate) fn all_roles(view: &(impl StorageView + ?Sized)) -> Result<Vec<(OrgId, RoleName)>, Error> {
+    let mut roles = Vec::new();
+    for key in keys_below(view, ROLE_PREFIX, "", ROLES_LISTED_MAX)? {
+        roles.extend(owner_and_name(view, &key)?);
+    }
+    roles.sort();
+    Ok(roles)
+}
+
+/// Splits `<org id>:<role name>`. Where an odd old name has a colon of its
+/// own, only the entry tells; none when that has gone or is no role.
+fn owner_and_name(view: &(impl StorageView + ?Sized), key: &str) -> Result<Option<(OrgId, RoleName)>, Error> {
+    let Some((org_id, name)) = key.split_once(':') else { return Ok(None) };
+    let (org_id, name) = (OrgId::stored(org_id), RoleName::stored(name));
+    if !name.as_str().contains(':') {
+        return Ok(Some((org_id, name)));
+    }
+    let Some(entry) = view.get(&format!("{ROLE_PREFIX}{key}"))? else { return Ok(None) };
+    let Ok(Value::Object(map)) = serde_json::from_slice(&entry.value) else { return Ok(None) };
+    let role = stored::from_map(map, &org_id, &name);
+    Ok(Some((role.org_id, role.name)))
+}
