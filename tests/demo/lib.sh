@@ -1,0 +1,294 @@
+# shellcheck shell=bash
+# Shared by demo.sh and dev.sh: a server, an Astra, the plugin enabled and configured, and nothing left behind.
+#
+# Sourced, not run. It needs PLUGIN_BIN, SIMULATOR_BIN and BAO_BIN from the Makefile. With ASTRA_TOKEN and ASTRA_ORG_ID
+# set, the real Astra takes the simulator's place; that token is never an argument of a program and never printed.
+
+readonly PLUGIN=vault-plugin-secrets-datastax-astra
+readonly START_SECONDS_MAX=60
+readonly STOP_SECONDS_MAX=5
+readonly START_ATTEMPTS=3
+
+work=            # everything that is made lies in here
+processes=()     # process groups of what was started
+current=         # the command being run, for the message of a failure
+interrupted=     # set by Ctrl-C and the like, which are no failures
+mounted=         # set once the engine is enabled: there may be leases
+organizations=() # Astra's organization IDs
+declare -A admin_token=()
+
+# ---------------------------------------------------------------------------------------------------------- start, stop
+
+prepare() {
+    local program
+    for program in curl python3 setsid; do
+        command -v "$program" >/dev/null || die "\`$program\` is needed and not on the PATH"
+    done
+    [[ -x ${BAO_BIN:-} && -f ${PLUGIN_BIN:-} ]] || die "start it by \`make demo\` or \`make dev\`"
+    work=$(mktemp -d "${TMPDIR:-/tmp}/astra-demo.XXXXXX")
+    trap 'clean_up $?' EXIT
+    trap 'interrupted=1; exit 130' INT
+    trap 'interrupted=1; exit 143' TERM HUP
+    mkdir "$work/plugins" "$work/home" "$work/tmp"
+    install -m 0755 "$PLUGIN_BIN" "$work/plugins/$PLUGIN"
+    forget_surroundings
+}
+
+# What the caller's own server needs must not reach ours, and Astra's token must reach no program's environment.
+forget_surroundings() {
+    local name bao=$BAO_BIN
+    for name in "${!BAO_@}" "${!VAULT_@}"; do unset "$name"; done
+    BAO_BIN=$bao
+    if [[ -v ASTRA_TOKEN ]]; then export -n ASTRA_TOKEN; fi
+    export NO_PROXY="127.0.0.1${NO_PROXY:+,$NO_PROXY}"
+}
+
+# Starts a program in a process group of its own, its output in FILE: start FILE PROGRAM ARGUMENT…
+start() {
+    local output=$1
+    shift
+    local launcher=(setsid)
+    # If this shell is killed outright, the kernel still ends what it started.
+    if setpriv --pdeathsig TERM true 2>/dev/null; then launcher+=(setpriv --pdeathsig TERM); fi
+    HOME="$work/home" TMPDIR="$work/tmp" "${launcher[@]}" "$@" >"$output" 2>&1 </dev/null &
+    started=$!
+    processes+=("$started")
+}
+
+# Waits until a command succeeds: wait_for PID WHAT COMMAND…; false when the process ends first.
+wait_for() {
+    local pid=$1 what=$2 deadline=$((SECONDS + START_SECONDS_MAX))
+    shift 2
+    until "$@" >/dev/null 2>&1; do
+        kill -0 "$pid" 2>/dev/null || return 1
+        ((SECONDS < deadline)) || die "$what did not come up within $START_SECONDS_MAX s"
+        sleep 0.05
+    done
+}
+
+clean_up() {
+    local code=$1
+    trap - EXIT
+    trap '' INT TERM HUP
+    set +e
+    if ((code != 0)) && [[ -z $interrupted ]]; then explain_failure; fi
+    if [[ -n $mounted ]]; then
+        # A token must not outlive us in Astra, however we end.
+        timeout 60 "$BAO_BIN" lease revoke -sync -prefix astra/ >/dev/null 2>&1 ||
+            echo "some leases could not be revoked: look for tokens marked \`vault-mark:\` in Astra" >&2
+    fi
+    stop_all
+    [[ -z $work ]] || rm -rf "$work"
+    exit "$code"
+}
+
+stop_all() {
+    local group deadline
+    for group in "${processes[@]}"; do kill -TERM -- "-$group" 2>/dev/null; done
+    deadline=$((SECONDS + STOP_SECONDS_MAX))
+    for group in "${processes[@]}"; do
+        while kill -0 -- "-$group" 2>/dev/null && ((SECONDS < deadline)); do sleep 0.05; done
+        kill -KILL -- "-$group" 2>/dev/null
+    done
+    wait 2>/dev/null
+}
+
+explain_failure() {
+    local log
+    {
+        echo
+        echo "FAILED${current:+ at: $current}"
+        for log in "$work"/*.log; do
+            [[ -s $log && $log != */audit.log ]] || continue
+            echo "--- last lines of ${log##*/}:"
+            tail -n 20 "$log" | shorten
+        done
+    } >&2
+}
+
+die() {
+    current=
+    echo "error: $*" >&2
+    exit 1
+}
+
+# --------------------------------------------------------------------------------------------------- showing and telling
+
+if [[ -t 1 && -z ${NO_COLOR:-} ]]; then
+    readonly BOLD=$'\e[1m' DIM=$'\e[2m' PLAIN=$'\e[0m'
+else
+    readonly BOLD='' DIM='' PLAIN=''
+fi
+
+# A remark, as a comment in a shell.
+say() { printf '\n%s# %s%s\n' "$DIM" "$*" "$PLAIN"; }
+
+# Shows a command as an operator would type it.
+show() {
+    current=$*
+    printf '%s$ %s%s\n' "$BOLD" "$*" "$PLAIN"
+}
+
+# Shows a command, runs it, shows its output; keeps the output in $output.
+run() {
+    show "$(quoted "$@")"
+    captured "$@"
+}
+
+captured() {
+    local code=0
+    output=$("$@" 2>&1) || code=$?
+    printf '%s\n' "$output" | shorten
+    return "$code"
+}
+
+# The words of a command with quotes where a shell needs them, the admin tokens as a variable.
+quoted() {
+    local word line=
+    for word in "$@"; do
+        if [[ $word =~ ^[A-Za-z0-9_./:=@%+,-]+$ ]]; then line+="$word "; else line+="'$word' "; fi
+    done
+    printf '%s' "${line% }"
+}
+
+# The simulator's secrets are nobody's; the real Astra's must not stay on a screen or in a scroll-back.
+shorten() {
+    if [[ -n ${ASTRA_TOKEN:-} ]]; then
+        sed -E -e 's/(AstraCS:[A-Za-z]{4})[A-Za-z0-9]*:[0-9a-f]+/\1…/g' -e 's/^(secret +.{4}).*/\1…/'
+    else
+        cat
+    fi
+}
+
+# One value of a table that `bao` printed: value_of KEY, from $output.
+value_of() { awk -v key="$1" '$1 == key { print $2; exit }' <<<"$output"; }
+
+bao() { "$BAO_BIN" "$@"; }
+
+# --------------------------------------------------------------------------------------------------------------- Astra
+
+# Starts the simulator, or takes the real Astra; fills in $astra, organizations and admin_token.
+bring_up_astra() {
+    if [[ -n ${ASTRA_TOKEN:-} ]]; then
+        [[ -n ${ASTRA_ORG_ID:-} ]] || die "ASTRA_TOKEN is set, so ASTRA_ORG_ID must be, too"
+        astra=https://api.astra.datastax.com
+        organizations=("$ASTRA_ORG_ID")
+        admin_token[$ASTRA_ORG_ID]=$ASTRA_TOKEN
+        say "Astra: the real one, organization $ASTRA_ORG_ID"
+    else
+        start_simulator
+        say "Astra: a simulator at $astra with two organizations"
+    fi
+}
+
+# One call to Astra's own API: astra_call TOKEN PATH. The token goes through a pipe, not into the process list.
+astra_call() {
+    curl --silent --show-error --max-time 30 --write-out '\nHTTP %{http_code}\n' \
+        --header @<(printf 'Authorization: Bearer %s' "$1") "$astra$2"
+}
+
+# The same, shown: the token is named as a variable would be.
+run_astra_call() {
+    show "curl -H \"Authorization: Bearer \$TOKEN\" $astra$2"
+    captured astra_call "$1" "$2"
+}
+
+# The mark that this mount puts on its tokens, read off a token in Astra's list: mark_of ORGANIZATION CLIENT-ID.
+mark_of() {
+    astra_tokens "$1" | python3 -c '
+import json, re, sys
+for client in json.load(sys.stdin)["clients"]:
+    mark = re.search(r"vault-mark:[^:]+:(?=[0-9a-f]{32}$)", client.get("description") or "")
+    if client["clientId"] == sys.argv[1] and mark:
+        print(mark[0])
+' "$2"
+}
+
+# How many tokens in all organizations bear a mark: tokens_marked MARK.
+tokens_marked() {
+    local organization count sum=0
+    for organization in "${organizations[@]}"; do
+        count=$(astra_tokens "$organization" | python3 -c '
+import json, sys
+print(sum(sys.argv[1] in (client.get("description") or "") for client in json.load(sys.stdin)["clients"]))
+' "$1")
+        sum=$((sum + count))
+    done
+    echo "$sum"
+}
+
+# Astra's own list of an organization's tokens, as JSON.
+astra_tokens() {
+    curl --silent --show-error --fail --max-time 30 \
+        --header @<(printf 'Authorization: Bearer %s' "${admin_token[$1]}") "$astra/v2/clientIdSecrets"
+}
+
+# -------------------------------------------------------------------------------------------------------------- server
+
+# A dev server on free loopback ports, with the plugin's folder and an audit device.
+start_openbao() {
+    local attempt port
+    cat >"$work/openbao.hcl" <<HCL
+plugin_directory = "$work/plugins"
+
+audit "file" "demo" {
+  options {
+    file_path = "$work/audit.log"
+  }
+}
+HCL
+    BAO_TOKEN=$(python3 -c 'import secrets; print(secrets.token_hex(16))')
+    for ((attempt = 1; attempt <= START_ATTEMPTS; attempt++)); do
+        port=$(free_ports)
+        export BAO_ADDR="http://127.0.0.1:$port" BAO_TOKEN
+        BAO_DEV_ROOT_TOKEN_ID=$BAO_TOKEN start "$work/openbao.log" "$BAO_BIN" server -dev -dev-no-store-token \
+            -dev-listen-address="127.0.0.1:$port" -config="$work/openbao.hcl"
+        openbao_pid=$started
+        if wait_for "$openbao_pid" OpenBao bao token lookup; then
+            say "$("$BAO_BIN" --version | cut -d' ' -f1,2): a dev server at $BAO_ADDR, nothing on disk but the plugin and the audit log"
+            return
+        fi
+        # Most likely somebody took the port meanwhile.
+    done
+    current="bao server -dev"
+    exit 1
+}
+
+# The first of two neighbouring free loopback ports: the server takes the second for its cluster.
+free_ports() {
+    python3 - <<'PYTHON'
+import socket
+
+while True:
+    with socket.socket() as first, socket.socket() as second:
+        first.bind(("127.0.0.1", 0))
+        port = first.getsockname()[1]
+        try:
+            second.bind(("127.0.0.1", port + 1))
+        except (OSError, OverflowError):
+            continue
+        print(port)
+        break
+PYTHON
+}
+
+register_and_enable() {
+    local sum arguments=()
+    sum=$(sha256sum "$work/plugins/$PLUGIN" | cut -d' ' -f1)
+    # By default the plugin reaches Astra's own hosts only; the simulator is not one of them.
+    if [[ -z ${ASTRA_TOKEN:-} ]]; then arguments=(-args="--allow-egress=$astra"); fi
+    say "Register the plugin by its SHA-256, and enable it."
+    run bao plugin register -sha256="$sum" "${arguments[@]}" secret "$PLUGIN"
+    run bao secrets enable -path=astra "$PLUGIN"
+    mounted=1
+}
+
+# Writes the config of an organization: write_config ORGANIZATION LOGICAL-NAME.
+write_config() {
+    local url=$astra shown
+    # Empty means Astra's production host.
+    if [[ -n ${ASTRA_TOKEN:-} ]]; then url=; fi
+    shown="bao write astra/config org_id=$1 astra_token=- url=\"$url\" logical_name=$2"
+    show "$shown   # the admin token comes from standard input"
+    captured bao write astra/config org_id="$1" astra_token=- url="$url" logical_name="$2" <<<"${admin_token[$1]}"
+}
