@@ -1,15 +1,26 @@
-//! A backend: the tables of an engine, and the way of a request through them.
+//! A backend: the tables of an engine, and the way of a request through them,
+//! step by step as the server's framework goes (`sdk/framework/backend.go`).
+
+use serde_json::{Map, Value};
 
 use crate::host::Host;
-use crate::{Error, Path, Request, Response, SecretKind};
+use crate::pattern::Captures;
+use crate::{Error, FieldData, Operation, Path, Request, Response, SecretKind, help, rollback};
 
 /// What a handler gets.
+#[derive(Clone, Copy)]
 pub struct Context<'a> {
     /// The outside.
     pub host: &'a dyn Host,
     /// The request.
     pub request: &'a Request,
 }
+
+/// Undoes one write-ahead entry; `Ok` drops the entry.
+pub type UndoEntry = fn(&Context<'_>, kind: &str, data: &Value) -> Result<(), Error>;
+
+/// Periodic work; `immediate` = the mount is being disabled.
+pub type PeriodicWork = fn(&Context<'_>, immediate: bool) -> Result<(), Error>;
 
 /// Paths and storage keys that the server treats in a special way.
 #[derive(Debug, Default)]
@@ -40,22 +51,98 @@ pub struct Backend {
     pub paths: &'static [Path],
     /// Kinds of leased secrets.
     pub secrets: &'static [SecretKind],
-    /// Undoes one write-ahead entry; `Ok` drops the entry. See [`crate::wal`].
-    pub rollback: Option<fn(&Context<'_>, kind: &str, data: &serde_json::Value) -> Result<(), Error>>,
-    /// Periodic work, after the write-ahead entries; `immediate` = the mount is being disabled.
-    pub periodic: Option<fn(&Context<'_>, immediate: bool) -> Result<(), Error>>,
+    /// Undoes one write-ahead entry. See [`crate::wal`].
+    pub rollback: Option<UndoEntry>,
+    /// Periodic work, after the write-ahead entries.
+    pub periodic: Option<PeriodicWork>,
 }
 
 impl Backend {
     /// Serves one request.
     pub fn handle(&self, host: &dyn Host, request: &Request) -> Result<Option<Response>, Error> {
-        let _ = (host, request);
-        unimplemented!()
+        let context = Context { host, request };
+        match request.operation {
+            Operation::Renew | Operation::Revoke => self.handle_lease(&context),
+            Operation::Rollback => rollback::handle(self, &context).map(|()| None),
+            Operation::Help if request.path.is_empty() => help::of_backend(self, request).map(Some),
+            Operation::Help => {
+                let (path, _) = self.route(&request.path).ok_or(Error::UnsupportedPath)?;
+                help::of_path(self, path, request).map(Some)
+            }
+            _ => self.handle_path(&context),
+        }
     }
 
     /// Does the thing that a write names exist? None = its path has no check.
     pub fn check_existence(&self, host: &dyn Host, request: &Request) -> Result<Option<bool>, Error> {
-        let _ = (host, request);
-        unimplemented!()
+        if !matches!(request.operation, Operation::Create | Operation::Update) {
+            let text = format!("incorrect operation type {} for an existence check", request.operation);
+            return Err(Error::Plain(text));
+        }
+        let (path, captures) = self.route(&request.path).ok_or(Error::UnsupportedPath)?;
+        let Some(check) = path.existence_check else {
+            return Ok(None);
+        };
+        let fields = FieldData::new(path.fields, &request.data, &captures).map_err(Error::User)?;
+        check(&Context { host, request }, &fields).map(Some)
     }
+
+    fn handle_path(&self, context: &Context<'_>) -> Result<Option<Response>, Error> {
+        let request = context.request;
+        let (path, captures) = self.route(&request.path).ok_or(Error::UnsupportedPath)?;
+        let operation = path.operations.iter().find(|spec| spec.operation == request.operation);
+        let operation = operation.ok_or(Error::UnsupportedOperation)?;
+        let fields = match FieldData::new(path.fields, &request.data, &captures) {
+            Ok(fields) => fields,
+            Err(detail) => return Ok(Some(Response::error(format!("Field validation failed: {detail}")))),
+        };
+        let mut response = (operation.handler)(context, &fields)?;
+        if let Some(response) = &mut response {
+            response.warnings.extend(data_warnings(path, &request.data, &captures));
+        }
+        Ok(response)
+    }
+
+    fn handle_lease(&self, context: &Context<'_>) -> Result<Option<Response>, Error> {
+        let lease = context.request.lease.as_ref();
+        let lease = lease.ok_or_else(|| Error::Plain("request has no secret".to_owned()))?;
+        let kind = lease.internal_data.get("secret_type").and_then(Value::as_str);
+        let secret = kind.and_then(|kind| self.secrets.iter().find(|secret| secret.kind == kind));
+        let secret = secret.ok_or_else(|| Error::Plain("secret is unsupported by this backend".to_owned()))?;
+        if context.request.operation == Operation::Revoke {
+            return (secret.revoke)(context, lease);
+        }
+        secret.renew.ok_or(Error::UnsupportedOperation)?(context, lease)
+    }
+
+    /// The first path that matches, and what it captured.
+    fn route<'a>(&self, request_path: &'a str) -> Option<(&'static Path, Captures<'a>)> {
+        self.paths.iter().find_map(|path| Some((path, path.captures(request_path)?)))
+    }
+}
+
+/// What the client sent in vain, in the server's words.
+fn data_warnings(path: &Path, data: &Map<String, Value>, captures: &Captures<'_>) -> Vec<String> {
+    let mut warnings = Vec::new();
+    let is_field = |name: &str| path.fields.iter().any(|field| field.name == name);
+    let ignored: Vec<&str> = data.keys().map(String::as_str).filter(|name| !is_field(name)).collect();
+    if !ignored.is_empty() {
+        let names = go_list(ignored);
+        warnings.push(format!("Endpoint ignored these unrecognized parameters: {names}"));
+    }
+    let is_sent = |name: &str| data.get(name).is_some_and(|value| !value.is_null());
+    let replaced: Vec<&str> = captures.iter().map(|(name, _)| *name).filter(|name| is_sent(name)).collect();
+    if !replaced.is_empty() {
+        let names = go_list(replaced);
+        warnings.push(format!(
+            "Endpoint replaced the value of these parameters with the values captured from the endpoint's path: {names}"
+        ));
+    }
+    warnings
+}
+
+/// Sorted, as Go prints a list: `[a b]`.
+fn go_list(mut names: Vec<&str>) -> String {
+    names.sort_unstable();
+    format!("[{}]", names.join(" "))
 }

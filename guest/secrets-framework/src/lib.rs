@@ -15,17 +15,22 @@ mod coerce_tests;
 pub mod duration;
 mod error;
 mod field;
+mod help;
+mod limits;
 mod number;
+mod openapi;
 mod path;
+mod pattern;
 mod request;
 mod response;
+mod rollback;
 mod secret;
 mod sensitive;
 #[cfg(any(test, feature = "testing"))]
 pub mod testing;
 pub mod wal;
 
-pub use backend::{Backend, Context, SpecialPaths};
+pub use backend::{Backend, Context, PeriodicWork, SpecialPaths, UndoEntry};
 pub use error::Error;
 pub use field::{Field, FieldData, FieldType};
 pub use path::{DisplayAttributes, ExistenceCheck, Handler, Operation, OperationSpec, Path, Segment};

@@ -1,6 +1,8 @@
 //! The path table: one row for each path, from which routing, help and
 //! OpenAPI are all derived. Tables are constants: nothing is built at run
-//! time, and [`crate::check_table`] finds in a test what is wrong in one.
+//! time, and `testing::check_table` finds in a test what is wrong in one.
+
+use std::fmt;
 
 use crate::{Context, Error, Field, FieldData, Response};
 
@@ -27,6 +29,30 @@ pub enum Operation {
     Revoke,
     /// Periodic work.
     Rollback,
+}
+
+impl Operation {
+    /// The server's word for it.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Create => "create",
+            Self::Read => "read",
+            Self::Update => "update",
+            Self::Patch => "patch",
+            Self::Delete => "delete",
+            Self::List => "list",
+            Self::Help => "help",
+            Self::Renew => "renew",
+            Self::Revoke => "revoke",
+            Self::Rollback => "rollback",
+        }
+    }
+}
+
+impl fmt::Display for Operation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
 }
 
 /// One piece of a pattern, between slashes.

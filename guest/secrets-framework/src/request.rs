@@ -1,5 +1,6 @@
 //! One request, as the server sent it.
 
+use std::fmt;
 use std::time::Duration;
 
 use serde_json::{Map, Value};
@@ -20,7 +21,7 @@ pub struct Identity {
 }
 
 /// The lease that a renew or revoke is about.
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub struct Lease {
     /// The server's name of it; empty on renew.
     pub id: String,
@@ -39,7 +40,6 @@ pub struct Lease {
 }
 
 /// One request.
-#[derive(Debug)]
 pub struct Request {
     /// As in the audit log; empty on internal requests.
     pub id: String,
@@ -55,4 +55,20 @@ pub struct Request {
     pub identity: Identity,
     /// On renew and revoke.
     pub lease: Option<Lease>,
+}
+
+impl fmt::Debug for Lease {
+    /// Without the internal data: it may hold secrets.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Lease").field("id", &self.id).field("ttl", &self.ttl).finish_non_exhaustive()
+    }
+}
+
+impl fmt::Debug for Request {
+    /// Without the data: it may hold secrets.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut debug = f.debug_struct("Request");
+        debug.field("id", &self.id).field("operation", &self.operation).field("path", &self.path);
+        debug.field("lease", &self.lease).finish_non_exhaustive()
+    }
 }

@@ -1,12 +1,12 @@
 //! An answer to the server.
 
+use std::fmt;
 use std::time::Duration;
 
 use serde::Serialize;
 use serde_json::{Map, Value};
 
 /// Asks the server to lease the response.
-#[derive(Debug)]
 pub struct Secret {
     /// Zero = the mount's default.
     pub ttl: Duration,
@@ -19,7 +19,7 @@ pub struct Secret {
 }
 
 /// An answer. `Ok(None)` from a handler means none: 204 for a write, 404 for a read.
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub struct Response {
     /// JSON object text; it may hold secrets.
     pub data: Option<String>,
@@ -43,6 +43,11 @@ impl Response {
         Self { data: Some(format!(r#"{{"error":{text}}}"#)), ..Self::default() }
     }
 
+    /// The same, leased.
+    pub fn leased(self, secret: Secret) -> Self {
+        Self { secret: Some(secret), ..self }
+    }
+
     /// Is it a mistake of the caller?
     pub fn is_error(&self) -> bool {
         self.data.as_deref().is_some_and(|data| data.starts_with(r#"{"error":"#))
@@ -52,5 +57,47 @@ impl Response {
     pub fn warn(mut self, warning: impl Into<String>) -> Self {
         self.warnings.push(warning.into());
         self
+    }
+}
+
+impl fmt::Debug for Secret {
+    /// Without the internal data: it may hold secrets.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut debug = f.debug_struct("Secret");
+        debug.field("ttl", &self.ttl).field("max_ttl", &self.max_ttl).field("renewable", &self.renewable);
+        debug.finish_non_exhaustive()
+    }
+}
+
+impl fmt::Debug for Response {
+    /// Of the data only an error text: anything else may be secret.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let data = match &self.data {
+            Some(data) if self.is_error() => data,
+            Some(_) => "[redacted]",
+            None => "none",
+        };
+        let mut debug = f.debug_struct("Response");
+        debug.field("data", &data).field("warnings", &self.warnings).field("secret", &self.secret).finish()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![expect(clippy::unwrap_used, reason = "tests")]
+
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn debug_shows_errors_but_no_data() {
+        let response = Response::json(&json!({"token": "AstraCS:canary"})).unwrap();
+        assert!(!response.is_error());
+        assert!(!format!("{response:?}").contains("canary"));
+        let error = Response::error("missing \"org_id\"");
+        assert!(error.is_error());
+        assert_eq!(error.data.as_deref(), Some(r#"{"error":"missing \"org_id\""}"#));
+        assert!(format!("{error:?}").contains("missing"));
     }
 }

@@ -1,45 +1,138 @@
 //! Write-ahead entries: what may have to be undone, written before the outside
 //! world is changed. Key `wal/<uuid>`, value `{"type","data","created_at"}`:
-//! the form of the server's own framework (`sdk/framework/wal.go`).
+//! the form of the server's own framework (`sdk/framework/wal.go`), so that
+//! entries of a Go engine are undone, too.
 
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use crate::host::StorageEntry;
 use crate::{Context, Error};
+
+/// The prefix of all entries in storage.
+pub const PREFIX: &str = "wal/";
 
 /// Names one entry.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct WalId(String);
+pub struct WalId(pub(crate) String);
 
 /// One entry, as rollback and checks see it.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
 pub struct WalEntry {
     /// What it undoes: the engine's own word.
+    #[serde(rename = "type")]
     pub kind: String,
     /// What it needs for that.
+    #[serde(default)]
     pub data: Value,
     /// Seconds since 1970-01-01T00:00:00Z.
     pub created_at: u64,
 }
 
-/// Writes an entry, seal-wrapped.
-pub fn put(context: &Context<'_>, kind: &str, data: Value) -> Result<WalId, Error> {
-    let _ = (context, kind, data);
-    unimplemented!()
+/// Makes the storage entry of a new write-ahead entry, seal-wrapped, for
+/// writing it within a transaction.
+pub fn entry(context: &Context<'_>, kind: &str, data: Value) -> Result<(WalId, StorageEntry), Error> {
+    let id = WalId(random_uuid(context));
+    let created_at = context.host.clock().now().as_secs();
+    let entry = WalEntry { kind: kind.to_owned(), data, created_at };
+    let value = serde_json::to_vec(&entry)
+        .map_err(|error| Error::Internal(format!("could not write a write-ahead entry: {error}")))?;
+    let entry = StorageEntry { key: key(&id), value, seal_wrap: true };
+    Ok((id, entry))
 }
 
-/// Drops an entry.
+/// Writes an entry, seal-wrapped.
+pub fn put(context: &Context<'_>, kind: &str, data: Value) -> Result<WalId, Error> {
+    let (id, entry) = entry(context, kind, data)?;
+    context.host.storage().put(entry)?;
+    Ok(id)
+}
+
+/// Drops an entry; one that is not there is dropped already.
 pub fn delete(context: &Context<'_>, id: &WalId) -> Result<(), Error> {
-    let _ = (context, id);
-    unimplemented!()
+    Ok(context.host.storage().delete(&key(id))?)
 }
 
 /// The key of an entry, for dropping it within a transaction.
 pub fn key(id: &WalId) -> String {
-    format!("wal/{}", id.0)
+    format!("{PREFIX}{}", id.0)
 }
 
-/// All entries, at most `limit` after the name `after`, for rollback and checks.
-pub fn page(context: &Context<'_>, after: &str, limit: u32) -> Result<Vec<(WalId, WalEntry)>, Error> {
-    let _ = (context, after, limit);
-    unimplemented!()
+/// Reads an entry. None = it has been dropped meanwhile. A damaged one is an
+/// error that names its key, never its content.
+pub fn read(context: &Context<'_>, id: &WalId) -> Result<Option<WalEntry>, Error> {
+    let key = key(id);
+    let Some(stored) = context.host.storage().get(&key)? else {
+        return Ok(None);
+    };
+    serde_json::from_slice(&stored.value).map(Some).map_err(|_| {
+        Error::Internal(format!("write-ahead entry `{key}` is damaged; it is kept until someone repairs or deletes it"))
+    })
+}
+
+/// The IDs of the first `limit` entries after the name `after`.
+pub fn ids(context: &Context<'_>, after: &str, limit: u32) -> Result<Vec<WalId>, Error> {
+    let names = context.host.storage().list_page(PREFIX, after, limit)?;
+    Ok(names.into_iter().filter(|name| !name.ends_with('/')).map(WalId).collect())
+}
+
+/// A random UUID (version 4), as the server's framework names entries.
+pub(crate) fn random_uuid(context: &Context<'_>) -> String {
+    let mut bytes = [0; 16];
+    context.host.random().fill(&mut bytes);
+    bytes[6] = bytes[6] & 0x0f | 0x40;
+    bytes[8] = bytes[8] & 0x3f | 0x80;
+    let mut text = String::with_capacity(36);
+    for (index, byte) in bytes.iter().enumerate() {
+        if matches!(index, 4 | 6 | 8 | 10) {
+            text.push('-');
+        }
+        for digit in [byte >> 4, byte & 0x0f] {
+            text.push(char::from_digit(u32::from(digit), 16).unwrap_or('0'));
+        }
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    #![expect(clippy::unwrap_used, reason = "tests")]
+
+    use serde_json::json;
+
+    use super::*;
+    use crate::Operation;
+    use crate::testing::{TestHost, request};
+
+    #[test]
+    fn entries_have_the_servers_form() {
+        let host = TestHost::new();
+        let request = request(Operation::Update, "creds", Value::Null);
+        let context = Context { host: &host, request: &request };
+        let id = put(&context, "astra_token", json!({"mark": "m"})).unwrap();
+
+        let uuid = regex::Regex::new("^[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$").unwrap();
+        assert!(uuid.is_match(&id.0), "{}", id.0);
+        let stored = host.storage.snapshot().remove(&key(&id)).unwrap();
+        assert!(stored.seal_wrap);
+        let expected = r#"{"type":"astra_token","data":{"mark":"m"},"created_at":1767225600}"#;
+        assert_eq!(String::from_utf8(stored.value).unwrap(), expected);
+
+        assert_eq!(ids(&context, "", 10).unwrap(), [id.clone()]);
+        assert_eq!(read(&context, &id).unwrap().unwrap().data, json!({"mark": "m"}));
+        delete(&context, &id).unwrap();
+        delete(&context, &id).unwrap();
+        assert_eq!(read(&context, &id), Ok(None));
+        assert!(host.storage.keys().is_empty());
+    }
+
+    #[test]
+    fn a_damaged_entry_is_named_without_its_content() {
+        let host = TestHost::new();
+        host.storage.seed("wal/x", "AstraCS:canary");
+        let request = request(Operation::Rollback, "", Value::Null);
+        let context = Context { host: &host, request: &request };
+        let error = read(&context, &WalId("x".to_owned())).unwrap_err().to_string();
+        assert!(error.contains("`wal/x` is damaged") && !error.contains("canary"), "{error}");
+    }
 }

@@ -1,0 +1,93 @@
+//! The rollback operation: write-ahead entries that were left behind, then the
+//! engine's periodic work. A failure of one never keeps the others from their
+//! turn, and no call does more than its limits allow.
+
+use std::time::Duration;
+
+use serde_json::Value;
+
+use crate::limits::{ROLLBACK_FAILURES_SHOWN_MAX, WAL_ENTRIES_IMMEDIATE_MAX, WAL_ENTRIES_PER_CALL_MAX, WAL_TIME_MAX};
+use crate::wal::{self, WalId};
+use crate::{Backend, Context, Error};
+
+/// Does one rollback call. All failures come back as one error, which the server logs.
+pub(crate) fn handle(backend: &Backend, context: &Context<'_>) -> Result<(), Error> {
+    let immediate = is_immediate(context);
+    let mut failures = Vec::new();
+    if let Some(undo) = backend.rollback {
+        let in_use_since = if immediate { Duration::MAX } else { self::in_use_since(context) };
+        undo_entries(context, immediate, |id| undo_entry(context, undo, id, in_use_since), &mut failures);
+    }
+    if let Some(periodic) = backend.periodic {
+        failures.extend(periodic(context, immediate).err());
+    }
+    failures_as_error(failures)
+}
+
+/// The server sets `immediate` when the mount is being disabled.
+fn is_immediate(context: &Context<'_>) -> bool {
+    context.request.data.get("immediate").is_some_and(|value| *value != Value::Bool(false))
+}
+
+/// Entries made at this time or later may still be in use.
+fn in_use_since(context: &Context<'_>) -> Duration {
+    context.host.clock().now().saturating_sub(context.host.system_view().wal_minimum_age())
+}
+
+/// Visits the entries in an order that gives each its turn: names are random,
+/// so a random start among them does, without anything to remember.
+fn undo_entries(
+    context: &Context<'_>,
+    immediate: bool,
+    undo: impl Fn(&WalId) -> Result<(), Error>,
+    failures: &mut Vec<Error>,
+) {
+    let limit = if immediate { WAL_ENTRIES_IMMEDIATE_MAX } else { WAL_ENTRIES_PER_CALL_MAX };
+    let ids = match entries_in_turn(context, limit) {
+        Ok(ids) => ids,
+        Err(error) => return failures.push(error),
+    };
+    let end = context.host.clock().now() + WAL_TIME_MAX;
+    for id in &ids {
+        if context.host.clock().now() >= end {
+            break;
+        }
+        failures.extend(undo(id).err());
+    }
+}
+
+fn entries_in_turn(context: &Context<'_>, limit: u32) -> Result<Vec<WalId>, Error> {
+    let start = wal::random_uuid(context);
+    let mut ids = wal::ids(context, &start, limit)?;
+    let missing = limit.saturating_sub(u32::try_from(ids.len()).unwrap_or(limit));
+    if missing > 0 {
+        let before = wal::ids(context, "", missing)?;
+        ids.extend(before.into_iter().filter(|id| id.0 <= start));
+    }
+    Ok(ids)
+}
+
+fn undo_entry(context: &Context<'_>, undo: crate::UndoEntry, id: &WalId, in_use_since: Duration) -> Result<(), Error> {
+    let Some(entry) = wal::read(context, id)? else {
+        return Ok(());
+    };
+    if Duration::from_secs(entry.created_at) >= in_use_since {
+        return Ok(());
+    }
+    undo(context, &entry.kind, &entry.data)
+        .map_err(|error| Error::Plain(format!("error rolling back {:?} entry: {error}", entry.kind)))?;
+    wal::delete(context, id)
+}
+
+fn failures_as_error(failures: Vec<Error>) -> Result<(), Error> {
+    let count = failures.len();
+    let mut texts: Vec<String> = failures.iter().take(ROLLBACK_FAILURES_SHOWN_MAX).map(ToString::to_string).collect();
+    match count {
+        0 => return Ok(()),
+        1 => return failures.into_iter().next().map_or(Ok(()), Err),
+        ..=ROLLBACK_FAILURES_SHOWN_MAX => {}
+        _ => texts.push(format!("and {} more", count - ROLLBACK_FAILURES_SHOWN_MAX)),
+    }
+    // Plain, so that the server still finds its own read-only text in it.
+    Err(Error::Plain(format!("{count} failures: {}", texts.join("; "))))
+}
