@@ -23,8 +23,9 @@ use crate::names::{AstraRoleId, LogicalName, OrgId};
 
 pub(crate) use admin_token::AdminToken;
 
-pub(crate) use logical_name::find_by_logical_name;
-pub(crate) use retired::{RETIRED_PREFIX, drop_retired, load_for_revocation};
+pub(crate) use logical_name::{find_by_logical_name, rename};
+pub(crate) use retired::{RETIRED_PREFIX, drop_retired, load_for_revocation, retire};
+pub(crate) use stored::{nanoseconds, take_duration, take_role_ids, take_text};
 pub(crate) use together::{Write, together};
 pub(crate) use url::{ApiUrl, Origin};
 pub(crate) use walk::keys_below;
@@ -81,6 +82,11 @@ impl OrgConfig {
             max_retries_set: None,
             other: Map::new(),
         }
+    }
+
+    /// Its other name; empty = none.
+    pub(crate) fn logical_name_text(&self) -> &str {
+        self.logical_name.as_ref().map_or("", LogicalName::as_str)
     }
 
     /// Bound on one upstream request.

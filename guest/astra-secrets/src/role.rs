@@ -15,8 +15,8 @@ use serde_json::{Map, Value};
 use crate::names::{AstraRoleId, OrgId, RoleName};
 
 pub(crate) use go_duration::go_text;
-pub(crate) use list::{all_roles, role_names};
-pub(crate) use ttl::{LeaseTimes, clamp};
+pub(crate) use list::{all_roles, role_names, short_keys};
+pub(crate) use ttl::{above_mount, clamp, parse_ttl};
 
 /// Where roles are: `role/<org id>:<role name>`, the Go plugin's key.
 pub(crate) const ROLE_PREFIX: &str = "role/";

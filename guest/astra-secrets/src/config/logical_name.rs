@@ -30,19 +30,27 @@ pub(crate) fn find_by_logical_name(context: &Context<'_>, name: &str) -> Result<
     Ok(None)
 }
 
-/// The change that notes `name` for `org_id`; none for old names that are no key.
-pub(super) fn note(name: &LogicalName, org_id: &OrgId) -> Result<Option<Write>, Error> {
-    if !names::is_name(name.as_str()) {
-        return Ok(None);
+/// The changes of the cache when an organization's name changes. The new name
+/// must be known to be no other organization's.
+pub(crate) fn rename(
+    old: Option<&LogicalName>,
+    new: Option<&LogicalName>,
+    org_id: &OrgId,
+) -> Result<Vec<Write>, Error> {
+    let mut writes = Vec::new();
+    if old == new {
+        return Ok(writes);
     }
-    let value = serde_json::to_vec(org_id)
-        .map_err(|_| Error::Internal("a name could not be written as JSON".to_owned()))?;
-    Ok(Some(Write::Put(StorageEntry { key: cache_key(name.as_str()), value, seal_wrap: false })))
-}
-
-/// The change that forgets `name`.
-pub(super) fn forget(name: &LogicalName) -> Option<Write> {
-    names::is_name(name.as_str()).then(|| Write::Delete(cache_key(name.as_str())))
+    // Old names may be no key at all; such are looked for each time.
+    if let Some(new) = new.filter(|name| names::is_name(name.as_str())) {
+        let value = serde_json::to_vec(org_id)
+            .map_err(|_| Error::Internal("a name could not be written as JSON".to_owned()))?;
+        writes.push(Write::Put(StorageEntry { key: cache_key(new.as_str()), value, seal_wrap: false }));
+    }
+    if let Some(old) = old.filter(|name| names::is_name(name.as_str())) {
+        writes.push(Write::Delete(cache_key(old.as_str())));
+    }
+    Ok(writes)
 }
 
 fn cached(view: &(impl StorageView + ?Sized), name: &str) -> Result<Option<OrgConfig>, Error> {

@@ -42,18 +42,22 @@ pub(crate) fn drop_retired(context: &Context<'_>, org_id: &OrgId) -> Result<(), 
     Ok(())
 }
 
-/// The change that retires `config`; none when too many are kept already.
-pub(super) fn retire(context: &Context<'_>, config: &OrgConfig) -> Result<Option<Write>, Error> {
+/// The change that retires `config`.
+pub(crate) fn retire(context: &Context<'_>, config: &OrgConfig) -> Result<Write, Error> {
     let mut configs = retired(context.host.storage(), &config.org_id)?;
     // The later token of an origin can do what the earlier could.
     configs.retain(|old| old.url.origin() != config.url.origin());
     if configs.len() >= RETIRED_CONFIGS_MAX {
-        return Ok(None);
+        return Err(Error::BadRequest(format!(
+            "organization `{}` has left {RETIRED_CONFIGS_MAX} origins at which tokens of it may be alive: \
+             revoke those first",
+            config.org_id
+        )));
     }
     let maps: Vec<Map<String, Value>> = configs.iter().chain([config]).map(stored::to_map).collect();
     let value = serde_json::to_vec(&json!({ "configs": maps }))
         .map_err(|_| Error::Internal("a retired config could not be written as JSON".to_owned()))?;
-    Ok(Some(Write::Put(StorageEntry { key: key(&config.org_id), value, seal_wrap: true })))
+    Ok(Write::Put(StorageEntry { key: key(&config.org_id), value, seal_wrap: true }))
 }
 
 fn retired(view: &(impl StorageView + ?Sized), org_id: &OrgId) -> Result<Vec<OrgConfig>, Error> {

@@ -25,7 +25,7 @@ pub(super) fn decode(entry: &StorageEntry, org_id: &OrgId) -> Result<OrgConfig, 
     match serde_json::from_slice(&entry.value) {
         Ok(Value::Object(map)) => Ok(from_map(map, org_id)),
         _ => Err(Error::Internal(format!(
-            "the stored config of organization `{org_id}` is not JSON: delete it with `force=true` and write it again"
+            "the stored config of organization `{org_id}` is damaged: it is not JSON"
         ))),
     }
 }
@@ -37,7 +37,7 @@ pub(super) fn to_map(config: &OrgConfig) -> Map<String, Value> {
     set("astra_token", config.admin_token.expose().into());
     set("url", config.url.to_string().into());
     set("org_id", config.org_id.as_str().into());
-    set("logical_name", config.logical_name.as_ref().map_or("", LogicalName::as_str).into());
+    set("logical_name", config.logical_name_text().into());
     set("caller_mode", config.caller_mode.number().into());
     if !config.allowed_role_ids.is_empty() {
         set("allowed_role_ids", config.allowed_role_ids.iter().map(AstraRoleId::as_str).collect());

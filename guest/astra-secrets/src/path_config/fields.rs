@@ -28,18 +28,16 @@ pub(crate) struct Changes {
 impl Changes {
     /// The changes that a write asks for.
     pub(crate) fn parse(data: &FieldData) -> Result<Self, NameError> {
-        let sent = |name: &str| data.text(name).filter(|_| data.is_set(name));
+        let sent = |name: &str| sent(data, name, FieldData::text);
         Ok(Self {
             admin_token: sent("astra_token").map(AdminToken::parse).transpose()?,
             url: sent("url").map(ApiUrl::parse).transpose()?,
             logical_name: sent("logical_name").map(parse_logical_name).transpose()?,
             caller_mode: sent("caller_mode").map(parse_caller_mode).transpose()?,
-            allowed_role_ids: sent_strings(data, "allowed_role_ids").map(parse_allowed_role_ids).transpose()?,
+            allowed_role_ids: self::sent(data, "allowed_role_ids", FieldData::strings).map(parse_allowed_role_ids).transpose()?,
             description: sent("description").map(parse_description).transpose()?,
-            request_timeout: sent_number(data, "request_timeout", FieldData::seconds)
-                .map(parse_request_timeout)
-                .transpose()?,
-            max_retries: sent_number(data, "max_retries", FieldData::int).map(parse_max_retries).transpose()?,
+            request_timeout: self::sent(data, "request_timeout", FieldData::seconds).map(parse_request_timeout).transpose()?,
+            max_retries: self::sent(data, "max_retries", FieldData::int).map(parse_max_retries).transpose()?,
         })
     }
 
@@ -90,14 +88,14 @@ pub(crate) fn parse_role_ids(field: &'static str, texts: &[String]) -> Result<Ve
     Ok(ids)
 }
 
-/// A list, if it was sent.
-pub(crate) fn sent_strings<'a>(data: &'a FieldData, name: &str) -> Option<&'a [String]> {
-    data.strings(name).filter(|_| data.is_set(name))
-}
-
-/// A number, if it was sent.
-pub(crate) fn sent_number<T>(data: &FieldData, name: &str, getter: fn(&FieldData, &str) -> Option<T>) -> Option<T> {
-    getter(data, name).filter(|_| data.is_set(name))
+/// A field's value if it was sent: its default is for those who read, not
+/// for a write that leaves it out, nor for a path that has no such field.
+pub(crate) fn sent<'a, T>(
+    data: &'a FieldData,
+    name: &str,
+    getter: impl Fn(&'a FieldData, &str) -> Option<T>,
+) -> Option<T> {
+    if data.is_set(name) { getter(data, name) } else { None }
 }
 
 fn set<T>(place: &mut T, value: Option<T>) {
@@ -142,102 +140,101 @@ fn parse_max_retries(number: i64) -> Result<u32, NameError> {
         .ok_or_else(|| NameError::new("max_retries", &number.to_string(), "must be from 0 to 10"))
 }
 
-const fn field(name: &'static str, kind: FieldType, description: &'static str) -> Field {
-    Field { name, kind, description, required: false, default: None }
-}
 
 /// The organization in a body or query.
-pub(crate) const ORG_ID: Field = Field {
-    name: "org_id",
-    kind: FieldType::String,
-    description: "ID of the organization in Astra, a UUID. Its logical name may stand here instead.",
-    required: true,
-    default: None,
-};
+pub(crate) const ORG_ID: Field = Field::new(
+    "org_id",
+    FieldType::String,
+    "ID of the organization in Astra, a UUID. Its logical name may stand here instead.",
+)
+.required();
 
 /// The organization in a path.
-pub(crate) const ORG: Field = Field {
-    name: "org",
-    kind: FieldType::String,
-    description: "ID of the organization in Astra, a UUID. Its logical name may not stand here: policies name paths, so a thing has one path only.",
-    required: true,
-    default: None,
-};
+pub(crate) const ORG: Field = Field::new(
+    "org",
+    FieldType::String,
+    "ID of the organization in Astra, a UUID. Its logical name may not stand here: policies name paths, so a thing has one path only.",
+)
+.required();
 
-const ASTRA_TOKEN: Field = field(
+const ASTRA_TOKEN: Field = Field::new(
     "astra_token",
     FieldType::String,
     "Token of the organization, `AstraCS:<client id>:<rest>`, that may list roles and make and delete tokens (Organization Administrator, Database Administrator, or a custom role that may). Required when the config is created. It is never shown again: a read shows `AstraCS:<client id>:redacted`.",
 );
 
-const URL: Field = field(
+const URL: Field = Field::new(
     "url",
     FieldType::String,
     "URL of Astra's DevOps API; empty or left out = `https://api.astra.datastax.com`. Its origin must be among those that the plugin's registration allows (`--allow-egress`).",
 );
 
-const LOGICAL_NAME: Field = field(
+const LOGICAL_NAME: Field = Field::new(
     "logical_name",
     FieldType::String,
     "Another name of the organization, unique in the mount, that may stand for its ID in a body or query. Empty = none.",
 );
 
-const CALLER_MODE: Field = Field {
-    name: "caller_mode",
-    kind: FieldType::String,
-    description: "`standard`: a token made by `org/token` is kept, and read by whoever asks for it again. `sidecar`: each read or write of `org/token` makes a token, and its secret is not kept.",
-    required: false,
-    default: Some("\"standard\""),
-};
+const CALLER_MODE: Field = Field::new(
+    "caller_mode",
+    FieldType::String,
+    "`standard`: a token made by `org/token` is kept, and read by whoever asks for it again. `sidecar`: each read or write of `org/token` makes a token, and its secret is not kept.",
+)
+.or("standard");
 
-const ALLOWED_ROLE_IDS: Field = field(
+const ALLOWED_ROLE_IDS: Field = Field::new(
     "allowed_role_ids",
     FieldType::CommaStringSlice,
     "IDs of the Astra roles that roles of this organization may use; empty = any. Checked when a role is written, and again when a token is made.",
 );
 
-const DESCRIPTION: Field = field(
+const DESCRIPTION: Field = Field::new(
     "description",
     FieldType::String,
     "Template of a token's description in Astra, at most 256 bytes, for roles that have none of their own. In double braces: mount, org, role, logical_name, display_name, entity_id, request_id, metadata.<key>. The mark by which the engine finds its tokens is always appended.",
 );
 
-const REQUEST_TIMEOUT: Field = field(
+const REQUEST_TIMEOUT: Field = Field::new(
     "request_timeout",
     FieldType::SignedDurationSecond,
     "Bound on one request to Astra, at most 60 s; 0 or left out = 10 s.",
 );
 
-const MAX_RETRIES: Field = field(
+const MAX_RETRIES: Field = Field::new(
     "max_retries",
     FieldType::Int64,
     "How often a request to Astra is repeated at the most, 0 to 10; left out = 2.",
 );
 
-const VERIFY: Field = Field {
-    name: "verify",
-    kind: FieldType::Bool,
-    description: "Ask Astra which organization a new token belongs to before it is stored. A definite no is an error; no answer within 5 s is a warning.",
-    required: false,
-    default: Some("true"),
-};
+const VERIFY: Field = Field::new(
+    "verify",
+    FieldType::Bool,
+    "Ask Astra which organization a new token belongs to before it is stored. A definite no is an error; no answer within 5 s is a warning.",
+)
+.or("true");
 
-const FORCE: Field = Field {
-    name: "force",
-    kind: FieldType::Bool,
-    description: "Delete the config, or change the origin of its URL, although tokens of the organization are alive. The old token and URL are then kept, hidden, to revoke those tokens, until the last has gone.",
-    required: false,
-    default: Some("false"),
-};
+const FORCE: Field = Field::new(
+    "force",
+    FieldType::Bool,
+    "Delete the config, or change the origin of its URL, although tokens of the organization are alive. The old token and URL are then kept, hidden, to revoke those tokens, until the last has gone.",
+)
+.or("false");
 
-/// Fields of `config`.
-pub(crate) const CONFIG_FIELDS: &[Field] = &[
-    ORG_ID, ASTRA_TOKEN, URL, LOGICAL_NAME, CALLER_MODE, ALLOWED_ROLE_IDS, DESCRIPTION, REQUEST_TIMEOUT, MAX_RETRIES,
-    VERIFY, FORCE,
-];
+/// Fields of `config`: the Go plugin's, and how to write.
+pub(crate) const CONFIG_FIELDS: &[Field] =
+    &[ORG_ID, ASTRA_TOKEN, URL, LOGICAL_NAME, CALLER_MODE, VERIFY, FORCE];
 
 /// Fields of `config/:org`.
 pub(crate) const CONFIG_ORG_FIELDS: &[Field] = &[
-    ORG, ASTRA_TOKEN, URL, LOGICAL_NAME, CALLER_MODE, ALLOWED_ROLE_IDS, DESCRIPTION, REQUEST_TIMEOUT, MAX_RETRIES,
-    VERIFY, FORCE,
+    ORG,
+    ASTRA_TOKEN,
+    URL,
+    LOGICAL_NAME,
+    CALLER_MODE,
+    ALLOWED_ROLE_IDS,
+    DESCRIPTION,
+    REQUEST_TIMEOUT,
+    MAX_RETRIES,
+    VERIFY,
+    FORCE,
 ];

@@ -41,7 +41,7 @@ pub(super) fn encode(role: &Role) -> Result<StorageEntry, Error> {
 pub(super) fn decode(entry: &StorageEntry, org_id: &OrgId, name: &RoleName) -> Result<Option<Role>, Error> {
     let Ok(Value::Object(map)) = serde_json::from_slice(&entry.value) else {
         return Err(Error::Internal(format!(
-            "the stored role `{name}` of organization `{org_id}` is not JSON: delete it and write it again"
+            "the stored role `{name}` of organization `{org_id}` is damaged: it is not JSON; delete the role and write it again"
         )));
     };
     let role = from_map(map, org_id, name);

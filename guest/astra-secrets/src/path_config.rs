@@ -1,0 +1,132 @@
+//! `config`, `configs` and `config/:org`: one organization's settings. The
+//! first two are the Go plugin's; the third gives each organization a path of
+//! its own, for policies. All three act on the same entries.
+
+mod delete;
+pub(crate) mod fields;
+mod read;
+pub(crate) mod target;
+mod verify;
+mod write;
+
+use secrets_framework::{Context, Error, Field, FieldData, FieldType, Operation, OperationSpec, Path, Response, Segment};
+
+use crate::config;
+use crate::error::answer;
+use crate::names::OrgId;
+
+use fields::{CONFIG_FIELDS, CONFIG_ORG_FIELDS};
+
+/// `config`.
+pub(crate) const CONFIG: Path = Path {
+    pattern: &[Segment::Literal("config")],
+    list: true,
+    fields: CONFIG_FIELDS,
+    operations: &[
+        OperationSpec::new(Operation::Create, write_by_body, "Configure an organization."),
+        OperationSpec::new(Operation::Update, write_by_body, "Change an organization's settings."),
+        OperationSpec::new(Operation::Read, read_by_body, "Read an organization's settings.").answering(READ_FIELDS),
+        OperationSpec::new(Operation::Delete, delete_by_body, "Delete an organization's settings."),
+        OperationSpec::new(Operation::List, list, "List the configured organizations.").answering(LIST_FIELDS),
+    ],
+    existence_check: Some(exists_by_body),
+    synopsis: "Configure the organizations whose tokens this mount makes.",
+    description: "An organization is configured with the Astra token that makes and deletes its other tokens. \
+        `org_id` names it; on a read or delete `logical_name` may, too. A write changes only the fields that it \
+        holds. Before a token is stored, Astra is asked which organization it belongs to, unless `verify=false`. \
+        A config cannot be deleted, nor its URL moved to another origin, while tokens of the organization are \
+        alive, unless `force=true`.",
+};
+
+/// `configs`.
+pub(crate) const CONFIGS: Path = Path {
+    pattern: &[Segment::Literal("configs")],
+    list: true,
+    fields: &[],
+    operations: &[
+        OperationSpec::new(Operation::List, list, "List the configured organizations.").answering(LIST_FIELDS),
+    ],
+    existence_check: None,
+    synopsis: "List the configured organizations.",
+    description: "The keys are organization IDs; `key_info` holds logical name, URL and caller mode. Nothing secret \
+        is shown.",
+};
+
+/// `config/:org`.
+pub(crate) const CONFIG_ORG: Path = Path {
+    pattern: &[Segment::Literal("config"), Segment::Capture("org")],
+    list: false,
+    fields: CONFIG_ORG_FIELDS,
+    operations: &[
+        OperationSpec::new(Operation::Create, write_by_path, "Configure an organization."),
+        OperationSpec::new(Operation::Update, write_by_path, "Change an organization's settings."),
+        OperationSpec::new(Operation::Read, read_by_path, "Read an organization's settings.").answering(READ_FIELDS),
+        OperationSpec::new(Operation::Delete, delete_by_path, "Delete an organization's settings."),
+    ],
+    existence_check: Some(exists_by_path),
+    synopsis: "Configure one organization.",
+    description: "As `config`, with the organization's ID in the path, so that a policy can allow one organization, \
+        and with more settings. The ID is its only spelling here: a logical name is refused.",
+};
+
+/// What a read answers.
+const READ_FIELDS: &[Field] = &[
+    Field::new("org_id", FieldType::String, "ID of the organization."),
+    Field::new("astra_token", FieldType::String, "`AstraCS:<client id>:redacted`; the token itself is never shown."),
+    Field::new("url", FieldType::String, "URL of Astra's DevOps API."),
+    Field::new("logical_name", FieldType::String, "The organization's other name; empty = none."),
+    Field::new("caller_mode", FieldType::String, "`standard` or `sidecar`."),
+    Field::new("allowed_role_ids", FieldType::CommaStringSlice, "Astra roles that roles may use; empty = any."),
+    Field::new("description", FieldType::String, "Template of a token's description in Astra; empty = none."),
+    Field::new("request_timeout", FieldType::String, "Bound on one request to Astra, such as `10s`."),
+    Field::new("max_retries", FieldType::Int64, "How often a request to Astra is repeated at the most."),
+];
+
+/// What a list answers.
+const LIST_FIELDS: &[Field] = &[
+    Field::new("keys", FieldType::CommaStringSlice, "IDs of the organizations."),
+    Field::new("key_info", FieldType::Map, "By ID: `logical_name`, `url`, `caller_mode`."),
+];
+
+type Answer = Result<Option<Response>, Error>;
+
+fn write_by_body(context: &Context<'_>, data: &FieldData) -> Answer {
+    answer(target::in_body(context, data).and_then(|target| write::write(context, data, target)))
+}
+
+fn write_by_path(context: &Context<'_>, data: &FieldData) -> Answer {
+    answer(target::in_path(context, data).and_then(|target| write::write(context, data, target)))
+}
+
+fn read_by_body(context: &Context<'_>, data: &FieldData) -> Answer {
+    answer(target::named(context, data).and_then(|target| read::read(target.config.as_ref())))
+}
+
+fn read_by_path(context: &Context<'_>, data: &FieldData) -> Answer {
+    answer(target::in_path(context, data).and_then(|target| read::read(target.config.as_ref())))
+}
+
+fn delete_by_body(context: &Context<'_>, data: &FieldData) -> Answer {
+    answer(target::named(context, data).and_then(|target| delete::delete(context, data, &target.org_id)))
+}
+
+fn delete_by_path(context: &Context<'_>, data: &FieldData) -> Answer {
+    answer(target::in_path(context, data).and_then(|target| delete::delete(context, data, &target.org_id)))
+}
+
+fn list(context: &Context<'_>, _: &FieldData) -> Answer {
+    answer(read::list(context))
+}
+
+/// Runs before the policy check, so it must change nothing and tell nothing:
+/// what is wrong with the request is for the handler to say.
+fn exists_by_body(context: &Context<'_>, data: &FieldData) -> Result<bool, Error> {
+    Ok(config::find(context, data.text("org_id").unwrap_or_default())?.is_some())
+}
+
+fn exists_by_path(context: &Context<'_>, data: &FieldData) -> Result<bool, Error> {
+    Ok(config::load(context, &OrgId::stored(data.text("org").unwrap_or_default()))?.is_some())
+}
+
+#[cfg(test)]
+mod tests;

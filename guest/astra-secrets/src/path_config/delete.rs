@@ -1,0 +1,32 @@
+//! Deleting a config. While tokens of the organization are alive, something
+//! must be left to revoke them with.
+
+use secrets_framework::{Context, FieldData, Response};
+
+use crate::config::{self, Write};
+use crate::error::{Failure, Outcome};
+use crate::names::OrgId;
+use crate::record;
+
+use super::write::CONFIG_LOCK;
+
+/// Deletes a config; deleting what is not there succeeds.
+pub(super) fn delete(context: &Context<'_>, data: &FieldData, org_id: &OrgId) -> Outcome {
+    let _turn = context.host.locks().acquire(CONFIG_LOCK)?;
+    let Some(config) = config::load(context, org_id)? else { return Ok(None) };
+    let mut writes = Vec::new();
+    if record::any_in_org(context, org_id)? {
+        if !data.bool("force").unwrap_or(false) {
+            return Err(Failure::mistake(format!(
+                "organization `{org_id}` has tokens that are alive: revoke them first, or delete with `force=true`, \
+                 and its admin token is kept, hidden, to revoke them, until the last has gone"
+            )));
+        }
+        writes.push(config::retire(context, &config)?);
+    }
+    // In this order, for a server without transactions: at no time is nothing left to revoke with.
+    writes.push(Write::Delete(config::key(org_id)));
+    writes.extend(config::rename(config.logical_name.as_ref(), None, org_id)?);
+    config::together(context, &writes)?;
+    Ok(None)
+}

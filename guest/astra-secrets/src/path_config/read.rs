@@ -1,0 +1,80 @@
+//! Reading configs: everything but the secret part of the token.
+
+use std::collections::BTreeMap;
+
+use secrets_framework::{Context, Response};
+use serde::Serialize;
+
+use crate::config::{self, OrgConfig};
+use crate::error::{Failure, Outcome};
+use crate::names::AstraRoleId;
+use crate::role::go_text;
+
+use super::fields::caller_mode_word;
+
+#[derive(Serialize)]
+struct ConfigAnswer<'a> {
+    org_id: &'a str,
+    astra_token: String,
+    url: String,
+    logical_name: &'a str,
+    caller_mode: &'static str,
+    allowed_role_ids: &'a [AstraRoleId],
+    description: &'a str,
+    request_timeout: String,
+    max_retries: u32,
+}
+
+#[derive(Serialize)]
+struct ListAnswer<'a> {
+    keys: Vec<&'a str>,
+    key_info: BTreeMap<&'a str, KeyInfo<'a>>,
+}
+
+#[derive(Serialize)]
+struct KeyInfo<'a> {
+    logical_name: &'a str,
+    url: String,
+    caller_mode: &'static str,
+}
+
+/// Answers a config; nothing where there is none.
+pub(super) fn read(config: Option<&OrgConfig>) -> Outcome {
+    let Some(config) = config else { return Ok(None) };
+    Ok(Some(Response::json(&ConfigAnswer {
+        org_id: config.org_id.as_str(),
+        astra_token: config.admin_token.redacted(),
+        url: config.url.to_string(),
+        logical_name: config.logical_name_text(),
+        caller_mode: caller_mode_word(config.caller_mode),
+        allowed_role_ids: &config.allowed_role_ids,
+        description: &config.description,
+        request_timeout: go_text(config.request_timeout()),
+        max_retries: config.max_retries(),
+    })?))
+}
+
+/// Answers the organizations; nothing where there are none, for an empty list is a 404.
+pub(super) fn list(context: &Context<'_>) -> Outcome {
+    let storage = context.host.storage();
+    let mut configs = Vec::new();
+    for org_id in config::org_ids(storage)? {
+        configs.extend(config::load_from(storage, &org_id)?);
+    }
+    if configs.is_empty() {
+        return Ok(None);
+    }
+    let keys = configs.iter().map(|config| config.org_id.as_str()).collect();
+    let key_info = configs.iter().map(|config| (config.org_id.as_str(), KeyInfo::of(config))).collect();
+    Ok(Some(Response::json(&ListAnswer { keys, key_info })?))
+}
+
+impl<'a> KeyInfo<'a> {
+    fn of(config: &'a OrgConfig) -> Self {
+        Self {
+            logical_name: config.logical_name_text(),
+            url: config.url.to_string(),
+            caller_mode: caller_mode_word(config.caller_mode),
+        }
+    }
+}

@@ -1,0 +1,141 @@
+//! Writing a config: parse, ask Astra, then, under the lock that makes writers
+//! take turns, check against what is stored by then, and store.
+
+use secrets_framework::{Context, FieldData, Response};
+
+use crate::config::{self, AdminToken, ApiUrl, OrgConfig, Write};
+use crate::error::{Failure, Outcome};
+use crate::limits::CONFIGS_MAX;
+use crate::names::OrgId;
+use crate::record;
+
+use super::fields::Changes;
+use super::target::Target;
+use super::verify::verify;
+
+/// Creates or changes a config.
+pub(super) fn write(context: &Context<'_>, data: &FieldData, target: Target) -> Outcome {
+    let changes = Changes::parse(data)?;
+    let Target { org_id, config: before } = target;
+    if before.is_none() {
+        OrgId::parse(org_id.as_str())?;
+    }
+    let warning = check_upstream(context, data, &org_id, before.as_ref(), &changes)?;
+
+    // Writers take turns, so that a logical name stays unique and no field is lost.
+    let _turn = context.host.locks().acquire(CONFIG_LOCK)?;
+    let stored = config::load(context, &org_id)?;
+    if same_access(before.as_ref()) != same_access(stored.as_ref()) {
+        // What was checked upstream is not what would be stored now.
+        return Err(Failure::exists(format!(
+            "the config of organization `{org_id}` was changed by another request at the same time: read it, and write again"
+        )));
+    }
+    check_logical_name(context, &org_id, stored.as_ref(), &changes)?;
+    let mut writes = Vec::new();
+    if let Some(stored) = &stored {
+        writes.extend(leave_origin(context, data, stored, changes.url.as_ref())?);
+    } else if config::org_ids(context.host.storage())?.len() >= CONFIGS_MAX {
+        return Err(Failure::mistake(format!("this mount holds {CONFIGS_MAX} organizations already, its limit: enable another")));
+    }
+    store(context, &org_id, stored, changes, writes)?;
+    Ok(warning.map(|warning| Response::default().warn(warning)))
+}
+
+/// The URL must be allowed, and a new token or origin is tried. Answers a warning.
+fn check_upstream(
+    context: &Context<'_>,
+    data: &FieldData,
+    org_id: &OrgId,
+    before: Option<&OrgConfig>,
+    changes: &Changes,
+) -> Result<Option<String>, Failure> {
+    let default_url = ApiUrl::default();
+    let url = changes.url.as_ref().or(before.map(|config| &config.url)).unwrap_or(&default_url);
+    let url_changes = before.is_none_or(|config| config.url != *url);
+    if url_changes {
+        context
+            .host
+            .http()
+            .check_origin(url.origin().as_str())
+            .map_err(|sentence| Failure::mistake(format!("`url` is `{url}`: {sentence}; nothing was stored")))?;
+    }
+    let Some(token) = changes.admin_token.as_ref().or(before.map(|config| &config.admin_token)) else {
+        return Err(Failure::mistake(format!(
+            "missing `astra_token`: organization `{org_id}` is not configured yet, give the token that makes its tokens"
+        )));
+    };
+    let is_news = url_changes || changes.admin_token.is_some();
+    if is_news && data.bool("verify").unwrap_or(true) { verify(context, org_id, url, token) } else { Ok(None) }
+}
+
+/// What a check upstream is about.
+fn same_access(config: Option<&OrgConfig>) -> Option<(&ApiUrl, &str)> {
+    config.map(|config| (&config.url, AdminToken::expose(&config.admin_token)))
+}
+
+/// A logical name stands for an organization's ID, so it must be neither
+/// another's logical name nor another's ID.
+fn check_logical_name(
+    context: &Context<'_>,
+    org_id: &OrgId,
+    stored: Option<&OrgConfig>,
+    changes: &Changes,
+) -> Result<(), Failure> {
+    let Some(Some(name)) = &changes.logical_name else { return Ok(()) };
+    if stored.is_some_and(|config| config.logical_name.as_ref() == Some(name)) {
+        return Ok(());
+    }
+    match config::find(context, name.as_str())? {
+        Some(other) if other.org_id != *org_id => Err(Failure::exists(format!(
+            "`logical_name` is `{name}`, which is a name of organization `{}` already: choose another",
+            other.org_id
+        ))),
+        _ => Ok(()),
+    }
+}
+
+/// Lets go of an origin at which tokens may live on.
+fn leave_origin(
+    context: &Context<'_>,
+    data: &FieldData,
+    stored: &OrgConfig,
+    url: Option<&ApiUrl>,
+) -> Result<Option<Write>, Failure> {
+    if url.is_none_or(|url| url.origin() == stored.url.origin()) || !record::any_in_org(context, &stored.org_id)? {
+        return Ok(None);
+    }
+    if !data.bool("force").unwrap_or(false) {
+        return Err(Failure::mistake(format!(
+            "`url` would move organization `{}` away from `{}`, where tokens of it are alive: revoke them first, \
+             or write with `force=true`, and they are still revoked there",
+            stored.org_id,
+            stored.url.origin()
+        )));
+    }
+    Ok(Some(config::retire(context, stored)?))
+}
+
+fn store(
+    context: &Context<'_>,
+    org_id: &OrgId,
+    stored: Option<OrgConfig>,
+    mut changes: Changes,
+    mut writes: Vec<Write>,
+) -> Result<(), Failure> {
+    let old_name = stored.as_ref().and_then(|config| config.logical_name.clone());
+    let mut config = match (stored, changes.admin_token.take()) {
+        (Some(config), None) => config,
+        (Some(config), Some(admin_token)) => OrgConfig { admin_token, ..config },
+        (None, Some(admin_token)) => OrgConfig::new(org_id.clone(), admin_token),
+        (None, None) => return Err(Failure::mistake("missing `astra_token`")),
+    };
+    changes.apply(&mut config);
+    writes.push(Write::Put(config.to_entry()?));
+    writes.extend(config::rename(old_name.as_ref(), config.logical_name.as_ref(), org_id)?);
+    config::together(context, &writes)?;
+    Ok(())
+}
+
+/// The lock of all writes to configs of the mount.
+pub(super) const CONFIG_LOCK: &str = "config";

@@ -1,0 +1,145 @@
+//! `role`, `roles`, `roles/:org` and `roles/:org/:role`: which Astra roles a
+//! token gets. The first two are the Go plugin's; the others give each role a
+//! path of its own, for policies. All act on the same entries.
+
+mod fields;
+mod read;
+mod target;
+mod write;
+
+use secrets_framework::{Context, Error, Field, FieldData, FieldType, Operation, OperationSpec, Path, Response, Segment};
+
+use crate::error::answer;
+use crate::path_config;
+
+use fields::{ROLE_FIELDS, ROLES_ORG_ROLE_FIELDS};
+
+/// The lock of writes to roles of an organization.
+pub(crate) use write::lock_key;
+
+/// `role`.
+pub(crate) const ROLE: Path = Path {
+    pattern: &[Segment::Literal("role")],
+    list: false,
+    fields: ROLE_FIELDS,
+    operations: &[
+        OperationSpec::new(Operation::Create, write_by_body, "Create a role."),
+        OperationSpec::new(Operation::Update, write_by_body, "Change a role."),
+        OperationSpec::new(Operation::Read, read_by_body, "Read a role.").answering(READ_FIELDS),
+        OperationSpec::new(Operation::Delete, delete_by_body, "Delete a role."),
+    ],
+    existence_check: Some(exists_by_body),
+    synopsis: "Manage the roles that tokens are made for.",
+    description: "A role names the Astra role that a token gets, and how long its lease may run. `org_id` may be the \
+        organization's logical name; `role_name` is folded to lower case. A write changes only the fields that it \
+        holds. Deleting a role leaves the tokens alive that were made for it.",
+};
+
+/// `roles`.
+pub(crate) const ROLES: Path = Path {
+    pattern: &[Segment::Literal("roles")],
+    list: true,
+    fields: &[],
+    operations: &[
+        OperationSpec::new(Operation::List, list_all, "List the roles of all organizations.").answering(LIST_FIELDS),
+    ],
+    existence_check: None,
+    synopsis: "List the roles of all organizations.",
+    description: "The keys are role names; where several organizations have a role of one name, `<org id>:<role name>` \
+        for each of them. `key_info` holds organization and role name.",
+};
+
+/// `roles/:org`.
+pub(crate) const ROLES_ORG: Path = Path {
+    pattern: &[Segment::Literal("roles"), Segment::Capture("org")],
+    list: true,
+    fields: &[path_config::fields::ORG],
+    operations: &[
+        OperationSpec::new(Operation::List, list_org, "List the roles of one organization.").answering(LIST_FIELDS),
+    ],
+    existence_check: None,
+    synopsis: "List the roles of one organization.",
+    description: "The keys are role names. The organization is named by its ID: a logical name is refused.",
+};
+
+/// `roles/:org/:role`.
+pub(crate) const ROLES_ORG_ROLE: Path = Path {
+    pattern: &[Segment::Literal("roles"), Segment::Capture("org"), Segment::Capture("role")],
+    list: false,
+    fields: ROLES_ORG_ROLE_FIELDS,
+    operations: &[
+        OperationSpec::new(Operation::Create, write_by_path, "Create a role."),
+        OperationSpec::new(Operation::Update, write_by_path, "Change a role."),
+        OperationSpec::new(Operation::Read, read_by_path, "Read a role.").answering(READ_FIELDS),
+        OperationSpec::new(Operation::Delete, delete_by_path, "Delete a role."),
+    ],
+    existence_check: Some(exists_by_path),
+    synopsis: "Manage one role of one organization.",
+    description: "As `role`, with organization and role in the path, so that a policy can allow one role, and with \
+        more settings. Both have one spelling here: the organization's ID, and the role's name in lower case.",
+};
+
+/// What a read answers.
+const READ_FIELDS: &[Field] = &[
+    Field::new("org_id", FieldType::String, "ID of the organization."),
+    Field::new("role_name", FieldType::String, "Name of the role."),
+    Field::new("role_id", FieldType::String, "ID of the Astra role; of several, the first."),
+    Field::new("role_ids", FieldType::CommaStringSlice, "IDs of all Astra roles that a token gets."),
+    Field::new("ttl", FieldType::String, "Time to live of a lease, such as `1h0m0s`; `0s` = the mount's default."),
+    Field::new("max_ttl", FieldType::String, "Longest life of a lease; `0s` = the mount's maximum."),
+    Field::new("description", FieldType::String, "Template of a token's description; empty = the config's."),
+    Field::new("token_expiry", FieldType::String, "`auto` or `off`."),
+];
+
+/// What a list answers.
+const LIST_FIELDS: &[Field] = &[
+    Field::new("keys", FieldType::CommaStringSlice, "Names of the roles."),
+    Field::new("key_info", FieldType::Map, "By key: `org_id`, `role_name`."),
+];
+
+type Answer = Result<Option<Response>, Error>;
+
+fn write_by_body(context: &Context<'_>, data: &FieldData) -> Answer {
+    answer(target::in_body(context, data).and_then(|target| write::write(context, data, target)))
+}
+
+fn write_by_path(context: &Context<'_>, data: &FieldData) -> Answer {
+    answer(target::in_path(context, data).and_then(|target| write::write(context, data, target)))
+}
+
+fn read_by_body(context: &Context<'_>, data: &FieldData) -> Answer {
+    answer(target::role_in_body(context, data).and_then(|role| read::read(role.as_ref())))
+}
+
+fn read_by_path(context: &Context<'_>, data: &FieldData) -> Answer {
+    answer(target::role_in_path(context, data).and_then(|role| read::read(role.as_ref())))
+}
+
+fn delete_by_body(context: &Context<'_>, data: &FieldData) -> Answer {
+    answer(target::role_in_body(context, data).and_then(|role| write::delete(context, role.as_ref())))
+}
+
+fn delete_by_path(context: &Context<'_>, data: &FieldData) -> Answer {
+    answer(target::role_in_path(context, data).and_then(|role| write::delete(context, role.as_ref())))
+}
+
+fn list_all(context: &Context<'_>, _: &FieldData) -> Answer {
+    answer(read::list_all(context))
+}
+
+fn list_org(context: &Context<'_>, data: &FieldData) -> Answer {
+    answer(path_config::target::in_path(context, data).and_then(|target| read::list_org(context, &target.org_id)))
+}
+
+/// Runs before the policy check, so it must change nothing and tell nothing:
+/// what is wrong with the request is for the handler to say.
+fn exists_by_body(context: &Context<'_>, data: &FieldData) -> Result<bool, Error> {
+    Ok(target::load_by_body(context, data)?.is_some())
+}
+
+fn exists_by_path(context: &Context<'_>, data: &FieldData) -> Result<bool, Error> {
+    Ok(target::load_by_path(context, data)?.is_some())
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,84 @@
+//! Which role a request is about. `role` folds names and knows logical names
+//! of organizations; a path has one spelling only.
+
+use secrets_framework::{Context, Error, FieldData};
+
+use crate::config::{self, OrgConfig};
+use crate::error::Failure;
+use crate::names::{OrgId, RoleName};
+use crate::path_config::target as org;
+use crate::role::{self, Role};
+
+/// The role of a write.
+#[derive(Debug)]
+pub(super) struct Target {
+    /// Its organization; unchecked where it is not configured.
+    pub(super) org_id: OrgId,
+    /// The organization's settings, where it is configured.
+    pub(super) config: Option<OrgConfig>,
+    /// Its name; unchecked where there is no such role.
+    pub(super) name: RoleName,
+}
+
+/// The role that `org_id` and `role_name` name, for a write.
+pub(super) fn in_body(context: &Context<'_>, data: &FieldData) -> Result<Target, Failure> {
+    let name = name_in_body(data)?;
+    let org::Target { org_id, config } = org::in_body(context, data)?;
+    Ok(Target { org_id, config, name })
+}
+
+/// The role that the path names, for a write.
+pub(super) fn in_path(context: &Context<'_>, data: &FieldData) -> Result<Target, Failure> {
+    let name = name_in_path(data)?;
+    let org::Target { org_id, config } = org::in_path(context, data)?;
+    Ok(Target { org_id, config, name })
+}
+
+/// The role that `org_id` and `role_name` name, where there is one.
+pub(super) fn role_in_body(context: &Context<'_>, data: &FieldData) -> Result<Option<Role>, Failure> {
+    name_in_body(data)?;
+    if data.text("org_id").unwrap_or_default().is_empty() {
+        return Err(org::missing_org_id());
+    }
+    Ok(load_by_body(context, data)?)
+}
+
+/// The role that the path names, where there is one.
+pub(super) fn role_in_path(context: &Context<'_>, data: &FieldData) -> Result<Option<Role>, Failure> {
+    name_in_path(data)?;
+    if let Some(role) = load_by_path(context, data)? {
+        return Ok(Some(role));
+    }
+    // A logical name in the path gets its own error.
+    org::in_path(context, data).map(|_| None)
+}
+
+/// Loads by `org_id` and `role_name`: in one read, unless `org_id` is a logical name.
+pub(super) fn load_by_body(context: &Context<'_>, data: &FieldData) -> Result<Option<Role>, Error> {
+    let org = data.text("org_id").unwrap_or_default();
+    let name = RoleName::stored(data.text("role_name").unwrap_or_default());
+    if let Some(role) = role::load(context, &OrgId::stored(org), &name)? {
+        return Ok(Some(role));
+    }
+    match config::find(context, org)? {
+        Some(config) if config.org_id.as_str() != org => role::load(context, &config.org_id, &name),
+        _ => Ok(None),
+    }
+}
+
+/// Loads by the path, in one read.
+pub(super) fn load_by_path(context: &Context<'_>, data: &FieldData) -> Result<Option<Role>, Error> {
+    let org_id = OrgId::stored(data.text("org").unwrap_or_default());
+    role::load(context, &org_id, &RoleName::stored(data.text("role").unwrap_or_default()))
+}
+
+fn name_in_body(data: &FieldData) -> Result<RoleName, Failure> {
+    match data.text("role_name").unwrap_or_default() {
+        "" => Err(Failure::mistake("missing `role_name`: give the name of the role")),
+        name => Ok(RoleName::stored(name)),
+    }
+}
+
+fn name_in_path(data: &FieldData) -> Result<RoleName, Failure> {
+    Ok(RoleName::in_path(data.text("role").unwrap_or_default())?)
+}
