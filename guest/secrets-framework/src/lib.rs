@@ -9,6 +9,8 @@
 pub mod host;
 
 mod backend;
+#[cfg(test)]
+mod backend_tests;
 mod coerce;
 #[cfg(test)]
 mod coerce_tests;

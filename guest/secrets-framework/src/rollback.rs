@@ -81,12 +81,12 @@ fn undo_entry(context: &Context<'_>, undo: crate::UndoEntry, id: &WalId, in_use_
 
 fn failures_as_error(failures: Vec<Error>) -> Result<(), Error> {
     let count = failures.len();
+    if count <= 1 {
+        return failures.into_iter().next().map_or(Ok(()), Err);
+    }
     let mut texts: Vec<String> = failures.iter().take(ROLLBACK_FAILURES_SHOWN_MAX).map(ToString::to_string).collect();
-    match count {
-        0 => return Ok(()),
-        1 => return failures.into_iter().next().map_or(Ok(()), Err),
-        ..=ROLLBACK_FAILURES_SHOWN_MAX => {}
-        _ => texts.push(format!("and {} more", count - ROLLBACK_FAILURES_SHOWN_MAX)),
+    if count > texts.len() {
+        texts.push(format!("and {} more", count - texts.len()));
     }
     // Plain, so that the server still finds its own read-only text in it.
     Err(Error::Plain(format!("{count} failures: {}", texts.join("; "))))

@@ -118,7 +118,7 @@ mod tests {
         let expected = r#"{"type":"astra_token","data":{"mark":"m"},"created_at":1767225600}"#;
         assert_eq!(String::from_utf8(stored.value).unwrap(), expected);
 
-        assert_eq!(ids(&context, "", 10).unwrap(), [id.clone()]);
+        assert_eq!(ids(&context, "", 10).unwrap(), std::slice::from_ref(&id));
         assert_eq!(read(&context, &id).unwrap().unwrap().data, json!({"mark": "m"}));
         delete(&context, &id).unwrap();
         delete(&context, &id).unwrap();

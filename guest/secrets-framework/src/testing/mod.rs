@@ -9,6 +9,7 @@ mod http;
 mod locks;
 mod outside;
 mod storage;
+mod table;
 mod transaction;
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -22,6 +23,7 @@ pub use http::{RecordedRequest, ScriptedHttp};
 pub use locks::MemoryLocks;
 pub use outside::{CapturedLog, LogLine, ManualClock, SeededRandom, TestSystemView};
 pub use storage::{MemoryStorage, READ_ONLY_TEXT, StorageCall};
+pub use table::check_table;
 
 /// One mount, with everything outside it in memory.
 #[derive(Clone, Default)]
