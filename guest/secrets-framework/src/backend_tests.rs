@@ -1,0 +1,398 @@
+//! A toy backend, driven through everything that the framework does with a
+//! table: routing, warnings, errors, leases, rollback, help and OpenAPI.
+
+#![expect(clippy::unwrap_used, reason = "tests")]
+
+use std::time::Duration;
+
+use serde_json::{Map, Value, json};
+
+use crate::host::{Clock, StorageError, StorageView};
+use crate::limits::{ROLLBACK_FAILURES_SHOWN_MAX, WAL_ENTRIES_IMMEDIATE_MAX, WAL_ENTRIES_PER_CALL_MAX};
+use crate::testing::{READ_ONLY_TEXT, StorageCall, TestHost, check_table, lease_request, request, rollback_request};
+use crate::{
+    Backend, Context, Error, Field, FieldData, FieldType, Lease, Operation, OperationSpec, Path, Response, Secret,
+    SecretKind, Segment, SpecialPaths,
+};
+
+const NAME: Field = Field::new("name", FieldType::LowerCaseString, "Name of the thing.");
+
+static TOY: Backend = Backend {
+    name: "toy",
+    version: "1.2.3",
+    help: "\nKeeps toys.\n\nEach toy has a size.\n",
+    special_paths: SpecialPaths {
+        root: &["things/+"],
+        unauthenticated: &["about"],
+        local_storage: &[],
+        seal_wrap_storage: &["wal/"],
+    },
+    paths: &[
+        Path {
+            pattern: &[Segment::Literal("things")],
+            list: true,
+            fields: &[Field::new("prefix", FieldType::String, "Only names that begin so.")],
+            operations: &[OperationSpec::new(Operation::List, list, "List the things.").answering(&[
+                Field::new("keys", FieldType::CommaStringSlice, "Names."),
+                Field::new("key_info", FieldType::Map, "More about each."),
+            ])],
+            existence_check: None,
+            synopsis: "Lists things.",
+            description: "Names only.",
+        },
+        Path {
+            pattern: &[Segment::Literal("things"), Segment::Capture("name")],
+            list: false,
+            fields: &[
+                NAME,
+                Field::new("size", FieldType::Int64, "Its size,\n  in centimetres.").required(),
+                Field::new("color", FieldType::String, "Its colour.").or("red"),
+                Field::new("ttl", FieldType::DurationSecond, "How long it lasts.").or("1h"),
+                Field::new("tags", FieldType::CommaStringSlice, "Its tags."),
+                Field::new("labels", FieldType::KvPairs, "Its labels."),
+            ],
+            operations: &[
+                OperationSpec::new(Operation::Create, write, "Make a thing."),
+                OperationSpec::new(Operation::Read, read, "Read a thing.").answering(&[
+                    NAME,
+                    Field::new("size", FieldType::Int64, "Its size."),
+                    Field::new("new", FieldType::Bool, "Was it made by a create?"),
+                ]),
+                OperationSpec::new(Operation::Update, write, "Change a thing.").named("paint", "thing"),
+                OperationSpec::new(Operation::Delete, remove, "Delete a thing."),
+            ],
+            existence_check: Some(exists),
+            synopsis: "Manages a thing.",
+            description: "A thing has a size and a colour.",
+        },
+        Path {
+            pattern: &[Segment::Literal("about")],
+            list: false,
+            fields: &[],
+            operations: &[OperationSpec::new(Operation::Read, about, "About the engine.").answering(&[NAME])],
+            existence_check: None,
+            synopsis: "About this engine.",
+            description: "Its name.",
+        },
+    ],
+    secrets: &[
+        SecretKind { kind: "toy", renew: Some(renew), revoke },
+        SecretKind { kind: "fixed", renew: None, revoke },
+    ],
+    rollback: Some(undo),
+    periodic: Some(periodic),
+};
+
+fn list(_: &Context<'_>, _: &FieldData) -> Result<Option<Response>, Error> {
+    Ok(None)
+}
+
+fn write(context: &Context<'_>, fields: &FieldData) -> Result<Option<Response>, Error> {
+    if fields.int("size") == Some(13) {
+        return Ok(Some(Response::error("size 13 brings bad luck")));
+    }
+    let is_new = context.request.operation == Operation::Create;
+    let data = json!({ "name": fields.text("name"), "size": fields.int("size"), "new": is_new });
+    Response::json(&data).map(Some)
+}
+
+fn read(_: &Context<'_>, fields: &FieldData) -> Result<Option<Response>, Error> {
+    match fields.text("name") {
+        Some("gone") => Ok(None),
+        Some("broken") => Err(Error::coded(502, "the shelf broke")),
+        name => Response::json(&json!({ "name": name })).map(Some),
+    }
+}
+
+fn remove(_: &Context<'_>, _: &FieldData) -> Result<Option<Response>, Error> {
+    Ok(None)
+}
+
+fn about(_: &Context<'_>, _: &FieldData) -> Result<Option<Response>, Error> {
+    Response::json(&json!({ "name": "toy" })).map(Some)
+}
+
+fn exists(context: &Context<'_>, fields: &FieldData) -> Result<bool, Error> {
+    let key = format!("thing/{}", fields.text("name").unwrap_or_default());
+    Ok(context.host.storage().get(&key)?.is_some())
+}
+
+fn renew(_: &Context<'_>, lease: &Lease) -> Result<Option<Response>, Error> {
+    let (internal_data, renewable) = (lease.internal_data.clone(), true);
+    let secret = Secret { ttl: lease.increment, max_ttl: lease.max_ttl, renewable, internal_data };
+    Ok(Some(Response::default().leased(secret)))
+}
+
+fn revoke(_: &Context<'_>, _: &Lease) -> Result<Option<Response>, Error> {
+    Ok(None)
+}
+
+/// Marks what it undid; fails for `stuck`, and takes its time for `slow`.
+fn undo(context: &Context<'_>, kind: &str, data: &Value) -> Result<(), Error> {
+    match kind {
+        "stuck" => return Err(Error::coded(502, "upstream is away")),
+        "slow" => context.host.clock().sleep(Duration::from_secs(30)),
+        _ => {}
+    }
+    let key = format!("undone/{}", data.as_str().unwrap_or_default());
+    Ok(context.host.storage().put(crate::host::StorageEntry { key, value: Vec::new(), seal_wrap: false })?)
+}
+
+fn periodic(context: &Context<'_>, immediate: bool) -> Result<(), Error> {
+    context.host.log().log(crate::host::LogLevel::Info, &format!("periodic, immediate: {immediate}"), &[]);
+    Ok(())
+}
+
+fn handle(operation: Operation, path: &str, data: Value) -> Result<Option<Response>, Error> {
+    TOY.handle(&TestHost::new(), &request(operation, path, data))
+}
+
+fn answered(operation: Operation, path: &str, data: Value) -> (Value, Vec<String>) {
+    let response = handle(operation, path, data).unwrap().unwrap();
+    (serde_json::from_str(response.data.as_deref().unwrap()).unwrap(), response.warnings)
+}
+
+#[test]
+fn the_table_is_in_order() {
+    assert_eq!(check_table(&TOY), Vec::<String>::new());
+}
+
+#[test]
+fn check_table_finds_what_is_wrong() {
+    const BAD: Path = Path {
+        pattern: &[Segment::Literal("a/b"), Segment::Capture("x")],
+        list: false,
+        fields: &[Field::new("n", FieldType::Int64, "").or("many"), Field::new("n", FieldType::Int64, "n")],
+        operations: &[OperationSpec::new(Operation::List, list, "")],
+        existence_check: Some(exists),
+        synopsis: "",
+        description: "d",
+    };
+    static WRONG: Backend = Backend {
+        name: "wrong",
+        version: "0",
+        help: "",
+        special_paths: SpecialPaths { root: &[], unauthenticated: &[], local_storage: &[], seal_wrap_storage: &[] },
+        paths: &[BAD, BAD],
+        secrets: &[],
+        rollback: None,
+        periodic: None,
+    };
+    let problems = check_table(&WRONG).join("\n");
+    for expected in [
+        "literal `a/b` is not plain text",
+        "capture `x` is no field",
+        "has no synopsis",
+        "field `n` has no description",
+        "the default of field `n` does not fit",
+        "field `n` is there twice",
+        "operation list has no summary",
+        "is no list path",
+        "not both create and update",
+        "matches what ^a/b/(?P<x>[^/]+)$ matches",
+    ] {
+        assert!(problems.contains(expected), "{expected} is not in:\n{problems}");
+    }
+}
+
+#[test]
+fn requests_are_routed_by_path_and_operation() {
+    assert_eq!(answered(Operation::Read, "things/Ball", Value::Null).0, json!({"name": "ball"}));
+    assert!(handle(Operation::List, "things/", Value::Null).unwrap().is_none());
+    assert!(handle(Operation::Delete, "things/ball", Value::Null).unwrap().is_none());
+    let refused = |operation, path| handle(operation, path, Value::Null).unwrap_err();
+    assert_eq!(refused(Operation::Read, "nothing"), Error::UnsupportedPath);
+    assert_eq!(refused(Operation::Read, ""), Error::UnsupportedPath);
+    assert_eq!(refused(Operation::Help, "nothing"), Error::UnsupportedPath);
+    assert_eq!(refused(Operation::Patch, "things/ball"), Error::UnsupportedOperation);
+    assert_eq!(refused(Operation::Read, "things"), Error::UnsupportedOperation);
+    assert_eq!(refused(Operation::Read, "things/broken"), Error::coded(502, "the shelf broke"));
+}
+
+#[test]
+fn vain_parameters_are_told() {
+    let data = json!({"zeta": 1, "name": "other", "alpha": 2, "size": 3});
+    let (data, warnings) = answered(Operation::Update, "things/ball", data);
+    assert_eq!(data, json!({"name": "ball", "size": 3, "new": false}));
+    assert_eq!(
+        warnings,
+        [
+            "Endpoint ignored these unrecognized parameters: [alpha zeta]",
+            "Endpoint replaced the value of these parameters with the values captured from the endpoint's path: [name]",
+        ]
+    );
+    assert!(answered(Operation::Update, "things/ball", json!({"name": null})).1.is_empty());
+    // No response, no warnings: a list that is empty stays a 404.
+    assert!(handle(Operation::List, "things/", json!({"zeta": 1})).unwrap().is_none());
+    let error = answered(Operation::Update, "things/ball", json!({"size": 13, "zeta": 1}));
+    assert_eq!(error.0, json!({"error": "size 13 brings bad luck"}));
+    assert_eq!(error.1.len(), 1);
+}
+
+#[test]
+fn fields_that_cannot_be_read_are_mistakes_of_the_caller() {
+    let (data, warnings) = answered(Operation::Update, "things/ball", json!({"size": "big", "zeta": 1}));
+    let text = "error converting input for field \"size\": \
+                '' cannot parse value as 'int64': strconv.ParseInt: invalid syntax";
+    assert_eq!(data, json!({ "error": format!("Field validation failed: {text}") }));
+    assert!(warnings.is_empty());
+    let check =
+        TOY.check_existence(&TestHost::new(), &request(Operation::Update, "things/ball", json!({"size": "big"})));
+    assert_eq!(check, Err(Error::User(text.to_owned())));
+}
+
+#[test]
+fn existence_is_checked_where_the_path_says_how() {
+    let host = TestHost::new();
+    host.storage.seed("thing/ball", "");
+    let check = |operation, path| TOY.check_existence(&host, &request(operation, path, Value::Null));
+    assert_eq!(check(Operation::Update, "things/Ball"), Ok(Some(true)));
+    assert_eq!(check(Operation::Update, "things/car"), Ok(Some(false)));
+    assert_eq!(check(Operation::Update, "about"), Ok(None));
+    assert_eq!(check(Operation::Update, "nothing"), Err(Error::UnsupportedPath));
+    assert!(matches!(check(Operation::Read, "about"), Err(Error::Plain(_))));
+    let error = StorageError::Failed("no disk".to_owned());
+    host.storage.fail_prefix(StorageCall::Get, "thing/", error);
+    assert_eq!(check(Operation::Update, "things/ball"), Err(Error::Plain("no disk".to_owned())));
+}
+
+#[test]
+fn leases_go_to_their_secret_kind() {
+    let lease = |data: Value| {
+        let internal_data = data.as_object().cloned().unwrap_or_default();
+        Lease { increment: Duration::from_secs(60), internal_data, ..Lease::default() }
+    };
+    let handle = |operation, data| TOY.handle(&TestHost::new(), &lease_request(operation, "any/path", lease(data)));
+    let renewed = handle(Operation::Renew, json!({"secret_type": "toy"})).unwrap().unwrap();
+    assert_eq!(renewed.secret.unwrap().ttl, Duration::from_secs(60));
+    assert!(handle(Operation::Revoke, json!({"secret_type": "fixed"})).unwrap().is_none());
+    assert_eq!(handle(Operation::Renew, json!({"secret_type": "fixed"})).unwrap_err(), Error::UnsupportedOperation);
+    for data in [json!({"secret_type": "other"}), json!({"secret_type": 5}), json!({})] {
+        let text = "secret is unsupported by this backend".to_owned();
+        assert_eq!(handle(Operation::Revoke, data).unwrap_err(), Error::Plain(text));
+    }
+    let without = TOY.handle(&TestHost::new(), &request(Operation::Renew, "any", Value::Null));
+    assert_eq!(without.unwrap_err(), Error::Plain("request has no secret".to_owned()));
+}
+
+#[test]
+fn a_secret_carries_its_kind() {
+    let empty = Secret { ttl: Duration::ZERO, max_ttl: Duration::ZERO, renewable: true, internal_data: Map::new() };
+    assert_eq!(TOY.secrets[0].secret(empty).internal_data["secret_type"], "toy");
+}
+
+fn seed_wal(host: &TestHost, id: &str, kind: &str, age_s: u64) {
+    let created_at = host.clock.now().as_secs() - age_s;
+    let entry = json!({ "type": kind, "data": id, "created_at": created_at });
+    host.storage.seed(&format!("wal/{id}"), entry.to_string());
+}
+
+#[test]
+fn rollback_undoes_what_is_old_enough_and_then_does_the_periodic_work() {
+    let host = TestHost::new();
+    seed_wal(&host, "old", "token", 601);
+    seed_wal(&host, "limit", "token", 600);
+    seed_wal(&host, "young", "token", 1);
+    assert!(TOY.handle(&host, &rollback_request(false)).unwrap().is_none());
+    assert_eq!(host.storage.keys(), ["undone/old", "wal/limit", "wal/young"]);
+    assert_eq!(host.log.lines()[0].message, "periodic, immediate: false");
+
+    TOY.handle(&host, &rollback_request(true)).unwrap();
+    assert_eq!(host.storage.list("wal/").unwrap(), Vec::<String>::new());
+    assert_eq!(host.storage.list("undone/").unwrap(), ["limit", "old", "young"]);
+}
+
+#[test]
+fn failing_and_damaged_entries_are_reported_kept_and_block_nobody() {
+    let host = TestHost::new();
+    seed_wal(&host, "a", "stuck", 700);
+    host.storage.seed("wal/b", "{ damaged");
+    seed_wal(&host, "c", "token", 700);
+    let error = TOY.handle(&host, &rollback_request(false)).unwrap_err().to_string();
+    assert!(error.starts_with("2 failures: "), "{error}");
+    assert!(error.contains("error rolling back \"stuck\" entry: upstream is away"), "{error}");
+    assert!(error.contains("`wal/b` is damaged"), "{error}");
+    assert_eq!(host.storage.keys(), ["undone/c", "wal/a", "wal/b"]);
+    assert_eq!(host.log.lines().len(), 1, "the periodic work is done all the same");
+}
+
+#[test]
+fn read_only_storage_keeps_the_servers_text() {
+    let host = TestHost::new();
+    seed_wal(&host, "a", "token", 700);
+    host.storage.set_read_only(true);
+    let Err(Error::Plain(text)) = TOY.handle(&host, &rollback_request(false)) else {
+        unreachable!("a plain error is expected");
+    };
+    assert!(text.contains(READ_ONLY_TEXT), "{text}");
+}
+
+#[test]
+fn a_call_looks_at_a_bounded_number_of_entries_and_each_has_its_turn() {
+    let host = TestHost::new();
+    let count = WAL_ENTRIES_PER_CALL_MAX + 50;
+    for index in 0..count {
+        // Spread as random names are: none is favoured by its place.
+        let id = format!("{:08x}-stuck", index.wrapping_mul(u32::MAX / count));
+        seed_wal(&host, &id, "stuck", 700);
+    }
+    seed_wal(&host, "80000000-good", "token", 700);
+    let error = TOY.handle(&host, &rollback_request(false)).unwrap_err().to_string();
+    assert_eq!(host.storage.calls(StorageCall::Get), u64::from(WAL_ENTRIES_PER_CALL_MAX));
+    assert!(error.len() < 1000 && error.contains("; and "), "{error}");
+    assert_eq!(error.matches("upstream is away").count(), ROLLBACK_FAILURES_SHOWN_MAX);
+    let mut calls = 1;
+    while host.storage.list("undone/").unwrap().is_empty() {
+        assert!(TOY.handle(&host, &rollback_request(false)).is_err());
+        calls += 1;
+        assert!(calls < 20, "an entry among failing ones does not get its turn");
+    }
+}
+
+#[test]
+fn a_mount_that_goes_has_more_entries_undone_at_once() {
+    let host = TestHost::new();
+    for index in 0..=WAL_ENTRIES_IMMEDIATE_MAX {
+        seed_wal(&host, &format!("{index:08}"), "token", 0);
+    }
+    TOY.handle(&host, &rollback_request(true)).unwrap();
+    assert_eq!(host.storage.list("wal/").unwrap().len(), 1);
+}
+
+#[test]
+fn slow_entries_leave_time_for_the_periodic_work() {
+    let host = TestHost::new();
+    for id in ["a", "b", "c", "d"] {
+        seed_wal(&host, id, "slow", 700);
+    }
+    TOY.handle(&host, &rollback_request(false)).unwrap();
+    assert_eq!(host.storage.list("undone/").unwrap().len(), 2, "30 s each, and none begins after 40 s");
+    assert_eq!(host.log.lines().len(), 1);
+}
+
+fn help(path: &str, data: Value) -> Value {
+    answered(Operation::Help, path, data).0
+}
+
+#[test]
+fn help_texts() {
+    insta::assert_snapshot!("help_of_backend", help("", Value::Null)["help"].as_str().unwrap());
+    insta::assert_snapshot!("help_of_path", help("things/ball", Value::Null)["help"].as_str().unwrap());
+    insta::assert_snapshot!("help_without_fields", help("about", Value::Null)["help"].as_str().unwrap());
+    assert_eq!(help("about", Value::Null)["see_also"], Value::Null);
+}
+
+#[test]
+fn openapi_documents() {
+    let document = serde_json::to_string_pretty(&help("", Value::Null)["openapi"]).unwrap();
+    insta::assert_snapshot!("openapi", document);
+    let one = help("about", Value::Null)["openapi"]["paths"].clone();
+    assert_eq!(one.as_object().unwrap().keys().collect::<Vec<_>>(), ["/about"]);
+}
+
+#[test]
+fn the_server_names_the_plugin_in_operation_ids() {
+    let document = &help("", json!({"requestResponsePrefix": "plug-in"}))["openapi"];
+    assert_eq!(document["paths"]["/about"]["get"]["operationId"], "plug-in-read-about");
+    assert!(document["components"]["schemas"].get("PlugInReadAboutResponse").is_some());
+}
