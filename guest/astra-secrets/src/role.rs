@@ -2,6 +2,7 @@
 //! may run. Loaded in one storage read. Nothing here asks Astra.
 
 mod go_duration;
+mod import;
 mod list;
 mod stored;
 mod ttl;
@@ -15,6 +16,7 @@ use serde_json::{Map, Value};
 use crate::names::{AstraRoleId, OrgId, RoleName};
 
 pub(crate) use go_duration::go_text;
+pub(crate) use import::{Plan, Upstream, Wishes, imported_name, plan};
 pub(crate) use list::{all_roles, role_names, short_keys};
 pub(crate) use ttl::{above_mount, clamp, parse_ttl};
 

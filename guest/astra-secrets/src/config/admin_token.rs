@@ -38,9 +38,9 @@ impl AdminToken {
         self.0.expose()
     }
 
-    /// The token, for a client to send as bearer.
-    pub(crate) fn as_sensitive(&self) -> &Sensitive {
-        &self.0
+    /// A copy to send as the bearer of a request.
+    pub(crate) fn bearer(&self) -> Sensitive {
+        Sensitive::new(self.0.expose().clone())
     }
 
     /// Its client ID; none if it has not the shape of an Astra token.

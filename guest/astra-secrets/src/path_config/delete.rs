@@ -5,6 +5,7 @@ use secrets_framework::{Context, FieldData, Response};
 
 use crate::config::{self, Write};
 use crate::error::{Failure, Outcome};
+use crate::mint;
 use crate::names::OrgId;
 use crate::record;
 
@@ -15,8 +16,10 @@ pub(super) fn delete(context: &Context<'_>, data: &FieldData, org_id: &OrgId) ->
     let _turn = context.host.locks().acquire(CONFIG_LOCK)?;
     let Some(config) = config::load(context, org_id)? else { return Ok(None) };
     let mut writes = Vec::new();
-    if record::any_in_org(context, org_id)? {
-        if !data.bool("force").unwrap_or(false) {
+    let has_tokens = record::any_in_org(context, org_id)?;
+    // An unsettled mint may still turn up a token that must be revoked.
+    if has_tokens || mint::any_open_in_org(context, org_id)? {
+        if has_tokens && !data.bool("force").unwrap_or(false) {
             return Err(Failure::mistake(format!(
                 "organization `{org_id}` has tokens that are alive: revoke them first, or delete with `force=true`, \
                  and its admin token is kept, hidden, to revoke them, until the last has gone"

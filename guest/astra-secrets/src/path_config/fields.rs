@@ -7,6 +7,7 @@ use secrets_framework::{Field, FieldData, FieldType};
 
 use crate::config::{AdminToken, ApiUrl, CallerMode, OrgConfig};
 use crate::limits::{DESCRIPTION_BYTES_MAX, REQUEST_TIMEOUT_MAX, RETRIES_MAX, ROLE_IDS_MAX};
+use crate::mint;
 use crate::names::{AstraRoleId, LogicalName, NameError};
 
 /// What a write changes: only the fields that were sent.
@@ -70,6 +71,7 @@ pub(crate) fn parse_description(text: &str) -> Result<String, NameError> {
     if text.chars().any(char::is_control) {
         return Err(NameError::new("description", text, "must have no line ends and no other control characters"));
     }
+    mint::check_template(text).map_err(|error| NameError::new("description", text, &error.to_string()))?;
     Ok(text.to_owned())
 }
 

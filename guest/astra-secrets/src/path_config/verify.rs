@@ -4,43 +4,37 @@
 
 use secrets_framework::Context;
 
-use crate::client::{Access, AstraClient, ClientError};
-use crate::config::{AdminToken, ApiUrl};
-use crate::error::{Failure, Outcome};
+use crate::client::{AstraClient, ClientError, is_uuid};
+use crate::config::OrgConfig;
+use crate::error::Failure;
 use crate::limits::VERIFY_TIMEOUT;
-use crate::names::{OrgId, shown};
+use crate::names::shown;
 
-/// Checks that `token` is one of `org_id`. What it answers is a warning: Astra
-/// could not be asked.
-pub(super) fn verify(
-    context: &Context<'_>,
-    org_id: &OrgId,
-    url: &ApiUrl,
-    token: &AdminToken,
-) -> Result<Option<String>, Failure> {
-    let access = Access {
-        org_id,
-        origin: url.origin().as_str(),
-        admin_token: token.as_sensitive(),
-        request_timeout: VERIFY_TIMEOUT,
-        retries_max: 0,
-    };
-    match AstraClient::new(context.host, access).current_org() {
-        Ok(owner) if owner == org_id.as_str() => Ok(None),
+/// Checks that the token of `candidate`, which is about to be stored, is one
+/// of its organization. What it answers is a warning: Astra did not say.
+pub(super) fn verify(context: &Context<'_>, candidate: &OrgConfig, is_new: bool) -> Result<Option<String>, Failure> {
+    let OrgConfig { org_id, url, .. } = candidate;
+    match AstraClient::with_bounds(context.host, candidate, VERIFY_TIMEOUT, 0).current_org() {
+        Ok(owner) if owner.eq_ignore_ascii_case(org_id.as_str()) => Ok(None),
+        // An old mount may know an organization by another name than Astra's UUID.
+        Ok(owner) if !is_new && !is_uuid(org_id.as_str()) => Ok(Some(format!(
+            "the token belongs to the organization {}, which this mount knows as `{org_id}`",
+            shown(&owner)
+        ))),
         Ok(owner) => Err(Failure::mistake(format!(
             "`astra_token` belongs to the organization {}, not to `{org_id}`; nothing was stored",
             shown(&owner)
         ))),
         Err(ClientError::Refused { status, .. }) => Err(Failure::mistake(format!(
-            "`astra_token` was refused by `{url}` with status {status}; nothing was stored. \
-             Give a token of organization `{org_id}` that is alive, or `verify=false` to store it all the same"
+            "`astra_token` was refused by `{url}` with status {status}, so nothing was stored: give a token of \
+             organization `{org_id}` that is alive, or `verify=false` to store it all the same"
         ))),
         Err(ClientError::Denied { sentence }) => {
             Err(Failure::mistake(format!("`url` is `{url}`: {sentence}; nothing was stored")))
         }
         // Nobody answered, or somebody who is not Astra, or who has trouble of its own.
-        Err(error) => Ok(Some(format!(
-            "the token was stored unchecked, for `{url}` could not say whose it is: {error}"
-        ))),
+        Err(error) => {
+            Ok(Some(format!("the token was stored unchecked, for `{url}` could not say whose it is: {error}")))
+        }
     }
 }

@@ -6,6 +6,7 @@ use secrets_framework::{Context, FieldData, Response};
 use crate::config::{self, AdminToken, ApiUrl, OrgConfig, Write};
 use crate::error::{Failure, Outcome};
 use crate::limits::CONFIGS_MAX;
+use crate::mint;
 use crate::names::OrgId;
 use crate::record;
 
@@ -66,7 +67,12 @@ fn check_upstream(
         )));
     };
     let is_news = url_changes || changes.admin_token.is_some();
-    if is_news && data.bool("verify").unwrap_or(true) { verify(context, org_id, url, token) } else { Ok(None) }
+    if !is_news || !data.bool("verify").unwrap_or(true) {
+        return Ok(None);
+    }
+    let mut candidate = OrgConfig::new(org_id.clone(), AdminToken::stored(token.expose().to_owned()));
+    candidate.url = url.clone();
+    verify(context, &candidate, before.is_none())
 }
 
 /// What a check upstream is about.
@@ -95,17 +101,22 @@ fn check_logical_name(
     }
 }
 
-/// Lets go of an origin at which tokens may live on.
+/// Lets go of an origin at which tokens may live on, or may turn up that an
+/// unsettled mint made.
 fn leave_origin(
     context: &Context<'_>,
     data: &FieldData,
     stored: &OrgConfig,
     url: Option<&ApiUrl>,
 ) -> Result<Option<Write>, Failure> {
-    if url.is_none_or(|url| url.origin() == stored.url.origin()) || !record::any_in_org(context, &stored.org_id)? {
+    if url.is_none_or(|url| url.origin() == stored.url.origin()) {
         return Ok(None);
     }
-    if !data.bool("force").unwrap_or(false) {
+    let has_tokens = record::any_in_org(context, &stored.org_id)?;
+    if !has_tokens && !mint::any_open_in_org(context, &stored.org_id)? {
+        return Ok(None);
+    }
+    if has_tokens && !data.bool("force").unwrap_or(false) {
         return Err(Failure::mistake(format!(
             "`url` would move organization `{}` away from `{}`, where tokens of it are alive: revoke them first, \
              or write with `force=true`, and they are still revoked there",

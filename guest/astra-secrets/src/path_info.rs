@@ -1,0 +1,77 @@
+//! `info`: what runs here, and how much it holds.
+
+use std::collections::BTreeMap;
+
+use secrets_framework::{Context, Error, Field, FieldData, FieldType, Operation, OperationSpec, Path, Response, Segment};
+use serde::Serialize;
+
+use crate::config;
+use crate::error::{Outcome, answer};
+use crate::names::OrgId;
+use crate::record;
+use crate::role;
+
+/// `info`.
+pub(crate) const INFO: Path = Path {
+    pattern: &[Segment::Literal("info")],
+    list: false,
+    fields: &[],
+    operations: &[
+        OperationSpec::new(Operation::Read, read, "Read version and counts of this engine.").answering(ANSWER_FIELDS),
+    ],
+    existence_check: None,
+    synopsis: "Show which version of the engine runs, and how much it holds.",
+    description: "`organizations` holds, for each configured organization, its logical name, how many roles it has, \
+        and how many tokens of it this mount keeps a record of.",
+};
+
+const ANSWER_FIELDS: &[Field] = &[
+    Field::new("name", FieldType::String, "Name of the engine."),
+    Field::new("version", FieldType::String, "Version of the engine."),
+    Field::new("storage_version", FieldType::Int64, "Version of the form in which the engine stores its data."),
+    Field::new("organizations", FieldType::Map, "By organization: `logical_name`, `roles`, `tokens`."),
+];
+
+/// Goes up when an older version of the engine could no longer read what we
+/// store. 1 is the Go plugin's own form with fields added.
+const STORAGE_VERSION: u32 = 1;
+
+#[derive(Serialize)]
+struct InfoAnswer {
+    name: &'static str,
+    version: &'static str,
+    storage_version: u32,
+    organizations: BTreeMap<OrgId, Counts>,
+}
+
+#[derive(Serialize)]
+struct Counts {
+    logical_name: String,
+    roles: usize,
+    tokens: usize,
+}
+
+fn read(context: &Context<'_>, _: &FieldData) -> Result<Option<Response>, Error> {
+    answer(try_read(context))
+}
+
+fn try_read(context: &Context<'_>) -> Outcome {
+    let storage = context.host.storage();
+    let mut organizations = BTreeMap::new();
+    for org_id in config::org_ids(storage)? {
+        // Deleted since the list was made: not counted.
+        let Some(config) = config::load(context, &org_id)? else { continue };
+        let counts = Counts {
+            logical_name: config.logical_name_text().to_owned(),
+            roles: role::role_names(storage, &org_id)?.len(),
+            tokens: record::count_in_org(context, &org_id)?,
+        };
+        organizations.insert(org_id, counts);
+    }
+    let backend = &crate::BACKEND;
+    let (name, version) = (backend.name, backend.version);
+    Ok(Some(Response::json(&InfoAnswer { name, version, storage_version: STORAGE_VERSION, organizations })?))
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,223 @@
+//! `sync-roles` and `config/:org/sync-roles`: imports the roles that Astra
+//! lists, for all organizations or for one. What is to be done is planned in
+//! `role::import`; here it is asked for, done and told.
+
+mod report;
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use secrets_framework::{Context, Error, Field, FieldData, FieldType, Operation, OperationSpec, Path, Response, Segment};
+
+use crate::client::AstraClient;
+use crate::config::{self, OrgConfig};
+use crate::error::{Failure, Outcome, answer, upstream};
+use crate::limits::{IMPORTED_ROLES_MAX, SYNC_ALL_BUDGET};
+use crate::names::{AstraRoleId, OrgId, RoleName};
+use crate::path_config::{fields::ORG, target};
+use crate::path_role::lock_key;
+use crate::role::{self, Plan, Role, Upstream, Wishes};
+
+use report::Report;
+
+/// `sync-roles`.
+pub(crate) const SYNC_ROLES: Path = Path {
+    pattern: &[Segment::Literal("sync-roles")],
+    list: false,
+    fields: &[TTL, MAX_TTL, PRUNE, DRY_RUN],
+    operations: &[
+        OperationSpec::new(Operation::Update, sync_all, "Import the roles of all organizations from Astra.")
+            .answering(ANSWER_FIELDS),
+    ],
+    existence_check: None,
+    synopsis: "Import Astra's roles for all configured organizations.",
+    description: "Each role that Astra lists becomes a role here, under Astra's name in lower case, each run of other \
+        characters than letters and digits as `_`. Of two that would get one name the second is skipped. A role that \
+        was written by hand is never changed. An organization whose roles cannot be had is told in `failed`, and the \
+        others are imported all the same.",
+};
+
+/// `config/:org/sync-roles`.
+pub(crate) const CONFIG_ORG_SYNC_ROLES: Path = Path {
+    pattern: &[Segment::Literal("config"), Segment::Capture("org"), Segment::Literal("sync-roles")],
+    list: false,
+    fields: &[ORG, TTL, MAX_TTL, PRUNE, DRY_RUN],
+    operations: &[
+        OperationSpec::new(Operation::Update, sync_one, "Import the roles of one organization from Astra.")
+            .answering(ANSWER_FIELDS),
+    ],
+    existence_check: None,
+    synopsis: "Import Astra's roles for one organization.",
+    description: "As `sync-roles`, for the organization in the path.",
+};
+
+const TTL: Field = Field::new(
+    "ttl",
+    FieldType::SignedDurationSecond,
+    "Time to live of leases of new roles; 0 or left out = the mount's default. Cut to `max_ttl`, with a warning.",
+);
+
+const MAX_TTL: Field = Field::new(
+    "max_ttl",
+    FieldType::SignedDurationSecond,
+    "The longest life of leases of new roles; 0 or left out = the mount's maximum.",
+);
+
+const PRUNE: Field = Field::new(
+    "prune",
+    FieldType::Bool,
+    "Remove roles that were imported and whose Astra role has gone. Tokens made for them stay alive.",
+)
+.or("false");
+
+const DRY_RUN: Field =
+    Field::new("dry_run", FieldType::Bool, "Answer what would be done, and change nothing.").or("false");
+
+/// What it answers.
+const ANSWER_FIELDS: &[Field] = &[
+    Field::new("created", FieldType::CommaStringSlice, "New roles; of several organizations, as `roles` lists them."),
+    Field::new("updated", FieldType::CommaStringSlice, "Imported roles whose Astra role has another ID now."),
+    Field::new("unchanged", FieldType::CommaStringSlice, "Roles that are as Astra has them."),
+    Field::new("removed", FieldType::CommaStringSlice, "Imported roles whose Astra role has gone; with `prune` only."),
+    Field::new("skipped", FieldType::Map, "Astra roles that were passed over: `org_id`, `name`, `role_id`, `reason` of each."),
+    Field::new("failed", FieldType::Map, "By organization, why its roles could not be imported."),
+    Field::new("dry_run", FieldType::Bool, "Was nothing changed?"),
+];
+
+/// What the caller asks for.
+struct Order {
+    wishes: Wishes,
+    dry_run: bool,
+    warnings: Vec<String>,
+}
+
+fn sync_one(context: &Context<'_>, data: &FieldData) -> Result<Option<Response>, Error> {
+    answer(try_sync_one(context, data))
+}
+
+fn sync_all(context: &Context<'_>, data: &FieldData) -> Result<Option<Response>, Error> {
+    answer(try_sync_all(context, data))
+}
+
+fn try_sync_one(context: &Context<'_>, data: &FieldData) -> Outcome {
+    let order = Order::parse(data)?;
+    let target = target::in_path(context, data)?;
+    let Some(config) = target.config else {
+        return Err(Failure::mistake(format!(
+            "organization `{}` is not configured: write `config/{}` first",
+            target.org_id, target.org_id
+        )));
+    };
+    let mut report = Report::new(order.dry_run, order.warnings.clone());
+    let plan = sync(context, &config, &order)?;
+    report.add(&config.org_id, plan);
+    report.answer()
+}
+
+fn try_sync_all(context: &Context<'_>, data: &FieldData) -> Outcome {
+    let order = Order::parse(data)?;
+    let mut report = Report::new(order.dry_run, order.warnings.clone());
+    let storage = context.host.storage();
+    let begin_until = context.host.clock().now() + SYNC_ALL_BUDGET;
+    let mut first_failure = None;
+    for org_id in config::org_ids(storage)? {
+        if context.host.clock().now() >= begin_until {
+            report.fail(&org_id, format!("no time was left: write `config/{org_id}/sync-roles`"));
+            continue;
+        }
+        // Deleted since the list was made: nothing to import.
+        let Some(config) = config::load(context, &org_id)? else { continue };
+        match sync(context, &config, &order) {
+            Ok(plan) => report.add(&org_id, plan),
+            // Storage fails for all of them, and on a node that cannot write
+            // the server must see its own error, to forward the request.
+            Err(Failure::Failed(error @ (Error::Plain(_) | Error::Internal(_)))) => return Err(error.into()),
+            Err(failure) => {
+                let error = failure.into_error();
+                report.fail(&org_id, error.to_string());
+                first_failure.get_or_insert(error);
+            }
+        }
+    }
+    match first_failure {
+        Some(error) if !report.has_success() => Err(error.into()),
+        _ => report.answer(),
+    }
+}
+
+/// Imports the roles of one organization.
+fn sync(context: &Context<'_>, config: &OrgConfig, order: &Order) -> Result<Plan, Failure> {
+    let org_id = &config.org_id;
+    let listed = AstraClient::new(context.host, config).list_roles().map_err(|error| upstream(org_id, &error))?;
+    if listed.len() > IMPORTED_ROLES_MAX {
+        return Err(Failure::mistake(format!(
+            "Astra lists {} roles of organization `{org_id}`, more than the {IMPORTED_ROLES_MAX} that can be imported: \
+             write the roles that are needed by hand",
+            listed.len()
+        )));
+    }
+    let upstream: Vec<Upstream> =
+        listed.into_iter().map(|role| Upstream { name: role.name, id: AstraRoleId::stored(role.id) }).collect();
+    // A list without even Astra's built-in roles is some fault of Astra's; it
+    // must not empty the mount.
+    let prune = order.wishes.prune && !upstream.is_empty();
+
+    let _turn = context.host.locks().acquire(&lock_key(org_id))?;
+    let stored = stored_roles(context, org_id, &upstream, prune)?;
+    let allows = |id: &AstraRoleId| config.forbidden_role_id(std::slice::from_ref(id)).is_none();
+    let plan = role::plan(org_id, upstream, &stored, Wishes { prune, ..order.wishes }, allows);
+    if !order.dry_run {
+        apply(context, org_id, &plan)?;
+    }
+    Ok(plan)
+}
+
+/// The roles that the plan is about: those of the names that Astra's roles
+/// get; and to prune, all.
+fn stored_roles(
+    context: &Context<'_>,
+    org_id: &OrgId,
+    upstream: &[Upstream],
+    all: bool,
+) -> Result<BTreeMap<RoleName, Role>, Error> {
+    let mut names: BTreeSet<RoleName> =
+        upstream.iter().filter_map(|role| RoleName::parse(&role::imported_name(&role.name)).ok()).collect();
+    if all {
+        names.extend(role::role_names(context.host.storage(), org_id)?);
+    }
+    let mut roles = BTreeMap::new();
+    for name in names {
+        if let Some(role) = role::load(context, org_id, &name)? {
+            roles.insert(name, role);
+        }
+    }
+    Ok(roles)
+}
+
+/// Each write by itself: a sync that is cut short is finished by the next.
+fn apply(context: &Context<'_>, org_id: &OrgId, plan: &Plan) -> Result<(), Error> {
+    let storage = context.host.storage();
+    for role in plan.created.iter().chain(&plan.updated) {
+        storage.put(role.to_entry()?)?;
+    }
+    for name in &plan.removed {
+        storage.delete(&role::key(org_id, name))?;
+    }
+    Ok(())
+}
+
+impl Order {
+    fn parse(data: &FieldData) -> Result<Self, Failure> {
+        let seconds = |name| role::parse_ttl(name, data.seconds(name).unwrap_or_default());
+        let (mut ttl, max_ttl) = (seconds("ttl")?, seconds("max_ttl")?);
+        let warnings = role::clamp(&mut ttl, max_ttl).into_iter().collect();
+        let prune = data.bool("prune").unwrap_or(false);
+        Ok(Self {
+            wishes: Wishes { ttl, max_ttl, prune },
+            dry_run: data.bool("dry_run").unwrap_or(false),
+            warnings,
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,112 @@
+//! What a sync answers: which roles it made, changed, left, removed and passed
+//! over, and which organizations it could not ask.
+
+use std::collections::BTreeMap;
+
+use secrets_framework::Response;
+use serde::Serialize;
+
+use crate::error::Outcome;
+use crate::names::{AstraRoleId, OrgId, RoleName};
+use crate::role::{self, Plan, Role};
+
+/// Collects what was done, organization by organization.
+pub(super) struct Report {
+    created: Vec<(OrgId, RoleName)>,
+    updated: Vec<(OrgId, RoleName)>,
+    unchanged: Vec<(OrgId, RoleName)>,
+    removed: Vec<(OrgId, RoleName)>,
+    skipped: Vec<SkippedAnswer>,
+    failed: BTreeMap<OrgId, String>,
+    succeeded: usize,
+    dry_run: bool,
+    warnings: Vec<String>,
+}
+
+#[derive(Serialize)]
+struct SyncAnswer<'a> {
+    created: Vec<String>,
+    updated: Vec<String>,
+    unchanged: Vec<String>,
+    removed: Vec<String>,
+    skipped: &'a [SkippedAnswer],
+    failed: &'a BTreeMap<OrgId, String>,
+    dry_run: bool,
+}
+
+#[derive(Serialize)]
+struct SkippedAnswer {
+    org_id: OrgId,
+    name: String,
+    role_id: AstraRoleId,
+    reason: String,
+}
+
+impl Report {
+    /// An empty report.
+    pub(super) fn new(dry_run: bool, warnings: Vec<String>) -> Self {
+        Self {
+            created: Vec::new(),
+            updated: Vec::new(),
+            unchanged: Vec::new(),
+            removed: Vec::new(),
+            skipped: Vec::new(),
+            failed: BTreeMap::new(),
+            succeeded: 0,
+            dry_run,
+            warnings,
+        }
+    }
+
+    /// Adds what was done for an organization.
+    pub(super) fn add(&mut self, org_id: &OrgId, plan: Plan) {
+        let owned = |name: RoleName| (org_id.clone(), name);
+        let named = |role: Role| owned(role.name);
+        self.created.extend(plan.created.into_iter().map(named));
+        self.updated.extend(plan.updated.into_iter().map(named));
+        self.unchanged.extend(plan.unchanged.into_iter().map(owned));
+        self.removed.extend(plan.removed.into_iter().map(owned));
+        self.skipped.extend(plan.skipped.into_iter().map(|skipped| SkippedAnswer {
+            org_id: org_id.clone(),
+            name: skipped.upstream.name,
+            role_id: skipped.upstream.id,
+            reason: skipped.reason,
+        }));
+        self.succeeded += 1;
+    }
+
+    /// Adds an organization for which nothing could be done.
+    pub(super) fn fail(&mut self, org_id: &OrgId, reason: String) {
+        self.failed.insert(org_id.clone(), reason);
+    }
+
+    /// Was anything done for any organization?
+    pub(super) fn has_success(&self) -> bool {
+        self.succeeded > 0
+    }
+
+    /// The answer.
+    pub(super) fn answer(mut self) -> Outcome {
+        if self.succeeded == 0 && self.failed.is_empty() {
+            self.warnings.push("no organization is configured yet: write `config` first".to_owned());
+        }
+        if !self.failed.is_empty() {
+            self.warnings.push(format!("{} of the organizations could not be asked: see `failed`", self.failed.len()));
+        }
+        let groups = [self.created, self.updated, self.unchanged, self.removed];
+        // One key for one role in the whole answer, as `roles` lists it.
+        let all: Vec<_> = groups.iter().flatten().cloned().collect();
+        let mut keys = role::short_keys(&all).into_iter();
+        let [created, updated, unchanged, removed] = groups.map(|group| keys.by_ref().take(group.len()).collect());
+        let answer = SyncAnswer {
+            created,
+            updated,
+            unchanged,
+            removed,
+            skipped: &self.skipped,
+            failed: &self.failed,
+            dry_run: self.dry_run,
+        };
+        Ok(Some(Response { warnings: self.warnings, ..Response::json(&answer)? }))
+    }
+}
