@@ -1,0 +1,116 @@
+//! The framework's host traits over the component's imports, but for storage
+//! and HTTP, which have files of their own.
+
+use std::time::Duration;
+
+use secrets_framework::host::{
+    Clock, Host, Http, LockError, LockGuard, Locks, Log, LogLevel, Random, Storage, SystemView, SystemViewError,
+};
+
+use crate::bindings::secrets_engine::host::{locks, logging, system_view};
+use crate::bindings::wasi::clocks::{monotonic_clock, wall_clock};
+use crate::bindings::wasi::random::random;
+
+/// All of the outside: the imports, which have no state on this side.
+pub(crate) struct ComponentHost;
+
+impl Host for ComponentHost {
+    fn storage(&self) -> &dyn Storage {
+        self
+    }
+    fn locks(&self) -> &dyn Locks {
+        self
+    }
+    fn system_view(&self) -> &dyn SystemView {
+        self
+    }
+    fn clock(&self) -> &dyn Clock {
+        self
+    }
+    fn random(&self) -> &dyn Random {
+        self
+    }
+    fn log(&self) -> &dyn Log {
+        self
+    }
+    fn http(&self) -> &dyn Http {
+        self
+    }
+}
+
+impl Locks for ComponentHost {
+    fn acquire(&self, key: &str) -> Result<Box<dyn LockGuard + '_>, LockError> {
+        match locks::acquire(key) {
+            Ok(guard) => Ok(Box::new(Held { _guard: guard })),
+            Err(locks::Error::TimedOut) => Err(LockError::TimedOut),
+            Err(locks::Error::Limit(text)) => Err(LockError::Limit(text)),
+        }
+    }
+}
+
+/// The host's lock; dropping the handle frees it.
+struct Held {
+    _guard: locks::Guard,
+}
+
+impl LockGuard for Held {}
+
+impl SystemView for ComponentHost {
+    fn backend_uuid(&self) -> String {
+        system_view::backend_uuid()
+    }
+    fn wal_minimum_age(&self) -> Duration {
+        Duration::from_nanos(system_view::wal_minimum_age())
+    }
+    fn default_lease_ttl(&self) -> Result<Duration, SystemViewError> {
+        system_view::default_lease_ttl().map(Duration::from_nanos).map_err(system_view_error)
+    }
+    fn max_lease_ttl(&self) -> Result<Duration, SystemViewError> {
+        system_view::max_lease_ttl().map(Duration::from_nanos).map_err(system_view_error)
+    }
+}
+
+fn system_view_error(error: system_view::Error) -> SystemViewError {
+    match error {
+        system_view::Error::Unsupported => SystemViewError::Unsupported,
+        system_view::Error::Failed(text) => SystemViewError::Failed(text),
+    }
+}
+
+impl Clock for ComponentHost {
+    fn now(&self) -> Duration {
+        let now = wall_clock::now();
+        Duration::new(now.seconds, now.nanoseconds)
+    }
+    fn sleep(&self, duration: Duration) {
+        let nanos = u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX);
+        monotonic_clock::subscribe_duration(nanos).block();
+    }
+}
+
+impl Random for ComponentHost {
+    fn fill(&self, buffer: &mut [u8]) {
+        for chunk in buffer.chunks_mut(RANDOM_BYTES_PER_CALL) {
+            // The host answers as many bytes as were asked for.
+            let bytes = random::get_random_bytes(chunk.len() as u64);
+            chunk.copy_from_slice(&bytes);
+        }
+    }
+}
+
+impl Log for ComponentHost {
+    fn log(&self, level: LogLevel, message: &str, fields: &[(&str, &str)]) {
+        let level = match level {
+            LogLevel::Debug => logging::Level::Debug,
+            LogLevel::Info => logging::Level::Info,
+            LogLevel::Warn => logging::Level::Warn,
+            LogLevel::Error => logging::Level::Error,
+        };
+        let fields: Vec<(String, String)> =
+            fields.iter().map(|&(name, value)| (name.to_owned(), value.to_owned())).collect();
+        logging::log(level, message, &fields);
+    }
+}
+
+/// The host bounds what one call may ask for; 1 KiB is below that.
+const RANDOM_BYTES_PER_CALL: usize = 1024;

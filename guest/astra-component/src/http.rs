@@ -1,0 +1,232 @@
+//! Outbound HTTP over `wasi:http`: one exchange with a bound on its time and
+//! on the answer's size. What went wrong is told apart by one question: can
+//! the upstream have acted on the request? Nothing is retried here.
+
+use std::time::Duration;
+
+use secrets_framework::Sensitive;
+use secrets_framework::host::{Http, HttpError, HttpMethod, HttpRequest, HttpResponse};
+
+use crate::bindings::secrets_engine::host::system_view;
+use crate::bindings::wasi::clocks::monotonic_clock;
+use crate::bindings::wasi::http::outgoing_handler;
+use crate::bindings::wasi::http::types::{
+    ErrorCode, Fields, FutureIncomingResponse, IncomingBody, IncomingResponse, Method, OutgoingBody, OutgoingRequest,
+    RequestOptions, Scheme, http_error_code,
+};
+use crate::bindings::wasi::io::poll::{Pollable, poll};
+use crate::bindings::wasi::io::streams::{InputStream, OutputStream, StreamError};
+use crate::error_code::http_error;
+use crate::host::ComponentHost;
+
+impl Http for ComponentHost {
+    fn send(&self, request: HttpRequest) -> Result<HttpResponse, HttpError> {
+        let deadline = Deadline::after(request.timeout);
+        let answer = exchange(&request, &deadline);
+        answer.map_err(|failure| match failure {
+            Failure::TimedOut => HttpError::TimedOut,
+            Failure::TooLarge => HttpError::TooLarge,
+            Failure::Local(what) => HttpError::NotSent(what.to_owned()),
+            Failure::Lost(what) => HttpError::Lost(what.to_owned()),
+            Failure::Code(code) => http_error(&code, || self.check_origin(&request.origin)),
+        })
+    }
+
+    fn check_origin(&self, origin: &str) -> Result<(), String> {
+        system_view::check_egress(origin)
+    }
+}
+
+/// Why an exchange failed, before it is judged.
+enum Failure {
+    /// Our own deadline.
+    TimedOut,
+    /// Our own limit of the answer's size.
+    TooLarge,
+    /// The request could not even be made up.
+    Local(&'static str),
+    /// The answer broke off without the host saying why.
+    Lost(&'static str),
+    /// The host's own word.
+    Code(ErrorCode),
+}
+
+fn exchange(request: &HttpRequest, deadline: &Deadline) -> Result<HttpResponse, Failure> {
+    let (outgoing, body) = outgoing_request(request)?;
+    let options = request_options(request.timeout);
+    let future = outgoing_handler::handle(outgoing, Some(options)).map_err(Failure::Code)?;
+    // Whether the body went through does not matter: an upstream may answer
+    // without reading it, and why it failed is what the response future says.
+    write_body(body, request.body.as_deref().unwrap_or_default(), deadline)?;
+    let response = wait_for_response(&future, deadline)?;
+    read_response(response, deadline)
+}
+
+fn outgoing_request(request: &HttpRequest) -> Result<(OutgoingRequest, OutgoingBody), Failure> {
+    let authorization = Sensitive::new(format!("Bearer {}", request.bearer.expose()));
+    let mut headers = vec![
+        ("accept".to_owned(), b"application/json".to_vec()),
+        ("authorization".to_owned(), authorization.expose().as_bytes().to_vec()),
+        ("user-agent".to_owned(), user_agent().into_bytes()),
+    ];
+    if let Some(body) = &request.body {
+        headers.push(("content-type".to_owned(), b"application/json".to_vec()));
+        headers.push(("content-length".to_owned(), body.len().to_string().into_bytes()));
+    }
+    let headers = Fields::from_list(&headers).map_err(|_| Failure::Local("a header holds what no header may"))?;
+    let outgoing = OutgoingRequest::new(headers);
+    let method = match request.method {
+        HttpMethod::Get => Method::Get,
+        HttpMethod::Post => Method::Post,
+        HttpMethod::Delete => Method::Delete,
+    };
+    let (scheme, authority) = match request.origin.split_once("://") {
+        Some(("https", authority)) => (Scheme::Https, authority),
+        Some(("http", authority)) => (Scheme::Http, authority),
+        _ => return Err(Failure::Local("the origin has no scheme that is known")),
+    };
+    let all_set = outgoing.set_method(&method).is_ok()
+        && outgoing.set_scheme(Some(&scheme)).is_ok()
+        && outgoing.set_authority(Some(authority)).is_ok()
+        && outgoing.set_path_with_query(Some(&request.path_and_query)).is_ok();
+    if !all_set {
+        return Err(Failure::Local("the address cannot be requested"));
+    }
+    let body = outgoing.body().map_err(|()| Failure::Local("the request takes no body"))?;
+    Ok((outgoing, body))
+}
+
+fn user_agent() -> String {
+    format!("vault-plugin-secrets-{}/{}", crate::BACKEND.name, crate::BACKEND.version)
+}
+
+/// The host's own bounds of each phase; the deadline bounds the sum.
+fn request_options(timeout: Duration) -> RequestOptions {
+    let options = RequestOptions::new();
+    let nanos = Some(nanos(timeout));
+    // The host may not offer one of them; the deadline holds in any case.
+    let _ = options.set_connect_timeout(nanos);
+    let _ = options.set_first_byte_timeout(nanos);
+    let _ = options.set_between_bytes_timeout(nanos);
+    options
+}
+
+fn write_body(body: OutgoingBody, bytes: &[u8], deadline: &Deadline) -> Result<(), Failure> {
+    if bytes.is_empty() {
+        drop(OutgoingBody::finish(body, None));
+        return Ok(());
+    }
+    let Ok(stream) = body.write() else {
+        return Err(Failure::Local("the request takes no body"));
+    };
+    let is_written = write_all(&stream, bytes, deadline)?;
+    // The stream is a child of the body and goes first.
+    drop(stream);
+    if is_written {
+        drop(OutgoingBody::finish(body, None));
+    }
+    Ok(())
+}
+
+/// Answers whether the host took all of it.
+fn write_all(stream: &OutputStream, mut bytes: &[u8], deadline: &Deadline) -> Result<bool, Failure> {
+    while !bytes.is_empty() {
+        let Ok(room) = stream.check_write() else {
+            return Ok(false);
+        };
+        let room = usize::try_from(room).unwrap_or(usize::MAX).min(bytes.len()).min(WRITE_BYTES_MAX);
+        if room == 0 {
+            deadline.wait(stream.subscribe())?;
+            continue;
+        }
+        let (now, later) = bytes.split_at(room);
+        if stream.write(now).is_err() {
+            return Ok(false);
+        }
+        bytes = later;
+    }
+    Ok(stream.flush().is_ok())
+}
+
+fn wait_for_response(future: &FutureIncomingResponse, deadline: &Deadline) -> Result<IncomingResponse, Failure> {
+    loop {
+        match future.get() {
+            Some(Ok(response)) => return response.map_err(Failure::Code),
+            Some(Err(())) => return Err(Failure::Lost("it was taken already")),
+            None => deadline.wait(future.subscribe())?,
+        }
+    }
+}
+
+fn read_response(response: IncomingResponse, deadline: &Deadline) -> Result<HttpResponse, Failure> {
+    let status = response.status();
+    let headers = response.headers();
+    let retry_after = header(&headers, "retry-after");
+    let date = header(&headers, "date");
+    let upstream_request_id = REQUEST_ID_HEADERS.iter().find_map(|name| header(&headers, name));
+    drop(headers);
+    let body = response.consume().map_err(|()| Failure::Lost("it was taken already"))?;
+    let body = Sensitive::new(read_body(&body, deadline)?);
+    Ok(HttpResponse { status, retry_after, upstream_request_id, date, body })
+}
+
+/// The first value of a header, where it is short, printable text.
+fn header(headers: &Fields, name: &str) -> Option<String> {
+    let value = headers.get(name).into_iter().next()?;
+    let is_plain = value.len() <= HEADER_BYTES_MAX && value.iter().all(|byte| matches!(byte, b' '..=b'~'));
+    if is_plain { String::from_utf8(value).ok() } else { None }
+}
+
+fn read_body(body: &IncomingBody, deadline: &Deadline) -> Result<Vec<u8>, Failure> {
+    let stream: InputStream = body.stream().map_err(|()| Failure::Lost("it was taken already"))?;
+    let mut bytes = Vec::new();
+    loop {
+        match stream.read(READ_BYTES_MAX) {
+            Ok(chunk) if chunk.is_empty() => deadline.wait(stream.subscribe())?,
+            Ok(chunk) if bytes.len() + chunk.len() > BODY_BYTES_MAX => return Err(Failure::TooLarge),
+            Ok(chunk) if bytes.is_empty() => bytes = chunk,
+            Ok(chunk) => bytes.extend_from_slice(&chunk),
+            Err(StreamError::Closed) => return Ok(bytes),
+            Err(StreamError::LastOperationFailed(error)) => {
+                let code = http_error_code(&error);
+                return Err(code.map_or(Failure::Lost("it broke off"), Failure::Code));
+            }
+        }
+    }
+}
+
+/// The end of an exchange, on the monotonic clock.
+struct Deadline(u64);
+
+impl Deadline {
+    fn after(timeout: Duration) -> Self {
+        Self(monotonic_clock::now().saturating_add(nanos(timeout)))
+    }
+
+    /// Waits until there is something to do.
+    fn wait(&self, ready: Pollable) -> Result<(), Failure> {
+        let end = monotonic_clock::subscribe_instant(self.0);
+        let is_ready = poll(&[&ready, &end]).contains(&0);
+        if is_ready { Ok(()) } else { Err(Failure::TimedOut) }
+    }
+}
+
+fn nanos(duration: Duration) -> u64 {
+    u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX)
+}
+
+/// Names that upstreams and their gateways give the identifier of a request.
+const REQUEST_ID_HEADERS: [&str; 3] = ["x-request-id", "x-correlation-id", "x-amzn-requestid"];
+
+/// 8 MiB: as much as the host lets through, and room for it twice in the
+/// guest's memory.
+const BODY_BYTES_MAX: usize = 8 * 1024 * 1024;
+
+/// 64 KiB for each call of the host.
+const READ_BYTES_MAX: u64 = 64 * 1024;
+
+/// 64 KiB for each call of the host.
+const WRITE_BYTES_MAX: usize = 64 * 1024;
+
+/// 256 bytes: a date or an identifier is shorter, and it goes into a log line.
+const HEADER_BYTES_MAX: usize = 256;
