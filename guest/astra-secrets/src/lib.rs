@@ -1,1 +1,33 @@
 //! The Astra secrets engine on the framework: configs, roles, tokens.
+//!
+//! The engine is the table [`BACKEND`]. It reaches the outside only through
+//! the framework's host traits, so it runs natively in tests and as a wasm
+//! component in production, unchanged.
+
+mod limits;
+
+mod config;
+mod names;
+mod path_config;
+mod path_info;
+mod path_role;
+mod path_sync_roles;
+mod role;
+
+mod astra_token;
+mod backend;
+mod client;
+mod error;
+mod lease;
+mod mint;
+mod path_creds;
+mod path_org_token;
+mod path_tokens;
+mod record;
+mod rollback;
+mod time_text;
+
+#[cfg(test)]
+mod testing;
+
+pub use backend::BACKEND;

@@ -1,0 +1,142 @@
+//! The leased secret: its kind, what an answer shows, and what its lease holds
+//! so that it can be renewed and revoked when all else has gone.
+
+mod ending;
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use secrets_framework::{Error, Field, FieldType, Lease, Response, Secret, SecretKind};
+use serde::Serialize;
+use serde_json::{Map, Value};
+
+pub(crate) use ending::{Patience, Target, config_for_ending, drop_retired_if_unused, end_token};
+
+use crate::config::Origin;
+use crate::lease;
+use crate::names::{OrgId, RoleName};
+use crate::record::{Record, RecordId, TokenSecrets};
+
+/// The kind of secret, with the Go plugin's name, so that its leases go on.
+pub(crate) const ASTRA_TOKEN: SecretKind =
+    SecretKind { kind: "astra_token", renew: Some(lease::renew), revoke: lease::revoke };
+
+/// How long a lease runs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct LeaseTerms {
+    /// Time to live.
+    pub(crate) ttl: Duration,
+    /// The longest life, renewals included.
+    pub(crate) max_ttl: Duration,
+}
+
+/// What a lease holds.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Held {
+    /// The organization.
+    pub(crate) org_id: OrgId,
+    /// The token's ID in Astra; the first versions of the Go plugin left it out.
+    pub(crate) client_id: Option<String>,
+    /// The role it was made for.
+    pub(crate) role_name: Option<RoleName>,
+    /// The ID of its record.
+    pub(crate) record_id: Option<RecordId>,
+    /// Where it was made; the Go plugin did not note it.
+    pub(crate) origin: Option<Origin>,
+    /// When Astra ends it, where it said so.
+    pub(crate) expires_at: Option<String>,
+}
+
+impl Held {
+    /// What `lease` holds; none if it does not even name an organization.
+    pub(crate) fn of(lease: &Lease) -> Option<Self> {
+        let text = |name: &str| {
+            let text = lease.internal_data.get(name)?.as_str()?;
+            (!text.is_empty()).then(|| text.to_owned())
+        };
+        Some(Self {
+            org_id: OrgId::stored(text("orgId")?),
+            client_id: text("clientId"),
+            role_name: text("roleName").map(RoleName::stored),
+            record_id: text("tokenId").map(RecordId::stored),
+            origin: text("origin").map(Origin::stored),
+            expires_at: text("expiresAt"),
+        })
+    }
+}
+
+/// What a client gets: the names are the Go plugin's.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Answer<'a> {
+    client_id: &'a str,
+    secret: &'a str,
+    token: &'a str,
+    org_id: &'a str,
+    role_name: &'a str,
+    logical_name: &'a str,
+    generated_on: &'a str,
+    metadata: &'a BTreeMap<String, String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    expires_at: Option<&'a str>,
+}
+
+/// The answer that shows a token again, without a lease.
+pub(crate) fn plain_answer(record: &Record, secrets: &TokenSecrets) -> Result<Response, Error> {
+    Response::json(&Answer {
+        client_id: &record.client_id,
+        secret: secrets.secret.expose(),
+        token: secrets.token.expose(),
+        org_id: record.org_id.as_str(),
+        role_name: record.role_name.as_str(),
+        logical_name: &record.logical_name,
+        generated_on: &record.generated_on,
+        metadata: &record.metadata,
+        expires_at: record.expires_at.as_deref(),
+    })
+}
+
+/// The answer of a mint.
+pub(crate) fn leased_answer(
+    record: &Record,
+    secrets: &TokenSecrets,
+    terms: &LeaseTerms,
+    warnings: Vec<String>,
+) -> Result<Response, Error> {
+    let secret = ASTRA_TOKEN.secret(Secret {
+        ttl: terms.ttl,
+        max_ttl: terms.max_ttl,
+        renewable: true,
+        internal_data: internal_data(record),
+    });
+    Ok(Response { warnings, secret: Some(secret), ..plain_answer(record, secrets)? })
+}
+
+fn internal_data(record: &Record) -> Map<String, Value> {
+    let mut data = Map::new();
+    let mut put = |name: &str, value: &str| data.insert(name.to_owned(), value.into());
+    put("orgId", record.org_id.as_str());
+    put("clientId", &record.client_id);
+    put("roleName", record.role_name.as_str());
+    put("tokenId", record.id.as_str());
+    if let Some(origin) = &record.origin {
+        put("origin", origin.as_str());
+    }
+    if let Some(expires_at) = &record.expires_at {
+        put("expiresAt", expires_at);
+    }
+    data
+}
+
+/// The fields of [`plain_answer`] and [`leased_answer`], for OpenAPI.
+pub(crate) const ANSWER_FIELDS: &[Field] = &[
+    Field::new("clientId", FieldType::String, "Client ID of the token in Astra; case matters."),
+    Field::new("secret", FieldType::String, "Client secret, which CQL drivers take as the password of the client ID."),
+    Field::new("token", FieldType::String, "The token."),
+    Field::new("orgId", FieldType::String, "ID of its organization."),
+    Field::new("roleName", FieldType::String, "Role it was made for."),
+    Field::new("logicalName", FieldType::String, "Its logical name; empty where it has none."),
+    Field::new("generatedOn", FieldType::String, "When Astra made it."),
+    Field::new("metadata", FieldType::KvPairs, "What the client noted about it."),
+    Field::new("expiresAt", FieldType::String, "When Astra ends it, where Astra says so."),
+];

@@ -1,0 +1,120 @@
+//! Ending a token: in Astra first, then its record. One way for revocation,
+//! deletion, rollback and whatever else ends tokens.
+
+use secrets_framework::Context;
+
+use crate::client::{AstraClient, ClientError, is_uuid};
+use crate::config::{self, OrgConfig, Origin};
+use crate::error::{Failure, upstream};
+use crate::limits::REQUEST_TIMEOUT_DEFAULT;
+use crate::mint;
+use crate::names::OrgId;
+use crate::record::{self, Record};
+
+/// The token to end.
+pub(crate) struct Target<'a> {
+    /// Its organization.
+    pub(crate) org_id: &'a OrgId,
+    /// Its ID in Astra.
+    pub(crate) client_id: &'a str,
+    /// Where it was made, where that is known.
+    pub(crate) origin: Option<&'a Origin>,
+    /// Its record, if there is one.
+    pub(crate) record: Option<&'a Record>,
+    /// Who waits.
+    pub(crate) patience: Patience,
+}
+
+/// How long Astra is waited for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Patience {
+    /// As the organization's config says: somebody waits for this one token.
+    Caller,
+    /// A short bound and no repetition: many tokens wait, and the next call comes soon.
+    Rollback,
+}
+
+impl Patience {
+    /// A client with this patience.
+    pub(crate) fn client<'a>(self, context: &Context<'a>, config: &'a OrgConfig) -> AstraClient<'a> {
+        match self {
+            Self::Caller => AstraClient::new(context.host, config),
+            Self::Rollback => {
+                let timeout = config.request_timeout().min(REQUEST_TIMEOUT_DEFAULT);
+                AstraClient::with_bounds(context.host, config, timeout, 0)
+            }
+        }
+    }
+}
+
+/// Ends a token. It is over when Astra says so, or when the list of the
+/// token's own origin and organization no longer shows it; else this fails and
+/// is to be tried again.
+pub(crate) fn end_token(context: &Context<'_>, target: &Target<'_>) -> Result<(), Failure> {
+    let config = config_for_ending(context, target.org_id, target.origin)?;
+    let client = target.patience.client(context, &config.config);
+    revoke(&client, target.client_id).map_err(|error| upstream(target.org_id, &error))?;
+    if let Some(record) = target.record {
+        record::remove(context, record)?;
+    }
+    if config.retired {
+        drop_retired_if_unused(context, target.org_id)?;
+    }
+    Ok(())
+}
+
+/// A config for ending tokens.
+pub(crate) struct EndingConfig {
+    /// It.
+    pub(crate) config: OrgConfig,
+    /// Is it kept only for this?
+    pub(crate) retired: bool,
+}
+
+/// The config with which tokens of `org_id` from `origin` can be ended.
+pub(crate) fn config_for_ending(
+    context: &Context<'_>,
+    org_id: &OrgId,
+    origin: Option<&Origin>,
+) -> Result<EndingConfig, Failure> {
+    let fits = |config: &OrgConfig| origin.is_none_or(|origin| config.url.origin() == origin);
+    if let Some(config) = config::load(context, org_id)?.filter(fits) {
+        return Ok(EndingConfig { config, retired: false });
+    }
+    if let Some(config) = config::load_for_revocation(context, org_id, origin)? {
+        return Ok(EndingConfig { config, retired: true });
+    }
+    let at = origin.map(|origin| format!(" at `{origin}`")).unwrap_or_default();
+    Err(Failure::mistake(format!(
+        "there is no config of organization `{org_id}`{at} with which its tokens could be ended: write one with the `url` they were made at"
+    )))
+}
+
+/// Forgets a retired config once nothing is left that would need it.
+pub(crate) fn drop_retired_if_unused(context: &Context<'_>, org_id: &OrgId) -> Result<(), Failure> {
+    if record::any_in_org(context, org_id)? || mint::any_open_in_org(context, org_id)? {
+        return Ok(());
+    }
+    Ok(config::drop_retired(context, org_id)?)
+}
+
+fn revoke(client: &AstraClient<'_>, client_id: &str) -> Result<(), ClientError> {
+    let Err(error) = client.delete_token(client_id) else { return Ok(()) };
+    match error {
+        // Nothing was or can be asked, so nothing can be settled.
+        ClientError::Denied { .. } | ClientError::OutOfTime => return Err(error),
+        _ => client.reserve_time_to_settle(),
+    }
+    // An answer such as 404 may come from a wrong URL, before Astra looks at
+    // the token; only the organization's own list tells that it is gone.
+    if is_gone(client, client_id).unwrap_or(false) { Ok(()) } else { Err(error) }
+}
+
+fn is_gone(client: &AstraClient<'_>, client_id: &str) -> Result<bool, ClientError> {
+    if client.list_tokens()?.iter().any(|token| token.client_id == client_id) {
+        return Ok(false);
+    }
+    // Old mounts may know an organization by another name than Astra's UUID.
+    let org_id = client.org_id().as_str();
+    Ok(!is_uuid(org_id) || client.current_org()?.eq_ignore_ascii_case(org_id))
+}

@@ -1,0 +1,71 @@
+//! The engine as one table: paths, secret kinds, special storage, rollback.
+
+use secrets_framework::{Backend, SpecialPaths};
+
+use crate::astra_token::ASTRA_TOKEN;
+use crate::config::{CONFIG_PREFIX, RETIRED_PREFIX};
+use crate::path_config::{CONFIG, CONFIG_ORG, CONFIGS};
+use crate::path_creds::CREDS;
+use crate::path_info::INFO;
+use crate::path_org_token::{ORG_TOKEN, ORG_TOKENS};
+use crate::path_role::{ROLE, ROLES, ROLES_ORG, ROLES_ORG_ROLE};
+use crate::path_sync_roles::{CONFIG_ORG_SYNC_ROLES, SYNC_ROLES};
+use crate::path_tokens::{TOKENS_ORG, TOKENS_ORG_CLIENT};
+use crate::record::TOKEN_PREFIX;
+use crate::rollback::{periodic, rollback};
+
+/// The Astra secrets engine.
+pub static BACKEND: Backend = Backend {
+    name: "astra",
+    version: env!("CARGO_PKG_VERSION"),
+    help: "The Astra secrets engine makes tokens for DataStax Astra and leases them: when a lease ends or is revoked, \
+        Astra deletes its token. Write `config` for each organization first, then roles by hand or by `sync-roles`, \
+        then read `creds/<organization>/<role>`.",
+    special_paths: SpecialPaths {
+        root: &[],
+        unauthenticated: &[],
+        // A write-ahead entry must be where the node that can write is: not local.
+        local_storage: &[],
+        // `static-role/` is named now, so that a mount needs no reload when it comes.
+        seal_wrap_storage: &[CONFIG_PREFIX, RETIRED_PREFIX, TOKEN_PREFIX, "static-role/", secrets_framework::wal::PREFIX],
+    },
+    paths: &[
+        CONFIG,
+        CONFIGS,
+        CONFIG_ORG,
+        CONFIG_ORG_SYNC_ROLES,
+        SYNC_ROLES,
+        ROLE,
+        ROLES,
+        ROLES_ORG,
+        ROLES_ORG_ROLE,
+        ORG_TOKEN,
+        ORG_TOKENS,
+        CREDS,
+        TOKENS_ORG,
+        TOKENS_ORG_CLIENT,
+        INFO,
+    ],
+    secrets: &[ASTRA_TOKEN],
+    rollback: Some(rollback),
+    periodic: Some(periodic),
+};
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_table_is_sound() {
+        assert_eq!(secrets_framework::testing::check_table(&BACKEND), Vec::<String>::new());
+    }
+
+    #[test]
+    fn what_holds_secrets_is_seal_wrapped() {
+        let wrapped = BACKEND.special_paths.seal_wrap_storage;
+        for prefix in ["config/", "retired-config/", "token/", "static-role/", "wal/"] {
+            assert!(wrapped.contains(&prefix), "{prefix}");
+        }
+        assert!(BACKEND.special_paths.local_storage.is_empty());
+    }
+}

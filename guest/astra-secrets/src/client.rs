@@ -1,0 +1,178 @@
+//! A client of Astra's control plane, bound to one organization.
+//!
+//! It holds one origin and one admin token for one request of the server, so
+//! that a token can never go to another organization's endpoint. GET and
+//! DELETE are repeated here, within bounds; a POST never is: whether it may be
+//! is for `mint` to decide. Upstream bodies end here, they reach no error and
+//! no log line.
+
+mod encode;
+mod error;
+mod retry;
+mod wire;
+
+use std::cell::Cell;
+use std::time::Duration;
+
+use secrets_framework::host::{Host, HttpMethod, HttpRequest, HttpResponse, LogLevel};
+
+pub(crate) use error::ClientError;
+pub(crate) use wire::is_uuid;
+pub(crate) use wire::{CreatedToken, ListedRole, ListedToken, TokenRequest};
+
+use crate::config::OrgConfig;
+use crate::limits::{SETTLE_BUDGET, UPSTREAM_BUDGET, UPSTREAM_TIME_MIN};
+use crate::names::OrgId;
+
+const TOKENS_PATH: &str = "/v2/clientIdSecrets";
+
+/// A client of one organization, for one request of the server.
+pub(crate) struct AstraClient<'a> {
+    host: &'a dyn Host,
+    config: &'a OrgConfig,
+    request_timeout: Duration,
+    retries_max: u32,
+    /// When all upstream work of this request must have ended.
+    deadline: Cell<Duration>,
+}
+
+impl<'a> AstraClient<'a> {
+    /// A client within the bounds that the config sets. Its time begins to run now.
+    pub(crate) fn new(host: &'a dyn Host, config: &'a OrgConfig) -> Self {
+        Self::with_bounds(host, config, config.request_timeout(), config.max_retries())
+    }
+
+    /// A client with bounds of its own on one exchange and on repetitions.
+    pub(crate) fn with_bounds(
+        host: &'a dyn Host,
+        config: &'a OrgConfig,
+        request_timeout: Duration,
+        retries_max: u32,
+    ) -> Self {
+        let deadline = Cell::new(host.clock().now() + UPSTREAM_BUDGET);
+        Self { host, config, request_timeout, retries_max, deadline }
+    }
+
+    /// The organization this client is bound to.
+    pub(crate) fn org_id(&self) -> &'a OrgId {
+        &self.config.org_id
+    }
+
+    /// Asks for one token, once. `Ok` means that every field needed is there.
+    pub(crate) fn create_token(&self, wanted: &TokenRequest<'_>) -> Result<CreatedToken, ClientError> {
+        let body = wire::write_token_request(wanted)?;
+        let response = self.send(HttpMethod::Post, TOKENS_PATH, Some(body))?;
+        wire::read_created(response.body.expose(), wanted, self.org_id())
+    }
+
+    /// All tokens of the organization.
+    pub(crate) fn list_tokens(&self) -> Result<Vec<ListedToken>, ClientError> {
+        let response = self.send_repeatedly(HttpMethod::Get, TOKENS_PATH)?;
+        wire::read_tokens(response.body.expose())
+    }
+
+    /// Revokes a token; `Ok` only on Astra's own 200 or 204.
+    pub(crate) fn delete_token(&self, client_id: &str) -> Result<(), ClientError> {
+        let path = format!("{TOKENS_PATH}/{}", encode::path_segment(client_id));
+        let response = self.send_repeatedly(HttpMethod::Delete, &path)?;
+        match response.status {
+            200 | 204 => Ok(()),
+            status => Err(ClientError::Unexpected { status }),
+        }
+    }
+
+    /// The ID of the organization that the admin token belongs to.
+    pub(crate) fn current_org(&self) -> Result<String, ClientError> {
+        let response = self.send_repeatedly(HttpMethod::Get, "/v2/currentOrg")?;
+        wire::read_current_org(response.body.expose())
+    }
+
+    /// All roles of the organization.
+    pub(crate) fn list_roles(&self) -> Result<Vec<ListedRole>, ClientError> {
+        let response = self.send_repeatedly(HttpMethod::Get, "/v2/organizations/roles")?;
+        wire::read_roles(response.body.expose())
+    }
+
+    /// Waits before repeating what failed with `error`, `attempts` times so
+    /// far. False = it must not be repeated: too often, or no time left.
+    pub(crate) fn pause_before_repeating(&self, error: &ClientError, attempts: u32) -> bool {
+        if attempts > self.retries_max {
+            return false;
+        }
+        let Some(pause) = retry::pause(self.host, error, attempts) else { return false };
+        if pause + UPSTREAM_TIME_MIN > self.time_left() {
+            return false;
+        }
+        self.host.clock().sleep(pause);
+        true
+    }
+
+    /// Makes sure that there is time to clean up, however much has been used.
+    pub(crate) fn reserve_time_to_settle(&self) {
+        let settled = self.host.clock().now() + SETTLE_BUDGET;
+        self.deadline.set(self.deadline.get().max(settled));
+    }
+
+    fn send_repeatedly(&self, method: HttpMethod, path: &str) -> Result<HttpResponse, ClientError> {
+        let mut attempts = 0;
+        loop {
+            let error = match self.send(method, path, None) {
+                Ok(response) => return Ok(response),
+                Err(error) => error,
+            };
+            attempts += 1;
+            if !error.is_passing() || !self.pause_before_repeating(&error, attempts) {
+                return Err(error);
+            }
+        }
+    }
+
+    /// One exchange; `Ok` on any 2xx.
+    fn send(&self, method: HttpMethod, path: &str, body: Option<Vec<u8>>) -> Result<HttpResponse, ClientError> {
+        let timeout = self.request_timeout.min(self.time_left());
+        if timeout < UPSTREAM_TIME_MIN {
+            return Err(ClientError::OutOfTime);
+        }
+        let request = HttpRequest {
+            method,
+            origin: self.config.url.origin().as_str().to_owned(),
+            path_and_query: format!("{}{path}", self.config.url.base_path()),
+            bearer: self.config.admin_token.bearer(),
+            body,
+            timeout,
+        };
+        let sent = self.host.http().send(request).map_err(ClientError::from);
+        let request_id = sent.as_ref().ok().and_then(|response| response.upstream_request_id.clone());
+        let answer = sent.and_then(wire::check_status);
+        if let Err(error) = &answer {
+            self.log_failure(method, error, request_id.as_deref());
+        }
+        answer
+    }
+
+    fn time_left(&self) -> Duration {
+        self.deadline.get().saturating_sub(self.host.clock().now())
+    }
+
+    fn log_failure(&self, method: HttpMethod, error: &ClientError, upstream_request_id: Option<&str>) {
+        let method = match method {
+            HttpMethod::Get => "GET",
+            HttpMethod::Post => "POST",
+            HttpMethod::Delete => "DELETE",
+        };
+        let request_id = upstream_request_id.map(encode::for_log).unwrap_or_default();
+        self.host.log().log(
+            LogLevel::Warn,
+            "a request to Astra failed",
+            &[
+                ("org", self.org_id().as_str()),
+                ("method", method),
+                ("error", &error.to_string()),
+                ("upstream_request_id", &request_id),
+            ],
+        );
+    }
+}
+
+#[cfg(test)]
+mod tests;

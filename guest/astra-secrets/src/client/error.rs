@@ -1,0 +1,148 @@
+//! Why a call of Astra failed: one enum, from which the caller's message, the
+//! status and the decision to repeat all follow. It holds no upstream text but
+//! a status and Astra's own error number.
+
+use secrets_framework::host::HttpError;
+use thiserror::Error;
+
+use crate::limits::RETRY_AFTER_MAX;
+
+/// Why a call of Astra failed.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+pub(crate) enum ClientError {
+    /// 401 or 403: the token is bad, or may not do this.
+    #[error("status {status}{}", shown(*.error_id))]
+    Refused {
+        /// 401 or 403; by itself it does not tell a bad token from a missing permission.
+        status: u16,
+        /// Astra's own error number; 3400xx is about the token.
+        error_id: Option<i64>,
+    },
+    /// 404: a wrong URL, or the thing is not there.
+    #[error("status 404")]
+    NotFound,
+    /// 429.
+    #[error("status 429")]
+    RateLimited {
+        /// As asked for by Astra, not yet bounded.
+        retry_after: Option<RetryAfter>,
+    },
+    /// Any other 4xx.
+    #[error("status {status}{}", shown(*.error_id))]
+    Rejected {
+        /// The status.
+        status: u16,
+        /// Astra's own error number.
+        error_id: Option<i64>,
+    },
+    /// 5xx.
+    #[error("status {status}")]
+    Failing {
+        /// The status.
+        status: u16,
+        /// As asked for by Astra.
+        retry_after: Option<RetryAfter>,
+    },
+    /// A status that has no meaning here, such as a redirect.
+    #[error("unexpected status {status}")]
+    Unexpected {
+        /// The status.
+        status: u16,
+    },
+    /// A success whose body is not what it must be.
+    #[error("an unusable answer: {reason}")]
+    Nonsense {
+        /// Which part; fixed text.
+        reason: &'static str,
+    },
+    /// No answer in time.
+    #[error("no answer in time")]
+    TimedOut,
+    /// Not even sent: this request has no time left for upstream work.
+    #[error("no time was left to ask")]
+    OutOfTime,
+    /// The answer was cut off, or too large.
+    #[error("the answer was lost")]
+    Lost,
+    /// Certainly not sent.
+    #[error("no connection")]
+    NotSent,
+    /// The host's egress policy refuses the destination.
+    #[error("{sentence}")]
+    Denied {
+        /// For the operator; names the setting that would allow it.
+        sentence: String,
+    },
+}
+
+/// A `Retry-After` header.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum RetryAfter {
+    /// So many seconds from now.
+    Seconds(u64),
+    /// At this time, in seconds since 1970-01-01T00:00:00Z.
+    At(u64),
+}
+
+impl ClientError {
+    /// May Astra have done what was asked, although this is an error?
+    pub(crate) fn may_have_acted(&self) -> bool {
+        match self {
+            Self::Failing { .. } | Self::Unexpected { .. } | Self::Nonsense { .. } | Self::TimedOut | Self::Lost => true,
+            Self::Refused { .. }
+            | Self::NotFound
+            | Self::RateLimited { .. }
+            | Self::Rejected { .. }
+            | Self::OutOfTime
+            | Self::NotSent
+            | Self::Denied { .. } => false,
+        }
+    }
+
+    /// Is it likely to pass by itself, so that repeating makes sense?
+    pub(crate) fn is_passing(&self) -> bool {
+        match self {
+            Self::RateLimited { .. } | Self::Failing { .. } | Self::TimedOut | Self::Lost | Self::NotSent => true,
+            Self::Refused { .. }
+            | Self::NotFound
+            | Self::Rejected { .. }
+            | Self::Unexpected { .. }
+            | Self::Nonsense { .. }
+            | Self::OutOfTime
+            | Self::Denied { .. } => false,
+        }
+    }
+
+    /// How long Astra asks to wait, if it is a wait that we are ready for:
+    /// `Err` = longer than that, so give up now.
+    pub(crate) fn asked_pause(&self, now_seconds: u64) -> Result<Option<std::time::Duration>, TooLong> {
+        let (Self::RateLimited { retry_after } | Self::Failing { retry_after, .. }) = self else { return Ok(None) };
+        let seconds = match retry_after {
+            None => return Ok(None),
+            Some(RetryAfter::Seconds(seconds)) => *seconds,
+            Some(RetryAfter::At(time)) => time.saturating_sub(now_seconds),
+        };
+        let pause = std::time::Duration::from_secs(seconds);
+        if pause > RETRY_AFTER_MAX { Err(TooLong) } else { Ok(Some(pause)) }
+    }
+}
+
+/// Astra asks for a longer pause than a request can wait.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct TooLong;
+
+impl From<HttpError> for ClientError {
+    fn from(error: HttpError) -> Self {
+        match error {
+            HttpError::Denied(sentence) => Self::Denied { sentence },
+            HttpError::NotSent(_) => Self::NotSent,
+            HttpError::TimedOut => Self::TimedOut,
+            HttpError::TooLarge => Self::Nonsense { reason: "it was larger than the host allows" },
+            HttpError::Lost(_) => Self::Lost,
+        }
+    }
+}
+
+fn shown(error_id: Option<i64>) -> String {
+    error_id.map(|id| format!(", Astra's error {id}")).unwrap_or_default()
+}

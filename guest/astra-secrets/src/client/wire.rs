@@ -1,0 +1,211 @@
+//! Astra's JSON: what we send, and what we take from answers. Strict in what
+//! we need, tolerant in all else, as Astra's answers vary. Nothing here quotes
+//! a body: serde's own messages would, so they are dropped.
+
+use secrets_framework::Sensitive;
+use secrets_framework::host::HttpResponse;
+use serde::{Deserialize, Deserializer, Serialize};
+use serde_json::{Map, Value};
+
+use super::error::ClientError;
+use super::retry::parse_retry_after;
+use crate::limits::CLIENT_ID_BYTES_MAX;
+use crate::mint::has_mark;
+use crate::names::OrgId;
+
+/// A token to ask for.
+#[derive(Serialize)]
+pub(crate) struct TokenRequest<'a> {
+    /// IDs of Astra roles.
+    pub(crate) roles: &'a [String],
+    /// Ends in the mark of this mint.
+    pub(crate) description: &'a str,
+    /// RFC 3339; none = the organization's own maximum.
+    #[serde(rename = "tokenExpiry", skip_serializing_if = "Option::is_none")]
+    pub(crate) expiry: Option<&'a str>,
+}
+
+/// A token as Astra just made it.
+#[derive(Debug)]
+pub(crate) struct CreatedToken {
+    /// Its ID; case matters.
+    pub(crate) client_id: String,
+    /// The secret half, which CQL drivers want.
+    pub(crate) secret: Sensitive,
+    /// The token.
+    pub(crate) token: Sensitive,
+    /// When Astra made it, in Astra's words; empty where it does not say.
+    pub(crate) generated_on: String,
+    /// When Astra ends it, RFC 3339, where it says so.
+    pub(crate) expires_at: Option<String>,
+}
+
+/// A token as the list shows it.
+#[derive(Debug, Deserialize)]
+pub(crate) struct ListedToken {
+    /// Its ID; case matters.
+    #[serde(rename = "clientId")]
+    pub(crate) client_id: String,
+    /// Ends in our mark if we made it.
+    #[serde(default)]
+    pub(crate) description: Option<String>,
+}
+
+impl ListedToken {
+    /// Was it made by the mint with this mark?
+    pub(crate) fn has_mark(&self, mark: &str) -> bool {
+        self.description.as_deref().is_some_and(|description| has_mark(description, mark))
+    }
+}
+
+/// A role as Astra lists it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct ListedRole {
+    /// Its ID.
+    pub(crate) id: String,
+    /// Its name, which may hold spaces and slashes.
+    pub(crate) name: String,
+}
+
+#[derive(Deserialize)]
+struct Created {
+    #[serde(rename = "clientId")]
+    client_id: String,
+    #[serde(deserialize_with = "sensitive")]
+    secret: Sensitive,
+    #[serde(deserialize_with = "sensitive")]
+    token: Sensitive,
+    #[serde(rename = "orgId", default)]
+    org_id: Option<String>,
+    #[serde(default)]
+    roles: Option<Vec<String>>,
+    #[serde(rename = "generatedOn", default)]
+    generated_on: Value,
+    #[serde(rename = "tokenExpiry", default)]
+    expiry: Value,
+}
+
+#[derive(Deserialize)]
+struct TokenList {
+    clients: Vec<ListedToken>,
+}
+
+#[derive(Deserialize)]
+struct CurrentOrg {
+    id: String,
+}
+
+/// Sorts an answer by its status: `Ok` on any 2xx.
+pub(super) fn check_status(response: HttpResponse) -> Result<HttpResponse, ClientError> {
+    let retry_after = || response.retry_after.as_deref().and_then(parse_retry_after);
+    let error_id = || astra_error_id(response.body.expose());
+    match response.status {
+        200..=299 => Ok(response),
+        status @ (401 | 403) => Err(ClientError::Refused { status, error_id: error_id() }),
+        404 => Err(ClientError::NotFound),
+        429 => Err(ClientError::RateLimited { retry_after: retry_after() }),
+        status @ 400..=499 => Err(ClientError::Rejected { status, error_id: error_id() }),
+        status @ 500..=599 => Err(ClientError::Failing { status, retry_after: retry_after() }),
+        status => Err(ClientError::Unexpected { status }),
+    }
+}
+
+/// The body of a POST.
+pub(super) fn write_token_request(wanted: &TokenRequest<'_>) -> Result<Vec<u8>, ClientError> {
+    // Text and lists of text cannot fail; no panic for what cannot be.
+    serde_json::to_vec(wanted).map_err(|_| ClientError::Nonsense { reason: "the request could not be written" })
+}
+
+/// The answer to a POST, if it is a whole token of what was asked for.
+pub(super) fn read_created(body: &[u8], wanted: &TokenRequest<'_>, org_id: &OrgId) -> Result<CreatedToken, ClientError> {
+    let created: Created = read_object(body, "it is not a whole token")?;
+    check_client_id(&created.client_id)?;
+    if created.secret.expose().is_empty() || created.token.expose().is_empty() {
+        return Err(ClientError::Nonsense { reason: "its `secret` or `token` is empty" });
+    }
+    // Old mounts may know an organization by another name than Astra's UUID.
+    let other_org = created.org_id.is_some_and(|id| !id.eq_ignore_ascii_case(org_id.as_str()));
+    if other_org && is_uuid(org_id.as_str()) {
+        return Err(ClientError::Nonsense { reason: "its `orgId` is another organization's" });
+    }
+    if created.roles.is_some_and(|roles| !same_roles(&roles, wanted.roles)) {
+        return Err(ClientError::Nonsense { reason: "its `roles` are not those asked for" });
+    }
+    Ok(CreatedToken {
+        client_id: created.client_id,
+        secret: created.secret,
+        token: created.token,
+        generated_on: created.generated_on.as_str().unwrap_or_default().to_owned(),
+        expires_at: created.expiry.as_str().filter(|text| !text.is_empty()).map(str::to_owned),
+    })
+}
+
+/// The answer to a list of tokens. One entry that cannot be read spoils it:
+/// it might be the very token that is looked for.
+pub(super) fn read_tokens(body: &[u8]) -> Result<Vec<ListedToken>, ClientError> {
+    let list: TokenList = read_object(body, "it is not a list of tokens")?;
+    if list.clients.iter().any(|token| token.client_id.is_empty()) {
+        return Err(ClientError::Nonsense { reason: "a listed token has no `clientId`" });
+    }
+    Ok(list.clients)
+}
+
+/// The answer to `currentOrg`.
+pub(super) fn read_current_org(body: &[u8]) -> Result<String, ClientError> {
+    let org: CurrentOrg = read_object(body, "it names no organization")?;
+    if org.id.is_empty() {
+        return Err(ClientError::Nonsense { reason: "it names no organization" });
+    }
+    Ok(org.id)
+}
+
+/// The answer to a list of roles: field names in any letter case.
+pub(super) fn read_roles(body: &[u8]) -> Result<Vec<ListedRole>, ClientError> {
+    let nonsense = || ClientError::Nonsense { reason: "it is not a list of roles" };
+    let roles: Vec<Map<String, Value>> = serde_json::from_slice(body).map_err(|_| nonsense())?;
+    let text = |role: &Map<String, Value>, name: &str| {
+        let found = role.iter().find(|(key, _)| key.eq_ignore_ascii_case(name))?;
+        found.1.as_str().filter(|text| !text.is_empty()).map(str::to_owned)
+    };
+    let read = |role: &Map<String, Value>| Some(ListedRole { id: text(role, "id")?, name: text(role, "name")? });
+    roles.iter().map(|role| read(role).ok_or_else(nonsense)).collect()
+}
+
+/// Astra's error number, `{"errors":[{"ID":340002}]}`, where there is one.
+fn astra_error_id(body: &[u8]) -> Option<i64> {
+    let body: Value = serde_json::from_slice(body).ok()?;
+    let first = body.get("errors")?.get(0)?.as_object()?;
+    first.iter().find(|(key, _)| key.eq_ignore_ascii_case("id"))?.1.as_i64()
+}
+
+/// Derived readers take an array for an object; Astra's answers are objects.
+fn read_object<T: for<'de> Deserialize<'de>>(body: &[u8], reason: &'static str) -> Result<T, ClientError> {
+    let is_object = body.iter().find(|byte| !byte.is_ascii_whitespace()) == Some(&b'{');
+    let read = if is_object { serde_json::from_slice(body).ok() } else { None };
+    read.ok_or(ClientError::Nonsense { reason })
+}
+
+fn sensitive<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Sensitive, D::Error> {
+    String::deserialize(deserializer).map(Sensitive::new)
+}
+
+/// A client ID goes into storage keys and URLs, so it must be plain.
+fn check_client_id(client_id: &str) -> Result<(), ClientError> {
+    let plain = client_id.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_'));
+    if plain && !client_id.is_empty() && client_id.len() <= CLIENT_ID_BYTES_MAX {
+        return Ok(());
+    }
+    Err(ClientError::Nonsense { reason: "its `clientId` is not an ID" })
+}
+
+/// Astra's own organization IDs are UUIDs.
+pub(crate) fn is_uuid(text: &str) -> bool {
+    let groups: Vec<&str> = text.split('-').collect();
+    let lengths = groups.iter().map(|group| group.len());
+    lengths.eq([8, 4, 4, 4, 12]) && text.bytes().all(|byte| byte == b'-' || byte.is_ascii_hexdigit())
+}
+
+fn same_roles(made: &[String], wanted: &[String]) -> bool {
+    let contains = |list: &[String], id: &String| list.iter().any(|other| other.eq_ignore_ascii_case(id));
+    made.iter().all(|id| contains(wanted, id)) && wanted.iter().all(|id| contains(made, id))
+}

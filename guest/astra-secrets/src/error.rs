@@ -1,0 +1,121 @@
+//! Why a request failed, and what the caller is told: the one place where
+//! failures become statuses and sentences. A sentence names the organization,
+//! gives Astra's status and says what to do next; it quotes nothing of Astra's.
+
+use secrets_framework::host::{LockError, StorageError, SystemViewError};
+use secrets_framework::{Error, Response};
+
+use crate::client::ClientError;
+use crate::names::{NameError, OrgId};
+
+/// Why a request was not done.
+#[derive(Debug)]
+pub(crate) enum Failure {
+    /// The caller's mistake: status 400, as an answer.
+    Mistake(String),
+    /// All else: as a typed error.
+    Failed(Error),
+}
+
+/// What a handler of ours comes to.
+pub(crate) type Outcome = Result<Option<Response>, Failure>;
+
+impl Failure {
+    /// A mistake of the caller.
+    pub(crate) fn mistake(sentence: impl Into<String>) -> Self {
+        Self::Mistake(sentence.into())
+    }
+
+    /// It exists already: 409, which only an error alone can be.
+    pub(crate) fn exists(sentence: impl Into<String>) -> Self {
+        Self::Failed(Error::coded(409, sentence))
+    }
+
+    /// For callers that know only errors.
+    pub(crate) fn into_error(self) -> Error {
+        match self {
+            Self::Mistake(sentence) => Error::BadRequest(sentence),
+            Self::Failed(error) => error,
+        }
+    }
+}
+
+/// Turns what a handler of ours comes to into what the framework takes.
+pub(crate) fn answer(outcome: Outcome) -> Result<Option<Response>, Error> {
+    match outcome {
+        Ok(response) => Ok(response),
+        Err(Failure::Mistake(sentence)) => Ok(Some(Response::error(sentence))),
+        Err(Failure::Failed(error)) => Err(error),
+    }
+}
+
+/// What the caller is told when Astra did not do what was asked.
+pub(crate) fn upstream(org_id: &OrgId, error: &ClientError) -> Failure {
+    let (code, sentence) = match error {
+        ClientError::Denied { sentence } => return Failure::mistake(sentence.clone()),
+        ClientError::Refused { .. } => (
+            502,
+            format!(
+                "Astra refused the admin token of organization `{org_id}` ({error}): check that the token is valid and may manage tokens, or write another `astra_token` to the config"
+            ),
+        ),
+        ClientError::NotFound => (
+            502,
+            format!("Astra did not find what was asked for organization `{org_id}` ({error}): check the config's `url` and the role's Astra role IDs"),
+        ),
+        ClientError::Rejected { .. } => (
+            502,
+            format!("Astra rejected the request for organization `{org_id}` ({error}): check the role's Astra role IDs"),
+        ),
+        ClientError::Failing { .. } => {
+            (502, format!("Astra failed for organization `{org_id}` ({error}): try again later"))
+        }
+        ClientError::Unexpected { .. } | ClientError::Nonsense { .. } => (
+            502,
+            format!("Astra's answer for organization `{org_id}` was not understood ({error}): check the config's `url`"),
+        ),
+        ClientError::NotSent => (
+            502,
+            format!("Astra could not be reached for organization `{org_id}` ({error}): check the config's `url` and the network"),
+        ),
+        ClientError::Lost => {
+            (502, format!("Astra's answer for organization `{org_id}` was lost: try again later"))
+        }
+        ClientError::RateLimited { .. } => {
+            (503, format!("Astra limits the rate of requests for organization `{org_id}` ({error}): try again later"))
+        }
+        ClientError::TimedOut | ClientError::OutOfTime => {
+            (504, format!("Astra did not answer in time for organization `{org_id}` ({error}): try again later, or raise the config's `request_timeout`"))
+        }
+    };
+    Failure::Failed(Error::coded(code, sentence))
+}
+
+/// What the caller is told when the server does not tell the mount's lease settings.
+pub(crate) fn lease_settings(error: &SystemViewError) -> Error {
+    Error::Internal(format!("the mount's lease settings could not be had: {error}"))
+}
+
+impl From<Error> for Failure {
+    fn from(error: Error) -> Self {
+        Self::Failed(error)
+    }
+}
+
+impl From<StorageError> for Failure {
+    fn from(error: StorageError) -> Self {
+        Self::Failed(error.into())
+    }
+}
+
+impl From<LockError> for Failure {
+    fn from(error: LockError) -> Self {
+        Self::Failed(error.into())
+    }
+}
+
+impl From<NameError> for Failure {
+    fn from(error: NameError) -> Self {
+        Self::Mistake(error.to_string())
+    }
+}

@@ -1,0 +1,158 @@
+//! Renewing and revoking a lease, by what the lease itself holds where role,
+//! config or record have gone, leases of the Go plugin included.
+
+use std::time::Duration;
+
+use secrets_framework::host::{LockGuard, LogLevel};
+use secrets_framework::{Context, Lease, LeaseAnswer, Response, Secret};
+
+use crate::astra_token::{ASTRA_TOKEN, Held, Patience, Target, end_token};
+use crate::error::{Failure, Outcome, answer, lease_settings};
+use crate::limits::LEASE_END_MARGIN;
+use crate::record::{self, Record, RecordId};
+use crate::role::{self, Role, go_text};
+use crate::time_text;
+
+/// Extends a lease.
+pub(crate) fn renew(context: &Context<'_>, lease: &Lease) -> LeaseAnswer {
+    answer(try_renew(context, lease))
+}
+
+/// Ends a lease, its token and its record.
+pub(crate) fn revoke(context: &Context<'_>, lease: &Lease) -> LeaseAnswer {
+    answer(try_revoke(context, lease))
+}
+
+/// The lock under which one token is changed.
+pub(crate) fn lock_token<'a>(context: &Context<'a>, id: &RecordId) -> Result<Box<dyn LockGuard + 'a>, Failure> {
+    Ok(context.host.locks().acquire(&id.key())?)
+}
+
+fn try_renew(context: &Context<'_>, lease: &Lease) -> Outcome {
+    let held = Held::of(lease).ok_or_else(names_no_token)?;
+    let _guard = lock_token(context, &record_id(&held)?)?;
+    let record = find_record(context, &held)?;
+    let bounds = Bounds::of(context, lease, &held, record.as_ref())?;
+    let now = context.host.clock().now();
+    let left = bounds.end_max.saturating_sub(now);
+    if left.as_secs() == 0 {
+        return Err(Failure::mistake(
+            "the lease has reached its maximum and cannot be renewed: ask for a new token",
+        ));
+    }
+    let ttl = bounds.wanted.min(left);
+    if let Some(mut record) = record {
+        let lease_end = (now + ttl).as_secs();
+        record::move_end(context, &mut record, lease_end, lease_end + LEASE_END_MARGIN.as_secs())?;
+    }
+    let mut response = Response::default();
+    if ttl < bounds.wanted {
+        response = response.warn(format!(
+            "the lease cannot be extended by {}: it ends in {} at the latest",
+            go_text(bounds.wanted),
+            go_text(Duration::from_secs(left.as_secs()))
+        ));
+    }
+    response.secret = Some(ASTRA_TOKEN.secret(Secret {
+        ttl,
+        // The server holds even an increment of the client's to this.
+        max_ttl: bounds.end_max.saturating_sub(lease.issue_time),
+        renewable: true,
+        internal_data: lease.internal_data.clone(),
+    }));
+    log_lease(context, "a token's lease was renewed", &held);
+    Ok(Some(response))
+}
+
+fn try_revoke(context: &Context<'_>, lease: &Lease) -> Outcome {
+    let held = Held::of(lease).ok_or_else(names_no_token)?;
+    let _guard = lock_token(context, &record_id(&held)?)?;
+    let record = find_record(context, &held)?;
+    let known = record.as_ref().map(|record| record.client_id.as_str());
+    let client_id = held.client_id.as_deref().or(known).ok_or_else(names_no_token)?;
+    let origin = held.origin.as_ref().or(record.as_ref().and_then(|record| record.origin.as_ref()));
+    let patience = Patience::Caller;
+    end_token(context, &Target { org_id: &held.org_id, client_id, origin, record: record.as_ref(), patience })?;
+    log_lease(context, "a token was revoked", &held);
+    Ok(None)
+}
+
+/// How far a lease may be extended.
+struct Bounds {
+    /// What is asked for.
+    wanted: Duration,
+    /// When it ends at the latest, since 1970-01-01T00:00:00Z.
+    end_max: Duration,
+}
+
+impl Bounds {
+    fn of(context: &Context<'_>, lease: &Lease, held: &Held, record: Option<&Record>) -> Result<Self, Failure> {
+        let role = match &held.role_name {
+            Some(name) => role::load(context, &held.org_id, name)?,
+            None => None,
+        };
+        let view = context.host.system_view();
+        let mount_max = view.max_lease_ttl().map_err(|error| lease_settings(&error))?;
+        let max_ttl = [max_ttl(lease, role.as_ref()), mount_max].into_iter().filter(|max| !max.is_zero()).min();
+        let mut end_max = lease.issue_time + max_ttl.unwrap_or_default();
+        let expires_at = held.expires_at.as_deref().or(record.and_then(|record| record.expires_at.as_deref()));
+        if let Some(expires_at) = expires_at.and_then(time_text::parse) {
+            end_max = end_max.min(expires_at);
+        }
+        let own = role.as_ref().map_or(lease.ttl, |role| role.ttl);
+        let wanted = match (lease.increment, own) {
+            (Duration::ZERO, Duration::ZERO) => view.default_lease_ttl().map_err(|error| lease_settings(&error))?,
+            (Duration::ZERO, own) => own,
+            (increment, _) => increment,
+        };
+        Ok(Self { wanted, end_max })
+    }
+}
+
+/// The role's maximum as it is now; without the role, what the lease was given.
+fn max_ttl(lease: &Lease, role: Option<&Role>) -> Duration {
+    role.map_or(lease.max_ttl, |role| role.max_ttl)
+}
+
+/// The lease's record; one that stands in its place but is of another token is not it.
+fn find_record(context: &Context<'_>, held: &Held) -> Result<Option<Record>, Failure> {
+    let is_it = |record: &Record| {
+        record.org_id == held.org_id && held.client_id.as_ref().is_none_or(|id| *id == record.client_id)
+    };
+    if let Some(id) = &held.record_id
+        && let Some(record) = record::load(context, id)?.filter(is_it)
+    {
+        return Ok(Some(record));
+    }
+    match &held.client_id {
+        Some(client_id) => Ok(record::find(context, &held.org_id, client_id)?),
+        None => Ok(None),
+    }
+}
+
+fn record_id(held: &Held) -> Result<RecordId, Failure> {
+    let of_client = || held.client_id.as_deref().map(RecordId::of_client);
+    held.record_id.clone().or_else(of_client).ok_or_else(names_no_token)
+}
+
+fn names_no_token() -> Failure {
+    Failure::mistake(
+        "the lease names no token of this engine: delete the token in Astra, then remove the lease by `vault lease revoke -force`",
+    )
+}
+
+fn log_lease(context: &Context<'_>, message: &str, held: &Held) {
+    let text = |value: &Option<String>| value.clone().unwrap_or_default();
+    context.host.log().log(
+        LogLevel::Info,
+        message,
+        &[
+            ("org", held.org_id.as_str()),
+            ("role", held.role_name.as_ref().map_or("", |name| name.as_str())),
+            ("client_id", &text(&held.client_id)),
+        ],
+    );
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,224 @@
+//! Making a token: note the intent, ask Astra, check, store, answer.
+//!
+//! Nothing is made before a write to storage has succeeded, and each failure
+//! after Astra was asked either removes the token or leaves the write-ahead
+//! entry by which rollback will. An answer goes out only when the record is
+//! stored and that entry is gone.
+
+mod description;
+mod intent;
+mod settle;
+mod terms;
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use secrets_framework::host::LogLevel;
+use secrets_framework::{Context, Response, Sensitive};
+
+pub(crate) use description::{check_template, has_mark};
+pub(crate) use intent::{INTENT_KIND, IntentData, any_open_in_org, is_open, lock};
+
+use crate::astra_token;
+use crate::client::{AstraClient, ClientError, CreatedToken, TokenRequest};
+use crate::config::OrgConfig;
+use crate::error::{Failure, upstream};
+use crate::limits::LEASE_END_MARGIN;
+use crate::names::TokenLogicalName;
+use crate::record::{self, CreatedBy, Inserted, Record, RecordId, TokenKind, TokenSecrets};
+use crate::role::{Role, TokenExpiry};
+use crate::time_text;
+
+use description::{Facts, describe};
+use intent::Intent;
+use settle::{Settled, settle, undo};
+use terms::Terms;
+
+/// What to make.
+pub(crate) struct Order<'a> {
+    /// The organization.
+    pub(crate) config: &'a OrgConfig,
+    /// The role.
+    pub(crate) role: &'a Role,
+    /// How it is asked for.
+    pub(crate) kind: TokenKind,
+    /// Its logical name, if it has one.
+    pub(crate) logical_name: Option<&'a TokenLogicalName>,
+    /// What the client notes about it.
+    pub(crate) metadata: BTreeMap<String, String>,
+    /// The time to live that the client asks for.
+    pub(crate) ttl: Option<Duration>,
+}
+
+/// A token that Astra made, and whose intent is still noted.
+struct Made<'a> {
+    token: CreatedToken,
+    intent: Intent<'a>,
+    warnings: Vec<String>,
+}
+
+/// Makes a token and its lease.
+pub(crate) fn mint(context: &Context<'_>, order: &Order<'_>) -> Result<Response, Failure> {
+    let role_ids = allowed_role_ids(order)?;
+    let mut terms = Terms::of(context, order.role, order.ttl)?;
+    let client = AstraClient::new(context.host, order.config);
+    let made = create(context, &client, order, &role_ids, &terms)?;
+    let now = context.host.clock().now();
+    if let Some(end) = made.token.expires_at.as_deref().and_then(time_text::parse)
+        && !terms.end_by(end, now)
+    {
+        undo(context, &client, &made, None);
+        let reason = "the token that it made has expired already; compare the clocks";
+        return Err(upstream(client.org_id(), &ClientError::Nonsense { reason }));
+    }
+    let record = new_record(context, order, role_ids, &made.token, &terms, now);
+    match record::insert(context, &record, &made.intent.wal_id) {
+        Ok(Inserted::Yes) => {}
+        Ok(Inserted::Occupied) => {
+            undo(context, &client, &made, None);
+            return Err(already_exists(&record));
+        }
+        Err(error) => {
+            undo(context, &client, &made, Some(&record));
+            return Err(error.into());
+        }
+    }
+    log_mint(context, &record);
+    let mut warnings = made.warnings;
+    warnings.append(&mut terms.warnings);
+    let secrets = TokenSecrets { secret: made.token.secret, token: made.token.token };
+    Ok(astra_token::leased_answer(&record, &secrets, &terms.lease(), warnings)?)
+}
+
+/// The same three again: 409.
+pub(crate) fn already_exists(record: &Record) -> Failure {
+    Failure::exists(format!(
+        "a token with `logical_name` `{}` exists already for role `{}` of organization `{}`: read it, or revoke its lease first",
+        record.logical_name, record.role_name, record.org_id
+    ))
+}
+
+/// The role's Astra roles, if the organization still allows them.
+fn allowed_role_ids(order: &Order<'_>) -> Result<Vec<String>, Failure> {
+    let (role, org_id) = (order.role, &order.config.org_id);
+    if role.role_ids.is_empty() {
+        return Err(Failure::mistake(format!("role `{}` of organization `{org_id}` has no `role_id`: write one", role.name)));
+    }
+    if let Some(forbidden) = order.config.forbidden_role_id(&role.role_ids) {
+        return Err(Failure::mistake(format!(
+            "role `{}` uses the Astra role `{forbidden}`, which is not among the `allowed_role_ids` of organization `{org_id}`",
+            role.name
+        )));
+    }
+    Ok(role.role_ids.iter().map(|id| id.as_str().to_owned()).collect())
+}
+
+/// Asks Astra until there is a token, or a reason to stop. Each attempt has a
+/// mark and an intent of its own.
+fn create<'a>(
+    context: &Context<'a>,
+    client: &AstraClient<'_>,
+    order: &Order<'_>,
+    role_ids: &[String],
+    terms: &Terms,
+) -> Result<Made<'a>, Failure> {
+    let mut warnings = Vec::new();
+    let mut expiry = match order.role.token_expiry {
+        TokenExpiry::Auto => time_text::format(terms.astra_expiry(context.host.clock().now())),
+        TokenExpiry::Off => None,
+    };
+    let mut attempts = 0;
+    loop {
+        let intent = intent::note(context, order.config, role_ids)?;
+        let description = described(context, order, &intent.mark);
+        let wanted = TokenRequest { roles: role_ids, description: &description, expiry: expiry.as_deref() };
+        let error = match client.create_token(&wanted) {
+            Ok(token) => return Ok(Made { token, intent, warnings }),
+            Err(error) => error,
+        };
+        let settled = settle(context, client, &intent, &error);
+        if matches!(error, ClientError::Rejected { status: 400, .. }) && expiry.take().is_some() {
+            warnings.push("Astra refused an expiry of the token, so it was made without one: only the end of its lease ends it".to_owned());
+            continue;
+        }
+        attempts += 1;
+        let repeat = settled == Settled::NothingMade && error.is_passing();
+        if !(repeat && client.pause_before_repeating(&error, attempts)) {
+            return Err(upstream(client.org_id(), &error));
+        }
+    }
+}
+
+fn described(context: &Context<'_>, order: &Order<'_>, mark: &str) -> String {
+    let own = &order.role.description;
+    let template = if own.is_empty() { &order.config.description } else { own };
+    let facts = Facts {
+        request: context.request,
+        org: order.config.org_id.as_str(),
+        role: order.role.name.as_str(),
+        logical_name: order.logical_name.map_or("", TokenLogicalName::as_str),
+        metadata: &order.metadata,
+    };
+    describe(template, &facts, mark)
+}
+
+fn new_record(
+    context: &Context<'_>,
+    order: &Order<'_>,
+    role_ids: Vec<String>,
+    token: &CreatedToken,
+    terms: &Terms,
+    now: Duration,
+) -> Record {
+    let lease_end = (now + terms.ttl).as_secs();
+    let logical_name = order.logical_name.map_or("", TokenLogicalName::as_str);
+    let id = match order.logical_name {
+        Some(name) => RecordId::named(&order.config.org_id, &order.role.name, name.as_str()),
+        None => RecordId::of_client(&token.client_id),
+    };
+    // Only what `org/token` reads again is kept.
+    let secrets = (order.kind == TokenKind::Standard)
+        .then(|| TokenSecrets { secret: copy(&token.secret), token: copy(&token.token) });
+    Record {
+        id,
+        client_id: token.client_id.clone(),
+        org_id: order.config.org_id.clone(),
+        role_name: order.role.name.clone(),
+        role_ids,
+        logical_name: logical_name.to_owned(),
+        metadata: order.metadata.clone(),
+        generated_on: token.generated_on.clone(),
+        expires_at: token.expires_at.clone(),
+        secrets,
+        origin: Some(order.config.url.origin().clone()),
+        kind: order.kind,
+        created_by: CreatedBy::from(&context.request.identity),
+        made: now.as_secs(),
+        lease_end,
+        due: lease_end + LEASE_END_MARGIN.as_secs(),
+        other: serde_json::Map::new(),
+    }
+}
+
+fn copy(secret: &Sensitive) -> Sensitive {
+    Sensitive::new(secret.expose().clone())
+}
+
+fn log_mint(context: &Context<'_>, record: &Record) {
+    context.host.log().log(
+        LogLevel::Info,
+        "a token was made",
+        &[
+            ("org", record.org_id.as_str()),
+            ("role", record.role_name.as_str()),
+            ("client_id", &record.client_id),
+            ("kind", record.kind.as_str()),
+            ("display_name", &record.created_by.display_name),
+            ("entity_id", &record.created_by.entity_id),
+            ("request_id", &context.request.id),
+        ],
+    );
+}
+
+#[cfg(test)]
+mod tests;

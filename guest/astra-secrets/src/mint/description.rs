@@ -1,0 +1,180 @@
+//! The description of a token in Astra: what the operator's template says, and
+//! the mark of its mint. The mark is how a token is found again whose making
+//! was not answered, so it is always whole and always last.
+
+use std::collections::BTreeMap;
+
+use secrets_framework::Request;
+use thiserror::Error;
+
+use crate::limits::ASTRA_DESCRIPTION_BYTES_MAX;
+
+/// Why a template is refused.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+pub(crate) enum TemplateError {
+    /// `{{` without `}}`.
+    #[error("`{{{{` is not closed by `}}}}`")]
+    NotClosed,
+    /// A name that is none of ours.
+    #[error("`{name}` is not a name: use {NAMES}")]
+    Unknown {
+        /// It.
+        name: String,
+    },
+}
+
+/// What a template may name.
+pub(crate) struct Facts<'a> {
+    pub(crate) request: &'a Request,
+    pub(crate) org: &'a str,
+    pub(crate) role: &'a str,
+    pub(crate) logical_name: &'a str,
+    pub(crate) metadata: &'a BTreeMap<String, String>,
+}
+
+/// The words that a template may use, for messages and help.
+const NAMES: &str =
+    "`mount`, `org`, `role`, `logical_name`, `display_name`, `entity_id`, `request_id` or `metadata.<key>`";
+
+/// Checks a template before it is stored.
+pub(crate) fn check_template(template: &str) -> Result<(), TemplateError> {
+    for piece in Pieces(template) {
+        match piece {
+            Piece::Text(_) => {}
+            Piece::Open(_) => return Err(TemplateError::NotClosed),
+            Piece::Name(name) if is_known(name) => {}
+            Piece::Name(name) => return Err(TemplateError::Unknown { name: name.to_owned() }),
+        }
+    }
+    Ok(())
+}
+
+/// The whole description: the template filled in, cut where it is too long,
+/// and then the mark.
+pub(super) fn describe(template: &str, facts: &Facts<'_>, mark: &str) -> String {
+    let mut text = String::new();
+    for piece in Pieces(template) {
+        match piece {
+            Piece::Text(part) | Piece::Open(part) => text.push_str(part),
+            Piece::Name(name) => text.push_str(value(name, facts)),
+        }
+    }
+    // Metadata is the client's: a line end in it is no line end in Astra's list.
+    let text: String = text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
+    let text = cut(text.trim(), ASTRA_DESCRIPTION_BYTES_MAX.saturating_sub(mark.len() + 1)).trim_end();
+    if text.is_empty() { mark.to_owned() } else { format!("{text} {mark}") }
+}
+
+/// Is this the description of the token with this mark? Only its end counts:
+/// what stands before comes from clients, and might be another's mark.
+pub(crate) fn has_mark(description: &str, mark: &str) -> bool {
+    description.strip_suffix(mark).is_some_and(|text| text.is_empty() || text.ends_with(' '))
+}
+
+fn value<'a>(name: &str, facts: &Facts<'a>) -> &'a str {
+    match name {
+        "mount" => &facts.request.mount_point,
+        "org" => facts.org,
+        "role" => facts.role,
+        "logical_name" => facts.logical_name,
+        "display_name" => &facts.request.identity.display_name,
+        "entity_id" => &facts.request.identity.entity_id,
+        "request_id" => &facts.request.id,
+        _ => {
+            let key = name.strip_prefix("metadata.");
+            key.and_then(|key| facts.metadata.get(key)).map_or("", String::as_str)
+        }
+    }
+}
+
+fn is_known(name: &str) -> bool {
+    const PLAIN: [&str; 7] = ["mount", "org", "role", "logical_name", "display_name", "entity_id", "request_id"];
+    PLAIN.contains(&name) || name.strip_prefix("metadata.").is_some_and(|key| !key.is_empty())
+}
+
+/// The start of `text`, at most `bytes_max` long, whole characters only.
+fn cut(text: &str, bytes_max: usize) -> &str {
+    let end = (0..=bytes_max.min(text.len())).rev().find(|&end| text.is_char_boundary(end));
+    &text[..end.unwrap_or(0)]
+}
+
+enum Piece<'a> {
+    Text(&'a str),
+    Name(&'a str),
+    /// A `{{` that nothing closes, with all that follows.
+    Open(&'a str),
+}
+
+/// The pieces of a template, from what is left of it.
+struct Pieces<'a>(&'a str);
+
+impl<'a> Iterator for Pieces<'a> {
+    type Item = Piece<'a>;
+
+    fn next(&mut self) -> Option<Piece<'a>> {
+        let rest = self.0;
+        let (piece, left) = match rest.find("{{") {
+            _ if rest.is_empty() => return None,
+            None => (Piece::Text(rest), ""),
+            Some(0) => match rest[2..].split_once("}}") {
+                Some((name, left)) => (Piece::Name(name.trim()), left),
+                None => (Piece::Open(rest), ""),
+            },
+            Some(start) => (Piece::Text(&rest[..start]), &rest[start..]),
+        };
+        self.0 = left;
+        Some(piece)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+    use secrets_framework::Operation;
+    use secrets_framework::testing::request;
+
+    use super::*;
+
+    const MARK: &str = "vault-mark:11111111-2222-3333-4444-555555555555:0123456789abcdef0123456789abcdef";
+
+    fn described(template: &str, metadata: &[(&str, &str)]) -> String {
+        let request = request(Operation::Update, "creds/o/r", serde_json::Value::Null);
+        let metadata = metadata.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect();
+        let facts = Facts { request: &request, org: "o-1", role: "reader", logical_name: "app", metadata: &metadata };
+        describe(template, &facts, MARK)
+    }
+
+    #[test]
+    fn a_template_is_filled_in_and_the_mark_is_last() {
+        let text = described("{{mount}}{{ org }}/{{role}} {{logical_name}} {{display_name}} {{entity_id}} {{metadata.team}}{{metadata.none}}", &[("team", "blue")]);
+        assert_eq!(text, format!("astra/o-1/reader app userpass-alice entity-alice blue {MARK}"));
+        assert_eq!(described("", &[]), MARK);
+    }
+
+    #[test]
+    fn clients_text_cannot_break_lines_or_pass_for_a_mark() {
+        let forged = MARK.replace("0123", "9999");
+        let text = described("{{metadata.a}}", &[("a", &format!("x\r\n{forged}"))]);
+        assert!(!text.contains('\n'));
+        assert!(has_mark(&text, MARK));
+        assert!(!has_mark(&text, &forged));
+        assert!(!has_mark(&format!("x{MARK}"), MARK));
+    }
+
+    #[test]
+    fn a_template_is_checked() {
+        assert_eq!(check_template("a {{org}} {{metadata.x}} }} b"), Ok(()));
+        assert_eq!(check_template("{{org"), Err(TemplateError::NotClosed));
+        assert_eq!(check_template("{{ nope }}"), Err(TemplateError::Unknown { name: "nope".to_owned() }));
+        assert_eq!(check_template("{{metadata.}}"), Err(TemplateError::Unknown { name: "metadata.".to_owned() }));
+    }
+
+    proptest! {
+        #[test]
+        fn the_mark_is_whole_and_the_length_bounded(template in "(\\PC|\\{\\{|\\}\\}|org|é|\u{1F600}){0,300}") {
+            let text = described(&template, &[]);
+            prop_assert!(text.len() <= ASTRA_DESCRIPTION_BYTES_MAX);
+            prop_assert!(has_mark(&text, MARK));
+        }
+    }
+}

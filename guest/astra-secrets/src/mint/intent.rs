@@ -1,0 +1,110 @@
+//! The write-ahead entry of a mint. Written before Astra is asked, it names
+//! the mark by which the token is found again, whatever happens in between.
+
+use std::fmt::Write as _;
+
+use secrets_framework::host::LockGuard;
+use secrets_framework::wal::{self, WalId};
+use secrets_framework::{Context, Error};
+use serde::{Deserialize, Serialize};
+
+use crate::config::{OrgConfig, Origin};
+use crate::error::Failure;
+use crate::limits::OPEN_INTENTS_MAX;
+use crate::names::OrgId;
+
+/// The kind of the entry.
+pub(crate) const INTENT_KIND: &str = "astra_token";
+
+/// What the entry says.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct IntentData {
+    /// The organization.
+    org_id: String,
+    /// Where Astra was asked.
+    origin: String,
+    /// What the description of the token ends in.
+    pub(crate) mark: String,
+    /// The Astra roles asked for.
+    roles: Vec<String>,
+}
+
+impl IntentData {
+    /// Reads the entry's data.
+    pub(crate) fn read(data: &serde_json::Value) -> Option<Self> {
+        Self::deserialize(data).ok()
+    }
+
+    /// The organization.
+    pub(crate) fn org_id(&self) -> OrgId {
+        OrgId::stored(self.org_id.as_str())
+    }
+
+    /// Where Astra was asked.
+    pub(crate) fn origin(&self) -> Origin {
+        Origin::stored(self.origin.as_str())
+    }
+}
+
+/// One attempt to make a token, noted in storage.
+pub(super) struct Intent<'a> {
+    pub(super) wal_id: WalId,
+    pub(super) mark: String,
+    /// Keeps rollback from this attempt while it goes on.
+    _guard: Box<dyn LockGuard + 'a>,
+}
+
+/// Notes an attempt. A node that cannot write fails here, before anything is made.
+pub(super) fn note<'a>(context: &Context<'a>, config: &OrgConfig, roles: &[String]) -> Result<Intent<'a>, Failure> {
+    let mark = fresh_mark(context);
+    let guard = lock(context, &mark)?;
+    let data = IntentData {
+        org_id: config.org_id.as_str().to_owned(),
+        origin: config.url.origin().as_str().to_owned(),
+        mark: mark.clone(),
+        roles: roles.to_vec(),
+    };
+    let data = serde_json::to_value(data)
+        .map_err(|_| Error::Internal("a write-ahead entry could not be written as JSON".to_owned()))?;
+    let wal_id = wal::put(context, INTENT_KIND, data)?;
+    Ok(Intent { wal_id, mark, _guard: guard })
+}
+
+/// Has this mark still an entry?
+pub(crate) fn is_open(context: &Context<'_>, mark: &str) -> Result<bool, Error> {
+    any_open(context, |data| data.mark == mark)
+}
+
+/// Is a mint of this organization unsettled? Its config must then stay usable for revocation.
+pub(crate) fn any_open_in_org(context: &Context<'_>, org_id: &OrgId) -> Result<bool, Error> {
+    any_open(context, |data| data.org_id == org_id.as_str())
+}
+
+/// The lock under which an attempt, or its rollback, goes on.
+pub(crate) fn lock<'a>(context: &Context<'a>, mark: &str) -> Result<Box<dyn LockGuard + 'a>, Failure> {
+    Ok(context.host.locks().acquire(&format!("mint/{mark}"))?)
+}
+
+fn any_open(context: &Context<'_>, is_it: impl Fn(&IntentData) -> bool) -> Result<bool, Error> {
+    for id in wal::ids(context, "", OPEN_INTENTS_MAX)? {
+        // A damaged entry cannot be undone by anybody; rollback reports it.
+        let Ok(Some(entry)) = wal::read(context, &id) else { continue };
+        if entry.kind == INTENT_KIND && IntentData::read(&entry.data).is_some_and(|data| is_it(&data)) {
+            return Ok(true);
+        }
+    }
+    Ok(false)
+}
+
+/// `vault-mark:<backend UUID>:<32 hex of this mint>`.
+fn fresh_mark(context: &Context<'_>) -> String {
+    let mut random = [0_u8; 16];
+    context.host.random().fill(&mut random);
+    let mut mark = format!("vault-mark:{}:", context.host.system_view().backend_uuid());
+    for byte in random {
+        // Writing to a string cannot fail.
+        let _ = write!(mark, "{byte:02x}");
+    }
+    mark
+}

@@ -1,0 +1,73 @@
+//! What is left behind when a mint fails, put right: a token that may have
+//! been made is looked for by its mark, and one that is not wanted is deleted.
+//! Whatever cannot be settled now keeps its write-ahead entry for rollback.
+
+use secrets_framework::host::LogLevel;
+use secrets_framework::{Context, wal};
+
+use super::Made;
+use super::intent::Intent;
+use crate::client::{AstraClient, ClientError};
+use crate::record::{self, Record};
+
+/// What is known of a token whose making failed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Settled {
+    /// It is not there, so it may be asked for again.
+    NothingMade,
+    /// It was there and is deleted, or nobody knows: not to be asked for again.
+    MayHaveBeenMade,
+}
+
+/// Settles an attempt that failed with `error`.
+pub(super) fn settle(context: &Context<'_>, client: &AstraClient<'_>, intent: &Intent<'_>, error: &ClientError) -> Settled {
+    if !error.may_have_acted() {
+        drop_entry(context, intent);
+        return Settled::NothingMade;
+    }
+    client.reserve_time_to_settle();
+    let Ok(tokens) = client.list_tokens() else { return left_to_rollback(context, client, intent) };
+    let made = tokens.iter().find(|token| token.has_mark(&intent.mark));
+    match made {
+        // Astra's list may lag, so the entry stays until a later list is clean.
+        None => Settled::NothingMade,
+        Some(token) => match client.delete_token(&token.client_id) {
+            Ok(()) => {
+                drop_entry(context, intent);
+                Settled::MayHaveBeenMade
+            }
+            Err(_) => left_to_rollback(context, client, intent),
+        },
+    }
+}
+
+/// Takes back a token that was made whole but cannot be given out. `record` is
+/// given when it, or a part of it, may have been stored.
+pub(super) fn undo(context: &Context<'_>, client: &AstraClient<'_>, made: &Made<'_>, record: Option<&Record>) {
+    client.reserve_time_to_settle();
+    if client.delete_token(&made.token.client_id).is_err() {
+        left_to_rollback(context, client, &made.intent);
+        return;
+    }
+    let removed = record.is_none_or(|record| record::remove_if_same(context, record).is_ok());
+    if removed {
+        drop_entry(context, &made.intent);
+    }
+}
+
+/// An entry that cannot be dropped does no harm: rollback finds nothing to undo.
+fn drop_entry(context: &Context<'_>, intent: &Intent<'_>) {
+    if let Err(error) = wal::delete(context, &intent.wal_id) {
+        let error = error.to_string();
+        context.host.log().log(LogLevel::Debug, "a write-ahead entry stays for rollback", &[("error", &error)]);
+    }
+}
+
+fn left_to_rollback(context: &Context<'_>, client: &AstraClient<'_>, intent: &Intent<'_>) -> Settled {
+    context.host.log().log(
+        LogLevel::Warn,
+        "a token may have been left in Astra; rollback will remove it",
+        &[("org", client.org_id().as_str()), ("mark", &intent.mark)],
+    );
+    Settled::MayHaveBeenMade
+}

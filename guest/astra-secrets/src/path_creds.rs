@@ -1,0 +1,69 @@
+//! `creds/:org/:role`: a leased token of a role. Each role has its own path,
+//! so that a policy can allow one, and a client that can only GET can use it.
+//! Nothing secret of the token is kept.
+
+use std::collections::BTreeMap;
+
+use secrets_framework::{Context, Error, Field, FieldData, FieldType, Operation, OperationSpec, Path, Response, Segment};
+
+use crate::astra_token::ANSWER_FIELDS;
+use crate::error::{Outcome, answer};
+use crate::mint::{Order, mint};
+use crate::names::RoleName;
+use crate::path_config::target;
+use crate::path_org_token::{unknown_org, unknown_role};
+use crate::record::TokenKind;
+use crate::role;
+
+/// `creds/:org/:role`.
+pub(crate) const CREDS: Path = Path {
+    pattern: &[Segment::Literal("creds"), Segment::Capture("org"), Segment::Capture("role")],
+    list: false,
+    fields: &[
+        Field::new("org", FieldType::String, "ID of the organization.").required(),
+        Field::new("role", FieldType::String, "Name of the role, in lower case.").required(),
+        Field::new("metadata", FieldType::KvPairs, "What to note about the token, as `key=value` pairs; only on a write."),
+        Field::new(
+            "ttl",
+            FieldType::DurationSecond,
+            "Time to live of the lease, at most the role's maximum; 0 = the role's own. Only on a write.",
+        ),
+    ],
+    operations: &[
+        OperationSpec::new(Operation::Read, read, "Make a token of the role.").answering(ANSWER_FIELDS),
+        OperationSpec::new(Operation::Update, write, "Make a token of the role, with metadata or a time to live.")
+            .answering(ANSWER_FIELDS),
+    ],
+    existence_check: None,
+    synopsis: "Make a leased Astra token of a role.",
+    description: "Each read or write makes another token in Astra and leases it: when the lease ends or is revoked, \
+        Astra deletes the token. The token and its secret are shown this once and kept nowhere.",
+};
+
+fn read(context: &Context<'_>, data: &FieldData) -> Result<Option<Response>, Error> {
+    answer(make(context, data, BTreeMap::new(), None))
+}
+
+fn write(context: &Context<'_>, data: &FieldData) -> Result<Option<Response>, Error> {
+    let metadata = data.pairs("metadata").cloned().unwrap_or_default();
+    answer(make(context, data, metadata, data.duration("ttl")))
+}
+
+fn make(
+    context: &Context<'_>,
+    data: &FieldData,
+    metadata: BTreeMap<String, String>,
+    ttl: Option<std::time::Duration>,
+) -> Outcome {
+    let name = RoleName::in_path(data.text("role").unwrap_or_default())?;
+    let target = target::in_path(context, data)?;
+    let Some(config) = &target.config else { return Err(unknown_org("org", target.org_id.as_str())) };
+    let Some(role) = role::load(context, &config.org_id, &name)? else {
+        return Err(unknown_role("role", config, name.as_str()));
+    };
+    let order = Order { config, role: &role, kind: TokenKind::Creds, logical_name: None, metadata, ttl };
+    mint(context, &order).map(Some)
+}
+
+#[cfg(test)]
+mod tests;

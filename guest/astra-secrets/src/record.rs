@@ -1,0 +1,139 @@
+//! Records: what this mount knows of each token it made.
+//!
+//! A record is stored under `token/<id>`, as the Go plugin did; it is found by
+//! its client ID and by the end of its lease through two indexes (`index`).
+//! Only `stored` turns a record into bytes and back. Nothing here asks Astra.
+
+mod fill;
+mod index;
+mod key;
+mod stored;
+mod walk;
+mod write;
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+use secrets_framework::host::StorageView;
+use secrets_framework::{Context, Error, Identity, Sensitive};
+use serde_json::{Map, Value};
+
+use crate::config::Origin;
+use crate::names::{OrgId, RoleName};
+
+pub(crate) use fill::fill_index;
+pub(crate) use index::{Ended, drop_due, ended};
+pub(crate) use key::{RecordId, TOKEN_PREFIX};
+pub(crate) use walk::{all, any_in_org, count_in_org, find, in_org};
+pub(crate) use write::{Inserted, insert, move_end, postpone, remove, remove_if_same};
+
+/// How a token was made.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum TokenKind {
+    /// By `org/token` in standard mode, and all that the Go plugin made.
+    #[default]
+    Standard,
+    /// By `org/token` in sidecar mode; its secret is not kept.
+    Sidecar,
+    /// By `creds/`; its secret is not kept.
+    Creds,
+}
+
+impl TokenKind {
+    /// Its word in storage and answers.
+    pub(crate) fn as_str(self) -> &'static str {
+        match self {
+            Self::Standard => "standard",
+            Self::Sidecar => "sidecar",
+            Self::Creds => "creds",
+        }
+    }
+}
+
+/// Who had a token made, as far as the server told.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct CreatedBy {
+    /// Display name of the client's token.
+    pub(crate) display_name: String,
+    /// Identity entity.
+    pub(crate) entity_id: String,
+    /// Accessor of the client's token.
+    pub(crate) accessor: String,
+}
+
+impl From<&Identity> for CreatedBy {
+    fn from(identity: &Identity) -> Self {
+        Self {
+            display_name: identity.display_name.clone(),
+            entity_id: identity.entity_id.clone(),
+            accessor: identity.token_accessor.clone(),
+        }
+    }
+}
+
+/// The secret halves of a token.
+pub(crate) struct TokenSecrets {
+    /// What CQL drivers want as the password for the client ID.
+    pub(crate) secret: Sensitive,
+    /// The token.
+    pub(crate) token: Sensitive,
+}
+
+/// What this mount knows of one token.
+pub(crate) struct Record {
+    /// Where it is stored.
+    pub(crate) id: RecordId,
+    /// The token's ID in Astra; case matters.
+    pub(crate) client_id: String,
+    /// Its organization.
+    pub(crate) org_id: OrgId,
+    /// The role it was made for; that may be gone.
+    pub(crate) role_name: RoleName,
+    /// Its Astra roles.
+    pub(crate) role_ids: Vec<String>,
+    /// Its logical name; empty = none.
+    pub(crate) logical_name: String,
+    /// What the client noted about it.
+    pub(crate) metadata: BTreeMap<String, String>,
+    /// When Astra made it, in Astra's words.
+    pub(crate) generated_on: String,
+    /// When Astra ends it, RFC 3339, where it said so.
+    pub(crate) expires_at: Option<String>,
+    /// Kept only for what `org/token` reads again.
+    pub(crate) secrets: Option<TokenSecrets>,
+    /// Where it was made; the Go plugin did not note it.
+    pub(crate) origin: Option<Origin>,
+    /// How it was made.
+    pub(crate) kind: TokenKind,
+    /// Who had it made.
+    pub(crate) created_by: CreatedBy,
+    /// When we made it, in seconds since 1970-01-01T00:00:00Z; 0 = unknown.
+    pub(crate) made: u64,
+    /// The latest end that its lease can have, in seconds since then; 0 = unknown.
+    pub(crate) lease_end: u64,
+    /// The time under which it stands in the index of ends; 0 = not there.
+    pub(crate) due: u64,
+    /// Fields that we do not know, kept when the entry is rewritten.
+    pub(crate) other: Map<String, Value>,
+}
+
+impl fmt::Debug for Record {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // Fields that we do not know may be secret.
+        f.debug_struct("Record").field("org_id", &self.org_id).field("client_id", &self.client_id).finish_non_exhaustive()
+    }
+}
+
+/// Loads a record by its ID, in one read.
+pub(crate) fn load(context: &Context<'_>, id: &RecordId) -> Result<Option<Record>, Error> {
+    load_from(context.host.storage(), id)
+}
+
+/// As [`load`], from a view of storage, which may be a transaction.
+pub(crate) fn load_from(view: &(impl StorageView + ?Sized), id: &RecordId) -> Result<Option<Record>, Error> {
+    let Some(entry) = view.get(&id.key())? else { return Ok(None) };
+    stored::decode(&entry, id).map(Some)
+}
+
+#[cfg(test)]
+mod tests;

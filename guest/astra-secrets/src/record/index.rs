@@ -1,0 +1,88 @@
+//! Two indexes of records: by client ID within an organization, and by the
+//! time at which a token's lease has ended for certain. Both are caches of what
+//! the records say: an entry counts only if its record agrees.
+
+use secrets_framework::host::{StorageEntry, StorageView};
+use secrets_framework::{Context, Error};
+use serde_json::json;
+
+use super::key::{from_segment, segment};
+use super::{Record, RecordId};
+use crate::names::OrgId;
+
+/// By client ID: `client-index/<org>/<client id>` → the record's ID.
+pub(crate) const CLIENT_INDEX_PREFIX: &str = "client-index/";
+
+/// By end: `due-index/<12 digits of seconds>-<record ID>`, so that a list is sorted by time.
+pub(crate) const DUE_INDEX_PREFIX: &str = "due-index/";
+
+const DUE_DIGITS: usize = 12;
+
+/// A record whose lease has ended, as the index says.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Ended {
+    /// Which.
+    pub(crate) id: RecordId,
+    /// The time under which the index has it.
+    pub(crate) due: u64,
+}
+
+/// The folder of an organization's client IDs.
+pub(super) fn client_folder(org_id: &OrgId) -> String {
+    format!("{CLIENT_INDEX_PREFIX}{}/", segment(org_id.as_str()))
+}
+
+/// The key of a client ID.
+pub(super) fn client_key(org_id: &OrgId, client_id: &str) -> String {
+    format!("{}{}", client_folder(org_id), segment(client_id))
+}
+
+/// The client ID that a name within an organization's folder stands for.
+pub(super) fn client_of_name(name: &str) -> Option<String> {
+    from_segment(name)
+}
+
+/// The entry by client ID.
+pub(super) fn client_entry(record: &Record) -> StorageEntry {
+    let value = json!({ "id": record.id.as_str() }).to_string().into_bytes();
+    StorageEntry { key: client_key(&record.org_id, &record.client_id), value, seal_wrap: false }
+}
+
+/// The record that an entry by client ID names.
+pub(super) fn record_of_client(
+    view: &(impl StorageView + ?Sized),
+    org_id: &OrgId,
+    client_id: &str,
+) -> Result<Option<RecordId>, Error> {
+    let Some(entry) = view.get(&client_key(org_id, client_id))? else { return Ok(None) };
+    let value: Option<serde_json::Value> = serde_json::from_slice(&entry.value).ok();
+    Ok(value.as_ref().and_then(|value| value.get("id")?.as_str()).map(RecordId::stored))
+}
+
+/// The key of a record in the index of ends.
+pub(super) fn due_key(id: &RecordId, due: u64) -> String {
+    format!("{DUE_INDEX_PREFIX}{due:0DUE_DIGITS$}-{}", segment(id.as_str()))
+}
+
+/// The entry in the index of ends.
+pub(super) fn due_entry(id: &RecordId, due: u64) -> StorageEntry {
+    // The key says it all; the value is there for whoever looks at storage by hand.
+    let value = json!({ "id": id.as_str() }).to_string().into_bytes();
+    StorageEntry { key: due_key(id, due), value, seal_wrap: false }
+}
+
+/// Records that are due at `now` seconds, the earliest first, at most `limit`:
+/// one list, however many others there are.
+pub(crate) fn ended(context: &Context<'_>, now: u64, limit: u32) -> Result<Vec<Ended>, Error> {
+    let names = context.host.storage().list_page(DUE_INDEX_PREFIX, "", limit)?;
+    let read = |name: &String| {
+        let (due, id) = name.split_once('-')?;
+        Some(Ended { id: RecordId::stored(from_segment(id)?), due: due.parse().ok()? })
+    };
+    Ok(names.iter().filter_map(read).take_while(|ended| ended.due <= now).collect())
+}
+
+/// Drops an entry of the index of ends that no longer tells the truth.
+pub(crate) fn drop_due(context: &Context<'_>, ended: &Ended) -> Result<(), Error> {
+    Ok(context.host.storage().delete(&due_key(&ended.id, ended.due))?)
+}

@@ -1,0 +1,146 @@
+//! A record as JSON in storage: the Go plugin's fields and ours. The only
+//! place where a token's secret is written.
+
+use std::collections::BTreeMap;
+
+use secrets_framework::host::StorageEntry;
+use secrets_framework::{Error, Sensitive};
+use serde::{Deserialize, Deserializer, Serialize};
+use serde_json::{Map, Value};
+use zeroize::Zeroize;
+
+use super::{CreatedBy, Record, RecordId, TokenKind, TokenSecrets};
+use crate::config::Origin;
+use crate::names::{OrgId, RoleName};
+
+/// The Go plugin wrote each field, `null` for an empty list or map.
+#[derive(Deserialize, Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Stored {
+    client_id: String,
+    #[serde(default, deserialize_with = "or_default", skip_serializing_if = "String::is_empty")]
+    secret: String,
+    org_id: String,
+    #[serde(default, deserialize_with = "or_default")]
+    role_name: String,
+    #[serde(default, deserialize_with = "or_default")]
+    roles: Vec<String>,
+    #[serde(default, deserialize_with = "or_default", skip_serializing_if = "String::is_empty")]
+    token: String,
+    #[serde(default, deserialize_with = "or_default")]
+    generated_on: String,
+    #[serde(default, deserialize_with = "or_default")]
+    logical_name: String,
+    #[serde(default, deserialize_with = "or_default")]
+    metadata: BTreeMap<String, String>,
+    // Ours.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    expires_at: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    origin: Option<String>,
+    #[serde(default, deserialize_with = "or_default", skip_serializing_if = "String::is_empty")]
+    kind: String,
+    #[serde(default, deserialize_with = "or_default")]
+    created_by: StoredCreatedBy,
+    #[serde(default, deserialize_with = "or_default")]
+    made: u64,
+    #[serde(default, deserialize_with = "or_default")]
+    lease_end: u64,
+    #[serde(default, deserialize_with = "or_default")]
+    due: u64,
+    #[serde(flatten)]
+    other: Map<String, Value>,
+}
+
+#[derive(Default, Deserialize, Serialize)]
+#[serde(rename_all = "camelCase", default)]
+struct StoredCreatedBy {
+    display_name: String,
+    entity_id: String,
+    accessor: String,
+}
+
+impl Drop for Stored {
+    fn drop(&mut self) {
+        self.secret.zeroize();
+        self.token.zeroize();
+    }
+}
+
+/// A record's storage entry, seal-wrapped.
+pub(super) fn encode(record: &Record) -> Result<StorageEntry, Error> {
+    let secrets = record.secrets.as_ref();
+    let stored = Stored {
+        client_id: record.client_id.clone(),
+        secret: secrets.map(|secrets| secrets.secret.expose().clone()).unwrap_or_default(),
+        org_id: record.org_id.as_str().to_owned(),
+        role_name: record.role_name.as_str().to_owned(),
+        roles: record.role_ids.clone(),
+        token: secrets.map(|secrets| secrets.token.expose().clone()).unwrap_or_default(),
+        generated_on: record.generated_on.clone(),
+        logical_name: record.logical_name.clone(),
+        metadata: record.metadata.clone(),
+        expires_at: record.expires_at.clone(),
+        origin: record.origin.as_ref().map(|origin| origin.as_str().to_owned()),
+        kind: record.kind.as_str().to_owned(),
+        created_by: StoredCreatedBy {
+            display_name: record.created_by.display_name.clone(),
+            entity_id: record.created_by.entity_id.clone(),
+            accessor: record.created_by.accessor.clone(),
+        },
+        made: record.made,
+        lease_end: record.lease_end,
+        due: record.due,
+        other: record.other.clone(),
+    };
+    let value = serde_json::to_vec(&stored).map_err(|_| Error::Internal("a token's record could not be written as JSON".to_owned()))?;
+    Ok(StorageEntry { key: record.id.key(), value, seal_wrap: true })
+}
+
+/// A record from its storage entry.
+pub(super) fn decode(entry: &StorageEntry, id: &RecordId) -> Result<Record, Error> {
+    // serde's own message may quote the value, and that may be secret.
+    let mut stored: Stored = serde_json::from_slice(&entry.value)
+        .map_err(|_| Error::Internal(format!("the token's record `{}` is not readable", id.key())))?;
+    let secrets = (!stored.token.is_empty()).then(|| TokenSecrets {
+        secret: Sensitive::new(std::mem::take(&mut stored.secret)),
+        token: Sensitive::new(std::mem::take(&mut stored.token)),
+    });
+    let created_by = std::mem::take(&mut stored.created_by);
+    Ok(Record {
+        id: id.clone(),
+        client_id: std::mem::take(&mut stored.client_id),
+        org_id: OrgId::stored(std::mem::take(&mut stored.org_id)),
+        role_name: RoleName::stored(std::mem::take(&mut stored.role_name)),
+        role_ids: std::mem::take(&mut stored.roles),
+        logical_name: std::mem::take(&mut stored.logical_name),
+        metadata: std::mem::take(&mut stored.metadata),
+        generated_on: std::mem::take(&mut stored.generated_on),
+        expires_at: stored.expires_at.take(),
+        secrets,
+        origin: stored.origin.take().map(Origin::stored),
+        kind: kind(&stored.kind),
+        created_by: CreatedBy {
+            display_name: created_by.display_name,
+            entity_id: created_by.entity_id,
+            accessor: created_by.accessor,
+        },
+        made: stored.made,
+        lease_end: stored.lease_end,
+        due: stored.due,
+        other: std::mem::take(&mut stored.other),
+    })
+}
+
+fn kind(word: &str) -> TokenKind {
+    match word {
+        "sidecar" => TokenKind::Sidecar,
+        "creds" => TokenKind::Creds,
+        _ => TokenKind::Standard,
+    }
+}
+
+/// `null` counts as absent.
+fn or_default<'de, D: Deserializer<'de>, T: Default + Deserialize<'de>>(deserializer: D) -> Result<T, D::Error> {
+    Ok(Option::deserialize(deserializer)?.unwrap_or_default())
+}

@@ -1,0 +1,175 @@
+//! Finding records: one by its client ID, those of an organization, all.
+
+use secrets_framework::host::{LogLevel, StorageError};
+use secrets_framework::{Context, Error};
+
+use super::fill::is_filled;
+use super::index::{client_entry, client_folder, client_key, client_of_name, record_of_client};
+use super::key::TOKEN_PREFIX;
+use super::{Record, RecordId, stored};
+use crate::limits::{LIST_PAGE, TOKENS_LISTED_MAX};
+use crate::names::OrgId;
+
+/// Finds an organization's record by client ID: two reads where the index
+/// has it. A missing or wrong entry of the index is put right.
+pub(crate) fn find(context: &Context<'_>, org_id: &OrgId, client_id: &str) -> Result<Option<Record>, Error> {
+    let storage = context.host.storage();
+    let is_it = |record: &Record| record.org_id == *org_id && record.client_id == client_id;
+    let indexed = record_of_client(storage, org_id, client_id)?;
+    if let Some(id) = &indexed
+        && let Some(record) = load_readable(context, id)?.filter(is_it)
+    {
+        return Ok(Some(record));
+    }
+    let found = find_without_index(context, client_id, is_it)?;
+    match &found {
+        Some(record) => repair(context, || storage.put(client_entry(record))),
+        None if indexed.is_some() => repair(context, || storage.delete(&client_key(org_id, client_id))),
+        None => {}
+    }
+    Ok(found)
+}
+
+/// The records of an organization, by client ID.
+pub(crate) fn in_org(context: &Context<'_>, org_id: &OrgId) -> Result<Vec<Record>, Error> {
+    if !is_filled(context)? {
+        let mut records = all(context)?;
+        records.retain(|record| record.org_id == *org_id);
+        return Ok(records);
+    }
+    let mut records = Vec::new();
+    visit_clients(context, org_id, |record| {
+        records.push(record);
+        records.len() < TOKENS_LISTED_MAX
+    })?;
+    Ok(records)
+}
+
+/// Has the organization a record? Stops at the first.
+pub(crate) fn any_in_org(context: &Context<'_>, org_id: &OrgId) -> Result<bool, Error> {
+    let mut any = false;
+    if is_filled(context)? {
+        visit_clients(context, org_id, |_| {
+            any = true;
+            false
+        })?;
+    } else {
+        visit_all(context, |record| {
+            any = record.org_id == *org_id;
+            !any
+        })?;
+    }
+    Ok(any)
+}
+
+/// How many records the organization has.
+pub(crate) fn count_in_org(context: &Context<'_>, org_id: &OrgId) -> Result<usize, Error> {
+    let mut count = 0;
+    if is_filled(context)? {
+        // The names alone: a count may be off by a crash's left-over, a list not.
+        visit_names(context, &client_folder(org_id), |_| {
+            count += 1;
+            Ok(true)
+        })?;
+    } else {
+        visit_all(context, |record| {
+            count += usize::from(record.org_id == *org_id);
+            true
+        })?;
+    }
+    Ok(count)
+}
+
+/// All records of the mount.
+pub(crate) fn all(context: &Context<'_>) -> Result<Vec<Record>, Error> {
+    let mut records = Vec::new();
+    visit_all(context, |record| {
+        records.push(record);
+        records.len() < TOKENS_LISTED_MAX
+    })?;
+    records.sort_by(|a, b| a.client_id.cmp(&b.client_id));
+    Ok(records)
+}
+
+/// A record without a logical name stands under its client ID; one with is
+/// looked for among all, but only while the index is not yet filled.
+fn find_without_index(
+    context: &Context<'_>,
+    client_id: &str,
+    is_it: impl Fn(&Record) -> bool,
+) -> Result<Option<Record>, Error> {
+    let direct = load_readable(context, &RecordId::of_client(client_id))?.filter(&is_it);
+    if direct.is_some() || is_filled(context)? {
+        return Ok(direct);
+    }
+    let mut found = None;
+    visit_all(context, |record| {
+        if is_it(&record) {
+            found = Some(record);
+        }
+        found.is_none()
+    })?;
+    Ok(found)
+}
+
+/// Visits the organization's records until told to stop.
+fn visit_clients(context: &Context<'_>, org_id: &OrgId, mut visit: impl FnMut(Record) -> bool) -> Result<(), Error> {
+    visit_names(context, &client_folder(org_id), |name| {
+        let Some(client_id) = client_of_name(name) else { return Ok(true) };
+        Ok(match find(context, org_id, &client_id)? {
+            Some(record) => visit(record),
+            None => true,
+        })
+    })
+}
+
+/// Visits all records until told to stop.
+fn visit_all(context: &Context<'_>, mut visit: impl FnMut(Record) -> bool) -> Result<(), Error> {
+    visit_names(context, TOKEN_PREFIX, |name| {
+        Ok(match load_readable(context, &RecordId::stored(name))? {
+            Some(record) => visit(record),
+            None => true,
+        })
+    })
+}
+
+/// Visits the names below a prefix, page by page.
+fn visit_names(
+    context: &Context<'_>,
+    prefix: &str,
+    mut visit: impl FnMut(&str) -> Result<bool, Error>,
+) -> Result<(), Error> {
+    let mut after = String::new();
+    loop {
+        let page = context.host.storage().list_page(prefix, &after, LIST_PAGE)?;
+        for name in &page {
+            if !visit(name)? {
+                return Ok(());
+            }
+        }
+        match page.last() {
+            Some(last) if page.len() >= LIST_PAGE as usize => after.clone_from(last),
+            _ => return Ok(()),
+        }
+    }
+}
+
+/// One unreadable record must not hide all others, so it is logged and passed over.
+pub(super) fn load_readable(context: &Context<'_>, id: &RecordId) -> Result<Option<Record>, Error> {
+    let Some(entry) = context.host.storage().get(&id.key())? else { return Ok(None) };
+    match stored::decode(&entry, id) {
+        Ok(record) => Ok(Some(record)),
+        Err(error) => {
+            context.host.log().log(LogLevel::Error, "a token's record was passed over", &[("error", &error.to_string())]);
+            Ok(None)
+        }
+    }
+}
+
+/// The index is a cache: where it cannot be written (a read-only node), the
+/// answer is right all the same.
+fn repair(context: &Context<'_>, write: impl FnOnce() -> Result<(), StorageError>) {
+    if let Err(error) = write() {
+        context.host.log().log(LogLevel::Debug, "the index was not repaired", &[("error", &error.to_string())]);
+    }
+}

@@ -1,0 +1,108 @@
+//! Changes of records and their indexes: together in one transaction where
+//! the server has them, else in an order that leaves each crash recoverable:
+//! a record never stands without its index entries.
+
+use secrets_framework::host::{StorageError, StorageView};
+use secrets_framework::wal::{self, WalId};
+use secrets_framework::{Context, Error};
+
+use super::index::{client_entry, client_key, due_entry, due_key};
+use super::{Record, stored};
+use crate::config::{Write, together};
+use crate::limits::TRANSACTION_ATTEMPTS_MAX;
+
+/// What became of a new record.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Inserted {
+    /// It is stored, and the write-ahead entry is dropped.
+    Yes,
+    /// Another one stands there; nothing was changed.
+    Occupied,
+}
+
+/// Stores a new record with its indexes and drops the write-ahead entry of its mint.
+pub(crate) fn insert(context: &Context<'_>, record: &Record, wal_id: &WalId) -> Result<Inserted, Error> {
+    let writes = [
+        Write::Put(client_entry(record)),
+        Write::Put(due_entry(&record.id, record.due)),
+        Write::Put(stored::encode(record)?),
+        Write::Delete(wal::key(wal_id)),
+    ];
+    let mut attempt = 1;
+    loop {
+        match try_insert(context, record, &writes) {
+            Err(StorageError::Conflict(_)) if attempt < TRANSACTION_ATTEMPTS_MAX => attempt += 1,
+            result => return Ok(result?),
+        }
+    }
+}
+
+/// A lease goes on: moves the end of its record.
+pub(crate) fn move_end(context: &Context<'_>, record: &mut Record, lease_end: u64, due: u64) -> Result<(), Error> {
+    record.lease_end = lease_end;
+    move_due(context, record, due)
+}
+
+/// A token could not be ended: looks at its record again later.
+pub(crate) fn postpone(context: &Context<'_>, record: &mut Record, due: u64) -> Result<(), Error> {
+    move_due(context, record, due)
+}
+
+/// Forgets a token that is gone.
+pub(crate) fn remove(context: &Context<'_>, record: &Record) -> Result<(), Error> {
+    // The record first: without it the rest means nothing.
+    let mut writes = vec![
+        Write::Delete(record.id.key()),
+        Write::Delete(client_key(&record.org_id, &record.client_id)),
+    ];
+    if record.due != 0 {
+        writes.push(Write::Delete(due_key(&record.id, record.due)));
+    }
+    together(context, &writes)
+}
+
+/// Removes what was stored of `record`, however much that is; what another
+/// token stored in its place is left alone.
+pub(crate) fn remove_if_same(context: &Context<'_>, record: &Record) -> Result<(), Error> {
+    let storage = context.host.storage();
+    if super::load(context, &record.id)?.is_some_and(|stored| stored.client_id == record.client_id) {
+        storage.delete(&record.id.key())?;
+    }
+    storage.delete(&client_key(&record.org_id, &record.client_id))?;
+    storage.delete(&due_key(&record.id, record.due))?;
+    Ok(())
+}
+
+fn move_due(context: &Context<'_>, record: &mut Record, due: u64) -> Result<(), Error> {
+    let left = std::mem::replace(&mut record.due, due);
+    let mut writes = vec![Write::Put(due_entry(&record.id, due)), Write::Put(stored::encode(record)?)];
+    if left != 0 && left != due {
+        writes.push(Write::Delete(due_key(&record.id, left)));
+    }
+    together(context, &writes)
+}
+
+fn try_insert(context: &Context<'_>, record: &Record, writes: &[Write]) -> Result<Inserted, StorageError> {
+    let storage = context.host.storage();
+    match storage.begin()? {
+        Some(transaction) => {
+            // Looked at within the transaction, so that two writers cannot both find the place free.
+            // A new client ID is free in any case.
+            if !record.logical_name.is_empty() && transaction.get(&record.id.key())?.is_some() {
+                return Ok(Inserted::Occupied);
+            }
+            writes.iter().try_for_each(|write| apply(&*transaction, write))?;
+            transaction.commit()?;
+        }
+        // Without transactions the lock on the record's ID, held by the mint, does this.
+        None => writes.iter().try_for_each(|write| apply(storage, write))?,
+    }
+    Ok(Inserted::Yes)
+}
+
+fn apply<V: StorageView + ?Sized>(view: &V, write: &Write) -> Result<(), StorageError> {
+    match write {
+        Write::Put(entry) => view.put(entry.clone()),
+        Write::Delete(key) => view.delete(key),
+    }
+}

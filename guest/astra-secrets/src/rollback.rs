@@ -1,0 +1,127 @@
+//! What the server's rollback call, each minute, puts right: mints that did
+//! not come to an end, tokens whose lease has ended without anybody revoking
+//! them, and the index of a mount from the Go plugin. Bounded work per call;
+//! nothing is repeated within one, for the next call comes soon.
+
+use std::time::Duration;
+
+use secrets_framework::host::LogLevel;
+use secrets_framework::{Context, Error};
+use serde_json::Value;
+
+use crate::astra_token::{Patience, Target, config_for_ending, drop_retired_if_unused, end_token};
+use crate::client::AstraClient;
+use crate::error::{Failure, upstream};
+use crate::lease::lock_token;
+use crate::limits::{ENDED_PER_ROLLBACK_MAX, ENDED_RETRY_PAUSE, LEASE_END_MARGIN, ROLLBACK_BUDGET};
+use crate::mint::{self, INTENT_KIND, IntentData};
+use crate::record::{self, Ended, Record};
+
+/// Undoes one write-ahead entry; `Ok` drops it.
+pub(crate) fn rollback(context: &Context<'_>, kind: &str, data: &Value) -> Result<(), Error> {
+    if kind != INTENT_KIND {
+        return Err(Error::Internal(format!("write-ahead entries of kind `{kind}` are not this engine's")));
+    }
+    let Some(data) = IntentData::read(data) else {
+        return Err(Error::Internal("a write-ahead entry of a mint is not readable".to_owned()));
+    };
+    undo_mint(context, &data).map_err(Failure::into_error)
+}
+
+/// The periodic work; `immediate` = the mount is being disabled.
+pub(crate) fn periodic(context: &Context<'_>, immediate: bool) -> Result<(), Error> {
+    let ended = end_ended(context, immediate);
+    let filled = record::fill_index(context);
+    ended.and(filled)
+}
+
+/// Removes what a mint left: the token with its mark, and its record.
+fn undo_mint(context: &Context<'_>, data: &IntentData) -> Result<(), Failure> {
+    // A mint that is still going on holds this lock, and settles itself.
+    let _guard = mint::lock(context, &data.mark)?;
+    let org_id = data.org_id();
+    let origin = data.origin();
+    let config = config_for_ending(context, &org_id, Some(&origin))?;
+    let client = Patience::Rollback.client(context, &config.config);
+    let tokens = client.list_tokens().map_err(|error| upstream(&org_id, &error))?;
+    for token in tokens.iter().filter(|token| token.has_mark(&data.mark)) {
+        remove_marked(context, &client, data, &token.client_id)?;
+    }
+    if config.retired {
+        drop_retired_if_unused(context, &org_id)?;
+    }
+    Ok(())
+}
+
+fn remove_marked(context: &Context<'_>, client: &AstraClient<'_>, data: &IntentData, client_id: &str) -> Result<(), Failure> {
+    let org_id = client.org_id();
+    let record = record::find(context, org_id, client_id)?;
+    // The mint came to its end while we waited for the lock: the token is given out.
+    if record.is_some() && !mint::is_open(context, &data.mark)? {
+        return Ok(());
+    }
+    client.delete_token(client_id).map_err(|error| upstream(org_id, &error))?;
+    if let Some(record) = &record {
+        record::remove(context, record)?;
+    }
+    let fields = [("org", org_id.as_str()), ("client_id", client_id), ("mark", &data.mark)];
+    context.host.log().log(LogLevel::Warn, "a token that a failed request left in Astra was removed", &fields);
+    Ok(())
+}
+
+/// Ends tokens whose lease has ended for certain, and which nobody revoked: the
+/// server died before it stored the lease, or gave up on revoking it.
+fn end_ended(context: &Context<'_>, immediate: bool) -> Result<(), Error> {
+    let start = context.host.clock().now();
+    // When the mount goes, the leases that have ended are not waited for.
+    let due_by = if immediate { start + LEASE_END_MARGIN } else { start };
+    for ended in record::ended(context, due_by.as_secs(), ENDED_PER_ROLLBACK_MAX)? {
+        if context.host.clock().now() > start + ROLLBACK_BUDGET {
+            break;
+        }
+        end_one(context, &ended).map_err(Failure::into_error)?;
+    }
+    Ok(())
+}
+
+fn end_one(context: &Context<'_>, ended: &Ended) -> Result<(), Failure> {
+    let _guard = lock_token(context, &ended.id)?;
+    let current = record::load(context, &ended.id)?.filter(|record| record.due == ended.due);
+    let Some(mut record) = current else {
+        // Renewed, removed or made anew since; the record's own entry is another one.
+        return Ok(record::drop_due(context, ended)?);
+    };
+    let now = context.host.clock().now();
+    if record.lease_end > now.as_secs() {
+        return Ok(());
+    }
+    let target = Target {
+        org_id: &record.org_id,
+        client_id: &record.client_id,
+        origin: record.origin.as_ref(),
+        record: Some(&record),
+        patience: Patience::Rollback,
+    };
+    match end_token(context, &target) {
+        Ok(()) => log_ended(context, LogLevel::Info, "a token whose lease had ended was removed", &record, ""),
+        Err(failure) => {
+            let error = failure.into_error().to_string();
+            log_ended(context, LogLevel::Warn, "a token whose lease has ended could not be removed yet", &record, &error);
+            // Later, so that one organization that fails does not keep others waiting.
+            postpone(context, &mut record, now)?;
+        }
+    }
+    Ok(())
+}
+
+fn postpone(context: &Context<'_>, record: &mut Record, now: Duration) -> Result<(), Error> {
+    record::postpone(context, record, (now + ENDED_RETRY_PAUSE).as_secs())
+}
+
+fn log_ended(context: &Context<'_>, level: LogLevel, message: &str, record: &Record, error: &str) {
+    let fields = [("org", record.org_id.as_str()), ("client_id", &record.client_id), ("error", error)];
+    context.host.log().log(level, message, &fields);
+}
+
+#[cfg(test)]
+mod tests;

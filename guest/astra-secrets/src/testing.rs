@@ -1,0 +1,1 @@
+//! What tests of the engine share: a fake Astra, and a mount that uses it.
