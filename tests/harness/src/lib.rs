@@ -1,1 +1,26 @@
-//! What the scenarios run on: three drivers, the OpenBao launcher, the fake server side.
+//! What the scenarios run on.
+//!
+//! One suite, three drivers: `native` runs the engine in this process,
+//! `component` runs the same engine as a component in the real runtime, and
+//! `openbao` runs the real plugin under a real server. The first two have a
+//! fake server side (storage, leases, status codes) that answers as the real
+//! one does; a difference between drivers is a bug by definition.
+
+pub mod canary;
+pub mod fake;
+pub mod limits;
+pub mod openbao;
+
+mod driver;
+mod hash;
+mod http_client;
+mod outcome;
+mod settings;
+mod stage;
+
+pub use driver::{Ask, Driver, DriverKind, Verb};
+pub use hash::sha256_hex;
+pub use http_client::{HttpAnswer, HttpClient, HttpFailure};
+pub use outcome::{LeaseInfo, Outcome};
+pub use settings::{component_wasm, openbao_binary, plugin_binary, workspace_root};
+pub use stage::{Org, Stage, StageOptions, arguments, play, start_astra};

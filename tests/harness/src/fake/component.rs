@@ -1,0 +1,208 @@
+//! The component driver: the engine as a component in the real runtime, with
+//! the fake server's storage behind its imports.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, OnceLock};
+use std::time::{Duration, UNIX_EPOCH};
+
+use async_trait::async_trait;
+use component_runtime::capability::{Entity, ReplicationState, SystemView, SystemViewError};
+use component_runtime::egress::Origin;
+use component_runtime::{
+    self as runtime, GuestError, InvokeError, Module, Mount, MountSettings, Runtime, RuntimeSettings,
+};
+use secrets_framework::{Error, Operation, Request, Response, Secret};
+use serde_json::{Map, Value};
+
+use super::log_capture;
+use super::native_host::ASTRA_ORIGINS;
+use super::server::{EngineCalls, FakeServer};
+use super::{Fake, FakeOptions};
+use crate::http_client::runtime as tokio_runtime;
+use crate::settings::component_wasm;
+use crate::{Driver, DriverKind};
+
+/// Makes component drivers.
+pub struct ComponentDriver;
+
+impl ComponentDriver {
+    /// A fresh mount in a runtime of its own.
+    ///
+    /// # Panics
+    /// When the component is missing or does not load.
+    pub fn mount(options: FakeOptions, backend_uuid: &str) -> Arc<dyn Driver> {
+        let fake = Fake::new(options, backend_uuid.to_owned());
+        let engine = ComponentEngine::load(&fake).unwrap_or_else(|text| panic!("the component did not load: {text}"));
+        Arc::new(FakeServer { fake, engine })
+    }
+}
+
+struct ComponentEngine {
+    module: Arc<Module>,
+    mount: Arc<Mount>,
+}
+
+impl ComponentEngine {
+    fn load(fake: &Fake) -> Result<Self, String> {
+        log_capture::install();
+        let options = &fake.options;
+        let origins = ASTRA_ORIGINS.into_iter().chain(options.egress.iter().map(String::as_str));
+        let egress = origins.map(Origin::parse).collect::<Result<_, _>>().map_err(|error| error.to_string())?;
+        let settings =
+            RuntimeSettings { egress, wal_minimum_age: options.wal_minimum_age, limits: runtime::Limits::default() };
+        let _entered = tokio_runtime().enter();
+        let runtime = Runtime::new(settings).map_err(|error| error.to_string())?;
+        let compiled = compiled();
+        let loading = runtime.load_embedded(&compiled.native, &compiled.wasm);
+        let module = tokio_runtime().block_on(loading).map_err(|error| error.to_string())?;
+        let mount = runtime.mount(MountSettings {
+            backend_uuid: fake.backend_uuid().to_owned(),
+            name: options.mount_point.clone(),
+            options: BTreeMap::new(),
+            storage: Arc::new(fake.storage.clone()),
+            system_view: Arc::new(FakeSystemView { default: options.default_ttl, max: options.max_ttl }),
+        });
+        Ok(Self { module, mount })
+    }
+}
+
+struct Compiled {
+    wasm: Vec<u8>,
+    native: Vec<u8>,
+}
+
+/// Compiled once for all mounts of this process: that takes a second.
+fn compiled() -> &'static Compiled {
+    static COMPILED: OnceLock<Compiled> = OnceLock::new();
+    COMPILED.get_or_init(|| {
+        let wasm = std::fs::read(component_wasm()).unwrap_or_default();
+        let native = Runtime::precompile(&wasm).unwrap_or_else(|error| panic!("not a component: {error}"));
+        Compiled { wasm, native }
+    })
+}
+
+impl EngineCalls for ComponentEngine {
+    const KIND: DriverKind = DriverKind::Component;
+
+    fn handle(&self, _: &Fake, request: Request) -> Result<Option<Response>, Error> {
+        let id = request.id.clone();
+        let answer = tokio_runtime().block_on(self.module.handle_request(&self.mount, into_runtime(request)));
+        answer.map(|response| response.map(from_runtime)).map_err(|error| from_invoke_error(&error, &id))
+    }
+
+    fn check_existence(&self, _: &Fake, request: Request) -> Result<Option<bool>, Error> {
+        let id = request.id.clone();
+        let answer = tokio_runtime().block_on(self.module.check_existence(&self.mount, into_runtime(request)));
+        answer.map_err(|error| from_invoke_error(&error, &id))
+    }
+
+    fn logs(&self) -> String {
+        log_capture::text()
+    }
+}
+
+/// The mount's lease settings; nothing else is asked for.
+struct FakeSystemView {
+    default: Duration,
+    max: Duration,
+}
+
+#[async_trait]
+impl SystemView for FakeSystemView {
+    async fn default_lease_ttl(&self) -> Result<Duration, SystemViewError> {
+        Ok(self.default)
+    }
+    async fn max_lease_ttl(&self) -> Result<Duration, SystemViewError> {
+        Ok(self.max)
+    }
+    async fn tainted(&self) -> Result<bool, SystemViewError> {
+        Ok(false)
+    }
+    async fn local_mount(&self) -> Result<bool, SystemViewError> {
+        Ok(false)
+    }
+    async fn replication_state(&self) -> Result<ReplicationState, SystemViewError> {
+        Ok(ReplicationState::default())
+    }
+    async fn server_version(&self) -> Result<String, SystemViewError> {
+        Err(SystemViewError::Unsupported)
+    }
+    async fn entity_info(&self, _: &str) -> Result<Option<Entity>, SystemViewError> {
+        Ok(None)
+    }
+    async fn generate_password(&self, _: &str) -> Result<String, SystemViewError> {
+        Err(SystemViewError::Unsupported)
+    }
+}
+
+fn into_runtime(request: Request) -> runtime::Request {
+    let lease = request.lease.map(|lease| runtime::Lease {
+        id: lease.id,
+        issue_time: UNIX_EPOCH + lease.issue_time,
+        ttl: lease.ttl,
+        max_ttl: lease.max_ttl,
+        increment: lease.increment,
+        renewable: lease.renewable,
+        internal_data: Value::Object(lease.internal_data).to_string(),
+    });
+    runtime::Request {
+        id: request.id,
+        operation: into_operation(request.operation),
+        path: request.path,
+        data: Value::Object(request.data).to_string(),
+        mount_point: request.mount_point,
+        identity: runtime::Identity {
+            display_name: request.identity.display_name,
+            entity_id: request.identity.entity_id,
+            token_accessor: request.identity.token_accessor,
+            remote_address: request.identity.remote_address,
+        },
+        lease,
+        headers: Vec::new(),
+        timeout: None,
+    }
+}
+
+fn into_operation(operation: Operation) -> runtime::Operation {
+    match operation {
+        Operation::Create => runtime::Operation::Create,
+        Operation::Read => runtime::Operation::Read,
+        Operation::Update => runtime::Operation::Update,
+        Operation::Patch => runtime::Operation::Patch,
+        Operation::Delete => runtime::Operation::Delete,
+        Operation::List => runtime::Operation::List,
+        Operation::Help => runtime::Operation::Help,
+        Operation::Renew => runtime::Operation::Renew,
+        Operation::Revoke => runtime::Operation::Revoke,
+        Operation::Rollback => runtime::Operation::Rollback,
+    }
+}
+
+fn from_runtime(response: runtime::Response) -> Response {
+    let secret = response.secret.map(|secret| Secret {
+        ttl: secret.ttl,
+        max_ttl: secret.max_ttl,
+        renewable: secret.renewable,
+        internal_data: serde_json::from_str::<Map<String, Value>>(&secret.internal_data).unwrap_or_default(),
+    });
+    Response { data: response.data, warnings: response.warnings, secret }
+}
+
+/// As the plugin binary answers them.
+fn from_invoke_error(error: &InvokeError, request_id: &str) -> Error {
+    let InvokeError::Guest(error) = error else {
+        let code = if matches!(error, InvokeError::Busy(_)) { 503 } else { 500 };
+        return Error::coded(code, error.to_caller(request_id));
+    };
+    match error {
+        GuestError::Plain(text) => Error::Plain(text.clone()),
+        GuestError::User(text) => Error::User(text.clone()),
+        GuestError::Coded { code, message } => Error::coded(*code, message.clone()),
+        GuestError::BadRequest(text) => Error::BadRequest(text.clone()),
+        GuestError::UnsupportedOperation => Error::UnsupportedOperation,
+        GuestError::UnsupportedPath => Error::UnsupportedPath,
+        GuestError::InvalidRequest => Error::InvalidRequest,
+        GuestError::PermissionDenied => Error::PermissionDenied,
+        other => Error::Internal(other.to_string()),
+    }
+}

@@ -1,0 +1,183 @@
+//! What the native driver's engine reaches: the fake server's storage and
+//! clock, real HTTP to the simulator, and the framework's own test parts.
+
+use std::time::Duration;
+
+use http::header::{AUTHORIZATION, CONTENT_TYPE, DATE, RETRY_AFTER};
+use http::{HeaderMap, HeaderValue, Method};
+use secrets_framework::Sensitive;
+use secrets_framework::host::{
+    Clock, Host, Http, HttpError, HttpMethod, HttpRequest, HttpResponse, Locks, Log, Random, Storage, StorageEntry,
+    StorageError, StorageView, SystemView, Transaction,
+};
+use secrets_framework::testing::{CapturedLog, MemoryLocks, SeededRandom, TestSystemView};
+
+use super::storage::FakeTransaction;
+use super::{Fake, FakeClock, FakeOptions, FakeStorage};
+use crate::limits::UPSTREAM_RESPONSE_BYTES_MAX;
+use crate::{HttpClient, HttpFailure};
+
+/// The parts that live as long as the mount.
+pub(super) struct Outside {
+    locks: MemoryLocks,
+    random: SeededRandom,
+    system_view: TestSystemView,
+    http: RealHttp,
+    pub(super) log: CapturedLog,
+}
+
+impl Outside {
+    pub(super) fn new(options: &FakeOptions, backend_uuid: &str) -> Self {
+        let system_view = TestSystemView::default();
+        system_view.set_backend_uuid(backend_uuid);
+        system_view.set_wal_minimum_age(options.wal_minimum_age);
+        system_view.set_default_lease_ttl(Ok(options.default_ttl));
+        system_view.set_max_lease_ttl(Ok(options.max_ttl));
+        let http = RealHttp { client: HttpClient::new(UPSTREAM_RESPONSE_BYTES_MAX), egress: options.egress.clone() };
+        Self {
+            locks: MemoryLocks::default(),
+            random: SeededRandom::default(),
+            system_view,
+            http,
+            log: CapturedLog::default(),
+        }
+    }
+}
+
+/// All of it, for one request.
+pub(super) struct NativeHost<'a> {
+    pub(super) outside: &'a Outside,
+    pub(super) fake: &'a Fake,
+}
+
+impl Host for NativeHost<'_> {
+    fn storage(&self) -> &dyn Storage {
+        &self.fake.storage
+    }
+    fn locks(&self) -> &dyn Locks {
+        &self.outside.locks
+    }
+    fn system_view(&self) -> &dyn SystemView {
+        &self.outside.system_view
+    }
+    fn clock(&self) -> &dyn Clock {
+        &self.fake.clock
+    }
+    fn random(&self) -> &dyn Random {
+        &self.outside.random
+    }
+    fn log(&self) -> &dyn Log {
+        &self.outside.log
+    }
+    fn http(&self) -> &dyn Http {
+        &self.outside.http
+    }
+}
+
+impl Clock for FakeClock {
+    fn now(&self) -> Duration {
+        Self::now(self)
+    }
+    fn sleep(&self, duration: Duration) {
+        self.advance(duration);
+    }
+}
+
+impl StorageView for FakeStorage {
+    fn get(&self, key: &str) -> Result<Option<StorageEntry>, StorageError> {
+        Self::get(self, key)
+    }
+    fn put(&self, entry: StorageEntry) -> Result<(), StorageError> {
+        Self::put(self, entry)
+    }
+    fn delete(&self, key: &str) -> Result<(), StorageError> {
+        Self::delete(self, key)
+    }
+    fn list(&self, prefix: &str) -> Result<Vec<String>, StorageError> {
+        Self::list_page(self, prefix, "", None)
+    }
+    fn list_page(&self, prefix: &str, after: &str, limit: u32) -> Result<Vec<String>, StorageError> {
+        Self::list_page(self, prefix, after, Some(limit))
+    }
+}
+
+impl Storage for FakeStorage {
+    fn begin(&self) -> Result<Option<Box<dyn Transaction + '_>>, StorageError> {
+        Ok(Self::begin(self)?.map(|transaction| Box::new(transaction) as Box<dyn Transaction>))
+    }
+}
+
+impl StorageView for FakeTransaction {
+    fn get(&self, key: &str) -> Result<Option<StorageEntry>, StorageError> {
+        Self::get(self, key)
+    }
+    fn put(&self, entry: StorageEntry) -> Result<(), StorageError> {
+        Self::put(self, entry)
+    }
+    fn delete(&self, key: &str) -> Result<(), StorageError> {
+        Self::delete(self, key)
+    }
+    fn list(&self, prefix: &str) -> Result<Vec<String>, StorageError> {
+        Self::list_page(self, prefix, "", None)
+    }
+    fn list_page(&self, prefix: &str, after: &str, limit: u32) -> Result<Vec<String>, StorageError> {
+        Self::list_page(self, prefix, after, Some(limit))
+    }
+}
+
+impl Transaction for FakeTransaction {
+    fn commit(self: Box<Self>) -> Result<(), StorageError> {
+        Self::commit(*self)
+    }
+}
+
+/// Astra's own origins, as the plugin allows them.
+pub(super) const ASTRA_ORIGINS: [&str; 3] =
+    ["https://api.astra.datastax.com", "https://api.dev.cloud.datastax.com", "https://api.test.cloud.datastax.com"];
+
+/// HTTP over a real socket, behind an allow-list as the host's.
+struct RealHttp {
+    client: HttpClient,
+    egress: Vec<String>,
+}
+
+impl Http for RealHttp {
+    fn send(&self, request: HttpRequest) -> Result<HttpResponse, HttpError> {
+        self.check_origin(&request.origin).map_err(HttpError::Denied)?;
+        let method = match request.method {
+            HttpMethod::Get => Method::GET,
+            HttpMethod::Post => Method::POST,
+            HttpMethod::Delete => Method::DELETE,
+        };
+        let mut headers = HeaderMap::new();
+        let bearer = HeaderValue::from_str(&format!("Bearer {}", request.bearer.expose()))
+            .map_err(|error| HttpError::NotSent(error.to_string()))?;
+        headers.insert(AUTHORIZATION, bearer);
+        headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+        let url = format!("{}{}", request.origin, request.path_and_query);
+        let answer = self
+            .client
+            .send(method, &url, headers, request.body.unwrap_or_default(), request.timeout)
+            .map_err(|failure| match failure {
+                HttpFailure::NotSent(text) => HttpError::NotSent(text),
+                HttpFailure::TimedOut => HttpError::TimedOut,
+                HttpFailure::TooLarge => HttpError::TooLarge,
+                HttpFailure::Lost(text) => HttpError::Lost(text),
+            })?;
+        let header = |name| answer.headers.get(name).and_then(|value| value.to_str().ok()).map(str::to_owned);
+        Ok(HttpResponse {
+            status: answer.status,
+            retry_after: header(RETRY_AFTER),
+            upstream_request_id: None,
+            date: header(DATE),
+            body: Sensitive::new(answer.body.to_vec()),
+        })
+    }
+
+    fn check_origin(&self, origin: &str) -> Result<(), String> {
+        if self.egress.iter().map(String::as_str).chain(ASTRA_ORIGINS).any(|allowed| allowed == origin) {
+            return Ok(());
+        }
+        Err(format!("the origin `{origin}` is not allowed: register the plugin with `--allow-egress={origin}`"))
+    }
+}

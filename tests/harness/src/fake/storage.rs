@@ -1,0 +1,308 @@
+//! The fake server's storage of one mount: a map with transactions as the
+//! real server has them, scripted faults, and a dump for asserting end states.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use secrets_framework::host::{StorageEntry, StorageError};
+
+/// The server's text where a node cannot write.
+pub const READ_ONLY_TEXT: &str = "cannot write to readonly storage";
+
+/// The text of a scripted failure.
+pub const FAULT_TEXT: &str = "scripted storage fault";
+
+/// How storage misbehaves from a counted call on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum StorageFault {
+    /// This one call fails and does nothing.
+    FailsOnce,
+    /// This one call does its work, but its answer is lost.
+    DoneButNotTold,
+    /// This call and all later ones fail: the server is gone.
+    GoneForGood,
+}
+
+/// One mount's storage. Clones share it.
+#[derive(Clone)]
+pub struct FakeStorage {
+    state: Arc<Mutex<State>>,
+}
+
+struct State {
+    entries: BTreeMap<String, StorageEntry>,
+    /// Calls since the last fault was scripted.
+    calls: u32,
+    fault: Option<(u32, StorageFault)>,
+    reached: bool,
+    read_only: bool,
+    transactional: bool,
+}
+
+/// What a counted call is to do.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Turn {
+    Go,
+    GoButFail,
+}
+
+impl FakeStorage {
+    /// An empty storage, with transactions as OpenBao has them or without, as Vault.
+    pub fn new(transactional: bool) -> Self {
+        let state =
+            State { entries: BTreeMap::new(), calls: 0, fault: None, reached: false, read_only: false, transactional };
+        Self { state: Arc::new(Mutex::new(state)) }
+    }
+
+    /// Scripts a fault for the `call`-th call from now, counted from 1.
+    pub fn script(&self, call: u32, fault: StorageFault) {
+        let mut state = self.lock();
+        state.calls = 0;
+        state.reached = false;
+        state.fault = Some((call, fault));
+    }
+
+    /// Ends all faults; was the scripted call reached?
+    pub fn heal(&self) -> bool {
+        let mut state = self.lock();
+        state.fault = None;
+        state.read_only = false;
+        std::mem::take(&mut state.reached)
+    }
+
+    /// Refuses all writes with the server's own text, as a standby does.
+    pub fn set_read_only(&self) {
+        self.lock().read_only = true;
+    }
+
+    /// Writes an entry, as something before the engine's time did.
+    pub fn seed(&self, key: &str, value: &serde_json::Value) {
+        let entry = StorageEntry { key: key.to_owned(), value: value.to_string().into_bytes(), seal_wrap: false };
+        self.lock().entries.insert(key.to_owned(), entry);
+    }
+
+    /// All that is stored, by key; JSON where it is.
+    pub fn dump(&self) -> BTreeMap<String, serde_json::Value> {
+        let state = self.lock();
+        let value = |entry: &StorageEntry| serde_json::from_slice(&entry.value).unwrap_or_default();
+        state.entries.iter().map(|(key, entry)| (key.clone(), value(entry))).collect()
+    }
+
+    /// The keys below a prefix that are not marked for the seal to wrap.
+    pub fn unwrapped_below(&self, prefix: &str) -> Vec<String> {
+        let state = self.lock();
+        let entries = state.entries.values().filter(|entry| entry.key.starts_with(prefix) && !entry.seal_wrap);
+        entries.map(|entry| entry.key.clone()).collect()
+    }
+
+    /// The keys below a prefix.
+    pub fn keys_below(&self, prefix: &str) -> Vec<String> {
+        self.lock().entries.keys().filter(|key| key.starts_with(prefix)).cloned().collect()
+    }
+
+    pub(crate) fn get(&self, key: &str) -> Result<Option<StorageEntry>, StorageError> {
+        self.call(false, |state| Ok(state.entries.get(key).cloned()))
+    }
+
+    pub(crate) fn put(&self, entry: StorageEntry) -> Result<(), StorageError> {
+        self.call(true, |state| {
+            state.entries.insert(entry.key.clone(), entry);
+            Ok(())
+        })
+    }
+
+    pub(crate) fn delete(&self, key: &str) -> Result<(), StorageError> {
+        self.call(true, |state| {
+            state.entries.remove(key);
+            Ok(())
+        })
+    }
+
+    pub(crate) fn list_page(&self, prefix: &str, after: &str, limit: Option<u32>) -> Result<Vec<String>, StorageError> {
+        self.call(false, |state| Ok(children(&state.entries, prefix, after, limit)))
+    }
+
+    pub(crate) fn begin(&self) -> Result<Option<FakeTransaction>, StorageError> {
+        let base = self.call(false, |state| Ok(state.transactional.then(|| state.entries.clone())))?;
+        Ok(base.map(|base| FakeTransaction { storage: self.clone(), inner: Mutex::new(Inner::new(base)) }))
+    }
+
+    fn call<T>(
+        &self,
+        writes: bool,
+        work: impl FnOnce(&mut State) -> Result<T, StorageError>,
+    ) -> Result<T, StorageError> {
+        let mut state = self.lock();
+        let turn = state.turn(writes)?;
+        let done = work(&mut state)?;
+        if turn == Turn::GoButFail { Err(fault()) } else { Ok(done) }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl State {
+    fn turn(&mut self, writes: bool) -> Result<Turn, StorageError> {
+        if writes && self.read_only {
+            return Err(StorageError::ReadOnly(READ_ONLY_TEXT.to_owned()));
+        }
+        self.calls += 1;
+        let Some((call, kind)) = self.fault else { return Ok(Turn::Go) };
+        let hit = if kind == StorageFault::GoneForGood { self.calls >= call } else { self.calls == call };
+        self.reached |= hit;
+        match (hit, kind) {
+            (false, _) => Ok(Turn::Go),
+            (true, StorageFault::DoneButNotTold) => Ok(Turn::GoButFail),
+            (true, StorageFault::FailsOnce | StorageFault::GoneForGood) => Err(fault()),
+        }
+    }
+}
+
+fn fault() -> StorageError {
+    StorageError::Failed(FAULT_TEXT.to_owned())
+}
+
+/// Direct children below a prefix, sorted; folders end in `/`.
+fn children(entries: &BTreeMap<String, StorageEntry>, prefix: &str, after: &str, limit: Option<u32>) -> Vec<String> {
+    let below = entries.keys().filter_map(|key| key.strip_prefix(prefix));
+    let names: BTreeSet<String> =
+        below.map(|rest| rest.split_once('/').map_or(rest.to_owned(), |(folder, _)| format!("{folder}/"))).collect();
+    let limit = limit.map_or(usize::MAX, |limit| limit as usize);
+    names.into_iter().filter(|name| name.as_str() > after).take(limit).collect()
+}
+
+/// A transaction: sees a snapshot and its own writes; its commit fails when
+/// another wrote what it read.
+pub(crate) struct FakeTransaction {
+    storage: FakeStorage,
+    inner: Mutex<Inner>,
+}
+
+struct Inner {
+    base: BTreeMap<String, StorageEntry>,
+    view: BTreeMap<String, StorageEntry>,
+    touched: BTreeSet<String>,
+    listed: BTreeSet<String>,
+    written: BTreeSet<String>,
+}
+
+impl Inner {
+    fn new(base: BTreeMap<String, StorageEntry>) -> Self {
+        let view = base.clone();
+        Self { base, view, touched: BTreeSet::new(), listed: BTreeSet::new(), written: BTreeSet::new() }
+    }
+}
+
+impl FakeTransaction {
+    pub(crate) fn get(&self, key: &str) -> Result<Option<StorageEntry>, StorageError> {
+        self.storage.call(false, |_| {
+            let mut inner = self.lock();
+            inner.touched.insert(key.to_owned());
+            Ok(inner.view.get(key).cloned())
+        })
+    }
+
+    pub(crate) fn put(&self, entry: StorageEntry) -> Result<(), StorageError> {
+        self.storage.call(true, |_| {
+            let mut inner = self.lock();
+            inner.touched.insert(entry.key.clone());
+            inner.written.insert(entry.key.clone());
+            inner.view.insert(entry.key.clone(), entry);
+            Ok(())
+        })
+    }
+
+    pub(crate) fn delete(&self, key: &str) -> Result<(), StorageError> {
+        self.storage.call(true, |_| {
+            let mut inner = self.lock();
+            inner.touched.insert(key.to_owned());
+            inner.written.insert(key.to_owned());
+            inner.view.remove(key);
+            Ok(())
+        })
+    }
+
+    pub(crate) fn list_page(&self, prefix: &str, after: &str, limit: Option<u32>) -> Result<Vec<String>, StorageError> {
+        self.storage.call(false, |_| {
+            let mut inner = self.lock();
+            inner.listed.insert(prefix.to_owned());
+            Ok(children(&inner.view, prefix, after, limit))
+        })
+    }
+
+    pub(crate) fn commit(self) -> Result<(), StorageError> {
+        let inner = self.inner.into_inner().unwrap_or_else(PoisonError::into_inner);
+        self.storage.call(true, |state| {
+            let changed = |key: &String| state.entries.get(key) != inner.base.get(key);
+            let relisted =
+                |prefix: &String| children(&state.entries, prefix, "", None) != children(&inner.base, prefix, "", None);
+            if inner.touched.iter().any(changed) || inner.listed.iter().any(relisted) {
+                return Err(StorageError::Conflict("transaction commit failed: conflict".to_owned()));
+            }
+            for key in &inner.written {
+                match inner.view.get(key) {
+                    Some(entry) => drop(state.entries.insert(key.clone(), entry.clone())),
+                    None => drop(state.entries.remove(key)),
+                }
+            }
+            Ok(())
+        })
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Inner> {
+        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![expect(clippy::unwrap_used, reason = "tests")]
+    use super::*;
+
+    fn entry(key: &str) -> StorageEntry {
+        StorageEntry { key: key.to_owned(), value: b"{}".to_vec(), seal_wrap: false }
+    }
+
+    #[test]
+    fn lists_direct_children_with_folders() {
+        let storage = FakeStorage::new(true);
+        for key in ["a/x", "a/b/c", "a/b/d", "z"] {
+            storage.put(entry(key)).unwrap();
+        }
+        assert_eq!(storage.list_page("a/", "", None).unwrap(), ["b/", "x"]);
+        assert_eq!(storage.list_page("a/", "b/", Some(1)).unwrap(), ["x"]);
+        assert_eq!(storage.list_page("", "", Some(1)).unwrap(), ["a/"]);
+    }
+
+    #[test]
+    fn a_transaction_is_unseen_until_committed_and_conflicts_with_a_change() {
+        let storage = FakeStorage::new(true);
+        let first = storage.begin().unwrap().unwrap();
+        first.put(entry("k")).unwrap();
+        assert!(storage.keys_below("").is_empty());
+        let second = storage.begin().unwrap().unwrap();
+        assert!(second.get("k").unwrap().is_none());
+        second.put(entry("other")).unwrap();
+        first.commit().unwrap();
+        assert!(matches!(second.commit(), Err(StorageError::Conflict(_))));
+        assert_eq!(storage.keys_below(""), ["k"]);
+    }
+
+    #[test]
+    fn a_fault_hits_the_counted_call_only() {
+        let storage = FakeStorage::new(false);
+        storage.script(2, StorageFault::FailsOnce);
+        storage.put(entry("a")).unwrap();
+        storage.put(entry("b")).unwrap_err();
+        storage.put(entry("c")).unwrap();
+        assert!(storage.heal());
+        assert_eq!(storage.keys_below(""), ["a", "c"]);
+        storage.script(1, StorageFault::DoneButNotTold);
+        storage.put(entry("d")).unwrap_err();
+        storage.script(5, StorageFault::GoneForGood);
+        storage.get("d").unwrap().unwrap();
+        assert!(!storage.heal(), "the fifth call was never made");
+    }
+}

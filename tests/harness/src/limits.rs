@@ -1,0 +1,29 @@
+//! How long the harness waits for anything, and how much it reads.
+//!
+//! Deadlines are generous: they end a hang, they measure nothing.
+
+use std::time::Duration;
+
+/// One request to a server: longer than the server's own bound of 90 s on a request.
+pub const REQUEST_DEADLINE: Duration = Duration::from_secs(100);
+
+/// From exec of a server to its first answer. A loaded machine takes seconds.
+pub const SERVER_START_DEADLINE: Duration = Duration::from_secs(60);
+
+/// How often a condition is looked at again while it is waited for.
+pub const POLL_INTERVAL: Duration = Duration::from_millis(25);
+
+/// The server runs its rollback each 60 s and offers no setting for it; one missed turn is allowed for.
+pub const ROLLBACK_DEADLINE: Duration = Duration::from_secs(150);
+
+/// A condition that needs no turn of the server's rollback.
+pub const CONDITION_DEADLINE: Duration = Duration::from_secs(30);
+
+/// The largest answer read from Astra by the native driver: the host's own bound is of this size, too.
+pub const UPSTREAM_RESPONSE_BYTES_MAX: usize = 8 * 1024 * 1024;
+
+/// The largest answer read from a server: far above any list that a scenario makes.
+pub const SERVER_RESPONSE_BYTES_MAX: usize = 64 * 1024 * 1024;
+
+/// Attempts to start a server: the free port that was found may be taken by another process meanwhile.
+pub const SERVER_START_ATTEMPTS: u32 = 3;

@@ -1,0 +1,123 @@
+//! The server's HTTP API.
+
+use std::time::Duration;
+
+use http::{HeaderMap, HeaderName, HeaderValue, Method};
+use serde_json::Value;
+
+use crate::limits::{REQUEST_DEADLINE, SERVER_RESPONSE_BYTES_MAX};
+use crate::outcome::unwrapped;
+use crate::{HttpClient, LeaseInfo, Outcome};
+
+/// One answer of the server.
+#[derive(Debug)]
+pub struct Reply {
+    /// HTTP status.
+    pub status: u16,
+    /// Headers.
+    pub headers: HeaderMap,
+    /// The body as JSON; null where it is none.
+    pub body: Value,
+}
+
+/// A client with a token.
+#[derive(Clone)]
+pub struct Client {
+    http: HttpClient,
+    address: String,
+    token: String,
+}
+
+impl Client {
+    pub(super) fn new(address: &str, token: &str) -> Self {
+        Self { http: HttpClient::new(SERVER_RESPONSE_BYTES_MAX), address: address.to_owned(), token: token.to_owned() }
+    }
+
+    /// The same server with another token.
+    pub fn with_token(&self, token: &str) -> Self {
+        Self { token: token.to_owned(), ..self.clone() }
+    }
+
+    /// One request to `/v1/<path>` with further headers; the failure's text where there is no answer.
+    ///
+    /// # Errors
+    /// When the server does not answer.
+    pub fn try_call(
+        &self,
+        method: &str,
+        path: &str,
+        body: &Value,
+        headers: &[(&str, &str)],
+        deadline: Duration,
+    ) -> Result<Reply, String> {
+        let mut all = HeaderMap::new();
+        for (name, value) in [("x-vault-token", self.token.as_str())].iter().chain(headers) {
+            let name = HeaderName::from_bytes(name.as_bytes()).map_err(|error| error.to_string())?;
+            all.insert(name, HeaderValue::from_str(value).map_err(|error| error.to_string())?);
+        }
+        let method = Method::from_bytes(method.as_bytes()).map_err(|error| error.to_string())?;
+        let body = if body.is_null() { Vec::new() } else { body.to_string().into_bytes() };
+        let url = format!("{}/v1/{path}", self.address);
+        let answer = self.http.send(method, &url, all, body, deadline).map_err(|failure| format!("{failure:?}"))?;
+        let body = serde_json::from_slice(&answer.body).unwrap_or_default();
+        Ok(Reply { status: answer.status, headers: answer.headers, body })
+    }
+
+    /// One request to `/v1/<path>`.
+    ///
+    /// # Panics
+    /// When the server does not answer.
+    #[track_caller]
+    pub fn call(&self, method: &str, path: &str, body: &Value) -> Reply {
+        self.call_with(method, path, body, &[])
+    }
+
+    /// One request to `/v1/<path>` with further headers.
+    ///
+    /// # Panics
+    /// When the server does not answer.
+    #[track_caller]
+    pub fn call_with(&self, method: &str, path: &str, body: &Value, headers: &[(&str, &str)]) -> Reply {
+        match self.try_call(method, path, body, headers, REQUEST_DEADLINE) {
+            Ok(reply) => reply,
+            Err(failure) => panic!("{method} {path}: {failure}"),
+        }
+    }
+
+    /// One request that must succeed.
+    ///
+    /// # Panics
+    /// When it does not.
+    #[track_caller]
+    pub fn must(&self, method: &str, path: &str, body: &Value) -> Value {
+        let reply = self.call(method, path, body);
+        assert!(reply.status < 300, "{method} {path}: {} {}", reply.status, reply.body);
+        reply.body
+    }
+}
+
+impl Reply {
+    /// As scenarios see it.
+    pub fn outcome(&self) -> Outcome {
+        let texts = |name: &str| -> Vec<String> {
+            let list = self.body.get(name).and_then(Value::as_array).into_iter().flatten();
+            list.filter_map(Value::as_str).map(unwrapped).collect()
+        };
+        Outcome {
+            status: self.status,
+            data: self.body.get("data").cloned().unwrap_or_default(),
+            warnings: texts("warnings"),
+            errors: texts("errors"),
+            lease: self.lease(),
+        }
+    }
+
+    fn lease(&self) -> Option<LeaseInfo> {
+        let id = self.body.get("lease_id")?.as_str().filter(|id| !id.is_empty())?;
+        Some(LeaseInfo {
+            id: id.to_owned(),
+            duration: self.body.get("lease_duration")?.as_u64()?,
+            renewable: self.body.get("renewable")?.as_bool()?,
+        })
+    }
+}

@@ -1,0 +1,90 @@
+//! The server's process, which never outlives the test: a small shell waits
+//! for the end of its own input and then kills the whole process group, so
+//! that a test killed in any way leaves nothing behind.
+
+use std::fs::File;
+use std::io::{BufRead as _, BufReader, Result};
+use std::os::unix::process::CommandExt as _;
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+
+/// `$0` is the server, the arguments are its own. Says the server's process ID first.
+const GUARD: &str = r#"
+"$0" "$@" </dev/null >"$SERVER_LOG" 2>&1 &
+echo $!
+exec >/dev/null
+cat >/dev/null
+kill -KILL 0
+"#;
+
+/// A running server. Dropped, it is killed with all that it started.
+pub(super) struct ServerProcess {
+    guard: Child,
+    pub(super) pid: u32,
+}
+
+impl ServerProcess {
+    pub(super) fn start(program: &Path, arguments: &[String], directory: &Path) -> Result<Self> {
+        let log = directory.join("server.log");
+        File::create(&log)?;
+        let mut guard = Command::new("/bin/sh")
+            .arg("-c")
+            .arg(GUARD)
+            .arg(program)
+            .args(arguments)
+            .current_dir(directory)
+            .env("SERVER_LOG", &log)
+            .env("HOME", directory)
+            .env("TMPDIR", directory)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .process_group(0)
+            .spawn()?;
+        let mut line = String::new();
+        if let Some(stdout) = guard.stdout.take() {
+            BufReader::new(stdout).read_line(&mut line)?;
+        }
+        let pid = line.trim().parse().unwrap_or_default();
+        Ok(Self { guard, pid })
+    }
+}
+
+impl Drop for ServerProcess {
+    fn drop(&mut self) {
+        drop(self.guard.stdin.take());
+        let _ = self.guard.wait();
+    }
+}
+
+/// Sends a signal to a process.
+pub(super) fn signal(pid: u32, name: &str) {
+    let _ = Command::new("kill").arg(format!("-{name}")).arg(pid.to_string()).status();
+}
+
+/// The living children of a process whose program has this name in its path.
+pub(super) fn children_named(parent: u32, name: &str) -> Vec<u32> {
+    let children = std::fs::read_dir("/proc").into_iter().flatten().flatten();
+    let pids = children.filter_map(|entry| entry.file_name().to_str()?.parse::<u32>().ok());
+    pids.filter(|&pid| parent_of(pid) == Some(parent) && command_line(pid).contains(name)).collect()
+}
+
+/// Is the process alive? One that has ended and was not waited for is not.
+pub(super) fn is_alive(pid: u32) -> bool {
+    stat(pid).is_some_and(|(state, _)| state != "Z")
+}
+
+fn parent_of(pid: u32) -> Option<u32> {
+    stat(pid).filter(|(state, _)| state != "Z").map(|(_, parent)| parent)
+}
+
+/// State and parent, after the program's name in parentheses.
+fn stat(pid: u32) -> Option<(String, u32)> {
+    let text = std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+    let mut fields = text.rsplit_once(')')?.1.split_whitespace();
+    Some((fields.next()?.to_owned(), fields.next()?.parse().ok()?))
+}
+
+fn command_line(pid: u32) -> String {
+    let bytes = std::fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
+    String::from_utf8_lossy(&bytes).into_owned()
+}

@@ -1,0 +1,269 @@
+//! Starts a server in a folder of its own on free loopback ports: a dev server
+//! in memory, or one with file storage that is initialised and unsealed here.
+
+use std::fs;
+use std::net::TcpListener;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::time::{Duration, Instant};
+
+use serde_json::{Value, json};
+use tempfile::TempDir;
+
+use super::Client;
+use super::process::{ServerProcess, children_named, is_alive, signal};
+use crate::hash::sha256_hex;
+use crate::limits::{CONDITION_DEADLINE, POLL_INTERVAL, SERVER_START_ATTEMPTS, SERVER_START_DEADLINE};
+use crate::settings::{openbao_binary, plugin_binary};
+
+/// How a server stores.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ServerKind {
+    /// `-dev`: in memory, unsealed, root token known.
+    Dev,
+    /// Raft storage in the server's folder; sealed at start.
+    Raft,
+}
+
+/// A running server.
+pub struct Server {
+    process: Mutex<Option<ServerProcess>>,
+    kind: ServerKind,
+    directory: TempDir,
+    address: String,
+    cluster_port: u16,
+    port: u16,
+    keys: Mutex<Keys>,
+}
+
+#[derive(Clone, Default)]
+struct Keys {
+    root_token: String,
+    unseal_key: String,
+}
+
+/// The dev server's root token. Not a secret: it opens a server that only this test reaches.
+const DEV_TOKEN: &str = "dev-only-token";
+const PLUGIN_FILE: &str = "vault-plugin-secrets-datastax-astra";
+
+impl Server {
+    /// The dev server that all scenarios of this process share.
+    pub fn shared() -> Arc<Self> {
+        static SHARED: OnceLock<Arc<Server>> = OnceLock::new();
+        Arc::clone(SHARED.get_or_init(|| Arc::new(Self::start(ServerKind::Dev))))
+    }
+
+    /// Starts a server and waits until it serves.
+    ///
+    /// # Panics
+    /// When it does not start, with the end of its log.
+    pub fn start(kind: ServerKind) -> Self {
+        for _ in 1..SERVER_START_ATTEMPTS {
+            if let Ok(server) = Self::try_start(kind) {
+                return server;
+            }
+        }
+        Self::try_start(kind).unwrap_or_else(|text| panic!("the server did not start: {text}"))
+    }
+
+    fn try_start(kind: ServerKind) -> Result<Self, String> {
+        let directory = tempfile::Builder::new().prefix("bao").tempdir().map_err(|error| error.to_string())?;
+        let plugins = directory.path().join("plugins");
+        fs::create_dir(&plugins).map_err(|error| error.to_string())?;
+        place(&plugin_binary(), &plugins.join(PLUGIN_FILE))?;
+        let [port, cluster_port] = free_ports().map_err(|error| error.to_string())?;
+        let server = Self {
+            process: Mutex::new(None),
+            kind,
+            directory,
+            address: format!("http://127.0.0.1:{port}"),
+            cluster_port,
+            port,
+            keys: Mutex::new(Keys { root_token: DEV_TOKEN.to_owned(), unseal_key: String::new() }),
+        };
+        server.write_config()?;
+        server.launch()?;
+        if kind == ServerKind::Raft {
+            server.initialise();
+            server.unseal();
+        }
+        Ok(server)
+    }
+
+    fn write_config(&self) -> Result<(), String> {
+        let folder = self.directory.path().display();
+        let mut text = format!("plugin_directory = \"{folder}/plugins\"\n");
+        text +=
+            &format!("audit \"file\" \"to-file\" {{\n  options {{\n    file_path = \"{folder}/audit.log\"\n  }}\n}}\n");
+        if self.kind == ServerKind::Raft {
+            let (port, cluster_port) = (self.port, self.cluster_port);
+            fs::create_dir(self.directory.path().join("raft")).map_err(|error| error.to_string())?;
+            text += &format!(
+                "raw_storage_endpoint = true\napi_addr = \"http://127.0.0.1:{port}\"\n\
+                 cluster_addr = \"http://127.0.0.1:{cluster_port}\"\n\
+                 listener \"tcp\" {{\n  address = \"127.0.0.1:{port}\"\n  tls_disable = true\n}}\n\
+                 storage \"raft\" {{\n  path = \"{folder}/raft\"\n  node_id = \"one\"\n}}\n"
+            );
+        }
+        fs::write(self.config_file(), text).map_err(|error| error.to_string())
+    }
+
+    fn config_file(&self) -> PathBuf {
+        self.directory.path().join("server.hcl")
+    }
+
+    fn launch(&self) -> Result<(), String> {
+        let mut arguments = vec![
+            "server".to_owned(),
+            format!("-config={}", self.config_file().display()),
+            "-log-level=debug".to_owned(),
+            "-log-format=json".to_owned(),
+        ];
+        if self.kind == ServerKind::Dev {
+            arguments.extend([
+                "-dev".to_owned(),
+                "-dev-no-store-token".to_owned(),
+                format!("-dev-root-token-id={DEV_TOKEN}"),
+                format!("-dev-listen-address=127.0.0.1:{}", self.port),
+            ]);
+        }
+        let process = ServerProcess::start(&openbao_binary(), &arguments, self.directory.path())
+            .map_err(|error| error.to_string())?;
+        let pid = process.pid;
+        *self.process.lock().unwrap_or_else(PoisonError::into_inner) = Some(process);
+        let client = self.client();
+        let deadline = Instant::now() + SERVER_START_DEADLINE;
+        while Instant::now() < deadline && is_alive(pid) {
+            // 200 = unsealed, 501 = not initialised, 503 = sealed.
+            let health = client.try_call("GET", "sys/health", &Value::Null, &[], Duration::from_secs(5));
+            let ready = match self.kind {
+                ServerKind::Dev => health.is_ok_and(|reply| reply.status == 200),
+                ServerKind::Raft => health.is_ok(),
+            };
+            if ready {
+                return Ok(());
+            }
+            std::thread::sleep(POLL_INTERVAL);
+        }
+        Err(self.log().lines().rev().take(20).collect::<Vec<_>>().join("\n"))
+    }
+
+    fn initialise(&self) {
+        let body = self.client().must("PUT", "sys/init", &json!({ "secret_shares": 1, "secret_threshold": 1 }));
+        let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+        let keys = Keys { root_token: text(&body["root_token"]), unseal_key: text(&body["keys"][0]) };
+        *self.keys.lock().unwrap_or_else(PoisonError::into_inner) = keys;
+    }
+
+    /// Unseals and waits until the node is active.
+    ///
+    /// # Panics
+    /// When it does not become active in time.
+    pub fn unseal(&self) {
+        let key = self.keys.lock().unwrap_or_else(PoisonError::into_inner).unseal_key.clone();
+        self.client().must("PUT", "sys/unseal", &json!({ "key": key }));
+        self.wait_for("the server to be active", || {
+            self.client().call("GET", "sys/health", &Value::Null).status == 200
+        });
+    }
+
+    /// Seals.
+    pub fn seal(&self) {
+        self.client().must("PUT", "sys/seal", &Value::Null);
+    }
+
+    /// Kills the server as a crash does, and starts it again over the same storage, sealed where it seals.
+    ///
+    /// # Panics
+    /// When it does not start.
+    pub fn crash_and_restart(&self) {
+        self.crash();
+        *self.process.lock().unwrap_or_else(PoisonError::into_inner) = None;
+        self.launch().unwrap_or_else(|text| panic!("the server did not start again: {text}"));
+    }
+
+    /// Kills the server, and only it, as a crash does.
+    pub fn crash(&self) {
+        let pid = self.pid();
+        signal(pid, "KILL");
+        self.wait_for("the server to be gone", || !is_alive(pid));
+    }
+
+    /// A client with the root token.
+    pub fn client(&self) -> Client {
+        let keys = self.keys.lock().unwrap_or_else(PoisonError::into_inner);
+        Client::new(&self.address, &keys.root_token)
+    }
+
+    /// Registers the plugin under a name, by its SHA-256, with arguments.
+    ///
+    /// # Panics
+    /// When the server refuses it.
+    #[track_caller]
+    pub fn register(&self, name: &str, arguments: &[String]) {
+        let sum = self.plugin_sha256();
+        let body = json!({ "sha256": sum, "command": PLUGIN_FILE, "args": arguments });
+        self.client().must("PUT", &format!("sys/plugins/catalog/secret/{name}"), &body);
+    }
+
+    /// SHA-256 of the plugin, in hex.
+    pub fn plugin_sha256(&self) -> String {
+        static SUM: OnceLock<String> = OnceLock::new();
+        let file = self.directory.path().join("plugins").join(PLUGIN_FILE);
+        SUM.get_or_init(|| sha256_hex(&fs::read(file).unwrap_or_default())).clone()
+    }
+
+    /// All that the server and its plugins logged so far.
+    pub fn log(&self) -> String {
+        fs::read_to_string(self.directory.path().join("server.log")).unwrap_or_default()
+    }
+
+    /// The audit device's lines so far.
+    pub fn audit_log(&self) -> String {
+        fs::read_to_string(self.directory.path().join("audit.log")).unwrap_or_default()
+    }
+
+    /// Processes of the plugin that this server started and that are alive.
+    pub fn plugin_pids(&self) -> Vec<u32> {
+        children_named(self.pid(), PLUGIN_FILE)
+    }
+
+    /// Kills a plugin process.
+    pub fn kill_plugin(&self, pid: u32) {
+        signal(pid, "KILL");
+        self.wait_for("the plugin to be gone", || !is_alive(pid));
+    }
+
+    /// Is a process alive?
+    pub fn is_alive(&self, pid: u32) -> bool {
+        is_alive(pid)
+    }
+
+    /// Waits for a condition.
+    ///
+    /// # Panics
+    /// When it does not come true in time.
+    #[track_caller]
+    pub fn wait_for(&self, what: &str, condition: impl Fn() -> bool) {
+        let deadline = Instant::now() + CONDITION_DEADLINE;
+        while !condition() {
+            assert!(Instant::now() < deadline, "waited {CONDITION_DEADLINE:?} for {what}");
+            std::thread::sleep(POLL_INTERVAL);
+        }
+    }
+
+    fn pid(&self) -> u32 {
+        self.process.lock().unwrap_or_else(PoisonError::into_inner).as_ref().map_or(0, |process| process.pid)
+    }
+}
+
+/// Puts the plugin where the server may start it: it follows no symbolic link out of its folder.
+fn place(from: &Path, to: &Path) -> Result<(), String> {
+    fs::hard_link(from, to).or_else(|_| fs::copy(from, to).map(drop)).map_err(|error| error.to_string())
+}
+
+fn free_ports() -> std::io::Result<[u16; 2]> {
+    let first = TcpListener::bind("127.0.0.1:0")?;
+    let second = TcpListener::bind("127.0.0.1:0")?;
+    Ok([first.local_addr()?.port(), second.local_addr()?.port()])
+}

@@ -1,0 +1,372 @@
+//! Where a scenario plays: one mount on one driver, with an Astra of its own
+//! that has the organizations alpha and beta. Watches all that is said for
+//! secrets, and ends with a check that nobody has to remember.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Duration;
+
+use astra_simulator::{Lag, Settings, Simulator, Switches, TokenInfo, TokenState};
+use http::header::AUTHORIZATION;
+use http::{HeaderMap, HeaderValue, Method};
+use serde_json::{Value, json};
+
+use crate::canary::find_secret;
+use crate::fake::{Fake, FakeOptions, NativeDriver};
+use crate::limits::{CONDITION_DEADLINE, UPSTREAM_RESPONSE_BYTES_MAX};
+use crate::openbao::{MountSettings, OpenBaoDriver, Server};
+use crate::{Ask, Driver, DriverKind, HttpClient, Outcome, Verb};
+
+/// How a stage differs from the usual one.
+#[derive(Clone, Debug)]
+pub struct StageOptions {
+    /// Seed of Astra's IDs, secrets and chances.
+    pub seed: u64,
+    /// The choices that Astra's sources leave open.
+    pub switches: Switches,
+    /// How far Astra's effects trail behind its answers.
+    pub lag: Lag,
+    /// Age at which a write-ahead entry counts as left behind.
+    pub wal_min_age: Duration,
+    /// The mount's default time to live of leases; none = the server's.
+    pub default_ttl: Option<Duration>,
+    /// The longest; none = the server's.
+    pub max_ttl: Option<Duration>,
+    /// A server with transactions, as OpenBao; false = as Vault. Only a fake one can be without.
+    pub transactional: bool,
+    /// Whether the registration allows requests to the simulator.
+    pub egress_allowed: bool,
+}
+
+impl Default for StageOptions {
+    fn default() -> Self {
+        Self {
+            seed: 1,
+            switches: Switches::default(),
+            lag: Lag::default(),
+            wal_min_age: Duration::from_secs(600),
+            default_ttl: None,
+            max_ttl: None,
+            transactional: true,
+            egress_allowed: true,
+        }
+    }
+}
+
+/// An organization in Astra.
+#[derive(Clone)]
+pub struct Org {
+    /// Its ID.
+    pub id: String,
+    /// Its admin token.
+    pub token: String,
+}
+
+/// One mount on one driver, with an Astra of its own.
+pub struct Stage {
+    /// The mount.
+    pub driver: Arc<dyn Driver>,
+    /// Its Astra.
+    pub astra: Simulator,
+    /// The first organization.
+    pub alpha: Org,
+    /// The second.
+    pub beta: Org,
+}
+
+/// Plays a scenario on a fresh stage, then checks what holds at the end of all of them.
+pub fn play(kind: DriverKind, options: StageOptions, scenario: impl FnOnce(&Stage)) {
+    let stage = Stage::new(kind, &options);
+    scenario(&stage);
+    stage.finish();
+}
+
+impl Stage {
+    /// A fresh mount with nothing configured.
+    pub fn new(kind: DriverKind, options: &StageOptions) -> Self {
+        let astra = start_astra(options);
+        let origin = options.egress_allowed.then(|| astra.url().to_owned());
+        let driver: Arc<dyn Driver> = match kind {
+            DriverKind::Native => NativeDriver::mount(fake_options(options, origin), &backend_uuid(options)),
+            DriverKind::Component => component(fake_options(options, origin), &backend_uuid(options)),
+            DriverKind::OpenBao => Arc::new(openbao(options, origin)),
+        };
+        Self::with_driver(driver, astra)
+    }
+
+    /// A stage on a driver of the caller's own.
+    pub fn with_driver(driver: Arc<dyn Driver>, astra: Simulator) -> Self {
+        let orgs: Vec<Org> = astra
+            .organizations()
+            .iter()
+            .map(|org| Org { id: org.id.clone(), token: org.bootstrap.token.clone() })
+            .collect();
+        let [alpha, beta] = <[Org; 2]>::try_from(orgs).unwrap_or_else(|orgs| panic!("{} organizations", orgs.len()));
+        Self { driver, astra, alpha, beta }
+    }
+
+    /// The fake server side.
+    ///
+    /// # Panics
+    /// On a real server.
+    pub fn fake(&self) -> &Fake {
+        self.driver.fake().unwrap_or_else(|| panic!("this scenario needs a fake server"))
+    }
+
+    /// GET.
+    pub fn read(&self, path: &str, query: Value) -> Outcome {
+        self.ask(Verb::Read, path, query)
+    }
+    /// POST.
+    pub fn write(&self, path: &str, body: Value) -> Outcome {
+        self.ask(Verb::Write, path, body)
+    }
+    /// LIST.
+    pub fn list(&self, path: &str) -> Outcome {
+        self.ask(Verb::List, path, Value::Null)
+    }
+    /// DELETE.
+    pub fn delete(&self, path: &str, query: Value) -> Outcome {
+        self.ask(Verb::Delete, path, query)
+    }
+    /// Path help.
+    pub fn help(&self, path: &str) -> Outcome {
+        self.ask(Verb::Help, path, Value::Null)
+    }
+
+    /// One request; its outcome is looked through for secrets.
+    pub fn ask(&self, verb: Verb, path: &str, data: Value) -> Outcome {
+        let outcome = self.driver.ask(Ask { verb, path: path.to_owned(), data });
+        self.watch(verb, path, &outcome);
+        outcome
+    }
+
+    /// Renews a lease.
+    pub fn renew(&self, lease_id: &str, increment: Option<Duration>) -> Outcome {
+        let outcome = self.driver.renew(lease_id, increment);
+        self.watch(Verb::Write, "renew", &outcome);
+        outcome
+    }
+
+    /// Revokes a lease.
+    pub fn revoke(&self, lease_id: &str) -> Outcome {
+        let outcome = self.driver.revoke(lease_id);
+        self.watch(Verb::Write, "revoke", &outcome);
+        outcome
+    }
+
+    /// Configures an organization by its own path.
+    #[track_caller]
+    pub fn configure(&self, org: &Org) {
+        self.configure_with(org, json!({}));
+    }
+
+    /// Configures an organization by its own path, with more fields.
+    #[track_caller]
+    pub fn configure_with(&self, org: &Org, more: Value) {
+        let mut body = json!({ "astra_token": org.token, "url": self.astra.url() });
+        if let (Some(body), Some(more)) = (body.as_object_mut(), more.as_object()) {
+            body.extend(more.clone());
+        }
+        let outcome = self.write(&format!("config/{}", org.id), body);
+        assert!(outcome.status < 300, "{outcome:#?}");
+        assert!(outcome.warnings.is_empty(), "{outcome:#?}");
+    }
+
+    /// A role of the mount on a built-in role of Astra.
+    #[track_caller]
+    pub fn make_role(&self, org: &Org, name: &str, more: Value) {
+        let mut body = json!({ "role_id": self.astra_role(org, "R/W User") });
+        if let (Some(body), Some(more)) = (body.as_object_mut(), more.as_object()) {
+            body.extend(more.clone());
+        }
+        let outcome = self.write(&format!("roles/{}/{name}", org.id), body);
+        assert!(outcome.status < 300, "{outcome:#?}");
+    }
+
+    /// Configures alpha and gives it the role `reader`.
+    #[track_caller]
+    pub fn ready(&self) {
+        self.configure(&self.alpha);
+        self.make_role(&self.alpha, "reader", json!({}));
+    }
+
+    /// Mints by `creds/:org/:role`.
+    pub fn mint(&self, org: &Org, role: &str) -> Outcome {
+        self.read(&format!("creds/{}/{role}", org.id), Value::Null)
+    }
+
+    /// The ID of a role in Astra.
+    pub fn astra_role(&self, org: &Org, name: &str) -> String {
+        self.astra.role_id(&org.id, name).unwrap_or_else(|| panic!("Astra has no role `{name}`"))
+    }
+
+    /// The live tokens in Astra that carry an engine's mark, by client ID.
+    pub fn live(&self, org: &Org) -> BTreeSet<String> {
+        let tokens = self.astra.tokens(&org.id);
+        let live = tokens.into_iter().filter(|token| token.state == TokenState::Live && is_marked(token));
+        live.map(|token| token.client_id).collect()
+    }
+
+    /// Everything that Astra knows of one token.
+    pub fn astra_token(&self, client_id: &str) -> TokenInfo {
+        let all = [&self.alpha, &self.beta].into_iter().flat_map(|org| self.astra.tokens(&org.id));
+        all.into_iter()
+            .find(|token| token.client_id == client_id)
+            .unwrap_or_else(|| panic!("Astra knows no {client_id}"))
+    }
+
+    /// The records of an organization, by client ID.
+    pub fn records(&self, org: &Org) -> BTreeSet<String> {
+        self.list(&format!("tokens/{}", org.id)).keys().into_iter().collect()
+    }
+
+    /// Write-ahead entries; none are seen on a real server.
+    pub fn wal(&self) -> Vec<String> {
+        self.driver.fake().map(|fake| fake.storage.keys_below("wal/")).unwrap_or_default()
+    }
+
+    /// So many tokens live, each with its record and its lease, and nothing is left to undo.
+    #[track_caller]
+    pub fn assert_consistent(&self, org: &Org, tokens: usize) {
+        let live = self.live(org);
+        assert_eq!(live, self.records(org), "live tokens and records differ");
+        assert_eq!(live.len(), tokens, "live tokens");
+        assert_eq!(self.driver.leases().len(), tokens, "leases");
+        assert_eq!(self.wal(), Vec::<String>::new(), "write-ahead entries");
+    }
+
+    /// Periodic calls bring it about that so many tokens live, each with its record and its lease.
+    #[track_caller]
+    pub fn settle_at(&self, org: &Org, tokens: usize) {
+        self.driver.settle(&|| {
+            let live = self.live(org);
+            live.len() == tokens && live == self.records(org) && self.wal().is_empty()
+        });
+        self.assert_consistent(org, tokens);
+    }
+
+    /// Makes all write-ahead entries as old as ones that a crash left behind.
+    pub fn age_wal(&self) {
+        let storage = &self.fake().storage;
+        for (key, mut entry) in storage.dump().into_iter().filter(|(key, _)| key.starts_with("wal/")) {
+            let created_at = entry["created_at"].as_u64().unwrap_or_default();
+            entry["created_at"] = json!(created_at.saturating_sub(AGED_SECONDS));
+            storage.seed(&key, &entry);
+        }
+    }
+
+    /// Does a token work in Astra?
+    ///
+    /// # Panics
+    /// When Astra does not answer.
+    pub fn works(&self, token: &str) -> bool {
+        let mut headers = HeaderMap::new();
+        let bearer = HeaderValue::from_str(&format!("Bearer {token}"));
+        headers.insert(AUTHORIZATION, bearer.unwrap_or_else(|_| panic!("not a token")));
+        let url = format!("{}/v2/currentOrg", self.astra.url());
+        let client = HttpClient::new(UPSTREAM_RESPONSE_BYTES_MAX);
+        match client.send(Method::GET, &url, headers, Vec::new(), CONDITION_DEADLINE) {
+            Ok(answer) => answer.status == 200,
+            Err(failure) => panic!("Astra does not answer: {failure:?}"),
+        }
+    }
+
+    /// What must hold at the end of each scenario.
+    #[track_caller]
+    fn finish(&self) {
+        let violations = self.astra.violations();
+        assert!(violations.is_empty(), "Astra was sent what no client should send: {violations:#?}");
+        self.assert_no_secret("the logs", &self.driver.logs());
+    }
+
+    /// Looks for secrets where there may be none.
+    #[track_caller]
+    fn watch(&self, verb: Verb, path: &str, outcome: &Outcome) {
+        self.assert_no_secret(&format!("the messages of {verb:?} {path}"), &outcome.messages());
+        let issues = path == "org/token" || path.starts_with("creds/") || path == "renew";
+        if !(issues && matches!(verb, Verb::Read | Verb::Write)) {
+            self.assert_no_secret(&format!("the data of {verb:?} {path}"), &outcome.data.to_string());
+        }
+    }
+
+    /// No token and no secret stands in a text.
+    ///
+    /// # Panics
+    /// When one does.
+    #[track_caller]
+    pub fn assert_no_secret(&self, place: &str, text: &str) {
+        if let Some(found) = find_secret(text, &self.astra) {
+            panic!("{place} show {found}");
+        }
+    }
+}
+
+/// Older than any minimum age in use.
+const AGED_SECONDS: u64 = 24 * 3600;
+
+fn is_marked(token: &TokenInfo) -> bool {
+    token.description.contains("vault-mark:")
+}
+
+/// Starts an Astra with two organizations.
+pub fn start_astra(options: &StageOptions) -> Simulator {
+    let settings = Settings {
+        seed: options.seed,
+        switches: options.switches.clone(),
+        lag: options.lag,
+        ..Settings::with_organizations(2)
+    };
+    Simulator::start(settings).unwrap_or_else(|error| panic!("the simulator did not start: {error}"))
+}
+
+fn backend_uuid(options: &StageOptions) -> String {
+    format!("00000000-0000-4000-8000-{:012x}", options.seed)
+}
+
+fn fake_options(options: &StageOptions, origin: Option<String>) -> FakeOptions {
+    let usual = FakeOptions::default();
+    FakeOptions {
+        transactional: options.transactional,
+        wal_minimum_age: options.wal_min_age,
+        default_ttl: options.default_ttl.unwrap_or(usual.default_ttl),
+        max_ttl: options.max_ttl.unwrap_or(usual.max_ttl),
+        egress: origin.into_iter().collect(),
+        ..usual
+    }
+}
+
+#[cfg(feature = "component")]
+fn component(options: FakeOptions, backend_uuid: &str) -> Arc<dyn Driver> {
+    crate::fake::ComponentDriver::mount(options, backend_uuid)
+}
+
+#[cfg(not(feature = "component"))]
+fn component(_: FakeOptions, _: &str) -> Arc<dyn Driver> {
+    panic!("built without the feature `component`")
+}
+
+/// A mount of its own, under a plugin name of its own, on the server that all scenarios share.
+fn openbao(options: &StageOptions, origin: Option<String>) -> OpenBaoDriver {
+    static NEXT: AtomicU32 = AtomicU32::new(1);
+    let name = format!("astra-{}", NEXT.fetch_add(1, Ordering::SeqCst));
+    OpenBaoDriver::mount(
+        Server::shared(),
+        &MountSettings {
+            mount_point: format!("{name}/"),
+            plugin: name,
+            arguments: arguments(options, origin),
+            default_ttl: options.default_ttl,
+            max_ttl: options.max_ttl,
+        },
+    )
+}
+
+/// The plugin's arguments for these options.
+pub fn arguments(options: &StageOptions, origin: Option<String>) -> Vec<String> {
+    let mut arguments =
+        vec!["--log-level=debug".to_owned(), format!("--wal-min-age={}ms", options.wal_min_age.as_millis())];
+    arguments.extend(origin.map(|origin| format!("--allow-egress={origin}")));
+    arguments
+}
