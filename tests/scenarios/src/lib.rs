@@ -1,1 +1,1 @@
-//! The scenarios, on every driver, and the tidy checks.
+//! The scenarios, on every driver, and the tidy checks: all in `tests/all`.

@@ -1,0 +1,149 @@
+//! A mount of the Go plugin goes on working: its entries, as it wrote them,
+//! odd names and leases included (storage keys and JSON as
+//! datastax/vault-plugin-secrets-datastax-astra 2.0.0 has them).
+
+use harness::Stage;
+use serde_json::{Value, json};
+
+scenarios! { fake:
+    old_configs_and_roles_are_read,
+    an_old_token_is_read_renewed_and_revoked,
+    old_names_that_are_refused_now_go_on_working,
+    unknown_fields_survive_a_rewrite,
+    old_tokens_are_found_by_client_id,
+}
+
+/// A mint of the Go plugin: makes the token in Astra and stores what it stored.
+struct OldToken {
+    client_id: String,
+    token: String,
+}
+
+fn seed_config(stage: &Stage) {
+    let entry = json!({
+        "astra_token": stage.alpha.token,
+        "url": stage.astra.url(),
+        "org_id": stage.alpha.id,
+        "logical_name": "main",
+        "caller_mode": 1,
+    });
+    stage.fake().storage.seed(&format!("config/{}", stage.alpha.id), &entry);
+}
+
+fn seed_role(stage: &Stage, name: &str) {
+    let entry = json!({
+        "role_name": name,
+        "role_id": stage.astra_role(&stage.alpha, "R/W User"),
+        "org_id": stage.alpha.id,
+        "ttl": 600_000_000_000_u64,
+        "max_ttl": 3_600_000_000_000_u64,
+    });
+    stage.fake().storage.seed(&format!("role/{}:{name}", stage.alpha.id), &entry);
+}
+
+fn seed_token(stage: &Stage, role: &str, logical_name: &str) -> OldToken {
+    let role_id = stage.astra_role(&stage.alpha, "R/W User");
+    let made = stage.astra.add_token(&stage.alpha.id, &[&role_id], "", None);
+    let entry = json!({
+        "clientId": made.client_id,
+        "secret": made.secret,
+        "orgId": stage.alpha.id,
+        "roleName": role,
+        "roles": [role_id],
+        "token": made.token,
+        "generatedOn": "2024-04-30T19:38:26.147847107Z",
+        "logicalName": logical_name,
+        "metadata": null,
+    });
+    let id = harness::sha256_hex(format!("{}:{role}:{logical_name}", stage.alpha.id).as_bytes());
+    stage.fake().storage.seed(&format!("token/{id}"), &entry);
+    OldToken { client_id: made.client_id, token: made.token }
+}
+
+fn old_configs_and_roles_are_read(stage: &Stage) {
+    seed_config(stage);
+    seed_role(stage, "reader");
+    let config = stage.read("config", json!({ "logical_name": "main" })).expect(200);
+    assert_eq!((config.text("org_id"), config.text("caller_mode")), (stage.alpha.id.as_str(), "standard"));
+    let role = stage.read(&format!("roles/{}/reader", stage.alpha.id), Value::Null).expect(200);
+    assert_eq!((role.text("ttl"), role.text("max_ttl")), ("10m0s", "1h0m0s"));
+    let minted = stage.mint(&stage.alpha, "reader").expect(200);
+    assert_eq!(minted.lease.as_ref().map(|lease| lease.duration), Some(600));
+    stage.assert_consistent(&stage.alpha, 1);
+}
+
+fn an_old_token_is_read_renewed_and_revoked(stage: &Stage) {
+    seed_config(stage);
+    seed_role(stage, "reader");
+    let old = seed_token(stage, "reader", "app");
+    let query = json!({ "org_id": stage.alpha.id, "role_name": "reader", "logical_name": "app" });
+    let read = stage.read("org/token", query.clone()).expect(200);
+    assert_eq!((read.text("clientId"), read.text("token")), (old.client_id.as_str(), old.token.as_str()));
+    assert_eq!(read.text("generatedOn"), "2024-04-30T19:38:26.147847107Z");
+    stage.write("org/token", query.clone()).expect(409);
+    // The Go plugin's lease, as it left it with the server.
+    let internal = json!({
+        "secret_type": "astra_token",
+        "orgId": stage.alpha.id,
+        "clientId": old.client_id,
+        "roleName": "reader",
+        "tokenId": harness::sha256_hex(format!("{}:reader:app", stage.alpha.id).as_bytes()),
+    });
+    let lease = stage.fake().seed_lease("org/token", internal);
+    let renewed = stage.renew(&lease, None).expect(200);
+    assert_eq!(renewed.lease.as_ref().map(|lease| lease.duration), Some(600));
+    stage.revoke(&lease).expect(204);
+    assert!(!stage.works(&old.token));
+    stage.read("org/token", query).expect(404);
+    assert!(stage.fake().storage.keys_below("token/").is_empty());
+}
+
+/// The Go plugin took any name; `/` and `:` crashed its lists.
+fn old_names_that_are_refused_now_go_on_working(stage: &Stage) {
+    seed_config(stage);
+    for name in ["team/reader", "a:b", "with space"] {
+        seed_role(stage, name);
+        assert!(stage.list("roles").expect(200).keys().iter().any(|key| key.contains(name)), "{name}");
+        let query = json!({ "org_id": stage.alpha.id, "role_name": name });
+        assert_eq!(stage.read("role", query.clone()).expect(200).text("role_name"), name);
+        let mut update = query.clone();
+        update["ttl"] = json!("5m");
+        assert!(stage.write("role", update).status < 300, "{name}");
+        assert_eq!(stage.read("role", query.clone()).text("ttl"), "5m0s");
+        let minted = stage.write("org/token", query.clone()).expect(200);
+        stage.revoke(&minted.lease_id()).expect(204);
+        assert!(stage.delete("role", query.clone()).status < 300, "{name}");
+        stage.read("role", query.clone()).expect(404);
+        let mut again = query;
+        again["role_id"] = json!(stage.astra_role(&stage.alpha, "R/W User"));
+        stage.write("role", again).expect_error(400, &["role_name"]);
+    }
+}
+
+fn unknown_fields_survive_a_rewrite(stage: &Stage) {
+    seed_config(stage);
+    seed_role(stage, "reader");
+    let storage = &stage.fake().storage;
+    let keys = [format!("config/{}", stage.alpha.id), format!("role/{}:reader", stage.alpha.id)];
+    for key in &keys {
+        let mut entry = storage.dump()[key].clone();
+        entry["from_the_future"] = json!({ "kept": [1, 2] });
+        storage.seed(key, &entry);
+    }
+    assert!(stage.write(&format!("config/{}", stage.alpha.id), json!({ "caller_mode": "sidecar" })).status < 300);
+    assert!(stage.write(&format!("roles/{}/reader", stage.alpha.id), json!({ "ttl": "1m" })).status < 300);
+    for key in &keys {
+        assert_eq!(storage.dump()[key]["from_the_future"], json!({ "kept": [1, 2] }), "{key}");
+    }
+}
+
+fn old_tokens_are_found_by_client_id(stage: &Stage) {
+    seed_config(stage);
+    seed_role(stage, "reader");
+    let old = seed_token(stage, "reader", "app");
+    assert!(stage.driver.settle(&|| stage.records(&stage.alpha).contains(&old.client_id)));
+    let query = json!({ "org_id": stage.alpha.id, "client_id": old.client_id });
+    assert_eq!(stage.read("org/token", query).expect(200).text("token"), old.token);
+    stage.read(&format!("tokens/{}/{}", stage.alpha.id, old.client_id), Value::Null).expect(200);
+    stage.delete(&format!("config/{}", stage.alpha.id), Value::Null).expect_error(400, &["force"]);
+}

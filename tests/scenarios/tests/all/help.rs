@@ -1,0 +1,67 @@
+//! Path help, as `vault path-help` shows it.
+
+use harness::Stage;
+use serde_json::Value;
+
+scenarios! { all:
+    the_roots_help_names_every_path,
+    every_path_has_help,
+    help_describes_parameters,
+    an_unknown_path_has_no_help,
+}
+
+/// A path of each row of the table, with what its matching route must name.
+const PATHS: [(&str, &str); 17] = [
+    ("config", "config"),
+    ("configs", "configs"),
+    ("role", "role"),
+    ("roles", "roles"),
+    ("org/token", "org/token"),
+    ("org/tokens", "org/tokens"),
+    ("config/abc", "config/"),
+    ("config/abc/sync-roles", "sync-roles"),
+    ("sync-roles", "sync-roles"),
+    ("roles/abc", "roles/"),
+    ("roles/abc/reader", "roles/"),
+    ("creds/abc/reader", "creds/"),
+    ("tokens/abc", "tokens/"),
+    ("tokens/abc/def", "tokens/"),
+    ("info", "info"),
+    ("config/abc/", "config/"),
+    ("roles/", "roles"),
+];
+
+fn text(stage: &Stage, path: &str) -> String {
+    stage.help(path).expect(200).text("help").to_owned()
+}
+
+fn the_roots_help_names_every_path(stage: &Stage) {
+    let help = text(stage, "");
+    assert!(help.starts_with("## DESCRIPTION"), "{help}");
+    assert!(help.contains("## PATHS"), "{help}");
+    for (_, route) in PATHS {
+        assert!(help.contains(route), "no `{route}` in {help}");
+    }
+}
+
+fn every_path_has_help(stage: &Stage) {
+    for (path, route) in PATHS {
+        let help = text(stage, path);
+        let matching = help.lines().find(|line| line.starts_with("Matching Route:")).unwrap();
+        assert!(matching.contains(route), "{path}: {matching}");
+        assert!(!help.contains("<no synopsis>") && !help.contains("<no description>"), "{path}: {help}");
+    }
+}
+
+fn help_describes_parameters(stage: &Stage) {
+    let help = text(stage, "config");
+    for name in ["org_id", "astra_token", "url", "logical_name", "caller_mode"] {
+        assert!(help.contains(&format!("    {name} (")), "no `{name}` in {help}");
+    }
+    assert!(help.contains("(duration (sec))"), "{help}");
+}
+
+fn an_unknown_path_has_no_help(stage: &Stage) {
+    stage.help("nothing/here").expect(404);
+    assert_eq!(stage.help("nothing/here").data, Value::Null);
+}

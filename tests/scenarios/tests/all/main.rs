@@ -1,0 +1,65 @@
+//! The suite: each scenario runs on every driver that can play it.
+//!
+//! `scenarios!` makes a test of each scenario and driver, such as
+//! `role::native::a_role_is_read_as_written`. What only a server has is in
+//! `lifecycle`; rules about the repository itself are in `tidy`.
+
+#![expect(clippy::unwrap_used, reason = "tests")]
+
+/// Makes `native::x`, `component::x` and `openbao::x` of each scenario `x`;
+/// `fake` leaves out the real server, where a scenario must reach behind it.
+/// `clock` are those that move time, which only the native driver can.
+/// `with` names a function that answers other than the usual options.
+macro_rules! scenarios {
+    (all: $($name:ident $(with $options:expr)?),+ $(,)?) => {
+        scenarios!(@fakes $($name $(with $options)?),+);
+        mod openbao {
+            $(#[test] fn $name() { scenarios!(@play OpenBao $name $(, $options)?) })+
+        }
+    };
+    (fake: $($name:ident $(with $options:expr)?),+ $(,)?) => {
+        mod behind_the_server {
+            use super::*;
+            scenarios!(@fakes $($name $(with $options)?),+);
+        }
+    };
+    (clock: $($name:ident $(with $options:expr)?),+ $(,)?) => {
+        mod in_time {
+            use super::*;
+            mod native {
+                $(#[test] fn $name() { scenarios!(@play Native $name $(, $options)?) })+
+            }
+        }
+    };
+    (@fakes $($name:ident $(with $options:expr)?),+) => {
+        mod native {
+            $(#[test] fn $name() { scenarios!(@play Native $name $(, $options)?) })+
+        }
+        #[cfg(feature = "component")]
+        mod component {
+            $(#[test] fn $name() { scenarios!(@play Component $name $(, $options)?) })+
+        }
+    };
+    (@play $kind:ident $name:ident) => {
+        harness::play(harness::DriverKind::$kind, harness::StageOptions::default(), super::$name)
+    };
+    (@play $kind:ident $name:ident, $options:expr) => {{
+        use super::*;
+        harness::play(harness::DriverKind::$kind, $options, super::$name)
+    }};
+}
+
+mod compat;
+mod config;
+mod creds;
+mod faults;
+mod help;
+mod lease;
+mod lifecycle;
+mod openapi;
+mod org_token;
+mod role;
+mod storage_faults;
+mod sync_roles;
+mod tidy;
+mod token;
