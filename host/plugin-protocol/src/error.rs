@@ -39,10 +39,10 @@ pub enum Error {
     #[error("permission denied")]
     PermissionDenied,
     /// Type 9.
-    #[error("multi-factor authorization pending")]
+    #[error("request needs further approval")]
     MultiAuthzPending,
     /// Type 10.
-    #[error("unrecoverable")]
+    #[error("unrecoverable error")]
     Unrecoverable,
 }
 

@@ -1,6 +1,7 @@
 //! Requests and responses, free of wire types. Dynamic data stays JSON text.
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::time::{Duration, SystemTime};
 
 /// What the server asks a backend for. All other operations of the wire
@@ -34,8 +35,8 @@ pub struct Identity {
     pub remote_address: String,
 }
 
-/// The lease that a renew or revoke is about.
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// The lease that a renew or revoke is about. `Debug` leaves out its internal data: it may hold secrets.
+#[derive(Clone, PartialEq, Eq)]
 pub struct Lease {
     /// The server's name of it; empty on renew.
     pub id: String,
@@ -53,7 +54,8 @@ pub struct Lease {
     pub internal_data: String,
 }
 
-/// One request. `Debug` leaves out data and internal data: they may hold secrets.
+/// One request. `Debug` leaves out its data and headers: they may hold secrets.
+#[derive(PartialEq, Eq)]
 pub struct Request {
     /// As in the audit log; empty on internal requests.
     pub id: String,
@@ -77,8 +79,8 @@ pub struct Request {
     pub timeout: Option<Duration>,
 }
 
-/// Asks for a lease.
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// Asks for a lease. `Debug` leaves out its internal data.
+#[derive(Clone, PartialEq, Eq)]
 pub struct Secret {
     /// Zero = the mount's default.
     pub ttl: Duration,
@@ -90,8 +92,8 @@ pub struct Secret {
     pub internal_data: String,
 }
 
-/// An answer. `Debug` leaves out its data.
-#[derive(Default)]
+/// An answer. `Debug` leaves out its data and headers.
+#[derive(Default, PartialEq, Eq)]
 pub struct Response {
     /// JSON object text; none = null.
     pub data: Option<String>,
@@ -101,4 +103,97 @@ pub struct Response {
     pub secret: Option<Secret>,
     /// Response headers.
     pub headers: BTreeMap<String, Vec<String>>,
+}
+
+impl fmt::Debug for Lease {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter
+            .debug_struct("Lease")
+            .field("id", &self.id)
+            .field("issue_time", &self.issue_time)
+            .field("ttl", &self.ttl)
+            .field("max_ttl", &self.max_ttl)
+            .field("increment", &self.increment)
+            .field("renewable", &self.renewable)
+            .finish_non_exhaustive()
+    }
+}
+
+impl fmt::Debug for Request {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter
+            .debug_struct("Request")
+            .field("id", &self.id)
+            .field("operation", &self.operation)
+            .field("path", &self.path)
+            .field("mount_point", &self.mount_point)
+            .field("lease", &self.lease)
+            .field("timeout", &self.timeout)
+            .finish_non_exhaustive()
+    }
+}
+
+impl fmt::Debug for Secret {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter
+            .debug_struct("Secret")
+            .field("ttl", &self.ttl)
+            .field("max_ttl", &self.max_ttl)
+            .field("renewable", &self.renewable)
+            .finish_non_exhaustive()
+    }
+}
+
+impl fmt::Debug for Response {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter
+            .debug_struct("Response")
+            .field("warnings", &self.warnings)
+            .field("secret", &self.secret)
+            .finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nothing_that_may_be_secret_is_in_debug() {
+        const CANARY: &str = "AstraCS:canary";
+        let request = Request {
+            id: "1".into(),
+            operation: Operation::Revoke,
+            path: "org/token".into(),
+            data: CANARY.into(),
+            mount_point: "astra/".into(),
+            mount_accessor: String::new(),
+            identity: Identity::default(),
+            lease: Some(Lease {
+                id: "lease".into(),
+                issue_time: SystemTime::UNIX_EPOCH,
+                ttl: Duration::ZERO,
+                max_ttl: Duration::ZERO,
+                increment: Duration::ZERO,
+                renewable: true,
+                internal_data: CANARY.into(),
+            }),
+            headers: [("x-secret".into(), vec![CANARY.into()])].into(),
+            timeout: None,
+        };
+        let response = Response {
+            data: Some(CANARY.into()),
+            secret: Some(Secret {
+                ttl: Duration::ZERO,
+                max_ttl: Duration::ZERO,
+                renewable: false,
+                internal_data: CANARY.into(),
+            }),
+            headers: [("x-secret".into(), vec![CANARY.into()])].into(),
+            ..Response::default()
+        };
+        let shown = format!("{request:?} {response:?}");
+        assert!(shown.contains("org/token") && shown.contains("Revoke"), "{shown}");
+        assert!(!shown.contains("canary"), "{shown}");
+    }
 }

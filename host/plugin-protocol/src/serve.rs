@@ -1,11 +1,36 @@
 //! The life of a plugin process, from handshake to exit.
 
+use std::future::Future;
+use std::io::Write as _;
 use std::process::ExitCode;
 use std::sync::Arc;
+use std::time::Duration;
 
+use rustls::pki_types::CertificateDer;
+use thiserror::Error as ThisError;
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::time::timeout;
+use tokio_rustls::{TlsAcceptor, TlsConnector};
+use tonic::transport::Server;
 use tracing::level_filters::LevelFilter;
 
-use crate::Factory;
+use crate::backend_server::BackendServer;
+use crate::broker::Broker;
+use crate::exit::{Exit, ExitReason};
+use crate::factory::FactoryCell;
+use crate::go_plugin::GoPlugin;
+use crate::handshake::{self, Environment, Refusal};
+use crate::limits::{CALLS_MAX, CANCELLED_CALLS_MAX, EXIT_GRACE, MESSAGE_BYTES_MAX, WATCHDOG, WINDOW_BYTES};
+use crate::mtls::Identity;
+use crate::socket::{Socket, SocketError};
+use crate::wire::health::health_server::HealthServer;
+use crate::wire::logical::plugin_version_server::PluginVersionServer;
+use crate::wire::multiplexing::plugin_multiplexing_server::PluginMultiplexingServer;
+use crate::wire::pb::backend_server::BackendServer as BackendService;
+use crate::wire::plugin::grpc_broker_server::GrpcBrokerServer;
+use crate::wire::plugin::grpc_controller_server::GrpcControllerServer;
+use crate::wire::plugin::grpc_stdio_server::GrpcStdioServer;
+use crate::{Factory, hclog, incoming, task};
 
 /// How a plugin process runs.
 #[derive(Clone, Debug)]
@@ -16,12 +41,181 @@ pub struct ServeOptions {
     pub log_level: LevelFilter,
 }
 
+/// Why the process could not begin to serve.
+#[derive(Debug, ThisError)]
+enum StartError {
+    #[error("failed to make the plugin's certificate: {0}")]
+    Certificate(#[from] rcgen::Error),
+    #[error("failed to set TLS up: {0}")]
+    Tls(#[from] rustls::Error),
+    #[error(transparent)]
+    Socket(#[from] SocketError),
+    #[error("failed to handle signals: {0}")]
+    Signal(std::io::Error),
+    #[error("failed to write the handshake line to stdout: {0}")]
+    Stdout(std::io::Error),
+    #[error("failed to serve: {0}")]
+    Serve(#[from] tonic::transport::Error),
+}
+
 /// Serves until the server says stop or goes away. Checks the handshake's
 /// environment first; installs the hclog writer on stderr as the `tracing`
 /// subscriber; calls `factory` only after that, so that a start by hand or
 /// the server's database probe costs nothing. Must be called within a
 /// multi-thread tokio runtime (time, io enabled).
-pub async fn serve<F: Factory>(options: ServeOptions, factory: impl FnOnce() -> Result<Arc<F>, String>) -> ExitCode {
-    let _ = (options, factory);
-    unimplemented!()
+///
+/// `factory` runs on a thread of its own while the server connects. If it
+/// fails, its text is logged and refuses every mount.
+///
+/// When this returns, calls may still be running: end the runtime with
+/// `shutdown_background`, as dropping it would wait for them.
+pub async fn serve<F: Factory>(
+    options: ServeOptions,
+    factory: impl FnOnce() -> Result<Arc<F>, String> + Send + 'static,
+) -> ExitCode {
+    serve_watched(options, WATCHDOG, factory).await
+}
+
+/// As [`serve`], with another time for the server to begin to use the plugin.
+pub(crate) async fn serve_watched<F: Factory>(
+    options: ServeOptions,
+    watchdog: Duration,
+    factory: impl FnOnce() -> Result<Arc<F>, String> + Send + 'static,
+) -> ExitCode {
+    let environment = match Environment::from_process() {
+        Ok(environment) => environment,
+        Err(refusal) => return refuse(&refusal, &options),
+    };
+    let log = hclog::install(options.log_level);
+    let outcome = run(environment, watchdog, factory).await;
+    let code = match outcome {
+        Ok(reason) => {
+            tracing::info!(reason = reason.describe(), "the plugin ends");
+            ExitCode::from(u8::from(reason == ExitReason::NeverUsed))
+        }
+        Err(error) => {
+            tracing::error!(%error, "the plugin failed");
+            ExitCode::FAILURE
+        }
+    };
+    log.flush();
+    code
+}
+
+/// Tells whoever started the process why it does not serve.
+fn refuse(refusal: &Refusal, options: &ServeOptions) -> ExitCode {
+    if let Some(text) = refusal.plain_text(options.program) {
+        // Nobody is there to be told that nobody can be told.
+        drop(std::io::stderr().lock().write_all(text.as_bytes()));
+    }
+    if let Some(text) = refusal.log_text() {
+        let log = hclog::install(options.log_level);
+        tracing::error!("{text}");
+        log.flush();
+    }
+    if let Some(line) = refusal.line() {
+        drop(handshake::print(&line));
+    }
+    ExitCode::FAILURE
+}
+
+/// Handshakes, serves, and returns why it is over.
+async fn run<F: Factory>(
+    environment: Environment,
+    watchdog: Duration,
+    factory: impl FnOnce() -> Result<Arc<F>, String> + Send + 'static,
+) -> Result<ExitReason, StartError> {
+    let identity = Identity::generate()?;
+    let tls = Tls::new(&identity, environment.server_certificate)?;
+    let socket = Socket::bind(environment.socket_directory.as_deref(), environment.socket_group.as_deref())?;
+    let exit = Exit::new();
+    handle_signals(&exit)?;
+    handshake::print(&handshake::line(socket.file.path(), identity.certificate())).map_err(StartError::Stdout)?;
+
+    // Only now: nothing that the server does not yet wait for may delay the line.
+    let factory = FactoryCell::make(factory);
+    let broker = Broker::new(exit.clone());
+    let backend = BackendServer::new(factory, broker.clone(), tls.connector, environment.metadata_mode);
+    task::spawn(watch(broker.clone(), exit.clone(), watchdog));
+
+    let serving = services(backend, broker, GoPlugin::new(exit.clone()))
+        .serve_with_incoming_shutdown(incoming::accept(socket.listener, tls.acceptor), ended(exit.clone()));
+    serve_until(serving, &exit).await
+}
+
+/// TLS for both directions.
+struct Tls {
+    acceptor: TlsAcceptor,
+    connector: TlsConnector,
+}
+
+impl Tls {
+    fn new(identity: &Identity, server: CertificateDer<'static>) -> Result<Self, rustls::Error> {
+        Ok(Self {
+            acceptor: Arc::new(identity.server_config(server.clone())?).into(),
+            connector: Arc::new(identity.client_config(server)?).into(),
+        })
+    }
+}
+
+/// A terminal's Ctrl-C reaches the whole process group, but the server stops
+/// its plugins itself. SIGTERM ends the process in order, so that the
+/// socket's file goes. Other than Go's, the default action would leave it.
+fn handle_signals(exit: &Exit) -> Result<(), StartError> {
+    // Once handled, it stays so for the life of the process.
+    drop(signal(SignalKind::interrupt()).map_err(StartError::Signal)?);
+    let mut terminate = signal(SignalKind::terminate()).map_err(StartError::Signal)?;
+    let exit = exit.clone();
+    task::spawn(async move {
+        terminate.recv().await;
+        exit.request(ExitReason::Terminated);
+    });
+    Ok(())
+}
+
+/// Ends a process that the server does not use: it never closes one whose handshake failed on its side.
+async fn watch(broker: Broker, exit: Exit, watchdog: Duration) {
+    if timeout(watchdog, broker.opened()).await.is_err() {
+        exit.request(ExitReason::NeverUsed);
+    }
+}
+
+fn services<F: Factory>(
+    backend: BackendServer<F>,
+    broker: Broker,
+    go_plugin: GoPlugin,
+) -> tonic::transport::server::Router {
+    Server::builder()
+        .max_concurrent_streams(CALLS_MAX)
+        .initial_stream_window_size(WINDOW_BYTES)
+        .initial_connection_window_size(WINDOW_BYTES)
+        .http2_max_pending_accept_reset_streams(Some(CANCELLED_CALLS_MAX))
+        .add_service(BackendService::new(backend.clone()).max_decoding_message_size(MESSAGE_BYTES_MAX))
+        .add_service(PluginVersionServer::new(backend))
+        .add_service(GrpcBrokerServer::new(broker))
+        .add_service(GrpcControllerServer::new(go_plugin.clone()))
+        .add_service(GrpcStdioServer::new(go_plugin.clone()))
+        .add_service(HealthServer::new(go_plugin.clone()))
+        .add_service(PluginMultiplexingServer::new(go_plugin))
+}
+
+async fn ended(exit: Exit) {
+    exit.requested().await;
+}
+
+/// Serves until the end is asked for, and then as long as calls under way may take.
+async fn serve_until(
+    serving: impl Future<Output = Result<(), tonic::transport::Error>>,
+    exit: &Exit,
+) -> Result<ExitReason, StartError> {
+    let mut serving = std::pin::pin!(serving);
+    tokio::select! {
+        outcome = &mut serving => outcome?,
+        _ = exit.requested() => {
+            if let Ok(outcome) = timeout(EXIT_GRACE, serving).await {
+                outcome?;
+            }
+        }
+    }
+    Ok(exit.requested().await)
 }

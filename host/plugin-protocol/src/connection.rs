@@ -1,0 +1,124 @@
+//! The connection back to the server, for one mount: Unix socket, TLS, HTTP/2.
+//!
+//! Calls go straight to HTTP/2, without the buffer and the reconnecting of
+//! tonic's own channel: the server never listens a second time for a mount.
+
+use std::future::Future;
+use std::path::Path;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+
+use http::Uri;
+use hyper::body::Incoming;
+use hyper::client::conn::http2::{Builder, SendRequest};
+use hyper_util::rt::{TokioExecutor, TokioIo};
+use rustls::pki_types::ServerName;
+use thiserror::Error as ThisError;
+use tokio::net::UnixStream;
+use tokio::sync::Notify;
+use tokio::time::timeout;
+use tokio_rustls::TlsConnector;
+use tonic::body::Body;
+use tower::Service;
+
+use crate::limits::{CALLS_MAX, DIAL_TIMEOUT, MOUNT_CLOSE_GRACE, WINDOW_BYTES};
+use crate::mtls::SERVER_NAME;
+use crate::task;
+
+/// Why there is no connection.
+#[derive(Debug, ThisError)]
+pub(crate) enum DialError {
+    #[error("failed to connect to `{path}`: {source}")]
+    Socket { path: String, source: std::io::Error },
+    #[error("failed to agree on HTTP/2 with the server at `{path}`: {source}")]
+    Http { path: String, source: hyper::Error },
+    #[error("the server at `{path}` did not answer within {} s", DIAL_TIMEOUT.as_secs())]
+    TimedOut { path: String },
+}
+
+/// One HTTP/2 connection. Clones share it; it closes when the last has gone.
+#[derive(Clone)]
+pub(crate) struct Connection {
+    sender: SendRequest<Body>,
+}
+
+/// Ends a connection whose users may still hold on to it.
+#[derive(Debug)]
+pub(crate) struct Closer {
+    close: Arc<Notify>,
+}
+
+impl Connection {
+    /// Connects to the services of a mount.
+    pub(crate) async fn dial(path: &str, tls: &TlsConnector) -> Result<(Self, Closer), DialError> {
+        timeout(DIAL_TIMEOUT, Self::dial_now(path, tls))
+            .await
+            .unwrap_or_else(|_| Err(DialError::TimedOut { path: path.to_owned() }))
+    }
+
+    async fn dial_now(path: &str, tls: &TlsConnector) -> Result<(Self, Closer), DialError> {
+        let socket_error = |source| DialError::Socket { path: path.to_owned(), source };
+        let stream = UnixStream::connect(Path::new(path)).await.map_err(socket_error)?;
+        let name = ServerName::try_from(SERVER_NAME).map_err(|error| socket_error(std::io::Error::other(error)))?;
+        let stream = tls.connect(name, stream).await.map_err(socket_error)?;
+        let (sender, driver) = Builder::new(TokioExecutor::new())
+            .initial_stream_window_size(WINDOW_BYTES)
+            .initial_connection_window_size(WINDOW_BYTES)
+            .max_concurrent_reset_streams(CALLS_MAX as usize)
+            .handshake(TokioIo::new(stream))
+            .await
+            .map_err(|source| DialError::Http { path: path.to_owned(), source })?;
+        let close = Arc::new(Notify::new());
+        task::spawn(drive(driver, close.clone()));
+        Ok((Self { sender }, Closer { close }))
+    }
+
+    /// The origin for generated clients.
+    pub(crate) fn origin() -> Uri {
+        Uri::from_static("http://localhost")
+    }
+}
+
+/// Moves the connection's bytes until nobody uses it or it is closed.
+async fn drive(driver: impl Future<Output = hyper::Result<()>>, close: Arc<Notify>) {
+    let closed = async {
+        close.notified().await;
+        tokio::time::sleep(MOUNT_CLOSE_GRACE).await;
+    };
+    tokio::select! {
+        outcome = driver => {
+            if let Err(error) = outcome {
+                tracing::debug!(%error, "connection to the server's storage failed");
+            }
+        }
+        () = closed => {}
+    }
+}
+
+impl Closer {
+    /// Closes the connection after a moment for what is under way.
+    pub(crate) fn close(&self) {
+        self.close.notify_one();
+    }
+}
+
+impl Service<http::Request<Body>> for Connection {
+    type Response = http::Response<Incoming>;
+    type Error = hyper::Error;
+    type Future = Pin<Box<dyn Future<Output = Result<Self::Response, Self::Error>> + Send>>;
+
+    fn poll_ready(&mut self, context: &mut Context<'_>) -> Poll<Result<(), Self::Error>> {
+        self.sender.poll_ready(context)
+    }
+
+    fn call(&mut self, request: http::Request<Body>) -> Self::Future {
+        Box::pin(self.sender.send_request(request))
+    }
+}
+
+impl std::fmt::Debug for Connection {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.debug_struct("Connection").field("closed", &self.sender.is_closed()).finish()
+    }
+}

@@ -1,0 +1,79 @@
+//! The decision to end the process: made once, seen by all.
+
+use tokio::sync::watch;
+
+/// Why the process ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum ExitReason {
+    /// The server said so.
+    Shutdown,
+    /// The broker's stream ended: the server has gone or lets go of us.
+    ServerGone,
+    /// The server never opened the broker's stream.
+    NeverUsed,
+    /// Somebody sent SIGTERM.
+    Terminated,
+}
+
+impl ExitReason {
+    /// For the log.
+    pub(crate) fn describe(self) -> &'static str {
+        match self {
+            Self::Shutdown => "the server asked for it",
+            Self::ServerGone => "the server closed the broker's stream",
+            Self::NeverUsed => "the server did not open the broker's stream in time",
+            Self::Terminated => "signal SIGTERM",
+        }
+    }
+}
+
+/// Set once; clones share it.
+#[derive(Clone, Debug)]
+pub(crate) struct Exit {
+    reason: watch::Sender<Option<ExitReason>>,
+}
+
+impl Exit {
+    pub(crate) fn new() -> Self {
+        Self { reason: watch::Sender::new(None) }
+    }
+
+    /// Asks for the end. The first reason stays.
+    pub(crate) fn request(&self, reason: ExitReason) {
+        self.reason.send_if_modified(|current| {
+            let first = current.is_none();
+            current.get_or_insert(reason);
+            first
+        });
+    }
+
+    /// Waits until somebody asked for the end.
+    pub(crate) async fn requested(&self) -> ExitReason {
+        let mut seen = self.reason.subscribe();
+        loop {
+            if let Some(reason) = *seen.borrow_and_update() {
+                return reason;
+            }
+            if seen.changed().await.is_err() {
+                // Not reached: `self` holds a sender.
+                return ExitReason::ServerGone;
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn the_first_reason_stays_and_all_see_it() {
+        let exit = Exit::new();
+        let other = exit.clone();
+        let waiting = tokio::spawn(async move { other.requested().await });
+        exit.request(ExitReason::Shutdown);
+        exit.request(ExitReason::ServerGone);
+        assert_eq!(exit.requested().await, ExitReason::Shutdown);
+        assert_eq!(waiting.await.ok(), Some(ExitReason::Shutdown));
+    }
+}

@@ -1,0 +1,193 @@
+//! The bounded queue between whoever logs and stderr.
+//!
+//! stderr is a pipe that the server reads when it likes. Lines wait here, a
+//! thread writes them, and what finds no room is dropped and counted.
+
+use std::io::Write;
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::sync::Arc;
+use std::thread;
+
+use tracing::Level;
+
+use super::line;
+use crate::limits::{LOG_FLUSH_WAIT, LOG_QUEUE_BYTES_MAX, LOG_QUEUE_LINES_MAX};
+
+/// Takes lines. Clones share the queue.
+#[derive(Clone)]
+pub(crate) struct Log {
+    queue: SyncSender<Item>,
+    counts: Arc<Counts>,
+}
+
+enum Item {
+    Line(Vec<u8>),
+    /// Answered when everything before it is written.
+    Flush(SyncSender<()>),
+}
+
+#[derive(Default)]
+struct Counts {
+    queued_bytes: AtomicUsize,
+    dropped_lines: AtomicU64,
+}
+
+impl Log {
+    /// Starts the thread that writes to what `open` returns there.
+    pub(super) fn start<W: Write + 'static>(open: impl FnOnce() -> W + Send + 'static) -> Self {
+        let (queue, items) = sync_channel(LOG_QUEUE_LINES_MAX);
+        let counts = Arc::<Counts>::default();
+        let shared = counts.clone();
+        // Without the thread the lines have nowhere to go; they are counted as dropped.
+        drop(thread::Builder::new().name("hclog".into()).spawn(move || write_all(open(), &items, &shared)));
+        Self { queue, counts }
+    }
+
+    /// Takes a line, with its newline, if there is room.
+    pub(super) fn write(&self, line: Vec<u8>) {
+        let bytes = line.len();
+        let queued = self.counts.queued_bytes.fetch_add(bytes, Ordering::Relaxed);
+        let full = queued + bytes > LOG_QUEUE_BYTES_MAX;
+        if full || self.queue.try_send(Item::Line(line)).is_err() {
+            self.counts.queued_bytes.fetch_sub(bytes, Ordering::Relaxed);
+            self.counts.dropped_lines.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
+    /// Waits a moment for what was logged so far to be written.
+    pub(crate) fn flush(&self) {
+        let (done, wait) = sync_channel(1);
+        if self.queue.try_send(Item::Flush(done)).is_ok() {
+            // A server that does not read is not waited for any longer.
+            let _ = wait.recv_timeout(LOG_FLUSH_WAIT);
+        }
+    }
+}
+
+/// Writes lines until nobody is left who logs. Errors are ignored: there is nowhere to tell them.
+fn write_all(mut output: impl Write, items: &Receiver<Item>, counts: &Counts) {
+    for item in items {
+        match item {
+            Item::Line(line) => {
+                counts.queued_bytes.fetch_sub(line.len(), Ordering::Relaxed);
+                drop(output.write_all(&line));
+            }
+            Item::Flush(done) => {
+                drop(output.flush());
+                let _ = done.try_send(());
+            }
+        }
+        let dropped = counts.dropped_lines.swap(0, Ordering::Relaxed);
+        if dropped > 0 {
+            let fields = [("lines".to_owned(), dropped.into())];
+            drop(output.write_all(&line::encode(Level::WARN, module_path!(), "log lines were dropped", fields)));
+        }
+    }
+}
+
+#[cfg(test)]
+pub(super) mod testing {
+    use std::io;
+    use std::sync::{Mutex, PoisonError};
+
+    use super::*;
+
+    /// Keeps what was written.
+    #[derive(Clone, Default)]
+    pub(crate) struct Written(Arc<Mutex<Vec<u8>>>);
+
+    impl Written {
+        pub(crate) fn text(&self) -> String {
+            String::from_utf8_lossy(&self.0.lock().unwrap_or_else(PoisonError::into_inner)).into_owned()
+        }
+    }
+
+    impl Write for Written {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            self.0.lock().unwrap_or_else(PoisonError::into_inner).extend_from_slice(bytes);
+            Ok(bytes.len())
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![expect(clippy::unwrap_used, reason = "tests")]
+    use std::io;
+    use std::sync::mpsc::channel;
+
+    use super::testing::Written;
+    use super::*;
+    use crate::limits::LOG_LINE_BYTES_MAX;
+
+    /// Takes nothing before it is told to.
+    struct Stuck {
+        go: Receiver<()>,
+        written: Written,
+    }
+
+    impl Write for Stuck {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            // After the sender has gone everything passes.
+            drop(self.go.recv());
+            self.written.write(bytes)
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    fn stuck() -> (Log, Written, std::sync::mpsc::Sender<()>) {
+        let (sender, go) = channel();
+        let written = Written::default();
+        let stuck = Stuck { go, written: written.clone() };
+        (Log::start(move || stuck), written, sender)
+    }
+
+    /// Lets the lines pass and returns how many were told to be dropped.
+    fn release(log: &Log, written: &Written, go: std::sync::mpsc::Sender<()>) -> u64 {
+        drop(go);
+        // Once for the lines before it, once more for the word about those dropped.
+        loop {
+            log.flush();
+            let text = written.text();
+            if let Some(line) = text.lines().find(|line| line.contains("log lines were dropped")) {
+                let line: serde_json::Value = serde_json::from_str(line).unwrap();
+                return line["lines"].as_u64().unwrap();
+            }
+        }
+    }
+
+    #[test]
+    fn a_reader_that_is_stuck_holds_nobody_up_and_is_told_what_it_missed() {
+        let (log, written, go) = stuck();
+        let lines = LOG_QUEUE_LINES_MAX + 100;
+        for _ in 0..lines {
+            log.write(b"line\n".to_vec());
+        }
+        let dropped = release(&log, &written, go);
+        let passed = written.text().lines().filter(|line| *line == "line").count();
+        assert_eq!(passed as u64 + dropped, lines as u64);
+        // One line may be in the writer's hands beside those that wait.
+        assert!((LOG_QUEUE_LINES_MAX..=LOG_QUEUE_LINES_MAX + 1).contains(&passed), "{passed}");
+    }
+
+    #[test]
+    fn long_lines_are_bounded_by_their_bytes() {
+        let (log, written, go) = stuck();
+        let long = [vec![b'x'; LOG_LINE_BYTES_MAX - 1], vec![b'\n']].concat();
+        for _ in 0..LOG_QUEUE_LINES_MAX {
+            log.write(long.clone());
+        }
+        release(&log, &written, go);
+        let passed = written.text().lines().filter(|line| line.starts_with('x')).count();
+        let room = LOG_QUEUE_BYTES_MAX / LOG_LINE_BYTES_MAX;
+        assert!((room..=room + 1).contains(&passed), "{passed}");
+    }
+}

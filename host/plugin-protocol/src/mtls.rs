@@ -1,0 +1,213 @@
+//! Mutual TLS between two processes that know each other's one certificate.
+//!
+//! Each side made a certificate for this one start. A peer is accepted if and
+//! only if it shows exactly the bytes that were agreed on and proves to hold
+//! their key; names, dates and issuers say nothing more.
+
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+
+use rcgen::{CertificateParams, DnType, ExtendedKeyUsagePurpose, KeyPair, KeyUsagePurpose, PKCS_ECDSA_P256_SHA256};
+use rustls::client::Resumption;
+use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
+use rustls::crypto::{CryptoProvider, verify_tls12_signature, verify_tls13_signature};
+use rustls::pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer, ServerName, UnixTime};
+use rustls::server::NoServerSessionStorage;
+use rustls::server::danger::{ClientCertVerified, ClientCertVerifier};
+use rustls::{
+    CertificateError, ClientConfig, DigitallySignedStruct, DistinguishedName, Error, ServerConfig, SignatureScheme,
+};
+use time::OffsetDateTime;
+
+/// The name that both sides certify and ask for.
+pub(crate) const SERVER_NAME: &str = "localhost";
+
+/// gRPC libraries refuse a connection that did not agree on this.
+const ALPN: &[u8] = b"h2";
+
+/// Back-dated, for clocks that tick coarsely.
+const NOT_BEFORE: Duration = Duration::from_secs(30);
+/// As long as go-plugin's own: about 30 years.
+const NOT_AFTER: Duration = Duration::from_secs(30 * 365 * 24 * 60 * 60);
+
+/// A key and its self-signed certificate, made for one start of the process.
+pub(crate) struct Identity {
+    certificate: CertificateDer<'static>,
+    key: PrivateKeyDer<'static>,
+}
+
+impl Identity {
+    /// Makes the plugin's identity: ECDSA P-256, fit for both roles.
+    pub(crate) fn generate() -> Result<Self, rcgen::Error> {
+        let key = KeyPair::generate_for(&PKCS_ECDSA_P256_SHA256)?;
+        let mut params = certificate_params()?;
+        params.key_usages = vec![KeyUsagePurpose::DigitalSignature];
+        Self::self_signed(&params, &key)
+    }
+
+    /// Signs the certificate of `key` with itself.
+    pub(crate) fn self_signed(params: &CertificateParams, key: &KeyPair) -> Result<Self, rcgen::Error> {
+        let certificate = params.self_signed(key)?.into();
+        let key = PrivatePkcs8KeyDer::from(key.serialized_der().to_vec()).into();
+        Ok(Self { certificate, key })
+    }
+
+    /// What the peer has to expect.
+    pub(crate) fn certificate(&self) -> &CertificateDer<'static> {
+        &self.certificate
+    }
+
+    /// Takes connections from the peer that shows `expected`.
+    pub(crate) fn server_config(&self, expected: CertificateDer<'static>) -> Result<ServerConfig, Error> {
+        let peer = PinnedPeer::new(expected);
+        let mut config = ServerConfig::builder_with_provider(peer.provider.clone())
+            .with_safe_default_protocol_versions()?
+            .with_client_cert_verifier(Arc::new(peer))
+            .with_single_cert(vec![self.certificate.clone()], self.key.clone_key())?;
+        config.alpn_protocols = vec![ALPN.to_vec()];
+        // The peer connects once; tickets would only be sent for nothing.
+        config.send_tls13_tickets = 0;
+        config.session_storage = Arc::new(NoServerSessionStorage {});
+        Ok(config)
+    }
+
+    /// Connects to the peer that shows `expected`.
+    pub(crate) fn client_config(&self, expected: CertificateDer<'static>) -> Result<ClientConfig, Error> {
+        let peer = PinnedPeer::new(expected);
+        let mut config = ClientConfig::builder_with_provider(peer.provider.clone())
+            .with_safe_default_protocol_versions()?
+            .dangerous()
+            .with_custom_certificate_verifier(Arc::new(peer))
+            .with_client_auth_cert(vec![self.certificate.clone()], self.key.clone_key())?;
+        config.alpn_protocols = vec![ALPN.to_vec()];
+        config.resumption = Resumption::disabled();
+        Ok(config)
+    }
+}
+
+/// A certificate for `localhost` that serves and connects. Without the client
+/// role the server would refuse it when we connect back, long after the start.
+pub(crate) fn certificate_params() -> Result<CertificateParams, rcgen::Error> {
+    let mut params = CertificateParams::new(vec![SERVER_NAME.to_owned()])?;
+    params.distinguished_name.push(DnType::CommonName, SERVER_NAME);
+    params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth, ExtendedKeyUsagePurpose::ClientAuth];
+    let now = OffsetDateTime::UNIX_EPOCH + SystemTime::UNIX_EPOCH.elapsed().unwrap_or_default();
+    params.not_before = now - NOT_BEFORE;
+    params.not_after = now + NOT_AFTER;
+    Ok(params)
+}
+
+/// Accepts one certificate, in either role.
+///
+/// WebPKI would refuse the server's: it is a certificate authority used as an
+/// end entity. The provider is aws-lc-rs because its key is a P-521 one.
+#[derive(Debug)]
+struct PinnedPeer {
+    expected: CertificateDer<'static>,
+    provider: Arc<CryptoProvider>,
+}
+
+impl PinnedPeer {
+    fn new(expected: CertificateDer<'static>) -> Self {
+        Self { expected, provider: Arc::new(rustls::crypto::aws_lc_rs::default_provider()) }
+    }
+
+    fn check(&self, presented: &CertificateDer<'_>) -> Result<(), Error> {
+        let equal = presented.as_ref() == self.expected.as_ref();
+        equal.then_some(()).ok_or(Error::InvalidCertificate(CertificateError::UnknownIssuer))
+    }
+
+    fn verify_tls12(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signature: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, Error> {
+        verify_tls12_signature(message, certificate, signature, &self.provider.signature_verification_algorithms)
+    }
+
+    fn verify_tls13(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signature: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, Error> {
+        verify_tls13_signature(message, certificate, signature, &self.provider.signature_verification_algorithms)
+    }
+
+    fn schemes(&self) -> Vec<SignatureScheme> {
+        self.provider.signature_verification_algorithms.supported_schemes()
+    }
+}
+
+impl ClientCertVerifier for PinnedPeer {
+    fn root_hint_subjects(&self) -> &[DistinguishedName] {
+        &[]
+    }
+
+    fn verify_client_cert(
+        &self,
+        end_entity: &CertificateDer<'_>,
+        _intermediates: &[CertificateDer<'_>],
+        _now: UnixTime,
+    ) -> Result<ClientCertVerified, Error> {
+        self.check(end_entity).map(|()| ClientCertVerified::assertion())
+    }
+
+    fn verify_tls12_signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signature: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, Error> {
+        self.verify_tls12(message, certificate, signature)
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signature: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, Error> {
+        self.verify_tls13(message, certificate, signature)
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        self.schemes()
+    }
+}
+
+impl ServerCertVerifier for PinnedPeer {
+    fn verify_server_cert(
+        &self,
+        end_entity: &CertificateDer<'_>,
+        _intermediates: &[CertificateDer<'_>],
+        _server_name: &ServerName<'_>,
+        _ocsp_response: &[u8],
+        _now: UnixTime,
+    ) -> Result<ServerCertVerified, Error> {
+        self.check(end_entity).map(|()| ServerCertVerified::assertion())
+    }
+
+    fn verify_tls12_signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signature: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, Error> {
+        self.verify_tls12(message, certificate, signature)
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signature: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, Error> {
+        self.verify_tls13(message, certificate, signature)
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        self.schemes()
+    }
+}

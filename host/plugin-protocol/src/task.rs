@@ -1,0 +1,23 @@
+//! The only place where this crate starts tasks.
+//!
+//! What is started here outlives its caller: connections, the broker's
+//! stream, the end of a transaction. Everything else stays in the call that
+//! asked for it, so that a dropped call stops its work.
+
+use std::future::Future;
+
+use tokio::task::JoinHandle;
+
+/// Starts a task that ends by itself.
+pub(crate) fn spawn<F>(future: F) -> JoinHandle<F::Output>
+where
+    F: Future + Send + 'static,
+    F::Output: Send + 'static,
+{
+    tokio::spawn(future)
+}
+
+/// Runs what blocks on a thread of its own.
+pub(crate) fn spawn_blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> JoinHandle<T> {
+    tokio::task::spawn_blocking(work)
+}

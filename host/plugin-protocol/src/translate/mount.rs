@@ -1,0 +1,41 @@
+//! What a mount says about itself.
+
+use crate::SpecialPaths;
+use crate::wire::pb;
+
+/// The wire's form; what only Vault or Enterprise servers know stays empty.
+pub(crate) fn special_paths_into_pb(paths: SpecialPaths) -> pb::Paths {
+    pb::Paths {
+        root: paths.root,
+        unauthenticated: paths.unauthenticated,
+        local_storage: paths.local_storage,
+        seal_wrap_storage: paths.seal_wrap_storage,
+        ..pb::Paths::default()
+    }
+}
+
+#[cfg(any(test, feature = "testing"))]
+pub(crate) fn special_paths_from_pb(paths: pb::Paths) -> SpecialPaths {
+    SpecialPaths {
+        root: paths.root,
+        unauthenticated: paths.unauthenticated,
+        local_storage: paths.local_storage,
+        seal_wrap_storage: paths.seal_wrap_storage,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_kind_of_path_keeps_its_place() {
+        let paths = SpecialPaths {
+            root: vec!["a".into()],
+            unauthenticated: vec!["b".into()],
+            local_storage: vec!["c/".into()],
+            seal_wrap_storage: vec!["d/".into()],
+        };
+        assert_eq!(special_paths_from_pb(special_paths_into_pb(paths.clone())), paths);
+    }
+}

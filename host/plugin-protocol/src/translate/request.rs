@@ -1,0 +1,242 @@
+//! Requests.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use super::time::{duration_from_nanos, time_from_pb};
+use crate::wire::pb;
+use crate::{Error, Identity, Lease, Operation, Request};
+
+/// JSON for "nothing", as Go writes it.
+const NULL: &str = "null";
+const EMPTY_OBJECT: &str = "{}";
+
+/// A request, if it asks for something that backends do.
+///
+/// Other operations are refused here, before a backend could act on them:
+/// OpenBao sends `resolve-path` with the data of a write before the write
+/// itself, and even without a valid token.
+pub(crate) fn request_from_pb(request: Option<pb::Request>, timeout: Option<Duration>) -> Result<Request, Error> {
+    let request = request.ok_or(Error::InvalidRequest)?;
+    Ok(Request {
+        operation: operation_from_pb(&request.operation).ok_or(Error::UnsupportedOperation)?,
+        id: request.id,
+        path: request.path,
+        data: json_or(request.data, NULL),
+        mount_point: request.mount_point,
+        mount_accessor: request.mount_accessor,
+        identity: Identity {
+            display_name: request.display_name,
+            entity_id: request.entity_id,
+            token_accessor: request.client_token_accessor,
+            remote_address: request.connection.map(|connection| connection.remote_addr).unwrap_or_default(),
+        },
+        lease: request.secret.map(lease_from_pb),
+        headers: headers_from_pb(request.headers),
+        timeout,
+    })
+}
+
+/// `None` for what no secrets engine is asked, or this one does not do.
+fn operation_from_pb(name: &str) -> Option<Operation> {
+    Some(match name {
+        "create" => Operation::Create,
+        "read" => Operation::Read,
+        "update" => Operation::Update,
+        "patch" => Operation::Patch,
+        "delete" => Operation::Delete,
+        "list" => Operation::List,
+        "help" => Operation::Help,
+        "renew" => Operation::Renew,
+        "revoke" => Operation::Revoke,
+        "rollback" => Operation::Rollback,
+        _ => return None,
+    })
+}
+
+fn lease_from_pb(secret: pb::Secret) -> Lease {
+    let options = secret.lease_options.unwrap_or_default();
+    Lease {
+        id: secret.lease_id,
+        issue_time: time_from_pb(options.issue_time),
+        ttl: duration_from_nanos(options.ttl),
+        max_ttl: duration_from_nanos(options.max_ttl),
+        increment: duration_from_nanos(options.increment),
+        renewable: options.renewable,
+        internal_data: match secret.internal_data {
+            data if data == NULL => EMPTY_OBJECT.to_owned(),
+            data => json_or(data, EMPTY_OBJECT),
+        },
+    }
+}
+
+/// Header names are lower-case here, whatever Go makes of them.
+fn headers_from_pb(headers: BTreeMap<String, pb::Header>) -> BTreeMap<String, Vec<String>> {
+    let mut lower = BTreeMap::<String, Vec<String>>::new();
+    for (name, values) in headers {
+        lower.entry(name.to_ascii_lowercase()).or_default().extend(values.header);
+    }
+    lower
+}
+
+/// An empty text is not JSON.
+fn json_or(text: String, default: &str) -> String {
+    if text.is_empty() { default.to_owned() } else { text }
+}
+
+/// What a server would send.
+#[cfg(any(test, feature = "testing"))]
+pub(crate) fn request_into_pb(request: Request) -> pb::Request {
+    let connection =
+        pb::Connection { remote_addr: request.identity.remote_address, ..pb::Connection::default() };
+    pb::Request {
+        id: request.id,
+        operation: operation_name(request.operation).to_owned(),
+        path: request.path,
+        data: request.data,
+        secret: request.lease.map(lease_into_pb),
+        headers: request.headers.into_iter().map(|(name, header)| (name, pb::Header { header })).collect(),
+        client_token_accessor: request.identity.token_accessor,
+        display_name: request.identity.display_name,
+        mount_point: request.mount_point,
+        mount_accessor: request.mount_accessor,
+        entity_id: request.identity.entity_id,
+        connection: Some(connection),
+        ..pb::Request::default()
+    }
+}
+
+#[cfg(any(test, feature = "testing"))]
+fn operation_name(operation: Operation) -> &'static str {
+    match operation {
+        Operation::Create => "create",
+        Operation::Read => "read",
+        Operation::Update => "update",
+        Operation::Patch => "patch",
+        Operation::Delete => "delete",
+        Operation::List => "list",
+        Operation::Help => "help",
+        Operation::Renew => "renew",
+        Operation::Revoke => "revoke",
+        Operation::Rollback => "rollback",
+    }
+}
+
+#[cfg(any(test, feature = "testing"))]
+fn lease_into_pb(lease: Lease) -> pb::Secret {
+    use super::time::{nanos_from_duration, time_into_pb};
+
+    let options = pb::LeaseOptions {
+        ttl: nanos_from_duration(lease.ttl),
+        renewable: lease.renewable,
+        increment: nanos_from_duration(lease.increment),
+        issue_time: Some(time_into_pb(lease.issue_time)),
+        max_ttl: nanos_from_duration(lease.max_ttl),
+    };
+    pb::Secret { lease_options: Some(options), internal_data: lease.internal_data, lease_id: lease.id }
+}
+
+#[cfg(test)]
+mod tests {
+    #![expect(clippy::unwrap_used, reason = "tests")]
+    use std::time::SystemTime;
+
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn operation(name: &str) -> Result<Operation, Error> {
+        let request = pb::Request { operation: name.into(), ..pb::Request::default() };
+        request_from_pb(Some(request), None).map(|request| request.operation)
+    }
+
+    #[test]
+    fn every_operation_has_its_name() {
+        let all = [
+            Operation::Create,
+            Operation::Read,
+            Operation::Update,
+            Operation::Patch,
+            Operation::Delete,
+            Operation::List,
+            Operation::Help,
+            Operation::Renew,
+            Operation::Revoke,
+            Operation::Rollback,
+        ];
+        for known in all {
+            assert_eq!(operation(operation_name(known)), Ok(known));
+        }
+        for other in ["resolve-path", "alias-lookahead", "resolve-role", "header", "scan", "recover", "", "Read"] {
+            assert_eq!(operation(other), Err(Error::UnsupportedOperation), "{other}");
+        }
+    }
+
+    #[test]
+    fn what_is_not_there_has_a_meaning() {
+        assert_eq!(request_from_pb(None, None).map(|_| ()), Err(Error::InvalidRequest));
+        let empty = pb::Request { operation: "read".into(), ..pb::Request::default() };
+        let request = request_from_pb(Some(empty), None).unwrap();
+        assert_eq!((request.data.as_str(), request.identity), ("null", Identity::default()));
+        assert!(request.lease.is_none() && request.headers.is_empty() && request.timeout.is_none());
+        for text in ["", "null"] {
+            let secret = pb::Secret { internal_data: text.into(), ..pb::Secret::default() };
+            let lease = lease_from_pb(secret);
+            assert_eq!((lease.internal_data.as_str(), lease.issue_time), ("{}", SystemTime::UNIX_EPOCH));
+        }
+    }
+
+    #[test]
+    fn header_names_become_lower_case() {
+        let header = |value: &str| pb::Header { header: vec![value.into()] };
+        let headers = BTreeMap::from([("X-A".to_owned(), header("1")), ("x-a".to_owned(), header("2"))]);
+        assert_eq!(headers_from_pb(headers), BTreeMap::from([("x-a".into(), vec!["1".into(), "2".into()])]));
+    }
+
+    prop_compose! {
+        fn lease()(
+            id in ".*", issued in 0..1_u64 << 40, nanos in 0..1_000_000_000_u32, ttl in 0..i64::MAX as u64,
+            max_ttl in 0..i64::MAX as u64, increment in 0..i64::MAX as u64, renewable: bool, data in "\\{.*\\}",
+        ) -> Lease {
+            Lease {
+                id,
+                issue_time: SystemTime::UNIX_EPOCH + Duration::new(issued, nanos),
+                ttl: Duration::from_nanos(ttl),
+                max_ttl: Duration::from_nanos(max_ttl),
+                increment: Duration::from_nanos(increment),
+                renewable,
+                internal_data: data,
+            }
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn requests_survive_the_wire(
+            texts in proptest::collection::vec(".*", 8), data in ".+", lease in proptest::option::of(lease()),
+            headers in proptest::collection::btree_map("[a-z-]{1,9}", proptest::collection::vec(".*", 1..3), 0..3),
+        ) {
+            let [id, path, mount_point, mount_accessor, display_name, entity_id, token_accessor, remote_address] =
+                <[String; 8]>::try_from(texts).unwrap();
+            let make = || Request {
+                id: id.clone(),
+                operation: Operation::Renew,
+                path: path.clone(),
+                data: data.clone(),
+                mount_point: mount_point.clone(),
+                mount_accessor: mount_accessor.clone(),
+                identity: Identity {
+                    display_name: display_name.clone(),
+                    entity_id: entity_id.clone(),
+                    token_accessor: token_accessor.clone(),
+                    remote_address: remote_address.clone(),
+                },
+                lease: lease.clone(),
+                headers: headers.clone(),
+                timeout: Some(Duration::from_secs(90)),
+            };
+            let back = request_from_pb(Some(request_into_pb(make())), Some(Duration::from_secs(90))).unwrap();
+            prop_assert!(back == make());
+        }
+    }
+}

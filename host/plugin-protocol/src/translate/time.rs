@@ -1,0 +1,64 @@
+//! Durations and times.
+
+use std::time::{Duration, SystemTime};
+
+use prost_types::Timestamp;
+
+/// What Go sends for "no time": the first second of year 1.
+pub(super) const YEAR_ONE: Timestamp = Timestamp { seconds: -62_135_596_800, nanos: 0 };
+
+/// Nanoseconds on the wire; what does not fit is as long as can be.
+pub(crate) fn nanos_from_duration(duration: Duration) -> i64 {
+    i64::try_from(duration.as_nanos()).unwrap_or(i64::MAX)
+}
+
+/// A negative duration counts as none.
+pub(super) fn duration_from_nanos(nanos: i64) -> Duration {
+    Duration::from_nanos(u64::try_from(nanos).unwrap_or(0))
+}
+
+/// A time before 1970, such as Go's "no time", counts as 1970.
+pub(super) fn time_from_pb(timestamp: Option<Timestamp>) -> SystemTime {
+    let since_epoch = timestamp.and_then(|timestamp| {
+        let seconds = u64::try_from(timestamp.seconds).ok()?;
+        let nanos = u32::try_from(timestamp.nanos).ok().filter(|nanos| *nanos < 1_000_000_000)?;
+        Some(Duration::new(seconds, nanos))
+    });
+    SystemTime::UNIX_EPOCH.checked_add(since_epoch.unwrap_or_default()).unwrap_or(SystemTime::UNIX_EPOCH)
+}
+
+#[cfg(any(test, feature = "testing"))]
+pub(super) fn time_into_pb(time: SystemTime) -> Timestamp {
+    let since_epoch = time.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+    Timestamp {
+        seconds: i64::try_from(since_epoch.as_secs()).unwrap_or(i64::MAX),
+        nanos: i32::try_from(since_epoch.subsec_nanos()).unwrap_or_default(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn durations_saturate() {
+        assert_eq!(nanos_from_duration(Duration::MAX), i64::MAX);
+        assert_eq!(nanos_from_duration(Duration::from_secs(2)), 2_000_000_000);
+        assert_eq!(duration_from_nanos(-1), Duration::ZERO);
+        assert_eq!(duration_from_nanos(i64::MIN), Duration::ZERO);
+    }
+
+    #[test]
+    fn odd_times_are_1970() {
+        let odd = [
+            None,
+            Some(YEAR_ONE),
+            Some(Timestamp { seconds: 1, nanos: -1 }),
+            Some(Timestamp { seconds: 1, nanos: 1_000_000_000 }),
+            Some(Timestamp { seconds: i64::MAX, nanos: 999_999_999 }),
+        ];
+        for timestamp in odd {
+            assert_eq!(time_from_pb(timestamp), SystemTime::UNIX_EPOCH, "{timestamp:?}");
+        }
+    }
+}

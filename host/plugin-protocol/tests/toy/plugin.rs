@@ -1,0 +1,2 @@
+//! A toy plugin.
+fn main() {}
