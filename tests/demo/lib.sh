@@ -69,7 +69,8 @@ wait_for() {
 clean_up() {
     local code=$1
     trap - EXIT
-    trap '' INT TERM HUP
+    # Nothing may cut this short, nor a reader of our output that has gone.
+    trap '' INT TERM HUP PIPE
     set +e
     if ((code != 0)) && [[ -z $interrupted ]]; then explain_failure; fi
     if [[ -n $mounted ]]; then
@@ -179,6 +180,26 @@ bring_up_astra() {
         start_simulator
         say "Astra: a simulator at $astra with two organizations"
     fi
+}
+
+# Its tokens go through a file that only we can read, not through its output, which is shown when something fails.
+start_simulator() {
+    [[ -x ${SIMULATOR_BIN:-} ]] || die "start it by \`make demo\` or \`make dev\`"
+    local state=$work/simulator.json id token
+    start "$work/simulator.log" "$SIMULATOR_BIN" --organizations 2 --state "$state"
+    wait_for "$started" "the simulator" grep -q '^READY ' "$work/simulator.log" || {
+        current="astra-simulator"
+        exit 1
+    }
+    astra=$(sed -n 's/^READY //p' "$work/simulator.log")
+    while read -r id token; do
+        organizations+=("$id")
+        admin_token[$id]=$token
+    done < <(python3 -c '
+import json, sys
+for organization in json.load(open(sys.argv[1]))["organizations"]:
+    print(organization["id"], organization["token"])
+' "$state")
 }
 
 # One call to Astra's own API: astra_call TOKEN PATH. The token goes through a pipe, not into the process list.
