@@ -4,6 +4,10 @@
 //! tonic's own channel: the server never listens a second time for a mount.
 
 use std::future::Future;
+use std::io;
+use std::net::Shutdown;
+use std::os::fd::AsFd as _;
+use std::os::unix::net::UnixStream as StdUnixStream;
 use std::path::Path;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -30,7 +34,7 @@ use crate::task;
 #[derive(Debug, ThisError)]
 pub(crate) enum DialError {
     #[error("failed to connect to `{path}`: {source}")]
-    Socket { path: String, source: std::io::Error },
+    Socket { path: String, source: io::Error },
     #[error("failed to agree on HTTP/2 with the server at `{path}`: {source}")]
     Http { path: String, source: hyper::Error },
     #[error("the server at `{path}` did not answer within {} s", DIAL_TIMEOUT.as_secs())]
@@ -47,6 +51,8 @@ pub(crate) struct Connection {
 #[derive(Debug)]
 pub(crate) struct Closer {
     close: Arc<Notify>,
+    #[cfg(feature = "testing")]
+    socket: StdUnixStream,
 }
 
 impl Connection {
@@ -60,7 +66,8 @@ impl Connection {
     async fn dial_now(path: &str, tls: &TlsConnector) -> Result<(Self, Closer), DialError> {
         let socket_error = |source| DialError::Socket { path: path.to_owned(), source };
         let stream = UnixStream::connect(Path::new(path)).await.map_err(socket_error)?;
-        let name = ServerName::try_from(SERVER_NAME).map_err(|error| socket_error(std::io::Error::other(error)))?;
+        let socket = second_handle(&stream).map_err(socket_error)?;
+        let name = ServerName::try_from(SERVER_NAME).map_err(|error| socket_error(io::Error::other(error)))?;
         let stream = tls.connect(name, stream).await.map_err(socket_error)?;
         let (sender, driver) = Builder::new(TokioExecutor::new())
             .initial_stream_window_size(WINDOW_BYTES)
@@ -70,8 +77,13 @@ impl Connection {
             .await
             .map_err(|source| DialError::Http { path: path.to_owned(), source })?;
         let close = Arc::new(Notify::new());
-        task::spawn(drive(driver, close.clone()));
-        Ok((Self { sender }, Closer { close }))
+        let closer = Closer {
+            close: close.clone(),
+            #[cfg(feature = "testing")]
+            socket: socket.try_clone().map_err(socket_error)?,
+        };
+        task::spawn(drive(driver, close, socket));
+        Ok((Self { sender }, closer))
     }
 
     /// The origin for generated clients.
@@ -80,11 +92,18 @@ impl Connection {
     }
 }
 
+/// The socket once more, beside the handle that goes into TLS.
+fn second_handle(stream: &UnixStream) -> io::Result<StdUnixStream> {
+    stream.as_fd().try_clone_to_owned().map(StdUnixStream::from)
+}
+
 /// Moves the connection's bytes until nobody uses it or it is closed.
-async fn drive(driver: impl Future<Output = hyper::Result<()>>, close: Arc<Notify>) {
+async fn drive(driver: impl Future<Output = hyper::Result<()>>, close: Arc<Notify>, socket: StdUnixStream) {
     let closed = async {
         close.notified().await;
         tokio::time::sleep(MOUNT_CLOSE_GRACE).await;
+        // Whatever still hangs on it: the server waits for the connection to end.
+        let _ = socket.shutdown(Shutdown::Both);
     };
     tokio::select! {
         outcome = driver => {
@@ -100,6 +119,12 @@ impl Closer {
     /// Closes the connection after a moment for what is under way.
     pub(crate) fn close(&self) {
         self.close.notify_one();
+    }
+
+    /// Closes the connection in the middle of whatever it does.
+    #[cfg(feature = "testing")]
+    pub(crate) fn close_now(&self) {
+        let _ = self.socket.shutdown(Shutdown::Both);
     }
 }
 

@@ -109,3 +109,44 @@ impl AsyncWrite for Verified {
         self.0.is_write_vectored()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    #![expect(clippy::unwrap_used, reason = "tests")]
+    use futures_util::StreamExt as _;
+    use rustls::pki_types::ServerName;
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+    use tokio::time::Instant;
+    use tokio_rustls::TlsConnector;
+
+    use super::*;
+    use crate::mtls::{Identity, SERVER_NAME};
+    use crate::socket::Socket;
+
+    #[tokio::test(start_paused = true)]
+    async fn idle_strangers_are_bounded_in_number_and_time() {
+        let (ours, servers) = (Identity::generate().unwrap(), Identity::generate().unwrap());
+        let directory = tempfile::tempdir().unwrap();
+        let Socket { listener, file } = Socket::bind(Some(directory.path()), None).unwrap();
+        let acceptor = Arc::new(ours.server_config(servers.certificate().clone()).unwrap()).into();
+        let mut strangers = Vec::new();
+        for _ in 0..TLS_HANDSHAKES_MAX {
+            strangers.push(UnixStream::connect(file.path()).await.unwrap());
+        }
+        let mut verified = std::pin::pin!(accept(listener, acceptor));
+        let begin = Instant::now();
+        let connector = TlsConnector::from(Arc::new(servers.client_config(ours.certificate().clone()).unwrap()));
+        let server = async {
+            let stream = UnixStream::connect(file.path()).await.unwrap();
+            let mut stream = connector.connect(ServerName::try_from(SERVER_NAME).unwrap(), stream).await.unwrap();
+            stream.write_all(b"hello").await.unwrap();
+            stream
+        };
+        let (accepted, _server) = tokio::join!(verified.next(), server);
+        // Only when the strangers' time was over was there room for the server.
+        assert_eq!(begin.elapsed().as_secs(), TLS_HANDSHAKE_TIMEOUT.as_secs());
+        let mut text = [0; 5];
+        accepted.unwrap().unwrap().read_exact(&mut text).await.unwrap();
+        assert_eq!(&text, b"hello");
+    }
+}

@@ -1,8 +1,8 @@
 //! Starting a plugin as the server does.
 
-use std::ffi::{OsStr, OsString};
+use std::ffi::OsString;
 use std::path::PathBuf;
-use std::process::Stdio;
+use std::process::{Output, Stdio};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -23,6 +23,8 @@ use crate::mtls::{Identity, certificate_params};
 
 /// How long the server waits for the handshake line.
 const HANDSHAKE_WAIT: Duration = Duration::from_secs(60);
+/// How long a process may take that ends by itself.
+const END_WAIT: Duration = Duration::from_secs(20);
 const HANDSHAKE_FIELDS: usize = 6;
 
 /// What to start, and how.
@@ -30,8 +32,8 @@ const HANDSHAKE_FIELDS: usize = 6;
 pub struct Launch {
     program: PathBuf,
     args: Vec<OsString>,
-    environment: Vec<(OsString, OsString)>,
-    protocol_versions: String,
+    /// Without a value: removed.
+    environment: Vec<(OsString, Option<OsString>)>,
     other_identity: bool,
 }
 
@@ -42,7 +44,6 @@ impl Launch {
             program: program.into(),
             args: Vec::new(),
             environment: Vec::new(),
-            protocol_versions: "5".to_owned(),
             other_identity: false,
         }
     }
@@ -57,15 +58,21 @@ impl Launch {
     /// Sets an environment variable; wins over the server's own.
     #[must_use]
     pub fn env(mut self, name: impl Into<OsString>, value: impl Into<OsString>) -> Self {
-        self.environment.push((name.into(), value.into()));
+        self.environment.push((name.into(), Some(value.into())));
+        self
+    }
+
+    /// Leaves out a variable that servers set.
+    #[must_use]
+    pub fn without_env(mut self, name: impl Into<OsString>) -> Self {
+        self.environment.push((name.into(), None));
         self
     }
 
     /// Offers other protocol versions than `5`.
     #[must_use]
-    pub fn protocol_versions(mut self, versions: &str) -> Self {
-        versions.clone_into(&mut self.protocol_versions);
-        self
+    pub fn protocol_versions(self, versions: &str) -> Self {
+        self.env(VERSIONS_NAME, versions)
     }
 
     /// Connects with a certificate that the plugin was not told of.
@@ -92,12 +99,25 @@ impl Launch {
         PluginProcess::connect(child, log, line, identity, certificate, connection, closer).await
     }
 
+    /// Starts the process, does not connect to it, and waits for its end.
+    ///
+    /// # Errors
+    /// When it cannot be started or does not end.
+    pub async fn output(&self) -> Result<Output, TestError> {
+        let (child, log) = self.spawn(&server_identity()?)?;
+        let output = timeout(END_WAIT, child.wait_with_output()).await;
+        let mut output = output.map_err(|_| TestError::Process("the plugin did not end".into()))??;
+        output.stderr = log.finished().await.into_bytes();
+        Ok(output)
+    }
+
     /// Starts the process with the server's environment, output piped.
     fn spawn(&self, identity: &Identity) -> Result<(Child, LogLines), TestError> {
-        let mut child = Command::new(&self.program)
+        let mut command = Command::new(&self.program);
+        command
             .args(&self.args)
             .env(COOKIE.0, COOKIE.1)
-            .env(VERSIONS_NAME, &self.protocol_versions)
+            .env(VERSIONS_NAME, "5")
             .env("PLUGIN_MIN_PORT", "10000")
             .env("PLUGIN_MAX_PORT", "25000")
             .env(CLIENT_CERT_NAME, pem(identity))
@@ -105,12 +125,17 @@ impl Launch {
             .env("BAO_VERSION", "2.7.2")
             .env("VAULT_PLUGIN_AUTOMTLS_ENABLED", "true")
             .env("VAULT_PLUGIN_METADATA_MODE", "false")
-            .envs(self.environment.iter().map(|(name, value)| (name as &OsStr, value as &OsStr)))
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
-            .kill_on_drop(true)
-            .spawn()?;
+            .kill_on_drop(true);
+        for (name, value) in &self.environment {
+            match value {
+                Some(value) => command.env(name, value),
+                None => command.env_remove(name),
+            };
+        }
+        let mut child = command.spawn()?;
         let stderr = child.stderr.take().ok_or_else(|| TestError::Process("stderr is not piped".into()))?;
         let log = LogLines::read(stderr);
         Ok((child, log))

@@ -178,7 +178,7 @@ impl PluginProcess {
 
     /// Drops the connection without a word, as a server does that was killed.
     pub fn vanish(&self) {
-        self.closer.close();
+        self.closer.close_now();
     }
 
     /// Asks the plugin to end and waits for it, as long as the server would.
