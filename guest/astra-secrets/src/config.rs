@@ -7,6 +7,8 @@ mod admin_token;
 mod logical_name;
 mod retired;
 mod stored;
+#[cfg(test)]
+pub(crate) mod test_mount;
 mod together;
 mod url;
 mod walk;
@@ -155,3 +157,6 @@ pub(crate) fn org_ids(view: &(impl StorageView + ?Sized)) -> Result<Vec<OrgId>, 
 pub(crate) fn key(org_id: &OrgId) -> String {
     format!("{CONFIG_PREFIX}{org_id}")
 }
+
+#[cfg(test)]
+mod tests;

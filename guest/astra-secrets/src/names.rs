@@ -37,10 +37,6 @@ macro_rules! name_type {
         pub(crate) struct $name(String);
 
         impl $name {
-            /// A name that storage or a lease already holds: taken as it is.
-            pub(crate) fn stored(name: impl Into<String>) -> Self {
-                Self(name.into())
-            }
             /// Its text.
             pub(crate) fn as_str(&self) -> &str {
                 &self.0
@@ -52,6 +48,18 @@ macro_rules! name_type {
                 f.write_str(&self.0)
             }
         }
+    };
+}
+
+/// For names that storage or a lease may hold.
+macro_rules! stored_name {
+    ($($name:ident),*) => {
+        $(impl $name {
+            /// A name that storage or a lease already holds: taken as it is.
+            pub(crate) fn stored(name: impl Into<String>) -> Self {
+                Self(name.into())
+            }
+        })*
     };
 }
 
@@ -79,6 +87,8 @@ name_type! {
     /// A role's ID within Astra.
     AstraRoleId
 }
+
+stored_name!(OrgId, RoleName, LogicalName, AstraRoleId);
 
 impl OrgId {
     /// A new organization ID.
@@ -136,7 +146,11 @@ impl AstraRoleId {
         if plain && text.len() <= NAME_BYTES_MAX {
             return Ok(Self(text.to_owned()));
         }
-        Err(NameError::new(field, text, "must be the ID of an Astra role, a UUID as `GET /v2/organizations/roles` lists it"))
+        Err(NameError::new(
+            field,
+            text,
+            "must be the ID of an Astra role, a UUID as `GET /v2/organizations/roles` lists it",
+        ))
     }
 }
 
@@ -184,7 +198,7 @@ fn is_uuid(text: &str) -> bool {
 /// that was put into the wrong field.
 pub(crate) fn shown(value: &str) -> String {
     const CHARS_SHOWN_MAX: usize = 80;
-    if value.contains("AstraCS") {
+    if value.to_ascii_lowercase().contains("astracs") {
         return "a token, which does not belong there".to_owned();
     }
     let mut text: String = value.chars().take(CHARS_SHOWN_MAX).flat_map(char::escape_debug).collect();
@@ -193,3 +207,6 @@ pub(crate) fn shown(value: &str) -> String {
     }
     format!("`{text}`")
 }
+
+#[cfg(test)]
+mod tests;

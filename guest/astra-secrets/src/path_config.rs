@@ -9,7 +9,9 @@ pub(crate) mod target;
 mod verify;
 mod write;
 
-use secrets_framework::{Context, Error, Field, FieldData, FieldType, Operation, OperationSpec, Path, Response, Segment};
+use secrets_framework::{
+    Context, Error, Field, FieldData, FieldType, Operation, OperationSpec, Path, Response, Segment,
+};
 
 use crate::config;
 use crate::error::answer;
@@ -44,7 +46,7 @@ pub(crate) const CONFIGS: Path = Path {
     list: true,
     fields: &[],
     operations: &[
-        OperationSpec::new(Operation::List, list, "List the configured organizations.").answering(LIST_FIELDS),
+        OperationSpec::new(Operation::List, list, "List the configured organizations.").answering(LIST_FIELDS)
     ],
     existence_check: None,
     synopsis: "List the configured organizations.",

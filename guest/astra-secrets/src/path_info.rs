@@ -2,7 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use secrets_framework::{Context, Error, Field, FieldData, FieldType, Operation, OperationSpec, Path, Response, Segment};
+use secrets_framework::{
+    Context, Error, Field, FieldData, FieldType, Operation, OperationSpec, Path, Response, Segment,
+};
 use serde::Serialize;
 
 use crate::config;
@@ -17,7 +19,7 @@ pub(crate) const INFO: Path = Path {
     list: false,
     fields: &[],
     operations: &[
-        OperationSpec::new(Operation::Read, read, "Read version and counts of this engine.").answering(ANSWER_FIELDS),
+        OperationSpec::new(Operation::Read, read, "Read version and counts of this engine.").answering(ANSWER_FIELDS)
     ],
     existence_check: None,
     synopsis: "Show which version of the engine runs, and how much it holds.",

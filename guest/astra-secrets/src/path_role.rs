@@ -7,7 +7,9 @@ mod read;
 mod target;
 mod write;
 
-use secrets_framework::{Context, Error, Field, FieldData, FieldType, Operation, OperationSpec, Path, Response, Segment};
+use secrets_framework::{
+    Context, Error, Field, FieldData, FieldType, Operation, OperationSpec, Path, Response, Segment,
+};
 
 use crate::error::answer;
 use crate::path_config;
@@ -41,7 +43,7 @@ pub(crate) const ROLES: Path = Path {
     list: true,
     fields: &[],
     operations: &[
-        OperationSpec::new(Operation::List, list_all, "List the roles of all organizations.").answering(LIST_FIELDS),
+        OperationSpec::new(Operation::List, list_all, "List the roles of all organizations.").answering(LIST_FIELDS)
     ],
     existence_check: None,
     synopsis: "List the roles of all organizations.",
@@ -55,7 +57,7 @@ pub(crate) const ROLES_ORG: Path = Path {
     list: true,
     fields: &[path_config::fields::ORG],
     operations: &[
-        OperationSpec::new(Operation::List, list_org, "List the roles of one organization.").answering(LIST_FIELDS),
+        OperationSpec::new(Operation::List, list_org, "List the roles of one organization.").answering(LIST_FIELDS)
     ],
     existence_check: None,
     synopsis: "List the roles of one organization.",

@@ -6,13 +6,15 @@ mod report;
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use secrets_framework::{Context, Error, Field, FieldData, FieldType, Operation, OperationSpec, Path, Response, Segment};
+use secrets_framework::{
+    Context, Error, Field, FieldData, FieldType, Operation, OperationSpec, Path, Response, Segment,
+};
 
 use crate::client::AstraClient;
 use crate::config::{self, OrgConfig};
 use crate::error::{Failure, Outcome, answer, upstream};
 use crate::limits::{IMPORTED_ROLES_MAX, SYNC_ALL_BUDGET};
-use crate::names::{AstraRoleId, OrgId, RoleName};
+use crate::names::{AstraRoleId, OrgId, RoleName, shown};
 use crate::path_config::{fields::ORG, target};
 use crate::path_role::lock_key;
 use crate::role::{self, Plan, Role, Upstream, Wishes};
@@ -24,10 +26,8 @@ pub(crate) const SYNC_ROLES: Path = Path {
     pattern: &[Segment::Literal("sync-roles")],
     list: false,
     fields: &[TTL, MAX_TTL, PRUNE, DRY_RUN],
-    operations: &[
-        OperationSpec::new(Operation::Update, sync_all, "Import the roles of all organizations from Astra.")
-            .answering(ANSWER_FIELDS),
-    ],
+    operations: &[OperationSpec::new(Operation::Update, sync_all, "Import the roles of all organizations from Astra.")
+        .answering(ANSWER_FIELDS)],
     existence_check: None,
     synopsis: "Import Astra's roles for all configured organizations.",
     description: "Each role that Astra lists becomes a role here, under Astra's name in lower case, each run of other \
@@ -41,10 +41,8 @@ pub(crate) const CONFIG_ORG_SYNC_ROLES: Path = Path {
     pattern: &[Segment::Literal("config"), Segment::Capture("org"), Segment::Literal("sync-roles")],
     list: false,
     fields: &[ORG, TTL, MAX_TTL, PRUNE, DRY_RUN],
-    operations: &[
-        OperationSpec::new(Operation::Update, sync_one, "Import the roles of one organization from Astra.")
-            .answering(ANSWER_FIELDS),
-    ],
+    operations: &[OperationSpec::new(Operation::Update, sync_one, "Import the roles of one organization from Astra.")
+        .answering(ANSWER_FIELDS)],
     existence_check: None,
     synopsis: "Import Astra's roles for one organization.",
     description: "As `sync-roles`, for the organization in the path.",
@@ -78,7 +76,11 @@ const ANSWER_FIELDS: &[Field] = &[
     Field::new("updated", FieldType::CommaStringSlice, "Imported roles whose Astra role has another ID now."),
     Field::new("unchanged", FieldType::CommaStringSlice, "Roles that are as Astra has them."),
     Field::new("removed", FieldType::CommaStringSlice, "Imported roles whose Astra role has gone; with `prune` only."),
-    Field::new("skipped", FieldType::Map, "Astra roles that were passed over: `org_id`, `name`, `role_id`, `reason` of each."),
+    Field::new(
+        "skipped",
+        FieldType::Map,
+        "Astra roles that were passed over: `org_id`, `name`, `role_id`, `reason` of each.",
+    ),
     Field::new("failed", FieldType::Map, "By organization, why its roles could not be imported."),
     Field::new("dry_run", FieldType::Bool, "Was nothing changed?"),
 ];
@@ -103,8 +105,8 @@ fn try_sync_one(context: &Context<'_>, data: &FieldData) -> Outcome {
     let target = target::in_path(context, data)?;
     let Some(config) = target.config else {
         return Err(Failure::mistake(format!(
-            "organization `{}` is not configured: write `config/{}` first",
-            target.org_id, target.org_id
+            "`org` is {}: no such organization is configured, write `config` for it first",
+            shown(target.org_id.as_str())
         )));
     };
     let mut report = Report::new(order.dry_run, order.warnings.clone());
@@ -211,11 +213,7 @@ impl Order {
         let (mut ttl, max_ttl) = (seconds("ttl")?, seconds("max_ttl")?);
         let warnings = role::clamp(&mut ttl, max_ttl).into_iter().collect();
         let prune = data.bool("prune").unwrap_or(false);
-        Ok(Self {
-            wishes: Wishes { ttl, max_ttl, prune },
-            dry_run: data.bool("dry_run").unwrap_or(false),
-            warnings,
-        })
+        Ok(Self { wishes: Wishes { ttl, max_ttl, prune }, dry_run: data.bool("dry_run").unwrap_or(false), warnings })
     }
 }
 

@@ -98,3 +98,6 @@ pub(crate) fn load_from(
 pub(crate) fn key(org_id: &OrgId, name: &RoleName) -> String {
     format!("{ROLE_PREFIX}{org_id}:{name}")
 }
+
+#[cfg(test)]
+mod tests;

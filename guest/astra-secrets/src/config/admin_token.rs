@@ -6,8 +6,6 @@ use secrets_framework::Sensitive;
 use crate::limits::ADMIN_TOKEN_BYTES_MAX;
 use crate::names::NameError;
 
-
-
 /// An organization's admin token.
 #[derive(Debug)]
 pub(crate) struct AdminToken(Sensitive);
@@ -20,10 +18,14 @@ impl AdminToken {
             return Err(refuse("is empty: give the organization's token, `AstraCS:<client id>:<rest>`"));
         }
         if text.ends_with(REDACTED_SUFFIX) {
-            return Err(refuse("ends in `:redacted`: that is what a read shows instead of the token; leave the field out to keep the stored token"));
+            return Err(refuse(
+                "ends in `:redacted`: that is what a read shows instead of the token; leave the field out to keep the stored token",
+            ));
         }
         if text.len() > ADMIN_TOKEN_BYTES_MAX || client_id(text).is_none() {
-            return Err(refuse("is not an Astra token: it must be `AstraCS:<client id>:<rest>`, without blanks or line ends"));
+            return Err(refuse(
+                "is not an Astra token: it must be `AstraCS:<client id>:<rest>`, without blanks or line ends",
+            ));
         }
         Ok(Self::stored(text.to_owned()))
     }

@@ -24,9 +24,7 @@ pub(super) fn decode(entry: &StorageEntry, org_id: &OrgId) -> Result<OrgConfig, 
     // The parser's own message could quote the token, so it is left out.
     match serde_json::from_slice(&entry.value) {
         Ok(Value::Object(map)) => Ok(from_map(map, org_id)),
-        _ => Err(Error::Internal(format!(
-            "the stored config of organization `{org_id}` is damaged: it is not JSON"
-        ))),
+        _ => Err(Error::Internal(format!("the stored config of organization `{org_id}` is damaged: it is not JSON"))),
     }
 }
 
@@ -61,7 +59,8 @@ pub(super) fn from_map(mut map: Map<String, Value>, org_id: &OrgId) -> OrgConfig
     config.url = ApiUrl::stored(&take_text(&mut map, "url"));
     // The key is the truth; the field is rewritten from it.
     map.remove("org_id");
-    config.logical_name = Some(take_text(&mut map, "logical_name")).filter(|name| !name.is_empty()).map(LogicalName::stored);
+    config.logical_name =
+        Some(take_text(&mut map, "logical_name")).filter(|name| !name.is_empty()).map(LogicalName::stored);
     config.caller_mode = CallerMode::from_number(map.remove("caller_mode").and_then(|value| value.as_i64()));
     config.allowed_role_ids = take_role_ids(&mut map, "allowed_role_ids");
     config.description = take_text(&mut map, "description");

@@ -33,7 +33,10 @@ struct Walk<'a, V: ?Sized> {
 impl<V: StorageView + ?Sized> Walk<'_, V> {
     fn descend(&mut self, sub_folder: &str, name_start: &str, depth: usize) -> Result<(), Error> {
         if depth > WALK_DEPTH_MAX {
-            return Err(Error::Internal(format!("`{}` holds folders in more than {WALK_DEPTH_MAX} levels", self.folder)));
+            return Err(Error::Internal(format!(
+                "`{}` holds folders in more than {WALK_DEPTH_MAX} levels",
+                self.folder
+            )));
         }
         let prefix = format!("{}{sub_folder}", self.folder);
         // The page begins right at the names asked for, so that the size of

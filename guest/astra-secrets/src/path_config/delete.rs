@@ -1,7 +1,7 @@
 //! Deleting a config. While tokens of the organization are alive, something
 //! must be left to revoke them with.
 
-use secrets_framework::{Context, FieldData, Response};
+use secrets_framework::{Context, FieldData};
 
 use crate::config::{self, Write};
 use crate::error::{Failure, Outcome};

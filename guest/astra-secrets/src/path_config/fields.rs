@@ -35,9 +35,13 @@ impl Changes {
             url: sent("url").map(ApiUrl::parse).transpose()?,
             logical_name: sent("logical_name").map(parse_logical_name).transpose()?,
             caller_mode: sent("caller_mode").map(parse_caller_mode).transpose()?,
-            allowed_role_ids: self::sent(data, "allowed_role_ids", FieldData::strings).map(parse_allowed_role_ids).transpose()?,
+            allowed_role_ids: self::sent(data, "allowed_role_ids", FieldData::strings)
+                .map(parse_allowed_role_ids)
+                .transpose()?,
             description: sent("description").map(parse_description).transpose()?,
-            request_timeout: self::sent(data, "request_timeout", FieldData::seconds).map(parse_request_timeout).transpose()?,
+            request_timeout: self::sent(data, "request_timeout", FieldData::seconds)
+                .map(parse_request_timeout)
+                .transpose()?,
             max_retries: self::sent(data, "max_retries", FieldData::int).map(parse_max_retries).transpose()?,
         })
     }
@@ -142,7 +146,6 @@ fn parse_max_retries(number: i64) -> Result<u32, NameError> {
         .ok_or_else(|| NameError::new("max_retries", &number.to_string(), "must be from 0 to 10"))
 }
 
-
 /// The organization in a body or query.
 pub(crate) const ORG_ID: Field = Field::new(
     "org_id",
@@ -223,8 +226,7 @@ const FORCE: Field = Field::new(
 .or("false");
 
 /// Fields of `config`: the Go plugin's, and how to write.
-pub(crate) const CONFIG_FIELDS: &[Field] =
-    &[ORG_ID, ASTRA_TOKEN, URL, LOGICAL_NAME, CALLER_MODE, VERIFY, FORCE];
+pub(crate) const CONFIG_FIELDS: &[Field] = &[ORG_ID, ASTRA_TOKEN, URL, LOGICAL_NAME, CALLER_MODE, VERIFY, FORCE];
 
 /// Fields of `config/:org`.
 pub(crate) const CONFIG_ORG_FIELDS: &[Field] = &[

@@ -6,7 +6,7 @@ use secrets_framework::{Context, Response};
 use serde::Serialize;
 
 use crate::config::{self, OrgConfig};
-use crate::error::{Failure, Outcome};
+use crate::error::Outcome;
 use crate::names::AstraRoleId;
 use crate::role::go_text;
 

@@ -37,7 +37,9 @@ pub(super) fn write(context: &Context<'_>, data: &FieldData, target: Target) -> 
     if let Some(stored) = &stored {
         writes.extend(leave_origin(context, data, stored, changes.url.as_ref())?);
     } else if config::org_ids(context.host.storage())?.len() >= CONFIGS_MAX {
-        return Err(Failure::mistake(format!("this mount holds {CONFIGS_MAX} organizations already, its limit: enable another")));
+        return Err(Failure::mistake(format!(
+            "this mount holds {CONFIGS_MAX} organizations already, its limit: enable another"
+        )));
     }
     store(context, &org_id, stored, changes, writes)?;
     Ok(warning.map(|warning| Response::default().warn(warning)))

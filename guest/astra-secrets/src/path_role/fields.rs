@@ -27,10 +27,7 @@ impl Changes {
             sent(data, name, FieldData::seconds).map(|seconds| parse_ttl(name, seconds)).transpose()
         };
         Ok(Self {
-            role_ids: parse_roles(
-                sent(data, "role_id", FieldData::text),
-                sent(data, "role_ids", FieldData::strings),
-            )?,
+            role_ids: parse_roles(sent(data, "role_id", FieldData::text), sent(data, "role_ids", FieldData::strings))?,
             ttl: seconds("ttl")?,
             max_ttl: seconds("max_ttl")?,
             description: sent(data, "description", FieldData::text).map(parse_description).transpose()?,
@@ -81,12 +78,9 @@ fn parse_token_expiry(text: &str) -> Result<TokenExpiry, NameError> {
     }
 }
 
-const ROLE_NAME: Field = Field::new(
-    "role_name",
-    FieldType::LowerCaseString,
-    "Name of the role in this mount; folded to lower case.",
-)
-.required();
+const ROLE_NAME: Field =
+    Field::new("role_name", FieldType::LowerCaseString, "Name of the role in this mount; folded to lower case.")
+        .required();
 
 const ROLE: Field = Field::new(
     "role",

@@ -31,7 +31,9 @@ pub(super) fn write(context: &Context<'_>, data: &FieldData, target: Target) -> 
     changes.apply(&mut role);
     let mut warnings = Vec::new();
     if config.is_none() {
-        warnings.push(format!("organization `{org_id}` is not configured yet: write `config/{org_id}` before a token is made"));
+        warnings.push(format!(
+            "organization `{org_id}` is not configured yet: write `config/{org_id}` before a token is made"
+        ));
     }
     warnings.extend(role::clamp(&mut role.ttl, role.max_ttl));
     warnings.extend(role::above_mount(context, role.ttl, role.max_ttl));

@@ -77,7 +77,8 @@ pub(crate) fn plan(
     if wishes.prune {
         let gone = |role: &&Role| role.imported && !role.role_ids.iter().any(|id| ids.contains(id));
         let updated: BTreeSet<RoleName> = plan.updated.iter().map(|role| role.name.clone()).collect();
-        plan.removed = stored.values().filter(gone).map(|role| role.name.clone()).filter(|name| !updated.contains(name)).collect();
+        plan.removed =
+            stored.values().filter(gone).map(|role| role.name.clone()).filter(|name| !updated.contains(name)).collect();
     }
     plan
 }

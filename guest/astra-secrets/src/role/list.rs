@@ -46,7 +46,9 @@ pub(crate) fn short_keys(roles: &[(OrgId, RoleName)]) -> Vec<String> {
         *owners.entry(name).or_default() += 1;
     }
     let is_shared = |name: &RoleName| owners.get(name).is_some_and(|count| *count > 1);
-    let key = |(org_id, name): &(OrgId, RoleName)| if is_shared(name) { format!("{org_id}:{name}") } else { name.to_string() };
+    let key = |(org_id, name): &(OrgId, RoleName)| {
+        if is_shared(name) { format!("{org_id}:{name}") } else { name.to_string() }
+    };
     roles.iter().map(key).collect()
 }
 

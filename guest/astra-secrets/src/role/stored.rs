@@ -31,8 +31,8 @@ pub(super) fn encode(role: &Role) -> Result<StorageEntry, Error> {
     if role.imported {
         set("imported", true.into());
     }
-    let value = serde_json::to_vec(&map)
-        .map_err(|_| Error::Internal("a role could not be written as JSON".to_owned()))?;
+    let value =
+        serde_json::to_vec(&map).map_err(|_| Error::Internal("a role could not be written as JSON".to_owned()))?;
     Ok(StorageEntry { key: super::key(&role.org_id, &role.name), value, seal_wrap: false })
 }
 

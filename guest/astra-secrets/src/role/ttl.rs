@@ -27,8 +27,12 @@ pub(crate) fn clamp(ttl: &mut Duration, max_ttl: Duration) -> Option<String> {
     if max_ttl.is_zero() || *ttl <= max_ttl {
         return None;
     }
-    let warning =
-        format!("`ttl` of {} is above `max_ttl` of {}: it was set to {}", go_text(*ttl), go_text(max_ttl), go_text(max_ttl));
+    let warning = format!(
+        "`ttl` of {} is above `max_ttl` of {}: it was set to {}",
+        go_text(*ttl),
+        go_text(max_ttl),
+        go_text(max_ttl)
+    );
     *ttl = max_ttl;
     Some(warning)
 }

@@ -1,0 +1,112 @@
+//! The engine's limits: each with its unit, its reason, and a test that
+//! reaches it. No code here.
+
+use std::time::Duration;
+
+// ---- configs and roles ----
+
+/// Bytes of an organization's, a role's or an Astra role's name: what Vault's own engines allow.
+pub(crate) const NAME_BYTES_MAX: usize = 128;
+
+/// Bytes of a token's logical name; it is hashed into the storage key, so any length would work, but it is listed too.
+pub(crate) const TOKEN_LOGICAL_NAME_BYTES_MAX: usize = 256;
+
+/// Bytes of an admin token; Astra's have 97, and it must fit a header line.
+pub(crate) const ADMIN_TOKEN_BYTES_MAX: usize = 512;
+
+/// Bytes of a description template, as the contract says.
+pub(crate) const DESCRIPTION_BYTES_MAX: usize = 256;
+
+/// Organizations of one mount: a look-up by logical name without the cache reads each.
+pub(crate) const CONFIGS_MAX: usize = 10_000;
+
+/// Roles that one answer lists: some 60 bytes each, well within the server's message size.
+pub(crate) const ROLES_LISTED_MAX: usize = 100_000;
+
+/// Astra roles of one role, and of one list of allowed ones.
+pub(crate) const ROLE_IDS_MAX: usize = 100;
+
+/// Names that one storage call lists.
+pub(crate) const LIST_PAGE: u32 = 1_000;
+
+/// Folders that a walk goes down: only odd old names hold slashes.
+pub(crate) const WALK_DEPTH_MAX: usize = 32;
+
+/// How often entries that belong together are written again after a conflict.
+pub(crate) const TRANSACTION_ATTEMPTS_MAX: u32 = 5;
+
+/// Old configs of one organization that are kept for revocation: one for each origin that still has tokens.
+pub(crate) const RETIRED_CONFIGS_MAX: usize = 8;
+
+/// Bound on one upstream request where the config sets none.
+pub(crate) const REQUEST_TIMEOUT_DEFAULT: Duration = Duration::from_secs(10);
+
+/// Largest bound on one upstream request: the server gives a request 90 seconds.
+pub(crate) const REQUEST_TIMEOUT_MAX: Duration = Duration::from_secs(60);
+
+/// Repeats of one upstream request where the config sets none.
+pub(crate) const RETRIES_DEFAULT: u32 = 2;
+
+/// Most repeats of one upstream request: beyond, the server's own deadline comes first.
+pub(crate) const RETRIES_MAX: u32 = 10;
+
+/// Wait for Astra's word on a new admin token before it is stored unchecked.
+pub(crate) const VERIFY_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// Astra roles that are imported from one organization: each is read and written singly.
+pub(crate) const IMPORTED_ROLES_MAX: usize = 5_000;
+
+/// How long `sync-roles` begins with further organizations: with one more's
+/// [`UPSTREAM_BUDGET`] it fits the server's 90 s.
+pub(crate) const SYNC_ALL_BUDGET: Duration = Duration::from_secs(30);
+
+// ---- tokens ----
+
+/// All upstream work of one request, waits included: with [`SETTLE_BUDGET`] and a lock's 10 s it fits the host's 60 s.
+pub(crate) const UPSTREAM_BUDGET: Duration = Duration::from_secs(35);
+
+/// What is left for cleaning up after a mint that failed late.
+pub(crate) const SETTLE_BUDGET: Duration = Duration::from_secs(12);
+
+/// No upstream request is begun with less time than this: it could only be acted on and lost.
+pub(crate) const UPSTREAM_TIME_MIN: Duration = Duration::from_millis(250);
+
+/// First pause before an upstream request is repeated; doubles each time.
+pub(crate) const BACK_OFF_FIRST: Duration = Duration::from_millis(250);
+
+/// Longest pause of our own choice.
+pub(crate) const BACK_OFF_MAX: Duration = Duration::from_secs(4);
+
+/// Longest `Retry-After` that a request waits for: beyond, the caller waits better than we.
+pub(crate) const RETRY_AFTER_MAX: Duration = Duration::from_secs(15);
+
+/// Bytes of a client ID; Astra's have 24.
+pub(crate) const CLIENT_ID_BYTES_MAX: usize = 128;
+
+/// Bytes of a token's description in Astra, mark included.
+pub(crate) const ASTRA_DESCRIPTION_BYTES_MAX: usize = 256;
+
+/// How long after its lease's latest end a token is ended by rollback, and by Astra:
+/// longer than the server's six attempts at a revocation take (10 s doubling, up to half more each: 16 min).
+pub(crate) const LEASE_END_MARGIN: Duration = Duration::from_secs(20 * 60);
+
+/// Ended records that one rollback call looks at.
+pub(crate) const ENDED_PER_ROLLBACK_MAX: u32 = 50;
+
+/// Time that a rollback call gives to ended records; the next call goes on.
+pub(crate) const ROLLBACK_BUDGET: Duration = Duration::from_secs(10);
+
+/// Bound on one upstream request of a rollback call, where many tokens wait.
+pub(crate) const ROLLBACK_REQUEST_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// How long an ended record waits after its token could not be ended.
+pub(crate) const ENDED_RETRY_PAUSE: Duration = Duration::from_secs(10 * 60);
+
+/// Records that one rollback call puts into the index, on a mount from the Go plugin.
+pub(crate) const INDEXED_PER_ROLLBACK_MAX: u32 = 200;
+
+/// Tokens that one list describes: two reads each of the host's 10,000 for a request.
+pub(crate) const TOKENS_DESCRIBED_MAX: usize = 4_000;
+
+/// Write-ahead entries looked through for one mark or organization: more than so many are open only while Astra is down.
+pub(crate) const OPEN_INTENTS_MAX: u32 = 10_000;
