@@ -89,8 +89,7 @@ fn heap_base() -> usize {
     unsafe extern "C" {
         static __heap_base: u8;
     }
-    // SAFETY: as above.
-    unsafe { (&raw const __heap_base).expose_provenance() }
+    (&raw const __heap_base).expose_provenance()
 }
 
 fn memory_end() -> usize {

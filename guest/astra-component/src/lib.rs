@@ -18,6 +18,7 @@ use bindings::exports::secrets_engine::backend::backend::{
 };
 use host::ComponentHost;
 
+/// The exports of the world.
 struct Component;
 
 impl Guest for Component {
@@ -50,5 +51,3 @@ impl Guest for Component {
         BACKEND.check_existence(&ComponentHost, &request).map_err(convert::error_into_wit)
     }
 }
-
-bindings::export!(Component with_types_in bindings);

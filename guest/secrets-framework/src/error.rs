@@ -6,8 +6,10 @@ use crate::host::{LockError, StorageError};
 
 /// An error that goes to the server as a typed error. A mistake of the caller
 /// is usually [`crate::Response::error`] instead, which is status 400.
+///
+/// Not `non_exhaustive`: a new case must not compile until the component says
+/// what it is on the wire.
 #[derive(Clone, Debug, PartialEq, Eq, ThisError)]
-#[non_exhaustive]
 pub enum Error {
     /// Status 500, unless the server knows the text (read-only storage).
     #[error("{0}")]
