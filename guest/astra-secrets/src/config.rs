@@ -16,7 +16,7 @@ mod walk;
 use std::fmt;
 use std::time::Duration;
 
-use secrets_framework::host::{StorageEntry, StorageView};
+use secrets_framework::host::{LogLevel, StorageEntry, StorageView};
 use secrets_framework::{Context, Error};
 use serde_json::{Map, Value};
 
@@ -133,6 +133,19 @@ pub(crate) fn load(context: &Context<'_>, org_id: &OrgId) -> Result<Option<OrgCo
 pub(crate) fn load_from(view: &(impl StorageView + ?Sized), org_id: &OrgId) -> Result<Option<OrgConfig>, Error> {
     let Some(entry) = view.get(&key(org_id))? else { return Ok(None) };
     stored::decode(&entry, org_id).map(Some)
+}
+
+/// As [`load`], for those who look at all: one damaged entry must not hide
+/// the others, so it is logged and passed over.
+pub(crate) fn load_readable(context: &Context<'_>, org_id: &OrgId) -> Result<Option<OrgConfig>, Error> {
+    let Some(entry) = context.host.storage().get(&key(org_id))? else { return Ok(None) };
+    match stored::decode(&entry, org_id) {
+        Ok(config) => Ok(Some(config)),
+        Err(error) => {
+            context.host.log().log(LogLevel::Error, "a config was passed over", &[("error", &error.to_string())]);
+            Ok(None)
+        }
+    }
 }
 
 /// Finds an organization by what stands in `org_id` of a body or query: its

@@ -17,11 +17,12 @@ pub(crate) const ADMIN_TOKEN_BYTES_MAX: usize = 512;
 /// Bytes of a description template, as the contract says.
 pub(crate) const DESCRIPTION_BYTES_MAX: usize = 256;
 
-/// Organizations of one mount: a look-up by logical name without the cache reads each.
-pub(crate) const CONFIGS_MAX: usize = 10_000;
+/// Organizations of one mount: a list, and a look-up by logical name without
+/// the cache, reads each, and the host allows a request 10,000 storage calls.
+pub(crate) const CONFIGS_MAX: usize = 2_000;
 
-/// Roles that one answer lists: some 60 bytes each, well within the server's message size.
-pub(crate) const ROLES_LISTED_MAX: usize = 100_000;
+/// Roles that one answer lists: at most some 450 bytes each, and the host allows an answer 8 MiB.
+pub(crate) const ROLES_LISTED_MAX: usize = 15_000;
 
 /// Astra roles of one role, and of one list of allowed ones.
 pub(crate) const ROLE_IDS_MAX: usize = 100;
@@ -53,8 +54,9 @@ pub(crate) const RETRIES_MAX: u32 = 10;
 /// Wait for Astra's word on a new admin token before it is stored unchecked.
 pub(crate) const VERIFY_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// Astra roles that are imported from one organization: each is read and written singly.
-pub(crate) const IMPORTED_ROLES_MAX: usize = 5_000;
+/// Astra roles that are imported from one organization: each is read and
+/// written singly, and the host allows a request 10,000 storage calls.
+pub(crate) const IMPORTED_ROLES_MAX: usize = 2_000;
 
 /// How long `sync-roles` begins with further organizations: with one more's
 /// [`UPSTREAM_BUDGET`] it fits the server's 90 s.

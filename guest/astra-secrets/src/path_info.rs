@@ -24,7 +24,7 @@ pub(crate) const INFO: Path = Path {
     existence_check: None,
     synopsis: "Show which version of the engine runs, and how much it holds.",
     description: "`organizations` holds, for each configured organization, its logical name, how many roles it has, \
-        and how many tokens of it this mount keeps a record of.",
+        and how many tokens of it this mount keeps a record of; `null` = more than one request may count.",
 };
 
 const ANSWER_FIELDS: &[Field] = &[
@@ -49,8 +49,9 @@ struct InfoAnswer {
 #[derive(Serialize)]
 struct Counts {
     logical_name: String,
-    roles: usize,
-    tokens: usize,
+    /// None = more than one request may count.
+    roles: Option<usize>,
+    tokens: Option<usize>,
 }
 
 fn read(context: &Context<'_>, _: &FieldData) -> Result<Option<Response>, Error> {
@@ -61,19 +62,32 @@ fn try_read(context: &Context<'_>) -> Outcome {
     let storage = context.host.storage();
     let mut organizations = BTreeMap::new();
     for org_id in config::org_ids(storage)? {
-        // Deleted since the list was made: not counted.
-        let Some(config) = config::load(context, &org_id)? else { continue };
+        // Deleted since the list was made, or damaged: not counted.
+        let Some(config) = config::load_readable(context, &org_id)? else { continue };
         let counts = Counts {
             logical_name: config.logical_name_text().to_owned(),
-            roles: role::role_names(storage, &org_id)?.len(),
-            tokens: record::count_in_org(context, &org_id)?,
+            roles: within_limits(role::role_names(storage, &org_id).map(|names| names.len()))?,
+            tokens: within_limits(record::count_in_org(context, &org_id))?,
         };
         organizations.insert(org_id, counts);
     }
+    let uncounted = organizations.values().any(|counts: &Counts| counts.roles.is_none() || counts.tokens.is_none());
     let backend = &crate::BACKEND;
     let (name, version) = (backend.name, backend.version);
-    Ok(Some(Response::json(&InfoAnswer { name, version, storage_version: STORAGE_VERSION, organizations })?))
+    let response = Response::json(&InfoAnswer { name, version, storage_version: STORAGE_VERSION, organizations })?;
+    Ok(Some(if uncounted { response.warn(UNCOUNTED) } else { response }))
 }
+
+/// A count that is too large for one request must not hide the others.
+fn within_limits(count: Result<usize, Error>) -> Result<Option<usize>, Error> {
+    match count {
+        Ok(count) => Ok(Some(count)),
+        Err(Error::Internal(_)) => Ok(None),
+        Err(error) => Err(error),
+    }
+}
+
+const UNCOUNTED: &str = "some counts are `null`: there is more than one request may count";
 
 #[cfg(test)]
 mod tests;

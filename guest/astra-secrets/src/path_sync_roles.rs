@@ -126,13 +126,12 @@ fn try_sync_all(context: &Context<'_>, data: &FieldData) -> Outcome {
             report.fail(&org_id, format!("no time was left: write `config/{org_id}/sync-roles`"));
             continue;
         }
-        // Deleted since the list was made: nothing to import.
-        let Some(config) = config::load(context, &org_id)? else { continue };
-        match sync(context, &config, &order) {
-            Ok(plan) => report.add(&org_id, plan),
-            // Storage fails for all of them, and on a node that cannot write
-            // the server must see its own error, to forward the request.
-            Err(Failure::Failed(error @ (Error::Plain(_) | Error::Internal(_)))) => return Err(error.into()),
+        match sync_by_id(context, &org_id, &order) {
+            Ok(Some(plan)) => report.add(&org_id, plan),
+            Ok(None) => {}
+            // On a node that cannot write, the server must see its own error,
+            // to forward the request; and storage that fails, fails for all.
+            Err(Failure::Failed(error @ Error::Plain(_))) => return Err(error.into()),
             Err(failure) => {
                 let error = failure.into_error();
                 report.fail(&org_id, error.to_string());
@@ -143,6 +142,14 @@ fn try_sync_all(context: &Context<'_>, data: &FieldData) -> Outcome {
     match first_failure {
         Some(error) if !report.has_success() => Err(error.into()),
         _ => report.answer(),
+    }
+}
+
+/// As [`sync`]; none where the config was deleted since the list was made.
+fn sync_by_id(context: &Context<'_>, org_id: &OrgId, order: &Order) -> Result<Option<Plan>, Failure> {
+    match config::load(context, org_id)? {
+        Some(config) => sync(context, &config, order).map(Some),
+        None => Ok(None),
     }
 }
 

@@ -8,7 +8,7 @@ use secrets_framework::{Context, Error};
 use crate::names::{self, LogicalName, OrgId};
 
 use super::together::Write;
-use super::{OrgConfig, load_from, org_ids};
+use super::{OrgConfig, load_from, load_readable, org_ids};
 
 /// Where the cache is: `logical-name/<logical name>`, the value is an org ID as JSON text.
 const CACHE_PREFIX: &str = "logical-name/";
@@ -22,7 +22,7 @@ pub(crate) fn find_by_logical_name(context: &Context<'_>, name: &str) -> Result<
     }
     for org_id in org_ids(view)? {
         // Deleted since the list was made: not found.
-        let Some(config) = load_from(view, &org_id)? else { continue };
+        let Some(config) = load_readable(context, &org_id)? else { continue };
         if has_name(&config, name) {
             return Ok(Some(config));
         }

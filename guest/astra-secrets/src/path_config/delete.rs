@@ -1,6 +1,7 @@
 //! Deleting a config. While tokens of the organization are alive, something
 //! must be left to revoke them with.
 
+use secrets_framework::host::LogLevel;
 use secrets_framework::{Context, FieldData};
 
 use crate::config::{self, Write};
@@ -31,5 +32,8 @@ pub(super) fn delete(context: &Context<'_>, data: &FieldData, org_id: &OrgId) ->
     writes.push(Write::Delete(config::key(org_id)));
     writes.extend(config::rename(config.logical_name.as_ref(), None, org_id)?);
     config::together(context, &writes)?;
+    let kept = if has_tokens { "true" } else { "false" };
+    let fields = [("org", org_id.as_str()), ("kept_to_revoke", kept)];
+    context.host.log().log(LogLevel::Info, "a config was deleted", &fields);
     Ok(None)
 }

@@ -7,7 +7,7 @@ use serde::Serialize;
 
 use crate::config::{self, OrgConfig};
 use crate::error::Outcome;
-use crate::names::AstraRoleId;
+use crate::names::{AstraRoleId, OrgId};
 use crate::role::go_text;
 
 use super::fields::caller_mode_word;
@@ -56,15 +56,15 @@ pub(super) fn read(config: Option<&OrgConfig>) -> Outcome {
 
 /// Answers the organizations; nothing where there are none, for an empty list is a 404.
 pub(super) fn list(context: &Context<'_>) -> Outcome {
-    let storage = context.host.storage();
-    let mut configs = Vec::new();
-    for org_id in config::org_ids(storage)? {
-        configs.extend(config::load_from(storage, &org_id)?);
-    }
-    if configs.is_empty() {
+    let org_ids = config::org_ids(context.host.storage())?;
+    if org_ids.is_empty() {
         return Ok(None);
     }
-    let keys = configs.iter().map(|config| config.org_id.as_str()).collect();
+    let mut configs = Vec::new();
+    for org_id in &org_ids {
+        configs.extend(config::load_readable(context, org_id)?);
+    }
+    let keys = org_ids.iter().map(OrgId::as_str).collect();
     let key_info = configs.iter().map(|config| (config.org_id.as_str(), KeyInfo::of(config))).collect();
     Ok(Some(Response::json(&ListAnswer { keys, key_info })?))
 }

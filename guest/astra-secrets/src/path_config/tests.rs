@@ -8,7 +8,7 @@ mod verify;
 use serde_json::json;
 
 use crate::config::test_mount::{Mount, ORG_A, ORG_B, ROLE_ID, TOKEN_A, TOKEN_B, http_answer};
-use crate::limits::{DESCRIPTION_BYTES_MAX, ROLE_IDS_MAX};
+use crate::limits::{CONFIGS_MAX, DESCRIPTION_BYTES_MAX, ROLE_IDS_MAX};
 
 fn path_a() -> String {
     format!("config/{ORG_A}")
@@ -141,6 +141,37 @@ fn limits_are_reached_and_not_passed() {
     mount.write(&path_a(), largest).done();
     mount.write(&path_a(), json!({ "request_timeout": 0 })).done();
     assert_eq!(mount.read(&path_a(), json!({})).data()["request_timeout"], "10s");
+}
+
+#[test]
+fn a_mount_holds_so_many_organizations() {
+    let mount = Mount::new();
+    for number in 1..CONFIGS_MAX {
+        let org_id = format!("org-{number}");
+        let config =
+            json!({ "astra_token": TOKEN_A, "url": "", "org_id": org_id, "logical_name": "", "caller_mode": 1 });
+        mount.host.storage.seed(&format!("config/{org_id}"), config.to_string());
+    }
+    mount.write("config", json!({ "org_id": ORG_A, "astra_token": TOKEN_A })).done();
+    let mistake = mount.write("config", json!({ "org_id": ORG_B, "astra_token": TOKEN_B })).mistake();
+    assert!(mistake.contains("2000 organizations"), "{mistake}");
+    assert_eq!(mount.list("configs/").data()["keys"].as_array().unwrap().len(), CONFIGS_MAX);
+    mount.write("config", json!({ "org_id": ORG_A, "logical_name": "x" })).done();
+}
+
+#[test]
+fn a_damaged_config_hides_no_other() {
+    let mount = Mount::with_org_a();
+    mount.write(&path_a(), json!({ "logical_name": "prod" })).done();
+    mount.host.storage.remove("logical-name/prod");
+    mount.host.storage.seed("config/0", "AstraCS:canary");
+    let list = mount.list("configs/").data();
+    assert_eq!(list["keys"], json!(["0", ORG_A]));
+    assert_eq!(mount.read("config", json!({ "logical_name": "prod" })).data()["org_id"], ORG_A);
+    let (_, text) = mount.read("config/0", json!({})).failed();
+    assert!(text.contains("`0`") && !text.contains("canary"), "{text}");
+    let log = mount.host.log.text();
+    assert!(log.contains("a config was passed over") && !log.contains("canary"), "{log}");
 }
 
 #[test]

@@ -1,6 +1,7 @@
 //! Writing a config: parse, ask Astra, then, under the lock that makes writers
 //! take turns, check against what is stored by then, and store.
 
+use secrets_framework::host::LogLevel;
 use secrets_framework::{Context, FieldData, Response};
 
 use crate::config::{self, AdminToken, ApiUrl, OrgConfig, Write};
@@ -147,6 +148,7 @@ fn store(
     writes.push(Write::Put(config.to_entry()?));
     writes.extend(config::rename(old_name.as_ref(), config.logical_name.as_ref(), org_id)?);
     config::together(context, &writes)?;
+    context.host.log().log(LogLevel::Info, "a config was written", &[("org", org_id.as_str())]);
     Ok(())
 }
 

@@ -1,6 +1,7 @@
 use serde_json::json;
 
 use crate::config::test_mount::{Mount, ORG_A, ORG_B, ROLE_ID, TOKEN_B};
+use crate::limits::ROLES_LISTED_MAX;
 
 #[test]
 fn it_tells_version_and_counts_and_nothing_secret() {
@@ -24,6 +25,23 @@ fn it_tells_version_and_counts_and_nothing_secret() {
     );
     assert!(!info.to_string().contains("AstraCS"));
     assert!(mount.asked().is_empty());
+}
+
+#[test]
+fn counts_too_large_for_one_request_are_null_and_told() {
+    let mount = Mount::with_org_a();
+    for number in 0..=ROLES_LISTED_MAX {
+        mount.host.storage.seed(&format!("role/{ORG_A}:r{number}"), "{}");
+    }
+    let info = mount.read("info", json!({}));
+    assert_eq!(info.warnings().len(), 1);
+    let info = mount.read("info", json!({})).data();
+    assert_eq!(info["organizations"][ORG_A], json!({ "logical_name": "", "roles": null, "tokens": 0 }));
+
+    let (_, text) = mount.list("roles/").failed();
+    assert!(text.contains(&ROLES_LISTED_MAX.to_string()), "{text}");
+    mount.host.storage.remove(&format!("role/{ORG_A}:r0"));
+    assert_eq!(mount.read("info", json!({})).data()["organizations"][ORG_A]["roles"], ROLES_LISTED_MAX);
 }
 
 #[test]

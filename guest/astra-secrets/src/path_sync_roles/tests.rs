@@ -104,6 +104,15 @@ fn one_organization_that_fails_does_not_lose_the_others() {
 }
 
 #[test]
+fn a_damaged_config_is_told_and_the_others_are_imported() {
+    let mount = mount(json!([{ "id": "1", "name": "r" }]), json!([]));
+    mount.host.storage.seed("config/0", "AstraCS:canary");
+    let answer = mount.write("sync-roles", json!({})).data();
+    assert_eq!(answer["created"], json!(["r"]));
+    assert!(answer["failed"]["0"].as_str().is_some_and(|text| text.contains("damaged")), "{answer}");
+}
+
+#[test]
 fn when_nobody_could_be_asked_it_is_an_error() {
     let mount = mount(json!([]), json!([]));
     mount.script_status(401);
