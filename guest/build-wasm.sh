@@ -14,6 +14,7 @@ set -euo pipefail
 readonly TARGET=wasm32-unknown-unknown
 ROOT=$(cd -P "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 readonly ROOT
+readonly CARGO_FOLDER=${CARGO_HOME:-$HOME/.cargo}
 cd "$ROOT"
 
 main() {
@@ -38,8 +39,12 @@ main() {
 
 # Runs cargo for the target; its other arguments say what to build.
 build() {
+    # Sources must lie unpacked where the flags are made, or they differ in the next run and all is built again.
+    has_crates || cargo fetch --quiet
     remap "$ROOT" .
-    remap "${CARGO_HOME:-$HOME/.cargo}" /cargo
+    remap "$CARGO_FOLDER" /cargo
+    local registry
+    for registry in "$CARGO_FOLDER"/registry/src/*; do remap "$registry" /crates; done
     if use_distribution; then
         prepare_distribution
         TARGET_DIR=target/wasm-distribution
@@ -60,6 +65,10 @@ guest_cargo() {
 # Makes a component, by a tool of the workspace that runs natively.
 componentize() {
     cargo run --quiet -p componentize -- "$TARGET_DIR/$TARGET/guest/$1" "target/component/$2"
+}
+
+has_crates() {
+    compgen -G "$CARGO_FOLDER/registry/src/*" >/dev/null
 }
 
 # Takes a folder of this machine out of what the compiler writes.

@@ -172,7 +172,9 @@ mod tests {
     #[test]
     fn errors_keep_their_kind() {
         let coded = error_into_wit(framework::Error::coded(409, "there already"));
-        assert!(matches!(coded, wit::Error::Coded(wit::CodedError { code: 409, message }) if message == "there already"));
+        assert!(
+            matches!(coded, wit::Error::Coded(wit::CodedError { code: 409, message }) if message == "there already")
+        );
         let read_only = error_into_wit(framework::Error::Plain("cannot write to readonly storage".to_owned()));
         assert!(matches!(read_only, wit::Error::Plain(text) if text == "cannot write to readonly storage"));
         assert!(matches!(error_into_wit(framework::Error::UnsupportedPath), wit::Error::UnsupportedPath));

@@ -24,6 +24,8 @@ pub(crate) fn http_error(code: &ErrorCode, egress: impl FnOnce() -> Result<(), S
         ErrorCode::ConnectionTimeout => not_sent("no connection in time"),
         ErrorCode::ConnectionLimitReached => not_sent("too many connections are open"),
         ErrorCode::TlsCertificateError => not_sent("the server's certificate is not trusted"),
+        // Our host says so of the handshake only; a later alert is a connection that broke off.
+        ErrorCode::TlsProtocolError | ErrorCode::TlsAlertReceived(_) => not_sent("TLS could not be agreed on"),
 
         // Refused by the host for its form.
         ErrorCode::HttpRequestLengthRequired
@@ -33,9 +35,9 @@ pub(crate) fn http_error(code: &ErrorCode, egress: impl FnOnce() -> Result<(), S
         | ErrorCode::HttpRequestHeaderSectionSize(_)
         | ErrorCode::HttpRequestHeaderSize(_) => not_sent("the request cannot be sent in this form"),
 
-        ErrorCode::ConnectionReadTimeout
-        | ErrorCode::ConnectionWriteTimeout
-        | ErrorCode::HttpResponseTimeout => HttpError::TimedOut,
+        ErrorCode::ConnectionReadTimeout | ErrorCode::ConnectionWriteTimeout | ErrorCode::HttpResponseTimeout => {
+            HttpError::TimedOut
+        }
 
         ErrorCode::HttpResponseHeaderSectionSize(_)
         | ErrorCode::HttpResponseHeaderSize(_)
@@ -44,7 +46,6 @@ pub(crate) fn http_error(code: &ErrorCode, egress: impl FnOnce() -> Result<(), S
         | ErrorCode::HttpResponseTrailerSize(_) => HttpError::TooLarge,
 
         ErrorCode::ConnectionTerminated | ErrorCode::HttpResponseIncomplete => lost("the connection broke off"),
-        ErrorCode::TlsProtocolError | ErrorCode::TlsAlertReceived(_) => lost("TLS failed"),
         ErrorCode::HttpRequestBodySize(_)
         | ErrorCode::HttpRequestTrailerSectionSize(_)
         | ErrorCode::HttpRequestTrailerSize(_) => lost("the request was not sent as a whole"),
@@ -83,13 +84,13 @@ mod tests {
         check(ErrorCode::ConnectionRefused, not_sent("the connection was refused"));
         check(ErrorCode::ConnectionTimeout, not_sent("no connection in time"));
         check(ErrorCode::TlsCertificateError, not_sent("the server's certificate is not trusted"));
+        check(ErrorCode::TlsProtocolError, not_sent("TLS could not be agreed on"));
         check(ErrorCode::ConnectionReadTimeout, HttpError::TimedOut);
         check(ErrorCode::HttpResponseBodySize(None), HttpError::TooLarge);
         for code in [
             ErrorCode::ConnectionTerminated,
             ErrorCode::HttpResponseIncomplete,
             ErrorCode::HttpProtocolError,
-            ErrorCode::TlsProtocolError,
             ErrorCode::HttpRequestBodySize(None),
             ErrorCode::InternalError(None),
         ] {

@@ -10,6 +10,7 @@ use secrets_framework::host::{
 use crate::bindings::secrets_engine::host::{locks, logging, system_view};
 use crate::bindings::wasi::clocks::{monotonic_clock, wall_clock};
 use crate::bindings::wasi::random::random;
+use crate::limits::RANDOM_BYTES_PER_CALL_MAX;
 
 /// All of the outside: the imports, which have no state on this side.
 pub(crate) struct ComponentHost;
@@ -90,7 +91,7 @@ impl Clock for ComponentHost {
 
 impl Random for ComponentHost {
     fn fill(&self, buffer: &mut [u8]) {
-        for chunk in buffer.chunks_mut(RANDOM_BYTES_PER_CALL) {
+        for chunk in buffer.chunks_mut(RANDOM_BYTES_PER_CALL_MAX) {
             // The host answers as many bytes as were asked for.
             let bytes = random::get_random_bytes(chunk.len() as u64);
             chunk.copy_from_slice(&bytes);
@@ -111,6 +112,3 @@ impl Log for ComponentHost {
         logging::log(level, message, &fields);
     }
 }
-
-/// The host bounds what one call may ask for; 1 KiB is below that.
-const RANDOM_BYTES_PER_CALL: usize = 1024;

@@ -18,6 +18,7 @@ use crate::bindings::wasi::io::poll::{Pollable, poll};
 use crate::bindings::wasi::io::streams::{InputStream, OutputStream, StreamError};
 use crate::error_code::http_error;
 use crate::host::ComponentHost;
+use crate::limits::{BODY_BYTES_MAX, HEADER_BYTES_MAX, READ_BYTES_MAX, WRITE_BYTES_MAX};
 
 impl Http for ComponentHost {
     fn send(&self, request: HttpRequest) -> Result<HttpResponse, HttpError> {
@@ -163,10 +164,11 @@ fn read_response(response: IncomingResponse, deadline: &Deadline) -> Result<Http
     let headers = response.headers();
     let retry_after = header(&headers, "retry-after");
     let date = header(&headers, "date");
+    let length = header(&headers, "content-length").and_then(|length| length.parse().ok()).unwrap_or_default();
     let upstream_request_id = REQUEST_ID_HEADERS.iter().find_map(|name| header(&headers, name));
     drop(headers);
     let body = response.consume().map_err(|()| Failure::Lost("it was taken already"))?;
-    let body = Sensitive::new(read_body(&body, deadline)?);
+    let body = Sensitive::new(read_body(&body, length, deadline)?);
     Ok(HttpResponse { status, retry_after, upstream_request_id, date, body })
 }
 
@@ -177,14 +179,15 @@ fn header(headers: &Fields, name: &str) -> Option<String> {
     if is_plain { String::from_utf8(value).ok() } else { None }
 }
 
-fn read_body(body: &IncomingBody, deadline: &Deadline) -> Result<Vec<u8>, Failure> {
+/// `length` is what the upstream announced; room for it is taken at once, for
+/// memory that a growing buffer leaves behind does not come back.
+fn read_body(body: &IncomingBody, length: usize, deadline: &Deadline) -> Result<Vec<u8>, Failure> {
     let stream: InputStream = body.stream().map_err(|()| Failure::Lost("it was taken already"))?;
-    let mut bytes = Vec::new();
+    let mut bytes = Vec::with_capacity(length.min(BODY_BYTES_MAX));
     loop {
         match stream.read(READ_BYTES_MAX) {
             Ok(chunk) if chunk.is_empty() => deadline.wait(stream.subscribe())?,
             Ok(chunk) if bytes.len() + chunk.len() > BODY_BYTES_MAX => return Err(Failure::TooLarge),
-            Ok(chunk) if bytes.is_empty() => bytes = chunk,
             Ok(chunk) => bytes.extend_from_slice(&chunk),
             Err(StreamError::Closed) => return Ok(bytes),
             Err(StreamError::LastOperationFailed(error)) => {
@@ -217,16 +220,3 @@ fn nanos(duration: Duration) -> u64 {
 
 /// Names that upstreams and their gateways give the identifier of a request.
 const REQUEST_ID_HEADERS: [&str; 3] = ["x-request-id", "x-correlation-id", "x-amzn-requestid"];
-
-/// 8 MiB: as much as the host lets through, and room for it twice in the
-/// guest's memory.
-const BODY_BYTES_MAX: usize = 8 * 1024 * 1024;
-
-/// 64 KiB for each call of the host.
-const READ_BYTES_MAX: u64 = 64 * 1024;
-
-/// 64 KiB for each call of the host.
-const WRITE_BYTES_MAX: usize = 64 * 1024;
-
-/// 256 bytes: a date or an identifier is shorter, and it goes into a log line.
-const HEADER_BYTES_MAX: usize = 256;

@@ -8,14 +8,13 @@ mod convert;
 mod error_code;
 mod host;
 mod http;
+mod limits;
 mod panic;
 mod storage;
 
 use astra_secrets::BACKEND;
 
-use bindings::exports::secrets_engine::backend::backend::{
-    Description, Error, Guest, Request, Response, SpecialPaths,
-};
+use bindings::exports::secrets_engine::backend::backend::{Description, Error, Guest, Request, Response, SpecialPaths};
 use host::ComponentHost;
 
 /// The exports of the world.

@@ -131,7 +131,7 @@ fn revoke(_: &Context<'_>, _: &Lease) -> Result<Option<Response>, Error> {
 fn undo(context: &Context<'_>, kind: &str, data: &Value) -> Result<(), Error> {
     match kind {
         "stuck" => return Err(Error::coded(502, "upstream is away")),
-        "slow" => context.host.clock().sleep(Duration::from_secs(30)),
+        "slow" => context.host.clock().sleep(Duration::from_secs(15)),
         _ => {}
     }
     let key = format!("undone/{}", data.as_str().unwrap_or_default());
@@ -366,7 +366,7 @@ fn slow_entries_leave_time_for_the_periodic_work() {
         seed_wal(&host, id, "slow", 700);
     }
     TOY.handle(&host, &rollback_request(false)).unwrap();
-    assert_eq!(host.storage.list("undone/").unwrap().len(), 2, "30 s each, and none begins after 40 s");
+    assert_eq!(host.storage.list("undone/").unwrap().len(), 2, "15 s each, and none begins after 20 s");
     assert_eq!(host.log.lines().len(), 1);
 }
 

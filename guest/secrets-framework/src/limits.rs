@@ -7,11 +7,13 @@ use std::time::Duration;
 pub(crate) const WAL_ENTRIES_PER_CALL_MAX: u32 = 256;
 
 /// The same when the mount is being disabled, for then there is one call only.
-pub(crate) const WAL_ENTRIES_IMMEDIATE_MAX: u32 = 4096;
+/// At up to ten storage calls each it stays within the host's 10,000.
+pub(crate) const WAL_ENTRIES_IMMEDIATE_MAX: u32 = 1000;
 
-/// Time that a rollback call gives to write-ahead entries, of the 90 s that
-/// the server gives to the call: the periodic work must have its turn.
-pub(crate) const WAL_TIME_MAX: Duration = Duration::from_secs(40);
+/// Time after which no further write-ahead entry is begun. The host ends a
+/// request after 60 s: the entry begun last, some 30 s of retries, and the
+/// periodic work must have their turn.
+pub(crate) const WAL_TIME_MAX: Duration = Duration::from_secs(20);
 
 /// Failures that one rollback call spells out; the rest is counted.
 pub(crate) const ROLLBACK_FAILURES_SHOWN_MAX: usize = 10;
