@@ -73,7 +73,7 @@ component: toolchain ## the Astra engine as a WebAssembly component, and its pre
 build demo dev bench: PROFILE := release
 
 rogue: toolchain ## the hostile guests that the tests run, in target/component/rogue/
-	bash tests/rogue-components/build.sh
+	bash guest/build-wasm.sh rogue
 
 plugin: component ## the plugin binary as the tests use it (development profile)
 	cargo build --profile $(PROFILE) -p plugin-host

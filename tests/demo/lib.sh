@@ -25,7 +25,7 @@ prepare() {
         command -v "$program" >/dev/null || die "\`$program\` is needed and not on the PATH"
     done
     [[ -x ${BAO_BIN:-} && -f ${PLUGIN_BIN:-} ]] || die "start it by \`make demo\` or \`make dev\`"
-    work=$(mktemp -d "${TMPDIR:-/tmp}/astra-demo.XXXXXX")
+    work=$(mktemp -d --suffix=.astra-demo)
     trap 'clean_up $?' EXIT
     trap 'interrupted=1; exit 130' INT
     trap 'interrupted=1; exit 143' TERM HUP

@@ -14,7 +14,7 @@ main() {
     local tool=$1 folder
     mkdir -p "$2"
     folder=$(cd "$2" && pwd)
-    scratch=$(mktemp -d "$folder/.fetch.XXXXXX")
+    scratch=$(mktemp -d -p "$folder")
     trap 'rm -rf "$scratch"' EXIT
     case $tool in
         bao) fetch_bao ;;

@@ -12,9 +12,9 @@ for crate in "$@"; do selection+=(-p "$crate"); done
 
 if [[ -d "$(rustc --print sysroot)/lib/rustlib/$TARGET/lib" ]]; then
     set -x
-    cargo clippy "${selection[@]}" --target "$TARGET" -- -D warnings
+    cargo clippy "${selection[@]}" --lib --examples --target "$TARGET" -- -D warnings
 else
     echo "lint: no standard library for $TARGET here, so the guests are checked as native code" >&2
     set -x
-    cargo clippy "${selection[@]}" -- -D warnings
+    cargo clippy "${selection[@]}" --lib --examples -- -D warnings
 fi

@@ -11,7 +11,7 @@ if [[ -t 1 && -z ${CARGO_TERM_COLOR:-} ]]; then export CARGO_TERM_COLOR=always; 
 
 main() {
     mkdir -p target
-    log=$(mktemp target/test-log.XXXXXX)
+    log=$(mktemp -p target --suffix=.test-log)
     trap 'rm -f "$log"' EXIT
     # All of it is compiled first, so that the slow suites do not start beside a compiler.
     step cargo test --no-run "$@"
