@@ -1,5 +1,6 @@
 //! The fault rules in force: which of them a call meets, and what they add up to.
 
+use crate::bucket::Bucket;
 use crate::change::OutsideChange;
 use crate::clock::Timestamp;
 use crate::fault::{Action, Effect, FaultBody, FaultRule, When};
@@ -135,7 +136,7 @@ impl Rule {
         let Action::RateLimit { per_second, burst, retry_after } = &self.rule.then else {
             return Some(self.rule.then.clone());
         };
-        let bucket = self.bucket.get_or_insert(Bucket { level: *burst, at: now });
+        let bucket = self.bucket.get_or_insert(Bucket::full(*burst, now));
         if bucket.take(*per_second, *burst, now) {
             return None;
         }
@@ -170,26 +171,6 @@ fn glob(pattern: &str, text: &str) -> bool {
     };
     let Some(tail) = text.strip_prefix(head) else { return false };
     (0..=tail.len()).filter_map(|start| tail.get(start..)).any(|candidate| glob(rest, candidate))
-}
-
-/// A bucket of calls that fills with time.
-#[derive(Debug)]
-struct Bucket {
-    level: f64,
-    at: Timestamp,
-}
-
-impl Bucket {
-    fn take(&mut self, per_second: f64, burst: f64, now: Timestamp) -> bool {
-        let filled = now.seconds_since(self.at) * per_second;
-        self.level = (self.level + filled).min(burst);
-        self.at = now;
-        let room = self.level >= 1.0;
-        if room {
-            self.level -= 1.0;
-        }
-        room
-    }
 }
 
 #[cfg(test)]

@@ -41,7 +41,7 @@ mod tests {
         let (_, secret_part) = bootstrap.token.rsplit_once(':').unwrap();
         let hidden = format!("0{secret_part}f and more");
         for text in [bootstrap.token.as_str(), secret_part, hidden.as_str()] {
-            assert_eq!(scan(&world, text.as_bytes()), [bootstrap.client_id.clone()], "{text}");
+            assert_eq!(scan(&world, text.as_bytes()), [bootstrap.client_id.as_str()], "{text}");
         }
         assert_eq!(scan(&world, bootstrap.secret.as_bytes()), ["unknown"]);
         let harmless = format!("{}:redacted {}", bootstrap.client_id, "a".repeat(64));

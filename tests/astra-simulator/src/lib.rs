@@ -24,6 +24,7 @@
 
 mod answer;
 mod auth;
+mod bucket;
 mod builtin_roles;
 mod call;
 mod calls_organization;

@@ -21,9 +21,9 @@ pub const VIOLATIONS_MAX: usize = 1_000;
 /// Fault rules held at once.
 pub const FAULT_RULES_MAX: usize = 256;
 
-/// Connections open at once; further ones are closed at once. Far above what a pool may open,
-/// so that a leak of connections shows in the counter before it ends the test's file handles.
-pub const CONNECTIONS_MAX: usize = 4_096;
+/// Connections open at once; further ones are closed at once. Eight times what a pool may open to
+/// one organization, and low enough that both ends fit the usual 1,024 file handles of a process.
+pub const CONNECTIONS_MAX: usize = 256;
 
 /// Longest time a connection may sit idle, in milliseconds. Longer than any test runs.
 pub const IDLE_MS_MAX: u64 = 300_000;
