@@ -8,7 +8,7 @@ use astra_simulator::{
     Action, CreateFields, Damage, DescriptionLimit, Effect, ExpiryBeyondMaximum, FaultBody, FaultRule, Lag,
     OutsideChange, ResetAt, RetryAfter, UnknownRole,
 };
-use harness::{DriverKind, Outcome, Stage, StageOptions, play};
+use harness::{DriverKind, Note, Outcome, Stage, StageOptions, play};
 use serde_json::{Value, json};
 
 scenarios! { all:
@@ -125,11 +125,21 @@ fn settles(stage: &Stage, what: &str, outcome: &Outcome) {
     stage.revoke(&next.lease_id()).expect(204);
 }
 
+/// Not finding a mark settles nothing by itself: the entry stays until a list some time later is clean.
+#[track_caller]
+fn settled(stage: &Stage, tokens: usize) {
+    if stage.driver.fake().is_some() {
+        stage.age_wal();
+    }
+    stage.settle_at(&stage.alpha, tokens);
+}
+
 /// Each fault once, and each for good, at the call that makes a token.
 fn walk_mint(kind: DriverKind) {
     for (name, action) in mint_faults() {
         for lasting in [false, true] {
             let what = format!("{name}, lasting {lasting}: {action:?}");
+            let _note = Note::new(&what);
             play(kind, StageOptions::default(), |stage| {
                 impatient(stage);
                 let rule = FaultRule::new(action.clone()).method("POST").path(SECRETS);
@@ -146,6 +156,7 @@ fn walk_revoke(kind: DriverKind) {
     for (name, action) in mint_faults() {
         for method in ["DELETE", "*"] {
             let what = format!("{name} at {method}: {action:?}");
+            let _note = Note::new(&what);
             play(kind, StageOptions::default(), |stage| {
                 impatient(stage);
                 let minted = mint(stage).expect(200);
@@ -267,6 +278,7 @@ mod switches {
         for (name, change) in ALL {
             let mut options = StageOptions::default();
             change(&mut options.switches);
+            let _note = Note::new(name);
             play(kind, options, |stage| {
                 stage.ready();
                 let kept = mint(stage).expect(200);
@@ -317,7 +329,7 @@ fn a_server_error_that_passes_is_repeated(stage: &Stage) {
     stage.ready();
     stage.astra.fault(FaultRule::new(status(503, Effect::NotDone)).method("POST").path(SECRETS).first(1));
     mint(stage).expect(200);
-    stage.assert_consistent(&stage.alpha, 1);
+    settled(stage, 1);
 }
 
 fn a_server_error_that_stays_is_a_502(stage: &Stage) {
@@ -325,7 +337,7 @@ fn a_server_error_that_stays_is_a_502(stage: &Stage) {
     stage.astra.fault(FaultRule::new(status(500, Effect::NotDone)).method("POST").path(SECRETS));
     mint(stage).expect_error(502, &[&stage.alpha.id, "500"]);
     stage.astra.clear_faults();
-    stage.assert_consistent(&stage.alpha, 0);
+    settled(stage, 0);
 }
 
 fn a_refused_admin_token_is_a_502(stage: &Stage) {
@@ -363,7 +375,7 @@ fn redirects_are_not_followed(stage: &Stage) {
         stage.astra.clear_faults();
     }
     assert_eq!(elsewhere.request_count(), 0, "no request, and so no token, went elsewhere");
-    stage.assert_consistent(&stage.alpha, 0);
+    settled(stage, 0);
 }
 
 /// A 502 after which the token is there, and then one after which it is not.
@@ -395,7 +407,7 @@ fn a_token_without_secrets_is_never_stored(stage: &Stage) {
 fn deep_json_and_huge_bodies_are_refused(stage: &Stage) {
     impatient(stage);
     let deep = format!("{}{}", "[".repeat(100_000), "]".repeat(100_000));
-    for damage in [Damage::Body(deep), Damage::VeryLarge(64 * 1024 * 1024)] {
+    for damage in [Damage::Body(deep), Damage::VeryLarge(9 * 1024 * 1024)] {
         stage.astra.fault(FaultRule::new(Action::Damage { damage }).method("POST").path(SECRETS).first(1));
         mint(stage).expect_error(502, &[&stage.alpha.id]);
         stage.astra.clear_faults();
@@ -453,10 +465,14 @@ fn chance_faults_settle(stage: &Stage) {
         stage.astra.fault(FaultRule::new(action).chance(0.08));
     }
     let leases: Vec<_> = (0..ROUNDS).filter_map(|_| mint(stage).lease).collect();
-    let revoked = leases.iter().take(ROUNDS / 3).filter(|lease| stage.revoke(&lease.id).status == 204).count();
+    let (ending, staying) = leases.split_at(ROUNDS / 3);
+    let failed: Vec<_> = ending.iter().filter(|lease| stage.revoke(&lease.id).status != 204).collect();
     stage.astra.clear_faults();
+    for lease in failed {
+        stage.revoke(&lease.id).expect(204);
+    }
     stage.age_wal();
-    stage.settle_at(&stage.alpha, leases.len() - revoked);
+    stage.settle_at(&stage.alpha, staying.len());
 }
 
 /// Used where a row must say that a switch is what makes the difference.

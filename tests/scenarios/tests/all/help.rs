@@ -54,8 +54,8 @@ fn every_path_has_help(stage: &Stage) {
 }
 
 fn help_describes_parameters(stage: &Stage) {
-    let help = text(stage, "config");
-    for name in ["org_id", "astra_token", "url", "logical_name", "caller_mode"] {
+    let help = text(stage, "config/abc");
+    for name in ["org", "astra_token", "url", "logical_name", "caller_mode", "request_timeout"] {
         assert!(help.contains(&format!("    {name} (")), "no `{name}` in {help}");
     }
     assert!(help.contains("(duration (sec))"), "{help}");

@@ -1,1 +1,377 @@
-//! What only a real server has.
+//! What only a real server has: registration, processes, seal, leases that
+//! end by themselves, policies, wrapping, and HTTP's other verbs.
+
+use std::sync::Arc;
+
+use harness::openbao::{Client, MountSettings, OpenBaoDriver, Server, ServerKind};
+use harness::{Driver as _, DriverKind, Stage, StageOptions, arguments, play, start_astra};
+use serde_json::{Value, json};
+
+fn settings(name: &str, mount: &str, options: &StageOptions, url: &str) -> MountSettings {
+    MountSettings {
+        plugin: name.to_owned(),
+        mount_point: format!("{mount}/"),
+        arguments: arguments(options, Some(url.to_owned())),
+        default_ttl: None,
+        max_ttl: None,
+    }
+}
+
+/// A stage on a server of its own.
+fn on(server: &Arc<Server>, name: &str) -> Stage {
+    let options = StageOptions::default();
+    let astra = start_astra(&options);
+    let mount = OpenBaoDriver::mount(Arc::clone(server), &settings(name, name, &options, astra.url()));
+    Stage::with_driver(Arc::new(mount), astra)
+}
+
+fn client_of(stage: &Stage) -> Client {
+    // A stage on the shared server: its client is the root token's.
+    let _ = stage;
+    Server::shared().client()
+}
+
+/// The mount's path without trailing slash, as told by a lease.
+fn mount_of(stage: &Stage) -> String {
+    let lease = stage.mint(&stage.alpha, "reader").expect(200).lease_id();
+    lease.split('/').next().unwrap().to_owned()
+}
+
+#[test]
+fn a_wrong_sum_is_refused_and_a_right_one_reports_its_version() {
+    let server = Server::shared();
+    server.register("astra-version", &arguments(&StageOptions::default(), None));
+    let body = server.client().must("GET", "sys/plugins/catalog/secret/astra-version", &Value::Null);
+    let version = body["data"]["version"].as_str().unwrap_or_default().to_owned();
+    assert!(version.is_empty() || version.starts_with('v'), "{body}");
+    assert_eq!(body["data"]["sha256"], server.plugin_sha256());
+    let wrong = json!({ "sha256": "0".repeat(64), "command": "vault-plugin-secrets-datastax-astra" });
+    let registered = server.client().call("PUT", "sys/plugins/catalog/secret/astra-wrong", &wrong);
+    let enabled = server.client().call("POST", "sys/mounts/astra-wrong", &json!({ "type": "astra-wrong" }));
+    assert!(registered.status >= 400 || enabled.status >= 400, "{registered:?} {enabled:?}");
+}
+
+#[test]
+fn bad_arguments_fail_the_mount_with_their_name() {
+    let server = Server::shared();
+    server.register("astra-bad-arguments", &["--allow-egress=ftp://host".to_owned()]);
+    let body = json!({ "type": "astra-bad-arguments" });
+    let enabled = server.client().call("POST", "sys/mounts/astra-bad-arguments", &body);
+    assert!(enabled.status >= 400, "{enabled:?}");
+    assert!(server.log().contains("ftp://host"), "the log names the argument");
+}
+
+#[test]
+fn the_go_plugins_arguments_are_taken() {
+    let options = StageOptions::default();
+    let astra = start_astra(&options);
+    let mut settings = settings("astra-go-arguments", "astra-go-arguments", &options, astra.url());
+    settings.arguments.extend(["-ca-cert=/nowhere.pem".to_owned(), "-tls-skip-verify".to_owned()]);
+    let mount = OpenBaoDriver::mount(Server::shared(), &settings);
+    let stage = Stage::with_driver(Arc::new(mount), astra);
+    stage.ready();
+    stage.mint(&stage.alpha, "reader").expect(200);
+}
+
+/// Two mounts of one registration: one process, two worlds.
+#[test]
+fn mounts_share_a_process_and_nothing_else() {
+    let server = Arc::new(Server::start(ServerKind::Dev));
+    let first = on(&server, "astra");
+    let options = StageOptions::default();
+    let other = settings("astra", "other", &options, first.astra.url());
+    let second_astra = start_astra(&StageOptions { seed: 2, ..StageOptions::default() });
+    let second =
+        Stage::with_driver(Arc::new(OpenBaoDriver::mount_registered(Arc::clone(&server), &other)), second_astra);
+    assert_eq!(server.plugin_pids().len(), 1, "one process for both");
+    first.ready();
+    second.list("configs").expect(404);
+    second.list("roles").expect(404);
+    first.mint(&first.alpha, "reader").expect(200);
+    first.assert_consistent(&first.alpha, 1);
+    assert!(second.driver.leases().is_empty());
+    // The same organization in both: each sees and ends its own tokens only.
+    let body = json!({ "astra_token": first.alpha.token, "url": first.astra.url() });
+    assert!(second.write(&format!("config/{}", first.alpha.id), body).status < 300);
+    let role = json!({ "role_id": first.astra_role(&first.alpha, "R/W User") });
+    assert!(second.write(&format!("roles/{}/reader", first.alpha.id), role).status < 300);
+    second.read(&format!("creds/{}/reader", first.alpha.id), Value::Null).expect(200);
+    assert_eq!(first.live(&first.alpha).len(), 2);
+    assert_eq!((first.records(&first.alpha).len(), second.records(&first.alpha).len()), (1, 1));
+    second.driver.disable().expect(204);
+    first.assert_consistent(&first.alpha, 1);
+    assert_eq!(server.plugin_pids().len(), 1);
+    first.driver.disable().expect(204);
+    assert!(first.live(&first.alpha).is_empty());
+    server.wait_for("the plugin to be gone", || server.plugin_pids().is_empty());
+}
+
+#[test]
+fn reload_kill_and_seal_lose_nothing() {
+    let server = Arc::new(Server::start(ServerKind::Raft));
+    let stage = on(&server, "astra");
+    stage.ready();
+    let minted = stage.mint(&stage.alpha, "reader").expect(200);
+    let first = server.plugin_pids();
+    assert_eq!(first.len(), 1);
+
+    server.client().must("PUT", "sys/plugins/reload/backend", &json!({ "plugin": "astra" }));
+    stage.renew(&minted.lease_id(), None).expect(200);
+    assert_ne!(server.plugin_pids(), first, "a reload starts a new process");
+
+    for pid in server.plugin_pids() {
+        server.kill_plugin(pid);
+    }
+    stage.read(&format!("config/{}", stage.alpha.id), Value::Null).expect(200);
+    stage.assert_consistent(&stage.alpha, 1);
+
+    server.seal();
+    server.wait_for("the plugin to be gone", || server.plugin_pids().is_empty());
+    server.unseal();
+    stage.assert_consistent(&stage.alpha, 1);
+    let again = stage.mint(&stage.alpha, "reader").expect(200);
+    stage.revoke(&again.lease_id()).expect(204);
+
+    // A server that dies takes the plugin with it; what it stored is there again.
+    let orphans = server.plugin_pids();
+    assert!(!orphans.is_empty());
+    server.crash();
+    server.wait_for("the plugin to notice", || orphans.iter().all(|pid| !server.is_alive(*pid)));
+    server.crash_and_restart();
+    server.unseal();
+    stage.assert_consistent(&stage.alpha, 1);
+    stage.revoke(&minted.lease_id()).expect(204);
+    stage.assert_consistent(&stage.alpha, 0);
+}
+
+/// An entry that the Go plugin wrote, put under the mount behind the engine's back.
+#[test]
+fn a_mount_of_the_go_plugin_is_taken_over_in_place() {
+    let server = Arc::new(Server::start(ServerKind::Raft));
+    let stage = on(&server, "astra");
+    let mounts = server.client().must("GET", "sys/mounts/astra", &Value::Null);
+    let uuid = mounts["data"]["uuid"].as_str().unwrap().to_owned();
+    let put = |key: &str, entry: Value| {
+        let body = json!({ "value": entry.to_string() });
+        server.client().must("PUT", &format!("sys/raw/logical/{uuid}/{key}"), &body);
+    };
+    let (alpha, url) = (&stage.alpha, stage.astra.url());
+    put(
+        &format!("config/{}", alpha.id),
+        json!({ "astra_token": alpha.token, "url": url, "org_id": alpha.id, "logical_name": "main", "caller_mode": 1 }),
+    );
+    let role_id = stage.astra_role(alpha, "R/W User");
+    put(
+        &format!("role/{}:reader", alpha.id),
+        json!({ "role_name": "reader", "role_id": role_id, "org_id": alpha.id, "ttl": 600_000_000_000_u64, "max_ttl": 0 }),
+    );
+    let old = stage.astra.add_token(&alpha.id, &[&role_id], "", None);
+    put(
+        &format!("token/{}", harness::sha256_hex(format!("{}:reader:app", alpha.id).as_bytes())),
+        json!({
+            "clientId": old.client_id, "secret": old.secret, "orgId": alpha.id, "roleName": "reader", "roles": [role_id],
+            "token": old.token, "generatedOn": "2024-04-30T19:38:26.147847107Z", "logicalName": "app", "metadata": null,
+        }),
+    );
+    let query = json!({ "org_id": alpha.id, "role_name": "reader", "logical_name": "app" });
+    assert_eq!(stage.read("org/token", query).expect(200).text("token"), old.token);
+    assert_eq!(stage.read("config", json!({ "logical_name": "main" })).expect(200).text("org_id"), alpha.id);
+    let minted = stage.mint(alpha, "reader").expect(200);
+    assert_eq!(minted.lease.as_ref().map(|lease| lease.duration), Some(600));
+    stage.revoke(&minted.lease_id()).expect(204);
+}
+
+#[test]
+fn a_lease_that_ends_by_itself_ends_the_token() {
+    play(DriverKind::OpenBao, StageOptions::default(), |stage| {
+        stage.configure(&stage.alpha);
+        stage.make_role(&stage.alpha, "reader", json!({ "ttl": "2s", "max_ttl": "2s" }));
+        let minted = stage.mint(&stage.alpha, "reader").expect(200);
+        assert!(stage.works(minted.text("token")));
+        Server::shared().wait_for("the lease to end", || stage.live(&stage.alpha).is_empty());
+        Server::shared().wait_for("the lease to be gone", || stage.driver.leases().is_empty());
+        stage.assert_consistent(&stage.alpha, 0);
+    });
+}
+
+/// An application that may use one role of one organization, and nothing else.
+#[test]
+fn a_policy_allows_one_role_only() {
+    play(DriverKind::OpenBao, StageOptions::default(), |stage| {
+        stage.ready();
+        stage.make_role(&stage.alpha, "admin", json!({}));
+        stage.configure(&stage.beta);
+        stage.make_role(&stage.beta, "reader", json!({}));
+        let (mount, root) = (mount_of(stage), client_of(stage));
+        let policy = format!("path \"{mount}/creds/{}/reader\" {{ capabilities = [\"read\"] }}", stage.alpha.id);
+        root.must("PUT", &format!("sys/policies/acl/{mount}-app"), &json!({ "policy": policy }));
+        let made = root.must("POST", "auth/token/create", &json!({ "policies": [format!("{mount}-app")] }));
+        let app = root.with_token(made["auth"]["client_token"].as_str().unwrap());
+        let (alpha, beta) = (&stage.alpha.id, &stage.beta.id);
+        assert_eq!(app.call("GET", &format!("{mount}/creds/{alpha}/reader"), &Value::Null).status, 200);
+        for path in [
+            format!("creds/{alpha}/admin"),
+            format!("creds/{beta}/reader"),
+            format!("creds/{alpha}/READER"),
+            format!("creds/{alpha}/ADMIN"),
+            format!("config/{alpha}"),
+            format!("roles/{alpha}/reader"),
+            "org/token".to_owned(),
+        ] {
+            assert_eq!(app.call("GET", &format!("{mount}/{path}"), &Value::Null).status, 403, "{path}");
+        }
+        assert_eq!(app.call("POST", &format!("{mount}/creds/{alpha}/reader"), &json!({})).status, 403);
+        assert_eq!(stage.live(&stage.alpha).len(), 2);
+        assert!(stage.live(&stage.beta).is_empty());
+    });
+}
+
+#[test]
+fn a_wrapped_answer_is_opened_once() {
+    play(DriverKind::OpenBao, StageOptions::default(), |stage| {
+        stage.ready();
+        let (mount, root) = (mount_of(stage), client_of(stage));
+        let path = format!("{mount}/creds/{}/reader", stage.alpha.id);
+        let wrapped = root.call_with("GET", &path, &Value::Null, &[("x-vault-wrap-ttl", "60s")]);
+        assert_eq!(wrapped.status, 200, "{wrapped:?}");
+        stage.assert_no_secret("a wrapped answer", &wrapped.body.to_string());
+        let opener = root.with_token(wrapped.body["wrap_info"]["token"].as_str().unwrap());
+        let opened = opener.call("PUT", "sys/wrapping/unwrap", &Value::Null);
+        assert!(stage.works(opened.outcome().text("token")), "it opens to a token that works");
+        assert!(opener.call("PUT", "sys/wrapping/unwrap", &Value::Null).status >= 400, "and only once");
+    });
+}
+
+#[test]
+fn other_verbs_get_the_servers_usual_answers() {
+    play(DriverKind::OpenBao, StageOptions::default(), |stage| {
+        stage.ready();
+        let (mount, root) = (mount_of(stage), client_of(stage));
+        let live = stage.live(&stage.alpha).len();
+        let creds = format!("{mount}/creds/{}/reader", stage.alpha.id);
+        for method in ["HEAD", "SCAN", "DELETE"] {
+            let status = root.call(method, &creds, &Value::Null).status;
+            assert!((400..500).contains(&status), "{method}: {status}");
+        }
+        let merge = [("content-type", "application/merge-patch+json")];
+        assert_eq!(root.call_with("PATCH", &creds, &json!({}), &merge).status, 405);
+        assert_eq!(stage.live(&stage.alpha).len(), live, "none of them makes a token");
+        assert_eq!(root.call("GET", &format!("{mount}/"), &Value::Null).status, 404);
+        // A stranger makes nothing, and learns nothing.
+        let stranger = root.with_token("nobody");
+        assert_eq!(stranger.call("GET", &creds, &Value::Null).status, 403);
+        assert_eq!(stranger.call("POST", &format!("{mount}/config"), &json!({ "org_id": 5 })).status, 403);
+        assert_eq!(stage.live(&stage.alpha).len(), live);
+    });
+}
+
+#[test]
+fn the_servers_openapi_document_has_our_paths_with_schemas() {
+    play(DriverKind::OpenBao, StageOptions::default(), |stage| {
+        stage.ready();
+        let (mount, root) = (mount_of(stage), client_of(stage));
+        let document = root.must("GET", "sys/internal/specs/openapi?generic_mount_paths=false", &Value::Null);
+        let paths = document["paths"].as_object().unwrap();
+        let ours: Vec<_> = paths.keys().filter(|path| path.starts_with(&format!("/{mount}/"))).collect();
+        assert!(ours.len() >= 15, "{ours:?}");
+        let creds = &paths[&format!("/{mount}/creds/{{org}}/{{role}}")];
+        let request = creds["post"]["requestBody"].to_string();
+        let reference = request.split("#/components/schemas/").nth(1).unwrap().split('"').next().unwrap();
+        let schemas = &document["components"]["schemas"];
+        assert!(schemas[reference]["properties"]["metadata"].is_object(), "{reference}: {}", schemas[reference]);
+        assert!(creds["get"]["responses"]["200"].to_string().contains("#/components/schemas/"), "{creds}");
+    });
+}
+
+/// Disabling with live leases ends all of them, and one whose Astra is away keeps the mount.
+#[test]
+fn disabling_waits_for_an_astra_that_is_away() {
+    play(DriverKind::OpenBao, StageOptions::default(), |stage| {
+        stage.configure_with(&stage.alpha, json!({ "request_timeout": "1s", "max_retries": 0 }));
+        stage.make_role(&stage.alpha, "reader", json!({}));
+        stage.mint(&stage.alpha, "reader").expect(200);
+        stage.mint(&stage.alpha, "reader").expect(200);
+        stage.astra.listener_off();
+        stage.astra.drop_connections();
+        stage.driver.disable().expect(400);
+        stage.astra.listener_on();
+        stage.driver.disable().expect(204);
+        assert!(stage.live(&stage.alpha).is_empty());
+    });
+}
+
+/// Tuning the mount changes what roles without durations of their own get.
+#[test]
+fn tuning_the_mount_changes_its_leases() {
+    play(DriverKind::OpenBao, StageOptions::default(), |stage| {
+        stage.ready();
+        let (mount, root) = (mount_of(stage), client_of(stage));
+        let body = json!({ "default_lease_ttl": "120s", "max_lease_ttl": "240s" });
+        root.must("POST", &format!("sys/mounts/{mount}/tune"), &body);
+        let minted = stage.mint(&stage.alpha, "reader").expect(200);
+        assert_eq!(minted.lease.as_ref().map(|lease| lease.duration), Some(120));
+        let long = stage.write(&format!("creds/{}/reader", stage.alpha.id), json!({ "ttl": "1h" })).expect(200);
+        assert_eq!(long.lease.as_ref().map(|lease| lease.duration), Some(240), "{long:#?}");
+        assert!(!long.warnings.is_empty());
+    });
+}
+
+/// What a mount left to undo is undone when it goes, without waiting for any age.
+#[test]
+fn disabling_undoes_what_is_left() {
+    use astra_simulator::{Action, Effect, FaultBody, FaultRule};
+    play(DriverKind::OpenBao, StageOptions::default(), |stage| {
+        stage.configure_with(&stage.alpha, json!({ "request_timeout": "1s", "max_retries": 0 }));
+        stage.make_role(&stage.alpha, "reader", json!({}));
+        let status = |effect| Action::Status { status: 502, body: FaultBody::Empty, retry_after: None, effect };
+        stage.astra.fault(FaultRule::new(status(Effect::Done)).method("POST").path("/v2/clientIdSecrets"));
+        stage.astra.fault(FaultRule::new(status(Effect::NotDone)).method("GET"));
+        let outcome = stage.mint(&stage.alpha, "reader");
+        assert!(outcome.status >= 500, "{outcome:#?}");
+        assert_eq!(stage.live(&stage.alpha).len(), 1, "made, and its answer lost");
+        stage.astra.clear_faults();
+        stage.driver.disable().expect(204);
+        assert!(stage.live(&stage.alpha).is_empty(), "an entry of the last minutes is undone, too");
+    });
+}
+
+/// A dead server's plugins end, also those that never served a request.
+#[test]
+fn no_plugin_outlives_its_server() {
+    let server = Arc::new(Server::start(ServerKind::Dev));
+    let stage = on(&server, "astra");
+    stage.list("configs").expect(404);
+    let pids = server.plugin_pids();
+    assert_eq!(pids.len(), 1);
+    server.crash();
+    server.wait_for("the plugin to notice", || pids.iter().all(|pid| !server.is_alive(*pid)));
+}
+
+/// Many mounts in one process; each serves.
+#[test]
+fn many_mounts_in_one_process() {
+    const MOUNTS: usize = 12;
+    let server = Arc::new(Server::start(ServerKind::Dev));
+    let options = StageOptions::default();
+    let astra = start_astra(&options);
+    server.register("astra", &arguments(&options, Some(astra.url().to_owned())));
+    let mounts: Vec<_> = (0..MOUNTS)
+        .map(|number| {
+            let settings = settings("astra", &format!("mount-{number}"), &options, astra.url());
+            OpenBaoDriver::mount_registered(Arc::clone(&server), &settings)
+        })
+        .collect();
+    assert_eq!(server.plugin_pids().len(), 1);
+    std::thread::scope(|scope| {
+        for mount in &mounts {
+            scope.spawn(|| {
+                let ask = harness::Ask { verb: harness::Verb::Read, path: "info".to_owned(), data: Value::Null };
+                mount.ask(ask).expect(200);
+            });
+        }
+    });
+    for mount in &mounts {
+        mount.disable().expect(204);
+    }
+    server.wait_for("the plugin to be gone", || server.plugin_pids().is_empty());
+}

@@ -6,7 +6,7 @@
 use std::time::Duration;
 
 use harness::fake::StorageFault;
-use harness::{DriverKind, Outcome, Stage, StageOptions, play};
+use harness::{DriverKind, Note, Outcome, Stage, StageOptions, play};
 use serde_json::{Value, json};
 
 const FAULTS: [StorageFault; 3] = [StorageFault::FailsOnce, StorageFault::DoneButNotTold, StorageFault::GoneForGood];
@@ -30,6 +30,7 @@ fn walk(
                 step += 1;
                 assert!(step < STEPS_MAX, "{fault:?}: the walk does not end");
                 let options = StageOptions { transactional, ..StageOptions::default() };
+                let _note = Note::new(&format!("{fault:?} at call {step}, transactions: {transactional}"));
                 play(kind, options, |stage| {
                     let subject = prepare(stage);
                     stage.fake().storage.script(step, fault);

@@ -1,1 +1,275 @@
-//! Rules about the repository itself.
+//! Rules about the repository itself: who may depend on whom, what the
+//! component may import, and what no file may hold.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use cargo_metadata::{DependencyKind, MetadataCommand, Package};
+use harness::workspace_root;
+
+/// Crates from outside, and who alone may use them. Each knows one thing of the outside world.
+const OWNERS: [(&str, &[&str]); 9] = [
+    ("wit-bindgen", &["astra-component", "rogue-components"]),
+    ("wasmtime", &["component-runtime"]),
+    ("wasmtime-wasi", &["component-runtime"]),
+    ("wasmtime-wasi-http", &["component-runtime"]),
+    ("tonic", &["plugin-protocol"]),
+    ("prost", &["plugin-protocol"]),
+    ("tokio-rustls", &["plugin-protocol", "astra-simulator"]),
+    ("hyper-rustls", &["component-runtime"]),
+    ("clap", &["plugin-host", "astra-simulator", "bench"]),
+];
+
+/// Our own crates: what each of those that ship may build on.
+const INNER: [(&str, &[&str]); 7] = [
+    ("secrets-framework", &[]),
+    ("astra-secrets", &["secrets-framework"]),
+    ("astra-component", &["secrets-framework", "astra-secrets"]),
+    ("componentize", &[]),
+    ("plugin-protocol", &[]),
+    ("component-runtime", &[]),
+    ("plugin-host", &["plugin-protocol", "component-runtime"]),
+];
+
+/// Lines of one file: what is read in one sitting, with room for a table.
+const FILE_LINES_MAX: usize = 500;
+
+fn packages() -> Vec<Package> {
+    let mut command = MetadataCommand::new();
+    command.manifest_path(workspace_root().join("Cargo.toml")).no_deps();
+    command.exec().unwrap().packages
+}
+
+#[test]
+fn each_outside_crate_has_its_owners() {
+    for package in packages() {
+        for dependency in &package.dependencies {
+            let Some((_, owners)) = OWNERS.iter().find(|(name, _)| *name == dependency.name) else { continue };
+            let outside_tests = dependency.kind != DependencyKind::Development;
+            assert!(
+                !outside_tests || owners.contains(&package.name.as_str()),
+                "`{}` may not depend on `{}`: {owners:?} may",
+                package.name,
+                dependency.name
+            );
+        }
+    }
+}
+
+#[test]
+fn our_crates_build_on_each_other_in_one_direction() {
+    let packages = packages();
+    let ours: BTreeSet<&str> = packages.iter().map(|package| package.name.as_str()).collect();
+    for (name, allowed) in INNER {
+        let package = packages.iter().find(|package| package.name.as_str() == name).unwrap();
+        let used = package.dependencies.iter().filter(|dependency| dependency.kind != DependencyKind::Development);
+        for dependency in used.filter(|dependency| ours.contains(dependency.name.as_str())) {
+            assert!(allowed.contains(&dependency.name.as_str()), "`{name}` may not depend on `{}`", dependency.name);
+        }
+    }
+}
+
+#[test]
+fn every_crate_takes_the_workspaces_lints_and_is_unpublished() {
+    for package in packages() {
+        let manifest = fs::read_to_string(&package.manifest_path).unwrap();
+        assert!(manifest.contains("[lints]\nworkspace = true"), "`{}` has lints of its own", package.name);
+        assert_eq!(package.publish, Some(Vec::new()), "`{}` could be published", package.name);
+        assert!(package.description.is_some(), "`{}` has no description", package.name);
+    }
+}
+
+/// A sandbox is as tight as its list of imports.
+#[cfg(feature = "component")]
+#[test]
+fn the_component_imports_what_it_may_and_nothing_else() {
+    use wit_component::{DecodedWasm, decode};
+
+    let allowed = [
+        "secrets-engine:backend/types@0.1.0",
+        "secrets-engine:host/locks@0.1.0",
+        "secrets-engine:host/logging@0.1.0",
+        "secrets-engine:host/storage@0.1.0",
+        "secrets-engine:host/system-view@0.1.0",
+        "wasi:clocks/monotonic-clock@0.2.12",
+        "wasi:clocks/wall-clock@0.2.12",
+        "wasi:http/outgoing-handler@0.2.12",
+        "wasi:http/types@0.2.12",
+        "wasi:io/error@0.2.12",
+        "wasi:io/poll@0.2.12",
+        "wasi:io/streams@0.2.12",
+        "wasi:random/random@0.2.12",
+    ];
+    let wasm = fs::read(harness::component_wasm()).unwrap();
+    let DecodedWasm::Component(resolve, world) = decode(&wasm).unwrap() else { panic!("not a component") };
+    let world = &resolve.worlds[world];
+    let imports: Vec<String> = world.imports.keys().map(|key| resolve.name_world_key(key)).collect();
+    for import in &imports {
+        assert!(allowed.contains(&import.as_str()), "`{import}` is imported");
+    }
+    assert!(imports.contains(&"secrets-engine:host/storage@0.1.0".to_owned()), "{imports:?}");
+    let exports: Vec<String> = world.exports.keys().map(|key| resolve.name_world_key(key)).collect();
+    assert_eq!(exports, ["secrets-engine:backend/backend@0.1.0"]);
+}
+
+#[test]
+fn every_limit_says_what_it_is_for() {
+    let mut limits = 0;
+    for file in rust_files().into_iter().filter(|file| file.ends_with("limits.rs")) {
+        let text = fs::read_to_string(&file).unwrap();
+        let lines: Vec<&str> = text.lines().collect();
+        for (number, line) in lines.iter().enumerate() {
+            let line = line.trim_start();
+            let is_limit = ["pub const ", "pub(crate) const "].iter().any(|start| line.starts_with(start));
+            if is_limit {
+                limits += 1;
+                let above = number.checked_sub(1).map(|above| lines[above].trim_start()).unwrap_or_default();
+                assert!(above.starts_with("///"), "{}:{}: a limit without a reason", file.display(), number + 1);
+            }
+        }
+    }
+    assert!(limits > 50, "only {limits} limits were found");
+}
+
+#[test]
+fn files_are_read_in_one_sitting() {
+    let too_long: Vec<_> = rust_files()
+        .into_iter()
+        .filter_map(|file| {
+            let lines = fs::read_to_string(&file).unwrap().lines().count();
+            (lines > FILE_LINES_MAX).then(|| format!("{}: {lines}", file.display()))
+        })
+        .collect();
+    assert!(too_long.is_empty(), "files over {FILE_LINES_MAX} lines: {too_long:#?}");
+}
+
+#[test]
+fn every_file_begins_with_what_it_is_for() {
+    // Tests beside the code say it in their names.
+    for file in rust_files().into_iter().filter(|file| !file.ends_with("tests.rs")) {
+        let text = fs::read_to_string(&file).unwrap();
+        assert!(text.starts_with("//!"), "{} does not say what it is for", file.display());
+    }
+}
+
+/// Words that belong to nobody's finished work, and places that exist on one machine only.
+/// Written in pieces, so that this file passes its own test.
+#[test]
+fn nothing_unfinished_and_nothing_of_one_machine() {
+    let banned = [
+        ["TO", "DO"].concat(),
+        ["FIX", "ME"].concat(),
+        ["XX", "X"].concat(),
+        ["to", "do!("].concat(),
+        ["unimple", "mented!("].concat(),
+        ["#[ig", "nore"].concat(),
+        ["#[al", "low("].concat(),
+        ["/ro", "ot/"].concat(),
+        ["/wo", "rk/"].concat(),
+        ["/ho", "me/"].concat(),
+    ];
+    for file in text_files() {
+        let text = fs::read_to_string(&file).unwrap_or_default();
+        for (number, line) in text.lines().enumerate() {
+            let found = banned.iter().find(|word| stands_in(line, word));
+            assert!(found.is_none(), "{}:{}: `{}`", file.display(), number + 1, found.unwrap());
+        }
+    }
+}
+
+/// Does the word stand in the line, other than as the end of a longer word?
+fn stands_in(line: &str, word: &str) -> bool {
+    let ends_longer = |start: usize| line[..start].chars().next_back().is_some_and(char::is_alphanumeric);
+    line.match_indices(word).any(|(start, _)| !ends_longer(start))
+}
+
+/// What the documents tell a reader to type exists.
+#[test]
+fn the_commands_in_the_documents_exist() {
+    let makefile = fs::read_to_string(workspace_root().join("Makefile")).unwrap();
+    let targets: BTreeSet<&str> = makefile
+        .lines()
+        .filter(|line| !line.starts_with(['\t', '#', '.', ' ']))
+        .filter_map(|line| line.split_once(':'))
+        .flat_map(|(names, _)| names.split_whitespace())
+        .collect();
+    let mut documents = vec![workspace_root().join("README.md")];
+    walk(&workspace_root().join("docs"), &mut documents);
+    let mut commands = 0;
+    for document in documents.iter().filter(|file| has_extension(file, &["md"])) {
+        let text = fs::read_to_string(document).unwrap();
+        for command in commands_in(&text) {
+            commands += 1;
+            assert!(targets.contains(command), "{} names `make {command}`, which is not there", document.display());
+        }
+    }
+    assert!(commands > 0, "the documents name no command");
+}
+
+/// `make x` at the beginning of a line of code, or between backticks.
+fn commands_in(text: &str) -> impl Iterator<Item = &str> {
+    let starts = text.match_indices("make ").filter(|(start, _)| {
+        let before = text[..*start].chars().next_back();
+        matches!(before, None | Some('\n' | '`'))
+    });
+    starts.filter_map(|(start, found)| {
+        let rest = &text[start + found.len()..];
+        let end = rest.find(|c: char| !(c.is_ascii_alphanumeric() || c == '-')).unwrap_or(rest.len());
+        (end > 0).then(|| &rest[..end])
+    })
+}
+
+/// The packages of a released world are never renamed, and each folder is named as its package.
+#[test]
+fn wit_packages_are_named_as_their_folders() {
+    let deps = workspace_root().join("wit/deps");
+    let mut packages = 0;
+    for folder in fs::read_dir(deps).unwrap().flatten() {
+        let name = folder.file_name().into_string().unwrap();
+        let mut files = Vec::new();
+        walk(&folder.path(), &mut files);
+        let declared = files.iter().find_map(|file| {
+            let text = fs::read_to_string(file).ok()?;
+            let line = text.lines().find(|line| line.starts_with("package "))?.to_owned();
+            Some(line.trim_start_matches("package ").trim_end_matches([';', '{', ' ']).replace(':', "-"))
+        });
+        assert_eq!(declared.as_deref(), Some(name.as_str()));
+        packages += 1;
+    }
+    assert!(packages >= 2, "no packages were found");
+}
+
+/// Rust files that people write; generated ones say so in their path.
+fn rust_files() -> Vec<PathBuf> {
+    text_files().into_iter().filter(|file| has_extension(file, &["rs"]) && !is_generated(file)).collect()
+}
+
+fn is_generated(file: &Path) -> bool {
+    file.components().any(|part| part.as_os_str() == "gen")
+}
+
+fn text_files() -> Vec<PathBuf> {
+    let mut files = Vec::new();
+    walk(&workspace_root(), &mut files);
+    files.retain(|file| has_extension(file, &["rs", "md", "toml", "wit", "sh", "yml", "proto"]));
+    assert!(files.len() > 50, "the walk found {} files", files.len());
+    files
+}
+
+fn has_extension(file: &Path, extensions: &[&str]) -> bool {
+    file.extension().is_some_and(|extension| extensions.iter().any(|known| extension == *known))
+}
+
+/// All files below a folder, leaving out what is built and what is hidden.
+fn walk(folder: &Path, found: &mut Vec<PathBuf>) {
+    for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
+        let (path, name) = (entry.path(), entry.file_name());
+        let name = name.to_string_lossy();
+        if path.is_dir() && !name.starts_with('.') && !["target", "dist"].contains(&name.as_ref()) {
+            walk(&path, found);
+        } else if path.is_file() {
+            found.push(path);
+        }
+    }
+}
