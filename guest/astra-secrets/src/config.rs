@@ -20,7 +20,7 @@ use secrets_framework::host::{LogLevel, StorageEntry, StorageView};
 use secrets_framework::{Context, Error};
 use serde_json::{Map, Value};
 
-use crate::limits::{CONFIGS_MAX, REQUEST_TIMEOUT_DEFAULT, RETRIES_DEFAULT};
+use crate::limits::{CONFIGS_MAX, REQUEST_TIMEOUT_DEFAULT, RETRIES_DEFAULT, STORAGE_KEY_BYTES_MAX};
 use crate::names::{AstraRoleId, LogicalName, OrgId};
 
 pub(crate) use admin_token::AdminToken;
@@ -131,14 +131,16 @@ pub(crate) fn load(context: &Context<'_>, org_id: &OrgId) -> Result<Option<OrgCo
 
 /// As [`load`], from a view of storage, which may be a transaction.
 pub(crate) fn load_from(view: &(impl StorageView + ?Sized), org_id: &OrgId) -> Result<Option<OrgConfig>, Error> {
-    let Some(entry) = view.get(&key(org_id))? else { return Ok(None) };
-    stored::decode(&entry, org_id).map(Some)
+    match entry(view, &key(org_id))? {
+        Some(entry) => stored::decode(&entry, org_id).map(Some),
+        None => Ok(None),
+    }
 }
 
 /// As [`load`], for those who look at all: one damaged entry must not hide
 /// the others, so it is logged and passed over.
 pub(crate) fn load_readable(context: &Context<'_>, org_id: &OrgId) -> Result<Option<OrgConfig>, Error> {
-    let Some(entry) = context.host.storage().get(&key(org_id))? else { return Ok(None) };
+    let Some(entry) = entry(context.host.storage(), &key(org_id))? else { return Ok(None) };
     match stored::decode(&entry, org_id) {
         Ok(config) => Ok(Some(config)),
         Err(error) => {
@@ -146,6 +148,15 @@ pub(crate) fn load_readable(context: &Context<'_>, org_id: &OrgId) -> Result<Opt
             Ok(None)
         }
     }
+}
+
+/// Reads an entry whose key a client chose: under a key that is too long
+/// there is none, and that is no failure of storage.
+pub(crate) fn entry(view: &(impl StorageView + ?Sized), key: &str) -> Result<Option<StorageEntry>, Error> {
+    if key.len() > STORAGE_KEY_BYTES_MAX {
+        return Ok(None);
+    }
+    Ok(view.get(key)?)
 }
 
 /// Finds an organization by what stands in `org_id` of a body or query: its

@@ -27,6 +27,9 @@ pub(crate) const ROLES_LISTED_MAX: usize = 15_000;
 /// Astra roles of one role, and of one list of allowed ones.
 pub(crate) const ROLE_IDS_MAX: usize = 100;
 
+/// Bytes of a storage key: the host refuses longer ones, so nothing can be stored there.
+pub(crate) const STORAGE_KEY_BYTES_MAX: usize = 4 * 1024;
+
 /// Names that one storage call lists.
 pub(crate) const LIST_PAGE: u32 = 1_000;
 

@@ -13,10 +13,11 @@ use secrets_framework::host::{StorageEntry, StorageView};
 use secrets_framework::{Context, Error};
 use serde_json::{Map, Value};
 
+use crate::config;
 use crate::names::{AstraRoleId, OrgId, RoleName};
 
 pub(crate) use go_duration::go_text;
-pub(crate) use import::{Plan, Upstream, Wishes, imported_name, plan};
+pub(crate) use import::{Plan, Skipped, Upstream, Wishes, imported_name, plan};
 pub(crate) use list::{all_roles, role_names, short_keys};
 pub(crate) use ttl::{above_mount, clamp, parse_ttl};
 
@@ -90,7 +91,7 @@ pub(crate) fn load_from(
     org_id: &OrgId,
     name: &RoleName,
 ) -> Result<Option<Role>, Error> {
-    let Some(entry) = view.get(&key(org_id, name))? else { return Ok(None) };
+    let Some(entry) = config::entry(view, &key(org_id, name))? else { return Ok(None) };
     stored::decode(&entry, org_id, name)
 }
 

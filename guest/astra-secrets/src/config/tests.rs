@@ -1,5 +1,6 @@
 #![expect(clippy::unwrap_used, reason = "tests")]
 
+use proptest::prelude::*;
 use secrets_framework::Operation;
 use secrets_framework::host::StorageError;
 use secrets_framework::testing::{StorageCall, TestHost, request};
@@ -180,7 +181,48 @@ fn urls_are_parsed_once() {
     ] {
         assert!(ApiUrl::parse(text).is_err(), "{text}");
     }
+    for text in ["https://user:canary@x", "canary@x y", "https://x/?key=canary", "https://x/#canary"] {
+        let error = ApiUrl::parse(text).unwrap_err().to_string();
+        assert!(error.starts_with("`url` ") && !error.contains("canary"), "{error}");
+    }
     assert_eq!(ApiUrl::stored("not a url").to_string(), "not a url", "kept, so that it can be put right");
+}
+
+proptest! {
+    #[test]
+    fn a_url_is_the_same_when_it_is_read_again(text in "(https?://)?[a-zA-Z0-9.:@/?#%_-]{0,30}") {
+        if let Ok(url) = ApiUrl::parse(&text) {
+            prop_assert_eq!(&ApiUrl::parse(&url.to_string()).unwrap(), &url);
+            let origin = url.origin().as_str();
+            let host = origin.strip_prefix("https://").or(origin.strip_prefix("http://")).unwrap();
+            prop_assert!(!host.is_empty() && !host.contains(['/', '@', '?', '#']));
+            prop_assert!(url.base_path().is_empty() || url.base_path().starts_with('/'));
+            prop_assert!(!url.base_path().ends_with('/'));
+        }
+    }
+
+    #[test]
+    fn an_admin_token_is_taken_or_refused_without_being_shown(text in "(AstraCS:)?\\PC{0,30}") {
+        match AdminToken::parse(&text) {
+            Ok(token) => prop_assert!(text.starts_with("AstraCS:") && token.client_id().is_some()),
+            Err(error) => {
+                // What our own advice says is no secret of theirs.
+                let rest = text.trim_start_matches("AstraCS:");
+                prop_assert!(rest.len() < 8 || !error.to_string().contains(rest));
+            }
+        }
+    }
+}
+
+#[test]
+fn under_a_key_that_is_too_long_there_is_nothing() {
+    let host = TestHost::new();
+    let long = |bytes: usize| "x".repeat(bytes - CONFIG_PREFIX.len());
+    for (org_id, reads) in [(long(STORAGE_KEY_BYTES_MAX), 1), (long(STORAGE_KEY_BYTES_MAX + 1), 0)] {
+        host.storage.clear_calls();
+        assert!(with_context(&host, |context| load(context, &OrgId::stored(org_id))).unwrap().is_none());
+        assert_eq!(host.storage.calls(StorageCall::Get), reads);
+    }
 }
 
 #[test]

@@ -45,7 +45,11 @@ impl ApiUrl {
         if text.is_empty() {
             return Ok(Self::default());
         }
-        let refuse = |reason| NameError::new("url", text, reason);
+        // A password may stand before the `@`, a key in the query.
+        let refuse = |reason| match text.contains(['@', '?', '#']) {
+            true => NameError::hidden("url", reason),
+            false => NameError::new("url", text, reason),
+        };
         if text.contains(['#', '?']) {
             return Err(refuse("must have no query and no fragment"));
         }

@@ -104,6 +104,7 @@ fn mistakes_are_400_name_the_field_and_store_nothing() {
         ("config", json!({ "org_id": "a/b", "astra_token": TOKEN_A }), "`org_id` is `a/b`"),
         ("config", json!({ "org_id": "a:b", "astra_token": TOKEN_A }), "`org_id` is `a:b`"),
         ("config", json!({ "org_id": "a\"b", "astra_token": TOKEN_A }), "`org_id` is `a\\\"b`"),
+        ("config", json!({ "org_id": "o".repeat(9_000), "astra_token": TOKEN_A }), "`org_id`"),
         ("config/a:b", json!({ "astra_token": TOKEN_A }), "`org_id` is `a:b`"),
         (&path, json!({ "astra_token": "AstraCS:canary:redacted" }), "`:redacted`"),
         (&path, json!({ "astra_token": "nonsense" }), "`astra_token`"),

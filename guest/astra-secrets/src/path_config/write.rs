@@ -2,7 +2,7 @@
 //! take turns, check against what is stored by then, and store.
 
 use secrets_framework::host::LogLevel;
-use secrets_framework::{Context, FieldData, Response};
+use secrets_framework::{Context, Error, FieldData, Response};
 
 use crate::config::{self, AdminToken, ApiUrl, OrgConfig, Write};
 use crate::error::{Failure, Outcome};
@@ -29,9 +29,13 @@ pub(super) fn write(context: &Context<'_>, data: &FieldData, target: Target) -> 
     let stored = config::load(context, &org_id)?;
     if same_access(before.as_ref()) != same_access(stored.as_ref()) {
         // What was checked upstream is not what would be stored now.
-        return Err(Failure::exists(format!(
-            "the config of organization `{org_id}` was changed by another request at the same time: read it, and write again"
-        )));
+        let changed = Error::coded(
+            409,
+            format!(
+                "the config of organization `{org_id}` was changed by another request at the same time: read it, and write again"
+            ),
+        );
+        return Err(changed.into());
     }
     check_logical_name(context, &org_id, stored.as_ref(), &changes)?;
     let mut writes = Vec::new();

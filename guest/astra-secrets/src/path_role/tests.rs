@@ -105,6 +105,8 @@ fn mistakes_are_400_name_the_field_and_store_nothing() {
         ("role", json!({ "org_id": ORG_A, "role_name": "a:b", "role_id": ROLE_ID }), "`role_name` is `a:b`"),
         ("role", json!({ "org_id": "x/y", "role_name": "r", "role_id": ROLE_ID }), "`org_id` is `x/y`"),
         ("role", json!({ "org_id": ORG_A, "role_name": "r", "role_id": "" }), "`role_id`"),
+        ("role", json!({ "org_id": "o".repeat(9_000), "role_name": "r", "role_id": ROLE_ID }), "`org_id`"),
+        (&path(&"r".repeat(9_000)), json!({ "role_id": ROLE_ID }), "`role_name`"),
         (&path("a:b"), json!({ "role_id": ROLE_ID }), "`role_name` is `a:b`"),
         (&path(&"r".repeat(129)), json!({ "role_id": ROLE_ID }), "`role_name`"),
         (&good, json!({}), "`role_id`"),

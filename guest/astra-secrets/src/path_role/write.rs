@@ -3,6 +3,7 @@
 use secrets_framework::{Context, FieldData, Response};
 
 use crate::error::{Failure, Outcome};
+use crate::limits::STORAGE_KEY_BYTES_MAX;
 use crate::names::{OrgId, RoleName};
 use crate::role::{self, Role};
 
@@ -20,6 +21,13 @@ pub(super) fn write(context: &Context<'_>, data: &FieldData, target: Target) -> 
             "the Astra role `{id}` is not among the `allowed_role_ids` of organization `{org_id}`: \
              choose another, or have it added to the config"
         )));
+    }
+
+    if role::key(&org_id, &name).len() > STORAGE_KEY_BYTES_MAX {
+        // No such role can be there, so it would be new, and is refused here,
+        // for the host refuses such long locks, too.
+        RoleName::parse(name.as_str())?;
+        OrgId::parse(org_id.as_str())?;
     }
 
     // Writers of one organization's roles take turns, so that no field is lost.

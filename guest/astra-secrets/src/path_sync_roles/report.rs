@@ -7,8 +7,8 @@ use secrets_framework::Response;
 use serde::Serialize;
 
 use crate::error::Outcome;
-use crate::names::{AstraRoleId, OrgId, RoleName};
-use crate::role::{self, Plan, Role};
+use crate::names::{OrgId, RoleName};
+use crate::role::{self, Plan, Role, Skipped};
 
 /// Collects what was done, organization by organization.
 pub(super) struct Report {
@@ -16,7 +16,7 @@ pub(super) struct Report {
     updated: Vec<(OrgId, RoleName)>,
     unchanged: Vec<(OrgId, RoleName)>,
     removed: Vec<(OrgId, RoleName)>,
-    skipped: Vec<SkippedAnswer>,
+    skipped: Vec<(OrgId, Skipped)>,
     failed: BTreeMap<OrgId, String>,
     succeeded: usize,
     dry_run: bool,
@@ -29,17 +29,16 @@ struct SyncAnswer<'a> {
     updated: Vec<String>,
     unchanged: Vec<String>,
     removed: Vec<String>,
-    skipped: &'a [SkippedAnswer],
+    skipped: BTreeMap<String, SkippedAnswer<'a>>,
     failed: &'a BTreeMap<OrgId, String>,
     dry_run: bool,
 }
 
 #[derive(Serialize)]
-struct SkippedAnswer {
-    org_id: OrgId,
-    name: String,
-    role_id: AstraRoleId,
-    reason: String,
+struct SkippedAnswer<'a> {
+    org_id: &'a OrgId,
+    name: &'a str,
+    reason: &'a str,
 }
 
 impl Report {
@@ -66,12 +65,7 @@ impl Report {
         self.updated.extend(plan.updated.into_iter().map(named));
         self.unchanged.extend(plan.unchanged.into_iter().map(owned));
         self.removed.extend(plan.removed.into_iter().map(owned));
-        self.skipped.extend(plan.skipped.into_iter().map(|skipped| SkippedAnswer {
-            org_id: org_id.clone(),
-            name: skipped.upstream.name,
-            role_id: skipped.upstream.id,
-            reason: skipped.reason,
-        }));
+        self.skipped.extend(plan.skipped.into_iter().map(|skipped| (org_id.clone(), skipped)));
         self.succeeded += 1;
     }
 
@@ -103,10 +97,21 @@ impl Report {
             updated,
             unchanged,
             removed,
-            skipped: &self.skipped,
+            skipped: skipped_answer(&self.skipped),
             failed: &self.failed,
             dry_run: self.dry_run,
         };
         Ok(Some(Response { warnings: self.warnings, ..Response::json(&answer)? }))
     }
+}
+
+/// By the Astra role's ID: names may come twice, and then that is why.
+fn skipped_answer(skipped: &[(OrgId, Skipped)]) -> BTreeMap<String, SkippedAnswer<'_>> {
+    let ids: Vec<_> = skipped.iter().map(|(org_id, skipped)| (org_id.clone(), skipped.upstream.id.clone())).collect();
+    let answers = skipped.iter().map(|(org_id, skipped)| SkippedAnswer {
+        org_id,
+        name: &skipped.upstream.name,
+        reason: &skipped.reason,
+    });
+    role::short_keys(&ids).into_iter().zip(answers).collect()
 }

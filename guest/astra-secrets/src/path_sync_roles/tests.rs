@@ -27,7 +27,7 @@ fn one_organizations_roles_are_imported_and_then_unchanged() {
     assert_eq!(
         answer,
         json!({
-            "created": ["apirole", "r_w_user"], "updated": [], "unchanged": [], "removed": [], "skipped": [],
+            "created": ["apirole", "r_w_user"], "updated": [], "unchanged": [], "removed": [], "skipped": {},
             "failed": {}, "dry_run": false,
         })
     );
@@ -72,11 +72,10 @@ fn collisions_and_what_is_not_allowed_are_skipped_and_said() {
     assert_eq!(answer["created"], json!(["a_b"]));
     assert_eq!(
         answer["skipped"],
-        json!([
-            { "org_id": ORG_A, "name": "a b", "role_id": "1", "reason": "`a_b` is already the name of `A/B`" },
-            { "org_id": ORG_A, "name": "admin", "role_id": "3",
-              "reason": "it is not among the organization's `allowed_role_ids`" },
-        ])
+        json!({
+            "1": { "org_id": ORG_A, "name": "a b", "reason": "`a_b` is already the name of `A/B`" },
+            "3": { "org_id": ORG_A, "name": "admin", "reason": "it is not among the organization's `allowed_role_ids`" },
+        })
     );
 }
 

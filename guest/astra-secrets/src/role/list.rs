@@ -1,6 +1,7 @@
 //! Which roles there are, of one organization or of all.
 
 use std::collections::BTreeMap;
+use std::fmt::Display;
 
 use secrets_framework::Error;
 use secrets_framework::host::StorageView;
@@ -38,18 +39,18 @@ pub(crate) fn all_roles(view: &(impl StorageView + ?Sized)) -> Result<Vec<(OrgId
     Ok(roles)
 }
 
-/// A key for each role: its name, or `<org id>:<role name>` where several of
-/// the organizations have that name.
-pub(crate) fn short_keys(roles: &[(OrgId, RoleName)]) -> Vec<String> {
-    let mut owners: BTreeMap<&RoleName, usize> = BTreeMap::new();
-    for (_, name) in roles {
+/// A key for each of these: its name, or `<org id>:<name>` where several of the
+/// organizations have that name.
+pub(crate) fn short_keys<T: Ord + Display>(owned: &[(OrgId, T)]) -> Vec<String> {
+    let mut owners: BTreeMap<&T, usize> = BTreeMap::new();
+    for (_, name) in owned {
         *owners.entry(name).or_default() += 1;
     }
-    let is_shared = |name: &RoleName| owners.get(name).is_some_and(|count| *count > 1);
-    let key = |(org_id, name): &(OrgId, RoleName)| {
+    let is_shared = |name: &T| owners.get(name).is_some_and(|count| *count > 1);
+    let key = |(org_id, name): &(OrgId, T)| {
         if is_shared(name) { format!("{org_id}:{name}") } else { name.to_string() }
     };
-    roles.iter().map(key).collect()
+    owned.iter().map(key).collect()
 }
 
 /// Splits `<org id>:<role name>`. Where an odd old name has a colon of its
