@@ -88,10 +88,7 @@ impl<F: Factory> BackendService for BackendServer<F> {
         Ok(Response::new(pb::SetupReply { err: err.unwrap_or_default() }))
     }
 
-    async fn initialize(
-        &self,
-        request: Request<pb::InitializeArgs>,
-    ) -> Result<Response<pb::InitializeReply>, Status> {
+    async fn initialize(&self, request: Request<pb::InitializeArgs>) -> Result<Response<pb::InitializeReply>, Status> {
         let mount = self.mount(request.metadata())?;
         let outcome = guarded("", mount.backend.initialize()).await.flatten();
         Ok(Response::new(pb::InitializeReply { err: outcome.err().map(translate::error_into_pb) }))
@@ -129,11 +126,8 @@ impl<F: Factory> BackendService for BackendServer<F> {
             Ok(exists) => (exists, None),
             Err(error) => (None, Some(translate::error_into_pb(error))),
         };
-        let reply = pb::HandleExistenceCheckReply {
-            check_found: exists.is_some(),
-            exists: exists.unwrap_or_default(),
-            err,
-        };
+        let reply =
+            pb::HandleExistenceCheckReply { check_found: exists.is_some(), exists: exists.unwrap_or_default(), err };
         Ok(Response::new(reply))
     }
 

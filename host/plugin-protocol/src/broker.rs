@@ -136,7 +136,7 @@ mod tests {
         broker.keep(message(1, "/first"));
         assert_eq!(broker.socket(1).await.unwrap(), "/first");
 
-        let waiting = tokio::spawn({
+        let waiting = task::spawn({
             let broker = broker.clone();
             async move { broker.socket(2).await }
         });

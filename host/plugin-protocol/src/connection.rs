@@ -147,3 +147,49 @@ impl std::fmt::Debug for Connection {
         formatter.debug_struct("Connection").field("closed", &self.sender.is_closed()).finish()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    #![expect(clippy::unwrap_used, reason = "tests")]
+    use tokio::io::AsyncWriteExt as _;
+    use tokio::net::UnixListener;
+    use tokio::time::Instant;
+
+    use super::*;
+    use crate::mtls::Identity;
+
+    fn connector() -> TlsConnector {
+        let (ours, servers) = (Identity::generate().unwrap(), Identity::generate().unwrap());
+        Arc::new(ours.client_config(servers.certificate().clone()).unwrap()).into()
+    }
+
+    async fn refusal(path: &Path) -> DialError {
+        Connection::dial(path.to_str().unwrap(), &connector()).await.map(|_| ()).unwrap_err()
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_server_that_does_not_answer_is_given_up() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("silent");
+        let _listener = UnixListener::bind(&path).unwrap();
+        let begin = Instant::now();
+        assert!(matches!(refusal(&path).await, DialError::TimedOut { .. }));
+        assert_eq!(begin.elapsed(), DIAL_TIMEOUT);
+    }
+
+    #[tokio::test]
+    async fn nobody_and_nonsense_are_errors_that_name_the_socket() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("socket");
+        let error = refusal(&path).await;
+        assert!(error.to_string().contains(path.to_str().unwrap()), "{error}");
+        let listener = UnixListener::bind(&path).unwrap();
+        let nonsense = async {
+            let (mut stream, _) = listener.accept().await.unwrap();
+            stream.write_all(b"HTTP/1.1 200 OK\r\n\r\n").await.unwrap();
+            stream
+        };
+        let (error, _stream) = tokio::join!(refusal(&path), nonsense);
+        assert!(matches!(error, DialError::Socket { .. }), "{error:?}");
+    }
+}

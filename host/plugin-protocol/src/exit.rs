@@ -70,7 +70,7 @@ mod tests {
     async fn the_first_reason_stays_and_all_see_it() {
         let exit = Exit::new();
         let other = exit.clone();
-        let waiting = tokio::spawn(async move { other.requested().await });
+        let waiting = crate::task::spawn(async move { other.requested().await });
         exit.request(ExitReason::Shutdown);
         exit.request(ExitReason::ServerGone);
         assert_eq!(exit.requested().await, ExitReason::Shutdown);

@@ -51,7 +51,7 @@ mod tests {
 
     #[tokio::test]
     async fn who_needs_it_waits_for_it() {
-        let (go, wait) = std::sync::mpsc::channel::<()>();
+        let (go, wait) = std::sync::mpsc::sync_channel::<()>(1);
         let cell = FactoryCell::make(move || wait.recv().map(|()| Arc::new(5)).map_err(|error| error.to_string()));
         let (made, sent) = tokio::join!(cell.get(), async { go.send(()) });
         assert_eq!((made, sent), (Ok(Arc::new(5)), Ok(())));

@@ -58,6 +58,7 @@ pub(crate) enum Refusal {
 impl Environment {
     /// Reads the environment of this process.
     pub(crate) fn from_process() -> Result<Self, Refusal> {
+        #[expect(clippy::disallowed_methods, reason = "the handshake is in the environment; read once, here")]
         Self::parse(|name| std::env::var_os(name))
     }
 

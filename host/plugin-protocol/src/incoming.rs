@@ -6,6 +6,7 @@ use std::io;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
+use std::time::Duration;
 
 use futures_util::Stream;
 use futures_util::stream;
@@ -17,8 +18,11 @@ use tokio_rustls::TlsAcceptor;
 use tokio_rustls::server::TlsStream;
 use tonic::transport::server::Connected;
 
-use crate::limits::{ACCEPT_RETRY_PAUSE, TLS_HANDSHAKE_TIMEOUT, TLS_HANDSHAKES_MAX};
+use crate::limits::{TLS_HANDSHAKE_TIMEOUT, TLS_HANDSHAKES_MAX};
 use crate::task;
+
+/// After a failed `accept`, so that a process out of file descriptors does not spin.
+const ACCEPT_RETRY_PAUSE: Duration = Duration::from_millis(50);
 
 /// A connection whose peer has proved to be the server.
 pub(crate) struct Verified(TlsStream<UnixStream>);

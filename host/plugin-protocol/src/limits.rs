@@ -84,6 +84,3 @@ pub(crate) const LOG_QUEUE_BYTES_MAX: usize = 4 << 20;
 
 /// How long the end of the process, or a panic, waits for the log.
 pub(crate) const LOG_FLUSH_WAIT: Duration = Duration::from_millis(200);
-
-/// Pause after a failed `accept`, so that a process out of file descriptors does not spin.
-pub(crate) const ACCEPT_RETRY_PAUSE: Duration = Duration::from_millis(50);

@@ -211,3 +211,107 @@ impl ServerCertVerifier for PinnedPeer {
         self.schemes()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    #![expect(clippy::unwrap_used, reason = "tests")]
+    use rcgen::{BasicConstraints, IsCa, PKCS_ECDSA_P521_SHA512};
+    use rustls::client::ResolvesClientCert;
+    use rustls::sign::CertifiedKey;
+    use tokio_rustls::{TlsAcceptor, TlsConnector};
+
+    use super::*;
+
+    /// As the servers make theirs.
+    fn servers() -> Identity {
+        let key = KeyPair::generate_for(&PKCS_ECDSA_P521_SHA512).unwrap();
+        let mut params = certificate_params().unwrap();
+        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+        Identity::self_signed(&params, &key).unwrap()
+    }
+
+    /// The outcomes of a handshake: the accepting side's, the connecting side's.
+    async fn handshake(server: ServerConfig, client: ClientConfig) -> (Result<(), String>, Result<(), String>) {
+        let (near, far) = tokio::io::duplex(1 << 16);
+        let name = ServerName::try_from(SERVER_NAME).unwrap();
+        let (server, client) = (TlsAcceptor::from(Arc::new(server)), TlsConnector::from(Arc::new(client)));
+        let (accepted, connected) = tokio::join!(server.accept(near), client.connect(name, far));
+        let protocol = |alpn: Option<&[u8]>| (alpn == Some(ALPN)).then_some(()).ok_or("no ALPN".to_owned());
+        (
+            accepted.map_err(|error| error.to_string()).and_then(|stream| protocol(stream.get_ref().1.alpn_protocol())),
+            connected
+                .map_err(|error| error.to_string())
+                .and_then(|stream| protocol(stream.get_ref().1.alpn_protocol())),
+        )
+    }
+
+    #[tokio::test]
+    async fn both_sides_accept_each_other_in_both_roles() {
+        let (ours, servers) = (Identity::generate().unwrap(), servers());
+        let (our_certificate, their_certificate) = (ours.certificate().clone(), servers.certificate().clone());
+        let inward = handshake(
+            ours.server_config(their_certificate.clone()).unwrap(),
+            servers.client_config(our_certificate.clone()).unwrap(),
+        );
+        assert_eq!(inward.await, (Ok(()), Ok(())));
+        let outward =
+            handshake(servers.server_config(our_certificate).unwrap(), ours.client_config(their_certificate).unwrap());
+        assert_eq!(outward.await, (Ok(()), Ok(())));
+    }
+
+    #[tokio::test]
+    async fn another_certificate_is_refused_in_both_roles() {
+        let (ours, servers, strangers) = (Identity::generate().unwrap(), servers(), self::servers());
+        let (accepted, _) = handshake(
+            ours.server_config(servers.certificate().clone()).unwrap(),
+            strangers.client_config(ours.certificate().clone()).unwrap(),
+        )
+        .await;
+        assert!(accepted.unwrap_err().contains("UnknownIssuer"));
+        let (_, connected) = handshake(
+            strangers.server_config(ours.certificate().clone()).unwrap(),
+            ours.client_config(servers.certificate().clone()).unwrap(),
+        )
+        .await;
+        assert!(connected.unwrap_err().contains("UnknownIssuer"));
+    }
+
+    #[tokio::test]
+    async fn nobody_gets_in_without_a_certificate() {
+        let (ours, servers) = (Identity::generate().unwrap(), servers());
+        let peer = PinnedPeer::new(ours.certificate().clone());
+        let client = ClientConfig::builder_with_provider(peer.provider.clone())
+            .with_safe_default_protocol_versions()
+            .unwrap()
+            .dangerous()
+            .with_custom_certificate_verifier(Arc::new(peer))
+            .with_no_client_auth();
+        let (accepted, _) = handshake(ours.server_config(servers.certificate().clone()).unwrap(), client).await;
+        assert!(accepted.unwrap_err().contains("sent no certificates"));
+    }
+
+    #[tokio::test]
+    async fn the_right_certificate_without_its_key_is_refused() {
+        /// Shows a certificate and signs with the key of another.
+        #[derive(Debug)]
+        struct Thief(Arc<CertifiedKey>);
+
+        impl ResolvesClientCert for Thief {
+            fn resolve(&self, _hints: &[&[u8]], _schemes: &[SignatureScheme]) -> Option<Arc<CertifiedKey>> {
+                Some(self.0.clone())
+            }
+
+            fn has_certs(&self) -> bool {
+                true
+            }
+        }
+
+        let (ours, servers, thief) = (Identity::generate().unwrap(), servers(), self::servers());
+        let key = rustls::crypto::aws_lc_rs::sign::any_supported_type(&thief.key).unwrap();
+        let stolen = CertifiedKey::new(vec![servers.certificate().clone()], key);
+        let mut client = thief.client_config(ours.certificate().clone()).unwrap();
+        client.client_auth_cert_resolver = Arc::new(Thief(Arc::new(stolen)));
+        let (accepted, _) = handshake(ours.server_config(servers.certificate().clone()).unwrap(), client).await;
+        assert!(accepted.unwrap_err().contains("BadSignature"));
+    }
+}

@@ -210,12 +210,17 @@ async fn serve_until(
 ) -> Result<ExitReason, StartError> {
     let mut serving = std::pin::pin!(serving);
     tokio::select! {
-        outcome = &mut serving => outcome?,
-        _ = exit.requested() => {
+        // First, as serving ends for the same reason.
+        biased;
+        reason = exit.requested() => {
             if let Ok(outcome) = timeout(EXIT_GRACE, serving).await {
                 outcome?;
             }
+            Ok(reason)
+        }
+        outcome = &mut serving => {
+            outcome?;
+            Ok(ExitReason::ServerGone)
         }
     }
-    Ok(exit.requested().await)
 }

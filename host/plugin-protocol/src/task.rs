@@ -14,6 +14,7 @@ where
     F: Future + Send + 'static,
     F::Output: Send + 'static,
 {
+    #[expect(clippy::disallowed_methods, reason = "the only place; what it starts ends by itself")]
     tokio::spawn(future)
 }
 

@@ -1,7 +1,7 @@
 //! Proves that `src/gen` is what the files in `proto` generate.
 //!
 //! `UPDATE_GEN=1 cargo test -p plugin-protocol --test generated` rewrites it.
-#![expect(clippy::unwrap_used, reason = "tests")]
+#![expect(clippy::unwrap_used, clippy::disallowed_methods, reason = "a test that works on files")]
 
 use std::fs;
 use std::path::Path;

@@ -1,6 +1,6 @@
 //! Plays the server against a real plugin process, `tests/toy/plugin.rs`:
 //! handshake, TLS, broker, mounts, storage, faults and the end.
-#![expect(clippy::unwrap_used, reason = "tests")]
+#![expect(clippy::unwrap_used, clippy::disallowed_methods, clippy::disallowed_types, reason = "tests")]
 
 use std::time::Duration;
 
@@ -212,7 +212,8 @@ mod mounts {
             config: [("name".to_owned(), uuid.to_owned())].into(),
             ..MountOptions::default()
         };
-        let (first, second) = (plugin.mount(options("one")).await.unwrap(), plugin.mount(options("two")).await.unwrap());
+        let (first, second) =
+            (plugin.mount(options("one")).await.unwrap(), plugin.mount(options("two")).await.unwrap());
         ask(&first, Operation::Update, "kv/a", &json!({ "value": "1" })).await.unwrap();
         assert_eq!(read(&first, "kv/a").await.unwrap().unwrap()["value"], "1");
         assert!(read(&second, "kv/a").await.unwrap().is_none());
@@ -309,7 +310,10 @@ mod requests {
         let response = mount.handle_request(asked).await.unwrap().unwrap();
         let data: Value = serde_json::from_str(&response.data.unwrap()).unwrap();
         assert_eq!((&data["id"], &data["operation"]), (&json!("request-echo/x"), &json!("Patch")));
-        assert_eq!((&data["data"]["n"], &data["headers"]["x-trace"][0]), (&json!(12_345_678_901_234_567_890_u64), &json!("1")));
+        assert_eq!(
+            (&data["data"]["n"], &data["headers"]["x-trace"][0]),
+            (&json!(12_345_678_901_234_567_890_u64), &json!("1"))
+        );
         assert!(data["timeout_s"].as_u64().unwrap() >= 89 && data["identity"].as_str().unwrap().contains("alice"));
     }
 
@@ -390,7 +394,8 @@ mod requests {
     async fn messages_beyond_the_limit_fail_alone() {
         let (_plugin, mount) = mounted().await;
         let data = format!("\"{}\"", "z".repeat(64 << 20));
-        let message = call_message(mount.handle_request(request(Operation::Update, "length", &data)).await.unwrap_err());
+        let message =
+            call_message(mount.handle_request(request(Operation::Update, "length", &data)).await.unwrap_err());
         assert!(message.contains("67108864"), "{message}");
         assert!(read(&mount, "echo").await.unwrap().is_some());
     }
@@ -439,6 +444,25 @@ mod requests {
     }
 
     #[tokio::test]
+    async fn calls_beyond_the_limit_wait_for_their_turn() {
+        // Two of the 1024 are the broker's and the stdio stream.
+        const CALLS: usize = 1022;
+        let (plugin, mount) = mounted().await;
+        let mount = std::sync::Arc::new(mount);
+        let start = |path: &'static str| {
+            let mount = mount.clone();
+            tokio::spawn(async move { read(&mount, path).await })
+        };
+        let mut hanging: Vec<_> = (0..CALLS).map(|_| start("hang")).collect();
+        plugin.wait_for_logs("a request hangs", CALLS).await.unwrap();
+        let mut waiting = start("echo");
+        // There is no event for a call that does not begin.
+        assert!(tokio::time::timeout(Duration::from_millis(100), &mut waiting).await.is_err());
+        hanging.pop().unwrap().abort();
+        assert!(waiting.await.unwrap().unwrap().is_some());
+    }
+
+    #[tokio::test]
     async fn many_requests_given_up_at_once_do_not_end_the_connection() {
         let (plugin, mount) = mounted().await;
         let mount = std::sync::Arc::new(mount);
@@ -484,7 +508,12 @@ mod storage {
                 storage.write(StorageEntry { key: key.to_owned(), value: Vec::new(), seal_wrap: false });
             }
             let (_plugin, mount) = mounted_on(&storage).await;
-            let rows = [("", 2, json!(["a", "b"])), ("b", 9, json!(["c", "d/"])), ("bb", 1, json!(["c"])), ("d/", 1, json!([]))];
+            let rows = [
+                ("", 2, json!(["a", "b"])),
+                ("b", 9, json!(["c", "d/"])),
+                ("bb", 1, json!(["c"])),
+                ("d/", 1, json!([])),
+            ];
             for (after, limit, expected) in rows {
                 let page = json!({ "after": after, "limit": limit });
                 let answer = ask(&mount, Operation::Read, "page/p/", &page).await.unwrap().unwrap();
@@ -583,6 +612,37 @@ mod storage {
         assert_eq!(backend_error(read(&mount, "kv/a").await), Error::Internal("failed: no space left".into()));
         storage.fail_with(None);
         assert!(read(&mount, "kv/a").await.unwrap().is_none());
+    }
+
+    #[tokio::test]
+    async fn nonsense_of_the_server_is_an_error() {
+        let storage = MemoryStorage::new(StorageKind::OpenBao);
+        let (_plugin, mount) = mounted_on(&storage).await;
+        ask(&mount, Operation::Update, "kv/a", &json!({ "value": "1" })).await.unwrap();
+        storage.set_lying(true);
+        let error = backend_error(read(&mount, "kv/a").await);
+        assert_eq!(error, Error::Internal("failed: the server answered with another entry than `a`".into()));
+        let error = backend_error(read(&mount, "transaction/commit").await);
+        assert_eq!(error, Error::Internal("failed: the server began a transaction without an id".into()));
+    }
+
+    #[tokio::test]
+    async fn a_mount_that_goes_does_not_keep_its_connection() {
+        let storage = MemoryStorage::new(StorageKind::OpenBao);
+        let (plugin, mount) = mounted_on(&storage).await;
+        let mount = std::sync::Arc::new(mount);
+        storage.hold(true);
+        let reading = tokio::spawn({
+            let mount = mount.clone();
+            async move { read(&mount, "kv/a").await }
+        });
+        storage.until(|storage| storage.calls("Get") == 1).await;
+        mount.cleanup().await.unwrap();
+        // The call never ends by itself: the connection is closed under it.
+        storage.until(|storage| storage.cancelled_calls() == 1).await;
+        let error = backend_error(reading.await.unwrap());
+        assert!(matches!(&error, Error::Internal(text) if text.contains("storage call failed")), "{error:?}");
+        assert!(plugin.multiplexing_supported().await.unwrap());
     }
 
     #[tokio::test]

@@ -16,8 +16,22 @@ use super::queue::Log;
 /// Libraries whose finer lines would show headers and bodies of other people's
 /// requests. Their warnings and errors are logged.
 const QUIET: [&str; 16] = [
-    "aws_lc", "cranelift", "h2", "hickory", "http", "hyper", "mio", "regalloc", "reqwest", "rustls", "tokio", "tonic",
-    "tower", "want", "wasmtime", "webpki",
+    "aws_lc",
+    "cranelift",
+    "h2",
+    "hickory",
+    "http",
+    "hyper",
+    "mio",
+    "regalloc",
+    "reqwest",
+    "rustls",
+    "tokio",
+    "tonic",
+    "tower",
+    "want",
+    "wasmtime",
+    "webpki",
 ];
 
 /// Writes what is important enough.
@@ -74,7 +88,9 @@ impl<S: Subscriber + for<'a> LookupSpan<'a>> tracing_subscriber::Layer<S> for La
 
 fn is_quiet(target: &str) -> bool {
     let krate = target.split("::").next().unwrap_or(target);
-    QUIET.iter().any(|quiet| krate.strip_prefix(quiet).is_some_and(|rest| rest.is_empty() || rest.starts_with(['_', '2'])))
+    QUIET
+        .iter()
+        .any(|quiet| krate.strip_prefix(quiet).is_some_and(|rest| rest.is_empty() || rest.starts_with(['_', '2'])))
 }
 
 /// Recorded values, the message apart.

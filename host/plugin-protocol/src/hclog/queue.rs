@@ -4,9 +4,9 @@
 //! thread writes them, and what finds no room is dropped and counted.
 
 use std::io::Write;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
-use std::sync::Arc;
 use std::thread;
 
 use tracing::Level;
@@ -119,7 +119,6 @@ pub(super) mod testing {
 mod tests {
     #![expect(clippy::unwrap_used, reason = "tests")]
     use std::io;
-    use std::sync::mpsc::channel;
 
     use super::testing::Written;
     use super::*;
@@ -143,15 +142,15 @@ mod tests {
         }
     }
 
-    fn stuck() -> (Log, Written, std::sync::mpsc::Sender<()>) {
-        let (sender, go) = channel();
+    fn stuck() -> (Log, Written, SyncSender<()>) {
+        let (sender, go) = sync_channel(0);
         let written = Written::default();
         let stuck = Stuck { go, written: written.clone() };
         (Log::start(move || stuck), written, sender)
     }
 
     /// Lets the lines pass and returns how many were told to be dropped.
-    fn release(log: &Log, written: &Written, go: std::sync::mpsc::Sender<()>) -> u64 {
+    fn release(log: &Log, written: &Written, go: SyncSender<()>) -> u64 {
         drop(go);
         // Once for the lines before it, once more for the word about those dropped.
         loop {
@@ -176,6 +175,17 @@ mod tests {
         assert_eq!(passed as u64 + dropped, lines as u64);
         // One line may be in the writer's hands beside those that wait.
         assert!((LOG_QUEUE_LINES_MAX..=LOG_QUEUE_LINES_MAX + 1).contains(&passed), "{passed}");
+    }
+
+    #[test]
+    fn a_flush_does_not_wait_for_ever() {
+        let (log, written, go) = stuck();
+        log.write(b"line\n".to_vec());
+        log.flush();
+        assert_eq!(written.text(), "");
+        drop(go);
+        log.flush();
+        assert_eq!(written.text(), "line\n");
     }
 
     #[test]

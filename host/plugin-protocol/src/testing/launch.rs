@@ -40,12 +40,7 @@ pub struct Launch {
 impl Launch {
     /// Starts this program, as a server with protocol 5 does.
     pub fn new(program: impl Into<PathBuf>) -> Self {
-        Self {
-            program: program.into(),
-            args: Vec::new(),
-            environment: Vec::new(),
-            other_identity: false,
-        }
+        Self { program: program.into(), args: Vec::new(), environment: Vec::new(), other_identity: false }
     }
 
     /// Adds an argument of the catalog entry.

@@ -48,12 +48,13 @@ impl LogLines {
         self.lines().join("\n")
     }
 
-    /// The first line that holds `text`, as soon as it is there. `None` if the process ended without it.
-    pub(super) async fn wait_for(&self, text: &str) -> Option<String> {
+    /// The line that is number `count` to hold `text`, as soon as it is there. `None` if the process ended without it.
+    pub(super) async fn wait_for(&self, text: &str, count: usize) -> Option<String> {
         let mut progress = self.progress.clone();
         loop {
             let seen = *progress.borrow_and_update();
-            if let Some(line) = self.lines().into_iter().find(|line| line.contains(text)) {
+            let mut found = self.lines().into_iter().filter(|line| line.contains(text));
+            if let Some(line) = found.nth(count.saturating_sub(1)) {
                 return Some(line);
             }
             if seen.finished || progress.changed().await.is_err() {

@@ -14,9 +14,9 @@ use tokio::sync::mpsc;
 use tokio::time::timeout;
 use tonic::Streaming;
 
+use super::TestError;
 use super::log::LogLines;
 use super::mount::{Mount, MountOptions, tagged};
-use super::TestError;
 use crate::connection::{Closer, Connection};
 use crate::mtls::Identity;
 use crate::task;
@@ -108,7 +108,16 @@ impl PluginProcess {
     /// When the process ended without one.
     pub async fn wait_for_log(&self, text: &str) -> Result<String, TestError> {
         let ended = || TestError::Process(format!("the plugin ended without a log line with `{text}`"));
-        self.log.wait_for(text).await.ok_or_else(ended)
+        self.log.wait_for(text, 1).await.ok_or_else(ended)
+    }
+
+    /// Waits for `count` lines that hold `text`.
+    ///
+    /// # Errors
+    /// When the process ended with fewer.
+    pub async fn wait_for_logs(&self, text: &str, count: usize) -> Result<(), TestError> {
+        let ended = || TestError::Process(format!("the plugin ended without {count} log lines with `{text}`"));
+        self.log.wait_for(text, count).await.map(|_| ()).ok_or_else(ended)
     }
 
     /// Does one process serve all mounts?
@@ -165,8 +174,7 @@ impl PluginProcess {
     /// Says where the services with this id listen.
     pub(super) async fn announce(&self, id: u32, address: &str) -> Result<(), TestError> {
         let broker = self.broker.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        let message =
-            ConnInfo { service_id: id, network: "unix".to_owned(), address: address.to_owned(), knock: None };
+        let message = ConnInfo { service_id: id, network: "unix".to_owned(), address: address.to_owned(), knock: None };
         let gone = || TestError::Process("the broker's stream has ended".into());
         broker.ok_or_else(gone)?.send(message).await.map_err(|_| gone())
     }

@@ -55,6 +55,7 @@ struct State {
     calls: BTreeMap<&'static str, u64>,
     fault: Option<String>,
     read_only: bool,
+    lying: bool,
 }
 
 #[derive(Debug)]
@@ -91,6 +92,11 @@ impl MemoryStorage {
     /// Makes writes fail as on a standby.
     pub fn set_read_only(&self, read_only: bool) {
         self.state().read_only = read_only;
+    }
+
+    /// Makes answers nonsense: another entry than was asked for, a transaction without an id.
+    pub fn set_lying(&self, lying: bool) {
+        self.state().lying = lying;
     }
 
     /// Makes further calls wait until they are let go.
@@ -326,11 +332,12 @@ impl Storage for StorageService {
 
     async fn get(&self, request: Request<pb::StorageGetArgs>) -> Result<Response<pb::StorageGetReply>, Status> {
         let args = request.into_inner();
-        let outcome = self.0.run("Get", &args.txn, |view| Ok(view.get(&args.key))).await?;
+        let mut outcome = self.0.run("Get", &args.txn, |view| Ok(view.get(&args.key))).await?;
+        if let (true, Ok(Some(entry))) = (self.0.state().lying, &mut outcome) {
+            entry.key.push_str("-other");
+        }
         let reply = match outcome {
-            Ok(entry) => {
-                pb::StorageGetReply { entry: entry.map(translate::storage_entry_into_pb), err: String::new() }
-            }
+            Ok(entry) => pb::StorageGetReply { entry: entry.map(translate::storage_entry_into_pb), err: String::new() },
             Err(err) => pb::StorageGetReply { entry: None, err },
         };
         Ok(Response::new(reply))
@@ -343,7 +350,10 @@ impl Storage for StorageService {
         Ok(Response::new(pb::StoragePutReply { err: text(outcome) }))
     }
 
-    async fn delete(&self, request: Request<pb::StorageDeleteArgs>) -> Result<Response<pb::StorageDeleteReply>, Status> {
+    async fn delete(
+        &self,
+        request: Request<pb::StorageDeleteArgs>,
+    ) -> Result<Response<pb::StorageDeleteReply>, Status> {
         let args = request.into_inner();
         let outcome = self.0.run("Delete", &args.txn, |view| view.change(&args.key, None)).await?;
         Ok(Response::new(pb::StorageDeleteReply { err: text(outcome) }))
@@ -361,6 +371,9 @@ impl Storage for StorageService {
     async fn begin_tx(&self, _request: Request<pb::Empty>) -> Result<Response<pb::StorageBeginTxReply>, Status> {
         self.0.enter("BeginTx").await?;
         let mut state = self.0.state();
+        if state.lying {
+            return Ok(Response::new(pb::StorageBeginTxReply::default()));
+        }
         state.transactions_begun += 1;
         let txn = format!("transaction-{}", state.transactions_begun);
         let open = Open {

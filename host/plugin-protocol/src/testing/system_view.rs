@@ -88,8 +88,7 @@ impl SystemView for SystemViewService {
 
     async fn plugin_env(&self, _request: Request<pb::Empty>) -> Result<Response<pb::PluginEnvReply>, Status> {
         self.answer(|view| {
-            let environment =
-                logical::PluginEnvironment { vault_version: view.version.clone(), ..Default::default() };
+            let environment = logical::PluginEnvironment { vault_version: view.version.clone(), ..Default::default() };
             pb::PluginEnvReply { plugin_environment: Some(environment), err: String::new() }
         })
     }

@@ -22,9 +22,6 @@ pub(crate) use server::{
 
 #[cfg(any(test, feature = "testing"))]
 pub(crate) use self::{
-    error::error_from_pb,
-    mount::special_paths_from_pb,
-    request::request_into_pb,
-    response::response_from_pb,
+    error::error_from_pb, mount::special_paths_from_pb, request::request_into_pb, response::response_from_pb,
     time::nanos_from_duration,
 };

@@ -87,8 +87,7 @@ fn json_or(text: String, default: &str) -> String {
 /// What a server would send.
 #[cfg(any(test, feature = "testing"))]
 pub(crate) fn request_into_pb(request: Request) -> pb::Request {
-    let connection =
-        pb::Connection { remote_addr: request.identity.remote_address, ..pb::Connection::default() };
+    let connection = pb::Connection { remote_addr: request.identity.remote_address, ..pb::Connection::default() };
     pb::Request {
         id: request.id,
         operation: operation_name(request.operation).to_owned(),

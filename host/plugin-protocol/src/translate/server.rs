@@ -83,9 +83,7 @@ pub(crate) fn server_version_from_pb(
         .filter(|environment| !environment.vault_version.is_empty())
         .ok_or_else(|| SystemViewError::Failed("the server did not tell its version".into()))?;
     let mut version = environment.vault_version;
-    for (mark, part) in
-        [('-', environment.vault_version_prerelease), ('+', environment.vault_version_metadata)]
-    {
+    for (mark, part) in [('-', environment.vault_version_prerelease), ('+', environment.vault_version_metadata)] {
         if !part.is_empty() {
             version.push(mark);
             version.push_str(&part);

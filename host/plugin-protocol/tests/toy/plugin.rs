@@ -92,7 +92,9 @@ impl Backend for Toy {
             }
             ("transaction", how) => self.transaction(how).await,
             ("system-view", _) => self.system_view().await,
-            ("large", _) => answer(&json!({ "blob": "x".repeat(usize::try_from(data(&request)["bytes"].as_u64().unwrap()).unwrap()) })),
+            ("large", _) => answer(
+                &json!({ "blob": "x".repeat(usize::try_from(data(&request)["bytes"].as_u64().unwrap()).unwrap()) }),
+            ),
             ("length", _) => answer(&json!({ "length": request.data.len() })),
             ("lease", _) => lease(&request),
             ("fail", kind) => Err(error(kind)),
