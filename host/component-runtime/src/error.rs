@@ -1,4 +1,4 @@
-//! What can go wrong between the host and a guest.
+//! What can go wrong between the host and a guest, in two wordings: for the log and for the caller.
 
 use std::time::Duration;
 
@@ -34,7 +34,7 @@ pub enum GuestError {
 
 /// Why a request got no answer of the guest, or an error as its answer.
 /// `Display` is for the log; [`InvokeError::to_caller`] for the client.
-#[derive(Clone, Debug, Error)]
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
 #[non_exhaustive]
 pub enum InvokeError {
     /// The guest's own answer.
@@ -55,7 +55,7 @@ pub enum InvokeError {
     /// The request's deadline passed.
     #[error("the request took longer than {0:?}")]
     Deadline(Duration),
-    /// The guest trapped or panicked; wasm function names only.
+    /// The guest trapped or panicked; wasm function names only. A panic's message is in the guest's own log line.
     #[error("the component trapped: {0}")]
     Trap(String),
     /// What the guest answered breaks the contract (not JSON, a code out of range …).
@@ -68,9 +68,20 @@ pub enum InvokeError {
 
 impl InvokeError {
     /// Short, stable, without secrets: names limit and request ID, nothing else.
+    #[must_use]
     pub fn to_caller(&self, request_id: &str) -> String {
-        let _ = request_id;
-        unimplemented!()
+        let what = match self {
+            Self::Guest(error) => return error.to_string(),
+            Self::Busy(what) => format!("too many {what}, try again later"),
+            Self::Limit { limit } => format!("plugin component failed: it met its limit of {limit}"),
+            Self::ProcessorTime(limit) => {
+                format!("plugin component failed: it met its limit of {limit:?} of processor time")
+            }
+            Self::Deadline(limit) => format!("plugin component failed: it met its limit of {limit:?} for one request"),
+            Self::Trap(_) | Self::Contract(_) => "plugin component failed".to_owned(),
+            Self::Host(_) => "internal error of the plugin".to_owned(),
+        };
+        if request_id.is_empty() { what } else { format!("{what} (request ID {request_id})") }
     }
 }
 
@@ -78,6 +89,9 @@ impl InvokeError {
 #[derive(Debug, Error)]
 #[non_exhaustive]
 pub enum LoadError {
+    /// This machine cannot give what the engine needs.
+    #[error("the engine does not start here: {0}")]
+    Engine(String),
     /// Not a component, or one that does not compile.
     #[error("not a component that can run here: {0}")]
     Invalid(String),
@@ -87,4 +101,45 @@ pub enum LoadError {
     /// `describe` failed.
     #[error("the component could not describe itself: {0}")]
     Describe(#[from] InvokeError),
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn callers_learn_limit_and_request_id_and_nothing_else() {
+        let rows = [
+            (InvokeError::Busy("requests in flight"), "too many requests in flight, try again later (request ID r1)"),
+            (
+                InvokeError::Limit { limit: "64 MiB of memory".into() },
+                "plugin component failed: it met its limit of 64 MiB of memory (request ID r1)",
+            ),
+            (
+                InvokeError::ProcessorTime(Duration::from_secs(1)),
+                "plugin component failed: it met its limit of 1s of processor time (request ID r1)",
+            ),
+            (
+                InvokeError::Deadline(Duration::from_secs(60)),
+                "plugin component failed: it met its limit of 60s for one request (request ID r1)",
+            ),
+            (InvokeError::Trap("unreachable in f".into()), "plugin component failed (request ID r1)"),
+            (InvokeError::Contract("`data` is no JSON".into()), "plugin component failed (request ID r1)"),
+            (InvokeError::Host("pool".into()), "internal error of the plugin (request ID r1)"),
+        ];
+        for (error, expected) in rows {
+            assert_eq!(error.to_caller("r1"), expected);
+        }
+    }
+
+    #[test]
+    fn an_internal_request_has_no_id_to_name() {
+        assert_eq!(InvokeError::Trap(String::new()).to_caller(""), "plugin component failed");
+    }
+
+    #[test]
+    fn the_guests_own_errors_pass_unchanged() {
+        let error = InvokeError::Guest(GuestError::Plain("cannot write to readonly storage".into()));
+        assert_eq!(error.to_caller("r1"), "cannot write to readonly storage");
+    }
 }

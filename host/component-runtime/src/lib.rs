@@ -6,14 +6,26 @@
 
 pub mod capability;
 pub mod egress;
+pub mod limits;
 
+mod aot;
+mod bindings;
+mod engine;
+mod epoch;
 mod error;
+mod fault;
+mod invoke;
+mod linker;
+mod loader;
 mod module;
 mod mount;
+mod permits;
 mod request;
 mod runtime;
+mod store_state;
 
 pub use error::{GuestError, InvokeError, LoadError};
+pub use limits::{EgressLimits, Limits};
 pub use module::{Description, Module};
 pub use mount::{Mount, MountSettings};
 pub use request::{Identity, Lease, Operation, Request, Response, Secret, SpecialPaths};

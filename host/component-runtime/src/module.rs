@@ -1,8 +1,16 @@
 //! A loaded component, ready to be instantiated for each request.
 
 use std::sync::Arc;
+use std::time::Duration;
 
-use crate::{InvokeError, Mount, Request, Response, SpecialPaths};
+use tokio::time::Instant;
+
+use crate::bindings::v0_1::{self, EnginePre};
+use crate::invoke::{self, Call};
+use crate::permits::Permit;
+use crate::runtime::Inner;
+use crate::store_state::StoreState;
+use crate::{InvokeError, LoadError, Mount, Request, Response, SpecialPaths};
 
 /// What an engine says about itself.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -18,23 +26,64 @@ pub struct Description {
 }
 
 /// A loaded component.
-pub struct Module {}
+pub struct Module {
+    runtime: Arc<Inner>,
+    pre: EnginePre<StoreState>,
+    description: Description,
+}
 
 impl Module {
+    /// Asks the component what it is, with nothing in its reach but the log.
+    pub(crate) async fn describe(runtime: Arc<Inner>, pre: EnginePre<StoreState>) -> Result<Self, LoadError> {
+        let mount = Mount::nowhere(&runtime.egress, &runtime.limits);
+        let call = Call::begin(&runtime, &mount, String::new(), runtime.limits.describe_deadline);
+        let answer = invoke::run(&pre, call, &(), |guest, store, ()| Box::pin(guest.call_describe(store))).await?;
+        let description = v0_1::check_description(answer)?;
+        Ok(Self { runtime, pre, description })
+    }
+
     /// As the guest described itself when loaded.
+    #[must_use]
     pub fn description(&self) -> &Description {
-        unimplemented!()
+        &self.description
     }
 
     /// Serves one request in a fresh instance. Dropping the future ends the instance.
+    ///
+    /// # Errors
+    /// The guest's own, or why there is no answer of it.
     pub async fn handle_request(&self, mount: &Arc<Mount>, request: Request) -> Result<Option<Response>, InvokeError> {
-        let _ = (mount, request);
-        unimplemented!()
+        let (call, _permit) = self.admit(mount, &request).await?;
+        let request = v0_1::into_wit(request);
+        let answer = invoke::run(&self.pre, call, &request.0, |guest, store, request| {
+            Box::pin(guest.call_handle_request(store, request))
+        })
+        .await?;
+        v0_1::check_response(answer, &self.runtime.limits)
     }
 
     /// Existence check in a fresh instance.
+    ///
+    /// # Errors
+    /// As `handle_request`.
     pub async fn check_existence(&self, mount: &Arc<Mount>, request: Request) -> Result<Option<bool>, InvokeError> {
-        let _ = (mount, request);
-        unimplemented!()
+        let (call, _permit) = self.admit(mount, &request).await?;
+        let request = v0_1::into_wit(request);
+        let answer = invoke::run(&self.pre, call, &request.0, |guest, store, request| {
+            Box::pin(guest.call_check_existence(store, request))
+        })
+        .await?;
+        v0_1::check_existence(answer, &self.runtime.limits)
+    }
+
+    /// Waits for its turn. The wait is part of the request's time.
+    async fn admit(&self, mount: &Arc<Mount>, request: &Request) -> Result<(Call, Permit), InvokeError> {
+        let limits = &self.runtime.limits;
+        let began = Instant::now();
+        let allowed = request.timeout.unwrap_or(Duration::MAX).min(limits.request_deadline);
+        let wait = limits.permit_wait.min(allowed);
+        let permit = Permit::acquire(&mount.shared.permits, &self.runtime.permits, wait).await?;
+        let left = allowed.saturating_sub(began.elapsed());
+        Ok((Call::begin(&self.runtime, mount, request.id.clone(), left), permit))
     }
 }

@@ -1,9 +1,17 @@
-//! A mount, as guests see it through their imports.
+//! A mount, as guests see it through their imports, and what all mounts of one backend UUID share.
 
-use std::collections::BTreeMap;
-use std::sync::Arc;
+use std::collections::{BTreeMap, HashMap};
+use std::sync::{Arc, Mutex, PoisonError, Weak};
 
-use crate::capability::{Storage, SystemView};
+use async_trait::async_trait;
+use tokio::sync::Semaphore;
+
+use crate::capability::{
+    Entity, LockTable, LogRate, ReplicationState, Storage, StorageEntry, StorageError, StorageView, SystemView,
+    SystemViewError, Transaction,
+};
+use crate::egress::{Egress, MountEgress};
+use crate::limits::Limits;
 
 /// What a mount is made of.
 pub struct MountSettings {
@@ -20,4 +28,165 @@ pub struct MountSettings {
 }
 
 /// One mount.
-pub struct Mount {}
+pub struct Mount {
+    pub(crate) settings: MountSettings,
+    pub(crate) shared: Arc<MountShared>,
+}
+
+impl Mount {
+    /// A mount for `describe`, which must reach nothing but the log.
+    pub(crate) fn nowhere(egress: &Arc<Egress>, limits: &Limits) -> Arc<Self> {
+        let settings = MountSettings {
+            backend_uuid: String::new(),
+            name: "(describe)".into(),
+            options: BTreeMap::new(),
+            storage: Arc::new(Nothing),
+            system_view: Arc::new(Nothing),
+        };
+        Arc::new(Self { settings, shared: Arc::new(MountShared::new(MountEgress::closed(egress), limits)) })
+    }
+}
+
+/// What outlives a reload: the server makes the new mount before it drops the old one.
+pub(crate) struct MountShared {
+    pub(crate) permits: Arc<Semaphore>,
+    pub(crate) locks: LockTable,
+    pub(crate) log_rate: LogRate,
+    pub(crate) egress: Arc<MountEgress>,
+}
+
+impl MountShared {
+    fn new(egress: MountEgress, limits: &Limits) -> Self {
+        Self {
+            permits: Arc::new(Semaphore::new(limits.requests_in_flight_per_mount_max)),
+            locks: LockTable::default(),
+            log_rate: LogRate::new(),
+            egress: Arc::new(egress),
+        }
+    }
+}
+
+/// The mounts that live, by backend UUID.
+#[derive(Default)]
+pub(crate) struct Mounts {
+    by_uuid: Mutex<HashMap<String, Weak<MountShared>>>,
+}
+
+impl Mounts {
+    /// A mount that shares with those of the same UUID. Without a UUID (the server only asks for the
+    /// plugin's description then) there is nobody to share with.
+    pub(crate) fn mount(&self, settings: MountSettings, egress: &Arc<Egress>, limits: &Limits) -> Arc<Mount> {
+        let make = || Arc::new(MountShared::new(MountEgress::new(egress), limits));
+        if settings.backend_uuid.is_empty() {
+            return Arc::new(Mount { settings, shared: make() });
+        }
+        let mut by_uuid = self.by_uuid.lock().unwrap_or_else(PoisonError::into_inner);
+        by_uuid.retain(|_, shared| shared.strong_count() > 0);
+        let known = by_uuid.get(&settings.backend_uuid).and_then(Weak::upgrade);
+        let shared = known.unwrap_or_else(|| {
+            let shared = make();
+            by_uuid.insert(settings.backend_uuid.clone(), Arc::downgrade(&shared));
+            shared
+        });
+        drop(by_uuid);
+        Arc::new(Mount { settings, shared })
+    }
+}
+
+/// Storage and system view of no mount at all.
+struct Nothing;
+
+fn no_storage<T>() -> Result<T, StorageError> {
+    Err(StorageError::Failed("`describe` has no storage".into()))
+}
+
+#[async_trait]
+impl StorageView for Nothing {
+    async fn get(&self, _: &str) -> Result<Option<StorageEntry>, StorageError> {
+        no_storage()
+    }
+    async fn put(&self, _: StorageEntry) -> Result<(), StorageError> {
+        no_storage()
+    }
+    async fn delete(&self, _: &str) -> Result<(), StorageError> {
+        no_storage()
+    }
+    async fn list(&self, _: &str) -> Result<Vec<String>, StorageError> {
+        no_storage()
+    }
+    async fn list_page(&self, _: &str, _: &str, _: u32) -> Result<Vec<String>, StorageError> {
+        no_storage()
+    }
+}
+
+#[async_trait]
+impl Storage for Nothing {
+    async fn begin(&self) -> Result<Option<Box<dyn Transaction>>, StorageError> {
+        no_storage()
+    }
+}
+
+#[async_trait]
+impl SystemView for Nothing {
+    async fn default_lease_ttl(&self) -> Result<std::time::Duration, SystemViewError> {
+        Err(SystemViewError::Unsupported)
+    }
+    async fn max_lease_ttl(&self) -> Result<std::time::Duration, SystemViewError> {
+        Err(SystemViewError::Unsupported)
+    }
+    async fn tainted(&self) -> Result<bool, SystemViewError> {
+        Err(SystemViewError::Unsupported)
+    }
+    async fn local_mount(&self) -> Result<bool, SystemViewError> {
+        Err(SystemViewError::Unsupported)
+    }
+    async fn replication_state(&self) -> Result<ReplicationState, SystemViewError> {
+        Err(SystemViewError::Unsupported)
+    }
+    async fn server_version(&self) -> Result<String, SystemViewError> {
+        Err(SystemViewError::Unsupported)
+    }
+    async fn entity_info(&self, _: &str) -> Result<Option<Entity>, SystemViewError> {
+        Err(SystemViewError::Unsupported)
+    }
+    async fn generate_password(&self, _: &str) -> Result<String, SystemViewError> {
+        Err(SystemViewError::Unsupported)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn settings(backend_uuid: &str) -> MountSettings {
+        MountSettings {
+            backend_uuid: backend_uuid.into(),
+            name: "test/".into(),
+            options: BTreeMap::new(),
+            storage: Arc::new(Nothing),
+            system_view: Arc::new(Nothing),
+        }
+    }
+
+    #[test]
+    fn mounts_share_by_uuid_and_never_without_one() {
+        let (limits, mounts) = (Limits::default(), Mounts::default());
+        let egress = Egress::new(Vec::new(), &limits.egress);
+        let mount = |uuid| mounts.mount(settings(uuid), &egress, &limits);
+        let (first, reloaded, other) = (mount("u1"), mount("u1"), mount("u2"));
+        assert!(Arc::ptr_eq(&first.shared, &reloaded.shared));
+        assert!(!Arc::ptr_eq(&first.shared, &other.shared));
+        assert!(!Arc::ptr_eq(&mount("").shared, &mount("").shared));
+    }
+
+    #[test]
+    fn what_no_mount_needs_is_forgotten() {
+        let (limits, mounts) = (Limits::default(), Mounts::default());
+        let egress = Egress::new(Vec::new(), &limits.egress);
+        for uuid in ["a", "b", "c"] {
+            drop(mounts.mount(settings(uuid), &egress, &limits));
+        }
+        let _last = mounts.mount(settings("d"), &egress, &limits);
+        assert_eq!(mounts.by_uuid.lock().map(|by_uuid| by_uuid.len()).ok(), Some(1));
+    }
+}

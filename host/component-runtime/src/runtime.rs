@@ -1,59 +1,110 @@
-//! The runtime: one engine, its pool, its epoch thread and its egress pool. One in a process.
+//! The runtime: one engine, its pool, its epoch thread and its egress. One in a process.
 
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::egress::Origin;
-use crate::{LoadError, Module, Mount, MountSettings};
+use tokio::sync::Semaphore;
+use wasmtime::Engine;
+use wasmtime::component::Linker;
 
-/// What an operator or a test decides. Named limits have their defaults in `limits.rs`.
+use crate::egress::{Egress, Origin};
+use crate::epoch::Ticker;
+use crate::limits::Limits;
+use crate::mount::Mounts;
+use crate::store_state::StoreState;
+use crate::{LoadError, Module, Mount, MountSettings, aot, engine, linker, loader};
+
+/// What an operator or a test decides.
 #[derive(Clone, Debug)]
 pub struct RuntimeSettings {
     /// Where guests may send HTTP requests.
     pub egress: Vec<Origin>,
     /// Answered to guests that ask: age at which a write-ahead entry counts as left behind.
     pub wal_minimum_age: Duration,
+    /// `Limits::default()`, but in tests.
+    pub limits: Limits,
 }
 
 /// See the module's head. Clones share everything.
+///
+/// Methods that load or serve need a tokio runtime with time and I/O. Build it with
+/// [`Runtime::EVENT_INTERVAL`]: a guest that spins gives its worker back each millisecond, and what other
+/// requests wait for is then looked at once in so many turns.
 #[derive(Clone)]
-pub struct Runtime {}
+pub struct Runtime {
+    inner: Arc<Inner>,
+}
+
+/// What all clones share.
+pub(crate) struct Inner {
+    pub(crate) engine: Engine,
+    pub(crate) linker: Linker<StoreState>,
+    pub(crate) limits: Arc<Limits>,
+    pub(crate) permits: Arc<Semaphore>,
+    pub(crate) egress: Arc<Egress>,
+    pub(crate) wal_minimum_age: Duration,
+    mounts: Mounts,
+    _ticker: Ticker,
+}
 
 impl Runtime {
-    /// Starts the engine, its pool and its epoch thread.
+    /// For `tokio::runtime::Builder::event_interval`. With tokio's 61, requests beside two spinning guests
+    /// were seen to wait 65 ms (p99); with 4, 6 ms.
+    pub const EVENT_INTERVAL: u32 = 4;
+
+    /// Starts the engine, its pool and its epoch thread. A few milliseconds; TLS roots are read when first needed.
     ///
     /// # Errors
     /// When this machine cannot give what the pool needs.
     pub fn new(settings: RuntimeSettings) -> Result<Self, LoadError> {
-        let _ = settings;
-        unimplemented!()
+        let limits = Arc::new(settings.limits);
+        let engine = engine::start(&limits)?;
+        let inner = Inner {
+            linker: linker::linker(&engine)?,
+            permits: Arc::new(Semaphore::new(limits.requests_in_flight_max)),
+            egress: Egress::new(settings.egress, &limits.egress),
+            wal_minimum_age: settings.wal_minimum_age,
+            mounts: Mounts::default(),
+            _ticker: Ticker::start(&engine)?,
+            engine,
+            limits,
+        };
+        Ok(Self { inner: Arc::new(inner) })
     }
 
     /// Compiles, links and describes a component.
+    ///
+    /// # Errors
+    /// When it is not one that can run here.
     pub async fn load(&self, wasm: &[u8]) -> Result<Arc<Module>, LoadError> {
-        let _ = wasm;
-        unimplemented!()
+        let component = loader::compile(&self.inner, wasm).await?;
+        loader::module(&self.inner, &component).await
     }
 
     /// As `load`, from our own precompiled code, which the caller vouches for
     /// (it is embedded in the binary); where this engine refuses it, from
     /// `wasm`, with a warning in the log.
-    pub async fn load_embedded(&self, precompiled: &[u8], wasm: &[u8]) -> Result<Arc<Module>, LoadError> {
-        let _ = (precompiled, wasm);
-        unimplemented!()
+    ///
+    /// # Errors
+    /// As `load`.
+    pub async fn load_embedded(&self, precompiled: &'static [u8], wasm: &[u8]) -> Result<Arc<Module>, LoadError> {
+        let component = loader::embedded(&self.inner, precompiled, wasm).await?;
+        loader::module(&self.inner, &component).await
     }
 
-    /// The mount with this backend UUID. Locks and permits are shared by all
+    /// The mount with this backend UUID. Locks, permits and connections are shared by all
     /// mounts made with the same UUID for as long as one of them lives:
     /// reloads of one mount overlap.
+    #[must_use]
     pub fn mount(&self, settings: MountSettings) -> Arc<Mount> {
-        let _ = settings;
-        unimplemented!()
+        self.inner.mounts.mount(settings, &self.inner.egress, &self.inner.limits)
     }
 
     /// Compiles a component to what `load_embedded` takes, for the baseline of this architecture.
+    ///
+    /// # Errors
+    /// When it is no component.
     pub fn precompile(wasm: &[u8]) -> Result<Vec<u8>, LoadError> {
-        let _ = wasm;
-        unimplemented!()
+        aot::precompile(wasm)
     }
 }

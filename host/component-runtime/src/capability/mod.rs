@@ -1,8 +1,17 @@
 //! What the host offers to guests: one file for each imported interface.
-//! Traits here; storage and system view are implemented by the embedder.
+//!
+//! Traits here; storage and system view are implemented by the embedder. What the WIT of one version looks
+//! like is known to `bindings` only.
 
+mod locks;
+mod logging;
+mod quota;
 mod storage;
 mod system_view;
 
 pub use storage::{Storage, StorageEntry, StorageError, StorageView, Transaction};
 pub use system_view::{Entity, ReplicationState, SystemView, SystemViewError};
+
+pub(crate) use locks::{LockGuard, LockTable};
+pub(crate) use logging::{LogBudget, LogLevel, LogLine, LogRate};
+pub(crate) use quota::{LimitReached, Quota, QuotaError};

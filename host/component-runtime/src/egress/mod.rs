@@ -1,19 +1,23 @@
 //! Where guests may send HTTP requests, and the pool that sends them.
+//!
+//! A request goes through: policy (is the origin allowed?), body collected within its limit, a place among the
+//! mount's requests, a connection (pooled, or to an address that was resolved, checked and is connected to as
+//! checked), head of the answer, and a body that is counted and timed while the guest reads it. Redirects are
+//! answers like others: whoever follows one goes through the policy again.
 
-/// An allowed origin: `https://host`, `https://host:port`, `https://*.host`;
-/// `http://…` and private addresses only where named exactly.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Origin {}
+mod address;
+mod body;
+mod connect;
+mod hooks;
+mod origin;
+mod policy;
+mod pool;
+mod resolve;
+mod send;
+mod upstream_error;
 
-/// Why an origin was refused; the text names the value.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{0}")]
-pub struct OriginError(pub String);
+pub use origin::{Origin, OriginError};
 
-impl Origin {
-    /// Parses one; no path, no user, no query.
-    pub fn parse(text: &str) -> Result<Self, OriginError> {
-        let _ = text;
-        unimplemented!()
-    }
-}
+pub(crate) use hooks::EgressHooks;
+pub(crate) use pool::{Egress, MountEgress};
+pub(crate) use upstream_error::error_code;

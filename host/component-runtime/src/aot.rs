@@ -1,0 +1,33 @@
+//! Code compiled ahead of time: made here, and loaded here. The one place with `unsafe` by hand.
+
+use wasmtime::Engine;
+use wasmtime::component::Component;
+
+use crate::{LoadError, engine};
+
+/// Compiles for the baseline of this architecture.
+///
+/// # Errors
+/// When it is no component.
+pub(crate) fn precompile(wasm: &[u8]) -> Result<Vec<u8>, LoadError> {
+    let engine = engine::for_precompiling()?;
+    engine.precompile_component(wasm).map_err(|error| LoadError::Invalid(format!("{error:#}")))
+}
+
+/// Loads what `precompile` made.
+///
+/// The bytes become machine code of this process, so they must come from where the process itself comes from:
+/// the caller passes what is embedded in its binary, whose digest the server checks.
+///
+/// # Errors
+/// When they were made by another version, for another machine or under other settings.
+pub(crate) fn deserialize(engine: &Engine, precompiled: &[u8]) -> wasmtime::Result<Component> {
+    // SAFETY: `Component::deserialize` asks that the bytes are unmodified output of wasmtime. The only callers
+    // pass a slice that the linker put into this very executable (`Runtime::load_embedded` demands it and says
+    // so); whoever can change it can change any other code of the process as well. Output of another version,
+    // target or configuration is recognised by wasmtime itself and refused.
+    #[expect(unsafe_code, reason = "see SAFETY")]
+    unsafe {
+        Component::deserialize(engine, precompiled)
+    }
+}

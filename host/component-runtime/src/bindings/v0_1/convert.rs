@@ -1,0 +1,337 @@
+//! Between the runtime's requests and responses and those of the WIT, and the check that a guest keeps its contract.
+//!
+//! Nothing a guest answers is trusted: JSON must parse, codes and durations be in range, sizes within limits.
+
+use std::borrow::Cow;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use serde::Deserialize;
+use serde::de::IgnoredAny;
+use zeroize::Zeroize;
+
+use super::generated::exports::secrets_engine::backend::backend::Description as WitDescription;
+use super::generated::secrets_engine::backend::types as wit;
+use crate::limits::{Limits, bytes_text};
+use crate::{Description, GuestError, InvokeError, Lease, Operation, Request, Response, Secret, SpecialPaths};
+
+/// The server keeps durations as signed nanoseconds.
+const DURATION_NS_MAX: u64 = i64::MAX as u64;
+/// Name, version and each path of a description.
+const DESCRIPTION_TEXT_BYTES_MAX: usize = 1_024;
+/// Entries of each list of a description.
+const DESCRIPTION_ENTRIES_MAX: usize = 1_000;
+
+/// A request on its way into a guest. What may be secret in it is zeroed when it is dropped.
+pub(crate) struct WitRequest(pub(crate) wit::Request);
+
+impl Drop for WitRequest {
+    fn drop(&mut self) {
+        self.0.data.zeroize();
+        if let Some(lease) = &mut self.0.lease {
+            lease.internal_data.zeroize();
+        }
+    }
+}
+
+/// Moves; copies nothing.
+pub(crate) fn into_wit(request: Request) -> WitRequest {
+    WitRequest(wit::Request {
+        id: request.id,
+        operation: operation(request.operation),
+        path: request.path,
+        data: request.data,
+        mount_point: request.mount_point,
+        identity: wit::Identity {
+            display_name: request.identity.display_name,
+            entity_id: request.identity.entity_id,
+            token_accessor: request.identity.token_accessor,
+            remote_address: request.identity.remote_address,
+        },
+        lease: request.lease.map(lease),
+        headers: request.headers,
+    })
+}
+
+fn operation(operation: Operation) -> wit::Operation {
+    match operation {
+        Operation::Create => wit::Operation::Create,
+        Operation::Read => wit::Operation::Read,
+        Operation::Update => wit::Operation::Update,
+        Operation::Patch => wit::Operation::Patch,
+        Operation::Delete => wit::Operation::Delete,
+        Operation::List => wit::Operation::List,
+        Operation::Help => wit::Operation::Help,
+        Operation::Renew => wit::Operation::Renew,
+        Operation::Revoke => wit::Operation::Revoke,
+        Operation::Rollback => wit::Operation::Rollback,
+    }
+}
+
+fn lease(lease: Lease) -> wit::Lease {
+    wit::Lease {
+        id: lease.id,
+        issue_time: unix_seconds(lease.issue_time),
+        ttl: nanoseconds(lease.ttl),
+        max_ttl: nanoseconds(lease.max_ttl),
+        increment: nanoseconds(lease.increment),
+        renewable: lease.renewable,
+        internal_data: lease.internal_data,
+    }
+}
+
+fn unix_seconds(time: SystemTime) -> u64 {
+    time.duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs())
+}
+
+fn nanoseconds(duration: Duration) -> u64 {
+    u64::try_from(duration.as_nanos()).unwrap_or(DURATION_NS_MAX).min(DURATION_NS_MAX)
+}
+
+/// A guest's answer to `handle-request`, checked.
+///
+/// # Errors
+/// The guest's own error, or `Contract`.
+pub(crate) fn check_response(
+    answer: Result<Option<wit::Response>, wit::Error>,
+    limits: &Limits,
+) -> Result<Option<Response>, InvokeError> {
+    match answer {
+        Ok(None) => Ok(None),
+        Ok(Some(mut response)) => match check(&response, limits) {
+            Ok(()) => Ok(Some(from_wit(response))),
+            Err(broken) => {
+                wipe(&mut response);
+                Err(InvokeError::Contract(broken))
+            }
+        },
+        Err(error) => Err(check_error(error, limits)),
+    }
+}
+
+/// A guest's answer to `check-existence`, checked.
+///
+/// # Errors
+/// The guest's own error, or `Contract`.
+pub(crate) fn check_existence(
+    answer: Result<Option<bool>, wit::Error>,
+    limits: &Limits,
+) -> Result<Option<bool>, InvokeError> {
+    answer.map_err(|error| check_error(error, limits))
+}
+
+fn check(response: &wit::Response, limits: &Limits) -> Result<(), String> {
+    let bytes = response_bytes(response);
+    if bytes > limits.response_bytes_max {
+        return Err(format!("a response of {bytes} bytes; at most {}", bytes_text(limits.response_bytes_max)));
+    }
+    if let Some(data) = &response.data {
+        check_object::<IgnoredAny>(data, "data")?;
+    }
+    let Some(secret) = &response.secret else { return Ok(()) };
+    check_object::<SecretKind<'_>>(&secret.internal_data, "secret.internal-data")?;
+    for (duration, name) in [(secret.ttl, "secret.ttl"), (secret.max_ttl, "secret.max-ttl")] {
+        if duration > DURATION_NS_MAX {
+            return Err(format!("`{name}` is {duration} ns; at most {DURATION_NS_MAX}"));
+        }
+    }
+    Ok(())
+}
+
+/// What internal data needs at least.
+#[derive(Deserialize)]
+struct SecretKind<'a> {
+    #[serde(borrow, rename = "secret_type")]
+    _secret_type: Cow<'a, str>,
+}
+
+/// A parse that copies nothing, so that no secret stays behind. Its error text is not passed on: it may quote.
+fn check_object<'a, T: Deserialize<'a>>(text: &'a str, name: &str) -> Result<(), String> {
+    if !text.trim_ascii_start().starts_with('{') {
+        return Err(format!("`{name}` is no JSON object"));
+    }
+    serde_json::from_str::<T>(text).map(drop).map_err(|error| match error.classify() {
+        serde_json::error::Category::Data => format!("`{name}` is a JSON object without a text `secret_type`"),
+        _ => format!("`{name}` is no JSON"),
+    })
+}
+
+fn response_bytes(response: &wit::Response) -> usize {
+    let headers =
+        response.headers.iter().map(|(name, values)| name.len() + values.iter().map(String::len).sum::<usize>());
+    response.data.as_ref().map_or(0, String::len)
+        + response.warnings.iter().map(String::len).sum::<usize>()
+        + response.secret.as_ref().map_or(0, |secret| secret.internal_data.len())
+        + headers.sum::<usize>()
+}
+
+fn wipe(response: &mut wit::Response) {
+    response.data.zeroize();
+    if let Some(secret) = &mut response.secret {
+        secret.internal_data.zeroize();
+    }
+}
+
+fn from_wit(response: wit::Response) -> Response {
+    Response {
+        data: response.data,
+        warnings: response.warnings,
+        secret: response.secret.map(|secret| Secret {
+            ttl: Duration::from_nanos(secret.ttl),
+            max_ttl: Duration::from_nanos(secret.max_ttl),
+            renewable: secret.renewable,
+            internal_data: secret.internal_data,
+        }),
+        headers: response.headers,
+    }
+}
+
+fn check_error(error: wit::Error, limits: &Limits) -> InvokeError {
+    let error = match error {
+        wit::Error::Plain(text) => GuestError::Plain(text),
+        wit::Error::User(text) => GuestError::User(text),
+        wit::Error::Internal(text) => GuestError::Internal(text),
+        wit::Error::Coded(coded) if !(400..600).contains(&coded.code) => {
+            return InvokeError::Contract(format!("an error with code {}; 400 to 599 are errors", coded.code));
+        }
+        wit::Error::Coded(coded) => GuestError::Coded { code: coded.code, message: coded.message },
+        wit::Error::BadRequest(text) => GuestError::BadRequest(text),
+        wit::Error::UnsupportedOperation => GuestError::UnsupportedOperation,
+        wit::Error::UnsupportedPath => GuestError::UnsupportedPath,
+        wit::Error::InvalidRequest => GuestError::InvalidRequest,
+        wit::Error::PermissionDenied => GuestError::PermissionDenied,
+        wit::Error::MultiAuthzPending => GuestError::MultiAuthzPending,
+        wit::Error::Unrecoverable => GuestError::Unrecoverable,
+    };
+    let bytes = error.to_string().len();
+    if bytes > limits.error_bytes_max {
+        return InvokeError::Contract(format!(
+            "an error of {bytes} bytes; at most {}",
+            bytes_text(limits.error_bytes_max)
+        ));
+    }
+    InvokeError::Guest(error)
+}
+
+/// What a guest says of itself, checked.
+///
+/// # Errors
+/// `Contract`.
+pub(crate) fn check_description(description: WitDescription) -> Result<Description, InvokeError> {
+    let description = Description {
+        name: description.name,
+        version: description.version,
+        special_paths: SpecialPaths {
+            root: description.special_paths.root,
+            unauthenticated: description.special_paths.unauthenticated,
+            local_storage: description.special_paths.local_storage,
+            seal_wrap_storage: description.special_paths.seal_wrap_storage,
+        },
+        secret_kinds: description.secret_kinds,
+    };
+    let paths = &description.special_paths;
+    let lists = [&paths.root, &paths.unauthenticated, &paths.local_storage, &paths.seal_wrap_storage];
+    let lists = lists.into_iter().chain([&description.secret_kinds]);
+    let too_long = |text: &String| text.len() > DESCRIPTION_TEXT_BYTES_MAX;
+    let broken = if description.name.is_empty() || too_long(&description.name) {
+        "`name` is empty or too long"
+    } else if !is_version(&description.version) {
+        "`version` is not `MAJOR.MINOR.PATCH` without a leading `v`"
+    } else if lists.into_iter().any(|list| list.len() > DESCRIPTION_ENTRIES_MAX || list.iter().any(too_long)) {
+        "a list of `description` is too long"
+    } else {
+        return Ok(description);
+    };
+    Err(InvokeError::Contract(broken.into()))
+}
+
+fn is_version(text: &str) -> bool {
+    let core = text.split(['-', '+']).next().unwrap_or_default();
+    let numbers: Vec<_> = core.split('.').collect();
+    let is_number = |part: &&str| !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_digit());
+    text.len() <= DESCRIPTION_TEXT_BYTES_MAX && numbers.len() == 3 && numbers.iter().all(is_number)
+}
+
+#[cfg(test)]
+mod tests {
+    #![expect(clippy::unwrap_used, reason = "tests")]
+    use super::*;
+
+    fn response(data: &str) -> wit::Response {
+        wit::Response { data: Some(data.into()), warnings: vec![], secret: None, headers: vec![] }
+    }
+
+    fn leased(internal_data: &str, ttl: u64) -> wit::Response {
+        let secret = wit::Secret { ttl, max_ttl: 0, renewable: true, internal_data: internal_data.into() };
+        wit::Response { secret: Some(secret), ..response("{}") }
+    }
+
+    fn checked(response: wit::Response) -> Result<Option<Response>, InvokeError> {
+        check_response(Ok(Some(response)), &Limits::default())
+    }
+
+    #[test]
+    fn good_responses_pass_unchanged() {
+        let answer = checked(leased(r#"{"secret_type":"astra\u005ftoken","n":1}"#, 5)).unwrap().unwrap();
+        assert_eq!(answer.data.as_deref(), Some("{}"));
+        assert_eq!(answer.secret.unwrap().ttl, Duration::from_nanos(5));
+        assert!(checked(response(" {\"a\": [1, null]} ")).is_ok());
+        assert!(check_response(Ok(None), &Limits::default()).unwrap().is_none());
+    }
+
+    #[test]
+    fn broken_contracts_are_named_without_quoting_the_data() {
+        let rows = [
+            (response("hunter2"), "`data` is no JSON object"),
+            (response("[1]"), "`data` is no JSON object"),
+            (response("{\"a\": hunter2}"), "`data` is no JSON"),
+            (response("{} hunter2"), "`data` is no JSON"),
+            (response(&format!("{{\"a\":{}", "[".repeat(1000))), "`data` is no JSON"),
+            (leased("null", 0), "`secret.internal-data` is no JSON object"),
+            (leased("{}", 0), "`secret.internal-data` is a JSON object without a text `secret_type`"),
+            (leased(r#"{"secret_type":7}"#, 0), "`secret.internal-data` is a JSON object without a text `secret_type`"),
+            (
+                leased(r#"{"secret_type":"t"}"#, u64::MAX),
+                "`secret.ttl` is 18446744073709551615 ns; at most 9223372036854775807",
+            ),
+        ];
+        for (response, expected) in rows {
+            assert_eq!(checked(response).err(), Some(InvokeError::Contract(expected.into())));
+        }
+    }
+
+    #[test]
+    fn sizes_are_bounded() {
+        let limits = Limits { response_bytes_max: 10, error_bytes_max: 3, ..Limits::default() };
+        let large = wit::Response { warnings: vec!["x".repeat(9)], ..response("{}") };
+        let refused = check_response(Ok(Some(large)), &limits).err();
+        assert_eq!(refused, Some(InvokeError::Contract("a response of 11 bytes; at most 10 bytes".into())));
+        let refused = check_response(Err(wit::Error::Internal("long".into())), &limits).err();
+        assert_eq!(refused, Some(InvokeError::Contract("an error of 4 bytes; at most 3 bytes".into())));
+    }
+
+    #[test]
+    fn only_error_codes_are_errors() {
+        let coded = |code| Err(wit::Error::Coded(wit::CodedError { code, message: "m".into() }));
+        for code in [400, 409, 599] {
+            let expected = GuestError::Coded { code, message: "m".into() };
+            assert_eq!(check_response(coded(code), &Limits::default()).err(), Some(InvokeError::Guest(expected)));
+        }
+        for code in [0, 200, 399, 600, u16::MAX] {
+            assert!(matches!(check_existence(coded_bool(code), &Limits::default()), Err(InvokeError::Contract(_))));
+        }
+    }
+
+    fn coded_bool(code: u16) -> Result<Option<bool>, wit::Error> {
+        Err(wit::Error::Coded(wit::CodedError { code, message: "m".into() }))
+    }
+
+    #[test]
+    fn versions_are_semantic_and_bare() {
+        for good in ["3.0.0", "1.2.3-rc.1", "0.1.0+build"] {
+            assert!(is_version(good), "{good}");
+        }
+        for bad in ["", "v3.0.0", "3.0", "3.0.0.0", "3..0", "a.b.c"] {
+            assert!(!is_version(bad), "{bad}");
+        }
+    }
+}

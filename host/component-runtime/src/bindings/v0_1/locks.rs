@@ -1,0 +1,34 @@
+//! Host side of `secrets-engine:host/locks`.
+
+use wasmtime::component::Resource;
+
+use super::host::locks::{Error, Host, HostGuard};
+use crate::capability::QuotaError;
+use crate::store_state::{HeldLock, StoreState};
+
+impl Host for StoreState {
+    async fn acquire(&mut self, key: String) -> wasmtime::Result<Result<Resource<HeldLock>, Error>> {
+        match self.quota.lock_taken(&key) {
+            Ok(()) => {}
+            Err(QuotaError::Refuse(reached)) => return Ok(Err(Error::Limit(reached.to_string()))),
+            Err(QuotaError::Stop(reached)) => return Err(reached.into()),
+        }
+        let wait = self.limits.lock_wait;
+        let acquired = self.mount.shared.locks.acquire(key, wait).await;
+        match acquired {
+            Ok(guard) => Ok(Ok(self.table.push(HeldLock(guard))?)),
+            Err(_) => {
+                self.quota.lock_released();
+                Ok(Err(Error::TimedOut))
+            }
+        }
+    }
+}
+
+impl HostGuard for StoreState {
+    async fn drop(&mut self, guard: Resource<HeldLock>) -> wasmtime::Result<()> {
+        drop(self.table.delete(guard)?);
+        self.quota.lock_released();
+        Ok(())
+    }
+}

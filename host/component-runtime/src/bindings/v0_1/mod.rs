@@ -1,0 +1,39 @@
+//! `secrets-engine:world@0.1.0`: generated bindings, and the host functions that its guests import.
+//!
+//! Thin by intent: counts against the quota, calls the capability, converts the error.
+
+mod convert;
+mod locks;
+mod logging;
+mod storage;
+mod system_view;
+
+pub(crate) use convert::{check_description, check_existence, check_response, into_wit};
+pub(crate) use generated::EnginePre;
+pub(crate) use generated::exports::secrets_engine::backend::backend::Guest;
+pub(crate) use generated::secrets_engine::host;
+
+mod generated {
+    wasmtime::component::bindgen!({
+        path: "../../wit",
+        world: "engine",
+        imports: {
+            "secrets-engine:host/logging": trappable,
+            "secrets-engine:host/system-view.backend-uuid": trappable,
+            "secrets-engine:host/system-view.mount-options": trappable,
+            "secrets-engine:host/system-view.wal-minimum-age": trappable,
+            "secrets-engine:host/system-view.check-egress": trappable,
+            default: async | trappable,
+        },
+        exports: { default: async },
+        require_store_data_send: true,
+        with: {
+            "wasi:clocks": wasmtime_wasi::p2::bindings::clocks,
+            "wasi:http": wasmtime_wasi_http::p2::bindings::http,
+            "wasi:io": wasmtime_wasi::p2::bindings::io,
+            "wasi:random": wasmtime_wasi::p2::bindings::random,
+            "secrets-engine:host/locks.guard": crate::store_state::HeldLock,
+            "secrets-engine:host/storage.transaction": crate::store_state::OpenTransaction,
+        },
+    });
+}

@@ -1,0 +1,226 @@
+//! Host side of `secrets-engine:host/storage`.
+
+use std::sync::Arc;
+
+use wasmtime::component::Resource;
+
+use super::host::storage::{Entry, Error, Host, HostTransaction};
+use crate::capability::{LimitReached, QuotaError, StorageEntry, StorageError, StorageView};
+use crate::store_state::{OpenTransaction, StoreState};
+
+/// The outer error traps, the inner one is the guest's.
+type Answer<T> = wasmtime::Result<Result<T, Error>>;
+
+/// Lets a call through, tells the guest that it may not, or traps.
+macro_rules! granted {
+    ($granted:expr) => {
+        match $granted {
+            Ok(()) => {}
+            Err(QuotaError::Refuse(reached)) => return Ok(Err(limit(&reached))),
+            Err(QuotaError::Stop(reached)) => return Err(reached.into()),
+        }
+    };
+}
+
+impl Host for StoreState {
+    async fn get(&mut self, key: String) -> Answer<Option<Entry>> {
+        granted!(self.quota.storage_call(&key));
+        let storage = Arc::clone(&self.mount.settings.storage);
+        let found = get(&*storage, &key).await;
+        self.count_read(found)
+    }
+
+    async fn put(&mut self, entry: Entry) -> Answer<()> {
+        granted!(self.quota.storage_call(&entry.key));
+        granted!(self.quota.storage_bytes(entry.value.len()));
+        let storage = Arc::clone(&self.mount.settings.storage);
+        Ok(put(&*storage, entry).await)
+    }
+
+    async fn delete(&mut self, key: String) -> Answer<()> {
+        granted!(self.quota.storage_call(&key));
+        let storage = Arc::clone(&self.mount.settings.storage);
+        Ok(delete(&*storage, &key).await)
+    }
+
+    async fn list(&mut self, prefix: String) -> Answer<Vec<String>> {
+        granted!(self.quota.storage_call(&prefix));
+        let storage = Arc::clone(&self.mount.settings.storage);
+        let names = list(&*storage, &prefix, None).await;
+        self.count_listed(names)
+    }
+
+    async fn list_page(&mut self, prefix: String, after: String, limit: u32) -> Answer<Vec<String>> {
+        granted!(self.quota.storage_call(&prefix));
+        let storage = Arc::clone(&self.mount.settings.storage);
+        let names = list(&*storage, &prefix, Some((&after, limit))).await;
+        self.count_listed(names)
+    }
+
+    async fn begin(&mut self) -> Answer<Option<Resource<OpenTransaction>>> {
+        granted!(self.quota.storage_call(""));
+        granted!(self.quota.transaction_opened());
+        let storage = Arc::clone(&self.mount.settings.storage);
+        match storage.begin().await {
+            Ok(Some(transaction)) => Ok(Ok(Some(self.table.push(OpenTransaction(Some(transaction)))?))),
+            Ok(None) => {
+                self.quota.transaction_closed();
+                Ok(Ok(None))
+            }
+            Err(error) => {
+                self.quota.transaction_closed();
+                Ok(Err(into_wit(error)))
+            }
+        }
+    }
+}
+
+impl HostTransaction for StoreState {
+    async fn get(&mut self, transaction: Resource<OpenTransaction>, key: String) -> Answer<Option<Entry>> {
+        granted!(self.quota.storage_call(&key));
+        let Some(view) = self.table.get(&transaction)?.view() else { return Ok(Err(finished())) };
+        let found = get(view, &key).await;
+        self.count_read(found)
+    }
+
+    async fn put(&mut self, transaction: Resource<OpenTransaction>, entry: Entry) -> Answer<()> {
+        granted!(self.quota.storage_call(&entry.key));
+        granted!(self.quota.storage_bytes(entry.value.len()));
+        let Some(view) = self.table.get(&transaction)?.view() else { return Ok(Err(finished())) };
+        Ok(put(view, entry).await)
+    }
+
+    async fn delete(&mut self, transaction: Resource<OpenTransaction>, key: String) -> Answer<()> {
+        granted!(self.quota.storage_call(&key));
+        let Some(view) = self.table.get(&transaction)?.view() else { return Ok(Err(finished())) };
+        Ok(delete(view, &key).await)
+    }
+
+    async fn list(&mut self, transaction: Resource<OpenTransaction>, prefix: String) -> Answer<Vec<String>> {
+        granted!(self.quota.storage_call(&prefix));
+        let Some(view) = self.table.get(&transaction)?.view() else { return Ok(Err(finished())) };
+        let names = list(view, &prefix, None).await;
+        self.count_listed(names)
+    }
+
+    async fn list_page(
+        &mut self,
+        transaction: Resource<OpenTransaction>,
+        prefix: String,
+        after: String,
+        limit: u32,
+    ) -> Answer<Vec<String>> {
+        granted!(self.quota.storage_call(&prefix));
+        let Some(view) = self.table.get(&transaction)?.view() else { return Ok(Err(finished())) };
+        let names = list(view, &prefix, Some((&after, limit))).await;
+        self.count_listed(names)
+    }
+
+    async fn commit(&mut self, transaction: Resource<OpenTransaction>) -> Answer<()> {
+        granted!(self.quota.storage_call(""));
+        let Some(open) = self.table.get_mut(&transaction)?.0.take() else { return Ok(Err(finished())) };
+        self.quota.transaction_closed();
+        Ok(open.commit().await.map_err(into_wit))
+    }
+
+    async fn drop(&mut self, transaction: Resource<OpenTransaction>) -> wasmtime::Result<()> {
+        if self.table.delete(transaction)?.0.is_some() {
+            self.quota.transaction_closed();
+        }
+        Ok(())
+    }
+}
+
+impl StoreState {
+    /// What was read counts, too; it is too late to save the work, but not the guest's memory.
+    fn count_read(&mut self, found: Result<Option<Entry>, Error>) -> Answer<Option<Entry>> {
+        if let Ok(Some(entry)) = &found {
+            granted!(self.quota.storage_bytes(entry.value.len()));
+        }
+        Ok(found)
+    }
+
+    fn count_listed(&mut self, names: Result<Vec<String>, Error>) -> Answer<Vec<String>> {
+        if let Ok(names) = &names {
+            granted!(self.quota.storage_keys_listed(names.len()));
+        }
+        Ok(names)
+    }
+}
+
+async fn get(view: &dyn StorageView, key: &str) -> Result<Option<Entry>, Error> {
+    check_key(key)?;
+    let entry = view.get(key).await.map_err(into_wit)?;
+    Ok(entry.map(|entry| Entry { key: entry.key, value: entry.value, seal_wrap: entry.seal_wrap }))
+}
+
+async fn put(view: &dyn StorageView, entry: Entry) -> Result<(), Error> {
+    check_key(&entry.key)?;
+    let entry = StorageEntry { key: entry.key, value: entry.value, seal_wrap: entry.seal_wrap };
+    view.put(entry).await.map_err(into_wit)
+}
+
+async fn delete(view: &dyn StorageView, key: &str) -> Result<(), Error> {
+    check_key(key)?;
+    view.delete(key).await.map_err(into_wit)
+}
+
+async fn list(view: &dyn StorageView, prefix: &str, page: Option<(&str, u32)>) -> Result<Vec<String>, Error> {
+    if !prefix.is_empty() {
+        check_path(prefix)?;
+        if !prefix.ends_with('/') {
+            return Err(Error::Failed("a storage prefix ends in `/`".into()));
+        }
+    }
+    let names = match page {
+        None => view.list(prefix).await,
+        Some((after, limit)) => view.list_page(prefix, after, limit).await,
+    };
+    names.map_err(into_wit)
+}
+
+/// Guests are not trusted to stay within their prefix: the server's own check is the second one.
+fn check_key(key: &str) -> Result<(), Error> {
+    if key.is_empty() || key.ends_with('/') {
+        return Err(Error::Failed("a storage key is not empty and does not end in `/`".into()));
+    }
+    check_path(key)
+}
+
+fn check_path(path: &str) -> Result<(), Error> {
+    if path.starts_with('/') || path.split('/').any(|segment| segment == "..") {
+        return Err(Error::Failed("a storage key has no leading `/` and no segment `..`".into()));
+    }
+    Ok(())
+}
+
+fn finished() -> Error {
+    Error::Failed("the transaction is finished".into())
+}
+
+fn limit(reached: &LimitReached) -> Error {
+    Error::Limit(reached.to_string())
+}
+
+fn into_wit(error: StorageError) -> Error {
+    match error {
+        StorageError::ReadOnly(text) => Error::ReadOnly(text),
+        StorageError::Conflict(text) => Error::Conflict(text),
+        StorageError::Failed(text) => Error::Failed(text),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn keys_stay_below_the_mount() {
+        for good in ["role/a", "a", "a/b/c", "a..b", "..a"] {
+            assert!(check_key(good).is_ok(), "{good}");
+        }
+        for bad in ["", "/a", "a/", "..", "../a", "a/../b", "a/.."] {
+            assert!(check_key(bad).is_err(), "{bad}");
+        }
+    }
+}

@@ -1,0 +1,198 @@
+//! Guests' log lines: cut to size, counted against the request and against the mount's rate, and kept from
+//! breaking the log's format.
+//!
+//! Lines go to `tracing` with target `guest` and the fields `mount`, `request_id`, `source` and `fields`
+//! (a JSON object of the guest's own fields, if any).
+
+use std::borrow::Cow;
+use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use crate::limits::Limits;
+
+/// How important a line is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum LogLevel {
+    Trace,
+    Debug,
+    Info,
+    Warn,
+    Error,
+}
+
+/// One line as a guest wrote it.
+pub(crate) struct LogLine {
+    pub(crate) level: LogLevel,
+    pub(crate) message: String,
+    pub(crate) fields: Vec<(String, String)>,
+}
+
+impl LogLine {
+    /// Does it come from the guest's panic hook? Such a line has a field `panic`, or Rust's own text of a panic.
+    pub(crate) fn is_panic(&self) -> bool {
+        let is_named = || self.fields.iter().any(|(name, _)| name == "panic");
+        self.level == LogLevel::Error && (self.message.starts_with("panicked at ") || is_named())
+    }
+
+    /// Writes it, with what it belongs to.
+    pub(crate) fn write(&self, mount: &str, request_id: &str, line_bytes_max: usize) {
+        let message = printable(&self.message, line_bytes_max);
+        let fields = fields_text(&self.fields, line_bytes_max.saturating_sub(message.len()));
+        macro_rules! event {
+            ($level:ident) => {
+                match &fields {
+                    Some(fields) => {
+                        tracing::event!(target: "guest", tracing::Level::$level, source = "guest", mount, request_id,
+                            fields, "{message}");
+                    }
+                    None => {
+                        tracing::event!(target: "guest", tracing::Level::$level, source = "guest", mount, request_id,
+                            "{message}");
+                    }
+                }
+            };
+        }
+        match self.level {
+            LogLevel::Trace => event!(TRACE),
+            LogLevel::Debug => event!(DEBUG),
+            LogLevel::Info => event!(INFO),
+            LogLevel::Warn => event!(WARN),
+            LogLevel::Error => event!(ERROR),
+        }
+    }
+}
+
+/// Lines of one request.
+#[derive(Default)]
+pub(crate) struct LogBudget {
+    written: u32,
+    dropped: u64,
+}
+
+impl LogBudget {
+    /// May one more line be written? A line that may not is counted.
+    pub(crate) fn take(&mut self, rate: &LogRate, limits: &Limits) -> bool {
+        let granted = self.written < limits.log_lines_max && rate.take(limits.log_lines_per_second_max);
+        if granted {
+            self.written += 1;
+        } else {
+            self.dropped += 1;
+        }
+        granted
+    }
+
+    /// Lines that were not written.
+    pub(crate) fn dropped(&self) -> u64 {
+        self.dropped
+    }
+}
+
+/// Lines of one mount in the current second.
+pub(crate) struct LogRate {
+    window: Mutex<(Instant, u32)>,
+}
+
+impl LogRate {
+    pub(crate) fn new() -> Self {
+        Self { window: Mutex::new((Instant::now(), 0)) }
+    }
+
+    fn take(&self, per_second_max: u32) -> bool {
+        let mut window = self.window.lock().unwrap_or_else(PoisonError::into_inner);
+        let (begin, count) = &mut *window;
+        if begin.elapsed() >= Duration::from_secs(1) {
+            (*begin, *count) = (Instant::now(), 0);
+        }
+        let granted = *count < per_second_max;
+        *count = count.saturating_add(1);
+        granted
+    }
+}
+
+/// The text without control characters, cut at a character boundary.
+fn printable(text: &str, bytes_max: usize) -> Cow<'_, str> {
+    const CUT: &str = "… (cut)";
+    let cut = text.len() > bytes_max;
+    let kept = if cut { text.get(..text.floor_char_boundary(bytes_max.saturating_sub(CUT.len()))) } else { Some(text) };
+    let kept = kept.unwrap_or_default();
+    if !cut && !kept.contains(breaks_a_line) {
+        return Cow::Borrowed(kept);
+    }
+    let mut clean: String = kept.chars().map(|c| if breaks_a_line(c) { ' ' } else { c }).collect();
+    if cut {
+        clean.push_str(CUT);
+    }
+    Cow::Owned(clean)
+}
+
+/// Control characters, and the separators that some viewers take for a line's end.
+fn breaks_a_line(c: char) -> bool {
+    c.is_control() || matches!(c, '\u{2028}' | '\u{2029}')
+}
+
+/// The fields as a JSON object, as many as fit.
+fn fields_text(fields: &[(String, String)], bytes_max: usize) -> Option<String> {
+    let mut object = serde_json::Map::new();
+    let mut left = bytes_max;
+    for (name, value) in fields {
+        let cost = name.len() + value.len();
+        if cost > left {
+            object.insert("cut".into(), true.into());
+            break;
+        }
+        left -= cost;
+        object.insert(printable(name, cost).into_owned(), printable(value, cost).into_owned().into());
+    }
+    (!object.is_empty()).then(|| serde_json::Value::Object(object).to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_line_breaks_the_log() {
+        assert_eq!(printable("a\nb\r\x1b[31mc\u{2028}d", 100), "a b  [31mc d");
+        assert_eq!(printable("plain ü", 100), "plain ü");
+    }
+
+    #[test]
+    fn long_lines_are_cut_between_characters() {
+        let cut = printable("üüüüüüüüüüüüüüüüüüüü", 21);
+        assert!(cut.ends_with("(cut)") && cut.len() <= 21, "{cut}");
+    }
+
+    #[test]
+    fn fields_are_json_and_cut_too() {
+        let fields = [("a\n".to_owned(), "1\"".to_owned()), ("b".to_owned(), "x".repeat(100))];
+        assert_eq!(fields_text(&fields, 50).as_deref(), Some(r#"{"a ":"1\"","cut":true}"#));
+        assert_eq!(fields_text(&[], 50), None);
+    }
+
+    #[test]
+    fn lines_beyond_the_requests_limit_are_counted() {
+        let (rate, limits) = (LogRate::new(), Limits { log_lines_max: 2, ..Limits::default() });
+        let mut budget = LogBudget::default();
+        assert_eq!([0; 4].map(|_| budget.take(&rate, &limits)), [true, true, false, false]);
+        assert_eq!(budget.dropped(), 2);
+    }
+
+    #[test]
+    fn a_mounts_rate_holds_across_its_requests() {
+        let (rate, limits) = (LogRate::new(), Limits { log_lines_per_second_max: 1, ..Limits::default() });
+        assert!(LogBudget::default().take(&rate, &limits));
+        let mut other = LogBudget::default();
+        assert!(!other.take(&rate, &limits));
+        assert_eq!(other.dropped(), 1);
+    }
+
+    #[test]
+    fn a_panic_is_known_by_its_text_or_field() {
+        let line = |level, message: &str| LogLine { level, message: message.into(), fields: vec![] };
+        assert!(line(LogLevel::Error, "panicked at src/lib.rs:1:2:\nboom").is_panic());
+        assert!(!line(LogLevel::Info, "panicked at src/lib.rs:1:2:\nboom").is_panic());
+        assert!(!line(LogLevel::Error, "role not found").is_panic());
+        let fields = vec![("panic".to_owned(), "boom".to_owned())];
+        assert!(LogLine { level: LogLevel::Error, message: "the engine panicked".into(), fields }.is_panic());
+    }
+}

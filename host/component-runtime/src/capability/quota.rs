@@ -1,0 +1,182 @@
+//! Counts what one request uses of the host, and refuses what is beyond its limits.
+//!
+//! A refusal is an answer that the guest can pass on; a guest that goes on regardless is stopped.
+
+use std::sync::Arc;
+
+use thiserror::Error;
+
+use crate::limits::{Limits, bytes_text};
+
+/// A limit was met; the text is its value and name, such as `10000 storage calls`.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+#[error("limit of {0} reached")]
+pub(crate) struct LimitReached(pub(crate) String);
+
+/// Why a call was not let through.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum QuotaError {
+    /// Tell the guest.
+    Refuse(LimitReached),
+    /// It was told often enough: trap.
+    Stop(LimitReached),
+}
+
+/// What one request used so far.
+pub(crate) struct Quota {
+    limits: Arc<Limits>,
+    storage_calls: u32,
+    storage_keys_listed: usize,
+    storage_bytes: usize,
+    transactions_open: usize,
+    locks_held: usize,
+    refusals: u32,
+}
+
+impl Quota {
+    pub(crate) fn new(limits: Arc<Limits>) -> Self {
+        Self {
+            limits,
+            storage_calls: 0,
+            storage_keys_listed: 0,
+            storage_bytes: 0,
+            transactions_open: 0,
+            locks_held: 0,
+            refusals: 0,
+        }
+    }
+
+    /// One storage call about `key`.
+    pub(crate) fn storage_call(&mut self, key: &str) -> Result<(), QuotaError> {
+        let limits = Arc::clone(&self.limits);
+        if key.len() > limits.storage_key_bytes_max {
+            return Err(self.refuse(format!("{} for a storage key", bytes_text(limits.storage_key_bytes_max))));
+        }
+        if self.storage_calls >= limits.storage_calls_max {
+            return Err(self.refuse(format!("{} storage calls", limits.storage_calls_max)));
+        }
+        self.storage_calls += 1;
+        Ok(())
+    }
+
+    /// Bytes read or about to be written.
+    pub(crate) fn storage_bytes(&mut self, bytes: usize) -> Result<(), QuotaError> {
+        let max = self.limits.storage_bytes_max;
+        self.storage_bytes = self.storage_bytes.saturating_add(bytes);
+        if self.storage_bytes > max {
+            return Err(self.refuse(format!("{} read from and written to storage", bytes_text(max))));
+        }
+        Ok(())
+    }
+
+    /// Names that a list returned.
+    pub(crate) fn storage_keys_listed(&mut self, keys: usize) -> Result<(), QuotaError> {
+        let max = self.limits.storage_keys_listed_max;
+        self.storage_keys_listed = self.storage_keys_listed.saturating_add(keys);
+        if self.storage_keys_listed > max { Err(self.refuse(format!("{max} storage keys listed"))) } else { Ok(()) }
+    }
+
+    /// A transaction is about to be opened.
+    pub(crate) fn transaction_opened(&mut self) -> Result<(), QuotaError> {
+        let max = self.limits.transactions_open_max;
+        if self.transactions_open >= max {
+            return Err(self.refuse(format!("{max} open transactions")));
+        }
+        self.transactions_open += 1;
+        Ok(())
+    }
+
+    /// A transaction was dropped.
+    pub(crate) fn transaction_closed(&mut self) {
+        self.transactions_open = self.transactions_open.saturating_sub(1);
+    }
+
+    /// A lock on `key` is about to be taken.
+    pub(crate) fn lock_taken(&mut self, key: &str) -> Result<(), QuotaError> {
+        let limits = Arc::clone(&self.limits);
+        if key.len() > limits.lock_key_bytes_max {
+            return Err(self.refuse(format!("{} for a lock's key", bytes_text(limits.lock_key_bytes_max))));
+        }
+        if self.locks_held >= limits.locks_held_max {
+            return Err(self.refuse(format!("{} locks held", limits.locks_held_max)));
+        }
+        self.locks_held += 1;
+        Ok(())
+    }
+
+    /// A lock was released, or not had.
+    pub(crate) fn lock_released(&mut self) {
+        self.locks_held = self.locks_held.saturating_sub(1);
+    }
+
+    fn refuse(&mut self, limit: String) -> QuotaError {
+        let reached = LimitReached(limit);
+        self.refusals += 1;
+        if self.refusals > self.limits.refusals_max { QuotaError::Stop(reached) } else { QuotaError::Refuse(reached) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn quota() -> Quota {
+        let limits = Limits {
+            refusals_max: 1,
+            storage_calls_max: 1,
+            storage_keys_listed_max: 2,
+            storage_bytes_max: 3,
+            storage_key_bytes_max: 4,
+            transactions_open_max: 1,
+            locks_held_max: 1,
+            lock_key_bytes_max: 2,
+            ..Limits::default()
+        };
+        Quota::new(Arc::new(limits))
+    }
+
+    /// The limit that a call met, as the guest is told.
+    fn refused(result: Result<(), QuotaError>) -> Option<String> {
+        match result {
+            Err(QuotaError::Refuse(reached)) => Some(reached.0),
+            _ => None,
+        }
+    }
+
+    #[test]
+    fn each_limit_is_reached_and_named() {
+        type Call = fn(&mut Quota) -> Result<(), QuotaError>;
+        let rows: [(Call, Call, &str); 7] = [
+            (|q| q.storage_call("k"), |q| q.storage_call("k"), "1 storage calls"),
+            (|q| q.storage_call("four"), |q| q.storage_call("fives"), "4 bytes for a storage key"),
+            (|q| q.storage_bytes(3), |q| q.storage_bytes(1), "3 bytes read from and written to storage"),
+            (|q| q.storage_keys_listed(2), |q| q.storage_keys_listed(1), "2 storage keys listed"),
+            (Quota::transaction_opened, Quota::transaction_opened, "1 open transactions"),
+            (|q| q.lock_taken("k"), |q| q.lock_taken("k"), "1 locks held"),
+            (|q| q.lock_taken("kk"), |q| q.lock_taken("kkk"), "2 bytes for a lock's key"),
+        ];
+        for (within, beyond, limit) in rows {
+            let mut quota = quota();
+            assert_eq!(within(&mut quota), Ok(()), "{limit}");
+            assert_eq!(refused(beyond(&mut quota)).as_deref(), Some(limit));
+        }
+    }
+
+    #[test]
+    fn what_is_given_back_can_be_had_again() {
+        let mut quota = quota();
+        for _ in 0..3 {
+            assert_eq!(quota.lock_taken("k"), Ok(()));
+            quota.lock_released();
+            assert_eq!(quota.transaction_opened(), Ok(()));
+            quota.transaction_closed();
+        }
+    }
+
+    #[test]
+    fn a_guest_that_does_not_listen_is_stopped() {
+        let mut quota = quota();
+        assert!(refused(quota.storage_keys_listed(3)).is_some());
+        assert!(matches!(quota.storage_keys_listed(1), Err(QuotaError::Stop(_))));
+    }
+}

@@ -1,0 +1,90 @@
+//! Where `wasi:http` hands over: which headers a guest may set, and how a request is sent.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use http::{HeaderName, header};
+use tokio::time::Instant;
+use wasmtime_wasi_http::{
+    DEFAULT_FORBIDDEN_HEADERS, Error, ForbiddenHeaderFilter, RequestOptions, WasiBody, WasiHttpHooks,
+};
+
+use super::policy::Policy;
+use super::pool::MountEgress;
+use super::send;
+
+/// Bytes of one write to a request's body.
+const BODY_CHUNK_BYTES_MAX: usize = 256 * 1024;
+
+type Sent = http::Response<WasiBody>;
+type InTheBackground = Box<dyn Future<Output = Result<(), Error>> + Send>;
+
+/// For one request of the server.
+pub(crate) struct EgressHooks {
+    egress: Arc<MountEgress>,
+    deadline: Instant,
+    alive: Alive,
+}
+
+/// Is the guest still there? A body that a dropped store leaves behind looks finished; this tells.
+#[derive(Clone)]
+pub(crate) struct Alive(Arc<AtomicBool>);
+
+impl Alive {
+    pub(crate) fn is_so(&self) -> bool {
+        self.0.load(Ordering::Acquire)
+    }
+}
+
+impl EgressHooks {
+    pub(crate) fn new(egress: Arc<MountEgress>, deadline: Instant) -> Self {
+        Self { egress, deadline, alive: Alive(Arc::new(AtomicBool::new(true))) }
+    }
+
+    pub(crate) fn policy(&self) -> &Policy {
+        &self.egress.policy
+    }
+}
+
+impl Drop for EgressHooks {
+    fn drop(&mut self) {
+        self.alive.0.store(false, Ordering::Release);
+    }
+}
+
+impl WasiHttpHooks for EgressHooks {
+    fn forbidden_header_filter(&mut self) -> ForbiddenHeaderFilter {
+        Arc::new(is_forbidden)
+    }
+
+    fn is_forbidden_header(&mut self, name: &HeaderName) -> bool {
+        is_forbidden(name)
+    }
+
+    /// The client writes it, from the address that was checked.
+    fn set_host_header(&mut self) -> bool {
+        false
+    }
+
+    fn send_request(
+        &mut self,
+        request: http::Request<WasiBody>,
+        options: Option<RequestOptions>,
+        _sent: InTheBackground,
+    ) -> Box<dyn Future<Output = Result<(Sent, InTheBackground), Error>> + Send> {
+        let (egress, alive, deadline) = (Arc::clone(&self.egress), self.alive.clone(), self.deadline);
+        Box::new(async move {
+            let answer = send::send(&egress, request, options.unwrap_or_default(), deadline, &alive).await?;
+            Ok((answer, Box::new(async { Ok(()) }) as InTheBackground))
+        })
+    }
+
+    fn p2_outgoing_body_chunk_size(&mut self) -> usize {
+        BODY_CHUNK_BYTES_MAX
+    }
+}
+
+/// What belongs to the connection is ours: framing, authority, proxies, upgrades.
+fn is_forbidden(name: &HeaderName) -> bool {
+    DEFAULT_FORBIDDEN_HEADERS.contains(name) || [header::TE, header::TRAILER, header::EXPECT].contains(name)
+}

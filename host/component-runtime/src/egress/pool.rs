@@ -1,0 +1,162 @@
+//! Keeps connections alive: one pool for each mount, so that no two mounts share a connection.
+//!
+//! Plain and TLS are two clients, so that who talks plain HTTP only never reads the trust store.
+
+use std::sync::{Arc, OnceLock};
+
+use bytes::Bytes;
+use http_body_util::Full;
+use hyper::body::Incoming;
+use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
+use hyper_util::client::legacy::Client;
+use hyper_util::rt::{TokioExecutor, TokioTimer};
+use rustls::ClientConfig;
+use rustls_platform_verifier::BuilderVerifierExt;
+use tokio::sync::{OnceCell, Semaphore};
+
+use super::connect::{Connector, Timed};
+use super::origin::{Origin, Scheme};
+use super::policy::Policy;
+use super::resolve::{Resolve, SystemResolver};
+use crate::limits::EgressLimits;
+
+/// Header fields of an answer; each takes memory of its own beside its bytes.
+const HEADER_FIELDS_MAX: usize = 128;
+/// Flow control of HTTP/2: what an upstream may send before the guest reads.
+const H2_STREAM_WINDOW_BYTES: u32 = 256 * 1024;
+/// The same for a connection, shared by its streams.
+const H2_CONNECTION_WINDOW_BYTES: u32 = 1024 * 1024;
+
+/// What all mounts share: policy, limits, trust store.
+pub(crate) struct Egress {
+    pub(crate) limits: EgressLimits,
+    policy: Arc<Policy>,
+    resolver: Arc<dyn Resolve>,
+    tls: OnceCell<Arc<ClientConfig>>,
+}
+
+impl Egress {
+    pub(crate) fn new(origins: Vec<Origin>, limits: &EgressLimits) -> Arc<Self> {
+        Arc::new(Self {
+            limits: limits.clone(),
+            policy: Arc::new(Policy::new(origins)),
+            resolver: Arc::new(SystemResolver),
+            tls: OnceCell::new(),
+        })
+    }
+
+    /// The trust store is read when the first request needs it, and not on a serving thread.
+    async fn tls(&self) -> Result<Arc<ClientConfig>, rustls::Error> {
+        let read = async {
+            let built = tokio::task::spawn_blocking(tls_config).await;
+            built.unwrap_or_else(|stopped| Err(rustls::Error::General(stopped.to_string())))
+        };
+        self.tls.get_or_try_init(|| read).await.cloned()
+    }
+}
+
+fn tls_config() -> Result<Arc<ClientConfig>, rustls::Error> {
+    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+    let builder = ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions()?;
+    Ok(Arc::new(builder.with_platform_verifier()?.with_no_client_auth()))
+}
+
+type Pool<C> = Client<Timed<C>, Full<Bytes>>;
+
+/// What one mount has of its own: connections, and its count of requests.
+pub(crate) struct MountEgress {
+    pub(crate) shared: Arc<Egress>,
+    pub(crate) policy: Arc<Policy>,
+    pub(crate) requests: Arc<Semaphore>,
+    connector: Connector,
+    plain: OnceLock<Pool<Connector>>,
+    tls: OnceCell<Pool<HttpsConnector<Connector>>>,
+}
+
+impl MountEgress {
+    pub(crate) fn new(shared: &Arc<Egress>) -> Self {
+        Self::with_policy(shared, Arc::clone(&shared.policy))
+    }
+
+    /// One that reaches nothing.
+    pub(crate) fn closed(shared: &Arc<Egress>) -> Self {
+        Self::with_policy(shared, Arc::default())
+    }
+
+    fn with_policy(shared: &Arc<Egress>, policy: Arc<Policy>) -> Self {
+        let limits = &shared.limits;
+        let resolver = Arc::clone(&shared.resolver);
+        Self {
+            requests: Arc::new(Semaphore::new(limits.requests_per_mount_max)),
+            connector: Connector::new(Arc::clone(&policy), resolver, limits.connections_per_authority_max),
+            plain: OnceLock::new(),
+            tls: OnceCell::new(),
+            shared: Arc::clone(shared),
+            policy,
+        }
+    }
+
+    /// Sends on a pooled or a new connection. A request is sent again only where the pool knows that the
+    /// connection was closed before any of it was sent.
+    ///
+    /// # Errors
+    /// See `upstream_error`.
+    pub(crate) async fn request(
+        &self,
+        scheme: Scheme,
+        request: http::Request<Full<Bytes>>,
+    ) -> Result<http::Response<Incoming>, SendError> {
+        match scheme {
+            Scheme::Http => self.plain().request(request).await.map_err(SendError::Client),
+            Scheme::Https => {
+                let pool = self.tls().await.map_err(SendError::TrustStore)?;
+                pool.request(request).await.map_err(SendError::Client)
+            }
+        }
+    }
+
+    fn plain(&self) -> &Pool<Connector> {
+        self.plain.get_or_init(|| pool(&self.shared.limits, self.connector.clone()))
+    }
+
+    async fn tls(&self) -> Result<&Pool<HttpsConnector<Connector>>, rustls::Error> {
+        let build = async {
+            let config = ClientConfig::clone(&*self.shared.tls().await?);
+            let connector = HttpsConnectorBuilder::new()
+                .with_tls_config(config)
+                .https_only()
+                .enable_all_versions()
+                .wrap_connector(self.connector.clone());
+            Ok(pool(&self.shared.limits, connector))
+        };
+        self.tls.get_or_try_init(|| build).await
+    }
+}
+
+/// Why a request failed before its answer began.
+pub(crate) enum SendError {
+    /// The trust store cannot be read; nothing was sent.
+    TrustStore(rustls::Error),
+    /// See there.
+    Client(hyper_util::client::legacy::Error),
+}
+
+fn pool<C>(limits: &EgressLimits, inner: C) -> Pool<C>
+where
+    C: tower::Service<http::Uri> + Clone + Send + Sync + 'static,
+    Timed<C>: hyper_util::client::legacy::connect::Connect,
+{
+    let header_bytes_max = limits.header_bytes_max;
+    let mut builder = Client::builder(TokioExecutor::new());
+    builder
+        .timer(TokioTimer::new())
+        .pool_timer(TokioTimer::new())
+        .pool_idle_timeout(limits.idle_timeout)
+        .pool_max_idle_per_host(limits.connections_per_authority_max)
+        .http1_max_buf_size(header_bytes_max)
+        .http1_max_headers(HEADER_FIELDS_MAX)
+        .http2_max_header_list_size(u32::try_from(header_bytes_max).unwrap_or(u32::MAX))
+        .http2_initial_stream_window_size(H2_STREAM_WINDOW_BYTES)
+        .http2_initial_connection_window_size(H2_CONNECTION_WINDOW_BYTES);
+    builder.build(Timed { inner, timeout: limits.connect_timeout })
+}

@@ -1,0 +1,161 @@
+//! Sends one request: policy, body, a place, a connection, the head of the answer.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::{Method, Request, Response, StatusCode, header};
+use http_body_util::{BodyExt, Full};
+use hyper::body::Incoming;
+use hyper_util::client::legacy::connect::{CaptureConnection, capture_connection};
+use tokio::sync::OwnedSemaphorePermit;
+use tokio::time::{Instant, sleep_until, timeout_at};
+use wasmtime_wasi_http::{Error, RequestOptions, WasiBody};
+
+use super::body::{AnswerBody, collect, header_bytes};
+use super::hooks::Alive;
+use super::policy::Destination;
+use super::pool::MountEgress;
+use super::upstream_error::of_send;
+use crate::limits::EgressLimits;
+
+/// Bounds of one exchange: what the guest wishes, the limits, and what is left of its own request.
+struct Times {
+    connect: Duration,
+    first_byte: Duration,
+    between_bytes: Duration,
+    ends: Instant,
+}
+
+impl Times {
+    fn new(wish: RequestOptions, limits: &EgressLimits, deadline: Instant) -> Self {
+        let least = |wish: Option<Duration>, limit: Duration| wish.map_or(limit, |wish| wish.min(limit));
+        Self {
+            connect: least(wish.connect_timeout, limits.connect_timeout),
+            first_byte: least(wish.first_byte_timeout, limits.first_byte_timeout),
+            between_bytes: least(wish.between_bytes_timeout, limits.between_bytes_timeout),
+            ends: deadline.min(Instant::now() + limits.total_timeout),
+        }
+    }
+}
+
+/// See the module's head.
+///
+/// # Errors
+/// See `upstream_error`.
+pub(crate) async fn send(
+    egress: &MountEgress,
+    request: Request<WasiBody>,
+    wish: RequestOptions,
+    deadline: Instant,
+    alive: &Alive,
+) -> Result<Response<WasiBody>, Error> {
+    let limits = &egress.shared.limits;
+    let times = Times::new(wish, limits, deadline);
+    let began = Instant::now();
+    let destination = check(egress, &request)?;
+    let outcome = exchange(egress, &destination, request, &times, alive).await;
+    let (host, elapsed_ms) = (destination.host.to_string(), began.elapsed().as_millis());
+    match &outcome {
+        Ok(answer) => tracing::debug!(host, status = answer.status().as_u16(), elapsed_ms, "outbound request answered"),
+        Err(error) => tracing::debug!(host, %error, elapsed_ms, "outbound request failed"),
+    }
+    outcome
+}
+
+/// Is it a request that may be sent at all?
+fn check(egress: &MountEgress, request: &Request<WasiBody>) -> Result<Destination, Error> {
+    let uri = request.uri();
+    let authority = uri.authority().ok_or(Error::HttpRequestUriInvalid)?;
+    if authority.as_str().contains('@') {
+        return Err(Error::HttpRequestUriInvalid);
+    }
+    if matches!(*request.method(), Method::CONNECT | Method::TRACE) {
+        return Err(Error::HttpRequestMethodInvalid);
+    }
+    let limits = &egress.shared.limits;
+    let bytes = uri.path_and_query().map_or(0, |path| path.as_str().len());
+    if bytes > limits.header_bytes_max {
+        return Err(Error::HttpRequestUriTooLong);
+    }
+    let scheme = uri.scheme_str().unwrap_or_default();
+    egress.policy.destination(scheme, authority.host(), authority.port_u16()).ok_or_else(|| {
+        tracing::warn!(
+            scheme,
+            host = authority.host(),
+            port = authority.port_u16(),
+            "the egress policy refused a request"
+        );
+        Error::HttpRequestDenied
+    })
+}
+
+async fn exchange(
+    egress: &MountEgress,
+    destination: &Destination,
+    request: Request<WasiBody>,
+    times: &Times,
+    alive: &Alive,
+) -> Result<Response<WasiBody>, Error> {
+    let limits = &egress.shared.limits;
+    let (mut head, body) = request.into_parts();
+    let body = timeout_at(times.ends, collect(body, limits.request_body_bytes_max)).await;
+    let body = body.map_err(|_| Error::ConnectionWriteTimeout)??;
+    if !alive.is_so() {
+        return Err(Error::HttpProtocolError);
+    }
+    // The client writes both: the host from the address that was checked, the length from the body that is here.
+    head.headers.remove(header::HOST);
+    head.headers.remove(header::CONTENT_LENGTH);
+    let request = Request::from_parts(head, Full::new(body));
+
+    let connect_by = times.ends.min(Instant::now() + times.connect);
+    let place = place(egress, connect_by).await?;
+    let answer = answer_head(egress, destination, request, times, connect_by).await?;
+    let bytes = header_bytes(answer.headers());
+    if bytes > limits.header_bytes_max {
+        return Err(Error::HttpResponseHeaderSectionSize(u32::try_from(bytes).ok()));
+    }
+    if answer.status() == StatusCode::SWITCHING_PROTOCOLS {
+        return Err(Error::HttpUpgradeFailed);
+    }
+    Ok(answer.map(|body| AnswerBody::new(body, limits, times.between_bytes, times.ends, place).boxed_unsync()))
+}
+
+/// A place among the mount's requests.
+async fn place(egress: &MountEgress, until: Instant) -> Result<OwnedSemaphorePermit, Error> {
+    match timeout_at(until, Arc::clone(&egress.requests).acquire_owned()).await {
+        Ok(Ok(place)) => Ok(place),
+        Ok(Err(_)) | Err(_) => Err(Error::ConnectionLimitReached),
+    }
+}
+
+/// Two waits: for a connection, after which nothing was sent; then for the answer's head.
+async fn answer_head(
+    egress: &MountEgress,
+    destination: &Destination,
+    mut request: Request<Full<Bytes>>,
+    times: &Times,
+    connect_by: Instant,
+) -> Result<Response<Incoming>, Error> {
+    let mut connection = capture_connection(&mut request);
+    let mut answer = std::pin::pin!(egress.request(destination.scheme, request));
+    tokio::select! {
+        biased;
+        answered = &mut answer => return answered.map_err(|error| of_send(&error)),
+        () = connected(&mut connection) => {}
+        () = sleep_until(connect_by) => return Err(Error::ConnectionTimeout),
+    }
+    let answer_by = times.ends.min(Instant::now() + times.first_byte);
+    match timeout_at(answer_by, answer).await {
+        Ok(answered) => answered.map_err(|error| of_send(&error)),
+        Err(_) => Err(Error::HttpResponseTimeout),
+    }
+}
+
+async fn connected(connection: &mut CaptureConnection) {
+    // Where the sender is dropped without a connection, the answer is an error and ready already.
+    if connection.wait_for_connection_metadata().await.is_none() {
+        std::future::pending::<()>().await;
+    }
+}

@@ -1,0 +1,121 @@
+//! The engine's configuration: pool, copy-on-write memories, epochs, stacks.
+//!
+//! The same function serves running and precompiling, since code compiled under other settings is refused.
+//! Must not be changed without measuring: `examples/invoke_cost.rs` and `strace -c` (no memory system call per request).
+
+use wasmtime::{Config, Enabled, Engine, InstanceAllocationStrategy, OptLevel, PoolingAllocationConfig, Strategy};
+
+use crate::LoadError;
+use crate::limits::Limits;
+
+/// Initial memory of a guest (link argument `--initial-memory`) that is reset by copying instead of `madvise`.
+const MEMORY_KEEP_RESIDENT_BYTES: usize = 256 * 1024;
+/// As above for tables: 8,192 elements.
+const TABLE_KEEP_RESIDENT_BYTES: usize = 64 * 1024;
+/// Stack of a fiber: the wasm stack and room for host calls. Zeroed after each request.
+const STACK_BYTES: usize = 256 * 1024;
+/// What wasm may use of it.
+const WASM_STACK_BYTES: usize = 128 * 1024;
+/// Address space after a memory that faults instead of being checked for.
+const MEMORY_GUARD_BYTES: u64 = 64 * 1024;
+/// Slots beyond the permits: `describe` while loading, and instances that are just being dropped.
+const SPARE_SLOTS: usize = 24;
+/// Instances that hold a component: the core module, adapters and shims.
+const CORE_INSTANCES_PER_COMPONENT: usize = 4;
+/// Tables of a component: its own and those of shims.
+const TABLES_PER_COMPONENT: usize = 3;
+/// Slots that stay warm. More are not busy at once but for a moment.
+const UNUSED_WARM_SLOTS_MAX: u32 = 100;
+/// Core functions, globals and imports of an instance in the host's memory.
+const INSTANCE_BYTES_MAX: usize = 1024 * 1024;
+
+/// Starts an engine for running guests.
+///
+/// # Errors
+/// When the pool's address space cannot be had.
+pub(crate) fn start(limits: &Limits) -> Result<Engine, LoadError> {
+    Engine::new(&config(limits)).map_err(|error| LoadError::Engine(format!("{error:#}")))
+}
+
+/// An engine that compiles for any machine of this architecture, with the settings of one that runs.
+///
+/// # Errors
+/// When this architecture is not known.
+pub(crate) fn for_precompiling() -> Result<Engine, LoadError> {
+    let mut config = config(&Limits::default());
+    let engine = config.target(&baseline_target()).and_then(|config| Engine::new(config));
+    engine.map_err(|error| LoadError::Engine(format!("{error:#}")))
+}
+
+/// Naming a target, even this machine's own, switches off what only the builder's processor has.
+fn baseline_target() -> String {
+    let system = match std::env::consts::OS {
+        "macos" => "apple-darwin",
+        _ => "unknown-linux-gnu",
+    };
+    format!("{}-{system}", std::env::consts::ARCH)
+}
+
+fn config(limits: &Limits) -> Config {
+    let mut config = Config::new();
+    config.strategy(Strategy::Cranelift).cranelift_opt_level(OptLevel::Speed).parallel_compilation(true);
+    config.wasm_component_model(true).concurrency_support(false);
+    config.wasm_memory64(false).wasm_multi_memory(false).wasm_relaxed_simd(false);
+    config.shared_memory(false);
+    config.epoch_interruption(true);
+    config.max_wasm_stack(WASM_STACK_BYTES).async_stack_size(STACK_BYTES).async_stack_zeroing(true);
+    config.memory_init_cow(true);
+    config.memory_reservation(limits.memory_bytes_max as u64).memory_guard_size(MEMORY_GUARD_BYTES);
+    // Not even compiled in: threads, garbage collection, and core dumps, which would hold secrets.
+    config.allocation_strategy(InstanceAllocationStrategy::Pooling(pool(limits)));
+    config
+}
+
+fn pool(limits: &Limits) -> PoolingAllocationConfig {
+    let slots = limits.requests_in_flight_max + SPARE_SLOTS;
+    let mut pool = PoolingAllocationConfig::new();
+    pool.total_component_instances(count(slots))
+        .total_core_instances(count(slots * CORE_INSTANCES_PER_COMPONENT))
+        .total_memories(count(slots))
+        .total_tables(count(slots * TABLES_PER_COMPONENT))
+        .total_stacks(count(slots))
+        .max_component_instance_size(INSTANCE_BYTES_MAX)
+        .max_core_instance_size(INSTANCE_BYTES_MAX)
+        .max_memory_size(limits.memory_bytes_max)
+        .table_elements(limits.table_elements_max)
+        .max_unused_warm_slots(UNUSED_WARM_SLOTS_MAX)
+        .linear_memory_keep_resident(MEMORY_KEEP_RESIDENT_BYTES)
+        .table_keep_resident(TABLE_KEEP_RESIDENT_BYTES)
+        .async_stack_keep_resident(STACK_BYTES);
+    // Not in the 48 line: with `pagemap_scan` a dirty page that was swapped out is seen by the next guest
+    // (wasmtime#14357); with batches, freed memory waits dirty. Memory protection keys are not compiled in.
+    pool.pagemap_scan(Enabled::No).decommit_batch_size(1);
+    pool
+}
+
+fn count(slots: usize) -> u32 {
+    u32::try_from(slots).unwrap_or(u32::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_leaks_between_guests_is_off() {
+        let pool = pool(&Limits::default());
+        assert!(matches!(pool.get_pagemap_scan(), Enabled::No));
+        assert_eq!(pool.get_decommit_batch_size(), 1);
+        assert_eq!(pool.get_async_stack_keep_resident(), STACK_BYTES, "a stack is zeroed as a whole");
+    }
+
+    #[test]
+    fn every_permit_has_its_slot() {
+        let limits = Limits::default();
+        let pool = pool(&limits);
+        for slots in [pool.get_total_component_instances(), pool.get_total_memories(), pool.get_total_stacks()] {
+            assert!(slots as usize > limits.requests_in_flight_max);
+        }
+        assert_eq!(pool.get_max_memory_size(), limits.memory_bytes_max);
+    }
+}

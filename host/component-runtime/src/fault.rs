@@ -1,0 +1,75 @@
+//! From wasmtime's error to ours: which limit a guest met, or where it trapped.
+//!
+//! Wasm function names only; no memory, no arguments. What a guest says when it panics is in its own log line.
+
+use wasmtime::component::ResourceTableError;
+use wasmtime::{PoolConcurrencyLimitError, Trap, WasmBacktrace};
+use wasmtime_wasi_http::FieldMapError;
+
+use crate::InvokeError;
+use crate::capability::LimitReached;
+use crate::epoch::OutOfProcessorTime;
+use crate::limits::bytes_text;
+use crate::store_state::StoreState;
+
+/// Frames of a trap that are named.
+const FRAMES_MAX: usize = 8;
+/// A mangled name can be long.
+const NAME_BYTES_MAX: usize = 200;
+
+/// Decides. The state is only read.
+pub(crate) fn classify(error: &wasmtime::Error, state: &StoreState) -> InvokeError {
+    let limits = &state.limits;
+    if error.is::<OutOfProcessorTime>() {
+        return InvokeError::ProcessorTime(limits.processor_time);
+    }
+    if error.is::<PoolConcurrencyLimitError>() {
+        return InvokeError::Busy("instances");
+    }
+    if let Some(LimitReached(limit)) = error.downcast_ref() {
+        return InvokeError::Limit { limit: limit.clone() };
+    }
+    if matches!(error.downcast_ref(), Some(ResourceTableError::Full)) {
+        return InvokeError::Limit { limit: format!("{} resource handles", limits.handles_max) };
+    }
+    if matches!(error.downcast_ref(), Some(FieldMapError::TotalSizeTooBig | FieldMapError::TooManyFields)) {
+        return InvokeError::Limit { limit: format!("{} of HTTP fields", bytes_text(limits.egress.header_bytes_max)) };
+    }
+    let Some(trap) = error.downcast_ref::<Trap>() else { return other(error, state) };
+    match (trap, state.memory.denied()) {
+        // A guest whose allocation fails aborts, as one that panics does; only the denial tells them apart.
+        (Trap::UnreachableCodeReached, Some(denied)) => InvokeError::Limit { limit: denied.to_owned() },
+        (Trap::StackOverflow, _) => InvokeError::Limit { limit: "its call stack".into() },
+        (Trap::UnreachableCodeReached, None) if state.panicked => {
+            InvokeError::Trap(format!("panicked{}", frames(error)))
+        }
+        (trap, _) => InvokeError::Trap(format!("{trap}{}", frames(error))),
+    }
+}
+
+/// Errors without a type of their own: known by their text, or ours.
+fn other(error: &wasmtime::Error, state: &StoreState) -> InvokeError {
+    let text = error.root_cause().to_string();
+    if text.contains("fuel allocated for hostcalls has been exhausted") {
+        let limit = format!("{} copied in one host call", bytes_text(state.limits.hostcall_bytes_max));
+        return InvokeError::Limit { limit };
+    }
+    if text.contains("component handles") {
+        return InvokeError::Limit { limit: format!("{} resource handles", state.limits.handles_max) };
+    }
+    match state.memory.denied() {
+        Some(denied) => InvokeError::Limit { limit: denied.to_owned() },
+        None => InvokeError::Trap(format!("{text}{}", frames(error))),
+    }
+}
+
+/// ` in f < g < h`, innermost first.
+fn frames(error: &wasmtime::Error) -> String {
+    let Some(backtrace) = error.downcast_ref::<WasmBacktrace>() else { return String::new() };
+    let name = |frame: &wasmtime::FrameInfo| match frame.func_name() {
+        Some(name) => name.get(..name.floor_char_boundary(NAME_BYTES_MAX)).unwrap_or_default().to_owned(),
+        None => format!("function {}", frame.func_index()),
+    };
+    let names: Vec<_> = backtrace.frames().iter().take(FRAMES_MAX).map(name).collect();
+    if names.is_empty() { String::new() } else { format!(" in {}", names.join(" < ")) }
+}

@@ -1,0 +1,69 @@
+//! One call of an export: a fresh store and instance, bounded in time as a whole, dropped whatever happens.
+//!
+//! A store is never touched again after an error: a trap, a cancelled or late call leaves it in any state.
+
+use std::future::poll_fn;
+use std::pin::pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures_util::future::BoxFuture;
+use tokio::time::Instant;
+use wasmtime::Store;
+
+use crate::bindings::v0_1::{EnginePre, Guest};
+use crate::epoch::ProcessorMeter;
+use crate::runtime::Inner;
+use crate::store_state::StoreState;
+use crate::{InvokeError, Mount, fault};
+
+/// What a call runs with.
+pub(crate) struct Call {
+    store: Store<StoreState>,
+    deadline: Instant,
+    allowed: Duration,
+}
+
+impl Call {
+    pub(crate) fn begin(runtime: &Inner, mount: &Arc<Mount>, request_id: String, allowed: Duration) -> Self {
+        let deadline = Instant::now() + allowed;
+        let limits = Arc::clone(&runtime.limits);
+        let state = StoreState::new(Arc::clone(mount), limits, request_id, runtime.wal_minimum_age, deadline);
+        let mut store = Store::new(&runtime.engine, state);
+        StoreState::bound(&mut store);
+        Self { store, deadline, allowed }
+    }
+}
+
+/// Instantiates and calls. On a fiber: a host call that waits suspends the guest, not the thread.
+///
+/// # Errors
+/// Why there is no answer of the guest.
+pub(crate) async fn run<P, R>(
+    pre: &EnginePre<StoreState>,
+    mut call: Call,
+    parameter: &P,
+    export: impl for<'a> FnOnce(&'a Guest, &'a mut Store<StoreState>, &'a P) -> BoxFuture<'a, wasmtime::Result<R>>,
+) -> Result<R, InvokeError> {
+    let meter = Arc::clone(&call.store.data().meter);
+    let store = &mut call.store;
+    let called = async move {
+        let instance = pre.instantiate_async(&mut *store).await?;
+        export(instance.secrets_engine_backend_backend(), store, parameter).await
+    };
+    match tokio::time::timeout_at(call.deadline, metered(&meter, called)).await {
+        Ok(Ok(answer)) => Ok(answer),
+        Ok(Err(error)) => Err(fault::classify(&error, call.store.data())),
+        Err(_) => Err(InvokeError::Deadline(call.allowed)),
+    }
+}
+
+/// Counts the time that the future is being polled.
+async fn metered<T>(meter: &ProcessorMeter, future: impl Future<Output = T>) -> T {
+    let mut future = pin!(future);
+    poll_fn(|context| {
+        let _running = meter.enter();
+        future.as_mut().poll(context)
+    })
+    .await
+}

@@ -1,0 +1,119 @@
+//! What guests can import: exactly what the world names, and what those interfaces themselves need.
+//!
+//! Not here: files, sockets, environment, arguments, standard streams, exit, insecure randomness.
+
+use wasmtime::component::{Component, HasData, HasSelf, Linker, Resource, ResourceTable};
+use wasmtime::{Engine, StoreContextMut};
+use wasmtime_wasi::clocks::{WasiClocks, WasiClocksView};
+use wasmtime_wasi::p2::bindings::{clocks, io, random};
+use wasmtime_wasi::random::{WasiRandom, WasiRandomView};
+use wasmtime_wasi_http::p2::bindings::http;
+use wasmtime_wasi_http::{WasiHttp, WasiHttpView};
+
+use crate::LoadError;
+use crate::bindings::v0_1::host;
+use crate::egress;
+use crate::store_state::StoreState;
+
+/// Interfaces that guests may import, without their versions: within a compatible line the linker matches them.
+const ALLOWED: [&str; 13] = [
+    "secrets-engine:host/locks",
+    "secrets-engine:host/logging",
+    "secrets-engine:host/storage",
+    "secrets-engine:host/system-view",
+    "secrets-engine:backend/types",
+    "wasi:clocks/monotonic-clock",
+    "wasi:clocks/wall-clock",
+    "wasi:http/outgoing-handler",
+    "wasi:http/types",
+    "wasi:io/error",
+    "wasi:io/poll",
+    "wasi:io/streams",
+    "wasi:random/random",
+];
+
+/// A linker with all of it.
+///
+/// # Errors
+/// Never in practice: the names are ours.
+pub(crate) fn linker(engine: &Engine) -> Result<Linker<StoreState>, LoadError> {
+    let mut linker = Linker::new(engine);
+    link(&mut linker).map_err(|error| LoadError::Engine(format!("{error:#}")))?;
+    Ok(linker)
+}
+
+/// Refuses a component that asks for more, naming what.
+///
+/// # Errors
+/// `World`.
+pub(crate) fn check_imports(component: &Component) -> Result<(), LoadError> {
+    let ty = component.component_type();
+    let names = ty.imports(component.engine()).map(|(name, _)| name.to_owned());
+    let refused: Vec<_> = names.filter(|name| !ALLOWED.contains(&interface(name))).collect();
+    if refused.is_empty() {
+        return Ok(());
+    }
+    Err(LoadError::World(format!("it imports `{}`, which no engine gets", refused.join("`, `"))))
+}
+
+/// `a:b/c` of `a:b/c@1.2.3`.
+fn interface(name: &str) -> &str {
+    name.split_once('@').map_or(name, |(interface, _)| interface)
+}
+
+fn link(l: &mut Linker<StoreState>) -> wasmtime::Result<()> {
+    host::locks::add_to_linker::<_, HasSelf<StoreState>>(l, |state| state)?;
+    host::logging::add_to_linker::<_, HasSelf<StoreState>>(l, |state| state)?;
+    host::storage::add_to_linker::<_, HasSelf<StoreState>>(l, |state| state)?;
+    host::system_view::add_to_linker::<_, HasSelf<StoreState>>(l, |state| state)?;
+
+    clocks::monotonic_clock::add_to_linker::<_, WasiClocks>(l, StoreState::clocks)?;
+    clocks::wall_clock::add_to_linker::<_, WasiClocks>(l, StoreState::clocks)?;
+    random::random::add_to_linker::<_, WasiRandom>(l, StoreState::random)?;
+    io::error::add_to_linker::<_, Table>(l, |state| &mut state.table)?;
+    io::poll::add_to_linker::<_, Table>(l, |state| &mut state.table)?;
+    io::streams::add_to_linker::<_, Table>(l, |state| &mut state.table)?;
+
+    let options = wasmtime_wasi_http::p2::bindings::LinkOptions::default();
+    http::outgoing_handler::add_to_linker::<_, WasiHttp>(l, StoreState::http)?;
+    http::types::add_to_linker::<_, WasiHttp>(l, &(&options).into(), StoreState::http)?;
+    link_error_codes_of_bodies(l)
+}
+
+struct Table;
+
+impl HasData for Table {
+    type Data<'a> = &'a mut ResourceTable;
+}
+
+/// wasmtime-wasi-http 48 finds no code for an error of a response's body (it looks for the WIT type where its
+/// own error type is), so that a guest could not tell "too large" from "cut off". This finds both.
+fn link_error_codes_of_bodies(l: &mut Linker<StoreState>) -> wasmtime::Result<()> {
+    type IoError = wasmtime_wasi::p2::bindings::io::error::Error;
+    l.allow_shadowing(true);
+    let mut types = l.instance(HTTP_TYPES)?;
+    types.func_wrap(
+        "http-error-code",
+        |mut store: StoreContextMut<'_, StoreState>, (error,): (Resource<IoError>,)| {
+            let error = store.data_mut().table.get(&error)?;
+            Ok((egress::error_code(error),))
+        },
+    )?;
+    l.allow_shadowing(false);
+    Ok(())
+}
+
+/// As wasmtime-wasi-http names it; a test fails when that changes.
+const HTTP_TYPES: &str = "wasi:http/types@0.2.12";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn versions_do_not_matter_for_what_is_allowed() {
+        assert_eq!(interface("wasi:io/poll@0.2.6"), "wasi:io/poll");
+        assert_eq!(interface("run"), "run");
+        assert!(!ALLOWED.contains(&interface("wasi:filesystem/types@0.2.12")));
+    }
+}

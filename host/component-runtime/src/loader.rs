@@ -1,0 +1,53 @@
+//! From bytes to a component that can serve: compile or deserialize, check its world, link, describe.
+
+use std::sync::Arc;
+
+use wasmtime::component::Component;
+
+use crate::bindings::v0_1;
+use crate::limits::bytes_text;
+use crate::runtime::Inner;
+use crate::{LoadError, Module, aot, linker};
+
+/// Compiles away from the serving threads.
+///
+/// # Errors
+/// When it is too large or no component.
+pub(crate) async fn compile(runtime: &Arc<Inner>, wasm: &[u8]) -> Result<Component, LoadError> {
+    let max = runtime.limits.wasm_bytes_max;
+    if wasm.len() > max {
+        return Err(LoadError::Invalid(format!("it has {} bytes; at most {}", wasm.len(), bytes_text(max))));
+    }
+    let (engine, wasm) = (runtime.engine.clone(), wasm.to_vec());
+    let compiled = tokio::task::spawn_blocking(move || Component::from_binary(&engine, &wasm)).await;
+    match compiled {
+        Ok(compiled) => compiled.map_err(|error| LoadError::Invalid(format!("{error:#}"))),
+        Err(stopped) => Err(LoadError::Engine(format!("compiling did not end: {stopped}"))),
+    }
+}
+
+/// Our own precompiled code, or the same component compiled now where this engine refuses that.
+///
+/// # Errors
+/// As `compile`.
+pub(crate) async fn embedded(runtime: &Arc<Inner>, precompiled: &[u8], wasm: &[u8]) -> Result<Component, LoadError> {
+    match aot::deserialize(&runtime.engine, precompiled) {
+        Ok(component) => Ok(component),
+        Err(refused) => {
+            tracing::warn!(reason = %refused, "the embedded precompiled component does not fit, compiling it now");
+            compile(runtime, wasm).await
+        }
+    }
+}
+
+/// Links and describes.
+///
+/// # Errors
+/// When it is of another world, or cannot describe itself.
+pub(crate) async fn module(runtime: &Arc<Inner>, component: &Component) -> Result<Arc<Module>, LoadError> {
+    linker::check_imports(component)?;
+    let world = |error: wasmtime::Error| LoadError::World(format!("{error:#}"));
+    let pre = runtime.linker.instantiate_pre(component).map_err(world)?;
+    let pre = v0_1::EnginePre::new(pre).map_err(world)?;
+    Ok(Arc::new(Module::describe(Arc::clone(runtime), pre).await?))
+}

@@ -1,0 +1,209 @@
+//! What a store carries for one request: its limits, its counts, its resources.
+//!
+//! Made for one request and dropped with it, whatever happened. Fields are dropped in order of declaration:
+//! `hooks` first, so that no HTTP request that is just being put together goes out after the guest is gone.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::time::Instant;
+use wasmtime::component::ResourceTable;
+use wasmtime::{ResourceLimiter, Store};
+use wasmtime_wasi::{WasiCtx, WasiCtxView, WasiView};
+use wasmtime_wasi_http::{WasiHttpCtx, WasiHttpCtxView, WasiHttpView};
+
+use crate::Mount;
+use crate::capability::{LockGuard, LogBudget, LogLine, Quota, StorageView, Transaction};
+use crate::egress::EgressHooks;
+use crate::epoch::ProcessorMeter;
+use crate::limits::{Limits, bytes_text};
+
+/// Core instances of one request.
+const INSTANCES_MAX: usize = 32;
+/// Tables of one request.
+const TABLES_MAX: usize = 32;
+/// Memories of one request.
+const MEMORIES_MAX: usize = 4;
+
+/// See the module's head.
+pub(crate) struct StoreState {
+    pub(crate) hooks: EgressHooks,
+    pub(crate) table: ResourceTable,
+    pub(crate) mount: Arc<Mount>,
+    pub(crate) limits: Arc<Limits>,
+    pub(crate) quota: Quota,
+    pub(crate) memory: MemoryLimiter,
+    pub(crate) meter: Arc<ProcessorMeter>,
+    pub(crate) wal_minimum_age: Duration,
+    /// The guest's panic hook logged a panic.
+    pub(crate) panicked: bool,
+    request_id: String,
+    log: LogBudget,
+    wasi: WasiCtx,
+    http: WasiHttpCtx,
+}
+
+impl StoreState {
+    pub(crate) fn new(
+        mount: Arc<Mount>,
+        limits: Arc<Limits>,
+        request_id: String,
+        wal_minimum_age: Duration,
+        deadline: Instant,
+    ) -> Self {
+        let mut table = ResourceTable::new();
+        table.set_max_capacity(limits.handles_max);
+        let mut http = WasiHttpCtx::new();
+        http.set_field_size_limit(limits.egress.header_bytes_max);
+        let wasi = WasiCtx::builder().max_random_size(limits.random_bytes_per_call_max as u64).build();
+        Self {
+            hooks: EgressHooks::new(Arc::clone(&mount.shared.egress), deadline),
+            table,
+            quota: Quota::new(Arc::clone(&limits)),
+            memory: MemoryLimiter::new(&limits),
+            meter: Arc::new(ProcessorMeter::new(limits.processor_time)),
+            wal_minimum_age,
+            panicked: false,
+            request_id,
+            log: LogBudget::default(),
+            wasi,
+            http,
+            mount,
+            limits,
+        }
+    }
+
+    /// Sets the bounds that the store itself keeps.
+    pub(crate) fn bound(store: &mut Store<Self>) {
+        store.limiter(|state| &mut state.memory);
+        let (hostcall_bytes, handles) = (store.data().limits.hostcall_bytes_max, store.data().limits.handles_max);
+        store.set_hostcall_fuel(hostcall_bytes);
+        store.set_max_component_handles(handles);
+        crate::epoch::bound_processor_time(store);
+    }
+
+    /// Writes a guest's log line, if its budget allows.
+    pub(crate) fn log(&mut self, line: &LogLine) {
+        self.panicked |= line.is_panic();
+        if self.log.take(&self.mount.shared.log_rate, &self.limits) {
+            line.write(&self.mount.settings.name, &self.request_id, self.limits.log_line_bytes_max);
+        }
+    }
+}
+
+impl Drop for StoreState {
+    fn drop(&mut self) {
+        let dropped = self.log.dropped();
+        if dropped > 0 {
+            let (mount, request_id) = (self.mount.settings.name.as_str(), self.request_id.as_str());
+            tracing::warn!(mount, request_id, dropped, "log lines of the component beyond its limit were dropped");
+        }
+    }
+}
+
+impl WasiView for StoreState {
+    fn ctx(&mut self) -> WasiCtxView<'_> {
+        WasiCtxView { ctx: &mut self.wasi, table: &mut self.table }
+    }
+}
+
+impl WasiHttpView for StoreState {
+    fn http(&mut self) -> WasiHttpCtxView<'_> {
+        WasiHttpCtxView { hooks: &mut self.hooks, table: &mut self.table, ctx: &mut self.http }
+    }
+}
+
+/// A lock, released when dropped.
+#[expect(unreachable_pub, reason = "generated bindings re-export it")]
+pub struct HeldLock(#[expect(dead_code, reason = "held for its drop")] pub(crate) LockGuard);
+
+/// A transaction until it is committed. Dropped before, it is rolled back by its implementation.
+#[expect(unreachable_pub, reason = "generated bindings re-export it")]
+pub struct OpenTransaction(pub(crate) Option<Box<dyn Transaction>>);
+
+impl OpenTransaction {
+    /// What it reads and writes; none once it is finished.
+    pub(crate) fn view(&self) -> Option<&dyn StorageView> {
+        self.0.as_ref().map(|open| &**open as &dyn StorageView)
+    }
+}
+
+/// Sums memories and tables of one request, and remembers what it refused: to a guest, memory that it does
+/// not get looks like any panic.
+pub(crate) struct MemoryLimiter {
+    memory_bytes: usize,
+    memory_bytes_max: usize,
+    table_elements: usize,
+    table_elements_max: usize,
+    denied: Option<String>,
+}
+
+impl MemoryLimiter {
+    fn new(limits: &Limits) -> Self {
+        Self {
+            memory_bytes: 0,
+            memory_bytes_max: limits.memory_bytes_max,
+            table_elements: 0,
+            table_elements_max: limits.table_elements_max,
+            denied: None,
+        }
+    }
+
+    /// The limit that was met, if any.
+    pub(crate) fn denied(&self) -> Option<&str> {
+        self.denied.as_deref()
+    }
+}
+
+impl ResourceLimiter for MemoryLimiter {
+    fn memory_growing(&mut self, current: usize, desired: usize, _: Option<usize>) -> wasmtime::Result<bool> {
+        let sum = self.memory_bytes.saturating_sub(current).saturating_add(desired);
+        if sum > self.memory_bytes_max {
+            self.denied = Some(format!("{} of memory", bytes_text(self.memory_bytes_max)));
+            return Ok(false);
+        }
+        self.memory_bytes = sum;
+        Ok(true)
+    }
+
+    fn table_growing(&mut self, current: usize, desired: usize, _: Option<usize>) -> wasmtime::Result<bool> {
+        let sum = self.table_elements.saturating_sub(current).saturating_add(desired);
+        if sum > self.table_elements_max {
+            self.denied = Some(format!("{} table elements", self.table_elements_max));
+            return Ok(false);
+        }
+        self.table_elements = sum;
+        Ok(true)
+    }
+
+    fn instances(&self) -> usize {
+        INSTANCES_MAX
+    }
+
+    fn tables(&self) -> usize {
+        TABLES_MAX
+    }
+
+    fn memories(&self) -> usize {
+        MEMORIES_MAX
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![expect(clippy::unwrap_used, reason = "tests")]
+    use super::*;
+
+    #[test]
+    fn memories_are_summed_and_the_denial_is_remembered() {
+        let limits = Limits { memory_bytes_max: 1024, table_elements_max: 10, ..Limits::default() };
+        let mut limiter = MemoryLimiter::new(&limits);
+        assert!(limiter.memory_growing(0, 600, None).unwrap());
+        assert!(limiter.memory_growing(0, 400, None).unwrap());
+        assert_eq!(limiter.denied(), None);
+        assert!(!limiter.memory_growing(600, 700, None).unwrap(), "each is small, the sum is not");
+        assert_eq!(limiter.denied(), Some("1 KiB of memory"));
+        assert!(!limiter.table_growing(0, 11, None).unwrap());
+        assert_eq!(limiter.denied(), Some("10 table elements"));
+    }
+}
