@@ -137,13 +137,16 @@ impl<E: EngineCalls> FakeServer<E> {
     }
 
     /// A write becomes a create where the existence check says that nothing is there.
-    fn write_operation(&self, path: &str, data: &Map<String, Value>) -> Result<Operation, Outcome> {
+    fn write_operation(&self, path: &str, data: &Map<String, Value>) -> Result<Operation, Box<Outcome>> {
         let request = self.request(Operation::Update, path, data.clone(), None);
         match self.engine.check_existence(&self.fake, request) {
             Ok(Some(false)) => Ok(Operation::Create),
             Ok(_) | Err(Error::UnsupportedPath) => Ok(Operation::Update),
-            Err(Error::User(text)) => Err(Outcome { status: 400, errors: vec![text], ..Outcome::default() }),
-            Err(_) => Err(Outcome { status: 500, errors: vec!["internal error".to_owned()], ..Outcome::default() }),
+            Err(Error::User(text)) => Err(Box::new(refused(&text))),
+            Err(_) => {
+                let errors = vec!["internal error".to_owned()];
+                Err(Box::new(Outcome { status: 500, errors, ..Outcome::default() }))
+            }
         }
     }
 
@@ -183,7 +186,7 @@ impl<E: EngineCalls> Driver for FakeServer<E> {
         match ask.verb {
             Verb::Write => match self.write_operation(path, &data) {
                 Ok(operation) => self.serve(operation, path, data),
-                Err(outcome) => outcome,
+                Err(outcome) => *outcome,
             },
             Verb::Read => self.serve(Operation::Read, path, as_query(data)),
             Verb::Delete => self.serve(Operation::Delete, path, as_query(data)),

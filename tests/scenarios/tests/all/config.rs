@@ -128,7 +128,7 @@ fn a_logical_name_is_unique(stage: &Stage) {
     let refused = stage.write(&format!("config/{}", stage.beta.id), body);
     assert!([400, 409].contains(&refused.status), "{refused:#?}");
     assert!(refused.messages().contains("main"), "{refused:#?}");
-    assert_eq!(stage.list("configs").keys(), [stage.alpha.id.clone()]);
+    assert_eq!(stage.list("configs").keys(), std::slice::from_ref(&stage.alpha.id));
     // The name is free again once its owner gives it up.
     let renamed = stage.write(&path(stage), json!({ "logical_name": "other" }));
     assert!(renamed.status < 300, "{renamed:#?}");

@@ -169,7 +169,7 @@ fn nothing_unfinished_and_nothing_of_one_machine() {
         ["/wo", "rk/"].concat(),
         ["/ho", "me/"].concat(),
     ];
-    for file in text_files() {
+    for file in text_files().into_iter().filter(|file| !is_generated(file)) {
         let text = fs::read_to_string(&file).unwrap_or_default();
         for (number, line) in text.lines().enumerate() {
             let found = banned.iter().find(|word| stands_in(line, word));
