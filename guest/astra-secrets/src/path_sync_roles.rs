@@ -76,7 +76,7 @@ const ANSWER_FIELDS: &[Field] = &[
     Field::new("updated", FieldType::CommaStringSlice, "Imported roles whose Astra role has another ID now."),
     Field::new("unchanged", FieldType::CommaStringSlice, "Roles that are as Astra has them."),
     Field::new("removed", FieldType::CommaStringSlice, "Imported roles whose Astra role has gone; with `prune` only."),
-    Field::new("skipped", FieldType::Map, "By ID of an Astra role that was passed over: `org_id`, `name`, `reason`."),
+    Field::new("skipped", FieldType::CommaStringSlice, "Astra roles that were passed over, each with the reason."),
     Field::new("failed", FieldType::Map, "By organization, why its roles could not be imported."),
     Field::new("dry_run", FieldType::Bool, "Was nothing changed?"),
 ];

@@ -16,7 +16,7 @@ pub(super) struct Report {
     updated: Vec<(OrgId, RoleName)>,
     unchanged: Vec<(OrgId, RoleName)>,
     removed: Vec<(OrgId, RoleName)>,
-    skipped: Vec<(OrgId, Skipped)>,
+    skipped: Vec<String>,
     failed: BTreeMap<OrgId, String>,
     succeeded: usize,
     dry_run: bool,
@@ -29,16 +29,9 @@ struct SyncAnswer<'a> {
     updated: Vec<String>,
     unchanged: Vec<String>,
     removed: Vec<String>,
-    skipped: BTreeMap<String, SkippedAnswer<'a>>,
+    skipped: &'a [String],
     failed: &'a BTreeMap<OrgId, String>,
     dry_run: bool,
-}
-
-#[derive(Serialize)]
-struct SkippedAnswer<'a> {
-    org_id: &'a OrgId,
-    name: &'a str,
-    reason: &'a str,
 }
 
 impl Report {
@@ -65,7 +58,7 @@ impl Report {
         self.updated.extend(plan.updated.into_iter().map(named));
         self.unchanged.extend(plan.unchanged.into_iter().map(owned));
         self.removed.extend(plan.removed.into_iter().map(owned));
-        self.skipped.extend(plan.skipped.into_iter().map(|skipped| (org_id.clone(), skipped)));
+        self.skipped.extend(plan.skipped.iter().map(|skipped| skipped_text(org_id, skipped)));
         self.succeeded += 1;
     }
 
@@ -97,7 +90,7 @@ impl Report {
             updated,
             unchanged,
             removed,
-            skipped: skipped_answer(&self.skipped),
+            skipped: &self.skipped,
             failed: &self.failed,
             dry_run: self.dry_run,
         };
@@ -105,13 +98,7 @@ impl Report {
     }
 }
 
-/// By the Astra role's ID: names may come twice, and then that is why.
-fn skipped_answer(skipped: &[(OrgId, Skipped)]) -> BTreeMap<String, SkippedAnswer<'_>> {
-    let ids: Vec<_> = skipped.iter().map(|(org_id, skipped)| (org_id.clone(), skipped.upstream.id.clone())).collect();
-    let answers = skipped.iter().map(|(org_id, skipped)| SkippedAnswer {
-        org_id,
-        name: &skipped.upstream.name,
-        reason: &skipped.reason,
-    });
-    role::short_keys(&ids).into_iter().zip(answers).collect()
+fn skipped_text(org_id: &OrgId, skipped: &Skipped) -> String {
+    let Skipped { upstream, reason } = skipped;
+    format!("{} ({}) of {org_id}: {reason}", upstream.name, upstream.id)
 }

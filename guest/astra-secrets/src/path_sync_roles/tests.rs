@@ -27,7 +27,7 @@ fn one_organizations_roles_are_imported_and_then_unchanged() {
     assert_eq!(
         answer,
         json!({
-            "created": ["apirole", "r_w_user"], "updated": [], "unchanged": [], "removed": [], "skipped": {},
+            "created": ["apirole", "r_w_user"], "updated": [], "unchanged": [], "removed": [], "skipped": [],
             "failed": {}, "dry_run": false,
         })
     );
@@ -72,10 +72,10 @@ fn collisions_and_what_is_not_allowed_are_skipped_and_said() {
     assert_eq!(answer["created"], json!(["a_b"]));
     assert_eq!(
         answer["skipped"],
-        json!({
-            "1": { "org_id": ORG_A, "name": "a b", "reason": "`a_b` is already the name of `A/B`" },
-            "3": { "org_id": ORG_A, "name": "admin", "reason": "it is not among the organization's `allowed_role_ids`" },
-        })
+        json!([
+            format!("a b (1) of {ORG_A}: `a_b` is already the name of `A/B`"),
+            format!("admin (3) of {ORG_A}: it is not among the organization's `allowed_role_ids`"),
+        ])
     );
 }
 
@@ -161,6 +161,17 @@ fn it_is_bounded_in_roles_and_in_time() {
     let answer = slow.write("sync-roles", json!({})).data();
     assert_eq!(answer["created"], json!(["r"]));
     assert!(answer["failed"][ORG_B].as_str().is_some_and(|text| text.contains("no time was left")), "{answer}");
+}
+
+#[test]
+fn a_sync_that_is_cut_short_is_finished_by_the_next() {
+    let mount = mount(json!([{ "id": "1", "name": "a" }, { "id": "2", "name": "b" }]), json!([]));
+    mount.host.storage.die_at_write(2);
+    mount.write(&one(), json!({})).failed();
+    mount.host.storage.clear_faults();
+    let answer = mount.write(&one(), json!({})).data();
+    assert_eq!((&answer["created"], &answer["unchanged"]), (&json!(["b"]), &json!(["a"])));
+    assert!(mount.host.locks.held().is_empty());
 }
 
 #[test]

@@ -1,7 +1,6 @@
 //! Which roles there are, of one organization or of all.
 
 use std::collections::BTreeMap;
-use std::fmt::Display;
 
 use secrets_framework::Error;
 use secrets_framework::host::StorageView;
@@ -39,18 +38,18 @@ pub(crate) fn all_roles(view: &(impl StorageView + ?Sized)) -> Result<Vec<(OrgId
     Ok(roles)
 }
 
-/// A key for each of these: its name, or `<org id>:<name>` where several of the
-/// organizations have that name.
-pub(crate) fn short_keys<T: Ord + Display>(owned: &[(OrgId, T)]) -> Vec<String> {
-    let mut owners: BTreeMap<&T, usize> = BTreeMap::new();
-    for (_, name) in owned {
+/// A key for each role: its name, or `<org id>:<role name>` where several of
+/// the organizations have that name.
+pub(crate) fn short_keys(roles: &[(OrgId, RoleName)]) -> Vec<String> {
+    let mut owners: BTreeMap<&RoleName, usize> = BTreeMap::new();
+    for (_, name) in roles {
         *owners.entry(name).or_default() += 1;
     }
-    let is_shared = |name: &T| owners.get(name).is_some_and(|count| *count > 1);
-    let key = |(org_id, name): &(OrgId, T)| {
+    let is_shared = |name: &RoleName| owners.get(name).is_some_and(|count| *count > 1);
+    let key = |(org_id, name): &(OrgId, RoleName)| {
         if is_shared(name) { format!("{org_id}:{name}") } else { name.to_string() }
     };
-    owned.iter().map(key).collect()
+    roles.iter().map(key).collect()
 }
 
 /// Splits `<org id>:<role name>`. Where an odd old name has a colon of its

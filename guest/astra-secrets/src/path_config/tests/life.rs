@@ -85,6 +85,30 @@ fn a_url_leaves_its_origin_only_when_no_token_lives_or_by_force() {
 }
 
 #[test]
+fn a_forced_move_leaves_something_to_revoke_with_at_every_step() {
+    let old_origin = "https://api.astra.datastax.com";
+    for transactional in [true, false] {
+        for nth in 1..=3 {
+            let mount = Mount::with_org_a();
+            mount.seed_token(ORG_A, CLIENT);
+            mount.host.storage.set_transactional(transactional);
+            mount.host.storage.die_at_write(nth);
+            let move_it = || mount.write(&path_a(), json!({ "url": NEW_URL, "force": true }));
+            let died = move_it().0.is_err();
+            mount.host.storage.clear_faults();
+            let is_current = mount.host.storage.json(&path_a())["url"] == old_origin;
+            let is_retired = mount.host.storage.json(&retired_key())["configs"][0]["url"] == old_origin;
+            assert!(is_current || is_retired, "{transactional} {nth}");
+            if died {
+                move_it().done();
+            }
+            assert_eq!(mount.host.storage.json(&path_a())["url"], NEW_URL);
+            assert_eq!(mount.host.storage.json(&retired_key())["configs"].as_array().unwrap().len(), 1);
+        }
+    }
+}
+
+#[test]
 fn an_unsettled_mint_keeps_what_could_settle_it() {
     for delete in [true, false] {
         let mount = Mount::with_org_a();
