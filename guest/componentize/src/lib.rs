@@ -45,8 +45,7 @@ pub fn imports(component: &[u8]) -> Result<Vec<String>> {
     let DecodedWasm::Component(resolve, world) = decoded else {
         bail!("this is no component, but a WIT package");
     };
-    let mut names: Vec<String> =
-        resolve.worlds[world].imports.keys().map(|key| resolve.name_world_key(key)).collect();
+    let mut names: Vec<String> = resolve.worlds[world].imports.keys().map(|key| resolve.name_world_key(key)).collect();
     names.sort();
     Ok(names)
 }
