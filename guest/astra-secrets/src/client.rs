@@ -32,7 +32,9 @@ pub(crate) struct AstraClient<'a> {
     config: &'a OrgConfig,
     request_timeout: Duration,
     retries_max: u32,
-    /// When all upstream work of this request must have ended.
+    /// When the work that was asked for must have ended.
+    work_deadline: Duration,
+    /// When what cleans up after it must have ended, too.
     deadline: Cell<Duration>,
 }
 
@@ -49,8 +51,8 @@ impl<'a> AstraClient<'a> {
         request_timeout: Duration,
         retries_max: u32,
     ) -> Self {
-        let deadline = Cell::new(host.clock().now() + UPSTREAM_BUDGET);
-        Self { host, config, request_timeout, retries_max, deadline }
+        let work_deadline = host.clock().now() + UPSTREAM_BUDGET;
+        Self { host, config, request_timeout, retries_max, work_deadline, deadline: Cell::new(work_deadline) }
     }
 
     /// The organization this client is bound to.
@@ -100,17 +102,16 @@ impl<'a> AstraClient<'a> {
             return false;
         }
         let Some(pause) = retry::pause(self.host, error, attempts) else { return false };
-        if pause + UPSTREAM_TIME_MIN > self.time_left() {
+        if pause + UPSTREAM_TIME_MIN > self.time_until(self.work_deadline) {
             return false;
         }
         self.host.clock().sleep(pause);
         true
     }
 
-    /// Makes sure that there is time to clean up, however much has been used.
-    pub(crate) fn reserve_time_to_settle(&self) {
-        let settled = self.host.clock().now() + SETTLE_BUDGET;
-        self.deadline.set(self.deadline.get().max(settled));
+    /// From now on, lists and deletions may use the time kept for cleaning up.
+    pub(crate) fn use_time_to_settle(&self) {
+        self.deadline.set(self.work_deadline + SETTLE_BUDGET);
     }
 
     fn send_repeatedly(&self, method: HttpMethod, path: &str) -> Result<HttpResponse, ClientError> {
@@ -129,7 +130,8 @@ impl<'a> AstraClient<'a> {
 
     /// One exchange; `Ok` on any 2xx.
     fn send(&self, method: HttpMethod, path: &str, body: Option<Vec<u8>>) -> Result<HttpResponse, ClientError> {
-        let timeout = self.request_timeout.min(self.time_left());
+        let deadline = if method == HttpMethod::Post { self.work_deadline } else { self.deadline.get() };
+        let timeout = self.request_timeout.min(self.time_until(deadline));
         if timeout < UPSTREAM_TIME_MIN {
             return Err(ClientError::OutOfTime);
         }
@@ -150,8 +152,8 @@ impl<'a> AstraClient<'a> {
         answer
     }
 
-    fn time_left(&self) -> Duration {
-        self.deadline.get().saturating_sub(self.host.clock().now())
+    fn time_until(&self, deadline: Duration) -> Duration {
+        deadline.saturating_sub(self.host.clock().now())
     }
 
     fn log_failure(&self, method: HttpMethod, error: &ClientError, upstream_request_id: Option<&str>) {

@@ -50,6 +50,14 @@ pub(crate) struct Order<'a> {
     pub(crate) ttl: Option<Duration>,
 }
 
+impl Order<'_> {
+    /// Where the record will stand, if that is known before the token.
+    fn named_record_id(&self) -> Option<RecordId> {
+        let name = self.logical_name?;
+        Some(RecordId::named(&self.config.org_id, &self.role.name, name.as_str()))
+    }
+}
+
 /// A token that Astra made, and whose intent is still noted.
 struct Made<'a> {
     token: CreatedToken,
@@ -71,7 +79,7 @@ pub(crate) fn mint(context: &Context<'_>, order: &Order<'_>) -> Result<Response,
         let reason = "the token that it made has expired already; compare the clocks";
         return Err(upstream(client.org_id(), &ClientError::Nonsense { reason }));
     }
-    let record = new_record(context, order, role_ids, &made.token, &terms, now);
+    let record = new_record(context, order, role_ids, &made, &terms, now);
     match record::insert(context, &record, &made.intent.wal_id) {
         Ok(Inserted::Yes) => {}
         Ok(Inserted::Occupied) => {
@@ -127,9 +135,10 @@ fn create<'a>(
         TokenExpiry::Auto => time_text::format(terms.astra_expiry(context.host.clock().now())),
         TokenExpiry::Off => None,
     };
+    let record_id = order.named_record_id();
     let mut attempts = 0;
     loop {
-        let intent = intent::note(context, order.config, role_ids)?;
+        let intent = intent::note(context, order.config, role_ids, record_id.as_ref())?;
         let description = described(context, order, &intent.mark);
         let wanted = TokenRequest { roles: role_ids, description: &description, expiry: expiry.as_deref() };
         let error = match client.create_token(&wanted) {
@@ -166,16 +175,14 @@ fn new_record(
     context: &Context<'_>,
     order: &Order<'_>,
     role_ids: Vec<String>,
-    token: &CreatedToken,
+    made: &Made<'_>,
     terms: &Terms,
     now: Duration,
 ) -> Record {
+    let token = &made.token;
     let lease_end = (now + terms.ttl).as_secs();
     let logical_name = order.logical_name.map_or("", TokenLogicalName::as_str);
-    let id = match order.logical_name {
-        Some(name) => RecordId::named(&order.config.org_id, &order.role.name, name.as_str()),
-        None => RecordId::of_client(&token.client_id),
-    };
+    let id = order.named_record_id().unwrap_or_else(|| RecordId::of_client(&token.client_id));
     // Only what `org/token` reads again is kept.
     let secrets = (order.kind == TokenKind::Standard)
         .then(|| TokenSecrets { secret: copy(&token.secret), token: copy(&token.token) });
@@ -191,6 +198,7 @@ fn new_record(
         expires_at: token.expires_at.clone(),
         secrets,
         origin: Some(order.config.url.origin().clone()),
+        mark: made.intent.mark.clone(),
         kind: order.kind,
         created_by: CreatedBy::from(&context.request.identity),
         made: now.as_secs(),

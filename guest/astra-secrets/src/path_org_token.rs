@@ -16,7 +16,7 @@ use crate::lease::lock_token;
 use crate::mint::{Order, already_exists, mint};
 use crate::names::{RoleName, TokenLogicalName, shown};
 use crate::path_config::target;
-use crate::record::{self, Record, RecordId, TokenKind};
+use crate::record::{self, Listing, Record, RecordId, TokenKind};
 use crate::role::{self, Role};
 
 /// `org/token`.
@@ -77,13 +77,26 @@ fn read(context: &Context<'_>, data: &FieldData) -> Result<Option<Response>, Err
 }
 
 fn list(context: &Context<'_>, _: &FieldData) -> Result<Option<Response>, Error> {
-    let records = record::all(context)?;
-    if records.is_empty() {
+    list_answer(&record::all(context)?, Info::of)
+}
+
+/// The answer of a list of tokens; none where there are none.
+pub(crate) fn list_answer<'a, T: Serialize>(
+    listing: &'a Listing,
+    info: impl Fn(&'a Record) -> T,
+) -> Result<Option<Response>, Error> {
+    if listing.client_ids.is_empty() {
         return Ok(None);
     }
-    let keys: Vec<&str> = records.iter().map(|record| record.client_id.as_str()).collect();
-    let infos: BTreeMap<&str, Info<'_>> = records.iter().map(|record| (record.client_id.as_str(), Info::of(record))).collect();
-    Response::json(&json!({ "keys": keys, "key_info": infos })).map(Some)
+    let infos: BTreeMap<&str, T> = listing.records.iter().map(|record| (record.client_id.as_str(), info(record))).collect();
+    let response = Response::json(&json!({ "keys": listing.client_ids, "key_info": infos }))?;
+    if listing.cut {
+        return Ok(Some(response.warn(format!(
+            "there are more tokens than one list describes: `key_info` has {} of them; read one by its client ID",
+            infos.len()
+        ))));
+    }
+    Ok(Some(response))
 }
 
 fn write_standard(context: &Context<'_>, data: &FieldData, config: &OrgConfig) -> Outcome {

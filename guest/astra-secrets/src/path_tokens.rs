@@ -7,13 +7,13 @@ use std::time::Duration;
 use secrets_framework::host::LogLevel;
 use secrets_framework::{Context, Error, Field, FieldData, FieldType, Operation, OperationSpec, Path, Response, Segment};
 use serde::Serialize;
-use serde_json::json;
 
 use crate::astra_token::{Patience, Target, end_token};
 use crate::error::{Outcome, answer};
 use crate::lease::lock_token;
 use crate::names::OrgId;
 use crate::path_config::target;
+use crate::path_org_token::list_answer;
 use crate::record::{self, Record};
 use crate::time_text;
 
@@ -78,13 +78,7 @@ fn delete(context: &Context<'_>, data: &FieldData) -> Result<Option<Response>, E
 fn try_list(context: &Context<'_>, data: &FieldData) -> Outcome {
     // Also of an organization whose config was deleted while tokens lived.
     let org_id = target::in_path(context, data)?.org_id;
-    let records = record::in_org(context, &org_id)?;
-    if records.is_empty() {
-        return Ok(None);
-    }
-    let keys: Vec<&str> = records.iter().map(|record| record.client_id.as_str()).collect();
-    let infos: BTreeMap<&str, Info<'_>> = records.iter().map(|record| (record.client_id.as_str(), Info::of(record))).collect();
-    Ok(Some(Response::json(&json!({ "keys": keys, "key_info": infos }))?))
+    Ok(list_answer(&record::in_org(context, &org_id)?, Info::of)?)
 }
 
 fn try_read(context: &Context<'_>, data: &FieldData) -> Outcome {

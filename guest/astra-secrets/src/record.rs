@@ -24,7 +24,7 @@ use crate::names::{OrgId, RoleName};
 pub(crate) use fill::fill_index;
 pub(crate) use index::{Ended, drop_due, ended};
 pub(crate) use key::{RecordId, TOKEN_PREFIX};
-pub(crate) use walk::{all, any_in_org, count_in_org, find, in_org};
+pub(crate) use walk::{Listing, all, any_in_org, count_in_org, find, in_org};
 pub(crate) use write::{Inserted, insert, move_end, postpone, remove, remove_if_same};
 
 /// How a token was made.
@@ -103,6 +103,8 @@ pub(crate) struct Record {
     pub(crate) secrets: Option<TokenSecrets>,
     /// Where it was made; the Go plugin did not note it.
     pub(crate) origin: Option<Origin>,
+    /// The mark of its mint; empty for tokens of the Go plugin.
+    pub(crate) mark: String,
     /// How it was made.
     pub(crate) kind: TokenKind,
     /// Who had it made.

@@ -11,10 +11,12 @@ use serde_json::Value;
 
 use crate::astra_token::{Patience, Target, config_for_ending, drop_retired_if_unused, end_token};
 use crate::client::AstraClient;
+use crate::config::{self, RETIRED_PREFIX};
 use crate::error::{Failure, upstream};
 use crate::lease::lock_token;
-use crate::limits::{ENDED_PER_ROLLBACK_MAX, ENDED_RETRY_PAUSE, LEASE_END_MARGIN, ROLLBACK_BUDGET};
+use crate::limits::{CONFIGS_MAX, ENDED_PER_ROLLBACK_MAX, ENDED_RETRY_PAUSE, LEASE_END_MARGIN, ROLLBACK_BUDGET};
 use crate::mint::{self, INTENT_KIND, IntentData};
+use crate::names::OrgId;
 use crate::record::{self, Ended, Record};
 
 /// Undoes one write-ahead entry; `Ok` drops it.
@@ -30,9 +32,11 @@ pub(crate) fn rollback(context: &Context<'_>, kind: &str, data: &Value) -> Resul
 
 /// The periodic work; `immediate` = the mount is being disabled.
 pub(crate) fn periodic(context: &Context<'_>, immediate: bool) -> Result<(), Error> {
+    // Each has its turn, whatever becomes of the others.
     let ended = end_ended(context, immediate);
     let filled = record::fill_index(context);
-    ended.and(filled)
+    let dropped = drop_unused_retired(context);
+    ended.and(filled).and(dropped)
 }
 
 /// Removes what a mint left: the token with its mark, and its record.
@@ -47,9 +51,7 @@ fn undo_mint(context: &Context<'_>, data: &IntentData) -> Result<(), Failure> {
     for token in tokens.iter().filter(|token| token.has_mark(&data.mark)) {
         remove_marked(context, &client, data, &token.client_id)?;
     }
-    if config.retired {
-        drop_retired_if_unused(context, &org_id)?;
-    }
+    remove_record_without_token(context, data)?;
     Ok(())
 }
 
@@ -67,6 +69,18 @@ fn remove_marked(context: &Context<'_>, client: &AstraClient<'_>, data: &IntentD
     let fields = [("org", org_id.as_str()), ("client_id", client_id), ("mark", &data.mark)];
     context.host.log().log(LogLevel::Warn, "a token that a failed request left in Astra was removed", &fields);
     Ok(())
+}
+
+/// The token has gone, but its record may have stayed and would hold its
+/// logical name: a server without transactions died in between.
+fn remove_record_without_token(context: &Context<'_>, data: &IntentData) -> Result<(), Failure> {
+    let Some(id) = data.record_id() else { return Ok(()) };
+    let _guard = lock_token(context, &id)?;
+    let record = record::load(context, &id)?.filter(|record| record.mark == data.mark);
+    match record {
+        Some(record) if mint::is_open(context, &data.mark)? => Ok(record::remove(context, &record)?),
+        _ => Ok(()),
+    }
 }
 
 /// Ends tokens whose lease has ended for certain, and which nobody revoked: the
@@ -110,6 +124,14 @@ fn end_one(context: &Context<'_>, ended: &Ended) -> Result<(), Failure> {
             // Later, so that one organization that fails does not keep others waiting.
             postpone(context, &mut record, now)?;
         }
+    }
+    Ok(())
+}
+
+/// Forgets retired configs that only undone mints had still needed.
+fn drop_unused_retired(context: &Context<'_>) -> Result<(), Error> {
+    for org_id in config::keys_below(context.host.storage(), RETIRED_PREFIX, "", CONFIGS_MAX)? {
+        drop_retired_if_unused(context, &OrgId::stored(org_id)).map_err(Failure::into_error)?;
     }
     Ok(())
 }

@@ -6,7 +6,7 @@ use secrets_framework::Context;
 use crate::client::{AstraClient, ClientError, is_uuid};
 use crate::config::{self, OrgConfig, Origin};
 use crate::error::{Failure, upstream};
-use crate::limits::REQUEST_TIMEOUT_DEFAULT;
+use crate::limits::ROLLBACK_REQUEST_TIMEOUT;
 use crate::mint;
 use crate::names::OrgId;
 use crate::record::{self, Record};
@@ -40,7 +40,7 @@ impl Patience {
         match self {
             Self::Caller => AstraClient::new(context.host, config),
             Self::Rollback => {
-                let timeout = config.request_timeout().min(REQUEST_TIMEOUT_DEFAULT);
+                let timeout = config.request_timeout().min(ROLLBACK_REQUEST_TIMEOUT);
                 AstraClient::with_bounds(context.host, config, timeout, 0)
             }
         }
@@ -103,7 +103,7 @@ fn revoke(client: &AstraClient<'_>, client_id: &str) -> Result<(), ClientError> 
     match error {
         // Nothing was or can be asked, so nothing can be settled.
         ClientError::Denied { .. } | ClientError::OutOfTime => return Err(error),
-        _ => client.reserve_time_to_settle(),
+        _ => client.use_time_to_settle(),
     }
     // An answer such as 404 may come from a wrong URL, before Astra looks at
     // the token; only the organization's own list tells that it is gone.

@@ -1,1 +1,167 @@
-//! Tests.
+//! The client alone: what is sent where, what is taken from answers, what is
+//! repeated, and what reaches the log.
+
+#![expect(clippy::unwrap_used, reason = "tests")]
+
+use secrets_framework::Sensitive;
+use secrets_framework::host::{HttpError, HttpResponse};
+use secrets_framework::testing::TestHost;
+
+use super::*;
+use crate::config::{AdminToken, ApiUrl};
+use crate::limits::{BACK_OFF_FIRST, BACK_OFF_MAX, RETRY_AFTER_MAX};
+use crate::testing::{ADMIN_A, ORG_A, assert_no_secret};
+
+fn config() -> OrgConfig {
+    OrgConfig::new(OrgId::stored(ORG_A), AdminToken::stored(ADMIN_A.to_owned()))
+}
+
+fn response(status: u16, body: &str) -> HttpResponse {
+    HttpResponse {
+        status,
+        retry_after: None,
+        upstream_request_id: Some("upstream-7".to_owned()),
+        date: None,
+        body: Sensitive::new(body.as_bytes().to_vec()),
+    }
+}
+
+/// A host whose Astra answers everything with this.
+fn answering(status: u16, body: &'static str) -> TestHost {
+    let host = TestHost::new();
+    host.http.script(move |_| Ok(response(status, body)));
+    host
+}
+
+#[test]
+fn a_base_path_stands_before_every_path_and_client_ids_are_escaped() {
+    let host = answering(204, "");
+    let mut config = config();
+    config.url = ApiUrl::parse("https://gateway.example.org/astra/").unwrap();
+    AstraClient::new(&host, &config).delete_token("AbC/../x?y").unwrap();
+    let request = &host.http.requests()[0];
+    assert_eq!(request.origin, "https://gateway.example.org");
+    assert_eq!(request.path_and_query, "/astra/v2/clientIdSecrets/AbC%2F..%2Fx%3Fy");
+}
+
+#[test]
+fn roles_are_read_in_any_casing_and_their_policy_is_ignored() {
+    let host = answering(
+        200,
+        r#"[{"id":"1","name":"R/W User","policy":{"x":1}},
+            {"ID":"2","Name":"Org Admin","Type":"t","Policy":"{\"a\":1}","OrgID":"o"},
+            {"Id":"3","NAME":"x","policy":null}]"#,
+    );
+    let roles = AstraClient::new(&host, &config()).list_roles().unwrap();
+    let pairs: Vec<_> = roles.iter().map(|role| (role.id.as_str(), role.name.as_str())).collect();
+    assert_eq!(pairs, [("1", "R/W User"), ("2", "Org Admin"), ("3", "x")]);
+}
+
+#[test]
+fn damaged_answers_are_nonsense() {
+    for body in ["null", "{}", "[null]", r#"[{"id":"1"}]"#, r#"[{"id":1,"name":"x"}]"#, "[{\"id\":\"1\"", "", r#""canary""#] {
+        let host = answering(200, body);
+        let config = config();
+        let client = AstraClient::new(&host, &config);
+        assert!(matches!(client.list_roles(), Err(ClientError::Nonsense { .. })), "{body}");
+        assert!(matches!(client.current_org(), Err(ClientError::Nonsense { .. })), "{body}");
+        assert!(matches!(client.list_tokens(), Err(ClientError::Nonsense { .. })), "{body}");
+        assert_no_secret(&host.log.text());
+    }
+}
+
+#[test]
+fn a_list_takes_missing_and_null_descriptions() {
+    let host = answering(
+        200,
+        r#"{"clients":[{"clientId":"a"},{"clientId":"b","description":null,"tokenExpiry":null},{"clientId":"c","description":"d"}]}"#,
+    );
+    let tokens = AstraClient::new(&host, &config()).list_tokens().unwrap();
+    let pairs: Vec<_> = tokens.iter().map(|token| (token.client_id.as_str(), token.description.as_deref())).collect();
+    assert_eq!(pairs, [("a", None), ("b", None), ("c", Some("d"))]);
+}
+
+#[test]
+fn failures_are_told_apart() {
+    let refused = |status, error_id| ClientError::Refused { status, error_id };
+    for (status, body, error) in [
+        (401, r#"{"errors":[{"ID":340002,"message":"m"}]}"#, refused(401, Some(340_002))),
+        (403, r#"{"errors":[{"id":340017}]}"#, refused(403, Some(340_017))),
+        (401, "null", refused(401, None)),
+        (401, r#"{"errors":[]}"#, refused(401, None)),
+        (404, "404 page not found", ClientError::NotFound),
+        (409, r#""unable""#, ClientError::Rejected { status: 409, error_id: None }),
+        (500, "<html>", ClientError::Failing { status: 500, retry_after: None }),
+        (301, "", ClientError::Unexpected { status: 301 }),
+        (202, "", ClientError::Unexpected { status: 202 }),
+    ] {
+        let host = answering(status, body);
+        assert_eq!(AstraClient::new(&host, &config()).delete_token("c").unwrap_err(), error);
+    }
+    for (http, error) in [
+        (HttpError::TimedOut, ClientError::TimedOut),
+        (HttpError::Lost("x".to_owned()), ClientError::Lost),
+        (HttpError::NotSent("x".to_owned()), ClientError::NotSent),
+        (HttpError::Denied("x".to_owned()), ClientError::Denied { sentence: "x".to_owned() }),
+    ] {
+        let host = TestHost::new();
+        host.http.script(move |_| Err(http.clone()));
+        assert_eq!(AstraClient::new(&host, &config()).current_org().unwrap_err(), error);
+    }
+}
+
+#[test]
+fn what_passes_is_repeated_with_growing_pauses_and_nothing_else_is() {
+    let host = answering(503, "");
+    let mut config = config();
+    config.max_retries_set = Some(10);
+    AstraClient::new(&host, &config).current_org().unwrap_err();
+    let slept = host.clock.slept();
+    assert_eq!(slept.len(), 10);
+    for (attempt, pause) in slept.iter().enumerate() {
+        let step = (BACK_OFF_FIRST * (1 << attempt)).min(BACK_OFF_MAX);
+        assert!(*pause >= step && *pause <= 2 * step, "{attempt}: {pause:?}");
+    }
+    for status in [400, 401, 403, 404, 409, 302] {
+        let host = answering(status, "");
+        AstraClient::new(&host, &config).current_org().unwrap_err();
+        assert_eq!(host.http.requests().len(), 1, "{status}");
+    }
+}
+
+#[test]
+fn retry_after_is_honoured_up_to_its_bound() {
+    for (text, requests) in [(RETRY_AFTER_MAX.as_secs().to_string(), 2), ((RETRY_AFTER_MAX.as_secs() + 1).to_string(), 1)] {
+        let host = TestHost::new();
+        host.http.script(move |_| Ok(HttpResponse { retry_after: Some(text.clone()), ..response(429, "") }));
+        let mut config = config();
+        config.max_retries_set = Some(1);
+        let error = AstraClient::new(&host, &config).current_org().unwrap_err();
+        assert!(matches!(error, ClientError::RateLimited { .. }));
+        assert_eq!(host.http.requests().len(), requests);
+        assert!(host.clock.slept().iter().all(|pause| *pause >= RETRY_AFTER_MAX));
+    }
+}
+
+#[test]
+fn nothing_is_begun_without_time() {
+    let host = answering(200, "{}");
+    let config = config();
+    let client = AstraClient::new(&host, &config);
+    host.clock.advance(UPSTREAM_BUDGET - UPSTREAM_TIME_MIN / 2);
+    assert_eq!(client.current_org().unwrap_err(), ClientError::OutOfTime);
+    assert!(host.http.requests().is_empty());
+    client.use_time_to_settle();
+    assert!(matches!(client.current_org(), Err(ClientError::Nonsense { .. })));
+}
+
+#[test]
+fn the_log_has_status_and_request_id_and_no_body() {
+    let host = answering(401, r#"{"errors":[{"ID":340018,"message":"canary AstraCS:x"}]}"#);
+    AstraClient::new(&host, &config()).list_tokens().unwrap_err();
+    let text = host.log.text();
+    for part in ["GET", "401", "340018", "upstream-7", ORG_A] {
+        assert!(text.contains(part), "{part} not in {text}");
+    }
+    assert_no_secret(&text);
+}

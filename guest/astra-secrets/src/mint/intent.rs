@@ -12,6 +12,7 @@ use crate::config::{OrgConfig, Origin};
 use crate::error::Failure;
 use crate::limits::OPEN_INTENTS_MAX;
 use crate::names::OrgId;
+use crate::record::RecordId;
 
 /// The kind of the entry.
 pub(crate) const INTENT_KIND: &str = "astra_token";
@@ -28,6 +29,9 @@ pub(crate) struct IntentData {
     pub(crate) mark: String,
     /// The Astra roles asked for.
     roles: Vec<String>,
+    /// Where the record of a token with a logical name would stand.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    record_id: Option<String>,
 }
 
 impl IntentData {
@@ -45,6 +49,11 @@ impl IntentData {
     pub(crate) fn origin(&self) -> Origin {
         Origin::stored(self.origin.as_str())
     }
+
+    /// Where the record of a token with a logical name would stand.
+    pub(crate) fn record_id(&self) -> Option<RecordId> {
+        self.record_id.as_deref().map(RecordId::stored)
+    }
 }
 
 /// One attempt to make a token, noted in storage.
@@ -56,7 +65,12 @@ pub(super) struct Intent<'a> {
 }
 
 /// Notes an attempt. A node that cannot write fails here, before anything is made.
-pub(super) fn note<'a>(context: &Context<'a>, config: &OrgConfig, roles: &[String]) -> Result<Intent<'a>, Failure> {
+pub(super) fn note<'a>(
+    context: &Context<'a>,
+    config: &OrgConfig,
+    roles: &[String],
+    record_id: Option<&RecordId>,
+) -> Result<Intent<'a>, Failure> {
     let mark = fresh_mark(context);
     let guard = lock(context, &mark)?;
     let data = IntentData {
@@ -64,6 +78,7 @@ pub(super) fn note<'a>(context: &Context<'a>, config: &OrgConfig, roles: &[Strin
         origin: config.url.origin().as_str().to_owned(),
         mark: mark.clone(),
         roles: roles.to_vec(),
+        record_id: record_id.map(|id| id.as_str().to_owned()),
     };
     let data = serde_json::to_value(data)
         .map_err(|_| Error::Internal("a write-ahead entry could not be written as JSON".to_owned()))?;

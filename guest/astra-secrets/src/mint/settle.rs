@@ -25,7 +25,7 @@ pub(super) fn settle(context: &Context<'_>, client: &AstraClient<'_>, intent: &I
         drop_entry(context, intent);
         return Settled::NothingMade;
     }
-    client.reserve_time_to_settle();
+    client.use_time_to_settle();
     let Ok(tokens) = client.list_tokens() else { return left_to_rollback(context, client, intent) };
     let made = tokens.iter().find(|token| token.has_mark(&intent.mark));
     match made {
@@ -44,7 +44,7 @@ pub(super) fn settle(context: &Context<'_>, client: &AstraClient<'_>, intent: &I
 /// Takes back a token that was made whole but cannot be given out. `record` is
 /// given when it, or a part of it, may have been stored.
 pub(super) fn undo(context: &Context<'_>, client: &AstraClient<'_>, made: &Made<'_>, record: Option<&Record>) {
-    client.reserve_time_to_settle();
+    client.use_time_to_settle();
     if client.delete_token(&made.token.client_id).is_err() {
         left_to_rollback(context, client, &made.intent);
         return;

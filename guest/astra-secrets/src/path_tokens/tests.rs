@@ -1,1 +1,137 @@
-//! Tests.
+//! `tokens/:org` and `tokens/:org/:client_id`: what is shown, and an end.
+
+#![expect(clippy::unwrap_used, reason = "tests")]
+
+use secrets_framework::Operation;
+use serde_json::{Value, json};
+
+use crate::testing::{ADMIN_A, ADMIN_B, Fault, Leased, Mount, ORG_A, ORG_B, On, ROLE_ID, assert_no_secret};
+
+fn path(client_id: &str) -> String {
+    format!("tokens/{ORG_A}/{client_id}")
+}
+
+#[test]
+fn a_record_is_shown_without_its_secret() {
+    let mount = Mount::new();
+    let made = Leased::of(mount.org_token(json!({ "logical_name": "app", "metadata": "team=blue" })));
+    let shown = mount.send(Operation::Read, &path(&made.client_id()), Value::Null).data();
+    assert_eq!(
+        shown,
+        json!({
+            "client_id": made.client_id(), "org_id": ORG_A, "role": "reader", "role_ids": [ROLE_ID],
+            "logical_name": "app", "metadata": { "team": "blue" },
+            "created_by": { "display_name": "userpass-alice", "entity_id": "entity-alice", "accessor": "accessor-alice" },
+            "made": "2026-01-01T00:00:00Z", "expires": "2026-01-01T01:00:00Z", "expires_at": "2026-01-01T04:20:00Z",
+            "kind": "standard",
+        })
+    );
+    mount.send(Operation::Read, &path("None"), Value::Null).missing();
+    mount.send(Operation::Read, &path(&made.client_id().to_lowercase()), Value::Null).missing();
+}
+
+#[test]
+fn a_list_shows_one_organization() {
+    let mount = Mount::new();
+    mount.configure(ORG_B, ADMIN_B, json!({}));
+    let list = |org: &str| mount.send(Operation::List, &format!("tokens/{org}/"), Value::Null);
+    list(ORG_A).missing();
+    let made = Leased::of(mount.creds());
+    list(ORG_B).missing();
+    let listed = list(ORG_A).data();
+    assert_eq!(
+        listed,
+        json!({
+            "keys": [made.client_id()],
+            "key_info": { made.client_id(): {
+                "role": "reader", "logical_name": "", "owner": "userpass-alice",
+                "made": "2026-01-01T00:00:00Z", "expires": "2026-01-01T01:00:00Z",
+            } },
+        })
+    );
+    assert_no_secret(&listed.to_string());
+}
+
+#[test]
+fn a_delete_revokes_in_astra_and_removes_the_record() {
+    for mount in [Mount::new(), Mount::on_vault()] {
+        let made = Leased::of(mount.creds());
+        let other = Leased::of(mount.creds());
+        mount.send(Operation::Delete, &path(&made.client_id()), Value::Null).done();
+        assert_eq!(mount.astra.live().into_iter().collect::<Vec<_>>(), [other.client_id()]);
+        mount.assert_settled(1);
+        // Again, and its lease, too.
+        mount.send(Operation::Delete, &path(&made.client_id()), Value::Null).done();
+        mount.revoke(mount.lease(made.secret)).done();
+        mount.assert_settled(1);
+    }
+}
+
+#[test]
+fn a_token_without_a_record_is_not_ours_to_delete() {
+    let mount = Mount::new();
+    mount.astra.make_outside("Bystander", "made by hand");
+    mount.host.http.clear();
+    mount.send(Operation::Delete, &path("Bystander"), Value::Null).done();
+    assert!(mount.host.http.requests().is_empty());
+    assert!(mount.astra.live().contains("Bystander"));
+}
+
+#[test]
+fn a_delete_that_astra_does_not_do_keeps_the_record() {
+    let mount = Mount::new();
+    let made = Leased::of(mount.creds());
+    mount.astra.fail_times(On::Delete, 3, Fault::Status(500, ""));
+    let (code, text) = mount.send(Operation::Delete, &path(&made.client_id()), Value::Null).failed();
+    assert_eq!(code, Some(502), "{text}");
+    mount.assert_settled(1);
+}
+
+#[test]
+fn an_organization_has_one_spelling_and_is_listed_when_its_config_has_gone() {
+    let mount = Mount::new();
+    mount.configure(ORG_A, ADMIN_A, json!({ "logical_name": "Prod" }));
+    let made = Leased::of(mount.creds());
+    let text = mount.send(Operation::List, "tokens/Prod/", Value::Null).mistake();
+    assert!(text.contains(ORG_A), "{text}");
+    mount.send(Operation::Delete, &format!("config/{ORG_A}"), json!({ "force": true })).0.unwrap();
+    let listed = mount.send(Operation::List, &format!("tokens/{ORG_A}/"), Value::Null).data();
+    assert_eq!(listed["keys"], json!([made.client_id()]));
+    mount.send(Operation::Delete, &path(&made.client_id()), Value::Null).done();
+    mount.assert_settled(0);
+}
+
+#[test]
+fn a_list_beyond_its_limit_names_all_and_describes_the_first() {
+    let mount = Mount::new();
+    let tokens = crate::limits::TOKENS_DESCRIBED_MAX + 3;
+    for number in 0..tokens {
+        let client_id = format!("T{number:06}");
+        let record = json!({ "clientId": client_id, "orgId": ORG_A, "roleName": "reader" });
+        mount.host.storage.seed(&format!("token/{client_id}"), record.to_string());
+        mount.host.storage.seed(&format!("client-index/{ORG_A}/{client_id}"), json!({ "id": client_id }).to_string());
+    }
+    for list in [format!("tokens/{ORG_A}/"), "org/tokens/".to_owned()] {
+        let response = mount.send(Operation::List, &list, Value::Null).0.unwrap().unwrap();
+        let data: Value = serde_json::from_str(&response.data.unwrap()).unwrap();
+        assert_eq!(data["keys"].as_array().unwrap().len(), tokens);
+        assert_eq!(data["key_info"].as_object().unwrap().len(), tokens - 3);
+        assert!(response.warnings[0].contains("key_info"), "{:?}", response.warnings);
+    }
+}
+
+#[test]
+fn odd_organizations_of_an_old_mount_are_kept_apart() {
+    let mount = Mount::new();
+    for org in ["a/b", "a%2Fb", "a:b"] {
+        let record = json!({ "clientId": "Odd", "secret": "canary", "token": "AstraCS:canary", "orgId": org, "roleName": "r" });
+        mount.host.storage.seed(&format!("token/{org}"), record.to_string());
+    }
+    mount.host.storage.remove("token/a/b");
+    mount.host.storage.remove("index-state");
+    mount.rollback().unwrap();
+    let read = |org: &str| mount.send(Operation::Read, &format!("tokens/{org}/Odd"), Value::Null).data();
+    assert_eq!(read("a%2Fb")["org_id"], "a%2Fb");
+    assert_eq!(read("a:b")["org_id"], "a:b");
+    mount.send(Operation::Read, &format!("tokens/{ORG_A}/Odd"), Value::Null).missing();
+}

@@ -11,10 +11,10 @@ use super::{Record, RecordId};
 use crate::names::OrgId;
 
 /// By client ID: `client-index/<org>/<client id>` → the record's ID.
-pub(crate) const CLIENT_INDEX_PREFIX: &str = "client-index/";
+pub(super) const CLIENT_INDEX_PREFIX: &str = "client-index/";
 
 /// By end: `due-index/<12 digits of seconds>-<record ID>`, so that a list is sorted by time.
-pub(crate) const DUE_INDEX_PREFIX: &str = "due-index/";
+pub(super) const DUE_INDEX_PREFIX: &str = "due-index/";
 
 const DUE_DIGITS: usize = 12;
 
@@ -35,11 +35,6 @@ pub(super) fn client_folder(org_id: &OrgId) -> String {
 /// The key of a client ID.
 pub(super) fn client_key(org_id: &OrgId, client_id: &str) -> String {
     format!("{}{}", client_folder(org_id), segment(client_id))
-}
-
-/// The client ID that a name within an organization's folder stands for.
-pub(super) fn client_of_name(name: &str) -> Option<String> {
-    from_segment(name)
 }
 
 /// The entry by client ID.

@@ -39,6 +39,8 @@ struct Stored {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     origin: Option<String>,
     #[serde(default, deserialize_with = "or_default", skip_serializing_if = "String::is_empty")]
+    mark: String,
+    #[serde(default, deserialize_with = "or_default", skip_serializing_if = "String::is_empty")]
     kind: String,
     #[serde(default, deserialize_with = "or_default")]
     created_by: StoredCreatedBy,
@@ -82,6 +84,7 @@ pub(super) fn encode(record: &Record) -> Result<StorageEntry, Error> {
         metadata: record.metadata.clone(),
         expires_at: record.expires_at.clone(),
         origin: record.origin.as_ref().map(|origin| origin.as_str().to_owned()),
+        mark: record.mark.clone(),
         kind: record.kind.as_str().to_owned(),
         created_by: StoredCreatedBy {
             display_name: record.created_by.display_name.clone(),
@@ -119,6 +122,7 @@ pub(super) fn decode(entry: &StorageEntry, id: &RecordId) -> Result<Record, Erro
         expires_at: stored.expires_at.take(),
         secrets,
         origin: stored.origin.take().map(Origin::stored),
+        mark: std::mem::take(&mut stored.mark),
         kind: kind(&stored.kind),
         created_by: CreatedBy {
             display_name: created_by.display_name,

@@ -1,1 +1,208 @@
-//! Tests.
+//! What each minute's call puts right, and what it leaves alone.
+
+#![expect(clippy::unwrap_used, reason = "tests")]
+
+use std::time::Duration;
+
+use secrets_framework::host::{Clock, Host, HttpError, HttpMethod};
+use secrets_framework::testing::{StorageCall, rollback_request};
+use secrets_framework::{Context, Operation};
+use serde_json::{Value, json};
+
+use crate::limits::{ENDED_PER_ROLLBACK_MAX, INDEXED_PER_ROLLBACK_MAX, LEASE_END_MARGIN, ROLLBACK_BUDGET};
+use crate::testing::{ADMIN_B, Fault, LATER, Leased, Mount, ORG_A, ORG_B, On, ROLE_ID};
+
+const HOUR: Duration = Duration::from_secs(3600);
+
+#[test]
+fn an_idle_call_costs_next_to_nothing() {
+    let mount = Mount::new();
+    Leased::of(mount.creds());
+    mount.host.storage.clear_calls();
+    mount.host.http.clear();
+    mount.rollback().unwrap();
+    assert!(mount.host.storage.calls(StorageCall::Get) <= 2);
+    assert!(mount.host.storage.calls(StorageCall::List) <= 4);
+    assert_eq!(mount.host.storage.calls(StorageCall::Put), 0);
+    assert!(mount.host.http.requests().is_empty());
+}
+
+#[test]
+fn a_token_whose_lease_nobody_revoked_is_ended_after_its_margin() {
+    let mount = Mount::new();
+    Leased::of(mount.org_token(json!({ "logical_name": "app" })));
+    Leased::of(mount.creds());
+    mount.host.clock.advance(HOUR + LEASE_END_MARGIN - Duration::from_secs(2));
+    mount.rollback().unwrap();
+    mount.assert_settled(2);
+    mount.host.clock.advance(Duration::from_secs(3));
+    mount.rollback().unwrap();
+    mount.assert_settled(0);
+}
+
+#[test]
+fn when_the_mount_goes_ended_leases_have_no_margin_and_others_are_left_to_the_server() {
+    let mount = Mount::new();
+    let ended = Leased::of(mount.creds()).client_id();
+    mount.host.clock.advance(HOUR / 2);
+    let live = Leased::of(mount.creds()).client_id();
+    mount.host.clock.advance(HOUR / 2 + Duration::from_secs(1));
+    crate::BACKEND.handle(&mount.host, &rollback_request(true)).unwrap();
+    assert!(!mount.astra.live().contains(&ended) && mount.astra.live().contains(&live));
+    mount.assert_settled(1);
+}
+
+#[test]
+fn when_the_mount_goes_open_entries_are_undone_at_once() {
+    let mount = Mount::new();
+    mount.astra.set_lag(1);
+    mount.configure(ORG_A, crate::testing::ADMIN_A, json!({ "max_retries": 0 }));
+    mount.astra.fail(On::Make, Fault::DoneThenFails(HttpError::Lost("reset".to_owned())));
+    mount.creds().0.unwrap_err();
+    assert_eq!((mount.astra.live().len(), mount.open_entries()), (1, 1));
+    crate::BACKEND.handle(&mount.host, &rollback_request(true)).unwrap();
+    mount.assert_settled(0);
+}
+
+#[test]
+fn an_organization_that_fails_does_not_keep_others_waiting() {
+    let mount = Mount::new();
+    mount.configure(ORG_B, ADMIN_B, json!({}));
+    mount.write_role(ORG_B, "reader", json!({ "role_id": ROLE_ID, "ttl": "2h" }));
+    for _ in 0..=ENDED_PER_ROLLBACK_MAX {
+        Leased::of(mount.creds());
+    }
+    Leased::of(mount.send(Operation::Read, &format!("creds/{ORG_B}/reader"), Value::Null));
+    mount.host.clock.advance(3 * HOUR);
+    // All of A's come first, and each of them fails.
+    mount.astra.move_org(crate::testing::ADMIN_A, "https://nowhere.example.org");
+    mount.rollback().unwrap();
+    mount.rollback().unwrap();
+    assert_eq!(mount.astra.live().len() as u32, ENDED_PER_ROLLBACK_MAX + 1, "B's has gone");
+    mount.astra.move_org(crate::testing::ADMIN_A, crate::testing::ASTRA);
+    mount.host.clock.advance(HOUR);
+    mount.rollback().unwrap();
+    assert_eq!(mount.astra.live().len(), 1, "a call has a limit");
+    mount.rollback().unwrap();
+    mount.assert_settled(0);
+}
+
+#[test]
+fn a_slow_astra_ends_a_call_early() {
+    let mount = Mount::new();
+    for _ in 0..20 {
+        Leased::of(mount.creds());
+    }
+    mount.host.clock.advance(2 * HOUR);
+    mount.astra.fail_times(On::Delete, 100, Fault::Fails(HttpError::TimedOut));
+    mount.astra.fail_times(On::List, 100, Fault::Fails(HttpError::TimedOut));
+    let start = mount.host.clock.now();
+    mount.rollback().unwrap();
+    let spent = mount.host.clock.now() - start;
+    assert!(spent > ROLLBACK_BUDGET && spent < 3 * ROLLBACK_BUDGET, "{spent:?}");
+    mount.astra.heal();
+    mount.rollback_later();
+    mount.assert_settled(0);
+}
+
+#[test]
+fn a_mint_still_going_on_is_left_alone() {
+    // Rollback comes between Astra's answer and the record, with no minimum age at all.
+    let mount = Mount::new();
+    mount.host.system_view.set_wal_minimum_age(Duration::ZERO);
+    mount.host.locks.set_wait(Duration::from_millis(50));
+    let racing = mount.clone();
+    mount.astra.during_next_make(move || {
+        racing.host.clock.advance(Duration::from_secs(2));
+        racing.rollback().unwrap_err();
+    });
+    Leased::of(mount.creds());
+    mount.assert_settled(1);
+    mount.rollback_later();
+    mount.assert_settled(1);
+}
+
+#[test]
+fn a_mint_that_ended_while_rollback_waited_keeps_its_token() {
+    let mount = Mount::new();
+    let client_id = Leased::of(mount.creds()).client_id();
+    // As rollback has it in hand: read before the mint dropped the entry.
+    let mark = mount.host.storage.json(&format!("token/{client_id}"))["mark"].clone();
+    let data = json!({ "orgId": ORG_A, "origin": crate::testing::ASTRA, "mark": mark, "roles": [ROLE_ID] });
+    let request = rollback_request(false);
+    let context = Context { host: &mount.host as &dyn Host, request: &request };
+    super::rollback(&context, crate::mint::INTENT_KIND, &data).unwrap();
+    mount.assert_settled(1);
+}
+
+#[test]
+fn entries_that_are_not_ours_are_kept_and_reported() {
+    let mount = Mount::new();
+    for data in [json!({ "type": "other", "data": {}, "created_at": 0 }), json!({ "type": "astra_token", "data": {}, "created_at": 0 })] {
+        mount.host.storage.seed("wal/x", data.to_string());
+        mount.rollback().unwrap_err();
+        assert_eq!(mount.open_entries(), 1);
+    }
+}
+
+#[test]
+fn a_forged_mark_in_a_clients_text_deletes_nothing() {
+    let mount = Mount::new();
+    mount.astra.fail(On::Make, Fault::Status(500, ""));
+    mount.configure(ORG_A, crate::testing::ADMIN_A, json!({ "max_retries": 0 }));
+    mount.creds().0.unwrap_err();
+    let entry = mount.host.storage.keys().into_iter().find(|key| key.starts_with("wal/")).unwrap();
+    let mark = mount.host.storage.json(&entry)["data"]["mark"].as_str().unwrap().to_owned();
+    mount.astra.make_outside("Bystander", &format!("{mark} and more"));
+    mount.rollback_later();
+    assert!(mount.astra.live().contains("Bystander"));
+    assert_eq!(mount.open_entries(), 0);
+}
+
+#[test]
+fn an_entry_outlives_a_forced_delete_of_its_config() {
+    let mount = Mount::new();
+    mount.configure(ORG_A, crate::testing::ADMIN_A, json!({ "max_retries": 0 }));
+    mount.astra.set_lag(1);
+    mount.astra.fail(On::Make, Fault::DoneThenFails(HttpError::Lost("reset".to_owned())));
+    mount.creds().0.unwrap_err();
+    mount.send(Operation::Delete, &format!("config/{ORG_A}"), json!({ "force": true })).0.unwrap();
+    mount.rollback_later();
+    mount.assert_settled(0);
+    assert!(!mount.host.storage.keys().iter().any(|key| key.starts_with("retired-config/")));
+}
+
+#[test]
+fn a_go_mounts_index_is_filled_in_bounded_steps_and_used_at_once() {
+    let mount = Mount::new();
+    mount.host.storage.remove("index-state");
+    let tokens = 2 * INDEXED_PER_ROLLBACK_MAX + 1;
+    for number in 0..tokens {
+        let client_id = format!("Go{number}");
+        let record = json!({ "clientId": client_id, "orgId": ORG_A, "roleName": "reader", "logicalName": "x" });
+        mount.host.storage.seed(&format!("token/{number:064}"), record.to_string());
+    }
+    let path = format!("tokens/{ORG_A}/Go{}", tokens - 1);
+    // Found by looking at each, and noted.
+    assert_eq!(mount.send(Operation::Read, &path, Value::Null).data()["role"], "reader");
+    mount.host.storage.clear_calls();
+    mount.send(Operation::Read, &path, Value::Null).data();
+    assert!(mount.host.storage.calls(StorageCall::Get) <= 3);
+    for filled in [INDEXED_PER_ROLLBACK_MAX, 2 * INDEXED_PER_ROLLBACK_MAX, tokens] {
+        mount.rollback().unwrap();
+        let indexed = mount.host.storage.keys().iter().filter(|key| key.starts_with("client-index/")).count();
+        assert!(indexed as u32 >= filled && indexed as u32 <= filled + 1, "{indexed}");
+    }
+    let listed = mount.send(Operation::List, &format!("tokens/{ORG_A}/"), Value::Null).data();
+    assert_eq!(listed["keys"].as_array().unwrap().len() as u32, tokens);
+    // The Go plugin noted no end of their leases: rollback never ends them.
+    mount.host.clock.advance(1000 * HOUR);
+    mount.host.http.clear();
+    mount.rollback().unwrap();
+    assert!(mount.host.http.requests().iter().all(|request| request.method != HttpMethod::Delete));
+}
+
+#[test]
+fn rollback_later_is_later_than_the_minimum_age() {
+    assert!(LATER > secrets_framework::host::SystemView::wal_minimum_age(&*Mount::new().host.system_view));
+}
