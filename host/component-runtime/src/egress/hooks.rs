@@ -31,6 +31,11 @@ pub(crate) struct EgressHooks {
 pub(crate) struct Alive(Arc<AtomicBool>);
 
 impl Alive {
+    #[cfg(test)]
+    pub(crate) fn for_tests() -> Self {
+        Self(Arc::new(AtomicBool::new(true)))
+    }
+
     pub(crate) fn is_so(&self) -> bool {
         self.0.load(Ordering::Acquire)
     }
@@ -39,6 +44,11 @@ impl Alive {
 impl EgressHooks {
     pub(crate) fn new(egress: Arc<MountEgress>, deadline: Instant) -> Self {
         Self { egress, deadline, alive: Alive(Arc::new(AtomicBool::new(true))) }
+    }
+
+    #[cfg(test)]
+    pub(crate) fn alive(&self) -> Alive {
+        self.alive.clone()
     }
 
     pub(crate) fn policy(&self) -> &Policy {

@@ -14,6 +14,8 @@ mod policy;
 mod pool;
 mod resolve;
 mod send;
+#[cfg(test)]
+mod tests;
 mod upstream_error;
 
 pub use origin::{Origin, OriginError};

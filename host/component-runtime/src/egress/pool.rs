@@ -45,8 +45,24 @@ impl Egress {
         })
     }
 
+    /// With a TLS identity of the test's own.
+    #[cfg(test)]
+    pub(crate) fn with_tls(origins: Vec<Origin>, limits: &EgressLimits, config: ClientConfig) -> Arc<Self> {
+        Arc::new(Self {
+            limits: limits.clone(),
+            policy: Arc::new(Policy::new(origins)),
+            resolver: Arc::new(SystemResolver),
+            tls: OnceCell::new_with(Some(Arc::new(config))),
+        })
+    }
+
+    #[cfg(test)]
+    pub(crate) fn has_read_trust_store(&self) -> bool {
+        self.tls.initialized()
+    }
+
     /// The trust store is read when the first request needs it, and not on a serving thread.
-    async fn tls(&self) -> Result<Arc<ClientConfig>, rustls::Error> {
+    pub(crate) async fn tls(&self) -> Result<Arc<ClientConfig>, rustls::Error> {
         let read = async {
             let built = tokio::task::spawn_blocking(tls_config).await;
             built.unwrap_or_else(|stopped| Err(rustls::Error::General(stopped.to_string())))

@@ -1,0 +1,164 @@
+//! Guests and outbound HTTP: where they may go, and that they learn what happened.
+
+#![expect(clippy::unwrap_used, reason = "tests")]
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use component_runtime::{InvokeError, Limits, Runtime};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpListener;
+use tokio::task::JoinSet;
+
+use crate::support::{answer, call, limits, load, mount, on_each_scheduler, runtime};
+
+/// Writes this to each connection after it sent something, and keeps it open.
+struct Upstream {
+    address: SocketAddr,
+    connections: Arc<AtomicUsize>,
+    _serving: JoinSet<()>,
+}
+
+impl Upstream {
+    async fn start(answer: &'static [u8], is_endless: bool) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let connections = Arc::new(AtomicUsize::new(0));
+        let counted = Arc::clone(&connections);
+        let mut serving = JoinSet::new();
+        serving.spawn(async move {
+            let mut streams = JoinSet::new();
+            loop {
+                let (mut stream, _) = listener.accept().await.unwrap();
+                counted.fetch_add(1, Ordering::SeqCst);
+                streams.spawn(async move {
+                    let mut buffer = [0; 4096];
+                    while stream.read(&mut buffer).await.is_ok_and(|bytes| bytes > 0) {
+                        let _ = stream.write_all(answer).await;
+                        while is_endless && stream.write_all(&[b'x'; 4096]).await.is_ok() {}
+                    }
+                });
+            }
+        });
+        Self { address, connections, _serving: serving }
+    }
+
+    fn runtime(&self, limits: Limits) -> Runtime {
+        runtime(limits, &[&format!("http://{}", self.address)])
+    }
+
+    fn path(&self) -> String {
+        format!("get/http://{}/", self.address)
+    }
+}
+
+const OK: &[u8] = b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok";
+
+fn patient() -> Limits {
+    Limits { processor_time: Duration::from_secs(30), ..limits() }
+}
+
+#[test]
+fn a_guest_reaches_what_is_allowed_and_requests_share_a_connection() {
+    on_each_scheduler(|| async {
+        let upstream = Upstream::start(OK, false).await;
+        let runtime = upstream.runtime(limits());
+        let (good, mount) = (load(&runtime, "good").await, mount(&runtime, "m", &Arc::default()));
+        for _ in 0..20 {
+            assert_eq!(answer(&good, &mount, &upstream.path()).await.unwrap(), "(200, Ok(2))");
+        }
+        assert_eq!(upstream.connections.load(Ordering::SeqCst), 1);
+    });
+}
+
+#[test]
+fn everything_else_is_denied_however_it_is_spelled() {
+    on_each_scheduler(|| async {
+        let upstream = Upstream::start(OK, false).await;
+        let port = upstream.address.port();
+        let runtime = upstream.runtime(limits());
+        let (rogue, mount) = (load(&runtime, "denied_host").await, mount(&runtime, "m", &Arc::default()));
+        for url in [
+            "https://elsewhere.example/".to_owned(),
+            "http://169.254.169.254/latest/meta-data/".to_owned(),
+            "http://[fd00:ec2::254]/".to_owned(),
+            format!("http://localhost:{port}/"),
+            format!("http://127.1:{port}/"),
+            format!("http://2130706433:{port}/"),
+            format!("http://0x7f000001:{port}/"),
+            format!("http://[::ffff:127.0.0.1]:{port}/"),
+            format!("http://127.0.0.1.nip.io:{port}/"),
+            format!("https://127.0.0.1:{port}/"),
+            "http://127.0.0.1/".to_owned(),
+        ] {
+            let told = answer(&rogue, &mount, &format!("get/{url}")).await.unwrap();
+            assert_eq!(told, "ErrorCode::HttpRequestDenied", "{url}");
+        }
+        assert_eq!(upstream.connections.load(Ordering::SeqCst), 0);
+    });
+}
+
+#[test]
+fn a_redirect_is_followed_by_nobody_but_the_guest_and_only_where_it_may_go() {
+    const REDIRECT: &[u8] = b"HTTP/1.1 302 Found\r\nlocation: http://169.254.169.254/\r\ncontent-length: 0\r\n\r\n";
+    on_each_scheduler(|| async {
+        let upstream = Upstream::start(REDIRECT, false).await;
+        let told = call(&upstream.runtime(limits()), "follow_redirect", &upstream.path()).await.unwrap();
+        assert_eq!(told, "(302, Err(ErrorCode::HttpRequestDenied))");
+        assert_eq!(upstream.connections.load(Ordering::SeqCst), 1);
+    });
+}
+
+#[test]
+fn a_giant_body_is_never_sent() {
+    on_each_scheduler(|| async {
+        let upstream = Upstream::start(OK, false).await;
+        let told = call(&upstream.runtime(patient()), "giant_request_body", &upstream.path()).await.unwrap();
+        assert_eq!(told, "Ok(Err(ErrorCode::HttpRequestBodySize(Some(1048576))))");
+        assert_eq!(upstream.connections.load(Ordering::SeqCst), 0);
+    });
+}
+
+#[test]
+fn an_endless_answer_ends_and_the_guest_learns_why() {
+    on_each_scheduler(|| async {
+        let upstream = Upstream::start(b"HTTP/1.1 200 OK\r\n\r\n", true).await;
+        let told = call(&upstream.runtime(patient()), "endless_answer", &upstream.path()).await.unwrap();
+        assert_eq!(told, "(200, Err(Some(ErrorCode::HttpResponseBodySize(Some(8388608)))))");
+    });
+}
+
+#[test]
+fn half_a_request_is_not_sent_whether_its_guest_traps_or_is_cut_off() {
+    on_each_scheduler(|| async {
+        let upstream = Upstream::start(OK, false).await;
+        let runtime = upstream.runtime(Limits { request_deadline: Duration::from_millis(300), ..limits() });
+        let (rogue, mount) = (load(&runtime, "half_a_body").await, mount(&runtime, "m", &Arc::default()));
+        let url = format!("http://{}/", upstream.address);
+        for path in [format!("trap/{url}"), format!("sleep/{url}")] {
+            let outcome = answer(&rogue, &mount, &path).await;
+            assert!(matches!(outcome, Err(InvokeError::Trap(_) | InvokeError::Deadline(_))), "{outcome:?}");
+        }
+        // Whatever was on its way has had its turn once another request has gone through.
+        let good = load(&runtime, "good").await;
+        assert_eq!(answer(&good, &mount, &upstream.path()).await.unwrap(), "(200, Ok(2))");
+        assert_eq!(upstream.connections.load(Ordering::SeqCst), 1);
+    });
+}
+
+#[test]
+fn requests_of_one_mount_at_once_are_bounded() {
+    on_each_scheduler(|| async {
+        let upstream = Upstream::start(b"", false).await;
+        let mut limits = patient();
+        limits.egress.connect_timeout = Duration::from_millis(200);
+        limits.egress.first_byte_timeout = Duration::from_secs(2);
+        limits.egress.requests_per_mount_max = 10;
+        let runtime = upstream.runtime(limits);
+        let told = call(&runtime, "many_requests", &upstream.path()).await.unwrap();
+        assert_eq!(told, "90");
+        assert!(upstream.connections.load(Ordering::SeqCst) <= 10);
+    });
+}

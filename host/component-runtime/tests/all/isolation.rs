@@ -1,0 +1,138 @@
+//! Guests that do not end well: each fails its own request, with the right error, on any scheduler.
+
+#![expect(clippy::unwrap_used, reason = "tests")]
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use component_runtime::{InvokeError, Limits, LoadError};
+
+use crate::support::{answer, beside_a_neighbour, limits, load, mount, on_each_scheduler, request, runtime, wasm};
+
+/// Checks the outcome of one request of a rogue on each scheduler.
+fn check(name: &str, limits: &Limits, is_expected: fn(&InvokeError) -> bool) {
+    on_each_scheduler(|| async {
+        let runtime = runtime(limits.clone(), &[]);
+        let error = beside_a_neighbour(&runtime, name, "").await.unwrap_err();
+        assert!(is_expected(&error), "{name}: {error:?}");
+    });
+}
+
+#[test]
+fn a_guest_that_spins_is_stopped_by_its_processor_time() {
+    check("spin", &limits(), |error| *error == InvokeError::ProcessorTime(Duration::from_millis(200)));
+}
+
+#[test]
+fn a_guest_that_spins_in_describe_is_not_loaded() {
+    on_each_scheduler(|| async {
+        let error = runtime(limits(), &[]).load(&wasm("spin_in_describe")).await.err().unwrap();
+        assert!(matches!(error, LoadError::Describe(InvokeError::ProcessorTime(_))), "{error}");
+    });
+}
+
+#[test]
+fn memory_has_a_limit_and_running_out_of_it_is_no_panic() {
+    check("allocate", &limits(), |error| *error == InvokeError::Limit { limit: "64 MiB of memory".into() });
+}
+
+#[test]
+fn recursion_ends_with_the_stack() {
+    check("recurse", &limits(), |error| match error {
+        InvokeError::Limit { limit } => limit == "its call stack",
+        InvokeError::Trap(text) => text.contains("out of bounds"),
+        _ => false,
+    });
+}
+
+#[test]
+fn a_trap_is_told_by_functions_alone() {
+    check("trap", &limits(), |error| matches!(error, InvokeError::Trap(text) if text.contains("unreachable")));
+}
+
+#[test]
+fn a_guest_that_sleeps_in_a_host_call_ends_at_the_deadline() {
+    let limits = Limits { request_deadline: Duration::from_millis(300), ..limits() };
+    check("sleep", &limits, |error| *error == InvokeError::Deadline(Duration::from_millis(300)));
+}
+
+#[test]
+fn the_servers_own_deadline_counts_where_it_comes_first() {
+    on_each_scheduler(|| async {
+        let runtime = runtime(limits(), &[]);
+        let (module, mount) = (load(&runtime, "sleep").await, mount(&runtime, "m", &Arc::default()));
+        let soon = component_runtime::Request { timeout: Some(Duration::from_millis(50)), ..request("") };
+        let error = module.handle_request(&mount, soon).await.err().unwrap();
+        assert!(matches!(error, InvokeError::Deadline(allowed) if allowed <= Duration::from_millis(50)), "{error:?}");
+    });
+}
+
+#[test]
+fn sleeping_is_not_processor_time() {
+    on_each_scheduler(|| async {
+        let limits = Limits {
+            processor_time: Duration::from_millis(150),
+            request_deadline: Duration::from_millis(600),
+            ..limits()
+        };
+        let runtime = runtime(limits, &[]);
+        let (module, mount) = (load(&runtime, "sleep").await, mount(&runtime, "m", &Arc::default()));
+        assert!(matches!(answer(&module, &mount, "").await, Err(InvokeError::Deadline(_))));
+    });
+}
+
+#[test]
+fn a_flooded_mount_is_busy_and_others_are_not() {
+    on_each_scheduler(|| async {
+        let limits = Limits { requests_in_flight_per_mount_max: 2, permit_wait: Duration::from_millis(50), ..limits() };
+        let runtime = runtime(limits, &[]);
+        let (sleeper, good) = (load(&runtime, "sleep").await, load(&runtime, "good").await);
+        let (flooded, other) = (mount(&runtime, "flooded", &Arc::default()), mount(&runtime, "other", &Arc::default()));
+        let mut sleeping = tokio::task::JoinSet::new();
+        for _ in 0..2 {
+            let (sleeper, flooded) = (Arc::clone(&sleeper), Arc::clone(&flooded));
+            sleeping.spawn(async move { drop(answer(&sleeper, &flooded, "").await) });
+        }
+        let busy = loop {
+            match answer(&good, &flooded, "").await {
+                Ok(_) => tokio::task::yield_now().await,
+                Err(error) => break error,
+            }
+        };
+        assert_eq!(busy, InvokeError::Busy("requests in flight to this mount"));
+        assert!(answer(&good, &other, "").await.is_ok());
+        // A client that goes away takes its instance with it.
+        sleeping.shutdown().await;
+        assert!(answer(&good, &flooded, "").await.is_ok());
+    });
+}
+
+#[test]
+fn every_request_has_a_fresh_instance() {
+    on_each_scheduler(|| async {
+        let runtime = runtime(limits(), &[]);
+        let (module, mount) = (load(&runtime, "keep_state").await, mount(&runtime, "m", &Arc::default()));
+        for number in 0..5 {
+            let data = format!("{{\"secret\":{number}}}");
+            let response =
+                module.handle_request(&mount, component_runtime::Request { data: data.clone(), ..request("") }).await;
+            let seen = crate::support::result(response.unwrap().as_ref());
+            assert_eq!(seen, format!("{:?}", [data]));
+        }
+    });
+}
+
+#[test]
+fn memory_is_clean_when_the_next_guest_gets_it() {
+    on_each_scheduler(|| async {
+        // One slot only, so that it is certainly the same memory.
+        let limits = Limits { requests_in_flight_max: 1, processor_time: Duration::from_secs(30), ..limits() };
+        let runtime = runtime(limits, &[]);
+        let (module, mount) = (load(&runtime, "search_memory").await, mount(&runtime, "m", &Arc::default()));
+        let before = answer(&module, &mount, "search").await.unwrap();
+        assert_eq!(answer(&module, &mount, "fill").await.unwrap(), "40000");
+        for _ in 0..30 {
+            assert_eq!(answer(&module, &mount, "search").await.unwrap(), before);
+        }
+    });
+}

@@ -1,0 +1,78 @@
+//! What guests log: bounded, in one line each, and with a panic's message in the log only.
+
+#![expect(clippy::unwrap_used, reason = "tests")]
+
+use std::fmt::Write as _;
+use std::sync::{Arc, Mutex};
+
+use component_runtime::{InvokeError, Limits};
+use tracing::field::{Field, Visit};
+use tracing_subscriber::layer::{Context, Layer, SubscriberExt};
+
+use crate::support::{call, limits, runtime};
+
+/// Keeps the events of the current thread.
+#[derive(Clone, Default)]
+struct Log(Arc<Mutex<Vec<String>>>);
+
+struct Text(String);
+
+impl Visit for Text {
+    fn record_debug(&mut self, field: &Field, value: &dyn std::fmt::Debug) {
+        write!(self.0, "{}={value:?} ", field.name()).unwrap();
+    }
+}
+
+impl<S: tracing::Subscriber> Layer<S> for Log {
+    fn on_event(&self, event: &tracing::Event<'_>, _: Context<'_, S>) {
+        let target = event.metadata().target();
+        if target == "guest" || target.starts_with("component_runtime") {
+            let mut text = Text(format!("{target} "));
+            event.record(&mut text);
+            self.0.lock().unwrap().push(text.0);
+        }
+    }
+}
+
+/// What one request logs, on one thread.
+fn logged(limits: Limits, name: &str, path: &str) -> (Vec<String>, Result<String, InvokeError>) {
+    let log = Log::default();
+    let subscriber = tracing_subscriber::registry().with(log.clone());
+    let _scope = tracing::subscriber::set_default(subscriber);
+    let scheduler = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let outcome = scheduler.block_on(async { call(&runtime(limits, &[]), name, path).await });
+    let lines = std::mem::take(&mut *log.0.lock().unwrap());
+    (lines, outcome)
+}
+
+#[test]
+fn a_panic_is_told_apart_and_its_message_stays_in_the_log() {
+    let (lines, outcome) = logged(limits(), "panic", "");
+    let error = outcome.unwrap_err();
+    assert!(matches!(&error, InvokeError::Trap(text) if text.starts_with("panicked")), "{error:?}");
+    assert!(!error.to_string().contains("canary") && !error.to_caller("r").contains("canary"));
+    assert!(lines.iter().any(|line| line.contains("canary-panic-message")), "{lines:?}");
+}
+
+#[test]
+fn a_flood_is_cut_and_counted() {
+    let limits = Limits { log_lines_max: 10, ..limits() };
+    let (lines, outcome) = logged(limits, "log_flood", "");
+    assert!(outcome.is_ok());
+    let of_guest: Vec<_> = lines.iter().filter(|line| line.starts_with("guest ")).collect();
+    assert_eq!(of_guest.len(), 10);
+    for line in of_guest {
+        assert!(!line.contains('\n') && line.contains("source=\"guest\"") && line.contains("request_id=\"request-1\""));
+    }
+    assert!(lines.iter().any(|line| line.contains("dropped=991")), "{lines:?}");
+}
+
+#[test]
+fn a_long_line_is_cut() {
+    let limits = Limits { log_lines_max: 10_000, log_lines_per_second_max: 10_000, ..limits() };
+    let max = limits.log_line_bytes_max;
+    let (lines, outcome) = logged(limits, "log_flood", "");
+    assert!(outcome.is_ok());
+    let longest = lines.iter().map(String::len).max().unwrap();
+    assert!(longest > max / 2 && longest < max + 200, "{longest}");
+}

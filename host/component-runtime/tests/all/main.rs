@@ -1,0 +1,29 @@
+//! The runtime against hostile guests: what each does fails that one request, and a well-behaved neighbour goes
+//! on being served. The guests are built by `make rogue`.
+
+mod abuse;
+mod egress;
+mod isolation;
+mod logs;
+mod shared;
+mod support;
+mod world;
+
+/// No rogue without a test: each guest's name stands in one of the files here.
+#[test]
+fn every_rogue_has_a_test() {
+    let sources = [
+        include_str!("abuse.rs"),
+        include_str!("egress.rs"),
+        include_str!("isolation.rs"),
+        include_str!("logs.rs"),
+        include_str!("shared.rs"),
+        include_str!("world.rs"),
+    ];
+    let names = support::rogue_names();
+    assert!(names.len() > 25, "the folder of rogues was not found");
+    for name in names {
+        let quoted = format!("\"{name}\"");
+        assert!(sources.iter().any(|source| source.contains(&quoted)), "the rogue `{name}` has no test");
+    }
+}

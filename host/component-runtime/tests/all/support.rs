@@ -1,0 +1,256 @@
+//! What the tests share: guests, a storage in memory, mounts, a neighbour, a log.
+
+#![expect(clippy::unwrap_used, reason = "tests")]
+#![expect(clippy::disallowed_methods, reason = "tests read the guests that were built")]
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use component_runtime::capability::{
+    Entity, ReplicationState, Storage, StorageEntry, StorageError, StorageView, SystemView, SystemViewError,
+    Transaction,
+};
+use component_runtime::egress::Origin;
+use component_runtime::{
+    Identity, InvokeError, Limits, Module, Mount, MountSettings, Operation, Request, Response, Runtime, RuntimeSettings,
+};
+use tokio::task::JoinSet;
+
+/// Limits that are reached soon.
+pub(crate) fn limits() -> Limits {
+    Limits {
+        requests_in_flight_max: 16,
+        requests_in_flight_per_mount_max: 8,
+        processor_time: Duration::from_millis(200),
+        request_deadline: Duration::from_secs(30),
+        lock_wait: Duration::from_millis(200),
+        ..Limits::default()
+    }
+}
+
+pub(crate) fn runtime(limits: Limits, origins: &[&str]) -> Runtime {
+    let egress = origins.iter().map(|text| Origin::parse(text).unwrap()).collect();
+    Runtime::new(RuntimeSettings { egress, wal_minimum_age: Duration::from_secs(600), limits }).unwrap()
+}
+
+/// Runs a test on several workers and on one: what holds a worker must not hold the others' requests.
+pub(crate) fn on_each_scheduler<F: Future<Output = ()>>(test: impl Fn() -> F) {
+    let mut one = tokio::runtime::Builder::new_current_thread();
+    let mut two = tokio::runtime::Builder::new_multi_thread();
+    for builder in [&mut one, two.worker_threads(2)] {
+        let runtime = builder.enable_all().event_interval(Runtime::EVENT_INTERVAL).build().unwrap();
+        runtime.block_on(test());
+    }
+}
+
+fn rogues() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/rogue-components/examples")
+}
+
+pub(crate) fn rogue_names() -> Vec<String> {
+    let files = std::fs::read_dir(rogues()).unwrap();
+    files.map(|file| file.unwrap().path().file_stem().unwrap().to_str().unwrap().to_owned()).collect()
+}
+
+pub(crate) fn wasm(name: &str) -> Vec<u8> {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("../../target/component/rogue/{name}.wasm"));
+    let Ok(wasm) = std::fs::read(&path) else {
+        panic!("the guest `{name}` is not built yet: run `make rogue` first ({} is missing)", path.display())
+    };
+    wasm
+}
+
+pub(crate) async fn load(runtime: &Runtime, name: &str) -> Arc<Module> {
+    runtime.load(&wasm(name)).await.unwrap()
+}
+
+pub(crate) fn mount(runtime: &Runtime, uuid: &str, storage: &Arc<MemoryStorage>) -> Arc<Mount> {
+    let storage: Arc<dyn Storage> = Arc::<MemoryStorage>::clone(storage);
+    runtime.mount(MountSettings {
+        backend_uuid: uuid.to_owned(),
+        name: format!("{uuid}/"),
+        options: BTreeMap::new(),
+        storage,
+        system_view: Arc::new(NoSystemView),
+    })
+}
+
+pub(crate) fn request(path: &str) -> Request {
+    Request {
+        id: "request-1".to_owned(),
+        operation: Operation::Read,
+        path: path.to_owned(),
+        data: "{}".to_owned(),
+        mount_point: "test/".to_owned(),
+        identity: Identity::default(),
+        lease: None,
+        headers: Vec::new(),
+        timeout: None,
+    }
+}
+
+/// One request to one guest, on a mount of its own.
+pub(crate) async fn call(runtime: &Runtime, name: &str, path: &str) -> Result<String, InvokeError> {
+    let module = load(runtime, name).await;
+    let mount = mount(runtime, name, &Arc::default());
+    answer(&module, &mount, path).await
+}
+
+/// What the guest says in its field `result`.
+pub(crate) async fn answer(module: &Module, mount: &Arc<Mount>, path: &str) -> Result<String, InvokeError> {
+    module.handle_request(mount, request(path)).await.map(|response| result(response.as_ref()))
+}
+
+pub(crate) fn result(response: Option<&Response>) -> String {
+    let data = response.and_then(|response| response.data.as_deref()).unwrap_or_default();
+    let data: serde_json::Value = serde_json::from_str(data).unwrap();
+    data["result"].as_str().unwrap_or_default().to_owned()
+}
+
+/// Runs one request beside a neighbour, whose every request must succeed, and that must be served meanwhile.
+pub(crate) async fn beside_a_neighbour(runtime: &Runtime, name: &str, path: &str) -> Result<String, InvokeError> {
+    let good = load(runtime, "good").await;
+    let rogue = load(runtime, name).await;
+    let (neighbour, mount) = (mount(runtime, "neighbour", &Arc::default()), mount(runtime, name, &Arc::default()));
+    let over = Arc::new(AtomicBool::new(false));
+    let mut serving = JoinSet::new();
+    serving.spawn({
+        let over = Arc::clone(&over);
+        async move {
+            let mut served = 0;
+            while !over.load(Ordering::Acquire) || served == 0 {
+                assert_eq!(answer(&good, &neighbour, "").await.unwrap(), "Ok(Ok(Some([49])))");
+                served += 1;
+                tokio::task::yield_now().await;
+            }
+            served
+        }
+    });
+    let outcome = answer(&rogue, &mount, path).await;
+    over.store(true, Ordering::Release);
+    let served = serving.join_next().await.unwrap().unwrap();
+    assert!(served > 0);
+    // The mount of the rogue itself is not broken either: its next request gets as far as the first.
+    assert!(tokio::time::timeout(Duration::from_secs(20), answer(&rogue, &mount, path)).await.is_ok());
+    outcome
+}
+
+/// A storage in memory, with transactions.
+#[derive(Default)]
+pub(crate) struct MemoryStorage {
+    pub(crate) entries: Arc<Mutex<BTreeMap<String, Vec<u8>>>>,
+    pub(crate) transactions_open: Arc<AtomicUsize>,
+}
+
+#[async_trait]
+impl StorageView for MemoryStorage {
+    async fn get(&self, key: &str) -> Result<Option<StorageEntry>, StorageError> {
+        // A real storage is a call away.
+        tokio::task::yield_now().await;
+        let value = self.entries.lock().unwrap().get(key).cloned();
+        Ok(value.map(|value| StorageEntry { key: key.to_owned(), value, seal_wrap: false }))
+    }
+    async fn put(&self, entry: StorageEntry) -> Result<(), StorageError> {
+        self.entries.lock().unwrap().insert(entry.key, entry.value);
+        Ok(())
+    }
+    async fn delete(&self, key: &str) -> Result<(), StorageError> {
+        self.entries.lock().unwrap().remove(key);
+        Ok(())
+    }
+    async fn list(&self, prefix: &str) -> Result<Vec<String>, StorageError> {
+        let entries = self.entries.lock().unwrap();
+        Ok(entries.keys().filter_map(|key| key.strip_prefix(prefix)).map(str::to_owned).collect())
+    }
+    async fn list_page(&self, prefix: &str, after: &str, limit: u32) -> Result<Vec<String>, StorageError> {
+        let names = self.list(prefix).await?;
+        Ok(names.into_iter().filter(|name| name.as_str() > after).take(limit as usize).collect())
+    }
+}
+
+#[async_trait]
+impl Storage for MemoryStorage {
+    async fn begin(&self) -> Result<Option<Box<dyn Transaction>>, StorageError> {
+        self.transactions_open.fetch_add(1, Ordering::SeqCst);
+        let written = MemoryStorage::default();
+        Ok(Some(Box::new(MemoryTransaction {
+            written,
+            target: Arc::clone(&self.entries),
+            open: Arc::clone(&self.transactions_open),
+        })))
+    }
+}
+
+struct MemoryTransaction {
+    written: MemoryStorage,
+    target: Arc<Mutex<BTreeMap<String, Vec<u8>>>>,
+    open: Arc<AtomicUsize>,
+}
+
+impl Drop for MemoryTransaction {
+    fn drop(&mut self) {
+        self.open.fetch_sub(1, Ordering::SeqCst);
+    }
+}
+
+#[async_trait]
+impl StorageView for MemoryTransaction {
+    async fn get(&self, key: &str) -> Result<Option<StorageEntry>, StorageError> {
+        self.written.get(key).await
+    }
+    async fn put(&self, entry: StorageEntry) -> Result<(), StorageError> {
+        self.written.put(entry).await
+    }
+    async fn delete(&self, key: &str) -> Result<(), StorageError> {
+        self.written.delete(key).await
+    }
+    async fn list(&self, prefix: &str) -> Result<Vec<String>, StorageError> {
+        self.written.list(prefix).await
+    }
+    async fn list_page(&self, prefix: &str, after: &str, limit: u32) -> Result<Vec<String>, StorageError> {
+        self.written.list_page(prefix, after, limit).await
+    }
+}
+
+#[async_trait]
+impl Transaction for MemoryTransaction {
+    async fn commit(self: Box<Self>) -> Result<(), StorageError> {
+        let written = std::mem::take(&mut *self.written.entries.lock().unwrap());
+        self.target.lock().unwrap().extend(written);
+        Ok(())
+    }
+}
+
+struct NoSystemView;
+
+#[async_trait]
+impl SystemView for NoSystemView {
+    async fn default_lease_ttl(&self) -> Result<Duration, SystemViewError> {
+        Ok(Duration::from_secs(3600))
+    }
+    async fn max_lease_ttl(&self) -> Result<Duration, SystemViewError> {
+        Ok(Duration::from_secs(7200))
+    }
+    async fn tainted(&self) -> Result<bool, SystemViewError> {
+        Ok(false)
+    }
+    async fn local_mount(&self) -> Result<bool, SystemViewError> {
+        Ok(false)
+    }
+    async fn replication_state(&self) -> Result<ReplicationState, SystemViewError> {
+        Ok(ReplicationState::default())
+    }
+    async fn server_version(&self) -> Result<String, SystemViewError> {
+        Err(SystemViewError::Unsupported)
+    }
+    async fn entity_info(&self, _: &str) -> Result<Option<Entity>, SystemViewError> {
+        Ok(None)
+    }
+    async fn generate_password(&self, _: &str) -> Result<String, SystemViewError> {
+        Err(SystemViewError::Unsupported)
+    }
+}

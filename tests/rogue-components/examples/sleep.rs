@@ -1,0 +1,12 @@
+//! Waits in a host call for a year.
+
+use rogue_components::bindings::secrets_engine::backend::types::Request;
+use rogue_components::bindings::wasi::clocks::monotonic_clock::subscribe_duration;
+use rogue_components::{Answer, data};
+
+rogue_components::guest!(crate::handle);
+
+fn handle(_: Request) -> Answer {
+    subscribe_duration(365 * 24 * 3600 * 1_000_000_000).block();
+    data("{}")
+}
