@@ -27,7 +27,13 @@ pub static BACKEND: Backend = Backend {
         // A write-ahead entry must be where the node that can write is: not local.
         local_storage: &[],
         // `static-role/` is named now, so that a mount needs no reload when it comes.
-        seal_wrap_storage: &[CONFIG_PREFIX, RETIRED_PREFIX, TOKEN_PREFIX, "static-role/", secrets_framework::wal::PREFIX],
+        seal_wrap_storage: &[
+            CONFIG_PREFIX,
+            RETIRED_PREFIX,
+            TOKEN_PREFIX,
+            "static-role/",
+            secrets_framework::wal::PREFIX,
+        ],
     },
     paths: &[
         CONFIG,

@@ -61,32 +61,41 @@ pub(crate) fn upstream(org_id: &OrgId, error: &ClientError) -> Failure {
         ),
         ClientError::NotFound => (
             502,
-            format!("Astra did not find what was asked for organization `{org_id}` ({error}): check the config's `url` and the role's Astra role IDs"),
+            format!(
+                "Astra did not find what was asked for organization `{org_id}` ({error}): check the config's `url` and the role's Astra role IDs"
+            ),
         ),
         ClientError::Rejected { .. } => (
             502,
-            format!("Astra rejected the request for organization `{org_id}` ({error}): check the role's Astra role IDs"),
+            format!(
+                "Astra rejected the request for organization `{org_id}` ({error}): check the role's Astra role IDs"
+            ),
         ),
         ClientError::Failing { .. } => {
             (502, format!("Astra failed for organization `{org_id}` ({error}): try again later"))
         }
         ClientError::Unexpected { .. } | ClientError::Nonsense { .. } => (
             502,
-            format!("Astra's answer for organization `{org_id}` was not understood ({error}): check the config's `url`"),
+            format!(
+                "Astra's answer for organization `{org_id}` was not understood ({error}): check the config's `url`"
+            ),
         ),
         ClientError::NotSent => (
             502,
-            format!("Astra could not be reached for organization `{org_id}` ({error}): check the config's `url` and the network"),
+            format!(
+                "Astra could not be reached for organization `{org_id}` ({error}): check the config's `url` and the network"
+            ),
         ),
-        ClientError::Lost => {
-            (502, format!("Astra's answer for organization `{org_id}` was lost: try again later"))
-        }
+        ClientError::Lost => (502, format!("Astra's answer for organization `{org_id}` was lost: try again later")),
         ClientError::RateLimited { .. } => {
             (503, format!("Astra limits the rate of requests for organization `{org_id}` ({error}): try again later"))
         }
-        ClientError::TimedOut | ClientError::OutOfTime => {
-            (504, format!("Astra did not answer in time for organization `{org_id}` ({error}): try again later, or raise the config's `request_timeout`"))
-        }
+        ClientError::TimedOut | ClientError::OutOfTime => (
+            504,
+            format!(
+                "Astra did not answer in time for organization `{org_id}` ({error}): try again later, or raise the config's `request_timeout`"
+            ),
+        ),
     };
     Failure::Failed(Error::coded(code, sentence))
 }

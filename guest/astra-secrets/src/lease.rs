@@ -36,9 +36,7 @@ fn try_renew(context: &Context<'_>, lease: &Lease) -> Outcome {
     let now = context.host.clock().now();
     let left = bounds.end_max.saturating_sub(now);
     if left.as_secs() == 0 {
-        return Err(Failure::mistake(
-            "the lease has reached its maximum and cannot be renewed: ask for a new token",
-        ));
+        return Err(Failure::mistake("the lease has reached its maximum and cannot be renewed: ask for a new token"));
     }
     let ttl = bounds.wanted.min(left);
     if let Some(mut record) = record {

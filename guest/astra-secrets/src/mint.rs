@@ -110,7 +110,10 @@ pub(crate) fn already_exists(record: &Record) -> Failure {
 fn allowed_role_ids(order: &Order<'_>) -> Result<Vec<String>, Failure> {
     let (role, org_id) = (order.role, &order.config.org_id);
     if role.role_ids.is_empty() {
-        return Err(Failure::mistake(format!("role `{}` of organization `{org_id}` has no `role_id`: write one", role.name)));
+        return Err(Failure::mistake(format!(
+            "role `{}` of organization `{org_id}` has no `role_id`: write one",
+            role.name
+        )));
     }
     if let Some(forbidden) = order.config.forbidden_role_id(&role.role_ids) {
         return Err(Failure::mistake(format!(
@@ -147,7 +150,10 @@ fn create<'a>(
         };
         let settled = settle(context, client, &intent, &error);
         if matches!(error, ClientError::Rejected { status: 400, .. }) && expiry.take().is_some() {
-            warnings.push("Astra refused an expiry of the token, so it was made without one: only the end of its lease ends it".to_owned());
+            warnings.push(
+                "Astra refused an expiry of the token, so it was made without one: only the end of its lease ends it"
+                    .to_owned(),
+            );
             continue;
         }
         attempts += 1;

@@ -4,7 +4,9 @@
 
 use std::collections::BTreeMap;
 
-use secrets_framework::{Context, Error, Field, FieldData, FieldType, Operation, OperationSpec, Path, Response, Segment};
+use secrets_framework::{
+    Context, Error, Field, FieldData, FieldType, Operation, OperationSpec, Path, Response, Segment,
+};
 
 use crate::astra_token::ANSWER_FIELDS;
 use crate::error::{Outcome, answer};
@@ -22,7 +24,11 @@ pub(crate) const CREDS: Path = Path {
     fields: &[
         Field::new("org", FieldType::String, "ID of the organization.").required(),
         Field::new("role", FieldType::String, "Name of the role, in lower case.").required(),
-        Field::new("metadata", FieldType::KvPairs, "What to note about the token, as `key=value` pairs; only on a write."),
+        Field::new(
+            "metadata",
+            FieldType::KvPairs,
+            "What to note about the token, as `key=value` pairs; only on a write.",
+        ),
         Field::new(
             "ttl",
             FieldType::DurationSecond,

@@ -5,7 +5,9 @@
 use std::collections::BTreeMap;
 
 use secrets_framework::host::LogLevel;
-use secrets_framework::{Context, Error, Field, FieldData, FieldType, Operation, OperationSpec, Path, Response, Segment};
+use secrets_framework::{
+    Context, Error, Field, FieldData, FieldType, Operation, OperationSpec, Path, Response, Segment,
+};
 use serde::Serialize;
 use serde_json::json;
 
@@ -25,14 +27,22 @@ pub(crate) const ORG_TOKEN: Path = Path {
     list: false,
     fields: &[
         Field::new("org_id", FieldType::String, "ID of the organization, or its logical name.").required(),
-        Field::new("role_name", FieldType::LowerCaseString, "Name of the role; required, but on a read by `client_id`."),
+        Field::new(
+            "role_name",
+            FieldType::LowerCaseString,
+            "Name of the role; required, but on a read by `client_id`.",
+        ),
         Field::new(
             "logical_name",
             FieldType::LowerCaseString,
             "Name of the token within organization and role, by which it can be read again. Ignored in sidecar mode.",
         ),
         Field::new("metadata", FieldType::KvPairs, "What to note about the token, as `key=value` pairs."),
-        Field::new("client_id", FieldType::String, "Client ID of a token to read; case matters. Ignored in sidecar mode."),
+        Field::new(
+            "client_id",
+            FieldType::String,
+            "Client ID of a token to read; case matters. Ignored in sidecar mode.",
+        ),
     ],
     operations: &[
         OperationSpec::new(Operation::Update, write, "Make a token of a role.").answering(ANSWER_FIELDS),
@@ -88,7 +98,8 @@ pub(crate) fn list_answer<'a, T: Serialize>(
     if listing.client_ids.is_empty() {
         return Ok(None);
     }
-    let infos: BTreeMap<&str, T> = listing.records.iter().map(|record| (record.client_id.as_str(), info(record))).collect();
+    let infos: BTreeMap<&str, T> =
+        listing.records.iter().map(|record| (record.client_id.as_str(), info(record))).collect();
     let response = Response::json(&json!({ "keys": listing.client_ids, "key_info": infos }))?;
     if listing.cut {
         return Ok(Some(response.warn(format!(
@@ -136,8 +147,12 @@ fn read_standard(context: &Context<'_>, data: &FieldData, config: &OrgConfig) ->
 /// The ID of the record that a read names by the three.
 fn named_id(data: &FieldData, config: &OrgConfig) -> Result<RecordId, Failure> {
     match (data.text("role_name").unwrap_or_default(), data.text("logical_name").unwrap_or_default()) {
-        ("", _) => Err(Failure::mistake("missing `role_name`: give it with `logical_name`, or give the token's `client_id`")),
-        (_, "") => Err(Failure::mistake("missing `logical_name`: give it with `role_name`, or give the token's `client_id`")),
+        ("", _) => {
+            Err(Failure::mistake("missing `role_name`: give it with `logical_name`, or give the token's `client_id`"))
+        }
+        (_, "") => {
+            Err(Failure::mistake("missing `logical_name`: give it with `role_name`, or give the token's `client_id`"))
+        }
         (role, name) => Ok(RecordId::named(&config.org_id, &RoleName::stored(role), name)),
     }
 }
@@ -181,7 +196,10 @@ fn known_role(context: &Context<'_>, data: &FieldData, config: &OrgConfig) -> Re
 
 /// What a request for an unknown organization is told.
 pub(crate) fn unknown_org(field: &str, value: &str) -> Failure {
-    Failure::mistake(format!("`{field}` is {}: no such organization is configured: write its config first", shown(value)))
+    Failure::mistake(format!(
+        "`{field}` is {}: no such organization is configured: write its config first",
+        shown(value)
+    ))
 }
 
 /// What a request for an unknown role is told.

@@ -5,7 +5,9 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use secrets_framework::host::LogLevel;
-use secrets_framework::{Context, Error, Field, FieldData, FieldType, Operation, OperationSpec, Path, Response, Segment};
+use secrets_framework::{
+    Context, Error, Field, FieldData, FieldType, Operation, OperationSpec, Path, Response, Segment,
+};
 use serde::Serialize;
 
 use crate::astra_token::{Patience, Target, end_token};
@@ -177,7 +179,11 @@ impl<'a> Shown<'a> {
             role_ids: &record.role_ids,
             logical_name: &record.logical_name,
             metadata: &record.metadata,
-            created_by: ShownCreatedBy { display_name: &by.display_name, entity_id: &by.entity_id, accessor: &by.accessor },
+            created_by: ShownCreatedBy {
+                display_name: &by.display_name,
+                entity_id: &by.entity_id,
+                accessor: &by.accessor,
+            },
             made: made(record),
             expires: expires(record),
             expires_at: record.expires_at.as_deref(),

@@ -122,7 +122,10 @@ pub(crate) struct Record {
 impl fmt::Debug for Record {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         // Fields that we do not know may be secret.
-        f.debug_struct("Record").field("org_id", &self.org_id).field("client_id", &self.client_id).finish_non_exhaustive()
+        f.debug_struct("Record")
+            .field("org_id", &self.org_id)
+            .field("client_id", &self.client_id)
+            .finish_non_exhaustive()
     }
 }
 

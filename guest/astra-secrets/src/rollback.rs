@@ -55,7 +55,12 @@ fn undo_mint(context: &Context<'_>, data: &IntentData) -> Result<(), Failure> {
     Ok(())
 }
 
-fn remove_marked(context: &Context<'_>, client: &AstraClient<'_>, data: &IntentData, client_id: &str) -> Result<(), Failure> {
+fn remove_marked(
+    context: &Context<'_>,
+    client: &AstraClient<'_>,
+    data: &IntentData,
+    client_id: &str,
+) -> Result<(), Failure> {
     let org_id = client.org_id();
     let record = record::find(context, org_id, client_id)?;
     // The mint came to its end while we waited for the lock: the token is given out.
@@ -120,7 +125,13 @@ fn end_one(context: &Context<'_>, ended: &Ended) -> Result<(), Failure> {
         Ok(()) => log_ended(context, LogLevel::Info, "a token whose lease had ended was removed", &record, ""),
         Err(failure) => {
             let error = failure.into_error().to_string();
-            log_ended(context, LogLevel::Warn, "a token whose lease has ended could not be removed yet", &record, &error);
+            log_ended(
+                context,
+                LogLevel::Warn,
+                "a token whose lease has ended could not be removed yet",
+                &record,
+                &error,
+            );
             // Later, so that one organization that fails does not keep others waiting.
             postpone(context, &mut record, now)?;
         }

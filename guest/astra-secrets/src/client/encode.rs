@@ -8,7 +8,8 @@ pub(super) fn path_segment(text: &str) -> String {
     let only_dots = text.bytes().all(|byte| byte == b'.');
     let mut escaped = String::with_capacity(text.len());
     for byte in text.bytes() {
-        let unreserved = byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'~') || (byte == b'.' && !only_dots);
+        let unreserved =
+            byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'~') || (byte == b'.' && !only_dots);
         if unreserved {
             escaped.push(char::from(byte));
         } else {

@@ -88,7 +88,9 @@ impl ClientError {
     /// May Astra have done what was asked, although this is an error?
     pub(crate) fn may_have_acted(&self) -> bool {
         match self {
-            Self::Failing { .. } | Self::Unexpected { .. } | Self::Nonsense { .. } | Self::TimedOut | Self::Lost => true,
+            Self::Failing { .. } | Self::Unexpected { .. } | Self::Nonsense { .. } | Self::TimedOut | Self::Lost => {
+                true
+            }
             Self::Refused { .. }
             | Self::NotFound
             | Self::RateLimited { .. }

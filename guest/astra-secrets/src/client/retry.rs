@@ -59,7 +59,8 @@ mod tests {
 
     #[test]
     fn garbage_is_as_if_absent() {
-        for text in ["", "soon", "-1", "1.5", "Sun, 06 Nov 1994", "Sun, 99 Nov 1994 08:49:37 GMT", "é, é é é é GMT"] {
+        for text in ["", "soon", "-1", "1.5", "Sun, 06 Nov 1994", "Sun, 99 Nov 1994 08:49:37 GMT", "é, é é é é GMT"]
+        {
             assert_eq!(parse_retry_after(text), None, "{text}");
         }
     }

@@ -117,7 +117,11 @@ pub(super) fn write_token_request(wanted: &TokenRequest<'_>) -> Result<Vec<u8>, 
 }
 
 /// The answer to a POST, if it is a whole token of what was asked for.
-pub(super) fn read_created(body: &[u8], wanted: &TokenRequest<'_>, org_id: &OrgId) -> Result<CreatedToken, ClientError> {
+pub(super) fn read_created(
+    body: &[u8],
+    wanted: &TokenRequest<'_>,
+    org_id: &OrgId,
+) -> Result<CreatedToken, ClientError> {
     let created: Created = read_object(body, "it is not a whole token")?;
     check_client_id(&created.client_id)?;
     if created.secret.expose().is_empty() || created.token.expose().is_empty() {

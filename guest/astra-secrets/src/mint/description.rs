@@ -146,7 +146,10 @@ mod tests {
 
     #[test]
     fn a_template_is_filled_in_and_the_mark_is_last() {
-        let text = described("{{mount}}{{ org }}/{{role}} {{logical_name}} {{display_name}} {{entity_id}} {{metadata.team}}{{metadata.none}}", &[("team", "blue")]);
+        let text = described(
+            "{{mount}}{{ org }}/{{role}} {{logical_name}} {{display_name}} {{entity_id}} {{metadata.team}}{{metadata.none}}",
+            &[("team", "blue")],
+        );
         assert_eq!(text, format!("astra/o-1/reader app userpass-alice entity-alice blue {MARK}"));
         assert_eq!(described("", &[]), MARK);
     }

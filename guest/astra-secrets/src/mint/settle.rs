@@ -20,7 +20,12 @@ pub(super) enum Settled {
 }
 
 /// Settles an attempt that failed with `error`.
-pub(super) fn settle(context: &Context<'_>, client: &AstraClient<'_>, intent: &Intent<'_>, error: &ClientError) -> Settled {
+pub(super) fn settle(
+    context: &Context<'_>,
+    client: &AstraClient<'_>,
+    intent: &Intent<'_>,
+    error: &ClientError,
+) -> Settled {
     if !error.may_have_acted() {
         drop_entry(context, intent);
         return Settled::NothingMade;

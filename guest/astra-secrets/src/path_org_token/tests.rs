@@ -69,7 +69,8 @@ fn the_same_three_again_are_409_and_make_nothing() {
 fn of_writers_racing_for_a_name_one_makes_a_token() {
     for mount in [Mount::new(), Mount::on_vault()] {
         let made = std::thread::scope(|scope| {
-            let racers: Vec<_> = (0..8).map(|_| scope.spawn(|| mount.org_token(json!({ "logical_name": "app" })))).collect();
+            let racers: Vec<_> =
+                (0..8).map(|_| scope.spawn(|| mount.org_token(json!({ "logical_name": "app" })))).collect();
             let answered: Vec<_> = racers.into_iter().map(|racer| racer.join().unwrap()).collect();
             answered
                 .into_iter()

@@ -124,7 +124,8 @@ fn a_list_beyond_its_limit_names_all_and_describes_the_first() {
 fn odd_organizations_of_an_old_mount_are_kept_apart() {
     let mount = Mount::new();
     for org in ["a/b", "a%2Fb", "a:b"] {
-        let record = json!({ "clientId": "Odd", "secret": "canary", "token": "AstraCS:canary", "orgId": org, "roleName": "r" });
+        let record =
+            json!({ "clientId": "Odd", "secret": "canary", "token": "AstraCS:canary", "orgId": org, "roleName": "r" });
         mount.host.storage.seed(&format!("token/{org}"), record.to_string());
     }
     mount.host.storage.remove("token/a/b");

@@ -42,7 +42,8 @@ fn what_the_go_plugin_wrote_is_read_and_kept_on_a_rewrite() {
 
 #[test]
 fn nulls_and_absent_fields_of_the_go_plugin_are_empty() {
-    let record = decoded(&json!({ "clientId": "c", "orgId": "o", "roles": null, "metadata": null, "generatedOn": null }));
+    let record =
+        decoded(&json!({ "clientId": "c", "orgId": "o", "roles": null, "metadata": null, "generatedOn": null }));
     assert!(record.role_ids.is_empty() && record.metadata.is_empty() && record.generated_on.is_empty());
     assert!(record.secrets.is_none() && record.origin.is_none() && record.expires_at.is_none());
     let rewritten = encoded(&record);
@@ -60,7 +61,8 @@ fn a_damaged_record_is_named_and_not_quoted() {
 
 #[test]
 fn debug_shows_no_secret() {
-    let record = decoded(&json!({ "clientId": "c", "orgId": "o", "secret": "canary", "token": "canary", "x": "canary" }));
+    let record =
+        decoded(&json!({ "clientId": "c", "orgId": "o", "secret": "canary", "token": "canary", "x": "canary" }));
     let text = format!("{record:?}");
     assert!(text.contains("\"c\"") && !text.contains("canary"), "{text}");
 }

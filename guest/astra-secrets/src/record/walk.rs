@@ -203,7 +203,11 @@ pub(super) fn load_readable(context: &Context<'_>, id: &RecordId) -> Result<Opti
     match stored::decode(&entry, id) {
         Ok(record) => Ok(Some(record)),
         Err(error) => {
-            context.host.log().log(LogLevel::Error, "a token's record was passed over", &[("error", &error.to_string())]);
+            context.host.log().log(
+                LogLevel::Error,
+                "a token's record was passed over",
+                &[("error", &error.to_string())],
+            );
             Ok(None)
         }
     }

@@ -51,10 +51,7 @@ pub(crate) fn postpone(context: &Context<'_>, record: &mut Record, due: u64) -> 
 /// Forgets a token that is gone.
 pub(crate) fn remove(context: &Context<'_>, record: &Record) -> Result<(), Error> {
     // The record first: without it the rest means nothing.
-    let mut writes = vec![
-        Write::Delete(record.id.key()),
-        Write::Delete(client_key(&record.org_id, &record.client_id)),
-    ];
+    let mut writes = vec![Write::Delete(record.id.key()), Write::Delete(client_key(&record.org_id, &record.client_id))];
     if record.due != 0 {
         writes.push(Write::Delete(due_key(&record.id, record.due)));
     }

@@ -78,7 +78,7 @@ fn an_organization_that_fails_does_not_keep_others_waiting() {
     mount.astra.move_org(crate::testing::ADMIN_A, "https://nowhere.example.org");
     mount.rollback().unwrap();
     mount.rollback().unwrap();
-    assert_eq!(mount.astra.live().len() as u32, ENDED_PER_ROLLBACK_MAX + 1, "B's has gone");
+    assert_eq!(mount.astra.live().len(), ENDED_PER_ROLLBACK_MAX as usize + 1, "B's has gone");
     mount.astra.move_org(crate::testing::ADMIN_A, crate::testing::ASTRA);
     mount.host.clock.advance(HOUR);
     mount.rollback().unwrap();
@@ -138,7 +138,10 @@ fn a_mint_that_ended_while_rollback_waited_keeps_its_token() {
 #[test]
 fn entries_that_are_not_ours_are_kept_and_reported() {
     let mount = Mount::new();
-    for data in [json!({ "type": "other", "data": {}, "created_at": 0 }), json!({ "type": "astra_token", "data": {}, "created_at": 0 })] {
+    for data in [
+        json!({ "type": "other", "data": {}, "created_at": 0 }),
+        json!({ "type": "astra_token", "data": {}, "created_at": 0 }),
+    ] {
         mount.host.storage.seed("wal/x", data.to_string());
         mount.rollback().unwrap_err();
         assert_eq!(mount.open_entries(), 1);
@@ -176,7 +179,8 @@ fn an_entry_outlives_a_forced_delete_of_its_config() {
 fn a_go_mounts_index_is_filled_in_bounded_steps_and_used_at_once() {
     let mount = Mount::new();
     mount.host.storage.remove("index-state");
-    let tokens = 2 * INDEXED_PER_ROLLBACK_MAX + 1;
+    let step = INDEXED_PER_ROLLBACK_MAX as usize;
+    let tokens = 2 * step + 1;
     for number in 0..tokens {
         let client_id = format!("Go{number}");
         let record = json!({ "clientId": client_id, "orgId": ORG_A, "roleName": "reader", "logicalName": "x" });
@@ -188,13 +192,13 @@ fn a_go_mounts_index_is_filled_in_bounded_steps_and_used_at_once() {
     mount.host.storage.clear_calls();
     mount.send(Operation::Read, &path, Value::Null).data();
     assert!(mount.host.storage.calls(StorageCall::Get) <= 3);
-    for filled in [INDEXED_PER_ROLLBACK_MAX, 2 * INDEXED_PER_ROLLBACK_MAX, tokens] {
+    for filled in [step, 2 * step, tokens] {
         mount.rollback().unwrap();
         let indexed = mount.host.storage.keys().iter().filter(|key| key.starts_with("client-index/")).count();
-        assert!(indexed as u32 >= filled && indexed as u32 <= filled + 1, "{indexed}");
+        assert!((filled..=filled + 1).contains(&indexed), "{indexed}");
     }
     let listed = mount.send(Operation::List, &format!("tokens/{ORG_A}/"), Value::Null).data();
-    assert_eq!(listed["keys"].as_array().unwrap().len() as u32, tokens);
+    assert_eq!(listed["keys"].as_array().unwrap().len(), tokens);
     // The Go plugin noted no end of their leases: rollback never ends them.
     mount.host.clock.advance(1000 * HOUR);
     mount.host.http.clear();

@@ -123,10 +123,10 @@ fn storage_that_fails_after_astra_is_asked_again_and_then_in_order() {
     for mount in [Mount::new(), Mount::on_vault()] {
         for nth in 1..=4 {
             let lease = leased(&mount);
-            mount.host.storage.fail_nth_write(
-                nth,
-                secrets_framework::host::StorageError::Failed("disk full".to_owned()),
-            );
+            mount
+                .host
+                .storage
+                .fail_nth_write(nth, secrets_framework::host::StorageError::Failed("disk full".to_owned()));
             let answered = mount.revoke(with(&lease, |_| {})).0;
             mount.host.storage.clear_faults();
             if answered.is_err() {

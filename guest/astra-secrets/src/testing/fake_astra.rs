@@ -1,0 +1,288 @@
+//! A fake Astra behind the scripted HTTP: organizations, tokens, and faults
+//! that hit chosen requests, with and without what was asked being done.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use secrets_framework::Sensitive;
+use secrets_framework::host::{HttpError, HttpMethod, HttpRequest, HttpResponse};
+use secrets_framework::testing::{ManualClock, TestHost};
+use serde_json::{Value, json};
+
+use super::{ADMIN_A, ADMIN_B, ORG_A, ORG_B};
+
+/// Astra's own endpoint, where both organizations are at first.
+pub(crate) const ASTRA: &str = "https://api.astra.datastax.com";
+
+/// What a fault does to a request.
+#[derive(Clone, Debug)]
+pub(crate) enum Fault {
+    /// This status and body; nothing is done.
+    Status(u16, &'static str),
+    /// 429 or 5xx with this `Retry-After`; nothing is done.
+    RetryAfter(u16, &'static str),
+    /// This failure; nothing is done.
+    Fails(HttpError),
+    /// It is done, and then this status and body are answered.
+    DoneThenStatus(u16, &'static str),
+    /// It is done, and then the answer is lost so.
+    DoneThenFails(HttpError),
+    /// It is done, and the body is this one's work on the true one.
+    DoneThenBody(fn(Value) -> String),
+}
+
+/// Which requests a fault hits.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum On {
+    Make,
+    List,
+    Delete,
+    CurrentOrg,
+}
+
+/// The fake; clones are the same one.
+#[derive(Clone)]
+pub(crate) struct FakeAstra(Arc<Mutex<State>>);
+
+struct State {
+    clock: Arc<ManualClock>,
+    /// By admin token.
+    orgs: BTreeMap<&'static str, Org>,
+    made: u32,
+    /// What is answered to a deletion that succeeds, and to one of an unknown token.
+    delete_status: u16,
+    unknown_status: u16,
+    /// How many lists to come do not show a token that is made now.
+    lag: u32,
+    /// Reported as `tokenExpiry` where a request asked for none.
+    expiry_max: Option<String>,
+    faults: Vec<(On, u32, Fault)>,
+    during_make: Option<Box<dyn FnOnce() + Send>>,
+}
+
+struct Org {
+    id: &'static str,
+    origin: &'static str,
+    tokens: BTreeMap<String, Token>,
+}
+
+#[derive(Clone)]
+struct Token {
+    description: String,
+    expiry: Option<String>,
+    hidden_lists: u32,
+}
+
+impl FakeAstra {
+    /// An Astra that answers all requests of `host`.
+    pub(crate) fn new(host: &TestHost) -> Self {
+        let org = |id| Org { id, origin: ASTRA, tokens: BTreeMap::new() };
+        let fake = Self(Arc::new(Mutex::new(State {
+            clock: Arc::clone(&host.clock),
+            orgs: BTreeMap::from([(ADMIN_A, org(ORG_A)), (ADMIN_B, org(ORG_B))]),
+            made: 0,
+            delete_status: 204,
+            unknown_status: 404,
+            lag: 0,
+            expiry_max: None,
+            faults: Vec::new(),
+            during_make: None,
+        })));
+        let answering = fake.clone();
+        host.http.script(move |request| {
+            let answer = answering.state().serve(&request);
+            let during = answering.state().during_make.take_if(|_| kind_of(&request) == On::Make);
+            if let Some(during) = during {
+                during();
+            }
+            answer
+        });
+        fake
+    }
+
+    /// The next request of this kind meets a fault.
+    pub(crate) fn fail(&self, on: On, fault: Fault) {
+        self.fail_times(on, 1, fault);
+    }
+
+    /// The next `times` requests of this kind meet a fault.
+    pub(crate) fn fail_times(&self, on: On, times: u32, fault: Fault) {
+        self.state().faults.push((on, times, fault));
+    }
+
+    /// Something happens after the next token is made, and before that is answered.
+    pub(crate) fn during_next_make(&self, happens: impl FnOnce() + Send + 'static) {
+        self.state().during_make = Some(Box::new(happens));
+    }
+
+    /// All faults are over.
+    pub(crate) fn heal(&self) {
+        self.state().faults.clear();
+    }
+
+    /// Lists do not show a token for this many lists after it was made.
+    pub(crate) fn set_lag(&self, lists: u32) {
+        self.state().lag = lists;
+    }
+
+    /// Statuses of a deletion that succeeds, and of one of an unknown token.
+    pub(crate) fn set_delete_statuses(&self, known: u16, unknown: u16) {
+        let mut state = self.state();
+        state.delete_status = known;
+        state.unknown_status = unknown;
+    }
+
+    /// Tokens made without an expiry get this one.
+    pub(crate) fn set_expiry_max(&self, expiry: &str) {
+        self.state().expiry_max = Some(expiry.to_owned());
+    }
+
+    /// The organization of this admin token is reached at `origin` only.
+    pub(crate) fn move_org(&self, admin_token: &str, origin: &'static str) {
+        self.state().orgs.get_mut(admin_token).unwrap().origin = origin;
+    }
+
+    /// Somebody deletes a token behind the engine's back.
+    pub(crate) fn delete_outside(&self, client_id: &str) {
+        for org in self.state().orgs.values_mut() {
+            org.tokens.remove(client_id);
+        }
+    }
+
+    /// Somebody else makes a token with this description.
+    pub(crate) fn make_outside(&self, client_id: &str, description: &str) {
+        let token = Token { description: description.to_owned(), expiry: None, hidden_lists: 0 };
+        self.state().orgs.get_mut(ADMIN_A).unwrap().tokens.insert(client_id.to_owned(), token);
+    }
+
+    /// Client IDs of all live tokens of all organizations, admin tokens apart.
+    pub(crate) fn live(&self) -> BTreeSet<String> {
+        self.state().orgs.values().flat_map(|org| org.tokens.keys().cloned()).collect()
+    }
+
+    /// The description of a live token.
+    pub(crate) fn description(&self, client_id: &str) -> String {
+        self.token(client_id).description
+    }
+
+    /// The expiry that was asked for a live token.
+    pub(crate) fn expiry(&self, client_id: &str) -> Option<String> {
+        self.token(client_id).expiry
+    }
+
+    fn token(&self, client_id: &str) -> Token {
+        self.state().orgs.values().find_map(|org| org.tokens.get(client_id)).unwrap().clone()
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+type Answer = Result<HttpResponse, HttpError>;
+
+impl State {
+    fn serve(&mut self, request: &HttpRequest) -> Answer {
+        let on = kind_of(request);
+        let fault = self.take_fault(on);
+        match fault {
+            Some(Fault::Status(status, body)) => return answer(status, body.to_owned(), None),
+            Some(Fault::RetryAfter(status, text)) => return answer(status, String::new(), Some(text)),
+            Some(Fault::Fails(error)) => return self.fails(request, error),
+            _ => {}
+        }
+        let done = self.act(on, request)?;
+        match fault {
+            Some(Fault::DoneThenStatus(status, body)) => answer(status, body.to_owned(), None),
+            Some(Fault::DoneThenFails(error)) => self.fails(request, error),
+            Some(Fault::DoneThenBody(body)) => {
+                let true_body = serde_json::from_slice(done.body.expose()).unwrap();
+                answer(done.status, body(true_body), None)
+            }
+            _ => Ok(done),
+        }
+    }
+
+    fn take_fault(&mut self, on: On) -> Option<Fault> {
+        let index = self.faults.iter().position(|(hits, ..)| *hits == on)?;
+        let (_, left, fault) = &mut self.faults[index];
+        let fault = fault.clone();
+        *left -= 1;
+        if *left == 0 {
+            self.faults.remove(index);
+        }
+        Some(fault)
+    }
+
+    /// A timeout takes its time.
+    fn fails(&self, request: &HttpRequest, error: HttpError) -> Answer {
+        if error == HttpError::TimedOut {
+            self.clock.advance(request.timeout);
+        }
+        Err(error)
+    }
+
+    fn act(&mut self, on: On, request: &HttpRequest) -> Answer {
+        let Some(org) = self.orgs.get_mut(request.bearer.expose().as_str()) else {
+            return answer(401, r#"{"errors":[{"ID":340018,"message":"canary: not found"}]}"#.to_owned(), None);
+        };
+        if org.origin != request.origin {
+            return answer(404, "404 page not found".to_owned(), None);
+        }
+        match on {
+            On::Make => {
+                self.made += 1;
+                let asked: Value = serde_json::from_slice(request.body.as_deref().unwrap()).unwrap();
+                let client_id = format!("Client{:04}", self.made);
+                let expiry = asked["tokenExpiry"].as_str().map(str::to_owned);
+                let description = asked["description"].as_str().unwrap_or_default().to_owned();
+                let token = Token { description, expiry: expiry.clone(), hidden_lists: self.lag };
+                org.tokens.insert(client_id.clone(), token);
+                let body = json!({
+                    "clientId": client_id, "secret": format!("canary-secret-{client_id}"),
+                    "token": format!("AstraCS:{client_id}:canary"), "orgId": org.id, "roles": asked["roles"],
+                    "generatedOn": "2026-01-01T00:00:00.147847107Z",
+                    "tokenExpiry": expiry.or_else(|| self.expiry_max.clone()), "extra": { "canary": [1] },
+                });
+                answer(200, body.to_string(), None)
+            }
+            On::List => {
+                let mut clients = vec![json!({ "clientId": "AdminOfA", "roles": [], "description": null })];
+                for (client_id, token) in &mut org.tokens {
+                    if token.hidden_lists > 0 {
+                        token.hidden_lists -= 1;
+                        continue;
+                    }
+                    clients.push(json!({ "clientId": client_id, "roles": [], "description": token.description }));
+                }
+                answer(200, json!({ "clients": clients }).to_string(), None)
+            }
+            On::Delete => {
+                let client_id = request.path_and_query.rsplit('/').next().unwrap();
+                let known = org.tokens.remove(client_id).is_some();
+                answer(if known { self.delete_status } else { self.unknown_status }, String::new(), None)
+            }
+            On::CurrentOrg => answer(200, json!({ "id": org.id }).to_string(), None),
+        }
+    }
+}
+
+fn kind_of(request: &HttpRequest) -> On {
+    match (request.method, request.path_and_query.as_str()) {
+        (HttpMethod::Post, "/v2/clientIdSecrets") => On::Make,
+        (HttpMethod::Get, "/v2/clientIdSecrets") => On::List,
+        (HttpMethod::Get, "/v2/currentOrg") => On::CurrentOrg,
+        (HttpMethod::Delete, path) if path.starts_with("/v2/clientIdSecrets/") => On::Delete,
+        (method, path) => panic!("not a call of Astra: {method:?} {path}"),
+    }
+}
+
+fn answer(status: u16, body: String, retry_after: Option<&str>) -> Answer {
+    Ok(HttpResponse {
+        status,
+        retry_after: retry_after.map(str::to_owned),
+        upstream_request_id: Some("upstream-1".to_owned()),
+        date: None,
+        body: Sensitive::new(body.into_bytes()),
+    })
+}
