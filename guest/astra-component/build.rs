@@ -5,6 +5,7 @@ fn main() {
     println!("cargo::rerun-if-changed=build.rs");
     println!("cargo::rerun-if-changed=../../wit");
     // Only the wasm linker knows these; a native build of this crate is for its unit tests.
+    #[expect(clippy::disallowed_methods, reason = "a build script learns its target from the environment")]
     let is_wasm = std::env::var_os("CARGO_CFG_TARGET_ARCH").is_some_and(|arch| arch == "wasm32");
     if is_wasm {
         println!("cargo::rustc-link-arg-cdylib=-zstack-size={STACK_BYTES}");
