@@ -53,13 +53,17 @@ impl LogLines {
         let mut progress = self.progress.clone();
         loop {
             let seen = *progress.borrow_and_update();
-            let mut found = self.lines().into_iter().filter(|line| line.contains(text));
-            if let Some(line) = found.nth(count.saturating_sub(1)) {
+            if let Some(line) = self.find(text, count) {
                 return Some(line);
             }
             if seen.finished || progress.changed().await.is_err() {
                 return None;
             }
         }
+    }
+
+    fn find(&self, text: &str, count: usize) -> Option<String> {
+        let lines = self.lines.lock().unwrap_or_else(PoisonError::into_inner);
+        lines.iter().filter(|line| line.contains(text)).nth(count.saturating_sub(1)).cloned()
     }
 }

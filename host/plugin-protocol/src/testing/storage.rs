@@ -35,9 +35,10 @@ pub enum StorageKind {
 pub struct MemoryStorage {
     kind: StorageKind,
     state: Mutex<State>,
-    /// Grows with every change of `state`, and says whether calls are held.
+    /// Grows with every change of `state`.
     changes: watch::Sender<u64>,
-    held: watch::Sender<bool>,
+    /// The calls that wait.
+    held: watch::Sender<Vec<&'static str>>,
 }
 
 type Entries = BTreeMap<String, StorageEntry>;
@@ -99,9 +100,9 @@ impl MemoryStorage {
         self.state().lying = lying;
     }
 
-    /// Makes further calls wait until they are let go.
-    pub fn hold(&self, held: bool) {
-        self.held.send_replace(held);
+    /// Makes further calls of these names wait until they are no longer among them.
+    pub fn hold(&self, names: &[&'static str]) {
+        self.held.send_replace(names.to_vec());
     }
 
     /// How often `name` (`Get`, `Put`, `IsTransactional` …) was called.
@@ -163,9 +164,11 @@ impl MemoryStorage {
         if lacking {
             return Err(Status::unimplemented(format!("unknown method {name} for service pb.Storage")));
         }
-        if *self.held.borrow() {
+        let mut held = self.held.subscribe();
+        if held.borrow_and_update().contains(&name) {
             let cancelled = CountIfDropped(self);
-            let _ = self.held.subscribe().wait_for(|held| !held).await;
+            // An error would mean that the sender has gone, which `self` holds.
+            let _ = held.wait_for(|held| !held.contains(&name)).await;
             std::mem::forget(cancelled);
         }
         Ok(())
