@@ -58,20 +58,4 @@ pub static BACKEND: Backend = Backend {
 };
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_table_is_sound() {
-        assert_eq!(secrets_framework::testing::check_table(&BACKEND), Vec::<String>::new());
-    }
-
-    #[test]
-    fn what_holds_secrets_is_seal_wrapped() {
-        let wrapped = BACKEND.special_paths.seal_wrap_storage;
-        for prefix in ["config/", "retired-config/", "token/", "static-role/", "wal/"] {
-            assert!(wrapped.contains(&prefix), "{prefix}");
-        }
-        assert!(BACKEND.special_paths.local_storage.is_empty());
-    }
-}
+mod tests;

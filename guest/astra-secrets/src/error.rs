@@ -56,7 +56,7 @@ pub(crate) fn upstream(org_id: &OrgId, error: &ClientError) -> Failure {
         ClientError::Refused { .. } => (
             502,
             format!(
-                "Astra refused the admin token of organization `{org_id}` ({error}): check that the token is valid and may manage tokens, or write another `astra_token` to the config"
+                "Astra refused the admin token of organization `{org_id}` ({error}): check that the token is valid, may manage tokens and has the permissions that the role gives, or write another `astra_token` to the config"
             ),
         ),
         ClientError::NotFound => (
@@ -126,5 +126,39 @@ impl From<LockError> for Failure {
 impl From<NameError> for Failure {
     fn from(error: NameError) -> Self {
         Self::Mistake(error.to_string())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn callers_are_told_status_organization_and_what_to_do() {
+        let org_id = OrgId::stored("o-1");
+        let errors = [
+            ClientError::Refused { status: 401, error_id: Some(340_016) },
+            ClientError::Refused { status: 403, error_id: None },
+            ClientError::NotFound,
+            ClientError::RateLimited { retry_after: None },
+            ClientError::Rejected { status: 400, error_id: None },
+            ClientError::Failing { status: 503, retry_after: None },
+            ClientError::Unexpected { status: 302 },
+            ClientError::Nonsense { reason: "it is not a whole token" },
+            ClientError::TimedOut,
+            ClientError::OutOfTime,
+            ClientError::Lost,
+            ClientError::NotSent,
+            ClientError::Denied { sentence: "the host's sentence".to_owned() },
+        ];
+        let told: Vec<String> = errors
+            .iter()
+            .map(|error| match upstream(&org_id, error) {
+                Failure::Mistake(sentence) => format!("400 {sentence}"),
+                Failure::Failed(Error::Coded { code, message }) => format!("{code} {message}"),
+                Failure::Failed(error) => panic!("{error}"),
+            })
+            .collect();
+        insta::assert_snapshot!(told.join("\n"));
     }
 }

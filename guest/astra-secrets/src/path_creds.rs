@@ -47,7 +47,12 @@ pub(crate) const CREDS: Path = Path {
 };
 
 fn read(context: &Context<'_>, data: &FieldData) -> Result<Option<Response>, Error> {
-    answer(make(context, data, BTreeMap::new(), None))
+    let ignored = data.is_set("ttl") || data.is_set("metadata");
+    let made = answer(make(context, data, BTreeMap::new(), None))?;
+    Ok(made.map(|response| match ignored {
+        true => response.warn("`ttl` and `metadata` are taken on a write only, and were ignored"),
+        false => response,
+    }))
 }
 
 fn write(context: &Context<'_>, data: &FieldData) -> Result<Option<Response>, Error> {

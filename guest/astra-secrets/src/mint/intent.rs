@@ -102,12 +102,16 @@ pub(crate) fn lock<'a>(context: &Context<'a>, mark: &str) -> Result<Box<dyn Lock
 }
 
 fn any_open(context: &Context<'_>, is_it: impl Fn(&IntentData) -> bool) -> Result<bool, Error> {
-    for id in wal::ids(context, "", OPEN_INTENTS_MAX)? {
+    let ids = wal::ids(context, "", OPEN_INTENTS_MAX)?;
+    for id in &ids {
         // A damaged entry cannot be undone by anybody; rollback reports it.
-        let Ok(Some(entry)) = wal::read(context, &id) else { continue };
+        let Ok(Some(entry)) = wal::read(context, id) else { continue };
         if entry.kind == INTENT_KIND && IntentData::read(&entry.data).is_some_and(|data| is_it(&data)) {
             return Ok(true);
         }
+    }
+    if ids.len() >= OPEN_INTENTS_MAX as usize {
+        return Err(Error::Internal(format!("more than {OPEN_INTENTS_MAX} write-ahead entries are open")));
     }
     Ok(false)
 }

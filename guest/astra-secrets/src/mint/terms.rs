@@ -31,6 +31,10 @@ impl Terms {
             (None, Duration::ZERO) => view.default_lease_ttl().map_err(|error| lease_settings(&error))?.min(max_ttl),
             (None, own) => terms.clamped("the role's `ttl`", own),
         };
+        // Taken for a lease that ends at once, it would have rollback end the token.
+        if terms.ttl.is_zero() {
+            return Err(Error::Internal("the server told that leases of this mount last no time".to_owned()));
+        }
         Ok(terms)
     }
 

@@ -109,6 +109,18 @@ fn the_mounts_own_times_count_where_the_role_has_none() {
 }
 
 #[test]
+fn a_server_that_tells_no_lease_settings_makes_no_token() {
+    use secrets_framework::host::SystemViewError;
+    for told in [Ok(Duration::ZERO), Err(SystemViewError::Unsupported)] {
+        let mount = Mount::new();
+        mount.host.system_view.set_max_lease_ttl(told);
+        mount.creds().0.unwrap_err();
+        assert!(mount.host.http.requests().is_empty());
+        mount.assert_settled(0);
+    }
+}
+
+#[test]
 fn organizations_never_mix() {
     let mount = Mount::new();
     mount.configure(ORG_B, ADMIN_B, json!({}));

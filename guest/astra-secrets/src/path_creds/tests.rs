@@ -47,6 +47,14 @@ fn a_ttl_asked_for_is_given_and_clamped_aloud() {
 }
 
 #[test]
+fn a_read_says_what_it_ignores() {
+    let mount = Mount::new();
+    let read = Leased::of(mount.send(Operation::Read, &format!("creds/{ORG_A}/reader"), json!({ "ttl": "2h" })));
+    assert_eq!(read.secret.ttl, Duration::from_secs(3600));
+    assert!(read.warnings[0].contains("`ttl`"), "{:?}", read.warnings);
+}
+
+#[test]
 fn names_have_one_spelling() {
     let mount = Mount::new();
     mount.configure(ORG_A, ADMIN_A, json!({ "logical_name": "Prod" }));

@@ -207,6 +207,36 @@ fn a_go_mounts_index_is_filled_in_bounded_steps_and_used_at_once() {
 }
 
 #[test]
+fn a_go_token_is_ended_where_it_was_made_though_the_config_moved() {
+    let mount = Mount::new();
+    mount.host.storage.remove("index-state");
+    mount.astra.make_outside("GoToken", "");
+    let record = json!({ "clientId": "GoToken", "orgId": ORG_A, "roleName": "reader", "logicalName": "", "future": 1 });
+    mount.host.storage.seed("token/GoToken", record.to_string());
+    mount.rollback().unwrap();
+    assert_eq!(mount.host.storage.json("token/GoToken")["future"], 1);
+    // The new origin has an organization of the same ID, without that token.
+    mount.astra.add_org("AstraCS:Moved:canary", ORG_A, "https://moved.example.org");
+    let fields = json!({ "url": "https://moved.example.org", "force": true });
+    mount.configure(ORG_A, "AstraCS:Moved:canary", fields);
+    mount.send(Operation::Delete, &format!("tokens/{ORG_A}/GoToken"), Value::Null).done();
+    mount.assert_settled(0);
+}
+
+#[test]
+fn too_many_open_entries_keep_what_may_be_needed() {
+    let mount = Mount::new();
+    for number in 0..crate::limits::OPEN_INTENTS_MAX {
+        let entry = json!({ "type": "other", "data": {}, "created_at": 0 });
+        mount.host.storage.seed(&format!("wal/{number:08}"), entry.to_string());
+    }
+    mount.host.storage.seed(&format!("retired-config/{ORG_A}"), r#"{"configs":[]}"#);
+    let text = mount.rollback().unwrap_err().to_string();
+    assert!(text.contains("write-ahead entries"), "{text}");
+    assert!(mount.host.storage.keys().contains(&format!("retired-config/{ORG_A}")));
+}
+
+#[test]
 fn rollback_later_is_later_than_the_minimum_age() {
     assert!(LATER > secrets_framework::host::SystemView::wal_minimum_age(&*Mount::new().host.system_view));
 }

@@ -142,6 +142,11 @@ impl FakeAstra {
         self.state().orgs.get_mut(admin_token).unwrap().origin = origin;
     }
 
+    /// There is one more organization.
+    pub(crate) fn add_org(&self, admin_token: &'static str, id: &'static str, origin: &'static str) {
+        self.state().orgs.insert(admin_token, Org { id, origin, tokens: BTreeMap::new() });
+    }
+
     /// Somebody deletes a token behind the engine's back.
     pub(crate) fn delete_outside(&self, client_id: &str) {
         for org in self.state().orgs.values_mut() {

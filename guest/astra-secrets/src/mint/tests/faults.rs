@@ -160,7 +160,7 @@ fn what_cannot_be_settled_now_is_settled_by_rollback() {
 
 #[test]
 fn a_damaged_answer_is_no_token() {
-    let damages: [fn(Value) -> String; 15] = [
+    let damages: [fn(Value) -> String; 16] = [
         |_| "null".to_owned(),
         |_| "[]".to_owned(),
         |_| String::new(),
@@ -170,6 +170,7 @@ fn a_damaged_answer_is_no_token() {
         |body| changed(body, "clientId", None),
         |body| changed(body, "clientId", Some(json!(""))),
         |body| changed(body, "clientId", Some(json!("a/../canary"))),
+        |body| changed(body, "clientId", Some(json!("x".repeat(crate::limits::CLIENT_ID_BYTES_MAX + 1)))),
         |body| changed(body, "secret", None),
         |body| changed(body, "secret", Some(json!(""))),
         |body| changed(body, "token", Some(Value::Null)),
