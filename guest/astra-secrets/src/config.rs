@@ -26,7 +26,7 @@ use crate::names::{AstraRoleId, LogicalName, OrgId};
 pub(crate) use admin_token::AdminToken;
 
 pub(crate) use logical_name::{find_by_logical_name, rename};
-pub(crate) use retired::{RETIRED_PREFIX, drop_retired, load_for_revocation, retire};
+pub(crate) use retired::{RETIRED_PREFIX, Retired, drop_retired, load_for_revocation};
 pub(crate) use stored::{nanoseconds, take_duration, take_role_ids, take_text};
 pub(crate) use together::{Write, together};
 pub(crate) use url::{ApiUrl, Origin};

@@ -113,5 +113,5 @@ pub(crate) const INDEXED_PER_ROLLBACK_MAX: u32 = 200;
 /// Tokens that one list describes: two reads each of the host's 10,000 for a request.
 pub(crate) const TOKENS_DESCRIBED_MAX: usize = 4_000;
 
-/// Write-ahead entries looked through for one mark or organization: more than so many are open only while Astra is down.
-pub(crate) const OPEN_INTENTS_MAX: u32 = 10_000;
+/// Write-ahead entries looked through for one mark or organization: one read each of the host's 10,000 for a request.
+pub(crate) const OPEN_INTENTS_MAX: u32 = 2_000;

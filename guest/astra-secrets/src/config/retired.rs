@@ -3,7 +3,7 @@
 //! `retired-config/<org id>`. It serves revocation only and nothing reads it
 //! for any other purpose; it goes when the organization's last record has.
 
-use secrets_framework::host::{StorageEntry, StorageView};
+use secrets_framework::host::StorageEntry;
 use secrets_framework::{Context, Error};
 use serde_json::{Map, Value, json};
 
@@ -15,6 +15,64 @@ use super::{OrgConfig, Origin, load, stored};
 
 /// Where retired configs are; seal-wrapped.
 pub(crate) const RETIRED_PREFIX: &str = "retired-config/";
+
+/// The configs that are kept of one organization.
+pub(crate) struct Retired {
+    org_id: OrgId,
+    /// One for each origin; the latest was added last.
+    configs: Vec<OrgConfig>,
+}
+
+impl Retired {
+    /// What is kept of an organization; mostly nothing.
+    pub(crate) fn load(context: &Context<'_>, org_id: &OrgId) -> Result<Self, Error> {
+        let mut retired = Self { org_id: org_id.clone(), configs: Vec::new() };
+        let Some(entry) = super::entry(context.host.storage(), &key(org_id))? else { return Ok(retired) };
+        let Ok(Value::Object(mut map)) = serde_json::from_slice(&entry.value) else {
+            return Err(Error::Internal(format!("the retired config of organization `{org_id}` is not JSON")));
+        };
+        if let Some(Value::Array(configs)) = map.remove("configs") {
+            let maps = configs.into_iter().filter_map(|config| match config {
+                Value::Object(map) => Some(map),
+                _ => None,
+            });
+            retired.configs = maps.map(|map| stored::from_map(map, org_id)).collect();
+        }
+        Ok(retired)
+    }
+
+    /// The change that keeps `config`, which is about to go.
+    pub(crate) fn keep(&mut self, config: &OrgConfig) -> Result<Write, Error> {
+        // The later token of an origin can do what the earlier could.
+        self.configs.retain(|old| old.url.origin() != config.url.origin());
+        if self.configs.len() >= RETIRED_CONFIGS_MAX {
+            return Err(Error::BadRequest(format!(
+                "organization `{}` has left {RETIRED_CONFIGS_MAX} origins at which tokens of it may be alive: revoke those first",
+                self.org_id
+            )));
+        }
+        self.configs.push(stored::from_map(stored::to_map(config), &self.org_id));
+        self.write()
+    }
+
+    /// The change that forgets what is kept for `origin`: a config that is
+    /// there again serves it itself. None where nothing is kept for it.
+    pub(crate) fn forget(&mut self, origin: &Origin) -> Result<Option<Write>, Error> {
+        let count = self.configs.len();
+        self.configs.retain(|config| config.url.origin() != origin);
+        if self.configs.len() == count { Ok(None) } else { self.write().map(Some) }
+    }
+
+    fn write(&self) -> Result<Write, Error> {
+        if self.configs.is_empty() {
+            return Ok(Write::Delete(key(&self.org_id)));
+        }
+        let maps: Vec<Map<String, Value>> = self.configs.iter().map(stored::to_map).collect();
+        let value = serde_json::to_vec(&json!({ "configs": maps }))
+            .map_err(|_| Error::Internal("a retired config could not be written as JSON".to_owned()))?;
+        Ok(Write::Put(StorageEntry { key: key(&self.org_id), value, seal_wrap: true }))
+    }
+}
 
 /// The config with which a token of `org_id` at `origin` can be revoked: the
 /// current one, else one that was retired. `origin` is none for leases from
@@ -29,48 +87,17 @@ pub(crate) fn load_for_revocation(
     if let Some(config) = load(context, org_id)?.filter(fits) {
         return Ok(Some(config));
     }
-    // The latest was added last.
-    Ok(retired(context.host.storage(), org_id)?.into_iter().rev().find(fits))
+    Ok(Retired::load(context, org_id)?.configs.into_iter().rev().find(fits))
 }
 
-/// Forgets what was retired of an organization: its last record has gone.
+/// Forgets all that was retired of an organization: its last record has gone.
 pub(crate) fn drop_retired(context: &Context<'_>, org_id: &OrgId) -> Result<(), Error> {
     let storage = context.host.storage();
-    if storage.get(&key(org_id))?.is_some() {
+    // A read first, for most organizations have none, and a write costs more.
+    if super::entry(storage, &key(org_id))?.is_some() {
         storage.delete(&key(org_id))?;
     }
     Ok(())
-}
-
-/// The change that retires `config`.
-pub(crate) fn retire(context: &Context<'_>, config: &OrgConfig) -> Result<Write, Error> {
-    let mut configs = retired(context.host.storage(), &config.org_id)?;
-    // The later token of an origin can do what the earlier could.
-    configs.retain(|old| old.url.origin() != config.url.origin());
-    if configs.len() >= RETIRED_CONFIGS_MAX {
-        return Err(Error::BadRequest(format!(
-            "organization `{}` has left {RETIRED_CONFIGS_MAX} origins at which tokens of it may be alive: \
-             revoke those first",
-            config.org_id
-        )));
-    }
-    let maps: Vec<Map<String, Value>> = configs.iter().chain([config]).map(stored::to_map).collect();
-    let value = serde_json::to_vec(&json!({ "configs": maps }))
-        .map_err(|_| Error::Internal("a retired config could not be written as JSON".to_owned()))?;
-    Ok(Write::Put(StorageEntry { key: key(&config.org_id), value, seal_wrap: true }))
-}
-
-fn retired(view: &(impl StorageView + ?Sized), org_id: &OrgId) -> Result<Vec<OrgConfig>, Error> {
-    let Some(entry) = view.get(&key(org_id))? else { return Ok(Vec::new()) };
-    let Ok(Value::Object(mut entry)) = serde_json::from_slice(&entry.value) else {
-        return Err(Error::Internal(format!("the retired config of organization `{org_id}` is not JSON")));
-    };
-    let Some(Value::Array(configs)) = entry.remove("configs") else { return Ok(Vec::new()) };
-    let maps = configs.into_iter().filter_map(|config| match config {
-        Value::Object(map) => Some(map),
-        _ => None,
-    });
-    Ok(maps.map(|map| stored::from_map(map, org_id)).collect())
 }
 
 fn key(org_id: &OrgId) -> String {

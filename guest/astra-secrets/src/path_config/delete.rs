@@ -4,7 +4,7 @@
 use secrets_framework::host::LogLevel;
 use secrets_framework::{Context, FieldData};
 
-use crate::config::{self, Write};
+use crate::config::{self, Retired, Write};
 use crate::error::{Failure, Outcome};
 use crate::mint;
 use crate::names::OrgId;
@@ -26,7 +26,7 @@ pub(super) fn delete(context: &Context<'_>, data: &FieldData, org_id: &OrgId) ->
                  and its admin token is kept, hidden, to revoke them, until the last has gone"
             )));
         }
-        writes.push(config::retire(context, &config)?);
+        writes.push(Retired::load(context, org_id)?.keep(&config)?);
     }
     // In this order, for a server without transactions: at no time is nothing left to revoke with.
     writes.push(Write::Delete(config::key(org_id)));

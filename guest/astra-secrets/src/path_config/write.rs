@@ -4,7 +4,7 @@
 use secrets_framework::host::LogLevel;
 use secrets_framework::{Context, Error, FieldData, Response};
 
-use crate::config::{self, AdminToken, ApiUrl, OrgConfig, Write};
+use crate::config::{self, AdminToken, ApiUrl, OrgConfig, Retired, Write};
 use crate::error::{Failure, Outcome};
 use crate::limits::CONFIGS_MAX;
 use crate::mint;
@@ -38,15 +38,14 @@ pub(super) fn write(context: &Context<'_>, data: &FieldData, target: Target) -> 
         return Err(changed.into());
     }
     check_logical_name(context, &org_id, stored.as_ref(), &changes)?;
-    let mut writes = Vec::new();
-    if let Some(stored) = &stored {
-        writes.extend(leave_origin(context, data, stored, changes.url.as_ref())?);
-    } else if config::org_ids(context.host.storage())?.len() >= CONFIGS_MAX {
-        return Err(Failure::mistake(format!(
-            "this mount holds {CONFIGS_MAX} organizations already, its limit: enable another"
-        )));
-    }
-    store(context, &org_id, stored, changes, writes)?;
+    let must_keep = match &stored {
+        Some(stored) => leaves_tokens(context, data, stored, changes.url.as_ref())?,
+        None => {
+            check_room(context)?;
+            false
+        }
+    };
+    store(context, &org_id, stored, changes, must_keep)?;
     Ok(warning.map(|warning| Response::default().warn(warning)))
 }
 
@@ -108,21 +107,18 @@ fn check_logical_name(
     }
 }
 
-/// Lets go of an origin at which tokens may live on, or may turn up that an
-/// unsettled mint made.
-fn leave_origin(
+/// Does the config let go of an origin at which tokens live on, or may turn up
+/// that an unsettled mint made? The former needs force.
+fn leaves_tokens(
     context: &Context<'_>,
     data: &FieldData,
     stored: &OrgConfig,
     url: Option<&ApiUrl>,
-) -> Result<Option<Write>, Failure> {
+) -> Result<bool, Failure> {
     if url.is_none_or(|url| url.origin() == stored.url.origin()) {
-        return Ok(None);
+        return Ok(false);
     }
     let has_tokens = record::any_in_org(context, &stored.org_id)?;
-    if !has_tokens && !mint::any_open_in_org(context, &stored.org_id)? {
-        return Ok(None);
-    }
     if has_tokens && !data.bool("force").unwrap_or(false) {
         return Err(Failure::mistake(format!(
             "`url` would move organization `{}` away from `{}`, where tokens of it are alive: revoke them first, \
@@ -131,7 +127,14 @@ fn leave_origin(
             stored.url.origin()
         )));
     }
-    Ok(Some(config::retire(context, stored)?))
+    Ok(has_tokens || mint::any_open_in_org(context, &stored.org_id)?)
+}
+
+fn check_room(context: &Context<'_>) -> Result<(), Failure> {
+    if config::org_ids(context.host.storage())?.len() < CONFIGS_MAX {
+        return Ok(());
+    }
+    Err(Failure::mistake(format!("this mount holds {CONFIGS_MAX} organizations already, its limit: enable another")))
 }
 
 fn store(
@@ -139,9 +142,14 @@ fn store(
     org_id: &OrgId,
     stored: Option<OrgConfig>,
     mut changes: Changes,
-    mut writes: Vec<Write>,
+    must_keep: bool,
 ) -> Result<(), Failure> {
     let old_name = stored.as_ref().and_then(|config| config.logical_name.clone());
+    let mut retired = Retired::load(context, org_id)?;
+    let mut writes = Vec::new();
+    if let Some(stored) = stored.as_ref().filter(|_| must_keep) {
+        writes.push(retired.keep(stored)?);
+    }
     let mut config = match (stored, changes.admin_token.take()) {
         (Some(config), None) => config,
         (Some(config), Some(admin_token)) => OrgConfig { admin_token, ..config },
@@ -149,7 +157,9 @@ fn store(
         (None, None) => return Err(Failure::mistake("missing `astra_token`")),
     };
     changes.apply(&mut config);
+    // In this order, for a server without transactions: at no time is nothing left to revoke with.
     writes.push(Write::Put(config.to_entry()?));
+    writes.extend(retired.forget(config.url.origin())?);
     writes.extend(config::rename(old_name.as_ref(), config.logical_name.as_ref(), org_id)?);
     config::together(context, &writes)?;
     context.host.log().log(LogLevel::Info, "a config was written", &[("org", org_id.as_str())]);

@@ -37,7 +37,13 @@ impl Changes {
 
     /// Makes the changes.
     pub(super) fn apply(self, role: &mut Role) {
-        role.role_ids = self.role_ids.unwrap_or(std::mem::take(&mut role.role_ids));
+        if let Some(role_ids) = self.role_ids
+            && role.role_ids != role_ids
+        {
+            role.role_ids = role_ids;
+            // It is no longer what was imported, so `sync-roles` must leave it alone.
+            role.imported = false;
+        }
         role.ttl = self.ttl.unwrap_or(role.ttl);
         role.max_ttl = self.max_ttl.unwrap_or(role.max_ttl);
         role.description = self.description.unwrap_or(std::mem::take(&mut role.description));

@@ -64,6 +64,20 @@ fn roles_that_have_gone_are_pruned_on_request() {
 }
 
 #[test]
+fn an_imported_role_that_was_changed_by_hand_is_left_alone() {
+    let mount = mount(json!([{ "id": "1", "name": "r" }, { "id": "2", "name": "s" }]), json!([]));
+    mount.write(&one(), json!({})).data();
+    mount.write(&format!("roles/{ORG_A}/r"), json!({ "role_id": "mine" })).done();
+    mount.write(&format!("roles/{ORG_A}/s"), json!({ "ttl": "5m", "role_id": "2" })).done();
+    mount.script_astra(&[(TOKEN_A, ORG_A, json!([{ "id": "1", "name": "r" }, { "id": "22", "name": "s" }]))]);
+    let answer = mount.write(&one(), json!({ "prune": true })).data();
+    assert_eq!((&answer["updated"], &answer["removed"]), (&json!(["s"]), &json!([])));
+    assert_eq!(mount.read(&format!("roles/{ORG_A}/r"), json!({})).data()["role_id"], "mine");
+    let read = mount.read(&format!("roles/{ORG_A}/s"), json!({})).data();
+    assert_eq!((&read["role_id"], &read["ttl"]), (&json!("22"), &json!("5m0s")));
+}
+
+#[test]
 fn collisions_and_what_is_not_allowed_are_skipped_and_said() {
     let roles = json!([{ "id": "1", "name": "a b" }, { "id": "2", "name": "A/B" }, { "id": "3", "name": "admin" }]);
     let mount = mount(roles, json!([]));

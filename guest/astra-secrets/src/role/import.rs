@@ -95,6 +95,9 @@ impl Plan {
     ) {
         let mut skip = |upstream, reason: &str| self.skipped.push(Skipped { upstream, reason: reason.to_owned() });
         let Ok(name) = RoleName::parse(name) else { return skip(upstream, "its name is empty or too long") };
+        if AstraRoleId::parse("role_id", upstream.id.as_str()).is_err() {
+            return skip(upstream, "its ID is not one that a role could have");
+        }
         match known {
             Some(role) if uses(role, &upstream.id) => self.unchanged.push(name),
             _ if !allows(&upstream.id) => skip(upstream, "it is not among the organization's `allowed_role_ids`"),

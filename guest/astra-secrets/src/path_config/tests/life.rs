@@ -45,6 +45,28 @@ fn a_config_with_live_tokens_is_kept_unless_forced() {
 }
 
 #[test]
+fn a_config_that_comes_back_serves_its_origin_itself() {
+    let mount = Mount::with_org_a();
+    mount.seed_token(ORG_A, CLIENT);
+    mount.write(&path_a(), json!({ "url": NEW_URL, "force": true })).done();
+    mount.delete(&path_a(), json!({ "force": true })).done();
+    let urls = |mount: &Mount| {
+        let retired = mount.host.storage.json(&retired_key());
+        let configs = retired["configs"].as_array().cloned().unwrap_or_default();
+        configs.iter().map(|config| config["url"].as_str().unwrap().to_owned()).collect::<Vec<_>>()
+    };
+    assert_eq!(urls(&mount), ["https://api.astra.datastax.com", NEW_URL]);
+    mount.write(&path_a(), json!({ "astra_token": TOKEN_A, "url": NEW_URL })).done();
+    assert_eq!(urls(&mount), ["https://api.astra.datastax.com"]);
+    mount.delete(&path_a(), json!({ "force": true })).done();
+    mount.host.storage.remove(&format!("token/{CLIENT}"));
+    mount.write(&path_a(), json!({ "astra_token": TOKEN_A })).done();
+    assert_eq!(urls(&mount), [NEW_URL]);
+    mount.write(&path_a(), json!({ "url": NEW_URL })).done();
+    assert!(!mount.host.storage.keys().contains(&retired_key()), "no admin token is kept that nobody needs");
+}
+
+#[test]
 fn a_forced_delete_leaves_something_to_revoke_with_at_every_step() {
     for transactional in [true, false] {
         for nth in 1..=4 {

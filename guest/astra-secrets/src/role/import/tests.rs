@@ -105,7 +105,7 @@ fn prune_removes_imported_roles_whose_astra_role_has_gone_and_no_others() {
 #[test]
 fn what_cannot_or_may_not_be_imported_is_skipped() {
     let long = "x".repeat(129);
-    let plan = plan_of(&[up("Admin", "forbidden"), up(&long, "1"), up("", "2")], &[], false);
+    let plan = plan_of(&[up("Admin", "forbidden"), up("bad", "a b"), up(&long, "1"), up("", "2")], &[], false);
     assert!(plan.created.is_empty());
     let reasons: Vec<_> = plan.skipped.iter().map(|skipped| skipped.reason.as_str()).collect();
     assert_eq!(
@@ -113,6 +113,7 @@ fn what_cannot_or_may_not_be_imported_is_skipped() {
         [
             "its name is empty or too long",
             "it is not among the organization's `allowed_role_ids`",
+            "its ID is not one that a role could have",
             "its name is empty or too long"
         ]
     );

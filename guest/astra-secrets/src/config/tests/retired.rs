@@ -1,0 +1,89 @@
+//! What is left of a config, and entries that are written together.
+
+use secrets_framework::host::StorageError;
+
+use super::*;
+
+fn retire_at(host: &TestHost, url: &str, token: &str) -> Result<(), Error> {
+    with_context(host, |context| {
+        let mut config = OrgConfig::new(OrgId::stored(ORG_A), AdminToken::stored(token.to_owned()));
+        config.url = ApiUrl::parse(url).unwrap();
+        together(context, &[Retired::load(context, &config.org_id)?.keep(&config)?])
+    })
+}
+
+#[test]
+fn a_retired_config_serves_its_own_origin_until_it_is_dropped() {
+    let host = TestHost::new();
+    let org_id = OrgId::stored(ORG_A);
+    let token_for = |origin: Option<&str>| {
+        let origin = origin.map(Origin::stored);
+        let config = with_context(&host, |context| load_for_revocation(context, &org_id, origin.as_ref())).unwrap();
+        config.map(|config| config.admin_token.expose().to_owned())
+    };
+    assert_eq!(token_for(None), None);
+    retire_at(&host, "https://one.example", TOKEN_A).unwrap();
+    retire_at(&host, "https://two.example", TOKEN_B).unwrap();
+    assert!(host.storage.snapshot()[&format!("retired-config/{ORG_A}")].seal_wrap);
+    assert_eq!(token_for(Some("https://one.example")).as_deref(), Some(TOKEN_A));
+    assert_eq!(token_for(Some("https://two.example")).as_deref(), Some(TOKEN_B));
+    assert_eq!(token_for(Some("https://three.example")), None, "a token only goes where it was configured to");
+    assert_eq!(token_for(None).as_deref(), Some(TOKEN_B), "the latest, for leases that name no origin");
+    assert!(with_context(&host, |context| load(context, &org_id)).unwrap().is_none(), "it is no config");
+
+    // A config that was written since comes first at its own origin only.
+    let mut current = go_config(ORG_A, "");
+    current["url"] = "https://one.example".into();
+    current["astra_token"] = "AstraCS:new:new".into();
+    seed(&host, ORG_A, current);
+    assert_eq!(token_for(Some("https://one.example")).as_deref(), Some("AstraCS:new:new"));
+    assert_eq!(token_for(Some("https://two.example")).as_deref(), Some(TOKEN_B));
+    assert_eq!(token_for(None).as_deref(), Some("AstraCS:new:new"));
+
+    with_context(&host, |context| drop_retired(context, &org_id)).unwrap();
+    assert_eq!(token_for(Some("https://two.example")), None);
+    host.storage.set_read_only(true);
+    with_context(&host, |context| drop_retired(context, &org_id)).unwrap();
+}
+
+#[test]
+fn only_so_many_origins_are_kept() {
+    let host = TestHost::new();
+    for number in 0..RETIRED_CONFIGS_MAX {
+        retire_at(&host, &format!("https://o{number}.example"), TOKEN_A).unwrap();
+    }
+    retire_at(&host, "https://o0.example", TOKEN_B).unwrap();
+    let error = retire_at(&host, "https://more.example", TOKEN_A).unwrap_err();
+    assert!(matches!(error, Error::BadRequest(_)), "{error:?}");
+}
+
+#[test]
+fn writes_that_belong_together_are_repeated_after_a_conflict() {
+    let host = TestHost::new();
+    let put = |key: &str| Write::Put(StorageEntry { key: key.to_owned(), value: b"1".to_vec(), seal_wrap: false });
+    let writes = [put("a"), put("b"), Write::Delete("c".to_owned())];
+    host.storage.seed("c", "1");
+    let conflict = || StorageError::Conflict("conflict".to_owned());
+    for nth in 1..TRANSACTION_ATTEMPTS_MAX {
+        host.storage.fail_nth(StorageCall::Commit, nth.into(), conflict());
+    }
+    with_context(&host, |context| together(context, &writes)).unwrap();
+    assert_eq!(host.storage.keys(), ["a", "b"]);
+
+    host.storage.fail_prefix(StorageCall::Commit, "", conflict());
+    host.storage.clear_calls();
+    assert!(with_context(&host, |context| together(context, &writes)).is_err());
+    assert_eq!(host.storage.calls(StorageCall::Commit), u64::from(TRANSACTION_ATTEMPTS_MAX));
+}
+
+#[test]
+fn writes_are_whole_with_transactions_and_in_order_without() {
+    let put = |key: &str| Write::Put(StorageEntry { key: key.to_owned(), value: b"1".to_vec(), seal_wrap: false });
+    for (transactional, left) in [(true, vec![]), (false, vec!["a".to_owned()])] {
+        let host = TestHost::new();
+        host.storage.set_transactional(transactional);
+        host.storage.fail_nth(StorageCall::Put, 2, StorageError::Failed("full".to_owned()));
+        assert!(with_context(&host, |context| together(context, &[put("a"), put("b")])).is_err());
+        assert_eq!(host.storage.keys(), left);
+    }
+}
