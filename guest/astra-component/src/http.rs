@@ -58,12 +58,16 @@ fn exchange(request: &HttpRequest, deadline: &Deadline) -> Result<HttpResponse, 
     let future = outgoing_handler::handle(outgoing, Some(options)).map_err(Failure::Code)?;
     // Whether the body went through does not matter: an upstream may answer
     // without reading it, and why it failed is what the response future says.
-    write_body(body, request.body.as_deref().unwrap_or_default(), deadline)?;
+    if let (Some(body), Some(bytes)) = (body, &request.body) {
+        write_body(body, bytes, deadline)?;
+    }
     let response = wait_for_response(&future, deadline)?;
     read_response(response, deadline)
 }
 
-fn outgoing_request(request: &HttpRequest) -> Result<(OutgoingRequest, OutgoingBody), Failure> {
+/// A request without body must not even be asked for one: HTTP/1.1 would then
+/// announce a body in chunks, which some gateways refuse of a DELETE.
+fn outgoing_request(request: &HttpRequest) -> Result<(OutgoingRequest, Option<OutgoingBody>), Failure> {
     let authorization = Sensitive::new(format!("Bearer {}", request.bearer.expose()));
     let mut headers = vec![
         ("accept".to_owned(), b"application/json".to_vec()),
@@ -93,7 +97,8 @@ fn outgoing_request(request: &HttpRequest) -> Result<(OutgoingRequest, OutgoingB
     if !all_set {
         return Err(Failure::Local("the address cannot be requested"));
     }
-    let body = outgoing.body().map_err(|()| Failure::Local("the request takes no body"))?;
+    let body = request.body.as_ref().map(|_| outgoing.body()).transpose();
+    let body = body.map_err(|()| Failure::Local("the request takes no body"))?;
     Ok((outgoing, body))
 }
 
@@ -113,10 +118,6 @@ fn request_options(timeout: Duration) -> RequestOptions {
 }
 
 fn write_body(body: OutgoingBody, bytes: &[u8], deadline: &Deadline) -> Result<(), Failure> {
-    if bytes.is_empty() {
-        drop(OutgoingBody::finish(body, None));
-        return Ok(());
-    }
     let Ok(stream) = body.write() else {
         return Err(Failure::Local("the request takes no body"));
     };
