@@ -22,12 +22,14 @@ pub(crate) const ASTRA_TOKEN: SecretKind =
     SecretKind { kind: "astra_token", renew: Some(lease::renew), revoke: lease::revoke };
 
 /// How long a lease runs.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct LeaseTerms {
     /// Time to live.
     pub(crate) ttl: Duration,
     /// The longest life, renewals included.
     pub(crate) max_ttl: Duration,
+    /// When Astra ends the token, as it said or was asked: no renewal passes it.
+    pub(crate) expires_at: Option<String>,
 }
 
 /// What a lease holds.
@@ -43,7 +45,7 @@ pub(crate) struct Held {
     pub(crate) record_id: Option<RecordId>,
     /// Where it was made; the Go plugin did not note it.
     pub(crate) origin: Option<Origin>,
-    /// When Astra ends it, where it said so.
+    /// When Astra ends it, where that is known.
     pub(crate) expires_at: Option<String>,
 }
 
@@ -107,12 +109,12 @@ pub(crate) fn leased_answer(
         ttl: terms.ttl,
         max_ttl: terms.max_ttl,
         renewable: true,
-        internal_data: internal_data(record),
+        internal_data: internal_data(record, terms.expires_at.as_deref()),
     });
     Ok(Response { warnings, secret: Some(secret), ..plain_answer(record, secrets)? })
 }
 
-fn internal_data(record: &Record) -> Map<String, Value> {
+fn internal_data(record: &Record, expires_at: Option<&str>) -> Map<String, Value> {
     let mut data = Map::new();
     let mut put = |name: &str, value: &str| data.insert(name.to_owned(), value.into());
     put("orgId", record.org_id.as_str());
@@ -122,7 +124,7 @@ fn internal_data(record: &Record) -> Map<String, Value> {
     if let Some(origin) = &record.origin {
         put("origin", origin.as_str());
     }
-    if let Some(expires_at) = &record.expires_at {
+    if let Some(expires_at) = expires_at {
         put("expiresAt", expires_at);
     }
     data

@@ -62,6 +62,8 @@ impl Order<'_> {
 struct Made<'a> {
     token: CreatedToken,
     intent: Intent<'a>,
+    /// The end that was asked for, RFC 3339.
+    expiry_asked: Option<String>,
     warnings: Vec<String>,
 }
 
@@ -94,8 +96,10 @@ pub(crate) fn mint(context: &Context<'_>, order: &Order<'_>) -> Result<Response,
     log_mint(context, &record);
     let mut warnings = made.warnings;
     warnings.append(&mut terms.warnings);
+    // Not every version of Astra's answer tells the end that it was asked for.
+    let lease = terms.lease(made.token.expires_at.or(made.expiry_asked));
     let secrets = TokenSecrets { secret: made.token.secret, token: made.token.token };
-    Ok(astra_token::leased_answer(&record, &secrets, &terms.lease(), warnings)?)
+    Ok(astra_token::leased_answer(&record, &secrets, &lease, warnings)?)
 }
 
 /// The same three again: 409.
@@ -145,7 +149,7 @@ fn create<'a>(
         let description = described(context, order, &intent.mark);
         let wanted = TokenRequest { roles: role_ids, description: &description, expiry: expiry.as_deref() };
         let error = match client.create_token(&wanted) {
-            Ok(token) => return Ok(Made { token, intent, warnings }),
+            Ok(token) => return Ok(Made { token, intent, expiry_asked: expiry, warnings }),
             Err(error) => error,
         };
         let settled = settle(context, client, &intent, &error);

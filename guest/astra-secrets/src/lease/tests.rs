@@ -12,7 +12,7 @@ use secrets_framework::{Lease, Operation};
 use serde_json::{Value, json};
 
 use crate::config::test_mount::Answered;
-use crate::testing::{Leased, Mount, ORG_A, ROLE_ID};
+use crate::testing::{Fault, Leased, Mount, ORG_A, On, ROLE_ID};
 
 const HOUR: Duration = Duration::from_secs(3600);
 
@@ -92,6 +92,24 @@ fn a_renewal_never_passes_the_tokens_own_end() {
     let client_id = mount.recorded().pop_first().unwrap();
     mount.host.storage.remove(&format!("token/{client_id}"));
     assert_eq!(granted(mount.renew(lease)).0, HOUR / 2);
+}
+
+#[test]
+fn an_end_that_astra_was_asked_for_and_does_not_tell_bounds_a_renewal_too() {
+    let mount = Mount::new();
+    mount.astra.fail(
+        On::Make,
+        Fault::DoneThenBody(|mut body| {
+            body.as_object_mut().unwrap().remove("tokenExpiry");
+            body.to_string()
+        }),
+    );
+    let made = Leased::of(mount.creds());
+    assert!(made.data.get("expiresAt").is_none());
+    mount.write_role(ORG_A, "reader", json!({ "max_ttl": "100h" }));
+    let lease = mount.lease(made.secret);
+    let asked = 4 * HOUR + crate::limits::LEASE_END_MARGIN;
+    assert_eq!(granted(mount.renew(with(&lease, |lease| lease.increment = 50 * HOUR))).1, asked);
 }
 
 #[test]

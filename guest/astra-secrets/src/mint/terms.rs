@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use secrets_framework::{Context, Error};
 
+use crate::astra_token::LeaseTerms;
 use crate::error::lease_settings;
 use crate::limits::LEASE_END_MARGIN;
 use crate::role::{Role, go_text};
@@ -59,9 +60,9 @@ impl Terms {
         !left.is_zero()
     }
 
-    /// The lease to ask the server for.
-    pub(super) fn lease(&self) -> crate::astra_token::LeaseTerms {
-        crate::astra_token::LeaseTerms { ttl: self.ttl, max_ttl: self.max_ttl }
+    /// The lease to ask the server for, of a token that ends at `expires_at`.
+    pub(super) fn lease(&self, expires_at: Option<String>) -> LeaseTerms {
+        LeaseTerms { ttl: self.ttl, max_ttl: self.max_ttl, expires_at }
     }
 
     fn clamped(&mut self, what: &str, ttl: Duration) -> Duration {

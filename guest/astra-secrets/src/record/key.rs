@@ -80,6 +80,8 @@ pub(super) fn from_segment(segment: &str) -> Option<String> {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     #[test]
@@ -98,5 +100,13 @@ mod tests {
         }
         assert_eq!(from_segment("%4"), None);
         assert_eq!(from_segment("%zz"), None);
+    }
+
+    proptest! {
+        #[test]
+        fn two_texts_never_share_a_segment(a in any::<String>(), b in any::<String>()) {
+            prop_assert_eq!(from_segment(&segment(&a)), Some(a.clone()));
+            prop_assert_eq!(segment(&a) == segment(&b), a == b);
+        }
     }
 }
