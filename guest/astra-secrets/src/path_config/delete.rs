@@ -4,9 +4,9 @@
 use secrets_framework::host::LogLevel;
 use secrets_framework::{Context, FieldData};
 
+use crate::astra_token::drop_retired_if_unused;
 use crate::config::{self, Retired, Write};
 use crate::error::{Failure, Outcome};
-use crate::mint;
 use crate::names::OrgId;
 use crate::record;
 
@@ -16,22 +16,20 @@ use super::write::CONFIG_LOCK;
 pub(super) fn delete(context: &Context<'_>, data: &FieldData, org_id: &OrgId) -> Outcome {
     let _turn = context.host.locks().acquire(CONFIG_LOCK)?;
     let Some(config) = config::load(context, org_id)? else { return Ok(None) };
-    let mut writes = Vec::new();
     let has_tokens = record::any_in_org(context, org_id)?;
-    // An unsettled mint may still turn up a token that must be revoked.
-    if has_tokens || mint::any_open_in_org(context, org_id)? {
-        if has_tokens && !data.bool("force").unwrap_or(false) {
-            return Err(Failure::mistake(format!(
-                "organization `{org_id}` has tokens that are alive: revoke them first, or delete with `force=true`, \
-                 and its admin token is kept, hidden, to revoke them, until the last has gone"
-            )));
-        }
-        writes.push(Retired::load(context, org_id)?.keep(&config)?);
+    if has_tokens && !data.bool("force").unwrap_or(false) {
+        return Err(Failure::mistake(format!(
+            "organization `{org_id}` has tokens that are alive: revoke them first, or delete with `force=true`, \
+             and its admin token is kept, hidden, to revoke them, until the last has gone"
+        )));
     }
     // In this order, for a server without transactions: at no time is nothing left to revoke with.
-    writes.push(Write::Delete(config::key(org_id)));
+    let mut writes = vec![Retired::load(context, org_id)?.keep(&config)?, Write::Delete(config::key(org_id))];
     writes.extend(config::rename(config.logical_name.as_ref(), None, org_id)?);
     config::together(context, &writes)?;
+    // A mint that was under way may have noted its intent since the look above:
+    // so what is kept is dropped only after another look.
+    drop_retired_if_unused(context, org_id)?;
     let kept = if has_tokens { "true" } else { "false" };
     let fields = [("org", org_id.as_str()), ("kept_to_revoke", kept)];
     context.host.log().log(LogLevel::Info, "a config was deleted", &fields);

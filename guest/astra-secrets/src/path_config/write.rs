@@ -4,10 +4,10 @@
 use secrets_framework::host::LogLevel;
 use secrets_framework::{Context, Error, FieldData, Response};
 
+use crate::astra_token::drop_retired_if_unused;
 use crate::config::{self, AdminToken, ApiUrl, OrgConfig, Retired, Write};
 use crate::error::{Failure, Outcome};
 use crate::limits::CONFIGS_MAX;
-use crate::mint;
 use crate::names::OrgId;
 use crate::record;
 
@@ -38,14 +38,19 @@ pub(super) fn write(context: &Context<'_>, data: &FieldData, target: Target) -> 
         return Err(changed.into());
     }
     check_logical_name(context, &org_id, stored.as_ref(), &changes)?;
-    let must_keep = match &stored {
-        Some(stored) => leaves_tokens(context, data, stored, changes.url.as_ref())?,
+    let leaves_origin = match &stored {
+        Some(stored) => leaves_origin(context, data, stored, changes.url.as_ref())?,
         None => {
             check_room(context)?;
             false
         }
     };
-    store(context, &org_id, stored, changes, must_keep)?;
+    store(context, &org_id, stored, changes, leaves_origin)?;
+    if leaves_origin {
+        // A mint that was under way may have noted its intent since the look for
+        // tokens: so what is kept is dropped only after another look.
+        drop_retired_if_unused(context, &org_id)?;
+    }
     Ok(warning.map(|warning| Response::default().warn(warning)))
 }
 
@@ -107,9 +112,8 @@ fn check_logical_name(
     }
 }
 
-/// Does the config let go of an origin at which tokens live on, or may turn up
-/// that an unsettled mint made? The former needs force.
-fn leaves_tokens(
+/// Does the config leave its origin? While tokens live there, that needs force.
+fn leaves_origin(
     context: &Context<'_>,
     data: &FieldData,
     stored: &OrgConfig,
@@ -118,8 +122,7 @@ fn leaves_tokens(
     if url.is_none_or(|url| url.origin() == stored.url.origin()) {
         return Ok(false);
     }
-    let has_tokens = record::any_in_org(context, &stored.org_id)?;
-    if has_tokens && !data.bool("force").unwrap_or(false) {
+    if record::any_in_org(context, &stored.org_id)? && !data.bool("force").unwrap_or(false) {
         return Err(Failure::mistake(format!(
             "`url` would move organization `{}` away from `{}`, where tokens of it are alive: revoke them first, \
              or write with `force=true`, and they are still revoked there",
@@ -127,7 +130,7 @@ fn leaves_tokens(
             stored.url.origin()
         )));
     }
-    Ok(has_tokens || mint::any_open_in_org(context, &stored.org_id)?)
+    Ok(true)
 }
 
 fn check_room(context: &Context<'_>) -> Result<(), Failure> {
@@ -142,12 +145,12 @@ fn store(
     org_id: &OrgId,
     stored: Option<OrgConfig>,
     mut changes: Changes,
-    must_keep: bool,
+    leaves_origin: bool,
 ) -> Result<(), Failure> {
     let old_name = stored.as_ref().and_then(|config| config.logical_name.clone());
     let mut retired = Retired::load(context, org_id)?;
     let mut writes = Vec::new();
-    if let Some(stored) = stored.as_ref().filter(|_| must_keep) {
+    if let Some(stored) = stored.as_ref().filter(|_| leaves_origin) {
         writes.push(retired.keep(stored)?);
     }
     let mut config = match (stored, changes.admin_token.take()) {
