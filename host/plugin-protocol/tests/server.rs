@@ -597,7 +597,8 @@ mod storage {
                 assert!(read(&mount, "echo").await.unwrap().is_some());
             }
             storage.hold(&[]);
-            storage.until(|storage| storage.open_transactions() == 0 && storage.transactions_begun() > begun).await;
+            storage.until(|storage| storage.transactions_begun() > begun && storage.open_transactions() == 0).await;
+            storage.until(|storage| storage.calls_under_way() == 0).await;
         }
         assert_eq!((storage.stale_calls(), storage.cancelled_calls()), (0, 0));
     }

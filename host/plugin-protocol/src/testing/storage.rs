@@ -53,6 +53,7 @@ struct State {
     transactions_begun: u64,
     stale_calls: u64,
     cancelled_calls: u64,
+    calls_under_way: u64,
     calls: BTreeMap<&'static str, u64>,
     fault: Option<String>,
     read_only: bool,
@@ -144,6 +145,12 @@ impl MemoryStorage {
         }
     }
 
+    /// Calls that were not answered yet.
+    #[must_use]
+    pub fn calls_under_way(&self) -> u64 {
+        self.state().calls_under_way
+    }
+
     fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -153,9 +160,11 @@ impl MemoryStorage {
     }
 
     /// Counts a call and holds it if it is to wait; the outer error is a server's that lacks the call.
-    async fn enter(&self, name: &'static str) -> Result<(), Status> {
+    async fn enter(&self, name: &'static str) -> Result<UnderWay<'_>, Status> {
         *self.state().calls.entry(name).or_default() += 1;
+        self.state().calls_under_way += 1;
         self.changed();
+        let mut call = UnderWay { storage: self, held: false };
         let lacking = match self.kind {
             StorageKind::OpenBao => false,
             StorageKind::OpenBaoWithoutTransactions => matches!(name, "BeginTx" | "Commit" | "Rollback"),
@@ -166,12 +175,12 @@ impl MemoryStorage {
         }
         let mut held = self.held.subscribe();
         if held.borrow_and_update().contains(&name) {
-            let cancelled = CountIfDropped(self);
+            call.held = true;
             // An error would mean that the sender has gone, which `self` holds.
             let _ = held.wait_for(|held| !held.contains(&name)).await;
-            std::mem::forget(cancelled);
+            call.held = false;
         }
-        Ok(())
+        Ok(call)
     }
 
     /// Runs a call in its transaction, or outside.
@@ -181,7 +190,7 @@ impl MemoryStorage {
         txn: &str,
         work: impl FnOnce(&mut View<'_>) -> Result<T, String>,
     ) -> Result<Result<T, String>, Status> {
-        self.enter(name).await?;
+        let _call = self.enter(name).await?;
         let mut state = self.state();
         let outcome = state.run(txn, work);
         drop(state);
@@ -196,12 +205,19 @@ impl MemoryStorage {
     }
 }
 
-struct CountIfDropped<'a>(&'a MemoryStorage);
+/// A call that was not answered yet. Dropped while it is held, it was cancelled.
+struct UnderWay<'a> {
+    storage: &'a MemoryStorage,
+    held: bool,
+}
 
-impl Drop for CountIfDropped<'_> {
+impl Drop for UnderWay<'_> {
     fn drop(&mut self) {
-        self.0.state().cancelled_calls += 1;
-        self.0.changed();
+        let mut state = self.storage.state();
+        state.calls_under_way -= 1;
+        state.cancelled_calls += u64::from(self.held);
+        drop(state);
+        self.storage.changed();
     }
 }
 
@@ -366,13 +382,13 @@ impl Storage for StorageService {
         &self,
         _request: Request<pb::Empty>,
     ) -> Result<Response<pb::StorageIsTransactionalReply>, Status> {
-        self.0.enter("IsTransactional").await?;
+        let _call = self.0.enter("IsTransactional").await?;
         let transactional = self.0.kind == StorageKind::OpenBao;
         Ok(Response::new(pb::StorageIsTransactionalReply { transactional }))
     }
 
     async fn begin_tx(&self, _request: Request<pb::Empty>) -> Result<Response<pb::StorageBeginTxReply>, Status> {
-        self.0.enter("BeginTx").await?;
+        let _call = self.0.enter("BeginTx").await?;
         let mut state = self.0.state();
         if state.lying {
             return Ok(Response::new(pb::StorageBeginTxReply::default()));
@@ -395,7 +411,7 @@ impl Storage for StorageService {
         &self,
         request: Request<pb::StorageCommitTxArgs>,
     ) -> Result<Response<pb::StorageCommitTxReply>, Status> {
-        self.0.enter("Commit").await?;
+        let _call = self.0.enter("Commit").await?;
         let open = self.0.finish(&request.get_ref().txn)?;
         let outcome = self.0.state().commit(open);
         Ok(Response::new(pb::StorageCommitTxReply { err: text(outcome) }))
@@ -405,7 +421,7 @@ impl Storage for StorageService {
         &self,
         request: Request<pb::StorageRollbackTxArgs>,
     ) -> Result<Response<pb::StorageRollbackTxReply>, Status> {
-        self.0.enter("Rollback").await?;
+        let _call = self.0.enter("Rollback").await?;
         self.0.finish(&request.get_ref().txn)?;
         Ok(Response::new(pb::StorageRollbackTxReply { err: String::new() }))
     }
