@@ -1,0 +1,146 @@
+//! The engine as a component in the product's own runtime, from the product's own precompiled
+//! code, with storage that answers from memory at once.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::{Context, bail};
+use async_trait::async_trait;
+use component_runtime::capability::{
+    Entity, ReplicationState, Storage, StorageEntry, StorageError, StorageView, SystemView, SystemViewError,
+    Transaction,
+};
+use component_runtime::{Identity, Limits, Module, Mount, MountSettings, Operation, Request, Runtime, RuntimeSettings};
+use secrets_framework::testing::TestHost;
+
+use crate::native::role_path;
+
+/// A loaded component and one mount of it.
+#[derive(Clone)]
+pub(crate) struct Component {
+    module: Arc<Module>,
+    mount: Arc<Mount>,
+}
+
+impl Component {
+    /// Loads it as the plugin does; its storage holds what the native engine wrote.
+    pub(crate) async fn load(host: &TestHost) -> anyhow::Result<Self> {
+        let settings = RuntimeSettings {
+            egress: Vec::new(),
+            wal_minimum_age: Duration::from_secs(600),
+            limits: Limits::default(),
+        };
+        let runtime = Runtime::new(settings).context("failed to start the runtime")?;
+        let path = harness::component_wasm();
+        let wasm = std::fs::read(&path).with_context(|| format!("failed to read `{}`", path.display()))?;
+        // As in the binary, where the code is embedded: it lives as long as the process.
+        let code: &'static [u8] = Vec::leak(Runtime::precompile(&wasm).context("failed to precompile")?);
+        let module = runtime.load_embedded(code, &wasm).await.context("failed to load the component")?;
+        let entries = host.storage.snapshot().into_iter().map(|(key, entry)| (key, entry.value)).collect();
+        let mount = runtime.mount(MountSettings {
+            backend_uuid: "11111111-2222-4333-8444-555555555555".to_owned(),
+            name: "astra/".to_owned(),
+            options: BTreeMap::new(),
+            storage: Arc::new(ReadOnlyStorage(entries)),
+            system_view: Arc::new(FixedSystemView),
+        });
+        Ok(Self { module, mount })
+    }
+
+    /// Does the request once, in a fresh instance; fails unless it gets the role.
+    pub(crate) async fn handle(&self, request: Request) -> anyhow::Result<()> {
+        let answer = self.module.handle_request(&self.mount, request).await.context("failed to read the role")?;
+        if answer.and_then(|answer| answer.data).is_none() {
+            bail!("the role is not there");
+        }
+        Ok(())
+    }
+}
+
+/// The request that is measured, as `native::read_role`.
+pub(crate) fn read_role() -> Request {
+    Request {
+        id: "00000000-0000-4000-8000-000000000001".to_owned(),
+        operation: Operation::Read,
+        path: role_path(),
+        data: "{}".to_owned(),
+        mount_point: "astra/".to_owned(),
+        identity: Identity {
+            display_name: "userpass-alice".to_owned(),
+            entity_id: "entity-alice".to_owned(),
+            token_accessor: "accessor-alice".to_owned(),
+            remote_address: "127.0.0.1".to_owned(),
+        },
+        lease: None,
+        headers: Vec::new(),
+        timeout: None,
+    }
+}
+
+struct ReadOnlyStorage(BTreeMap<String, Vec<u8>>);
+
+#[async_trait]
+impl StorageView for ReadOnlyStorage {
+    async fn get(&self, key: &str) -> Result<Option<StorageEntry>, StorageError> {
+        let entry = |value: &Vec<u8>| StorageEntry { key: key.to_owned(), value: value.clone(), seal_wrap: false };
+        Ok(self.0.get(key).map(entry))
+    }
+    async fn put(&self, _: StorageEntry) -> Result<(), StorageError> {
+        Err(nothing_else())
+    }
+    async fn delete(&self, _: &str) -> Result<(), StorageError> {
+        Err(nothing_else())
+    }
+    async fn list(&self, _: &str) -> Result<Vec<String>, StorageError> {
+        Err(nothing_else())
+    }
+    async fn list_page(&self, _: &str, _: &str, _: u32) -> Result<Vec<String>, StorageError> {
+        Err(nothing_else())
+    }
+}
+
+#[async_trait]
+impl Storage for ReadOnlyStorage {
+    async fn begin(&self) -> Result<Option<Box<dyn Transaction>>, StorageError> {
+        Ok(None)
+    }
+}
+
+/// The measured request reads one entry. Anything more is to be seen, not to be served.
+fn nothing_else() -> StorageError {
+    StorageError::Failed("the measured request only reads".to_owned())
+}
+
+/// A server's defaults.
+struct FixedSystemView;
+
+const THIRTY_TWO_DAYS: Duration = Duration::from_secs(32 * 24 * 3_600);
+
+#[async_trait]
+impl SystemView for FixedSystemView {
+    async fn default_lease_ttl(&self) -> Result<Duration, SystemViewError> {
+        Ok(THIRTY_TWO_DAYS)
+    }
+    async fn max_lease_ttl(&self) -> Result<Duration, SystemViewError> {
+        Ok(THIRTY_TWO_DAYS)
+    }
+    async fn tainted(&self) -> Result<bool, SystemViewError> {
+        Ok(false)
+    }
+    async fn local_mount(&self) -> Result<bool, SystemViewError> {
+        Ok(false)
+    }
+    async fn replication_state(&self) -> Result<ReplicationState, SystemViewError> {
+        Ok(ReplicationState::default())
+    }
+    async fn server_version(&self) -> Result<String, SystemViewError> {
+        Err(SystemViewError::Unsupported)
+    }
+    async fn entity_info(&self, _: &str) -> Result<Option<Entity>, SystemViewError> {
+        Ok(None)
+    }
+    async fn generate_password(&self, _: &str) -> Result<String, SystemViewError> {
+        Err(SystemViewError::Unsupported)
+    }
+}

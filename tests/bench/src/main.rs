@@ -1,0 +1,49 @@
+//! Measures speed and memory, and prints one table: each figure beside its target or beside the
+//! server's own engine in the same run. Asserts nothing: a figure depends on the machine.
+//!
+//! Everything runs on this machine at once, load generator and simulator included, so that
+//! figures are worth comparing only with each other.
+
+#![expect(clippy::print_stdout, clippy::print_stderr, reason = "the table is what this program is for")]
+
+mod component;
+mod handshake;
+mod in_process;
+mod load;
+mod memory;
+mod mints;
+mod native;
+mod raw_client;
+mod samples;
+mod server;
+mod table;
+mod through_server;
+
+use std::io::Write;
+
+use crate::server::TestServer;
+use crate::table::Table;
+
+fn main() -> anyhow::Result<()> {
+    let mut table = Table::default();
+    progress("starts of the plugin");
+    handshake::measure(&mut table)?;
+    progress("one request in this process");
+    in_process::measure(&mut table)?;
+    progress("memory of the plugin");
+    memory::measure(&mut table)?;
+    progress("requests through the server");
+    let server = TestServer::start()?;
+    through_server::measure(&server, &mut table)?;
+    progress("3,000 mints, 30 at once");
+    mints::measure(&server, &mut table)?;
+    drop(server);
+    let mut out = std::io::stdout().lock();
+    write!(out, "{table}")?;
+    Ok(())
+}
+
+/// What is being measured now: the whole takes a minute or two.
+fn progress(what: &str) {
+    eprintln!("measuring: {what}");
+}

@@ -1,0 +1,78 @@
+//! The set-up of the measurements through a server: a real one with its own kv-v2 engine, our
+//! plugin, and an Astra that answers at once.
+
+use anyhow::Context;
+use astra_simulator::{Settings, Simulator};
+use harness::openbao::{Client, Server, ServerKind};
+use serde_json::{Value, json};
+
+use crate::raw_client::RawClient;
+
+/// The plugin's name in the catalog.
+const PLUGIN: &str = "astra";
+
+/// A server that measurements run against.
+pub(crate) struct TestServer {
+    server: Server,
+    client: Client,
+    address: String,
+    token: String,
+    pub(crate) astra: Simulator,
+    pub(crate) org: String,
+}
+
+impl TestServer {
+    /// Starts all, mounts the plugin at `astra/` with one organization and one role, and a secret
+    /// at `kv/data/secret`.
+    pub(crate) fn start() -> anyhow::Result<Self> {
+        let astra = Simulator::start(Settings::default()).context("failed to start the simulator")?;
+        let server = Server::start(ServerKind::Dev);
+        let client = server.client();
+        server.register(PLUGIN, &[format!("--allow-egress={}", astra.url())]);
+        let (token, address) = (child_token(&client)?, address(&client)?);
+        let org = astra.organization(0).clone();
+        let role = astra.role_id(&org.id, "RO User").context("no role `RO User`")?;
+
+        client.must("POST", "sys/mounts/kv", &json!({"type": "kv", "options": {"version": "2"}}));
+        client.must("POST", "kv/data/secret", &json!({"data": {"password": "x".repeat(100)}}));
+        client.must("POST", "sys/mounts/astra", &json!({"type": PLUGIN}));
+        let config = json!({"astra_token": org.bootstrap.token, "url": astra.url()});
+        client.must("POST", &format!("astra/config/{}", org.id), &config);
+        client.must("POST", &format!("astra/roles/{}/reader", org.id), &json!({"role_id": role, "ttl": "1h"}));
+        Ok(Self { server, client, address, token, astra, org: org.id })
+    }
+
+    pub(crate) fn raw_client(&self) -> anyhow::Result<RawClient> {
+        RawClient::connect(&self.address, &self.token)
+    }
+
+    pub(crate) fn client(&self) -> &Client {
+        &self.client
+    }
+
+    /// The process IDs of the plugin.
+    pub(crate) fn plugin_pids(&self) -> Vec<u32> {
+        self.server.plugin_pids()
+    }
+
+    /// Mounts the plugin once more.
+    pub(crate) fn mount(&self, path: &str) {
+        self.client.must("POST", &format!("sys/mounts/{path}"), &json!({"type": PLUGIN}));
+    }
+}
+
+/// A token for the load generator.
+fn child_token(client: &Client) -> anyhow::Result<String> {
+    let made = client.must("POST", "auth/token/create", &json!({"ttl": "1h"}));
+    text(&made, "/auth/client_token").context("the server made no token")
+}
+
+/// Where the server listens, as it says itself.
+fn address(client: &Client) -> anyhow::Result<String> {
+    let state = client.must("GET", "sys/config/state/sanitized", &Value::Null);
+    text(&state, "/data/listeners/0/config/address").context("the server names no listener")
+}
+
+fn text(value: &Value, pointer: &str) -> Option<String> {
+    value.pointer(pointer)?.as_str().map(str::to_owned)
+}
