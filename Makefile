@@ -66,8 +66,11 @@ deny: toolchain target/tools/cargo-deny ## check licences, sources and bans of a
 
 component: toolchain ## the Astra engine as a WebAssembly component, and its precompiled code, in target/component/
 	bash guest/build-wasm.sh
+	@# The plugin is built anew only when the code really differs.
 	cargo run --quiet --profile $(PROFILE) -p component-runtime --bin precompile -- \
-	    target/component/astra.wasm target/component/astra.cwasm
+	    target/component/astra.wasm target/component/astra.cwasm.new
+	@cmp --quiet target/component/astra.cwasm.new target/component/astra.cwasm \
+	    && rm target/component/astra.cwasm.new || mv target/component/astra.cwasm.new target/component/astra.cwasm
 
 # Precompiled code does not depend on the profile; this only saves building the compiler twice.
 build demo dev bench: PROFILE := release
