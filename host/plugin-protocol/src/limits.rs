@@ -1,7 +1,7 @@
 //! Every limit and deadline of this crate, with its unit and reason.
 //!
 //! Each is reached by a test beside the code that keeps it, or in
-//! `tests/server.rs`.
+//! `tests/server`.
 
 use std::time::Duration;
 

@@ -23,6 +23,7 @@ mod log;
 mod mount;
 mod process;
 mod storage;
+mod storage_service;
 mod system_view;
 
 use std::collections::BTreeMap;

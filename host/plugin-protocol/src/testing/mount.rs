@@ -9,7 +9,7 @@ use tokio::sync::Notify;
 use tokio::time::timeout;
 use tonic::transport::Server;
 
-use super::storage::StorageService;
+use super::storage_service::StorageService;
 use super::system_view::SystemViewService;
 use super::{MemoryStorage, MemorySystemView, PluginProcess, TestError};
 use crate::connection::Connection;

@@ -8,12 +8,9 @@ use std::ops::Bound;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::watch;
-use tonic::{Request, Response, Status};
+use tonic::Status;
 
 use crate::StorageEntry;
-use crate::translate;
-use crate::wire::pb;
-use crate::wire::pb::storage_server::Storage;
 
 const READ_ONLY: &str = "cannot write to readonly storage";
 const CONFLICT: &str = "transaction commit failed";
@@ -61,7 +58,7 @@ struct State {
 }
 
 #[derive(Debug)]
-struct Open {
+pub(super) struct Open {
     entries: Entries,
     /// Keys written, and whether they are there afterwards.
     written: BTreeSet<String>,
@@ -160,7 +157,7 @@ impl MemoryStorage {
     }
 
     /// Counts a call and holds it if it is to wait; the outer error is a server's that lacks the call.
-    async fn enter(&self, name: &'static str) -> Result<UnderWay<'_>, Status> {
+    pub(super) async fn enter(&self, name: &'static str) -> Result<UnderWay<'_>, Status> {
         *self.state().calls.entry(name).or_default() += 1;
         self.state().calls_under_way += 1;
         self.changed();
@@ -184,7 +181,7 @@ impl MemoryStorage {
     }
 
     /// Runs a call in its transaction, or outside.
-    async fn run<T>(
+    pub(super) async fn run<T>(
         &self,
         name: &'static str,
         txn: &str,
@@ -198,7 +195,41 @@ impl MemoryStorage {
         Ok(outcome)
     }
 
-    fn finish(&self, txn: &str) -> Result<Open, Status> {
+    pub(super) fn is_transactional(&self) -> bool {
+        self.kind == StorageKind::OpenBao
+    }
+
+    pub(super) fn is_lying(&self) -> bool {
+        self.state().lying
+    }
+
+    /// Begins a transaction and returns its id; a liar's is empty.
+    pub(super) fn begin(&self) -> String {
+        let mut state = self.state();
+        if state.lying {
+            return String::new();
+        }
+        let open = Open {
+            entries: state.entries.clone(),
+            written: BTreeSet::new(),
+            read: BTreeSet::new(),
+            began_at: state.writes,
+        };
+        state.transactions_begun += 1;
+        let id = format!("transaction-{}", state.transactions_begun);
+        state.transactions.insert(id.clone(), open);
+        drop(state);
+        self.changed();
+        id
+    }
+
+    pub(super) fn commit(&self, open: Open) -> Result<(), String> {
+        let outcome = self.state().commit(open);
+        self.changed();
+        outcome
+    }
+
+    pub(super) fn finish(&self, txn: &str) -> Result<Open, Status> {
         let finished = self.state().transactions.remove(txn);
         self.changed();
         finished.ok_or_else(|| Status::unknown("missing storage implementation"))
@@ -206,7 +237,7 @@ impl MemoryStorage {
 }
 
 /// A call that was not answered yet. Dropped while it is held, it was cancelled.
-struct UnderWay<'a> {
+pub(super) struct UnderWay<'a> {
     storage: &'a MemoryStorage,
     held: bool,
 }
@@ -266,7 +297,7 @@ impl State {
 }
 
 /// What a call works on: a transaction's copy, or the storage itself.
-struct View<'a> {
+pub(super) struct View<'a> {
     open: Option<&'a mut Open>,
     state: Option<&'a mut State>,
     read_only: bool,
@@ -277,14 +308,14 @@ impl View<'_> {
         self.open.as_ref().map(|open| &open.entries).or(self.state.as_ref().map(|state| &state.entries))
     }
 
-    fn get(&mut self, key: &str) -> Option<StorageEntry> {
+    pub(super) fn get(&mut self, key: &str) -> Option<StorageEntry> {
         if let Some(open) = &mut self.open {
             open.read.insert(key.to_owned());
         }
         self.entries()?.get(key).cloned()
     }
 
-    fn list(&self, prefix: &str) -> Vec<String> {
+    pub(super) fn list(&self, prefix: &str) -> Vec<String> {
         let below = self.entries().into_iter().flat_map(|entries| {
             entries.range::<str, _>((Bound::Included(prefix), Bound::Unbounded)).map(|(key, _)| key)
         });
@@ -295,7 +326,7 @@ impl View<'_> {
         names.collect::<BTreeSet<_>>().into_iter().collect()
     }
 
-    fn change(&mut self, key: &str, entry: Option<StorageEntry>) -> Result<(), String> {
+    pub(super) fn change(&mut self, key: &str, entry: Option<StorageEntry>) -> Result<(), String> {
         if self.read_only {
             return Err(READ_ONLY.to_owned());
         }
@@ -312,117 +343,5 @@ impl View<'_> {
             (None, None, _) => {}
         }
         Ok(())
-    }
-}
-
-/// Serves a storage.
-pub(super) struct StorageService(pub(super) Arc<MemoryStorage>);
-
-fn text<T>(outcome: Result<T, String>) -> String {
-    outcome.err().unwrap_or_default()
-}
-
-#[tonic::async_trait]
-impl Storage for StorageService {
-    async fn list(&self, request: Request<pb::StorageListArgs>) -> Result<Response<pb::StorageListReply>, Status> {
-        let args = request.into_inner();
-        let outcome = self.0.run("List", &args.txn, |view| Ok(view.list(&args.prefix))).await?;
-        let reply = match outcome {
-            Ok(keys) => pb::StorageListReply { keys, err: String::new() },
-            Err(err) => pb::StorageListReply { keys: Vec::new(), err },
-        };
-        Ok(Response::new(reply))
-    }
-
-    async fn list_page(
-        &self,
-        request: Request<pb::StorageListPageArgs>,
-    ) -> Result<Response<pb::StorageListReply>, Status> {
-        let args = request.into_inner();
-        let limit = usize::try_from(args.limit).ok().filter(|limit| *limit > 0).unwrap_or(usize::MAX);
-        let page = |keys: Vec<String>| keys.into_iter().filter(|key| *key > args.after).take(limit).collect();
-        let outcome = self.0.run("ListPage", &args.txn, |view| Ok(page(view.list(&args.prefix)))).await?;
-        let reply = match outcome {
-            Ok(keys) => pb::StorageListReply { keys, err: String::new() },
-            Err(err) => pb::StorageListReply { keys: Vec::new(), err },
-        };
-        Ok(Response::new(reply))
-    }
-
-    async fn get(&self, request: Request<pb::StorageGetArgs>) -> Result<Response<pb::StorageGetReply>, Status> {
-        let args = request.into_inner();
-        let mut outcome = self.0.run("Get", &args.txn, |view| Ok(view.get(&args.key))).await?;
-        if let (true, Ok(Some(entry))) = (self.0.state().lying, &mut outcome) {
-            entry.key.push_str("-other");
-        }
-        let reply = match outcome {
-            Ok(entry) => pb::StorageGetReply { entry: entry.map(translate::storage_entry_into_pb), err: String::new() },
-            Err(err) => pb::StorageGetReply { entry: None, err },
-        };
-        Ok(Response::new(reply))
-    }
-
-    async fn put(&self, request: Request<pb::StoragePutArgs>) -> Result<Response<pb::StoragePutReply>, Status> {
-        let args = request.into_inner();
-        let entry = translate::storage_entry_from_pb(args.entry.unwrap_or_default());
-        let outcome = self.0.run("Put", &args.txn, |view| view.change(&entry.key.clone(), Some(entry))).await?;
-        Ok(Response::new(pb::StoragePutReply { err: text(outcome) }))
-    }
-
-    async fn delete(
-        &self,
-        request: Request<pb::StorageDeleteArgs>,
-    ) -> Result<Response<pb::StorageDeleteReply>, Status> {
-        let args = request.into_inner();
-        let outcome = self.0.run("Delete", &args.txn, |view| view.change(&args.key, None)).await?;
-        Ok(Response::new(pb::StorageDeleteReply { err: text(outcome) }))
-    }
-
-    async fn is_transactional(
-        &self,
-        _request: Request<pb::Empty>,
-    ) -> Result<Response<pb::StorageIsTransactionalReply>, Status> {
-        let _call = self.0.enter("IsTransactional").await?;
-        let transactional = self.0.kind == StorageKind::OpenBao;
-        Ok(Response::new(pb::StorageIsTransactionalReply { transactional }))
-    }
-
-    async fn begin_tx(&self, _request: Request<pb::Empty>) -> Result<Response<pb::StorageBeginTxReply>, Status> {
-        let _call = self.0.enter("BeginTx").await?;
-        let mut state = self.0.state();
-        if state.lying {
-            return Ok(Response::new(pb::StorageBeginTxReply::default()));
-        }
-        state.transactions_begun += 1;
-        let txn = format!("transaction-{}", state.transactions_begun);
-        let open = Open {
-            entries: state.entries.clone(),
-            written: BTreeSet::new(),
-            read: BTreeSet::new(),
-            began_at: state.writes,
-        };
-        state.transactions.insert(txn.clone(), open);
-        drop(state);
-        self.0.changed();
-        Ok(Response::new(pb::StorageBeginTxReply { txn, err: String::new() }))
-    }
-
-    async fn commit(
-        &self,
-        request: Request<pb::StorageCommitTxArgs>,
-    ) -> Result<Response<pb::StorageCommitTxReply>, Status> {
-        let _call = self.0.enter("Commit").await?;
-        let open = self.0.finish(&request.get_ref().txn)?;
-        let outcome = self.0.state().commit(open);
-        Ok(Response::new(pb::StorageCommitTxReply { err: text(outcome) }))
-    }
-
-    async fn rollback(
-        &self,
-        request: Request<pb::StorageRollbackTxArgs>,
-    ) -> Result<Response<pb::StorageRollbackTxReply>, Status> {
-        let _call = self.0.enter("Rollback").await?;
-        self.0.finish(&request.get_ref().txn)?;
-        Ok(Response::new(pb::StorageRollbackTxReply { err: String::new() }))
     }
 }

@@ -1,4 +1,4 @@
-//! A plugin with a toy backend, for `tests/server.rs`.
+//! A plugin with a toy backend, for `tests/server`.
 //!
 //! Does by name what a test wants to see: uses storage, fails, panics, hangs.
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a test's other half; panicking is one of its jobs")]

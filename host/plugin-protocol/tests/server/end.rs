@@ -1,0 +1,59 @@
+//! Every way in which the process ends.
+
+use super::*;
+
+#[tokio::test]
+async fn shutdown_ends_a_busy_plugin_in_time_with_zero() {
+    let (plugin, mount) = mounted().await;
+    let hanging = tokio::spawn(async move { read(&mount, "hang").await });
+    plugin.wait_for_log("a request hangs").await.unwrap();
+    let socket = plugin.socket().to_owned();
+    assert_eq!(plugin.shutdown().await.unwrap().code(), Some(0));
+    assert!(hanging.await.unwrap().is_err());
+    assert!(!std::path::Path::new(&socket).exists());
+}
+
+#[tokio::test]
+async fn a_server_that_lets_go_ends_the_plugin() {
+    let (plugin, _mount) = mounted().await;
+    let socket = plugin.socket().to_owned();
+    plugin.close_broker_stream();
+    assert_eq!(plugin.ended().await.unwrap().code(), Some(0));
+    assert!(!std::path::Path::new(&socket).exists());
+}
+
+#[tokio::test]
+async fn a_server_that_dies_takes_the_plugin_with_it() {
+    let (plugin, _mount) = mounted().await;
+    plugin.vanish();
+    let log = plugin.log_after_end();
+    assert_eq!(plugin.ended().await.unwrap().code(), Some(0));
+    assert_hclog(&log.await);
+}
+
+#[tokio::test]
+async fn a_plugin_that_nobody_uses_ends() {
+    let output = toy().arg("impatient").output().await.unwrap();
+    assert_eq!(output.status.code(), Some(1));
+    assert!(String::from_utf8(output.stderr).unwrap().contains("did not open the broker's stream in time"));
+}
+
+#[tokio::test]
+async fn a_plugin_in_use_outlives_its_watchdog() {
+    let plugin = toy().arg("impatient").start().await.unwrap();
+    // Twice the watchdog's time; there is no event for something that does not happen.
+    tokio::time::sleep(Duration::from_millis(100)).await;
+    assert!(plugin.multiplexing_supported().await.unwrap());
+}
+
+#[tokio::test]
+async fn a_terminals_interrupt_is_ignored_and_sigterm_ends_in_order() {
+    let plugin = toy().start().await.unwrap();
+    let socket = plugin.socket().to_owned();
+    signal(&plugin, "-INT");
+    assert!(plugin.multiplexing_supported().await.unwrap());
+    signal(&plugin, "-TERM");
+    plugin.wait_for_log("signal SIGTERM").await.unwrap();
+    assert_eq!(plugin.ended().await.unwrap().code(), Some(0));
+    assert!(!std::path::Path::new(&socket).exists());
+}

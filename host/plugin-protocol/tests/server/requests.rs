@@ -1,0 +1,185 @@
+//! Requests and answers, panics, cancellation, limits.
+
+use super::*;
+
+#[tokio::test]
+async fn what_the_server_says_arrives() {
+    let (_plugin, mount) = mounted().await;
+    let mut asked = request(Operation::Patch, "echo/x", r#"{"n":12345678901234567890}"#);
+    asked.headers = [("x-trace".to_owned(), vec!["1".to_owned()])].into();
+    asked.identity.display_name = "alice".to_owned();
+    asked.timeout = Some(Duration::from_secs(90));
+    let response = mount.handle_request(asked).await.unwrap().unwrap();
+    let data: Value = serde_json::from_str(&response.data.unwrap()).unwrap();
+    assert_eq!((&data["id"], &data["operation"]), (&json!("request-echo/x"), &json!("Patch")));
+    assert_eq!(
+        (&data["data"]["n"], &data["headers"]["x-trace"][0]),
+        (&json!(12_345_678_901_234_567_890_u64), &json!("1"))
+    );
+    assert!(data["timeout_s"].as_u64().unwrap() >= 89 && data["identity"].as_str().unwrap().contains("alice"));
+}
+
+#[tokio::test]
+async fn unknown_operations_never_reach_the_backend() {
+    let (_plugin, mount) = mounted().await;
+    for operation in ["resolve-path", "alias-lookahead", "header", "scan", "recover", "new"] {
+        let asked = request(Operation::Update, "kv/a", r#"{"value":"1"}"#);
+        let error = backend_error(mount.handle_operation(operation, asked).await);
+        assert_eq!(error, Error::UnsupportedOperation, "{operation}");
+    }
+    assert!(read(&mount, "kv/a").await.unwrap().is_none());
+}
+
+#[tokio::test]
+async fn errors_keep_their_kind() {
+    let (_plugin, mount) = mounted().await;
+    let rows = [
+        ("fail/user", Error::User("a user's mistake".into())),
+        ("fail/coded", Error::Coded { code: 502, message: "upstream".into() }),
+        ("fail/denied", Error::PermissionDenied),
+        ("fail/plain", Error::Plain("plain".into())),
+        ("nowhere", Error::UnsupportedPath),
+        ("text/canary", Error::Internal("response data is not a JSON object".into())),
+    ];
+    for (path, expected) in rows {
+        assert_eq!(backend_error(read(&mount, path).await), expected, "{path}");
+    }
+    let check = mount.check_existence(request(Operation::Update, "fail/user", "null")).await;
+    assert_eq!(backend_error(check), Error::User("a user's mistake".into()));
+}
+
+#[tokio::test]
+async fn existence_is_checked_with_three_answers() {
+    let (_plugin, mount) = mounted().await;
+    let check = |path: &str| mount.check_existence(request(Operation::Update, path, "null"));
+    assert_eq!(check("kv/a").await.unwrap(), Some(false));
+    ask(&mount, Operation::Create, "kv/a", &json!({ "value": "1" })).await.unwrap();
+    assert_eq!(check("kv/a").await.unwrap(), Some(true));
+    assert_eq!(check("echo").await.unwrap(), None);
+}
+
+#[tokio::test]
+async fn leases_go_out_and_come_back() {
+    let (_plugin, mount) = mounted().await;
+    let response = mount.handle_request(request(Operation::Read, "lease", "null")).await.unwrap().unwrap();
+    let secret = response.secret.unwrap();
+    assert_eq!((secret.ttl.as_secs(), secret.max_ttl.as_secs(), secret.renewable), (60, 120, true));
+    assert_eq!((response.data, response.warnings), (None, vec!["leased".to_owned()]));
+    let mut renew = request(Operation::Renew, "lease", "null");
+    renew.lease = Some(Lease {
+        id: "lease-1".to_owned(),
+        issue_time: std::time::SystemTime::UNIX_EPOCH,
+        ttl: secret.ttl,
+        max_ttl: secret.max_ttl,
+        increment: Duration::from_secs(90),
+        renewable: true,
+        internal_data: secret.internal_data,
+    });
+    let data = mount.handle_request(renew).await.unwrap().unwrap().data.unwrap();
+    let data: Value = serde_json::from_str(&data).unwrap();
+    let expected = json!({ "id": "lease-1", "increment_s": 90, "internal_data": { "secret_type": "toy" } });
+    assert_eq!(data, expected);
+}
+
+#[tokio::test]
+async fn large_messages_pass_in_all_directions() {
+    const BYTES: usize = 5 << 20;
+    let (_plugin, mount) = mounted().await;
+    let answer = ask(&mount, Operation::Read, "large", &json!({ "bytes": BYTES })).await.unwrap().unwrap();
+    assert_eq!(answer["blob"].as_str().unwrap().len(), BYTES);
+    let value = json!({ "value": "y".repeat(BYTES) });
+    ask(&mount, Operation::Update, "kv/big", &value).await.unwrap();
+    assert_eq!(read(&mount, "kv/big").await.unwrap().unwrap()["value"], value["value"]);
+}
+
+#[tokio::test]
+async fn messages_beyond_the_limit_fail_alone() {
+    let (_plugin, mount) = mounted().await;
+    let data = format!("\"{}\"", "z".repeat(64 << 20));
+    let message = call_message(mount.handle_request(request(Operation::Update, "length", &data)).await.unwrap_err());
+    assert!(message.contains("67108864"), "{message}");
+    assert!(read(&mount, "echo").await.unwrap().is_some());
+}
+
+#[tokio::test]
+async fn a_panic_fails_one_request_and_tells_no_data() {
+    let (plugin, mount) = mounted().await;
+    for path in ["panic/literal", "panic/formatted"] {
+        let error = backend_error(ask(&mount, Operation::Update, path, &json!({ "token": "canary" })).await);
+        let text = error.to_string();
+        assert!(matches!(error, Error::Internal(_)) && text.contains(&format!("request-{path}")), "{text}");
+    }
+    let check = mount.check_existence(request(Operation::Update, "panic/check", "null")).await;
+    assert!(matches!(backend_error(check), Error::Internal(_)));
+    assert!(read(&mount, "echo").await.unwrap().is_some());
+    let log = plugin.log_after_end();
+    plugin.shutdown().await.unwrap();
+    let log = log.await;
+    assert_eq!(log.matches("the plugin panicked; this is a bug in it").count(), 3, "{log}");
+    assert!(log.contains("a literal reason") && log.contains("toy/plugin.rs") && !log.contains("canary"), "{log}");
+    assert_hclog(&log);
+}
+
+#[tokio::test]
+async fn odd_log_lines_are_still_hclog() {
+    let (plugin, mount) = mounted().await;
+    ask(&mount, Operation::Update, "log", &json!({ "text": "\u{0}\n\u{7f}".repeat(30_000) })).await.unwrap();
+    plugin.wait_for_log("truncated").await.unwrap();
+    let log = plugin.log_after_end();
+    plugin.shutdown().await.unwrap();
+    assert_hclog(&log.await);
+}
+
+#[tokio::test]
+async fn a_request_that_the_server_gives_up_is_dropped() {
+    let (plugin, mount) = mounted().await;
+    let hanging = tokio::spawn(async move {
+        let outcome = read(&mount, "hang").await;
+        (mount, outcome)
+    });
+    plugin.wait_for_log("a request hangs").await.unwrap();
+    hanging.abort();
+    plugin.wait_for_log("a hanging request was dropped").await.unwrap();
+    let mount = plugin.mount(MountOptions::default()).await.unwrap();
+    assert!(read(&mount, "echo").await.unwrap().is_some());
+}
+
+#[tokio::test]
+async fn calls_beyond_the_limit_wait_for_their_turn() {
+    // Two of the 1024 are the broker's and the stdio stream.
+    const CALLS: usize = 1022;
+    let (plugin, mount) = mounted().await;
+    let mount = std::sync::Arc::new(mount);
+    let start = |path: &'static str| {
+        let mount = mount.clone();
+        tokio::spawn(async move { read(&mount, path).await })
+    };
+    let mut hanging: Vec<_> = (0..CALLS).map(|_| start("hang")).collect();
+    plugin.wait_for_logs("a request hangs", CALLS).await.unwrap();
+    let mut waiting = start("echo");
+    // There is no event for a call that does not begin.
+    assert!(tokio::time::timeout(Duration::from_millis(100), &mut waiting).await.is_err());
+    hanging.pop().unwrap().abort();
+    assert!(waiting.await.unwrap().unwrap().is_some());
+}
+
+#[tokio::test]
+async fn many_requests_given_up_at_once_do_not_end_the_connection() {
+    let (plugin, mount) = mounted().await;
+    let mount = std::sync::Arc::new(mount);
+    // The plugin sleeps, so that it finds beginning and end of all of them at once.
+    signal(&plugin, "-STOP");
+    let asked: Vec<_> = (0..300)
+        .map(|_| {
+            let mount = mount.clone();
+            tokio::spawn(async move { read(&mount, "hang").await })
+        })
+        .collect();
+    // Time for the requests, and then for their ends, to be written to the socket, which nothing tells.
+    tokio::time::sleep(Duration::from_millis(500)).await;
+    asked.iter().for_each(tokio::task::JoinHandle::abort);
+    tokio::time::sleep(Duration::from_millis(500)).await;
+    signal(&plugin, "-CONT");
+    assert!(read(&mount, "echo").await.unwrap().is_some());
+    assert!(plugin.shutdown().await.unwrap().success());
+}

@@ -1,0 +1,189 @@
+//! Storage, transactions and system view, of both servers.
+
+use super::*;
+
+#[tokio::test]
+async fn entries_round_trip() {
+    let storage = MemoryStorage::new(StorageKind::OpenBao);
+    let (_plugin, mount) = mounted_on(&storage).await;
+    for key in ["a", "dir/b", "dir/c"] {
+        ask(&mount, Operation::Update, &format!("kv/{key}"), &json!({ "value": key })).await.unwrap();
+    }
+    let stored = storage.entries();
+    assert_eq!(stored["dir/b"].value, b"dir/b");
+    assert!(stored["dir/b"].seal_wrap);
+    let expected = json!({ "value": "dir/b", "seal_wrap": true });
+    assert_eq!(read(&mount, "kv/dir/b").await.unwrap(), Some(expected));
+    let list = |path: &'static str| ask(&mount, Operation::List, path, &Value::Null);
+    assert_eq!(list("kv/").await.unwrap().unwrap()["keys"], json!(["a", "dir/"]));
+    assert_eq!(list("kv/dir/").await.unwrap().unwrap()["keys"], json!(["b", "c"]));
+    ask(&mount, Operation::Delete, "kv/a", &Value::Null).await.unwrap();
+    ask(&mount, Operation::Delete, "kv/a", &Value::Null).await.unwrap();
+    assert!(read(&mount, "kv/a").await.unwrap().is_none());
+}
+
+#[tokio::test]
+async fn pages_are_the_same_where_the_server_has_none() {
+    for (kind, pages) in [(StorageKind::OpenBao, 4), (StorageKind::Vault, 1)] {
+        let storage = MemoryStorage::new(kind);
+        for key in ["p/a", "p/b", "p/c", "p/d/e"] {
+            storage.write(StorageEntry { key: key.to_owned(), value: Vec::new(), seal_wrap: false });
+        }
+        let (_plugin, mount) = mounted_on(&storage).await;
+        let rows =
+            [("", 2, json!(["a", "b"])), ("b", 9, json!(["c", "d/"])), ("bb", 1, json!(["c"])), ("d/", 1, json!([]))];
+        for (after, limit, expected) in rows {
+            let page = json!({ "after": after, "limit": limit });
+            let answer = ask(&mount, Operation::Read, "page/p/", &page).await.unwrap().unwrap();
+            assert_eq!(answer["keys"], expected, "{kind:?} after {after}");
+        }
+        let none = ask(&mount, Operation::Read, "page/p/", &json!({ "after": "", "limit": 0 })).await.unwrap();
+        assert_eq!(none.unwrap()["keys"], json!([]));
+        // Vault is asked once; then it is known.
+        assert_eq!(storage.calls("ListPage"), pages, "{kind:?}");
+    }
+}
+
+#[tokio::test]
+async fn transactions_commit_and_roll_back() {
+    let storage = MemoryStorage::new(StorageKind::OpenBao);
+    let (_plugin, mount) = mounted_on(&storage).await;
+    let answer = read(&mount, "transaction/rollback").await.unwrap().unwrap();
+    assert_eq!(answer, json!({ "transactions": true, "inside": ["a", "b"], "outside": false }));
+    assert!(storage.entries().is_empty());
+    read(&mount, "transaction/abandon").await.unwrap();
+    storage.until(|storage| storage.open_transactions() == 0).await;
+    assert!(storage.entries().is_empty());
+    read(&mount, "transaction/commit").await.unwrap();
+    assert_eq!(storage.entries().keys().collect::<Vec<_>>(), ["a", "b"]);
+    let error = backend_error(read(&mount, "transaction/conflict").await);
+    assert_eq!(error, Error::Internal("conflict: transaction commit failed".into()));
+    assert_eq!(storage.entries()["a"].value, b"of another");
+    assert_eq!((storage.open_transactions(), storage.stale_calls(), storage.transactions_begun()), (0, 0, 4));
+    assert_eq!(storage.calls("IsTransactional"), 1);
+}
+
+#[tokio::test]
+async fn servers_without_transactions_are_asked_once() {
+    for (kind, asked) in [(StorageKind::Vault, 1), (StorageKind::OpenBaoWithoutTransactions, 1)] {
+        let storage = MemoryStorage::new(kind);
+        let (_plugin, mount) = mounted_on(&storage).await;
+        assert_eq!(storage.calls("IsTransactional"), 0, "not before somebody needs it");
+        for _ in 0..2 {
+            let answer = read(&mount, "transaction/commit").await.unwrap().unwrap();
+            assert_eq!(answer, json!({ "transactions": false }), "{kind:?}");
+        }
+        assert_eq!((storage.calls("IsTransactional"), storage.calls("BeginTx")), (asked, 0), "{kind:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_request_given_up_leaves_no_transaction_open() {
+    let storage = MemoryStorage::new(StorageKind::OpenBao);
+    let (plugin, mount) = mounted_on(&storage).await;
+    // While it does nothing.
+    let mount = std::sync::Arc::new(mount);
+    let start = |path: &'static str| {
+        let mount = mount.clone();
+        tokio::spawn(async move { read(&mount, path).await })
+    };
+    let hanging = start("transaction/hang");
+    plugin.wait_for_log("a transaction hangs").await.unwrap();
+    hanging.abort();
+    storage.until(|storage| storage.open_transactions() == 0).await;
+    // While its beginning, and while a call within it, is under way.
+    for held_call in ["BeginTx", "Put"] {
+        let (begun, held) = (storage.transactions_begun(), storage.calls(held_call));
+        storage.hold(&[held_call]);
+        let hanging = start("transaction/commit");
+        storage.until(|storage| storage.calls(held_call) > held).await;
+        hanging.abort();
+        // The plugin has noticed that when it answers what came after. Its end must not overtake the call.
+        for _ in 0..5 {
+            assert!(read(&mount, "echo").await.unwrap().is_some());
+        }
+        storage.hold(&[]);
+        storage.until(|storage| storage.transactions_begun() > begun && storage.open_transactions() == 0).await;
+        storage.until(|storage| storage.calls_under_way() == 0).await;
+    }
+    assert_eq!((storage.stale_calls(), storage.cancelled_calls()), (0, 0));
+}
+
+#[tokio::test]
+async fn a_read_that_is_given_up_is_cancelled_at_the_server() {
+    let storage = MemoryStorage::new(StorageKind::OpenBao);
+    let (_plugin, mount) = mounted_on(&storage).await;
+    storage.hold(&["Get"]);
+    let reading = tokio::spawn(async move { read(&mount, "kv/a").await });
+    storage.until(|storage| storage.calls("Get") == 1).await;
+    reading.abort();
+    storage.until(|storage| storage.cancelled_calls() == 1).await;
+}
+
+#[tokio::test]
+async fn the_servers_errors_pass_unchanged() {
+    let storage = MemoryStorage::new(StorageKind::OpenBao);
+    let (_plugin, mount) = mounted_on(&storage).await;
+    storage.set_read_only(true);
+    let written = ask(&mount, Operation::Update, "kv/a", &json!({ "value": "1" })).await;
+    assert_eq!(backend_error(written), Error::Plain("cannot write to readonly storage".into()));
+    storage.fail_with(Some("no space left"));
+    assert_eq!(backend_error(read(&mount, "kv/a").await), Error::Internal("failed: no space left".into()));
+    storage.fail_with(None);
+    assert!(read(&mount, "kv/a").await.unwrap().is_none());
+}
+
+#[tokio::test]
+async fn nonsense_of_the_server_is_an_error() {
+    let storage = MemoryStorage::new(StorageKind::OpenBao);
+    let (_plugin, mount) = mounted_on(&storage).await;
+    ask(&mount, Operation::Update, "kv/a", &json!({ "value": "1" })).await.unwrap();
+    storage.set_lying(true);
+    let error = backend_error(read(&mount, "kv/a").await);
+    assert_eq!(error, Error::Internal("failed: the server answered with another entry than `a`".into()));
+    let error = backend_error(read(&mount, "transaction/commit").await);
+    assert_eq!(error, Error::Internal("failed: the server began a transaction without an id".into()));
+}
+
+#[tokio::test]
+async fn a_mount_that_goes_does_not_keep_its_connection() {
+    let storage = MemoryStorage::new(StorageKind::OpenBao);
+    let (plugin, mount) = mounted_on(&storage).await;
+    let mount = std::sync::Arc::new(mount);
+    storage.hold(&["Get"]);
+    let reading = tokio::spawn({
+        let mount = mount.clone();
+        async move { read(&mount, "kv/a").await }
+    });
+    storage.until(|storage| storage.calls("Get") == 1).await;
+    mount.cleanup().await.unwrap();
+    // The call never ends by itself: the connection is closed under it.
+    storage.until(|storage| storage.cancelled_calls() == 1).await;
+    let error = backend_error(reading.await.unwrap());
+    assert!(matches!(&error, Error::Internal(text) if text.contains("storage call failed")), "{error:?}");
+    assert!(plugin.multiplexing_supported().await.unwrap());
+}
+
+#[tokio::test]
+async fn the_system_view_answers_or_is_unsupported() {
+    let plugin = toy().start().await.unwrap();
+    let entity = Entity { id: "e1".into(), name: "alice".into(), metadata: [].into() };
+    let system_view = MemorySystemView {
+        max_lease_ttl: Duration::from_secs(3600),
+        replication_state: 1 << 14,
+        entities: [("e1".to_owned(), entity)].into(),
+        passwords: [("strong".to_owned(), "secret".to_owned())].into(),
+        ..MemorySystemView::default()
+    };
+    let mount = plugin.mount(MountOptions { system_view, ..MountOptions::default() }).await.unwrap();
+    let expected = json!({
+        "default_lease_ttl": 2_764_800, "max_lease_ttl": 3600, "tainted": false, "local_mount": false,
+        "performance_standby": true, "version": "2.7.2", "entity": "alice", "no_entity": null,
+        "password": "secret", "no_password": "system view call failed: no such password policy",
+    });
+    assert_eq!(read(&mount, "system-view").await.unwrap(), Some(expected));
+    let system_view = MemorySystemView { implemented: false, ..MemorySystemView::default() };
+    let mount = plugin.mount(MountOptions { system_view, ..MountOptions::default() }).await.unwrap();
+    let error = backend_error(read(&mount, "system-view").await);
+    assert_eq!(error, Error::Plain("the server does not offer this".into()));
+}
