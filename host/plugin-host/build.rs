@@ -16,5 +16,6 @@ fn main() {
 
 /// `make component` writes there, whatever target directory cargo itself uses.
 fn component_dir() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("../../target/component")
+    let package = Path::new(env!("CARGO_MANIFEST_DIR"));
+    package.ancestors().nth(2).unwrap_or(package).join("target/component")
 }

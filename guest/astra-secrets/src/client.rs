@@ -17,7 +17,6 @@ use std::time::Duration;
 use secrets_framework::host::{Host, HttpMethod, HttpRequest, HttpResponse, LogLevel};
 
 pub(crate) use error::ClientError;
-pub(crate) use wire::is_uuid;
 pub(crate) use wire::{CreatedToken, ListedRole, ListedToken, TokenRequest};
 
 use crate::config::OrgConfig;

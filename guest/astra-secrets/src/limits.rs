@@ -45,8 +45,8 @@ pub(crate) const RETIRED_CONFIGS_MAX: usize = 8;
 /// Bound on one upstream request where the config sets none.
 pub(crate) const REQUEST_TIMEOUT_DEFAULT: Duration = Duration::from_secs(10);
 
-/// Largest bound on one upstream request: the server gives a request 90 seconds.
-pub(crate) const REQUEST_TIMEOUT_MAX: Duration = Duration::from_secs(60);
+/// Largest bound on one upstream request: more than [`UPSTREAM_BUDGET`] has no request.
+pub(crate) const REQUEST_TIMEOUT_MAX: Duration = Duration::from_secs(30);
 
 /// Repeats of one upstream request where the config sets none.
 pub(crate) const RETRIES_DEFAULT: u32 = 2;

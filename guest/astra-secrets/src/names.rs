@@ -186,7 +186,8 @@ fn refuse_upper_case(field: &'static str, text: &str) -> Result<(), NameError> {
     Ok(())
 }
 
-fn is_uuid(text: &str) -> bool {
+/// Astra's own IDs of organizations and roles are UUIDs.
+pub(crate) fn is_uuid(text: &str) -> bool {
     text.len() == 36
         && text.bytes().enumerate().all(|(i, b)| match i {
             8 | 13 | 18 | 23 => b == b'-',

@@ -3,12 +3,12 @@
 
 use secrets_framework::Context;
 
-use crate::client::{AstraClient, ClientError, is_uuid};
+use crate::client::{AstraClient, ClientError};
 use crate::config::{self, OrgConfig, Origin};
 use crate::error::{Failure, upstream};
 use crate::limits::ROLLBACK_REQUEST_TIMEOUT;
 use crate::mint;
-use crate::names::OrgId;
+use crate::names::{OrgId, is_uuid};
 use crate::record::{self, Record};
 
 /// The token to end.

@@ -11,7 +11,7 @@ use super::error::ClientError;
 use super::retry::parse_retry_after;
 use crate::limits::CLIENT_ID_BYTES_MAX;
 use crate::mint::has_mark;
-use crate::names::OrgId;
+use crate::names::{OrgId, is_uuid};
 
 /// A token to ask for.
 #[derive(Serialize)]
@@ -200,13 +200,6 @@ fn check_client_id(client_id: &str) -> Result<(), ClientError> {
         return Ok(());
     }
     Err(ClientError::Nonsense { reason: "its `clientId` is not an ID" })
-}
-
-/// Astra's own organization IDs are UUIDs.
-pub(crate) fn is_uuid(text: &str) -> bool {
-    let groups: Vec<&str> = text.split('-').collect();
-    let lengths = groups.iter().map(|group| group.len());
-    lengths.eq([8, 4, 4, 4, 12]) && text.bytes().all(|byte| byte == b'-' || byte.is_ascii_hexdigit())
 }
 
 fn same_roles(made: &[String], wanted: &[String]) -> bool {

@@ -8,7 +8,7 @@ use secrets_framework::wal::{self, WalId};
 use secrets_framework::{Context, Error};
 use serde::{Deserialize, Serialize};
 
-use crate::config::{OrgConfig, Origin};
+use crate::config::{self, OrgConfig, Origin};
 use crate::error::Failure;
 use crate::limits::OPEN_INTENTS_MAX;
 use crate::names::OrgId;
@@ -83,7 +83,22 @@ pub(super) fn note<'a>(
     let data = serde_json::to_value(data)
         .map_err(|_| Error::Internal("a write-ahead entry could not be written as JSON".to_owned()))?;
     let wal_id = wal::put(context, INTENT_KIND, data)?;
+    if !is_current(context, config)? {
+        wal::delete(context, &wal_id)?;
+        return Err(Failure::exists(format!(
+            "the config of organization `{}` was deleted or moved while this token was asked for: ask again",
+            config.org_id
+        )));
+    }
     Ok(Intent { wal_id, mark, _guard: guard })
+}
+
+/// Is the config still the one that was read? A delete looks for entries like
+/// ours before it forgets the admin token, and may have looked before ours was
+/// there: then nothing would be left to revoke the token with.
+fn is_current(context: &Context<'_>, config: &OrgConfig) -> Result<bool, Error> {
+    let now = config::load(context, &config.org_id)?;
+    Ok(now.is_some_and(|now| now.url.origin() == config.url.origin()))
 }
 
 /// Has this mark still an entry?

@@ -6,13 +6,20 @@
 mod faults;
 mod storage_faults;
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
-use secrets_framework::Operation;
 use secrets_framework::host::HttpMethod;
-use secrets_framework::testing::StorageCall;
+use secrets_framework::testing::{StorageCall, request};
+use secrets_framework::{Context, Error, Operation};
 use serde_json::{Value, json};
 
+use super::{Order, mint};
+use crate::config;
+use crate::error::Failure;
+use crate::names::{OrgId, RoleName};
+use crate::record::TokenKind;
+use crate::role;
 use crate::testing::{ADMIN_B, Leased, Mount, ORG_A, ORG_B, ROLE_ID};
 
 #[test]
@@ -137,12 +144,30 @@ fn a_mint_makes_no_needless_calls() {
     let mount = Mount::new();
     Leased::of(mount.creds());
     let calls = |call| mount.host.storage.calls(call);
-    assert_eq!(calls(StorageCall::Get), 2, "config and role");
+    assert_eq!(calls(StorageCall::Get), 3, "config, role, and the config again once the mint is noted");
     assert_eq!(calls(StorageCall::Put), 4, "write-ahead entry, record, two indexes");
     assert_eq!(calls(StorageCall::Delete), 1, "write-ahead entry");
     assert_eq!((calls(StorageCall::Begin), calls(StorageCall::Commit), calls(StorageCall::List)), (1, 1, 0));
     let methods: Vec<_> = mount.host.http.requests().iter().map(|request| request.method).collect();
     assert_eq!(methods, [HttpMethod::Post]);
+}
+
+/// Else the token would outlive the admin token that can revoke it.
+#[test]
+fn a_config_that_went_while_a_mint_began_makes_nothing() {
+    let mount = Mount::new();
+    let request = request(Operation::Read, "creds", Value::Null);
+    let context = Context { host: &mount.host, request: &request };
+    let config = config::load(&context, &OrgId::stored(ORG_A)).unwrap().unwrap();
+    let role = role::load(&context, &config.org_id, &RoleName::stored("reader")).unwrap().unwrap();
+    mount.send(Operation::Delete, &format!("config/{ORG_A}"), Value::Null).0.unwrap();
+    mount.host.http.clear();
+    let kind = TokenKind::Creds;
+    let order = Order { config: &config, role: &role, kind, logical_name: None, metadata: BTreeMap::new(), ttl: None };
+    let Err(Failure::Failed(error)) = mint(&context, &order) else { panic!("a token was made") };
+    assert!(matches!(error, Error::Coded { code: 409, .. }), "{error:?}");
+    assert!(mount.host.http.requests().is_empty());
+    mount.assert_settled(0);
 }
 
 #[test]

@@ -134,7 +134,7 @@ fn parse_request_timeout(seconds: i64) -> Result<Option<Duration>, NameError> {
         _ => Err(NameError::new(
             "request_timeout",
             &format!("{seconds} s"),
-            "must be from 1 s to 60 s, or 0 for the default of 10 s",
+            "must be from 1 s to 30 s, or 0 for the default of 10 s",
         )),
     }
 }
@@ -202,7 +202,7 @@ const DESCRIPTION: Field = Field::new(
 const REQUEST_TIMEOUT: Field = Field::new(
     "request_timeout",
     FieldType::SignedDurationSecond,
-    "Bound on one request to Astra, at most 60 s; 0 or left out = 10 s.",
+    "Bound on one request to Astra, at most 30 s; 0 or left out = 10 s.",
 );
 
 const MAX_RETRIES: Field = Field::new(

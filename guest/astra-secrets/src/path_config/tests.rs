@@ -136,7 +136,7 @@ fn limits_are_reached_and_not_passed() {
     let mount = Mount::with_org_a();
     let ids: Vec<_> = (0..ROLE_IDS_MAX).map(|number| format!("r{number}")).collect();
     let largest = json!({
-        "description": "x".repeat(DESCRIPTION_BYTES_MAX), "request_timeout": 60, "max_retries": 10,
+        "description": "x".repeat(DESCRIPTION_BYTES_MAX), "request_timeout": 30, "max_retries": 10,
         "allowed_role_ids": ids,
     });
     mount.write(&path_a(), largest).done();

@@ -4,11 +4,11 @@
 
 use secrets_framework::Context;
 
-use crate::client::{AstraClient, ClientError, is_uuid};
+use crate::client::{AstraClient, ClientError};
 use crate::config::OrgConfig;
 use crate::error::Failure;
 use crate::limits::VERIFY_TIMEOUT;
-use crate::names::shown;
+use crate::names::{is_uuid, shown};
 
 /// Checks that the token of `candidate`, which is about to be stored, is one
 /// of its organization. What it answers is a warning: Astra did not say.
