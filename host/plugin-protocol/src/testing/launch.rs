@@ -10,12 +10,14 @@ use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD, STANDARD_NO_PAD};
 use rcgen::{BasicConstraints, IsCa, KeyPair, KeyUsagePurpose, PKCS_ECDSA_P521_SHA512};
 use rustls::pki_types::CertificateDer;
+use tempfile::TempDir;
 use tokio::io::{AsyncBufReadExt, BufReader};
 use tokio::process::{Child, Command};
 use tokio::time::timeout;
 use tokio_rustls::TlsConnector;
 
 use super::log::LogLines;
+use super::process::Started;
 use super::{COOKIE, PluginProcess, TestError};
 use crate::connection::Connection;
 use crate::handshake::{CLIENT_CERT_NAME, VERSIONS_NAME};
@@ -83,7 +85,8 @@ impl Launch {
     /// What went wrong, with what the plugin wrote until then.
     pub async fn start(&self) -> Result<PluginProcess, TestError> {
         let identity = server_identity()?;
-        let (mut child, log) = self.spawn(&identity)?;
+        let sockets = TempDir::new()?;
+        let (mut child, log) = self.spawn(&identity, &sockets)?;
         let line = handshake_line(&mut child, &log).await?;
         let (socket, certificate) = parse(&line)?;
         let connecting = if self.other_identity { &server_identity()? } else { &identity };
@@ -91,7 +94,7 @@ impl Launch {
         let connector = TlsConnector::from(Arc::new(config));
         let (connection, closer) =
             Connection::dial(&socket, &connector).await.map_err(|error| connect_error(&error))?;
-        PluginProcess::connect(child, log, line, identity, certificate, connection, closer).await
+        PluginProcess::connect(Started { child, log, line, sockets, identity, certificate }, connection, closer).await
     }
 
     /// Starts the process, does not connect to it, and waits for its end.
@@ -99,7 +102,8 @@ impl Launch {
     /// # Errors
     /// When it cannot be started or does not end.
     pub async fn output(&self) -> Result<Output, TestError> {
-        let (child, log) = self.spawn(&server_identity()?)?;
+        let sockets = TempDir::new()?;
+        let (child, log) = self.spawn(&server_identity()?, &sockets)?;
         let output = timeout(END_WAIT, child.wait_with_output()).await;
         let mut output = output.map_err(|_| TestError::Process("the plugin did not end".into()))??;
         output.stderr = log.finished().await.into_bytes();
@@ -107,7 +111,7 @@ impl Launch {
     }
 
     /// Starts the process with the server's environment, output piped.
-    fn spawn(&self, identity: &Identity) -> Result<(Child, LogLines), TestError> {
+    fn spawn(&self, identity: &Identity, sockets: &TempDir) -> Result<(Child, LogLines), TestError> {
         let mut command = Command::new(&self.program);
         command
             .args(&self.args)
@@ -120,6 +124,7 @@ impl Launch {
             .env("BAO_VERSION", "2.7.2")
             .env("VAULT_PLUGIN_AUTOMTLS_ENABLED", "true")
             .env("VAULT_PLUGIN_METADATA_MODE", "false")
+            .env("TMPDIR", sockets.path())
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())

@@ -211,7 +211,8 @@ pub(super) fn tagged<T>(message: T, multiplex_ids: &[&str]) -> Result<tonic::Req
 fn serve(plugin: &PluginProcess, options: &MountOptions) -> Result<Services, TestError> {
     let config = plugin.identity.server_config(plugin.certificate.clone());
     let config = config.map_err(|error| TestError::Connect(error.to_string()))?;
-    let socket = Socket::bind(None, None).map_err(|error| TestError::Process(error.to_string()))?;
+    let socket =
+        Socket::bind(Some(plugin.sockets.path()), None).map_err(|error| TestError::Process(error.to_string()))?;
     let stop = Arc::new(Notify::new());
     let storage = StorageServer::new(StorageService(options.storage.clone()));
     let router = Server::builder()

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use futures_util::stream;
 use rustls::pki_types::CertificateDer;
+use tempfile::TempDir;
 use tokio::io::AsyncReadExt as _;
 use tokio::process::Child;
 use tokio::sync::mpsc;
@@ -35,11 +36,23 @@ const EXIT_WAIT: Duration = Duration::from_secs(2);
 /// Other ends of a process, such as that of a watchdog, in tests.
 const END_WAIT: Duration = Duration::from_secs(20);
 
+/// A process that wrote its handshake line.
+pub(super) struct Started {
+    pub(super) child: Child,
+    pub(super) log: LogLines,
+    pub(super) line: String,
+    /// Where all sockets are, so that those of a killed plugin go, too.
+    pub(super) sockets: TempDir,
+    pub(super) identity: Identity,
+    pub(super) certificate: CertificateDer<'static>,
+}
+
 /// A started plugin. Dropped without [`Self::shutdown`] it is killed.
 pub struct PluginProcess {
     child: Mutex<Child>,
     log: LogLines,
     line: String,
+    pub(super) sockets: TempDir,
     pub(super) identity: Identity,
     pub(super) certificate: CertificateDer<'static>,
     pub(super) connection: Connection,
@@ -50,11 +63,7 @@ pub struct PluginProcess {
 
 impl PluginProcess {
     pub(super) async fn connect(
-        child: Child,
-        log: LogLines,
-        line: String,
-        identity: Identity,
-        certificate: CertificateDer<'static>,
+        Started { child, log, line, sockets, identity, certificate }: Started,
         connection: Connection,
         closer: Closer,
     ) -> Result<Self, TestError> {
@@ -69,6 +78,7 @@ impl PluginProcess {
             child: Mutex::new(child),
             log,
             line,
+            sockets,
             identity,
             certificate,
             connection,
