@@ -5,4 +5,4 @@ set -euo pipefail
 cd "$(dirname "$0")/../.."
 
 export PLUGIN_BIN="${PLUGIN_BIN:-$PWD/dist/vault-plugin-secrets-datastax-astra}"
-cargo run --quiet --release -p bench -- "$@"
+cargo run --quiet --release -p bench

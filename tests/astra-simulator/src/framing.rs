@@ -229,6 +229,15 @@ mod tests {
         }
     }
 
+    #[tokio::test(start_paused = true)]
+    async fn an_idle_connection_is_given_up() {
+        let (mut ours, theirs) = tokio::io::duplex(64);
+        let begin = tokio::time::Instant::now();
+        assert_eq!(Reader::default().request(&mut ours).await, Err(NoRequest::Gone));
+        assert_eq!(begin.elapsed(), Duration::from_millis(IDLE_MS_MAX));
+        drop(theirs);
+    }
+
     #[tokio::test]
     async fn a_chunked_body_is_bounded_too() {
         let chunk = "f0000\r\n".to_owned() + &"x".repeat(0xf0000) + "\r\n";

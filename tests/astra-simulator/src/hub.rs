@@ -125,9 +125,12 @@ impl ListenerSwitch {
 
     /// Asks for a position and waits until the server has taken it; false when it did not in time.
     pub(crate) fn turn(&self, on: bool) -> bool {
+        self.turn_within(on, Duration::from_millis(LISTENER_SWITCH_MS_MAX))
+    }
+
+    fn turn_within(&self, on: bool, bound: Duration) -> bool {
         self.wanted.send_replace(on);
         let actual = self.actual.lock().unwrap_or_else(PoisonError::into_inner);
-        let bound = Duration::from_millis(LISTENER_SWITCH_MS_MAX);
         let waited = self.moved.wait_timeout_while(actual, bound, |actual| *actual != on);
         waited.map(|(actual, _)| *actual == on).unwrap_or(false)
     }
@@ -139,5 +142,18 @@ impl ListenerSwitch {
     pub(crate) fn taken(&self, on: bool) {
         *self.actual.lock().unwrap_or_else(PoisonError::into_inner) = on;
         self.moved.notify_all();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_switch_that_nobody_serves_gives_up() {
+        let switch = ListenerSwitch::new();
+        assert!(!switch.turn_within(false, Duration::from_millis(5)));
+        switch.taken(false);
+        assert!(switch.turn(false));
     }
 }

@@ -52,6 +52,9 @@ pub struct Snapshot(World);
 
 impl Simulator {
     /// Starts a simulator that listens when this returns.
+    ///
+    /// # Errors
+    /// When the address is not a loopback one or cannot be listened on.
     pub fn start(settings: Settings) -> io::Result<Self> {
         if !settings.listen.ip().is_loopback() {
             let problem = "the simulator listens on loopback addresses only";
