@@ -50,13 +50,12 @@ pub(super) fn settle(
 /// given when it, or a part of it, may have been stored.
 pub(super) fn undo(context: &Context<'_>, client: &AstraClient<'_>, made: &Made<'_>, record: Option<&Record>) {
     client.use_time_to_settle();
-    if client.delete_token(&made.token.client_id).is_err() {
-        left_to_rollback(context, client, &made.intent);
-        return;
-    }
+    // The record first: once the token has gone from Astra's list, rollback finds neither by the mark.
     let removed = record.is_none_or(|record| record::remove_if_same(context, record).is_ok());
-    if removed {
+    if removed && client.delete_token(&made.token.client_id).is_ok() {
         drop_entry(context, &made.intent);
+    } else {
+        left_to_rollback(context, client, &made.intent);
     }
 }
 
