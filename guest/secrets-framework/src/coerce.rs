@@ -15,7 +15,6 @@ pub(crate) fn coerce(kind: FieldType, value: &Value) -> Result<Option<FieldValue
     match kind {
         FieldType::String => text("", value).map(FieldValue::String),
         FieldType::LowerCaseString => text("", value).map(|text| FieldValue::String(text.to_lowercase())),
-        FieldType::NameString => name(value).map(FieldValue::String),
         FieldType::Int64 => int(value).map(FieldValue::Int),
         FieldType::Bool => boolean(value).map(FieldValue::Bool),
         FieldType::DurationSecond | FieldType::SignedDurationSecond if value.is_null() => return Ok(None),
@@ -40,20 +39,6 @@ fn text(at: &str, value: &Value) -> Result<String, String> {
         Value::String(text) => Ok(text.clone()),
         Value::Array(_) | Value::Object(_) => Err(unconvertible(at, "string", value)),
     }
-}
-
-fn name(value: &Value) -> Result<String, String> {
-    let text = text("", value)?;
-    if is_name(&text) { Ok(text) } else { Err("field does not match the formatting rules".to_owned()) }
-}
-
-/// The server's pattern for names: `\w(([\w-.]+)?\w)?`.
-fn is_name(text: &str) -> bool {
-    let is_word = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'_';
-    let (Some(&first), Some(&last)) = (text.as_bytes().first(), text.as_bytes().last()) else {
-        return false;
-    };
-    is_word(first) && is_word(last) && text.bytes().all(|byte| is_word(byte) || byte == b'-' || byte == b'.')
 }
 
 fn int(value: &Value) -> Result<i64, String> {

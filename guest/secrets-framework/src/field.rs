@@ -16,8 +16,6 @@ pub enum FieldType {
     String,
     /// Text, folded to lower case.
     LowerCaseString,
-    /// Text that matches the server's name pattern.
-    NameString,
     /// A whole number.
     Int64,
     /// True or false.

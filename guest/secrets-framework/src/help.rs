@@ -66,7 +66,6 @@ impl FieldType {
         match self {
             Self::String => "string",
             Self::LowerCaseString => "lowercase string",
-            Self::NameString => "name string",
             Self::Int64 => "int64",
             Self::Bool => "bool",
             Self::DurationSecond | Self::SignedDurationSecond => "duration (sec)",

@@ -163,21 +163,19 @@ fn add_schema<'a>(
 }
 
 fn schema(field: &Field) -> Map<String, Value> {
-    let (kind, format, pattern) = match field.kind {
-        FieldType::String => ("string", "", ""),
-        FieldType::LowerCaseString => ("string", "lowercase", ""),
-        FieldType::NameString => ("string", "", r"\w([\w-.]*\w)?"),
-        FieldType::Int64 => ("integer", "int64", ""),
-        FieldType::Bool => ("boolean", "", ""),
-        FieldType::DurationSecond | FieldType::SignedDurationSecond => ("integer", "seconds", ""),
-        FieldType::CommaStringSlice => ("array", "", ""),
-        FieldType::KvPairs => ("object", "kvpairs", ""),
-        FieldType::Map => ("object", "map", ""),
+    let (kind, format) = match field.kind {
+        FieldType::String => ("string", ""),
+        FieldType::LowerCaseString => ("string", "lowercase"),
+        FieldType::Int64 => ("integer", "int64"),
+        FieldType::Bool => ("boolean", ""),
+        FieldType::DurationSecond | FieldType::SignedDurationSecond => ("integer", "seconds"),
+        FieldType::CommaStringSlice => ("array", ""),
+        FieldType::KvPairs => ("object", "kvpairs"),
+        FieldType::Map => ("object", "map"),
     };
     let mut schema = Map::new();
     insert_text(&mut schema, "type", kind.to_owned());
     insert_text(&mut schema, "format", format.to_owned());
-    insert_text(&mut schema, "pattern", pattern.to_owned());
     insert_text(&mut schema, "description", clean(field.description));
     if kind == "array" {
         schema.insert("items".to_owned(), json!({ "type": "string" }));

@@ -29,9 +29,7 @@ pub struct WalEntry {
     pub created_at: u64,
 }
 
-/// Makes the storage entry of a new write-ahead entry, seal-wrapped, for
-/// writing it within a transaction.
-pub fn entry(context: &Context<'_>, kind: &str, data: Value) -> Result<(WalId, StorageEntry), Error> {
+fn new_entry(context: &Context<'_>, kind: &str, data: Value) -> Result<(WalId, StorageEntry), Error> {
     let id = WalId(random_uuid(context));
     let created_at = context.host.clock().now().as_secs();
     let entry = WalEntry { kind: kind.to_owned(), data, created_at };
@@ -43,7 +41,7 @@ pub fn entry(context: &Context<'_>, kind: &str, data: Value) -> Result<(WalId, S
 
 /// Writes an entry, seal-wrapped.
 pub fn put(context: &Context<'_>, kind: &str, data: Value) -> Result<WalId, Error> {
-    let (id, entry) = entry(context, kind, data)?;
+    let (id, entry) = new_entry(context, kind, data)?;
     context.host.storage().put(entry)?;
     Ok(id)
 }
