@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use async_trait::async_trait;
-use component_runtime::{InvokeError, Module, Mount, MountSettings, Runtime, RuntimeSettings};
+use component_runtime::{InvokeError, Limits, Module, Mount, MountSettings, Runtime, RuntimeSettings};
 use plugin_protocol::{Backend, Error, Factory, Operation, Request, Response, Setup, SpecialPaths};
 use tokio::sync::OnceCell;
 
@@ -24,7 +24,7 @@ impl Mounts {
     /// Starts the runtime. The component is loaded with the first mount.
     pub(crate) fn new(config: &Config) -> Result<Self, String> {
         let egress = config.origins().map_err(|error| error.to_string())?;
-        let settings = RuntimeSettings { egress, wal_minimum_age: config.wal_min_age, ..RuntimeSettings::default() };
+        let settings = RuntimeSettings { egress, wal_minimum_age: config.wal_min_age, limits: Limits::default() };
         let runtime = Runtime::new(settings).map_err(|error| error.to_string())?;
         Ok(Self { runtime, module: OnceCell::new() })
     }
@@ -120,11 +120,29 @@ impl RequestLine {
         let elapsed_ms = start.elapsed().as_secs_f64() * 1000.0;
         match answer {
             Ok(value) => {
-                tracing::debug!(mount, request_id, ?operation, path, export, elapsed_ms, outcome = "answered", "request");
+                tracing::debug!(
+                    mount,
+                    request_id,
+                    ?operation,
+                    path,
+                    export,
+                    elapsed_ms,
+                    outcome = "answered",
+                    "request"
+                );
                 Ok(value)
             }
             Err(InvokeError::Guest(error)) => {
-                tracing::debug!(mount, request_id, ?operation, path, export, elapsed_ms, outcome = "refused", "request");
+                tracing::debug!(
+                    mount,
+                    request_id,
+                    ?operation,
+                    path,
+                    export,
+                    elapsed_ms,
+                    outcome = "refused",
+                    "request"
+                );
                 Err(convert::error(InvokeError::Guest(error), &request_id))
             }
             Err(error) => {

@@ -15,7 +15,7 @@ use component_runtime::egress::Origin;
 use tracing::level_filters::LevelFilter;
 
 /// The hosts of Astra itself: production, development and test.
-pub const ASTRA_ORIGINS: [&str; 3] =
+const ASTRA_ORIGINS: [&str; 3] =
     ["https://api.astra.datastax.com", "https://api.dev.cloud.datastax.com", "https://api.test.cloud.datastax.com"];
 
 /// Bad arguments, as `sysexits.h` has it.

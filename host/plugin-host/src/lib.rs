@@ -17,6 +17,7 @@ mod system_view;
 use std::process::ExitCode;
 use std::sync::Arc;
 
+use component_runtime::Runtime;
 use plugin_protocol::{ServeOptions, serve};
 
 use crate::bridge::Mounts;
@@ -28,15 +29,10 @@ pub const PROGRAM: &str = "vault-plugin-secrets-datastax-astra";
 /// The version that the server is told. Without the `v` it could not mount what it registered.
 pub const VERSION: &str = concat!("v", env!("CARGO_PKG_VERSION"));
 
-/// How many tasks a worker polls before it looks at timers and sockets again.
-/// At tokio's default of 61 two spinning guests raise the other requests' p99
-/// tenfold: each of them yields once in a tick only.
-const EVENT_INTERVAL_POLLS: u32 = 4;
-
 /// Serves until the server stops the plugin or goes away.
 pub fn run(config: Config) -> ExitCode {
     let runtime =
-        tokio::runtime::Builder::new_multi_thread().event_interval(EVENT_INTERVAL_POLLS).enable_all().build();
+        tokio::runtime::Builder::new_multi_thread().event_interval(Runtime::EVENT_INTERVAL).enable_all().build();
     let runtime = match runtime {
         Ok(runtime) => runtime,
         Err(error) => return config::fail(&format!("failed to start worker threads: {error}")),

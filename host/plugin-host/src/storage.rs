@@ -2,7 +2,7 @@
 
 use async_trait::async_trait;
 use component_runtime::capability::{self, StorageEntry, StorageError};
-use plugin_protocol::{self as protocol, StorageView as _};
+use plugin_protocol as protocol;
 
 /// The storage of one mount, or a transaction of it.
 pub(crate) struct ServerStorage<T>(pub(crate) T);
