@@ -29,6 +29,32 @@ const UNUSED_WARM_SLOTS_MAX: u32 = 100;
 /// Core functions, globals and imports of an instance in the host's memory.
 const INSTANCE_BYTES_MAX: usize = 1024 * 1024;
 
+/// Memory mappings of a request that waits: memory, stack and their guards.
+const MAPPINGS_PER_REQUEST: usize = 6;
+/// Mappings left to the rest of the process.
+const MAPPINGS_OF_PROCESS: usize = 5_000;
+
+/// Requests at once that are let in: the limit, or less where this machine allows fewer memory mappings.
+/// Beyond them instances would fail in the middle of a request.
+pub(crate) fn requests_max(limits: &Limits) -> usize {
+    let Some(mappings_max) = mappings_max() else { return limits.requests_in_flight_max };
+    let possible = mappings_max.saturating_sub(MAPPINGS_OF_PROCESS) / MAPPINGS_PER_REQUEST;
+    if possible < limits.requests_in_flight_max {
+        tracing::warn!(
+            possible,
+            wanted = limits.requests_in_flight_max,
+            "`vm.max_map_count` is low: fewer requests at once"
+        );
+    }
+    limits.requests_in_flight_max.min(possible.max(1))
+}
+
+/// None where there is no such limit.
+#[expect(clippy::disallowed_methods, reason = "the kernel says it in a file")]
+fn mappings_max() -> Option<usize> {
+    std::fs::read_to_string("/proc/sys/vm/max_map_count").ok()?.trim().parse().ok()
+}
+
 /// Starts an engine for running guests.
 ///
 /// # Errors
@@ -117,5 +143,6 @@ mod tests {
             assert!(slots as usize > limits.requests_in_flight_max);
         }
         assert_eq!(pool.get_max_memory_size(), limits.memory_bytes_max);
+        assert!((1..=limits.requests_in_flight_max).contains(&requests_max(&limits)));
     }
 }

@@ -45,6 +45,9 @@ pub const STORAGE_KEY_BYTES_MAX: usize = 4 * KIB;
 /// Open transactions at once; each holds resources in the server.
 pub const TRANSACTIONS_OPEN_MAX: usize = 4;
 
+/// Questions to the server about mount, node and entities, of one request.
+pub const SYSTEM_VIEW_CALLS_MAX: u32 = 1_000;
+
 /// How long to wait for a lock: as `engine-api` promises, 503 afterwards.
 pub const LOCK_WAIT: Duration = Duration::from_secs(10);
 /// Locks that one request may hold at once.
@@ -108,6 +111,7 @@ pub struct Limits {
     pub storage_bytes_max: usize,
     pub storage_key_bytes_max: usize,
     pub transactions_open_max: usize,
+    pub system_view_calls_max: u32,
     pub lock_wait: Duration,
     pub locks_held_max: usize,
     pub lock_key_bytes_max: usize,
@@ -156,6 +160,7 @@ impl Default for Limits {
             storage_bytes_max: STORAGE_BYTES_MAX,
             storage_key_bytes_max: STORAGE_KEY_BYTES_MAX,
             transactions_open_max: TRANSACTIONS_OPEN_MAX,
+            system_view_calls_max: SYSTEM_VIEW_CALLS_MAX,
             lock_wait: LOCK_WAIT,
             locks_held_max: LOCKS_HELD_MAX,
             lock_key_bytes_max: LOCK_KEY_BYTES_MAX,

@@ -61,7 +61,7 @@ impl Runtime {
         let engine = engine::start(&limits)?;
         let inner = Inner {
             linker: linker::linker(&engine)?,
-            permits: Arc::new(Semaphore::new(limits.requests_in_flight_max)),
+            permits: Arc::new(Semaphore::new(engine::requests_max(&limits))),
             egress: Egress::new(settings.egress, &limits.egress),
             wal_minimum_age: settings.wal_minimum_age,
             mounts: Mounts::default(),

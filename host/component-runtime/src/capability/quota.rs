@@ -29,6 +29,7 @@ pub(crate) struct Quota {
     storage_keys_listed: usize,
     storage_bytes: usize,
     transactions_open: usize,
+    system_view_calls: u32,
     locks_held: usize,
     refusals: u32,
 }
@@ -41,6 +42,7 @@ impl Quota {
             storage_keys_listed: 0,
             storage_bytes: 0,
             transactions_open: 0,
+            system_view_calls: 0,
             locks_held: 0,
             refusals: 0,
         }
@@ -91,6 +93,16 @@ impl Quota {
         self.transactions_open = self.transactions_open.saturating_sub(1);
     }
 
+    /// One question to the server about mount, node or entities.
+    pub(crate) fn system_view_call(&mut self) -> Result<(), QuotaError> {
+        let max = self.limits.system_view_calls_max;
+        if self.system_view_calls >= max {
+            return Err(self.refuse(format!("{max} system view calls")));
+        }
+        self.system_view_calls += 1;
+        Ok(())
+    }
+
     /// A lock on `key` is about to be taken.
     pub(crate) fn lock_taken(&mut self, key: &str) -> Result<(), QuotaError> {
         let limits = Arc::clone(&self.limits);
@@ -128,6 +140,7 @@ mod tests {
             storage_bytes_max: 3,
             storage_key_bytes_max: 4,
             transactions_open_max: 1,
+            system_view_calls_max: 1,
             locks_held_max: 1,
             lock_key_bytes_max: 2,
             ..Limits::default()
@@ -146,12 +159,13 @@ mod tests {
     #[test]
     fn each_limit_is_reached_and_named() {
         type Call = fn(&mut Quota) -> Result<(), QuotaError>;
-        let rows: [(Call, Call, &str); 7] = [
+        let rows: [(Call, Call, &str); 8] = [
             (|q| q.storage_call("k"), |q| q.storage_call("k"), "1 storage calls"),
             (|q| q.storage_call("four"), |q| q.storage_call("fives"), "4 bytes for a storage key"),
             (|q| q.storage_bytes(3), |q| q.storage_bytes(1), "3 bytes read from and written to storage"),
             (|q| q.storage_keys_listed(2), |q| q.storage_keys_listed(1), "2 storage keys listed"),
             (Quota::transaction_opened, Quota::transaction_opened, "1 open transactions"),
+            (Quota::system_view_call, Quota::system_view_call, "1 system view calls"),
             (|q| q.lock_taken("k"), |q| q.lock_taken("k"), "1 locks held"),
             (|q| q.lock_taken("kk"), |q| q.lock_taken("kkk"), "2 bytes for a lock's key"),
         ];

@@ -238,8 +238,9 @@ async fn each_fault_of_an_upstream_has_its_code() {
         response_body_bytes_max: 64 * 1024,
         ..EgressLimits::default()
     };
-    let giant_header: &str = "HTTP/1.1 200 OK\r\nx-giant: ";
-    let rows: [(&str, Serve, fn(&Error) -> bool); 11] = [
+    const GIANT: &str = "HTTP/1.1 200 OK\r\nx-giant: ";
+    type Row = (&'static str, Serve, fn(&Error) -> bool);
+    let rows: [Row; 11] = [
         ("no answer", answering!("", hold), |e| matches!(e, Error::HttpResponseTimeout)),
         ("half a head", answering!("HTTP/1.1 200 OK\r\nx", hold), |e| matches!(e, Error::HttpResponseTimeout)),
         ("slow body", answering!(HEAD, hold), |e| matches!(e, Error::ConnectionReadTimeout)),
@@ -250,7 +251,7 @@ async fn each_fault_of_an_upstream_has_its_code() {
         ("endless body", answering!("HTTP/1.1 200 OK\r\n\r\n", pour), |e| {
             matches!(e, Error::HttpResponseBodySize(Some(65536)))
         }),
-        ("endless header", answering!(giant_header, pour), |e| matches!(e, Error::HttpResponseHeaderSectionSize(_))),
+        ("endless header", answering!(GIANT, pour), |e| matches!(e, Error::HttpResponseHeaderSectionSize(_))),
         ("not HTTP", answering!("SSH-2.0-OpenSSH_9.6\r\n", hold), |e| matches!(e, Error::HttpProtocolError)),
         ("bad chunk", answering!("HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\nzz\r\n", hold), |e| {
             matches!(e, Error::HttpProtocolError | Error::ConnectionTerminated)

@@ -59,7 +59,8 @@ fn names_listed_are_counted() {
         let storage = Arc::new(MemoryStorage::default());
         storage.entries.lock().unwrap().extend((0..100).map(|number| (format!("many/{number}"), vec![])));
         let mount = mount(&runtime, "m", &storage);
-        let told = answer(&load(&runtime, "list_everything").await, &mount, "").await.unwrap();
+        let module = load(&runtime, "list_everything").await;
+        let told = answer(&module, &mount, "").await.unwrap();
         assert_eq!(told, "(200, Error::Limit(\"limit of 250 storage keys listed reached\"))");
     });
 }

@@ -110,7 +110,8 @@ fn a_guest_does_not_reach_other_mounts() {
         let (own, other) = (Arc::new(MemoryStorage::default()), Arc::new(MemoryStorage::default()));
         other.entries.lock().unwrap().insert("secret".to_owned(), b"canary".to_vec());
         let (own, _other) = (mount(&runtime, "own", &own), mount(&runtime, "other", &other));
-        let told = answer(&load(&runtime, "read_other_mounts").await, &own, "").await.unwrap();
+        let module = load(&runtime, "read_other_mounts").await;
+        let told = answer(&module, &own, "").await.unwrap();
         assert_eq!(told, "(0, 0, Ok(None))");
     });
 }
