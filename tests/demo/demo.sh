@@ -27,7 +27,7 @@ configure() {
     run bao list astra/configs
 
     say "Import Astra's roles, so that nobody has to copy their IDs."
-    run bao write -f astra/sync-roles
+    run bao write astra/sync-roles ttl=1h max_ttl=24h
     run bao list astra/roles
 }
 

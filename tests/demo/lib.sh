@@ -311,5 +311,6 @@ write_config() {
     if [[ -n ${ASTRA_TOKEN:-} ]]; then url=; fi
     shown="bao write astra/config org_id=$1 astra_token=- url=\"$url\" logical_name=$2"
     show "$shown   # the admin token comes from standard input"
-    captured bao write astra/config org_id="$1" astra_token=- url="$url" logical_name="$2" <<<"${admin_token[$1]}"
+    captured bao write astra/config org_id="$1" astra_token=- url="$url" logical_name="$2" \
+        < <(printf %s "${admin_token[$1]}")
 }
