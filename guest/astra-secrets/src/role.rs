@@ -1,7 +1,6 @@
 //! A role of the mount: which Astra roles a token gets, and how long its lease
 //! may run. Loaded in one storage read. Nothing here asks Astra.
 
-mod go_duration;
 mod import;
 mod list;
 mod stored;
@@ -16,7 +15,8 @@ use serde_json::{Map, Value};
 use crate::config;
 use crate::names::{AstraRoleId, OrgId, RoleName};
 
-pub(crate) use go_duration::go_text;
+pub(crate) use secrets_framework::duration::format as go_text;
+
 pub(crate) use import::{Plan, Skipped, Upstream, Wishes, imported_name, plan};
 pub(crate) use list::{all_roles, role_names, short_keys};
 pub(crate) use ttl::{above_mount, clamp, parse_ttl};
