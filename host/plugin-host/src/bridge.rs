@@ -7,7 +7,7 @@ use std::time::Instant;
 
 use async_trait::async_trait;
 use component_runtime::{InvokeError, Limits, Module, Mount, MountSettings, Runtime, RuntimeSettings};
-use plugin_protocol::{Backend, Error, Factory, Operation, Request, Response, Setup, SpecialPaths};
+use plugin_protocol::{Backend, Error, Factory, Operation, Request, Response, Setup, SpecialPaths, SystemViewClient};
 use tokio::sync::OnceCell;
 
 use crate::storage::ServerStorage;
@@ -43,6 +43,7 @@ impl Factory for Mounts {
 
     async fn setup(&self, setup: Setup) -> Result<Arc<dyn Backend>, String> {
         let module = Arc::clone(self.module().await?);
+        let system_view = setup.system_view.clone();
         let mount = self.runtime.mount(MountSettings {
             name: setup.backend_uuid.clone(),
             backend_uuid: setup.backend_uuid,
@@ -50,7 +51,7 @@ impl Factory for Mounts {
             storage: Arc::new(ServerStorage(setup.storage)),
             system_view: Arc::new(ServerSystemView(setup.system_view)),
         });
-        Ok(Arc::new(MountBackend { module, mount }))
+        Ok(Arc::new(MountBackend { module, mount, system_view }))
     }
 }
 
@@ -58,6 +59,18 @@ impl Factory for Mounts {
 struct MountBackend {
     module: Arc<Module>,
     mount: Arc<Mount>,
+    system_view: SystemViewClient,
+}
+
+/// The data of a rollback that must leave nothing for a later one.
+const IMMEDIATE: &str = r#"{"immediate":true}"#;
+
+impl MountBackend {
+    /// Disabling a mount, the server marks it and then sends a rollback like
+    /// any other (`internal/vault/mount.go`); engines are told by its data.
+    async fn is_last_rollback(&self, request: &Request) -> bool {
+        request.operation == Operation::Rollback && matches!(self.system_view.tainted().await, Ok(true))
+    }
 }
 
 #[async_trait]
@@ -72,7 +85,10 @@ impl Backend for MountBackend {
         Ok(convert::special_paths(&self.module.description().special_paths))
     }
 
-    async fn handle_request(&self, request: Request) -> Result<Option<Response>, Error> {
+    async fn handle_request(&self, mut request: Request) -> Result<Option<Response>, Error> {
+        if self.is_last_rollback(&request).await {
+            request.data = IMMEDIATE.to_owned();
+        }
         let line = RequestLine::new(&request, "handle-request");
         let answer = line.log(self.module.handle_request(&self.mount, convert::request(request))).await?;
         Ok(answer.map(convert::response))
