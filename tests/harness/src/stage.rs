@@ -279,6 +279,8 @@ impl Stage {
         let violations = self.astra.violations();
         assert!(violations.is_empty(), "Astra was sent what no client should send: {violations:#?}");
         self.assert_no_secret("the logs", &self.driver.logs());
+        // What comes now is the mount's end, not the scenario.
+        self.astra.clear_faults();
     }
 
     /// Looks for secrets where there may be none.

@@ -60,7 +60,7 @@ pub struct Fake {
 impl Fake {
     pub(crate) fn new(options: FakeOptions, backend_uuid: String) -> Self {
         let identity = Identity {
-            display_name: "root".to_owned(),
+            display_name: "token".to_owned(),
             entity_id: String::new(),
             token_accessor: "accessor-of-root".to_owned(),
             remote_address: "127.0.0.1".to_owned(),

@@ -5,9 +5,9 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
-use super::{Client, Server};
+use super::{Client, Reply, Server};
 use crate::fake::Fake;
-use crate::limits::{POLL_INTERVAL, ROLLBACK_DEADLINE};
+use crate::limits::{POLL_INTERVAL, REQUEST_DEADLINE, ROLLBACK_DEADLINE};
 use crate::{Ask, Driver, DriverKind, Outcome, Verb};
 
 /// How a mount is registered and enabled.
@@ -156,6 +156,20 @@ impl Driver for OpenBaoDriver {
 
     fn fake(&self) -> Option<&Fake> {
         None
+    }
+}
+
+impl Drop for OpenBaoDriver {
+    /// A process for each mount of each scenario would be too many: what is left of the mount goes.
+    fn drop(&mut self) {
+        let mount = self.path("");
+        let call = |method, path: &str| self.client.try_call(method, path, &Value::Null, &[], REQUEST_DEADLINE);
+        let disabled = |answer: Result<Reply, String>| answer.is_ok_and(|reply| reply.status < 300);
+        if std::thread::panicking() || !disabled(call("DELETE", &format!("sys/mounts/{mount}"))) {
+            // Best effort: the server itself ends with this process.
+            let _ = call("PUT", &format!("sys/leases/revoke-force/{mount}"));
+            let _ = call("DELETE", &format!("sys/mounts/{mount}"));
+        }
     }
 }
 

@@ -41,7 +41,7 @@ fn a_record_holds_nothing_secret_and_who_made_it(stage: &Stage) {
     assert_eq!(record.data.get("secret"), None);
     assert_eq!(record.data.get("token"), None);
     let maker = &record.data["created_by"];
-    assert_eq!(maker["display_name"], "root", "{record:#?}");
+    assert_eq!(maker["display_name"], "token", "as the server calls a root token's holder: {record:#?}");
     assert!(maker["accessor"].as_str().is_some_and(|accessor| !accessor.is_empty()), "{record:#?}");
 }
 
