@@ -159,7 +159,9 @@ fn add_schema<'a>(
     }
     let reference = format!("#/components/schemas/{name}");
     schemas.insert(name, object);
-    json!({ "application/json": { "schema": { "$ref": reference } } })
+    // The server reads a plugin's document by the names of its own Go fields, and drops a `$ref`, which it names `Ref`
+    // (`NewOASDocumentFromMap` of `sdk/framework/openapi.go`). Readers of JSON references ignore what stands beside one.
+    json!({ "application/json": { "schema": { "$ref": reference, "ref": reference } } })
 }
 
 fn schema(field: &Field) -> Map<String, Value> {
