@@ -25,8 +25,15 @@ pub(crate) struct Call {
 }
 
 impl Call {
-    pub(crate) fn begin(runtime: &Inner, mount: &Arc<Mount>, request_id: String, allowed: Duration) -> Self {
-        let deadline = Instant::now() + allowed;
+    /// `allowed` counts from `began`: a request's wait for its turn is part of its time.
+    pub(crate) fn new(
+        runtime: &Inner,
+        mount: &Arc<Mount>,
+        request_id: String,
+        began: Instant,
+        allowed: Duration,
+    ) -> Self {
+        let deadline = began + allowed;
         let limits = Arc::clone(&runtime.limits);
         let state = StoreState::new(Arc::clone(mount), limits, request_id, runtime.wal_minimum_age, deadline);
         let mut store = Store::new(&runtime.engine, state);

@@ -36,7 +36,7 @@ impl Module {
     /// Asks the component what it is, with nothing in its reach but the log.
     pub(crate) async fn describe(runtime: Arc<Inner>, pre: EnginePre<StoreState>) -> Result<Self, LoadError> {
         let mount = Mount::nowhere(&runtime.egress, &runtime.limits);
-        let call = Call::begin(&runtime, &mount, String::new(), runtime.limits.describe_deadline);
+        let call = Call::new(&runtime, &mount, String::new(), Instant::now(), runtime.limits.describe_deadline);
         let answer = invoke::run(&pre, call, &(), |guest, store, ()| Box::pin(guest.call_describe(store))).await?;
         let description = v0_1::check_description(answer)?;
         Ok(Self { runtime, pre, description })
@@ -76,14 +76,13 @@ impl Module {
         v0_1::check_existence(answer, &self.runtime.limits)
     }
 
-    /// Waits for its turn. The wait is part of the request's time.
+    /// Waits for its turn.
     async fn admit(&self, mount: &Arc<Mount>, request: &Request) -> Result<(Call, Permit), InvokeError> {
         let limits = &self.runtime.limits;
         let began = Instant::now();
         let allowed = request.timeout.unwrap_or(Duration::MAX).min(limits.request_deadline);
         let wait = limits.permit_wait.min(allowed);
         let permit = Permit::acquire(&mount.shared.permits, &self.runtime.permits, wait).await?;
-        let left = allowed.saturating_sub(began.elapsed());
-        Ok((Call::begin(&self.runtime, mount, request.id.clone(), left), permit))
+        Ok((Call::new(&self.runtime, mount, request.id.clone(), began, allowed), permit))
     }
 }

@@ -1,4 +1,4 @@
-//! Looks through its memory, grown as far as it goes, for what an earlier request of anybody left there.
+//! Looks through all of its memory, grown as far as it goes, for what an earlier request of anybody left there.
 
 #![expect(unsafe_code, reason = "that is the misbehaviour")]
 
@@ -7,15 +7,13 @@ use rogue_components::{Answer, result};
 
 rogue_components::guest!(crate::handle);
 
-/// Fills the memory with a pattern, or counts how often it is found.
+/// Fills the memory with a pattern, counts how often it is found, or does both.
 fn handle(request: Request) -> Answer {
-    #[cfg(target_arch = "wasm32")]
-    while std::arch::wasm32::memory_grow::<0>(64) != usize::MAX {}
-    if request.path == "fill" {
-        let filled: Vec<_> = (0..40_000).map(|_| b"canary-left-behind".repeat(32)).collect();
-        return result(std::hint::black_box(filled).len());
-    }
-    result(found())
+    let pieces = if request.path == "search" { 0 } else { 40_000 };
+    let filled: Vec<_> = (0..pieces).map(|_| b"canary-left-behind".repeat(32)).collect();
+    let filled = std::hint::black_box(filled);
+    let found = if request.path == "fill" { 0 } else { found() };
+    result((filled.len(), found))
 }
 
 #[cfg(target_arch = "wasm32")]
@@ -26,6 +24,7 @@ fn found() -> usize {
         *byte = if *byte == b'.' { b'-' } else { *byte - 1 };
     }
     let (first, own) = (pattern.clone(), pattern.as_ptr());
+    while std::arch::wasm32::memory_grow::<0>(64) != usize::MAX {}
     let end = std::arch::wasm32::memory_size::<0>() * 65536;
     // SAFETY: all of it is this guest's memory; nothing is written meanwhile.
     let memory = unsafe { std::slice::from_raw_parts(1 as *const u8, end - 1) };

@@ -20,7 +20,7 @@ fn check(name: &str, limits: &Limits, is_expected: fn(&InvokeError) -> bool) {
 
 #[test]
 fn a_guest_that_spins_is_stopped_by_its_processor_time() {
-    check("spin", &limits(), |error| *error == InvokeError::ProcessorTime(Duration::from_millis(200)));
+    check("spin", &limits(), |error| *error == InvokeError::ProcessorTime(Duration::from_secs(1)));
 }
 
 #[test]
@@ -33,7 +33,8 @@ fn a_guest_that_spins_in_describe_is_not_loaded() {
 
 #[test]
 fn memory_has_a_limit_and_running_out_of_it_is_no_panic() {
-    check("allocate", &limits(), |error| *error == InvokeError::Limit { limit: "64 MiB of memory".into() });
+    let limits = Limits { processor_time: Duration::from_secs(30), ..limits() };
+    check("allocate", &limits, |error| *error == InvokeError::Limit { limit: "64 MiB of memory".into() });
 }
 
 #[test]
@@ -52,8 +53,8 @@ fn a_trap_is_told_by_functions_alone() {
 
 #[test]
 fn a_guest_that_sleeps_in_a_host_call_ends_at_the_deadline() {
-    let limits = Limits { request_deadline: Duration::from_millis(300), ..limits() };
-    check("sleep", &limits, |error| *error == InvokeError::Deadline(Duration::from_millis(300)));
+    let limits = Limits { request_deadline: Duration::from_secs(2), ..limits() };
+    check("sleep", &limits, |error| *error == InvokeError::Deadline(Duration::from_secs(2)));
 }
 
 #[test]
@@ -63,18 +64,15 @@ fn the_servers_own_deadline_counts_where_it_comes_first() {
         let (module, mount) = (load(&runtime, "sleep").await, mount(&runtime, "m", &Arc::default()));
         let soon = component_runtime::Request { timeout: Some(Duration::from_millis(50)), ..request("") };
         let error = module.handle_request(&mount, soon).await.err().unwrap();
-        assert!(matches!(error, InvokeError::Deadline(allowed) if allowed <= Duration::from_millis(50)), "{error:?}");
+        assert!(matches!(error, InvokeError::Deadline(allowed) if allowed == Duration::from_millis(50)), "{error:?}");
     });
 }
 
 #[test]
 fn sleeping_is_not_processor_time() {
     on_each_scheduler(|| async {
-        let limits = Limits {
-            processor_time: Duration::from_millis(150),
-            request_deadline: Duration::from_millis(600),
-            ..limits()
-        };
+        let limits =
+            Limits { processor_time: Duration::from_millis(500), request_deadline: Duration::from_secs(2), ..limits() };
         let runtime = runtime(limits, &[]);
         let (module, mount) = (load(&runtime, "sleep").await, mount(&runtime, "m", &Arc::default()));
         assert!(matches!(answer(&module, &mount, "").await, Err(InvokeError::Deadline(_))));
@@ -130,9 +128,13 @@ fn memory_is_clean_when_the_next_guest_gets_it() {
         let runtime = runtime(limits, &[]);
         let (module, mount) = (load(&runtime, "search_memory").await, mount(&runtime, "m", &Arc::default()));
         let before = answer(&module, &mount, "search").await.unwrap();
-        assert_eq!(answer(&module, &mount, "fill").await.unwrap(), "40000");
-        for _ in 0..30 {
+        assert_eq!(answer(&module, &mount, "fill").await.unwrap(), "(40000, 0)");
+        for _ in 0..3 {
             assert_eq!(answer(&module, &mount, "search").await.unwrap(), before);
         }
+        // It does find what is there.
+        let both = answer(&module, &mount, "both").await.unwrap();
+        let found: usize = both.trim_matches(['(', ')']).split_once(", ").unwrap().1.parse().unwrap();
+        assert!(found >= 40_000 * 32, "{both}, before {before}");
     });
 }

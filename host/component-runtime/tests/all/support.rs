@@ -25,7 +25,6 @@ pub(crate) fn limits() -> Limits {
     Limits {
         requests_in_flight_max: 16,
         requests_in_flight_per_mount_max: 8,
-        processor_time: Duration::from_millis(200),
         request_deadline: Duration::from_secs(30),
         lock_wait: Duration::from_millis(200),
         ..Limits::default()
@@ -64,8 +63,12 @@ pub(crate) fn wasm(name: &str) -> Vec<u8> {
     wasm
 }
 
+/// Loads a guest. Each is compiled once for all tests.
 pub(crate) async fn load(runtime: &Runtime, name: &str) -> Arc<Module> {
-    runtime.load(&wasm(name)).await.unwrap()
+    static COMPILED: Mutex<BTreeMap<String, &'static [u8]>> = Mutex::new(BTreeMap::new());
+    let compile = || &*Runtime::precompile(&wasm(name)).unwrap().leak();
+    let compiled = *COMPILED.lock().unwrap().entry(name.to_owned()).or_insert_with(compile);
+    runtime.load_embedded(compiled, b"").await.unwrap()
 }
 
 pub(crate) fn mount(runtime: &Runtime, uuid: &str, storage: &Arc<MemoryStorage>) -> Arc<Mount> {
