@@ -58,7 +58,8 @@ impl Drop for ServerProcess {
 
 /// Sends a signal to a process.
 pub(super) fn signal(pid: u32, name: &str) {
-    let _ = Command::new("kill").arg(format!("-{name}")).arg(pid.to_string()).status();
+    // One that has ended meanwhile is as good as killed.
+    let _ = Command::new("kill").arg(format!("-{name}")).arg(pid.to_string()).stderr(Stdio::null()).status();
 }
 
 /// The living children of a process whose program has this name in its path.

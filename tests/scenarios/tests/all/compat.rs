@@ -11,6 +11,8 @@ scenarios! { fake:
     old_names_that_are_refused_now_go_on_working,
     unknown_fields_survive_a_rewrite,
     old_tokens_are_found_by_client_id,
+    an_odd_client_id_is_escaped_on_its_way_to_astra,
+    what_another_node_wrote_is_seen_at_once,
 }
 
 /// A mint of the Go plugin: makes the token in Astra and stores what it stored.
@@ -146,4 +148,37 @@ fn old_tokens_are_found_by_client_id(stage: &Stage) {
     assert_eq!(stage.read("org/token", query).expect(200).text("token"), old.token);
     stage.read(&format!("tokens/{}/{}", stage.alpha.id, old.client_id), Value::Null).expect(200);
     stage.delete(&format!("config/{}", stage.alpha.id), Value::Null).expect_error(400, &["force"]);
+}
+
+/// A client ID is text from storage: it must never become another path of Astra's.
+fn an_odd_client_id_is_escaped_on_its_way_to_astra(stage: &Stage) {
+    seed_config(stage);
+    let internal = json!({
+        "secret_type": "astra_token",
+        "orgId": stage.alpha.id,
+        "clientId": "../currentOrg?a=b#c",
+        "roleName": "reader",
+        "tokenId": "0".repeat(64),
+    });
+    let lease = stage.fake().seed_lease("org/token", internal);
+    stage.revoke(&lease).expect(204);
+    for request in stage.astra.requests().iter().filter(|request| request.method == "DELETE") {
+        let name = request.path.strip_prefix("/v2/clientIdSecrets/").unwrap();
+        assert!(!name.contains(['/', '?', '#']) && request.query.is_none(), "{request:#?}");
+    }
+}
+
+/// Nothing of a config is kept between requests, so no node serves an old one.
+fn what_another_node_wrote_is_seen_at_once(stage: &Stage) {
+    stage.ready();
+    stage.mint(&stage.alpha, "reader").expect(200);
+    let storage = &stage.fake().storage;
+    let key = format!("config/{}", stage.alpha.id);
+    let mut entry = storage.dump()[&key].clone();
+    let administrator = stage.astra_role(&stage.alpha, "Organization Administrator");
+    let next = stage.astra.add_token(&stage.alpha.id, &[&administrator], "written by another node", None);
+    entry["astra_token"] = json!(next.token);
+    storage.seed(&key, &entry);
+    let minted = stage.mint(&stage.alpha, "reader").expect(200);
+    assert_eq!(stage.astra_token(minted.text("clientId")).made_by, Some(next.client_id));
 }

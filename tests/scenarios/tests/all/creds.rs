@@ -18,6 +18,7 @@ scenarios! { all:
     other_verbs_are_not_served,
     unknown_parameters_are_warned_about,
     captured_parameters_win_over_the_body,
+    many_at_once_are_all_made_over_few_connections,
 }
 
 scenarios! { fake:
@@ -158,6 +159,23 @@ fn captured_parameters_win_over_the_body(stage: &Stage) {
     let expected =
         "Endpoint replaced the value of these parameters with the values captured from the endpoint's path: [role]";
     assert_eq!(minted.warnings, [expected]);
+}
+
+fn many_at_once_are_all_made_over_few_connections(stage: &Stage) {
+    const AT_ONCE: usize = 40;
+    const CONNECTIONS_MAX: usize = 32;
+    stage.ready();
+    std::thread::scope(|scope| {
+        for _ in 0..AT_ONCE {
+            scope.spawn(|| stage.mint(&stage.alpha, "reader").expect(200));
+        }
+    });
+    stage.assert_consistent(&stage.alpha, AT_ONCE);
+    // The native driver's own client has no such bound.
+    if stage.driver.kind() != harness::DriverKind::Native {
+        let connections = stage.astra.connections();
+        assert!(connections.open_max <= CONNECTIONS_MAX, "{connections:?}");
+    }
 }
 
 fn nothing_secret_is_stored(stage: &Stage) {

@@ -4,11 +4,8 @@
 
 use std::time::Duration;
 
-use astra_simulator::{
-    Action, CreateFields, Damage, DescriptionLimit, Effect, ExpiryBeyondMaximum, FaultBody, FaultRule, Lag,
-    OutsideChange, ResetAt, RetryAfter, UnknownRole,
-};
-use harness::{DriverKind, Note, Outcome, Stage, StageOptions, play};
+use astra_simulator::{Action, Damage, Effect, FaultBody, FaultRule, Lag, OutsideChange, ResetAt, RetryAfter};
+use harness::{Outcome, Stage, StageOptions};
 use serde_json::{Value, json};
 
 scenarios! { all:
@@ -22,6 +19,7 @@ scenarios! { all:
     a_post_is_repeated_only_when_the_list_is_clean,
     a_token_without_secrets_is_never_stored,
     deep_json_and_huge_bodies_are_refused,
+    upstream_bodies_are_never_quoted,
 }
 
 scenarios! { fake:
@@ -30,99 +28,24 @@ scenarios! { fake:
     chance_faults_settle,
 }
 
-const SECRETS: &str = "/v2/clientIdSecrets";
+pub(crate) const SECRETS: &str = "/v2/clientIdSecrets";
 
-fn status(status: u16, effect: Effect) -> Action {
+pub(crate) fn status(status: u16, effect: Effect) -> Action {
     Action::Status { status, body: FaultBody::Errors, retry_after: None, effect }
 }
 
-fn rate_limit(retry_after: Option<RetryAfter>) -> Action {
+pub(crate) fn rate_limit(retry_after: Option<RetryAfter>) -> Action {
     Action::Status { status: 429, body: FaultBody::Empty, retry_after, effect: Effect::NotDone }
 }
 
 /// Alpha with short patience, so that faults that last cost little time.
-fn impatient(stage: &Stage) {
+pub(crate) fn impatient(stage: &Stage) {
     stage.configure_with(&stage.alpha, json!({ "request_timeout": "1s", "max_retries": 1 }));
     stage.make_role(&stage.alpha, "reader", json!({}));
 }
 
-fn mint(stage: &Stage) -> Outcome {
+pub(crate) fn mint(stage: &Stage) -> Outcome {
     stage.mint(&stage.alpha, "reader")
-}
-
-/// Every fault that a call to make a token can meet.
-fn mint_faults() -> Vec<(&'static str, Action)> {
-    let both = [Effect::NotDone, Effect::Done];
-    let mut rows = vec![
-        ("429", rate_limit(None)),
-        ("429 for a second", rate_limit(Some(RetryAfter::Seconds(1)))),
-        ("429 until a date", rate_limit(Some(RetryAfter::Date(1)))),
-        ("429 for a day", rate_limit(Some(RetryAfter::Seconds(86_400)))),
-        ("429 for ever", rate_limit(Some(RetryAfter::Raw("99999999999999999999".to_owned())))),
-        ("429 and garbage", rate_limit(Some(RetryAfter::Raw("soon".to_owned())))),
-        ("reset within the answer", Action::Reset { at: ResetAt::DuringAnswer, effect: Effect::Done }),
-        ("a slow answer", Action::Delay { from_ms: 50, to_ms: 100 }),
-        ("an answer too late", Action::Delay { from_ms: 1500, to_ms: 1500 }),
-        ("drop by drop", Action::Drip { interval_ms: 1 }),
-        ("closed when idle", Action::CloseIdle { after_ms: 0 }),
-        ("redirect", Action::Redirect { status: 307, location: "http://127.0.0.1:9/".to_owned() }),
-    ];
-    for code in [400, 401, 403, 404, 500, 502, 503, 504] {
-        rows.push(("an error status", status(code, Effect::NotDone)));
-    }
-    for effect in both {
-        rows.push(("500", status(500, effect)));
-        rows.push(("502", status(502, effect)));
-        rows.push(("reset", Action::Reset { at: ResetAt::BeforeAnswer, effect }));
-        rows.push(("half close", Action::HalfClose { effect }));
-        rows.push(("hang", Action::Hang { effect }));
-    }
-    rows.extend(damages().into_iter().map(|damage| ("damage", Action::Damage { damage })));
-    rows
-}
-
-fn damages() -> Vec<Damage> {
-    let texts = ["[]", "null", "", "{}", "\"made\"", "<html></html>", "{\"clientId\":null}"];
-    let mut damages = vec![
-        Damage::CutJson,
-        Damage::ContentLengthTooLong,
-        Damage::ContentLengthTooShort,
-        Damage::ContentType("text/html".to_owned()),
-        Damage::NotText,
-        Damage::ExtraFields,
-        Damage::VeryLarge(32 * 1024 * 1024),
-        Damage::NotHttp,
-    ];
-    damages.extend(texts.map(|text| Damage::Body(text.to_owned())));
-    for field in ["clientId", "token", "secret", "orgId", "roles", "generatedOn"] {
-        damages.push(Damage::Missing(vec![field.to_owned()]));
-        damages.push(Damage::EmptyStrings(vec![field.to_owned()]));
-    }
-    let lies = [
-        ("token", json!("AstraCS:other:0000")),
-        ("token", json!(5)),
-        ("clientId", json!("../currentOrg")),
-        ("clientId", json!("x".repeat(5000))),
-        ("orgId", json!("00000000-0000-4000-8000-00000000dead")),
-        ("generatedOn", json!("yesterday")),
-    ];
-    damages.extend(lies.map(|(name, value)| Damage::Fields([(name.to_owned(), value)].into())));
-    damages
-}
-
-/// After a fault: what was answered 200 lives with record and lease, all else is gone.
-#[track_caller]
-fn settles(stage: &Stage, what: &str, outcome: &Outcome) {
-    let made = usize::from(outcome.status == 200);
-    assert!([200, 400, 502, 503, 504].contains(&outcome.status), "{what}: {outcome:#?}");
-    assert!(made == 0 || !outcome.text("token").is_empty(), "{what}: {outcome:#?}");
-    assert!(made == 1 || outcome.lease.is_none(), "{what}: {outcome:#?}");
-    stage.astra.clear_faults();
-    stage.age_wal();
-    stage.settle_at(&stage.alpha, made);
-    // And the mount goes on working.
-    let next = mint(stage).expect(200);
-    stage.revoke(&next.lease_id()).expect(204);
 }
 
 /// Not finding a mark settles nothing by itself: the entry stays until a list some time later is clean.
@@ -132,181 +55,6 @@ fn settled(stage: &Stage, tokens: usize) {
         stage.age_wal();
     }
     stage.settle_at(&stage.alpha, tokens);
-}
-
-/// Each fault once, and each for good, at the call that makes a token.
-fn walk_mint(kind: DriverKind) {
-    for (name, action) in mint_faults() {
-        for lasting in [false, true] {
-            let what = format!("{name}, lasting {lasting}: {action:?}");
-            let _note = Note::new(&what);
-            play(kind, StageOptions::default(), |stage| {
-                impatient(stage);
-                let rule = FaultRule::new(action.clone()).method("POST").path(SECRETS);
-                stage.astra.fault(if lasting { rule } else { rule.first(1) });
-                let outcome = mint(stage);
-                settles(stage, &what, &outcome);
-            });
-        }
-    }
-}
-
-/// Each fault at every call while a token is ended: the delete and the lists that settle doubt.
-fn walk_revoke(kind: DriverKind) {
-    for (name, action) in mint_faults() {
-        for method in ["DELETE", "*"] {
-            let what = format!("{name} at {method}: {action:?}");
-            let _note = Note::new(&what);
-            play(kind, StageOptions::default(), |stage| {
-                impatient(stage);
-                let minted = mint(stage).expect(200);
-                let rule = FaultRule::new(action.clone());
-                stage.astra.fault(if method == "*" { rule } else { rule.method(method) });
-                let outcome = stage.revoke(&minted.lease_id());
-                stage.astra.clear_faults();
-                match outcome.status {
-                    204 => assert!(!stage.works(minted.text("token")), "{what}: the lease is gone, the token lives"),
-                    400 => drop(stage.revoke(&minted.lease_id()).expect(204)),
-                    _ => panic!("{what}: {outcome:#?}"),
-                }
-                stage.age_wal();
-                stage.settle_at(&stage.alpha, 0);
-            });
-        }
-    }
-}
-
-mod walk {
-    use super::*;
-
-    #[test]
-    fn native_mint() {
-        walk_mint(DriverKind::Native);
-    }
-    #[test]
-    fn native_revoke() {
-        walk_revoke(DriverKind::Native);
-    }
-    #[cfg(feature = "component")]
-    #[test]
-    fn component_mint() {
-        walk_mint(DriverKind::Component);
-    }
-    #[cfg(feature = "component")]
-    #[test]
-    fn component_revoke() {
-        walk_revoke(DriverKind::Component);
-    }
-
-    /// Mounts beside each other, so that all wait for the same turn of the server's rollback.
-    #[test]
-    fn openbao_sample() {
-        let done = Effect::Done;
-        let rows = [
-            status(502, done),
-            Action::Reset { at: ResetAt::BeforeAnswer, effect: done },
-            Action::Hang { effect: done },
-            Action::Damage { damage: Damage::Body("null".to_owned()) },
-            Action::Damage { damage: Damage::Missing(vec!["token".to_owned()]) },
-            status(500, Effect::NotDone),
-        ];
-        std::thread::scope(|scope| {
-            for action in rows {
-                scope.spawn(move || play(DriverKind::OpenBao, short_age(), |stage| sample(stage, &action)));
-            }
-        });
-    }
-
-    fn short_age() -> StageOptions {
-        StageOptions { wal_min_age: Duration::from_secs(1), ..StageOptions::default() }
-    }
-
-    /// The answer to the making is lost, and so is every list: only a later rollback can settle it.
-    fn sample(stage: &Stage, action: &Action) {
-        impatient(stage);
-        stage.astra.fault(FaultRule::new(action.clone()).method("POST").path(SECRETS).first(1));
-        stage.astra.fault(FaultRule::new(status(500, Effect::NotDone)).method("GET").path(SECRETS));
-        stage.astra.fault(FaultRule::new(status(500, Effect::NotDone)).method("DELETE"));
-        let outcome = mint(stage);
-        assert!(outcome.status >= 500, "{action:?}: {outcome:#?}");
-        stage.astra.clear_faults();
-        stage.settle_at(&stage.alpha, 0);
-    }
-}
-
-/// Every switch for an unknown answer of Astra: the main job works under each.
-mod switches {
-    use super::*;
-    use astra_simulator::{AbsentFields, ErrorShape, ExpiryPast, PermissionMissing, RoleFields, RolePolicy, Switches};
-
-    type Change = fn(&mut Switches);
-
-    const ALL: &[(&str, Change)] = &[
-        ("create 201", |all| all.create_status = 201),
-        ("create 202", |all| all.create_status = 202),
-        ("old create fields", |all| all.create_fields = CreateFields::Old),
-        ("create fields of the spec", |all| all.create_fields = CreateFields::Spec),
-        ("expiry beyond maximum refused", |all| all.expiry_beyond_maximum = ExpiryBeyondMaximum::Refused),
-        ("expiry beyond maximum clamped", |all| all.expiry_beyond_maximum = ExpiryBeyondMaximum::Clamped),
-        ("expiry past accepted", |all| all.expiry_past = ExpiryPast::AcceptedExpired),
-        ("delete 200", |all| all.delete_status = 200),
-        ("unknown delete 204", |all| all.delete_unknown_status = 204),
-        ("unknown delete 400", |all| all.delete_unknown_status = 400),
-        ("unknown delete 500", |all| all.delete_unknown_status = 500),
-        ("fields left out", |all| all.absent_fields = AbsentFields::LeftOut),
-        ("expired dropped", |all| all.expired_listed = false),
-        ("list in order", |all| all.list_shuffled = false),
-        ("dead token 403", |all| all.dead_token_status = 403),
-        ("dead token 404", |all| all.dead_token_status = 404),
-        ("permission missing 401", |all| all.permission_missing = PermissionMissing::UnauthorizedNull),
-        ("upper-case fields", |all| all.role_fields = RoleFields::Upper),
-        ("policy as text", |all| all.role_policy = RolePolicy::Text),
-        ("roleless dropped", |all| all.roleless_listed = false),
-        ("errors as html", |all| all.error_shapes = shapes(ErrorShape::Html)),
-        ("errors as null", |all| all.error_shapes = shapes(ErrorShape::Null)),
-        ("errors as text", |all| all.error_shapes = shapes(ErrorShape::Text)),
-        ("errors empty", |all| all.error_shapes = shapes(ErrorShape::Empty)),
-        ("errors as objects", |all| all.error_shapes = shapes(ErrorShape::Object)),
-    ];
-
-    fn shapes(shape: ErrorShape) -> std::collections::BTreeMap<astra_simulator::CallKind, ErrorShape> {
-        use astra_simulator::CallKind::{CurrentOrg, RoleList, TokenCreate, TokenDelete, TokenList};
-        [CurrentOrg, RoleList, TokenCreate, TokenDelete, TokenList].map(|call| (call, shape)).into()
-    }
-
-    fn main_job(kind: DriverKind) {
-        for (name, change) in ALL {
-            let mut options = StageOptions::default();
-            change(&mut options.switches);
-            let _note = Note::new(name);
-            play(kind, options, |stage| {
-                stage.ready();
-                let kept = mint(stage).expect(200);
-                let gone = mint(stage).expect(200);
-                stage.renew(&kept.lease_id(), None).expect(200);
-                let client_id = gone.text("clientId").to_owned();
-                assert!(stage.astra.change(&OutsideChange::RevokeToken { client_id }));
-                stage.revoke(&gone.lease_id()).expect(204);
-                stage.revoke(&kept.lease_id()).expect(204);
-                assert!(!stage.works(kept.text("token")), "{name}");
-                // A role that Astra does not know makes nothing that stays.
-                stage.make_role(&stage.alpha, "ghost", json!({ "role_id": "00000000-0000-4000-8000-000000000bad" }));
-                let ghost = stage.mint(&stage.alpha, "ghost");
-                assert!([400, 502].contains(&ghost.status), "{name}: {ghost:#?}");
-                stage.assert_consistent(&stage.alpha, 0);
-            });
-        }
-    }
-
-    #[test]
-    fn native() {
-        main_job(DriverKind::Native);
-    }
-    #[cfg(feature = "component")]
-    #[test]
-    fn component() {
-        main_job(DriverKind::Component);
-    }
 }
 
 fn a_rate_limit_that_passes_is_waited_for(stage: &Stage) {
@@ -416,6 +164,27 @@ fn deep_json_and_huge_bodies_are_refused(stage: &Stage) {
     mint(stage).expect(200);
 }
 
+/// A proxy that answers with what it was sent, token included; the stage looks through all messages and logs.
+fn upstream_bodies_are_never_quoted(stage: &Stage) {
+    stage.configure_with(&stage.alpha, json!({ "max_retries": 0 }));
+    stage.make_role(&stage.alpha, "reader", json!({}));
+    let minted = mint(stage).expect(200);
+    for code in [200, 400, 401, 403, 404, 500] {
+        let body = FaultBody::Raw(format!("request with Bearer {} was refused", stage.alpha.token));
+        let echo = Action::Status { status: code, body, retry_after: None, effect: Effect::NotDone };
+        stage.astra.fault(FaultRule::new(echo));
+        assert!(mint(stage).status >= 400, "{code}");
+        let synced = stage.write(&format!("config/{}/sync-roles", stage.alpha.id), json!({}));
+        assert!(synced.status >= 400, "{synced:#?}");
+        // A 200 to a delete is Astra's word.
+        if code != 200 {
+            let deleted = stage.delete(&format!("tokens/{}/{}", stage.alpha.id, minted.text("clientId")), Value::Null);
+            assert!(deleted.status >= 400, "{deleted:#?}");
+        }
+        stage.astra.clear_faults();
+    }
+}
+
 /// Astra made the token, the answer is lost, and its list does not show it yet.
 fn a_lost_answer_is_found_later_when_the_list_lags(stage: &Stage) {
     const LAG: Duration = Duration::from_secs(120);
@@ -429,6 +198,7 @@ fn a_lost_answer_is_found_later_when_the_list_lags(stage: &Stage) {
     assert!(outcome.status >= 500, "{outcome:#?}");
     stage.astra.clear_faults();
     assert_eq!((stage.live(&stage.alpha).len(), stage.wal().len()), (1, 1), "not finding settles nothing");
+    assert_eq!(stage.fake().storage.unwrapped_below("wal/"), Vec::<String>::new(), "the seal wraps what is to undo");
     stage.driver.settle(&|| true);
     assert_eq!((stage.live(&stage.alpha).len(), stage.wal().len()), (1, 1), "too young for rollback");
     stage.astra.advance(LAG * 2);
@@ -473,22 +243,4 @@ fn chance_faults_settle(stage: &Stage) {
     }
     stage.age_wal();
     stage.settle_at(&stage.alpha, staying.len());
-}
-
-/// Used where a row must say that a switch is what makes the difference.
-#[test]
-fn every_form_of_an_unknown_role_makes_nothing_that_stays() {
-    for unknown_role in [UnknownRole::NotFound, UnknownRole::BadRequest] {
-        let mut options = StageOptions::default();
-        options.switches.unknown_role = unknown_role;
-        options.switches.description = DescriptionLimit::Refused { bytes_max: 300 };
-        play(DriverKind::Native, options, |stage| {
-            stage.configure(&stage.alpha);
-            stage.make_role(&stage.alpha, "ghost", json!({ "role_id": "00000000-0000-4000-8000-000000000bad" }));
-            let outcome = stage.mint(&stage.alpha, "ghost");
-            assert!([400, 502].contains(&outcome.status), "{outcome:#?}");
-            stage.assert_consistent(&stage.alpha, 0);
-            assert_eq!(outcome.data, Value::Null);
-        });
-    }
 }

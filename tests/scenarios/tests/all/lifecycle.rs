@@ -276,7 +276,7 @@ fn the_servers_openapi_document_has_our_paths_with_schemas() {
         let ours: Vec<_> = paths.keys().filter(|path| path.starts_with(&format!("/{mount}/"))).collect();
         assert!(ours.len() >= 15, "{ours:?}");
         let creds = &paths[&format!("/{mount}/creds/{{org}}/{{role}}")];
-        assert!(creds["post"]["requestBody"].is_object(), "{creds}");
+        assert!(creds["post"]["requestBody"].to_string().contains("#/components/schemas/"), "{creds}");
         let request = creds["post"]["requestBody"].to_string();
         let reference = request.split("#/components/schemas/").nth(1).unwrap().split('"').next().unwrap();
         let schemas = &document["components"]["schemas"];

@@ -52,6 +52,7 @@ macro_rules! scenarios {
 mod compat;
 mod config;
 mod creds;
+mod fault_walk;
 mod faults;
 mod help;
 mod lease;
@@ -60,6 +61,7 @@ mod openapi;
 mod org_token;
 mod role;
 mod storage_faults;
+mod switches;
 mod sync_roles;
 mod tidy;
 mod token;

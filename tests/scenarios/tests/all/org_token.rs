@@ -19,6 +19,7 @@ scenarios! { all:
     a_revoked_name_can_be_made_again,
     a_token_in_another_organization_is_not_found,
     organizations_never_mix,
+    making_reading_and_ending_are_logged,
 }
 
 fn three(stage: &Stage, name: &str) -> Value {
@@ -196,6 +197,24 @@ fn a_token_in_another_organization_is_not_found(stage: &Stage) {
     stage.read("org/token", query).expect(404);
     stage.read(&format!("tokens/{}/{}", stage.beta.id, made.text("clientId")), Value::Null).expect(404);
     stage.list(&format!("tokens/{}", stage.beta.id)).expect(404);
+}
+
+fn making_reading_and_ending_are_logged(stage: &Stage) {
+    stage.ready();
+    let made = stage.write("org/token", three(stage, "app")).expect(200);
+    let lines = |word: &str| {
+        let logs = stage.driver.logs();
+        logs.lines().filter(|line| line.contains(made.text("clientId")) && line.contains(word)).count()
+    };
+    // The server writes a plugin's line a moment after the answer.
+    let logged = |word: &str, more_than: usize| stage.driver.settle(&|| lines(word) > more_than);
+    assert!(logged("made", 0));
+    let before = lines("read");
+    stage.read("org/token", three(stage, "app")).expect(200);
+    assert!(logged("read", before), "a read of a secret is logged");
+    let before = lines("revoked");
+    stage.revoke(&made.lease_id()).expect(204);
+    assert!(logged("revoked", before));
 }
 
 fn organizations_never_mix(stage: &Stage) {

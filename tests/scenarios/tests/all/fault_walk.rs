@@ -1,0 +1,182 @@
+//! Every fault of Astra in turn, at the making and at the ending of a token,
+//! on the native and the component driver; a sample of them under a server,
+//! whose own rollback must settle it.
+
+use std::time::Duration;
+
+use astra_simulator::{Action, Damage, Effect, FaultRule, ResetAt, RetryAfter};
+use harness::{DriverKind, Note, Outcome, Stage, StageOptions, play};
+use serde_json::json;
+
+use crate::faults::{SECRETS, impatient, mint, rate_limit, status};
+
+#[test]
+fn native_mint() {
+    walk_mint(DriverKind::Native);
+}
+#[test]
+fn native_revoke() {
+    walk_revoke(DriverKind::Native);
+}
+#[cfg(feature = "component")]
+#[test]
+fn component_mint() {
+    walk_mint(DriverKind::Component);
+}
+#[cfg(feature = "component")]
+#[test]
+fn component_revoke() {
+    walk_revoke(DriverKind::Component);
+}
+
+/// Mounts beside each other, so that all wait for the same turn of the server's rollback.
+#[test]
+fn openbao_sample() {
+    let done = Effect::Done;
+    let rows = [
+        status(502, done),
+        Action::Reset { at: ResetAt::BeforeAnswer, effect: done },
+        Action::Hang { effect: done },
+        Action::Damage { damage: Damage::Body("null".to_owned()) },
+        Action::Damage { damage: Damage::Missing(vec!["token".to_owned()]) },
+        status(500, Effect::NotDone),
+    ];
+    std::thread::scope(|scope| {
+        for action in rows {
+            scope.spawn(move || play(DriverKind::OpenBao, short_age(), |stage| sample(stage, &action)));
+        }
+    });
+}
+
+fn short_age() -> StageOptions {
+    StageOptions { wal_min_age: Duration::from_secs(1), ..StageOptions::default() }
+}
+
+/// The answer to the making is lost, and so is every list: only a later rollback can settle it.
+fn sample(stage: &Stage, action: &Action) {
+    impatient(stage);
+    stage.astra.fault(FaultRule::new(action.clone()).method("POST").path(SECRETS).first(1));
+    stage.astra.fault(FaultRule::new(status(500, Effect::NotDone)).method("GET").path(SECRETS));
+    stage.astra.fault(FaultRule::new(status(500, Effect::NotDone)).method("DELETE"));
+    let outcome = mint(stage);
+    assert!(outcome.status >= 500, "{action:?}: {outcome:#?}");
+    stage.astra.clear_faults();
+    stage.settle_at(&stage.alpha, 0);
+}
+
+/// Each fault once, and each for good, at the call that makes a token.
+fn walk_mint(kind: DriverKind) {
+    for (name, action) in mint_faults() {
+        for lasting in [false, true] {
+            let what = format!("{name}, lasting {lasting}: {action:?}");
+            let _note = Note::new(&what);
+            play(kind, StageOptions::default(), |stage| {
+                impatient(stage);
+                let rule = FaultRule::new(action.clone()).method("POST").path(SECRETS);
+                stage.astra.fault(if lasting { rule } else { rule.first(1) });
+                let outcome = mint(stage);
+                settles(stage, &what, &outcome);
+            });
+        }
+    }
+}
+
+/// Each fault at every call while a token is ended: the delete and the lists that settle doubt.
+fn walk_revoke(kind: DriverKind) {
+    for (name, action) in mint_faults() {
+        for method in ["DELETE", "*"] {
+            let what = format!("{name} at {method}: {action:?}");
+            let _note = Note::new(&what);
+            play(kind, StageOptions::default(), |stage| {
+                impatient(stage);
+                let minted = mint(stage).expect(200);
+                let rule = FaultRule::new(action.clone());
+                stage.astra.fault(if method == "*" { rule } else { rule.method(method) });
+                let outcome = stage.revoke(&minted.lease_id());
+                stage.astra.clear_faults();
+                match outcome.status {
+                    204 => assert!(!stage.works(minted.text("token")), "{what}: the lease is gone, the token lives"),
+                    400 => drop(stage.revoke(&minted.lease_id()).expect(204)),
+                    _ => panic!("{what}: {outcome:#?}"),
+                }
+                stage.age_wal();
+                stage.settle_at(&stage.alpha, 0);
+            });
+        }
+    }
+}
+
+/// After a fault: what was answered 200 lives with record and lease, all else is gone.
+#[track_caller]
+fn settles(stage: &Stage, what: &str, outcome: &Outcome) {
+    let made = usize::from(outcome.status == 200);
+    assert!([200, 400, 502, 503, 504].contains(&outcome.status), "{what}: {outcome:#?}");
+    assert!(made == 0 || !outcome.text("token").is_empty(), "{what}: {outcome:#?}");
+    assert!(made == 1 || outcome.lease.is_none(), "{what}: {outcome:#?}");
+    stage.astra.clear_faults();
+    stage.age_wal();
+    stage.settle_at(&stage.alpha, made);
+    // And the mount goes on working.
+    let next = mint(stage).expect(200);
+    stage.revoke(&next.lease_id()).expect(204);
+}
+
+/// Every fault that a call to make a token can meet.
+fn mint_faults() -> Vec<(&'static str, Action)> {
+    let both = [Effect::NotDone, Effect::Done];
+    let mut rows = vec![
+        ("429", rate_limit(None)),
+        ("429 for a second", rate_limit(Some(RetryAfter::Seconds(1)))),
+        ("429 until a date", rate_limit(Some(RetryAfter::Date(1)))),
+        ("429 for a day", rate_limit(Some(RetryAfter::Seconds(86_400)))),
+        ("429 for ever", rate_limit(Some(RetryAfter::Raw("99999999999999999999".to_owned())))),
+        ("429 and garbage", rate_limit(Some(RetryAfter::Raw("soon".to_owned())))),
+        ("reset within the answer", Action::Reset { at: ResetAt::DuringAnswer, effect: Effect::Done }),
+        ("a slow answer", Action::Delay { from_ms: 50, to_ms: 100 }),
+        ("an answer too late", Action::Delay { from_ms: 1500, to_ms: 1500 }),
+        ("drop by drop", Action::Drip { interval_ms: 1 }),
+        ("closed when idle", Action::CloseIdle { after_ms: 0 }),
+        ("redirect", Action::Redirect { status: 307, location: "http://127.0.0.1:9/".to_owned() }),
+    ];
+    for code in [400, 401, 403, 404, 500, 502, 503, 504] {
+        rows.push(("an error status", status(code, Effect::NotDone)));
+    }
+    for effect in both {
+        rows.push(("500", status(500, effect)));
+        rows.push(("502", status(502, effect)));
+        rows.push(("reset", Action::Reset { at: ResetAt::BeforeAnswer, effect }));
+        rows.push(("half close", Action::HalfClose { effect }));
+        rows.push(("hang", Action::Hang { effect }));
+    }
+    rows.extend(damages().into_iter().map(|damage| ("damage", Action::Damage { damage })));
+    rows
+}
+
+fn damages() -> Vec<Damage> {
+    let texts = ["[]", "null", "", "{}", "\"made\"", "<html></html>", "{\"clientId\":null}"];
+    let mut damages = vec![
+        Damage::CutJson,
+        Damage::ContentLengthTooLong,
+        Damage::ContentLengthTooShort,
+        Damage::ContentType("text/html".to_owned()),
+        Damage::NotText,
+        Damage::ExtraFields,
+        Damage::VeryLarge(32 * 1024 * 1024),
+        Damage::NotHttp,
+    ];
+    damages.extend(texts.map(|text| Damage::Body(text.to_owned())));
+    for field in ["clientId", "token", "secret", "orgId", "roles", "generatedOn"] {
+        damages.push(Damage::Missing(vec![field.to_owned()]));
+        damages.push(Damage::EmptyStrings(vec![field.to_owned()]));
+    }
+    let lies = [
+        ("token", json!("AstraCS:other:0000")),
+        ("token", json!(5)),
+        ("clientId", json!("../currentOrg")),
+        ("clientId", json!("x".repeat(5000))),
+        ("orgId", json!("00000000-0000-4000-8000-00000000dead")),
+        ("generatedOn", json!("yesterday")),
+    ];
+    damages.extend(lies.map(|(name, value)| Damage::Fields([(name.to_owned(), value)].into())));
+    damages
+}
