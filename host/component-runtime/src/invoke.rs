@@ -14,7 +14,7 @@ use wasmtime::Store;
 use crate::bindings::v0_1::{EnginePre, Guest};
 use crate::epoch::ProcessorMeter;
 use crate::runtime::Inner;
-use crate::store_state::StoreState;
+use crate::store_state::{Caller, StoreState};
 use crate::{InvokeError, Mount, fault};
 
 /// What a call runs with.
@@ -26,16 +26,10 @@ pub(crate) struct Call {
 
 impl Call {
     /// `allowed` counts from `began`: a request's wait for its turn is part of its time.
-    pub(crate) fn new(
-        runtime: &Inner,
-        mount: &Arc<Mount>,
-        request_id: String,
-        began: Instant,
-        allowed: Duration,
-    ) -> Self {
+    pub(crate) fn new(runtime: &Inner, mount: &Arc<Mount>, caller: Caller, began: Instant, allowed: Duration) -> Self {
         let deadline = began + allowed;
         let limits = Arc::clone(&runtime.limits);
-        let state = StoreState::new(Arc::clone(mount), limits, request_id, runtime.wal_minimum_age, deadline);
+        let state = StoreState::new(Arc::clone(mount), limits, caller, runtime.wal_minimum_age, deadline);
         let mut store = Store::new(&runtime.engine, state);
         StoreState::bound(&mut store);
         Self { store, deadline, allowed }

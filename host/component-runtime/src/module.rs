@@ -9,7 +9,7 @@ use crate::bindings::v0_1::{self, EnginePre};
 use crate::invoke::{self, Call};
 use crate::permits::Permit;
 use crate::runtime::Inner;
-use crate::store_state::StoreState;
+use crate::store_state::{Caller, StoreState};
 use crate::{InvokeError, LoadError, Mount, Request, Response, SpecialPaths};
 
 /// What an engine says about itself.
@@ -36,7 +36,7 @@ impl Module {
     /// Asks the component what it is, with nothing in its reach but the log.
     pub(crate) async fn describe(runtime: Arc<Inner>, pre: EnginePre<StoreState>) -> Result<Self, LoadError> {
         let mount = Mount::nowhere(&runtime.egress, &runtime.limits);
-        let call = Call::new(&runtime, &mount, String::new(), Instant::now(), runtime.limits.describe_deadline);
+        let call = Call::new(&runtime, &mount, Caller::default(), Instant::now(), runtime.limits.describe_deadline);
         let answer = invoke::run(&pre, call, &(), |guest, store, ()| Box::pin(guest.call_describe(store))).await?;
         let description = v0_1::check_description(answer)?;
         Ok(Self { runtime, pre, description })
@@ -83,6 +83,7 @@ impl Module {
         let allowed = request.timeout.unwrap_or(Duration::MAX).min(limits.request_deadline);
         let wait = limits.permit_wait.min(allowed);
         let permit = Permit::acquire(&mount.shared.permits, &self.runtime.permits, wait).await?;
-        Ok((Call::new(&self.runtime, mount, request.id.clone(), began, allowed), permit))
+        let caller = Caller { mount_point: request.mount_point.clone(), request_id: request.id.clone() };
+        Ok((Call::new(&self.runtime, mount, caller, began, allowed), permit))
     }
 }

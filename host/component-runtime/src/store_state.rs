@@ -25,6 +25,14 @@ const TABLES_MAX: usize = 32;
 /// Memories of one request.
 const MEMORIES_MAX: usize = 4;
 
+/// What the log says that a call belongs to.
+#[derive(Default)]
+pub(crate) struct Caller {
+    /// The mount's path, where a request tells it.
+    pub(crate) mount_point: String,
+    pub(crate) request_id: String,
+}
+
 /// See the module's head.
 pub(crate) struct StoreState {
     pub(crate) hooks: EgressHooks,
@@ -37,7 +45,7 @@ pub(crate) struct StoreState {
     pub(crate) wal_minimum_age: Duration,
     /// The guest's panic hook logged a panic.
     pub(crate) panicked: bool,
-    request_id: String,
+    caller: Caller,
     log: LogBudget,
     wasi: WasiCtx,
     http: WasiHttpCtx,
@@ -47,7 +55,7 @@ impl StoreState {
     pub(crate) fn new(
         mount: Arc<Mount>,
         limits: Arc<Limits>,
-        request_id: String,
+        caller: Caller,
         wal_minimum_age: Duration,
         deadline: Instant,
     ) -> Self {
@@ -64,7 +72,7 @@ impl StoreState {
             meter: Arc::new(ProcessorMeter::new(limits.processor_time)),
             wal_minimum_age,
             panicked: false,
-            request_id,
+            caller,
             log: LogBudget::default(),
             wasi,
             http,
@@ -86,8 +94,14 @@ impl StoreState {
     pub(crate) fn log(&mut self, line: &LogLine) {
         self.panicked |= line.is_panic();
         if self.log.take(&self.mount.shared.log_rate, &self.limits) {
-            line.write(&self.mount.settings.name, &self.request_id, self.limits.log_line_bytes_max);
+            line.write(self.mount_name(), &self.caller.request_id, self.limits.log_line_bytes_max);
         }
+    }
+
+    /// The mount as operators know it: by its path, else by the name it was made with.
+    fn mount_name(&self) -> &str {
+        let path = &self.caller.mount_point;
+        if path.is_empty() { &self.mount.settings.name } else { path }
     }
 }
 
@@ -95,7 +109,7 @@ impl Drop for StoreState {
     fn drop(&mut self) {
         let dropped = self.log.dropped();
         if dropped > 0 {
-            let (mount, request_id) = (self.mount.settings.name.as_str(), self.request_id.as_str());
+            let (mount, request_id) = (self.mount_name(), self.caller.request_id.as_str());
             tracing::warn!(mount, request_id, dropped, "log lines of the component beyond its limit were dropped");
         }
     }

@@ -3,7 +3,7 @@
 
 use std::future::Future;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
 use component_runtime::{InvokeError, Limits, Module, Mount, MountSettings, Runtime, RuntimeSettings};
@@ -133,7 +133,7 @@ impl RequestLine {
     async fn log<T>(self, answer: impl Future<Output = Result<T, InvokeError>>) -> Result<T, Error> {
         let answer = answer.await;
         let Self { request_id, operation, path, mount, export, start } = self;
-        let elapsed_ms = start.elapsed().as_secs_f64() * 1000.0;
+        let elapsed_ms = milliseconds(start.elapsed());
         match answer {
             Ok(value) => {
                 tracing::debug!(
@@ -167,4 +167,9 @@ impl RequestLine {
             }
         }
     }
+}
+
+/// With microseconds and no more, for people to read.
+fn milliseconds(elapsed: Duration) -> f64 {
+    (elapsed.as_secs_f64() * 1_000_000.0).round() / 1_000.0
 }

@@ -104,6 +104,19 @@ impl Fields {
     fn set(&mut self, field: &Field, value: Value) {
         self.values.insert(field.name().to_owned(), value);
     }
+
+    /// Fields that are known only at run time come as one JSON object. Each
+    /// gets its own place in the line, but never another's.
+    fn spread(&mut self, field: &Field, value: &str) {
+        match serde_json::from_str(value) {
+            Ok(Value::Object(inner)) => {
+                for (name, value) in inner {
+                    self.values.entry(name).or_insert(value);
+                }
+            }
+            _ => self.set(field, value.into()),
+        }
+    }
 }
 
 impl Visit for Fields {
@@ -126,6 +139,7 @@ impl Visit for Fields {
     fn record_str(&mut self, field: &Field, value: &str) {
         match field.name() {
             "message" => value.clone_into(&mut self.message),
+            "fields" => self.spread(field, value),
             _ => self.set(field, value.into()),
         }
     }
@@ -154,6 +168,18 @@ mod tests {
         tracing::subscriber::with_default(registry().with(Layer::new(level, log.clone())), work);
         log.flush();
         written.text().lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+    }
+
+    #[test]
+    fn fields_known_at_run_time_get_places_of_their_own() {
+        let lines = logged(LevelFilter::INFO, || {
+            tracing::info!(mount = "astra/", fields = r#"{"org":"o-1","mount":"forged","@level":"error"}"#, "made");
+            tracing::info!(fields = "not an object", "made");
+        });
+        assert_eq!((&lines[0]["org"], &lines[0]["mount"]), (&"o-1".into(), &"astra/".into()));
+        assert_eq!((&lines[0]["@level"], &lines[0]["@message"]), (&"info".into(), &"made".into()));
+        assert!(!lines[0].contains_key("fields"));
+        assert_eq!(lines[1]["fields"], "not an object");
     }
 
     #[test]
