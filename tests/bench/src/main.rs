@@ -25,6 +25,7 @@ use crate::server::TestServer;
 use crate::table::Table;
 
 fn main() -> anyhow::Result<()> {
+    let machine = machine();
     let mut table = Table::default();
     progress("starts of the plugin");
     handshake::measure(&mut table)?;
@@ -39,6 +40,7 @@ fn main() -> anyhow::Result<()> {
     mints::measure(&server, &mut table)?;
     drop(server);
     let mut out = std::io::stdout().lock();
+    writeln!(out, "{machine}")?;
     write!(out, "{table}")?;
     Ok(())
 }
@@ -46,4 +48,14 @@ fn main() -> anyhow::Result<()> {
 /// What is being measured now: the whole takes a minute or two.
 fn progress(what: &str) {
     eprintln!("measuring: {what}");
+}
+
+/// What was measured on. Other work on the machine makes every figure worse, ratios the least.
+fn machine() -> String {
+    let cores = std::thread::available_parallelism().map_or(0, std::num::NonZero::get);
+    let load = std::fs::read_to_string("/proc/loadavg").unwrap_or_default();
+    let load = load.split_whitespace().next().unwrap_or("unknown");
+    format!(
+        "cores: {cores}; load of the machine before the start: {load} (well below 1, or the figures are not the product's)"
+    )
 }

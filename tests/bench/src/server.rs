@@ -29,7 +29,7 @@ impl TestServer {
         let server = Server::start(ServerKind::Dev);
         let client = server.client();
         server.register(PLUGIN, &[format!("--allow-egress={}", astra.url())]);
-        let (token, address) = (child_token(&client)?, address(&client)?);
+        let (token, address) = (child_token(&client)?, address(&server)?);
         let org = astra.organization(0).clone();
         let role = astra.role_id(&org.id, "RO User").context("no role `RO User`")?;
 
@@ -67,10 +67,11 @@ fn child_token(client: &Client) -> anyhow::Result<String> {
     text(&made, "/auth/client_token").context("the server made no token")
 }
 
-/// Where the server listens, as it says itself.
-fn address(client: &Client) -> anyhow::Result<String> {
-    let state = client.must("GET", "sys/config/state/sanitized", &Value::Null);
-    text(&state, "/data/listeners/0/config/address").context("the server names no listener")
+/// Where the server listens, as it says itself when it starts.
+fn address(server: &Server) -> anyhow::Result<String> {
+    let log = server.log();
+    let address = log.lines().find_map(|line| line.trim().strip_prefix("Api Address: http://"));
+    address.map(str::to_owned).context("the server names no address")
 }
 
 fn text(value: &Value, pointer: &str) -> Option<String> {
