@@ -17,6 +17,8 @@ PROFILE_DIR = $(if $(filter release,$(PROFILE)),release,debug)
 # The crates that build for wasm only.
 GUESTS := astra-component rogue-components
 NATIVE := --workspace $(GUESTS:%=--exclude %)
+# One selection for both of its programs: with another, cargo would choose other features and build wasmtime again.
+HOST := -p component-runtime -p plugin-host
 
 # A `bao` of your own is taken as it is; else the pinned one is fetched.
 ifdef BAO_BIN
@@ -44,7 +46,7 @@ dev: build $(BAO_READY) ## the demo's set-up left running, with the lines to pas
 	@PLUGIN_BIN="dist/$(PLUGIN)" SIMULATOR_BIN="$(BUILT)/release/astra-simulator" bash tests/demo/dev.sh
 
 build: component ## what an operator needs, in dist/: the plugin binary, the component, their SHA-256 sums
-	cargo build --release -p plugin-host
+	cargo build --release $(HOST) --bin $(PLUGIN)
 	@mkdir -p dist
 	@install -m 0755 "$(BUILT)/release/$(PLUGIN)" dist/
 	@install -m 0644 target/component/astra.wasm dist/
@@ -67,8 +69,8 @@ deny: toolchain target/tools/cargo-deny ## check licences, sources and bans of a
 component: toolchain ## the Astra engine as a WebAssembly component, and its precompiled code, in target/component/
 	bash guest/build-wasm.sh
 	@# The plugin is built anew only when the code really differs.
-	cargo run --quiet --profile $(PROFILE) -p component-runtime --bin precompile -- \
-	    target/component/astra.wasm target/component/astra.cwasm.new
+	cargo build --profile $(PROFILE) $(HOST) --bin precompile
+	"$(BUILT)/$(PROFILE_DIR)/precompile" target/component/astra.wasm target/component/astra.cwasm.new
 	@cmp --quiet target/component/astra.cwasm.new target/component/astra.cwasm \
 	    && rm target/component/astra.cwasm.new || mv target/component/astra.cwasm.new target/component/astra.cwasm
 
@@ -79,7 +81,7 @@ rogue: toolchain ## the hostile guests that the tests run, in target/component/r
 	bash guest/build-wasm.sh rogue
 
 plugin: component ## the plugin binary as the tests use it (development profile)
-	cargo build --profile $(PROFILE) -p plugin-host
+	cargo build --profile $(PROFILE) $(HOST) --bin $(PLUGIN)
 
 bench: build $(BAO_READY) ## speed and memory, as a table, against the server's own engines
 	bash tests/bench/bench.sh
