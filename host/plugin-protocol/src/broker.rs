@@ -54,6 +54,10 @@ impl Broker {
         drop(self.shared.opened.subscribe().wait_for(|opened| *opened).await);
     }
 
+    pub(crate) fn set_opened(&self) {
+        self.shared.opened.send_replace(true);
+    }
+
     /// The socket of the services with this id. A message is used once.
     pub(crate) async fn socket(&self, id: u32) -> Result<String, BrokerError> {
         let message = timeout(BROKER_WAIT, self.message(id)).await.map_err(|_| BrokerError::TimedOut { id })?;
@@ -107,7 +111,7 @@ impl GrpcBroker for Broker {
         &self,
         request: Request<Streaming<ConnInfo>>,
     ) -> Result<Response<BoxStream<ConnInfo>>, Status> {
-        self.shared.opened.send_replace(true);
+        self.set_opened();
         task::spawn(self.clone().read(request.into_inner()));
         Ok(Response::new(silence(self.exit.clone())))
     }

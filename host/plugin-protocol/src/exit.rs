@@ -47,6 +47,11 @@ impl Exit {
         });
     }
 
+    /// Why the end was asked for, if it was.
+    pub(crate) fn reason(&self) -> Option<ExitReason> {
+        *self.reason.borrow()
+    }
+
     /// Waits until somebody asked for the end.
     pub(crate) async fn requested(&self) -> ExitReason {
         let mut seen = self.reason.subscribe();

@@ -82,5 +82,6 @@ pub(crate) const LOG_QUEUE_LINES_MAX: usize = 1024;
 /// Bytes of those lines, so that long lines do not add up to 60 MiB.
 pub(crate) const LOG_QUEUE_BYTES_MAX: usize = 4 << 20;
 
-/// How long the end of the process, or a panic, waits for the log.
-pub(crate) const LOG_FLUSH_WAIT: Duration = Duration::from_millis(200);
+/// How long the end of the process, or a panic, waits for the log. With
+/// `EXIT_GRACE` below the 2 s that the server waits.
+pub(crate) const LOG_FLUSH_WAIT: Duration = Duration::from_millis(500);

@@ -104,14 +104,11 @@ pub(crate) async fn serve_watched<F: Factory>(
 
 /// Tells whoever started the process why it does not serve.
 fn refuse(refusal: &Refusal, options: &ServeOptions) -> ExitCode {
-    if let Some(text) = refusal.plain_text(options.program) {
+    let told = refusal.plain_text(options.program).map(String::into_bytes);
+    let logged = refusal.log_text().map(|text| hclog::error_line(module_path!(), &text));
+    if let Some(text) = told.or(logged) {
         // Nobody is there to be told that nobody can be told.
-        drop(std::io::stderr().lock().write_all(text.as_bytes()));
-    }
-    if let Some(text) = refusal.log_text() {
-        let log = hclog::install(options.log_level);
-        tracing::error!("{text}");
-        log.flush();
+        drop(std::io::stderr().lock().write_all(&text));
     }
     if let Some(line) = refusal.line() {
         drop(handshake::print(&line));
@@ -210,8 +207,6 @@ async fn serve_until(
 ) -> Result<ExitReason, StartError> {
     let mut serving = std::pin::pin!(serving);
     tokio::select! {
-        // First, as serving ends for the same reason.
-        biased;
         reason = exit.requested() => {
             if let Ok(outcome) = timeout(EXIT_GRACE, serving).await {
                 outcome?;
@@ -220,7 +215,38 @@ async fn serve_until(
         }
         outcome = &mut serving => {
             outcome?;
-            Ok(ExitReason::ServerGone)
+            // It ends for the same reason, and may be the first to see it.
+            Ok(exit.reason().unwrap_or(ExitReason::ServerGone))
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn the_watchdog_ends_what_is_not_used_and_nothing_else() {
+        let exit = Exit::new();
+        watch(Broker::new(exit.clone()), exit.clone(), WATCHDOG).await;
+        assert_eq!(exit.reason(), Some(ExitReason::NeverUsed));
+
+        let exit = Exit::new();
+        let used = Broker::new(exit.clone());
+        used.set_opened();
+        watch(used, exit.clone(), WATCHDOG).await;
+        assert_eq!(exit.reason(), None);
+    }
+
+    #[tokio::test]
+    async fn the_reason_is_kept_whoever_sees_the_end_first() {
+        let exit = Exit::new();
+        let serving = async {
+            exit.request(ExitReason::NeverUsed);
+            Ok(())
+        };
+        assert_eq!(serve_until(serving, &exit).await.ok(), Some(ExitReason::NeverUsed));
+        let gone = serve_until(async { Ok(()) }, &Exit::new()).await;
+        assert_eq!(gone.ok(), Some(ExitReason::ServerGone));
     }
 }

@@ -15,6 +15,11 @@ use tracing_subscriber::registry;
 
 pub(crate) use queue::Log;
 
+/// One line for a process that ends before it has a log.
+pub(crate) fn error_line(module: &str, message: &str) -> Vec<u8> {
+    line::encode(tracing::Level::ERROR, module, message, [])
+}
+
 /// Makes the log the process's `tracing` subscriber and the place where panics are told.
 pub(crate) fn install(level: LevelFilter) -> Log {
     let log = Log::start(std::io::stderr);
