@@ -101,11 +101,12 @@ impl FakeStorage {
     }
 
     pub(crate) fn get(&self, key: &str) -> Result<Option<StorageEntry>, StorageError> {
-        self.call(false, |state| Ok(state.entries.get(key).cloned()))
+        self.call(false, |state| check_key(key).map(|()| state.entries.get(key).cloned()))
     }
 
     pub(crate) fn put(&self, entry: StorageEntry) -> Result<(), StorageError> {
         self.call(true, |state| {
+            check_key(&entry.key)?;
             state.entries.insert(entry.key.clone(), entry);
             Ok(())
         })
@@ -160,6 +161,14 @@ impl State {
     }
 }
 
+/// As the server does it.
+fn check_key(key: &str) -> Result<(), StorageError> {
+    if key.contains("..") {
+        return Err(StorageError::Failed("relative paths not supported".to_owned()));
+    }
+    Ok(())
+}
+
 fn fault() -> StorageError {
     StorageError::Failed(FAULT_TEXT.to_owned())
 }
@@ -198,6 +207,7 @@ impl Inner {
 impl FakeTransaction {
     pub(crate) fn get(&self, key: &str) -> Result<Option<StorageEntry>, StorageError> {
         self.storage.call(false, |_| {
+            check_key(key)?;
             let mut inner = self.lock();
             inner.touched.insert(key.to_owned());
             Ok(inner.view.get(key).cloned())
@@ -206,6 +216,7 @@ impl FakeTransaction {
 
     pub(crate) fn put(&self, entry: StorageEntry) -> Result<(), StorageError> {
         self.storage.call(true, |_| {
+            check_key(&entry.key)?;
             let mut inner = self.lock();
             inner.touched.insert(entry.key.clone());
             inner.written.insert(entry.key.clone());

@@ -156,7 +156,7 @@ fn an_odd_client_id_is_escaped_on_its_way_to_astra(stage: &Stage) {
     let internal = json!({
         "secret_type": "astra_token",
         "orgId": stage.alpha.id,
-        "clientId": "../currentOrg?a=b#c",
+        "clientId": "odd/name?a=b#c%2F",
         "roleName": "reader",
         "tokenId": "0".repeat(64),
     });
@@ -166,6 +166,7 @@ fn an_odd_client_id_is_escaped_on_its_way_to_astra(stage: &Stage) {
         let name = request.path.strip_prefix("/v2/clientIdSecrets/").unwrap();
         assert!(!name.contains(['/', '?', '#']) && request.query.is_none(), "{request:#?}");
     }
+    assert!(stage.astra.request_count() > 0, "Astra was asked");
 }
 
 /// Nothing of a config is kept between requests, so no node serves an old one.

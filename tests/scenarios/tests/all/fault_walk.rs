@@ -34,16 +34,16 @@ fn component_revoke() {
 fn openbao_sample() {
     let done = Effect::Done;
     let rows = [
-        status(502, done),
-        Action::Reset { at: ResetAt::BeforeAnswer, effect: done },
-        Action::Hang { effect: done },
-        Action::Damage { damage: Damage::Body("null".to_owned()) },
-        Action::Damage { damage: Damage::Missing(vec!["token".to_owned()]) },
-        status(500, Effect::NotDone),
+        (status(502, done), 1),
+        (Action::Reset { at: ResetAt::BeforeAnswer, effect: done }, 1),
+        (Action::Hang { effect: done }, 1),
+        (Action::Damage { damage: Damage::Body("null".to_owned()) }, 1),
+        (Action::Damage { damage: Damage::Missing(vec!["token".to_owned()]) }, 1),
+        (status(500, Effect::NotDone), 0),
     ];
     std::thread::scope(|scope| {
-        for action in rows {
-            scope.spawn(move || play(DriverKind::OpenBao, short_age(), |stage| sample(stage, &action)));
+        for (action, made) in rows {
+            scope.spawn(move || play(DriverKind::OpenBao, short_age(), |stage| sample(stage, &action, made)));
         }
     });
 }
@@ -53,13 +53,14 @@ fn short_age() -> StageOptions {
 }
 
 /// The answer to the making is lost, and so is every list: only a later rollback can settle it.
-fn sample(stage: &Stage, action: &Action) {
+fn sample(stage: &Stage, action: &Action, made: usize) {
     impatient(stage);
     stage.astra.fault(FaultRule::new(action.clone()).method("POST").path(SECRETS).first(1));
     stage.astra.fault(FaultRule::new(status(500, Effect::NotDone)).method("GET").path(SECRETS));
     stage.astra.fault(FaultRule::new(status(500, Effect::NotDone)).method("DELETE"));
     let outcome = mint(stage);
     assert!(outcome.status >= 500, "{action:?}: {outcome:#?}");
+    assert_eq!(stage.live(&stage.alpha).len(), made, "{action:?}: left to a later rollback");
     stage.astra.clear_faults();
     stage.settle_at(&stage.alpha, 0);
 }
