@@ -1,20 +1,24 @@
 //! The server's process, which never outlives the test: a small shell waits
-//! for the end of its own input and then kills the whole process group, so
-//! that a test killed in any way leaves nothing behind.
+//! for the end of its own input, then kills the server with all that it
+//! started and removes its folder, so that a test killed in any way leaves
+//! nothing behind.
 
 use std::fs::File;
-use std::io::{BufRead as _, BufReader, Result};
+use std::io::{BufRead as _, BufReader, Result, Write as _};
 use std::os::unix::process::CommandExt as _;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 
-/// `$0` is the server, the arguments are its own. Says the server's process ID first.
+/// `$0` is the server, the arguments are its own. Says the server's process ID
+/// first; `keep` as the last word leaves the folder.
 const GUARD: &str = r#"
-"$0" "$@" </dev/null >"$SERVER_LOG" 2>&1 &
-echo $!
-exec >/dev/null
-cat >/dev/null
-kill -KILL 0
+setsid "$0" "$@" </dev/null >"$SERVER_LOG" 2>&1 &
+server=$!
+echo "$server"
+exec >/dev/null 2>&1
+read -r last_word
+kill -KILL "-$server"
+[ "$last_word" = keep ] || rm -rf "$SERVER_FOLDER"
 "#;
 
 /// A running server. Dropped, it is killed with all that it started.
@@ -34,6 +38,7 @@ impl ServerProcess {
             .args(arguments)
             .current_dir(directory)
             .env("SERVER_LOG", &log)
+            .env("SERVER_FOLDER", directory)
             .env("HOME", directory)
             .env("TMPDIR", directory)
             .stdin(Stdio::piped())
@@ -46,6 +51,16 @@ impl ServerProcess {
         }
         let pid = line.trim().parse().unwrap_or_default();
         Ok(Self { guard, pid })
+    }
+}
+
+impl ServerProcess {
+    /// Kills it, and leaves its folder for the next one.
+    pub(super) fn end_keeping_folder(mut self) {
+        if let Some(stdin) = &mut self.guard.stdin {
+            // A guard that has gone removes nothing either.
+            let _ = stdin.write_all(b"keep\n");
+        }
     }
 }
 

@@ -178,7 +178,8 @@ impl Server {
     /// When it does not start.
     pub fn crash_and_restart(&self) {
         self.crash();
-        *self.process.lock().unwrap_or_else(PoisonError::into_inner) = None;
+        let process = self.process.lock().unwrap_or_else(PoisonError::into_inner).take();
+        process.into_iter().for_each(ServerProcess::end_keeping_folder);
         self.launch().unwrap_or_else(|text| panic!("the server did not start again: {text}"));
     }
 
