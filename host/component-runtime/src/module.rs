@@ -53,8 +53,9 @@ impl Module {
     /// # Errors
     /// The guest's own, or why there is no answer of it.
     pub async fn handle_request(&self, mount: &Arc<Mount>, request: Request) -> Result<Option<Response>, InvokeError> {
-        let (call, _permit) = self.admit(mount, &request).await?;
-        let request = v0_1::into_wit(request);
+        // Converted first: what is secret in a request is then zeroed, also where it is not let in.
+        let (timeout, request) = (request.timeout, v0_1::into_wit(request));
+        let (call, _permit) = self.admit(mount, caller(&request), timeout).await?;
         let answer = invoke::run(&self.pre, call, &request.0, |guest, store, request| {
             Box::pin(guest.call_handle_request(store, request))
         })
@@ -67,8 +68,9 @@ impl Module {
     /// # Errors
     /// As `handle_request`.
     pub async fn check_existence(&self, mount: &Arc<Mount>, request: Request) -> Result<Option<bool>, InvokeError> {
-        let (call, _permit) = self.admit(mount, &request).await?;
-        let request = v0_1::into_wit(request);
+        // Converted first: what is secret in a request is then zeroed, also where it is not let in.
+        let (timeout, request) = (request.timeout, v0_1::into_wit(request));
+        let (call, _permit) = self.admit(mount, caller(&request), timeout).await?;
         let answer = invoke::run(&self.pre, call, &request.0, |guest, store, request| {
             Box::pin(guest.call_check_existence(store, request))
         })
@@ -77,13 +79,21 @@ impl Module {
     }
 
     /// Waits for its turn.
-    async fn admit(&self, mount: &Arc<Mount>, request: &Request) -> Result<(Call, Permit), InvokeError> {
+    async fn admit(
+        &self,
+        mount: &Arc<Mount>,
+        caller: Caller,
+        timeout: Option<Duration>,
+    ) -> Result<(Call, Permit), InvokeError> {
         let limits = &self.runtime.limits;
         let began = Instant::now();
-        let allowed = request.timeout.unwrap_or(Duration::MAX).min(limits.request_deadline);
+        let allowed = timeout.unwrap_or(Duration::MAX).min(limits.request_deadline);
         let wait = limits.permit_wait.min(allowed);
         let permit = Permit::acquire(&mount.shared.permits, &self.runtime.permits, wait).await?;
-        let caller = Caller { mount_point: request.mount_point.clone(), request_id: request.id.clone() };
         Ok((Call::new(&self.runtime, mount, caller, began, allowed), permit))
     }
+}
+
+fn caller(request: &v0_1::WitRequest) -> Caller {
+    Caller { mount_point: request.0.mount_point.clone(), request_id: request.0.id.clone() }
 }

@@ -32,6 +32,16 @@ fn a_guest_that_spins_in_describe_is_not_loaded() {
 }
 
 #[test]
+fn a_guest_that_sleeps_in_describe_is_not_loaded() {
+    on_each_scheduler(|| async {
+        let limits = Limits { describe_deadline: Duration::from_millis(300), ..limits() };
+        let error = runtime(limits, &[]).load(&wasm("sleep_in_describe")).await.err().unwrap();
+        let expected = InvokeError::Deadline(Duration::from_millis(300));
+        assert!(matches!(&error, LoadError::Describe(late) if *late == expected), "{error}");
+    });
+}
+
+#[test]
 fn memory_has_a_limit_and_running_out_of_it_is_no_panic() {
     let limits = Limits { processor_time: Duration::from_secs(30), ..limits() };
     check("allocate", &limits, |error| *error == InvokeError::Limit { limit: "64 MiB of memory".into() });

@@ -8,7 +8,7 @@ mod logging;
 mod storage;
 mod system_view;
 
-pub(crate) use convert::{check_description, check_existence, check_response, into_wit};
+pub(crate) use convert::{WitRequest, check_description, check_existence, check_response, into_wit};
 pub(crate) use generated::EnginePre;
 pub(crate) use generated::exports::secrets_engine::backend::backend::Guest;
 pub(crate) use generated::secrets_engine::host;

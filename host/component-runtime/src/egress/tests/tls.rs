@@ -1,0 +1,104 @@
+//! TLS and HTTP/2.
+
+use super::*;
+
+#[tokio::test]
+async fn a_server_that_does_not_speak_tls_ends_at_the_connect_timeout_and_gives_its_slot_back() {
+    let server = Server::start(hold).await;
+    let limits = EgressLimits {
+        connect_timeout: Duration::from_millis(100),
+        connections_per_authority_max: 1,
+        ..EgressLimits::default()
+    };
+    let origin = Origin::parse(&format!("https://{}", server.address)).unwrap();
+    let egress = Egress::with_tls(vec![origin], &limits, tls_without_trust());
+    let mount = MountEgress::new(&egress);
+    for _ in 0..2 {
+        let error = get(&mount, &format!("https://{}/", server.address)).await.unwrap_err();
+        assert!(matches!(error, Error::ConnectionTimeout), "{error:?}");
+    }
+    assert_eq!(server.connections(), 2, "the second had the slot of the first");
+}
+
+/// A TLS client that trusts nobody.
+fn tls_without_trust() -> rustls::ClientConfig {
+    tls_that_trusts(&rustls::RootCertStore::empty())
+}
+
+fn tls_that_trusts(roots: &rustls::RootCertStore) -> rustls::ClientConfig {
+    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+    let builder = rustls::ClientConfig::builder_with_provider(provider);
+    let builder = builder.with_safe_default_protocol_versions().unwrap();
+    builder.with_root_certificates(roots.clone()).with_no_client_auth()
+}
+
+/// An HTTP/2 server with a certificate of its own, and the roots that trust it.
+async fn h2_server() -> (SocketAddr, Arc<AtomicUsize>, rustls::RootCertStore, JoinSet<()>) {
+    let certified = rcgen::generate_simple_self_signed(vec!["127.0.0.1".to_owned()]).unwrap();
+    let mut roots = rustls::RootCertStore::empty();
+    roots.add(certified.cert.der().clone()).unwrap();
+    let key = rustls::pki_types::PrivateKeyDer::try_from(certified.signing_key.serialize_der()).unwrap();
+    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+    let builder = rustls::ServerConfig::builder_with_provider(provider).with_safe_default_protocol_versions().unwrap();
+    let mut config = builder.with_no_client_auth().with_single_cert(vec![certified.cert.der().clone()], key).unwrap();
+    config.alpn_protocols = vec![b"h2".to_vec()];
+    let acceptor = tokio_rustls::TlsAcceptor::from(Arc::new(config));
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let connections = Arc::new(AtomicUsize::new(0));
+    let counted = Arc::clone(&connections);
+    let mut tasks = JoinSet::new();
+    tasks.spawn(async move {
+        let mut serving = JoinSet::new();
+        loop {
+            let (stream, _) = listener.accept().await.unwrap();
+            counted.fetch_add(1, Ordering::Relaxed);
+            let acceptor = acceptor.clone();
+            serving.spawn(async move {
+                let Ok(stream) = acceptor.accept(stream).await else { return };
+                let service = hyper::service::service_fn(|request: Request<hyper::body::Incoming>| async move {
+                    let text = format!("{:?} {}", request.version(), request.uri());
+                    Ok::<_, std::convert::Infallible>(Response::new(Full::new(Bytes::from(text))))
+                });
+                let executor = hyper_util::rt::TokioExecutor::new();
+                let io = hyper_util::rt::TokioIo::new(stream);
+                let _ = hyper::server::conn::http2::Builder::new(executor).serve_connection(io, service).await;
+            });
+        }
+    });
+    (address, connections, roots, tasks)
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn http2_is_spoken_where_offered_and_one_connection_does() {
+    let (address, connections, roots, _server) = h2_server().await;
+    let origin = Origin::parse(&format!("https://{address}")).unwrap();
+    let egress = Egress::with_tls(vec![origin], &EgressLimits::default(), tls_that_trusts(&roots));
+    let mount = Arc::new(MountEgress::new(&egress));
+    let url = format!("https://{address}/path");
+    assert_eq!(get(&mount, &url).await.unwrap().1, format!("HTTP/2.0 {url}"));
+    let mut workers = JoinSet::new();
+    for _ in 0..30 {
+        let (mount, url) = (Arc::clone(&mount), url.clone());
+        workers.spawn(async move { get(&mount, &url).await.unwrap().0 });
+    }
+    assert_eq!(workers.join_all().await, [200; 30]);
+    assert_eq!(connections.load(Ordering::Relaxed), 1);
+}
+
+#[tokio::test]
+async fn a_certificate_that_nobody_vouches_for_is_refused() {
+    let (address, _, _, _server) = h2_server().await;
+    let origin = Origin::parse(&format!("https://{address}")).unwrap();
+    let mount = MountEgress::new(&Egress::with_tls(vec![origin], &EgressLimits::default(), tls_without_trust()));
+    let error = get(&mount, &format!("https://{address}/")).await.unwrap_err();
+    assert!(matches!(error, Error::TlsCertificateError), "{error:?}");
+}
+
+#[tokio::test]
+async fn the_trust_store_of_this_host_can_be_read() {
+    let egress = Egress::new(Vec::new(), &EgressLimits::default());
+    assert!(!egress.has_read_trust_store(), "not before it is needed");
+    let read = egress.tls().await;
+    assert_eq!(read.is_ok(), egress.has_read_trust_store());
+}
