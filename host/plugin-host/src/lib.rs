@@ -41,7 +41,10 @@ pub fn run(config: Config) -> ExitCode {
         Err(error) => return config::fail(&format!("failed to start worker threads: {error}")),
     };
     let options = ServeOptions { program: PROGRAM, log_level: config.log_level };
-    runtime.block_on(serve(options, move || Mounts::new(&config).map(Arc::new)))
+    let code = runtime.block_on(serve(options, move || Mounts::new(&config).map(Arc::new)));
+    // Calls may still be running, and the server waits for our exit only two seconds.
+    runtime.shutdown_background();
+    code
 }
 
 /// Half of the processors: the server that calls us needs the other half, and
