@@ -31,11 +31,8 @@ pub const VERSION: &str = concat!("v", env!("CARGO_PKG_VERSION"));
 
 /// Serves until the server stops the plugin or goes away.
 pub fn run(config: Config) -> ExitCode {
-    let runtime = tokio::runtime::Builder::new_multi_thread()
-        .worker_threads(worker_threads())
-        .event_interval(Runtime::EVENT_INTERVAL)
-        .enable_all()
-        .build();
+    let runtime =
+        tokio::runtime::Builder::new_multi_thread().event_interval(Runtime::EVENT_INTERVAL).enable_all().build();
     let runtime = match runtime {
         Ok(runtime) => runtime,
         Err(error) => return config::fail(&format!("failed to start worker threads: {error}")),
@@ -45,11 +42,4 @@ pub fn run(config: Config) -> ExitCode {
     // Calls may still be running, and the server waits for our exit only two seconds.
     runtime.shutdown_background();
     code
-}
-
-/// Half of the processors: the server that calls us needs the other half, and
-/// a request that stays on one thread is answered sooner than one that four
-/// tasks hand from thread to thread.
-fn worker_threads() -> usize {
-    std::thread::available_parallelism().map_or(1, |processors| (processors.get() / 2).max(1))
 }
