@@ -20,8 +20,11 @@ use secrets_framework::host::{LogLevel, StorageEntry, StorageView};
 use secrets_framework::{Context, Error};
 use serde_json::{Map, Value};
 
-use crate::limits::{CONFIGS_MAX, REQUEST_TIMEOUT_DEFAULT, RETRIES_DEFAULT, STORAGE_KEY_BYTES_MAX};
+use crate::limits::{
+    CONFIGS_MAX, REQUEST_TIMEOUT_DEFAULT, RETRIES_DEFAULT, ROTATION_GRACE_DEFAULT, STORAGE_KEY_BYTES_MAX,
+};
 use crate::names::{AstraRoleId, LogicalName, OrgId};
+use crate::schedule::Schedule;
 
 pub(crate) use admin_token::AdminToken;
 
@@ -65,6 +68,14 @@ pub(crate) struct OrgConfig {
     pub(crate) request_timeout_set: Option<Duration>,
     /// Repeats of one upstream request; none = [`RETRIES_DEFAULT`].
     pub(crate) max_retries_set: Option<u32>,
+    /// When the admin token is rotated; none = never by itself.
+    pub(crate) rotation: Option<Schedule>,
+    /// How long the old admin token lives on after a rotation; none = [`ROTATION_GRACE_DEFAULT`].
+    pub(crate) rotation_grace_period_set: Option<Duration>,
+    /// How often records are compared with Astra's list; zero = never.
+    pub(crate) tidy_period: Duration,
+    /// Is each read of a secret recorded in its history?
+    pub(crate) record_reads: bool,
     /// Fields that we do not know, kept when the entry is rewritten.
     pub(crate) other: Map<String, Value>,
 }
@@ -82,6 +93,10 @@ impl OrgConfig {
             description: String::new(),
             request_timeout_set: None,
             max_retries_set: None,
+            rotation: None,
+            rotation_grace_period_set: None,
+            tidy_period: Duration::ZERO,
+            record_reads: true,
             other: Map::new(),
         }
     }
@@ -99,6 +114,11 @@ impl OrgConfig {
     /// How often one upstream request may be repeated.
     pub(crate) fn max_retries(&self) -> u32 {
         self.max_retries_set.unwrap_or(RETRIES_DEFAULT)
+    }
+
+    /// How long the old admin token lives on after a rotation.
+    pub(crate) fn rotation_grace_period(&self) -> Duration {
+        self.rotation_grace_period_set.unwrap_or(ROTATION_GRACE_DEFAULT)
     }
 
     /// The first of `role_ids` that roles of this organization may not use.

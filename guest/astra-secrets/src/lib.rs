@@ -14,10 +14,14 @@ mod path_role;
 mod path_sync_roles;
 mod role;
 
+mod admin_rotation;
+mod agenda;
 mod astra_token;
 mod backend;
 mod client;
 mod error;
+mod history;
+mod holder;
 mod lease;
 mod mint;
 mod path_creds;
@@ -25,6 +29,9 @@ mod path_org_token;
 mod path_tokens;
 mod record;
 mod rollback;
+mod schedule;
+mod static_role;
+mod tidy;
 mod time_text;
 
 #[cfg(test)]

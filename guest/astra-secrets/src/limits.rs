@@ -54,6 +54,9 @@ pub(crate) const RETRIES_DEFAULT: u32 = 2;
 /// Most repeats of one upstream request: beyond, the server's own deadline comes first.
 pub(crate) const RETRIES_MAX: u32 = 10;
 
+/// How long an old admin token lives on after a rotation where the config sets nothing, as the contract says.
+pub(crate) const ROTATION_GRACE_DEFAULT: Duration = Duration::from_secs(10 * 60);
+
 /// Wait for Astra's word on a new admin token before it is stored unchecked.
 pub(crate) const VERIFY_TIMEOUT: Duration = Duration::from_secs(5);
 
@@ -115,3 +118,20 @@ pub(crate) const TOKENS_DESCRIBED_MAX: usize = 4_000;
 
 /// Write-ahead entries looked through for one mark or organization: one read each of the host's 10,000 for a request.
 pub(crate) const OPEN_INTENTS_MAX: u32 = 2_000;
+
+// ---- schedules ----
+
+/// Shortest time between two of a thing's turns: the server calls rollback once a minute.
+pub(crate) const SCHEDULE_PERIOD_MIN: Duration = Duration::from_secs(60);
+
+/// Longest such time: more is a mistake in the unit, and no token lives that long.
+pub(crate) const SCHEDULE_PERIOD_MAX: Duration = Duration::from_secs(10 * 365 * 24 * 3600);
+
+/// Bytes of a cron expression; a list of all minutes would be longer, but nobody writes it.
+pub(crate) const SCHEDULE_BYTES_MAX: usize = 128;
+
+/// Shortest window: a few of the server's calls, so that one that fails is not the last.
+pub(crate) const SCHEDULE_WINDOW_MIN: Duration = Duration::from_secs(5 * 60);
+
+/// Things of the agenda that one rollback call looks at; the next call goes on.
+pub(crate) const AGENDA_PER_ROLLBACK_MAX: u32 = 50;

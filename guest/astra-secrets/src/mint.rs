@@ -7,6 +7,7 @@
 
 mod description;
 mod intent;
+mod make;
 mod settle;
 mod terms;
 
@@ -18,9 +19,11 @@ use secrets_framework::{Context, Response, Sensitive};
 
 pub(crate) use description::{check_template, has_mark};
 pub(crate) use intent::{INTENT_KIND, IntentData, any_open_in_org, is_open, lock};
+pub(crate) use make::{Made, Wanted, make};
+pub(crate) use settle::undo;
 
 use crate::astra_token;
-use crate::client::{AstraClient, ClientError, CreatedToken, TokenRequest};
+use crate::client::{AstraClient, ClientError};
 use crate::config::OrgConfig;
 use crate::error::{Failure, upstream};
 use crate::limits::LEASE_END_MARGIN;
@@ -30,8 +33,6 @@ use crate::role::{Role, TokenExpiry};
 use crate::time_text;
 
 use description::{Facts, describe};
-use intent::Intent;
-use settle::{Settled, settle, undo};
 use terms::Terms;
 
 /// What to make.
@@ -58,21 +59,23 @@ impl Order<'_> {
     }
 }
 
-/// A token that Astra made, and whose intent is still noted.
-struct Made<'a> {
-    token: CreatedToken,
-    intent: Intent<'a>,
-    /// The end that was asked for, RFC 3339.
-    expiry_asked: Option<String>,
-    warnings: Vec<String>,
-}
-
 /// Makes a token and its lease.
 pub(crate) fn mint(context: &Context<'_>, order: &Order<'_>) -> Result<Response, Failure> {
     let role_ids = allowed_role_ids(order)?;
     let mut terms = Terms::of(context, order.role, order.ttl)?;
     let client = AstraClient::new(context.host, order.config);
-    let made = create(context, &client, order, &role_ids, &terms)?;
+    let expiry = match order.role.token_expiry {
+        TokenExpiry::Auto => time_text::format(terms.astra_expiry(context.host.clock().now())),
+        TokenExpiry::Off => None,
+    };
+    let wanted = Wanted {
+        config: order.config,
+        role_ids: &role_ids,
+        expiry,
+        record_id: order.named_record_id(),
+        description: &|mark| described(context, order, mark),
+    };
+    let made = make(context, &client, &wanted)?;
     let now = context.host.clock().now();
     if let Some(end) = made.token.expires_at.as_deref().and_then(time_text::parse)
         && !terms.end_by(end, now)
@@ -82,7 +85,7 @@ pub(crate) fn mint(context: &Context<'_>, order: &Order<'_>) -> Result<Response,
         return Err(upstream(client.org_id(), &ClientError::Nonsense { reason }));
     }
     let record = new_record(context, order, role_ids, &made, &terms, now);
-    match record::insert(context, &record, &made.intent.wal_id) {
+    match record::insert(context, &record, made.wal_id()) {
         Ok(Inserted::Yes) => {}
         Ok(Inserted::Occupied) => {
             undo(context, &client, &made, None);
@@ -128,46 +131,6 @@ fn allowed_role_ids(order: &Order<'_>) -> Result<Vec<String>, Failure> {
     Ok(role.role_ids.iter().map(|id| id.as_str().to_owned()).collect())
 }
 
-/// Asks Astra until there is a token, or a reason to stop. Each attempt has a
-/// mark and an intent of its own.
-fn create<'a>(
-    context: &Context<'a>,
-    client: &AstraClient<'_>,
-    order: &Order<'_>,
-    role_ids: &[String],
-    terms: &Terms,
-) -> Result<Made<'a>, Failure> {
-    let mut warnings = Vec::new();
-    let mut expiry = match order.role.token_expiry {
-        TokenExpiry::Auto => time_text::format(terms.astra_expiry(context.host.clock().now())),
-        TokenExpiry::Off => None,
-    };
-    let record_id = order.named_record_id();
-    let mut attempts = 0;
-    loop {
-        let intent = intent::note(context, order.config, role_ids, record_id.as_ref())?;
-        let description = described(context, order, &intent.mark);
-        let wanted = TokenRequest { roles: role_ids, description: &description, expiry: expiry.as_deref() };
-        let error = match client.create_token(&wanted) {
-            Ok(token) => return Ok(Made { token, intent, expiry_asked: expiry, warnings }),
-            Err(error) => error,
-        };
-        let settled = settle(context, client, &intent, &error);
-        if matches!(error, ClientError::Rejected { status: 400, .. }) && expiry.take().is_some() {
-            warnings.push(
-                "Astra refused an expiry of the token, so it was made without one: only the end of its lease ends it"
-                    .to_owned(),
-            );
-            continue;
-        }
-        attempts += 1;
-        let repeat = settled == Settled::NothingMade && error.is_passing();
-        if !(repeat && client.pause_before_repeating(&error, attempts)) {
-            return Err(upstream(client.org_id(), &error));
-        }
-    }
-}
-
 fn described(context: &Context<'_>, order: &Order<'_>, mark: &str) -> String {
     let own = &order.role.description;
     let template = if own.is_empty() { &order.config.description } else { own };
@@ -208,7 +171,7 @@ fn new_record(
         expires_at: token.expires_at.clone(),
         secrets,
         origin: Some(order.config.url.origin().clone()),
-        mark: made.intent.mark.clone(),
+        mark: made.mark().to_owned(),
         kind: order.kind,
         created_by: CreatedBy::from(&context.request.identity),
         made: now.as_secs(),

@@ -23,9 +23,9 @@ use crate::names::{OrgId, RoleName};
 
 pub(crate) use fill::fill_index;
 pub(crate) use index::{Ended, drop_due, ended};
-pub(crate) use key::{RecordId, TOKEN_PREFIX};
+pub(crate) use key::{RecordId, TOKEN_PREFIX, from_segment, segment};
 pub(crate) use walk::{Listing, all, any_in_org, count_in_org, find, in_org};
-pub(crate) use write::{Inserted, insert, move_end, postpone, remove, remove_if_same};
+pub(crate) use write::{Inserted, hold, insert, move_end, postpone, remove, remove_if_same};
 
 /// How a token was made.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -37,6 +37,10 @@ pub(crate) enum TokenKind {
     Sidecar,
     /// By `creds/`; its secret is not kept.
     Creds,
+    /// For a static role, whose name is the record's role name; its secret is kept.
+    Static,
+    /// An organization's admin token; the config holds it, not the record.
+    Admin,
 }
 
 impl TokenKind {
@@ -46,6 +50,8 @@ impl TokenKind {
             Self::Standard => "standard",
             Self::Sidecar => "sidecar",
             Self::Creds => "creds",
+            Self::Static => "static",
+            Self::Admin => "admin",
         }
     }
 }

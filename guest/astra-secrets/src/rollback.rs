@@ -1,7 +1,8 @@
 //! What the server's rollback call, each minute, puts right: mints that did
 //! not come to an end, tokens whose lease has ended without anybody revoking
-//! them, and the index of a mount from the Go plugin. Bounded work per call;
-//! nothing is repeated within one, for the next call comes soon.
+//! them, what the agenda has for now, and the index of a mount from the Go
+//! plugin. Bounded work per call; nothing is repeated within one, for the next
+//! call comes soon.
 
 use std::time::Duration;
 
@@ -9,10 +10,12 @@ use secrets_framework::host::LogLevel;
 use secrets_framework::{Context, Error};
 use serde_json::Value;
 
+use crate::agenda;
 use crate::astra_token::{Patience, Target, config_for_ending, drop_retired_if_unused, end_token};
 use crate::client::AstraClient;
 use crate::config::{self, RETIRED_PREFIX};
 use crate::error::{Failure, upstream};
+use crate::holder;
 use crate::lease::lock_token;
 use crate::limits::{CONFIGS_MAX, ENDED_PER_ROLLBACK_MAX, ENDED_RETRY_PAUSE, LEASE_END_MARGIN, ROLLBACK_BUDGET};
 use crate::mint::{self, INTENT_KIND, IntentData};
@@ -34,9 +37,11 @@ pub(crate) fn rollback(context: &Context<'_>, kind: &str, data: &Value) -> Resul
 pub(crate) fn periodic(context: &Context<'_>, immediate: bool) -> Result<(), Error> {
     // Each has its turn, whatever becomes of the others.
     let ended = end_ended(context, immediate);
+    // A mount that goes makes nothing new.
+    let worked = if immediate { Ok(()) } else { agenda::work(context, context.host.clock().now() + ROLLBACK_BUDGET) };
     let filled = record::fill_index(context);
     let dropped = drop_unused_retired(context);
-    ended.and(filled).and(dropped)
+    ended.and(worked).and(filled).and(dropped)
 }
 
 /// Removes what a mint left: the token with its mark, and its record.
@@ -67,6 +72,10 @@ fn remove_marked(
     if record.is_some() && !mint::is_open(context, &data.mark)? {
         return Ok(());
     }
+    // All was stored but that the entry is dropped: a server without transactions died in between.
+    if is_held(context, org_id, client_id, record.as_ref())? {
+        return Ok(());
+    }
     client.delete_token(client_id).map_err(|error| upstream(org_id, &error))?;
     if let Some(record) = &record {
         record::remove(context, record)?;
@@ -76,6 +85,13 @@ fn remove_marked(
     Ok(())
 }
 
+fn is_held(context: &Context<'_>, org_id: &OrgId, client_id: &str, record: Option<&Record>) -> Result<bool, Error> {
+    match record {
+        Some(record) => holder::is_held(context, record),
+        None => holder::is_admin_token(context, org_id, client_id),
+    }
+}
+
 /// The token has gone, but its record may have stayed and would hold its
 /// logical name: a server without transactions died in between.
 fn remove_record_without_token(context: &Context<'_>, data: &IntentData) -> Result<(), Failure> {
@@ -83,6 +99,7 @@ fn remove_record_without_token(context: &Context<'_>, data: &IntentData) -> Resu
     let _guard = lock_token(context, &id)?;
     let record = record::load(context, &id)?.filter(|record| record.mark == data.mark);
     match record {
+        Some(record) if holder::is_held(context, &record)? => Ok(()),
         Some(record) if mint::is_open(context, &data.mark)? => Ok(record::remove(context, &record)?),
         _ => Ok(()),
     }
@@ -113,6 +130,10 @@ fn end_one(context: &Context<'_>, ended: &Ended) -> Result<(), Failure> {
     let now = context.host.clock().now();
     if record.lease_end > now.as_secs() {
         return Ok(());
+    }
+    if holder::is_held(context, &record)? {
+        // A rotation was to follow it, and did not come to its end.
+        return Ok(record::hold(context, &mut record)?);
     }
     let target = Target {
         org_id: &record.org_id,

@@ -9,6 +9,7 @@ use secrets_framework::host::StorageEntry;
 use serde_json::{Map, Value};
 
 use crate::names::{AstraRoleId, LogicalName, OrgId};
+use crate::schedule::Schedule;
 
 use super::{AdminToken, ApiUrl, CallerMode, OrgConfig};
 
@@ -49,6 +50,21 @@ pub(super) fn to_map(config: &OrgConfig) -> Map<String, Value> {
     if let Some(retries) = config.max_retries_set {
         set("max_retries", retries.into());
     }
+    match &config.rotation {
+        Some(Schedule::Period(period)) => set_duration(&mut map, "rotation_period", *period),
+        Some(Schedule::Cron { expression, window }) => {
+            map.insert("rotation_schedule".to_owned(), expression.as_str().into());
+            set_duration(&mut map, "rotation_window", window.unwrap_or_default());
+        }
+        None => {}
+    }
+    if let Some(grace) = config.rotation_grace_period_set {
+        map.insert("rotation_grace_period".to_owned(), nanoseconds(grace).into());
+    }
+    set_duration(&mut map, "tidy_period", config.tidy_period);
+    if !config.record_reads {
+        map.insert("record_reads".to_owned(), false.into());
+    }
     map
 }
 
@@ -67,6 +83,13 @@ pub(super) fn from_map(mut map: Map<String, Value>, org_id: &OrgId) -> OrgConfig
     config.request_timeout_set = take_duration(&mut map, "request_timeout");
     config.max_retries_set =
         map.remove("max_retries").and_then(|value| value.as_u64()).and_then(|retries| u32::try_from(retries).ok());
+    let period = take_duration(&mut map, "rotation_period").unwrap_or_default();
+    let expression = take_text(&mut map, "rotation_schedule");
+    let window = take_duration(&mut map, "rotation_window").unwrap_or_default();
+    config.rotation = Schedule::stored(period, &expression, window);
+    config.rotation_grace_period_set = take_duration(&mut map, "rotation_grace_period");
+    config.tidy_period = take_duration(&mut map, "tidy_period").unwrap_or_default();
+    config.record_reads = map.remove("record_reads").and_then(|value| value.as_bool()).unwrap_or(true);
     config.other = map;
     config
 }
@@ -106,6 +129,13 @@ pub(crate) fn take_role_ids(map: &mut Map<String, Value>, name: &str) -> Vec<Ast
 /// Takes a duration out of stored JSON: Go writes whole nanoseconds.
 pub(crate) fn take_duration(map: &mut Map<String, Value>, name: &str) -> Option<Duration> {
     map.remove(name).and_then(|value| value.as_u64()).map(Duration::from_nanos)
+}
+
+/// Sets a duration that is not zero.
+fn set_duration(map: &mut Map<String, Value>, name: &str, duration: Duration) {
+    if !duration.is_zero() {
+        map.insert(name.to_owned(), nanoseconds(duration).into());
+    }
 }
 
 /// A duration as Go stores it; longer than Go can hold = Go's longest, 292 years.

@@ -5,8 +5,8 @@
 use secrets_framework::host::LogLevel;
 use secrets_framework::{Context, wal};
 
-use super::Made;
 use super::intent::Intent;
+use super::make::Made;
 use crate::client::{AstraClient, ClientError};
 use crate::record::{self, Record};
 
@@ -48,7 +48,7 @@ pub(super) fn settle(
 
 /// Takes back a token that was made whole but cannot be given out. `record` is
 /// given when it, or a part of it, may have been stored.
-pub(super) fn undo(context: &Context<'_>, client: &AstraClient<'_>, made: &Made<'_>, record: Option<&Record>) {
+pub(crate) fn undo(context: &Context<'_>, client: &AstraClient<'_>, made: &Made<'_>, record: Option<&Record>) {
     client.use_time_to_settle();
     // The record first: once the token has gone from Astra's list, rollback finds neither by the mark.
     let removed = record.is_none_or(|record| record::remove_if_same(context, record).is_ok());

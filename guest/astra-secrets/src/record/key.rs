@@ -49,7 +49,7 @@ impl RecordId {
 /// `text` as one segment of a storage key: letters, digits, `-` and `_` as
 /// they are, all else as `%XX`, so that no name of an old mount can make a
 /// folder, a step upwards or a second spelling.
-pub(super) fn segment(text: &str) -> String {
+pub(crate) fn segment(text: &str) -> String {
     let mut segment = String::with_capacity(text.len());
     for byte in text.bytes() {
         if byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_') {
@@ -63,7 +63,7 @@ pub(super) fn segment(text: &str) -> String {
 }
 
 /// Turns a segment back into its text; none if it is not one of ours.
-pub(super) fn from_segment(segment: &str) -> Option<String> {
+pub(crate) fn from_segment(segment: &str) -> Option<String> {
     let mut bytes = Vec::with_capacity(segment.len());
     let mut rest = segment.bytes();
     while let Some(byte) = rest.next() {

@@ -141,6 +141,8 @@ fn kind(word: &str) -> TokenKind {
     match word {
         "sidecar" => TokenKind::Sidecar,
         "creds" => TokenKind::Creds,
+        "static" => TokenKind::Static,
+        "admin" => TokenKind::Admin,
         _ => TokenKind::Standard,
     }
 }

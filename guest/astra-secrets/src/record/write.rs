@@ -48,6 +48,13 @@ pub(crate) fn postpone(context: &Context<'_>, record: &mut Record, due: u64) -> 
     move_due(context, record, due)
 }
 
+/// A token is held, and so has no end: takes it out of the index of ends.
+pub(crate) fn hold(context: &Context<'_>, record: &mut Record) -> Result<(), Error> {
+    let left = std::mem::take(&mut record.due);
+    record.lease_end = 0;
+    together(context, &[Write::Put(stored::encode(record)?), Write::Delete(due_key(&record.id, left))])
+}
+
 /// Forgets a token that is gone.
 pub(crate) fn remove(context: &Context<'_>, record: &Record) -> Result<(), Error> {
     // The record first: without it the rest means nothing.

@@ -1,0 +1,156 @@
+//! What is to be done at a time: one entry of storage for each thing, sorted
+//! by time, so that a rollback call costs what is due and not what is stored.
+//!
+//! The thing itself (a config, a static role, a history) knows under which time
+//! it stands here, moves its entry together with its own, and has the last
+//! word: an entry that it does not confirm is dropped.
+
+use std::time::Duration;
+
+use secrets_framework::host::{LogLevel, StorageEntry};
+use secrets_framework::{Context, Error};
+
+use crate::error::Failure;
+use crate::limits::AGENDA_PER_ROLLBACK_MAX;
+use crate::names::OrgId;
+use crate::record::{from_segment, segment};
+use crate::{admin_rotation, history, static_role, tidy};
+
+const AGENDA_PREFIX: &str = "agenda/";
+
+const DUE_DIGITS: usize = 12;
+
+/// A thing to do.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Task {
+    /// Rotate an organization's admin token.
+    RotateAdmin(OrgId),
+    /// Rotate a static role's token.
+    RotateStatic(OrgId, String),
+    /// Tidy an organization.
+    Tidy(OrgId),
+    /// Forget the history of a token that ended long ago.
+    ForgetHistory(OrgId, String),
+}
+
+/// An entry whose time has come.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Due {
+    /// What to do.
+    pub(crate) task: Task,
+    /// The time under which it stands, in seconds since 1970-01-01T00:00:00Z.
+    pub(crate) at: u64,
+}
+
+impl Due {
+    /// A thing to do at a time.
+    pub(crate) fn new(task: Task, at: u64) -> Self {
+        Self { task, at }
+    }
+
+    /// Its key; a thing that moves deletes the old one and puts the new.
+    pub(crate) fn key(&self) -> String {
+        let (kind, org_id, rest) = match &self.task {
+            Task::RotateAdmin(org_id) => ("rotate-admin", org_id, None),
+            Task::RotateStatic(org_id, name) => ("rotate-static", org_id, Some(name)),
+            Task::Tidy(org_id) => ("tidy", org_id, None),
+            Task::ForgetHistory(org_id, client_id) => ("forget-history", org_id, Some(client_id)),
+        };
+        let rest = rest.map(|rest| format!(".{}", segment(rest))).unwrap_or_default();
+        format!("{AGENDA_PREFIX}{:0DUE_DIGITS$}.{kind}.{}{rest}", self.at, segment(org_id.as_str()))
+    }
+
+    /// Its entry: the key says it all.
+    pub(crate) fn entry(&self) -> StorageEntry {
+        StorageEntry { key: self.key(), value: b"{}".to_vec(), seal_wrap: false }
+    }
+
+    fn of_name(name: &str) -> Option<Self> {
+        let mut parts = name.split('.');
+        let at = parts.next()?.parse().ok()?;
+        let kind = parts.next()?;
+        let org_id = OrgId::stored(from_segment(parts.next()?)?);
+        let rest = parts.next().map(from_segment);
+        let task = match (kind, rest) {
+            ("rotate-admin", None) => Task::RotateAdmin(org_id),
+            ("rotate-static", Some(Some(name))) => Task::RotateStatic(org_id, name),
+            ("tidy", None) => Task::Tidy(org_id),
+            ("forget-history", Some(Some(client_id))) => Task::ForgetHistory(org_id, client_id),
+            _ => return None,
+        };
+        Some(Self { task, at })
+    }
+}
+
+/// Does what is due, the earliest first, until `deadline` has passed. A thing
+/// that fails is for its own to postpone; the others have their turn.
+pub(crate) fn work(context: &Context<'_>, deadline: Duration) -> Result<(), Error> {
+    let mut result = Ok(());
+    for due in due(context)? {
+        if context.host.clock().now() > deadline {
+            break;
+        }
+        if let Err(failure) = work_on(context, &due) {
+            let error = failure.into_error();
+            let fields = [("task", due.key()), ("error", error.to_string())];
+            let fields = fields.each_ref().map(|(name, text)| (*name, text.as_str()));
+            context.host.log().log(LogLevel::Warn, "something due was not done", &fields);
+            result = Err(error);
+        }
+    }
+    result
+}
+
+/// Drops an entry that its thing does not confirm.
+pub(crate) fn drop_entry(context: &Context<'_>, due: &Due) -> Result<(), Error> {
+    Ok(context.host.storage().delete(&due.key())?)
+}
+
+fn work_on(context: &Context<'_>, due: &Due) -> Result<(), Failure> {
+    match &due.task {
+        Task::RotateAdmin(org_id) => admin_rotation::run_due(context, org_id, due),
+        Task::RotateStatic(org_id, name) => static_role::run_due(context, org_id, name, due),
+        Task::Tidy(org_id) => tidy::run_due(context, org_id, due),
+        Task::ForgetHistory(org_id, client_id) => history::run_due(context, org_id, client_id, due),
+    }
+}
+
+/// What is due now, at most [`AGENDA_PER_ROLLBACK_MAX`]: one list.
+fn due(context: &Context<'_>) -> Result<Vec<Due>, Error> {
+    let now = context.host.clock().now().as_secs();
+    let names = context.host.storage().list_page(AGENDA_PREFIX, "", AGENDA_PER_ROLLBACK_MAX)?;
+    Ok(names.iter().filter_map(|name| Due::of_name(name)).take_while(|due| due.at <= now).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_task_comes_back_from_its_key_and_keys_sort_by_time() {
+        let org_id = OrgId::stored("o.1/x");
+        let tasks = [
+            Task::RotateAdmin(org_id.clone()),
+            Task::RotateStatic(org_id.clone(), "a.b-c".to_owned()),
+            Task::Tidy(org_id.clone()),
+            Task::ForgetHistory(org_id, "AbC".to_owned()),
+        ];
+        let keys: Vec<String> = [9, 10, 11, 1_800_000_000]
+            .into_iter()
+            .zip(tasks)
+            .map(|(at, task)| {
+                let due = Due::new(task, at);
+                assert_eq!(Due::of_name(due.key().strip_prefix(AGENDA_PREFIX).unwrap_or_default()), Some(due.clone()));
+                due.key()
+            })
+            .collect();
+        assert!(keys.is_sorted(), "{keys:?}");
+    }
+
+    #[test]
+    fn a_name_that_is_none_of_ours_is_passed_over() {
+        for name in ["", "x", "000000000001.tidy", "000000000001.other.o", "000000000001.tidy.o.x"] {
+            assert_eq!(Due::of_name(name), None, "{name}");
+        }
+    }
+}

@@ -1,0 +1,84 @@
+//! Asking Astra for one token: each attempt notes its intent and a mark of its
+//! own first, and one that failed is settled before the next. What the token
+//! is for, and where it is kept, is for the caller.
+
+use secrets_framework::Context;
+use secrets_framework::wal::WalId;
+
+use super::intent::{self, Intent};
+use super::settle::{Settled, settle};
+use crate::client::{AstraClient, ClientError, CreatedToken, TokenRequest};
+use crate::config::OrgConfig;
+use crate::error::{Failure, upstream};
+use crate::record::RecordId;
+
+/// The token to ask for.
+pub(crate) struct Wanted<'a> {
+    /// The organization.
+    pub(crate) config: &'a OrgConfig,
+    /// Its Astra roles.
+    pub(crate) role_ids: &'a [String],
+    /// When Astra shall end it by itself, RFC 3339.
+    pub(crate) expiry: Option<String>,
+    /// Where its record will stand, if that is known before the token.
+    pub(crate) record_id: Option<RecordId>,
+    /// Its description in Astra, which must end in the mark that it is given.
+    pub(crate) description: &'a dyn Fn(&str) -> String,
+}
+
+/// A token that Astra made, and whose intent is still noted: whoever has it
+/// stores it together with dropping the entry [`Made::wal_id`], or undoes it.
+pub(crate) struct Made<'a> {
+    /// It.
+    pub(crate) token: CreatedToken,
+    /// The end that was asked for, RFC 3339.
+    pub(crate) expiry_asked: Option<String>,
+    /// What the caller is to be told.
+    pub(crate) warnings: Vec<String>,
+    pub(super) intent: Intent<'a>,
+}
+
+impl Made<'_> {
+    /// The mark that its description ends in.
+    pub(crate) fn mark(&self) -> &str {
+        &self.intent.mark
+    }
+
+    /// The write-ahead entry to drop once it is stored.
+    pub(crate) fn wal_id(&self) -> &WalId {
+        &self.intent.wal_id
+    }
+}
+
+/// Asks Astra until there is a token, or a reason to stop.
+pub(crate) fn make<'a>(
+    context: &Context<'a>,
+    client: &AstraClient<'_>,
+    wanted: &Wanted<'_>,
+) -> Result<Made<'a>, Failure> {
+    let mut warnings = Vec::new();
+    let mut expiry = wanted.expiry.clone();
+    let mut attempts = 0;
+    loop {
+        let intent = intent::note(context, wanted.config, wanted.role_ids, wanted.record_id.as_ref())?;
+        let description = (wanted.description)(&intent.mark);
+        let request = TokenRequest { roles: wanted.role_ids, description: &description, expiry: expiry.as_deref() };
+        let error = match client.create_token(&request) {
+            Ok(token) => return Ok(Made { token, expiry_asked: expiry, warnings, intent }),
+            Err(error) => error,
+        };
+        let settled = settle(context, client, &intent, &error);
+        if matches!(error, ClientError::Rejected { status: 400, .. }) && expiry.take().is_some() {
+            warnings.push(
+                "Astra refused an expiry of the token, so it was made without one: only the end of its lease ends it"
+                    .to_owned(),
+            );
+            continue;
+        }
+        attempts += 1;
+        let repeat = settled == Settled::NothingMade && error.is_passing();
+        if !(repeat && client.pause_before_repeating(&error, attempts)) {
+            return Err(upstream(client.org_id(), &error));
+        }
+    }
+}
