@@ -97,6 +97,7 @@ fn try_delete(context: &Context<'_>, data: &FieldData) -> Outcome {
     // Again, now that nobody else changes it.
     let current = record::load(context, &found.id)?.filter(|record| record.client_id == found.client_id);
     let Some(record) = current else { return Ok(None) };
+    record::prove_writable(context, &record)?;
     let target = Target {
         org_id: &org_id,
         client_id: &record.client_id,

@@ -25,7 +25,7 @@ pub(crate) use fill::fill_index;
 pub(crate) use index::{Ended, drop_due, ended};
 pub(crate) use key::{RecordId, TOKEN_PREFIX, from_segment, segment};
 pub(crate) use walk::{Listing, all, any_in_org, count_in_org, find, in_org};
-pub(crate) use write::{Inserted, hold, insert, move_end, postpone, remove, remove_if_same};
+pub(crate) use write::{Inserted, hold, insert, move_end, postpone, prove_writable, remove, remove_if_same};
 
 /// How a token was made.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "tests")]
 
 use secrets_framework::Operation;
+use secrets_framework::testing::READ_ONLY_TEXT;
 use serde_json::{Value, json};
 
 use crate::testing::{ADMIN_A, ADMIN_B, Fault, Leased, Mount, ORG_A, ORG_B, On, ROLE_ID, assert_no_secret};
@@ -84,6 +85,20 @@ fn a_delete_that_astra_does_not_do_keeps_the_record() {
     mount.astra.fail_times(On::Delete, 3, Fault::Status(500, ""));
     let (code, text) = mount.send(Operation::Delete, &path(&made.client_id()), Value::Null).failed();
     assert_eq!(code, Some(502), "{text}");
+    mount.assert_settled(1);
+}
+
+/// The server then hands the request on, and the active node does all of it.
+#[test]
+fn a_delete_on_a_standby_does_nothing() {
+    let mount = Mount::new();
+    let made = Leased::of(mount.creds());
+    mount.host.storage.set_read_only(true);
+    mount.host.http.clear();
+    let (_, text) = mount.send(Operation::Delete, &path(&made.client_id()), Value::Null).failed();
+    assert!(text.contains(READ_ONLY_TEXT), "{text}");
+    assert!(mount.host.http.requests().is_empty());
+    mount.host.storage.set_read_only(false);
     mount.assert_settled(1);
 }
 

@@ -55,6 +55,12 @@ pub(crate) fn hold(context: &Context<'_>, record: &mut Record) -> Result<(), Err
     together(context, &[Write::Put(stored::encode(record)?), Write::Delete(due_key(&record.id, left))])
 }
 
+/// Writes a record as it is: a node that cannot write says so here, before
+/// Astra is asked for what the record would have to follow.
+pub(crate) fn prove_writable(context: &Context<'_>, record: &Record) -> Result<(), Error> {
+    together(context, &[Write::Put(stored::encode(record)?)])
+}
+
 /// Forgets a token that is gone.
 pub(crate) fn remove(context: &Context<'_>, record: &Record) -> Result<(), Error> {
     // The record first: without it the rest means nothing.
