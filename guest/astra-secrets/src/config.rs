@@ -10,6 +10,7 @@ mod stored;
 #[cfg(test)]
 pub(crate) mod test_mount;
 mod together;
+mod turns;
 mod url;
 mod walk;
 
@@ -32,6 +33,7 @@ pub(crate) use logical_name::{find_by_logical_name, rename};
 pub(crate) use retired::{RETIRED_PREFIX, Retired, drop_retired, load_for_revocation};
 pub(crate) use stored::{nanoseconds, take_duration, take_role_ids, take_text};
 pub(crate) use together::{Write, together};
+pub(crate) use turns::{RotationState, Turns, change, lock, plan, take_turn, write_in_step};
 pub(crate) use url::{ApiUrl, Origin};
 pub(crate) use walk::keys_below;
 
@@ -72,8 +74,13 @@ pub(crate) struct OrgConfig {
     pub(crate) rotation: Option<Schedule>,
     /// How long the old admin token lives on after a rotation; none = [`ROTATION_GRACE_DEFAULT`].
     pub(crate) rotation_grace_period_set: Option<Duration>,
+    /// How its rotation stands.
+    pub(crate) rotation_state: RotationState,
     /// How often records are compared with Astra's list; zero = never.
     pub(crate) tidy_period: Duration,
+    /// The time under which the next tidy stands in the agenda, in seconds
+    /// since 1970-01-01T00:00:00Z; 0 = not there.
+    pub(crate) tidy_due: u64,
     /// Is each read of a secret recorded in its history?
     pub(crate) record_reads: bool,
     /// Fields that we do not know, kept when the entry is rewritten.
@@ -95,7 +102,9 @@ impl OrgConfig {
             max_retries_set: None,
             rotation: None,
             rotation_grace_period_set: None,
+            rotation_state: RotationState::default(),
             tidy_period: Duration::ZERO,
+            tidy_due: 0,
             record_reads: true,
             other: Map::new(),
         }

@@ -5,6 +5,7 @@
 mod delete;
 pub(crate) mod fields;
 mod read;
+mod rows;
 pub(crate) mod target;
 mod verify;
 mod write;
@@ -17,7 +18,7 @@ use crate::config;
 use crate::error::answer;
 use crate::names::OrgId;
 
-use fields::{CONFIG_FIELDS, CONFIG_ORG_FIELDS};
+use rows::{CONFIG_FIELDS, CONFIG_ORG_FIELDS};
 
 /// `config`.
 pub(crate) const CONFIG: Path = Path {
@@ -82,6 +83,15 @@ const READ_FIELDS: &[Field] = &[
     Field::new("description", FieldType::String, "Template of a token's description in Astra; empty = none."),
     Field::new("request_timeout", FieldType::String, "Bound on one request to Astra, such as `10s`."),
     Field::new("max_retries", FieldType::Int64, "How often a request to Astra is repeated at the most."),
+    Field::new("rotation_period", FieldType::String, "The admin token is rotated this often; `0s` = not by a period."),
+    Field::new("rotation_schedule", FieldType::String, "The admin token is rotated at these times; empty = at none."),
+    Field::new("rotation_window", FieldType::String, "How long after such a time it may begin; `0s` = at any time."),
+    Field::new("rotation_grace_period", FieldType::String, "How long an old admin token lives on, such as `10m0s`."),
+    Field::new("last_rotated", FieldType::String, "When the admin token was rotated last; left out = it was not."),
+    Field::new("next_rotation", FieldType::String, "When it is rotated next; left out = never by itself."),
+    Field::new("tidy_period", FieldType::String, "How often the organization is tidied; `0s` = never by itself."),
+    Field::new("next_tidy", FieldType::String, "When it is tidied next; left out = never by itself."),
+    Field::new("record_reads", FieldType::Bool, "Is each read of a secret recorded?"),
 ];
 
 /// What a list answers.

@@ -2,6 +2,8 @@
 //! expression in UTC, perhaps only within a window after its time. Only times
 //! are computed here; the agenda keeps them, and rollback acts on them.
 
+pub(crate) mod fields;
+
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};

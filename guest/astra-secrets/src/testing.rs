@@ -27,6 +27,9 @@ pub(crate) const ADMIN_B: &str = "AstraCS:AdminOfB:canaryB";
 /// An Astra role ID.
 pub(crate) const ROLE_ID: &str = "99999999-9999-4999-8999-999999999999";
 
+/// The Astra role with which a token may list, make and delete tokens.
+pub(crate) const ADMIN_ROLE_ID: &str = "aaaaaaaa-9999-4999-8999-999999999999";
+
 /// More than `--wal-min-age`.
 pub(crate) const LATER: Duration = Duration::from_secs(11 * 60);
 

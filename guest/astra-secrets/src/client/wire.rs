@@ -49,6 +49,9 @@ pub(crate) struct ListedToken {
     /// Ends in our mark if we made it.
     #[serde(default)]
     pub(crate) description: Option<String>,
+    /// IDs of its Astra roles.
+    #[serde(default)]
+    pub(crate) roles: Option<Vec<String>>,
 }
 
 impl ListedToken {

@@ -11,7 +11,7 @@ use serde_json::{Map, Value};
 use crate::names::{AstraRoleId, LogicalName, OrgId};
 use crate::schedule::Schedule;
 
-use super::{AdminToken, ApiUrl, CallerMode, OrgConfig};
+use super::{AdminToken, ApiUrl, CallerMode, OrgConfig, RotationState};
 
 /// The entry of a config, seal-wrapped.
 pub(super) fn encode(config: &OrgConfig) -> Result<StorageEntry, Error> {
@@ -62,6 +62,14 @@ pub(super) fn to_map(config: &OrgConfig) -> Map<String, Value> {
         map.insert("rotation_grace_period".to_owned(), nanoseconds(grace).into());
     }
     set_duration(&mut map, "tidy_period", config.tidy_period);
+    if config.tidy_due != 0 {
+        map.insert("tidy_due".to_owned(), config.tidy_due.into());
+    }
+    if config.rotation_state != RotationState::default()
+        && let Ok(state) = serde_json::to_value(&config.rotation_state)
+    {
+        map.insert("rotation_state".to_owned(), state);
+    }
     if !config.record_reads {
         map.insert("record_reads".to_owned(), false.into());
     }
@@ -88,7 +96,10 @@ pub(super) fn from_map(mut map: Map<String, Value>, org_id: &OrgId) -> OrgConfig
     let window = take_duration(&mut map, "rotation_window").unwrap_or_default();
     config.rotation = Schedule::stored(period, &expression, window);
     config.rotation_grace_period_set = take_duration(&mut map, "rotation_grace_period");
+    config.rotation_state =
+        map.remove("rotation_state").and_then(|value| serde_json::from_value(value).ok()).unwrap_or_default();
     config.tidy_period = take_duration(&mut map, "tidy_period").unwrap_or_default();
+    config.tidy_due = map.remove("tidy_due").and_then(|value| value.as_u64()).unwrap_or_default();
     config.record_reads = map.remove("record_reads").and_then(|value| value.as_bool()).unwrap_or(true);
     config.other = map;
     config

@@ -5,16 +5,14 @@ use secrets_framework::host::LogLevel;
 use secrets_framework::{Context, FieldData};
 
 use crate::astra_token::drop_retired_if_unused;
-use crate::config::{self, Retired, Write};
+use crate::config::{self, Retired, Turns, Write};
 use crate::error::{Failure, Outcome};
 use crate::names::OrgId;
 use crate::record;
 
-use super::write::CONFIG_LOCK;
-
 /// Deletes a config; deleting what is not there succeeds.
 pub(super) fn delete(context: &Context<'_>, data: &FieldData, org_id: &OrgId) -> Outcome {
-    let _turn = context.host.locks().acquire(CONFIG_LOCK)?;
+    let _turn = config::lock(context)?;
     let Some(config) = config::load(context, org_id)? else { return Ok(None) };
     let has_tokens = record::any_in_org(context, org_id)?;
     if has_tokens && !data.bool("force").unwrap_or(false) {
@@ -25,6 +23,7 @@ pub(super) fn delete(context: &Context<'_>, data: &FieldData, org_id: &OrgId) ->
     }
     // In this order, for a server without transactions: at no time is nothing left to revoke with.
     let mut writes = vec![Retired::load(context, org_id)?.keep(&config)?, Write::Delete(config::key(org_id))];
+    writes.extend(Turns::of(Some(&config)).removal(org_id));
     writes.extend(config::rename(config.logical_name.as_ref(), None, org_id)?);
     config::together(context, &writes)?;
     // A mint that was under way may have noted its intent since the look above:

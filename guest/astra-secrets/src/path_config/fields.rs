@@ -1,14 +1,21 @@
-//! The fields of a config: their rows in the path table, and their parsing
-//! into [`Changes`], once for both spellings of the path.
+//! The fields of a config parsed into [`Changes`], once for both spellings of
+//! the path.
 
 use std::time::Duration;
 
-use secrets_framework::{Field, FieldData, FieldType};
+use secrets_framework::FieldData;
+
+pub(crate) use super::rows::{ORG, ORG_ID};
 
 use crate::config::{AdminToken, ApiUrl, CallerMode, OrgConfig};
-use crate::limits::{DESCRIPTION_BYTES_MAX, REQUEST_TIMEOUT_MAX, RETRIES_MAX, ROLE_IDS_MAX};
+use crate::limits::{
+    DESCRIPTION_BYTES_MAX, REQUEST_TIMEOUT_MAX, RETRIES_MAX, ROLE_IDS_MAX, SCHEDULE_PERIOD_MAX, SCHEDULE_PERIOD_MIN,
+};
 use crate::mint;
 use crate::names::{AstraRoleId, LogicalName, NameError};
+use crate::role::go_text;
+use crate::schedule::Schedule;
+use crate::schedule::fields::ScheduleChange;
 
 /// What a write changes: only the fields that were sent.
 #[derive(Debug, Default)]
@@ -24,6 +31,10 @@ pub(crate) struct Changes {
     description: Option<String>,
     request_timeout: Option<Option<Duration>>,
     max_retries: Option<u32>,
+    rotation: ScheduleChange,
+    rotation_grace_period: Option<Duration>,
+    tidy_period: Option<Duration>,
+    record_reads: Option<bool>,
 }
 
 impl Changes {
@@ -43,11 +54,23 @@ impl Changes {
                 .map(parse_request_timeout)
                 .transpose()?,
             max_retries: self::sent(data, "max_retries", FieldData::int).map(parse_max_retries).transpose()?,
+            rotation: ScheduleChange::of(data),
+            rotation_grace_period: self::sent(data, "rotation_grace_period", FieldData::seconds)
+                .map(parse_grace)
+                .transpose()?,
+            tidy_period: self::sent(data, "tidy_period", FieldData::seconds).map(parse_tidy_period).transpose()?,
+            record_reads: self::sent(data, "record_reads", FieldData::bool),
         })
     }
 
-    /// Makes the changes.
-    pub(crate) fn apply(self, config: &mut OrgConfig) {
+    /// Makes the changes, if they fit what is stored at `now` seconds.
+    pub(crate) fn apply(self, config: &mut OrgConfig, now: u64) -> Result<(), NameError> {
+        let touches_rotation = !self.rotation.is_empty() || self.rotation_grace_period.is_some();
+        config.rotation = self.rotation.applied_to(config.rotation.as_ref())?;
+        set(&mut config.rotation_grace_period_set, self.rotation_grace_period.map(Some));
+        if touches_rotation {
+            check_grace(config, now)?;
+        }
         set(&mut config.admin_token, self.admin_token);
         set(&mut config.url, self.url);
         set(&mut config.logical_name, self.logical_name);
@@ -56,6 +79,9 @@ impl Changes {
         set(&mut config.description, self.description);
         set(&mut config.request_timeout_set, self.request_timeout);
         set(&mut config.max_retries_set, self.max_retries.map(Some));
+        set(&mut config.tidy_period, self.tidy_period);
+        set(&mut config.record_reads, self.record_reads);
+        Ok(())
     }
 }
 
@@ -146,99 +172,33 @@ fn parse_max_retries(number: i64) -> Result<u32, NameError> {
         .ok_or_else(|| NameError::new("max_retries", &number.to_string(), "must be from 0 to 10"))
 }
 
-/// The organization in a body or query.
-pub(crate) const ORG_ID: Field = Field::new(
-    "org_id",
-    FieldType::String,
-    "ID of the organization in Astra, a UUID. Its logical name may stand here instead.",
-)
-.required();
+fn parse_grace(seconds: i64) -> Result<Duration, NameError> {
+    let grace = u64::try_from(seconds).map(Duration::from_secs).ok();
+    grace
+        .filter(|grace| *grace <= SCHEDULE_PERIOD_MAX)
+        .ok_or_else(|| NameError::new("rotation_grace_period", &format!("{seconds} s"), "must be from 0 to 10 years"))
+}
 
-/// The organization in a path.
-pub(crate) const ORG: Field = Field::new(
-    "org",
-    FieldType::String,
-    "ID of the organization in Astra, a UUID. Its logical name may not stand here: policies name paths, so a thing has one path only.",
-)
-.required();
+fn parse_tidy_period(seconds: i64) -> Result<Duration, NameError> {
+    let period = u64::try_from(seconds).map(Duration::from_secs).ok();
+    let fits = |period: &Duration| period.is_zero() || (SCHEDULE_PERIOD_MIN..=SCHEDULE_PERIOD_MAX).contains(period);
+    period.filter(fits).ok_or_else(|| {
+        NameError::new("tidy_period", &format!("{seconds} s"), "must be from 1 minute to 10 years, or 0 for never")
+    })
+}
 
-const ASTRA_TOKEN: Field = Field::new(
-    "astra_token",
-    FieldType::String,
-    "Token of the organization, `AstraCS:<client id>:<rest>`, that may list roles and make and delete tokens (Organization Administrator, Database Administrator, or a custom role that may). Required when the config is created. It is never shown again: a read shows `AstraCS:<client id>:redacted`.",
-);
-
-const URL: Field = Field::new(
-    "url",
-    FieldType::String,
-    "URL of Astra's DevOps API; empty or left out = `https://api.astra.datastax.com`. Its origin must be among those that the plugin's registration allows (`--allow-egress`).",
-);
-
-const LOGICAL_NAME: Field = Field::new(
-    "logical_name",
-    FieldType::String,
-    "Another name of the organization, unique in the mount, that may stand for its ID in a body or query. Empty = none.",
-);
-
-const CALLER_MODE: Field = Field::new(
-    "caller_mode",
-    FieldType::String,
-    "`standard`: a token made by `org/token` is kept, and read by whoever asks for it again. `sidecar`: each read or write of `org/token` makes a token, and its secret is not kept.",
-)
-.or("standard");
-
-const ALLOWED_ROLE_IDS: Field = Field::new(
-    "allowed_role_ids",
-    FieldType::CommaStringSlice,
-    "IDs of the Astra roles that roles of this organization may use; empty = any. Checked when a role is written, and again when a token is made.",
-);
-
-const DESCRIPTION: Field = Field::new(
-    "description",
-    FieldType::String,
-    "Template of a token's description in Astra, at most 256 bytes, for roles that have none of their own. In double braces: mount, org, role, logical_name, display_name, entity_id, request_id, metadata.<key>. The mark by which the engine finds its tokens is always appended.",
-);
-
-const REQUEST_TIMEOUT: Field = Field::new(
-    "request_timeout",
-    FieldType::SignedDurationSecond,
-    "Bound on one request to Astra, at most 30 s; 0 or left out = 10 s.",
-);
-
-const MAX_RETRIES: Field = Field::new(
-    "max_retries",
-    FieldType::Int64,
-    "How often a request to Astra is repeated at the most, 0 to 10; left out = 2.",
-);
-
-const VERIFY: Field = Field::new(
-    "verify",
-    FieldType::Bool,
-    "Ask Astra which organization a new token belongs to before it is stored. A definite no is an error; no answer within 5 s is a warning.",
-)
-.or("true");
-
-const FORCE: Field = Field::new(
-    "force",
-    FieldType::Bool,
-    "Delete the config, or change the origin of its URL, although tokens of the organization are alive. The old token and URL are then kept, hidden, to revoke those tokens, until the last has gone.",
-)
-.or("false");
-
-/// Fields of `config`: the Go plugin's, and how to write.
-pub(crate) const CONFIG_FIELDS: &[Field] = &[ORG_ID, ASTRA_TOKEN, URL, LOGICAL_NAME, CALLER_MODE, VERIFY, FORCE];
-
-/// Fields of `config/:org`.
-pub(crate) const CONFIG_ORG_FIELDS: &[Field] = &[
-    ORG,
-    ASTRA_TOKEN,
-    URL,
-    LOGICAL_NAME,
-    CALLER_MODE,
-    ALLOWED_ROLE_IDS,
-    DESCRIPTION,
-    REQUEST_TIMEOUT,
-    MAX_RETRIES,
-    VERIFY,
-    FORCE,
-];
+/// With a longer grace period the old tokens would become more with each rotation.
+fn check_grace(config: &OrgConfig, now: u64) -> Result<(), NameError> {
+    let grace = config.rotation_grace_period();
+    match config.rotation.as_ref().and_then(|schedule: &Schedule| schedule.shortest_pause(now)) {
+        Some(pause) if grace > pause => Err(NameError::new(
+            "rotation_grace_period",
+            &go_text(grace),
+            &format!(
+                "is longer than the shortest time between two rotations, {}: set a shorter one (left out, it is 10m0s)",
+                go_text(pause)
+            ),
+        )),
+        _ => Ok(()),
+    }
+}

@@ -1,6 +1,7 @@
 //! Reading configs: everything but the secret part of the token.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use secrets_framework::{Context, Response};
 use serde::Serialize;
@@ -9,6 +10,8 @@ use crate::config::{self, OrgConfig};
 use crate::error::Outcome;
 use crate::names::{AstraRoleId, OrgId};
 use crate::role::go_text;
+use crate::schedule::Schedule;
+use crate::time_text;
 
 use super::fields::caller_mode_word;
 
@@ -23,6 +26,18 @@ struct ConfigAnswer<'a> {
     description: &'a str,
     request_timeout: String,
     max_retries: u32,
+    rotation_period: String,
+    rotation_schedule: &'a str,
+    rotation_window: String,
+    rotation_grace_period: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    last_rotated: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    next_rotation: Option<String>,
+    tidy_period: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    next_tidy: Option<String>,
+    record_reads: bool,
 }
 
 #[derive(Serialize)]
@@ -41,6 +56,13 @@ struct KeyInfo<'a> {
 /// Answers a config; nothing where there is none.
 pub(super) fn read(config: Option<&OrgConfig>) -> Outcome {
     let Some(config) = config else { return Ok(None) };
+    let (period, expression, window) = match &config.rotation {
+        Some(Schedule::Period(period)) => (*period, "", Duration::ZERO),
+        Some(Schedule::Cron { expression, window }) => {
+            (Duration::ZERO, expression.as_str(), window.unwrap_or_default())
+        }
+        None => (Duration::ZERO, "", Duration::ZERO),
+    };
     Ok(Some(Response::json(&ConfigAnswer {
         org_id: config.org_id.as_str(),
         astra_token: config.admin_token.redacted(),
@@ -51,6 +73,15 @@ pub(super) fn read(config: Option<&OrgConfig>) -> Outcome {
         description: &config.description,
         request_timeout: go_text(config.request_timeout()),
         max_retries: config.max_retries(),
+        rotation_period: go_text(period),
+        rotation_schedule: expression,
+        rotation_window: go_text(window),
+        rotation_grace_period: go_text(config.rotation_grace_period()),
+        last_rotated: time(config.rotation_state.rotated),
+        next_rotation: time(config.rotation_state.due),
+        tidy_period: go_text(config.tidy_period),
+        next_tidy: time(config.tidy_due),
+        record_reads: config.record_reads,
     })?))
 }
 
@@ -67,6 +98,11 @@ pub(super) fn list(context: &Context<'_>) -> Outcome {
     let keys = org_ids.iter().map(OrgId::as_str).collect();
     let key_info = configs.iter().map(|config| (config.org_id.as_str(), KeyInfo::of(config))).collect();
     Ok(Some(Response::json(&ListAnswer { keys, key_info })?))
+}
+
+/// A time as storage holds it, 0 = none.
+fn time(seconds: u64) -> Option<String> {
+    (seconds != 0).then(|| time_text::format(Duration::from_secs(seconds))).flatten()
 }
 
 impl<'a> KeyInfo<'a> {

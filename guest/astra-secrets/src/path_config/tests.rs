@@ -25,6 +25,8 @@ fn a_config_is_created_and_read_without_its_secret() {
             "org_id": ORG_A, "astra_token": "AstraCS:AdminClientOfOrgAaaaaaaa:redacted",
             "url": "https://api.astra.datastax.com", "logical_name": "Prod", "caller_mode": "standard",
             "allowed_role_ids": [], "description": "", "request_timeout": "10s", "max_retries": 2,
+            "rotation_period": "0s", "rotation_schedule": "", "rotation_window": "0s",
+            "rotation_grace_period": "10m0s", "tidy_period": "0s", "record_reads": true,
         })
     );
     assert_eq!(mount.read("config", json!({ "logical_name": "Prod" })).data(), read);
@@ -39,7 +41,8 @@ fn all_settings_are_kept_by_the_path_of_the_organization() {
     let settings = json!({
         "astra_token": TOKEN_A, "url": "https://api.dev.cloud.datastax.com/", "caller_mode": "Sidecar",
         "allowed_role_ids": format!("{ROLE_ID}, r2,{ROLE_ID}"), "description": "by {{display_name}}",
-        "request_timeout": "20s", "max_retries": 0,
+        "request_timeout": "20s", "max_retries": 0, "rotation_schedule": "30 3 * * SUN", "rotation_window": "2h",
+        "rotation_grace_period": "1h", "tidy_period": "24h", "record_reads": false,
     });
     mount.write(&path_a(), settings).done();
     let read = mount.read(&path_a(), json!({})).data();
@@ -48,6 +51,9 @@ fn all_settings_are_kept_by_the_path_of_the_organization() {
     assert_eq!(read["allowed_role_ids"], json!([ROLE_ID, "r2"]));
     assert_eq!(read["description"], "by {{display_name}}");
     assert_eq!((&read["request_timeout"], &read["max_retries"]), (&json!("20s"), &json!(0)));
+    assert_eq!((&read["rotation_schedule"], &read["rotation_window"]), (&json!("30 3 * * SUN"), &json!("2h0m0s")));
+    assert_eq!((&read["rotation_grace_period"], &read["tidy_period"]), (&json!("1h0m0s"), &json!("24h0m0s")));
+    assert_eq!(read["record_reads"], false);
     assert_eq!(mount.host.storage.json(&path_a())["caller_mode"], 2, "as the Go plugin stores it");
 }
 
@@ -119,6 +125,19 @@ fn mistakes_are_400_name_the_field_and_store_nothing() {
         (&path, json!({ "astra_token": TOKEN_A, "max_retries": -1 }), "`max_retries` is `-1`"),
         (&path, json!({ "astra_token": TOKEN_A, "max_retries": 11 }), "`max_retries` is `11`"),
         (&path, json!({ "astra_token": TOKEN_A, "allowed_role_ids": ["a b"] }), "`allowed_role_ids` is `a b`"),
+        (&path, json!({ "astra_token": TOKEN_A, "rotation_period": 59 }), "`rotation_period` is `59 s`"),
+        (&path, json!({ "astra_token": TOKEN_A, "rotation_schedule": "0 3 30 2 *" }), "never comes"),
+        (&path, json!({ "astra_token": TOKEN_A, "rotation_window": "1h" }), "`rotation_window` is `3600 s`"),
+        (&path, json!({ "astra_token": TOKEN_A, "rotation_period": "5m" }), "`rotation_grace_period` is `10m0s`"),
+        (
+            &path,
+            json!({ "astra_token": TOKEN_A, "rotation_schedule": "*/15 * * * *", "rotation_grace_period": "16m" }),
+            "15m0s",
+        ),
+        (&path, json!({ "astra_token": TOKEN_A, "rotation_grace_period": -1 }), "`rotation_grace_period` is `-1 s`"),
+        (&path, json!({ "astra_token": TOKEN_A, "rotation_grace_period": "87601h" }), "10 years"),
+        (&path, json!({ "astra_token": TOKEN_A, "tidy_period": 59 }), "`tidy_period` is `59 s`"),
+        (&path, json!({ "astra_token": TOKEN_A, "tidy_period": "87601h" }), "10 years"),
         (&path, json!({ "astra_token": TOKEN_A, "allowed_role_ids": many }), "`allowed_role_ids`"),
     ] {
         let mistake = mount.write(path, data.clone()).mistake();
@@ -137,7 +156,7 @@ fn limits_are_reached_and_not_passed() {
     let ids: Vec<_> = (0..ROLE_IDS_MAX).map(|number| format!("r{number}")).collect();
     let largest = json!({
         "description": "x".repeat(DESCRIPTION_BYTES_MAX), "request_timeout": 30, "max_retries": 10,
-        "allowed_role_ids": ids,
+        "allowed_role_ids": ids, "rotation_grace_period": "87600h", "tidy_period": "87600h",
     });
     mount.write(&path_a(), largest).done();
     mount.write(&path_a(), json!({ "request_timeout": 0 })).done();

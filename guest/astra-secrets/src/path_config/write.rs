@@ -5,7 +5,7 @@ use secrets_framework::host::LogLevel;
 use secrets_framework::{Context, Error, FieldData, Response};
 
 use crate::astra_token::drop_retired_if_unused;
-use crate::config::{self, AdminToken, ApiUrl, OrgConfig, Retired, Write};
+use crate::config::{self, AdminToken, ApiUrl, OrgConfig, Retired, RotationState, Turns};
 use crate::error::{Failure, Outcome};
 use crate::limits::CONFIGS_MAX;
 use crate::names::OrgId;
@@ -25,7 +25,7 @@ pub(super) fn write(context: &Context<'_>, data: &FieldData, target: Target) -> 
     let warning = check_upstream(context, data, &org_id, before.as_ref(), &changes)?;
 
     // Writers take turns, so that a logical name stays unique and no field is lost.
-    let _turn = context.host.locks().acquire(CONFIG_LOCK)?;
+    let _turn = config::lock(context)?;
     let stored = config::load(context, &org_id)?;
     if same_access(before.as_ref()) != same_access(stored.as_ref()) {
         // What was checked upstream is not what would be stored now.
@@ -148,6 +148,7 @@ fn store(
     leaves_origin: bool,
 ) -> Result<(), Failure> {
     let old_name = stored.as_ref().and_then(|config| config.logical_name.clone());
+    let old_turns = Turns::of(stored.as_ref());
     let mut retired = Retired::load(context, org_id)?;
     let mut writes = Vec::new();
     if let Some(stored) = stored.as_ref().filter(|_| leaves_origin) {
@@ -155,19 +156,23 @@ fn store(
     }
     let mut config = match (stored, changes.admin_token.take()) {
         (Some(config), None) => config,
-        (Some(config), Some(admin_token)) => OrgConfig { admin_token, ..config },
+        (Some(config), Some(token)) if token.expose() == config.admin_token.expose() => config,
+        // What was known of rotations was known of the old token.
+        (Some(config), Some(admin_token)) => {
+            OrgConfig { admin_token, rotation_state: RotationState::default(), ..config }
+        }
         (None, Some(admin_token)) => OrgConfig::new(org_id.clone(), admin_token),
         (None, None) => return Err(Failure::mistake("missing `astra_token`")),
     };
-    changes.apply(&mut config);
+    let (old_rotation, old_tidy_period) = (config.rotation.clone(), config.tidy_period);
+    let now = context.host.clock().now().as_secs();
+    changes.apply(&mut config, now)?;
+    config::plan(&mut config, (old_rotation.as_ref(), old_tidy_period), now);
     // In this order, for a server without transactions: at no time is nothing left to revoke with.
-    writes.push(Write::Put(config.to_entry()?));
+    writes.extend(config::write_in_step(old_turns, &config)?);
     writes.extend(retired.forget(config.url.origin())?);
     writes.extend(config::rename(old_name.as_ref(), config.logical_name.as_ref(), org_id)?);
     config::together(context, &writes)?;
     context.host.log().log(LogLevel::Info, "a config was written", &[("org", org_id.as_str())]);
     Ok(())
 }
-
-/// The lock of all writes to configs of the mount.
-pub(super) const CONFIG_LOCK: &str = "config";

@@ -9,7 +9,7 @@ use secrets_framework::host::{HttpError, HttpMethod, HttpRequest, HttpResponse};
 use secrets_framework::testing::{ManualClock, TestHost};
 use serde_json::{Value, json};
 
-use super::{ADMIN_A, ADMIN_B, ORG_A, ORG_B};
+use super::{ADMIN_A, ADMIN_B, ADMIN_ROLE_ID, ORG_A, ORG_B};
 
 /// Astra's own endpoint, where both organizations are at first.
 pub(crate) const ASTRA: &str = "https://api.astra.datastax.com";
@@ -46,7 +46,7 @@ pub(crate) struct FakeAstra(Arc<Mutex<State>>);
 
 struct State {
     clock: Arc<ManualClock>,
-    /// By admin token.
+    /// By the operator's admin token.
     orgs: BTreeMap<&'static str, Org>,
     made: u32,
     /// What is answered to a deletion that succeeds, and to one of an unknown token.
@@ -54,6 +54,10 @@ struct State {
     unknown_status: u16,
     /// How many lists to come do not show a token that is made now.
     lag: u32,
+    /// How many requests to come refuse a token that is made now.
+    refusals: u32,
+    /// May a token delete itself?
+    ends_itself: bool,
     /// Reported as `tokenExpiry` where a request asked for none.
     expiry_max: Option<String>,
     faults: Vec<(On, u32, Fault)>,
@@ -63,27 +67,57 @@ struct State {
 struct Org {
     id: &'static str,
     origin: &'static str,
+    /// Client ID of the operator's admin token.
+    operators: String,
     tokens: BTreeMap<String, Token>,
 }
 
 #[derive(Clone)]
 struct Token {
+    /// What a request bears; none for one that nobody here has.
+    bearer: Option<String>,
+    roles: Value,
     description: String,
     expiry: Option<String>,
     hidden_lists: u32,
+    refusals: u32,
+}
+
+impl Org {
+    fn new(admin_token: &str, id: &'static str, origin: &'static str) -> Self {
+        let operators = admin_token.split(':').nth(1).unwrap().to_owned();
+        let token = Token { bearer: Some(admin_token.to_owned()), roles: json!([ADMIN_ROLE_ID]), ..Token::outside("") };
+        Self { id, origin, tokens: BTreeMap::from([(operators.clone(), token)]), operators }
+    }
+}
+
+impl Token {
+    /// One that somebody else made.
+    fn outside(description: &str) -> Self {
+        let description = description.to_owned();
+        Self { bearer: None, roles: json!([]), description, expiry: None, hidden_lists: 0, refusals: 0 }
+    }
+
+    fn may_manage(&self) -> bool {
+        self.roles.as_array().unwrap().contains(&ADMIN_ROLE_ID.into())
+    }
 }
 
 impl FakeAstra {
     /// An Astra that answers all requests of `host`.
     pub(crate) fn new(host: &TestHost) -> Self {
-        let org = |id| Org { id, origin: ASTRA, tokens: BTreeMap::new() };
         let fake = Self(Arc::new(Mutex::new(State {
             clock: Arc::clone(&host.clock),
-            orgs: BTreeMap::from([(ADMIN_A, org(ORG_A)), (ADMIN_B, org(ORG_B))]),
+            orgs: BTreeMap::from([
+                (ADMIN_A, Org::new(ADMIN_A, ORG_A, ASTRA)),
+                (ADMIN_B, Org::new(ADMIN_B, ORG_B, ASTRA)),
+            ]),
             made: 0,
             delete_status: 204,
             unknown_status: 404,
             lag: 0,
+            refusals: 0,
+            ends_itself: true,
             expiry_max: None,
             faults: Vec::new(),
             during_make: None,
@@ -144,7 +178,7 @@ impl FakeAstra {
 
     /// There is one more organization.
     pub(crate) fn add_org(&self, admin_token: &'static str, id: &'static str, origin: &'static str) {
-        self.state().orgs.insert(admin_token, Org { id, origin, tokens: BTreeMap::new() });
+        self.state().orgs.insert(admin_token, Org::new(admin_token, id, origin));
     }
 
     /// Somebody deletes a token behind the engine's back.
@@ -156,13 +190,46 @@ impl FakeAstra {
 
     /// Somebody else makes a token with this description.
     pub(crate) fn make_outside(&self, client_id: &str, description: &str) {
-        let token = Token { description: description.to_owned(), expiry: None, hidden_lists: 0 };
+        let token = Token::outside(description);
         self.state().orgs.get_mut(ADMIN_A).unwrap().tokens.insert(client_id.to_owned(), token);
     }
 
-    /// Client IDs of all live tokens of all organizations, admin tokens apart.
+    /// The operator makes one more admin token of organization A.
+    pub(crate) fn make_admin(&self, admin_token: &str) {
+        let token = Org::new(admin_token, ORG_A, ASTRA).tokens.pop_first().unwrap();
+        self.state().orgs.get_mut(ADMIN_A).unwrap().tokens.insert(token.0, token.1);
+    }
+
+    /// Somebody gives a token other roles.
+    pub(crate) fn set_roles(&self, client_id: &str, roles: &[&str]) {
+        self.state().token(client_id).unwrap().roles = json!(roles);
+    }
+
+    /// Tokens made from now on are refused by the first requests that they are used for.
+    pub(crate) fn set_refusals(&self, requests: u32) {
+        self.state().refusals = requests;
+    }
+
+    /// A token may not delete itself.
+    pub(crate) fn forbid_ending_oneself(&self) {
+        self.state().ends_itself = false;
+    }
+
+    /// Client IDs of all live tokens of all organizations, the operator's first admin tokens apart.
     pub(crate) fn live(&self) -> BTreeSet<String> {
-        self.state().orgs.values().flat_map(|org| org.tokens.keys().cloned()).collect()
+        let state = self.state();
+        let of_org = |org: &Org| org.tokens.keys().filter(|id| **id != org.operators).cloned().collect::<Vec<_>>();
+        state.orgs.values().flat_map(of_org).collect()
+    }
+
+    /// Is this token alive, the operator's own included?
+    pub(crate) fn is_live(&self, client_id: &str) -> bool {
+        self.state().token(client_id).is_some()
+    }
+
+    /// The Astra roles of a live token.
+    pub(crate) fn roles(&self, client_id: &str) -> Value {
+        self.token(client_id).roles
     }
 
     /// The description of a live token.
@@ -176,7 +243,7 @@ impl FakeAstra {
     }
 
     fn token(&self, client_id: &str) -> Token {
-        self.state().orgs.values().find_map(|org| org.tokens.get(client_id)).unwrap().clone()
+        self.state().token(client_id).unwrap().clone()
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -227,48 +294,80 @@ impl State {
         Err(error)
     }
 
+    fn token(&mut self, client_id: &str) -> Option<&mut Token> {
+        self.orgs.values_mut().find_map(|org| org.tokens.get_mut(client_id))
+    }
+
     fn act(&mut self, on: On, request: &HttpRequest) -> Answer {
-        let Some(org) = self.orgs.get_mut(request.bearer.expose().as_str()) else {
+        let bearer = request.bearer.expose().as_str();
+        let is_it = |token: &Token| token.bearer.as_deref() == Some(bearer);
+        let Some((org, caller)) = self.orgs.iter_mut().find_map(|(key, org)| {
+            org.tokens.iter_mut().find(|(_, token)| is_it(token)).map(|(_, token)| (*key, token))
+        }) else {
             return answer(401, r#"{"errors":[{"ID":340018,"message":"canary: not found"}]}"#.to_owned(), None);
         };
-        if org.origin != request.origin {
+        if caller.refusals > 0 {
+            caller.refusals -= 1;
+            return answer(401, r#"{"errors":[{"ID":340018,"message":"canary: not yet"}]}"#.to_owned(), None);
+        }
+        let may_manage = caller.may_manage();
+        if self.orgs[org].origin != request.origin {
             return answer(404, "404 page not found".to_owned(), None);
         }
         match on {
-            On::Make => {
-                self.made += 1;
-                let asked: Value = serde_json::from_slice(request.body.as_deref().unwrap()).unwrap();
-                let client_id = format!("Client{:04}", self.made);
-                let expiry = asked["tokenExpiry"].as_str().map(str::to_owned);
-                let description = asked["description"].as_str().unwrap_or_default().to_owned();
-                let token = Token { description, expiry: expiry.clone(), hidden_lists: self.lag };
-                org.tokens.insert(client_id.clone(), token);
-                let body = json!({
-                    "clientId": client_id, "secret": format!("canary-secret-{client_id}"),
-                    "token": format!("AstraCS:{client_id}:canary"), "orgId": org.id, "roles": asked["roles"],
-                    "generatedOn": "2026-01-01T00:00:00.147847107Z",
-                    "tokenExpiry": expiry.or_else(|| self.expiry_max.clone()), "extra": { "canary": [1] },
-                });
-                answer(200, body.to_string(), None)
-            }
-            On::List => {
-                let mut clients = vec![json!({ "clientId": "AdminOfA", "roles": [], "description": null })];
-                for (client_id, token) in &mut org.tokens {
-                    if token.hidden_lists > 0 {
-                        token.hidden_lists -= 1;
-                        continue;
-                    }
-                    clients.push(json!({ "clientId": client_id, "roles": [], "description": token.description }));
-                }
-                answer(200, json!({ "clients": clients }).to_string(), None)
-            }
-            On::Delete => {
-                let client_id = request.path_and_query.rsplit('/').next().unwrap();
-                let known = org.tokens.remove(client_id).is_some();
-                answer(if known { self.delete_status } else { self.unknown_status }, String::new(), None)
-            }
-            On::CurrentOrg => answer(200, json!({ "id": org.id }).to_string(), None),
+            On::CurrentOrg => answer(200, json!({ "id": self.orgs[org].id }).to_string(), None),
+            _ if !may_manage => answer(403, r#""canary: permission denied""#.to_owned(), None),
+            On::Make => self.make(org, request),
+            On::List => self.list(org),
+            On::Delete => self.delete(org, request),
         }
+    }
+
+    fn make(&mut self, org: &str, request: &HttpRequest) -> Answer {
+        self.made += 1;
+        let asked: Value = serde_json::from_slice(request.body.as_deref().unwrap()).unwrap();
+        let client_id = format!("Client{:04}", self.made);
+        let expiry = asked["tokenExpiry"].as_str().map(str::to_owned);
+        let bearer = format!("AstraCS:{client_id}:canary");
+        let org = self.orgs.get_mut(org).unwrap();
+        let body = json!({
+            "clientId": client_id, "secret": format!("canary-secret-{client_id}"),
+            "token": bearer, "orgId": org.id, "roles": asked["roles"],
+            "generatedOn": "2026-01-01T00:00:00.147847107Z",
+            "tokenExpiry": expiry.clone().or_else(|| self.expiry_max.clone()), "extra": { "canary": [1] },
+        });
+        let token = Token {
+            bearer: Some(bearer),
+            roles: asked["roles"].clone(),
+            description: asked["description"].as_str().unwrap_or_default().to_owned(),
+            expiry,
+            hidden_lists: self.lag,
+            refusals: self.refusals,
+        };
+        org.tokens.insert(client_id, token);
+        answer(200, body.to_string(), None)
+    }
+
+    fn list(&mut self, org: &str) -> Answer {
+        let mut clients = Vec::new();
+        for (client_id, token) in &mut self.orgs.get_mut(org).unwrap().tokens {
+            if token.hidden_lists > 0 {
+                token.hidden_lists -= 1;
+                continue;
+            }
+            clients.push(json!({ "clientId": client_id, "roles": token.roles, "description": token.description }));
+        }
+        answer(200, json!({ "clients": clients }).to_string(), None)
+    }
+
+    fn delete(&mut self, org: &str, request: &HttpRequest) -> Answer {
+        let client_id = request.path_and_query.rsplit('/').next().unwrap();
+        let is_self = request.bearer.expose().split(':').nth(1) == Some(client_id);
+        if is_self && !self.ends_itself {
+            return answer(403, r#""canary: not yourself""#.to_owned(), None);
+        }
+        let known = self.orgs.get_mut(org).unwrap().tokens.remove(client_id).is_some();
+        answer(if known { self.delete_status } else { self.unknown_status }, String::new(), None)
     }
 }
 

@@ -1,0 +1,147 @@
+//! A config's turns in the agenda: the rotation of its admin token, and its
+//! tidy. The config holds the time of each and moves its entry together with
+//! itself, so that neither is ever without the other.
+
+use secrets_framework::host::LockGuard;
+use secrets_framework::{Context, Error};
+use serde::{Deserialize, Serialize};
+
+use super::together::{Write, together};
+use super::{OrgConfig, load};
+use crate::agenda::{Due, Task, drop_entry};
+use crate::error::Failure;
+use crate::names::OrgId;
+use crate::schedule::Schedule;
+
+/// How the rotation of an organization's admin token stands. Times are in
+/// seconds since 1970-01-01T00:00:00Z, 0 = none.
+#[derive(Clone, Debug, Default, Deserialize, PartialEq, Eq, Serialize)]
+#[serde(default)]
+pub(crate) struct RotationState {
+    /// The time under which it stands in the agenda.
+    pub(crate) due: u64,
+    /// The time of its schedule that it waits for, from which its window runs;
+    /// after a failure `due` is later.
+    pub(crate) scheduled: u64,
+    /// When a rotation put the current admin token in; none = the operator did.
+    pub(crate) rotated: u64,
+    /// How often it failed since, each time it was due.
+    pub(crate) failures: u32,
+    /// When it failed last.
+    pub(crate) failed: u64,
+    /// Why it failed last: a sentence without secrets; empty = it did not.
+    pub(crate) error: String,
+}
+
+/// The times under which a config's turns stand in the agenda, 0 = not there.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Turns {
+    rotation: u64,
+    tidy: u64,
+}
+
+impl Turns {
+    /// Those of a config as it stands in storage; none before it is created.
+    pub(crate) fn of(config: Option<&OrgConfig>) -> Self {
+        config.map_or_else(Self::default, |config| Self { rotation: config.rotation_state.due, tidy: config.tidy_due })
+    }
+
+    fn entries(self, org_id: &OrgId) -> impl Iterator<Item = Due> {
+        let rotation = Due::new(Task::RotateAdmin(org_id.clone()), self.rotation);
+        let tidy = Due::new(Task::Tidy(org_id.clone()), self.tidy);
+        [rotation, tidy].into_iter().filter(|due| due.at != 0)
+    }
+
+    /// The changes that take a config's entries out of the agenda.
+    pub(crate) fn removal(self, org_id: &OrgId) -> Vec<Write> {
+        self.entries(org_id).map(|due| Write::Delete(due.key())).collect()
+    }
+}
+
+/// The changes that store `config`, whose turns stood in the agenda as `before`.
+/// In this order, for a server without transactions: an entry that nobody
+/// confirms is dropped when it is due, but a turn without an entry never comes.
+pub(crate) fn write_in_step(before: Turns, config: &OrgConfig) -> Result<Vec<Write>, Error> {
+    let after = Turns::of(Some(config));
+    let old: Vec<Due> = before.entries(&config.org_id).collect();
+    let new: Vec<Due> = after.entries(&config.org_id).collect();
+    let mut writes: Vec<Write> =
+        new.iter().filter(|due| !old.contains(due)).map(|due| Write::Put(due.entry())).collect();
+    writes.push(Write::Put(config.to_entry()?));
+    writes.extend(old.iter().filter(|due| !new.contains(due)).map(|due| Write::Delete(due.key())));
+    Ok(writes)
+}
+
+/// Sets the times of the turns of a config that was changed, `before` being its
+/// schedule and its tidy period as they were. What did not change keeps its
+/// time, unless that is further away than it can be: then the clock was wrong
+/// when it was set.
+pub(crate) fn plan(config: &mut OrgConfig, before: (Option<&Schedule>, std::time::Duration), now: u64) {
+    let state = &mut config.rotation_state;
+    let latest = config.rotation.as_ref().and_then(|schedule| schedule.next_after(now)).unwrap_or_default();
+    if config.rotation.as_ref() != before.0 || state.due == 0 {
+        let last = if state.rotated == 0 { now } else { state.rotated.min(now) };
+        state.due = match &config.rotation {
+            Some(period @ Schedule::Period(_)) => period.next_after(last).unwrap_or_default(),
+            _ => latest,
+        };
+        state.scheduled = state.due;
+    } else if state.due > latest {
+        (state.due, state.scheduled) = (latest, latest);
+    }
+    let latest = if config.tidy_period.is_zero() { 0 } else { now + config.tidy_period.as_secs() };
+    if config.tidy_period != before.1 || config.tidy_due == 0 || config.tidy_due > latest {
+        config.tidy_due = latest;
+    }
+}
+
+/// Changes a config, its turns included, as `change` says, which answers
+/// whether it did. None = there is no such config, or nothing was changed.
+pub(crate) fn change(
+    context: &Context<'_>,
+    org_id: &OrgId,
+    change: impl FnOnce(&mut OrgConfig) -> bool,
+) -> Result<Option<OrgConfig>, Failure> {
+    let _turn = lock(context)?;
+    let Some(mut config) = load(context, org_id)? else { return Ok(None) };
+    let before = Turns::of(Some(&config));
+    if !change(&mut config) {
+        return Ok(None);
+    }
+    together(context, &write_in_step(before, &config)?)?;
+    Ok(Some(config))
+}
+
+/// Begins a turn that is due. `next` sets its next time, which is stored before
+/// the turn's work begins: work that dies is not begun again each minute.
+/// None = the config does not confirm that it is due, and the entry is dropped.
+pub(crate) fn take_turn(
+    context: &Context<'_>,
+    due: &Due,
+    next: impl FnOnce(&mut OrgConfig),
+) -> Result<Option<OrgConfig>, Failure> {
+    let (Task::RotateAdmin(org_id) | Task::Tidy(org_id)) = &due.task else { return Ok(None) };
+    let _turn = lock(context)?;
+    let Some(mut config) = load(context, org_id)?.filter(|config| confirms(config, due)) else {
+        drop_entry(context, due)?;
+        return Ok(None);
+    };
+    let before = Turns::of(Some(&config));
+    next(&mut config);
+    together(context, &write_in_step(before, &config)?)?;
+    Ok(Some(config))
+}
+
+/// The lock of all writes to configs of the mount. Nothing asks Astra under it.
+pub(crate) fn lock<'a>(context: &Context<'a>) -> Result<Box<dyn LockGuard + 'a>, Failure> {
+    Ok(context.host.locks().acquire(CONFIG_LOCK)?)
+}
+
+fn confirms(config: &OrgConfig, due: &Due) -> bool {
+    Turns::of(Some(config)).entries(&config.org_id).any(|own| own == *due)
+}
+
+const CONFIG_LOCK: &str = "config";
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,127 @@
+//! The rows of a config's fields in the path table, with their help.
+
+use secrets_framework::{Field, FieldType};
+
+use crate::schedule::fields::{ROTATION_PERIOD, ROTATION_SCHEDULE, ROTATION_WINDOW};
+
+/// The organization in a body or query.
+pub(crate) const ORG_ID: Field = Field::new(
+    "org_id",
+    FieldType::String,
+    "ID of the organization in Astra, a UUID. Its logical name may stand here instead.",
+)
+.required();
+
+/// The organization in a path.
+pub(crate) const ORG: Field = Field::new(
+    "org",
+    FieldType::String,
+    "ID of the organization in Astra, a UUID. Its logical name may not stand here: policies name paths, so a thing has one path only.",
+)
+.required();
+
+const ASTRA_TOKEN: Field = Field::new(
+    "astra_token",
+    FieldType::String,
+    "Token of the organization, `AstraCS:<client id>:<rest>`, that may list roles and make and delete tokens (Organization Administrator, Database Administrator, or a custom role that may). Required when the config is created. It is never shown again: a read shows `AstraCS:<client id>:redacted`.",
+);
+
+const URL: Field = Field::new(
+    "url",
+    FieldType::String,
+    "URL of Astra's DevOps API; empty or left out = `https://api.astra.datastax.com`. Its origin must be among those that the plugin's registration allows (`--allow-egress`).",
+);
+
+const LOGICAL_NAME: Field = Field::new(
+    "logical_name",
+    FieldType::String,
+    "Another name of the organization, unique in the mount, that may stand for its ID in a body or query. Empty = none.",
+);
+
+const CALLER_MODE: Field = Field::new(
+    "caller_mode",
+    FieldType::String,
+    "`standard`: a token made by `org/token` is kept, and read by whoever asks for it again. `sidecar`: each read or write of `org/token` makes a token, and its secret is not kept.",
+)
+.or("standard");
+
+const ALLOWED_ROLE_IDS: Field = Field::new(
+    "allowed_role_ids",
+    FieldType::CommaStringSlice,
+    "IDs of the Astra roles that roles of this organization may use; empty = any. Checked when a role is written, and again when a token is made.",
+);
+
+const DESCRIPTION: Field = Field::new(
+    "description",
+    FieldType::String,
+    "Template of a token's description in Astra, at most 256 bytes, for roles that have none of their own. In double braces: mount, org, role, logical_name, display_name, entity_id, request_id, metadata.<key>. The mark by which the engine finds its tokens is always appended.",
+);
+
+const REQUEST_TIMEOUT: Field = Field::new(
+    "request_timeout",
+    FieldType::SignedDurationSecond,
+    "Bound on one request to Astra, at most 30 s; 0 or left out = 10 s.",
+);
+
+const MAX_RETRIES: Field = Field::new(
+    "max_retries",
+    FieldType::Int64,
+    "How often a request to Astra is repeated at the most, 0 to 10; left out = 2.",
+);
+
+const ROTATION_GRACE_PERIOD: Field = Field::new(
+    "rotation_grace_period",
+    FieldType::SignedDurationSecond,
+    "How long the old admin token lives on after a rotation, or after another `astra_token` took its place: requests that began with it come to their end. At most the shortest pause of the rotation's schedule; 0 = none; left out = 10 minutes.",
+);
+
+const TIDY_PERIOD: Field = Field::new(
+    "tidy_period",
+    FieldType::SignedDurationSecond,
+    "Tidy the organization this often, and not as a dry run: at least 1 minute; 0 or left out = never.",
+);
+
+const RECORD_READS: Field = Field::new(
+    "record_reads",
+    FieldType::Bool,
+    "Record each read of a secret in the history of its token. A node that cannot write then forwards such a read.",
+)
+.or("true");
+
+const VERIFY: Field = Field::new(
+    "verify",
+    FieldType::Bool,
+    "Ask Astra which organization a new token belongs to before it is stored. A definite no is an error; no answer within 5 s is a warning.",
+)
+.or("true");
+
+const FORCE: Field = Field::new(
+    "force",
+    FieldType::Bool,
+    "Delete the config, or change the origin of its URL, although tokens of the organization are alive. The old token and URL are then kept, hidden, to revoke those tokens, until the last has gone.",
+)
+.or("false");
+
+/// Fields of `config`: the Go plugin's, and how to write.
+pub(crate) const CONFIG_FIELDS: &[Field] = &[ORG_ID, ASTRA_TOKEN, URL, LOGICAL_NAME, CALLER_MODE, VERIFY, FORCE];
+
+/// Fields of `config/:org`.
+pub(crate) const CONFIG_ORG_FIELDS: &[Field] = &[
+    ORG,
+    ASTRA_TOKEN,
+    URL,
+    LOGICAL_NAME,
+    CALLER_MODE,
+    ALLOWED_ROLE_IDS,
+    DESCRIPTION,
+    REQUEST_TIMEOUT,
+    MAX_RETRIES,
+    ROTATION_PERIOD,
+    ROTATION_SCHEDULE,
+    ROTATION_WINDOW,
+    ROTATION_GRACE_PERIOD,
+    TIDY_PERIOD,
+    RECORD_READS,
+    VERIFY,
+    FORCE,
+];
