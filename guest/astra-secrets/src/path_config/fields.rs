@@ -9,7 +9,8 @@ pub(crate) use super::rows::{ORG, ORG_ID};
 
 use crate::config::{AdminToken, ApiUrl, CallerMode, OrgConfig};
 use crate::limits::{
-    DESCRIPTION_BYTES_MAX, REQUEST_TIMEOUT_MAX, RETRIES_MAX, ROLE_IDS_MAX, SCHEDULE_PERIOD_MAX, SCHEDULE_PERIOD_MIN,
+    DESCRIPTION_BYTES_MAX, REQUEST_TIMEOUT_MAX, RETRIES_MAX, ROLE_IDS_MAX, ROTATION_GRACE_DEFAULT, SCHEDULE_PERIOD_MAX,
+    SCHEDULE_PERIOD_MIN,
 };
 use crate::mint;
 use crate::names::{AstraRoleId, LogicalName, NameError};
@@ -35,6 +36,13 @@ pub(crate) struct Changes {
     rotation_grace_period: Option<Duration>,
     tidy_period: Option<Duration>,
     record_reads: Option<bool>,
+}
+
+/// When the admin token is rotated, and how long the old one lives on.
+#[derive(Debug)]
+pub(crate) struct Rotation {
+    schedule: Option<Schedule>,
+    grace: Option<Duration>,
 }
 
 impl Changes {
@@ -63,14 +71,22 @@ impl Changes {
         })
     }
 
-    /// Makes the changes, if they fit what is stored at `now` seconds.
-    pub(crate) fn apply(self, config: &mut OrgConfig, now: u64) -> Result<(), NameError> {
-        let touches_rotation = !self.rotation.is_empty() || self.rotation_grace_period.is_some();
-        config.rotation = self.rotation.applied_to(config.rotation.as_ref())?;
-        set(&mut config.rotation_grace_period_set, self.rotation_grace_period.map(Some));
-        if touches_rotation {
-            check_grace(config, now)?;
+    /// The schedule and the grace period that they make of the stored ones, if
+    /// those fit each other at `now` seconds.
+    pub(crate) fn rotation(&self, stored: Option<&OrgConfig>, now: u64) -> Result<Rotation, NameError> {
+        let schedule = self.rotation.applied_to(stored.and_then(|config| config.rotation.as_ref()))?;
+        let grace = self.rotation_grace_period.or(stored.and_then(|config| config.rotation_grace_period_set));
+        if !self.rotation.is_empty() || self.rotation_grace_period.is_some() {
+            check_grace(grace.unwrap_or(ROTATION_GRACE_DEFAULT), schedule.as_ref(), now)?;
         }
+        Ok(Rotation { schedule, grace })
+    }
+
+    /// Makes the changes.
+    pub(crate) fn apply(self, config: &mut OrgConfig, now: u64) -> Result<(), NameError> {
+        let Rotation { schedule, grace } = self.rotation(Some(config), now)?;
+        config.rotation = schedule;
+        config.rotation_grace_period_set = grace;
         set(&mut config.admin_token, self.admin_token);
         set(&mut config.url, self.url);
         set(&mut config.logical_name, self.logical_name);
@@ -188,15 +204,15 @@ fn parse_tidy_period(seconds: i64) -> Result<Duration, NameError> {
 }
 
 /// With a longer grace period the old tokens would become more with each rotation.
-fn check_grace(config: &OrgConfig, now: u64) -> Result<(), NameError> {
-    let grace = config.rotation_grace_period();
-    match config.rotation.as_ref().and_then(|schedule: &Schedule| schedule.shortest_pause(now)) {
+fn check_grace(grace: Duration, schedule: Option<&Schedule>, now: u64) -> Result<(), NameError> {
+    match schedule.and_then(|schedule| schedule.shortest_pause(now)) {
         Some(pause) if grace > pause => Err(NameError::new(
             "rotation_grace_period",
             &go_text(grace),
             &format!(
-                "is longer than the shortest time between two rotations, {}: set a shorter one (left out, it is 10m0s)",
-                go_text(pause)
+                "is longer than the shortest time between two rotations, {}: set a shorter one (left out, it is {})",
+                go_text(pause),
+                go_text(ROTATION_GRACE_DEFAULT)
             ),
         )),
         _ => Ok(()),

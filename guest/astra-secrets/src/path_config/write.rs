@@ -22,6 +22,7 @@ pub(super) fn write(context: &Context<'_>, data: &FieldData, target: Target) -> 
     if before.is_none() {
         OrgId::parse(org_id.as_str())?;
     }
+    changes.rotation(before.as_ref(), context.host.clock().now().as_secs())?;
     let warning = check_upstream(context, data, &org_id, before.as_ref(), &changes)?;
 
     // Writers take turns, so that a logical name stays unique and no field is lost.
