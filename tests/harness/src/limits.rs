@@ -10,6 +10,12 @@ pub const REQUEST_DEADLINE: Duration = Duration::from_secs(100);
 /// From exec of a server to its first answer. A loaded machine takes seconds.
 pub const SERVER_START_DEADLINE: Duration = Duration::from_secs(60);
 
+/// One question whether a server serves: asked again at once.
+pub const HEALTH_DEADLINE: Duration = Duration::from_secs(5);
+
+/// From the end of a cluster's leader to the next one, several rounds of votes included.
+pub const FAILOVER_DEADLINE: Duration = Duration::from_secs(120);
+
 /// How often a condition is looked at again while it is waited for.
 pub const POLL_INTERVAL: Duration = Duration::from_millis(25);
 

@@ -68,7 +68,7 @@ pub struct Stage {
     /// The mount.
     pub driver: Arc<dyn Driver>,
     /// Its Astra.
-    pub astra: Simulator,
+    pub astra: Arc<Simulator>,
     /// The first organization.
     pub alpha: Org,
     /// The second.
@@ -96,7 +96,8 @@ impl Stage {
     }
 
     /// A stage on a driver of the caller's own.
-    pub fn with_driver(driver: Arc<dyn Driver>, astra: Simulator) -> Self {
+    pub fn with_driver(driver: Arc<dyn Driver>, astra: impl Into<Arc<Simulator>>) -> Self {
+        let astra = astra.into();
         let orgs: Vec<Org> = astra
             .organizations()
             .iter()
@@ -273,9 +274,12 @@ impl Stage {
         }
     }
 
-    /// What must hold at the end of each scenario.
+    /// What must hold at the end of each scenario: [`play`] calls it.
+    ///
+    /// # Panics
+    /// When it does not.
     #[track_caller]
-    fn finish(&self) {
+    pub fn finish(&self) {
         let violations = self.astra.violations();
         assert!(violations.is_empty(), "Astra was sent what no client should send: {violations:#?}");
         self.assert_no_secret("the logs", &self.driver.logs());

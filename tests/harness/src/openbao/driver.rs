@@ -30,6 +30,8 @@ pub struct OpenBaoDriver {
     server: Arc<Server>,
     client: Client,
     mount_point: String,
+    /// Does the mount go with this?
+    owns_mount: bool,
 }
 
 impl OpenBaoDriver {
@@ -55,7 +57,13 @@ impl OpenBaoDriver {
             json!({ "default_lease_ttl": seconds(settings.default_ttl), "max_lease_ttl": seconds(settings.max_ttl) });
         let body = json!({ "type": settings.plugin, "config": config });
         client.must("POST", &format!("sys/mounts/{}", settings.mount_point.trim_end_matches('/')), &body);
-        Self { server, client, mount_point: settings.mount_point.clone() }
+        Self { server, client, mount_point: settings.mount_point.clone(), owns_mount: true }
+    }
+
+    /// The same mount, asked through another node of the cluster.
+    pub fn through(&self, node: Arc<Server>) -> Self {
+        let client = node.client();
+        Self { server: node, client, mount_point: self.mount_point.clone(), owns_mount: false }
     }
 
     /// The mount's path, with trailing slash.
@@ -162,6 +170,9 @@ impl Driver for OpenBaoDriver {
 impl Drop for OpenBaoDriver {
     /// A process for each mount of each scenario would be too many: what is left of the mount goes.
     fn drop(&mut self) {
+        if !self.owns_mount {
+            return;
+        }
         let mount = self.path("");
         let call = |method, path: &str| self.client.try_call(method, path, &Value::Null, &[], REQUEST_DEADLINE);
         let disabled = |answer: Result<Reply, String>| answer.is_ok_and(|reply| reply.status < 300);

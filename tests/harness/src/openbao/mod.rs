@@ -1,10 +1,13 @@
 //! A real OpenBao server: started, spoken to, and always ended.
 
 mod client;
+mod cluster;
 mod driver;
 mod process;
 mod server;
+mod server_config;
 
 pub use client::{Client, Reply};
+pub use cluster::Cluster;
 pub use driver::{MountSettings, OpenBaoDriver};
 pub use server::{Server, ServerKind};

@@ -10,10 +10,10 @@ use std::time::{Duration, Instant};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
-use super::Client;
 use super::process::{ServerProcess, children_named, is_alive, signal};
+use super::{Client, server_config};
 use crate::hash::sha256_hex;
-use crate::limits::{CONDITION_DEADLINE, POLL_INTERVAL, SERVER_START_ATTEMPTS, SERVER_START_DEADLINE};
+use crate::limits::{CONDITION_DEADLINE, HEALTH_DEADLINE, POLL_INTERVAL, SERVER_START_ATTEMPTS, SERVER_START_DEADLINE};
 use crate::settings::{openbao_binary, plugin_binary};
 
 /// How a server stores.
@@ -67,6 +67,41 @@ impl Server {
     }
 
     fn try_start(kind: ServerKind) -> Result<Self, String> {
+        let server = Self::prepare(kind)?;
+        server.launch()?;
+        if kind == ServerKind::Raft {
+            server.initialise();
+            server.unseal();
+        }
+        Ok(server)
+    }
+
+    /// Starts a server that joins another one's raft storage, and waits until it serves.
+    ///
+    /// # Panics
+    /// When it does not start, with the end of its log.
+    pub(super) fn start_joining(first: &Self) -> Self {
+        for _ in 1..SERVER_START_ATTEMPTS {
+            if let Ok(server) = Self::try_start_joining(first) {
+                return server;
+            }
+        }
+        Self::try_start_joining(first).unwrap_or_else(|text| panic!("the server did not start: {text}"))
+    }
+
+    fn try_start_joining(first: &Self) -> Result<Self, String> {
+        let server = Self::prepare(ServerKind::Raft)?;
+        let keys = first.keys.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        *server.keys.lock().unwrap_or_else(PoisonError::into_inner) = keys;
+        server.launch()?;
+        server.client().must("POST", "sys/storage/raft/join", &json!({ "leader_api_addr": first.address }));
+        server.send_unseal_key();
+        server.wait_for("the node to serve", || server.serves());
+        Ok(server)
+    }
+
+    /// A folder with all that a server needs; nothing runs yet.
+    fn prepare(kind: ServerKind) -> Result<Self, String> {
         let directory = tempfile::Builder::new().prefix("bao").tempdir().map_err(|error| error.to_string())?;
         let plugins = directory.path().join("plugins");
         fs::create_dir(&plugins).map_err(|error| error.to_string())?;
@@ -82,28 +117,15 @@ impl Server {
             keys: Mutex::new(Keys { root_token: DEV_TOKEN.to_owned(), unseal_key: String::new() }),
         };
         server.write_config()?;
-        server.launch()?;
-        if kind == ServerKind::Raft {
-            server.initialise();
-            server.unseal();
-        }
         Ok(server)
     }
 
     fn write_config(&self) -> Result<(), String> {
-        let folder = self.directory.path().display();
-        let mut text = format!("plugin_directory = \"{folder}/plugins\"\n");
-        text +=
-            &format!("audit \"file\" \"to-file\" {{\n  options {{\n    file_path = \"{folder}/audit.log\"\n  }}\n}}\n");
+        let folder = self.directory.path();
+        let mut text = server_config::common(folder);
         if self.kind == ServerKind::Raft {
-            let (port, cluster_port) = (self.port, self.cluster_port);
-            fs::create_dir(self.directory.path().join("raft")).map_err(|error| error.to_string())?;
-            text += &format!(
-                "raw_storage_endpoint = true\napi_addr = \"http://127.0.0.1:{port}\"\n\
-                 cluster_addr = \"http://127.0.0.1:{cluster_port}\"\n\
-                 listener \"tcp\" {{\n  address = \"127.0.0.1:{port}\"\n  tls_disable = true\n}}\n\
-                 storage \"raft\" {{\n  path = \"{folder}/raft\"\n  node_id = \"one\"\n}}\n"
-            );
+            fs::create_dir(folder.join("raft")).map_err(|error| error.to_string())?;
+            text += &server_config::raft(folder, self.port, self.cluster_port);
         }
         fs::write(self.config_file(), text).map_err(|error| error.to_string())
     }
@@ -135,7 +157,7 @@ impl Server {
         let deadline = Instant::now() + SERVER_START_DEADLINE;
         while Instant::now() < deadline && is_alive(pid) {
             // 200 = unsealed, 501 = not initialised, 503 = sealed.
-            let health = client.try_call("GET", "sys/health", &Value::Null, &[], Duration::from_secs(5));
+            let health = client.try_call("GET", "sys/health", &Value::Null, &[], HEALTH_DEADLINE);
             let ready = match self.kind {
                 ServerKind::Dev => health.is_ok_and(|reply| reply.status == 200),
                 ServerKind::Raft => health.is_ok(),
@@ -160,11 +182,28 @@ impl Server {
     /// # Panics
     /// When it does not become active in time.
     pub fn unseal(&self) {
+        self.send_unseal_key();
+        self.wait_for("the server to be active", || self.is_active());
+    }
+
+    fn send_unseal_key(&self) {
         let key = self.keys.lock().unwrap_or_else(PoisonError::into_inner).unseal_key.clone();
         self.client().must("PUT", "sys/unseal", &json!({ "key": key }));
-        self.wait_for("the server to be active", || {
-            self.client().call("GET", "sys/health", &Value::Null).status == 200
-        });
+    }
+
+    /// Is it unsealed, be it active or a standby?
+    pub(super) fn serves(&self) -> bool {
+        self.is_healthy("sys/health?standbyok=true&perfstandbyok=true")
+    }
+
+    /// Is it the active one?
+    pub fn is_active(&self) -> bool {
+        self.is_healthy("sys/health")
+    }
+
+    fn is_healthy(&self, path: &str) -> bool {
+        let health = self.client().try_call("GET", path, &Value::Null, &[], HEALTH_DEADLINE);
+        health.is_ok_and(|reply| reply.status == 200)
     }
 
     /// Seals.
@@ -246,9 +285,18 @@ impl Server {
     /// When it does not come true in time.
     #[track_caller]
     pub fn wait_for(&self, what: &str, condition: impl Fn() -> bool) {
-        let deadline = Instant::now() + CONDITION_DEADLINE;
+        self.wait_at_most(CONDITION_DEADLINE, what, condition);
+    }
+
+    /// Waits for a condition that has a deadline of its own.
+    ///
+    /// # Panics
+    /// When it does not come true in time.
+    #[track_caller]
+    pub fn wait_at_most(&self, longest: Duration, what: &str, condition: impl Fn() -> bool) {
+        let deadline = Instant::now() + longest;
         while !condition() {
-            assert!(Instant::now() < deadline, "waited {CONDITION_DEADLINE:?} for {what}");
+            assert!(Instant::now() < deadline, "waited {longest:?} for {what}");
             std::thread::sleep(POLL_INTERVAL);
         }
     }

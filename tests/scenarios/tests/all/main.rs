@@ -49,6 +49,7 @@ macro_rules! scenarios {
     }};
 }
 
+mod cluster;
 mod compat;
 mod config;
 mod creds;

@@ -1,0 +1,66 @@
+//! Three servers on one raft storage, one of them active. Requests go to any
+//! of them; what a standby cannot do, it hands to the active one.
+
+use std::sync::Arc;
+
+use serde_json::{Value, json};
+
+use super::Server;
+use super::server::ServerKind;
+use crate::limits::{FAILOVER_DEADLINE, HEALTH_DEADLINE};
+
+/// The smallest cluster that goes on without one of its nodes.
+const NODES: usize = 3;
+
+/// A running cluster. Its nodes end with it.
+pub struct Cluster {
+    nodes: Vec<Arc<Server>>,
+}
+
+impl Cluster {
+    /// Starts the nodes one after another and waits until all of them serve.
+    ///
+    /// # Panics
+    /// When one does not, with the end of its log.
+    pub fn start() -> Self {
+        let first = Arc::new(Server::start(ServerKind::Raft));
+        let mut nodes = vec![Arc::clone(&first)];
+        let at_once = json!({ "server_stabilization_time": "1s" });
+        first.client().must("POST", "sys/storage/raft/autopilot/configuration", &at_once);
+        nodes.extend((1..NODES).map(|_| Arc::new(Server::start_joining(&first))));
+        let cluster = Self { nodes };
+        cluster.wait_for_voters();
+        cluster
+    }
+
+    /// All nodes, dead ones too.
+    pub fn nodes(&self) -> &[Arc<Server>] {
+        &self.nodes
+    }
+
+    /// The active node, as it says itself; waits for one.
+    ///
+    /// # Panics
+    /// When there is none in time.
+    pub fn leader(&self) -> Arc<Server> {
+        let found = || self.nodes.iter().find(|node| node.is_active());
+        self.nodes[0].wait_at_most(FAILOVER_DEADLINE, "an active node", || found().is_some());
+        Arc::clone(found().unwrap_or(&self.nodes[0]))
+    }
+
+    /// The nodes that serve and are not active.
+    pub fn standbys(&self) -> Vec<Arc<Server>> {
+        self.nodes.iter().filter(|node| node.serves() && !node.is_active()).map(Arc::clone).collect()
+    }
+
+    /// A node joins without a vote, and the cluster outlives its leader only with the votes of the others.
+    fn wait_for_voters(&self) {
+        self.nodes[0].wait_at_most(FAILOVER_DEADLINE, "all nodes to vote", || {
+            let client = self.nodes[0].client();
+            let path = "sys/storage/raft/configuration";
+            let Ok(reply) = client.try_call("GET", path, &Value::Null, &[], HEALTH_DEADLINE) else { return false };
+            let servers = reply.body["data"]["config"]["servers"].as_array().cloned().unwrap_or_default();
+            servers.iter().filter(|server| server["voter"] == true).count() == NODES
+        });
+    }
+}

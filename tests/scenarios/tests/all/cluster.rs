@@ -1,0 +1,274 @@
+//! A cluster of three servers: every node takes every request, what changes
+//! anything happens once and on the active node, and a node that dies takes no
+//! lease and leaves no token.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
+
+use astra_simulator::{Action, FaultRule, RequestRecord};
+use harness::limits::FAILOVER_DEADLINE;
+use harness::openbao::{Client, Cluster, MountSettings, OpenBaoDriver, Server};
+use harness::{Stage, StageOptions, arguments, start_astra};
+use serde_json::{Value, json};
+
+use crate::faults::SECRETS;
+
+/// The mount on a cluster: registered and enabled once, asked through any node.
+struct Mounted {
+    cluster: Cluster,
+    driver: OpenBaoDriver,
+    /// The mount through the node that was active at first.
+    stage: Stage,
+}
+
+impl Mounted {
+    fn new(options: &StageOptions) -> Self {
+        let cluster = Cluster::start();
+        let astra = start_astra(options);
+        let settings = MountSettings {
+            plugin: "astra".to_owned(),
+            mount_point: "astra/".to_owned(),
+            arguments: arguments(options, Some(astra.url().to_owned())),
+            default_ttl: None,
+            max_ttl: None,
+        };
+        let leader = cluster.leader();
+        let driver = OpenBaoDriver::mount(Arc::clone(&leader), &settings);
+        let stage = Stage::with_driver(Arc::new(driver.through(leader)), astra);
+        let mounted = Self { cluster, driver, stage };
+        for standby in mounted.cluster.standbys() {
+            let through = mounted.through(&standby);
+            standby.wait_for("the mount on a standby", || through.read("info", Value::Null).status == 200);
+        }
+        mounted
+    }
+
+    /// The same stage through another node.
+    fn through(&self, node: &Arc<Server>) -> Stage {
+        Stage::with_driver(Arc::new(self.driver.through(Arc::clone(node))), Arc::clone(&self.stage.astra))
+    }
+
+    /// What holds at the end, as each node sees it.
+    fn finish(&self) {
+        self.cluster.nodes().iter().for_each(|node| self.through(node).finish());
+    }
+}
+
+/// What Astra was asked while something happened: method and path.
+fn asked_of_astra<T>(stage: &Stage, action: impl FnOnce() -> T) -> (T, Vec<String>) {
+    let before = stage.astra.requests().len();
+    let answer = action();
+    let line = |request: &RequestRecord| format!("{} {}", request.method, request.path);
+    (answer, stage.astra.requests()[before..].iter().map(line).collect())
+}
+
+const NOTHING: [&str; 0] = [];
+
+#[test]
+fn every_node_takes_every_request_and_each_happens_once() {
+    let mounted = Mounted::new(&StageOptions::default());
+    mounted.stage.ready();
+    assert_eq!(mounted.cluster.standbys().len(), 2);
+    for node in mounted.cluster.nodes() {
+        a_lease_lives_and_ends_through(&mounted, node);
+        a_stored_token_is_read_through(&mounted, node);
+        what_is_written_is_seen_by_all(&mounted, node);
+    }
+    mounted.stage.assert_consistent(&mounted.stage.alpha, 0);
+    for standby in mounted.cluster.standbys() {
+        let log = standby.log();
+        let did = |outcome: &str, path: &str| {
+            let said = [format!(r#""outcome":"{outcome}""#), format!(r#""path":"{path}"#)];
+            log.lines().any(|line| said.iter().all(|text| line.contains(text)))
+        };
+        assert!(did("answered", "tokens/"), "a standby serves what it can");
+        assert!(did("refused", "creds/"), "and meets a storage that it cannot write to");
+        assert!(!log.contains("a token was made"), "so it makes nothing");
+    }
+    mounted.finish();
+}
+
+/// Mint, read, renew, revoke.
+fn a_lease_lives_and_ends_through(mounted: &Mounted, node: &Arc<Server>) {
+    let (alpha, at) = (&mounted.stage.alpha, mounted.through(node));
+    let (minted, asked) = asked_of_astra(&at, || at.mint(alpha, "reader").expect(200));
+    assert_eq!(asked, [format!("POST {SECRETS}")]);
+    let client_id = minted.text("clientId").to_owned();
+    let path = format!("tokens/{}/{client_id}", alpha.id);
+    let ((), asked) = asked_of_astra(&at, || {
+        seen_by_all(mounted, "the record", |stage| stage.read(&path, Value::Null).status == 200);
+        assert_eq!(at.read(&path, Value::Null).expect(200).text("role"), "reader");
+        assert!(at.records(alpha).contains(&client_id));
+        assert!(at.renew(&minted.lease_id(), None).expect(200).lease.is_some());
+    });
+    assert_eq!(asked, NOTHING);
+    assert!(at.works(minted.text("token")));
+    let (_, asked) = asked_of_astra(&at, || at.revoke(&minted.lease_id()).expect(204));
+    assert_eq!(asked, [format!("DELETE {SECRETS}/{client_id}")]);
+    assert!(!at.works(minted.text("token")));
+    seen_by_all(mounted, "the end of the record", |stage| stage.read(&path, Value::Null).status == 404);
+}
+
+/// A token that is kept is read again through any node, and ended by its record.
+fn a_stored_token_is_read_through(mounted: &Mounted, node: &Arc<Server>) {
+    let (alpha, at) = (&mounted.stage.alpha, mounted.through(node));
+    let named = json!({ "org_id": alpha.id, "role_name": "reader", "logical_name": "app" });
+    let (made, asked) = asked_of_astra(&at, || at.write("org/token", named.clone()).expect(200));
+    assert_eq!(asked, [format!("POST {SECRETS}")]);
+    let ((), asked) = asked_of_astra(&at, || {
+        seen_by_all(mounted, "the token", |stage| {
+            let read = stage.read("org/token", named.clone());
+            read.status == 200 && read.text("token") == made.text("token")
+        });
+        // A second one is refused, wherever it is asked for.
+        at.write("org/token", named.clone()).expect(409);
+    });
+    assert_eq!(asked, NOTHING);
+    let path = format!("tokens/{}/{}", alpha.id, made.text("clientId"));
+    let (_, asked) = asked_of_astra(&at, || at.delete(&path, Value::Null).expect(204));
+    assert_eq!(asked, [format!("DELETE {SECRETS}/{}", made.text("clientId"))]);
+    // The lease that was left finds nothing more to do.
+    at.revoke(&made.lease_id()).expect(204);
+}
+
+/// A config with a new admin token, and a role: each node uses what another one was told.
+fn what_is_written_is_seen_by_all(mounted: &Mounted, node: &Arc<Server>) {
+    let (alpha, at) = (&mounted.stage.alpha, mounted.through(node));
+    let number = mounted.cluster.nodes().iter().position(|other| Arc::ptr_eq(other, node)).unwrap();
+    let (config, name, role) = (format!("config/{}", alpha.id), format!("node-{number}"), format!("role-{number}"));
+    let administrator = at.astra_role(alpha, "Organization Administrator");
+    let admin = at.astra.add_token(&alpha.id, &[&administrator], "", None);
+    at.write(&config, json!({ "logical_name": name, "astra_token": admin.token })).expect(204);
+    seen_by_all(mounted, "the config", |stage| stage.read(&config, Value::Null).text("logical_name") == name);
+    at.make_role(alpha, &role, json!({ "ttl": "5m" }));
+    seen_by_all(mounted, "the role", |stage| stage.list(&format!("roles/{}", alpha.id)).keys().contains(&role));
+    for other in mounted.cluster.nodes().iter().map(|node| mounted.through(node)) {
+        let minted = other.mint(alpha, &role).expect(200);
+        assert_eq!(minted.lease.as_ref().map(|lease| lease.duration), Some(300));
+        assert_eq!(other.astra.requests().last().unwrap().client_id, Some(admin.client_id.clone()));
+        other.revoke(&minted.lease_id()).expect(204);
+    }
+}
+
+/// A standby trails the active node by moments.
+#[track_caller]
+fn seen_by_all(mounted: &Mounted, what: &str, holds: impl Fn(&Stage) -> bool) {
+    for node in mounted.cluster.nodes() {
+        let stage = mounted.through(node);
+        node.wait_for(what, || holds(&stage));
+    }
+}
+
+const MINTS: usize = 200;
+const CLIENTS: usize = 4;
+
+/// A token that a client was given.
+struct Held {
+    lease_id: String,
+    client_id: String,
+}
+
+/// The active node is killed in the middle of 200 mints. Its clients go to
+/// another node, as real ones do; nobody loses a lease, and nothing is left.
+#[test]
+fn a_leader_that_dies_loses_no_lease_and_leaves_no_token() {
+    let mounted = Mounted::new(&StageOptions { wal_min_age: Duration::from_secs(2), ..StageOptions::default() });
+    let stage = &mounted.stage;
+    stage.ready();
+    // Each making takes a while, so that some are always on their way.
+    stage.astra.fault(FaultRule::new(Action::Delay { from_ms: 10, to_ms: 60 }).method("POST").path(SECRETS));
+
+    let leader = mounted.cluster.leader();
+    let (made, failed) = (AtomicUsize::new(0), AtomicUsize::new(0));
+    let held: Vec<Held> = std::thread::scope(|scope| {
+        let client = |number| mint_through(&mounted, number, &made, &failed);
+        let clients: Vec<_> = (0..CLIENTS).map(|number| scope.spawn(move || client(number))).collect();
+        leader.wait_at_most(FAILOVER_DEADLINE, "half of the mints", || made.load(Ordering::SeqCst) >= MINTS / 2);
+        leader.crash();
+        clients.into_iter().flat_map(|client| client.join().unwrap()).collect()
+    });
+    assert_eq!(held.len(), MINTS);
+    let failed = failed.load(Ordering::SeqCst);
+    assert!(failed > 0, "nobody met the dead node");
+
+    let successor = mounted.cluster.leader();
+    assert!(!Arc::ptr_eq(&leader, &successor));
+    let survivors = mounted.cluster.nodes().iter().filter(|node| !Arc::ptr_eq(node, &leader));
+    let survivors: Vec<_> = survivors.map(|node| mounted.through(node)).collect();
+    no_lease_was_lost(&survivors, &held);
+    nothing_is_left(&mounted.through(&successor), &successor.client(), &held, failed);
+    mounted.finish();
+}
+
+/// One client's share of the mints, asked of one node after another until each has succeeded.
+fn mint_through(mounted: &Mounted, number: usize, made: &AtomicUsize, failed: &AtomicUsize) -> Vec<Held> {
+    let nodes: Vec<Client> = mounted.cluster.nodes().iter().map(|node| node.client()).collect();
+    let path = format!("astra/creds/{}/reader", mounted.stage.alpha.id);
+    let mut node = number;
+    let mut held = Vec::new();
+    let mut deadline = Instant::now() + FAILOVER_DEADLINE;
+    while held.len() < MINTS / CLIENTS {
+        assert!(Instant::now() < deadline, "client {number} has {} tokens", held.len());
+        let answer = nodes[node % nodes.len()].try_call("GET", &path, &Value::Null, &[], ATTEMPT_DEADLINE);
+        match answer.map(|reply| reply.outcome()) {
+            Ok(outcome) if outcome.status == 200 => {
+                made.fetch_add(1, Ordering::SeqCst);
+                deadline = Instant::now() + FAILOVER_DEADLINE;
+                held.push(Held { lease_id: outcome.lease_id(), client_id: outcome.text("clientId").to_owned() });
+            }
+            // Not reached, or it has no leader to turn to.
+            _ => {
+                failed.fetch_add(1, Ordering::SeqCst);
+                node += 1;
+                std::thread::sleep(PAUSE_BETWEEN_ATTEMPTS);
+            }
+        }
+    }
+    held
+}
+
+/// A client gives up on a node that does not answer, and asks another.
+const ATTEMPT_DEADLINE: Duration = Duration::from_secs(20);
+/// As real clients do, so that a cluster without a leader is not flooded.
+const PAUSE_BETWEEN_ATTEMPTS: Duration = Duration::from_millis(200);
+
+/// All that clients were given lives, is known, and can be renewed, through either node that is left.
+fn no_lease_was_lost(survivors: &[Stage], held: &[Held]) {
+    let alpha = &survivors[0].alpha;
+    let leases: BTreeSet<_> = survivors[0].driver.leases().into_iter().collect();
+    let (live, records) = (survivors[0].live(alpha), survivors[0].records(alpha));
+    for (number, token) in held.iter().enumerate() {
+        assert!(leases.contains(&token.lease_id), "lease {number} is lost");
+        assert!(live.contains(&token.client_id), "token {number} is lost");
+        assert!(records.contains(&token.client_id), "record {number} is lost");
+        let renewed = survivors[number % survivors.len()].renew(&token.lease_id, None).expect(200);
+        assert_eq!(renewed.lease_id(), token.lease_id);
+    }
+    // The first is revoked by itself, the others by their prefix.
+    survivors[1].revoke(&held[0].lease_id).expect(204);
+    assert!(!survivors[0].live(alpha).contains(&held[0].client_id));
+}
+
+/// What the dead node began is undone by rollback, or it is on record; what is on record can be ended.
+fn nothing_is_left(stage: &Stage, client: &Client, held: &[Held], failed: usize) {
+    let alpha = &stage.alpha;
+    let mount = client.must("GET", "sys/mounts/astra", &Value::Null);
+    let wal = format!("sys/raw/logical/{}/wal", mount["data"]["uuid"].as_str().unwrap());
+    stage.driver.settle(&|| client.call("LIST", &wal, &Value::Null).outcome().keys().is_empty());
+    assert_eq!(client.call("LIST", &wal, &Value::Null).outcome().keys(), NOTHING, "nothing is left to undo");
+    assert_eq!(stage.live(alpha), stage.records(alpha), "each token is on record, and each record's token lives");
+
+    stage.driver.revoke_prefix("creds").expect(204);
+    assert!(stage.driver.leases().is_empty());
+    let left = stage.live(alpha);
+    assert_eq!(left, stage.records(alpha), "a token whose lease was never stored is on record");
+    assert!(held.iter().all(|token| !left.contains(&token.client_id)));
+    assert!(left.len() <= failed, "{} tokens of {failed} attempts that failed", left.len());
+    for client_id in &left {
+        stage.delete(&format!("tokens/{}/{client_id}", alpha.id), Value::Null).expect(204);
+    }
+    assert!(stage.live(alpha).is_empty(), "nothing with our mark is left in Astra");
+    assert!(stage.records(alpha).is_empty());
+}
