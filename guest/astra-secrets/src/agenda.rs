@@ -1,7 +1,7 @@
 //! What is to be done at a time: one entry of storage for each thing, sorted
 //! by time, so that a rollback call costs what is due and not what is stored.
 //!
-//! The thing itself (a config, a static role, a history) knows under which time
+//! The thing itself (a config, a static role) knows under which time
 //! it stands here, moves its entry together with its own, and has the last
 //! word: an entry that it does not confirm is dropped.
 
@@ -14,7 +14,7 @@ use crate::error::Failure;
 use crate::limits::AGENDA_PER_ROLLBACK_MAX;
 use crate::names::OrgId;
 use crate::record::{from_segment, segment};
-use crate::{admin_rotation, history, static_role, tidy};
+use crate::{admin_rotation, static_role, tidy};
 
 const AGENDA_PREFIX: &str = "agenda/";
 
@@ -29,8 +29,6 @@ pub(crate) enum Task {
     RotateStatic(OrgId, String),
     /// Tidy an organization.
     Tidy(OrgId),
-    /// Forget the history of a token that ended long ago.
-    ForgetHistory(OrgId, String),
 }
 
 /// An entry whose time has come.
@@ -54,7 +52,6 @@ impl Due {
             Task::RotateAdmin(org_id) => ("rotate-admin", org_id, None),
             Task::RotateStatic(org_id, name) => ("rotate-static", org_id, Some(name)),
             Task::Tidy(org_id) => ("tidy", org_id, None),
-            Task::ForgetHistory(org_id, client_id) => ("forget-history", org_id, Some(client_id)),
         };
         let rest = rest.map(|rest| format!(".{}", segment(rest))).unwrap_or_default();
         format!("{AGENDA_PREFIX}{:0DUE_DIGITS$}.{kind}.{}{rest}", self.at, segment(org_id.as_str()))
@@ -75,7 +72,6 @@ impl Due {
             ("rotate-admin", None) => Task::RotateAdmin(org_id),
             ("rotate-static", Some(Some(name))) => Task::RotateStatic(org_id, name),
             ("tidy", None) => Task::Tidy(org_id),
-            ("forget-history", Some(Some(client_id))) => Task::ForgetHistory(org_id, client_id),
             _ => return None,
         };
         Some(Self { task, at })
@@ -111,7 +107,6 @@ fn work_on(context: &Context<'_>, due: &Due) -> Result<(), Failure> {
         Task::RotateAdmin(org_id) => admin_rotation::run_due(context, org_id, due),
         Task::RotateStatic(org_id, name) => static_role::run_due(context, org_id, name, due),
         Task::Tidy(org_id) => tidy::run_due(context, org_id, due),
-        Task::ForgetHistory(org_id, client_id) => history::run_due(context, org_id, client_id, due),
     }
 }
 
@@ -132,10 +127,9 @@ mod tests {
         let tasks = [
             Task::RotateAdmin(org_id.clone()),
             Task::RotateStatic(org_id.clone(), "a.b-c".to_owned()),
-            Task::Tidy(org_id.clone()),
-            Task::ForgetHistory(org_id, "AbC".to_owned()),
+            Task::Tidy(org_id),
         ];
-        let keys: Vec<String> = [9, 10, 11, 1_800_000_000]
+        let keys: Vec<String> = [9, 10, 1_800_000_000]
             .into_iter()
             .zip(tasks)
             .map(|(at, task)| {

@@ -1,12 +1,218 @@
-//! What happened to a token, and who had it happen.
+//! What happened to a token, and who had it happen: mint, read, renew, rotate,
+//! revoke. Kept for each token, at most [`HISTORY_EVENTS_MAX`] events, and for
+//! [`HISTORY_KEPT`] after the token ended, then with what the token was.
+//!
+//! For those who do things with tokens, each under the token's lock:
+//! * who shows a secret calls [`note_read`] first, which takes the lock itself,
+//!   and shows nothing if that fails: no access goes unrecorded;
+//! * who does something else calls [`note`], which never fails, or
+//!   [`write_with`], which writes event and change together;
+//! * who ends a token calls `record::remove`, and that [`end_with`]. A renewal
+//!   or an end never fails for its history.
+//!
+//! [`HISTORY_EVENTS_MAX`]: crate::limits::HISTORY_EVENTS_MAX
+//! [`HISTORY_KEPT`]: crate::limits::HISTORY_KEPT
 
-use secrets_framework::Context;
+mod forget;
+mod stored;
+mod who;
 
-use crate::agenda::{Due, drop_entry};
+use secrets_framework::host::LogLevel;
+use secrets_framework::{Context, Error};
+use serde::{Deserialize, Serialize};
+
+pub(crate) use forget::forget_old;
+pub(crate) use stored::{Ended, Facts, Happened, History, load};
+pub(crate) use who::Who;
+
+use crate::config::{Write, together};
 use crate::error::Failure;
-use crate::names::OrgId;
+use crate::lease::lock_token;
+use crate::record::{self, Record};
 
-/// Forgets the history of a token if it confirms that it is due.
-pub(crate) fn run_due(context: &Context<'_>, _org_id: &OrgId, _client_id: &str, due: &Due) -> Result<(), Failure> {
-    Ok(drop_entry(context, due)?)
+/// What can happen to a token.
+#[derive(Clone, Copy, Debug, Deserialize, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub(crate) enum Event {
+    /// It was made.
+    Mint,
+    /// Its secret was shown again.
+    Read,
+    /// Its lease goes on.
+    Renew,
+    /// Another took its place; it lives on for a grace period.
+    Rotate,
+    /// It was ended.
+    Revoke,
 }
+
+/// How a token ended.
+#[derive(Clone, Copy, Debug, Deserialize, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub(crate) enum End {
+    /// Its lease was revoked, or ended and the server revoked it.
+    Revoked,
+    /// Somebody deleted it, or the static role that held it.
+    Deleted,
+    /// Its lease had ended, nobody had revoked it, and rollback did.
+    LeaseEnded,
+    /// Another had taken its place, and its grace period was over.
+    Rotated,
+    /// It was found gone from Astra, or left over, and tidied away.
+    Tidied,
+    /// Its making did not come to its end; nobody ever had it.
+    Undone,
+}
+
+impl Event {
+    /// Its word in answers.
+    pub(crate) fn as_str(self) -> &'static str {
+        match self {
+            Self::Mint => "mint",
+            Self::Read => "read",
+            Self::Renew => "renew",
+            Self::Rotate => "rotate",
+            Self::Revoke => "revoke",
+        }
+    }
+}
+
+impl End {
+    /// Its word in answers.
+    pub(crate) fn as_str(self) -> &'static str {
+        match self {
+            Self::Revoked => "revoked",
+            Self::Deleted => "deleted",
+            Self::LeaseEnded => "lease-ended",
+            Self::Rotated => "rotated",
+            Self::Tidied => "tidied",
+            Self::Undone => "undone",
+        }
+    }
+}
+
+/// Records that a token's secret is about to be shown, unless the organization
+/// wants no such records, and logs it. False if the token ended meanwhile: it
+/// must not be shown. Takes the token's lock.
+pub(crate) fn note_read(context: &Context<'_>, record_reads: bool, record: &Record) -> Result<bool, Failure> {
+    if record_reads {
+        let _guard = lock_token(context, &record.id)?;
+        let current = record::load(context, &record.id)?;
+        if current.is_none_or(|current| current.client_id != record.client_id) {
+            return Ok(false);
+        }
+        together(context, &event_writes(context, record, Event::Read)?)?;
+    }
+    log_read(context, record);
+    Ok(true)
+}
+
+/// Records an event. It has happened already, so a failure is only logged.
+pub(crate) fn note(context: &Context<'_>, record: &Record, event: Event) {
+    let noted = event_writes(context, record, event).and_then(|writes| together(context, &writes));
+    if let Err(error) = noted {
+        log_unrecorded(context, record, event, &error);
+    }
+}
+
+/// Makes `writes` and records the event, together where the server can.
+pub(crate) fn write_with(
+    context: &Context<'_>,
+    record: &Record,
+    event: Event,
+    writes: Vec<Write>,
+) -> Result<(), Error> {
+    write_both(context, record, event, event_writes(context, record, event), writes)
+}
+
+/// Makes `writes`, which forget a record, and keeps of the token what its history needs.
+pub(crate) fn end_with(context: &Context<'_>, record: &Record, how: End, writes: Vec<Write>) -> Result<(), Error> {
+    write_both(context, record, Event::Revoke, end_writes(context, record, how), writes)
+}
+
+/// The history's writes first, for without the record they could not be had again.
+fn write_both(
+    context: &Context<'_>,
+    record: &Record,
+    event: Event,
+    history: Result<Vec<Write>, Error>,
+    writes: Vec<Write>,
+) -> Result<(), Error> {
+    let (error, writes) = match history {
+        Ok(mut all) => {
+            let own = all.len();
+            all.extend(writes);
+            match together(context, &all) {
+                Ok(()) => return Ok(()),
+                Err(error) => (error, all.split_off(own)),
+            }
+        }
+        Err(error) => (error, writes),
+    };
+    together(context, &writes)?;
+    log_unrecorded(context, record, event, &error);
+    Ok(())
+}
+
+fn event_writes(context: &Context<'_>, record: &Record, event: Event) -> Result<Vec<Write>, Error> {
+    changed(context, record, |history, now| {
+        history.add(Happened { at: now, event, who: Who::of(context.request) });
+        // An end that did not come to its end: the token lives.
+        history.ended = None;
+    })
+}
+
+fn end_writes(context: &Context<'_>, record: &Record, how: End) -> Result<Vec<Write>, Error> {
+    changed(context, record, |history, now| {
+        history.add(Happened { at: now, event: Event::Revoke, who: Who::of(context.request) });
+        history.ended = Some(Ended { at: now, how, facts: Facts::of(record) });
+    })
+}
+
+/// The writes of a history that `change` changes; a new one is queued, so that it is forgotten some day.
+fn changed(
+    context: &Context<'_>,
+    record: &Record,
+    change: impl FnOnce(&mut History, u64),
+) -> Result<Vec<Write>, Error> {
+    let (org_id, client_id) = (&record.org_id, record.client_id.as_str());
+    let now = context.host.clock().now().as_secs();
+    let mut writes = Vec::new();
+    let mut history = load(context, org_id, client_id)?.unwrap_or_else(|| {
+        writes.push(Write::Put(forget::queued(org_id, client_id, now)));
+        History::default()
+    });
+    change(&mut history, now);
+    writes.push(Write::Put(history.to_entry(org_id, client_id)?));
+    Ok(writes)
+}
+
+fn log_read(context: &Context<'_>, record: &Record) {
+    let identity = &context.request.identity;
+    context.host.log().log(
+        LogLevel::Info,
+        "a token was read",
+        &[
+            ("org", record.org_id.as_str()),
+            ("role", record.role_name.as_str()),
+            ("client_id", &record.client_id),
+            ("display_name", &identity.display_name),
+            ("entity_id", &identity.entity_id),
+            ("request_id", &context.request.id),
+        ],
+    );
+}
+
+fn log_unrecorded(context: &Context<'_>, record: &Record, event: Event, error: &Error) {
+    let error = error.to_string();
+    let fields = [
+        ("org", record.org_id.as_str()),
+        ("client_id", &record.client_id),
+        ("event", event.as_str()),
+        ("error", &error),
+    ];
+    context.host.log().log(LogLevel::Warn, "an event is missing in a token's history", &fields);
+}
+
+#[cfg(test)]
+mod tests;

@@ -135,3 +135,23 @@ pub(crate) const SCHEDULE_WINDOW_MIN: Duration = Duration::from_secs(5 * 60);
 
 /// Things of the agenda that one rollback call looks at; the next call goes on.
 pub(crate) const AGENDA_PER_ROLLBACK_MAX: u32 = 50;
+
+// ---- history ----
+
+/// Events of one token's history, its mint included, as the contract says.
+pub(crate) const HISTORY_EVENTS_MAX: usize = 100;
+
+/// How long the history of an ended token is kept, as the contract says.
+pub(crate) const HISTORY_KEPT: Duration = Duration::from_secs(90 * 24 * 3600);
+
+/// Bytes of each text that says who: the server bounds none of them, and a full history must fit an entry of 1 MiB.
+pub(crate) const WHO_BYTES_MAX: usize = 256;
+
+/// Histories that one rollback call forgets: three calls each of the host's 10,000, and more than a busy mount ends in a minute.
+pub(crate) const HISTORIES_PER_ROLLBACK_MAX: u32 = 1_000;
+
+/// Histories that are forgotten in one transaction, well below what one entry of the server's log may hold.
+pub(crate) const HISTORIES_PER_WRITE: usize = 50;
+
+/// Hours that one rollback call looks into, one list each; after a year's pause the queue is up to date within two hours.
+pub(crate) const HISTORY_HOURS_PER_ROLLBACK_MAX: usize = 100;

@@ -26,9 +26,10 @@ use crate::astra_token;
 use crate::client::{AstraClient, ClientError};
 use crate::config::OrgConfig;
 use crate::error::{Failure, upstream};
+use crate::history::Who;
 use crate::limits::LEASE_END_MARGIN;
 use crate::names::TokenLogicalName;
-use crate::record::{self, CreatedBy, Inserted, Record, RecordId, TokenKind, TokenSecrets};
+use crate::record::{self, Inserted, Record, RecordId, TokenKind, TokenSecrets};
 use crate::role::{Role, TokenExpiry};
 use crate::time_text;
 
@@ -173,7 +174,7 @@ fn new_record(
         origin: Some(order.config.url.origin().clone()),
         mark: made.mark().to_owned(),
         kind: order.kind,
-        created_by: CreatedBy::from(&context.request.identity),
+        created_by: Who::of(context.request),
         made: now.as_secs(),
         lease_end,
         due: lease_end + LEASE_END_MARGIN.as_secs(),

@@ -4,7 +4,6 @@
 
 use std::collections::BTreeMap;
 
-use secrets_framework::host::LogLevel;
 use secrets_framework::{
     Context, Error, Field, FieldData, FieldType, Operation, OperationSpec, Path, Response, Segment,
 };
@@ -14,6 +13,7 @@ use serde_json::json;
 use crate::astra_token::{ANSWER_FIELDS, plain_answer};
 use crate::config::{CallerMode, OrgConfig};
 use crate::error::{Failure, Outcome, answer};
+use crate::history;
 use crate::lease::lock_token;
 use crate::mint::{Order, already_exists, mint};
 use crate::names::{RoleName, TokenLogicalName, shown};
@@ -140,7 +140,9 @@ fn read_standard(context: &Context<'_>, data: &FieldData, config: &OrgConfig) ->
             record.client_id
         )));
     };
-    log_read(context, &record);
+    if !history::note_read(context, config.record_reads, &record)? {
+        return Ok(None);
+    }
     Ok(Some(plain_answer(&record, secrets)?))
 }
 
@@ -209,22 +211,6 @@ pub(crate) fn unknown_role(field: &str, config: &OrgConfig, value: &str) -> Fail
         shown(value),
         config.org_id
     ))
-}
-
-fn log_read(context: &Context<'_>, record: &Record) {
-    let identity = &context.request.identity;
-    context.host.log().log(
-        LogLevel::Info,
-        "a token was read",
-        &[
-            ("org", record.org_id.as_str()),
-            ("role", record.role_name.as_str()),
-            ("client_id", &record.client_id),
-            ("display_name", &identity.display_name),
-            ("entity_id", &identity.entity_id),
-            ("request_id", &context.request.id),
-        ],
-    );
 }
 
 /// What a list shows of a token, under the Go plugin's names.

@@ -1,23 +1,23 @@
 //! `tokens/:org` and `tokens/:org/:client_id`: what this mount knows of the
 //! tokens it made, and an end to one of them. Never a secret.
 
-use std::collections::BTreeMap;
-use std::time::Duration;
+mod shown;
 
 use secrets_framework::host::LogLevel;
 use secrets_framework::{
     Context, Error, Field, FieldData, FieldType, Operation, OperationSpec, Path, Response, Segment,
 };
-use serde::Serialize;
 
 use crate::astra_token::{Patience, Target, end_token};
 use crate::error::{Outcome, answer};
+use crate::history::{self, End, Facts, History};
 use crate::lease::lock_token;
 use crate::names::OrgId;
 use crate::path_config::target;
 use crate::path_org_token::list_answer;
 use crate::record::{self, Record};
-use crate::time_text;
+
+use shown::{Info, READ_FIELDS, Shown};
 
 /// `tokens/:org`.
 pub(crate) const TOKENS_ORG: Path = Path {
@@ -51,20 +51,6 @@ pub(crate) const TOKENS_ORG_CLIENT: Path = Path {
         in Astra and removes the record; its lease may then be revoked, too, or left to end.",
 };
 
-const READ_FIELDS: &[Field] = &[
-    Field::new("client_id", FieldType::String, "Client ID of the token in Astra."),
-    Field::new("org_id", FieldType::String, "ID of its organization."),
-    Field::new("role", FieldType::String, "Role it was made for."),
-    Field::new("role_ids", FieldType::CommaStringSlice, "Its Astra roles."),
-    Field::new("logical_name", FieldType::String, "Its logical name; empty where it has none."),
-    Field::new("metadata", FieldType::KvPairs, "What the client noted about it."),
-    Field::new("created_by", FieldType::Map, "Who had it made: `display_name`, `entity_id`, `accessor`."),
-    Field::new("made", FieldType::String, "When it was made."),
-    Field::new("expires", FieldType::String, "When its lease ends unless it is renewed."),
-    Field::new("expires_at", FieldType::String, "When Astra ends it, where Astra says so."),
-    Field::new("kind", FieldType::String, "How it was made: `standard`, `sidecar` or `creds`."),
-];
-
 fn list(context: &Context<'_>, data: &FieldData) -> Result<Option<Response>, Error> {
     answer(try_list(context, data))
 }
@@ -85,8 +71,18 @@ fn try_list(context: &Context<'_>, data: &FieldData) -> Outcome {
 
 fn try_read(context: &Context<'_>, data: &FieldData) -> Outcome {
     let org_id = target::in_path(context, data)?.org_id;
-    let record = find(context, data, &org_id)?;
-    Ok(record.map(|record| Response::json(&Shown::of(&record))).transpose()?)
+    let client_id = data.text("client_id").unwrap_or_default();
+    let record = record::find(context, &org_id, client_id)?;
+    let history = history::load(context, &org_id, client_id)?;
+    Ok(match (record, history) {
+        (Some(record), history) => {
+            Some(Response::json(&Shown::live(&org_id, client_id, &Facts::of(&record), history))?)
+        }
+        (None, Some(History { events, ended: Some(ended) })) => {
+            Some(Response::json(&Shown::ended(&org_id, client_id, &ended, events))?)
+        }
+        (None, _) => None,
+    })
 }
 
 fn try_delete(context: &Context<'_>, data: &FieldData) -> Outcome {
@@ -103,6 +99,7 @@ fn try_delete(context: &Context<'_>, data: &FieldData) -> Outcome {
         client_id: &record.client_id,
         origin: record.origin.as_ref(),
         record: Some(&record),
+        how: End::Deleted,
         patience: Patience::Caller,
     };
     end_token(context, &target)?;
@@ -123,87 +120,6 @@ fn try_delete(context: &Context<'_>, data: &FieldData) -> Outcome {
 
 fn find(context: &Context<'_>, data: &FieldData, org_id: &OrgId) -> Result<Option<Record>, Error> {
     record::find(context, org_id, data.text("client_id").unwrap_or_default())
-}
-
-/// What a list shows of a token.
-#[derive(Serialize)]
-struct Info<'a> {
-    role: &'a str,
-    logical_name: &'a str,
-    owner: &'a str,
-    made: Option<String>,
-    expires: Option<String>,
-}
-
-impl<'a> Info<'a> {
-    fn of(record: &'a Record) -> Self {
-        Self {
-            role: record.role_name.as_str(),
-            logical_name: &record.logical_name,
-            owner: &record.created_by.display_name,
-            made: made(record),
-            expires: expires(record),
-        }
-    }
-}
-
-/// What a read shows of a token.
-#[derive(Serialize)]
-struct Shown<'a> {
-    client_id: &'a str,
-    org_id: &'a str,
-    role: &'a str,
-    role_ids: &'a [String],
-    logical_name: &'a str,
-    metadata: &'a BTreeMap<String, String>,
-    created_by: ShownCreatedBy<'a>,
-    made: Option<String>,
-    expires: Option<String>,
-    expires_at: Option<&'a str>,
-    kind: &'a str,
-}
-
-#[derive(Serialize)]
-struct ShownCreatedBy<'a> {
-    display_name: &'a str,
-    entity_id: &'a str,
-    accessor: &'a str,
-}
-
-impl<'a> Shown<'a> {
-    fn of(record: &'a Record) -> Self {
-        let by = &record.created_by;
-        Self {
-            client_id: &record.client_id,
-            org_id: record.org_id.as_str(),
-            role: record.role_name.as_str(),
-            role_ids: &record.role_ids,
-            logical_name: &record.logical_name,
-            metadata: &record.metadata,
-            created_by: ShownCreatedBy {
-                display_name: &by.display_name,
-                entity_id: &by.entity_id,
-                accessor: &by.accessor,
-            },
-            made: made(record),
-            expires: expires(record),
-            expires_at: record.expires_at.as_deref(),
-            kind: record.kind.as_str(),
-        }
-    }
-}
-
-/// The Go plugin noted only Astra's own time.
-fn made(record: &Record) -> Option<String> {
-    match record.made {
-        0 => Some(record.generated_on.clone()).filter(|text| !text.is_empty()),
-        seconds => time_text::format(Duration::from_secs(seconds)),
-    }
-}
-
-/// The end of its lease; unknown for tokens of the Go plugin until a renewal.
-fn expires(record: &Record) -> Option<String> {
-    (record.lease_end != 0).then(|| time_text::format(Duration::from_secs(record.lease_end))).flatten()
 }
 
 #[cfg(test)]

@@ -15,10 +15,11 @@ use std::collections::BTreeMap;
 use std::fmt;
 
 use secrets_framework::host::StorageView;
-use secrets_framework::{Context, Error, Identity, Sensitive};
+use secrets_framework::{Context, Error, Sensitive};
 use serde_json::{Map, Value};
 
 use crate::config::Origin;
+use crate::history::Who;
 use crate::names::{OrgId, RoleName};
 
 pub(crate) use fill::fill_index;
@@ -52,27 +53,6 @@ impl TokenKind {
             Self::Creds => "creds",
             Self::Static => "static",
             Self::Admin => "admin",
-        }
-    }
-}
-
-/// Who had a token made, as far as the server told.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(crate) struct CreatedBy {
-    /// Display name of the client's token.
-    pub(crate) display_name: String,
-    /// Identity entity.
-    pub(crate) entity_id: String,
-    /// Accessor of the client's token.
-    pub(crate) accessor: String,
-}
-
-impl From<&Identity> for CreatedBy {
-    fn from(identity: &Identity) -> Self {
-        Self {
-            display_name: identity.display_name.clone(),
-            entity_id: identity.entity_id.clone(),
-            accessor: identity.token_accessor.clone(),
         }
     }
 }
@@ -114,7 +94,7 @@ pub(crate) struct Record {
     /// How it was made.
     pub(crate) kind: TokenKind,
     /// Who had it made.
-    pub(crate) created_by: CreatedBy,
+    pub(crate) created_by: Who,
     /// When we made it, in seconds since 1970-01-01T00:00:00Z; 0 = unknown.
     pub(crate) made: u64,
     /// The latest end that its lease can have, in seconds since then; 0 = unknown.

@@ -15,6 +15,7 @@ use crate::astra_token::{Patience, Target, config_for_ending, drop_retired_if_un
 use crate::client::AstraClient;
 use crate::config::{self, RETIRED_PREFIX};
 use crate::error::{Failure, upstream};
+use crate::history::{self, End};
 use crate::holder;
 use crate::lease::lock_token;
 use crate::limits::{CONFIGS_MAX, ENDED_PER_ROLLBACK_MAX, ENDED_RETRY_PAUSE, LEASE_END_MARGIN, ROLLBACK_BUDGET};
@@ -38,10 +39,15 @@ pub(crate) fn periodic(context: &Context<'_>, immediate: bool) -> Result<(), Err
     // Each has its turn, whatever becomes of the others.
     let ended = end_ended(context, immediate);
     // A mount that goes makes nothing new.
-    let worked = if immediate { Ok(()) } else { agenda::work(context, context.host.clock().now() + ROLLBACK_BUDGET) };
+    let worked = if immediate { Ok(()) } else { agenda::work(context, deadline(context)) };
+    let forgotten = if immediate { Ok(()) } else { history::forget_old(context, deadline(context)) };
     let filled = record::fill_index(context);
     let dropped = drop_unused_retired(context);
-    ended.and(worked).and(filled).and(dropped)
+    ended.and(worked).and(forgotten).and(filled).and(dropped)
+}
+
+fn deadline(context: &Context<'_>) -> Duration {
+    context.host.clock().now() + ROLLBACK_BUDGET
 }
 
 /// Removes what a mint left: the token with its mark, and its record.
@@ -78,7 +84,7 @@ fn remove_marked(
     }
     client.delete_token(client_id).map_err(|error| upstream(org_id, &error))?;
     if let Some(record) = &record {
-        record::remove(context, record)?;
+        record::remove(context, record, End::Undone)?;
     }
     let fields = [("org", org_id.as_str()), ("client_id", client_id), ("mark", &data.mark)];
     context.host.log().log(LogLevel::Warn, "a token that a failed request left in Astra was removed", &fields);
@@ -100,7 +106,7 @@ fn remove_record_without_token(context: &Context<'_>, data: &IntentData) -> Resu
     let record = record::load(context, &id)?.filter(|record| record.mark == data.mark);
     match record {
         Some(record) if holder::is_held(context, &record)? => Ok(()),
-        Some(record) if mint::is_open(context, &data.mark)? => Ok(record::remove(context, &record)?),
+        Some(record) if mint::is_open(context, &data.mark)? => Ok(record::remove(context, &record, End::Undone)?),
         _ => Ok(()),
     }
 }
@@ -140,6 +146,7 @@ fn end_one(context: &Context<'_>, ended: &Ended) -> Result<(), Failure> {
         client_id: &record.client_id,
         origin: record.origin.as_ref(),
         record: Some(&record),
+        how: End::LeaseEnded,
         patience: Patience::Rollback,
     };
     match end_token(context, &target) {

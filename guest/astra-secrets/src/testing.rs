@@ -69,6 +69,14 @@ impl Mount {
         self.write(&format!("config/{org_id}"), data).0.unwrap();
     }
 
+    /// Organization A wants no record of reads.
+    pub(crate) fn record_no_reads(&self) {
+        let key = format!("config/{ORG_A}");
+        let mut config = self.host.storage.json(&key);
+        config["record_reads"] = json!(false);
+        self.host.storage.seed(&key, config.to_string());
+    }
+
     /// Writes a role.
     pub(crate) fn write_role(&self, org_id: &str, role: &str, fields: Value) {
         let response = self.write(&format!("roles/{org_id}/{role}"), fields).0.unwrap();

@@ -24,6 +24,7 @@ pub(crate) fn coerce(kind: FieldType, value: &Value) -> Result<Option<FieldValue
         },
         FieldType::SignedDurationSecond => seconds(value).map(FieldValue::Seconds),
         FieldType::CommaStringSlice => comma_strings(value).map(FieldValue::Strings),
+        FieldType::Slice => Ok(FieldValue::List(list(value))),
         FieldType::KvPairs => pairs(value).map(FieldValue::Pairs),
         FieldType::Map => map("", value).map(FieldValue::Map),
     }
@@ -107,6 +108,16 @@ fn string_list(value: &Value) -> Result<Vec<String>, String> {
         }
         Value::Object(map) if map.is_empty() => Ok(Vec::new()),
         scalar => text("[0]", scalar).map(|item| vec![item]),
+    }
+}
+
+/// A list; anything else stands for a list of one.
+fn list(value: &Value) -> Vec<Value> {
+    match value {
+        Value::Null => Vec::new(),
+        Value::Array(items) => items.clone(),
+        Value::Object(map) if map.is_empty() => Vec::new(),
+        one => vec![one.clone()],
     }
 }
 

@@ -14,6 +14,7 @@ fn check(kind: FieldType, value: Value, expected: Result<Value, &str>) {
         Some(FieldValue::Int(number) | FieldValue::Seconds(number)) => json!(number),
         Some(FieldValue::Bool(value)) => json!(value),
         Some(FieldValue::Strings(items)) => json!(items),
+        Some(FieldValue::List(items)) => json!(items),
         Some(FieldValue::Pairs(pairs)) => json!(pairs),
         Some(FieldValue::Map(map)) => json!(map),
     });
@@ -164,7 +165,17 @@ fn map() {
     refused(FieldType::Map, json!(["x"]), "'[0]' expected a map, got 'string'");
 }
 
-const KINDS: [FieldType; 9] = [
+#[test]
+fn slices() {
+    let check = |value, expected| check(FieldType::Slice, value, Ok(expected));
+    check(json!([{"a": 1}, "b", null]), json!([{"a": 1}, "b", null]));
+    check(json!({"a": 1}), json!([{"a": 1}]));
+    check(json!("x"), json!(["x"]));
+    check(json!({}), json!([]));
+    check(Value::Null, json!([]));
+}
+
+const KINDS: [FieldType; 10] = [
     FieldType::String,
     FieldType::LowerCaseString,
     FieldType::Int64,
@@ -172,6 +183,7 @@ const KINDS: [FieldType; 9] = [
     FieldType::DurationSecond,
     FieldType::SignedDurationSecond,
     FieldType::CommaStringSlice,
+    FieldType::Slice,
     FieldType::KvPairs,
     FieldType::Map,
 ];

@@ -26,6 +26,8 @@ pub enum FieldType {
     SignedDurationSecond,
     /// A list of texts, or one text split at commas.
     CommaStringSlice,
+    /// A list of objects, or of anything.
+    Slice,
     /// Pairs of text.
     KvPairs,
     /// An object.
@@ -80,6 +82,7 @@ pub(crate) enum FieldValue {
     /// Whole seconds, signed.
     Seconds(i64),
     Strings(Vec<String>),
+    List(Vec<Value>),
     Pairs(BTreeMap<String, String>),
     Map(Map<String, Value>),
 }
@@ -170,6 +173,14 @@ impl FieldData {
         }
     }
 
+    /// A field that lists objects, or anything.
+    pub fn list(&self, name: &str) -> Option<&[Value]> {
+        match self.value(name)? {
+            FieldValue::List(items) => Some(items),
+            _ => None,
+        }
+    }
+
     /// A field of pairs.
     pub fn pairs(&self, name: &str) -> Option<&BTreeMap<String, String>> {
         match self.value(name)? {
@@ -224,6 +235,7 @@ mod tests {
         Field::new("grace", FieldType::DurationSecond, "A duration.").or("10m"),
         Field::new("retries", FieldType::Int64, "A number.").or("2"),
         Field::new("ids", FieldType::CommaStringSlice, "A list."),
+        Field::new("events", FieldType::Slice, "A list of objects."),
         Field::new("metadata", FieldType::KvPairs, "Pairs."),
         Field::new("extra", FieldType::Map, "An object."),
     ];
@@ -237,7 +249,7 @@ mod tests {
         let data = data(
             json!({
                 "name": 5, "mode": "sidecar", "verify": "false", "ttl": "-1h", "grace": 90, "retries": "0x10",
-                "ids": "a, b", "metadata": {"k": 1}, "extra": {"deep": []}, "unknown": 1,
+                "ids": "a, b", "events": [{"a": 1}], "metadata": {"k": 1}, "extra": {"deep": []}, "unknown": 1,
             }),
             &[],
         );
@@ -249,6 +261,7 @@ mod tests {
         assert_eq!(data.duration("grace"), Some(Duration::from_secs(90)));
         assert_eq!(data.int("retries"), Some(16));
         assert_eq!(data.strings("ids").unwrap(), ["a", "b"]);
+        assert_eq!(data.list("events").unwrap(), [json!({"a": 1})]);
         assert_eq!(data.pairs("metadata").unwrap()["k"], "1");
         assert_eq!(data.map("extra").unwrap()["deep"], json!([]));
         assert!(!data.is_set("unknown"));

@@ -69,7 +69,7 @@ impl FieldType {
             Self::Int64 => "int64",
             Self::Bool => "bool",
             Self::DurationSecond | Self::SignedDurationSecond => "duration (sec)",
-            Self::CommaStringSlice => "slice",
+            Self::CommaStringSlice | Self::Slice => "slice",
             Self::KvPairs => "keypair",
             Self::Map => "map",
         }

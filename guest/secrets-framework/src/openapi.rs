@@ -171,7 +171,7 @@ fn schema(field: &Field) -> Map<String, Value> {
         FieldType::Int64 => ("integer", "int64"),
         FieldType::Bool => ("boolean", ""),
         FieldType::DurationSecond | FieldType::SignedDurationSecond => ("integer", "seconds"),
-        FieldType::CommaStringSlice => ("array", ""),
+        FieldType::CommaStringSlice | FieldType::Slice => ("array", ""),
         FieldType::KvPairs => ("object", "kvpairs"),
         FieldType::Map => ("object", "map"),
     };
@@ -180,7 +180,8 @@ fn schema(field: &Field) -> Map<String, Value> {
     insert_text(&mut schema, "format", format.to_owned());
     insert_text(&mut schema, "description", clean(field.description));
     if kind == "array" {
-        schema.insert("items".to_owned(), json!({ "type": "string" }));
+        let item = if field.kind == FieldType::Slice { "object" } else { "string" };
+        schema.insert("items".to_owned(), json!({ "type": item }));
     }
     let default = match field.default_value() {
         Some(FieldValue::String(text)) => Some(Value::from(text)),

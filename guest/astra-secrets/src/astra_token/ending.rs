@@ -6,6 +6,7 @@ use secrets_framework::Context;
 use crate::client::{AstraClient, ClientError};
 use crate::config::{self, OrgConfig, Origin};
 use crate::error::{Failure, upstream};
+use crate::history::End;
 use crate::limits::ROLLBACK_REQUEST_TIMEOUT;
 use crate::mint;
 use crate::names::{OrgId, is_uuid};
@@ -21,6 +22,8 @@ pub(crate) struct Target<'a> {
     pub(crate) origin: Option<&'a Origin>,
     /// Its record, if there is one.
     pub(crate) record: Option<&'a Record>,
+    /// What it ends for, as its history will say.
+    pub(crate) how: End,
     /// Who waits.
     pub(crate) patience: Patience,
 }
@@ -47,7 +50,7 @@ impl Patience {
     }
 }
 
-/// Ends a token. It is over when Astra says so, or when the list of the
+/// Ends a token, under its lock. It is over when Astra says so, or when the list of the
 /// token's own origin and organization no longer shows it; else this fails and
 /// is to be tried again.
 pub(crate) fn end_token(context: &Context<'_>, target: &Target<'_>) -> Result<(), Failure> {
@@ -55,7 +58,7 @@ pub(crate) fn end_token(context: &Context<'_>, target: &Target<'_>) -> Result<()
     let client = target.patience.client(context, &config.config);
     revoke(&client, target.client_id).map_err(|error| upstream(target.org_id, &error))?;
     if let Some(record) = target.record {
-        record::remove(context, record)?;
+        record::remove(context, record, target.how)?;
     }
     if config.retired && target.patience == Patience::Caller {
         // What fails here is done by the next rollback call; the token has gone.

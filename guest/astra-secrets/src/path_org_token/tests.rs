@@ -189,6 +189,14 @@ fn a_look_up_by_client_id_stays_within_the_organization_and_reads_no_others() {
     read(&mount, json!({ "org_id": ORG_B, "client_id": made.client_id() })).missing();
     mount.host.storage.clear_calls();
     read(&mount, json!({ "org_id": ORG_A, "client_id": made.client_id() })).data();
+    assert_eq!(
+        mount.host.storage.calls(StorageCall::Get),
+        5,
+        "config, index, record; record and history under the lock"
+    );
+    mount.record_no_reads();
+    mount.host.storage.clear_calls();
+    read(&mount, json!({ "org_id": ORG_A, "client_id": made.client_id() })).data();
     assert_eq!(mount.host.storage.calls(StorageCall::Get), 3, "config, index, record");
     assert_eq!(mount.host.storage.calls(StorageCall::List), 0);
 }
@@ -196,6 +204,7 @@ fn a_look_up_by_client_id_stays_within_the_organization_and_reads_no_others() {
 #[test]
 fn an_index_that_is_wrong_or_missing_is_put_right_on_use() {
     let mount = Mount::new();
+    mount.record_no_reads();
     let made = Leased::of(mount.org_token(json!({})));
     let key = format!("client-index/{ORG_A}/{}", made.client_id());
     let by_client = json!({ "org_id": ORG_A, "client_id": made.client_id() });

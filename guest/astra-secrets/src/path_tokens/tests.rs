@@ -25,6 +25,11 @@ fn a_record_is_shown_without_its_secret() {
             "created_by": { "display_name": "userpass-alice", "entity_id": "entity-alice", "accessor": "accessor-alice" },
             "made": "2026-01-01T00:00:00Z", "expires": "2026-01-01T01:00:00Z", "expires_at": "2026-01-01T04:20:00Z",
             "kind": "standard",
+            "history": [{
+                "time": "2026-01-01T00:00:00Z", "event": "mint", "display_name": "userpass-alice",
+                "entity_id": "entity-alice", "accessor": "accessor-alice",
+                "request_id": "00000000-0000-4000-8000-000000000001", "remote_address": "127.0.0.1",
+            }],
         })
     );
     mount.send(Operation::Read, &path("None"), Value::Null).missing();

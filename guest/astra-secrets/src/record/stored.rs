@@ -9,8 +9,9 @@ use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::{Map, Value};
 use zeroize::Zeroize;
 
-use super::{CreatedBy, Record, RecordId, TokenKind, TokenSecrets};
+use super::{Record, RecordId, TokenKind, TokenSecrets};
 use crate::config::Origin;
+use crate::history::Who;
 use crate::names::{OrgId, RoleName};
 
 /// The Go plugin wrote each field, `null` for an empty list or map.
@@ -43,7 +44,7 @@ struct Stored {
     #[serde(default, deserialize_with = "or_default", skip_serializing_if = "String::is_empty")]
     kind: String,
     #[serde(default, deserialize_with = "or_default")]
-    created_by: StoredCreatedBy,
+    created_by: Who,
     #[serde(default, deserialize_with = "or_default")]
     made: u64,
     #[serde(default, deserialize_with = "or_default")]
@@ -52,14 +53,6 @@ struct Stored {
     due: u64,
     #[serde(flatten)]
     other: Map<String, Value>,
-}
-
-#[derive(Default, Deserialize, Serialize)]
-#[serde(rename_all = "camelCase", default)]
-struct StoredCreatedBy {
-    display_name: String,
-    entity_id: String,
-    accessor: String,
 }
 
 impl Drop for Stored {
@@ -86,11 +79,7 @@ pub(super) fn encode(record: &Record) -> Result<StorageEntry, Error> {
         origin: record.origin.as_ref().map(|origin| origin.as_str().to_owned()),
         mark: record.mark.clone(),
         kind: record.kind.as_str().to_owned(),
-        created_by: StoredCreatedBy {
-            display_name: record.created_by.display_name.clone(),
-            entity_id: record.created_by.entity_id.clone(),
-            accessor: record.created_by.accessor.clone(),
-        },
+        created_by: record.created_by.clone(),
         made: record.made,
         lease_end: record.lease_end,
         due: record.due,
@@ -110,7 +99,6 @@ pub(super) fn decode(entry: &StorageEntry, id: &RecordId) -> Result<Record, Erro
         secret: Sensitive::new(std::mem::take(&mut stored.secret)),
         token: Sensitive::new(std::mem::take(&mut stored.token)),
     });
-    let created_by = std::mem::take(&mut stored.created_by);
     Ok(Record {
         id: id.clone(),
         client_id: std::mem::take(&mut stored.client_id),
@@ -125,11 +113,7 @@ pub(super) fn decode(entry: &StorageEntry, id: &RecordId) -> Result<Record, Erro
         origin: stored.origin.take().map(Origin::stored),
         mark: std::mem::take(&mut stored.mark),
         kind: kind(&stored.kind),
-        created_by: CreatedBy {
-            display_name: created_by.display_name,
-            entity_id: created_by.entity_id,
-            accessor: created_by.accessor,
-        },
+        created_by: std::mem::take(&mut stored.created_by),
         made: stored.made,
         lease_end: stored.lease_end,
         due: stored.due,

@@ -82,7 +82,10 @@ fn a_record_of_ours_has_this_shape() {
             "roles": [ROLE_ID], "token": format!("AstraCS:{client_id}:canary"),
             "generatedOn": "2026-01-01T00:00:00.147847107Z", "logicalName": "", "metadata": { "k": "v" },
             "expiresAt": "2026-01-01T04:20:00Z", "origin": "https://api.astra.datastax.com", "kind": "standard",
-            "createdBy": { "displayName": "userpass-alice", "entityId": "entity-alice", "accessor": "accessor-alice" },
+            "createdBy": {
+                "displayName": "userpass-alice", "entityId": "entity-alice", "accessor": "accessor-alice",
+                "requestId": "00000000-0000-4000-8000-000000000001", "remoteAddress": "127.0.0.1",
+            },
             "made": 1_767_225_600, "leaseEnd": 1_767_229_200, "due": 1_767_230_400,
         })
     );

@@ -9,6 +9,7 @@ use secrets_framework::{Context, Error};
 use super::index::{client_entry, client_key, due_entry, due_key};
 use super::{Record, stored};
 use crate::config::{Write, together};
+use crate::history::{self, End, Event};
 use crate::limits::TRANSACTION_ATTEMPTS_MAX;
 
 /// What became of a new record.
@@ -37,15 +38,17 @@ pub(crate) fn insert(context: &Context<'_>, record: &Record, wal_id: &WalId) -> 
     }
 }
 
-/// A lease goes on: moves the end of its record.
+/// A lease goes on: moves the end of its record. Under the token's lock.
 pub(crate) fn move_end(context: &Context<'_>, record: &mut Record, lease_end: u64, due: u64) -> Result<(), Error> {
     record.lease_end = lease_end;
-    move_due(context, record, due)
+    let writes = due_writes(record, due)?;
+    history::write_with(context, record, Event::Renew, writes)
 }
 
 /// A token could not be ended: looks at its record again later.
 pub(crate) fn postpone(context: &Context<'_>, record: &mut Record, due: u64) -> Result<(), Error> {
-    move_due(context, record, due)
+    let writes = due_writes(record, due)?;
+    together(context, &writes)
 }
 
 /// A token is held, and so has no end: takes it out of the index of ends.
@@ -61,14 +64,14 @@ pub(crate) fn prove_writable(context: &Context<'_>, record: &Record) -> Result<(
     together(context, &[Write::Put(stored::encode(record)?)])
 }
 
-/// Forgets a token that is gone.
-pub(crate) fn remove(context: &Context<'_>, record: &Record) -> Result<(), Error> {
+/// Forgets a token that is gone, but for its history. Under the token's lock.
+pub(crate) fn remove(context: &Context<'_>, record: &Record, how: End) -> Result<(), Error> {
     // The record first: without it the rest means nothing.
     let mut writes = vec![Write::Delete(record.id.key()), Write::Delete(client_key(&record.org_id, &record.client_id))];
     if record.due != 0 {
         writes.push(Write::Delete(due_key(&record.id, record.due)));
     }
-    together(context, &writes)
+    history::end_with(context, record, how, writes)
 }
 
 /// Removes what was stored of `record`, however much that is; what another
@@ -83,13 +86,13 @@ pub(crate) fn remove_if_same(context: &Context<'_>, record: &Record) -> Result<(
     Ok(())
 }
 
-fn move_due(context: &Context<'_>, record: &mut Record, due: u64) -> Result<(), Error> {
+fn due_writes(record: &mut Record, due: u64) -> Result<Vec<Write>, Error> {
     let left = std::mem::replace(&mut record.due, due);
     let mut writes = vec![Write::Put(due_entry(&record.id, due)), Write::Put(stored::encode(record)?)];
     if left != 0 && left != due {
         writes.push(Write::Delete(due_key(&record.id, left)));
     }
-    together(context, &writes)
+    Ok(writes)
 }
 
 fn try_insert(context: &Context<'_>, record: &Record, writes: &[Write]) -> Result<Inserted, StorageError> {

@@ -1,0 +1,125 @@
+//! Forgets histories of tokens that ended long ago. Each history stands once
+//! in a queue of hours, from its first entry on, so that none is kept for
+//! ever, whatever fails. A rollback call reads which hour is next and lists
+//! that hour alone: it costs what is due, also on a server that has no pages,
+//! and however many wait, nothing else waits for them.
+
+use std::time::Duration;
+
+use secrets_framework::host::StorageEntry;
+use secrets_framework::{Context, Error};
+use serde::{Deserialize, Serialize};
+
+use super::stored::{self, History};
+use crate::config::{Write, together};
+use crate::limits::{HISTORIES_PER_ROLLBACK_MAX, HISTORIES_PER_WRITE, HISTORY_HOURS_PER_ROLLBACK_MAX, HISTORY_KEPT};
+use crate::names::OrgId;
+use crate::record::{self, from_segment, segment};
+
+/// `history-end/<hour>/<organization>.<client id>`.
+const QUEUE_PREFIX: &str = "history-end/";
+
+const STATE_KEY: &str = "history-state";
+
+/// Of an hour's number: sorted by time, also when somebody looks at storage by hand.
+const HOUR_DIGITS: usize = 8;
+
+#[derive(Deserialize, Serialize)]
+struct State {
+    /// The first hour of the queue that is not done.
+    hour: u64,
+}
+
+/// The entry of the queue by which a history is looked at once [`HISTORY_KEPT`] has passed since `from` seconds.
+pub(super) fn queued(org_id: &OrgId, client_id: &str, from: u64) -> StorageEntry {
+    let name = format!("{}.{}", segment(org_id.as_str()), segment(client_id));
+    let key = format!("{}{name}", folder(hour_of(forget_at(from))));
+    // The key says it all.
+    StorageEntry { key, value: b"{}".to_vec(), seal_wrap: false }
+}
+
+/// Forgets what is due, until `deadline` has passed; the next call goes on.
+pub(crate) fn forget_old(context: &Context<'_>, deadline: Duration) -> Result<(), Error> {
+    let this_hour = hour_of(context.host.clock().now().as_secs());
+    let state = load_state(context)?;
+    // Nothing stands before the first call's hour. A clock that had run ahead is followed back.
+    let mut hour = state.map_or(this_hour, |hour| hour.min(this_hour));
+    for _ in 0..HISTORY_HOURS_PER_ROLLBACK_MAX {
+        // Of the hour that runs not all is due yet.
+        if hour >= this_hour || !forget_hour(context, hour, deadline)? {
+            break;
+        }
+        hour += 1;
+    }
+    if state != Some(hour) {
+        store_state(context, hour)?;
+    }
+    Ok(())
+}
+
+/// Goes through one hour of the queue; is it done?
+fn forget_hour(context: &Context<'_>, hour: u64, deadline: Duration) -> Result<bool, Error> {
+    let folder = folder(hour);
+    let names = context.host.storage().list_page(&folder, "", HISTORIES_PER_ROLLBACK_MAX)?;
+    for chunk in names.chunks(HISTORIES_PER_WRITE) {
+        if context.host.clock().now() > deadline {
+            return Ok(false);
+        }
+        let mut writes = Vec::new();
+        for name in chunk {
+            add_writes(context, &folder, name, &mut writes)?;
+        }
+        together(context, &writes)?;
+    }
+    Ok(names.len() < HISTORIES_PER_ROLLBACK_MAX as usize)
+}
+
+/// What is to be done with one entry of the queue: its history is forgotten, or it moves on.
+fn add_writes(context: &Context<'_>, folder: &str, name: &str, writes: &mut Vec<Write>) -> Result<(), Error> {
+    if let Some((org_id, client_id)) = of_name(name) {
+        match next_look(context, &org_id, &client_id)? {
+            Some(from) => writes.push(Write::Put(queued(&org_id, &client_id, from))),
+            None => writes.push(Write::Delete(stored::key(&org_id, &client_id))),
+        }
+    }
+    writes.push(Write::Delete(format!("{folder}{name}")));
+    Ok(())
+}
+
+/// From when on the history is to be kept on; none = it is to be forgotten.
+fn next_look(context: &Context<'_>, org_id: &OrgId, client_id: &str) -> Result<Option<u64>, Error> {
+    let now = context.host.clock().now().as_secs();
+    Ok(match stored::load(context, org_id, client_id)? {
+        Some(History { ended: Some(ended), .. }) => Some(ended.at).filter(|at| forget_at(*at) > now),
+        Some(History { ended: None, .. }) => record::find(context, org_id, client_id)?.map(|_| now),
+        None => None,
+    })
+}
+
+fn of_name(name: &str) -> Option<(OrgId, String)> {
+    let (org_id, client_id) = name.split_once('.')?;
+    Some((OrgId::stored(from_segment(org_id)?), from_segment(client_id)?))
+}
+
+fn forget_at(from: u64) -> u64 {
+    from.saturating_add(HISTORY_KEPT.as_secs())
+}
+
+fn hour_of(seconds: u64) -> u64 {
+    seconds / 3600
+}
+
+fn folder(hour: u64) -> String {
+    format!("{QUEUE_PREFIX}{hour:0HOUR_DIGITS$}/")
+}
+
+fn load_state(context: &Context<'_>) -> Result<Option<u64>, Error> {
+    let entry = context.host.storage().get(STATE_KEY)?;
+    Ok(entry.and_then(|entry| serde_json::from_slice::<State>(&entry.value).ok()).map(|state| state.hour))
+}
+
+fn store_state(context: &Context<'_>, hour: u64) -> Result<(), Error> {
+    let value = serde_json::to_vec(&State { hour })
+        .map_err(|_| Error::Internal("the histories' state could not be written as JSON".to_owned()))?;
+    Ok(context.host.storage().put(StorageEntry { key: STATE_KEY.to_owned(), value, seal_wrap: false })?)
+}

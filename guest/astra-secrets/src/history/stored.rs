@@ -1,0 +1,132 @@
+//! A history in storage: `history/<organization>/<client id>`. It holds no
+//! secret. The making of a token is told by the token's record, so that a mint
+//! writes nothing more; a token that ended has its facts here instead.
+
+use std::collections::BTreeMap;
+
+use secrets_framework::host::{LogLevel, StorageEntry};
+use secrets_framework::{Context, Error};
+use serde::{Deserialize, Serialize};
+
+use super::{End, Event, Who};
+use crate::limits::HISTORY_EVENTS_MAX;
+use crate::names::OrgId;
+use crate::record::{Record, segment};
+
+const HISTORY_PREFIX: &str = "history/";
+
+/// What happened to one token after it was made.
+#[derive(Debug, Default, Deserialize, Serialize)]
+#[serde(default)]
+pub(crate) struct History {
+    /// The oldest first.
+    pub(crate) events: Vec<Happened>,
+    /// Of a token that has ended.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) ended: Option<Ended>,
+}
+
+/// One event.
+#[derive(Clone, Debug, Deserialize, PartialEq, Eq, Serialize)]
+pub(crate) struct Happened {
+    /// When, in seconds since 1970-01-01T00:00:00Z.
+    pub(crate) at: u64,
+    /// What.
+    pub(crate) event: Event,
+    /// By whom.
+    #[serde(flatten)]
+    pub(crate) who: Who,
+}
+
+/// An ended token.
+#[derive(Debug, Deserialize, Serialize)]
+pub(crate) struct Ended {
+    /// When, in seconds since 1970-01-01T00:00:00Z.
+    pub(crate) at: u64,
+    /// How.
+    pub(crate) how: End,
+    /// What it was.
+    pub(crate) facts: Facts,
+}
+
+/// What a token is or was: of its record all that is shown.
+#[derive(Debug, Default, Deserialize, Serialize)]
+#[serde(rename_all = "camelCase", default)]
+pub(crate) struct Facts {
+    /// The role it was made for.
+    pub(crate) role_name: String,
+    /// Its Astra roles.
+    pub(crate) role_ids: Vec<String>,
+    /// Its logical name; empty = none.
+    pub(crate) logical_name: String,
+    /// What the client noted about it.
+    pub(crate) metadata: BTreeMap<String, String>,
+    /// How it was made.
+    pub(crate) kind: String,
+    /// Who had it made.
+    pub(crate) created_by: Who,
+    /// When we made it, in seconds since 1970-01-01T00:00:00Z; 0 = unknown.
+    pub(crate) made: u64,
+    /// When Astra made it, in Astra's words.
+    pub(crate) generated_on: String,
+    /// The latest end that its lease can have, in seconds; 0 = unknown.
+    pub(crate) lease_end: u64,
+    /// When Astra ends it, where it said so.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) expires_at: Option<String>,
+}
+
+impl Facts {
+    /// Those of a record.
+    pub(crate) fn of(record: &Record) -> Self {
+        Self {
+            role_name: record.role_name.as_str().to_owned(),
+            role_ids: record.role_ids.clone(),
+            logical_name: record.logical_name.clone(),
+            metadata: record.metadata.clone(),
+            kind: record.kind.as_str().to_owned(),
+            created_by: record.created_by.clone(),
+            made: record.made,
+            generated_on: record.generated_on.clone(),
+            lease_end: record.lease_end,
+            expires_at: record.expires_at.clone(),
+        }
+    }
+
+    /// How it was made; unknown for tokens of the Go plugin.
+    pub(crate) fn mint(&self) -> Option<Happened> {
+        (self.made != 0).then(|| Happened { at: self.made, event: Event::Mint, who: self.created_by.clone() })
+    }
+}
+
+impl History {
+    /// Adds an event; when it is full, the oldest goes. The mint stays: it is not among them.
+    pub(super) fn add(&mut self, happened: Happened) {
+        let room = HISTORY_EVENTS_MAX - 2;
+        self.events.drain(..self.events.len().saturating_sub(room));
+        self.events.push(happened);
+    }
+
+    /// Its entry.
+    pub(super) fn to_entry(&self, org_id: &OrgId, client_id: &str) -> Result<StorageEntry, Error> {
+        let value = serde_json::to_vec(self)
+            .map_err(|_| Error::Internal("a token's history could not be written as JSON".to_owned()))?;
+        Ok(StorageEntry { key: key(org_id, client_id), value, seal_wrap: false })
+    }
+}
+
+/// The history of a token, if anything happened since it was made.
+pub(crate) fn load(context: &Context<'_>, org_id: &OrgId, client_id: &str) -> Result<Option<History>, Error> {
+    let key = key(org_id, client_id);
+    let Some(entry) = crate::config::entry(context.host.storage(), &key)? else { return Ok(None) };
+    let history = serde_json::from_slice(&entry.value).ok();
+    if history.is_none() {
+        context.host.log().log(LogLevel::Error, "a token's history is not readable", &[("key", &key)]);
+    }
+    Ok(history)
+}
+
+/// The key of a token's history.
+pub(super) fn key(org_id: &OrgId, client_id: &str) -> String {
+    format!("{HISTORY_PREFIX}{}/{}", segment(org_id.as_str()), segment(client_id))
+}

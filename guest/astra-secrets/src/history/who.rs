@@ -1,0 +1,65 @@
+//! Who a request came from, as far as the server told: the server names nobody
+//! on a renewal, a revocation or a rollback call.
+
+use secrets_framework::Request;
+use serde::{Deserialize, Serialize};
+
+use crate::limits::WHO_BYTES_MAX;
+
+/// Who had something done to a token.
+#[derive(Clone, Debug, Default, Deserialize, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase", default)]
+pub(crate) struct Who {
+    /// Display name of the client's token.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub(crate) display_name: String,
+    /// Identity entity.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub(crate) entity_id: String,
+    /// Accessor of the client's token.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub(crate) accessor: String,
+    /// The request, as the audit log names it.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub(crate) request_id: String,
+    /// Address of the client.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub(crate) remote_address: String,
+}
+
+impl Who {
+    /// Who sent a request.
+    pub(crate) fn of(request: &Request) -> Self {
+        let identity = &request.identity;
+        Self {
+            display_name: bounded(&identity.display_name),
+            entity_id: bounded(&identity.entity_id),
+            accessor: bounded(&identity.token_accessor),
+            request_id: bounded(&request.id),
+            remote_address: bounded(&identity.remote_address),
+        }
+    }
+}
+
+fn bounded(text: &str) -> String {
+    let end = text.floor_char_boundary(WHO_BYTES_MAX);
+    text[..end].to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use secrets_framework::Operation;
+    use secrets_framework::testing::request;
+    use serde_json::Value;
+
+    use super::*;
+
+    #[test]
+    fn each_text_is_cut_at_its_limit_and_between_characters() {
+        let mut request = request(Operation::Read, "x", Value::Null);
+        request.identity.display_name = format!("{}é", "a".repeat(WHO_BYTES_MAX - 1));
+        request.identity.entity_id = "e".repeat(WHO_BYTES_MAX + 1);
+        let who = Who::of(&request);
+        assert_eq!((who.display_name.len(), who.entity_id.len()), (WHO_BYTES_MAX - 1, WHO_BYTES_MAX));
+    }
+}
