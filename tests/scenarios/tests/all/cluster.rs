@@ -108,7 +108,7 @@ fn a_lease_lives_and_ends_through(mounted: &Mounted, node: &Arc<Server>) {
     let (_, asked) = asked_of_astra(&at, || at.revoke(&minted.lease_id()).expect(204));
     assert_eq!(asked, [format!("DELETE {SECRETS}/{client_id}")]);
     assert!(!at.works(minted.text("token")));
-    seen_by_all(mounted, "the end of the record", |stage| stage.read(&path, Value::Null).status == 404);
+    seen_by_all(mounted, "the end of the token", |stage| !stage.read(&path, Value::Null).data["ended"].is_null());
 }
 
 /// A token that is kept is read again through any node, and ended by its record.
