@@ -10,6 +10,7 @@ use crate::path_info::INFO;
 use crate::path_org_token::{ORG_TOKEN, ORG_TOKENS};
 use crate::path_role::{ROLE, ROLES, ROLES_ORG, ROLES_ORG_ROLE};
 use crate::path_sync_roles::{CONFIG_ORG_SYNC_ROLES, SYNC_ROLES};
+use crate::path_tidy::TIDY;
 use crate::path_tokens::{TOKENS_ORG, TOKENS_ORG_CLIENT};
 use crate::record::TOKEN_PREFIX;
 use crate::rollback::{periodic, rollback};
@@ -50,6 +51,7 @@ pub static BACKEND: Backend = Backend {
         CREDS,
         TOKENS_ORG,
         TOKENS_ORG_CLIENT,
+        TIDY,
         INFO,
     ],
     secrets: &[ASTRA_TOKEN],

@@ -35,6 +35,17 @@ pub(crate) struct AstraClient<'a> {
     work_deadline: Duration,
     /// When what cleans up after it must have ended, too.
     deadline: Cell<Duration>,
+    received_bytes: Cell<usize>,
+    skew: Cell<Option<Skew>>,
+}
+
+/// How Astra's clock stood to ours at one answer, in seconds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Skew {
+    /// Astra's time less ours, when the answer was there.
+    pub(crate) ahead_seconds: i64,
+    /// How long the exchange took: so far the difference may be off.
+    pub(crate) exchange_seconds: u64,
 }
 
 impl<'a> AstraClient<'a> {
@@ -51,7 +62,16 @@ impl<'a> AstraClient<'a> {
         retries_max: u32,
     ) -> Self {
         let work_deadline = host.clock().now() + UPSTREAM_BUDGET;
-        Self { host, config, request_timeout, retries_max, work_deadline, deadline: Cell::new(work_deadline) }
+        Self {
+            host,
+            config,
+            request_timeout,
+            retries_max,
+            work_deadline,
+            deadline: Cell::new(work_deadline),
+            received_bytes: Cell::new(0),
+            skew: Cell::new(None),
+        }
     }
 
     /// The organization this client is bound to.
@@ -108,6 +128,16 @@ impl<'a> AstraClient<'a> {
         true
     }
 
+    /// Bytes of all bodies received so far: memory of an instance that does not come back.
+    pub(crate) fn received_bytes(&self) -> usize {
+        self.received_bytes.get()
+    }
+
+    /// How the clocks stood at the last answer that bore Astra's time.
+    pub(crate) fn skew(&self) -> Option<Skew> {
+        self.skew.get()
+    }
+
     /// From now on, lists and deletions may use the time kept for cleaning up.
     pub(crate) fn use_time_to_settle(&self) {
         self.deadline.set(self.work_deadline + SETTLE_BUDGET);
@@ -142,13 +172,28 @@ impl<'a> AstraClient<'a> {
             body,
             timeout,
         };
+        let asked_at = self.host.clock().now();
         let sent = self.host.http().send(request).map_err(ClientError::from);
+        if let Ok(response) = &sent {
+            self.note(response, asked_at);
+        }
         let request_id = sent.as_ref().ok().and_then(|response| response.upstream_request_id.clone());
         let answer = sent.and_then(wire::check_status);
         if let Err(error) = &answer {
             self.log_failure(method, error, request_id.as_deref());
         }
         answer
+    }
+
+    fn note(&self, response: &HttpResponse, asked_at: Duration) {
+        self.received_bytes.set(self.received_bytes.get() + response.body.expose().len());
+        let now = self.host.clock().now();
+        if let Some(theirs) = response.date.as_deref().and_then(retry::parse_http_date)
+            && let Ok(ahead_seconds) = i64::try_from(i128::from(theirs) - i128::from(now.as_secs()))
+        {
+            let exchange_seconds = now.saturating_sub(asked_at).as_secs();
+            self.skew.set(Some(Skew { ahead_seconds, exchange_seconds }));
+        }
     }
 
     fn time_until(&self, deadline: Duration) -> Duration {

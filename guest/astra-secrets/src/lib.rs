@@ -26,6 +26,7 @@ mod lease;
 mod mint;
 mod path_creds;
 mod path_org_token;
+mod path_tidy;
 mod path_tokens;
 mod record;
 mod rollback;

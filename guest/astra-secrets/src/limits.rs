@@ -155,3 +155,45 @@ pub(crate) const HISTORIES_PER_WRITE: usize = 50;
 
 /// Hours that one rollback call looks into, one list each; after a year's pause the queue is up to date within two hours.
 pub(crate) const HISTORY_HOURS_PER_ROLLBACK_MAX: usize = 100;
+
+// ---- tidy and check ----
+
+/// How long a tidy by hand begins with further organizations: with one more's
+/// [`UPSTREAM_BUDGET`] it fits the host's 60 s.
+pub(crate) const TIDY_BEGIN_BUDGET: Duration = Duration::from_secs(20);
+
+/// How long a tidy by hand begins with further tokens: with a lock's 10 s and one deletion it fits the host's 60 s.
+pub(crate) const TIDY_BUDGET: Duration = Duration::from_secs(35);
+
+/// Bytes of Astra's answers after which a tidy begins with no further organization. A list of the 8 MiB that the host
+/// lets through takes some 30 MiB of an instance's 64, and an instance's memory does not come back.
+pub(crate) const TIDY_RECEIVED_BYTES_MAX: usize = 4 * 1024 * 1024;
+
+/// Records of all organizations that one tidy compares: a list of so many tokens would have more than the 8 MiB that
+/// the host lets through, and the host lists 100,000 names for a request.
+pub(crate) const TIDY_COMPARED_MAX: usize = 40_000;
+
+/// Entries that one tidy reads to look at what stands out: some three calls each of the host's 10,000 for a request.
+pub(crate) const TIDY_LOOKED_AT_MAX: usize = 1_000;
+
+/// Tokens and records that one tidy removes: some dozen storage calls each of the host's 10,000 for a request, and each
+/// one's history is read and written in an instance's memory, which does not come back.
+pub(crate) const TIDY_REMOVED_MAX: usize = 100;
+
+/// Records whose lease has ended that one tidy looks at: rollback ends them, so that more are there only while Astra fails.
+pub(crate) const TIDY_ENDED_MAX: u32 = 500;
+
+/// Sentences that one organization's result keeps: the first few tell what is wrong.
+pub(crate) const TIDY_MESSAGES_MAX: usize = 20;
+
+/// Client IDs of one kind that an answer of `tidy` shows: some 30 bytes each of the host's 8 MiB.
+pub(crate) const TIDY_SHOWN_MAX: usize = 20_000;
+
+/// First pause after a scheduled tidy that failed; doubles each time, up to the organization's own period.
+pub(crate) const TIDY_BACK_OFF_FIRST: Duration = Duration::from_secs(5 * 60);
+
+/// Pause after a scheduled tidy that met a limit: what is left has its turn with the server's next calls.
+pub(crate) const TIDY_GO_ON_PAUSE: Duration = Duration::from_secs(60);
+
+/// An admin token that Astra ends within this time is told of: long enough to replace it by hand.
+pub(crate) const ADMIN_TOKEN_EXPIRY_NEAR: Duration = Duration::from_secs(14 * 24 * 3600);

@@ -17,8 +17,8 @@ use std::time::Duration;
 use secrets_framework::host::LogLevel;
 use secrets_framework::{Context, Response, Sensitive};
 
-pub(crate) use description::{check_template, has_mark};
-pub(crate) use intent::{INTENT_KIND, IntentData, any_open_in_org, is_open, lock};
+pub(crate) use description::{check_template, has_mark, mark_of_mount};
+pub(crate) use intent::{INTENT_KIND, IntentData, any_open_in_org, is_open, lock, open_marks};
 pub(crate) use make::{Made, Wanted, make};
 pub(crate) use settle::undo;
 

@@ -22,10 +22,10 @@ use crate::config::Origin;
 use crate::history::Who;
 use crate::names::{OrgId, RoleName};
 
-pub(crate) use fill::fill_index;
+pub(crate) use fill::{fill_index, is_filled};
 pub(crate) use index::{Ended, drop_due, ended};
 pub(crate) use key::{RecordId, TOKEN_PREFIX, from_segment, segment};
-pub(crate) use walk::{Listing, all, any_in_org, count_in_org, find, in_org};
+pub(crate) use walk::{Listing, all, any_in_org, client_ids, count_in_org, find, in_org, load_readable};
 pub(crate) use write::{Inserted, hold, insert, move_end, postpone, prove_writable, remove, remove_if_same};
 
 /// How a token was made.

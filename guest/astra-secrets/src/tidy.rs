@@ -1,12 +1,157 @@
-//! Comparing records with Astra's list.
+//! Comparing records with Astra's lists, and putting right what differs.
+//!
+//! Tokens with this mount's mark and no record are deleted, records whose
+//! token has gone are removed, tokens that ought to have ended are ended. What
+//! may still be in the making, in use or in its grace period is left alone,
+//! and each token is looked at again under its lock right before it is touched.
 
-use secrets_framework::Context;
+mod bounds;
+mod judge;
+mod organization;
+mod result;
+mod turn;
 
-use crate::agenda::{Due, drop_entry};
+use std::collections::{BTreeMap, BTreeSet};
+
+use secrets_framework::host::{LockError, LockGuard, LogLevel};
+use secrets_framework::{Context, Error};
+
+use crate::config::{self, RETIRED_PREFIX};
 use crate::error::Failure;
+use crate::limits::{CONFIGS_MAX, ENDED_RETRY_PAUSE, TIDY_ENDED_MAX};
 use crate::names::OrgId;
+use crate::record;
 
-/// Tidies the organization if its config confirms that it is due.
-pub(crate) fn run_due(context: &Context<'_>, _org_id: &OrgId, due: &Due) -> Result<(), Failure> {
-    Ok(drop_entry(context, due)?)
+pub(crate) use bounds::Pace;
+pub(crate) use result::{OrgResult, Run, load_run, results};
+pub(crate) use turn::run_due;
+
+use bounds::Bounds;
+use organization::Organization;
+use result::{drop_results, store_result, store_run};
+
+/// What is to be done.
+pub(crate) struct Order {
+    /// This organization; none = all.
+    pub(crate) org_id: Option<OrgId>,
+    /// Is nothing to be changed?
+    pub(crate) dry_run: bool,
+    /// Who waits.
+    pub(crate) pace: Pace,
 }
+
+/// What came of a tidy.
+pub(crate) struct Tidied {
+    /// The run.
+    pub(crate) run: Run,
+    /// By organization.
+    pub(crate) results: BTreeMap<OrgId, OrgResult>,
+    /// Why the first organization failed, where none did not.
+    pub(crate) failure: Option<Error>,
+}
+
+/// Tidies. One at a time in a mount: two would only get into each other's way.
+pub(crate) fn tidy(context: &Context<'_>, order: &Order) -> Result<Tidied, Failure> {
+    let _turn = one_at_a_time(context)?;
+    let began = context.host.clock().now().as_secs();
+    let mut run = Run { began, ended: 0, dry_run: order.dry_run };
+    // A node that cannot write stops here, before Astra is asked, and the server forwards the request.
+    store_run(context, &run)?;
+    check_index(context)?;
+    let org_ids = organizations(context, order)?;
+    let bounds = Bounds::new(context, order.pace);
+    let ended = ended_records(context, &bounds)?;
+    let mut results = BTreeMap::new();
+    let mut failures = Vec::new();
+    for org_id in org_ids {
+        let mut result = OrgResult::new(order, began);
+        if bounds.may_begin() {
+            let organization = Organization { context, bounds: &bounds, org_id: &org_id, dry_run: order.dry_run };
+            failures.extend(organization.tidy(&ended, &mut result)?);
+        } else {
+            result.stop(&format!("no time or memory was left for it: write `tidy` with `org_id={org_id}`"));
+        }
+        store_result(context, &org_id, &mut result)?;
+        log_result(context, &org_id, &result);
+        results.insert(org_id, result);
+    }
+    if order.org_id.is_none() {
+        drop_results(context, |org_id| results.contains_key(org_id))?;
+    }
+    run.ended = context.host.clock().now().as_secs();
+    store_run(context, &run)?;
+    let nothing_done = failures.len() == results.len();
+    Ok(Tidied { run, results, failure: failures.into_iter().next().filter(|_| nothing_done) })
+}
+
+fn one_at_a_time<'a>(context: &Context<'a>) -> Result<Box<dyn LockGuard + 'a>, Failure> {
+    context.host.locks().acquire("tidy").map_err(|error| match error {
+        LockError::TimedOut => {
+            let sentence = "this mount is being tidied already: read `tidy` a little later, its result will be there";
+            Failure::Failed(Error::coded(503, sentence))
+        }
+        LockError::Limit(_) => error.into(),
+    })
+}
+
+/// The index by client ID must have every record, else what it does not have would pass for an orphan.
+fn check_index(context: &Context<'_>) -> Result<(), Failure> {
+    record::fill_index(context)?;
+    if record::is_filled(context)? {
+        return Ok(());
+    }
+    let sentence = "the Go plugin's tokens are still being indexed, some hundreds a minute: try again in some minutes";
+    Err(Failure::Failed(Error::coded(503, sentence)))
+}
+
+/// The organizations asked for: all that are configured, or have left tokens behind.
+fn organizations(context: &Context<'_>, order: &Order) -> Result<BTreeSet<OrgId>, Error> {
+    if let Some(org_id) = &order.org_id {
+        return Ok(BTreeSet::from([org_id.clone()]));
+    }
+    let storage = context.host.storage();
+    let retired = config::keys_below(storage, RETIRED_PREFIX, "", CONFIGS_MAX)?;
+    Ok(config::org_ids(storage)?.into_iter().chain(retired.into_iter().map(OrgId::stored)).collect())
+}
+
+/// Client IDs by organization whose lease's end and margin have passed, those
+/// that rollback has put off included.
+fn ended_records(context: &Context<'_>, bounds: &Bounds<'_>) -> Result<BTreeMap<OrgId, BTreeSet<String>>, Error> {
+    let now = context.host.clock().now();
+    let mut ended: BTreeMap<OrgId, BTreeSet<String>> = BTreeMap::new();
+    for entry in record::ended(context, (now + ENDED_RETRY_PAUSE).as_secs(), TIDY_ENDED_MAX)? {
+        if !bounds.look_at(1) {
+            break;
+        }
+        if let Some(record) = record::load_readable(context, &entry.id)?.filter(|record| judge::is_over(record, now)) {
+            ended.entry(record.org_id).or_default().insert(record.client_id);
+        }
+    }
+    Ok(ended)
+}
+
+fn log_result(context: &Context<'_>, org_id: &OrgId, result: &OrgResult) {
+    let count = |list: &[String]| list.len().to_string();
+    let (orphans, gone, expired) = (count(&result.orphans), count(&result.gone), count(&result.expired));
+    let removed = count(&result.removed);
+    let (level, failed) = match &result.failed {
+        Some(sentence) => (LogLevel::Warn, sentence.as_str()),
+        None => (LogLevel::Info, ""),
+    };
+    context.host.log().log(
+        level,
+        "an organization was tidied",
+        &[
+            ("org", org_id.as_str()),
+            ("dry_run", if result.dry_run { "true" } else { "false" }),
+            ("orphans", &orphans),
+            ("gone", &gone),
+            ("expired", &expired),
+            ("removed", &removed),
+            ("failed", failed),
+        ],
+    );
+}
+
+#[cfg(test)]
+mod tests;

@@ -31,7 +31,7 @@ pub(super) fn parse_retry_after(text: &str) -> Option<RetryAfter> {
 }
 
 /// `Sun, 06 Nov 1994 08:49:37 GMT`, the one form that RFC 9110 lets be sent.
-fn parse_http_date(text: &str) -> Option<u64> {
+pub(super) fn parse_http_date(text: &str) -> Option<u64> {
     let rest = text.split_once(", ")?.1.strip_suffix(" GMT")?;
     let mut parts = rest.split(' ');
     let (day, month, year, clock) = (parts.next()?, parts.next()?, parts.next()?, parts.next()?);

@@ -2,6 +2,8 @@
 //! we need, tolerant in all else, as Astra's answers vary. Nothing here quotes
 //! a body: serde's own messages would, so they are dropped.
 
+use std::time::Duration;
+
 use secrets_framework::Sensitive;
 use secrets_framework::host::HttpResponse;
 use serde::{Deserialize, Deserializer, Serialize};
@@ -12,6 +14,7 @@ use super::retry::parse_retry_after;
 use crate::limits::CLIENT_ID_BYTES_MAX;
 use crate::mint::has_mark;
 use crate::names::{OrgId, is_uuid};
+use crate::time_text;
 
 /// A token to ask for.
 #[derive(Serialize)]
@@ -49,9 +52,15 @@ pub(crate) struct ListedToken {
     /// Ends in our mark if we made it.
     #[serde(default)]
     pub(crate) description: Option<String>,
-    /// IDs of its Astra roles.
-    #[serde(default)]
+    /// IDs of its Astra roles; none where the list does not say.
+    #[serde(default, deserialize_with = "texts")]
     pub(crate) roles: Option<Vec<String>>,
+    /// When Astra made it, since 1970-01-01T00:00:00Z; none where the list does not say, or not readably.
+    #[serde(rename = "generatedOn", default, deserialize_with = "time")]
+    pub(crate) generated_on: Option<Duration>,
+    /// When Astra ends it, since then; none = never, or not said.
+    #[serde(rename = "tokenExpiry", default, deserialize_with = "time")]
+    pub(crate) expiry: Option<Duration>,
 }
 
 impl ListedToken {
@@ -194,6 +203,18 @@ fn read_object<T: for<'de> Deserialize<'de>>(body: &[u8], reason: &'static str) 
 
 fn sensitive<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Sensitive, D::Error> {
     String::deserialize(deserializer).map(Sensitive::new)
+}
+
+/// A list of texts; whatever else stands there is as if absent.
+fn texts<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Vec<String>>, D::Error> {
+    let Value::Array(items) = Value::deserialize(deserializer)? else { return Ok(None) };
+    let text = |item| if let Value::String(text) = item { Some(text) } else { None };
+    Ok(items.into_iter().map(text).collect())
+}
+
+/// A time as RFC 3339; whatever else stands there is as if absent.
+fn time<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Duration>, D::Error> {
+    Ok(Value::deserialize(deserializer)?.as_str().and_then(time_text::parse))
 }
 
 /// A client ID goes into storage keys and URLs, so it must be plain.

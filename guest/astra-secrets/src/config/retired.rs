@@ -41,6 +41,11 @@ impl Retired {
         Ok(retired)
     }
 
+    /// They themselves, the latest first.
+    pub(crate) fn into_configs(self) -> impl Iterator<Item = OrgConfig> {
+        self.configs.into_iter().rev()
+    }
+
     /// The change that keeps `config`, which is about to go.
     pub(crate) fn keep(&mut self, config: &OrgConfig) -> Result<Write, Error> {
         // The later token of an origin can do what the earlier could.

@@ -32,6 +32,12 @@ pub(crate) struct Facts<'a> {
     pub(crate) metadata: &'a BTreeMap<String, String>,
 }
 
+/// What each mark begins with.
+pub(super) const MARK_START: &str = "vault-mark:";
+
+/// Random bytes of a mark, written in hex.
+pub(super) const MARK_RANDOM_BYTES: usize = 16;
+
 /// The words that a template may use, for messages and help.
 const NAMES: &str =
     "`mount`, `org`, `role`, `logical_name`, `display_name`, `entity_id`, `request_id` or `metadata.<key>`";
@@ -69,6 +75,17 @@ pub(super) fn describe(template: &str, facts: &Facts<'_>, mark: &str) -> String 
 /// what stands before comes from clients, and might be another's mark.
 pub(crate) fn has_mark(description: &str, mark: &str) -> bool {
     description.strip_suffix(mark).is_some_and(|text| text.is_empty() || text.ends_with(' '))
+}
+
+/// The mark at the end of a description, if it is one of the mount with this
+/// backend UUID.
+pub(crate) fn mark_of_mount<'a>(description: &'a str, backend_uuid: &str) -> Option<&'a str> {
+    let start = description.rfind(' ').map_or(0, |blank| blank + 1);
+    let mark = &description[start..];
+    let ours = Some(backend_uuid).filter(|uuid| !uuid.is_empty())?;
+    let random = mark.strip_prefix(MARK_START)?.strip_prefix(ours)?.strip_prefix(':')?;
+    let whole = random.len() == 2 * MARK_RANDOM_BYTES && random.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'));
+    whole.then_some(mark)
 }
 
 fn value<'a>(name: &str, facts: &Facts<'a>) -> &'a str {
@@ -170,6 +187,27 @@ mod tests {
         assert_eq!(check_template("{{org"), Err(TemplateError::NotClosed));
         assert_eq!(check_template("{{ nope }}"), Err(TemplateError::Unknown { name: "nope".to_owned() }));
         assert_eq!(check_template("{{metadata.}}"), Err(TemplateError::Unknown { name: "metadata.".to_owned() }));
+    }
+
+    #[test]
+    fn a_mark_is_this_mounts_only_if_it_is_whole_and_last() {
+        let uuid = "11111111-2222-3333-4444-555555555555";
+        assert_eq!(mark_of_mount(MARK, uuid), Some(MARK));
+        assert_eq!(mark_of_mount(&format!("a b {MARK}"), uuid), Some(MARK));
+        for other in [
+            String::new(),
+            "vault-mark:".to_owned(),
+            format!("x{MARK}"),
+            format!("{MARK} "),
+            format!("{MARK}0"),
+            MARK.replace("abcdef", "ABCDEF"),
+            MARK[..MARK.len() - 1].to_owned(),
+            MARK.replace("11111111", "11111112"),
+            "vault-mark::0123456789abcdef0123456789abcdef".to_owned(),
+        ] {
+            assert_eq!(mark_of_mount(&other, uuid), None, "{other}");
+        }
+        assert_eq!(mark_of_mount("vault-mark::0123456789abcdef0123456789abcdef", ""), None, "any mount's");
     }
 
     proptest! {

@@ -1,6 +1,7 @@
 //! The write-ahead entry of a mint. Written before Astra is asked, it names
 //! the mark by which the token is found again, whatever happens in between.
 
+use std::collections::BTreeSet;
 use std::fmt::Write as _;
 
 use secrets_framework::host::LockGuard;
@@ -8,6 +9,7 @@ use secrets_framework::wal::{self, WalId};
 use secrets_framework::{Context, Error};
 use serde::{Deserialize, Serialize};
 
+use super::description::{MARK_RANDOM_BYTES, MARK_START};
 use crate::config::{self, OrgConfig, Origin};
 use crate::error::Failure;
 use crate::limits::OPEN_INTENTS_MAX;
@@ -111,12 +113,35 @@ pub(crate) fn any_open_in_org(context: &Context<'_>, org_id: &OrgId) -> Result<b
     any_open(context, |data| data.org_id == org_id.as_str())
 }
 
+/// Marks of an organization's unsettled mints, and how many entries were read
+/// for that.
+pub(crate) fn open_marks(context: &Context<'_>, org_id: &OrgId) -> Result<OpenMarks, Error> {
+    let mut open = OpenMarks::default();
+    any_open(context, |data| {
+        open.looked_at += 1;
+        if data.org_id == org_id.as_str() {
+            open.marks.insert(data.mark.clone());
+        }
+        false
+    })?;
+    Ok(open)
+}
+
+/// Unsettled mints of one organization.
+#[derive(Debug, Default)]
+pub(crate) struct OpenMarks {
+    /// Their marks.
+    pub(crate) marks: BTreeSet<String>,
+    /// Entries of all organizations that were read to know.
+    pub(crate) looked_at: usize,
+}
+
 /// The lock under which an attempt, or its rollback, goes on.
 pub(crate) fn lock<'a>(context: &Context<'a>, mark: &str) -> Result<Box<dyn LockGuard + 'a>, Failure> {
     Ok(context.host.locks().acquire(&format!("mint/{mark}"))?)
 }
 
-fn any_open(context: &Context<'_>, is_it: impl Fn(&IntentData) -> bool) -> Result<bool, Error> {
+fn any_open(context: &Context<'_>, mut is_it: impl FnMut(&IntentData) -> bool) -> Result<bool, Error> {
     let ids = wal::ids(context, "", OPEN_INTENTS_MAX)?;
     for id in &ids {
         // A damaged entry cannot be undone by anybody; rollback reports it.
@@ -133,9 +158,9 @@ fn any_open(context: &Context<'_>, is_it: impl Fn(&IntentData) -> bool) -> Resul
 
 /// `vault-mark:<backend UUID>:<32 hex of this mint>`.
 fn fresh_mark(context: &Context<'_>) -> String {
-    let mut random = [0_u8; 16];
+    let mut random = [0_u8; MARK_RANDOM_BYTES];
     context.host.random().fill(&mut random);
-    let mut mark = format!("vault-mark:{}:", context.host.system_view().backend_uuid());
+    let mut mark = format!("{MARK_START}{}:", context.host.system_view().backend_uuid());
     for byte in random {
         // Writing to a string cannot fail.
         let _ = write!(mark, "{byte:02x}");

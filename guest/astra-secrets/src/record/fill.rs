@@ -30,7 +30,7 @@ struct State {
 }
 
 /// Does the index have every record?
-pub(super) fn is_filled(context: &Context<'_>) -> Result<bool, Error> {
+pub(crate) fn is_filled(context: &Context<'_>) -> Result<bool, Error> {
     Ok(load(context)?.complete)
 }
 

@@ -102,6 +102,21 @@ pub(crate) fn count_in_org(context: &Context<'_>, org_id: &OrgId) -> Result<usiz
     Ok(count)
 }
 
+/// The organization's client IDs, sorted, as the index has them, which must be filled:
+/// one list for each thousand, no reads. None = there are more than `max`.
+pub(crate) fn client_ids(context: &Context<'_>, org_id: &OrgId, max: usize) -> Result<Option<Vec<String>>, Error> {
+    let mut client_ids = Vec::new();
+    let mut too_many = false;
+    visit_names(context, &client_folder(org_id), |name| {
+        too_many = client_ids.len() >= max;
+        client_ids.extend(from_segment(name));
+        Ok(!too_many)
+    })?;
+    // Segments sort otherwise than what they stand for.
+    client_ids.sort();
+    Ok((!too_many).then_some(client_ids))
+}
+
 /// Adds an organization's tokens: beyond the limit the names alone, which cost no reads.
 fn add_org(context: &Context<'_>, org_id: &OrgId, listing: &mut Listing) -> Result<(), Error> {
     visit_names(context, &client_folder(org_id), |name| {
@@ -198,7 +213,7 @@ fn visit_names(
 }
 
 /// One unreadable record must not hide all others, so it is logged and passed over.
-pub(super) fn load_readable(context: &Context<'_>, id: &RecordId) -> Result<Option<Record>, Error> {
+pub(crate) fn load_readable(context: &Context<'_>, id: &RecordId) -> Result<Option<Record>, Error> {
     let Some(entry) = context.host.storage().get(&id.key())? else { return Ok(None) };
     match stored::decode(&entry, id) {
         Ok(record) => Ok(Some(record)),

@@ -5,11 +5,12 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use secrets_framework::Sensitive;
-use secrets_framework::host::{HttpError, HttpMethod, HttpRequest, HttpResponse};
+use secrets_framework::host::{Clock, HttpError, HttpMethod, HttpRequest, HttpResponse};
 use secrets_framework::testing::{ManualClock, TestHost};
 use serde_json::{Value, json};
 
-use super::{ADMIN_A, ADMIN_B, ADMIN_ROLE_ID, ORG_A, ORG_B};
+use super::{ADMIN_A, ADMIN_B, ADMIN_ROLE_ID, ORG_A, ORG_B, ROLE_ID};
+use crate::time_text;
 
 /// Astra's own endpoint, where both organizations are at first.
 pub(crate) const ASTRA: &str = "https://api.astra.datastax.com";
@@ -38,6 +39,7 @@ pub(crate) enum On {
     List,
     Delete,
     CurrentOrg,
+    Roles,
 }
 
 /// The fake; clones are the same one.
@@ -61,7 +63,9 @@ struct State {
     /// Reported as `tokenExpiry` where a request asked for none.
     expiry_max: Option<String>,
     faults: Vec<(On, u32, Fault)>,
-    during_make: Option<Box<dyn FnOnce() + Send>>,
+    during: Option<(On, Box<dyn FnOnce() + Send>)>,
+    /// How far its clock is ahead, in seconds, as its answers' `Date` tells; none = they bear none.
+    ahead_seconds: Option<i64>,
 }
 
 struct Org {
@@ -76,6 +80,7 @@ struct Org {
 struct Token {
     /// What a request bears; none for one that nobody here has.
     bearer: Option<String>,
+    generated_on: Option<String>,
     roles: Value,
     description: String,
     expiry: Option<String>,
@@ -95,7 +100,15 @@ impl Token {
     /// One that somebody else made.
     fn outside(description: &str) -> Self {
         let description = description.to_owned();
-        Self { bearer: None, roles: json!([]), description, expiry: None, hidden_lists: 0, refusals: 0 }
+        Self {
+            bearer: None,
+            generated_on: None,
+            roles: json!([]),
+            description,
+            expiry: None,
+            hidden_lists: 0,
+            refusals: 0,
+        }
     }
 
     fn may_manage(&self) -> bool {
@@ -120,16 +133,17 @@ impl FakeAstra {
             ends_itself: true,
             expiry_max: None,
             faults: Vec::new(),
-            during_make: None,
+            during: None,
+            ahead_seconds: None,
         })));
         let answering = fake.clone();
         host.http.script(move |request| {
             let answer = answering.state().serve(&request);
-            let during = answering.state().during_make.take_if(|_| kind_of(&request) == On::Make);
-            if let Some(during) = during {
-                during();
+            let during = answering.state().during.take_if(|(on, _)| kind_of(&request) == *on);
+            if let Some((_, happens)) = during {
+                happens();
             }
-            answer
+            answer.map(|answer| HttpResponse { date: answering.state().date(), ..answer })
         });
         fake
     }
@@ -146,7 +160,17 @@ impl FakeAstra {
 
     /// Something happens after the next token is made, and before that is answered.
     pub(crate) fn during_next_make(&self, happens: impl FnOnce() + Send + 'static) {
-        self.state().during_make = Some(Box::new(happens));
+        self.during_next(On::Make, happens);
+    }
+
+    /// Something happens after the next request of this kind is done, and before it is answered.
+    pub(crate) fn during_next(&self, on: On, happens: impl FnOnce() + Send + 'static) {
+        self.state().during = Some((on, Box::new(happens)));
+    }
+
+    /// Answers bear Astra's time, which is this much ahead of ours.
+    pub(crate) fn set_clock_ahead(&self, seconds: i64) {
+        self.state().ahead_seconds = Some(seconds);
     }
 
     /// All faults are over.
@@ -190,8 +214,25 @@ impl FakeAstra {
 
     /// Somebody else makes a token with this description.
     pub(crate) fn make_outside(&self, client_id: &str, description: &str) {
-        let token = Token::outside(description);
-        self.state().orgs.get_mut(ADMIN_A).unwrap().tokens.insert(client_id.to_owned(), token);
+        let mut state = self.state();
+        let generated_on = time_text::format(state.clock.now());
+        let token = Token { generated_on, ..Token::outside(description) };
+        state.orgs.get_mut(ADMIN_A).unwrap().tokens.insert(client_id.to_owned(), token);
+    }
+
+    /// The list shows this as the time when a token was made.
+    pub(crate) fn set_generated_on(&self, client_id: &str, text: Option<&str>) {
+        self.state().token(client_id).unwrap().generated_on = text.map(str::to_owned);
+    }
+
+    /// The list shows this as a token's expiry.
+    pub(crate) fn set_expiry(&self, client_id: &str, text: &str) {
+        self.state().token(client_id).unwrap().expiry = Some(text.to_owned());
+    }
+
+    /// The next lists do not show a token.
+    pub(crate) fn hide(&self, client_id: &str, lists: u32) {
+        self.state().token(client_id).unwrap().hidden_lists = lists;
     }
 
     /// The operator makes one more admin token of organization A.
@@ -298,6 +339,15 @@ impl State {
         self.orgs.values_mut().find_map(|org| org.tokens.get_mut(client_id))
     }
 
+    fn date(&self) -> Option<String> {
+        let now = i64::try_from(self.clock.now().as_secs()).unwrap() + self.ahead_seconds?;
+        let time = time::OffsetDateTime::from_unix_timestamp(now).unwrap();
+        let (weekday, month) = (time.weekday().to_string(), time.month().to_string());
+        let (hour, minute, second) = time.to_hms();
+        let date = format!("{}, {:02} {} {}", &weekday[..3], time.day(), &month[..3], time.year());
+        Some(format!("{date} {hour:02}:{minute:02}:{second:02} GMT"))
+    }
+
     fn act(&mut self, on: On, request: &HttpRequest) -> Answer {
         let bearer = request.bearer.expose().as_str();
         let is_it = |token: &Token| token.bearer.as_deref() == Some(bearer);
@@ -316,6 +366,7 @@ impl State {
         }
         match on {
             On::CurrentOrg => answer(200, json!({ "id": self.orgs[org].id }).to_string(), None),
+            On::Roles => answer(200, json!([{ "id": ROLE_ID, "name": "R/W User" }]).to_string(), None),
             _ if !may_manage => answer(403, r#""canary: permission denied""#.to_owned(), None),
             On::Make => self.make(org, request),
             On::List => self.list(org),
@@ -338,6 +389,7 @@ impl State {
         });
         let token = Token {
             bearer: Some(bearer),
+            generated_on: time_text::format(self.clock.now()),
             roles: asked["roles"].clone(),
             description: asked["description"].as_str().unwrap_or_default().to_owned(),
             expiry,
@@ -355,7 +407,10 @@ impl State {
                 token.hidden_lists -= 1;
                 continue;
             }
-            clients.push(json!({ "clientId": client_id, "roles": token.roles, "description": token.description }));
+            clients.push(json!({
+                "clientId": client_id, "roles": token.roles, "description": token.description,
+                "generatedOn": token.generated_on, "tokenExpiry": token.expiry,
+            }));
         }
         answer(200, json!({ "clients": clients }).to_string(), None)
     }
@@ -376,6 +431,7 @@ fn kind_of(request: &HttpRequest) -> On {
         (HttpMethod::Post, "/v2/clientIdSecrets") => On::Make,
         (HttpMethod::Get, "/v2/clientIdSecrets") => On::List,
         (HttpMethod::Get, "/v2/currentOrg") => On::CurrentOrg,
+        (HttpMethod::Get, "/v2/organizations/roles") => On::Roles,
         (HttpMethod::Delete, path) if path.starts_with("/v2/clientIdSecrets/") => On::Delete,
         (method, path) => panic!("not a call of Astra: {method:?} {path}"),
     }

@@ -1,0 +1,242 @@
+//! The second look at one token, under its lock, and what is done about it.
+//! All rules about what must not be touched are held here once more, for the
+//! first look may be old by now.
+
+use std::cell::{Cell, OnceCell};
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use secrets_framework::Error;
+
+use super::super::judge;
+use super::super::result::OrgResult;
+use super::{MORE, Organization, Source};
+use crate::client::{ClientError, ListedToken};
+use crate::error::{Failure, upstream};
+use crate::history::End;
+use crate::holder;
+use crate::lease::lock_token;
+use crate::mint;
+use crate::record::{self, Record};
+
+/// Looks again, and acts.
+pub(super) struct Touch<'a> {
+    organization: &'a Organization<'a>,
+    sources: &'a [Source<'a>],
+    pub(super) now: Duration,
+    pub(super) age_min: Duration,
+    /// Read when the first is asked for, and so after Astra's lists: a listed token whose mint has no entry by then
+    /// has a record, or will never have one.
+    open_marks: OnceCell<BTreeSet<String>>,
+    /// Astra does not do what is asked; the next tidy may have more luck.
+    gave_up: Cell<bool>,
+}
+
+/// What became of a token that stands out.
+enum Act {
+    /// It does not stand out any more, or must not be touched.
+    Left,
+    /// As the result tells; nothing was changed.
+    Told,
+    /// It is gone.
+    Removed,
+}
+
+impl<'a> Touch<'a> {
+    pub(super) fn new(organization: &'a Organization<'a>, sources: &'a [Source<'a>]) -> Self {
+        let host = organization.context.host;
+        let (now, age_min) = (host.clock().now(), host.system_view().wal_minimum_age());
+        Self { organization, sources, now, age_min, open_marks: OnceCell::new(), gave_up: Cell::new(false) }
+    }
+
+    /// A token with a mark of ours and, so far, without a record.
+    pub(super) fn orphan(
+        &self,
+        source: &Source<'_>,
+        token: &ListedToken,
+        mark: &str,
+        result: &mut OrgResult,
+    ) -> Result<(), Failure> {
+        let act = self.settled(self.try_orphan(source, token, mark, result), &token.client_id, result)?;
+        note(&token.client_id, act, |result| &mut result.orphans, result);
+        Ok(())
+    }
+
+    /// A record whose token no list shows.
+    pub(super) fn gone(&self, client_id: &str, result: &mut OrgResult) -> Result<(), Failure> {
+        let act = self.settled(self.try_gone(client_id, result), client_id, result)?;
+        note(client_id, act, |result| &mut result.gone, result);
+        Ok(())
+    }
+
+    /// A record whose end has passed, as its token's list or the index says.
+    pub(super) fn expired(&self, client_id: &str, token: &ListedToken, result: &mut OrgResult) -> Result<(), Failure> {
+        let act = self.settled(self.try_expired(client_id, token, result), client_id, result)?;
+        note(client_id, act, |result| &mut result.expired, result);
+        Ok(())
+    }
+
+    fn try_orphan(
+        &self,
+        source: &Source<'_>,
+        token: &ListedToken,
+        mark: &str,
+        result: &mut OrgResult,
+    ) -> Result<Act, Failure> {
+        if self.is_open(mark)? {
+            return Ok(Act::Left);
+        }
+        let Organization { context, org_id, .. } = self.organization;
+        // A mint that is still going on holds this lock.
+        let _guard = mint::lock(context, mark)?;
+        if record::find(context, org_id, &token.client_id)?.is_some() || self.is_admin_token(&token.client_id)? {
+            return Ok(Act::Left);
+        }
+        if !self.may_act(result) {
+            return Ok(Act::Told);
+        }
+        self.delete(source, &token.client_id)?;
+        Ok(Act::Removed)
+    }
+
+    fn try_gone(&self, client_id: &str, result: &mut OrgResult) -> Result<Act, Failure> {
+        let Organization { context, org_id, .. } = self.organization;
+        let Some(found) = record::find(context, org_id, client_id)? else { return Ok(Act::Left) };
+        let _guard = lock_token(context, &found.id)?;
+        let Some(record) = self.current(&found)? else { return Ok(Act::Left) };
+        let Some(source) = self.source_of(&record) else { return Ok(Act::Left) };
+        if self.must_be_left(&record)? {
+            return Ok(Act::Left);
+        }
+        if holder::is_held(context, &record)? || self.is_admin_token(client_id)? {
+            result.tell(format!(
+                "the {} token `{client_id}` of organization `{org_id}` is in use, but Astra does not list it: if requests \
+                 with it fail, rotate it or write another",
+                record.kind.as_str()
+            ));
+            return Ok(Act::Left);
+        }
+        if !source.is_whole() {
+            result.stop(NOT_WHOLE);
+            return Ok(Act::Left);
+        }
+        if !self.may_act(result) {
+            return Ok(Act::Told);
+        }
+        record::remove(context, &record, End::Tidied)?;
+        Ok(Act::Removed)
+    }
+
+    fn try_expired(&self, client_id: &str, token: &ListedToken, result: &mut OrgResult) -> Result<Act, Failure> {
+        let Organization { context, org_id, .. } = self.organization;
+        let Some(found) = record::find(context, org_id, client_id)? else { return Ok(Act::Left) };
+        let _guard = lock_token(context, &found.id)?;
+        let Some(record) = self.current(&found)? else { return Ok(Act::Left) };
+        let Some(source) = self.source_of(&record) else { return Ok(Act::Left) };
+        let is_over =
+            judge::is_over(&record, self.now) || token.expiry.is_some_and(|end| judge::has_passed(end, self.now));
+        let is_used = holder::is_held(context, &record)? || self.is_admin_token(client_id)?;
+        if !is_over || is_used || self.must_be_left(&record)? {
+            return Ok(Act::Left);
+        }
+        if !self.may_act(result) {
+            return Ok(Act::Told);
+        }
+        self.delete(source, client_id)?;
+        record::remove(context, &record, End::Tidied)?;
+        Ok(Act::Removed)
+    }
+
+    /// The record as it is now that nobody else changes it.
+    fn current(&self, found: &Record) -> Result<Option<Record>, Error> {
+        let record = record::load(self.organization.context, &found.id)?;
+        Ok(record.filter(|record| record.client_id == found.client_id && record.org_id == found.org_id))
+    }
+
+    /// Where its token is, if that was asked. The Go plugin noted no origin:
+    /// then it is certain only where there is one to choose from.
+    fn source_of(&self, record: &Record) -> Option<&'a Source<'a>> {
+        match &record.origin {
+            Some(origin) => self.sources.iter().find(|source| source.config.url.origin() == origin),
+            None => self.sources.first().filter(|_| self.sources.len() == 1),
+        }
+    }
+
+    /// Too new, in its grace period, or still in the making.
+    fn must_be_left(&self, record: &Record) -> Result<bool, Error> {
+        if !judge::is_record_settled(record, self.now, self.age_min) || judge::is_in_grace(record, self.now) {
+            return Ok(true);
+        }
+        Ok(!record.mark.is_empty() && self.is_open(&record.mark)?)
+    }
+
+    /// Has the mint with this mark still a write-ahead entry?
+    fn is_open(&self, mark: &str) -> Result<bool, Error> {
+        if let Some(open) = self.open_marks.get() {
+            return Ok(open.contains(mark));
+        }
+        let Organization { context, org_id, bounds, .. } = self.organization;
+        let open = mint::open_marks(context, org_id)?;
+        bounds.look_at(open.looked_at);
+        Ok(self.open_marks.get_or_init(|| open.marks).contains(mark))
+    }
+
+    /// Is it the token that a config, also a retired one, asks Astra with?
+    fn is_admin_token(&self, client_id: &str) -> Result<bool, Error> {
+        let asks = |source: &Source<'_>| source.config.admin_token.client_id() == Some(client_id);
+        if self.sources.iter().any(asks) {
+            return Ok(true);
+        }
+        // It may have been rotated since.
+        holder::is_admin_token(self.organization.context, self.organization.org_id, client_id)
+    }
+
+    /// May anything be changed now?
+    fn may_act(&self, result: &mut OrgResult) -> bool {
+        if self.organization.dry_run || self.gave_up.get() {
+            return false;
+        }
+        let may = self.organization.bounds.remove();
+        if !may {
+            result.stop(MORE);
+        }
+        may
+    }
+
+    fn delete(&self, source: &Source<'_>, client_id: &str) -> Result<(), Failure> {
+        source.client.delete_token(client_id).map_err(|error| {
+            // What Astra says of this one token says nothing of the others.
+            let of_this_one = matches!(error, ClientError::NotFound | ClientError::Rejected { .. });
+            self.gave_up.set(!of_this_one);
+            upstream(self.organization.org_id, &error)
+        })
+    }
+
+    /// A token that could not be dealt with must not keep others from their turn.
+    fn settled(&self, act: Result<Act, Failure>, client_id: &str, result: &mut OrgResult) -> Result<Act, Failure> {
+        match act {
+            Err(Failure::Failed(error @ Error::Plain(_))) => Err(error.into()),
+            Err(failure) => {
+                let error = failure.into_error();
+                result.tell(format!("the token `{client_id}` could not be tidied: {error}"));
+                if self.gave_up.get() {
+                    result.fail(error.to_string());
+                }
+                Ok(Act::Told)
+            }
+            Ok(act) => Ok(act),
+        }
+    }
+}
+
+fn note(client_id: &str, act: Act, list: impl Fn(&mut OrgResult) -> &mut Vec<String>, result: &mut OrgResult) {
+    if !matches!(act, Act::Left) {
+        list(result).push(client_id.to_owned());
+    }
+    if matches!(act, Act::Removed) {
+        result.removed.push(client_id.to_owned());
+    }
+}
+
+const NOT_WHOLE: &str =
+    "Astra's list does not show the admin token that asked for it, so no record was taken for gone: tidy again later";

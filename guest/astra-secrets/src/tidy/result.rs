@@ -1,0 +1,157 @@
+//! What came of the last tidy: one entry for the run, one for each
+//! organization, so that scheduled runs of one do not hide the others. A run
+//! is noted when it begins, which is also how a node that cannot write finds out.
+
+use std::collections::BTreeMap;
+
+use secrets_framework::host::StorageEntry;
+use secrets_framework::{Context, Error};
+use serde::{Deserialize, Serialize};
+
+use super::{Order, Pace};
+use crate::config::keys_below;
+use crate::limits::{CONFIGS_MAX, TIDY_MESSAGES_MAX};
+use crate::names::OrgId;
+use crate::record::{from_segment, segment};
+
+const RUN_KEY: &str = "tidy/run";
+
+const RESULT_PREFIX: &str = "tidy/org/";
+
+/// The last run.
+#[derive(Clone, Debug, Default, Deserialize, PartialEq, Eq, Serialize)]
+#[serde(default)]
+pub(crate) struct Run {
+    /// When it began, in seconds since 1970-01-01T00:00:00Z.
+    pub(crate) began: u64,
+    /// When it ended; 0 = it has not, or died.
+    pub(crate) ended: u64,
+    /// Was nothing to be changed?
+    pub(crate) dry_run: bool,
+}
+
+/// The last result of one organization.
+#[derive(Clone, Debug, Default, Deserialize, PartialEq, Eq, Serialize)]
+#[serde(default)]
+pub(crate) struct OrgResult {
+    /// When its run began, in seconds since 1970-01-01T00:00:00Z.
+    pub(crate) at: u64,
+    /// Was nothing to be changed?
+    pub(crate) dry_run: bool,
+    /// Did rollback do it, by the config's `tidy_period`?
+    pub(crate) scheduled: bool,
+    /// Is there nothing more that limits kept it from?
+    pub(crate) complete: bool,
+    /// Tokens in Astra with this mount's mark and no record.
+    pub(crate) orphans: Vec<String>,
+    /// Records whose token is not in Astra.
+    pub(crate) gone: Vec<String>,
+    /// Records whose end has passed.
+    pub(crate) expired: Vec<String>,
+    /// Admin tokens near their expiry.
+    pub(crate) warnings: Vec<String>,
+    /// What was removed of the first three.
+    pub(crate) removed: Vec<String>,
+    /// What an operator should know.
+    pub(crate) messages: Vec<String>,
+    /// Why it could not be compared, or not as a whole.
+    pub(crate) failed: Option<String>,
+    /// Scheduled runs that failed since the last that did not.
+    pub(crate) failures: u32,
+}
+
+impl OrgResult {
+    /// An empty result.
+    pub(super) fn new(order: &Order, at: u64) -> Self {
+        let scheduled = order.pace == Pace::Scheduled;
+        Self { at, dry_run: order.dry_run, scheduled, complete: true, ..Self::default() }
+    }
+
+    /// Adds a sentence; beyond the limit it is known already that much is wrong.
+    pub(super) fn tell(&mut self, sentence: impl Into<String>) {
+        if self.messages.len() < TIDY_MESSAGES_MAX {
+            self.messages.push(sentence.into());
+        }
+    }
+
+    /// Something is left undone.
+    pub(super) fn stop(&mut self, sentence: &str) {
+        self.complete = false;
+        if !self.messages.iter().any(|told| told == sentence) {
+            self.tell(sentence);
+        }
+    }
+
+    /// It could not be compared; the first reason counts.
+    pub(super) fn fail(&mut self, sentence: String) {
+        self.complete = false;
+        self.failed.get_or_insert(sentence);
+    }
+}
+
+/// The last run; none before the first.
+pub(crate) fn load_run(context: &Context<'_>) -> Result<Option<Run>, Error> {
+    load(context, RUN_KEY)
+}
+
+/// Notes a run.
+pub(super) fn store_run(context: &Context<'_>, run: &Run) -> Result<(), Error> {
+    store(context, RUN_KEY.to_owned(), run)
+}
+
+/// An organization's last result; none before the first.
+pub(crate) fn load_result(context: &Context<'_>, org_id: &OrgId) -> Result<Option<OrgResult>, Error> {
+    load(context, &key(org_id))
+}
+
+/// Stores an organization's result. Scheduled failures are counted on.
+pub(super) fn store_result(context: &Context<'_>, org_id: &OrgId, result: &mut OrgResult) -> Result<(), Error> {
+    let before = load_result(context, org_id)?.map_or(0, |last| last.failures);
+    result.failures = match (&result.failed, result.scheduled) {
+        (None, _) => 0,
+        (Some(_), true) => before.saturating_add(1),
+        (Some(_), false) => before,
+    };
+    store(context, key(org_id), result)
+}
+
+/// The last results of all organizations.
+pub(crate) fn results(context: &Context<'_>) -> Result<BTreeMap<OrgId, OrgResult>, Error> {
+    let mut results = BTreeMap::new();
+    for org_id in org_ids(context)? {
+        if let Some(result) = load_result(context, &org_id)? {
+            results.insert(org_id, result);
+        }
+    }
+    Ok(results)
+}
+
+/// Forgets the results of organizations that are not there any more.
+pub(super) fn drop_results(context: &Context<'_>, is_there: impl Fn(&OrgId) -> bool) -> Result<(), Error> {
+    for org_id in org_ids(context)?.into_iter().filter(|org_id| !is_there(org_id)) {
+        context.host.storage().delete(&key(&org_id))?;
+    }
+    Ok(())
+}
+
+fn org_ids(context: &Context<'_>) -> Result<Vec<OrgId>, Error> {
+    // Configured and retired organizations have each their own limit.
+    let names = keys_below(context.host.storage(), RESULT_PREFIX, "", 2 * CONFIGS_MAX)?;
+    Ok(names.iter().filter_map(|name| from_segment(name)).map(OrgId::stored).collect())
+}
+
+fn key(org_id: &OrgId) -> String {
+    format!("{RESULT_PREFIX}{}", segment(org_id.as_str()))
+}
+
+/// A result that cannot be read is as good as none: the next run writes it anew.
+fn load<T: for<'de> Deserialize<'de>>(context: &Context<'_>, key: &str) -> Result<Option<T>, Error> {
+    let entry = context.host.storage().get(key)?;
+    Ok(entry.and_then(|entry| serde_json::from_slice(&entry.value).ok()))
+}
+
+fn store(context: &Context<'_>, key: String, value: &impl Serialize) -> Result<(), Error> {
+    let value = serde_json::to_vec(value)
+        .map_err(|_| Error::Internal("a result of tidy could not be written as JSON".to_owned()))?;
+    Ok(context.host.storage().put(StorageEntry { key, value, seal_wrap: false })?)
+}

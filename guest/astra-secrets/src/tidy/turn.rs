@@ -1,0 +1,47 @@
+//! The scheduled turn of one organization. Its next time is stored before the
+//! work begins; a failure, or a limit that was met, brings it forward.
+
+use std::time::Duration;
+
+use secrets_framework::Context;
+
+use super::{Order, OrgResult, Pace, tidy};
+use crate::agenda::Due;
+use crate::config;
+use crate::error::Failure;
+use crate::limits::{TIDY_BACK_OFF_FIRST, TIDY_GO_ON_PAUSE};
+use crate::names::OrgId;
+
+/// Tidies the organization, for real, if its config confirms that it is due.
+pub(crate) fn run_due(context: &Context<'_>, org_id: &OrgId, due: &Due) -> Result<(), Failure> {
+    let now = context.host.clock().now().as_secs();
+    let taken = config::take_turn(context, due, |config| config.tidy_due = now + config.tidy_period.as_secs())?;
+    let Some(config) = taken else { return Ok(()) };
+    let order = Order { org_id: Some(org_id.clone()), dry_run: false, pace: Pace::Scheduled };
+    let outcome = tidy(context, &order);
+    let sooner = match &outcome {
+        Ok(tidied) => tidied.results.get(org_id).and_then(pause_after),
+        Err(_) => Some(TIDY_BACK_OFF_FIRST),
+    };
+    if let Some(pause) = sooner.filter(|pause| *pause < config.tidy_period) {
+        config::change(context, org_id, |stored| {
+            // Whoever set another time meanwhile knows better.
+            let is_ours = stored.tidy_due == config.tidy_due;
+            if is_ours {
+                stored.tidy_due = now + pause.as_secs();
+            }
+            is_ours
+        })?;
+    }
+    // What failed upstream is in the result, and logged with it.
+    outcome.map(drop)
+}
+
+/// How soon to come back; none = with the next period.
+fn pause_after(result: &OrgResult) -> Option<Duration> {
+    if result.failed.is_some() {
+        let doublings = result.failures.saturating_sub(1).min(16);
+        return Some(TIDY_BACK_OFF_FIRST.saturating_mul(1 << doublings));
+    }
+    (!result.complete && !result.removed.is_empty()).then_some(TIDY_GO_ON_PAUSE)
+}
