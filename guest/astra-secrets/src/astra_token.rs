@@ -78,7 +78,9 @@ struct Answer<'a> {
     role_name: &'a str,
     logical_name: &'a str,
     generated_on: &'a str,
-    metadata: &'a BTreeMap<String, String>,
+    /// Null where there is none, as the Go plugin answers: an agent takes any secret whose `metadata` is a map, be it
+    /// empty, for a deleted one of kv-v2 (openbao-template `vault_read.go`, `deletedKVv2`).
+    metadata: Option<&'a BTreeMap<String, String>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     expires_at: Option<&'a str>,
 }
@@ -93,7 +95,7 @@ pub(crate) fn plain_answer(record: &Record, secrets: &TokenSecrets) -> Result<Re
         role_name: record.role_name.as_str(),
         logical_name: &record.logical_name,
         generated_on: &record.generated_on,
-        metadata: &record.metadata,
+        metadata: Some(&record.metadata).filter(|metadata| !metadata.is_empty()),
         expires_at: record.expires_at.as_deref(),
     })
 }
