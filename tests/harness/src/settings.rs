@@ -26,6 +26,14 @@ pub fn openbao_binary() -> PathBuf {
     existing(named.unwrap_or_else(|| workspace_root().join("target/tools/bao")), "make tools")
 }
 
+/// A Python that has hvac: what `make tools` installed.
+///
+/// # Panics
+/// When it is not there.
+pub fn hvac_python() -> PathBuf {
+    existing(workspace_root().join("target/tools/hvac/bin/python"), "make tools")
+}
+
 /// The plugin: `PLUGIN_BIN`, or the one beside the test binary's profile.
 ///
 /// # Panics

@@ -1,6 +1,7 @@
 //! A real OpenBao server: started, spoken to, and always ended.
 
 mod client;
+mod client_program;
 mod cluster;
 mod driver;
 mod process;
@@ -8,6 +9,7 @@ mod server;
 mod server_config;
 
 pub use client::{Client, Reply};
+pub use client_program::ClientProgram;
 pub use cluster::Cluster;
 pub use driver::{MountSettings, OpenBaoDriver};
 pub use server::{Server, ServerKind};

@@ -1,6 +1,6 @@
-//! The server's process, which never outlives the test: a small shell waits
-//! for the end of its own input, then kills the server with all that it
-//! started and removes its folder, so that a test killed in any way leaves
+//! A server's or a client's process, which never outlives the test: a small
+//! shell waits for the end of its own input, then kills the program with all
+//! that it started and removes its folder, so that a test killed in any way leaves
 //! nothing behind.
 
 use std::fs::File;
@@ -9,27 +9,30 @@ use std::os::unix::process::CommandExt as _;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 
-/// `$0` is the server, the arguments are its own. Says the server's process ID
+/// `$0` is the program, the arguments are its own. Says the program's process ID
 /// first; `keep` as the last word leaves the folder.
 const GUARD: &str = r#"
-setsid "$0" "$@" </dev/null >"$SERVER_LOG" 2>&1 &
-server=$!
-echo "$server"
+setsid "$0" "$@" </dev/null >"$PROGRAM_OUTPUT" 2>&1 &
+program=$!
+echo "$program"
 exec >/dev/null 2>&1
 read -r last_word
-kill -KILL "-$server"
-[ "$last_word" = keep ] || rm -rf "$SERVER_FOLDER"
+kill -KILL "-$program"
+[ "$last_word" = keep ] || rm -rf "$PROGRAM_FOLDER"
 "#;
 
-/// A running server. Dropped, it is killed with all that it started.
-pub(super) struct ServerProcess {
+/// What a program prints, in its folder.
+pub(super) const OUTPUT: &str = "output.log";
+
+/// A running program. Dropped, it is killed with all that it started.
+pub(super) struct GuardedProcess {
     guard: Child,
     pub(super) pid: u32,
 }
 
-impl ServerProcess {
+impl GuardedProcess {
     pub(super) fn start(program: &Path, arguments: &[String], directory: &Path) -> Result<Self> {
-        let log = directory.join("server.log");
+        let log = directory.join(OUTPUT);
         File::create(&log)?;
         let mut guard = Command::new("/bin/sh")
             .arg("-c")
@@ -37,8 +40,8 @@ impl ServerProcess {
             .arg(program)
             .args(arguments)
             .current_dir(directory)
-            .env("SERVER_LOG", &log)
-            .env("SERVER_FOLDER", directory)
+            .env("PROGRAM_OUTPUT", &log)
+            .env("PROGRAM_FOLDER", directory)
             .env("HOME", directory)
             .env("TMPDIR", directory)
             .stdin(Stdio::piped())
@@ -54,7 +57,7 @@ impl ServerProcess {
     }
 }
 
-impl ServerProcess {
+impl GuardedProcess {
     /// Kills it, and leaves its folder for the next one.
     pub(super) fn end_keeping_folder(mut self) {
         if let Some(stdin) = &mut self.guard.stdin {
@@ -64,7 +67,7 @@ impl ServerProcess {
     }
 }
 
-impl Drop for ServerProcess {
+impl Drop for GuardedProcess {
     fn drop(&mut self) {
         drop(self.guard.stdin.take());
         let _ = self.guard.wait();

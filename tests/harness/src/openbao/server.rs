@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
-use super::process::{ServerProcess, children_named, is_alive, signal};
+use super::process::{GuardedProcess, OUTPUT, children_named, is_alive, signal};
 use super::{Client, server_config};
 use crate::hash::sha256_hex;
 use crate::limits::{CONDITION_DEADLINE, HEALTH_DEADLINE, POLL_INTERVAL, SERVER_START_ATTEMPTS, SERVER_START_DEADLINE};
@@ -27,7 +27,7 @@ pub enum ServerKind {
 
 /// A running server.
 pub struct Server {
-    process: Mutex<Option<ServerProcess>>,
+    process: Mutex<Option<GuardedProcess>>,
     kind: ServerKind,
     directory: TempDir,
     address: String,
@@ -149,7 +149,7 @@ impl Server {
                 format!("-dev-listen-address=127.0.0.1:{}", self.port),
             ]);
         }
-        let process = ServerProcess::start(&openbao_binary(), &arguments, self.directory.path())
+        let process = GuardedProcess::start(&openbao_binary(), &arguments, self.directory.path())
             .map_err(|error| error.to_string())?;
         let pid = process.pid;
         *self.process.lock().unwrap_or_else(PoisonError::into_inner) = Some(process);
@@ -218,7 +218,7 @@ impl Server {
     pub fn crash_and_restart(&self) {
         self.crash();
         let process = self.process.lock().unwrap_or_else(PoisonError::into_inner).take();
-        process.into_iter().for_each(ServerProcess::end_keeping_folder);
+        process.into_iter().for_each(GuardedProcess::end_keeping_folder);
         self.launch().unwrap_or_else(|text| panic!("the server did not start again: {text}"));
     }
 
@@ -231,8 +231,17 @@ impl Server {
 
     /// A client with the root token.
     pub fn client(&self) -> Client {
-        let keys = self.keys.lock().unwrap_or_else(PoisonError::into_inner);
-        Client::new(&self.address, &keys.root_token)
+        Client::new(&self.address, &self.root_token())
+    }
+
+    /// The root token.
+    pub fn root_token(&self) -> String {
+        self.keys.lock().unwrap_or_else(PoisonError::into_inner).root_token.clone()
+    }
+
+    /// Where it listens: `http://127.0.0.1:PORT`.
+    pub fn address(&self) -> &str {
+        &self.address
     }
 
     /// Registers the plugin under a name, by its SHA-256, with arguments.
@@ -255,7 +264,7 @@ impl Server {
 
     /// All that the server and its plugins logged so far.
     pub fn log(&self) -> String {
-        fs::read_to_string(self.directory.path().join("server.log")).unwrap_or_default()
+        fs::read_to_string(self.directory.path().join(OUTPUT)).unwrap_or_default()
     }
 
     /// The audit device's lines so far.

@@ -49,6 +49,7 @@ macro_rules! scenarios {
     }};
 }
 
+mod clients;
 mod cluster;
 mod compat;
 mod config;
