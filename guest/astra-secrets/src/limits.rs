@@ -88,6 +88,16 @@ pub(crate) const BACK_OFF_MAX: Duration = Duration::from_secs(4);
 /// Longest `Retry-After` that a request waits for: beyond, the caller waits better than we.
 pub(crate) const RETRY_AFTER_MAX: Duration = Duration::from_secs(15);
 
+/// Pairs of metadata of one token, and bytes of a key and of a value: those of the server's own identities. A record
+/// then fits its entry with room to spare.
+pub(crate) const METADATA_PAIRS_MAX: usize = 64;
+
+/// See [`METADATA_PAIRS_MAX`].
+pub(crate) const METADATA_KEY_BYTES_MAX: usize = 128;
+
+/// See [`METADATA_PAIRS_MAX`].
+pub(crate) const METADATA_VALUE_BYTES_MAX: usize = 512;
+
 /// Bytes of a client ID; Astra's have 24.
 pub(crate) const CLIENT_ID_BYTES_MAX: usize = 128;
 
@@ -115,6 +125,9 @@ pub(crate) const INDEXED_PER_ROLLBACK_MAX: u32 = 200;
 
 /// Tokens that one list describes: two reads each of the host's 10,000 for a request.
 pub(crate) const TOKENS_DESCRIBED_MAX: usize = 4_000;
+
+/// Tokens that one list names: the host allows a request 100,000 names of lists.
+pub(crate) const TOKENS_LISTED_MAX: usize = 90_000;
 
 /// Write-ahead entries looked through for one mark or organization: one read each of the host's 10,000 for a request.
 pub(crate) const OPEN_INTENTS_MAX: u32 = 2_000;

@@ -8,6 +8,7 @@
 mod description;
 mod intent;
 mod make;
+mod metadata;
 mod settle;
 mod terms;
 
@@ -62,6 +63,7 @@ impl Order<'_> {
 
 /// Makes a token and its lease.
 pub(crate) fn mint(context: &Context<'_>, order: &Order<'_>) -> Result<Response, Failure> {
+    metadata::check(&order.metadata)?;
     let role_ids = allowed_role_ids(order)?;
     let mut terms = Terms::of(context, order.role, order.ttl)?;
     let client = AstraClient::new(context.host, order.config);

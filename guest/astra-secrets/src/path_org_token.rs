@@ -8,7 +8,6 @@ use secrets_framework::{
     Context, Error, Field, FieldData, FieldType, Operation, OperationSpec, Path, Response, Segment,
 };
 use serde::Serialize;
-use serde_json::json;
 
 use crate::astra_token::{ANSWER_FIELDS, plain_answer};
 use crate::config::{CallerMode, OrgConfig};
@@ -18,7 +17,7 @@ use crate::lease::lock_token;
 use crate::mint::{Order, already_exists, mint};
 use crate::names::{RoleName, TokenLogicalName, shown};
 use crate::path_config::target;
-use crate::record::{self, Listing, Record, RecordId, TokenKind};
+use crate::record::{self, Cut, Listing, Record, RecordId, TokenKind};
 use crate::role::{self, Role};
 
 /// `org/token`.
@@ -100,14 +99,29 @@ pub(crate) fn list_answer<'a, T: Serialize>(
     }
     let infos: BTreeMap<&str, T> =
         listing.records.iter().map(|record| (record.client_id.as_str(), info(record))).collect();
-    let response = Response::json(&json!({ "keys": listing.client_ids, "key_info": infos }))?;
-    if listing.cut {
-        return Ok(Some(response.warn(format!(
-            "there are more tokens than one list describes: `key_info` has {} of them; read one by its client ID",
-            infos.len()
-        ))));
+    let described = infos.len();
+    let mut response = Response::json(&ListAnswer { keys: &listing.client_ids, key_info: infos })?;
+    if described < listing.client_ids.len() {
+        response = response.warn(format!(
+            "there are more tokens than one list describes: `key_info` has {described} of them; list `tokens/<org>` in pages by `limit` and `after`, or read one by its client ID"
+        ));
     }
-    Ok(Some(response))
+    Ok(Some(match listing.cut {
+        Some(Cut::Long) => response.warn(
+            "there are more tokens than one list holds: list `tokens/<org>` in pages by `limit` and `after`",
+        ),
+        Some(Cut::NotFilled) => response.warn(
+            "there are more tokens than this list shows: the tokens of the Go plugin are still being indexed, some with each minute",
+        ),
+        None => response,
+    }))
+}
+
+/// Written as it is, for it may be long: an object of all of it would take its memory twice.
+#[derive(Serialize)]
+struct ListAnswer<'a, T> {
+    keys: &'a [String],
+    key_info: BTreeMap<&'a str, T>,
 }
 
 fn write_standard(context: &Context<'_>, data: &FieldData, config: &OrgConfig) -> Outcome {

@@ -15,7 +15,7 @@ use crate::lease::lock_token;
 use crate::names::OrgId;
 use crate::path_config::target;
 use crate::path_org_token::list_answer;
-use crate::record::{self, Record};
+use crate::record::{self, Page, Record};
 
 use shown::{Info, READ_FIELDS, Shown};
 
@@ -23,14 +23,25 @@ use shown::{Info, READ_FIELDS, Shown};
 pub(crate) const TOKENS_ORG: Path = Path {
     pattern: &[Segment::Literal("tokens"), Segment::Capture("org")],
     list: true,
-    fields: &[Field::new("org", FieldType::String, "ID of the organization.").required()],
+    fields: &[
+        Field::new("org", FieldType::String, "ID of the organization.").required(),
+        Field::new(
+            "after",
+            FieldType::String,
+            "Client ID after which to list; it need not be there. Empty = from the first.",
+        ),
+        Field::new("limit", FieldType::Int64, "How many tokens to list at the most; 0 = all that one answer holds."),
+    ],
     operations: &[OperationSpec::new(Operation::List, list, "List the organization's tokens.").answering(&[
         Field::new("keys", FieldType::CommaStringSlice, "Client IDs."),
         Field::new("key_info", FieldType::Map, "By client ID: `role`, `logical_name`, `owner`, `made`, `expires`."),
     ])],
     existence_check: None,
     synopsis: "List the tokens that this mount made for an organization.",
-    description: "The keys are client IDs; `key_info` says what each is for and who had it made. Nothing secret is shown.",
+    description: "The keys are client IDs; `key_info` says what each is for and who had it made. Nothing secret is \
+        shown. With `limit` a list is read in pages, each of which costs the same however many tokens there are: the \
+        next page comes `after` the last key of the one before, and an empty one is the end. Tokens that have ended \
+        are not listed; read one by its client ID.",
 };
 
 /// `tokens/:org/:client_id`.
@@ -43,12 +54,14 @@ pub(crate) const TOKENS_ORG_CLIENT: Path = Path {
     ],
     operations: &[
         OperationSpec::new(Operation::Read, read, "Read what is known of a token.").answering(READ_FIELDS),
-        OperationSpec::new(Operation::Delete, delete, "Revoke a token and forget it."),
+        OperationSpec::new(Operation::Delete, delete, "Revoke a token."),
     ],
     existence_check: None,
     synopsis: "Read what is known of a token that this mount made, or revoke it.",
-    description: "A read shows what a token is for and who had it made, never its secret. A delete revokes the token \
-        in Astra and removes the record; its lease may then be revoked, too, or left to end.",
+    description: "A read shows what a token is for, who had it made, and its history: what happened to it, when, and \
+        as far as the server told by whom; the oldest of more than 100 events are dropped. It never shows the secret. \
+        A token that has ended is shown for 90 days more, with `ended`. A delete revokes the token in Astra and ends \
+        its record; its lease may then be revoked, too, or left to end.",
 };
 
 fn list(context: &Context<'_>, data: &FieldData) -> Result<Option<Response>, Error> {
@@ -66,7 +79,9 @@ fn delete(context: &Context<'_>, data: &FieldData) -> Result<Option<Response>, E
 fn try_list(context: &Context<'_>, data: &FieldData) -> Outcome {
     // Also of an organization whose config was deleted while tokens lived.
     let org_id = target::in_path(context, data)?.org_id;
-    Ok(list_answer(&record::in_org(context, &org_id)?, Info::of)?)
+    let limit = data.int("limit").and_then(|limit| usize::try_from(limit).ok()).filter(|limit| *limit > 0);
+    let page = Page { after: data.text("after").unwrap_or_default(), limit };
+    Ok(list_answer(&record::in_org(context, &org_id, &page)?, Info::of)?)
 }
 
 fn try_read(context: &Context<'_>, data: &FieldData) -> Outcome {

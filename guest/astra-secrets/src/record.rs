@@ -7,6 +7,7 @@
 mod fill;
 mod index;
 mod key;
+mod listing;
 mod stored;
 mod walk;
 mod write;
@@ -25,7 +26,8 @@ use crate::names::{OrgId, RoleName};
 pub(crate) use fill::{fill_index, is_filled};
 pub(crate) use index::{Ended, drop_due, ended};
 pub(crate) use key::{RecordId, TOKEN_PREFIX, from_segment, segment};
-pub(crate) use walk::{Listing, all, any_in_org, client_ids, count_in_org, find, in_org, load_readable};
+pub(crate) use listing::{Cut, Listing, Page, all, in_org};
+pub(crate) use walk::{any_in_org, client_ids, count_in_org, find, load_readable};
 pub(crate) use write::{Inserted, hold, insert, move_end, postpone, prove_writable, remove, remove_if_same};
 
 /// How a token was made.

@@ -2,6 +2,8 @@
 
 #![expect(clippy::unwrap_used, reason = "tests")]
 
+mod list;
+
 use secrets_framework::Operation;
 use secrets_framework::testing::READ_ONLY_TEXT;
 use serde_json::{Value, json};
@@ -119,25 +121,6 @@ fn an_organization_has_one_spelling_and_is_listed_when_its_config_has_gone() {
     assert_eq!(listed["keys"], json!([made.client_id()]));
     mount.send(Operation::Delete, &path(&made.client_id()), Value::Null).done();
     mount.assert_settled(0);
-}
-
-#[test]
-fn a_list_beyond_its_limit_names_all_and_describes_the_first() {
-    let mount = Mount::new();
-    let tokens = crate::limits::TOKENS_DESCRIBED_MAX + 3;
-    for number in 0..tokens {
-        let client_id = format!("T{number:06}");
-        let record = json!({ "clientId": client_id, "orgId": ORG_A, "roleName": "reader" });
-        mount.host.storage.seed(&format!("token/{client_id}"), record.to_string());
-        mount.host.storage.seed(&format!("client-index/{ORG_A}/{client_id}"), json!({ "id": client_id }).to_string());
-    }
-    for list in [format!("tokens/{ORG_A}/"), "org/tokens/".to_owned()] {
-        let response = mount.send(Operation::List, &list, Value::Null).0.unwrap().unwrap();
-        let data: Value = serde_json::from_str(&response.data.unwrap()).unwrap();
-        assert_eq!(data["keys"].as_array().unwrap().len(), tokens);
-        assert_eq!(data["key_info"].as_object().unwrap().len(), tokens - 3);
-        assert!(response.warnings[0].contains("key_info"), "{:?}", response.warnings);
-    }
 }
 
 #[test]

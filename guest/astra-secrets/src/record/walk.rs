@@ -1,13 +1,13 @@
-//! Finding records: one by its client ID, those of an organization, all.
+//! Finding records: one by its client ID, and visiting those of an organization, or all.
 
 use secrets_framework::host::{LogLevel, StorageError};
 use secrets_framework::{Context, Error};
 
 use super::fill::is_filled;
-use super::index::{CLIENT_INDEX_PREFIX, client_entry, client_folder, client_key, record_of_client};
+use super::index::{client_entry, client_folder, client_key, record_of_client};
 use super::key::{TOKEN_PREFIX, from_segment};
 use super::{Record, RecordId, stored};
-use crate::limits::{LIST_PAGE, TOKENS_DESCRIBED_MAX};
+use crate::limits::LIST_PAGE;
 use crate::names::OrgId;
 
 /// Finds an organization's record by client ID: two reads where the index
@@ -28,43 +28,6 @@ pub(crate) fn find(context: &Context<'_>, org_id: &OrgId, client_id: &str) -> Re
         None => {}
     }
     Ok(found)
-}
-
-/// What a list shows.
-#[derive(Debug, Default)]
-pub(crate) struct Listing {
-    /// All client IDs, sorted.
-    pub(crate) client_ids: Vec<String>,
-    /// The records of the first of them.
-    pub(crate) records: Vec<Record>,
-    /// Are there more tokens than records, or even than client IDs?
-    pub(crate) cut: bool,
-}
-
-/// The tokens of an organization.
-pub(crate) fn in_org(context: &Context<'_>, org_id: &OrgId) -> Result<Listing, Error> {
-    if !is_filled(context)? {
-        return without_index(context, |record| record.org_id == *org_id);
-    }
-    let mut listing = Listing::default();
-    add_org(context, org_id, &mut listing)?;
-    Ok(listing)
-}
-
-/// All tokens of the mount.
-pub(crate) fn all(context: &Context<'_>) -> Result<Listing, Error> {
-    if !is_filled(context)? {
-        return without_index(context, |_| true);
-    }
-    let mut listing = Listing::default();
-    visit_names(context, CLIENT_INDEX_PREFIX, |folder| {
-        if let Some(org_id) = folder.strip_suffix('/').and_then(from_segment) {
-            add_org(context, &OrgId::stored(org_id), &mut listing)?;
-        }
-        Ok(true)
-    })?;
-    listing.client_ids.sort();
-    Ok(listing)
 }
 
 /// Has the organization a record? Stops at the first.
@@ -117,38 +80,6 @@ pub(crate) fn client_ids(context: &Context<'_>, org_id: &OrgId, max: usize) -> R
     Ok((!too_many).then_some(client_ids))
 }
 
-/// Adds an organization's tokens: beyond the limit the names alone, which cost no reads.
-fn add_org(context: &Context<'_>, org_id: &OrgId, listing: &mut Listing) -> Result<(), Error> {
-    visit_names(context, &client_folder(org_id), |name| {
-        let Some(client_id) = from_segment(name) else { return Ok(true) };
-        if listing.records.len() >= TOKENS_DESCRIBED_MAX {
-            listing.cut = true;
-            listing.client_ids.push(client_id);
-        } else if let Some(record) = find(context, org_id, &client_id)? {
-            listing.client_ids.push(client_id);
-            listing.records.push(record);
-        }
-        Ok(true)
-    })
-}
-
-/// The tokens that `wanted` takes, on a mount whose index is not filled yet.
-fn without_index(context: &Context<'_>, wanted: impl Fn(&Record) -> bool) -> Result<Listing, Error> {
-    let mut listing = Listing::default();
-    let mut looked_at = 0;
-    visit_all(context, |record| {
-        if wanted(&record) {
-            listing.client_ids.push(record.client_id.clone());
-            listing.records.push(record);
-        }
-        looked_at += 1;
-        listing.cut = looked_at >= TOKENS_DESCRIBED_MAX;
-        !listing.cut
-    })?;
-    listing.client_ids.sort();
-    Ok(listing)
-}
-
 /// A record without a logical name stands under its client ID; one with is
 /// looked for among all, but only while the index is not yet filled.
 fn find_without_index(
@@ -182,7 +113,7 @@ fn visit_clients(context: &Context<'_>, org_id: &OrgId, mut visit: impl FnMut(Re
 }
 
 /// Visits all records until told to stop.
-fn visit_all(context: &Context<'_>, mut visit: impl FnMut(Record) -> bool) -> Result<(), Error> {
+pub(super) fn visit_all(context: &Context<'_>, mut visit: impl FnMut(Record) -> bool) -> Result<(), Error> {
     visit_names(context, TOKEN_PREFIX, |name| {
         Ok(match load_readable(context, &RecordId::stored(name))? {
             Some(record) => visit(record),
@@ -192,7 +123,7 @@ fn visit_all(context: &Context<'_>, mut visit: impl FnMut(Record) -> bool) -> Re
 }
 
 /// Visits the names below a prefix, page by page.
-fn visit_names(
+pub(super) fn visit_names(
     context: &Context<'_>,
     prefix: &str,
     mut visit: impl FnMut(&str) -> Result<bool, Error>,
