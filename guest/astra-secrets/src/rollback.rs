@@ -73,7 +73,11 @@ fn remove_marked(
     client_id: &str,
 ) -> Result<(), Failure> {
     let org_id = client.org_id();
-    let record = record::find(context, org_id, client_id)?;
+    let found = record::find(context, org_id, client_id)?;
+    let _guard = found.as_ref().map(|record| lock_token(context, &record.id)).transpose()?;
+    // Again, now that nobody else changes it.
+    let current = found.map(|record| record::load(context, &record.id)).transpose()?.flatten();
+    let record = current.filter(|record| record.client_id == client_id);
     // The mint came to its end while we waited for the lock: the token is given out.
     if record.is_some() && !mint::is_open(context, &data.mark)? {
         return Ok(());
@@ -117,13 +121,17 @@ fn end_ended(context: &Context<'_>, immediate: bool) -> Result<(), Error> {
     let start = context.host.clock().now();
     // When the mount goes, the leases that have ended are not waited for.
     let due_by = if immediate { start + LEASE_END_MARGIN } else { start };
+    let mut result = Ok(());
     for ended in record::ended(context, due_by.as_secs(), ENDED_PER_ROLLBACK_MAX)? {
         if context.host.clock().now() > start + ROLLBACK_BUDGET {
             break;
         }
-        end_one(context, &ended).map_err(Failure::into_error)?;
+        // One record that is damaged or locked must not keep the others waiting.
+        if let Err(failure) = end_one(context, &ended) {
+            result = Err(failure.into_error());
+        }
     }
-    Ok(())
+    result
 }
 
 fn end_one(context: &Context<'_>, ended: &Ended) -> Result<(), Failure> {

@@ -36,8 +36,6 @@ pub(super) fn check(metadata: &BTreeMap<String, String>) -> Result<(), Failure> 
 
 #[cfg(test)]
 mod tests {
-    #![expect(clippy::unwrap_used, reason = "tests")]
-
     use serde_json::{Value, json};
 
     use super::*;

@@ -6,6 +6,7 @@ use secrets_framework::{Context, Error};
 use super::fill::is_filled;
 use super::index::{client_entry, client_folder, client_key, record_of_client};
 use super::key::{TOKEN_PREFIX, from_segment};
+use super::listing::{Page, in_org};
 use super::{Record, RecordId, stored};
 use crate::limits::LIST_PAGE;
 use crate::names::OrgId;
@@ -32,18 +33,15 @@ pub(crate) fn find(context: &Context<'_>, org_id: &OrgId, client_id: &str) -> Re
 
 /// Has the organization a record? Stops at the first.
 pub(crate) fn any_in_org(context: &Context<'_>, org_id: &OrgId) -> Result<bool, Error> {
-    let mut any = false;
     if is_filled(context)? {
-        visit_clients(context, org_id, |_| {
-            any = true;
-            false
-        })?;
-    } else {
-        visit_all(context, |record| {
-            any = record.org_id == *org_id;
-            !any
-        })?;
+        let first = Page { after: "", limit: Some(1) };
+        return Ok(!in_org(context, org_id, &first)?.client_ids.is_empty());
     }
+    let mut any = false;
+    visit_all(context, |record| {
+        any = record.org_id == *org_id;
+        !any
+    })?;
     Ok(any)
 }
 
@@ -99,17 +97,6 @@ fn find_without_index(
         found.is_none()
     })?;
     Ok(found)
-}
-
-/// Visits the organization's records until told to stop.
-fn visit_clients(context: &Context<'_>, org_id: &OrgId, mut visit: impl FnMut(Record) -> bool) -> Result<(), Error> {
-    visit_names(context, &client_folder(org_id), |name| {
-        let Some(client_id) = from_segment(name) else { return Ok(true) };
-        Ok(match find(context, org_id, &client_id)? {
-            Some(record) => visit(record),
-            None => true,
-        })
-    })
 }
 
 /// Visits all records until told to stop.

@@ -21,10 +21,59 @@ fn an_idle_call_costs_next_to_nothing() {
     mount.host.storage.clear_calls();
     mount.host.http.clear();
     mount.rollback().unwrap();
-    assert!(mount.host.storage.calls(StorageCall::Get) <= 2);
-    assert!(mount.host.storage.calls(StorageCall::List) <= 5);
-    assert_eq!(mount.host.storage.calls(StorageCall::Put), 0);
+    assert_eq!(calls(&mount), IDLE);
     assert!(mount.host.http.requests().is_empty());
+}
+
+/// The states of index and histories; write-ahead entries (twice, for a start in their midst), ends, agenda and
+/// retired configs.
+const IDLE: [u64; 4] = [2, 5, 0, 0];
+
+fn calls(mount: &Mount) -> [u64; 4] {
+    [StorageCall::Get, StorageCall::List, StorageCall::Put, StorageCall::Delete]
+        .map(|call| mount.host.storage.calls(call))
+}
+
+#[test]
+fn a_call_costs_what_is_due_and_not_what_is_stored() {
+    let cost = |stored: usize, due: u64| {
+        let mount = Mount::new();
+        let now = mount.host.clock.now().as_secs();
+        for number in 0..stored {
+            let later = now + 100_000 + number as u64;
+            let client_id = format!("Later{number:06}");
+            let record = json!({ "clientId": client_id, "orgId": ORG_A, "leaseEnd": later, "due": later });
+            mount.host.storage.seed(&format!("token/{client_id}"), record.to_string());
+            mount
+                .host
+                .storage
+                .seed(&format!("client-index/{ORG_A}/{client_id}"), json!({ "id": client_id }).to_string());
+            mount.host.storage.seed(&format!("due-index/{later:012}-{client_id}"), "{}");
+        }
+        for _ in 0..due {
+            Leased::of(mount.creds());
+        }
+        mount.host.clock.advance(2 * HOUR);
+        mount.rollback().unwrap();
+        // The first call of an hour looks into the queue of histories; count one that does not.
+        for _ in 0..due {
+            Leased::of(mount.creds());
+        }
+        mount.host.clock.advance(HOUR + LEASE_END_MARGIN);
+        mount
+            .host
+            .storage
+            .seed("history-state", json!({ "hour": mount.host.clock.now().as_secs() / 3600 }).to_string());
+        mount.host.storage.clear_calls();
+        mount.rollback().unwrap();
+        assert_eq!(mount.astra.live().len(), 0);
+        calls(&mount)
+    };
+    assert_eq!(cost(5_000, 0), IDLE);
+    // Of each: record, config and history are read; queue and history written; record and two indexes deleted.
+    let of = |due: u64| [IDLE[0] + 3 * due, IDLE[1], 2 * due, 3 * due];
+    assert_eq!(cost(10, 50), of(50));
+    assert_eq!(cost(5_000, 50), of(50));
 }
 
 #[test]
@@ -85,6 +134,19 @@ fn an_organization_that_fails_does_not_keep_others_waiting() {
     assert_eq!(mount.astra.live().len(), 1, "a call has a limit");
     mount.rollback().unwrap();
     mount.assert_settled(0);
+}
+
+#[test]
+fn a_damaged_record_does_not_keep_others_waiting() {
+    let mount = Mount::new();
+    let damaged = Leased::of(mount.creds()).client_id();
+    mount.host.clock.advance(Duration::from_secs(1));
+    let other = Leased::of(mount.creds()).client_id();
+    mount.host.storage.seed(&format!("token/{damaged}"), "AstraCS:canary");
+    mount.host.clock.advance(3 * HOUR);
+    let text = mount.rollback().unwrap_err().to_string();
+    assert!(text.contains(&damaged) && !text.contains("canary"), "{text}");
+    assert!(mount.astra.live().contains(&damaged) && !mount.astra.live().contains(&other));
 }
 
 #[test]
