@@ -5,7 +5,7 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use astra_simulator::{Lag, Settings, Simulator, Switches, TokenInfo, TokenState};
 use http::header::AUTHORIZATION;
@@ -14,7 +14,7 @@ use serde_json::{Value, json};
 
 use crate::canary::find_secret;
 use crate::fake::{Fake, FakeOptions, NativeDriver};
-use crate::limits::{CONDITION_DEADLINE, UPSTREAM_RESPONSE_BYTES_MAX};
+use crate::limits::{CONDITION_DEADLINE, POLL_INTERVAL, UPSTREAM_RESPONSE_BYTES_MAX};
 use crate::openbao::{MountSettings, OpenBaoDriver, Server};
 use crate::{Ask, Driver, DriverKind, HttpClient, Outcome, Verb};
 
@@ -228,24 +228,72 @@ impl Stage {
         self.driver.fake().map(|fake| fake.storage.keys_below("wal/")).unwrap_or_default()
     }
 
+    /// The client ID of the admin token that an organization is configured by.
+    #[track_caller]
+    pub fn admin_client_id(&self, org: &Org) -> String {
+        let config = self.read(&format!("config/{}", org.id), Value::Null).expect(200);
+        let shown = config.text("astra_token");
+        let client_id = shown.strip_prefix("AstraCS:").and_then(|rest| rest.strip_suffix(":redacted"));
+        client_id.unwrap_or_else(|| panic!("not a redacted token: {shown}")).to_owned()
+    }
+
     /// So many tokens live, each with its record and its lease, and nothing is left to undo.
     #[track_caller]
     pub fn assert_consistent(&self, org: &Org, tokens: usize) {
-        let live = self.live(org);
-        assert_eq!(live, self.records(org), "live tokens and records differ");
-        assert_eq!(live.len(), tokens, "live tokens");
-        assert_eq!(self.driver.leases().len(), tokens, "leases");
+        self.assert_held(org, tokens, 0);
+    }
+
+    /// So many tokens live with a lease, and so many that a static role, a
+    /// config or a grace period holds instead; each has its record, and
+    /// nothing is left to undo.
+    #[track_caller]
+    pub fn assert_held(&self, org: &Org, leased: usize, held: usize) {
+        let known = self.known(org);
+        assert_eq!(known, self.records(org), "live tokens and records differ");
+        assert_eq!(known.len(), leased + held, "live tokens");
+        assert_eq!(self.driver.leases().len(), leased, "leases");
         assert_eq!(self.wal(), Vec::<String>::new(), "write-ahead entries");
     }
 
     /// Periodic calls bring it about that so many tokens live, each with its record and its lease.
     #[track_caller]
     pub fn settle_at(&self, org: &Org, tokens: usize) {
+        self.settle_held(org, tokens, 0);
+    }
+
+    /// As [`Self::settle_at`], with tokens that are held without a lease.
+    #[track_caller]
+    pub fn settle_held(&self, org: &Org, leased: usize, held: usize) {
         self.driver.settle(&|| {
-            let live = self.live(org);
-            live.len() == tokens && live == self.records(org) && self.wal().is_empty()
+            let known = self.known(org);
+            known.len() == leased + held && known == self.records(org) && self.wal().is_empty()
         });
-        self.assert_consistent(org, tokens);
+        self.assert_held(org, leased, held);
+    }
+
+    /// Lets time pass, and periodic calls happen until `done`: a clock that
+    /// tests move is moved; for another one it is waited.
+    ///
+    /// # Panics
+    /// When they do not get there.
+    #[track_caller]
+    pub fn settle_after(&self, time: Duration, done: &dyn Fn() -> bool) {
+        if let (DriverKind::Native, Some(fake)) = (self.driver.kind(), self.driver.fake()) {
+            fake.clock.advance(time);
+        }
+        let deadline = Instant::now() + time + CONDITION_DEADLINE;
+        while !self.driver.settle(done) {
+            assert!(Instant::now() < deadline, "periodic calls did not get there");
+            std::thread::sleep(POLL_INTERVAL);
+        }
+    }
+
+    /// The live tokens in Astra that are ours to know: by the engine's mark, or by a record.
+    fn known(&self, org: &Org) -> BTreeSet<String> {
+        let records = self.records(org);
+        let live = self.astra.tokens(&org.id).into_iter().filter(|token| token.state == TokenState::Live);
+        let known = live.filter(|token| is_marked(token) || records.contains(&token.client_id));
+        known.map(|token| token.client_id).collect()
     }
 
     /// Makes all write-ahead entries as old as ones that a crash left behind.
@@ -291,7 +339,8 @@ impl Stage {
     #[track_caller]
     fn watch(&self, verb: Verb, path: &str, outcome: &Outcome) {
         self.assert_no_secret(&format!("the messages of {verb:?} {path}"), &outcome.messages());
-        let issues = path == "org/token" || path.starts_with("creds/") || path == "renew";
+        let issues = path == "org/token" || path == "renew";
+        let issues = issues || path.starts_with("creds/") || path.starts_with("static-creds/");
         if !(issues && matches!(verb, Verb::Read | Verb::Write)) {
             self.assert_no_secret(&format!("the data of {verb:?} {path}"), &outcome.data.to_string());
         }

@@ -9,6 +9,7 @@ use harness::{DriverKind, Note, Outcome, Stage, StageOptions, play};
 use serde_json::json;
 
 use crate::faults::{SECRETS, impatient, mint, rate_limit, status};
+use crate::{rotation, static_role, static_rotation};
 
 #[test]
 fn native_mint() {
@@ -29,7 +30,7 @@ fn component_revoke() {
     walk_revoke(DriverKind::Component);
 }
 
-/// Mounts beside each other, so that all wait for the same turn of the server's rollback.
+/// Mounts beside each other, so that all wait for the same turns of the server's rollback.
 #[test]
 fn openbao_sample() {
     let done = Effect::Done;
@@ -44,6 +45,15 @@ fn openbao_sample() {
     std::thread::scope(|scope| {
         for (action, made) in rows {
             scope.spawn(move || play(DriverKind::OpenBao, short_age(), |stage| sample(stage, &action, made)));
+        }
+        for scenario in [
+            rotation::a_period_under_a_server,
+            static_rotation::a_period_under_a_server,
+            a_lost_rotation,
+            a_lost_static_rotation,
+            a_grace_that_ends,
+        ] {
+            scope.spawn(move || play(DriverKind::OpenBao, short_age(), scenario));
         }
     });
 }
@@ -63,6 +73,51 @@ fn sample(stage: &Stage, action: &Action, made: usize) {
     assert_eq!(stage.live(&stage.alpha).len(), made, "{action:?}: left to a later rollback");
     stage.astra.clear_faults();
     stage.settle_at(&stage.alpha, 0);
+}
+
+/// As a sample, of a rotation: the old token stays in use, and the new one goes.
+fn a_lost_rotation(stage: &Stage) {
+    impatient(stage);
+    let old = stage.admin_client_id(&stage.alpha);
+    lose_the_making(stage);
+    let outcome = rotation::rotate(stage);
+    assert!(outcome.status >= 500, "{outcome:#?}");
+    assert_eq!((stage.live(&stage.alpha).len(), stage.admin_client_id(&stage.alpha)), (1, old));
+    stage.astra.clear_faults();
+    stage.settle_at(&stage.alpha, 0);
+    assert!(stage.works(&stage.alpha.token));
+}
+
+fn a_lost_static_rotation(stage: &Stage) {
+    impatient(stage);
+    static_role::made(stage, json!({}));
+    let current = static_role::current(stage);
+    lose_the_making(stage);
+    let outcome = static_role::rotate(stage, "app");
+    assert!(outcome.status >= 500, "{outcome:#?}");
+    assert_eq!(stage.live(&stage.alpha).len(), 2, "made, and its answer lost");
+    stage.astra.clear_faults();
+    stage.settle_held(&stage.alpha, 0, 1);
+    assert_eq!(static_role::current(stage), current);
+}
+
+/// The answer to the making is lost; its list comes, but not until later.
+fn lose_the_making(stage: &Stage) {
+    let lost = Action::Reset { at: ResetAt::BeforeAnswer, effect: Effect::Done };
+    stage.astra.fault(FaultRule::new(lost).method("POST").path(SECRETS));
+    // The list that shows the roles of the current token is the first; what settles comes after.
+    let down = FaultRule::new(status(500, Effect::NotDone)).method("GET").path(SECRETS);
+    stage.astra.fault(down.calls(&(2..100).collect::<Vec<_>>()));
+    stage.astra.fault(FaultRule::new(status(500, Effect::NotDone)).method("DELETE"));
+}
+
+fn a_grace_that_ends(stage: &Stage) {
+    stage.configure_with(&stage.alpha, json!({ "rotation_grace_period": 1 }));
+    static_role::made(stage, json!({ "grace_period": 1 }));
+    let replaced = static_role::creds(stage, "app").expect(200);
+    assert!(rotation::rotate(stage).status < 300 && static_role::rotate(stage, "app").status < 300);
+    stage.driver.settle(&|| !stage.works(&stage.alpha.token) && !stage.works(replaced.text("token")));
+    stage.settle_held(&stage.alpha, 0, 2);
 }
 
 /// Each fault once, and each for good, at the call that makes a token.
@@ -123,7 +178,14 @@ fn settles(stage: &Stage, what: &str, outcome: &Outcome) {
 }
 
 /// Every fault that a call to make a token can meet.
-fn mint_faults() -> Vec<(&'static str, Action)> {
+pub(crate) fn mint_faults() -> Vec<(&'static str, Action)> {
+    let mut rows = call_faults();
+    rows.extend(lies().into_iter().map(|damage| ("a lie", Action::Damage { damage })));
+    rows
+}
+
+/// Every fault that any call can meet.
+pub(crate) fn call_faults() -> Vec<(&'static str, Action)> {
     let both = [Effect::NotDone, Effect::Done];
     let mut rows = vec![
         ("429", rate_limit(None)),
@@ -166,6 +228,12 @@ fn damages() -> Vec<Damage> {
         Damage::NotHttp,
     ];
     damages.extend(texts.map(|text| Damage::Body(text.to_owned())));
+    damages
+}
+
+/// Damages of single fields of the answer that holds the token.
+fn lies() -> Vec<Damage> {
+    let mut damages = Vec::new();
     for field in ["clientId", "token", "secret", "orgId", "roles", "generatedOn"] {
         damages.push(Damage::Missing(vec![field.to_owned()]));
         damages.push(Damage::EmptyStrings(vec![field.to_owned()]));

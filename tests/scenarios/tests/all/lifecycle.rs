@@ -7,6 +7,8 @@ use harness::openbao::{Client, MountSettings, OpenBaoDriver, Server, ServerKind}
 use harness::{Driver as _, DriverKind, Stage, StageOptions, arguments, play, start_astra};
 use serde_json::{Value, json};
 
+use crate::static_role::{made, write};
+
 fn settings(name: &str, mount: &str, options: &StageOptions, url: &str) -> MountSettings {
     MountSettings {
         plugin: name.to_owned(),
@@ -32,7 +34,7 @@ fn client_of(stage: &Stage) -> Client {
 }
 
 /// The mount's path without trailing slash, as told by a lease.
-fn mount_of(stage: &Stage) -> String {
+pub(crate) fn mount_of(stage: &Stage) -> String {
     let lease = stage.mint(&stage.alpha, "reader").expect(200).lease_id();
     lease.split('/').next().unwrap().to_owned()
 }
@@ -226,6 +228,30 @@ fn a_policy_allows_one_role_only() {
         assert_eq!(app.call("POST", &format!("{mount}/creds/{alpha}/reader"), &json!({})).status, 403);
         assert_eq!(stage.live(&stage.alpha).len(), 2);
         assert!(stage.live(&stage.beta).is_empty());
+    });
+}
+
+/// An application that may read one static role's token, and nothing else.
+#[test]
+fn a_policy_allows_one_static_role_only() {
+    play(DriverKind::OpenBao, StageOptions::default(), |stage| {
+        stage.ready();
+        made(stage, json!({}));
+        assert!(write(stage, "other", json!({ "rotation_period": "24h" })).status < 300);
+        let (mount, root, alpha) = (mount_of(stage), client_of(stage), &stage.alpha.id);
+        let policy = format!("path \"{mount}/static-creds/{alpha}/app\" {{ capabilities = [\"read\"] }}");
+        root.must("PUT", &format!("sys/policies/acl/{mount}-app"), &json!({ "policy": policy }));
+        let made = root.must("POST", "auth/token/create", &json!({ "policies": [format!("{mount}-app")] }));
+        let app = root.with_token(made["auth"]["client_token"].as_str().unwrap());
+        let read = app.call("GET", &format!("{mount}/static-creds/{alpha}/app"), &Value::Null).outcome();
+        assert!(stage.works(read.expect(200).text("token")));
+        for path in ["static-creds/{}/other", "static-creds/{}/APP", "static-roles/{}/app", "config/{}"] {
+            let path = format!("{mount}/{}", path.replace("{}", alpha));
+            assert_eq!(app.call("GET", &path, &Value::Null).status, 403, "{path}");
+        }
+        let rotate = format!("{mount}/rotate-role/{alpha}/app");
+        assert_eq!(app.call("POST", &rotate, &json!({})).status, 403);
+        stage.assert_held(&stage.alpha, 1, 2);
     });
 }
 

@@ -9,6 +9,8 @@ use harness::fake::StorageFault;
 use harness::{DriverKind, Note, Outcome, Stage, StageOptions, play};
 use serde_json::{Value, json};
 
+use crate::{fault_walk_rotation, static_role};
+
 const FAULTS: [StorageFault; 3] = [StorageFault::FailsOnce, StorageFault::DoneButNotTold, StorageFault::GoneForGood];
 
 /// More storage calls than any request makes: a walk that gets here does not end.
@@ -159,6 +161,54 @@ fn config_is_whole(stage: &Stage, subject: &str, _: Outcome) {
     assert_eq!(read.text("org_id"), stage.alpha.id);
 }
 
+fn with_config(stage: &Stage) -> String {
+    stage.configure_with(&stage.alpha, json!({ "rotation_grace_period": 0 }));
+    String::new()
+}
+
+fn rotate_admin(stage: &Stage, _: &str) -> Outcome {
+    crate::rotation::rotate(stage)
+}
+
+fn one_admin_token(stage: &Stage, _: &str, outcome: Outcome) {
+    stage.age_wal();
+    fault_walk_rotation::one_admin_token(stage, &outcome);
+}
+
+fn with_a_static_role(stage: &Stage) -> String {
+    with_config(stage);
+    let made = create_static(stage, "");
+    assert!(made.status < 300, "{made:#?}");
+    String::new()
+}
+
+fn create_static(stage: &Stage, _: &str) -> Outcome {
+    static_role::write(stage, "app", json!({ "rotation_period": "24h", "grace_period": 0 }))
+}
+
+fn role_and_token_come_together(stage: &Stage, _: &str, outcome: Outcome) {
+    stage.age_wal();
+    fault_walk_rotation::created_or_not(stage, &outcome);
+}
+
+fn rotate_static(stage: &Stage, _: &str) -> Outcome {
+    static_role::rotate(stage, "app")
+}
+
+fn one_static_token(stage: &Stage, _: &str, outcome: Outcome) {
+    stage.age_wal();
+    fault_walk_rotation::one_static_token(stage, &outcome);
+}
+
+fn delete_static(stage: &Stage, _: &str) -> Outcome {
+    stage.delete(&static_role::path(stage, "app"), Value::Null)
+}
+
+fn role_and_tokens_go_together(stage: &Stage, _: &str, outcome: Outcome) {
+    stage.age_wal();
+    fault_walk_rotation::deleted_in_the_end(stage, &outcome);
+}
+
 macro_rules! walks {
     ($($name:ident($prepare:ident, $act:ident, $check:ident);)+) => {
         mod native {
@@ -181,4 +231,8 @@ walks! {
     deleting_a_record(with_a_record, delete_record, record_and_token_go_together);
     deleting_a_config_by_force(with_a_token, forced_delete, still_revocable);
     writing_a_config(nothing_to_prepare, write_config, config_is_whole);
+    rotating_an_admin_token(with_config, rotate_admin, one_admin_token);
+    creating_a_static_role(with_config, create_static, role_and_token_come_together);
+    rotating_a_static_role(with_a_static_role, rotate_static, one_static_token);
+    deleting_a_static_role(with_a_static_role, delete_static, role_and_tokens_go_together);
 }

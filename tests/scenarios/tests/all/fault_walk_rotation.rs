@@ -1,0 +1,198 @@
+//! Every fault of Astra in turn, at each call of a rotation: of an admin token
+//! and of a static role, and at the making and the ending of a static role.
+//! In the end one token works, and nothing else of the engine's is left.
+
+use std::sync::Mutex;
+use std::time::Duration;
+
+use astra_simulator::{Action, FaultRule, TokenState};
+use harness::{DriverKind, Note, Outcome, Stage, StageOptions, play};
+use serde_json::{Value, json};
+
+use crate::fault_walk::{call_faults, mint_faults};
+use crate::faults::SECRETS;
+use crate::rotation::client_id_of;
+use crate::{rotation, static_role};
+
+/// What is walked: brought about, done under each fault, and looked at afterwards.
+#[derive(Clone, Copy)]
+struct Walk {
+    prepare: fn(&Stage),
+    act: fn(&Stage) -> Outcome,
+    /// After the faults, and after all that was left to rollback.
+    check: fn(&Stage, &Outcome),
+}
+
+/// The calls of a rotation to Astra, in their order: the list that shows the
+/// roles and settles doubt, the making, the proof, the old one's end.
+const LIST: (&str, &str) = ("GET", SECRETS);
+const MAKE: (&str, &str) = ("POST", SECRETS);
+const PROVE: (&str, &str) = ("GET", "/v2/currentOrg");
+const END: (&str, &str) = ("DELETE", "/v2/clientIdSecrets/*");
+
+/// Rows that wait for a hanging Astra cost no processor time, so some go side by side.
+const AT_ONCE: usize = 4;
+
+const ADMIN: Walk = Walk { prepare: with_config, act: rotation::rotate, check: one_admin_token };
+const STATIC: Walk = Walk { prepare: with_static_role, act: rotate_static, check: one_static_token };
+const CREATE: Walk = Walk { prepare: with_config, act: create_static, check: created_or_not };
+const DELETE: Walk = Walk { prepare: with_static_role, act: delete_static, check: deleted_in_the_end };
+
+macro_rules! walks {
+    ($($name:ident($walk:expr, [$($native:expr),*], [$($component:expr),*]);)+) => {
+        mod native {
+            use super::*;
+            $(#[test] fn $name() { walk(DriverKind::Native, $walk, &[$($native),*]); })+
+        }
+        #[cfg(feature = "component")]
+        mod component {
+            use super::*;
+            $(#[test] fn $name() { walk(DriverKind::Component, $walk, &[$($component),*]); })+
+        }
+    };
+}
+
+// A token whose end failed is ended minutes later: only a clock that moves gets there.
+walks! {
+    rotating_an_admin_token(ADMIN, [LIST, MAKE, PROVE, END], [LIST, MAKE, PROVE]);
+    rotating_a_static_role(STATIC, [LIST, MAKE, PROVE, END], [MAKE, PROVE]);
+    creating_a_static_role(CREATE, [LIST, MAKE, PROVE], [PROVE]);
+    deleting_a_static_role(DELETE, [LIST, END], [LIST, END]);
+}
+
+/// Each fault at each call, once and for good.
+fn walk(kind: DriverKind, walk: Walk, calls: &[(&'static str, &'static str)]) {
+    let mut rows = Vec::new();
+    for call in calls {
+        let faults = if *call == MAKE { mint_faults() } else { call_faults() };
+        for (name, action) in faults {
+            rows.extend([false, true].map(|lasting| (*call, name, action.clone(), lasting)));
+        }
+    }
+    let rows = Mutex::new(rows);
+    std::thread::scope(|scope| {
+        for _ in 0..AT_ONCE {
+            scope.spawn(|| {
+                while let Some((call, name, action, lasting)) = next(&rows) {
+                    let _note = Note::new(&format!("{name} at {call:?}, lasting {lasting}: {action:?}"));
+                    play(kind, StageOptions::default(), |stage| row(stage, walk, call, &action, lasting));
+                }
+            });
+        }
+    });
+}
+
+fn next<T>(rows: &Mutex<Vec<T>>) -> Option<T> {
+    rows.lock().unwrap().pop()
+}
+
+fn row(stage: &Stage, walk: Walk, (method, path): (&str, &str), action: &Action, lasting: bool) {
+    (walk.prepare)(stage);
+    let rule = FaultRule::new(action.clone()).method(method).path(path);
+    stage.astra.fault(if lasting { rule } else { rule.first(1) });
+    let outcome = (walk.act)(stage);
+    assert!([200, 204, 400, 502, 503, 504].contains(&outcome.status), "{outcome:#?}");
+    // The server's minute comes while Astra still fails.
+    stage.driver.settle(&|| true);
+    stage.astra.clear_faults();
+    stage.age_wal();
+    (walk.check)(stage, &outcome);
+}
+
+fn with_config(stage: &Stage) {
+    let impatient = json!({ "request_timeout": "1s", "max_retries": 1, "rotation_grace_period": 0 });
+    stage.configure_with(&stage.alpha, impatient);
+}
+
+fn with_static_role(stage: &Stage) {
+    with_config(stage);
+    let made = create_static(stage);
+    assert!(made.status < 300, "{made:#?}");
+}
+
+fn create_static(stage: &Stage) -> Outcome {
+    static_role::write(stage, "app", json!({ "rotation_period": "24h", "grace_period": 0 }))
+}
+
+fn rotate_static(stage: &Stage) -> Outcome {
+    static_role::rotate(stage, "app")
+}
+
+fn delete_static(stage: &Stage) -> Outcome {
+    stage.delete(&static_role::path(stage, "app"), Value::Null)
+}
+
+/// All tokens alive in Astra, whoever made them.
+fn alive(stage: &Stage) -> Vec<String> {
+    let tokens = stage.astra.tokens(&stage.alpha.id).into_iter();
+    tokens.filter(|token| token.state == TokenState::Live).map(|token| token.client_id).collect()
+}
+
+/// Long enough for every pause before something is tried again.
+const LATER: Duration = Duration::from_secs(3600);
+
+/// In the end these are alive, each known, and nothing is left to undo.
+#[track_caller]
+fn settles(stage: &Stage, expected: &dyn Fn() -> Vec<String>) {
+    stage.settle_after(LATER, &|| {
+        let mut expected = expected();
+        expected.sort();
+        let mut alive = alive(stage);
+        alive.sort();
+        alive == expected && stage.wal().is_empty()
+    });
+}
+
+/// One admin token, which works: another one where that was said.
+pub(crate) fn one_admin_token(stage: &Stage, outcome: &Outcome) {
+    let old = client_id_of(&stage.alpha.token);
+    settles(stage, &|| vec![stage.admin_client_id(&stage.alpha)]);
+    let admin = stage.admin_client_id(&stage.alpha);
+    if outcome.status < 300 {
+        assert_ne!(admin, old, "{outcome:#?}");
+    }
+    stage.assert_held(&stage.alpha, 0, usize::from(admin != old));
+    // And it goes on.
+    let again = rotation::rotate(stage);
+    assert!(again.status < 300, "{again:#?}");
+    settles(stage, &|| vec![stage.admin_client_id(&stage.alpha)]);
+    stage.assert_held(&stage.alpha, 0, 1);
+}
+
+/// One current token, which works.
+pub(crate) fn one_static_token(stage: &Stage, _: &Outcome) {
+    let current = || static_role::creds(stage, "app").expect(200);
+    settles(stage, &|| vec![stage.admin_client_id(&stage.alpha), current().text("clientId").to_owned()]);
+    assert!(stage.works(current().text("token")));
+    stage.assert_held(&stage.alpha, 0, 1);
+    let again = rotate_static(stage);
+    assert!(again.status < 300, "{again:#?}");
+    settles(stage, &|| vec![stage.admin_client_id(&stage.alpha), current().text("clientId").to_owned()]);
+    stage.assert_held(&stage.alpha, 0, 1);
+}
+
+/// The role with its token, or neither.
+pub(crate) fn created_or_not(stage: &Stage, outcome: &Outcome) {
+    let role = stage.read(&static_role::path(stage, "app"), Value::Null);
+    assert!([200, 404].contains(&role.status), "{role:#?}");
+    assert!(role.status == 200 || outcome.status >= 300, "{outcome:#?}");
+    if role.status == 200 {
+        return one_static_token(stage, outcome);
+    }
+    settles(stage, &|| vec![stage.admin_client_id(&stage.alpha)]);
+    stage.assert_held(&stage.alpha, 0, 0);
+    let again = create_static(stage);
+    assert!(again.status < 300, "{again:#?}");
+    one_static_token(stage, &again);
+}
+
+/// What failed is done by another attempt; until then the role and its token stay.
+pub(crate) fn deleted_in_the_end(stage: &Stage, outcome: &Outcome) {
+    if outcome.status >= 300 {
+        let again = delete_static(stage);
+        assert!(again.status < 300, "{again:#?}");
+    }
+    static_role::creds(stage, "app").expect(404);
+    settles(stage, &|| vec![stage.admin_client_id(&stage.alpha)]);
+    stage.assert_held(&stage.alpha, 0, 0);
+}
