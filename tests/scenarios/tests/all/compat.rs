@@ -2,7 +2,7 @@
 //! odd names and leases included (storage keys and JSON as
 //! datastax/vault-plugin-secrets-datastax-astra 2.0.0 has them).
 
-use harness::Stage;
+use harness::{Org, Stage};
 use serde_json::{Value, json};
 
 scenarios! { fake:
@@ -13,43 +13,59 @@ scenarios! { fake:
     old_tokens_are_found_by_client_id,
     an_odd_client_id_is_escaped_on_its_way_to_astra,
     what_another_node_wrote_is_seen_at_once,
+    nothing_is_rewritten_that_need_not_be,
 }
 
-/// A mint of the Go plugin: makes the token in Astra and stores what it stored.
-struct OldToken {
-    client_id: String,
-    token: String,
+/// An entry as the Go plugin wrote it: key and JSON.
+pub(crate) type Entry = (String, Value);
+
+/// A mint of the Go plugin: made in Astra, and stored as it stored.
+pub(crate) struct OldToken {
+    pub(crate) client_id: String,
+    pub(crate) token: String,
+    /// The ID of its record.
+    pub(crate) id: String,
+    /// Its record.
+    pub(crate) entry: Entry,
+    /// What its lease holds.
+    pub(crate) internal_data: Value,
 }
 
-fn seed_config(stage: &Stage) {
+/// `caller_mode` is 1 for standard, 2 for sidecar.
+pub(crate) fn go_config(stage: &Stage, org: &Org, logical_name: &str, caller_mode: u8) -> Entry {
     let entry = json!({
-        "astra_token": stage.alpha.token,
+        "astra_token": org.token,
         "url": stage.astra.url(),
-        "org_id": stage.alpha.id,
-        "logical_name": "main",
-        "caller_mode": 1,
+        "org_id": org.id,
+        "logical_name": logical_name,
+        "caller_mode": caller_mode,
     });
-    stage.fake().storage.seed(&format!("config/{}", stage.alpha.id), &entry);
+    (format!("config/{}", org.id), entry)
 }
 
-fn seed_role(stage: &Stage, name: &str) {
+pub(crate) fn go_role(stage: &Stage, org: &Org, name: &str) -> Entry {
     let entry = json!({
         "role_name": name,
-        "role_id": stage.astra_role(&stage.alpha, "R/W User"),
-        "org_id": stage.alpha.id,
+        "role_id": stage.astra_role(org, "R/W User"),
+        "org_id": org.id,
         "ttl": 600_000_000_000_u64,
         "max_ttl": 3_600_000_000_000_u64,
     });
-    stage.fake().storage.seed(&format!("role/{}:{name}", stage.alpha.id), &entry);
+    (format!("role/{}:{name}", org.id), entry)
 }
 
-fn seed_token(stage: &Stage, role: &str, logical_name: &str) -> OldToken {
-    let role_id = stage.astra_role(&stage.alpha, "R/W User");
-    let made = stage.astra.add_token(&stage.alpha.id, &[&role_id], "", None);
+/// Without a logical name the record's ID is the client ID.
+pub(crate) fn go_token(stage: &Stage, org: &Org, role: &str, logical_name: &str) -> OldToken {
+    let role_id = stage.astra_role(org, "R/W User");
+    let made = stage.astra.add_token(&org.id, &[&role_id], "", None);
+    let id = match logical_name {
+        "" => made.client_id.clone(),
+        name => harness::sha256_hex(format!("{}:{role}:{name}", org.id).as_bytes()),
+    };
     let entry = json!({
         "clientId": made.client_id,
         "secret": made.secret,
-        "orgId": stage.alpha.id,
+        "orgId": org.id,
         "roleName": role,
         "roles": [role_id],
         "token": made.token,
@@ -57,9 +73,76 @@ fn seed_token(stage: &Stage, role: &str, logical_name: &str) -> OldToken {
         "logicalName": logical_name,
         "metadata": null,
     });
-    let id = harness::sha256_hex(format!("{}:{role}:{logical_name}", stage.alpha.id).as_bytes());
-    stage.fake().storage.seed(&format!("token/{id}"), &entry);
-    OldToken { client_id: made.client_id, token: made.token }
+    let internal_data = json!({
+        "secret_type": "astra_token",
+        "orgId": org.id,
+        "clientId": made.client_id,
+        "roleName": role,
+        "tokenId": id,
+    });
+    let entry = (format!("token/{id}"), entry);
+    OldToken { client_id: made.client_id, token: made.token, id, entry, internal_data }
+}
+
+fn seed(stage: &Stage, (key, entry): &Entry) {
+    stage.fake().storage.seed(key, entry);
+}
+
+fn seed_config(stage: &Stage) {
+    seed(stage, &go_config(stage, &stage.alpha, "main", 1));
+}
+
+fn seed_role(stage: &Stage, name: &str) {
+    seed(stage, &go_role(stage, &stage.alpha, name));
+}
+
+fn seed_token(stage: &Stage, role: &str, logical_name: &str) -> OldToken {
+    let old = go_token(stage, &stage.alpha, role, logical_name);
+    seed(stage, &old.entry);
+    old
+}
+
+/// Reading, listing and the server's minutes leave every entry as it was.
+fn nothing_is_rewritten_that_need_not_be(stage: &Stage) {
+    let mut entries = vec![
+        go_config(stage, &stage.alpha, "Main", 1),
+        go_config(stage, &stage.beta, "", 2),
+        go_role(stage, &stage.alpha, "reader"),
+        go_role(stage, &stage.alpha, "team/a:b c"),
+        go_role(stage, &stage.beta, "reader"),
+    ];
+    let tokens = [
+        go_token(stage, &stage.alpha, "reader", "app"),
+        go_token(stage, &stage.alpha, "team/a:b c", "with space"),
+        go_token(stage, &stage.beta, "reader", ""),
+    ];
+    entries.extend(tokens.iter().map(|old| old.entry.clone()));
+    entries.iter().for_each(|entry| seed(stage, entry));
+
+    assert_eq!(stage.list("configs").expect(200).keys().len(), 2);
+    assert_eq!(stage.list("roles").expect(200).keys().len(), 3);
+    assert_eq!(stage.list("org/tokens").expect(200).keys().len(), 3);
+    for org in [&stage.alpha, &stage.beta] {
+        stage.read("config", json!({ "org_id": org.id })).expect(200);
+        stage.read(&format!("config/{}", org.id), Value::Null).expect(200);
+        stage.list(&format!("tokens/{}", org.id)).expect(200);
+    }
+    stage.read("role", json!({ "org_id": "Main", "role_name": "team/a:b c" })).expect(200);
+    for old in &tokens[..2] {
+        let query = json!({ "org_id": stage.alpha.id, "client_id": old.client_id });
+        assert_eq!(stage.read("org/token", query).expect(200).text("token"), old.token);
+    }
+    stage.read("info", Value::Null).expect(200);
+    stage.read(&format!("config/{}/check", stage.alpha.id), Value::Null).expect(200);
+    stage.write("tidy", json!({ "dry_run": false })).expect(200);
+    stage.driver.settle(&|| stage.records(&stage.alpha).len() == 2);
+    stage.driver.settle(&|| true);
+
+    let dump = stage.fake().storage.dump();
+    for (key, entry) in &entries {
+        assert_eq!(dump.get(key), Some(entry), "`{key}` was rewritten");
+    }
+    assert!(tokens.iter().all(|old| stage.works(&old.token)));
 }
 
 fn old_configs_and_roles_are_read(stage: &Stage) {
@@ -84,14 +167,7 @@ fn an_old_token_is_read_renewed_and_revoked(stage: &Stage) {
     assert_eq!(read.text("generatedOn"), "2024-04-30T19:38:26.147847107Z");
     stage.write("org/token", query.clone()).expect(409);
     // The Go plugin's lease, as it left it with the server.
-    let internal = json!({
-        "secret_type": "astra_token",
-        "orgId": stage.alpha.id,
-        "clientId": old.client_id,
-        "roleName": "reader",
-        "tokenId": harness::sha256_hex(format!("{}:reader:app", stage.alpha.id).as_bytes()),
-    });
-    let lease = stage.fake().seed_lease("org/token", internal);
+    let lease = stage.fake().seed_lease("org/token", old.internal_data);
     let renewed = stage.renew(&lease, None).expect(200);
     assert_eq!(renewed.lease.as_ref().map(|lease| lease.duration), Some(600));
     stage.revoke(&lease).expect(204);

@@ -149,43 +149,6 @@ fn reload_kill_and_seal_lose_nothing() {
     stage.assert_consistent(&stage.alpha, 0);
 }
 
-/// An entry that the Go plugin wrote, put under the mount behind the engine's back.
-#[test]
-fn a_mount_of_the_go_plugin_is_taken_over_in_place() {
-    let server = Arc::new(Server::start(ServerKind::Raft));
-    let stage = on(&server, "astra");
-    let mounts = server.client().must("GET", "sys/mounts/astra", &Value::Null);
-    let uuid = mounts["data"]["uuid"].as_str().unwrap().to_owned();
-    let put = |key: &str, entry: Value| {
-        let body = json!({ "value": entry.to_string() });
-        server.client().must("PUT", &format!("sys/raw/logical/{uuid}/{key}"), &body);
-    };
-    let (alpha, url) = (&stage.alpha, stage.astra.url());
-    put(
-        &format!("config/{}", alpha.id),
-        json!({ "astra_token": alpha.token, "url": url, "org_id": alpha.id, "logical_name": "main", "caller_mode": 1 }),
-    );
-    let role_id = stage.astra_role(alpha, "R/W User");
-    put(
-        &format!("role/{}:reader", alpha.id),
-        json!({ "role_name": "reader", "role_id": role_id, "org_id": alpha.id, "ttl": 600_000_000_000_u64, "max_ttl": 0 }),
-    );
-    let old = stage.astra.add_token(&alpha.id, &[&role_id], "", None);
-    put(
-        &format!("token/{}", harness::sha256_hex(format!("{}:reader:app", alpha.id).as_bytes())),
-        json!({
-            "clientId": old.client_id, "secret": old.secret, "orgId": alpha.id, "roleName": "reader", "roles": [role_id],
-            "token": old.token, "generatedOn": "2024-04-30T19:38:26.147847107Z", "logicalName": "app", "metadata": null,
-        }),
-    );
-    let query = json!({ "org_id": alpha.id, "role_name": "reader", "logical_name": "app" });
-    assert_eq!(stage.read("org/token", query).expect(200).text("token"), old.token);
-    assert_eq!(stage.read("config", json!({ "logical_name": "main" })).expect(200).text("org_id"), alpha.id);
-    let minted = stage.mint(alpha, "reader").expect(200);
-    assert_eq!(minted.lease.as_ref().map(|lease| lease.duration), Some(600));
-    stage.revoke(&minted.lease_id()).expect(204);
-}
-
 #[test]
 fn a_lease_that_ends_by_itself_ends_the_token() {
     play(DriverKind::OpenBao, StageOptions::default(), |stage| {

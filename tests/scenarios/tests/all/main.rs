@@ -52,6 +52,7 @@ macro_rules! scenarios {
 mod clients;
 mod cluster;
 mod compat;
+mod compat_server;
 mod config;
 mod creds;
 mod fault_walk;
