@@ -49,6 +49,7 @@ macro_rules! scenarios {
     }};
 }
 
+mod check;
 mod clients;
 mod cluster;
 mod compat;
@@ -60,6 +61,7 @@ mod fault_walk_rotation;
 mod faults;
 mod help;
 mod history;
+mod killed;
 mod lease;
 mod lifecycle;
 mod openapi;

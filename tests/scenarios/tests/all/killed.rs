@@ -1,0 +1,103 @@
+//! The plugin or the server is killed in the middle of a request, under a real
+//! server: whatever Astra had done by then, its own rollback settles it.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use astra_simulator::{Action, FaultRule};
+use harness::openbao::{MountSettings, OpenBaoDriver, Server, ServerKind};
+use harness::{Stage, StageOptions, arguments, start_astra};
+use serde_json::{Value, json};
+
+use crate::faults::SECRETS;
+use crate::{rotation, static_role};
+
+/// Where a request is cut off: what it does, and the call of Astra that it then waits in.
+struct Cut {
+    name: &'static str,
+    act: fn(&Stage) -> u16,
+    at: (&'static str, &'static str),
+}
+
+const CUTS: [Cut; 5] = [
+    Cut { name: "mint", act: |stage| stage.mint(&stage.alpha, "reader").status, at: ("POST", SECRETS) },
+    Cut { name: "rotate-make", act: |stage| rotation::rotate(stage).status, at: ("POST", SECRETS) },
+    Cut { name: "rotate-prove", act: |stage| rotation::rotate(stage).status, at: ("GET", "/v2/currentOrg") },
+    Cut { name: "static-make", act: |stage| static_role::rotate(stage, "app").status, at: ("POST", SECRETS) },
+    Cut { name: "static-prove", act: |stage| static_role::rotate(stage, "app").status, at: ("GET", "/v2/currentOrg") },
+];
+
+/// All rows on one server, so that all wait for the same turn of its rollback:
+/// first their plugins are killed, then, in other requests, the server.
+#[test]
+fn a_request_that_is_cut_off_leaves_nothing() {
+    let server = Arc::new(Server::start(ServerKind::Raft));
+    let rows: Vec<_> = CUTS.iter().map(|cut| (cut, ready(&server, cut.name))).collect();
+
+    each_cut_off(&server, &rows, || server.plugin_pids().into_iter().for_each(|pid| server.kill_plugin(pid)));
+    for (cut, stage) in &rows {
+        // A request may still meet the dead connection; the server then starts the plugin anew.
+        let config = format!("config/{}", stage.alpha.id);
+        server.wait_for("the plugin to be back", || stage.read(&config, Value::Null).status == 200);
+        stage.driver.settle(&|| is_as_before(stage));
+        assert!(is_as_before(stage), "{}: {:?}", cut.name, stage.live(&stage.alpha));
+        stage.assert_held(&stage.alpha, 0, 1);
+    }
+
+    each_cut_off(&server, &rows, || server.crash());
+    server.crash_and_restart();
+    server.unseal();
+    for (cut, stage) in &rows {
+        stage.driver.settle(&|| is_as_before(stage));
+        assert!(is_as_before(stage), "{}: {:?}", cut.name, stage.live(&stage.alpha));
+        stage.assert_held(&stage.alpha, 0, 1);
+        // And the mount goes on working.
+        let minted = stage.mint(&stage.alpha, "reader").expect(200);
+        stage.revoke(&minted.lease_id()).expect(204);
+        assert!(rotation::rotate(stage).status < 300 && static_role::rotate(stage, "app").status < 300);
+    }
+}
+
+/// A mount in a process of its own, with a role and a static role.
+fn ready(server: &Arc<Server>, name: &str) -> Stage {
+    let options = StageOptions { wal_min_age: Duration::from_secs(1), ..StageOptions::default() };
+    let astra = start_astra(&options);
+    let settings = MountSettings {
+        plugin: name.to_owned(),
+        mount_point: format!("{name}/"),
+        arguments: arguments(&options, Some(astra.url().to_owned())),
+        default_ttl: None,
+        max_ttl: None,
+    };
+    let stage = Stage::with_driver(Arc::new(OpenBaoDriver::mount(Arc::clone(server), &settings)), astra);
+    stage.ready();
+    static_role::made(&stage, json!({}));
+    stage
+}
+
+/// Lets Astra hold back the answer at each row's call, and cuts all off while they wait.
+fn each_cut_off(server: &Server, rows: &[(&Cut, Stage)], cut_off: impl FnOnce()) {
+    const LONGER_THAN_IT_TAKES: u64 = 20_000;
+    let slow = Action::Delay { from_ms: LONGER_THAN_IT_TAKES, to_ms: LONGER_THAN_IT_TAKES };
+    for (cut, stage) in rows {
+        stage.astra.fault(FaultRule::new(slow.clone()).method(cut.at.0).path(cut.at.1).first(1));
+    }
+    let is_waiting = |stage: &Stage| stage.astra.fault_hits().iter().sum::<u64>() > 0;
+    std::thread::scope(|scope| {
+        let acts: Vec<_> = rows.iter().map(|(cut, stage)| scope.spawn(|| (cut.act)(stage))).collect();
+        let all = || rows.iter().all(|(_, stage)| is_waiting(stage));
+        server.wait_for("every request to wait for Astra", all);
+        cut_off();
+        for act in acts {
+            // A server that has gone answers nothing at all.
+            assert!(act.join().map_or(true, |status| status >= 500), "no request came to its end");
+        }
+    });
+    rows.iter().for_each(|(_, stage)| stage.astra.clear_faults());
+}
+
+/// The operator's admin token is in use, the static role has its one token, and nothing else lives.
+fn is_as_before(stage: &Stage) -> bool {
+    let live = stage.live(&stage.alpha);
+    live.len() == 1 && live == stage.records(&stage.alpha) && stage.works(&stage.alpha.token)
+}
