@@ -1,12 +1,143 @@
-//! Rotating an organization's admin token.
+//! Rotating an organization's admin token: make a new one with the roles that
+//! Astra shows for the current one, prove it, store it, and let the old one
+//! live on for a grace period, after which rollback deletes it.
+//!
+//! A working admin token is in the config at every moment, and each token that
+//! is not to stay is named by a write-ahead entry or a record with an end.
 
-use secrets_framework::Context;
+mod let_go;
+mod scheduled;
+mod switch;
 
-use crate::agenda::{Due, drop_entry};
-use crate::error::Failure;
+use std::collections::BTreeMap;
+
+use secrets_framework::host::{LockGuard, LogLevel};
+use secrets_framework::{Context, Error};
+
+pub(crate) use let_go::{LetGo, let_go};
+pub(crate) use scheduled::run_due;
+
+use crate::astra_token::Patience;
+use crate::client::{AstraClient, ClientError};
+use crate::config::{self, OrgConfig};
+use crate::error::{Failure, upstream};
+use crate::mint::{Facts, Wanted, describe, make, prove, undo};
 use crate::names::OrgId;
 
-/// Rotates the token if its config confirms that it is due.
-pub(crate) fn run_due(context: &Context<'_>, _org_id: &OrgId, due: &Due) -> Result<(), Failure> {
-    Ok(drop_entry(context, due)?)
+use switch::switch;
+
+/// What a rotation did.
+#[derive(Debug)]
+pub(crate) struct Rotated {
+    /// The new admin token.
+    pub(crate) client_id: String,
+    /// The one that it replaces.
+    pub(crate) previous_client_id: String,
+    /// When that one ends, in seconds since 1970-01-01T00:00:00Z.
+    pub(crate) previous_ends: u64,
+    /// What the caller is to be told.
+    pub(crate) warnings: Vec<String>,
 }
+
+/// Rotates an organization's admin token now. None = there is no such organization.
+pub(crate) fn rotate(context: &Context<'_>, org_id: &OrgId) -> Result<Option<Rotated>, Failure> {
+    let _turn = lock(context, org_id)?;
+    // Written as it is, and first: a node that cannot write says so before Astra is asked.
+    let Some(config) = config::change(context, org_id, |_| true)? else { return Ok(None) };
+    replace_token(context, &config, Patience::Caller).map(Some)
+}
+
+/// The lock under which an organization's admin token is rotated: taken before
+/// any other, for Astra is asked under it.
+fn lock<'a>(context: &Context<'a>, org_id: &OrgId) -> Result<Box<dyn LockGuard + 'a>, Failure> {
+    Ok(context.host.locks().acquire(&format!("rotate-admin/{org_id}"))?)
+}
+
+/// Makes a new token, proves it, and puts it into the place of the one in
+/// `config`. The caller holds the organization's lock.
+fn replace_token(context: &Context<'_>, config: &OrgConfig, patience: Patience) -> Result<Rotated, Failure> {
+    let client = patience.client(context, config);
+    let role_ids = current_role_ids(&client, config)?;
+    let wanted = Wanted {
+        config,
+        role_ids: &role_ids,
+        expiry: None,
+        record_id: None,
+        description: &|mark| described(context, config, mark),
+    };
+    let made = make(context, &client, &wanted)?;
+    if let Err(error) = prove(&client, config, &made.token.token) {
+        undo(context, &client, &made, None);
+        return Err(not_proven(&config.org_id, &error));
+    }
+    let rotated = switch(context, &client, config, &made, role_ids)?;
+    log_rotation(context, &config.org_id, &rotated);
+    Ok(rotated)
+}
+
+/// The Astra roles of the current token: only Astra's list tells them.
+fn current_role_ids(client: &AstraClient<'_>, config: &OrgConfig) -> Result<Vec<String>, Failure> {
+    let org_id = &config.org_id;
+    let Some(client_id) = config.admin_token.client_id() else {
+        return Err(Failure::mistake(format!(
+            "the `astra_token` in the config of organization `{org_id}` has not the form of an Astra token, so it \
+             cannot be found in Astra's list and was not rotated: write another to the config"
+        )));
+    };
+    let tokens = client.list_tokens().map_err(|error| upstream(org_id, &error))?;
+    let shown = tokens.into_iter().find(|token| token.client_id == client_id);
+    let what = match shown.map(|token| token.roles.unwrap_or_default()) {
+        Some(role_ids) if !role_ids.is_empty() => return Ok(role_ids),
+        Some(_) => "shows its admin token",
+        None => "does not show its admin token",
+    };
+    let without_roles = if what.starts_with("shows") { " without roles" } else { "" };
+    Err(Failure::Failed(Error::coded(
+        502,
+        format!(
+            "Astra's list of the tokens of organization `{org_id}` {what} `{client_id}`{without_roles}, so the roles of a \
+             new one are not known and nothing was rotated: try again later, and if this stays, write another \
+             `astra_token` to the config"
+        ),
+    )))
+}
+
+fn described(context: &Context<'_>, config: &OrgConfig, mark: &str) -> String {
+    let facts = Facts {
+        request: context.request,
+        org: config.org_id.as_str(),
+        role: "",
+        logical_name: "",
+        metadata: &BTreeMap::new(),
+    };
+    describe(&config.description, &facts, mark)
+}
+
+fn not_proven(org_id: &OrgId, error: &ClientError) -> Failure {
+    Failure::Failed(Error::coded(
+        502,
+        format!(
+            "the new admin token that Astra made for organization `{org_id}` did not work ({error}), so it was given up \
+             and the old one stays: try again later"
+        ),
+    ))
+}
+
+fn log_rotation(context: &Context<'_>, org_id: &OrgId, rotated: &Rotated) {
+    let identity = &context.request.identity;
+    context.host.log().log(
+        LogLevel::Info,
+        "an admin token was rotated",
+        &[
+            ("org", org_id.as_str()),
+            ("client_id", &rotated.client_id),
+            ("previous_client_id", &rotated.previous_client_id),
+            ("display_name", &identity.display_name),
+            ("entity_id", &identity.entity_id),
+            ("request_id", &context.request.id),
+        ],
+    );
+}
+
+#[cfg(test)]
+mod tests;

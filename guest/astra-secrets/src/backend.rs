@@ -9,6 +9,7 @@ use crate::path_creds::CREDS;
 use crate::path_info::INFO;
 use crate::path_org_token::{ORG_TOKEN, ORG_TOKENS};
 use crate::path_role::{ROLE, ROLES, ROLES_ORG, ROLES_ORG_ROLE};
+use crate::path_rotate_root::CONFIG_ORG_ROTATE_ROOT;
 use crate::path_sync_roles::{CONFIG_ORG_SYNC_ROLES, SYNC_ROLES};
 use crate::path_tidy::TIDY;
 use crate::path_tokens::{TOKENS_ORG, TOKENS_ORG_CLIENT};
@@ -40,6 +41,7 @@ pub static BACKEND: Backend = Backend {
         CONFIG,
         CONFIGS,
         CONFIG_ORG,
+        CONFIG_ORG_ROTATE_ROOT,
         CONFIG_ORG_SYNC_ROLES,
         SYNC_ROLES,
         ROLE,

@@ -16,11 +16,11 @@ use std::time::Duration;
 
 use secrets_framework::host::{Host, HttpMethod, HttpRequest, HttpResponse, LogLevel};
 
-pub(crate) use error::ClientError;
+pub(crate) use error::{ClientError, is_about_the_token};
 pub(crate) use wire::{CreatedToken, ListedRole, ListedToken, TokenRequest};
 
 use crate::config::OrgConfig;
-use crate::limits::{SETTLE_BUDGET, UPSTREAM_BUDGET, UPSTREAM_TIME_MIN};
+use crate::limits::{PROOF_BUDGET, PROOF_RETRIES, SETTLE_BUDGET, UPSTREAM_BUDGET, UPSTREAM_TIME_MIN, VERIFY_TIMEOUT};
 use crate::names::OrgId;
 
 const TOKENS_PATH: &str = "/v2/clientIdSecrets";
@@ -74,9 +74,27 @@ impl<'a> AstraClient<'a> {
         }
     }
 
+    /// A client for proving the new token of `candidate`, within the time that is left to this one.
+    pub(crate) fn proving<'b>(&self, candidate: &'b OrgConfig) -> AstraClient<'b>
+    where
+        'a: 'b,
+    {
+        let work_deadline = self.work_deadline.min(self.host.clock().now() + PROOF_BUDGET);
+        AstraClient {
+            work_deadline,
+            deadline: Cell::new(work_deadline),
+            ..AstraClient::with_bounds(self.host, candidate, self.request_timeout.min(VERIFY_TIMEOUT), PROOF_RETRIES)
+        }
+    }
+
     /// The organization this client is bound to.
     pub(crate) fn org_id(&self) -> &'a OrgId {
         &self.config.org_id
+    }
+
+    /// Does it ask with this very token?
+    pub(crate) fn asks_with(&self, client_id: &str) -> bool {
+        self.config.admin_token.client_id() == Some(client_id)
     }
 
     /// Asks for one token, once. `Ok` means that every field needed is there.

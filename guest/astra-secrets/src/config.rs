@@ -110,6 +110,11 @@ impl OrgConfig {
         }
     }
 
+    /// A copy, to be changed or kept.
+    pub(crate) fn copy(&self) -> Self {
+        stored::from_map(stored::to_map(self), &self.org_id)
+    }
+
     /// Its other name; empty = none.
     pub(crate) fn logical_name_text(&self) -> &str {
         self.logical_name.as_ref().map_or("", LogicalName::as_str)

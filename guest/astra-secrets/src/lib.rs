@@ -11,6 +11,7 @@ mod names;
 mod path_config;
 mod path_info;
 mod path_role;
+mod path_rotate_root;
 mod path_sync_roles;
 mod role;
 

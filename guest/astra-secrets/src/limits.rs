@@ -149,6 +149,18 @@ pub(crate) const SCHEDULE_WINDOW_MIN: Duration = Duration::from_secs(5 * 60);
 /// Things of the agenda that one rollback call looks at; the next call goes on.
 pub(crate) const AGENDA_PER_ROLLBACK_MAX: u32 = 50;
 
+/// First pause before a scheduled rotation that failed is tried again: the server's next call; doubles each time.
+pub(crate) const ROTATION_BACK_OFF_FIRST: Duration = Duration::from_secs(60);
+
+/// Longest such pause: an Astra that is back is used within the hour.
+pub(crate) const ROTATION_BACK_OFF_MAX: Duration = Duration::from_secs(3600);
+
+/// All attempts to prove a new token: what the work leaves before [`SETTLE_BUDGET`] begins is often less.
+pub(crate) const PROOF_BUDGET: Duration = Duration::from_secs(8);
+
+/// Repeats of a proof: Astra may need some seconds until a new token works everywhere.
+pub(crate) const PROOF_RETRIES: u32 = 4;
+
 // ---- history ----
 
 /// Events of one token's history, its mint included, as the contract says.

@@ -9,6 +9,7 @@ mod description;
 mod intent;
 mod make;
 mod metadata;
+mod prove;
 mod settle;
 mod terms;
 
@@ -18,9 +19,10 @@ use std::time::Duration;
 use secrets_framework::host::LogLevel;
 use secrets_framework::{Context, Response, Sensitive};
 
-pub(crate) use description::{check_template, has_mark, mark_of_mount};
+pub(crate) use description::{Facts, check_template, describe, has_mark, mark_of_mount};
 pub(crate) use intent::{INTENT_KIND, IntentData, any_open_in_org, is_open, lock, open_marks};
 pub(crate) use make::{Made, Wanted, make};
+pub(crate) use prove::prove;
 pub(crate) use settle::undo;
 
 use crate::astra_token;
@@ -34,7 +36,6 @@ use crate::record::{self, Inserted, Record, RecordId, TokenKind, TokenSecrets};
 use crate::role::{Role, TokenExpiry};
 use crate::time_text;
 
-use description::{Facts, describe};
 use terms::Terms;
 
 /// What to make.

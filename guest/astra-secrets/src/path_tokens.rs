@@ -11,6 +11,7 @@ use secrets_framework::{
 use crate::astra_token::{Patience, Target, end_token};
 use crate::error::{Outcome, answer};
 use crate::history::{self, End, Facts, History};
+use crate::holder;
 use crate::lease::lock_token;
 use crate::names::OrgId;
 use crate::path_config::target;
@@ -108,6 +109,7 @@ fn try_delete(context: &Context<'_>, data: &FieldData) -> Outcome {
     // Again, now that nobody else changes it.
     let current = record::load(context, &found.id)?.filter(|record| record.client_id == found.client_id);
     let Some(record) = current else { return Ok(None) };
+    holder::refuse_if_held(context, &record)?;
     record::prove_writable(context, &record)?;
     let target = Target {
         org_id: &org_id,

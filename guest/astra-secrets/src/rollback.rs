@@ -21,7 +21,7 @@ use crate::lease::lock_token;
 use crate::limits::{CONFIGS_MAX, ENDED_PER_ROLLBACK_MAX, ENDED_RETRY_PAUSE, LEASE_END_MARGIN, ROLLBACK_BUDGET};
 use crate::mint::{self, INTENT_KIND, IntentData};
 use crate::names::OrgId;
-use crate::record::{self, Ended, Record};
+use crate::record::{self, Ended, Record, TokenKind};
 
 /// Undoes one write-ahead entry; `Ok` drops it.
 pub(crate) fn rollback(context: &Context<'_>, kind: &str, data: &Value) -> Result<(), Error> {
@@ -97,6 +97,8 @@ fn remove_marked(
 
 fn is_held(context: &Context<'_>, org_id: &OrgId, client_id: &str, record: Option<&Record>) -> Result<bool, Error> {
     match record {
+        // It was held, and lives on until the end that its holder then gave it.
+        Some(record) if is_replaceable(record) && record.due != 0 => Ok(true),
         Some(record) => holder::is_held(context, record),
         None => holder::is_admin_token(context, org_id, client_id),
     }
@@ -127,14 +129,14 @@ fn end_ended(context: &Context<'_>, immediate: bool) -> Result<(), Error> {
             break;
         }
         // One record that is damaged or locked must not keep the others waiting.
-        if let Err(failure) = end_one(context, &ended) {
+        if let Err(failure) = end_one(context, &ended, immediate) {
             result = Err(failure.into_error());
         }
     }
     result
 }
 
-fn end_one(context: &Context<'_>, ended: &Ended) -> Result<(), Failure> {
+fn end_one(context: &Context<'_>, ended: &Ended, immediate: bool) -> Result<(), Failure> {
     let _guard = lock_token(context, &ended.id)?;
     let current = record::load(context, &ended.id)?.filter(|record| record.due == ended.due);
     let Some(mut record) = current else {
@@ -142,22 +144,28 @@ fn end_one(context: &Context<'_>, ended: &Ended) -> Result<(), Failure> {
         return Ok(record::drop_due(context, ended)?);
     };
     let now = context.host.clock().now();
-    if record.lease_end > now.as_secs() {
+    // No lease of a mount that goes ends a replaced token.
+    let in_grace = immediate && is_replaceable(&record);
+    if record.lease_end > now.as_secs() && !in_grace {
         return Ok(());
     }
     if holder::is_held(context, &record)? {
-        // A rotation was to follow it, and did not come to its end.
-        return Ok(record::hold(context, &mut record)?);
+        return Ok(holder::keep(context, &mut record)?);
     }
     let target = Target {
         org_id: &record.org_id,
         client_id: &record.client_id,
         origin: record.origin.as_ref(),
         record: Some(&record),
-        how: End::LeaseEnded,
+        how: if is_replaceable(&record) { End::Rotated } else { End::LeaseEnded },
         patience: Patience::Rollback,
     };
-    match end_token(context, &target) {
+    let ended = match holder::is_still_needed(context, &record) {
+        Ok(true) => return Ok(postpone(context, &mut record, now)?),
+        Ok(false) => end_token(context, &target),
+        Err(failure) => Err(failure),
+    };
+    match ended {
         Ok(()) => log_ended(context, LogLevel::Info, "a token whose lease had ended was removed", &record, ""),
         Err(failure) => {
             let error = failure.into_error().to_string();
@@ -173,6 +181,11 @@ fn end_one(context: &Context<'_>, ended: &Ended) -> Result<(), Failure> {
         }
     }
     Ok(())
+}
+
+/// Is it of a kind that is held, and lives on for a grace period when another took its place?
+fn is_replaceable(record: &Record) -> bool {
+    matches!(record.kind, TokenKind::Admin | TokenKind::Static)
 }
 
 /// Forgets retired configs that only undone mints had still needed.

@@ -3,14 +3,14 @@
 
 use secrets_framework::Context;
 
-use crate::client::{AstraClient, ClientError};
+use crate::client::{AstraClient, ClientError, is_about_the_token};
 use crate::config::{self, OrgConfig, Origin};
 use crate::error::{Failure, upstream};
 use crate::history::End;
 use crate::limits::ROLLBACK_REQUEST_TIMEOUT;
 use crate::mint;
 use crate::names::{OrgId, is_uuid};
-use crate::record::{self, Record};
+use crate::record::{self, Record, TokenKind};
 
 /// The token to end.
 pub(crate) struct Target<'a> {
@@ -96,7 +96,9 @@ pub(crate) fn config_for_ending(
 
 /// Forgets a retired config once nothing is left that would need it.
 pub(crate) fn drop_retired_if_unused(context: &Context<'_>, org_id: &OrgId) -> Result<(), Failure> {
-    if record::any_in_org(context, org_id)? || mint::any_open_in_org(context, org_id)? {
+    // An admin token that has no end is held by the config that is there.
+    let needs_it = |record: &Record| record.kind != TokenKind::Admin || record.due != 0;
+    if record::any_in_org_where(context, org_id, needs_it)? || mint::any_open_in_org(context, org_id)? {
         return Ok(());
     }
     Ok(config::drop_retired(context, org_id)?)
@@ -111,7 +113,22 @@ fn revoke(client: &AstraClient<'_>, client_id: &str) -> Result<(), ClientError> 
     }
     // An answer such as 404 may come from a wrong URL, before Astra looks at
     // the token; only the organization's own list tells that it is gone.
-    if is_gone(client, client_id).unwrap_or(false) { Ok(()) } else { Err(error) }
+    let gone = match is_gone(client, client_id) {
+        Ok(gone) => gone,
+        // An admin token that ends itself sees no list afterwards.
+        Err(ClientError::Refused { .. }) => client.asks_with(client_id) && is_dead(client),
+        Err(_) => false,
+    };
+    if gone { Ok(()) } else { Err(error) }
+}
+
+/// Does Astra not know the token that it is asked with? It tells every live one its organization.
+fn is_dead(client: &AstraClient<'_>) -> bool {
+    match client.current_org() {
+        // 403 alone may be a rule about addresses.
+        Err(ClientError::Refused { status, error_id }) => status == 401 || error_id.is_some_and(is_about_the_token),
+        _ => false,
+    }
 }
 
 fn is_gone(client: &AstraClient<'_>, client_id: &str) -> Result<bool, ClientError> {

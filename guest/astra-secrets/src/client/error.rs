@@ -145,6 +145,11 @@ impl From<HttpError> for ClientError {
     }
 }
 
+/// Astra's error numbers 3400xx are about the token that asks.
+pub(crate) fn is_about_the_token(error_id: i64) -> bool {
+    error_id / 100 == 3400
+}
+
 fn shown(error_id: Option<i64>) -> String {
     error_id.map(|id| format!(", Astra's error {id}")).unwrap_or_default()
 }

@@ -56,7 +56,7 @@ impl Retired {
                 self.org_id
             )));
         }
-        self.configs.push(stored::from_map(stored::to_map(config), &self.org_id));
+        self.configs.push(config.copy());
         self.write()
     }
 

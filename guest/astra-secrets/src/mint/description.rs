@@ -57,7 +57,7 @@ pub(crate) fn check_template(template: &str) -> Result<(), TemplateError> {
 
 /// The whole description: the template filled in, cut where it is too long,
 /// and then the mark.
-pub(super) fn describe(template: &str, facts: &Facts<'_>, mark: &str) -> String {
+pub(crate) fn describe(template: &str, facts: &Facts<'_>, mark: &str) -> String {
     let mut text = String::new();
     for piece in Pieces(template) {
         match piece {

@@ -4,6 +4,7 @@
 use secrets_framework::host::LogLevel;
 use secrets_framework::{Context, FieldData};
 
+use crate::admin_rotation;
 use crate::astra_token::drop_retired_if_unused;
 use crate::config::{self, Retired, Turns, Write};
 use crate::error::{Failure, Outcome};
@@ -14,7 +15,7 @@ use crate::record;
 pub(super) fn delete(context: &Context<'_>, data: &FieldData, org_id: &OrgId) -> Outcome {
     let _turn = config::lock(context)?;
     let Some(config) = config::load(context, org_id)? else { return Ok(None) };
-    let has_tokens = record::any_in_org(context, org_id)?;
+    let has_tokens = record::any_given_out(context, org_id)?;
     if has_tokens && !data.bool("force").unwrap_or(false) {
         return Err(Failure::mistake(format!(
             "organization `{org_id}` has tokens that are alive: revoke them first, or delete with `force=true`, \
@@ -22,7 +23,10 @@ pub(super) fn delete(context: &Context<'_>, data: &FieldData, org_id: &OrgId) ->
         )));
     }
     // In this order, for a server without transactions: at no time is nothing left to revoke with.
-    let mut writes = vec![Retired::load(context, org_id)?.keep(&config)?, Write::Delete(config::key(org_id))];
+    let mut writes = vec![Retired::load(context, org_id)?.keep(&config)?];
+    let mut let_go = admin_rotation::let_go(context, &config, None)?;
+    writes.append(&mut let_go.writes);
+    writes.push(Write::Delete(config::key(org_id)));
     writes.extend(Turns::of(Some(&config)).removal(org_id));
     writes.extend(config::rename(config.logical_name.as_ref(), None, org_id)?);
     config::together(context, &writes)?;

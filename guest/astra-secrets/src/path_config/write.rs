@@ -4,6 +4,7 @@
 use secrets_framework::host::LogLevel;
 use secrets_framework::{Context, Error, FieldData, Response};
 
+use crate::admin_rotation::{self, LetGo};
 use crate::astra_token::drop_retired_if_unused;
 use crate::config::{self, AdminToken, ApiUrl, OrgConfig, Retired, RotationState, Turns};
 use crate::error::{Failure, Outcome};
@@ -123,7 +124,7 @@ fn leaves_origin(
     if url.is_none_or(|url| url.origin() == stored.url.origin()) {
         return Ok(false);
     }
-    if record::any_in_org(context, &stored.org_id)? && !data.bool("force").unwrap_or(false) {
+    if record::any_given_out(context, &stored.org_id)? && !data.bool("force").unwrap_or(false) {
         return Err(Failure::mistake(format!(
             "`url` would move organization `{}` away from `{}`, where tokens of it are alive: revoke them first, \
              or write with `force=true`, and they are still revoked there",
@@ -145,17 +146,39 @@ fn store(
     context: &Context<'_>,
     org_id: &OrgId,
     stored: Option<OrgConfig>,
-    mut changes: Changes,
+    changes: Changes,
     leaves_origin: bool,
 ) -> Result<(), Failure> {
-    let old_name = stored.as_ref().and_then(|config| config.logical_name.clone());
-    let old_turns = Turns::of(stored.as_ref());
+    let stored = stored.as_ref();
+    let config = changed(context, org_id, stored, changes)?;
     let mut retired = Retired::load(context, org_id)?;
+    // In this order, for a server without transactions: at no time is nothing left to revoke with.
     let mut writes = Vec::new();
-    if let Some(stored) = stored.as_ref().filter(|_| leaves_origin) {
-        writes.push(retired.keep(stored)?);
+    let mut let_go = LetGo::default();
+    if let Some(stored) = stored {
+        if leaves_origin {
+            writes.push(retired.keep(stored)?);
+        }
+        let_go = admin_rotation::let_go(context, stored, Some(&config))?;
     }
-    let mut config = match (stored, changes.admin_token.take()) {
+    writes.append(&mut let_go.writes);
+    writes.extend(config::write_in_step(Turns::of(stored), &config)?);
+    writes.extend(retired.forget(config.url.origin())?);
+    let old_name = stored.and_then(|config| config.logical_name.as_ref());
+    writes.extend(config::rename(old_name, config.logical_name.as_ref(), org_id)?);
+    config::together(context, &writes)?;
+    context.host.log().log(LogLevel::Info, "a config was written", &[("org", org_id.as_str())]);
+    Ok(())
+}
+
+/// The config as it will be.
+fn changed(
+    context: &Context<'_>,
+    org_id: &OrgId,
+    stored: Option<&OrgConfig>,
+    mut changes: Changes,
+) -> Result<OrgConfig, Failure> {
+    let mut config = match (stored.map(OrgConfig::copy), changes.admin_token.take()) {
         (Some(config), None) => config,
         (Some(config), Some(token)) if token.expose() == config.admin_token.expose() => config,
         // What was known of rotations was known of the old token.
@@ -165,15 +188,9 @@ fn store(
         (None, Some(admin_token)) => OrgConfig::new(org_id.clone(), admin_token),
         (None, None) => return Err(Failure::mistake("missing `astra_token`")),
     };
-    let (old_rotation, old_tidy_period) = (config.rotation.clone(), config.tidy_period);
     let now = context.host.clock().now().as_secs();
     changes.apply(&mut config, now)?;
-    config::plan(&mut config, (old_rotation.as_ref(), old_tidy_period), now);
-    // In this order, for a server without transactions: at no time is nothing left to revoke with.
-    writes.extend(config::write_in_step(old_turns, &config)?);
-    writes.extend(retired.forget(config.url.origin())?);
-    writes.extend(config::rename(old_name.as_ref(), config.logical_name.as_ref(), org_id)?);
-    config::together(context, &writes)?;
-    context.host.log().log(LogLevel::Info, "a config was written", &[("org", org_id.as_str())]);
-    Ok(())
+    let before = stored.map(|stored| (stored.rotation.as_ref(), stored.tidy_period)).unwrap_or_default();
+    config::plan(&mut config, before, now);
+    Ok(config)
 }

@@ -103,7 +103,7 @@ fn organizations_are_counted_with_and_without_the_index() {
     let (a, b) = (OrgId::stored(ORG_A), OrgId::stored(ORG_B));
     for _ in 0..2 {
         assert_eq!((count_in_org(&context, &a).unwrap(), count_in_org(&context, &b).unwrap()), (3, 0));
-        assert!(any_in_org(&context, &a).unwrap() && !any_in_org(&context, &b).unwrap());
+        assert!(any_given_out(&context, &a).unwrap() && !any_given_out(&context, &b).unwrap());
         mount.host.storage.remove("index-state");
     }
 }
@@ -116,7 +116,7 @@ fn an_entry_of_the_index_alone_is_no_token() {
     mount.host.storage.seed("due-index/001767225600-Ghost", r#"{"id":"Ghost"}"#);
     let request = request(Operation::Read, "info", Value::Null);
     let context = Context { host: &mount.host as &dyn Host, request: &request };
-    assert!(!any_in_org(&context, &OrgId::stored(ORG_A)).unwrap());
+    assert!(!any_given_out(&context, &OrgId::stored(ORG_A)).unwrap());
     mount.rollback().unwrap();
     mount.assert_settled(0);
 }

@@ -7,7 +7,7 @@ use super::fill::is_filled;
 use super::index::{client_entry, client_folder, client_key, record_of_client};
 use super::key::{TOKEN_PREFIX, from_segment};
 use super::listing::{Page, in_org};
-use super::{Record, RecordId, stored};
+use super::{Record, RecordId, TokenKind, stored};
 use crate::limits::LIST_PAGE;
 use crate::names::OrgId;
 
@@ -31,18 +31,38 @@ pub(crate) fn find(context: &Context<'_>, org_id: &OrgId, client_id: &str) -> Re
     Ok(found)
 }
 
-/// Has the organization a record? Stops at the first.
-pub(crate) fn any_in_org(context: &Context<'_>, org_id: &OrgId) -> Result<bool, Error> {
-    if is_filled(context)? {
-        let first = Page { after: "", limit: Some(1) };
-        return Ok(!in_org(context, org_id, &first)?.client_ids.is_empty());
+/// Has the organization a token that was given out, admin tokens apart?
+pub(crate) fn any_given_out(context: &Context<'_>, org_id: &OrgId) -> Result<bool, Error> {
+    any_in_org_where(context, org_id, |record| record.kind != TokenKind::Admin)
+}
+
+/// Has the organization a record that `is_it` takes? Stops at the first, which
+/// mostly is among the few looked at first.
+pub(crate) fn any_in_org_where(
+    context: &Context<'_>,
+    org_id: &OrgId,
+    is_it: impl Fn(&Record) -> bool,
+) -> Result<bool, Error> {
+    if !is_filled(context)? {
+        let mut any = false;
+        visit_all(context, |record| {
+            any = record.org_id == *org_id && is_it(&record);
+            !any
+        })?;
+        return Ok(any);
     }
-    let mut any = false;
-    visit_all(context, |record| {
-        any = record.org_id == *org_id;
-        !any
-    })?;
-    Ok(any)
+    let (mut after, mut limit) = (String::new(), 2);
+    loop {
+        let listing = in_org(context, org_id, &Page { after: &after, limit: Some(limit) })?;
+        if listing.records.iter().any(&is_it) {
+            return Ok(true);
+        }
+        match listing.client_ids.last() {
+            Some(last) if listing.client_ids.len() >= limit => after.clone_from(last),
+            _ => return Ok(false),
+        }
+        limit = (8 * limit).min(LIST_PAGE as usize);
+    }
 }
 
 /// How many records the organization has.

@@ -58,10 +58,32 @@ pub(crate) fn hold(context: &Context<'_>, record: &mut Record) -> Result<(), Err
     together(context, &[Write::Put(stored::encode(record)?), Write::Delete(due_key(&record.id, left))])
 }
 
+/// The changes that store a new record with its indexes.
+pub(crate) fn writes_of_new(record: &Record) -> Result<[Write; 3], Error> {
+    Ok([
+        Write::Put(client_entry(record)),
+        Write::Put(due_entry(&record.id, record.due)),
+        Write::Put(stored::encode(record)?),
+    ])
+}
+
+/// The change that stores a record whose indexes stay as they are.
+pub(crate) fn write_of(record: &Record) -> Result<Write, Error> {
+    Ok(Write::Put(stored::encode(record)?))
+}
+
+/// The changes by which a token that is held no longer ends at `end`. They must
+/// come before the one by which its holder lets it go: the end of a token that
+/// is held all the same does not count.
+pub(crate) fn writes_of_end(record: &mut Record, end: u64) -> Result<Vec<Write>, Error> {
+    record.lease_end = end;
+    due_writes(record, end)
+}
+
 /// Writes a record as it is: a node that cannot write says so here, before
 /// Astra is asked for what the record would have to follow.
 pub(crate) fn prove_writable(context: &Context<'_>, record: &Record) -> Result<(), Error> {
-    together(context, &[Write::Put(stored::encode(record)?)])
+    together(context, &[write_of(record)?])
 }
 
 /// Forgets a token that is gone, but for its history. Under the token's lock.

@@ -1,0 +1,178 @@
+//! The moment of a rotation: the new token goes into the config, the old one
+//! gets an end, and all that belongs to it is written together.
+
+use secrets_framework::{Context, Error, Sensitive, wal};
+use serde_json::Map;
+
+use super::Rotated;
+use super::let_go::record_of;
+use crate::client::AstraClient;
+use crate::config::{self, AdminToken, OrgConfig, RotationState, Turns, Write, together, write_in_step};
+use crate::error::Failure;
+use crate::history::{self, Event, Who};
+use crate::lease::lock_token;
+use crate::limits::LEASE_END_MARGIN;
+use crate::mint::{Made, undo};
+use crate::names::{OrgId, RoleName};
+use crate::record::{self, Record, RecordId, TokenKind};
+
+/// Puts the new token that `made` is into the place of the one in `config`.
+pub(super) fn switch(
+    context: &Context<'_>,
+    client: &AstraClient<'_>,
+    config: &OrgConfig,
+    made: &Made<'_>,
+    role_ids: Vec<String>,
+) -> Result<Rotated, Failure> {
+    match try_switch(context, config, made, role_ids) {
+        Ok(rotated) => Ok(rotated),
+        Err(NotSwitched { failure, may_be_stored: false }) => {
+            undo(context, client, made, None);
+            Err(failure)
+        }
+        // A commit that was not answered may still happen: were the new token
+        // deleted now, the config could be left with a dead one. In some
+        // minutes rollback sees by the write-ahead entry which the config holds.
+        Err(NotSwitched { failure, may_be_stored: true }) => Err(failure),
+    }
+}
+
+/// Why the new token is not in the config.
+struct NotSwitched {
+    failure: Failure,
+    may_be_stored: bool,
+}
+
+impl<T: Into<Failure>> From<T> for NotSwitched {
+    fn from(failure: T) -> Self {
+        Self { failure: failure.into(), may_be_stored: false }
+    }
+}
+
+fn try_switch(
+    context: &Context<'_>,
+    config: &OrgConfig,
+    made: &Made<'_>,
+    role_ids: Vec<String>,
+) -> Result<Rotated, NotSwitched> {
+    let _turn = config::lock(context)?;
+    let stored = config::load(context, &config.org_id)?.filter(|stored| same_access(stored, config));
+    let Some(stored) = stored else { return Err(changed(&config.org_id).into()) };
+    let client_id = stored.admin_token.client_id().unwrap_or_default().to_owned();
+    let now = context.host.clock().now().as_secs();
+    let ends = now.saturating_add(stored.rotation_grace_period().as_secs());
+
+    // Held until all is written, so that rollback does not see an end that does not count yet.
+    let old_id = record_of(context, &stored)?.map_or_else(|| RecordId::of_client(&client_id), |record| record.id);
+    let _guard = lock_token(context, &old_id)?;
+    let (old, mut writes) = end_old(context, &stored, &old_id, &role_ids, ends)?;
+    let new = new_record(context, &stored, made, role_ids);
+    writes.extend(record::writes_of_new(&new)?);
+    let before = Turns::of(Some(&stored));
+    writes.extend(write_in_step(before, &with_new_token(stored, made, now))?);
+    writes.push(Write::Delete(wal::key(made.wal_id())));
+    store(context, &config.org_id, &new.client_id, &writes)?;
+    history::note(context, &old, Event::Rotate);
+    Ok(Rotated {
+        warnings: made.warnings.iter().cloned().chain(ends_by_itself(&new)).collect(),
+        client_id: new.client_id,
+        previous_client_id: client_id,
+        previous_ends: ends,
+    })
+}
+
+/// The order, for a server without transactions: the old token's end, which
+/// does not count while the config holds it; the new record; the config; the
+/// write-ahead entry.
+fn store(context: &Context<'_>, org_id: &OrgId, client_id: &str, writes: &[Write]) -> Result<(), NotSwitched> {
+    let Err(error) = together(context, writes) else { return Ok(()) };
+    // What comes after the config is put right by rollback and the agenda.
+    match config::load(context, org_id) {
+        Ok(Some(stored)) if stored.admin_token.client_id() == Some(client_id) => Ok(()),
+        _ => Err(NotSwitched { failure: error.into(), may_be_stored: true }),
+    }
+}
+
+/// The old token's record with its end, and the changes that store it. An
+/// operator's token has none before it is replaced.
+fn end_old(
+    context: &Context<'_>,
+    config: &OrgConfig,
+    id: &RecordId,
+    role_ids: &[String],
+    ends: u64,
+) -> Result<(Record, Vec<Write>), Error> {
+    let client_id = config.admin_token.client_id().unwrap_or_default();
+    if let Some(mut old) = record::load(context, id)?.filter(|record| record.client_id == client_id) {
+        let writes = record::writes_of_end(&mut old, ends)?;
+        return Ok((old, writes));
+    }
+    let old = Record { lease_end: ends, due: ends, ..admin_record(config, client_id, role_ids.to_vec()) };
+    let writes = record::writes_of_new(&old)?.into();
+    Ok((old, writes))
+}
+
+fn new_record(context: &Context<'_>, config: &OrgConfig, made: &Made<'_>, role_ids: Vec<String>) -> Record {
+    let now = context.host.clock().now().as_secs();
+    Record {
+        generated_on: made.token.generated_on.clone(),
+        expires_at: made.token.expires_at.clone(),
+        mark: made.mark().to_owned(),
+        created_by: Who::of(context.request),
+        made: now,
+        // Looked at once by rollback: if the config holds it then, it has no
+        // end; if all this did not come to its end, it has gone or goes then.
+        due: now + LEASE_END_MARGIN.as_secs(),
+        ..admin_record(config, &made.token.client_id, role_ids)
+    }
+}
+
+/// The record of an admin token of which nothing else is known. Its secret is in the config only.
+fn admin_record(config: &OrgConfig, client_id: &str, role_ids: Vec<String>) -> Record {
+    Record {
+        id: RecordId::of_client(client_id),
+        client_id: client_id.to_owned(),
+        org_id: config.org_id.clone(),
+        role_name: RoleName::stored(""),
+        role_ids,
+        logical_name: String::new(),
+        metadata: std::collections::BTreeMap::new(),
+        generated_on: String::new(),
+        expires_at: None,
+        secrets: None,
+        origin: Some(config.url.origin().clone()),
+        mark: String::new(),
+        kind: TokenKind::Admin,
+        created_by: Who::default(),
+        made: 0,
+        lease_end: 0,
+        due: 0,
+        other: Map::new(),
+    }
+}
+
+fn with_new_token(mut config: OrgConfig, made: &Made<'_>, now: u64) -> OrgConfig {
+    let next = config.rotation.as_ref().and_then(|schedule| schedule.next_after(now)).unwrap_or_default();
+    config.rotation_state = RotationState { due: next, scheduled: next, rotated: now, ..RotationState::default() };
+    config.admin_token = AdminToken::stored(Sensitive::expose(&made.token.token).clone());
+    config
+}
+
+fn same_access(stored: &OrgConfig, config: &OrgConfig) -> bool {
+    stored.url == config.url && stored.admin_token.expose() == config.admin_token.expose()
+}
+
+fn ends_by_itself(record: &Record) -> Option<String> {
+    let expires_at = record.expires_at.as_deref()?;
+    Some(format!(
+        "Astra ends the new admin token at {expires_at}, by a setting of organization `{}`: rotate it before",
+        record.org_id
+    ))
+}
+
+fn changed(org_id: &OrgId) -> Failure {
+    Failure::exists(format!(
+        "the config of organization `{org_id}` was changed by another request while its admin token was rotated, so \
+         nothing was rotated: read it, and rotate again"
+    ))
+}

@@ -1,0 +1,37 @@
+//! Proof that a new token works, before anybody depends on it: a call with the
+//! token itself.
+
+use secrets_framework::Sensitive;
+
+use crate::client::{AstraClient, ClientError, is_about_the_token};
+use crate::config::{AdminToken, OrgConfig};
+use crate::names::is_uuid;
+
+/// Asks Astra, with the new token of `config`'s organization, whose it is. A
+/// token that Astra does not know is tried again for a while: it may not be
+/// known everywhere at once.
+pub(crate) fn prove(client: &AstraClient<'_>, config: &OrgConfig, token: &Sensitive) -> Result<(), ClientError> {
+    let mut candidate = OrgConfig::new(config.org_id.clone(), AdminToken::stored(token.expose().clone()));
+    candidate.url = config.url.clone();
+    let client = client.proving(&candidate);
+    let mut attempts = 0;
+    loop {
+        let error = match client.current_org() {
+            // Old mounts may know an organization by another name than Astra's UUID.
+            Ok(owner) if owner.eq_ignore_ascii_case(config.org_id.as_str()) || !is_uuid(config.org_id.as_str()) => {
+                return Ok(());
+            }
+            Ok(_) => return Err(ClientError::Nonsense { reason: "the token that it made is another organization's" }),
+            // Known, and only not allowed to ask this.
+            Err(ClientError::Refused { status: 403, error_id }) if !error_id.is_some_and(is_about_the_token) => {
+                return Ok(());
+            }
+            Err(error) => error,
+        };
+        attempts += 1;
+        let may_come = matches!(error, ClientError::Refused { .. } | ClientError::NotFound);
+        if !(may_come && client.pause_before_repeating(&error, attempts)) {
+            return Err(error);
+        }
+    }
+}
