@@ -4,6 +4,7 @@ use secrets_framework::{Backend, SpecialPaths};
 
 use crate::astra_token::ASTRA_TOKEN;
 use crate::config::{CONFIG_PREFIX, RETIRED_PREFIX};
+use crate::path_check::CONFIG_ORG_CHECK;
 use crate::path_config::{CONFIG, CONFIG_ORG, CONFIGS};
 use crate::path_creds::CREDS;
 use crate::path_info::INFO;
@@ -42,6 +43,7 @@ pub static BACKEND: Backend = Backend {
         CONFIGS,
         CONFIG_ORG,
         CONFIG_ORG_ROTATE_ROOT,
+        CONFIG_ORG_CHECK,
         CONFIG_ORG_SYNC_ROLES,
         SYNC_ROLES,
         ROLE,

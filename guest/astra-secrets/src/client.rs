@@ -97,6 +97,11 @@ impl<'a> AstraClient<'a> {
         self.config.admin_token.client_id() == Some(client_id)
     }
 
+    /// That organization's settings.
+    pub(crate) fn config(&self) -> &'a OrgConfig {
+        self.config
+    }
+
     /// Asks for one token, once. `Ok` means that every field needed is there.
     pub(crate) fn create_token(&self, wanted: &TokenRequest<'_>) -> Result<CreatedToken, ClientError> {
         let body = wire::write_token_request(wanted)?;

@@ -222,3 +222,21 @@ pub(crate) const TIDY_GO_ON_PAUSE: Duration = Duration::from_secs(60);
 
 /// An admin token that Astra ends within this time is told of: long enough to replace it by hand.
 pub(crate) const ADMIN_TOKEN_EXPIRY_NEAR: Duration = Duration::from_secs(14 * 24 * 3600);
+
+/// Bound on one request of a check to Astra: three of them, and a token made and deleted, fit the host's 60 s.
+pub(crate) const CHECK_REQUEST_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// Difference of clocks that a check finds no fault with: far below the margins that ends of tokens have.
+pub(crate) const CLOCK_SKEW_MAX: Duration = Duration::from_secs(60);
+
+/// Roles whose Astra roles a check looks for: one read each of the host's 10,000 for a request.
+pub(crate) const CHECKED_ROLES_MAX: usize = 2_000;
+
+/// Names of a kind that a check's sentence shows: enough to begin with.
+pub(crate) const CHECK_NAMES_SHOWN_MAX: usize = 5;
+
+/// How long after its time something due counts as overdue: some of the server's calls, one each minute.
+pub(crate) const OVERDUE_AFTER: Duration = Duration::from_secs(15 * 60);
+
+/// How long the token that a deep check makes may live if nothing deletes it: longer than rollback needs to find it.
+pub(crate) const CHECK_TOKEN_LIFE: Duration = Duration::from_secs(3600);

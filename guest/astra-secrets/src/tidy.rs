@@ -23,7 +23,7 @@ use crate::names::OrgId;
 use crate::record;
 
 pub(crate) use bounds::Pace;
-pub(crate) use result::{OrgResult, Run, load_run, results};
+pub(crate) use result::{OrgResult, Run, load_result, load_run, results};
 pub(crate) use turn::run_due;
 
 use bounds::Bounds;

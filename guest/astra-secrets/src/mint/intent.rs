@@ -1,7 +1,7 @@
 //! The write-ahead entry of a mint. Written before Astra is asked, it names
 //! the mark by which the token is found again, whatever happens in between.
 
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
 use secrets_framework::host::LockGuard;
@@ -105,22 +105,22 @@ fn is_current(context: &Context<'_>, config: &OrgConfig) -> Result<bool, Error> 
 
 /// Has this mark still an entry?
 pub(crate) fn is_open(context: &Context<'_>, mark: &str) -> Result<bool, Error> {
-    any_open(context, |data| data.mark == mark)
+    any_open(context, |data, _| data.mark == mark)
 }
 
 /// Is a mint of this organization unsettled? Its config must then stay usable for revocation.
 pub(crate) fn any_open_in_org(context: &Context<'_>, org_id: &OrgId) -> Result<bool, Error> {
-    any_open(context, |data| data.org_id == org_id.as_str())
+    any_open(context, |data, _| data.org_id == org_id.as_str())
 }
 
 /// Marks of an organization's unsettled mints, and how many entries were read
 /// for that.
 pub(crate) fn open_marks(context: &Context<'_>, org_id: &OrgId) -> Result<OpenMarks, Error> {
     let mut open = OpenMarks::default();
-    any_open(context, |data| {
+    any_open(context, |data, noted| {
         open.looked_at += 1;
         if data.org_id == org_id.as_str() {
-            open.marks.insert(data.mark.clone());
+            open.marks.insert(data.mark.clone(), noted);
         }
         false
     })?;
@@ -130,8 +130,8 @@ pub(crate) fn open_marks(context: &Context<'_>, org_id: &OrgId) -> Result<OpenMa
 /// Unsettled mints of one organization.
 #[derive(Debug, Default)]
 pub(crate) struct OpenMarks {
-    /// Their marks.
-    pub(crate) marks: BTreeSet<String>,
+    /// Their marks, and when each was noted, in seconds since 1970-01-01T00:00:00Z.
+    pub(crate) marks: BTreeMap<String, u64>,
     /// Entries of all organizations that were read to know.
     pub(crate) looked_at: usize,
 }
@@ -141,12 +141,13 @@ pub(crate) fn lock<'a>(context: &Context<'a>, mark: &str) -> Result<Box<dyn Lock
     Ok(context.host.locks().acquire(&format!("mint/{mark}"))?)
 }
 
-fn any_open(context: &Context<'_>, mut is_it: impl FnMut(&IntentData) -> bool) -> Result<bool, Error> {
+fn any_open(context: &Context<'_>, mut is_it: impl FnMut(&IntentData, u64) -> bool) -> Result<bool, Error> {
     let ids = wal::ids(context, "", OPEN_INTENTS_MAX)?;
     for id in &ids {
         // A damaged entry cannot be undone by anybody; rollback reports it.
         let Ok(Some(entry)) = wal::read(context, id) else { continue };
-        if entry.kind == INTENT_KIND && IntentData::read(&entry.data).is_some_and(|data| is_it(&data)) {
+        if entry.kind == INTENT_KIND && IntentData::read(&entry.data).is_some_and(|data| is_it(&data, entry.created_at))
+        {
             return Ok(true);
         }
     }

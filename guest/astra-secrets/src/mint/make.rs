@@ -50,17 +50,38 @@ impl Made<'_> {
     }
 }
 
-/// Asks Astra until there is a token, or a reason to stop.
+/// Why there is no token.
+pub(crate) enum NotMade {
+    /// Astra did not make it.
+    Upstream(ClientError),
+    /// All else.
+    Failed(Failure),
+}
+
+/// As [`try_make`], for those who only pass a failure on.
 pub(crate) fn make<'a>(
     context: &Context<'a>,
     client: &AstraClient<'_>,
     wanted: &Wanted<'_>,
 ) -> Result<Made<'a>, Failure> {
+    try_make(context, client, wanted).map_err(|not_made| match not_made {
+        NotMade::Upstream(error) => upstream(client.org_id(), &error),
+        NotMade::Failed(failure) => failure,
+    })
+}
+
+/// Asks Astra until there is a token, or a reason to stop.
+pub(crate) fn try_make<'a>(
+    context: &Context<'a>,
+    client: &AstraClient<'_>,
+    wanted: &Wanted<'_>,
+) -> Result<Made<'a>, NotMade> {
     let mut warnings = Vec::new();
     let mut expiry = wanted.expiry.clone();
     let mut attempts = 0;
     loop {
-        let intent = intent::note(context, wanted.config, wanted.role_ids, wanted.record_id.as_ref())?;
+        let intent = intent::note(context, wanted.config, wanted.role_ids, wanted.record_id.as_ref())
+            .map_err(NotMade::Failed)?;
         let description = (wanted.description)(&intent.mark);
         let request = TokenRequest { roles: wanted.role_ids, description: &description, expiry: expiry.as_deref() };
         let error = match client.create_token(&request) {
@@ -78,7 +99,7 @@ pub(crate) fn make<'a>(
         attempts += 1;
         let repeat = settled == Settled::NothingMade && error.is_passing();
         if !(repeat && client.pause_before_repeating(&error, attempts)) {
-            return Err(upstream(client.org_id(), &error));
+            return Err(NotMade::Upstream(error));
         }
     }
 }

@@ -3,7 +3,7 @@
 //! first look may be old by now.
 
 use std::cell::{Cell, OnceCell};
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use secrets_framework::Error;
@@ -17,7 +17,7 @@ use crate::history::End;
 use crate::holder;
 use crate::lease::lock_token;
 use crate::mint;
-use crate::record::{self, Record};
+use crate::record::{self, Record, RecordId};
 
 /// Looks again, and acts.
 pub(super) struct Touch<'a> {
@@ -27,7 +27,7 @@ pub(super) struct Touch<'a> {
     pub(super) age_min: Duration,
     /// Read when the first is asked for, and so after Astra's lists: a listed token whose mint has no entry by then
     /// has a record, or will never have one.
-    open_marks: OnceCell<BTreeSet<String>>,
+    open_marks: OnceCell<BTreeMap<String, u64>>,
     /// Astra does not do what is asked; the next tidy may have more luck.
     gave_up: Cell<bool>,
 }
@@ -89,6 +89,8 @@ impl<'a> Touch<'a> {
         let Organization { context, org_id, .. } = self.organization;
         // A mint that is still going on holds this lock.
         let _guard = mint::lock(context, mark)?;
+        // A record that cannot be read is one all the same: its token may be in use.
+        record::load(context, &RecordId::of_client(&token.client_id))?;
         if record::find(context, org_id, &token.client_id)?.is_some() || self.is_admin_token(&token.client_id)? {
             return Ok(Act::Left);
         }
@@ -173,12 +175,12 @@ impl<'a> Touch<'a> {
     /// Has the mint with this mark still a write-ahead entry?
     fn is_open(&self, mark: &str) -> Result<bool, Error> {
         if let Some(open) = self.open_marks.get() {
-            return Ok(open.contains(mark));
+            return Ok(open.contains_key(mark));
         }
         let Organization { context, org_id, bounds, .. } = self.organization;
         let open = mint::open_marks(context, org_id)?;
         bounds.look_at(open.looked_at);
-        Ok(self.open_marks.get_or_init(|| open.marks).contains(mark))
+        Ok(self.open_marks.get_or_init(|| open.marks).contains_key(mark))
     }
 
     /// Is it the token that a config, also a retired one, asks Astra with?

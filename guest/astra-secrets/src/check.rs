@@ -1,0 +1,112 @@
+//! Is an organization healthy? What can go wrong with its config, its admin
+//! token, its roles and its scheduled work, each as yes, no or unknown and a
+//! sentence. Whatever Astra does is an answer here, never a failure.
+
+mod deep;
+mod standing;
+mod upstream;
+
+use std::collections::BTreeMap;
+
+use secrets_framework::host::StorageEntry;
+use secrets_framework::{Context, Error};
+use serde::Serialize;
+
+use crate::client::AstraClient;
+use crate::config::OrgConfig;
+use crate::error::Failure;
+use crate::limits::CHECK_REQUEST_TIMEOUT;
+
+use upstream::Answers;
+
+/// Yes, no or unknown, and why.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub(crate) struct Item {
+    ok: Verdict,
+    message: String,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+enum Verdict {
+    Yes,
+    No,
+    Unknown,
+}
+
+impl Item {
+    fn yes(message: impl Into<String>) -> Self {
+        Self { ok: Verdict::Yes, message: sentence(message.into()) }
+    }
+
+    fn no(message: impl Into<String>) -> Self {
+        Self { ok: Verdict::No, message: sentence(message.into()) }
+    }
+
+    fn unknown(message: impl Into<String>) -> Self {
+        Self { ok: Verdict::Unknown, message: sentence(message.into()) }
+    }
+}
+
+/// Errors are fragments; here each stands for itself.
+fn sentence(mut text: String) -> String {
+    if let Some(first) = text.get_mut(..1) {
+        first.make_ascii_uppercase();
+    }
+    if !text.ends_with('.') {
+        text.push('.');
+    }
+    text
+}
+
+/// What came of a check.
+#[derive(Debug, Serialize)]
+pub(crate) struct Checkup {
+    healthy: bool,
+    deep: bool,
+    #[serde(flatten)]
+    items: BTreeMap<&'static str, Item>,
+}
+
+/// Checks an organization. `deep` really makes a token, and deletes it.
+pub(crate) fn check(context: &Context<'_>, config: &OrgConfig, deep: bool) -> Result<Checkup, Failure> {
+    if deep {
+        prove_writable(context)?;
+    }
+    let timeout = config.request_timeout().min(CHECK_REQUEST_TIMEOUT);
+    let client = AstraClient::with_bounds(context.host, config, timeout, 0);
+    let answers = Answers::ask(&client);
+    let tried = if deep { Some(deep::make_and_delete(context, &client, config, &answers)?) } else { None };
+    let (may_manage_tokens, made) = match tried {
+        Some(tried) => (tried.item, tried.skew),
+        None => (answers.may_list_tokens(), None),
+    };
+    let items = BTreeMap::from([
+        ("token_valid", answers.token_valid()),
+        ("organization_matches", answers.organization_matches()),
+        ("may_list_roles", answers.may_list_roles()),
+        ("may_manage_tokens", may_manage_tokens),
+        ("token_expiry", answers.token_expiry(context)),
+        ("clock_skew", answers.clock_skew(&client, made, deep)),
+        ("roles_exist", standing::roles_exist(context, config, answers.roles())?),
+        ("pending_wal", standing::pending_wal(context, config)?),
+        ("rotation", standing::rotation(context, config)),
+        ("tidy", standing::tidy(context, config)?),
+    ]);
+    let is_valid = items.get("token_valid").is_some_and(|item| item.ok == Verdict::Yes);
+    let healthy = is_valid && items.values().all(|item| item.ok != Verdict::No);
+    Ok(Checkup { healthy, deep, items })
+}
+
+/// A node that cannot write says so before Astra is asked, and the server
+/// forwards the request.
+fn prove_writable(context: &Context<'_>) -> Result<(), Error> {
+    let storage = context.host.storage();
+    storage.put(StorageEntry { key: PROBE_KEY.to_owned(), value: b"{}".to_vec(), seal_wrap: false })?;
+    Ok(storage.delete(PROBE_KEY)?)
+}
+
+const PROBE_KEY: &str = "check";
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,113 @@
+//! A token made and deleted, to see whether that works. It is made as any
+//! other, with a write-ahead entry and a mark, so that whatever happens in
+//! between, rollback removes it.
+
+use std::time::Duration;
+
+use secrets_framework::{Context, Error, wal};
+
+use super::Item;
+use super::upstream::{Answers, sentence};
+use crate::client::{AstraClient, ClientError, Skew};
+use crate::config::OrgConfig;
+use crate::error::Failure;
+use crate::limits::{CHECK_TOKEN_LIFE, CHECKED_ROLES_MAX};
+use crate::mint::{self, Made, NotMade, Wanted};
+use crate::role;
+use crate::time_text;
+
+/// What came of it.
+pub(super) struct Tried {
+    pub(super) item: Item,
+    /// How the clocks stood when it was made.
+    pub(super) skew: Option<Skew>,
+}
+
+/// Tries it. `Err` only where storage fails.
+pub(super) fn make_and_delete(
+    context: &Context<'_>,
+    client: &AstraClient<'_>,
+    config: &OrgConfig,
+    answers: &Answers<'_>,
+) -> Result<Tried, Failure> {
+    let untried = |item| Ok(Tried { item, skew: None });
+    let Some(roles) = roles_to_give(context, config, answers)? else {
+        return untried(Item::unknown(
+            "There is no role of this organization to make a token with, and Astra does not show the admin token's own: write a role first.",
+        ));
+    };
+    let asked_at = context.host.clock().now();
+    let wanted = Wanted {
+        config,
+        role_ids: &roles.ids,
+        expiry: time_text::format(asked_at + CHECK_TOKEN_LIFE),
+        record_id: None,
+        description: &|mark| format!("made by a check, and deleted at once {mark}"),
+    };
+    let made = match mint::try_make(context, client, &wanted) {
+        Ok(made) => made,
+        Err(NotMade::Failed(Failure::Failed(error @ Error::Plain(_)))) => return Err(error.into()),
+        Err(NotMade::Failed(failure)) => return untried(Item::unknown(failure.into_error().to_string())),
+        Err(NotMade::Upstream(error)) => {
+            let sentence =
+                format!("A token could not be made with {}: {}", roles.whose, sentence(&config.org_id, &error));
+            return untried(no_or_unknown(&error, sentence));
+        }
+    };
+    let skew = skew(context, &made, asked_at);
+    let item = delete(context, client, &made, &roles.whose)?;
+    Ok(Tried { item, skew })
+}
+
+/// The Astra roles of the token.
+struct RolesToGive {
+    ids: Vec<String>,
+    whose: String,
+}
+
+/// The least that shows it: what a role of the mount gives anyway, or else what
+/// the admin token has itself.
+fn roles_to_give(
+    context: &Context<'_>,
+    config: &OrgConfig,
+    answers: &Answers<'_>,
+) -> Result<Option<RolesToGive>, Error> {
+    let org_id = &config.org_id;
+    for name in role::role_names(context.host.storage(), org_id)?.iter().take(CHECKED_ROLES_MAX) {
+        let Some(role) = role::load(context, org_id, name)? else { continue };
+        if !role.role_ids.is_empty() && config.forbidden_role_id(&role.role_ids).is_none() {
+            let ids = role.role_ids.iter().map(|id| id.as_str().to_owned()).collect();
+            return Ok(Some(RolesToGive { ids, whose: format!("the Astra roles of role `{name}`") }));
+        }
+    }
+    let own = answers.own_token().and_then(|token| token.roles.clone()).filter(|ids| !ids.is_empty());
+    Ok(own.map(|ids| RolesToGive { ids, whose: "the admin token's own Astra roles".to_owned() }))
+}
+
+fn delete(context: &Context<'_>, client: &AstraClient<'_>, made: &Made<'_>, whose: &str) -> Result<Item, Error> {
+    client.use_time_to_settle();
+    let Err(error) = client.delete_token(&made.token.client_id) else {
+        wal::delete(context, made.wal_id())?;
+        return Ok(Item::yes(format!("A token was made with {whose}, and deleted.")));
+    };
+    let told = sentence(client.org_id(), &error);
+    Ok(no_or_unknown(
+        &error,
+        format!("A token was made with {whose}, but not deleted; rollback goes on trying. {told}"),
+    ))
+}
+
+/// Only a refusal tells of the admin token.
+fn no_or_unknown(error: &ClientError, sentence: String) -> Item {
+    match error {
+        ClientError::Refused { .. } => Item::no(sentence),
+        _ => Item::unknown(sentence),
+    }
+}
+
+fn skew(context: &Context<'_>, made: &Made<'_>, asked_at: Duration) -> Option<Skew> {
+    let theirs = time_text::parse(&made.token.generated_on)?;
+    let now = context.host.clock().now();
+    let ahead_seconds = i64::try_from(i128::from(theirs.as_secs()) - i128::from(now.as_secs())).ok()?;
+    Some(Skew { ahead_seconds, exchange_seconds: now.saturating_sub(asked_at).as_secs() })
+}

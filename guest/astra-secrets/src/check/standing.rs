@@ -1,0 +1,154 @@
+//! How an organization stands by what the mount itself knows: roles, open
+//! write-ahead entries, scheduled work.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use secrets_framework::{Context, Error};
+
+use super::Item;
+use crate::client::ListedRole;
+use crate::config::OrgConfig;
+use crate::limits::{CHECK_NAMES_SHOWN_MAX, CHECKED_ROLES_MAX, OVERDUE_AFTER};
+use crate::mint;
+use crate::role::{self, go_text};
+use crate::tidy::{load_result, load_run};
+use crate::time_text;
+
+/// Has Astra the roles that the config and the mount's roles name?
+pub(super) fn roles_exist(
+    context: &Context<'_>,
+    config: &OrgConfig,
+    listed: Option<&[ListedRole]>,
+) -> Result<Item, Error> {
+    let Some(listed) = listed else { return Ok(Item::unknown("Astra did not list its roles: see `may_list_roles`.")) };
+    let known: BTreeSet<String> = listed.iter().map(|role| role.id.to_ascii_lowercase()).collect();
+    let is_known = |id: &str| known.contains(&id.to_ascii_lowercase());
+    let allowed = config.allowed_role_ids.iter().map(|id| id.as_str()).filter(|id| !is_known(id));
+    let mut faults =
+        Vec::from_iter(named("`allowed_role_ids` that Astra does not list", allowed.map(str::to_owned).collect()));
+
+    let names = role::role_names(context.host.storage(), &config.org_id)?;
+    let (mut gone, mut forbidden, mut damaged) = (Vec::new(), Vec::new(), Vec::new());
+    for name in names.iter().take(CHECKED_ROLES_MAX) {
+        let role = match role::load(context, &config.org_id, name) {
+            Ok(Some(role)) => role,
+            Ok(None) => continue,
+            Err(Error::Internal(_)) => {
+                damaged.push(name.to_string());
+                continue;
+            }
+            Err(error) => return Err(error),
+        };
+        if role.role_ids.iter().any(|id| !is_known(id.as_str())) {
+            gone.push(name.to_string());
+        }
+        if config.forbidden_role_id(&role.role_ids).is_some() {
+            forbidden.push(name.to_string());
+        }
+    }
+    faults.extend(named("roles whose Astra role has gone", gone));
+    faults.extend(named("roles that `allowed_role_ids` does not allow any more", forbidden));
+    faults.extend(named("roles that cannot be read", damaged));
+    if !faults.is_empty() {
+        return Ok(Item::no(format!("There are {}: write them anew, or delete them.", faults.join("; "))));
+    }
+    if names.len() > CHECKED_ROLES_MAX {
+        return Ok(Item::unknown(format!("The first {CHECKED_ROLES_MAX} of {} roles are in order.", names.len())));
+    }
+    Ok(Item::yes(format!("Astra lists all Astra roles of the {} roles.", names.len())))
+}
+
+/// Do mints that failed come to their end?
+pub(super) fn pending_wal(context: &Context<'_>, config: &OrgConfig) -> Result<Item, Error> {
+    let open = match mint::open_marks(context, &config.org_id) {
+        Ok(open) => open.marks,
+        // Too many to count is an answer, too.
+        Err(Error::Internal(sentence)) => return Ok(Item::no(format!("{sentence}: see the server's log"))),
+        Err(error) => return Err(error),
+    };
+    let count = open.len();
+    let age_max = context.host.system_view().wal_minimum_age() + OVERDUE_AFTER;
+    let since = context.host.clock().now().saturating_sub(age_max).as_secs();
+    let old = open.values().filter(|noted| **noted < since).count();
+    Ok(match (count, old) {
+        (0, _) => Item::yes("No write-ahead entry is open."),
+        (_, 0) => Item::yes(format!("{count} open write-ahead entries, none of them for long.")),
+        _ => Item::no(format!(
+            "{count} open write-ahead entries, {old} of them for more than {}: rollback cannot undo them, the server's log says why.",
+            go_text(age_max)
+        )),
+    })
+}
+
+/// How does the rotation of the admin token stand?
+pub(super) fn rotation(context: &Context<'_>, config: &OrgConfig) -> Item {
+    let (org_id, state) = (&config.org_id, &config.rotation_state);
+    let now = context.host.clock().now().as_secs();
+    let last = match time(state.rotated) {
+        Some(at) => format!("The admin token was last rotated at {at}"),
+        None => "The admin token has not been rotated since it was written".to_owned(),
+    };
+    if state.failures > 0 {
+        return Item::no(format!(
+            "The rotation of the admin token has failed {} times, last at {}: {}. It is tried again at {}.",
+            state.failures,
+            time(state.failed).unwrap_or_default(),
+            state.error,
+            time(state.due).unwrap_or_else(|| "no time".to_owned())
+        ));
+    }
+    let Some(schedule) = &config.rotation else {
+        return Item::yes(format!(
+            "{last}; it does not rotate by itself: set `rotation_period` or `rotation_schedule`, or write `config/{org_id}/rotate-root`."
+        ));
+    };
+    if state.due == 0 || schedule.next_after(now).is_none() {
+        return Item::no("The rotation of the admin token never fires: write another `rotation_schedule`.");
+    }
+    due_item(&last, state.due, now, "rotation")
+}
+
+/// How does the scheduled tidy stand?
+pub(super) fn tidy(context: &Context<'_>, config: &OrgConfig) -> Result<Item, Error> {
+    let result = load_result(context, &config.org_id)?;
+    let now = context.host.clock().now().as_secs();
+    let last = match result.as_ref().and_then(|result| time(result.at)) {
+        Some(at) => format!("The organization was last tidied at {at}"),
+        None => "The organization has not been tidied yet".to_owned(),
+    };
+    if let Some(failed) = result.as_ref().and_then(|result| result.failed.as_deref()) {
+        return Ok(Item::no(format!("{last}, and that failed: {failed}.")));
+    }
+    let died = load_run(context)?.is_some_and(|run| run.ended == 0 && run.began + OVERDUE_AFTER.as_secs() < now);
+    if died {
+        return Ok(Item::no(format!("{last}; the last run did not come to its end: tidy again.")));
+    }
+    if config.tidy_period.is_zero() {
+        return Ok(Item::yes(format!("{last}; it is not by itself: set `tidy_period`, or write `tidy`.")));
+    }
+    Ok(due_item(&last, config.tidy_due, now, "tidy"))
+}
+
+/// What is to come next, or ought to have come.
+fn due_item(last: &str, due: u64, now: u64, what: &str) -> Item {
+    let at = time(due).unwrap_or_default();
+    if due + OVERDUE_AFTER.as_secs() < now {
+        return Item::no(format!(
+            "{last}; the next {what} was due at {at} and has not begun: see whether the server calls rollback."
+        ));
+    }
+    Item::yes(format!("{last}; the next {what} is due at {at}."))
+}
+
+/// `what: a, b and 3 more`; none for no names.
+fn named(what: &str, names: Vec<String>) -> Option<String> {
+    let shown = names.iter().take(CHECK_NAMES_SHOWN_MAX).map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ");
+    let more = names.len().saturating_sub(CHECK_NAMES_SHOWN_MAX);
+    let more = if more > 0 { format!(" and {more} more") } else { String::new() };
+    (!names.is_empty()).then(|| format!("{what} ({shown}{more})"))
+}
+
+fn time(seconds: u64) -> Option<String> {
+    (seconds != 0).then(|| time_text::format(Duration::from_secs(seconds))).flatten()
+}

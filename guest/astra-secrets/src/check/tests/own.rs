@@ -1,0 +1,121 @@
+//! What the mount itself knows: roles, open entries, rotation, tidy.
+
+use super::*;
+use crate::limits::{CHECK_NAMES_SHOWN_MAX, CHECKED_ROLES_MAX, OPEN_INTENTS_MAX, OVERDUE_AFTER};
+use crate::testing::{LATER, ROLE_ID};
+
+fn edit_config(mount: &Mount, fields: Value) {
+    let key = format!("config/{ORG_A}");
+    let mut config = mount.host.storage.json(&key);
+    config.as_object_mut().unwrap().extend(fields.as_object().unwrap().clone());
+    mount.host.storage.seed(&key, config.to_string());
+}
+
+fn seed_entry(mount: &Mount, number: u32, org_id: &str, created_at: u64) {
+    let data = json!({ "orgId": org_id, "origin": "https://x", "mark": format!("m{number}"), "roles": [] });
+    let entry = json!({ "type": "astra_token", "data": data, "created_at": created_at });
+    mount.host.storage.seed(&format!("wal/{number:08}"), entry.to_string());
+}
+
+#[test]
+fn roles_that_have_gone_or_may_not_be_used_are_named() {
+    let mount = Mount::new();
+    assert_item(&check(&mount), "roles_exist", "yes", "1 roles");
+    for number in 0..=CHECK_NAMES_SHOWN_MAX {
+        mount.write_role(ORG_A, &format!("old{number}"), json!({ "role_id": format!("gone{number}") }));
+    }
+    let answer = check(&mount);
+    assert_item(&answer, "roles_exist", "no", "`old0`, `old1`, `old2`, `old3`, `old4` and 1 more");
+    assert_eq!(answer["healthy"], false);
+    let mount = Mount::new();
+    mount.configure(ORG_A, ADMIN_A, json!({ "allowed_role_ids": ["nowhere"] }));
+    let answer = check(&mount);
+    assert_item(&answer, "roles_exist", "no", "`allowed_role_ids` that Astra does not list (`nowhere`)");
+    assert_item(&answer, "roles_exist", "no", "does not allow any more (`reader`)");
+    mount.configure(ORG_A, ADMIN_A, json!({ "allowed_role_ids": [ROLE_ID] }));
+    mount.host.storage.seed(&format!("role/{ORG_A}:broken"), "canary");
+    assert_item(&check(&mount), "roles_exist", "no", "cannot be read (`broken`)");
+}
+
+#[test]
+fn more_roles_than_are_looked_at_are_told() {
+    let mount = Mount::new();
+    let role = mount.host.storage.json(&format!("role/{ORG_A}:reader"));
+    for number in 0..CHECKED_ROLES_MAX {
+        mount.host.storage.seed(&format!("role/{ORG_A}:r{number:04}"), role.to_string());
+    }
+    assert_item(&check(&mount), "roles_exist", "unknown", "2001 roles");
+}
+
+#[test]
+fn open_entries_are_counted_and_old_ones_are_a_fault() {
+    let mount = Mount::new();
+    let now = mount.host.clock.now().as_secs();
+    seed_entry(&mount, 1, ORG_A, now);
+    seed_entry(&mount, 2, "another", 0);
+    assert_item(&check(&mount), "pending_wal", "yes", "1 open write-ahead entries, none");
+    mount.host.clock.advance(LATER + OVERDUE_AFTER);
+    let answer = check(&mount);
+    assert_item(&answer, "pending_wal", "no", "1 of them for more than 25m");
+    assert_eq!(answer["healthy"], false);
+    for number in 0..OPEN_INTENTS_MAX {
+        seed_entry(&mount, number, ORG_A, now);
+    }
+    assert_item(&check(&mount), "pending_wal", "no", "More than 2000");
+}
+
+#[test]
+fn the_rotation_is_told_in_each_of_its_states() {
+    let mount = Mount::new();
+    assert_item(&check(&mount), "rotation", "yes", "does not rotate by itself");
+    mount.configure(ORG_A, ADMIN_A, json!({ "rotation_period": "24h" }));
+    assert_item(&check(&mount), "rotation", "yes", "next rotation is due at 2026-01-02T00:00:00Z");
+    mount.host.clock.advance(Duration::from_secs(24 * 3600) + OVERDUE_AFTER + Duration::from_secs(1));
+    assert_item(&check(&mount), "rotation", "no", "whether the server calls rollback");
+    let state = json!({
+        "due": 1_767_315_600, "rotated": 1_767_225_600, "failures": 3, "failed": 1_767_312_000,
+        "error": "Astra refused the admin token",
+    });
+    edit_config(&mount, json!({ "rotation_state": state }));
+    let answer = check(&mount);
+    assert_item(&answer, "rotation", "no", "3 times, last at 2026-01-02T00:00:00Z: Astra refused the admin token.");
+    assert_item(&answer, "rotation", "no", "tried again at 2026-01-02T01:00:00Z");
+    assert_eq!(answer["healthy"], false);
+    // As a damaged or older mount may hold it.
+    let never = json!({ "rotation_period": 0, "rotation_schedule": "0 0 30 2 *", "rotation_state": { "due": 0 } });
+    edit_config(&mount, never);
+    assert_item(&check(&mount), "rotation", "no", "never fires");
+}
+
+#[test]
+fn the_tidy_is_told_in_each_of_its_states() {
+    let mount = Mount::new();
+    assert_item(&check(&mount), "tidy", "yes", "has not been tidied yet");
+    mount.write("tidy", json!({})).data();
+    assert_item(&check(&mount), "tidy", "yes", "last tidied at 2026-01-01T00:00:00Z; it is not by itself");
+    mount.configure(ORG_A, ADMIN_A, json!({ "tidy_period": "1h" }));
+    assert_item(&check(&mount), "tidy", "yes", "next tidy is due at 2026-01-01T01:00:00Z");
+    mount.host.clock.advance(Duration::from_secs(3601) + OVERDUE_AFTER);
+    assert_item(&check(&mount), "tidy", "no", "whether the server calls rollback");
+    mount.astra.fail_times(On::List, 9, Fault::Status(500, "canary"));
+    mount.rollback().unwrap();
+    mount.astra.heal();
+    let answer = check(&mount);
+    assert_item(&answer, "tidy", "no", "and that failed: Astra failed for organization");
+    assert_eq!(answer["healthy"], false);
+    mount.write("tidy", json!({})).data();
+    let began = mount.host.clock.now().as_secs();
+    mount.host.storage.seed("tidy/run", json!({ "began": began }).to_string());
+    assert_item(&check(&mount), "tidy", "yes", "");
+    mount.host.clock.advance(OVERDUE_AFTER + Duration::from_secs(1));
+    assert_item(&check(&mount), "tidy", "no", "did not come to its end");
+}
+
+#[test]
+fn a_healthy_organization_with_tokens_and_work_is_still_healthy() {
+    let mount = Mount::new();
+    mount.configure(ORG_A, ADMIN_A, json!({ "rotation_schedule": "30 3 * * SUN", "tidy_period": "24h" }));
+    Leased::of(mount.creds());
+    assert_eq!(check(&mount)["healthy"], true);
+    mount.assert_settled(1);
+}

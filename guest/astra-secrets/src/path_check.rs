@@ -1,0 +1,56 @@
+//! `config/:org/check`: is an organization healthy? The work is `check`'s.
+
+use secrets_framework::{
+    Context, Error, Field, FieldData, FieldType, Operation, OperationSpec, Path, Response, Segment,
+};
+
+use crate::check::check;
+use crate::error::{Outcome, answer};
+use crate::path_config::{fields::ORG, target};
+
+/// `config/:org/check`.
+pub(crate) const CONFIG_ORG_CHECK: Path = Path {
+    pattern: &[Segment::Literal("config"), Segment::Capture("org"), Segment::Literal("check")],
+    list: false,
+    fields: &[ORG, DEEP],
+    operations: &[OperationSpec::new(Operation::Read, read, "Check an organization.").answering(ANSWER_FIELDS)],
+    existence_check: None,
+    synopsis: "Check whether an organization is healthy.",
+    description: "Each item holds `ok`, which is `yes`, `no` or `unknown`, and `message`, a sentence that says why and \
+        what to do. Astra is asked which organization the admin token belongs to, for its roles and for its tokens; \
+        with `deep=true` a token is really made and deleted. What Astra does wrong is told by the items and fails no \
+        request. `healthy` is true where the admin token is valid and no item is `no`.",
+};
+
+const DEEP: Field = Field::new(
+    "deep",
+    FieldType::Bool,
+    "Really make a token, and delete it. On a node that cannot write the request is forwarded.",
+)
+.or("false");
+
+/// What it answers.
+const ANSWER_FIELDS: &[Field] = &[
+    Field::new("healthy", FieldType::Bool, "Is the admin token valid, and no item `no`?"),
+    Field::new("deep", FieldType::Bool, "Was a token made and deleted?"),
+    Field::new("token_valid", FieldType::Map, "Does Astra take the admin token?"),
+    Field::new("organization_matches", FieldType::Map, "Does the admin token belong to this organization?"),
+    Field::new("may_list_roles", FieldType::Map, "May the admin token list roles? `sync-roles` needs it."),
+    Field::new("may_manage_tokens", FieldType::Map, "May it make and delete tokens? Only `deep=true` tells."),
+    Field::new("token_expiry", FieldType::Map, "Is the admin token's end far, or is there none?"),
+    Field::new("clock_skew", FieldType::Map, "Do Astra's clock and ours agree?"),
+    Field::new("roles_exist", FieldType::Map, "Has Astra the roles that the config and the mount's roles name?"),
+    Field::new("pending_wal", FieldType::Map, "Do write-ahead entries come to their end?"),
+    Field::new("rotation", FieldType::Map, "How does the rotation of the admin token stand?"),
+    Field::new("tidy", FieldType::Map, "How does the scheduled tidy stand?"),
+];
+
+fn read(context: &Context<'_>, data: &FieldData) -> Result<Option<Response>, Error> {
+    answer(try_read(context, data))
+}
+
+fn try_read(context: &Context<'_>, data: &FieldData) -> Outcome {
+    let Some(config) = target::in_path(context, data)?.config else { return Ok(None) };
+    let checkup = check(context, &config, data.bool("deep").unwrap_or(false))?;
+    Ok(Some(Response::json(&checkup)?))
+}
