@@ -87,10 +87,10 @@ const READ_FIELDS: &[Field] = &[
     Field::new("rotation_schedule", FieldType::String, "The admin token is rotated at these times; empty = at none."),
     Field::new("rotation_window", FieldType::String, "How long after such a time it may begin; `0s` = at any time."),
     Field::new("rotation_grace_period", FieldType::String, "How long an old admin token lives on, such as `10m0s`."),
-    Field::new("last_rotated", FieldType::String, "When the admin token was rotated last; left out = it was not."),
-    Field::new("next_rotation", FieldType::String, "When it is rotated next; left out = never by itself."),
+    Field::new("last_rotated", FieldType::String, "When the admin token was rotated last; empty = it was not."),
+    Field::new("next_rotation", FieldType::String, "When it is rotated next; empty = never by itself."),
     Field::new("tidy_period", FieldType::String, "How often the organization is tidied; `0s` = never by itself."),
-    Field::new("next_tidy", FieldType::String, "When it is tidied next; left out = never by itself."),
+    Field::new("next_tidy", FieldType::String, "When it is tidied next; empty = never by itself."),
     Field::new("record_reads", FieldType::Bool, "Is each read of a secret recorded?"),
 ];
 

@@ -98,7 +98,7 @@ fn remove_marked(
 fn is_held(context: &Context<'_>, org_id: &OrgId, client_id: &str, record: Option<&Record>) -> Result<bool, Error> {
     match record {
         // It was held, and lives on until the end that its holder then gave it.
-        Some(record) if is_replaceable(record) && record.due != 0 => Ok(true),
+        Some(record) if is_replaceable(record) && record.lease_end != 0 => Ok(true),
         Some(record) => holder::is_held(context, record),
         None => holder::is_admin_token(context, org_id, client_id),
     }

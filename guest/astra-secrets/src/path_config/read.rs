@@ -30,13 +30,10 @@ struct ConfigAnswer<'a> {
     rotation_schedule: &'a str,
     rotation_window: String,
     rotation_grace_period: String,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    last_rotated: Option<String>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    next_rotation: Option<String>,
+    last_rotated: String,
+    next_rotation: String,
     tidy_period: String,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    next_tidy: Option<String>,
+    next_tidy: String,
     record_reads: bool,
 }
 
@@ -100,9 +97,10 @@ pub(super) fn list(context: &Context<'_>) -> Outcome {
     Ok(Some(Response::json(&ListAnswer { keys, key_info })?))
 }
 
-/// A time as storage holds it, 0 = none.
-fn time(seconds: u64) -> Option<String> {
-    (seconds != 0).then(|| time_text::format(Duration::from_secs(seconds))).flatten()
+/// A time as storage holds it; empty = none.
+fn time(seconds: u64) -> String {
+    let text = (seconds != 0).then(|| time_text::format(Duration::from_secs(seconds)));
+    text.flatten().unwrap_or_default()
 }
 
 impl<'a> KeyInfo<'a> {

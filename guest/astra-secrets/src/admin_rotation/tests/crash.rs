@@ -108,20 +108,25 @@ fn a_rotation_after_one_that_died_leaves_one_token() {
     }
 }
 
-/// A server that acted and did not say so: the token that the config holds must live.
+/// A server that does not answer a commit may have done it, or do it yet.
 #[test]
-fn a_commit_that_was_done_and_not_answered_leaves_the_new_token() {
-    for mount in mounts() {
-        let before = mount.current();
+fn a_commit_that_was_not_answered_undoes_nothing_until_its_outcome_is_known() {
+    for happens in [true, false] {
+        let mount = Mount::new();
         mount.host.storage.fail_nth(StorageCall::Commit, 1, StorageError::Failed("no answer".to_owned()));
-        let failed = mount.try_rotate().0.is_err();
+        mount.try_rotate().0.unwrap_err();
         mount.host.storage.clear_faults();
-        if failed {
-            assert_eq!(mount.current(), before);
-            assert_eq!(mount.open_entries(), 1, "nothing is undone at once, for the commit may still happen");
+        let made = mount.astra.live().into_iter().next().unwrap();
+        assert_eq!(mount.open_entries(), 1);
+        if happens {
+            let mut config = mount.host.storage.json(&format!("config/{ORG_A}"));
+            config["astra_token"] = format!("AstraCS:{made}:canary").into();
+            mount.host.storage.seed(&format!("config/{ORG_A}"), config.to_string());
         }
-        mount.settle();
-        mount.assert_one_admin();
+        mount.rollback_later();
+        assert_eq!(mount.open_entries(), 0);
+        assert_eq!(mount.astra.is_live(&made), happens);
+        assert!(mount.astra.is_live(&mount.current()));
     }
 }
 

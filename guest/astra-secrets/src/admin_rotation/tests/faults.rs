@@ -111,6 +111,26 @@ fn a_new_token_that_is_not_proven_is_given_up() {
     }
 }
 
+/// Reaches the limits of a proof.
+#[test]
+fn a_proof_is_repeated_a_few_times_within_its_time() {
+    use crate::limits::{PROOF_BUDGET, PROOF_RETRIES};
+    for (refusals, proven) in [(PROOF_RETRIES, true), (PROOF_RETRIES + 1, false)] {
+        let mount = Mount::new();
+        mount.astra.set_refusals(refusals);
+        let start = mount.host.clock.now();
+        assert_eq!(mount.try_rotate().0.is_ok(), proven, "{refusals}");
+        assert!(mount.host.clock.now() - start <= PROOF_BUDGET);
+        mount.settle();
+        mount.assert_one_admin();
+    }
+    let mount = Mount::new();
+    let start = mount.host.clock.now();
+    fails(&mount, On::CurrentOrg, Fault::Fails(HttpError::TimedOut));
+    let spent = mount.host.clock.now() - start;
+    assert!(spent <= PROOF_BUDGET && spent > PROOF_BUDGET / 2, "{spent:?}");
+}
+
 #[test]
 fn what_cannot_be_undone_now_is_undone_by_rollback() {
     for on_delete in [Fault::Status(500, ""), Fault::Fails(lost()), Fault::DoneThenFails(lost())] {
