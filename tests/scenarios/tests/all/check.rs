@@ -79,7 +79,8 @@ fn a_healthy_organization_is_told_so(stage: &Stage) {
         let ok = outcome.data[name]["ok"].as_str().unwrap();
         assert_item(&outcome, name, ok);
     }
-    for name in ["token_valid", "organization_matches", "may_list_roles", "token_expiry", "roles_exist", "pending_wal"] {
+    for name in ["token_valid", "organization_matches", "may_list_roles", "token_expiry", "roles_exist", "pending_wal"]
+    {
         assert_item(&outcome, name, "yes");
     }
     assert_eq!(stage.astra.tokens_marked(&stage.alpha.id, "vault-mark:"), [], "a plain check makes nothing");

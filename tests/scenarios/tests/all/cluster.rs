@@ -75,6 +75,7 @@ fn every_node_takes_every_request_and_each_happens_once() {
         a_lease_lives_and_ends_through(&mounted, node);
         a_stored_token_is_read_through(&mounted, node);
         what_is_written_is_seen_by_all(&mounted, node);
+        a_tidy_is_done_once_through(&mounted, node);
     }
     mounted.stage.assert_consistent(&mounted.stage.alpha, 0);
     for standby in mounted.cluster.standbys() {
@@ -149,6 +150,19 @@ fn what_is_written_is_seen_by_all(mounted: &Mounted, node: &Arc<Server>) {
         assert_eq!(minted.lease.as_ref().map(|lease| lease.duration), Some(300));
         assert_eq!(other.astra.requests().last().unwrap().client_id, Some(admin.client_id.clone()));
         other.revoke(&minted.lease_id()).expect(204);
+    }
+}
+
+/// Through a standby Astra is asked as often as through the active node.
+fn a_tidy_is_done_once_through(mounted: &Mounted, node: &Arc<Server>) {
+    for dry_run in [true, false] {
+        let asked_by = |stage: &Stage| {
+            let tidy = || stage.write("tidy", json!({ "dry_run": dry_run })).expect(200);
+            asked_of_astra(stage, tidy).1
+        };
+        let once = asked_by(&mounted.stage);
+        assert!(once.contains(&format!("GET {SECRETS}")), "{once:?}");
+        assert_eq!(asked_by(&mounted.through(node)), once, "dry run {dry_run}");
     }
 }
 

@@ -11,7 +11,7 @@ scenarios! { all:
 }
 
 /// A path of each row of the table, with what its matching route must name.
-const PATHS: [(&str, &str); 17] = [
+const PATHS: [(&str, &str); 24] = [
     ("config", "config"),
     ("configs", "configs"),
     ("role", "role"),
@@ -19,6 +19,8 @@ const PATHS: [(&str, &str); 17] = [
     ("org/token", "org/token"),
     ("org/tokens", "org/tokens"),
     ("config/abc", "config/"),
+    ("config/abc/check", "check"),
+    ("config/abc/rotate-root", "rotate-root"),
     ("config/abc/sync-roles", "sync-roles"),
     ("sync-roles", "sync-roles"),
     ("roles/abc", "roles/"),
@@ -26,6 +28,11 @@ const PATHS: [(&str, &str); 17] = [
     ("creds/abc/reader", "creds/"),
     ("tokens/abc", "tokens/"),
     ("tokens/abc/def", "tokens/"),
+    ("static-roles/abc", "static-roles/"),
+    ("static-roles/abc/app", "static-roles/"),
+    ("static-creds/abc/app", "static-creds/"),
+    ("rotate-role/abc/app", "rotate-role/"),
+    ("tidy", "tidy"),
     ("info", "info"),
     ("config/abc/", "config/"),
     ("roles/", "roles"),

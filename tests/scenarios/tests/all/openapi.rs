@@ -10,7 +10,7 @@ scenarios! { all:
     references_lead_somewhere,
 }
 
-const PATHS: [&str; 15] = [
+pub(crate) const PATHS: [&str; 22] = [
     "/config",
     "/configs/",
     "/role",
@@ -18,6 +18,8 @@ const PATHS: [&str; 15] = [
     "/org/token",
     "/org/tokens/",
     "/config/{org}",
+    "/config/{org}/check",
+    "/config/{org}/rotate-root",
     "/config/{org}/sync-roles",
     "/sync-roles",
     "/roles/{org}/",
@@ -25,6 +27,11 @@ const PATHS: [&str; 15] = [
     "/creds/{org}/{role}",
     "/tokens/{org}/",
     "/tokens/{org}/{client_id}",
+    "/static-roles/{org}/",
+    "/static-roles/{org}/{name}",
+    "/static-creds/{org}/{name}",
+    "/rotate-role/{org}/{name}",
+    "/tidy",
     "/info",
 ];
 
@@ -41,16 +48,40 @@ fn the_roots_document_has_every_path_with_schemas(stage: &Stage) {
         assert!(known.contains(path.trim_end_matches('/')), "no `{path}` in {known:?}");
     }
     for (path, item) in paths {
-        for verb in ["get", "post", "delete"] {
-            let Some(operation) = item.get(verb) else { continue };
-            assert!(operation["summary"].as_str().is_some_and(|text| !text.is_empty()), "{verb} {path}");
-            assert!(operation["operationId"].as_str().is_some_and(|text| !text.is_empty()), "{verb} {path}");
-            assert!(operation["responses"].as_object().is_some_and(|all| !all.is_empty()), "{verb} {path}");
-            if verb == "post" {
-                assert!(operation.get("requestBody").is_some(), "{path} has no request schema");
-            }
+        assert_described(path, item, &document["components"]["schemas"]);
+    }
+}
+
+/// Each operation says what it does, what it takes and what it answers.
+pub(crate) fn assert_described(path: &str, item: &Value, schemas: &Value) {
+    let mut operations = 0;
+    for verb in ["get", "post", "delete"] {
+        let Some(operation) = item.get(verb) else { continue };
+        operations += 1;
+        for name in ["summary", "operationId"] {
+            assert!(operation[name].as_str().is_some_and(|text| !text.is_empty()), "{verb} {path} has no {name}");
+        }
+        let responses = operation["responses"].as_object().unwrap();
+        match responses.get("200") {
+            Some(response) => assert_schema(&format!("{verb} {path}'s answer"), response, schemas),
+            // Without a word to say, as a delete.
+            None => assert!(verb != "get" && responses.contains_key("204"), "{verb} {path} answers {responses:?}"),
+        }
+        // What has no fields beside its path takes no body.
+        let takes_nothing = ["rotate-root", "rotate-role"].iter().any(|name| path.contains(name));
+        if verb == "post" && !takes_nothing {
+            assert_schema(&format!("{path}'s request"), &operation["requestBody"], schemas);
         }
     }
+    assert!(operations > 0, "{path} has no operation");
+}
+
+fn assert_schema(what: &str, part: &Value, schemas: &Value) {
+    let reference = part["content"]["application/json"]["schema"]["$ref"].as_str();
+    let name = reference.and_then(|reference| reference.strip_prefix("#/components/schemas/"));
+    let schema = name.map(|name| &schemas[name]);
+    let fields = schema.and_then(|schema| schema["properties"].as_object());
+    assert!(fields.is_some_and(|fields| !fields.is_empty()), "{what} has no schema: {part}");
 }
 
 fn references_lead_somewhere(stage: &Stage) {

@@ -220,6 +220,24 @@ fn commands_in(text: &str) -> impl Iterator<Item = &str> {
     })
 }
 
+/// A promise is worth the test that is named beside it.
+#[test]
+fn the_tests_in_the_list_of_differences_exist() {
+    let text = fs::read_to_string(workspace_root().join("docs/compatibility.md")).unwrap();
+    let folder = workspace_root().join("tests/scenarios/tests/all");
+    let mut names = 0;
+    for (file, test) in text.split('`').filter_map(|part| part.split_once("::")) {
+        if !test.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'_') {
+            continue;
+        }
+        names += 1;
+        let code = fs::read_to_string(folder.join(format!("{file}.rs"))).unwrap_or_default();
+        let mut words = code.split(|c: char| !(c.is_alphanumeric() || c == '_'));
+        assert!(words.any(|word| word == test), "docs/compatibility.md names `{file}::{test}`, which is not there");
+    }
+    assert!(names > 50, "only {names} names were found");
+}
+
 /// The packages of a released world are never renamed, and each folder is named as its package.
 #[test]
 fn wit_packages_are_named_as_their_folders() {
