@@ -21,6 +21,7 @@ use crate::astra_token::Patience;
 use crate::client::{AstraClient, ClientError};
 use crate::config::{self, OrgConfig};
 use crate::error::{Failure, upstream};
+use crate::history::Who;
 use crate::mint::{Facts, Wanted, describe, make, prove, undo};
 use crate::names::OrgId;
 
@@ -105,6 +106,7 @@ fn current_role_ids(client: &AstraClient<'_>, config: &OrgConfig) -> Result<Vec<
 fn described(context: &Context<'_>, config: &OrgConfig, mark: &str) -> String {
     let facts = Facts {
         request: context.request,
+        created_by: &Who::of(context.request),
         org: config.org_id.as_str(),
         role: "",
         logical_name: "",

@@ -70,7 +70,7 @@ impl Held {
 /// What a client gets: the names are the Go plugin's.
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
-struct Answer<'a> {
+pub(crate) struct Answer<'a> {
     client_id: &'a str,
     secret: &'a str,
     token: &'a str,
@@ -85,19 +85,26 @@ struct Answer<'a> {
     expires_at: Option<&'a str>,
 }
 
+impl<'a> Answer<'a> {
+    /// Of a token that is shown to whoever may have it.
+    pub(crate) fn of(record: &'a Record, secrets: &'a TokenSecrets) -> Self {
+        Self {
+            client_id: &record.client_id,
+            secret: secrets.secret.expose(),
+            token: secrets.token.expose(),
+            org_id: record.org_id.as_str(),
+            role_name: record.role_name.as_str(),
+            logical_name: &record.logical_name,
+            generated_on: &record.generated_on,
+            metadata: Some(&record.metadata).filter(|metadata| !metadata.is_empty()),
+            expires_at: record.expires_at.as_deref(),
+        }
+    }
+}
+
 /// The answer that shows a token again, without a lease.
 pub(crate) fn plain_answer(record: &Record, secrets: &TokenSecrets) -> Result<Response, Error> {
-    Response::json(&Answer {
-        client_id: &record.client_id,
-        secret: secrets.secret.expose(),
-        token: secrets.token.expose(),
-        org_id: record.org_id.as_str(),
-        role_name: record.role_name.as_str(),
-        logical_name: &record.logical_name,
-        generated_on: &record.generated_on,
-        metadata: Some(&record.metadata).filter(|metadata| !metadata.is_empty()),
-        expires_at: record.expires_at.as_deref(),
-    })
+    Response::json(&Answer::of(record, secrets))
 }
 
 /// The answer of a mint.

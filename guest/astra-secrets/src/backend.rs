@@ -10,12 +10,16 @@ use crate::path_creds::CREDS;
 use crate::path_info::INFO;
 use crate::path_org_token::{ORG_TOKEN, ORG_TOKENS};
 use crate::path_role::{ROLE, ROLES, ROLES_ORG, ROLES_ORG_ROLE};
+use crate::path_rotate_role::ROTATE_ROLE;
 use crate::path_rotate_root::CONFIG_ORG_ROTATE_ROOT;
+use crate::path_static_creds::STATIC_CREDS;
+use crate::path_static_roles::{STATIC_ROLES_ORG, STATIC_ROLES_ORG_NAME};
 use crate::path_sync_roles::{CONFIG_ORG_SYNC_ROLES, SYNC_ROLES};
 use crate::path_tidy::TIDY;
 use crate::path_tokens::{TOKENS_ORG, TOKENS_ORG_CLIENT};
 use crate::record::TOKEN_PREFIX;
 use crate::rollback::{periodic, rollback};
+use crate::static_role::STATIC_ROLE_PREFIX;
 
 /// The Astra secrets engine.
 pub static BACKEND: Backend = Backend {
@@ -29,12 +33,11 @@ pub static BACKEND: Backend = Backend {
         unauthenticated: &[],
         // A write-ahead entry must be where the node that can write is: not local.
         local_storage: &[],
-        // `static-role/` is named now, so that a mount needs no reload when it comes.
         seal_wrap_storage: &[
             CONFIG_PREFIX,
             RETIRED_PREFIX,
             TOKEN_PREFIX,
-            "static-role/",
+            STATIC_ROLE_PREFIX,
             secrets_framework::wal::PREFIX,
         ],
     },
@@ -55,6 +58,10 @@ pub static BACKEND: Backend = Backend {
         CREDS,
         TOKENS_ORG,
         TOKENS_ORG_CLIENT,
+        STATIC_ROLES_ORG,
+        STATIC_ROLES_ORG_NAME,
+        STATIC_CREDS,
+        ROTATE_ROLE,
         TIDY,
         INFO,
     ],

@@ -155,12 +155,6 @@ pub(crate) const ROTATION_BACK_OFF_FIRST: Duration = Duration::from_secs(60);
 /// Longest such pause: an Astra that is back is used within the hour.
 pub(crate) const ROTATION_BACK_OFF_MAX: Duration = Duration::from_secs(3600);
 
-/// All attempts to prove a new token: what the work leaves before [`SETTLE_BUDGET`] begins is often less.
-pub(crate) const PROOF_BUDGET: Duration = Duration::from_secs(8);
-
-/// Repeats of a proof: Astra may need some seconds until a new token works everywhere.
-pub(crate) const PROOF_RETRIES: u32 = 4;
-
 // ---- history ----
 
 /// Events of one token's history, its mint included, as the contract says.
@@ -240,3 +234,22 @@ pub(crate) const OVERDUE_AFTER: Duration = Duration::from_secs(15 * 60);
 
 /// How long the token that a deep check makes may live if nothing deletes it: longer than rollback needs to find it.
 pub(crate) const CHECK_TOKEN_LIFE: Duration = Duration::from_secs(3600);
+
+// ---- static roles ----
+
+/// Static roles of one organization: a list reads each, and the host allows a request 10,000 storage calls.
+pub(crate) const STATIC_ROLES_MAX: usize = 4_000;
+
+/// How long a replaced token lives on where a static role sets nothing, as the contract says.
+pub(crate) const STATIC_GRACE_DEFAULT: Duration = Duration::from_secs(3600);
+
+/// Replaced tokens of one static role that live on at a time: a rotation by
+/// hand adds one each time, and a delete ends them all within one request.
+pub(crate) const REPLACED_TOKENS_MAX: usize = 16;
+
+/// Time within which the deletion of a static role begins to end one more
+/// token: with that one's three requests, and a lock's 10 s, it fits the host's 60 s.
+pub(crate) const STATIC_DELETE_BUDGET: Duration = Duration::from_secs(25);
+
+/// Static roles that one forced deletion of a config ends: some ten storage calls each of the host's 10,000.
+pub(crate) const STATIC_ROLES_ENDED_MAX: usize = 500;

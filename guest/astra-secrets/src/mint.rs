@@ -140,6 +140,7 @@ fn described(context: &Context<'_>, order: &Order<'_>, mark: &str) -> String {
     let template = if own.is_empty() { &order.config.description } else { own };
     let facts = Facts {
         request: context.request,
+        created_by: &Who::of(context.request),
         org: order.config.org_id.as_str(),
         role: order.role.name.as_str(),
         logical_name: order.logical_name.map_or("", TokenLogicalName::as_str),

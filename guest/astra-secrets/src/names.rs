@@ -117,6 +117,13 @@ impl RoleName {
         refuse_upper_case("role", text)?;
         Ok(Self(text.to_owned()))
     }
+
+    /// A static role's name in a path: none is older than the checks.
+    pub(crate) fn of_static_role(text: &str) -> Result<Self, NameError> {
+        refuse_upper_case("name", text)?;
+        check_name("name", text)?;
+        Ok(Self(text.to_owned()))
+    }
 }
 
 impl LogicalName {

@@ -12,6 +12,7 @@ use crate::error::{Outcome, answer};
 use crate::names::OrgId;
 use crate::record;
 use crate::role;
+use crate::static_role;
 
 /// `info`.
 pub(crate) const INFO: Path = Path {
@@ -23,15 +24,16 @@ pub(crate) const INFO: Path = Path {
     ],
     existence_check: None,
     synopsis: "Show which version of the engine runs, and how much it holds.",
-    description: "`organizations` holds, for each configured organization, its logical name, how many roles it has, \
-        and how many tokens of it this mount keeps a record of; `null` = more than one request may count.",
+    description: "`organizations` holds, for each configured organization, its logical name, how many roles and \
+        static roles it has, and how many tokens of it this mount keeps a record of; `null` = more than one request \
+        may count.",
 };
 
 const ANSWER_FIELDS: &[Field] = &[
     Field::new("name", FieldType::String, "Name of the engine."),
     Field::new("version", FieldType::String, "Version of the engine."),
     Field::new("storage_version", FieldType::Int64, "Version of the form in which the engine stores its data."),
-    Field::new("organizations", FieldType::Map, "By organization: `logical_name`, `roles`, `tokens`."),
+    Field::new("organizations", FieldType::Map, "By organization: `logical_name`, `roles`, `static_roles`, `tokens`."),
 ];
 
 /// Goes up when an older version of the engine could no longer read what we
@@ -51,7 +53,14 @@ struct Counts {
     logical_name: String,
     /// None = more than one request may count.
     roles: Option<usize>,
+    static_roles: Option<usize>,
     tokens: Option<usize>,
+}
+
+impl Counts {
+    fn are_cut(&self) -> bool {
+        [self.roles, self.static_roles, self.tokens].contains(&None)
+    }
 }
 
 fn read(context: &Context<'_>, _: &FieldData) -> Result<Option<Response>, Error> {
@@ -67,11 +76,12 @@ fn try_read(context: &Context<'_>) -> Outcome {
         let counts = Counts {
             logical_name: config.logical_name_text().to_owned(),
             roles: within_limits(role::role_names(storage, &org_id).map(|names| names.len()))?,
+            static_roles: within_limits(static_role::names(storage, &org_id).map(|names| names.len()))?,
             tokens: within_limits(record::count_in_org(context, &org_id))?,
         };
         organizations.insert(org_id, counts);
     }
-    let uncounted = organizations.values().any(|counts: &Counts| counts.roles.is_none() || counts.tokens.is_none());
+    let uncounted = organizations.values().any(Counts::are_cut);
     let backend = &crate::BACKEND;
     let (name, version) = (backend.name, backend.version);
     let response = Response::json(&InfoAnswer { name, version, storage_version: STORAGE_VERSION, organizations })?;

@@ -1,22 +1,237 @@
-//! Static roles: named long-lived credentials that rotate themselves.
+//! Static roles: named long-lived tokens that rotate themselves. The role names
+//! its current token, which it holds: nothing else ends that one. The secret is
+//! in the token's record, as for all tokens, and so is the end of a replaced one.
 
+mod due;
+mod end;
+mod rotate;
+mod stored;
+#[cfg(test)]
+pub(crate) mod test_mount;
+
+use std::fmt;
+use std::time::Duration;
+
+use secrets_framework::host::{LockGuard, LogLevel, StorageView};
 use secrets_framework::{Context, Error};
+use serde_json::{Map, Value};
 
-use crate::agenda::{Due, drop_entry};
+use crate::agenda::{Due, Task};
+use crate::config::{self, Write, keys_below, together};
 use crate::error::Failure;
-use crate::names::OrgId;
+use crate::history::Who;
+use crate::limits::{STATIC_GRACE_DEFAULT, STATIC_ROLES_MAX, STORAGE_KEY_BYTES_MAX};
+use crate::names::{AstraRoleId, OrgId, RoleName};
+use crate::record::segment;
+use crate::schedule::Schedule;
 
-/// Rotates the token if its static role confirms that it is due.
-pub(crate) fn run_due(context: &Context<'_>, _org_id: &OrgId, _name: &str, due: &Due) -> Result<(), Failure> {
-    Ok(drop_entry(context, due)?)
+pub(crate) use due::run_due;
+pub(crate) use end::{delete, end_all, let_go};
+pub(crate) use rotate::{current_record, rotate};
+
+/// Where static roles are: `static-role/<org>/<name>`; seal-wrapped.
+pub(crate) const STATIC_ROLE_PREFIX: &str = "static-role/";
+
+/// A static role.
+#[derive(Clone)]
+pub(crate) struct StaticRole {
+    /// Its organization.
+    pub(crate) org_id: OrgId,
+    /// Its name.
+    pub(crate) name: RoleName,
+    /// The Astra roles of its next token.
+    pub(crate) role_ids: Vec<AstraRoleId>,
+    /// When it rotates; none only where storage is damaged.
+    pub(crate) schedule: Option<Schedule>,
+    /// How long a replaced token lives on.
+    pub(crate) grace_period: Duration,
+    /// Template of a token's description in Astra; empty = the config's.
+    pub(crate) description: String,
+    /// Who created it, and so had its scheduled tokens made.
+    pub(crate) created_by: Who,
+    /// Client ID of its current token; empty = it has none yet.
+    pub(crate) client_id: String,
+    /// Replaced tokens in their grace period, the latest last.
+    pub(crate) replaced: Vec<Replaced>,
+    /// When the current token was made, in seconds since 1970-01-01T00:00:00Z.
+    pub(crate) last_rotated: u64,
+    /// The time of its schedule that comes next, or is being served; 0 = it never comes.
+    pub(crate) scheduled: u64,
+    /// The time under which it stands in the agenda: later than `scheduled`
+    /// after a failure. 0 = not there.
+    pub(crate) due: u64,
+    /// How often in a row the scheduled rotation has failed.
+    pub(crate) failures: u32,
+    /// Why it failed last; empty = it did not.
+    pub(crate) last_error: String,
+    /// Fields that we do not know, kept when the entry is rewritten.
+    pub(crate) other: Map<String, Value>,
+}
+
+/// A token that a newer one replaced.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Replaced {
+    /// Its ID in Astra.
+    pub(crate) client_id: String,
+    /// When it ends, in seconds since 1970-01-01T00:00:00Z.
+    pub(crate) ends: u64,
+}
+
+impl StaticRole {
+    /// A new static role, without a token and a schedule yet.
+    pub(crate) fn new(org_id: OrgId, name: RoleName, created_by: Who) -> Self {
+        Self {
+            org_id,
+            name,
+            role_ids: Vec::new(),
+            schedule: None,
+            grace_period: STATIC_GRACE_DEFAULT,
+            description: String::new(),
+            created_by,
+            client_id: String::new(),
+            replaced: Vec::new(),
+            last_rotated: 0,
+            scheduled: 0,
+            due: 0,
+            failures: 0,
+            last_error: String::new(),
+            other: Map::new(),
+        }
+    }
+
+    /// Sets its schedule. One that is new counts from the last rotation; one that
+    /// it had already keeps its time, unless that is further away than it can
+    /// be: then the clock was wrong when it was set.
+    pub(crate) fn set_schedule(&mut self, schedule: Schedule, now: u64) {
+        let latest = schedule.next_after(now).unwrap_or_default();
+        let is_period = matches!(schedule, Schedule::Period(_));
+        let is_new = self.schedule.as_ref() != Some(&schedule);
+        self.schedule = Some(schedule);
+        if is_new && is_period && self.last_rotated != 0 {
+            self.wait_for_schedule(self.last_rotated.min(now));
+        } else if is_new || self.due > latest {
+            self.wait_for_schedule(now);
+        }
+    }
+
+    /// Waits for the first time of its schedule after `last`.
+    pub(crate) fn wait_for_schedule(&mut self, last: u64) {
+        self.scheduled = self.schedule.as_ref().and_then(|schedule| schedule.next_after(last)).unwrap_or_default();
+        self.due = self.scheduled;
+    }
+
+    /// What is wrong with it, for the operator: its rotation fails, or the
+    /// clock has gone back behind its last one. None = nothing.
+    pub(crate) fn trouble(&self, now: u64) -> Option<String> {
+        let path = format!("rotate-role/{}/{}", self.org_id, self.name);
+        if self.failures > 0 {
+            let (name, times, error) = (&self.name, self.failures, &self.last_error);
+            return Some(format!("static role `{name}` could not be rotated {times} times in a row: {error}"));
+        }
+        if self.last_rotated > now {
+            return Some(format!(
+                "static role `{}` was rotated at a time that has not come yet: the clock has been set back; write `{path}` to rotate it by the clock as it is now",
+                self.name
+            ));
+        }
+        if self.due == 0 {
+            return Some(format!("static role `{}` has no time at which it rotates: give it a schedule", self.name));
+        }
+        None
+    }
+
+    /// The changes that store it, where the agenda has it at `left` so far. The
+    /// new time comes first: an entry of the agenda that its role does not
+    /// confirm does no harm, a role without one would never rotate.
+    fn writes(&self, left: u64) -> Result<Vec<Write>, Error> {
+        let mut writes = Vec::new();
+        if self.due != 0 {
+            writes.push(Write::Put(self.due_at(self.due).entry()));
+        }
+        writes.push(Write::Put(stored::encode(self)?));
+        if left != 0 && left != self.due {
+            writes.push(Write::Delete(self.due_at(left).key()));
+        }
+        Ok(writes)
+    }
+
+    fn due_at(&self, at: u64) -> Due {
+        Due::new(Task::RotateStatic(self.org_id.clone(), self.name.as_str().to_owned()), at)
+    }
+}
+
+impl fmt::Debug for StaticRole {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // Fields that we do not know may be secret.
+        f.debug_struct("StaticRole").field("org_id", &self.org_id).field("name", &self.name).finish_non_exhaustive()
+    }
+}
+
+/// Loads a static role, in one read.
+pub(crate) fn load(context: &Context<'_>, org_id: &OrgId, name: &RoleName) -> Result<Option<StaticRole>, Error> {
+    match config::entry(context.host.storage(), &key(org_id, name))? {
+        Some(entry) => stored::decode(&entry, org_id, name).map(Some),
+        None => Ok(None),
+    }
+}
+
+/// As [`load`], for those who look at all: one damaged entry must not hide or
+/// hold up the others, so it is logged and passed over.
+pub(crate) fn load_readable(
+    context: &Context<'_>,
+    org_id: &OrgId,
+    name: &RoleName,
+) -> Result<Option<StaticRole>, Error> {
+    let Some(entry) = config::entry(context.host.storage(), &key(org_id, name))? else { return Ok(None) };
+    match stored::decode(&entry, org_id, name) {
+        Ok(role) => Ok(Some(role)),
+        Err(error) => {
+            context.host.log().log(LogLevel::Error, "a static role was passed over", &[("error", &error.to_string())]);
+            Ok(None)
+        }
+    }
+}
+
+/// Stores what was changed of a static role that the agenda has at `left`.
+pub(crate) fn save(context: &Context<'_>, role: &StaticRole, left: u64) -> Result<(), Error> {
+    together(context, &role.writes(left)?)
+}
+
+/// The names of an organization's static roles, sorted.
+pub(crate) fn names(view: &(impl StorageView + ?Sized), org_id: &OrgId) -> Result<Vec<RoleName>, Error> {
+    let folder = folder(org_id);
+    if folder.len() > STORAGE_KEY_BYTES_MAX {
+        // Nothing can be stored there, and the host would refuse to look.
+        return Ok(Vec::new());
+    }
+    let names = keys_below(view, &folder, "", STATIC_ROLES_MAX)?;
+    Ok(names.into_iter().map(RoleName::stored).collect())
 }
 
 /// Is this the current token of the static role?
-pub(crate) fn is_current(
-    _context: &Context<'_>,
-    _org_id: &OrgId,
-    _name: &str,
-    _client_id: &str,
-) -> Result<bool, Error> {
-    Ok(false)
+pub(crate) fn is_current(context: &Context<'_>, org_id: &OrgId, name: &str, client_id: &str) -> Result<bool, Error> {
+    let role = load(context, org_id, &RoleName::stored(name))?;
+    Ok(role.is_some_and(|role| role.client_id == client_id))
 }
+
+/// The lock under which a static role is changed, its rotation included. Taken
+/// before the lock of one of its tokens, never after.
+pub(crate) fn lock<'a>(
+    context: &Context<'a>,
+    org_id: &OrgId,
+    name: &RoleName,
+) -> Result<Box<dyn LockGuard + 'a>, Failure> {
+    Ok(context.host.locks().acquire(&key(org_id, name))?)
+}
+
+fn key(org_id: &OrgId, name: &RoleName) -> String {
+    format!("{}{name}", folder(org_id))
+}
+
+/// An organization of an old mount may have a name that is no segment of a key.
+fn folder(org_id: &OrgId) -> String {
+    format!("{STATIC_ROLE_PREFIX}{}/", segment(org_id.as_str()))
+}
+
+#[cfg(test)]
+mod tests;

@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 use secrets_framework::Request;
 use thiserror::Error;
 
+use crate::history::Who;
 use crate::limits::ASTRA_DESCRIPTION_BYTES_MAX;
 
 /// Why a template is refused.
@@ -26,6 +27,7 @@ pub(crate) enum TemplateError {
 /// What a template may name.
 pub(crate) struct Facts<'a> {
     pub(crate) request: &'a Request,
+    pub(crate) created_by: &'a Who,
     pub(crate) org: &'a str,
     pub(crate) role: &'a str,
     pub(crate) logical_name: &'a str,
@@ -94,8 +96,8 @@ fn value<'a>(name: &str, facts: &Facts<'a>) -> &'a str {
         "org" => facts.org,
         "role" => facts.role,
         "logical_name" => facts.logical_name,
-        "display_name" => &facts.request.identity.display_name,
-        "entity_id" => &facts.request.identity.entity_id,
+        "display_name" => &facts.created_by.display_name,
+        "entity_id" => &facts.created_by.entity_id,
         "request_id" => &facts.request.id,
         _ => {
             let key = name.strip_prefix("metadata.");
@@ -157,7 +159,15 @@ mod tests {
     fn described(template: &str, metadata: &[(&str, &str)]) -> String {
         let request = request(Operation::Update, "creds/o/r", serde_json::Value::Null);
         let metadata = metadata.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect();
-        let facts = Facts { request: &request, org: "o-1", role: "reader", logical_name: "app", metadata: &metadata };
+        let created_by = Who::of(&request);
+        let facts = Facts {
+            request: &request,
+            created_by: &created_by,
+            org: "o-1",
+            role: "reader",
+            logical_name: "app",
+            metadata: &metadata,
+        };
         describe(template, &facts, MARK)
     }
 

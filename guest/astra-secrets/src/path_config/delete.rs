@@ -10,6 +10,7 @@ use crate::config::{self, Retired, Turns, Write};
 use crate::error::{Failure, Outcome};
 use crate::names::OrgId;
 use crate::record;
+use crate::static_role;
 
 /// Deletes a config; deleting what is not there succeeds.
 pub(super) fn delete(context: &Context<'_>, data: &FieldData, org_id: &OrgId) -> Outcome {
@@ -22,6 +23,8 @@ pub(super) fn delete(context: &Context<'_>, data: &FieldData, org_id: &OrgId) ->
              and its admin token is kept, hidden, to revoke them, until the last has gone"
         )));
     }
+    // While there is still a config: it is deleted again where this fails.
+    static_role::end_all(context, org_id)?;
     // In this order, for a server without transactions: at no time is nothing left to revoke with.
     let mut writes = vec![Retired::load(context, org_id)?.keep(&config)?];
     let mut let_go = admin_rotation::let_go(context, &config, None)?;
@@ -30,8 +33,9 @@ pub(super) fn delete(context: &Context<'_>, data: &FieldData, org_id: &OrgId) ->
     writes.extend(Turns::of(Some(&config)).removal(org_id));
     writes.extend(config::rename(config.logical_name.as_ref(), None, org_id)?);
     config::together(context, &writes)?;
-    // A mint that was under way may have noted its intent since the look above:
-    // so what is kept is dropped only after another look.
+    // A mint or a static role that was under way may have come since the looks
+    // above: so what is kept is dropped only after another look.
+    static_role::end_all(context, org_id)?;
     drop_retired_if_unused(context, org_id)?;
     let kept = if has_tokens { "true" } else { "false" };
     let fields = [("org", org_id.as_str()), ("kept_to_revoke", kept)];

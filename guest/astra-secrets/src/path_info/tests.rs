@@ -19,8 +19,8 @@ fn it_tells_version_and_counts_and_nothing_secret() {
     assert_eq!(
         info["organizations"],
         json!({
-            ORG_A: { "logical_name": "", "roles": 2, "tokens": 0 },
-            ORG_B: { "logical_name": "b", "roles": 0, "tokens": 1 },
+            ORG_A: { "logical_name": "", "roles": 2, "static_roles": 0, "tokens": 0 },
+            ORG_B: { "logical_name": "b", "roles": 0, "static_roles": 0, "tokens": 1 },
         })
     );
     assert!(!info.to_string().contains("AstraCS"));
@@ -36,7 +36,10 @@ fn counts_too_large_for_one_request_are_null_and_told() {
     let info = mount.read("info", json!({}));
     assert_eq!(info.warnings().len(), 1);
     let info = mount.read("info", json!({})).data();
-    assert_eq!(info["organizations"][ORG_A], json!({ "logical_name": "", "roles": null, "tokens": 0 }));
+    assert_eq!(
+        info["organizations"][ORG_A],
+        json!({ "logical_name": "", "roles": null, "static_roles": 0, "tokens": 0 })
+    );
 
     let (_, text) = mount.list("roles/").failed();
     assert!(text.contains(&ROLES_LISTED_MAX.to_string()), "{text}");

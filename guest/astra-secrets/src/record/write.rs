@@ -86,6 +86,12 @@ pub(crate) fn prove_writable(context: &Context<'_>, record: &Record) -> Result<(
     together(context, &[write_of(record)?])
 }
 
+/// The changes that store the record of a token that is held: it has no end,
+/// and so does not stand in the index of ends.
+pub(crate) fn writes_of_held(record: &Record) -> Result<[Write; 2], Error> {
+    Ok([Write::Put(client_entry(record)), write_of(record)?])
+}
+
 /// Forgets a token that is gone, but for its history. Under the token's lock.
 pub(crate) fn remove(context: &Context<'_>, record: &Record, how: End) -> Result<(), Error> {
     // The record first: without it the rest means nothing.

@@ -73,3 +73,9 @@ fn what_storage_holds_is_taken_as_it_is() {
     assert_eq!(damaged.next_after(0), None);
     assert_eq!(Schedule::stored(Duration::from_secs(5), "", Duration::ZERO).unwrap().next_after(1), Some(6));
 }
+
+#[test]
+fn what_fails_again_and_again_waits_longer_up_to_an_hour() {
+    let pauses: Vec<u64> = [1, 2, 3, 6, 7, u32::MAX].into_iter().map(|times| retry_pause(times).as_secs()).collect();
+    assert_eq!(pauses, [60, 120, 240, 1920, 3600, 3600]);
+}

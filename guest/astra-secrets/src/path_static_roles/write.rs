@@ -1,0 +1,81 @@
+//! Creating and changing a static role. It never stands without a token, and
+//! its first token never without it.
+
+use secrets_framework::{Context, FieldData, Response};
+
+use crate::astra_token::Patience;
+use crate::config;
+use crate::error::{Failure, Outcome};
+use crate::history::Who;
+use crate::limits::STATIC_ROLES_MAX;
+use crate::names::{OrgId, RoleName};
+use crate::path_config::target;
+use crate::path_org_token::unknown_org;
+use crate::static_role::{self, StaticRole};
+
+use super::fields::Changes;
+
+/// Creates or changes a static role.
+pub(super) fn write(context: &Context<'_>, data: &FieldData) -> Outcome {
+    let name = RoleName::of_static_role(data.text("name").unwrap_or_default())?;
+    let changes = Changes::parse(data)?;
+    let target = target::in_path(context, data)?;
+    let Some(config) = &target.config else { return Err(unknown_org("org", target.org_id.as_str())) };
+    let org_id = &config.org_id;
+    if let Some(id) = changes.role_ids.as_ref().and_then(|role_ids| config.forbidden_role_id(role_ids)) {
+        return Err(Failure::mistake(format!(
+            "the Astra role `{id}` is not among the `allowed_role_ids` of organization `{org_id}`: choose another, or \
+             have it added to the config"
+        )));
+    }
+    let _turn = static_role::lock(context, org_id, &name)?;
+    let warnings = match static_role::load(context, org_id, &name)? {
+        Some(role) => update(context, role, changes)?,
+        None => create(context, org_id, name, changes)?,
+    };
+    if warnings.is_empty() {
+        return Ok(None);
+    }
+    Ok(Some(Response { warnings, ..Response::default() }))
+}
+
+fn update(context: &Context<'_>, mut role: StaticRole, changes: Changes) -> Result<Vec<String>, Failure> {
+    let left = role.due;
+    let warnings = changes.apply(&mut role, context.host.clock().now().as_secs())?;
+    static_role::save(context, &role, left)?;
+    Ok(warnings)
+}
+
+fn create(context: &Context<'_>, org_id: &OrgId, name: RoleName, changes: Changes) -> Result<Vec<String>, Failure> {
+    if changes.role_ids.is_none() {
+        return Err(Failure::mistake(format!(
+            "missing `role_ids`: static role `{name}` of organization `{org_id}` is new, give the ID of at least one \
+             Astra role"
+        )));
+    }
+    check_room(context, org_id)?;
+    let mut role = StaticRole::new(org_id.clone(), name, Who::of(context.request));
+    let warnings = changes.apply(&mut role, context.host.clock().now().as_secs())?;
+    // It is not in the agenda yet.
+    role.due = 0;
+    static_role::rotate(context, &mut role, Patience::Caller)?;
+    // A config's deletion that was under way may have looked for static roles before this one was there.
+    if config::load(context, org_id)?.is_none() {
+        static_role::let_go(context, &role)?;
+        return Err(Failure::exists(format!(
+            "the config of organization `{org_id}` was deleted while static role `{}` was created: configure it, and \
+             create the role again",
+            role.name
+        )));
+    }
+    Ok(warnings)
+}
+
+fn check_room(context: &Context<'_>, org_id: &OrgId) -> Result<(), Failure> {
+    if static_role::names(context.host.storage(), org_id)?.len() < STATIC_ROLES_MAX {
+        return Ok(());
+    }
+    Err(Failure::mistake(format!(
+        "organization `{org_id}` has {STATIC_ROLES_MAX} static roles already, the limit: delete one first"
+    )))
+}

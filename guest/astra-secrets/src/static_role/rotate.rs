@@ -1,0 +1,220 @@
+//! A new token for a static role: make it, prove it, and switch to it; the one
+//! that it replaces lives on for the grace period. Whatever fails before the
+//! switch leaves the role as it was and the new token undone.
+
+use secrets_framework::host::LogLevel;
+use secrets_framework::{Context, Error, Sensitive, wal};
+
+use super::{Replaced, StaticRole, load};
+use crate::astra_token::Patience;
+use crate::client::{AstraClient, ClientError};
+use crate::config::{self, OrgConfig, Write, together};
+use crate::error::Failure;
+use crate::history::{self, Event, Who};
+use crate::lease::lock_token;
+use crate::limits::REPLACED_TOKENS_MAX;
+use crate::mint::{Facts, Made, Wanted, describe, make, prove, undo};
+use crate::path_org_token::unknown_org;
+use crate::record::{self, Record, RecordId, TokenKind, TokenSecrets};
+use crate::time_text;
+
+/// Gives the role a new token, and stores both. The caller holds the role's
+/// lock; a role that is not stored yet has no token.
+pub(crate) fn rotate(context: &Context<'_>, role: &mut StaticRole, patience: Patience) -> Result<(), Failure> {
+    let config = config::load(context, &role.org_id)?.ok_or_else(|| unknown_org("org", role.org_id.as_str()))?;
+    let role_ids = allowed_role_ids(&config, role)?;
+    check_room(context, role)?;
+    let created_by = created_by(context, role);
+    let wanted = Wanted {
+        config: &config,
+        role_ids: &role_ids,
+        expiry: None,
+        record_id: None,
+        description: &|mark| described(context, &config, role, &created_by, mark),
+    };
+    let client = patience.client(context, &config);
+    let made = make(context, &client, &wanted)?;
+    if let Err(error) = prove(&client, &config, &made.token.token) {
+        undo(context, &client, &made, None);
+        return Err(not_proven(role, &error));
+    }
+    let record = new_record(context, role, &config, role_ids, &made, created_by.clone());
+    switch(context, &client, role, &made, &record)?;
+    log_rotation(context, role, &record);
+    Ok(())
+}
+
+fn allowed_role_ids(config: &OrgConfig, role: &StaticRole) -> Result<Vec<String>, Failure> {
+    if let Some(forbidden) = config.forbidden_role_id(&role.role_ids) {
+        return Err(Failure::mistake(format!(
+            "static role `{}` uses the Astra role `{forbidden}`, which is not among the `allowed_role_ids` of \
+             organization `{}`: choose another, or have it added to the config",
+            role.name, role.org_id
+        )));
+    }
+    Ok(role.role_ids.iter().map(|id| id.as_str().to_owned()).collect())
+}
+
+/// Forgets replaced tokens whose end has come: rollback ends them by their
+/// records. Each of the others is a token alive in Astra, so there is a limit.
+fn check_room(context: &Context<'_>, role: &mut StaticRole) -> Result<(), Failure> {
+    let now = context.host.clock().now().as_secs();
+    role.replaced.retain(|token| token.ends > now);
+    if role.replaced.len() < REPLACED_TOKENS_MAX {
+        return Ok(());
+    }
+    let next_end = role.replaced.iter().map(|token| token.ends).min().unwrap_or_default();
+    let next_end = time_text::format(std::time::Duration::from_secs(next_end)).unwrap_or_default();
+    Err(Failure::mistake(format!(
+        "static role `{}` of organization `{}` has {REPLACED_TOKENS_MAX} replaced tokens in their grace period, its \
+         limit: the next of them ends at {next_end}",
+        role.name, role.org_id
+    )))
+}
+
+fn not_proven(role: &StaticRole, error: &ClientError) -> Failure {
+    let sentence = format!(
+        "the new token that Astra made for static role `{}` of organization `{}` did not work ({error}), so it was \
+         given up, and nothing else was changed: try again later",
+        role.name, role.org_id
+    );
+    Error::coded(502, sentence).into()
+}
+
+/// A rotation by the schedule comes without identity: whoever created the role wanted it.
+fn created_by(context: &Context<'_>, role: &StaticRole) -> Who {
+    let asking = Who::of(context.request);
+    let texts = [&asking.display_name, &asking.entity_id, &asking.accessor];
+    if texts.iter().any(|text| !text.is_empty()) {
+        return asking;
+    }
+    Who { request_id: asking.request_id, remote_address: asking.remote_address, ..role.created_by.clone() }
+}
+
+fn described(context: &Context<'_>, config: &OrgConfig, role: &StaticRole, created_by: &Who, mark: &str) -> String {
+    let template = if role.description.is_empty() { &config.description } else { &role.description };
+    let facts = Facts {
+        request: context.request,
+        created_by,
+        org: role.org_id.as_str(),
+        role: role.name.as_str(),
+        logical_name: "",
+        metadata: &std::collections::BTreeMap::new(),
+    };
+    describe(template, &facts, mark)
+}
+
+fn new_record(
+    context: &Context<'_>,
+    role: &StaticRole,
+    config: &OrgConfig,
+    role_ids: Vec<String>,
+    made: &Made<'_>,
+    created_by: Who,
+) -> Record {
+    let token = &made.token;
+    let copy = |secret: &Sensitive| Sensitive::new(secret.expose().clone());
+    Record {
+        id: RecordId::of_client(&token.client_id),
+        client_id: token.client_id.clone(),
+        org_id: role.org_id.clone(),
+        role_name: role.name.clone(),
+        role_ids,
+        logical_name: String::new(),
+        metadata: std::collections::BTreeMap::new(),
+        generated_on: token.generated_on.clone(),
+        expires_at: token.expires_at.clone(),
+        secrets: Some(TokenSecrets { secret: copy(&token.secret), token: copy(&token.token) }),
+        origin: Some(config.url.origin().clone()),
+        mark: made.mark().to_owned(),
+        kind: TokenKind::Static,
+        created_by,
+        made: context.host.clock().now().as_secs(),
+        // It is held, so it has no end.
+        lease_end: 0,
+        due: 0,
+        other: serde_json::Map::new(),
+    }
+}
+
+/// Stores the new record, the old one's end, the role and its time in the
+/// agenda, and drops the write-ahead entry.
+fn switch(
+    context: &Context<'_>,
+    client: &AstraClient<'_>,
+    role: &mut StaticRole,
+    made: &Made<'_>,
+    record: &Record,
+) -> Result<(), Failure> {
+    let mut switched = role.clone();
+    let failure = match try_switch(context, &mut switched, made, record) {
+        Ok(()) => {
+            *role = switched;
+            return Ok(());
+        }
+        Err(failure) => failure,
+    };
+    // A server without transactions may have stored the one that counts.
+    match load(context, &role.org_id, &role.name) {
+        Ok(Some(stored)) if stored.client_id == record.client_id => {
+            *role = stored;
+            Ok(())
+        }
+        Ok(_) => {
+            undo(context, client, made, Some(record));
+            Err(failure)
+        }
+        // Rollback will see by the write-ahead entry which of them the role holds.
+        Err(_) => Err(failure),
+    }
+}
+
+fn try_switch(context: &Context<'_>, role: &mut StaticRole, made: &Made<'_>, record: &Record) -> Result<(), Failure> {
+    let now = context.host.clock().now().as_secs();
+    let mut writes = Vec::from(record::writes_of_held(record)?);
+    // Kept until all is written, so that rollback does not find the old token held, and its end for nothing.
+    let _guard = match role.client_id.as_str() {
+        "" => None,
+        current => Some(lock_token(context, &RecordId::of_client(current))?),
+    };
+    let mut old = current_record(context, role)?;
+    if let Some(old) = &mut old {
+        let ends = now + role.grace_period.as_secs();
+        role.replaced.push(Replaced { client_id: old.client_id.clone(), ends });
+        writes.extend(record::writes_of_end(old, ends)?);
+    }
+    let left = role.due;
+    role.client_id = record.client_id.clone();
+    role.last_rotated = now;
+    role.failures = 0;
+    role.last_error = String::new();
+    role.wait_for_schedule(now);
+    writes.extend(role.writes(left)?);
+    writes.push(Write::Delete(wal::key(made.wal_id())));
+    match &old {
+        Some(old) => Ok(history::write_with(context, old, Event::Rotate, writes)?),
+        None => Ok(together(context, &writes)?),
+    }
+}
+
+/// The record of the role's current token; none if somebody took it away.
+pub(crate) fn current_record(context: &Context<'_>, role: &StaticRole) -> Result<Option<Record>, Error> {
+    let record = record::load(context, &RecordId::of_client(&role.client_id))?;
+    Ok(record.filter(|record| record.org_id == role.org_id && record.client_id == role.client_id))
+}
+
+fn log_rotation(context: &Context<'_>, role: &StaticRole, record: &Record) {
+    context.host.log().log(
+        LogLevel::Info,
+        "a token of a static role was made",
+        &[
+            ("org", record.org_id.as_str()),
+            ("static_role", record.role_name.as_str()),
+            ("client_id", &record.client_id),
+            ("replaced", role.replaced.last().map_or("", |token| &token.client_id)),
+            ("display_name", &record.created_by.display_name),
+            ("entity_id", &record.created_by.entity_id),
+            ("request_id", &context.request.id),
+        ],
+    );
+}

@@ -1,0 +1,128 @@
+//! A static role as JSON in storage. It holds no secret: that is in the
+//! records of its tokens.
+
+use secrets_framework::Error;
+use secrets_framework::host::StorageEntry;
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+
+use super::{Replaced, StaticRole, key};
+use crate::config::nanoseconds;
+use crate::history::Who;
+use crate::limits::STATIC_GRACE_DEFAULT;
+use crate::names::{AstraRoleId, OrgId, RoleName};
+use crate::schedule::Schedule;
+
+/// Durations are whole nanoseconds, as in roles and configs.
+#[derive(Deserialize, Serialize)]
+struct Stored {
+    org_id: String,
+    name: String,
+    #[serde(default)]
+    role_ids: Vec<AstraRoleId>,
+    #[serde(default, skip_serializing_if = "is_zero")]
+    rotation_period: i64,
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    rotation_schedule: String,
+    #[serde(default, skip_serializing_if = "is_zero")]
+    rotation_window: i64,
+    #[serde(default)]
+    grace_period: Option<i64>,
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    description: String,
+    #[serde(default)]
+    created_by: Who,
+    #[serde(default)]
+    client_id: String,
+    #[serde(default)]
+    replaced: Vec<StoredReplaced>,
+    #[serde(default)]
+    last_rotated: u64,
+    #[serde(default)]
+    scheduled: u64,
+    #[serde(default)]
+    due: u64,
+    #[serde(default)]
+    failures: u32,
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    last_error: String,
+    #[serde(flatten)]
+    other: Map<String, Value>,
+}
+
+#[derive(Deserialize, Serialize)]
+struct StoredReplaced {
+    client_id: String,
+    ends: u64,
+}
+
+/// The entry of a static role, seal-wrapped.
+pub(super) fn encode(role: &StaticRole) -> Result<StorageEntry, Error> {
+    let (period, expression, window) = match &role.schedule {
+        None => (0, "", 0),
+        Some(Schedule::Period(period)) => (nanoseconds(*period), "", 0),
+        Some(Schedule::Cron { expression, window }) => {
+            (0, expression.as_str(), nanoseconds(window.unwrap_or_default()))
+        }
+    };
+    let replaced = role.replaced.iter();
+    let stored = Stored {
+        org_id: role.org_id.as_str().to_owned(),
+        name: role.name.as_str().to_owned(),
+        role_ids: role.role_ids.clone(),
+        rotation_period: period,
+        rotation_schedule: expression.to_owned(),
+        rotation_window: window,
+        grace_period: Some(nanoseconds(role.grace_period)),
+        description: role.description.clone(),
+        created_by: role.created_by.clone(),
+        client_id: role.client_id.clone(),
+        replaced: replaced
+            .map(|token| StoredReplaced { client_id: token.client_id.clone(), ends: token.ends })
+            .collect(),
+        last_rotated: role.last_rotated,
+        scheduled: role.scheduled,
+        due: role.due,
+        failures: role.failures,
+        last_error: role.last_error.clone(),
+        other: role.other.clone(),
+    };
+    let value = serde_json::to_vec(&stored)
+        .map_err(|_| Error::Internal("a static role could not be written as JSON".to_owned()))?;
+    Ok(StorageEntry { key: key(&role.org_id, &role.name), value, seal_wrap: true })
+}
+
+/// The static role that an entry holds. The key is the truth about its name.
+pub(super) fn decode(entry: &StorageEntry, org_id: &OrgId, name: &RoleName) -> Result<StaticRole, Error> {
+    // serde's own message may quote what it does not like.
+    let stored: Stored = serde_json::from_slice(&entry.value)
+        .map_err(|_| Error::Internal(format!("the stored static role `{}` is not readable", entry.key)))?;
+    let duration = |nanoseconds: i64| std::time::Duration::from_nanos(u64::try_from(nanoseconds).unwrap_or_default());
+    let (period, window) = (duration(stored.rotation_period), duration(stored.rotation_window));
+    Ok(StaticRole {
+        org_id: org_id.clone(),
+        name: name.clone(),
+        role_ids: stored.role_ids,
+        schedule: Schedule::stored(period, &stored.rotation_schedule, window),
+        grace_period: stored.grace_period.map_or(STATIC_GRACE_DEFAULT, duration),
+        description: stored.description,
+        created_by: stored.created_by,
+        client_id: stored.client_id,
+        replaced: stored
+            .replaced
+            .into_iter()
+            .map(|token| Replaced { client_id: token.client_id, ends: token.ends })
+            .collect(),
+        last_rotated: stored.last_rotated,
+        scheduled: stored.scheduled,
+        due: stored.due,
+        failures: stored.failures,
+        last_error: stored.last_error,
+        other: stored.other,
+    })
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde calls it so")]
+fn is_zero(number: &i64) -> bool {
+    *number == 0
+}

@@ -1,0 +1,132 @@
+//! The end of an organization's config: static roles go with it, and their
+//! tokens, too.
+
+use std::time::Duration;
+
+use secrets_framework::Operation;
+use serde_json::{Value, json};
+
+use super::{DAY, HOUR, mounts, with_role};
+use crate::config::test_mount::Answered;
+use crate::limits::STATIC_ROLES_ENDED_MAX;
+use crate::testing::{ADMIN_A, Mount, ORG_A};
+
+fn delete_config(mount: &Mount) -> Answered {
+    mount.send(Operation::Delete, &format!("config/{ORG_A}"), json!({ "force": true }))
+}
+
+#[track_caller]
+fn assert_all_gone(mount: &Mount) {
+    mount.rollback().unwrap();
+    mount.assert_static(0, 0);
+    mount.rollback_later();
+    assert!(mount.keys("retired-config/").is_empty());
+}
+
+#[test]
+fn it_is_refused_while_there_are_static_roles_unless_by_force() {
+    for mount in mounts() {
+        let (mount, first) = with_role(mount);
+        mount.rotate_static("app").data();
+        let mistake = mount.send(Operation::Delete, &format!("config/{ORG_A}"), json!({})).mistake();
+        assert!(mistake.contains("alive"), "{mistake}");
+        mount.assert_static(1, 1);
+
+        delete_config(&mount).done();
+        mount.read_creds("app").missing();
+        assert!(mount.keys("agenda/").is_empty());
+        // The current one ends at once, the one before when its grace does.
+        mount.rollback().unwrap();
+        assert_eq!(mount.astra.live().into_iter().collect::<Vec<_>>(), [first]);
+        mount.host.clock.advance(HOUR);
+        assert_all_gone(&mount);
+    }
+}
+
+#[test]
+fn storage_that_dies_at_any_write_of_it_is_made_up_for() {
+    for nth in 1..=14 {
+        for mount in mounts() {
+            let (mount, _) = with_role(mount);
+            mount.daily("other");
+            mount.host.storage.die_at_write(nth);
+            let deleted = delete_config(&mount).0;
+            mount.host.storage.clear_faults();
+            // Rollback may come before the operator tries again: what is held is left alone.
+            mount.rollback().unwrap();
+            for key in mount.keys("static-role/") {
+                let role = mount.host.storage.json(&key);
+                mount.static_token(role["name"].as_str().unwrap());
+            }
+            if deleted.is_err() {
+                delete_config(&mount).done();
+            }
+            assert!(mount.keys("static-role/").is_empty(), "write {nth}");
+            mount.rollback().unwrap();
+            assert!(mount.astra.live().is_empty(), "write {nth}");
+            // Without transactions an entry of the agenda may outlive its role until it is due.
+            mount.host.clock.advance(DAY);
+            assert_all_gone(&mount);
+        }
+    }
+}
+
+#[test]
+fn a_role_that_is_created_meanwhile_goes_with_it() {
+    for mount in mounts() {
+        let racing = mount.clone();
+        mount.astra.during_next_make(move || delete_config(&racing).done());
+        let (code, text) = mount.write_static("app", json!({ "rotation_period": "24h" })).failed();
+        assert_eq!(code, Some(409), "{text}");
+        assert_all_gone(&mount);
+    }
+}
+
+#[test]
+fn a_role_that_is_being_rotated_is_waited_for() {
+    let (mount, _) = with_role(Mount::new());
+    mount.host.locks.set_wait(Duration::from_millis(20));
+    let racing = mount.clone();
+    mount.astra.during_next_make(move || {
+        delete_config(&racing).0.unwrap_err();
+    });
+    mount.rotate_static("app").data();
+    mount.assert_static(1, 1);
+    delete_config(&mount).done();
+    mount.host.clock.advance(HOUR);
+    assert_all_gone(&mount);
+}
+
+#[test]
+fn more_static_roles_than_one_request_can_end_are_ended_by_several() {
+    let mount = Mount::new();
+    let many = STATIC_ROLES_ENDED_MAX + 1;
+    for number in 0..many {
+        mount.write_static(&format!("app{number}"), json!({ "rotation_period": "24h" })).0.unwrap();
+    }
+    let (code, text) = delete_config(&mount).failed();
+    assert!(code == Some(503) && text.contains("delete the config again"), "{text}");
+    assert_eq!(mount.keys("static-role/").len(), 1);
+    delete_config(&mount).done();
+    for _ in 0..=many / 50 {
+        mount.rollback().unwrap();
+    }
+    mount.assert_static(0, 0);
+}
+
+#[test]
+fn the_organization_may_come_back() {
+    let (mount, _) = with_role(Mount::new());
+    delete_config(&mount).done();
+    let text = mount.write_static("app", json!({ "rotation_period": "24h" })).mistake();
+    assert!(text.contains("no such organization"), "{text}");
+    assert!(mount.rotate_static("app").mistake().contains("no such static role"));
+    mount.configure(ORG_A, ADMIN_A, json!({}));
+    mount.daily("app");
+    mount.rollback().unwrap();
+    mount.assert_static(1, 0);
+    assert_eq!(
+        mount.send(Operation::List, &format!("static-roles/{ORG_A}/"), Value::Null).data()["keys"],
+        json!(["app"])
+    );
+}
