@@ -155,6 +155,12 @@ pub(crate) const ROTATION_BACK_OFF_FIRST: Duration = Duration::from_secs(60);
 /// Longest such pause: an Astra that is back is used within the hour.
 pub(crate) const ROTATION_BACK_OFF_MAX: Duration = Duration::from_secs(3600);
 
+/// All attempts to prove a new token: what the work leaves before [`SETTLE_BUDGET`] begins is often less.
+pub(crate) const PROOF_BUDGET: Duration = Duration::from_secs(8);
+
+/// Repeats of a proof: Astra may need some seconds until a new token works everywhere.
+pub(crate) const PROOF_RETRIES: u32 = 4;
+
 // ---- history ----
 
 /// Events of one token's history, its mint included, as the contract says.
