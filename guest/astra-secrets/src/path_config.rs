@@ -38,7 +38,10 @@ pub(crate) const CONFIG: Path = Path {
         `org_id` names it; on a read or delete `logical_name` may, too. A write changes only the fields that it \
         holds. Before a token is stored, Astra is asked which organization it belongs to, unless `verify=false`. \
         A config cannot be deleted, nor its URL moved to another origin, while tokens of the organization are \
-        alive, unless `force=true`.",
+        alive, unless `force=true`. An admin token that a rotation made is this mount's own: when another takes its \
+        place it is deleted in Astra after the grace period, and when its config is deleted as soon as no other \
+        token is left for it to end; so delete the configs before the mount is disabled. One that an operator wrote \
+        stays alive, unless a rotation replaced it.",
 };
 
 /// `configs`.
@@ -69,7 +72,10 @@ pub(crate) const CONFIG_ORG: Path = Path {
     existence_check: Some(exists_by_path),
     synopsis: "Configure one organization.",
     description: "As `config`, with the organization's ID in the path, so that a policy can allow one organization, \
-        and with more settings. The ID is its only spelling here: a logical name is refused.",
+        and with more settings. The ID is its only spelling here: a logical name is refused. With `rotation_period` \
+        or `rotation_schedule` the admin token is rotated as by `config/<organization>/rotate-root`, driven by the \
+        call that the server makes each minute: what was missed is made up for once, what fails is tried again after \
+        1 minute, doubling up to 1 hour, and is shown in `config/<organization>/check`.",
 };
 
 /// What a read answers.

@@ -216,6 +216,25 @@ fn an_admin_token_in_use_cannot_be_deleted_as_a_token_and_an_old_one_can() {
 }
 
 #[test]
+fn a_token_with_a_lease_that_an_operator_made_the_admin_token_is_replaced_like_any() {
+    for named in [json!({ "logical_name": "admin" }), json!({})] {
+        let mount = Mount::new();
+        mount.write_role(ORG_A, "admin", json!({ "role_id": ADMIN_ROLE_ID, "ttl": "4h" }));
+        let mut data = json!({ "org_id": ORG_A, "role_name": "admin" });
+        data.as_object_mut().unwrap().extend(named.as_object().unwrap().clone());
+        let leased = Leased::of(mount.write("org/token", data));
+        mount.set(json!({ "astra_token": leased.data["token"] }));
+        assert_eq!(mount.rotate()["previous_client_id"], leased.client_id());
+        mount.settle();
+        assert!(!mount.astra.is_live(&leased.client_id()));
+        let lease = mount.lease(leased.secret);
+        mount.revoke(lease).done();
+        mount.astra.delete_outside(OPERATORS);
+        mount.assert_one_admin();
+    }
+}
+
+#[test]
 fn rotations_at_the_same_time_take_turns() {
     let mount = Mount::new();
     let results = std::thread::scope(|scope| {

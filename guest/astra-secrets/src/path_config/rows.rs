@@ -23,7 +23,7 @@ pub(crate) const ORG: Field = Field::new(
 const ASTRA_TOKEN: Field = Field::new(
     "astra_token",
     FieldType::String,
-    "Token of the organization, `AstraCS:<client id>:<rest>`, that may list roles and make and delete tokens (Organization Administrator, Database Administrator, or a custom role that may). Required when the config is created. It is never shown again: a read shows `AstraCS:<client id>:redacted`.",
+    "Token of the organization, `AstraCS:<client id>:<rest>`, that may list roles and make and delete tokens (Organization Administrator, Database Administrator, or a custom role that may). A rotation replaces it by one that nobody ever sees, and deletes it. Required when the config is created. It is never shown again: a read shows `AstraCS:<client id>:redacted`.",
 );
 
 const URL: Field = Field::new(
