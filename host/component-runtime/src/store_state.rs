@@ -47,7 +47,8 @@ pub(crate) struct StoreState {
     pub(crate) panicked: bool,
     caller: Caller,
     log: LogBudget,
-    wasi: WasiCtx,
+    /// Made on first use: it seeds generators of randomness, and most requests need neither them nor a clock.
+    wasi: Option<WasiCtx>,
     http: WasiHttpCtx,
 }
 
@@ -63,7 +64,6 @@ impl StoreState {
         table.set_max_capacity(limits.handles_max);
         let mut http = WasiHttpCtx::new();
         http.set_field_size_limit(limits.egress.header_bytes_max);
-        let wasi = WasiCtx::builder().max_random_size(limits.random_bytes_per_call_max as u64).build();
         Self {
             hooks: EgressHooks::new(Arc::clone(&mount.shared.egress), deadline),
             table,
@@ -74,7 +74,7 @@ impl StoreState {
             panicked: false,
             caller,
             log: LogBudget::default(),
-            wasi,
+            wasi: None,
             http,
             mount,
             limits,
@@ -117,7 +117,9 @@ impl Drop for StoreState {
 
 impl WasiView for StoreState {
     fn ctx(&mut self) -> WasiCtxView<'_> {
-        WasiCtxView { ctx: &mut self.wasi, table: &mut self.table }
+        let random_bytes_max = self.limits.random_bytes_per_call_max as u64;
+        let ctx = self.wasi.get_or_insert_with(|| WasiCtx::builder().max_random_size(random_bytes_max).build());
+        WasiCtxView { ctx, table: &mut self.table }
     }
 }
 

@@ -85,3 +85,9 @@ pub(crate) const LOG_QUEUE_BYTES_MAX: usize = 4 << 20;
 /// How long the end of the process, or a panic, waits for the log. With
 /// `EXIT_GRACE` below the 2 s that the server waits.
 pub(crate) const LOG_FLUSH_WAIT: Duration = Duration::from_millis(500);
+
+/// Writes of a transaction that wait to go out together: more than any request of an engine makes, fewer than [`CALLS_MAX`].
+pub(crate) const WRITES_WAITING_MAX: usize = 32;
+
+/// Bytes of such writes: what they hold in memory besides the request that made them.
+pub(crate) const WRITES_WAITING_BYTES_MAX: usize = 1024 * 1024;

@@ -3,15 +3,23 @@
 //! A call with an id that the server no longer knows silently runs outside
 //! any transaction. So the id never leaves this file, a finished transaction
 //! is gone by type, and calls are neither cancelled nor overtaken by the end:
-//! they run one by one, in tasks that outlive their callers.
+//! they run in turns, in tasks that outlive their callers.
+//!
+//! Writes wait here until something has to see them, a read or the commit, and
+//! then go out together: nobody sees them earlier, and each would cost a whole
+//! round trip to the server.
 
 use std::fmt;
 use std::future::Future;
-use std::sync::Arc;
+use std::mem;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex as StdMutex, PoisonError};
 
 use async_trait::async_trait;
+use futures_util::future::join_all;
 use tokio::sync::Mutex;
 
+use crate::limits::{WRITES_WAITING_BYTES_MAX, WRITES_WAITING_MAX};
 use crate::{StorageClient, StorageEntry, StorageError, StorageView, task};
 
 /// A transaction of the server. Dropped without commit it is rolled back, in a task of its own.
@@ -24,20 +32,94 @@ struct Open {
     id: String,
     /// Held by the call under way.
     turn: Mutex<()>,
+    /// Writes that the server has not been told of.
+    waiting: StdMutex<Vec<Write>>,
+    /// A write failed: without it the others must not happen.
+    failed: AtomicBool,
+}
+
+/// One change.
+enum Write {
+    Put(StorageEntry),
+    Delete(String),
+}
+
+impl Write {
+    fn key(&self) -> &str {
+        match self {
+            Self::Put(entry) => &entry.key,
+            Self::Delete(key) => key,
+        }
+    }
+
+    fn bytes(&self) -> usize {
+        match self {
+            Self::Put(entry) => entry.value.len(),
+            Self::Delete(_) => 0,
+        }
+    }
+}
+
+impl Open {
+    fn waiting(&self) -> std::sync::MutexGuard<'_, Vec<Write>> {
+        self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Must the writes that wait go out before this one can wait with them?
+    /// Sent together, two of one key could come in either order.
+    fn is_full_for(&self, write: &Write) -> bool {
+        let waiting = self.waiting();
+        let bytes: usize = waiting.iter().chain([write]).map(Write::bytes).sum();
+        waiting.len() >= WRITES_WAITING_MAX
+            || bytes > WRITES_WAITING_BYTES_MAX
+            || waiting.iter().any(|other| other.key() == write.key())
+    }
+
+    /// Tells the server of the writes that wait, all at once.
+    async fn send_waiting(&self) -> Result<(), StorageError> {
+        let waiting = mem::take(&mut *self.waiting());
+        let sent = waiting.into_iter().map(|write| async move {
+            match write {
+                Write::Put(entry) => self.storage.put_in(&self.id, entry).await,
+                Write::Delete(key) => self.storage.delete_in(&self.id, &key).await,
+            }
+        });
+        // All are waited for: the end must not overtake one that is under way.
+        let outcome = join_all(sent).await.into_iter().collect();
+        self.failed.fetch_or(Result::<(), _>::is_err(&outcome), Ordering::Relaxed);
+        outcome
+    }
+
+    async fn commit(&self) -> Result<(), StorageError> {
+        self.send_waiting().await?;
+        if self.failed.load(Ordering::Relaxed) {
+            return Err(StorageError::Failed("a write of the transaction failed".into()));
+        }
+        self.storage.commit(&self.id).await
+    }
 }
 
 impl Transaction {
     pub(crate) fn new(storage: StorageClient, id: String) -> Self {
-        Self { open: Some(Arc::new(Open { storage, id, turn: Mutex::default() })) }
+        Self {
+            open: Some(Arc::new(Open {
+                storage,
+                id,
+                turn: Mutex::default(),
+                waiting: StdMutex::default(),
+                failed: AtomicBool::new(false),
+            })),
+        }
     }
 
     /// Makes it happen.
     ///
     /// # Errors
-    /// `Conflict` when another transaction was first; after any other error it may have happened or not.
+    /// `Conflict` when another transaction was first, or that of a write which had waited; after any other error
+    /// it may have happened or not.
     pub async fn commit(mut self) -> Result<(), StorageError> {
         let outcome = run(self.open.take(), |open| async move {
-            let outcome = open.storage.commit(&open.id).await;
+            let outcome = open.commit().await;
             if outcome.is_err() {
                 // If the server never saw the commit, it still holds the transaction; else it says so.
                 drop(open.storage.rollback(&open.id).await);
@@ -53,6 +135,29 @@ impl Transaction {
     /// The server's text, or that of the connection to it.
     pub async fn rollback(mut self) -> Result<(), StorageError> {
         run(self.open.take(), |open| async move { open.storage.rollback(&open.id).await }).await
+    }
+
+    /// Lets a write wait, once those before it that it cannot wait with have gone out.
+    async fn write(&self, write: Write) -> Result<(), StorageError> {
+        let Some(open) = self.open.as_ref() else { return Err(ended()) };
+        if open.is_full_for(&write) {
+            self.read(|_| async { Ok(()) }).await?;
+        }
+        open.waiting().push(write);
+        Ok(())
+    }
+
+    /// Runs one call that must see the writes before it.
+    async fn read<T, F>(&self, call: impl FnOnce(Arc<Open>) -> F + Send + 'static) -> Result<T, StorageError>
+    where
+        T: Send + 'static,
+        F: Future<Output = Result<T, StorageError>> + Send,
+    {
+        self.call(|open| async move {
+            open.send_waiting().await?;
+            call(open).await
+        })
+        .await
     }
 
     /// Runs one call in its turn, to its end, whatever happens to the caller.
@@ -80,10 +185,11 @@ where
             call(open.clone()).await
         })
     });
-    async move {
-        let gone = || StorageError::Failed("the transaction has ended".into());
-        running.ok_or_else(gone)?.await.unwrap_or_else(|_| Err(gone()))
-    }
+    async move { running.ok_or_else(ended)?.await.unwrap_or_else(|_| Err(ended())) }
+}
+
+fn ended() -> StorageError {
+    StorageError::Failed("the transaction has ended".into())
 }
 
 impl Drop for Transaction {
@@ -104,26 +210,25 @@ impl Drop for Transaction {
 impl StorageView for Transaction {
     async fn get(&self, key: &str) -> Result<Option<StorageEntry>, StorageError> {
         let key = key.to_owned();
-        self.call(|open| async move { open.storage.get_in(&open.id, &key).await }).await
+        self.read(|open| async move { open.storage.get_in(&open.id, &key).await }).await
     }
 
     async fn put(&self, entry: StorageEntry) -> Result<(), StorageError> {
-        self.call(|open| async move { open.storage.put_in(&open.id, entry).await }).await
+        self.write(Write::Put(entry)).await
     }
 
     async fn delete(&self, key: &str) -> Result<(), StorageError> {
-        let key = key.to_owned();
-        self.call(|open| async move { open.storage.delete_in(&open.id, &key).await }).await
+        self.write(Write::Delete(key.to_owned())).await
     }
 
     async fn list(&self, prefix: &str) -> Result<Vec<String>, StorageError> {
         let prefix = prefix.to_owned();
-        self.call(|open| async move { open.storage.list_in(&open.id, &prefix).await }).await
+        self.read(|open| async move { open.storage.list_in(&open.id, &prefix).await }).await
     }
 
     async fn list_page(&self, prefix: &str, after: &str, limit: u32) -> Result<Vec<String>, StorageError> {
         let (prefix, after) = (prefix.to_owned(), after.to_owned());
-        self.call(move |open| async move { open.storage.list_page_in(&open.id, &prefix, &after, limit).await }).await
+        self.read(move |open| async move { open.storage.list_page_in(&open.id, &prefix, &after, limit).await }).await
     }
 }
 

@@ -2,6 +2,7 @@
 //! code, with storage that answers from memory at once.
 
 use std::collections::BTreeMap;
+use std::ops::Bound;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -42,7 +43,7 @@ impl Component {
             backend_uuid: "11111111-2222-4333-8444-555555555555".to_owned(),
             name: "astra/".to_owned(),
             options: BTreeMap::new(),
-            storage: Arc::new(ReadOnlyStorage(entries)),
+            storage: Arc::new(ReadOnlyStorage { entries }),
             system_view: Arc::new(FixedSystemView),
         });
         Ok(Self { module, mount })
@@ -50,21 +51,31 @@ impl Component {
 
     /// Does the request once, in a fresh instance; fails unless it gets the role.
     pub(crate) async fn handle(&self, request: Request) -> anyhow::Result<()> {
-        let answer = self.module.handle_request(&self.mount, request).await.context("failed to read the role")?;
-        if answer.and_then(|answer| answer.data).is_none() {
-            bail!("the role is not there");
+        match self.data(request).await? {
+            Some(_) => Ok(()),
+            None => bail!("the role is not there"),
         }
-        Ok(())
+    }
+
+    /// Does the request once, in a fresh instance, and answers its data.
+    pub(crate) async fn data(&self, request: Request) -> anyhow::Result<Option<String>> {
+        let answer = self.module.handle_request(&self.mount, request).await.context("failed to serve a request")?;
+        Ok(answer.and_then(|answer| answer.data))
     }
 }
 
 /// The request that is measured, as `native::read_role`.
 pub(crate) fn read_role() -> Request {
+    request(Operation::Read, role_path(), "{}")
+}
+
+/// Any request, as a server sends it.
+pub(crate) fn request(operation: Operation, path: String, data: &str) -> Request {
     Request {
         id: "00000000-0000-4000-8000-000000000001".to_owned(),
-        operation: Operation::Read,
-        path: role_path(),
-        data: "{}".to_owned(),
+        operation,
+        path,
+        data: data.to_owned(),
         mount_point: "astra/".to_owned(),
         identity: Identity {
             display_name: "userpass-alice".to_owned(),
@@ -78,13 +89,15 @@ pub(crate) fn read_role() -> Request {
     }
 }
 
-struct ReadOnlyStorage(BTreeMap<String, Vec<u8>>);
+struct ReadOnlyStorage {
+    entries: BTreeMap<String, Vec<u8>>,
+}
 
 #[async_trait]
 impl StorageView for ReadOnlyStorage {
     async fn get(&self, key: &str) -> Result<Option<StorageEntry>, StorageError> {
         let entry = |value: &Vec<u8>| StorageEntry { key: key.to_owned(), value: value.clone(), seal_wrap: false };
-        Ok(self.0.get(key).map(entry))
+        Ok(self.entries.get(key).map(entry))
     }
     async fn put(&self, _: StorageEntry) -> Result<(), StorageError> {
         Err(nothing_else())
@@ -95,8 +108,12 @@ impl StorageView for ReadOnlyStorage {
     async fn list(&self, _: &str) -> Result<Vec<String>, StorageError> {
         Err(nothing_else())
     }
-    async fn list_page(&self, _: &str, _: &str, _: u32) -> Result<Vec<String>, StorageError> {
-        Err(nothing_else())
+    /// As a server whose storage is sorted: the page is found at once, however much there is. None of the
+    /// measured lists has folders.
+    async fn list_page(&self, prefix: &str, after: &str, limit: u32) -> Result<Vec<String>, StorageError> {
+        let from = (Bound::Excluded(format!("{prefix}{after}")), Bound::Unbounded);
+        let names = self.entries.range(from).map_while(|(key, _)| key.strip_prefix(prefix));
+        Ok(names.take(limit as usize).map(str::to_owned).collect())
     }
 }
 
@@ -107,9 +124,9 @@ impl Storage for ReadOnlyStorage {
     }
 }
 
-/// The measured request reads one entry. Anything more is to be seen, not to be served.
+/// The measured requests read, and list by pages. Anything more is to be seen, not to be served.
 fn nothing_else() -> StorageError {
-    StorageError::Failed("the measured request only reads".to_owned())
+    StorageError::Failed("the measured requests only read, and list by pages".to_owned())
 }
 
 /// A server's defaults.

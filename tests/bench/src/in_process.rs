@@ -147,7 +147,7 @@ fn calls(mut call: impl FnMut() -> anyhow::Result<()>, length: Duration) -> anyh
     Ok((samples, per_second))
 }
 
-fn tokio() -> anyhow::Result<Tokio> {
+pub(crate) fn tokio() -> anyhow::Result<Tokio> {
     let mut builder = Builder::new_current_thread();
     builder.event_interval(Runtime::EVENT_INTERVAL).enable_all().build().context("failed to start a runtime")
 }

@@ -10,6 +10,7 @@ mod component;
 mod handshake;
 mod in_process;
 mod load;
+mod many_tokens;
 mod memory;
 mod mints;
 mod native;
@@ -31,6 +32,8 @@ fn main() -> anyhow::Result<()> {
     handshake::measure(&mut table)?;
     progress("one request in this process");
     in_process::measure(&mut table)?;
+    progress("100,000 tokens");
+    many_tokens::measure(&mut table)?;
     progress("memory of the plugin");
     memory::measure(&mut table)?;
     progress("requests through the server");

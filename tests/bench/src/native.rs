@@ -7,7 +7,7 @@ use secrets_framework::{Operation, Request};
 use serde_json::{Value, json};
 
 /// An organization that exists only here; its token is never used.
-const ORG: &str = "5d5b9ad5-4ca9-4a7e-a1d6-3ab7d93e5a52";
+pub(crate) const ORG: &str = "5d5b9ad5-4ca9-4a7e-a1d6-3ab7d93e5a52";
 
 /// The path of the request that is measured: one storage read.
 pub(crate) fn role_path() -> String {

@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use anyhow::Context;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::load::{Load, Operation, Until, run};
 use crate::raw_client::RawClient;
@@ -16,6 +16,8 @@ const ROUNDS: usize = 5;
 const ROUND: Duration = Duration::from_millis(1_500);
 /// Two more than the cores of a small machine, so that none of them waits for the load generator.
 const THREADS: usize = 4;
+
+const KV_WRITE: &str = r#"{"data":{"password":"0123456789"}}"#;
 
 /// What is measured, each beside what it is compared with.
 const SUBJECTS: [&str; 5] = ["kv-v2 read", "kv-v2 write", "read config", "read role", "mint + revoke"];
@@ -44,6 +46,29 @@ pub(crate) fn measure(server: &TestServer, table: &mut Table) -> anyhow::Result<
     table.target("read config / kv-v2 read", config / kv_read, "×", Target::AtLeast(0.65));
     table.figure("read role / kv-v2 read", quantity(role / kv_read, "×"), "");
     table.figure("mint + revoke / kv-v2 write", quantity(mint / kv_write, "×"), "two requests, two calls to Astra");
+    one_client(server, table)
+}
+
+/// How long one client waits for a mint, beside a write of the server's own engine: nobody else asks.
+fn one_client(server: &TestServer, table: &mut Table) -> anyhow::Result<()> {
+    let [mut write, mut mint] = [Samples::default(), Samples::default()];
+    let org = &server.org;
+    for round in 0..=ROUNDS {
+        let written =
+            run(server, 1, Until::Passed(ROUND), |client| repeat(client.request("POST", "kv/data/secret", KV_WRITE)))?;
+        let path = format!("astra/creds/{org}/reader");
+        let minted = run(server, 1, Until::Passed(ROUND), |client| repeat(client.request("GET", &path, "")))?;
+        server.client().must("PUT", &format!("sys/leases/revoke-prefix/{path}"), &json!({"sync": true}));
+        if round > 0 {
+            write.extend(&written.samples);
+            mint.extend(&minted.samples);
+        }
+    }
+    let [write, mint] = [&write, &mint].map(|samples| milliseconds(samples.percentile(50)));
+    table.section("through OpenBao, one client");
+    table.figure("kv-v2 write: p50", quantity(write, "ms"), "");
+    table.figure("mint: p50", quantity(mint, "ms"), "");
+    table.target("mint / kv-v2 write: p50", mint / write, "×", Target::AtMost(4.0));
     Ok(())
 }
 
@@ -53,7 +78,7 @@ fn one(server: &TestServer, subject: usize) -> anyhow::Result<Load> {
     let role = format!("astra/roles/{org}/reader");
     run(server, THREADS, Until::Passed(ROUND), |client| match subject {
         0 => repeat(client.request("GET", "kv/data/secret", "")),
-        1 => repeat(client.request("POST", "kv/data/secret", r#"{"data":{"password":"0123456789"}}"#)),
+        1 => repeat(client.request("POST", "kv/data/secret", KV_WRITE)),
         2 => repeat(client.request("GET", &config, "")),
         3 => repeat(client.request("GET", &role, "")),
         _ => mint_and_revoke(client, org),

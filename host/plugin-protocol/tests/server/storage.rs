@@ -64,6 +64,28 @@ async fn transactions_commit_and_roll_back() {
 }
 
 #[tokio::test]
+async fn writes_wait_within_limits_and_all_of_them_arrive() {
+    let storage = MemoryStorage::new(StorageKind::OpenBao);
+    let (_plugin, mount) = mounted_on(&storage).await;
+    read(&mount, "transaction/many").await.unwrap();
+    assert_eq!(storage.entries().len(), 103);
+    assert_eq!((storage.calls("Put"), storage.stale_calls(), storage.open_transactions()), (103, 0, 0));
+}
+
+#[tokio::test]
+async fn nothing_is_committed_after_a_write_failed() {
+    let storage = MemoryStorage::new(StorageKind::OpenBao);
+    let (_plugin, mount) = mounted_on(&storage).await;
+    storage.set_read_only(true);
+    let answer = read(&mount, "transaction/careless").await.unwrap().unwrap();
+    assert_eq!(answer["written"], Value::Null, "it waits until something must see it");
+    assert_eq!(answer["seen"], "cannot write to readonly storage");
+    assert_eq!(answer["committed"], "a write of the transaction failed");
+    assert!(storage.entries().is_empty());
+    assert_eq!((storage.stale_calls(), storage.open_transactions()), (0, 0));
+}
+
+#[tokio::test]
 async fn servers_without_transactions_are_asked_once() {
     for (kind, asked) in [(StorageKind::Vault, 1), (StorageKind::OpenBaoWithoutTransactions, 1)] {
         let storage = MemoryStorage::new(kind);

@@ -165,6 +165,11 @@ impl Toy {
         let Some(transaction) = storage.begin().await.map_err(storage_error)? else {
             return answer(&json!({ "transactions": false }));
         };
+        match how {
+            "many" => return many(transaction).await,
+            "careless" => return careless(transaction).await,
+            _ => {}
+        }
         let inside = self.work_in(&transaction).await.map_err(storage_error)?;
         let outside = storage.get("a").await.map_err(storage_error)?.is_some();
         let outcome = match how {
@@ -215,6 +220,28 @@ impl Toy {
             "no_password": view.generate_password("missing").await.map_err(|error| error.to_string()).unwrap_err(),
         }))
     }
+}
+
+/// More writes than may wait together, and then more bytes.
+async fn many(transaction: Transaction) -> Result<Option<Response>, Error> {
+    for number in 0..100 {
+        transaction.put(entry(&format!("small/{number}"), "x")).await.map_err(storage_error)?;
+    }
+    for number in 0..3 {
+        let large = "x".repeat(700 * 1024);
+        transaction.put(entry(&format!("large/{number}"), &large)).await.map_err(storage_error)?;
+    }
+    transaction.commit().await.map_err(storage_error)?;
+    answer(&json!({ "committed": true }))
+}
+
+/// Goes on after a write failed.
+async fn careless(transaction: Transaction) -> Result<Option<Response>, Error> {
+    let written = transaction.put(entry("a", "1")).await;
+    let seen = transaction.get("a").await;
+    let committed = transaction.commit().await;
+    let text = |error: Option<StorageError>| error.map(|error| error.to_string());
+    answer(&json!({ "written": text(written.err()), "seen": text(seen.err()), "committed": text(committed.err()) }))
 }
 
 fn entry(key: &str, value: &str) -> StorageEntry {

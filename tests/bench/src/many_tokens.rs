@@ -1,0 +1,139 @@
+//! What a look-up, a page and a rollback call cost with many tokens in storage: as much as with
+//! few. In this process, storage faked, so that the engine's own work is all that is measured.
+
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, bail};
+use astra_secrets::BACKEND;
+use component_runtime::{Operation, Request};
+use secrets_framework::Sensitive;
+use secrets_framework::host::HttpResponse;
+use secrets_framework::testing::{TestHost, request, rollback_request};
+use serde_json::{Value, json};
+
+use crate::component::{self, Component};
+use crate::in_process::tokio;
+use crate::native::{self, ORG};
+use crate::samples::{Samples, microseconds, milliseconds};
+use crate::table::{Table, Target, quantity};
+
+const FEW: usize = 10;
+const MANY: usize = 100_000;
+const STATIC_ROLES: usize = 1_000;
+const CALLS: usize = 300;
+
+/// One request, by a name for the table.
+type Subject = (&'static str, fn() -> Request);
+
+const SUBJECTS: [Subject; 2] = [("look a token up by its client ID", look_up), ("a page of 10 of the tokens", page)];
+
+pub(crate) fn measure(table: &mut Table) -> anyhow::Result<()> {
+    let tokio = tokio()?;
+    let few = tokio.block_on(Component::load(&mount(FEW)?))?;
+    let many = tokio.block_on(Component::load(&mount(MANY)?))?;
+    let call = |component: &Component, request: fn() -> Request, samples: &mut Samples| {
+        let request = request();
+        let before = Instant::now();
+        let answer = tokio.block_on(component.data(request))?;
+        samples.add(before.elapsed());
+        Ok::<_, anyhow::Error>(answer)
+    };
+    table.section(format!("{MANY} tokens and {STATIC_ROLES} static roles in storage, beside {FEW} tokens"));
+    for (name, request) in SUBJECTS {
+        let [mut with_few, mut with_many] = [Samples::default(), Samples::default()];
+        for _ in 0..CALLS {
+            for (component, samples) in [(&few, &mut with_few), (&many, &mut with_many)] {
+                if call(component, request, samples)?.is_none() {
+                    bail!("`{name}` found nothing");
+                }
+            }
+        }
+        let [few, many] = [&with_few, &with_many].map(|samples| microseconds(samples.percentile(50)));
+        table.target(format!("{name}: p50 / that with {FEW}"), many / few, "×", Target::AtMost(1.25));
+        table.figure(format!("{name}: p50"), quantity(many, "µs"), format!("with {FEW}: {}", quantity(few, "µs")));
+    }
+    let mut samples = Samples::default();
+    for _ in 0..CALLS {
+        call(&many, rollback, &mut samples)?;
+    }
+    let p50 = milliseconds(samples.percentile(50));
+    table.target("a rollback call with nothing due: p50", p50, "ms", Target::AtMost(5.0));
+    Ok(())
+}
+
+fn look_up() -> Request {
+    component::request(Operation::Read, format!("tokens/{ORG}/{}", client_id(FEW / 2)), "{}")
+}
+
+fn page() -> Request {
+    component::request(Operation::List, format!("tokens/{ORG}/"), r#"{"limit":10}"#)
+}
+
+fn rollback() -> Request {
+    component::request(Operation::Rollback, String::new(), "{}")
+}
+
+/// A mount in which so many tokens were made. The engine makes one of each kind itself; the others
+/// are the same entries under other names, as making them all would take minutes.
+fn mount(tokens: usize) -> anyhow::Result<TestHost> {
+    let host = native::configured()?;
+    host.http.script(|_| Ok(made()));
+    let creds = request(secrets_framework::Operation::Read, &format!("creds/{ORG}/reader"), Value::Null);
+    BACKEND.handle(&host, &creds).context("failed to make the token")?;
+    multiply(&host, FIRST, tokens, client_id)?;
+    if tokens > FEW {
+        let fields = json!({"role_ids": [ROLE_ID], "rotation_period": "720h"});
+        let path = format!("static-roles/{ORG}/{FIRST_STATIC}");
+        BACKEND
+            .handle(&host, &request(secrets_framework::Operation::Create, &path, fields))
+            .context("failed to make the static role")?;
+        multiply(&host, FIRST_STATIC, STATIC_ROLES, |number| format!("static{number:018}"))?;
+    }
+    // The first call takes stock; the measured ones find that done.
+    BACKEND.handle(&host, &rollback_request(false)).context("failed to roll back")?;
+    Ok(host)
+}
+
+/// Astra's answer to a mint.
+fn made() -> HttpResponse {
+    let token = json!({
+        "clientId": FIRST, "secret": "s".repeat(128), "token": format!("AstraCS:{FIRST}:{}", "0".repeat(64)),
+        "orgId": ORG, "roles": [ROLE_ID], "generatedOn": "2026-01-01T00:00:00Z",
+    });
+    HttpResponse {
+        status: 201,
+        retry_after: None,
+        upstream_request_id: None,
+        date: None,
+        body: Sensitive::new(token.to_string().into_bytes()),
+    }
+}
+
+/// Makes all entries that name `first` stand there so many times, each under a name of its own.
+fn multiply(host: &TestHost, first: &str, count: usize, name: impl Fn(usize) -> String) -> anyhow::Result<()> {
+    let entries: Vec<(String, String)> = host
+        .storage
+        .snapshot()
+        .into_iter()
+        .filter(|(key, _)| key.contains(first))
+        .map(|(key, entry)| Ok((key, String::from_utf8(entry.value)?)))
+        .collect::<anyhow::Result<_>>()?;
+    if entries.is_empty() {
+        bail!("nothing was stored of `{first}`");
+    }
+    for number in 0..count {
+        let name = name(number);
+        for (key, value) in &entries {
+            host.storage.seed(&key.replace(first, &name), value.replace(first, &name));
+        }
+    }
+    Ok(())
+}
+
+fn client_id(number: usize) -> String {
+    format!("client{number:018}")
+}
+
+const FIRST: &str = "aaaaaaaaaaaaaaaaaaaaaaaa";
+const FIRST_STATIC: &str = "first-of-the-static-roles";
+const ROLE_ID: &str = "ad0566b5-2a67-49de-89e8-92258c2f2c98";
