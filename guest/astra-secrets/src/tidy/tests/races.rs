@@ -72,6 +72,25 @@ fn a_token_whose_lock_another_holds_is_left_for_the_next_time() {
 }
 
 #[test]
+fn a_record_whose_lock_another_holds_is_left_for_the_next_time() {
+    let mount = Mount::new();
+    let gone = Leased::of(mount.creds()).client_id();
+    let expired = Leased::of(mount.creds()).client_id();
+    mount.astra.delete_outside(&gone);
+    mount.astra.set_expiry(&expired, "2025-01-01T00:00:00Z");
+    mount.host.clock.advance(LATER);
+    mount.host.locks.set_wait(Duration::ZERO);
+    let locks = [&gone, &expired].map(|client_id| {
+        secrets_framework::host::Locks::acquire(&*mount.host.locks, &format!("token/{client_id}")).unwrap()
+    });
+    let answer = mount.write("tidy", json!({ "dry_run": false })).data();
+    assert_eq!((&answer["removed"], answer["messages"].as_array().unwrap().len()), (&json!([]), 2));
+    drop(locks);
+    tidy(&mount, false);
+    mount.assert_settled(0);
+}
+
+#[test]
 fn a_lease_renewed_meanwhile_goes_on() {
     let mount = Mount::new();
     mount.write_role(ORG_A, "reader", json!({ "ttl": "1h", "max_ttl": "24h" }));

@@ -216,3 +216,33 @@ fn a_lease_that_has_just_ended_or_goes_on() {
     assert_eq!(tidy(&mount, false)["removed"], json!([client_id]));
     mount.assert_settled(0);
 }
+
+#[test]
+fn a_token_whose_record_cannot_be_read() {
+    let mount = Mount::new();
+    let client_id = Leased::of(mount.creds()).client_id();
+    forget(&mount, &client_id);
+    mount.host.storage.seed(&format!("token/{client_id}"), "canary");
+    mount.host.clock.advance(LATER);
+    let answer = tidy(&mount, false);
+    assert_eq!(answer["removed"], json!([]));
+    assert!(answer["messages"][0].as_str().unwrap().contains("not readable"), "{answer}");
+    assert!(mount.astra.is_live(&client_id));
+}
+
+#[test]
+fn a_go_plugins_record_that_may_be_of_either_origin() {
+    let mount = Mount::new();
+    let client_id = Leased::of(mount.creds()).client_id();
+    Leased::of(mount.creds());
+    mount.astra.add_org("AstraCS:Moved:canary", ORG_A, "https://moved.example.org");
+    mount.configure(ORG_A, "AstraCS:Moved:canary", json!({ "url": "https://moved.example.org", "force": true }));
+    mount.astra.delete_outside(&client_id);
+    mount.host.clock.advance(LATER);
+    let mut record = mount.host.storage.json(&format!("token/{client_id}"));
+    record.as_object_mut().unwrap().remove("origin");
+    mount.host.storage.seed(&format!("token/{client_id}"), record.to_string());
+    nothing_is_removed(&mount);
+    edit(&mount, &client_id, json!({ "origin": ASTRA }));
+    assert_eq!(tidy(&mount, false)["removed"], json!([client_id]));
+}
