@@ -194,6 +194,9 @@ pub(crate) const TIDY_BUDGET: Duration = Duration::from_secs(35);
 /// lets through takes some 30 MiB of an instance's 64, and an instance's memory does not come back.
 pub(crate) const TIDY_RECEIVED_BYTES_MAX: usize = 4 * 1024 * 1024;
 
+/// How long after the last scheduled tidy began another may be in the same rollback call: the host ends each after 60 s.
+pub(crate) const TIDY_SAME_CALL: Duration = Duration::from_secs(60);
+
 /// Records of all organizations that one tidy compares: a list of so many tokens would have more than the 8 MiB that
 /// the host lets through, and the host lists 100,000 names for a request.
 pub(crate) const TIDY_COMPARED_MAX: usize = 40_000;

@@ -54,12 +54,16 @@ pub(crate) struct Tidied {
 pub(crate) fn tidy(context: &Context<'_>, order: &Order) -> Result<Tidied, Failure> {
     let _turn = one_at_a_time(context)?;
     let began = context.host.clock().now().as_secs();
-    let mut run = Run { began, ended: 0, dry_run: order.dry_run };
+    let before = match order.pace {
+        Pace::Scheduled => load_run(context)?.map_or(0, |last| last.received_before(began)),
+        Pace::ByHand => 0,
+    };
+    let mut run = Run { began, ended: 0, dry_run: order.dry_run, received_bytes: before };
     // A node that cannot write stops here, before Astra is asked, and the server forwards the request.
     store_run(context, &run)?;
     check_index(context)?;
     let org_ids = organizations(context, order)?;
-    let bounds = Bounds::new(context, order.pace);
+    let bounds = Bounds::new(context, order.pace, before);
     let ended = ended_records(context, &bounds)?;
     let mut results = BTreeMap::new();
     let mut failures = Vec::new();
@@ -78,6 +82,7 @@ pub(crate) fn tidy(context: &Context<'_>, order: &Order) -> Result<Tidied, Failu
     if order.org_id.is_none() {
         drop_results(context, |org_id| results.contains_key(org_id))?;
     }
+    run.received_bytes = bounds.received_bytes();
     run.ended = context.host.clock().now().as_secs();
     store_run(context, &run)?;
     let nothing_done = failures.len() == results.len();

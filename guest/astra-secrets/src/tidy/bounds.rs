@@ -35,8 +35,9 @@ pub(super) struct Bounds<'a> {
 }
 
 impl<'a> Bounds<'a> {
-    /// The bounds of a tidy that begins now.
-    pub(super) fn new(context: &'a Context<'a>, pace: Pace) -> Self {
+    /// The bounds of a tidy that begins now, in an instance that has received
+    /// `received_bytes` already.
+    pub(super) fn new(context: &'a Context<'a>, pace: Pace, received_bytes: usize) -> Self {
         let now = context.host.clock().now();
         let (begin_for, act_for) = match pace {
             Pace::ByHand => (TIDY_BEGIN_BUDGET, TIDY_BUDGET),
@@ -47,7 +48,7 @@ impl<'a> Bounds<'a> {
             pace,
             begin_until: now + begin_for,
             act_until: now + act_for,
-            received_bytes: Cell::new(0),
+            received_bytes: Cell::new(received_bytes),
             compared: Cell::new(0),
             looked_at: Cell::new(0),
             removed: Cell::new(0),
@@ -84,6 +85,11 @@ impl<'a> Bounds<'a> {
     /// Notes what a comparison took.
     pub(super) fn compared(&self, records: usize) {
         self.compared.set(self.compared.get() + records);
+    }
+
+    /// What this instance has received so far.
+    pub(super) fn received_bytes(&self) -> usize {
+        self.received_bytes.get()
     }
 
     /// Notes what a client has received.

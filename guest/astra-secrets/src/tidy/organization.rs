@@ -89,7 +89,7 @@ impl<'a> Organization<'a> {
         if current {
             self.warn_of_expiry(configs.first(), &listed, result);
         }
-        let touch = Touch::new(self, &sources);
+        let touch = Touch::new(self, &configs, &sources);
         self.visit_listed(&touch, &listed, &recorded, result)?;
         self.visit_recorded(&touch, &listed, &recorded, ended, result)
     }
@@ -102,6 +102,10 @@ impl<'a> Organization<'a> {
         let mut sources = Vec::new();
         let mut failures = Vec::new();
         for config in configs {
+            if !self.bounds.may_begin() {
+                result.stop(MORE);
+                break;
+            }
             match self.list(config) {
                 Ok(source) => sources.push(source),
                 Err(failure) => failures.push(failure),

@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{Order, Pace};
 use crate::config::keys_below;
-use crate::limits::{CONFIGS_MAX, TIDY_MESSAGES_MAX};
+use crate::limits::{CONFIGS_MAX, TIDY_MESSAGES_MAX, TIDY_SAME_CALL};
 use crate::names::OrgId;
 use crate::record::{from_segment, segment};
 
@@ -28,6 +28,16 @@ pub(crate) struct Run {
     pub(crate) ended: u64,
     /// Was nothing to be changed?
     pub(crate) dry_run: bool,
+    /// Bytes that its instance had received from Astra when it ended.
+    pub(super) received_bytes: usize,
+}
+
+impl Run {
+    /// What the instance that runs at `now` has received already, where it may
+    /// be the one of this run: one rollback call tidies several organizations.
+    pub(super) fn received_before(&self, now: u64) -> usize {
+        if now < self.began + TIDY_SAME_CALL.as_secs() { self.received_bytes } else { 0 }
+    }
 }
 
 /// The last result of one organization.

@@ -5,11 +5,11 @@ use std::time::Duration;
 
 use secrets_framework::Context;
 
-use super::{Order, OrgResult, Pace, tidy};
+use super::{Order, OrgResult, Pace, load_run, tidy};
 use crate::agenda::Due;
-use crate::config;
+use crate::config::{self, OrgConfig};
 use crate::error::Failure;
-use crate::limits::{TIDY_BACK_OFF_FIRST, TIDY_GO_ON_PAUSE};
+use crate::limits::{TIDY_BACK_OFF_FIRST, TIDY_GO_ON_PAUSE, TIDY_RECEIVED_BYTES_MAX};
 use crate::names::OrgId;
 
 /// Tidies the organization, for real, if its config confirms that it is due.
@@ -17,24 +17,37 @@ pub(crate) fn run_due(context: &Context<'_>, org_id: &OrgId, due: &Due) -> Resul
     let now = context.host.clock().now().as_secs();
     let taken = config::take_turn(context, due, |config| config.tidy_due = now + config.tidy_period.as_secs())?;
     let Some(config) = taken else { return Ok(()) };
+    let used = load_run(context)?.map_or(0, |last| last.received_before(now));
+    if used >= TIDY_RECEIVED_BYTES_MAX {
+        return come_back(context, &config, now, TIDY_GO_ON_PAUSE);
+    }
     let order = Order { org_id: Some(org_id.clone()), dry_run: false, pace: Pace::Scheduled };
     let outcome = tidy(context, &order);
     let sooner = match &outcome {
         Ok(tidied) => tidied.results.get(org_id).and_then(pause_after),
         Err(_) => Some(TIDY_BACK_OFF_FIRST),
     };
-    if let Some(pause) = sooner.filter(|pause| *pause < config.tidy_period) {
-        config::change(context, org_id, |stored| {
-            // Whoever set another time meanwhile knows better.
-            let is_ours = stored.tidy_due == config.tidy_due;
-            if is_ours {
-                stored.tidy_due = now + pause.as_secs();
-            }
-            is_ours
-        })?;
+    if let Some(pause) = sooner {
+        come_back(context, &config, now, pause)?;
     }
     // What failed upstream is in the result, and logged with it.
     outcome.map(drop)
+}
+
+/// Comes back after a pause, if the period is not shorter.
+fn come_back(context: &Context<'_>, config: &OrgConfig, now: u64, pause: Duration) -> Result<(), Failure> {
+    if pause >= config.tidy_period {
+        return Ok(());
+    }
+    config::change(context, &config.org_id, |stored| {
+        // Whoever set another time meanwhile knows better.
+        let is_ours = stored.tidy_due == config.tidy_due;
+        if is_ours {
+            stored.tidy_due = now + pause.as_secs();
+        }
+        is_ours
+    })?;
+    Ok(())
 }
 
 /// How soon to come back; none = with the next period.

@@ -12,6 +12,7 @@ use super::super::judge;
 use super::super::result::OrgResult;
 use super::{MORE, Organization, Source};
 use crate::client::{ClientError, ListedToken};
+use crate::config::OrgConfig;
 use crate::error::{Failure, upstream};
 use crate::history::End;
 use crate::holder;
@@ -22,6 +23,8 @@ use crate::record::{self, Record, RecordId};
 /// Looks again, and acts.
 pub(super) struct Touch<'a> {
     organization: &'a Organization<'a>,
+    /// All of the organization's, also those whose list was not had.
+    configs: &'a [OrgConfig],
     sources: &'a [Source<'a>],
     pub(super) now: Duration,
     pub(super) age_min: Duration,
@@ -43,10 +46,10 @@ enum Act {
 }
 
 impl<'a> Touch<'a> {
-    pub(super) fn new(organization: &'a Organization<'a>, sources: &'a [Source<'a>]) -> Self {
+    pub(super) fn new(organization: &'a Organization<'a>, configs: &'a [OrgConfig], sources: &'a [Source<'a>]) -> Self {
         let host = organization.context.host;
         let (now, age_min) = (host.clock().now(), host.system_view().wal_minimum_age());
-        Self { organization, sources, now, age_min, open_marks: OnceCell::new(), gave_up: Cell::new(false) }
+        Self { organization, configs, sources, now, age_min, open_marks: OnceCell::new(), gave_up: Cell::new(false) }
     }
 
     /// A token with a mark of ours and, so far, without a record.
@@ -185,8 +188,7 @@ impl<'a> Touch<'a> {
 
     /// Is it the token that a config, also a retired one, asks Astra with?
     fn is_admin_token(&self, client_id: &str) -> Result<bool, Error> {
-        let asks = |source: &Source<'_>| source.config.admin_token.client_id() == Some(client_id);
-        if self.sources.iter().any(asks) {
+        if self.configs.iter().any(|config| config.admin_token.client_id() == Some(client_id)) {
             return Ok(true);
         }
         // It may have been rotated since.

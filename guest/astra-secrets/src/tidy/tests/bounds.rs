@@ -63,6 +63,20 @@ fn no_further_organization_is_begun_when_the_time_or_the_memory_is_used_up() {
 }
 
 #[test]
+fn a_second_origin_is_not_begun_when_the_memory_is_used_up() {
+    let mount = Mount::new();
+    let left = Leased::of(mount.creds()).client_id();
+    mount.astra.add_org("AstraCS:Moved:canary", ORG_A, "https://moved.example.org");
+    mount.configure(ORG_A, "AstraCS:Moved:canary", json!({ "url": "https://moved.example.org", "force": true }));
+    mount.host.clock.advance(LATER);
+    let clock = std::sync::Arc::clone(&mount.host.clock);
+    mount.astra.during_next(On::List, move || clock.advance(TIDY_BEGIN_BUDGET));
+    let answer = tidy(&mount, false);
+    assert_eq!((&answer["removed"], &answer["complete"]), (&json!([]), &json!(false)));
+    assert!(mount.recorded().contains(&left));
+}
+
+#[test]
 fn a_list_larger_than_the_host_lets_through_is_told() {
     let mount = Mount::new();
     mount.astra.fail(On::List, Fault::Fails(secrets_framework::host::HttpError::TooLarge));

@@ -154,6 +154,31 @@ fn an_admin_token_that_only_a_retired_config_still_asks_with() {
 }
 
 #[test]
+fn an_admin_token_of_a_left_origin_that_does_not_answer() {
+    let mount = Mount::new();
+    let client_id = own_admin_token(&mount);
+    assert_eq!(client_id, "Client0001");
+    forget(&mount, &client_id);
+    Leased::of(mount.creds());
+    mount.astra.add_org("AstraCS:Moved:canary", ORG_A, "https://moved.example.org");
+    mount.configure(ORG_A, "AstraCS:Moved:canary", json!({ "url": "https://moved.example.org", "force": true }));
+    mount.astra.move_org(ADMIN_A, "https://nowhere.example.org");
+    mount.host.clock.advance(LATER);
+    // Both origins lead to one Astra, and the new one lists it, too.
+    mount.astra.fail(
+        On::List,
+        Fault::DoneThenBody(|mut list| {
+            let mark = "vault-mark:11111111-2222-4333-8444-555555555555:00000000000000000000000000000001";
+            let old = "2025-01-01T00:00:00Z";
+            let token = json!({ "clientId": "Client0001", "description": mark, "generatedOn": old });
+            list["clients"].as_array_mut().unwrap().push(token);
+            list.to_string()
+        }),
+    );
+    nothing_is_removed(&mount);
+}
+
+#[test]
 fn an_admin_token_that_has_expired_by_the_list() {
     let mount = Mount::new();
     let client_id = own_admin_token(&mount);

@@ -1,7 +1,7 @@
 //! By schedule: for real, at its time, with back-off, and never forgotten.
 
 use super::*;
-use crate::limits::{TIDY_BACK_OFF_FIRST, TIDY_GO_ON_PAUSE, TIDY_REMOVED_MAX};
+use crate::limits::{TIDY_BACK_OFF_FIRST, TIDY_GO_ON_PAUSE, TIDY_RECEIVED_BYTES_MAX, TIDY_REMOVED_MAX, TIDY_SAME_CALL};
 
 const DAY: Duration = Duration::from_secs(24 * 3600);
 
@@ -92,6 +92,29 @@ fn one_that_meets_another_or_dies_comes_back() {
     mount.host.clock.advance(DAY);
     mount.rollback().unwrap();
     mount.assert_settled(0);
+}
+
+#[test]
+fn two_in_one_call_share_its_memory() {
+    let mount = scheduled("24h");
+    mount.configure(ORG_B, ADMIN_B, json!({ "tidy_period": "24h" }));
+    mount.astra.make_outside("Big", &"x".repeat(TIDY_RECEIVED_BYTES_MAX));
+    mount.host.clock.advance(DAY);
+    let run = || {
+        mount.host.http.clear();
+        mount.rollback().unwrap();
+        let mut clients: Vec<String> = mount.host.http.requests().into_iter().map(|sent| sent.client_id).collect();
+        clients.dedup();
+        clients
+    };
+    assert_eq!(run(), ["AdminOfA"]);
+    mount.host.clock.advance(TIDY_GO_ON_PAUSE.max(TIDY_SAME_CALL));
+    assert_eq!(run(), ["AdminOfB"]);
+
+    // Small ones have their turn together.
+    mount.astra.delete_outside("Big");
+    mount.host.clock.advance(DAY);
+    assert_eq!(run(), ["AdminOfA", "AdminOfB"]);
 }
 
 #[test]
