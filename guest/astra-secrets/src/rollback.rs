@@ -124,33 +124,63 @@ fn end_ended(context: &Context<'_>, immediate: bool) -> Result<(), Error> {
     // When the mount goes, the leases that have ended are not waited for.
     let due_by = if immediate { start + LEASE_END_MARGIN } else { start };
     let mut result = Ok(());
+    let mut needed = Vec::new();
     for ended in record::ended(context, due_by.as_secs(), ENDED_PER_ROLLBACK_MAX)? {
         if context.host.clock().now() > start + ROLLBACK_BUDGET {
             break;
         }
-        // One record that is damaged or locked must not keep the others waiting.
-        if let Err(failure) = end_one(context, &ended, immediate) {
+        match end_one(context, &ended, immediate) {
+            Ok(Ending::Settled) => {}
+            Ok(Ending::StillNeeded) => needed.push(ended),
+            // One record that is damaged or locked must not keep the others waiting.
+            Err(failure) => result = Err(failure.into_error()),
+        }
+    }
+    // Admin tokens that were to end others: perhaps those have ended now.
+    for ended in needed {
+        if let Err(failure) = end_or_postpone(context, &ended, immediate) {
             result = Err(failure.into_error());
         }
     }
     result
 }
 
-fn end_one(context: &Context<'_>, ended: &Ended, immediate: bool) -> Result<(), Failure> {
+/// What became of a record whose end has come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Ending {
+    /// Its token has ended, or it is not to end now.
+    Settled,
+    /// Its token ends last, after others that it is to end.
+    StillNeeded,
+}
+
+fn end_or_postpone(context: &Context<'_>, ended: &Ended, immediate: bool) -> Result<(), Failure> {
+    if end_one(context, ended, immediate)? == Ending::StillNeeded {
+        let _guard = lock_token(context, &ended.id)?;
+        if let Some(mut record) = record::load(context, &ended.id)?.filter(|record| record.due == ended.due) {
+            postpone(context, &mut record, context.host.clock().now())?;
+        }
+    }
+    Ok(())
+}
+
+fn end_one(context: &Context<'_>, ended: &Ended, immediate: bool) -> Result<Ending, Failure> {
     let _guard = lock_token(context, &ended.id)?;
     let current = record::load(context, &ended.id)?.filter(|record| record.due == ended.due);
     let Some(mut record) = current else {
         // Renewed, removed or made anew since; the record's own entry is another one.
-        return Ok(record::drop_due(context, ended)?);
+        record::drop_due(context, ended)?;
+        return Ok(Ending::Settled);
     };
     let now = context.host.clock().now();
     // No lease of a mount that goes ends a replaced token.
     let in_grace = immediate && is_replaceable(&record);
     if record.lease_end > now.as_secs() && !in_grace {
-        return Ok(());
+        return Ok(Ending::Settled);
     }
     if holder::is_held(context, &record)? {
-        return Ok(holder::keep(context, &mut record)?);
+        holder::keep(context, &mut record)?;
+        return Ok(Ending::Settled);
     }
     let target = Target {
         org_id: &record.org_id,
@@ -161,7 +191,7 @@ fn end_one(context: &Context<'_>, ended: &Ended, immediate: bool) -> Result<(), 
         patience: Patience::Rollback,
     };
     let ended = match holder::is_still_needed(context, &record) {
-        Ok(true) => return Ok(postpone(context, &mut record, now)?),
+        Ok(true) => return Ok(Ending::StillNeeded),
         Ok(false) => end_token(context, &target),
         Err(failure) => Err(failure),
     };
@@ -180,7 +210,7 @@ fn end_one(context: &Context<'_>, ended: &Ended, immediate: bool) -> Result<(), 
             postpone(context, &mut record, now)?;
         }
     }
-    Ok(())
+    Ok(Ending::Settled)
 }
 
 /// Is it of a kind that is held, and lives on for a grace period when another took its place?

@@ -7,7 +7,7 @@ use secrets_framework::{Context, Error};
 use serde::{Deserialize, Serialize};
 
 use super::together::{Write, together};
-use super::{OrgConfig, load};
+use super::{OrgConfig, load, load_readable};
 use crate::agenda::{Due, Task, drop_entry};
 use crate::error::Failure;
 use crate::names::OrgId;
@@ -65,8 +65,8 @@ pub(crate) fn write_in_step(before: Turns, config: &OrgConfig) -> Result<Vec<Wri
     let after = Turns::of(Some(config));
     let old: Vec<Due> = before.entries(&config.org_id).collect();
     let new: Vec<Due> = after.entries(&config.org_id).collect();
-    let mut writes: Vec<Write> =
-        new.iter().filter(|due| !old.contains(due)).map(|due| Write::Put(due.entry())).collect();
+    // What has not moved is put, too, in case it was lost.
+    let mut writes: Vec<Write> = new.iter().map(|due| Write::Put(due.entry())).collect();
     writes.push(Write::Put(config.to_entry()?));
     writes.extend(old.iter().filter(|due| !new.contains(due)).map(|due| Write::Delete(due.key())));
     Ok(writes)
@@ -122,7 +122,8 @@ pub(crate) fn take_turn(
 ) -> Result<Option<OrgConfig>, Failure> {
     let (Task::RotateAdmin(org_id) | Task::Tidy(org_id)) = &due.task else { return Ok(None) };
     let _turn = lock(context)?;
-    let Some(mut config) = load(context, org_id)?.filter(|config| confirms(config, due)) else {
+    // A damaged config confirms nothing; a write that repairs it puts its entries back.
+    let Some(mut config) = load_readable(context, org_id)?.filter(|config| confirms(config, due)) else {
         drop_entry(context, due)?;
         return Ok(None);
     };

@@ -47,6 +47,20 @@ fn with_no_other_token_it_is_gone_with_the_next_rollback_call() {
     assert_nothing_left(&mount);
 }
 
+/// Else the order of their ends by chance would make it wait ten minutes.
+#[test]
+fn it_ends_in_the_same_call_as_the_last_token_that_it_is_to_end() {
+    let mount = rotated();
+    for _ in 0..5 {
+        Leased::of(mount.creds());
+    }
+    mount.rotate();
+    delete_config(&mount, true);
+    mount.host.clock.advance(Duration::from_secs(5 * 3600));
+    mount.rollback().unwrap();
+    assert_nothing_left(&mount);
+}
+
 #[test]
 fn an_operators_token_outlives_its_config() {
     let mount = Mount::new();

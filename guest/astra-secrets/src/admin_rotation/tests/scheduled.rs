@@ -185,6 +185,42 @@ fn one_organization_that_fails_does_not_keep_another_waiting() {
 }
 
 #[test]
+fn a_rotation_by_hand_that_goes_on_when_one_is_due_is_the_only_one() {
+    let mount = Mount::new();
+    mount.set(json!({ "rotation_period": "24h" }));
+    pass(&mount, DAY);
+    mount.host.locks.set_wait(Duration::from_millis(20));
+    let racing = mount.clone();
+    mount.astra.during_next_make(move || {
+        let error = racing.rollback().unwrap_err().to_string();
+        assert_no_secret(&error);
+    });
+    mount.rotate();
+    let current = mount.current();
+    mount.rollback().unwrap();
+    assert_eq!(mount.current(), current);
+    assert_due(&mount, now(&mount) + DAY);
+    mount.settle();
+    mount.assert_one_admin();
+}
+
+#[test]
+fn a_config_deleted_while_its_token_rotates_leaves_nothing() {
+    let mount = Mount::new();
+    mount.rotate();
+    mount.settle();
+    let racing = mount.clone();
+    mount.astra.during_next_make(move || {
+        racing.send(Operation::Delete, &format!("config/{ORG_A}"), Value::Null).done();
+        racing.rollback().unwrap();
+    });
+    assert_eq!(mount.try_rotate().failed().0, Some(409));
+    mount.settle();
+    assert_eq!(mount.astra.live(), BTreeSet::new());
+    mount.assert_recorded(&BTreeSet::new());
+}
+
+#[test]
 fn a_rotation_that_dies_is_not_begun_again_at_once() {
     let mount = Mount::new();
     mount.set(json!({ "rotation_period": "24h" }));

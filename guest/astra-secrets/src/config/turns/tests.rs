@@ -124,6 +124,21 @@ fn an_entry_that_no_config_confirms_is_dropped() {
 }
 
 #[test]
+fn a_damaged_config_holds_nothing_up_and_a_write_that_repairs_it_brings_its_turns_back() {
+    let mount = Mount::new();
+    set(&mount, json!({ "rotation_period": "24h", "tidy_period": "24h" }));
+    let (entries, whole) = (agenda(&mount), mount.host.storage.json(&format!("config/{ORG_A}")));
+    mount.host.storage.seed(&format!("config/{ORG_A}"), "canary");
+    mount.host.clock.advance(Duration::from_secs(DAY));
+    mount.rollback().unwrap();
+    assert!(agenda(&mount).is_empty());
+    assert!(mount.host.log.text().contains("a config was passed over"));
+    mount.host.storage.seed(&format!("config/{ORG_A}"), whole.to_string());
+    set(&mount, json!({ "description": "repaired" }));
+    assert_eq!(agenda(&mount), entries);
+}
+
+#[test]
 fn a_change_moves_entries_and_none_writes_nothing() {
     let mount = Mount::new();
     set(&mount, json!({ "tidy_period": "1h" }));
