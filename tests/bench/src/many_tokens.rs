@@ -1,7 +1,7 @@
 //! What a look-up, a page and a rollback call cost with many tokens in storage: as much as with
 //! few. In this process, storage faked, so that the engine's own work is all that is measured.
 
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use anyhow::{Context, bail};
 use astra_secrets::BACKEND;
