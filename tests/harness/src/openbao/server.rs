@@ -58,12 +58,7 @@ impl Server {
     /// # Panics
     /// When it does not start, with the end of its log.
     pub fn start(kind: ServerKind) -> Self {
-        for _ in 1..SERVER_START_ATTEMPTS {
-            if let Ok(server) = Self::try_start(kind) {
-                return server;
-            }
-        }
-        Self::try_start(kind).unwrap_or_else(|text| panic!("the server did not start: {text}"))
+        Self::attempt(|| Self::try_start(kind))
     }
 
     fn try_start(kind: ServerKind) -> Result<Self, String> {
@@ -81,12 +76,12 @@ impl Server {
     /// # Panics
     /// When it does not start, with the end of its log.
     pub(super) fn start_joining(first: &Self) -> Self {
-        for _ in 1..SERVER_START_ATTEMPTS {
-            if let Ok(server) = Self::try_start_joining(first) {
-                return server;
-            }
-        }
-        Self::try_start_joining(first).unwrap_or_else(|text| panic!("the server did not start: {text}"))
+        Self::attempt(|| Self::try_start_joining(first))
+    }
+
+    fn attempt(start: impl Fn() -> Result<Self, String>) -> Self {
+        let early = (1..SERVER_START_ATTEMPTS).find_map(|_| start().ok());
+        early.unwrap_or_else(|| start().unwrap_or_else(|text| panic!("the server did not start: {text}")))
     }
 
     fn try_start_joining(first: &Self) -> Result<Self, String> {
@@ -96,8 +91,7 @@ impl Server {
         server.launch()?;
         server.client().must("POST", "sys/storage/raft/join", &json!({ "leader_api_addr": first.address }));
         server.send_unseal_key();
-        server.wait_for("the node to serve", || server.serves());
-        Ok(server)
+        if comes_true(CONDITION_DEADLINE, || server.serves()) { Ok(server) } else { Err(server.end_of_log()) }
     }
 
     /// A folder with all that a server needs; nothing runs yet.
@@ -167,7 +161,12 @@ impl Server {
             }
             std::thread::sleep(POLL_INTERVAL);
         }
-        Err(self.log().lines().rev().take(20).collect::<Vec<_>>().join("\n"))
+        Err(self.end_of_log())
+    }
+
+    /// The last lines, the newest first.
+    fn end_of_log(&self) -> String {
+        self.log().lines().rev().take(20).collect::<Vec<_>>().join("\n")
     }
 
     fn initialise(&self) {
@@ -303,15 +302,25 @@ impl Server {
     /// When it does not come true in time.
     #[track_caller]
     pub fn wait_at_most(&self, longest: Duration, what: &str, condition: impl Fn() -> bool) {
-        let deadline = Instant::now() + longest;
-        while !condition() {
-            assert!(Instant::now() < deadline, "waited {longest:?} for {what}");
-            std::thread::sleep(POLL_INTERVAL);
-        }
+        assert!(comes_true(longest, condition), "waited {longest:?} for {what}");
     }
 
     fn pid(&self) -> u32 {
         self.process.lock().unwrap_or_else(PoisonError::into_inner).as_ref().map_or(0, |process| process.pid)
+    }
+}
+
+/// Polls a condition; false = it did not come true in time.
+fn comes_true(longest: Duration, condition: impl Fn() -> bool) -> bool {
+    let deadline = Instant::now() + longest;
+    loop {
+        if condition() {
+            return true;
+        }
+        if Instant::now() >= deadline {
+            return false;
+        }
+        std::thread::sleep(POLL_INTERVAL);
     }
 }
 
