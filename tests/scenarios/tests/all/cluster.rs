@@ -50,6 +50,10 @@ impl Mounted {
         Stage::with_driver(Arc::new(self.driver.through(Arc::clone(node))), Arc::clone(&self.stage.astra))
     }
 
+    fn number_of(&self, node: &Arc<Server>) -> usize {
+        self.cluster.nodes().iter().position(|other| Arc::ptr_eq(other, node)).unwrap()
+    }
+
     /// What holds at the end, as each node sees it.
     fn finish(&self) {
         self.cluster.nodes().iter().for_each(|node| self.through(node).finish());
@@ -70,12 +74,15 @@ const NOTHING: [&str; 0] = [];
 fn every_node_takes_every_request_and_each_happens_once() {
     let mounted = Mounted::new(&StageOptions::default());
     mounted.stage.ready();
+    mounted.stage.configure(&mounted.stage.beta);
     assert_eq!(mounted.cluster.standbys().len(), 2);
     for node in mounted.cluster.nodes() {
         a_lease_lives_and_ends_through(&mounted, node);
         a_stored_token_is_read_through(&mounted, node);
         what_is_written_is_seen_by_all(&mounted, node);
         a_tidy_is_done_once_through(&mounted, node);
+        each_rotation_is_done_once_through(&mounted, node);
+        a_deep_check_is_done_once_through(&mounted, node);
     }
     mounted.stage.assert_consistent(&mounted.stage.alpha, 0);
     for standby in mounted.cluster.standbys() {
@@ -137,7 +144,7 @@ fn a_stored_token_is_read_through(mounted: &Mounted, node: &Arc<Server>) {
 /// A config with a new admin token, and a role: each node uses what another one was told.
 fn what_is_written_is_seen_by_all(mounted: &Mounted, node: &Arc<Server>) {
     let (alpha, at) = (&mounted.stage.alpha, mounted.through(node));
-    let number = mounted.cluster.nodes().iter().position(|other| Arc::ptr_eq(other, node)).unwrap();
+    let number = mounted.number_of(node);
     let (config, name, role) = (format!("config/{}", alpha.id), format!("node-{number}"), format!("role-{number}"));
     let administrator = at.astra_role(alpha, "Organization Administrator");
     let admin = at.astra.add_token(&alpha.id, &[&administrator], "", None);
@@ -151,6 +158,47 @@ fn what_is_written_is_seen_by_all(mounted: &Mounted, node: &Arc<Server>) {
         assert_eq!(other.astra.requests().last().unwrap().client_id, Some(admin.client_id.clone()));
         other.revoke(&minted.lease_id()).expect(204);
     }
+}
+
+/// The admin token of the other organization, and a static role in it.
+fn each_rotation_is_done_once_through(mounted: &Mounted, node: &Arc<Server>) {
+    let (beta, at) = (&mounted.stage.beta, mounted.through(node));
+    let make = format!("POST {SECRETS}");
+    let made_once = |asked: &[String]| asked.iter().filter(|line| **line == make).count() == 1;
+
+    let old = at.admin_client_id(beta);
+    let rotate = || at.write(&format!("config/{}/rotate-root", beta.id), json!({}));
+    let (rotated, asked) = asked_of_astra(&at, rotate);
+    assert!(rotated.status < 300 && made_once(&asked), "{rotated:#?} {asked:?}");
+    seen_by_all(mounted, "the new admin token", |stage| stage.admin_client_id(beta) != old);
+
+    let role = json!({ "role_ids": [at.astra_role(beta, "R/W User")], "rotation_period": "24h" });
+    let number = mounted.number_of(node);
+    let write = || at.write(&format!("static-roles/{}/app-{number}", beta.id), role);
+    let (written, asked) = asked_of_astra(&at, write);
+    assert!(written.status < 300 && made_once(&asked), "{written:#?} {asked:?}");
+    let creds = format!("static-creds/{}/app-{number}", beta.id);
+    let current = at.read(&creds, Value::Null).expect(200).text("token").to_owned();
+    let rotate = || at.write(&format!("rotate-role/{}/app-{number}", beta.id), json!({}));
+    let (rotated, asked) = asked_of_astra(&at, rotate);
+    assert!(rotated.status < 300 && made_once(&asked), "{rotated:#?} {asked:?}");
+    let (_, asked) = asked_of_astra(&at, || {
+        seen_by_all(mounted, "the next token", |stage| stage.read(&creds, Value::Null).text("token") != current);
+    });
+    assert_eq!(asked, NOTHING);
+    assert!(at.works(&current), "in its grace period");
+    assert!(at.works(at.read(&creds, Value::Null).expect(200).text("token")));
+}
+
+/// It makes a token and ends it.
+fn a_deep_check_is_done_once_through(mounted: &Mounted, node: &Arc<Server>) {
+    let (beta, at) = (&mounted.stage.beta, mounted.through(node));
+    let live = at.live(beta);
+    let path = format!("config/{}/check", beta.id);
+    let (checked, asked) = asked_of_astra(&at, || at.read(&path, json!({ "deep": true })).expect(200));
+    assert_eq!(checked.data["healthy"], true, "{checked:#?}");
+    assert_eq!(asked.iter().filter(|line| line.starts_with("POST")).count(), 1, "{asked:?}");
+    assert_eq!(at.live(beta), live);
 }
 
 /// Through a standby Astra is asked as often as through the active node.

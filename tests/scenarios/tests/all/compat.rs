@@ -102,7 +102,7 @@ fn seed_token(stage: &Stage, role: &str, logical_name: &str) -> OldToken {
     old
 }
 
-/// Reading, listing and the server's minutes leave every entry as it was.
+/// Reading and listing leave every entry as it was.
 fn nothing_is_rewritten_that_need_not_be(stage: &Stage) {
     let mut entries = vec![
         go_config(stage, &stage.alpha, "Main", 1),
@@ -134,13 +134,22 @@ fn nothing_is_rewritten_that_need_not_be(stage: &Stage) {
     }
     stage.read("info", Value::Null).expect(200);
     stage.read(&format!("config/{}/check", stage.alpha.id), Value::Null).expect(200);
-    stage.write("tidy", json!({ "dry_run": false })).expect(200);
-    stage.driver.settle(&|| stage.records(&stage.alpha).len() == 2);
-    stage.driver.settle(&|| true);
-
     let dump = stage.fake().storage.dump();
     for (key, entry) in &entries {
         assert_eq!(dump.get(key), Some(entry), "`{key}` was rewritten");
+    }
+
+    // Once, rollback notes where each token was made, for the URL may change; the Go plugin's fields stay.
+    stage.write("tidy", json!({ "dry_run": false })).expect(200);
+    stage.driver.settle(&|| stage.records(&stage.alpha).len() == 2);
+    let dump = stage.fake().storage.dump();
+    for (key, entry) in &entries {
+        let is_token = key.starts_with("token/");
+        assert!(is_token || dump.get(key) == Some(entry), "`{key}` was rewritten");
+        for (name, value) in entry.as_object().unwrap() {
+            let now = &dump[key][name];
+            assert!(now == value || (value.is_null() && *now == json!({})), "`{name}` of `{key}` is {now}");
+        }
     }
     assert!(tokens.iter().all(|old| stage.works(&old.token)));
 }

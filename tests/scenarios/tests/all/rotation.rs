@@ -272,6 +272,9 @@ fn the_old_token_is_gone_after_its_grace(stage: &Stage) {
     stage.settle_after(GRACE, &|| !stage.works(&stage.alpha.token));
     assert!(outsiders.iter().all(|client_id| is_live(stage, client_id)));
     assert!(is_live(stage, &new));
+    for client_id in outsiders {
+        assert!(stage.astra.change(&OutsideChange::RevokeToken { client_id }));
+    }
     stage.settle_held(&stage.alpha, 1, 1);
     assert_eq!(stage.admin_client_id(&stage.alpha), new);
     stage.mint(&stage.alpha, "reader").expect(200);
