@@ -123,11 +123,22 @@ pub(crate) const ENDED_RETRY_PAUSE: Duration = Duration::from_secs(10 * 60);
 /// Records that one rollback call puts into the index, on a mount from the Go plugin.
 pub(crate) const INDEXED_PER_ROLLBACK_MAX: u32 = 200;
 
-/// Tokens that one list describes: two reads each of the host's 10,000 for a request.
+/// Tokens that one list describes: two reads each of the host's 10,000 for a request. With [`TOKENS_LISTED_MAX`] names
+/// that takes some 32 MiB of an instance's 64, whose memory does not come back.
 pub(crate) const TOKENS_DESCRIBED_MAX: usize = 4_000;
 
-/// Tokens that one list names: the host allows a request 100,000 names of lists.
-pub(crate) const TOKENS_LISTED_MAX: usize = 90_000;
+/// Bytes of what clients noted about the tokens that one list describes: an answer has the host's 8 MiB, of which the
+/// names may take 3, and each byte is in memory some four times.
+pub(crate) const TOKENS_DESCRIBED_BYTES_MAX: usize = 4 * 1024 * 1024;
+
+/// Bytes that a described token counts for beside what was noted about it.
+pub(crate) const TOKEN_DESCRIBED_BYTES: usize = 512;
+
+/// Tokens that one list names: the host allows a request 250,000 names, and an answer 8 MiB.
+pub(crate) const TOKENS_LISTED_MAX: usize = 100_000;
+
+/// Tokens that one request counts, of all organizations: see [`TOKENS_LISTED_MAX`].
+pub(crate) const TOKENS_COUNTED_MAX: usize = 200_000;
 
 /// Write-ahead entries looked through for one mark or organization: one read each of the host's 10,000 for a request.
 pub(crate) const OPEN_INTENTS_MAX: u32 = 2_000;
@@ -198,7 +209,7 @@ pub(crate) const TIDY_RECEIVED_BYTES_MAX: usize = 4 * 1024 * 1024;
 pub(crate) const TIDY_SAME_CALL: Duration = Duration::from_secs(60);
 
 /// Records of all organizations that one tidy compares: a list of so many tokens would have more than the 8 MiB that
-/// the host lets through, and the host lists 100,000 names for a request.
+/// the host lets through, and the host lists 250,000 names for a request.
 pub(crate) const TIDY_COMPARED_MAX: usize = 40_000;
 
 /// Entries that one tidy reads to look at what stands out: some three calls each of the host's 10,000 for a request.

@@ -27,7 +27,7 @@ pub(crate) use fill::{fill_index, is_filled};
 pub(crate) use index::{Ended, drop_due, ended};
 pub(crate) use key::{RecordId, TOKEN_PREFIX, from_segment, segment};
 pub(crate) use listing::{Cut, Listing, Page, all, in_org};
-pub(crate) use walk::{any_given_out, any_in_org_where, client_ids, count_in_org, find, load_readable};
+pub(crate) use walk::{any_given_out, any_in_org_where, client_ids, counts, find, load_readable};
 pub(crate) use write::{
     Inserted, hold, insert, move_end, postpone, prove_writable, remove, remove_if_same, write_of, writes_of_end,
     writes_of_held, writes_of_new,

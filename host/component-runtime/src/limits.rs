@@ -36,8 +36,9 @@ pub const REFUSALS_MAX: u32 = 100;
 
 /// Storage calls of one request, those in transactions included.
 pub const STORAGE_CALLS_MAX: u32 = 10_000;
-/// Names that all lists of one request may return together.
-pub const STORAGE_KEYS_LISTED_MAX: usize = 100_000;
+/// Names that all lists of one request may return together: a mount of 100,000 entries can be walked whole, and all
+/// names of some 40 bytes fit the memory of one request several times.
+pub const STORAGE_KEYS_LISTED_MAX: usize = 250_000;
 /// Bytes that one request may read from and write to storage.
 pub const STORAGE_BYTES_MAX: usize = 64 * MIB;
 /// A storage key. Raft storage refuses more than 32 KiB; engines need a few hundred bytes.

@@ -1,7 +1,7 @@
 use serde_json::json;
 
 use crate::config::test_mount::{Mount, ORG_A, ORG_B, ROLE_ID, TOKEN_B};
-use crate::limits::ROLES_LISTED_MAX;
+use crate::limits::{ROLES_LISTED_MAX, TOKENS_COUNTED_MAX, TOKENS_DESCRIBED_MAX};
 
 #[test]
 fn it_tells_version_and_counts_and_nothing_secret() {
@@ -45,6 +45,33 @@ fn counts_too_large_for_one_request_are_null_and_told() {
     assert!(text.contains(&ROLES_LISTED_MAX.to_string()), "{text}");
     mount.host.storage.remove(&format!("role/{ORG_A}:r0"));
     assert_eq!(mount.read("info", json!({})).data()["organizations"][ORG_A]["roles"], ROLES_LISTED_MAX);
+}
+
+#[test]
+fn tokens_too_many_for_one_request_are_null_and_told() {
+    let mount = Mount::with_org_a();
+    mount.write("config", json!({ "org_id": ORG_B, "astra_token": TOKEN_B })).done();
+    mount.host.storage.seed("index-state", r#"{"complete":true}"#);
+    for number in 0..=TOKENS_COUNTED_MAX {
+        mount.host.storage.seed(&format!("client-index/{ORG_A}/T{number:06}"), "{}");
+    }
+    mount.host.storage.seed(&format!("client-index/{ORG_B}/T"), "{}");
+    let tokens = || mount.read("info", json!({})).data()["organizations"].clone();
+    assert_eq!(tokens()[ORG_A]["tokens"], json!(null));
+    assert_eq!(mount.read("info", json!({})).warnings().len(), 1);
+    mount.host.storage.remove(&format!("client-index/{ORG_A}/T000000"));
+    let counted = tokens();
+    assert_eq!((&counted[ORG_A]["tokens"], &counted[ORG_B]["tokens"]), (&json!(TOKENS_COUNTED_MAX), &json!(null)));
+    // Before the index is filled each record is read, of all organizations once.
+    mount.host.storage.remove("index-state");
+    for number in 0..TOKENS_DESCRIBED_MAX {
+        mount.seed_token(ORG_B, &format!("T{number}"));
+    }
+    assert_eq!(tokens()[ORG_B]["tokens"], json!(null));
+    mount.host.storage.remove("token/T0");
+    let counted = tokens();
+    let tokens = (&counted[ORG_A]["tokens"], &counted[ORG_B]["tokens"]);
+    assert_eq!(tokens, (&json!(0), &json!(TOKENS_DESCRIBED_MAX - 1)));
 }
 
 #[test]

@@ -8,7 +8,9 @@ use super::fill::is_filled;
 use super::index::{CLIENT_INDEX_PREFIX, client_folder};
 use super::key::{from_segment, segment};
 use super::walk::{find, visit_all, visit_names};
-use crate::limits::{LIST_PAGE, TOKENS_DESCRIBED_MAX, TOKENS_LISTED_MAX};
+use crate::limits::{
+    LIST_PAGE, TOKEN_DESCRIBED_BYTES, TOKENS_DESCRIBED_BYTES_MAX, TOKENS_DESCRIBED_MAX, TOKENS_LISTED_MAX,
+};
 use crate::names::OrgId;
 
 /// Which part of a list is asked for.
@@ -29,6 +31,21 @@ pub(crate) struct Listing {
     pub(crate) records: Vec<Record>,
     /// Why there is less than was asked for.
     pub(crate) cut: Option<Cut>,
+    /// Bytes of all records looked at, as far as clients make them long.
+    bytes: usize,
+}
+
+impl Listing {
+    /// Can no further record be looked at?
+    fn is_full(&self, looked_at: usize) -> bool {
+        looked_at >= TOKENS_DESCRIBED_MAX || self.bytes >= TOKENS_DESCRIBED_BYTES_MAX
+    }
+
+    fn weigh(&mut self, record: &Record) {
+        let noted = record.metadata.iter().map(|(key, value)| key.len() + value.len());
+        let role_ids = record.role_ids.iter().map(String::len);
+        self.bytes += TOKEN_DESCRIBED_BYTES + record.logical_name.len() + noted.chain(role_ids).sum::<usize>();
+    }
 }
 
 /// Why a list does not show all that was asked for.
@@ -99,10 +116,11 @@ fn add_org(context: &Context<'_>, org_id: &OrgId, page: &Page<'_>, listing: &mut
 
 fn add(context: &Context<'_>, org_id: &OrgId, name: &str, listing: &mut Listing) -> Result<(), Error> {
     let Some(client_id) = from_segment(name) else { return Ok(()) };
-    if listing.records.len() >= TOKENS_DESCRIBED_MAX {
+    if listing.is_full(listing.records.len()) {
         listing.client_ids.push(client_id);
     } else if let Some(record) = find(context, org_id, &client_id)? {
         listing.client_ids.push(client_id);
+        listing.weigh(&record);
         listing.records.push(record);
     }
     Ok(())
@@ -114,11 +132,12 @@ fn without_index(context: &Context<'_>, page: &Page<'_>, wanted: impl Fn(&Record
     let mut looked_at = 0;
     let after = segment(page.after);
     visit_all(context, |record| {
+        listing.weigh(&record);
         if wanted(&record) && segment(&record.client_id) > after {
             listing.records.push(record);
         }
         looked_at += 1;
-        listing.cut = (looked_at >= TOKENS_DESCRIBED_MAX).then_some(Cut::NotFilled);
+        listing.cut = listing.is_full(looked_at).then_some(Cut::NotFilled);
         listing.cut.is_none()
     })?;
     listing.records.sort_by_cached_key(|record| segment(&record.client_id));

@@ -1,5 +1,7 @@
 //! Finding records: one by its client ID, and visiting those of an organization, or all.
 
+use std::collections::BTreeMap;
+
 use secrets_framework::host::{LogLevel, StorageError};
 use secrets_framework::{Context, Error};
 
@@ -8,7 +10,7 @@ use super::index::{client_entry, client_folder, client_key, record_of_client};
 use super::key::{TOKEN_PREFIX, from_segment};
 use super::listing::{Page, in_org};
 use super::{Record, RecordId, TokenKind, stored};
-use crate::limits::LIST_PAGE;
+use crate::limits::{LIST_PAGE, TOKENS_COUNTED_MAX, TOKENS_DESCRIBED_MAX};
 use crate::names::OrgId;
 
 /// Finds an organization's record by client ID: two reads where the index
@@ -65,22 +67,41 @@ pub(crate) fn any_in_org_where(
     }
 }
 
-/// How many records the organization has.
-pub(crate) fn count_in_org(context: &Context<'_>, org_id: &OrgId) -> Result<usize, Error> {
-    let mut count = 0;
-    if is_filled(context)? {
+/// How many records each of the organizations has; none = more than one request may count.
+pub(crate) fn counts(context: &Context<'_>, org_ids: &[OrgId]) -> Result<Vec<Option<usize>>, Error> {
+    if !is_filled(context)? {
+        return counts_without_index(context, org_ids);
+    }
+    let mut left = TOKENS_COUNTED_MAX;
+    let count = |org_id: &OrgId| {
+        // Each further list would cost a page of names.
+        if left == 0 {
+            return Ok(None);
+        }
+        let mut count = 0;
         // The names alone: a count may be off by a crash's left-over, a list not.
         visit_names(context, &client_folder(org_id), |_| {
             count += 1;
-            Ok(true)
+            Ok(count <= left)
         })?;
-    } else {
-        visit_all(context, |record| {
-            count += usize::from(record.org_id == *org_id);
-            true
-        })?;
-    }
-    Ok(count)
+        let counted = (count <= left).then_some(count);
+        left -= counted.unwrap_or(left);
+        Ok(counted)
+    };
+    org_ids.iter().map(count).collect()
+}
+
+/// Each record is read, once for all.
+fn counts_without_index(context: &Context<'_>, org_ids: &[OrgId]) -> Result<Vec<Option<usize>>, Error> {
+    let mut by_org: BTreeMap<OrgId, usize> = BTreeMap::new();
+    let mut looked_at = 0;
+    visit_all(context, |record| {
+        *by_org.entry(record.org_id).or_default() += 1;
+        looked_at += 1;
+        looked_at < TOKENS_DESCRIBED_MAX
+    })?;
+    let all = looked_at < TOKENS_DESCRIBED_MAX;
+    Ok(org_ids.iter().map(|org_id| all.then(|| by_org.get(org_id).copied().unwrap_or_default())).collect())
 }
 
 /// The organization's client IDs, sorted, as the index has them, which must be filled:

@@ -69,11 +69,11 @@ fn a_call_costs_what_is_due_and_not_what_is_stored() {
         assert_eq!(mount.astra.live().len(), 0);
         calls(&mount)
     };
-    assert_eq!(cost(5_000, 0), IDLE);
+    assert_eq!(cost(2_000, 0), IDLE);
     // Of each: record, config and history are read; queue and history written; record and two indexes deleted.
     let of = |due: u64| [IDLE[0] + 3 * due, IDLE[1], 2 * due, 3 * due];
     assert_eq!(cost(10, 50), of(50));
-    assert_eq!(cost(5_000, 50), of(50));
+    assert_eq!(cost(2_000, 50), of(50));
 }
 
 #[test]

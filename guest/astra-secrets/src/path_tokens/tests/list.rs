@@ -4,7 +4,7 @@ use secrets_framework::Operation;
 use secrets_framework::testing::StorageCall;
 use serde_json::{Value, json};
 
-use crate::limits::{TOKENS_DESCRIBED_MAX, TOKENS_LISTED_MAX};
+use crate::limits::{TOKENS_DESCRIBED_BYTES_MAX, TOKENS_DESCRIBED_MAX, TOKENS_LISTED_MAX};
 use crate::testing::{Mount, ORG_A};
 
 /// A mount with so many tokens: `T000000`, `T000001` and so on.
@@ -133,6 +133,22 @@ fn a_list_beyond_its_limits_says_what_to_do() {
         assert_eq!((keys, described), (TOKENS_DESCRIBED_MAX, TOKENS_DESCRIBED_MAX));
         assert!(warnings.len() == 1 && warnings[0].contains("indexed"), "{warnings:?}");
     }
+}
+
+#[test]
+fn long_metadata_of_an_old_mount_are_described_as_far_as_an_answer_holds_them() {
+    let mount = with_tokens(20);
+    let noted = "v".repeat(TOKENS_DESCRIBED_BYTES_MAX / 10);
+    for key in mount.host.storage.keys().iter().filter(|key| key.starts_with("token/")) {
+        let mut record = mount.host.storage.json(key);
+        record["metadata"] = json!({ "k": noted });
+        mount.host.storage.seed(key, record.to_string());
+    }
+    let (keys, described, warnings) = long(&mount, "org/tokens/");
+    assert_eq!((keys, described, warnings.len()), (20, 10, 1));
+    mount.host.storage.remove("index-state");
+    let (keys, described, warnings) = long(&mount, "org/tokens/");
+    assert_eq!((keys, described, warnings.len()), (10, 10, 1));
 }
 
 #[test]
