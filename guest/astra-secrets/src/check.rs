@@ -17,6 +17,7 @@ use crate::config::OrgConfig;
 use crate::error::Failure;
 use crate::limits::CHECK_REQUEST_TIMEOUT;
 
+use standing::StaticRoles;
 use upstream::Answers;
 
 /// Yes, no or unknown, and why.
@@ -81,6 +82,7 @@ pub(crate) fn check(context: &Context<'_>, config: &OrgConfig, deep: bool) -> Re
         Some(tried) => (tried.item, tried.skew),
         None => (answers.may_list_tokens(), None),
     };
+    let statics = StaticRoles::load(context, config)?;
     let items = BTreeMap::from([
         ("token_valid", answers.token_valid()),
         ("organization_matches", answers.organization_matches()),
@@ -88,9 +90,10 @@ pub(crate) fn check(context: &Context<'_>, config: &OrgConfig, deep: bool) -> Re
         ("may_manage_tokens", may_manage_tokens),
         ("token_expiry", answers.token_expiry(context)),
         ("clock_skew", answers.clock_skew(&client, made, deep)),
-        ("roles_exist", standing::roles_exist(context, config, answers.roles())?),
+        ("roles_exist", standing::roles_exist(context, config, answers.roles(), &statics)?),
         ("pending_wal", standing::pending_wal(context, config)?),
         ("rotation", standing::rotation(context, config)),
+        ("static_roles", statics.rotate_in_time(context)),
         ("tidy", standing::tidy(context, config)?),
     ]);
     let is_valid = items.get("token_valid").is_some_and(|item| item.ok == Verdict::Yes);

@@ -243,8 +243,8 @@ pub(crate) const CHECK_REQUEST_TIMEOUT: Duration = Duration::from_secs(5);
 /// Difference of clocks that a check finds no fault with: far below the margins that ends of tokens have.
 pub(crate) const CLOCK_SKEW_MAX: Duration = Duration::from_secs(60);
 
-/// Roles whose Astra roles a check looks for: one read each of the host's 10,000 for a request.
-pub(crate) const CHECKED_ROLES_MAX: usize = 2_000;
+/// Roles, and static roles, that a check reads: an instance's memory does not come back, and Astra's lists may take half.
+pub(crate) const CHECKED_ROLES_MAX: usize = 1_000;
 
 /// Names of a kind that a check's sentence shows: enough to begin with.
 pub(crate) const CHECK_NAMES_SHOWN_MAX: usize = 5;

@@ -42,6 +42,7 @@ const ANSWER_FIELDS: &[Field] = &[
     Field::new("roles_exist", FieldType::Map, "Has Astra the roles that the config and the mount's roles name?"),
     Field::new("pending_wal", FieldType::Map, "Do write-ahead entries come to their end?"),
     Field::new("rotation", FieldType::Map, "How does the rotation of the admin token stand?"),
+    Field::new("static_roles", FieldType::Map, "Do the static roles rotate in time?"),
     Field::new("tidy", FieldType::Map, "How does the scheduled tidy stand?"),
 ];
 

@@ -12,6 +12,7 @@ use crate::config::OrgConfig;
 use crate::limits::{CHECK_NAMES_SHOWN_MAX, CHECKED_ROLES_MAX, OVERDUE_AFTER};
 use crate::mint;
 use crate::role::{self, go_text};
+use crate::static_role::{self, StaticRole};
 use crate::tidy::{load_result, load_run};
 use crate::time_text;
 
@@ -20,6 +21,7 @@ pub(super) fn roles_exist(
     context: &Context<'_>,
     config: &OrgConfig,
     listed: Option<&[ListedRole]>,
+    statics: &StaticRoles,
 ) -> Result<Item, Error> {
     let Some(listed) = listed else { return Ok(Item::unknown("Astra did not list its roles: see `may_list_roles`.")) };
     let known: BTreeSet<String> = listed.iter().map(|role| role.id.to_ascii_lowercase()).collect();
@@ -47,7 +49,12 @@ pub(super) fn roles_exist(
             forbidden.push(name.to_string());
         }
     }
+    let static_gone = statics.read.iter().filter(|role| role.role_ids.iter().any(|id| !is_known(id.as_str())));
     faults.extend(named("roles whose Astra role has gone", gone));
+    faults.extend(named(
+        "static roles whose Astra role has gone",
+        static_gone.map(|role| role.name.to_string()).collect(),
+    ));
     faults.extend(named("roles that `allowed_role_ids` does not allow any more", forbidden));
     faults.extend(named("roles that cannot be read", damaged));
     if !faults.is_empty() {
@@ -79,6 +86,55 @@ pub(super) fn pending_wal(context: &Context<'_>, config: &OrgConfig) -> Result<I
             go_text(age_max)
         )),
     })
+}
+
+/// An organization's static roles, as many as are looked at.
+pub(super) struct StaticRoles {
+    read: Vec<StaticRole>,
+    damaged: Vec<String>,
+    count: usize,
+}
+
+impl StaticRoles {
+    /// Reads them.
+    pub(super) fn load(context: &Context<'_>, config: &OrgConfig) -> Result<Self, Error> {
+        let org_id = &config.org_id;
+        let names = static_role::names(context.host.storage(), org_id)?;
+        let mut roles = Self { read: Vec::new(), damaged: Vec::new(), count: names.len() };
+        for name in names.iter().take(CHECKED_ROLES_MAX) {
+            match static_role::load(context, org_id, name) {
+                Ok(role) => roles.read.extend(role),
+                Err(Error::Internal(_)) => roles.damaged.push(name.to_string()),
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(roles)
+    }
+
+    /// Do they rotate in time?
+    pub(super) fn rotate_in_time(&self, context: &Context<'_>) -> Item {
+        let now = context.host.clock().now().as_secs();
+        let overdue = |role: &StaticRole| {
+            let at = time(role.due).unwrap_or_default();
+            let sentence = format!(
+                "static role `{}` was due at {at} and was not rotated: see whether the server calls rollback",
+                role.name
+            );
+            (role.due + OVERDUE_AFTER.as_secs() < now).then_some(sentence)
+        };
+        let mut troubles: Vec<String> =
+            self.read.iter().filter_map(|role| role.trouble(now).or_else(|| overdue(role))).collect();
+        troubles.extend(self.damaged.iter().map(|name| format!("static role `{name}` cannot be read: write it anew")));
+        let (count, troubled) = (self.count, troubles.len());
+        troubles.truncate(CHECK_NAMES_SHOWN_MAX);
+        if troubled > 0 {
+            return Item::no(format!("{troubled} of {count} static roles are in trouble: {}", troubles.join("; ")));
+        }
+        if count > CHECKED_ROLES_MAX {
+            return Item::unknown(format!("The first {CHECKED_ROLES_MAX} of {count} static roles rotate in time"));
+        }
+        Item::yes(format!("All of {count} static roles rotate in time"))
+    }
 }
 
 /// How does the rotation of the admin token stand?

@@ -53,6 +53,7 @@ fn a_healthy_organization_is_told_so() {
         "roles_exist",
         "pending_wal",
         "rotation",
+        "static_roles",
         "tidy",
     ] {
         assert_item(&answer, name, "yes", "");

@@ -44,7 +44,7 @@ fn more_roles_than_are_looked_at_are_told() {
     for number in 0..CHECKED_ROLES_MAX {
         mount.host.storage.seed(&format!("role/{ORG_A}:r{number:04}"), role.to_string());
     }
-    assert_item(&check(&mount), "roles_exist", "unknown", "2001 roles");
+    assert_item(&check(&mount), "roles_exist", "unknown", "1001 roles");
 }
 
 #[test]
@@ -85,6 +85,45 @@ fn the_rotation_is_told_in_each_of_its_states() {
     let never = json!({ "rotation_period": 0, "rotation_schedule": "0 0 30 2 *", "rotation_state": { "due": 0 } });
     edit_config(&mount, never);
     assert_item(&check(&mount), "rotation", "no", "never fires");
+}
+
+#[test]
+fn static_roles_are_told_in_each_of_their_states() {
+    let mount = Mount::new();
+    assert_item(&check(&mount), "static_roles", "yes", "0 static roles");
+    mount.daily("app");
+    mount.daily("batch");
+    let key = format!("static-role/{ORG_A}/app");
+    let stored = mount.host.storage.json(&key);
+    let edit = |fields: Value| {
+        let mut role = stored.clone();
+        role.as_object_mut().unwrap().extend(fields.as_object().unwrap().clone());
+        mount.host.storage.seed(&key, role.to_string());
+    };
+    assert_item(&check(&mount), "static_roles", "yes", "All of 2 static roles");
+    edit(json!({ "failures": 3, "last_error": "Astra was away" }));
+    let answer = check(&mount);
+    assert_item(&answer, "static_roles", "no", "1 of 2 static roles are in trouble: static role `app`");
+    assert_item(&answer, "static_roles", "no", "Astra was away");
+    assert_eq!(answer["healthy"], false);
+    edit(json!({ "role_ids": ["nowhere"] }));
+    assert_item(&check(&mount), "roles_exist", "no", "static roles whose Astra role has gone (`app`)");
+    mount.host.storage.seed(&key, "canary");
+    assert_item(&check(&mount), "static_roles", "no", "`app` cannot be read");
+    edit(json!({}));
+    mount.host.clock.advance(Duration::from_secs(24 * 3600 + 1) + OVERDUE_AFTER);
+    assert_item(&check(&mount), "static_roles", "no", "whether the server calls rollback");
+}
+
+#[test]
+fn more_static_roles_than_are_looked_at_are_told() {
+    let mount = Mount::new();
+    mount.daily("app");
+    let role = mount.host.storage.json(&format!("static-role/{ORG_A}/app"));
+    for number in 0..CHECKED_ROLES_MAX {
+        mount.host.storage.seed(&format!("static-role/{ORG_A}/r{number:04}"), role.to_string());
+    }
+    assert_item(&check(&mount), "static_roles", "unknown", "1001 static roles");
 }
 
 #[test]

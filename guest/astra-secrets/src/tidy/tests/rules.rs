@@ -271,3 +271,25 @@ fn a_go_plugins_record_that_may_be_of_either_origin() {
     edit(&mount, &client_id, json!({ "origin": ASTRA }));
     assert_eq!(tidy(&mount, false)["removed"], json!([client_id]));
 }
+
+#[test]
+fn what_rotations_hold_and_what_they_let_live_on() {
+    let mount = Mount::new();
+    mount.write_static("app", json!({ "rotation_period": "24h", "grace_period": "2h" })).done();
+    mount.configure(ORG_A, ADMIN_A, json!({ "rotation_grace_period": "2h" }));
+    for _ in 0..2 {
+        mount.rotate_static("app").0.unwrap();
+        mount.write(&format!("config/{ORG_A}/rotate-root"), json!({})).0.unwrap();
+    }
+    mount.host.clock.advance(HOUR);
+    let live = mount.astra.live();
+    nothing_is_removed(&mount);
+    assert_eq!(mount.astra.live(), live);
+    let current = mount.static_token("app");
+    mount.astra.delete_outside(&current);
+    let answer = tidy(&mount, false);
+    assert_eq!((&answer["gone"], &answer["removed"]), (&json!([]), &json!([])));
+    let message = answer["messages"][0].as_str().unwrap();
+    assert!(message.contains("static token") && message.contains(&current), "{message}");
+    assert!(mount.recorded().contains(&current));
+}
