@@ -9,7 +9,7 @@ use secrets_framework::{
     Context, Error, Field, FieldData, FieldType, Operation, OperationSpec, Path, Response, Segment,
 };
 
-use crate::error::{Failure, answer};
+use crate::error::{Failure, Outcome, answer};
 use crate::names::{OrgId, RoleName};
 use crate::path_config::{fields::ORG, target};
 use crate::static_role::{self, StaticRole};
@@ -100,19 +100,25 @@ fn write(context: &Context<'_>, data: &FieldData) -> Answer {
 }
 
 fn delete(context: &Context<'_>, data: &FieldData) -> Answer {
-    answer(in_path(context, data).and_then(|role| {
-        if let Some(role) = role {
-            static_role::delete(context, &role.org_id, &role.name)?;
-        }
-        Ok(None)
-    }))
+    answer(try_delete(context, data))
 }
 
 /// Runs before the policy check, so it must change nothing and tell nothing:
 /// what is wrong with the request is for the handler to say.
 fn exists(context: &Context<'_>, data: &FieldData) -> Result<bool, Error> {
     let (org_id, name) = spelled(data);
-    Ok(static_role::load(context, &org_id, &name)?.is_some())
+    static_role::exists(context, &org_id, &name)
+}
+
+/// Deleting what is not there succeeds; what is not readable can be deleted, too.
+fn try_delete(context: &Context<'_>, data: &FieldData) -> Outcome {
+    let (org_id, name) = spelled(data);
+    RoleName::of_static_role(name.as_str())?;
+    if !static_role::exists(context, &org_id, &name)? {
+        return target::in_path(context, data).map(|_| None);
+    }
+    let warning = static_role::delete(context, &org_id, &name)?;
+    Ok(warning.map(|warning| Response::default().warn(warning)))
 }
 
 /// The static role that the path names, where there is one, in one read.

@@ -167,6 +167,11 @@ impl fmt::Debug for StaticRole {
     }
 }
 
+/// Is there such a static role, readable or not?
+pub(crate) fn exists(context: &Context<'_>, org_id: &OrgId, name: &RoleName) -> Result<bool, Error> {
+    Ok(config::entry(context.host.storage(), &key(org_id, name))?.is_some())
+}
+
 /// Loads a static role, in one read.
 pub(crate) fn load(context: &Context<'_>, org_id: &OrgId, name: &RoleName) -> Result<Option<StaticRole>, Error> {
     match config::entry(context.host.storage(), &key(org_id, name))? {

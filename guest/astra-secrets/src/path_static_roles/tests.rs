@@ -248,3 +248,28 @@ fn an_organization_has_a_limit() {
     assert!(mistake.contains(&STATIC_ROLES_MAX.to_string()), "{mistake}");
     assert!(mount.host.http.requests().is_empty());
 }
+
+#[test]
+fn one_that_is_not_readable_says_so_and_can_be_deleted() {
+    let mount = Mount::new();
+    let client_id = mount.daily("app");
+    mount.daily("other");
+    mount.host.storage.seed(&format!("static-role/{ORG_A}/app"), "canary");
+    let fields = json!({ "role_ids": [ROLE_ID], "rotation_period": "24h" });
+    for answered in [
+        mount.read_creds("app"),
+        mount.rotate_static("app"),
+        mount.send(Operation::Read, &path("app"), Value::Null),
+        mount.write(&path("app"), fields),
+    ] {
+        let (_, text) = answered.failed();
+        assert!(text.contains("not readable") && text.contains("tokens/") && !text.contains("canary"), "{text}");
+    }
+    assert_eq!(list(&mount, ORG_A).data()["keys"], json!(["app", "other"]));
+    let warnings = mount.delete_static("app").warnings();
+    assert!(warnings[0].contains(&format!("tokens/{ORG_A}")), "{warnings:?}");
+    mount.send(Operation::Delete, &format!("tokens/{ORG_A}/{client_id}"), Value::Null).done();
+    mount.host.clock.advance(Duration::from_secs(24 * 3600));
+    mount.rollback().unwrap();
+    mount.assert_static(1, 1);
+}

@@ -4,7 +4,7 @@
 use secrets_framework::host::LogLevel;
 use secrets_framework::{Context, Error};
 
-use super::{StaticRole, current_record, key, load, load_readable, lock, names, stored};
+use super::{StaticRole, current_record, key, load_readable, lock, names, stored};
 use crate::astra_token::{Patience, Target, end_token};
 use crate::config::{Write, together};
 use crate::error::Failure;
@@ -16,10 +16,16 @@ use crate::record::{self, RecordId};
 
 /// Ends the tokens of a static role in Astra, the current one last, and then
 /// forgets the role. What fails is done by another attempt; until then the
-/// role stays. Deleting what is not there succeeds.
-pub(crate) fn delete(context: &Context<'_>, org_id: &OrgId, name: &RoleName) -> Result<(), Failure> {
+/// role stays. Answers a warning: the tokens of a role that is not readable are
+/// not known.
+pub(crate) fn delete(context: &Context<'_>, org_id: &OrgId, name: &RoleName) -> Result<Option<String>, Failure> {
     let _turn = lock(context, org_id, name)?;
-    let Some(role) = load(context, org_id, name)? else { return Ok(()) };
+    let Some(role) = load_readable(context, org_id, name)? else {
+        context.host.storage().delete(&key(org_id, name))?;
+        return Ok(Some(format!(
+            "static role `{name}` was not readable, so its tokens were not ended: delete them at `tokens/{org_id}`"
+        )));
+    };
     // A node that cannot write says so here, before Astra is asked.
     context.host.storage().put(stored::encode(&role)?)?;
     let deadline = context.host.clock().now() + STATIC_DELETE_BUDGET;
@@ -32,7 +38,7 @@ pub(crate) fn delete(context: &Context<'_>, org_id: &OrgId, name: &RoleName) -> 
     }
     forget(context, &role, Vec::new())?;
     log(context, &role, "a static role was deleted, and its tokens");
-    Ok(())
+    Ok(None)
 }
 
 /// Ends all static roles of an organization whose config is being deleted by

@@ -95,8 +95,12 @@ pub(super) fn encode(role: &StaticRole) -> Result<StorageEntry, Error> {
 /// The static role that an entry holds. The key is the truth about its name.
 pub(super) fn decode(entry: &StorageEntry, org_id: &OrgId, name: &RoleName) -> Result<StaticRole, Error> {
     // serde's own message may quote what it does not like.
-    let stored: Stored = serde_json::from_slice(&entry.value)
-        .map_err(|_| Error::Internal(format!("the stored static role `{}` is not readable", entry.key)))?;
+    let stored: Stored = serde_json::from_slice(&entry.value).map_err(|_| {
+        Error::Internal(format!(
+            "the stored static role `{}` is not readable: delete it, and its tokens at `tokens/{org_id}`",
+            entry.key
+        ))
+    })?;
     let duration = |nanoseconds: i64| std::time::Duration::from_nanos(u64::try_from(nanoseconds).unwrap_or_default());
     let (period, window) = (duration(stored.rotation_period), duration(stored.rotation_window));
     Ok(StaticRole {

@@ -99,7 +99,7 @@ fn a_role_that_is_being_rotated_is_waited_for() {
 
 #[test]
 fn more_static_roles_than_one_request_can_end_are_ended_by_several() {
-    let mount = Mount::new();
+    let mount = Mount::on_vault();
     let many = STATIC_ROLES_ENDED_MAX + 1;
     for number in 0..many {
         mount.write_static(&format!("app{number}"), json!({ "rotation_period": "24h" })).0.unwrap();
