@@ -201,6 +201,9 @@ pub(crate) const TIDY_BEGIN_BUDGET: Duration = Duration::from_secs(20);
 /// How long a tidy by hand begins with further tokens: with a lock's 10 s and one deletion it fits the host's 60 s.
 pub(crate) const TIDY_BUDGET: Duration = Duration::from_secs(35);
 
+/// Organizations that one tidy looks at: some six storage calls each of the host's 10,000 for a request.
+pub(crate) const TIDY_ORGANIZATIONS_MAX: usize = 500;
+
 /// Bytes of Astra's answers after which a tidy begins with no further organization. A list of the 8 MiB that the host
 /// lets through takes some 30 MiB of an instance's 64, and an instance's memory does not come back.
 pub(crate) const TIDY_RECEIVED_BYTES_MAX: usize = 4 * 1024 * 1024;

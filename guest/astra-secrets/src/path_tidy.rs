@@ -109,10 +109,14 @@ fn try_read(context: &Context<'_>, data: &FieldData) -> Outcome {
 }
 
 /// The organization that is named; none = all.
-fn named_org(context: &Context<'_>, data: &FieldData) -> Result<Option<OrgId>, Error> {
+fn named_org(context: &Context<'_>, data: &FieldData) -> Result<Option<OrgId>, Failure> {
+    if !data.is_set("org_id") {
+        return Ok(None);
+    }
     let text = data.text("org_id").unwrap_or_default();
     if text.is_empty() {
-        return Ok(None);
+        // What was meant to name one must not stand for all.
+        return Err(Failure::mistake("`org_id` is empty: name an organization, or leave it out for all"));
     }
     Ok(Some(config::find(context, text)?.map_or_else(|| OrgId::stored(text), |config| config.org_id)))
 }

@@ -18,7 +18,7 @@ use secrets_framework::{Context, Error};
 
 use crate::config::{self, RETIRED_PREFIX};
 use crate::error::Failure;
-use crate::limits::{CONFIGS_MAX, ENDED_RETRY_PAUSE, TIDY_ENDED_MAX};
+use crate::limits::{CONFIGS_MAX, ENDED_RETRY_PAUSE, TIDY_ENDED_MAX, TIDY_ORGANIZATIONS_MAX};
 use crate::names::OrgId;
 use crate::record;
 
@@ -53,6 +53,7 @@ pub(crate) struct Tidied {
 /// Tidies. One at a time in a mount: two would only get into each other's way.
 pub(crate) fn tidy(context: &Context<'_>, order: &Order) -> Result<Tidied, Failure> {
     let _turn = one_at_a_time(context)?;
+    check_index(context)?;
     let began = context.host.clock().now().as_secs();
     let before = match order.pace {
         Pace::Scheduled => load_run(context)?.map_or(0, |last| last.received_before(began)),
@@ -61,7 +62,6 @@ pub(crate) fn tidy(context: &Context<'_>, order: &Order) -> Result<Tidied, Failu
     let mut run = Run { began, ended: 0, dry_run: order.dry_run, received_bytes: before };
     // A node that cannot write stops here, before Astra is asked, and the server forwards the request.
     store_run(context, &run)?;
-    check_index(context)?;
     let org_ids = organizations(context, order)?;
     let bounds = Bounds::new(context, order.pace, before);
     let ended = ended_records(context, &bounds)?;
@@ -69,14 +69,15 @@ pub(crate) fn tidy(context: &Context<'_>, order: &Order) -> Result<Tidied, Failu
     let mut failures = Vec::new();
     for org_id in org_ids {
         let mut result = OrgResult::new(order, began);
-        if bounds.may_begin() {
+        if bounds.may_begin() && results.len() < TIDY_ORGANIZATIONS_MAX {
             let organization = Organization { context, bounds: &bounds, org_id: &org_id, dry_run: order.dry_run };
             failures.extend(organization.tidy(&ended, &mut result)?);
+            store_result(context, &org_id, &mut result)?;
+            log_result(context, &org_id, &result);
         } else {
-            result.stop(&format!("no time or memory was left for it: write `tidy` with `org_id={org_id}`"));
+            // What is stored of it stays its last result.
+            result.stop(&format!("a limit of one tidy was met before `{org_id}`: write `tidy` with `org_id={org_id}`"));
         }
-        store_result(context, &org_id, &mut result)?;
-        log_result(context, &org_id, &result);
         results.insert(org_id, result);
     }
     if order.org_id.is_none() {

@@ -40,5 +40,10 @@ fn a_read_brings_together_the_last_result_of_each_organization() {
 fn fields_are_checked() {
     let mount = Mount::new();
     assert!(mount.write("tidy", json!({ "dry_run": "perhaps" })).mistake().contains("dry_run"));
+    for operation in [Operation::Read, Operation::Update] {
+        mount.write("tidy", json!({})).data();
+        let mistake = mount.send(operation, "tidy", json!({ "org_id": "" })).mistake();
+        assert!(mistake.contains("`org_id` is empty"), "{mistake}");
+    }
     assert!(mount.write("tidy", json!({ "org_id": "AstraCS:x:canary" })).mistake().contains("a token, which does not"));
 }

@@ -89,6 +89,7 @@ fn each_kind_is_told_by_a_dry_run_and_removed_by_a_real_one() {
 
         let done = tidy(&mount, false);
         assert_eq!(done["removed"], json!(["Orphan", gone, expired]));
+        assert!(mount.host.log.text().contains("Orphan"), "who looks for it finds it in the log");
         assert_eq!(done["orphans"], told["orphans"]);
         assert!(mount.astra.is_live(&live));
         mount.assert_settled(1);

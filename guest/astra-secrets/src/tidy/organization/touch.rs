@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use secrets_framework::Error;
+use secrets_framework::host::LogLevel;
 
 use super::super::judge;
 use super::super::result::OrgResult;
@@ -101,6 +102,8 @@ impl<'a> Touch<'a> {
             return Ok(Act::Told);
         }
         self.delete(source, &token.client_id)?;
+        let fields = [("org", org_id.as_str()), ("client_id", &token.client_id), ("mark", mark)];
+        context.host.log().log(LogLevel::Info, "a token without a record was removed", &fields);
         Ok(Act::Removed)
     }
 

@@ -3,7 +3,7 @@
 use super::*;
 use crate::limits::{
     TIDY_BEGIN_BUDGET, TIDY_BUDGET, TIDY_COMPARED_MAX, TIDY_ENDED_MAX, TIDY_LOOKED_AT_MAX, TIDY_MESSAGES_MAX,
-    TIDY_RECEIVED_BYTES_MAX, TIDY_REMOVED_MAX, TIDY_SHOWN_MAX,
+    TIDY_ORGANIZATIONS_MAX, TIDY_RECEIVED_BYTES_MAX, TIDY_REMOVED_MAX, TIDY_SHOWN_MAX,
 };
 
 fn orphans(mount: &Mount, count: usize) {
@@ -60,6 +60,19 @@ fn no_further_organization_is_begun_when_the_time_or_the_memory_is_used_up() {
         assert!(answer["messages"][0].as_str().unwrap().contains(ORG_B), "{answer}");
     }
     assert_eq!(mount.write("tidy", json!({ "org_id": ORG_B })).data()["complete"], true);
+}
+
+#[test]
+fn no_further_organization_is_begun_when_there_are_too_many() {
+    let mount = Mount::new();
+    let config = mount.host.storage.json(&format!("config/{ORG_A}"));
+    for number in 0..TIDY_ORGANIZATIONS_MAX {
+        mount.host.storage.seed(&format!("config/0{number:03}"), config.to_string());
+    }
+    let answer = tidy(&mount, true);
+    assert_eq!(answer["organizations"].as_object().unwrap().len(), TIDY_ORGANIZATIONS_MAX + 1);
+    let incomplete: Vec<&str> = answer["messages"].as_array().unwrap().iter().filter_map(Value::as_str).collect();
+    assert!(incomplete.len() == 1 && incomplete[0].contains(ORG_A), "{incomplete:?}");
 }
 
 #[test]
@@ -141,6 +154,7 @@ fn a_mount_whose_index_is_not_filled_yet_waits() {
     let (code, text) = mount.write("tidy", json!({})).failed();
     assert_eq!(code, Some(503));
     assert!(text.contains("being indexed"), "{text}");
+    mount.send(Operation::Read, "tidy", Value::Null).missing();
     mount.rollback().unwrap();
     tidy(&mount, true);
 }
