@@ -28,6 +28,7 @@ pub(crate) use who::Who;
 use crate::config::{Write, together};
 use crate::error::Failure;
 use crate::lease::lock_token;
+use crate::names::OrgId;
 use crate::record::{self, Record};
 
 /// What can happen to a token.
@@ -152,6 +153,12 @@ fn write_both(
     together(context, &writes)?;
     log_unrecorded(context, record, event, &error);
     Ok(())
+}
+
+/// Is it on record that the token has ended in Astra? Only where its own record
+/// has gone: that goes after this is noted.
+pub(crate) fn has_ended(context: &Context<'_>, org_id: &OrgId, client_id: &str) -> Result<bool, Error> {
+    Ok(load(context, org_id, client_id)?.is_some_and(|history| history.ended.is_some()))
 }
 
 fn event_writes(context: &Context<'_>, record: &Record, event: Event) -> Result<Vec<Write>, Error> {

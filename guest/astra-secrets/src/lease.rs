@@ -8,7 +8,7 @@ use secrets_framework::{Context, Lease, LeaseAnswer, Response, Secret};
 
 use crate::astra_token::{ASTRA_TOKEN, Held, Patience, Target, end_token};
 use crate::error::{Failure, Outcome, answer, lease_settings};
-use crate::history::End;
+use crate::history::{self, End};
 use crate::limits::LEASE_END_MARGIN;
 use crate::record::{self, Record, RecordId};
 use crate::role::{self, Role, go_text};
@@ -69,6 +69,10 @@ fn try_revoke(context: &Context<'_>, lease: &Lease) -> Outcome {
     let record = find_record(context, &held)?;
     let known = record.as_ref().map(|record| record.client_id.as_str());
     let client_id = held.client_id.as_deref().or(known).ok_or_else(names_no_token)?;
+    // The server was not told, or did not store, that it is done: the config, too, may have gone since.
+    if record.is_none() && history::has_ended(context, &held.org_id, client_id)? {
+        return Ok(None);
+    }
     let origin = held.origin.as_ref().or(record.as_ref().and_then(|record| record.origin.as_ref()));
     let (how, patience) = (End::Revoked, Patience::Caller);
     end_token(context, &Target { org_id: &held.org_id, client_id, origin, record: record.as_ref(), how, patience })?;

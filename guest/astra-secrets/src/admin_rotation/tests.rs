@@ -7,6 +7,7 @@ mod faults;
 mod let_go;
 mod retired;
 mod scheduled;
+mod walk;
 
 use std::collections::BTreeSet;
 use std::time::Duration;

@@ -38,6 +38,20 @@ fn a_token_that_is_gone_already_is_revoked_whatever_astra_answers() {
     }
 }
 
+/// Else its lease could never be revoked, nor the mount be disabled.
+#[test]
+fn a_revocation_that_the_server_repeats_when_the_config_has_gone_is_done() {
+    let mount = Mount::new();
+    let lease = leased(&mount);
+    mount.send(Operation::Delete, &format!("config/{ORG_A}"), json!({ "force": true })).done();
+    mount.revoke(with(&lease, |_| {})).done();
+    assert!(!mount.host.storage.keys().iter().any(|key| key.starts_with("retired-config/")), "nothing needs it");
+    mount.host.http.clear();
+    mount.revoke(lease).done();
+    assert!(mount.host.http.requests().is_empty());
+    mount.assert_settled(0);
+}
+
 #[test]
 fn a_404_of_a_token_that_lives_leaves_the_lease() {
     let mount = Mount::new();
