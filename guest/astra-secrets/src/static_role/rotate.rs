@@ -197,8 +197,11 @@ fn try_switch(context: &Context<'_>, role: &mut StaticRole, made: &Made<'_>, rec
     }
 }
 
-/// The record of the role's current token; none if somebody took it away.
+/// The record of the role's current token; none if it has none yet, or somebody took it away.
 pub(crate) fn current_record(context: &Context<'_>, role: &StaticRole) -> Result<Option<Record>, Error> {
+    if role.client_id.is_empty() {
+        return Ok(None);
+    }
     let record = record::load(context, &RecordId::of_client(&role.client_id))?;
     Ok(record.filter(|record| record.org_id == role.org_id && record.client_id == role.client_id))
 }

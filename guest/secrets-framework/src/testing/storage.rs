@@ -216,6 +216,11 @@ impl State {
     /// Counts a call, and fails it where a fault or read-only mode says so.
     pub(super) fn call(&mut self, call: StorageCall, key: &str) -> Result<(), StorageError> {
         *self.calls.entry(call).or_default() += 1;
+        let names_an_entry = matches!(call, StorageCall::Get | StorageCall::Put | StorageCall::Delete);
+        if names_an_entry && (key.is_empty() || key.ends_with('/')) {
+            // As the host does.
+            return Err(StorageError::Failed("a storage key is not empty and does not end in `/`".to_owned()));
+        }
         if self.read_only && matches!(call, StorageCall::Put | StorageCall::Delete) {
             return Err(StorageError::ReadOnly(READ_ONLY_TEXT.to_owned()));
         }

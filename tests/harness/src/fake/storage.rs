@@ -114,6 +114,7 @@ impl FakeStorage {
 
     pub(crate) fn delete(&self, key: &str) -> Result<(), StorageError> {
         self.call(true, |state| {
+            check_key(key)?;
             state.entries.remove(key);
             Ok(())
         })
@@ -161,8 +162,11 @@ impl State {
     }
 }
 
-/// As the server does it.
+/// As the server and the host do it.
 fn check_key(key: &str) -> Result<(), StorageError> {
+    if key.is_empty() || key.ends_with('/') {
+        return Err(StorageError::Failed("a storage key is not empty and does not end in `/`".to_owned()));
+    }
     if key.contains("..") {
         return Err(StorageError::Failed("relative paths not supported".to_owned()));
     }
@@ -227,6 +231,7 @@ impl FakeTransaction {
 
     pub(crate) fn delete(&self, key: &str) -> Result<(), StorageError> {
         self.storage.call(true, |_| {
+            check_key(key)?;
             let mut inner = self.lock();
             inner.touched.insert(key.to_owned());
             inner.written.insert(key.to_owned());
