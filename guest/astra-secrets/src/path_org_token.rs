@@ -148,6 +148,13 @@ fn read_standard(context: &Context<'_>, data: &FieldData, config: &OrgConfig) ->
         record::find(context, &config.org_id, client_id)?
     };
     let Some(record) = record else { return Ok(None) };
+    if record.kind == TokenKind::Static {
+        // It has a path of its own, for policies.
+        return Err(Failure::mistake(format!(
+            "the token `{}` is the static role `{}`'s: read `static-creds/{}/{}`",
+            record.client_id, record.role_name, record.org_id, record.role_name
+        )));
+    }
     let Some(secrets) = &record.secrets else {
         return Err(Failure::mistake(format!(
             "the secret of the token `{}` was shown when it was made and is kept nowhere: ask for a new token",

@@ -23,6 +23,7 @@ use crate::time_text;
 pub(crate) fn rotate(context: &Context<'_>, role: &mut StaticRole, patience: Patience) -> Result<(), Failure> {
     let config = config::load(context, &role.org_id)?.ok_or_else(|| unknown_org("org", role.org_id.as_str()))?;
     let role_ids = allowed_role_ids(&config, role)?;
+    end_in_time(context, role)?;
     check_room(context, role)?;
     let created_by = created_by(context, role);
     let wanted = Wanted {
@@ -53,6 +54,25 @@ fn allowed_role_ids(config: &OrgConfig, role: &StaticRole) -> Result<Vec<String>
         )));
     }
     Ok(role.role_ids.iter().map(|id| id.as_str().to_owned()).collect())
+}
+
+/// Ends that a wrong clock set would be far away, once it has been set back:
+/// what was replaced by that clock ends by the grace period from now.
+fn end_in_time(context: &Context<'_>, role: &mut StaticRole) -> Result<(), Failure> {
+    let now = context.host.clock().now().as_secs();
+    if role.last_rotated <= now {
+        return Ok(());
+    }
+    let latest = now + role.grace_period.as_secs();
+    for token in role.replaced.iter_mut().filter(|token| token.ends > latest) {
+        let id = RecordId::of_client(&token.client_id);
+        let _guard = lock_token(context, &id)?;
+        if let Some(mut record) = record::load(context, &id)?.filter(|record| record.client_id == token.client_id) {
+            together(context, &record::writes_of_end(&mut record, latest)?)?;
+        }
+        token.ends = latest;
+    }
+    Ok(())
 }
 
 /// Forgets replaced tokens whose end has come: rollback ends them by their

@@ -202,6 +202,16 @@ fn the_tokens_are_listed_with_all_others() {
 }
 
 #[test]
+fn it_is_read_at_its_own_path_only() {
+    let (mount, first) = with_role(Mount::new());
+    let mistake = mount.send(Operation::Read, "org/token", json!({ "org_id": ORG_A, "client_id": first })).mistake();
+    assert!(mistake.contains(&format!("static-creds/{ORG_A}/app")), "{mistake}");
+    let mistake = mount.send(Operation::Delete, &format!("tokens/{ORG_A}/{first}"), Value::Null).mistake();
+    assert!(mistake.contains(&format!("rotate-role/{ORG_A}/app")), "{mistake}");
+    mount.assert_static(1, 0);
+}
+
+#[test]
 fn each_token_has_a_history() {
     for mount in mounts() {
         let (mount, first) = with_role(mount);

@@ -146,9 +146,7 @@ fn a_clock_that_jumps_ahead_rotates_once_and_one_that_jumps_back_is_shown() {
     mount.rollback().unwrap();
     let second = mount.static_token("app");
     assert_ne!(second, first);
-    mount.host.clock.advance(2 * HOUR);
-    mount.rollback().unwrap();
-    mount.assert_static(1, 0);
+    mount.assert_static(1, 1);
 
     mount.host.clock.set(start);
     mount.rollback().unwrap();
@@ -160,7 +158,8 @@ fn a_clock_that_jumps_ahead_rotates_once_and_one_that_jumps_back_is_shown() {
     assert_eq!(mount.read_creds("app").data()["ttl"], 24 * 3600);
     mount.rotate_static("app").data();
     assert!(warnings(&mount).is_empty());
-    mount.assert_static(1, 1);
+    // What the wrong clock had replaced ends with what was replaced now, and not in years.
+    mount.assert_static(1, 2);
     mount.host.clock.advance(HOUR);
     mount.rollback().unwrap();
     mount.assert_static(1, 0);
