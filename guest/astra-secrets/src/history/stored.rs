@@ -56,10 +56,13 @@ pub(crate) struct Facts {
     /// The role it was made for.
     pub(crate) role_name: String,
     /// Its Astra roles.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
     pub(crate) role_ids: Vec<String>,
     /// Its logical name; empty = none.
+    #[serde(skip_serializing_if = "String::is_empty")]
     pub(crate) logical_name: String,
     /// What the client noted about it.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub(crate) metadata: BTreeMap<String, String>,
     /// How it was made.
     pub(crate) kind: String,

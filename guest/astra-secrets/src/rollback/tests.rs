@@ -2,6 +2,8 @@
 
 #![expect(clippy::unwrap_used, reason = "tests")]
 
+mod cost;
+
 use std::time::Duration;
 
 use secrets_framework::host::{Clock, Host, HttpError, HttpMethod};
@@ -13,68 +15,6 @@ use crate::limits::{ENDED_PER_ROLLBACK_MAX, INDEXED_PER_ROLLBACK_MAX, LEASE_END_
 use crate::testing::{ADMIN_B, Fault, LATER, Leased, Mount, ORG_A, ORG_B, On, ROLE_ID};
 
 const HOUR: Duration = Duration::from_secs(3600);
-
-#[test]
-fn an_idle_call_costs_next_to_nothing() {
-    let mount = Mount::new();
-    Leased::of(mount.creds());
-    mount.host.storage.clear_calls();
-    mount.host.http.clear();
-    mount.rollback().unwrap();
-    assert_eq!(calls(&mount), IDLE);
-    assert!(mount.host.http.requests().is_empty());
-}
-
-/// The states of index and histories; write-ahead entries (twice, for a start in their midst), ends, agenda and
-/// retired configs.
-const IDLE: [u64; 4] = [2, 5, 0, 0];
-
-fn calls(mount: &Mount) -> [u64; 4] {
-    [StorageCall::Get, StorageCall::List, StorageCall::Put, StorageCall::Delete]
-        .map(|call| mount.host.storage.calls(call))
-}
-
-#[test]
-fn a_call_costs_what_is_due_and_not_what_is_stored() {
-    let cost = |stored: usize, due: u64| {
-        let mount = Mount::new();
-        let now = mount.host.clock.now().as_secs();
-        for number in 0..stored {
-            let later = now + 100_000 + number as u64;
-            let client_id = format!("Later{number:06}");
-            let record = json!({ "clientId": client_id, "orgId": ORG_A, "leaseEnd": later, "due": later });
-            mount.host.storage.seed(&format!("token/{client_id}"), record.to_string());
-            mount
-                .host
-                .storage
-                .seed(&format!("client-index/{ORG_A}/{client_id}"), json!({ "id": client_id }).to_string());
-            mount.host.storage.seed(&format!("due-index/{later:012}-{client_id}"), "{}");
-        }
-        for _ in 0..due {
-            Leased::of(mount.creds());
-        }
-        mount.host.clock.advance(2 * HOUR);
-        mount.rollback().unwrap();
-        // The first call of an hour looks into the queue of histories; count one that does not.
-        for _ in 0..due {
-            Leased::of(mount.creds());
-        }
-        mount.host.clock.advance(HOUR + LEASE_END_MARGIN);
-        mount
-            .host
-            .storage
-            .seed("history-state", json!({ "hour": mount.host.clock.now().as_secs() / 3600 }).to_string());
-        mount.host.storage.clear_calls();
-        mount.rollback().unwrap();
-        assert_eq!(mount.astra.live().len(), 0);
-        calls(&mount)
-    };
-    assert_eq!(cost(2_000, 0), IDLE);
-    // Of each: record, config and history are read; queue and history written; record and two indexes deleted.
-    let of = |due: u64| [IDLE[0] + 3 * due, IDLE[1], 2 * due, 3 * due];
-    assert_eq!(cost(10, 50), of(50));
-    assert_eq!(cost(2_000, 50), of(50));
-}
 
 #[test]
 fn a_token_whose_lease_nobody_revoked_is_ended_after_its_margin() {
