@@ -155,6 +155,12 @@ fn read_standard(context: &Context<'_>, data: &FieldData, config: &OrgConfig) ->
             record.client_id, record.role_name, record.org_id, record.role_name
         )));
     }
+    if record.kind == TokenKind::Admin {
+        return Err(Failure::mistake(format!(
+            "the token `{}` is or was the admin token of organization `{}`, which is shown to nobody: make a token of a role",
+            record.client_id, record.org_id
+        )));
+    }
     let Some(secrets) = &record.secrets else {
         return Err(Failure::mistake(format!(
             "the secret of the token `{}` was shown when it was made and is kept nowhere: ask for a new token",

@@ -184,6 +184,16 @@ fn an_admin_token_is_recorded_without_its_secret_and_with_its_history() {
 }
 
 #[test]
+fn nobody_is_shown_an_admin_token() {
+    let mount = Mount::new();
+    let client_id = mount.rotate()["client_id"].clone();
+    let data = json!({ "org_id": ORG_A, "client_id": client_id, "role_name": "reader" });
+    let mistake = mount.send(Operation::Read, "org/token", data).mistake();
+    assert!(mistake.contains("admin token") && mistake.contains(ORG_A), "{mistake}");
+    assert_no_secret(&mistake);
+}
+
+#[test]
 fn a_token_that_is_not_known_everywhere_at_once_is_waited_for() {
     let mount = Mount::new();
     mount.astra.set_refusals(3);

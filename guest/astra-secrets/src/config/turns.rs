@@ -77,6 +77,10 @@ pub(crate) fn write_in_step(before: Turns, config: &OrgConfig) -> Result<Vec<Wri
 /// time, unless that is further away than it can be: then the clock was wrong
 /// when it was set.
 pub(crate) fn plan(config: &mut OrgConfig, before: (Option<&Schedule>, std::time::Duration), now: u64) {
+    if config.rotation.is_none() {
+        // What failed of a schedule went with it.
+        config.rotation_state = RotationState { rotated: config.rotation_state.rotated, ..RotationState::default() };
+    }
     let state = &mut config.rotation_state;
     let latest = config.rotation.as_ref().and_then(|schedule| schedule.next_after(now)).unwrap_or_default();
     if config.rotation.as_ref() != before.0 || state.due == 0 {

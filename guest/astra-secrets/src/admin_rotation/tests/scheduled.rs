@@ -172,6 +172,18 @@ fn another_token_forgets_the_failures_of_the_old() {
 }
 
 #[test]
+fn failures_go_with_their_schedule() {
+    let mount = Mount::new();
+    mount.set(json!({ "rotation_period": "24h" }));
+    mount.astra.fail_times(On::List, 10, Fault::Status(503, ""));
+    pass(&mount, DAY);
+    mount.rollback().unwrap_err();
+    mount.set(json!({ "rotation_period": 0 }));
+    assert_eq!(state(&mount), Value::Null);
+    assert!(mount.agenda().is_empty());
+}
+
+#[test]
 fn one_organization_that_fails_does_not_keep_another_waiting() {
     let mount = Mount::new();
     mount.set(json!({ "rotation_period": "24h" }));
