@@ -139,6 +139,7 @@ fn a_stored_token_is_read_through(mounted: &Mounted, node: &Arc<Server>) {
     assert_eq!(asked, [format!("DELETE {SECRETS}/{}", made.text("clientId"))]);
     // The lease that was left finds nothing more to do.
     at.revoke(&made.lease_id()).expect(204);
+    seen_by_all(mounted, "the end of the token", |stage| stage.read("org/token", named.clone()).status != 200);
 }
 
 /// A config with a new admin token, and a role: each node uses what another one was told.
@@ -178,12 +179,15 @@ fn each_rotation_is_done_once_through(mounted: &Mounted, node: &Arc<Server>) {
     let (written, asked) = asked_of_astra(&at, write);
     assert!(written.status < 300 && made_once(&asked), "{written:#?} {asked:?}");
     let creds = format!("static-creds/{}/app-{number}", beta.id);
+    seen_by_all(mounted, "the first token", |stage| stage.read(&creds, Value::Null).status == 200);
     let current = at.read(&creds, Value::Null).expect(200).text("token").to_owned();
     let rotate = || at.write(&format!("rotate-role/{}/app-{number}", beta.id), json!({}));
     let (rotated, asked) = asked_of_astra(&at, rotate);
     assert!(rotated.status < 300 && made_once(&asked), "{rotated:#?} {asked:?}");
     let (_, asked) = asked_of_astra(&at, || {
-        seen_by_all(mounted, "the next token", |stage| stage.read(&creds, Value::Null).text("token") != current);
+        seen_by_all(mounted, "the next token", |stage| {
+            stage.read(&creds, Value::Null).expect(200).text("token") != current
+        });
     });
     assert_eq!(asked, NOTHING);
     assert!(at.works(&current), "in its grace period");
@@ -257,10 +261,11 @@ fn a_leader_that_dies_loses_no_lease_and_leaves_no_token() {
 
     let successor = mounted.cluster.leader();
     assert!(!Arc::ptr_eq(&leader, &successor));
+    let active = mounted.through(&successor);
     let survivors = mounted.cluster.nodes().iter().filter(|node| !Arc::ptr_eq(node, &leader));
     let survivors: Vec<_> = survivors.map(|node| mounted.through(node)).collect();
-    no_lease_was_lost(&survivors, &held);
-    nothing_is_left(&mounted.through(&successor), &successor.client(), &held, failed);
+    no_lease_was_lost(&active, &survivors, &held);
+    nothing_is_left(&active, &successor.client(), &held, failed);
     mounted.finish();
 }
 
@@ -297,10 +302,10 @@ const ATTEMPT_DEADLINE: Duration = Duration::from_secs(20);
 const PAUSE_BETWEEN_ATTEMPTS: Duration = Duration::from_millis(200);
 
 /// All that clients were given lives, is known, and can be renewed, through either node that is left.
-fn no_lease_was_lost(survivors: &[Stage], held: &[Held]) {
-    let alpha = &survivors[0].alpha;
-    let leases: BTreeSet<_> = survivors[0].driver.leases().into_iter().collect();
-    let (live, records) = (survivors[0].live(alpha), survivors[0].records(alpha));
+fn no_lease_was_lost(active: &Stage, survivors: &[Stage], held: &[Held]) {
+    let alpha = &active.alpha;
+    let leases: BTreeSet<_> = active.driver.leases().into_iter().collect();
+    let (live, records) = (active.live(alpha), active.records(alpha));
     for (number, token) in held.iter().enumerate() {
         assert!(leases.contains(&token.lease_id), "lease {number} is lost");
         assert!(live.contains(&token.client_id), "token {number} is lost");
@@ -308,9 +313,11 @@ fn no_lease_was_lost(survivors: &[Stage], held: &[Held]) {
         let renewed = survivors[number % survivors.len()].renew(&token.lease_id, None).expect(200);
         assert_eq!(renewed.lease_id(), token.lease_id);
     }
-    // The first is revoked by itself, the others by their prefix.
-    survivors[1].revoke(&held[0].lease_id).expect(204);
-    assert!(!survivors[0].live(alpha).contains(&held[0].client_id));
+    // One through each is revoked by itself, the others by their prefix.
+    for (stage, token) in survivors.iter().zip(held) {
+        stage.revoke(&token.lease_id).expect(204);
+        assert!(!active.live(alpha).contains(&token.client_id));
+    }
 }
 
 /// What the dead node began is undone by rollback, or it is on record; what is on record can be ended.
