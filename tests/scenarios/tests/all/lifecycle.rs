@@ -269,7 +269,8 @@ fn the_servers_openapi_document_has_our_paths_with_schemas() {
         let ours = paths.iter().filter_map(|(path, item)| Some((path.strip_prefix(&format!("/{mount}"))?, item)));
         let ours: BTreeMap<&str, &Value> = ours.collect();
         for path in openapi::PATHS {
-            assert!(ours.contains_key(path), "no `{path}` in {:?}", ours.keys());
+            // The server shows a list without its slash.
+            assert!(ours.contains_key(path.trim_end_matches('/')), "no `{path}` in {:?}", ours.keys());
         }
         for (path, item) in ours {
             openapi::assert_described(path, item, &document["components"]["schemas"]);
