@@ -366,7 +366,7 @@ fn slow_entries_leave_time_for_the_periodic_work() {
         seed_wal(&host, id, "slow", 700);
     }
     TOY.handle(&host, &rollback_request(false)).unwrap();
-    assert_eq!(host.storage.list("undone/").unwrap().len(), 2, "15 s each, and none begins after 20 s");
+    assert_eq!(host.storage.list("undone/").unwrap().len(), 1, "15 s each, and none begins after 10 s");
     assert_eq!(host.log.lines().len(), 1);
 }
 

@@ -11,9 +11,9 @@ pub(crate) const WAL_ENTRIES_PER_CALL_MAX: u32 = 256;
 pub(crate) const WAL_ENTRIES_IMMEDIATE_MAX: u32 = 1000;
 
 /// Time after which no further write-ahead entry is begun. The host ends a
-/// request after 60 s: the entry begun last, some 30 s of retries, and the
-/// periodic work must have their turn.
-pub(crate) const WAL_TIME_MAX: Duration = Duration::from_secs(20);
+/// request after 60 s: the entry begun last, and the periodic work, must have
+/// their turn.
+pub(crate) const WAL_TIME_MAX: Duration = Duration::from_secs(10);
 
 /// Failures that one rollback call spells out; the rest is counted.
 pub(crate) const ROLLBACK_FAILURES_SHOWN_MAX: usize = 10;
