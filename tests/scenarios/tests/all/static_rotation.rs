@@ -243,15 +243,16 @@ fn a_failing_rotation_backs_off_and_is_shown(stage: &Stage) {
     stage.settle_held(&stage.alpha, 0, 1);
 }
 
-/// A rotation by the server's own rollback, and the replaced token gone by
-/// another. For the sample that shares its waiting.
+/// A rotation by the server's own rollback, without anybody asking. For the
+/// sample that shares its waiting; another of its rows waits for a token's end.
 pub(crate) fn a_period_under_a_server(stage: &Stage) {
     stage.configure(&stage.alpha);
-    made(stage, json!({ "rotation_period": 60, "grace_period": 0 }));
+    made(stage, json!({ "rotation_period": 60, "grace_period": 30 }));
     let first = creds(stage, "app").expect(200);
-    stage.driver.settle(&|| !stage.works(first.text("token")));
-    assert!(!stage.works(first.text("token")), "a minute later another token has taken its place");
-    assert!(stage.works(creds(stage, "app").expect(200).text("token")));
+    stage.driver.settle(&|| current(stage) != first.text("clientId"));
+    let second = creds(stage, "app").expect(200);
+    assert_ne!(second.text("clientId"), first.text("clientId"), "a minute later another token has taken its place");
+    assert!(stage.works(second.text("token")));
     assert!(stage.delete(&path(stage, "app"), Value::Null).status < 300);
     assert!(stage.live(&stage.alpha).is_empty());
 }
