@@ -27,6 +27,8 @@ pub struct StageOptions {
     pub switches: Switches,
     /// How far Astra's effects trail behind its answers.
     pub lag: Lag,
+    /// The longest life of a token that the organizations allow; none = any.
+    pub token_expiry_max: Option<Duration>,
     /// Age at which a write-ahead entry counts as left behind.
     pub wal_min_age: Duration,
     /// The mount's default time to live of leases; none = the server's.
@@ -45,6 +47,7 @@ impl Default for StageOptions {
             seed: 1,
             switches: Switches::default(),
             lag: Lag::default(),
+            token_expiry_max: None,
             wal_min_age: Duration::from_secs(600),
             default_ttl: None,
             max_ttl: None,
@@ -367,12 +370,15 @@ fn is_marked(token: &TokenInfo) -> bool {
 
 /// Starts an Astra with two organizations.
 pub fn start_astra(options: &StageOptions) -> Simulator {
-    let settings = Settings {
+    let mut settings = Settings {
         seed: options.seed,
         switches: options.switches.clone(),
         lag: options.lag,
         ..Settings::with_organizations(2)
     };
+    for organization in &mut settings.organizations {
+        organization.token_expiry_max = options.token_expiry_max;
+    }
     Simulator::start(settings).unwrap_or_else(|error| panic!("the simulator did not start: {error}"))
 }
 

@@ -29,7 +29,7 @@ scenarios! { fake:
     a_read_only_node_checks_but_not_deeply,
 }
 
-const ITEMS: [&str; 10] = [
+const ITEMS: [&str; 11] = [
     "token_valid",
     "organization_matches",
     "may_list_roles",
@@ -39,6 +39,7 @@ const ITEMS: [&str; 10] = [
     "roles_exist",
     "pending_wal",
     "rotation",
+    "static_roles",
     "tidy",
 ];
 

@@ -14,6 +14,7 @@ scenarios! { all:
     the_expiry_in_astra_is_after_the_lease_can_end,
     an_expiry_that_astra_refuses_is_left_out_with_a_warning with short_maximum(),
     an_expiry_can_be_switched_off,
+    a_maximum_of_the_organization_caps_the_lease with half_an_hour_at_most(),
     mistakes_are_400_and_make_nothing,
     other_verbs_are_not_served,
     unknown_parameters_are_warned_about,
@@ -30,6 +31,10 @@ scenarios! { fake:
 
 fn short_maximum() -> StageOptions {
     StageOptions { max_ttl: Some(Duration::from_secs(3600)), ..StageOptions::default() }
+}
+
+fn half_an_hour_at_most() -> StageOptions {
+    StageOptions { token_expiry_max: Some(Duration::from_secs(1800)), ..StageOptions::default() }
 }
 
 fn path(stage: &Stage) -> String {
@@ -129,6 +134,24 @@ fn an_expiry_can_be_switched_off(stage: &Stage) {
     assert!(minted.warnings.is_empty(), "{minted:#?}");
     let role = format!("roles/{}/reader", stage.alpha.id);
     stage.write(&role, json!({ "token_expiry": "sometimes" })).expect_error(400, &["token_expiry"]);
+}
+
+/// Whether Astra refuses a longer expiry or shortens it, the lease ends no later than the token.
+fn a_maximum_of_the_organization_caps_the_lease(stage: &Stage) {
+    use astra_simulator::ExpiryBeyondMaximum::{Clamped, Refused};
+    stage.configure(&stage.alpha);
+    stage.make_role(&stage.alpha, "reader", json!({ "ttl": "1h", "max_ttl": "2h" }));
+    for beyond in [Refused, Clamped] {
+        stage.astra.switch(|switches| switches.expiry_beyond_maximum = beyond);
+        let minted = stage.mint(&stage.alpha, "reader").expect(200);
+        let duration = minted.lease.as_ref().map_or(0, |lease| lease.duration);
+        assert!((1500..=1800).contains(&duration), "{beyond:?}: {minted:#?}");
+        assert!(!minted.warnings.is_empty(), "{beyond:?}: {minted:#?}");
+        let renewed = stage.renew(&minted.lease_id(), Some(Duration::from_secs(7200))).expect(200);
+        assert!(renewed.lease.is_some_and(|lease| lease.duration <= 1800), "{beyond:?}");
+        stage.revoke(&minted.lease_id()).expect(204);
+    }
+    stage.assert_consistent(&stage.alpha, 0);
 }
 
 fn mistakes_are_400_and_make_nothing(stage: &Stage) {

@@ -1,5 +1,5 @@
-//! Every switch for an answer of Astra that nobody knows for certain: the
-//! main job works under each.
+//! Every switch for an answer of Astra that nobody knows for certain: tokens
+//! and their leases, rotation, tidy and check work under each.
 
 use std::collections::BTreeMap;
 
@@ -7,10 +7,11 @@ use astra_simulator::{
     AbsentFields, CallKind, CreateFields, DescriptionLimit, ErrorShape, ExpiryBeyondMaximum, ExpiryPast, OutsideChange,
     PermissionMissing, RoleFields, RolePolicy, Switches, UnknownRole,
 };
-use harness::{DriverKind, Note, StageOptions, play};
+use harness::{DriverKind, Note, Stage, StageOptions, play};
 use serde_json::{Value, json};
 
 use crate::faults::mint;
+use crate::{rotation, static_role};
 
 type Change = fn(&mut Switches);
 
@@ -67,8 +68,31 @@ fn main_job(kind: DriverKind) {
             let ghost = stage.mint(&stage.alpha, "ghost");
             assert!([400, 502].contains(&ghost.status), "{name}: {ghost:#?}");
             stage.assert_consistent(&stage.alpha, 0);
+            assert!(stage.delete(&format!("roles/{}/ghost", stage.alpha.id), Value::Null).status < 300);
+            rotate_and_tidy(stage);
         });
     }
+}
+
+fn rotate_and_tidy(stage: &Stage) {
+    let updated = stage.write(&format!("config/{}", stage.alpha.id), json!({ "rotation_grace_period": 0 }));
+    assert!(updated.status < 300, "{updated:#?}");
+    let old = stage.admin_client_id(&stage.alpha);
+    assert!(rotation::rotate(stage).status < 300);
+    assert_ne!(stage.admin_client_id(&stage.alpha), old);
+    static_role::made(stage, json!({ "grace_period": 0 }));
+    assert!(static_role::rotate(stage, "app").status < 300);
+    stage.settle_held(&stage.alpha, 0, 2);
+    assert!(!stage.works(&stage.alpha.token));
+    assert!(stage.works(static_role::creds(stage, "app").expect(200).text("token")));
+    let tidied = stage.write("tidy", json!({ "dry_run": false })).expect(200);
+    assert_eq!(tidied.data["removed"], json!([]), "{tidied:#?}");
+    let check = stage.read(&format!("config/{}/check", stage.alpha.id), json!({ "deep": true })).expect(200);
+    for name in ["token_valid", "organization_matches", "may_list_roles", "may_manage_tokens"] {
+        assert_eq!(check.data[name]["ok"], "yes", "{check:#?}");
+    }
+    assert!(stage.delete(&static_role::path(stage, "app"), Value::Null).status < 300);
+    stage.assert_held(&stage.alpha, 0, 1);
 }
 
 #[test]
