@@ -1,13 +1,13 @@
 //! What a look-up, a page and a rollback call cost with many tokens in storage: as much as with
 //! few. In this process, storage faked, so that the engine's own work is all that is measured.
 
-use std::time::Instant;
+use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 use anyhow::{Context, bail};
 use astra_secrets::BACKEND;
 use component_runtime::{Operation, Request};
 use secrets_framework::Sensitive;
-use secrets_framework::host::HttpResponse;
+use secrets_framework::host::{Clock as _, HttpResponse};
 use secrets_framework::testing::{TestHost, request, rollback_request};
 use serde_json::{Value, json};
 
@@ -77,7 +77,12 @@ fn rollback() -> Request {
 /// are the same entries under other names, as making them all would take minutes.
 fn mount(tokens: usize) -> anyhow::Result<TestHost> {
     let host = native::configured()?;
-    host.http.script(|_| Ok(made()));
+    // The component's clock is the machine's: nothing may be due by that one.
+    let now = SystemTime::now().duration_since(UNIX_EPOCH)?;
+    host.clock.advance(now.saturating_sub(host.clock.now()));
+    host.http.script(|request| Ok(if request.path_and_query.contains("currentOrg") { current_org() } else { made() }));
+    // The first call takes stock of a mount that the Go plugin may have left; the measured ones find that done.
+    BACKEND.handle(&host, &rollback_request(false)).context("failed to roll back")?;
     let creds = request(secrets_framework::Operation::Read, &format!("creds/{ORG}/reader"), Value::Null);
     BACKEND.handle(&host, &creds).context("failed to make the token")?;
     multiply(&host, FIRST, tokens, client_id)?;
@@ -89,8 +94,6 @@ fn mount(tokens: usize) -> anyhow::Result<TestHost> {
             .context("failed to make the static role")?;
         multiply(&host, FIRST_STATIC, STATIC_ROLES, |number| format!("static{number:018}"))?;
     }
-    // The first call takes stock; the measured ones find that done.
-    BACKEND.handle(&host, &rollback_request(false)).context("failed to roll back")?;
     Ok(host)
 }
 
@@ -100,12 +103,21 @@ fn made() -> HttpResponse {
         "clientId": FIRST, "secret": "s".repeat(128), "token": format!("AstraCS:{FIRST}:{}", "0".repeat(64)),
         "orgId": ORG, "roles": [ROLE_ID], "generatedOn": "2026-01-01T00:00:00Z",
     });
+    answer(201, &token)
+}
+
+/// Astra's answer to whom a token belongs to.
+fn current_org() -> HttpResponse {
+    answer(200, &json!({"id": ORG}))
+}
+
+fn answer(status: u16, body: &Value) -> HttpResponse {
     HttpResponse {
-        status: 201,
+        status,
         retry_after: None,
         upstream_request_id: None,
         date: None,
-        body: Sensitive::new(token.to_string().into_bytes()),
+        body: Sensitive::new(body.to_string().into_bytes()),
     }
 }
 
