@@ -126,7 +126,6 @@ pub(super) fn decode(entry: &StorageEntry, org_id: &OrgId, name: &RoleName) -> R
     })
 }
 
-#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde calls it so")]
-fn is_zero(number: &i64) -> bool {
-    *number == 0
+fn is_zero<N: Default + PartialEq>(number: &N) -> bool {
+    *number == N::default()
 }
