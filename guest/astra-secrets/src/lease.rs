@@ -41,7 +41,8 @@ fn try_renew(context: &Context<'_>, lease: &Lease) -> Outcome {
     }
     let ttl = bounds.wanted.min(left);
     if let Some(mut record) = record {
-        let lease_end = (now + ttl).as_secs();
+        // Never earlier: should the server die before it stores a shorter lease, the longer one goes on.
+        let lease_end = (now + ttl).as_secs().max(record.lease_end);
         record::move_end(context, &mut record, lease_end, lease_end + LEASE_END_MARGIN.as_secs())?;
     }
     let mut response = Response::default();

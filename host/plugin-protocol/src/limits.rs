@@ -86,7 +86,7 @@ pub(crate) const LOG_QUEUE_BYTES_MAX: usize = 4 << 20;
 /// `EXIT_GRACE` below the 2 s that the server waits.
 pub(crate) const LOG_FLUSH_WAIT: Duration = Duration::from_millis(500);
 
-/// Writes of a transaction that wait to go out together: more than any request of an engine makes, fewer than [`CALLS_MAX`].
+/// Writes of a transaction that wait to go out together: more than most make, and far fewer than the server takes at once.
 pub(crate) const WRITES_WAITING_MAX: usize = 32;
 
 /// Bytes of such writes: what they hold in memory besides the request that made them.

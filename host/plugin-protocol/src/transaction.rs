@@ -36,6 +36,8 @@ struct Open {
     waiting: StdMutex<Vec<Write>>,
     /// A write failed: without it the others must not happen.
     failed: AtomicBool,
+    /// The end has come: tasks that get their turn only now must not reach the server.
+    over: AtomicBool,
 }
 
 /// One change.
@@ -108,6 +110,7 @@ impl Transaction {
                 turn: Mutex::default(),
                 waiting: StdMutex::default(),
                 failed: AtomicBool::new(false),
+                over: AtomicBool::new(false),
             })),
         }
     }
@@ -118,7 +121,7 @@ impl Transaction {
     /// `Conflict` when another transaction was first, or that of a write which had waited; after any other error
     /// it may have happened or not.
     pub async fn commit(mut self) -> Result<(), StorageError> {
-        let outcome = run(self.open.take(), |open| async move {
+        let outcome = run(self.end(), |open| async move {
             let outcome = open.commit().await;
             if outcome.is_err() {
                 // If the server never saw the commit, it still holds the transaction; else it says so.
@@ -134,7 +137,14 @@ impl Transaction {
     /// # Errors
     /// The server's text, or that of the connection to it.
     pub async fn rollback(mut self) -> Result<(), StorageError> {
-        run(self.open.take(), |open| async move { open.storage.rollback(&open.id).await }).await
+        run(self.end(), |open| async move { open.storage.rollback(&open.id).await }).await
+    }
+
+    /// Takes it out. A call whose caller has gone, and whose task did not get its turn yet, is not made any more.
+    fn end(&mut self) -> Option<Arc<Open>> {
+        let open = self.open.take()?;
+        open.over.store(true, Ordering::Relaxed);
+        Some(open)
     }
 
     /// Lets a write wait, once those before it that it cannot wait with have gone out.
@@ -166,7 +176,13 @@ impl Transaction {
         T: Send + 'static,
         F: Future<Output = Result<T, StorageError>> + Send,
     {
-        run(self.open.clone(), call).await
+        let within = |open: Arc<Open>| async move {
+            if open.over.load(Ordering::Relaxed) {
+                return Err(ended());
+            }
+            call(open).await
+        };
+        run(self.open.clone(), within).await
     }
 }
 
@@ -195,7 +211,7 @@ fn ended() -> StorageError {
 impl Drop for Transaction {
     fn drop(&mut self) {
         // Outside a runtime nothing can be sent; the process is at its end then.
-        let Some(open) = self.open.take().filter(|_| tokio::runtime::Handle::try_current().is_ok()) else { return };
+        let Some(open) = self.end().filter(|_| tokio::runtime::Handle::try_current().is_ok()) else { return };
         drop(run(Some(open), |open| async move {
             let outcome = open.storage.rollback(&open.id).await;
             if let Err(error) = &outcome {
