@@ -5,8 +5,7 @@
 
 use secrets_framework::{Context, Error};
 
-use crate::astra_token::config_for_ending;
-use crate::config;
+use crate::config::{self, Origin, Retired};
 use crate::error::Failure;
 use crate::mint;
 use crate::names::OrgId;
@@ -46,20 +45,27 @@ pub(crate) fn is_made_here(record: &Record) -> bool {
 }
 
 /// Is it the admin token of a config that is kept only to end other tokens, and
-/// has it any to end? It ends last, and by itself.
+/// has it any to end? It ends last, and by itself. What counts is the token, not
+/// where its record says it was made: a config that moved took it along.
 pub(crate) fn is_still_needed(context: &Context<'_>, record: &Record) -> Result<bool, Failure> {
     if record.kind != TokenKind::Admin {
         return Ok(false);
     }
-    let (org_id, origin) = (&record.org_id, record.origin.as_ref());
-    let ending = config_for_ending(context, org_id, origin)?;
-    if !ending.retired || ending.config.admin_token.client_id() != Some(record.client_id.as_str()) {
+    let org_id = &record.org_id;
+    let current = config::load(context, org_id)?;
+    let origins: Vec<Origin> = Retired::load(context, org_id)?
+        .into_configs()
+        .filter(|kept| kept.admin_token.client_id() == Some(record.client_id.as_str()))
+        .map(|kept| kept.url.origin().clone())
+        .filter(|origin| current.as_ref().is_none_or(|current| current.url.origin() != origin))
+        .collect();
+    if origins.is_empty() {
         return Ok(false);
     }
     let is_other = |other: &Record| {
         // Where the origin is not known, each may be the one.
-        let same_origin = other.origin.is_none() || other.origin.as_ref() == origin;
-        same_origin && other.client_id != record.client_id
+        let is_there = other.origin.as_ref().is_none_or(|origin| origins.contains(origin));
+        is_there && other.client_id != record.client_id
     };
     Ok(record::any_in_org_where(context, org_id, is_other)? || mint::any_open_in_org(context, org_id)?)
 }

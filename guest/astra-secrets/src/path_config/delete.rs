@@ -16,7 +16,9 @@ use crate::static_role;
 pub(super) fn delete(context: &Context<'_>, data: &FieldData, org_id: &OrgId) -> Outcome {
     let _turn = config::lock(context)?;
     let Some(config) = config::load(context, org_id)? else { return Ok(None) };
-    let has_tokens = record::any_given_out(context, org_id)?;
+    // A static role counts by itself: its token's record may be lost or damaged.
+    let has_tokens =
+        record::any_given_out(context, org_id)? || !static_role::names(context.host.storage(), org_id)?.is_empty();
     if has_tokens && !data.bool("force").unwrap_or(false) {
         return Err(Failure::mistake(format!(
             "organization `{org_id}` has tokens that are alive: revoke them first, or delete with `force=true`, \

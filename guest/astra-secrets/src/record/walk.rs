@@ -27,8 +27,17 @@ pub(crate) fn find(context: &Context<'_>, org_id: &OrgId, client_id: &str) -> Re
     let found = find_without_index(context, client_id, is_it)?;
     match &found {
         Some(record) => repair(context, || storage.put(client_entry(record))),
-        None if indexed.is_some() => repair(context, || storage.delete(&client_key(org_id, client_id))),
-        None => {}
+        None => {
+            // An entry whose record is damaged stays: by it alone the token is known to be ours.
+            let is_damaged = |id| {
+                Ok::<_, Error>(storage.get(&RecordId::key(id))?.is_some() && load_readable(context, id)?.is_none())
+            };
+            if let Some(id) = &indexed
+                && !is_damaged(id)?
+            {
+                repair(context, || storage.delete(&client_key(org_id, client_id)));
+            }
+        }
     }
     Ok(found)
 }

@@ -25,10 +25,14 @@ pub(crate) fn run_due(context: &Context<'_>, org_id: &OrgId, name: &str, due: &D
         role.wait_for_schedule(now);
         return Ok(save(context, &role, due.at)?);
     }
+    // Moved first: one that does not come back must not stand first in line again a minute later.
+    let retry = now + retry_pause(role.failures.saturating_add(1)).as_secs();
+    role.due = retry;
+    save(context, &role, due.at)?;
     let Err(failure) = rotate(context, &mut role, Patience::Rollback) else { return Ok(()) };
     let error = failure.into_error();
     postpone(context, &mut role, error.to_string());
-    save(context, &role, due.at)?;
+    save(context, &role, retry)?;
     Err(error.into())
 }
 

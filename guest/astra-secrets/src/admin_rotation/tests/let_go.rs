@@ -100,6 +100,25 @@ fn a_token_that_moves_with_its_config_is_ended_where_it_went() {
 }
 
 #[test]
+fn a_token_that_a_left_origin_still_needs_outlives_its_rotation() {
+    const MOVED: &str = "https://moved.example.org";
+    let mount = Mount::new();
+    let lease = mount.lease(Leased::of(mount.creds()).secret);
+    // The same Astra by another name: the config takes its token along, and the lease stays at the old one.
+    mount.astra.move_org(crate::testing::ADMIN_A, MOVED);
+    mount.set(json!({ "url": MOVED, "force": true }));
+    mount.rotate();
+    mount.settle();
+    assert!(mount.astra.is_live(OPERATORS), "nothing else can end the lease's token");
+    mount.astra.move_org(crate::testing::ADMIN_A, crate::testing::ASTRA);
+    mount.revoke(lease).done();
+    mount.astra.move_org(crate::testing::ADMIN_A, MOVED);
+    mount.settle();
+    assert!(!mount.astra.is_live(OPERATORS), "it has no more to end");
+    mount.assert_one_admin();
+}
+
+#[test]
 fn a_write_of_an_operators_config_costs_what_it_did() {
     let mount = Mount::new();
     mount.host.storage.clear_calls();
