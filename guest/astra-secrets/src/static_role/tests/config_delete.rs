@@ -24,6 +24,14 @@ fn assert_all_gone(mount: &Mount) {
 }
 
 #[test]
+fn a_static_role_counts_though_its_tokens_record_is_lost() {
+    let (mount, first) = with_role(Mount::new());
+    mount.host.storage.remove(&format!("token/{first}"));
+    mount.send(Operation::Delete, &format!("config/{ORG_A}"), json!({})).mistake();
+    assert_eq!(mount.keys("static-role/").len(), 1);
+}
+
+#[test]
 fn it_is_refused_while_there_are_static_roles_unless_by_force() {
     for mount in mounts() {
         let (mount, first) = with_role(mount);

@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use secrets_framework::Operation;
-use secrets_framework::host::{Clock, HttpError};
+use secrets_framework::host::{Clock, HttpError, StorageError};
 use secrets_framework::testing::StorageCall;
 use serde_json::{Value, json};
 
@@ -46,6 +46,22 @@ fn it_rotates_when_its_time_has_come_and_not_before() {
     mount.assert_static(1, 0);
     assert_eq!(mount.static_token("app"), second);
     assert_eq!(mount.read_static("app")["previous_client_id"], Value::Null);
+}
+
+/// Else it would keep all others waiting, each minute.
+#[test]
+fn a_rotation_that_does_not_come_back_is_not_first_in_line_again() {
+    let (mount, _) = with_role(Mount::new());
+    let before = mount.keys("agenda/");
+    mount.host.clock.advance(DAY);
+    let storage = std::sync::Arc::clone(&mount.host.storage);
+    mount.astra.during_next_make(move || storage.fail_all(StorageError::Failed("the instance died here".to_owned())));
+    assert!(mount.rollback().is_err());
+    mount.host.storage.clear_faults();
+    let after = mount.keys("agenda/");
+    assert!(after.len() == 1 && after > before, "{before:?} {after:?}");
+    mount.rollback_later();
+    mount.assert_static(1, 1);
 }
 
 #[test]

@@ -256,6 +256,20 @@ fn a_token_whose_record_cannot_be_read() {
 }
 
 #[test]
+fn a_token_with_a_logical_name_whose_record_cannot_be_read() {
+    let mount = Mount::new();
+    let client_id = Leased::of(mount.org_token(json!({ "logical_name": "app" }))).client_id();
+    let key = mount.host.storage.keys().into_iter().find(|key| key.starts_with("token/")).unwrap();
+    mount.host.storage.seed(&key, "canary");
+    mount.host.clock.advance(LATER);
+    // A list looks each token up, and must not take the index entry away: it alone says whose the token is.
+    let _ = mount.send(Operation::List, &format!("tokens/{ORG_A}/"), Value::Null);
+    let answer = tidy(&mount, false);
+    assert_eq!(answer["removed"], json!([]), "{answer}");
+    assert!(mount.astra.is_live(&client_id));
+}
+
+#[test]
 fn a_go_plugins_record_that_may_be_of_either_origin() {
     let mount = Mount::new();
     let client_id = Leased::of(mount.creds()).client_id();
