@@ -16,6 +16,16 @@ pub(crate) enum Write {
     Delete(String),
 }
 
+impl Write {
+    /// Makes the change, in storage itself or in a transaction.
+    pub(crate) fn apply(&self, view: &(impl StorageView + ?Sized)) -> Result<(), StorageError> {
+        match self {
+            Self::Put(entry) => view.put(entry.clone()),
+            Self::Delete(key) => view.delete(key),
+        }
+    }
+}
+
 /// Makes the changes, all of them or none where the server can.
 pub(crate) fn together(context: &Context<'_>, writes: &[Write]) -> Result<(), Error> {
     let mut attempt = 1;
@@ -32,22 +42,15 @@ fn attempt_together(context: &Context<'_>, writes: &[Write]) -> Result<(), Stora
     let storage = context.host.storage();
     // One write is whole by itself; a transaction would only cost two more calls.
     if let [write] = writes {
-        return apply(storage, write);
+        return write.apply(storage);
     }
     match storage.begin()? {
         Some(transaction) => {
             for write in writes {
-                apply(&*transaction, write)?;
+                write.apply(&*transaction)?;
             }
             transaction.commit()
         }
-        None => writes.iter().try_for_each(|write| apply(storage, write)),
-    }
-}
-
-fn apply<V: StorageView + ?Sized>(view: &V, write: &Write) -> Result<(), StorageError> {
-    match write {
-        Write::Put(entry) => view.put(entry.clone()),
-        Write::Delete(key) => view.delete(key),
+        None => writes.iter().try_for_each(|write| write.apply(storage)),
     }
 }

@@ -2,7 +2,7 @@
 //! the server has them, else in an order that leaves each crash recoverable:
 //! a record never stands without its index entries.
 
-use secrets_framework::host::{StorageError, StorageView};
+use secrets_framework::host::StorageError;
 use secrets_framework::wal::{self, WalId};
 use secrets_framework::{Context, Error};
 
@@ -132,18 +132,11 @@ fn try_insert(context: &Context<'_>, record: &Record, writes: &[Write]) -> Resul
             if !record.logical_name.is_empty() && transaction.get(&record.id.key())?.is_some() {
                 return Ok(Inserted::Occupied);
             }
-            writes.iter().try_for_each(|write| apply(&*transaction, write))?;
+            writes.iter().try_for_each(|write| write.apply(&*transaction))?;
             transaction.commit()?;
         }
         // Without transactions the lock on the record's ID, held by the mint, does this.
-        None => writes.iter().try_for_each(|write| apply(storage, write))?,
+        None => writes.iter().try_for_each(|write| write.apply(storage))?,
     }
     Ok(Inserted::Yes)
-}
-
-fn apply<V: StorageView + ?Sized>(view: &V, write: &Write) -> Result<(), StorageError> {
-    match write {
-        Write::Put(entry) => view.put(entry.clone()),
-        Write::Delete(key) => view.delete(key),
-    }
 }
