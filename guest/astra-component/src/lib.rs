@@ -14,7 +14,7 @@ mod storage;
 
 use astra_secrets::BACKEND;
 
-use bindings::exports::secrets_engine::backend::backend::{Description, Error, Guest, Request, Response, SpecialPaths};
+use bindings::exports::secrets_engine::backend::backend::{Description, Error, Guest, Request, Response, SpecialPaths, StorageVersions};
 use host::ComponentHost;
 
 /// The exports of the world.
@@ -34,6 +34,10 @@ impl Guest for Component {
                 seal_wrap_storage: owned(BACKEND.special_paths.seal_wrap_storage),
             },
             secret_kinds: BACKEND.secrets.iter().map(|secret| secret.kind.to_owned()).collect(),
+            storage_versions: StorageVersions {
+                written: BACKEND.storage_versions.written,
+                readable_from: BACKEND.storage_versions.readable_from,
+            },
         }
     }
 

@@ -24,6 +24,11 @@ impl StorageView for ComponentHost {
 }
 
 impl Storage for ComponentHost {
+    fn get_many(&self, keys: &[&str]) -> Result<Vec<Option<StorageEntry>>, StorageError> {
+        let keys: Vec<String> = keys.iter().map(|&key| key.to_owned()).collect();
+        let found = wit::get_many(&keys).map_err(error_from_wit)?;
+        Ok(found.into_iter().map(|entry| entry.map(entry_from_wit)).collect())
+    }
     fn begin(&self) -> Result<Option<Box<dyn Transaction + '_>>, StorageError> {
         match wit::begin() {
             Ok(Some(transaction)) => Ok(Some(Box::new(Open(transaction)))),

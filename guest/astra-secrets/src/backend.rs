@@ -1,6 +1,6 @@
 //! The engine as one table: paths, secret kinds, special storage, rollback.
 
-use secrets_framework::{Backend, SpecialPaths};
+use secrets_framework::{Backend, SpecialPaths, StorageVersions};
 
 use crate::astra_token::ASTRA_TOKEN;
 use crate::config::{CONFIG_PREFIX, RETIRED_PREFIX};
@@ -41,6 +41,8 @@ pub static BACKEND: Backend = Backend {
             secrets_framework::wal::PREFIX,
         ],
     },
+    // 0 is what the Go plugin wrote.
+    storage_versions: StorageVersions { written: 1, readable_from: 0 },
     paths: &[
         CONFIG,
         CONFIGS,

@@ -35,6 +35,15 @@ pub struct SpecialPaths {
     pub seal_wrap_storage: &'static [&'static str],
 }
 
+/// Versions of what an engine keeps in storage: to be raised when the engine of before could not read it.
+#[derive(Clone, Copy, Debug)]
+pub struct StorageVersions {
+    /// What it writes.
+    pub written: u32,
+    /// The oldest that it still reads.
+    pub readable_from: u32,
+}
+
 /// An engine. Lives in a `static`: an instance serves one request, so no
 /// table is ever built at run time.
 #[derive(Debug)]
@@ -47,6 +56,8 @@ pub struct Backend {
     pub help: &'static str,
     /// See there.
     pub special_paths: SpecialPaths,
+    /// See there.
+    pub storage_versions: StorageVersions,
     /// Tried in order.
     pub paths: &'static [Path],
     /// Kinds of leased secrets.

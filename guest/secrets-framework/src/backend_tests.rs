@@ -12,7 +12,7 @@ use crate::limits::{ROLLBACK_FAILURES_SHOWN_MAX, WAL_ENTRIES_IMMEDIATE_MAX, WAL_
 use crate::testing::{READ_ONLY_TEXT, StorageCall, TestHost, check_table, lease_request, request, rollback_request};
 use crate::{
     Backend, Context, Error, Field, FieldData, FieldType, Lease, Operation, OperationSpec, Path, Response, Secret,
-    SecretKind, Segment, SpecialPaths,
+    SecretKind, Segment, SpecialPaths, StorageVersions,
 };
 
 const NAME: Field = Field::new("name", FieldType::LowerCaseString, "Name of the thing.");
@@ -27,6 +27,7 @@ static TOY: Backend = Backend {
         local_storage: &[],
         seal_wrap_storage: &["wal/"],
     },
+    storage_versions: StorageVersions { written: 1, readable_from: 1 },
     paths: &[
         Path {
             pattern: &[Segment::Literal("things")],
@@ -173,6 +174,7 @@ fn check_table_finds_what_is_wrong() {
         version: "0",
         help: "",
         special_paths: SpecialPaths { root: &[], unauthenticated: &[], local_storage: &[], seal_wrap_storage: &[] },
+        storage_versions: StorageVersions { written: 1, readable_from: 1 },
         paths: &[BAD, BAD],
         secrets: &[],
         rollback: None,

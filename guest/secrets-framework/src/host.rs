@@ -72,6 +72,10 @@ pub trait StorageView {
 
 /// The mount's storage.
 pub trait Storage: StorageView {
+    /// As many `get`, where the host can in the time of one.
+    fn get_many(&self, keys: &[&str]) -> Result<Vec<Option<StorageEntry>>, StorageError> {
+        keys.iter().map(|key| self.get(key)).collect()
+    }
     /// Begins a transaction; none where the server has none.
     fn begin(&self) -> Result<Option<Box<dyn Transaction + '_>>, StorageError>;
 }

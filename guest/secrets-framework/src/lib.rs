@@ -32,7 +32,7 @@ mod sensitive;
 pub mod testing;
 pub mod wal;
 
-pub use backend::{Backend, Context, PeriodicWork, SpecialPaths, UndoEntry};
+pub use backend::{Backend, Context, PeriodicWork, SpecialPaths, StorageVersions, UndoEntry};
 pub use error::Error;
 pub use field::{Field, FieldData, FieldType};
 pub use path::{DisplayAttributes, ExistenceCheck, Handler, Operation, OperationSpec, Path, Segment};

@@ -26,7 +26,7 @@ mod store_state;
 
 pub use error::{GuestError, InvokeError, LoadError};
 pub use limits::{EgressLimits, Limits};
-pub use module::{Description, Module};
+pub use module::{Description, Module, StorageVersions};
 pub use mount::{Mount, MountSettings};
 pub use request::{Identity, Lease, Operation, Request, Response, Secret, SpecialPaths};
 pub use runtime::{Runtime, RuntimeSettings};

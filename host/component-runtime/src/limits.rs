@@ -36,6 +36,9 @@ pub const REFUSALS_MAX: u32 = 100;
 
 /// Storage calls of one request, those in transactions included.
 pub const STORAGE_CALLS_MAX: u32 = 10_000;
+/// Reads of one `get-many` that are on their way at once: beyond it they take turns, so that one request does not
+/// fill the connection that its mount shares.
+pub const READS_AT_ONCE: usize = 32;
 /// Names that all lists of one request may return together: a mount of 100,000 entries can be walked whole, and all
 /// names of some 40 bytes fit the memory of one request several times.
 pub const STORAGE_KEYS_LISTED_MAX: usize = 250_000;

@@ -23,6 +23,17 @@ pub struct Description {
     pub special_paths: SpecialPaths,
     /// Values of `secret_type`.
     pub secret_kinds: Vec<String>,
+    /// See there.
+    pub storage_versions: StorageVersions,
+}
+
+/// Versions of what an engine keeps in storage. They grow when the engine of before could not read it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct StorageVersions {
+    /// What it writes.
+    pub written: u32,
+    /// The oldest that it reads; at most `written`.
+    pub readable_from: u32,
 }
 
 /// A loaded component.

@@ -36,7 +36,9 @@ macro_rules! guest {
     ($handle:path, $in_describe:path) => {
         #[expect(unsafe_code, reason = "written by wit-bindgen")]
         mod component {
-            use $crate::bindings::exports::secrets_engine::backend::backend::{Description, Guest, SpecialPaths};
+            use $crate::bindings::exports::secrets_engine::backend::backend::{
+                Description, Guest, SpecialPaths, StorageVersions,
+            };
             use $crate::bindings::secrets_engine::backend::types::{Error, Request, Response};
 
             struct Component;
@@ -54,6 +56,7 @@ macro_rules! guest {
                             seal_wrap_storage: vec![],
                         },
                         secret_kinds: vec![],
+                        storage_versions: StorageVersions { written: 1, readable_from: 1 },
                     }
                 }
 

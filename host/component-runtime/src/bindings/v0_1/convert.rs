@@ -12,7 +12,7 @@ use zeroize::Zeroize;
 use super::generated::exports::secrets_engine::backend::backend::Description as WitDescription;
 use super::generated::secrets_engine::backend::types as wit;
 use crate::limits::{Limits, bytes_text};
-use crate::{Description, GuestError, InvokeError, Lease, Operation, Request, Response, Secret, SpecialPaths};
+use crate::{Description, GuestError, InvokeError, Lease, Operation, Request, Response, Secret, SpecialPaths, StorageVersions};
 
 /// The server keeps durations as signed nanoseconds.
 const DURATION_NS_MAX: u64 = i64::MAX as u64;
@@ -227,6 +227,10 @@ pub(crate) fn check_description(description: WitDescription) -> Result<Descripti
             seal_wrap_storage: description.special_paths.seal_wrap_storage,
         },
         secret_kinds: description.secret_kinds,
+        storage_versions: StorageVersions {
+            written: description.storage_versions.written,
+            readable_from: description.storage_versions.readable_from,
+        },
     };
     let paths = &description.special_paths;
     let lists = [&paths.root, &paths.unauthenticated, &paths.local_storage, &paths.seal_wrap_storage];
@@ -238,6 +242,8 @@ pub(crate) fn check_description(description: WitDescription) -> Result<Descripti
         "`version` is not `MAJOR.MINOR.PATCH` without a leading `v`"
     } else if lists.into_iter().any(|list| list.len() > DESCRIPTION_ENTRIES_MAX || list.iter().any(too_long)) {
         "a list of `description` is too long"
+    } else if description.storage_versions.readable_from > description.storage_versions.written {
+        "`storage-versions.readable-from` is above `written`"
     } else {
         return Ok(description);
     };

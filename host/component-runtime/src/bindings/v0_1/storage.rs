@@ -2,10 +2,12 @@
 
 use std::sync::Arc;
 
+use futures_util::stream::{self, StreamExt as _};
 use wasmtime::component::Resource;
 
 use super::host::storage::{Entry, Error, Host, HostTransaction};
 use crate::capability::{LimitReached, QuotaError, StorageEntry, StorageError, StorageView};
+use crate::limits::READS_AT_ONCE;
 use crate::store_state::{OpenTransaction, StoreState};
 
 /// The outer error traps, the inner one is the guest's.
@@ -28,6 +30,24 @@ impl Host for StoreState {
         let storage = Arc::clone(&self.mount.settings.storage);
         let found = get(&*storage, &key).await;
         self.count_read(found)
+    }
+
+    async fn get_many(&mut self, keys: Vec<String>) -> Answer<Vec<Option<Entry>>> {
+        // Counted before any is sent, so that the limit on calls bounds what is in flight.
+        for key in &keys {
+            granted!(self.quota.storage_call(key));
+        }
+        let storage = Arc::clone(&self.mount.settings.storage);
+        let reads: Vec<_> = keys.iter().map(|key| get(&*storage, key)).collect();
+        let found: Vec<_> = stream::iter(reads).buffered(READS_AT_ONCE).collect().await;
+        let mut entries = Vec::with_capacity(found.len());
+        for found in found {
+            match self.count_read(found)? {
+                Ok(entry) => entries.push(entry),
+                Err(error) => return Ok(Err(error)),
+            }
+        }
+        Ok(Ok(entries))
     }
 
     async fn put(&mut self, entry: Entry) -> Answer<()> {
