@@ -14,7 +14,9 @@ mod storage;
 
 use astra_secrets::BACKEND;
 
-use bindings::exports::secrets_engine::backend::backend::{Description, Error, Guest, Request, Response, SpecialPaths, StorageVersions};
+use bindings::exports::secrets_engine::backend::backend::{
+    Description, Error, Guest, Request, Response, SpecialPaths, StorageVersions,
+};
 use host::ComponentHost;
 
 /// The exports of the world.

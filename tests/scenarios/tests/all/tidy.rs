@@ -22,14 +22,15 @@ const OWNERS: [(&str, &[&str]); 9] = [
 ];
 
 /// Our own crates: what each of those that ship may build on.
-const INNER: [(&str, &[&str]); 7] = [
+const INNER: [(&str, &[&str]); 8] = [
     ("secrets-framework", &[]),
     ("astra-secrets", &["secrets-framework"]),
     ("astra-component", &["secrets-framework", "astra-secrets"]),
     ("componentize", &[]),
     ("plugin-protocol", &[]),
     ("component-runtime", &[]),
-    ("plugin-host", &["plugin-protocol", "component-runtime"]),
+    ("modules", &["component-runtime"]),
+    ("plugin-host", &["plugin-protocol", "component-runtime", "modules"]),
 ];
 
 /// Lines of one file: what is read in one sitting, with room for a table.

@@ -12,7 +12,9 @@ use zeroize::Zeroize;
 use super::generated::exports::secrets_engine::backend::backend::Description as WitDescription;
 use super::generated::secrets_engine::backend::types as wit;
 use crate::limits::{Limits, bytes_text};
-use crate::{Description, GuestError, InvokeError, Lease, Operation, Request, Response, Secret, SpecialPaths, StorageVersions};
+use crate::{
+    Description, GuestError, InvokeError, Lease, Operation, Request, Response, Secret, SpecialPaths, StorageVersions,
+};
 
 /// The server keeps durations as signed nanoseconds.
 const DURATION_NS_MAX: u64 = i64::MAX as u64;

@@ -1,0 +1,70 @@
+//! A module before and after it is loaded.
+
+use std::fmt;
+use std::sync::Arc;
+
+use component_runtime::Module;
+use thiserror::Error;
+
+use crate::{Digest, ModuleId};
+
+/// Where a module's bytes come from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Origin {
+    /// The plugin's binary, whose SHA-256 the server checks.
+    Embedded,
+    /// A file of the directory of modules, by its name there.
+    File(String),
+}
+
+impl fmt::Display for Origin {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Embedded => f.write_str("embedded"),
+            Self::File(name) => f.write_str(name),
+        }
+    }
+}
+
+/// Why these bytes may run.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Approval {
+    /// They are part of the binary.
+    Embedded,
+    /// The catalog names their SHA-256.
+    Pinned,
+    /// Enough of the catalog's keys signed them: these.
+    Signed(Vec<String>),
+}
+
+/// Why a module does not go live: a sentence without secrets for operators, in the log and in the status.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+#[error("{0}")]
+pub struct Refusal(pub String);
+
+/// A module that is there, not loaded.
+#[derive(Clone, Debug)]
+pub struct Candidate {
+    /// As its file is named.
+    pub id: ModuleId,
+    /// Of the bytes that were read when it was listed.
+    pub digest: Digest,
+    /// See there.
+    pub origin: Origin,
+    /// Whether its bytes may run at all.
+    pub approval: Result<Approval, Refusal>,
+}
+
+/// A module that can serve.
+pub struct LoadedModule {
+    /// As it says of itself, which is as its file is named.
+    pub id: ModuleId,
+    /// Of the very bytes that run.
+    pub digest: Digest,
+    /// See there.
+    pub origin: Origin,
+    /// See there.
+    pub approval: Approval,
+    /// What runs.
+    pub module: Arc<Module>,
+}
