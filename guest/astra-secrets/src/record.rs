@@ -5,6 +5,7 @@
 //! Only `stored` turns a record into bytes and back. Nothing here asks Astra.
 
 mod fill;
+mod find;
 mod index;
 mod key;
 mod listing;
@@ -23,11 +24,12 @@ use crate::config::Origin;
 use crate::history::Who;
 use crate::names::{OrgId, RoleName};
 
-pub(crate) use fill::{fill_index, is_filled};
+pub(crate) use fill::{being_indexed, fill_index, is_filled};
+pub(crate) use find::{find, find_indexed, find_so_far, is_unknown};
 pub(crate) use index::{Ended, drop_due, ended};
 pub(crate) use key::{RecordId, TOKEN_PREFIX, from_segment, segment};
 pub(crate) use listing::{Cut, Listing, Page, all, in_org};
-pub(crate) use walk::{any_given_out, any_in_org_where, client_ids, counts, find, load_readable};
+pub(crate) use walk::{any_given_out, any_in_org_where, client_ids, counts, load_readable};
 pub(crate) use write::{
     Inserted, hold, insert, move_end, postpone, prove_writable, remove, remove_if_same, write_of, writes_of_end,
     writes_of_held, writes_of_new,

@@ -73,7 +73,8 @@ fn remove_marked(
     client_id: &str,
 ) -> Result<(), Failure> {
     let org_id = client.org_id();
-    let found = record::find(context, org_id, client_id)?;
+    // What bears a mark of ours is in the index from the start.
+    let found = record::find_indexed(context, org_id, client_id)?;
     let _guard = found.as_ref().map(|record| lock_token(context, &record.id)).transpose()?;
     // Again, now that nobody else changes it.
     let current = found.map(|record| record::load(context, &record.id)).transpose()?.flatten();
@@ -225,7 +226,12 @@ fn is_replaceable(record: &Record) -> bool {
 
 /// Forgets retired configs that only undone mints had still needed.
 fn drop_unused_retired(context: &Context<'_>) -> Result<(), Error> {
-    for org_id in config::keys_below(context.host.storage(), RETIRED_PREFIX, "", CONFIGS_MAX)? {
+    let retired = config::keys_below(context.host.storage(), RETIRED_PREFIX, "", CONFIGS_MAX)?;
+    // Before the index is filled, a token that would need one may not be known.
+    if retired.is_empty() || !record::is_filled(context)? {
+        return Ok(());
+    }
+    for org_id in retired {
         drop_retired_if_unused(context, &OrgId::stored(org_id)).map_err(Failure::into_error)?;
     }
     Ok(())

@@ -113,6 +113,12 @@ impl Mount {
         BACKEND.handle(&self.host, &rollback_request(false))
     }
 
+    /// The records were walked through just now, so that the next call does not.
+    pub(crate) fn has_walked(&self) {
+        let now = secrets_framework::host::Clock::now(&*self.host.clock).as_secs();
+        self.host.storage.seed("index-state", json!({ "complete": true, "walked": now }).to_string());
+    }
+
     /// Time passes, and the server's next rollback call settles what is left.
     pub(crate) fn rollback_later(&self) {
         self.host.clock.advance(LATER);

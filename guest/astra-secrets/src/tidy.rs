@@ -102,12 +102,11 @@ fn one_at_a_time<'a>(context: &Context<'a>) -> Result<Box<dyn LockGuard + 'a>, F
 
 /// The index by client ID must have every record, else what it does not have would pass for an orphan.
 fn check_index(context: &Context<'_>) -> Result<(), Failure> {
-    record::fill_index(context)?;
     if record::is_filled(context)? {
         return Ok(());
     }
-    let sentence = "the Go plugin's tokens are still being indexed, some hundreds a minute: try again in some minutes";
-    Err(Failure::Failed(Error::coded(503, sentence)))
+    record::fill_index(context)?;
+    if record::is_filled(context)? { Ok(()) } else { Err(record::being_indexed().into()) }
 }
 
 /// The organizations asked for: all that are configured, or have left tokens behind.

@@ -91,7 +91,7 @@ fn next_look(context: &Context<'_>, org_id: &OrgId, client_id: &str) -> Result<O
     let now = context.host.clock().now().as_secs();
     Ok(match stored::load(context, org_id, client_id)? {
         Some(History { ended: Some(ended), .. }) => Some(ended.at).filter(|at| forget_at(*at) > now),
-        Some(History { ended: None, .. }) => record::find(context, org_id, client_id)?.map(|_| now),
+        Some(History { ended: None, .. }) => (!record::is_unknown(context, org_id, client_id)?).then_some(now),
         None => None,
     })
 }

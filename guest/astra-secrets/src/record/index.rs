@@ -49,9 +49,17 @@ pub(super) fn record_of_client(
     org_id: &OrgId,
     client_id: &str,
 ) -> Result<Option<RecordId>, Error> {
-    let Some(entry) = view.get(&client_key(org_id, client_id))? else { return Ok(None) };
-    let value: Option<serde_json::Value> = serde_json::from_slice(&entry.value).ok();
-    Ok(value.as_ref().and_then(|value| value.get("id")?.as_str()).map(RecordId::stored))
+    Ok(view.get(&client_key(org_id, client_id))?.as_ref().and_then(record_of_entry))
+}
+
+/// Does an entry by client ID name this record?
+pub(super) fn names_record(entry: &StorageEntry, id: &RecordId) -> bool {
+    record_of_entry(entry).as_ref() == Some(id)
+}
+
+fn record_of_entry(entry: &StorageEntry) -> Option<RecordId> {
+    let value: serde_json::Value = serde_json::from_slice(&entry.value).ok()?;
+    value.get("id")?.as_str().map(RecordId::stored)
 }
 
 /// The key of a record in the index of ends.

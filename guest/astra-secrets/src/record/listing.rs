@@ -4,13 +4,12 @@
 use secrets_framework::{Context, Error};
 
 use super::Record;
-use super::fill::is_filled;
+use super::fill::{being_indexed, is_filled};
+use super::find::find_indexed;
 use super::index::{CLIENT_INDEX_PREFIX, client_folder};
 use super::key::{from_segment, segment};
-use super::walk::{find, visit_all, visit_names};
-use crate::limits::{
-    LIST_PAGE, TOKEN_DESCRIBED_BYTES, TOKENS_DESCRIBED_BYTES_MAX, TOKENS_DESCRIBED_MAX, TOKENS_LISTED_MAX,
-};
+use super::walk::{Walked, Weight, visit_names, visit_records};
+use crate::limits::{LIST_PAGE, TOKENS_LISTED_MAX};
 use crate::names::OrgId;
 
 /// Which part of a list is asked for.
@@ -31,21 +30,8 @@ pub(crate) struct Listing {
     pub(crate) records: Vec<Record>,
     /// Why there is less than was asked for.
     pub(crate) cut: Option<Cut>,
-    /// Bytes of all records looked at, as far as clients make them long.
-    bytes: usize,
-}
-
-impl Listing {
-    /// Can no further record be looked at?
-    fn is_full(&self, looked_at: usize) -> bool {
-        looked_at >= TOKENS_DESCRIBED_MAX || self.bytes >= TOKENS_DESCRIBED_BYTES_MAX
-    }
-
-    fn weigh(&mut self, record: &Record) {
-        let noted = record.metadata.iter().map(|(key, value)| key.len() + value.len());
-        let role_ids = record.role_ids.iter().map(String::len);
-        self.bytes += TOKEN_DESCRIBED_BYTES + record.logical_name.len() + noted.chain(role_ids).sum::<usize>();
-    }
+    /// All records looked at.
+    weight: Weight,
 }
 
 /// Why a list does not show all that was asked for.
@@ -59,9 +45,20 @@ pub(crate) enum Cut {
 
 /// The tokens of an organization.
 pub(crate) fn in_org(context: &Context<'_>, org_id: &OrgId, page: &Page<'_>) -> Result<Listing, Error> {
-    if !is_filled(context)? {
-        return without_index(context, page, |record| record.org_id == *org_id);
+    if is_filled(context)? {
+        return in_index(context, org_id, page);
     }
+    let listing = without_index(context, page, |record| record.org_id == *org_id)?;
+    let is_page = page.limit.is_some() || !page.after.is_empty();
+    if listing.cut.is_some() && (is_page || listing.client_ids.is_empty()) {
+        // What is missing would look like the end of the list.
+        return Err(being_indexed());
+    }
+    Ok(listing)
+}
+
+/// Those of an organization that the index has.
+pub(super) fn in_index(context: &Context<'_>, org_id: &OrgId, page: &Page<'_>) -> Result<Listing, Error> {
     let mut listing = Listing::default();
     add_org(context, org_id, page, &mut listing)?;
     Ok(listing)
@@ -116,11 +113,12 @@ fn add_org(context: &Context<'_>, org_id: &OrgId, page: &Page<'_>, listing: &mut
 
 fn add(context: &Context<'_>, org_id: &OrgId, name: &str, listing: &mut Listing) -> Result<(), Error> {
     let Some(client_id) = from_segment(name) else { return Ok(()) };
-    if listing.is_full(listing.records.len()) {
+    if listing.weight.is_full() {
         listing.client_ids.push(client_id);
-    } else if let Some(record) = find(context, org_id, &client_id)? {
+    } else if let Some(record) = find_indexed(context, org_id, &client_id)? {
         listing.client_ids.push(client_id);
-        listing.weigh(&record);
+        listing.weight.records += 1;
+        listing.weight.add_bytes(&record);
         listing.records.push(record);
     }
     Ok(())
@@ -129,17 +127,14 @@ fn add(context: &Context<'_>, org_id: &OrgId, name: &str, listing: &mut Listing)
 /// The tokens that `wanted` takes, on a mount whose index is not filled yet.
 fn without_index(context: &Context<'_>, page: &Page<'_>, wanted: impl Fn(&Record) -> bool) -> Result<Listing, Error> {
     let mut listing = Listing::default();
-    let mut looked_at = 0;
     let after = segment(page.after);
-    visit_all(context, |record| {
-        listing.weigh(&record);
+    let walked = visit_records(context, "", |record| {
         if wanted(&record) && segment(&record.client_id) > after {
             listing.records.push(record);
         }
-        looked_at += 1;
-        listing.cut = listing.is_full(looked_at).then_some(Cut::NotFilled);
-        listing.cut.is_none()
+        true
     })?;
+    listing.cut = (walked == Walked::Far).then_some(Cut::NotFilled);
     listing.records.sort_by_cached_key(|record| segment(&record.client_id));
     listing.records.truncate(page.limit.unwrap_or(usize::MAX));
     listing.client_ids = listing.records.iter().map(|record| record.client_id.clone()).collect();

@@ -2,6 +2,8 @@
 
 #![expect(clippy::unwrap_used, reason = "tests")]
 
+mod index;
+
 use secrets_framework::host::{Host, StorageEntry};
 use secrets_framework::testing::request;
 use secrets_framework::{Context, Operation};

@@ -1,46 +1,19 @@
-//! Finding records: one by its client ID, and visiting those of an organization, or all.
+//! Walking through records: those of an organization, or all, as far as one request may.
 
 use std::collections::BTreeMap;
 
-use secrets_framework::host::{LogLevel, StorageError};
+use secrets_framework::host::{LogLevel, StorageEntry};
 use secrets_framework::{Context, Error};
 
-use super::fill::is_filled;
-use super::index::{client_entry, client_folder, client_key, record_of_client};
+use super::fill::{self, being_indexed, is_filled};
+use super::index::client_folder;
 use super::key::{TOKEN_PREFIX, from_segment};
-use super::listing::{Page, in_org};
+use super::listing::{Page, in_index};
 use super::{Record, RecordId, TokenKind, stored};
-use crate::limits::{LIST_PAGE, TOKENS_COUNTED_MAX, TOKENS_DESCRIBED_MAX};
+use crate::limits::{
+    LIST_PAGE, TOKEN_DESCRIBED_BYTES, TOKENS_COUNTED_MAX, TOKENS_DESCRIBED_BYTES_MAX, TOKENS_DESCRIBED_MAX,
+};
 use crate::names::OrgId;
-
-/// Finds an organization's record by client ID: two reads where the index
-/// has it. A missing or wrong entry of the index is put right.
-pub(crate) fn find(context: &Context<'_>, org_id: &OrgId, client_id: &str) -> Result<Option<Record>, Error> {
-    let storage = context.host.storage();
-    let is_it = |record: &Record| record.org_id == *org_id && record.client_id == client_id;
-    let indexed = record_of_client(storage, org_id, client_id)?;
-    if let Some(id) = &indexed
-        && let Some(record) = load_readable(context, id)?.filter(is_it)
-    {
-        return Ok(Some(record));
-    }
-    let found = find_without_index(context, client_id, is_it)?;
-    match &found {
-        Some(record) => repair(context, || storage.put(client_entry(record))),
-        None => {
-            // An entry whose record is damaged stays: by it alone the token is known to be ours.
-            let is_damaged = |id| {
-                Ok::<_, Error>(storage.get(&RecordId::key(id))?.is_some() && load_readable(context, id)?.is_none())
-            };
-            if let Some(id) = &indexed
-                && !is_damaged(id)?
-            {
-                repair(context, || storage.delete(&client_key(org_id, client_id)));
-            }
-        }
-    }
-    Ok(found)
-}
 
 /// Has the organization a token that was given out, admin tokens apart?
 pub(crate) fn any_given_out(context: &Context<'_>, org_id: &OrgId) -> Result<bool, Error> {
@@ -54,17 +27,28 @@ pub(crate) fn any_in_org_where(
     org_id: &OrgId,
     is_it: impl Fn(&Record) -> bool,
 ) -> Result<bool, Error> {
-    if !is_filled(context)? {
-        let mut any = false;
-        visit_all(context, |record| {
-            any = record.org_id == *org_id && is_it(&record);
-            !any
-        })?;
-        return Ok(any);
+    if any_indexed_where(context, org_id, &is_it)? {
+        return Ok(true);
     }
+    let state = fill::load(context)?;
+    if state.complete {
+        return Ok(false);
+    }
+    let mut any = false;
+    let walked = visit_records(context, &state.after, |record| {
+        any = record.org_id == *org_id && is_it(&record);
+        !any
+    })?;
+    match walked {
+        Walked::Far if !any => Err(being_indexed()),
+        _ => Ok(any),
+    }
+}
+
+fn any_indexed_where(context: &Context<'_>, org_id: &OrgId, is_it: impl Fn(&Record) -> bool) -> Result<bool, Error> {
     let (mut after, mut limit) = (String::new(), 2);
     loop {
-        let listing = in_org(context, org_id, &Page { after: &after, limit: Some(limit) })?;
+        let listing = in_index(context, org_id, &Page { after: &after, limit: Some(limit) })?;
         if listing.records.iter().any(&is_it) {
             return Ok(true);
         }
@@ -103,14 +87,12 @@ pub(crate) fn counts(context: &Context<'_>, org_ids: &[OrgId]) -> Result<Vec<Opt
 /// Each record is read, once for all.
 fn counts_without_index(context: &Context<'_>, org_ids: &[OrgId]) -> Result<Vec<Option<usize>>, Error> {
     let mut by_org: BTreeMap<OrgId, usize> = BTreeMap::new();
-    let mut looked_at = 0;
-    visit_all(context, |record| {
+    let walked = visit_records(context, "", |record| {
         *by_org.entry(record.org_id).or_default() += 1;
-        looked_at += 1;
-        looked_at < TOKENS_DESCRIBED_MAX
+        true
     })?;
-    let all = looked_at < TOKENS_DESCRIBED_MAX;
-    Ok(org_ids.iter().map(|org_id| all.then(|| by_org.get(org_id).copied().unwrap_or_default())).collect())
+    let count = |org_id| (walked == Walked::All).then(|| by_org.get(org_id).copied().unwrap_or_default());
+    Ok(org_ids.iter().map(count).collect())
 }
 
 /// The organization's client IDs, sorted, as the index has them, which must be filled:
@@ -128,44 +110,80 @@ pub(crate) fn client_ids(context: &Context<'_>, org_id: &OrgId, max: usize) -> R
     Ok((!too_many).then_some(client_ids))
 }
 
-/// A record without a logical name stands under its client ID; one with is
-/// looked for among all, but only while the index is not yet filled.
-fn find_without_index(
-    context: &Context<'_>,
-    client_id: &str,
-    is_it: impl Fn(&Record) -> bool,
-) -> Result<Option<Record>, Error> {
-    let direct = load_readable(context, &RecordId::of_client(client_id))?.filter(&is_it);
-    if direct.is_some() || is_filled(context)? {
-        return Ok(direct);
-    }
-    let mut found = None;
-    visit_all(context, |record| {
-        if is_it(&record) {
-            found = Some(record);
-        }
-        found.is_none()
-    })?;
-    Ok(found)
+/// How far a walk through the records came.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Walked {
+    /// Past all of them, or to where it was told to stop.
+    All,
+    /// As far as one request may go.
+    Far,
 }
 
-/// Visits all records until told to stop.
-pub(super) fn visit_all(context: &Context<'_>, mut visit: impl FnMut(Record) -> bool) -> Result<(), Error> {
-    visit_names(context, TOKEN_PREFIX, |name| {
-        Ok(match load_readable(context, &RecordId::stored(name))? {
-            Some(record) => visit(record),
-            None => true,
-        })
-    })
+/// Visits the records after this name until told to stop, as far as one request may go.
+pub(super) fn visit_records(
+    context: &Context<'_>,
+    after: &str,
+    mut visit: impl FnMut(Record) -> bool,
+) -> Result<Walked, Error> {
+    let mut weight = Weight::default();
+    let mut walked = Walked::All;
+    visit_names_after(context, TOKEN_PREFIX, after, |name| {
+        if name.ends_with('/') {
+            return Ok(true);
+        }
+        weight.records += 1;
+        if let Some(record) = load_readable(context, &RecordId::stored(name))? {
+            weight.add_bytes(&record);
+            if !visit(record) {
+                return Ok(false);
+            }
+        }
+        if weight.is_full() {
+            walked = Walked::Far;
+        }
+        Ok(!weight.is_full())
+    })?;
+    Ok(walked)
+}
+
+/// What the records that one request looks at weigh.
+#[derive(Debug, Default)]
+pub(super) struct Weight {
+    /// How many.
+    pub(super) records: usize,
+    /// Their bytes, as far as clients make them long.
+    bytes: usize,
+}
+
+impl Weight {
+    /// Can no further record be looked at?
+    pub(super) fn is_full(&self) -> bool {
+        self.records >= TOKENS_DESCRIBED_MAX || self.bytes >= TOKENS_DESCRIBED_BYTES_MAX
+    }
+
+    pub(super) fn add_bytes(&mut self, record: &Record) {
+        let noted = record.metadata.iter().map(|(key, value)| key.len() + value.len());
+        let role_ids = record.role_ids.iter().map(String::len);
+        self.bytes += TOKEN_DESCRIBED_BYTES + record.logical_name.len() + noted.chain(role_ids).sum::<usize>();
+    }
 }
 
 /// Visits the names below a prefix, page by page.
 pub(super) fn visit_names(
     context: &Context<'_>,
     prefix: &str,
+    visit: impl FnMut(&str) -> Result<bool, Error>,
+) -> Result<(), Error> {
+    visit_names_after(context, prefix, "", visit)
+}
+
+fn visit_names_after(
+    context: &Context<'_>,
+    prefix: &str,
+    after: &str,
     mut visit: impl FnMut(&str) -> Result<bool, Error>,
 ) -> Result<(), Error> {
-    let mut after = String::new();
+    let mut after = after.to_owned();
     loop {
         let page = context.host.storage().list_page(prefix, &after, LIST_PAGE)?;
         for name in &page {
@@ -180,26 +198,23 @@ pub(super) fn visit_names(
     }
 }
 
-/// One unreadable record must not hide all others, so it is logged and passed over.
+/// Loads a record. One that is unreadable must not hide all others, so it is logged and passed over.
 pub(crate) fn load_readable(context: &Context<'_>, id: &RecordId) -> Result<Option<Record>, Error> {
-    let Some(entry) = context.host.storage().get(&id.key())? else { return Ok(None) };
-    match stored::decode(&entry, id) {
-        Ok(record) => Ok(Some(record)),
+    let entry = context.host.storage().get(&id.key())?;
+    Ok(entry.and_then(|entry| readable(context, &entry, id)))
+}
+
+/// The record of an entry, as [`load_readable`] has it.
+pub(super) fn readable(context: &Context<'_>, entry: &StorageEntry, id: &RecordId) -> Option<Record> {
+    match stored::decode(entry, id) {
+        Ok(record) => Some(record),
         Err(error) => {
             context.host.log().log(
                 LogLevel::Error,
                 "a token's record was passed over",
                 &[("error", &error.to_string())],
             );
-            Ok(None)
+            None
         }
-    }
-}
-
-/// The index is a cache: where it cannot be written (a read-only node), the
-/// answer is right all the same.
-fn repair(context: &Context<'_>, write: impl FnOnce() -> Result<(), StorageError>) {
-    if let Err(error) = write() {
-        context.host.log().log(LogLevel::Debug, "the index was not repaired", &[("error", &error.to_string())]);
     }
 }

@@ -122,6 +122,7 @@ fn a_call_in_between_costs_one_read_and_one_each_hour_a_list_and_a_write() {
     let idle = (calls(StorageCall::Get), calls(StorageCall::List), calls(StorageCall::Put));
     assert_eq!(idle.2, 0);
     mount.host.clock.advance(HOUR);
+    mount.has_walked();
     mount.host.storage.clear_calls();
     mount.rollback().unwrap();
     assert_eq!((calls(StorageCall::Get), calls(StorageCall::List), calls(StorageCall::Put)), (idle.0, idle.1 + 1, 1));

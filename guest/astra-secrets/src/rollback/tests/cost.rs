@@ -43,7 +43,8 @@ fn cost(stored: u64, due: u64) -> [u64; 4] {
         Leased::of(mount.creds());
     }
     mount.host.clock.advance(HOUR + LEASE_END_MARGIN);
-    // Once an hour a call looks into the queue of histories, too.
+    // Once an hour a call walks through records, and looks into the queue of histories, too.
+    mount.has_walked();
     let hour = mount.host.clock.now().as_secs() / 3600;
     mount.host.storage.seed("history-state", json!({ "hour": hour }).to_string());
     mount.host.storage.clear_calls();

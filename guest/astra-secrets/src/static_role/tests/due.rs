@@ -276,6 +276,7 @@ fn a_call_costs_what_is_due_and_not_what_is_stored() {
 
     // The first two hourly ones are due.
     mount.host.clock.advance(HOUR - Duration::from_secs(ROLES) + Duration::from_secs(3));
+    mount.has_walked();
     mount.host.storage.clear_calls();
     mount.rollback().unwrap();
     let all = [StorageCall::Get, StorageCall::Put, StorageCall::Delete, StorageCall::List];

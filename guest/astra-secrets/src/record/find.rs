@@ -1,0 +1,113 @@
+//! Finding one record by its client ID.
+
+use secrets_framework::host::{LogLevel, StorageError};
+use secrets_framework::{Context, Error};
+
+use super::fill::{self, being_indexed};
+use super::index::{client_entry, client_key, record_of_client};
+use super::walk::{Walked, load_readable, visit_records};
+use super::{Record, RecordId};
+use crate::names::OrgId;
+
+/// What a look-up came to.
+enum Sought {
+    Found(Box<Record>),
+    Unknown,
+    /// It may be one of the Go plugin's that is not in the index yet.
+    NotIndexed,
+}
+
+/// Finds an organization's record by client ID: two reads where the index
+/// has it. A missing or wrong entry of the index is put right. Where only a
+/// filled index would know, that is the error.
+pub(crate) fn find(context: &Context<'_>, org_id: &OrgId, client_id: &str) -> Result<Option<Record>, Error> {
+    match look_up(context, org_id, client_id)? {
+        Sought::Found(record) => Ok(Some(*record)),
+        Sought::Unknown => Ok(None),
+        Sought::NotIndexed => Err(being_indexed()),
+    }
+}
+
+/// As [`find`], for those who cannot wait for the index: none is also what is not in it yet.
+pub(crate) fn find_so_far(context: &Context<'_>, org_id: &OrgId, client_id: &str) -> Result<Option<Record>, Error> {
+    match look_up(context, org_id, client_id)? {
+        Sought::Found(record) => Ok(Some(*record)),
+        Sought::Unknown | Sought::NotIndexed => Ok(None),
+    }
+}
+
+/// Is there certainly no such record?
+pub(crate) fn is_unknown(context: &Context<'_>, org_id: &OrgId, client_id: &str) -> Result<bool, Error> {
+    Ok(matches!(look_up(context, org_id, client_id)?, Sought::Unknown))
+}
+
+/// As [`find`], among what the index has and what stands under its client ID,
+/// as a record without a logical name does. Few reads, whatever else there is.
+pub(crate) fn find_indexed(context: &Context<'_>, org_id: &OrgId, client_id: &str) -> Result<Option<Record>, Error> {
+    let storage = context.host.storage();
+    let is_it = |record: &Record| record.org_id == *org_id && record.client_id == client_id;
+    let indexed = record_of_client(storage, org_id, client_id)?;
+    if let Some(id) = &indexed
+        && let Some(record) = load_readable(context, id)?.filter(is_it)
+    {
+        return Ok(Some(record));
+    }
+    if let Some(record) = load_readable(context, &RecordId::of_client(client_id))?.filter(is_it) {
+        repair(context, || storage.put(client_entry(&record)));
+        return Ok(Some(record));
+    }
+    match &indexed {
+        Some(id) => drop_if_stale(context, org_id, client_id, id),
+        None => Ok(None),
+    }
+}
+
+/// Drops an entry of the index whose record is not that client ID's.
+fn drop_if_stale(
+    context: &Context<'_>,
+    org_id: &OrgId,
+    client_id: &str,
+    id: &RecordId,
+) -> Result<Option<Record>, Error> {
+    let storage = context.host.storage();
+    // An entry whose record is damaged stays: by it alone the token is known to be ours.
+    if storage.get(&id.key())?.is_some() && load_readable(context, id)?.is_none() {
+        return Ok(None);
+    }
+    repair(context, || storage.delete(&client_key(org_id, client_id)));
+    Ok(None)
+}
+
+/// Beyond the index, where it is not filled yet: among the records after those that are in it.
+fn look_up(context: &Context<'_>, org_id: &OrgId, client_id: &str) -> Result<Sought, Error> {
+    if let Some(record) = find_indexed(context, org_id, client_id)? {
+        return Ok(Sought::Found(Box::new(record)));
+    }
+    let state = fill::load(context)?;
+    if state.complete {
+        return Ok(Sought::Unknown);
+    }
+    let mut found = None;
+    let walked = visit_records(context, &state.after, |record| {
+        if record.org_id == *org_id && record.client_id == client_id {
+            found = Some(Box::new(record));
+        }
+        found.is_none()
+    })?;
+    Ok(match (found, walked) {
+        (Some(record), _) => {
+            repair(context, || context.host.storage().put(client_entry(&record)));
+            Sought::Found(record)
+        }
+        (None, Walked::All) => Sought::Unknown,
+        (None, Walked::Far) => Sought::NotIndexed,
+    })
+}
+
+/// The index is a cache: where it cannot be written (a read-only node), the
+/// answer is right all the same.
+fn repair(context: &Context<'_>, write: impl FnOnce() -> Result<(), StorageError>) {
+    if let Err(error) = write() {
+        context.host.log().log(LogLevel::Debug, "the index was not repaired", &[("error", &error.to_string())]);
+    }
+}
