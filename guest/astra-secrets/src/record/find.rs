@@ -62,7 +62,7 @@ pub(crate) fn find_indexed(context: &Context<'_>, org_id: &OrgId, client_id: &st
     }
 }
 
-/// Drops an entry of the index whose record is not that client ID's.
+/// Drops an entry of the index whose record is not that client ID's; answers the record if it is all the same.
 fn drop_if_stale(
     context: &Context<'_>,
     org_id: &OrgId,
@@ -75,7 +75,14 @@ fn drop_if_stale(
         return Ok(None);
     }
     repair(context, || storage.delete(&client_key(org_id, client_id)));
-    Ok(None)
+    // Without transactions a mint puts its entry here before its record, and then looks whether the entry is there
+    // still. If it looked before this delete, its record is there by now.
+    let is_it = |record: &Record| record.org_id == *org_id && record.client_id == client_id;
+    let record = load_readable(context, id)?.filter(is_it);
+    if let Some(record) = &record {
+        repair(context, || storage.put(client_entry(record)));
+    }
+    Ok(record)
 }
 
 /// Beyond the index, where it is not filled yet: among the records after those that are in it.

@@ -2,7 +2,7 @@
 //! the server has them, else in an order that leaves each crash recoverable:
 //! a record never stands without its index entries.
 
-use secrets_framework::host::StorageError;
+use secrets_framework::host::{Storage, StorageError};
 use secrets_framework::wal::{self, WalId};
 use secrets_framework::{Context, Error};
 
@@ -23,15 +23,11 @@ pub(crate) enum Inserted {
 
 /// Stores a new record with its indexes and drops the write-ahead entry of its mint.
 pub(crate) fn insert(context: &Context<'_>, record: &Record, wal_id: &WalId) -> Result<Inserted, Error> {
-    let writes = [
-        Write::Put(client_entry(record)),
-        Write::Put(due_entry(&record.id, record.due)),
-        Write::Put(stored::encode(record)?),
-        Write::Delete(wal::key(wal_id)),
-    ];
+    let writes = writes_of_new(record)?;
+    let done = Write::Delete(wal::key(wal_id));
     let mut attempt = 1;
     loop {
-        match try_insert(context, record, &writes) {
+        match try_insert(context, record, &writes, &done) {
             Err(StorageError::Conflict(_)) if attempt < TRANSACTION_ATTEMPTS_MAX => attempt += 1,
             result => return Ok(result?),
         }
@@ -123,7 +119,12 @@ fn due_writes(record: &mut Record, due: u64) -> Result<Vec<Write>, Error> {
     Ok(writes)
 }
 
-fn try_insert(context: &Context<'_>, record: &Record, writes: &[Write]) -> Result<Inserted, StorageError> {
+fn try_insert(
+    context: &Context<'_>,
+    record: &Record,
+    writes: &[Write],
+    done: &Write,
+) -> Result<Inserted, StorageError> {
     let storage = context.host.storage();
     match storage.begin()? {
         Some(transaction) => {
@@ -132,11 +133,26 @@ fn try_insert(context: &Context<'_>, record: &Record, writes: &[Write]) -> Resul
             if !record.logical_name.is_empty() && transaction.get(&record.id.key())?.is_some() {
                 return Ok(Inserted::Occupied);
             }
-            writes.iter().try_for_each(|write| write.apply(&*transaction))?;
+            writes.iter().chain([done]).try_for_each(|write| write.apply(&*transaction))?;
             transaction.commit()?;
         }
         // Without transactions the lock on the record's ID, held by the mint, does this.
-        None => writes.iter().try_for_each(|write| write.apply(storage))?,
+        None => {
+            writes.iter().try_for_each(|write| write.apply(storage))?;
+            keep_indexed(storage, record)?;
+            done.apply(storage)?;
+        }
     }
     Ok(Inserted::Yes)
+}
+
+/// Whoever looked the client ID up before the record was there took its entry
+/// for a crash's left-over and dropped it (`walk`). A record under its client ID
+/// is found without.
+fn keep_indexed(storage: &dyn Storage, record: &Record) -> Result<(), StorageError> {
+    if record.id.as_str() == record.client_id || storage.get(&client_key(&record.org_id, &record.client_id))?.is_some()
+    {
+        return Ok(());
+    }
+    storage.put(client_entry(record))
 }

@@ -30,7 +30,14 @@ pub enum StorageCall {
 }
 
 /// The storage of one mount.
-pub struct MemoryStorage(Mutex<State>);
+pub struct MemoryStorage(Mutex<State>, Mutex<Option<Meanwhile>>);
+
+/// What another request does in between.
+struct Meanwhile {
+    call: StorageCall,
+    prefix: String,
+    act: Box<dyn FnOnce() + Send>,
+}
 
 pub(super) struct State {
     pub(super) entries: BTreeMap<String, StorageEntry>,
@@ -108,6 +115,11 @@ impl MemoryStorage {
         lock(&self.0).faults.clear();
     }
 
+    /// Does something right before the next such call on a key with this prefix, as another request would.
+    pub fn before_next(&self, call: StorageCall, prefix: &str, act: impl FnOnce() + Send + 'static) {
+        *lock(&self.1) = Some(Meanwhile { call, prefix: prefix.to_owned(), act: Box::new(act) });
+    }
+
     /// How many of these calls there were, failed ones included.
     pub fn calls(&self, call: StorageCall) -> u64 {
         lock(&self.0).calls.get(&call).copied().unwrap_or_default()
@@ -140,6 +152,14 @@ impl MemoryStorage {
         lock(&self.0).write(key, None);
     }
 
+    fn do_meanwhile(&self, call: StorageCall, key: &str) {
+        let is_its = |meanwhile: &mut Meanwhile| meanwhile.call == call && key.starts_with(&meanwhile.prefix);
+        let meanwhile = lock(&self.1).take_if(is_its);
+        if let Some(meanwhile) = meanwhile {
+            (meanwhile.act)();
+        }
+    }
+
     fn add_fault(&self, calls: &'static [StorageCall], prefix: &str, nth: u64, effect: Effect, error: StorageError) {
         let pass = nth.saturating_sub(1);
         lock(&self.0).faults.push(Fault { calls, prefix: prefix.to_owned(), pass, effect, error });
@@ -148,24 +168,29 @@ impl MemoryStorage {
 
 impl Default for MemoryStorage {
     fn default() -> Self {
-        Self(Mutex::new(State {
-            entries: BTreeMap::new(),
-            versions: BTreeMap::new(),
-            transactional: true,
-            read_only: false,
-            faults: Vec::new(),
-            calls: BTreeMap::new(),
-        }))
+        Self(
+            Mutex::new(State {
+                entries: BTreeMap::new(),
+                versions: BTreeMap::new(),
+                transactional: true,
+                read_only: false,
+                faults: Vec::new(),
+                calls: BTreeMap::new(),
+            }),
+            Mutex::default(),
+        )
     }
 }
 
 impl StorageView for MemoryStorage {
     fn get(&self, key: &str) -> Result<Option<StorageEntry>, StorageError> {
+        self.do_meanwhile(StorageCall::Get, key);
         let mut state = lock(&self.0);
         state.call(StorageCall::Get, key)?;
         Ok(state.entries.get(key).cloned())
     }
     fn put(&self, entry: StorageEntry) -> Result<(), StorageError> {
+        self.do_meanwhile(StorageCall::Put, &entry.key);
         let mut state = lock(&self.0);
         state.call(StorageCall::Put, &entry.key)?;
         let key = entry.key.clone();
@@ -173,6 +198,7 @@ impl StorageView for MemoryStorage {
         Ok(())
     }
     fn delete(&self, key: &str) -> Result<(), StorageError> {
+        self.do_meanwhile(StorageCall::Delete, key);
         let mut state = lock(&self.0);
         state.call(StorageCall::Delete, key)?;
         state.write(key, None);

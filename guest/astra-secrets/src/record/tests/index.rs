@@ -7,6 +7,7 @@ use secrets_framework::testing::StorageCall;
 
 use super::*;
 use crate::limits::{INDEX_WALK_PAUSE, INDEXED_PER_ROLLBACK_MAX, TOKENS_DESCRIBED_MAX};
+use crate::testing::LATER;
 
 /// What the Go plugin stores of a token with a logical name, under the hash of that.
 fn seed_go(mount: &Mount, number: usize, client_id: &str, org_id: &str) {
@@ -167,4 +168,32 @@ fn a_config_is_not_forgotten_before_it_is_known_what_needs_it() {
     assert!(mount.host.storage.keys().contains(&retired));
     mount.rollback().unwrap();
     assert!(mount.send(Operation::Delete, &config, Value::Null).mistake().contains("tokens"));
+}
+
+/// On a server without transactions a mint's entry of the index stands before its record.
+#[test]
+fn a_look_up_in_the_midst_of_a_mint_does_not_hide_its_token() {
+    let mount = Mount::on_vault();
+    let racing = mount.clone();
+    mount.host.storage.before_next(StorageCall::Put, "token/", move || {
+        racing.send(Operation::List, &format!("tokens/{ORG_A}/"), Value::Null).missing();
+    });
+    let client_id = Leased::of(mount.org_token(json!({ "logical_name": "app" }))).client_id();
+    assert!(is_read(&mount, &client_id));
+    mount.host.clock.advance(LATER);
+    assert_eq!(mount.write("tidy", json!({ "dry_run": false })).data()["removed"], json!([]));
+    mount.assert_settled(1);
+}
+
+#[test]
+fn a_mint_in_the_midst_of_a_look_up_is_found() {
+    let mount = Mount::on_vault();
+    let id = format!("{:064}", 1);
+    mount.host.storage.seed(&format!("client-index/{ORG_A}/Raced"), json!({ "id": id }).to_string());
+    let racing = mount.clone();
+    mount.host.storage.before_next(StorageCall::Delete, "client-index/", move || seed_go(&racing, 1, "Raced", ORG_A));
+    assert!(is_read(&mount, "Raced"));
+    mount.host.storage.clear_calls();
+    assert!(is_read(&mount, "Raced"));
+    assert_eq!(calls(&mount), [4, 0, 0], "its entry of the index is there again");
 }
