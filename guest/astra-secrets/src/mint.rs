@@ -23,7 +23,7 @@ pub(crate) use description::{Facts, check_template, describe, has_mark, mark_of_
 pub(crate) use intent::{INTENT_KIND, IntentData, any_open_in_org, is_open, lock, open_marks};
 pub(crate) use make::{Made, NotMade, Wanted, make, try_make};
 pub(crate) use prove::prove;
-pub(crate) use settle::undo;
+pub(crate) use settle::{NotPlaced, undo};
 
 use crate::astra_token;
 use crate::client::{AstraClient, ClientError};

@@ -6,6 +6,7 @@ mod due;
 mod end;
 mod rotate;
 mod stored;
+mod switch;
 #[cfg(test)]
 pub(crate) mod test_mount;
 

@@ -11,7 +11,7 @@ use crate::error::Failure;
 use crate::history::{self, Event, Who};
 use crate::lease::lock_token;
 use crate::limits::LEASE_END_MARGIN;
-use crate::mint::{Made, undo};
+use crate::mint::{Made, NotPlaced};
 use crate::names::{OrgId, RoleName};
 use crate::record::{self, Record, RecordId, TokenKind};
 
@@ -23,29 +23,7 @@ pub(super) fn switch(
     made: &Made<'_>,
     role_ids: Vec<String>,
 ) -> Result<Rotated, Failure> {
-    match try_switch(context, config, made, role_ids) {
-        Ok(rotated) => Ok(rotated),
-        Err(NotSwitched { failure, may_be_stored: false }) => {
-            undo(context, client, made, None);
-            Err(failure)
-        }
-        // A commit that was not answered may still happen: were the new token
-        // deleted now, the config could be left with a dead one. In some
-        // minutes rollback sees by the write-ahead entry which the config holds.
-        Err(NotSwitched { failure, may_be_stored: true }) => Err(failure),
-    }
-}
-
-/// Why the new token is not in the config.
-struct NotSwitched {
-    failure: Failure,
-    may_be_stored: bool,
-}
-
-impl<T: Into<Failure>> From<T> for NotSwitched {
-    fn from(failure: T) -> Self {
-        Self { failure: failure.into(), may_be_stored: false }
-    }
+    try_switch(context, config, made, role_ids).map_err(|not_placed| not_placed.settle(context, client, made))
 }
 
 fn try_switch(
@@ -53,7 +31,7 @@ fn try_switch(
     config: &OrgConfig,
     made: &Made<'_>,
     role_ids: Vec<String>,
-) -> Result<Rotated, NotSwitched> {
+) -> Result<Rotated, NotPlaced> {
     let _turn = config::lock(context)?;
     let stored = config::load(context, &config.org_id)?.filter(|stored| same_access(stored, config));
     let Some(stored) = stored else { return Err(changed(&config.org_id).into()) };
@@ -93,12 +71,12 @@ fn id_of_old(context: &Context<'_>, org_id: &OrgId, client_id: &str) -> Result<R
 /// The order, for a server without transactions: the old token's end, which
 /// does not count while the config holds it; the new record; the config; the
 /// write-ahead entry.
-fn store(context: &Context<'_>, org_id: &OrgId, client_id: &str, writes: &[Write]) -> Result<(), NotSwitched> {
+fn store(context: &Context<'_>, org_id: &OrgId, client_id: &str, writes: &[Write]) -> Result<(), NotPlaced> {
     let Err(error) = together(context, writes) else { return Ok(()) };
     // What comes after the config is put right by rollback and the agenda.
     match config::load(context, org_id) {
         Ok(Some(stored)) if stored.admin_token.client_id() == Some(client_id) => Ok(()),
-        _ => Err(NotSwitched { failure: error.into(), may_be_stored: true }),
+        _ => Err(NotPlaced::perhaps(error)),
     }
 }
 

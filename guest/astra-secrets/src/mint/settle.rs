@@ -3,11 +3,12 @@
 //! Whatever cannot be settled now keeps its write-ahead entry for rollback.
 
 use secrets_framework::host::LogLevel;
-use secrets_framework::{Context, wal};
+use secrets_framework::{Context, Error, wal};
 
 use super::intent::Intent;
 use super::make::Made;
 use crate::client::{AstraClient, ClientError};
+use crate::error::Failure;
 use crate::record::{self, Record};
 
 /// What is known of a token whose making failed.
@@ -56,6 +57,38 @@ pub(crate) fn undo(context: &Context<'_>, client: &AstraClient<'_>, made: &Made<
         drop_entry(context, &made.intent);
     } else {
         left_to_rollback(context, client, &made.intent);
+    }
+}
+
+/// Why a token that was made did not take its place, where another stands that works.
+pub(crate) struct NotPlaced {
+    failure: Failure,
+    may_be_stored: bool,
+}
+
+impl NotPlaced {
+    /// Storage failed while the token was stored: a commit that was not answered may still happen.
+    pub(crate) fn perhaps(error: Error) -> Self {
+        Self { failure: error.into(), may_be_stored: true }
+    }
+
+    /// Takes back a token that certainly has not taken its place. Were one
+    /// deleted that may have, its holder could be left with a dead one: in some
+    /// minutes rollback sees by the write-ahead entry which of them is held.
+    pub(crate) fn settle(self, context: &Context<'_>, client: &AstraClient<'_>, made: &Made<'_>) -> Failure {
+        if self.may_be_stored {
+            left_to_rollback(context, client, &made.intent);
+        } else {
+            undo(context, client, made, None);
+        }
+        self.failure
+    }
+}
+
+/// What fails before the token is stored leaves nothing of it there.
+impl<T: Into<Failure>> From<T> for NotPlaced {
+    fn from(failure: T) -> Self {
+        Self { failure: failure.into(), may_be_stored: false }
     }
 }
 

@@ -31,8 +31,12 @@ pub(crate) fn run_due(context: &Context<'_>, org_id: &OrgId, name: &str, due: &D
     save(context, &role, due.at)?;
     let Err(failure) = rotate(context, &mut role, Patience::Rollback) else { return Ok(()) };
     let error = failure.into_error();
-    postpone(context, &mut role, error.to_string());
-    save(context, &role, retry)?;
+    // A rotation whose commit was not answered may have happened all the same.
+    let same = load_readable(context, org_id, &name)?.filter(|stored| stored.client_id == role.client_id);
+    if same.is_some() {
+        postpone(context, &mut role, error.to_string());
+        save(context, &role, retry)?;
+    }
     Err(error.into())
 }
 

@@ -3,14 +3,15 @@
 //! switch leaves the role as it was and the new token undone.
 
 use secrets_framework::host::LogLevel;
-use secrets_framework::{Context, Error, Sensitive, wal};
+use secrets_framework::{Context, Error, Sensitive};
 
-use super::{Replaced, StaticRole, load};
+use super::StaticRole;
+use super::switch::switch;
 use crate::astra_token::Patience;
-use crate::client::{AstraClient, ClientError};
-use crate::config::{self, OrgConfig, Write, together};
+use crate::client::ClientError;
+use crate::config::{self, OrgConfig, together};
 use crate::error::Failure;
-use crate::history::{self, Event, Who};
+use crate::history::Who;
 use crate::lease::lock_token;
 use crate::limits::REPLACED_TOKENS_MAX;
 use crate::mint::{Facts, Made, Wanted, describe, make, prove, undo};
@@ -154,66 +155,6 @@ fn new_record(
         lease_end: 0,
         due: 0,
         other: serde_json::Map::new(),
-    }
-}
-
-/// Stores the new record, the old one's end, the role and its time in the
-/// agenda, and drops the write-ahead entry.
-fn switch(
-    context: &Context<'_>,
-    client: &AstraClient<'_>,
-    role: &mut StaticRole,
-    made: &Made<'_>,
-    record: &Record,
-) -> Result<(), Failure> {
-    let mut switched = role.clone();
-    let failure = match try_switch(context, &mut switched, made, record) {
-        Ok(()) => {
-            *role = switched;
-            return Ok(());
-        }
-        Err(failure) => failure,
-    };
-    // A server without transactions may have stored the one that counts.
-    match load(context, &role.org_id, &role.name) {
-        Ok(Some(stored)) if stored.client_id == record.client_id => {
-            *role = stored;
-            Ok(())
-        }
-        Ok(_) => {
-            undo(context, client, made, Some(record));
-            Err(failure)
-        }
-        // Rollback will see by the write-ahead entry which of them the role holds.
-        Err(_) => Err(failure),
-    }
-}
-
-fn try_switch(context: &Context<'_>, role: &mut StaticRole, made: &Made<'_>, record: &Record) -> Result<(), Failure> {
-    let now = context.host.clock().now().as_secs();
-    let mut writes = Vec::from(record::writes_of_held(record)?);
-    // Kept until all is written, so that rollback does not find the old token held, and its end for nothing.
-    let _guard = match role.client_id.as_str() {
-        "" => None,
-        current => Some(lock_token(context, &RecordId::of_client(current))?),
-    };
-    let mut old = current_record(context, role)?;
-    if let Some(old) = &mut old {
-        let ends = now + role.grace_period.as_secs();
-        role.replaced.push(Replaced { client_id: old.client_id.clone(), ends });
-        writes.extend(record::writes_of_end(old, ends)?);
-    }
-    let left = role.due;
-    role.client_id = record.client_id.clone();
-    role.last_rotated = now;
-    role.failures = 0;
-    role.last_error = String::new();
-    role.wait_for_schedule(now);
-    writes.extend(role.writes(left)?);
-    writes.push(Write::Delete(wal::key(made.wal_id())));
-    match &old {
-        Some(old) => Ok(history::write_with(context, old, Event::Rotate, writes)?),
-        None => Ok(together(context, &writes)?),
     }
 }
 

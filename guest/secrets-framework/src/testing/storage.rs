@@ -47,7 +47,13 @@ pub(super) struct State {
     read_only: bool,
     faults: Vec<Fault>,
     calls: BTreeMap<StorageCall, u64>,
+    /// Commits to come whose answers are lost, and what those that came are still to do.
+    commits_to_delay: u64,
+    delayed: Vec<Changes>,
 }
+
+/// What a transaction changes: by key, the entry or its absence.
+pub(super) type Changes = BTreeMap<String, Option<StorageEntry>>;
 
 struct Fault {
     calls: &'static [StorageCall],
@@ -92,6 +98,10 @@ impl MemoryStorage {
     pub fn fail_nth(&self, call: StorageCall, nth: u64, error: StorageError) {
         self.add_fault(single(call), "", nth, Effect::Once, error);
     }
+    /// Fails the n-th of these calls from now on keys with this prefix, once.
+    pub fn fail_nth_below(&self, call: StorageCall, prefix: &str, nth: u64, error: StorageError) {
+        self.add_fault(single(call), prefix, nth, Effect::Once, error);
+    }
     /// Fails every such call on keys with this prefix, until [`Self::clear_faults`].
     pub fn fail_prefix(&self, call: StorageCall, prefix: &str, error: StorageError) {
         self.add_fault(single(call), prefix, 1, Effect::Always, error);
@@ -109,6 +119,18 @@ impl MemoryStorage {
     /// Fails every storage call from now on, until [`Self::clear_faults`].
     pub fn fail_all(&self, error: StorageError) {
         self.add_fault(ALL, "", 1, Effect::Always, error);
+    }
+    /// The next `count` commits answer with a failure, but happen all the same:
+    /// at [`Self::land_commits`].
+    pub fn delay_commits(&self, count: u64) {
+        lock(&self.0).commits_to_delay = count;
+    }
+    /// Makes the commits that were delayed happen, in order; how many were there?
+    pub fn land_commits(&self) -> usize {
+        let mut state = lock(&self.0);
+        let delayed = std::mem::take(&mut state.delayed);
+        delayed.iter().for_each(|changes| state.write_all(changes));
+        delayed.len()
     }
     /// Ends all faults.
     pub fn clear_faults(&self) {
@@ -176,6 +198,8 @@ impl Default for MemoryStorage {
                 read_only: false,
                 faults: Vec::new(),
                 calls: BTreeMap::new(),
+                commits_to_delay: 0,
+                delayed: Vec::new(),
             }),
             Mutex::default(),
         )
@@ -260,6 +284,21 @@ impl State {
             Effect::Death => self.faults[at].calls = ALL,
         }
         Err(error)
+    }
+
+    /// Makes a transaction happen, or keeps it for later and says that it failed.
+    pub(super) fn commit(&mut self, changes: &Changes) -> Result<(), StorageError> {
+        if self.commits_to_delay == 0 {
+            self.write_all(changes);
+            return Ok(());
+        }
+        self.commits_to_delay -= 1;
+        self.delayed.push(changes.clone());
+        Err(StorageError::Failed("no answer".to_owned()))
+    }
+
+    fn write_all(&mut self, changes: &Changes) {
+        changes.iter().for_each(|(key, entry)| self.write(key, entry.clone()));
     }
 
     pub(super) fn write(&mut self, key: &str, entry: Option<StorageEntry>) {

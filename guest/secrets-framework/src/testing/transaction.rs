@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Mutex;
 
 use super::lock;
-use super::storage::{State, StorageCall, children, page};
+use super::storage::{Changes, State, StorageCall, children, page};
 use crate::host::{StorageEntry, StorageError, StorageView, Transaction};
 
 /// A transaction; dropped without commit it leaves nothing behind.
@@ -18,7 +18,7 @@ pub(super) struct MemoryTransaction<'a> {
 struct Work {
     /// As at the beginning, with this transaction's own changes.
     entries: BTreeMap<String, StorageEntry>,
-    changes: BTreeMap<String, Option<StorageEntry>>,
+    changes: Changes,
     keys_read: BTreeSet<String>,
     lists_read: BTreeMap<String, Vec<String>>,
 }
@@ -90,10 +90,7 @@ impl Transaction for MemoryTransaction<'_> {
         if work.keys_read.iter().any(changed) || !lists_hold {
             return Err(StorageError::Conflict("transaction commit failed; retry transaction".to_owned()));
         }
-        for (key, entry) in &work.changes {
-            state.write(key, entry.clone());
-        }
-        Ok(())
+        state.commit(&work.changes)
     }
 }
 
@@ -139,6 +136,21 @@ mod tests {
         transaction.put(entry("b", "1")).unwrap();
         transaction.commit().unwrap();
         assert_eq!(storage.keys(), ["a", "b"]);
+    }
+
+    #[test]
+    fn a_commit_that_is_delayed_fails_and_happens_later() {
+        let storage = MemoryStorage::default();
+        storage.delay_commits(1);
+        for key in ["a", "b"] {
+            let transaction = begin(&storage);
+            transaction.put(entry(key, "1")).unwrap();
+            assert_eq!(transaction.commit().is_ok(), key == "b");
+        }
+        assert_eq!(storage.keys(), ["b"]);
+        assert_eq!(storage.land_commits(), 1);
+        assert_eq!(storage.keys(), ["a", "b"]);
+        assert_eq!(storage.land_commits(), 0);
     }
 
     #[test]

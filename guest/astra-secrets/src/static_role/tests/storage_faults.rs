@@ -1,6 +1,8 @@
 //! Storage that fails, or dies, at each write: the token that clients have
 //! goes on working, and in the end each role has its one token and no other.
 
+#![expect(clippy::unwrap_used, reason = "tests")]
+
 use secrets_framework::Operation;
 use secrets_framework::host::StorageError;
 use secrets_framework::testing::StorageCall;
@@ -159,7 +161,7 @@ fn a_deletion_is_whole_or_is_made_again() {
 
 #[test]
 fn reads_that_fail_are_errors_and_nothing_is_left() {
-    for nth in 1..=8 {
+    for nth in 1..=9 {
         for mount in mounts() {
             let (mount, first) = with_role(mount);
             mount.host.storage.fail_nth(StorageCall::Get, nth, StorageError::Failed("disk gone".to_owned()));
@@ -184,6 +186,93 @@ fn conflicts_are_retried_a_few_times() {
         mount.host.storage.clear_faults();
         assert_eq!(rotated.is_ok(), switched, "{conflicts}");
         assert_eq!(mount.static_token("app") != first, switched);
+        mount.rollback_later();
         mount.assert_static(1, usize::from(switched));
     }
+}
+
+/// A server that does not answer a commit may do it yet. A rotation tries two:
+/// the second without the history.
+fn delay_the_switch(mount: &Mount, commits: u64) {
+    let storage = std::sync::Arc::clone(&mount.host.storage);
+    mount.astra.during_next_make(move || storage.delay_commits(commits));
+}
+
+#[test]
+fn a_commit_that_was_not_answered_undoes_nothing_until_its_outcome_is_known() {
+    for happens in [true, false] {
+        let (mount, first) = with_role(Mount::new());
+        delay_the_switch(&mount, 2);
+        assert_eq!(mount.rotate_static("app").failed().1, "no answer");
+        if happens {
+            assert_eq!(mount.host.storage.land_commits(), 2);
+            assert_ne!(mount.static_token("app"), first);
+        } else {
+            assert_eq!(mount.open_entries(), 1);
+        }
+        mount.rollback_later();
+        mount.assert_static(1, usize::from(happens));
+        assert_eq!(mount.static_token("app") == first, !happens);
+        assert_settles(&mount);
+    }
+}
+
+#[test]
+fn a_creation_whose_commit_was_not_answered_may_have_made_a_role() {
+    for happens in [true, false] {
+        let mount = Mount::new();
+        delay_the_switch(&mount, 1);
+        assert_eq!(mount.write_static("app", json!({ "rotation_period": "24h" })).failed().1, "no answer");
+        if happens {
+            mount.host.storage.land_commits();
+            mount.static_token("app");
+        }
+        mount.rollback_later();
+        mount.assert_static(usize::from(happens), 0);
+    }
+}
+
+#[test]
+fn a_scheduled_rotation_that_happened_though_it_failed_is_not_taken_back_by_its_failure() {
+    // All but the last write is made, and the read that would tell so fails: the first two are of the role as it was.
+    let (mount, first) = with_role(Mount::on_vault());
+    mount.host.clock.advance(DAY);
+    mount.host.storage.fail_prefix(StorageCall::Delete, "wal/", StorageError::Failed("disk full".to_owned()));
+    let failed = StorageError::Failed("disk gone".to_owned());
+    mount.host.storage.fail_nth_below(StorageCall::Get, "static-role/", 3, failed);
+    assert_eq!(mount.rollback().unwrap_err().to_string(), "disk full");
+    mount.host.storage.clear_faults();
+    assert_ne!(mount.static_token("app"), first);
+    assert_settles(&mount);
+}
+
+#[test]
+fn a_rotation_after_one_whose_commit_happens_meanwhile_loses_no_token() {
+    let (mount, first) = with_role(Mount::new());
+    delay_the_switch(&mount, 2);
+    mount.rotate_static("app").failed();
+    let storage = std::sync::Arc::clone(&mount.host.storage);
+    mount.astra.during_next_make(move || assert_eq!(storage.land_commits(), 2));
+    let (code, text) = mount.rotate_static("app").failed();
+    assert!(code == Some(409) && text.contains("`app`"), "{text}");
+    assert_ne!(mount.static_token("app"), first);
+    mount.assert_static(1, 1);
+    assert_settles(&mount);
+}
+
+/// The same on a server without transactions: the write that counts is the role's.
+#[test]
+fn a_write_that_was_not_answered_undoes_nothing_until_its_outcome_is_known() {
+    let (mount, first) = with_role(Mount::on_vault());
+    mount.host.storage.fail_prefix(StorageCall::Put, "static-role/", StorageError::Failed("no answer".to_owned()));
+    mount.rotate_static("app").failed();
+    mount.host.storage.clear_faults();
+    let second = mount.astra.live().into_iter().find(|client_id| *client_id != first).unwrap();
+    let key = format!("static-role/{ORG_A}/app");
+    let mut role = mount.host.storage.json(&key);
+    role["client_id"] = json!(second);
+    mount.host.storage.seed(&key, role.to_string());
+    mount.rollback_later();
+    assert_eq!(mount.static_token("app"), second);
+    assert_settles(&mount);
 }

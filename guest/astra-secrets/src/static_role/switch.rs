@@ -1,0 +1,87 @@
+//! The moment of a static role's rotation: the new token becomes the current
+//! one, the one before gets an end, and all that belongs to it is written together.
+
+use secrets_framework::{Context, Error, wal};
+
+use super::rotate::current_record;
+use super::{Replaced, StaticRole, load};
+use crate::client::AstraClient;
+use crate::config::{Write, together};
+use crate::error::Failure;
+use crate::history::{self, Event};
+use crate::lease::lock_token;
+use crate::mint::{Made, NotPlaced};
+use crate::record::{self, Record, RecordId};
+
+/// Puts the token of `record`, which `made` is, into the place of the role's current one.
+pub(super) fn switch(
+    context: &Context<'_>,
+    client: &AstraClient<'_>,
+    role: &mut StaticRole,
+    made: &Made<'_>,
+    record: &Record,
+) -> Result<(), Failure> {
+    *role = try_switch(context, role.clone(), made, record)
+        .map_err(|not_placed| not_placed.settle(context, client, made))?;
+    Ok(())
+}
+
+fn try_switch(
+    context: &Context<'_>,
+    mut role: StaticRole,
+    made: &Made<'_>,
+    record: &Record,
+) -> Result<StaticRole, NotPlaced> {
+    check_unchanged(context, &role)?;
+    let now = context.host.clock().now().as_secs();
+    let mut writes = Vec::from(record::writes_of_held(record)?);
+    // Kept until all is written, so that rollback does not find the old token held, and its end for nothing.
+    let _guard = match role.client_id.as_str() {
+        "" => None,
+        current => Some(lock_token(context, &RecordId::of_client(current))?),
+    };
+    let mut old = current_record(context, &role)?;
+    if let Some(old) = &mut old {
+        let ends = now + role.grace_period.as_secs();
+        role.replaced.push(Replaced { client_id: old.client_id.clone(), ends });
+        writes.extend(record::writes_of_end(old, ends)?);
+    }
+    let left = role.due;
+    role.client_id = record.client_id.clone();
+    role.last_rotated = now;
+    role.failures = 0;
+    role.last_error = String::new();
+    role.wait_for_schedule(now);
+    writes.extend(role.writes(left)?);
+    writes.push(Write::Delete(wal::key(made.wal_id())));
+    let stored = match &old {
+        Some(old) => history::write_with(context, old, Event::Rotate, writes),
+        None => together(context, &writes),
+    };
+    match stored {
+        Ok(()) => Ok(role),
+        Err(error) => as_stored(context, record, error),
+    }
+}
+
+/// A rotation whose commit was not answered may have happened since the role
+/// was loaded: its token would be lost to one that knows nothing of it.
+fn check_unchanged(context: &Context<'_>, role: &StaticRole) -> Result<(), Failure> {
+    let stored = load(context, &role.org_id, &role.name)?;
+    if stored.map_or(String::new(), |stored| stored.client_id) == role.client_id {
+        return Ok(());
+    }
+    Err(Failure::exists(format!(
+        "static role `{}` of organization `{}` was rotated by another request at the same time, so this one changed \
+         nothing: read it, and rotate again if you still want to",
+        role.name, role.org_id
+    )))
+}
+
+/// Storage that fails may have stored the entry that counts, the role's.
+fn as_stored(context: &Context<'_>, record: &Record, error: Error) -> Result<StaticRole, NotPlaced> {
+    match load(context, &record.org_id, &record.role_name) {
+        Ok(Some(stored)) if stored.client_id == record.client_id => Ok(stored),
+        _ => Err(NotPlaced::perhaps(error)),
+    }
+}
