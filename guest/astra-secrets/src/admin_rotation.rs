@@ -24,6 +24,7 @@ use crate::error::{Failure, upstream};
 use crate::history::Who;
 use crate::mint::{Facts, Wanted, describe, make, prove, undo};
 use crate::names::OrgId;
+use crate::record::{self, RecordId};
 
 use switch::switch;
 
@@ -101,6 +102,16 @@ fn current_role_ids(client: &AstraClient<'_>, config: &OrgConfig) -> Result<Vec<
              `astra_token` to the config"
         ),
     )))
+}
+
+/// Where the record of an admin token stands, or would: under its client ID, unless
+/// it was made as a token with a logical name and then put into the config.
+pub(crate) fn record_id(context: &Context<'_>, org_id: &OrgId, client_id: &str) -> Result<RecordId, Error> {
+    let id = RecordId::of_client(client_id);
+    if record::load(context, &id)?.is_some() || !record::is_filled(context)? {
+        return Ok(id);
+    }
+    Ok(record::find(context, org_id, client_id)?.map_or(id, |record| record.id))
 }
 
 fn described(context: &Context<'_>, config: &OrgConfig, mark: &str) -> String {

@@ -4,7 +4,7 @@
 use secrets_framework::{Context, Error, Sensitive, wal};
 use serde_json::Map;
 
-use super::Rotated;
+use super::{Rotated, record_id};
 use crate::client::AstraClient;
 use crate::config::{self, AdminToken, OrgConfig, RotationState, Turns, Write, together, write_in_step};
 use crate::error::Failure;
@@ -40,7 +40,7 @@ fn try_switch(
     let ends = now.saturating_add(stored.rotation_grace_period().as_secs());
 
     // Held until all is written, so that rollback does not see an end that does not count yet.
-    let old_id = id_of_old(context, &stored.org_id, &client_id)?;
+    let old_id = record_id(context, &stored.org_id, &client_id)?;
     let _guard = lock_token(context, &old_id)?;
     let (old, mut writes) = end_old(context, &stored, &old_id, &role_ids, ends)?;
     let new = new_record(context, &stored, made, role_ids);
@@ -56,16 +56,6 @@ fn try_switch(
         previous_client_id: client_id,
         previous_ends: ends,
     })
-}
-
-/// Where the old token's record stands, or would: under its client ID, unless
-/// it was made as a token with a logical name and then put into the config.
-fn id_of_old(context: &Context<'_>, org_id: &OrgId, client_id: &str) -> Result<RecordId, Error> {
-    let id = RecordId::of_client(client_id);
-    if record::load(context, &id)?.is_some() || !record::is_filled(context)? {
-        return Ok(id);
-    }
-    Ok(record::find(context, org_id, client_id)?.map_or(id, |record| record.id))
 }
 
 /// The order, for a server without transactions: the old token's end, which

@@ -1,13 +1,15 @@
 //! Writing a config: parse, ask Astra, then, under the lock that makes writers
 //! take turns, check against what is stored by then, and store.
 
-use secrets_framework::host::LogLevel;
+use secrets_framework::host::{LockGuard, LogLevel};
 use secrets_framework::{Context, Error, FieldData, Response};
 
 use crate::admin_rotation::{self, LetGo};
 use crate::astra_token::drop_retired_if_unused;
 use crate::config::{self, AdminToken, ApiUrl, OrgConfig, Retired, RotationState, Turns};
 use crate::error::{Failure, Outcome};
+use crate::history;
+use crate::lease::lock_token;
 use crate::limits::CONFIGS_MAX;
 use crate::names::OrgId;
 use crate::record;
@@ -25,6 +27,7 @@ pub(super) fn write(context: &Context<'_>, data: &FieldData, target: Target) -> 
     }
     changes.rotation(before.as_ref(), context.host.clock().now().as_secs())?;
     let warning = check_upstream(context, data, &org_id, before.as_ref(), &changes)?;
+    let _held = hold_new_token(context, &org_id, before.as_ref(), &changes)?;
 
     // Writers take turns, so that a logical name stays unique and no field is lost.
     let _turn = config::lock(context)?;
@@ -86,6 +89,28 @@ fn check_upstream(
     let mut candidate = OrgConfig::new(org_id.clone(), AdminToken::stored(token.expose().to_owned()));
     candidate.url = url.clone();
     verify(context, &candidate, before.is_none())
+}
+
+/// Keeps rollback, which may be about to end a token that is written back, from
+/// doing so until the config holds it. Taken before the lock of all configs:
+/// Astra is asked under it.
+fn hold_new_token<'a>(
+    context: &Context<'a>,
+    org_id: &OrgId,
+    before: Option<&OrgConfig>,
+    changes: &Changes,
+) -> Result<Option<Box<dyn LockGuard + 'a>>, Failure> {
+    let current = before.and_then(|config| config.admin_token.client_id());
+    let new = changes.admin_token.as_ref().and_then(AdminToken::client_id);
+    let Some(client_id) = new.filter(|new| Some(*new) != current) else { return Ok(None) };
+    let guard = lock_token(context, &admin_rotation::record_id(context, org_id, client_id)?)?;
+    if history::has_ended(context, org_id, client_id)? {
+        return Err(Failure::exists(format!(
+            "`astra_token` is the token `{client_id}`, which this mount has ended in Astra, and nothing was stored: write \
+             another token of organization `{org_id}`, or leave the field out to keep the stored one"
+        )));
+    }
+    Ok(Some(guard))
 }
 
 /// What a check upstream is about.

@@ -12,12 +12,17 @@ pub struct MemoryLocks {
     held: Mutex<BTreeSet<String>>,
     freed: Condvar,
     wait: Mutex<Duration>,
+    held_at_timeout: Mutex<Vec<String>>,
 }
 
 impl MemoryLocks {
     /// Sets how long an `acquire` waits at the most; at first 10 s, as the host's.
     pub fn set_wait(&self, wait: Duration) {
         *lock(&self.wait) = wait;
+    }
+    /// The keys that were held when the last wait for one of them timed out.
+    pub fn held_at_timeout(&self) -> Vec<String> {
+        lock(&self.held_at_timeout).clone()
     }
     /// The keys held now.
     pub fn held(&self) -> Vec<String> {
@@ -27,7 +32,12 @@ impl MemoryLocks {
 
 impl Default for MemoryLocks {
     fn default() -> Self {
-        Self { held: Mutex::default(), freed: Condvar::new(), wait: Mutex::new(Duration::from_secs(10)) }
+        Self {
+            held: Mutex::default(),
+            freed: Condvar::new(),
+            wait: Mutex::new(Duration::from_secs(10)),
+            held_at_timeout: Mutex::default(),
+        }
     }
 }
 
@@ -40,6 +50,7 @@ impl Locks for MemoryLocks {
             .wait_timeout_while(held, wait, |held| held.contains(key))
             .unwrap_or_else(PoisonError::into_inner);
         if waited.timed_out() && held.contains(key) {
+            *lock(&self.held_at_timeout) = held.iter().cloned().collect();
             return Err(LockError::TimedOut);
         }
         held.insert(key.to_owned());
@@ -73,6 +84,7 @@ mod tests {
         locks.set_wait(Duration::ZERO);
         let first = locks.acquire("a").unwrap();
         assert_eq!(locks.acquire("a").err(), Some(LockError::TimedOut));
+        assert_eq!(locks.held_at_timeout(), ["a"]);
         let other = locks.acquire("b").unwrap();
         drop((first, other));
         assert!(locks.held().is_empty());

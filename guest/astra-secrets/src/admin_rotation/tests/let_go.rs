@@ -3,6 +3,7 @@
 use secrets_framework::testing::StorageCall;
 
 use super::*;
+use crate::testing::On;
 
 const ANOTHER: &str = "AstraCS:Another:canary";
 
@@ -60,6 +61,45 @@ fn an_old_token_that_is_written_back_is_held_again() {
     mount.set(json!({ "astra_token": format!("AstraCS:{first}:canary") }));
     mount.settle();
     assert_eq!(mount.current(), first);
+    mount.assert_one_admin();
+}
+
+#[test]
+fn an_old_token_that_is_written_back_while_it_is_ended_is_not_stored() {
+    let mount = Mount::new();
+    mount.rotate();
+    let current = mount.current();
+    let back = json!({ "astra_token": crate::testing::ADMIN_A, "verify": false });
+    let racing = (mount.clone(), back.clone());
+    mount.astra.during_next(On::Delete, move || {
+        let (mount, back) = racing;
+        mount.host.locks.set_wait(Duration::from_millis(20));
+        let (code, _) = mount.write(&format!("config/{ORG_A}"), back).failed();
+        assert_eq!(code, Some(503), "whoever ends it is waited for");
+    });
+    mount.settle();
+    assert!(!mount.astra.is_live(OPERATORS));
+    let (code, text) = mount.write(&format!("config/{ORG_A}"), back).failed();
+    assert!(code == Some(409) && text.contains("`AdminOfA`") && text.contains("write another"), "{text}");
+    assert_no_secret(&text);
+    assert_eq!(mount.current(), current);
+    mount.assert_one_admin();
+}
+
+/// The lock of one token must not keep other organizations' configs waiting.
+#[test]
+fn a_token_that_is_waited_for_holds_up_no_other_config() {
+    let mount = Mount::new();
+    mount.rotate();
+    let racing = mount.clone();
+    mount.astra.during_next(On::Delete, move || {
+        racing.host.locks.set_wait(Duration::from_millis(20));
+        let back = json!({ "astra_token": crate::testing::ADMIN_A, "verify": false });
+        racing.write(&format!("config/{ORG_A}"), back).failed();
+        let held = racing.host.locks.held_at_timeout();
+        assert!(!held.is_empty() && !held.contains(&"config".to_owned()), "{held:?}");
+    });
+    mount.settle();
     mount.assert_one_admin();
 }
 
