@@ -27,7 +27,7 @@ use crate::record::segment;
 use crate::schedule::Schedule;
 
 pub(crate) use due::run_due;
-pub(crate) use end::{delete, end_all, let_go};
+pub(crate) use end::{delete, end_all, end_left, let_go};
 pub(crate) use rotate::{current_record, rotate};
 
 /// Where static roles are: `static-role/<org>/<name>`; seal-wrapped.

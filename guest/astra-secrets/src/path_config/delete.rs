@@ -2,7 +2,7 @@
 //! must be left to revoke them with.
 
 use secrets_framework::host::LogLevel;
-use secrets_framework::{Context, FieldData};
+use secrets_framework::{Context, FieldData, Response};
 
 use crate::admin_rotation;
 use crate::astra_token::drop_retired_if_unused;
@@ -14,19 +14,35 @@ use crate::static_role;
 
 /// Deletes a config; deleting what is not there succeeds.
 pub(super) fn delete(context: &Context<'_>, data: &FieldData, org_id: &OrgId) -> Outcome {
+    let force = data.bool("force").unwrap_or(false);
+    if force {
+        // While there is still a config: it is deleted again where this fails. And before the lock of all
+        // configs is taken: a static role that is being rotated may be waited for.
+        static_role::end_all(context, org_id)?;
+    }
+    forget(context, org_id, force)?;
+    // A mint or a static role that was under way may have come since the looks
+    // before, and an earlier deletion may have failed here: so what is kept is
+    // dropped only after another look.
+    let warnings = static_role::end_left(context, org_id)?;
     let _turn = config::lock(context)?;
-    let Some(config) = config::load(context, org_id)? else { return Ok(None) };
+    drop_retired_if_unused(context, org_id)?;
+    Ok((!warnings.is_empty()).then(|| Response { warnings, ..Response::default() }))
+}
+
+/// Forgets the config itself, and keeps what is needed to revoke with.
+fn forget(context: &Context<'_>, org_id: &OrgId, force: bool) -> Result<(), Failure> {
+    let _turn = config::lock(context)?;
+    let Some(config) = config::load(context, org_id)? else { return Ok(()) };
     // A static role counts by itself: its token's record may be lost or damaged.
     let has_tokens =
         record::any_given_out(context, org_id)? || !static_role::names(context.host.storage(), org_id)?.is_empty();
-    if has_tokens && !data.bool("force").unwrap_or(false) {
+    if has_tokens && !force {
         return Err(Failure::mistake(format!(
             "organization `{org_id}` has tokens that are alive: revoke them first, or delete with `force=true`, \
              and its admin token is kept, hidden, to revoke them, until the last has gone"
         )));
     }
-    // While there is still a config: it is deleted again where this fails.
-    static_role::end_all(context, org_id)?;
     // In this order, for a server without transactions: at no time is nothing left to revoke with.
     let mut writes = vec![Retired::load(context, org_id)?.keep(&config)?];
     let mut let_go = admin_rotation::let_go(context, &config, None)?;
@@ -35,12 +51,8 @@ pub(super) fn delete(context: &Context<'_>, data: &FieldData, org_id: &OrgId) ->
     writes.extend(Turns::of(Some(&config)).removal(org_id));
     writes.extend(config::rename(config.logical_name.as_ref(), None, org_id)?);
     config::together(context, &writes)?;
-    // A mint or a static role that was under way may have come since the looks
-    // above: so what is kept is dropped only after another look.
-    static_role::end_all(context, org_id)?;
-    drop_retired_if_unused(context, org_id)?;
     let kept = if has_tokens { "true" } else { "false" };
     let fields = [("org", org_id.as_str()), ("kept_to_revoke", kept)];
     context.host.log().log(LogLevel::Info, "a config was deleted", &fields);
-    Ok(None)
+    Ok(())
 }

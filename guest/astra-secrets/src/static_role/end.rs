@@ -4,9 +4,9 @@
 use secrets_framework::host::LogLevel;
 use secrets_framework::{Context, Error};
 
-use super::{StaticRole, current_record, key, load_readable, lock, names, stored};
+use super::{StaticRole, current_record, exists, key, load_readable, lock, names, stored};
 use crate::astra_token::{Patience, Target, end_token};
-use crate::config::{Write, together};
+use crate::config::{self, Write, together};
 use crate::error::Failure;
 use crate::history::End;
 use crate::lease::lock_token;
@@ -41,26 +41,45 @@ pub(crate) fn delete(context: &Context<'_>, org_id: &OrgId, name: &RoleName) -> 
     Ok(None)
 }
 
-/// Ends all static roles of an organization whose config is being deleted by
-/// force. Nobody holds their tokens from then on, and rollback ends them.
-pub(crate) fn end_all(context: &Context<'_>, org_id: &OrgId) -> Result<(), Failure> {
-    for (count, name) in names(context.host.storage(), org_id)?.iter().enumerate() {
-        if count >= STATIC_ROLES_ENDED_MAX {
-            return Err(Error::coded(
-                503,
-                format!(
-                    "organization `{org_id}` had too many static roles for one request: {count} of them were ended; \
-                     delete the config again to go on"
-                ),
-            )
-            .into());
+/// Ends all static roles of an organization whose config is about to be deleted
+/// by force. Nobody holds their tokens from then on, and rollback ends them.
+/// Answers a warning for each that is not readable: it stays, and with it its
+/// token's record and what is needed to revoke that.
+pub(crate) fn end_all(context: &Context<'_>, org_id: &OrgId) -> Result<Vec<String>, Failure> {
+    end_while(context, org_id, || Ok(true))
+}
+
+/// As [`end_all`], of an organization whose config has been deleted; those of
+/// one that is configured anew meanwhile are not touched.
+pub(crate) fn end_left(context: &Context<'_>, org_id: &OrgId) -> Result<Vec<String>, Failure> {
+    end_while(context, org_id, || Ok(config::load(context, org_id)?.is_none()))
+}
+
+/// `goes` is asked under the lock of each role, before it goes.
+fn end_while(
+    context: &Context<'_>,
+    org_id: &OrgId,
+    goes: impl Fn() -> Result<bool, Error>,
+) -> Result<Vec<String>, Failure> {
+    let (mut ended, mut warnings) = (0, Vec::new());
+    for name in names(context.host.storage(), org_id)? {
+        if ended >= STATIC_ROLES_ENDED_MAX {
+            return Err(too_many(org_id));
         }
-        let _turn = lock(context, org_id, name)?;
-        if let Some(role) = load_readable(context, org_id, name)? {
-            let_go(context, &role)?;
+        let _turn = lock(context, org_id, &name)?;
+        if !goes()? {
+            break;
+        }
+        match load_readable(context, org_id, &name)? {
+            Some(role) => {
+                let_go(context, &role)?;
+                ended += 1;
+            }
+            None if exists(context, org_id, &name)? => warnings.push(damaged(org_id, &name)),
+            None => {}
         }
     }
-    Ok(())
+    Ok(warnings)
 }
 
 /// Forgets a role whose current token rollback is to end at once; the replaced
@@ -103,6 +122,21 @@ fn end_recorded(context: &Context<'_>, org_id: &OrgId, client_id: &str) -> Resul
         patience: Patience::Rollback,
     };
     end_token(context, &target)
+}
+
+fn too_many(org_id: &OrgId) -> Failure {
+    let sentence = format!(
+        "organization `{org_id}` had too many static roles for one request: {STATIC_ROLES_ENDED_MAX} of them were ended; \
+         delete the config again to go on"
+    );
+    Error::coded(503, sentence).into()
+}
+
+fn damaged(org_id: &OrgId, name: &RoleName) -> String {
+    format!(
+        "static role `{name}` is not readable, so its tokens were not ended: delete `static-roles/{org_id}/{name}`, and \
+         then those of its tokens that `tokens/{org_id}` lists"
+    )
 }
 
 fn took_too_long(role: &StaticRole) -> String {

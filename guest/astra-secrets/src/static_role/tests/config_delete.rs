@@ -1,14 +1,21 @@
 //! The end of an organization's config: static roles go with it, and their
 //! tokens, too.
 
+#![expect(clippy::unwrap_used, reason = "tests")]
+
+use std::collections::BTreeSet;
 use std::time::Duration;
 
-use secrets_framework::Operation;
+use secrets_framework::host::StorageError;
+use secrets_framework::testing::{StorageCall, request};
+use secrets_framework::{Context, Operation};
 use serde_json::{Value, json};
 
 use super::{DAY, HOUR, mounts, with_role};
 use crate::config::test_mount::Answered;
 use crate::limits::STATIC_ROLES_ENDED_MAX;
+use crate::names::OrgId;
+use crate::static_role::end_left;
 use crate::testing::{ADMIN_A, Mount, ORG_A};
 
 fn delete_config(mount: &Mount) -> Answered {
@@ -91,12 +98,62 @@ fn a_role_that_is_created_meanwhile_goes_with_it() {
 }
 
 #[test]
+fn a_role_that_stayed_without_its_config_goes_when_that_is_deleted_again() {
+    let mount = Mount::new();
+    let racing = mount.clone();
+    mount.astra.during_next_make(move || {
+        delete_config(&racing).done();
+        // The creation's own removal, after it has stored the role.
+        racing.host.storage.fail_nth(StorageCall::Commit, 2, StorageError::Failed("disk full".to_owned()));
+    });
+    mount.write_static("app", json!({ "rotation_period": "24h" })).failed();
+    assert_eq!(mount.keys("static-role/").len(), 1);
+    mount.send(Operation::Delete, &format!("config/{ORG_A}"), json!({})).done();
+    assert_all_gone(&mount);
+}
+
+#[test]
+fn the_roles_of_an_organization_that_is_configured_anew_meanwhile_stay() {
+    let (mount, first) = with_role(Mount::new());
+    let request = request(Operation::Delete, &format!("config/{ORG_A}"), Value::Null);
+    let context = Context { host: &mount.host, request: &request };
+    assert_eq!(end_left(&context, &OrgId::stored(ORG_A)).unwrap(), Vec::<String>::new());
+    mount.assert_static(1, 0);
+    assert_eq!(mount.static_token("app"), first);
+}
+
+#[test]
+fn a_role_that_is_not_readable_is_named_and_its_token_can_still_be_ended() {
+    for mount in mounts() {
+        let (mount, first) = with_role(mount);
+        mount.daily("other");
+        mount.host.storage.seed(&format!("static-role/{ORG_A}/app"), "{");
+        let warnings = delete_config(&mount).warnings();
+        assert!(warnings.len() == 1 && warnings[0].contains("`app`"), "{warnings:?}");
+        assert!(warnings[0].contains(&format!("`static-roles/{ORG_A}/app`")), "{warnings:?}");
+        mount.rollback_later();
+        assert_eq!(mount.astra.live(), BTreeSet::from([first.clone()]));
+        assert_eq!(mount.recorded().len(), 1, "nothing of it is lost");
+        // As the warning says, and whoever deletes the config again is told again.
+        assert_eq!(delete_config(&mount).warnings(), warnings);
+        mount.delete_static("app").warnings();
+        let list = mount.send(Operation::List, &format!("tokens/{ORG_A}/"), Value::Null).data();
+        assert_eq!(list["keys"], json!([first]));
+        mount.send(Operation::Delete, &format!("tokens/{ORG_A}/{first}"), Value::Null).done();
+        mount.host.clock.advance(DAY);
+        assert_all_gone(&mount);
+    }
+}
+
+#[test]
 fn a_role_that_is_being_rotated_is_waited_for() {
     let (mount, _) = with_role(Mount::new());
     mount.host.locks.set_wait(Duration::from_millis(20));
     let racing = mount.clone();
     mount.astra.during_next_make(move || {
         delete_config(&racing).0.unwrap_err();
+        let held = racing.host.locks.held_at_timeout();
+        assert!(!held.is_empty() && !held.contains(&"config".to_owned()), "others' configs wait, too: {held:?}");
     });
     mount.rotate_static("app").data();
     mount.assert_static(1, 1);
