@@ -222,8 +222,11 @@ pub(crate) const TIDY_SAME_CALL: Duration = Duration::from_secs(60);
 /// the host lets through, and the host lists 250,000 names for a request.
 pub(crate) const TIDY_COMPARED_MAX: usize = 40_000;
 
-/// Entries that one tidy reads to look at what stands out: some three calls each of the host's 10,000 for a request.
+/// Entries that one tidy reads to look at what stands out: up to five calls each of the host's 10,000 for a request.
 pub(crate) const TIDY_LOOKED_AT_MAX: usize = 1_000;
+
+/// Static roles that one tidy reads for the price of one such entry: one call each.
+pub(crate) const TIDY_STATIC_ROLES_PER_ENTRY: usize = 5;
 
 /// Tokens and records that one tidy removes: some dozen storage calls each of the host's 10,000 for a request, and each
 /// one's history is read and written in an instance's memory, which does not come back.
@@ -269,6 +272,9 @@ pub(crate) const CHECK_TOKEN_LIFE: Duration = Duration::from_secs(3600);
 
 /// Static roles of one organization: a list reads each, and the host allows a request 10,000 storage calls.
 pub(crate) const STATIC_ROLES_MAX: usize = 4_000;
+
+/// Static roles that are read at once: their entries are in memory together.
+pub(crate) const STATIC_ROLES_READ_AT_ONCE: usize = 100;
 
 /// How long a replaced token lives on where a static role sets nothing, as the contract says.
 pub(crate) const STATIC_GRACE_DEFAULT: Duration = Duration::from_secs(3600);

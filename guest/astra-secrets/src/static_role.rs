@@ -9,6 +9,7 @@ mod stored;
 mod switch;
 #[cfg(test)]
 pub(crate) mod test_mount;
+mod tokens;
 
 use std::fmt;
 use std::time::Duration;
@@ -29,6 +30,7 @@ use crate::schedule::Schedule;
 pub(crate) use due::run_due;
 pub(crate) use end::{delete, end_all, end_left, let_go};
 pub(crate) use rotate::{current_record, rotate};
+pub(crate) use tokens::{Tokens, tokens};
 
 /// Where static roles are: `static-role/<org>/<name>`; seal-wrapped.
 pub(crate) const STATIC_ROLE_PREFIX: &str = "static-role/";

@@ -56,6 +56,15 @@ struct StoredReplaced {
     ends: u64,
 }
 
+/// Of a static role what its tokens are: less memory for those who look at all.
+#[derive(Deserialize)]
+struct StoredTokens {
+    #[serde(default)]
+    client_id: String,
+    #[serde(default)]
+    replaced: Vec<StoredReplaced>,
+}
+
 /// The entry of a static role, seal-wrapped.
 pub(super) fn encode(role: &StaticRole) -> Result<StorageEntry, Error> {
     let (period, expression, window) = match &role.schedule {
@@ -94,13 +103,7 @@ pub(super) fn encode(role: &StaticRole) -> Result<StorageEntry, Error> {
 
 /// The static role that an entry holds. The key is the truth about its name.
 pub(super) fn decode(entry: &StorageEntry, org_id: &OrgId, name: &RoleName) -> Result<StaticRole, Error> {
-    // serde's own message may quote what it does not like.
-    let stored: Stored = serde_json::from_slice(&entry.value).map_err(|_| {
-        Error::Internal(format!(
-            "the stored static role `{}` is not readable: delete it, and its tokens at `tokens/{org_id}`",
-            entry.key
-        ))
-    })?;
+    let stored: Stored = parse(entry, org_id)?;
     let duration = |nanoseconds: i64| std::time::Duration::from_nanos(u64::try_from(nanoseconds).unwrap_or_default());
     let (period, window) = (duration(stored.rotation_period), duration(stored.rotation_window));
     Ok(StaticRole {
@@ -112,11 +115,7 @@ pub(super) fn decode(entry: &StorageEntry, org_id: &OrgId, name: &RoleName) -> R
         description: stored.description,
         created_by: stored.created_by,
         client_id: stored.client_id,
-        replaced: stored
-            .replaced
-            .into_iter()
-            .map(|token| Replaced { client_id: token.client_id, ends: token.ends })
-            .collect(),
+        replaced: stored.replaced.into_iter().map(Replaced::from).collect(),
         last_rotated: stored.last_rotated,
         scheduled: stored.scheduled,
         due: stored.due,
@@ -124,6 +123,28 @@ pub(super) fn decode(entry: &StorageEntry, org_id: &OrgId, name: &RoleName) -> R
         last_error: stored.last_error,
         other: stored.other,
     })
+}
+
+/// The client IDs of its current token, empty where it has none yet, and of its replaced ones.
+pub(super) fn decode_tokens(entry: &StorageEntry, org_id: &OrgId) -> Result<(String, Vec<Replaced>), Error> {
+    let stored: StoredTokens = parse(entry, org_id)?;
+    Ok((stored.client_id, stored.replaced.into_iter().map(Replaced::from).collect()))
+}
+
+fn parse<T: for<'de> Deserialize<'de>>(entry: &StorageEntry, org_id: &OrgId) -> Result<T, Error> {
+    // serde's own message may quote what it does not like.
+    serde_json::from_slice(&entry.value).map_err(|_| {
+        Error::Internal(format!(
+            "the stored static role `{}` is not readable: delete it, and its tokens at `tokens/{org_id}`",
+            entry.key
+        ))
+    })
+}
+
+impl From<StoredReplaced> for Replaced {
+    fn from(stored: StoredReplaced) -> Self {
+        Self { client_id: stored.client_id, ends: stored.ends }
+    }
 }
 
 fn is_zero<N: Default + PartialEq>(number: &N) -> bool {

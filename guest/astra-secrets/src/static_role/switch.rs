@@ -11,7 +11,7 @@ use crate::error::Failure;
 use crate::history::{self, Event};
 use crate::lease::lock_token;
 use crate::mint::{Made, NotPlaced};
-use crate::record::{self, Record, RecordId};
+use crate::record::{self, Record, RecordId, TokenKind};
 
 /// Puts the token of `record`, which `made` is, into the place of the role's current one.
 pub(super) fn switch(
@@ -40,12 +40,17 @@ fn try_switch(
         "" => None,
         current => Some(lock_token(context, &RecordId::of_client(current))?),
     };
+    let ends = now + role.grace_period.as_secs();
     let mut old = current_record(context, &role)?;
     if let Some(old) = &mut old {
-        let ends = now + role.grace_period.as_secs();
-        role.replaced.push(Replaced { client_id: old.client_id.clone(), ends });
         writes.extend(record::writes_of_end(old, ends)?);
+    } else if !role.client_id.is_empty() {
+        // It was lost; the token is in use all the same, and is to end as any other.
+        let lost = Record { lease_end: ends, due: ends, ..lost_record(&role) };
+        writes.extend(record::writes_of_new(&lost)?);
+        old = Some(lost);
     }
+    role.replaced.extend(old.iter().map(|old| Replaced { client_id: old.client_id.clone(), ends }));
     let left = role.due;
     role.client_id = record.client_id.clone();
     role.last_rotated = now;
@@ -76,6 +81,30 @@ fn check_unchanged(context: &Context<'_>, role: &StaticRole) -> Result<(), Failu
          nothing: read it, and rotate again if you still want to",
         role.name, role.org_id
     )))
+}
+
+/// Of the role's current token what the role knows. Where it was made is not known.
+fn lost_record(role: &StaticRole) -> Record {
+    Record {
+        id: RecordId::of_client(&role.client_id),
+        client_id: role.client_id.clone(),
+        org_id: role.org_id.clone(),
+        role_name: role.name.clone(),
+        role_ids: Vec::new(),
+        logical_name: String::new(),
+        metadata: std::collections::BTreeMap::new(),
+        generated_on: String::new(),
+        expires_at: None,
+        secrets: None,
+        origin: None,
+        mark: String::new(),
+        kind: TokenKind::Static,
+        created_by: role.created_by.clone(),
+        made: role.last_rotated,
+        lease_end: 0,
+        due: 0,
+        other: serde_json::Map::new(),
+    }
 }
 
 /// Storage that fails may have stored the entry that counts, the role's.

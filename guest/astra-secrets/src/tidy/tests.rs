@@ -6,6 +6,7 @@ mod bounds;
 mod races;
 mod rules;
 mod schedule;
+mod statics;
 
 use std::time::Duration;
 

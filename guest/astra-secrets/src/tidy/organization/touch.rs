@@ -18,8 +18,10 @@ use crate::error::{Failure, upstream};
 use crate::history::End;
 use crate::holder;
 use crate::lease::lock_token;
+use crate::limits::TIDY_STATIC_ROLES_PER_ENTRY;
 use crate::mint;
 use crate::record::{self, Record, RecordId};
+use crate::static_role::{self, Tokens};
 
 /// Looks again, and acts.
 pub(super) struct Touch<'a> {
@@ -32,6 +34,8 @@ pub(super) struct Touch<'a> {
     /// Read when the first is asked for, and so after Astra's lists: a listed token whose mint has no entry by then
     /// has a record, or will never have one.
     open_marks: OnceCell<BTreeMap<String, u64>>,
+    /// Of the static roles, read when the first orphan asks; each token that a rotation makes from then on has a record.
+    statics: OnceCell<Tokens>,
     /// Astra does not do what is asked; the next tidy may have more luck.
     gave_up: Cell<bool>,
 }
@@ -50,7 +54,8 @@ impl<'a> Touch<'a> {
     pub(super) fn new(organization: &'a Organization<'a>, configs: &'a [OrgConfig], sources: &'a [Source<'a>]) -> Self {
         let host = organization.context.host;
         let (now, age_min) = (host.clock().now(), host.system_view().wal_minimum_age());
-        Self { organization, configs, sources, now, age_min, open_marks: OnceCell::new(), gave_up: Cell::new(false) }
+        let (open_marks, statics, gave_up) = (OnceCell::new(), OnceCell::new(), Cell::new(false));
+        Self { organization, configs, sources, now, age_min, open_marks, statics, gave_up }
     }
 
     /// A token with a mark of ours and, so far, without a record.
@@ -96,6 +101,9 @@ impl<'a> Touch<'a> {
         // A record that cannot be read is one all the same: its token may be in use.
         record::load(context, &RecordId::of_client(&token.client_id))?;
         if record::find(context, org_id, &token.client_id)?.is_some() || self.is_admin_token(&token.client_id)? {
+            return Ok(Act::Left);
+        }
+        if self.is_of_static_role(&token.client_id, result)? {
             return Ok(Act::Left);
         }
         if !self.may_act(result) {
@@ -196,6 +204,39 @@ impl<'a> Touch<'a> {
         }
         // It may have been rotated since.
         holder::is_admin_token(self.organization.context, self.organization.org_id, client_id)
+    }
+
+    /// Has a static role this token without a record, or may it have it?
+    fn is_of_static_role(&self, client_id: &str, result: &mut OrgResult) -> Result<bool, Failure> {
+        let org_id = self.organization.org_id;
+        let Some(tokens) = self.static_tokens()? else {
+            result.stop(MORE);
+            return Ok(true);
+        };
+        if let Some(name) = tokens.current.get(client_id) {
+            result.tell(format!(
+                "the token `{client_id}` of organization `{org_id}` has lost its record, but static role `{name}` uses \
+                 it: write `rotate-role/{org_id}/{name}`, and another takes its place"
+            ));
+            return Ok(true);
+        }
+        if tokens.replaced.get(client_id).is_some_and(|ends| *ends > self.now.as_secs()) {
+            return Ok(true);
+        }
+        tokens.unknown.as_ref().map_or(Ok(false), |error| Err(error.clone().into()))
+    }
+
+    /// None where a limit does not let them be read.
+    fn static_tokens(&self) -> Result<Option<&Tokens>, Error> {
+        let Organization { context, org_id, bounds, .. } = self.organization;
+        if self.statics.get().is_none() {
+            let names = static_role::names(context.host.storage(), org_id)?;
+            if !bounds.look_at(names.len().div_ceil(TIDY_STATIC_ROLES_PER_ENTRY)) {
+                return Ok(None);
+            }
+            let _ = self.statics.set(static_role::tokens(context, org_id, &names)?);
+        }
+        Ok(self.statics.get())
     }
 
     /// May anything be changed now?

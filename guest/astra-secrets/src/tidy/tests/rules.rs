@@ -12,7 +12,7 @@ fn edit(mount: &Mount, client_id: &str, fields: Value) {
 }
 
 /// Forgets a token's record and its indexes.
-fn forget(mount: &Mount, client_id: &str) {
+pub(super) fn forget(mount: &Mount, client_id: &str) {
     let ours = |key: &String| key.starts_with("token/") || key.contains("-index/");
     for key in mount.host.storage.keys().into_iter().filter(|key| ours(key) && key.ends_with(client_id)) {
         mount.host.storage.remove(&key);
@@ -29,7 +29,7 @@ fn own_admin_token(mount: &Mount) -> String {
 
 /// A real run finds nothing to remove.
 #[track_caller]
-fn nothing_is_removed(mount: &Mount) -> Value {
+pub(super) fn nothing_is_removed(mount: &Mount) -> Value {
     let before = stored(mount);
     let answer = tidy(mount, false);
     for list in ["orphans", "gone", "expired", "removed"] {

@@ -1,0 +1,48 @@
+//! Which tokens an organization's static roles have: for a token without a
+//! record, which would name the one that has it.
+
+use std::collections::BTreeMap;
+
+use secrets_framework::host::LogLevel;
+use secrets_framework::{Context, Error};
+
+use super::{key, stored};
+use crate::limits::STATIC_ROLES_READ_AT_ONCE;
+use crate::names::{OrgId, RoleName};
+
+/// The tokens that these static roles have.
+#[derive(Debug, Default)]
+pub(crate) struct Tokens {
+    /// Those that are current, and whose.
+    pub(crate) current: BTreeMap<String, RoleName>,
+    /// When those end that live on for their grace period, in seconds since 1970-01-01T00:00:00Z.
+    pub(crate) replaced: BTreeMap<String, u64>,
+    /// Why those of one are not known, where one cannot be read.
+    pub(crate) unknown: Option<Error>,
+}
+
+/// The tokens of the organization's static roles of these names: one read each.
+pub(crate) fn tokens(context: &Context<'_>, org_id: &OrgId, names: &[RoleName]) -> Result<Tokens, Error> {
+    let mut tokens = Tokens::default();
+    for names in names.chunks(STATIC_ROLES_READ_AT_ONCE) {
+        let keys: Vec<String> = names.iter().map(|name| key(org_id, name)).collect();
+        let keys: Vec<&str> = keys.iter().map(String::as_str).collect();
+        let entries = context.host.storage().get_many(&keys)?;
+        for (name, entry) in names.iter().zip(entries) {
+            let Some(entry) = entry else { continue };
+            match stored::decode_tokens(&entry, org_id) {
+                Ok((client_id, replaced)) => {
+                    tokens.current.insert(client_id, name.clone());
+                    tokens.replaced.extend(replaced.into_iter().map(|token| (token.client_id, token.ends)));
+                }
+                Err(error) => {
+                    let fields = [("error", error.to_string())];
+                    let fields = fields.each_ref().map(|(name, text)| (*name, text.as_str()));
+                    context.host.log().log(LogLevel::Error, "a static role's tokens are not known", &fields);
+                    tokens.unknown = Some(error);
+                }
+            }
+        }
+    }
+    Ok(tokens)
+}
