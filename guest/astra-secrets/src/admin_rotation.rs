@@ -68,7 +68,7 @@ fn replace_token(context: &Context<'_>, config: &OrgConfig, patience: Patience) 
         description: &|mark| described(context, config, mark),
     };
     let made = make(context, &client, &wanted)?;
-    if let Err(error) = prove(&client, config, &made.token.token) {
+    if let Err(error) = prove(context, &client, config, &made.token) {
         undo(context, &client, &made, None);
         return Err(not_proven(&config.org_id, &error));
     }

@@ -173,6 +173,9 @@ pub(crate) const ROTATION_BACK_OFF_FIRST: Duration = Duration::from_secs(60);
 /// Longest such pause: an Astra that is back is used within the hour.
 pub(crate) const ROTATION_BACK_OFF_MAX: Duration = Duration::from_secs(3600);
 
+/// How long before the grace period a token that Astra ends by itself is replaced: time for some attempts that fail.
+pub(crate) const RENEWAL_LEAD: Duration = Duration::from_secs(3600);
+
 /// All attempts to prove a new token: what the work leaves before [`SETTLE_BUDGET`] begins is often less.
 pub(crate) const PROOF_BUDGET: Duration = Duration::from_secs(8);
 

@@ -56,12 +56,13 @@ fn try_rotate(context: &Context<'_>, data: &FieldData) -> Outcome {
     static_role::rotate(context, &mut role, Patience::Caller)?;
     let previous = role.replaced.iter().find(|token| token.client_id == replaced);
     let time = |seconds| time_text::format(Duration::from_secs(seconds));
-    Ok(Some(Response::json(&RotateAnswer {
+    let response = Response::json(&RotateAnswer {
         client_id: &role.client_id,
         previous_client_id: previous.map(|token| token.client_id.as_str()),
         previous_ends: previous.and_then(|token| time(token.ends)),
         last_rotated: time(role.last_rotated),
-    })?))
+    })?;
+    Ok(Some(Response { warnings: role.told_early().into_iter().collect(), ..response }))
 }
 
 fn unknown(data: &FieldData) -> Failure {

@@ -90,7 +90,7 @@ fn show(context: &Context<'_>, role: &StaticRole) -> Outcome {
     Ok(Some(Response::json(&StaticAnswer {
         token: Answer::of(&record, secrets),
         last_rotated: time_text::format(Duration::from_secs(role.last_rotated)),
-        ttl: role.due.saturating_sub(context.host.clock().now().as_secs()),
+        ttl: role.turn.due.saturating_sub(context.host.clock().now().as_secs()),
     })?))
 }
 

@@ -3,6 +3,7 @@
 //! are computed here; the agenda keeps them, and rollback acts on them.
 
 pub(crate) mod fields;
+mod turn;
 
 use std::time::Duration;
 
@@ -10,10 +11,9 @@ use chrono::{DateTime, Utc};
 use croner::Cron;
 use croner::parser::{CronParser, Seconds, Year};
 
-use crate::limits::{
-    ROTATION_BACK_OFF_FIRST, ROTATION_BACK_OFF_MAX, SCHEDULE_BYTES_MAX, SCHEDULE_PERIOD_MAX, SCHEDULE_PERIOD_MIN,
-    SCHEDULE_WINDOW_MIN,
-};
+pub(crate) use turn::{Turn, renewal};
+
+use crate::limits::{SCHEDULE_BYTES_MAX, SCHEDULE_PERIOD_MAX, SCHEDULE_PERIOD_MIN, SCHEDULE_WINDOW_MIN};
 use crate::names::NameError;
 
 /// When something is done again.
@@ -151,12 +151,6 @@ const PAUSES_LOOKED_AT: usize = 50;
 fn cron(expression: &str) -> Result<Cron, croner::errors::CronError> {
     // Five fields, as crontab has them: seconds and years would be finer or rarer than anything here acts.
     CronParser::builder().seconds(Seconds::Disallowed).year(Year::Disallowed).build().parse(expression)
-}
-
-/// How long what failed `failures` times in a row waits until it is tried again.
-pub(crate) fn retry_pause(failures: u32) -> Duration {
-    let doublings = failures.saturating_sub(1).min(16);
-    ROTATION_BACK_OFF_FIRST.saturating_mul(1 << doublings).min(ROTATION_BACK_OFF_MAX)
 }
 
 fn seconds(number: i64) -> String {

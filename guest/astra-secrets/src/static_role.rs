@@ -25,7 +25,7 @@ use crate::history::Who;
 use crate::limits::{STATIC_GRACE_DEFAULT, STATIC_ROLES_MAX, STORAGE_KEY_BYTES_MAX};
 use crate::names::{AstraRoleId, OrgId, RoleName};
 use crate::record::segment;
-use crate::schedule::Schedule;
+use crate::schedule::{Schedule, Turn};
 
 pub(crate) use due::run_due;
 pub(crate) use end::{delete, end_all, end_left, let_go};
@@ -58,15 +58,8 @@ pub(crate) struct StaticRole {
     pub(crate) replaced: Vec<Replaced>,
     /// When the current token was made, in seconds since 1970-01-01T00:00:00Z.
     pub(crate) last_rotated: u64,
-    /// The time of its schedule that comes next, or is being served; 0 = it never comes.
-    pub(crate) scheduled: u64,
-    /// The time under which it stands in the agenda: later than `scheduled`
-    /// after a failure. 0 = not there.
-    pub(crate) due: u64,
-    /// How often in a row the scheduled rotation has failed.
-    pub(crate) failures: u32,
-    /// Why it failed last; empty = it did not.
-    pub(crate) last_error: String,
+    /// When it rotates next.
+    pub(crate) turn: Turn,
     /// Fields that we do not know, kept when the entry is rewritten.
     pub(crate) other: Map<String, Value>,
 }
@@ -94,41 +87,30 @@ impl StaticRole {
             client_id: String::new(),
             replaced: Vec::new(),
             last_rotated: 0,
-            scheduled: 0,
-            due: 0,
-            failures: 0,
-            last_error: String::new(),
+            turn: Turn::default(),
             other: Map::new(),
         }
     }
 
-    /// Sets its schedule. One that is new counts from the last rotation; one that
-    /// it had already keeps its time, unless that is further away than it can
-    /// be: then the clock was wrong when it was set.
+    /// Sets its schedule.
     pub(crate) fn set_schedule(&mut self, schedule: Schedule, now: u64) {
-        let latest = schedule.next_after(now).unwrap_or_default();
-        let is_period = matches!(schedule, Schedule::Period(_));
-        let is_new = self.schedule.as_ref() != Some(&schedule);
-        self.schedule = Some(schedule);
-        if is_new && is_period && self.last_rotated != 0 {
-            self.wait_for_schedule(self.last_rotated.min(now));
-        } else if is_new || self.due > latest {
-            self.wait_for_schedule(now);
-        }
+        let before = self.schedule.replace(schedule);
+        self.turn.plan(self.schedule.as_ref(), before.as_ref(), self.last_rotated, now);
     }
 
-    /// Waits for the first time of its schedule after `last`.
-    pub(crate) fn wait_for_schedule(&mut self, last: u64) {
-        self.scheduled = self.schedule.as_ref().and_then(|schedule| schedule.next_after(last)).unwrap_or_default();
-        self.due = self.scheduled;
+    /// What whoever relies on its schedule is to be told. None = nothing.
+    pub(crate) fn told_early(&self) -> Option<String> {
+        let early = self.turn.told_early()?;
+        let (name, org_id) = (&self.name, &self.org_id);
+        Some(format!("Astra ends the token of static role `{name}` by a setting of organization `{org_id}`: {early}"))
     }
 
     /// What is wrong with it, for the operator: its rotation fails, or the
     /// clock has gone back behind its last one. None = nothing.
     pub(crate) fn trouble(&self, now: u64) -> Option<String> {
         let path = format!("rotate-role/{}/{}", self.org_id, self.name);
-        if self.failures > 0 {
-            let (name, times, error) = (&self.name, self.failures, &self.last_error);
+        if self.turn.failures > 0 {
+            let (name, times, error) = (&self.name, self.turn.failures, &self.turn.error);
             return Some(format!("static role `{name}` could not be rotated {times} times in a row: {error}"));
         }
         if self.last_rotated > now {
@@ -137,7 +119,7 @@ impl StaticRole {
                 self.name
             ));
         }
-        if self.due == 0 {
+        if self.turn.due == 0 {
             return Some(format!("static role `{}` has no time at which it rotates: give it a schedule", self.name));
         }
         None
@@ -148,11 +130,11 @@ impl StaticRole {
     /// confirm does no harm, a role without one would never rotate.
     fn writes(&self, left: u64) -> Result<Vec<Write>, Error> {
         let mut writes = Vec::new();
-        if self.due != 0 {
-            writes.push(Write::Put(self.due_at(self.due).entry()));
+        if self.turn.due != 0 {
+            writes.push(Write::Put(self.due_at(self.turn.due).entry()));
         }
         writes.push(Write::Put(stored::encode(self)?));
-        if left != 0 && left != self.due {
+        if left != 0 && left != self.turn.due {
             writes.push(Write::Delete(self.due_at(left).key()));
         }
         Ok(writes)

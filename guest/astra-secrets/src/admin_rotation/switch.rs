@@ -14,6 +14,7 @@ use crate::limits::LEASE_END_MARGIN;
 use crate::mint::{Made, NotPlaced};
 use crate::names::{OrgId, RoleName};
 use crate::record::{self, Record, RecordId, TokenKind};
+use crate::schedule::{Turn, renewal};
 
 /// Puts the new token that `made` is into the place of the one in `config`.
 pub(super) fn switch(
@@ -46,12 +47,13 @@ fn try_switch(
     let new = new_record(context, &stored, made, role_ids);
     writes.extend(record::writes_of_new(&new)?);
     let before = Turns::of(Some(&stored));
-    writes.extend(write_in_step(before, &with_new_token(stored, made, now))?);
+    let config = with_new_token(stored, made, now);
+    writes.extend(write_in_step(before, &config)?);
     writes.push(Write::Delete(wal::key(made.wal_id())));
     store(context, &config.org_id, &new.client_id, &writes)?;
     history::note(context, &old, Event::Rotate);
     Ok(Rotated {
-        warnings: made.warnings.iter().cloned().chain(ends_by_itself(&new)).collect(),
+        warnings: made.warnings.iter().cloned().chain(ends_by_itself(&new, &config.rotation_state.turn)).collect(),
         client_id: new.client_id,
         previous_client_id: client_id,
         previous_ends: ends,
@@ -129,8 +131,9 @@ fn admin_record(config: &OrgConfig, client_id: &str, role_ids: Vec<String>) -> R
 }
 
 fn with_new_token(mut config: OrgConfig, made: &Made<'_>, now: u64) -> OrgConfig {
-    let next = config.rotation.as_ref().and_then(|schedule| schedule.next_after(now)).unwrap_or_default();
-    config.rotation_state = RotationState { due: next, scheduled: next, rotated: now, ..RotationState::default() };
+    let renew_at = renewal(made.token.expires_at.as_deref(), now, config.rotation_grace_period());
+    let turn = Turn::after(config.rotation.as_ref(), now, renew_at);
+    config.rotation_state = RotationState { turn, rotated: now, failed: 0 };
     config.admin_token = AdminToken::stored(Sensitive::expose(&made.token.token).clone());
     config
 }
@@ -139,10 +142,15 @@ fn same_access(stored: &OrgConfig, config: &OrgConfig) -> bool {
     stored.url == config.url && stored.admin_token.expose() == config.admin_token.expose()
 }
 
-fn ends_by_itself(record: &Record) -> Option<String> {
+/// A schedule that comes in time needs no words.
+fn ends_by_itself(record: &Record, turn: &Turn) -> Option<String> {
     let expires_at = record.expires_at.as_deref()?;
+    let then = match turn.due {
+        0 => "rotate it before".to_owned(),
+        _ => turn.told_early()?,
+    };
     Some(format!(
-        "Astra ends the new admin token at {expires_at}, by a setting of organization `{}`: rotate it before",
+        "Astra ends the new admin token at {expires_at}, by a setting of organization `{}`: {then}",
         record.org_id
     ))
 }

@@ -115,12 +115,12 @@ impl StaticRoles {
     pub(super) fn rotate_in_time(&self, context: &Context<'_>) -> Item {
         let now = context.host.clock().now().as_secs();
         let overdue = |role: &StaticRole| {
-            let at = time(role.due).unwrap_or_default();
+            let at = time(role.turn.due).unwrap_or_default();
             let sentence = format!(
                 "static role `{}` was due at {at} and was not rotated: see whether the server calls rollback",
                 role.name
             );
-            (role.due + OVERDUE_AFTER.as_secs() < now).then_some(sentence)
+            (role.turn.due + OVERDUE_AFTER.as_secs() < now).then_some(sentence)
         };
         let mut troubles: Vec<String> =
             self.read.iter().filter_map(|role| role.trouble(now).or_else(|| overdue(role))).collect();
@@ -143,19 +143,19 @@ impl StaticRoles {
 
 /// How does the rotation of the admin token stand?
 pub(super) fn rotation(context: &Context<'_>, config: &OrgConfig) -> Item {
-    let (org_id, state) = (&config.org_id, &config.rotation_state);
+    let (org_id, state, turn) = (&config.org_id, &config.rotation_state, &config.rotation_state.turn);
     let now = context.host.clock().now().as_secs();
     let last = match time(state.rotated) {
         Some(at) => format!("The admin token was last rotated at {at}"),
         None => "The admin token has not been rotated since it was written".to_owned(),
     };
-    if state.failures > 0 {
+    if turn.failures > 0 {
         return Item::no(format!(
             "The rotation of the admin token has failed {} times, last at {}: {}. It is tried again at {}.",
-            state.failures,
+            turn.failures,
             time(state.failed).unwrap_or_default(),
-            state.error,
-            time(state.due).unwrap_or_else(|| "no time".to_owned())
+            turn.error,
+            time(turn.due).unwrap_or_else(|| "no time".to_owned())
         ));
     }
     let Some(schedule) = &config.rotation else {
@@ -163,10 +163,10 @@ pub(super) fn rotation(context: &Context<'_>, config: &OrgConfig) -> Item {
             "{last}; it does not rotate by itself: set `rotation_period` or `rotation_schedule`, or write `config/{org_id}/rotate-root`."
         ));
     };
-    if state.due == 0 || schedule.next_after(now).is_none() {
+    if turn.due == 0 || schedule.next_after(now).is_none() {
         return Item::no("The rotation of the admin token never fires: write another `rotation_schedule`.");
     }
-    due_item(&last, state.due, now, "rotation")
+    due_item(&last, turn.due, now, "rotation")
 }
 
 /// How does the scheduled tidy stand?

@@ -11,26 +11,20 @@ use super::{OrgConfig, load, load_readable};
 use crate::agenda::{Due, Task, drop_entry};
 use crate::error::Failure;
 use crate::names::OrgId;
-use crate::schedule::Schedule;
+use crate::schedule::{Schedule, Turn};
 
 /// How the rotation of an organization's admin token stands. Times are in
 /// seconds since 1970-01-01T00:00:00Z, 0 = none.
 #[derive(Clone, Debug, Default, Deserialize, PartialEq, Eq, Serialize)]
 #[serde(default)]
 pub(crate) struct RotationState {
-    /// The time under which it stands in the agenda.
-    pub(crate) due: u64,
-    /// The time of its schedule that it waits for, from which its window runs;
-    /// after a failure `due` is later.
-    pub(crate) scheduled: u64,
+    /// When it is done next.
+    #[serde(flatten)]
+    pub(crate) turn: Turn,
     /// When a rotation put the current admin token in; none = the operator did.
     pub(crate) rotated: u64,
-    /// How often it failed since, each time it was due.
-    pub(crate) failures: u32,
     /// When it failed last.
     pub(crate) failed: u64,
-    /// Why it failed last: a sentence without secrets; empty = it did not.
-    pub(crate) error: String,
 }
 
 /// The times under which a config's turns stand in the agenda, 0 = not there.
@@ -43,7 +37,10 @@ pub(crate) struct Turns {
 impl Turns {
     /// Those of a config as it stands in storage; none before it is created.
     pub(crate) fn of(config: Option<&OrgConfig>) -> Self {
-        config.map_or_else(Self::default, |config| Self { rotation: config.rotation_state.due, tidy: config.tidy_due })
+        config.map_or_else(Self::default, |config| Self {
+            rotation: config.rotation_state.turn.due,
+            tidy: config.tidy_due,
+        })
     }
 
     fn entries(self, org_id: &OrgId) -> impl Iterator<Item = Due> {
@@ -77,21 +74,10 @@ pub(crate) fn write_in_step(before: Turns, config: &OrgConfig) -> Result<Vec<Wri
 /// time, unless that is further away than it can be: then the clock was wrong
 /// when it was set.
 pub(crate) fn plan(config: &mut OrgConfig, before: (Option<&Schedule>, std::time::Duration), now: u64) {
-    if config.rotation.is_none() {
-        // What failed of a schedule went with it.
-        config.rotation_state = RotationState { rotated: config.rotation_state.rotated, ..RotationState::default() };
-    }
-    let state = &mut config.rotation_state;
-    let latest = config.rotation.as_ref().and_then(|schedule| schedule.next_after(now)).unwrap_or_default();
-    if config.rotation.as_ref() != before.0 || state.due == 0 {
-        let last = if state.rotated == 0 { now } else { state.rotated.min(now) };
-        state.due = match &config.rotation {
-            Some(period @ Schedule::Period(_)) => period.next_after(last).unwrap_or_default(),
-            _ => latest,
-        };
-        state.scheduled = state.due;
-    } else if state.due > latest {
-        (state.due, state.scheduled) = (latest, latest);
+    let RotationState { turn, rotated, failed } = &mut config.rotation_state;
+    turn.plan(config.rotation.as_ref(), before.0, *rotated, now);
+    if turn.failures == 0 {
+        *failed = 0;
     }
     let latest = if config.tidy_period.is_zero() { 0 } else { now + config.tidy_period.as_secs() };
     if config.tidy_period != before.1 || config.tidy_due == 0 || config.tidy_due > latest {

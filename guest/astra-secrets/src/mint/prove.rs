@@ -1,17 +1,27 @@
 //! Proof that a new token works, before anybody depends on it: a call with the
 //! token itself.
 
-use secrets_framework::Sensitive;
+use secrets_framework::Context;
 
-use crate::client::{AstraClient, ClientError, is_about_the_token};
+use crate::client::{AstraClient, ClientError, CreatedToken, is_about_the_token};
 use crate::config::{AdminToken, OrgConfig};
 use crate::names::is_uuid;
+use crate::time_text;
 
 /// Asks Astra, with the new token of `config`'s organization, whose it is. A
 /// token that Astra does not know is tried again for a while: it may not be
 /// known everywhere at once.
-pub(crate) fn prove(client: &AstraClient<'_>, config: &OrgConfig, token: &Sensitive) -> Result<(), ClientError> {
-    let mut candidate = OrgConfig::new(config.org_id.clone(), AdminToken::stored(token.expose().clone()));
+pub(crate) fn prove(
+    context: &Context<'_>,
+    client: &AstraClient<'_>,
+    config: &OrgConfig,
+    made: &CreatedToken,
+) -> Result<(), ClientError> {
+    let expiry = made.expires_at.as_deref().and_then(time_text::parse);
+    if expiry.is_some_and(|expiry| expiry <= context.host.clock().now()) {
+        return Err(ClientError::Nonsense { reason: "it has expired already by what Astra says; compare the clocks" });
+    }
+    let mut candidate = OrgConfig::new(config.org_id.clone(), AdminToken::stored(made.token.expose().clone()));
     candidate.url = config.url.clone();
     let client = client.proving(&candidate);
     let mut attempts = 0;

@@ -75,7 +75,7 @@ pub(super) fn read(config: Option<&OrgConfig>) -> Outcome {
         rotation_window: go_text(window),
         rotation_grace_period: go_text(config.rotation_grace_period()),
         last_rotated: time(config.rotation_state.rotated),
-        next_rotation: time(config.rotation_state.due),
+        next_rotation: time(config.rotation_state.turn.due),
         tidy_period: go_text(config.tidy_period),
         next_tidy: time(config.tidy_due),
         record_reads: config.record_reads,

@@ -70,9 +70,9 @@ pub(super) fn read(context: &Context<'_>, role: Option<&StaticRole>) -> Outcome 
         previous_client_id: previous.map(|token| token.client_id.as_str()),
         previous_ends: previous.and_then(|token| time(token.ends)),
         last_rotated: time(role.last_rotated),
-        next_rotation: time(role.due),
-        failures: role.failures,
-        last_error: &role.last_error,
+        next_rotation: time(role.turn.due),
+        failures: role.turn.failures,
+        last_error: &role.turn.error,
     })?;
     let trouble = role.trouble(now);
     Ok(Some(Response { warnings: trouble.into_iter().collect(), ..response }))
@@ -87,7 +87,7 @@ pub(super) fn list(context: &Context<'_>, org_id: &OrgId) -> Outcome {
     let mut key_info = BTreeMap::new();
     for name in &names {
         if let Some(role) = static_role::load_readable(context, org_id, name)? {
-            let (last_rotated, next_rotation) = (time(role.last_rotated), time(role.due));
+            let (last_rotated, next_rotation) = (time(role.last_rotated), time(role.turn.due));
             key_info.insert(name.to_string(), KeyInfo { role_ids: role.role_ids, last_rotated, next_rotation });
         }
     }

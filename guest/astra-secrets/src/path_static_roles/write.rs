@@ -40,9 +40,10 @@ pub(super) fn write(context: &Context<'_>, data: &FieldData) -> Outcome {
 }
 
 fn update(context: &Context<'_>, mut role: StaticRole, changes: Changes) -> Result<Vec<String>, Failure> {
-    let left = role.due;
-    let warnings = changes.apply(&mut role, context.host.clock().now().as_secs())?;
+    let left = role.turn.due;
+    let mut warnings = changes.apply(&mut role, context.host.clock().now().as_secs())?;
     static_role::save(context, &role, left)?;
+    warnings.extend(role.told_early());
     Ok(warnings)
 }
 
@@ -55,9 +56,9 @@ fn create(context: &Context<'_>, org_id: &OrgId, name: RoleName, changes: Change
     }
     check_room(context, org_id)?;
     let mut role = StaticRole::new(org_id.clone(), name, Who::of(context.request));
-    let warnings = changes.apply(&mut role, context.host.clock().now().as_secs())?;
+    let mut warnings = changes.apply(&mut role, context.host.clock().now().as_secs())?;
     // It is not in the agenda yet.
-    role.due = 0;
+    role.turn.due = 0;
     static_role::rotate(context, &mut role, Patience::Caller)?;
     // A config's deletion that was under way may have looked for static roles before this one was there.
     if config::load(context, org_id)?.is_none() {
@@ -68,6 +69,7 @@ fn create(context: &Context<'_>, org_id: &OrgId, name: RoleName, changes: Change
             role.name
         )));
     }
+    warnings.extend(role.told_early());
     Ok(warnings)
 }
 

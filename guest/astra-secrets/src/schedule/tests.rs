@@ -76,6 +76,7 @@ fn what_storage_holds_is_taken_as_it_is() {
 
 #[test]
 fn what_fails_again_and_again_waits_longer_up_to_an_hour() {
-    let pauses: Vec<u64> = [1, 2, 3, 6, 7, u32::MAX].into_iter().map(|times| retry_pause(times).as_secs()).collect();
+    let pauses: Vec<u64> =
+        [1, 2, 3, 6, 7, u32::MAX].into_iter().map(|times| turn::retry_pause(times).as_secs()).collect();
     assert_eq!(pauses, [60, 120, 240, 1920, 3600, 3600]);
 }

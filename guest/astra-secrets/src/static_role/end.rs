@@ -100,8 +100,8 @@ pub(crate) fn let_go(context: &Context<'_>, role: &StaticRole) -> Result<(), Fai
 /// Removes the role and its entry of the agenda, after these changes.
 fn forget(context: &Context<'_>, role: &StaticRole, mut writes: Vec<Write>) -> Result<(), Error> {
     writes.push(Write::Delete(key(&role.org_id, &role.name)));
-    if role.due != 0 {
-        writes.push(Write::Delete(role.due_at(role.due).key()));
+    if role.turn.due != 0 {
+        writes.push(Write::Delete(role.due_at(role.turn.due).key()));
     }
     together(context, &writes)
 }

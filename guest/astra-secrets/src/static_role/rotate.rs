@@ -36,7 +36,7 @@ pub(crate) fn rotate(context: &Context<'_>, role: &mut StaticRole, patience: Pat
     };
     let client = patience.client(context, &config);
     let made = make(context, &client, &wanted)?;
-    if let Err(error) = prove(&client, &config, &made.token.token) {
+    if let Err(error) = prove(context, &client, &config, &made.token) {
         undo(context, &client, &made, None);
         return Err(not_proven(role, &error));
     }

@@ -11,7 +11,7 @@ use crate::config::nanoseconds;
 use crate::history::Who;
 use crate::limits::STATIC_GRACE_DEFAULT;
 use crate::names::{AstraRoleId, OrgId, RoleName};
-use crate::schedule::Schedule;
+use crate::schedule::{Schedule, Turn};
 
 /// Durations are whole nanoseconds, as in roles and configs.
 #[derive(Deserialize, Serialize)]
@@ -38,14 +38,8 @@ struct Stored {
     replaced: Vec<StoredReplaced>,
     #[serde(default)]
     last_rotated: u64,
-    #[serde(default)]
-    scheduled: u64,
-    #[serde(default)]
-    due: u64,
-    #[serde(default)]
-    failures: u32,
-    #[serde(default, skip_serializing_if = "String::is_empty")]
-    last_error: String,
+    #[serde(flatten)]
+    turn: Turn,
     #[serde(flatten)]
     other: Map<String, Value>,
 }
@@ -90,10 +84,7 @@ pub(super) fn encode(role: &StaticRole) -> Result<StorageEntry, Error> {
             .map(|token| StoredReplaced { client_id: token.client_id.clone(), ends: token.ends })
             .collect(),
         last_rotated: role.last_rotated,
-        scheduled: role.scheduled,
-        due: role.due,
-        failures: role.failures,
-        last_error: role.last_error.clone(),
+        turn: role.turn.clone(),
         other: role.other.clone(),
     };
     let value = serde_json::to_vec(&stored)
@@ -117,10 +108,7 @@ pub(super) fn decode(entry: &StorageEntry, org_id: &OrgId, name: &RoleName) -> R
         client_id: stored.client_id,
         replaced: stored.replaced.into_iter().map(Replaced::from).collect(),
         last_rotated: stored.last_rotated,
-        scheduled: stored.scheduled,
-        due: stored.due,
-        failures: stored.failures,
-        last_error: stored.last_error,
+        turn: stored.turn,
         other: stored.other,
     })
 }

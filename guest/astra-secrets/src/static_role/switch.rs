@@ -12,6 +12,7 @@ use crate::history::{self, Event};
 use crate::lease::lock_token;
 use crate::mint::{Made, NotPlaced};
 use crate::record::{self, Record, RecordId, TokenKind};
+use crate::schedule::{Turn, renewal};
 
 /// Puts the token of `record`, which `made` is, into the place of the role's current one.
 pub(super) fn switch(
@@ -51,12 +52,11 @@ fn try_switch(
         old = Some(lost);
     }
     role.replaced.extend(old.iter().map(|old| Replaced { client_id: old.client_id.clone(), ends }));
-    let left = role.due;
+    let left = role.turn.due;
     role.client_id = record.client_id.clone();
     role.last_rotated = now;
-    role.failures = 0;
-    role.last_error = String::new();
-    role.wait_for_schedule(now);
+    let renew_at = renewal(record.expires_at.as_deref(), now, role.grace_period);
+    role.turn = Turn::after(role.schedule.as_ref(), now, renew_at);
     writes.extend(role.writes(left)?);
     writes.push(Write::Delete(wal::key(made.wal_id())));
     let stored = match &old {

@@ -6,6 +6,7 @@
 mod config_delete;
 mod due;
 mod faults;
+mod renewal;
 mod storage_faults;
 
 use std::time::Duration;

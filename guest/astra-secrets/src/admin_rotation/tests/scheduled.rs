@@ -305,3 +305,24 @@ fn a_mount_that_goes_rotates_nothing() {
     crate::BACKEND.handle(&mount.host, &rollback_request(true)).unwrap();
     assert_eq!(mount.current(), OPERATORS);
 }
+
+#[test]
+fn a_token_that_astra_ends_before_its_rotation_is_rotated_before() {
+    let mount = Mount::new();
+    mount.set(json!({ "rotation_period": "24h", "rotation_grace_period": "1h" }));
+    mount.astra.set_expiry_max("2026-01-01T12:00:00Z");
+    let warnings = mount.try_rotate().warnings();
+    assert!(warnings.len() == 1 && warnings[0].contains("rotated at 2026-01-01T10:00:00Z already"), "{warnings:?}");
+    let first = mount.current();
+    mount.astra.set_expiry_max("2026-01-03T00:00:00Z");
+    mount.host.clock.advance(Duration::from_secs(10 * 3600 - 1));
+    mount.rollback().unwrap();
+    assert_eq!(mount.current(), first);
+    mount.host.clock.advance(SECOND);
+    mount.rollback().unwrap();
+    assert_ne!(mount.current(), first);
+    let read = mount.send(Operation::Read, &format!("config/{ORG_A}"), Value::Null).data();
+    assert_eq!(read["next_rotation"], "2026-01-02T10:00:00Z", "that comes in time");
+    mount.settle();
+    mount.assert_one_admin();
+}

@@ -101,7 +101,7 @@ fn static_roles_are_told_in_each_of_their_states() {
         mount.host.storage.seed(&key, role.to_string());
     };
     assert_item(&check(&mount), "static_roles", "yes", "All of 2 static roles");
-    edit(json!({ "failures": 3, "last_error": "Astra was away" }));
+    edit(json!({ "failures": 3, "error": "Astra was away" }));
     let answer = check(&mount);
     assert_item(&answer, "static_roles", "no", "1 of 2 static roles are in trouble: static role `app`");
     assert_item(&answer, "static_roles", "no", "Astra was away");

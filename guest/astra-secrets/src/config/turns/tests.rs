@@ -176,7 +176,7 @@ fn a_turn_has_an_entry_wherever_a_write_dies() {
         mount.host.storage.clear_faults();
         let config = with_context(&mount, |context| load(context, &OrgId::stored(ORG_A))).unwrap().unwrap();
         let entries = agenda(&mount);
-        assert!(entries.contains(&rotation_at(config.rotation_state.due)), "write {nth}: {entries:?}");
+        assert!(entries.contains(&rotation_at(config.rotation_state.turn.due)), "write {nth}: {entries:?}");
         assert!(entries.contains(&tidy_at(config.tidy_due)), "write {nth}: {entries:?}");
     }
 }

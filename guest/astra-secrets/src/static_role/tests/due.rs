@@ -187,8 +187,8 @@ fn what_is_wrong_is_said() {
     assert!(role.trouble(0).is_some_and(|text| text.contains("has no time")));
     role.set_schedule(Schedule::Period(DAY), 1000);
     assert_eq!(role.trouble(1000), None);
-    role.failures = 3;
-    role.last_error = "Astra failed".to_owned();
+    role.turn.failures = 3;
+    role.turn.error = "Astra failed".to_owned();
     assert!(role.trouble(1000).is_some_and(|text| text.contains("3 times in a row: Astra failed")));
 }
 

@@ -1,0 +1,111 @@
+//! When something that a schedule drives is done next, and what its failures
+//! make of that. Its owner keeps the turn, and an entry of the agenda beside it.
+
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use super::Schedule;
+use crate::limits::{RENEWAL_LEAD, ROTATION_BACK_OFF_FIRST, ROTATION_BACK_OFF_MAX};
+use crate::time_text;
+
+/// How the rotation of a token stands. Times are in seconds since
+/// 1970-01-01T00:00:00Z, 0 = none.
+#[derive(Clone, Debug, Default, Deserialize, PartialEq, Eq, Serialize)]
+#[serde(default)]
+pub(crate) struct Turn {
+    /// The time under which it stands in the agenda.
+    pub(crate) due: u64,
+    /// The time of its schedule that it waits for, from which its window runs;
+    /// `due` is later after a failure, and earlier where `renew_at` is.
+    pub(crate) scheduled: u64,
+    /// When it must be done though its schedule says later, for Astra ends the token by itself.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub(crate) renew_at: u64,
+    /// How often in a row it failed.
+    pub(crate) failures: u32,
+    /// Why it failed last: a sentence without secrets; empty = it did not.
+    pub(crate) error: String,
+}
+
+impl Turn {
+    /// The turn after one that was done at `now`, for a token that is to be renewed at `renew_at`.
+    pub(crate) fn after(schedule: Option<&Schedule>, now: u64, renew_at: u64) -> Self {
+        let mut turn = Self { renew_at, ..Self::default() };
+        turn.wait(schedule, now);
+        turn
+    }
+
+    /// Fits it to a schedule that was perhaps changed, from `before`. A new
+    /// period counts from `last`, when it was done last. A schedule that stays
+    /// keeps its time, unless that is further away than it can be: then the
+    /// clock was wrong when it was set.
+    pub(crate) fn plan(&mut self, schedule: Option<&Schedule>, before: Option<&Schedule>, last: u64, now: u64) {
+        let Some(new) = schedule else {
+            // What failed of a schedule went with it.
+            *self = Self { renew_at: self.renew_at, ..Self::default() };
+            return;
+        };
+        if schedule != before || self.due == 0 {
+            let counts = matches!(new, Schedule::Period(_)) && last != 0;
+            self.wait(schedule, if counts { last.min(now) } else { now });
+        } else if self.due > new.next_after(now).unwrap_or_default() {
+            self.wait(schedule, now);
+        }
+    }
+
+    /// Begins it at `now`, unless it is outside of its window: then it waits
+    /// for the next time. It moves first: one that does not come back must not
+    /// stand first in line again a minute later.
+    pub(crate) fn begin(&mut self, schedule: Option<&Schedule>, now: u64) -> bool {
+        let may_begin = |at| schedule.is_some_and(|schedule| schedule.may_begin(self.scheduled, at));
+        let begins = may_begin(now);
+        let retry = now + retry_pause(self.failures.saturating_add(1)).as_secs();
+        if begins && may_begin(retry) {
+            self.due = retry;
+        } else {
+            self.wait(schedule, now);
+        }
+        begins
+    }
+
+    /// It failed; [`Self::begin`] has set when it is tried again.
+    pub(crate) fn fail(&mut self, error: String) {
+        self.failures = self.failures.saturating_add(1);
+        self.error = error;
+    }
+
+    /// What whoever relies on the schedule is to be told: it comes too late for the token.
+    pub(crate) fn told_early(&self) -> Option<String> {
+        let at = time_text::format(Duration::from_secs(self.renew_at))?;
+        (self.renew_at != 0 && self.renew_at < self.scheduled)
+            .then(|| format!("it is rotated at {at} already, before its schedule says so"))
+    }
+
+    /// Waits for the first time of the schedule after `last`, or for the renewal if that is earlier.
+    fn wait(&mut self, schedule: Option<&Schedule>, last: u64) {
+        self.scheduled = schedule.and_then(|schedule| schedule.next_after(last)).unwrap_or_default();
+        let times = [self.scheduled, self.renew_at].into_iter().filter(|at| *at != 0);
+        self.due = if schedule.is_none() { 0 } else { times.min().unwrap_or_default() };
+    }
+}
+
+/// When a token made at `now` must be replaced, if Astra ends it at
+/// `expires_at`: early enough for the grace period, and for some attempts; but
+/// not before half its life. 0 = never.
+pub(crate) fn renewal(expires_at: Option<&str>, now: u64, grace_period: Duration) -> u64 {
+    let Some(expiry) = expires_at.and_then(time_text::parse).map(|expiry| expiry.as_secs()) else { return 0 };
+    let life = expiry.saturating_sub(now);
+    let lead = grace_period.saturating_add(RENEWAL_LEAD).as_secs();
+    expiry - lead.min(life / 2)
+}
+
+/// How long what failed `failures` times in a row waits until it is tried again.
+pub(super) fn retry_pause(failures: u32) -> Duration {
+    let doublings = failures.saturating_sub(1).min(16);
+    ROTATION_BACK_OFF_FIRST.saturating_mul(1 << doublings).min(ROTATION_BACK_OFF_MAX)
+}
+
+fn is_zero(number: &u64) -> bool {
+    *number == 0
+}

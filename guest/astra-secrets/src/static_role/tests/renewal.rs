@@ -1,0 +1,101 @@
+//! A token that Astra ends by itself, by a setting of the organization, is
+//! replaced before, whatever the schedule says.
+
+use serde_json::{Value, json};
+
+use super::{DAY, HOUR, MINUTE, with_role};
+use crate::static_role::test_mount::path;
+use crate::testing::{Fault, Mount, ORG_A, On};
+
+/// A mount whose tokens Astra ends at noon.
+fn until_noon() -> Mount {
+    let mount = Mount::new();
+    mount.astra.set_expiry_max("2026-01-01T12:00:00Z");
+    mount
+}
+
+#[test]
+fn a_token_that_ends_before_its_rotation_is_rotated_before_with_time_for_its_grace() {
+    let mount = until_noon();
+    let warnings = mount.write_static("app", json!({ "rotation_period": "24h" })).warnings();
+    assert!(warnings.len() == 1 && warnings[0].contains("`app`") && warnings[0].contains(ORG_A), "{warnings:?}");
+    assert!(warnings[0].contains("rotated at 2026-01-01T10:00:00Z already"), "{warnings:?}");
+    let first = mount.static_token("app");
+    assert_eq!(mount.read_creds("app").data()["ttl"], 10 * 3600, "an hour of grace, and one to try again");
+    mount.host.clock.advance(10 * HOUR - MINUTE);
+    mount.rollback().unwrap();
+    assert_eq!(mount.static_token("app"), first);
+    mount.astra.set_expiry_max("2026-02-01T00:00:00Z");
+    mount.host.clock.advance(MINUTE);
+    mount.rollback().unwrap();
+    assert_ne!(mount.static_token("app"), first);
+    assert_eq!(mount.read_creds("app").data()["ttl"], 24 * 3600, "the schedule comes first again");
+    mount.assert_static(1, 1);
+}
+
+#[test]
+fn a_schedule_that_comes_in_time_needs_no_words() {
+    let mount = until_noon();
+    mount.write_static("app", json!({ "rotation_period": "6h" })).done();
+    assert_eq!(mount.read_creds("app").data()["ttl"], 6 * 3600);
+}
+
+#[test]
+fn whoever_changes_the_schedule_or_rotates_by_hand_is_told() {
+    let mount = until_noon();
+    mount.write_static("app", json!({ "rotation_period": "6h" })).done();
+    let told = |warnings: Vec<String>| warnings.iter().any(|text| text.contains("2026-01-01T10:00:00Z already"));
+    assert!(told(mount.write_static("app", json!({ "rotation_period": "48h" })).warnings()));
+    assert!(told(mount.write_static("app", json!({ "rotation_schedule": "0 20 * * *" })).warnings()));
+    assert_eq!(mount.read_static("app")["next_rotation"], "2026-01-01T10:00:00Z");
+    assert!(told(mount.rotate_static("app").warnings()));
+    mount.assert_static(1, 1);
+}
+
+#[test]
+fn half_of_its_life_is_left_to_a_token_that_ends_soon() {
+    let mount = until_noon();
+    mount.host.clock.advance(11 * HOUR);
+    mount.write_static("app", json!({ "rotation_period": "24h" })).warnings();
+    assert_eq!(mount.read_creds("app").data()["ttl"], 1800);
+}
+
+#[test]
+fn a_window_keeps_nobody_from_replacing_a_token_that_ends() {
+    let mount = until_noon();
+    let fields = json!({ "rotation_schedule": "0 9 * * *", "rotation_window": "5m" });
+    mount.write_static("app", fields).done();
+    let first = mount.static_token("app");
+    // It was due at 9, but nobody called.
+    mount.host.clock.advance(9 * HOUR + 6 * MINUTE);
+    mount.rollback().unwrap();
+    assert_eq!(mount.static_token("app"), first, "too late for its window, too early for its end");
+    assert_eq!(mount.read_static("app")["next_rotation"], "2026-01-01T10:00:00Z");
+    // And Astra fails, past its end and the next time's window.
+    mount.astra.fail_times(On::Make, 100, Fault::Status(503, ""));
+    mount.host.clock.advance(54 * MINUTE);
+    for failures in 1..=26 {
+        mount.rollback().unwrap_err();
+        assert_eq!(mount.read_static("app")["failures"], failures);
+        mount.host.clock.advance(HOUR);
+    }
+    mount.astra.heal();
+    mount.astra.set_expiry_max("2026-02-01T00:00:00Z");
+    mount.rollback().unwrap();
+    assert_ne!(mount.static_token("app"), first);
+    assert_eq!(mount.read_static("app")["next_rotation"], "2026-01-03T09:00:00Z");
+    mount.assert_static(1, 1);
+}
+
+#[test]
+fn one_that_has_ended_already_by_our_clock_is_given_up() {
+    let (mount, first) = with_role(Mount::new());
+    mount.host.clock.advance(DAY);
+    mount.astra.set_expiry_max("2026-01-01T12:00:00Z");
+    let (code, text) = mount.rotate_static("app").failed();
+    assert!(code == Some(502) && text.contains("compare the clocks"), "{text}");
+    assert_eq!(mount.static_token("app"), first);
+    mount.assert_static(1, 0);
+    let warnings = mount.send(secrets_framework::Operation::Read, &path("app"), Value::Null).warnings();
+    assert!(warnings.is_empty(), "{warnings:?}");
+}
