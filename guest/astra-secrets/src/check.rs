@@ -15,7 +15,7 @@ use serde::Serialize;
 use crate::client::AstraClient;
 use crate::config::OrgConfig;
 use crate::error::Failure;
-use crate::limits::CHECK_REQUEST_TIMEOUT;
+use crate::limits::{CHECK_NAMES_SHOWN_MAX, CHECK_REQUEST_TIMEOUT};
 
 use standing::StaticRoles;
 use upstream::Answers;
@@ -90,7 +90,7 @@ pub(crate) fn check(context: &Context<'_>, config: &OrgConfig, deep: bool) -> Re
         ("may_manage_tokens", may_manage_tokens),
         ("token_expiry", answers.token_expiry(context)),
         ("clock_skew", answers.clock_skew(&client, made, deep)),
-        ("roles_exist", standing::roles_exist(context, config, answers.roles(), &statics)?),
+        ("roles_exist", standing::roles_exist(context, config, answers.role_ids().as_ref(), &statics)?),
         ("pending_wal", standing::pending_wal(context, config)?),
         ("rotation", standing::rotation(context, config)),
         ("static_roles", statics.rotate_in_time(context)),
@@ -107,6 +107,23 @@ fn prove_writable(context: &Context<'_>) -> Result<(), Error> {
     let storage = context.host.storage();
     storage.put(StorageEntry { key: PROBE_KEY.to_owned(), value: b"{}".to_vec(), seal_wrap: false })?;
     Ok(storage.delete(PROBE_KEY)?)
+}
+
+/// What is damaged, or too much to be looked at, is an answer, too: then there is none.
+fn unless_damaged<T>(found: Result<T, Error>) -> Result<Option<T>, Error> {
+    match found {
+        Ok(found) => Ok(Some(found)),
+        Err(Error::Internal(_)) => Ok(None),
+        Err(error) => Err(error),
+    }
+}
+
+/// `what (a, b and 3 more)`; none for no names.
+fn named(what: &str, names: Vec<String>) -> Option<String> {
+    let shown = names.iter().take(CHECK_NAMES_SHOWN_MAX).map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ");
+    let more = names.len().saturating_sub(CHECK_NAMES_SHOWN_MAX);
+    let more = if more > 0 { format!(" and {more} more") } else { String::new() };
+    (!names.is_empty()).then(|| format!("{what} ({shown}{more})"))
 }
 
 const PROBE_KEY: &str = "check";

@@ -118,11 +118,11 @@ fn read_by_path(context: &Context<'_>, data: &FieldData) -> Answer {
 }
 
 fn delete_by_body(context: &Context<'_>, data: &FieldData) -> Answer {
-    answer(target::role_in_body(context, data).and_then(|role| write::delete(context, role.as_ref())))
+    answer(target::found_in_body(context, data).and_then(|found| write::delete(context, found)))
 }
 
 fn delete_by_path(context: &Context<'_>, data: &FieldData) -> Answer {
-    answer(target::role_in_path(context, data).and_then(|role| write::delete(context, role.as_ref())))
+    answer(target::found_in_path(context, data).and_then(|found| write::delete(context, found)))
 }
 
 fn list_all(context: &Context<'_>, _: &FieldData) -> Answer {

@@ -85,6 +85,14 @@ pub(crate) fn load(context: &Context<'_>, org_id: &OrgId, name: &RoleName) -> Re
     load_from(context.host.storage(), org_id, name)
 }
 
+/// Is there such a role, readable or not?
+pub(crate) fn exists(context: &Context<'_>, org_id: &OrgId, name: &RoleName) -> Result<bool, Error> {
+    match load(context, org_id, name) {
+        Err(Error::Internal(_)) => Ok(true),
+        role => Ok(role?.is_some()),
+    }
+}
+
 /// As [`load`], from a view of storage, which may be a transaction.
 pub(crate) fn load_from(
     view: &(impl StorageView + ?Sized),

@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use secrets_framework::{Context, Error, wal};
 
-use super::Item;
 use super::upstream::{Answers, sentence};
+use super::{Item, named, unless_damaged};
 use crate::client::{AstraClient, ClientError, Skew};
 use crate::config::OrgConfig;
 use crate::error::Failure;
@@ -33,7 +33,7 @@ pub(super) fn make_and_delete(
     let untried = |item| Ok(Tried { item, skew: None });
     let Some(roles) = roles_to_give(context, config, answers)? else {
         return untried(Item::unknown(
-            "There is no role of this organization to make a token with, and Astra does not show the admin token's own: write a role first.",
+            "There is no role of this organization that a token could be made with (see `roles_exist`), and Astra does not show the admin token's own Astra roles: write a role first.",
         ));
     };
     let asked_at = context.host.clock().now();
@@ -48,11 +48,7 @@ pub(super) fn make_and_delete(
         Ok(made) => made,
         Err(NotMade::Failed(Failure::Failed(error @ Error::Plain(_)))) => return Err(error.into()),
         Err(NotMade::Failed(failure)) => return untried(Item::unknown(failure.into_error().to_string())),
-        Err(NotMade::Upstream(error)) => {
-            let sentence =
-                format!("A token could not be made with {}: {}", roles.whose, sentence(&config.org_id, &error));
-            return untried(no_or_unknown(&error, sentence));
-        }
+        Err(NotMade::Upstream(error)) => return untried(not_made(config, &roles, &error)),
     };
     let skew = skew(context, &made, asked_at);
     let item = delete(context, client, &made, &roles.whose)?;
@@ -63,25 +59,47 @@ pub(super) fn make_and_delete(
 struct RolesToGive {
     ids: Vec<String>,
     whose: String,
+    /// The path to write others to, where Astra did not tell whether it has these.
+    unproven: Option<String>,
 }
 
 /// The least that shows it: what a role of the mount gives anyway, or else what
-/// the admin token has itself.
+/// the admin token has itself. What is wrong with a role is for `roles_exist`.
 fn roles_to_give(
     context: &Context<'_>,
     config: &OrgConfig,
     answers: &Answers<'_>,
 ) -> Result<Option<RolesToGive>, Error> {
     let org_id = &config.org_id;
-    for name in role::role_names(context.host.storage(), org_id)?.iter().take(CHECKED_ROLES_MAX) {
-        let Some(role) = role::load(context, org_id, name)? else { continue };
-        if !role.role_ids.is_empty() && config.forbidden_role_id(&role.role_ids).is_none() {
+    let listed = answers.role_ids();
+    let names = unless_damaged(role::role_names(context.host.storage(), org_id))?.unwrap_or_default();
+    for name in names.iter().take(CHECKED_ROLES_MAX) {
+        let Some(role) = unless_damaged(role::load(context, org_id, name))?.flatten() else { continue };
+        let is_given = !role.role_ids.is_empty() && config.forbidden_role_id(&role.role_ids).is_none();
+        let is_there = listed.as_ref().is_none_or(|listed| role.role_ids.iter().all(|id| listed.has(id.as_str())));
+        if is_given && is_there {
             let ids = role.role_ids.iter().map(|id| id.as_str().to_owned()).collect();
-            return Ok(Some(RolesToGive { ids, whose: format!("the Astra roles of role `{name}`") }));
+            let unproven = listed.is_none().then(|| format!("roles/{org_id}/{name}"));
+            return Ok(Some(RolesToGive { ids, whose: format!("the Astra roles of role `{name}`"), unproven }));
         }
     }
     let own = answers.own_token().and_then(|token| token.roles.clone()).filter(|ids| !ids.is_empty());
-    Ok(own.map(|ids| RolesToGive { ids, whose: "the admin token's own Astra roles".to_owned() }))
+    let whose = || "the admin token's own Astra roles".to_owned();
+    Ok(own.map(|ids| RolesToGive { ids, whose: whose(), unproven: None }))
+}
+
+fn not_made(config: &OrgConfig, roles: &RolesToGive, error: &ClientError) -> Item {
+    let whose = &roles.whose;
+    match (&roles.unproven, error) {
+        (Some(path), ClientError::NotFound | ClientError::Rejected { .. }) => Item::no(format!(
+            "A token could not be made with {}, one of which Astra most likely has no more ({error}): write others to `{path}`",
+            named(whose, roles.ids.clone()).unwrap_or_default()
+        )),
+        _ => {
+            let told = sentence(&config.org_id, error);
+            no_or_unknown(error, format!("A token could not be made with {whose}: {told}"))
+        }
+    }
 }
 
 fn delete(context: &Context<'_>, client: &AstraClient<'_>, made: &Made<'_>, whose: &str) -> Result<Item, Error> {

@@ -1,16 +1,16 @@
 //! How an organization stands by what the mount itself knows: roles, open
 //! write-ahead entries, scheduled work.
 
-use std::collections::BTreeSet;
 use std::time::Duration;
 
 use secrets_framework::{Context, Error};
 
-use super::Item;
-use crate::client::ListedRole;
+use super::upstream::RoleIds;
+use super::{Item, named, unless_damaged};
 use crate::config::OrgConfig;
 use crate::limits::{CHECK_NAMES_SHOWN_MAX, CHECKED_ROLES_MAX, OVERDUE_AFTER};
 use crate::mint;
+use crate::names::{AstraRoleId, OrgId};
 use crate::role::{self, go_text};
 use crate::static_role::{self, StaticRole};
 use crate::tidy::{load_result, load_run};
@@ -20,45 +20,54 @@ use crate::time_text;
 pub(super) fn roles_exist(
     context: &Context<'_>,
     config: &OrgConfig,
-    listed: Option<&[ListedRole]>,
+    listed: Option<&RoleIds>,
     statics: &StaticRoles,
 ) -> Result<Item, Error> {
     let Some(listed) = listed else { return Ok(Item::unknown("Astra did not list its roles: see `may_list_roles`.")) };
-    let known: BTreeSet<String> = listed.iter().map(|role| role.id.to_ascii_lowercase()).collect();
-    let is_known = |id: &str| known.contains(&id.to_ascii_lowercase());
-    let allowed = config.allowed_role_ids.iter().map(|id| id.as_str()).filter(|id| !is_known(id));
-    let mut faults =
-        Vec::from_iter(named("`allowed_role_ids` that Astra does not list", allowed.map(str::to_owned).collect()));
-
-    let names = role::role_names(context.host.storage(), &config.org_id)?;
+    let org_id = &config.org_id;
+    let names = match role::role_names(context.host.storage(), org_id) {
+        Err(Error::Internal(sentence)) => {
+            return Ok(Item::unknown(format!("The roles were not looked at: {sentence}")));
+        }
+        names => names?,
+    };
     let (mut gone, mut forbidden, mut damaged) = (Vec::new(), Vec::new(), Vec::new());
     for name in names.iter().take(CHECKED_ROLES_MAX) {
-        let role = match role::load(context, &config.org_id, name) {
-            Ok(Some(role)) => role,
-            Ok(None) => continue,
-            Err(Error::Internal(_)) => {
-                damaged.push(name.to_string());
-                continue;
+        match unless_damaged(role::load(context, org_id, name))? {
+            Some(Some(role)) => {
+                if role.role_ids.iter().any(|id| !listed.has(id.as_str())) {
+                    gone.push(name.to_string());
+                }
+                if config.forbidden_role_id(&role.role_ids).is_some() {
+                    forbidden.push(name.to_string());
+                }
             }
-            Err(error) => return Err(error),
-        };
-        if role.role_ids.iter().any(|id| !is_known(id.as_str())) {
-            gone.push(name.to_string());
-        }
-        if config.forbidden_role_id(&role.role_ids).is_some() {
-            forbidden.push(name.to_string());
+            Some(None) => {}
+            None => damaged.push(name.to_string()),
         }
     }
-    let static_gone = statics.read.iter().filter(|role| role.role_ids.iter().any(|id| !is_known(id.as_str())));
-    faults.extend(named("roles whose Astra role has gone", gone));
-    faults.extend(named(
-        "static roles whose Astra role has gone",
-        static_gone.map(|role| role.name.to_string()).collect(),
-    ));
-    faults.extend(named("roles that `allowed_role_ids` does not allow any more", forbidden));
-    faults.extend(named("roles that cannot be read", damaged));
-    if !faults.is_empty() {
-        return Ok(Item::no(format!("There are {}: write them anew, or delete them.", faults.join("; "))));
+    let not_listed = |ids: &[AstraRoleId]| ids.iter().any(|id| !listed.has(id.as_str()));
+    let static_gone = statics.read.iter().filter(|role| not_listed(&role.role_ids)).map(|role| role.name.to_string());
+    let allowed = config.allowed_role_ids.iter().map(|id| id.as_str()).filter(|id| !listed.has(id)).map(str::to_owned);
+    let faults = [
+        ("`allowed_role_ids` that Astra does not list", allowed.collect(), "write others to the config"),
+        ("roles whose Astra role has gone", gone, "write another `role_id` to each, or delete it"),
+        (
+            "static roles whose Astra role has gone",
+            static_gone.collect(),
+            "write other `role_ids` to each, or delete it",
+        ),
+        (
+            "roles that `allowed_role_ids` does not allow any more",
+            forbidden,
+            "write another `role_id` to each, or have theirs allowed by the config",
+        ),
+        ("roles that cannot be read", damaged, "delete each, and write it anew"),
+    ];
+    let told: Vec<String> =
+        faults.into_iter().filter_map(|(what, names, how)| Some(format!("{}: {how}", named(what, names)?))).collect();
+    if !told.is_empty() {
+        return Ok(Item::no(format!("There are {}", told.join("; "))));
     }
     if names.len() > CHECKED_ROLES_MAX {
         return Ok(Item::unknown(format!("The first {CHECKED_ROLES_MAX} of {} roles are in order.", names.len())));
@@ -150,12 +159,15 @@ pub(super) fn rotation(context: &Context<'_>, config: &OrgConfig) -> Item {
         None => "The admin token has not been rotated since it was written".to_owned(),
     };
     if turn.failures > 0 {
+        let again = match time(turn.due) {
+            Some(at) => format!("It is tried again at {at}"),
+            None => format!("It is not tried again by itself: write `config/{org_id}/rotate-root`"),
+        };
         return Item::no(format!(
-            "The rotation of the admin token has failed {} times, last at {}: {}. It is tried again at {}.",
+            "The rotation of the admin token has failed {} times, last at {}: {}. {again}.",
             turn.failures,
             time(state.failed).unwrap_or_default(),
             turn.error,
-            time(turn.due).unwrap_or_else(|| "no time".to_owned())
         ));
     }
     let Some(schedule) = &config.rotation else {
@@ -163,22 +175,28 @@ pub(super) fn rotation(context: &Context<'_>, config: &OrgConfig) -> Item {
             "{last}; it does not rotate by itself: set `rotation_period` or `rotation_schedule`, or write `config/{org_id}/rotate-root`."
         ));
     };
-    if turn.due == 0 || schedule.next_after(now).is_none() {
+    if schedule.next_after(now).is_none() {
         return Item::no("The rotation of the admin token never fires: write another `rotation_schedule`.");
+    }
+    if turn.due == 0 {
+        return Item::no(no_time("rotation", org_id));
     }
     due_item(&last, turn.due, now, "rotation")
 }
 
 /// How does the scheduled tidy stand?
 pub(super) fn tidy(context: &Context<'_>, config: &OrgConfig) -> Result<Item, Error> {
-    let result = load_result(context, &config.org_id)?;
+    let org_id = &config.org_id;
+    let result = load_result(context, org_id)?;
     let now = context.host.clock().now().as_secs();
     let last = match result.as_ref().and_then(|result| time(result.at)) {
         Some(at) => format!("The organization was last tidied at {at}"),
         None => "The organization has not been tidied yet".to_owned(),
     };
     if let Some(failed) = result.as_ref().and_then(|result| result.failed.as_deref()) {
-        return Ok(Item::no(format!("{last}, and that failed: {failed}.")));
+        return Ok(Item::no(format!(
+            "{last}, and that failed: {failed}. When that is repaired, write `tidy` with `org_id={org_id}`."
+        )));
     }
     let died = load_run(context)?.is_some_and(|run| run.ended == 0 && run.began + OVERDUE_AFTER.as_secs() < now);
     if died {
@@ -187,7 +205,15 @@ pub(super) fn tidy(context: &Context<'_>, config: &OrgConfig) -> Result<Item, Er
     if config.tidy_period.is_zero() {
         return Ok(Item::yes(format!("{last}; it is not by itself: set `tidy_period`, or write `tidy`.")));
     }
+    if config.tidy_due == 0 {
+        return Ok(Item::no(no_time("tidy", org_id)));
+    }
     Ok(due_item(&last, config.tidy_due, now, "tidy"))
+}
+
+/// Only damage leaves what has a period without a time; each write of a config sets it.
+fn no_time(what: &str, org_id: &OrgId) -> String {
+    format!("The {what} has no time at which it comes: write any field of `config/{org_id}` again.")
 }
 
 /// What is to come next, or ought to have come.
@@ -199,14 +225,6 @@ fn due_item(last: &str, due: u64, now: u64, what: &str) -> Item {
         ));
     }
     Item::yes(format!("{last}; the next {what} is due at {at}."))
-}
-
-/// `what: a, b and 3 more`; none for no names.
-fn named(what: &str, names: Vec<String>) -> Option<String> {
-    let shown = names.iter().take(CHECK_NAMES_SHOWN_MAX).map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ");
-    let more = names.len().saturating_sub(CHECK_NAMES_SHOWN_MAX);
-    let more = if more > 0 { format!(" and {more} more") } else { String::new() };
-    (!names.is_empty()).then(|| format!("{what} ({shown}{more})"))
 }
 
 fn time(seconds: u64) -> Option<String> {

@@ -1,6 +1,8 @@
 //! What Astra says of an organization's admin token: three questions, asked
 //! once each, and what follows from the answers.
 
+use std::collections::BTreeSet;
+
 use secrets_framework::Context;
 
 use super::Item;
@@ -19,6 +21,16 @@ pub(super) struct Answers<'a> {
     tokens: Result<Vec<ListedToken>, ClientError>,
 }
 
+/// The IDs of the Astra roles that Astra lists.
+pub(super) struct RoleIds(BTreeSet<String>);
+
+impl RoleIds {
+    /// Is it among them? Case does not count.
+    pub(super) fn has(&self, id: &str) -> bool {
+        self.0.contains(&id.to_ascii_lowercase())
+    }
+}
+
 impl<'a> Answers<'a> {
     /// Asks.
     pub(super) fn ask(client: &AstraClient<'a>) -> Self {
@@ -32,9 +44,10 @@ impl<'a> Answers<'a> {
         }
     }
 
-    /// Astra's roles, where it lists them.
-    pub(super) fn roles(&self) -> Option<&[ListedRole]> {
-        self.roles.as_deref().ok()
+    /// The IDs of Astra's roles, where it lists them.
+    pub(super) fn role_ids(&self) -> Option<RoleIds> {
+        let roles = self.roles.as_ref().ok()?;
+        Some(RoleIds(roles.iter().map(|role| role.id.to_ascii_lowercase()).collect()))
     }
 
     /// The admin token, where Astra lists it.

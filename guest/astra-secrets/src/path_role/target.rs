@@ -53,6 +53,32 @@ pub(super) fn role_in_path(context: &Context<'_>, data: &FieldData) -> Result<Op
     org::in_path(context, data).map(|_| None)
 }
 
+/// The organization and name of a role to be deleted, where there is one, readable or not.
+pub(super) fn found_in_body(context: &Context<'_>, data: &FieldData) -> Result<Option<(OrgId, RoleName)>, Failure> {
+    let name = name_in_body(data)?;
+    let org = data.text("org_id").unwrap_or_default();
+    if org.is_empty() {
+        return Err(org::missing_org_id());
+    }
+    let org_id = OrgId::stored(org);
+    if role::exists(context, &org_id, &name)? {
+        return Ok(Some((org_id, name)));
+    }
+    let Some(config) = config::find(context, org)? else { return Ok(None) };
+    Ok(role::exists(context, &config.org_id, &name)?.then_some((config.org_id, name)))
+}
+
+/// The same of the role that the path names.
+pub(super) fn found_in_path(context: &Context<'_>, data: &FieldData) -> Result<Option<(OrgId, RoleName)>, Failure> {
+    let name = name_in_path(data)?;
+    let org_id = OrgId::stored(data.text("org").unwrap_or_default());
+    if role::exists(context, &org_id, &name)? {
+        return Ok(Some((org_id, name)));
+    }
+    // A logical name in the path gets its own error.
+    org::in_path(context, data).map(|_| None)
+}
+
 /// Loads by `org_id` and `role_name`: in one read, unless `org_id` is a logical name.
 pub(super) fn load_by_body(context: &Context<'_>, data: &FieldData) -> Result<Option<Role>, Error> {
     let org = data.text("org_id").unwrap_or_default();

@@ -53,10 +53,10 @@ pub(super) fn write(context: &Context<'_>, data: &FieldData, target: Target) -> 
 }
 
 /// Deletes a role; deleting what is not there succeeds.
-pub(super) fn delete(context: &Context<'_>, role: Option<&Role>) -> Outcome {
-    if let Some(role) = role {
-        let _turn = context.host.locks().acquire(&lock_key(&role.org_id))?;
-        context.host.storage().delete(&role::key(&role.org_id, &role.name))?;
+pub(super) fn delete(context: &Context<'_>, found: Option<(OrgId, RoleName)>) -> Outcome {
+    if let Some((org_id, name)) = found {
+        let _turn = context.host.locks().acquire(&lock_key(&org_id))?;
+        context.host.storage().delete(&role::key(&org_id, &name))?;
     }
     Ok(None)
 }

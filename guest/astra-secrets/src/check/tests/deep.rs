@@ -58,6 +58,39 @@ fn a_role_that_may_not_be_used_is_not_used() {
 }
 
 #[test]
+fn a_role_that_is_damaged_or_whose_astra_role_has_gone_is_not_used_and_is_named() {
+    let mount = Mount::new();
+    mount.host.storage.seed(&format!("role/{ORG_A}:aaa"), "canary");
+    mount.write_role(ORG_A, "bbb", json!({ "role_ids": [ROLE_ID, "gone"] }));
+    let answer = deep(&mount);
+    assert_item(&answer, "may_manage_tokens", "yes", "role `reader`");
+    assert_item(&answer, "roles_exist", "no", "roles that cannot be read (`aaa`)");
+    assert_item(&answer, "roles_exist", "no", "roles whose Astra role has gone (`bbb`)");
+    mount.send(Operation::Delete, &format!("roles/{ORG_A}/reader"), Value::Null).done();
+    assert_item(&deep(&mount), "may_manage_tokens", "yes", "own Astra roles");
+    mount.astra.hide("AdminOfA", 1);
+    assert_item(&deep(&mount), "may_manage_tokens", "unknown", "see `roles_exist`");
+    mount.assert_settled(0);
+}
+
+#[test]
+fn an_astra_role_that_is_missing_is_told_where_astra_does_not_list_them() {
+    let mount = Mount::new();
+    for (fault, ok, holds) in [
+        (Fault::Status(404, "canary"), "no", format!("role `reader` (`{ROLE_ID}`)")),
+        (Fault::Status(400, "canary"), "no", format!("write others to `roles/{ORG_A}/reader`")),
+        (Fault::Status(500, "canary"), "unknown", "could not be made".to_owned()),
+    ] {
+        mount.astra.fail(On::Roles, Fault::Status(403, "null"));
+        mount.astra.fail_times(On::Make, 2, fault);
+        assert_item(&deep(&mount), "may_manage_tokens", ok, &holds);
+        mount.astra.heal();
+        mount.rollback_later();
+    }
+    mount.assert_settled(0);
+}
+
+#[test]
 fn a_lost_permission_is_no() {
     let mount = Mount::new();
     mount.astra.fail(On::Make, Fault::Status(403, "canary"));

@@ -37,6 +37,87 @@ fn roles_that_have_gone_or_may_not_be_used_are_named() {
     assert_item(&check(&mount), "roles_exist", "no", "cannot be read (`broken`)");
 }
 
+/// What each sentence says to do is done, and then there is nothing to be told.
+#[test]
+fn what_is_said_of_roles_works() {
+    let mount = Mount::new();
+    let role = |name: &str| format!("roles/{ORG_A}/{name}");
+    mount.configure(ORG_A, ADMIN_A, json!({ "allowed_role_ids": [ROLE_ID, "nowhere"] }));
+    mount.write_role(ORG_A, "gone", json!({ "role_id": "nowhere" }));
+    mount.daily("static-gone");
+    let key = format!("static-role/{ORG_A}/static-gone");
+    let mut gone = mount.host.storage.json(&key);
+    gone["role_ids"] = json!(["nowhere"]);
+    mount.host.storage.seed(&key, gone.to_string());
+    mount.write_role(ORG_A, "forbidden", json!({ "role_id": ROLE_ID }));
+    let key = format!("role/{ORG_A}:forbidden");
+    let mut forbidden = mount.host.storage.json(&key);
+    forbidden["role_id"] = json!("other");
+    mount.host.storage.seed(&key, forbidden.to_string());
+    for name in ["broken", "broken-too"] {
+        mount.host.storage.seed(&format!("role/{ORG_A}:{name}"), "canary");
+    }
+    let answer = check(&mount);
+    let told = |holds: &str| assert_item(&answer, "roles_exist", "no", holds);
+    told("`allowed_role_ids` that Astra does not list (`nowhere`): write others to the config");
+    mount.configure(ORG_A, ADMIN_A, json!({ "allowed_role_ids": [ROLE_ID] }));
+    told("roles whose Astra role has gone (`forbidden`, `gone`): write another `role_id` to each");
+    mount.write_role(ORG_A, "gone", json!({ "role_id": ROLE_ID }));
+    told("static roles whose Astra role has gone (`static-gone`): write other `role_ids` to each");
+    mount.write_static("static-gone", json!({})).0.unwrap();
+    told("roles that `allowed_role_ids` does not allow any more (`forbidden`): write another `role_id` to each");
+    mount.write_role(ORG_A, "forbidden", json!({ "role_id": ROLE_ID }));
+    told("roles that cannot be read (`broken`, `broken-too`): delete each, and write it anew");
+    mount.send(Operation::Delete, &role("broken"), Value::Null).done();
+    mount.send(Operation::Delete, "role", json!({ "org_id": ORG_A, "role_name": "broken-too" })).done();
+    mount.write_role(ORG_A, "broken", json!({ "role_id": ROLE_ID }));
+    assert_eq!(check(&mount)["healthy"], true);
+    mount.send(Operation::Read, &role("broken-too"), Value::Null).missing();
+}
+
+#[test]
+fn what_is_said_of_a_damaged_static_role_works() {
+    let mount = Mount::new();
+    let client_id = mount.daily("app");
+    mount.host.storage.seed(&format!("static-role/{ORG_A}/app"), "canary");
+    assert_item(&check(&mount), "static_roles", "no", "`app` cannot be read: delete it and its tokens");
+    mount.delete_static("app").0.unwrap();
+    mount.send(Operation::Delete, &format!("tokens/{ORG_A}/{client_id}"), Value::Null).done();
+    mount.daily("app");
+    assert_eq!(check(&mount)["healthy"], true);
+}
+
+#[test]
+fn what_is_said_of_times_that_are_missing_works() {
+    let mount = Mount::new();
+    mount.configure(ORG_A, ADMIN_A, json!({ "rotation_period": "24h", "tidy_period": "1h" }));
+    let state = json!({ "due": 0, "failures": 2, "failed": 1_767_312_000, "error": "Astra was away" });
+    edit_config(&mount, json!({ "rotation_state": state, "tidy_due": 0 }));
+    assert_item(&check(&mount), "rotation", "no", &format!("by itself: write `config/{ORG_A}/rotate-root`"));
+    edit_config(&mount, json!({ "rotation_state": { "due": 0 } }));
+    let answer = check(&mount);
+    for name in ["rotation", "tidy"] {
+        assert_item(&answer, name, "no", &format!("no time at which it comes: write any field of `config/{ORG_A}`"));
+    }
+    mount.write(&format!("config/{ORG_A}"), json!({ "description": "x" })).0.unwrap();
+    let answer = check(&mount);
+    for name in ["rotation", "tidy"] {
+        assert_item(&answer, name, "yes", "is due at");
+    }
+}
+
+#[test]
+fn too_many_roles_to_list_fail_no_check() {
+    let mount = Mount::new();
+    let role = mount.host.storage.json(&format!("role/{ORG_A}:reader"));
+    for number in 0..crate::limits::ROLES_LISTED_MAX {
+        mount.host.storage.seed(&format!("role/{ORG_A}:r{number:05}"), role.to_string());
+    }
+    let answer = check_with(&mount, json!({ "deep": true }));
+    assert_item(&answer, "roles_exist", "unknown", "were not looked at");
+    assert_item(&answer, "may_manage_tokens", "yes", "own Astra roles");
+}
+
 #[test]
 fn more_roles_than_are_looked_at_are_told() {
     let mount = Mount::new();
@@ -141,6 +222,7 @@ fn the_tidy_is_told_in_each_of_its_states() {
     mount.astra.heal();
     let answer = check(&mount);
     assert_item(&answer, "tidy", "no", "and that failed: Astra failed for organization");
+    assert_item(&answer, "tidy", "no", &format!("write `tidy` with `org_id={ORG_A}`"));
     assert_eq!(answer["healthy"], false);
     mount.write("tidy", json!({})).data();
     let began = mount.host.clock.now().as_secs();
