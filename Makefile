@@ -14,9 +14,10 @@ BUILT := $(or $(CARGO_TARGET_DIR),target)
 # `release` for what is used or measured, `dev` for what is tested (see the lines below `component`).
 PROFILE := dev
 PROFILE_DIR = $(if $(filter release,$(PROFILE)),release,debug)
-# The crates that build for wasm only.
-GUESTS := astra-component rogue-components
-NATIVE := --workspace $(GUESTS:%=--exclude %)
+# The crates that build for wasm only, and all that is built for wasm and is not the engine.
+WASM_ONLY := astra-component rogue-components
+GUESTS := engine-component $(WASM_ONLY)
+NATIVE := --workspace $(WASM_ONLY:%=--exclude %)
 # One selection for both of its programs: with another, cargo would choose other features and build wasmtime again.
 HOST := -p component-runtime -p plugin-host
 

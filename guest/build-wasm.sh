@@ -1,8 +1,9 @@
 #!/usr/bin/env bash
-# Builds guests and makes components of them: build-wasm.sh [astra|rogue]
+# Makes components of guests: build-wasm.sh [astra | rogue | engine FOLDER COMPONENT.wasm]
 #
-#   astra   the Astra engine           -> target/component/astra.wasm  (this is what happens without an argument)
-#   rogue   the tests' hostile guests  -> target/component/rogue/*.wasm
+#   astra    the Astra engine            -> target/component/astra.wasm  (this is what happens without an argument)
+#   rogue    the tests' hostile guests   -> target/component/rogue/*.wasm
+#   engine   the engine whose crate lies in FOLDER, here or anywhere else; docs/engine-authors.md tells how to write one
 #
 # The same sources give the same bytes, wherever they lie. What has not changed is left alone.
 #
@@ -15,29 +16,51 @@ readonly TARGET=wasm32-unknown-unknown
 ROOT=$(cd -P "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 readonly ROOT
 readonly CARGO_FOLDER=${CARGO_HOME:-$HOME/.cargo}
-cd "$ROOT"
+
+# Handlers are shallow, and JSON is parsed to a bounded depth.
+readonly STACK_BYTES=$((64 * 1024))
+# Stack, data and the heap of an ordinary request, so that it needs no memory system call. The host keeps as much resident
+# for each slot of its pool (`component-runtime`): change both.
+readonly INITIAL_MEMORY_BYTES=$((256 * 1024))
 
 main() {
     case "${1:-astra}" in
         astra)
-            build -p astra-component
-            componentize astra_component.wasm astra.wasm
+            make_engine "$ROOT/guest/astra-component" target/component/astra.wasm
             ;;
         rogue)
-            build -p rogue-components --examples
+            cd "$ROOT"
+            build build -p rogue-components --examples
             local source name
             for source in tests/rogue-components/examples/*.rs; do
                 name=$(basename "$source" .rs)
-                componentize "examples/$name.wasm" "rogue/$name.wasm"
+                componentize "$TARGET_DIR/$TARGET/guest/examples/$name.wasm" "target/component/rogue/$name.wasm"
             done
             ;;
+        engine)
+            [[ $# -eq 3 && -f "$2/Cargo.toml" ]] || fail "usage: build-wasm.sh engine FOLDER COMPONENT.wasm"
+            make_engine "$(realpath "$2")" "$(realpath --canonicalize-missing "$3")"
+            ;;
         *)
-            fail "usage: build-wasm.sh [astra|rogue]"
+            fail "usage: build-wasm.sh [astra | rogue | engine FOLDER COMPONENT.wasm]"
             ;;
     esac
 }
 
-# Runs cargo for the target; its other arguments say what to build.
+# Builds the crate in a folder and makes a component of it. From here on all runs in this repository's folder, with its
+# toolchain.
+make_engine() {
+    cd "$ROOT"
+    local artifacts core
+    artifacts=$(build rustc --manifest-path "$1/Cargo.toml" --lib --crate-type cdylib \
+        --message-format json-render-diagnostics \
+        -- -C link-arg=-zstack-size=$STACK_BYTES -C link-arg=--initial-memory=$INITIAL_MEMORY_BYTES)
+    # The crate itself is built last.
+    core=$(sed -n 's/.*"filenames":\["\([^"]*\.wasm\)".*/\1/p' <<<"$artifacts" | tail -n 1)
+    componentize "$core" "$2"
+}
+
+# Runs a command of cargo for the target; its other arguments say what to build.
 build() {
     # Sources must lie unpacked where the flags are made, or they differ in the next run and all is built again.
     has_crates || cargo fetch --quiet
@@ -50,7 +73,7 @@ build() {
         TARGET_DIR=target/wasm-distribution
         RUSTC=$DISTRIBUTION_RUSTC RUSTC_BOOTSTRAP=1 \
             CARGO_TARGET_WASM32_UNKNOWN_UNKNOWN_LINKER=$LINKER \
-            guest_cargo -Zbuild-std=std,panic_abort "$@"
+            guest_cargo "$1" -Zbuild-std=std,panic_abort "${@:2}"
     else
         TARGET_DIR=target/wasm
         guest_cargo "$@"
@@ -59,12 +82,12 @@ build() {
 
 guest_cargo() {
     env -u RUSTFLAGS CARGO_TARGET_DIR="$TARGET_DIR" CARGO_ENCODED_RUSTFLAGS="$FLAGS" \
-        cargo build --profile guest --target "$TARGET" "$@"
+        cargo "$1" --config guest/profile.toml --profile guest --target "$TARGET" "${@:2}"
 }
 
 # Makes a component, by a tool of the workspace that runs natively.
 componentize() {
-    cargo run --quiet -p componentize -- "$TARGET_DIR/$TARGET/guest/$1" "target/component/$2"
+    cargo run --quiet -p componentize -- "$1" "$2"
 }
 
 has_crates() {

@@ -1,13 +1,9 @@
 //! Bindings of the world `engine`, generated from `wit/`.
 
-#![expect(unsafe_code, reason = "generated: the canonical ABI is raw pointers")]
-
-use crate::Component;
-
 wit_bindgen::generate!({
     path: "../../wit",
     world: "engine",
     generate_all,
+    pub_export_macro: true,
+    default_bindings_module: "engine_component::bindings",
 });
-
-export!(Component with_types_in self);

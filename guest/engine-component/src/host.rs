@@ -3,6 +3,7 @@
 
 use std::time::Duration;
 
+use secrets_framework::Backend;
 use secrets_framework::host::{
     Clock, Host, Http, LockError, LockGuard, Locks, Log, LogLevel, Random, Storage, SystemView, SystemViewError,
 };
@@ -12,8 +13,9 @@ use crate::bindings::wasi::clocks::{monotonic_clock, wall_clock};
 use crate::bindings::wasi::random::random;
 use crate::limits::RANDOM_BYTES_PER_CALL_MAX;
 
-/// All of the outside: the imports, which have no state on this side.
-pub(crate) struct ComponentHost;
+/// All of the outside: the imports, which have no state on this side. The
+/// engine is there to be named to upstreams.
+pub(crate) struct ComponentHost(pub(crate) &'static Backend);
 
 impl Host for ComponentHost {
     fn storage(&self) -> &dyn Storage {

@@ -4,8 +4,8 @@
 
 use std::time::Duration;
 
-use secrets_framework::Sensitive;
 use secrets_framework::host::{Http, HttpError, HttpMethod, HttpRequest, HttpResponse};
+use secrets_framework::{Backend, Sensitive};
 
 use crate::bindings::secrets_engine::host::system_view;
 use crate::bindings::wasi::clocks::monotonic_clock;
@@ -23,7 +23,7 @@ use crate::limits::{BODY_BYTES_MAX, HEADER_BYTES_MAX, READ_BYTES_MAX, WRITE_BYTE
 impl Http for ComponentHost {
     fn send(&self, request: HttpRequest) -> Result<HttpResponse, HttpError> {
         let deadline = Deadline::after(request.timeout);
-        let answer = exchange(&request, &deadline);
+        let answer = exchange(self.0, &request, &deadline);
         answer.map_err(|failure| match failure {
             Failure::TimedOut => HttpError::TimedOut,
             Failure::TooLarge => HttpError::TooLarge,
@@ -52,8 +52,8 @@ enum Failure {
     Code(ErrorCode),
 }
 
-fn exchange(request: &HttpRequest, deadline: &Deadline) -> Result<HttpResponse, Failure> {
-    let (outgoing, body) = outgoing_request(request)?;
+fn exchange(backend: &Backend, request: &HttpRequest, deadline: &Deadline) -> Result<HttpResponse, Failure> {
+    let (outgoing, body) = outgoing_request(backend, request)?;
     let options = request_options(request.timeout);
     let future = outgoing_handler::handle(outgoing, Some(options)).map_err(Failure::Code)?;
     // Whether the body went through does not matter: an upstream may answer
@@ -67,12 +67,15 @@ fn exchange(request: &HttpRequest, deadline: &Deadline) -> Result<HttpResponse, 
 
 /// A request without body must not even be asked for one: HTTP/1.1 would then
 /// announce a body in chunks, which some gateways refuse of a DELETE.
-fn outgoing_request(request: &HttpRequest) -> Result<(OutgoingRequest, Option<OutgoingBody>), Failure> {
+fn outgoing_request(
+    backend: &Backend,
+    request: &HttpRequest,
+) -> Result<(OutgoingRequest, Option<OutgoingBody>), Failure> {
     let authorization = Sensitive::new(format!("Bearer {}", request.bearer.expose()));
     let mut headers = vec![
         ("accept".to_owned(), b"application/json".to_vec()),
         ("authorization".to_owned(), authorization.expose().as_bytes().to_vec()),
-        ("user-agent".to_owned(), user_agent().into_bytes()),
+        ("user-agent".to_owned(), user_agent(backend).into_bytes()),
     ];
     if let Some(body) = &request.body {
         headers.push(("content-type".to_owned(), b"application/json".to_vec()));
@@ -102,8 +105,8 @@ fn outgoing_request(request: &HttpRequest) -> Result<(OutgoingRequest, Option<Ou
     Ok((outgoing, body))
 }
 
-fn user_agent() -> String {
-    format!("vault-plugin-secrets-{}/{}", crate::BACKEND.name, crate::BACKEND.version)
+fn user_agent(backend: &Backend) -> String {
+    format!("vault-plugin-secrets-{}/{}", backend.name, backend.version)
 }
 
 /// The host's own bounds of each phase; the deadline bounds the sum.
