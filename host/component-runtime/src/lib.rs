@@ -24,6 +24,7 @@ mod request;
 mod runtime;
 mod store_state;
 
+pub use capability::RESERVED_PREFIX;
 pub use error::{GuestError, InvokeError, LoadError};
 pub use limits::{EgressLimits, Limits};
 pub use module::{Description, Module, StorageVersions};

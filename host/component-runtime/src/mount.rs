@@ -7,8 +7,8 @@ use async_trait::async_trait;
 use tokio::sync::Semaphore;
 
 use crate::capability::{
-    Entity, LockTable, LogRate, ReplicationState, Storage, StorageEntry, StorageError, StorageView, SystemView,
-    SystemViewError, Transaction,
+    Entity, LockTable, LogRate, ReadOnly, ReplicationState, Storage, StorageEntry, StorageError, StorageView,
+    SystemView, SystemViewError, Transaction,
 };
 use crate::egress::{Egress, MountEgress};
 use crate::limits::Limits;
@@ -42,6 +42,20 @@ impl Mount {
             options: BTreeMap::new(),
             storage: Arc::new(Nothing),
             system_view: Arc::new(Nothing),
+        };
+        Arc::new(Self { settings, shared: Arc::new(MountShared::new(MountEgress::closed(egress), limits)) })
+    }
+
+    /// This mount for one who may only look: the same entries, which nothing can change, no HTTP, and permits,
+    /// locks and log rate of its own, so that nothing waits for it.
+    pub(crate) fn scratch(&self, egress: &Arc<Egress>, limits: &Limits) -> Arc<Self> {
+        let MountSettings { backend_uuid, name, options, storage, system_view } = &self.settings;
+        let settings = MountSettings {
+            backend_uuid: backend_uuid.clone(),
+            name: name.clone(),
+            options: options.clone(),
+            storage: Arc::new(ReadOnly(Arc::clone(storage))),
+            system_view: Arc::clone(system_view),
         };
         Arc::new(Self { settings, shared: Arc::new(MountShared::new(MountEgress::closed(egress), limits)) })
     }

@@ -100,6 +100,13 @@ impl Runtime {
         self.inner.mounts.mount(settings, &self.inner.egress, &self.inner.limits)
     }
 
+    /// The same mount, for trying a module on it: what it reads is real, it changes nothing, and nothing waits
+    /// for it.
+    #[must_use]
+    pub fn scratch(&self, mount: &Mount) -> Arc<Mount> {
+        mount.scratch(&self.inner.egress, &self.inner.limits)
+    }
+
     /// Compiles a component to what `load_embedded` takes, for the baseline of this architecture.
     ///
     /// # Errors

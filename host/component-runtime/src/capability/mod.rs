@@ -6,12 +6,17 @@
 mod locks;
 mod logging;
 mod quota;
+mod read_only;
+mod reserved;
 mod storage;
 mod system_view;
 
+pub use reserved::RESERVED_PREFIX;
 pub use storage::{Storage, StorageEntry, StorageError, StorageView, Transaction};
 pub use system_view::{Entity, ReplicationState, SystemView, SystemViewError};
 
 pub(crate) use locks::{LockGuard, LockTable};
 pub(crate) use logging::{LogBudget, LogLevel, LogLine, LogRate};
 pub(crate) use quota::{LimitReached, Quota, QuotaError};
+pub(crate) use read_only::ReadOnly;
+pub(crate) use reserved::{is_reserved, list_visible};

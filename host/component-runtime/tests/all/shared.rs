@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use component_runtime::{InvokeError, Limits};
 
-use crate::support::{MemoryStorage, answer, limits, load, mount, on_each_scheduler, runtime};
+use crate::support::{MemoryStorage, answer, limits, load, mount, on_each_scheduler, request, result, runtime};
 
 #[test]
 fn a_lock_is_released_however_its_request_ends() {
@@ -113,5 +113,56 @@ fn a_guest_does_not_reach_other_mounts() {
         let module = load(&runtime, "read_other_mounts").await;
         let told = answer(&module, &own, "").await.unwrap();
         assert_eq!(told, "(0, 0, Ok(None))");
+    });
+}
+
+#[test]
+fn a_guest_neither_reaches_nor_sees_the_hosts_part_of_its_storage() {
+    on_each_scheduler(|| async {
+        let runtime = runtime(limits(), &[]);
+        let storage = Arc::<MemoryStorage>::default();
+        let module = "secrets-engine-host/module";
+        for (key, value) in [("a", "1"), (module, "the host's"), ("z", "2")] {
+            storage.entries.lock().unwrap().insert(key.into(), value.into());
+        }
+        let before = storage.entries.lock().unwrap().clone();
+        let guest = load(&runtime, "touch_the_hosts_storage").await;
+        let told = answer(&guest, &mount(&runtime, "m", &storage), "").await.unwrap();
+        let refused = r#"Err(Error::Failed("storage below `secrets-engine-host/` is the host's own"))"#;
+        assert_eq!(told, format!(r#"(false, Ok(["a", "z"]), Ok(["a", "z"]), {refused})"#));
+        assert_eq!(*storage.entries.lock().unwrap(), before);
+    });
+}
+
+#[test]
+fn a_scratch_mount_reads_what_is_there_and_changes_nothing() {
+    on_each_scheduler(|| async {
+        let runtime = runtime(limits(), &["https://api.example.com"]);
+        let storage = Arc::<MemoryStorage>::default();
+        storage.entries.lock().unwrap().insert("good".into(), b"0".into());
+        let mount = mount(&runtime, "m", &storage);
+        let scratch = runtime.scratch(&mount);
+        let good = load(&runtime, "good").await;
+
+        let told = answer(&good, &scratch, "").await.unwrap();
+        assert_eq!(told, r#"Err(Error::ReadOnly("cannot write to readonly storage"))"#);
+        let told = answer(&good, &scratch, "get/https://api.example.com/").await.unwrap();
+        assert_eq!(told, "ErrorCode::HttpRequestDenied");
+        let transaction = load(&runtime, "open_transaction").await;
+        let told = answer(&transaction, &scratch, "x/return").await.unwrap();
+        assert_eq!(told, r#""not written""#);
+        assert_eq!(storage.transactions_open.load(Ordering::SeqCst), 0);
+        assert_eq!(storage.entries.lock().unwrap().get("good").unwrap(), b"0");
+        // A lock that the mount holds is not what the scratch mount waits for.
+        let mut holding = tokio::task::JoinSet::new();
+        let holder = load(&runtime, "lock_and_trap").await;
+        let held = Arc::clone(&mount);
+        holding.spawn(async move { drop(holder.handle_request(&held, request("x/sleep")).await) });
+        while answer(&good, &mount, "lock/the lock").await.unwrap() == "Ok(())" {
+            tokio::task::yield_now().await;
+        }
+        let told = good.handle_request(&scratch, request("lock/the lock")).await.unwrap();
+        assert_eq!(result(told.as_ref()), "Ok(())");
+        holding.shutdown().await;
     });
 }

@@ -3,7 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "tests")]
 #![expect(clippy::disallowed_methods, reason = "tests read the guests that were built")]
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
@@ -167,7 +167,9 @@ impl StorageView for MemoryStorage {
     }
     async fn list(&self, prefix: &str) -> Result<Vec<String>, StorageError> {
         let entries = self.entries.lock().unwrap();
-        Ok(entries.keys().filter_map(|key| key.strip_prefix(prefix)).map(str::to_owned).collect())
+        let below = entries.keys().filter_map(|key| key.strip_prefix(prefix));
+        let children = below.filter_map(|rest| rest.split_inclusive('/').next());
+        Ok(BTreeSet::from_iter(children).into_iter().map(str::to_owned).collect())
     }
     async fn list_page(&self, prefix: &str, after: &str, limit: u32) -> Result<Vec<String>, StorageError> {
         let names = self.list(prefix).await?;

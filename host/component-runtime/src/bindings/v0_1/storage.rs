@@ -6,7 +6,9 @@ use futures_util::stream::{self, StreamExt as _};
 use wasmtime::component::Resource;
 
 use super::host::storage::{Entry, Error, Host, HostTransaction};
-use crate::capability::{LimitReached, QuotaError, StorageEntry, StorageError, StorageView};
+use crate::capability::{
+    LimitReached, QuotaError, RESERVED_PREFIX, StorageEntry, StorageError, StorageView, is_reserved, list_visible,
+};
 use crate::limits::READS_AT_ONCE;
 use crate::store_state::{OpenTransaction, StoreState};
 
@@ -192,11 +194,7 @@ async fn list(view: &dyn StorageView, prefix: &str, page: Option<(&str, u32)>) -
             return Err(Error::Failed("a storage prefix ends in `/`".into()));
         }
     }
-    let names = match page {
-        None => view.list(prefix).await,
-        Some((after, limit)) => view.list_page(prefix, after, limit).await,
-    };
-    names.map_err(into_wit)
+    list_visible(view, prefix, page).await.map_err(into_wit)
 }
 
 /// Guests are not trusted to stay within their prefix: the server's own check is the second one.
@@ -210,6 +208,9 @@ fn check_key(key: &str) -> Result<(), Error> {
 fn check_path(path: &str) -> Result<(), Error> {
     if path.starts_with('/') || path.split('/').any(|segment| segment == "..") {
         return Err(Error::Failed("a storage key has no leading `/` and no segment `..`".into()));
+    }
+    if is_reserved(path) {
+        return Err(Error::Failed(format!("storage below `{RESERVED_PREFIX}` is the host's own")));
     }
     Ok(())
 }
@@ -239,7 +240,7 @@ mod tests {
         for good in ["role/a", "a", "a/b/c", "a..b", "..a"] {
             assert!(check_key(good).is_ok(), "{good}");
         }
-        for bad in ["", "/a", "a/", "..", "../a", "a/../b", "a/.."] {
+        for bad in ["", "/a", "a/", "..", "../a", "a/../b", "a/..", "secrets-engine-host/module"] {
             assert!(check_key(bad).is_err(), "{bad}");
         }
     }
