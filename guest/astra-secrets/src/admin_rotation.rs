@@ -24,7 +24,8 @@ use crate::error::{Failure, upstream};
 use crate::history::Who;
 use crate::mint::{Facts, Wanted, describe, make, prove, undo};
 use crate::names::OrgId;
-use crate::record::{self, RecordId};
+use crate::record::{self, Ended, RecordId};
+use crate::rollback::end_at_once;
 
 use switch::switch;
 
@@ -35,8 +36,8 @@ pub(crate) struct Rotated {
     pub(crate) client_id: String,
     /// The one that it replaces.
     pub(crate) previous_client_id: String,
-    /// When that one ends, in seconds since 1970-01-01T00:00:00Z.
-    pub(crate) previous_ends: u64,
+    /// The record of that one, and when it ends.
+    pub(crate) previous: Ended,
     /// What the caller is to be told.
     pub(crate) warnings: Vec<String>,
 }
@@ -74,6 +75,7 @@ fn replace_token(context: &Context<'_>, config: &OrgConfig, patience: Patience) 
     }
     let rotated = switch(context, &client, config, &made, role_ids)?;
     log_rotation(context, &config.org_id, &rotated);
+    end_at_once(context, &rotated.previous);
     Ok(rotated)
 }
 

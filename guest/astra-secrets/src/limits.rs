@@ -113,7 +113,7 @@ pub(crate) const ENDED_PER_ROLLBACK_MAX: u32 = 50;
 
 /// Time in which a rollback call begins with further ended records, and then with further things that are due; the
 /// next call goes on. With the 10 s of the write-ahead entries, and with an Astra that hangs at the last of each
-/// (10 s to end a token, 15 s to rotate one), all have their turn in the host's 60 s.
+/// (10 s to end a token, 20 s to rotate one and end the one before), all have their turn in the host's 60 s.
 pub(crate) const ROLLBACK_BUDGET: Duration = Duration::from_secs(7);
 
 /// Bound on one upstream request of a rollback call, where many tokens wait.

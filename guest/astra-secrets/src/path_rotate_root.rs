@@ -54,7 +54,7 @@ fn try_rotate(context: &Context<'_>, data: &FieldData) -> Outcome {
     let response = Response::json(&Answer {
         client_id: &rotated.client_id,
         previous_client_id: &rotated.previous_client_id,
-        previous_ends: time_text::format(std::time::Duration::from_secs(rotated.previous_ends)),
+        previous_ends: time_text::format(std::time::Duration::from_secs(rotated.previous.due)),
     })?;
     Ok(Some(Response { warnings: rotated.warnings, ..response }))
 }

@@ -130,7 +130,7 @@ fn end_ended(context: &Context<'_>, immediate: bool) -> Result<(), Error> {
         if context.host.clock().now() > start + ROLLBACK_BUDGET {
             break;
         }
-        match end_one(context, &ended, immediate) {
+        match end_one(context, &ended, immediate, Patience::Rollback) {
             Ok(Ending::Settled) => {}
             Ok(Ending::StillNeeded) => needed.push(ended),
             // One record that is damaged or locked must not keep the others waiting.
@@ -159,7 +159,7 @@ enum Ending {
 }
 
 fn end_or_postpone(context: &Context<'_>, ended: &Ended, immediate: bool) -> Result<(), Failure> {
-    if end_one(context, ended, immediate)? == Ending::StillNeeded {
+    if end_one(context, ended, immediate, Patience::Rollback)? == Ending::StillNeeded {
         let _guard = lock_token(context, &ended.id)?;
         if let Some(mut record) = record::load(context, &ended.id)?.filter(|record| record.due == ended.due) {
             postpone(context, &mut record, context.host.clock().now())?;
@@ -168,7 +168,19 @@ fn end_or_postpone(context: &Context<'_>, ended: &Ended, immediate: bool) -> Res
     Ok(())
 }
 
-fn end_one(context: &Context<'_>, ended: &Ended, immediate: bool) -> Result<Ending, Failure> {
+/// Ends a token that was just replaced, if it has no grace period. What fails
+/// is done by the next rollback call.
+pub(crate) fn end_at_once(context: &Context<'_>, replaced: &Ended) {
+    if replaced.due > context.host.clock().now().as_secs() {
+        return;
+    }
+    if let Err(failure) = end_one(context, replaced, false, Patience::Once) {
+        let error = failure.into_error().to_string();
+        context.host.log().log(LogLevel::Warn, "a replaced token was left to rollback", &[("error", &error)]);
+    }
+}
+
+fn end_one(context: &Context<'_>, ended: &Ended, immediate: bool, patience: Patience) -> Result<Ending, Failure> {
     let _guard = lock_token(context, &ended.id)?;
     let current = record::load(context, &ended.id)?.filter(|record| record.due == ended.due);
     let Some(mut record) = current else {
@@ -194,7 +206,7 @@ fn end_one(context: &Context<'_>, ended: &Ended, immediate: bool) -> Result<Endi
         origin: record.origin.as_ref(),
         record: Some(&record),
         how: if is_replaceable(&record) { End::Rotated } else { End::LeaseEnded },
-        patience: Patience::Rollback,
+        patience,
     };
     let ended = match held.and_then(|_| holder::is_still_needed(context, &record)) {
         Ok(true) => return Ok(Ending::StillNeeded),
@@ -203,6 +215,7 @@ fn end_one(context: &Context<'_>, ended: &Ended, immediate: bool) -> Result<Endi
     };
     match ended {
         Ok(()) => log_ended(context, LogLevel::Info, "a token whose lease had ended was removed", &record, ""),
+        Err(failure) if patience == Patience::Once => return Err(failure),
         Err(failure) => {
             let error = failure.into_error().to_string();
             log_ended(

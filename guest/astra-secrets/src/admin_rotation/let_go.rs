@@ -8,13 +8,15 @@ use crate::config::{OrgConfig, Write};
 use crate::error::Failure;
 use crate::holder;
 use crate::lease::lock_token;
-use crate::record::{self, Record, RecordId};
+use crate::record::{self, Ended, Record, RecordId};
 
 /// The changes that go with a config, and the lock under which they are made.
 #[derive(Default)]
 pub(crate) struct LetGo<'a> {
     /// To be written before the config.
     pub(crate) writes: Vec<Write>,
+    /// The token that another one replaces, and when it ends.
+    pub(crate) replaced: Option<Ended>,
     _guard: Option<Box<dyn LockGuard + 'a>>,
 }
 
@@ -36,12 +38,17 @@ pub(crate) fn let_go<'a>(
     let is_it = |record: &Record| record.org_id == config.org_id && holder::is_made_here(record);
     let Some(mut record) = record::load(context, &id)?.filter(is_it) else { return Ok(LetGo::default()) };
     let now = context.host.clock().now().as_secs();
+    let mut replaced = None;
     let writes = match after {
         Some(after) if stays(after) => follow(&mut record, after)?,
-        Some(_) => record::writes_of_end(&mut record, now.saturating_add(config.rotation_grace_period().as_secs()))?,
+        Some(_) => {
+            let ends = now.saturating_add(config.rotation_grace_period().as_secs());
+            replaced = Some(Ended { id, due: ends });
+            record::writes_of_end(&mut record, ends)?
+        }
         None => record::writes_of_end(&mut record, now)?,
     };
-    Ok(LetGo { writes, _guard: Some(guard) })
+    Ok(LetGo { writes, replaced, _guard: Some(guard) })
 }
 
 /// A token that stays goes with its config to another origin, and is ended there.

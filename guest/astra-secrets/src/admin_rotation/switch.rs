@@ -13,7 +13,7 @@ use crate::lease::lock_token;
 use crate::limits::LEASE_END_MARGIN;
 use crate::mint::{Made, NotPlaced};
 use crate::names::{OrgId, RoleName};
-use crate::record::{self, Record, RecordId, TokenKind};
+use crate::record::{self, Ended, Record, RecordId, TokenKind};
 use crate::schedule::{Turn, renewal};
 
 /// Puts the new token that `made` is into the place of the one in `config`.
@@ -56,7 +56,7 @@ fn try_switch(
         warnings: made.warnings.iter().cloned().chain(ends_by_itself(&new, &config.rotation_state.turn)).collect(),
         client_id: new.client_id,
         previous_client_id: client_id,
-        previous_ends: ends,
+        previous: Ended { id: old_id, due: ends },
     })
 }
 

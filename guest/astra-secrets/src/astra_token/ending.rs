@@ -35,6 +35,8 @@ pub(crate) enum Patience {
     Caller,
     /// A short bound and no repetition: many tokens wait, and the next call comes soon.
     Rollback,
+    /// The same, and one request only: somebody waits, but not for this.
+    Once,
 }
 
 impl Patience {
@@ -42,7 +44,7 @@ impl Patience {
     pub(crate) fn client<'a>(self, context: &Context<'a>, config: &'a OrgConfig) -> AstraClient<'a> {
         match self {
             Self::Caller => AstraClient::new(context.host, config),
-            Self::Rollback => {
+            Self::Rollback | Self::Once => {
                 let timeout = config.request_timeout().min(ROLLBACK_REQUEST_TIMEOUT);
                 AstraClient::with_bounds(context.host, config, timeout, 0)
             }
@@ -56,7 +58,11 @@ impl Patience {
 pub(crate) fn end_token(context: &Context<'_>, target: &Target<'_>) -> Result<(), Failure> {
     let config = config_for_ending(context, target.org_id, target.origin)?;
     let client = target.patience.client(context, &config.config);
-    revoke(&client, target.client_id).map_err(|error| upstream(target.org_id, &error))?;
+    let revoked = match target.patience {
+        Patience::Once => client.delete_token(target.client_id),
+        Patience::Caller | Patience::Rollback => revoke(&client, target.client_id),
+    };
+    revoked.map_err(|error| upstream(target.org_id, &error))?;
     if let Some(record) = target.record {
         record::remove(context, record, target.how)?;
     }

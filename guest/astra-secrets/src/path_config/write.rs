@@ -12,7 +12,8 @@ use crate::history;
 use crate::lease::lock_token;
 use crate::limits::CONFIGS_MAX;
 use crate::names::OrgId;
-use crate::record;
+use crate::record::{self, Ended};
+use crate::rollback::end_at_once;
 
 use super::fields::Changes;
 use super::target::Target;
@@ -27,10 +28,10 @@ pub(super) fn write(context: &Context<'_>, data: &FieldData, target: Target) -> 
     }
     changes.rotation(before.as_ref(), context.host.clock().now().as_secs())?;
     let warning = check_upstream(context, data, &org_id, before.as_ref(), &changes)?;
-    let _held = hold_new_token(context, &org_id, before.as_ref(), &changes)?;
+    let held = hold_new_token(context, &org_id, before.as_ref(), &changes)?;
 
     // Writers take turns, so that a logical name stays unique and no field is lost.
-    let _turn = config::lock(context)?;
+    let turn = config::lock(context)?;
     let stored = config::load(context, &org_id)?;
     if same_access(before.as_ref()) != same_access(stored.as_ref()) {
         // What was checked upstream is not what would be stored now.
@@ -50,11 +51,16 @@ pub(super) fn write(context: &Context<'_>, data: &FieldData, target: Target) -> 
             false
         }
     };
-    store(context, &org_id, stored, changes, leaves_origin)?;
+    let replaced = store(context, &org_id, stored, changes, leaves_origin)?;
     if leaves_origin {
         // A mint that was under way may have noted its intent since the look for
         // tokens: so what is kept is dropped only after another look.
         drop_retired_if_unused(context, &org_id)?;
+    }
+    // Astra is not asked under these.
+    drop((turn, held));
+    if let Some(replaced) = replaced {
+        end_at_once(context, &replaced);
     }
     Ok(warning.map(|warning| Response::default().warn(warning)))
 }
@@ -167,13 +173,14 @@ fn check_room(context: &Context<'_>) -> Result<(), Failure> {
     Err(Failure::mistake(format!("this mount holds {CONFIGS_MAX} organizations already, its limit: enable another")))
 }
 
+/// Answers the token that is replaced, if it is this mount's to end.
 fn store(
     context: &Context<'_>,
     org_id: &OrgId,
     stored: Option<OrgConfig>,
     changes: Changes,
     leaves_origin: bool,
-) -> Result<(), Failure> {
+) -> Result<Option<Ended>, Failure> {
     let stored = stored.as_ref();
     let config = changed(context, org_id, stored, changes)?;
     let mut retired = Retired::load(context, org_id)?;
@@ -193,7 +200,7 @@ fn store(
     writes.extend(config::rename(old_name, config.logical_name.as_ref(), org_id)?);
     config::together(context, &writes)?;
     context.host.log().log(LogLevel::Info, "a config was written", &[("org", org_id.as_str())]);
-    Ok(())
+    Ok(let_go.replaced)
 }
 
 /// The config as it will be.

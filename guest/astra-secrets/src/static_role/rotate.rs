@@ -16,7 +16,8 @@ use crate::lease::lock_token;
 use crate::limits::REPLACED_TOKENS_MAX;
 use crate::mint::{Facts, Made, Wanted, describe, make, prove, undo};
 use crate::path_org_token::unknown_org;
-use crate::record::{self, Record, RecordId, TokenKind, TokenSecrets};
+use crate::record::{self, Ended, Record, RecordId, TokenKind, TokenSecrets};
+use crate::rollback::end_at_once;
 use crate::time_text;
 
 /// Gives the role a new token, and stores both. The caller holds the role's
@@ -43,6 +44,9 @@ pub(crate) fn rotate(context: &Context<'_>, role: &mut StaticRole, patience: Pat
     let record = new_record(context, role, &config, role_ids, &made, created_by.clone());
     switch(context, &client, role, &made, &record)?;
     log_rotation(context, role, &record);
+    if let Some(old) = role.replaced.last() {
+        end_at_once(context, &Ended { id: RecordId::of_client(&old.client_id), due: old.ends });
+    }
     Ok(())
 }
 

@@ -12,12 +12,12 @@ mod storage_faults;
 use std::time::Duration;
 
 use secrets_framework::Operation;
-use secrets_framework::host::HttpMethod;
+use secrets_framework::host::{HttpError, HttpMethod};
 use secrets_framework::testing::StorageCall;
 use serde_json::{Value, json};
 
 use crate::limits::{REPLACED_TOKENS_MAX, STATIC_GRACE_DEFAULT};
-use crate::testing::{ADMIN_A, Mount, ORG_A, ROLE_ID, assert_no_secret};
+use crate::testing::{ADMIN_A, Fault, Mount, ORG_A, On, ROLE_ID, assert_no_secret};
 
 pub(super) const HOUR: Duration = Duration::from_secs(3600);
 pub(super) const DAY: Duration = Duration::from_secs(24 * 3600);
@@ -158,13 +158,33 @@ fn a_leaked_token_can_be_ended_at_once() {
 }
 
 #[test]
-fn without_a_grace_period_the_old_token_ends_at_the_next_call() {
-    let (mount, first) = with_role(Mount::new());
-    mount.write_static("app", json!({ "grace_period": 0 })).warnings();
-    mount.rotate_static("app").data();
-    assert!(mount.astra.is_live(&first));
-    mount.rollback().unwrap();
-    mount.assert_static(1, 0);
+fn without_a_grace_period_the_old_token_ends_with_the_rotation() {
+    for mount in mounts() {
+        let (mount, first) = with_role(mount);
+        mount.write_static("app", json!({ "grace_period": 0 })).warnings();
+        assert_eq!(mount.rotate_static("app").data()["previous_client_id"], first);
+        mount.assert_static(1, 0);
+        // By the schedule, too.
+        let second = mount.static_token("app");
+        mount.host.clock.advance(DAY);
+        mount.rollback().unwrap();
+        assert_ne!(mount.static_token("app"), second);
+        mount.assert_static(1, 0);
+    }
+}
+
+#[test]
+fn what_does_not_end_with_the_rotation_ends_at_the_next_call() {
+    for fault in [Fault::Status(500, ""), Fault::DoneThenStatus(500, ""), Fault::Fails(HttpError::TimedOut)] {
+        let (mount, _) = with_role(Mount::new());
+        mount.write_static("app", json!({ "grace_period": 0 })).warnings();
+        mount.astra.fail(On::Delete, fault);
+        let asked = mount.host.http.requests().len();
+        mount.rotate_static("app").data();
+        assert_eq!(mount.host.http.requests().len() - asked, 3, "it is asked for once");
+        mount.rollback().unwrap();
+        mount.assert_static(1, 0);
+    }
 }
 
 #[test]

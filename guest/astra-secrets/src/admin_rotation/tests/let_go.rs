@@ -3,7 +3,7 @@
 use secrets_framework::testing::StorageCall;
 
 use super::*;
-use crate::testing::On;
+use crate::testing::{Fault, On};
 
 const ANOTHER: &str = "AstraCS:Another:canary";
 
@@ -44,6 +44,25 @@ fn a_setting_or_the_same_token_ends_nothing() {
     mount.settle();
     mount.assert_one_admin();
     assert_eq!(mount.current(), ours);
+}
+
+#[test]
+fn without_a_grace_period_the_overwritten_token_ends_with_the_write() {
+    for fault in [None, Some(Fault::Status(500, ""))] {
+        let mount = Mount::new();
+        let ours = mount.rotate()["client_id"].as_str().unwrap().to_owned();
+        mount.settle();
+        mount.astra.make_admin(ANOTHER);
+        mount.set(json!({ "rotation_grace_period": 0 }));
+        let works = fault.is_none();
+        fault.into_iter().for_each(|fault| mount.astra.fail(On::Delete, fault));
+        mount.set(json!({ "astra_token": ANOTHER }));
+        assert_eq!(mount.astra.is_live(&ours), !works);
+        mount.rollback().unwrap();
+        assert!(!mount.astra.is_live(&ours));
+        assert_eq!(mount.current(), "Another");
+        mount.assert_recorded(&BTreeSet::new());
+    }
 }
 
 #[test]
