@@ -5,6 +5,7 @@ mod abuse;
 mod egress;
 mod isolation;
 mod logs;
+mod reads;
 mod shared;
 mod support;
 mod world;
@@ -17,6 +18,7 @@ fn every_rogue_has_a_test() {
         include_str!("egress.rs"),
         include_str!("isolation.rs"),
         include_str!("logs.rs"),
+        include_str!("reads.rs"),
         include_str!("shared.rs"),
         include_str!("world.rs"),
     ];

@@ -147,13 +147,26 @@ pub(crate) async fn beside_a_neighbour(runtime: &Runtime, name: &str, path: &str
 pub(crate) struct MemoryStorage {
     pub(crate) entries: Arc<Mutex<BTreeMap<String, Vec<u8>>>>,
     pub(crate) transactions_open: Arc<AtomicUsize>,
+    /// All reads, those that are on their way, and the most that were so at once.
+    pub(crate) reads: AtomicUsize,
+    reading: AtomicUsize,
+    pub(crate) read_at_once: AtomicUsize,
 }
 
 #[async_trait]
 impl StorageView for MemoryStorage {
     async fn get(&self, key: &str) -> Result<Option<StorageEntry>, StorageError> {
-        // A real storage is a call away.
-        tokio::task::yield_now().await;
+        self.reads.fetch_add(1, Ordering::SeqCst);
+        let reading = self.reading.fetch_add(1, Ordering::SeqCst) + 1;
+        self.read_at_once.fetch_max(reading, Ordering::SeqCst);
+        // A real storage is a call away: here the further, the longer the key.
+        for _ in 0..=key.len() {
+            tokio::task::yield_now().await;
+        }
+        self.reading.fetch_sub(1, Ordering::SeqCst);
+        if key == "broken" {
+            return Err(StorageError::Failed("a broken disk".to_owned()));
+        }
         let value = self.entries.lock().unwrap().get(key).cloned();
         Ok(value.map(|value| StorageEntry { key: key.to_owned(), value, seal_wrap: false }))
     }

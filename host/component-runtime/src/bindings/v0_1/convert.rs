@@ -262,6 +262,9 @@ fn is_version(text: &str) -> bool {
 #[cfg(test)]
 mod tests {
     #![expect(clippy::unwrap_used, reason = "tests")]
+    use super::super::generated::exports::secrets_engine::backend::backend::{
+        SpecialPaths as WitSpecialPaths, StorageVersions as WitStorageVersions,
+    };
     use super::*;
 
     fn response(data: &str) -> wit::Response {
@@ -331,6 +334,33 @@ mod tests {
 
     fn coded_bool(code: u16) -> Result<Option<bool>, wit::Error> {
         Err(wit::Error::Coded(wit::CodedError { code, message: "m".into() }))
+    }
+
+    fn description(written: u32, readable_from: u32) -> WitDescription {
+        WitDescription {
+            name: "toy".into(),
+            version: "1.2.3".into(),
+            special_paths: WitSpecialPaths {
+                root: vec![],
+                unauthenticated: vec![],
+                local_storage: vec![],
+                seal_wrap_storage: vec![],
+            },
+            secret_kinds: vec![],
+            storage_versions: WitStorageVersions { written, readable_from },
+        }
+    }
+
+    #[test]
+    fn an_engine_reads_what_it_writes() {
+        for (written, readable_from) in [(0, 0), (3, 0), (u32::MAX, u32::MAX)] {
+            let checked = check_description(description(written, readable_from)).unwrap();
+            assert_eq!(checked.storage_versions, StorageVersions { written, readable_from });
+        }
+        for (written, readable_from) in [(0, 1), (3, 4)] {
+            let expected = InvokeError::Contract("`storage-versions.readable-from` is above `written`".into());
+            assert_eq!(check_description(description(written, readable_from)).err(), Some(expected));
+        }
     }
 
     #[test]

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use futures_util::stream::{self, StreamExt as _};
+use futures_util::stream::{FuturesOrdered, StreamExt as _};
 use wasmtime::component::Resource;
 
 use super::host::storage::{Entry, Error, Host, HostTransaction};
@@ -35,19 +35,21 @@ impl Host for StoreState {
     }
 
     async fn get_many(&mut self, keys: Vec<String>) -> Answer<Vec<Option<Entry>>> {
-        // Counted before any is sent, so that the limit on calls bounds what is in flight.
+        // Counted before any is sent; their bytes as they come, since 10,000 large ones fill the host's memory.
         for key in &keys {
             granted!(self.quota.storage_call(key));
         }
         let storage = Arc::clone(&self.mount.settings.storage);
-        let reads: Vec<_> = keys.iter().map(|key| get(&*storage, key)).collect();
-        let found: Vec<_> = stream::iter(reads).buffered(READS_AT_ONCE).collect().await;
-        let mut entries = Vec::with_capacity(found.len());
-        for found in found {
+        let mut waiting = keys.iter();
+        let mut reads: FuturesOrdered<_> =
+            waiting.by_ref().take(READS_AT_ONCE).map(|key| get(&*storage, key)).collect();
+        let mut entries = Vec::new();
+        while let Some(found) = reads.next().await {
             match self.count_read(found)? {
                 Ok(entry) => entries.push(entry),
                 Err(error) => return Ok(Err(error)),
             }
+            reads.extend(waiting.next().map(|key| get(&*storage, key)));
         }
         Ok(Ok(entries))
     }

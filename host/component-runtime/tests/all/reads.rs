@@ -1,0 +1,94 @@
+//! Reads of several entries in one call: as many single ones, in less time, within the same limits.
+
+#![expect(clippy::unwrap_used, reason = "tests")]
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use component_runtime::Limits;
+
+use crate::support::{MemoryStorage, answer, limits, load, mount, on_each_scheduler, runtime};
+
+/// What is told of one call for these keys, and the storage that it read.
+async fn read(limits: Limits, stored: &[(&str, &str)], keys: &[&str]) -> (String, Arc<MemoryStorage>) {
+    let runtime = runtime(limits, &[]);
+    let storage = Arc::new(MemoryStorage::default());
+    let stored = stored.iter().map(|&(key, value)| (key.to_owned(), value.as_bytes().to_vec()));
+    storage.entries.lock().unwrap().extend(stored);
+    let module = load(&runtime, "good").await;
+    let told = answer(&module, &mount(&runtime, "m", &storage), &format!("many/{}", keys.join(","))).await.unwrap();
+    (told, storage)
+}
+
+const STORED: [(&str, &str); 3] = [("a", "1"), ("b/bb", "22"), ("cc/ccc/cccc", "333")];
+
+#[test]
+fn entries_come_in_the_order_of_their_keys_however_long_each_takes() {
+    on_each_scheduler(|| async {
+        let keys = ["cc/ccc/cccc", "a", "none", "b/bb", "a"];
+        let (told, storage) = read(limits(), &STORED, &keys).await;
+        assert_eq!(told, r#"Ok([Some("333"), Some("1"), None, Some("22"), Some("1")])"#);
+        assert_eq!(storage.read_at_once.load(Ordering::SeqCst), keys.len());
+    });
+}
+
+#[test]
+fn reads_beyond_some_take_turns() {
+    on_each_scheduler(|| async {
+        let keys: Vec<_> = (0..100).map(|number| format!("{:0>width$}", number, width = 1 + number % 7)).collect();
+        let stored: Vec<_> = keys.iter().map(|key| (key.as_str(), key.as_str())).collect();
+        let asked: Vec<_> = keys.iter().map(String::as_str).collect();
+        let (told, storage) = read(limits(), &stored, &asked).await;
+        let values: Vec<_> = keys.iter().map(Some).collect();
+        assert_eq!(told, format!("Ok({values:?})"));
+        assert_eq!(storage.read_at_once.load(Ordering::SeqCst), 32);
+    });
+}
+
+#[test]
+fn each_key_is_a_call_and_none_is_sent_beyond_the_limit() {
+    on_each_scheduler(|| async {
+        let limits = Limits { storage_calls_max: 3, ..limits() };
+        let (told, _) = read(limits.clone(), &STORED, &["a", "a", "a"]).await;
+        assert_eq!(told, r#"Ok([Some("1"), Some("1"), Some("1")])"#);
+        let (told, storage) = read(limits, &STORED, &["a", "a", "a", "a"]).await;
+        assert_eq!(told, r#"Err(Error::Limit("limit of 3 storage calls reached"))"#);
+        assert_eq!(storage.reads.load(Ordering::SeqCst), 0);
+    });
+}
+
+#[test]
+fn the_bytes_of_all_are_counted_as_they_come() {
+    on_each_scheduler(|| async {
+        let limits = Limits { storage_bytes_max: 5, ..limits() };
+        let (told, _) = read(limits.clone(), &STORED, &["cc/ccc/cccc", "b/bb"]).await;
+        assert_eq!(told, r#"Ok([Some("333"), Some("22")])"#);
+        // The second one goes beyond it, and what is not on its way by then is never asked for.
+        let (told, storage) = read(limits, &STORED, &["cc/ccc/cccc"; 100]).await;
+        assert_eq!(told, r#"Err(Error::Limit("limit of 5 bytes read from and written to storage reached"))"#);
+        assert!(storage.reads.load(Ordering::SeqCst) < 40);
+    });
+}
+
+#[test]
+fn the_error_of_one_is_the_answer() {
+    on_each_scheduler(|| async {
+        let (told, _) = read(limits(), &STORED, &["a", "broken", "b/bb"]).await;
+        assert_eq!(told, r#"Err(Error::Failed("a broken disk"))"#);
+    });
+}
+
+#[test]
+fn each_key_stays_below_the_mount() {
+    on_each_scheduler(|| async {
+        for (key, text) in [
+            ("../other/secret", "a storage key has no leading `/` and no segment `..`"),
+            ("/a", "a storage key has no leading `/` and no segment `..`"),
+            ("b/", "a storage key is not empty and does not end in `/`"),
+            ("", "a storage key is not empty and does not end in `/`"),
+        ] {
+            let (told, _) = read(limits(), &STORED, &["a", key]).await;
+            assert_eq!(told, format!("Err(Error::Failed({text:?}))"), "{key}");
+        }
+    });
+}
