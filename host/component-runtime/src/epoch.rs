@@ -6,8 +6,9 @@
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{self, RecvTimeoutError};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
+use rustix::time::{ClockId, clock_gettime};
 use thiserror::Error;
 use wasmtime::{Engine, Store, UpdateDeadline};
 
@@ -17,9 +18,6 @@ use crate::store_state::StoreState;
 /// How often running guests are looked at. A millisecond costs nothing measurable and bounds how long
 /// a guest keeps its worker from others.
 const TICK: Duration = Duration::from_millis(1);
-
-/// Marks that the request is not on a processor.
-const OFF: u64 = u64::MAX;
 
 /// Ticks until dropped.
 pub(crate) struct Ticker {
@@ -53,35 +51,36 @@ impl Ticker {
 #[error("out of processor time")]
 pub(crate) struct OutOfProcessorTime;
 
-/// Processor time of one request: the time that its future was being polled. Time that it waits for a
-/// host call is not counted, however often it is woken.
+/// Processor time of one request: what the threads that polled its future spent on that, by their own clocks.
+///
+/// Neither its waits count nor the time in which other threads had the processor: on a busy machine, too, an
+/// honest request has its whole budget.
 pub(crate) struct ProcessorMeter {
-    started: Instant,
     budget: Duration,
     spent_ns: AtomicU64,
+    /// What the polling thread's clock said when the poll began; [`OFF`] between polls.
     on_since_ns: AtomicU64,
 }
 
+/// Marks that the request is not being polled.
+const OFF: u64 = u64::MAX;
+
 impl ProcessorMeter {
     pub(crate) fn new(budget: Duration) -> Self {
-        Self { started: Instant::now(), budget, spent_ns: AtomicU64::new(0), on_since_ns: AtomicU64::new(OFF) }
+        Self { budget, spent_ns: AtomicU64::new(0), on_since_ns: AtomicU64::new(OFF) }
     }
 
-    /// Counts until the guard is dropped.
+    /// Counts until the guard is dropped, which has to be on the same thread.
     pub(crate) fn enter(&self) -> impl Drop + '_ {
-        self.on_since_ns.store(self.now_ns(), Ordering::Relaxed);
+        self.on_since_ns.store(thread_ns(), Ordering::Relaxed);
         Running(self)
     }
 
-    /// Is the budget used up?
+    /// Is the budget used up? Asked within a poll, and so on its thread: a guest runs nowhere else.
     fn exhausted(&self) -> bool {
         let on_since = self.on_since_ns.load(Ordering::Relaxed);
-        let running = if on_since == OFF { 0 } else { self.now_ns().saturating_sub(on_since) };
+        let running = if on_since == OFF { 0 } else { thread_ns().saturating_sub(on_since) };
         Duration::from_nanos(self.spent_ns.load(Ordering::Relaxed).saturating_add(running)) >= self.budget
-    }
-
-    fn now_ns(&self) -> u64 {
-        u64::try_from(self.started.elapsed().as_nanos()).unwrap_or(OFF - 1)
     }
 }
 
@@ -90,8 +89,16 @@ struct Running<'a>(&'a ProcessorMeter);
 impl Drop for Running<'_> {
     fn drop(&mut self) {
         let on_since = self.0.on_since_ns.swap(OFF, Ordering::Relaxed);
-        self.0.spent_ns.fetch_add(self.0.now_ns().saturating_sub(on_since), Ordering::Relaxed);
+        self.0.spent_ns.fetch_add(thread_ns().saturating_sub(on_since), Ordering::Relaxed);
     }
+}
+
+/// The processor time that this thread used in its life. Some 0.2 µs: a system call, once at either end of a poll.
+fn thread_ns() -> u64 {
+    let time = clock_gettime(ClockId::ThreadCPUTime);
+    let seconds = Duration::from_secs(time.tv_sec.try_into().unwrap_or_default());
+    let spent = seconds + Duration::from_nanos(time.tv_nsec.try_into().unwrap_or_default());
+    u64::try_from(spent.as_nanos()).unwrap_or(OFF - 1)
 }
 
 /// Makes the guest yield at each tick, and ends it once its budget is spent.
@@ -106,24 +113,51 @@ pub(crate) fn bound_processor_time(store: &mut Store<StoreState>) {
 mod tests {
     use super::*;
 
+    /// Keeps this thread on its processor for `time`.
+    fn work(time: Duration) {
+        let until = thread_ns() + u64::try_from(time.as_nanos()).unwrap_or_default();
+        while thread_ns() < until {}
+    }
+
+    const BUDGET: Duration = Duration::from_millis(30);
+
     #[test]
-    fn time_off_the_processor_is_not_counted() {
-        let meter = ProcessorMeter::new(Duration::from_nanos(1));
-        assert!(!meter.exhausted(), "nothing ran yet");
+    fn time_on_the_processor_is_counted_within_a_poll_and_stays_counted() {
+        let meter = ProcessorMeter::new(BUDGET);
+        work(BUDGET);
+        assert!(!meter.exhausted(), "that was no poll");
         let running = meter.enter();
-        while meter.started.elapsed() < Duration::from_micros(1) {}
-        assert!(meter.exhausted(), "the running poll counts");
+        assert!(!meter.exhausted(), "the poll has just begun");
+        work(BUDGET);
+        assert!(meter.exhausted(), "within the poll");
         drop(running);
-        assert!(meter.exhausted(), "and stays counted");
+        assert!(meter.exhausted(), "after it");
     }
 
     #[test]
-    fn polls_add_up() {
-        let meter = ProcessorMeter::new(Duration::from_secs(3600));
-        for _ in 0..3 {
-            drop(meter.enter());
+    fn a_thread_that_is_kept_from_running_spends_nothing() {
+        let meter = ProcessorMeter::new(BUDGET);
+        let running = meter.enter();
+        // Off its processor, as if others had it.
+        let (_sender, never) = mpsc::sync_channel::<()>(0);
+        assert_eq!(never.recv_timeout(BUDGET * 2), Err(RecvTimeoutError::Timeout));
+        assert!(!meter.exhausted(), "within the poll");
+        drop(running);
+        assert!(!meter.exhausted(), "after it");
+    }
+
+    #[test]
+    fn polls_on_any_threads_add_up() {
+        let meter = ProcessorMeter::new(BUDGET);
+        let poll = |life_before: Duration| {
+            // Each thread has a clock of its own.
+            work(life_before);
+            let _running = meter.enter();
+            work(BUDGET / 3);
+        };
+        for (life_before, exhausted) in [(BUDGET * 2, false), (Duration::ZERO, false), (BUDGET / 2, true)] {
+            std::thread::scope(|scope| drop(scope.spawn(|| poll(life_before)).join()));
+            assert_eq!(meter.exhausted(), exhausted);
         }
-        assert!(meter.spent_ns.load(Ordering::Relaxed) > 0);
-        assert!(!meter.exhausted());
     }
 }
