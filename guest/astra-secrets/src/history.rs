@@ -13,14 +13,15 @@
 //! [`HISTORY_EVENTS_MAX`]: crate::limits::HISTORY_EVENTS_MAX
 //! [`HISTORY_KEPT`]: crate::limits::HISTORY_KEPT
 
+mod aside;
 mod forget;
 mod stored;
 mod who;
 
 use secrets_framework::host::LogLevel;
 use secrets_framework::{Context, Error};
-use serde::{Deserialize, Serialize};
 
+pub(crate) use aside::warning;
 pub(crate) use forget::forget_old;
 pub(crate) use stored::{Ended, Facts, Happened, History, load};
 pub(crate) use who::Who;
@@ -32,8 +33,7 @@ use crate::names::OrgId;
 use crate::record::{self, Record};
 
 /// What can happen to a token.
-#[derive(Clone, Copy, Debug, Deserialize, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "kebab-case")]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Event {
     /// It was made.
     Mint,
@@ -48,8 +48,7 @@ pub(crate) enum Event {
 }
 
 /// How a token ended.
-#[derive(Clone, Copy, Debug, Deserialize, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "kebab-case")]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum End {
     /// Its lease was revoked, or ended and the server revoked it.
     Revoked,
@@ -66,7 +65,7 @@ pub(crate) enum End {
 }
 
 impl Event {
-    /// Its word in answers.
+    /// Its word in storage and answers.
     pub(crate) fn as_str(self) -> &'static str {
         match self {
             Self::Mint => "mint",
@@ -79,7 +78,7 @@ impl Event {
 }
 
 impl End {
-    /// Its word in answers.
+    /// Its word in storage and answers.
     pub(crate) fn as_str(self) -> &'static str {
         match self {
             Self::Revoked => "revoked",
@@ -163,7 +162,7 @@ pub(crate) fn has_ended(context: &Context<'_>, org_id: &OrgId, client_id: &str) 
 
 fn event_writes(context: &Context<'_>, record: &Record, event: Event) -> Result<Vec<Write>, Error> {
     changed(context, record, |history, now| {
-        history.add(Happened { at: now, event, who: Who::of(context.request) });
+        history.add(Happened::new(now, event, Who::of(context.request)));
         // An end that did not come to its end: the token lives.
         history.ended = None;
     })
@@ -171,8 +170,8 @@ fn event_writes(context: &Context<'_>, record: &Record, event: Event) -> Result<
 
 fn end_writes(context: &Context<'_>, record: &Record, how: End) -> Result<Vec<Write>, Error> {
     changed(context, record, |history, now| {
-        history.add(Happened { at: now, event: Event::Revoke, who: Who::of(context.request) });
-        history.ended = Some(Ended { at: now, how, facts: Facts::of(record) });
+        history.add(Happened::new(now, Event::Revoke, Who::of(context.request)));
+        history.ended = Some(Ended { at: now, how: how.as_str().into(), facts: Facts::of(record) });
     })
 }
 
@@ -189,6 +188,7 @@ fn changed(
         writes.push(Write::Put(forget::queued(org_id, client_id, now)));
         History::default()
     });
+    writes.extend(aside::set_aside(context, org_id, client_id, &mut history));
     change(&mut history, now);
     writes.push(Write::Put(history.to_entry(org_id, client_id)?));
     Ok(writes)

@@ -95,15 +95,18 @@ fn try_read(context: &Context<'_>, data: &FieldData) -> Outcome {
         true => record::find_indexed(context, &org_id, client_id)?,
         false => record::find(context, &org_id, client_id)?,
     };
-    Ok(match (record, history) {
-        (Some(record), history) => {
-            Some(Response::json(&Shown::live(&org_id, client_id, &Facts::of(&record), history))?)
+    let history = history.unwrap_or_default();
+    let warning = history::warning(&org_id, client_id, &history);
+    let answer = match (record, history) {
+        (Some(record), History { events, .. }) => {
+            Response::json(&Shown::live(&org_id, client_id, &Facts::of(&record), events))?
         }
-        (None, Some(History { events, ended: Some(ended) })) => {
-            Some(Response::json(&Shown::ended(&org_id, client_id, &ended, events))?)
+        (None, History { events, ended: Some(ended), .. }) => {
+            Response::json(&Shown::ended(&org_id, client_id, &ended, events))?
         }
-        (None, _) => None,
-    })
+        (None, _) => return Ok(None),
+    };
+    Ok(Some(warning.into_iter().fold(answer, Response::warn)))
 }
 
 fn try_delete(context: &Context<'_>, data: &FieldData) -> Outcome {

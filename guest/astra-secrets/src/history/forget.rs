@@ -10,6 +10,7 @@ use secrets_framework::host::StorageEntry;
 use secrets_framework::{Context, Error};
 use serde::{Deserialize, Serialize};
 
+use super::aside;
 use super::stored::{self, History};
 use crate::config::{Write, together};
 use crate::limits::{HISTORIES_PER_ROLLBACK_MAX, HISTORIES_PER_WRITE, HISTORY_HOURS_PER_ROLLBACK_MAX, HISTORY_KEPT};
@@ -76,23 +77,42 @@ fn forget_hour(context: &Context<'_>, hour: u64, deadline: Duration) -> Result<b
 
 /// What is to be done with one entry of the queue: its history is forgotten, or it moves on.
 fn add_writes(context: &Context<'_>, folder: &str, name: &str, writes: &mut Vec<Write>) -> Result<(), Error> {
-    if let Some((org_id, client_id)) = of_name(name) {
-        match next_look(context, &org_id, &client_id)? {
-            Some(from) => writes.push(Write::Put(queued(&org_id, &client_id, from))),
-            None => writes.push(Write::Delete(stored::key(&org_id, &client_id))),
-        }
+    if let Some((org_id, client_id)) = of_name(name)
+        && let Some(history) = stored::load(context, &org_id, &client_id)?
+    {
+        let from = next_look(context, &org_id, &client_id, &history)?;
+        writes.extend(from.map(|from| Write::Put(queued(&org_id, &client_id, from))));
+        add_writes_of(context, &org_id, &client_id, history, from.is_none(), writes)?;
     }
     writes.push(Write::Delete(format!("{folder}{name}")));
     Ok(())
 }
 
+/// Of one that cannot be read nobody knows when its token ended: it is set aside, and its turn comes once more.
+fn add_writes_of(
+    context: &Context<'_>,
+    org_id: &OrgId,
+    client_id: &str,
+    mut history: History,
+    goes: bool,
+    writes: &mut Vec<Write>,
+) -> Result<(), Error> {
+    if let Some(aside) = aside::set_aside(context, org_id, client_id, &mut history) {
+        writes.extend([aside, Write::Put(history.to_entry(org_id, client_id)?)]);
+    } else if goes {
+        writes.extend(aside::forget(context, org_id, client_id, &history)?);
+        writes.push(Write::Delete(stored::key(org_id, client_id)));
+    }
+    Ok(())
+}
+
 /// From when on the history is to be kept on; none = it is to be forgotten.
-fn next_look(context: &Context<'_>, org_id: &OrgId, client_id: &str) -> Result<Option<u64>, Error> {
+fn next_look(context: &Context<'_>, org_id: &OrgId, client_id: &str, history: &History) -> Result<Option<u64>, Error> {
     let now = context.host.clock().now().as_secs();
-    Ok(match stored::load(context, org_id, client_id)? {
-        Some(History { ended: Some(ended), .. }) => Some(ended.at).filter(|at| forget_at(*at) > now),
-        Some(History { ended: None, .. }) => (!record::is_unknown(context, org_id, client_id)?).then_some(now),
-        None => None,
+    Ok(match &history.ended {
+        Some(ended) => Some(ended.at).filter(|at| forget_at(*at) > now),
+        None if history.unreadable.is_some() => Some(now),
+        None => (!record::is_unknown(context, org_id, client_id)?).then_some(now),
     })
 }
 

@@ -1,14 +1,20 @@
 //! A history in storage: `history/<organization>/<client id>`. It holds no
 //! secret. The making of a token is told by the token's record, so that a mint
 //! writes nothing more; a token that ended has its facts here instead.
+//!
+//! What a newer version wrote into it is kept: words of events that we do not
+//! know are shown as they are, and fields written back. One that cannot be read
+//! at all is never written over, but set aside (`aside`).
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 use secrets_framework::host::{LogLevel, StorageEntry};
 use secrets_framework::{Context, Error};
 use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
 
-use super::{End, Event, Who};
+use super::{Event, Who};
 use crate::limits::HISTORY_EVENTS_MAX;
 use crate::names::OrgId;
 use crate::record::{Record, segment};
@@ -16,7 +22,7 @@ use crate::record::{Record, segment};
 const HISTORY_PREFIX: &str = "history/";
 
 /// What happened to one token after it was made.
-#[derive(Debug, Default, Deserialize, Serialize)]
+#[derive(Default, Deserialize, Serialize)]
 #[serde(default)]
 pub(crate) struct History {
     /// The oldest first.
@@ -24,33 +30,52 @@ pub(crate) struct History {
     /// Of a token that has ended.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) ended: Option<Ended>,
+    /// When, in seconds since 1970-01-01T00:00:00Z, what could not be read was last set aside; 0 = never.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub(crate) set_aside: u64,
+    /// Fields that we do not know, kept when the entry is rewritten.
+    #[serde(flatten)]
+    other: Map<String, Value>,
+    /// The entry, where it cannot be read: then there is nothing else.
+    #[serde(skip)]
+    pub(crate) unreadable: Option<Vec<u8>>,
 }
 
 /// One event.
-#[derive(Clone, Debug, Deserialize, PartialEq, Eq, Serialize)]
+#[derive(Deserialize, Serialize)]
 pub(crate) struct Happened {
     /// When, in seconds since 1970-01-01T00:00:00Z.
     pub(crate) at: u64,
-    /// What.
-    pub(crate) event: Event,
+    /// What: the word of an [`Event`], or of one that only a newer version knows.
+    pub(crate) event: Cow<'static, str>,
     /// By whom.
     #[serde(flatten)]
     pub(crate) who: Who,
+    /// Fields that we do not know, kept when the entry is rewritten.
+    #[serde(flatten)]
+    other: Map<String, Value>,
+}
+
+impl Happened {
+    /// An event of ours.
+    pub(super) fn new(at: u64, event: Event, who: Who) -> Self {
+        Self { at, event: event.as_str().into(), who, other: Map::new() }
+    }
 }
 
 /// An ended token.
-#[derive(Debug, Deserialize, Serialize)]
+#[derive(Deserialize, Serialize)]
 pub(crate) struct Ended {
     /// When, in seconds since 1970-01-01T00:00:00Z.
     pub(crate) at: u64,
-    /// How.
-    pub(crate) how: End,
+    /// How: the word of an [`End`](super::End), or of one that only a newer version knows.
+    pub(crate) how: Cow<'static, str>,
     /// What it was.
     pub(crate) facts: Facts,
 }
 
 /// What a token is or was: of its record all that is shown.
-#[derive(Debug, Default, Deserialize, Serialize)]
+#[derive(Default, Deserialize, Serialize)]
 #[serde(rename_all = "camelCase", default)]
 pub(crate) struct Facts {
     /// The role it was made for.
@@ -98,7 +123,7 @@ impl Facts {
 
     /// How it was made; unknown for tokens of the Go plugin.
     pub(crate) fn mint(&self) -> Option<Happened> {
-        (self.made != 0).then(|| Happened { at: self.made, event: Event::Mint, who: self.created_by.clone() })
+        (self.made != 0).then(|| Happened::new(self.made, Event::Mint, self.created_by.clone()))
     }
 }
 
@@ -122,14 +147,17 @@ impl History {
 pub(crate) fn load(context: &Context<'_>, org_id: &OrgId, client_id: &str) -> Result<Option<History>, Error> {
     let key = key(org_id, client_id);
     let Some(entry) = crate::config::entry(context.host.storage(), &key)? else { return Ok(None) };
-    let history = serde_json::from_slice(&entry.value).ok();
-    if history.is_none() {
+    Ok(Some(serde_json::from_slice(&entry.value).unwrap_or_else(|_| {
         context.host.log().log(LogLevel::Error, "a token's history is not readable", &[("key", &key)]);
-    }
-    Ok(history)
+        History { unreadable: Some(entry.value), ..History::default() }
+    })))
 }
 
 /// The key of a token's history.
 pub(super) fn key(org_id: &OrgId, client_id: &str) -> String {
     format!("{HISTORY_PREFIX}{}/{}", segment(org_id.as_str()), segment(client_id))
+}
+
+fn is_zero(number: &u64) -> bool {
+    *number == 0
 }

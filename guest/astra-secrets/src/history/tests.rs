@@ -2,6 +2,7 @@
 
 #![expect(clippy::unwrap_used, reason = "tests")]
 
+mod aside;
 mod end;
 mod faults;
 mod forget;

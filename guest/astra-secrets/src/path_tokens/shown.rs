@@ -1,12 +1,13 @@
 //! What lists and reads show of a token, live or ended.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
 use secrets_framework::{Field, FieldType};
 use serde::Serialize;
 
-use crate::history::{Ended, Facts, Happened, History, Who};
+use crate::history::{Ended, Facts, Happened, Who};
 use crate::names::OrgId;
 use crate::record::Record;
 use crate::time_text;
@@ -79,7 +80,7 @@ pub(super) struct Shown<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     ended: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    ended_how: Option<&'static str>,
+    ended_how: Option<&'a str>,
     history: Vec<ShownEvent>,
 }
 
@@ -93,7 +94,7 @@ struct ShownCreator<'a> {
 #[derive(Serialize)]
 struct ShownEvent {
     time: Option<String>,
-    event: &'static str,
+    event: Cow<'static, str>,
     #[serde(skip_serializing_if = "String::is_empty")]
     display_name: String,
     #[serde(skip_serializing_if = "String::is_empty")]
@@ -108,8 +109,7 @@ struct ShownEvent {
 
 impl<'a> Shown<'a> {
     /// A live token, by the facts of its record.
-    pub(super) fn live(org_id: &'a OrgId, client_id: &'a str, facts: &'a Facts, history: Option<History>) -> Self {
-        let events = history.map(|history| history.events).unwrap_or_default();
+    pub(super) fn live(org_id: &'a OrgId, client_id: &'a str, facts: &'a Facts, events: Vec<Happened>) -> Self {
         let by = &facts.created_by;
         Self {
             client_id,
@@ -135,21 +135,20 @@ impl<'a> Shown<'a> {
 
     /// A token that has ended.
     pub(super) fn ended(org_id: &'a OrgId, client_id: &'a str, ended: &'a Ended, events: Vec<Happened>) -> Self {
-        let history = History { events, ended: None };
         Self {
             ended: time_text::format(Duration::from_secs(ended.at)),
-            ended_how: Some(ended.how.as_str()),
-            ..Self::live(org_id, client_id, &ended.facts, Some(history))
+            ended_how: Some(&ended.how),
+            ..Self::live(org_id, client_id, &ended.facts, events)
         }
     }
 }
 
 impl ShownEvent {
     fn of(happened: Happened) -> Self {
-        let Happened { at, event, who } = happened;
+        let Happened { at, event, who, .. } = happened;
         let Who { display_name, entity_id, accessor, request_id, remote_address } = who;
         let time = time_text::format(Duration::from_secs(at));
-        Self { time, event: event.as_str(), display_name, entity_id, accessor, request_id, remote_address }
+        Self { time, event, display_name, entity_id, accessor, request_id, remote_address }
     }
 }
 

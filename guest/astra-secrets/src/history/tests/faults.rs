@@ -84,21 +84,6 @@ fn an_end_that_stops_half_way_is_done_again() {
 }
 
 #[test]
-fn a_damaged_history_is_named_and_begun_anew() {
-    let mount = Mount::new();
-    let client_id = app(&mount).client_id();
-    for damaged in ["null", "canary", r#"{"events":[{"event":"other"}]}"#] {
-        let key = format!("history/{ORG_A}/{client_id}");
-        mount.host.storage.seed(&key, damaged);
-        mount.host.log.clear();
-        assert_eq!(events(&mount, &client_id), ["mint"], "{damaged}");
-        assert!(mount.host.log.text().contains(&key) && !mount.host.log.text().contains("canary"));
-        read_as(&mount, "bob", &client_id).data();
-        assert_eq!(events(&mount, &client_id), ["mint", "read"], "{damaged}");
-    }
-}
-
-#[test]
 fn a_token_that_ends_while_it_is_read_is_not_shown() {
     let mount = Mount::new();
     let made = app(&mount);
