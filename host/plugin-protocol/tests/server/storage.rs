@@ -131,6 +131,32 @@ async fn a_request_given_up_leaves_no_transaction_open() {
     assert_eq!((storage.stale_calls(), storage.cancelled_calls()), (0, 0));
 }
 
+/// At the server it would run outside any transaction.
+#[tokio::test]
+async fn a_call_that_waits_for_its_turn_when_the_transaction_ends_is_never_made() {
+    let storage = MemoryStorage::new(StorageKind::OpenBao);
+    let (_plugin, mount) = mounted_on(&storage).await;
+    let mount = std::sync::Arc::new(mount);
+    storage.hold(&["Get"]);
+    let given_up = tokio::spawn({
+        let mount = mount.clone();
+        async move { read(&mount, "transaction/two-reads").await }
+    });
+    storage.until(|storage| storage.calls("Get") > 0).await;
+    given_up.abort();
+    // The plugin has noticed that, and ended the transaction, when it answers what came after.
+    for _ in 0..5 {
+        assert!(read(&mount, "echo").await.unwrap().is_some());
+    }
+    assert_eq!(storage.open_transactions(), 1, "its end does not overtake the read that is under way");
+    storage.hold(&[]);
+    storage.until(|storage| storage.open_transactions() == 0 && storage.calls_under_way() == 0).await;
+    assert_eq!((storage.calls("Get"), storage.calls("Rollback"), storage.stale_calls()), (1, 1, 0));
+    // Those whose caller is there are both made.
+    let answer = read(&mount, "transaction/two-reads").await.unwrap().unwrap();
+    assert_eq!((answer, storage.calls("Get")), (json!({ "first": true, "second": true }), 3));
+}
+
 #[tokio::test]
 async fn a_read_that_is_given_up_is_cancelled_at_the_server() {
     let storage = MemoryStorage::new(StorageKind::OpenBao);

@@ -168,6 +168,7 @@ impl Toy {
         match how {
             "many" => return many(transaction).await,
             "careless" => return careless(transaction).await,
+            "two-reads" => return two_reads(transaction).await,
             _ => {}
         }
         let inside = self.work_in(&transaction).await.map_err(storage_error)?;
@@ -242,6 +243,12 @@ async fn careless(transaction: Transaction) -> Result<Option<Response>, Error> {
     let committed = transaction.commit().await;
     let text = |error: Option<StorageError>| error.map(|error| error.to_string());
     answer(&json!({ "written": text(written.err()), "seen": text(seen.err()), "committed": text(committed.err()) }))
+}
+
+/// Reads twice at once, so that one of them waits for its turn.
+async fn two_reads(transaction: Transaction) -> Result<Option<Response>, Error> {
+    let (first, second) = tokio::join!(transaction.get("a"), transaction.get("b"));
+    answer(&json!({ "first": first.is_ok(), "second": second.is_ok() }))
 }
 
 fn entry(key: &str, value: &str) -> StorageEntry {
