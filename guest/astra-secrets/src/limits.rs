@@ -228,8 +228,8 @@ pub(crate) const TIDY_COMPARED_MAX: usize = 40_000;
 /// Entries that one tidy reads to look at what stands out: up to five calls each of the host's 10,000 for a request.
 pub(crate) const TIDY_LOOKED_AT_MAX: usize = 1_000;
 
-/// Static roles that one tidy reads for the price of one such entry: one call each.
-pub(crate) const TIDY_STATIC_ROLES_PER_ENTRY: usize = 5;
+/// Reads of one call each, of static roles and of other organizations' indexes, for the price of one such entry.
+pub(crate) const TIDY_READS_PER_ENTRY: usize = 5;
 
 /// Tokens and records that one tidy removes: some dozen storage calls each of the host's 10,000 for a request, and each
 /// one's history is read and written in an instance's memory, which does not come back.

@@ -25,11 +25,11 @@ use crate::history::Who;
 use crate::names::{OrgId, RoleName};
 
 pub(crate) use fill::{being_indexed, fill_index, is_filled};
-pub(crate) use find::{find, find_indexed, find_so_far, is_unknown};
+pub(crate) use find::{find, find_indexed, find_so_far, is_indexed, is_unknown};
 pub(crate) use index::{Ended, drop_due, ended};
 pub(crate) use key::{RecordId, TOKEN_PREFIX, from_segment, segment};
 pub(crate) use listing::{Cut, Listing, Page, all, in_org};
-pub(crate) use walk::{any_given_out, any_in_org_where, client_ids, counts, load_readable};
+pub(crate) use walk::{any_given_out, any_in_org_where, client_ids, counts, load_readable, org_ids};
 pub(crate) use write::{
     Inserted, hold, insert, move_end, postpone, prove_writable, remove, remove_if_same, write_of, writes_of_end,
     writes_of_held, writes_of_new,

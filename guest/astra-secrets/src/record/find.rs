@@ -62,6 +62,11 @@ pub(crate) fn find_indexed(context: &Context<'_>, org_id: &OrgId, client_id: &st
     }
 }
 
+/// Has the index this client ID, whatever has become of its record? One read.
+pub(crate) fn is_indexed(context: &Context<'_>, org_id: &OrgId, client_id: &str) -> Result<bool, Error> {
+    Ok(record_of_client(context.host.storage(), org_id, client_id)?.is_some())
+}
+
 /// Drops an entry of the index whose record is not that client ID's; answers the record if it is all the same.
 fn drop_if_stale(
     context: &Context<'_>,

@@ -6,7 +6,7 @@ use secrets_framework::host::{LogLevel, StorageEntry};
 use secrets_framework::{Context, Error};
 
 use super::fill::{self, being_indexed, is_filled};
-use super::index::client_folder;
+use super::index::{CLIENT_INDEX_PREFIX, client_folder};
 use super::key::{TOKEN_PREFIX, from_segment};
 use super::listing::{Page, in_index};
 use super::{Record, RecordId, TokenKind, stored};
@@ -108,6 +108,16 @@ pub(crate) fn client_ids(context: &Context<'_>, org_id: &OrgId, max: usize) -> R
     // Segments sort otherwise than what they stand for.
     client_ids.sort();
     Ok((!too_many).then_some(client_ids))
+}
+
+/// The organizations of which the index has tokens.
+pub(crate) fn org_ids(context: &Context<'_>) -> Result<Vec<OrgId>, Error> {
+    let mut org_ids = Vec::new();
+    visit_names(context, CLIENT_INDEX_PREFIX, |folder| {
+        org_ids.extend(folder.strip_suffix('/').and_then(from_segment).map(OrgId::stored));
+        Ok(true)
+    })?;
+    Ok(org_ids)
 }
 
 /// How far a walk through the records came.

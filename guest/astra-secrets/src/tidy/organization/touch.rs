@@ -2,6 +2,8 @@
 //! All rules about what must not be touched are held here once more, for the
 //! first look may be old by now.
 
+mod in_use;
+
 use std::cell::{Cell, OnceCell};
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -18,10 +20,10 @@ use crate::error::{Failure, upstream};
 use crate::history::End;
 use crate::holder;
 use crate::lease::lock_token;
-use crate::limits::TIDY_STATIC_ROLES_PER_ENTRY;
 use crate::mint;
+use crate::names::OrgId;
 use crate::record::{self, Record, RecordId};
-use crate::static_role::{self, Tokens};
+use crate::static_role::Tokens;
 
 /// Looks again, and acts.
 pub(super) struct Touch<'a> {
@@ -36,6 +38,8 @@ pub(super) struct Touch<'a> {
     open_marks: OnceCell<BTreeMap<String, u64>>,
     /// Of the static roles, read when the first orphan asks; each token that a rotation makes from then on has a record.
     statics: OnceCell<Tokens>,
+    /// Other names under which this mount may know the same organization of Astra's.
+    namesakes: OnceCell<Vec<OrgId>>,
     /// Astra does not do what is asked; the next tidy may have more luck.
     gave_up: Cell<bool>,
 }
@@ -54,8 +58,9 @@ impl<'a> Touch<'a> {
     pub(super) fn new(organization: &'a Organization<'a>, configs: &'a [OrgConfig], sources: &'a [Source<'a>]) -> Self {
         let host = organization.context.host;
         let (now, age_min) = (host.clock().now(), host.system_view().wal_minimum_age());
-        let (open_marks, statics, gave_up) = (OnceCell::new(), OnceCell::new(), Cell::new(false));
-        Self { organization, configs, sources, now, age_min, open_marks, statics, gave_up }
+        let (open_marks, statics, namesakes) = (OnceCell::new(), OnceCell::new(), OnceCell::new());
+        let gave_up = Cell::new(false);
+        Self { organization, configs, sources, now, age_min, open_marks, statics, namesakes, gave_up }
     }
 
     /// A token with a mark of ours and, so far, without a record.
@@ -103,7 +108,7 @@ impl<'a> Touch<'a> {
         if record::find(context, org_id, &token.client_id)?.is_some() || self.is_admin_token(&token.client_id)? {
             return Ok(Act::Left);
         }
-        if self.is_of_static_role(&token.client_id, result)? {
+        if self.is_of_namesake(&token.client_id, result)? || self.is_of_static_role(&token.client_id, result)? {
             return Ok(Act::Left);
         }
         if !self.may_act(result) {
@@ -204,39 +209,6 @@ impl<'a> Touch<'a> {
         }
         // It may have been rotated since.
         holder::is_admin_token(self.organization.context, self.organization.org_id, client_id)
-    }
-
-    /// Has a static role this token without a record, or may it have it?
-    fn is_of_static_role(&self, client_id: &str, result: &mut OrgResult) -> Result<bool, Failure> {
-        let org_id = self.organization.org_id;
-        let Some(tokens) = self.static_tokens()? else {
-            result.stop(MORE);
-            return Ok(true);
-        };
-        if let Some(name) = tokens.current.get(client_id) {
-            result.tell(format!(
-                "the token `{client_id}` of organization `{org_id}` has lost its record, but static role `{name}` uses \
-                 it: write `rotate-role/{org_id}/{name}`, and another takes its place"
-            ));
-            return Ok(true);
-        }
-        if tokens.replaced.get(client_id).is_some_and(|ends| *ends > self.now.as_secs()) {
-            return Ok(true);
-        }
-        tokens.unknown.as_ref().map_or(Ok(false), |error| Err(error.clone().into()))
-    }
-
-    /// None where a limit does not let them be read.
-    fn static_tokens(&self) -> Result<Option<&Tokens>, Error> {
-        let Organization { context, org_id, bounds, .. } = self.organization;
-        if self.statics.get().is_none() {
-            let names = static_role::names(context.host.storage(), org_id)?;
-            if !bounds.look_at(names.len().div_ceil(TIDY_STATIC_ROLES_PER_ENTRY)) {
-                return Ok(None);
-            }
-            let _ = self.statics.set(static_role::tokens(context, org_id, &names)?);
-        }
-        Ok(self.statics.get())
     }
 
     /// May anything be changed now?

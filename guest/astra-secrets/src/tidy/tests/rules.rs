@@ -131,6 +131,29 @@ fn a_token_in_its_grace_period() {
     }
 }
 
+/// Old mounts know organizations by names of their own, and case does not count in Astra's.
+#[test]
+fn a_token_of_the_same_organization_under_another_name() {
+    for other in ["prod".to_owned(), ORG_A.to_ascii_uppercase()] {
+        let mount = Mount::new();
+        let copy = |from: String, to: String| {
+            let mut entry = mount.host.storage.json(&from);
+            entry["org_id"] = json!(other);
+            mount.host.storage.seed(&to, entry.to_string());
+        };
+        copy(format!("config/{ORG_A}"), format!("config/{other}"));
+        copy(format!("role/{ORG_A}:reader"), format!("role/{other}:reader"));
+        Leased::of(mount.org_token(json!({ "org_id": other })));
+        Leased::of(mount.org_token(json!({ "org_id": other, "logical_name": "app" })));
+        mount.host.clock.advance(LATER);
+        nothing_is_removed(&mount);
+        assert_eq!(mount.astra.live().len(), 2, "{other}");
+        // What neither of them knows is an orphan all the same.
+        orphan(&mount, "Orphan");
+        assert_eq!(tidy(&mount, false)["removed"], json!(["Orphan"]));
+    }
+}
+
 #[test]
 fn an_admin_token_without_a_record() {
     let mount = Mount::new();

@@ -2,7 +2,7 @@
 
 use super::rules::{forget, nothing_is_removed};
 use super::*;
-use crate::limits::{STATIC_ROLES_MAX, STATIC_ROLES_READ_AT_ONCE, TIDY_LOOKED_AT_MAX, TIDY_STATIC_ROLES_PER_ENTRY};
+use crate::limits::{STATIC_ROLES_MAX, STATIC_ROLES_READ_AT_ONCE, TIDY_LOOKED_AT_MAX, TIDY_READS_PER_ENTRY};
 
 fn seed_static(mount: &Mount, name: &str, client_id: &str) {
     let role = json!({ "org_id": ORG_A, "name": name, "client_id": client_id });
@@ -87,7 +87,7 @@ fn static_roles_are_all_asked_and_count_against_what_one_tidy_may_read() {
     mount.host.clock.advance(LATER);
     let told = tidy(&mount, true);
     let orphans = told["orphans"].as_array().unwrap();
-    let left = TIDY_LOOKED_AT_MAX - STATIC_ROLES_MAX / TIDY_STATIC_ROLES_PER_ENTRY;
+    let left = TIDY_LOOKED_AT_MAX - STATIC_ROLES_MAX / TIDY_READS_PER_ENTRY;
     assert_eq!((orphans.len(), &told["complete"]), (left - 1, &json!(false)));
     assert!(!orphans.contains(&json!("Orphan00007")), "{told}");
 }
