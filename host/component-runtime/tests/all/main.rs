@@ -6,6 +6,7 @@ mod egress;
 mod isolation;
 mod logs;
 mod reads;
+mod released;
 mod shared;
 mod support;
 mod world;
@@ -19,6 +20,7 @@ fn every_rogue_has_a_test() {
         include_str!("isolation.rs"),
         include_str!("logs.rs"),
         include_str!("reads.rs"),
+        include_str!("released.rs"),
         include_str!("shared.rs"),
         include_str!("world.rs"),
     ];

@@ -2,7 +2,7 @@
 //!
 //! `scenarios!` makes a test of each scenario and driver, such as
 //! `role::native::a_role_is_read_as_written`. What only a server has is in
-//! `lifecycle`; rules about the repository itself are in `tidy`.
+//! `lifecycle`; rules about the repository itself are in `tidy` and `wit`.
 
 #![expect(clippy::unwrap_used, reason = "tests")]
 
@@ -76,3 +76,4 @@ mod sync_roles;
 mod tidy;
 mod tidy_tokens;
 mod token;
+mod wit;

@@ -240,26 +240,6 @@ fn the_tests_in_the_list_of_differences_exist() {
     assert!(names > 50, "only {names} names were found");
 }
 
-/// The packages of a released world are never renamed, and each folder is named as its package.
-#[test]
-fn wit_packages_are_named_as_their_folders() {
-    let deps = workspace_root().join("wit/deps");
-    let mut packages = 0;
-    for folder in fs::read_dir(deps).unwrap().flatten() {
-        let name = folder.file_name().into_string().unwrap();
-        let mut files = Vec::new();
-        walk(&folder.path(), &mut files);
-        let declared = files.iter().find_map(|file| {
-            let text = fs::read_to_string(file).ok()?;
-            let line = text.lines().find(|line| line.starts_with("package "))?.to_owned();
-            Some(line.trim_start_matches("package ").trim_end_matches([';', '{', ' ']).replace(':', "-"))
-        });
-        assert_eq!(declared.as_deref(), Some(name.as_str()));
-        packages += 1;
-    }
-    assert!(packages >= 2, "no packages were found");
-}
-
 /// Rust files that people write; generated ones say so in their path.
 fn rust_files() -> Vec<PathBuf> {
     text_files().into_iter().filter(|file| has_extension(file, &["rs"]) && !is_generated(file)).collect()
