@@ -14,6 +14,7 @@ mod engine;
 mod epoch;
 mod error;
 mod fault;
+mod imports;
 mod invoke;
 mod linker;
 mod loader;
@@ -26,6 +27,7 @@ mod store_state;
 
 pub use capability::RESERVED_PREFIX;
 pub use error::{GuestError, InvokeError, LoadError};
+pub use imports::Capability;
 pub use limits::{EgressLimits, Limits};
 pub use module::{Description, Module, StorageVersions};
 pub use mount::{Mount, MountSettings};

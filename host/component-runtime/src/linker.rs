@@ -2,7 +2,7 @@
 //!
 //! Not here: files, sockets, environment, arguments, standard streams, exit, insecure randomness.
 
-use wasmtime::component::{Component, HasData, HasSelf, Linker, Resource, ResourceTable};
+use wasmtime::component::{HasData, HasSelf, Linker, Resource, ResourceTable};
 use wasmtime::{Engine, StoreContextMut};
 use wasmtime_wasi::clocks::{WasiClocks, WasiClocksView};
 use wasmtime_wasi::p2::bindings::{clocks, io, random};
@@ -15,23 +15,6 @@ use crate::bindings::v0_1::host;
 use crate::egress;
 use crate::store_state::StoreState;
 
-/// Interfaces that guests may import, without their versions: within a compatible line the linker matches them.
-const ALLOWED: [&str; 13] = [
-    "secrets-engine:host/locks",
-    "secrets-engine:host/logging",
-    "secrets-engine:host/storage",
-    "secrets-engine:host/system-view",
-    "secrets-engine:backend/types",
-    "wasi:clocks/monotonic-clock",
-    "wasi:clocks/wall-clock",
-    "wasi:http/outgoing-handler",
-    "wasi:http/types",
-    "wasi:io/error",
-    "wasi:io/poll",
-    "wasi:io/streams",
-    "wasi:random/random",
-];
-
 /// A linker with all of it.
 ///
 /// # Errors
@@ -40,25 +23,6 @@ pub(crate) fn linker(engine: &Engine) -> Result<Linker<StoreState>, LoadError> {
     let mut linker = Linker::new(engine);
     link(&mut linker).map_err(|error| LoadError::Engine(format!("{error:#}")))?;
     Ok(linker)
-}
-
-/// Refuses a component that asks for more, naming what.
-///
-/// # Errors
-/// `World`.
-pub(crate) fn check_imports(component: &Component) -> Result<(), LoadError> {
-    let ty = component.component_type();
-    let names = ty.imports(component.engine()).map(|(name, _)| name.to_owned());
-    let refused: Vec<_> = names.filter(|name| !ALLOWED.contains(&interface(name))).collect();
-    if refused.is_empty() {
-        return Ok(());
-    }
-    Err(LoadError::World(format!("it imports `{}`, which no engine gets", refused.join("`, `"))))
-}
-
-/// `a:b/c` of `a:b/c@1.2.3`.
-fn interface(name: &str) -> &str {
-    name.split_once('@').map_or(name, |(interface, _)| interface)
 }
 
 fn link(l: &mut Linker<StoreState>) -> wasmtime::Result<()> {
@@ -105,15 +69,3 @@ fn link_error_codes_of_bodies(l: &mut Linker<StoreState>) -> wasmtime::Result<()
 
 /// As wasmtime-wasi-http names it; a test fails when that changes.
 const HTTP_TYPES: &str = "wasi:http/types@0.2.12";
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn versions_do_not_matter_for_what_is_allowed() {
-        assert_eq!(interface("wasi:io/poll@0.2.6"), "wasi:io/poll");
-        assert_eq!(interface("run"), "run");
-        assert!(!ALLOWED.contains(&interface("wasi:filesystem/types@0.2.12")));
-    }
-}

@@ -7,7 +7,7 @@ use wasmtime::component::Component;
 use crate::bindings::v0_1;
 use crate::limits::bytes_text;
 use crate::runtime::Inner;
-use crate::{LoadError, Module, aot, linker};
+use crate::{LoadError, Module, aot, imports};
 
 /// Compiles away from the serving threads.
 ///
@@ -45,9 +45,9 @@ pub(crate) async fn embedded(runtime: &Arc<Inner>, precompiled: &[u8], wasm: &[u
 /// # Errors
 /// When it is of another world, or cannot describe itself.
 pub(crate) async fn module(runtime: &Arc<Inner>, component: &Component) -> Result<Arc<Module>, LoadError> {
-    linker::check_imports(component)?;
+    let capabilities = imports::capabilities(component)?;
     let world = |error: wasmtime::Error| LoadError::World(format!("{error:#}"));
     let pre = runtime.linker.instantiate_pre(component).map_err(world)?;
     let pre = v0_1::EnginePre::new(pre).map_err(world)?;
-    Ok(Arc::new(Module::describe(Arc::clone(runtime), pre).await?))
+    Ok(Arc::new(Module::describe(Arc::clone(runtime), pre, capabilities).await?))
 }

@@ -1,5 +1,6 @@
 //! A loaded component, ready to be instantiated for each request.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -10,7 +11,7 @@ use crate::invoke::{self, Call};
 use crate::permits::Permit;
 use crate::runtime::Inner;
 use crate::store_state::{Caller, StoreState};
-use crate::{InvokeError, LoadError, Mount, Request, Response, SpecialPaths};
+use crate::{Capability, InvokeError, LoadError, Mount, Request, Response, SpecialPaths};
 
 /// What an engine says about itself.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -40,23 +41,34 @@ pub struct StorageVersions {
 pub struct Module {
     runtime: Arc<Inner>,
     pre: EnginePre<StoreState>,
+    capabilities: BTreeSet<Capability>,
     description: Description,
 }
 
 impl Module {
     /// Asks the component what it is, with nothing in its reach but the log.
-    pub(crate) async fn describe(runtime: Arc<Inner>, pre: EnginePre<StoreState>) -> Result<Self, LoadError> {
+    pub(crate) async fn describe(
+        runtime: Arc<Inner>,
+        pre: EnginePre<StoreState>,
+        capabilities: BTreeSet<Capability>,
+    ) -> Result<Self, LoadError> {
         let mount = Mount::nowhere(&runtime.egress, &runtime.limits);
         let call = Call::new(&runtime, &mount, Caller::default(), Instant::now(), runtime.limits.describe_deadline);
         let answer = invoke::run(&pre, call, &(), |guest, store, ()| Box::pin(guest.call_describe(store))).await?;
         let description = v0_1::check_description(answer)?;
-        Ok(Self { runtime, pre, description })
+        Ok(Self { runtime, pre, capabilities, description })
     }
 
     /// As the guest described itself when loaded.
     #[must_use]
     pub fn description(&self) -> &Description {
         &self.description
+    }
+
+    /// What it asks of the host, by its imports.
+    #[must_use]
+    pub fn capabilities(&self) -> &BTreeSet<Capability> {
+        &self.capabilities
     }
 
     /// Serves one request in a fresh instance. Dropping the future ends the instance.

@@ -72,6 +72,12 @@ impl Runtime {
         Ok(Self { inner: Arc::new(inner) })
     }
 
+    /// No component of more bytes is loaded.
+    #[must_use]
+    pub fn wasm_bytes_max(&self) -> usize {
+        self.inner.limits.wasm_bytes_max
+    }
+
     /// Compiles, links and describes a component.
     ///
     /// # Errors

@@ -1,9 +1,10 @@
 //! A module before and after it is loaded.
 
+use std::collections::BTreeSet;
 use std::fmt;
 use std::sync::Arc;
 
-use component_runtime::Module;
+use component_runtime::{Capability, Module};
 use thiserror::Error;
 
 use crate::{Digest, ModuleId};
@@ -67,4 +68,12 @@ pub struct LoadedModule {
     pub approval: Approval,
     /// What runs.
     pub module: Arc<Module>,
+}
+
+impl LoadedModule {
+    /// What it asks of the host, by its imports.
+    #[must_use]
+    pub fn capabilities(&self) -> &BTreeSet<Capability> {
+        self.module.capabilities()
+    }
 }

@@ -7,6 +7,8 @@ use semver::Version;
 use sha2::{Digest as _, Sha256};
 use thiserror::Error;
 
+use crate::limits::ENGINE_NAME_BYTES_MAX;
+
 /// Which engine in which version, as a module says of itself and as its file is named.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct ModuleId {
@@ -14,6 +16,53 @@ pub struct ModuleId {
     pub engine: String,
     /// Without a leading `v`.
     pub version: Version,
+}
+
+/// A name or a version that no module has.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+pub enum IdError {
+    /// See the text.
+    #[error("engine `{0}`: expected at most {ENGINE_NAME_BYTES_MAX} of a-z, 0-9, `-` and `_`, a letter first")]
+    Engine(String),
+    /// See the text.
+    #[error("version `{0}`: {1}")]
+    Version(String, String),
+    /// See the text.
+    #[error("`{0}` is not named `<engine>-<version>.wasm`, for example `astra-1.2.3.wasm`")]
+    FileName(String),
+}
+
+impl ModuleId {
+    /// # Errors
+    /// When one of them cannot stand in a file's name or in a signature.
+    pub fn new(engine: &str, version: &str) -> Result<Self, IdError> {
+        let wrong = |error: semver::Error| IdError::Version(version.to_owned(), error.to_string());
+        let allowed = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || matches!(byte, b'-' | b'_');
+        let starts = engine.starts_with(|first: char| first.is_ascii_lowercase());
+        if !starts || engine.len() > ENGINE_NAME_BYTES_MAX || !engine.bytes().all(allowed) {
+            return Err(IdError::Engine(engine.to_owned()));
+        }
+        Ok(Self { engine: engine.to_owned(), version: Version::parse(version).map_err(wrong)? })
+    }
+
+    /// The name that a module's file must have.
+    #[must_use]
+    pub fn file_name(&self) -> String {
+        format!("{}-{}.wasm", self.engine, self.version)
+    }
+
+    /// As its file is named.
+    ///
+    /// # Errors
+    /// When the name is not of that form.
+    pub fn from_file_name(name: &str) -> Result<Self, IdError> {
+        let wrong = || IdError::FileName(name.to_owned());
+        let stem = name.strip_suffix(".wasm").ok_or_else(wrong)?;
+        // The version holds the first dot, since no engine's name has one.
+        let (major, _) = stem.split_once('.').ok_or_else(wrong)?;
+        let (engine, _) = major.rsplit_once('-').ok_or_else(wrong)?;
+        Self::new(engine, &stem[engine.len() + 1..])
+    }
 }
 
 impl fmt::Display for ModuleId {
@@ -55,18 +104,7 @@ impl FromStr for Digest {
     type Err = DigestError;
 
     fn from_str(text: &str) -> Result<Self, DigestError> {
-        let wrong = || DigestError(text.to_owned());
-        let pairs = text.as_bytes().chunks_exact(2);
-        if text.len() != 64 {
-            return Err(wrong());
-        }
-        let mut digest = [0; 32];
-        for (byte, pair) in digest.iter_mut().zip(pairs) {
-            let digit = |c: u8| char::from(c).to_digit(16).and_then(|digit| u8::try_from(digit).ok());
-            let &[high, low] = pair else { return Err(wrong()) };
-            *byte = digit(high).ok_or_else(wrong)? * 16 + digit(low).ok_or_else(wrong)?;
-        }
-        Ok(Self(digest))
+        crate::encoding::from_hex(text).map(Self).ok_or_else(|| DigestError(text.to_owned()))
     }
 }
 
@@ -82,6 +120,44 @@ mod tests {
         assert_eq!(digest.to_string().to_uppercase().parse(), Ok(digest));
         for wrong in ["", "ba78", &"g".repeat(64), &"é".repeat(32), &"0".repeat(66)] {
             assert_eq!(wrong.parse::<Digest>().unwrap_err(), DigestError(wrong.to_owned()));
+        }
+    }
+
+    #[test]
+    fn a_files_name_is_engine_and_version() {
+        let rows = [
+            ("astra-1.2.3.wasm", "astra", "1.2.3"),
+            ("my-engine_2-10.0.0.wasm", "my-engine_2", "10.0.0"),
+            ("a-2-1.0.0-rc.1+build-7.wasm", "a-2", "1.0.0-rc.1+build-7"),
+        ];
+        for (name, engine, version) in rows {
+            let id = ModuleId::from_file_name(name).unwrap();
+            assert_eq!((id.engine.as_str(), id.version.to_string().as_str()), (engine, version));
+            assert_eq!(id.file_name(), name);
+        }
+    }
+
+    #[test]
+    fn other_names_are_no_modules() {
+        let long = format!("{}-1.0.0.wasm", "a".repeat(ENGINE_NAME_BYTES_MAX + 1));
+        let names = [
+            "astra.wasm",
+            "astra-1.wasm",
+            "astra-v1.0.0.wasm",
+            "astra-1.0.0.WASM",
+            "astra-1.0.0.wasm.sig",
+            "astra-01.0.0.wasm",
+            "Astra-1.0.0.wasm",
+            "2-1.0.0.wasm",
+            "-1.0.0.wasm",
+            "1.0.0.wasm",
+            "a\nb-1.0.0.wasm",
+            "é-1.0.0.wasm",
+            ".wasm",
+            &long,
+        ];
+        for name in names {
+            assert!(ModuleId::from_file_name(name).is_err(), "{name}");
         }
     }
 }

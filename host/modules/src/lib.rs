@@ -4,10 +4,22 @@
 //! binary, and those of a directory that are pinned or signed. Knows nothing
 //! of gRPC; what runs a module is component-runtime.
 
+pub mod limits;
+
 mod candidate;
+mod directory;
+mod encoding;
 mod identity;
 mod library;
+mod reader;
+mod signature;
+mod signature_file;
+mod trust;
 
 pub use candidate::{Approval, Candidate, LoadedModule, Origin, Refusal};
-pub use identity::{Digest, DigestError, ModuleId};
-pub use library::{Embedded, Library};
+pub use directory::RefusedFile;
+pub use identity::{Digest, DigestError, IdError, ModuleId};
+pub use library::{Embedded, Library, LibrarySettings};
+pub use signature::{KeyError, PublicKey, Signature, SigningKey, Statement};
+pub use signature_file::{SIGNATURE_SUFFIX, SignatureFile, SignatureFileError};
+pub use trust::{TrustError, TrustPolicy};

@@ -1,12 +1,15 @@
 //! The modules that this process may run.
 
-use std::sync::Arc;
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, PoisonError};
 
-use component_runtime::Runtime;
-use semver::Version;
+use component_runtime::{Module, Runtime};
 use tokio::sync::OnceCell;
 
-use crate::{Approval, Candidate, Digest, LoadedModule, ModuleId, Origin, Refusal};
+use crate::directory::{Listing, ModuleFile, RefusedFile};
+use crate::reader::Reader;
+use crate::signature::Statement;
+use crate::{Approval, Candidate, Digest, LoadedModule, ModuleId, Origin, Refusal, TrustPolicy};
 
 /// The module that the binary carries.
 #[derive(Clone, Copy, Debug)]
@@ -17,18 +20,33 @@ pub struct Embedded {
     pub precompiled: &'static [u8],
 }
 
+/// Where modules come from beside the binary. The default: from nowhere.
+#[derive(Clone, Debug, Default)]
+pub struct LibrarySettings {
+    /// The directory of modules. It need not be there yet.
+    pub directory: Option<PathBuf>,
+    /// Which modules of it may run.
+    pub trust: TrustPolicy,
+}
+
 /// See the module's head. One in a process; all mounts share what it has loaded.
 pub struct Library {
     runtime: Runtime,
     embedded: Embedded,
     embedded_module: OnceCell<Arc<LoadedModule>>,
+    trust: TrustPolicy,
+    reader: Option<Reader>,
+    refused_files: Mutex<Vec<RefusedFile>>,
 }
 
 impl Library {
     /// Nothing is read or loaded yet.
     #[must_use]
-    pub fn new(runtime: Runtime, embedded: Embedded) -> Arc<Self> {
-        Arc::new(Self { runtime, embedded, embedded_module: OnceCell::new() })
+    pub fn new(runtime: Runtime, embedded: Embedded, settings: LibrarySettings) -> Arc<Self> {
+        let LibrarySettings { directory, trust } = settings;
+        let reader = directory.map(|path| Reader::new(path, runtime.wasm_bytes_max()));
+        let (embedded_module, refused_files) = (OnceCell::new(), Mutex::default());
+        Arc::new(Self { runtime, embedded, embedded_module, trust, reader, refused_files })
     }
 
     /// The embedded module, loaded when first asked for.
@@ -40,18 +58,31 @@ impl Library {
         Ok(Arc::clone(loaded))
     }
 
-    /// All that is there now, the embedded module among them, also what may not run.
+    /// All that is there now, the embedded module first, also what may not run.
     ///
     /// # Errors
     /// When the directory cannot be read; what is loaded goes on serving.
     pub async fn candidates(&self) -> Result<Vec<Candidate>, Refusal> {
         let embedded = self.embedded().await?;
-        Ok(vec![Candidate {
+        let mut candidates = vec![Candidate {
             id: embedded.id.clone(),
             digest: embedded.digest,
             origin: embedded.origin.clone(),
             approval: Ok(embedded.approval.clone()),
-        }])
+        }];
+        if let Some(reader) = &self.reader {
+            let Listing { modules, refused } = reader.list().await?;
+            self.keep_refused(refused);
+            candidates.extend(modules.into_iter().map(|file| self.candidate(file)));
+        }
+        Ok(candidates)
+    }
+
+    /// Files of the directory that are not even candidates, as `candidates` last saw them: badly named, too large,
+    /// not readable.
+    #[must_use]
+    pub fn refused_files(&self) -> Vec<RefusedFile> {
+        self.refused_files.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// Reads a candidate's bytes, checks that they are the ones it was listed with and may run, and makes them
@@ -62,19 +93,62 @@ impl Library {
     pub async fn load(&self, candidate: &Candidate) -> Result<Arc<LoadedModule>, Refusal> {
         match &candidate.origin {
             Origin::Embedded => self.embedded().await,
-            Origin::File(name) => Err(Refusal(format!("`{name}` is not there"))),
+            Origin::File(name) => self.load_file(name, candidate.digest).await,
         }
+    }
+
+    fn candidate(&self, file: ModuleFile) -> Candidate {
+        let ModuleFile { name, id, digest, signatures } = file;
+        let statement = Statement { id, digest };
+        let approval = self.trust.approve(&statement, signatures.as_deref());
+        Candidate { id: statement.id, digest, origin: Origin::File(name), approval }
+    }
+
+    /// The bytes are read once: what is checked here is what runs.
+    async fn load_file(&self, name: &str, listed: Digest) -> Result<Arc<LoadedModule>, Refusal> {
+        let reader = self.reader.as_ref().ok_or_else(|| Refusal("there is no directory of modules".to_owned()))?;
+        let id = ModuleId::from_file_name(name).map_err(|error| Refusal(error.to_string()))?;
+        let (bytes, signatures) = reader.read(name.to_owned()).await?;
+        let digest = Digest::of(&bytes);
+        if digest != listed {
+            return Err(Refusal(format!("`{name}` changed since it was listed with SHA-256 {listed}")));
+        }
+        let statement = Statement { id, digest };
+        let approval = self.trust.approve(&statement, signatures.as_deref())?;
+        let module = self.runtime.load(&bytes).await.map_err(|error| Refusal(error.to_string()))?;
+        loaded(module, digest, Origin::File(name.to_owned()), approval, Some(&statement.id))
     }
 
     async fn load_embedded(&self) -> Result<Arc<LoadedModule>, Refusal> {
         let Embedded { wasm, precompiled } = self.embedded;
-        let loaded = self.runtime.load_embedded(precompiled, wasm).await;
-        let module = loaded.map_err(|error| Refusal(error.to_string()))?;
-        let description = module.description();
-        let version = Version::parse(&description.version);
-        let version = version.map_err(|error| Refusal(format!("version `{}`: {error}", description.version)))?;
-        let id = ModuleId { engine: description.name.clone(), version };
-        let digest = Digest::of(wasm);
-        Ok(Arc::new(LoadedModule { id, digest, origin: Origin::Embedded, approval: Approval::Embedded, module }))
+        let module = self.runtime.load_embedded(precompiled, wasm).await;
+        let module = module.map_err(|error| Refusal(error.to_string()))?;
+        loaded(module, Digest::of(wasm), Origin::Embedded, Approval::Embedded, None)
     }
+
+    /// The log has each once, for as long as the file stays as it is.
+    fn keep_refused(&self, refused: Vec<RefusedFile>) {
+        let mut kept = self.refused_files.lock().unwrap_or_else(PoisonError::into_inner);
+        for RefusedFile { name, reason } in refused.iter().filter(|file| !kept.contains(file)) {
+            tracing::warn!(file = name, %reason, "a file in the directory of modules is no module");
+        }
+        *kept = refused;
+    }
+}
+
+/// A module must say of itself what its file says.
+fn loaded(
+    module: Arc<Module>,
+    digest: Digest,
+    origin: Origin,
+    approval: Approval,
+    named: Option<&ModuleId>,
+) -> Result<Arc<LoadedModule>, Refusal> {
+    let description = module.description();
+    let id = ModuleId::new(&description.name, &description.version);
+    let id = id.map_err(|error| Refusal(format!("it describes itself wrongly: {error}")))?;
+    if let Some(named) = named.filter(|named| **named != id) {
+        return Err(Refusal(format!("it describes itself as {id}, and its file is named `{}`", named.file_name())));
+    }
+    Ok(Arc::new(LoadedModule { id, digest, origin, approval, module }))
 }

@@ -9,11 +9,12 @@ use cargo_metadata::{DependencyKind, MetadataCommand, Package};
 use harness::workspace_root;
 
 /// Crates from outside, and who alone may use them. Each knows one thing of the outside world.
-const OWNERS: [(&str, &[&str]); 9] = [
+const OWNERS: [(&str, &[&str]); 10] = [
     ("wit-bindgen", &["engine-component", "rogue-components"]),
     ("wasmtime", &["component-runtime"]),
     ("wasmtime-wasi", &["component-runtime"]),
     ("wasmtime-wasi-http", &["component-runtime"]),
+    ("cap-std", &["modules"]),
     ("tonic", &["plugin-protocol"]),
     ("prost", &["plugin-protocol"]),
     ("tokio-rustls", &["plugin-protocol", "astra-simulator"]),

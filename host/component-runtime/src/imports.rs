@@ -1,0 +1,139 @@
+//! What a component may ask of the host, and how people call it.
+
+use std::collections::BTreeSet;
+use std::fmt;
+use std::str::FromStr;
+
+use wasmtime::component::Component;
+
+use crate::LoadError;
+
+/// One thing that the host does for a guest. A module's imports tell which of them it asks for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Capability {
+    /// To read and write the mount's storage.
+    Storage,
+    /// Locks that the mount's requests share.
+    Locks,
+    /// To write to the log.
+    Log,
+    /// To ask the server about mount, node and entities.
+    SystemView,
+    /// To read the time and to wait.
+    Clock,
+    /// Random bytes.
+    Random,
+    /// To send HTTP requests to allowed origins.
+    OutboundHttp,
+}
+
+impl Capability {
+    /// All there are.
+    pub const ALL: [Self; 7] =
+        [Self::Storage, Self::Locks, Self::Log, Self::SystemView, Self::Clock, Self::Random, Self::OutboundHttp];
+
+    /// As people say it.
+    #[must_use]
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Storage => "storage",
+            Self::Locks => "locks",
+            Self::Log => "log",
+            Self::SystemView => "system view",
+            Self::Clock => "clock",
+            Self::Random => "random",
+            Self::OutboundHttp => "outbound HTTP",
+        }
+    }
+
+    /// As programs say it: one word.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::SystemView => "system-view",
+            Self::OutboundHttp => "outbound-http",
+            other => other.word(),
+        }
+    }
+}
+
+impl fmt::Display for Capability {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.word())
+    }
+}
+
+impl FromStr for Capability {
+    type Err = String;
+
+    /// From its name.
+    fn from_str(text: &str) -> Result<Self, String> {
+        let found = Self::ALL.into_iter().find(|capability| capability.name() == text);
+        let names = || Self::ALL.map(Self::name).join("`, `");
+        found.ok_or_else(|| format!("`{text}` is no capability: they are `{}`", names()))
+    }
+}
+
+/// Interfaces that guests may import, without their versions: within a compatible line the linker matches them.
+/// Those without a capability only name types or work on what another one gave.
+const ALLOWED: [(&str, Option<Capability>); 13] = [
+    ("secrets-engine:host/locks", Some(Capability::Locks)),
+    ("secrets-engine:host/logging", Some(Capability::Log)),
+    ("secrets-engine:host/storage", Some(Capability::Storage)),
+    ("secrets-engine:host/system-view", Some(Capability::SystemView)),
+    ("secrets-engine:backend/types", None),
+    ("wasi:clocks/monotonic-clock", Some(Capability::Clock)),
+    ("wasi:clocks/wall-clock", Some(Capability::Clock)),
+    ("wasi:http/outgoing-handler", Some(Capability::OutboundHttp)),
+    ("wasi:http/types", None),
+    ("wasi:io/error", None),
+    ("wasi:io/poll", None),
+    ("wasi:io/streams", None),
+    ("wasi:random/random", Some(Capability::Random)),
+];
+
+/// What a component asks for. Refused when it asks for more than there is, naming what.
+///
+/// # Errors
+/// `World`.
+pub(crate) fn capabilities(component: &Component) -> Result<BTreeSet<Capability>, LoadError> {
+    let ty = component.component_type();
+    let (mut capabilities, mut refused) = (BTreeSet::new(), Vec::new());
+    for (name, _) in ty.imports(component.engine()) {
+        match ALLOWED.iter().find(|(allowed, _)| *allowed == interface(name)) {
+            Some((_, capability)) => capabilities.extend(*capability),
+            None => refused.push(name.to_owned()),
+        }
+    }
+    if refused.is_empty() {
+        return Ok(capabilities);
+    }
+    Err(LoadError::World(format!("it imports `{}`, which no engine gets", refused.join("`, `"))))
+}
+
+/// `a:b/c` of `a:b/c@1.2.3`.
+fn interface(name: &str) -> &str {
+    name.split_once('@').map_or(name, |(interface, _)| interface)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn versions_do_not_matter_for_what_is_allowed() {
+        assert_eq!(interface("wasi:io/poll@0.2.6"), "wasi:io/poll");
+        assert_eq!(interface("run"), "run");
+        assert!(ALLOWED.iter().all(|(allowed, _)| *allowed != interface("wasi:filesystem/types@0.2.12")));
+    }
+
+    #[test]
+    fn a_capability_is_read_as_it_is_named() {
+        for capability in Capability::ALL {
+            assert_eq!(capability.name().parse(), Ok(capability));
+            assert!(ALLOWED.iter().any(|(_, known)| *known == Some(capability)), "{capability} is asked for by import");
+        }
+        let wrong = "files".parse::<Capability>();
+        assert!(matches!(&wrong, Err(text) if text.contains("`outbound-http`")), "{wrong:?}");
+    }
+}

@@ -1,0 +1,204 @@
+//! A directory of modules: what lies in it, and the bytes of one.
+//!
+//! Nothing in it is believed: names must be of the form, files regular and of a bounded size, and no symbolic
+//! link leads out. The directory is opened anew for each look, so it may be replaced, vanish and come back.
+
+use std::collections::BTreeMap;
+use std::io::Read as _;
+use std::path::PathBuf;
+use std::time::SystemTime;
+
+use cap_std::ambient_authority;
+use cap_std::fs::{Dir, Metadata, MetadataExt as _, OpenOptions, OpenOptionsExt as _};
+
+use crate::limits::{DIRECTORY_ENTRIES_MAX, DIRECTORY_MODULES_MAX, SETTLED_AFTER, SIGNATURE_FILE_BYTES_MAX};
+use crate::signature_file::SIGNATURE_SUFFIX;
+use crate::{Digest, IdError, ModuleId, Refusal};
+
+/// What modules end in. Other files are somebody else's.
+const MODULE_SUFFIX: &str = ".wasm";
+
+/// See the module's head. All of it blocks.
+pub(crate) struct Directory {
+    path: PathBuf,
+    module_bytes_max: usize,
+    /// Digests of files that did not change since they were read.
+    known: BTreeMap<String, (Stamp, Digest)>,
+}
+
+/// A file that is named as a module and could be read.
+pub(crate) struct ModuleFile {
+    pub(crate) name: String,
+    pub(crate) id: ModuleId,
+    pub(crate) digest: Digest,
+    /// The content of its signature file.
+    pub(crate) signatures: Option<Vec<u8>>,
+}
+
+/// A file that is none of the modules: badly named, not readable, too large.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RefusedFile {
+    /// Its name in the directory.
+    pub name: String,
+    /// Why.
+    pub reason: Refusal,
+}
+
+/// What lies in the directory, by name.
+#[derive(Default)]
+pub(crate) struct Listing {
+    pub(crate) modules: Vec<ModuleFile>,
+    pub(crate) refused: Vec<RefusedFile>,
+}
+
+/// By what a file is seen to have changed.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub(crate) struct Stamp {
+    len: u64,
+    device: u64,
+    inode: u64,
+    modified: (i64, i64),
+    changed: (i64, i64),
+}
+
+impl Directory {
+    pub(crate) fn new(path: PathBuf, module_bytes_max: usize) -> Self {
+        Self { path, module_bytes_max, known: BTreeMap::new() }
+    }
+
+    /// Reads what is new, and says what is there.
+    ///
+    /// # Errors
+    /// When the directory cannot be read or holds too much.
+    pub(crate) fn list(&mut self) -> Result<Listing, Refusal> {
+        let dir = self.open()?;
+        let names = self.module_names(&dir)?;
+        let mut listing = Listing::default();
+        self.known.retain(|name, _| names.contains(name));
+        for name in names {
+            match self.module(&dir, &name) {
+                Ok(module) => listing.modules.push(module),
+                Err(reason) => listing.refused.push(RefusedFile { name, reason }),
+            }
+        }
+        Ok(listing)
+    }
+
+    /// The bytes of a module and its signature file, read now.
+    ///
+    /// # Errors
+    /// When they cannot be read.
+    pub(crate) fn read(&mut self, name: &str) -> Result<(Vec<u8>, Option<Vec<u8>>), Refusal> {
+        let dir = self.open()?;
+        // Its digest is looked at again, whatever comes of this.
+        self.known.remove(name);
+        let (bytes, _) = read(&dir, name, self.module_bytes_max)?;
+        Ok((bytes, signatures(&dir, name)?))
+    }
+
+    fn open(&self) -> Result<Dir, Refusal> {
+        let opened = Dir::open_ambient_dir(&self.path, ambient_authority());
+        opened.map_err(|error| self.unreadable(&error))
+    }
+
+    fn module_names(&self, dir: &Dir) -> Result<Vec<String>, Refusal> {
+        let too_many = |what: &str, max: usize| {
+            Refusal(format!("the directory of modules `{}` has more than {max} {what}", self.path.display()))
+        };
+        let (mut seen, mut names) = (0, Vec::new());
+        for entry in dir.entries().map_err(|error| self.unreadable(&error))? {
+            let name = entry.map_err(|error| self.unreadable(&error))?.file_name();
+            seen += 1;
+            if seen > DIRECTORY_ENTRIES_MAX {
+                return Err(too_many("entries", DIRECTORY_ENTRIES_MAX));
+            }
+            // A name that is no text is no module's.
+            names.extend(name.into_string().ok().filter(|name| name.ends_with(MODULE_SUFFIX)));
+            if names.len() > DIRECTORY_MODULES_MAX {
+                return Err(too_many("modules", DIRECTORY_MODULES_MAX));
+            }
+        }
+        names.sort();
+        Ok(names)
+    }
+
+    fn module(&mut self, dir: &Dir, name: &str) -> Result<ModuleFile, Refusal> {
+        let id = ModuleId::from_file_name(name).map_err(|error: IdError| Refusal(error.to_string()))?;
+        let digest = self.digest(dir, name)?;
+        Ok(ModuleFile { name: name.to_owned(), id, digest, signatures: signatures(dir, name)? })
+    }
+
+    fn digest(&mut self, dir: &Dir, name: &str) -> Result<Digest, Refusal> {
+        let now = dir.metadata(name).map(|metadata| Stamp::of(&metadata)).ok();
+        if let Some((stamp, digest)) = self.known.get(name)
+            && Some(*stamp) == now
+        {
+            return Ok(*digest);
+        }
+        let (bytes, stamp) = read(dir, name, self.module_bytes_max)?;
+        let digest = Digest::of(&bytes);
+        if stamp.is_settled() {
+            self.known.insert(name.to_owned(), (stamp, digest));
+        }
+        Ok(digest)
+    }
+
+    fn unreadable(&self, error: &std::io::Error) -> Refusal {
+        Refusal(format!("the directory of modules `{}` cannot be read: {error}", self.path.display()))
+    }
+}
+
+impl Stamp {
+    fn of(metadata: &Metadata) -> Self {
+        Self {
+            len: metadata.len(),
+            device: metadata.dev(),
+            inode: metadata.ino(),
+            modified: (metadata.mtime(), metadata.mtime_nsec()),
+            changed: (metadata.ctime(), metadata.ctime_nsec()),
+        }
+    }
+
+    /// Would another change be seen? Times of files move in steps of milliseconds, on some systems of a second.
+    fn is_settled(&self) -> bool {
+        let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+        let changed = u64::try_from(self.changed.0).unwrap_or(0);
+        changed.saturating_add(SETTLED_AFTER.as_secs()) < now.as_secs()
+    }
+}
+
+fn signatures(dir: &Dir, module: &str) -> Result<Option<Vec<u8>>, Refusal> {
+    let name = format!("{module}{SIGNATURE_SUFFIX}");
+    if !dir.exists(&name) && dir.symlink_metadata(&name).is_err() {
+        return Ok(None);
+    }
+    let (bytes, _) = read(dir, &name, SIGNATURE_FILE_BYTES_MAX)?;
+    Ok(Some(bytes))
+}
+
+/// Reads a regular file whole, to at most `max` bytes.
+fn read(dir: &Dir, name: &str, max: usize) -> Result<(Vec<u8>, Stamp), Refusal> {
+    let refused = |reason: &dyn std::fmt::Display| Refusal(format!("`{name}` cannot be read: {reason}"));
+    let mut options = OpenOptions::new();
+    // A named pipe would keep whoever opens it waiting.
+    options.read(true).custom_flags(rustix::fs::OFlags::NONBLOCK.bits().cast_signed());
+    let file = dir.open_with(name, &options).map_err(|error| refused(&error))?;
+    let metadata = file.metadata().map_err(|error| refused(&error))?;
+    if !metadata.is_file() {
+        return Err(refused(&"it is not a regular file"));
+    }
+    let too_large = |bytes: u64| refused(&format!("it has {bytes} bytes; at most {max}"));
+    if metadata.len() > max as u64 {
+        return Err(too_large(metadata.len()));
+    }
+    let mut bytes = Vec::new();
+    // It may grow while it is read.
+    file.take(max as u64 + 1).read_to_end(&mut bytes).map_err(|error| refused(&error))?;
+    if bytes.len() > max {
+        return Err(too_large(bytes.len() as u64));
+    }
+    Ok((bytes, Stamp::of(&metadata)))
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,54 @@
+//! The directory of modules, read off the serving threads, by one at a time.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use tokio::sync::Mutex;
+use tokio::time::timeout;
+
+use crate::Refusal;
+use crate::directory::{Directory, Listing};
+use crate::limits::DIRECTORY_DEADLINE;
+
+/// See the module's head. A directory that hangs keeps one thread, and whoever waits is told at the deadline.
+pub(crate) struct Reader {
+    path: PathBuf,
+    directory: Arc<Mutex<Directory>>,
+}
+
+impl Reader {
+    pub(crate) fn new(path: PathBuf, module_bytes_max: usize) -> Self {
+        let directory = Directory::new(path.clone(), module_bytes_max);
+        Self { path, directory: Arc::new(Mutex::new(directory)) }
+    }
+
+    /// # Errors
+    /// As `Directory::list`, or when it takes too long.
+    pub(crate) async fn list(&self) -> Result<Listing, Refusal> {
+        self.run(Directory::list).await
+    }
+
+    /// # Errors
+    /// As `Directory::read`, or when it takes too long.
+    pub(crate) async fn read(&self, name: String) -> Result<(Vec<u8>, Option<Vec<u8>>), Refusal> {
+        self.run(move |directory| directory.read(&name)).await
+    }
+
+    async fn run<T: Send + 'static>(
+        &self,
+        job: impl FnOnce(&mut Directory) -> Result<T, Refusal> + Send + 'static,
+    ) -> Result<T, Refusal> {
+        let failed =
+            |what: String| Refusal(format!("reading the directory of modules `{}` {what}", self.path.display()));
+        let work = async {
+            // The thread holds the lock, whatever becomes of who waits.
+            let mut directory = Arc::clone(&self.directory).lock_owned().await;
+            tokio::task::spawn_blocking(move || job(&mut directory)).await
+        };
+        match timeout(DIRECTORY_DEADLINE, work).await {
+            Ok(Ok(done)) => done,
+            Ok(Err(stopped)) => Err(failed(format!("did not end: {stopped}"))),
+            Err(_) => Err(failed(format!("took longer than {DIRECTORY_DEADLINE:?}"))),
+        }
+    }
+}

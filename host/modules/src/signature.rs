@@ -1,0 +1,174 @@
+//! Detached signatures: who says that these bytes are this engine in this version.
+//!
+//! What is signed is a [`Statement`], never the bytes alone: a signature for one engine or version is none for
+//! another. Keys are ed25519; a public key is the text `ed25519:BASE64`, a private one a PKCS#8 PEM file, as
+//! `openssl genpkey -algorithm ed25519` writes it. Whose signature counts is decided in `trust.rs`.
+
+use std::fmt;
+use std::str::FromStr;
+
+use aws_lc_rs::signature::{ED25519, Ed25519KeyPair, KeyPair as _, UnparsedPublicKey};
+use pem::Pem;
+use thiserror::Error;
+use zeroize::Zeroizing;
+
+use crate::encoding::{from_base64, to_base64};
+use crate::{Digest, ModuleId};
+
+/// In front of a public key, so that another kind of key can be told apart one day.
+const KEY_PREFIX: &str = "ed25519:";
+/// The label of a PKCS#8 file.
+const PEM_LABEL: &str = "PRIVATE KEY";
+
+/// What can be wrong with a key. Says nothing of a private key's content.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+pub enum KeyError {
+    /// See the text.
+    #[error("`{0}` is no public key: expected `ed25519:` and 44 characters of base64")]
+    Public(String),
+    /// See the text.
+    #[error("not a private key: expected an unencrypted ed25519 key as a PKCS#8 PEM file")]
+    Private,
+    /// See the text.
+    #[error("the system gave no randomness for a key")]
+    Random,
+}
+
+/// A statement that can be signed: these bytes are this engine in this version.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Statement {
+    /// Engine and version.
+    pub id: ModuleId,
+    /// Of the module's bytes.
+    pub digest: Digest,
+}
+
+impl Statement {
+    /// The bytes that are signed. The first line keeps a signature from meaning anything elsewhere.
+    #[must_use]
+    pub fn text(&self) -> String {
+        let Self { id: ModuleId { engine, version }, digest } = self;
+        format!("secrets-engine module v1\nengine={engine}\nversion={version}\nsha256={digest}\n")
+    }
+}
+
+impl fmt::Display for Statement {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} with SHA-256 {}", self.id, self.digest)
+    }
+}
+
+/// A public key. Shown in full: an operator compares it with the one that was given out.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct PublicKey([u8; 32]);
+
+impl PublicKey {
+    /// Did this key sign the statement?
+    #[must_use]
+    pub fn verifies(&self, statement: &Statement, signature: &Signature) -> bool {
+        UnparsedPublicKey::new(&ED25519, self.0).verify(statement.text().as_bytes(), &signature.0).is_ok()
+    }
+}
+
+impl FromStr for PublicKey {
+    type Err = KeyError;
+
+    fn from_str(text: &str) -> Result<Self, KeyError> {
+        let key = text.strip_prefix(KEY_PREFIX).and_then(from_base64);
+        key.map(Self).ok_or_else(|| KeyError::Public(text.to_owned()))
+    }
+}
+
+impl fmt::Display for PublicKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{KEY_PREFIX}{}", to_base64(&self.0))
+    }
+}
+
+impl fmt::Debug for PublicKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+/// A signature, valid or not.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub struct Signature([u8; 64]);
+
+impl Signature {
+    /// From base64.
+    #[must_use]
+    pub fn from_text(text: &str) -> Option<Self> {
+        from_base64(text).map(Self)
+    }
+}
+
+impl fmt::Display for Signature {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&to_base64(&self.0))
+    }
+}
+
+impl fmt::Debug for Signature {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+/// A private key: cannot be printed, only written as PEM.
+pub struct SigningKey(Ed25519KeyPair);
+
+impl SigningKey {
+    /// A new one.
+    ///
+    /// # Errors
+    /// When the system has no randomness.
+    pub fn generate() -> Result<Self, KeyError> {
+        Ed25519KeyPair::generate().map(Self).map_err(|_| KeyError::Random)
+    }
+
+    /// Reads a PKCS#8 PEM file.
+    ///
+    /// # Errors
+    /// When it holds anything else than one ed25519 key.
+    pub fn from_pem(text: &str) -> Result<Self, KeyError> {
+        let pem = pem::parse(text).map_err(|_| KeyError::Private)?;
+        if pem.tag() != PEM_LABEL {
+            return Err(KeyError::Private);
+        }
+        let der = Zeroizing::new(pem.into_contents());
+        Ed25519KeyPair::from_pkcs8(&der).map(Self).map_err(|_| KeyError::Private)
+    }
+
+    /// The PKCS#8 PEM file, for its owner's eyes only: mode 0600.
+    ///
+    /// # Errors
+    /// When it cannot be encoded, which was not seen.
+    pub fn to_pem(&self) -> Result<Zeroizing<String>, KeyError> {
+        // Version 1, which other tools read.
+        let der = self.0.to_pkcs8v1().map_err(|_| KeyError::Private)?;
+        Ok(Zeroizing::new(pem::encode(&Pem::new(PEM_LABEL, der.as_ref()))))
+    }
+
+    /// What verifies its signatures.
+    #[must_use]
+    pub fn public_key(&self) -> PublicKey {
+        let mut key = [0; 32];
+        key.copy_from_slice(self.0.public_key().as_ref());
+        PublicKey(key)
+    }
+
+    /// Signs.
+    #[must_use]
+    pub fn sign(&self, statement: &Statement) -> Signature {
+        let mut signature = [0; 64];
+        signature.copy_from_slice(self.0.sign(statement.text().as_bytes()).as_ref());
+        Signature(signature)
+    }
+}
+
+impl fmt::Debug for SigningKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "SigningKey(of {})", self.public_key())
+    }
+}

@@ -1,0 +1,135 @@
+//! The file of signatures beside a module, `<engine>-<version>.wasm.sig`: one statement, and who signed it.
+//!
+//! ```json
+//! {"engine": "astra", "version": "1.2.3", "sha256": "…",
+//!  "signatures": [{"key": "ed25519:…", "signature": "…"}]}
+//! ```
+
+use std::collections::BTreeSet;
+
+use serde::{Deserialize, Serialize};
+use thiserror::Error;
+
+use crate::limits::{SIGNATURE_FILE_BYTES_MAX, SIGNATURES_MAX};
+use crate::signature::{PublicKey, Signature, SigningKey, Statement};
+use crate::{Digest, ModuleId};
+
+/// What a module's signature file adds to its name.
+pub const SIGNATURE_SUFFIX: &str = ".sig";
+
+/// Why a file is not one of signatures.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+#[error("not a file of signatures: {0}")]
+pub struct SignatureFileError(String);
+
+/// See the module's head. Its signatures are not verified until they are asked for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SignatureFile {
+    /// What they sign.
+    pub statement: Statement,
+    signatures: Vec<(PublicKey, Signature)>,
+}
+
+impl SignatureFile {
+    /// Without a signature yet.
+    #[must_use]
+    pub fn new(statement: Statement) -> Self {
+        Self { statement, signatures: Vec::new() }
+    }
+
+    /// Signs, in the place of an earlier signature by the same key.
+    ///
+    /// # Errors
+    /// When there are too many signatures already.
+    pub fn sign(&mut self, key: &SigningKey) -> Result<(), SignatureFileError> {
+        let public = key.public_key();
+        self.signatures.retain(|(other, _)| *other != public);
+        if self.signatures.len() >= SIGNATURES_MAX {
+            return Err(SignatureFileError(format!("more than {SIGNATURES_MAX} signatures")));
+        }
+        self.signatures.push((public, key.sign(&self.statement)));
+        Ok(())
+    }
+
+    /// The keys that the file names, whether their signatures are good or not.
+    #[must_use]
+    pub fn named_keys(&self) -> BTreeSet<PublicKey> {
+        self.signatures.iter().map(|(key, _)| *key).collect()
+    }
+
+    /// Which of these keys signed the statement. Each counts once.
+    #[must_use]
+    pub fn signers<'k>(&self, keys: impl IntoIterator<Item = &'k PublicKey>) -> BTreeSet<PublicKey> {
+        let signed = |key: &PublicKey| {
+            let mut own = self.signatures.iter().filter(|(signer, _)| signer == key);
+            own.any(|(_, signature)| key.verifies(&self.statement, signature))
+        };
+        keys.into_iter().copied().filter(signed).collect()
+    }
+
+    /// Reads what `to_text` writes. Strict: what is not understood is not trusted.
+    ///
+    /// # Errors
+    /// Names the field that is wrong.
+    pub fn parse(bytes: &[u8]) -> Result<Self, SignatureFileError> {
+        let wrong = |error: &dyn std::fmt::Display| SignatureFileError(error.to_string());
+        if bytes.len() > SIGNATURE_FILE_BYTES_MAX {
+            let text = format!("it has {} bytes; at most {SIGNATURE_FILE_BYTES_MAX}", bytes.len());
+            return Err(SignatureFileError(text));
+        }
+        let json: Json = serde_json::from_slice(bytes).map_err(|error| wrong(&error))?;
+        if json.signatures.len() > SIGNATURES_MAX {
+            return Err(SignatureFileError(format!("it has more than {SIGNATURES_MAX} signatures")));
+        }
+        let id = ModuleId::new(&json.engine, &json.version).map_err(|error| wrong(&error))?;
+        let digest: Digest = json.sha256.parse().map_err(|error| wrong(&error))?;
+        let signatures = json.signatures.iter().map(JsonSignature::read).collect::<Result<_, _>>()?;
+        Ok(Self { statement: Statement { id, digest }, signatures })
+    }
+
+    /// The file.
+    ///
+    /// # Errors
+    /// When it cannot be written as JSON, which was not seen.
+    pub fn to_text(&self) -> Result<String, SignatureFileError> {
+        let signature = |(key, signature): &(PublicKey, Signature)| JsonSignature {
+            key: key.to_string(),
+            signature: signature.to_string(),
+        };
+        let json = Json {
+            engine: self.statement.id.engine.clone(),
+            version: self.statement.id.version.to_string(),
+            sha256: self.statement.digest.to_string(),
+            signatures: self.signatures.iter().map(signature).collect(),
+        };
+        let text = serde_json::to_string_pretty(&json).map_err(|error| SignatureFileError(error.to_string()))?;
+        Ok(text + "\n")
+    }
+}
+
+#[derive(Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+struct Json {
+    engine: String,
+    version: String,
+    sha256: String,
+    signatures: Vec<JsonSignature>,
+}
+
+#[derive(Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+struct JsonSignature {
+    key: String,
+    signature: String,
+}
+
+impl JsonSignature {
+    fn read(&self) -> Result<(PublicKey, Signature), SignatureFileError> {
+        let key: PublicKey = self.key.parse().map_err(|error| SignatureFileError(format!("{error}")))?;
+        let wrong = || SignatureFileError(format!("the signature by `{key}` is not 88 characters of base64"));
+        Ok((key, Signature::from_text(&self.signature).ok_or_else(wrong)?))
+    }
+}
+
+#[cfg(test)]
+mod tests;

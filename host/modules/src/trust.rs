@@ -1,0 +1,112 @@
+//! Whom the operator trusts: the digests and keys of the plugin's registration.
+//!
+//! The server's SHA-256 covers the binary, and its arguments say what else may run. Nothing that lies in the
+//! directory of modules can widen that.
+
+use std::collections::BTreeSet;
+
+use thiserror::Error;
+
+use crate::signature::{PublicKey, Statement};
+use crate::signature_file::SignatureFile;
+use crate::{Approval, Refusal};
+
+/// Contradictions between what is trusted.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+pub enum TrustError {
+    /// See the text.
+    #[error("a threshold of 0 would trust modules that nobody signed")]
+    ThresholdZero,
+    /// See the text.
+    #[error("a threshold of {threshold} cannot be reached with {keys} different keys")]
+    ThresholdUnreachable {
+        /// What was asked for.
+        threshold: usize,
+        /// How many keys there are.
+        keys: usize,
+    },
+}
+
+/// Which modules of a directory may run. The default: none.
+#[derive(Clone, Debug)]
+pub struct TrustPolicy {
+    pins: BTreeSet<crate::Digest>,
+    keys: BTreeSet<PublicKey>,
+    threshold: usize,
+}
+
+impl Default for TrustPolicy {
+    fn default() -> Self {
+        Self { pins: BTreeSet::new(), keys: BTreeSet::new(), threshold: 1 }
+    }
+}
+
+impl TrustPolicy {
+    /// Pinned modules, and those that `threshold` different ones of the keys signed.
+    ///
+    /// # Errors
+    /// When the threshold is 0, or above the number of different keys.
+    pub fn new(
+        pins: impl IntoIterator<Item = crate::Digest>,
+        keys: impl IntoIterator<Item = PublicKey>,
+        threshold: usize,
+    ) -> Result<Self, TrustError> {
+        let (pins, keys) = (pins.into_iter().collect(), BTreeSet::from_iter(keys));
+        if threshold == 0 {
+            return Err(TrustError::ThresholdZero);
+        }
+        // Without keys the default threshold says nothing.
+        if threshold > keys.len().max(1) {
+            return Err(TrustError::ThresholdUnreachable { threshold, keys: keys.len() });
+        }
+        Ok(Self { pins, keys, threshold })
+    }
+
+    /// No module of a directory may run.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.pins.is_empty() && self.keys.is_empty()
+    }
+
+    /// May a module run that is what `module` says? `signatures` is the content of its signature file.
+    ///
+    /// # Errors
+    /// Why not.
+    pub fn approve(&self, module: &Statement, signatures: Option<&[u8]>) -> Result<Approval, Refusal> {
+        if self.pins.contains(&module.digest) {
+            return Ok(Approval::Pinned);
+        }
+        if self.keys.is_empty() {
+            return Err(Refusal(format!("its SHA-256 {} is not pinned, and no key is trusted", module.digest)));
+        }
+        let Some(signatures) = signatures else {
+            return Err(Refusal(format!("it has no signature file, and its SHA-256 {} is not pinned", module.digest)));
+        };
+        let file = SignatureFile::parse(signatures).map_err(|error| Refusal(error.to_string()))?;
+        if file.statement != *module {
+            return Err(Refusal(format!("its signature file is for {}, and it is {module}", file.statement)));
+        }
+        self.count(&file)
+    }
+
+    fn count(&self, file: &SignatureFile) -> Result<Approval, Refusal> {
+        let signers = file.signers(&self.keys);
+        if signers.len() >= self.threshold {
+            return Ok(Approval::Signed(signers.iter().map(PublicKey::to_string).collect()));
+        }
+        let (good, needed) = (signers.len(), self.threshold);
+        let mut text = format!("it needs good signatures by {needed} trusted keys, and has {good}");
+        let named = file.named_keys();
+        let strange = named.difference(&self.keys).count();
+        if strange > 0 {
+            text += &format!("; {strange} by keys that are not trusted do not count");
+        }
+        for key in self.keys.intersection(&named).filter(|key| !signers.contains(key)) {
+            text += &format!("; the one by `{key}` is wrong");
+        }
+        Err(Refusal(text))
+    }
+}
+
+#[cfg(test)]
+mod tests;

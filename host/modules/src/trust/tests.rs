@@ -1,0 +1,122 @@
+//! Which modules may run, and what is said of those that may not.
+
+#![expect(clippy::unwrap_used, reason = "tests")]
+
+use super::*;
+use crate::signature::SigningKey;
+use crate::{Digest, ModuleId};
+
+fn module() -> Statement {
+    Statement { id: ModuleId::new("astra", "1.2.3").unwrap(), digest: Digest::of(b"wasm") }
+}
+
+fn key() -> SigningKey {
+    SigningKey::generate().unwrap()
+}
+
+/// A signature file over `statement` by `keys`.
+fn signed(statement: Statement, keys: &[&SigningKey]) -> Vec<u8> {
+    let mut file = SignatureFile::new(statement);
+    for key in keys {
+        file.sign(key).unwrap();
+    }
+    file.to_text().unwrap().into_bytes()
+}
+
+fn policy(keys: &[&SigningKey], threshold: usize) -> TrustPolicy {
+    TrustPolicy::new([], keys.iter().map(|key| key.public_key()), threshold).unwrap()
+}
+
+fn refused(policy: &TrustPolicy, signatures: Option<&[u8]>) -> String {
+    policy.approve(&module(), signatures).unwrap_err().0
+}
+
+#[test]
+fn nothing_is_trusted_that_nobody_named() {
+    let text = refused(&TrustPolicy::default(), Some(&signed(module(), &[&key()])));
+    assert!(text.contains("is not pinned, and no key is trusted"), "{text}");
+    assert!(TrustPolicy::default().is_empty());
+}
+
+#[test]
+fn a_pinned_digest_is_enough_and_another_is_not() {
+    let policy = TrustPolicy::new([module().digest], [], 1).unwrap();
+    assert_eq!(policy.approve(&module(), None), Ok(Approval::Pinned));
+    let other = Statement { digest: Digest::of(b"other"), ..module() };
+    assert!(policy.approve(&other, None).is_err());
+}
+
+#[test]
+fn enough_different_keys_are_enough() {
+    let (a, b, c) = (key(), key(), key());
+    let policy = policy(&[&a, &b, &c], 2);
+    let mut signers = vec![a.public_key().to_string(), c.public_key().to_string()];
+    let Ok(Approval::Signed(mut named)) = policy.approve(&module(), Some(&signed(module(), &[&a, &c]))) else {
+        panic!("two of three keys signed")
+    };
+    signers.sort();
+    named.sort();
+    assert_eq!(named, signers);
+    let text = refused(&policy, Some(&signed(module(), &[&b])));
+    assert_eq!(text, "it needs good signatures by 2 trusted keys, and has 1");
+}
+
+#[test]
+fn a_key_counts_once() {
+    let a = key();
+    let policy = policy(&[&a, &key()], 2);
+    let twice = String::from_utf8(signed(module(), &[&a])).unwrap();
+    let mut json: serde_json::Value = serde_json::from_str(&twice).unwrap();
+    let signatures = json["signatures"].as_array_mut().unwrap();
+    signatures.push(signatures[0].clone());
+    let text = refused(&policy, Some(json.to_string().as_bytes()));
+    assert_eq!(text, "it needs good signatures by 2 trusted keys, and has 1");
+}
+
+#[test]
+fn signatures_by_other_keys_do_not_count() {
+    let text = refused(&policy(&[&key()], 1), Some(&signed(module(), &[&key(), &key()])));
+    let expected = "it needs good signatures by 1 trusted keys, and has 0; 2 by keys that are not trusted do not count";
+    assert_eq!(text, expected);
+}
+
+#[test]
+fn a_signature_of_something_else_under_this_modules_name_is_wrong() {
+    let a = key();
+    let policy = policy(&[&a], 1);
+    let others = [
+        Statement { digest: Digest::of(b"other"), ..module() },
+        Statement { id: ModuleId::new("astra", "1.2.4").unwrap(), ..module() },
+        Statement { id: ModuleId::new("other", "1.2.3").unwrap(), ..module() },
+    ];
+    for other in others {
+        // As it is: the file says what it is for.
+        let file = signed(other.clone(), &[&a]);
+        let text = refused(&policy, Some(&file));
+        assert!(text.starts_with(&format!("its signature file is for {other}, and it is astra 1.2.3")), "{text}");
+        // With the fields of this module written over it.
+        let mut json: serde_json::Value = serde_json::from_slice(&file).unwrap();
+        json["engine"] = "astra".into();
+        json["version"] = "1.2.3".into();
+        json["sha256"] = module().digest.to_string().into();
+        let text = refused(&policy, Some(json.to_string().as_bytes()));
+        assert!(text.ends_with(&format!("; the one by `{}` is wrong", a.public_key())), "{text}");
+    }
+}
+
+#[test]
+fn no_file_and_a_malformed_file_are_told_apart() {
+    let policy = policy(&[&key()], 1);
+    assert!(refused(&policy, None).starts_with("it has no signature file"));
+    assert!(refused(&policy, Some(b"{")).starts_with("not a file of signatures: "));
+    assert!(refused(&policy, Some(b"")).starts_with("not a file of signatures: "));
+}
+
+#[test]
+fn thresholds_that_cannot_be_meant_are_refused() {
+    let a = key().public_key();
+    assert_eq!(TrustPolicy::new([], [a], 0).unwrap_err(), TrustError::ThresholdZero);
+    let unreachable = |threshold, keys| TrustError::ThresholdUnreachable { threshold, keys };
+    assert_eq!(TrustPolicy::new([], [a, a], 2).unwrap_err(), unreachable(2, 1), "the same key twice is one");
+    assert_eq!(TrustPolicy::new([module().digest], [], 2).unwrap_err(), unreachable(2, 0));
+}

@@ -1,0 +1,163 @@
+//! From a file dropped in to a module that can serve, and every way of not getting there.
+
+#![expect(clippy::unwrap_used, reason = "tests")]
+#![expect(clippy::disallowed_methods, reason = "tests lay out directories")]
+
+use std::fs;
+use std::sync::Arc;
+
+use component_runtime::{Capability, Limits};
+use modules::{Approval, Digest, Library, LibrarySettings, Origin, TrustPolicy};
+
+use crate::support::{Stage, candidate, embedded, refused, runtime, wasm};
+
+#[tokio::test]
+async fn without_a_directory_there_is_the_embedded_module_only() {
+    let library = Library::new(runtime(Limits::default()), embedded(), LibrarySettings::default());
+    let [only] = library.candidates().await.unwrap().try_into().unwrap();
+    assert_eq!((only.origin.clone(), only.approval.clone()), (Origin::Embedded, Ok(Approval::Embedded)));
+    let loaded = library.load(&only).await.unwrap();
+    assert_eq!(loaded.id.to_string(), "keep_state 0.0.0");
+    assert!(Arc::ptr_eq(&loaded, &library.embedded().await.unwrap()));
+}
+
+#[tokio::test]
+async fn a_signed_file_is_loaded_with_what_it_asks_for() {
+    let stage = Stage::new();
+    let library = stage.library();
+    stage.drop_in("good-0.0.0.wasm", &wasm("good"));
+    let candidate = candidate(&library, "good-0.0.0.wasm").await;
+    assert_eq!(candidate.approval, Ok(Approval::Signed(vec![stage.signer()])));
+    let loaded = library.load(&candidate).await.unwrap();
+    assert_eq!((loaded.id.clone(), loaded.digest), (candidate.id, Digest::of(&wasm("good"))));
+    assert_eq!(loaded.approval, Approval::Signed(vec![stage.signer()]));
+    let capabilities = loaded.capabilities();
+    for asked in [Capability::Storage, Capability::Locks, Capability::OutboundHttp] {
+        assert!(capabilities.contains(&asked), "{capabilities:?}");
+    }
+    assert!(!capabilities.contains(&Capability::SystemView), "{capabilities:?}");
+    assert_eq!(library.candidates().await.unwrap()[0].origin, Origin::Embedded, "the embedded one is first");
+}
+
+#[tokio::test]
+async fn a_pinned_file_needs_no_signature() {
+    let stage = Stage::new();
+    let good = wasm("good");
+    let trust = TrustPolicy::new([Digest::of(&good)], [], 1).unwrap();
+    let library = Library::new(runtime(Limits::default()), embedded(), LibrarySettings { trust, ..stage.settings() });
+    fs::write(stage.path().join("good-0.0.0.wasm"), &good).unwrap();
+    let loaded = library.load(&candidate(&library, "good-0.0.0.wasm").await).await.unwrap();
+    assert_eq!(loaded.approval, Approval::Pinned);
+}
+
+#[tokio::test]
+async fn an_unsigned_file_is_listed_and_never_loaded() {
+    let stage = Stage::new();
+    let library = stage.library();
+    fs::write(stage.path().join("good-0.0.0.wasm"), wasm("good")).unwrap();
+    let listed = candidate(&library, "good-0.0.0.wasm").await;
+    let reason = listed.approval.unwrap_err();
+    assert!(reason.0.starts_with("it has no signature file"), "{reason}");
+    assert_eq!(refused(&library, "good-0.0.0.wasm").await, reason.0);
+}
+
+#[tokio::test]
+async fn what_is_trusted_is_asked_again_of_the_bytes_that_are_read() {
+    let stage = Stage::new();
+    let library = stage.library();
+    stage.drop_in("good-0.0.0.wasm", &wasm("good"));
+    let listed = candidate(&library, "good-0.0.0.wasm").await;
+    // Replaced between the look and the use, by something that is signed as well.
+    stage.drop_in("good-0.0.0.wasm", &wasm("trap"));
+    let reason = library.load(&listed).await.err().unwrap().0;
+    assert_eq!(reason, format!("`good-0.0.0.wasm` changed since it was listed with SHA-256 {}", listed.digest));
+    // Its signature taken back between the look and the use.
+    stage.drop_in("good-0.0.0.wasm", &wasm("good"));
+    let listed = candidate(&library, "good-0.0.0.wasm").await;
+    fs::remove_file(stage.path().join("good-0.0.0.wasm.sig")).unwrap();
+    assert!(library.load(&listed).await.err().unwrap().0.starts_with("it has no signature file"));
+    // Gone altogether.
+    fs::remove_file(stage.path().join("good-0.0.0.wasm")).unwrap();
+    assert!(library.load(&listed).await.err().unwrap().0.starts_with("`good-0.0.0.wasm` cannot be read: "));
+}
+
+#[tokio::test]
+async fn files_that_are_no_engine_are_refused_by_what_is_wrong_with_them() {
+    let stage = Stage::new();
+    let library = stage.library();
+    let good = wasm("good");
+    let rows: [(&[u8], &str); 5] = [
+        (b"", "not a component that can run here"),
+        (b"nonsense", "not a component that can run here"),
+        (b"\0asm\x01\0\0\0", "not a component that can run here"),
+        (&good[..good.len() / 2], "not a component that can run here"),
+        // An empty component: of no world of ours.
+        (b"\0asm\x0d\0\x01\0", "not of the world `secrets-engine:world/engine`"),
+    ];
+    for (wasm, expected) in rows {
+        stage.drop_in("good-0.0.0.wasm", wasm);
+        let reason = refused(&library, "good-0.0.0.wasm").await;
+        assert!(reason.starts_with(expected), "{reason}");
+    }
+}
+
+#[tokio::test]
+async fn a_file_that_is_not_even_a_candidate_is_told_with_its_reason() {
+    let stage = Stage::new();
+    let limits = Limits { wasm_bytes_max: 1024, ..Limits::default() };
+    // The embedded code is loaded from its precompiled form, which has no such limit.
+    let library = Library::new(runtime(limits), embedded(), stage.settings());
+    stage.drop_in("good-0.0.0.wasm", &wasm("good"));
+    fs::write(stage.path().join("good.wasm"), "").unwrap();
+    assert_eq!(library.candidates().await.unwrap().len(), 1);
+    let told: Vec<String> = library.refused_files().into_iter().map(|file| file.reason.0).collect();
+    let size = wasm("good").len();
+    let expected = [
+        format!("`good-0.0.0.wasm` cannot be read: it has {size} bytes; at most 1024"),
+        "`good.wasm` is not named `<engine>-<version>.wasm`, for example `astra-1.2.3.wasm`".to_owned(),
+    ];
+    assert_eq!(told, expected);
+    fs::remove_dir_all(stage.path()).unwrap();
+    fs::create_dir(stage.path()).unwrap();
+    library.candidates().await.unwrap();
+    assert_eq!(library.refused_files(), []);
+}
+
+#[tokio::test]
+async fn a_module_is_what_its_file_is_named() {
+    let stage = Stage::new();
+    let library = stage.library();
+    for name in ["astra-0.0.0.wasm", "good-1.0.0.wasm"] {
+        stage.drop_in(name, &wasm("good"));
+        let expected = format!("it describes itself as good 0.0.0, and its file is named `{name}`");
+        assert_eq!(refused(&library, name).await, expected);
+    }
+}
+
+#[tokio::test]
+async fn a_module_that_cannot_describe_itself_is_refused() {
+    let stage = Stage::new();
+    let limits = Limits { processor_time: std::time::Duration::from_millis(50), ..Limits::default() };
+    let library = Library::new(runtime(limits), embedded(), stage.settings());
+    stage.drop_in("spin_in_describe-0.0.0.wasm", &wasm("spin_in_describe"));
+    let reason = refused(&library, "spin_in_describe-0.0.0.wasm").await;
+    assert_eq!(reason, "the component could not describe itself: the component used its 50ms of processor time");
+}
+
+#[tokio::test]
+async fn a_directory_that_vanishes_leaves_what_is_loaded() {
+    let stage = Stage::new();
+    let library = stage.library();
+    stage.drop_in("good-0.0.0.wasm", &wasm("good"));
+    let listed = candidate(&library, "good-0.0.0.wasm").await;
+    let loaded = library.load(&listed).await.unwrap();
+    let aside = stage.dir.path().join("aside");
+    fs::rename(stage.path(), &aside).unwrap();
+    let reason = library.candidates().await.unwrap_err().0;
+    assert!(reason.starts_with("the directory of modules `") && reason.contains("cannot be read"), "{reason}");
+    assert!(library.load(&listed).await.is_err());
+    assert_eq!(loaded.module.description().name, "good");
+    library.embedded().await.unwrap();
+    fs::rename(&aside, stage.path()).unwrap();
+    assert_eq!(library.candidates().await.unwrap().len(), 2);
+}

@@ -1,0 +1,95 @@
+//! What the tests share: guests, a directory to drop them into, keys.
+
+#![expect(clippy::unwrap_used, reason = "tests")]
+#![expect(clippy::disallowed_methods, reason = "tests lay out directories")]
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
+
+use component_runtime::{Limits, Runtime, RuntimeSettings};
+use modules::{
+    Candidate, Digest, Embedded, Library, LibrarySettings, ModuleId, Origin, PublicKey, SignatureFile, SigningKey,
+    Statement, TrustPolicy,
+};
+use tempfile::TempDir;
+
+/// A guest, which calls itself by its name, in version 0.0.0.
+pub(crate) fn wasm(name: &str) -> Vec<u8> {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("../../target/component/rogue/{name}.wasm"));
+    let Ok(wasm) = fs::read(&path) else {
+        panic!("the guest `{name}` is not built yet: run `make rogue` first ({} is missing)", path.display())
+    };
+    wasm
+}
+
+/// The guest that stands for the one in the binary.
+pub(crate) fn embedded() -> Embedded {
+    static EMBEDDED: OnceLock<Embedded> = OnceLock::new();
+    *EMBEDDED.get_or_init(|| {
+        let wasm = wasm("keep_state").leak();
+        Embedded { wasm, precompiled: Runtime::precompile(wasm).unwrap().leak() }
+    })
+}
+
+pub(crate) fn runtime(limits: Limits) -> Runtime {
+    let limits = Limits { requests_in_flight_max: 16, requests_in_flight_per_mount_max: 8, ..limits };
+    Runtime::new(RuntimeSettings { egress: Vec::new(), wal_minimum_age: Duration::from_secs(600), limits }).unwrap()
+}
+
+/// A directory of modules, a key that is trusted, and what is made of them.
+pub(crate) struct Stage {
+    pub(crate) dir: TempDir,
+    pub(crate) key: SigningKey,
+}
+
+impl Stage {
+    pub(crate) fn new() -> Self {
+        Self { dir: tempfile::tempdir().unwrap(), key: SigningKey::generate().unwrap() }
+    }
+
+    pub(crate) fn path(&self) -> PathBuf {
+        self.dir.path().join("modules")
+    }
+
+    pub(crate) fn settings(&self) -> LibrarySettings {
+        fs::create_dir_all(self.path()).unwrap();
+        let trust = TrustPolicy::new([], [self.key.public_key()], 1).unwrap();
+        LibrarySettings { directory: Some(self.path()), trust }
+    }
+
+    pub(crate) fn library(&self) -> Arc<Library> {
+        Library::new(runtime(Limits::default()), embedded(), self.settings())
+    }
+
+    /// Drops a file in, signed as what its name says.
+    pub(crate) fn drop_in(&self, name: &str, wasm: &[u8]) {
+        fs::write(self.path().join(name), wasm).unwrap();
+        self.sign(name, wasm);
+    }
+
+    pub(crate) fn sign(&self, name: &str, wasm: &[u8]) {
+        let statement = Statement { id: ModuleId::from_file_name(name).unwrap(), digest: Digest::of(wasm) };
+        let mut file = SignatureFile::new(statement);
+        file.sign(&self.key).unwrap();
+        fs::write(self.path().join(format!("{name}.sig")), file.to_text().unwrap()).unwrap();
+    }
+
+    pub(crate) fn signer(&self) -> String {
+        PublicKey::to_string(&self.key.public_key())
+    }
+}
+
+/// The candidate of this file.
+pub(crate) async fn candidate(library: &Library, name: &str) -> Candidate {
+    let candidates = library.candidates().await.unwrap();
+    let found = candidates.into_iter().find(|candidate| candidate.origin == Origin::File(name.to_owned()));
+    found.unwrap_or_else(|| panic!("`{name}` is not listed; refused: {:?}", library.refused_files()))
+}
+
+/// Why this file cannot serve.
+pub(crate) async fn refused(library: &Library, name: &str) -> String {
+    let candidate = candidate(library, name).await;
+    library.load(&candidate).await.err().unwrap().0
+}
