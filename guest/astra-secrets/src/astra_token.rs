@@ -10,7 +10,9 @@ use secrets_framework::{Error, Field, FieldType, Lease, Response, Secret, Secret
 use serde::Serialize;
 use serde_json::{Map, Value};
 
-pub(crate) use ending::{Patience, Target, config_for_ending, drop_retired_if_unused, end_token};
+pub(crate) use ending::{
+    Patience, Target, config_for_ending, config_for_ending_from, drop_retired_if_unused, end_token, end_token_with,
+};
 
 use crate::config::Origin;
 use crate::lease;

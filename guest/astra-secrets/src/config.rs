@@ -193,6 +193,22 @@ pub(crate) fn entry(view: &(impl StorageView + ?Sized), key: &str) -> Result<Opt
     Ok(view.get(key)?)
 }
 
+/// As [`entry`], several in the time of one; none under no key.
+pub(crate) fn entries<const N: usize>(
+    context: &Context<'_>,
+    keys: [Option<&str>; N],
+) -> Result<[Option<StorageEntry>; N], Error> {
+    let keys = keys.map(|key| key.filter(|key| key.len() <= STORAGE_KEY_BYTES_MAX));
+    let asked: Vec<&str> = keys.into_iter().flatten().collect();
+    let mut found = context.host.storage().get_many(&asked)?.into_iter();
+    Ok(keys.map(|key| key.and_then(|_| found.next()?)))
+}
+
+/// The settings that an entry holds.
+pub(crate) fn decode(entry: &StorageEntry, org_id: &OrgId) -> Result<OrgConfig, Error> {
+    stored::decode(entry, org_id)
+}
+
 /// Finds an organization by what stands in `org_id` of a body or query: its
 /// ID, or its logical name.
 pub(crate) fn find(context: &Context<'_>, id_or_name: &str) -> Result<Option<OrgConfig>, Error> {

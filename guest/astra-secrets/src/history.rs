@@ -26,7 +26,7 @@ pub(crate) use forget::forget_old;
 pub(crate) use stored::{Ended, Facts, Happened, History, load};
 pub(crate) use who::Who;
 
-use crate::config::{Write, together};
+use crate::config::{self, Write, together};
 use crate::error::Failure;
 use crate::lease::lock_token;
 use crate::names::OrgId;
@@ -97,11 +97,14 @@ impl End {
 pub(crate) fn note_read(context: &Context<'_>, record_reads: bool, record: &Record) -> Result<bool, Failure> {
     if record_reads {
         let _guard = lock_token(context, &record.id)?;
-        let current = record::load(context, &record.id)?;
+        let history_key = stored::key(&record.org_id, &record.client_id);
+        let [current, history] = config::entries(context, [Some(&record.id.key()), Some(&history_key)])?;
+        let current = current.map(|entry| record::decode(&entry, &record.id)).transpose()?;
         if current.is_none_or(|current| current.client_id != record.client_id) {
             return Ok(false);
         }
-        together(context, &event_writes(context, record, Event::Read)?)?;
+        let history = history.map(|entry| stored::decode(context, entry));
+        together(context, &event_writes(context, record, history, Event::Read)?)?;
     }
     log_read(context, record);
     Ok(true)
@@ -109,7 +112,9 @@ pub(crate) fn note_read(context: &Context<'_>, record_reads: bool, record: &Reco
 
 /// Records an event. It has happened already, so a failure is only logged.
 pub(crate) fn note(context: &Context<'_>, record: &Record, event: Event) {
-    let noted = event_writes(context, record, event).and_then(|writes| together(context, &writes));
+    let noted = load_of(context, record)
+        .and_then(|history| event_writes(context, record, history, event))
+        .and_then(|writes| together(context, &writes));
     if let Err(error) = noted {
         log_unrecorded(context, record, event, &error);
     }
@@ -122,12 +127,14 @@ pub(crate) fn write_with(
     event: Event,
     writes: Vec<Write>,
 ) -> Result<(), Error> {
-    write_both(context, record, event, event_writes(context, record, event), writes)
+    let history = load_of(context, record).and_then(|history| event_writes(context, record, history, event));
+    write_both(context, record, event, history, writes)
 }
 
 /// Makes `writes`, which forget a record, and keeps of the token what its history needs.
 pub(crate) fn end_with(context: &Context<'_>, record: &Record, how: End, writes: Vec<Write>) -> Result<(), Error> {
-    write_both(context, record, Event::Revoke, end_writes(context, record, how), writes)
+    let history = load_of(context, record).and_then(|history| end_writes(context, record, history, how));
+    write_both(context, record, Event::Revoke, history, writes)
 }
 
 /// The history's writes first, for without the record they could not be had again.
@@ -160,16 +167,26 @@ pub(crate) fn has_ended(context: &Context<'_>, org_id: &OrgId, client_id: &str) 
     Ok(load(context, org_id, client_id)?.is_some_and(|history| history.ended.is_some()))
 }
 
-fn event_writes(context: &Context<'_>, record: &Record, event: Event) -> Result<Vec<Write>, Error> {
-    changed(context, record, |history, now| {
+/// What is on record of the token so far.
+fn load_of(context: &Context<'_>, record: &Record) -> Result<Option<History>, Error> {
+    load(context, &record.org_id, &record.client_id)
+}
+
+fn event_writes(
+    context: &Context<'_>,
+    record: &Record,
+    history: Option<History>,
+    event: Event,
+) -> Result<Vec<Write>, Error> {
+    changed(context, record, history, |history, now| {
         history.add(Happened::new(now, event, Who::of(context.request)));
         // An end that did not come to its end: the token lives.
         history.ended = None;
     })
 }
 
-fn end_writes(context: &Context<'_>, record: &Record, how: End) -> Result<Vec<Write>, Error> {
-    changed(context, record, |history, now| {
+fn end_writes(context: &Context<'_>, record: &Record, history: Option<History>, how: End) -> Result<Vec<Write>, Error> {
+    changed(context, record, history, |history, now| {
         history.add(Happened::new(now, Event::Revoke, Who::of(context.request)));
         history.ended = Some(Ended { at: now, how: how.as_str().into(), facts: Facts::of(record) });
     })
@@ -179,12 +196,13 @@ fn end_writes(context: &Context<'_>, record: &Record, how: End) -> Result<Vec<Wr
 fn changed(
     context: &Context<'_>,
     record: &Record,
+    history: Option<History>,
     change: impl FnOnce(&mut History, u64),
 ) -> Result<Vec<Write>, Error> {
     let (org_id, client_id) = (&record.org_id, record.client_id.as_str());
     let now = context.host.clock().now().as_secs();
     let mut writes = Vec::new();
-    let mut history = load(context, org_id, client_id)?.unwrap_or_else(|| {
+    let mut history = history.unwrap_or_else(|| {
         writes.push(Write::Put(forget::queued(org_id, client_id, now)));
         History::default()
     });

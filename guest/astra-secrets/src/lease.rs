@@ -3,10 +3,11 @@
 
 use std::time::Duration;
 
-use secrets_framework::host::{LockGuard, LogLevel};
+use secrets_framework::host::{LockGuard, LogLevel, StorageEntry};
 use secrets_framework::{Context, Lease, LeaseAnswer, Response, Secret};
 
-use crate::astra_token::{ASTRA_TOKEN, Held, Patience, Target, end_token};
+use crate::astra_token::{ASTRA_TOKEN, Held, Patience, Target, config_for_ending_from, end_token_with};
+use crate::config;
 use crate::error::{Failure, Outcome, answer, lease_settings};
 use crate::history::{self, End};
 use crate::limits::LEASE_END_MARGIN;
@@ -32,8 +33,9 @@ pub(crate) fn lock_token<'a>(context: &Context<'a>, id: &RecordId) -> Result<Box
 fn try_renew(context: &Context<'_>, lease: &Lease) -> Outcome {
     let held = Held::of(lease).ok_or_else(names_no_token)?;
     let _guard = lock_token(context, &record_id(&held)?)?;
-    let record = find_record(context, &held)?;
-    let bounds = Bounds::of(context, lease, &held, record.as_ref())?;
+    let role_key = held.role_name.as_ref().map(|name| role::key(&held.org_id, name));
+    let (record, role) = find_record_and(context, &held, role_key.as_deref())?;
+    let bounds = Bounds::of(context, lease, &held, record.as_ref(), role.as_ref())?;
     let now = context.host.clock().now();
     let left = bounds.end_max.saturating_sub(now);
     if left.as_secs() == 0 {
@@ -67,7 +69,7 @@ fn try_renew(context: &Context<'_>, lease: &Lease) -> Outcome {
 fn try_revoke(context: &Context<'_>, lease: &Lease) -> Outcome {
     let held = Held::of(lease).ok_or_else(names_no_token)?;
     let _guard = lock_token(context, &record_id(&held)?)?;
-    let record = find_record(context, &held)?;
+    let (record, config) = find_record_and(context, &held, Some(&config::key(&held.org_id)))?;
     let known = record.as_ref().map(|record| record.client_id.as_str());
     let client_id = held.client_id.as_deref().or(known).ok_or_else(names_no_token)?;
     // The server was not told, or did not store, that it is done: the config, too, may have gone since.
@@ -76,7 +78,9 @@ fn try_revoke(context: &Context<'_>, lease: &Lease) -> Outcome {
     }
     let origin = held.origin.as_ref().or(record.as_ref().and_then(|record| record.origin.as_ref()));
     let (how, patience) = (End::Revoked, Patience::Caller);
-    end_token(context, &Target { org_id: &held.org_id, client_id, origin, record: record.as_ref(), how, patience })?;
+    let config = config_for_ending_from(context, &held.org_id, origin, config.as_ref())?;
+    let target = Target { org_id: &held.org_id, client_id, origin, record: record.as_ref(), how, patience };
+    end_token_with(context, &target, &config)?;
     log_lease(context, "a token was revoked", &held);
     Ok(None)
 }
@@ -90,10 +94,16 @@ struct Bounds {
 }
 
 impl Bounds {
-    fn of(context: &Context<'_>, lease: &Lease, held: &Held, record: Option<&Record>) -> Result<Self, Failure> {
-        let role = match &held.role_name {
-            Some(name) => role::load(context, &held.org_id, name)?,
-            None => None,
+    fn of(
+        context: &Context<'_>,
+        lease: &Lease,
+        held: &Held,
+        record: Option<&Record>,
+        role: Option<&StorageEntry>,
+    ) -> Result<Self, Failure> {
+        let role = match (role, &held.role_name) {
+            (Some(entry), Some(name)) => role::decode(entry, &held.org_id, name)?,
+            _ => None,
         };
         let view = context.host.system_view();
         let mount_max = view.max_lease_ttl().map_err(|error| lease_settings(&error))?;
@@ -118,21 +128,29 @@ fn max_ttl(lease: &Lease, role: Option<&Role>) -> Duration {
     role.map_or(lease.max_ttl, |role| role.max_ttl)
 }
 
-/// The lease's record; one that stands in its place but is of another token is not it.
-fn find_record(context: &Context<'_>, held: &Held) -> Result<Option<Record>, Failure> {
+/// The lease's record, and the entry under `other` in the time of the same
+/// read. What stands in the record's place but is of another token is not it.
+fn find_record_and(
+    context: &Context<'_>,
+    held: &Held,
+    other: Option<&str>,
+) -> Result<(Option<Record>, Option<StorageEntry>), Failure> {
     let is_it = |record: &Record| {
         record.org_id == held.org_id && held.client_id.as_ref().is_none_or(|id| *id == record.client_id)
     };
-    if let Some(id) = &held.record_id
-        && let Some(record) = record::load(context, id)?.filter(is_it)
+    let key = held.record_id.as_ref().map(RecordId::key);
+    let [entry, other] = config::entries(context, [key.as_deref(), other])?;
+    if let (Some(id), Some(entry)) = (&held.record_id, entry)
+        && let Some(record) = Some(record::decode(&entry, id)?).filter(is_it)
     {
-        return Ok(Some(record));
+        return Ok((Some(record), other));
     }
-    match &held.client_id {
+    let record = match &held.client_id {
         // The Go plugin's leases, too, say where their record stands; none waits for the index to be filled.
-        Some(client_id) => Ok(record::find_so_far(context, &held.org_id, client_id)?),
-        None => Ok(None),
-    }
+        Some(client_id) => record::find_so_far(context, &held.org_id, client_id)?,
+        None => None,
+    };
+    Ok((record, other))
 }
 
 fn record_id(held: &Held) -> Result<RecordId, Failure> {

@@ -42,6 +42,8 @@ mod tidy;
 mod time_text;
 
 #[cfg(test)]
+mod round_trips;
+#[cfg(test)]
 mod testing;
 
 pub use backend::BACKEND;

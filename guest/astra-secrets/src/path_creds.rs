@@ -11,7 +11,7 @@ use secrets_framework::{
 use crate::astra_token::ANSWER_FIELDS;
 use crate::error::{Outcome, answer};
 use crate::mint::{Order, mint};
-use crate::names::RoleName;
+use crate::names::{OrgId, RoleName};
 use crate::path_config::target;
 use crate::path_org_token::{unknown_org, unknown_role};
 use crate::record::TokenKind;
@@ -67,12 +67,14 @@ fn make(
     ttl: Option<std::time::Duration>,
 ) -> Outcome {
     let name = RoleName::in_path(data.text("role").unwrap_or_default())?;
-    let target = target::in_path(context, data)?;
-    let Some(config) = &target.config else { return Err(unknown_org("org", target.org_id.as_str())) };
-    let Some(role) = role::load(context, &config.org_id, &name)? else {
-        return Err(unknown_role("role", config, name.as_str()));
+    let org_id = OrgId::stored(data.text("org").unwrap_or_default());
+    let Some((config, role)) = role::load_with_config(context, &org_id, &name)? else {
+        // A logical name in the path gets its own error.
+        target::in_path(context, data)?;
+        return Err(unknown_org("org", org_id.as_str()));
     };
-    let order = Order { config, role: &role, kind: TokenKind::Creds, logical_name: None, metadata, ttl };
+    let Some(role) = role else { return Err(unknown_role("role", &config, name.as_str())) };
+    let order = Order { config: &config, role: &role, kind: TokenKind::Creds, logical_name: None, metadata, ttl };
     mint(context, &order).map(Some)
 }
 

@@ -4,18 +4,19 @@
 
 use std::collections::BTreeMap;
 
+use secrets_framework::host::StorageEntry;
 use secrets_framework::{
     Context, Error, Field, FieldData, FieldType, Operation, OperationSpec, Path, Response, Segment,
 };
 use serde::Serialize;
 
 use crate::astra_token::{ANSWER_FIELDS, plain_answer};
-use crate::config::{CallerMode, OrgConfig};
+use crate::config::{self, CallerMode, OrgConfig};
 use crate::error::{Failure, Outcome, answer};
 use crate::history;
 use crate::lease::lock_token;
 use crate::mint::{Order, already_exists, mint};
-use crate::names::{RoleName, TokenLogicalName, shown};
+use crate::names::{OrgId, RoleName, TokenLogicalName, is_name, shown};
 use crate::path_config::target;
 use crate::record::{self, Cut, Listing, Record, RecordId, TokenKind};
 use crate::role::{self, Role};
@@ -72,16 +73,16 @@ pub(crate) const ORG_TOKENS: Path = Path {
 };
 
 fn write(context: &Context<'_>, data: &FieldData) -> Result<Option<Response>, Error> {
-    answer(known_config(context, data).and_then(|config| match config.caller_mode {
-        CallerMode::Standard => write_standard(context, data, &config),
-        CallerMode::Sidecar => make(context, data, &config, TokenKind::Sidecar, None),
+    answer(known(context, data).and_then(|known| match known.config.caller_mode {
+        CallerMode::Standard => write_standard(context, data, &known),
+        CallerMode::Sidecar => make(context, data, &known, TokenKind::Sidecar),
     }))
 }
 
 fn read(context: &Context<'_>, data: &FieldData) -> Result<Option<Response>, Error> {
-    answer(known_config(context, data).and_then(|config| match config.caller_mode {
-        CallerMode::Standard => read_standard(context, data, &config),
-        CallerMode::Sidecar => make(context, data, &config, TokenKind::Sidecar, None),
+    answer(known(context, data).and_then(|known| match known.config.caller_mode {
+        CallerMode::Standard => read_standard(context, data, &known),
+        CallerMode::Sidecar => make(context, data, &known, TokenKind::Sidecar),
     }))
 }
 
@@ -124,13 +125,14 @@ struct ListAnswer<'a, T> {
     key_info: BTreeMap<&'a str, T>,
 }
 
-fn write_standard(context: &Context<'_>, data: &FieldData, config: &OrgConfig) -> Outcome {
+fn write_standard(context: &Context<'_>, data: &FieldData, known: &Known) -> Outcome {
     let text = data.text("logical_name").unwrap_or_default();
     if text.is_empty() {
-        return make(context, data, config, TokenKind::Standard, None);
+        return make(context, data, known, TokenKind::Standard);
     }
     let name = TokenLogicalName::parse(text)?;
-    let role = known_role(context, data, config)?;
+    let config = &known.config;
+    let role = known_role(context, data, known)?;
     let id = RecordId::named(&config.org_id, &role.name, name.as_str());
     // Held until the token is stored: of two writers, the second finds it.
     let _guard = lock_token(context, &id)?;
@@ -140,10 +142,15 @@ fn write_standard(context: &Context<'_>, data: &FieldData, config: &OrgConfig) -
     order(context, data, config, &role, TokenKind::Standard, Some(&name))
 }
 
-fn read_standard(context: &Context<'_>, data: &FieldData, config: &OrgConfig) -> Outcome {
+fn read_standard(context: &Context<'_>, data: &FieldData, known: &Known) -> Outcome {
+    let Known { config, along } = known;
     let client_id = data.text("client_id").unwrap_or_default();
     let record = if client_id.is_empty() {
-        record::load(context, &named_id(data, config)?)?
+        let id = named_id(data, config)?;
+        match along {
+            Some(along) => along.named_record.as_ref().map(|entry| record::decode(entry, &id)).transpose()?,
+            None => record::load(context, &id)?,
+        }
     } else {
         record::find(context, &config.org_id, client_id)?
     };
@@ -186,15 +193,9 @@ fn named_id(data: &FieldData, config: &OrgConfig) -> Result<RecordId, Failure> {
     }
 }
 
-fn make(
-    context: &Context<'_>,
-    data: &FieldData,
-    config: &OrgConfig,
-    kind: TokenKind,
-    name: Option<&TokenLogicalName>,
-) -> Outcome {
-    let role = known_role(context, data, config)?;
-    order(context, data, config, &role, kind, name)
+fn make(context: &Context<'_>, data: &FieldData, known: &Known, kind: TokenKind) -> Outcome {
+    let role = known_role(context, data, known)?;
+    order(context, data, &known.config, &role, kind, None)
 }
 
 fn order(
@@ -209,17 +210,49 @@ fn order(
     mint(context, &Order { config, role, kind, logical_name, metadata, ttl: None }).map(Some)
 }
 
-fn known_config(context: &Context<'_>, data: &FieldData) -> Result<OrgConfig, Failure> {
-    let target = target::in_body(context, data)?;
-    target.config.ok_or_else(|| unknown_org("org_id", target.org_id.as_str()))
+/// What a request is about.
+struct Known {
+    config: OrgConfig,
+    /// Read along with it, where the request names the organization by its ID.
+    along: Option<Along>,
 }
 
-fn known_role(context: &Context<'_>, data: &FieldData, config: &OrgConfig) -> Result<Role, Failure> {
+/// Entries that may be needed, each none where there is none.
+struct Along {
+    role: Option<StorageEntry>,
+    named_record: Option<StorageEntry>,
+}
+
+/// In the time of one read, mostly: clients name an organization by its ID.
+fn known(context: &Context<'_>, data: &FieldData) -> Result<Known, Failure> {
+    let text = |name: &str| data.text(name).unwrap_or_default();
+    // An odd name may be no key, which is told only where the organization is known.
+    if is_name(text("org_id")) && is_name(text("role_name")) {
+        let (org_id, role_name) = (OrgId::stored(text("org_id")), RoleName::stored(text("role_name")));
+        let id = RecordId::named(&org_id, &role_name, text("logical_name"));
+        let keys = [config::key(&org_id), role::key(&org_id, &role_name), id.key()];
+        let [config, role, named_record] = config::entries(context, keys.each_ref().map(|key| Some(key.as_str())))?;
+        if let Some(config) = config {
+            return Ok(Known { config: config::decode(&config, &org_id)?, along: Some(Along { role, named_record }) });
+        }
+    }
+    let target = target::in_body(context, data)?;
+    let config = target.config.ok_or_else(|| unknown_org("org_id", target.org_id.as_str()))?;
+    Ok(Known { config, along: None })
+}
+
+fn known_role(context: &Context<'_>, data: &FieldData, known: &Known) -> Result<Role, Failure> {
+    let Known { config, along } = known;
     let name = data.text("role_name").unwrap_or_default();
     if name.is_empty() {
         return Err(Failure::mistake("missing `role_name`: give the name of a role of the organization"));
     }
-    let role = role::load(context, &config.org_id, &RoleName::stored(name))?;
+    let (org_id, role_name) = (&config.org_id, RoleName::stored(name));
+    let role = match along {
+        Some(Along { role: Some(entry), .. }) => role::decode(entry, org_id, &role_name)?,
+        Some(Along { role: None, .. }) => None,
+        None => role::load(context, org_id, &role_name)?,
+    };
     role.ok_or_else(|| unknown_role("role_name", config, name))
 }
 

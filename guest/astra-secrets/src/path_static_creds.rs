@@ -12,8 +12,10 @@ use crate::astra_token::{ANSWER_FIELDS, Answer};
 use crate::config;
 use crate::error::{Failure, Outcome, answer};
 use crate::history;
+use crate::names::{OrgId, RoleName};
 use crate::path_config::fields::ORG;
-use crate::path_static_roles::{NAME, in_path};
+use crate::path_config::target;
+use crate::path_static_roles::{NAME, spelled};
 use crate::static_role::{self, StaticRole};
 use crate::time_text;
 
@@ -60,9 +62,14 @@ fn read(context: &Context<'_>, data: &FieldData) -> Result<Option<Response>, Err
 }
 
 fn try_read(context: &Context<'_>, data: &FieldData) -> Outcome {
-    let Some(mut role) = in_path(context, data)? else { return Ok(None) };
+    let (org_id, name) = spelled(data);
+    RoleName::of_static_role(name.as_str())?;
+    let Some((mut role, record_reads)) = load(context, &org_id, &name)? else {
+        // A logical name in the path gets its own error.
+        return target::in_path(context, data).map(|_| None);
+    };
     for _ in 0..ATTEMPTS_MAX {
-        if let Some(response) = show(context, &role)? {
+        if let Some(response) = show(context, &role, record_reads)? {
             return Ok(Some(response));
         }
         // Rotated meanwhile, perhaps, and ended already, without a grace period.
@@ -72,18 +79,26 @@ fn try_read(context: &Context<'_>, data: &FieldData) -> Outcome {
             None => return Ok(None),
         }
     }
-    let (org_id, name) = (&role.org_id, &role.name);
     Err(Failure::Failed(Error::Internal(format!(
         "static role `{name}` of organization `{org_id}` has lost the record of its token: write \
          `rotate-role/{org_id}/{name}`, and it gets a new one"
     ))))
 }
 
+/// The role, and whether its organization wants reads recorded, in the time of one read.
+fn load(context: &Context<'_>, org_id: &OrgId, name: &RoleName) -> Result<Option<(StaticRole, bool)>, Error> {
+    let (role_key, config_key) = (static_role::key(org_id, name), config::key(org_id));
+    let [role, config] = config::entries(context, [Some(&role_key), Some(&config_key)])?;
+    let Some(role) = role else { return Ok(None) };
+    let role = static_role::decode(&role, org_id, name)?;
+    let config = config.map(|entry| config::decode(&entry, org_id)).transpose()?;
+    Ok(Some((role, config.is_none_or(|config| config.record_reads))))
+}
+
 /// Shows the role's token; none if it has gone.
-fn show(context: &Context<'_>, role: &StaticRole) -> Outcome {
+fn show(context: &Context<'_>, role: &StaticRole, record_reads: bool) -> Outcome {
     let Some(record) = static_role::current_record(context, role)? else { return Ok(None) };
     let Some(secrets) = &record.secrets else { return Ok(None) };
-    let record_reads = config::load(context, &role.org_id)?.is_none_or(|config| config.record_reads);
     if !history::note_read(context, record_reads, &record)? {
         return Ok(None);
     }

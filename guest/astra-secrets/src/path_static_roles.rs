@@ -132,7 +132,8 @@ pub(crate) fn in_path(context: &Context<'_>, data: &FieldData) -> Result<Option<
     target::in_path(context, data).map(|_| None)
 }
 
-fn spelled(data: &FieldData) -> (OrgId, RoleName) {
+/// Organization and name as the path spells them.
+pub(crate) fn spelled(data: &FieldData) -> (OrgId, RoleName) {
     let text = |name: &str| data.text(name).unwrap_or_default();
     (OrgId::stored(text("org")), RoleName::stored(text("name")))
 }

@@ -16,7 +16,7 @@ mod write;
 use std::collections::BTreeMap;
 use std::fmt;
 
-use secrets_framework::host::StorageView;
+use secrets_framework::host::{StorageEntry, StorageView};
 use secrets_framework::{Context, Error, Sensitive};
 use serde_json::{Map, Value};
 
@@ -131,6 +131,11 @@ pub(crate) fn load(context: &Context<'_>, id: &RecordId) -> Result<Option<Record
 pub(crate) fn load_from(view: &(impl StorageView + ?Sized), id: &RecordId) -> Result<Option<Record>, Error> {
     let Some(entry) = view.get(&id.key())? else { return Ok(None) };
     stored::decode(&entry, id).map(Some)
+}
+
+/// The record that an entry holds, which was read with others.
+pub(crate) fn decode(entry: &StorageEntry, id: &RecordId) -> Result<Record, Error> {
+    stored::decode(entry, id)
 }
 
 #[cfg(test)]

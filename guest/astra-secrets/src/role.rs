@@ -12,7 +12,7 @@ use secrets_framework::host::{StorageEntry, StorageView};
 use secrets_framework::{Context, Error};
 use serde_json::{Map, Value};
 
-use crate::config;
+use crate::config::{self, OrgConfig};
 use crate::names::{AstraRoleId, OrgId, RoleName};
 
 pub(crate) use secrets_framework::duration::format as go_text;
@@ -101,6 +101,24 @@ pub(crate) fn load_from(
 ) -> Result<Option<Role>, Error> {
     let Some(entry) = config::entry(view, &key(org_id, name))? else { return Ok(None) };
     stored::decode(&entry, org_id, name)
+}
+
+/// Loads an organization's settings and one of its roles, in the time of one read. None = there are no such settings.
+pub(crate) fn load_with_config(
+    context: &Context<'_>,
+    org_id: &OrgId,
+    name: &RoleName,
+) -> Result<Option<(OrgConfig, Option<Role>)>, Error> {
+    let [config, role] = config::entries(context, [Some(&config::key(org_id)), Some(&key(org_id, name))])?;
+    let Some(config) = config else { return Ok(None) };
+    let config = config::decode(&config, org_id)?;
+    let role = role.map(|entry| decode(&entry, org_id, name)).transpose()?;
+    Ok(Some((config, role.flatten())))
+}
+
+/// What an entry that was read with others holds.
+pub(crate) fn decode(entry: &StorageEntry, org_id: &OrgId, name: &RoleName) -> Result<Option<Role>, Error> {
+    stored::decode(entry, org_id, name)
 }
 
 /// The key of a role.

@@ -14,7 +14,7 @@ mod tokens;
 use std::fmt;
 use std::time::Duration;
 
-use secrets_framework::host::{LockGuard, LogLevel, StorageView};
+use secrets_framework::host::{LockGuard, LogLevel, StorageEntry, StorageView};
 use secrets_framework::{Context, Error};
 use serde_json::{Map, Value};
 
@@ -214,7 +214,13 @@ pub(crate) fn lock<'a>(
     Ok(context.host.locks().acquire(&key(org_id, name))?)
 }
 
-fn key(org_id: &OrgId, name: &RoleName) -> String {
+/// The static role that an entry holds, which was read with others.
+pub(crate) fn decode(entry: &StorageEntry, org_id: &OrgId, name: &RoleName) -> Result<StaticRole, Error> {
+    stored::decode(entry, org_id, name)
+}
+
+/// The key of a static role.
+pub(crate) fn key(org_id: &OrgId, name: &RoleName) -> String {
     format!("{}{name}", folder(org_id))
 }
 

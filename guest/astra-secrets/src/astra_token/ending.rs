@@ -2,6 +2,7 @@
 //! deletion, rollback and whatever else ends tokens.
 
 use secrets_framework::Context;
+use secrets_framework::host::StorageEntry;
 
 use crate::client::{AstraClient, ClientError, is_about_the_token};
 use crate::config::{self, OrgConfig, Origin};
@@ -56,7 +57,11 @@ impl Patience {
 /// token's own origin and organization no longer shows it; else this fails and
 /// is to be tried again.
 pub(crate) fn end_token(context: &Context<'_>, target: &Target<'_>) -> Result<(), Failure> {
-    let config = config_for_ending(context, target.org_id, target.origin)?;
+    end_token_with(context, target, &config_for_ending(context, target.org_id, target.origin)?)
+}
+
+/// As [`end_token`], for those who have a config for it already.
+pub(crate) fn end_token_with(context: &Context<'_>, target: &Target<'_>, config: &EndingConfig) -> Result<(), Failure> {
     let client = target.patience.client(context, &config.config);
     let revoked = match target.patience {
         Patience::Once => client.delete_token(target.client_id),
@@ -87,8 +92,20 @@ pub(crate) fn config_for_ending(
     org_id: &OrgId,
     origin: Option<&Origin>,
 ) -> Result<EndingConfig, Failure> {
+    let current = config::entry(context.host.storage(), &config::key(org_id))?;
+    config_for_ending_from(context, org_id, origin, current.as_ref())
+}
+
+/// As [`config_for_ending`], where the entry of the current config was read with others.
+pub(crate) fn config_for_ending_from(
+    context: &Context<'_>,
+    org_id: &OrgId,
+    origin: Option<&Origin>,
+    current: Option<&StorageEntry>,
+) -> Result<EndingConfig, Failure> {
     let fits = |config: &OrgConfig| origin.is_none_or(|origin| config.url.origin() == origin);
-    if let Some(config) = config::load(context, org_id)?.filter(fits) {
+    let current = current.map(|entry| config::decode(entry, org_id)).transpose()?;
+    if let Some(config) = current.filter(fits) {
         return Ok(EndingConfig { config, retired: false });
     }
     if let Some(config) = config::load_for_revocation(context, org_id, origin)? {

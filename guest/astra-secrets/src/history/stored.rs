@@ -146,11 +146,16 @@ impl History {
 /// The history of a token, if anything happened since it was made.
 pub(crate) fn load(context: &Context<'_>, org_id: &OrgId, client_id: &str) -> Result<Option<History>, Error> {
     let key = key(org_id, client_id);
-    let Some(entry) = crate::config::entry(context.host.storage(), &key)? else { return Ok(None) };
-    Ok(Some(serde_json::from_slice(&entry.value).unwrap_or_else(|_| {
-        context.host.log().log(LogLevel::Error, "a token's history is not readable", &[("key", &key)]);
+    let entry = crate::config::entry(context.host.storage(), &key)?;
+    Ok(entry.map(|entry| decode(context, entry)))
+}
+
+/// The history that an entry holds, which was read with others. One that is not readable is logged.
+pub(super) fn decode(context: &Context<'_>, entry: StorageEntry) -> History {
+    serde_json::from_slice(&entry.value).unwrap_or_else(|_| {
+        context.host.log().log(LogLevel::Error, "a token's history is not readable", &[("key", &entry.key)]);
         History { unreadable: Some(entry.value), ..History::default() }
-    })))
+    })
 }
 
 /// The key of a token's history.

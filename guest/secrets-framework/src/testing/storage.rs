@@ -47,6 +47,7 @@ pub(super) struct State {
     read_only: bool,
     faults: Vec<Fault>,
     calls: BTreeMap<StorageCall, u64>,
+    round_trips: u64,
     /// Commits to come whose answers are lost, and what those that came are still to do.
     commits_to_delay: u64,
     delayed: Vec<Changes>,
@@ -146,9 +147,15 @@ impl MemoryStorage {
     pub fn calls(&self, call: StorageCall) -> u64 {
         lock(&self.0).calls.get(&call).copied().unwrap_or_default()
     }
+    /// How often the server was asked and waited for: as many calls, but that one for several entries is one.
+    pub fn round_trips(&self) -> u64 {
+        lock(&self.0).round_trips
+    }
     /// Begins counting anew.
     pub fn clear_calls(&self) {
-        lock(&self.0).calls.clear();
+        let mut state = lock(&self.0);
+        state.calls.clear();
+        state.round_trips = 0;
     }
 
     /// All keys, sorted. Does not count as a call.
@@ -198,6 +205,7 @@ impl Default for MemoryStorage {
                 read_only: false,
                 faults: Vec::new(),
                 calls: BTreeMap::new(),
+                round_trips: 0,
                 commits_to_delay: 0,
                 delayed: Vec::new(),
             }),
@@ -252,6 +260,11 @@ impl StorageView for MemoryStorage {
 }
 
 impl Storage for MemoryStorage {
+    fn get_many(&self, keys: &[&str]) -> Result<Vec<Option<StorageEntry>>, StorageError> {
+        let found: Vec<_> = keys.iter().map(|key| self.get(key)).collect();
+        lock(&self.0).round_trips -= (found.len() as u64).saturating_sub(1);
+        found.into_iter().collect()
+    }
     fn begin(&self) -> Result<Option<Box<dyn Transaction + '_>>, StorageError> {
         let mut state = lock(&self.0);
         state.call(StorageCall::Begin, "")?;
@@ -266,6 +279,7 @@ impl State {
     /// Counts a call, and fails it where a fault or read-only mode says so.
     pub(super) fn call(&mut self, call: StorageCall, key: &str) -> Result<(), StorageError> {
         *self.calls.entry(call).or_default() += 1;
+        self.round_trips += 1;
         let names_an_entry = matches!(call, StorageCall::Get | StorageCall::Put | StorageCall::Delete);
         if names_an_entry && (key.is_empty() || key.ends_with('/')) {
             // As the host does.
