@@ -60,9 +60,12 @@ lint: component ## formatting and clippy, warnings are errors
 	cargo fmt --all --check
 	cargo clippy $(NATIVE) --all-targets -- -D warnings
 	@bash tests/tools/lint-guests.sh $(GUESTS)
+	cargo fmt --check --manifest-path guest/template/Cargo.toml
+	CARGO_TARGET_DIR="$(BUILT)" cargo clippy --manifest-path guest/template/Cargo.toml --all-targets -- -D warnings
 
 fmt: toolchain ## format the code
 	cargo fmt --all
+	cargo fmt --manifest-path guest/template/Cargo.toml
 
 deny: toolchain target/tools/cargo-deny ## check licences, sources and bans of all dependencies, and advisories where they can be reached
 	@bash tests/tools/deny.sh

@@ -3,10 +3,12 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use tempfile::TempDir;
 
 use super::process::{GuardedProcess, OUTPUT, is_alive};
+use super::server::comes_true;
 
 /// A client's program, before its start and while it runs.
 pub struct ClientProgram {
@@ -56,6 +58,11 @@ impl ClientProgram {
     /// Does it run?
     pub fn is_running(&self) -> bool {
         self.process.as_ref().is_some_and(|process| is_alive(process.pid))
+    }
+
+    /// Waits for it to end by itself. False = it still runs.
+    pub fn ends_within(&self, longest: Duration) -> bool {
+        comes_true(longest, || !self.is_running())
     }
 
     /// Ends it, and leaves its folder.

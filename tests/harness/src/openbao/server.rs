@@ -311,7 +311,7 @@ impl Server {
 }
 
 /// Polls a condition; false = it did not come true in time.
-fn comes_true(longest: Duration, condition: impl Fn() -> bool) -> bool {
+pub(super) fn comes_true(longest: Duration, condition: impl Fn() -> bool) -> bool {
     let deadline = Instant::now() + longest;
     loop {
         if condition() {

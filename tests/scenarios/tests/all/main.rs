@@ -49,6 +49,7 @@ macro_rules! scenarios {
     }};
 }
 
+mod authors;
 mod check;
 mod clients;
 mod cluster;
