@@ -46,6 +46,12 @@ impl Mount {
         Arc::new(Self { settings, shared: Arc::new(MountShared::new(MountEgress::closed(egress), limits)) })
     }
 
+    /// As log lines name it.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        &self.settings.name
+    }
+
     /// This mount for one who may only look: the same entries, which nothing can change, no HTTP, and permits,
     /// locks and log rate of its own, so that nothing waits for it.
     pub(crate) fn scratch(&self, egress: &Arc<Egress>, limits: &Limits) -> Arc<Self> {

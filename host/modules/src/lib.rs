@@ -1,9 +1,11 @@
 //! Which module serves a mount.
 //!
 //! A [`Library`] knows the modules that this process may run: the one in the
-//! binary, and those of a directory that are pinned or signed. Knows nothing
+//! binary, and those of a directory that are pinned or signed. A
+//! [`binding::Binding`] is what one mount is served by. Knows nothing
 //! of gRPC; what runs a module is component-runtime.
 
+pub mod binding;
 pub mod limits;
 
 mod candidate;

@@ -49,6 +49,12 @@ impl Library {
         Arc::new(Self { runtime, embedded, embedded_module, trust, reader, refused_files })
     }
 
+    /// Is there anything beside the embedded module?
+    #[must_use]
+    pub fn has_directory(&self) -> bool {
+        self.reader.is_some()
+    }
+
     /// The embedded module, loaded when first asked for.
     ///
     /// # Errors

@@ -1,4 +1,4 @@
-//! Limits of what is read of a directory of modules: unit, value and reason.
+//! Limits of what is read of a directory of modules, and of going live and back: unit, value and reason.
 
 use std::time::Duration;
 
@@ -16,3 +16,31 @@ pub const SIGNATURES_MAX: usize = 32;
 pub const DIRECTORY_DEADLINE: Duration = Duration::from_secs(30);
 /// A file that changed this lately may change again without another time of change: its digest is not kept.
 pub const SETTLED_AFTER: Duration = Duration::from_secs(2);
+
+/// The stored state. It is read with the first request and written with each switch; a full one has some 20 KiB.
+pub const STATE_BYTES_MAX: usize = 256 << 10;
+/// Digests that a mount keeps as refused; the oldest goes first. A hundred bad modules are far apart.
+pub const REFUSED_DIGESTS_MAX: usize = 100;
+/// A stored reason; longer ones are cut.
+pub const REASON_BYTES_MAX: usize = 1 << 10;
+/// One storage call about the state. A server that does not answer for so long does not serve either.
+pub const STATE_WAIT: Duration = Duration::from_secs(10);
+/// How long a request waits until its mount has a module: a start may compile one, some hundred milliseconds, on a
+/// loaded machine. Later, the client is better told to come back.
+pub const START_WAIT: Duration = Duration::from_secs(30);
+/// How long the operator's own call waits for a switch: below the 60 s of any request.
+pub const SWITCH_WAIT: Duration = Duration::from_secs(55);
+
+/// All calls of a probe together. One takes about a millisecond.
+pub const PROBE_DEADLINE: Duration = Duration::from_secs(10);
+/// Paths that a probe reads; the document of an engine has some ten without parameters.
+pub const PROBE_PATHS_MAX: usize = 50;
+
+/// Faults of a module on trial from which on it goes: one may be chance, and each fails a client's request.
+pub const AUTO_ROLLBACK_FAULTS: u32 = 3;
+/// A module is on trial for so many requests at least …
+pub const TRIAL_REQUESTS: u32 = 1_000;
+/// … and at least so long: a fault may lie in what happens every few minutes only.
+pub const TRIAL_TIME: Duration = Duration::from_secs(600);
+/// Reasons why nothing serves a mount that a client is told; `module` has all of them.
+pub const REASONS_TOLD_MAX: usize = 5;

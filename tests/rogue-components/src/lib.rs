@@ -3,6 +3,8 @@
 //! Each file in `examples/` is one guest with one misbehaviour. They are built by `make rogue`, and each has a
 //! test in `host/component-runtime/tests`. Nothing here may be used by code that ships.
 
+pub mod engine;
+
 use std::fmt::Write as _;
 
 use bindings::secrets_engine::backend::types::{Error, Request, Response};

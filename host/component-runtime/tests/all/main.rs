@@ -1,5 +1,6 @@
 //! The runtime against hostile guests: what each does fails that one request, and a well-behaved neighbour goes
-//! on being served. The guests are built by `make rogue`.
+//! on being served. The guests are built by `make rogue`; those that are versions of one engine are tried by the crate
+//! `modules`.
 
 mod abuse;
 mod egress;
@@ -23,6 +24,9 @@ fn every_rogue_has_a_test() {
         include_str!("released.rs"),
         include_str!("shared.rs"),
         include_str!("world.rs"),
+        include_str!("../../../modules/tests/binding/support.rs"),
+        include_str!("../../../modules/tests/binding/live.rs"),
+        include_str!("../../../modules/tests/binding/back.rs"),
     ];
     let names = support::rogue_names();
     assert!(names.len() > 25, "the folder of rogues was not found");

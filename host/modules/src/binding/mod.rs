@@ -1,0 +1,244 @@
+//! Which module serves one mount.
+//!
+//! A [`Binding`] is what a mount's requests go through. It chooses a module when it starts, goes live with a better
+//! one when told to look, and goes back when that one fails. Requests take the module that serves without a lock and
+//! keep it until they are answered; all changes are made by one at a time.
+//!
+//! The order of a change is: read, verify, compile, link, describe, judge, probe, store, switch. A failure before the
+//! last step leaves everything as it was. What is stored says what ran, so that a start after a crash at any step
+//! judges by it.
+
+mod active;
+mod all;
+mod back;
+mod call;
+mod choose;
+mod facts;
+mod name;
+mod probe;
+mod report;
+mod select;
+mod source;
+mod state;
+mod store;
+mod task;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, OnceLock};
+use std::time::SystemTime;
+
+use arc_swap::{ArcSwap, ArcSwapOption};
+use component_runtime::capability::Storage;
+use component_runtime::{InvokeError, Mount, Request, Response, Runtime, SpecialPaths};
+use semver::Version;
+use thiserror::Error;
+use tokio::sync::Mutex;
+
+use crate::{Digest, LoadedModule, Refusal};
+use active::Active;
+use state::State;
+
+pub use all::Bindings;
+pub use call::{CallError, Done};
+pub use name::{Named, Naming};
+pub use report::{CandidateReport, Condition, Report, Serving};
+pub use source::Source;
+pub use state::state_key;
+
+/// What a binding is made for.
+pub struct BindingSettings {
+    /// The mount that it serves.
+    pub mount: Arc<Mount>,
+    /// Its storage, for the host's own part of it. None while the plugin is only being registered.
+    pub storage: Option<Arc<dyn Storage>>,
+    /// The mount's options; `module` and `module_version` are read.
+    pub options: BTreeMap<String, String>,
+}
+
+/// See the module's head.
+pub struct Binding {
+    source: Arc<dyn Source>,
+    runtime: Runtime,
+    mount: Arc<Mount>,
+    /// None = nothing is kept, the embedded module serves.
+    storage: Option<Arc<dyn Storage>>,
+    options: Options,
+    active: ArcSwapOption<Active>,
+    started: AtomicBool,
+    /// The special paths that the server has read. It reads them once for each load.
+    told: OnceLock<SpecialPaths>,
+    /// The stored state was changed by another node.
+    stale: AtomicBool,
+    /// Somebody waits to look again.
+    triggered: AtomicBool,
+    work: Arc<Mutex<Work>>,
+    report: ArcSwap<Report>,
+}
+
+/// What belongs to the one who makes a change.
+#[derive(Default)]
+struct Work {
+    state: Option<State>,
+    /// This node cannot write: what is kept here is not in storage.
+    unsaved: bool,
+    /// What did not go live, and is not tried again as long as nothing changes.
+    tried: BTreeMap<Digest, Refusal>,
+    /// What the log has said already.
+    logged: BTreeSet<(Digest, String)>,
+    /// Kept loaded to go back to.
+    previous: Option<Arc<LoadedModule>>,
+}
+
+/// Why a request was not served.
+#[derive(Debug, Error)]
+pub enum ServeError {
+    /// There is no module that may serve this mount: come back later.
+    #[error(transparent)]
+    NoModule(Refusal),
+    /// See there.
+    #[error(transparent)]
+    Invoke(InvokeError),
+}
+
+impl Binding {
+    /// A binding of this mount. Storage is not asked yet: it may not answer before the mount is set up.
+    ///
+    /// # Errors
+    /// When the mount's options ask for what cannot be, or the embedded module does not run here.
+    pub async fn open(
+        source: Arc<dyn Source>,
+        runtime: Runtime,
+        settings: BindingSettings,
+    ) -> Result<Arc<Self>, Refusal> {
+        let options = Options::parse(&settings.options)?;
+        let storage = settings.storage.filter(|_| source.has_directory());
+        let binding = Self {
+            source,
+            runtime,
+            mount: settings.mount,
+            options,
+            active: ArcSwapOption::empty(),
+            started: AtomicBool::new(false),
+            told: OnceLock::new(),
+            stale: AtomicBool::new(false),
+            triggered: AtomicBool::new(false),
+            work: Arc::default(),
+            report: ArcSwap::default(),
+            storage,
+        };
+        if binding.storage.is_none() {
+            binding.serve_embedded().await?;
+        }
+        Ok(Arc::new(binding))
+    }
+
+    async fn serve_embedded(&self) -> Result<(), Refusal> {
+        let embedded = self.source.embedded().await?;
+        self.options.refuse_all_but(&embedded)?;
+        self.active.store(Some(Active::proven(embedded, SystemTime::now())));
+        self.started.store(true, Ordering::Release);
+        Ok(())
+    }
+
+    /// The special paths of the module that serves. From now on no module with others goes live: the server does not
+    /// ask again before the mount is loaded again.
+    ///
+    /// # Errors
+    /// When no module may serve. The server goes on without special paths then.
+    pub async fn special_paths(self: &Arc<Self>) -> Result<SpecialPaths, ServeError> {
+        let serving = self.serving().await;
+        let paths = serving.map(|active| active.loaded.module.description().special_paths.clone());
+        let told = self.told.get_or_init(|| paths.as_ref().map(SpecialPaths::clone).unwrap_or_default());
+        paths.map(|_| told.clone())
+    }
+
+    /// Serves one request by the module that serves when it comes.
+    ///
+    /// # Errors
+    /// See there.
+    pub async fn handle_request(self: &Arc<Self>, request: Request) -> Result<Option<Response>, ServeError> {
+        let active = self.serving().await?;
+        let answer = active.loaded.module.handle_request(&self.mount, request).await;
+        self.count(&active, answer.as_ref().err());
+        answer.map_err(ServeError::Invoke)
+    }
+
+    /// As `handle_request`, for an existence check.
+    ///
+    /// # Errors
+    /// See there.
+    pub async fn check_existence(self: &Arc<Self>, request: Request) -> Result<Option<bool>, ServeError> {
+        let active = self.serving().await?;
+        let answer = active.loaded.module.check_existence(&self.mount, request).await;
+        self.count(&active, answer.as_ref().err());
+        answer.map_err(ServeError::Invoke)
+    }
+
+    /// Another node changed this storage key.
+    pub fn invalidate(self: &Arc<Self>, key: &str) {
+        if self.storage.is_some() && key == state_key() {
+            self.stale.store(true, Ordering::Release);
+            self.trigger();
+        }
+    }
+
+    /// What serves now, and what became of the candidates when they were last looked at.
+    #[must_use]
+    pub fn report(&self) -> Report {
+        let mut report = Report::clone(&self.report.load());
+        let active = self.active.load_full();
+        report.condition = match &active {
+            None if self.started.load(Ordering::Acquire) => Condition::NothingServes,
+            None => Condition::Starting,
+            Some(active) if active.is_on_trial() => Condition::OnTrial,
+            Some(_) => Condition::Serves,
+        };
+        report.serving = active.map(|active| Serving::from(&*active));
+        report
+    }
+
+    async fn serving(self: &Arc<Self>) -> Result<Arc<Active>, ServeError> {
+        if !self.started.load(Ordering::Acquire) {
+            self.start().await.map_err(ServeError::NoModule)?;
+        }
+        self.active.load_full().ok_or_else(|| ServeError::NoModule(self.report.load().why_nothing_serves()))
+    }
+
+    fn count(self: &Arc<Self>, active: &Arc<Active>, fault: Option<&InvokeError>) {
+        if active.failed_its_trial(fault) {
+            self.go_back_by_itself(Arc::clone(active));
+        }
+    }
+}
+
+/// What a mount's options say of its module.
+struct Options {
+    /// None = the embedded one's.
+    engine: Option<String>,
+    version: Option<Version>,
+}
+
+impl Options {
+    fn parse(options: &BTreeMap<String, String>) -> Result<Self, Refusal> {
+        let given = |name: &str| options.get(name).filter(|value| !value.is_empty());
+        let parse = |text: &String| {
+            let wrong = |error| Refusal(format!("the mount's option `module_version` is `{text}`: {error}"));
+            Version::parse(text).map_err(wrong)
+        };
+        Ok(Self { engine: given("module").cloned(), version: given("module_version").map(parse).transpose()? })
+    }
+
+    /// Where there is only the embedded module.
+    fn refuse_all_but(&self, embedded: &LoadedModule) -> Result<(), Refusal> {
+        let engine = self.engine.as_ref().filter(|engine| **engine != embedded.id.engine);
+        let version = self.version.as_ref().filter(|version| **version != embedded.id.version);
+        let asked = match (engine, version) {
+            (None, None) => return Ok(()),
+            (Some(engine), _) => format!("`module` asks for `{engine}`"),
+            (None, Some(version)) => format!("`module_version` asks for {version}"),
+        };
+        let text = format!("the mount's option {asked}, and there is only {}", embedded.id);
+        Err(Refusal(format!("{text}: the plugin's registration names no `--modules-dir`")))
+    }
+}

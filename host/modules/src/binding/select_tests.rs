@@ -1,0 +1,249 @@
+#![expect(clippy::unwrap_used, reason = "tests")]
+
+use super::super::state::{Held, RefusedDigest, Text};
+use super::*;
+use crate::Origin;
+
+fn version(text: &str) -> Version {
+    text.parse().unwrap()
+}
+
+fn digest(name: &str) -> Digest {
+    Digest::of(name.as_bytes())
+}
+
+/// A candidate whose bytes are its name: `2.0.0`, or `2.0.0!other` for other bytes of the same version.
+fn there(name: &str, approval: Result<Approval, &str>) -> Candidate {
+    let (text, _) = name.split_once('!').unwrap_or((name, ""));
+    let origin = if approval == Ok(Approval::Embedded) { Origin::Embedded } else { Origin::File(name.into()) };
+    Candidate {
+        id: ModuleId { engine: "tiny".into(), version: version(text) },
+        digest: digest(name),
+        origin,
+        approval: approval.map_err(|reason| Refusal(reason.into())),
+    }
+}
+
+fn signed(name: &str) -> Candidate {
+    there(name, Ok(Approval::Signed(vec!["k".into()])))
+}
+
+fn embedded() -> Candidate {
+    there("1.0.0", Ok(Approval::Embedded))
+}
+
+fn facts(name: &str) -> Facts {
+    let (text, _) = name.split_once('!').unwrap_or((name, ""));
+    let set = |items: &[&str]| items.iter().map(|&item| item.to_owned()).collect::<BTreeSet<_>>();
+    Facts {
+        engine: "tiny".into(),
+        version: Text(version(text)),
+        digest: Text(digest(name)),
+        storage_written: 1,
+        storage_readable_from: 1,
+        secret_kinds: set(&["token"]),
+        capabilities: set(&["storage"]),
+        unauthenticated: set(&[]),
+        sudo: set(&["admin"]),
+    }
+}
+
+fn ran(name: &str) -> State {
+    State::default().with_running(facts(name), None)
+}
+
+fn held(state: State, name: &str, holds: bool) -> State {
+    let (text, _) = name.split_once('!').unwrap_or((name, ""));
+    let said =
+        Held { digest: Text(digest(name)), version: Text(version(text)), holds, force: false, accepted: Vec::new() };
+    let mut state = state;
+    state.held = Some(said);
+    state
+}
+
+fn refusing(name: &str) -> State {
+    let mut state = State::default();
+    state.refused = vec![RefusedDigest { digest: Text(digest(name)), reason: "it trapped".into() }];
+    state
+}
+
+/// Versions in order, `+` in front of what may be tried, `-` of what is not wanted, `!` of what is refused.
+fn ranked(candidates: Vec<Candidate>, state: &State, held: Option<&str>, serving: Option<&str>) -> Vec<String> {
+    let (held, id) = (held.map(version), serving.map(|name| facts(name).id()));
+    let serving = id.as_ref().zip(serving.map(digest));
+    let wish = Wish { engine: "tiny", version: held.as_ref(), serving };
+    let mark = |verdict: &Verdict| match verdict {
+        Verdict::Eligible => '+',
+        Verdict::NotWanted(_) => '-',
+        Verdict::Refused(_) => '!',
+    };
+    let line = |ranked: &Ranked| format!("{}{}", mark(&ranked.verdict), ranked.candidate.origin);
+    rank(candidates, state, &wish).iter().map(line).collect()
+}
+
+fn all() -> Vec<Candidate> {
+    vec![embedded(), signed("2.0.0"), signed("1.5.0"), signed("3.0.0-rc.1")]
+}
+
+#[test]
+fn the_highest_version_is_first_and_other_engines_are_none_of_it() {
+    let mut candidates = all();
+    let mut other = signed("9.0.0");
+    other.id.engine = "other".into();
+    candidates.push(other);
+    let expected = ["+3.0.0-rc.1", "+2.0.0", "+1.5.0", "+embedded"];
+    assert_eq!(ranked(candidates, &State::default(), None, None), expected);
+}
+
+#[test]
+fn what_is_not_approved_is_refused_with_its_reason() {
+    let wish = Wish { engine: "tiny", version: None, serving: None };
+    let candidates = vec![there("2.0.0", Err("no key of it is trusted")), embedded()];
+    let ranked = rank(candidates, &State::default(), &wish);
+    assert_eq!(ranked[0].verdict, Verdict::Refused(Refusal("no key of it is trusted".into())));
+    assert_eq!(ranked[1].verdict, Verdict::Eligible);
+}
+
+#[test]
+fn what_serves_stays_unless_something_higher_is_there() {
+    let rows: [(&str, [&str; 4]); 3] = [
+        ("2.0.0", ["+3.0.0-rc.1", "+2.0.0", "-1.5.0", "-embedded"]),
+        ("3.0.0-rc.1", ["+3.0.0-rc.1", "-2.0.0", "-1.5.0", "-embedded"]),
+        // Its file is gone; it serves from memory.
+        ("2.5.0", ["+3.0.0-rc.1", "-2.0.0", "-1.5.0", "-embedded"]),
+    ];
+    for (serving, expected) in rows {
+        assert_eq!(ranked(all(), &ran(serving), None, Some(serving)), expected, "{serving}");
+    }
+}
+
+#[test]
+fn an_older_version_than_ran_here_needs_a_pin() {
+    let state = ran("2.0.0");
+    let pinned = there("1.6.0", Ok(Approval::Pinned));
+    let candidates = vec![embedded(), signed("1.5.0"), pinned, signed("2.1.0")];
+    assert_eq!(ranked(candidates, &state, None, None), ["+2.1.0", "+1.6.0", "!1.5.0", "+embedded"]);
+    // What ran last, and what ran before it, have shown themselves.
+    let state = ran("1.5.0").with_running(facts("2.0.0"), Some(Ran::new(facts("1.5.0"))));
+    assert_eq!(ranked(vec![signed("1.5.0"), signed("1.4.0")], &state, None, None), ["+1.5.0", "!1.4.0"]);
+}
+
+#[test]
+fn the_same_version_with_other_bytes_is_no_update() {
+    let candidates = || vec![signed("2.0.0!rebuilt"), signed("2.0.0"), embedded()];
+    assert_eq!(ranked(candidates(), &ran("2.0.0"), None, Some("2.0.0")), ["+2.0.0", "!2.0.0!rebuilt", "-embedded"]);
+    let rebuilt = vec![signed("2.0.0!rebuilt"), embedded()];
+    assert_eq!(ranked(rebuilt.clone(), &ran("2.0.0"), None, None), ["!2.0.0!rebuilt", "+embedded"]);
+    // Unless it is named.
+    let named = held(ran("2.0.0"), "2.0.0!rebuilt", true);
+    assert_eq!(ranked(rebuilt, &named, None, Some("2.0.0")), ["+2.0.0!rebuilt", "-embedded"]);
+    // The binary of today carries what it carries.
+    assert_eq!(ranked(vec![embedded()], &ran("1.0.0!before"), None, None), ["+embedded"]);
+}
+
+#[test]
+fn the_same_bytes_in_binary_and_file_are_one() {
+    assert_eq!(ranked(vec![signed("1.0.0"), embedded()], &State::default(), None, None), ["+embedded"]);
+}
+
+#[test]
+fn a_held_version_is_the_only_one() {
+    let free = State::default();
+    let by_option = ["-3.0.0-rc.1", "-2.0.0", "+1.5.0", "-embedded"];
+    assert_eq!(ranked(all(), &free, Some("1.5.0"), None), by_option);
+    assert_eq!(ranked(all(), &ran("1.0.0"), Some("1.5.0"), Some("1.0.0")), by_option);
+    assert_eq!(ranked(all(), &ran("2.0.0"), Some("1.0.0"), Some("2.0.0"))[3], "+embedded");
+    let by_call = held(free, "1.5.0", true);
+    assert_eq!(ranked(all(), &by_call, None, Some("2.0.0")), by_option);
+    // What was only said yes to holds nothing.
+    assert_eq!(ranked(all(), &held(State::default(), "2.0.0", false), None, None)[0], "+3.0.0-rc.1");
+}
+
+#[test]
+fn what_went_wrong_here_is_not_taken_again() {
+    let state = refusing("2.0.0");
+    assert_eq!(ranked(vec![signed("2.0.0"), embedded()], &state, None, None), ["!2.0.0", "+embedded"]);
+    // Not even where it serves: another node went back from it.
+    assert_eq!(ranked(vec![signed("2.0.0"), embedded()], &state, None, Some("2.0.0")), ["!2.0.0", "+embedded"]);
+    assert_eq!(ranked(vec![signed("2.0.0!rebuilt")], &state, None, None), ["+2.0.0!rebuilt"]);
+}
+
+type Change = fn(&mut Facts);
+
+/// What is said of a module that differs from the one before by `change`.
+fn judged(change: Change, force: bool, accepted: &[&str]) -> Result<(), String> {
+    let mut new = facts("2.0.0");
+    change(&mut new);
+    let accepted = accepted.iter().map(|&word| word.to_owned()).collect();
+    let terms = Terms { force, accepted: &accepted, embedded: false };
+    judge(&new, Some(&facts("1.0.0")), terms).map_err(|refusal| refusal.0)
+}
+
+#[test]
+fn an_update_that_keeps_what_was_is_taken() {
+    assert_eq!(judged(|_| (), false, &[]), Ok(()));
+    assert_eq!(judged(|new| new.secret_kinds.extend(["more".into()]), false, &[]), Ok(()));
+    assert_eq!(judged(|new| new.capabilities.clear(), false, &[]), Ok(()));
+    assert_eq!(judged(|new| new.sudo.extend(["other".into()]), false, &[]), Ok(()));
+}
+
+#[test]
+fn each_reason_against_an_update_is_named() {
+    let rows: [(Change, &str); 7] = [
+        (|new| new.secret_kinds.clear(), "leases of `token` could not be renewed or revoked"),
+        (|new| (new.storage_written, new.storage_readable_from) = (3, 2), "reads storage from version 2 on"),
+        (|new| new.storage_written = 2, "there would be no way back"),
+        (|new| (new.storage_written, new.storage_readable_from) = (0, 0), "here is storage of version 1"),
+        (|new| new.capabilities.extend(["outbound-http".into()]), "accept_capabilities=outbound-http"),
+        (|new| new.unauthenticated.extend(["open/*".into()]), "accept_capabilities=unauthenticated:open/*"),
+        (|new| new.sudo.clear(), "accept_capabilities=no-sudo:admin"),
+    ];
+    for (change, expected) in rows {
+        let refused = judged(change, false, &[]).unwrap_err();
+        assert!(refused.contains(expected), "{refused}");
+    }
+    assert!(judged(|new| new.engine = "other".into(), false, &[]).unwrap_err().contains("of the engine `tiny`"));
+}
+
+#[test]
+fn force_takes_what_has_no_way_back_and_nothing_else() {
+    assert_eq!(judged(|new| new.storage_written = 2, true, &[]), Ok(()));
+    assert_eq!(judged(|new| (new.storage_written, new.storage_readable_from) = (0, 0), true, &[]), Ok(()));
+    assert_eq!(judged(|new| new.engine = "other".into(), true, &[]), Ok(()));
+    let never: [Change; 3] = [
+        |new| new.secret_kinds.clear(),
+        |new| (new.storage_written, new.storage_readable_from) = (3, 2),
+        |new| new.capabilities.extend(["clock".into()]),
+    ];
+    assert!(never.into_iter().all(|change| judged(change, true, &[]).is_err()));
+}
+
+#[test]
+fn what_is_asked_for_more_must_be_accepted_whole() {
+    let two: Change = |new| new.capabilities.extend(["clock".to_owned(), "random".to_owned()]);
+    assert!(judged(two, false, &["clock"]).is_err());
+    assert_eq!(judged(two, false, &["clock", "random"]), Ok(()));
+}
+
+#[test]
+fn the_same_bytes_and_a_mount_without_a_past_are_not_judged() {
+    let mut odd = facts("1.0.0");
+    odd.secret_kinds.clear();
+    let terms = Terms { force: false, accepted: &BTreeSet::new(), embedded: false };
+    assert_eq!(judge(&odd, Some(&facts("1.0.0")), terms), Ok(()));
+    assert_eq!(judge(&odd, None, terms), Ok(()));
+}
+
+#[test]
+fn the_binarys_own_module_was_accepted_with_the_binary() {
+    let terms = Terms { force: false, accepted: &BTreeSet::new(), embedded: true };
+    let judged = |change: Change| {
+        let mut new = facts("2.0.0");
+        change(&mut new);
+        judge(&new, Some(&facts("1.0.0")), terms).is_ok()
+    };
+    assert!(judged(|new| new.capabilities.extend(["clock".into()])));
+    assert!(judged(|new| new.storage_written = 2), "Vault's own way back is the binary of before");
+    assert!(!judged(|new| new.secret_kinds.clear()));
+    assert!(!judged(|new| (new.storage_written, new.storage_readable_from) = (0, 0)), "it is older");
+}

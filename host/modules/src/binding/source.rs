@@ -1,0 +1,36 @@
+//! Where a binding's modules come from.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+
+use crate::{Candidate, Library, LoadedModule, Refusal};
+
+/// What a binding needs of a [`Library`].
+#[async_trait]
+pub trait Source: Send + Sync {
+    /// Is there anything beside the embedded module? If not, no state is kept, and nothing is asked of storage.
+    fn has_directory(&self) -> bool;
+    /// See [`Library::embedded`].
+    async fn embedded(&self) -> Result<Arc<LoadedModule>, Refusal>;
+    /// See [`Library::candidates`].
+    async fn candidates(&self) -> Result<Vec<Candidate>, Refusal>;
+    /// See [`Library::load`].
+    async fn load(&self, candidate: &Candidate) -> Result<Arc<LoadedModule>, Refusal>;
+}
+
+#[async_trait]
+impl Source for Library {
+    fn has_directory(&self) -> bool {
+        Self::has_directory(self)
+    }
+    async fn embedded(&self) -> Result<Arc<LoadedModule>, Refusal> {
+        Self::embedded(self).await
+    }
+    async fn candidates(&self) -> Result<Vec<Candidate>, Refusal> {
+        Self::candidates(self).await
+    }
+    async fn load(&self, candidate: &Candidate) -> Result<Arc<LoadedModule>, Refusal> {
+        Self::load(self, candidate).await
+    }
+}

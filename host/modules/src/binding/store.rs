@@ -1,0 +1,83 @@
+//! Reads and writes a mount's state of modules.
+
+use std::sync::atomic::Ordering;
+
+use component_runtime::capability::{StorageEntry, StorageError};
+use tokio::time::timeout;
+
+use super::state::{State, state_key};
+use super::{Binding, Work};
+use crate::Refusal;
+use crate::limits::STATE_WAIT;
+
+/// Why the state was not written.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum SaveError {
+    /// This node cannot write; the server's text.
+    ReadOnly(String),
+    /// Anything else.
+    Failed(Refusal),
+}
+
+impl Binding {
+    /// The state, read if it is not known or no longer current.
+    pub(super) async fn state(&self, work: &mut Work) -> Result<State, Refusal> {
+        let stale = self.stale.swap(false, Ordering::AcqRel);
+        if let (Some(state), false) = (&work.state, stale) {
+            return Ok(state.clone());
+        }
+        match self.read_state().await {
+            Ok(state) => {
+                work.tried.clear();
+                work.unsaved = false;
+                work.state = Some(state.clone());
+                Ok(state)
+            }
+            Err(refusal) => {
+                self.stale.store(stale, Ordering::Release);
+                Err(refusal)
+            }
+        }
+    }
+
+    async fn read_state(&self) -> Result<State, Refusal> {
+        let Some(storage) = &self.storage else { return Ok(State::default()) };
+        let failed = |text: String| Refusal(format!("the state of modules cannot be read from storage: {text}"));
+        let entry = match timeout(STATE_WAIT, storage.get(&state_key())).await {
+            Ok(entry) => entry.map_err(|error| failed(error.to_string()))?,
+            Err(_) => return Err(failed(format!("no answer in {STATE_WAIT:?}"))),
+        };
+        entry.map_or_else(|| Ok(State::default()), |entry| State::from_bytes(&entry.value))
+    }
+
+    /// Writes the state, then takes it for the current one.
+    pub(super) async fn save(&self, work: &mut Work, next: State) -> Result<(), SaveError> {
+        let Some(storage) = &self.storage else { return Ok(()) };
+        let failed = |text: String| Refusal(format!("the state of modules cannot be written to storage: {text}"));
+        let entry =
+            StorageEntry { key: state_key(), value: next.to_bytes().map_err(SaveError::Failed)?, seal_wrap: false };
+        match timeout(STATE_WAIT, storage.put(entry)).await {
+            Ok(Ok(())) => {
+                work.state = Some(next);
+                work.unsaved = false;
+                Ok(())
+            }
+            Ok(Err(StorageError::ReadOnly(text))) => Err(SaveError::ReadOnly(text)),
+            Ok(Err(error)) => Err(SaveError::Failed(failed(error.to_string()))),
+            Err(_) => Err(SaveError::Failed(failed(format!("no answer in {STATE_WAIT:?}")))),
+        }
+    }
+
+    /// As `save`; where this node cannot write, the state is kept here.
+    pub(super) async fn save_or_keep(&self, work: &mut Work, next: State) -> Result<(), Refusal> {
+        match self.save(work, next.clone()).await {
+            Ok(()) => Ok(()),
+            Err(SaveError::ReadOnly(_)) => {
+                work.state = Some(next);
+                work.unsaved = true;
+                Ok(())
+            }
+            Err(SaveError::Failed(refusal)) => Err(refusal),
+        }
+    }
+}

@@ -1,0 +1,125 @@
+//! Going back: by hand, and by itself when a new module fails.
+
+#![expect(clippy::unwrap_used, reason = "tests")]
+
+use std::sync::atomic::Ordering;
+
+use component_runtime::Operation;
+use modules::binding::{Condition, Done, Naming, state_key};
+
+use crate::support::{World, ask, digest, naming, reason, until, version};
+
+#[tokio::test]
+async fn an_operator_goes_back_and_the_module_that_goes_does_not_come_back_by_itself() {
+    let world = World::new();
+    world.shelf.put("tiny_2");
+    let binding = world.load().await;
+    assert_eq!(version(&binding).await, "2.0.0");
+    let done = binding.roll_back(false).await.unwrap();
+    assert!(matches!(done, Done::Serves(id) if id.version.to_string() == "1.0.0"));
+    assert_eq!(version(&binding).await, "1.0.0");
+    binding.reload().await.unwrap();
+    assert_eq!(version(&binding).await, "1.0.0");
+    assert!(reason(&binding, "tiny_2").contains("an operator went back from it"));
+    assert_eq!(binding.report().condition, Condition::Serves);
+    // Nor after a restart.
+    assert_eq!(version(&world.load().await).await, "1.0.0");
+    assert!(binding.roll_back(false).await.unwrap_err().to_string().contains("no module served before"));
+}
+
+#[tokio::test]
+async fn a_module_that_traps_after_it_went_live_goes_by_itself() {
+    let world = World::new();
+    let binding = world.load().await;
+    assert_eq!(ask(&binding, Operation::Update, "note").await.unwrap(), "Ok(())");
+    world.shelf.put("tiny_2_traps");
+    binding.reload().await.unwrap();
+    assert_eq!(version(&binding).await, "2.0.0");
+    for _ in 0..3 {
+        assert!(ask(&binding, Operation::Update, "trap").await.is_err());
+    }
+    binding.reload().await.unwrap();
+    assert_eq!(version(&binding).await, "2.0.0", "three may be chance");
+    assert!(ask(&binding, Operation::Update, "trap").await.is_err());
+    until("1.0.0 serves again", || async { version(&binding).await == "1.0.0" }).await;
+    until("it is told", || async { binding.report().condition == Condition::Serves }).await;
+    binding.reload().await.unwrap();
+    assert!(reason(&binding, "tiny_2_traps").contains("it trapped"));
+    assert_eq!(version(&binding).await, "1.0.0");
+    assert_eq!(ask(&binding, Operation::Read, "note").await.unwrap(), "Ok(Some([49, 46, 48, 46, 48]))");
+    assert_eq!(world.state()["refused"][0]["digest"], digest("tiny_2_traps").to_string());
+    // Until it is named.
+    let named = Naming { digest: Some(digest("tiny_2_traps")), ..naming("2.0.0") };
+    binding.use_module(named).await.unwrap();
+    assert_eq!(version(&binding).await, "2.0.0");
+}
+
+#[tokio::test]
+async fn going_back_by_itself_does_not_wait_for_storage() {
+    let world = World::new();
+    world.shelf.put("tiny_2_traps");
+    let binding = world.load().await;
+    assert_eq!(version(&binding).await, "2.0.0");
+    world.storage.read_only.store(true, Ordering::SeqCst);
+    for _ in 0..4 {
+        assert!(ask(&binding, Operation::Update, "trap").await.is_err());
+    }
+    until("1.0.0 serves again", || async { version(&binding).await == "1.0.0" }).await;
+    until("it is told", || async { binding.report().unsaved }).await;
+    assert_eq!(world.state()["running"]["version"], "2.0.0");
+}
+
+#[tokio::test]
+async fn the_module_of_before_is_found_again_after_a_restart() {
+    let world = World::new();
+    world.shelf.put("tiny_2_traps");
+    drop(world.load().await);
+    let restarted = world.load().await;
+    assert_eq!(version(&restarted).await, "2.0.0");
+    assert_eq!(restarted.report().condition, Condition::OnTrial, "its trial is not over");
+    for _ in 0..4 {
+        assert!(ask(&restarted, Operation::Update, "trap").await.is_err());
+    }
+    until("1.0.0 serves again", || async { version(&restarted).await == "1.0.0" }).await;
+}
+
+#[tokio::test]
+async fn without_a_way_back_an_operator_must_force_it_and_nothing_goes_by_itself() {
+    let world = World::new();
+    world.shelf.put("tiny_2_newer_storage");
+    let binding = world.load().await;
+    assert!(reason(&binding, "tiny_2_newer_storage").contains("`force`"));
+    binding.use_module(Naming { force: true, ..naming("2.0.0") }).await.unwrap();
+    let refused = binding.roll_back(false).await.unwrap_err().to_string();
+    assert!(refused.contains("storage of version 2") && refused.contains("`force`"), "{refused}");
+    assert_eq!(version(&binding).await, "2.0.0");
+    binding.roll_back(true).await.unwrap();
+    assert_eq!(version(&binding).await, "1.0.0");
+}
+
+#[tokio::test]
+async fn what_one_node_goes_back_from_the_others_leave_too() {
+    let world = World::new();
+    // The way back loses a kind of secret: that is for the node to judge that goes back.
+    world.shelf.put("tiny_2_leases_more");
+    let (active, standby) = (world.load().await, world.load().await);
+    assert_eq!((version(&active).await.as_str(), version(&standby).await.as_str()), ("2.0.0", "2.0.0"));
+    active.roll_back(false).await.unwrap();
+    standby.invalidate("some/other/key");
+    assert_eq!(version(&standby).await, "2.0.0");
+    standby.invalidate(&state_key());
+    until("the other node goes back", || async { version(&standby).await == "1.0.0" }).await;
+}
+
+#[tokio::test]
+async fn a_way_back_to_other_special_paths_takes_a_reload() {
+    let world = World::new();
+    world.shelf.put("tiny_2_other_special_paths");
+    drop(world.load().await);
+    let binding = world.load().await;
+    assert_eq!(version(&binding).await, "2.0.0");
+    let done = binding.roll_back(false).await.unwrap();
+    assert!(matches!(done, Done::TakesReload(id) if id.version.to_string() == "1.0.0"));
+    assert_eq!(version(&binding).await, "2.0.0");
+    assert_eq!(version(&world.load().await).await, "1.0.0");
+}

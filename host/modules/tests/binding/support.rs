@@ -1,0 +1,356 @@
+//! What the tests share: a shelf of modules in place of a directory, a storage with faults, a mount.
+
+#![expect(clippy::unwrap_used, reason = "tests")]
+#![expect(clippy::disallowed_methods, reason = "tests read the guests that were built")]
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use component_runtime::capability::{
+    Entity, ReplicationState, Storage, StorageEntry, StorageError, StorageView, SystemView, SystemViewError,
+    Transaction,
+};
+use component_runtime::{Identity, Limits, MountSettings, Operation, Request, Runtime, RuntimeSettings, SpecialPaths};
+use modules::binding::{Binding, BindingSettings, CandidateReport, Named, Naming, ServeError, Source, state_key};
+use modules::{Approval, Candidate, Digest, LoadedModule, ModuleId, Origin, Refusal};
+use serde_json::Value;
+
+/// The modules that are there, and a mount's storage: what stays when the process ends.
+pub(crate) struct World {
+    pub(crate) runtime: Runtime,
+    pub(crate) shelf: Arc<Shelf>,
+    pub(crate) storage: Arc<FaultyStorage>,
+    pub(crate) options: BTreeMap<String, String>,
+}
+
+impl World {
+    /// With `tiny_1` embedded, and a directory that is empty.
+    pub(crate) fn new() -> Self {
+        Self::with(Limits { requests_in_flight_max: 16, requests_in_flight_per_mount_max: 8, ..Limits::default() })
+    }
+
+    pub(crate) fn with(limits: Limits) -> Self {
+        let settings = RuntimeSettings { egress: Vec::new(), wal_minimum_age: Duration::from_secs(600), limits };
+        let runtime = Runtime::new(settings).unwrap();
+        let shelf = Shelf {
+            runtime: runtime.clone(),
+            embedded: Mutex::new("tiny_1"),
+            files: Mutex::default(),
+            has_directory: AtomicBool::new(true),
+            unreadable: AtomicBool::new(false),
+            loads: AtomicUsize::new(0),
+        };
+        let mut storage = FaultyStorage::default();
+        storage.entries.get_mut().unwrap().insert("kept".into(), b"k".into());
+        Self { runtime, shelf: Arc::new(shelf), storage: Arc::new(storage), options: BTreeMap::new() }
+    }
+
+    pub(crate) fn option(mut self, name: &str, value: &str) -> Self {
+        self.options.insert(name.into(), value.into());
+        self
+    }
+
+    /// As the server loads the mount: set up, nothing asked yet.
+    pub(crate) async fn open(&self) -> Arc<Binding> {
+        self.try_open().await.unwrap()
+    }
+
+    pub(crate) async fn try_open(&self) -> Result<Arc<Binding>, Refusal> {
+        let storage: Arc<dyn Storage> = Arc::<FaultyStorage>::clone(&self.storage);
+        let settings = BindingSettings {
+            storage: Some(Arc::clone(&storage)),
+            options: self.options.clone(),
+            mount: self.runtime.mount(MountSettings {
+                backend_uuid: "uuid".into(),
+                name: "test/".into(),
+                options: self.options.clone(),
+                storage,
+                system_view: Arc::new(NoSystemView),
+            }),
+        };
+        let source: Arc<dyn Source> = Arc::<Shelf>::clone(&self.shelf);
+        Binding::open(source, self.runtime.clone(), settings).await
+    }
+
+    /// As the server loads the mount and reads its special paths.
+    pub(crate) async fn load(&self) -> Arc<Binding> {
+        let binding = self.open().await;
+        let _ = binding.special_paths().await;
+        binding
+    }
+
+    /// What the host keeps, or null.
+    pub(crate) fn state(&self) -> Value {
+        let entries = self.storage.entries.lock().unwrap();
+        entries.get(&state_key()).map(|bytes| serde_json::from_slice(bytes).unwrap()).unwrap_or_default()
+    }
+}
+
+/// Modules by the names of their files in `make rogue`.
+pub(crate) struct Shelf {
+    runtime: Runtime,
+    pub(crate) embedded: Mutex<&'static str>,
+    files: Mutex<BTreeMap<String, Result<Approval, Refusal>>>,
+    pub(crate) has_directory: AtomicBool,
+    pub(crate) unreadable: AtomicBool,
+    pub(crate) loads: AtomicUsize,
+}
+
+impl Shelf {
+    pub(crate) fn put(&self, name: &str) {
+        self.put_as(name, Ok(Approval::Signed(vec!["key".into()])));
+    }
+
+    pub(crate) fn put_as(&self, name: &str, approval: Result<Approval, Refusal>) {
+        self.files.lock().unwrap().insert(name.into(), approval);
+    }
+
+    pub(crate) fn remove(&self, name: &str) {
+        self.files.lock().unwrap().remove(name);
+    }
+
+    async fn loaded(&self, name: &str, origin: Origin, approval: Approval) -> Result<Arc<LoadedModule>, Refusal> {
+        self.loads.fetch_add(1, Ordering::SeqCst);
+        let module = self.runtime.load_embedded(compiled(name), b"").await;
+        let module = module.map_err(|error| Refusal(error.to_string()))?;
+        let id = id(name);
+        Ok(Arc::new(LoadedModule { id, digest: digest(name), origin, approval, module }))
+    }
+}
+
+#[async_trait]
+impl Source for Shelf {
+    fn has_directory(&self) -> bool {
+        self.has_directory.load(Ordering::SeqCst)
+    }
+
+    async fn embedded(&self) -> Result<Arc<LoadedModule>, Refusal> {
+        let name = *self.embedded.lock().unwrap();
+        self.loaded(name, Origin::Embedded, Approval::Embedded).await
+    }
+
+    async fn candidates(&self) -> Result<Vec<Candidate>, Refusal> {
+        if self.unreadable.load(Ordering::SeqCst) {
+            return Err(Refusal("the directory of modules cannot be read".into()));
+        }
+        let embedded = *self.embedded.lock().unwrap();
+        let of = |name: &str, origin, approval| Candidate { id: id(name), digest: digest(name), origin, approval };
+        let mut candidates = vec![of(embedded, Origin::Embedded, Ok(Approval::Embedded))];
+        let files = self.files.lock().unwrap();
+        candidates.extend(files.iter().map(|(name, approval)| of(name, Origin::File(name.clone()), approval.clone())));
+        Ok(candidates)
+    }
+
+    async fn load(&self, candidate: &Candidate) -> Result<Arc<LoadedModule>, Refusal> {
+        match &candidate.origin {
+            Origin::Embedded => self.embedded().await,
+            Origin::File(name) => self.loaded(name, candidate.origin.clone(), candidate.approval.clone()?).await,
+        }
+    }
+}
+
+/// `tiny_2_traps` is version 2.0.0.
+fn id(name: &str) -> ModuleId {
+    let major = name.strip_prefix("tiny_").and_then(|rest| rest.chars().next()).unwrap_or('2');
+    ModuleId { engine: "tiny".into(), version: format!("{major}.0.0").parse().unwrap() }
+}
+
+fn wasm(name: &str) -> Vec<u8> {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("../../target/component/rogue/{name}.wasm"));
+    let Ok(wasm) = std::fs::read(&path) else {
+        panic!("the guest `{name}` is not built yet: run `make rogue` first ({} is missing)", path.display())
+    };
+    wasm
+}
+
+pub(crate) fn digest(name: &str) -> Digest {
+    Digest::of(&wasm(name))
+}
+
+/// Each is compiled once for all tests.
+fn compiled(name: &str) -> &'static [u8] {
+    static COMPILED: Mutex<BTreeMap<String, &'static [u8]>> = Mutex::new(BTreeMap::new());
+    let compile = || &*Runtime::precompile(&wasm(name)).unwrap().leak();
+    COMPILED.lock().unwrap().entry(name.to_owned()).or_insert_with(compile)
+}
+
+/// One request; what the guest says in its field `result`.
+pub(crate) async fn ask(binding: &Arc<Binding>, operation: Operation, path: &str) -> Result<String, ServeError> {
+    let request = Request {
+        id: "request-1".into(),
+        operation,
+        path: path.into(),
+        data: "{}".into(),
+        mount_point: "test/".into(),
+        identity: Identity::default(),
+        lease: None,
+        headers: Vec::new(),
+        timeout: None,
+    };
+    let answer = binding.handle_request(request).await?;
+    let data = answer.and_then(|answer| answer.data).unwrap_or_default();
+    let data: Value = serde_json::from_str(&data).unwrap();
+    Ok(data["result"].as_str().unwrap_or_default().trim_matches('"').to_owned())
+}
+
+/// The version that answers.
+pub(crate) async fn version(binding: &Arc<Binding>) -> String {
+    ask(binding, Operation::Read, "who").await.unwrap_or_else(|error| error.to_string())
+}
+
+/// Waits for what happens by itself.
+pub(crate) async fn until<F: Future<Output = bool>>(what: &str, is_so: impl Fn() -> F) {
+    let wait = async {
+        while !is_so().await {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    };
+    assert!(tokio::time::timeout(Duration::from_secs(60), wait).await.is_ok(), "in vain: {what}");
+}
+
+/// What the report says of a candidate.
+pub(crate) fn reported(binding: &Binding, name: &str) -> CandidateReport {
+    let digest = digest(name);
+    let found = binding.report().candidates.into_iter().find(|candidate| candidate.digest == digest);
+    found.unwrap_or_else(|| panic!("`{name}` is not in the report"))
+}
+
+/// Why a candidate does not serve.
+pub(crate) fn reason(binding: &Binding, name: &str) -> String {
+    let candidate = reported(binding, name);
+    assert!(!candidate.acceptable, "`{name}` is acceptable: {:?}", candidate.reason);
+    candidate.reason.unwrap_or_default()
+}
+
+pub(crate) fn naming(version: &str) -> Naming {
+    let version = if version == "latest" { Named::Latest } else { Named::Exactly(version.parse().unwrap()) };
+    Naming { version, digest: None, force: false, accepted: BTreeSet::new() }
+}
+
+pub(crate) fn no_special_paths(paths: &SpecialPaths) -> bool {
+    *paths == SpecialPaths::default()
+}
+
+/// How a write goes wrong.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Fault {
+    /// It is not done.
+    Before,
+    /// It is done, and its answer is lost.
+    After,
+}
+
+/// A storage in memory.
+#[derive(Default)]
+pub(crate) struct FaultyStorage {
+    pub(crate) entries: Mutex<BTreeMap<String, Vec<u8>>>,
+    pub(crate) read_only: AtomicBool,
+    pub(crate) unreadable: AtomicBool,
+    /// The host's own calls.
+    pub(crate) of_the_host: AtomicUsize,
+    /// The next write of the host goes wrong.
+    pub(crate) fault: Mutex<Option<Fault>>,
+    /// While it is locked, nobody reads `gate`.
+    pub(crate) gate: tokio::sync::Mutex<()>,
+    pub(crate) at_the_gate: AtomicUsize,
+}
+
+impl FaultyStorage {
+    fn count(&self, key: &str) {
+        if key.starts_with(component_runtime::RESERVED_PREFIX) {
+            self.of_the_host.fetch_add(1, Ordering::SeqCst);
+        }
+    }
+
+    fn writable(&self) -> Result<(), StorageError> {
+        match self.read_only.load(Ordering::SeqCst) {
+            true => Err(StorageError::ReadOnly("cannot write to readonly storage".into())),
+            false => Ok(()),
+        }
+    }
+}
+
+#[async_trait]
+impl StorageView for FaultyStorage {
+    async fn get(&self, key: &str) -> Result<Option<StorageEntry>, StorageError> {
+        self.count(key);
+        if self.unreadable.load(Ordering::SeqCst) {
+            return Err(StorageError::Failed("the server is sealed".into()));
+        }
+        if key == "gate" {
+            self.at_the_gate.fetch_add(1, Ordering::SeqCst);
+            drop(self.gate.lock().await);
+        }
+        let value = self.entries.lock().unwrap().get(key).cloned();
+        Ok(value.map(|value| StorageEntry { key: key.to_owned(), value, seal_wrap: false }))
+    }
+    async fn put(&self, entry: StorageEntry) -> Result<(), StorageError> {
+        self.count(&entry.key);
+        self.writable()?;
+        let fault = match entry.key == state_key() {
+            true => self.fault.lock().unwrap().take(),
+            false => None,
+        };
+        if fault != Some(Fault::Before) {
+            self.entries.lock().unwrap().insert(entry.key, entry.value);
+        }
+        if fault.is_some() { Err(StorageError::Failed("the connection was cut".into())) } else { Ok(()) }
+    }
+    async fn delete(&self, key: &str) -> Result<(), StorageError> {
+        self.count(key);
+        self.writable()?;
+        self.entries.lock().unwrap().remove(key);
+        Ok(())
+    }
+    async fn list(&self, prefix: &str) -> Result<Vec<String>, StorageError> {
+        let entries = self.entries.lock().unwrap();
+        let below = entries.keys().filter_map(|key| key.strip_prefix(prefix));
+        let children: BTreeSet<_> = below.filter_map(|rest| rest.split_inclusive('/').next()).collect();
+        Ok(children.into_iter().map(str::to_owned).collect())
+    }
+    async fn list_page(&self, prefix: &str, after: &str, limit: u32) -> Result<Vec<String>, StorageError> {
+        let names = self.list(prefix).await?;
+        Ok(names.into_iter().filter(|name| name.as_str() > after).take(limit as usize).collect())
+    }
+}
+
+#[async_trait]
+impl Storage for FaultyStorage {
+    async fn begin(&self) -> Result<Option<Box<dyn Transaction>>, StorageError> {
+        Ok(None)
+    }
+}
+
+struct NoSystemView;
+
+#[async_trait]
+impl SystemView for NoSystemView {
+    async fn default_lease_ttl(&self) -> Result<Duration, SystemViewError> {
+        Err(SystemViewError::Unsupported)
+    }
+    async fn max_lease_ttl(&self) -> Result<Duration, SystemViewError> {
+        Err(SystemViewError::Unsupported)
+    }
+    async fn tainted(&self) -> Result<bool, SystemViewError> {
+        Ok(false)
+    }
+    async fn local_mount(&self) -> Result<bool, SystemViewError> {
+        Ok(false)
+    }
+    async fn replication_state(&self) -> Result<ReplicationState, SystemViewError> {
+        Ok(ReplicationState::default())
+    }
+    async fn server_version(&self) -> Result<String, SystemViewError> {
+        Err(SystemViewError::Unsupported)
+    }
+    async fn entity_info(&self, _: &str) -> Result<Option<Entity>, SystemViewError> {
+        Ok(None)
+    }
+    async fn generate_password(&self, _: &str) -> Result<String, SystemViewError> {
+        Err(SystemViewError::Unsupported)
+    }
+}
