@@ -6,32 +6,30 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
-use component_runtime::{InvokeError, Limits, Module, Mount, MountSettings, Runtime, RuntimeSettings};
+use component_runtime::{InvokeError, Limits, MountSettings, Runtime, RuntimeSettings};
+use modules::binding::{Binding, BindingSettings, Bindings, ServeError, Source};
+use modules::{Library, LibrarySettings};
 use plugin_protocol::{Backend, Error, Factory, Operation, Request, Response, Setup, SpecialPaths, SystemViewClient};
-use tokio::sync::OnceCell;
 
 use crate::storage::ServerStorage;
 use crate::system_view::ServerSystemView;
-use crate::{Config, VERSION, component, convert};
+use crate::{Config, VERSION, component, convert, host_paths};
 
-/// All mounts of this process: one runtime and one module serve them.
+/// All mounts of this process: one runtime and one library of modules serve them.
 pub(crate) struct Mounts {
     runtime: Runtime,
-    module: OnceCell<Arc<Module>>,
+    library: Arc<Library>,
+    bindings: Bindings,
 }
 
 impl Mounts {
-    /// Starts the runtime. The component is loaded with the first mount.
+    /// Starts the runtime. Modules are loaded with the first mount.
     pub(crate) fn new(config: &Config) -> Result<Self, String> {
         let egress = config.origins().map_err(|error| error.to_string())?;
         let settings = RuntimeSettings { egress, wal_minimum_age: config.wal_min_age, limits: Limits::default() };
         let runtime = Runtime::new(settings).map_err(|error| error.to_string())?;
-        Ok(Self { runtime, module: OnceCell::new() })
-    }
-
-    async fn module(&self) -> Result<&Arc<Module>, String> {
-        let load = || async { component::load(&self.runtime).await.map_err(|error| error.to_string()) };
-        self.module.get_or_try_init(load).await
+        let library = Library::new(runtime.clone(), component::EMBEDDED, LibrarySettings::default());
+        Ok(Self { runtime, library, bindings: Bindings::default() })
     }
 }
 
@@ -42,23 +40,31 @@ impl Factory for Mounts {
     }
 
     async fn setup(&self, setup: Setup) -> Result<Arc<dyn Backend>, String> {
-        let module = Arc::clone(self.module().await?);
         let system_view = setup.system_view.clone();
-        let mount = self.runtime.mount(MountSettings {
-            name: setup.backend_uuid.clone(),
-            backend_uuid: setup.backend_uuid,
-            options: setup.config,
-            storage: Arc::new(ServerStorage(setup.storage)),
-            system_view: Arc::new(ServerSystemView(setup.system_view)),
-        });
-        Ok(Arc::new(MountBackend { module, mount, system_view }))
+        let storage = Arc::new(ServerStorage(setup.storage));
+        // Without a UUID the server only asks what the plugin is.
+        let is_mount = !setup.backend_uuid.is_empty();
+        let settings = BindingSettings {
+            storage: is_mount.then(|| Arc::clone(&storage) as _),
+            options: setup.config.clone(),
+            mount: self.runtime.mount(MountSettings {
+                name: setup.backend_uuid.clone(),
+                backend_uuid: setup.backend_uuid,
+                options: setup.config,
+                storage,
+                system_view: Arc::new(ServerSystemView(setup.system_view)),
+            }),
+        };
+        let library = Arc::clone(&self.library) as Arc<dyn Source>;
+        let binding = Binding::open(library, self.runtime.clone(), settings).await.map_err(|error| error.0)?;
+        self.bindings.add(&binding);
+        Ok(Arc::new(MountBackend { binding, system_view }))
     }
 }
 
 /// The backend of one mount.
 struct MountBackend {
-    module: Arc<Module>,
-    mount: Arc<Mount>,
+    binding: Arc<Binding>,
     system_view: SystemViewClient,
 }
 
@@ -71,6 +77,13 @@ impl MountBackend {
     async fn is_last_rollback(&self, request: &Request) -> bool {
         request.operation == Operation::Rollback && matches!(self.system_view.tainted().await, Ok(true))
     }
+
+    /// The guest's answer.
+    async fn guest(&self, request: Request) -> Result<Option<Response>, Error> {
+        let line = RequestLine::new(&request, "handle-request");
+        let answer = line.log(self.binding.handle_request(convert::request(request))).await?;
+        Ok(answer.map(convert::response))
+    }
 }
 
 #[async_trait]
@@ -82,25 +95,45 @@ impl Backend for MountBackend {
     }
 
     async fn special_paths(&self) -> Result<SpecialPaths, Error> {
-        Ok(convert::special_paths(&self.module.description().special_paths))
+        let paths = self.binding.special_paths().await.map_err(|error| convert::serve_error(error, ""))?;
+        Ok(convert::special_paths(&paths))
     }
 
     async fn handle_request(&self, mut request: Request) -> Result<Option<Response>, Error> {
-        if self.is_last_rollback(&request).await {
-            request.data = IMMEDIATE.to_owned();
+        if host_paths::is_host_path(&request.path) && request.lease.is_none() {
+            let line = RequestLine::new(&request, "host-path");
+            let answer = host_paths::handle(&self.binding, &request).await;
+            line.write(if answer.is_ok() { "answered" } else { "refused" });
+            return answer;
         }
-        let line = RequestLine::new(&request, "handle-request");
-        let answer = line.log(self.module.handle_request(&self.mount, convert::request(request))).await?;
-        Ok(answer.map(convert::response))
+        if request.operation == Operation::Help && request.path.is_empty() {
+            let asked = request.data.clone();
+            let answer = self.guest(request).await?;
+            return Ok(answer.map(|answer| host_paths::merge(answer, &asked)));
+        }
+        if request.operation == Operation::Rollback {
+            if self.is_last_rollback(&request).await {
+                request.data = IMMEDIATE.to_owned();
+            } else {
+                // Also where nothing watches the directory, the server's call each minute has it looked at.
+                self.binding.trigger();
+            }
+        }
+        self.guest(request).await
     }
 
     async fn check_existence(&self, request: Request) -> Result<Option<bool>, Error> {
+        if host_paths::is_host_path(&request.path) {
+            return host_paths::check_existence(&request);
+        }
         let line = RequestLine::new(&request, "check-existence");
-        line.log(self.module.check_existence(&self.mount, convert::request(request))).await
+        line.log(self.binding.check_existence(convert::request(request))).await
     }
 
-    /// Instances keep nothing, so there is no cache to drop.
-    async fn invalidate_key(&self, _key: &str) {}
+    /// Instances keep nothing, so there is no cache to drop but the state of modules.
+    async fn invalidate_key(&self, key: &str) {
+        self.binding.invalidate(key);
+    }
 
     /// The connection to the server goes with the last clone of its clients.
     async fn cleanup(&self) {}
@@ -130,42 +163,29 @@ impl RequestLine {
 
     /// Waits for the answer and writes the one line of this request: at debug
     /// where the guest answered, at warn with the cause where it could not.
-    async fn log<T>(self, answer: impl Future<Output = Result<T, InvokeError>>) -> Result<T, Error> {
-        let answer = answer.await;
-        let Self { request_id, operation, path, mount, export, start } = self;
-        let elapsed_ms = milliseconds(start.elapsed());
-        match answer {
+    async fn log<T>(self, answer: impl Future<Output = Result<T, ServeError>>) -> Result<T, Error> {
+        match answer.await {
             Ok(value) => {
-                tracing::debug!(
-                    mount,
-                    request_id,
-                    ?operation,
-                    path,
-                    export,
-                    elapsed_ms,
-                    outcome = "answered",
-                    "request"
-                );
+                self.write("answered");
                 Ok(value)
             }
-            Err(InvokeError::Guest(error)) => {
-                tracing::debug!(
-                    mount,
-                    request_id,
-                    ?operation,
-                    path,
-                    export,
-                    elapsed_ms,
-                    outcome = "refused",
-                    "request"
-                );
-                Err(convert::error(InvokeError::Guest(error), &request_id))
+            Err(error @ ServeError::Invoke(InvokeError::Guest(_))) => {
+                self.write("refused");
+                Err(convert::serve_error(error, &self.request_id))
             }
             Err(error) => {
+                let Self { request_id, operation, path, mount, export, start } = self;
+                let elapsed_ms = milliseconds(start.elapsed());
                 tracing::warn!(mount, request_id, ?operation, path, export, elapsed_ms, outcome = "failed", %error, "request");
-                Err(convert::error(error, &request_id))
+                Err(convert::serve_error(error, &request_id))
             }
         }
+    }
+
+    fn write(&self, outcome: &str) {
+        let Self { request_id, operation, path, mount, export, start } = self;
+        let elapsed_ms = milliseconds(start.elapsed());
+        tracing::debug!(mount, request_id, ?operation, path, export, elapsed_ms, outcome, "request");
     }
 }
 

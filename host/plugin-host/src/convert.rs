@@ -2,6 +2,7 @@
 //! data stays the JSON text that came over the wire.
 
 use component_runtime as runtime;
+use modules::binding::ServeError;
 use plugin_protocol as protocol;
 use runtime::{GuestError, InvokeError};
 
@@ -47,6 +48,14 @@ pub(crate) fn error(error: InvokeError, request_id: &str) -> protocol::Error {
         InvokeError::Guest(error) => guest_error(error),
         busy @ InvokeError::Busy(_) => protocol::Error::Coded { code: 503, message: busy.to_caller(request_id) },
         other => protocol::Error::Internal(other.to_caller(request_id)),
+    }
+}
+
+/// As `error`; a mount without a module is one to come back to.
+pub(crate) fn serve_error(error: ServeError, request_id: &str) -> protocol::Error {
+    match error {
+        ServeError::Invoke(failure) => self::error(failure, request_id),
+        ServeError::NoModule(refusal) => protocol::Error::Coded { code: 503, message: refusal.0 },
     }
 }
 

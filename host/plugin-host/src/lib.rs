@@ -11,6 +11,7 @@ mod bridge;
 mod component;
 mod config;
 mod convert;
+mod host_paths;
 mod storage;
 mod system_view;
 

@@ -272,6 +272,10 @@ fn the_servers_openapi_document_has_our_paths_with_schemas() {
             // The server shows a list without its slash.
             assert!(ours.contains_key(path.trim_end_matches('/')), "no `{path}` in {:?}", ours.keys());
         }
+        // The host's own, whatever the engine.
+        for path in ["/module", "/module/reload", "/module/rollback", "/module/use"] {
+            assert!(ours.contains_key(path), "no `{path}` in {:?}", ours.keys());
+        }
         for (path, item) in ours {
             openapi::assert_described(path, item, &document["components"]["schemas"]);
         }

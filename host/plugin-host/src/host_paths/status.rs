@@ -1,0 +1,53 @@
+//! A binding's report, as `module` answers it.
+
+use modules::Approval;
+use modules::binding::{CandidateReport, Condition, Report};
+use serde_json::{Value, json};
+
+/// See the module's head.
+pub(super) fn of(report: &Report) -> Value {
+    let serving = report.serving.as_ref();
+    let (approval, signers) = match serving.map(|serving| &serving.approval) {
+        Some(Approval::Embedded) => (Some("embedded"), &[][..]),
+        Some(Approval::Pinned) => (Some("pinned"), &[][..]),
+        Some(Approval::Signed(keys)) => (Some("signed"), keys.as_slice()),
+        None => (None, &[][..]),
+    };
+    let module = |version: String, digest: String| json!({ "version": version, "digest": digest });
+    let previous = report.previous.as_ref().map(|(id, digest)| module(id.version.to_string(), digest.to_string()));
+    let held = report.held.as_ref().map(|(version, digest)| module(version.clone(), digest.to_string()));
+    json!({
+        "state": state(report.condition),
+        "engine": serving.map(|serving| serving.id.engine.clone()),
+        "version": serving.map(|serving| serving.id.version.to_string()),
+        "digest": serving.map(|serving| serving.digest.to_string()),
+        "origin": serving.map(|serving| serving.origin.to_string()),
+        "approval": approval,
+        "signers": signers,
+        "since": serving.map(|serving| humantime::format_rfc3339_seconds(serving.since).to_string()),
+        "previous": previous,
+        "held": held,
+        "candidates": report.candidates.iter().map(candidate).collect::<Vec<_>>(),
+        "problem": report.problem,
+        "node_local": report.unsaved,
+    })
+}
+
+fn state(condition: Condition) -> &'static str {
+    match condition {
+        Condition::Starting => "starting",
+        Condition::NothingServes => "nothing serves",
+        Condition::OnTrial => "on trial",
+        Condition::Serves => "serves",
+    }
+}
+
+fn candidate(candidate: &CandidateReport) -> Value {
+    json!({
+        "version": candidate.id.version.to_string(),
+        "digest": candidate.digest.to_string(),
+        "origin": candidate.origin.to_string(),
+        "acceptable": candidate.acceptable,
+        "reason": candidate.reason,
+    })
+}
