@@ -13,10 +13,15 @@ mod allocator;
 #[doc(hidden)]
 pub mod bindings;
 mod convert;
+#[cfg(feature = "http")]
 mod error_code;
 mod host;
+#[cfg(feature = "http")]
 mod http;
+#[cfg_attr(not(feature = "http"), expect(dead_code, reason = "most are limits of HTTP"))]
 mod limits;
+#[cfg(not(feature = "http"))]
+mod no_http;
 mod panic;
 mod storage;
 

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use harness::openbao::ClientProgram;
 use harness::workspace_root;
+use wit_component::DecodedWasm;
 
 /// A build of the template for its tests and as a component, on a machine that is busy with other tests.
 const STEPS_LONGEST: Duration = Duration::from_secs(300);
@@ -27,7 +28,18 @@ fn an_author_gets_from_an_empty_folder_to_an_engine() {
     for expected in blocks(&page, "text") {
         assert!(printed.contains(expected), "the page says that this is printed:\n{expected}\nbut it was:\n{printed}");
     }
-    assert!(author.path("greeter/greeter-0.1.0.wasm").is_file());
+    let imports = imports(&author.path("greeter/greeter-0.1.0.wasm"));
+    assert!(imports.contains("secrets-engine:host/storage@0.1.0"), "{imports:?}");
+    // An operator allows a module what it imports; this one has no upstream.
+    assert!(!imports.iter().any(|import| import.starts_with("wasi:http/")), "{imports:?}");
+}
+
+fn imports(component: &Path) -> BTreeSet<String> {
+    let wasm = fs::read(component).unwrap();
+    let DecodedWasm::Component(resolve, world) = wit_component::decode(&wasm).unwrap() else {
+        panic!("{} is no component", component.display())
+    };
+    resolve.worlds[world].imports.keys().map(|key| resolve.name_world_key(key)).collect()
 }
 
 /// What the page takes as given. The toolchain lies in the home folder, which the program has none of; what was built in
