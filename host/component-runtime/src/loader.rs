@@ -7,7 +7,7 @@ use wasmtime::component::Component;
 use crate::bindings::v0_1;
 use crate::limits::bytes_text;
 use crate::runtime::Inner;
-use crate::{LoadError, Module, aot, imports};
+use crate::{LoadError, Module, aot, imports, inspect};
 
 /// Compiles away from the serving threads.
 ///
@@ -18,6 +18,7 @@ pub(crate) async fn compile(runtime: &Arc<Inner>, wasm: &[u8]) -> Result<Compone
     if wasm.len() > max {
         return Err(LoadError::Invalid(format!("it has {} bytes; at most {}", wasm.len(), bytes_text(max))));
     }
+    inspect::check_header(wasm)?;
     let (engine, wasm) = (runtime.engine.clone(), wasm.to_vec());
     let compiled = tokio::task::spawn_blocking(move || Component::from_binary(&engine, &wasm)).await;
     match compiled {

@@ -12,7 +12,7 @@ use crate::epoch::Ticker;
 use crate::limits::Limits;
 use crate::mount::Mounts;
 use crate::store_state::StoreState;
-use crate::{LoadError, Module, Mount, MountSettings, aot, engine, linker, loader};
+use crate::{Inspection, LoadError, Module, Mount, MountSettings, aot, engine, inspect, linker, loader};
 
 /// What an operator or a test decides.
 #[derive(Clone, Debug)]
@@ -96,6 +96,14 @@ impl Runtime {
     pub async fn load_embedded(&self, precompiled: &'static [u8], wasm: &[u8]) -> Result<Arc<Module>, LoadError> {
         let component = loader::embedded(&self.inner, precompiled, wasm).await?;
         loader::module(&self.inner, &component).await
+    }
+
+    /// As `load`, and what can be said of a component that does not load.
+    ///
+    /// # Errors
+    /// When it is no component at all.
+    pub async fn inspect(&self, wasm: &[u8]) -> Result<Inspection, LoadError> {
+        inspect::inspect(&self.inner, wasm).await
     }
 
     /// The mount with this backend UUID. Locks, permits and connections are shared by all
