@@ -8,32 +8,29 @@ use std::io::Write as _;
 use std::process::ExitCode;
 use std::time::Duration;
 
-use clap::Parser;
+use clap::Args;
 use clap::builder::PossibleValuesParser;
 use clap::builder::TypedValueParser;
-use component_runtime::egress::Origin;
+use component_runtime::egress::{Origin, OriginError};
 use tracing::level_filters::LevelFilter;
 
 /// The hosts of Astra itself: production, development and test.
 const ASTRA_ORIGINS: [&str; 3] =
     ["https://api.astra.datastax.com", "https://api.dev.cloud.datastax.com", "https://api.test.cloud.datastax.com"];
 
+/// Age of write-ahead entries, where nobody says another.
+pub(crate) const WAL_MIN_AGE: Duration = Duration::from_secs(600);
+
 /// Bad arguments, as `sysexits.h` has it.
-const EXIT_USAGE: u8 = 64;
+pub(crate) const EXIT_USAGE: u8 = 64;
 
 /// Flags of the Go plugin that take a value (`api/plugin_helpers.go` of the server).
 const LEGACY_VALUE_FLAGS: [&str; 5] = ["ca-cert", "ca-path", "client-cert", "client-key", "tls-server-name"];
 /// The Go plugin's flag that stands alone.
 const LEGACY_SWITCH: &str = "tls-skip-verify";
 
-/// A secrets engine for DataStax Astra tokens: a plugin of Vault and OpenBao.
-///
-/// The server starts this program; there is nothing to start by hand. These
-/// options go into its registration:
-///
-///   vault plugin register -sha256=SUM -args=--log-level=debug secret vault-plugin-secrets-datastax-astra
-#[derive(Debug, Parser)]
-#[command(name = crate::PROGRAM, version = crate::VERSION, verbatim_doc_comment)]
+/// What serving takes from the registration.
+#[derive(Debug, Args)]
 pub struct Config {
     /// Allow requests to this origin, beside Astra's own three hosts; may be given several times.
     ///
@@ -54,35 +51,19 @@ pub struct Config {
 }
 
 impl Config {
-    /// Reads the command line, program name first.
-    ///
-    /// # Errors
-    /// Names the argument and its value; also what `--help` and `--version` print, as clap does.
-    pub fn parse_args(args: impl IntoIterator<Item = OsString>) -> Result<Self, clap::Error> {
-        Self::try_parse_from(without_legacy_flags(args))
-    }
-
     /// All origins that requests may go to.
     ///
     /// # Errors
     /// Never in practice: Astra's own origins parse, as a test shows.
-    pub fn origins(&self) -> Result<Vec<Origin>, component_runtime::egress::OriginError> {
-        let own = ASTRA_ORIGINS.into_iter().map(Origin::parse);
-        own.chain(self.allow_egress.iter().cloned().map(Ok)).collect()
+    pub fn origins(&self) -> Result<Vec<Origin>, OriginError> {
+        origins(&self.allow_egress)
     }
 }
 
-/// Ends a start that its arguments stopped. Help and version are no fault and
-/// go to stdout, where a server that started us reads no handshake.
-#[must_use]
-pub fn stop(stop: &clap::Error) -> ExitCode {
-    if !stop.use_stderr() {
-        return if stop.print().is_ok() { ExitCode::SUCCESS } else { ExitCode::FAILURE };
-    }
-    let text = stop.to_string();
-    let lines: Vec<&str> = text.lines().map(str::trim).filter(|line| !line.is_empty()).collect();
-    report(&lines.join("; "));
-    ExitCode::from(EXIT_USAGE)
+/// Astra's own origins and these.
+pub(crate) fn origins(beside: &[Origin]) -> Result<Vec<Origin>, OriginError> {
+    let own = ASTRA_ORIGINS.into_iter().map(Origin::parse);
+    own.chain(beside.iter().cloned().map(Ok)).collect()
 }
 
 /// Ends a start that failed for another reason.
@@ -93,13 +74,13 @@ pub(crate) fn fail(message: &str) -> ExitCode {
 }
 
 /// One line, with the prefix by which the server logs it as an error.
-fn report(message: &str) {
+pub(crate) fn report(message: &str) {
     // Nobody is left to tell when stderr is gone.
     let _ = writeln!(std::io::stderr(), "[ERROR] {}: {message}", crate::PROGRAM);
 }
 
 /// The server's level names, as a filter.
-fn level_parser() -> impl TypedValueParser<Value = LevelFilter> {
+pub(crate) fn level_parser() -> impl TypedValueParser<Value = LevelFilter> {
     PossibleValuesParser::new(["trace", "debug", "info", "warn", "error"]).map(|name| match name.as_str() {
         "trace" => LevelFilter::TRACE,
         "debug" => LevelFilter::DEBUG,
@@ -110,7 +91,7 @@ fn level_parser() -> impl TypedValueParser<Value = LevelFilter> {
 }
 
 /// Drops the Go plugin's flags: one or two dashes, value joined by `=` or in the next argument.
-fn without_legacy_flags(args: impl IntoIterator<Item = OsString>) -> Vec<OsString> {
+pub(crate) fn without_legacy_flags(args: impl IntoIterator<Item = OsString>) -> Vec<OsString> {
     let mut args = args.into_iter();
     let mut kept = Vec::new();
     while let Some(arg) = args.next() {
@@ -145,7 +126,8 @@ mod tests {
     use super::*;
 
     fn parse(args: &[&str]) -> Result<Config, clap::Error> {
-        Config::parse_args(std::iter::once("plugin").chain(args.iter().copied()).map(OsString::from))
+        let args = std::iter::once("plugin").chain(args.iter().copied());
+        crate::CommandLine::parse_args(args.map(OsString::from)).map(|line| line.serving).map_err(|stop| stop.error)
     }
 
     #[test]
@@ -153,7 +135,7 @@ mod tests {
         let config = parse(&[]).unwrap();
         assert_eq!(config.origins().unwrap().len(), ASTRA_ORIGINS.len());
         assert_eq!(config.log_level, LevelFilter::INFO);
-        assert_eq!(config.wal_min_age, Duration::from_secs(600));
+        assert_eq!(config.wal_min_age, WAL_MIN_AGE);
     }
 
     #[test]
@@ -188,10 +170,5 @@ mod tests {
             let text = parse(&args).unwrap_err().to_string();
             assert!(text.contains(expected), "{text}");
         }
-    }
-
-    #[test]
-    fn help_shows_every_option() {
-        insta::assert_snapshot!(parse(&["--help"]).unwrap_err());
     }
 }

@@ -8,10 +8,12 @@
 //! [`Request`]: plugin_protocol::Request
 
 mod bridge;
+mod cli;
 mod component;
 mod config;
 mod convert;
 mod host_paths;
+mod limits;
 mod storage;
 mod system_view;
 
@@ -22,7 +24,8 @@ use component_runtime::Runtime;
 use plugin_protocol::{ServeOptions, serve};
 
 use crate::bridge::Mounts;
-pub use crate::config::{Config, stop};
+pub use crate::cli::{Command, CommandLine, ModuleCommand, Stop, execute};
+pub use crate::config::Config;
 
 /// The program's name, as operators register it.
 pub const PROGRAM: &str = "vault-plugin-secrets-datastax-astra";

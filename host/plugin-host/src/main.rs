@@ -2,11 +2,12 @@
 
 use std::process::ExitCode;
 
-use plugin_host::{Config, run};
+use plugin_host::{CommandLine, execute, run};
 
 fn main() -> ExitCode {
-    match Config::parse_args(std::env::args_os()) {
-        Ok(config) => run(config),
-        Err(stop) => plugin_host::stop(&stop),
+    match CommandLine::parse_args(std::env::args_os()) {
+        Ok(CommandLine { command: Some(command), .. }) => execute(command),
+        Ok(CommandLine { serving, command: None }) => run(serving),
+        Err(stop) => stop.end(),
     }
 }

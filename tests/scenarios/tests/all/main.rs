@@ -53,6 +53,7 @@ mod authors;
 mod check;
 mod clients;
 mod cluster;
+mod command_line;
 mod compat;
 mod compat_server;
 mod config;

@@ -9,7 +9,7 @@ use cargo_metadata::{DependencyKind, MetadataCommand, Package};
 use harness::workspace_root;
 
 /// Crates from outside, and who alone may use them. Each knows one thing of the outside world.
-const OWNERS: [(&str, &[&str]); 10] = [
+const OWNERS: [(&str, &[&str]); 11] = [
     ("wit-bindgen", &["engine-component", "rogue-components"]),
     ("wasmtime", &["component-runtime"]),
     ("wasmtime-wasi", &["component-runtime"]),
@@ -20,6 +20,7 @@ const OWNERS: [(&str, &[&str]); 10] = [
     ("tokio-rustls", &["plugin-protocol", "astra-simulator"]),
     ("hyper-rustls", &["component-runtime"]),
     ("clap", &["plugin-host", "astra-simulator", "bench"]),
+    ("redb", &["plugin-host"]),
 ];
 
 /// Our own crates: what each of those that ship may build on.

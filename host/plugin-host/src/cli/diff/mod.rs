@@ -1,0 +1,67 @@
+//! `module diff OLD NEW`: what an operator should know before a module takes the place of another.
+
+mod compare;
+mod report;
+mod surface;
+
+use std::process::ExitCode;
+
+use component_runtime::{Capability, Runtime};
+use modules::Digest;
+
+use self::report::Difference;
+use self::surface::Surface;
+use super::module_file::ModuleFile;
+use super::output::Output;
+use super::run::help_document;
+use super::{Failure, sandbox};
+
+/// `module diff OLD NEW`
+#[derive(Debug, clap::Args)]
+pub struct Arguments {
+    /// What runs now; `embedded` is the module in this program.
+    old: ModuleFile,
+    /// What would take its place.
+    new: ModuleFile,
+    #[command(flatten)]
+    output: Output,
+}
+
+/// A module as far as it can be compared.
+pub(super) struct Side {
+    file: String,
+    sha256: String,
+    description: component_runtime::Description,
+    capabilities: Vec<Capability>,
+    /// Or why it is not known.
+    surface: Result<Surface, String>,
+}
+
+impl Arguments {
+    /// Exit 1 only where one of them cannot serve.
+    pub(crate) fn execute(&self) -> Result<ExitCode, Failure> {
+        let difference = sandbox::closed(async |runtime| {
+            let (old, new) = (Side::read(runtime, &self.old).await?, Side::read(runtime, &self.new).await?);
+            Ok(Difference::between(&old, &new))
+        })?;
+        self.output.print(&difference)?;
+        Ok(ExitCode::SUCCESS)
+    }
+}
+
+impl Side {
+    /// Asks the module for its OpenAPI document, with an empty storage and nothing outside in its reach.
+    async fn read(runtime: &Runtime, file: &ModuleFile) -> Result<Self, Failure> {
+        let module = file.load(runtime).await?;
+        let document = help_document(runtime, &module).await;
+        let surface = document.map(|document| Surface::of(&document));
+        let surface = surface.map_err(|text| format!("`{file}` has no OpenAPI document: {text}"));
+        Ok(Self {
+            file: file.to_string(),
+            sha256: Digest::of(&file.read()?).to_string(),
+            description: module.description().clone(),
+            capabilities: module.capabilities().iter().copied().collect(),
+            surface,
+        })
+    }
+}

@@ -1,0 +1,209 @@
+//! The difference of two modules, for people and programs. The rules are those by which a module goes live.
+
+use component_runtime::{Capability, Description, StorageVersions};
+use modules::ModuleId;
+use serde::Serialize;
+
+use super::Side;
+use super::compare::{Change, changes};
+use crate::cli::output::{Report, names, printable, words};
+
+/// See the module's head.
+#[derive(Debug, Serialize)]
+pub(super) struct Difference {
+    old: Named,
+    new: Named,
+    /// Why it does not go live, or not without the operator's word.
+    obstacles: Vec<String>,
+    going_back: GoingBack,
+    #[serde(serialize_with = "names")]
+    capabilities_added: Vec<Capability>,
+    #[serde(serialize_with = "names")]
+    capabilities_removed: Vec<Capability>,
+    secret_kinds_added: Vec<String>,
+    secret_kinds_removed: Vec<String>,
+    special_paths: Vec<String>,
+    /// None where one of them does not tell its paths.
+    changes: Option<Vec<Change>>,
+}
+
+#[derive(Debug, Serialize)]
+struct Named {
+    file: String,
+    engine: String,
+    version: String,
+    sha256: String,
+    storage_version_written: u32,
+    storage_version_readable_from: u32,
+}
+
+/// Could the old one take over again?
+#[derive(Debug, PartialEq, Eq, Serialize)]
+struct GoingBack {
+    possible: bool,
+    text: String,
+}
+
+impl Difference {
+    /// What changes from one to the other.
+    pub(super) fn between(old: &Side, new: &Side) -> Self {
+        let (before, after) = (&old.description, &new.description);
+        let mut difference = Self {
+            old: Named::new(old),
+            new: Named::new(new),
+            obstacles: Vec::new(),
+            going_back: going_back(before.storage_versions, after.storage_versions),
+            capabilities_added: missing(&new.capabilities, &old.capabilities),
+            capabilities_removed: missing(&old.capabilities, &new.capabilities),
+            secret_kinds_added: missing(&after.secret_kinds, &before.secret_kinds),
+            secret_kinds_removed: missing(&before.secret_kinds, &after.secret_kinds),
+            special_paths: special_paths(before, after),
+            changes: old.surface.as_ref().ok().zip(new.surface.as_ref().ok()).map(|(old, new)| changes(old, new)),
+        };
+        difference.obstacles = difference.find_obstacles(before, after);
+        let unknown = [&old.surface, &new.surface].into_iter().filter_map(|surface| surface.as_ref().err().cloned());
+        difference.obstacles.extend(unknown);
+        difference
+    }
+
+    fn find_obstacles(&self, before: &Description, after: &Description) -> Vec<String> {
+        let mut obstacles = Vec::new();
+        if before.name != after.name {
+            obstacles.push(format!("it is another engine: `{}`, not `{}`", after.name, before.name));
+        } else if self.old.sha256 != self.new.sha256 {
+            obstacles.extend(version_obstacle(before, after));
+        }
+        if after.storage_versions.readable_from > before.storage_versions.written {
+            obstacles.push(format!(
+                "it cannot read what the old one wrote: it reads from storage version {}, and finds {}",
+                after.storage_versions.readable_from, before.storage_versions.written
+            ));
+        }
+        if !self.going_back.possible {
+            obstacles.push(format!("going back would not be possible, so it needs `force`: {}", self.going_back.text));
+        }
+        if !self.secret_kinds_removed.is_empty() {
+            let kinds = self.secret_kinds_removed.join("`, `");
+            obstacles.push(format!("leases of kind `{kinds}` could neither be renewed nor revoked"));
+        }
+        if !self.capabilities_added.is_empty() {
+            let named: Vec<&str> = self.capabilities_added.iter().map(|capability| capability.name()).collect();
+            obstacles.push(format!(
+                "it asks for more: {}; say yes to exactly that with `accept_capabilities={}`",
+                words(&self.capabilities_added),
+                named.join(",")
+            ));
+        }
+        if !self.special_paths.is_empty() {
+            obstacles.push("its special paths differ, which the server learns with `plugin reload` only".to_owned());
+        }
+        obstacles
+    }
+}
+
+/// None where it is newer.
+fn version_obstacle(before: &Description, after: &Description) -> Option<String> {
+    let parse = |of: &Description| ModuleId::new(&of.name, &of.version).map_err(|error| error.to_string());
+    match (parse(before), parse(after)) {
+        (_, Err(text)) => Some(text),
+        (Ok(before), Ok(after)) if before.version == after.version => {
+            Some(format!("it has the same version, {}, and other content: give it another version", after.version))
+        }
+        (Ok(before), Ok(after)) if before.version > after.version => {
+            Some(format!("its version is lower: {} after {}; only a pinned one may run", after.version, before.version))
+        }
+        _ => None,
+    }
+}
+
+fn going_back(before: StorageVersions, after: StorageVersions) -> GoingBack {
+    let possible = (before.readable_from..=before.written).contains(&after.written);
+    let text = if possible {
+        format!("the old one reads storage version {}, which the new one writes", after.written)
+    } else {
+        format!(
+            "the new one writes storage version {}, and the old one reads {} to {}",
+            after.written, before.readable_from, before.written
+        )
+    };
+    GoingBack { possible, text }
+}
+
+/// Those of `all` that are not in `others`.
+fn missing<T: Clone + PartialEq>(all: &[T], others: &[T]) -> Vec<T> {
+    all.iter().filter(|item| !others.contains(item)).cloned().collect()
+}
+
+fn special_paths(before: &Description, after: &Description) -> Vec<String> {
+    let (old, new) = (&before.special_paths, &after.special_paths);
+    let rows = [
+        (&new.root, &old.root, "needs `sudo` now"),
+        (&old.root, &new.root, "does not need `sudo` any more"),
+        (&new.unauthenticated, &old.unauthenticated, "needs no token: ANYBODY can use it"),
+        (&old.unauthenticated, &new.unauthenticated, "needs a token now"),
+        (&new.seal_wrap_storage, &old.seal_wrap_storage, "(storage) is wrapped by the seal now"),
+        (&old.seal_wrap_storage, &new.seal_wrap_storage, "(storage) is not wrapped by the seal any more"),
+        (&new.local_storage, &old.local_storage, "(storage) is not replicated any more"),
+        (&old.local_storage, &new.local_storage, "(storage) is replicated now"),
+    ];
+    let texts = |(all, others, text): (&Vec<String>, &Vec<String>, &'static str)| {
+        missing(all, others).into_iter().map(move |path| format!("`{path}` {text}"))
+    };
+    rows.into_iter().flat_map(texts).collect()
+}
+
+impl Named {
+    fn new(side: &Side) -> Self {
+        Self {
+            file: side.file.clone(),
+            engine: side.description.name.clone(),
+            version: side.description.version.clone(),
+            sha256: side.sha256.clone(),
+            storage_version_written: side.description.storage_versions.written,
+            storage_version_readable_from: side.description.storage_versions.readable_from,
+        }
+    }
+}
+
+impl Report for Difference {
+    fn text(&self) -> String {
+        let mut text = format!(
+            "{} {} ({})\n  -> {} {} ({})\n",
+            self.old.engine, self.old.version, self.old.file, self.new.engine, self.new.version, self.new.file
+        );
+        if self.old.sha256 == self.new.sha256 {
+            return printable(&(text + "\nThe same bytes.\n"));
+        }
+        let said = |change: &&Change| change.text.clone();
+        let (breaking, other): (Vec<_>, Vec<_>) = self.changes.iter().flatten().partition(|change| change.breaking);
+        let going_back = format!("{}: {}", if self.going_back.possible { "yes" } else { "NO" }, self.going_back.text);
+        let capabilities = [
+            said_of(&self.capabilities_added, "is new"),
+            said_of(&self.capabilities_removed, "is not asked for any more"),
+        ];
+        let kinds = [said_of(&self.secret_kinds_added, "is new"), said_of(&self.secret_kinds_removed, "is gone")];
+        let sections: [(&str, Vec<String>); 7] = [
+            ("Does not go live by itself", self.obstacles.clone()),
+            ("Can one go back afterwards", vec![going_back]),
+            ("Clients may fail", breaking.iter().map(said).collect()),
+            ("Special paths", self.special_paths.clone()),
+            ("Capabilities", capabilities.concat()),
+            ("Secret kinds", kinds.concat()),
+            ("Also new or changed", other.iter().map(said).collect()),
+        ];
+        for (title, lines) in sections.iter().filter(|(_, lines)| !lines.is_empty()) {
+            text += &format!("\n{title}:\n  - {}\n", lines.join("\n  - "));
+        }
+        if self.changes.as_ref().is_some_and(Vec::is_empty) {
+            text += "\nPaths, operations and fields are the same.\n";
+        }
+        printable(&text)
+    }
+}
+
+fn said_of(things: &[impl std::fmt::Display], text: &str) -> Vec<String> {
+    things.iter().map(|thing| format!("{thing} {text}")).collect()
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,86 @@
+use component_runtime::SpecialPaths;
+use serde_json::json;
+
+use super::super::surface::Surface;
+use super::*;
+
+fn versions(written: u32, readable_from: u32) -> StorageVersions {
+    StorageVersions { written, readable_from }
+}
+
+fn side(version: &str) -> Side {
+    Side {
+        file: format!("astra-{version}.wasm"),
+        sha256: version.to_owned(),
+        description: Description {
+            name: "astra".to_owned(),
+            version: version.to_owned(),
+            special_paths: SpecialPaths { root: vec!["config/*".to_owned()], ..SpecialPaths::default() },
+            secret_kinds: vec!["astra_token".to_owned()],
+            storage_versions: versions(2, 1),
+        },
+        capabilities: vec![Capability::Storage, Capability::Log],
+        surface: Ok(Surface::of(&json!({"paths": {"/config": {"get": {}}}}))),
+    }
+}
+
+fn obstacles(old: &Side, new: &Side) -> String {
+    Difference::between(old, new).obstacles.join("\n")
+}
+
+#[test]
+fn a_newer_version_of_the_same_goes_live_and_back() {
+    let difference = Difference::between(&side("1.0.0"), &side("1.1.0"));
+    assert!(difference.obstacles.is_empty() && difference.going_back.possible, "{difference:?}");
+    assert!(difference.text().contains("fields are the same"), "{}", difference.text());
+}
+
+#[test]
+fn each_obstacle_is_named() {
+    let old = side("1.1.0");
+    let changed = |change: fn(&mut Side)| {
+        let mut new = side("1.2.0");
+        change(&mut new);
+        obstacles(&old, &new)
+    };
+    let rows = [
+        (changed(|new| new.description.name = "other".to_owned()), "another engine: `other`"),
+        (changed(|new| new.description.version = "1.0.9".to_owned()), "its version is lower: 1.0.9 after 1.1.0"),
+        (changed(|new| new.description.version = "1.1.0".to_owned()), "the same version, 1.1.0, and other content"),
+        (
+            changed(|new| new.description.storage_versions = versions(4, 3)),
+            "it reads from storage version 3, and finds 2",
+        ),
+        (
+            changed(|new| new.description.storage_versions = versions(3, 1)),
+            "needs `force`: the new one writes storage version 3",
+        ),
+        (changed(|new| new.description.secret_kinds.clear()), "leases of kind `astra_token`"),
+        (
+            changed(|new| new.capabilities.push(Capability::OutboundHttp)),
+            "it asks for more: outbound HTTP; say yes to exactly that with `accept_capabilities=outbound-http`",
+        ),
+        (changed(|new| new.surface = Err("`x` has no OpenAPI document".to_owned())), "`x` has no OpenAPI document"),
+        (changed(|new| new.description.special_paths.root.clear()), "`plugin reload`"),
+    ];
+    for (obstacles, expected) in rows {
+        assert!(obstacles.contains(expected), "no `{expected}` in {obstacles}");
+    }
+}
+
+#[test]
+fn the_same_bytes_are_said_to_be_the_same() {
+    let difference = Difference::between(&side("1.0.0"), &side("1.0.0"));
+    assert!(difference.obstacles.is_empty() && difference.text().contains("The same bytes"), "{}", difference.text());
+}
+
+#[test]
+fn an_operator_reads_what_matters_first() {
+    let mut new = side("2.0.0");
+    new.description.storage_versions = versions(3, 2);
+    new.description.secret_kinds.push("astra_key".to_owned());
+    new.description.special_paths.unauthenticated.push("ping".to_owned());
+    new.capabilities = vec![Capability::Storage, Capability::OutboundHttp];
+    new.surface = Ok(Surface::of(&json!({"paths": {"/ping": {"get": {}}}})));
+    insta::assert_snapshot!(Difference::between(&side("1.0.0"), &new).text());
+}

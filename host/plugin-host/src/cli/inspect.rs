@@ -1,0 +1,180 @@
+//! `module inspect`: what a module is and may do; of a wrong file, what is wrong with it.
+
+use std::process::ExitCode;
+
+use component_runtime::{Capability, Inspection, LoadError, Module};
+use modules::Digest;
+use serde::Serialize;
+
+use super::module_file::ModuleFile;
+use super::output::{Output, Report, columns, exit_code, listed, names, printable, words};
+use super::{Failure, sandbox};
+
+/// `module inspect FILE`
+#[derive(Debug, clap::Args)]
+pub struct Arguments {
+    /// The module; `embedded` is the one in this program.
+    file: ModuleFile,
+    #[command(flatten)]
+    output: Output,
+}
+
+/// What can be said of a file.
+#[derive(Debug, Serialize)]
+struct Inspected {
+    file: String,
+    size_bytes: usize,
+    sha256: String,
+    /// Can it serve here?
+    usable: bool,
+    /// Why not.
+    problem: Option<String>,
+    #[serde(flatten)]
+    description: Option<Described>,
+    /// The version of the interface that it is built for.
+    world: Option<String>,
+    imports: Vec<String>,
+    exports: Vec<String>,
+}
+
+/// What it says of itself.
+#[derive(Debug, Serialize)]
+struct Described {
+    engine: String,
+    version: String,
+    storage_version_written: u32,
+    storage_version_readable_from: u32,
+    /// What it asks of the host.
+    #[serde(serialize_with = "names")]
+    capabilities: Vec<Capability>,
+    secret_kinds: Vec<String>,
+    special_paths: SpecialPaths,
+}
+
+#[derive(Debug, Serialize)]
+struct SpecialPaths {
+    root: Vec<String>,
+    unauthenticated: Vec<String>,
+    local_storage: Vec<String>,
+    seal_wrap_storage: Vec<String>,
+}
+
+impl Arguments {
+    /// Exit 1 where the module cannot serve.
+    pub(crate) fn execute(&self) -> Result<ExitCode, Failure> {
+        let wasm = self.file.read()?;
+        let inspection = sandbox::closed(async |runtime| Ok(runtime.inspect(&wasm).await))?;
+        let inspected = Inspected::new(self.file.to_string(), &wasm, inspection);
+        self.output.print(&inspected)?;
+        Ok(exit_code(inspected.usable))
+    }
+}
+
+impl Inspected {
+    fn new(file: String, wasm: &[u8], inspection: Result<Inspection, LoadError>) -> Self {
+        let (imports, exports, module) = match inspection {
+            Ok(Inspection { imports, exports, module }) => (imports, exports, module),
+            Err(error) => (Vec::new(), Vec::new(), Err(error)),
+        };
+        Self {
+            file,
+            size_bytes: wasm.len(),
+            sha256: Digest::of(wasm).to_string(),
+            usable: module.is_ok(),
+            world: world(&exports),
+            imports,
+            exports,
+            description: module.as_ref().ok().map(|module| Described::new(module)),
+            problem: module.err().map(|error| error.to_string()),
+        }
+    }
+}
+
+/// `0.1.0` of `secrets-engine:backend/backend@0.1.0`.
+fn world(exports: &[String]) -> Option<String> {
+    exports.iter().find_map(|name| name.strip_prefix("secrets-engine:backend/backend@")).map(str::to_owned)
+}
+
+impl Described {
+    fn new(module: &Module) -> Self {
+        let description = module.description();
+        let paths = &description.special_paths;
+        Self {
+            engine: description.name.clone(),
+            version: description.version.clone(),
+            storage_version_written: description.storage_versions.written,
+            storage_version_readable_from: description.storage_versions.readable_from,
+            capabilities: module.capabilities().iter().copied().collect(),
+            secret_kinds: description.secret_kinds.clone(),
+            special_paths: SpecialPaths {
+                root: paths.root.clone(),
+                unauthenticated: paths.unauthenticated.clone(),
+                local_storage: paths.local_storage.clone(),
+                seal_wrap_storage: paths.seal_wrap_storage.clone(),
+            },
+        }
+    }
+
+    fn rows(&self) -> Vec<(&'static str, String)> {
+        let paths = &self.special_paths;
+        vec![
+            ("engine", self.engine.clone()),
+            ("version", self.version.clone()),
+            ("storage", storage_text(self.storage_version_written, self.storage_version_readable_from)),
+            ("capabilities", words(&self.capabilities)),
+            ("secret kinds", listed(&self.secret_kinds)),
+            ("needs sudo", listed(&paths.root)),
+            ("needs no token", listed(&paths.unauthenticated)),
+            ("local storage", listed(&paths.local_storage)),
+            ("sealed storage", listed(&paths.seal_wrap_storage)),
+        ]
+    }
+}
+
+fn storage_text(written: u32, readable_from: u32) -> String {
+    if written == readable_from {
+        format!("version {written}")
+    } else {
+        format!("writes version {written}, reads from version {readable_from}")
+    }
+}
+
+impl Report for Inspected {
+    fn text(&self) -> String {
+        let mut rows = vec![
+            ("file", self.file.clone()),
+            ("size", format!("{} bytes", self.size_bytes)),
+            ("sha256", self.sha256.clone()),
+        ];
+        rows.extend(self.description.iter().flat_map(Described::rows));
+        rows.extend(self.world.clone().map(|world| ("world", world)));
+        let mut text = columns(&rows);
+        for (title, names) in [("imports", &self.imports), ("exports", &self.exports)] {
+            if !names.is_empty() {
+                text += &format!("{title}\n  {}\n", names.join("\n  "));
+            }
+        }
+        if let Some(problem) = &self.problem {
+            text += &format!("It cannot serve: {problem}\n");
+        }
+        printable(&text)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_world_is_the_version_of_the_exported_backend() {
+        let exports = ["a:b/c@9.9.9", "secrets-engine:backend/backend@0.1.0"].map(str::to_owned);
+        assert_eq!(world(&exports).as_deref(), Some("0.1.0"));
+        assert_eq!(world(&exports[..1]), None);
+    }
+
+    #[test]
+    fn storage_versions_are_said_in_words() {
+        assert_eq!(storage_text(2, 2), "version 2");
+        assert_eq!(storage_text(3, 2), "writes version 3, reads from version 2");
+    }
+}

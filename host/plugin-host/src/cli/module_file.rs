@@ -1,0 +1,61 @@
+//! A module as it is named on the command line.
+
+use std::borrow::Cow;
+use std::fmt;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use component_runtime::limits::WASM_BYTES_MAX;
+use component_runtime::{Module, Runtime};
+
+use super::{Failure, files};
+use crate::component::EMBEDDED;
+
+/// Which module.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum ModuleFile {
+    /// The one in this binary, by the word `embedded`.
+    Embedded,
+    /// A file.
+    Path(PathBuf),
+}
+
+impl From<std::ffi::OsString> for ModuleFile {
+    fn from(text: std::ffi::OsString) -> Self {
+        if text == "embedded" { Self::Embedded } else { Self::Path(text.into()) }
+    }
+}
+
+impl fmt::Display for ModuleFile {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Embedded => f.write_str("embedded"),
+            Self::Path(path) => write!(f, "{}", path.display()),
+        }
+    }
+}
+
+impl ModuleFile {
+    /// Its bytes.
+    ///
+    /// # Errors
+    /// When it cannot be read, or is larger than any module may be.
+    pub(crate) fn read(&self) -> Result<Cow<'static, [u8]>, Failure> {
+        match self {
+            Self::Embedded => Ok(Cow::Borrowed(EMBEDDED.wasm)),
+            Self::Path(path) => files::read(path, WASM_BYTES_MAX).map(Cow::Owned),
+        }
+    }
+
+    /// The module, ready to serve.
+    ///
+    /// # Errors
+    /// Why it cannot.
+    pub(crate) async fn load(&self, runtime: &Runtime) -> Result<Arc<Module>, Failure> {
+        let loaded = match self {
+            Self::Embedded => runtime.load_embedded(EMBEDDED.precompiled, EMBEDDED.wasm).await,
+            Self::Path(_) => runtime.load(&self.read()?).await,
+        };
+        loaded.map_err(|error| Failure::Not(format!("`{self}`: {error}")))
+    }
+}

@@ -1,0 +1,100 @@
+//! What commands print: text for people, JSON for programs.
+
+use std::io::Write as _;
+use std::process::ExitCode;
+
+use clap::ValueEnum;
+use component_runtime::Capability;
+use serde::{Serialize, Serializer};
+
+use super::Failure;
+
+/// Who reads it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Format {
+    /// People.
+    Text,
+    /// Programs: one JSON object, whose fields stay; later versions may add some.
+    Json,
+}
+
+/// The argument that all commands share.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Output {
+    /// For whom to print.
+    #[arg(long, value_name = "FORMAT", default_value = "text")]
+    pub(crate) format: Format,
+}
+
+/// What a command found out.
+pub(crate) trait Report: Serialize {
+    /// For people; ends in a line break, or is empty.
+    fn text(&self) -> String;
+}
+
+impl Output {
+    /// Prints a report on stdout.
+    ///
+    /// # Errors
+    /// When stdout is gone.
+    pub(crate) fn print(&self, report: &impl Report) -> Result<(), Failure> {
+        let text = match self.format {
+            Format::Text => report.text(),
+            Format::Json => {
+                let json = serde_json::to_string_pretty(report);
+                json.map_err(|error| Failure::Not(error.to_string()))? + "\n"
+            }
+        };
+        let mut stdout = std::io::stdout().lock();
+        let written = stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush());
+        written.map_err(|error| Failure::Not(format!("failed to write to stdout: {error}")))
+    }
+}
+
+/// Is it so?
+pub(crate) fn exit_code(is_so: bool) -> ExitCode {
+    if is_so { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+}
+
+/// Lines of name and value, the values in one column.
+pub(crate) fn columns(rows: &[(&str, String)]) -> String {
+    let width = rows.iter().map(|(name, _)| name.chars().count()).max().unwrap_or_default();
+    rows.iter().map(|(name, value)| format!("{name:width$}  {value}").trim_end().to_owned() + "\n").collect()
+}
+
+/// A list for people; a dash where there is nothing.
+pub(crate) fn listed(items: &[String]) -> String {
+    if items.is_empty() { "-".to_owned() } else { items.join(", ") }
+}
+
+/// For people.
+pub(crate) fn words(capabilities: &[Capability]) -> String {
+    capabilities.iter().map(|capability| capability.word()).collect::<Vec<_>>().join(", ")
+}
+
+/// For programs, and for the arguments of host paths.
+pub(crate) fn names<S: Serializer>(capabilities: &[Capability], serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.collect_seq(capabilities.iter().map(|capability| capability.name()))
+}
+
+/// What a stranger's text may not do to a terminal: control characters are shown, not obeyed.
+pub(crate) fn printable(text: &str) -> String {
+    let is_plain = |c: char| !c.is_control() || c == '\n' || c == '\t';
+    text.chars().map(|c| if is_plain(c) { c.to_string() } else { c.escape_default().to_string() }).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn columns_are_as_wide_as_the_longest_name() {
+        let rows = [("a", "1".to_owned()), ("long", "2".to_owned()), ("b", String::new())];
+        assert_eq!(columns(&rows), "a     1\nlong  2\nb\n");
+    }
+
+    #[test]
+    fn a_terminal_obeys_no_module() {
+        assert_eq!(printable("a\u{1b}[2Jb\n\tä"), "a\\u{1b}[2Jb\n\tä");
+    }
+}

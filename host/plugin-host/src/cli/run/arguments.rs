@@ -1,0 +1,135 @@
+//! What `run` is told.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::ValueEnum;
+use component_runtime::egress::Origin;
+use serde_json::{Map, Value};
+use tracing::level_filters::LevelFilter;
+
+use super::lease::Leased;
+use super::values;
+use crate::cli::module_file::ModuleFile;
+use crate::cli::output::Output;
+use crate::cli::{Failure, files};
+use crate::limits::RUN_INPUT_BYTES_MAX;
+
+/// `run OPERATION PATH [key=value …]`
+#[derive(Debug, clap::Args)]
+#[command(verbatim_doc_comment)]
+pub struct Arguments {
+    /// The module; `embedded` is the one in this program.
+    #[arg(long, value_name = "FILE", default_value = "embedded")]
+    pub(super) module: ModuleFile,
+
+    /// Keep storage and leases in this file, not encrypted; made where it is not there.
+    ///
+    /// Without it they are gone afterwards.
+    #[arg(long, value_name = "FILE")]
+    pub(super) storage: Option<PathBuf>,
+
+    /// Renew or revoke the lease of this file: what an earlier `--format json` printed.
+    #[arg(long, value_name = "FILE")]
+    pub(super) lease: Option<PathBuf>,
+
+    /// Ask for so much longer, on renew.
+    #[arg(long, value_name = "DURATION", default_value = "0s", value_parser = humantime::parse_duration)]
+    pub(super) increment: Duration,
+
+    /// As for serving; may be given several times.
+    #[arg(long, value_name = "ORIGIN", value_parser = Origin::parse)]
+    pub(super) allow_egress: Vec<Origin>,
+
+    /// As for serving.
+    #[arg(long, value_name = "DURATION", default_value = "10m", value_parser = humantime::parse_duration)]
+    pub(super) wal_min_age: Duration,
+
+    /// Least important log lines to show, on stderr.
+    #[arg(long, value_name = "LEVEL", default_value = "warn", value_parser = crate::config::level_parser())]
+    pub(super) log_level: LevelFilter,
+
+    #[command(flatten)]
+    pub(super) output: Output,
+
+    /// What to do.
+    pub(super) operation: Operation,
+
+    /// Path below the mount, as `config`; to renew or revoke, the lease's ID.
+    path: Option<String>,
+
+    /// Fields: `key=text`, `key=@file`, `key=-` (stdin), or `@file`, `-` for a JSON object of them.
+    #[arg(value_name = "FIELD")]
+    values: Vec<String>,
+}
+
+/// What a client does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(super) enum Operation {
+    Read,
+    /// A create where the module says that nothing is there, else an update.
+    Write,
+    List,
+    Delete,
+    Patch,
+    Renew,
+    Revoke,
+    /// What a server asks for once a minute.
+    Rollback,
+    /// Help text of a path; of the module without one.
+    Help,
+}
+
+impl Operation {
+    /// Are its fields query parameters, which are text?
+    fn takes_query(self) -> bool {
+        matches!(self, Self::Read | Self::List | Self::Delete | Self::Help)
+    }
+
+    fn is_about_a_lease(self) -> bool {
+        matches!(self, Self::Renew | Self::Revoke)
+    }
+}
+
+impl Arguments {
+    /// Without slashes around it, as the server hands it to engines.
+    pub(super) fn path_and_data(&self) -> Result<(String, Map<String, Value>), Failure> {
+        let mut fields: Vec<&str> = self.values.iter().map(String::as_str).collect();
+        let mut path = self.path.as_deref().unwrap_or_default();
+        if self.operation == Operation::Rollback {
+            // It has no path.
+            fields.splice(0..0, self.path.as_deref());
+            path = "";
+        }
+        if self.operation.is_about_a_lease() {
+            if !fields.is_empty() {
+                return Err(Failure::Usage(format!(
+                    "`{}` belongs to no lease; try `--increment`",
+                    fields.join("`, `")
+                )));
+            }
+            if path.is_empty() == self.lease.is_none() {
+                return Err(Failure::Usage("name the lease: either its ID or `--lease FILE`".to_owned()));
+            }
+            return Ok((path.to_owned(), Map::new()));
+        }
+        if self.lease.is_some() {
+            return Err(Failure::Usage("`--lease` is for renew and revoke".to_owned()));
+        }
+        let data = values::parse(&fields)?;
+        let data = if self.operation.takes_query() { values::as_query(data) } else { data };
+        Ok((path.trim_matches('/').to_owned(), data))
+    }
+
+    /// The lease of the named file.
+    pub(super) fn lease_file(&self) -> Result<Option<Leased>, Failure> {
+        let Some(path) = &self.lease else { return Ok(None) };
+        let bytes = if path.as_os_str() == "-" {
+            files::read_stdin(RUN_INPUT_BYTES_MAX)?
+        } else {
+            files::read(path, RUN_INPUT_BYTES_MAX)?
+        };
+        let lease = serde_json::from_slice(&bytes);
+        lease.map(Some).map_err(|error| Failure::Not(format!("`{}` holds no lease: {error}", path.display())))
+    }
+}

@@ -1,0 +1,220 @@
+//! A mount's storage, and its leases, in one file (redb) or in memory.
+//!
+//! Each write outside a transaction is one of its own. Nothing is encrypted: there is no seal here.
+
+use std::collections::hash_map::RandomState;
+use std::hash::BuildHasher as _;
+use std::path::Path;
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use component_runtime::capability::{Storage, StorageEntry, StorageError, StorageView, Transaction};
+use redb::backends::{FileBackend, InMemoryBackend};
+use redb::{
+    Database, DatabaseError, ReadableDatabase as _, ReadableTable, StorageBackend, TableDefinition, WriteTransaction,
+};
+
+use super::lease::Leased;
+use super::transaction::FileTransaction;
+use crate::cli::{Failure, files};
+
+/// Key to seal-wrap mark and value.
+pub(super) const ENTRIES: TableDefinition<'_, &str, (bool, &[u8])> = TableDefinition::new("entries");
+/// Lease ID to JSON.
+const LEASES: TableDefinition<'_, &str, &str> = TableDefinition::new("leases");
+/// What is known of the mount.
+const MOUNT: TableDefinition<'_, &str, &str> = TableDefinition::new("mount");
+
+/// Clones share it.
+#[derive(Clone)]
+pub(super) struct FileStorage {
+    database: Arc<Database>,
+    backend_uuid: String,
+}
+
+impl FileStorage {
+    /// The file's, made where it is not there; in memory without one.
+    ///
+    /// # Errors
+    /// When it cannot be opened, is of another kind, or is open in another process.
+    pub(super) fn open(path: Option<&Path>) -> Result<Self, Failure> {
+        let Some(path) = path else {
+            return Self::start(InMemoryBackend::new()).map_err(|text| wrong("memory", &text));
+        };
+        let name = path.display().to_string();
+        let file = files::open_private(path)?;
+        let backend = FileBackend::new(file).map_err(|error| wrong(&name, &error.to_string()))?;
+        Self::start(backend).map_err(|text| wrong(&name, &text))
+    }
+
+    fn start(backend: impl StorageBackend) -> Result<Self, String> {
+        let database = Database::builder().create_with_backend(backend).map_err(|error| match error {
+            DatabaseError::DatabaseAlreadyOpen => "another process has it open".to_owned(),
+            other => other.to_string(),
+        })?;
+        let backend_uuid = prepare(&database).map_err(|error| error.to_string())?;
+        Ok(Self { database: Arc::new(database), backend_uuid })
+    }
+
+    /// The mount's, made with the file.
+    pub(super) fn backend_uuid(&self) -> &str {
+        &self.backend_uuid
+    }
+
+    /// A name for a lease, unique in this file.
+    pub(super) fn new_lease_id(&self, path: &str) -> Result<String, StorageError> {
+        self.write(|writing| {
+            let mut mount = writing.open_table(MOUNT)?;
+            let before = mount.get("leases_made")?.and_then(|number| number.value().parse::<u64>().ok());
+            let number = before.unwrap_or_default() + 1;
+            mount.insert("leases_made", number.to_string().as_str())?;
+            Ok(format!("{path}/{number}"))
+        })
+    }
+
+    /// Keeps a lease; one with this ID is replaced.
+    pub(super) fn put_lease(&self, leased: &Leased) -> Result<(), StorageError> {
+        let json = serde_json::to_string(leased).map_err(failed)?;
+        self.write(|writing| {
+            writing.open_table(LEASES)?.insert(leased.lease.id.as_str(), json.as_str())?;
+            Ok(())
+        })
+    }
+
+    /// Forgets a lease.
+    pub(super) fn remove_lease(&self, id: &str) -> Result<(), StorageError> {
+        self.write(|writing| {
+            writing.open_table(LEASES)?.remove(id)?;
+            Ok(())
+        })
+    }
+
+    /// None = there is no such lease.
+    pub(super) fn lease(&self, id: &str) -> Result<Option<Leased>, StorageError> {
+        let table = self.database.begin_read().map_err(failed)?.open_table(LEASES).map_err(failed)?;
+        let Some(json) = table.get(id).map_err(failed)? else { return Ok(None) };
+        serde_json::from_str(json.value()).map(Some).map_err(failed)
+    }
+
+    /// Does the work in a transaction of the file.
+    pub(super) fn write<T>(
+        &self,
+        work: impl FnOnce(&WriteTransaction) -> Result<T, redb::Error>,
+    ) -> Result<T, StorageError> {
+        let writing = self.database.begin_write().map_err(failed)?;
+        let done = work(&writing).map_err(failed)?;
+        writing.commit().map_err(failed)?;
+        Ok(done)
+    }
+
+    fn read<T>(
+        &self,
+        work: impl FnOnce(&redb::ReadOnlyTable<&'static str, (bool, &'static [u8])>) -> Result<T, redb::StorageError>,
+    ) -> Result<T, StorageError> {
+        let table = self.database.begin_read().map_err(failed)?.open_table(ENTRIES).map_err(failed)?;
+        work(&table).map_err(failed)
+    }
+}
+
+/// Makes the tables, so that readers find them, and the mount's UUID; one that is there stays.
+fn prepare(database: &Database) -> Result<String, redb::Error> {
+    let writing = database.begin_write()?;
+    writing.open_table(ENTRIES)?;
+    writing.open_table(LEASES)?;
+    let mut mount = writing.open_table(MOUNT)?;
+    let known = mount.get("backend_uuid")?.map(|uuid| uuid.value().to_owned());
+    let backend_uuid = known.unwrap_or_else(unique);
+    mount.insert("backend_uuid", backend_uuid.as_str())?;
+    drop(mount);
+    writing.commit()?;
+    Ok(backend_uuid)
+}
+
+/// In the form of a UUID. It tells mounts apart and keeps nothing secret, so the hash maps' own seed is enough.
+fn unique() -> String {
+    let [high, low] = [0, 1].map(|turn| RandomState::new().hash_one((std::process::id(), turn)));
+    let hex = format!("{high:016x}{low:016x}");
+    let (a, b, c, d, e) = (&hex[..8], &hex[8..12], &hex[13..16], &hex[17..20], &hex[20..]);
+    format!("{a}-{b}-4{c}-8{d}-{e}")
+}
+
+fn wrong(name: &str, text: &str) -> Failure {
+    Failure::Not(format!("`{name}` cannot hold a mount's storage: {text}"))
+}
+
+pub(super) fn failed(error: impl ToString) -> StorageError {
+    StorageError::Failed(format!("storage file: {}", error.to_string()))
+}
+
+/// One entry of any view of the table.
+pub(super) fn entry(
+    table: &impl ReadableTable<&'static str, (bool, &'static [u8])>,
+    key: &str,
+) -> Result<Option<StorageEntry>, redb::StorageError> {
+    let found = table.get(key)?;
+    Ok(found.map(|found| {
+        let (seal_wrap, value) = found.value();
+        StorageEntry { key: key.to_owned(), value: value.to_vec(), seal_wrap }
+    }))
+}
+
+/// Direct children below a prefix that are greater than `after`, sorted; folders end in `/`.
+pub(super) fn children(
+    table: &impl ReadableTable<&'static str, (bool, &'static [u8])>,
+    prefix: &str,
+    after: &str,
+    limit: usize,
+) -> Result<Vec<String>, redb::StorageError> {
+    let mut names: Vec<String> = Vec::new();
+    for found in table.range(format!("{prefix}{after}").as_str()..)? {
+        let (key, _) = found?;
+        let Some(rest) = key.value().strip_prefix(prefix) else { break };
+        let name = rest.find('/').map_or(rest, |slash| &rest[..=slash]);
+        if name <= after || names.last().is_some_and(|last| last == name) {
+            continue;
+        }
+        if names.len() == limit {
+            break;
+        }
+        names.push(name.to_owned());
+    }
+    Ok(names)
+}
+
+#[async_trait]
+impl StorageView for FileStorage {
+    async fn get(&self, key: &str) -> Result<Option<StorageEntry>, StorageError> {
+        self.read(|table| entry(table, key))
+    }
+
+    async fn put(&self, entry: StorageEntry) -> Result<(), StorageError> {
+        self.write(|writing| {
+            let value = (entry.seal_wrap, entry.value.as_slice());
+            writing.open_table(ENTRIES)?.insert(entry.key.as_str(), value)?;
+            Ok(())
+        })
+    }
+
+    async fn delete(&self, key: &str) -> Result<(), StorageError> {
+        self.write(|writing| {
+            writing.open_table(ENTRIES)?.remove(key)?;
+            Ok(())
+        })
+    }
+
+    async fn list(&self, prefix: &str) -> Result<Vec<String>, StorageError> {
+        self.read(|table| children(table, prefix, "", usize::MAX))
+    }
+
+    async fn list_page(&self, prefix: &str, after: &str, limit: u32) -> Result<Vec<String>, StorageError> {
+        self.read(|table| children(table, prefix, after, limit as usize))
+    }
+}
+
+#[async_trait]
+impl Storage for FileStorage {
+    async fn begin(&self) -> Result<Option<Box<dyn Transaction>>, StorageError> {
+        let snapshot = self.database.begin_read().map_err(failed)?.open_table(ENTRIES).map_err(failed)?;
+        Ok(Some(Box::new(FileTransaction::new(self.clone(), snapshot))))
+    }
+}

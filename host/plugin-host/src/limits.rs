@@ -1,0 +1,7 @@
+//! Limits of what the program itself reads; those of modules are component-runtime's.
+
+/// Bytes of stdin or of a file of fields: the server's own limit for a request body.
+pub(crate) const RUN_INPUT_BYTES_MAX: usize = 32 * 1024 * 1024;
+
+/// Bytes of a file with a private key; one takes 119.
+pub(crate) const KEY_FILE_BYTES_MAX: usize = 16 * 1024;

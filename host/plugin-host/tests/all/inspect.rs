@@ -1,0 +1,84 @@
+//! `module inspect` and `module diff`, and how wrong usage is told.
+
+use std::fs;
+
+use serde_json::json;
+
+use crate::program::{rogue, run};
+
+#[test]
+fn the_embedded_module_is_described() {
+    let folder = tempfile::tempdir().unwrap();
+    let inspected = run(folder.path(), &["module", "inspect", "embedded", "--format", "json"]).expect(0).json();
+    assert_eq!(inspected["engine"], "astra");
+    assert_eq!(inspected["usable"], true);
+    assert_eq!(inspected["secret_kinds"], json!(["astra_token"]));
+    let all = ["storage", "locks", "log", "system-view", "clock", "random", "outbound-http"];
+    assert_eq!(inspected["capabilities"], json!(all));
+    assert_eq!(inspected["exports"], json!(["secrets-engine:backend/backend@0.1.0"]));
+    assert_eq!(inspected["world"], "0.1.0");
+    assert_eq!(inspected["sha256"].as_str().unwrap().len(), 64);
+}
+
+#[test]
+fn a_wrong_file_is_described_by_what_is_wrong_with_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let good = fs::read(rogue("good")).unwrap();
+    let rows: [(&str, &[u8], &str); 4] = [
+        ("empty.wasm", b"", "it is empty"),
+        ("core.wasm", b"\0asm\x01\0\0\0", "it is a core module"),
+        ("cut.wasm", &good[..good.len() / 2], "it is cut off"),
+        ("text.wasm", b"hello", "does not begin as WebAssembly does"),
+    ];
+    for (name, content, expected) in rows {
+        fs::write(folder.path().join(name), content).unwrap();
+        let text = run(folder.path(), &["module", "inspect", name]).expect(1).stdout;
+        assert!(text.contains(expected) && text.contains(name) && text.contains("sha256"), "{text}");
+        let json = run(folder.path(), &["module", "inspect", name, "--format=json"]).expect(1).json();
+        assert_eq!((&json["usable"], json["problem"].is_string()), (&json!(false), true), "{json}");
+    }
+    run(folder.path(), &["module", "inspect", "missing.wasm"]).expect(1).says("missing.wasm");
+}
+
+#[test]
+fn a_component_of_another_world_shows_what_it_has() {
+    let folder = tempfile::tempdir().unwrap();
+    // A component with nothing in it.
+    fs::write(folder.path().join("other.wasm"), b"\0asm\x0d\0\x01\0").unwrap();
+    let text = run(folder.path(), &["module", "inspect", "other.wasm"]).expect(1).stdout;
+    assert!(text.contains("not of the world"), "{text}");
+}
+
+#[test]
+fn a_module_that_is_too_large_is_not_read() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = fs::OpenOptions::new().write(true).create_new(true).open(folder.path().join("huge.wasm")).unwrap();
+    file.set_len(33 * 1024 * 1024).unwrap();
+    run(folder.path(), &["module", "inspect", "huge.wasm"]).expect(1).says("`huge.wasm` has more than 33554432 bytes");
+}
+
+#[test]
+fn the_same_module_differs_in_nothing_and_another_engine_is_named() {
+    let folder = tempfile::tempdir().unwrap();
+    let good = rogue("good").display().to_string();
+    let same = run(folder.path(), &["module", "diff", &good, &good]).expect(0);
+    assert!(same.stdout.contains("The same bytes."), "{}", same.stdout);
+    let other = run(folder.path(), &["module", "diff", "embedded", &good, "--format=json"]).expect(0).json();
+    let obstacles = other["obstacles"].to_string();
+    for expected in ["it is another engine: `good`", "astra_token", "has no OpenAPI document"] {
+        assert!(obstacles.contains(expected), "no `{expected}` in {obstacles}");
+    }
+    assert!(other["capabilities_removed"].as_array().unwrap().contains(&json!("random")), "{other}");
+    run(folder.path(), &["module", "diff", "embedded", "missing.wasm"]).expect(1).says("missing.wasm");
+}
+
+#[test]
+fn wrong_usage_is_64_and_says_how_it_is_right() {
+    let folder = tempfile::tempdir().unwrap();
+    for arguments in [&["module"][..], &["module", "inspect"], &["module", "burn", "x"], &["run"]] {
+        run(folder.path(), arguments).expect(64).says("Usage");
+    }
+    // What started us without a command is a server, which logs one line.
+    let served = run(folder.path(), &["--unknown"]).expect(64).says("[ERROR]");
+    assert_eq!(served.stderr.lines().count(), 1, "{}", served.stderr);
+}

@@ -1,0 +1,9 @@
+//! The binary as people run it by hand: what it prints, its exit codes, the files that it leaves.
+
+#![expect(clippy::unwrap_used, reason = "tests")]
+#![expect(clippy::disallowed_methods, reason = "tests make the files that they need")]
+
+mod inspect;
+mod program;
+mod run;
+mod trust;
