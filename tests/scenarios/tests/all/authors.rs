@@ -7,7 +7,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use harness::openbao::ClientProgram;
-use harness::workspace_root;
+use harness::{plugin_binary, workspace_root};
 use wit_component::DecodedWasm;
 
 /// A build of the template for its tests and as a component, on a machine that is busy with other tests.
@@ -53,6 +53,7 @@ fn surroundings() -> String {
         ("RUSTUP_HOME", from_env("RUSTUP_HOME", format!("{home}/.rustup"))),
         ("CARGO_TARGET_DIR", from_env("CARGO_TARGET_DIR", root.join("target").display().to_string())),
         ("REPO", root.display().to_string()),
+        ("PLUGIN", plugin_binary().display().to_string()),
     ];
     let lines = variables.map(|(name, value)| format!("export {name}='{value}'\n"));
     format!("set -euo pipefail\n{}", lines.concat())
