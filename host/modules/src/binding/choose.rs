@@ -151,7 +151,8 @@ impl Binding {
         if let Some(problem) = &problem {
             self.tell_problem(problem);
         }
-        let report = Report::new(ranked, &state, work.unsaved, problem);
+        let mut report = Report::new(ranked, &state, work.unsaved, problem);
+        report.refused_files = self.source.refused_files();
         let serving = self.active.load_full();
         if serving.is_none() && !self.started.load(Ordering::Acquire) {
             tracing::error!(mount = self.name(), reason = %report.why_nothing_serves(), "no module serves the mount");

@@ -6,7 +6,7 @@ use super::active::Active;
 use super::select::{Ranked, Verdict};
 use super::state::{Held, State};
 use crate::limits::REASONS_TOLD_MAX;
-use crate::{Approval, Digest, ModuleId, Origin, Refusal};
+use crate::{Approval, Digest, ModuleId, Origin, Refusal, RefusedFile};
 
 /// Whether and how a mount is served.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -35,6 +35,8 @@ pub struct Report {
     pub held: Option<(String, Digest)>,
     /// Modules of the mount's engine, best first.
     pub candidates: Vec<CandidateReport>,
+    /// Files of the directory that are no modules at all.
+    pub refused_files: Vec<RefusedFile>,
     /// Why the last look was none.
     pub problem: Option<String>,
     /// What is told here is not in storage: this node cannot write.

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 
-use crate::{Candidate, Library, LoadedModule, Refusal};
+use crate::{Candidate, Library, LoadedModule, Refusal, RefusedFile};
 
 /// What a binding needs of a [`Library`].
 #[async_trait]
@@ -15,6 +15,8 @@ pub trait Source: Send + Sync {
     async fn embedded(&self) -> Result<Arc<LoadedModule>, Refusal>;
     /// See [`Library::candidates`].
     async fn candidates(&self) -> Result<Vec<Candidate>, Refusal>;
+    /// See [`Library::refused_files`].
+    fn refused_files(&self) -> Vec<RefusedFile>;
     /// See [`Library::load`].
     async fn load(&self, candidate: &Candidate) -> Result<Arc<LoadedModule>, Refusal>;
 }
@@ -29,6 +31,9 @@ impl Source for Library {
     }
     async fn candidates(&self) -> Result<Vec<Candidate>, Refusal> {
         Self::candidates(self).await
+    }
+    fn refused_files(&self) -> Vec<RefusedFile> {
+        Self::refused_files(self)
     }
     async fn load(&self, candidate: &Candidate) -> Result<Arc<LoadedModule>, Refusal> {
         Self::load(self, candidate).await

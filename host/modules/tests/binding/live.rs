@@ -139,6 +139,7 @@ async fn a_candidate_that_may_not_run_is_reported_with_its_reason() {
     let binding = world.load().await;
     assert_eq!(version(&binding).await, "1.0.0");
     assert_eq!(reason(&binding, "tiny_2"), "no trusted key signed it");
+    assert_eq!(binding.report().refused_files[0].name, "notes.txt");
     world.shelf.put_as("tiny_2", Ok(Approval::Pinned));
     binding.reload().await.unwrap();
     assert_eq!(version(&binding).await, "2.0.0");

@@ -16,7 +16,7 @@ use component_runtime::capability::{
 };
 use component_runtime::{Identity, Limits, MountSettings, Operation, Request, Runtime, RuntimeSettings, SpecialPaths};
 use modules::binding::{Binding, BindingSettings, CandidateReport, Named, Naming, ServeError, Source, state_key};
-use modules::{Approval, Candidate, Digest, LoadedModule, ModuleId, Origin, Refusal};
+use modules::{Approval, Candidate, Digest, LoadedModule, ModuleId, Origin, Refusal, RefusedFile};
 use serde_json::Value;
 
 /// The modules that are there, and a mount's storage: what stays when the process ends.
@@ -143,6 +143,10 @@ impl Source for Shelf {
         let files = self.files.lock().unwrap();
         candidates.extend(files.iter().map(|(name, approval)| of(name, Origin::File(name.clone()), approval.clone())));
         Ok(candidates)
+    }
+
+    fn refused_files(&self) -> Vec<RefusedFile> {
+        vec![RefusedFile { name: "notes.txt".into(), reason: Refusal("it is no module".into()) }]
     }
 
     async fn load(&self, candidate: &Candidate) -> Result<Arc<LoadedModule>, Refusal> {

@@ -1,7 +1,7 @@
 //! A binding's report, as `module` answers it.
 
-use modules::Approval;
 use modules::binding::{CandidateReport, Condition, Report};
+use modules::{Approval, RefusedFile};
 use serde_json::{Value, json};
 
 /// See the module's head.
@@ -28,6 +28,7 @@ pub(super) fn of(report: &Report) -> Value {
         "previous": previous,
         "held": held,
         "candidates": report.candidates.iter().map(candidate).collect::<Vec<_>>(),
+        "refused_files": report.refused_files.iter().map(refused_file).collect::<Vec<_>>(),
         "problem": report.problem,
         "node_local": report.unsaved,
     })
@@ -40,6 +41,10 @@ fn state(condition: Condition) -> &'static str {
         Condition::OnTrial => "on trial",
         Condition::Serves => "serves",
     }
+}
+
+fn refused_file(file: &RefusedFile) -> Value {
+    json!({ "file": file.name, "reason": file.reason.0 })
 }
 
 fn candidate(candidate: &CandidateReport) -> Value {

@@ -49,6 +49,7 @@ const STATUS: &[Field] = &[
     field("previous", Kind::Map, "What served before it, for `module/rollback`."),
     field("held", Kind::Map, "What `module/use` holds."),
     field("candidates", Kind::List, "The modules that are there, best first, and why each does not serve."),
+    field("refused_files", Kind::List, "Files of the directory that are no modules at all, and why."),
     field("problem", Kind::Text, "Why the modules could not be looked at."),
     field("node_local", Kind::Bool, "This is not in storage, since this node cannot write: it is true of it only."),
 ];
