@@ -109,6 +109,10 @@ async fn what_one_node_goes_back_from_the_others_leave_too() {
     assert_eq!(version(&standby).await, "2.0.0");
     standby.invalidate(&state_key());
     until("the other node goes back", || async { version(&standby).await == "1.0.0" }).await;
+    // And not back to it, though it is still loaded there.
+    let refused = standby.roll_back(true).await.unwrap_err().to_string();
+    assert!(refused.contains("no module served before"), "{refused}");
+    assert_eq!(version(&standby).await, "1.0.0");
 }
 
 #[tokio::test]
