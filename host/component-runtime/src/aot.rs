@@ -17,15 +17,18 @@ pub(crate) fn precompile(wasm: &[u8]) -> Result<Vec<u8>, LoadError> {
 /// Loads what `precompile` made.
 ///
 /// The bytes become machine code of this process, so they must come from where the process itself comes from:
-/// the caller passes what is embedded in its binary, whose digest the server checks.
+/// the caller passes what is embedded in its binary, whose digest the server checks, or what `sealed::open` gave.
 ///
 /// # Errors
 /// When they were made by another version, for another machine or under other settings.
 pub(crate) fn deserialize(engine: &Engine, precompiled: &[u8]) -> wasmtime::Result<Component> {
     // SAFETY: `Component::deserialize` asks that the bytes are unmodified output of wasmtime. The only callers
-    // pass a slice that the linker put into this very executable (`Runtime::load_embedded` demands it and says
-    // so); whoever can change it can change any other code of the process as well. Output of another version,
-    // target or configuration is recognised by wasmtime itself and refused.
+    // pass (1) a slice that the linker put into this very executable (`Runtime::load_embedded` demands it and says
+    // so); whoever can change it can change any other code of the process as well; (2) bytes that `sealed::open`
+    // found to be what `sealed::seal` was given, which is `Component::serialize`'s output and nothing else: they
+    // lie in memory of this process, whose owner nobody else has, from the check to the end of this call, and
+    // whoever has the key of the seal has it from the plugin's registration, which names the code that runs anyway.
+    // Output of another version, target or configuration is recognised by wasmtime itself and refused.
     #[expect(unsafe_code, reason = "see SAFETY")]
     unsafe {
         Component::deserialize(engine, precompiled)

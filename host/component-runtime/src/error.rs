@@ -4,6 +4,8 @@ use std::time::Duration;
 
 use thiserror::Error;
 
+use crate::SealError;
+
 /// A typed error that the guest answered: `secrets-engine:backend/types.error`.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 #[expect(missing_docs, reason = "documented in the WIT")]
@@ -92,6 +94,12 @@ pub enum LoadError {
     /// This machine cannot give what the engine needs.
     #[error("the engine does not start here: {0}")]
     Engine(String),
+    /// Too many before it, or too large for this machine.
+    #[error("compiling it took longer than {0:?}, the wait for its turn included")]
+    Deadline(Duration),
+    /// Sealed code that is not ours, or not for this.
+    #[error("its precompiled code is not loaded: {0}")]
+    Sealed(#[from] SealError),
     /// Not a component, or one that does not compile.
     #[error("not a component that can run here: {0}")]
     Invalid(String),

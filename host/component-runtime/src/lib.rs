@@ -10,6 +10,7 @@ pub mod limits;
 
 mod aot;
 mod bindings;
+mod compiler;
 mod engine;
 mod epoch;
 mod error;
@@ -24,6 +25,7 @@ mod mount;
 mod permits;
 mod request;
 mod runtime;
+mod sealed;
 mod store_state;
 
 pub use capability::RESERVED_PREFIX;
@@ -35,3 +37,4 @@ pub use module::{Description, Module, StorageVersions};
 pub use mount::{Mount, MountSettings};
 pub use request::{Identity, Lease, Operation, Request, Response, Secret, SpecialPaths};
 pub use runtime::{Runtime, RuntimeSettings};
+pub use sealed::{SealError, SealKey};

@@ -18,6 +18,8 @@ pub const PERMIT_WAIT: Duration = Duration::from_secs(5);
 pub const REQUEST_DEADLINE: Duration = Duration::from_secs(60);
 /// Loading calls `describe`, which has nothing to wait for.
 pub const DESCRIBE_DEADLINE: Duration = Duration::from_secs(5);
+/// Compiling a component, waiting for those before it included: 20 modules of a megabyte on a busy machine.
+pub const COMPILE_DEADLINE: Duration = Duration::from_secs(120);
 /// Processor time of one request. A mint takes well under a millisecond, a full OpenAPI document some.
 pub const PROCESSOR_TIME: Duration = Duration::from_secs(1);
 
@@ -103,6 +105,7 @@ pub struct Limits {
     pub permit_wait: Duration,
     pub request_deadline: Duration,
     pub describe_deadline: Duration,
+    pub compile_deadline: Duration,
     pub processor_time: Duration,
     pub memory_bytes_max: usize,
     pub table_elements_max: usize,
@@ -152,6 +155,7 @@ impl Default for Limits {
             permit_wait: PERMIT_WAIT,
             request_deadline: REQUEST_DEADLINE,
             describe_deadline: DESCRIBE_DEADLINE,
+            compile_deadline: COMPILE_DEADLINE,
             processor_time: PROCESSOR_TIME,
             memory_bytes_max: MEMORY_BYTES_MAX,
             table_elements_max: TABLE_ELEMENTS_MAX,

@@ -7,9 +7,10 @@ use wasmtime::component::Component;
 use crate::bindings::v0_1;
 use crate::limits::bytes_text;
 use crate::runtime::Inner;
-use crate::{LoadError, Module, aot, imports, inspect};
+use crate::sealed::{self, Subject};
+use crate::{LoadError, Module, SealKey, aot, imports, inspect};
 
-/// Compiles away from the serving threads.
+/// Compiles away from the serving threads, when it is its turn.
 ///
 /// # Errors
 /// When it is too large or no component.
@@ -20,11 +21,27 @@ pub(crate) async fn compile(runtime: &Arc<Inner>, wasm: &[u8]) -> Result<Compone
     }
     inspect::check_header(wasm)?;
     let (engine, wasm) = (runtime.engine.clone(), wasm.to_vec());
-    let compiled = tokio::task::spawn_blocking(move || Component::from_binary(&engine, &wasm)).await;
-    match compiled {
-        Ok(compiled) => compiled.map_err(|error| LoadError::Invalid(format!("{error:#}"))),
-        Err(stopped) => Err(LoadError::Engine(format!("compiling did not end: {stopped}"))),
-    }
+    let compiled = runtime.compiler.run(move || Component::from_binary(&engine, &wasm)).await?;
+    compiled.map_err(|error| LoadError::Invalid(format!("{error:#}")))
+}
+
+/// Code that this program sealed.
+///
+/// # Errors
+/// When the seal is not this key's, or not for this module and engine.
+pub(crate) async fn sealed(
+    runtime: &Arc<Inner>,
+    key: &SealKey,
+    digest: [u8; 32],
+    sealed: Vec<u8>,
+) -> Result<Component, LoadError> {
+    let (engine, key) = (runtime.engine.clone(), key.clone());
+    // Milliseconds for a large one, too long for a thread that serves.
+    let loaded = tokio::task::spawn_blocking(move || {
+        let code = sealed::open(&key, Subject::new(&engine, digest), &sealed)?;
+        aot::deserialize(&engine, code).map_err(|error| LoadError::Invalid(format!("{error:#}")))
+    });
+    loaded.await.map_err(|stopped| LoadError::Engine(stopped.to_string()))?
 }
 
 /// Our own precompiled code, or the same component compiled now where this engine refuses that.

@@ -10,8 +10,9 @@ use crate::bindings::v0_1::{self, EnginePre};
 use crate::invoke::{self, Call};
 use crate::permits::Permit;
 use crate::runtime::Inner;
+use crate::sealed::{self, Subject};
 use crate::store_state::{Caller, StoreState};
-use crate::{Capability, InvokeError, LoadError, Mount, Request, Response, SpecialPaths};
+use crate::{Capability, InvokeError, LoadError, Mount, Request, Response, SealKey, SpecialPaths};
 
 /// What an engine says about itself.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -69,6 +70,16 @@ impl Module {
     #[must_use]
     pub fn capabilities(&self) -> &BTreeSet<Capability> {
         &self.capabilities
+    }
+
+    /// Its code, sealed for `Runtime::load_sealed`. `digest` is the SHA-256 of the component. Blocks for milliseconds.
+    ///
+    /// # Errors
+    /// When the code cannot be had, which was not seen.
+    pub fn seal(&self, key: &SealKey, digest: [u8; 32]) -> Result<Vec<u8>, LoadError> {
+        let code = self.pre.instance_pre().component().serialize();
+        let code = code.map_err(|error| LoadError::Engine(format!("{error:#}")))?;
+        Ok(sealed::seal(key, Subject::new(&self.runtime.engine, digest), &code))
     }
 
     /// Serves one request in a fresh instance. Dropping the future ends the instance.

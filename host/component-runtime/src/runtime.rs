@@ -7,12 +7,15 @@ use tokio::sync::Semaphore;
 use wasmtime::Engine;
 use wasmtime::component::Linker;
 
+use crate::compiler::Compiler;
 use crate::egress::{Egress, Origin};
 use crate::epoch::Ticker;
 use crate::limits::Limits;
 use crate::mount::Mounts;
 use crate::store_state::StoreState;
-use crate::{Inspection, LoadError, Module, Mount, MountSettings, aot, engine, inspect, linker, loader};
+use crate::{
+    Inspection, LoadError, Module, Mount, MountSettings, SealKey, aot, engine, inspect, linker, loader, sealed,
+};
 
 /// What an operator or a test decides.
 #[derive(Clone, Debug)]
@@ -40,6 +43,7 @@ pub(crate) struct Inner {
     pub(crate) engine: Engine,
     pub(crate) linker: Linker<StoreState>,
     pub(crate) limits: Arc<Limits>,
+    pub(crate) compiler: Compiler,
     pub(crate) permits: Arc<Semaphore>,
     pub(crate) egress: Arc<Egress>,
     pub(crate) wal_minimum_age: Duration,
@@ -64,6 +68,7 @@ impl Runtime {
             permits: Arc::new(Semaphore::new(engine::requests_max(&limits))),
             egress: Egress::new(settings.egress, &limits.egress),
             wal_minimum_age: settings.wal_minimum_age,
+            compiler: Compiler::new(limits.compile_deadline),
             mounts: Mounts::default(),
             _ticker: Ticker::start(&engine)?,
             engine,
@@ -104,6 +109,26 @@ impl Runtime {
     /// When it is no component at all.
     pub async fn inspect(&self, wasm: &[u8]) -> Result<Inspection, LoadError> {
         inspect::inspect(&self.inner, wasm).await
+    }
+
+    /// As `load`, from what `Module::seal` made of the component with this SHA-256, here or in an earlier process.
+    ///
+    /// # Errors
+    /// When it is anything else.
+    pub async fn load_sealed(
+        &self,
+        key: &SealKey,
+        digest: [u8; 32],
+        sealed: Vec<u8>,
+    ) -> Result<Arc<Module>, LoadError> {
+        let component = loader::sealed(&self.inner, key, digest, sealed).await?;
+        loader::module(&self.inner, &component).await
+    }
+
+    /// Changes when sealed code of before cannot be loaded any more: part of a name for it.
+    #[must_use]
+    pub fn compatibility(&self) -> u64 {
+        sealed::compatibility(&self.inner.engine)
     }
 
     /// The mount with this backend UUID. Locks, permits and connections are shared by all

@@ -96,6 +96,23 @@ impl Directory {
         Ok((bytes, signatures(&dir, name)?))
     }
 
+    /// By what a change is seen without reading any file: names and stamps of modules and signature files.
+    ///
+    /// # Errors
+    /// As `list`.
+    pub(crate) fn stamps(&self) -> Result<BTreeMap<String, Option<Stamp>>, Refusal> {
+        let dir = self.open()?;
+        let mut stamps = BTreeMap::new();
+        for module in self.module_names(&dir)? {
+            let signatures = format!("{module}{SIGNATURE_SUFFIX}");
+            for name in [module, signatures] {
+                let stamp = dir.metadata(&name).ok().map(|metadata| Stamp::of(&metadata));
+                stamps.insert(name, stamp);
+            }
+        }
+        Ok(stamps)
+    }
+
     fn open(&self) -> Result<Dir, Refusal> {
         let opened = Dir::open_ambient_dir(&self.path, ambient_authority());
         opened.map_err(|error| self.unreadable(&error))

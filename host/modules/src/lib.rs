@@ -8,16 +8,21 @@
 pub mod binding;
 pub mod limits;
 
+mod cache;
 mod candidate;
 mod directory;
 mod encoding;
 mod identity;
 mod library;
+mod notices;
 mod reader;
+mod shelf;
 mod signature;
 mod signature_file;
 mod trust;
+mod watch;
 
+pub use cache::CacheSettings;
 pub use candidate::{Approval, Candidate, LoadedModule, Origin, Refusal};
 pub use directory::RefusedFile;
 pub use identity::{Digest, DigestError, IdError, ModuleId};

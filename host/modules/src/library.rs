@@ -1,15 +1,20 @@
 //! The modules that this process may run.
 
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use component_runtime::{Module, Runtime};
-use tokio::sync::OnceCell;
+use tokio::sync::{OnceCell, watch};
+use tokio::time::timeout;
 
+use crate::cache::Cache;
 use crate::directory::{Listing, ModuleFile, RefusedFile};
+use crate::limits::{LOAD_DEADLINE, WATCH_INTERVAL};
 use crate::reader::Reader;
+use crate::shelf::Shelf;
 use crate::signature::Statement;
-use crate::{Approval, Candidate, Digest, LoadedModule, ModuleId, Origin, Refusal, TrustPolicy};
+use crate::watch::Watcher;
+use crate::{Approval, CacheSettings, Candidate, Digest, LoadedModule, ModuleId, Origin, Refusal, TrustPolicy};
 
 /// The module that the binary carries.
 #[derive(Clone, Copy, Debug)]
@@ -27,6 +32,8 @@ pub struct LibrarySettings {
     pub directory: Option<PathBuf>,
     /// Which modules of it may run.
     pub trust: TrustPolicy,
+    /// Where compiled ones are kept; without it, a restart compiles them again.
+    pub cache: Option<CacheSettings>,
 }
 
 /// See the module's head. One in a process; all mounts share what it has loaded.
@@ -36,17 +43,30 @@ pub struct Library {
     embedded_module: OnceCell<Arc<LoadedModule>>,
     trust: TrustPolicy,
     reader: Option<Reader>,
+    cache: Option<Cache>,
+    shelf: Shelf,
     refused_files: Mutex<Vec<RefusedFile>>,
+    changes: watch::Sender<u64>,
+    watcher: OnceLock<Watcher>,
 }
 
 impl Library {
     /// Nothing is read or loaded yet.
     #[must_use]
     pub fn new(runtime: Runtime, embedded: Embedded, settings: LibrarySettings) -> Arc<Self> {
-        let LibrarySettings { directory, trust } = settings;
-        let reader = directory.map(|path| Reader::new(path, runtime.wasm_bytes_max()));
-        let (embedded_module, refused_files) = (OnceCell::new(), Mutex::default());
-        Arc::new(Self { runtime, embedded, embedded_module, trust, reader, refused_files })
+        let LibrarySettings { directory, trust, cache } = settings;
+        Arc::new(Self {
+            reader: directory.map(|path| Reader::new(path, runtime.wasm_bytes_max())),
+            cache: cache.map(Cache::new),
+            runtime,
+            embedded,
+            embedded_module: OnceCell::new(),
+            trust,
+            shelf: Shelf::default(),
+            refused_files: Mutex::default(),
+            changes: watch::Sender::new(0),
+            watcher: OnceLock::new(),
+        })
     }
 
     /// Is there anything beside the embedded module?
@@ -103,6 +123,15 @@ impl Library {
         }
     }
 
+    /// Counts up when the directory changed, once soon after the first call too: look at `candidates` then. The
+    /// directory is watched from the first call on, which needs a tokio runtime; without one there are no changes.
+    pub fn changes(&self) -> watch::Receiver<u64> {
+        if let Some(reader) = &self.reader {
+            self.watcher.get_or_init(|| Watcher::start(reader.clone(), self.changes.clone(), WATCH_INTERVAL));
+        }
+        self.changes.subscribe()
+    }
+
     fn candidate(&self, file: ModuleFile) -> Candidate {
         let ModuleFile { name, id, digest, signatures } = file;
         let statement = Statement { id, digest };
@@ -121,8 +150,31 @@ impl Library {
         }
         let statement = Statement { id, digest };
         let approval = self.trust.approve(&statement, signatures.as_deref())?;
-        let module = self.runtime.load(&bytes).await.map_err(|error| Refusal(error.to_string()))?;
+        let module = self.module(digest, &bytes).await?;
         loaded(module, digest, Origin::File(name.to_owned()), approval, Some(&statement.id))
+    }
+
+    /// One for all mounts. What is embedded is not compiled again because it also lies in the directory.
+    async fn module(&self, digest: Digest, wasm: &[u8]) -> Result<Arc<Module>, Refusal> {
+        if let Some(embedded) = self.embedded_module.get().filter(|embedded| embedded.digest == digest) {
+            return Ok(Arc::clone(&embedded.module));
+        }
+        let load = self.shelf.get(digest, self.load_or_compile(digest, wasm));
+        let too_slow = |_| Err(Refusal(format!("loading it took longer than {LOAD_DEADLINE:?}")));
+        timeout(LOAD_DEADLINE, load).await.unwrap_or_else(too_slow)
+    }
+
+    async fn load_or_compile(&self, digest: Digest, wasm: &[u8]) -> Result<Arc<Module>, Refusal> {
+        if let Some(cache) = &self.cache
+            && let Some(module) = cache.load(&self.runtime, digest).await
+        {
+            return Ok(module);
+        }
+        let module = self.runtime.load(wasm).await.map_err(|error| Refusal(error.to_string()))?;
+        if let Some(cache) = &self.cache {
+            cache.keep(&self.runtime, digest, &module).await;
+        }
+        Ok(module)
     }
 
     async fn load_embedded(&self) -> Result<Arc<LoadedModule>, Refusal> {

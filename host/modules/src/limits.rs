@@ -1,4 +1,5 @@
-//! Limits of what is read of a directory of modules, and of going live and back: unit, value and reason.
+//! Limits of what is read of a directory of modules and kept in a cache, and of going live and back: unit, value
+//! and reason.
 
 use std::time::Duration;
 
@@ -44,3 +45,21 @@ pub const TRIAL_REQUESTS: u32 = 1_000;
 pub const TRIAL_TIME: Duration = Duration::from_secs(600);
 /// Reasons why nothing serves a mount that a client is told; `module` has all of them.
 pub const REASONS_TOLD_MAX: usize = 5;
+
+/// What keeps a load from waiting without end for the same load by another mount.
+pub const LOAD_DEADLINE: Duration = Duration::from_secs(180);
+/// Between two looks at the directory when no notice comes: of a directory on a network, or one that is not there.
+pub const WATCH_INTERVAL: Duration = Duration::from_secs(5);
+/// After a notice, no other may come for so long before the directory is looked at: a copy writes many times.
+pub const WATCH_QUIET: Duration = Duration::from_millis(200);
+/// A directory that is never quiet is looked at this often.
+pub const WATCH_QUIET_MAX: Duration = Duration::from_secs(2);
+
+/// Entries of the cache on disk: what an operator has in use, and what was there before.
+pub const CACHE_ENTRIES_MAX: usize = 100;
+/// All entries together. The oldest make room.
+pub const CACHE_BYTES_MAX: u64 = 1024 * 1024 * 1024;
+/// One entry. Code takes three to four times the bytes of its component.
+pub const CACHE_ENTRY_BYTES_MAX: u64 = 256 * 1024 * 1024;
+/// A disk may hang; whoever waits for the cache compiles after this.
+pub const CACHE_DEADLINE: Duration = Duration::from_secs(10);

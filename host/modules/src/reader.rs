@@ -1,16 +1,18 @@
 //! The directory of modules, read off the serving threads, by one at a time.
 
-use std::path::PathBuf;
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use tokio::sync::Mutex;
 use tokio::time::timeout;
 
 use crate::Refusal;
-use crate::directory::{Directory, Listing};
+use crate::directory::{Directory, Listing, Stamp};
 use crate::limits::DIRECTORY_DEADLINE;
 
 /// See the module's head. A directory that hangs keeps one thread, and whoever waits is told at the deadline.
+#[derive(Clone)]
 pub(crate) struct Reader {
     path: PathBuf,
     directory: Arc<Mutex<Directory>>,
@@ -20,6 +22,10 @@ impl Reader {
     pub(crate) fn new(path: PathBuf, module_bytes_max: usize) -> Self {
         let directory = Directory::new(path.clone(), module_bytes_max);
         Self { path, directory: Arc::new(Mutex::new(directory)) }
+    }
+
+    pub(crate) fn path(&self) -> &Path {
+        &self.path
     }
 
     /// # Errors
@@ -32,6 +38,12 @@ impl Reader {
     /// As `Directory::read`, or when it takes too long.
     pub(crate) async fn read(&self, name: String) -> Result<(Vec<u8>, Option<Vec<u8>>), Refusal> {
         self.run(move |directory| directory.read(&name)).await
+    }
+
+    /// # Errors
+    /// As `Directory::stamps`, or when it takes too long.
+    pub(crate) async fn stamps(&self) -> Result<BTreeMap<String, Option<Stamp>>, Refusal> {
+        self.run(|directory| directory.stamps()).await
     }
 
     async fn run<T: Send + 'static>(

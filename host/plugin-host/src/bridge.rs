@@ -7,8 +7,8 @@ use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
 use component_runtime::{InvokeError, Limits, MountSettings, Runtime, RuntimeSettings};
+use modules::Library;
 use modules::binding::{Binding, BindingSettings, Bindings, ServeError, Source};
-use modules::{Library, LibrarySettings};
 use plugin_protocol::{Backend, Error, Factory, Operation, Request, Response, Setup, SpecialPaths, SystemViewClient};
 
 use crate::storage::ServerStorage;
@@ -19,7 +19,7 @@ use crate::{Config, VERSION, component, convert, host_paths};
 pub(crate) struct Mounts {
     runtime: Runtime,
     library: Arc<Library>,
-    bindings: Bindings,
+    bindings: Arc<Bindings>,
 }
 
 impl Mounts {
@@ -28,8 +28,12 @@ impl Mounts {
         let egress = config.origins().map_err(|error| error.to_string())?;
         let settings = RuntimeSettings { egress, wal_minimum_age: config.wal_min_age, limits: Limits::default() };
         let runtime = Runtime::new(settings).map_err(|error| error.to_string())?;
-        let library = Library::new(runtime.clone(), component::EMBEDDED, LibrarySettings::default());
-        Ok(Self { runtime, library, bindings: Bindings::default() })
+        let library = Library::new(runtime.clone(), component::EMBEDDED, config.modules.settings()?);
+        let bindings = Arc::new(Bindings::default());
+        if library.has_directory() {
+            bindings.follow(library.changes());
+        }
+        Ok(Self { runtime, library, bindings })
     }
 }
 

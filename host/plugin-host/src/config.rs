@@ -14,6 +14,8 @@ use clap::builder::TypedValueParser;
 use component_runtime::egress::{Origin, OriginError};
 use tracing::level_filters::LevelFilter;
 
+use crate::module_args::ModuleArgs;
+
 /// The hosts of Astra itself: production, development and test.
 const ASTRA_ORIGINS: [&str; 3] =
     ["https://api.astra.datastax.com", "https://api.dev.cloud.datastax.com", "https://api.test.cloud.datastax.com"];
@@ -48,6 +50,10 @@ pub struct Config {
     /// Longer than Astra may take to show a new token in its list; below a minute only in tests.
     #[arg(long, value_name = "DURATION", default_value = "10m", value_parser = humantime::parse_duration)]
     pub wal_min_age: Duration,
+
+    /// Which modules may run beside the embedded one.
+    #[command(flatten)]
+    pub modules: ModuleArgs,
 }
 
 impl Config {
@@ -71,6 +77,13 @@ pub(crate) fn origins(beside: &[Origin]) -> Result<Vec<Origin>, OriginError> {
 pub(crate) fn fail(message: &str) -> ExitCode {
     report(message);
     ExitCode::FAILURE
+}
+
+/// Ends a start that contradictory arguments stopped.
+#[must_use]
+pub(crate) fn fail_usage(message: &str) -> ExitCode {
+    report(message);
+    ExitCode::from(EXIT_USAGE)
 }
 
 /// One line, with the prefix by which the server logs it as an error.

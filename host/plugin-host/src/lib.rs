@@ -14,6 +14,7 @@ mod config;
 mod convert;
 mod host_paths;
 mod limits;
+mod module_args;
 mod storage;
 mod system_view;
 
@@ -26,6 +27,7 @@ use plugin_protocol::{ServeOptions, serve};
 use crate::bridge::Mounts;
 pub use crate::cli::{Command, CommandLine, ModuleCommand, Stop, execute};
 pub use crate::config::Config;
+pub use crate::module_args::{CACHE_KEY_VARIABLE, ModuleArgs};
 
 /// The program's name, as operators register it.
 pub const PROGRAM: &str = "vault-plugin-secrets-datastax-astra";
@@ -35,6 +37,9 @@ pub const VERSION: &str = concat!("v", env!("CARGO_PKG_VERSION"));
 
 /// Serves until the server stops the plugin or goes away.
 pub fn run(config: Config) -> ExitCode {
+    if let Err(contradiction) = config.modules.settings() {
+        return config::fail_usage(&contradiction);
+    }
     let runtime =
         tokio::runtime::Builder::new_multi_thread().event_interval(Runtime::EVENT_INTERVAL).enable_all().build();
     let runtime = match runtime {

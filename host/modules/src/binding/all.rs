@@ -2,7 +2,9 @@
 
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 
-use super::Binding;
+use tokio::sync::watch;
+
+use super::{Binding, task};
 
 /// See the module's head.
 #[derive(Default)]
@@ -16,6 +18,17 @@ impl Bindings {
         let mut living = self.living.lock().unwrap_or_else(PoisonError::into_inner);
         living.retain(|binding| binding.strong_count() > 0);
         living.push(Arc::downgrade(binding));
+    }
+
+    /// Each looks again whenever something changed, for as long as they and what tells of changes live.
+    pub fn follow(self: &Arc<Self>, mut changes: watch::Receiver<u64>) {
+        let all = Arc::downgrade(self);
+        drop(task::spawn(async move {
+            while changes.changed().await.is_ok() {
+                let Some(all) = all.upgrade() else { return };
+                all.trigger();
+            }
+        }));
     }
 
     /// Each looks again what is there. Nobody waits for it.

@@ -132,6 +132,7 @@ fn a_directory_holds_a_bounded_number_of_modules_and_entries() {
         fs::write(dir.path().join(number.to_string()), "").unwrap();
     }
     assert!(directory.list().err().unwrap().0.ends_with("has more than 1000 entries"));
+    assert!(directory.stamps().is_err());
 }
 
 #[test]
@@ -152,15 +153,18 @@ fn a_directory_that_vanishes_is_named_and_read_again_when_it_is_back() {
 }
 
 #[test]
-fn a_change_in_the_same_moment_is_seen() {
+fn a_change_is_seen_by_stamps_and_by_digest() {
     let (dir, mut directory) = directory();
     let path = dir.path().join("astra-1.0.0.wasm");
     let digest = |directory: &mut Directory| directory.list().unwrap().modules[0].digest;
     fs::write(&path, "one").unwrap();
+    let before = directory.stamps().unwrap();
     assert_eq!(digest(&mut directory), Digest::of(b"one"));
     // The same length in the same moment, as an attacker or a fast script would.
     fs::write(&path, "two").unwrap();
     assert_eq!(digest(&mut directory), Digest::of(b"two"));
+    fs::write(dir.path().join("astra-1.0.0.wasm.sig"), "signed").unwrap();
+    assert_ne!(directory.stamps().unwrap(), before);
 }
 
 #[test]

@@ -145,6 +145,43 @@ async fn a_module_that_cannot_describe_itself_is_refused() {
 }
 
 #[tokio::test]
+async fn mounts_share_what_is_loaded_and_it_goes_with_the_last_of_them() {
+    let stage = Stage::new();
+    let library = stage.library();
+    stage.drop_in("good-0.0.0.wasm", &wasm("good"));
+    let listed = candidate(&library, "good-0.0.0.wasm").await;
+    let (one, two) = tokio::join!(library.load(&listed), library.load(&listed));
+    let (one, two) = (one.unwrap(), two.unwrap());
+    assert!(Arc::ptr_eq(&one.module, &two.module), "compiled once");
+    let module = Arc::downgrade(&one.module);
+    drop((one, two));
+    assert_eq!(module.strong_count(), 0, "nothing keeps what nobody uses");
+    library.load(&listed).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_copy_of_the_embedded_module_is_the_embedded_module() {
+    let stage = Stage::new();
+    let library = stage.library();
+    stage.drop_in("keep_state-0.0.0.wasm", embedded().wasm);
+    let copy = library.load(&candidate(&library, "keep_state-0.0.0.wasm").await).await.unwrap();
+    assert!(Arc::ptr_eq(&copy.module, &library.embedded().await.unwrap().module));
+    assert_eq!(copy.origin, Origin::File("keep_state-0.0.0.wasm".to_owned()));
+}
+
+#[tokio::test]
+async fn a_change_of_the_directory_is_told() {
+    let stage = Stage::new();
+    let library = stage.library();
+    let mut changes = library.changes();
+    changes.changed().await.unwrap();
+    stage.drop_in("good-0.0.0.wasm", &wasm("good"));
+    tokio::time::timeout(std::time::Duration::from_secs(60), changes.changed()).await.unwrap().unwrap();
+    let quiet = Library::new(runtime(Limits::default()), embedded(), LibrarySettings::default());
+    assert!(!quiet.changes().has_changed().unwrap(), "without a directory nothing changes, and nobody is hung up on");
+}
+
+#[tokio::test]
 async fn a_directory_that_vanishes_leaves_what_is_loaded() {
     let stage = Stage::new();
     let library = stage.library();

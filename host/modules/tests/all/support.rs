@@ -8,10 +8,10 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
-use component_runtime::{Limits, Runtime, RuntimeSettings};
+use component_runtime::{Limits, Runtime, RuntimeSettings, SealKey};
 use modules::{
-    Candidate, Digest, Embedded, Library, LibrarySettings, ModuleId, Origin, PublicKey, SignatureFile, SigningKey,
-    Statement, TrustPolicy,
+    CacheSettings, Candidate, Digest, Embedded, Library, LibrarySettings, ModuleId, Origin, PublicKey, SignatureFile,
+    SigningKey, Statement, TrustPolicy,
 };
 use tempfile::TempDir;
 
@@ -56,7 +56,17 @@ impl Stage {
     pub(crate) fn settings(&self) -> LibrarySettings {
         fs::create_dir_all(self.path()).unwrap();
         let trust = TrustPolicy::new([], [self.key.public_key()], 1).unwrap();
-        LibrarySettings { directory: Some(self.path()), trust }
+        LibrarySettings { directory: Some(self.path()), trust, cache: None }
+    }
+
+    pub(crate) fn cache_path(&self) -> PathBuf {
+        self.dir.path().join("cache")
+    }
+
+    /// As a new process would be, with a cache sealed by a key of this byte.
+    pub(crate) fn library_with_cache(&self, key: u8) -> Arc<Library> {
+        let cache = Some(CacheSettings { directory: self.cache_path(), key: SealKey::new([key; 32]) });
+        Library::new(runtime(Limits::default()), embedded(), LibrarySettings { cache, ..self.settings() })
     }
 
     pub(crate) fn library(&self) -> Arc<Library> {

@@ -333,7 +333,7 @@ async fn why_nothing_serves_is_told_in_few_words() {
 #[tokio::test]
 async fn a_change_of_the_directory_reaches_every_mount_that_lives() {
     let (one, other) = (World::new(), World::new());
-    let bindings = Bindings::default();
+    let bindings = Arc::new(Bindings::default());
     let living = [one.load().await, other.load().await];
     living.iter().for_each(|binding| bindings.add(binding));
     bindings.add(&one.load().await);
@@ -341,7 +341,9 @@ async fn a_change_of_the_directory_reaches_every_mount_that_lives() {
     for world in [&one, &other] {
         world.shelf.put("tiny_2");
     }
-    bindings.trigger();
+    let (changes, told) = tokio::sync::watch::channel(0);
+    bindings.follow(told);
+    changes.send_modify(|count| *count += 1);
     for binding in &living {
         until("2.0.0 serves", || async { version(binding).await == "2.0.0" }).await;
     }

@@ -1,0 +1,168 @@
+//! Compiled modules on disk, so that a restart does not compile them again.
+//!
+//! An entry is sealed with a key of the plugin's registration, so whoever can write here can make a start slower
+//! and nothing else. Whatever is wrong with it costs a line in the log, and the module is compiled.
+
+use std::io::{Read as _, Write as _};
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use cap_std::ambient_authority;
+use cap_std::fs::{Dir, MetadataExt as _, OpenOptions, OpenOptionsExt as _};
+use component_runtime::{Module, Runtime, SealKey};
+use tokio::time::timeout;
+
+use crate::Digest;
+use crate::encoding::{from_base64, from_hex};
+use crate::limits::{CACHE_BYTES_MAX, CACHE_DEADLINE, CACHE_ENTRIES_MAX, CACHE_ENTRY_BYTES_MAX};
+
+/// What entries end in. Other files are somebody else's.
+const SUFFIX: &str = ".sealed";
+/// What an entry ends in while it is written.
+const UNFINISHED: &str = ".unfinished";
+
+/// Where compiled modules are kept, and the key that seals them.
+#[derive(Clone, Debug)]
+pub struct CacheSettings {
+    /// Made when it is first needed.
+    pub directory: PathBuf,
+    /// See there.
+    pub key: SealKey,
+}
+
+impl CacheSettings {
+    /// A key of 32 bytes, as 64 hexadecimal digits or in base64.
+    #[must_use]
+    pub fn key_from_text(text: &str) -> Option<SealKey> {
+        from_hex(text).or_else(|| from_base64(text)).map(SealKey::new)
+    }
+}
+
+/// See the module's head.
+pub(crate) struct Cache {
+    settings: Arc<CacheSettings>,
+}
+
+impl Cache {
+    pub(crate) fn new(settings: CacheSettings) -> Self {
+        Self { settings: Arc::new(settings) }
+    }
+
+    /// The module, if it was kept.
+    pub(crate) async fn load(&self, runtime: &Runtime, digest: Digest) -> Option<Arc<Module>> {
+        let (directory, name) = (self.settings.directory.clone(), entry_name(runtime, digest));
+        let read = off_the_serving_threads(move || read(&directory, &name)).await;
+        let sealed = read.unwrap_or_else(|reason| self.complain(digest, &reason))?;
+        match runtime.load_sealed(&self.settings.key, digest.bytes(), sealed).await {
+            Ok(module) => Some(module),
+            Err(error) => self.complain(digest, &error.to_string()),
+        }
+    }
+
+    /// Keeps a module, in the place of what did not fit.
+    pub(crate) async fn keep(&self, runtime: &Runtime, digest: Digest, module: &Arc<Module>) {
+        let (settings, name) = (Arc::clone(&self.settings), entry_name(runtime, digest));
+        let module = Arc::clone(module);
+        let kept = off_the_serving_threads(move || {
+            let sealed = module.seal(&settings.key, digest.bytes()).map_err(|error| error.to_string())?;
+            write(&settings.directory, &name, &sealed)
+        });
+        if let Err(reason) = kept.await {
+            self.complain::<()>(digest, &reason);
+        }
+    }
+
+    fn complain<T>(&self, digest: Digest, reason: &str) -> Option<T> {
+        let directory = self.settings.directory.display();
+        tracing::warn!(%directory, %digest, reason, "the cache of compiled modules was of no use, compiling instead");
+        None
+    }
+}
+
+fn entry_name(runtime: &Runtime, digest: Digest) -> String {
+    format!("{digest}-{:016x}{SUFFIX}", runtime.compatibility())
+}
+
+async fn off_the_serving_threads<T: Send + 'static>(
+    job: impl FnOnce() -> Result<T, String> + Send + 'static,
+) -> Result<T, String> {
+    match timeout(CACHE_DEADLINE, tokio::task::spawn_blocking(job)).await {
+        Ok(done) => done.unwrap_or_else(|stopped| Err(stopped.to_string())),
+        Err(_) => Err(format!("it took longer than {CACHE_DEADLINE:?}")),
+    }
+}
+
+/// None where there is no such entry.
+fn read(directory: &PathBuf, name: &str) -> Result<Option<Vec<u8>>, String> {
+    let dir = match Dir::open_ambient_dir(directory, ambient_authority()) {
+        Ok(dir) => dir,
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
+        Err(error) => return Err(error.to_string()),
+    };
+    let mut options = OpenOptions::new();
+    options.read(true).custom_flags(rustix::fs::OFlags::NONBLOCK.bits().cast_signed());
+    let file = match dir.open_with(name, &options) {
+        Ok(file) => file,
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
+        Err(error) => return Err(error.to_string()),
+    };
+    let mut sealed = Vec::new();
+    let taken = file.take(CACHE_ENTRY_BYTES_MAX + 1).read_to_end(&mut sealed);
+    taken.map_err(|error| error.to_string())?;
+    if sealed.len() as u64 > CACHE_ENTRY_BYTES_MAX {
+        return Err(format!("the entry has more than {CACHE_ENTRY_BYTES_MAX} bytes"));
+    }
+    Ok(Some(sealed))
+}
+
+/// Written aside and renamed: an entry is there as a whole or not at all.
+fn write(directory: &PathBuf, name: &str, sealed: &[u8]) -> Result<(), String> {
+    if sealed.len() as u64 > CACHE_ENTRY_BYTES_MAX {
+        return Err(format!("the entry would have more than {CACHE_ENTRY_BYTES_MAX} bytes"));
+    }
+    let text = |error: std::io::Error| error.to_string();
+    Dir::create_ambient_dir_all(directory, ambient_authority()).map_err(text)?;
+    let dir = Dir::open_ambient_dir(directory, ambient_authority()).map_err(text)?;
+    make_room(&dir, sealed.len() as u64).map_err(text)?;
+    // Of this process: several may share the directory.
+    let unfinished = format!("{name}.{}{UNFINISHED}", std::process::id());
+    let written = write_aside(&dir, &unfinished, sealed).and_then(|()| dir.rename(&unfinished, &dir, name));
+    if written.is_err() {
+        // On a full disk what was begun would fill it for good.
+        let _ = dir.remove_file(&unfinished);
+    }
+    written.map_err(text)
+}
+
+fn write_aside(dir: &Dir, name: &str, sealed: &[u8]) -> std::io::Result<()> {
+    let mut options = OpenOptions::new();
+    options.write(true).create(true).truncate(true).mode(0o600);
+    let mut file = dir.open_with(name, &options)?;
+    // Not synced: an entry that a crash cuts off does not fit its seal.
+    file.write_all(sealed)
+}
+
+/// Removes the oldest entries until one more of this size fits.
+fn make_room(dir: &Dir, bytes: u64) -> std::io::Result<()> {
+    let mut entries = Vec::new();
+    for entry in dir.entries()? {
+        let entry = entry?;
+        let name = entry.file_name().to_string_lossy().into_owned();
+        if let (true, Ok(metadata)) = (name.ends_with(SUFFIX) || name.ends_with(UNFINISHED), entry.metadata()) {
+            entries.push((metadata.mtime(), name, metadata.len()));
+        }
+    }
+    entries.sort();
+    let (mut count, mut total) = (entries.len(), bytes + entries.iter().map(|(_, _, len)| len).sum::<u64>());
+    for (_, name, len) in entries {
+        if count < CACHE_ENTRIES_MAX && total <= CACHE_BYTES_MAX {
+            break;
+        }
+        dir.remove_file(name)?;
+        (count, total) = (count - 1, total - len);
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,88 @@
+//! Changes are told by notice, and by looking where no notice comes.
+
+#![expect(clippy::unwrap_used, clippy::expect_used, reason = "tests")]
+#![expect(clippy::disallowed_methods, reason = "tests lay out directories")]
+
+use std::fs;
+use std::path::Path;
+
+use super::*;
+
+/// Longer than any test: only a notice can be meant.
+const NEVER: Duration = Duration::from_secs(3600);
+const SOON: Duration = Duration::from_millis(20);
+
+fn watcher(path: &Path, interval: Duration) -> (Watcher, watch::Receiver<u64>) {
+    let changes = watch::Sender::new(0);
+    let receiver = changes.subscribe();
+    (Watcher::start(Reader::new(path.to_owned(), 1024), changes, interval), receiver)
+}
+
+async fn change(changes: &mut watch::Receiver<u64>) {
+    timeout(Duration::from_secs(60), changes.changed()).await.expect("a change is told").unwrap();
+}
+
+#[tokio::test]
+async fn a_notice_tells_of_new_changed_and_removed_files() {
+    let dir = tempfile::tempdir().unwrap();
+    let (_watcher, mut changes) = watcher(dir.path(), NEVER);
+    change(&mut changes).await;
+    let file = dir.path().join("astra-1.0.0.wasm");
+    fs::write(&file, "one").unwrap();
+    change(&mut changes).await;
+    fs::write(dir.path().join("astra-1.0.0.wasm.sig"), "signed").unwrap();
+    change(&mut changes).await;
+    fs::write(dir.path().join("new"), "longer than it was").unwrap();
+    fs::rename(dir.path().join("new"), &file).unwrap();
+    change(&mut changes).await;
+    fs::remove_file(&file).unwrap();
+    change(&mut changes).await;
+}
+
+#[tokio::test]
+async fn a_directory_that_vanishes_and_comes_back_is_told_and_watched_again() {
+    let dir = tempfile::tempdir().unwrap();
+    let (path, aside) = (dir.path().join("modules"), dir.path().join("aside"));
+    // It is not even there when the watch begins.
+    let (_watcher, mut changes) = watcher(&path, SOON);
+    change(&mut changes).await;
+    fs::create_dir(&path).unwrap();
+    change(&mut changes).await;
+    fs::write(path.join("astra-1.0.0.wasm"), "one").unwrap();
+    change(&mut changes).await;
+    fs::rename(&path, &aside).unwrap();
+    change(&mut changes).await;
+    fs::create_dir(&path).unwrap();
+    change(&mut changes).await;
+    fs::write(path.join("other-1.0.0.wasm"), "two").unwrap();
+    change(&mut changes).await;
+}
+
+#[tokio::test]
+async fn a_link_that_is_moved_to_another_directory_is_told() {
+    let dir = tempfile::tempdir().unwrap();
+    for name in ["a", "b"] {
+        fs::create_dir(dir.path().join(name)).unwrap();
+        fs::write(dir.path().join(name).join("astra-1.0.0.wasm"), name).unwrap();
+    }
+    let link = dir.path().join("modules");
+    std::os::unix::fs::symlink("a", &link).unwrap();
+    let (_watcher, mut changes) = watcher(&link, SOON);
+    change(&mut changes).await;
+    std::os::unix::fs::symlink("b", dir.path().join("new")).unwrap();
+    fs::rename(dir.path().join("new"), &link).unwrap();
+    change(&mut changes).await;
+}
+
+#[tokio::test]
+async fn files_that_are_no_modules_do_not_count_and_an_end_is_an_end() {
+    let dir = tempfile::tempdir().unwrap();
+    let (watcher, mut changes) = watcher(dir.path(), SOON);
+    change(&mut changes).await;
+    fs::write(dir.path().join("README.md"), "").unwrap();
+    fs::write(dir.path().join("astra-1.0.0.wasm"), "one").unwrap();
+    change(&mut changes).await;
+    assert!(*changes.borrow() <= 2, "one for the start, one for the module");
+    drop(watcher);
+    assert!(changes.changed().await.is_err(), "the watch ends with its owner");
+}

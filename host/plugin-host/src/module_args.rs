@@ -1,0 +1,189 @@
+//! The settings of where modules come from, beside the one in the binary.
+
+use std::path::PathBuf;
+
+use clap::Args;
+use modules::{CacheSettings, Digest, LibrarySettings, PublicKey, TrustPolicy};
+use zeroize::Zeroizing;
+
+/// The environment variable of the key that seals compiled modules: it stands in the registration's `env`, and is
+/// not shown by `ps` as arguments are.
+pub const CACHE_KEY_VARIABLE: &str = "MODULE_CACHE_KEY";
+
+/// Which modules may run beside the embedded one. Without a directory, none.
+#[derive(Args, Clone, Debug, Default)]
+pub struct ModuleArgs {
+    /// Run modules from this directory: files named `<engine>-<version>.wasm`.
+    ///
+    /// A file runs only if it is pinned by `--module-sha256`, or signed (`<file>.sig`) by keys that `--trust-key`
+    /// names. A new file goes live without a restart.
+    #[arg(long, value_name = "DIR")]
+    pub modules_dir: Option<PathBuf>,
+
+    /// Let the module with this SHA-256 run, signed or not; may be given several times.
+    #[arg(long, value_name = "SHA256")]
+    pub module_sha256: Vec<Digest>,
+
+    /// Let modules run that this key signed: `ed25519:` and the key in base64; may be given several times.
+    #[arg(long, value_name = "KEY")]
+    pub trust_key: Vec<PublicKey>,
+
+    /// How many different trusted keys must have signed a module [default: 1].
+    #[arg(long, value_name = "NUMBER")]
+    pub trust_threshold: Option<usize>,
+
+    /// Keep compiled modules in this directory, so that a restart is fast.
+    ///
+    /// Takes a key in the environment variable MODULE_CACHE_KEY (32 random bytes, as 64 hexadecimal digits or in
+    /// base64), which seals them; without it, nothing is kept.
+    #[arg(long, value_name = "DIR")]
+    pub module_cache_dir: Option<PathBuf>,
+}
+
+impl ModuleArgs {
+    /// What the library of modules is made with.
+    ///
+    /// # Errors
+    /// Names the arguments that contradict each other.
+    pub fn settings(&self) -> Result<LibrarySettings, String> {
+        self.settings_with(cache_key_from_environment().as_ref().map(|key| key.as_str()))
+    }
+
+    fn settings_with(&self, cache_key: Option<&str>) -> Result<LibrarySettings, String> {
+        self.check()?;
+        let (pins, keys) = (self.module_sha256.iter().copied(), self.trust_key.iter().copied());
+        let trust = TrustPolicy::new(pins, keys, self.trust_threshold.unwrap_or(1));
+        let trust = trust.map_err(|error| format!("--trust-threshold: {error}"))?;
+        Ok(LibrarySettings { directory: self.modules_dir.clone(), trust, cache: self.cache(cache_key)? })
+    }
+
+    fn check(&self) -> Result<(), String> {
+        let Some(directory) = &self.modules_dir else {
+            let without = [
+                (!self.module_sha256.is_empty(), "--module-sha256"),
+                (!self.trust_key.is_empty(), "--trust-key"),
+                (self.trust_threshold.is_some(), "--trust-threshold"),
+                (self.module_cache_dir.is_some(), "--module-cache-dir"),
+            ];
+            return match without.into_iter().find(|(given, _)| *given) {
+                Some((_, argument)) => Err(format!("{argument} says nothing without --modules-dir")),
+                None => Ok(()),
+            };
+        };
+        for (argument, path) in
+            [("--modules-dir", Some(directory)), ("--module-cache-dir", self.module_cache_dir.as_ref())]
+        {
+            // The server starts us in a folder of its choice.
+            if let Some(path) = path.filter(|path| !path.is_absolute()) {
+                return Err(format!("{argument}={}: give the path from the root on", path.display()));
+            }
+        }
+        if self.module_sha256.is_empty() && self.trust_key.is_empty() {
+            let directory = directory.display();
+            return Err(format!(
+                "no module of --modules-dir={directory} could run: name some by --module-sha256 or a --trust-key"
+            ));
+        }
+        Ok(())
+    }
+
+    fn cache(&self, key: Option<&str>) -> Result<Option<CacheSettings>, String> {
+        let Some(directory) = self.module_cache_dir.clone() else { return Ok(None) };
+        let Some(key) = key else {
+            tracing::warn!(%CACHE_KEY_VARIABLE, "--module-cache-dir is not used: its key is not in the environment");
+            return Ok(None);
+        };
+        let wrong = || format!("{CACHE_KEY_VARIABLE}: expected 32 bytes, as 64 hexadecimal digits or in base64");
+        let key = CacheSettings::key_from_text(key).ok_or_else(wrong)?;
+        Ok(Some(CacheSettings { directory, key }))
+    }
+}
+
+#[expect(clippy::disallowed_methods, reason = "part of the configuration, read once at the start")]
+fn cache_key_from_environment() -> Option<Zeroizing<String>> {
+    // What is no text is no key, and is refused as one.
+    let key = std::env::var_os(CACHE_KEY_VARIABLE)?;
+    Some(Zeroizing::new(key.to_string_lossy().into_owned()))
+}
+
+#[cfg(test)]
+mod tests {
+    #![expect(clippy::unwrap_used, reason = "tests")]
+    use clap::Parser;
+
+    use super::*;
+
+    #[derive(Debug, Parser)]
+    struct Line {
+        #[command(flatten)]
+        modules: ModuleArgs,
+    }
+
+    const SHA256: &str = "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad";
+    const KEY: &str = "ed25519:Gb9ECWmEzf6FQbrBZ9w7lshQhqowtrbLDFw4rXAxZuE=";
+
+    fn settings(args: &[String], cache_key: Option<&str>) -> Result<LibrarySettings, String> {
+        let line = std::iter::once("plugin".to_owned()).chain(args.iter().cloned());
+        let line = Line::try_parse_from(line).map_err(|error| error.to_string())?;
+        line.modules.settings_with(cache_key)
+    }
+
+    /// The arguments that make a directory of use, and these.
+    fn with(more: &[&str]) -> Vec<String> {
+        let args = ["--modules-dir=/modules".to_owned(), format!("--trust-key={KEY}")];
+        args.into_iter().chain(more.iter().map(|arg| (*arg).to_owned())).collect()
+    }
+
+    #[test]
+    fn without_arguments_there_is_no_directory_and_nothing_is_trusted() {
+        let settings = settings(&[], Some("not even looked at")).unwrap();
+        assert!(settings.directory.is_none() && settings.cache.is_none() && settings.trust.is_empty());
+    }
+
+    #[test]
+    fn what_is_given_is_what_the_library_gets() {
+        let args = with(&["--module-cache-dir=/cache", &format!("--module-sha256={SHA256}"), "--trust-threshold=1"]);
+        for key in ["00".repeat(32), "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=".to_owned()] {
+            let settings = settings(&args, Some(&key)).unwrap();
+            assert_eq!(settings.directory, Some("/modules".into()));
+            assert_eq!(settings.cache.unwrap().directory, PathBuf::from("/cache"));
+            assert!(!settings.trust.is_empty());
+        }
+    }
+
+    #[test]
+    fn without_its_key_there_is_no_cache() {
+        assert!(settings(&with(&["--module-cache-dir=/cache"]), None).unwrap().cache.is_none());
+    }
+
+    #[test]
+    fn contradictions_are_refused_by_name_and_value() {
+        let alone = |arg: &str| vec![arg.to_owned()];
+        let rows = [
+            (alone(&format!("--module-sha256={SHA256}")), "--module-sha256 says nothing without --modules-dir"),
+            (alone(&format!("--trust-key={KEY}")), "--trust-key says nothing without --modules-dir"),
+            (alone("--trust-threshold=1"), "--trust-threshold says nothing without --modules-dir"),
+            (alone("--module-cache-dir=/c"), "--module-cache-dir says nothing without --modules-dir"),
+            (with(&["--module-cache-dir=cache"]), "--module-cache-dir=cache: give the path from the root on"),
+            (alone("--modules-dir=modules"), "--modules-dir=modules: give the path from the root on"),
+            (alone("--modules-dir=/m"), "no module of --modules-dir=/m could run"),
+            (with(&["--trust-threshold=0"]), "--trust-threshold: a threshold of 0 would trust"),
+            (with(&["--trust-threshold=2"]), "--trust-threshold: a threshold of 2 cannot be reached with 1 different"),
+            (with(&[&format!("--trust-key={KEY}"), "--trust-threshold=2"]), "cannot be reached with 1 different keys"),
+            (with(&["--trust-key=rsa:x"]), "`rsa:x` is no public key"),
+            (with(&["--module-sha256=abc"]), "`abc` is no SHA-256"),
+        ];
+        for (args, expected) in rows {
+            let text = settings(&args, None).unwrap_err();
+            assert!(text.contains(expected), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_wrong_cache_key_is_refused_and_not_shown() {
+        for key in ["", "secret", &"0".repeat(63)] {
+            let text = settings(&with(&["--module-cache-dir=/cache"]), Some(key)).unwrap_err();
+            assert_eq!(text, "MODULE_CACHE_KEY: expected 32 bytes, as 64 hexadecimal digits or in base64");
+        }
+    }
+}
