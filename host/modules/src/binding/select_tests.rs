@@ -1,3 +1,5 @@
+//! Selection: which candidates may serve, and in which order, as tables.
+
 #![expect(clippy::unwrap_used, reason = "tests")]
 
 use super::super::state::{Held, RefusedDigest, Text};

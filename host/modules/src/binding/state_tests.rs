@@ -1,3 +1,5 @@
+//! The stored state: read as written, bounded, fields of later versions kept.
+
 #![expect(clippy::unwrap_used, reason = "tests")]
 
 use std::collections::BTreeSet;
