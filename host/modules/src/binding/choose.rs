@@ -78,6 +78,7 @@ impl Binding {
 
     async fn choose(&self, work: &mut Work) -> Result<(), Refusal> {
         let state = self.state(work).await?;
+        self.save_kept(work).await;
         let embedded = self.source.embedded().await?;
         let serving = self.active.load_full();
         let listed = self.source.candidates().await;
@@ -155,7 +156,8 @@ impl Binding {
         report.refused_files = self.source.refused_files();
         let serving = self.active.load_full();
         if serving.is_none() && !self.started.load(Ordering::Acquire) {
-            tracing::error!(mount = self.name(), reason = %report.why_nothing_serves(), "no module serves the mount");
+            let reason = report.why_nothing_serves(self.options.engine.as_deref());
+            tracing::error!(mount = self.name(), %reason, "no module serves the mount");
         }
         self.report.store(Arc::new(report));
         self.started.store(true, Ordering::Release);

@@ -202,7 +202,8 @@ impl Binding {
         if !self.started.load(Ordering::Acquire) {
             self.start().await.map_err(ServeError::NoModule)?;
         }
-        self.active.load_full().ok_or_else(|| ServeError::NoModule(self.report.load().why_nothing_serves()))
+        let why = || self.report.load().why_nothing_serves(self.options.engine.as_deref());
+        self.active.load_full().ok_or_else(|| ServeError::NoModule(why()))
     }
 
     fn count(self: &Arc<Self>, active: &Arc<Active>, fault: Option<&InvokeError>) {

@@ -1,6 +1,7 @@
 //! The operator names a module: to run exactly it, to say yes to what it asks for, or to try it again.
 
 use std::collections::BTreeSet;
+use std::fmt;
 use std::sync::Arc;
 
 use semver::Version;
@@ -20,6 +21,15 @@ pub enum Named {
     Latest,
     /// This one until another is named.
     Exactly(Version),
+}
+
+impl fmt::Display for Named {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Latest => f.write_str("module that may run"),
+            Self::Exactly(version) => write!(f, "version {version}"),
+        }
+    }
 }
 
 /// What an operator says.
@@ -109,7 +119,7 @@ impl Binding {
                 candidates
             }
         };
-        let candidate = only(candidates, engine)?;
+        let candidate = only(candidates, engine, &naming.version)?;
         let next = with_said(state, naming, &candidate);
         // As at a start: that another one serves is no reason against one that was named.
         let wish = Wish { engine, version: self.options.version.as_ref(), serving: None };
@@ -131,13 +141,13 @@ impl Binding {
 }
 
 /// Exactly one module must be meant.
-fn only(mut candidates: Vec<Candidate>, engine: &str) -> Result<Candidate, Refusal> {
+fn only(mut candidates: Vec<Candidate>, engine: &str, named: &Named) -> Result<Candidate, Refusal> {
     candidates.sort_by_key(|candidate| candidate.digest);
     candidates.dedup_by_key(|candidate| candidate.digest);
     let digests = || candidates.iter().map(|candidate| candidate.digest.to_string()).collect::<Vec<_>>().join(", ");
     match candidates.as_slice() {
         [candidate] => Ok(candidate.clone()),
-        [] => Err(Refusal(format!("no module of the engine `{engine}` is meant: read `module` to see what is there"))),
+        [] => Err(Refusal(format!("there is no {named} of the engine `{engine}`: read `module` to see what is there"))),
         _ => Err(Refusal(format!("several modules have this version; `digest` tells which: {}", digests()))),
     }
 }

@@ -92,12 +92,14 @@ impl Report {
     }
 
     /// One sentence for clients and log.
-    pub(super) fn why_nothing_serves(&self) -> Refusal {
+    pub(super) fn why_nothing_serves(&self, engine: Option<&str>) -> Refusal {
         let reasons = self.candidates.iter().filter_map(|candidate| {
             candidate.reason.as_ref().map(|reason| format!("{} ({}): {reason}", candidate.id, candidate.origin))
         });
         let reasons: Vec<_> = self.problem.iter().cloned().chain(reasons).take(REASONS_TOLD_MAX).collect();
-        let reasons = if reasons.is_empty() { "none of its engine is there".to_owned() } else { reasons.join("; ") };
+        let its_engine = engine.map_or_else(|| "its engine".to_owned(), |engine| format!("the engine `{engine}`"));
+        let none = || format!("none of {its_engine} is there");
+        let reasons = if reasons.is_empty() { none() } else { reasons.join("; ") };
         Refusal(format!("no module may serve this mount: {reasons}"))
     }
 }

@@ -68,6 +68,14 @@ impl Binding {
         }
     }
 
+    /// What is kept here may be written by now: no mount is written while the server sets it up.
+    pub(super) async fn save_kept(&self, work: &mut Work) {
+        if let (true, Some(kept)) = (work.unsaved, work.state.clone()) {
+            // If not, it stays kept until the next look.
+            let _ = self.save(work, kept).await;
+        }
+    }
+
     /// As `save`; where this node cannot write, the state is kept here.
     pub(super) async fn save_or_keep(&self, work: &mut Work, next: State) -> Result<(), Refusal> {
         match self.save(work, next.clone()).await {

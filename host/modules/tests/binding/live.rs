@@ -259,6 +259,20 @@ async fn a_standby_goes_live_and_keeps_to_itself_what_it_cannot_write() {
 }
 
 #[tokio::test]
+async fn what_could_not_be_written_is_written_by_a_later_look() {
+    let world = World::new();
+    // As while the server sets the mount up.
+    world.storage.read_only.store(true, Ordering::SeqCst);
+    world.shelf.put("tiny_2");
+    let binding = world.load().await;
+    assert_eq!((version(&binding).await.as_str(), world.state()), ("2.0.0", Value::Null));
+    world.storage.read_only.store(false, Ordering::SeqCst);
+    binding.reload().await.unwrap();
+    assert_eq!(world.state()["running"]["version"], "2.0.0");
+    assert!(!binding.report().unsaved);
+}
+
+#[tokio::test]
 async fn a_start_that_cannot_read_its_state_is_tried_again() {
     let world = World::new();
     world.shelf.put("tiny_2");

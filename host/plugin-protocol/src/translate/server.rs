@@ -9,6 +9,8 @@ use crate::{Entity, ReplicationState, StorageEntry, StorageError, SystemViewErro
 
 /// The server's word for a node that cannot write (`sdk/logical/storage.go`).
 const READ_ONLY: &str = "cannot write to readonly storage";
+/// The same, of a mount that is being set up.
+const SETUP_READ_ONLY: &str = "cannot write to storage during setup";
 /// OpenBao's word for a transaction that lost (`sdk/physical/transactions.go`); often with a text before it.
 const CONFLICT: &str = "transaction commit failed";
 
@@ -31,7 +33,7 @@ pub(crate) fn storage_status(status: &Status) -> StorageError {
 }
 
 fn storage_error(text: String) -> StorageError {
-    if text.contains(READ_ONLY) {
+    if text.contains(READ_ONLY) || text.contains(SETUP_READ_ONLY) {
         StorageError::ReadOnly(text)
     } else if text.contains(CONFLICT) {
         StorageError::Conflict(text)
@@ -106,6 +108,8 @@ mod tests {
         let conflict = "[3] gets had different structure: transaction commit failed".to_owned();
         let other = "no space left".to_owned();
         assert_eq!(storage_outcome(String::new()), Ok(()));
+        let setup = SETUP_READ_ONLY.to_owned();
+        assert_eq!(storage_outcome(setup.clone()), Err(StorageError::ReadOnly(setup)));
         assert_eq!(storage_outcome(read_only.clone()), Err(StorageError::ReadOnly(read_only.clone())));
         assert_eq!(storage_outcome(conflict.clone()), Err(StorageError::Conflict(conflict)));
         assert_eq!(storage_outcome(other.clone()), Err(StorageError::Failed(other)));
