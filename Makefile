@@ -15,7 +15,7 @@ BUILT := $(or $(CARGO_TARGET_DIR),target)
 PROFILE := dev
 PROFILE_DIR = $(if $(filter release,$(PROFILE)),release,debug)
 # The crates that build for wasm only, and all that is built for wasm and is not the engine.
-WASM_ONLY := astra-component rogue-components
+WASM_ONLY := astra-component rogue-components toy-engines
 GUESTS := engine-component $(WASM_ONLY)
 NATIVE := --workspace $(WASM_ONLY:%=--exclude %)
 # One selection for both of its programs: with another, cargo would choose other features and build wasmtime again.
@@ -38,9 +38,10 @@ help: ## print this list
 	@echo "make TARGET, where TARGET is one of:"
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  %-10s %s\n", $$1, $$2 }' Makefile
 
-demo: build $(BAO_READY) ## the main job from nothing: OpenBao and an Astra simulator, a token made, used, renewed, revoked
+demo: build $(BAO_READY) ## the main job from nothing: a token made, used, renewed, revoked; the engine updated while requests run
 	@cargo build --quiet --release -p astra-simulator
-	@PLUGIN_BIN="dist/$(PLUGIN)" SIMULATOR_BIN="$(BUILT)/release/astra-simulator" bash tests/demo/demo.sh
+	@PLUGIN_BIN="dist/$(PLUGIN)" SIMULATOR_BIN="$(BUILT)/release/astra-simulator" MODULE_WASM=dist/astra.wasm \
+	    bash tests/demo/demo.sh
 
 dev: build $(BAO_READY) ## the demo's set-up left running, with the lines to paste in another terminal
 	@cargo build --quiet --release -p astra-simulator
@@ -81,7 +82,7 @@ component: toolchain ## the Astra engine as a WebAssembly component, and its pre
 # Precompiled code does not depend on the profile; this only saves building the compiler twice.
 build demo dev bench: PROFILE := release
 
-rogue: toolchain ## the hostile guests that the tests run, in target/component/rogue/
+rogue: toolchain ## the guests that the tests run, hostile ones and toys, in target/component/{rogue,toy}/
 	bash guest/build-wasm.sh rogue
 
 plugin: component ## the plugin binary as the tests use it (development profile)

@@ -2,7 +2,7 @@
 # Makes components of guests: build-wasm.sh [astra | rogue | engine FOLDER COMPONENT.wasm]
 #
 #   astra    the Astra engine            -> target/component/astra.wasm  (this is what happens without an argument)
-#   rogue    the tests' hostile guests   -> target/component/rogue/*.wasm
+#   rogue    the tests' guests           -> target/component/rogue/*.wasm (hostile ones), target/component/toy/*.wasm
 #   engine   the engine whose crate lies in FOLDER, here or anywhere else; docs/engine-authors.md tells how to write one
 #
 # The same sources give the same bytes, wherever they lie. What has not changed is left alone.
@@ -30,12 +30,9 @@ main() {
             ;;
         rogue)
             cd "$ROOT"
-            build build -p rogue-components --examples
-            local source name
-            for source in tests/rogue-components/examples/*.rs; do
-                name=$(basename "$source" .rs)
-                componentize "$TARGET_DIR/$TARGET/guest/examples/$name.wasm" "target/component/rogue/$name.wasm"
-            done
+            build build -p rogue-components -p toy-engines --examples
+            components_of rogue-components rogue
+            components_of toy-engines toy
             ;;
         engine)
             [[ $# -eq 3 && -f "$2/Cargo.toml" ]] || fail "usage: build-wasm.sh engine FOLDER COMPONENT.wasm"
@@ -83,6 +80,15 @@ build() {
 guest_cargo() {
     env -u RUSTFLAGS CARGO_TARGET_DIR="$TARGET_DIR" CARGO_ENCODED_RUSTFLAGS="$FLAGS" \
         cargo "$1" --config guest/profile.toml --profile guest --target "$TARGET" "${@:2}"
+}
+
+# Makes a component of each example of a crate: components_of CRATE FOLDER.
+components_of() {
+    local source name
+    for source in "tests/$1"/examples/*.rs; do
+        name=$(basename "$source" .rs)
+        componentize "$TARGET_DIR/$TARGET/guest/examples/$name.wasm" "target/component/$2/$name.wasm"
+    done
 }
 
 # Makes a component, by a tool of the workspace that runs natively.

@@ -9,6 +9,7 @@
 pub mod canary;
 pub mod fake;
 pub mod limits;
+pub mod modules;
 pub mod openbao;
 
 mod driver;

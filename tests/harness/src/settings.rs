@@ -17,6 +17,14 @@ pub fn component_wasm() -> PathBuf {
     existing(workspace_root().join("target/component/astra.wasm"), "make component")
 }
 
+/// A variant of the toy engine: `make rogue` writes them.
+///
+/// # Panics
+/// When it is not there.
+pub(crate) fn toy_wasm(variant: &str) -> PathBuf {
+    existing(workspace_root().join(format!("target/component/toy/toy_{variant}.wasm")), "make rogue")
+}
+
 /// The server: `BAO_BIN`, or what `make tools` fetched.
 ///
 /// # Panics

@@ -420,6 +420,7 @@ fn openbao(options: &StageOptions, origin: Option<String>) -> OpenBaoDriver {
             arguments: arguments(options, origin),
             default_ttl: options.default_ttl,
             max_ttl: options.max_ttl,
+            ..MountSettings::default()
         },
     )
 }

@@ -87,7 +87,7 @@ pub fn data(text: &str) -> Answer {
 }
 
 /// A JSON text.
-fn json_text(text: &str) -> String {
+pub fn json_text(text: &str) -> String {
     let mut quoted = String::from("\"");
     for c in text.chars() {
         match c {

@@ -11,7 +11,7 @@ use crate::limits::{POLL_INTERVAL, REQUEST_DEADLINE, ROLLBACK_DEADLINE};
 use crate::{Ask, Driver, DriverKind, Outcome, Verb};
 
 /// How a mount is registered and enabled.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub struct MountSettings {
     /// Name in the catalog: mounts of one name share one process.
     pub plugin: String,
@@ -19,6 +19,10 @@ pub struct MountSettings {
     pub mount_point: String,
     /// Arguments of the registration.
     pub arguments: Vec<String>,
+    /// Its environment, each as `NAME=value`.
+    pub environment: Vec<String>,
+    /// Options of the mount: an object, or null.
+    pub options: Value,
     /// The mount's default time to live of leases; none = the server's.
     pub default_ttl: Option<Duration>,
     /// The longest; none = the server's.
@@ -41,7 +45,7 @@ impl OpenBaoDriver {
     /// When the server refuses either.
     #[track_caller]
     pub fn mount(server: Arc<Server>, settings: &MountSettings) -> Self {
-        server.register(&settings.plugin, &settings.arguments);
+        server.register_with(&settings.plugin, &settings.arguments, &settings.environment);
         Self::mount_registered(server, settings)
     }
 
@@ -55,7 +59,7 @@ impl OpenBaoDriver {
         let seconds = |ttl: Option<Duration>| ttl.map(|ttl| format!("{}s", ttl.as_secs())).unwrap_or_default();
         let config =
             json!({ "default_lease_ttl": seconds(settings.default_ttl), "max_lease_ttl": seconds(settings.max_ttl) });
-        let body = json!({ "type": settings.plugin, "config": config });
+        let body = json!({ "type": settings.plugin, "config": config, "options": settings.options });
         client.must("POST", &format!("sys/mounts/{}", settings.mount_point.trim_end_matches('/')), &body);
         Self { server, client, mount_point: settings.mount_point.clone(), owns_mount: true }
     }

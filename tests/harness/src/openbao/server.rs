@@ -249,9 +249,23 @@ impl Server {
     /// When the server refuses it.
     #[track_caller]
     pub fn register(&self, name: &str, arguments: &[String]) {
+        self.register_with(name, arguments, &[]);
+    }
+
+    /// The same, with an environment.
+    ///
+    /// # Panics
+    /// When the server refuses it.
+    #[track_caller]
+    pub fn register_with(&self, name: &str, arguments: &[String], environment: &[String]) {
         let sum = self.plugin_sha256();
-        let body = json!({ "sha256": sum, "command": PLUGIN_FILE, "args": arguments });
+        let body = json!({ "sha256": sum, "command": PLUGIN_FILE, "args": arguments, "env": environment });
         self.client().must("PUT", &format!("sys/plugins/catalog/secret/{name}"), &body);
+    }
+
+    /// The server's own folder, in which it and its plugins run.
+    pub fn folder(&self) -> &Path {
+        self.directory.path()
     }
 
     /// SHA-256 of the plugin, in hex.

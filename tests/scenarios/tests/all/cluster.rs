@@ -31,8 +31,7 @@ impl Mounted {
             plugin: "astra".to_owned(),
             mount_point: "astra/".to_owned(),
             arguments: arguments(options, Some(astra.url().to_owned())),
-            default_ttl: None,
-            max_ttl: None,
+            ..MountSettings::default()
         };
         let leader = cluster.leader();
         let driver = OpenBaoDriver::mount(Arc::clone(&leader), &settings);

@@ -65,8 +65,7 @@ fn ready(server: &Arc<Server>, name: &str) -> Stage {
         plugin: name.to_owned(),
         mount_point: format!("{name}/"),
         arguments: arguments(&options, Some(astra.url().to_owned())),
-        default_ttl: None,
-        max_ttl: None,
+        ..MountSettings::default()
     };
     let stage = Stage::with_driver(Arc::new(OpenBaoDriver::mount(Arc::clone(server), &settings)), astra);
     stage.configure_with(&stage.alpha, json!({ "rotation_grace_period": 0 }));

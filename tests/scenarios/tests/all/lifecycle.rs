@@ -16,8 +16,7 @@ fn settings(name: &str, mount: &str, options: &StageOptions, url: &str) -> Mount
         plugin: name.to_owned(),
         mount_point: format!("{mount}/"),
         arguments: arguments(options, Some(url.to_owned())),
-        default_ttl: None,
-        max_ttl: None,
+        ..MountSettings::default()
     }
 }
 

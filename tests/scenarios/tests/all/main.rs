@@ -66,6 +66,7 @@ mod history;
 mod killed;
 mod lease;
 mod lifecycle;
+mod modules;
 mod openapi;
 mod org_token;
 mod role;

@@ -1,0 +1,181 @@
+//! Modules under a real server: an update dropped in goes live under load, a bad one never does, and there is a
+//! way back. The toy engine says in each answer which module served it.
+
+mod back;
+mod bad_files;
+mod cache;
+mod cluster;
+mod consent;
+mod leases;
+mod life;
+mod load;
+mod side_by_side;
+mod trust;
+mod update;
+mod view;
+
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Arc, OnceLock};
+use std::time::Instant;
+
+use harness::limits::{CONDITION_DEADLINE, POLL_INTERVAL};
+use harness::modules::{ModuleFile, ModulesDir};
+use harness::openbao::{MountSettings, OpenBaoDriver, Server, ServerKind};
+use harness::{Ask, Driver as _, Outcome, Verb};
+use serde_json::{Value, json};
+
+/// The toy engine of a version.
+pub(crate) fn good(version: u8) -> ModuleFile {
+    toy("good", version)
+}
+
+/// A variant of the toy engine, by the last part of its version.
+pub(crate) fn toy(variant: &str, version: u8) -> ModuleFile {
+    ModuleFile::toy(variant, &full(version))
+}
+
+/// `10.20.31` for 31.
+pub(crate) fn full(version: u8) -> String {
+    format!("10.20.{version}")
+}
+
+/// The dev server of these scenarios: they start plugins anew all the time, which others would notice.
+pub(crate) fn server() -> Arc<Server> {
+    static SERVER: OnceLock<Arc<Server>> = OnceLock::new();
+    Arc::clone(SERVER.get_or_init(|| Arc::new(Server::start(ServerKind::Dev))))
+}
+
+/// A mount of the toy engine, and the directory that its modules come from.
+pub(crate) struct Toys {
+    pub(crate) server: Arc<Server>,
+    pub(crate) folder: ModulesDir,
+    pub(crate) mount: OpenBaoDriver,
+    /// The plugin's name and the mount's path.
+    pub(crate) name: String,
+    pub(crate) settings: MountSettings,
+}
+
+impl Toys {
+    /// A mount that runs version 30 and trusts all of these.
+    pub(crate) fn pinned(server: Arc<Server>, trusted: &[&ModuleFile]) -> Self {
+        let first = good(30);
+        let mut trust: Vec<String> = trusted.iter().map(|module| module.pin()).collect();
+        trust.push(first.pin());
+        Self::mount(server, trust, |folder| folder.drop_in(&first))
+    }
+
+    /// A mount of a registration with these arguments; `fill` puts into the directory what is there at the start.
+    pub(crate) fn mount(server: Arc<Server>, trust: Vec<String>, fill: impl FnOnce(&ModulesDir)) -> Self {
+        static NEXT: AtomicU32 = AtomicU32::new(1);
+        let folder = ModulesDir::new();
+        fill(&folder);
+        let name = format!("toys-{}", NEXT.fetch_add(1, Ordering::SeqCst));
+        let arguments = [vec![folder.argument(), "--log-level=debug".to_owned()], trust].concat();
+        let settings = MountSettings {
+            plugin: name.clone(),
+            mount_point: format!("{name}/"),
+            arguments,
+            options: json!({ "module": "toy" }),
+            ..MountSettings::default()
+        };
+        let mount = OpenBaoDriver::mount(Arc::clone(&server), &settings);
+        let toys = Self { server, folder, mount, name, settings };
+        toys.wait_for(30);
+        toys
+    }
+
+    pub(crate) fn read(&self, path: &str) -> Outcome {
+        ask(&self.mount, Verb::Read, path, Value::Null)
+    }
+
+    pub(crate) fn write(&self, path: &str, data: Value) -> Outcome {
+        ask(&self.mount, Verb::Write, path, data)
+    }
+
+    /// Which module answers a request.
+    #[track_caller]
+    pub(crate) fn serving(&self) -> String {
+        self.read("version").expect(200).text("version").to_owned()
+    }
+
+    /// What the host says of the mount's module.
+    #[track_caller]
+    pub(crate) fn status(&self) -> Value {
+        self.read("module").expect(200).data
+    }
+
+    /// Waits until a version serves, as the host says, and sees that it does.
+    #[track_caller]
+    pub(crate) fn wait_for(&self, version: u8) {
+        self.wait_for_status(&full(version), |status| runs(status) == full(version));
+        assert_eq!(self.serving(), full(version));
+    }
+
+    /// Waits until the host says why a version does not serve.
+    #[track_caller]
+    pub(crate) fn wait_for_refusal(&self, version: u8, words: &[&str]) {
+        let version = full(version);
+        let status = self.wait_for_status(&version, |status| !reason(status, &version).is_empty());
+        let reason = reason(&status, &version);
+        assert!(words.iter().all(|word| reason.contains(word)), "{version}: `{reason}` says nothing of {words:?}");
+    }
+
+    /// Waits until the status is as it should be.
+    #[track_caller]
+    fn wait_for_status(&self, what: &str, is: impl Fn(&Value) -> bool) -> Value {
+        let deadline = Instant::now() + CONDITION_DEADLINE;
+        loop {
+            let status = self.read("module");
+            if is(&status.data) {
+                return status.data;
+            }
+            assert!(Instant::now() < deadline, "waited for {what}: {status:#?}");
+            std::thread::sleep(POLL_INTERVAL);
+        }
+    }
+
+    /// Has the host look at the directory now.
+    #[track_caller]
+    pub(crate) fn reload(&self) {
+        let done = self.write("module/reload", Value::Null);
+        assert!(done.status < 300, "{done:#?}");
+    }
+
+    /// Lets the highest version follow again, after one was named.
+    #[track_caller]
+    pub(crate) fn follow(&self) {
+        let done = self.write("module/use", json!({ "version": "latest" }));
+        assert!(done.status < 300, "{done:#?}");
+    }
+
+    /// Has the server start the plugin anew.
+    pub(crate) fn restart(&self) {
+        self.server.client().must("PUT", "sys/plugins/reload/backend", &json!({ "plugin": self.name }));
+    }
+
+    /// Version 30 goes on serving, as asked and as told.
+    #[track_caller]
+    pub(crate) fn assert_serves(&self, version: u8) {
+        assert_eq!((self.serving(), runs(&self.status()).to_owned()), (full(version), full(version)));
+    }
+}
+
+/// The version that serves, as a status has it.
+pub(crate) fn runs(status: &Value) -> &str {
+    status["version"].as_str().unwrap_or_default()
+}
+
+/// Why a candidate or a file does not serve, as a status has it; empty where it may.
+pub(crate) fn reason(status: &Value, version: &str) -> String {
+    let lists = ["candidates", "refused_files"].map(|list| status[list].as_array());
+    let is_of = |item: &Value| {
+        let names = ["version", "origin", "file"].map(|field| item[field].as_str());
+        names.into_iter().flatten().any(|name| name.contains(version))
+    };
+    let meant = lists.into_iter().flatten().flatten().filter(|item| is_of(item));
+    meant.filter_map(|item| item["reason"].as_str()).collect::<Vec<_>>().join("; ")
+}
+
+pub(crate) fn ask(mount: &OpenBaoDriver, verb: Verb, path: &str, data: Value) -> Outcome {
+    mount.ask(Ask { verb, path: path.to_owned(), data })
+}

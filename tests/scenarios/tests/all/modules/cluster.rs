@@ -1,0 +1,63 @@
+//! Nodes of a cluster with different directories: each serves, and says what it runs.
+
+use std::fs;
+use std::sync::Arc;
+
+use harness::Verb;
+use harness::openbao::{Cluster, MountSettings, OpenBaoDriver, Server};
+use serde_json::{Value, json};
+
+use super::{ask, full, good, runs};
+
+/// Every process sees its own node's folder in it.
+const OWN_FOLDER: &str = "/proc/self/cwd/modules";
+
+#[test]
+fn nodes_with_different_directories_say_what_each_runs() {
+    let (first, update) = (good(30), good(31));
+    let cluster = Cluster::start();
+    let drop_in = |node: &Server, module: &harness::modules::ModuleFile| {
+        let folder = node.folder().join("modules");
+        fs::create_dir_all(&folder).unwrap();
+        fs::write(folder.join("unfinished"), &module.wasm).unwrap();
+        fs::rename(folder.join("unfinished"), folder.join(module.name())).unwrap();
+    };
+    cluster.nodes().iter().for_each(|node| drop_in(node, &first));
+    let leader = cluster.leader();
+    let settings = MountSettings {
+        plugin: "toys".to_owned(),
+        mount_point: "toys/".to_owned(),
+        arguments: vec![format!("--modules-dir={OWN_FOLDER}"), first.pin(), update.pin()],
+        options: json!({ "module": "toy" }),
+        ..MountSettings::default()
+    };
+    let mount = OpenBaoDriver::mount(Arc::clone(&leader), &settings);
+    let at: Vec<OpenBaoDriver> = cluster.nodes().iter().map(|node| mount.through(Arc::clone(node))).collect();
+    let says = |node: usize| {
+        let status = ask(&at[node], Verb::Read, "module", Value::Null);
+        let serves = ask(&at[node], Verb::Read, "version", Value::Null);
+        (runs(&status.data).to_owned(), serves.text("version").to_owned())
+    };
+    let both = |version| (full(version), full(version));
+    let wait = |node: usize, version: u8| leader.wait_for("a node's module", || says(node) == both(version));
+    (0..at.len()).for_each(|node| wait(node, 30));
+
+    // One standby has the update first: it runs it, the others do not, and each says so.
+    let standby = cluster.nodes().iter().position(|node| !Arc::ptr_eq(node, &leader)).unwrap();
+    drop_in(&cluster.nodes()[standby], &update);
+    wait(standby, 31);
+    (0..at.len()).filter(|node| *node != standby).for_each(|node| assert_eq!(says(node), both(30)));
+
+    // What must write is done by the active node, whichever was asked.
+    let written = ask(&at[standby], Verb::Write, "key/note", json!({}));
+    assert!(written.status < 300, "{written:#?}");
+    leader.wait_for("the note", || ask(&at[0], Verb::Read, "key/note", Value::Null).status == 200);
+    cluster.nodes().iter().for_each(|node| drop_in(node, &update));
+    (0..at.len()).for_each(|node| wait(node, 31));
+
+    // Its leader dies: what ran runs on.
+    leader.crash();
+    let next = cluster.leader();
+    let number = cluster.nodes().iter().position(|node| Arc::ptr_eq(node, &next)).unwrap();
+    next.wait_for("the new leader's module", || says(number) == both(31));
+}

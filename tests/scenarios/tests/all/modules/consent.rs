@@ -1,0 +1,68 @@
+//! A module that asks for more than the one before it needs a yes to exactly that.
+
+use serde_json::{Value, json};
+
+use super::{Toys, full, good, server, toy};
+
+#[test]
+fn more_capabilities_need_a_yes_to_exactly_the_difference() {
+    let (wants, later) = (toy("wants_http", 31), toy("wants_http", 32));
+    let toys = Toys::pinned(server(), &[&wants, &later]);
+    toys.folder.drop_in(&wants);
+    toys.wait_for_refusal(31, &["outbound-http"]);
+    toys.assert_serves(30);
+
+    let with = |accepted: &[&str]| json!({ "version": full(31), "accept_capabilities": accepted });
+    let less: &[&str] = &[];
+    for wrong in [less, &["clock"], &["outbound-http", "random"], &["everything"]] {
+        let answer = toys.write("module/use", with(wrong));
+        assert_eq!(answer.status, 400, "{wrong:?}: {answer:#?}");
+        toys.assert_serves(30);
+    }
+    let yes = toys.write("module/use", with(&["outbound-http"]));
+    assert!(yes.status < 300, "{yes:#?}");
+    toys.assert_serves(31);
+
+    // What has been said yes to needs no second yes, neither after a start nor by an update.
+    toys.restart();
+    toys.assert_serves(31);
+    toys.folder.drop_in(&later);
+    toys.follow();
+    toys.wait_for(32);
+}
+
+#[test]
+fn a_path_that_needs_no_token_needs_a_yes() {
+    let opens = toy("opens_a_path", 31);
+    let toys = Toys::pinned(server(), &[&opens, &good(32)]);
+    toys.folder.drop_in(&opens);
+    toys.wait_for_refusal(31, &["unauthenticated:version"]);
+    toys.assert_serves(30);
+    let nobody = toys.server.client().with_token("");
+    let path = format!("{}/version", toys.name);
+    assert_eq!(nobody.call("GET", &path, &Value::Null).status, 403);
+    // A start alone is no yes.
+    toys.restart();
+    toys.assert_serves(30);
+    assert_eq!(nobody.call("GET", &path, &Value::Null).status, 403);
+    // The server is told of such paths at a load only.
+    let accepted = ["unauthenticated:version"];
+    let yes = toys.write("module/use", json!({ "version": full(31), "accept_capabilities": accepted }));
+    assert_eq!((yes.status, yes.data["live"].clone()), (200, json!(false)), "{yes:#?}");
+    toys.assert_serves(30);
+    toys.restart();
+    toys.assert_serves(31);
+    assert_eq!(nobody.call("GET", &path, &Value::Null).status, 200);
+}
+
+/// The server is told at a load only which storage the seal wraps.
+#[test]
+fn other_special_paths_take_a_plugin_reload() {
+    let wraps = toy("wraps_more", 31);
+    let toys = Toys::pinned(server(), &[&wraps]);
+    toys.folder.drop_in(&wraps);
+    toys.wait_for_refusal(31, &["plugin reload"]);
+    toys.assert_serves(30);
+    toys.restart();
+    toys.wait_for(31);
+}

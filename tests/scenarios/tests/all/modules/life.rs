@@ -1,0 +1,102 @@
+//! Starts, ends and crashes in the middle: what ran runs again.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use harness::openbao::{Server, ServerKind};
+use serde_json::{Value, json};
+
+use super::{Toys, full, good, runs, server};
+
+#[test]
+fn what_runs_outlives_reload_kill_seal_and_crash() {
+    let server = Arc::new(Server::start(ServerKind::Raft));
+    let update = good(31);
+    let toys = Toys::pinned(Arc::clone(&server), &[&update]);
+    toys.folder.drop_in(&update);
+    toys.wait_for(31);
+    let each_end = |version| {
+        toys.restart();
+        toys.assert_serves(version);
+        server.plugin_pids().into_iter().for_each(|pid| server.kill_plugin(pid));
+        server.wait_for("the plugin to be back", || toys.read("version").status == 200);
+        toys.assert_serves(version);
+        server.seal();
+        server.unseal();
+        toys.assert_serves(version);
+        server.crash_and_restart();
+        server.unseal();
+        toys.assert_serves(version);
+    };
+    each_end(31);
+    // What was left by hand stays left.
+    assert!(toys.write("module/rollback", Value::Null).status < 300);
+    each_end(30);
+    assert!(toys.write("module/use", json!({ "version": full(31) })).status < 300);
+    each_end(31);
+}
+
+/// The process dies at some moment of an update: the old or the new one serves, and the new one in the end.
+#[test]
+fn a_plugin_killed_in_the_middle_of_an_update_ends_updated() {
+    let server = Arc::new(Server::start(ServerKind::Dev));
+    let updates: Vec<_> = (31..39).map(good).collect();
+    let toys = Toys::pinned(Arc::clone(&server), &updates.iter().collect::<Vec<_>>());
+    for (update, moment) in updates.iter().zip(0_u32..) {
+        let before = runs(&toys.status()).to_owned();
+        toys.folder.drop_in(update);
+        std::thread::sleep(Duration::from_millis(15) * moment * moment);
+        server.plugin_pids().into_iter().for_each(|pid| server.kill_plugin(pid));
+        server.wait_for("the plugin to be back", || {
+            let read = toys.read("version");
+            assert!(
+                read.status != 200 || [&before, &update.version].contains(&&read.text("version").to_owned()),
+                "{read:#?}"
+            );
+            read.status == 200
+        });
+        server.wait_for("the update", || runs(&toys.read("module").data) == update.version);
+        assert_eq!(toys.serving(), update.version);
+    }
+    assert_eq!(server.plugin_pids().len(), 1);
+}
+
+#[test]
+fn a_directory_that_vanishes_takes_nothing_along() {
+    let (update, later) = (good(31), good(32));
+    let toys = Toys::pinned(server(), &[&update, &later]);
+    toys.folder.drop_in(&update);
+    toys.wait_for(31);
+    toys.folder.vanish(true);
+    let reloaded = toys.write("module/reload", Value::Null);
+    assert!(reloaded.status < 500, "{reloaded:#?}");
+    toys.assert_serves(31);
+    toys.folder.vanish(false);
+    toys.folder.drop_in(&later);
+    toys.wait_for(32);
+}
+
+/// Vault's own way: a new version of the host, told to the mount, reloaded.
+#[test]
+fn the_servers_own_way_still_works() {
+    let update = good(31);
+    let toys = Toys::pinned(server(), &[&update]);
+    toys.folder.drop_in(&update);
+    toys.wait_for(31);
+    let (client, name) = (toys.server.client(), &toys.name);
+    let catalog = format!("sys/plugins/catalog/secret/{name}");
+    let entry = |version: &str| {
+        let sum = toys.server.plugin_sha256();
+        let command = "vault-plugin-secrets-datastax-astra";
+        json!({ "sha256": sum, "command": command, "args": toys.settings.arguments, "version": version })
+    };
+    let version = format!("v{}", harness::modules::ASTRA_VERSION);
+    client.must("PUT", &catalog, &entry(&version));
+    client.must("POST", &format!("sys/mounts/{name}/tune"), &json!({ "plugin_version": version }));
+    client.must("PUT", "sys/plugins/reload/backend", &json!({ "mounts": [name] }));
+    toys.assert_serves(31);
+    let mount = client.must("GET", &format!("sys/mounts/{name}"), &Value::Null);
+    assert_eq!(mount["data"]["running_plugin_version"], json!(version));
+    assert!(toys.write("module/rollback", Value::Null).status < 300);
+    toys.assert_serves(30);
+}

@@ -1,0 +1,78 @@
+//! Clients that ask all the time.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::thread::JoinHandle;
+use std::time::Instant;
+
+use harness::limits::REQUEST_DEADLINE;
+use serde_json::Value;
+
+use super::Toys;
+
+/// One request and its answer.
+pub(crate) struct Seen {
+    pub(crate) begun: Instant,
+    pub(crate) answer: Result<String, String>,
+}
+
+/// Clients at work.
+pub(crate) struct Load {
+    stop: Arc<AtomicBool>,
+    answered: Arc<AtomicUsize>,
+    clients: Vec<JoinHandle<Vec<Seen>>>,
+}
+
+impl Load {
+    /// So many clients, each with a connection of its own, ask which version serves.
+    pub(crate) fn start(toys: &Toys, clients: usize) -> Self {
+        let (stop, answered) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicUsize::new(0)));
+        let clients = (0..clients).map(|_| {
+            let (client, path) = (toys.server.client(), format!("{}/version", toys.name));
+            let (stop, answered) = (Arc::clone(&stop), Arc::clone(&answered));
+            std::thread::spawn(move || {
+                let mut seen = Vec::new();
+                while !stop.load(Ordering::Relaxed) {
+                    let begun = Instant::now();
+                    let answer = client.try_call("GET", &path, &Value::Null, &[], REQUEST_DEADLINE).and_then(|reply| {
+                        let version = reply.body["data"]["version"].as_str().map(str::to_owned);
+                        version.ok_or_else(|| format!("{} {}", reply.status, reply.body))
+                    });
+                    seen.push(Seen { begun, answer });
+                    answered.fetch_add(1, Ordering::Relaxed);
+                }
+                seen
+            })
+        });
+        let clients = clients.collect();
+        Self { stop, answered, clients }
+    }
+
+    /// Waits until the clients were answered much of what they ask from now on.
+    #[track_caller]
+    pub(crate) fn go_on(&self, toys: &Toys) {
+        let before = self.answered.load(Ordering::Relaxed);
+        // One of each may be under way; of the others none is much slower than another.
+        let enough = before + 10 * self.clients.len();
+        toys.server.wait_for("answers", || self.answered.load(Ordering::Relaxed) >= enough);
+    }
+
+    /// Ends it.
+    pub(crate) fn end(self) -> Vec<Seen> {
+        self.stop.store(true, Ordering::Relaxed);
+        self.clients.into_iter().flat_map(|client| client.join().unwrap()).collect()
+    }
+}
+
+/// None failed; each that began after `told` was served by this version, and there were some before and after.
+#[track_caller]
+pub(crate) fn assert_switched(seen: &[Seen], old: &str, told: Instant, new: &str) {
+    let failed: Vec<_> = seen.iter().filter_map(|seen| seen.answer.as_ref().err()).collect();
+    assert!(failed.is_empty(), "{} of {} failed: {:?}", failed.len(), seen.len(), &failed[..failed.len().min(3)]);
+    let version = |seen: &Seen| seen.answer.clone().unwrap_or_default();
+    let late: Vec<_> = seen.iter().filter(|seen| seen.begun > told && version(seen) != new).map(version).collect();
+    assert!(late.is_empty(), "served by another module after {new} was reported: {late:?}");
+    for wanted in [old, new] {
+        assert!(seen.iter().any(|seen| version(seen) == wanted), "none of {} was served by {wanted}", seen.len());
+    }
+}

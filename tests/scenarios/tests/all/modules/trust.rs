@@ -1,0 +1,134 @@
+//! Whom the operator trusts: pins, keys, a threshold, and no way down.
+
+use harness::modules::{ModuleFile, SigningKey};
+use serde_json::json;
+
+use super::{Toys, full, good, server};
+
+/// Two of three keys must sign.
+fn two_of_three() -> ([SigningKey; 3], Vec<String>) {
+    let keys = [SigningKey::generate(), SigningKey::generate(), SigningKey::generate()];
+    let mut trust: Vec<String> = keys.iter().map(SigningKey::trust).collect();
+    trust.push("--trust-threshold=2".to_owned());
+    (keys, trust)
+}
+
+#[test]
+fn a_module_goes_live_by_enough_signatures_only() {
+    let ([one, two, three], trust) = two_of_three();
+    let stranger = SigningKey::generate();
+    let toys = Toys::mount(server(), trust, |folder| folder.drop_in_signed(&good(30), &[&one, &two]));
+    let refused = |file: &ModuleFile, keys: &[&SigningKey], version, words: &[&str]| {
+        if keys.is_empty() {
+            toys.folder.drop_in(file)
+        } else {
+            toys.folder.drop_in_signed(file, keys)
+        }
+        toys.wait_for_refusal(version, words);
+        toys.assert_serves(30);
+    };
+    refused(&good(31), &[], 31, &["signature"]);
+    refused(&good(32), &[&one], 32, &["2", "1"]);
+    refused(&good(33), &[&one, &stranger], 33, &["not trusted"]);
+    // The signatures of another file, and of another version, beside it.
+    for (version, of) in [(34_u8, good(35)), (36, good(30))] {
+        let signatures = toys.folder.signatures(&of, &[&one, &two]);
+        toys.folder.put(&format!("{}.sig", good(version).name()), &signatures);
+        refused(&good(version), &[], version, &["signature"]);
+    }
+    // Damaged, empty and foreign files of signatures.
+    for (version, text) in [(37_u8, "{"), (38, ""), (39, "not json"), (40, r#"{"engine":"toy","version":"10.20.40"}"#)]
+    {
+        toys.folder.put(&format!("{}.sig", good(version).name()), text.as_bytes());
+        refused(&good(version), &[], version, &["signature"]);
+    }
+    // A byte of it changed after it was signed.
+    toys.folder.drop_in_signed(&good(41), &[&one, &two]);
+    toys.wait_for(41);
+    let mut tampered = good(42);
+    toys.folder.put(&format!("{}.sig", tampered.name()), &toys.folder.signatures(&tampered, &[&one, &two]));
+    *tampered.wasm.last_mut().unwrap() ^= 1;
+    toys.folder.drop_in(&tampered);
+    toys.wait_for_refusal(42, &["signature"]);
+    toys.assert_serves(41);
+
+    toys.folder.drop_in_signed(&good(43), &[&three, &one]);
+    toys.wait_for(43);
+    let mut signers: Vec<_> =
+        toys.status()["signers"].as_array().unwrap().iter().map(|key| key.as_str().unwrap().to_owned()).collect();
+    signers.sort();
+    let mut expected = [one.public().to_owned(), three.public().to_owned()];
+    expected.sort();
+    assert_eq!(signers, expected);
+}
+
+#[test]
+fn a_version_below_one_that_has_run_needs_a_pin() {
+    let key = SigningKey::generate();
+    let toys = Toys::mount(server(), vec![key.trust()], |folder| folder.drop_in_signed(&good(30), &[&key]));
+    for version in [31, 32] {
+        toys.folder.drop_in_signed(&good(version), &[&key]);
+        toys.wait_for(version);
+    }
+    // 31 is the previous one; 30 is neither that nor pinned.
+    let down = toys.write("module/use", json!({ "version": full(30) }));
+    down.expect_error(400, &[&full(32)]);
+    toys.assert_serves(32);
+    // The directory is set back as a whole: still no way down, and the module in memory serves on.
+    toys.folder.remove(&good(32).name());
+    toys.folder.remove(&good(31).name());
+    toys.reload();
+    toys.assert_serves(32);
+    drop(toys);
+
+    let (old, update) = (good(30), good(31));
+    let pinned = Toys::pinned(server(), &[&update, &good(32)]);
+    for module in [&update, &good(32)] {
+        pinned.folder.drop_in(module);
+        pinned.reload();
+    }
+    pinned.wait_for(32);
+    pinned.write("module/use", json!({ "version": old.version }));
+    pinned.assert_serves(30);
+}
+
+/// Without arguments about modules nothing but the embedded one runs.
+#[test]
+fn contradictions_between_arguments_fail_the_mount() {
+    let server = server();
+    let key = SigningKey::generate();
+    let rows: [(&str, Vec<String>, &str); 4] = [
+        ("keys-without-a-directory", vec![key.trust()], "modules-dir"),
+        ("nobody-trusted", vec!["--modules-dir=/nowhere".to_owned()], "modules-dir"),
+        (
+            "threshold-out-of-reach",
+            vec!["--modules-dir=/nowhere".to_owned(), key.trust(), "--trust-threshold=2".to_owned()],
+            "trust-threshold",
+        ),
+        ("no-sum", vec!["--modules-dir=/nowhere".to_owned(), "--module-sha256=abc".to_owned()], "abc"),
+    ];
+    for (name, arguments, word) in rows {
+        server.register(name, &arguments);
+        let enabled = server.client().call("POST", &format!("sys/mounts/{name}"), &json!({ "type": name }));
+        assert!(enabled.status >= 400, "{name}: {enabled:?}");
+        assert!(
+            server.log().lines().any(|line| line.contains(word) && line.contains("ERROR")),
+            "{name}: the log says why"
+        );
+    }
+}
+
+#[test]
+fn another_file_of_the_running_version_is_no_update() {
+    let (update, other) = (good(31), ModuleFile { wasm: super::toy("traps", 31).wasm, ..good(31) });
+    let toys = Toys::pinned(server(), &[&update, &other]);
+    toys.folder.drop_in(&update);
+    toys.wait_for(31);
+    toys.folder.drop_in(&other);
+    toys.wait_for_refusal(31, &["no update"]);
+    assert_eq!(toys.status()["digest"], update.sha256());
+    // Named by its digest it is meant.
+    let meant = toys.write("module/use", json!({ "version": full(31), "digest": other.sha256() }));
+    assert!(meant.status < 300, "{meant:#?}");
+    assert_eq!(toys.status()["digest"], other.sha256());
+}

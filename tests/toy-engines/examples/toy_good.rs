@@ -1,0 +1,3 @@
+//! No misbehaviour: every good version.
+
+toy_engines::toy!(toy_engines::TOY);
