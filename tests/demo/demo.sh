@@ -3,6 +3,8 @@
 set -euo pipefail
 # shellcheck source-path=SCRIPTDIR
 source "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
+# shellcheck source-path=SCRIPTDIR
+source "$(dirname "${BASH_SOURCE[0]}")/modules.sh"
 
 readonly ROLE=${ASTRA_ROLE:-r_w_user}
 
@@ -10,11 +12,13 @@ main() {
     prepare
     bring_up_astra
     start_openbao
+    prepare_modules
     register_and_enable
     configure
     make_and_use
     renew_and_revoke
     show_audit
+    update_and_go_back
     count_what_is_left
 }
 

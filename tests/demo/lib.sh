@@ -15,6 +15,7 @@ current=         # the command being run, for the message of a failure
 interrupted=     # set by Ctrl-C and the like, which are no failures
 mounted=         # set once the engine is enabled: there may be leases
 organizations=() # Astra's organization IDs
+plugin_arguments=() # of the plugin's registration, each as `-args=…`
 declare -A admin_token=()
 
 # ---------------------------------------------------------------------------------------------------------- start, stop
@@ -294,10 +295,10 @@ PYTHON
 }
 
 register_and_enable() {
-    local sum arguments=()
+    local sum arguments=("${plugin_arguments[@]}")
     sum=$(sha256sum "$work/plugins/$PLUGIN" | cut -d' ' -f1)
     # By default the plugin reaches Astra's own hosts only; the simulator is not one of them.
-    if [[ -z ${ASTRA_TOKEN:-} ]]; then arguments=(-args="--allow-egress=$astra"); fi
+    if [[ -z ${ASTRA_TOKEN:-} ]]; then arguments+=(-args="--allow-egress=$astra"); fi
     say "Register the plugin by its SHA-256, and enable it."
     run bao plugin register -sha256="$sum" "${arguments[@]}" secret "$PLUGIN"
     run bao secrets enable -path=astra "$PLUGIN"

@@ -1,0 +1,145 @@
+# shellcheck shell=bash
+# The end of the demo: an update of the engine dropped in while requests run, a bad one refused, and the way back.
+#
+# Sourced by demo.sh, not run. It needs MODULE_WASM from the Makefile: the engine as a module, as `make build` writes it.
+
+readonly GO_LIVE_SECONDS_MAX=30
+
+answers=         # what the clients that ask all the time were answered, a line each
+clients=()       # their process IDs
+old_version=     # the embedded module's
+new_version=     # the update's
+
+# Before the registration, which names the key: makes the directory and a key, and adds the arguments.
+prepare_modules() {
+    mkdir "$work/modules"
+    say "Updates of the engine are signed. Make a key for that; its public half goes into the plugin's registration."
+    run plugin module keygen --out "$work/release.pem"
+    plugin_arguments+=(-args="--modules-dir=$work/modules" -args="--trust-key=$(grep -oE 'ed25519:[A-Za-z0-9+/=]+' <<<"$output")")
+}
+
+update_and_go_back() {
+    lease_before_the_update
+    drop_in_an_update
+    refuse_a_bad_module
+    go_back
+}
+
+lease_before_the_update() {
+    say "A token made by the module that is built in."
+    run bao read "astra/creds/$organization/$ROLE"
+    lease=$(value_of lease_id)
+    token=$(value_of token)
+    old_version=$(bao read -field=version astra/module)
+}
+
+drop_in_an_update() {
+    new_version=$(next_version "$old_version")
+    say "An update: the same engine as version $new_version. Sign it, and drop it in while four clients ask all the time."
+    make_version "$old_version" "$new_version" >"$work/astra-$new_version.wasm"
+    run plugin module sign --key "$work/release.pem" "$work/astra-$new_version.wasm"
+    ask_all_the_time
+    run mv "$work/astra-$new_version.wasm.sig" "$work/astra-$new_version.wasm" "$work/modules/"
+    wait_for_module "$new_version"
+    local told
+    told=$(wc -l <"$answers")
+    run bao read astra/module
+    stop_asking
+    count_answers "$told"
+
+    say "What the old module leased, the new one renews."
+    run bao lease renew "$lease"
+}
+
+refuse_a_bad_module() {
+    local bad
+    bad=$(next_version "$new_version")
+    say "A bad one: version $bad, signed, and one byte of it changed since."
+    make_version "$old_version" "$bad" >"$work/astra-$bad.wasm"
+    captured plugin module sign --key "$work/release.pem" "$work/astra-$bad.wasm" >"$work/sign.log"
+    printf '\001' | dd of="$work/astra-$bad.wasm" bs=1 seek=1000 conv=notrunc status=none
+    run mv "$work/astra-$bad.wasm.sig" "$work/astra-$bad.wasm" "$work/modules/"
+    run bao write -f astra/module/reload
+    show "bao read -format=json astra/module | jq '.data | {version, candidates}'"
+    output=$(bao read -format=json astra/module | status_of_candidates)
+    echo "$output"
+    [[ $output == *"$bad"* ]] || die "the status says nothing about version $bad"
+    [[ $(bao read -field=version astra/info) == "$new_version" ]] || die "version $new_version does not serve any more"
+}
+
+go_back() {
+    say "And back: the module before serves the next request, and ends what the newer one renewed."
+    run bao write -f astra/module/rollback
+    run bao read -field=version astra/info
+    [[ $output == "$old_version" ]] || die "version $old_version does not serve again"
+    run bao lease revoke -sync "$lease"
+    captured astra_call "$token" /v2/currentOrg >/dev/null
+    [[ $output == *"HTTP 401"* || $output == *"HTTP 403"* ]] || die "Astra still takes the revoked token"
+}
+
+# The plugin's program, by hand.
+plugin() { "$work/plugins/$PLUGIN" "$@"; }
+
+# 3.0.1 of 3.0.0.
+next_version() { echo "${1%.*}.$((${1##*.} + 1))"; }
+
+# The engine with another version number, as a release would have it: make_version FROM TO.
+make_version() {
+    python3 -c '
+import sys
+wasm, old, new = open(sys.argv[1], "rb").read(), *(text.encode() for text in sys.argv[2:])
+assert len(old) == len(new) and wasm.count(old) == 1, "the version does not stand in one place"
+sys.stdout.buffer.write(wasm.replace(old, new))
+' "$MODULE_WASM" "$1" "$2"
+}
+
+# Four clients write a line for each answer: status and version of the module that served it.
+ask_all_the_time() {
+    answers=$work/answers.txt
+    : >"$answers"
+    local client
+    for client in 1 2 3 4; do
+        python3 "$(dirname "${BASH_SOURCE[0]}")/ask.py" "$BAO_ADDR/v1/astra/info" "$answers" &
+        clients+=("$!")
+    done
+    sleep 1
+}
+
+stop_asking() {
+    sleep 1
+    kill "${clients[@]}"
+    wait "${clients[@]}" 2>/dev/null || true
+    clients=()
+}
+
+wait_for_module() {
+    local deadline=$((SECONDS + GO_LIVE_SECONDS_MAX))
+    until [[ $(bao read -field=version astra/module) == "$1" ]]; do
+        ((SECONDS < deadline)) || die "version $1 did not go live within $GO_LIVE_SECONDS_MAX s"
+        sleep 0.1
+    done
+}
+
+# What the clients saw: count_answers LINES-BEFORE-THE-REPORT.
+count_answers() {
+    local all failed before after late
+    all=$(wc -l <"$answers")
+    failed=$(grep -cv '^200 ' "$answers" || true)
+    before=$(grep -c "^200 $old_version\$" "$answers" || true)
+    after=$(grep -c "^200 $new_version\$" "$answers" || true)
+    # A request that began before the report may end after it: one of each client.
+    late=$(tail -n +"$(($1 + 5))" "$answers" | grep -c "^200 $old_version\$" || true)
+    echo "requests meanwhile: $all; failed: $failed; served by $old_version: $before, by $new_version: $after;" \
+        "by $old_version after the report: $late"
+    [[ $failed == 0 && $late == 0 && $before -gt 0 && $after -gt 0 ]] || die "the switch was not clean"
+}
+
+# From JSON on stdin: the version, and each candidate with the reason why it does not serve.
+status_of_candidates() {
+    python3 -c '
+import json, sys
+data = json.load(sys.stdin)["data"]
+shown = {name: data[name] for name in ("version", "candidates")}
+print(json.dumps(shown, indent=2))
+'
+}
