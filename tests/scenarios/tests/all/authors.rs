@@ -6,8 +6,9 @@ use std::fs;
 use std::path::Path;
 use std::time::Duration;
 
-use harness::openbao::ClientProgram;
-use harness::{plugin_binary, workspace_root};
+use harness::openbao::{ClientProgram, Server};
+use harness::{openbao_binary, plugin_binary, workspace_root};
+use serde_json::Value;
 use wit_component::DecodedWasm;
 
 /// A build of the template for its tests and as a component, on a machine that is busy with other tests.
@@ -18,8 +19,9 @@ const LAST_WORDS: &str = "all steps are done";
 #[test]
 fn an_author_gets_from_an_empty_folder_to_an_engine() {
     let page = fs::read_to_string(workspace_root().join("docs/engine-authors.md")).unwrap();
+    let server = Server::shared();
     let mut author = ClientProgram::new();
-    let script = format!("{}{}\necho {LAST_WORDS}\n", surroundings(), blocks(&page, "sh").join("\n"));
+    let script = format!("{}{}\necho {LAST_WORDS}\n", surroundings(&server), blocks(&page, "sh").join("\n"));
     let script = author.write("steps.sh", &script);
     author.start(Path::new("/bin/bash"), &[script.display().to_string()]);
     assert!(author.ends_within(STEPS_LONGEST), "the steps take too long:\n{}", author.output());
@@ -28,6 +30,8 @@ fn an_author_gets_from_an_empty_folder_to_an_engine() {
     for expected in blocks(&page, "text") {
         assert!(printed.contains(expected), "the page says that this is printed:\n{expected}\nbut it was:\n{printed}");
     }
+    // Its folder of modules goes with the author.
+    server.client().must("DELETE", "sys/mounts/greeter", &Value::Null);
     let imports = imports(&author.path("greeter/greeter-0.1.0.wasm"));
     assert!(imports.contains("secrets-engine:host/storage@0.1.0"), "{imports:?}");
     // An operator allows a module what it imports; this one has no upstream.
@@ -44,7 +48,7 @@ fn imports(component: &Path) -> BTreeSet<String> {
 
 /// What the page takes as given. The toolchain lies in the home folder, which the program has none of; what was built in
 /// an earlier run is there again.
-fn surroundings() -> String {
+fn surroundings(server: &Server) -> String {
     let home = env::var("HOME").unwrap_or_default();
     let from_env = |name: &str, otherwise: String| env::var(name).unwrap_or(otherwise);
     let root = workspace_root();
@@ -54,9 +58,12 @@ fn surroundings() -> String {
         ("CARGO_TARGET_DIR", from_env("CARGO_TARGET_DIR", root.join("target").display().to_string())),
         ("REPO", root.display().to_string()),
         ("PLUGIN", plugin_binary().display().to_string()),
+        ("BAO_ADDR", server.address().to_owned()),
+        ("BAO_TOKEN", server.root_token()),
+        ("BAO", openbao_binary().display().to_string()),
     ];
     let lines = variables.map(|(name, value)| format!("export {name}='{value}'\n"));
-    format!("set -euo pipefail\n{}", lines.concat())
+    format!("set -euo pipefail\n{}bao() {{ \"$BAO\" \"$@\"; }}\n", lines.concat())
 }
 
 /// The fenced blocks of a language.
