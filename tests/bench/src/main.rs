@@ -13,10 +13,12 @@ mod load;
 mod many_tokens;
 mod memory;
 mod mints;
+mod modules;
 mod native;
 mod raw_client;
 mod samples;
 mod server;
+mod switch;
 mod table;
 mod through_server;
 
@@ -36,6 +38,10 @@ fn main() -> anyhow::Result<()> {
     many_tokens::measure(&mut table)?;
     progress("memory of the plugin");
     memory::measure(&mut table)?;
+    progress("modules");
+    modules::measure(&mut table)?;
+    progress("switches of the module under load");
+    switch::measure(&mut table)?;
     progress("requests through the server");
     let server = TestServer::start()?;
     through_server::measure(&server, &mut table)?;

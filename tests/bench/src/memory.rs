@@ -29,6 +29,11 @@ pub(crate) fn measure(table: &mut Table) -> anyhow::Result<()> {
     Ok(())
 }
 
+/// All of it, in KiB.
+pub(crate) fn resident_kib(server: &TestServer) -> anyhow::Result<usize> {
+    Ok(resident(server)?.total_kib)
+}
+
 struct Resident {
     total_kib: usize,
     anonymous_kib: usize,

@@ -25,10 +25,16 @@ impl TestServer {
     /// Starts all, mounts the plugin at `astra/` with one organization and one role, and a secret
     /// at `kv/data/secret`.
     pub(crate) fn start() -> anyhow::Result<Self> {
+        Self::start_with(&[])
+    }
+
+    /// The same, with further arguments of the plugin's registration.
+    pub(crate) fn start_with(arguments: &[String]) -> anyhow::Result<Self> {
         let astra = Simulator::start(Settings::default()).context("failed to start the simulator")?;
         let server = Server::start(ServerKind::Dev);
         let client = server.client();
-        server.register(PLUGIN, &[format!("--allow-egress={}", astra.url())]);
+        let egress = format!("--allow-egress={}", astra.url());
+        server.register(PLUGIN, &[&[egress], arguments].concat());
         let (token, address) = (child_token(&client)?, address(&server)?);
         let org = astra.organization(0).clone();
         let role = astra.role_id(&org.id, "RO User").context("no role `RO User`")?;
