@@ -33,8 +33,10 @@ pub(crate) async fn serve(mut tcp: TcpStream, tls: Option<TlsAcceptor>, hub: Arc
         }
     };
     tokio::select! {
-        () = serving => {}
+        // A request that comes after the drop must not be served.
+        biased;
         _changed = dropped.changed() => {}
+        () = serving => {}
     }
 }
 
