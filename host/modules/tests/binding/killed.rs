@@ -21,6 +21,7 @@ async fn world() -> (World, Arc<Binding>) {
 
 /// After a restart: this version serves, knows what was written, and another look changes nothing.
 async fn restarted(world: &World, expected: &str) -> Arc<Binding> {
+    *world.storage.fault.lock().unwrap() = None;
     let restarted = world.load().await;
     assert_eq!(version(&restarted).await, expected);
     assert_eq!(ask(&restarted, Operation::Read, "note").await.unwrap(), "Ok(Some([49, 46, 48, 46, 48]))");

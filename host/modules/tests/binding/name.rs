@@ -84,7 +84,7 @@ async fn naming_does_not_replace_trust() {
     let refused = binding.use_module(forced).await.unwrap_err().to_string();
     assert_eq!(refused, "no trusted key signed it");
     let refused = binding.use_module(naming("7.0.0")).await.unwrap_err().to_string();
-    assert!(refused.contains("no module of the engine `tiny`"), "{refused}");
+    assert!(refused.contains("no version 7.0.0 of the engine `tiny`"), "{refused}");
     world.shelf.put_as("tiny_2", Ok(Approval::Pinned));
     let held = World::new().option("module_version", "1.0.0");
     held.shelf.put("tiny_2");

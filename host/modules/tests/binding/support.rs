@@ -239,7 +239,7 @@ pub(crate) fn no_special_paths(paths: &SpecialPaths) -> bool {
     *paths == SpecialPaths::default()
 }
 
-/// How a write goes wrong.
+/// How each write goes wrong until the process is started again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Fault {
     /// It is not done.
@@ -296,7 +296,7 @@ impl StorageView for FaultyStorage {
         self.count(&entry.key);
         self.writable()?;
         let fault = match entry.key == state_key() {
-            true => self.fault.lock().unwrap().take(),
+            true => *self.fault.lock().unwrap(),
             false => None,
         };
         if fault != Some(Fault::Before) {
