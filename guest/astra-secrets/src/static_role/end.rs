@@ -4,15 +4,16 @@
 use secrets_framework::host::LogLevel;
 use secrets_framework::{Context, Error};
 
+use super::switch::lost_record;
 use super::{StaticRole, current_record, exists, key, load_readable, lock, names, stored};
 use crate::astra_token::{Patience, Target, end_token};
 use crate::config::{self, Write, together};
 use crate::error::Failure;
-use crate::history::End;
+use crate::history::{self, End};
 use crate::lease::lock_token;
 use crate::limits::{STATIC_DELETE_BUDGET, STATIC_ROLES_ENDED_MAX};
 use crate::names::{OrgId, RoleName};
-use crate::record::{self, RecordId};
+use crate::record::{self, Record, RecordId};
 
 /// Ends the tokens of a static role in Astra, the current one last, and then
 /// forgets the role. What fails is done by another attempt; until then the
@@ -34,7 +35,7 @@ pub(crate) fn delete(context: &Context<'_>, org_id: &OrgId, name: &RoleName) -> 
         if context.host.clock().now() > deadline {
             return Err(Error::coded(504, took_too_long(&role)).into());
         }
-        end_recorded(context, org_id, client_id)?;
+        end_recorded(context, &role, client_id)?;
     }
     forget(context, &role, Vec::new())?;
     log(context, &role, "a static role was deleted, and its tokens");
@@ -90,7 +91,10 @@ pub(crate) fn let_go(context: &Context<'_>, role: &StaticRole) -> Result<(), Fai
     let _guard = lock_token(context, &RecordId::of_client(&role.client_id))?;
     let writes = match current_record(context, role)? {
         Some(mut record) => record::writes_of_end(&mut record, now)?,
-        None => Vec::new(),
+        None => match lost(context, role)? {
+            Some(lost) => Vec::from(record::writes_of_new(&Record { lease_end: now, due: now, ..lost })?),
+            None => Vec::new(),
+        },
     };
     forget(context, role, writes)?;
     log(context, role, "a static role was forgotten with its organization's config; its token is about to end");
@@ -106,15 +110,23 @@ fn forget(context: &Context<'_>, role: &StaticRole, mut writes: Vec<Write>) -> R
     together(context, &writes)
 }
 
-/// Ends a token in Astra; one without a record has gone already.
-fn end_recorded(context: &Context<'_>, org_id: &OrgId, client_id: &str) -> Result<(), Failure> {
+/// Of the role's current token, whose record was lost, what the role knows; none if the token has ended.
+fn lost(context: &Context<'_>, role: &StaticRole) -> Result<Option<Record>, Error> {
+    let lives = !role.client_id.is_empty() && !history::has_ended(context, &role.org_id, &role.client_id)?;
+    Ok(lives.then(|| lost_record(role)))
+}
+
+/// Ends a token of the role in Astra; a replaced one without a record has gone already.
+fn end_recorded(context: &Context<'_>, role: &StaticRole, client_id: &str) -> Result<(), Failure> {
     let id = RecordId::of_client(client_id);
     let _guard = lock_token(context, &id)?;
-    let Some(record) = record::load(context, &id)?.filter(|record| record.client_id == client_id) else {
-        return Ok(());
+    let record = match record::load(context, &id)?.filter(|record| record.client_id == client_id) {
+        None if client_id == role.client_id => lost(context, role)?,
+        record => record,
     };
+    let Some(record) = record else { return Ok(()) };
     let target = Target {
-        org_id,
+        org_id: &role.org_id,
         client_id,
         origin: record.origin.as_ref(),
         record: Some(&record),

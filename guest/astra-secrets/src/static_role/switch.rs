@@ -13,6 +13,7 @@ use crate::lease::lock_token;
 use crate::mint::{Made, NotPlaced};
 use crate::record::{self, Record, RecordId, TokenKind};
 use crate::schedule::{Turn, renewal};
+use crate::time_text;
 
 /// Puts the token of `record`, which `made` is, into the place of the role's current one.
 pub(super) fn switch(
@@ -41,8 +42,8 @@ fn try_switch(
         "" => None,
         current => Some(lock_token(context, &RecordId::of_client(current))?),
     };
-    let ends = now + role.grace_period.as_secs();
     let mut old = current_record(context, &role)?;
+    let ends = end_of_replaced(old.as_ref(), now, now + role.grace_period.as_secs());
     if let Some(old) = &mut old {
         writes.extend(record::writes_of_end(old, ends)?);
     } else if !role.client_id.is_empty() {
@@ -83,8 +84,14 @@ fn check_unchanged(context: &Context<'_>, role: &StaticRole) -> Result<(), Failu
     )))
 }
 
+/// It ends with its grace period, unless Astra ends it before: a dead token is none that is to take up room.
+fn end_of_replaced(old: Option<&Record>, now: u64, grace_ends: u64) -> u64 {
+    let expiry = old.and_then(|old| old.expires_at.as_deref()).and_then(time_text::parse);
+    expiry.map_or(grace_ends, |expiry| grace_ends.min(expiry.as_secs()).max(now))
+}
+
 /// Of the role's current token what the role knows. Where it was made is not known.
-fn lost_record(role: &StaticRole) -> Record {
+pub(super) fn lost_record(role: &StaticRole) -> Record {
     Record {
         id: RecordId::of_client(&role.client_id),
         client_id: role.client_id.clone(),

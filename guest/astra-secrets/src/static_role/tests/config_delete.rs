@@ -39,6 +39,44 @@ fn a_static_role_counts_though_its_tokens_record_is_lost() {
 }
 
 #[test]
+fn a_token_whose_record_is_lost_ends_with_the_config() {
+    for mount in mounts() {
+        let (mount, first) = with_role(mount);
+        mount.host.storage.remove(&format!("token/{first}"));
+        delete_config(&mount).done();
+        assert_all_gone(&mount);
+    }
+}
+
+#[test]
+fn a_token_whose_record_is_lost_ends_with_its_role() {
+    for mount in mounts() {
+        let (mount, first) = with_role(mount);
+        mount.host.storage.remove(&format!("token/{first}"));
+        mount.delete_static("app").done();
+        mount.assert_static(0, 0);
+    }
+}
+
+#[test]
+fn a_token_that_is_known_to_have_ended_is_not_ended_again() {
+    for mount in mounts() {
+        let (mount, _) = with_role(mount);
+        mount.host.storage.fail_prefix(
+            StorageCall::Delete,
+            "static-role/",
+            StorageError::Failed("disk full".to_owned()),
+        );
+        mount.delete_static("app").failed();
+        mount.host.storage.clear_faults();
+        mount.host.http.clear();
+        mount.delete_static("app").done();
+        assert!(mount.host.http.requests().is_empty());
+        mount.assert_static(0, 0);
+    }
+}
+
+#[test]
 fn it_is_refused_while_there_are_static_roles_unless_by_force() {
     for mount in mounts() {
         let (mount, first) = with_role(mount);

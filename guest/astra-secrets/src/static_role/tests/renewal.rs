@@ -1,9 +1,12 @@
 //! A token that Astra ends by itself, by a setting of the organization, is
 //! replaced before, whatever the schedule says.
 
+#![expect(clippy::unwrap_used, reason = "tests")]
+
 use serde_json::{Value, json};
 
 use super::{DAY, HOUR, MINUTE, with_role};
+use crate::limits::REPLACED_TOKENS_MAX;
 use crate::static_role::test_mount::path;
 use crate::testing::{Fault, Mount, ORG_A, On};
 
@@ -84,7 +87,7 @@ fn a_window_keeps_nobody_from_replacing_a_token_that_ends() {
     mount.rollback().unwrap();
     assert_ne!(mount.static_token("app"), first);
     assert_eq!(mount.read_static("app")["next_rotation"], "2026-01-03T09:00:00Z");
-    mount.assert_static(1, 1);
+    mount.assert_static(1, 0);
 }
 
 #[test]
@@ -98,4 +101,32 @@ fn one_that_has_ended_already_by_our_clock_is_given_up() {
     mount.assert_static(1, 0);
     let warnings = mount.send(secrets_framework::Operation::Read, &path("app"), Value::Null).warnings();
     assert!(warnings.is_empty(), "{warnings:?}");
+}
+
+#[test]
+fn tokens_that_end_before_their_grace_does_take_up_no_room_after() {
+    let mount = Mount::new();
+    let expire = |hours: u32| mount.astra.set_expiry_max(&format!("2026-01-01T{hours:02}:00:00Z"));
+    expire(2);
+    mount.write_static("app", json!({ "rotation_period": "48h", "grace_period": "24h" })).warnings();
+    // Each is renewed at half of its life, two hours.
+    for hours in 1..=u32::try_from(REPLACED_TOKENS_MAX).unwrap() + 4 {
+        expire(hours + 2);
+        let before = mount.static_token("app");
+        mount.host.clock.advance(HOUR);
+        mount.rollback().unwrap();
+        assert_ne!(mount.static_token("app"), before, "hour {hours}");
+        mount.assert_static(1, 1);
+    }
+}
+
+#[test]
+fn one_that_has_ended_by_itself_ends_now_and_not_before() {
+    let mount = until_noon();
+    mount.write_static("app", json!({ "rotation_period": "48h" })).warnings();
+    mount.astra.set_expiry_max("2026-02-01T00:00:00Z");
+    mount.host.clock.advance(13 * HOUR);
+    assert_eq!(mount.rotate_static("app").data()["previous_ends"], "2026-01-01T13:00:00Z");
+    mount.rollback().unwrap();
+    mount.assert_static(1, 0);
 }
