@@ -12,6 +12,7 @@ use serde_json::{Map, Value};
 
 pub(crate) use ending::{
     Patience, Target, config_for_ending, config_for_ending_from, drop_retired_if_unused, end_token, end_token_with,
+    leave_to_rollback,
 };
 
 use crate::config::Origin;

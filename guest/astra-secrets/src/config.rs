@@ -30,7 +30,7 @@ use crate::schedule::Schedule;
 pub(crate) use admin_token::AdminToken;
 
 pub(crate) use logical_name::{find_by_logical_name, rename};
-pub(crate) use retired::{RETIRED_PREFIX, Retired, drop_retired, load_for_revocation};
+pub(crate) use retired::{RETIRED_PREFIX, Retired, drop_retired, has_retired, load_for_revocation};
 pub(crate) use stored::{nanoseconds, take_duration, take_role_ids, take_text};
 pub(crate) use together::{Write, together};
 pub(crate) use turns::{RotationState, Turns, change, lock, plan, take_turn, write_in_step};

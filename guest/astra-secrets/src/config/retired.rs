@@ -95,14 +95,14 @@ pub(crate) fn load_for_revocation(
     Ok(Retired::load(context, org_id)?.configs.into_iter().rev().find(fits))
 }
 
+/// Is anything kept of an organization, readable or not? One read.
+pub(crate) fn has_retired(context: &Context<'_>, org_id: &OrgId) -> Result<bool, Error> {
+    Ok(super::entry(context.host.storage(), &key(org_id))?.is_some())
+}
+
 /// Forgets all that was retired of an organization: its last record has gone.
 pub(crate) fn drop_retired(context: &Context<'_>, org_id: &OrgId) -> Result<(), Error> {
-    let storage = context.host.storage();
-    // A read first, for most organizations have none, and a write costs more.
-    if super::entry(storage, &key(org_id))?.is_some() {
-        storage.delete(&key(org_id))?;
-    }
-    Ok(())
+    Ok(context.host.storage().delete(&key(org_id))?)
 }
 
 fn key(org_id: &OrgId) -> String {

@@ -5,7 +5,7 @@ use secrets_framework::host::LogLevel;
 use secrets_framework::{Context, FieldData, Response};
 
 use crate::admin_rotation;
-use crate::astra_token::drop_retired_if_unused;
+use crate::astra_token::{drop_retired_if_unused, leave_to_rollback};
 use crate::config::{self, Retired, Turns, Write};
 use crate::error::{Failure, Outcome};
 use crate::names::OrgId;
@@ -25,8 +25,8 @@ pub(super) fn delete(context: &Context<'_>, data: &FieldData, org_id: &OrgId) ->
     // before, and an earlier deletion may have failed here: so what is kept is
     // dropped only after another look.
     let warnings = static_role::end_left(context, org_id)?;
-    let _turn = config::lock(context)?;
-    drop_retired_if_unused(context, org_id)?;
+    let dropped = config::lock(context).and_then(|_turn| drop_retired_if_unused(context, org_id));
+    leave_to_rollback(context, org_id, dropped);
     Ok((!warnings.is_empty()).then(|| Response { warnings, ..Response::default() }))
 }
 
@@ -35,8 +35,11 @@ fn forget(context: &Context<'_>, org_id: &OrgId, force: bool) -> Result<(), Fail
     let _turn = config::lock(context)?;
     let Some(config) = config::load(context, org_id)? else { return Ok(()) };
     // A static role counts by itself: its token's record may be lost or damaged.
-    let has_tokens =
-        record::any_given_out(context, org_id)? || !static_role::names(context.host.storage(), org_id)?.is_empty();
+    let has_tokens = match record::any_given_out(context, org_id) {
+        // What is not known, perhaps while records are being indexed, is no reason to wait: all is kept to revoke with.
+        Err(_) if force => true,
+        any => any? || !static_role::names(context.host.storage(), org_id)?.is_empty(),
+    };
     if has_tokens && !force {
         return Err(Failure::mistake(format!(
             "organization `{org_id}` has tokens that are alive: revoke them first, or delete with `force=true`, \

@@ -5,7 +5,7 @@ use secrets_framework::host::{LockGuard, LogLevel};
 use secrets_framework::{Context, Error, FieldData, Response};
 
 use crate::admin_rotation::{self, LetGo};
-use crate::astra_token::drop_retired_if_unused;
+use crate::astra_token::{drop_retired_if_unused, leave_to_rollback};
 use crate::config::{self, AdminToken, ApiUrl, OrgConfig, Retired, RotationState, Turns};
 use crate::error::{Failure, Outcome};
 use crate::history;
@@ -55,7 +55,7 @@ pub(super) fn write(context: &Context<'_>, data: &FieldData, target: Target) -> 
     if leaves_origin {
         // A mint that was under way may have noted its intent since the look for
         // tokens: so what is kept is dropped only after another look.
-        drop_retired_if_unused(context, &org_id)?;
+        leave_to_rollback(context, &org_id, drop_retired_if_unused(context, &org_id));
     }
     // Astra is not asked under these.
     drop((turn, held));
@@ -155,7 +155,8 @@ fn leaves_origin(
     if url.is_none_or(|url| url.origin() == stored.url.origin()) {
         return Ok(false);
     }
-    if record::any_given_out(context, &stored.org_id)? && !data.bool("force").unwrap_or(false) {
+    // Whoever forces it need not wait until it is known what lives there.
+    if !data.bool("force").unwrap_or(false) && record::any_given_out(context, &stored.org_id)? {
         return Err(Failure::mistake(format!(
             "`url` would move organization `{}` away from `{}`, where tokens of it are alive: revoke them first, \
              or write with `force=true`, and they are still revoked there",

@@ -170,6 +170,37 @@ fn a_config_is_not_forgotten_before_it_is_known_what_needs_it() {
     assert!(mount.send(Operation::Delete, &config, Value::Null).mistake().contains("tokens"));
 }
 
+#[test]
+fn force_does_not_wait_until_all_is_indexed() {
+    const MOVED: &str = "AstraCS:Moved:canary";
+    const NEW_ORIGIN: &str = "https://moved.example.org";
+    for deletes in [true, false] {
+        let mount = from_go(TOKENS_DESCRIBED_MAX + 1);
+        seed_go(&mount, TOKENS_DESCRIBED_MAX + 1, "Last", ORG_A);
+        if deletes {
+            mount.send(Operation::Delete, &format!("config/{ORG_A}"), json!({ "force": true })).done();
+        } else {
+            mount.astra.add_org(MOVED, ORG_A, NEW_ORIGIN);
+            mount.configure(ORG_A, MOVED, json!({ "url": NEW_ORIGIN, "force": true }));
+        }
+        while mount.host.storage.json("index-state")["complete"] != true {
+            mount.rollback().unwrap();
+        }
+        let retired = mount.host.storage.json(&format!("retired-config/{ORG_A}"));
+        assert_eq!(retired["configs"].as_array().unwrap().len(), 1, "a token needs it");
+        assert!(is_read(&mount, "Last"));
+    }
+}
+
+#[test]
+fn the_delete_of_a_config_that_never_was_costs_little() {
+    let mount = from_go(TOKENS_DESCRIBED_MAX + 1);
+    mount.host.storage.clear_calls();
+    mount.send(Operation::Delete, "config/33333333-aaaa-4aaa-8aaa-333333333333", Value::Null).done();
+    let [gets, lists, puts] = calls(&mount);
+    assert!(gets <= 5 && lists <= 2 && puts == 0, "{gets} {lists} {puts}");
+}
+
 /// On a server without transactions a mint's entry of the index stands before its record.
 #[test]
 fn a_look_up_in_the_midst_of_a_mint_does_not_hide_its_token() {
