@@ -88,13 +88,17 @@ fn try_list(context: &Context<'_>, data: &FieldData) -> Outcome {
 fn try_read(context: &Context<'_>, data: &FieldData) -> Outcome {
     let org_id = target::in_path(context, data)?.org_id;
     let client_id = data.text("client_id").unwrap_or_default();
-    let history = history::load(context, &org_id, client_id)?;
+    let mut history = history::load(context, &org_id, client_id)?;
     // One that has ended by its history is not looked for among what is not in the index yet.
     let has_ended = history.as_ref().is_some_and(|history| history.ended.is_some());
     let record = match has_ended {
         true => record::find_indexed(context, &org_id, client_id)?,
         false => record::find(context, &org_id, client_id)?,
     };
+    if record.is_none() && !has_ended {
+        // Perhaps it ended between the two looks.
+        history = history::load(context, &org_id, client_id)?;
+    }
     let history = history.unwrap_or_default();
     let warning = history::warning(&org_id, client_id, &history);
     let answer = match (record, history) {

@@ -5,7 +5,7 @@
 mod list;
 
 use secrets_framework::Operation;
-use secrets_framework::testing::READ_ONLY_TEXT;
+use secrets_framework::testing::{READ_ONLY_TEXT, StorageCall};
 use serde_json::{Value, json};
 
 use crate::testing::{ADMIN_A, ADMIN_B, Fault, Leased, Mount, ORG_A, ORG_B, On, ROLE_ID, assert_no_secret};
@@ -138,4 +138,16 @@ fn odd_organizations_of_an_old_mount_are_kept_apart() {
     assert_eq!(read("a%2Fb")["org_id"], "a%2Fb");
     assert_eq!(read("a:b")["org_id"], "a:b");
     mount.send(Operation::Read, &format!("tokens/{ORG_A}/Odd"), Value::Null).missing();
+}
+
+#[test]
+fn a_token_that_ends_during_a_read_is_shown_as_ended() {
+    let mount = Mount::new();
+    let client_id = Leased::of(mount.creds()).client_id();
+    let (racing, ending) = (mount.clone(), path(&client_id));
+    mount.host.storage.before_next(StorageCall::Get, "client-index/", move || {
+        racing.send(Operation::Delete, &ending, Value::Null).done();
+    });
+    let shown = mount.send(Operation::Read, &path(&client_id), Value::Null).data();
+    assert_eq!(shown["ended_how"], "deleted", "{shown}");
 }

@@ -66,7 +66,7 @@ pub(crate) fn fill_index(context: &Context<'_>) -> Result<(), Error> {
     let names = context.host.storage().list_page(TOKEN_PREFIX, &state.after, INDEXED_PER_ROLLBACK_MAX)?;
     // No record of ours or the Go plugin's stands in a folder.
     let ids = names.iter().filter(|name| !name.ends_with('/')).map(RecordId::stored);
-    let missing = if state.complete { not_indexed(context, ids)? } else { ids.collect() };
+    let missing = if state.complete { not_taken_over(context, ids)? } else { ids.collect() };
     let mut origins = BTreeMap::new();
     for id in &missing {
         take_over(context, id, &mut origins)?;
@@ -78,20 +78,26 @@ pub(crate) fn fill_index(context: &Context<'_>) -> Result<(), Error> {
     store(context, &state)
 }
 
-/// Those of the records that their client ID does not lead to.
-fn not_indexed(context: &Context<'_>, ids: impl Iterator<Item = RecordId>) -> Result<Vec<RecordId>, Error> {
+/// Those of the records that their client ID does not lead to, or whose origin is not noted: a look-up puts a record
+/// into the index, too, and no more than that.
+fn not_taken_over(context: &Context<'_>, ids: impl Iterator<Item = RecordId>) -> Result<Vec<RecordId>, Error> {
     let storage = context.host.storage();
     let mut ids: Vec<RecordId> = ids.collect();
     let keys: Vec<String> = ids.iter().map(RecordId::key).collect();
-    let mut index_keys = Vec::new();
+    let (mut index_keys, mut have_origin) = (Vec::new(), Vec::new());
     let mut entries = storage.get_many(&texts(&keys))?.into_iter();
     ids.retain(|id| {
         let record = entries.next().flatten().and_then(|entry| readable(context, &entry, id));
+        have_origin.extend(record.iter().map(|record| record.origin.is_some()));
         index_keys.extend(record.iter().map(|record| client_key(&record.org_id, &record.client_id)));
         record.is_some()
     });
-    let mut indexed = storage.get_many(&texts(&index_keys))?.into_iter();
-    ids.retain(|id| !indexed.next().flatten().is_some_and(|entry| names_record(&entry, id)));
+    let indexed = storage.get_many(&texts(&index_keys))?;
+    let mut looked_at = indexed.into_iter().zip(have_origin);
+    ids.retain(|id| {
+        let (entry, has_origin) = looked_at.next().unwrap_or_default();
+        !(has_origin && entry.is_some_and(|entry| names_record(&entry, id)))
+    });
     Ok(ids)
 }
 
@@ -108,7 +114,11 @@ fn take_over(
     let _guard = lock_token(context, id).map_err(Failure::into_error)?;
     let Some(mut record) = load_readable(context, id)? else { return Ok(()) };
     let storage = context.host.storage();
-    storage.put(client_entry(&record))?;
+    // A walk must not write the entries again of records whose origin cannot be known.
+    let entry = client_entry(&record);
+    if !storage.get(&entry.key)?.is_some_and(|indexed| names_record(&indexed, id)) {
+        storage.put(entry)?;
+    }
     if record.origin.is_some() {
         return Ok(());
     }

@@ -201,6 +201,18 @@ fn the_delete_of_a_config_that_never_was_costs_little() {
     assert!(gets <= 5 && lists <= 2 && puts == 0, "{gets} {lists} {puts}");
 }
 
+#[test]
+fn where_it_was_made_is_noted_of_a_token_that_a_look_up_put_into_the_index() {
+    let mount = Mount::new();
+    let record = json!({ "clientId": "Between", "orgId": ORG_A, "roleName": "reader" });
+    mount.host.storage.seed("token/Between", record.to_string());
+    assert!(is_read(&mount, "Between"));
+    assert!(mount.host.storage.keys().contains(&format!("client-index/{ORG_A}/Between")));
+    mount.host.clock.advance(INDEX_WALK_PAUSE);
+    mount.rollback().unwrap();
+    assert_eq!(mount.host.storage.json("token/Between")["origin"], "https://api.astra.datastax.com");
+}
+
 /// On a server without transactions a mint's entry of the index stands before its record.
 #[test]
 fn a_look_up_in_the_midst_of_a_mint_does_not_hide_its_token() {
