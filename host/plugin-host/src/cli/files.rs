@@ -1,6 +1,6 @@
 //! The files that commands read and write: bounded, named in every error.
 
-#![expect(clippy::disallowed_types, clippy::disallowed_methods, reason = "the files are the user's, named by the user")]
+#![expect(clippy::disallowed_types, reason = "the files are the user's, named by the user")]
 
 use std::fs::{File, OpenOptions};
 use std::io::{Read as _, Write as _};
@@ -70,7 +70,16 @@ pub(crate) fn replace(path: &Path, content: &[u8]) -> Result<(), Failure> {
     let mut beside = path.as_os_str().to_owned();
     beside.push(".new");
     let beside = Path::new(&beside);
-    let written = std::fs::write(beside, content).and_then(|()| std::fs::rename(beside, path));
+    // What lies there may be a link that somebody prepared: it goes, and nothing is written through it.
+    match std::fs::remove_file(beside) {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(failed("remove", beside, &error)),
+        _ => (),
+    }
+    let written = OpenOptions::new().write(true).create_new(true).open(beside).and_then(|mut file| {
+        file.write_all(content)?;
+        file.sync_all()?;
+        std::fs::rename(beside, path)
+    });
     written.map_err(|error| failed("write", path, &error))
 }
 
@@ -85,4 +94,22 @@ pub(crate) fn open_private(path: &Path) -> Result<File, Failure> {
 
 fn failed(what: &str, path: &Path, error: &std::io::Error) -> Failure {
     Failure::Not(format!("failed to {what} `{}`: {error}", path.display()))
+}
+
+#[cfg(test)]
+mod tests {
+    #![expect(clippy::unwrap_used, clippy::disallowed_methods, reason = "tests")]
+    use super::*;
+
+    #[test]
+    fn a_link_that_lies_in_the_way_is_not_written_through() {
+        let directory = tempfile::tempdir().unwrap();
+        let at = |name: &str| directory.path().join(name);
+        std::fs::write(at("precious"), "kept").unwrap();
+        std::os::unix::fs::symlink(at("precious"), at("x.wasm.sig.new")).unwrap();
+        replace(&at("x.wasm.sig"), b"signature").unwrap();
+        assert_eq!(std::fs::read(at("precious")).unwrap(), b"kept");
+        assert_eq!(std::fs::read(at("x.wasm.sig")).unwrap(), b"signature");
+        assert!(!at("x.wasm.sig").is_symlink() && !at("x.wasm.sig.new").exists());
+    }
 }
