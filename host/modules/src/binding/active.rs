@@ -45,6 +45,14 @@ impl Active {
     pub(super) fn failed_its_trial(&self, fault: Option<&InvokeError>) -> bool {
         self.trial.as_ref().is_some_and(|trial| trial.count(fault.is_some_and(is_fault)))
     }
+
+    /// It could not go just now: counts anew.
+    pub(super) fn resume_trial(&self) {
+        if let Some(trial) = &self.trial {
+            trial.faults.store(0, Ordering::Relaxed);
+            trial.over.store(false, Ordering::Release);
+        }
+    }
 }
 
 struct Trial {

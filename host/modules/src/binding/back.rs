@@ -5,12 +5,13 @@ use std::time::SystemTime;
 
 use super::active::Active;
 use super::call::{CallError, Done};
-use super::choose::TAKES_RELOAD;
+use super::choose::{Failure, TAKES_RELOAD};
 use super::facts::Facts;
 use super::state::{Ran, State};
+use super::store::SaveError;
 use super::{Binding, Work, task};
 use crate::limits::{AUTO_ROLLBACK_FAULTS, TRIAL_REQUESTS};
-use crate::{LoadedModule, Refusal};
+use crate::{Digest, LoadedModule, Refusal};
 
 /// The one that goes and the one that comes.
 struct Way {
@@ -27,7 +28,7 @@ impl Binding {
     /// When there is no way back, or none without `force`.
     pub async fn roll_back(self: &Arc<Self>, force: bool) -> Result<Done, CallError> {
         self.alone(move |this, mut work| async move {
-            let way = this.way_back(&mut work, "an operator went back from it", force).await?;
+            let way = this.way_back(&mut work, "an operator went back from it", force).await.map_err(Refusal::from)?;
             let to = way.to.id.clone();
             if this.check_told(&way.to).is_err() {
                 this.save(&mut work, way.next).await?;
@@ -35,7 +36,8 @@ impl Binding {
             }
             this.save(&mut work, way.next).await?;
             this.return_to(&mut work, &way.from, way.to);
-            this.choose_and_tell(&mut work).await?;
+            // It is done; a failure of this look is in log and status.
+            let _ = this.choose_and_tell(&mut work).await;
             Ok(Done::Serves(to))
         })
         .await
@@ -46,48 +48,80 @@ impl Binding {
         let this = Arc::clone(self);
         drop(task::spawn(async move {
             let mut work = Arc::clone(&this.work).lock_owned().await;
-            let serves = this.active.load_full().is_some_and(|active| Arc::ptr_eq(&active, &failed));
-            if !serves {
-                return;
-            }
             let reason = format!(
                 "it trapped, broke its contract or used up its processor time more than {AUTO_ROLLBACK_FAULTS} times \
                  in its trial of {TRIAL_REQUESTS} requests"
             );
-            if let Err(refusal) = this.try_to_go_back(&mut work, &reason).await {
+            let serves = this.active.load_full().is_some_and(|active| Arc::ptr_eq(&active, &failed));
+            if !serves {
+                return this.remember_failed(&mut work, &failed, &reason).await;
+            }
+            if let Err(refusal) = this.try_to_go_back(&mut work, &failed, &reason).await {
                 let module = failed.loaded.id.to_string();
                 tracing::error!(mount = this.name(), module, reason, %refusal, "a failing module goes on serving");
             }
         }));
     }
 
-    async fn try_to_go_back(&self, work: &mut Work, reason: &str) -> Result<(), Refusal> {
-        let way = self.way_back(work, reason, false).await?;
+    /// Another one has taken its place meanwhile: it must not come back, nor be gone back to.
+    async fn remember_failed(&self, work: &mut Work, failed: &Active, reason: &str) {
+        let digest = failed.loaded.digest;
+        if self.active.load().as_ref().is_some_and(|active| active.loaded.digest == digest) {
+            // It was named again.
+            return;
+        }
+        work.previous = work.previous.take().filter(|previous| previous.digest != digest);
+        if let Err(refusal) = self.record_failed(work, digest, reason).await {
+            tracing::warn!(mount = self.name(), %refusal, "that a module failed is not on record");
+        }
+        // For the report.
+        let _ = self.choose_and_tell(work).await;
+    }
+
+    async fn record_failed(&self, work: &mut Work, digest: Digest, reason: &str) -> Result<(), Refusal> {
+        let state = self.state(work).await?;
+        if state.refusal(digest).is_some() {
+            return Ok(());
+        }
+        let mut next = state.with_refused(digest, reason);
+        next.previous = next.previous.filter(|ran| ran.facts.digest.0 != digest);
+        self.save_or_keep(work, next).await
+    }
+
+    async fn try_to_go_back(&self, work: &mut Work, failed: &Active, reason: &str) -> Result<(), Refusal> {
+        let way = self.way_back(work, reason, false).await.map_err(|failure| {
+            if let Failure::Passing(_) = failure {
+                failed.resume_trial();
+            }
+            Refusal::from(failure)
+        })?;
         let way_is_free = self.check_told(&way.to);
         let to = way.to.id.clone();
         // First the switch: requests fail meanwhile. A process that ends in between finds out anew.
         if way_is_free.is_ok() {
             self.return_to(work, &way.from, way.to);
         }
-        if let Err(refusal) = self.save_or_keep(work, way.next.clone()).await {
+        // Kept here until it is written: storage may have the old state or this one.
+        work.state = Some(way.next.clone());
+        work.unsaved = true;
+        if let Err(SaveError::Failed(refusal)) = self.save(work, way.next).await {
             tracing::warn!(mount = self.name(), %refusal, "going back is not on record");
-            work.state = Some(way.next);
-            work.unsaved = true;
         }
         way_is_free.map_err(|_| Refusal(format!("{to}: {TAKES_RELOAD}")))?;
         // For the report.
         self.choose_and_tell(work).await
     }
 
-    async fn way_back(&self, work: &mut Work, reason: &str, force: bool) -> Result<Way, Refusal> {
-        let state = self.state(work).await?;
-        let Some(from) = self.active.load_full() else { return Err(Refusal("no module serves".to_owned())) };
+    async fn way_back(&self, work: &mut Work, reason: &str, force: bool) -> Result<Way, Failure> {
+        let lasting = |text: String| Failure::Lasting(Refusal(text));
+        let state = self.state(work).await.map_err(|error| Failure::Passing(error.into()))?;
+        let from = self.active.load_full().ok_or_else(|| lasting("no module serves".to_owned()))?;
         let to = self.previous(work, &state).await?;
         let facts = Facts::of(&to);
         if !facts.reads_what_is_written_by(&from.facts) && !force {
             let (version, written) = (&from.facts.version.0, from.facts.storage_written);
             let text = format!("{version} writes storage of version {written}, which {} cannot read", to.id.version);
-            return Err(Refusal(format!("{text}; `force` goes back all the same")));
+            return Err(lasting(format!("{text}; `force` goes back all the same")));
         }
         let mut next = state.with_refused(from.loaded.digest, reason);
         next.running = Some(Ran::new(facts));
@@ -96,17 +130,18 @@ impl Binding {
     }
 
     /// Loaded still where this process made the switch, else found again.
-    async fn previous(&self, work: &Work, state: &State) -> Result<Arc<LoadedModule>, Refusal> {
+    async fn previous(&self, work: &Work, state: &State) -> Result<Arc<LoadedModule>, Failure> {
+        let lasting = |text: String| Failure::Lasting(Refusal(text));
         let kept = work.previous.as_ref().filter(|previous| state.refusal(previous.digest).is_none());
         if let Some(previous) = kept {
             return Ok(Arc::clone(previous));
         }
-        let Some(ran) = &state.previous else { return Err(Refusal("no module served before this one".to_owned())) };
+        let ran = state.previous.as_ref().ok_or_else(|| lasting("no module served before this one".to_owned()))?;
         let (id, digest) = (ran.facts.id(), ran.facts.digest.0);
-        let candidates = self.source.candidates().await?;
+        let candidates = self.source.candidates().await.map_err(Failure::Passing)?;
         let found = candidates.into_iter().find(|candidate| candidate.digest == digest);
-        let gone = || Refusal(format!("{id} with SHA-256 {digest}, which served before, is not there any more"));
-        self.source.load(&found.ok_or_else(gone)?).await
+        let gone = || lasting(format!("{id} with SHA-256 {digest}, which served before, is not there any more"));
+        self.source.load(&found.ok_or_else(gone)?).await.map_err(Failure::Lasting)
     }
 
     fn return_to(&self, work: &mut Work, from: &Active, to: Arc<LoadedModule>) {

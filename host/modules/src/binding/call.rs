@@ -6,6 +6,7 @@ use thiserror::Error;
 use tokio::sync::OwnedMutexGuard;
 use tokio::time::{Instant, timeout_at};
 
+use super::state::ReadError;
 use super::store::SaveError;
 use super::{Binding, Work, task};
 use crate::limits::SWITCH_WAIT;
@@ -32,6 +33,12 @@ pub enum CallError {
     /// It goes on, and the status will tell.
     #[error("the change of module goes on after {SWITCH_WAIT:?}: read `module` to see what became of it")]
     Late,
+}
+
+impl From<ReadError> for CallError {
+    fn from(error: ReadError) -> Self {
+        Self::Refused(error.into())
+    }
 }
 
 impl From<SaveError> for CallError {

@@ -26,6 +26,13 @@ pub(super) enum Failure {
     Passing(Refusal),
 }
 
+impl From<Failure> for Refusal {
+    fn from(failure: Failure) -> Self {
+        let (Failure::Lasting(refusal) | Failure::Passing(refusal)) = failure;
+        refusal
+    }
+}
+
 impl Binding {
     /// Looks again, soon and once, however often it is told to meanwhile. Nobody waits for it. The first look is for
     /// the first request to take: before, storage may not answer yet.

@@ -141,16 +141,26 @@ impl Binding {
         Ok(())
     }
 
-    /// The special paths of the module that serves. From now on no module with others goes live: the server does not
-    /// ask again before the mount is loaded again.
+    /// The special paths of the module that serves, else of the embedded one, which may serve later. From now on no
+    /// module with others goes live: the server does not ask again before the mount is loaded again.
     ///
     /// # Errors
-    /// When no module may serve. The server goes on without special paths then.
+    /// When no module may serve and the embedded one is of another engine. The server goes on without special paths
+    /// then, and no module with any goes live: a path that needs `sudo` would be open.
     pub async fn special_paths(self: &Arc<Self>) -> Result<SpecialPaths, ServeError> {
-        let serving = self.serving().await;
-        let paths = serving.map(|active| active.loaded.module.description().special_paths.clone());
+        let paths = match self.serving().await {
+            Ok(active) => Ok(active.loaded.module.description().special_paths.clone()),
+            Err(error) => self.embedded_paths().await.ok_or(error),
+        };
         let told = self.told.get_or_init(|| paths.as_ref().map(SpecialPaths::clone).unwrap_or_default());
         paths.map(|_| told.clone())
+    }
+
+    /// None where the mount is of another engine.
+    async fn embedded_paths(&self) -> Option<SpecialPaths> {
+        let embedded = self.source.embedded().await.ok()?;
+        let is_own = self.options.engine.as_ref().is_none_or(|engine| *engine == embedded.id.engine);
+        is_own.then(|| embedded.module.description().special_paths.clone())
     }
 
     /// Serves one request by the module that serves when it comes.

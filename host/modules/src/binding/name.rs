@@ -7,10 +7,9 @@ use std::sync::Arc;
 use semver::Version;
 
 use super::call::{CallError, Done};
-use super::choose::Failure;
 use super::facts::Facts;
 use super::select::{Ranked, Terms, Verdict, Wish, is_embedded, judge, rank};
-use super::state::{Held, State, Text};
+use super::state::{Held, ReadError, State, Text};
 use super::{Binding, Work};
 use crate::{Candidate, Digest, LoadedModule, Refusal};
 
@@ -37,7 +36,7 @@ impl fmt::Display for Named {
 pub struct Naming {
     /// See there.
     pub version: Named,
-    /// Needed where several modules have this version.
+    /// Needed where several modules have this version. With `Latest` exactly this one, which a higher one may follow.
     pub digest: Option<Digest>,
     /// Also when there is no way back.
     pub force: bool,
@@ -58,11 +57,11 @@ impl Binding {
         let state = match self.state(work).await {
             Ok(state) => state,
             // The one way out of a state that nobody can read.
-            Err(refusal) if naming.force => {
+            Err(ReadError::Damaged(refusal)) if naming.force => {
                 tracing::warn!(mount = self.name(), %refusal, "the state of modules begins anew");
                 State::default()
             }
-            Err(refusal) => return Err(refusal.into()),
+            Err(error) => return Err(error.into()),
         };
         let embedded = self.source.embedded().await?;
         let engine = self.options.engine.as_ref().unwrap_or(&embedded.id.engine).clone();
@@ -77,13 +76,16 @@ impl Binding {
         if self.check_told(&loaded).is_err() {
             self.save(work, next).await?;
             work.tried.clear();
-            self.choose_and_tell(work).await?;
+            // It is done; a failure of this look is in log and status.
+            let _ = self.choose_and_tell(work).await;
             return Ok(Done::TakesReload(candidate.id));
         }
         let serves = serving.is_some_and(|active| active.loaded.digest == candidate.digest);
         self.take(work, loaded, next, before.filter(|_| !serves), serves).await?;
-        self.choose_and_tell(work).await?;
-        Ok(Done::Serves(candidate.id))
+        let _ = self.choose_and_tell(work).await;
+        // What is not held may have given way to a higher one already.
+        let serving = self.active.load_full();
+        Ok(Done::Serves(serving.map_or(candidate.id, |active| active.loaded.id.clone())))
     }
 
     async fn take(
@@ -97,9 +99,7 @@ impl Binding {
         if serves {
             return Ok(self.save(work, next).await?);
         }
-        self.probe(&loaded).await.map_err(|failure| match failure {
-            Failure::Lasting(refusal) | Failure::Passing(refusal) => refusal,
-        })?;
+        self.probe(&loaded).await.map_err(Refusal::from)?;
         let before = self.ran_before(&next, before.as_ref());
         let next = next.with_running(Facts::of(&loaded), before);
         self.save(work, next).await?;
@@ -113,7 +113,8 @@ impl Binding {
         candidates.retain(|candidate| candidate.id.engine == engine);
         candidates.retain(|candidate| naming.digest.is_none_or(|digest| digest == candidate.digest));
         let candidates = match &naming.version {
-            Named::Latest => self.latest(state, candidates, engine),
+            Named::Latest if naming.digest.is_none() => self.latest(state, candidates, engine),
+            Named::Latest => candidates,
             Named::Exactly(version) => {
                 candidates.retain(|candidate| candidate.id.version == *version);
                 candidates

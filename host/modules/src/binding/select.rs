@@ -93,6 +93,10 @@ fn verdict(candidate: &Candidate, state: &State, wish: &Wish<'_>) -> Verdict {
     match wish.serving {
         Some((_, serving)) if serving == digest => Verdict::Eligible,
         Some((id, _)) if *version == id.version => Verdict::Refused(same_version(version)),
+        // A pin lifts the refusal; it does not choose, or going back would not last.
+        Some(_) if floor.is_some() && !ran && may_stay(state, wish) => {
+            Verdict::NotWanted("it is older than what has run here; `module/use` takes it".to_owned())
+        }
         // At a start the module of the binary may have other bytes than with the binary of before.
         None if !is_embedded(candidate) && same_but_other(state, candidate) => Verdict::Refused(same_version(version)),
         _ => Verdict::Eligible,

@@ -131,6 +131,21 @@ fn an_older_version_than_ran_here_needs_a_pin() {
 }
 
 #[test]
+fn a_pin_does_not_choose_what_nobody_went_back_to() {
+    let pinned = |name| there(name, Ok(Approval::Pinned));
+    let candidates = || vec![embedded(), pinned("1.1.0"), pinned("1.2.0"), signed("1.3.0")];
+    let mut state = ran("1.2.0").with_refused(digest("1.2.0"), "an operator went back from it");
+    state.running = Some(Ran::new(facts("1.0.0")));
+    let expected = ["+1.3.0", "!1.2.0", "-1.1.0", "+embedded"];
+    assert_eq!(ranked(candidates(), &state, None, Some("1.0.0")), expected);
+    // Unless it is named, or what serves must go.
+    let named = held(state.clone(), "1.1.0", false);
+    assert_eq!(ranked(candidates(), &named, None, Some("1.0.0"))[2], "+1.1.0");
+    let leaving = state.with_refused(digest("1.0.0"), "it trapped");
+    assert_eq!(ranked(candidates(), &leaving, None, Some("1.0.0")), ["+1.3.0", "!1.2.0", "+1.1.0", "!embedded"]);
+}
+
+#[test]
 fn the_same_version_with_other_bytes_is_no_update() {
     let candidates = || vec![signed("2.0.0!rebuilt"), signed("2.0.0"), embedded()];
     assert_eq!(ranked(candidates(), &ran("2.0.0"), None, Some("2.0.0")), ["+2.0.0", "!2.0.0!rebuilt", "-embedded"]);

@@ -26,6 +26,28 @@ pub fn state_key() -> String {
 /// The form of what is written here. A higher one is not ours to judge by.
 const FORMAT: u32 = 1;
 
+/// Why the state is not known.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum ReadError {
+    /// Nobody can read what is there.
+    Damaged(Refusal),
+    /// It may be read later, or by a later host.
+    Other(Refusal),
+}
+
+impl From<ReadError> for Refusal {
+    fn from(error: ReadError) -> Self {
+        let (ReadError::Damaged(refusal) | ReadError::Other(refusal)) = error;
+        refusal
+    }
+}
+
+/// What every format has.
+#[derive(Deserialize)]
+struct Format {
+    format: u32,
+}
+
 /// See the module's head.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct State {
@@ -102,14 +124,16 @@ impl Default for State {
 impl State {
     /// # Errors
     /// When it is damaged, or of a later host.
-    pub(super) fn from_bytes(bytes: &[u8]) -> Result<Self, Refusal> {
-        let damaged =
+    pub(super) fn from_bytes(bytes: &[u8]) -> Result<Self, ReadError> {
+        let refusal =
             |why: String| Refusal(format!("the stored state of modules, `{}`, cannot be read: {why}", state_key()));
-        let state: Self = serde_json::from_slice(bytes).map_err(|error| damaged(error.to_string()))?;
-        if state.format > FORMAT {
-            return Err(damaged(format!("it has format {}, this host knows {FORMAT}", state.format)));
+        let damaged = |error: serde_json::Error| ReadError::Damaged(refusal(error.to_string()));
+        // First: a later host may have given the rest another form.
+        let Format { format } = serde_json::from_slice(bytes).map_err(damaged)?;
+        if format > FORMAT {
+            return Err(ReadError::Other(refusal(format!("it has format {format}, this host knows {FORMAT}"))));
         }
-        Ok(state)
+        serde_json::from_slice(bytes).map_err(damaged)
     }
 
     /// # Errors

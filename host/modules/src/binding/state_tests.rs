@@ -45,7 +45,7 @@ fn what_a_later_host_wrote_is_kept() {
 #[test]
 fn what_cannot_be_read_is_refused_and_named() {
     for wrong in ["", "{", "[]", "{}", r#"{"format":2}"#, r#"{"format":1,"floors":{"tiny":"two"}}"#] {
-        let refused = State::from_bytes(wrong.as_bytes()).unwrap_err().0;
+        let refused = Refusal::from(State::from_bytes(wrong.as_bytes()).unwrap_err()).0;
         assert!(refused.contains("secrets-engine-host/module"), "{refused}");
     }
 }

@@ -5,7 +5,7 @@ use std::sync::atomic::Ordering;
 use component_runtime::capability::{StorageEntry, StorageError};
 use tokio::time::timeout;
 
-use super::state::{State, state_key};
+use super::state::{ReadError, State, state_key};
 use super::{Binding, Work};
 use crate::Refusal;
 use crate::limits::STATE_WAIT;
@@ -21,7 +21,7 @@ pub(super) enum SaveError {
 
 impl Binding {
     /// The state, read if it is not known or no longer current.
-    pub(super) async fn state(&self, work: &mut Work) -> Result<State, Refusal> {
+    pub(super) async fn state(&self, work: &mut Work) -> Result<State, ReadError> {
         let stale = self.stale.swap(false, Ordering::AcqRel);
         if let (Some(state), false) = (&work.state, stale) {
             return Ok(state.clone());
@@ -33,16 +33,19 @@ impl Binding {
                 work.state = Some(state.clone());
                 Ok(state)
             }
-            Err(refusal) => {
-                self.stale.store(stale, Ordering::Release);
-                Err(refusal)
+            Err(error) => {
+                if stale {
+                    self.stale.store(true, Ordering::Release);
+                }
+                Err(error)
             }
         }
     }
 
-    async fn read_state(&self) -> Result<State, Refusal> {
+    async fn read_state(&self) -> Result<State, ReadError> {
         let Some(storage) = &self.storage else { return Ok(State::default()) };
-        let failed = |text: String| Refusal(format!("the state of modules cannot be read from storage: {text}"));
+        let failed =
+            |text| ReadError::Other(Refusal(format!("the state of modules cannot be read from storage: {text}")));
         let entry = match timeout(STATE_WAIT, storage.get(&state_key())).await {
             Ok(entry) => entry.map_err(|error| failed(error.to_string()))?,
             Err(_) => return Err(failed(format!("no answer in {STATE_WAIT:?}"))),
@@ -56,16 +59,21 @@ impl Binding {
         let failed = |text: String| Refusal(format!("the state of modules cannot be written to storage: {text}"));
         let entry =
             StorageEntry { key: state_key(), value: next.to_bytes().map_err(SaveError::Failed)?, seal_wrap: false };
-        match timeout(STATE_WAIT, storage.put(entry)).await {
+        let refusal = match timeout(STATE_WAIT, storage.put(entry)).await {
             Ok(Ok(())) => {
                 work.state = Some(next);
                 work.unsaved = false;
-                Ok(())
+                return Ok(());
             }
-            Ok(Err(StorageError::ReadOnly(text))) => Err(SaveError::ReadOnly(text)),
-            Ok(Err(error)) => Err(SaveError::Failed(failed(error.to_string()))),
-            Err(_) => Err(SaveError::Failed(failed(format!("no answer in {STATE_WAIT:?}")))),
+            Ok(Err(StorageError::ReadOnly(text))) => return Err(SaveError::ReadOnly(text)),
+            Ok(Err(error)) => failed(error.to_string()),
+            Err(_) => failed(format!("no answer in {STATE_WAIT:?}")),
+        };
+        // It may have been written all the same: the next look reads what is there, unless this node knows better.
+        if !work.unsaved {
+            self.stale.store(true, Ordering::Release);
         }
+        Err(SaveError::Failed(refusal))
     }
 
     /// What is kept here may be written by now: no mount is written while the server sets it up.

@@ -49,9 +49,65 @@ async fn a_module_that_traps_after_it_went_live_goes_by_itself() {
     assert_eq!(ask(&binding, Operation::Read, "note").await.unwrap(), "Ok(Some([49, 46, 48, 46, 48]))");
     assert_eq!(world.state()["refused"][0]["digest"], digest("tiny_2_traps").to_string());
     // Until it is named.
-    let named = Naming { digest: Some(digest("tiny_2_traps")), ..naming("2.0.0") };
+    let named = Naming { digest: Some(digest("tiny_2_traps")), ..naming("latest") };
     binding.use_module(named).await.unwrap();
     assert_eq!(version(&binding).await, "2.0.0");
+    assert!(binding.report().held.is_none());
+}
+
+#[tokio::test]
+async fn a_way_back_that_is_not_free_just_now_is_tried_again() {
+    let world = World::new();
+    world.shelf.put("tiny_2_traps");
+    drop(world.load().await);
+    // After a restart the module of before must be found first.
+    let binding = world.load().await;
+    world.shelf.unreadable.store(true, Ordering::SeqCst);
+    for _ in 0..4 {
+        assert!(ask(&binding, Operation::Update, "trap").await.is_err());
+    }
+    until("its trial goes on", || async { binding.report().condition == Condition::OnTrial }).await;
+    assert_eq!(version(&binding).await, "2.0.0");
+    world.shelf.unreadable.store(false, Ordering::SeqCst);
+    for _ in 0..4 {
+        assert!(ask(&binding, Operation::Update, "trap").await.is_err());
+    }
+    until("1.0.0 serves again", || async { version(&binding).await == "1.0.0" }).await;
+}
+
+#[tokio::test]
+async fn a_module_that_failed_is_remembered_also_if_another_one_serves_by_then() {
+    let world = World::new();
+    world.shelf.put("tiny_2_traps");
+    let binding = world.load().await;
+    world.shelf.put("tiny_2");
+    for _ in 0..4 {
+        assert!(ask(&binding, Operation::Update, "trap").await.is_err());
+    }
+    // It is at work before the task that goes back.
+    binding.use_module(Naming { digest: Some(digest("tiny_2")), ..naming("2.0.0") }).await.unwrap();
+    let failed = digest("tiny_2_traps").to_string();
+    until("it is on record", || async { world.state()["refused"][0]["digest"] == failed }).await;
+    assert_eq!(binding.report().serving.unwrap().digest, digest("tiny_2"));
+    let refused = binding.roll_back(false).await.unwrap_err().to_string();
+    assert!(refused.contains("no module served before"), "{refused}");
+}
+
+#[tokio::test]
+async fn a_change_that_is_done_is_told_as_done_though_the_look_after_it_fails() {
+    let world = World::new();
+    world.shelf.put("tiny_2");
+    let binding = world.load().await;
+    assert_eq!(version(&binding).await, "2.0.0");
+    // The way back is loaded still, where this process made the switch.
+    world.shelf.remove("tiny_2");
+    world.shelf.put("tiny_2_traps");
+    binding.use_module(Naming { digest: Some(digest("tiny_2_traps")), ..naming("2.0.0") }).await.unwrap();
+    world.shelf.unreadable.store(true, Ordering::SeqCst);
+    let done = binding.roll_back(false).await.unwrap();
+    assert!(matches!(done, Done::Serves(id) if id.version.to_string() == "2.0.0"));
+    assert_eq!(binding.report().serving.unwrap().digest, digest("tiny_2"));
+    assert!(binding.report().problem.unwrap().contains("cannot be read"));
 }
 
 #[tokio::test]

@@ -55,6 +55,9 @@ async fn during_a_way_back() {
         *world.storage.fault.lock().unwrap() = Some(fault);
         assert!(binding.roll_back(false).await.is_err(), "{fault:?}");
         assert_eq!(version(&binding).await, "2.0.0");
+        // A process that lives on finds out by its next look.
+        binding.reload().await.unwrap();
+        assert_eq!(version(&binding).await, expected, "{fault:?}");
         drop(binding);
         restarted(&world, expected).await;
     }

@@ -284,14 +284,30 @@ async fn a_start_that_cannot_read_its_state_is_tried_again() {
 }
 
 #[tokio::test]
-async fn special_paths_that_were_told_in_vain_hold_until_the_mount_is_loaded_again() {
+async fn a_mount_that_has_no_module_yet_tells_the_special_paths_of_the_embedded_one() {
+    let world = World::new();
+    *world.shelf.embedded.lock().unwrap() = "tiny_2_other_special_paths";
+    world.storage.unreadable.store(true, Ordering::SeqCst);
+    let binding = world.open().await;
+    assert_eq!(binding.special_paths().await.unwrap().root, ["admin"]);
+    assert!(version(&binding).await.contains("the server is sealed"));
+    world.storage.unreadable.store(false, Ordering::SeqCst);
+    assert_eq!(version(&binding).await, "2.0.0");
+}
+
+#[tokio::test]
+async fn a_path_that_needs_sudo_does_not_go_live_without_the_servers_knowledge() {
     let world = World::new();
     world.shelf.put("tiny_2_other_special_paths");
     world.storage.unreadable.store(true, Ordering::SeqCst);
     let binding = world.open().await;
-    assert!(binding.special_paths().await.is_err());
+    assert!(no_special_paths(&binding.special_paths().await.unwrap()));
     world.storage.unreadable.store(false, Ordering::SeqCst);
-    assert_eq!(version(&binding).await, "1.0.0", "the server knows of no path that needs sudo");
+    assert_eq!(version(&binding).await, "1.0.0");
+    // The paths of another engine are none of this mount's.
+    let other = World::new().option("module", "other");
+    *other.shelf.embedded.lock().unwrap() = "tiny_2_other_special_paths";
+    assert!(other.open().await.special_paths().await.is_err());
 }
 
 #[tokio::test]
@@ -304,6 +320,27 @@ async fn a_damaged_state_is_no_reason_to_forget_what_ran() {
     let forced = modules::binding::Naming { force: true, ..crate::support::naming("1.0.0") };
     binding.use_module(forced).await.unwrap();
     assert_eq!(version(&binding).await, "1.0.0");
+}
+
+#[tokio::test]
+async fn what_cannot_be_read_now_is_not_forgotten_by_force() {
+    let forced = || modules::binding::Naming { force: true, ..crate::support::naming("1.0.0") };
+    let world = World::new();
+    world.shelf.put("tiny_2");
+    drop(world.load().await);
+    let before = world.state();
+    assert_eq!(before["floors"]["tiny"], "2.0.0");
+    world.storage.unreadable.store(true, Ordering::SeqCst);
+    let refused = world.open().await.use_module(forced()).await.unwrap_err().to_string();
+    assert!(refused.contains("the server is sealed"), "{refused}");
+    assert_eq!(world.state(), before);
+    // Of a later host, which may have given it any form.
+    let later = br#"{"format":2,"running":"elsewhere"}"#;
+    world.storage.unreadable.store(false, Ordering::SeqCst);
+    world.storage.entries.lock().unwrap().insert(state_key(), later.to_vec());
+    let refused = world.open().await.use_module(forced()).await.unwrap_err().to_string();
+    assert!(refused.contains("it has format 2"), "{refused}");
+    assert_eq!(world.state()["running"], "elsewhere");
 }
 
 #[tokio::test]

@@ -68,14 +68,16 @@ async fn serve(binding: &Arc<Binding>, path: &HostPath, fields: &Fields) -> Resu
 }
 
 fn naming(fields: &Fields) -> Result<Naming, String> {
-    let version = match fields.text("version") {
-        "" => return Err("`version` is missing: a version such as `3.1.0`, or `latest`".to_owned()),
-        "latest" => Named::Latest,
-        text => Named::Exactly(text.parse().map_err(|error| format!("`version` is `{text}`: {error}"))?),
-    };
     let digest = match fields.text("digest") {
         "" => None,
         text => Some(text.parse().map_err(|error| format!("`digest`: {error}"))?),
+    };
+    let version = match fields.text("version") {
+        "" if digest.is_none() => {
+            return Err("`version` is missing: a version such as `3.1.0`, or `latest`, or else a `digest`".to_owned());
+        }
+        "" | "latest" => Named::Latest,
+        text => Named::Exactly(text.parse().map_err(|error| format!("`version` is `{text}`: {error}"))?),
     };
     let accepted = fields.list("accept_capabilities").iter().cloned().collect();
     Ok(Naming { version, digest, force: fields.flag("force"), accepted })

@@ -102,8 +102,16 @@ pub(super) const PATHS: [HostPath; 4] = [
         operation_id: "use-module",
         reads: false,
         fields: &[
-            field("version", Kind::Text, "A version such as `3.1.0`, or `latest`."),
-            field("digest", Kind::Text, "The SHA-256 of its bytes, where several modules have this version."),
+            field(
+                "version",
+                Kind::Text,
+                "A version such as `3.1.0`, or `latest`. Not needed with `digest`: nothing is held then.",
+            ),
+            field(
+                "digest",
+                Kind::Text,
+                "The SHA-256 of its bytes: where several modules have this version, or in place of it.",
+            ),
             field("force", Kind::Bool, "Also where there would be no way back, because of the storage it writes."),
             field(
                 "accept_capabilities",

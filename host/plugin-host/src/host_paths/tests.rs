@@ -85,7 +85,14 @@ async fn what_serves_a_mount_is_read_below_it() {
 
 #[tokio::test]
 async fn without_a_directory_there_is_nothing_to_change() {
-    for (path, data) in [("module/reload", "{}"), ("module/rollback", "{}"), ("module/use", r#"{"version":"9.0.0"}"#)] {
+    let by_digest = json!({ "digest": "0".repeat(64) }).to_string();
+    let rows = [
+        ("module/reload", "{}"),
+        ("module/rollback", "{}"),
+        ("module/use", r#"{"version":"9.0.0"}"#),
+        ("module/use", &by_digest),
+    ];
+    for (path, data) in rows {
         let (answer, _) = answer(Operation::Update, path, data).await.unwrap();
         assert!(answer["error"].as_str().unwrap().contains("`--modules-dir`"), "{path}: {answer}");
     }
@@ -96,6 +103,7 @@ async fn fields_are_checked_before_anything_happens() {
     let rows = [
         (r#"{}"#, "`version` is missing"),
         (r#"{"version":"two"}"#, "`version` is `two`"),
+        (r#"{"digest":"ab"}"#, "`digest`: `ab` is no SHA-256"),
         (r#"{"version":"2.0.0","digest":"ab"}"#, "`digest`: `ab` is no SHA-256"),
         (
             r#"{"version":"2.0.0","force":"maybe"}"#,
