@@ -2,6 +2,7 @@
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use zeroize::Zeroizing;
 
 /// Base64 with padding, one spelling for each value.
 pub(crate) fn to_base64(bytes: &[u8]) -> String {
@@ -9,7 +10,9 @@ pub(crate) fn to_base64(bytes: &[u8]) -> String {
 }
 
 pub(crate) fn from_base64<const N: usize>(text: &str) -> Option<[u8; N]> {
-    STANDARD.decode(text).ok()?.try_into().ok()
+    // It may be a key.
+    let bytes = Zeroizing::new(STANDARD.decode(text).ok()?);
+    bytes.as_slice().try_into().ok()
 }
 
 /// Either case.

@@ -26,7 +26,7 @@ pub const REFUSED_DIGESTS_MAX: usize = 100;
 pub const REASON_BYTES_MAX: usize = 1 << 10;
 /// One storage call about the state. A server that does not answer for so long does not serve either.
 pub const STATE_WAIT: Duration = Duration::from_secs(10);
-/// How long a request waits until its mount has a module: a start may compile one, some hundred milliseconds, on a
+/// How long a request waits until its mount has a module: a start may compile one, about a second, several on a
 /// loaded machine. Later, the client is better told to come back.
 pub const START_WAIT: Duration = Duration::from_secs(30);
 /// How long the operator's own call waits for a switch: below the 60 s of any request.

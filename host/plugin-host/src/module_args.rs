@@ -101,9 +101,9 @@ impl ModuleArgs {
 
 #[expect(clippy::disallowed_methods, reason = "part of the configuration, read once at the start")]
 fn cache_key_from_environment() -> Option<Zeroizing<String>> {
-    // What is no text is no key, and is refused as one.
+    // What is no text is no key: it becomes an empty one, which is refused.
     let key = std::env::var_os(CACHE_KEY_VARIABLE)?;
-    Some(Zeroizing::new(key.to_string_lossy().into_owned()))
+    Some(Zeroizing::new(key.into_string().unwrap_or_default()))
 }
 
 #[cfg(test)]
