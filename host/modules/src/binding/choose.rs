@@ -10,9 +10,10 @@ use tokio::time::timeout;
 
 use super::active::Active;
 use super::facts::{Facts, same_special_paths};
+use super::judge::{Terms, judge};
 use super::probe::{ProbeError, probe};
 use super::report::Report;
-use super::select::{Ranked, Terms, Verdict, Wish, is_embedded, judge, rank};
+use super::select::{Ranked, Verdict, Wish, is_embedded, rank};
 use super::state::{Ran, State};
 use super::{Binding, Work, task};
 use crate::limits::{START_WAIT, TRIAL_TIME};

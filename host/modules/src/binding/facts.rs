@@ -3,7 +3,7 @@
 
 use std::collections::BTreeSet;
 
-use component_runtime::{SpecialPaths, StorageVersions};
+use component_runtime::{Capability, Description, SpecialPaths, StorageVersions};
 use semver::Version;
 use serde::{Deserialize, Serialize};
 
@@ -12,40 +12,45 @@ use crate::{Digest, LoadedModule, ModuleId};
 
 /// See the module's head.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub(super) struct Facts {
+pub struct Facts {
     /// Its engine's name.
-    pub engine: String,
+    pub(super) engine: String,
     /// Its version.
-    pub version: Text<Version>,
+    pub(super) version: Text<Version>,
     /// Of its bytes.
-    pub digest: Text<Digest>,
+    pub(super) digest: Text<Digest>,
     /// The version of what it writes to storage.
-    pub storage_written: u32,
+    pub(super) storage_written: u32,
     /// The oldest that it reads.
-    pub storage_readable_from: u32,
+    pub(super) storage_readable_from: u32,
     /// Kinds of secrets whose leases it renews and revokes.
-    pub secret_kinds: BTreeSet<String>,
+    pub(super) secret_kinds: BTreeSet<String>,
     /// What it asks of the host, by name.
-    pub capabilities: BTreeSet<String>,
+    pub(super) capabilities: BTreeSet<String>,
     /// Paths that need no token.
-    pub unauthenticated: BTreeSet<String>,
+    pub(super) unauthenticated: BTreeSet<String>,
     /// Paths that need `sudo`.
-    pub sudo: BTreeSet<String>,
+    pub(super) sudo: BTreeSet<String>,
 }
 
 impl Facts {
     /// As it describes itself.
     pub(super) fn of(loaded: &LoadedModule) -> Self {
-        let description = loaded.module.description();
+        Self::new(&loaded.id, loaded.digest, loaded.module.description(), loaded.capabilities())
+    }
+
+    /// What a module says of itself, and what it imports.
+    #[must_use]
+    pub fn new(id: &ModuleId, digest: Digest, description: &Description, capabilities: &BTreeSet<Capability>) -> Self {
         let StorageVersions { written, readable_from } = description.storage_versions;
         Self {
-            engine: loaded.id.engine.clone(),
-            version: Text(loaded.id.version.clone()),
-            digest: Text(loaded.digest),
+            engine: id.engine.clone(),
+            version: Text(id.version.clone()),
+            digest: Text(digest),
             storage_written: written,
             storage_readable_from: readable_from,
             secret_kinds: description.secret_kinds.iter().cloned().collect(),
-            capabilities: loaded.capabilities().iter().map(|capability| capability.name().to_owned()).collect(),
+            capabilities: capabilities.iter().map(|capability| capability.name().to_owned()).collect(),
             unauthenticated: description.special_paths.unauthenticated.iter().cloned().collect(),
             sudo: description.special_paths.root.iter().cloned().collect(),
         }
@@ -79,4 +84,28 @@ pub(super) fn same_special_paths(one: &SpecialPaths, other: &SpecialPaths) -> bo
             .map(|list| list.iter().cloned().collect::<BTreeSet<_>>())
     };
     lists(one) == lists(other)
+}
+
+#[cfg(test)]
+pub(super) mod tests {
+    #![expect(clippy::unwrap_used, reason = "tests")]
+
+    use super::*;
+
+    /// Of the engine `tiny`; its bytes are its name: `2.0.0`, or `2.0.0!other` for other bytes of the same version.
+    pub(in super::super) fn facts(name: &str) -> Facts {
+        let (text, _) = name.split_once('!').unwrap_or((name, ""));
+        let set = |items: &[&str]| items.iter().map(|&item| item.to_owned()).collect::<BTreeSet<_>>();
+        Facts {
+            engine: "tiny".into(),
+            version: Text(text.parse().unwrap()),
+            digest: Text(Digest::of(name.as_bytes())),
+            storage_written: 1,
+            storage_readable_from: 1,
+            secret_kinds: set(&["token"]),
+            capabilities: set(&["storage"]),
+            unauthenticated: set(&[]),
+            sudo: set(&["admin"]),
+        }
+    }
 }

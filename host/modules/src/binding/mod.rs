@@ -14,6 +14,7 @@ mod back;
 mod call;
 mod choose;
 mod facts;
+mod judge;
 mod name;
 mod probe;
 mod report;
@@ -41,6 +42,8 @@ use state::State;
 
 pub use all::Bindings;
 pub use call::{CallError, Done};
+pub use facts::Facts;
+pub use judge::Obstacle;
 pub use name::{Named, Naming};
 pub use report::{CandidateReport, Condition, Report, Serving};
 pub use source::Source;

@@ -8,7 +8,8 @@ use semver::Version;
 
 use super::call::{CallError, Done};
 use super::facts::Facts;
-use super::select::{Ranked, Terms, Verdict, Wish, is_embedded, judge, rank};
+use super::judge::{Terms, judge};
+use super::select::{Ranked, Verdict, Wish, is_embedded, rank};
 use super::state::{Held, ReadError, State, Text};
 use super::{Binding, Work};
 use crate::{Candidate, Digest, LoadedModule, Refusal};

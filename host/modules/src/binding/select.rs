@@ -1,14 +1,13 @@
 //! Which module should serve a mount: pure, so that tables can show what is chosen and why not.
 //!
 //! In two steps, since some is known of a file that is listed and more of a module that is loaded: [`rank`] says
-//! which to load, [`judge`] whether it may take the place of the one that runs.
+//! which to load, [`judge`](super::judge::judge) whether it may take the place of the one that runs.
 
 use std::cmp::Reverse;
 use std::collections::BTreeSet;
 
 use semver::Version;
 
-use super::facts::Facts;
 use super::state::{Ran, State};
 use crate::{Approval, Candidate, Digest, ModuleId, Refusal};
 
@@ -124,55 +123,6 @@ fn same_version(version: &Version) -> Refusal {
 
 pub(super) fn is_embedded(candidate: &Candidate) -> bool {
     matches!(candidate.approval, Ok(Approval::Embedded))
-}
-
-/// On what terms a module may take another one's place.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Terms<'a> {
-    /// The operator said: also where there is no way back.
-    pub(super) force: bool,
-    /// What the operator said that it may ask for more.
-    pub(super) accepted: &'a BTreeSet<String>,
-    /// It comes with the binary, to which the operator said yes by its SHA-256.
-    pub(super) embedded: bool,
-}
-
-/// May a module take the place of another one?
-///
-/// # Errors
-/// Why not.
-pub(super) fn judge(new: &Facts, old: Option<&Facts>, terms: Terms<'_>) -> Result<(), Refusal> {
-    let no = |text: String| Err(Refusal(text));
-    let Some(old) = old.filter(|old| old.digest != new.digest) else { return Ok(()) };
-    if old.engine != new.engine {
-        let text = format!("storage is of the engine `{}`; `force` gives it to `{}`", old.engine, new.engine);
-        return if terms.force { Ok(()) } else { no(text) };
-    }
-    let lost: Vec<_> = old.secret_kinds.difference(&new.secret_kinds).map(String::as_str).collect();
-    if !lost.is_empty() {
-        return no(format!("leases of `{}` could not be renewed or revoked: it does not know them", lost.join("`, `")));
-    }
-    let stored = old.storage_written;
-    if new.storage_readable_from > stored {
-        let from = new.storage_readable_from;
-        return no(format!("it reads storage from version {from} on, and here is version {stored}"));
-    }
-    if new.storage_written < stored && !terms.force {
-        let text = format!("here is storage of version {stored}, and it knows {} at most", new.storage_written);
-        return no(format!("{text}; `module/use` with `force` runs it all the same"));
-    }
-    let needs_no_way_back = terms.force || terms.embedded;
-    if !old.reads_what_is_written_by(new) && !needs_no_way_back {
-        let text = format!("it writes storage of version {}, which {} cannot read", new.storage_written, old.version.0);
-        return no(format!("{text}: there would be no way back; `module/use` with `force` takes it"));
-    }
-    let more = new.asks_more_than(old);
-    if !more.is_subset(terms.accepted) && !terms.embedded {
-        let list = more.into_iter().collect::<Vec<_>>().join(",");
-        let text = format!("it asks for more than {} does: {list}", old.version.0);
-        return no(format!("{text}; `module/use` with `accept_capabilities={list}` accepts exactly that"));
-    }
-    Ok(())
 }
 
 #[cfg(test)]

@@ -2,6 +2,7 @@
 
 #![expect(clippy::unwrap_used, reason = "tests")]
 
+use super::super::facts::tests::facts;
 use super::super::state::{Held, RefusedDigest, Text};
 use super::*;
 use crate::Origin;
@@ -32,22 +33,6 @@ fn signed(name: &str) -> Candidate {
 
 fn embedded() -> Candidate {
     there("1.0.0", Ok(Approval::Embedded))
-}
-
-fn facts(name: &str) -> Facts {
-    let (text, _) = name.split_once('!').unwrap_or((name, ""));
-    let set = |items: &[&str]| items.iter().map(|&item| item.to_owned()).collect::<BTreeSet<_>>();
-    Facts {
-        engine: "tiny".into(),
-        version: Text(version(text)),
-        digest: Text(digest(name)),
-        storage_written: 1,
-        storage_readable_from: 1,
-        secret_kinds: set(&["token"]),
-        capabilities: set(&["storage"]),
-        unauthenticated: set(&[]),
-        sudo: set(&["admin"]),
-    }
 }
 
 fn ran(name: &str) -> State {
@@ -183,84 +168,4 @@ fn what_went_wrong_here_is_not_taken_again() {
     // Not even where it serves: another node went back from it.
     assert_eq!(ranked(vec![signed("2.0.0"), embedded()], &state, None, Some("2.0.0")), ["!2.0.0", "+embedded"]);
     assert_eq!(ranked(vec![signed("2.0.0!rebuilt")], &state, None, None), ["+2.0.0!rebuilt"]);
-}
-
-type Change = fn(&mut Facts);
-
-/// What is said of a module that differs from the one before by `change`.
-fn judged(change: Change, force: bool, accepted: &[&str]) -> Result<(), String> {
-    let mut new = facts("2.0.0");
-    change(&mut new);
-    let accepted = accepted.iter().map(|&word| word.to_owned()).collect();
-    let terms = Terms { force, accepted: &accepted, embedded: false };
-    judge(&new, Some(&facts("1.0.0")), terms).map_err(|refusal| refusal.0)
-}
-
-#[test]
-fn an_update_that_keeps_what_was_is_taken() {
-    assert_eq!(judged(|_| (), false, &[]), Ok(()));
-    assert_eq!(judged(|new| new.secret_kinds.extend(["more".into()]), false, &[]), Ok(()));
-    assert_eq!(judged(|new| new.capabilities.clear(), false, &[]), Ok(()));
-    assert_eq!(judged(|new| new.sudo.extend(["other".into()]), false, &[]), Ok(()));
-}
-
-#[test]
-fn each_reason_against_an_update_is_named() {
-    let rows: [(Change, &str); 7] = [
-        (|new| new.secret_kinds.clear(), "leases of `token` could not be renewed or revoked"),
-        (|new| (new.storage_written, new.storage_readable_from) = (3, 2), "reads storage from version 2 on"),
-        (|new| new.storage_written = 2, "there would be no way back"),
-        (|new| (new.storage_written, new.storage_readable_from) = (0, 0), "here is storage of version 1"),
-        (|new| new.capabilities.extend(["outbound-http".into()]), "accept_capabilities=outbound-http"),
-        (|new| new.unauthenticated.extend(["open/*".into()]), "accept_capabilities=unauthenticated:open/*"),
-        (|new| new.sudo.clear(), "accept_capabilities=no-sudo:admin"),
-    ];
-    for (change, expected) in rows {
-        let refused = judged(change, false, &[]).unwrap_err();
-        assert!(refused.contains(expected), "{refused}");
-    }
-    assert!(judged(|new| new.engine = "other".into(), false, &[]).unwrap_err().contains("of the engine `tiny`"));
-}
-
-#[test]
-fn force_takes_what_has_no_way_back_and_nothing_else() {
-    assert_eq!(judged(|new| new.storage_written = 2, true, &[]), Ok(()));
-    assert_eq!(judged(|new| (new.storage_written, new.storage_readable_from) = (0, 0), true, &[]), Ok(()));
-    assert_eq!(judged(|new| new.engine = "other".into(), true, &[]), Ok(()));
-    let never: [Change; 3] = [
-        |new| new.secret_kinds.clear(),
-        |new| (new.storage_written, new.storage_readable_from) = (3, 2),
-        |new| new.capabilities.extend(["clock".into()]),
-    ];
-    assert!(never.into_iter().all(|change| judged(change, true, &[]).is_err()));
-}
-
-#[test]
-fn what_is_asked_for_more_must_be_accepted_whole() {
-    let two: Change = |new| new.capabilities.extend(["clock".to_owned(), "random".to_owned()]);
-    assert!(judged(two, false, &["clock"]).is_err());
-    assert_eq!(judged(two, false, &["clock", "random"]), Ok(()));
-}
-
-#[test]
-fn the_same_bytes_and_a_mount_without_a_past_are_not_judged() {
-    let mut odd = facts("1.0.0");
-    odd.secret_kinds.clear();
-    let terms = Terms { force: false, accepted: &BTreeSet::new(), embedded: false };
-    assert_eq!(judge(&odd, Some(&facts("1.0.0")), terms), Ok(()));
-    assert_eq!(judge(&odd, None, terms), Ok(()));
-}
-
-#[test]
-fn the_binarys_own_module_was_accepted_with_the_binary() {
-    let terms = Terms { force: false, accepted: &BTreeSet::new(), embedded: true };
-    let judged = |change: Change| {
-        let mut new = facts("2.0.0");
-        change(&mut new);
-        judge(&new, Some(&facts("1.0.0")), terms).is_ok()
-    };
-    assert!(judged(|new| new.capabilities.extend(["clock".into()])));
-    assert!(judged(|new| new.storage_written = 2), "Vault's own way back is the binary of before");
-    assert!(!judged(|new| new.secret_kinds.clear()));
-    assert!(!judged(|new| (new.storage_written, new.storage_readable_from) = (0, 0)), "it is older");
 }

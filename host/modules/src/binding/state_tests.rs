@@ -2,25 +2,10 @@
 
 #![expect(clippy::unwrap_used, reason = "tests")]
 
-use std::collections::BTreeSet;
-
 use serde_json::json;
 
+use super::super::facts::tests::facts;
 use super::*;
-
-fn facts(version: &str) -> Facts {
-    Facts {
-        engine: "tiny".into(),
-        version: Text(version.parse().unwrap()),
-        digest: Text(Digest::of(version.as_bytes())),
-        storage_written: 1,
-        storage_readable_from: 1,
-        secret_kinds: BTreeSet::from(["token".to_owned()]),
-        capabilities: BTreeSet::new(),
-        unauthenticated: BTreeSet::new(),
-        sudo: BTreeSet::new(),
-    }
-}
 
 #[test]
 fn a_state_is_read_as_it_was_written() {

@@ -47,14 +47,14 @@ impl ModuleFile {
         }
     }
 
-    /// The module, ready to serve.
+    /// The module of these bytes, ready to serve.
     ///
     /// # Errors
     /// Why it cannot.
-    pub(crate) async fn load(&self, runtime: &Runtime) -> Result<Arc<Module>, Failure> {
+    pub(crate) async fn load(&self, runtime: &Runtime, wasm: &[u8]) -> Result<Arc<Module>, Failure> {
         let loaded = match self {
             Self::Embedded => runtime.load_embedded(EMBEDDED.precompiled, EMBEDDED.wasm).await,
-            Self::Path(_) => runtime.load(&self.read()?).await,
+            Self::Path(_) => runtime.load(wasm).await,
         };
         loaded.map_err(|error| Failure::Not(format!("`{self}`: {error}")))
     }

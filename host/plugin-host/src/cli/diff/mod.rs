@@ -4,10 +4,12 @@ mod compare;
 mod report;
 mod surface;
 
+use std::collections::BTreeSet;
 use std::process::ExitCode;
 
-use component_runtime::{Capability, Runtime};
-use modules::Digest;
+use component_runtime::{Capability, Description, Runtime};
+use modules::binding::Facts;
+use modules::{Digest, ModuleId};
 
 use self::report::Difference;
 use self::surface::Surface;
@@ -30,9 +32,10 @@ pub struct Arguments {
 /// A module as far as it can be compared.
 pub(super) struct Side {
     file: String,
-    sha256: String,
-    description: component_runtime::Description,
-    capabilities: Vec<Capability>,
+    id: ModuleId,
+    digest: Digest,
+    description: Description,
+    capabilities: BTreeSet<Capability>,
     /// Or why it is not known.
     surface: Result<Surface, String>,
 }
@@ -52,16 +55,19 @@ impl Arguments {
 impl Side {
     /// Asks the module for its OpenAPI document, with an empty storage and nothing outside in its reach.
     async fn read(runtime: &Runtime, file: &ModuleFile) -> Result<Self, Failure> {
-        let module = file.load(runtime).await?;
+        let wasm = file.read()?;
+        let module = file.load(runtime, &wasm).await?;
+        let description = module.description().clone();
+        let id = ModuleId::new(&description.name, &description.version);
+        let id = id.map_err(|error| Failure::Not(format!("`{file}` describes itself wrongly: {error}")))?;
         let document = help_document(runtime, &module).await;
         let surface = document.map(|document| Surface::of(&document));
         let surface = surface.map_err(|text| format!("`{file}` has no OpenAPI document: {text}"));
-        Ok(Self {
-            file: file.to_string(),
-            sha256: Digest::of(&file.read()?).to_string(),
-            description: module.description().clone(),
-            capabilities: module.capabilities().iter().copied().collect(),
-            surface,
-        })
+        let (digest, capabilities) = (Digest::of(&wasm), module.capabilities().clone());
+        Ok(Self { file: file.to_string(), id, digest, description, capabilities, surface })
+    }
+
+    fn facts(&self) -> Facts {
+        Facts::new(&self.id, self.digest, &self.description, &self.capabilities)
     }
 }

@@ -1,12 +1,15 @@
 //! The difference of two modules, for people and programs. The rules are those by which a module goes live.
 
+use std::cmp::Ordering;
+
 use component_runtime::{Capability, Description, StorageVersions};
 use modules::ModuleId;
+use modules::binding::Obstacle;
 use serde::Serialize;
 
 use super::Side;
 use super::compare::{Change, changes};
-use crate::cli::output::{Report, names, printable, words};
+use crate::cli::output::{Report, names, printable};
 
 /// See the module's head.
 #[derive(Debug, Serialize)]
@@ -53,46 +56,24 @@ impl Difference {
             new: Named::new(new),
             obstacles: Vec::new(),
             going_back: going_back(before.storage_versions, after.storage_versions),
-            capabilities_added: missing(&new.capabilities, &old.capabilities),
-            capabilities_removed: missing(&old.capabilities, &new.capabilities),
+            capabilities_added: new.capabilities.difference(&old.capabilities).copied().collect(),
+            capabilities_removed: old.capabilities.difference(&new.capabilities).copied().collect(),
             secret_kinds_added: missing(&after.secret_kinds, &before.secret_kinds),
             secret_kinds_removed: missing(&before.secret_kinds, &after.secret_kinds),
             special_paths: special_paths(before, after),
             changes: old.surface.as_ref().ok().zip(new.surface.as_ref().ok()).map(|(old, new)| changes(old, new)),
         };
-        difference.obstacles = difference.find_obstacles(before, after);
+        difference.obstacles = difference.find_obstacles(old, new);
         let unknown = [&old.surface, &new.surface].into_iter().filter_map(|surface| surface.as_ref().err().cloned());
         difference.obstacles.extend(unknown);
         difference
     }
 
-    fn find_obstacles(&self, before: &Description, after: &Description) -> Vec<String> {
-        let mut obstacles = Vec::new();
-        if before.name != after.name {
-            obstacles.push(format!("it is another engine: `{}`, not `{}`", after.name, before.name));
-        } else if self.old.sha256 != self.new.sha256 {
-            obstacles.extend(version_obstacle(before, after));
-        }
-        if after.storage_versions.readable_from > before.storage_versions.written {
-            obstacles.push(format!(
-                "it cannot read what the old one wrote: it reads from storage version {}, and finds {}",
-                after.storage_versions.readable_from, before.storage_versions.written
-            ));
-        }
-        if !self.going_back.possible {
-            obstacles.push(format!("going back would not be possible, so it needs `force`: {}", self.going_back.text));
-        }
-        if !self.secret_kinds_removed.is_empty() {
-            let kinds = self.secret_kinds_removed.join("`, `");
-            obstacles.push(format!("leases of kind `{kinds}` could neither be renewed nor revoked"));
-        }
-        if !self.capabilities_added.is_empty() {
-            let named: Vec<&str> = self.capabilities_added.iter().map(|capability| capability.name()).collect();
-            obstacles.push(format!(
-                "it asks for more: {}; say yes to exactly that with `accept_capabilities={}`",
-                words(&self.capabilities_added),
-                named.join(",")
-            ));
+    fn find_obstacles(&self, old: &Side, new: &Side) -> Vec<String> {
+        let mut obstacles: Vec<_> =
+            Obstacle::between(&old.facts(), &new.facts()).iter().map(Obstacle::to_string).collect();
+        if old.id.engine == new.id.engine && old.digest != new.digest {
+            obstacles.extend(version_obstacle(&old.id, &new.id));
         }
         if !self.special_paths.is_empty() {
             obstacles.push("its special paths differ, which the server learns with `plugin reload` only".to_owned());
@@ -102,17 +83,12 @@ impl Difference {
 }
 
 /// None where it is newer.
-fn version_obstacle(before: &Description, after: &Description) -> Option<String> {
-    let parse = |of: &Description| ModuleId::new(&of.name, &of.version).map_err(|error| error.to_string());
-    match (parse(before), parse(after)) {
-        (_, Err(text)) => Some(text),
-        (Ok(before), Ok(after)) if before.version == after.version => {
-            Some(format!("it has the same version, {}, and other content: give it another version", after.version))
-        }
-        (Ok(before), Ok(after)) if before.version > after.version => {
-            Some(format!("its version is lower: {} after {}; only a pinned one may run", after.version, before.version))
-        }
-        _ => None,
+fn version_obstacle(old: &ModuleId, new: &ModuleId) -> Option<String> {
+    let (old, new) = (&old.version, &new.version);
+    match new.cmp(old) {
+        Ordering::Equal => Some(format!("it has the same version, {new}, and other content: give it another version")),
+        Ordering::Less => Some(format!("its version is lower: {new} after {old}; only a pinned one may run")),
+        Ordering::Greater => None,
     }
 }
 
@@ -156,9 +132,9 @@ impl Named {
     fn new(side: &Side) -> Self {
         Self {
             file: side.file.clone(),
-            engine: side.description.name.clone(),
-            version: side.description.version.clone(),
-            sha256: side.sha256.clone(),
+            engine: side.id.engine.clone(),
+            version: side.id.version.to_string(),
+            sha256: side.digest.to_string(),
             storage_version_written: side.description.storage_versions.written,
             storage_version_readable_from: side.description.storage_versions.readable_from,
         }

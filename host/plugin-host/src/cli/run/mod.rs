@@ -56,7 +56,7 @@ impl Arguments {
         log::install(self.log_level);
         let outcome = sandbox::with(egress, self.wal_min_age, async |runtime| {
             let storage = FileStorage::open(self.storage.as_deref())?;
-            let engine = Engine::new(runtime, self.module.load(runtime).await?, storage);
+            let engine = Engine::new(runtime, self.module.load(runtime, &self.module.read()?).await?, storage);
             self.ask(&engine, &path, data, lease).await
         })?;
         let is_error = outcome.is_error();

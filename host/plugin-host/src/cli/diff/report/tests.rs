@@ -1,4 +1,9 @@
+#![expect(clippy::unwrap_used, reason = "tests")]
+
+use std::collections::BTreeSet;
+
 use component_runtime::SpecialPaths;
+use modules::Digest;
 use serde_json::json;
 
 use super::super::surface::Surface;
@@ -8,10 +13,15 @@ fn versions(written: u32, readable_from: u32) -> StorageVersions {
     StorageVersions { written, readable_from }
 }
 
+fn id(engine: &str, version: &str) -> ModuleId {
+    ModuleId::new(engine, version).unwrap()
+}
+
 fn side(version: &str) -> Side {
     Side {
         file: format!("astra-{version}.wasm"),
-        sha256: version.to_owned(),
+        id: id("astra", version),
+        digest: Digest::of(version.as_bytes()),
         description: Description {
             name: "astra".to_owned(),
             version: version.to_owned(),
@@ -19,7 +29,7 @@ fn side(version: &str) -> Side {
             secret_kinds: vec!["astra_token".to_owned()],
             storage_versions: versions(2, 1),
         },
-        capabilities: vec![Capability::Storage, Capability::Log],
+        capabilities: BTreeSet::from([Capability::Storage, Capability::Log]),
         surface: Ok(Surface::of(&json!({"paths": {"/config": {"get": {}}}}))),
     }
 }
@@ -44,22 +54,23 @@ fn each_obstacle_is_named() {
         obstacles(&old, &new)
     };
     let rows = [
-        (changed(|new| new.description.name = "other".to_owned()), "another engine: `other`"),
-        (changed(|new| new.description.version = "1.0.9".to_owned()), "its version is lower: 1.0.9 after 1.1.0"),
-        (changed(|new| new.description.version = "1.1.0".to_owned()), "the same version, 1.1.0, and other content"),
+        (changed(|new| new.id = id("other", "1.2.0")), "`force` gives it to `other`"),
+        (changed(|new| new.id = id("astra", "1.0.9")), "its version is lower: 1.0.9 after 1.1.0"),
+        (changed(|new| new.id = id("astra", "1.1.0")), "the same version, 1.1.0, and other content"),
         (
             changed(|new| new.description.storage_versions = versions(4, 3)),
-            "it reads from storage version 3, and finds 2",
+            "it reads storage from version 3 on, and here is version 2",
         ),
         (
             changed(|new| new.description.storage_versions = versions(3, 1)),
-            "needs `force`: the new one writes storage version 3",
+            "it writes storage of version 3, which 1.1.0 cannot read",
         ),
-        (changed(|new| new.description.secret_kinds.clear()), "leases of kind `astra_token`"),
+        (changed(|new| new.description.secret_kinds.clear()), "leases of `astra_token` could not be"),
         (
-            changed(|new| new.capabilities.push(Capability::OutboundHttp)),
-            "it asks for more: outbound HTTP; say yes to exactly that with `accept_capabilities=outbound-http`",
+            changed(|new| new.capabilities.extend([Capability::OutboundHttp])),
+            "`accept_capabilities=outbound-http` accepts exactly that",
         ),
+        (changed(|new| new.description.special_paths.root.clear()), "`accept_capabilities=no-sudo:config/*`"),
         (changed(|new| new.surface = Err("`x` has no OpenAPI document".to_owned())), "`x` has no OpenAPI document"),
         (changed(|new| new.description.special_paths.root.clear()), "`plugin reload`"),
     ];
@@ -80,7 +91,7 @@ fn an_operator_reads_what_matters_first() {
     new.description.storage_versions = versions(3, 2);
     new.description.secret_kinds.push("astra_key".to_owned());
     new.description.special_paths.unauthenticated.push("ping".to_owned());
-    new.capabilities = vec![Capability::Storage, Capability::OutboundHttp];
+    new.capabilities = BTreeSet::from([Capability::Storage, Capability::OutboundHttp]);
     new.surface = Ok(Surface::of(&json!({"paths": {"/ping": {"get": {}}}})));
     insta::assert_snapshot!(Difference::between(&side("1.0.0"), &new).text());
 }
