@@ -2,7 +2,7 @@
 
 use std::cmp::Ordering;
 
-use component_runtime::{Capability, Description, StorageVersions};
+use component_runtime::{Capability, Description};
 use modules::ModuleId;
 use modules::binding::Obstacle;
 use serde::Serialize;
@@ -55,7 +55,7 @@ impl Difference {
             old: Named::new(old),
             new: Named::new(new),
             obstacles: Vec::new(),
-            going_back: going_back(before.storage_versions, after.storage_versions),
+            going_back: going_back(old, new),
             capabilities_added: new.capabilities.difference(&old.capabilities).copied().collect(),
             capabilities_removed: old.capabilities.difference(&new.capabilities).copied().collect(),
             secret_kinds_added: missing(&after.secret_kinds, &before.secret_kinds),
@@ -92,15 +92,17 @@ fn version_obstacle(old: &ModuleId, new: &ModuleId) -> Option<String> {
     }
 }
 
-fn going_back(before: StorageVersions, after: StorageVersions) -> GoingBack {
+fn going_back(old: &Side, new: &Side) -> GoingBack {
+    let (before, after) = (old.description.storage_versions, new.description.storage_versions);
+    if old.id.engine != new.id.engine {
+        return GoingBack { possible: false, text: "no engine reads what another one writes".to_owned() };
+    }
     let possible = (before.readable_from..=before.written).contains(&after.written);
     let text = if possible {
         format!("the old one reads storage version {}, which the new one writes", after.written)
     } else {
-        format!(
-            "the new one writes storage version {}, and the old one reads {} to {}",
-            after.written, before.readable_from, before.written
-        )
+        let (written, from, to) = (after.written, before.readable_from, before.written);
+        format!("the new one writes storage version {written}, and the old one reads {from} to {to}")
     };
     GoingBack { possible, text }
 }

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use component_runtime::SpecialPaths;
+use component_runtime::{SpecialPaths, StorageVersions};
 use modules::Digest;
 use serde_json::json;
 
@@ -77,6 +77,13 @@ fn each_obstacle_is_named() {
     for (obstacles, expected) in rows {
         assert!(obstacles.contains(expected), "no `{expected}` in {obstacles}");
     }
+}
+
+#[test]
+fn between_two_engines_there_is_no_way_back() {
+    let mut other = side("1.1.0");
+    other.id = id("other", "1.1.0");
+    assert!(!Difference::between(&side("1.0.0"), &other).going_back.possible);
 }
 
 #[test]
