@@ -111,6 +111,25 @@ pub enum LoadError {
     Describe(#[from] InvokeError),
 }
 
+impl LoadError {
+    /// Would the same bytes fail again in this process, whatever the machine has to do meanwhile?
+    #[must_use]
+    pub fn is_lasting(&self) -> bool {
+        match self {
+            Self::Invalid(_) | Self::World(_) => true,
+            Self::Describe(error) => match error {
+                InvokeError::Guest(_)
+                | InvokeError::Limit { .. }
+                | InvokeError::ProcessorTime(_)
+                | InvokeError::Trap(_)
+                | InvokeError::Contract(_) => true,
+                InvokeError::Busy(_) | InvokeError::Deadline(_) | InvokeError::Host(_) => false,
+            },
+            Self::Engine(_) | Self::Deadline(_) | Self::Sealed(_) => false,
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -138,6 +157,25 @@ mod tests {
         for (error, expected) in rows {
             assert_eq!(error.to_caller("r1"), expected);
         }
+    }
+
+    #[test]
+    fn what_lies_in_the_bytes_lasts_and_what_lies_in_the_machine_passes() {
+        let deadline = Duration::from_secs(1);
+        let lasting = [
+            LoadError::Invalid(String::new()),
+            LoadError::World(String::new()),
+            LoadError::Describe(InvokeError::Trap(String::new())),
+            LoadError::Describe(InvokeError::ProcessorTime(deadline)),
+        ];
+        let passing = [
+            LoadError::Engine(String::new()),
+            LoadError::Deadline(deadline),
+            LoadError::Describe(InvokeError::Busy("instances")),
+            LoadError::Describe(InvokeError::Deadline(deadline)),
+        ];
+        assert!(lasting.iter().all(LoadError::is_lasting));
+        assert!(!passing.iter().any(LoadError::is_lasting));
     }
 
     #[test]

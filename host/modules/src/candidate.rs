@@ -43,6 +43,33 @@ pub enum Approval {
 #[error("{0}")]
 pub struct Refusal(pub String);
 
+/// Why a module cannot serve, and whether that may be remembered.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+pub enum Failure {
+    /// These bytes cannot either when they are tried again.
+    #[error("{0}")]
+    Lasting(Refusal),
+    /// Nothing is known against them: the machine was busy, a directory slow, a file only half there.
+    #[error("{0}")]
+    Passing(Refusal),
+}
+
+impl Failure {
+    /// Without whether it lasts.
+    #[must_use]
+    pub fn refusal(&self) -> &Refusal {
+        let (Self::Lasting(refusal) | Self::Passing(refusal)) = self;
+        refusal
+    }
+}
+
+impl From<Failure> for Refusal {
+    fn from(failure: Failure) -> Self {
+        let (Failure::Lasting(refusal) | Failure::Passing(refusal)) = failure;
+        refusal
+    }
+}
+
 /// A module that is there, not loaded.
 #[derive(Clone, Debug)]
 pub struct Candidate {

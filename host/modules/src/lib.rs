@@ -23,7 +23,7 @@ mod trust;
 mod watch;
 
 pub use cache::CacheSettings;
-pub use candidate::{Approval, Candidate, LoadedModule, Origin, Refusal};
+pub use candidate::{Approval, Candidate, Failure, LoadedModule, Origin, Refusal};
 pub use directory::RefusedFile;
 pub use identity::{Digest, DigestError, IdError, ModuleId};
 pub use library::{Embedded, Library, LibrarySettings};

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
-use component_runtime::{Module, Runtime};
+use component_runtime::{LoadError, Module, Runtime};
 use tokio::sync::{OnceCell, watch};
 use tokio::time::timeout;
 
@@ -14,7 +14,9 @@ use crate::reader::Reader;
 use crate::shelf::Shelf;
 use crate::signature::Statement;
 use crate::watch::Watcher;
-use crate::{Approval, CacheSettings, Candidate, Digest, LoadedModule, ModuleId, Origin, Refusal, TrustPolicy};
+use crate::{
+    Approval, CacheSettings, Candidate, Digest, Failure, LoadedModule, ModuleId, Origin, Refusal, TrustPolicy,
+};
 
 /// The module that the binary carries.
 #[derive(Clone, Copy, Debug)]
@@ -115,10 +117,10 @@ impl Library {
     /// able to serve: compiled, linked, described.
     ///
     /// # Errors
-    /// Why it cannot serve.
-    pub async fn load(&self, candidate: &Candidate) -> Result<Arc<LoadedModule>, Refusal> {
+    /// Why it cannot serve, and whether it could another time.
+    pub async fn load(&self, candidate: &Candidate) -> Result<Arc<LoadedModule>, Failure> {
         match &candidate.origin {
-            Origin::Embedded => self.embedded().await,
+            Origin::Embedded => self.embedded().await.map_err(Failure::Passing),
             Origin::File(name) => self.load_file(name, candidate.digest).await,
         }
     }
@@ -139,38 +141,42 @@ impl Library {
         Candidate { id: statement.id, digest, origin: Origin::File(name), approval }
     }
 
-    /// The bytes are read once: what is checked here is what runs.
-    async fn load_file(&self, name: &str, listed: Digest) -> Result<Arc<LoadedModule>, Refusal> {
-        let reader = self.reader.as_ref().ok_or_else(|| Refusal("there is no directory of modules".to_owned()))?;
-        let id = ModuleId::from_file_name(name).map_err(|error| Refusal(error.to_string()))?;
-        let (bytes, signatures) = reader.read(name.to_owned()).await?;
+    /// The bytes are read once: what is checked here is what runs. Whatever differs from the list may still be on its
+    /// way there; the next list tells.
+    async fn load_file(&self, name: &str, listed: Digest) -> Result<Arc<LoadedModule>, Failure> {
+        let lasting = |text: String| Failure::Lasting(Refusal(text));
+        let reader = self.reader.as_ref().ok_or_else(|| lasting("there is no directory of modules".to_owned()))?;
+        let id = ModuleId::from_file_name(name).map_err(|error| lasting(error.to_string()))?;
+        let (bytes, signatures) = reader.read(name.to_owned()).await.map_err(Failure::Passing)?;
         let digest = Digest::of(&bytes);
         if digest != listed {
-            return Err(Refusal(format!("`{name}` changed since it was listed with SHA-256 {listed}")));
+            let text = format!("`{name}` changed since it was listed with SHA-256 {listed}");
+            return Err(Failure::Passing(Refusal(text)));
         }
         let statement = Statement { id, digest };
-        let approval = self.trust.approve(&statement, signatures.as_deref())?;
+        let approval = self.trust.approve(&statement, signatures.as_deref()).map_err(Failure::Passing)?;
         let module = self.module(digest, &bytes).await?;
-        loaded(module, digest, Origin::File(name.to_owned()), approval, Some(&statement.id))
+        let loaded = loaded(module, digest, Origin::File(name.to_owned()), approval, Some(&statement.id));
+        loaded.map_err(Failure::Lasting)
     }
 
     /// One for all mounts. What is embedded is not compiled again because it also lies in the directory.
-    async fn module(&self, digest: Digest, wasm: &[u8]) -> Result<Arc<Module>, Refusal> {
+    async fn module(&self, digest: Digest, wasm: &[u8]) -> Result<Arc<Module>, Failure> {
         if let Some(embedded) = self.embedded_module.get().filter(|embedded| embedded.digest == digest) {
             return Ok(Arc::clone(&embedded.module));
         }
         let load = self.shelf.get(digest, self.load_or_compile(digest, wasm));
-        let too_slow = |_| Err(Refusal(format!("loading it took longer than {LOAD_DEADLINE:?}")));
+        let too_slow = |_| Err(Failure::Passing(Refusal(format!("loading it took longer than {LOAD_DEADLINE:?}"))));
         timeout(LOAD_DEADLINE, load).await.unwrap_or_else(too_slow)
     }
 
-    async fn load_or_compile(&self, digest: Digest, wasm: &[u8]) -> Result<Arc<Module>, Refusal> {
+    async fn load_or_compile(&self, digest: Digest, wasm: &[u8]) -> Result<Arc<Module>, Failure> {
         if let Some(cache) = &self.cache
             && let Some(module) = cache.load(&self.runtime, digest).await
         {
             return Ok(module);
         }
-        let module = self.runtime.load(wasm).await.map_err(|error| Refusal(error.to_string()))?;
+        let module = self.runtime.load(wasm).await.map_err(failure)?;
         if let Some(cache) = &self.cache {
             cache.keep(&self.runtime, digest, &module).await;
         }
@@ -192,6 +198,11 @@ impl Library {
         }
         *kept = refused;
     }
+}
+
+fn failure(error: LoadError) -> Failure {
+    let refusal = Refusal(error.to_string());
+    if error.is_lasting() { Failure::Lasting(refusal) } else { Failure::Passing(refusal) }
 }
 
 /// A module must say of itself what its file says.

@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, PoisonError, Weak};
 
 use component_runtime::Module;
 
-use crate::{Digest, Refusal};
+use crate::{Digest, Failure};
 
 /// Whoever holds it loads; the others wait and find it loaded.
 type Slot = Arc<tokio::sync::Mutex<Weak<Module>>>;
@@ -22,8 +22,8 @@ impl Shelf {
     pub(crate) async fn get(
         &self,
         digest: Digest,
-        load: impl Future<Output = Result<Arc<Module>, Refusal>>,
-    ) -> Result<Arc<Module>, Refusal> {
+        load: impl Future<Output = Result<Arc<Module>, Failure>>,
+    ) -> Result<Arc<Module>, Failure> {
         let slot = self.slot(digest);
         let mut slot = slot.lock().await;
         if let Some(module) = slot.upgrade() {

@@ -5,13 +5,13 @@ use std::time::SystemTime;
 
 use super::active::Active;
 use super::call::{CallError, Done};
-use super::choose::{Failure, TAKES_RELOAD};
+use super::choose::TAKES_RELOAD;
 use super::facts::Facts;
 use super::state::{Ran, State};
 use super::store::SaveError;
 use super::{Binding, Work, task};
 use crate::limits::{AUTO_ROLLBACK_FAULTS, TRIAL_REQUESTS};
-use crate::{Digest, LoadedModule, Refusal};
+use crate::{Digest, Failure, LoadedModule, Refusal};
 
 /// The one that goes and the one that comes.
 struct Way {
@@ -141,7 +141,7 @@ impl Binding {
         let candidates = self.source.candidates().await.map_err(Failure::Passing)?;
         let found = candidates.into_iter().find(|candidate| candidate.digest == digest);
         let gone = || lasting(format!("{id} with SHA-256 {digest}, which served before, is not there any more"));
-        self.source.load(&found.ok_or_else(gone)?).await.map_err(Failure::Lasting)
+        self.source.load(&found.ok_or_else(gone)?).await
     }
 
     fn return_to(&self, work: &mut Work, from: &Active, to: Arc<LoadedModule>) {

@@ -17,22 +17,7 @@ use super::select::{Ranked, Verdict, Wish, is_embedded, rank};
 use super::state::{Ran, State};
 use super::{Binding, Work, task};
 use crate::limits::{START_WAIT, TRIAL_TIME};
-use crate::{Candidate, Digest, LoadedModule, Refusal};
-
-/// Why a candidate did not go live.
-pub(super) enum Failure {
-    /// It will not either when it is tried again as it is.
-    Lasting(Refusal),
-    /// Nothing is known against it.
-    Passing(Refusal),
-}
-
-impl From<Failure> for Refusal {
-    fn from(failure: Failure) -> Self {
-        let (Failure::Lasting(refusal) | Failure::Passing(refusal)) = failure;
-        refusal
-    }
-}
+use crate::{Candidate, Digest, Failure, LoadedModule, Refusal};
 
 impl Binding {
     /// Looks again, soon and once, however often it is told to meanwhile. Nobody waits for it. The first look is for
@@ -181,7 +166,7 @@ impl Binding {
         if let Some(refusal) = work.tried.get(&candidate.digest) {
             return Err(Failure::Lasting(refusal.clone()));
         }
-        let loaded = self.source.load(candidate).await.map_err(Failure::Lasting)?;
+        let loaded = self.source.load(candidate).await?;
         let state = work.state.clone().unwrap_or_default();
         let said = state.said_of(candidate.digest);
         let accepted: BTreeSet<_> = said.map(|held| held.accepted.iter().cloned().collect()).unwrap_or_default();

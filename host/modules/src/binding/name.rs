@@ -69,7 +69,7 @@ impl Binding {
         let serving = self.active.load_full();
         let before = self.before(&state, serving.as_deref(), &embedded, &engine);
         let (candidate, next) = self.find(&state, &naming, &engine).await?;
-        let loaded = self.source.load(&candidate).await?;
+        let loaded = self.source.load(&candidate).await.map_err(Refusal::from)?;
         let facts = Facts::of(&loaded);
         check_accepted(&facts, before.as_ref(), &naming.accepted)?;
         let (force, accepted, embedded) = (naming.force, &naming.accepted, is_embedded(&candidate));

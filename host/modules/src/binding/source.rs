@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 
-use crate::{Candidate, Library, LoadedModule, Refusal, RefusedFile};
+use crate::{Candidate, Failure, Library, LoadedModule, Refusal, RefusedFile};
 
 /// What a binding needs of a [`Library`].
 #[async_trait]
@@ -18,7 +18,7 @@ pub trait Source: Send + Sync {
     /// See [`Library::refused_files`].
     fn refused_files(&self) -> Vec<RefusedFile>;
     /// See [`Library::load`].
-    async fn load(&self, candidate: &Candidate) -> Result<Arc<LoadedModule>, Refusal>;
+    async fn load(&self, candidate: &Candidate) -> Result<Arc<LoadedModule>, Failure>;
 }
 
 #[async_trait]
@@ -35,7 +35,7 @@ impl Source for Library {
     fn refused_files(&self) -> Vec<RefusedFile> {
         Self::refused_files(self)
     }
-    async fn load(&self, candidate: &Candidate) -> Result<Arc<LoadedModule>, Refusal> {
+    async fn load(&self, candidate: &Candidate) -> Result<Arc<LoadedModule>, Failure> {
         Self::load(self, candidate).await
     }
 }

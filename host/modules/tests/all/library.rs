@@ -5,9 +5,10 @@
 
 use std::fs;
 use std::sync::Arc;
+use std::time::Duration;
 
 use component_runtime::{Capability, Limits};
-use modules::{Approval, Digest, Library, LibrarySettings, Origin, TrustPolicy};
+use modules::{Approval, Candidate, Digest, Failure, Library, LibrarySettings, Origin, TrustPolicy};
 
 use crate::support::{Stage, candidate, embedded, refused, runtime, wasm};
 
@@ -69,16 +70,44 @@ async fn what_is_trusted_is_asked_again_of_the_bytes_that_are_read() {
     let listed = candidate(&library, "good-0.0.0.wasm").await;
     // Replaced between the look and the use, by something that is signed as well.
     stage.drop_in("good-0.0.0.wasm", &wasm("trap"));
-    let reason = library.load(&listed).await.err().unwrap().0;
+    let reason = passing(&library, &listed).await;
     assert_eq!(reason, format!("`good-0.0.0.wasm` changed since it was listed with SHA-256 {}", listed.digest));
     // Its signature taken back between the look and the use.
     stage.drop_in("good-0.0.0.wasm", &wasm("good"));
     let listed = candidate(&library, "good-0.0.0.wasm").await;
     fs::remove_file(stage.path().join("good-0.0.0.wasm.sig")).unwrap();
-    assert!(library.load(&listed).await.err().unwrap().0.starts_with("it has no signature file"));
+    assert!(passing(&library, &listed).await.starts_with("it has no signature file"));
     // Gone altogether.
     fs::remove_file(stage.path().join("good-0.0.0.wasm")).unwrap();
-    assert!(library.load(&listed).await.err().unwrap().0.starts_with("`good-0.0.0.wasm` cannot be read: "));
+    assert!(passing(&library, &listed).await.starts_with("`good-0.0.0.wasm` cannot be read: "));
+}
+
+/// Why it cannot serve now, of something that may serve later.
+async fn passing(library: &Library, candidate: &Candidate) -> String {
+    match library.load(candidate).await.err().unwrap() {
+        Failure::Passing(refusal) => refusal.0,
+        Failure::Lasting(refusal) => panic!("nothing lasting is wrong with it: {refusal}"),
+    }
+}
+
+#[tokio::test]
+async fn a_module_that_loops_is_bad_for_good_and_one_that_was_slow_is_not() {
+    let stage = Stage::new();
+    let limits = Limits {
+        describe_deadline: Duration::from_millis(200),
+        processor_time: Duration::from_millis(20),
+        ..Limits::default()
+    };
+    let library = Library::new(runtime(limits), embedded(), stage.settings());
+    for name in ["spin_in_describe", "sleep_in_describe"] {
+        stage.drop_in(&format!("{name}-0.0.0.wasm"), &wasm(name));
+    }
+    let slow = candidate(&library, "sleep_in_describe-0.0.0.wasm").await;
+    let reason = passing(&library, &slow).await;
+    assert!(reason.contains("took longer than 200ms"), "{reason}");
+    let looping = candidate(&library, "spin_in_describe-0.0.0.wasm").await;
+    let failure = library.load(&looping).await.err().unwrap();
+    assert!(matches!(&failure, Failure::Lasting(refusal) if refusal.0.contains("processor time")), "{failure}");
 }
 
 #[tokio::test]

@@ -101,5 +101,5 @@ pub(crate) async fn candidate(library: &Library, name: &str) -> Candidate {
 /// Why this file cannot serve.
 pub(crate) async fn refused(library: &Library, name: &str) -> String {
     let candidate = candidate(library, name).await;
-    library.load(&candidate).await.err().unwrap().0
+    library.load(&candidate).await.err().unwrap().to_string()
 }

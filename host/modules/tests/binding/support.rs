@@ -16,7 +16,7 @@ use component_runtime::capability::{
 };
 use component_runtime::{Identity, Limits, MountSettings, Operation, Request, Runtime, RuntimeSettings, SpecialPaths};
 use modules::binding::{Binding, BindingSettings, CandidateReport, Named, Naming, ServeError, Source, state_key};
-use modules::{Approval, Candidate, Digest, LoadedModule, ModuleId, Origin, Refusal, RefusedFile};
+use modules::{Approval, Candidate, Digest, Failure, LoadedModule, ModuleId, Origin, Refusal, RefusedFile};
 use serde_json::Value;
 
 /// The modules that are there, and a mount's storage: what stays when the process ends.
@@ -149,11 +149,15 @@ impl Source for Shelf {
         vec![RefusedFile { name: "notes.txt".into(), reason: Refusal("it is no module".into()) }]
     }
 
-    async fn load(&self, candidate: &Candidate) -> Result<Arc<LoadedModule>, Refusal> {
-        match &candidate.origin {
+    async fn load(&self, candidate: &Candidate) -> Result<Arc<LoadedModule>, Failure> {
+        let loaded = match &candidate.origin {
             Origin::Embedded => self.embedded().await,
-            Origin::File(name) => self.loaded(name, candidate.origin.clone(), candidate.approval.clone()?).await,
-        }
+            Origin::File(name) => {
+                let approval = candidate.approval.clone().map_err(Failure::Lasting)?;
+                self.loaded(name, candidate.origin.clone(), approval).await
+            }
+        };
+        loaded.map_err(Failure::Lasting)
     }
 }
 
