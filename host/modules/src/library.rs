@@ -4,12 +4,12 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use component_runtime::{LoadError, Module, Runtime};
-use tokio::sync::{OnceCell, watch};
+use tokio::sync::{OnceCell, Semaphore, watch};
 use tokio::time::timeout;
 
 use crate::cache::Cache;
 use crate::directory::{Listing, ModuleFile, RefusedFile};
-use crate::limits::{LOAD_DEADLINE, WATCH_INTERVAL};
+use crate::limits::{LOAD_DEADLINE, LOADS_AT_ONCE, WATCH_INTERVAL};
 use crate::reader::Reader;
 use crate::shelf::Shelf;
 use crate::signature::Statement;
@@ -47,6 +47,7 @@ pub struct Library {
     reader: Option<Reader>,
     cache: Option<Cache>,
     shelf: Shelf,
+    loads: Semaphore,
     refused_files: Mutex<Vec<RefusedFile>>,
     changes: watch::Sender<u64>,
     watcher: OnceLock<Watcher>,
@@ -65,6 +66,7 @@ impl Library {
             embedded_module: OnceCell::new(),
             trust,
             shelf: Shelf::default(),
+            loads: Semaphore::new(LOADS_AT_ONCE),
             refused_files: Mutex::default(),
             changes: watch::Sender::new(0),
             watcher: OnceLock::new(),
@@ -141,33 +143,60 @@ impl Library {
         Candidate { id: statement.id, digest, origin: Origin::File(name), approval }
     }
 
-    /// The bytes are read once: what is checked here is what runs. Whatever differs from the list may still be on its
-    /// way there; the next list tells.
     async fn load_file(&self, name: &str, listed: Digest) -> Result<Arc<LoadedModule>, Failure> {
         let lasting = |text: String| Failure::Lasting(Refusal(text));
         let reader = self.reader.as_ref().ok_or_else(|| lasting("there is no directory of modules".to_owned()))?;
         let id = ModuleId::from_file_name(name).map_err(|error| lasting(error.to_string()))?;
+        let load = self.load_in_turn(reader, name, Statement { id, digest: listed });
+        let too_slow = |_| Err(Failure::Passing(Refusal(format!("loading it took longer than {LOAD_DEADLINE:?}"))));
+        timeout(LOAD_DEADLINE, load).await.unwrap_or_else(too_slow)
+    }
+
+    /// One mount at a time for each module, and few modules at once, so that memory holds the bytes of a file once
+    /// and not once for each mount. What does not load is known to the mounts that come after.
+    async fn load_in_turn(&self, reader: &Reader, name: &str, listed: Statement) -> Result<Arc<LoadedModule>, Failure> {
+        let mut place = self.shelf.place(&listed).await;
+        if let Some(known) = self.shelf.failure(&listed) {
+            return Err(Failure::Lasting(known));
+        }
+        let _turn = self.loads.acquire().await.map_err(|closed| Failure::Passing(Refusal(closed.to_string())))?;
+        let loaded = self.load_now(reader, name, &listed, place.module()).await;
+        match &loaded {
+            Ok(loaded) => place.put(&loaded.module),
+            Err(Failure::Lasting(refusal)) => self.shelf.keep_failure(listed, refusal.clone()),
+            Err(Failure::Passing(_)) => {}
+        }
+        loaded
+    }
+
+    /// The bytes are read once: what is checked here is what runs. Whatever differs from the list may still be on its
+    /// way there; the next list tells.
+    async fn load_now(
+        &self,
+        reader: &Reader,
+        name: &str,
+        listed: &Statement,
+        in_use: Option<Arc<Module>>,
+    ) -> Result<Arc<LoadedModule>, Failure> {
         let (bytes, signatures) = reader.read(name.to_owned()).await.map_err(Failure::Passing)?;
         let digest = Digest::of(&bytes);
-        if digest != listed {
-            let text = format!("`{name}` changed since it was listed with SHA-256 {listed}");
+        if digest != listed.digest {
+            let text = format!("`{name}` changed since it was listed with SHA-256 {}", listed.digest);
             return Err(Failure::Passing(Refusal(text)));
         }
-        let statement = Statement { id, digest };
-        let approval = self.trust.approve(&statement, signatures.as_deref()).map_err(Failure::Passing)?;
-        let module = self.module(digest, &bytes).await?;
-        let loaded = loaded(module, digest, Origin::File(name.to_owned()), approval, Some(&statement.id));
+        let approval = self.trust.approve(listed, signatures.as_deref()).map_err(Failure::Passing)?;
+        let module = match in_use.or_else(|| self.copy_of_embedded(digest)) {
+            Some(module) => module,
+            None => self.load_or_compile(digest, &bytes).await?,
+        };
+        let loaded = loaded(module, digest, Origin::File(name.to_owned()), approval, Some(&listed.id));
         loaded.map_err(Failure::Lasting)
     }
 
-    /// One for all mounts. What is embedded is not compiled again because it also lies in the directory.
-    async fn module(&self, digest: Digest, wasm: &[u8]) -> Result<Arc<Module>, Failure> {
-        if let Some(embedded) = self.embedded_module.get().filter(|embedded| embedded.digest == digest) {
-            return Ok(Arc::clone(&embedded.module));
-        }
-        let load = self.shelf.get(digest, self.load_or_compile(digest, wasm));
-        let too_slow = |_| Err(Failure::Passing(Refusal(format!("loading it took longer than {LOAD_DEADLINE:?}"))));
-        timeout(LOAD_DEADLINE, load).await.unwrap_or_else(too_slow)
+    /// What is embedded is not compiled again because it also lies in the directory.
+    fn copy_of_embedded(&self, digest: Digest) -> Option<Arc<Module>> {
+        let embedded = self.embedded_module.get().filter(|embedded| embedded.digest == digest)?;
+        Some(Arc::clone(&embedded.module))
     }
 
     async fn load_or_compile(&self, digest: Digest, wasm: &[u8]) -> Result<Arc<Module>, Failure> {
@@ -221,3 +250,6 @@ fn loaded(
     }
     Ok(Arc::new(LoadedModule { id, digest, origin, approval, module }))
 }
+
+#[cfg(test)]
+mod tests;

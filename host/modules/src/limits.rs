@@ -48,6 +48,11 @@ pub const REASONS_TOLD_MAX: usize = 5;
 
 /// What keeps a load from waiting without end for the same load by another mount.
 pub const LOAD_DEADLINE: Duration = Duration::from_secs(180);
+/// Modules that are being loaded at once, whose bytes are in memory for that: one compiles, and those that need not
+/// be compiled pass by.
+pub const LOADS_AT_ONCE: usize = 4;
+/// Modules that are known not to load, each with its reason. One that is forgotten is compiled once more.
+pub const KNOWN_FAILURES_MAX: usize = 200;
 /// Between two looks at the directory when no notice comes: of a directory on a network, or one that is not there.
 pub const WATCH_INTERVAL: Duration = Duration::from_secs(5);
 /// After a notice, no other may come for so long before the directory is looked at: a copy writes many times.

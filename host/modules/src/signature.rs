@@ -35,7 +35,7 @@ pub enum KeyError {
 }
 
 /// A statement that can be signed: these bytes are this engine in this version.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Statement {
     /// Engine and version.
     pub id: ModuleId,

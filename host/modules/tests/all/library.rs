@@ -189,6 +189,36 @@ async fn mounts_share_what_is_loaded_and_it_goes_with_the_last_of_them() {
 }
 
 #[tokio::test]
+async fn a_module_that_cannot_be_loaded_is_tried_once_for_all_mounts() {
+    let stage = Stage::new();
+    let library = stage.library();
+    for (name, wasm) in [("good-0.0.0.wasm", b"\0asm\x0d\0\x01\0".to_vec()), ("good-1.0.0.wasm", wasm("good"))] {
+        stage.drop_in(name, &wasm);
+        let listed = candidate(&library, name).await;
+        let reason = library.load(&listed).await.err().unwrap();
+        // Nothing to read and to compile any more: the answer is known.
+        fs::remove_file(stage.path().join(name)).unwrap();
+        assert_eq!(library.load(&listed).await.err(), Some(reason));
+    }
+    // The right name for the same bytes is another thing.
+    stage.drop_in("good-0.0.0.wasm", &wasm("good"));
+    library.load(&candidate(&library, "good-0.0.0.wasm").await).await.unwrap();
+}
+
+#[tokio::test]
+async fn what_passes_is_tried_again() {
+    let stage = Stage::new();
+    let library = stage.library();
+    stage.drop_in("good-0.0.0.wasm", &wasm("good"));
+    let listed = candidate(&library, "good-0.0.0.wasm").await;
+    let aside = stage.dir.path().join("aside");
+    fs::rename(stage.path(), &aside).unwrap();
+    assert!(library.load(&listed).await.is_err());
+    fs::rename(&aside, stage.path()).unwrap();
+    library.load(&listed).await.unwrap();
+}
+
+#[tokio::test]
 async fn a_copy_of_the_embedded_module_is_the_embedded_module() {
     let stage = Stage::new();
     let library = stage.library();
