@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use rayon::{ThreadPool, ThreadPoolBuilder};
 use tokio::sync::Semaphore;
+use tokio::task::JoinError;
 use tokio::time::timeout;
 
 use crate::LoadError;
@@ -39,10 +40,18 @@ impl Compiler {
                 let _turn = turn;
                 Ok(pool()?.install(job))
             });
-            done.await.map_err(|stopped| LoadError::Engine(format!("compiling did not end: {stopped}")))?
+            done.await.unwrap_or_else(|stopped| Err(given_up(&stopped)))
         };
         timeout(self.deadline, work).await.unwrap_or(Err(LoadError::Deadline(self.deadline)))
     }
+}
+
+/// A job that panics does so again with the same bytes.
+fn given_up(stopped: &JoinError) -> LoadError {
+    if stopped.is_panic() {
+        return LoadError::Invalid("the compiler panicked".to_owned());
+    }
+    LoadError::Engine(format!("compiling did not end: {stopped}"))
 }
 
 /// Threads for one job, which end with it: components are compiled seldom.
@@ -94,7 +103,7 @@ mod tests {
     async fn a_job_that_panics_fails_alone() {
         let compiler = Compiler::new(Duration::from_secs(30));
         let failed = compiler.run(|| panic!("of a test")).await;
-        assert!(matches!(failed, Err(LoadError::Engine(_))));
+        assert!(matches!(failed, Err(LoadError::Invalid(_))));
         assert_eq!(compiler.run(|| 3).await.unwrap(), 3);
     }
 }

@@ -61,8 +61,8 @@ impl SignatureFile {
     #[must_use]
     pub fn signers<'k>(&self, keys: impl IntoIterator<Item = &'k PublicKey>) -> BTreeSet<PublicKey> {
         let signed = |key: &PublicKey| {
-            let mut own = self.signatures.iter().filter(|(signer, _)| signer == key);
-            own.any(|(_, signature)| key.verifies(&self.statement, signature))
+            let own = self.signatures.iter().find(|(signer, _)| signer == key);
+            own.is_some_and(|(_, signature)| key.verifies(&self.statement, signature))
         };
         keys.into_iter().copied().filter(signed).collect()
     }
@@ -83,8 +83,19 @@ impl SignatureFile {
         }
         let id = ModuleId::new(&json.engine, &json.version).map_err(|error| wrong(&error))?;
         let digest: Digest = json.sha256.parse().map_err(|error| wrong(&error))?;
-        let signatures = json.signatures.iter().map(JsonSignature::read).collect::<Result<_, _>>()?;
-        Ok(Self { statement: Statement { id, digest }, signatures })
+        let signatures = json.signatures.iter().map(JsonSignature::read).collect::<Result<Vec<_>, _>>()?;
+        let file = Self { statement: Statement { id, digest }, signatures };
+        file.check_keys_differ()?;
+        Ok(file)
+    }
+
+    /// A key that stood there twice would be verified twice, and nobody signs twice on purpose.
+    fn check_keys_differ(&self) -> Result<(), SignatureFileError> {
+        let mut seen = BTreeSet::new();
+        match self.signatures.iter().find(|(key, _)| !seen.insert(*key)) {
+            Some((key, _)) => Err(SignatureFileError(format!("it has more than one signature by `{key}`"))),
+            None => Ok(()),
+        }
     }
 
     /// The file.

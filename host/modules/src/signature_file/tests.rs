@@ -101,6 +101,20 @@ fn what_is_not_understood_is_refused_by_name() {
 }
 
 #[test]
+fn a_key_that_signed_twice_is_refused_by_name() {
+    let (once, twice) = (SigningKey::generate().unwrap(), SigningKey::generate().unwrap());
+    let mut file = SignatureFile::new(statement());
+    file.sign(&once).unwrap();
+    file.sign(&twice).unwrap();
+    let mut json: serde_json::Value = serde_json::from_str(&file.to_text().unwrap()).unwrap();
+    let signatures = json["signatures"].as_array_mut().unwrap();
+    signatures.push(signatures[1].clone());
+    let refused = SignatureFile::parse(json.to_string().as_bytes()).unwrap_err().to_string();
+    let expected = format!("not a file of signatures: it has more than one signature by `{}`", twice.public_key());
+    assert_eq!(refused, expected);
+}
+
+#[test]
 fn files_and_signatures_are_bounded() {
     let mut file = SignatureFile::new(statement());
     for _ in 0..SIGNATURES_MAX {
@@ -112,6 +126,7 @@ fn files_and_signatures_are_bounded() {
     let mut json: serde_json::Value = serde_json::from_str(&full).unwrap();
     let signatures = json["signatures"].as_array_mut().unwrap();
     signatures.push(signatures[0].clone());
-    assert!(SignatureFile::parse(json.to_string().as_bytes()).is_err());
+    let refused = SignatureFile::parse(json.to_string().as_bytes()).unwrap_err().to_string();
+    assert!(refused.contains("more than 32 signatures"), "{refused}");
     assert!(SignatureFile::parse(&vec![b' '; SIGNATURE_FILE_BYTES_MAX + 1]).is_err());
 }
