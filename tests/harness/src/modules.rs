@@ -1,13 +1,16 @@
 //! Modules as an operator has them: files in any version, a directory to drop them in, keys that sign them.
 
+mod signing;
+
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::Command;
 
 use tempfile::TempDir;
 
-use crate::settings::{component_wasm, plugin_binary, toy_wasm};
+use crate::settings::{component_wasm, toy_wasm};
 use crate::sha256_hex;
+
+pub use signing::SigningKey;
 
 /// A module's bytes, with what they say of themselves.
 #[derive(Clone)]
@@ -50,6 +53,22 @@ impl ModuleFile {
         let [place] = places[..] else { panic!("{} says `{from}` at {places:?}, not once", built.display()) };
         wasm[place..place + to.len()].copy_from_slice(to.as_bytes());
         Self { engine, version: to.to_owned(), wasm }
+    }
+
+    /// A part of it overwritten by another of its length, wherever it stands.
+    ///
+    /// # Panics
+    /// When it stands nowhere.
+    #[must_use]
+    pub fn with(mut self, part: &str, other: &str) -> Self {
+        assert_eq!(part.len(), other.len(), "`{other}` is not as long as `{part}`");
+        let places: Vec<usize> =
+            (0..self.wasm.len()).filter(|&at| self.wasm[at..].starts_with(part.as_bytes())).collect();
+        assert!(!places.is_empty(), "`{part}` is not in {}", self.name());
+        for place in places {
+            self.wasm[place..place + part.len()].copy_from_slice(other.as_bytes());
+        }
+        self
     }
 
     /// As its file is to be named.
@@ -162,58 +181,6 @@ impl ModulesDir {
         let (from, to) = if away { (self.path(), elsewhere) } else { (elsewhere, self.path()) };
         fs::rename(from, to).unwrap_or_else(|error| panic!("the directory of modules: {error}"));
     }
-}
-
-/// A key pair made by the plugin's own program.
-pub struct SigningKey {
-    folder: TempDir,
-    public: String,
-}
-
-impl SigningKey {
-    /// A fresh one.
-    ///
-    /// # Panics
-    /// When the program fails.
-    pub fn generate() -> Self {
-        let folder = tempfile::Builder::new().prefix("key").tempdir();
-        let folder = folder.unwrap_or_else(|error| panic!("no folder for a key: {error}"));
-        let made = plugin(&[
-            "module",
-            "keygen",
-            "--format=json",
-            "--out",
-            &folder.path().join("key.pem").display().to_string(),
-        ]);
-        let made: serde_json::Value = serde_json::from_str(&made).unwrap_or_else(|error| panic!("{made}: {error}"));
-        let public = made["public_key"].as_str().unwrap_or_else(|| panic!("no public key in {made}")).to_owned();
-        Self { folder, public }
-    }
-
-    /// The argument of a registration that trusts it.
-    pub fn trust(&self) -> String {
-        format!("--trust-key={}", self.public)
-    }
-
-    /// Its public half, as arguments and answers have it.
-    pub fn public(&self) -> &str {
-        &self.public
-    }
-
-    fn sign(&self, module: &Path) {
-        let key = format!("--key={}", self.folder.path().join("key.pem").display());
-        plugin(&["module", "sign", &key, &module.display().to_string()]);
-    }
-}
-
-/// Runs the plugin's program as a person does; answers what it prints.
-fn plugin(arguments: &[&str]) -> String {
-    let program = plugin_binary();
-    let run = Command::new(&program).args(arguments).output();
-    let run = run.unwrap_or_else(|error| panic!("{}: {error}", program.display()));
-    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
-    assert!(run.status.success(), "{arguments:?}: {}{}", text(&run.stdout), text(&run.stderr));
-    text(&run.stdout)
 }
 
 #[cfg(test)]

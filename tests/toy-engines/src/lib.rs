@@ -123,7 +123,10 @@ pub fn handle(request: &Request) -> Answer {
 }
 
 /// Makes, renews and revokes a lease of nothing. It takes whatever this engine ever leased.
-fn lease(request: &Request) -> Answer {
+///
+/// # Errors
+/// None.
+pub fn lease(request: &Request) -> Answer {
     let secret = Secret {
         ttl: HOUR,
         max_ttl: 24 * HOUR,

@@ -21,6 +21,8 @@ pub struct MountSettings {
     pub arguments: Vec<String>,
     /// Its environment, each as `NAME=value`.
     pub environment: Vec<String>,
+    /// Lines of shell that the plugin's process runs first; empty = none.
+    pub shell: String,
     /// Options of the mount: an object, or null.
     pub options: Value,
     /// The mount's default time to live of leases; none = the server's.
@@ -45,7 +47,12 @@ impl OpenBaoDriver {
     /// When the server refuses either.
     #[track_caller]
     pub fn mount(server: Arc<Server>, settings: &MountSettings) -> Self {
-        server.register_with(&settings.plugin, &settings.arguments, &settings.environment);
+        let MountSettings { plugin, arguments, environment, shell, .. } = settings;
+        if shell.is_empty() {
+            server.register_with(plugin, arguments, environment);
+        } else {
+            server.register_behind(shell, plugin, arguments, environment);
+        }
         Self::mount_registered(server, settings)
     }
 

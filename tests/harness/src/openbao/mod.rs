@@ -1,5 +1,6 @@
 //! A real OpenBao server: started, spoken to, and always ended.
 
+mod catalog;
 mod client;
 mod client_program;
 mod cluster;

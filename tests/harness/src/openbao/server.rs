@@ -10,9 +10,8 @@ use std::time::{Duration, Instant};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
-use super::process::{GuardedProcess, OUTPUT, children_named, is_alive, signal};
+use super::process::{GuardedProcess, OUTPUT, children_named, is_alive, signal, threads_of};
 use super::{Client, server_config};
-use crate::hash::sha256_hex;
 use crate::limits::{CONDITION_DEADLINE, HEALTH_DEADLINE, POLL_INTERVAL, SERVER_START_ATTEMPTS, SERVER_START_DEADLINE};
 use crate::settings::{openbao_binary, plugin_binary};
 
@@ -44,7 +43,7 @@ struct Keys {
 
 /// The dev server's root token. Not a secret: it opens a server that only this test reaches.
 const DEV_TOKEN: &str = "dev-only-token";
-const PLUGIN_FILE: &str = "vault-plugin-secrets-datastax-astra";
+pub(super) const PLUGIN_FILE: &str = "vault-plugin-secrets-datastax-astra";
 
 impl Server {
     /// The dev server that all scenarios of this process share.
@@ -243,36 +242,9 @@ impl Server {
         &self.address
     }
 
-    /// Registers the plugin under a name, by its SHA-256, with arguments.
-    ///
-    /// # Panics
-    /// When the server refuses it.
-    #[track_caller]
-    pub fn register(&self, name: &str, arguments: &[String]) {
-        self.register_with(name, arguments, &[]);
-    }
-
-    /// The same, with an environment.
-    ///
-    /// # Panics
-    /// When the server refuses it.
-    #[track_caller]
-    pub fn register_with(&self, name: &str, arguments: &[String], environment: &[String]) {
-        let sum = self.plugin_sha256();
-        let body = json!({ "sha256": sum, "command": PLUGIN_FILE, "args": arguments, "env": environment });
-        self.client().must("PUT", &format!("sys/plugins/catalog/secret/{name}"), &body);
-    }
-
     /// The server's own folder, in which it and its plugins run.
     pub fn folder(&self) -> &Path {
         self.directory.path()
-    }
-
-    /// SHA-256 of the plugin, in hex.
-    pub fn plugin_sha256(&self) -> String {
-        static SUM: OnceLock<String> = OnceLock::new();
-        let file = self.directory.path().join("plugins").join(PLUGIN_FILE);
-        SUM.get_or_init(|| sha256_hex(&fs::read(file).unwrap_or_default())).clone()
     }
 
     /// All that the server and its plugins logged so far.
@@ -288,6 +260,11 @@ impl Server {
     /// Processes of the plugin that this server started and that are alive.
     pub fn plugin_pids(&self) -> Vec<u32> {
         children_named(self.pid(), PLUGIN_FILE)
+    }
+
+    /// Names of the threads of all these processes.
+    pub fn plugin_threads(&self) -> Vec<String> {
+        self.plugin_pids().into_iter().flat_map(threads_of).collect()
     }
 
     /// Kills a plugin process.

@@ -6,9 +6,13 @@ mod bad_files;
 mod cache;
 mod cluster;
 mod consent;
+mod directory;
+mod killed;
 mod leases;
 mod life;
 mod load;
+mod names;
+mod race;
 mod side_by_side;
 mod trust;
 mod update;
@@ -66,17 +70,24 @@ impl Toys {
 
     /// A mount of a registration with these arguments; `fill` puts into the directory what is there at the start.
     pub(crate) fn mount(server: Arc<Server>, trust: Vec<String>, fill: impl FnOnce(&ModulesDir)) -> Self {
+        Self::with(server, |folder| {
+            fill(folder);
+            MountSettings { arguments: trust, ..MountSettings::default() }
+        })
+    }
+
+    /// A mount of which `settle` says how it is registered, when it has filled the directory.
+    pub(crate) fn with(server: Arc<Server>, settle: impl FnOnce(&ModulesDir) -> MountSettings) -> Self {
         static NEXT: AtomicU32 = AtomicU32::new(1);
         let folder = ModulesDir::new();
-        fill(&folder);
+        let settings = settle(&folder);
         let name = format!("toys-{}", NEXT.fetch_add(1, Ordering::SeqCst));
-        let arguments = [vec![folder.argument(), "--log-level=debug".to_owned()], trust].concat();
         let settings = MountSettings {
             plugin: name.clone(),
             mount_point: format!("{name}/"),
-            arguments,
+            arguments: [vec![folder.argument(), "--log-level=debug".to_owned()], settings.arguments].concat(),
             options: json!({ "module": "toy" }),
-            ..MountSettings::default()
+            ..settings
         };
         let mount = OpenBaoDriver::mount(Arc::clone(&server), &settings);
         let toys = Self { server, folder, mount, name, settings };

@@ -2,7 +2,9 @@
 
 use std::fs;
 use std::os::unix::fs::symlink;
+use std::path::Path;
 use std::process::Command;
+use std::time::Instant;
 
 use harness::modules::ModuleFile;
 
@@ -25,8 +27,10 @@ fn bad_files() -> Vec<Bad> {
         ("no wasm", bytes(b"#!/bin/sh\nexit 0\n"), &["not a component"]),
         ("a core module", bytes(b"\0asm\x01\0\0\0"), &["not a component"]),
         ("a component without exports", bytes(b"\0asm\x0d\0\x01\0"), &["not of the world"]),
+        ("of another world", good(31).with("backend/backend@", "backend/bookend@"), &["not of the world"]),
+        ("of a later world", good(31).with("backend/backend@0", "backend/backend@9"), &["not of the world"]),
+        ("imports what no engine gets", good(31).with("host/storage@", "host/stowage@"), &["not of the world"]),
         ("a damaged byte", bytes(&damaged(&whole)), &["not a component"]),
-        ("another version inside", bytes(&good(90).wasm), &["10.20.90"]),
         ("never ends to describe itself", toy("loops", 31), &["describe"]),
         ("fails its probe", toy("fails_its_probe", 31), &["version"]),
         ("leases nothing", toy("leases_nothing", 31), &["toy"]),
@@ -37,7 +41,7 @@ fn bad_files() -> Vec<Bad> {
     ];
     // Each in a version of its own, so that each is the newest when it comes.
     let named = files.into_iter().zip(31_u8..).map(|((what, file, words), version)| {
-        let wasm = if file.wasm == good(90).wasm { file.wasm } else { in_version(file.wasm, version) };
+        let wasm = in_version(file.wasm, version);
         Bad { what, file: ModuleFile { version: full(version), wasm, ..file }, words }
     });
     named.collect()
@@ -82,32 +86,49 @@ fn a_bad_file_never_goes_live() {
     // All of them still lie there, and a good one goes live.
     toys.folder.drop_in(&newest);
     toys.wait_for(99);
-    let told = std::time::Instant::now();
+    let told = Instant::now();
     load.go_on(&toys);
     assert_switched(&load.end(), &full(30), told, &full(99));
+}
+
+/// What is put in the place of a module, and words of the reason.
+type Oddity = (&'static str, fn(&Path, &Path), &'static str);
+
+/// The second path is of a trusted module outside the directory.
+const ODDITIES: [Oddity; 7] = [
+    ("a link out of the directory", |place, outside| symlink(outside, place).unwrap(), "outside"),
+    (
+        "a link up and out",
+        |place, _| symlink(Path::new("..").join(place.file_name().unwrap()), place).unwrap(),
+        "outside",
+    ),
+    ("a link to another file", |place, _| symlink("/etc/passwd", place).unwrap(), "outside"),
+    ("a link to nowhere", |place, _| symlink("nowhere", place).unwrap(), "No such file"),
+    ("a folder", |place, _| fs::create_dir(place).unwrap(), "not a regular file"),
+    ("a pipe", pipe, "not a regular file"),
+    ("huge", |place, _| fs::File::create(place).unwrap().set_len(1 << 40).unwrap(), "at most"),
+];
+
+fn pipe(place: &Path, _: &Path) {
+    assert!(Command::new("mkfifo").arg(place).status().unwrap().success());
 }
 
 /// What is no file of a bounded size inside the directory is not read.
 #[test]
 fn what_is_no_regular_file_is_not_read() {
-    let (outside, newest) = (good(31), good(39));
-    let toys = Toys::pinned(server(), &[&outside, &newest]);
+    let modules: Vec<ModuleFile> = (31_u8..38).map(good).collect();
+    let newest = good(39);
+    let toys = Toys::pinned(server(), &modules.iter().chain([&newest]).collect::<Vec<_>>());
     let path = toys.folder.path();
-    let elsewhere = path.with_file_name(outside.name());
-    fs::write(&elsewhere, &outside.wasm).unwrap();
-    symlink(&elsewhere, path.join(outside.name())).unwrap();
-    toys.wait_for_refusal(31, &[]);
-    fs::create_dir(path.join("toy-10.20.32.wasm")).unwrap();
-    toys.wait_for_refusal(32, &[]);
-    assert!(Command::new("mkfifo").arg(path.join("toy-10.20.33.wasm")).status().unwrap().success());
-    toys.wait_for_refusal(33, &[]);
-    let huge = fs::File::create(path.join("toy-10.20.34.wasm")).unwrap();
-    huge.set_len(1 << 40).unwrap();
-    toys.wait_for_refusal(34, &[]);
-    symlink("/etc/passwd", path.join("toy-10.20.35.wasm")).unwrap();
-    toys.wait_for_refusal(35, &[]);
-    symlink("nowhere", path.join("toy-10.20.36.wasm")).unwrap();
-    toys.assert_serves(30);
+    let load = Load::start(&toys, 2);
+    for ((what, put, words), (module, version)) in ODDITIES.into_iter().zip(modules.iter().zip(31_u8..)) {
+        let _note = harness::Note::new(what);
+        let outside = path.with_file_name(module.name());
+        fs::write(&outside, &module.wasm).unwrap();
+        put(&path.join(module.name()), &outside);
+        toys.wait_for_refusal(version, &[words]);
+        toys.assert_serves(30);
+    }
     for name in
         ["toy.wasm", "toy-.wasm", "toy-10.20.wasm", "TOY-10.20.37.wasm", "toy-v10.20.37.wasm", ".toy-10.20.37.wasm"]
     {
@@ -117,6 +138,9 @@ fn what_is_no_regular_file_is_not_read() {
     toys.assert_serves(30);
     toys.folder.drop_in(&newest);
     toys.wait_for(39);
+    let told = Instant::now();
+    load.go_on(&toys);
+    assert_switched(&load.end(), &full(30), told, &full(39));
 }
 
 /// The bytes that run were read once: what becomes of their file does not matter to them.

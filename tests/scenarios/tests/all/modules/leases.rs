@@ -1,13 +1,13 @@
-//! The real Astra engine is updated with leases alive: the new module renews and revokes what the old one made.
+//! Updates with leases alive: the new module renews and revokes what the old one made, or the way back does.
 
 use std::sync::Arc;
 
 use harness::modules::{ASTRA_VERSION, ModuleFile, ModulesDir, SigningKey};
 use harness::openbao::{MountSettings, OpenBaoDriver};
-use harness::{Outcome, Stage, StageOptions, arguments, start_astra};
+use harness::{Driver as _, Outcome, Stage, StageOptions, arguments, start_astra};
 use serde_json::{Value, json};
 
-use super::{runs, server};
+use super::{Toys, runs, server, toy};
 
 #[test]
 fn leases_of_the_old_astra_module_live_and_end_with_the_new_one() {
@@ -62,4 +62,66 @@ pub(crate) fn next_version() -> String {
     let next = last.parse::<u8>().map(|last| last + 1).unwrap();
     assert!(next <= 9, "{ASTRA_VERSION} has no next version of its length");
     format!("{front}{next}")
+}
+
+/// Leases of the toy, so many.
+fn leased(toys: &Toys, path: &str, count: usize) -> Vec<String> {
+    (0..count).map(|_| toys.read(path).expect(200).lease_id()).collect()
+}
+
+fn live_on_and_end(toys: &Toys, leases: &[String]) {
+    for lease in leases {
+        toys.mount.renew(lease, None).expect(200);
+        toys.mount.revoke(lease).expect(204);
+    }
+}
+
+/// The server asks by the path that made the lease, which the new module no longer has.
+#[test]
+fn leases_outlive_the_path_that_made_them() {
+    let moved = toy("leases_elsewhere", 31);
+    let toys = Toys::pinned(server(), &[&moved]);
+    let old = leased(&toys, "lease", 3);
+    toys.folder.drop_in(&moved);
+    toys.wait_for(31);
+    toys.read("lease").expect(404);
+    live_on_and_end(&toys, &old[..2]);
+    live_on_and_end(&toys, &leased(&toys, "loan", 2));
+    toys.restart();
+    toys.assert_serves(31);
+    live_on_and_end(&toys, &old[2..]);
+    assert!(toys.mount.leases().is_empty());
+}
+
+/// A kind of lease that the new one does not know at all keeps it out; the old one goes on with them.
+#[test]
+fn a_module_that_does_not_know_the_leases_never_serves() {
+    let nothing = toy("leases_nothing", 31);
+    let toys = Toys::pinned(server(), &[&nothing]);
+    let old = leased(&toys, "lease", 2);
+    toys.folder.drop_in(&nothing);
+    toys.wait_for_refusal(31, &["leases of `toy`"]);
+    toys.assert_serves(30);
+    live_on_and_end(&toys, &old);
+    assert!(toys.mount.leases().is_empty());
+}
+
+/// One that says that it knows them and does not: no lease is lost by it, and the way back ends them.
+#[test]
+fn leases_that_a_module_forgot_end_after_the_way_back() {
+    let forgets = toy("forgets_leases", 31);
+    let toys = Toys::pinned(server(), &[&forgets]);
+    let old = leased(&toys, "lease", 2);
+    toys.folder.drop_in(&forgets);
+    toys.wait_for(31);
+    for lease in &old {
+        for refused in [toys.mount.renew(lease, None), toys.mount.revoke(lease)] {
+            assert!((400..500).contains(&refused.status), "{refused:#?}");
+        }
+    }
+    assert_eq!(toys.mount.leases().len(), old.len(), "what is not revoked is not forgotten");
+    assert!(toys.write("module/rollback", Value::Null).status < 300);
+    toys.assert_serves(30);
+    live_on_and_end(&toys, &old);
+    assert!(toys.mount.leases().is_empty());
 }

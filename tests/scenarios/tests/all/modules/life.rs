@@ -1,12 +1,11 @@
-//! Starts, ends and crashes in the middle: what ran runs again.
+//! Starts, ends and crashes: what ran runs again.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use harness::openbao::{Server, ServerKind};
 use serde_json::{Value, json};
 
-use super::{Toys, full, good, runs, server};
+use super::{Toys, full, good, server};
 
 #[test]
 fn what_runs_outlives_reload_kill_seal_and_crash() {
@@ -34,46 +33,6 @@ fn what_runs_outlives_reload_kill_seal_and_crash() {
     each_end(30);
     assert!(toys.write("module/use", json!({ "version": full(31) })).status < 300);
     each_end(31);
-}
-
-/// The process dies at some moment of an update: the old or the new one serves, and the new one in the end.
-#[test]
-fn a_plugin_killed_in_the_middle_of_an_update_ends_updated() {
-    let server = Arc::new(Server::start(ServerKind::Dev));
-    let updates: Vec<_> = (31..39).map(good).collect();
-    let toys = Toys::pinned(Arc::clone(&server), &updates.iter().collect::<Vec<_>>());
-    for (update, moment) in updates.iter().zip(0_u32..) {
-        let before = runs(&toys.status()).to_owned();
-        toys.folder.drop_in(update);
-        std::thread::sleep(Duration::from_millis(15) * moment * moment);
-        server.plugin_pids().into_iter().for_each(|pid| server.kill_plugin(pid));
-        server.wait_for("the plugin to be back", || {
-            let read = toys.read("version");
-            assert!(
-                read.status != 200 || [&before, &update.version].contains(&&read.text("version").to_owned()),
-                "{read:#?}"
-            );
-            read.status == 200
-        });
-        server.wait_for("the update", || runs(&toys.read("module").data) == update.version);
-        assert_eq!(toys.serving(), update.version);
-    }
-    assert_eq!(server.plugin_pids().len(), 1);
-}
-
-#[test]
-fn a_directory_that_vanishes_takes_nothing_along() {
-    let (update, later) = (good(31), good(32));
-    let toys = Toys::pinned(server(), &[&update, &later]);
-    toys.folder.drop_in(&update);
-    toys.wait_for(31);
-    toys.folder.vanish(true);
-    let reloaded = toys.write("module/reload", Value::Null);
-    assert!(reloaded.status < 500, "{reloaded:#?}");
-    toys.assert_serves(31);
-    toys.folder.vanish(false);
-    toys.folder.drop_in(&later);
-    toys.wait_for(32);
 }
 
 /// Vault's own way: a new version of the host, told to the mount, reloaded.

@@ -64,7 +64,8 @@ impl Load {
     }
 }
 
-/// None failed; each that began after `told` was served by this version, and there were some before and after.
+/// None failed, and none was served by a third; each that began after `told` was served by this version, and there were
+/// some before and after.
 #[track_caller]
 pub(crate) fn assert_switched(seen: &[Seen], old: &str, told: Instant, new: &str) {
     let failed: Vec<_> = seen.iter().filter_map(|seen| seen.answer.as_ref().err()).collect();
@@ -72,6 +73,8 @@ pub(crate) fn assert_switched(seen: &[Seen], old: &str, told: Instant, new: &str
     let version = |seen: &Seen| seen.answer.clone().unwrap_or_default();
     let late: Vec<_> = seen.iter().filter(|seen| seen.begun > told && version(seen) != new).map(version).collect();
     assert!(late.is_empty(), "served by another module after {new} was reported: {late:?}");
+    let strange: Vec<_> = seen.iter().map(version).filter(|version| ![old, new].contains(&version.as_str())).collect();
+    assert!(strange.is_empty(), "served by neither {old} nor {new}: {strange:?}");
     for wanted in [old, new] {
         assert!(seen.iter().any(|seen| version(seen) == wanted), "none of {} was served by {wanted}", seen.len());
     }

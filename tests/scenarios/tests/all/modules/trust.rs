@@ -6,7 +6,7 @@ use serde_json::json;
 use super::{Toys, full, good, server};
 
 /// Two of three keys must sign.
-fn two_of_three() -> ([SigningKey; 3], Vec<String>) {
+pub(crate) fn two_of_three() -> ([SigningKey; 3], Vec<String>) {
     let keys = [SigningKey::generate(), SigningKey::generate(), SigningKey::generate()];
     let mut trust: Vec<String> = keys.iter().map(SigningKey::trust).collect();
     trust.push("--trust-threshold=2".to_owned());
@@ -30,12 +30,9 @@ fn a_module_goes_live_by_enough_signatures_only() {
     refused(&good(31), &[], 31, &["signature"]);
     refused(&good(32), &[&one], 32, &["2", "1"]);
     refused(&good(33), &[&one, &stranger], 33, &["not trusted"]);
-    // The signatures of another file, and of another version, beside it.
-    for (version, of) in [(34_u8, good(35)), (36, good(30))] {
-        let signatures = toys.folder.signatures(&of, &[&one, &two]);
-        toys.folder.put(&format!("{}.sig", good(version).name()), &signatures);
-        refused(&good(version), &[], version, &["signature"]);
-    }
+    // The signatures of another file beside it.
+    toys.folder.put(&format!("{}.sig", good(34).name()), &toys.folder.signatures(&good(35), &[&one, &two]));
+    refused(&good(34), &[], 34, &["its signature file is for toy 10.20.35"]);
     // Damaged, empty and foreign files of signatures.
     for (version, text) in [(37_u8, "{"), (38, ""), (39, "not json"), (40, r#"{"engine":"toy","version":"10.20.40"}"#)]
     {

@@ -26,6 +26,11 @@ fn policies_govern_the_hosts_paths() {
     let looker = with("looker", &format!("path \"{mount}/module\" {{ capabilities = [\"read\"] }}"));
     let updater = with("updater", &format!("path \"{mount}/module/reload\" {{ capabilities = [\"update\"] }}"));
     let nobody = with("nobody", &format!("path \"{mount}/version\" {{ capabilities = [\"read\"] }}"));
+    let rules = format!(
+        "path \"{mount}/*\" {{ capabilities = [\"read\", \"update\"] }}
+         path \"{mount}/module/use\" {{ capabilities = [\"deny\"] }}"
+    );
+    let no_chooser = with("no-chooser", &rules);
     toys.server.wait_for("no update yet", || runs(&toys.status()) == full(30));
     toys.folder.drop_in(&update);
 
@@ -44,6 +49,12 @@ fn policies_govern_the_hosts_paths() {
     assert_eq!(status(&updater, "POST", "module/use"), 403);
     assert!(status(&updater, "POST", "module/reload") < 300);
     toys.wait_for(31);
+    // All of a mount but one of the host's paths.
+    assert_eq!(status(&no_chooser, "POST", "module/use"), 403);
+    toys.assert_serves(31);
+    assert!(status(&no_chooser, "POST", "module/rollback") < 300);
+    assert_eq!(status(&no_chooser, "GET", "version"), 200);
+    toys.assert_serves(30);
 }
 
 /// On the server where no plugin is started anew: the document asks all of them.

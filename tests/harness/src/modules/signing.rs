@@ -1,0 +1,94 @@
+//! Keys that sign modules, and signatures as the plugin's own program makes them and as it refuses to.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use aws_lc_rs::signature::Ed25519KeyPair;
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use serde_json::{Value, json};
+use tempfile::TempDir;
+
+use crate::settings::plugin_binary;
+use crate::sha256_hex;
+
+/// A key pair made by the plugin's own program.
+pub struct SigningKey {
+    folder: TempDir,
+    public: String,
+}
+
+impl SigningKey {
+    /// A fresh one.
+    ///
+    /// # Panics
+    /// When the program fails.
+    pub fn generate() -> Self {
+        let folder = tempfile::Builder::new().prefix("key").tempdir();
+        let folder = folder.unwrap_or_else(|error| panic!("no folder for a key: {error}"));
+        let made = plugin(&[
+            "module",
+            "keygen",
+            "--format=json",
+            "--out",
+            &folder.path().join("key.pem").display().to_string(),
+        ]);
+        let made: Value = serde_json::from_str(&made).unwrap_or_else(|error| panic!("{made}: {error}"));
+        let public = made["public_key"].as_str().unwrap_or_else(|| panic!("no public key in {made}")).to_owned();
+        Self { folder, public }
+    }
+
+    /// The argument of a registration that trusts it.
+    pub fn trust(&self) -> String {
+        format!("--trust-key={}", self.public)
+    }
+
+    /// Its public half, as arguments and answers have it.
+    pub fn public(&self) -> &str {
+        &self.public
+    }
+
+    /// A file of signatures by these keys that says of any bytes whatever is to be said, which the program refuses
+    /// to sign: made as an author's own tools would, by the documented text.
+    ///
+    /// # Panics
+    /// When the system's random numbers or a key's file are missing.
+    pub fn signatures_as(engine: &str, version: &str, wasm: &[u8], keys: &[&Self]) -> Vec<u8> {
+        let sha256 = sha256_hex(wasm);
+        let statement = format!("secrets-engine module v1\nengine={engine}\nversion={version}\nsha256={sha256}\n");
+        let signature = |key: &&Self| {
+            let signature = key.pair().sign(statement.as_bytes());
+            json!({ "key": key.public, "signature": STANDARD.encode(signature) })
+        };
+        let signatures: Vec<Value> = keys.iter().map(signature).collect();
+        let file = json!({ "engine": engine, "version": version, "sha256": sha256, "signatures": signatures });
+        file.to_string().into_bytes()
+    }
+
+    fn pair(&self) -> Ed25519KeyPair {
+        let text = fs::read_to_string(self.file()).unwrap_or_else(|error| panic!("the key's file: {error}"));
+        let lines: String = text.lines().filter(|line| !line.starts_with("-----")).collect();
+        let key = STANDARD.decode(lines).unwrap_or_else(|error| panic!("the key's file: {error}"));
+        Ed25519KeyPair::from_pkcs8(&key).unwrap_or_else(|error| panic!("the key's file: {error}"))
+    }
+
+    fn file(&self) -> PathBuf {
+        self.folder.path().join("key.pem")
+    }
+
+    pub(super) fn sign(&self, module: &Path) {
+        let key = format!("--key={}", self.file().display());
+        plugin(&["module", "sign", &key, &module.display().to_string()]);
+    }
+}
+
+/// Runs the plugin's program as a person does; answers what it prints.
+fn plugin(arguments: &[&str]) -> String {
+    let program = plugin_binary();
+    let run = Command::new(&program).args(arguments).output();
+    let run = run.unwrap_or_else(|error| panic!("{}: {error}", program.display()));
+    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+    assert!(run.status.success(), "{arguments:?}: {}{}", text(&run.stdout), text(&run.stderr));
+    text(&run.stdout)
+}

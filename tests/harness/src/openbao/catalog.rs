@@ -1,0 +1,59 @@
+//! How the plugin is registered: by its SHA-256, with arguments and an environment.
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt as _;
+use std::sync::OnceLock;
+
+use serde_json::json;
+
+use super::Server;
+use super::server::PLUGIN_FILE;
+use crate::sha256_hex;
+
+impl Server {
+    /// Registers the plugin under a name, by its SHA-256, with arguments.
+    ///
+    /// # Panics
+    /// When the server refuses it.
+    #[track_caller]
+    pub fn register(&self, name: &str, arguments: &[String]) {
+        self.register_with(name, arguments, &[]);
+    }
+
+    /// The same, with an environment.
+    ///
+    /// # Panics
+    /// When the server refuses it.
+    #[track_caller]
+    pub fn register_with(&self, name: &str, arguments: &[String], environment: &[String]) {
+        self.put_in_catalog(name, PLUGIN_FILE, &self.plugin_sha256(), arguments, environment);
+    }
+
+    /// The same behind lines of shell, which the plugin's process runs before it becomes the plugin.
+    ///
+    /// # Panics
+    /// When the server refuses it, or there can be no such program.
+    #[track_caller]
+    pub fn register_behind(&self, shell: &str, name: &str, arguments: &[String], environment: &[String]) {
+        let (file, plugins) = (format!("{name}.sh"), self.folder().join("plugins"));
+        let script = format!("#!/bin/sh\n{shell}\nexec '{}' \"$@\"\n", plugins.join(PLUGIN_FILE).display());
+        let path = plugins.join(&file);
+        let executable = fs::Permissions::from_mode(0o755);
+        let placed = fs::write(&path, &script).and_then(|()| fs::set_permissions(&path, executable));
+        placed.unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+        self.put_in_catalog(name, &file, &sha256_hex(script.as_bytes()), arguments, environment);
+    }
+
+    #[track_caller]
+    fn put_in_catalog(&self, name: &str, command: &str, sum: &str, arguments: &[String], environment: &[String]) {
+        let body = json!({ "sha256": sum, "command": command, "args": arguments, "env": environment });
+        self.client().must("PUT", &format!("sys/plugins/catalog/secret/{name}"), &body);
+    }
+
+    /// SHA-256 of the plugin, in hex.
+    pub fn plugin_sha256(&self) -> String {
+        static SUM: OnceLock<String> = OnceLock::new();
+        let file = self.folder().join("plugins").join(PLUGIN_FILE);
+        SUM.get_or_init(|| sha256_hex(&fs::read(file).unwrap_or_default())).clone()
+    }
+}

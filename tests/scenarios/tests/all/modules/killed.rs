@@ -1,0 +1,103 @@
+//! The plugin, or the server with it, is killed at each step of an update: afterwards the old module serves or the new
+//! one, nothing else ever did, and what served before is known.
+
+use std::sync::Arc;
+
+use harness::modules::ModuleFile;
+use harness::openbao::{Server, ServerKind};
+use serde_json::{Value, json};
+
+use super::{Toys, full, good, runs, toy};
+
+/// A step, the module that is seen to be there, and how that is seen.
+struct Step {
+    name: &'static str,
+    module: fn(u8) -> ModuleFile,
+    is_there: fn(&Toys, &str) -> bool,
+    /// Has the new module been stored as the one that runs?
+    is_stored: bool,
+}
+
+const STEPS: [Step; 5] = [
+    // It pauses afterwards, so that the look at storage is before the new one is there.
+    Step { name: "compiling", module: pauses, is_there: |toys, _| is_compiling(toys), is_stored: false },
+    Step {
+        name: "describing itself",
+        module: pauses,
+        is_there: |toys, version| says(toys, &format!("{version} describes itself")),
+        is_stored: false,
+    },
+    Step {
+        name: "being probed",
+        module: pauses,
+        is_there: |toys, version| says(toys, &format!("{version} is probed")),
+        is_stored: false,
+    },
+    Step { name: "stored", module: good, is_there: |toys, version| stored(toys) == version, is_stored: true },
+    Step { name: "live", module: good, is_there: |toys, version| runs(&toys.status()) == version, is_stored: true },
+];
+
+fn pauses(version: u8) -> ModuleFile {
+    toy("pauses", version)
+}
+
+fn is_compiling(toys: &Toys) -> bool {
+    toys.server.plugin_threads().iter().any(|name| name == "compile")
+}
+
+/// As the toy says on its way.
+fn says(toys: &Toys, words: &str) -> bool {
+    toys.server.log().contains(words)
+}
+
+/// The version that runs, as storage has it.
+fn stored(toys: &Toys) -> String {
+    let client = toys.server.client();
+    let uuid = client.must("GET", &format!("sys/mounts/{}", toys.name), &Value::Null)["data"]["uuid"].clone();
+    let folder = format!("sys/raw/logical/{}/secrets-engine-host", uuid.as_str().unwrap());
+    let keys = client.must("LIST", &folder, &Value::Null)["data"]["keys"].clone();
+    let read = client.must("GET", &format!("{folder}/{}", keys[0].as_str().unwrap()), &Value::Null);
+    let state: Value = serde_json::from_str(read["data"]["value"].as_str().unwrap()).unwrap();
+    state["running"]["version"].as_str().unwrap_or_default().to_owned()
+}
+
+#[test]
+fn an_update_that_is_killed_at_any_step_ends_updated() {
+    let modules: Vec<ModuleFile> =
+        (31_u8..).zip(STEPS.iter().chain(&STEPS)).map(|(number, step)| (step.module)(number)).collect();
+    let server = Arc::new(Server::start(ServerKind::Raft));
+    // The first asks for as much as the others, the log.
+    let trust = modules.iter().chain([&pauses(30)]).map(ModuleFile::pin).collect();
+    let toys = Toys::mount(Arc::clone(&server), trust, |folder| folder.drop_in(&pauses(30)));
+    let kill_plugin = || server.plugin_pids().into_iter().for_each(|pid| server.kill_plugin(pid));
+    let kill_server = || {
+        server.crash_and_restart();
+        server.unseal();
+    };
+    let kills: [(&str, &dyn Fn()); 2] = [("the plugin", &kill_plugin), ("the server", &kill_server)];
+    let rows = kills.into_iter().flat_map(|kill| STEPS.iter().map(move |step| (kill, step)));
+    for (((who, kill), step), update) in rows.zip(&modules) {
+        let _note = harness::Note::new(&format!("{who}, {}", step.name));
+        toys.assert_serves(30);
+        toys.folder.drop_in(update);
+        server.wait_for(step.name, || (step.is_there)(&toys, &update.version));
+        assert_eq!(stored(&toys), if step.is_stored { update.version.clone() } else { full(30) });
+        kill();
+        server.wait_for("an answer", || {
+            let read = toys.read("version");
+            let version = read.text("version");
+            let is_known = version == update.version || version == full(30) && !step.is_stored;
+            assert!(read.status != 200 || is_known, "{read:#?}");
+            read.status == 200
+        });
+        toys.wait_for_status(&update.version, |status| runs(status) == update.version);
+        assert_eq!(toys.serving(), update.version);
+        // What a start could not store, as the mount was still being set up, the next look does.
+        toys.reload();
+        assert_eq!(stored(&toys), update.version);
+        assert_eq!(toys.status()["previous"]["version"], json!(full(30)));
+        assert!(toys.write("module/rollback", Value::Null).status < 300);
+    }
+    toys.assert_serves(30);
+    assert_eq!(server.plugin_pids().len(), 1);
+}
