@@ -3,13 +3,9 @@
 use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 
-use async_trait::async_trait;
 use tokio::sync::Semaphore;
 
-use crate::capability::{
-    Entity, LockTable, LogRate, ReadOnly, ReplicationState, Storage, StorageEntry, StorageError, StorageView,
-    SystemView, SystemViewError, Transaction,
-};
+use crate::capability::{LockTable, LogRate, Nothing, ReadOnly, Storage, SystemView};
 use crate::egress::{Egress, MountEgress};
 use crate::limits::Limits;
 
@@ -110,67 +106,6 @@ impl Mounts {
         });
         drop(by_uuid);
         Arc::new(Mount { settings, shared })
-    }
-}
-
-/// Storage and system view of no mount at all.
-struct Nothing;
-
-fn no_storage<T>() -> Result<T, StorageError> {
-    Err(StorageError::Failed("`describe` has no storage".into()))
-}
-
-#[async_trait]
-impl StorageView for Nothing {
-    async fn get(&self, _: &str) -> Result<Option<StorageEntry>, StorageError> {
-        no_storage()
-    }
-    async fn put(&self, _: StorageEntry) -> Result<(), StorageError> {
-        no_storage()
-    }
-    async fn delete(&self, _: &str) -> Result<(), StorageError> {
-        no_storage()
-    }
-    async fn list(&self, _: &str) -> Result<Vec<String>, StorageError> {
-        no_storage()
-    }
-    async fn list_page(&self, _: &str, _: &str, _: u32) -> Result<Vec<String>, StorageError> {
-        no_storage()
-    }
-}
-
-#[async_trait]
-impl Storage for Nothing {
-    async fn begin(&self) -> Result<Option<Box<dyn Transaction>>, StorageError> {
-        no_storage()
-    }
-}
-
-#[async_trait]
-impl SystemView for Nothing {
-    async fn default_lease_ttl(&self) -> Result<std::time::Duration, SystemViewError> {
-        Err(SystemViewError::Unsupported)
-    }
-    async fn max_lease_ttl(&self) -> Result<std::time::Duration, SystemViewError> {
-        Err(SystemViewError::Unsupported)
-    }
-    async fn tainted(&self) -> Result<bool, SystemViewError> {
-        Err(SystemViewError::Unsupported)
-    }
-    async fn local_mount(&self) -> Result<bool, SystemViewError> {
-        Err(SystemViewError::Unsupported)
-    }
-    async fn replication_state(&self) -> Result<ReplicationState, SystemViewError> {
-        Err(SystemViewError::Unsupported)
-    }
-    async fn server_version(&self) -> Result<String, SystemViewError> {
-        Err(SystemViewError::Unsupported)
-    }
-    async fn entity_info(&self, _: &str) -> Result<Option<Entity>, SystemViewError> {
-        Err(SystemViewError::Unsupported)
-    }
-    async fn generate_password(&self, _: &str) -> Result<String, SystemViewError> {
-        Err(SystemViewError::Unsupported)
     }
 }
 

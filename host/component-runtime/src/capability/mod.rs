@@ -5,12 +5,14 @@
 
 mod locks;
 mod logging;
+mod nothing;
 mod quota;
 mod read_only;
 mod reserved;
 mod storage;
 mod system_view;
 
+pub use nothing::Nothing;
 pub use reserved::RESERVED_PREFIX;
 pub use storage::{Storage, StorageEntry, StorageError, StorageView, Transaction};
 pub use system_view::{Entity, ReplicationState, SystemView, SystemViewError};

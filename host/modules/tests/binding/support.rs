@@ -10,10 +10,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use component_runtime::capability::{
-    Entity, ReplicationState, Storage, StorageEntry, StorageError, StorageView, SystemView, SystemViewError,
-    Transaction,
-};
+use component_runtime::capability::{Nothing, Storage, StorageEntry, StorageError, StorageView, Transaction};
 use component_runtime::{Identity, Limits, MountSettings, Operation, Request, Runtime, RuntimeSettings, SpecialPaths};
 use modules::binding::{Binding, BindingSettings, CandidateReport, Named, Naming, ServeError, Source, state_key};
 use modules::{Approval, Candidate, Digest, Failure, LoadedModule, ModuleId, Origin, Refusal, RefusedFile};
@@ -69,7 +66,7 @@ impl World {
                 name: "test/".into(),
                 options: self.options.clone(),
                 storage,
-                system_view: Arc::new(NoSystemView),
+                system_view: Arc::new(Nothing),
             }),
         };
         let source: Arc<dyn Source> = Arc::<Shelf>::clone(&self.shelf);
@@ -330,35 +327,5 @@ impl StorageView for FaultyStorage {
 impl Storage for FaultyStorage {
     async fn begin(&self) -> Result<Option<Box<dyn Transaction>>, StorageError> {
         Ok(None)
-    }
-}
-
-struct NoSystemView;
-
-#[async_trait]
-impl SystemView for NoSystemView {
-    async fn default_lease_ttl(&self) -> Result<Duration, SystemViewError> {
-        Err(SystemViewError::Unsupported)
-    }
-    async fn max_lease_ttl(&self) -> Result<Duration, SystemViewError> {
-        Err(SystemViewError::Unsupported)
-    }
-    async fn tainted(&self) -> Result<bool, SystemViewError> {
-        Ok(false)
-    }
-    async fn local_mount(&self) -> Result<bool, SystemViewError> {
-        Ok(false)
-    }
-    async fn replication_state(&self) -> Result<ReplicationState, SystemViewError> {
-        Ok(ReplicationState::default())
-    }
-    async fn server_version(&self) -> Result<String, SystemViewError> {
-        Err(SystemViewError::Unsupported)
-    }
-    async fn entity_info(&self, _: &str) -> Result<Option<Entity>, SystemViewError> {
-        Ok(None)
-    }
-    async fn generate_password(&self, _: &str) -> Result<String, SystemViewError> {
-        Err(SystemViewError::Unsupported)
     }
 }

@@ -3,11 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use async_trait::async_trait;
-use component_runtime::capability::{
-    Entity, ReplicationState, Storage, StorageEntry, StorageError, StorageView, SystemView, SystemViewError,
-    Transaction,
-};
+use component_runtime::capability::Nothing;
 use component_runtime::{Limits, MountSettings, Runtime, RuntimeSettings};
 use modules::binding::BindingSettings;
 use modules::{Library, LibrarySettings};
@@ -136,66 +132,5 @@ async fn each_of_them_has_help() {
         let text = help["help"].as_str().unwrap();
         assert!(text.contains(&format!("Matching Route: ^{}$", path.name)), "{text}");
         assert!(help["openapi"]["paths"].get(format!("/{}", path.name)).is_some());
-    }
-}
-
-/// Storage and system view of a mount that needs none.
-struct Nothing;
-
-fn none<T>() -> Result<T, StorageError> {
-    Err(StorageError::Failed("nothing asks for it".to_owned()))
-}
-
-#[async_trait]
-impl StorageView for Nothing {
-    async fn get(&self, _: &str) -> Result<Option<StorageEntry>, StorageError> {
-        none()
-    }
-    async fn put(&self, _: StorageEntry) -> Result<(), StorageError> {
-        none()
-    }
-    async fn delete(&self, _: &str) -> Result<(), StorageError> {
-        none()
-    }
-    async fn list(&self, _: &str) -> Result<Vec<String>, StorageError> {
-        none()
-    }
-    async fn list_page(&self, _: &str, _: &str, _: u32) -> Result<Vec<String>, StorageError> {
-        none()
-    }
-}
-
-#[async_trait]
-impl Storage for Nothing {
-    async fn begin(&self) -> Result<Option<Box<dyn Transaction>>, StorageError> {
-        none()
-    }
-}
-
-#[async_trait]
-impl SystemView for Nothing {
-    async fn default_lease_ttl(&self) -> Result<Duration, SystemViewError> {
-        Err(SystemViewError::Unsupported)
-    }
-    async fn max_lease_ttl(&self) -> Result<Duration, SystemViewError> {
-        Err(SystemViewError::Unsupported)
-    }
-    async fn tainted(&self) -> Result<bool, SystemViewError> {
-        Err(SystemViewError::Unsupported)
-    }
-    async fn local_mount(&self) -> Result<bool, SystemViewError> {
-        Err(SystemViewError::Unsupported)
-    }
-    async fn replication_state(&self) -> Result<ReplicationState, SystemViewError> {
-        Err(SystemViewError::Unsupported)
-    }
-    async fn server_version(&self) -> Result<String, SystemViewError> {
-        Err(SystemViewError::Unsupported)
-    }
-    async fn entity_info(&self, _: &str) -> Result<Option<Entity>, SystemViewError> {
-        Err(SystemViewError::Unsupported)
-    }
-    async fn generate_password(&self, _: &str) -> Result<String, SystemViewError> {
-        Err(SystemViewError::Unsupported)
     }
 }
