@@ -20,11 +20,11 @@ struct Cached {
 
 impl Cached {
     fn new() -> Self {
-        Self::behind(|_| String::new())
+        Self::with(vec![sealed_by("0f")], |_| String::new())
     }
 
     /// The lines of shell that the plugin's process begins with may know where its modules lie.
-    fn behind(shell: impl FnOnce(&ModulesDir) -> String) -> Self {
+    fn with(environment: Vec<String>, shell: impl FnOnce(&ModulesDir) -> String) -> Self {
         let mut folder = PathBuf::new();
         let toys = Toys::with(server(), |modules| {
             folder = beside(modules, "cache");
@@ -33,7 +33,7 @@ impl Cached {
             let cache = format!("--module-cache-dir={}", folder.display());
             MountSettings {
                 arguments: vec![good(30).pin(), good(31).pin(), cache],
-                environment: vec![sealed_by("0f")],
+                environment,
                 shell: shell(modules),
                 ..MountSettings::default()
             }
@@ -88,6 +88,17 @@ fn a_restart_uses_the_cache() {
     assert!(cached.complaints().is_empty(), "{:?}", cached.complaints());
 }
 
+#[test]
+fn without_a_key_nothing_is_kept() {
+    let cached = Cached::with(Vec::new(), |_| String::new());
+    cached.toys.folder.drop_in(&good(31));
+    cached.toys.wait_for(31);
+    cached.toys.restart();
+    cached.toys.assert_serves(31);
+    assert!(cached.entries().is_empty());
+    assert!(cached.toys.server.log().contains("--module-cache-dir is not used"));
+}
+
 /// An entry that is not the plugin's own of this module is compiled instead, and its place taken.
 #[test]
 fn an_entry_that_does_not_fit_is_harmless() {
@@ -137,7 +148,7 @@ fn an_entry_that_does_not_fit_is_harmless() {
 #[test]
 fn a_full_disk_costs_the_cache_and_nothing_else() {
     let limit = |modules: &ModulesDir| beside(modules, "blocks");
-    let cached = Cached::behind(|modules| {
+    let cached = Cached::with(vec![sealed_by("0f")], |modules| {
         fs::write(limit(modules), "unlimited").unwrap();
         format!("trap '' XFSZ\nulimit -f \"$(cat '{}')\"", limit(modules).display())
     });

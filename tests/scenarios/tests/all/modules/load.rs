@@ -1,4 +1,4 @@
-//! Clients that ask all the time.
+//! Clients that ask all the time, each as fast as it is answered. The pace of 1,000 a second is the benchmark's.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
