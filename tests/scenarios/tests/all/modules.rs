@@ -103,6 +103,14 @@ impl Toys {
         ask(&self.mount, Verb::Write, path, data)
     }
 
+    /// A write that must be done.
+    #[track_caller]
+    pub(crate) fn must(&self, path: &str, data: Value) -> Outcome {
+        let done = self.write(path, data);
+        assert!(done.status < 300, "{done:#?}");
+        done
+    }
+
     /// Which module answers a request.
     #[track_caller]
     pub(crate) fn serving(&self) -> String {
@@ -148,15 +156,19 @@ impl Toys {
     /// Has the host look at the directory now.
     #[track_caller]
     pub(crate) fn reload(&self) {
-        let done = self.write("module/reload", Value::Null);
-        assert!(done.status < 300, "{done:#?}");
+        self.must("module/reload", Value::Null);
     }
 
     /// Lets the highest version follow again, after one was named.
     #[track_caller]
     pub(crate) fn follow(&self) {
-        let done = self.write("module/use", json!({ "version": "latest" }));
-        assert!(done.status < 300, "{done:#?}");
+        self.must("module/use", json!({ "version": "latest" }));
+    }
+
+    /// The mount's UUID: its name in the log, and of its folder in storage.
+    pub(crate) fn uuid(&self) -> String {
+        let mount = self.server.client().must("GET", &format!("sys/mounts/{}", self.name), &Value::Null);
+        mount["data"]["uuid"].as_str().unwrap().to_owned()
     }
 
     /// Has the server start the plugin anew.

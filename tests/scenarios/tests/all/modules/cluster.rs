@@ -55,6 +55,17 @@ fn nodes_with_different_directories_say_what_each_runs() {
     cluster.nodes().iter().for_each(|node| drop_in(node, &update));
     (0..at.len()).for_each(|node| wait(node, 31));
 
+    // A directory that one of them has lost is that one's affair: it serves on, and says so.
+    let problem = |node: usize| ask(&at[node], Verb::Read, "module", Value::Null).data["problem"].clone();
+    let [there, away] = ["modules", "away"].map(|name| cluster.nodes()[standby].folder().join(name));
+    fs::rename(&there, &away).unwrap();
+    let looked = ask(&at[standby], Verb::Write, "module/reload", json!({}));
+    looked.expect_error(400, &["cannot be read"]);
+    assert!(problem(standby).as_str().is_some_and(|problem| problem.contains("cannot be read")));
+    (0..at.len()).for_each(|node| assert_eq!(says(node), both(31)));
+    (0..at.len()).filter(|node| *node != standby).for_each(|node| assert_eq!(problem(node), Value::Null));
+    fs::rename(&away, &there).unwrap();
+
     // Its leader dies: what ran runs on.
     leader.crash();
     let next = cluster.leader();

@@ -1,5 +1,9 @@
 //! An update goes live.
 
+use std::fs::{self, File};
+use std::io::Write as _;
+use std::os::unix::fs::symlink;
+use std::path::Path;
 use std::time::Instant;
 
 use serde_json::{Value, json};
@@ -80,4 +84,40 @@ fn storage_is_the_same_before_and_after() {
     let note = toys.read("key/note").expect(200);
     let note: Value = serde_json::from_str(note.text("value")).unwrap();
     assert_eq!(note["text"], "kept");
+}
+
+/// As `scp` into the directory does. What is half there is not trusted, and not remembered.
+#[test]
+fn a_file_that_is_copied_in_pieces_goes_live_when_it_is_whole() {
+    let update = good(31);
+    let toys = Toys::pinned(server(), &[&update]);
+    let mut file = File::create(toys.folder.path().join(update.name())).unwrap();
+    let (front, rest) = update.wasm.split_at(update.wasm.len() / 2);
+    file.write_all(front).unwrap();
+    toys.wait_for_refusal(31, &["not pinned"]);
+    toys.assert_serves(30);
+    file.write_all(rest).unwrap();
+    drop(file);
+    toys.wait_for(31);
+}
+
+/// As Kubernetes mounts a volume: each name leads through one link, which is replaced for all of them at once.
+#[test]
+fn an_update_through_links_within_the_directory_goes_live() {
+    let updates = [good(31), good(32)];
+    let toys = Toys::pinned(server(), &updates.each_ref());
+    let path = toys.folder.path();
+    for update in &updates {
+        let version = path.join(format!("..{}", update.version));
+        fs::create_dir(&version).unwrap();
+        fs::write(version.join(update.name()), &update.wasm).unwrap();
+        symlink(version.file_name().unwrap(), path.join("..next")).unwrap();
+        fs::rename(path.join("..next"), path.join("..data")).unwrap();
+        symlink(Path::new("..data").join(update.name()), path.join(update.name())).unwrap();
+        toys.server.wait_for("the update", || runs(&toys.status()) == update.version);
+        assert_eq!(toys.serving(), update.version);
+    }
+    // The first one's name leads nowhere now, which is no reason to do anything.
+    toys.wait_for_refusal(31, &["No such file"]);
+    toys.assert_serves(32);
 }
