@@ -16,8 +16,14 @@ const TABLE_KEEP_RESIDENT_BYTES: usize = 64 * 1024;
 const STACK_BYTES: usize = 256 * 1024;
 /// What wasm may use of it.
 const WASM_STACK_BYTES: usize = 128 * 1024;
-/// Address space after a memory that faults instead of being checked for.
+/// Address space of a memory: all that 32 bits can name, so that an access beyond its bytes faults and compiled code
+/// need not check each. With the 64 MiB that a guest may use, code was a quarter larger and took as much longer to
+/// compile. What is reserved costs no memory.
+const MEMORY_RESERVATION_BYTES: u64 = 4 << 30;
+/// Address space after that, for accesses with an offset.
 const MEMORY_GUARD_BYTES: u64 = 64 * 1024;
+/// Where there is no room for so many requests at once, the plugin does not start.
+const REQUESTS_MIN: usize = 4;
 /// Slots beyond the permits: `describe` while loading, and instances that are just being dropped.
 const SPARE_SLOTS: usize = 24;
 /// Instances that hold a component: the core module, adapters and shims.
@@ -34,19 +40,42 @@ const MAPPINGS_PER_REQUEST: usize = 6;
 /// Mappings left to the rest of the process.
 const MAPPINGS_OF_PROCESS: usize = 5_000;
 
-/// Requests at once that are let in: the limit, or less where this machine allows fewer memory mappings.
-/// Beyond them instances would fail in the middle of a request.
-pub(crate) fn requests_max(limits: &Limits) -> usize {
-    let Some(mappings_max) = mappings_max() else { return limits.requests_in_flight_max };
-    let possible = mappings_max.saturating_sub(MAPPINGS_OF_PROCESS) / MAPPINGS_PER_REQUEST;
-    if possible < limits.requests_in_flight_max {
+/// An engine for running guests.
+pub(crate) struct Started {
+    pub(crate) engine: Engine,
+    /// Requests at once that are let in: the limit, or less where this machine has no room for them. Beyond them
+    /// instances would fail in the middle of a request.
+    pub(crate) requests_max: usize,
+}
+
+/// Starts an engine. Where address space is scarce (39 bits on some small machines), with fewer slots.
+///
+/// # Errors
+/// When the pool's address space cannot be had.
+pub(crate) fn start(limits: &Limits) -> Result<Started, LoadError> {
+    let wanted = limits.requests_in_flight_max;
+    let started = with_at_most(wanted.min(mappings_allow()).max(1), limits)?;
+    if started.requests_max < wanted {
         tracing::warn!(
-            possible,
-            wanted = limits.requests_in_flight_max,
-            "`vm.max_map_count` is low: fewer requests at once"
+            possible = started.requests_max,
+            wanted,
+            "`vm.max_map_count` is low, or there is little address space: fewer requests at once"
         );
     }
-    limits.requests_in_flight_max.min(possible.max(1))
+    Ok(started)
+}
+
+fn with_at_most(requests_max: usize, limits: &Limits) -> Result<Started, LoadError> {
+    match Engine::new(&config(limits, requests_max)) {
+        Ok(engine) => Ok(Started { engine, requests_max }),
+        Err(error) if requests_max <= REQUESTS_MIN => Err(LoadError::Engine(format!("{error:#}"))),
+        Err(_) => with_at_most(requests_max / 2, limits),
+    }
+}
+
+/// Requests at once for which this machine allows memory mappings.
+fn mappings_allow() -> usize {
+    mappings_max().map_or(usize::MAX, |max| max.saturating_sub(MAPPINGS_OF_PROCESS) / MAPPINGS_PER_REQUEST)
 }
 
 /// None where there is no such limit.
@@ -55,20 +84,13 @@ fn mappings_max() -> Option<usize> {
     std::fs::read_to_string("/proc/sys/vm/max_map_count").ok()?.trim().parse().ok()
 }
 
-/// Starts an engine for running guests.
-///
-/// # Errors
-/// When the pool's address space cannot be had.
-pub(crate) fn start(limits: &Limits) -> Result<Engine, LoadError> {
-    Engine::new(&config(limits)).map_err(|error| LoadError::Engine(format!("{error:#}")))
-}
-
 /// An engine that compiles for any machine of this architecture, with the settings of one that runs.
 ///
 /// # Errors
 /// When this architecture is not known.
 pub(crate) fn for_precompiling() -> Result<Engine, LoadError> {
-    let mut config = config(&Limits::default());
+    let limits = Limits::default();
+    let mut config = config(&limits, limits.requests_in_flight_max);
     let engine = config.target(&baseline_target()).and_then(|config| Engine::new(config));
     engine.map_err(|error| LoadError::Engine(format!("{error:#}")))
 }
@@ -82,7 +104,7 @@ fn baseline_target() -> String {
     format!("{}-{system}", std::env::consts::ARCH)
 }
 
-fn config(limits: &Limits) -> Config {
+fn config(limits: &Limits, requests_max: usize) -> Config {
     let mut config = Config::new();
     config.strategy(Strategy::Cranelift).cranelift_opt_level(OptLevel::Speed).parallel_compilation(true);
     config.wasm_component_model(true).concurrency_support(false);
@@ -91,14 +113,16 @@ fn config(limits: &Limits) -> Config {
     config.epoch_interruption(true);
     config.max_wasm_stack(WASM_STACK_BYTES).async_stack_size(STACK_BYTES).async_stack_zeroing(true);
     config.memory_init_cow(true);
-    config.memory_reservation(limits.memory_bytes_max as u64).memory_guard_size(MEMORY_GUARD_BYTES);
+    config.memory_reservation(MEMORY_RESERVATION_BYTES).memory_guard_size(MEMORY_GUARD_BYTES);
+    // From code to offsets in the component: an eighth of its size, and a trap is told by functions' names.
+    config.generate_address_map(false);
     // Not even compiled in: threads, garbage collection, and core dumps, which would hold secrets.
-    config.allocation_strategy(InstanceAllocationStrategy::Pooling(pool(limits)));
+    config.allocation_strategy(InstanceAllocationStrategy::Pooling(pool(limits, requests_max)));
     config
 }
 
-fn pool(limits: &Limits) -> PoolingAllocationConfig {
-    let slots = limits.requests_in_flight_max + SPARE_SLOTS;
+fn pool(limits: &Limits, requests_max: usize) -> PoolingAllocationConfig {
+    let slots = requests_max + SPARE_SLOTS;
     let mut pool = PoolingAllocationConfig::new();
     pool.total_component_instances(count(slots))
         .total_core_instances(count(slots * CORE_INSTANCES_PER_COMPONENT))
@@ -125,11 +149,12 @@ fn count(slots: usize) -> u32 {
 
 #[cfg(test)]
 mod tests {
+    #![expect(clippy::unwrap_used, reason = "tests")]
     use super::*;
 
     #[test]
     fn what_leaks_between_guests_is_off() {
-        let pool = pool(&Limits::default());
+        let pool = pool(&Limits::default(), 1);
         assert!(matches!(pool.get_pagemap_scan(), Enabled::No));
         assert_eq!(pool.get_decommit_batch_size(), 1);
         assert_eq!(pool.get_async_stack_keep_resident(), STACK_BYTES, "a stack is zeroed as a whole");
@@ -138,11 +163,20 @@ mod tests {
     #[test]
     fn every_permit_has_its_slot() {
         let limits = Limits::default();
-        let pool = pool(&limits);
+        let pool = pool(&limits, limits.requests_in_flight_max);
         for slots in [pool.get_total_component_instances(), pool.get_total_memories(), pool.get_total_stacks()] {
             assert!(slots as usize > limits.requests_in_flight_max);
         }
         assert_eq!(pool.get_max_memory_size(), limits.memory_bytes_max);
-        assert!((1..=limits.requests_in_flight_max).contains(&requests_max(&limits)));
+    }
+
+    #[test]
+    fn where_address_space_is_scarce_fewer_requests_are_let_in() {
+        // Twice what 47 bits can name.
+        let wanted = usize::try_from((1_u64 << 48) / MEMORY_RESERVATION_BYTES).unwrap();
+        let few = with_at_most(wanted, &Limits::default()).unwrap();
+        assert!((1..wanted).contains(&few.requests_max), "{}", few.requests_max);
+        let some = start(&Limits { requests_in_flight_max: 8, ..Limits::default() }).unwrap();
+        assert_eq!(some.requests_max, 8);
     }
 }

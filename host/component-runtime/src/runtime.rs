@@ -9,6 +9,7 @@ use wasmtime::component::Linker;
 
 use crate::compiler::Compiler;
 use crate::egress::{Egress, Origin};
+use crate::engine::Started;
 use crate::epoch::Ticker;
 use crate::limits::Limits;
 use crate::mount::Mounts;
@@ -62,10 +63,10 @@ impl Runtime {
     /// When this machine cannot give what the pool needs.
     pub fn new(settings: RuntimeSettings) -> Result<Self, LoadError> {
         let limits = Arc::new(settings.limits);
-        let engine = engine::start(&limits)?;
+        let Started { engine, requests_max } = engine::start(&limits)?;
         let inner = Inner {
             linker: linker::linker(&engine)?,
-            permits: Arc::new(Semaphore::new(engine::requests_max(&limits))),
+            permits: Arc::new(Semaphore::new(requests_max)),
             egress: Egress::new(settings.egress, &limits.egress),
             wal_minimum_age: settings.wal_minimum_age,
             compiler: Compiler::new(limits.compile_deadline),
