@@ -7,7 +7,7 @@ use std::process::Command;
 use std::time::Instant;
 
 use harness::component_wasm;
-use harness::modules::ModuleFile;
+use harness::modules::{ModuleFile, SigningKey};
 
 use super::load::{Load, assert_switched};
 use super::{Toys, full, good, server, toy};
@@ -144,6 +144,25 @@ fn what_is_no_regular_file_is_not_read() {
     let told = Instant::now();
     load.go_on(&toys);
     assert_switched(&load.end(), &full(30), told, &full(39));
+}
+
+/// The same in the place of a module's signatures, good ones outside the directory.
+#[test]
+fn what_is_no_regular_file_of_signatures_is_not_read() {
+    let key = SigningKey::generate();
+    let toys = Toys::mount(server(), vec![key.trust()], |folder| folder.drop_in_signed(&good(30), &[&key]));
+    for ((what, put, words), version) in ODDITIES.into_iter().zip(31_u8..) {
+        let _note = harness::Note::new(what);
+        let (module, signatures) = (good(version), format!("{}.sig", good(version).name()));
+        let outside = toys.folder.path().with_file_name(&signatures);
+        fs::write(&outside, toys.folder.signatures(&module, &[&key])).unwrap();
+        put(&toys.folder.path().join(&signatures), &outside);
+        toys.folder.drop_in(&module);
+        toys.wait_for_refusal(version, &[words]);
+        toys.assert_serves(30);
+    }
+    toys.folder.drop_in_signed(&good(39), &[&key]);
+    toys.wait_for(39);
 }
 
 /// The bytes that run were read once: what becomes of their file does not matter to them.

@@ -1,6 +1,7 @@
 //! Updates with leases alive: the new module renews and revokes what the old one made, or the way back does.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use harness::modules::{ASTRA_VERSION, ModuleFile, ModulesDir, SigningKey};
 use harness::openbao::{MountSettings, OpenBaoDriver};
@@ -9,30 +10,61 @@ use serde_json::{Value, json};
 
 use super::{Toys, runs, server, toy};
 
+/// A mount of the Astra engine, with the directory that its next version is to come from.
+struct Updated {
+    stage: Stage,
+    folder: ModulesDir,
+    key: SigningKey,
+    next: ModuleFile,
+}
+
+impl Updated {
+    fn new(name: &str) -> Self {
+        let (folder, key) = (ModulesDir::new(), SigningKey::generate());
+        let options = StageOptions::default();
+        let astra = start_astra(&options);
+        let more = [folder.argument(), key.trust()];
+        let settings = MountSettings {
+            plugin: name.to_owned(),
+            mount_point: format!("{name}/"),
+            arguments: [arguments(&options, Some(astra.url().to_owned())), more.to_vec()].concat(),
+            ..MountSettings::default()
+        };
+        let stage = Stage::with_driver(Arc::new(OpenBaoDriver::mount(server(), &settings)), astra);
+        stage.ready();
+        let updated = Self { stage, folder, key, next: ModuleFile::astra(&next_version()) };
+        updated.assert_serves(ASTRA_VERSION);
+        updated
+    }
+
+    fn drop_in(&self) {
+        self.folder.drop_in_signed(&self.next, &[&self.key]);
+        let status = || self.stage.read("module", Value::Null).expect(200).data;
+        server().wait_for("the next version", || runs(&status()) == self.next.version);
+        self.assert_serves(&self.next.version);
+    }
+
+    fn go_back(&self) {
+        let back = self.stage.write("module/rollback", json!({}));
+        assert!(back.status < 300, "{back:#?}");
+        self.assert_serves(ASTRA_VERSION);
+    }
+
+    #[track_caller]
+    fn assert_serves(&self, version: &str) {
+        for path in ["module", "info"] {
+            assert_eq!(self.stage.read(path, Value::Null).expect(200).text("version"), version);
+        }
+    }
+}
+
 #[test]
 fn leases_of_the_old_astra_module_live_and_end_with_the_new_one() {
-    let next = ModuleFile::astra(&next_version());
-    let (folder, key) = (ModulesDir::new(), SigningKey::generate());
-    let options = StageOptions::default();
-    let astra = start_astra(&options);
-    let more = [folder.argument(), key.trust()];
-    let settings = MountSettings {
-        plugin: "astra-updated".to_owned(),
-        mount_point: "astra-updated/".to_owned(),
-        arguments: [arguments(&options, Some(astra.url().to_owned())), more.to_vec()].concat(),
-        ..MountSettings::default()
-    };
-    let stage = Stage::with_driver(Arc::new(OpenBaoDriver::mount(server(), &settings)), astra);
-    let status = || stage.read("module", Value::Null).expect(200).data;
-    let serving = || stage.read("info", Value::Null).expect(200).text("version").to_owned();
-    stage.ready();
-    assert_eq!((runs(&status()).to_owned(), serving()), (ASTRA_VERSION.to_owned(), ASTRA_VERSION.to_owned()));
-
+    let updated = Updated::new("astra-updated");
+    let stage = &updated.stage;
     let mint = || stage.mint(&stage.alpha, "reader").expect(200);
     let old: Vec<Outcome> = (0..4).map(|_| mint()).collect();
-    folder.drop_in_signed(&next, &[&key]);
-    server().wait_for("the next version", || runs(&status()) == next.version);
-    assert_eq!(serving(), next.version);
+    updated.drop_in();
     let new = mint();
     stage.assert_consistent(&stage.alpha, 5);
     for lease in [&old[0], &old[1], &new] {
@@ -43,9 +75,7 @@ fn leases_of_the_old_astra_module_live_and_end_with_the_new_one() {
     assert!(!stage.works(old[0].text("token")));
 
     // And back: the old module ends what the new one made.
-    let back = stage.write("module/rollback", json!({}));
-    assert!(back.status < 300, "{back:#?}");
-    assert_eq!(serving(), ASTRA_VERSION);
+    updated.go_back();
     stage.renew(&new.lease_id(), None).expect(200);
     for lease in [&old[1], &new] {
         stage.revoke(&lease.lease_id()).expect(204);
@@ -54,6 +84,51 @@ fn leases_of_the_old_astra_module_live_and_end_with_the_new_one() {
     stage.driver.revoke_prefix("").expect(204);
     stage.assert_consistent(&stage.alpha, 0);
     stage.finish();
+}
+
+/// Tokens made and ended all the time, while the engine changes there and back: none is refused, none is left.
+#[test]
+fn tokens_that_are_made_during_an_update_all_have_an_end() {
+    let updated = Updated::new("astra-busy");
+    let (stage, stop, made) = (&updated.stage, AtomicBool::new(false), AtomicUsize::new(0));
+    let mint_and_revoke = || {
+        while !stop.load(Ordering::Relaxed) {
+            let kept = stage.mint(&stage.alpha, "reader").expect(200);
+            let ended = stage.mint(&stage.alpha, "reader").expect(200);
+            stage.renew(&kept.lease_id(), None).expect(200);
+            stage.revoke(&ended.lease_id()).expect(204);
+            made.fetch_add(1, Ordering::Relaxed);
+        }
+    };
+    let go_on = || {
+        let enough = made.load(Ordering::Relaxed) + 6;
+        server().wait_for("tokens", || made.load(Ordering::Relaxed) >= enough);
+    };
+    std::thread::scope(|scope| {
+        // Also when the test fails, or it would wait for them.
+        let _end = Stop(&stop);
+        let clients = [(); 3].map(|()| scope.spawn(mint_and_revoke));
+        go_on();
+        updated.drop_in();
+        go_on();
+        updated.go_back();
+        go_on();
+        stop.store(true, Ordering::Relaxed);
+        clients.into_iter().for_each(|client| client.join().unwrap());
+    });
+    stage.assert_consistent(&stage.alpha, made.load(Ordering::Relaxed));
+    stage.driver.revoke_prefix("").expect(204);
+    stage.assert_consistent(&stage.alpha, 0);
+    stage.finish();
+}
+
+/// Dropped, it tells the clients to end.
+struct Stop<'a>(&'a AtomicBool);
+
+impl Drop for Stop<'_> {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
 }
 
 /// One patch further, in as many digits.
