@@ -43,6 +43,10 @@ pub const AUTO_ROLLBACK_FAULTS: u32 = 3;
 pub const TRIAL_REQUESTS: u32 = 1_000;
 /// … and at least so long: a fault may lie in what happens every few minutes only.
 pub const TRIAL_TIME: Duration = Duration::from_secs(600);
+/// Before the next look at what could not be had just now; twice as long each time …
+pub const RETRY_WAIT: Duration = Duration::from_secs(1);
+/// … up to this: what fails for hours is looked at seldom, also where it costs ten seconds of a probe.
+pub const RETRY_WAIT_MAX: Duration = Duration::from_secs(600);
 /// Reasons why nothing serves a mount that a client is told; `module` has all of them.
 pub const REASONS_TOLD_MAX: usize = 5;
 

@@ -95,6 +95,7 @@ impl Backend for MountBackend {
     /// Broken configuration is reported by the request that needs it: an error
     /// here would leave a mount that serves all the same.
     async fn initialize(&self) -> Result<(), Error> {
+        self.binding.set_up();
         Ok(())
     }
 

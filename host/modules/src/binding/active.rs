@@ -46,9 +46,11 @@ impl Active {
         self.trial.as_ref().is_some_and(|trial| trial.count(fault.is_some_and(is_fault)))
     }
 
-    /// It could not go just now: counts anew.
+    /// If it failed and could not go: counts anew.
     pub(super) fn resume_trial(&self) {
-        if let Some(trial) = &self.trial {
+        if let Some(trial) = &self.trial
+            && trial.faults.load(Ordering::Relaxed) > AUTO_ROLLBACK_FAULTS
+        {
             trial.faults.store(0, Ordering::Relaxed);
             trial.over.store(false, Ordering::Release);
         }

@@ -5,7 +5,6 @@ use std::time::SystemTime;
 
 use super::active::Active;
 use super::call::{CallError, Done};
-use super::choose::TAKES_RELOAD;
 use super::facts::Facts;
 use super::state::{Ran, State};
 use super::store::SaveError;
@@ -27,18 +26,14 @@ impl Binding {
     /// # Errors
     /// When there is no way back, or none without `force`.
     pub async fn roll_back(self: &Arc<Self>, force: bool) -> Result<Done, CallError> {
-        self.alone(move |this, mut work| async move {
-            let way = this.way_back(&mut work, "an operator went back from it", force).await.map_err(Refusal::from)?;
-            let to = way.to.id.clone();
-            if this.check_told(&way.to).is_err() {
-                this.save(&mut work, way.next).await?;
-                return Ok(Done::TakesReload(to));
-            }
+        self.alone(Arc::clone(self).turn_to_go_back(), move |this, mut work| async move {
+            let way = this.way_back(&mut work, "an operator went back from it", force).await?;
             this.save(&mut work, way.next).await?;
-            this.return_to(&mut work, &way.from, way.to);
+            let to = way.to.id.clone();
+            let is_live = this.return_to(&mut work, &way.from, way.to).is_ok();
             // It is done; a failure of this look is in log and status.
             let _ = this.choose_and_tell(&mut work).await;
-            Ok(Done::Serves(to))
+            Ok(if is_live { Done::Serves(to) } else { Done::TakesReload(to) })
         })
         .await
     }
@@ -47,7 +42,7 @@ impl Binding {
     pub(super) fn go_back_by_itself(self: &Arc<Self>, failed: Arc<Active>) {
         let this = Arc::clone(self);
         drop(task::spawn(async move {
-            let mut work = Arc::clone(&this.work).lock_owned().await;
+            let mut work = Arc::clone(&this).turn_to_go_back().await;
             let reason = format!(
                 "it trapped, broke its contract or used up its processor time more than {AUTO_ROLLBACK_FAULTS} times \
                  in its trial of {TRIAL_REQUESTS} requests"
@@ -56,21 +51,23 @@ impl Binding {
             if !serves {
                 return this.remember_failed(&mut work, &failed, &reason).await;
             }
-            if let Err(refusal) = this.try_to_go_back(&mut work, &failed, &reason).await {
+            if let Err(refusal) = this.try_to_go_back(&mut work, &reason).await {
                 let module = failed.loaded.id.to_string();
                 tracing::error!(mount = this.name(), module, reason, %refusal, "a failing module goes on serving");
+                // Its trial begins anew with the next look: the way back may be free by then.
+                this.report_problem(format!("{module} fails and goes on serving: {refusal}"));
+                this.look_again_later(&mut work);
             }
         }));
     }
 
     /// Another one has taken its place meanwhile: it must not come back, nor be gone back to.
-    async fn remember_failed(&self, work: &mut Work, failed: &Active, reason: &str) {
+    async fn remember_failed(self: &Arc<Self>, work: &mut Work, failed: &Active, reason: &str) {
         let digest = failed.loaded.digest;
         if self.active.load().as_ref().is_some_and(|active| active.loaded.digest == digest) {
             // It was named again.
             return;
         }
-        work.previous = work.previous.take().filter(|previous| previous.digest != digest);
         if let Err(refusal) = self.record_failed(work, digest, reason).await {
             tracing::warn!(mount = self.name(), %refusal, "that a module failed is not on record");
         }
@@ -88,68 +85,60 @@ impl Binding {
         self.save_or_keep(work, next).await
     }
 
-    async fn try_to_go_back(&self, work: &mut Work, failed: &Active, reason: &str) -> Result<(), Refusal> {
-        let way = self.way_back(work, reason, false).await.map_err(|failure| {
-            if let Failure::Passing(_) = failure {
-                failed.resume_trial();
-            }
-            Refusal::from(failure)
-        })?;
-        let way_is_free = self.check_told(&way.to);
+    async fn try_to_go_back(self: &Arc<Self>, work: &mut Work, reason: &str) -> Result<(), Refusal> {
+        let way = self.way_back(work, reason, false).await?;
         let to = way.to.id.clone();
         // First the switch: requests fail meanwhile. A process that ends in between finds out anew.
-        if way_is_free.is_ok() {
-            self.return_to(work, &way.from, way.to);
-        }
+        let switched = self.return_to(work, &way.from, way.to);
         // Kept here until it is written: storage may have the old state or this one.
-        work.state = Some(way.next.clone());
-        work.unsaved = true;
+        work.adopt(way.next.clone(), true);
         if let Err(SaveError::Failed(refusal)) = self.save(work, way.next).await {
             tracing::warn!(mount = self.name(), %refusal, "going back is not on record");
         }
-        way_is_free.map_err(|_| Refusal(format!("{to}: {TAKES_RELOAD}")))?;
-        // For the report.
-        self.choose_and_tell(work).await
+        // For the report: it is done, whatever comes of the look.
+        let _ = self.choose_and_tell(work).await;
+        switched.map_err(|failure| Refusal(format!("{to}: {failure}")))
     }
 
-    async fn way_back(&self, work: &mut Work, reason: &str, force: bool) -> Result<Way, Failure> {
-        let lasting = |text: String| Failure::Lasting(Refusal(text));
-        let state = self.state(work).await.map_err(|error| Failure::Passing(error.into()))?;
-        let from = self.active.load_full().ok_or_else(|| lasting("no module serves".to_owned()))?;
-        let to = self.previous(work, &state).await?;
+    async fn way_back(&self, work: &mut Work, reason: &str, force: bool) -> Result<Way, Refusal> {
+        let state = self.state(work).await?;
+        let from = self.active.load_full().ok_or_else(|| Refusal("no module serves".to_owned()))?;
+        let to = self.goal(work, &state, from.loaded.digest).await?;
         let facts = Facts::of(&to);
         if !facts.reads_what_is_written_by(&from.facts) && !force {
             let (version, written) = (&from.facts.version.0, from.facts.storage_written);
             let text = format!("{version} writes storage of version {written}, which {} cannot read", to.id.version);
-            return Err(lasting(format!("{text}; `force` goes back all the same")));
+            return Err(Refusal(format!("{text}; `force` goes back all the same")));
         }
         let mut next = state.with_refused(from.loaded.digest, reason);
         next.running = Some(Ran::new(facts));
-        next.previous = None;
+        next.previous = next.previous.filter(|ran| ![from.loaded.digest, to.digest].contains(&ran.facts.digest.0));
         Ok(Way { from, to, next })
     }
 
-    /// Loaded still where this process made the switch, else found again.
-    async fn previous(&self, work: &Work, state: &State) -> Result<Arc<LoadedModule>, Failure> {
-        let lasting = |text: String| Failure::Lasting(Refusal(text));
-        let kept = work.previous.as_ref().filter(|previous| state.refusal(previous.digest).is_none());
-        if let Some(previous) = kept {
-            return Ok(Arc::clone(previous));
-        }
-        let ran = state.previous.as_ref().ok_or_else(|| lasting("no module served before this one".to_owned()))?;
+    /// What served before, or what ran last where another one stands in for it or another node went back to it. It is
+    /// loaded still where this process made the switch, else found again.
+    async fn goal(&self, work: &Work, state: &State, from: Digest) -> Result<Arc<LoadedModule>, Refusal> {
+        let goal = state.running.as_ref().filter(|ran| ran.facts.digest.0 != from).or(state.previous.as_ref());
+        let goal = goal.filter(|ran| state.refusal(ran.facts.digest.0).is_none());
+        let ran = goal.ok_or_else(|| Refusal("no module served before this one".to_owned()))?;
         let (id, digest) = (ran.facts.id(), ran.facts.digest.0);
-        let candidates = self.source.candidates().await.map_err(Failure::Passing)?;
+        if let Some(kept) = work.previous.as_ref().filter(|kept| kept.digest == digest) {
+            return Ok(Arc::clone(kept));
+        }
+        let candidates = self.source.candidates().await?;
         let found = candidates.into_iter().find(|candidate| candidate.digest == digest);
-        let gone = || lasting(format!("{id} with SHA-256 {digest}, which served before, is not there any more"));
-        self.source.load(&found.ok_or_else(gone)?).await
+        let gone = || Refusal(format!("{id} with SHA-256 {digest}, which served before, is not there any more"));
+        Ok(self.source.load(&found.ok_or_else(gone)?).await?)
     }
 
-    fn return_to(&self, work: &mut Work, from: &Active, to: Arc<LoadedModule>) {
+    fn return_to(&self, work: &mut Work, from: &Active, to: Arc<LoadedModule>) -> Result<(), Failure> {
         let (module, left) = (to.id.to_string(), from.loaded.id.to_string());
         let digest = to.digest.to_string();
-        self.active.store(Some(Active::proven(to, SystemTime::now())));
+        self.put_live(Active::proven(to, SystemTime::now()))?;
         work.previous = None;
         work.tried.clear();
         tracing::info!(mount = self.name(), module, digest, left, "a module goes live again");
+        Ok(())
     }
 }

@@ -19,6 +19,13 @@ pub enum Done {
     Serves(ModuleId),
     /// It is stored, and takes effect when the mount is loaded again.
     TakesReload(ModuleId),
+    /// Nothing is held any more: the best one that may serves.
+    Free {
+        /// Which; none where none may.
+        serves: Option<ModuleId>,
+        /// Better ones, and why they do not serve.
+        passed_over: Vec<String>,
+    },
 }
 
 /// Why nothing was done.
@@ -56,7 +63,7 @@ impl Binding {
     /// # Errors
     /// When it could not be looked at. That a candidate is refused is no error: the report has it.
     pub async fn reload(self: &Arc<Self>) -> Result<(), CallError> {
-        self.alone(|this, mut work| async move {
+        self.alone(Arc::clone(self).turn(), |this, mut work| async move {
             work.tried.clear();
             work.logged.clear();
             Ok(this.choose_and_tell(&mut work).await?)
@@ -67,6 +74,7 @@ impl Binding {
     /// Runs one change, alone and to its end, also when the caller goes away.
     pub(super) async fn alone<T, F>(
         self: &Arc<Self>,
+        turn: impl Future<Output = OwnedMutexGuard<Work>> + Send,
         change: impl FnOnce(Arc<Self>, OwnedMutexGuard<Work>) -> F + Send,
     ) -> Result<T, CallError>
     where
@@ -79,7 +87,7 @@ impl Binding {
         }
         let until = Instant::now() + SWITCH_WAIT;
         let busy = |_| Refusal("another change of this mount's module is under way: try again".to_owned());
-        let work = timeout_at(until, Arc::clone(&self.work).lock_owned()).await.map_err(busy)?;
+        let work = timeout_at(until, turn).await.map_err(busy)?;
         let changed = task::spawn(change(Arc::clone(self), work));
         match timeout_at(until, changed).await {
             Ok(Ok(outcome)) => outcome,

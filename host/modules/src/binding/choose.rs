@@ -1,146 +1,141 @@
 //! Looks at what is there and goes live with the best of it.
 
-use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::time::{Duration, SystemTime};
 
-use component_runtime::SpecialPaths;
-use tokio::time::timeout;
+use semver::Version;
 
-use super::active::Active;
-use super::facts::{Facts, same_special_paths};
-use super::judge::{Terms, judge};
-use super::probe::{ProbeError, probe};
 use super::report::Report;
-use super::select::{Ranked, Verdict, Wish, is_embedded, rank};
-use super::state::{Ran, State};
-use super::{Binding, Work, task};
-use crate::limits::{START_WAIT, TRIAL_TIME};
-use crate::{Candidate, Digest, Failure, LoadedModule, Refusal};
+use super::select::{Ranked, Verdict, Wish, rank};
+use super::state::State;
+use super::take::Place;
+use super::{Binding, Work};
+use crate::{Digest, Failure, ModuleId, Refusal};
 
 impl Binding {
-    /// Looks again, soon and once, however often it is told to meanwhile. Nobody waits for it. The first look is for
-    /// the first request to take: before, storage may not answer yet.
-    pub fn trigger(self: &Arc<Self>) {
-        let may_look = self.storage.is_some() && self.started.load(Ordering::Acquire);
-        if !may_look || self.triggered.swap(true, Ordering::AcqRel) {
-            return;
-        }
-        let this = Arc::clone(self);
-        drop(task::spawn(async move {
-            let mut work = Arc::clone(&this.work).lock_owned().await;
-            this.triggered.store(false, Ordering::Release);
-            // Its failure is in log and status; nobody waits for it.
-            let _ = this.choose_and_tell(&mut work).await;
-        }));
-    }
-
-    /// The first look, with the first request.
-    pub(super) async fn start(self: &Arc<Self>) -> Result<(), Refusal> {
-        let late = |_| Refusal(format!("the mount had no module after {START_WAIT:?}: try again"));
-        let start = async {
-            let mut work = Arc::clone(&self.work).lock_owned().await;
-            if self.started.load(Ordering::Acquire) {
-                return Ok(());
-            }
-            let this = Arc::clone(self);
-            let started = task::spawn(async move { this.choose_and_tell(&mut work).await });
-            started.await.unwrap_or_else(|stopped| Err(Refusal(format!("choosing a module did not end: {stopped}"))))
-        };
-        timeout(START_WAIT, start).await.map_err(late)?
-    }
-
-    /// `choose`, and its failure in log and status.
-    pub(super) async fn choose_and_tell(&self, work: &mut Work) -> Result<(), Refusal> {
-        let chosen = self.choose(work).await;
-        if let Err(refusal) = &chosen {
-            self.tell_problem(refusal);
-            let report = Report { problem: Some(refusal.0.clone()), ..Report::clone(&self.report.load()) };
-            self.report.store(Arc::new(report));
-        }
-        chosen
-    }
-
-    /// Once, for as long as it is the same.
-    fn tell_problem(&self, problem: &Refusal) {
-        if self.report.load().problem.as_ref() != Some(&problem.0) {
-            tracing::warn!(mount = self.name(), reason = %problem, "the mount's modules cannot be looked at");
-        }
-    }
-
-    async fn choose(&self, work: &mut Work) -> Result<(), Refusal> {
+    pub(super) async fn choose(&self, work: &mut Work) -> Result<(), Refusal> {
         let state = self.state(work).await?;
         self.save_kept(work).await;
         let embedded = self.source.embedded().await?;
+        self.assume_told(&state, &embedded);
         let serving = self.active.load_full();
-        let listed = self.source.candidates().await;
-        let problem = listed.as_ref().err().cloned();
-        let candidates = match listed {
-            Ok(candidates) => candidates,
+        serving.iter().for_each(|active| active.resume_trial());
+        let (candidates, unlisted) = match self.unless_somebody_goes_back(self.source.candidates()).await? {
+            Ok(candidates) => (candidates, None),
             Err(refusal) if serving.is_some() => return Err(refusal),
             // At a start without its directory a mount may still have the embedded module.
-            Err(_) => vec![candidate(&embedded)],
+            Err(refusal) => (vec![embedded.candidate()], Some(refusal)),
         };
         let engine = self.options.engine.as_ref().unwrap_or(&embedded.id.engine);
-        let before = self.before(&state, serving.as_deref(), &embedded, engine);
         let wish = Wish {
             engine,
             version: self.options.version.as_ref(),
             serving: serving.as_ref().map(|active| (&active.loaded.id, active.loaded.digest)),
         };
         let mut ranked = rank(candidates, &state, &wish);
-        work.tried.retain(|digest, _| ranked.iter().any(|ranked| ranked.candidate.digest == *digest));
-        let ran = state.running.as_ref().map(|ran| ran.facts.digest.0);
-        self.go_through(work, &mut ranked, before.as_ref(), ran).await?;
+        work.tried.retain(&ranked);
+        let before = self.before(&state, &embedded, engine).await?;
+        self.go_through(work, &mut ranked, &Place { state, before, is_listed: unlisted.is_none() }).await?;
+        let state = work.state.clone().unwrap_or_default();
+        self.tell();
+        let with_told = self.with_told(state.clone());
+        if with_told != state {
+            // If it cannot be stored, the next look tries again; the mount serves meanwhile.
+            let _ = self.save_or_keep(work, with_told).await;
+        }
+        let problem = self.missing(&state, &ranked, unlisted.as_ref()).or(unlisted);
         self.finish_look(work, ranked, problem);
         Ok(())
     }
 
-    /// Tries the candidates until one serves. What ran last is the last resort of a start: it is known to work.
-    async fn go_through(
-        &self,
-        work: &mut Work,
-        ranked: &mut [Ranked],
-        before: Option<&Facts>,
-        ran: Option<Digest>,
-    ) -> Result<(), Refusal> {
-        let eligible = |ranked: &Ranked| ranked.verdict == Verdict::Eligible;
-        let last_resort =
-            |ranked: &Ranked| matches!(ranked.verdict, Verdict::NotWanted(_)) && Some(ranked.candidate.digest) == ran;
-        let first = (0..ranked.len()).filter(|&at| ranked.get(at).is_some_and(eligible));
-        let mut order: Vec<_> = first.collect();
-        if self.active.load().is_none() {
-            order.extend((0..ranked.len()).filter(|&at| ranked.get(at).is_some_and(last_resort)));
-        }
-        for at in order {
+    /// Tries the candidates until one serves.
+    async fn go_through(&self, work: &mut Work, ranked: &mut [Ranked], place: &Place) -> Result<(), Refusal> {
+        for at in self.order(ranked, &place.state) {
             let Some(next) = ranked.get_mut(at) else { continue };
-            if self.active.load().as_ref().is_some_and(|active| active.loaded.digest == next.candidate.digest) {
-                break;
+            let serving = self.active.load_full();
+            if let Some(serving) = serving.filter(|active| active.loaded.digest == next.candidate.digest) {
+                return self.record_serving(work, &serving, place).await;
             }
-            match self.try_candidate(work, &next.candidate, before).await {
+            let failure = match self.try_candidate(work, next, place).await {
                 Ok(()) => break,
-                Err(Failure::Lasting(refusal)) => {
-                    work.tried.insert(next.candidate.digest, refusal.clone());
-                    next.verdict = Verdict::Refused(refusal);
-                }
-                // A lower one instead would be a step back for want of a free moment.
-                Err(Failure::Passing(refusal)) => return Err(refusal),
+                Err(failure) => failure,
+            };
+            if self.somebody_goes_back() {
+                return Err(failure.into());
             }
+            work.tried.keep(&next.candidate, failure.clone());
+            next.verdict = match failure {
+                Failure::Lasting(refusal) => Verdict::Refused(refusal),
+                Failure::Passing(refusal) => Verdict::NotNow(refusal),
+            };
         }
         Ok(())
     }
 
+    /// Those that may serve; where nothing does, then those that stand in, first of all what ran last: it is known
+    /// to work.
+    fn order(&self, ranked: &[Ranked], state: &State) -> Vec<usize> {
+        let ran = state.running.as_ref().map(|ran| ran.facts.digest.0);
+        let is_there = ranked.iter().any(|ranked| Some(ranked.candidate.digest) == ran);
+        let stays = |digest: Digest| state.refusal(digest).is_none() || is_there;
+        let has_none = !self.active.load().as_ref().is_some_and(|active| stays(active.loaded.digest));
+        let of = |may: fn(&Verdict) -> bool| {
+            let found = ranked.iter().enumerate().filter(move |(_, ranked)| may(&ranked.verdict));
+            found.map(|(at, ranked)| (at, Some(ranked.candidate.digest) == ran))
+        };
+        let mut order: Vec<_> = of(|verdict| *verdict == Verdict::Eligible).map(|(at, _)| at).collect();
+        if has_none {
+            let mut others: Vec<_> = of(|verdict| matches!(verdict, Verdict::StandsIn(_))).collect();
+            others.sort_by_key(|(_, is_ran)| !is_ran);
+            order.extend(others.into_iter().map(|(at, _)| at));
+        }
+        order
+    }
+
+    /// What should serve and does not: the mount goes on without it, and says so.
+    fn missing(&self, state: &State, ranked: &[Ranked], unlisted: Option<&Refusal>) -> Option<Refusal> {
+        let (who, version, digest) = self.wanted(state)?;
+        let is_it = |id: &ModuleId, of: Digest| id.version == version && digest.is_none_or(|digest| digest == of);
+        let serving = self.active.load_full();
+        if serving.as_ref().is_some_and(|active| is_it(&active.loaded.id, active.loaded.digest)) {
+            return None;
+        }
+        let found = ranked.iter().find(|ranked| is_it(&ranked.candidate.id, ranked.candidate.digest));
+        let why = match found.map(|found| &found.verdict) {
+            // Something better serves.
+            Some(Verdict::Eligible) => return None,
+            Some(Verdict::StandsIn(reason) | Verdict::NotWanted(reason)) => reason.clone(),
+            Some(Verdict::NotNow(refusal) | Verdict::Refused(refusal)) => refusal.0.clone(),
+            None => unlisted.map_or_else(|| "it is not there".to_owned(), |refusal| refusal.0.clone()),
+        };
+        let bytes = digest.map(|digest| format!(" with SHA-256 {digest}")).unwrap_or_default();
+        let instead = serving.map(|active| format!("; {} serves in its place", active.loaded.id.version));
+        Some(Refusal(format!("{who} {version}{bytes}: {why}{}", instead.unwrap_or_default())))
+    }
+
+    /// Who says which module should serve; none of a mount without a past.
+    fn wanted(&self, state: &State) -> Option<(&'static str, Version, Option<Digest>)> {
+        if let Some(version) = &self.options.version {
+            return Some(("the mount's option `module_version` holds", version.clone(), None));
+        }
+        if let Some(held) = state.holding() {
+            return Some(("`module/use` holds", held.version.0.clone(), Some(held.digest.0)));
+        }
+        let facts = &state.running.as_ref()?.facts;
+        let is_own = self.options.engine.as_ref().is_none_or(|engine| *engine == facts.engine);
+        is_own.then(|| ("what ran last is", facts.version.0.clone(), Some(facts.digest.0)))
+    }
+
     fn finish_look(&self, work: &mut Work, ranked: Vec<Ranked>, problem: Option<Refusal>) {
         for Ranked { candidate, verdict } in &ranked {
-            if let Verdict::Refused(reason) = verdict
-                && work.logged.insert((candidate.digest, reason.0.clone()))
+            if let Verdict::Refused(reason) | Verdict::NotNow(reason) = verdict
+                && work.logged.insert(candidate.digest, reason.0.clone()).as_ref() != Some(&reason.0)
             {
                 let (module, origin) = (candidate.id.to_string(), candidate.origin.to_string());
                 tracing::warn!(mount = self.name(), module, origin, %reason, "a module does not go live");
             }
         }
-        work.logged.retain(|(digest, _)| ranked.iter().any(|ranked| ranked.candidate.digest == *digest));
+        work.logged.retain(|digest, _| ranked.iter().any(|ranked| ranked.candidate.digest == *digest));
         let state = work.state.clone().unwrap_or_default();
         if let Some(problem) = &problem {
             self.tell_problem(problem);
@@ -154,133 +149,5 @@ impl Binding {
         }
         self.report.store(Arc::new(report));
         self.started.store(true, Ordering::Release);
-    }
-
-    /// Load, judge, probe, store, switch.
-    async fn try_candidate(
-        &self,
-        work: &mut Work,
-        candidate: &Candidate,
-        before: Option<&Facts>,
-    ) -> Result<(), Failure> {
-        if let Some(refusal) = work.tried.get(&candidate.digest) {
-            return Err(Failure::Lasting(refusal.clone()));
-        }
-        let loaded = self.source.load(candidate).await?;
-        let state = work.state.clone().unwrap_or_default();
-        let said = state.said_of(candidate.digest);
-        let accepted: BTreeSet<_> = said.map(|held| held.accepted.iter().cloned().collect()).unwrap_or_default();
-        let force = said.is_some_and(|held| held.force);
-        let facts = Facts::of(&loaded);
-        // What runs by the state is what another node took, or went back to: it was judged there.
-        let runs_elsewhere = is_same(state.running.as_ref().map(|ran| &ran.facts), candidate.digest);
-        if !runs_elsewhere {
-            let terms = Terms { force, accepted: &accepted, embedded: is_embedded(candidate) };
-            judge(&facts, before, terms).map_err(Failure::Lasting)?;
-        }
-        self.check_told(&loaded).map_err(Failure::Lasting)?;
-        if is_same(before, candidate.digest) {
-            self.serve_proven(loaded, &state);
-            return Ok(());
-        }
-        self.probe(&loaded).await?;
-        if runs_elsewhere {
-            self.switch(work, loaded);
-            return Ok(());
-        }
-        self.go_live(work, loaded, state.with_running(facts, self.ran_before(&state, before))).await
-    }
-
-    /// What the server was told of the special paths holds until the mount is loaded again.
-    pub(super) fn check_told(&self, loaded: &LoadedModule) -> Result<(), Refusal> {
-        let same = |told: &SpecialPaths| same_special_paths(told, &loaded.module.description().special_paths);
-        if self.told.get().is_none_or(same) {
-            return Ok(());
-        }
-        Err(Refusal(TAKES_RELOAD.to_owned()))
-    }
-
-    pub(super) async fn probe(&self, loaded: &LoadedModule) -> Result<(), Failure> {
-        let scratch = self.runtime.scratch(&self.mount);
-        probe(&loaded.module, &scratch).await.map_err(|error| match error {
-            ProbeError::Failed(refusal) => Failure::Lasting(refusal),
-            ProbeError::Busy => Failure::Passing(Refusal(format!("too busy to probe {}", loaded.id))),
-        })
-    }
-
-    /// Stored first: if this process ends in between, the next one knows what may have run.
-    async fn go_live(&self, work: &mut Work, loaded: Arc<LoadedModule>, next: State) -> Result<(), Failure> {
-        self.save_or_keep(work, next).await.map_err(Failure::Passing)?;
-        self.switch(work, loaded);
-        Ok(())
-    }
-
-    /// All requests from here on go to this module, on trial.
-    pub(super) fn switch(&self, work: &mut Work, loaded: Arc<LoadedModule>) {
-        let id = loaded.id.to_string();
-        let replaced = self.active.swap(Some(Active::on_trial(Arc::clone(&loaded), SystemTime::now())));
-        work.tried.clear();
-        work.previous = replaced.map(|replaced| Arc::clone(&replaced.loaded));
-        let before = work.previous.as_ref().map_or_else(|| "none".to_owned(), |before| before.id.to_string());
-        let (digest, origin) = (loaded.digest.to_string(), loaded.origin.to_string());
-        tracing::info!(mount = self.name(), module = id, digest, origin, before, "a module goes live");
-    }
-
-    /// At a start: what ran before goes on.
-    fn serve_proven(&self, loaded: Arc<LoadedModule>, state: &State) {
-        let ran = state.running.as_ref().filter(|ran| ran.facts.digest.0 == loaded.digest);
-        let since = ran.map_or_else(SystemTime::now, Ran::since);
-        let is_new = ran.is_some() && since.elapsed().is_ok_and(|elapsed| elapsed < TRIAL_TIME);
-        let active = if is_new { Active::on_trial(loaded, since) } else { Active::proven(loaded, since) };
-        self.active.store(Some(active));
-    }
-
-    /// What a new module is compared with: what serves, else what ran last, else the embedded module.
-    pub(super) fn before(
-        &self,
-        state: &State,
-        serving: Option<&Active>,
-        embedded: &LoadedModule,
-        engine: &str,
-    ) -> Option<Facts> {
-        let serving = serving.map(|active| active.facts.clone());
-        let ran = || state.running.as_ref().map(|ran| ran.facts.clone());
-        serving.or_else(ran).or_else(|| (embedded.id.engine == engine).then(|| Facts::of(embedded)))
-    }
-
-    /// The same, as it is stored.
-    pub(super) fn ran_before(&self, state: &State, before: Option<&Facts>) -> Option<Ran> {
-        let before = before?;
-        let stored = state.running.clone().filter(|ran| ran.facts.digest == before.digest);
-        Some(stored.unwrap_or_else(|| Ran::new(before.clone())))
-    }
-
-    /// For log lines.
-    pub(super) fn name(&self) -> &str {
-        self.mount.name()
-    }
-}
-
-/// What an operator does about it.
-pub(super) const TAKES_RELOAD: &str =
-    "its special paths are others than the server was told when it loaded the mount: it goes live with `plugin reload`";
-
-fn is_same(before: Option<&Facts>, digest: Digest) -> bool {
-    before.is_some_and(|before| before.digest.0 == digest)
-}
-
-pub(super) fn candidate(loaded: &LoadedModule) -> Candidate {
-    Candidate {
-        id: loaded.id.clone(),
-        digest: loaded.digest,
-        origin: loaded.origin.clone(),
-        approval: Ok(loaded.approval.clone()),
-    }
-}
-
-impl Ran {
-    /// As a time.
-    pub(super) fn since(&self) -> SystemTime {
-        SystemTime::UNIX_EPOCH + Duration::from_secs(self.since)
     }
 }

@@ -3,11 +3,12 @@
 
 use std::collections::BTreeSet;
 
-use component_runtime::{Capability, Description, SpecialPaths, StorageVersions};
+use component_runtime::{Capability, Description, StorageVersions};
 use semver::Version;
 use serde::{Deserialize, Serialize};
 
 use super::state::Text;
+use super::told::Paths;
 use crate::{Digest, LoadedModule, ModuleId};
 
 /// See the module's head.
@@ -31,6 +32,12 @@ pub struct Facts {
     pub(super) unauthenticated: BTreeSet<String>,
     /// Paths that need `sudo`.
     pub(super) sudo: BTreeSet<String>,
+    /// Storage that is not replicated.
+    #[serde(default)]
+    pub(super) local_storage: BTreeSet<String>,
+    /// Storage that the seal wraps.
+    #[serde(default)]
+    pub(super) seal_wrap: BTreeSet<String>,
 }
 
 impl Facts {
@@ -43,6 +50,7 @@ impl Facts {
     #[must_use]
     pub fn new(id: &ModuleId, digest: Digest, description: &Description, capabilities: &BTreeSet<Capability>) -> Self {
         let StorageVersions { written, readable_from } = description.storage_versions;
+        let Paths { unauthenticated, sudo, local_storage, seal_wrap } = Paths::from(&description.special_paths);
         Self {
             engine: id.engine.clone(),
             version: Text(id.version.clone()),
@@ -51,14 +59,22 @@ impl Facts {
             storage_readable_from: readable_from,
             secret_kinds: description.secret_kinds.iter().cloned().collect(),
             capabilities: capabilities.iter().map(|capability| capability.name().to_owned()).collect(),
-            unauthenticated: description.special_paths.unauthenticated.iter().cloned().collect(),
-            sudo: description.special_paths.root.iter().cloned().collect(),
+            unauthenticated,
+            sudo,
+            local_storage,
+            seal_wrap,
         }
     }
 
     /// Engine and version.
     pub(super) fn id(&self) -> ModuleId {
         ModuleId { engine: self.engine.clone(), version: self.version.0.clone() }
+    }
+
+    /// Those that the server is told of.
+    pub(super) fn paths(&self) -> Paths {
+        let Self { unauthenticated, sudo, local_storage, seal_wrap, .. } = self.clone();
+        Paths { unauthenticated, sudo, local_storage, seal_wrap }
     }
 
     /// What it asks for more than another one, in the words by which an operator accepts it.
@@ -74,16 +90,6 @@ impl Facts {
     pub(super) fn reads_what_is_written_by(&self, other: &Self) -> bool {
         (self.storage_readable_from..=self.storage_written).contains(&other.storage_written)
     }
-}
-
-/// Does the server treat the same paths in the same way? Their order says nothing.
-pub(super) fn same_special_paths(one: &SpecialPaths, other: &SpecialPaths) -> bool {
-    let lists = |paths: &SpecialPaths| {
-        let SpecialPaths { root, unauthenticated, local_storage, seal_wrap_storage } = paths;
-        [root, unauthenticated, local_storage, seal_wrap_storage]
-            .map(|list| list.iter().cloned().collect::<BTreeSet<_>>())
-    };
-    lists(one) == lists(other)
 }
 
 #[cfg(test)]
@@ -106,6 +112,8 @@ pub(super) mod tests {
             capabilities: set(&["storage"]),
             unauthenticated: set(&[]),
             sudo: set(&["admin"]),
+            local_storage: set(&[]),
+            seal_wrap: set(&[]),
         }
     }
 }

@@ -15,30 +15,40 @@ mod call;
 mod choose;
 mod facts;
 mod judge;
+mod look;
 mod name;
+mod options;
 mod probe;
 mod report;
 mod select;
 mod source;
 mod state;
 mod store;
+mod take;
 mod task;
+mod told;
+mod tried;
+mod turn;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, OnceLock};
 use std::time::SystemTime;
 
 use arc_swap::{ArcSwap, ArcSwapOption};
 use component_runtime::capability::Storage;
-use component_runtime::{InvokeError, Mount, Request, Response, Runtime, SpecialPaths};
-use semver::Version;
+use component_runtime::{InvokeError, Mount, Request, Response, Runtime};
 use thiserror::Error;
 use tokio::sync::Mutex;
 
 use crate::{Digest, LoadedModule, Refusal};
 use active::Active;
+use look::Timer;
+use options::Options;
 use state::State;
+use told::Told;
+use tried::Tried;
+use turn::WaysBack;
 
 pub use all::Bindings;
 pub use call::{CallError, Done};
@@ -69,12 +79,15 @@ pub struct Binding {
     options: Options,
     active: ArcSwapOption<Active>,
     started: AtomicBool,
-    /// The special paths that the server has read. It reads them once for each load.
-    told: OnceLock<SpecialPaths>,
+    /// The server has asked for the special paths.
+    asked: AtomicBool,
+    /// What it was told. Nothing goes live while it is settled.
+    told: std::sync::Mutex<Told>,
     /// The stored state was changed by another node.
     stale: AtomicBool,
     /// Somebody waits to look again.
     triggered: AtomicBool,
+    ways_back: WaysBack,
     work: Arc<Mutex<Work>>,
     report: ArcSwap<Report>,
 }
@@ -85,12 +98,16 @@ struct Work {
     state: Option<State>,
     /// This node cannot write: what is kept here is not in storage.
     unsaved: bool,
-    /// What did not go live, and is not tried again as long as nothing changes.
-    tried: BTreeMap<Digest, Refusal>,
+    /// See there.
+    tried: Tried,
     /// What the log has said already.
-    logged: BTreeSet<(Digest, String)>,
+    logged: BTreeMap<Digest, String>,
     /// Kept loaded to go back to.
     previous: Option<Arc<LoadedModule>>,
+    /// Looks in a row after which something was not as it should be.
+    troubled: u32,
+    /// The next look that nothing else causes.
+    timer: Option<Timer>,
 }
 
 /// Why a request was not served.
@@ -123,9 +140,11 @@ impl Binding {
             options,
             active: ArcSwapOption::empty(),
             started: AtomicBool::new(false),
-            told: OnceLock::new(),
+            asked: AtomicBool::new(false),
+            told: std::sync::Mutex::default(),
             stale: AtomicBool::new(false),
             triggered: AtomicBool::new(false),
+            ways_back: WaysBack::default(),
             work: Arc::default(),
             report: ArcSwap::default(),
             storage,
@@ -142,28 +161,6 @@ impl Binding {
         self.active.store(Some(Active::proven(embedded, SystemTime::now())));
         self.started.store(true, Ordering::Release);
         Ok(())
-    }
-
-    /// The special paths of the module that serves, else of the embedded one, which may serve later. From now on no
-    /// module with others goes live: the server does not ask again before the mount is loaded again.
-    ///
-    /// # Errors
-    /// When no module may serve and the embedded one is of another engine. The server goes on without special paths
-    /// then, and no module with any goes live: a path that needs `sudo` would be open.
-    pub async fn special_paths(self: &Arc<Self>) -> Result<SpecialPaths, ServeError> {
-        let paths = match self.serving().await {
-            Ok(active) => Ok(active.loaded.module.description().special_paths.clone()),
-            Err(error) => self.embedded_paths().await.ok_or(error),
-        };
-        let told = self.told.get_or_init(|| paths.as_ref().map(SpecialPaths::clone).unwrap_or_default());
-        paths.map(|_| told.clone())
-    }
-
-    /// None where the mount is of another engine.
-    async fn embedded_paths(&self) -> Option<SpecialPaths> {
-        let embedded = self.source.embedded().await.ok()?;
-        let is_own = self.options.engine.as_ref().is_none_or(|engine| *engine == embedded.id.engine);
-        is_own.then(|| embedded.module.description().special_paths.clone())
     }
 
     /// Serves one request by the module that serves when it comes.
@@ -223,36 +220,5 @@ impl Binding {
         if active.failed_its_trial(fault) {
             self.go_back_by_itself(Arc::clone(active));
         }
-    }
-}
-
-/// What a mount's options say of its module.
-struct Options {
-    /// None = the embedded one's.
-    engine: Option<String>,
-    version: Option<Version>,
-}
-
-impl Options {
-    fn parse(options: &BTreeMap<String, String>) -> Result<Self, Refusal> {
-        let given = |name: &str| options.get(name).filter(|value| !value.is_empty());
-        let parse = |text: &String| {
-            let wrong = |error| Refusal(format!("the mount's option `module_version` is `{text}`: {error}"));
-            Version::parse(text).map_err(wrong)
-        };
-        Ok(Self { engine: given("module").cloned(), version: given("module_version").map(parse).transpose()? })
-    }
-
-    /// Where there is only the embedded module.
-    fn refuse_all_but(&self, embedded: &LoadedModule) -> Result<(), Refusal> {
-        let engine = self.engine.as_ref().filter(|engine| **engine != embedded.id.engine);
-        let version = self.version.as_ref().filter(|version| **version != embedded.id.version);
-        let asked = match (engine, version) {
-            (None, None) => return Ok(()),
-            (Some(engine), _) => format!("`module` asks for `{engine}`"),
-            (None, Some(version)) => format!("`module_version` asks for {version}"),
-        };
-        let text = format!("the mount's option {asked}, and there is only {}", embedded.id);
-        Err(Refusal(format!("{text}: the plugin's registration names no `--modules-dir`")))
     }
 }

@@ -3,9 +3,11 @@
 use std::collections::BTreeSet;
 use std::fmt;
 use std::sync::Arc;
+use std::time::SystemTime;
 
 use semver::Version;
 
+use super::active::Active;
 use super::call::{CallError, Done};
 use super::facts::Facts;
 use super::judge::{Terms, judge};
@@ -51,42 +53,88 @@ impl Binding {
     /// # Errors
     /// Why it does not.
     pub async fn use_module(self: &Arc<Self>, naming: Naming) -> Result<Done, CallError> {
-        self.alone(move |this, mut work| async move { this.use_named(&mut work, naming).await }).await
+        self.alone(Arc::clone(self).turn(), move |this, mut work| async move {
+            let state = this.state_to_change(&mut work, naming.force).await?;
+            if naming.version != Named::Latest || naming.digest.is_some() {
+                return this.use_named(&mut work, state, naming).await;
+            }
+            this.use_latest(&mut work, state, naming).await
+        })
+        .await
     }
 
-    async fn use_named(&self, work: &mut Work, naming: Naming) -> Result<Done, CallError> {
-        let state = match self.state(work).await {
-            Ok(state) => state,
+    async fn state_to_change(&self, work: &mut Work, force: bool) -> Result<State, CallError> {
+        match self.state(work).await {
             // The one way out of a state that nobody can read.
-            Err(ReadError::Damaged(refusal)) if naming.force => {
+            Err(ReadError::Damaged(refusal)) if force => {
                 tracing::warn!(mount = self.name(), %refusal, "the state of modules begins anew");
-                State::default()
+                Ok(State::default())
             }
-            Err(error) => return Err(error.into()),
+            state => Ok(state?),
+        }
+    }
+
+    /// What is held is let go first: that must not depend on what comes of the look.
+    async fn use_latest(
+        self: &Arc<Self>,
+        work: &mut Work,
+        mut state: State,
+        naming: Naming,
+    ) -> Result<Done, CallError> {
+        let let_go = state.holding().is_some();
+        if state.held.take().is_some() {
+            self.save(work, state.clone()).await?;
+        }
+        let outcome = if naming.force || !naming.accepted.is_empty() {
+            let named = self.use_named(work, state, naming).await;
+            if named.is_err() && let_go {
+                // What serves without it is for the report.
+                let _ = self.choose_and_tell(work).await;
+            }
+            named
+        } else {
+            self.follow_highest(work).await
         };
-        let embedded = self.source.embedded().await?;
-        let engine = self.options.engine.as_ref().unwrap_or(&embedded.id.engine).clone();
+        outcome.map_err(|error| match error {
+            CallError::Refused(Refusal(text)) if let_go => {
+                Refusal(format!("nothing is held any more, but {text}")).into()
+            }
+            error => error,
+        })
+    }
+
+    async fn follow_highest(self: &Arc<Self>, work: &mut Work) -> Result<Done, CallError> {
+        work.tried.clear();
+        self.choose_and_tell(work).await?;
         let serving = self.active.load_full();
-        let before = self.before(&state, serving.as_deref(), &embedded, &engine);
+        let passed_over = self.report.load().passed_over(serving.as_ref().map(|active| active.loaded.digest));
+        Ok(Done::Free { serves: serving.map(|active| active.loaded.id.clone()), passed_over })
+    }
+
+    async fn use_named(self: &Arc<Self>, work: &mut Work, state: State, naming: Naming) -> Result<Done, CallError> {
+        let embedded = self.source.embedded().await?;
+        // It may be the first that this process hears of the mount.
+        self.assume_told(&state, &embedded);
+        let engine = self.options.engine.as_ref().unwrap_or(&embedded.id.engine).clone();
+        let before = self.before(&state, &embedded, &engine).await?;
         let (candidate, next) = self.find(&state, &naming, &engine).await?;
-        let loaded = self.source.load(&candidate).await.map_err(Refusal::from)?;
+        let loaded = self.unless_somebody_goes_back(self.source.load(&candidate)).await.flatten();
+        let loaded = loaded.map_err(Refusal::from)?;
         let facts = Facts::of(&loaded);
         check_accepted(&facts, before.as_ref(), &naming.accepted)?;
         let (force, accepted, embedded) = (naming.force, &naming.accepted, is_embedded(&candidate));
         judge(&facts, before.as_ref(), Terms { force, accepted, embedded })?;
-        if self.check_told(&loaded).is_err() {
+        let is_free = self.check_told(&loaded).is_ok();
+        if is_free {
+            self.take(work, loaded, next, before.as_ref()).await?;
+        } else {
             self.save(work, next).await?;
-            work.tried.clear();
-            // It is done; a failure of this look is in log and status.
-            let _ = self.choose_and_tell(work).await;
-            return Ok(Done::TakesReload(candidate.id));
         }
-        let serves = serving.is_some_and(|active| active.loaded.digest == candidate.digest);
-        self.take(work, loaded, next, before.filter(|_| !serves), serves).await?;
+        // It is done; a failure of this look is in log and status.
         let _ = self.choose_and_tell(work).await;
         // What is not held may have given way to a higher one already.
-        let serving = self.active.load_full();
-        Ok(Done::Serves(serving.map_or(candidate.id, |active| active.loaded.id.clone())))
+        let serving = self.active.load_full().filter(|_| is_free);
+        Ok(serving.map_or(Done::TakesReload(candidate.id), |active| Done::Serves(active.loaded.id.clone())))
     }
 
     async fn take(
@@ -94,23 +142,25 @@ impl Binding {
         work: &mut Work,
         loaded: Arc<LoadedModule>,
         next: State,
-        before: Option<Facts>,
-        serves: bool,
+        before: Option<&Facts>,
     ) -> Result<(), CallError> {
-        if serves {
-            return Ok(self.save(work, next).await?);
+        let serves = self.active.load().as_ref().is_some_and(|active| active.loaded.digest == loaded.digest);
+        if !serves {
+            self.probe(&loaded).await.map_err(Refusal::from)?;
         }
-        self.probe(&loaded).await.map_err(Refusal::from)?;
-        let before = self.ran_before(&next, before.as_ref());
-        let next = next.with_running(Facts::of(&loaded), before);
+        let facts = Facts::of(&loaded);
+        let before = self.ran_before(&next, &facts, before);
+        let next = if next.runs(loaded.digest) { next } else { next.with_running(facts, before) };
         self.save(work, next).await?;
-        self.switch(work, loaded);
+        if !serves {
+            self.switch(work, Active::on_trial(loaded, SystemTime::now())).map_err(Refusal::from)?;
+        }
         Ok(())
     }
 
     /// The candidate, and the state with what was said of it.
     async fn find(&self, state: &State, naming: &Naming, engine: &str) -> Result<(Candidate, State), Refusal> {
-        let mut candidates = self.source.candidates().await?;
+        let mut candidates = self.unless_somebody_goes_back(self.source.candidates()).await??;
         candidates.retain(|candidate| candidate.id.engine == engine);
         candidates.retain(|candidate| naming.digest.is_none_or(|digest| digest == candidate.digest));
         let candidates = match &naming.version {
@@ -127,7 +177,7 @@ impl Binding {
         let wish = Wish { engine, version: self.options.version.as_ref(), serving: None };
         match rank(vec![candidate.clone()], &next, &wish).pop().map(|ranked| ranked.verdict) {
             Some(Verdict::Refused(refusal)) => Err(refusal),
-            Some(Verdict::NotWanted(reason)) => Err(Refusal(reason)),
+            Some(Verdict::NotWanted(reason) | Verdict::StandsIn(reason)) => Err(Refusal(reason)),
             _ => Ok((candidate, next)),
         }
     }

@@ -37,7 +37,7 @@ pub struct Report {
     pub candidates: Vec<CandidateReport>,
     /// Files of the directory that are no modules at all.
     pub refused_files: Vec<RefusedFile>,
-    /// Why the last look was none.
+    /// Why the last look was none, or why another module serves than the one that should.
     pub problem: Option<String>,
     /// What is told here is not in storage: this node cannot write.
     pub unsaved: bool,
@@ -80,10 +80,9 @@ pub struct CandidateReport {
 
 impl Report {
     pub(super) fn new(ranked: Vec<Ranked>, state: &State, unsaved: bool, problem: Option<Refusal>) -> Self {
-        let held = state.held.as_ref().filter(|held| held.holds);
         Self {
             previous: state.previous.as_ref().map(|ran| (ran.facts.id(), ran.facts.digest.0)),
-            held: held.map(|Held { version, digest, .. }| (version.0.to_string(), digest.0)),
+            held: state.holding().map(|Held { version, digest, .. }| (version.0.to_string(), digest.0)),
             candidates: ranked.into_iter().map(CandidateReport::from).collect(),
             problem: problem.map(|problem| problem.0),
             unsaved,
@@ -91,11 +90,15 @@ impl Report {
         }
     }
 
+    /// Modules that are better than the one that serves, and why they do not.
+    pub(super) fn passed_over(&self, serving: Option<Digest>) -> Vec<String> {
+        let better = self.candidates.iter().take_while(|candidate| Some(candidate.digest) != serving);
+        better.filter_map(CandidateReport::why_not).take(REASONS_TOLD_MAX).collect()
+    }
+
     /// One sentence for clients and log.
     pub(super) fn why_nothing_serves(&self, engine: Option<&str>) -> Refusal {
-        let reasons = self.candidates.iter().filter_map(|candidate| {
-            candidate.reason.as_ref().map(|reason| format!("{} ({}): {reason}", candidate.id, candidate.origin))
-        });
+        let reasons = self.candidates.iter().filter_map(CandidateReport::why_not);
         let reasons: Vec<_> = self.problem.iter().cloned().chain(reasons).take(REASONS_TOLD_MAX).collect();
         let its_engine = engine.map_or_else(|| "its engine".to_owned(), |engine| format!("the engine `{engine}`"));
         let none = || format!("none of {its_engine} is there");
@@ -104,12 +107,19 @@ impl Report {
     }
 }
 
+impl CandidateReport {
+    fn why_not(&self) -> Option<String> {
+        self.reason.as_ref().map(|reason| format!("{} ({}): {reason}", self.id, self.origin))
+    }
+}
+
 impl From<Ranked> for CandidateReport {
     fn from(ranked: Ranked) -> Self {
         let Ranked { candidate, verdict } = ranked;
         let (acceptable, reason) = match verdict {
             Verdict::Eligible => (true, None),
-            Verdict::NotWanted(reason) => (true, Some(reason)),
+            Verdict::StandsIn(reason) | Verdict::NotWanted(reason) => (true, Some(reason)),
+            Verdict::NotNow(refusal) => (true, Some(format!("not just now: {refusal}; it is tried again by itself"))),
             Verdict::Refused(refusal) => (false, Some(refusal.0)),
         };
         Self { id: candidate.id, digest: candidate.digest, origin: candidate.origin, acceptable, reason }

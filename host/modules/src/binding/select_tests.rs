@@ -54,14 +54,16 @@ fn refusing(name: &str) -> State {
     state
 }
 
-/// Versions in order, `+` in front of what may be tried, `-` of what is not wanted, `!` of what is refused.
+/// Versions in order, `+` in front of what may be tried, `~` of what only stands in, `-` of what is not wanted, `!` of what is refused.
 fn ranked(candidates: Vec<Candidate>, state: &State, held: Option<&str>, serving: Option<&str>) -> Vec<String> {
     let (held, id) = (held.map(version), serving.map(|name| facts(name).id()));
     let serving = id.as_ref().zip(serving.map(digest));
     let wish = Wish { engine: "tiny", version: held.as_ref(), serving };
     let mark = |verdict: &Verdict| match verdict {
         Verdict::Eligible => '+',
+        Verdict::StandsIn(_) => '~',
         Verdict::NotWanted(_) => '-',
+        Verdict::NotNow(_) => '?',
         Verdict::Refused(_) => '!',
     };
     let line = |ranked: &Ranked| format!("{}{}", mark(&ranked.verdict), ranked.candidate.origin);
@@ -94,10 +96,10 @@ fn what_is_not_approved_is_refused_with_its_reason() {
 #[test]
 fn what_serves_stays_unless_something_higher_is_there() {
     let rows: [(&str, [&str; 4]); 3] = [
-        ("2.0.0", ["+3.0.0-rc.1", "+2.0.0", "-1.5.0", "-embedded"]),
-        ("3.0.0-rc.1", ["+3.0.0-rc.1", "-2.0.0", "-1.5.0", "-embedded"]),
+        ("2.0.0", ["+3.0.0-rc.1", "+2.0.0", "-1.5.0", "~embedded"]),
+        ("3.0.0-rc.1", ["+3.0.0-rc.1", "-2.0.0", "-1.5.0", "~embedded"]),
         // Its file is gone; it serves from memory.
-        ("2.5.0", ["+3.0.0-rc.1", "-2.0.0", "-1.5.0", "-embedded"]),
+        ("2.5.0", ["+3.0.0-rc.1", "-2.0.0", "-1.5.0", "~embedded"]),
     ];
     for (serving, expected) in rows {
         assert_eq!(ranked(all(), &ran(serving), None, Some(serving)), expected, "{serving}");
@@ -109,10 +111,10 @@ fn an_older_version_than_ran_here_needs_a_pin() {
     let state = ran("2.0.0");
     let pinned = there("1.6.0", Ok(Approval::Pinned));
     let candidates = vec![embedded(), signed("1.5.0"), pinned, signed("2.1.0")];
-    assert_eq!(ranked(candidates, &state, None, None), ["+2.1.0", "+1.6.0", "!1.5.0", "+embedded"]);
+    assert_eq!(ranked(candidates, &state, None, None), ["+2.1.0", "~1.6.0", "!1.5.0", "~embedded"]);
     // What ran last, and what ran before it, have shown themselves.
     let state = ran("1.5.0").with_running(facts("2.0.0"), Some(Ran::new(facts("1.5.0"))));
-    assert_eq!(ranked(vec![signed("1.5.0"), signed("1.4.0")], &state, None, None), ["+1.5.0", "!1.4.0"]);
+    assert_eq!(ranked(vec![signed("1.5.0"), signed("1.4.0")], &state, None, None), ["~1.5.0", "!1.4.0"]);
 }
 
 #[test]
@@ -121,8 +123,10 @@ fn a_pin_does_not_choose_what_nobody_went_back_to() {
     let candidates = || vec![embedded(), pinned("1.1.0"), pinned("1.2.0"), signed("1.3.0")];
     let mut state = ran("1.2.0").with_refused(digest("1.2.0"), "an operator went back from it");
     state.running = Some(Ran::new(facts("1.0.0")));
-    let expected = ["+1.3.0", "!1.2.0", "-1.1.0", "+embedded"];
+    let expected = ["+1.3.0", "!1.2.0", "~1.1.0", "+embedded"];
     assert_eq!(ranked(candidates(), &state, None, Some("1.0.0")), expected);
+    // Nor at a start.
+    assert_eq!(ranked(candidates(), &state, None, None), expected);
     // Unless it is named, or what serves must go.
     let named = held(state.clone(), "1.1.0", false);
     assert_eq!(ranked(candidates(), &named, None, Some("1.0.0"))[2], "+1.1.0");
@@ -133,13 +137,17 @@ fn a_pin_does_not_choose_what_nobody_went_back_to() {
 #[test]
 fn the_same_version_with_other_bytes_is_no_update() {
     let candidates = || vec![signed("2.0.0!rebuilt"), signed("2.0.0"), embedded()];
-    assert_eq!(ranked(candidates(), &ran("2.0.0"), None, Some("2.0.0")), ["+2.0.0", "!2.0.0!rebuilt", "-embedded"]);
+    assert_eq!(ranked(candidates(), &ran("2.0.0"), None, Some("2.0.0")), ["+2.0.0", "!2.0.0!rebuilt", "~embedded"]);
     let rebuilt = vec![signed("2.0.0!rebuilt"), embedded()];
-    assert_eq!(ranked(rebuilt.clone(), &ran("2.0.0"), None, None), ["!2.0.0!rebuilt", "+embedded"]);
+    assert_eq!(ranked(rebuilt.clone(), &ran("2.0.0"), None, None), ["!2.0.0!rebuilt", "~embedded"]);
     // Unless it is named.
     let named = held(ran("2.0.0"), "2.0.0!rebuilt", true);
-    assert_eq!(ranked(rebuilt, &named, None, Some("2.0.0")), ["+2.0.0!rebuilt", "-embedded"]);
-    // The binary of today carries what it carries.
+    assert_eq!(ranked(rebuilt, &named, None, Some("2.0.0")), ["+2.0.0!rebuilt", "~embedded"]);
+    // The binary of today carries what it carries; what ran goes on, and must not be forgotten for a bad moment.
+    assert_eq!(
+        ranked(vec![embedded(), signed("1.0.0!file")], &ran("1.0.0!file"), None, None),
+        ["+1.0.0!file", "~embedded"]
+    );
     assert_eq!(ranked(vec![embedded()], &ran("1.0.0!before"), None, None), ["+embedded"]);
 }
 
@@ -153,10 +161,12 @@ fn a_held_version_is_the_only_one() {
     let free = State::default();
     let by_option = ["-3.0.0-rc.1", "-2.0.0", "+1.5.0", "-embedded"];
     assert_eq!(ranked(all(), &free, Some("1.5.0"), None), by_option);
-    assert_eq!(ranked(all(), &ran("1.0.0"), Some("1.5.0"), Some("1.0.0")), by_option);
+    // What ran last may stand in.
+    let after = ["-3.0.0-rc.1", "-2.0.0", "+1.5.0", "~embedded"];
+    assert_eq!(ranked(all(), &ran("1.0.0"), Some("1.5.0"), None), after);
     assert_eq!(ranked(all(), &ran("2.0.0"), Some("1.0.0"), Some("2.0.0"))[3], "+embedded");
     let by_call = held(free, "1.5.0", true);
-    assert_eq!(ranked(all(), &by_call, None, Some("2.0.0")), by_option);
+    assert_eq!(ranked(all(), &by_call, None, Some("2.0.0")), after);
     // What was only said yes to holds nothing.
     assert_eq!(ranked(all(), &held(State::default(), "2.0.0", false), None, None)[0], "+3.0.0-rc.1");
 }

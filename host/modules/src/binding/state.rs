@@ -14,6 +14,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::{Map, Value};
 
 use super::facts::Facts;
+use super::told::Paths;
 use crate::limits::{REASON_BYTES_MAX, REFUSED_DIGESTS_MAX, STATE_BYTES_MAX};
 use crate::{Digest, Refusal};
 
@@ -67,6 +68,9 @@ pub(super) struct State {
     /// What must not run again unless it is named.
     #[serde(default)]
     pub refused: Vec<RefusedDigest>,
+    /// What the server was told of special paths, where that is not what `running` has.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub told: Option<Paths>,
     #[serde(flatten)]
     unknown: Map<String, Value>,
 }
@@ -116,6 +120,7 @@ impl Default for State {
             floors: BTreeMap::new(),
             held: None,
             refused: Vec::new(),
+            told: None,
             unknown: Map::new(),
         }
     }
@@ -174,9 +179,19 @@ impl State {
         next
     }
 
+    /// Is it what ran last?
+    pub(super) fn runs(&self, digest: Digest) -> bool {
+        self.running.as_ref().is_some_and(|ran| ran.facts.digest.0 == digest)
+    }
+
     /// Why this digest must not run.
     pub(super) fn refusal(&self, digest: Digest) -> Option<&str> {
         self.refused.iter().find(|refused| refused.digest.0 == digest).map(|refused| refused.reason.as_str())
+    }
+
+    /// What no other module may replace.
+    pub(super) fn holding(&self) -> Option<&Held> {
+        self.held.as_ref().filter(|held| held.holds)
     }
 
     /// What the operator said of this digest.

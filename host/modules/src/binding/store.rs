@@ -2,6 +2,7 @@
 
 use std::sync::atomic::Ordering;
 
+use component_runtime::RESERVED_PREFIX;
 use component_runtime::capability::{StorageEntry, StorageError};
 use tokio::time::timeout;
 
@@ -19,6 +20,15 @@ pub(super) enum SaveError {
     Failed(Refusal),
 }
 
+impl Work {
+    /// This is the state from now on: what was said of candidates may not hold any more.
+    pub(super) fn adopt(&mut self, state: State, unsaved: bool) {
+        self.tried.clear();
+        self.state = Some(state);
+        self.unsaved = unsaved;
+    }
+}
+
 impl Binding {
     /// The state, read if it is not known or no longer current.
     pub(super) async fn state(&self, work: &mut Work) -> Result<State, ReadError> {
@@ -28,9 +38,7 @@ impl Binding {
         }
         match self.read_state().await {
             Ok(state) => {
-                work.tried.clear();
-                work.unsaved = false;
-                work.state = Some(state.clone());
+                work.adopt(state.clone(), false);
                 Ok(state)
             }
             Err(error) => {
@@ -53,16 +61,29 @@ impl Binding {
         entry.map_or_else(|| Ok(State::default()), |entry| State::from_bytes(&entry.value))
     }
 
+    /// Has anything been stored by a guest?
+    pub(super) async fn has_data(&self) -> Result<bool, Refusal> {
+        let Some(storage) = &self.storage else { return Ok(false) };
+        let failed = |text: String| Refusal(format!("the mount's storage cannot be listed: {text}"));
+        match timeout(STATE_WAIT, storage.list_page("", "", 2)).await {
+            Ok(names) => {
+                let names = names.map_err(|error| failed(error.to_string()))?;
+                Ok(names.iter().any(|name| name != RESERVED_PREFIX))
+            }
+            Err(_) => Err(failed(format!("no answer in {STATE_WAIT:?}"))),
+        }
+    }
+
     /// Writes the state, then takes it for the current one.
     pub(super) async fn save(&self, work: &mut Work, next: State) -> Result<(), SaveError> {
         let Some(storage) = &self.storage else { return Ok(()) };
+        let next = self.with_told(next);
         let failed = |text: String| Refusal(format!("the state of modules cannot be written to storage: {text}"));
         let entry =
             StorageEntry { key: state_key(), value: next.to_bytes().map_err(SaveError::Failed)?, seal_wrap: false };
         let refusal = match timeout(STATE_WAIT, storage.put(entry)).await {
             Ok(Ok(())) => {
-                work.state = Some(next);
-                work.unsaved = false;
+                work.adopt(next, false);
                 return Ok(());
             }
             Ok(Err(StorageError::ReadOnly(text))) => return Err(SaveError::ReadOnly(text)),
@@ -89,8 +110,7 @@ impl Binding {
         match self.save(work, next.clone()).await {
             Ok(()) => Ok(()),
             Err(SaveError::ReadOnly(_)) => {
-                work.state = Some(next);
-                work.unsaved = true;
+                work.adopt(self.with_told(next), true);
                 Ok(())
             }
             Err(SaveError::Failed(refusal)) => Err(refusal),

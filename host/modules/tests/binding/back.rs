@@ -2,12 +2,14 @@
 
 #![expect(clippy::unwrap_used, reason = "tests")]
 
+use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use component_runtime::Operation;
-use modules::binding::{Condition, Done, Naming, state_key};
+use modules::Approval;
+use modules::binding::{Binding, Condition, Done, Naming, state_key};
 
-use crate::support::{World, ask, digest, naming, reason, until, version};
+use crate::support::{World, ask, digest, naming, reason, reported, until, version};
 
 #[tokio::test]
 async fn an_operator_goes_back_and_the_module_that_goes_does_not_come_back_by_itself() {
@@ -80,12 +82,22 @@ async fn a_module_that_failed_is_remembered_also_if_another_one_serves_by_then()
     let world = World::new();
     world.shelf.put("tiny_2_traps");
     let binding = world.load().await;
+    assert_eq!(version(&binding).await, "2.0.0");
     world.shelf.put("tiny_2");
+    // It is at work, and all but done, before the task that goes back.
+    *world.storage.gated.lock().unwrap() = Some(state_key());
+    let closed = world.storage.gate.lock().await;
+    let mut changes = tokio::task::JoinSet::new();
+    changes.spawn({
+        let binding = Arc::clone(&binding);
+        async move { binding.use_module(Naming { digest: Some(digest("tiny_2")), ..naming("2.0.0") }).await }
+    });
+    until("it is being stored", || async { world.storage.at_the_gate.load(Ordering::SeqCst) > 0 }).await;
     for _ in 0..4 {
         assert!(ask(&binding, Operation::Update, "trap").await.is_err());
     }
-    // It is at work before the task that goes back.
-    binding.use_module(Naming { digest: Some(digest("tiny_2")), ..naming("2.0.0") }).await.unwrap();
+    drop(closed);
+    changes.join_next().await.unwrap().unwrap().unwrap();
     let failed = digest("tiny_2_traps").to_string();
     until("it is on record", || async { world.state()["refused"][0]["digest"] == failed }).await;
     assert_eq!(binding.report().serving.unwrap().digest, digest("tiny_2"));
@@ -182,4 +194,62 @@ async fn a_way_back_to_other_special_paths_takes_a_reload() {
     assert!(matches!(done, Done::TakesReload(id) if id.version.to_string() == "1.0.0"));
     assert_eq!(version(&binding).await, "2.0.0");
     assert_eq!(version(&world.load().await).await, "1.0.0");
+}
+
+/// A mount whose look hangs at loading `tiny_3`.
+async fn hanging() -> (World, Arc<Binding>) {
+    let world = World::new();
+    world.shelf.put("tiny_2_traps");
+    let binding = world.load().await;
+    assert_eq!(version(&binding).await, "2.0.0");
+    world.shelf.put("tiny_3");
+    world.shelf.close(Some("tiny_3"));
+    binding.trigger();
+    until("the look hangs", || async { world.shelf.waiting.load(Ordering::SeqCst) > 0 }).await;
+    (world, binding)
+}
+
+#[tokio::test]
+async fn a_failing_module_does_not_wait_for_a_look_that_hangs() {
+    let (world, binding) = hanging().await;
+    for _ in 0..4 {
+        assert!(ask(&binding, Operation::Update, "trap").await.is_err());
+    }
+    until("1.0.0 serves again", || async { version(&binding).await == "1.0.0" }).await;
+    world.shelf.close(None);
+    until("3.0.0 serves after all", || async { binding.report().serving.unwrap().digest == digest("tiny_3") }).await;
+}
+
+#[tokio::test]
+async fn an_operator_who_goes_back_does_not_wait_for_a_look_that_hangs() {
+    let (world, binding) = hanging().await;
+    // Somebody waits for the look already.
+    let mut others = tokio::task::JoinSet::new();
+    others.spawn({
+        let binding = Arc::clone(&binding);
+        async move { binding.reload().await }
+    });
+    tokio::task::yield_now().await;
+    world.shelf.remove("tiny_3");
+    binding.roll_back(false).await.unwrap();
+    assert_eq!(version(&binding).await, "1.0.0");
+    let other = others.join_next().await.unwrap().unwrap();
+    assert!(other.unwrap_err().to_string().contains("goes back from a module first: try again"));
+}
+
+#[tokio::test]
+async fn going_back_lasts_over_a_restart_though_a_pinned_module_is_between() {
+    let world = World::new();
+    world.shelf.put("tiny_3_traps");
+    let binding = world.load().await;
+    assert_eq!(version(&binding).await, "2.0.0", "as it calls itself; its file is named 3.0.0");
+    binding.roll_back(false).await.unwrap();
+    world.shelf.put_as("tiny_2", Ok(Approval::Pinned));
+    binding.reload().await.unwrap();
+    assert_eq!(version(&binding).await, "1.0.0");
+    let restarted = world.load().await;
+    assert_eq!(version(&restarted).await, "1.0.0");
+    assert!(reported(&restarted, "tiny_2").reason.unwrap().contains("`module/use` takes it"));
+    restarted.use_module(naming("2.0.0")).await.unwrap();
+    assert_eq!(version(&restarted).await, "2.0.0");
 }

@@ -8,7 +8,8 @@ use std::sync::Arc;
 use component_runtime::Operation;
 use modules::binding::{Binding, CallError, Naming};
 
-use crate::support::{Fault, World, ask, digest, naming, version};
+use crate::storage::Fault;
+use crate::support::{World, ask, digest, naming, reported, version};
 
 /// A mount that runs 2.0.0 since its last restart, with 1.0.0 before it, and a note of 1.0.0.
 async fn world() -> (World, Arc<Binding>) {
@@ -37,7 +38,9 @@ async fn during_a_switch() {
     for fault in [Fault::Before, Fault::After] {
         let (world, binding) = world().await;
         *world.storage.fault.lock().unwrap() = Some(fault);
-        assert!(binding.reload().await.is_err(), "{fault:?}");
+        binding.reload().await.unwrap();
+        let told = reported(&binding, "tiny_2").reason.unwrap();
+        assert!(told.contains("the connection was cut; it is tried again by itself"), "{fault:?}: {told}");
         assert_eq!(version(&binding).await, "1.0.0", "{fault:?}: not before it is known to be stored");
         drop(binding);
         let restarted = restarted(&world, "2.0.0").await;

@@ -5,7 +5,7 @@
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-use component_runtime::{Limits, Operation};
+use component_runtime::Operation;
 use modules::binding::{Bindings, Condition, state_key};
 use modules::{Approval, Refusal};
 use serde_json::Value;
@@ -190,39 +190,6 @@ async fn a_directory_that_cannot_be_read_takes_nothing_away() {
 }
 
 #[tokio::test]
-async fn a_start_without_its_directory_has_the_embedded_module() {
-    let world = World::new();
-    world.shelf.put("tiny_2");
-    drop(world.load().await);
-    world.shelf.unreadable.store(true, Ordering::SeqCst);
-    let restarted = world.load().await;
-    assert_eq!(version(&restarted).await, "1.0.0");
-    assert!(restarted.report().problem.unwrap().contains("cannot be read"));
-    world.shelf.unreadable.store(false, Ordering::SeqCst);
-    restarted.reload().await.unwrap();
-    assert_eq!(version(&restarted).await, "2.0.0");
-}
-
-#[tokio::test]
-async fn what_cannot_read_what_is_stored_does_not_serve_it() {
-    let world = World::new();
-    world.shelf.put("tiny_2_newer_storage");
-    let binding = world.load().await;
-    let forced = modules::binding::Naming { force: true, ..crate::support::naming("2.0.0") };
-    binding.use_module(forced).await.unwrap();
-    assert_eq!(version(&binding).await, "2.0.0");
-    binding.use_module(modules::binding::Naming { force: true, ..crate::support::naming("latest") }).await.unwrap();
-    world.shelf.remove("tiny_2_newer_storage");
-    let restarted = world.load().await;
-    let told = version(&restarted).await;
-    assert!(told.contains("no module may serve this mount") && told.contains("storage of version 2"), "{told}");
-    assert_eq!(restarted.report().condition, Condition::NothingServes);
-    world.shelf.put("tiny_2_newer_storage");
-    restarted.reload().await.unwrap();
-    assert_eq!(version(&restarted).await, "2.0.0");
-}
-
-#[tokio::test]
 async fn a_version_that_the_option_holds_is_the_one_that_serves() {
     let world = World::new().option("module_version", "1.0.0");
     world.shelf.put("tiny_2");
@@ -230,155 +197,6 @@ async fn a_version_that_the_option_holds_is_the_one_that_serves() {
     assert_eq!(version(&binding).await, "1.0.0");
     let candidate = reported(&binding, "tiny_2");
     assert!(candidate.acceptable && candidate.reason.unwrap().contains("`module_version` holds 1.0.0"));
-}
-
-#[tokio::test]
-async fn a_version_that_is_held_and_not_there_leaves_the_mount_without_a_module() {
-    let world = World::new().option("module_version", "2.0.0");
-    let binding = world.load().await;
-    assert!(version(&binding).await.contains("`module_version` holds 2.0.0"));
-    world.shelf.put("tiny_2");
-    binding.reload().await.unwrap();
-    assert_eq!(version(&binding).await, "2.0.0");
-    assert_eq!(binding.report().condition, Condition::OnTrial);
-}
-
-#[tokio::test]
-async fn a_standby_goes_live_and_keeps_to_itself_what_it_cannot_write() {
-    let world = World::new();
-    world.storage.read_only.store(true, Ordering::SeqCst);
-    world.shelf.put("tiny_2");
-    let binding = world.load().await;
-    assert_eq!(version(&binding).await, "2.0.0");
-    assert_eq!(world.state(), Value::Null);
-    assert!(binding.report().unsaved);
-    // What is for an operator to decide is written where it can be: the server forwards by this text.
-    let refused = binding.roll_back(false).await.unwrap_err();
-    assert_eq!(refused.to_string(), "cannot write to readonly storage");
-    assert_eq!(version(&binding).await, "2.0.0");
-}
-
-#[tokio::test]
-async fn what_could_not_be_written_is_written_by_a_later_look() {
-    let world = World::new();
-    // As while the server sets the mount up.
-    world.storage.read_only.store(true, Ordering::SeqCst);
-    world.shelf.put("tiny_2");
-    let binding = world.load().await;
-    assert_eq!((version(&binding).await.as_str(), world.state()), ("2.0.0", Value::Null));
-    world.storage.read_only.store(false, Ordering::SeqCst);
-    binding.reload().await.unwrap();
-    assert_eq!(world.state()["running"]["version"], "2.0.0");
-    assert!(!binding.report().unsaved);
-}
-
-#[tokio::test]
-async fn a_start_that_cannot_read_its_state_is_tried_again() {
-    let world = World::new();
-    world.shelf.put("tiny_2");
-    world.storage.unreadable.store(true, Ordering::SeqCst);
-    let binding = world.open().await;
-    assert!(version(&binding).await.contains("the server is sealed"));
-    world.storage.unreadable.store(false, Ordering::SeqCst);
-    assert_eq!(version(&binding).await, "2.0.0");
-}
-
-#[tokio::test]
-async fn a_mount_that_has_no_module_yet_tells_the_special_paths_of_the_embedded_one() {
-    let world = World::new();
-    *world.shelf.embedded.lock().unwrap() = "tiny_2_other_special_paths";
-    world.storage.unreadable.store(true, Ordering::SeqCst);
-    let binding = world.open().await;
-    assert_eq!(binding.special_paths().await.unwrap().root, ["admin"]);
-    assert!(version(&binding).await.contains("the server is sealed"));
-    world.storage.unreadable.store(false, Ordering::SeqCst);
-    assert_eq!(version(&binding).await, "2.0.0");
-}
-
-#[tokio::test]
-async fn a_path_that_needs_sudo_does_not_go_live_without_the_servers_knowledge() {
-    let world = World::new();
-    world.shelf.put("tiny_2_other_special_paths");
-    world.storage.unreadable.store(true, Ordering::SeqCst);
-    let binding = world.open().await;
-    assert!(no_special_paths(&binding.special_paths().await.unwrap()));
-    world.storage.unreadable.store(false, Ordering::SeqCst);
-    assert_eq!(version(&binding).await, "1.0.0");
-    // The paths of another engine are none of this mount's.
-    let other = World::new().option("module", "other");
-    *other.shelf.embedded.lock().unwrap() = "tiny_2_other_special_paths";
-    assert!(other.open().await.special_paths().await.is_err());
-}
-
-#[tokio::test]
-async fn a_damaged_state_is_no_reason_to_forget_what_ran() {
-    let world = World::new();
-    world.storage.entries.lock().unwrap().insert(state_key(), b"{".into());
-    let binding = world.load().await;
-    assert!(version(&binding).await.contains("secrets-engine-host/module"));
-    assert!(binding.use_module(crate::support::naming("1.0.0")).await.is_err());
-    let forced = modules::binding::Naming { force: true, ..crate::support::naming("1.0.0") };
-    binding.use_module(forced).await.unwrap();
-    assert_eq!(version(&binding).await, "1.0.0");
-}
-
-#[tokio::test]
-async fn what_cannot_be_read_now_is_not_forgotten_by_force() {
-    let forced = || modules::binding::Naming { force: true, ..crate::support::naming("1.0.0") };
-    let world = World::new();
-    world.shelf.put("tiny_2");
-    drop(world.load().await);
-    let before = world.state();
-    assert_eq!(before["floors"]["tiny"], "2.0.0");
-    world.storage.unreadable.store(true, Ordering::SeqCst);
-    let refused = world.open().await.use_module(forced()).await.unwrap_err().to_string();
-    assert!(refused.contains("the server is sealed"), "{refused}");
-    assert_eq!(world.state(), before);
-    // Of a later host, which may have given it any form.
-    let later = br#"{"format":2,"running":"elsewhere"}"#;
-    world.storage.unreadable.store(false, Ordering::SeqCst);
-    world.storage.entries.lock().unwrap().insert(state_key(), later.to_vec());
-    let refused = world.open().await.use_module(forced()).await.unwrap_err().to_string();
-    assert!(refused.contains("it has format 2"), "{refused}");
-    assert_eq!(world.state()["running"], "elsewhere");
-}
-
-#[tokio::test]
-async fn many_requests_start_a_mount_once() {
-    let world = World::with(Limits::default());
-    world.shelf.put("tiny_2");
-    let binding = world.open().await;
-    let mut requests = tokio::task::JoinSet::new();
-    for _ in 0..20 {
-        let binding = Arc::clone(&binding);
-        requests.spawn(async move { version(&binding).await });
-    }
-    while let Some(told) = requests.join_next().await {
-        assert_eq!(told.unwrap(), "2.0.0");
-    }
-    assert_eq!(world.storage.of_the_host.load(Ordering::SeqCst), 2, "one read, one write");
-}
-
-#[tokio::test]
-async fn the_binary_of_a_new_release_is_taken_with_what_it_asks_for() {
-    let world = World::new();
-    world.shelf.put("tiny_2");
-    drop(world.load().await);
-    world.shelf.remove("tiny_2");
-    *world.shelf.embedded.lock().unwrap() = "tiny_2_more_capabilities";
-    let restarted = world.load().await;
-    assert_eq!(version(&restarted).await, "2.0.0");
-    assert_eq!(restarted.report().serving.unwrap().digest, digest("tiny_2_more_capabilities"));
-}
-
-#[tokio::test]
-async fn why_nothing_serves_is_told_in_few_words() {
-    let world = World::new().option("module_version", "9.0.0");
-    for name in ["tiny_2", "tiny_2_traps", "tiny_2_leases_more", "tiny_2_newer_storage", "tiny_2_fails_its_probe"] {
-        world.shelf.put(name);
-    }
-    let told = version(&world.load().await).await;
-    assert_eq!(told.matches("holds 9.0.0").count(), modules::limits::REASONS_TOLD_MAX, "{told}");
 }
 
 #[tokio::test]

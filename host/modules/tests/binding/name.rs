@@ -6,6 +6,7 @@ use std::collections::BTreeSet;
 
 use modules::binding::{Done, Naming};
 use modules::{Approval, Refusal};
+use serde_json::Value;
 
 use crate::support::{World, digest, naming, reason, reported, version};
 
@@ -103,4 +104,23 @@ async fn a_module_with_other_special_paths_is_named_now_and_goes_live_with_a_rel
     let reloaded = world.load().await;
     assert_eq!(version(&reloaded).await, "2.0.0");
     assert_eq!(reloaded.report().held.unwrap().0, "2.0.0");
+}
+
+#[tokio::test]
+async fn what_is_held_is_let_go_whatever_comes_of_the_highest() {
+    let world = World::new();
+    let binding = world.load().await;
+    binding.use_module(naming("1.0.0")).await.unwrap();
+    world.shelf.put("tiny_2_more_capabilities");
+    let refused = binding.use_module(accepting("latest", &["clock"])).await.unwrap_err().to_string();
+    assert!(refused.starts_with("nothing is held any more, but `accept_capabilities` must name"), "{refused}");
+    assert_eq!((binding.report().held, world.state()["held"].clone()), (None, Value::Null));
+    binding.use_module(naming("1.0.0")).await.unwrap();
+    let Done::Free { serves, passed_over } = binding.use_module(naming("latest")).await.unwrap() else {
+        panic!("nothing is held")
+    };
+    assert_eq!(serves.unwrap().version.to_string(), "1.0.0");
+    let [only] = passed_over.try_into().unwrap();
+    assert!(only.starts_with("tiny 2.0.0") && only.contains("accept_capabilities=random"), "{only}");
+    assert_eq!((binding.report().held, world.state()["held"].clone()), (None, Value::Null));
 }

@@ -1,4 +1,4 @@
-//! What the tests share: a shelf of modules in place of a directory, a storage with faults, a mount.
+//! What the tests share: a shelf of modules in place of a directory, and a mount.
 
 #![expect(clippy::unwrap_used, reason = "tests")]
 #![expect(clippy::disallowed_methods, reason = "tests read the guests that were built")]
@@ -10,11 +10,13 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use component_runtime::capability::{Nothing, Storage, StorageEntry, StorageError, StorageView, Transaction};
+use component_runtime::capability::{Nothing, Storage};
 use component_runtime::{Identity, Limits, MountSettings, Operation, Request, Runtime, RuntimeSettings, SpecialPaths};
 use modules::binding::{Binding, BindingSettings, CandidateReport, Named, Naming, ServeError, Source, state_key};
 use modules::{Approval, Candidate, Digest, Failure, LoadedModule, ModuleId, Origin, Refusal, RefusedFile};
 use serde_json::Value;
+
+use crate::storage::FaultyStorage;
 
 /// The modules that are there, and a mount's storage: what stays when the process ends.
 pub(crate) struct World {
@@ -39,11 +41,19 @@ impl World {
             files: Mutex::default(),
             has_directory: AtomicBool::new(true),
             unreadable: AtomicBool::new(false),
+            failing: Mutex::default(),
+            closed: tokio::sync::watch::Sender::new(None),
+            waiting: AtomicUsize::new(0),
             loads: AtomicUsize::new(0),
         };
         let mut storage = FaultyStorage::default();
         storage.entries.get_mut().unwrap().insert("kept".into(), b"k".into());
         Self { runtime, shelf: Arc::new(shelf), storage: Arc::new(storage), options: BTreeMap::new() }
+    }
+
+    /// Another node of the cluster: the same storage, a directory of its own.
+    pub(crate) fn other_node(&self) -> Self {
+        Self { storage: Arc::clone(&self.storage), ..Self::new() }
     }
 
     pub(crate) fn option(mut self, name: &str, value: &str) -> Self {
@@ -94,10 +104,26 @@ pub(crate) struct Shelf {
     files: Mutex<BTreeMap<String, Result<Approval, Refusal>>>,
     pub(crate) has_directory: AtomicBool,
     pub(crate) unreadable: AtomicBool,
+    /// What cannot be loaded, and why.
+    failing: Mutex<BTreeMap<String, Failure>>,
+    /// What hangs while it is loaded.
+    closed: tokio::sync::watch::Sender<Option<&'static str>>,
+    pub(crate) waiting: AtomicUsize,
     pub(crate) loads: AtomicUsize,
 }
 
 impl Shelf {
+    pub(crate) fn fail(&self, name: &str, failure: Option<Failure>) {
+        match failure {
+            Some(failure) => self.failing.lock().unwrap().insert(name.into(), failure),
+            None => self.failing.lock().unwrap().remove(name),
+        };
+    }
+
+    pub(crate) fn close(&self, name: Option<&'static str>) {
+        self.closed.send_replace(name);
+    }
+
     pub(crate) fn put(&self, name: &str) {
         self.put_as(name, Ok(Approval::Signed(vec!["key".into()])));
     }
@@ -150,6 +176,16 @@ impl Source for Shelf {
         let loaded = match &candidate.origin {
             Origin::Embedded => self.embedded().await,
             Origin::File(name) => {
+                let mut closed = self.closed.subscribe();
+                if *closed.borrow() == Some(name.as_str()) {
+                    self.waiting.fetch_add(1, Ordering::SeqCst);
+                    closed.wait_for(|closed| *closed != Some(name.as_str())).await.unwrap();
+                }
+                let failing = self.failing.lock().unwrap().get(name).cloned();
+                if let Some(failure) = failing {
+                    self.loads.fetch_add(1, Ordering::SeqCst);
+                    return Err(failure);
+                }
                 let approval = candidate.approval.clone().map_err(Failure::Lasting)?;
                 self.loaded(name, candidate.origin.clone(), approval).await
             }
@@ -158,14 +194,18 @@ impl Source for Shelf {
     }
 }
 
-/// `tiny_2_traps` is version 2.0.0.
+/// `tiny_2_traps` is version 2.0.0 of `tiny`; `other_2` is 2.0.0 of `other`.
 fn id(name: &str) -> ModuleId {
-    let major = name.strip_prefix("tiny_").and_then(|rest| rest.chars().next()).unwrap_or('2');
-    ModuleId { engine: "tiny".into(), version: format!("{major}.0.0").parse().unwrap() }
+    let engine = if name.starts_with("other_") { "other" } else { "tiny" };
+    let major = name.strip_prefix(engine).and_then(|rest| rest.chars().nth(1)).unwrap_or('2');
+    ModuleId { engine: engine.into(), version: format!("{major}.0.0").parse().unwrap() }
 }
 
+/// `other_2_traps` and `tiny_3_traps` have the bytes of `tiny_2_traps`.
 fn wasm(name: &str) -> Vec<u8> {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("../../target/component/rogue/{name}.wasm"));
+    let of_tiny = name.strip_prefix("other_").map_or_else(|| name.to_owned(), |rest| format!("tiny_{rest}"));
+    let of_tiny = of_tiny.replace("tiny_3", "tiny_2");
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("../../target/component/rogue/{of_tiny}.wasm"));
     let Ok(wasm) = std::fs::read(&path) else {
         panic!("the guest `{name}` is not built yet: run `make rogue` first ({} is missing)", path.display())
     };
@@ -238,94 +278,4 @@ pub(crate) fn naming(version: &str) -> Naming {
 
 pub(crate) fn no_special_paths(paths: &SpecialPaths) -> bool {
     *paths == SpecialPaths::default()
-}
-
-/// How each write goes wrong until the process is started again.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Fault {
-    /// It is not done.
-    Before,
-    /// It is done, and its answer is lost.
-    After,
-}
-
-/// A storage in memory.
-#[derive(Default)]
-pub(crate) struct FaultyStorage {
-    pub(crate) entries: Mutex<BTreeMap<String, Vec<u8>>>,
-    pub(crate) read_only: AtomicBool,
-    pub(crate) unreadable: AtomicBool,
-    /// The host's own calls.
-    pub(crate) of_the_host: AtomicUsize,
-    /// The next write of the host goes wrong.
-    pub(crate) fault: Mutex<Option<Fault>>,
-    /// While it is locked, nobody reads `gate`.
-    pub(crate) gate: tokio::sync::Mutex<()>,
-    pub(crate) at_the_gate: AtomicUsize,
-}
-
-impl FaultyStorage {
-    fn count(&self, key: &str) {
-        if key.starts_with(component_runtime::RESERVED_PREFIX) {
-            self.of_the_host.fetch_add(1, Ordering::SeqCst);
-        }
-    }
-
-    fn writable(&self) -> Result<(), StorageError> {
-        match self.read_only.load(Ordering::SeqCst) {
-            true => Err(StorageError::ReadOnly("cannot write to readonly storage".into())),
-            false => Ok(()),
-        }
-    }
-}
-
-#[async_trait]
-impl StorageView for FaultyStorage {
-    async fn get(&self, key: &str) -> Result<Option<StorageEntry>, StorageError> {
-        self.count(key);
-        if self.unreadable.load(Ordering::SeqCst) {
-            return Err(StorageError::Failed("the server is sealed".into()));
-        }
-        if key == "gate" {
-            self.at_the_gate.fetch_add(1, Ordering::SeqCst);
-            drop(self.gate.lock().await);
-        }
-        let value = self.entries.lock().unwrap().get(key).cloned();
-        Ok(value.map(|value| StorageEntry { key: key.to_owned(), value, seal_wrap: false }))
-    }
-    async fn put(&self, entry: StorageEntry) -> Result<(), StorageError> {
-        self.count(&entry.key);
-        self.writable()?;
-        let fault = match entry.key == state_key() {
-            true => *self.fault.lock().unwrap(),
-            false => None,
-        };
-        if fault != Some(Fault::Before) {
-            self.entries.lock().unwrap().insert(entry.key, entry.value);
-        }
-        if fault.is_some() { Err(StorageError::Failed("the connection was cut".into())) } else { Ok(()) }
-    }
-    async fn delete(&self, key: &str) -> Result<(), StorageError> {
-        self.count(key);
-        self.writable()?;
-        self.entries.lock().unwrap().remove(key);
-        Ok(())
-    }
-    async fn list(&self, prefix: &str) -> Result<Vec<String>, StorageError> {
-        let entries = self.entries.lock().unwrap();
-        let below = entries.keys().filter_map(|key| key.strip_prefix(prefix));
-        let children: BTreeSet<_> = below.filter_map(|rest| rest.split_inclusive('/').next()).collect();
-        Ok(children.into_iter().map(str::to_owned).collect())
-    }
-    async fn list_page(&self, prefix: &str, after: &str, limit: u32) -> Result<Vec<String>, StorageError> {
-        let names = self.list(prefix).await?;
-        Ok(names.into_iter().filter(|name| name.as_str() > after).take(limit as usize).collect())
-    }
-}
-
-#[async_trait]
-impl Storage for FaultyStorage {
-    async fn begin(&self) -> Result<Option<Box<dyn Transaction>>, StorageError> {
-        Ok(None)
-    }
 }

@@ -94,6 +94,11 @@ fn done(done: Done) -> Response {
             let data = data(&json!({ "engine": id.engine, "version": id.version.to_string(), "live": false }));
             Response { warnings: vec![text], ..data }
         }
+        Done::Free { serves, passed_over } => {
+            let (engine, version) = serves.map(|id| (id.engine, id.version.to_string())).unzip();
+            let data = data(&json!({ "engine": engine, "version": version, "live": version.is_some() }));
+            Response { warnings: passed_over, ..data }
+        }
     }
 }
 

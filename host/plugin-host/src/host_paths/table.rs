@@ -50,14 +50,14 @@ const STATUS: &[Field] = &[
     field("held", Kind::Map, "What `module/use` holds."),
     field("candidates", Kind::List, "The modules that are there, best first, and why each does not serve."),
     field("refused_files", Kind::List, "Files of the directory that are no modules at all, and why."),
-    field("problem", Kind::Text, "Why the modules could not be looked at."),
+    field("problem", Kind::Text, "Why the modules could not be looked at, or why another one serves than should."),
     field("node_local", Kind::Bool, "This is not in storage, since this node cannot write: it is true of it only."),
 ];
 
 const CHANGED: &[Field] = &[
     field("engine", Kind::Text, "The module's engine."),
     field("version", Kind::Text, "Its version."),
-    field("live", Kind::Bool, "Does it serve? If not, it will from the mount's next `plugin reload` on."),
+    field("live", Kind::Bool, "Does it serve? If not, the warning says what is still to be done."),
 ];
 
 /// All of them, by name.

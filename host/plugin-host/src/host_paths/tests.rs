@@ -6,7 +6,7 @@ use std::time::Duration;
 use component_runtime::capability::Nothing;
 use component_runtime::{Limits, MountSettings, Runtime, RuntimeSettings};
 use modules::binding::BindingSettings;
-use modules::{Library, LibrarySettings};
+use modules::{Library, LibrarySettings, ModuleId};
 use plugin_protocol::Identity;
 
 use super::*;
@@ -77,6 +77,24 @@ async fn what_serves_a_mount_is_read_below_it() {
     told.sort_unstable();
     described.sort_unstable();
     assert_eq!(told, described);
+}
+
+#[test]
+fn what_a_change_came_to_is_told_with_what_is_still_to_do() {
+    let id = || ModuleId::new("toy", "2.0.0").unwrap();
+    let free = |serves| Done::Free { serves, passed_over: vec!["toy 3.0.0: no".to_owned()] };
+    let rows = [
+        (Done::Serves(id()), json!({ "engine": "toy", "version": "2.0.0", "live": true }), None),
+        (Done::TakesReload(id()), json!({ "engine": "toy", "version": "2.0.0", "live": false }), Some("plugin reload")),
+        (free(Some(id())), json!({ "engine": "toy", "version": "2.0.0", "live": true }), Some("toy 3.0.0: no")),
+        (free(None), json!({ "engine": null, "version": null, "live": false }), Some("toy 3.0.0: no")),
+    ];
+    for (outcome, expected, warning) in rows {
+        let Response { data, warnings, .. } = done(outcome);
+        assert_eq!(serde_json::from_str::<Value>(&data.unwrap()).unwrap(), expected);
+        assert_eq!(warnings.len(), usize::from(warning.is_some()));
+        assert!(warnings.iter().all(|text| warning.is_some_and(|warning| text.contains(warning))), "{warnings:?}");
+    }
 }
 
 #[tokio::test]

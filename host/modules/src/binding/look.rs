@@ -1,0 +1,104 @@
+//! When a mount looks at what is there: with its first request, when something changed, and again by itself as long
+//! as anything is not as it should be.
+
+use std::sync::atomic::Ordering;
+use std::sync::{Arc, Weak};
+
+use tokio::task::JoinHandle;
+use tokio::time::{Instant, sleep_until, timeout};
+
+use super::report::Report;
+use super::{Binding, Work, task, tried};
+use crate::Refusal;
+use crate::limits::START_WAIT;
+
+/// Has a mount look again later, unless it is dropped.
+pub(super) struct Timer(JoinHandle<()>);
+
+impl Timer {
+    fn new(binding: Weak<Binding>, at: Instant) -> Self {
+        Self(task::spawn(async move {
+            sleep_until(at).await;
+            if let Some(binding) = binding.upgrade() {
+                binding.trigger();
+            }
+        }))
+    }
+}
+
+impl Drop for Timer {
+    fn drop(&mut self) {
+        self.0.abort();
+    }
+}
+
+impl Binding {
+    /// Looks again, soon and once, however often it is told to meanwhile. Nobody waits for it. The first look is for
+    /// the first request to take: before, storage may not answer yet.
+    pub fn trigger(self: &Arc<Self>) {
+        let may_look = self.storage.is_some() && self.started.load(Ordering::Acquire);
+        if !may_look || self.triggered.swap(true, Ordering::AcqRel) {
+            return;
+        }
+        let this = Arc::clone(self);
+        drop(task::spawn(async move {
+            let mut work = Arc::clone(&this).turn().await;
+            this.triggered.store(false, Ordering::Release);
+            // Its failure is in log and status; nobody waits for it.
+            let _ = this.choose_and_tell(&mut work).await;
+        }));
+    }
+
+    /// The server has set the mount up: what it could not store meanwhile it may by now.
+    pub fn set_up(self: &Arc<Self>) {
+        if self.report.load().unsaved {
+            self.trigger();
+        }
+    }
+
+    /// The first look, with the first request.
+    pub(super) async fn start(self: &Arc<Self>) -> Result<(), Refusal> {
+        let late = |_| Refusal(format!("the mount had no module after {START_WAIT:?}: try again"));
+        let start = async {
+            let mut work = Arc::clone(self).turn().await;
+            if self.started.load(Ordering::Acquire) {
+                return Ok(());
+            }
+            let this = Arc::clone(self);
+            let started = task::spawn(async move { this.choose_and_tell(&mut work).await });
+            started.await.unwrap_or_else(|stopped| Err(Refusal(format!("choosing a module did not end: {stopped}"))))
+        };
+        timeout(START_WAIT, start).await.map_err(late)?
+    }
+
+    /// `choose`, its failure in log and status, and another look later where one is needed.
+    pub(super) async fn choose_and_tell(self: &Arc<Self>, work: &mut Work) -> Result<(), Refusal> {
+        let chosen = self.choose(work).await;
+        if let Err(refusal) = &chosen {
+            self.tell_problem(refusal);
+            self.report_problem(refusal.0.clone());
+        }
+        self.look_again_later(work);
+        chosen
+    }
+
+    pub(super) fn report_problem(&self, problem: String) {
+        let report = Report { problem: Some(problem), ..Report::clone(&self.report.load()) };
+        self.report.store(Arc::new(report));
+    }
+
+    /// Once, for as long as it is the same.
+    pub(super) fn tell_problem(&self, problem: &Refusal) {
+        if self.report.load().problem.as_ref() != Some(&problem.0) {
+            tracing::warn!(mount = self.name(), reason = %problem, "the mount's modules are not as they should be");
+        }
+    }
+
+    pub(super) fn look_again_later(self: &Arc<Self>, work: &mut Work) {
+        let is_troubled = work.unsaved || self.report.load().problem.is_some();
+        work.troubled = if is_troubled { work.troubled.saturating_add(1) } else { 0 };
+        let for_trouble = is_troubled.then(|| Instant::now() + tried::wait(work.troubled));
+        let at = for_trouble.into_iter().chain(work.tried.next_due()).min();
+        work.timer = at.map(|at| Timer::new(Arc::downgrade(self), at));
+    }
+}
