@@ -2,12 +2,16 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::time::Instant;
 
-use harness::modules::ModulesDir;
-use harness::openbao::MountSettings;
+use harness::Verb;
+use harness::modules::{ASTRA_VERSION, ModuleFile, ModulesDir};
+use harness::openbao::{MountSettings, OpenBaoDriver};
+use serde_json::{Value, json};
 
+use super::leases::next_version;
 use super::load::{Load, assert_switched};
-use super::{Toys, full, good, server};
+use super::{Toys, ask, good, server};
 
 /// What the log says, whatever is wrong.
 const COMPLAINT: &str = "the cache of compiled modules was of no use";
@@ -20,11 +24,11 @@ struct Cached {
 
 impl Cached {
     fn new() -> Self {
-        Self::with(vec![sealed_by("0f")], |_| String::new())
+        Self::with(vec![sealed_by("0f")], Vec::new(), |_| String::new())
     }
 
     /// The lines of shell that the plugin's process begins with may know where its modules lie.
-    fn with(environment: Vec<String>, shell: impl FnOnce(&ModulesDir) -> String) -> Self {
+    fn with(environment: Vec<String>, trust: Vec<String>, shell: impl FnOnce(&ModulesDir) -> String) -> Self {
         let mut folder = PathBuf::new();
         let toys = Toys::with(server(), |modules| {
             folder = beside(modules, "cache");
@@ -32,7 +36,7 @@ impl Cached {
             modules.drop_in(&good(30));
             let cache = format!("--module-cache-dir={}", folder.display());
             MountSettings {
-                arguments: vec![good(30).pin(), good(31).pin(), cache],
+                arguments: [vec![good(30).pin(), good(31).pin(), cache], trust].concat(),
                 environment,
                 shell: shell(modules),
                 ..MountSettings::default()
@@ -47,16 +51,12 @@ impl Cached {
         files.map(|path| (path.clone(), fs::read(path).unwrap_or_default())).collect()
     }
 
-    /// The one entry of a module.
+    /// The one entry of a toy.
     fn entry(&self, version: u8) -> (PathBuf, Vec<u8>) {
-        let entry = self.find(version);
-        entry.unwrap_or_else(|| panic!("no entry of {version}"))
-    }
-
-    fn find(&self, version: u8) -> Option<(PathBuf, Vec<u8>)> {
         let digest = good(version).sha256();
         let is_of = |path: &Path| path.file_name().unwrap().to_string_lossy().starts_with(&digest);
-        self.entries().into_iter().find(|(path, bytes)| is_of(path) && !bytes.is_empty())
+        let entry = self.entries().into_iter().find(|(path, bytes)| is_of(path) && !bytes.is_empty());
+        entry.unwrap_or_else(|| panic!("no entry of {version}"))
     }
 
     /// How often the log speaks of this folder.
@@ -90,7 +90,7 @@ fn a_restart_uses_the_cache() {
 
 #[test]
 fn without_a_key_nothing_is_kept() {
-    let cached = Cached::with(Vec::new(), |_| String::new());
+    let cached = Cached::with(Vec::new(), Vec::new(), |_| String::new());
     cached.toys.folder.drop_in(&good(31));
     cached.toys.wait_for(31);
     cached.toys.restart();
@@ -143,43 +143,44 @@ fn an_entry_that_does_not_fit_is_harmless() {
     toys.assert_serves(31);
 }
 
-/// The plugin's process may write files of so many blocks only: an entry is cut off near its end, as on a full disk. The
-/// lines ignore the signal that the system would stop the process by.
+/// The plugin's process may write files of so many blocks only: the entry of the Astra engine, which needs some times as
+/// many, is cut off in the middle, as on a full disk. The lines ignore the signal that the system would stop the
+/// process by.
 #[test]
 fn a_full_disk_costs_the_cache_and_nothing_else() {
     let limit = |modules: &ModulesDir| beside(modules, "blocks");
-    let cached = Cached::with(vec![sealed_by("0f")], |modules| {
-        fs::write(limit(modules), "unlimited").unwrap();
+    let next = ModuleFile::astra(&next_version());
+    let cached = Cached::with(vec![sealed_by("0f")], vec![next.pin()], |modules| {
+        fs::write(limit(modules), BLOCKS).unwrap();
         format!("trap '' XFSZ\nulimit -f \"$(cat '{}')\"", limit(modules).display())
     });
     let toys = &cached.toys;
-    let (path, entry) = cached.entry(30);
-    fs::remove_file(path).unwrap();
-    fs::write(limit(&toys.folder), (entry.len() / BLOCK_BYTES - 1).to_string()).unwrap();
-    toys.restart();
-    toys.assert_serves(30);
+    let mount_point = format!("{}-astra/", toys.name);
+    let settings = MountSettings { mount_point, options: json!({}), ..toys.settings.clone() };
+    let astra = OpenBaoDriver::mount_registered(server(), &settings);
+    let version = |path: &str| ask(&astra, Verb::Read, path, Value::Null).text("version").to_owned();
 
-    let load = Load::start(toys, 2);
+    let load = Load::at(&toys.server, &format!("{}info", astra.mount_point()), 2);
     load.go_on(toys);
-    toys.folder.drop_in(&good(31));
-    toys.wait_for(31);
-    let told = std::time::Instant::now();
+    toys.folder.drop_in(&next);
+    toys.server.wait_for("the update", || version("module") == next.version);
+    let told = Instant::now();
     load.go_on(toys);
-    assert_switched(&load.end(), &full(30), told, &full(31));
+    assert_switched(&load.end(), ASTRA_VERSION, told, &next.version);
+    let complaints = cached.complaints();
+    let is_told = |line: &String| line.contains(&next.sha256()) && line.contains("File too large");
+    assert!(complaints.iter().any(is_told), "{complaints:?}");
+    let toy = cached.entry(30).0;
+    assert_eq!(cached.entries().into_iter().map(|(path, _)| path).collect::<Vec<_>>(), [toy], "nothing half written");
+
     toys.restart();
-    toys.assert_serves(31);
-    assert!(cached.entries().is_empty(), "nothing is left of what was begun");
-    for module in [good(30), good(31)] {
-        let complaints = cached.complaints();
-        let told = |line: &String| line.contains(&module.sha256()) && line.contains("File too large");
-        assert!(complaints.iter().any(told), "{complaints:?}");
-    }
+    assert_eq!(version("info"), next.version);
     // There is room again.
     fs::write(limit(&toys.folder), "unlimited").unwrap();
     toys.restart();
-    toys.assert_serves(31);
-    assert!(cached.find(31).is_some());
+    assert_eq!(version("info"), next.version);
+    assert_eq!(cached.entries().len(), 2);
 }
 
-/// Of a shell's limit of files.
-const BLOCK_BYTES: usize = 512;
+/// A mebibyte: more than any guest's memory image, which counts as a file, too.
+const BLOCKS: &str = "2048";

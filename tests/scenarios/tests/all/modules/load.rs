@@ -6,6 +6,7 @@ use std::thread::JoinHandle;
 use std::time::Instant;
 
 use harness::limits::REQUEST_DEADLINE;
+use harness::openbao::Server;
 use serde_json::Value;
 
 use super::Toys;
@@ -26,9 +27,14 @@ pub(crate) struct Load {
 impl Load {
     /// So many clients, each with a connection of its own, ask which version serves.
     pub(crate) fn start(toys: &Toys, clients: usize) -> Self {
+        Self::at(&toys.server, &format!("{}/version", toys.name), clients)
+    }
+
+    /// The same of another path that answers a `version`.
+    pub(crate) fn at(server: &Server, path: &str, clients: usize) -> Self {
         let (stop, answered) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicUsize::new(0)));
         let clients = (0..clients).map(|_| {
-            let (client, path) = (toys.server.client(), format!("{}/version", toys.name));
+            let (client, path) = (server.client(), path.to_owned());
             let (stop, answered) = (Arc::clone(&stop), Arc::clone(&answered));
             std::thread::spawn(move || {
                 let mut seen = Vec::new();
