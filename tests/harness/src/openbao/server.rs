@@ -262,9 +262,9 @@ impl Server {
         children_named(self.pid(), PLUGIN_FILE)
     }
 
-    /// Names of the threads of all these processes.
-    pub fn plugin_threads(&self) -> Vec<String> {
-        self.plugin_pids().into_iter().flat_map(threads_of).collect()
+    /// Names of a process's threads.
+    pub fn threads_of(&self, pid: u32) -> Vec<String> {
+        threads_of(pid)
     }
 
     /// Kills a plugin process.
