@@ -83,11 +83,6 @@ fn an_update_that_is_killed_at_any_step_ends_updated() {
         toys.assert_serves(30);
         toys.folder.drop_in(update);
         server.wait_for(step.name, || (step.is_there)(&toys, &update.version));
-            "{} {} compile={}",
-            who,
-            step.name,
-            toys.server.plugin_pids().iter().flat_map(|p| toys.server.threads_of(*p)).any(|n| n == "compile")
-        );
         assert_eq!(stored(&toys), if step.is_stored { update.version.clone() } else { full(30) });
         kill();
         server.wait_for("an answer", || {
