@@ -10,9 +10,9 @@ use std::sync::Arc;
 use cap_std::ambient_authority;
 use cap_std::fs::{Dir, MetadataExt as _, OpenOptions, OpenOptionsExt as _};
 use component_runtime::{Module, Runtime, SealKey};
-use tokio::time::timeout;
 
 use crate::Digest;
+use crate::blocking::OneAtATime;
 use crate::encoding::{from_base64, from_hex};
 use crate::limits::{CACHE_BYTES_MAX, CACHE_DEADLINE, CACHE_ENTRIES_MAX, CACHE_ENTRY_BYTES_MAX};
 
@@ -41,18 +41,19 @@ impl CacheSettings {
 /// See the module's head.
 pub(crate) struct Cache {
     settings: Arc<CacheSettings>,
+    disk: OneAtATime<()>,
 }
 
 impl Cache {
     pub(crate) fn new(settings: CacheSettings) -> Self {
-        Self { settings: Arc::new(settings) }
+        Self { settings: Arc::new(settings), disk: OneAtATime::new((), CACHE_DEADLINE) }
     }
 
     /// The module, if it was kept.
     pub(crate) async fn load(&self, runtime: &Runtime, digest: Digest) -> Option<Arc<Module>> {
         let (directory, name) = (self.settings.directory.clone(), entry_name(runtime, digest));
-        let read = off_the_serving_threads(move || read(&directory, &name)).await;
-        let sealed = read.unwrap_or_else(|reason| self.complain(digest, &reason))?;
+        let read = self.disk.run(move |()| read(&directory, &name)).await;
+        let sealed = read.flatten().unwrap_or_else(|reason| self.complain(digest, &reason))?;
         match runtime.load_sealed(&self.settings.key, digest.bytes(), sealed).await {
             Ok(module) => Some(module),
             Err(error) => self.complain(digest, &error.to_string()),
@@ -63,11 +64,11 @@ impl Cache {
     pub(crate) async fn keep(&self, runtime: &Runtime, digest: Digest, module: &Arc<Module>) {
         let (settings, name) = (Arc::clone(&self.settings), entry_name(runtime, digest));
         let module = Arc::clone(module);
-        let kept = off_the_serving_threads(move || {
+        let kept = self.disk.run(move |()| {
             let sealed = module.seal(&settings.key, digest.bytes()).map_err(|error| error.to_string())?;
             write(&settings.directory, &name, &sealed)
         });
-        if let Err(reason) = kept.await {
+        if let Err(reason) = kept.await.flatten() {
             self.complain::<()>(digest, &reason);
         }
     }
@@ -81,15 +82,6 @@ impl Cache {
 
 fn entry_name(runtime: &Runtime, digest: Digest) -> String {
     format!("{digest}-{:016x}{SUFFIX}", runtime.compatibility())
-}
-
-async fn off_the_serving_threads<T: Send + 'static>(
-    job: impl FnOnce() -> Result<T, String> + Send + 'static,
-) -> Result<T, String> {
-    match timeout(CACHE_DEADLINE, tokio::task::spawn_blocking(job)).await {
-        Ok(done) => done.unwrap_or_else(|stopped| Err(stopped.to_string())),
-        Err(_) => Err(format!("it took longer than {CACHE_DEADLINE:?}")),
-    }
 }
 
 /// None where there is no such entry.

@@ -8,6 +8,7 @@
 pub mod binding;
 pub mod limits;
 
+mod blocking;
 mod cache;
 mod candidate;
 mod directory;

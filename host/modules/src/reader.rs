@@ -4,10 +4,8 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use tokio::sync::Mutex;
-use tokio::time::timeout;
-
 use crate::Refusal;
+use crate::blocking::OneAtATime;
 use crate::directory::{Directory, Listing, Stamp};
 use crate::limits::DIRECTORY_DEADLINE;
 
@@ -15,13 +13,13 @@ use crate::limits::DIRECTORY_DEADLINE;
 #[derive(Clone)]
 pub(crate) struct Reader {
     path: PathBuf,
-    directory: Arc<Mutex<Directory>>,
+    directory: Arc<OneAtATime<Directory>>,
 }
 
 impl Reader {
     pub(crate) fn new(path: PathBuf, module_bytes_max: usize) -> Self {
         let directory = Directory::new(path.clone(), module_bytes_max);
-        Self { path, directory: Arc::new(Mutex::new(directory)) }
+        Self { path, directory: Arc::new(OneAtATime::new(directory, DIRECTORY_DEADLINE)) }
     }
 
     pub(crate) fn path(&self) -> &Path {
@@ -50,17 +48,7 @@ impl Reader {
         &self,
         job: impl FnOnce(&mut Directory) -> Result<T, Refusal> + Send + 'static,
     ) -> Result<T, Refusal> {
-        let failed =
-            |what: String| Refusal(format!("reading the directory of modules `{}` {what}", self.path.display()));
-        let work = async {
-            // The thread holds the lock, whatever becomes of who waits.
-            let mut directory = Arc::clone(&self.directory).lock_owned().await;
-            tokio::task::spawn_blocking(move || job(&mut directory)).await
-        };
-        match timeout(DIRECTORY_DEADLINE, work).await {
-            Ok(Ok(done)) => done,
-            Ok(Err(stopped)) => Err(failed(format!("did not end: {stopped}"))),
-            Err(_) => Err(failed(format!("took longer than {DIRECTORY_DEADLINE:?}"))),
-        }
+        let failed = |what| Refusal(format!("reading the directory of modules `{}` {what}", self.path.display()));
+        self.directory.run(job).await.unwrap_or_else(|what| Err(failed(what)))
     }
 }
