@@ -1,4 +1,6 @@
-//! Code compiled ahead of time: made here, and loaded here. The one place with `unsafe` by hand.
+//! Code compiled ahead of time: made here, and loaded here. The one file with `unsafe` by hand.
+
+use std::os::fd::{AsRawFd as _, OwnedFd};
 
 use wasmtime::Engine;
 use wasmtime::component::Component;
@@ -32,5 +34,22 @@ pub(crate) fn deserialize(engine: &Engine, precompiled: &[u8]) -> wasmtime::Resu
     #[expect(unsafe_code, reason = "see SAFETY")]
     unsafe {
         Component::deserialize(engine, precompiled)
+    }
+}
+
+/// Loads what another process of this very program compiled, into memory that is sealed against changes. Nothing is
+/// copied: code that no request reaches is not even mapped in.
+///
+/// # Errors
+/// As `deserialize`.
+pub(crate) fn deserialize_compiled(engine: &Engine, sealed: &OwnedFd) -> wasmtime::Result<Component> {
+    let path = format!("/proc/self/fd/{}", sealed.as_raw_fd());
+    // SAFETY: as for `deserialize`: the bytes are `Engine::precompile_component`'s output. They were written by a child
+    // that this process started from its own executable with a pipe and this memory as all that it has, and that
+    // ended well; a file in memory has no name by which others could write to it, and its seals refuse writing and
+    // resizing from before this call on, to ourselves as well.
+    #[expect(unsafe_code, reason = "see SAFETY")]
+    unsafe {
+        Component::deserialize_file(engine, path)
     }
 }

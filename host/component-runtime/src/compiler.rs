@@ -1,14 +1,18 @@
-//! Compiling: one component at a time in the process, on threads of lowest priority, so that requests do not feel it.
+//! Compiling: one component at a time, at the lowest priority, so that requests do not feel it. In a process of its own
+//! where there is a program for that, else on threads of this one.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use rayon::{ThreadPool, ThreadPoolBuilder};
 use tokio::sync::Semaphore;
 use tokio::task::JoinError;
 use tokio::time::timeout;
+use wasmtime::Engine;
+use wasmtime::component::Component;
 
-use crate::LoadError;
+use crate::compiler_process::Failed;
+use crate::{CompilerProgram, LoadError, compiler_process};
 
 /// The least that a thread can ask of the processor.
 const NICE_MAX: i32 = 19;
@@ -17,11 +21,41 @@ const NICE_MAX: i32 = 19;
 pub(crate) struct Compiler {
     turn: Arc<Semaphore>,
     deadline: Duration,
+    pub(crate) program: OnceLock<CompilerProgram>,
 }
 
 impl Compiler {
     pub(crate) fn new(deadline: Duration) -> Self {
-        Self { turn: Arc::new(Semaphore::new(1)), deadline }
+        Self { turn: Arc::new(Semaphore::new(1)), deadline, program: OnceLock::new() }
+    }
+
+    /// Compiles when it is its turn.
+    ///
+    /// # Errors
+    /// When it is no component, or at the deadline.
+    pub(crate) async fn compile(&self, engine: &Engine, wasm: &[u8]) -> Result<Component, LoadError> {
+        if let Some(program) = self.program.get() {
+            match self.in_process(program, engine, wasm).await {
+                Err(Failed::Unavailable(reason)) => {
+                    tracing::warn!(reason, "no process to compile in, compiling in the one that serves");
+                }
+                Err(Failed::Load(error)) => return Err(error),
+                Ok(component) => return Ok(component),
+            }
+        }
+        let (engine, wasm) = (engine.clone(), wasm.to_vec());
+        let compiled = self.run(move || Component::from_binary(&engine, &wasm)).await?;
+        compiled.map_err(|error| LoadError::Invalid(format!("{error:#}")))
+    }
+
+    /// At the deadline the process ends.
+    async fn in_process(&self, program: &CompilerProgram, engine: &Engine, wasm: &[u8]) -> Result<Component, Failed> {
+        let work = async {
+            let turn = self.turn.acquire().await;
+            let _turn = turn.map_err(|closed| Failed::Load(LoadError::Engine(closed.to_string())))?;
+            compiler_process::compile(program, engine, wasm).await
+        };
+        timeout(self.deadline, work).await.unwrap_or(Err(Failed::Load(LoadError::Deadline(self.deadline))))
     }
 
     /// Waits for its turn, then runs the job. A job cannot be stopped: at the deadline only the wait for it ends,
@@ -29,10 +63,7 @@ impl Compiler {
     ///
     /// # Errors
     /// At the deadline, or when the job panicked.
-    pub(crate) async fn run<T: Send + 'static>(
-        &self,
-        job: impl FnOnce() -> T + Send + 'static,
-    ) -> Result<T, LoadError> {
+    async fn run<T: Send + 'static>(&self, job: impl FnOnce() -> T + Send + 'static) -> Result<T, LoadError> {
         let work = async {
             let turn = Arc::clone(&self.turn).acquire_owned().await;
             let turn = turn.map_err(|closed| LoadError::Engine(closed.to_string()))?;
@@ -60,8 +91,8 @@ fn pool() -> Result<ThreadPool, LoadError> {
     pool.build().map_err(|error| LoadError::Engine(format!("threads to compile on: {error}")))
 }
 
-/// On Linux it is a thread that is nice, not its process.
-fn be_nice() {
+/// On Linux it is a thread that is nice, and those that it starts, not its process.
+pub(crate) fn be_nice() {
     if let Err(error) = rustix::process::nice(NICE_MAX) {
         tracing::debug!(%error, "compiling at the priority of everything else");
     }

@@ -95,6 +95,14 @@ pub(crate) fn for_precompiling() -> Result<Engine, LoadError> {
     engine.map_err(|error| LoadError::Engine(format!("{error:#}")))
 }
 
+/// An engine that compiles for this machine, with the settings of one that runs.
+///
+/// # Errors
+/// As `start`.
+pub(crate) fn for_compiling() -> Result<Engine, LoadError> {
+    Ok(with_at_most(REQUESTS_MIN, &Limits::default())?.engine)
+}
+
 /// Naming a target, even this machine's own, switches off what only the builder's processor has.
 fn baseline_target() -> String {
     let system = match std::env::consts::OS {

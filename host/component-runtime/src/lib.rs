@@ -11,6 +11,7 @@ pub mod limits;
 mod aot;
 mod bindings;
 mod compiler;
+mod compiler_process;
 mod engine;
 mod epoch;
 mod error;
@@ -29,6 +30,7 @@ mod sealed;
 mod store_state;
 
 pub use capability::RESERVED_PREFIX;
+pub use compiler_process::{CompilerProgram, compile_for_parent};
 pub use error::{GuestError, InvokeError, LoadError};
 pub use imports::Capability;
 pub use inspect::Inspection;

@@ -20,6 +20,8 @@ pub const REQUEST_DEADLINE: Duration = Duration::from_secs(60);
 pub const DESCRIBE_DEADLINE: Duration = Duration::from_secs(5);
 /// Compiling a component, waiting for those before it included: 20 modules of a megabyte on a busy machine.
 pub const COMPILE_DEADLINE: Duration = Duration::from_secs(120);
+/// What a process that compiles may have of memory: the largest component takes about half of it.
+pub const COMPILE_MEMORY_BYTES_MAX: usize = 2048 * MIB;
 /// Processor time of one request. A mint takes well under a millisecond, a full OpenAPI document some.
 pub const PROCESSOR_TIME: Duration = Duration::from_secs(1);
 

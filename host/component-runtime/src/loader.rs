@@ -20,9 +20,7 @@ pub(crate) async fn compile(runtime: &Arc<Inner>, wasm: &[u8]) -> Result<Compone
         return Err(LoadError::Invalid(format!("it has {} bytes; at most {}", wasm.len(), bytes_text(max))));
     }
     inspect::check_header(wasm)?;
-    let (engine, wasm) = (runtime.engine.clone(), wasm.to_vec());
-    let compiled = runtime.compiler.run(move || Component::from_binary(&engine, &wasm)).await?;
-    compiled.map_err(|error| LoadError::Invalid(format!("{error:#}")))
+    runtime.compiler.compile(&runtime.engine, wasm).await
 }
 
 /// Code that this program sealed.

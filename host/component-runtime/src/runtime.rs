@@ -15,7 +15,8 @@ use crate::limits::Limits;
 use crate::mount::Mounts;
 use crate::store_state::StoreState;
 use crate::{
-    Inspection, LoadError, Module, Mount, MountSettings, SealKey, aot, engine, inspect, linker, loader, sealed,
+    CompilerProgram, Inspection, LoadError, Module, Mount, MountSettings, SealKey, aot, engine, inspect, linker,
+    loader, sealed,
 };
 
 /// What an operator or a test decides.
@@ -76,6 +77,11 @@ impl Runtime {
             limits,
         };
         Ok(Self { inner: Arc::new(inner) })
+    }
+
+    /// From now on compiles in processes of this program, which calls `compile_for_parent`. The first one named stays.
+    pub fn compile_in_processes(&self, program: CompilerProgram) {
+        let _ = self.inner.compiler.program.set(program);
     }
 
     /// No component of more bytes is loaded.

@@ -1,12 +1,14 @@
 //! The bridge: each request of the server goes to a fresh instance of the
 //! component, and its answer back, with one log line.
 
+use std::ffi::OsString;
 use std::future::Future;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
-use component_runtime::{InvokeError, Limits, MountSettings, Runtime, RuntimeSettings};
+use component_runtime::{CompilerProgram, InvokeError, Limits, MountSettings, Runtime, RuntimeSettings};
 use modules::Library;
 use modules::binding::{Binding, BindingSettings, Bindings, ServeError, Source};
 use plugin_protocol::{Backend, Error, Factory, Operation, Request, Response, Setup, SpecialPaths, SystemViewClient};
@@ -28,6 +30,10 @@ impl Mounts {
         let egress = config.origins().map_err(|error| error.to_string())?;
         let settings = RuntimeSettings { egress, wal_minimum_age: config.wal_min_age, limits: Limits::default() };
         let runtime = Runtime::new(settings).map_err(|error| error.to_string())?;
+        // By what runs, whatever lies under its name by now.
+        let path = PathBuf::from("/proc/self/exe");
+        let arguments = crate::COMPILE.map(OsString::from).to_vec();
+        runtime.compile_in_processes(CompilerProgram { path, arguments });
         let library = Library::new(runtime.clone(), component::EMBEDDED, config.modules.settings()?);
         let bindings = Arc::new(Bindings::default());
         if library.has_directory() {

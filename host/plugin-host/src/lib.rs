@@ -35,6 +35,9 @@ pub const PROGRAM: &str = "vault-plugin-secrets-datastax-astra";
 /// The version that the server is told. Without the `v` it could not mount what it registered.
 pub const VERSION: &str = concat!("v", env!("CARGO_PKG_VERSION"));
 
+/// The arguments with which this program starts itself to compile a module.
+pub const COMPILE: [&str; 1] = ["compile-for-parent"];
+
 /// Serves until the server stops the plugin or goes away.
 pub fn run(config: Config) -> ExitCode {
     if let Err(contradiction) = config.modules.settings() {

@@ -1,5 +1,6 @@
 //! `precompile COMPONENT.wasm COMPONENT.cwasm`: a build tool. Compiles a component for the baseline of this
-//! architecture, with the settings of the engine that will run it.
+//! architecture, with the settings of the engine that will run it. Without arguments it compiles for a parent, as the
+//! plugin does in processes of its own: for tests.
 
 #![expect(clippy::disallowed_methods, reason = "a build tool has files")]
 
@@ -11,6 +12,9 @@ use component_runtime::Runtime;
 #[expect(clippy::print_stderr, reason = "a command line tool tells its user what failed")]
 fn main() -> ExitCode {
     let arguments: Vec<OsString> = std::env::args_os().skip(1).collect();
+    if arguments.is_empty() {
+        return component_runtime::compile_for_parent();
+    }
     let [wasm_path, code_path] = arguments.as_slice() else {
         eprintln!("usage: precompile COMPONENT.wasm COMPONENT.cwasm");
         return ExitCode::FAILURE;

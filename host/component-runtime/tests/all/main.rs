@@ -3,6 +3,7 @@
 //! `modules`.
 
 mod abuse;
+mod compiling;
 mod egress;
 mod isolation;
 mod logs;

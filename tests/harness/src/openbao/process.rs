@@ -87,13 +87,6 @@ pub(super) fn children_named(parent: u32, name: &str) -> Vec<u32> {
     pids.filter(|&pid| parent_of(pid) == Some(parent) && command_line(pid).contains(name)).collect()
 }
 
-/// The names of a process's threads.
-pub(super) fn threads_of(pid: u32) -> Vec<String> {
-    let threads = std::fs::read_dir(format!("/proc/{pid}/task")).into_iter().flatten().flatten();
-    let name = |thread: std::fs::DirEntry| std::fs::read_to_string(thread.path().join("comm")).ok();
-    threads.filter_map(name).map(|name| name.trim_end().to_owned()).collect()
-}
-
 /// Is the process alive? One that has ended and was not waited for is not.
 pub(super) fn is_alive(pid: u32) -> bool {
     stat(pid).is_some_and(|(state, _)| state != "Z")

@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
-use super::process::{GuardedProcess, OUTPUT, children_named, is_alive, signal, threads_of};
+use super::process::{GuardedProcess, OUTPUT, children_named, is_alive, signal};
 use super::{Client, server_config};
 use crate::limits::{CONDITION_DEADLINE, HEALTH_DEADLINE, POLL_INTERVAL, SERVER_START_ATTEMPTS, SERVER_START_DEADLINE};
 use crate::settings::{openbao_binary, plugin_binary};
@@ -262,9 +262,9 @@ impl Server {
         children_named(self.pid(), PLUGIN_FILE)
     }
 
-    /// Names of a process's threads.
-    pub fn threads_of(&self, pid: u32) -> Vec<String> {
-        threads_of(pid)
+    /// Is this plugin process having a module compiled, in a process of its own?
+    pub fn is_compiling(&self, plugin: u32) -> bool {
+        !children_named(plugin, "compile-for-parent").is_empty()
     }
 
     /// Kills a plugin process.

@@ -40,8 +40,8 @@ fn pauses(version: u8) -> ModuleFile {
 /// on its next step by now, and does not leave it for a while.
 fn is_compiling(toys: &Toys, version: &str) -> bool {
     let plugins = toys.server.plugin_pids();
-    let threads = || plugins.iter().flat_map(|pid| toys.server.threads_of(*pid));
-    (0..1_000).any(|_| threads().any(|name| name == "compile")) || describes_itself(toys, version)
+    let compiles = || plugins.iter().any(|pid| toys.server.is_compiling(*pid));
+    (0..1_000).any(|_| compiles()) || describes_itself(toys, version)
 }
 
 fn describes_itself(toys: &Toys, version: &str) -> bool {

@@ -1,0 +1,152 @@
+//! Compiling in a process of its own: the same program, started again for one component and gone with it.
+//!
+//! What compiling takes and leaves in memory goes with that process; one that takes too long is ended; one that takes
+//! too much memory, or crashes, takes no mount with it; and its work on memory does not stop the threads that serve.
+//! Where no process can be started, compiling happens in this one.
+
+use std::ffi::OsString;
+use std::fmt::Display;
+use std::io::{Read as _, Seek as _, Write as _};
+use std::os::fd::OwnedFd;
+use std::os::unix::process::ExitStatusExt as _;
+use std::path::PathBuf;
+use std::process::{ExitCode, ExitStatus, Stdio};
+
+use rustix::fs::{MemfdFlags, SealFlags, fcntl_add_seals, memfd_create};
+use rustix::process::{Resource, Rlimit, setrlimit};
+use tokio::io::AsyncWriteExt as _;
+use tokio::process::Child;
+use wasmtime::Engine;
+use wasmtime::component::Component;
+
+use crate::compiler::be_nice;
+use crate::limits::{COMPILE_MEMORY_BYTES_MAX, WASM_BYTES_MAX, bytes_text};
+use crate::{LoadError, aot, engine};
+
+/// Exit code of a component that does not compile; the reason is where the code would be.
+const EXIT_INVALID: i32 = 65;
+/// Exit code of a process that could not even begin.
+const EXIT_UNAVAILABLE: i32 = 69;
+/// Who sends it is not the process itself.
+const SIGKILL: i32 = rustix::process::Signal::KILL.as_raw();
+/// Of the reason.
+const REASON_BYTES_MAX: u64 = 4096;
+
+/// The program that compiles, by calling [`compile_for_parent`]: the one that runs already.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CompilerProgram {
+    /// See there.
+    pub path: PathBuf,
+    /// What makes it compile.
+    pub arguments: Vec<OsString>,
+}
+
+/// Why there is no component.
+pub(crate) enum Failed {
+    /// This machine does not let us; another way may do.
+    Unavailable(String),
+    Load(LoadError),
+}
+
+/// Compiles. Dropping the future ends the process.
+///
+/// # Errors
+/// See there.
+pub(crate) async fn compile(program: &CompilerProgram, engine: &Engine, wasm: &[u8]) -> Result<Component, Failed> {
+    let output = memfd_create("compiled", MemfdFlags::CLOEXEC | MemfdFlags::ALLOW_SEALING);
+    let output = output.map_err(unavailable)?;
+    let mut child = start(program, &output).map_err(unavailable)?;
+    // Held until the end: the process ends with the one that it works for.
+    let mut input = child.stdin.take();
+    if let Some(input) = &mut input {
+        // One that does not take it all ends, and says why.
+        let _ = input.write_all(&(wasm.len() as u64).to_le_bytes()).await;
+        let _ = input.write_all(wasm).await;
+    }
+    let ended = child.wait().await.map_err(|error| Failed::Load(LoadError::Engine(error.to_string())))?;
+    let engine = engine.clone();
+    let loaded = tokio::task::spawn_blocking(move || take(&engine, ended, output)).await;
+    loaded.unwrap_or_else(|stopped| Err(unavailable(stopped)))
+}
+
+fn unavailable(reason: impl Display) -> Failed {
+    Failed::Unavailable(reason.to_string())
+}
+
+/// With nothing of ours: no environment, no files, no log.
+#[expect(clippy::disallowed_types, reason = "the one place that starts a process")]
+fn start(program: &CompilerProgram, output: &OwnedFd) -> std::io::Result<Child> {
+    let mut command = std::process::Command::new(&program.path);
+    command.args(&program.arguments).env_clear();
+    command.stdin(Stdio::piped()).stdout(Stdio::from(output.try_clone()?)).stderr(Stdio::null());
+    tokio::process::Command::from(command).kill_on_drop(true).spawn()
+}
+
+fn take(engine: &Engine, ended: ExitStatus, output: OwnedFd) -> Result<Component, Failed> {
+    let failed = match (ended.code(), ended.signal()) {
+        (Some(0), _) => {
+            // From here on nobody changes it, and nobody else has it.
+            let seals = SealFlags::WRITE | SealFlags::SHRINK | SealFlags::GROW | SealFlags::SEAL;
+            fcntl_add_seals(&output, seals).map_err(unavailable)?;
+            return aot::deserialize_compiled(engine, &output).map_err(unavailable);
+        }
+        (Some(EXIT_INVALID), _) => LoadError::Invalid(reason(output)),
+        (Some(EXIT_UNAVAILABLE), _) => return Err(unavailable("it could not begin")),
+        // From outside: for want of memory on the machine, or by hand.
+        (_, Some(SIGKILL)) => LoadError::Engine("the process that compiled it was killed".to_owned()),
+        _ => {
+            let memory = bytes_text(COMPILE_MEMORY_BYTES_MAX);
+            LoadError::Invalid(format!("the compiler failed on it, with at most {memory} of memory: {ended}"))
+        }
+    };
+    Err(Failed::Load(failed))
+}
+
+#[expect(clippy::disallowed_types, reason = "memory that is read as a file")]
+fn reason(output: OwnedFd) -> String {
+    let (mut output, mut text) = (std::fs::File::from(output), String::new());
+    let read = output.rewind().and_then(|()| output.take(REASON_BYTES_MAX).read_to_string(&mut text));
+    read.map_or_else(|error| error.to_string(), |_| text)
+}
+
+/// What the program does that [`CompilerProgram`] names: compiles what comes on standard input, for this machine, and
+/// writes the code to standard output.
+#[must_use]
+pub fn compile_for_parent() -> ExitCode {
+    be_nice();
+    let memory = Some(COMPILE_MEMORY_BYTES_MAX as u64);
+    // Where there is no such limit, the deadline is what ends it.
+    let _ = setrlimit(Resource::Data, Rlimit { current: memory, maximum: memory });
+    let code = compile_input().unwrap_or(EXIT_UNAVAILABLE);
+    u8::try_from(code).map_or(ExitCode::FAILURE, ExitCode::from)
+}
+
+fn compile_input() -> Result<i32, LoadError> {
+    let io = |error: std::io::Error| LoadError::Engine(error.to_string());
+    let wasm = read_component().map_err(io)?;
+    std::thread::Builder::new().spawn(end_with_parent).map_err(io)?;
+    let (output, code) = match engine::for_compiling()?.precompile_component(&wasm) {
+        Ok(code) => (code, 0),
+        Err(error) => (format!("{error:#}").into_bytes(), EXIT_INVALID),
+    };
+    let mut stdout = std::io::stdout().lock();
+    stdout.write_all(&output).and_then(|()| stdout.flush()).map_err(io)?;
+    Ok(code)
+}
+
+/// Its length in eight bytes, then itself.
+fn read_component() -> std::io::Result<Vec<u8>> {
+    let (mut stdin, mut length) = (std::io::stdin().lock(), [0; 8]);
+    stdin.read_exact(&mut length)?;
+    let length = u64::from_le_bytes(length).min(WASM_BYTES_MAX as u64);
+    let mut wasm = vec![0; usize::try_from(length).unwrap_or(WASM_BYTES_MAX)];
+    stdin.read_exact(&mut wasm)?;
+    Ok(wasm)
+}
+
+/// Nothing more comes on standard input: it closes when the parent is gone.
+#[expect(clippy::disallowed_methods, clippy::exit, reason = "nobody is left to work for, and nothing to clean up")]
+fn end_with_parent() {
+    let _ = std::io::stdin().lock().read(&mut [0]);
+    std::process::exit(1);
+}

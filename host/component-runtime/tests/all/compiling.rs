@@ -1,0 +1,113 @@
+//! Compiling in a process of its own: what it makes serves, and whatever becomes of it, nothing else suffers.
+
+#![expect(clippy::unwrap_used, reason = "tests")]
+#![expect(clippy::disallowed_methods, clippy::disallowed_types, reason = "tests look at processes")]
+
+use std::io::Write as _;
+use std::path::Path;
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
+
+use component_runtime::{CompilerProgram, Limits, LoadError, Runtime};
+
+use crate::support::{limits, runtime, wasm};
+
+/// Compiles as the plugin does.
+const COMPILER: &str = env!("CARGO_BIN_EXE_precompile");
+
+fn runtime_with(path: &str, arguments: &[&str], limits: Limits) -> Runtime {
+    let runtime = runtime(limits, &[]);
+    let arguments = arguments.iter().map(Into::into).collect();
+    runtime.compile_in_processes(CompilerProgram { path: path.into(), arguments });
+    runtime
+}
+
+/// A shell that does this with its input and output in the compiler's place.
+fn shell(script: &str, limits: Limits) -> Runtime {
+    runtime_with("/bin/sh", &["-c", script], limits)
+}
+
+async fn fails(runtime: &Runtime) -> LoadError {
+    runtime.load(&wasm("good")).await.err().unwrap()
+}
+
+#[tokio::test]
+async fn what_another_process_compiled_serves_and_can_be_sealed() {
+    let runtime = runtime_with(COMPILER, &[], limits());
+    let module = runtime.load(&wasm("good")).await.unwrap();
+    assert_eq!(module.description().name, "good");
+    let key = component_runtime::SealKey::new([1; 32]);
+    let sealed = module.seal(&key, [2; 32]).unwrap();
+    drop(module);
+    assert_eq!(runtime.load_sealed(&key, [2; 32], sealed).await.unwrap().description().name, "good");
+}
+
+#[tokio::test]
+async fn what_does_not_compile_is_refused_in_the_same_words() {
+    let mut broken = wasm("good");
+    let middle = broken.len() / 2;
+    broken[middle..middle + 64].fill(0xff);
+    let here = runtime(limits(), &[]).load(&broken).await.err().unwrap();
+    let there = runtime_with(COMPILER, &[], limits()).load(&broken).await.err().unwrap();
+    assert!(matches!(there, LoadError::Invalid(_)));
+    assert_eq!(there.to_string(), here.to_string());
+}
+
+#[tokio::test]
+async fn one_that_takes_too_long_is_ended_and_the_next_has_its_turn() {
+    let folder = std::env::temp_dir().join(format!("compiling-{}", std::process::id()));
+    let script = format!("echo $$ > {}; exec sleep 600", folder.display());
+    let slow = shell(&script, Limits { compile_deadline: Duration::from_secs(2), ..limits() });
+    assert!(matches!(fails(&slow).await, LoadError::Deadline(_)));
+    let pid = std::fs::read_to_string(&folder).unwrap();
+    std::fs::remove_file(&folder).unwrap();
+    let began = Instant::now();
+    while is_running(pid.trim()) {
+        assert!(began.elapsed() < Duration::from_secs(30), "process {pid} goes on");
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    assert!(matches!(fails(&slow).await, LoadError::Deadline(_)), "it was begun, and not refused for want of a turn");
+    assert!(folder.exists(), "the second one had its turn");
+    std::fs::remove_file(&folder).unwrap();
+}
+
+/// Neither gone nor only waiting to be counted.
+fn is_running(pid: &str) -> bool {
+    let status = std::fs::read_to_string(Path::new("/proc").join(pid).join("stat")).unwrap_or_default();
+    status.rsplit(") ").next().is_some_and(|rest| !rest.is_empty() && !rest.starts_with('Z'))
+}
+
+#[tokio::test]
+async fn one_that_crashes_fails_alone_and_what_was_killed_may_be_tried_again() {
+    let crashed = fails(&shell("kill -ABRT $$", limits())).await;
+    assert!(crashed.is_lasting() && crashed.to_string().contains("2048 MiB of memory"), "{crashed}");
+    let killed = fails(&shell("kill -KILL $$", limits())).await;
+    assert!(!killed.is_lasting(), "{killed}");
+}
+
+#[tokio::test]
+async fn where_no_process_can_do_it_this_one_does() {
+    let cannot = ["exit 69", "cat > /dev/null & echo nonsense"].map(|script| shell(script, limits()));
+    let not_there = runtime_with("/nowhere", &[], limits());
+    for runtime in cannot.into_iter().chain([not_there]) {
+        assert_eq!(runtime.load(&wasm("good")).await.unwrap().description().name, "good");
+    }
+}
+
+#[test]
+fn it_ends_with_the_process_that_it_works_for() {
+    let good = wasm("good");
+    assert!(!is_done_for_nobody(&good[..good.len() / 2], good.len()), "it waits for the rest in vain");
+    // With all that it needs it may now and then be done before it sees that nobody waits.
+    assert!((0..20).any(|_| !is_done_for_nobody(&good, good.len())));
+}
+
+/// Does it compile these bytes to the end, though its input closes right after them?
+fn is_done_for_nobody(bytes: &[u8], length: usize) -> bool {
+    let mut child = Command::new(COMPILER).stdin(Stdio::piped()).stdout(Stdio::null()).spawn().unwrap();
+    let mut input = child.stdin.take().unwrap();
+    input.write_all(&(length as u64).to_le_bytes()).unwrap();
+    input.write_all(bytes).unwrap();
+    drop(input);
+    child.wait().unwrap().success()
+}
