@@ -29,18 +29,14 @@ pub(crate) fn measure(table: &mut Table) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// All of it, in KiB.
-pub(crate) fn resident_kib(server: &TestServer) -> anyhow::Result<usize> {
-    Ok(resident(server)?.total_kib)
-}
-
-struct Resident {
-    total_kib: usize,
-    anonymous_kib: usize,
+pub(crate) struct Resident {
+    pub(crate) total_kib: usize,
+    /// Of that not of files.
+    pub(crate) anonymous_kib: usize,
     processes: usize,
 }
 
-fn resident(server: &TestServer) -> anyhow::Result<Resident> {
+pub(crate) fn resident(server: &TestServer) -> anyhow::Result<Resident> {
     let pids = server.plugin_pids();
     if pids.is_empty() {
         bail!("the server has no plugin process");
