@@ -135,6 +135,13 @@ fn a_pin_does_not_choose_what_nobody_went_back_to() {
 }
 
 #[test]
+fn what_stands_in_gives_way_to_what_ran_last_though_that_is_older() {
+    let state = ran("2.0.0").with_running(facts("1.5.0"), None);
+    let candidates = vec![there("1.8.0", Ok(Approval::Pinned)), signed("1.5.0")];
+    assert_eq!(ranked(candidates, &state, None, Some("1.8.0")), ["~1.8.0", "+1.5.0"]);
+}
+
+#[test]
 fn the_same_version_with_other_bytes_is_no_update() {
     let candidates = || vec![signed("2.0.0!rebuilt"), signed("2.0.0"), embedded()];
     assert_eq!(ranked(candidates(), &ran("2.0.0"), None, Some("2.0.0")), ["+2.0.0", "!2.0.0!rebuilt", "~embedded"]);

@@ -165,3 +165,14 @@ async fn why_nothing_serves_is_told_in_few_words() {
     let told = version(&world.load().await).await;
     assert_eq!(told.matches("holds 9.0.0").count(), modules::limits::REASONS_TOLD_MAX, "{told}");
 }
+
+#[tokio::test(start_paused = true)]
+async fn what_ran_last_goes_on_at_once_without_being_tried_anew() {
+    let world = World::new();
+    world.shelf.put("tiny_2");
+    drop(world.load().await);
+    *world.storage.gated.lock().unwrap() = Some("note".into());
+    let _closed = world.storage.gate.lock().await;
+    assert_eq!(version(&world.load().await).await, "2.0.0");
+    assert_eq!(world.storage.at_the_gate.load(Ordering::SeqCst), 0);
+}
