@@ -46,7 +46,7 @@ pub(crate) fn deserialize_compiled(engine: &Engine, sealed: &OwnedFd) -> wasmtim
     let path = format!("/proc/self/fd/{}", sealed.as_raw_fd());
     // SAFETY: as for `deserialize`: the bytes are `Engine::precompile_component`'s output. They were written by a child
     // that this process started from its own executable with a pipe and this memory as all that it has, and that
-    // ended well; a file in memory has no name by which others could write to it, and its seals refuse writing and
+    // ended well; a file in memory has no name but below `/proc`, where only those reach it who may read and change this process, and its seals refuse writing and
     // resizing from before this call on, to ourselves as well.
     #[expect(unsafe_code, reason = "see SAFETY")]
     unsafe {

@@ -29,6 +29,7 @@ const EXIT_INVALID: i32 = 65;
 const EXIT_UNAVAILABLE: i32 = 69;
 /// Who sends it is not the process itself.
 const SIGKILL: i32 = rustix::process::Signal::KILL.as_raw();
+const SIGTERM: i32 = rustix::process::Signal::TERM.as_raw();
 /// Of the reason.
 const REASON_BYTES_MAX: u64 = 4096;
 
@@ -88,12 +89,12 @@ fn take(engine: &Engine, ended: ExitStatus, output: OwnedFd) -> Result<Component
             // From here on nobody changes it, and nobody else has it.
             let seals = SealFlags::WRITE | SealFlags::SHRINK | SealFlags::GROW | SealFlags::SEAL;
             fcntl_add_seals(&output, seals).map_err(unavailable)?;
-            return aot::deserialize_compiled(engine, &output).map_err(unavailable);
+            return load(engine, output);
         }
         (Some(EXIT_INVALID), _) => LoadError::Invalid(reason(output)),
         (Some(EXIT_UNAVAILABLE), _) => return Err(unavailable("it could not begin")),
         // From outside: for want of memory on the machine, or by hand.
-        (_, Some(SIGKILL)) => LoadError::Engine("the process that compiled it was killed".to_owned()),
+        (_, Some(SIGKILL | SIGTERM)) => LoadError::Engine("the process that compiled it was killed".to_owned()),
         _ => {
             let memory = bytes_text(COMPILE_MEMORY_BYTES_MAX);
             LoadError::Invalid(format!("the compiler failed on it, with at most {memory} of memory: {ended}"))
@@ -102,11 +103,26 @@ fn take(engine: &Engine, ended: ExitStatus, output: OwnedFd) -> Result<Component
     Err(Failed::Load(failed))
 }
 
-#[expect(clippy::disallowed_types, reason = "memory that is read as a file")]
+/// Where this machine does not map it, it is copied. What is not loaded then cannot run here, however it is compiled.
+fn load(engine: &Engine, output: OwnedFd) -> Result<Component, Failed> {
+    if let Ok(component) = aot::deserialize_compiled(engine, &output) {
+        return Ok(component);
+    }
+    let code = content(output, u64::MAX).map_err(unavailable)?;
+    aot::deserialize(engine, &code).map_err(|error| Failed::Load(LoadError::Invalid(format!("{error:#}"))))
+}
+
 fn reason(output: OwnedFd) -> String {
-    let (mut output, mut text) = (std::fs::File::from(output), String::new());
-    let read = output.rewind().and_then(|()| output.take(REASON_BYTES_MAX).read_to_string(&mut text));
-    read.map_or_else(|error| error.to_string(), |_| text)
+    let read = content(output, REASON_BYTES_MAX);
+    read.map_or_else(|error| error.to_string(), |bytes| String::from_utf8_lossy(&bytes).into_owned())
+}
+
+#[expect(clippy::disallowed_types, reason = "memory that is read as a file")]
+fn content(output: OwnedFd, bytes_max: u64) -> std::io::Result<Vec<u8>> {
+    let (mut output, mut bytes) = (std::fs::File::from(output), Vec::new());
+    output.rewind()?;
+    output.take(bytes_max).read_to_end(&mut bytes)?;
+    Ok(bytes)
 }
 
 /// What the program does that [`CompilerProgram`] names: compiles what comes on standard input, for this machine, and

@@ -92,7 +92,7 @@ impl InvokeError {
 #[non_exhaustive]
 pub enum LoadError {
     /// This machine cannot give what the engine needs.
-    #[error("the engine does not start here: {0}")]
+    #[error("this machine does not give what the engine needs: {0}")]
     Engine(String),
     /// Too many before it, or too large for this machine.
     #[error("compiling it took longer than {0:?}, the wait for its turn included")]

@@ -29,7 +29,7 @@ mod runtime;
 mod sealed;
 mod store_state;
 
-pub use capability::RESERVED_PREFIX;
+pub use capability::{RESERVED_PATH, RESERVED_PREFIX};
 pub use compiler_process::{CompilerProgram, compile_for_parent};
 pub use error::{GuestError, InvokeError, LoadError};
 pub use imports::Capability;

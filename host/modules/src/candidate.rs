@@ -97,6 +97,13 @@ pub struct LoadedModule {
     pub module: Arc<Module>,
 }
 
+impl Candidate {
+    /// What tells it from all others: a file under another name is another one, whatever bytes it has.
+    pub(crate) fn key(&self) -> (ModuleId, Digest) {
+        (self.id.clone(), self.digest)
+    }
+}
+
 impl LoadedModule {
     /// What it asks of the host, by its imports.
     #[must_use]

@@ -127,6 +127,11 @@ impl Library {
         }
     }
 
+    /// An operator wants it tried again, whatever is known against it.
+    pub fn forget_failures(&self) {
+        self.shelf.forget_failures();
+    }
+
     /// Counts up when the directory changed, once soon after the first call too: look at `candidates` then. The
     /// directory is watched from the first call on, which needs a tokio runtime; without one there are no changes.
     pub fn changes(&self) -> watch::Receiver<u64> {

@@ -13,8 +13,9 @@ pub const DIRECTORY_MODULES_MAX: usize = 100;
 pub const SIGNATURE_FILE_BYTES_MAX: usize = 16 * 1024;
 /// Signatures in one file; each of a trusted key is verified, in some 50 µs.
 pub const SIGNATURES_MAX: usize = 32;
-/// A directory may lie on a network; whoever waits for it is told so after this.
-pub const DIRECTORY_DEADLINE: Duration = Duration::from_secs(30);
+/// A directory may lie on a network; whoever waits for it is told so after this. Well below what a request waits for
+/// the first look, so that what the binary carries can stand in.
+pub const DIRECTORY_DEADLINE: Duration = Duration::from_secs(10);
 /// A file that changed this lately may change again without another time of change: its digest is not kept.
 pub const SETTLED_AFTER: Duration = Duration::from_secs(2);
 

@@ -58,6 +58,11 @@ impl Shelf {
         failures.push_back((module, refusal));
     }
 
+    /// What could not be loaded may be tried again.
+    pub(crate) fn forget_failures(&self) {
+        self.failures.lock().unwrap_or_else(PoisonError::into_inner).clear();
+    }
+
     /// Forgets those that nobody uses any more on the way.
     fn slot(&self, module: &Statement) -> Slot {
         let mut slots = self.slots.lock().unwrap_or_else(PoisonError::into_inner);
@@ -100,5 +105,7 @@ mod tests {
         let renamed = Statement { id: ModuleId::new("astra", "1.2.4").unwrap(), ..statement(1) };
         assert_eq!(shelf.failure(&renamed), None);
         assert_eq!(shelf.failures.lock().unwrap().len(), KNOWN_FAILURES_MAX);
+        shelf.forget_failures();
+        assert_eq!(shelf.failure(&statement(1)), None);
     }
 }

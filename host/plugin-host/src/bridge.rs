@@ -147,7 +147,9 @@ impl Backend for MountBackend {
     }
 
     /// The connection to the server goes with the last clone of its clients.
-    async fn cleanup(&self) {}
+    async fn cleanup(&self) {
+        self.binding.close();
+    }
 }
 
 /// What the log says of one request.

@@ -13,7 +13,7 @@ mod storage;
 mod system_view;
 
 pub use nothing::Nothing;
-pub use reserved::RESERVED_PREFIX;
+pub use reserved::{RESERVED_PATH, RESERVED_PREFIX};
 pub use storage::{Storage, StorageEntry, StorageError, StorageView, Transaction};
 pub use system_view::{Entity, ReplicationState, SystemView, SystemViewError};
 

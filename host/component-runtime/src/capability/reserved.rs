@@ -4,6 +4,8 @@ use super::{StorageError, StorageView};
 
 /// Keys below it are the host's.
 pub const RESERVED_PREFIX: &str = "secrets-engine-host/";
+/// The path of a mount that the host serves itself, with all below it.
+pub const RESERVED_PATH: &str = "module";
 
 /// Is this key or prefix in the host's part, however it is spelled? Storage that lies in files takes
 /// `a/./b` and `a//b` for `a/b`.

@@ -1,12 +1,13 @@
 //! Goes back to the module that served before: by hand, or by itself when a new one fails.
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::SystemTime;
 
 use super::active::Active;
 use super::call::{CallError, Done};
 use super::facts::Facts;
-use super::state::{Ran, State};
+use super::state::{Held, Ran, State};
 use super::store::SaveError;
 use super::{Binding, Work, task};
 use crate::limits::{AUTO_ROLLBACK_FAULTS, TRIAL_REQUESTS};
@@ -26,6 +27,10 @@ impl Binding {
     /// # Errors
     /// When there is no way back, or none without `force`.
     pub async fn roll_back(self: &Arc<Self>, force: bool) -> Result<Done, CallError> {
+        // It may be the first that this process hears of the mount. What comes of the look is in log and status.
+        if !self.started.load(Ordering::Acquire) && self.storage.is_some() {
+            let _ = self.start().await;
+        }
         self.alone(Arc::clone(self).turn_to_go_back(), move |this, mut work| async move {
             let way = this.way_back(&mut work, "an operator went back from it", force).await?;
             this.save(&mut work, way.next).await?;
@@ -33,7 +38,9 @@ impl Binding {
             let is_live = this.return_to(&mut work, &way.from, way.to).is_ok();
             // It is done; a failure of this look is in log and status.
             let _ = this.choose_and_tell(&mut work).await;
-            Ok(if is_live { Done::Serves(to) } else { Done::TakesReload(to) })
+            // Something better may serve by now.
+            let serving = this.active.load_full().filter(|_| is_live);
+            Ok(serving.map_or(Done::TakesReload(to), |active| Done::Serves(active.loaded.id.clone())))
         })
         .await
     }
@@ -111,6 +118,10 @@ impl Binding {
             return Err(Refusal(format!("{text}; `force` goes back all the same")));
         }
         let mut next = state.with_refused(from.loaded.digest, reason);
+        if state.holding().is_some_and(|held| held.digest.0 == from.loaded.digest) {
+            // Who holds one wants no higher one: nor instead of the one that it goes back to.
+            next.held = Some(Held::of(&to));
+        }
         next.running = Some(Ran::new(facts));
         next.previous = next.previous.filter(|ran| ![from.loaded.digest, to.digest].contains(&ran.facts.digest.0));
         Ok(Way { from, to, next })
@@ -127,7 +138,7 @@ impl Binding {
             return Ok(Arc::clone(kept));
         }
         let candidates = self.source.candidates().await?;
-        let found = candidates.into_iter().find(|candidate| candidate.digest == digest);
+        let found = candidates.into_iter().find(|candidate| candidate.digest == digest && candidate.id == id);
         let gone = || Refusal(format!("{id} with SHA-256 {digest}, which served before, is not there any more"));
         Ok(self.source.load(&found.ok_or_else(gone)?).await?)
     }
@@ -137,7 +148,7 @@ impl Binding {
         let digest = to.digest.to_string();
         self.put_live(Active::proven(to, SystemTime::now()))?;
         work.previous = None;
-        work.tried.clear();
+        work.tried.forget_what_lasts();
         tracing::info!(mount = self.name(), module, digest, left, "a module goes live again");
         Ok(())
     }

@@ -65,6 +65,7 @@ impl Binding {
     pub async fn reload(self: &Arc<Self>) -> Result<(), CallError> {
         self.alone(Arc::clone(self).turn(), |this, mut work| async move {
             work.tried.clear();
+            this.source.forget_failures();
             work.logged.clear();
             Ok(this.choose_and_tell(&mut work).await?)
         })

@@ -35,7 +35,9 @@ impl Binding {
         let mut ranked = rank(candidates, &state, &wish);
         work.tried.retain(&ranked);
         let before = self.before(&state, &embedded, engine).await?;
-        self.go_through(work, &mut ranked, &Place { state, before, is_listed: unlisted.is_none() }).await?;
+        let place = Place { state, before, is_listed: unlisted.is_none() };
+        self.go_on_with_what_ran(work, &ranked, &place).await;
+        self.go_through(work, &mut ranked, &place).await?;
         let state = work.state.clone().unwrap_or_default();
         self.tell();
         let with_told = self.with_told(state.clone());
@@ -48,12 +50,21 @@ impl Binding {
         Ok(())
     }
 
+    /// At a start requests do not wait for what is new: that may take long, and may fail.
+    async fn go_on_with_what_ran(&self, work: &mut Work, ranked: &[Ranked], place: &Place) {
+        let ran = |next: &&Ranked| next.verdict == Verdict::Eligible && place.state.runs(next.candidate.digest);
+        if let (None, Some(next)) = (self.active.load_full(), ranked.iter().find(ran)) {
+            // If it cannot, that is found again in its turn.
+            let _ = self.try_candidate(work, next, place).await;
+        }
+    }
+
     /// Tries the candidates until one serves.
     async fn go_through(&self, work: &mut Work, ranked: &mut [Ranked], place: &Place) -> Result<(), Refusal> {
         for at in self.order(ranked, &place.state) {
             let Some(next) = ranked.get_mut(at) else { continue };
             let serving = self.active.load_full();
-            if let Some(serving) = serving.filter(|active| active.loaded.digest == next.candidate.digest) {
+            if let Some(serving) = serving.filter(|active| active.loaded.is(&next.candidate)) {
                 return self.record_serving(work, &serving, place).await;
             }
             let failure = match self.try_candidate(work, next, place).await {
@@ -129,13 +140,13 @@ impl Binding {
     fn finish_look(&self, work: &mut Work, ranked: Vec<Ranked>, problem: Option<Refusal>) {
         for Ranked { candidate, verdict } in &ranked {
             if let Verdict::Refused(reason) | Verdict::NotNow(reason) = verdict
-                && work.logged.insert(candidate.digest, reason.0.clone()).as_ref() != Some(&reason.0)
+                && work.logged.insert(candidate.key(), reason.0.clone()).as_ref() != Some(&reason.0)
             {
                 let (module, origin) = (candidate.id.to_string(), candidate.origin.to_string());
                 tracing::warn!(mount = self.name(), module, origin, %reason, "a module does not go live");
             }
         }
-        work.logged.retain(|digest, _| ranked.iter().any(|ranked| ranked.candidate.digest == *digest));
+        work.logged.retain(|key, _| ranked.iter().any(|ranked| ranked.candidate.key() == *key));
         let state = work.state.clone().unwrap_or_default();
         if let Some(problem) = &problem {
             self.tell_problem(problem);

@@ -36,8 +36,11 @@ impl Binding {
     /// Looks again, soon and once, however often it is told to meanwhile. Nobody waits for it. The first look is for
     /// the first request to take: before, storage may not answer yet.
     pub fn trigger(self: &Arc<Self>) {
-        let may_look = self.storage.is_some() && self.started.load(Ordering::Acquire);
-        if !may_look || self.triggered.swap(true, Ordering::AcqRel) {
+        if self.storage.is_none() || self.closed.load(Ordering::Acquire) {
+            return;
+        }
+        self.changed.store(true, Ordering::Release);
+        if !self.started.load(Ordering::Acquire) || self.triggered.swap(true, Ordering::AcqRel) {
             return;
         }
         let this = Arc::clone(self);
@@ -47,6 +50,11 @@ impl Binding {
             // Its failure is in log and status; nobody waits for it.
             let _ = this.choose_and_tell(&mut work).await;
         }));
+    }
+
+    /// The mount is loaded anew or gone: what this binding still does changes nothing any more.
+    pub fn close(&self) {
+        self.closed.store(true, Ordering::Release);
     }
 
     /// The server has set the mount up: what it could not store meanwhile it may by now.
@@ -73,12 +81,18 @@ impl Binding {
 
     /// `choose`, its failure in log and status, and another look later where one is needed.
     pub(super) async fn choose_and_tell(self: &Arc<Self>, work: &mut Work) -> Result<(), Refusal> {
+        self.changed.store(false, Ordering::Release);
+        let was_started = self.started.load(Ordering::Acquire);
         let chosen = self.choose(work).await;
         if let Err(refusal) = &chosen {
             self.tell_problem(refusal);
             self.report_problem(refusal.0.clone());
         }
         self.look_again_later(work);
+        if !was_started && self.changed.load(Ordering::Acquire) {
+            // What changed during the first look, which none was triggered for.
+            self.trigger();
+        }
         chosen
     }
 

@@ -39,9 +39,9 @@ use arc_swap::{ArcSwap, ArcSwapOption};
 use component_runtime::capability::Storage;
 use component_runtime::{InvokeError, Mount, Request, Response, Runtime};
 use thiserror::Error;
-use tokio::sync::Mutex;
+use tokio::sync::{Mutex, Notify};
 
-use crate::{Digest, LoadedModule, Refusal};
+use crate::{Digest, LoadedModule, ModuleId, Refusal};
 use active::Active;
 use look::Timer;
 use options::Options;
@@ -87,6 +87,12 @@ pub struct Binding {
     stale: AtomicBool,
     /// Somebody waits to look again.
     triggered: AtomicBool,
+    /// Something did since the last look began.
+    changed: AtomicBool,
+    /// See `close`.
+    closed: AtomicBool,
+    /// Told when a module goes live.
+    live: Notify,
     ways_back: WaysBack,
     work: Arc<Mutex<Work>>,
     report: ArcSwap<Report>,
@@ -101,7 +107,7 @@ struct Work {
     /// See there.
     tried: Tried,
     /// What the log has said already.
-    logged: BTreeMap<Digest, String>,
+    logged: BTreeMap<(ModuleId, Digest), String>,
     /// Kept loaded to go back to.
     previous: Option<Arc<LoadedModule>>,
     /// Looks in a row after which something was not as it should be.
@@ -144,6 +150,9 @@ impl Binding {
             told: std::sync::Mutex::default(),
             stale: AtomicBool::new(false),
             triggered: AtomicBool::new(false),
+            changed: AtomicBool::new(false),
+            closed: AtomicBool::new(false),
+            live: Notify::new(),
             ways_back: WaysBack::default(),
             work: Arc::default(),
             report: ArcSwap::default(),
@@ -209,11 +218,26 @@ impl Binding {
     }
 
     async fn serving(self: &Arc<Self>) -> Result<Arc<Active>, ServeError> {
-        if !self.started.load(Ordering::Acquire) {
-            self.start().await.map_err(ServeError::NoModule)?;
+        if let Some(active) = self.wait_for_first().await? {
+            return Ok(active);
         }
         let why = || self.report.load().why_nothing_serves(self.options.engine.as_deref());
         self.active.load_full().ok_or_else(|| ServeError::NoModule(why()))
+    }
+
+    /// A request need not wait for the end of the first look: what ran last serves before anything new is tried.
+    async fn wait_for_first(self: &Arc<Self>) -> Result<Option<Arc<Active>>, ServeError> {
+        let goes_live = self.live.notified();
+        if let Some(active) = self.active.load_full() {
+            return Ok(Some(active));
+        }
+        if !self.started.load(Ordering::Acquire) {
+            tokio::select! {
+                looked = self.start() => looked.map_err(ServeError::NoModule)?,
+                () = goes_live => {}
+            }
+        }
+        Ok(self.active.load_full())
     }
 
     fn count(self: &Arc<Self>, active: &Arc<Active>, fault: Option<&InvokeError>) {

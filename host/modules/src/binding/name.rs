@@ -55,6 +55,7 @@ impl Binding {
     pub async fn use_module(self: &Arc<Self>, naming: Naming) -> Result<Done, CallError> {
         self.alone(Arc::clone(self).turn(), move |this, mut work| async move {
             let state = this.state_to_change(&mut work, naming.force).await?;
+            this.source.forget_failures();
             if naming.version != Named::Latest || naming.digest.is_some() {
                 return this.use_named(&mut work, state, naming).await;
             }
@@ -194,13 +195,16 @@ impl Binding {
 
 /// Exactly one module must be meant.
 fn only(mut candidates: Vec<Candidate>, engine: &str, named: &Named) -> Result<Candidate, Refusal> {
-    candidates.sort_by_key(|candidate| candidate.digest);
-    candidates.dedup_by_key(|candidate| candidate.digest);
-    let digests = || candidates.iter().map(|candidate| candidate.digest.to_string()).collect::<Vec<_>>().join(", ");
+    candidates.sort_by_key(Candidate::key);
+    candidates.dedup_by_key(|candidate| candidate.key());
+    let all = || {
+        let each = |candidate: &Candidate| format!("{} with {}", candidate.id.version, candidate.digest);
+        candidates.iter().map(each).collect::<Vec<_>>().join(", ")
+    };
     match candidates.as_slice() {
         [candidate] => Ok(candidate.clone()),
         [] => Err(Refusal(format!("there is no {named} of the engine `{engine}`: read `module` to see what is there"))),
-        _ => Err(Refusal(format!("several modules have this version; `digest` tells which: {}", digests()))),
+        _ => Err(Refusal(format!("several modules are meant; `version` and `digest` together tell which: {}", all()))),
     }
 }
 

@@ -55,9 +55,9 @@ pub(super) fn rank(candidates: Vec<Candidate>, state: &State, wish: &Wish<'_>) -
     of_engine.sort_by_key(|candidate| {
         (Reverse(candidate.id.version.clone()), !is_current(candidate), !is_embedded(candidate))
     });
-    // The same bytes twice, in the binary and in a file, are one module.
+    // The same bytes twice, in the binary and in a file, are one module. Under another name they are none.
     let mut seen = BTreeSet::new();
-    of_engine.retain(|candidate| seen.insert(candidate.digest));
+    of_engine.retain(|candidate| seen.insert(candidate.key()));
     let ranked = |candidate: Candidate| {
         let others = current.as_ref().filter(|_| !is_current(&candidate)).map(|(id, _)| id);
         Ranked { verdict: verdict(&candidate, state, wish, others, is_there), candidate }

@@ -17,6 +17,8 @@ pub trait Source: Send + Sync {
     async fn candidates(&self) -> Result<Vec<Candidate>, Refusal>;
     /// See [`Library::refused_files`].
     fn refused_files(&self) -> Vec<RefusedFile>;
+    /// See [`Library::forget_failures`].
+    fn forget_failures(&self);
     /// See [`Library::load`].
     async fn load(&self, candidate: &Candidate) -> Result<Arc<LoadedModule>, Failure>;
 }
@@ -34,6 +36,9 @@ impl Source for Library {
     }
     fn refused_files(&self) -> Vec<RefusedFile> {
         Self::refused_files(self)
+    }
+    fn forget_failures(&self) {
+        Self::forget_failures(self);
     }
     async fn load(&self, candidate: &Candidate) -> Result<Arc<LoadedModule>, Failure> {
         Self::load(self, candidate).await

@@ -16,7 +16,7 @@ use serde_json::{Map, Value};
 use super::facts::Facts;
 use super::told::Paths;
 use crate::limits::{REASON_BYTES_MAX, REFUSED_DIGESTS_MAX, STATE_BYTES_MAX};
-use crate::{Digest, Refusal};
+use crate::{Digest, LoadedModule, Refusal};
 
 /// Where it is stored.
 #[must_use]
@@ -197,6 +197,14 @@ impl State {
     /// What the operator said of this digest.
     pub(super) fn said_of(&self, digest: Digest) -> Option<&Held> {
         self.held.as_ref().filter(|held| held.digest.0 == digest)
+    }
+}
+
+impl Held {
+    /// This one, until another is named.
+    pub(super) fn of(module: &LoadedModule) -> Self {
+        let (digest, version) = (Text(module.digest), Text(module.id.version.clone()));
+        Self { digest, version, holds: true, force: false, accepted: Vec::new() }
     }
 }
 

@@ -23,7 +23,7 @@ pub(super) enum SaveError {
 impl Work {
     /// This is the state from now on: what was said of candidates may not hold any more.
     pub(super) fn adopt(&mut self, state: State, unsaved: bool) {
-        self.tried.clear();
+        self.tried.forget_what_lasts();
         self.state = Some(state);
         self.unsaved = unsaved;
     }
@@ -77,6 +77,9 @@ impl Binding {
     /// Writes the state, then takes it for the current one.
     pub(super) async fn save(&self, work: &mut Work, next: State) -> Result<(), SaveError> {
         let Some(storage) = &self.storage else { return Ok(()) };
+        if self.closed.load(Ordering::Acquire) {
+            return Err(SaveError::Failed(Refusal("the mount was loaded anew meanwhile".to_owned())));
+        }
         let next = self.with_told(next);
         let failed = |text: String| Refusal(format!("the state of modules cannot be written to storage: {text}"));
         let entry =

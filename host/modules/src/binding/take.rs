@@ -79,7 +79,7 @@ impl Binding {
     pub(super) fn switch(&self, work: &mut Work, next: Arc<Active>) -> Result<(), Failure> {
         let loaded = Arc::clone(&next.loaded);
         let replaced = self.put_live(next)?;
-        work.tried.clear();
+        work.tried.forget_what_lasts();
         work.previous = replaced.map(|replaced| Arc::clone(&replaced.loaded));
         let before = work.previous.as_ref().map_or_else(|| "none".to_owned(), |before| before.id.to_string());
         let (module, digest, origin) = (loaded.id.to_string(), loaded.digest.to_string(), loaded.origin.to_string());
@@ -133,6 +133,10 @@ impl Binding {
 }
 
 impl LoadedModule {
+    pub(super) fn is(&self, candidate: &Candidate) -> bool {
+        self.digest == candidate.digest && self.id == candidate.id
+    }
+
     pub(super) fn candidate(&self) -> Candidate {
         Candidate {
             id: self.id.clone(),

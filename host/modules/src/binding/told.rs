@@ -76,7 +76,12 @@ impl Binding {
     /// module with any goes live.
     pub async fn special_paths(self: &Arc<Self>) -> Result<SpecialPaths, ServeError> {
         self.asked.store(true, Ordering::Release);
-        let serving = self.serving().await;
+        // Of what the first look ends with, not of what goes on meanwhile.
+        let started = if self.started.load(Ordering::Acquire) { Ok(()) } else { self.start().await };
+        let serving = match started {
+            Ok(()) => self.serving().await,
+            Err(refusal) => Err(ServeError::NoModule(refusal)),
+        };
         let embedded = self.source.embedded().await.ok();
         self.tell();
         let mut told = self.told();
@@ -133,7 +138,9 @@ impl Binding {
     pub(super) fn put_live(&self, active: Arc<Active>) -> Result<Option<Arc<Active>>, Failure> {
         let told = self.told();
         told.check(&active.loaded)?;
-        Ok(self.active.swap(Some(active)))
+        let replaced = self.active.swap(Some(active));
+        self.live.notify_waiters();
+        Ok(replaced)
     }
 
     /// The state, with what the server was told where that is not what the module has that should run.

@@ -7,11 +7,11 @@ use tokio::time::Instant;
 
 use super::select::Ranked;
 use crate::limits::{RETRY_WAIT, RETRY_WAIT_MAX};
-use crate::{Approval, Candidate, Digest, Failure, Refusal};
+use crate::{Approval, Candidate, Digest, Failure, ModuleId, Refusal};
 
-/// See the module's head. By bytes, for as long as their approval is the same.
+/// See the module's head. By name and bytes, for as long as their approval is the same.
 #[derive(Default)]
-pub(super) struct Tried(BTreeMap<Digest, Entry>);
+pub(super) struct Tried(BTreeMap<(ModuleId, Digest), Entry>);
 
 struct Entry {
     approval: Result<Approval, Refusal>,
@@ -25,7 +25,7 @@ struct Entry {
 impl Tried {
     /// Why this one need not be tried now.
     pub(super) fn failure(&self, candidate: &Candidate) -> Option<Failure> {
-        let entry = self.0.get(&candidate.digest).filter(|entry| entry.approval == candidate.approval)?;
+        let entry = self.0.get(&candidate.key()).filter(|entry| entry.approval == candidate.approval)?;
         let is_due = entry.again.is_some_and(|again| again <= Instant::now());
         (!is_due).then(|| entry.failure.clone())
     }
@@ -35,19 +35,24 @@ impl Tried {
         if self.failure(candidate).is_some() {
             return;
         }
-        let times = self.0.get(&candidate.digest).map_or(0, |entry| entry.times).saturating_add(1);
+        let times = self.0.get(&candidate.key()).map_or(0, |entry| entry.times).saturating_add(1);
         let again = matches!(failure, Failure::Passing(_)).then(|| Instant::now() + wait(times));
-        self.0.insert(candidate.digest, Entry { approval: candidate.approval.clone(), failure, times, again });
+        self.0.insert(candidate.key(), Entry { approval: candidate.approval.clone(), failure, times, again });
     }
 
     /// Of these candidates only.
     pub(super) fn retain(&mut self, ranked: &[Ranked]) {
-        self.0.retain(|digest, _| ranked.iter().any(|ranked| ranked.candidate.digest == *digest));
+        self.0.retain(|key, _| ranked.iter().any(|ranked| ranked.candidate.key() == *key));
     }
 
     /// Something changed: all may be tried.
     pub(super) fn clear(&mut self) {
         self.0.clear();
+    }
+
+    /// Something else serves: what lasted may not last against it. What passes has its time.
+    pub(super) fn forget_what_lasts(&mut self) {
+        self.0.retain(|_, entry| entry.again.is_some());
     }
 
     /// When the next one is due.
@@ -67,7 +72,7 @@ pub(super) fn wait(times: u32) -> Duration {
 mod tests {
     #![expect(clippy::unwrap_used, reason = "tests")]
     use super::*;
-    use crate::{ModuleId, Origin};
+    use crate::Origin;
 
     fn candidate(approval: Result<Approval, Refusal>) -> Candidate {
         let id = ModuleId::new("tiny", "2.0.0").unwrap();

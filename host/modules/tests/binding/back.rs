@@ -30,6 +30,31 @@ async fn an_operator_goes_back_and_the_module_that_goes_does_not_come_back_by_it
 }
 
 #[tokio::test]
+async fn who_holds_a_module_and_goes_back_from_it_gets_no_higher_one() {
+    let world = World::new();
+    world.shelf.put("tiny_2");
+    let binding = world.load().await;
+    binding.use_module(naming("2.0.0")).await.unwrap();
+    world.shelf.put("tiny_3_traps");
+    binding.reload().await.unwrap();
+    let done = binding.roll_back(false).await.unwrap();
+    assert!(matches!(done, Done::Serves(id) if id.version.to_string() == "1.0.0"));
+    for binding in [binding, world.load().await] {
+        assert_eq!(version(&binding).await, "1.0.0");
+        assert!(reported(&binding, "tiny_3_traps").reason.unwrap().contains("`module/use` holds 1.0.0"));
+    }
+}
+
+#[tokio::test]
+async fn a_process_that_has_not_served_the_mount_yet_goes_back_in_it() {
+    let world = World::new();
+    world.shelf.put("tiny_2");
+    drop(world.load().await);
+    let done = world.open().await.roll_back(false).await.unwrap();
+    assert!(matches!(done, Done::Serves(id) if id.version.to_string() == "1.0.0"));
+}
+
+#[tokio::test]
 async fn a_module_that_traps_after_it_went_live_goes_by_itself() {
     let world = World::new();
     let binding = world.load().await;

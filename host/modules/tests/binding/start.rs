@@ -6,10 +6,10 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use component_runtime::Limits;
-use modules::binding::{Condition, state_key};
+use modules::binding::{Condition, Report, state_key};
 use serde_json::Value;
 
-use crate::support::{World, digest, version};
+use crate::support::{World, digest, until, version};
 
 #[tokio::test]
 async fn a_start_without_its_directory_has_the_embedded_module() {
@@ -23,6 +23,70 @@ async fn a_start_without_its_directory_has_the_embedded_module() {
     world.shelf.unreadable.store(false, Ordering::SeqCst);
     restarted.reload().await.unwrap();
     assert_eq!(version(&restarted).await, "2.0.0");
+}
+
+#[tokio::test]
+async fn requests_go_to_what_ran_last_while_something_new_is_tried() {
+    let world = World::new();
+    world.shelf.put("tiny_2");
+    drop(world.load().await);
+    world.shelf.put("tiny_3_traps");
+    world.shelf.close(Some("tiny_3_traps"));
+    let restarted = world.open().await;
+    assert_eq!(version(&restarted).await, "2.0.0");
+    assert_eq!(restarted.report().condition, Condition::OnTrial);
+    world.shelf.close(None);
+    until("3.0.0 serves", || async { restarted.report().serving.unwrap().id.version.major == 3 }).await;
+    assert_eq!(world.state()["previous"]["version"], "2.0.0");
+}
+
+#[tokio::test]
+async fn what_changes_during_the_first_look_is_looked_at() {
+    let world = World::new();
+    world.shelf.put("tiny_2");
+    world.shelf.close(Some("tiny_2"));
+    let binding = world.open().await;
+    let meanwhile = async {
+        until("it is being loaded", || async { world.shelf.waiting.load(Ordering::SeqCst) > 0 }).await;
+        world.shelf.put("tiny_3_traps");
+        binding.trigger();
+        world.shelf.close(None);
+    };
+    let (answer, ()) = tokio::join!(version(&binding), meanwhile);
+    assert_eq!(answer, "2.0.0");
+    until("3.0.0 serves", || async { binding.report().serving.unwrap().id.version.major == 3 }).await;
+}
+
+#[tokio::test]
+async fn a_copy_under_another_name_takes_no_ones_place() {
+    let world = World::new();
+    world.shelf.put("tiny_2");
+    drop(world.load().await);
+    // The same bytes.
+    world.shelf.put_as("tiny_3", Err(modules::Refusal("it is not signed".into())));
+    let restarted = world.load().await;
+    assert_eq!(version(&restarted).await, "2.0.0");
+    assert_eq!(restarted.report().problem, None);
+    // Trusted, but not what it is called.
+    let failure = modules::Failure::Lasting(modules::Refusal("it describes itself as tiny 2.0.0".into()));
+    world.shelf.fail("tiny_3", Some(failure));
+    world.shelf.put("tiny_3");
+    let restarted = world.load().await;
+    assert_eq!(restarted.report().serving.unwrap().id.version.major, 2);
+    let copy =
+        |report: Report| report.candidates.into_iter().find(|candidate| candidate.id.version.major == 3).unwrap();
+    assert!(!copy(restarted.report()).acceptable);
+}
+
+#[tokio::test]
+async fn a_binding_whose_mount_was_loaded_anew_writes_nothing() {
+    let world = World::new();
+    let old = world.load().await;
+    old.close();
+    world.shelf.put("tiny_2");
+    let _ = old.reload().await;
+    assert_eq!(world.state(), Value::Null);
+    assert_eq!(version(&old).await, "1.0.0");
 }
 
 #[tokio::test]

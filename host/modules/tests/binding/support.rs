@@ -172,6 +172,8 @@ impl Source for Shelf {
         vec![RefusedFile { name: "notes.txt".into(), reason: Refusal("it is no module".into()) }]
     }
 
+    fn forget_failures(&self) {}
+
     async fn load(&self, candidate: &Candidate) -> Result<Arc<LoadedModule>, Failure> {
         let loaded = match &candidate.origin {
             Origin::Embedded => self.embedded().await,

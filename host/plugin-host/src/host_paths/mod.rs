@@ -9,6 +9,7 @@ mod table;
 
 use std::sync::Arc;
 
+use component_runtime::RESERVED_PATH;
 use modules::binding::{Binding, CallError, Done, Named, Naming};
 use plugin_protocol::{Error, Operation, Request, Response};
 use serde_json::{Value, json};
@@ -20,7 +21,7 @@ pub(crate) use help::merge;
 
 /// Is this path the host's?
 pub(crate) fn is_host_path(path: &str) -> bool {
-    path == "module" || path.starts_with("module/")
+    path.split('/').next() == Some(RESERVED_PATH)
 }
 
 /// Serves a request to one of them.

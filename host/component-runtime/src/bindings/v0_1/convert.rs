@@ -13,7 +13,8 @@ use super::generated::exports::secrets_engine::backend::backend::Description as 
 use super::generated::secrets_engine::backend::types as wit;
 use crate::limits::{Limits, bytes_text};
 use crate::{
-    Description, GuestError, InvokeError, Lease, Operation, Request, Response, Secret, SpecialPaths, StorageVersions,
+    Description, GuestError, InvokeError, Lease, Operation, RESERVED_PATH, Request, Response, Secret, SpecialPaths,
+    StorageVersions,
 };
 
 /// The server keeps durations as signed nanoseconds.
@@ -238,6 +239,7 @@ pub(crate) fn check_description(description: WitDescription) -> Result<Descripti
     let lists = [&paths.root, &paths.unauthenticated, &paths.local_storage, &paths.seal_wrap_storage];
     let lists = lists.into_iter().chain([&description.secret_kinds]);
     let too_long = |text: &String| text.len() > DESCRIPTION_TEXT_BYTES_MAX;
+    let opens_the_hosts = |pattern: &&String| opens_host_path(pattern);
     let broken = if description.name.is_empty() || too_long(&description.name) {
         "`name` is empty or too long"
     } else if !is_version(&description.version) {
@@ -246,10 +248,24 @@ pub(crate) fn check_description(description: WitDescription) -> Result<Descripti
         "a list of `description` is too long"
     } else if description.storage_versions.readable_from > description.storage_versions.written {
         "`storage-versions.readable-from` is above `written`"
+    } else if let Some(pattern) = paths.unauthenticated.iter().find(opens_the_hosts) {
+        let text =
+            format!("`special-paths.unauthenticated` has `{pattern}`, which opens `{RESERVED_PATH}`, the host's own");
+        return Err(InvokeError::Contract(text));
     } else {
         return Ok(description);
     };
     Err(InvokeError::Contract(broken.into()))
+}
+
+/// Could a path that this pattern names be the host's? In the server's patterns a last `*` stands for any end, and a
+/// segment `+` for any segment.
+fn opens_host_path(pattern: &str) -> bool {
+    let (first, is_prefix) = match pattern.split_once('/') {
+        Some((first, _)) => (first, false),
+        None => pattern.strip_suffix('*').map_or((pattern, false), |prefix| (prefix, true)),
+    };
+    first == "+" || first == RESERVED_PATH || (is_prefix && RESERVED_PATH.starts_with(first))
 }
 
 fn is_version(text: &str) -> bool {
@@ -278,6 +294,16 @@ mod tests {
 
     fn checked(response: wit::Response) -> Result<Option<Response>, InvokeError> {
         check_response(Ok(Some(response)), &Limits::default())
+    }
+
+    #[test]
+    fn no_pattern_opens_the_hosts_paths() {
+        for pattern in ["module", "module/*", "module/use", "*", "mod*", "module*", "+", "+/use", "+/*"] {
+            assert!(opens_host_path(pattern), "{pattern}");
+        }
+        for pattern in ["modules", "modules*", "modul", "ca/+", "login/*", "a*", "issuer/+/pem", "x/module"] {
+            assert!(!opens_host_path(pattern), "{pattern}");
+        }
     }
 
     #[test]
