@@ -108,7 +108,7 @@ fn load(engine: &Engine, output: OwnedFd) -> Result<Component, Failed> {
     if let Ok(component) = aot::deserialize_compiled(engine, &output) {
         return Ok(component);
     }
-    let code = content(output, u64::MAX).map_err(unavailable)?;
+    let code = content(output, COMPILE_MEMORY_BYTES_MAX as u64).map_err(unavailable)?;
     aot::deserialize(engine, &code).map_err(|error| Failed::Load(LoadError::Invalid(format!("{error:#}"))))
 }
 

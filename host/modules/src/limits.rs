@@ -30,6 +30,7 @@ pub const STATE_WAIT: Duration = Duration::from_secs(10);
 /// How long a request waits until its mount has a module: a start may compile one, about a second, several on a
 /// loaded machine. Later, the client is better told to come back.
 pub const START_WAIT: Duration = Duration::from_secs(30);
+const _: () = assert!(DIRECTORY_DEADLINE.as_secs() * 2 < START_WAIT.as_secs());
 /// How long the operator's own call waits for a switch: below the 60 s of any request.
 pub const SWITCH_WAIT: Duration = Duration::from_secs(55);
 

@@ -54,8 +54,12 @@ impl Binding {
     async fn go_on_with_what_ran(&self, work: &mut Work, ranked: &[Ranked], place: &Place) {
         let ran = |next: &&Ranked| next.verdict == Verdict::Eligible && place.state.runs(next.candidate.digest);
         if let (None, Some(next)) = (self.active.load_full(), ranked.iter().find(ran)) {
-            // If it cannot, that is found again in its turn.
-            let _ = self.try_candidate(work, next, place).await;
+            // If it cannot, that is told in its turn, and not found out once more.
+            if let Err(failure) = self.try_candidate(work, next, place).await
+                && !self.somebody_goes_back()
+            {
+                work.tried.keep(&next.candidate, failure);
+            }
         }
     }
 

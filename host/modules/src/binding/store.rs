@@ -78,7 +78,7 @@ impl Binding {
     pub(super) async fn save(&self, work: &mut Work, next: State) -> Result<(), SaveError> {
         let Some(storage) = &self.storage else { return Ok(()) };
         if self.closed.load(Ordering::Acquire) {
-            return Err(SaveError::Failed(Refusal("the mount was loaded anew meanwhile".to_owned())));
+            return Err(SaveError::Failed(Refusal("the mount was loaded anew meanwhile: try again".to_owned())));
         }
         let next = self.with_told(next);
         let failed = |text: String| Refusal(format!("the state of modules cannot be written to storage: {text}"));

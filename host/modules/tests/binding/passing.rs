@@ -8,7 +8,7 @@ use modules::limits::RETRY_WAIT;
 use modules::{Approval, Failure, Refusal};
 use tokio::time::Instant;
 
-use crate::support::{World, reason, reported, until, version};
+use crate::support::{World, naming, reason, reported, until, version};
 
 fn slow() -> Refusal {
     Refusal("the directory was slow".into())
@@ -31,6 +31,42 @@ async fn what_cannot_be_loaded_just_now_is_told_and_goes_live_later_by_itself() 
     assert_eq!(world.shelf.loads.load(Ordering::SeqCst), loads + 1, "the embedded one is asked for");
     world.shelf.fail("tiny_2", None);
     until("2.0.0 serves", || async { version(&binding).await == "2.0.0" }).await;
+}
+
+#[tokio::test]
+async fn a_lesser_module_that_goes_live_meanwhile_does_not_end_the_retries() {
+    let world = World::new();
+    world.shelf.put("tiny_3_traps");
+    world.shelf.fail("tiny_3_traps", Some(Failure::Passing(slow())));
+    world.shelf.put("tiny_2");
+    let binding = world.load().await;
+    assert_eq!(binding.report().serving.unwrap().id.version.major, 2);
+    world.shelf.fail("tiny_3_traps", None);
+    until("3.0.0 serves", || async { binding.report().serving.unwrap().id.version.major == 3 }).await;
+}
+
+#[tokio::test]
+async fn what_ran_last_is_loaded_once_where_it_cannot_serve() {
+    let world = World::new();
+    world.shelf.put("tiny_2");
+    drop(world.load().await);
+    world.shelf.fail("tiny_2", Some(Failure::Passing(slow())));
+    let restarted = world.load().await;
+    assert_eq!(world.shelf.failed.load(Ordering::SeqCst), 1);
+    assert_eq!(version(&restarted).await, "1.0.0");
+}
+
+#[tokio::test]
+async fn an_operators_word_also_tries_again_what_no_mount_could_load() {
+    let world = World::new();
+    let binding = world.load().await;
+    for word in ["reload", "use"] {
+        match word {
+            "reload" => binding.reload().await.unwrap(),
+            _ => drop(binding.use_module(naming("latest")).await.unwrap()),
+        }
+        assert_eq!(world.shelf.forgotten.swap(0, Ordering::SeqCst), 1, "{word}");
+    }
 }
 
 #[tokio::test]

@@ -45,6 +45,8 @@ impl World {
             closed: tokio::sync::watch::Sender::new(None),
             waiting: AtomicUsize::new(0),
             loads: AtomicUsize::new(0),
+            failed: AtomicUsize::new(0),
+            forgotten: AtomicUsize::new(0),
         };
         let mut storage = FaultyStorage::default();
         storage.entries.get_mut().unwrap().insert("kept".into(), b"k".into());
@@ -110,6 +112,10 @@ pub(crate) struct Shelf {
     closed: tokio::sync::watch::Sender<Option<&'static str>>,
     pub(crate) waiting: AtomicUsize,
     pub(crate) loads: AtomicUsize,
+    /// How often something could not be loaded.
+    pub(crate) failed: AtomicUsize,
+    /// How often it was told to try again what does not load.
+    pub(crate) forgotten: AtomicUsize,
 }
 
 impl Shelf {
@@ -172,7 +178,9 @@ impl Source for Shelf {
         vec![RefusedFile { name: "notes.txt".into(), reason: Refusal("it is no module".into()) }]
     }
 
-    fn forget_failures(&self) {}
+    fn forget_failures(&self) {
+        self.forgotten.fetch_add(1, Ordering::SeqCst);
+    }
 
     async fn load(&self, candidate: &Candidate) -> Result<Arc<LoadedModule>, Failure> {
         let loaded = match &candidate.origin {
@@ -186,6 +194,7 @@ impl Source for Shelf {
                 let failing = self.failing.lock().unwrap().get(name).cloned();
                 if let Some(failure) = failing {
                     self.loads.fetch_add(1, Ordering::SeqCst);
+                    self.failed.fetch_add(1, Ordering::SeqCst);
                     return Err(failure);
                 }
                 let approval = candidate.approval.clone().map_err(Failure::Lasting)?;
