@@ -88,8 +88,7 @@ fn current_role_ids(client: &AstraClient<'_>, config: &OrgConfig) -> Result<Vec<
              cannot be found in Astra's list and was not rotated: write another to the config"
         )));
     };
-    let tokens = client.list_tokens().map_err(|error| upstream(org_id, &error))?;
-    let shown = tokens.into_iter().find(|token| token.client_id == client_id);
+    let shown = client.find_token(|token| token.client_id == client_id).map_err(|error| upstream(org_id, &error))?;
     let what = match shown.map(|token| token.roles.unwrap_or_default()) {
         Some(role_ids) if !role_ids.is_empty() => return Ok(role_ids),
         Some(_) => "shows its admin token",

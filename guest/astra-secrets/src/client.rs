@@ -12,6 +12,7 @@ mod retry;
 mod wire;
 
 use std::cell::Cell;
+use std::ops::ControlFlow;
 use std::time::Duration;
 
 use secrets_framework::host::{Host, HttpMethod, HttpRequest, HttpResponse, LogLevel};
@@ -37,6 +38,15 @@ pub(crate) struct AstraClient<'a> {
     deadline: Cell<Duration>,
     received_bytes: Cell<usize>,
     skew: Cell<Option<Skew>>,
+}
+
+/// How a scan of the organization's tokens ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum ScanEnd {
+    /// Every token was visited.
+    Complete,
+    /// The visitor broke off the scan.
+    Stopped,
 }
 
 /// How Astra's clock stood to ours at one answer, in seconds.
@@ -107,6 +117,34 @@ impl<'a> AstraClient<'a> {
         let body = wire::write_token_request(wanted)?;
         let response = self.send(HttpMethod::Post, TOKENS_PATH, Some(body))?;
         wire::read_created(response.body.expose(), wanted, self.org_id())
+    }
+
+    /// Visits the tokens of the organization until `visit` breaks off the scan.
+    ///
+    /// A list that is lost on the way is read again from its beginning, so `visit` may see one token more than once.
+    pub(crate) fn scan_tokens(
+        &self,
+        visit: &mut dyn FnMut(ListedToken) -> ControlFlow<()>,
+    ) -> Result<ScanEnd, ClientError> {
+        for token in self.list_tokens()? {
+            if visit(token).is_break() {
+                return Ok(ScanEnd::Stopped);
+            }
+        }
+        Ok(ScanEnd::Complete)
+    }
+
+    /// The first listed token that `is_it` accepts; the rest of the list is not read.
+    pub(crate) fn find_token(&self, is_it: impl Fn(&ListedToken) -> bool) -> Result<Option<ListedToken>, ClientError> {
+        let mut found = None;
+        self.scan_tokens(&mut |token| {
+            if is_it(&token) {
+                found = Some(token);
+                return ControlFlow::Break(());
+            }
+            ControlFlow::Continue(())
+        })?;
+        Ok(found)
     }
 
     /// All tokens of the organization.

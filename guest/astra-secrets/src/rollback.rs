@@ -4,6 +4,8 @@
 //! plugin. Bounded work per call; nothing is repeated within one, for the next
 //! call comes soon.
 
+use std::collections::BTreeSet;
+use std::ops::ControlFlow;
 use std::time::Duration;
 
 use secrets_framework::host::LogLevel;
@@ -58,9 +60,16 @@ fn undo_mint(context: &Context<'_>, data: &IntentData) -> Result<(), Failure> {
     let origin = data.origin();
     let config = config_for_ending(context, &org_id, Some(&origin))?;
     let client = Patience::Rollback.client(context, &config.config);
-    let tokens = client.list_tokens().map_err(|error| upstream(&org_id, &error))?;
-    for token in tokens.iter().filter(|token| token.has_mark(&data.mark)) {
-        remove_marked(context, &client, data, &token.client_id)?;
+    let mut marked = BTreeSet::new();
+    let scanned = client.scan_tokens(&mut |token| {
+        if token.has_mark(&data.mark) {
+            marked.insert(token.client_id);
+        }
+        ControlFlow::Continue(())
+    });
+    scanned.map_err(|error| upstream(&org_id, &error))?;
+    for client_id in &marked {
+        remove_marked(context, &client, data, client_id)?;
     }
     remove_record_without_token(context, data)?;
     Ok(())

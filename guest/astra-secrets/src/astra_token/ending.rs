@@ -10,8 +10,10 @@ use crate::error::{Failure, upstream};
 use crate::history::End;
 use crate::limits::ROLLBACK_REQUEST_TIMEOUT;
 use crate::mint;
-use crate::names::{OrgId, is_uuid};
+use crate::names::OrgId;
 use crate::record::{self, Record, TokenKind};
+
+use super::presence::is_gone;
 
 /// The token to end.
 pub(crate) struct Target<'a> {
@@ -65,7 +67,7 @@ pub(crate) fn end_token_with(context: &Context<'_>, target: &Target<'_>, config:
     let client = target.patience.client(context, &config.config);
     let revoked = match target.patience {
         Patience::Once => client.delete_token(target.client_id),
-        Patience::Caller | Patience::Rollback => revoke(&client, target.client_id),
+        Patience::Caller | Patience::Rollback => revoke(context, &client, target.client_id),
     };
     revoked.map_err(|error| upstream(target.org_id, &error))?;
     if let Some(record) = target.record {
@@ -143,7 +145,7 @@ pub(crate) fn leave_to_rollback(context: &Context<'_>, org_id: &OrgId, dropped: 
     }
 }
 
-fn revoke(client: &AstraClient<'_>, client_id: &str) -> Result<(), ClientError> {
+fn revoke(context: &Context<'_>, client: &AstraClient<'_>, client_id: &str) -> Result<(), ClientError> {
     let Err(error) = client.delete_token(client_id) else { return Ok(()) };
     match error {
         // Nothing was or can be asked, so nothing can be settled.
@@ -152,7 +154,7 @@ fn revoke(client: &AstraClient<'_>, client_id: &str) -> Result<(), ClientError> 
     }
     // An answer such as 404 may come from a wrong URL, before Astra looks at
     // the token; only the organization's own list tells that it is gone.
-    let gone = match is_gone(client, client_id) {
+    let gone = match is_gone(context, client, client_id) {
         Ok(gone) => gone,
         // An admin token that ends itself sees no list afterwards.
         Err(ClientError::Refused { .. }) => client.asks_with(client_id) && is_dead(client),
@@ -168,13 +170,4 @@ fn is_dead(client: &AstraClient<'_>) -> bool {
         Err(ClientError::Refused { status, error_id }) => status == 401 || error_id.is_some_and(is_about_the_token),
         _ => false,
     }
-}
-
-fn is_gone(client: &AstraClient<'_>, client_id: &str) -> Result<bool, ClientError> {
-    if client.list_tokens()?.iter().any(|token| token.client_id == client_id) {
-        return Ok(false);
-    }
-    // Old mounts may know an organization by another name than Astra's UUID.
-    let org_id = client.org_id().as_str();
-    Ok(!is_uuid(org_id) || client.current_org()?.eq_ignore_ascii_case(org_id))
 }

@@ -32,8 +32,9 @@ pub(super) fn settle(
         return Settled::NothingMade;
     }
     client.use_time_to_settle();
-    let Ok(tokens) = client.list_tokens() else { return left_to_rollback(context, client, intent) };
-    let made = tokens.iter().find(|token| token.has_mark(&intent.mark));
+    let Ok(made) = client.find_token(|token| token.has_mark(&intent.mark)) else {
+        return left_to_rollback(context, client, intent);
+    };
     match made {
         // Astra's list may lag, so the entry stays until a later list is clean.
         None => Settled::NothingMade,
