@@ -2,6 +2,7 @@
 //! first two are the Go plugin's; the third gives each organization a path of
 //! its own, for policies. All three act on the same entries.
 
+mod checks;
 mod delete;
 pub(crate) mod fields;
 mod read;

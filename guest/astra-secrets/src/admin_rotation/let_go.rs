@@ -29,7 +29,11 @@ pub(crate) fn let_go<'a>(
     after: Option<&OrgConfig>,
 ) -> Result<LetGo<'a>, Failure> {
     let stays = |after: &OrgConfig| after.admin_token.client_id() == config.admin_token.client_id();
-    if after.is_some_and(|after| stays(after) && after.url.origin() == config.url.origin()) {
+    // A write that only repeats the client ID, which reads show, moves no token of ours to another place.
+    let moves = |after: &OrgConfig| {
+        after.url.origin() != config.url.origin() && after.admin_token.expose() == config.admin_token.expose()
+    };
+    if after.is_some_and(|after| stays(after) && !moves(after)) {
         return Ok(LetGo::default());
     }
     let Some(client_id) = config.admin_token.client_id() else { return Ok(LetGo::default()) };

@@ -48,16 +48,22 @@ impl Retired {
 
     /// The change that keeps `config`, which is about to go.
     pub(crate) fn keep(&mut self, config: &OrgConfig) -> Result<Write, Error> {
+        self.check_room(config.url.origin())?;
         // The later token of an origin can do what the earlier could.
         self.configs.retain(|old| old.url.origin() != config.url.origin());
-        if self.configs.len() >= RETIRED_CONFIGS_MAX {
-            return Err(Error::BadRequest(format!(
-                "organization `{}` has left {RETIRED_CONFIGS_MAX} origins at which tokens of it may be alive: revoke those first",
-                self.org_id
-            )));
-        }
         self.configs.push(config.copy());
         self.write()
+    }
+
+    /// Checks that the config of one more origin can be kept.
+    pub(crate) fn check_room(&self, origin: &Origin) -> Result<(), Error> {
+        if self.configs.iter().filter(|old| old.url.origin() != origin).count() < RETIRED_CONFIGS_MAX {
+            return Ok(());
+        }
+        Err(Error::BadRequest(format!(
+            "organization `{}` has left {RETIRED_CONFIGS_MAX} origins at which tokens of it may be alive: revoke those first",
+            self.org_id
+        )))
     }
 
     /// The change that forgets what is kept for `origin`: a config that is

@@ -88,6 +88,16 @@ impl ApiUrl {
         Self::parse(text).unwrap_or_else(|_| Self { origin: Origin::stored(text), base_path: String::new() })
     }
 
+    /// Would an operator be allowed to write it? A stored URL may be odd.
+    pub(crate) fn is_valid(&self) -> bool {
+        Self::parse(&self.to_string()).is_ok()
+    }
+
+    /// Its text between backticks, for an error; a stored URL that is odd may hold a password and is not shown.
+    pub(crate) fn for_error(&self) -> String {
+        if self.is_valid() { format!("`{self}`") } else { "a stored URL that is not valid".to_owned() }
+    }
+
     /// Where requests go.
     pub(crate) fn origin(&self) -> &Origin {
         &self.origin

@@ -2,6 +2,8 @@
 
 #![expect(clippy::unwrap_used, reason = "tests")]
 
+mod destination;
+mod kept_tokens;
 mod life;
 mod verify;
 

@@ -1,5 +1,6 @@
-//! Writing a config: parse, ask Astra, then, under the lock that makes writers
-//! take turns, check against what is stored by then, and store.
+//! Writing a config: parse, check all that can be checked here, ask Astra,
+//! then, under the lock that makes writers take turns, check against what is
+//! stored by then, and store.
 
 use secrets_framework::host::{LockGuard, LogLevel};
 use secrets_framework::{Context, Error, FieldData, Response};
@@ -10,11 +11,11 @@ use crate::config::{self, AdminToken, ApiUrl, OrgConfig, Retired, RotationState,
 use crate::error::{Failure, Outcome};
 use crate::history;
 use crate::lease::lock_token;
-use crate::limits::CONFIGS_MAX;
 use crate::names::OrgId;
-use crate::record::{self, Ended};
+use crate::record::Ended;
 use crate::rollback::end_at_once;
 
+use super::checks::{check_destination, check_stored};
 use super::fields::Changes;
 use super::target::Target;
 use super::verify::verify;
@@ -27,8 +28,10 @@ pub(super) fn write(context: &Context<'_>, data: &FieldData, target: Target) -> 
         OrgId::parse(org_id.as_str())?;
     }
     changes.rotation(before.as_ref(), context.host.clock().now().as_secs())?;
-    let warning = check_upstream(context, data, &org_id, before.as_ref(), &changes)?;
+    check_destination(context, &org_id, before.as_ref(), &changes)?;
+    check_stored(context, data, &org_id, before.as_ref(), &changes)?;
     let held = hold_new_token(context, &org_id, before.as_ref(), &changes)?;
+    let warning = check_upstream(context, data, &org_id, before.as_ref(), &changes)?;
 
     // Writers take turns, so that a logical name stays unique and no field is lost.
     let turn = config::lock(context)?;
@@ -43,14 +46,7 @@ pub(super) fn write(context: &Context<'_>, data: &FieldData, target: Target) -> 
         );
         return Err(changed.into());
     }
-    check_logical_name(context, &org_id, stored.as_ref(), &changes)?;
-    let leaves_origin = match &stored {
-        Some(stored) => leaves_origin(context, data, stored, changes.url.as_ref())?,
-        None => {
-            check_room(context)?;
-            false
-        }
-    };
+    let leaves_origin = check_stored(context, data, &org_id, stored.as_ref(), &changes)?;
     let replaced = store(context, &org_id, stored, changes, leaves_origin)?;
     if leaves_origin {
         // A mint that was under way may have noted its intent since the look for
@@ -65,7 +61,7 @@ pub(super) fn write(context: &Context<'_>, data: &FieldData, target: Target) -> 
     Ok(warning.map(|warning| Response::default().warn(warning)))
 }
 
-/// The URL must be allowed, and a new token or origin is tried. Answers a warning.
+/// Asks Astra whose a new token is, or a token that goes to another URL. Answers a warning.
 fn check_upstream(
     context: &Context<'_>,
     data: &FieldData,
@@ -73,27 +69,15 @@ fn check_upstream(
     before: Option<&OrgConfig>,
     changes: &Changes,
 ) -> Result<Option<String>, Failure> {
-    let default_url = ApiUrl::default();
-    let url = changes.url.as_ref().or(before.map(|config| &config.url)).unwrap_or(&default_url);
-    let url_changes = before.is_none_or(|config| config.url != *url);
-    if url_changes {
-        context
-            .host
-            .http()
-            .check_origin(url.origin().as_str())
-            .map_err(|sentence| Failure::mistake(format!("`url` is `{url}`: {sentence}; nothing was stored")))?;
-    }
-    let Some(token) = changes.admin_token.as_ref().or(before.map(|config| &config.admin_token)) else {
-        return Err(Failure::mistake(format!(
-            "missing `astra_token`: organization `{org_id}` is not configured yet, give the token that makes its tokens"
-        )));
-    };
-    let is_news = url_changes || changes.admin_token.is_some();
-    if !is_news || !data.bool("verify").unwrap_or(true) {
+    // Without a token in the write nothing goes elsewhere: `check_destination` saw to it.
+    let Some(token) = &changes.admin_token else { return Ok(None) };
+    if !data.bool("verify").unwrap_or(true) {
         return Ok(None);
     }
     let mut candidate = OrgConfig::new(org_id.clone(), AdminToken::stored(token.expose().to_owned()));
-    candidate.url = url.clone();
+    if let Some(url) = changes.url.as_ref().or(before.map(|config| &config.url)) {
+        candidate.url = url.clone();
+    }
     verify(context, &candidate, before.is_none())
 }
 
@@ -122,56 +106,6 @@ fn hold_new_token<'a>(
 /// What a check upstream is about.
 fn same_access(config: Option<&OrgConfig>) -> Option<(&ApiUrl, &str)> {
     config.map(|config| (&config.url, AdminToken::expose(&config.admin_token)))
-}
-
-/// A logical name stands for an organization's ID, so it must be neither
-/// another's logical name nor another's ID.
-fn check_logical_name(
-    context: &Context<'_>,
-    org_id: &OrgId,
-    stored: Option<&OrgConfig>,
-    changes: &Changes,
-) -> Result<(), Failure> {
-    let Some(Some(name)) = &changes.logical_name else { return Ok(()) };
-    if stored.is_some_and(|config| config.logical_name.as_ref() == Some(name)) {
-        return Ok(());
-    }
-    match config::find(context, name.as_str())? {
-        Some(other) if other.org_id != *org_id => Err(Failure::exists(format!(
-            "`logical_name` is `{name}`, which is a name of organization `{}` already: choose another",
-            other.org_id
-        ))),
-        _ => Ok(()),
-    }
-}
-
-/// Does the config leave its origin? While tokens live there, that needs force.
-fn leaves_origin(
-    context: &Context<'_>,
-    data: &FieldData,
-    stored: &OrgConfig,
-    url: Option<&ApiUrl>,
-) -> Result<bool, Failure> {
-    if url.is_none_or(|url| url.origin() == stored.url.origin()) {
-        return Ok(false);
-    }
-    // Whoever forces it need not wait until it is known what lives there.
-    if !data.bool("force").unwrap_or(false) && record::any_given_out(context, &stored.org_id)? {
-        return Err(Failure::mistake(format!(
-            "`url` would move organization `{}` away from `{}`, where tokens of it are alive: revoke them first, \
-             or write with `force=true`, and they are still revoked there",
-            stored.org_id,
-            stored.url.origin()
-        )));
-    }
-    Ok(true)
-}
-
-fn check_room(context: &Context<'_>) -> Result<(), Failure> {
-    if config::org_ids(context.host.storage())?.len() < CONFIGS_MAX {
-        return Ok(());
-    }
-    Err(Failure::mistake(format!("this mount holds {CONFIGS_MAX} organizations already, its limit: enable another")))
 }
 
 /// Answers the token that is replaced, if it is this mount's to end.

@@ -64,6 +64,8 @@ struct State {
     expiry_max: Option<String>,
     faults: Vec<(On, u32, Fault)>,
     during: Option<(On, Box<dyn FnOnce() + Send>)>,
+    /// Origin with path, and bearer, of each request.
+    sent: Vec<(String, String)>,
     /// How far its clock is ahead, in seconds, as its answers' `Date` tells; none = they bear none.
     ahead_seconds: Option<i64>,
 }
@@ -134,6 +136,7 @@ impl FakeAstra {
             expiry_max: None,
             faults: Vec::new(),
             during: None,
+            sent: Vec::new(),
             ahead_seconds: None,
         })));
         let answering = fake.clone();
@@ -146,6 +149,13 @@ impl FakeAstra {
             answer.map(|answer| HttpResponse { date: answering.state().date(), ..answer })
         });
         fake
+    }
+
+    /// The tokens that were sent to this base URL.
+    pub(crate) fn bearers_at(&self, url: &str) -> BTreeSet<String> {
+        let state = self.state();
+        let there = state.sent.iter().filter(|(to, _)| to.starts_with(&format!("{url}/v2/")));
+        there.map(|(_, bearer)| bearer.clone()).collect()
     }
 
     /// The next request of this kind meets a fault.
@@ -297,6 +307,8 @@ type Answer = Result<HttpResponse, HttpError>;
 impl State {
     fn serve(&mut self, request: &HttpRequest) -> Answer {
         let on = kind_of(request);
+        let bearer = request.bearer.expose().clone();
+        self.sent.push((format!("{}{}", request.origin, request.path_and_query), bearer));
         let fault = self.take_fault(on);
         match fault {
             Some(Fault::Status(status, body)) => return answer(status, body.to_owned(), None),
@@ -427,7 +439,9 @@ impl State {
 }
 
 fn kind_of(request: &HttpRequest) -> On {
-    match (request.method, request.path_and_query.as_str()) {
+    // A gateway may put a path before Astra's.
+    let path = &request.path_and_query;
+    match (request.method, path.get(path.find("/v2/").unwrap_or_default()..).unwrap_or_default()) {
         (HttpMethod::Post, "/v2/clientIdSecrets") => On::Make,
         (HttpMethod::Get, "/v2/clientIdSecrets") => On::List,
         (HttpMethod::Get, "/v2/currentOrg") => On::CurrentOrg,

@@ -149,7 +149,7 @@ fn a_token_that_moves_with_its_config_is_ended_where_it_went() {
     let ours = mount.rotate()["client_id"].as_str().unwrap().to_owned();
     mount.settle();
     mount.astra.move_org(crate::testing::ADMIN_A, "https://moved.example.org");
-    mount.set(json!({ "url": "https://moved.example.org" }));
+    mount.set(json!({ "url": "https://moved.example.org", "astra_token": format!("AstraCS:{ours}:canary") }));
     assert_eq!(mount.host.storage.json(&format!("token/{ours}"))["origin"], "https://moved.example.org");
     mount.rotate();
     mount.settle();
@@ -165,7 +165,7 @@ fn a_token_that_a_left_origin_still_needs_outlives_its_rotation() {
     let lease = mount.lease(Leased::of(mount.creds()).secret);
     // The same Astra by another name: the config takes its token along, and the lease stays at the old one.
     mount.astra.move_org(crate::testing::ADMIN_A, MOVED);
-    mount.set(json!({ "url": MOVED, "force": true }));
+    mount.set(json!({ "url": MOVED, "force": true, "astra_token": crate::testing::ADMIN_A }));
     mount.rotate();
     mount.settle();
     assert!(mount.astra.is_live(OPERATORS), "nothing else can end the lease's token");

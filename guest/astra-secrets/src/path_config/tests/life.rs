@@ -48,7 +48,7 @@ fn a_config_with_live_tokens_is_kept_unless_forced() {
 fn a_config_that_comes_back_serves_its_origin_itself() {
     let mount = Mount::with_org_a();
     mount.seed_token(ORG_A, CLIENT);
-    mount.write(&path_a(), json!({ "url": NEW_URL, "force": true })).done();
+    mount.write(&path_a(), json!({ "astra_token": TOKEN_A, "url": NEW_URL, "force": true })).done();
     mount.delete(&path_a(), json!({ "force": true })).done();
     let urls = |mount: &Mount| {
         let retired = mount.host.storage.json(&retired_key());
@@ -62,7 +62,7 @@ fn a_config_that_comes_back_serves_its_origin_itself() {
     mount.host.storage.remove(&format!("token/{CLIENT}"));
     mount.write(&path_a(), json!({ "astra_token": TOKEN_A })).done();
     assert_eq!(urls(&mount), [NEW_URL]);
-    mount.write(&path_a(), json!({ "url": NEW_URL })).done();
+    mount.write(&path_a(), json!({ "astra_token": TOKEN_A, "url": NEW_URL })).done();
     assert!(!mount.host.storage.keys().contains(&retired_key()), "no admin token is kept that nobody needs");
 }
 
@@ -93,16 +93,16 @@ fn a_forced_delete_leaves_something_to_revoke_with_at_every_step() {
 fn a_url_leaves_its_origin_only_when_no_token_lives_or_by_force() {
     let mount = Mount::with_org_a();
     mount.seed_token(ORG_A, CLIENT);
-    let mistake = mount.write(&path_a(), json!({ "url": NEW_URL })).mistake();
+    let mistake = mount.write(&path_a(), json!({ "astra_token": TOKEN_A, "url": NEW_URL })).mistake();
     assert!(mistake.contains("`force=true`") && mistake.contains("https://api.astra.datastax.com"), "{mistake}");
-    mount.write(&path_a(), json!({ "url": "https://api.astra.datastax.com/gateway" })).done();
-    mount.write(&path_a(), json!({ "url": NEW_URL, "force": true })).done();
+    mount.write(&path_a(), json!({ "astra_token": TOKEN_A, "url": "https://api.astra.datastax.com/gateway" })).done();
+    mount.write(&path_a(), json!({ "astra_token": TOKEN_A, "url": NEW_URL, "force": true })).done();
     assert_eq!(mount.read(&path_a(), json!({})).data()["url"], NEW_URL);
     let retired = mount.host.storage.json(&retired_key());
     assert_eq!(retired["configs"][0]["url"], "https://api.astra.datastax.com/gateway");
 
     let mount = Mount::with_org_a();
-    mount.write(&path_a(), json!({ "url": NEW_URL })).done();
+    mount.write(&path_a(), json!({ "astra_token": TOKEN_A, "url": NEW_URL })).done();
     assert!(!mount.host.storage.keys().contains(&retired_key()), "nothing to revoke, nothing kept");
 }
 
@@ -115,7 +115,7 @@ fn a_forced_move_leaves_something_to_revoke_with_at_every_step() {
             mount.seed_token(ORG_A, CLIENT);
             mount.host.storage.set_transactional(transactional);
             mount.host.storage.die_at_write(nth);
-            let move_it = || mount.write(&path_a(), json!({ "url": NEW_URL, "force": true }));
+            let move_it = || mount.write(&path_a(), json!({ "astra_token": TOKEN_A, "url": NEW_URL, "force": true }));
             let died = move_it().0.is_err();
             mount.host.storage.clear_faults();
             let is_current = mount.host.storage.json(&path_a())["url"] == old_origin;
@@ -142,7 +142,7 @@ fn an_unsettled_mint_keeps_what_could_settle_it() {
         if delete {
             mount.delete(&path_a(), json!({})).done();
         } else {
-            mount.write(&path_a(), json!({ "url": NEW_URL })).done();
+            mount.write(&path_a(), json!({ "astra_token": TOKEN_A, "url": NEW_URL })).done();
         }
         assert_eq!(mount.host.storage.json(&retired_key())["configs"][0]["astra_token"], TOKEN_A);
     }
