@@ -86,7 +86,7 @@ impl Mount {
     /// A write, as the server sends it.
     pub(crate) fn write(&self, path: &str, data: Value) -> Answered {
         let update = request(Operation::Update, path, data.clone());
-        let exists = BACKEND.check_existence(&self.host, &update).unwrap();
+        let exists = BACKEND.check_existence(&self.host, &update);
         let operation = if exists == Some(false) { Operation::Create } else { Operation::Update };
         self.send(operation, path, data)
     }

@@ -89,7 +89,8 @@ impl<E: Engine> Guest for E {
 
     fn check_existence(request: Request) -> Result<Option<bool>, Error> {
         panic::report_to_log();
-        let request = convert::request_from_wit(request).map_err(convert::error_into_wit)?;
-        E::BACKEND.check_existence(&ComponentHost(E::BACKEND), &request).map_err(convert::error_into_wit)
+        // Data that cannot be parsed are for the request itself to tell: the server hides an error of this check.
+        let Ok(request) = convert::request_from_wit(request) else { return Ok(None) };
+        Ok(E::BACKEND.check_existence(&ComponentHost(E::BACKEND), &request))
     }
 }

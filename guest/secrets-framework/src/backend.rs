@@ -3,7 +3,7 @@
 
 use serde_json::{Map, Value};
 
-use crate::host::Host;
+use crate::host::{Host, LogLevel};
 use crate::pattern::Captures;
 use crate::{Error, FieldData, Operation, Path, Request, Response, SecretKind, help, rollback};
 
@@ -84,18 +84,23 @@ impl Backend {
         }
     }
 
-    /// Does the thing that a write names exist? None = its path has no check.
-    pub fn check_existence(&self, host: &dyn Host, request: &Request) -> Result<Option<bool>, Error> {
-        if !matches!(request.operation, Operation::Create | Operation::Update) {
-            let text = format!("incorrect operation type {} for an existence check", request.operation);
-            return Err(Error::Plain(text));
+    /// Does the thing that a write names exist? None = its path has no check, or the check cannot be answered.
+    ///
+    /// The server hides the text of an error here and answers 500, so there is none: the request tells its own. And
+    /// "not there" would be wrong, for it makes an update a create, which another permission is for.
+    pub fn check_existence(&self, host: &dyn Host, request: &Request) -> Option<bool> {
+        let (path, captures) = self.route(&request.path)?;
+        let check = path.existence_check?;
+        let fields = FieldData::new(path.fields, &request.data, &captures).ok()?;
+        match check(&Context { host, request }, &fields) {
+            Ok(exists) => Some(exists),
+            Err(error) => {
+                let fields = [("path", request.path.as_str()), ("error", &error.to_string())];
+                let message = "an existence check failed, so the write counts as an update";
+                host.log().log(LogLevel::Warn, message, &fields);
+                None
+            }
         }
-        let (path, captures) = self.route(&request.path).ok_or(Error::UnsupportedPath)?;
-        let Some(check) = path.existence_check else {
-            return Ok(None);
-        };
-        let fields = FieldData::new(path.fields, &request.data, &captures).map_err(Error::User)?;
-        check(&Context { host, request }, &fields).map(Some)
     }
 
     fn handle_path(&self, context: &Context<'_>) -> Result<Option<Response>, Error> {
@@ -107,6 +112,7 @@ impl Backend {
             Ok(fields) => fields,
             Err(detail) => return Ok(Some(Response::error(format!("Field validation failed: {detail}")))),
         };
+        refuse_stray_update(path, context, &fields)?;
         let mut response = (operation.handler)(context, &fields)?;
         if let Some(response) = &mut response {
             response.warnings.extend(data_warnings(path, &request.data, &captures));
@@ -129,6 +135,24 @@ impl Backend {
     /// The first path that matches, and what it captured.
     fn route<'a>(&self, request_path: &'a str) -> Option<(&'static Path, Captures<'a>)> {
         self.paths.iter().find_map(|path| Some((path, path.captures(request_path)?)))
+    }
+}
+
+/// A write whose existence check could not be answered comes as an update. If nothing is there, the caller may
+/// have the permission to update only, so nothing is made.
+fn refuse_stray_update(path: &Path, context: &Context<'_>, fields: &FieldData) -> Result<(), Error> {
+    let check = path.existence_check.filter(|_| context.request.operation == Operation::Update);
+    match check.map(|check| check(context, fields)) {
+        Some(Ok(false)) => Err(Error::coded(
+            503,
+            format!(
+                "`{}` does not exist, and the server could not know that when it took this write for an update: \
+                 nothing was written, send the request again",
+                context.request.path
+            ),
+        )),
+        // What fails here fails in the handler, too, which has its own words for it.
+        _ => Ok(()),
     }
 }
 

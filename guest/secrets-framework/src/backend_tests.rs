@@ -240,7 +240,7 @@ fn fields_that_cannot_be_read_are_mistakes_of_the_caller() {
     assert!(warnings.is_empty());
     let check =
         TOY.check_existence(&TestHost::new(), &request(Operation::Update, "things/ball", json!({"size": "big"})));
-    assert_eq!(check, Err(Error::User(text.to_owned())));
+    assert_eq!(check, None, "the request tells it");
 }
 
 #[test]
@@ -248,14 +248,28 @@ fn existence_is_checked_where_the_path_says_how() {
     let host = TestHost::new();
     host.storage.seed("thing/ball", "");
     let check = |operation, path| TOY.check_existence(&host, &request(operation, path, Value::Null));
-    assert_eq!(check(Operation::Update, "things/Ball"), Ok(Some(true)));
-    assert_eq!(check(Operation::Update, "things/car"), Ok(Some(false)));
-    assert_eq!(check(Operation::Update, "about"), Ok(None));
-    assert_eq!(check(Operation::Update, "nothing"), Err(Error::UnsupportedPath));
-    assert!(matches!(check(Operation::Read, "about"), Err(Error::Plain(_))));
+    assert_eq!(check(Operation::Update, "things/Ball"), Some(true));
+    assert_eq!(check(Operation::Update, "things/car"), Some(false));
+    assert_eq!(check(Operation::Update, "about"), None);
+    assert_eq!(check(Operation::Update, "nothing"), None);
+    assert_eq!(host.log.text(), "");
     let error = StorageError::Failed("no disk".to_owned());
     host.storage.fail_prefix(StorageCall::Get, "thing/", error);
-    assert_eq!(check(Operation::Update, "things/ball"), Err(Error::Plain("no disk".to_owned())));
+    assert_eq!(check(Operation::Update, "things/ball"), None, "not known is neither there nor not there");
+    let log = host.log.text();
+    assert!(log.contains("things/ball") && log.contains("no disk"), "{log}");
+}
+
+#[test]
+fn an_update_makes_nothing_that_is_not_there() {
+    let host = TestHost::new();
+    let ask = |operation| TOY.handle(&host, &request(operation, "things/car", json!({ "size": 3 })));
+    let error = ask(Operation::Update).unwrap_err();
+    assert!(matches!(&error, Error::Coded { code: 503, message } if message.contains("`things/car`")), "{error:?}");
+    assert!(host.storage.keys().is_empty());
+    ask(Operation::Create).unwrap();
+    host.storage.seed("thing/car", "");
+    ask(Operation::Update).unwrap();
 }
 
 #[test]

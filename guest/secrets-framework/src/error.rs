@@ -14,7 +14,7 @@ pub enum Error {
     /// Status 500, unless the server knows the text (read-only storage).
     #[error("{0}")]
     Plain(String),
-    /// The caller's mistake, found in the existence check.
+    /// The protocol's "user error": status 500, so a mistake of the caller is better told by a response.
     #[error("{0}")]
     User(String),
     /// Status 500.

@@ -41,7 +41,8 @@ pub trait Backend: Send + Sync + 'static {
     async fn special_paths(&self) -> Result<SpecialPaths, Error>;
     /// Serves one request. None = no response: 204 for a write, 404 for a read or list.
     async fn handle_request(&self, request: Request) -> Result<Option<Response>, Error>;
-    /// Does what a write names exist? None = its path has no check.
+    /// Does what a write names exist? None = its path has no check. An error is told to the server as none, too: it
+    /// would hide the text and answer 500, and so the request comes and tells its own.
     async fn check_existence(&self, request: Request) -> Result<Option<bool>, Error>;
     /// A storage key was changed by another node.
     async fn invalidate_key(&self, key: &str);

@@ -80,10 +80,7 @@ impl Mount {
     /// A write, as the server sends it: the existence check decides between create and update.
     pub(crate) fn write(&self, path: &str, data: Value) -> Answered {
         let update = request(Operation::Update, path, data.clone());
-        let exists = match BACKEND.check_existence(&self.host, &update) {
-            Ok(exists) => exists,
-            Err(error) => return Answered(Err(error)),
-        };
+        let exists = BACKEND.check_existence(&self.host, &update);
         let operation = if exists == Some(false) { Operation::Create } else { Operation::Update };
         self.send(operation, path, data)
     }
@@ -110,7 +107,7 @@ impl Mount {
 
     /// Would a write create?
     pub(crate) fn exists(&self, path: &str, data: Value) -> bool {
-        BACKEND.check_existence(&self.host, &request(Operation::Update, path, data)).unwrap().unwrap()
+        BACKEND.check_existence(&self.host, &request(Operation::Update, path, data)).unwrap()
     }
 
     /// Puts a token's record into storage, as the Go plugin wrote it.

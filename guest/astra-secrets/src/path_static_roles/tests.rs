@@ -16,7 +16,7 @@ use crate::testing::{ADMIN_A, ADMIN_B, Mount, ORG_A, ORG_B, ROLE_ID};
 const OTHER_ID: &str = "88888888-8888-4888-8888-888888888888";
 
 fn exists(mount: &Mount, path: &str) -> Option<bool> {
-    BACKEND.check_existence(&mount.host, &request(Operation::Update, path, json!({}))).unwrap()
+    BACKEND.check_existence(&mount.host, &request(Operation::Update, path, json!({})))
 }
 
 fn list(mount: &Mount, org: &str) -> crate::config::test_mount::Answered {
@@ -148,7 +148,7 @@ fn a_thing_has_one_spelling() {
     let mount = Mount::new();
     mount.daily("app");
     mount.configure(ORG_A, ADMIN_A, json!({ "logical_name": "prod" }));
-    for operation in [Operation::Read, Operation::Delete, Operation::Update] {
+    for operation in [Operation::Read, Operation::Delete, Operation::Create] {
         let mistake = mount.send(operation, "static-roles/prod/app", json!({})).mistake();
         assert!(mistake.contains(ORG_A), "{mistake}");
         let mistake = mount.send(operation, &path("App"), json!({})).mistake();

@@ -31,7 +31,7 @@ impl EngineCalls for NativeEngine {
         astra_secrets::BACKEND.handle(&NativeHost { outside: &self.outside, fake }, &request)
     }
 
-    fn check_existence(&self, fake: &Fake, request: Request) -> Result<Option<bool>, Error> {
+    fn check_existence(&self, fake: &Fake, request: Request) -> Option<bool> {
         astra_secrets::BACKEND.check_existence(&NativeHost { outside: &self.outside, fake }, &request)
     }
 

@@ -107,7 +107,7 @@ impl Fake {
 pub(crate) trait EngineCalls: Send + Sync {
     const KIND: DriverKind;
     fn handle(&self, fake: &Fake, request: Request) -> Result<Option<Response>, Error>;
-    fn check_existence(&self, fake: &Fake, request: Request) -> Result<Option<bool>, Error>;
+    fn check_existence(&self, fake: &Fake, request: Request) -> Option<bool>;
     fn logs(&self) -> String;
 }
 
@@ -137,16 +137,11 @@ impl<E: EngineCalls> FakeServer<E> {
     }
 
     /// A write becomes a create where the existence check says that nothing is there.
-    fn write_operation(&self, path: &str, data: &Map<String, Value>) -> Result<Operation, Box<Outcome>> {
+    fn write_operation(&self, path: &str, data: &Map<String, Value>) -> Operation {
         let request = self.request(Operation::Update, path, data.clone(), None);
         match self.engine.check_existence(&self.fake, request) {
-            Ok(Some(false)) => Ok(Operation::Create),
-            Ok(_) | Err(Error::UnsupportedPath) => Ok(Operation::Update),
-            Err(Error::User(text)) => Err(Box::new(refused(&text))),
-            Err(_) => {
-                let errors = vec!["internal error".to_owned()];
-                Err(Box::new(Outcome { status: 500, errors, ..Outcome::default() }))
-            }
+            Some(false) => Operation::Create,
+            Some(true) | None => Operation::Update,
         }
     }
 
@@ -184,10 +179,7 @@ impl<E: EngineCalls> Driver for FakeServer<E> {
         let data = ask.data.as_object().cloned().unwrap_or_default();
         let path = ask.path.trim_end_matches('/');
         match ask.verb {
-            Verb::Write => match self.write_operation(path, &data) {
-                Ok(operation) => self.serve(operation, path, data),
-                Err(outcome) => *outcome,
-            },
+            Verb::Write => self.serve(self.write_operation(path, &data), path, data),
             Verb::Read => self.serve(Operation::Read, path, as_query(data)),
             Verb::Delete => self.serve(Operation::Delete, path, as_query(data)),
             Verb::Patch => self.serve(Operation::Patch, path, data),
