@@ -214,8 +214,8 @@ fn requests_are_routed_by_path_and_operation() {
 #[test]
 fn vain_parameters_are_told() {
     let data = json!({"zeta": 1, "name": "other", "alpha": 2, "size": 3});
-    let (data, warnings) = answered(Operation::Update, "things/ball", data);
-    assert_eq!(data, json!({"name": "ball", "size": 3, "new": false}));
+    let (data, warnings) = answered(Operation::Create, "things/ball", data);
+    assert_eq!(data, json!({"name": "ball", "size": 3, "new": true}));
     assert_eq!(
         warnings,
         [
@@ -223,10 +223,10 @@ fn vain_parameters_are_told() {
             "Endpoint replaced the value of these parameters with the values captured from the endpoint's path: [name]",
         ]
     );
-    assert!(answered(Operation::Update, "things/ball", json!({"name": null})).1.is_empty());
+    assert!(answered(Operation::Create, "things/ball", json!({"name": null})).1.is_empty());
     // No response, no warnings: a list that is empty stays a 404.
     assert!(handle(Operation::List, "things/", json!({"zeta": 1})).unwrap().is_none());
-    let error = answered(Operation::Update, "things/ball", json!({"size": 13, "zeta": 1}));
+    let error = answered(Operation::Create, "things/ball", json!({"size": 13, "zeta": 1}));
     assert_eq!(error.0, json!({"error": "size 13 brings bad luck"}));
     assert_eq!(error.1.len(), 1);
 }
