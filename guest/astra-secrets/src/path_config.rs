@@ -36,8 +36,10 @@ pub(crate) const CONFIG: Path = Path {
     existence_check: Some(exists_by_body),
     synopsis: "Configure the organizations whose tokens this mount makes.",
     description: "An organization is configured with the Astra token that makes and deletes its other tokens. \
-        `org_id` names it; on a read or delete `logical_name` may, too. A write changes only the fields that it \
-        holds. Before a token is stored, Astra is asked which organization it belongs to, unless `verify=false`. \
+        `org_id` names it; on a read or delete `logical_name` may, too. So this path is an alias of \
+        `config/<organization>` for every organization: a policy that allows or denies one of them must not allow \
+        this path. A write changes only the fields that it holds; one that changes scheme, host, port or path of `url` \
+        must hold `astra_token`, too. Before a token is stored, Astra is asked which organization it belongs to, unless `verify=false`. \
         A config cannot be deleted, nor its URL moved to another origin, while tokens of the organization are \
         alive, unless `force=true`. An admin token that a rotation made is this mount's own: when another takes its \
         place it is deleted in Astra after the grace period, and when its config is deleted as soon as no other \

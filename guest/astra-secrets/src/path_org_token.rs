@@ -55,7 +55,9 @@ pub(crate) const ORG_TOKEN: Path = Path {
         again are refused. Without `logical_name` each write makes another token, known by its client ID. A read \
         shows a token that was made before, by those three or by `org_id` and `client_id`, and is logged. In sidecar \
         mode, a setting of the organization's config, each read and each write makes another token, and its secret \
-        is kept nowhere.",
+        is kept nowhere. The organization is named in the body, so this path is an alias of \
+        `creds/<organization>/<role>` for every organization and role, and shows the tokens that it stored: a policy \
+        that allows or denies one of them must not allow this path.",
 };
 
 /// `org/tokens`.

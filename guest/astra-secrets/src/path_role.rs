@@ -33,7 +33,9 @@ pub(crate) const ROLE: Path = Path {
     existence_check: Some(exists_by_body),
     synopsis: "Manage the roles that tokens are made for.",
     description: "A role names the Astra role that a token gets, and how long its lease may run. `org_id` may be the \
-        organization's logical name; `role_name` is folded to lower case. A write changes only the fields that it \
+        organization's logical name; `role_name` is folded to lower case. So this path is an alias of \
+        `roles/<organization>/<role>` for every organization and role: a policy that allows or denies one of them must \
+        not allow this path. A write changes only the fields that it \
         holds. Deleting a role leaves the tokens alive that were made for it.",
 };
 

@@ -33,7 +33,8 @@ pub(crate) const SYNC_ROLES: Path = Path {
     description: "Each role that Astra lists becomes a role here, under Astra's name in lower case, each run of other \
         characters than letters and digits as `_`. Of two that would get one name the second is skipped. A role that \
         was written by hand is never changed. An organization whose roles cannot be had is told in `failed`, and the \
-        others are imported all the same.",
+        others are imported all the same. This path is an alias of `config/<organization>/sync-roles` for all \
+        organizations: a policy for one of them must not allow this path.",
 };
 
 /// `config/:org/sync-roles`.

@@ -38,7 +38,8 @@ pub(crate) const TIDY: Path = Path {
         role holds. An organization that fails is told in `failed`, and the others are tidied all the same. The work of \
         one call is bounded: `complete` says whether all was done, else write again. One tidy runs at a time in a mount. \
         The config's `tidy_period` does it by schedule. Do not run it with `dry_run=false` on a copy of the server's \
-        storage, such as a restored snapshot: tokens made since would pass for orphans.",
+        storage, such as a restored snapshot: tokens made since would pass for orphans. This path reaches every \
+        organization: a policy for one of them must not allow it.",
 };
 
 const DRY_RUN: Field =

@@ -29,7 +29,7 @@ const ASTRA_TOKEN: Field = Field::new(
 const URL: Field = Field::new(
     "url",
     FieldType::String,
-    "URL of Astra's DevOps API; empty or left out = `https://api.astra.datastax.com`. Its origin must be among those that the plugin's registration allows (`--allow-egress`).",
+    "URL of Astra's DevOps API; empty or left out = `https://api.astra.datastax.com`. Its origin must be among those that the plugin's registration allows (`--allow-egress`). A change must come with `astra_token`: a stored token is sent nowhere else.",
 );
 
 const LOGICAL_NAME: Field = Field::new(
