@@ -39,6 +39,8 @@ pub struct StageOptions {
     pub transactional: bool,
     /// Whether the registration allows requests to the simulator.
     pub egress_allowed: bool,
+    /// More origins that the registration allows.
+    pub more_origins: Vec<String>,
 }
 
 impl Default for StageOptions {
@@ -53,6 +55,7 @@ impl Default for StageOptions {
             max_ttl: None,
             transactional: true,
             egress_allowed: true,
+            more_origins: Vec::new(),
         }
     }
 }
@@ -393,7 +396,7 @@ fn fake_options(options: &StageOptions, origin: Option<String>) -> FakeOptions {
         wal_minimum_age: options.wal_min_age,
         default_ttl: options.default_ttl.unwrap_or(usual.default_ttl),
         max_ttl: options.max_ttl.unwrap_or(usual.max_ttl),
-        egress: origin.into_iter().collect(),
+        egress: origin.into_iter().chain(options.more_origins.iter().cloned()).collect(),
         ..usual
     }
 }
@@ -429,6 +432,7 @@ fn openbao(options: &StageOptions, origin: Option<String>) -> OpenBaoDriver {
 pub fn arguments(options: &StageOptions, origin: Option<String>) -> Vec<String> {
     let mut arguments =
         vec!["--log-level=debug".to_owned(), format!("--wal-min-age={}ms", options.wal_min_age.as_millis())];
-    arguments.extend(origin.map(|origin| format!("--allow-egress={origin}")));
+    let origins = origin.into_iter().chain(options.more_origins.iter().cloned());
+    arguments.extend(origins.map(|origin| format!("--allow-egress={origin}")));
     arguments
 }

@@ -50,13 +50,36 @@ impl Client {
         headers: &[(&str, &str)],
         deadline: Duration,
     ) -> Result<Reply, String> {
+        let body = if body.is_null() { Vec::new() } else { body.to_string().into_bytes() };
+        self.exchange(method, path, body, headers, deadline)
+    }
+
+    /// A POST to `/v1/<path>` with this text as its body, be it JSON or not.
+    ///
+    /// # Panics
+    /// When the server does not answer.
+    #[track_caller]
+    pub fn post_text(&self, path: &str, body: &str) -> Reply {
+        match self.exchange("POST", path, body.as_bytes().to_vec(), &[], REQUEST_DEADLINE) {
+            Ok(reply) => reply,
+            Err(failure) => panic!("POST {path}: {failure}"),
+        }
+    }
+
+    fn exchange(
+        &self,
+        method: &str,
+        path: &str,
+        body: Vec<u8>,
+        headers: &[(&str, &str)],
+        deadline: Duration,
+    ) -> Result<Reply, String> {
         let mut all = HeaderMap::new();
         for (name, value) in [("x-vault-token", self.token.as_str())].iter().chain(headers) {
             let name = HeaderName::from_bytes(name.as_bytes()).map_err(|error| error.to_string())?;
             all.insert(name, HeaderValue::from_str(value).map_err(|error| error.to_string())?);
         }
         let method = Method::from_bytes(method.as_bytes()).map_err(|error| error.to_string())?;
-        let body = if body.is_null() { Vec::new() } else { body.to_string().into_bytes() };
         let url = format!("{}/v1/{path}", self.address);
         let answer = self.http.send(method, &url, all, body, deadline).map_err(|failure| format!("{failure:?}"))?;
         let body = serde_json::from_slice(&answer.body).unwrap_or_default();

@@ -273,7 +273,8 @@ fn a_forced_delete_still_revokes(stage: &Stage) {
 fn the_origin_stays_while_tokens_live(stage: &Stage) {
     stage.ready();
     let minted = stage.mint(&stage.alpha, "reader").expect(200);
-    let elsewhere = json!({ "url": "https://api.astra.datastax.com", "verify": false });
+    let elsewhere =
+        json!({ "astra_token": stage.alpha.token, "url": "https://api.astra.datastax.com", "verify": false });
     stage.write(&path(stage), elsewhere.clone()).expect_error(400, &["force"]);
     assert_eq!(stage.read(&path(stage), Value::Null).text("url"), stage.astra.url());
     let mut forced = elsewhere;
