@@ -73,8 +73,9 @@ fn a_busy_mount_answers_503_and_lets_nobody_create() {
     let config = format!("config/{}", stage.alpha.id);
     server.wait_for("the mount to be busy", || stage.read(&config, Value::Null).status == 503);
     std::thread::scope(|scope| {
-        let denied = ["reader", "another"].map(|role| scope.spawn(move || write(&creator, role)));
-        let busy = ["reader", "another"].map(|role| scope.spawn(move || write(&updater, role)));
+        let (write, creator, updater) = (&write, &creator, &updater);
+        let denied = ["reader", "another"].map(|role| scope.spawn(move || write(creator, role)));
+        let busy = ["reader", "another"].map(|role| scope.spawn(move || write(updater, role)));
         for outcome in denied {
             let outcome = outcome.join().unwrap();
             assert_eq!(outcome.status, 403, "{outcome:#?}");
