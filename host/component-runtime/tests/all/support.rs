@@ -33,7 +33,16 @@ pub(crate) fn limits() -> Limits {
 
 pub(crate) fn runtime(limits: Limits, origins: &[&str]) -> Runtime {
     let egress = origins.iter().map(|text| Origin::parse(text).unwrap()).collect();
-    Runtime::new(RuntimeSettings { egress, wal_minimum_age: Duration::from_secs(600), limits }).unwrap()
+    runtime_with(RuntimeSettings {
+        egress,
+        upstream_read_only: false,
+        wal_minimum_age: Duration::from_secs(600),
+        limits,
+    })
+}
+
+pub(crate) fn runtime_with(settings: RuntimeSettings) -> Runtime {
+    Runtime::new(settings).unwrap()
 }
 
 /// Runs a test on several workers and on one: what holds a worker must not hold the others' requests.

@@ -48,8 +48,12 @@ impl ComponentEngine {
         let options = &fake.options;
         let origins = ASTRA_ORIGINS.into_iter().chain(options.egress.iter().map(String::as_str));
         let egress = origins.map(Origin::parse).collect::<Result<_, _>>().map_err(|error| error.to_string())?;
-        let settings =
-            RuntimeSettings { egress, wal_minimum_age: options.wal_minimum_age, limits: runtime::Limits::default() };
+        let settings = RuntimeSettings {
+            egress,
+            upstream_read_only: false,
+            wal_minimum_age: options.wal_minimum_age,
+            limits: runtime::Limits::default(),
+        };
         let _entered = tokio_runtime().enter();
         let runtime = Runtime::new(settings).map_err(|error| error.to_string())?;
         let compiled = compiled();
