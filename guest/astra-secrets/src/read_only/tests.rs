@@ -49,10 +49,10 @@ fn copy(lease: &Lease) -> Lease {
 
 /// A 503 that names the argument and what was not done.
 #[track_caller]
-fn assert_refused(answered: Answered, expected: &str) {
+fn assert_refused(name: &str, answered: Answered, expected: &str) {
     let (code, text) = answered.failed();
-    assert_eq!(code, Some(503), "{text}");
-    assert!(text.contains("--astra-read-only") && text.contains(expected), "{text}");
+    assert_eq!(code, Some(503), "{name}: {text}");
+    assert!(text.contains("--astra-read-only") && text.contains(expected), "{name}: {text}");
     assert!(text.contains("remove that setting"), "{text}");
 }
 
@@ -112,8 +112,7 @@ fn what_would_change_astra_is_a_503_and_does_nothing() {
     let (live, stored) = (mount.astra.live(), mount.host.storage.snapshot());
     mount.set_read_only(true);
     for (name, send, expected) in refused_requests(lease) {
-        println!("{name}");
-        assert_refused(send(&mount), expected);
+        assert_refused(name, send(&mount), expected);
         assert_eq!(mount.host.http.requests(), [], "{name}: nothing is asked");
         assert_eq!(mount.host.storage.snapshot(), stored, "{name}: nothing is stored");
         assert_eq!(mount.host.locks.held(), Vec::<String>::new(), "{name}");
@@ -128,7 +127,7 @@ fn in_sidecar_mode_a_read_makes_a_token_and_is_refused_too() {
     mount.write(&format!("config/{ORG_A}"), json!({ "caller_mode": "sidecar" })).done();
     mount.set_read_only(true);
     let read = mount.send(Operation::Read, "org/token", json!({ "org_id": ORG_A, "role_name": "reader" }));
-    assert_refused(read, "no token was made");
+    assert_refused("org/token", read, "no token was made");
     assert_eq!(mount.open_entries(), 0);
 }
 
@@ -139,7 +138,7 @@ fn a_token_that_is_gone_from_astra_keeps_its_lease_too() {
     mount.astra.delete_outside(&leased.client_id());
     mount.set_read_only(true);
     let lease = mount.lease(leased.secret);
-    assert_refused(mount.revoke(copy(&lease)), "was not revoked");
+    assert_refused("revoke", mount.revoke(copy(&lease)), "was not revoked");
     assert_eq!(mount.recorded().len(), 1);
     mount.set_read_only(false);
     mount.revoke(lease).done();
