@@ -24,6 +24,7 @@ use crate::error::{Failure, upstream};
 use crate::history::Who;
 use crate::mint::{Facts, Wanted, describe, make, prove, undo};
 use crate::names::OrgId;
+use crate::read_only;
 use crate::record::{self, Ended, RecordId};
 use crate::rollback::end_at_once;
 
@@ -44,6 +45,7 @@ pub(crate) struct Rotated {
 
 /// Rotates an organization's admin token now. None = there is no such organization.
 pub(crate) fn rotate(context: &Context<'_>, org_id: &OrgId) -> Result<Option<Rotated>, Failure> {
+    read_only::check(context, || format!("the admin token of organization `{org_id}` was not rotated"))?;
     let _turn = lock(context, org_id)?;
     // Written as it is, and first: a node that cannot write says so before Astra is asked.
     let Some(config) = config::change(context, org_id, |_| true)? else { return Ok(None) };

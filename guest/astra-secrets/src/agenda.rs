@@ -111,7 +111,7 @@ fn work_on(context: &Context<'_>, due: &Due) -> Result<(), Failure> {
 }
 
 /// What is due now, at most [`AGENDA_PER_ROLLBACK_MAX`]: one list.
-fn due(context: &Context<'_>) -> Result<Vec<Due>, Error> {
+pub(crate) fn due(context: &Context<'_>) -> Result<Vec<Due>, Error> {
     let now = context.host.clock().now().as_secs();
     let names = context.host.storage().list_page(AGENDA_PREFIX, "", AGENDA_PER_ROLLBACK_MAX)?;
     Ok(names.iter().filter_map(|name| Due::of_name(name)).take_while(|due| due.at <= now).collect())

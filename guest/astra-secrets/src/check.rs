@@ -16,6 +16,7 @@ use crate::client::AstraClient;
 use crate::config::OrgConfig;
 use crate::error::Failure;
 use crate::limits::{CHECK_NAMES_SHOWN_MAX, CHECK_REQUEST_TIMEOUT};
+use crate::read_only;
 
 use standing::StaticRoles;
 use upstream::Answers;
@@ -65,6 +66,7 @@ fn sentence(mut text: String) -> String {
 pub(crate) struct Checkup {
     healthy: bool,
     deep: bool,
+    astra_read_only: bool,
     #[serde(flatten)]
     items: BTreeMap<&'static str, Item>,
 }
@@ -72,15 +74,19 @@ pub(crate) struct Checkup {
 /// Checks an organization. `deep` really makes a token, and deletes it.
 pub(crate) fn check(context: &Context<'_>, config: &OrgConfig, deep: bool) -> Result<Checkup, Failure> {
     if deep {
+        read_only::check(context, || {
+            format!("no token was made to check organization `{}`; leave `deep` out to check all else", config.org_id)
+        })?;
         prove_writable(context)?;
     }
+    let astra_read_only = read_only::is_read_only(context);
     let timeout = config.request_timeout().min(CHECK_REQUEST_TIMEOUT);
     let client = AstraClient::with_bounds(context.host, config, timeout, 0);
     let answers = Answers::ask(&client);
     let tried = if deep { Some(deep::make_and_delete(context, &client, config, &answers)?) } else { None };
     let (may_manage_tokens, made) = match tried {
         Some(tried) => (tried.item, tried.skew),
-        None => (answers.may_list_tokens(), None),
+        None => (answers.may_list_tokens(astra_read_only), None),
     };
     let statics = StaticRoles::load(context, config)?;
     let items = BTreeMap::from([
@@ -98,7 +104,7 @@ pub(crate) fn check(context: &Context<'_>, config: &OrgConfig, deep: bool) -> Re
     ]);
     let is_valid = items.get("token_valid").is_some_and(|item| item.ok == Verdict::Yes);
     let healthy = is_valid && items.values().all(|item| item.ok != Verdict::No);
-    Ok(Checkup { healthy, deep, items })
+    Ok(Checkup { healthy, deep, astra_read_only, items })
 }
 
 /// A node that cannot write says so before Astra is asked, and the server

@@ -220,6 +220,9 @@ impl<'a> AstraClient<'a> {
 
     /// One exchange; `Ok` on any 2xx.
     fn send(&self, method: HttpMethod, path: &str, body: Option<Vec<u8>>) -> Result<HttpResponse, ClientError> {
+        if method != HttpMethod::Get && self.host.system_view().is_upstream_read_only() {
+            return Err(ClientError::ReadOnly);
+        }
         let deadline = if method == HttpMethod::Post { self.work_deadline } else { self.deadline.get() };
         let timeout = self.request_timeout.min(self.time_until(deadline));
         if timeout < UPSTREAM_TIME_MIN {

@@ -7,6 +7,7 @@ use secrets_framework::{Error, Response};
 
 use crate::client::ClientError;
 use crate::names::{NameError, OrgId};
+use crate::read_only;
 
 /// Why a request was not done.
 #[derive(Debug)]
@@ -53,6 +54,9 @@ pub(crate) fn answer(outcome: Outcome) -> Result<Option<Response>, Error> {
 pub(crate) fn upstream(org_id: &OrgId, error: &ClientError) -> Failure {
     let (code, sentence) = match error {
         ClientError::Denied { sentence } => return Failure::mistake(sentence.clone()),
+        ClientError::ReadOnly => {
+            return read_only::failure(&format!("nothing was changed for organization `{org_id}`"));
+        }
         ClientError::Refused { .. } => (
             502,
             format!(
@@ -149,6 +153,7 @@ mod tests {
             ClientError::OutOfTime,
             ClientError::Lost,
             ClientError::NotSent,
+            ClientError::ReadOnly,
             ClientError::Denied { sentence: "the host's sentence".to_owned() },
         ];
         let told: Vec<String> = errors

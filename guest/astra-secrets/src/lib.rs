@@ -34,6 +34,7 @@ mod path_static_creds;
 mod path_static_roles;
 mod path_tidy;
 mod path_tokens;
+mod read_only;
 mod record;
 mod rollback;
 mod schedule;

@@ -7,6 +7,7 @@ use secrets_framework::{
 use crate::check::check;
 use crate::error::{Outcome, answer};
 use crate::path_config::{fields::ORG, target};
+use crate::read_only;
 
 /// `config/:org/check`.
 pub(crate) const CONFIG_ORG_CHECK: Path = Path {
@@ -33,6 +34,7 @@ const DEEP: Field = Field::new(
 const ANSWER_FIELDS: &[Field] = &[
     Field::new("healthy", FieldType::Bool, "Is the admin token valid, and no item `no`?"),
     Field::new("deep", FieldType::Bool, "Was a token made and deleted?"),
+    Field::new("astra_read_only", FieldType::Bool, "May this mount only read from Astra?"),
     Field::new("token_valid", FieldType::Map, "Does Astra take the admin token?"),
     Field::new("organization_matches", FieldType::Map, "Does the admin token belong to this organization?"),
     Field::new("may_list_roles", FieldType::Map, "May the admin token list roles? `sync-roles` needs it."),
@@ -53,5 +55,6 @@ fn read(context: &Context<'_>, data: &FieldData) -> Result<Option<Response>, Err
 fn try_read(context: &Context<'_>, data: &FieldData) -> Outcome {
     let Some(config) = target::in_path(context, data)?.config else { return Ok(None) };
     let checkup = check(context, &config, data.bool("deep").unwrap_or(false))?;
-    Ok(Some(Response::json(&checkup)?))
+    let warnings = read_only::warning(context).into_iter().collect();
+    Ok(Some(Response { warnings, ..Response::json(&checkup)? }))
 }

@@ -10,6 +10,7 @@ use serde::Serialize;
 use crate::config;
 use crate::error::{Outcome, answer};
 use crate::names::OrgId;
+use crate::read_only;
 use crate::record;
 use crate::role;
 use crate::static_role;
@@ -33,6 +34,7 @@ const ANSWER_FIELDS: &[Field] = &[
     Field::new("name", FieldType::String, "Name of the engine."),
     Field::new("version", FieldType::String, "Version of the engine."),
     Field::new("storage_version", FieldType::Int64, "Version of the form in which the engine stores its data."),
+    Field::new("astra_read_only", FieldType::Bool, "May this mount only read from Astra? See `--astra-read-only`."),
     Field::new("organizations", FieldType::Map, "By organization: `logical_name`, `roles`, `static_roles`, `tokens`."),
 ];
 
@@ -45,6 +47,7 @@ struct InfoAnswer {
     name: &'static str,
     version: &'static str,
     storage_version: u32,
+    astra_read_only: bool,
     organizations: BTreeMap<OrgId, Counts>,
 }
 
@@ -86,8 +89,11 @@ fn try_read(context: &Context<'_>) -> Outcome {
     let uncounted = organizations.values().any(Counts::are_cut);
     let backend = &crate::BACKEND;
     let (name, version) = (backend.name, backend.version);
-    let response = Response::json(&InfoAnswer { name, version, storage_version: STORAGE_VERSION, organizations })?;
-    Ok(Some(if uncounted { response.warn(UNCOUNTED) } else { response }))
+    let astra_read_only = read_only::is_read_only(context);
+    let info = InfoAnswer { name, version, storage_version: STORAGE_VERSION, astra_read_only, organizations };
+    let uncounted = uncounted.then(|| UNCOUNTED.to_owned());
+    let warnings = uncounted.into_iter().chain(read_only::warning(context)).collect();
+    Ok(Some(Response { warnings, ..Response::json(&info)? }))
 }
 
 /// A count that is too large for one request must not hide the others.

@@ -23,6 +23,7 @@ use crate::lease::lock_token;
 use crate::limits::{CONFIGS_MAX, ENDED_PER_ROLLBACK_MAX, ENDED_RETRY_PAUSE, LEASE_END_MARGIN, ROLLBACK_BUDGET};
 use crate::mint::{self, INTENT_KIND, IntentData};
 use crate::names::OrgId;
+use crate::read_only;
 use crate::record::{self, Ended, Record, TokenKind};
 
 /// Undoes one write-ahead entry; `Ok` drops it.
@@ -39,13 +40,22 @@ pub(crate) fn rollback(context: &Context<'_>, kind: &str, data: &Value) -> Resul
 /// The periodic work; `immediate` = the mount is being disabled.
 pub(crate) fn periodic(context: &Context<'_>, immediate: bool) -> Result<(), Error> {
     // Each has its turn, whatever becomes of the others.
-    let ended = end_ended(context, immediate);
-    // A mount that goes makes nothing new.
-    let worked = if immediate { Ok(()) } else { agenda::work(context, deadline(context)) };
+    let changed = match read_only::is_read_only(context) {
+        true => read_only::keep_due(context, immediate),
+        false => change_astra(context, immediate),
+    };
     let forgotten = if immediate { Ok(()) } else { history::forget_old(context, deadline(context)) };
     let filled = record::fill_index(context);
     let dropped = drop_unused_retired(context);
-    ended.and(worked).and(forgotten).and(filled).and(dropped)
+    changed.and(forgotten).and(filled).and(dropped)
+}
+
+/// What is due in Astra: tokens to be ended, and tasks of the agenda.
+fn change_astra(context: &Context<'_>, immediate: bool) -> Result<(), Error> {
+    let ended = end_ended(context, immediate);
+    // A mount that goes makes nothing new.
+    let worked = if immediate { Ok(()) } else { agenda::work(context, deadline(context)) };
+    ended.and(worked)
 }
 
 fn deadline(context: &Context<'_>) -> Duration {
@@ -180,7 +190,7 @@ fn end_or_postpone(context: &Context<'_>, ended: &Ended, immediate: bool) -> Res
 /// Ends a token that was just replaced, if it has no grace period. What fails
 /// is done by the next rollback call.
 pub(crate) fn end_at_once(context: &Context<'_>, replaced: &Ended) {
-    if replaced.due > context.host.clock().now().as_secs() {
+    if replaced.due > context.host.clock().now().as_secs() || read_only::is_read_only(context) {
         return;
     }
     if let Err(failure) = end_one(context, replaced, false, Patience::Once) {

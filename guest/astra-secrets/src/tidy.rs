@@ -20,6 +20,7 @@ use crate::config::{self, RETIRED_PREFIX};
 use crate::error::Failure;
 use crate::limits::{CONFIGS_MAX, ENDED_RETRY_PAUSE, TIDY_ENDED_MAX, TIDY_ORGANIZATIONS_MAX};
 use crate::names::OrgId;
+use crate::read_only;
 use crate::record;
 
 pub(crate) use bounds::Pace;
@@ -52,6 +53,9 @@ pub(crate) struct Tidied {
 
 /// Tidies. One at a time in a mount: two would only get into each other's way.
 pub(crate) fn tidy(context: &Context<'_>, order: &Order) -> Result<Tidied, Failure> {
+    if !order.dry_run {
+        read_only::check(context, || "nothing was tidied; `dry_run=true` tells what would be done".to_owned())?;
+    }
     let _turn = one_at_a_time(context)?;
     check_index(context)?;
     let began = context.host.clock().now().as_secs();

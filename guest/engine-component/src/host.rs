@@ -6,6 +6,7 @@ use std::time::Duration;
 use secrets_framework::Backend;
 use secrets_framework::host::{
     Clock, Host, Http, LockError, LockGuard, Locks, Log, LogLevel, Random, Storage, SystemView, SystemViewError,
+    UPSTREAM_OPTION, UPSTREAM_READ_ONLY,
 };
 
 use crate::bindings::secrets_engine::host::{locks, logging, system_view};
@@ -64,6 +65,10 @@ impl SystemView for ComponentHost {
     }
     fn wal_minimum_age(&self) -> Duration {
         Duration::from_nanos(system_view::wal_minimum_age())
+    }
+    fn is_upstream_read_only(&self) -> bool {
+        let options = system_view::mount_options();
+        options.iter().any(|(name, value)| name == UPSTREAM_OPTION && value == UPSTREAM_READ_ONLY)
     }
     fn default_lease_ttl(&self) -> Result<Duration, SystemViewError> {
         system_view::default_lease_ttl().map(Duration::from_nanos).map_err(system_view_error)

@@ -4,7 +4,7 @@
 
 use std::time::Duration;
 
-use secrets_framework::host::{Http, HttpError, HttpMethod, HttpRequest, HttpResponse};
+use secrets_framework::host::{Http, HttpError, HttpMethod, HttpRequest, HttpResponse, SystemView};
 use secrets_framework::{Backend, Sensitive};
 
 use crate::bindings::secrets_engine::host::system_view;
@@ -29,12 +29,25 @@ impl Http for ComponentHost {
             Failure::TooLarge => HttpError::TooLarge,
             Failure::Local(what) => HttpError::NotSent(what.to_owned()),
             Failure::Lost(what) => HttpError::Lost(what.to_owned()),
-            Failure::Code(code) => http_error(&code, || self.check_origin(&request.origin)),
+            Failure::Code(code) => http_error(&code, || self.check_sent(&request)),
         })
     }
 
     fn check_origin(&self, origin: &str) -> Result<(), String> {
         system_view::check_egress(origin)
+    }
+}
+
+impl ComponentHost {
+    /// May the host let this request go out? The error is a sentence for the operator.
+    fn check_sent(&self, request: &HttpRequest) -> Result<(), String> {
+        self.check_origin(&request.origin)?;
+        if request.method == HttpMethod::Get || !self.is_upstream_read_only() {
+            return Ok(());
+        }
+        Err("nothing was sent: this mount may only read from its upstream (`--astra-read-only` in the plugin's \
+             registration, or the mount option `upstream=read-only`)"
+            .to_owned())
     }
 }
 

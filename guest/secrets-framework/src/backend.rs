@@ -62,7 +62,7 @@ pub struct Backend {
     pub paths: &'static [Path],
     /// Kinds of leased secrets.
     pub secrets: &'static [SecretKind],
-    /// Undoes one write-ahead entry. See [`crate::wal`].
+    /// Undoes one write-ahead entry. See [`crate::wal`]. Not called while the upstream is read-only.
     pub rollback: Option<UndoEntry>,
     /// Periodic work, after the write-ahead entries.
     pub periodic: Option<PeriodicWork>,

@@ -319,6 +319,21 @@ fn rollback_undoes_what_is_old_enough_and_then_does_the_periodic_work() {
 }
 
 #[test]
+fn entries_are_kept_while_the_upstream_is_read_only() {
+    for immediate in [false, true] {
+        let host = TestHost::new();
+        seed_wal(&host, "old", "token", 601);
+        host.system_view.set_upstream_read_only(true);
+        TOY.handle(&host, &rollback_request(immediate)).unwrap();
+        assert_eq!(host.storage.keys(), ["wal/old"]);
+        assert_eq!(host.log.lines().len(), 1, "the periodic work is the engine's to bound");
+        host.system_view.set_upstream_read_only(false);
+        TOY.handle(&host, &rollback_request(immediate)).unwrap();
+        assert_eq!(host.storage.keys(), ["undone/old"]);
+    }
+}
+
+#[test]
 fn failing_and_damaged_entries_are_reported_kept_and_block_nobody() {
     let host = TestHost::new();
     seed_wal(&host, "a", "stuck", 700);

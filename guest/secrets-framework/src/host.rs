@@ -117,12 +117,19 @@ pub enum SystemViewError {
     Failed(String),
 }
 
+/// The mount option by which the host tells what it lets an engine do upstream.
+pub const UPSTREAM_OPTION: &str = "upstream";
+/// The value of [`UPSTREAM_OPTION`] with which the host refuses every request but GET and HEAD.
+pub const UPSTREAM_READ_ONLY: &str = "read-only";
+
 /// Settings of the mount and of the server.
 pub trait SystemView {
     /// Identifies the mount for as long as it exists.
     fn backend_uuid(&self) -> String;
     /// Age at which a write-ahead entry counts as left behind.
     fn wal_minimum_age(&self) -> Duration;
+    /// Does the host refuse every upstream request but GET and HEAD?
+    fn is_upstream_read_only(&self) -> bool;
     /// Time to live of leases that name none.
     fn default_lease_ttl(&self) -> Result<Duration, SystemViewError>;
     /// The longest time to live of a lease of this mount.

@@ -14,7 +14,9 @@ use crate::{Backend, Context, Error};
 pub(crate) fn handle(backend: &Backend, context: &Context<'_>) -> Result<(), Error> {
     let immediate = is_immediate(context);
     let mut failures = Vec::new();
-    if let Some(undo) = backend.rollback {
+    // An entry undoes what was done upstream: where that is read-only, it stays.
+    let may_undo = !context.host.system_view().is_upstream_read_only();
+    if let Some(undo) = backend.rollback.filter(|_| may_undo) {
         let in_use_since = if immediate { Duration::MAX } else { self::in_use_since(context) };
         undo_entries(context, immediate, |id| undo_entry(context, undo, id, in_use_since), &mut failures);
     }

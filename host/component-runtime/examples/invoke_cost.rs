@@ -52,8 +52,12 @@ fn micros(time: Duration) -> f64 {
 
 /// Times of all requests, and from the first's begin to the last's end.
 async fn measure(wasm: &[u8], threads: usize, requests: usize) -> Result<(Vec<Duration>, Duration), Box<dyn Error>> {
-    let settings =
-        RuntimeSettings { egress: Vec::new(), wal_minimum_age: Duration::from_secs(600), limits: Limits::default() };
+    let settings = RuntimeSettings {
+        egress: Vec::new(),
+        upstream_read_only: false,
+        wal_minimum_age: Duration::from_secs(600),
+        limits: Limits::default(),
+    };
     let runtime = Runtime::new(settings)?;
     let module = runtime.load(wasm).await?;
     let mount = runtime.mount(MountSettings {

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError, Weak};
 use tokio::sync::Semaphore;
 
 use crate::capability::{LockTable, LogRate, Nothing, ReadOnly, Storage, SystemView};
-use crate::egress::{Egress, MountEgress};
+use crate::egress::{Access, Egress, MountEgress};
 use crate::limits::Limits;
 
 /// What a mount is made of.
@@ -15,7 +15,7 @@ pub struct MountSettings {
     pub backend_uuid: String,
     /// For log lines.
     pub name: String,
-    /// The mount's options.
+    /// The mount's options. With `upstream=read-only` its guests may only read from their upstream.
     pub options: BTreeMap<String, String>,
     /// Its storage.
     pub storage: Arc<dyn Storage>,
@@ -46,6 +46,11 @@ impl Mount {
     #[must_use]
     pub fn name(&self) -> &str {
         &self.settings.name
+    }
+
+    /// What its guests may do upstream: of this mount alone, for a reload may change the options.
+    pub(crate) fn access(&self) -> Access {
+        Access::of_options(&self.settings.options)
     }
 
     /// This mount for one who may only look: the same entries, which nothing can change, no HTTP, and permits,

@@ -8,7 +8,7 @@ use wasmtime::Engine;
 use wasmtime::component::Linker;
 
 use crate::compiler::Compiler;
-use crate::egress::{Egress, Origin};
+use crate::egress::{Egress, Origin, UPSTREAM_OPTION, UPSTREAM_READ_ONLY};
 use crate::engine::Started;
 use crate::epoch::Ticker;
 use crate::limits::Limits;
@@ -24,6 +24,8 @@ use crate::{
 pub struct RuntimeSettings {
     /// Where guests may send HTTP requests.
     pub egress: Vec<Origin>,
+    /// Whether guests may only read from their upstreams: no mount's options override it.
+    pub upstream_read_only: bool,
     /// Answered to guests that ask: age at which a write-ahead entry counts as left behind.
     pub wal_minimum_age: Duration,
     /// `Limits::default()`, but in tests.
@@ -49,6 +51,7 @@ pub(crate) struct Inner {
     pub(crate) permits: Arc<Semaphore>,
     pub(crate) egress: Arc<Egress>,
     pub(crate) wal_minimum_age: Duration,
+    upstream_read_only: bool,
     mounts: Mounts,
     _ticker: Ticker,
 }
@@ -70,6 +73,7 @@ impl Runtime {
             permits: Arc::new(Semaphore::new(requests_max)),
             egress: Egress::new(settings.egress, &limits.egress),
             wal_minimum_age: settings.wal_minimum_age,
+            upstream_read_only: settings.upstream_read_only,
             compiler: Compiler::new(limits.compile_deadline),
             mounts: Mounts::default(),
             _ticker: Ticker::start(&engine)?,
@@ -142,7 +146,10 @@ impl Runtime {
     /// mounts made with the same UUID for as long as one of them lives:
     /// reloads of one mount overlap.
     #[must_use]
-    pub fn mount(&self, settings: MountSettings) -> Arc<Mount> {
+    pub fn mount(&self, mut settings: MountSettings) -> Arc<Mount> {
+        if self.inner.upstream_read_only {
+            settings.options.insert(UPSTREAM_OPTION.to_owned(), UPSTREAM_READ_ONLY.to_owned());
+        }
         self.inner.mounts.mount(settings, &self.inner.egress, &self.inner.limits)
     }
 

@@ -65,7 +65,7 @@ impl StoreState {
         let mut http = WasiHttpCtx::new();
         http.set_field_size_limit(limits.egress.header_bytes_max);
         Self {
-            hooks: EgressHooks::new(Arc::clone(&mount.shared.egress), deadline),
+            hooks: EgressHooks::new(Arc::clone(&mount.shared.egress), mount.access(), deadline),
             table,
             quota: Quota::new(Arc::clone(&limits)),
             memory: MemoryLimiter::new(&limits),

@@ -13,6 +13,7 @@ use modules::Library;
 use modules::binding::{Binding, BindingSettings, Bindings, ServeError, Source};
 use plugin_protocol::{Backend, Error, Factory, Operation, Request, Response, Setup, SpecialPaths, SystemViewClient};
 
+use crate::egress_args::check_mount_options;
 use crate::storage::ServerStorage;
 use crate::system_view::ServerSystemView;
 use crate::{Config, VERSION, component, convert, host_paths};
@@ -22,13 +23,20 @@ pub(crate) struct Mounts {
     runtime: Runtime,
     library: Arc<Library>,
     bindings: Arc<Bindings>,
+    /// Does the registration say so for all mounts? Their options then say nothing.
+    upstream_read_only: bool,
 }
 
 impl Mounts {
     /// Starts the runtime. Modules are loaded with the first mount.
     pub(crate) fn new(config: &Config) -> Result<Self, String> {
-        let egress = config.origins().map_err(|error| error.to_string())?;
-        let settings = RuntimeSettings { egress, wal_minimum_age: config.wal_min_age, limits: Limits::default() };
+        config.egress.log();
+        let settings = RuntimeSettings {
+            egress: config.egress.origins().map_err(|error| error.to_string())?,
+            upstream_read_only: config.egress.astra_read_only,
+            wal_minimum_age: config.wal_min_age,
+            limits: Limits::default(),
+        };
         let runtime = Runtime::new(settings).map_err(|error| error.to_string())?;
         // By what runs, whatever lies under its name by now.
         let path = PathBuf::from("/proc/self/exe");
@@ -39,7 +47,7 @@ impl Mounts {
         if library.has_directory() {
             bindings.follow(library.changes());
         }
-        Ok(Self { runtime, library, bindings })
+        Ok(Self { runtime, library, bindings, upstream_read_only: config.egress.astra_read_only })
     }
 }
 
@@ -54,6 +62,9 @@ impl Factory for Mounts {
         let storage = Arc::new(ServerStorage(setup.storage));
         // Without a UUID the server only asks what the plugin is.
         let is_mount = !setup.backend_uuid.is_empty();
+        if !self.upstream_read_only {
+            check_mount_options(&setup.config)?;
+        }
         let settings = BindingSettings {
             storage: is_mount.then(|| Arc::clone(&storage) as _),
             options: setup.config.clone(),

@@ -11,14 +11,10 @@ use std::time::Duration;
 use clap::Args;
 use clap::builder::PossibleValuesParser;
 use clap::builder::TypedValueParser;
-use component_runtime::egress::{Origin, OriginError};
 use tracing::level_filters::LevelFilter;
 
+use crate::egress_args::EgressArgs;
 use crate::module_args::ModuleArgs;
-
-/// The hosts of Astra itself: production, development and test.
-const ASTRA_ORIGINS: [&str; 3] =
-    ["https://api.astra.datastax.com", "https://api.dev.cloud.datastax.com", "https://api.test.cloud.datastax.com"];
 
 /// Age of write-ahead entries, where nobody says another.
 pub(crate) const WAL_MIN_AGE: Duration = Duration::from_secs(600);
@@ -34,12 +30,9 @@ const LEGACY_SWITCH: &str = "tls-skip-verify";
 /// What serving takes from the registration.
 #[derive(Debug, Args)]
 pub struct Config {
-    /// Allow requests to this origin, beside Astra's own three hosts; may be given several times.
-    ///
-    /// `https://host`, `https://host:port` or `https://*.host`. Plain `http` and private addresses are
-    /// reached only where an origin names them exactly.
-    #[arg(long, value_name = "ORIGIN", value_parser = Origin::parse)]
-    pub allow_egress: Vec<Origin>,
+    /// Where requests may go.
+    #[command(flatten)]
+    pub egress: EgressArgs,
 
     /// Least important log lines to write. The server filters by its own level, too.
     #[arg(long, value_name = "LEVEL", default_value = "info", value_parser = level_parser())]
@@ -54,22 +47,6 @@ pub struct Config {
     /// Which modules may run beside the embedded one.
     #[command(flatten)]
     pub modules: ModuleArgs,
-}
-
-impl Config {
-    /// All origins that requests may go to.
-    ///
-    /// # Errors
-    /// Never in practice: Astra's own origins parse, as a test shows.
-    pub fn origins(&self) -> Result<Vec<Origin>, OriginError> {
-        origins(&self.allow_egress)
-    }
-}
-
-/// Astra's own origins and these.
-pub(crate) fn origins(beside: &[Origin]) -> Result<Vec<Origin>, OriginError> {
-    let own = ASTRA_ORIGINS.into_iter().map(Origin::parse);
-    own.chain(beside.iter().cloned().map(Ok)).collect()
 }
 
 /// Ends a start that failed for another reason.
@@ -146,7 +123,8 @@ mod tests {
     #[test]
     fn defaults_are_astra_info_and_ten_minutes() {
         let config = parse(&[]).unwrap();
-        assert_eq!(config.origins().unwrap().len(), ASTRA_ORIGINS.len());
+        assert_eq!(config.egress.origins().unwrap().len(), 3);
+        assert!(!config.egress.astra_read_only);
         assert_eq!(config.log_level, LevelFilter::INFO);
         assert_eq!(config.wal_min_age, WAL_MIN_AGE);
     }

@@ -12,6 +12,7 @@ mod cli;
 mod component;
 mod config;
 mod convert;
+mod egress_args;
 mod host_paths;
 mod limits;
 mod module_args;
@@ -27,6 +28,7 @@ use plugin_protocol::{ServeOptions, serve};
 use crate::bridge::Mounts;
 pub use crate::cli::{Command, CommandLine, ModuleCommand, Stop, execute};
 pub use crate::config::Config;
+pub use crate::egress_args::EgressArgs;
 pub use crate::module_args::{CACHE_KEY_VARIABLE, ModuleArgs};
 
 /// The program's name, as operators register it.

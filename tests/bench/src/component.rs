@@ -29,6 +29,7 @@ impl Component {
     pub(crate) async fn load(host: &TestHost) -> anyhow::Result<Self> {
         let settings = RuntimeSettings {
             egress: Vec::new(),
+            upstream_read_only: false,
             wal_minimum_age: Duration::from_secs(600),
             limits: Limits::default(),
         };

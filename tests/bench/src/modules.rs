@@ -29,8 +29,12 @@ pub(crate) fn measure(table: &mut Table) -> anyhow::Result<()> {
 
 fn loads(table: &mut Table, wasm: &[u8], code: &'static [u8]) -> anyhow::Result<()> {
     let tokio = tokio()?;
-    let settings =
-        RuntimeSettings { egress: Vec::new(), wal_minimum_age: Duration::from_secs(600), limits: Limits::default() };
+    let settings = RuntimeSettings {
+        egress: Vec::new(),
+        upstream_read_only: false,
+        wal_minimum_age: Duration::from_secs(600),
+        limits: Limits::default(),
+    };
     let runtime = tokio.block_on(async { Runtime::new(settings) }).context("failed to start the runtime")?;
     let mut embedded = Samples::default();
     for _ in 0..LOADS {

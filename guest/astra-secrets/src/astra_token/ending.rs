@@ -11,6 +11,7 @@ use crate::history::End;
 use crate::limits::ROLLBACK_REQUEST_TIMEOUT;
 use crate::mint;
 use crate::names::OrgId;
+use crate::read_only;
 use crate::record::{self, Record, TokenKind};
 
 use super::presence::is_gone;
@@ -64,6 +65,10 @@ pub(crate) fn end_token(context: &Context<'_>, target: &Target<'_>) -> Result<()
 
 /// As [`end_token`], for those who have a config for it already.
 pub(crate) fn end_token_with(context: &Context<'_>, target: &Target<'_>, config: &EndingConfig) -> Result<(), Failure> {
+    // A list that no longer shows the token could end a lease all the same, which the live server may still hold.
+    read_only::check(context, || {
+        format!("the token `{}` of organization `{}` was not revoked", target.client_id, target.org_id)
+    })?;
     let client = target.patience.client(context, &config.config);
     let revoked = match target.patience {
         Patience::Once => client.delete_token(target.client_id),
@@ -149,7 +154,7 @@ fn revoke(context: &Context<'_>, client: &AstraClient<'_>, client_id: &str) -> R
     let Err(error) = client.delete_token(client_id) else { return Ok(()) };
     match error {
         // Nothing was or can be asked, so nothing can be settled.
-        ClientError::Denied { .. } | ClientError::OutOfTime => return Err(error),
+        ClientError::Denied { .. } | ClientError::ReadOnly | ClientError::OutOfTime => return Err(error),
         _ => client.use_time_to_settle(),
     }
     // An answer such as 404 may come from a wrong URL, before Astra looks at

@@ -11,6 +11,7 @@ use crate::config::OrgConfig;
 use crate::limits::{CHECK_NAMES_SHOWN_MAX, CHECKED_ROLES_MAX, OVERDUE_AFTER};
 use crate::mint;
 use crate::names::{AstraRoleId, OrgId};
+use crate::read_only;
 use crate::role::{self, go_text};
 use crate::static_role::{self, StaticRole};
 use crate::tidy::{load_result, load_run};
@@ -90,6 +91,9 @@ pub(super) fn pending_wal(context: &Context<'_>, config: &OrgConfig) -> Result<I
     Ok(match (count, old) {
         (0, _) => Item::yes("No write-ahead entry is open."),
         (_, 0) => Item::yes(format!("{count} open write-ahead entries, none of them for long.")),
+        _ if read_only::is_read_only(context) => {
+            Item::unknown(format!("{count} open write-ahead entries are kept: {}.", read_only::CAUSE))
+        }
         _ => Item::no(format!(
             "{count} open write-ahead entries, {old} of them for more than {}: rollback cannot undo them, the server's log says why.",
             go_text(age_max)
@@ -123,13 +127,15 @@ impl StaticRoles {
     /// Do they rotate in time?
     pub(super) fn rotate_in_time(&self, context: &Context<'_>) -> Item {
         let now = context.host.clock().now().as_secs();
+        let is_overdue = |role: &StaticRole| role.turn.due + OVERDUE_AFTER.as_secs() < now;
+        let waits = read_only::is_read_only(context);
         let overdue = |role: &StaticRole| {
             let at = time(role.turn.due).unwrap_or_default();
             let sentence = format!(
                 "static role `{}` was due at {at} and was not rotated: see whether the server calls rollback",
                 role.name
             );
-            (role.turn.due + OVERDUE_AFTER.as_secs() < now).then_some(sentence)
+            (is_overdue(role) && !waits).then_some(sentence)
         };
         let mut troubles: Vec<String> =
             self.read.iter().filter_map(|role| role.trouble(now).or_else(|| overdue(role))).collect();
@@ -142,6 +148,10 @@ impl StaticRoles {
         troubles.truncate(CHECK_NAMES_SHOWN_MAX);
         if troubled > 0 {
             return Item::no(format!("{troubled} of {count} static roles are in trouble: {}", troubles.join("; ")));
+        }
+        let waiting = self.read.iter().filter(|role| waits && is_overdue(role)).count();
+        if waiting > 0 {
+            return Item::unknown(format!("{waiting} of {count} static roles are due and wait: {}", read_only::CAUSE));
         }
         if count > CHECKED_ROLES_MAX {
             return Item::unknown(format!("The first {CHECKED_ROLES_MAX} of {count} static roles rotate in time"));
@@ -181,7 +191,7 @@ pub(super) fn rotation(context: &Context<'_>, config: &OrgConfig) -> Item {
     if turn.due == 0 {
         return Item::no(no_time("rotation", org_id));
     }
-    due_item(&last, turn.due, now, "rotation")
+    due_item(context, &last, turn.due, "rotation")
 }
 
 /// How does the scheduled tidy stand?
@@ -208,7 +218,7 @@ pub(super) fn tidy(context: &Context<'_>, config: &OrgConfig) -> Result<Item, Er
     if config.tidy_due == 0 {
         return Ok(Item::no(no_time("tidy", org_id)));
     }
-    Ok(due_item(&last, config.tidy_due, now, "tidy"))
+    Ok(due_item(context, &last, config.tidy_due, "tidy"))
 }
 
 /// Only damage leaves what has a period without a time; each write of a config sets it.
@@ -217,8 +227,12 @@ fn no_time(what: &str, org_id: &OrgId) -> String {
 }
 
 /// What is to come next, or ought to have come.
-fn due_item(last: &str, due: u64, now: u64, what: &str) -> Item {
+fn due_item(context: &Context<'_>, last: &str, due: u64, what: &str) -> Item {
+    let now = context.host.clock().now().as_secs();
     let at = time(due).unwrap_or_default();
+    if due + OVERDUE_AFTER.as_secs() < now && read_only::is_read_only(context) {
+        return Item::unknown(format!("{last}; the next {what} was due at {at} and waits: {}.", read_only::CAUSE));
+    }
     if due + OVERDUE_AFTER.as_secs() < now {
         return Item::no(format!(
             "{last}; the next {what} was due at {at} and has not begun: see whether the server calls rollback."

@@ -10,6 +10,7 @@ use crate::client::{AstraClient, ClientError, ListedRole, ListedToken, Skew};
 use crate::error;
 use crate::limits::{ADMIN_TOKEN_EXPIRY_NEAR, CLOCK_SKEW_MAX};
 use crate::names::{OrgId, is_uuid, shown};
+use crate::read_only;
 use crate::time_text;
 
 /// Astra's answers.
@@ -89,8 +90,12 @@ impl<'a> Answers<'a> {
     }
 
     /// Without trying it, only this is known of managing tokens.
-    pub(super) fn may_list_tokens(&self) -> Item {
+    pub(super) fn may_list_tokens(&self, read_only: bool) -> Item {
         match &self.tokens {
+            Ok(_) if read_only => Item::unknown(format!(
+                "The admin token may list tokens; whether it may make and delete some is not tried: {}.",
+                read_only::CAUSE
+            )),
             Ok(_) => Item::unknown(
                 "The admin token may list tokens; only `deep=true`, which makes one and deletes it, tells whether it may do that, too.",
             ),

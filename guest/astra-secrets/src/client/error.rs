@@ -6,6 +6,7 @@ use secrets_framework::host::HttpError;
 use thiserror::Error;
 
 use crate::limits::RETRY_AFTER_MAX;
+use crate::read_only;
 
 /// Why a call of Astra failed.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
@@ -67,6 +68,9 @@ pub(crate) enum ClientError {
     /// Certainly not sent.
     #[error("no connection")]
     NotSent,
+    /// Not sent: this mount may only read from Astra.
+    #[error("{}", read_only::CAUSE)]
+    ReadOnly,
     /// The host's egress policy refuses the destination.
     #[error("{sentence}")]
     Denied {
@@ -97,6 +101,7 @@ impl ClientError {
             | Self::Rejected { .. }
             | Self::OutOfTime
             | Self::NotSent
+            | Self::ReadOnly
             | Self::Denied { .. } => false,
         }
     }
@@ -111,6 +116,7 @@ impl ClientError {
             | Self::Unexpected { .. }
             | Self::Nonsense { .. }
             | Self::OutOfTime
+            | Self::ReadOnly
             | Self::Denied { .. } => false,
         }
     }

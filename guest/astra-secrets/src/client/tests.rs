@@ -45,6 +45,20 @@ fn a_base_path_stands_before_every_path_and_client_ids_are_escaped() {
 }
 
 #[test]
+fn a_client_that_may_only_read_sends_gets_only() {
+    let host = answering(200, "[]");
+    host.system_view.set_upstream_read_only(true);
+    let config = config();
+    let client = AstraClient::new(&host, &config);
+    let request = TokenRequest { roles: &["r".to_owned()], description: "d", expiry: None };
+    assert!(matches!(client.create_token(&request), Err(ClientError::ReadOnly)));
+    assert!(matches!(client.delete_token("a"), Err(ClientError::ReadOnly)));
+    assert!(host.http.requests().is_empty() && host.log.lines().is_empty());
+    client.list_roles().unwrap();
+    assert_eq!(host.http.requests().len(), 1);
+}
+
+#[test]
 fn roles_are_read_in_any_casing_and_their_policy_is_ignored() {
     let host = answering(
         200,

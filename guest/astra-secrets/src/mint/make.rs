@@ -10,6 +10,7 @@ use super::settle::{Settled, settle};
 use crate::client::{AstraClient, ClientError, CreatedToken, TokenRequest};
 use crate::config::OrgConfig;
 use crate::error::{Failure, upstream};
+use crate::read_only;
 use crate::record::RecordId;
 
 /// The token to ask for.
@@ -76,6 +77,9 @@ pub(crate) fn try_make<'a>(
     client: &AstraClient<'_>,
     wanted: &Wanted<'_>,
 ) -> Result<Made<'a>, NotMade> {
+    // Before the entry is written that rollback would have to undo.
+    let refused = || format!("no token was made for organization `{}`", client.org_id());
+    read_only::check(context, refused).map_err(NotMade::Failed)?;
     let mut warnings = Vec::new();
     let mut expiry = wanted.expiry.clone();
     let mut attempts = 0;

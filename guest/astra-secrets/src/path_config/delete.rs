@@ -9,6 +9,7 @@ use crate::astra_token::{drop_retired_if_unused, leave_to_rollback};
 use crate::config::{self, Retired, Turns, Write};
 use crate::error::{Failure, Outcome};
 use crate::names::OrgId;
+use crate::read_only;
 use crate::record;
 use crate::static_role;
 
@@ -16,6 +17,12 @@ use crate::static_role;
 pub(super) fn delete(context: &Context<'_>, data: &FieldData, org_id: &OrgId) -> Outcome {
     let force = data.bool("force").unwrap_or(false);
     if force {
+        // It hands the organization's tokens to rollback, which may not end them.
+        read_only::check(context, || {
+            format!(
+                "the config of organization `{org_id}` was not deleted with `force=true`, for its tokens cannot be revoked"
+            )
+        })?;
         // While there is still a config: it is deleted again where this fails. And before the lock of all
         // configs is taken: a static role that is being rotated may be waited for.
         static_role::end_all(context, org_id)?;

@@ -9,11 +9,17 @@ use crate::config::OrgConfig;
 use crate::error::Failure;
 use crate::limits::VERIFY_TIMEOUT;
 use crate::names::{is_uuid, shown};
+use crate::read_only;
 
 /// Checks that the token of `candidate`, which is about to be stored, is one
 /// of its organization. What it answers is a warning: Astra did not say.
 pub(super) fn verify(context: &Context<'_>, candidate: &OrgConfig, is_new: bool) -> Result<Option<String>, Failure> {
     let OrgConfig { org_id, url, .. } = candidate;
+    read_only::check(context, || {
+        format!(
+            "`astra_token` of organization `{org_id}` was not checked, and nothing was stored; `verify=false` stores it unchecked"
+        )
+    })?;
     match AstraClient::with_bounds(context.host, candidate, VERIFY_TIMEOUT, 0).current_org() {
         Ok(owner) if owner.eq_ignore_ascii_case(org_id.as_str()) => Ok(None),
         // An old mount may know an organization by another name than Astra's UUID.

@@ -13,6 +13,7 @@ use crate::history::{self, End};
 use crate::lease::lock_token;
 use crate::limits::{STATIC_DELETE_BUDGET, STATIC_ROLES_ENDED_MAX};
 use crate::names::{OrgId, RoleName};
+use crate::read_only;
 use crate::record::{self, Record, RecordId};
 
 /// Ends the tokens of a static role in Astra, the current one last, and then
@@ -27,6 +28,9 @@ pub(crate) fn delete(context: &Context<'_>, org_id: &OrgId, name: &RoleName) -> 
             "static role `{name}` was not readable, so its tokens were not ended: delete them at `tokens/{org_id}`"
         )));
     };
+    read_only::check(context, || {
+        format!("static role `{name}` of organization `{org_id}` was not deleted, for its tokens cannot be revoked")
+    })?;
     // A node that cannot write says so here, before Astra is asked.
     context.host.storage().put(stored::encode(&role)?)?;
     let deadline = context.host.clock().now() + STATIC_DELETE_BUDGET;

@@ -16,6 +16,7 @@ use crate::lease::lock_token;
 use crate::limits::REPLACED_TOKENS_MAX;
 use crate::mint::{Facts, Made, Wanted, describe, make, prove, undo};
 use crate::path_org_token::unknown_org;
+use crate::read_only;
 use crate::record::{self, Ended, Record, RecordId, TokenKind, TokenSecrets};
 use crate::rollback::end_at_once;
 use crate::time_text;
@@ -25,6 +26,9 @@ use crate::time_text;
 pub(crate) fn rotate(context: &Context<'_>, role: &mut StaticRole, patience: Patience) -> Result<(), Failure> {
     let config = config::load(context, &role.org_id)?.ok_or_else(|| unknown_org("org", role.org_id.as_str()))?;
     let role_ids = allowed_role_ids(&config, role)?;
+    read_only::check(context, || {
+        format!("no token was made for static role `{}` of organization `{}`", role.name, role.org_id)
+    })?;
     end_in_time(context, role)?;
     check_room(context, role)?;
     let created_by = created_by(context, role);

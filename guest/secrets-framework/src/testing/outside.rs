@@ -119,6 +119,7 @@ pub struct TestSystemView(Mutex<Settings>);
 struct Settings {
     backend_uuid: String,
     wal_minimum_age: Duration,
+    upstream_read_only: bool,
     default_lease_ttl: Result<Duration, SystemViewError>,
     max_lease_ttl: Result<Duration, SystemViewError>,
 }
@@ -131,6 +132,10 @@ impl TestSystemView {
     /// Sets the age at which a write-ahead entry counts as left behind.
     pub fn set_wal_minimum_age(&self, age: Duration) {
         lock(&self.0).wal_minimum_age = age;
+    }
+    /// Sets whether the host refuses every upstream request but GET and HEAD.
+    pub fn set_upstream_read_only(&self, read_only: bool) {
+        lock(&self.0).upstream_read_only = read_only;
     }
     /// Sets what the server answers as the mount's default time to live.
     pub fn set_default_lease_ttl(&self, ttl: Result<Duration, SystemViewError>) {
@@ -148,6 +153,7 @@ impl Default for TestSystemView {
         Self(Mutex::new(Settings {
             backend_uuid: "11111111-2222-4333-8444-555555555555".to_owned(),
             wal_minimum_age: Duration::from_secs(600),
+            upstream_read_only: false,
             default_lease_ttl: Ok(Duration::from_secs(768 * 3600)),
             max_lease_ttl: Ok(Duration::from_secs(768 * 3600)),
         }))
@@ -160,6 +166,9 @@ impl SystemView for TestSystemView {
     }
     fn wal_minimum_age(&self) -> Duration {
         lock(&self.0).wal_minimum_age
+    }
+    fn is_upstream_read_only(&self) -> bool {
+        lock(&self.0).upstream_read_only
     }
     fn default_lease_ttl(&self) -> Result<Duration, SystemViewError> {
         lock(&self.0).default_lease_ttl.clone()

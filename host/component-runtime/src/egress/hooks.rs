@@ -9,6 +9,7 @@ use wasmtime_wasi_http::{
     DEFAULT_FORBIDDEN_HEADERS, Error, ForbiddenHeaderFilter, RequestOptions, WasiBody, WasiHttpHooks,
 };
 
+use super::access::Access;
 use super::policy::Policy;
 use super::pool::MountEgress;
 use super::send;
@@ -22,6 +23,7 @@ type InTheBackground = Box<dyn Future<Output = Result<(), Error>> + Send>;
 /// For one request of the server.
 pub(crate) struct EgressHooks {
     egress: Arc<MountEgress>,
+    access: Access,
     deadline: Instant,
     alive: Alive,
 }
@@ -42,8 +44,8 @@ impl Alive {
 }
 
 impl EgressHooks {
-    pub(crate) fn new(egress: Arc<MountEgress>, deadline: Instant) -> Self {
-        Self { egress, deadline, alive: Alive(Arc::new(AtomicBool::new(true))) }
+    pub(crate) fn new(egress: Arc<MountEgress>, access: Access, deadline: Instant) -> Self {
+        Self { egress, access, deadline, alive: Alive(Arc::new(AtomicBool::new(true))) }
     }
 
     #[cfg(test)]
@@ -82,9 +84,10 @@ impl WasiHttpHooks for EgressHooks {
         options: Option<RequestOptions>,
         _sent: InTheBackground,
     ) -> Box<dyn Future<Output = Result<(Sent, InTheBackground), Error>> + Send> {
-        let (egress, alive, deadline) = (Arc::clone(&self.egress), self.alive.clone(), self.deadline);
+        let (egress, access) = (Arc::clone(&self.egress), self.access);
+        let (alive, deadline) = (self.alive.clone(), self.deadline);
         Box::new(async move {
-            let answer = send::send(&egress, request, options.unwrap_or_default(), deadline, &alive).await?;
+            let answer = send::send(&egress, access, request, options.unwrap_or_default(), deadline, &alive).await?;
             Ok((answer, Box::new(async { Ok(()) }) as InTheBackground))
         })
     }

@@ -1,10 +1,11 @@
 //! Where guests may send HTTP requests, and the pool that sends them.
 //!
-//! A request goes through: policy (is the origin allowed?), body collected within its limit, a place among the
+//! A request goes through: access (may this mount do more than read?), policy (is the origin allowed?), body collected within its limit, a place among the
 //! mount's requests, a connection (pooled, or to an address that was resolved, checked and is connected to as
 //! checked), head of the answer, and a body that is counted and timed while the guest reads it. Redirects are
 //! answers like others: whoever follows one goes through the policy again.
 
+mod access;
 mod address;
 mod body;
 mod connect;
@@ -18,8 +19,10 @@ mod send;
 mod tests;
 mod upstream_error;
 
+pub use access::{UPSTREAM_OPTION, UPSTREAM_READ_ONLY};
 pub use origin::{Origin, OriginError};
 
+pub(crate) use access::Access;
 pub(crate) use hooks::EgressHooks;
 pub(crate) use pool::{Egress, MountEgress};
 pub(crate) use upstream_error::error_code;

@@ -12,6 +12,7 @@ use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::{Instant, sleep_until, timeout_at};
 use wasmtime_wasi_http::{Error, RequestOptions, WasiBody};
 
+use super::access::Access;
 use super::body::{AnswerBody, collect, header_bytes};
 use super::hooks::Alive;
 use super::policy::Destination;
@@ -45,6 +46,7 @@ impl Times {
 /// See `upstream_error`.
 pub(crate) async fn send(
     egress: &MountEgress,
+    access: Access,
     request: Request<WasiBody>,
     wish: RequestOptions,
     deadline: Instant,
@@ -53,8 +55,9 @@ pub(crate) async fn send(
     let limits = &egress.shared.limits;
     let times = Times::new(wish, limits, deadline);
     let began = Instant::now();
+    access.check_head(&request)?;
     let destination = check(egress, &request)?;
-    let outcome = exchange(egress, &destination, request, &times, alive).await;
+    let outcome = exchange(egress, access, &destination, request, &times, alive).await;
     let (host, elapsed_ms) = (destination.host.to_string(), began.elapsed().as_millis());
     match &outcome {
         Ok(answer) => tracing::debug!(host, status = answer.status().as_u16(), elapsed_ms, "outbound request answered"),
@@ -92,6 +95,7 @@ fn check(egress: &MountEgress, request: &Request<WasiBody>) -> Result<Destinatio
 
 async fn exchange(
     egress: &MountEgress,
+    access: Access,
     destination: &Destination,
     request: Request<WasiBody>,
     times: &Times,
@@ -104,6 +108,7 @@ async fn exchange(
     if !alive.is_so() {
         return Err(Error::HttpProtocolError);
     }
+    access.check_body(&head.method, &body)?;
     // The client writes both: the host from the address that was checked, the length from the body that is here.
     head.headers.remove(header::HOST);
     head.headers.remove(header::CONTENT_LENGTH);

@@ -2,6 +2,7 @@
 
 #![expect(clippy::unwrap_used, reason = "tests")]
 
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -12,7 +13,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
 use tokio::task::JoinSet;
 
-use crate::support::{answer, call, limits, load, mount, on_each_scheduler, runtime};
+use crate::support::{answer, call, limits, load, mount, mount_with, on_each_scheduler, reading_runtime, runtime};
 
 /// Writes this to each connection after it sent something, and keeps it open.
 struct Upstream {
@@ -160,5 +161,78 @@ fn requests_of_one_mount_at_once_are_bounded() {
         let told = call(&runtime, "many_requests", &upstream.path()).await.unwrap();
         assert_eq!(told, "90");
         assert!(upstream.connections.load(Ordering::SeqCst) <= 10);
+    });
+}
+
+/// All that a guest can try, and how many attempts that is.
+const WRITES: [(&str, usize); 4] = [("write", 7), ("spell", 8), ("stand-for", 3), ("hide", 1)];
+
+/// Does the answer say of all so many attempts that they were refused?
+fn all_refused(told: &str, attempts: usize) -> bool {
+    told.matches("ErrorCode::HttpRequestDenied").count() + told.matches("no method").count() == attempts
+}
+
+#[test]
+fn a_guest_that_may_only_read_changes_nothing_whatever_it_tries() {
+    on_each_scheduler(|| async {
+        let upstream = Upstream::start(OK, false).await;
+        let origin = format!("http://{}", upstream.address);
+        let all = reading_runtime(patient(), &[&origin]);
+        // The runtime's word counts, whatever the mount's option says.
+        let option = |value: &str| BTreeMap::from([("upstream".to_owned(), value.to_owned())]);
+        let one = upstream.runtime(patient());
+        let mounts = [
+            (&all, mount(&all, "a", &Arc::default())),
+            (&all, mount_with(&all, "b", &Arc::default(), option("read-write"))),
+            (&one, mount_with(&one, "c", &Arc::default(), option("read-only"))),
+        ];
+        for (runtime, mount) in mounts {
+            let rogue = load(runtime, "write_upstream").await;
+            for (what, attempts) in WRITES {
+                let told = answer(&rogue, &mount, &format!("{what}/{origin}/")).await.unwrap();
+                assert!(all_refused(&told, attempts), "{what}: {told}");
+            }
+            assert_eq!(upstream.connections.load(Ordering::SeqCst), 0, "nothing was even connected to");
+            let told = answer(&rogue, &mount, "options").await.unwrap();
+            assert_eq!(told, r#"[("upstream", "read-only")]"#);
+        }
+    });
+}
+
+#[test]
+fn a_guest_that_may_only_read_does_read() {
+    on_each_scheduler(|| async {
+        let upstream = Upstream::start(OK, false).await;
+        let origin = format!("http://{}", upstream.address);
+        let runtime = reading_runtime(patient(), &[&origin]);
+        let told = call(&runtime, "write_upstream", &format!("read/{origin}/")).await.unwrap();
+        assert_eq!(told, r#"["200", "200"]"#);
+    });
+}
+
+#[test]
+fn a_connection_that_an_upstream_upgrades_is_no_way_out() {
+    const UPGRADE: &[u8] = b"HTTP/1.1 101 Switching Protocols\r\nconnection: upgrade\r\nupgrade: x\r\n\r\n";
+    on_each_scheduler(|| async {
+        let upstream = Upstream::start(UPGRADE, false).await;
+        let origin = format!("http://{}", upstream.address);
+        let runtime = reading_runtime(patient(), &[&origin]);
+        let told = call(&runtime, "write_upstream", &format!("read/{origin}/")).await.unwrap();
+        assert!(!told.contains("101") && told.matches("ErrorCode::").count() == 2, "{told}");
+    });
+}
+
+#[test]
+fn a_guest_that_may_do_all_is_told_no_option_and_sends_what_it_likes() {
+    on_each_scheduler(|| async {
+        let upstream = Upstream::start(OK, false).await;
+        let origin = format!("http://{}", upstream.address);
+        let runtime = upstream.runtime(patient());
+        let (rogue, mount) = (load(&runtime, "write_upstream").await, mount(&runtime, "m", &Arc::default()));
+        assert_eq!(answer(&rogue, &mount, "options").await.unwrap(), "[]");
+        for (what, _) in WRITES {
+            let told = answer(&rogue, &mount, &format!("{what}/{origin}/")).await.unwrap();
+            assert!(!told.contains("HttpRequestDenied") && told.contains("200"), "{what}: {told}");
+        }
     });
 }

@@ -32,8 +32,17 @@ pub(crate) fn limits() -> Limits {
 }
 
 pub(crate) fn runtime(limits: Limits, origins: &[&str]) -> Runtime {
+    Runtime::new(settings(limits, origins)).unwrap()
+}
+
+/// A runtime that lets no guest do more than read from these origins.
+pub(crate) fn reading_runtime(limits: Limits, origins: &[&str]) -> Runtime {
+    Runtime::new(RuntimeSettings { upstream_read_only: true, ..settings(limits, origins) }).unwrap()
+}
+
+fn settings(limits: Limits, origins: &[&str]) -> RuntimeSettings {
     let egress = origins.iter().map(|text| Origin::parse(text).unwrap()).collect();
-    Runtime::new(RuntimeSettings { egress, wal_minimum_age: Duration::from_secs(600), limits }).unwrap()
+    RuntimeSettings { egress, upstream_read_only: false, wal_minimum_age: Duration::from_secs(600), limits }
 }
 
 /// Runs a test on several workers and on one: what holds a worker must not hold the others' requests.
@@ -72,11 +81,21 @@ pub(crate) async fn load(runtime: &Runtime, name: &str) -> Arc<Module> {
 }
 
 pub(crate) fn mount(runtime: &Runtime, uuid: &str, storage: &Arc<MemoryStorage>) -> Arc<Mount> {
+    mount_with(runtime, uuid, storage, BTreeMap::new())
+}
+
+/// A mount with these options.
+pub(crate) fn mount_with(
+    runtime: &Runtime,
+    uuid: &str,
+    storage: &Arc<MemoryStorage>,
+    options: BTreeMap<String, String>,
+) -> Arc<Mount> {
     let storage: Arc<dyn Storage> = Arc::<MemoryStorage>::clone(storage);
     runtime.mount(MountSettings {
         backend_uuid: uuid.to_owned(),
         name: format!("{uuid}/"),
-        options: BTreeMap::new(),
+        options,
         storage,
         system_view: Arc::new(NoSystemView),
     })

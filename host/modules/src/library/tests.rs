@@ -10,7 +10,12 @@ use super::*;
 
 fn library() -> Arc<Library> {
     let limits = Limits { requests_in_flight_max: 16, requests_in_flight_per_mount_max: 8, ..Limits::default() };
-    let settings = RuntimeSettings { egress: Vec::new(), wal_minimum_age: Duration::from_secs(600), limits };
+    let settings = RuntimeSettings {
+        egress: Vec::new(),
+        upstream_read_only: false,
+        wal_minimum_age: Duration::from_secs(600),
+        limits,
+    };
     let directory = Some(PathBuf::from("/nowhere"));
     let nothing = Embedded { wasm: b"", precompiled: b"" };
     Library::new(Runtime::new(settings).unwrap(), nothing, LibrarySettings { directory, ..LibrarySettings::default() })

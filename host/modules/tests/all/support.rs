@@ -35,7 +35,13 @@ pub(crate) fn embedded() -> Embedded {
 
 pub(crate) fn runtime(limits: Limits) -> Runtime {
     let limits = Limits { requests_in_flight_max: 16, requests_in_flight_per_mount_max: 8, ..limits };
-    Runtime::new(RuntimeSettings { egress: Vec::new(), wal_minimum_age: Duration::from_secs(600), limits }).unwrap()
+    Runtime::new(RuntimeSettings {
+        egress: Vec::new(),
+        upstream_read_only: false,
+        wal_minimum_age: Duration::from_secs(600),
+        limits,
+    })
+    .unwrap()
 }
 
 /// A directory of modules, a key that is trusted, and what is made of them.

@@ -33,7 +33,12 @@ impl World {
     }
 
     pub(crate) fn with(limits: Limits) -> Self {
-        let settings = RuntimeSettings { egress: Vec::new(), wal_minimum_age: Duration::from_secs(600), limits };
+        let settings = RuntimeSettings {
+            egress: Vec::new(),
+            upstream_read_only: false,
+            wal_minimum_age: Duration::from_secs(600),
+            limits,
+        };
         let runtime = Runtime::new(settings).unwrap();
         let shelf = Shelf {
             runtime: runtime.clone(),

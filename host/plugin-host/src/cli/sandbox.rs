@@ -2,17 +2,17 @@
 
 use std::time::Duration;
 
-use component_runtime::egress::Origin;
 use component_runtime::{Limits, Runtime, RuntimeSettings};
 
 use super::Failure;
+use crate::EgressArgs;
 
-/// Runs a command's work with a runtime whose guests reach these origins.
+/// Runs a command's work with a runtime whose guests may send what these settings allow.
 ///
 /// # Errors
 /// The work's own, or why there is no runtime.
 pub(crate) fn with<T>(
-    egress: Vec<Origin>,
+    egress: &EgressArgs,
     wal_minimum_age: Duration,
     work: impl AsyncFnOnce(&Runtime) -> Result<T, Failure>,
 ) -> Result<T, Failure> {
@@ -20,7 +20,13 @@ pub(crate) fn with<T>(
         tokio::runtime::Builder::new_multi_thread().event_interval(Runtime::EVENT_INTERVAL).enable_all().build();
     let threads = threads.map_err(|error| Failure::Not(format!("failed to start worker threads: {error}")))?;
     threads.block_on(async {
-        let settings = RuntimeSettings { egress, wal_minimum_age, limits: Limits::default() };
+        let origins = egress.origins().map_err(|error| Failure::Not(error.to_string()))?;
+        let settings = RuntimeSettings {
+            egress: origins,
+            upstream_read_only: egress.astra_read_only,
+            wal_minimum_age,
+            limits: Limits::default(),
+        };
         let runtime = Runtime::new(settings).map_err(|error| Failure::Not(error.to_string()))?;
         work(&runtime).await
     })
@@ -31,5 +37,6 @@ pub(crate) fn with<T>(
 /// # Errors
 /// As `with`.
 pub(crate) fn closed<T>(work: impl AsyncFnOnce(&Runtime) -> Result<T, Failure>) -> Result<T, Failure> {
-    with(Vec::new(), crate::config::WAL_MIN_AGE, work)
+    let nothing = EgressArgs { no_default_egress: true, ..EgressArgs::default() };
+    with(&nothing, crate::config::WAL_MIN_AGE, work)
 }

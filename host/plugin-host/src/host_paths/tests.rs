@@ -16,6 +16,7 @@ use crate::component;
 async fn binding() -> Arc<Binding> {
     let settings = RuntimeSettings {
         egress: Vec::new(),
+        upstream_read_only: false,
         wal_minimum_age: Duration::from_secs(600),
         limits: Limits { requests_in_flight_max: 4, requests_in_flight_per_mount_max: 2, ..Limits::default() },
     };

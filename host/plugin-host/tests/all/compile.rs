@@ -9,7 +9,12 @@ use crate::program::rogue;
 #[tokio::test]
 async fn started_to_compile_it_compiles_and_does_nothing_else() {
     let limits = Limits { requests_in_flight_max: 8, requests_in_flight_per_mount_max: 4, ..Limits::default() };
-    let settings = RuntimeSettings { egress: Vec::new(), wal_minimum_age: Duration::from_secs(600), limits };
+    let settings = RuntimeSettings {
+        egress: Vec::new(),
+        upstream_read_only: false,
+        wal_minimum_age: Duration::from_secs(600),
+        limits,
+    };
     let runtime = Runtime::new(settings).unwrap();
     let path = env!("CARGO_BIN_EXE_vault-plugin-secrets-datastax-astra").into();
     let arguments = plugin_host::COMPILE.map(Into::into).to_vec();

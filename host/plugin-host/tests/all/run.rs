@@ -66,6 +66,26 @@ fn origins_are_as_closed_as_when_serving() {
 }
 
 #[test]
+fn astras_own_hosts_are_closed_and_astra_is_read_only_where_arguments_say_so() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = format!("config/{ORG}");
+    let write = ["write", &path, "astra_token=AstraCS:clientclientclientclient:secret"];
+    let closed = ["--no-default-egress", "verify=false"];
+    ask(folder.path(), &[&write[..], &closed].concat())
+        .expect(2)
+        .says("status 400")
+        .says("--allow-egress=https://api.astra.datastax.com");
+    ask(folder.path(), &[&write[..], &["--astra-read-only"]].concat())
+        .expect(2)
+        .says("status 503")
+        .says("--astra-read-only")
+        .says("verify=false");
+    ask(folder.path(), &[&write[..], &["--astra-read-only", "verify=false"]].concat()).expect(0);
+    let info = ask(folder.path(), &["read", "info", "--astra-read-only", "--format=json"]).expect(0).json();
+    assert_eq!(info["data"]["astra_read_only"], true);
+}
+
+#[test]
 fn fields_come_from_stdin_and_files() {
     let folder = tempfile::tempdir().unwrap();
     fs::write(folder.path().join("token"), "AstraCS:clientclientclientclient:secret").unwrap();

@@ -7,7 +7,7 @@ use std::time::{Duration, UNIX_EPOCH};
 
 use async_trait::async_trait;
 use component_runtime::capability::{Entity, ReplicationState, SystemView, SystemViewError};
-use component_runtime::egress::Origin;
+use component_runtime::egress::{Origin, UPSTREAM_OPTION, UPSTREAM_READ_ONLY};
 use component_runtime::{
     self as runtime, GuestError, InvokeError, Module, Mount, MountSettings, Runtime, RuntimeSettings,
 };
@@ -40,6 +40,8 @@ impl ComponentDriver {
 struct ComponentEngine {
     module: Arc<Module>,
     mount: Arc<Mount>,
+    /// The same mount, from whose Astra guests may only read.
+    reading: Arc<Mount>,
 }
 
 impl ComponentEngine {
@@ -48,21 +50,32 @@ impl ComponentEngine {
         let options = &fake.options;
         let origins = ASTRA_ORIGINS.into_iter().chain(options.egress.iter().map(String::as_str));
         let egress = origins.map(Origin::parse).collect::<Result<_, _>>().map_err(|error| error.to_string())?;
-        let settings =
-            RuntimeSettings { egress, wal_minimum_age: options.wal_minimum_age, limits: runtime::Limits::default() };
+        let settings = RuntimeSettings {
+            egress,
+            upstream_read_only: false,
+            wal_minimum_age: options.wal_minimum_age,
+            limits: runtime::Limits::default(),
+        };
         let _entered = tokio_runtime().enter();
         let runtime = Runtime::new(settings).map_err(|error| error.to_string())?;
         let compiled = compiled();
         let loading = runtime.load_embedded(&compiled.native, &compiled.wasm);
         let module = tokio_runtime().block_on(loading).map_err(|error| error.to_string())?;
-        let mount = runtime.mount(MountSettings {
-            backend_uuid: fake.backend_uuid().to_owned(),
-            name: options.mount_point.clone(),
-            options: BTreeMap::new(),
-            storage: Arc::new(fake.storage.clone()),
-            system_view: Arc::new(FakeSystemView { default: options.default_ttl, max: options.max_ttl }),
-        });
-        Ok(Self { module, mount })
+        let mount = |options| {
+            runtime.mount(MountSettings {
+                backend_uuid: fake.backend_uuid().to_owned(),
+                name: fake.options.mount_point.clone(),
+                options,
+                storage: Arc::new(fake.storage.clone()),
+                system_view: Arc::new(FakeSystemView { default: fake.options.default_ttl, max: fake.options.max_ttl }),
+            })
+        };
+        let read_only = BTreeMap::from([(UPSTREAM_OPTION.to_owned(), UPSTREAM_READ_ONLY.to_owned())]);
+        Ok(Self { module, mount: mount(BTreeMap::new()), reading: mount(read_only) })
+    }
+
+    fn mount_of(&self, fake: &Fake) -> &Arc<Mount> {
+        if fake.is_upstream_read_only() { &self.reading } else { &self.mount }
     }
 }
 
@@ -84,14 +97,14 @@ fn compiled() -> &'static Compiled {
 impl EngineCalls for ComponentEngine {
     const KIND: DriverKind = DriverKind::Component;
 
-    fn handle(&self, _: &Fake, request: Request) -> Result<Option<Response>, Error> {
+    fn handle(&self, fake: &Fake, request: Request) -> Result<Option<Response>, Error> {
         let id = request.id.clone();
-        let answer = tokio_runtime().block_on(self.module.handle_request(&self.mount, into_runtime(request)));
+        let answer = tokio_runtime().block_on(self.module.handle_request(self.mount_of(fake), into_runtime(request)));
         answer.map(|response| response.map(from_runtime)).map_err(|error| from_invoke_error(&error, &id))
     }
 
-    fn check_existence(&self, _: &Fake, request: Request) -> Option<bool> {
-        let answer = tokio_runtime().block_on(self.module.check_existence(&self.mount, into_runtime(request)));
+    fn check_existence(&self, fake: &Fake, request: Request) -> Option<bool> {
+        let answer = tokio_runtime().block_on(self.module.check_existence(self.mount_of(fake), into_runtime(request)));
         // As the plugin binary tells the server.
         answer.unwrap_or_default()
     }

@@ -28,6 +28,7 @@ impl EngineCalls for NativeEngine {
     const KIND: DriverKind = DriverKind::Native;
 
     fn handle(&self, fake: &Fake, request: Request) -> Result<Option<Response>, Error> {
+        self.outside.system_view.set_upstream_read_only(fake.is_upstream_read_only());
         astra_secrets::BACKEND.handle(&NativeHost { outside: &self.outside, fake }, &request)
     }
 

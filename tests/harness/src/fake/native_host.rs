@@ -21,7 +21,7 @@ use crate::{HttpClient, HttpFailure};
 pub(super) struct Outside {
     locks: MemoryLocks,
     random: SeededRandom,
-    system_view: TestSystemView,
+    pub(super) system_view: TestSystemView,
     http: RealHttp,
     pub(super) log: CapturedLog,
 }

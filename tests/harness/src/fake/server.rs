@@ -54,6 +54,7 @@ pub struct Fake {
     pub(crate) backend_uuid: String,
     leases: Leases,
     lose_next_answer: AtomicBool,
+    upstream_read_only: AtomicBool,
     identity: Mutex<Identity>,
 }
 
@@ -72,6 +73,7 @@ impl Fake {
             backend_uuid,
             leases: Leases::default(),
             lose_next_answer: AtomicBool::new(false),
+            upstream_read_only: AtomicBool::new(false),
             identity: Mutex::new(identity),
         }
     }
@@ -79,6 +81,15 @@ impl Fake {
     /// The server dies after the engine's next answer and before it stores the lease.
     pub fn lose_next_answer(&self) {
         self.lose_next_answer.store(true, Ordering::SeqCst);
+    }
+
+    /// From now on, the mount may only read from Astra, or do all again: as after a reload with other arguments.
+    pub fn set_upstream_read_only(&self, read_only: bool) {
+        self.upstream_read_only.store(read_only, Ordering::SeqCst);
+    }
+
+    pub(crate) fn is_upstream_read_only(&self) -> bool {
+        self.upstream_read_only.load(Ordering::SeqCst)
     }
 
     /// A lease from before the engine's time: issued just now, with the mount's own times; its ID.

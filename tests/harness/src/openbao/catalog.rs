@@ -29,6 +29,28 @@ impl Server {
         self.put_in_catalog(name, PLUGIN_FILE, &self.plugin_sha256(), arguments, environment);
     }
 
+    /// Registers the plugin from a file of another name, where [`Self::rename_plugin`] has put it.
+    ///
+    /// # Panics
+    /// When the server refuses it.
+    #[track_caller]
+    pub fn register_renamed(&self, name: &str, file: &str, arguments: &[String]) {
+        self.put_in_catalog(name, file, &self.plugin_sha256(), arguments, &[]);
+    }
+
+    /// Gives the plugin's file in the server's folder of plugins another name: what is registered so far finds none.
+    ///
+    /// # Panics
+    /// When there is no such file.
+    #[track_caller]
+    pub fn rename_plugin(&self, file: &str) {
+        // The sum is read from the file under its first name.
+        let _ = self.plugin_sha256();
+        let plugins = self.folder().join("plugins");
+        let renamed = fs::rename(plugins.join(PLUGIN_FILE), plugins.join(file));
+        renamed.unwrap_or_else(|error| panic!("the plugin was not renamed to `{file}`: {error}"));
+    }
+
     /// The same behind lines of shell, which the plugin's process runs before it becomes the plugin.
     ///
     /// # Panics

@@ -72,6 +72,7 @@ mod modules;
 mod openapi;
 mod org_token;
 mod policies;
+mod read_only;
 mod role;
 mod rotation;
 mod static_role;

@@ -61,10 +61,13 @@ async fn the_guests_wish_and_its_deadline_bound_the_exchange() {
     let mount = server.mount(&EgressLimits::default());
     let wish = RequestOptions { first_byte_timeout: Some(Duration::ZERO), ..RequestOptions::default() };
     let far = Instant::now() + Duration::from_secs(60);
-    let error = send(&mount, request(Method::GET, &server.url()), wish, far, &alive()).await.err().unwrap();
+    let error =
+        send(&mount, Access::Full, request(Method::GET, &server.url()), wish, far, &alive()).await.err().unwrap();
     assert!(matches!(error, Error::HttpResponseTimeout), "{error:?}");
     let near = Instant::now() + Duration::from_millis(50);
-    let outcome = send(&mount, request(Method::GET, &server.url()), RequestOptions::default(), near, &alive()).await;
+    let outcome =
+        send(&mount, Access::Full, request(Method::GET, &server.url()), RequestOptions::default(), near, &alive())
+            .await;
     assert!(matches!(outcome.err().unwrap(), Error::HttpResponseTimeout));
 }
 
@@ -105,10 +108,12 @@ async fn nothing_is_sent_for_a_guest_that_is_gone() {
     let server = Server::start(keep_alive).await;
     let mount = Arc::new(server.mount(&EgressLimits::default()));
     let deadline = Instant::now() + Duration::from_secs(60);
-    let hooks = EgressHooks::new(Arc::clone(&mount), deadline);
+    let hooks = EgressHooks::new(Arc::clone(&mount), Access::Full, deadline);
     let alive = hooks.alive();
     drop(hooks);
-    let outcome = send(&mount, request(Method::POST, &server.url()), RequestOptions::default(), deadline, &alive).await;
+    let outcome =
+        send(&mount, Access::Full, request(Method::POST, &server.url()), RequestOptions::default(), deadline, &alive)
+            .await;
     assert!(outcome.is_err());
     assert_eq!(server.connections(), 0);
 }

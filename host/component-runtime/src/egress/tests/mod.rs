@@ -16,6 +16,7 @@ use tokio::task::JoinSet;
 use tokio::time::Instant;
 use wasmtime_wasi_http::{Error, RequestOptions, WasiBody};
 
+use super::access::Access;
 use super::pool::{Egress, MountEgress};
 use super::send::send;
 use super::{Origin, hooks};
@@ -144,8 +145,12 @@ fn alive() -> hooks::Alive {
 }
 
 async fn exchange_request(mount: &MountEgress, request: Request<WasiBody>) -> Result<Response<WasiBody>, Error> {
+    send_as(mount, Access::Full, request).await
+}
+
+async fn send_as(mount: &MountEgress, access: Access, request: Request<WasiBody>) -> Result<Response<WasiBody>, Error> {
     let deadline = Instant::now() + Duration::from_secs(60);
-    send(mount, request, RequestOptions::default(), deadline, &alive()).await
+    send(mount, access, request, RequestOptions::default(), deadline, &alive()).await
 }
 
 /// Status and body, or the error of either.

@@ -4,12 +4,12 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::ValueEnum;
-use component_runtime::egress::Origin;
 use serde_json::{Map, Value};
 use tracing::level_filters::LevelFilter;
 
 use super::lease::Leased;
 use super::values;
+use crate::EgressArgs;
 use crate::cli::module_file::ModuleFile;
 use crate::cli::output::Output;
 use crate::cli::{Failure, files};
@@ -37,9 +37,9 @@ pub struct Arguments {
     #[arg(long, value_name = "DURATION", default_value = "0s", value_parser = humantime::parse_duration)]
     pub(super) increment: Duration,
 
-    /// As for serving; may be given several times.
-    #[arg(long, value_name = "ORIGIN", value_parser = Origin::parse)]
-    pub(super) allow_egress: Vec<Origin>,
+    /// As for serving.
+    #[command(flatten)]
+    pub(super) egress: EgressArgs,
 
     /// As for serving.
     #[arg(long, value_name = "DURATION", default_value = "10m", value_parser = humantime::parse_duration)]

@@ -52,9 +52,8 @@ impl Arguments {
     pub(crate) fn execute(&self) -> Result<ExitCode, Failure> {
         let (path, data) = self.path_and_data()?;
         let lease = self.lease_file()?;
-        let egress = crate::config::origins(&self.allow_egress).map_err(|error| Failure::Not(error.to_string()))?;
         log::install(self.log_level);
-        let outcome = sandbox::with(egress, self.wal_min_age, async |runtime| {
+        let outcome = sandbox::with(&self.egress, self.wal_min_age, async |runtime| {
             let storage = FileStorage::open(self.storage.as_deref())?;
             let engine = Engine::new(runtime, self.module.load(runtime, &self.module.read()?).await?, storage);
             self.ask(&engine, &path, data, lease).await

@@ -1,0 +1,121 @@
+//! The settings of where requests may go, and what they may do there.
+
+use std::collections::BTreeMap;
+
+use clap::Args;
+use component_runtime::egress::{Origin, OriginError, UPSTREAM_OPTION, UPSTREAM_READ_ONLY};
+
+/// The hosts of Astra itself: production, development and test.
+const ASTRA_ORIGINS: [&str; 3] =
+    ["https://api.astra.datastax.com", "https://api.dev.cloud.datastax.com", "https://api.test.cloud.datastax.com"];
+
+/// Where requests may go, and what they may do there.
+#[derive(Args, Clone, Debug, Default)]
+pub struct EgressArgs {
+    /// Allow requests to this origin, beside Astra's own three hosts; may be given several times.
+    ///
+    /// `https://host`, `https://host:port` or `https://*.host`. Plain `http` and private addresses are
+    /// reached only where an origin names them exactly.
+    #[arg(long, value_name = "ORIGIN", value_parser = Origin::parse)]
+    pub allow_egress: Vec<Origin>,
+
+    /// Allow no requests to Astra's own three hosts, unless `--allow-egress` names them.
+    #[arg(long)]
+    pub no_default_egress: bool,
+
+    /// Only read from Astra: every request but GET and HEAD is refused, whatever the engine does.
+    ///
+    /// For a copy of a server, such as a restored snapshot: no token is made, rotated or revoked. Rollback keeps
+    /// what is due until the plugin is registered without this argument.
+    #[arg(long)]
+    pub astra_read_only: bool,
+}
+
+impl EgressArgs {
+    /// All origins that requests may go to.
+    ///
+    /// # Errors
+    /// Never in practice: Astra's own origins parse, as a test shows.
+    pub fn origins(&self) -> Result<Vec<Origin>, OriginError> {
+        let own: &[&str] = if self.no_default_egress { &[] } else { &ASTRA_ORIGINS };
+        own.iter().map(|text| Origin::parse(text)).chain(self.allow_egress.iter().cloned().map(Ok)).collect()
+    }
+
+    /// Logs what is unusual about these settings, once for each start.
+    pub(crate) fn log(&self) {
+        if self.astra_read_only {
+            tracing::warn!("Astra is read-only (--astra-read-only): no token is made, rotated or revoked");
+        }
+        if self.no_default_egress {
+            let allowed: Vec<String> = self.allow_egress.iter().map(ToString::to_string).collect();
+            let allowed = allowed.join(" ");
+            tracing::warn!(allowed, "Astra's own hosts cannot be reached (--no-default-egress)");
+        }
+    }
+}
+
+/// Refuses a mount whose option `upstream` has an unknown value: whoever misspelt `read-only` relies on it.
+///
+/// # Errors
+/// Names the option and its value.
+pub(crate) fn check_mount_options(options: &BTreeMap<String, String>) -> Result<(), String> {
+    match options.get(UPSTREAM_OPTION).map(String::as_str) {
+        None | Some("" | UPSTREAM_READ_ONLY) => Ok(()),
+        Some(value) => Err(format!(
+            "the mount's option `{UPSTREAM_OPTION}` is `{value}`: set it to `{UPSTREAM_READ_ONLY}`, or to nothing"
+        )),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![expect(clippy::unwrap_used, reason = "tests")]
+    use clap::Parser;
+
+    use super::*;
+
+    #[derive(Debug, Parser)]
+    struct Line {
+        #[command(flatten)]
+        egress: EgressArgs,
+    }
+
+    fn parse(args: &[&str]) -> EgressArgs {
+        Line::try_parse_from(std::iter::once("plugin").chain(args.iter().copied())).unwrap().egress
+    }
+
+    fn origins(args: &[&str]) -> Vec<String> {
+        parse(args).origins().unwrap().iter().map(ToString::to_string).collect()
+    }
+
+    #[test]
+    fn astras_hosts_are_reached_unless_an_argument_takes_them_out() {
+        assert_eq!(origins(&[]), ASTRA_ORIGINS);
+        assert_eq!(origins(&["--no-default-egress"]), Vec::<String>::new());
+        let own = "--allow-egress=https://a.example";
+        assert_eq!(origins(&[own]).len(), ASTRA_ORIGINS.len() + 1);
+        assert_eq!(origins(&["--no-default-egress", own]), ["https://a.example"]);
+        let named = "--allow-egress=https://api.astra.datastax.com";
+        assert_eq!(origins(&["--no-default-egress", named]), ["https://api.astra.datastax.com"]);
+    }
+
+    #[test]
+    fn astra_can_be_changed_unless_an_argument_forbids_it() {
+        assert!(!parse(&[]).astra_read_only);
+        assert!(parse(&["--astra-read-only"]).astra_read_only);
+        // A value would look as if `false` could be given.
+        assert!(Line::try_parse_from(["plugin", "--astra-read-only=false"]).is_err());
+    }
+
+    #[test]
+    fn a_misspelt_mount_option_is_refused_by_name_and_value() {
+        let check = |value: &str| check_mount_options(&BTreeMap::from([("upstream".to_owned(), value.to_owned())]));
+        check_mount_options(&BTreeMap::new()).unwrap();
+        check("").unwrap();
+        check("read-only").unwrap();
+        for value in ["readonly", "read-write", "READ-ONLY", "true"] {
+            let text = check(value).unwrap_err();
+            assert!(text.contains("`upstream`") && text.contains(&format!("`{value}`")), "{text}");
+        }
+    }
+}
