@@ -51,6 +51,8 @@ pub(crate) struct Held {
     pub(crate) origin: Option<Origin>,
     /// When Astra ends it, where that is known.
     pub(crate) expires_at: Option<String>,
+    /// Is its client ID there, and empty? The Go plugin leased what Astra had answered with an error.
+    pub(crate) stands_for_nothing: bool,
 }
 
 impl Held {
@@ -67,6 +69,7 @@ impl Held {
             record_id: text("tokenId").map(RecordId::stored),
             origin: text("origin").map(Origin::stored),
             expires_at: text("expiresAt"),
+            stands_for_nothing: lease.internal_data.get("clientId").is_some_and(|client_id| client_id == ""),
         })
     }
 }

@@ -32,6 +32,12 @@ pub(crate) fn lock_token<'a>(context: &Context<'a>, id: &RecordId) -> Result<Box
 
 fn try_renew(context: &Context<'_>, lease: &Lease) -> Outcome {
     let held = Held::of(lease).ok_or_else(names_no_token)?;
+    if held.stands_for_nothing {
+        return Err(Failure::mistake(
+            "the lease stands for no token, for Astra answered with an error when it was asked for one: revoke the lease, \
+             and ask for a new token",
+        ));
+    }
     let _guard = lock_token(context, &record_id(&held)?)?;
     let role_key = held.role_name.as_ref().map(|name| role::key(&held.org_id, name));
     let (record, role) = find_record_and(context, &held, role_key.as_deref())?;
@@ -68,6 +74,9 @@ fn try_renew(context: &Context<'_>, lease: &Lease) -> Outcome {
 
 fn try_revoke(context: &Context<'_>, lease: &Lease) -> Outcome {
     let held = Held::of(lease).ok_or_else(names_no_token)?;
+    if held.stands_for_nothing {
+        return end_nothing(context, &held);
+    }
     let _guard = lock_token(context, &record_id(&held)?)?;
     let (record, config) = find_record_and(context, &held, Some(&config::key(&held.org_id)))?;
     let known = record.as_ref().map(|record| record.client_id.as_str());
@@ -82,6 +91,19 @@ fn try_revoke(context: &Context<'_>, lease: &Lease) -> Outcome {
     let target = Target { org_id: &held.org_id, client_id, origin, record: record.as_ref(), how, patience };
     end_token_with(context, &target, &config)?;
     log_lease(context, "a token was revoked", &held);
+    Ok(None)
+}
+
+/// Ends a lease for which nothing was made in Astra, with its record where there is one. Astra is not asked.
+fn end_nothing(context: &Context<'_>, held: &Held) -> Outcome {
+    if let Some(id) = &held.record_id {
+        let _guard = lock_token(context, id)?;
+        // Another token may have been made under the same logical name since.
+        if let Some(record) = record::load_own(context, id)?.ok().flatten().filter(Record::names_no_token) {
+            record::remove(context, &record, End::Revoked)?;
+        }
+    }
+    log_lease(context, "a lease that stood for no token was ended", held);
     Ok(None)
 }
 

@@ -30,6 +30,14 @@ pub(crate) const ROLE_IDS_MAX: usize = 100;
 /// Bytes of a storage key: the host refuses longer ones, so nothing can be stored there.
 pub(crate) const STORAGE_KEY_BYTES_MAX: usize = 4 * 1024;
 
+/// Keys of entries that cannot be read which one walk keeps for `check`, and entries of each other kind that `check`
+/// looks at for it: enough to begin with.
+pub(crate) const UNREADABLE_KEPT_MAX: usize = 50;
+
+/// Pages of a queue in storage that one rollback call lists: each passes over up to [`LIST_PAGE`] names that are not
+/// of the queue's form, and nobody but a hand in storage makes such names.
+pub(crate) const QUEUE_PAGES_MAX: usize = 20;
+
 /// Names that one storage call lists.
 pub(crate) const LIST_PAGE: u32 = 1_000;
 

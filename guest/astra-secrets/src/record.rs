@@ -24,12 +24,12 @@ use crate::config::Origin;
 use crate::history::Who;
 use crate::names::{OrgId, RoleName};
 
-pub(crate) use fill::{being_indexed, fill_index, is_filled};
+pub(crate) use fill::{being_indexed, fill_index, is_filled, passed_over, write_of_empty_mount};
 pub(crate) use find::{find, find_indexed, find_so_far, is_indexed, is_unknown};
-pub(crate) use index::{Ended, drop_due, ended};
+pub(crate) use index::{Ended, drop_due, ended, unknown_due_keys, visit_ended};
 pub(crate) use key::{RecordId, TOKEN_PREFIX, from_segment, segment};
 pub(crate) use listing::{Cut, Listing, Page, all, in_org};
-pub(crate) use walk::{any_given_out, any_in_org_where, client_ids, counts, load_readable, org_ids};
+pub(crate) use walk::{any_given_out, any_in_org_where, client_ids, counts, load_own, org_ids};
 pub(crate) use write::{
     Inserted, hold, insert, move_end, postpone, prove_writable, remove, remove_if_same, write_of, writes_of_end,
     writes_of_held, writes_of_new,
@@ -110,6 +110,14 @@ pub(crate) struct Record {
     pub(crate) due: u64,
     /// Fields that we do not know, kept when the entry is rewritten.
     pub(crate) other: Map<String, Value>,
+}
+
+impl Record {
+    /// Does the record stand for no token? The Go plugin stored and leased such a record where Astra had answered
+    /// with an error: nothing was made, and nothing is there to be ended.
+    pub(crate) fn names_no_token(&self) -> bool {
+        self.client_id.is_empty()
+    }
 }
 
 impl fmt::Debug for Record {

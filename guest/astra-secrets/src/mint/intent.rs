@@ -5,12 +5,13 @@ use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
 use secrets_framework::host::LockGuard;
-use secrets_framework::wal::{self, WalId};
+use secrets_framework::wal::{self, WalEntry, WalId};
 use secrets_framework::{Context, Error};
 use serde::{Deserialize, Serialize};
 
 use super::description::{MARK_RANDOM_BYTES, MARK_START};
 use crate::config::{self, OrgConfig, Origin};
+use crate::entry::own_error;
 use crate::error::Failure;
 use crate::limits::OPEN_INTENTS_MAX;
 use crate::names::OrgId;
@@ -144,8 +145,8 @@ pub(crate) fn lock<'a>(context: &Context<'a>, mark: &str) -> Result<Box<dyn Lock
 fn any_open(context: &Context<'_>, mut is_it: impl FnMut(&IntentData, u64) -> bool) -> Result<bool, Error> {
     let ids = wal::ids(context, "", OPEN_INTENTS_MAX)?;
     for id in &ids {
-        // A damaged entry cannot be undone by anybody; rollback reports it.
-        let Ok(Some(entry)) = wal::read(context, id) else { continue };
+        // A damaged entry cannot be undone by anybody; rollback reports it, and `check` names it.
+        let Ok(Some(entry)) = read_own(context, id)? else { continue };
         if entry.kind == INTENT_KIND && IntentData::read(&entry.data).is_some_and(|data| is_it(&data, entry.created_at))
         {
             return Ok(true);
@@ -155,6 +156,35 @@ fn any_open(context: &Context<'_>, mut is_it: impl FnMut(&IntentData, u64) -> bo
         return Err(Error::Internal(format!("more than {OPEN_INTENTS_MAX} write-ahead entries are open")));
     }
     Ok(false)
+}
+
+/// Reads a write-ahead entry, for those who look at many: the outer error is a failure of storage as a whole, by which
+/// nobody knows what is open.
+fn read_own(context: &Context<'_>, id: &WalId) -> Result<Result<Option<WalEntry>, Error>, Error> {
+    match wal::read(context, id).or_else(|_| wal::read(context, id)) {
+        Err(error @ Error::Internal(_)) => Ok(Err(error)),
+        Err(error) => own_error(context.host.storage(), error).map(Err),
+        entry => Ok(entry),
+    }
+}
+
+/// Keys of the write-ahead entries, among the first [`OPEN_INTENTS_MAX`], that cannot be read, or that no engine of
+/// this version can undo; at most `max`.
+pub(crate) fn unreadable_entries(context: &Context<'_>, max: usize) -> Result<Vec<String>, Error> {
+    let mut keys = Vec::new();
+    for id in wal::ids(context, "", OPEN_INTENTS_MAX)? {
+        let is_readable = match read_own(context, &id)? {
+            Ok(entry) => entry.is_none_or(|entry| entry.kind == INTENT_KIND && IntentData::read(&entry.data).is_some()),
+            Err(_) => false,
+        };
+        if !is_readable {
+            keys.push(wal::key(&id));
+        }
+        if keys.len() >= max {
+            break;
+        }
+    }
+    Ok(keys)
 }
 
 /// `vault-mark:<backend UUID>:<32 hex of this mint>`.

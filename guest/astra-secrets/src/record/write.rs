@@ -91,10 +91,15 @@ pub(crate) fn writes_of_held(record: &Record) -> Result<[Write; 2], Error> {
 /// Forgets a token that is gone, but for its history. Under the token's lock.
 pub(crate) fn remove(context: &Context<'_>, record: &Record, how: End) -> Result<(), Error> {
     // The record first: without it the rest means nothing.
-    let mut writes = vec![Write::Delete(record.id.key()), Write::Delete(client_key(&record.org_id, &record.client_id))];
+    let mut writes = vec![Write::Delete(record.id.key())];
     if record.due != 0 {
         writes.push(Write::Delete(due_key(&record.id, record.due)));
     }
+    if record.names_no_token() {
+        // Index and history are by client ID.
+        return together(context, &writes);
+    }
+    writes.push(Write::Delete(client_key(&record.org_id, &record.client_id)));
     history::end_with(context, record, how, writes)
 }
 

@@ -13,7 +13,7 @@ use secrets_framework::host::LogLevel;
 
 use super::super::judge;
 use super::super::result::OrgResult;
-use super::{MORE, Organization, Source};
+use super::{MORE, Organization, Source, unless_storage_fails};
 use crate::client::{ClientError, ListedToken};
 use crate::config::OrgConfig;
 use crate::error::{Failure, upstream};
@@ -235,9 +235,8 @@ impl<'a> Touch<'a> {
     /// A token that could not be dealt with must not keep others from their turn.
     fn settled(&self, act: Result<Act, Failure>, client_id: &str, result: &mut OrgResult) -> Result<Act, Failure> {
         match act {
-            Err(Failure::Failed(error @ Error::Plain(_))) => Err(error.into()),
             Err(failure) => {
-                let error = failure.into_error();
+                let error = unless_storage_fails(self.organization.context, failure)?;
                 result.tell(format!("the token `{client_id}` could not be tidied: {error}"));
                 if self.gave_up.get() {
                     result.fail(error.to_string());
