@@ -1,6 +1,7 @@
 //! The leased secret: its kind, what an answer shows, and what its lease holds
 //! so that it can be renewed and revoked when all else has gone.
 
+mod elsewhere;
 mod ending;
 mod presence;
 
@@ -11,6 +12,7 @@ use secrets_framework::{Error, Field, FieldType, Lease, Response, Secret, Secret
 use serde::Serialize;
 use serde_json::{Map, Value};
 
+pub(crate) use elsewhere::remove_absent;
 pub(crate) use ending::{
     Patience, Target, config_for_ending, config_for_ending_from, drop_retired_if_unused, end_token, end_token_with,
     leave_to_rollback,

@@ -31,7 +31,7 @@ pub(crate) use key::{RecordId, TOKEN_PREFIX, from_segment, segment};
 pub(crate) use listing::{Cut, Listing, Page, all, in_org};
 pub(crate) use walk::{any_given_out, any_in_org_where, client_ids, counts, load_own, org_ids};
 pub(crate) use write::{
-    Inserted, hold, insert, move_end, postpone, prove_writable, remove, remove_if_same, write_of, writes_of_end,
+    Inserted, hold, insert, move_end, postpone, prove_writable, remove, remove_from, remove_if_same, remove_unreadable, write_of, writes_of_end,
     writes_of_held, writes_of_new,
 };
 

@@ -72,6 +72,21 @@ pub(crate) struct Ended {
     pub(crate) how: Cow<'static, str>,
     /// What it was.
     pub(crate) facts: Facts,
+    /// Where it was, if that was not its own organization.
+    #[serde(flatten)]
+    pub(crate) whereabouts: Whereabouts,
+}
+
+/// Where a token was ended that its own organization did not list.
+#[derive(Debug, Default, Deserialize, Serialize)]
+#[serde(rename_all = "camelCase", default)]
+pub(crate) struct Whereabouts {
+    /// The other organization in which it was found and ended.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) found_in: Option<String>,
+    /// Other organizations that could not be asked for it, where it was found in none.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub(crate) not_asked: Vec<String>,
 }
 
 /// What a token is or was: of its record all that is shown.

@@ -121,9 +121,13 @@ fn lost(context: &Context<'_>, role: &StaticRole) -> Result<Option<Record>, Erro
 fn end_recorded(context: &Context<'_>, role: &StaticRole, client_id: &str) -> Result<(), Failure> {
     let id = RecordId::of_client(client_id);
     let _guard = lock_token(context, &id)?;
-    let record = match load_token(context, &id)?.filter(|record| record.client_id == client_id) {
-        None if client_id == role.client_id => lost(context, role)?,
-        record => record,
+    let is_it = |record: &Record| record.client_id == client_id;
+    let record = match client_id == role.client_id {
+        true => match load_token(context, &id)?.filter(is_it) {
+            None => lost(context, role)?,
+            record => record,
+        },
+        false => record::load(context, &id)?.filter(is_it),
     };
     let Some(record) = record else { return Ok(()) };
     let target = Target {

@@ -14,6 +14,7 @@ use secrets_framework::host::LogLevel;
 use super::super::judge;
 use super::super::result::OrgResult;
 use super::{MORE, Organization, Source, unless_storage_fails};
+use crate::astra_token::remove_absent;
 use crate::client::{ClientError, ListedToken};
 use crate::config::OrgConfig;
 use crate::error::{Failure, upstream};
@@ -144,7 +145,7 @@ impl<'a> Touch<'a> {
         if !self.may_act(result) {
             return Ok(Act::Told);
         }
-        record::remove(context, &record, End::Tidied)?;
+        remove_absent(context, &record, source.config, End::Tidied)?;
         Ok(Act::Removed)
     }
 
