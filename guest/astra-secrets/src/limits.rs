@@ -290,6 +290,9 @@ pub(crate) const CLOCK_SKEW_MAX: Duration = Duration::from_secs(60);
 /// Roles, and static roles, that a check reads: an instance's memory does not come back, and Astra's lists may take half.
 pub(crate) const CHECKED_ROLES_MAX: usize = 1_000;
 
+/// Configs, and retired ones, that a check reads to tell which cannot be read: one call each of the host's 10,000.
+pub(crate) const CHECKED_CONFIGS_MAX: usize = 1_000;
+
 /// Names of a kind that a check's sentence shows: enough to begin with.
 pub(crate) const CHECK_NAMES_SHOWN_MAX: usize = 5;
 

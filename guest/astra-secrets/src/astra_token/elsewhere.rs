@@ -185,7 +185,8 @@ impl Search<'_> {
 }
 
 fn no_time(org_id: &OrgId) -> Failure {
-    let sentence = format!("no time was left to ask organization `{org_id}` and what follows: try again, it goes on there");
+    let sentence =
+        format!("no time was left to ask organization `{org_id}` and what follows: try again, it goes on there");
     Failure::Failed(Error::coded(504, sentence))
 }
 
@@ -223,3 +224,6 @@ fn log_given_up(context: &Context<'_>, absent: &Absent<'_>, not_asked: &[String]
         &[("org", absent.org_id.as_str()), ("client_id", absent.client_id), ("not_asked", &not_asked)],
     );
 }
+
+#[cfg(test)]
+mod tests;

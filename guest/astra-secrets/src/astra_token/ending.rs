@@ -7,7 +7,7 @@ use secrets_framework::host::{LogLevel, StorageEntry};
 use crate::client::{AstraClient, ClientError, is_about_the_token};
 use crate::config::{self, OrgConfig, Origin};
 use crate::error::{Failure, upstream};
-use crate::history::{End, Whereabouts};
+use crate::history::{self, End, Whereabouts};
 use crate::limits::ROLLBACK_REQUEST_TIMEOUT;
 use crate::mint;
 use crate::names::OrgId;
@@ -90,8 +90,14 @@ pub(crate) fn end_token_with(context: &Context<'_>, target: &Target<'_>, config:
         }
         Revoked::Absent | Revoked::Deleted => Whereabouts::default(),
     };
-    if let Some(record) = target.record {
-        record::remove_from(context, record, target.how, whereabouts)?;
+    match target.record {
+        Some(record) => record::remove_from(context, record, target.how, whereabouts)?,
+        // Only the history says where it was, or was not looked for.
+        None if !whereabouts.is_own() => {
+            let record = Record::unknown(target.org_id.clone(), target.client_id);
+            history::end_with(context, &record, target.how, whereabouts, Vec::new())?;
+        }
+        None => {}
     }
     if config.retired && target.patience == Patience::Caller {
         leave_to_rollback(context, target.org_id, drop_retired_if_unused(context, target.org_id));

@@ -142,6 +142,13 @@ impl Facts {
     }
 }
 
+impl Whereabouts {
+    /// Is there nothing to tell but that it was its own organization?
+    pub(crate) fn is_own(&self) -> bool {
+        self.found_in.is_none() && self.not_asked.is_empty()
+    }
+}
+
 impl History {
     /// Adds an event; when it is full, the oldest goes. The mint stays: it is not among them.
     pub(super) fn add(&mut self, happened: Happened) {
