@@ -143,6 +143,7 @@ impl Search<'_> {
         match client.find_token(|token| token.client_id == client_id) {
             Ok(None) => Ok(Answer::NotThere),
             Err(error) => Ok(self.not_answered(other, upstream(&other.org_id, &error))),
+            Ok(Some(_)) if client.asks_with(client_id) => Err(self.explained(in_use(&other.org_id))),
             Ok(Some(_)) => match client.delete_token(client_id) {
                 Ok(()) => Ok(Answer::Ended),
                 Err(error) => Err(self.explained(upstream(&other.org_id, &error))),
@@ -182,6 +183,12 @@ impl Search<'_> {
         );
         Failure::Failed(Error::coded(code, sentence))
     }
+}
+
+fn in_use(org_id: &OrgId) -> Failure {
+    let sentence =
+        format!("it is the admin token of organization `{org_id}`: write another `astra_token` to that config");
+    Failure::Failed(Error::coded(409, sentence))
 }
 
 fn no_time(org_id: &OrgId) -> Failure {

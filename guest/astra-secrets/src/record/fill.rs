@@ -134,6 +134,12 @@ pub(crate) fn passed_over(context: &Context<'_>) -> Result<Vec<String>, Error> {
     keys.dedup();
     let mut left = Vec::new();
     for key in keys {
+        // Only a list tells whether an entry under the prefix itself is still there.
+        if key == TOKEN_PREFIX
+            && context.host.storage().list_page(&key, "", 1)?.first().is_none_or(|name| !name.is_empty())
+        {
+            continue;
+        }
         let id = RecordId::stored(key.strip_prefix(TOKEN_PREFIX).unwrap_or(&key));
         let is_well = match load_own(context, &id)? {
             Ok(record) => record.is_none_or(|record| record.names_no_token() || is_indexable(&record)),

@@ -26,8 +26,8 @@ pub(super) fn others(context: &Context<'_>, asked: &OrgConfig) -> Result<Vec<Oth
     let mut all = current(context)?;
     all.extend(retired(context)?);
     // One admin token at one origin tells the same, under whatever name.
-    let mut known = BTreeSet::from([access(asked)]);
-    all.retain(|other| other.config.as_ref().map_or(true, |config| known.insert(access(config))));
+    let mut known: BTreeSet<_> = access(asked).into_iter().collect();
+    all.retain(|other| other.config.as_ref().ok().and_then(access).is_none_or(|access| known.insert(access)));
     all.sort_by_cached_key(|other| {
         let is_near = other.config.as_ref().is_ok_and(|config| config.url.origin() == asked.url.origin());
         (!is_near, other.name.clone())
@@ -35,8 +35,10 @@ pub(super) fn others(context: &Context<'_>, asked: &OrgConfig) -> Result<Vec<Oth
     Ok(all)
 }
 
-fn access(config: &OrgConfig) -> (String, Option<String>) {
-    (config.url.origin().as_str().to_owned(), config.admin_token.client_id().map(str::to_owned))
+/// With what Astra is asked; none where the admin token has no client ID, and so cannot be compared.
+fn access(config: &OrgConfig) -> Option<(String, String)> {
+    let client_id = config.admin_token.client_id()?;
+    Some((config.url.origin().as_str().to_owned(), client_id.to_owned()))
 }
 
 fn current(context: &Context<'_>) -> Result<Vec<Other>, Error> {

@@ -273,3 +273,34 @@ fn an_organization_that_is_slow_ends_an_attempt_in_time() {
     assert_eq!(code, Some(504), "{text}");
     assert!(mount.host.clock.now() - began <= Duration::from_secs(30));
 }
+
+#[test]
+fn an_admin_token_that_another_organization_uses_is_not_ended() {
+    let mount = mount();
+    seed(&mount, "AdminOfA");
+    let (code, text) = mount.revoke(lease("AdminOfA")).failed();
+    assert_eq!(code, Some(409));
+    assert!(text.contains("admin token of organization") && text.contains(ORG_A), "{text}");
+    assert!(mount.astra.is_live("AdminOfA"));
+}
+
+#[test]
+fn rollback_asks_no_further_organization_when_its_time_is_over() {
+    let mount = mount();
+    mount.astra.delete_outside(LOST);
+    for number in 0..5 {
+        let config = json!({ "astra_token": format!("AstraCS:Admin{number}:canary") });
+        mount.host.storage.seed(&format!("config/slow{number}"), config.to_string());
+    }
+    mount.revoke(lease(LOST)).failed();
+    mount.host.clock.advance(LATER);
+    mount.host.http.clear();
+    mount.astra.during_next(On::CurrentOrg, {
+        let hang = mount.astra.clone();
+        move || hang.fail_times(On::List, 100, Fault::Fails(HttpError::TimedOut))
+    });
+    let began = mount.host.clock.now();
+    mount.rollback().unwrap();
+    assert!(mount.host.clock.now() - began <= Duration::from_secs(10), "one that hangs, and no further one");
+    assert!(mount.recorded().contains(LOST));
+}

@@ -1,6 +1,7 @@
 //! Entries of the mount's storage that cannot be read are named, whoever they belong to.
 
 use super::*;
+use crate::limits::CHECKED_CONFIGS_MAX;
 use crate::testing::ORG_B;
 
 #[test]
@@ -59,4 +60,16 @@ fn one_bad_entry_of_each_kind_stops_no_list_and_no_other_organization() {
     assert!(tidied["failed"].get(ORG_A).is_none() && tidied["failed"].get(ORG_B).is_none(), "{tidied}");
     mount.send(Operation::Read, "tidy", Value::Null).data();
     mount.send(Operation::Read, "config", json!({ "org_id": "nobody-has-this-name" })).missing();
+}
+
+#[test]
+fn a_check_reads_so_many_configs_and_no_more() {
+    let mount = Mount::new();
+    for number in 0..CHECKED_CONFIGS_MAX {
+        mount.host.storage.seed(&format!("config/0{number:05}"), r#"{"astra_token":"AstraCS:x:canary"}"#);
+    }
+    mount.host.storage.seed("config/zulu", "canary");
+    assert_item(&check(&mount), "entries", "yes", "that were looked at");
+    mount.host.storage.seed("config/00000", "canary");
+    assert_item(&check(&mount), "entries", "no", "`config/00000`");
 }

@@ -5,7 +5,7 @@ use secrets_framework::host::{Clock, StorageError};
 use secrets_framework::testing::StorageCall;
 
 use super::*;
-use crate::limits::{ENDED_PER_ROLLBACK_MAX, INDEX_WALK_PAUSE, UNREADABLE_KEPT_MAX};
+use crate::limits::{ENDED_PER_ROLLBACK_MAX, INDEX_WALK_PAUSE, LIST_PAGE, QUEUE_PAGES_MAX, UNREADABLE_KEPT_MAX};
 
 const DAY: std::time::Duration = std::time::Duration::from_secs(24 * 3600);
 
@@ -143,4 +143,16 @@ fn a_record_that_cannot_be_read_counts_as_a_token_that_is_alive() {
     assert!(mount.send(Operation::Delete, &path, Value::Null).mistake().contains("force"));
     mount.send(Operation::Delete, &path, json!({ "force": true })).done();
     assert!(mount.host.storage.keys().contains(&format!("retired-config/{ORG_A}")), "to end it with");
+}
+
+#[test]
+fn a_queue_full_of_names_that_are_not_ours_ends_a_call_in_time() {
+    let mount = Mount::new();
+    for number in 0..(QUEUE_PAGES_MAX + 1) * LIST_PAGE as usize {
+        mount.host.storage.seed(&format!("due-index/!{number:05}"), "{}");
+    }
+    mount.host.storage.clear_calls();
+    mount.rollback().unwrap();
+    let lists = mount.host.storage.calls(StorageCall::List);
+    assert!(lists <= QUEUE_PAGES_MAX as u64 + 10, "{lists}");
 }
