@@ -11,7 +11,7 @@ use secrets_framework::host::{LogLevel, StorageEntry};
 use secrets_framework::{Context, Error};
 
 use crate::error::Failure;
-use crate::limits::AGENDA_PER_ROLLBACK_MAX;
+use crate::limits::{AGENDA_PER_ROLLBACK_MAX, LIST_PAGE, QUEUE_PAGES_MAX};
 use crate::names::OrgId;
 use crate::record::{from_segment, segment};
 use crate::{admin_rotation, static_role, tidy};
@@ -110,11 +110,35 @@ fn work_on(context: &Context<'_>, due: &Due) -> Result<(), Failure> {
     }
 }
 
-/// What is due now, at most [`AGENDA_PER_ROLLBACK_MAX`]: one list.
+/// What is due now, at most [`AGENDA_PER_ROLLBACK_MAX`]: mostly one list.
 pub(crate) fn due(context: &Context<'_>) -> Result<Vec<Due>, Error> {
     let now = context.host.clock().now().as_secs();
-    let names = context.host.storage().list_page(AGENDA_PREFIX, "", AGENDA_PER_ROLLBACK_MAX)?;
-    Ok(names.iter().filter_map(|name| Due::of_name(name)).take_while(|due| due.at <= now).collect())
+    let mut all = Vec::new();
+    let (mut after, mut size) = (String::new(), AGENDA_PER_ROLLBACK_MAX);
+    for _ in 0..QUEUE_PAGES_MAX {
+        let names = context.host.storage().list_page(AGENDA_PREFIX, &after, size)?;
+        // Names that are not ours take no place from others.
+        let known: Vec<Due> = names.iter().filter_map(|name| Due::of_name(name)).collect();
+        let is_over = known.iter().any(|due| due.at > now);
+        all.extend(known.into_iter().take_while(|due| due.at <= now));
+        match names.last() {
+            Some(last) if names.len() >= size as usize => after.clone_from(last),
+            _ => break,
+        }
+        if is_over || all.len() >= AGENDA_PER_ROLLBACK_MAX as usize {
+            break;
+        }
+        size = LIST_PAGE;
+    }
+    all.truncate(AGENDA_PER_ROLLBACK_MAX as usize);
+    Ok(all)
+}
+
+/// Keys among the first `limit` of the agenda that are not of its form.
+pub(crate) fn unknown_keys(context: &Context<'_>, limit: u32) -> Result<Vec<String>, Error> {
+    let names = context.host.storage().list_page(AGENDA_PREFIX, "", limit)?;
+    let unknown = names.iter().filter(|name| Due::of_name(name).is_none());
+    Ok(unknown.map(|name| format!("{AGENDA_PREFIX}{name}")).collect())
 }
 
 #[cfg(test)]

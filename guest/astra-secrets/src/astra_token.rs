@@ -1,6 +1,7 @@
 //! The leased secret: its kind, what an answer shows, and what its lease holds
 //! so that it can be renewed and revoked when all else has gone.
 
+mod elsewhere;
 mod ending;
 mod presence;
 
@@ -11,6 +12,7 @@ use secrets_framework::{Error, Field, FieldType, Lease, Response, Secret, Secret
 use serde::Serialize;
 use serde_json::{Map, Value};
 
+pub(crate) use elsewhere::remove_absent;
 pub(crate) use ending::{
     Patience, Target, config_for_ending, config_for_ending_from, drop_retired_if_unused, end_token, end_token_with,
     leave_to_rollback,
@@ -51,6 +53,8 @@ pub(crate) struct Held {
     pub(crate) origin: Option<Origin>,
     /// When Astra ends it, where that is known.
     pub(crate) expires_at: Option<String>,
+    /// Is its client ID there, and empty? The Go plugin leased what Astra had answered with an error.
+    pub(crate) stands_for_nothing: bool,
 }
 
 impl Held {
@@ -67,6 +71,7 @@ impl Held {
             record_id: text("tokenId").map(RecordId::stored),
             origin: text("origin").map(Origin::stored),
             expires_at: text("expiresAt"),
+            stands_for_nothing: lease.internal_data.get("clientId").is_some_and(|client_id| client_id == ""),
         })
     }
 }

@@ -3,6 +3,7 @@
 //! sentence. Whatever Astra does is an answer here, never a failure.
 
 mod deep;
+mod entries;
 mod standing;
 mod upstream;
 
@@ -89,6 +90,8 @@ pub(crate) fn check(context: &Context<'_>, config: &OrgConfig, deep: bool) -> Re
         None => (answers.may_list_tokens(astra_read_only), None),
     };
     let statics = StaticRoles::load(context, config)?;
+    let open = standing::open_entries(context, config)?;
+    let unreadable = open.as_ref().map(|open| open.unreadable.as_slice()).unwrap_or_default();
     let items = BTreeMap::from([
         ("token_valid", answers.token_valid()),
         ("organization_matches", answers.organization_matches()),
@@ -97,7 +100,8 @@ pub(crate) fn check(context: &Context<'_>, config: &OrgConfig, deep: bool) -> Re
         ("token_expiry", answers.token_expiry(context)),
         ("clock_skew", answers.clock_skew(&client, made, deep)),
         ("roles_exist", standing::roles_exist(context, config, answers.role_ids().as_ref(), &statics)?),
-        ("pending_wal", standing::pending_wal(context, config)?),
+        ("pending_wal", standing::pending_wal(context, open.as_ref())),
+        ("entries", entries::entries(context, unreadable)?),
         ("rotation", standing::rotation(context, config)),
         ("static_roles", statics.rotate_in_time(context)),
         ("tidy", standing::tidy(context, config)?),

@@ -21,9 +21,8 @@ use secrets_framework::host::{LogLevel, StorageEntry, StorageView};
 use secrets_framework::{Context, Error};
 use serde_json::{Map, Value};
 
-use crate::limits::{
-    CONFIGS_MAX, REQUEST_TIMEOUT_DEFAULT, RETRIES_DEFAULT, ROTATION_GRACE_DEFAULT, STORAGE_KEY_BYTES_MAX,
-};
+use crate::entry;
+use crate::limits::{CONFIGS_MAX, REQUEST_TIMEOUT_DEFAULT, RETRIES_DEFAULT, ROTATION_GRACE_DEFAULT};
 use crate::names::{AstraRoleId, LogicalName, OrgId};
 use crate::schedule::Schedule;
 
@@ -35,7 +34,7 @@ pub(crate) use stored::{nanoseconds, take_duration, take_role_ids, take_text};
 pub(crate) use together::{Write, together};
 pub(crate) use turns::{RotationState, Turns, change, lock, plan, take_turn, write_in_step};
 pub(crate) use url::{ApiUrl, Origin};
-pub(crate) use walk::keys_below;
+pub(crate) use walk::{first_keys_below, keys_below};
 
 /// Where configs are: `config/<org id>`, the Go plugin's key.
 pub(crate) const CONFIG_PREFIX: &str = "config/";
@@ -174,9 +173,8 @@ pub(crate) fn load_from(view: &(impl StorageView + ?Sized), org_id: &OrgId) -> R
 /// As [`load`], for those who look at all: one damaged entry must not hide
 /// the others, so it is logged and passed over.
 pub(crate) fn load_readable(context: &Context<'_>, org_id: &OrgId) -> Result<Option<OrgConfig>, Error> {
-    let Some(entry) = entry(context.host.storage(), &key(org_id))? else { return Ok(None) };
-    match stored::decode(&entry, org_id) {
-        Ok(config) => Ok(Some(config)),
+    match load_own(context, org_id)? {
+        Ok(config) => Ok(config),
         Err(error) => {
             context.host.log().log(LogLevel::Error, "a config was passed over", &[("error", &error.to_string())]);
             Ok(None)
@@ -184,10 +182,17 @@ pub(crate) fn load_readable(context: &Context<'_>, org_id: &OrgId) -> Result<Opt
     }
 }
 
-/// Reads an entry whose key a client chose: under a key that is too long
+/// As [`load`], for those who look at all: the outer error is a failure of storage as a whole, the inner one is of
+/// this config alone.
+pub(crate) fn load_own(context: &Context<'_>, org_id: &OrgId) -> Result<Result<Option<OrgConfig>, Error>, Error> {
+    let read = entry::read_one(context.host.storage(), &key(org_id))?;
+    Ok(read.and_then(|found| found.map(|found| stored::decode(&found, org_id)).transpose()))
+}
+
+/// Reads an entry whose key a client chose: under a key that storage would refuse
 /// there is none, and that is no failure of storage.
 pub(crate) fn entry(view: &(impl StorageView + ?Sized), key: &str) -> Result<Option<StorageEntry>, Error> {
-    if key.len() > STORAGE_KEY_BYTES_MAX {
+    if !entry::is_key(key) {
         return Ok(None);
     }
     Ok(view.get(key)?)
@@ -198,7 +203,7 @@ pub(crate) fn entries<const N: usize>(
     context: &Context<'_>,
     keys: [Option<&str>; N],
 ) -> Result<[Option<StorageEntry>; N], Error> {
-    let keys = keys.map(|key| key.filter(|key| key.len() <= STORAGE_KEY_BYTES_MAX));
+    let keys = keys.map(|key| key.filter(|key| entry::is_key(key)));
     let asked: Vec<&str> = keys.into_iter().flatten().collect();
     let mut found = context.host.storage().get_many(&asked)?.into_iter();
     Ok(keys.map(|key| key.and_then(|_| found.next()?)))

@@ -23,7 +23,7 @@ use secrets_framework::{Context, Error};
 
 pub(crate) use aside::warning;
 pub(crate) use forget::forget_old;
-pub(crate) use stored::{Ended, Facts, Happened, History, load};
+pub(crate) use stored::{Ended, Facts, Happened, History, Whereabouts, load};
 pub(crate) use who::Who;
 
 use crate::config::{self, Write, together};
@@ -132,8 +132,14 @@ pub(crate) fn write_with(
 }
 
 /// Makes `writes`, which forget a record, and keeps of the token what its history needs.
-pub(crate) fn end_with(context: &Context<'_>, record: &Record, how: End, writes: Vec<Write>) -> Result<(), Error> {
-    let history = load_of(context, record).and_then(|history| end_writes(context, record, history, how));
+pub(crate) fn end_with(
+    context: &Context<'_>,
+    record: &Record,
+    how: End,
+    whereabouts: Whereabouts,
+    writes: Vec<Write>,
+) -> Result<(), Error> {
+    let history = load_of(context, record).and_then(|history| end_writes(context, record, history, how, whereabouts));
     write_both(context, record, Event::Revoke, history, writes)
 }
 
@@ -185,10 +191,16 @@ fn event_writes(
     })
 }
 
-fn end_writes(context: &Context<'_>, record: &Record, history: Option<History>, how: End) -> Result<Vec<Write>, Error> {
+fn end_writes(
+    context: &Context<'_>,
+    record: &Record,
+    history: Option<History>,
+    how: End,
+    whereabouts: Whereabouts,
+) -> Result<Vec<Write>, Error> {
     changed(context, record, history, |history, now| {
         history.add(Happened::new(now, Event::Revoke, Who::of(context.request)));
-        history.ended = Some(Ended { at: now, how: how.as_str().into(), facts: Facts::of(record) });
+        history.ended = Some(Ended { at: now, how: how.as_str().into(), facts: Facts::of(record), whereabouts });
     })
 }
 

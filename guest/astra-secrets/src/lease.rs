@@ -32,9 +32,15 @@ pub(crate) fn lock_token<'a>(context: &Context<'a>, id: &RecordId) -> Result<Box
 
 fn try_renew(context: &Context<'_>, lease: &Lease) -> Outcome {
     let held = Held::of(lease).ok_or_else(names_no_token)?;
+    if held.stands_for_nothing {
+        return Err(stands_for_nothing());
+    }
     let _guard = lock_token(context, &record_id(&held)?)?;
     let role_key = held.role_name.as_ref().map(|name| role::key(&held.org_id, name));
-    let (record, role) = find_record_and(context, &held, role_key.as_deref())?;
+    let (Stored { record, .. }, role) = find_record_and(context, &held, role_key.as_deref())?;
+    if record.as_ref().is_some_and(Record::names_no_token) {
+        return Err(stands_for_nothing());
+    }
     let bounds = Bounds::of(context, lease, &held, record.as_ref(), role.as_ref())?;
     let now = context.host.clock().now();
     let left = bounds.end_max.saturating_sub(now);
@@ -68,10 +74,18 @@ fn try_renew(context: &Context<'_>, lease: &Lease) -> Outcome {
 
 fn try_revoke(context: &Context<'_>, lease: &Lease) -> Outcome {
     let held = Held::of(lease).ok_or_else(names_no_token)?;
+    if held.stands_for_nothing {
+        let _guard = held.record_id.as_ref().map(|id| lock_token(context, id)).transpose()?;
+        return end_nothing(context, &held);
+    }
     let _guard = lock_token(context, &record_id(&held)?)?;
-    let (record, config) = find_record_and(context, &held, Some(&config::key(&held.org_id)))?;
+    let (stored, config) = find_record_and(context, &held, Some(&config::key(&held.org_id)))?;
+    let Stored { record, unreadable } = stored;
     let known = record.as_ref().map(|record| record.client_id.as_str());
     let client_id = held.client_id.as_deref().or(known).ok_or_else(names_no_token)?;
+    if client_id.is_empty() {
+        return end_nothing(context, &held);
+    }
     // The server was not told, or did not store, that it is done: the config, too, may have gone since.
     if record.is_none() && history::has_ended(context, &held.org_id, client_id)? {
         return Ok(None);
@@ -81,7 +95,23 @@ fn try_revoke(context: &Context<'_>, lease: &Lease) -> Outcome {
     let config = config_for_ending_from(context, &held.org_id, origin, config.as_ref())?;
     let target = Target { org_id: &held.org_id, client_id, origin, record: record.as_ref(), how, patience };
     end_token_with(context, &target, &config)?;
+    if let Some(id) = &unreadable {
+        record::remove_unreadable(context, &held.org_id, client_id, id)?;
+    }
     log_lease(context, "a token was revoked", &held);
+    Ok(None)
+}
+
+/// Ends a lease for which nothing was made in Astra, with its record where there is one. Astra is not asked. Under the
+/// lock of that record.
+fn end_nothing(context: &Context<'_>, held: &Held) -> Outcome {
+    if let Some(id) = &held.record_id {
+        // Another token may have been made under the same logical name since.
+        if let Some(record) = record::load_own(context, id)?.ok().flatten().filter(Record::names_no_token) {
+            record::remove(context, &record, End::Revoked)?;
+        }
+    }
+    log_lease(context, "a lease that stood for no token was ended", held);
     Ok(None)
 }
 
@@ -128,29 +158,47 @@ fn max_ttl(lease: &Lease, role: Option<&Role>) -> Duration {
     role.map_or(lease.max_ttl, |role| role.max_ttl)
 }
 
+/// What is stored of a lease's token.
+struct Stored {
+    /// Its record.
+    record: Option<Record>,
+    /// Where its record stands, if that cannot be read.
+    unreadable: Option<RecordId>,
+}
+
 /// The lease's record, and the entry under `other` in the time of the same
 /// read. What stands in the record's place but is of another token is not it.
 fn find_record_and(
     context: &Context<'_>,
     held: &Held,
     other: Option<&str>,
-) -> Result<(Option<Record>, Option<StorageEntry>), Failure> {
+) -> Result<(Stored, Option<StorageEntry>), Failure> {
     let is_it = |record: &Record| {
-        record.org_id == held.org_id && held.client_id.as_ref().is_none_or(|id| *id == record.client_id)
+        // A lease without a client ID is of the Go plugin's first versions, and so is its token.
+        let is_its_token = held.client_id.as_ref().map_or(record.mark.is_empty(), |id| *id == record.client_id);
+        record.org_id == held.org_id && is_its_token
     };
     let key = held.record_id.as_ref().map(RecordId::key);
     let [entry, other] = config::entries(context, [key.as_deref(), other])?;
-    if let (Some(id), Some(entry)) = (&held.record_id, entry)
-        && let Some(record) = Some(record::decode(&entry, id)?).filter(is_it)
-    {
-        return Ok((Some(record), other));
+    let mut unreadable = None;
+    if let (Some(id), Some(entry)) = (&held.record_id, entry) {
+        match record::decode(&entry, id) {
+            Ok(record) if is_it(&record) => return Ok((Stored { record: Some(record), unreadable }, other)),
+            Ok(_) => {}
+            Err(error) => {
+                // The lease itself holds what renewing and ending it takes.
+                let error = error.to_string();
+                context.host.log().log(LogLevel::Error, "a lease goes on without its record", &[("error", &error)]);
+                unreadable = Some(id.clone());
+            }
+        }
     }
     let record = match &held.client_id {
         // The Go plugin's leases, too, say where their record stands; none waits for the index to be filled.
         Some(client_id) => record::find_so_far(context, &held.org_id, client_id)?,
         None => None,
     };
-    Ok((record, other))
+    Ok((Stored { record, unreadable }, other))
 }
 
 fn record_id(held: &Held) -> Result<RecordId, Failure> {
@@ -161,6 +209,13 @@ fn record_id(held: &Held) -> Result<RecordId, Failure> {
 fn names_no_token() -> Failure {
     Failure::mistake(
         "the lease names no token of this engine: delete the token in Astra, then remove the lease by `vault lease revoke -force`",
+    )
+}
+
+fn stands_for_nothing() -> Failure {
+    Failure::mistake(
+        "the lease stands for no token, for Astra answered with an error when it was asked for one: revoke the lease, and \
+         ask for a new token",
     )
 }
 

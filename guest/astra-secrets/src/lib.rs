@@ -21,6 +21,7 @@ mod astra_token;
 mod backend;
 mod check;
 mod client;
+mod entry;
 mod error;
 mod history;
 mod holder;

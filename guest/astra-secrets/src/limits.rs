@@ -30,6 +30,14 @@ pub(crate) const ROLE_IDS_MAX: usize = 100;
 /// Bytes of a storage key: the host refuses longer ones, so nothing can be stored there.
 pub(crate) const STORAGE_KEY_BYTES_MAX: usize = 4 * 1024;
 
+/// Keys of entries that cannot be read which one walk keeps for `check`, and entries of each other kind that `check`
+/// looks at for it: enough to begin with.
+pub(crate) const UNREADABLE_KEPT_MAX: usize = 50;
+
+/// Pages of a queue in storage that one rollback call lists: each passes over up to [`LIST_PAGE`] names that are not
+/// of the queue's form, and nobody but a hand in storage makes such names.
+pub(crate) const QUEUE_PAGES_MAX: usize = 20;
+
 /// Names that one storage call lists.
 pub(crate) const LIST_PAGE: u32 = 1_000;
 
@@ -121,6 +129,26 @@ pub(crate) const ROLLBACK_REQUEST_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// How long an ended record waits after its token could not be ended.
 pub(crate) const ENDED_RETRY_PAUSE: Duration = Duration::from_secs(10 * 60);
+
+/// How long a revocation begins to ask further organizations for a token that its own one does not list: with one more's
+/// list and deletion of [`ROLLBACK_REQUEST_TIMEOUT`] each it fits the host's 60 s.
+pub(crate) const ELSEWHERE_BUDGET: Duration = Duration::from_secs(20);
+
+/// The same within a rollback call, which has other work, too: see [`ROLLBACK_BUDGET`].
+pub(crate) const ELSEWHERE_ROLLBACK_BUDGET: Duration = Duration::from_secs(2);
+
+/// Organizations that one attempt asks for such a token: each list is in an instance's memory, which does not come back;
+/// the next attempt goes on.
+pub(crate) const ELSEWHERE_ASKED_PER_CALL_MAX: usize = 100;
+
+/// How long after its lease's end such a token is looked for while an organization does not answer, as the contract says.
+pub(crate) const ELSEWHERE_GIVE_UP_AFTER: Duration = Duration::from_secs(24 * 3600);
+
+/// Organizations that were not asked which log and history name, at some 100 bytes each.
+pub(crate) const ELSEWHERE_NAMED_MAX: usize = 20;
+
+/// Configs that one storage call reads: at most some 10 KiB each of an instance's memory.
+pub(crate) const CONFIGS_READ_AT_ONCE: usize = 100;
 
 /// Records that one rollback call looks at for the index: some five storage calls each of the host's 10,000, and each
 /// one is in an instance's memory, which does not come back.
@@ -261,6 +289,9 @@ pub(crate) const CLOCK_SKEW_MAX: Duration = Duration::from_secs(60);
 
 /// Roles, and static roles, that a check reads: an instance's memory does not come back, and Astra's lists may take half.
 pub(crate) const CHECKED_ROLES_MAX: usize = 1_000;
+
+/// Configs, and retired ones, that a check reads to tell which cannot be read: one call each of the host's 10,000.
+pub(crate) const CHECKED_CONFIGS_MAX: usize = 1_000;
 
 /// Names of a kind that a check's sentence shows: enough to begin with.
 pub(crate) const CHECK_NAMES_SHOWN_MAX: usize = 5;

@@ -20,7 +20,7 @@ use secrets_framework::host::LogLevel;
 use secrets_framework::{Context, Response, Sensitive};
 
 pub(crate) use description::{Facts, check_template, describe, has_mark, mark_of_mount};
-pub(crate) use intent::{INTENT_KIND, IntentData, any_open_in_org, is_open, lock, open_marks};
+pub(crate) use intent::{INTENT_KIND, IntentData, OpenMarks, any_open_in_org, is_open, lock, open_marks};
 pub(crate) use make::{Made, NotMade, Wanted, make, try_make};
 pub(crate) use prove::prove;
 pub(crate) use settle::{NotPlaced, undo};

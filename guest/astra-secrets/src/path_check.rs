@@ -43,6 +43,7 @@ const ANSWER_FIELDS: &[Field] = &[
     Field::new("clock_skew", FieldType::Map, "Do Astra's clock and ours agree?"),
     Field::new("roles_exist", FieldType::Map, "Has Astra the roles that the config and the mount's roles name?"),
     Field::new("pending_wal", FieldType::Map, "Do write-ahead entries come to their end?"),
+    Field::new("entries", FieldType::Map, "Can the entries of the mount's storage be read?"),
     Field::new("rotation", FieldType::Map, "How does the rotation of the admin token stand?"),
     Field::new("static_roles", FieldType::Map, "Do the static roles rotate in time?"),
     Field::new("tidy", FieldType::Map, "How does the scheduled tidy stand?"),

@@ -13,7 +13,7 @@ use serde::Serialize;
 use crate::astra_token::{ANSWER_FIELDS, plain_answer};
 use crate::config::{self, CallerMode, OrgConfig};
 use crate::error::{Failure, Outcome, answer};
-use crate::history;
+use crate::history::{self, End};
 use crate::lease::lock_token;
 use crate::mint::{Order, already_exists, mint};
 use crate::names::{OrgId, RoleName, TokenLogicalName, is_name, shown};
@@ -138,8 +138,11 @@ fn write_standard(context: &Context<'_>, data: &FieldData, known: &Known) -> Out
     let id = RecordId::named(&config.org_id, &role.name, name.as_str());
     // Held until the token is stored: of two writers, the second finds it.
     let _guard = lock_token(context, &id)?;
-    if let Some(record) = record::load(context, &id)? {
-        return Err(already_exists(&record));
+    match record::load(context, &id)? {
+        // Nothing was made under the name, so the name is free.
+        Some(record) if record.names_no_token() => record::remove(context, &record, End::Tidied)?,
+        Some(record) => return Err(already_exists(&record)),
+        None => {}
     }
     order(context, data, config, &role, TokenKind::Standard, Some(&name))
 }
@@ -156,7 +159,7 @@ fn read_standard(context: &Context<'_>, data: &FieldData, known: &Known) -> Outc
     } else {
         record::find(context, &config.org_id, client_id)?
     };
-    let Some(record) = record else { return Ok(None) };
+    let Some(record) = record.filter(|record| !record.names_no_token()) else { return Ok(None) };
     if record.kind == TokenKind::Static {
         // It has a path of its own, for policies.
         return Err(Failure::mistake(format!(

@@ -6,6 +6,7 @@ mod report;
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use secrets_framework::host::LogLevel;
 use secrets_framework::{
     Context, Error, Field, FieldData, FieldType, Operation, OperationSpec, Path, Response, Segment,
 };
@@ -17,7 +18,7 @@ use crate::limits::{IMPORTED_ROLES_MAX, SYNC_ALL_BUDGET};
 use crate::names::{AstraRoleId, OrgId, RoleName, shown};
 use crate::path_config::{fields::ORG, target};
 use crate::path_role::lock_key;
-use crate::role::{self, Plan, Role, Upstream, Wishes};
+use crate::role::{self, Plan, Role, Skipped, Upstream, Wishes};
 
 use report::Report;
 
@@ -144,7 +145,7 @@ fn try_sync_all(context: &Context<'_>, data: &FieldData) -> Outcome {
 
 /// As [`sync`]; none where the config was deleted since the list was made.
 fn sync_by_id(context: &Context<'_>, org_id: &OrgId, order: &Order) -> Result<Option<Plan>, Failure> {
-    match config::load(context, org_id)? {
+    match config::load_own(context, org_id)?? {
         Some(config) => sync(context, &config, order).map(Some),
         None => Ok(None),
     }
@@ -168,35 +169,57 @@ fn sync(context: &Context<'_>, config: &OrgConfig, order: &Order) -> Result<Plan
     let prune = order.wishes.prune && !upstream.is_empty();
 
     let _turn = context.host.locks().acquire(&lock_key(org_id))?;
-    let stored = stored_roles(context, org_id, &upstream, prune)?;
+    let (stored, unreadable) = stored_roles(context, org_id, &upstream, prune)?;
     let allows = |id: &AstraRoleId| config.forbidden_role_id(std::slice::from_ref(id)).is_none();
-    let plan = role::plan(org_id, upstream, &stored, Wishes { prune, ..order.wishes }, allows);
+    let passed_over = upstream.iter().filter(|role| imports_as(role, &unreadable)).cloned().collect();
+    let mut plan = role::plan(org_id, upstream, &stored, Wishes { prune, ..order.wishes }, allows);
+    pass_over(&mut plan, passed_over, &unreadable);
     if !order.dry_run {
         apply(context, org_id, &plan)?;
     }
     Ok(plan)
 }
 
+/// Does the Astra role get one of these names here?
+fn imports_as(upstream: &Upstream, names: &BTreeSet<RoleName>) -> bool {
+    RoleName::parse(&role::imported_name(&upstream.name)).is_ok_and(|name| names.contains(&name))
+}
+
+/// Skips the Astra roles whose role here cannot be read: the plan takes such a role for one that is not there.
+fn pass_over(plan: &mut Plan, passed_over: Vec<Upstream>, unreadable: &BTreeSet<RoleName>) {
+    plan.created.retain(|role| !unreadable.contains(&role.name));
+    plan.skipped.retain(|skipped| !passed_over.contains(&skipped.upstream));
+    let reason = "the stored role of this name cannot be read: delete the role, and import again";
+    let skipped = passed_over.into_iter().map(|upstream| Skipped { upstream, reason: reason.to_owned() });
+    plan.skipped.extend(skipped);
+}
+
 /// The roles that the plan is about: those of the names that Astra's roles
-/// get; and to prune, all.
+/// get; and to prune, all. Also the names of those that cannot be read.
 fn stored_roles(
     context: &Context<'_>,
     org_id: &OrgId,
     upstream: &[Upstream],
     all: bool,
-) -> Result<BTreeMap<RoleName, Role>, Error> {
+) -> Result<(BTreeMap<RoleName, Role>, BTreeSet<RoleName>), Error> {
     let mut names: BTreeSet<RoleName> =
         upstream.iter().filter_map(|role| RoleName::parse(&role::imported_name(&role.name)).ok()).collect();
     if all {
         names.extend(role::role_names(context.host.storage(), org_id)?);
     }
-    let mut roles = BTreeMap::new();
+    let (mut roles, mut unreadable) = (BTreeMap::new(), BTreeSet::new());
     for name in names {
-        if let Some(role) = role::load(context, org_id, &name)? {
-            roles.insert(name, role);
+        match role::load_own(context, org_id, &name)? {
+            Ok(Some(role)) => drop(roles.insert(name, role)),
+            Ok(None) => {}
+            Err(error) => {
+                let error = error.to_string();
+                context.host.log().log(LogLevel::Error, "a role was passed over", &[("error", &error)]);
+                unreadable.insert(name);
+            }
         }
     }
-    Ok(roles)
+    Ok((roles, unreadable))
 }
 
 /// Each write by itself: a sync that is cut short is finished by the next.

@@ -24,15 +24,15 @@ use crate::config::Origin;
 use crate::history::Who;
 use crate::names::{OrgId, RoleName};
 
-pub(crate) use fill::{being_indexed, fill_index, is_filled};
+pub(crate) use fill::{being_indexed, fill_index, is_filled, passed_over, write_of_empty_mount};
 pub(crate) use find::{find, find_indexed, find_so_far, is_indexed, is_unknown};
-pub(crate) use index::{Ended, drop_due, ended};
+pub(crate) use index::{Ended, drop_due, ended, unknown_due_keys, visit_ended};
 pub(crate) use key::{RecordId, TOKEN_PREFIX, from_segment, segment};
 pub(crate) use listing::{Cut, Listing, Page, all, in_org};
-pub(crate) use walk::{any_given_out, any_in_org_where, client_ids, counts, load_readable, org_ids};
+pub(crate) use walk::{any_given_out, any_in_org_where, client_ids, counts, load_own, org_ids};
 pub(crate) use write::{
-    Inserted, hold, insert, move_end, postpone, prove_writable, remove, remove_if_same, write_of, writes_of_end,
-    writes_of_held, writes_of_new,
+    Inserted, hold, insert, move_end, postpone, prove_writable, remove, remove_from, remove_if_same, remove_unreadable,
+    write_of, writes_of_end, writes_of_held, writes_of_new,
 };
 
 /// How a token was made.
@@ -110,6 +110,38 @@ pub(crate) struct Record {
     pub(crate) due: u64,
     /// Fields that we do not know, kept when the entry is rewritten.
     pub(crate) other: Map<String, Value>,
+}
+
+impl Record {
+    /// A record of a token of which nothing else is known, and which is stored nowhere.
+    pub(crate) fn unknown(org_id: OrgId, client_id: &str) -> Self {
+        Self {
+            id: RecordId::of_client(client_id),
+            client_id: client_id.to_owned(),
+            org_id,
+            role_name: RoleName::stored(""),
+            role_ids: Vec::new(),
+            logical_name: String::new(),
+            metadata: BTreeMap::new(),
+            generated_on: String::new(),
+            expires_at: None,
+            secrets: None,
+            origin: None,
+            mark: String::new(),
+            kind: TokenKind::default(),
+            created_by: Who::default(),
+            made: 0,
+            lease_end: 0,
+            due: 0,
+            other: Map::new(),
+        }
+    }
+
+    /// Does the record stand for no token? The Go plugin stored and leased such a record where Astra had answered
+    /// with an error: nothing was made, and nothing is there to be ended.
+    pub(crate) fn names_no_token(&self) -> bool {
+        self.client_id.is_empty()
+    }
 }
 
 impl fmt::Debug for Record {

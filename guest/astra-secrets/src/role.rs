@@ -13,6 +13,7 @@ use secrets_framework::{Context, Error};
 use serde_json::{Map, Value};
 
 use crate::config::{self, OrgConfig};
+use crate::entry;
 use crate::names::{AstraRoleId, OrgId, RoleName};
 
 pub(crate) use secrets_framework::duration::format as go_text;
@@ -101,6 +102,17 @@ pub(crate) fn load_from(
 ) -> Result<Option<Role>, Error> {
     let Some(entry) = config::entry(view, &key(org_id, name))? else { return Ok(None) };
     stored::decode(&entry, org_id, name)
+}
+
+/// As [`load`], for those who look at all: the outer error is a failure of storage as a whole, the inner one is of
+/// this role alone.
+pub(crate) fn load_own(
+    context: &Context<'_>,
+    org_id: &OrgId,
+    name: &RoleName,
+) -> Result<Result<Option<Role>, Error>, Error> {
+    let read = entry::read_one(context.host.storage(), &key(org_id, name))?;
+    Ok(read.and_then(|found| Ok(found.map(|found| decode(&found, org_id, name)).transpose()?.flatten())))
 }
 
 /// Loads an organization's settings and one of its roles, in the time of one read. None = there are no such settings.

@@ -16,6 +16,7 @@ use crate::agenda;
 use crate::astra_token::{Patience, Target, config_for_ending, drop_retired_if_unused, end_token};
 use crate::client::AstraClient;
 use crate::config::{self, RETIRED_PREFIX};
+use crate::entry::{self, own_error};
 use crate::error::{Failure, upstream};
 use crate::history::{self, End};
 use crate::holder;
@@ -144,18 +145,22 @@ fn end_ended(context: &Context<'_>, immediate: bool) -> Result<(), Error> {
     // When the mount goes, the leases that have ended are not waited for.
     let due_by = if immediate { start + LEASE_END_MARGIN } else { start };
     let mut result = Ok(());
-    let mut needed = Vec::new();
-    for ended in record::ended(context, due_by.as_secs(), ENDED_PER_ROLLBACK_MAX)? {
+    let (mut needed, mut looked_at) = (Vec::new(), 0);
+    record::visit_ended(context, due_by.as_secs(), ENDED_PER_ROLLBACK_MAX, |ended| {
         if context.host.clock().now() > start + ROLLBACK_BUDGET {
-            break;
+            return Ok(false);
         }
-        match end_one(context, &ended, immediate, Patience::Rollback) {
+        // One record that is damaged or locked must not keep the others waiting.
+        match end_one(context, &ended, immediate, Patience::Rollback).map_err(Failure::into_error) {
+            // The walk of the index logs what cannot be read, and `check` names it: not a line each minute, nor a place.
+            Err(Error::Internal(_)) => return Ok(true),
+            Err(error) => result = Err(error),
             Ok(Ending::Settled) => {}
             Ok(Ending::StillNeeded) => needed.push(ended),
-            // One record that is damaged or locked must not keep the others waiting.
-            Err(failure) => result = Err(failure.into_error()),
         }
-    }
+        looked_at += 1;
+        Ok(looked_at < ENDED_PER_ROLLBACK_MAX)
+    })?;
     // Admin tokens that were to end others: perhaps those have ended now.
     for ended in needed {
         if context.host.clock().now() > start + ROLLBACK_BUDGET {
@@ -201,7 +206,10 @@ pub(crate) fn end_at_once(context: &Context<'_>, replaced: &Ended) {
 
 fn end_one(context: &Context<'_>, ended: &Ended, immediate: bool, patience: Patience) -> Result<Ending, Failure> {
     let _guard = lock_token(context, &ended.id)?;
-    let current = record::load(context, &ended.id)?.filter(|record| record.due == ended.due);
+    let current = match entry::is_key(&ended.id.key()) {
+        true => record::load_own(context, &ended.id)??.filter(|record| record.due == ended.due),
+        false => None,
+    };
     let Some(mut record) = current else {
         // Renewed, removed or made anew since; the record's own entry is another one.
         record::drop_due(context, ended)?;
@@ -258,15 +266,20 @@ fn is_replaceable(record: &Record) -> bool {
 
 /// Forgets retired configs that only undone mints had still needed.
 fn drop_unused_retired(context: &Context<'_>) -> Result<(), Error> {
-    let retired = config::keys_below(context.host.storage(), RETIRED_PREFIX, "", CONFIGS_MAX)?;
+    let retired = config::first_keys_below(context.host.storage(), RETIRED_PREFIX, CONFIGS_MAX)?;
     // Before the index is filled, a token that would need one may not be known.
     if retired.is_empty() || !record::is_filled(context)? {
         return Ok(());
     }
+    let mut result = Ok(());
     for org_id in retired {
-        drop_retired_if_unused(context, &OrgId::stored(org_id)).map_err(Failure::into_error)?;
+        // What is not known of one organization keeps its own retired configs only.
+        match drop_retired_if_unused(context, &OrgId::stored(org_id)).map_err(Failure::into_error) {
+            Ok(()) | Err(Error::Internal(_)) => {}
+            Err(error) => result = Err(own_error(context.host.storage(), error)?),
+        }
     }
-    Ok(())
+    result
 }
 
 fn postpone(context: &Context<'_>, record: &mut Record, now: Duration) -> Result<(), Error> {

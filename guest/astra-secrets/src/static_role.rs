@@ -20,6 +20,7 @@ use serde_json::{Map, Value};
 
 use crate::agenda::{Due, Task};
 use crate::config::{self, Write, keys_below, together};
+use crate::entry;
 use crate::error::Failure;
 use crate::history::Who;
 use crate::limits::{STATIC_GRACE_DEFAULT, STATIC_ROLES_MAX, STORAGE_KEY_BYTES_MAX};
@@ -29,6 +30,7 @@ use crate::schedule::{Schedule, Turn};
 
 pub(crate) use due::run_due;
 pub(crate) use end::{delete, end_all, end_left, let_go};
+use rotate::load_token;
 pub(crate) use rotate::{current_record, rotate};
 pub(crate) use tokens::{Tokens, tokens};
 
@@ -172,14 +174,24 @@ pub(crate) fn load_readable(
     org_id: &OrgId,
     name: &RoleName,
 ) -> Result<Option<StaticRole>, Error> {
-    let Some(entry) = config::entry(context.host.storage(), &key(org_id, name))? else { return Ok(None) };
-    match stored::decode(&entry, org_id, name) {
-        Ok(role) => Ok(Some(role)),
+    match load_own(context, org_id, name)? {
+        Ok(role) => Ok(role),
         Err(error) => {
             context.host.log().log(LogLevel::Error, "a static role was passed over", &[("error", &error.to_string())]);
             Ok(None)
         }
     }
+}
+
+/// As [`load`], for those who look at all: the outer error is a failure of storage as a whole, the inner one is of
+/// this static role alone.
+pub(crate) fn load_own(
+    context: &Context<'_>,
+    org_id: &OrgId,
+    name: &RoleName,
+) -> Result<Result<Option<StaticRole>, Error>, Error> {
+    let read = entry::read_one(context.host.storage(), &key(org_id, name))?;
+    Ok(read.and_then(|found| found.map(|found| stored::decode(&found, org_id, name)).transpose()))
 }
 
 /// Stores what was changed of a static role that the agenda has at `left`.

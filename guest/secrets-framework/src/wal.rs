@@ -71,7 +71,8 @@ pub fn read(context: &Context<'_>, id: &WalId) -> Result<Option<WalEntry>, Error
 /// The IDs of the first `limit` entries after the name `after`.
 pub fn ids(context: &Context<'_>, after: &str, limit: u32) -> Result<Vec<WalId>, Error> {
     let names = context.host.storage().list_page(PREFIX, after, limit)?;
-    Ok(names.into_iter().filter(|name| !name.ends_with('/')).map(WalId).collect())
+    // An entry under the prefix itself has no name, and no key under which it could be read.
+    Ok(names.into_iter().filter(|name| !name.is_empty() && !name.ends_with('/')).map(WalId).collect())
 }
 
 /// A random UUID (version 4), as the server's framework names entries.

@@ -7,13 +7,14 @@ use secrets_framework::host::{LogLevel, StorageEntry};
 use crate::client::{AstraClient, ClientError, is_about_the_token};
 use crate::config::{self, OrgConfig, Origin};
 use crate::error::{Failure, upstream};
-use crate::history::End;
+use crate::history::{self, End, Whereabouts};
 use crate::limits::ROLLBACK_REQUEST_TIMEOUT;
 use crate::mint;
 use crate::names::OrgId;
 use crate::read_only;
 use crate::record::{self, Record, TokenKind};
 
+use super::elsewhere::{Absent, end_elsewhere, may_be_elsewhere};
 use super::presence::is_gone;
 
 /// The token to end.
@@ -30,6 +31,13 @@ pub(crate) struct Target<'a> {
     pub(crate) how: End,
     /// Who waits.
     pub(crate) patience: Patience,
+}
+
+impl Target<'_> {
+    /// May it be in another organization? Each lease of ours says where its token was made.
+    fn may_be_elsewhere(&self) -> bool {
+        self.record.map_or(self.origin.is_none(), may_be_elsewhere)
+    }
 }
 
 /// How long Astra is waited for.
@@ -60,6 +68,10 @@ impl Patience {
 /// token's own origin and organization no longer shows it; else this fails and
 /// is to be tried again.
 pub(crate) fn end_token(context: &Context<'_>, target: &Target<'_>) -> Result<(), Failure> {
+    if target.client_id.is_empty() {
+        // It stands for no token: without an ID, Astra would be asked to delete something else.
+        return Ok(target.record.map_or(Ok(()), |record| record::remove(context, record, target.how))?);
+    }
     end_token_with(context, target, &config_for_ending(context, target.org_id, target.origin)?)
 }
 
@@ -69,14 +81,28 @@ pub(crate) fn end_token_with(context: &Context<'_>, target: &Target<'_>, config:
     read_only::check(context, || {
         format!("the token `{}` of organization `{}` was not revoked", target.client_id, target.org_id)
     })?;
+    let began = context.host.clock().now();
     let client = target.patience.client(context, &config.config);
     let revoked = match target.patience {
-        Patience::Once => client.delete_token(target.client_id),
+        Patience::Once => client.delete_token(target.client_id).map(|()| Revoked::Deleted),
         Patience::Caller | Patience::Rollback => revoke(context, &client, target.client_id),
     };
-    revoked.map_err(|error| upstream(target.org_id, &error))?;
-    if let Some(record) = target.record {
-        record::remove(context, record, target.how)?;
+    let whereabouts = match revoked.map_err(|error| upstream(target.org_id, &error))? {
+        Revoked::Absent if target.may_be_elsewhere() => {
+            let Target { org_id, client_id, record, patience, .. } = *target;
+            let absent = Absent { org_id, client_id, record, asked: &config.config, patience, began };
+            end_elsewhere(context, &absent)?
+        }
+        Revoked::Absent | Revoked::Deleted => Whereabouts::default(),
+    };
+    match target.record {
+        Some(record) => record::remove_from(context, record, target.how, whereabouts)?,
+        // Only the history says where it was, or was not looked for.
+        None if !whereabouts.is_own() => {
+            let record = Record::unknown(target.org_id.clone(), target.client_id);
+            history::end_with(context, &record, target.how, whereabouts, Vec::new())?;
+        }
+        None => {}
     }
     if config.retired && target.patience == Patience::Caller {
         leave_to_rollback(context, target.org_id, drop_retired_if_unused(context, target.org_id));
@@ -150,8 +176,16 @@ pub(crate) fn leave_to_rollback(context: &Context<'_>, org_id: &OrgId, dropped: 
     }
 }
 
-fn revoke(context: &Context<'_>, client: &AstraClient<'_>, client_id: &str) -> Result<(), ClientError> {
-    let Err(error) = client.delete_token(client_id) else { return Ok(()) };
+/// Why a token counts as ended.
+enum Revoked {
+    /// Astra said so.
+    Deleted,
+    /// Astra does not have it, as far as its own organization tells.
+    Absent,
+}
+
+fn revoke(context: &Context<'_>, client: &AstraClient<'_>, client_id: &str) -> Result<Revoked, ClientError> {
+    let Err(error) = client.delete_token(client_id) else { return Ok(Revoked::Deleted) };
     match error {
         // Nothing was or can be asked, so nothing can be settled.
         ClientError::Denied { .. } | ClientError::ReadOnly | ClientError::OutOfTime => return Err(error),
@@ -165,7 +199,7 @@ fn revoke(context: &Context<'_>, client: &AstraClient<'_>, client_id: &str) -> R
         Err(ClientError::Refused { .. }) => client.asks_with(client_id) && is_dead(client),
         Err(_) => false,
     };
-    if gone { Ok(()) } else { Err(error) }
+    if gone { Ok(Revoked::Absent) } else { Err(error) }
 }
 
 /// Does Astra not know the token that it is asked with? It tells every live one its organization.

@@ -74,7 +74,7 @@ fn roles_to_give(
     let listed = answers.role_ids();
     let names = unless_damaged(role::role_names(context.host.storage(), org_id))?.unwrap_or_default();
     for name in names.iter().take(CHECKED_ROLES_MAX) {
-        let Some(role) = unless_damaged(role::load(context, org_id, name))?.flatten() else { continue };
+        let Ok(Some(role)) = role::load_own(context, org_id, name)? else { continue };
         let is_given = !role.role_ids.is_empty() && config.forbidden_role_id(&role.role_ids).is_none();
         let is_there = listed.as_ref().is_none_or(|listed| role.role_ids.iter().all(|id| listed.has(id.as_str())));
         if is_given && is_there {

@@ -6,10 +6,10 @@ use std::time::Duration;
 use secrets_framework::{Context, Error};
 
 use super::upstream::RoleIds;
-use super::{Item, named, unless_damaged};
+use super::{Item, named};
 use crate::config::OrgConfig;
 use crate::limits::{CHECK_NAMES_SHOWN_MAX, CHECKED_ROLES_MAX, OVERDUE_AFTER};
-use crate::mint;
+use crate::mint::{self, OpenMarks};
 use crate::names::{AstraRoleId, OrgId};
 use crate::read_only;
 use crate::role::{self, go_text};
@@ -34,8 +34,8 @@ pub(super) fn roles_exist(
     };
     let (mut gone, mut forbidden, mut damaged) = (Vec::new(), Vec::new(), Vec::new());
     for name in names.iter().take(CHECKED_ROLES_MAX) {
-        match unless_damaged(role::load(context, org_id, name))? {
-            Some(Some(role)) => {
+        match role::load_own(context, org_id, name)? {
+            Ok(Some(role)) => {
                 if role.role_ids.iter().any(|id| !listed.has(id.as_str())) {
                     gone.push(name.to_string());
                 }
@@ -43,8 +43,8 @@ pub(super) fn roles_exist(
                     forbidden.push(name.to_string());
                 }
             }
-            Some(None) => {}
-            None => damaged.push(name.to_string()),
+            Ok(None) => {}
+            Err(_) => damaged.push(name.to_string()),
         }
     }
     let not_listed = |ids: &[AstraRoleId]| ids.iter().any(|id| !listed.has(id.as_str()));
@@ -76,19 +76,25 @@ pub(super) fn roles_exist(
     Ok(Item::yes(format!("Astra lists all Astra roles of the {} roles.", names.len())))
 }
 
+/// The organization's open write-ahead entries; the sentence where there are too many to look at.
+pub(super) fn open_entries(context: &Context<'_>, config: &OrgConfig) -> Result<Result<OpenMarks, String>, Error> {
+    match mint::open_marks(context, &config.org_id) {
+        Err(Error::Internal(sentence)) => Ok(Err(sentence)),
+        open => open.map(Ok),
+    }
+}
+
 /// Do mints that failed come to their end?
-pub(super) fn pending_wal(context: &Context<'_>, config: &OrgConfig) -> Result<Item, Error> {
-    let open = match mint::open_marks(context, &config.org_id) {
-        Ok(open) => open.marks,
-        // Too many to count is an answer, too.
-        Err(Error::Internal(sentence)) => return Ok(Item::no(format!("{sentence}: see the server's log"))),
-        Err(error) => return Err(error),
+pub(super) fn pending_wal(context: &Context<'_>, open: Result<&OpenMarks, &String>) -> Item {
+    let open = match open {
+        Ok(open) => &open.marks,
+        Err(sentence) => return Item::no(format!("{sentence}: see the server's log")),
     };
     let count = open.len();
     let age_max = context.host.system_view().wal_minimum_age() + OVERDUE_AFTER;
     let since = context.host.clock().now().saturating_sub(age_max).as_secs();
     let old = open.values().filter(|noted| **noted < since).count();
-    Ok(match (count, old) {
+    match (count, old) {
         (0, _) => Item::yes("No write-ahead entry is open."),
         (_, 0) => Item::yes(format!("{count} open write-ahead entries, none of them for long.")),
         _ if read_only::is_read_only(context) => {
@@ -98,7 +104,7 @@ pub(super) fn pending_wal(context: &Context<'_>, config: &OrgConfig) -> Result<I
             "{count} open write-ahead entries, {old} of them for more than {}: rollback cannot undo them, the server's log says why.",
             go_text(age_max)
         )),
-    })
+    }
 }
 
 /// An organization's static roles, as many as are looked at.
@@ -115,10 +121,9 @@ impl StaticRoles {
         let names = static_role::names(context.host.storage(), org_id)?;
         let mut roles = Self { read: Vec::new(), damaged: Vec::new(), count: names.len() };
         for name in names.iter().take(CHECKED_ROLES_MAX) {
-            match static_role::load(context, org_id, name) {
+            match static_role::load_own(context, org_id, name)? {
                 Ok(role) => roles.read.extend(role),
-                Err(Error::Internal(_)) => roles.damaged.push(name.to_string()),
-                Err(error) => return Err(error),
+                Err(_) => roles.damaged.push(name.to_string()),
             }
         }
         Ok(roles)

@@ -4,6 +4,7 @@
 #![expect(clippy::unwrap_used, reason = "tests")]
 
 mod deep;
+mod entries;
 mod own;
 
 use std::time::Duration;
@@ -52,6 +53,7 @@ fn a_healthy_organization_is_told_so() {
         "token_expiry",
         "roles_exist",
         "pending_wal",
+        "entries",
         "rotation",
         "static_roles",
         "tidy",

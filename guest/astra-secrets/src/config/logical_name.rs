@@ -59,8 +59,11 @@ fn cached(view: &(impl StorageView + ?Sized), name: &str) -> Result<Option<OrgCo
     }
     let Some(entry) = view.get(&cache_key(name))? else { return Ok(None) };
     let Ok(org_id) = serde_json::from_slice::<String>(&entry.value) else { return Ok(None) };
-    let config = load_from(view, &OrgId::stored(org_id))?;
-    Ok(config.filter(|config| has_name(config, name)))
+    // The cache may be old: what it names, damaged or not, must not hide who has the name now.
+    match load_from(view, &OrgId::stored(org_id)) {
+        Err(Error::Internal(_)) => Ok(None),
+        config => Ok(config?.filter(|config| has_name(config, name))),
+    }
 }
 
 fn has_name(config: &OrgConfig, name: &str) -> bool {

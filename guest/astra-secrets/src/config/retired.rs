@@ -26,8 +26,15 @@ pub(crate) struct Retired {
 impl Retired {
     /// What is kept of an organization; mostly nothing.
     pub(crate) fn load(context: &Context<'_>, org_id: &OrgId) -> Result<Self, Error> {
+        match super::entry(context.host.storage(), &key(org_id))? {
+            Some(entry) => Self::decode(&entry, org_id),
+            None => Ok(Self { org_id: org_id.clone(), configs: Vec::new() }),
+        }
+    }
+
+    /// What an entry keeps, which was read with others.
+    pub(crate) fn decode(entry: &StorageEntry, org_id: &OrgId) -> Result<Self, Error> {
         let mut retired = Self { org_id: org_id.clone(), configs: Vec::new() };
-        let Some(entry) = super::entry(context.host.storage(), &key(org_id))? else { return Ok(retired) };
         let Ok(Value::Object(mut map)) = serde_json::from_slice(&entry.value) else {
             return Err(Error::Internal(format!("the retired config of organization `{org_id}` is not JSON")));
         };

@@ -24,9 +24,20 @@ pub(super) fn encode(config: &OrgConfig) -> Result<StorageEntry, Error> {
 pub(super) fn decode(entry: &StorageEntry, org_id: &OrgId) -> Result<OrgConfig, Error> {
     // The parser's own message could quote the token, so it is left out.
     match serde_json::from_slice(&entry.value) {
-        Ok(Value::Object(map)) => Ok(from_map(map, org_id)),
+        Ok(Value::Object(map)) => match map.iter().find(|(name, value)| is_of_wrong_type(name, value)) {
+            // Taken for absent, another `url` would get the token.
+            Some((name, _)) => Err(Error::Internal(format!(
+                "the stored config of organization `{org_id}` is damaged: its `{name}` is not text"
+            ))),
+            None => Ok(from_map(map, org_id)),
+        },
         _ => Err(Error::Internal(format!("the stored config of organization `{org_id}` is damaged: it is not JSON"))),
     }
+}
+
+/// Is it what a request is sent by, and no text?
+fn is_of_wrong_type(name: &str, value: &Value) -> bool {
+    matches!(name, "url" | "astra_token") && !(value.is_string() || value.is_null())
 }
 
 /// A config as JSON.

@@ -117,6 +117,8 @@ impl Mount {
             "token": "AstraCS:canary", "generatedOn": "2021-04-30T19:38:26.147847107Z", "logicalName": "", "metadata": null,
         });
         self.host.storage.seed(&format!("token/{client_id}"), record.to_string());
+        // It was there before the mount was ours.
+        self.host.storage.remove("index-state");
     }
 
     /// The paths asked of Astra so far.

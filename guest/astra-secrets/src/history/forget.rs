@@ -6,13 +6,14 @@
 
 use std::time::Duration;
 
-use secrets_framework::host::StorageEntry;
+use secrets_framework::host::{LogLevel, StorageEntry};
 use secrets_framework::{Context, Error};
 use serde::{Deserialize, Serialize};
 
 use super::aside;
 use super::stored::{self, History};
 use crate::config::{Write, together};
+use crate::entry;
 use crate::limits::{HISTORIES_PER_ROLLBACK_MAX, HISTORIES_PER_WRITE, HISTORY_HOURS_PER_ROLLBACK_MAX, HISTORY_KEPT};
 use crate::names::OrgId;
 use crate::record::{self, from_segment, segment};
@@ -66,13 +67,40 @@ fn forget_hour(context: &Context<'_>, hour: u64, deadline: Duration) -> Result<b
         if context.host.clock().now() > deadline {
             return Ok(false);
         }
-        let mut writes = Vec::new();
-        for name in chunk {
-            add_writes(context, &folder, name, &mut writes)?;
+        if forget_together(context, &folder, chunk).is_err() {
+            forget_singly(context, &folder, chunk)?;
         }
-        together(context, &writes)?;
     }
     Ok(names.len() < HISTORIES_PER_ROLLBACK_MAX as usize)
+}
+
+/// Does what is to be done with these entries of the queue, in one write.
+fn forget_together(context: &Context<'_>, folder: &str, names: &[String]) -> Result<(), Error> {
+    let mut writes = Vec::new();
+    // A name that is no key is nobody's, and cannot be deleted.
+    for name in names.iter().filter(|name| entry::is_key(name)) {
+        add_writes(context, folder, name, &mut writes)?;
+    }
+    together(context, &writes)
+}
+
+/// One of the entries cannot be dealt with: the others are, and that one moves on in the queue.
+fn forget_singly(context: &Context<'_>, folder: &str, names: &[String]) -> Result<(), Error> {
+    for name in names {
+        let Err(error) = forget_together(context, folder, std::slice::from_ref(name)) else { continue };
+        let error = entry::own_error(context.host.storage(), error)?;
+        let mut writes = Vec::new();
+        if let Some((org_id, client_id)) = of_name(name) {
+            writes.push(Write::Put(queued(&org_id, &client_id, context.host.clock().now().as_secs())));
+        }
+        writes.push(Write::Delete(format!("{folder}{name}")));
+        // On a server that takes no write at all, this fails, too.
+        together(context, &writes)?;
+        let (key, error) = (format!("{folder}{name}"), error.to_string());
+        let message = "a token's history could not be looked at and is kept for another 90 days";
+        context.host.log().log(LogLevel::Error, message, &[("key", key.as_str()), ("error", &error)]);
+    }
+    Ok(())
 }
 
 /// What is to be done with one entry of the queue: its history is forgotten, or it moves on.

@@ -72,6 +72,21 @@ pub(crate) struct Ended {
     pub(crate) how: Cow<'static, str>,
     /// What it was.
     pub(crate) facts: Facts,
+    /// Where it was, if that was not its own organization.
+    #[serde(flatten)]
+    pub(crate) whereabouts: Whereabouts,
+}
+
+/// Where a token was ended that its own organization did not list.
+#[derive(Debug, Default, Deserialize, Serialize)]
+#[serde(rename_all = "camelCase", default)]
+pub(crate) struct Whereabouts {
+    /// The other organization in which it was found and ended.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) found_in: Option<String>,
+    /// Other organizations that could not be asked for it, where it was found in none.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub(crate) not_asked: Vec<String>,
 }
 
 /// What a token is or was: of its record all that is shown.
@@ -124,6 +139,13 @@ impl Facts {
     /// How it was made; unknown for tokens of the Go plugin.
     pub(crate) fn mint(&self) -> Option<Happened> {
         (self.made != 0).then(|| Happened::new(self.made, Event::Mint, self.created_by.clone()))
+    }
+}
+
+impl Whereabouts {
+    /// Is there nothing to tell but that it was its own organization?
+    pub(crate) fn is_own(&self) -> bool {
+        self.found_in.is_none() && self.not_asked.is_empty()
     }
 }
 

@@ -3,6 +3,7 @@
 
 #![expect(clippy::unwrap_used, reason = "tests")]
 
+mod empty;
 mod revoke;
 
 use std::time::Duration;

@@ -5,12 +5,13 @@ use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
 use secrets_framework::host::LockGuard;
-use secrets_framework::wal::{self, WalId};
+use secrets_framework::wal::{self, WalEntry, WalId};
 use secrets_framework::{Context, Error};
 use serde::{Deserialize, Serialize};
 
 use super::description::{MARK_RANDOM_BYTES, MARK_START};
 use crate::config::{self, OrgConfig, Origin};
+use crate::entry::own_error;
 use crate::error::Failure;
 use crate::limits::OPEN_INTENTS_MAX;
 use crate::names::OrgId;
@@ -117,12 +118,14 @@ pub(crate) fn any_open_in_org(context: &Context<'_>, org_id: &OrgId) -> Result<b
 /// for that.
 pub(crate) fn open_marks(context: &Context<'_>, org_id: &OrgId) -> Result<OpenMarks, Error> {
     let mut open = OpenMarks::default();
-    any_open(context, |data, noted| {
+    visit_open(context, |key, intent| {
         open.looked_at += 1;
-        if data.org_id == org_id.as_str() {
-            open.marks.insert(data.mark.clone(), noted);
+        match intent {
+            Some((data, noted)) if data.org_id == org_id.as_str() => drop(open.marks.insert(data.mark, noted)),
+            Some(_) => {}
+            None => open.unreadable.push(key),
         }
-        false
+        true
     })?;
     Ok(open)
 }
@@ -134,6 +137,8 @@ pub(crate) struct OpenMarks {
     pub(crate) marks: BTreeMap<String, u64>,
     /// Entries of all organizations that were read to know.
     pub(crate) looked_at: usize,
+    /// Keys of those that cannot be read, or that this engine cannot undo.
+    pub(crate) unreadable: Vec<String>,
 }
 
 /// The lock under which an attempt, or its rollback, goes on.
@@ -141,20 +146,49 @@ pub(crate) fn lock<'a>(context: &Context<'a>, mark: &str) -> Result<Box<dyn Lock
     Ok(context.host.locks().acquire(&format!("mint/{mark}"))?)
 }
 
-fn any_open(context: &Context<'_>, mut is_it: impl FnMut(&IntentData, u64) -> bool) -> Result<bool, Error> {
+fn any_open(context: &Context<'_>, is_it: impl Fn(&IntentData, u64) -> bool) -> Result<bool, Error> {
+    let mut any = false;
+    visit_open(context, |_, intent| {
+        // A damaged entry cannot be undone by anybody; rollback reports it, and `check` names it.
+        any = intent.is_some_and(|(data, noted)| is_it(&data, noted));
+        !any
+    })?;
+    Ok(any)
+}
+
+/// Visits the write-ahead entries, each with what it says and when it was noted, until told to stop; none of one that
+/// cannot be read, or is not of a mint.
+fn visit_open(
+    context: &Context<'_>,
+    mut visit: impl FnMut(String, Option<(IntentData, u64)>) -> bool,
+) -> Result<(), Error> {
     let ids = wal::ids(context, "", OPEN_INTENTS_MAX)?;
     for id in &ids {
-        // A damaged entry cannot be undone by anybody; rollback reports it.
-        let Ok(Some(entry)) = wal::read(context, id) else { continue };
-        if entry.kind == INTENT_KIND && IntentData::read(&entry.data).is_some_and(|data| is_it(&data, entry.created_at))
-        {
-            return Ok(true);
+        let intent = match read_own(context, id)? {
+            Ok(None) => continue,
+            Ok(Some(entry)) if entry.kind == INTENT_KIND => {
+                IntentData::read(&entry.data).map(|data| (data, entry.created_at))
+            }
+            Ok(Some(_)) | Err(_) => None,
+        };
+        if !visit(wal::key(id), intent) {
+            return Ok(());
         }
     }
     if ids.len() >= OPEN_INTENTS_MAX as usize {
         return Err(Error::Internal(format!("more than {OPEN_INTENTS_MAX} write-ahead entries are open")));
     }
-    Ok(false)
+    Ok(())
+}
+
+/// Reads a write-ahead entry, for those who look at many: the outer error is a failure of storage as a whole, by which
+/// nobody knows what is open.
+fn read_own(context: &Context<'_>, id: &WalId) -> Result<Result<Option<WalEntry>, Error>, Error> {
+    match wal::read(context, id).or_else(|_| wal::read(context, id)) {
+        Err(error @ Error::Internal(_)) => Ok(Err(error)),
+        Err(error) => own_error(context.host.storage(), error).map(Err),
+        entry => entry.map(Ok),
+    }
 }
 
 /// `vault-mark:<backend UUID>:<32 hex of this mint>`.

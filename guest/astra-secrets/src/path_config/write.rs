@@ -122,6 +122,9 @@ fn store(
     // In this order, for a server without transactions: at no time is nothing left to revoke with.
     let mut writes = Vec::new();
     let mut let_go = LetGo::default();
+    if stored.is_none() {
+        writes.extend(record::write_of_empty_mount(context)?);
+    }
     if let Some(stored) = stored {
         if leaves_origin {
             writes.push(retired.keep(stored)?);

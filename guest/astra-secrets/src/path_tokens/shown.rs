@@ -33,6 +33,17 @@ pub(super) const READ_FIELDS: &[Field] = &[
             `undone` (its making failed); only of a token that did.",
     ),
     Field::new(
+        "found_in",
+        FieldType::String,
+        "The other organization in which it was found and ended; only of a token of the Go plugin that its own one did \
+            not list.",
+    ),
+    Field::new(
+        "not_asked",
+        FieldType::CommaStringSlice,
+        "Other organizations that could not be asked for it; only of such a token that was found nowhere within 24 hours.",
+    ),
+    Field::new(
         "history",
         FieldType::Slice,
         "What happened to it, the oldest first: `time`, `event` (`mint`, `read`, `renew`, `rotate`, `revoke`), and as \
@@ -81,6 +92,10 @@ pub(super) struct Shown<'a> {
     ended: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     ended_how: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    found_in: Option<&'a str>,
+    #[serde(skip_serializing_if = "<[String]>::is_empty")]
+    not_asked: &'a [String],
     history: Vec<ShownEvent>,
 }
 
@@ -129,6 +144,8 @@ impl<'a> Shown<'a> {
             kind: &facts.kind,
             ended: None,
             ended_how: None,
+            found_in: None,
+            not_asked: &[],
             history: facts.mint().into_iter().chain(events).map(ShownEvent::of).collect(),
         }
     }
@@ -138,6 +155,8 @@ impl<'a> Shown<'a> {
         Self {
             ended: time_text::format(Duration::from_secs(ended.at)),
             ended_how: Some(&ended.how),
+            found_in: ended.whereabouts.found_in.as_deref(),
+            not_asked: &ended.whereabouts.not_asked,
             ..Self::live(org_id, client_id, &ended.facts, events)
         }
     }

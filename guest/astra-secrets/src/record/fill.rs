@@ -10,18 +10,21 @@
 
 use std::collections::BTreeMap;
 
-use secrets_framework::host::StorageEntry;
+use secrets_framework::host::{LogLevel, StorageEntry};
 use secrets_framework::{Context, Error};
 use serde::{Deserialize, Serialize};
 
 use super::index::{client_entry, client_key, names_record};
 use super::key::TOKEN_PREFIX;
-use super::walk::{load_readable, readable};
-use super::{RecordId, stored};
-use crate::config::{self, Origin};
+use super::walk::load_own;
+use super::{Record, RecordId, stored, write};
+use crate::config::{self, Origin, Write};
+use crate::entry;
 use crate::error::Failure;
+use crate::history::End;
 use crate::lease::lock_token;
-use crate::limits::{INDEX_WALK_PAUSE, INDEXED_PER_ROLLBACK_MAX};
+use crate::limits::{INDEX_WALK_PAUSE, INDEXED_PER_ROLLBACK_MAX, UNREADABLE_KEPT_MAX};
+use crate::names::OrgId;
 
 const STATE_KEY: &str = "index-state";
 
@@ -35,6 +38,12 @@ pub(super) struct State {
     pub(super) complete: bool,
     /// When the last walk came to its end, in seconds since 1970-01-01T00:00:00Z.
     walked: u64,
+    /// Keys of records that the walk that is under way could not read or index, at most [`UNREADABLE_KEPT_MAX`].
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    found: Vec<String>,
+    /// The same of the last whole walk.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    passed_over: Vec<String>,
 }
 
 impl State {
@@ -42,6 +51,31 @@ impl State {
     fn rests(&self, now: u64) -> bool {
         let again = self.walked.saturating_add(INDEX_WALK_PAUSE.as_secs());
         self.complete && self.after.is_empty() && (self.walked..again).contains(&now)
+    }
+
+    /// Keeps what could not be read or indexed for `check`, and logs what the last walk had not found already.
+    fn pass_over(&mut self, context: &Context<'_>, passed_over: Vec<(String, Error)>) {
+        for (key, error) in passed_over {
+            if !self.passed_over.contains(&key) && !self.found.contains(&key) {
+                let error = error.to_string();
+                let fields = [("key", key.as_str()), ("error", &error)];
+                context.host.log().log(LogLevel::Error, "a token's record was passed over", &fields);
+            }
+            if self.found.len() < UNREADABLE_KEPT_MAX {
+                self.found.push(key);
+            }
+        }
+    }
+
+    fn end_walk(&mut self, now: u64) {
+        let passed_over = std::mem::take(&mut self.found);
+        *self = Self { complete: true, walked: now, passed_over, ..Self::default() };
+    }
+
+    fn entry(&self) -> Result<StorageEntry, Error> {
+        let value = serde_json::to_vec(self)
+            .map_err(|_| Error::Internal("the index's state could not be written as JSON".to_owned()))?;
+        Ok(StorageEntry { key: STATE_KEY.to_owned(), value, seal_wrap: false })
     }
 }
 
@@ -65,73 +99,154 @@ pub(crate) fn fill_index(context: &Context<'_>) -> Result<(), Error> {
     }
     let names = context.host.storage().list_page(TOKEN_PREFIX, &state.after, INDEXED_PER_ROLLBACK_MAX)?;
     // No record of ours or the Go plugin's stands in a folder.
-    let ids = names.iter().filter(|name| !name.ends_with('/')).map(RecordId::stored);
-    let missing = if state.complete { not_taken_over(context, ids)? } else { ids.collect() };
-    let mut origins = BTreeMap::new();
+    let ids = names.iter().filter(|name| !name.ends_with('/')).map(RecordId::stored).collect();
+    let mut step = Step { context, origins: BTreeMap::new(), passed_over: Vec::new() };
+    let missing = if state.complete { step.not_taken_over(ids)? } else { ids };
     for id in &missing {
-        take_over(context, id, &mut origins)?;
+        step.take_over(id)?;
     }
+    state.pass_over(context, step.passed_over);
     match names.last() {
         Some(last) if names.len() >= INDEXED_PER_ROLLBACK_MAX as usize => state.after.clone_from(last),
-        _ => state = State { after: String::new(), complete: true, walked: now },
+        _ => state.end_walk(now),
     }
-    store(context, &state)
+    Ok(context.host.storage().put(state.entry()?)?)
 }
 
-/// Those of the records that their client ID does not lead to, or whose origin is not noted: a look-up puts a record
-/// into the index, too, and no more than that.
-fn not_taken_over(context: &Context<'_>, ids: impl Iterator<Item = RecordId>) -> Result<Vec<RecordId>, Error> {
+/// The change that makes the index of a mount complete which has no record yet: all that comes is put into the index
+/// as it is made. None where there are records, or the index has a state already.
+pub(crate) fn write_of_empty_mount(context: &Context<'_>) -> Result<Option<Write>, Error> {
     let storage = context.host.storage();
-    let mut ids: Vec<RecordId> = ids.collect();
-    let keys: Vec<String> = ids.iter().map(RecordId::key).collect();
-    let (mut index_keys, mut have_origin) = (Vec::new(), Vec::new());
-    let mut entries = storage.get_many(&texts(&keys))?.into_iter();
-    ids.retain(|id| {
-        let record = entries.next().flatten().and_then(|entry| readable(context, &entry, id));
-        have_origin.extend(record.iter().map(|record| record.origin.is_some()));
-        index_keys.extend(record.iter().map(|record| client_key(&record.org_id, &record.client_id)));
-        record.is_some()
-    });
-    let indexed = storage.get_many(&texts(&index_keys))?;
-    let mut looked_at = indexed.into_iter().zip(have_origin);
-    ids.retain(|id| {
-        let (entry, has_origin) = looked_at.next().unwrap_or_default();
-        !(has_origin && entry.is_some_and(|entry| names_record(&entry, id)))
-    });
-    Ok(ids)
+    if storage.get(STATE_KEY)?.is_some() || !storage.list_page(TOKEN_PREFIX, "", 1)?.is_empty() {
+        return Ok(None);
+    }
+    let mut state = State::default();
+    state.end_walk(context.host.clock().now().as_secs());
+    Ok(Some(Write::Put(state.entry()?)))
 }
 
-fn texts(keys: &[String]) -> Vec<&str> {
-    keys.iter().map(String::as_str).collect()
+/// Keys of records that the walks passed over and that still cannot be read, or not put into the index.
+pub(crate) fn passed_over(context: &Context<'_>) -> Result<Vec<String>, Error> {
+    let State { found, passed_over, .. } = load(context)?;
+    let mut keys = passed_over;
+    keys.extend(found);
+    keys.sort();
+    keys.dedup();
+    let mut left = Vec::new();
+    for key in keys {
+        // Only a list tells whether an entry under the prefix itself is still there.
+        if key == TOKEN_PREFIX
+            && context.host.storage().list_page(&key, "", 1)?.first().is_none_or(|name| !name.is_empty())
+        {
+            continue;
+        }
+        let id = RecordId::stored(key.strip_prefix(TOKEN_PREFIX).unwrap_or(&key));
+        let is_well = match load_own(context, &id)? {
+            Ok(record) => record.is_none_or(|record| record.names_no_token() || is_indexable(&record)),
+            Err(_) => false,
+        };
+        if !is_well {
+            left.push(key);
+        }
+    }
+    Ok(left)
 }
 
-fn take_over(
-    context: &Context<'_>,
-    id: &RecordId,
-    origins: &mut BTreeMap<String, Option<Origin>>,
-) -> Result<(), Error> {
-    // A revocation meanwhile must not find its record written again.
-    let _guard = lock_token(context, id).map_err(Failure::into_error)?;
-    let Some(mut record) = load_readable(context, id)? else { return Ok(()) };
-    let storage = context.host.storage();
-    // A walk must not write the entries again of records whose origin cannot be known.
-    let entry = client_entry(&record);
-    if !storage.get(&entry.key)?.is_some_and(|indexed| names_record(&indexed, id)) {
-        storage.put(entry)?;
+fn is_indexable(record: &Record) -> bool {
+    entry::is_key(&client_key(&record.org_id, &record.client_id))
+}
+
+/// One step of the walk.
+struct Step<'a> {
+    context: &'a Context<'a>,
+    /// Of organizations that were looked at: where their tokens are made.
+    origins: BTreeMap<String, Option<Origin>>,
+    /// Keys of what could not be read or indexed, and why.
+    passed_over: Vec<(String, Error)>,
+}
+
+impl Step<'_> {
+    /// Those of the records that their client ID does not lead to, or whose origin is not noted: a look-up puts a
+    /// record into the index, too, and no more than that.
+    fn not_taken_over(&mut self, ids: Vec<RecordId>) -> Result<Vec<RecordId>, Error> {
+        let storage = self.context.host.storage();
+        let keys: Vec<String> = ids.iter().map(RecordId::key).collect();
+        let (mut missing, mut to_look_up, mut index_keys) = (Vec::new(), Vec::new(), Vec::new());
+        for (id, read) in ids.into_iter().zip(entry::read_many(storage, &keys)?) {
+            match read.and_then(|found| found.map(|found| stored::decode(&found, &id)).transpose()) {
+                Ok(Some(record)) if record.origin.is_some() && is_indexable(&record) => {
+                    index_keys.push(client_key(&record.org_id, &record.client_id));
+                    to_look_up.push(id);
+                }
+                Ok(Some(_)) => missing.push(id),
+                Ok(None) => {}
+                Err(error) => self.passed_over.push((id.key(), error)),
+            }
+        }
+        for (id, read) in to_look_up.into_iter().zip(entry::read_many(storage, &index_keys)?) {
+            if !read.is_ok_and(|indexed| indexed.is_some_and(|indexed| names_record(&indexed, &id))) {
+                missing.push(id);
+            }
+        }
+        Ok(missing)
     }
-    if record.origin.is_some() {
-        return Ok(());
+
+    fn take_over(&mut self, id: &RecordId) -> Result<(), Error> {
+        let context = self.context;
+        // A revocation meanwhile must not find its record written again.
+        let _guard = lock_token(context, id).map_err(Failure::into_error)?;
+        let mut record = match load_own(context, id)? {
+            Ok(Some(record)) => record,
+            Ok(None) => return Ok(()),
+            Err(error) => {
+                self.passed_over.push((id.key(), error));
+                return Ok(());
+            }
+        };
+        if record.names_no_token() {
+            return remove_without_token(context, &record);
+        }
+        if !is_indexable(&record) {
+            let sentence = format!("the client ID in the token's record `{}` cannot be indexed", id.key());
+            self.passed_over.push((id.key(), Error::Internal(sentence)));
+            return Ok(());
+        }
+        let storage = context.host.storage();
+        // A walk must not write the entries again of records whose origin cannot be known.
+        let entry = client_entry(&record);
+        let indexed = entry::read_one(storage, &entry.key)?.unwrap_or_default();
+        if !indexed.is_some_and(|indexed| names_record(&indexed, id)) {
+            storage.put(entry)?;
+        }
+        if record.origin.is_some() {
+            return Ok(());
+        }
+        record.origin = self.origin_of(&record.org_id)?;
+        if record.origin.is_some() {
+            storage.put(stored::encode(&record)?)?;
+        }
+        Ok(())
     }
-    let known = origins.get(record.org_id.as_str()).cloned();
-    let origin = match known {
-        Some(origin) => origin,
-        None => config::load(context, &record.org_id)?.map(|config| config.url.origin().clone()),
-    };
-    origins.insert(record.org_id.as_str().to_owned(), origin.clone());
-    if origin.is_some() {
-        record.origin = origin;
-        storage.put(stored::encode(&record)?)?;
+
+    /// Where the organization's tokens are made; none where its config is not there or cannot be read.
+    fn origin_of(&mut self, org_id: &OrgId) -> Result<Option<Origin>, Error> {
+        if let Some(known) = self.origins.get(org_id.as_str()) {
+            return Ok(known.clone());
+        }
+        let config = config::load_own(self.context, org_id)?.unwrap_or_default();
+        let origin = config.map(|config| config.url.origin().clone());
+        self.origins.insert(org_id.as_str().to_owned(), origin.clone());
+        Ok(origin)
     }
+}
+
+/// Forgets what stands for no token, so that its name is free. Its lease ends without it.
+fn remove_without_token(context: &Context<'_>, record: &Record) -> Result<(), Error> {
+    write::remove(context, record, End::Tidied)?;
+    let key = record.id.key();
+    let fields = [("org", record.org_id.as_str()), ("role", record.role_name.as_str()), ("key", &key)];
+    let message = "a record of the Go plugin that stands for no token was removed";
+    context.host.log().log(LogLevel::Info, message, &fields);
     Ok(())
 }
 
@@ -139,10 +254,4 @@ fn take_over(
 pub(super) fn load(context: &Context<'_>) -> Result<State, Error> {
     let entry = context.host.storage().get(STATE_KEY)?;
     Ok(entry.and_then(|entry| serde_json::from_slice(&entry.value).ok()).unwrap_or_default())
-}
-
-fn store(context: &Context<'_>, state: &State) -> Result<(), Error> {
-    let value = serde_json::to_vec(state)
-        .map_err(|_| Error::Internal("the index's state could not be written as JSON".to_owned()))?;
-    Ok(context.host.storage().put(StorageEntry { key: STATE_KEY.to_owned(), value, seal_wrap: false })?)
 }

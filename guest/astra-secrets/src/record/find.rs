@@ -5,7 +5,7 @@ use secrets_framework::{Context, Error};
 
 use super::fill::{self, being_indexed};
 use super::index::{client_entry, client_key, record_of_client};
-use super::walk::{Walked, load_readable, visit_records};
+use super::walk::{Walked, log_unreadable, visit_records};
 use super::{Record, RecordId};
 use crate::names::OrgId;
 
@@ -44,21 +44,59 @@ pub(crate) fn is_unknown(context: &Context<'_>, org_id: &OrgId, client_id: &str)
 /// As [`find`], among what the index has and what stands under its client ID,
 /// as a record without a logical name does. Few reads, whatever else there is.
 pub(crate) fn find_indexed(context: &Context<'_>, org_id: &OrgId, client_id: &str) -> Result<Option<Record>, Error> {
+    match look_in_index(context, org_id, client_id)? {
+        Indexed::Record(record) => Ok(Some(*record)),
+        Indexed::Unknown => Ok(None),
+        Indexed::Unreadable(error) => {
+            log_unreadable(context, &[error]);
+            Ok(None)
+        }
+    }
+}
+
+/// What the index tells of a client ID.
+pub(super) enum Indexed {
+    Record(Box<Record>),
+    Unknown,
+    /// The index has it, but its record cannot be read.
+    Unreadable(Error),
+}
+
+/// As [`find_indexed`], for those who look at many.
+pub(super) fn look_in_index(context: &Context<'_>, org_id: &OrgId, client_id: &str) -> Result<Indexed, Error> {
     let storage = context.host.storage();
     let is_it = |record: &Record| record.org_id == *org_id && record.client_id == client_id;
     let indexed = record_of_client(storage, org_id, client_id)?;
-    if let Some(id) = &indexed
-        && let Some(record) = load_readable(context, id)?.filter(is_it)
+    let mut unreadable = None;
+    if let Some(id) = &indexed {
+        match readable(super::load(context, id))? {
+            Ok(record) => {
+                if let Some(record) = record.filter(is_it) {
+                    return Ok(Indexed::Record(Box::new(record)));
+                }
+            }
+            Err(error) => unreadable = Some(error),
+        }
+    }
+    if let Ok(Some(record)) = readable(super::load(context, &RecordId::of_client(client_id)))?
+        && is_it(&record)
     {
-        return Ok(Some(record));
-    }
-    if let Some(record) = load_readable(context, &RecordId::of_client(client_id))?.filter(is_it) {
         repair(context, || storage.put(client_entry(&record)));
-        return Ok(Some(record));
+        return Ok(Indexed::Record(Box::new(record)));
     }
-    match &indexed {
-        Some(id) => drop_if_stale(context, org_id, client_id, id),
-        None => Ok(None),
+    match (indexed, unreadable) {
+        // An entry whose record is damaged stays: by it alone the token is known to be ours.
+        (Some(_), Some(error)) => Ok(Indexed::Unreadable(error)),
+        (Some(id), None) => drop_if_stale(context, org_id, client_id, &id),
+        (None, _) => Ok(Indexed::Unknown),
+    }
+}
+
+/// Tells a record that is not readable from storage that fails.
+fn readable(loaded: Result<Option<Record>, Error>) -> Result<Result<Option<Record>, Error>, Error> {
+    match loaded {
+        Err(error @ Error::Internal(_)) => Ok(Err(error)),
+        loaded => loaded.map(Ok),
     }
 }
 
@@ -68,26 +106,19 @@ pub(crate) fn is_indexed(context: &Context<'_>, org_id: &OrgId, client_id: &str)
 }
 
 /// Drops an entry of the index whose record is not that client ID's; answers the record if it is all the same.
-fn drop_if_stale(
-    context: &Context<'_>,
-    org_id: &OrgId,
-    client_id: &str,
-    id: &RecordId,
-) -> Result<Option<Record>, Error> {
+fn drop_if_stale(context: &Context<'_>, org_id: &OrgId, client_id: &str, id: &RecordId) -> Result<Indexed, Error> {
     let storage = context.host.storage();
-    // An entry whose record is damaged stays: by it alone the token is known to be ours.
-    if storage.get(&id.key())?.is_some() && load_readable(context, id)?.is_none() {
-        return Ok(None);
-    }
     repair(context, || storage.delete(&client_key(org_id, client_id)));
     // Without transactions a mint puts its entry here before its record, and then looks whether the entry is there
     // still. If it looked before this delete, its record is there by now.
     let is_it = |record: &Record| record.org_id == *org_id && record.client_id == client_id;
-    let record = load_readable(context, id)?.filter(is_it);
-    if let Some(record) = &record {
-        repair(context, || storage.put(client_entry(record)));
-    }
-    Ok(record)
+    let record = match readable(super::load(context, id))? {
+        Ok(record) => record.filter(is_it),
+        Err(error) => return Ok(Indexed::Unreadable(error)),
+    };
+    let Some(record) = record else { return Ok(Indexed::Unknown) };
+    repair(context, || storage.put(client_entry(&record)));
+    Ok(Indexed::Record(Box::new(record)))
 }
 
 /// Beyond the index, where it is not filled yet: among the records after those that are in it.

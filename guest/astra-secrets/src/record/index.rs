@@ -8,6 +8,7 @@ use serde_json::json;
 
 use super::key::{from_segment, segment};
 use super::{Record, RecordId};
+use crate::limits::{LIST_PAGE, QUEUE_PAGES_MAX};
 use crate::names::OrgId;
 
 /// By client ID: `client-index/<org>/<client id>` → the record's ID.
@@ -75,14 +76,52 @@ pub(super) fn due_entry(id: &RecordId, due: u64) -> StorageEntry {
 }
 
 /// Records that are due at `now` seconds, the earliest first, at most `limit`:
-/// one list, however many others there are.
+/// mostly one list, however many others there are.
 pub(crate) fn ended(context: &Context<'_>, now: u64, limit: u32) -> Result<Vec<Ended>, Error> {
+    let mut all = Vec::new();
+    visit_ended(context, now, limit, |ended| {
+        all.push(ended);
+        Ok(all.len() < limit as usize)
+    })?;
+    Ok(all)
+}
+
+/// Visits the records that are due at `now` seconds, the earliest first, until `visit` answers that it has enough.
+/// `first` names are listed at first: as many as are mostly enough.
+pub(crate) fn visit_ended(
+    context: &Context<'_>,
+    now: u64,
+    first: u32,
+    mut visit: impl FnMut(Ended) -> Result<bool, Error>,
+) -> Result<(), Error> {
+    let (mut after, mut size) = (String::new(), first);
+    for _ in 0..QUEUE_PAGES_MAX {
+        let names = context.host.storage().list_page(DUE_INDEX_PREFIX, &after, size)?;
+        // Names that are not ours take no place from others.
+        for ended in names.iter().filter_map(|name| of_due_name(name)) {
+            if ended.due > now || !visit(ended)? {
+                return Ok(());
+            }
+        }
+        match names.last() {
+            Some(last) if names.len() >= size as usize => after.clone_from(last),
+            _ => return Ok(()),
+        }
+        size = LIST_PAGE;
+    }
+    Ok(())
+}
+
+/// Keys among the first `limit` of the index of ends that are not of its form.
+pub(crate) fn unknown_due_keys(context: &Context<'_>, limit: u32) -> Result<Vec<String>, Error> {
     let names = context.host.storage().list_page(DUE_INDEX_PREFIX, "", limit)?;
-    let read = |name: &String| {
-        let (due, id) = name.split_once('-')?;
-        Some(Ended { id: RecordId::stored(from_segment(id)?), due: due.parse().ok()? })
-    };
-    Ok(names.iter().filter_map(read).take_while(|ended| ended.due <= now).collect())
+    let unknown = names.iter().filter(|name| of_due_name(name).is_none());
+    Ok(unknown.map(|name| format!("{DUE_INDEX_PREFIX}{name}")).collect())
+}
+
+fn of_due_name(name: &str) -> Option<Ended> {
+    let (due, id) = name.split_once('-')?;
+    Some(Ended { id: RecordId::stored(from_segment(id)?), due: due.parse().ok()? })
 }
 
 /// Drops an entry of the index of ends that no longer tells the truth.

@@ -5,10 +5,11 @@ use secrets_framework::{Context, Error};
 
 use super::Record;
 use super::fill::{being_indexed, is_filled};
-use super::find::find_indexed;
+use super::find::{Indexed, look_in_index};
 use super::index::{CLIENT_INDEX_PREFIX, client_folder};
 use super::key::{from_segment, segment};
-use super::walk::{Walked, Weight, visit_names, visit_records};
+use super::walk::{Walked, Weight, log_unreadable, visit_names, visit_records};
+use crate::entry::own_error;
 use crate::limits::{LIST_PAGE, TOKENS_LISTED_MAX};
 use crate::names::OrgId;
 
@@ -30,6 +31,8 @@ pub(crate) struct Listing {
     pub(crate) records: Vec<Record>,
     /// Why there is less than was asked for.
     pub(crate) cut: Option<Cut>,
+    /// Why records that the index has cannot be read: those are not listed.
+    pub(super) unreadable: Vec<Error>,
     /// All records looked at.
     weight: Weight,
 }
@@ -46,7 +49,9 @@ pub(crate) enum Cut {
 /// The tokens of an organization.
 pub(crate) fn in_org(context: &Context<'_>, org_id: &OrgId, page: &Page<'_>) -> Result<Listing, Error> {
     if is_filled(context)? {
-        return in_index(context, org_id, page);
+        let listing = in_index(context, org_id, page)?;
+        log_unreadable(context, &listing.unreadable);
+        return Ok(listing);
     }
     let listing = without_index(context, page, |record| record.org_id == *org_id)?;
     let is_page = page.limit.is_some() || !page.after.is_empty();
@@ -78,6 +83,7 @@ pub(crate) fn all(context: &Context<'_>) -> Result<Listing, Error> {
         Ok(listing.cut.is_none())
     })?;
     listing.client_ids.sort();
+    log_unreadable(context, &listing.unreadable);
     Ok(listing)
 }
 
@@ -115,11 +121,21 @@ fn add(context: &Context<'_>, org_id: &OrgId, name: &str, listing: &mut Listing)
     let Some(client_id) = from_segment(name) else { return Ok(()) };
     if listing.weight.is_full() {
         listing.client_ids.push(client_id);
-    } else if let Some(record) = find_indexed(context, org_id, &client_id)? {
-        listing.client_ids.push(client_id);
-        listing.weight.records += 1;
-        listing.weight.add_bytes(&record);
-        listing.records.push(record);
+        return Ok(());
+    }
+    let indexed = match look_in_index(context, org_id, &client_id) {
+        Err(error) => Indexed::Unreadable(own_error(context.host.storage(), error)?),
+        indexed => indexed?,
+    };
+    match indexed {
+        Indexed::Record(record) => {
+            listing.client_ids.push(client_id);
+            listing.weight.records += 1;
+            listing.weight.add_bytes(&record);
+            listing.records.push(*record);
+        }
+        Indexed::Unknown => {}
+        Indexed::Unreadable(error) => listing.unreadable.push(error),
     }
     Ok(())
 }

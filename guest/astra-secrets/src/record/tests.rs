@@ -2,7 +2,9 @@
 
 #![expect(clippy::unwrap_used, reason = "tests")]
 
+mod empty_mount;
 mod index;
+mod unreadable;
 
 use secrets_framework::host::{Host, StorageEntry};
 use secrets_framework::testing::request;

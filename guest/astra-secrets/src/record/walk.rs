@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use secrets_framework::host::{LogLevel, StorageEntry};
+use secrets_framework::host::LogLevel;
 use secrets_framework::{Context, Error};
 
 use super::fill::{self, being_indexed, is_filled};
@@ -10,6 +10,7 @@ use super::index::{CLIENT_INDEX_PREFIX, client_folder};
 use super::key::{TOKEN_PREFIX, from_segment};
 use super::listing::{Page, in_index};
 use super::{Record, RecordId, TokenKind, stored};
+use crate::entry;
 use crate::limits::{
     LIST_PAGE, TOKEN_DESCRIBED_BYTES, TOKENS_COUNTED_MAX, TOKENS_DESCRIBED_BYTES_MAX, TOKENS_DESCRIBED_MAX,
 };
@@ -49,7 +50,8 @@ fn any_indexed_where(context: &Context<'_>, org_id: &OrgId, is_it: impl Fn(&Reco
     let (mut after, mut limit) = (String::new(), 2);
     loop {
         let listing = in_index(context, org_id, &Page { after: &after, limit: Some(limit) })?;
-        if listing.records.iter().any(&is_it) {
+        // A record that cannot be read may be the one: its token may be alive.
+        if listing.records.iter().any(&is_it) || !listing.unreadable.is_empty() {
             return Ok(true);
         }
         match listing.client_ids.last() {
@@ -129,7 +131,7 @@ pub(super) enum Walked {
     Far,
 }
 
-/// Visits the records after this name until told to stop, as far as one request may go.
+/// Visits the records of tokens after this name until told to stop, as far as one request may go.
 pub(super) fn visit_records(
     context: &Context<'_>,
     after: &str,
@@ -137,22 +139,28 @@ pub(super) fn visit_records(
 ) -> Result<Walked, Error> {
     let mut weight = Weight::default();
     let mut walked = Walked::All;
+    let mut unreadable = Vec::new();
     visit_names_after(context, TOKEN_PREFIX, after, |name| {
         if name.ends_with('/') {
             return Ok(true);
         }
         weight.records += 1;
-        if let Some(record) = load_readable(context, &RecordId::stored(name))? {
-            weight.add_bytes(&record);
-            if !visit(record) {
-                return Ok(false);
+        match load_own(context, &RecordId::stored(name))? {
+            Ok(Some(record)) if !record.names_no_token() => {
+                weight.add_bytes(&record);
+                if !visit(record) {
+                    return Ok(false);
+                }
             }
+            Ok(_) => {}
+            Err(error) => unreadable.push(error),
         }
         if weight.is_full() {
             walked = Walked::Far;
         }
         Ok(!weight.is_full())
     })?;
+    log_unreadable(context, &unreadable);
     Ok(walked)
 }
 
@@ -208,23 +216,17 @@ fn visit_names_after(
     }
 }
 
-/// Loads a record. One that is unreadable must not hide all others, so it is logged and passed over.
-pub(crate) fn load_readable(context: &Context<'_>, id: &RecordId) -> Result<Option<Record>, Error> {
-    let entry = context.host.storage().get(&id.key())?;
-    Ok(entry.and_then(|entry| readable(context, &entry, id)))
+/// Loads a record, for those who look at many: the outer error is a failure of storage as a whole, the inner one is of
+/// this record alone.
+pub(crate) fn load_own(context: &Context<'_>, id: &RecordId) -> Result<Result<Option<Record>, Error>, Error> {
+    let read = entry::read_one(context.host.storage(), &id.key())?;
+    Ok(read.and_then(|found| found.map(|found| stored::decode(&found, id)).transpose()))
 }
 
-/// The record of an entry, as [`load_readable`] has it.
-pub(super) fn readable(context: &Context<'_>, entry: &StorageEntry, id: &RecordId) -> Option<Record> {
-    match stored::decode(entry, id) {
-        Ok(record) => Some(record),
-        Err(error) => {
-            context.host.log().log(
-                LogLevel::Error,
-                "a token's record was passed over",
-                &[("error", &error.to_string())],
-            );
-            None
-        }
-    }
+/// Logs, in one line, the records that one request passed over.
+pub(super) fn log_unreadable(context: &Context<'_>, errors: &[Error]) {
+    let Some(first) = errors.first() else { return };
+    let (count, first) = (errors.len().to_string(), first.to_string());
+    let fields = [("records", count.as_str()), ("error", &first)];
+    context.host.log().log(LogLevel::Error, "records of tokens cannot be read and were passed over", &fields);
 }

@@ -6,11 +6,12 @@ use secrets_framework::host::{Storage, StorageError};
 use secrets_framework::wal::{self, WalId};
 use secrets_framework::{Context, Error};
 
-use super::index::{client_entry, client_key, due_entry, due_key};
-use super::{Record, stored};
-use crate::config::{Write, together};
-use crate::history::{self, End, Event};
+use super::index::{client_entry, client_key, due_entry, due_key, names_record};
+use super::{Record, RecordId, stored};
+use crate::config::{self, Write, together};
+use crate::history::{self, End, Event, Whereabouts};
 use crate::limits::TRANSACTION_ATTEMPTS_MAX;
+use crate::names::OrgId;
 
 /// What became of a new record.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -90,12 +91,43 @@ pub(crate) fn writes_of_held(record: &Record) -> Result<[Write; 2], Error> {
 
 /// Forgets a token that is gone, but for its history. Under the token's lock.
 pub(crate) fn remove(context: &Context<'_>, record: &Record, how: End) -> Result<(), Error> {
+    remove_from(context, record, how, Whereabouts::default())
+}
+
+/// As [`remove`], of a token that was looked for in other organizations, too.
+pub(crate) fn remove_from(
+    context: &Context<'_>,
+    record: &Record,
+    how: End,
+    whereabouts: Whereabouts,
+) -> Result<(), Error> {
     // The record first: without it the rest means nothing.
-    let mut writes = vec![Write::Delete(record.id.key()), Write::Delete(client_key(&record.org_id, &record.client_id))];
+    let mut writes = vec![Write::Delete(record.id.key())];
     if record.due != 0 {
         writes.push(Write::Delete(due_key(&record.id, record.due)));
     }
-    history::end_with(context, record, how, writes)
+    if record.names_no_token() {
+        // Index and history are by client ID.
+        return together(context, &writes);
+    }
+    writes.push(Write::Delete(client_key(&record.org_id, &record.client_id)));
+    history::end_with(context, record, how, whereabouts, writes)
+}
+
+/// Removes the record of a token that has ended, where it cannot be read. Only what certainly is that token's: under its
+/// client ID, or named by the index.
+pub(crate) fn remove_unreadable(
+    context: &Context<'_>,
+    org_id: &OrgId,
+    client_id: &str,
+    id: &RecordId,
+) -> Result<(), Error> {
+    let index_key = client_key(org_id, client_id);
+    let indexed = config::entry(context.host.storage(), &index_key)?;
+    if id.as_str() != client_id && !indexed.is_some_and(|indexed| names_record(&indexed, id)) {
+        return Ok(());
+    }
+    together(context, &[Write::Delete(id.key()), Write::Delete(index_key)])
 }
 
 /// Removes what was stored of `record`, however much that is; what another

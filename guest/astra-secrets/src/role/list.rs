@@ -7,6 +7,7 @@ use secrets_framework::host::StorageView;
 use serde_json::Value;
 
 use crate::config::keys_below;
+use crate::entry::read_one;
 use crate::limits::ROLES_LISTED_MAX;
 use crate::names::{OrgId, RoleName};
 
@@ -60,7 +61,7 @@ fn owner_and_name(view: &(impl StorageView + ?Sized), key: &str) -> Result<Optio
     if !name.as_str().contains(':') {
         return Ok(Some((org_id, name)));
     }
-    let Some(entry) = view.get(&format!("{ROLE_PREFIX}{key}"))? else { return Ok(None) };
+    let Ok(Some(entry)) = read_one(view, &format!("{ROLE_PREFIX}{key}"))? else { return Ok(None) };
     let Ok(Value::Object(map)) = serde_json::from_slice(&entry.value) else { return Ok(None) };
     let role = stored::from_map(map, &org_id, &name);
     Ok(Some((role.org_id, role.name)))

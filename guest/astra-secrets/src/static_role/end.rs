@@ -5,7 +5,7 @@ use secrets_framework::host::LogLevel;
 use secrets_framework::{Context, Error};
 
 use super::switch::lost_record;
-use super::{StaticRole, current_record, exists, key, load_readable, lock, names, stored};
+use super::{StaticRole, current_record, exists, key, load_readable, load_token, lock, names, stored};
 use crate::astra_token::{Patience, Target, end_token};
 use crate::config::{self, Write, together};
 use crate::error::Failure;
@@ -76,10 +76,11 @@ fn end_while(
             break;
         }
         match load_readable(context, org_id, &name)? {
-            Some(role) => {
-                let_go(context, &role)?;
-                ended += 1;
-            }
+            Some(role) => match let_go(context, &role) {
+                Ok(()) => ended += 1,
+                Err(Failure::Failed(error @ Error::Internal(_))) => warnings.push(not_ended(&role, &error)),
+                Err(failure) => return Err(failure),
+            },
             None if exists(context, org_id, &name)? => warnings.push(damaged(org_id, &name)),
             None => {}
         }
@@ -124,9 +125,13 @@ fn lost(context: &Context<'_>, role: &StaticRole) -> Result<Option<Record>, Erro
 fn end_recorded(context: &Context<'_>, role: &StaticRole, client_id: &str) -> Result<(), Failure> {
     let id = RecordId::of_client(client_id);
     let _guard = lock_token(context, &id)?;
-    let record = match record::load(context, &id)?.filter(|record| record.client_id == client_id) {
-        None if client_id == role.client_id => lost(context, role)?,
-        record => record,
+    let is_it = |record: &Record| record.client_id == client_id;
+    let record = match client_id == role.client_id {
+        true => match load_token(context, &id)?.filter(is_it) {
+            None => lost(context, role)?,
+            record => record,
+        },
+        false => record::load(context, &id)?.filter(is_it),
     };
     let Some(record) = record else { return Ok(()) };
     let target = Target {
@@ -152,6 +157,14 @@ fn damaged(org_id: &OrgId, name: &RoleName) -> String {
     format!(
         "static role `{name}` is not readable, so its tokens were not ended: delete `static-roles/{org_id}/{name}`, and \
          then those of its tokens that `tokens/{org_id}` lists"
+    )
+}
+
+fn not_ended(role: &StaticRole, error: &Error) -> String {
+    format!(
+        "static role `{}` could not be forgotten, so its tokens were not ended ({error}): delete \
+         `static-roles/{}/{}`, and then those of its tokens that `tokens/{}` lists",
+        role.name, role.org_id, role.name, role.org_id
     )
 }
 

@@ -76,7 +76,7 @@ fn end_in_time(context: &Context<'_>, role: &mut StaticRole) -> Result<(), Failu
     for token in role.replaced.iter_mut().filter(|token| token.ends > latest) {
         let id = RecordId::of_client(&token.client_id);
         let _guard = lock_token(context, &id)?;
-        if let Some(mut record) = record::load(context, &id)?.filter(|record| record.client_id == token.client_id) {
+        if let Some(mut record) = load_token(context, &id)?.filter(|record| record.client_id == token.client_id) {
             together(context, &record::writes_of_end(&mut record, latest)?)?;
         }
         token.ends = latest;
@@ -171,8 +171,22 @@ pub(crate) fn current_record(context: &Context<'_>, role: &StaticRole) -> Result
     if role.client_id.is_empty() {
         return Ok(None);
     }
-    let record = record::load(context, &RecordId::of_client(&role.client_id))?;
+    let record = load_token(context, &RecordId::of_client(&role.client_id))?;
     Ok(record.filter(|record| record.org_id == role.org_id && record.client_id == role.client_id))
+}
+
+/// Loads the record of a static role's token. One that is not readable is as good as lost: the role itself knows the
+/// token, and what it writes of it takes the record's place.
+pub(super) fn load_token(context: &Context<'_>, id: &RecordId) -> Result<Option<Record>, Error> {
+    match record::load(context, id) {
+        Err(Error::Internal(error)) => {
+            let fields = [("key", id.key()), ("error", error)];
+            let fields = fields.each_ref().map(|(name, text)| (*name, text.as_str()));
+            context.host.log().log(LogLevel::Error, "the record of a static role's token is not readable", &fields);
+            Ok(None)
+        }
+        record => record,
+    }
 }
 
 fn log_rotation(context: &Context<'_>, role: &StaticRole, record: &Record) {

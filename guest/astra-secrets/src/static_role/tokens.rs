@@ -7,6 +7,7 @@ use secrets_framework::host::LogLevel;
 use secrets_framework::{Context, Error};
 
 use super::{key, stored};
+use crate::entry::read_many;
 use crate::limits::STATIC_ROLES_READ_AT_ONCE;
 use crate::names::{OrgId, RoleName};
 
@@ -26,12 +27,11 @@ pub(crate) fn tokens(context: &Context<'_>, org_id: &OrgId, names: &[RoleName]) 
     let mut tokens = Tokens::default();
     for names in names.chunks(STATIC_ROLES_READ_AT_ONCE) {
         let keys: Vec<String> = names.iter().map(|name| key(org_id, name)).collect();
-        let keys: Vec<&str> = keys.iter().map(String::as_str).collect();
-        let entries = context.host.storage().get_many(&keys)?;
-        for (name, entry) in names.iter().zip(entries) {
-            let Some(entry) = entry else { continue };
-            match stored::decode_tokens(&entry, org_id) {
-                Ok((client_id, replaced)) => {
+        let reads = read_many(context.host.storage(), &keys)?;
+        for (name, read) in names.iter().zip(reads) {
+            match read.and_then(|found| found.map(|found| stored::decode_tokens(&found, org_id)).transpose()) {
+                Ok(None) => {}
+                Ok(Some((client_id, replaced))) => {
                     tokens.current.insert(client_id, name.clone());
                     tokens.replaced.extend(replaced.into_iter().map(|token| (token.client_id, token.ends)));
                 }

@@ -16,6 +16,7 @@ use super::judge;
 use super::result::OrgResult;
 use crate::client::{AstraClient, ListedToken};
 use crate::config::{self, OrgConfig, Retired};
+use crate::entry::own_error;
 use crate::error::{Failure, upstream};
 use crate::limits::ADMIN_TOKEN_EXPIRY_NEAR;
 use crate::mint::mark_of_mount;
@@ -60,9 +61,8 @@ impl<'a> Organization<'a> {
     ) -> Result<Option<Error>, Failure> {
         match self.try_tidy(ended.get(self.org_id), result) {
             Ok(()) => Ok(None),
-            Err(Failure::Failed(error @ Error::Plain(_))) => Err(error.into()),
             Err(failure) => {
-                let error = failure.into_error();
+                let error = unless_storage_fails(self.context, failure)?;
                 result.fail(error.to_string());
                 Ok(Some(error))
             }
@@ -226,6 +226,14 @@ impl<'a> Organization<'a> {
             }
         }
         Ok(())
+    }
+}
+
+/// Answers the error of one organization or token; fails where storage fails, and so for all.
+pub(super) fn unless_storage_fails(context: &Context<'_>, failure: Failure) -> Result<Error, Error> {
+    match failure.into_error() {
+        error @ Error::Plain(_) => own_error(context.host.storage(), error),
+        error => Ok(error),
     }
 }
 

@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{Order, Pace};
 use crate::config::keys_below;
+use crate::entry::read_one;
 use crate::limits::{CONFIGS_MAX, TIDY_MESSAGES_MAX, TIDY_SAME_CALL};
 use crate::names::OrgId;
 use crate::record::{from_segment, segment};
@@ -129,7 +130,8 @@ pub(super) fn store_result(context: &Context<'_>, org_id: &OrgId, result: &mut O
 pub(crate) fn results(context: &Context<'_>) -> Result<BTreeMap<OrgId, OrgResult>, Error> {
     let mut results = BTreeMap::new();
     for org_id in org_ids(context)? {
-        if let Some(result) = load_result(context, &org_id)? {
+        let read = read_one(context.host.storage(), &key(&org_id))?.unwrap_or_default();
+        if let Some(result) = read.and_then(|entry| serde_json::from_slice(&entry.value).ok()) {
             results.insert(org_id, result);
         }
     }

@@ -247,7 +247,9 @@ impl StorageView for MemoryStorage {
         // From the page's place on: tests of large mounts read many pages.
         let keys = state.entries.range(format!("{prefix}{after}")..).map(|(key, _)| key);
         let mut names: Vec<String> = Vec::new();
-        for name in keys.map_while(|key| key.strip_prefix(prefix)).map(child).filter(|name| name.as_str() > after) {
+        // As the server does: without `after`, an entry under the prefix itself, whose name is empty, is listed, too.
+        let is_after = |name: &String| after.is_empty() || name.as_str() > after;
+        for name in keys.map_while(|key| key.strip_prefix(prefix)).map(child).filter(is_after) {
             if names.len() >= usize::try_from(limit).unwrap_or(usize::MAX) {
                 break;
             }
@@ -363,5 +365,5 @@ fn child(rest: &str) -> String {
 /// The first `limit` names greater than `after`.
 pub(super) fn page(names: Vec<String>, after: &str, limit: u32) -> Vec<String> {
     let limit = usize::try_from(limit).unwrap_or(usize::MAX);
-    names.into_iter().filter(|name| name.as_str() > after).take(limit).collect()
+    names.into_iter().filter(|name| after.is_empty() || name.as_str() > after).take(limit).collect()
 }

@@ -183,7 +183,7 @@ fn children(entries: &BTreeMap<String, StorageEntry>, prefix: &str, after: &str,
     let names: BTreeSet<String> =
         below.map(|rest| rest.split_once('/').map_or(rest.to_owned(), |(folder, _)| format!("{folder}/"))).collect();
     let limit = limit.map_or(usize::MAX, |limit| limit as usize);
-    names.into_iter().filter(|name| name.as_str() > after).take(limit).collect()
+    names.into_iter().filter(|name| after.is_empty() || name.as_str() > after).take(limit).collect()
 }
 
 /// A transaction: sees a snapshot and its own writes; its commit fails when

@@ -72,7 +72,7 @@ fn a_mount_of_the_go_plugin_is_taken_over_in_place() {
 }
 
 /// The server's own form of a lease, from one that it made just now.
-fn lease_form(stage: &Stage, server: &Server) -> Value {
+pub(crate) fn lease_form(stage: &Stage, server: &Server) -> Value {
     stage.ready();
     let lease = stage.mint(&stage.alpha, "reader").expect(200).lease_id();
     let raw = server.client().must("GET", &format!("sys/raw/sys/expire/id/{lease}"), &Value::Null);
@@ -94,19 +94,25 @@ fn old_lease(
 ) -> OldLease {
     let token = go_token(stage, org, role, logical_name);
     put(server, uuid, &token.entry);
-    let id = format!("astra/org/token/{}", &harness::sha256_hex(token.id.as_bytes())[..24]);
-    let mut entry = form.clone();
-    entry["lease_id"] = json!(id);
-    entry["path"] = json!("astra/org/token");
-    entry["data"] = json!({ "clientId": token.client_id, "token": token.token, "orgId": org.id });
-    entry["secret"]["internal_data"] = token.internal_data.clone();
-    entry["secret"]["lease_id"] = json!("");
-    let body = json!({ "value": entry.to_string() });
-    server.client().must("PUT", &format!("sys/raw/sys/expire/id/{id}"), &body);
+    let id = plant_lease(server, form, &token.internal_data);
     OldLease { id, token }
 }
 
-fn put(server: &Server, uuid: &str, (key, entry): &Entry) {
+/// Puts a lease of the Go plugin into the server's storage; its ID.
+pub(crate) fn plant_lease(server: &Server, form: &Value, internal_data: &Value) -> String {
+    let id = format!("astra/org/token/{}", &harness::sha256_hex(internal_data.to_string().as_bytes())[..24]);
+    let mut entry = form.clone();
+    entry["lease_id"] = json!(id);
+    entry["path"] = json!("astra/org/token");
+    entry["data"] = internal_data.clone();
+    entry["secret"]["internal_data"] = internal_data.clone();
+    entry["secret"]["lease_id"] = json!("");
+    let body = json!({ "value": entry.to_string() });
+    server.client().must("PUT", &format!("sys/raw/sys/expire/id/{id}"), &body);
+    id
+}
+
+pub(crate) fn put(server: &Server, uuid: &str, (key, entry): &Entry) {
     let key: String = key.replace(' ', "%20");
     let body = json!({ "value": entry.to_string() });
     server.client().must("PUT", &format!("sys/raw/logical/{uuid}/{key}"), &body);

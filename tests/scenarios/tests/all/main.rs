@@ -55,6 +55,8 @@ mod clients;
 mod cluster;
 mod command_line;
 mod compat;
+mod compat_entries;
+mod compat_entries_server;
 mod compat_server;
 mod config;
 mod creds;

@@ -13,7 +13,8 @@ use secrets_framework::host::LogLevel;
 
 use super::super::judge;
 use super::super::result::OrgResult;
-use super::{MORE, Organization, Source};
+use super::{MORE, Organization, Source, unless_storage_fails};
+use crate::astra_token::remove_absent;
 use crate::client::{ClientError, ListedToken};
 use crate::config::OrgConfig;
 use crate::error::{Failure, upstream};
@@ -144,7 +145,7 @@ impl<'a> Touch<'a> {
         if !self.may_act(result) {
             return Ok(Act::Told);
         }
-        record::remove(context, &record, End::Tidied)?;
+        remove_absent(context, &record, source.config, End::Tidied)?;
         Ok(Act::Removed)
     }
 
@@ -235,9 +236,8 @@ impl<'a> Touch<'a> {
     /// A token that could not be dealt with must not keep others from their turn.
     fn settled(&self, act: Result<Act, Failure>, client_id: &str, result: &mut OrgResult) -> Result<Act, Failure> {
         match act {
-            Err(Failure::Failed(error @ Error::Plain(_))) => Err(error.into()),
             Err(failure) => {
-                let error = failure.into_error();
+                let error = unless_storage_fails(self.organization.context, failure)?;
                 result.tell(format!("the token `{client_id}` could not be tidied: {error}"));
                 if self.gave_up.get() {
                     result.fail(error.to_string());

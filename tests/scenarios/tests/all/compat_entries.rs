@@ -1,0 +1,229 @@
+//! What a mount of the Go plugin holds that is damaged or false: leases and
+//! records that stand for no token, tokens in another organization than noted,
+//! entries that cannot be read. Each ends or is passed over, and stops nothing.
+
+use std::time::Duration;
+
+use astra_simulator::{Action, Effect, FaultBody, FaultRule, OutsideChange, TokenState};
+use harness::{Org, Outcome, Stage};
+use serde_json::{Value, json};
+
+use crate::compat::{Entry, OldToken, go_config, go_role, go_token};
+
+scenarios! { fake:
+    a_lease_that_stands_for_no_token_ends_without_astra,
+    a_name_whose_record_stands_for_no_token_is_given_out_again,
+    everything_works_beside_a_record_that_stands_for_no_token,
+    a_token_is_ended_in_the_organization_that_has_it,
+    tidy_ends_a_token_in_the_organization_that_has_it,
+    an_organization_that_does_not_answer_fails_the_revocation,
+    entries_that_cannot_be_read_stop_nothing_and_are_named,
+}
+
+scenarios! { clock:
+    a_day_after_its_lease_a_token_that_nobody_lists_is_given_up,
+}
+
+const HOUR: Duration = Duration::from_secs(3600);
+
+/// A record and the internal data of its lease as the Go plugin 2.0.0 leaves them where Astra answers a mint with 401
+/// and a JSON body.
+pub(crate) fn go_empty_token(org: &Org, role: &str, logical_name: &str) -> (Entry, Value) {
+    let id = harness::sha256_hex(format!("{}:{role}:{logical_name}", org.id).as_bytes());
+    let record = json!({
+        "clientId": "", "secret": "", "orgId": org.id, "roleName": role, "roles": null, "token": "",
+        "generatedOn": "", "logicalName": logical_name, "metadata": {},
+    });
+    let internal_data = json!({
+        "clientId": "", "orgId": org.id, "roleName": role, "secret_type": "astra_token", "tokenId": id,
+    });
+    ((format!("token/{id}"), record), internal_data)
+}
+
+/// A token that the Go plugin noted of `noted`, and made with the admin token of `real`.
+pub(crate) fn go_misplaced_token(stage: &Stage, noted: &Org, real: &Org) -> OldToken {
+    let mut token = go_token(stage, real, "reader", "");
+    token.entry.1["orgId"] = json!(noted.id);
+    token.internal_data["orgId"] = json!(noted.id);
+    token
+}
+
+/// Both organizations with a role each, as the Go plugin has them.
+pub(crate) fn go_mount(stage: &Stage) -> Vec<Entry> {
+    vec![
+        go_config(stage, &stage.alpha, "alpha", 1),
+        go_config(stage, &stage.beta, "beta", 1),
+        go_role(stage, &stage.alpha, "reader"),
+        go_role(stage, &stage.beta, "reader"),
+    ]
+}
+
+fn seed(stage: &Stage, entries: &[Entry]) {
+    entries.iter().for_each(|(key, entry)| stage.fake().storage.seed(key, entry));
+}
+
+fn is_stored(stage: &Stage, key: &str) -> bool {
+    stage.fake().storage.dump().contains_key(key)
+}
+
+fn empty_token(stage: &Stage) -> (String, String) {
+    seed(stage, &go_mount(stage));
+    let (entry, internal_data) = go_empty_token(&stage.alpha, "reader", "empty");
+    seed(stage, std::slice::from_ref(&entry));
+    (stage.fake().seed_lease("org/token", internal_data), entry.0)
+}
+
+fn named(stage: &Stage) -> Value {
+    json!({ "org_id": stage.alpha.id, "role_name": "reader", "logical_name": "empty" })
+}
+
+fn a_lease_that_stands_for_no_token_ends_without_astra(stage: &Stage) {
+    let (lease, key) = empty_token(stage);
+    stage.renew(&lease, None).expect_error(400, &["stands for no token", "revoke the lease"]);
+    let asked = stage.astra.request_count();
+    stage.revoke(&lease).expect(204);
+    assert_eq!(stage.astra.request_count(), asked, "Astra was asked");
+    assert!(!is_stored(stage, &key));
+    assert!(stage.driver.leases().is_empty());
+}
+
+fn a_name_whose_record_stands_for_no_token_is_given_out_again(stage: &Stage) {
+    let (lease, _) = empty_token(stage);
+    stage.read("org/token", named(stage)).expect(404);
+    let made = stage.write("org/token", named(stage)).expect(200);
+    stage.revoke(&lease).expect(204);
+    assert!(stage.works(made.text("token")), "the new token is not the old lease's");
+    assert_eq!(stage.read("org/token", named(stage)).expect(200).text("token"), made.text("token"));
+    stage.settle_at(&stage.alpha, 1);
+}
+
+fn everything_works_beside_a_record_that_stands_for_no_token(stage: &Stage) {
+    let (lease, key) = empty_token(stage);
+    let minted = stage.mint(&stage.alpha, "reader").expect(200);
+    for list in [stage.list("org/tokens"), stage.list(&format!("tokens/{}", stage.alpha.id))] {
+        assert_eq!(list.expect(200).keys(), [minted.text("clientId")]);
+    }
+    assert_eq!(stage.write("tidy", json!({ "dry_run": false })).expect(200).data["failed"], json!({}));
+    assert!(stage.driver.settle(&|| !is_stored(stage, &key)), "rollback ends the record");
+    let check = stage.read(&format!("config/{}/check", stage.alpha.id), Value::Null).expect(200);
+    assert_eq!(check.data["healthy"], true, "{check:#?}");
+    stage.revoke(&minted.lease_id()).expect(204);
+    assert!(stage.delete(&format!("config/{}", stage.alpha.id), Value::Null).status < 300);
+    assert_eq!(stage.driver.leases(), std::slice::from_ref(&lease));
+    stage.driver.disable().expect(204);
+    assert!(stage.driver.leases().is_empty());
+}
+
+fn misplaced(stage: &Stage) -> (String, OldToken) {
+    seed(stage, &go_mount(stage));
+    let token = go_misplaced_token(stage, &stage.beta, &stage.alpha);
+    seed(stage, std::slice::from_ref(&token.entry));
+    (stage.fake().seed_lease("org/token", token.internal_data.clone()), token)
+}
+
+fn record(stage: &Stage, org: &Org, token: &OldToken) -> Outcome {
+    stage.read(&format!("tokens/{}/{}", org.id, token.client_id), Value::Null)
+}
+
+/// Everything that lives in Astra, whoever made it.
+fn live(stage: &Stage) -> usize {
+    let all = [&stage.alpha, &stage.beta].into_iter().flat_map(|org| stage.astra.tokens(&org.id));
+    all.filter(|token| token.state == TokenState::Live).count()
+}
+
+fn a_token_is_ended_in_the_organization_that_has_it(stage: &Stage) {
+    let (lease, token) = misplaced(stage);
+    // The index may have noted an origin for it, by its organization's config.
+    assert!(stage.driver.settle(&|| stage.records(&stage.beta).contains(&token.client_id)));
+    let before = live(stage);
+    assert!(stage.works(&token.token));
+    stage.revoke(&lease).expect(204);
+    assert!(!stage.works(&token.token), "it lives on in organization alpha");
+    assert_eq!(live(stage), before - 1, "nothing else was touched");
+    let told = record(stage, &stage.beta, &token).expect(200);
+    assert_eq!((told.text("ended_how"), told.text("found_in")), ("revoked", stage.alpha.id.as_str()));
+    assert!(stage.driver.logs().contains("found in another organization"));
+}
+
+fn tidy_ends_a_token_in_the_organization_that_has_it(stage: &Stage) {
+    let (_, token) = misplaced(stage);
+    let before = live(stage);
+    let told = stage.write("tidy", json!({ "dry_run": true })).expect(200);
+    assert_eq!(told.data["gone"], json!([token.client_id]));
+    assert!(stage.works(&token.token));
+    let done = stage.write("tidy", json!({ "dry_run": false })).expect(200);
+    assert_eq!(done.data["removed"], json!([token.client_id]), "{done:#?}");
+    assert!(!stage.works(&token.token));
+    assert_eq!(live(stage), before - 1);
+}
+
+fn hides_its_list(org: &Org) -> FaultRule {
+    let action = Action::Status { status: 503, body: FaultBody::default(), retry_after: None, effect: Effect::NotDone };
+    FaultRule::new(action).method("GET").path("/v2/clientIdSecrets").organization(&org.id)
+}
+
+fn an_organization_that_does_not_answer_fails_the_revocation(stage: &Stage) {
+    let (lease, token) = misplaced(stage);
+    stage.astra.fault(hides_its_list(&stage.alpha));
+    let failed = stage.revoke(&lease);
+    assert!(failed.status >= 400 && failed.messages().contains(&stage.alpha.id), "{failed:#?}");
+    assert!(stage.works(&token.token));
+    record(stage, &stage.beta, &token).expect(200);
+    assert_eq!(stage.driver.leases(), std::slice::from_ref(&lease));
+    stage.astra.clear_faults();
+    stage.revoke(&lease).expect(204);
+    assert!(!stage.works(&token.token));
+    assert_eq!(record(stage, &stage.beta, &token).expect(200).text("found_in"), stage.alpha.id);
+}
+
+fn a_day_after_its_lease_a_token_that_nobody_lists_is_given_up(stage: &Stage) {
+    let (lease, token) = misplaced(stage);
+    assert!(stage.astra.change(&OutsideChange::RevokeToken { client_id: token.client_id.clone() }));
+    stage.astra.fault(hides_its_list(&stage.alpha));
+    assert!(stage.revoke(&lease).status >= 400);
+    stage.fake().clock.advance(23 * HOUR);
+    assert!(stage.revoke(&lease).status >= 400);
+    stage.fake().clock.advance(HOUR);
+    stage.revoke(&lease).expect(204);
+    let told = record(stage, &stage.beta, &token).expect(200);
+    assert_eq!(told.data["not_asked"], json!([stage.alpha.id]), "{told:#?}");
+    assert!(stage.driver.logs().contains("could not be asked"));
+}
+
+fn entries_that_cannot_be_read_stop_nothing_and_are_named(stage: &Stage) {
+    seed(stage, &go_mount(stage));
+    let good = go_token(stage, &stage.alpha, "reader", "good");
+    seed(stage, std::slice::from_ref(&good.entry));
+    let bad = [
+        ("config/damaged", json!(["not a config"])),
+        ("config/other-type", json!({ "astra_token": "AstraCS:x:y", "url": 5 })),
+        ("token/array", json!(["not a record"])),
+        ("token/wide", json!({ "clientId": "w".repeat(5_000), "orgId": stage.alpha.id })),
+        ("retired-config/damaged", json!("x")),
+        ("wal/damaged", json!("x")),
+        ("due-index/odd", json!({})),
+        ("agenda/odd", json!({})),
+    ];
+    bad.iter().for_each(|(key, entry)| stage.fake().storage.seed(key, entry));
+    let role = format!("role/{}:damaged", stage.alpha.id);
+    stage.fake().storage.seed(&role, &json!("x"));
+    assert!(
+        stage.driver.settle(&|| stage.fake().storage.dump().get("index-state").is_some_and(|s| s["complete"] == true))
+    );
+    assert_eq!(stage.list("org/tokens").expect(200).keys(), [good.client_id.as_str()]);
+    assert!(stage.list("configs").expect(200).keys().contains(&stage.beta.id));
+    assert!(stage.list("roles").expect(200).keys().iter().any(|key| key.contains("reader")));
+    stage.read("info", Value::Null).expect(200);
+    stage.write("sync-roles", json!({})).expect(200);
+    let tidied = stage.write("tidy", json!({ "dry_run": false })).expect(200);
+    for org in [&stage.alpha, &stage.beta] {
+        assert!(tidied.data["failed"].get(&org.id).is_none(), "{tidied:#?}");
+    }
+    let minted = stage.mint(&stage.alpha, "reader").expect(200);
+    stage.revoke(&minted.lease_id()).expect(204);
+    let check = stage.read(&format!("config/{}/check", stage.alpha.id), Value::Null).expect(200);
+    let message = check.data["entries"]["message"].as_str().unwrap();
+    assert_eq!(check.data["entries"]["ok"], "no");
+    // The first five of them are named, and the others counted.
+    assert!(message.contains("`config/damaged`") && message.contains("and 3 more"), "{message}");
+}
