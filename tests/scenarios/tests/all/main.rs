@@ -69,6 +69,7 @@ mod lifecycle;
 mod modules;
 mod openapi;
 mod org_token;
+mod recorded;
 mod role;
 mod rotation;
 mod static_role;
