@@ -17,7 +17,7 @@ use time::format_description::well_known::Rfc3339;
 
 use crate::openbao::{Server, ServerKind};
 use crate::stage::{openbao_on, simulator_settings, start_simulator};
-use crate::{Driver as _, DriverKind, Stage, StageOptions};
+use crate::{DriverKind, Stage, StageOptions};
 
 const RECORDED: &str = include_str!("go_plugin/recorded.json");
 
