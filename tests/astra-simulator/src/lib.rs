@@ -72,4 +72,4 @@ pub use switches::{
     PermissionMissing, RoleFields, RoleListAllowed, RolePolicy, Switches, TokensDelete, UnknownRole,
 };
 pub use tls::Certificate;
-pub use token::{Credential, SECRET_PREFIX, TokenInfo, TokenState};
+pub use token::{Credential, PlantedToken, SECRET_PREFIX, TokenInfo, TokenState};

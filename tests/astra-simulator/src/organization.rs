@@ -95,6 +95,13 @@ impl Organization {
         id
     }
 
+    /// Gives the built-in role of this name another ID.
+    pub(crate) fn set_role_id(&mut self, name: &str, id: &str) {
+        for role in self.roles.iter_mut().filter(|role| role.built_in && role.name == name) {
+            id.clone_into(&mut role.id);
+        }
+    }
+
     pub(crate) fn add_databases(&mut self, count: usize, random: &mut Random) {
         for number in 1..=count {
             let name = format!("{}_{number}", self.name);

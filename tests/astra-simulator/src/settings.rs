@@ -6,6 +6,7 @@ use std::time::Duration;
 use crate::clock::ClockSettings;
 use crate::switches::{Lag, Switches};
 use crate::tls::Certificate;
+use crate::token::Credential;
 
 /// Everything that `Simulator::start` needs. The default has two organizations, `alpha` and
 /// `beta`, no fault, no delay, seed 1, and the machine's clock.
@@ -62,6 +63,10 @@ pub struct OrganizationSettings {
     pub enterprise: Option<String>,
     /// What the bootstrap token may do.
     pub bootstrap: BootstrapRole,
+    /// The bootstrap token itself; `None` takes one from the seed.
+    pub bootstrap_credential: Option<Credential>,
+    /// IDs of built-in roles, by the role's name; a role that is not named here takes its ID from the seed.
+    pub built_in_role_ids: Vec<(String, String)>,
     /// Longest life of a new token, applied when `tokenExpiry` is left out (SPEC26, CLI).
     pub token_expiry_max: Option<Duration>,
     /// Addresses (`10.0.0.0/8`, `127.0.0.1`) that may call the DevOps API; `None` is everyone.
@@ -81,6 +86,8 @@ impl OrganizationSettings {
             id: None,
             enterprise: None,
             bootstrap: BootstrapRole::BuiltIn("Organization Administrator".into()),
+            bootstrap_credential: None,
+            built_in_role_ids: Vec::new(),
             token_expiry_max: None,
             access_list: None,
             databases: 2,

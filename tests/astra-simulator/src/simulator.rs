@@ -19,7 +19,7 @@ use crate::settings::Settings;
 use crate::state::{Founded, TokenCounts, World};
 use crate::switches::{Lag, Switches};
 use crate::tls;
-use crate::token::{Credential, TokenInfo};
+use crate::token::{Credential, PlantedToken, TokenInfo};
 
 /// A running simulator with a thread, a port and a state of its own. Dropping it stops it: the
 /// thread is joined and the port is free again.
@@ -147,6 +147,18 @@ impl Simulator {
         let expires = expires_in.map(|after| state.world.clock.now().plus(after));
         let roles = roles.iter().map(|role| (*role).to_owned()).collect();
         state.world.make_token(organization, roles, description.to_owned(), expires, None)
+    }
+
+    /// Adds a token that was made elsewhere, with its own client ID, text and time.
+    ///
+    /// # Panics
+    /// When there is no such organization, or the time is not RFC 3339.
+    pub fn plant_token(&self, organization: &str, planted: &PlantedToken) {
+        let Some(made) = Timestamp::parse(&planted.generated_on) else {
+            panic!("`{}` is not a time in RFC 3339", planted.generated_on)
+        };
+        let is_planted = self.hub.state().world.plant_token(organization, planted, made);
+        assert!(is_planted, "the simulator has no organization `{organization}`");
     }
 
     /// Changes something behind the client's back; false when what it names does not exist.

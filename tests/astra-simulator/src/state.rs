@@ -11,7 +11,7 @@ use crate::random::Random;
 use crate::role::Permissions;
 use crate::settings::{BootstrapRole, OrganizationSettings, Settings};
 use crate::switches::{Lag, Switches};
-use crate::token::{CallsSince, Credential, Token, TokenState, sha256};
+use crate::token::{CallsSince, Credential, PlantedToken, SECRET_PREFIX, Token, TokenState, sha256};
 
 /// How many tokens an organization has, by state.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
@@ -37,6 +37,8 @@ pub(crate) struct World {
     tokens: HashMap<String, Token>,
     /// SHA-256 of each token's secret part (itself a SHA-256), for the scan for leaks.
     secret_parts: HashMap<[u8; 32], String>,
+    /// SHA-256 of each secret that does not start with `SECRET_PREFIX`, for the same scan.
+    planted_secrets: HashMap<[u8; 32], String>,
 }
 
 /// An organization as made at the start, with the token it is reached by.
@@ -59,6 +61,7 @@ impl World {
             organizations: Vec::new(),
             tokens: HashMap::new(),
             secret_parts: HashMap::new(),
+            planted_secrets: HashMap::new(),
         };
         let mut founded: Vec<Founded> = Vec::new();
         for organization in &settings.organizations {
@@ -76,6 +79,9 @@ impl World {
         organization.token_expiry_max = settings.token_expiry_max;
         organization.access_list.clone_from(&settings.access_list);
         organization.add_databases(settings.databases, random);
+        for (name, id) in &settings.built_in_role_ids {
+            organization.set_role_id(name, id);
+        }
         for (name, actions) in &settings.custom_roles {
             organization.add_custom_role(name, actions, random, now);
         }
@@ -86,7 +92,9 @@ impl World {
             BootstrapRole::Custom(actions) => organization.add_custom_role("bootstrap", actions, random, now),
         };
         self.organizations.push(organization);
-        let bootstrap = self.add_bootstrap(&id, &settings.name, role);
+        let given = settings.bootstrap_credential.clone();
+        let credential = given.unwrap_or_else(|| self.bootstrap_credential(&settings.name));
+        let bootstrap = self.add_bootstrap(&id, credential, role);
         Founded { id, name: settings.name.clone(), is_enterprise: false, bootstrap }
     }
 
@@ -102,7 +110,8 @@ impl World {
                 let administrator = enterprise.role_named("Organization Administrator");
                 let role = administrator.map(|role| role.id.clone()).unwrap_or_default();
                 self.organizations.push(enterprise);
-                let bootstrap = self.add_bootstrap(&id, name, role);
+                let credential = self.bootstrap_credential(name);
+                let bootstrap = self.add_bootstrap(&id, credential, role);
                 founded.push(Founded { id, name: name.clone(), is_enterprise: true, bootstrap });
             }
             let id = founded.iter().find(|one| one.name == *name).map(|one| one.id.clone());
@@ -114,15 +123,31 @@ impl World {
     }
 
     /// A bootstrap token whose client ID names its organization, so that a leak is told at sight.
-    fn add_bootstrap(&mut self, organization: &str, name: &str, role: String) -> Credential {
+    fn bootstrap_credential(&mut self, name: &str) -> Credential {
         let letters: String = name.chars().filter(char::is_ascii_alphabetic).take(8).collect();
         let mut prefix = format!("Canary{letters}");
         if let Some(initial) = prefix.get_mut(6..7) {
             initial.make_ascii_uppercase();
         }
-        let credential = Credential::generate(&mut self.random, &prefix);
+        Credential::generate(&mut self.random, &prefix)
+    }
+
+    fn add_bootstrap(&mut self, organization: &str, credential: Credential, role: String) -> Credential {
         self.insert(&credential, organization, vec![role], String::new(), None, None);
         credential
+    }
+
+    /// Adds a token that was made before the simulator's time; false when there is no such organization.
+    pub(crate) fn plant_token(&mut self, organization: &str, planted: &PlantedToken, made: Timestamp) -> bool {
+        if self.organization(organization).is_none() {
+            return false;
+        }
+        let credential = &planted.credential;
+        self.insert(credential, organization, planted.roles.clone(), planted.description.clone(), None, None);
+        if let Some(token) = self.tokens.get_mut(&credential.client_id) {
+            token.generated_on = made;
+        }
+        true
     }
 
     /// Makes a token of a random client ID and returns it, for the only time.
@@ -169,6 +194,10 @@ impl World {
             let digest = sha256(secret_part.as_bytes());
             self.secret_parts.insert(digest, credential.client_id.clone());
         }
+        if !credential.secret.is_empty() && !credential.secret.starts_with(SECRET_PREFIX) {
+            let digest = sha256(credential.secret.as_bytes());
+            self.planted_secrets.insert(digest, credential.client_id.clone());
+        }
         self.tokens.insert(credential.client_id.clone(), token);
     }
 
@@ -194,6 +223,16 @@ impl World {
     /// Whose secret part this is the digest of.
     pub(crate) fn client_id_of(&self, secret_part: &[u8; 32]) -> Option<&str> {
         self.secret_parts.get(secret_part).map(String::as_str)
+    }
+
+    /// Whose secret this is the digest of, if the token was planted.
+    pub(crate) fn client_id_of_planted(&self, secret: &[u8; 32]) -> Option<&str> {
+        self.planted_secrets.get(secret).map(String::as_str)
+    }
+
+    /// Is there a secret that a scan for `SECRET_PREFIX` does not find?
+    pub(crate) fn has_planted_secrets(&self) -> bool {
+        !self.planted_secrets.is_empty()
     }
 
     pub(crate) fn organizations(&self) -> impl Iterator<Item = &Organization> {

@@ -36,6 +36,19 @@ impl std::fmt::Debug for Credential {
     }
 }
 
+/// A token that was made before the simulator's time, as a recording of another Astra has it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PlantedToken {
+    /// The token. An empty secret is one that nobody knows.
+    pub credential: Credential,
+    /// Its role IDs, of whichever organization.
+    pub roles: Vec<String>,
+    /// Its description.
+    pub description: String,
+    /// When it was made, RFC 3339.
+    pub generated_on: String,
+}
+
 /// Start of every secret, so that a scan for it finds each secret in clear.
 pub const SECRET_PREFIX: &str = "CanarySecret-";
 
@@ -166,9 +179,9 @@ fn digit(value: u8) -> char {
 
 pub(crate) const CLIENT_ID_LENGTH: usize = 24;
 pub(crate) const HEX_LENGTH: usize = 64;
-const SECRET_LENGTH: usize = 128;
+pub(crate) const SECRET_LENGTH: usize = 128;
 const LETTERS: &[u8] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
-const SECRET_ALPHABET: &[u8] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789.,_+-";
+pub(crate) const SECRET_ALPHABET: &[u8] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789.,_+-";
 
 #[cfg(test)]
 mod tests {

@@ -8,6 +8,7 @@
 
 pub mod canary;
 pub mod fake;
+pub mod go_plugin;
 pub mod limits;
 pub mod modules;
 pub mod openbao;

@@ -69,12 +69,27 @@ impl Outcome {
         self.lease.as_ref().unwrap_or_else(|| panic!("not leased: {self:#?}")).id.clone()
     }
 
-    /// The keys of a list, sorted.
+    /// The keys of a list, sorted. An empty list is a 404 without an error
+    /// text; nothing else counts as one, so that an error never looks empty.
+    ///
+    /// # Panics
+    /// When the outcome is neither a list nor that 404.
+    #[track_caller]
     pub fn keys(&self) -> Vec<String> {
-        let keys = self.data.get("keys").and_then(Value::as_array);
-        let mut keys: Vec<_> = keys.into_iter().flatten().filter_map(Value::as_str).map(str::to_owned).collect();
-        keys.sort();
-        keys
+        self.try_keys().unwrap_or_else(|| panic!("neither a list nor an empty one: {self:#?}"))
+    }
+
+    /// The keys of a list, sorted; none where the outcome is neither a list nor
+    /// an empty one. For waits in which an error is expected.
+    pub fn try_keys(&self) -> Option<Vec<String>> {
+        let listed = self.data.get("keys").and_then(Value::as_array).filter(|_| self.status == 200);
+        let is_empty = self.status == 404 && self.errors.is_empty();
+        let Some(listed) = listed else { return is_empty.then(Vec::new) };
+        let keys: Option<Vec<_>> = listed.iter().map(|key| key.as_str().map(str::to_owned)).collect();
+        keys.map(|mut keys| {
+            keys.sort();
+            keys
+        })
     }
 
     /// All text that a client sees of this outcome besides its data.
@@ -203,6 +218,28 @@ mod tests {
         ];
         for (error, expected) in rows {
             assert_eq!(outcome(Operation::Read, Err(&error)).status, expected, "{error:?}");
+        }
+    }
+
+    #[test]
+    fn only_a_404_without_an_error_text_is_an_empty_list() {
+        let of = |status, errors: &[&str], data: Value| Outcome {
+            status,
+            errors: errors.iter().map(|text| (*text).to_owned()).collect(),
+            data,
+            ..Outcome::default()
+        };
+        let listed = of(200, &[], serde_json::json!({ "keys": ["b", "a"] }));
+        assert_eq!(listed.keys(), ["a", "b"]);
+        assert_eq!(of(404, &[], Value::Null).keys(), Vec::<String>::new());
+        for (status, errors) in [
+            (404, ["no handler for route"].as_slice()),
+            (500, &["local node not active but active cluster node not found"]),
+            (503, &["try again"]),
+            (200, &[]),
+            (204, &[]),
+        ] {
+            assert_eq!(of(status, errors, Value::Null).try_keys(), None, "{status} {errors:?}");
         }
     }
 

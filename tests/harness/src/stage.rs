@@ -91,7 +91,11 @@ pub fn play(kind: DriverKind, options: StageOptions, scenario: impl FnOnce(&Stag
 impl Stage {
     /// A fresh mount with nothing configured.
     pub fn new(kind: DriverKind, options: &StageOptions) -> Self {
-        let astra = start_astra(options);
+        Self::on_astra(kind, options, start_astra(options))
+    }
+
+    /// A fresh mount with nothing configured, on an Astra of the caller's own.
+    pub(crate) fn on_astra(kind: DriverKind, options: &StageOptions, astra: Simulator) -> Self {
         let origin = options.egress_allowed.then(|| astra.url().to_owned());
         let driver: Arc<dyn Driver> = match kind {
             DriverKind::Native => NativeDriver::mount(fake_options(options, origin), &backend_uuid(options)),
@@ -225,8 +229,14 @@ impl Stage {
     }
 
     /// The records of an organization, by client ID.
+    ///
+    /// # Panics
+    /// When they cannot be listed, or the list says that it is not whole.
+    #[track_caller]
     pub fn records(&self, org: &Org) -> BTreeSet<String> {
-        self.list(&format!("tokens/{}", org.id)).keys().into_iter().collect()
+        let listed = self.list(&format!("tokens/{}", org.id));
+        assert!(listed.warnings.is_empty(), "the list of records is not whole: {:?}", listed.warnings);
+        listed.keys().into_iter().collect()
     }
 
     /// Write-ahead entries; none are seen on a real server.
@@ -373,6 +383,10 @@ fn is_marked(token: &TokenInfo) -> bool {
 
 /// Starts an Astra with two organizations.
 pub fn start_astra(options: &StageOptions) -> Simulator {
+    start_simulator(simulator_settings(options))
+}
+
+pub(crate) fn simulator_settings(options: &StageOptions) -> Settings {
     let mut settings = Settings {
         seed: options.seed,
         switches: options.switches.clone(),
@@ -382,6 +396,10 @@ pub fn start_astra(options: &StageOptions) -> Simulator {
     for organization in &mut settings.organizations {
         organization.token_expiry_max = options.token_expiry_max;
     }
+    settings
+}
+
+pub(crate) fn start_simulator(settings: Settings) -> Simulator {
     Simulator::start(settings).unwrap_or_else(|error| panic!("the simulator did not start: {error}"))
 }
 
@@ -415,11 +433,21 @@ fn component(_: FakeOptions, _: &str) -> Arc<dyn Driver> {
 fn openbao(options: &StageOptions, origin: Option<String>) -> OpenBaoDriver {
     static NEXT: AtomicU32 = AtomicU32::new(1);
     let name = format!("astra-{}", NEXT.fetch_add(1, Ordering::SeqCst));
+    openbao_on(Server::shared(), &name, options, origin)
+}
+
+/// A mount under the plugin's own name, on a server of the caller's.
+pub(crate) fn openbao_on(
+    server: Arc<Server>,
+    name: &str,
+    options: &StageOptions,
+    origin: Option<String>,
+) -> OpenBaoDriver {
     OpenBaoDriver::mount(
-        Server::shared(),
+        server,
         &MountSettings {
             mount_point: format!("{name}/"),
-            plugin: name,
+            plugin: name.to_owned(),
             arguments: arguments(options, origin),
             default_ttl: options.default_ttl,
             max_ttl: options.max_ttl,

@@ -7,6 +7,8 @@ use std::time::Duration;
 
 use secrets_framework::{Lease, Secret};
 use serde_json::{Map, Value};
+use time::OffsetDateTime;
+use time::format_description::well_known::Rfc3339;
 
 use crate::LeaseInfo;
 
@@ -20,6 +22,25 @@ pub(crate) struct Stored {
     pub(crate) ttl: Duration,
     pub(crate) max_ttl: Duration,
     pub(crate) renewable: bool,
+}
+
+impl Stored {
+    /// A lease from the entry that a server keeps of it, and its ID.
+    pub(crate) fn of_server_entry(entry: &Value) -> Option<(String, Self)> {
+        let secret = &entry["secret"];
+        let nanoseconds = |value: &Value| value.as_u64().map(Duration::from_nanos);
+        let issued = OffsetDateTime::parse(entry["issue_time"].as_str()?, &Rfc3339).ok()?;
+        let stored = Self {
+            path: entry["path"].as_str()?.to_owned(),
+            data: entry["data"].as_object()?.clone(),
+            internal_data: secret["internal_data"].as_object()?.clone(),
+            issue_time: Duration::try_from(issued - OffsetDateTime::UNIX_EPOCH).ok()?,
+            ttl: nanoseconds(&secret["lease"])?,
+            max_ttl: nanoseconds(&secret["max_ttl"])?,
+            renewable: secret["renewable"].as_bool()?,
+        };
+        Some((entry["lease_id"].as_str()?.to_owned(), stored))
+    }
 }
 
 /// The leases of one mount.
@@ -61,6 +82,11 @@ impl Leases {
         let info = LeaseInfo { id: id.clone(), duration: ttl.as_secs(), renewable: secret.renewable };
         leases.1.insert(id, stored);
         (info, warning)
+    }
+
+    /// Stores a lease that was made before this server's time.
+    pub(crate) fn plant(&self, id: String, stored: Stored) {
+        self.lock().1.insert(id, stored);
     }
 
     /// What the engine sees of a lease when it is renewed or revoked.

@@ -104,6 +104,16 @@ impl Fake {
         self.leases.register(&path, Map::new(), &secret, self.clock.now(), self.mount_ttl()).0.id
     }
 
+    /// A lease as a server keeps it, with its own ID, times and data.
+    ///
+    /// # Panics
+    /// When it is none of this mount.
+    pub fn plant_lease(&self, entry: &Value) {
+        let (id, stored) = Stored::of_server_entry(entry).unwrap_or_else(|| panic!("not a lease: {entry}"));
+        assert!(stored.path.starts_with(&self.options.mount_point), "a lease of another mount: `{id}`");
+        self.leases.plant(id, stored);
+    }
+
     /// The backend UUID: a part of each token's mark.
     pub fn backend_uuid(&self) -> &str {
         &self.backend_uuid

@@ -1,11 +1,11 @@
 //! The server's HTTP API.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use http::{HeaderMap, HeaderName, HeaderValue, Method};
 use serde_json::Value;
 
-use crate::limits::{REQUEST_DEADLINE, SERVER_RESPONSE_BYTES_MAX};
+use crate::limits::{FAILOVER_DEADLINE, POLL_INTERVAL, REQUEST_DEADLINE, SERVER_RESPONSE_BYTES_MAX};
 use crate::outcome::unwrapped;
 use crate::{HttpClient, LeaseInfo, Outcome};
 
@@ -95,15 +95,22 @@ impl Client {
         self.call_with(method, path, body, &[])
     }
 
-    /// One request to `/v1/<path>` with further headers.
+    /// One request to `/v1/<path>` with further headers. A cluster may change
+    /// its leader at any time on a busy machine; a request that met no active
+    /// node is sent again, as clients do.
     ///
     /// # Panics
-    /// When the server does not answer.
+    /// When the server does not answer, or no node becomes active in time.
     #[track_caller]
     pub fn call_with(&self, method: &str, path: &str, body: &Value, headers: &[(&str, &str)]) -> Reply {
-        match self.try_call(method, path, body, headers, REQUEST_DEADLINE) {
-            Ok(reply) => reply,
-            Err(failure) => panic!("{method} {path}: {failure}"),
+        let deadline = Instant::now() + FAILOVER_DEADLINE;
+        loop {
+            match self.try_call(method, path, body, headers, REQUEST_DEADLINE) {
+                Ok(reply) if !reply.met_no_active_node() => return reply,
+                Ok(reply) => assert!(Instant::now() < deadline, "{method} {path}: {} {}", reply.status, reply.body),
+                Err(failure) => panic!("{method} {path}: {failure}"),
+            }
+            std::thread::sleep(POLL_INTERVAL);
         }
     }
 
@@ -119,7 +126,16 @@ impl Client {
     }
 }
 
+/// What a node answers that is not active and knows no active one: it has done nothing.
+const NO_ACTIVE_NODE: [&str; 2] = ["local node not active but active cluster node not found", "is in standby mode"];
+
 impl Reply {
+    /// Is this the answer of a node that could hand the request to nobody?
+    pub fn met_no_active_node(&self) -> bool {
+        let errors = self.outcome().errors;
+        self.status >= 500 && errors.iter().any(|error| NO_ACTIVE_NODE.iter().any(|text| error.contains(text)))
+    }
+
     /// As scenarios see it.
     pub fn outcome(&self) -> Outcome {
         let texts = |name: &str| -> Vec<String> {
@@ -142,5 +158,24 @@ impl Reply {
             duration: self.body.get("lease_duration")?.as_u64()?,
             renewable: self.body.get("renewable")?.as_bool()?,
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn only_a_node_without_an_active_one_is_asked_again() {
+        let reply =
+            |status, error: &str| Reply { status, headers: HeaderMap::new(), body: json!({ "errors": [error] }) };
+        assert!(reply(500, "local node not active but active cluster node not found").met_no_active_node());
+        for (status, error) in
+            [(500, "internal error"), (503, "Vault is sealed"), (503, "too many requests"), (404, "")]
+        {
+            assert!(!reply(status, error).met_no_active_node(), "{status} {error}");
+        }
     }
 }

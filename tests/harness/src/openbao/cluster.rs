@@ -6,7 +6,7 @@ use std::sync::Arc;
 use serde_json::{Value, json};
 
 use super::Server;
-use super::server::ServerKind;
+use super::server::{ServerKind, comes_true};
 use crate::limits::{FAILOVER_DEADLINE, HEALTH_DEADLINE};
 
 /// The smallest cluster that goes on without one of its nodes.
@@ -43,14 +43,27 @@ impl Cluster {
     /// # Panics
     /// When there is none in time.
     pub fn leader(&self) -> Arc<Server> {
-        let found = || self.nodes.iter().find(|node| node.is_active());
-        self.nodes[0].wait_at_most(FAILOVER_DEADLINE, "an active node", || found().is_some());
-        Arc::clone(found().unwrap_or(&self.nodes[0]))
+        let mut found = None;
+        let is_found = comes_true(FAILOVER_DEADLINE, || {
+            found = self.nodes.iter().find(|node| node.is_active()).map(Arc::clone);
+            found.is_some()
+        });
+        found.filter(|_| is_found).unwrap_or_else(|| panic!("no node became active in {FAILOVER_DEADLINE:?}"))
     }
 
-    /// The nodes that serve and are not active.
+    /// The living nodes beside the active one, once all of them serve: one that
+    /// is too busy to say so in time is a standby all the same.
+    ///
+    /// # Panics
+    /// When one does not serve in time.
     pub fn standbys(&self) -> Vec<Arc<Server>> {
-        self.nodes.iter().filter(|node| node.serves() && !node.is_active()).map(Arc::clone).collect()
+        let leader = self.leader();
+        let others = self.nodes.iter().filter(|node| !Arc::ptr_eq(node, &leader) && node.runs());
+        let standbys: Vec<_> = others.map(Arc::clone).collect();
+        for node in &standbys {
+            node.wait_at_most(FAILOVER_DEADLINE, "a standby to serve", || node.serves());
+        }
+        standbys
     }
 
     /// A node joins without a vote, and the cluster outlives its leader only with the votes of the others.

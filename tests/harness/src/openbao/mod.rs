@@ -8,6 +8,7 @@ mod driver;
 mod process;
 mod server;
 mod server_config;
+mod storage;
 
 pub use client::{Client, Reply};
 pub use client_program::ClientProgram;

@@ -189,6 +189,11 @@ impl Server {
         self.client().must("PUT", "sys/unseal", &json!({ "key": key }));
     }
 
+    /// Is its process alive?
+    pub(super) fn runs(&self) -> bool {
+        is_alive(self.pid())
+    }
+
     /// Is it unsealed, be it active or a standby?
     pub(super) fn serves(&self) -> bool {
         self.is_healthy("sys/health?standbyok=true&perfstandbyok=true")
@@ -248,13 +253,27 @@ impl Server {
     }
 
     /// All that the server and its plugins logged so far.
+    ///
+    /// # Panics
+    /// When there is no log: nothing would be looked through for secrets.
     pub fn log(&self) -> String {
-        fs::read_to_string(self.directory.path().join(OUTPUT)).unwrap_or_default()
+        self.lines_of(OUTPUT)
     }
 
     /// The audit device's lines so far.
+    ///
+    /// # Panics
+    /// When there are none: see [`Self::log`].
     pub fn audit_log(&self) -> String {
-        fs::read_to_string(self.directory.path().join("audit.log")).unwrap_or_default()
+        self.lines_of("audit.log")
+    }
+
+    /// A program may be in the middle of a character that takes several bytes.
+    fn lines_of(&self, name: &str) -> String {
+        match fs::read(self.directory.path().join(name)) {
+            Ok(bytes) => String::from_utf8_lossy(&bytes).into_owned(),
+            Err(error) => panic!("the server's `{name}` cannot be read: {error}"),
+        }
     }
 
     /// Processes of the plugin that this server started and that are alive.
@@ -302,7 +321,7 @@ impl Server {
 }
 
 /// Polls a condition; false = it did not come true in time.
-pub(super) fn comes_true(longest: Duration, condition: impl Fn() -> bool) -> bool {
+pub(super) fn comes_true(longest: Duration, mut condition: impl FnMut() -> bool) -> bool {
     let deadline = Instant::now() + longest;
     loop {
         if condition() {

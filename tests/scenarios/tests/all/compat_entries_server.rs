@@ -17,32 +17,29 @@ use crate::lifecycle::on;
 struct Taken {
     server: Arc<Server>,
     stage: Stage,
-    uuid: String,
     form: Value,
 }
 
 fn taken() -> Taken {
     let server = Arc::new(Server::start(ServerKind::Raft));
     let stage = on(&server, "astra");
-    let uuid = server.client().must("GET", "sys/mounts/astra", &Value::Null)["data"]["uuid"].clone();
-    let uuid = uuid.as_str().unwrap().to_owned();
     let form = lease_form(&stage, &server);
-    go_mount(&stage).iter().for_each(|entry| put(&server, &uuid, entry));
+    go_mount(&stage).iter().for_each(|entry| put(&server, entry));
     // As on a mount that only the Go plugin has had.
-    server.client().must("DELETE", &format!("sys/raw/logical/{uuid}/index-state"), &Value::Null);
-    Taken { server, stage, uuid, form }
+    server.delete_entry("astra/", "index-state");
+    Taken { server, stage, form }
 }
 
 impl Taken {
     fn empty_lease(&self, logical_name: &str) -> String {
         let (entry, internal_data) = go_empty_token(&self.stage.alpha, "reader", logical_name);
-        put(&self.server, &self.uuid, &entry);
+        put(&self.server, &entry);
         plant_lease(&self.server, &self.form, &internal_data)
     }
 
     fn misplaced_lease(&self) -> (String, OldToken) {
         let token = go_misplaced_token(&self.stage, &self.stage.beta, &self.stage.alpha);
-        put(&self.server, &self.uuid, &token.entry);
+        put(&self.server, &token.entry);
         (plant_lease(&self.server, &self.form, &token.internal_data), token)
     }
 

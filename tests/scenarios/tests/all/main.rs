@@ -75,6 +75,7 @@ mod openapi;
 mod org_token;
 mod policies;
 mod read_only;
+mod recorded;
 mod role;
 mod rotation;
 mod static_role;

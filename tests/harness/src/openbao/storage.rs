@@ -1,0 +1,54 @@
+//! Behind the back of a mount: entries and leases are written into the
+//! server's own storage, as something before this server's time did.
+
+use serde_json::{Value, json};
+
+use super::Server;
+
+impl Server {
+    /// Writes an entry into a mount's storage.
+    ///
+    /// # Panics
+    /// When the server refuses it.
+    #[track_caller]
+    pub fn put_entry(&self, mount_point: &str, key: &str, entry: &Value) {
+        self.put_raw(&self.raw_key(mount_point, key), entry);
+    }
+
+    /// Deletes an entry of a mount's storage.
+    ///
+    /// # Panics
+    /// When the server refuses it.
+    #[track_caller]
+    pub fn delete_entry(&self, mount_point: &str, key: &str) {
+        let key = self.raw_key(mount_point, key);
+        self.client().must("DELETE", &format!("sys/raw/{key}"), &Value::Null);
+    }
+
+    #[track_caller]
+    fn raw_key(&self, mount_point: &str, key: &str) -> String {
+        let mount = mount_point.trim_end_matches('/');
+        let mount = self.client().must("GET", &format!("sys/mounts/{mount}"), &Value::Null);
+        let uuid = mount["data"]["uuid"].as_str().unwrap_or_default();
+        assert!(!uuid.is_empty(), "the mount `{mount_point}` has no UUID: {mount}");
+        format!("logical/{uuid}/{key}")
+    }
+
+    /// Writes a lease as the server keeps it, on behalf of the root token. The
+    /// server loads it when it is unsealed the next time.
+    ///
+    /// # Panics
+    /// When the server refuses it.
+    #[track_caller]
+    pub fn put_lease(&self, id: &str, entry: &Value) {
+        let mut entry = entry.clone();
+        entry["client_token"] = json!(self.root_token());
+        self.put_raw(&format!("sys/expire/id/{id}"), &entry);
+    }
+
+    #[track_caller]
+    fn put_raw(&self, key: &str, entry: &Value) {
+        let key = key.replace(' ', "%20");
+        self.client().must("PUT", &format!("sys/raw/{key}"), &json!({ "value": entry.to_string() }));
+    }
+}
