@@ -42,10 +42,10 @@ pub(crate) const TRANSACTION_ATTEMPTS_MAX: u32 = 5;
 /// Old configs of one organization that are kept for revocation: one for each origin that still has tokens.
 pub(crate) const RETIRED_CONFIGS_MAX: usize = 8;
 
-/// Bound on one upstream request where the config sets none.
+/// Bound on the wait for the head of an upstream answer, and between two reads of it, where the config sets none.
 pub(crate) const REQUEST_TIMEOUT_DEFAULT: Duration = Duration::from_secs(10);
 
-/// Largest bound on one upstream request: more than [`UPSTREAM_BUDGET`] has no request.
+/// Largest such bound: a whole request has no more than [`UPSTREAM_BUDGET`].
 pub(crate) const REQUEST_TIMEOUT_MAX: Duration = Duration::from_secs(30);
 
 /// Repeats of one upstream request where the config sets none.
@@ -78,6 +78,15 @@ pub(crate) const SETTLE_BUDGET: Duration = Duration::from_secs(12);
 
 /// No upstream request is begun with less time than this: it could only be acted on and lost.
 pub(crate) const UPSTREAM_TIME_MIN: Duration = Duration::from_millis(250);
+
+/// 8 MiB: an answer of Astra that is read whole. Such an answer is some KiB; the list of tokens is read as a stream.
+pub(crate) const ANSWER_BYTES_MAX: usize = 8 * 1024 * 1024;
+
+/// 64 KiB: the body of an answer that is an error, of which only Astra's error number is read.
+pub(crate) const ERROR_BODY_BYTES_MAX: usize = 64 * 1024;
+
+/// 256 KiB: one entry of Astra's list of tokens. Such an entry has some 300 bytes, and 40 more for each role.
+pub(crate) const LISTED_TOKEN_BYTES_MAX: usize = 256 * 1024;
 
 /// First pause before an upstream request is repeated; doubles each time.
 pub(crate) const BACK_OFF_FIRST: Duration = Duration::from_millis(250);
