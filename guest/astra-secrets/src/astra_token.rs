@@ -2,6 +2,7 @@
 //! so that it can be renewed and revoked when all else has gone.
 
 mod ending;
+mod listed;
 mod presence;
 
 use std::collections::BTreeMap;

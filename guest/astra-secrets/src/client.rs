@@ -86,6 +86,12 @@ impl<'a> AstraClient<'a> {
         }
     }
 
+    /// The same client with less time for all its work: lists may be long, and a bound between two reads ends none.
+    pub(crate) fn within(self, budget: Duration) -> Self {
+        let work_deadline = self.work_deadline.min(self.host.clock().now() + budget);
+        Self { work_deadline, deadline: Cell::new(work_deadline), ..self }
+    }
+
     /// A client for proving the new token of `candidate`, within the time that is left to this one.
     pub(crate) fn proving<'b>(&self, candidate: &'b OrgConfig) -> AstraClient<'b>
     where

@@ -128,6 +128,21 @@ pub(crate) const ROLLBACK_BUDGET: Duration = Duration::from_secs(7);
 /// Bound on one upstream request of a rollback call, where many tokens wait.
 pub(crate) const ROLLBACK_REQUEST_TIMEOUT: Duration = Duration::from_secs(5);
 
+/// All upstream work of a client of a rollback call, where many tokens wait: a list of 300 MB comes in that time at
+/// 20 MB/s, and what the last organization of a budget takes still fits the host's 60 s.
+pub(crate) const ROLLBACK_UPSTREAM_BUDGET: Duration = Duration::from_secs(15);
+
+/// How long what a complete list said counts for other tokens: Astra is asked first about each, and a flood of
+/// revocations, such as `revoke-prefix`, reads the list once a minute.
+pub(crate) const LISTED_TOKENS_USED_FOR: Duration = Duration::from_secs(60);
+
+/// Tokens of a list of which is kept that they were listed: 8 bytes each are in memory while a list is read.
+pub(crate) const LISTED_TOKENS_MAX: usize = 2_000_000;
+
+/// 768 KiB: what is kept of one list, well below the server's 1 MiB for an entry. Of 1,000,000 tokens one unlisted in 20
+/// then looks listed, and the list is read for that one.
+pub(crate) const LISTED_TOKENS_FILTER_BYTES_MAX: usize = 768 * 1024;
+
 /// How long an ended record waits after its token could not be ended.
 pub(crate) const ENDED_RETRY_PAUSE: Duration = Duration::from_secs(10 * 60);
 

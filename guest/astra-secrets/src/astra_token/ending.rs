@@ -1,6 +1,8 @@
 //! Ending a token: in Astra first, then its record. One way for revocation,
 //! deletion, rollback and whatever else ends tokens.
 
+use std::time::Duration;
+
 use secrets_framework::Context;
 use secrets_framework::host::{LogLevel, StorageEntry};
 
@@ -8,12 +10,13 @@ use crate::client::{AstraClient, ClientError, is_about_the_token};
 use crate::config::{self, OrgConfig, Origin};
 use crate::error::{Failure, upstream};
 use crate::history::End;
-use crate::limits::ROLLBACK_REQUEST_TIMEOUT;
+use crate::limits::{ROLLBACK_REQUEST_TIMEOUT, ROLLBACK_UPSTREAM_BUDGET};
 use crate::mint;
 use crate::names::OrgId;
 use crate::record::{self, Record, TokenKind};
+use crate::time_text;
 
-use super::presence::is_gone;
+use super::{listed, presence::is_gone};
 
 /// The token to end.
 pub(crate) struct Target<'a> {
@@ -49,7 +52,7 @@ impl Patience {
             Self::Caller => AstraClient::new(context.host, config),
             Self::Rollback | Self::Once => {
                 let timeout = config.request_timeout().min(ROLLBACK_REQUEST_TIMEOUT);
-                AstraClient::with_bounds(context.host, config, timeout, 0)
+                AstraClient::with_bounds(context.host, config, timeout, 0).within(ROLLBACK_UPSTREAM_BUDGET)
             }
         }
     }
@@ -67,7 +70,7 @@ pub(crate) fn end_token_with(context: &Context<'_>, target: &Target<'_>, config:
     let client = target.patience.client(context, &config.config);
     let revoked = match target.patience {
         Patience::Once => client.delete_token(target.client_id),
-        Patience::Caller | Patience::Rollback => revoke(context, &client, target.client_id),
+        Patience::Caller | Patience::Rollback => revoke(context, &client, target),
     };
     revoked.map_err(|error| upstream(target.org_id, &error))?;
     if let Some(record) = target.record {
@@ -129,6 +132,7 @@ pub(crate) fn drop_retired_if_unused(context: &Context<'_>, org_id: &OrgId) -> R
     if record::any_in_org_where(context, org_id, needs_it)? || mint::any_open_in_org(context, org_id)? {
         return Ok(());
     }
+    listed::forget(context, org_id)?;
     Ok(config::drop_retired(context, org_id)?)
 }
 
@@ -145,7 +149,8 @@ pub(crate) fn leave_to_rollback(context: &Context<'_>, org_id: &OrgId, dropped: 
     }
 }
 
-fn revoke(context: &Context<'_>, client: &AstraClient<'_>, client_id: &str) -> Result<(), ClientError> {
+fn revoke(context: &Context<'_>, client: &AstraClient<'_>, target: &Target<'_>) -> Result<(), ClientError> {
+    let client_id = target.client_id;
     let Err(error) = client.delete_token(client_id) else { return Ok(()) };
     match error {
         // Nothing was or can be asked, so nothing can be settled.
@@ -154,13 +159,21 @@ fn revoke(context: &Context<'_>, client: &AstraClient<'_>, client_id: &str) -> R
     }
     // An answer such as 404 may come from a wrong URL, before Astra looks at
     // the token; only the organization's own list tells that it is gone.
-    let gone = match is_gone(context, client, client_id) {
+    let gone = match is_gone(context, client, client_id, target.record.and_then(made)) {
         Ok(gone) => gone,
         // An admin token that ends itself sees no list afterwards.
         Err(ClientError::Refused { .. }) => client.asks_with(client_id) && is_dead(client),
         Err(_) => false,
     };
     if gone { Ok(()) } else { Err(error) }
+}
+
+/// When the token was made: by our clock, else as Astra said it to the Go plugin.
+fn made(record: &Record) -> Option<Duration> {
+    match record.made {
+        0 => time_text::parse(&record.generated_on),
+        made => Some(Duration::from_secs(made)),
+    }
 }
 
 /// Does Astra not know the token that it is asked with? It tells every live one its organization.

@@ -10,10 +10,7 @@ use crate::limits::{ANSWER_BYTES_MAX, UPSTREAM_TIME_MIN};
 
 impl AstraClient<'_> {
     /// Repeats an exchange that fails in a way that is likely to pass, within the config's bounds.
-    pub(super) fn repeatedly<T>(
-        &self,
-        mut attempt: impl FnMut() -> Result<T, ClientError>,
-    ) -> Result<T, ClientError> {
+    pub(super) fn repeatedly<T>(&self, mut attempt: impl FnMut() -> Result<T, ClientError>) -> Result<T, ClientError> {
         let mut attempts = 0;
         loop {
             let error = match attempt() {

@@ -13,9 +13,9 @@ use secrets_framework::host::HttpBody;
 use serde::de::{DeserializeSeed, Error as _, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use serde::{Deserialize, Deserializer};
 
+use super::ScanEnd;
 use super::error::ClientError;
 use super::wire::ListedToken;
-use super::ScanEnd;
 use crate::limits::LISTED_TOKEN_BYTES_MAX;
 
 type Visit<'a> = &'a mut dyn FnMut(ListedToken) -> ControlFlow<()>;
@@ -27,13 +27,7 @@ pub(super) fn scan<'a>(
     visit: Visit<'_>,
 ) -> Result<ScanEnd, ClientError> {
     let progress = Progress { entry_bytes_left: Cell::new(LISTED_TOKEN_BYTES_MAX), end: RefCell::new(None) };
-    let reader = BodyReader {
-        body,
-        piece: Sensitive::new(Vec::new()),
-        at: 0,
-        received_bytes,
-        progress: &progress,
-    };
+    let reader = BodyReader { body, piece: Sensitive::new(Vec::new()), at: 0, received_bytes, progress: &progress };
     let mut json = serde_json::Deserializer::from_reader(reader);
     let read = json.deserialize_map(List { progress: &progress, visit }).and_then(|()| json.end());
     match (read, progress.end.take()) {
