@@ -39,7 +39,8 @@ impl HttpExchange {
     /// # Errors
     /// Why there is none.
     pub fn read(&mut self, timeout: Duration) -> Result<Bytes, HttpFailure> {
-        runtime().block_on(async { tokio::time::timeout(timeout, self.piece()).await.unwrap_or(Err(HttpFailure::TimedOut)) })
+        runtime()
+            .block_on(async { tokio::time::timeout(timeout, self.piece()).await.unwrap_or(Err(HttpFailure::TimedOut)) })
     }
 
     async fn piece(&mut self) -> Result<Bytes, HttpFailure> {

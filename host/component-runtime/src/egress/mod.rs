@@ -20,6 +20,6 @@ mod upstream_error;
 
 pub use origin::{Origin, OriginError};
 
-pub(crate) use hooks::EgressHooks;
+pub(crate) use hooks::{EgressHooks, Received};
 pub(crate) use pool::{Egress, MountEgress};
 pub(crate) use upstream_error::error_code;

@@ -14,8 +14,8 @@ use secrets_framework::testing::{CapturedLog, MemoryLocks, SeededRandom, TestSys
 
 use super::storage::FakeTransaction;
 use super::{Fake, FakeClock, FakeOptions, FakeStorage};
-use crate::limits::UPSTREAM_RESPONSE_BYTES_MAX;
 use crate::http_client::HttpExchange;
+use crate::limits::UPSTREAM_RESPONSE_BYTES_MAX;
 use crate::{HttpClient, HttpFailure};
 
 /// The parts that live as long as the mount.
