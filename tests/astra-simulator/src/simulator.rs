@@ -149,6 +149,11 @@ impl Simulator {
         state.world.make_token(organization, roles, description.to_owned(), expires, None)
     }
 
+    /// Gives an organization many more tokens that nobody can use, as a flood of others leaves them behind.
+    pub fn add_crowd(&self, organization: &str, count: usize, description: &str) {
+        self.hub.state().world.add_crowd(organization, count, description);
+    }
+
     /// Changes something behind the client's back; false when what it names does not exist.
     pub fn change(&self, change: &OutsideChange) -> bool {
         self.hub.state().world.change(change)

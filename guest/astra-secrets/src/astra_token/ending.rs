@@ -16,7 +16,8 @@ use crate::names::OrgId;
 use crate::record::{self, Record, TokenKind};
 use crate::time_text;
 
-use super::{listed, presence::is_gone};
+use super::listed::{self, Sought};
+use super::presence::is_gone;
 
 /// The token to end.
 pub(crate) struct Target<'a> {
@@ -159,7 +160,9 @@ fn revoke(context: &Context<'_>, client: &AstraClient<'_>, target: &Target<'_>) 
     }
     // An answer such as 404 may come from a wrong URL, before Astra looks at
     // the token; only the organization's own list tells that it is gone.
-    let gone = match is_gone(context, client, client_id, target.record.and_then(made)) {
+    let is_unknown = error == ClientError::NotFound;
+    let sought = Sought { client_id, made: target.record.and_then(made), is_unknown };
+    let gone = match is_gone(context, client, &sought) {
         Ok(gone) => gone,
         // An admin token that ends itself sees no list afterwards.
         Err(ClientError::Refused { .. }) => client.asks_with(client_id) && is_dead(client),

@@ -40,6 +40,15 @@ struct Head {
     hashes: u32,
 }
 
+/// The token that is looked for.
+pub(super) struct Sought<'a> {
+    pub(super) client_id: &'a str,
+    /// When it was made, where that is known.
+    pub(super) made: Option<Duration>,
+    /// Did Astra just answer 404 to its deletion?
+    pub(super) is_unknown: bool,
+}
+
 /// What the last complete list said.
 pub(super) struct Listed {
     asked_at: Duration,
@@ -63,10 +72,16 @@ impl Listed {
         is_fresh.then_some(listed)
     }
 
-    /// Did that list lack a token that was made at `made`? A younger one may not have been in the list yet.
-    pub(super) fn lacks(&self, context: &Context<'_>, client_id: &str, made: Duration) -> bool {
-        let is_old_enough = made + context.host.system_view().wal_minimum_age() <= self.asked_at;
-        is_old_enough && !self.filter.may_hold(hash(client_id))
+    /// Did that list lack a token that was there to be listed?
+    pub(super) fn lacks(&self, context: &Context<'_>, sought: &Sought<'_>) -> bool {
+        let Some(made) = sought.made else { return false };
+        // Astra's list may trail behind its mints. Where Astra itself, at the URL of that list, just now knew no such
+        // token, the list need only be younger than the token; both times are whole seconds.
+        let is_due = match sought.is_unknown {
+            true => made < self.asked_at,
+            false => made + context.host.system_view().wal_minimum_age() <= self.asked_at,
+        };
+        is_due && !self.filter.may_hold(hash(sought.client_id))
     }
 
     fn decode(value: &[u8]) -> Option<Self> {

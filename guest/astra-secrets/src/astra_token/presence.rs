@@ -1,28 +1,23 @@
 //! Whether Astra still has a token, by the list of the organization that made it.
 
 use std::ops::ControlFlow;
-use std::time::Duration;
 
 use secrets_framework::Context;
 use secrets_framework::host::LogLevel;
 
-use super::listed::{Listed, TakenDown, lock_key};
+use super::listed::{Listed, Sought, TakenDown, lock_key};
 use crate::client::{AstraClient, ClientError, ScanEnd};
 use crate::names::is_uuid;
 
-/// Answers whether a complete list of the client's own organization lacks the token, which was made at `made` where that
-/// is known. A list that was read a moment ago for another token serves for this one, too.
+/// Answers whether a complete list of the client's own organization lacks the token. A list that was read a moment ago
+/// for another token serves for this one, too.
 pub(super) fn is_gone(
     context: &Context<'_>,
     client: &AstraClient<'_>,
-    client_id: &str,
-    made: Option<Duration>,
+    sought: &Sought<'_>,
 ) -> Result<bool, ClientError> {
-    let was_not_listed = || {
-        let made = made?;
-        Listed::load(context, client).filter(|listed| listed.lacks(context, client_id, made))
-    };
-    if was_not_listed().is_some() {
+    let was_not_listed = || Listed::load(context, client).is_some_and(|listed| listed.lacks(context, sought));
+    if was_not_listed() {
         return Ok(true);
     }
     // One of many that find nothing kept reads the list, and the others wait for what it keeps.
@@ -35,10 +30,10 @@ pub(super) fn is_gone(
             return Err(ClientError::OutOfTime);
         }
     };
-    if was_not_listed().is_some() {
+    if was_not_listed() {
         return Ok(true);
     }
-    read_list(context, client, client_id)
+    read_list(context, client, sought.client_id)
 }
 
 fn read_list(context: &Context<'_>, client: &AstraClient<'_>, client_id: &str) -> Result<bool, ClientError> {
