@@ -146,8 +146,7 @@ pub(crate) const LISTED_TOKENS_FILTER_BYTES_MAX: usize = 768 * 1024;
 /// How long an ended record waits after its token could not be ended.
 pub(crate) const ENDED_RETRY_PAUSE: Duration = Duration::from_secs(10 * 60);
 
-/// Records that one rollback call looks at for the index: some five storage calls each of the host's 10,000, and each
-/// one is in an instance's memory, which does not come back.
+/// Records that one rollback call looks at for the index: some five storage calls each of the host's 10,000.
 pub(crate) const INDEXED_PER_ROLLBACK_MAX: u32 = 200;
 
 /// How long after a whole walk the records are walked through again, for what the Go plugin may have made meanwhile:
@@ -155,7 +154,7 @@ pub(crate) const INDEXED_PER_ROLLBACK_MAX: u32 = 200;
 pub(crate) const INDEX_WALK_PAUSE: Duration = Duration::from_secs(3600);
 
 /// Tokens that one list describes, and records that one look-up walks through where the index is not filled yet: two
-/// reads each of the host's 10,000 for a request. With [`TOKENS_LISTED_MAX`] names that takes some 32 MiB of an instance's 64, whose memory does not come back.
+/// reads each of the host's 10,000 for a request. With [`TOKENS_LISTED_MAX`] names that takes some 32 MiB of an instance's 64.
 pub(crate) const TOKENS_DESCRIBED_MAX: usize = 4_000;
 
 /// Bytes of what clients noted about the tokens that one list describes: an answer has the host's 8 MiB, of which the

@@ -104,16 +104,21 @@ struct CurrentOrg {
 
 /// Sorts an answer by its status: `Ok` on any 2xx, of which only the head has been read.
 pub(super) fn check_status(response: StreamedResponse<'_>) -> Result<StreamedResponse<'_>, ClientError> {
-    let retry_after = response.retry_after.as_deref().and_then(parse_retry_after);
-    match response.status {
-        200..=299 => Ok(response),
-        status @ (401 | 403) => Err(ClientError::Refused { status, error_id: astra_error_id(response) }),
-        404 => Err(ClientError::NotFound),
-        429 => Err(ClientError::RateLimited { retry_after }),
-        status @ 400..=499 => Err(ClientError::Rejected { status, error_id: astra_error_id(response) }),
-        status @ 500..=599 => Err(ClientError::Failing { status, retry_after }),
-        status => Err(ClientError::Unexpected { status }),
+    let status = response.status;
+    if (200..=299).contains(&status) {
+        return Ok(response);
     }
+    let retry_after = response.retry_after.as_deref().and_then(parse_retry_after);
+    // Also where the number does not matter: a body that is left unread costs its connection.
+    let error_id = astra_error_id(response);
+    Err(match status {
+        401 | 403 => ClientError::Refused { status, error_id },
+        404 => ClientError::NotFound,
+        429 => ClientError::RateLimited { retry_after },
+        400..=499 => ClientError::Rejected { status, error_id },
+        500..=599 => ClientError::Failing { status, retry_after },
+        _ => ClientError::Unexpected { status },
+    })
 }
 
 /// The body of a POST.
