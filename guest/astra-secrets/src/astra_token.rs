@@ -3,6 +3,7 @@
 
 mod elsewhere;
 mod ending;
+mod listed;
 mod presence;
 
 use std::collections::BTreeMap;

@@ -8,14 +8,16 @@
 
 mod encode;
 mod error;
+mod exchange;
 mod retry;
+mod token_list;
 mod wire;
 
 use std::cell::Cell;
 use std::ops::ControlFlow;
 use std::time::Duration;
 
-use secrets_framework::host::{Host, HttpMethod, HttpRequest, HttpResponse, LogLevel};
+use secrets_framework::host::{Host, HttpMethod};
 
 pub(crate) use error::{ClientError, is_about_the_token};
 pub(crate) use wire::{CreatedToken, ListedRole, ListedToken, TokenRequest};
@@ -84,6 +86,12 @@ impl<'a> AstraClient<'a> {
         }
     }
 
+    /// The same client with less time for all its work: lists may be long, and a bound between two reads ends none.
+    pub(crate) fn within(self, budget: Duration) -> Self {
+        let work_deadline = self.work_deadline.min(self.host.clock().now() + budget);
+        Self { work_deadline, deadline: Cell::new(work_deadline), ..self }
+    }
+
     /// A client for proving the new token of `candidate`, within the time that is left to this one.
     pub(crate) fn proving<'b>(&self, candidate: &'b OrgConfig) -> AstraClient<'b>
     where
@@ -119,19 +127,19 @@ impl<'a> AstraClient<'a> {
         wire::read_created(response.body.expose(), wanted, self.org_id())
     }
 
-    /// Visits the tokens of the organization until `visit` breaks off the scan.
+    /// Visits the tokens of the organization until `visit` breaks off the scan. The list is read as a stream, so that
+    /// its length does not matter, and no further than the scan goes.
     ///
     /// A list that is lost on the way is read again from its beginning, so `visit` may see one token more than once.
     pub(crate) fn scan_tokens(
         &self,
         visit: &mut dyn FnMut(ListedToken) -> ControlFlow<()>,
     ) -> Result<ScanEnd, ClientError> {
-        for token in self.list_tokens()? {
-            if visit(token).is_break() {
-                return Ok(ScanEnd::Stopped);
-            }
-        }
-        Ok(ScanEnd::Complete)
+        self.repeatedly(|| {
+            self.exchange(HttpMethod::Get, TOKENS_PATH, None, |response| {
+                token_list::scan(response.body, &self.received_bytes, visit)
+            })
+        })
     }
 
     /// The first listed token that `is_it` accepts; the rest of the list is not read.
@@ -149,8 +157,13 @@ impl<'a> AstraClient<'a> {
 
     /// All tokens of the organization.
     pub(crate) fn list_tokens(&self) -> Result<Vec<ListedToken>, ClientError> {
-        let response = self.send_repeatedly(HttpMethod::Get, TOKENS_PATH)?;
-        wire::read_tokens(response.body.expose())
+        // By the scan, which may begin again: the last one counts.
+        let mut tokens = std::collections::BTreeMap::new();
+        self.scan_tokens(&mut |token| {
+            tokens.insert(token.client_id.clone(), token);
+            ControlFlow::Continue(())
+        })?;
+        Ok(tokens.into_values().collect())
     }
 
     /// Revokes a token; `Ok` only on Astra's own 200 or 204.
@@ -189,7 +202,7 @@ impl<'a> AstraClient<'a> {
         true
     }
 
-    /// Bytes of all bodies received so far: memory of an instance that does not come back.
+    /// Bytes of all bodies received so far.
     pub(crate) fn received_bytes(&self) -> usize {
         self.received_bytes.get()
     }
@@ -202,85 +215,6 @@ impl<'a> AstraClient<'a> {
     /// From now on, lists and deletions may use the time kept for cleaning up.
     pub(crate) fn use_time_to_settle(&self) {
         self.deadline.set(self.work_deadline + SETTLE_BUDGET);
-    }
-
-    fn send_repeatedly(&self, method: HttpMethod, path: &str) -> Result<HttpResponse, ClientError> {
-        let mut attempts = 0;
-        loop {
-            let error = match self.send(method, path, None) {
-                Ok(response) => return Ok(response),
-                Err(error) => error,
-            };
-            attempts += 1;
-            if !error.is_passing() || !self.pause_before_repeating(&error, attempts) {
-                return Err(error);
-            }
-        }
-    }
-
-    /// One exchange; `Ok` on any 2xx.
-    fn send(&self, method: HttpMethod, path: &str, body: Option<Vec<u8>>) -> Result<HttpResponse, ClientError> {
-        if method != HttpMethod::Get && self.host.system_view().is_upstream_read_only() {
-            return Err(ClientError::ReadOnly);
-        }
-        let deadline = if method == HttpMethod::Post { self.work_deadline } else { self.deadline.get() };
-        let timeout = self.request_timeout.min(self.time_until(deadline));
-        if timeout < UPSTREAM_TIME_MIN {
-            return Err(ClientError::OutOfTime);
-        }
-        let request = HttpRequest {
-            method,
-            origin: self.config.url.origin().as_str().to_owned(),
-            path_and_query: format!("{}{path}", self.config.url.base_path()),
-            bearer: self.config.admin_token.bearer(),
-            body,
-            timeout,
-        };
-        let asked_at = self.host.clock().now();
-        let sent = self.host.http().send(request).map_err(ClientError::from);
-        if let Ok(response) = &sent {
-            self.note(response, asked_at);
-        }
-        let request_id = sent.as_ref().ok().and_then(|response| response.upstream_request_id.clone());
-        let answer = sent.and_then(wire::check_status);
-        if let Err(error) = &answer {
-            self.log_failure(method, error, request_id.as_deref());
-        }
-        answer
-    }
-
-    fn note(&self, response: &HttpResponse, asked_at: Duration) {
-        self.received_bytes.set(self.received_bytes.get() + response.body.expose().len());
-        let now = self.host.clock().now();
-        if let Some(theirs) = response.date.as_deref().and_then(retry::parse_http_date)
-            && let Ok(ahead_seconds) = i64::try_from(i128::from(theirs) - i128::from(now.as_secs()))
-        {
-            let exchange_seconds = now.saturating_sub(asked_at).as_secs();
-            self.skew.set(Some(Skew { ahead_seconds, exchange_seconds }));
-        }
-    }
-
-    fn time_until(&self, deadline: Duration) -> Duration {
-        deadline.saturating_sub(self.host.clock().now())
-    }
-
-    fn log_failure(&self, method: HttpMethod, error: &ClientError, upstream_request_id: Option<&str>) {
-        let method = match method {
-            HttpMethod::Get => "GET",
-            HttpMethod::Post => "POST",
-            HttpMethod::Delete => "DELETE",
-        };
-        let request_id = upstream_request_id.map(encode::for_log).unwrap_or_default();
-        self.host.log().log(
-            LogLevel::Warn,
-            "a request to Astra failed",
-            &[
-                ("org", self.org_id().as_str()),
-                ("method", method),
-                ("error", &error.to_string()),
-                ("upstream_request_id", &request_id),
-            ],
-        );
     }
 }
 

@@ -50,10 +50,10 @@ pub(crate) const TRANSACTION_ATTEMPTS_MAX: u32 = 5;
 /// Old configs of one organization that are kept for revocation: one for each origin that still has tokens.
 pub(crate) const RETIRED_CONFIGS_MAX: usize = 8;
 
-/// Bound on one upstream request where the config sets none.
+/// Bound on the wait for the head of an upstream answer, and between two reads of it, where the config sets none.
 pub(crate) const REQUEST_TIMEOUT_DEFAULT: Duration = Duration::from_secs(10);
 
-/// Largest bound on one upstream request: more than [`UPSTREAM_BUDGET`] has no request.
+/// Largest such bound: a whole request has no more than [`UPSTREAM_BUDGET`].
 pub(crate) const REQUEST_TIMEOUT_MAX: Duration = Duration::from_secs(30);
 
 /// Repeats of one upstream request where the config sets none.
@@ -86,6 +86,15 @@ pub(crate) const SETTLE_BUDGET: Duration = Duration::from_secs(12);
 
 /// No upstream request is begun with less time than this: it could only be acted on and lost.
 pub(crate) const UPSTREAM_TIME_MIN: Duration = Duration::from_millis(250);
+
+/// 8 MiB: an answer of Astra that is read whole. Such an answer is some KiB; the list of tokens is read as a stream.
+pub(crate) const ANSWER_BYTES_MAX: usize = 8 * 1024 * 1024;
+
+/// 64 KiB: the body of an answer that is an error, of which only Astra's error number is read.
+pub(crate) const ERROR_BODY_BYTES_MAX: usize = 64 * 1024;
+
+/// 256 KiB: one entry of Astra's list of tokens. Such an entry has some 300 bytes, and 40 more for each role.
+pub(crate) const LISTED_TOKEN_BYTES_MAX: usize = 256 * 1024;
 
 /// First pause before an upstream request is repeated; doubles each time.
 pub(crate) const BACK_OFF_FIRST: Duration = Duration::from_millis(250);
@@ -127,6 +136,21 @@ pub(crate) const ROLLBACK_BUDGET: Duration = Duration::from_secs(7);
 /// Bound on one upstream request of a rollback call, where many tokens wait.
 pub(crate) const ROLLBACK_REQUEST_TIMEOUT: Duration = Duration::from_secs(5);
 
+/// All upstream work of a client of a rollback call, where many tokens wait: a list of 300 MB comes in that time at
+/// 20 MB/s, and what the last organization of a budget takes still fits the host's 60 s.
+pub(crate) const ROLLBACK_UPSTREAM_BUDGET: Duration = Duration::from_secs(15);
+
+/// How long what a complete list said counts for other tokens: Astra is asked first about each, and a flood of
+/// revocations, such as `revoke-prefix`, reads the list once a minute.
+pub(crate) const LISTED_TOKENS_USED_FOR: Duration = Duration::from_secs(60);
+
+/// Tokens of a list of which is kept that they were listed: 8 bytes each are in memory while a list is read.
+pub(crate) const LISTED_TOKENS_MAX: usize = 2_000_000;
+
+/// 768 KiB: what is kept of one list, well below the server's 1 MiB for an entry. Of 1,000,000 tokens one unlisted in 20
+/// then looks listed, and the list is read for that one.
+pub(crate) const LISTED_TOKENS_FILTER_BYTES_MAX: usize = 768 * 1024;
+
 /// How long an ended record waits after its token could not be ended.
 pub(crate) const ENDED_RETRY_PAUSE: Duration = Duration::from_secs(10 * 60);
 
@@ -137,8 +161,8 @@ pub(crate) const ELSEWHERE_BUDGET: Duration = Duration::from_secs(20);
 /// The same within a rollback call, which has other work, too: see [`ROLLBACK_BUDGET`].
 pub(crate) const ELSEWHERE_ROLLBACK_BUDGET: Duration = Duration::from_secs(2);
 
-/// Organizations that one attempt asks for such a token: each list is in an instance's memory, which does not come back;
-/// the next attempt goes on.
+/// Organizations that one attempt asks for such a token: one list each in the time of a request; the next attempt
+/// goes on.
 pub(crate) const ELSEWHERE_ASKED_PER_CALL_MAX: usize = 100;
 
 /// How long after its lease's end such a token is looked for while an organization does not answer, as the contract says.
@@ -147,11 +171,10 @@ pub(crate) const ELSEWHERE_GIVE_UP_AFTER: Duration = Duration::from_secs(24 * 36
 /// Organizations that were not asked which log and history name, at some 100 bytes each.
 pub(crate) const ELSEWHERE_NAMED_MAX: usize = 20;
 
-/// Configs that one storage call reads: at most some 10 KiB each of an instance's memory.
+/// Configs that one storage call reads: at most some 10 KiB each.
 pub(crate) const CONFIGS_READ_AT_ONCE: usize = 100;
 
-/// Records that one rollback call looks at for the index: some five storage calls each of the host's 10,000, and each
-/// one is in an instance's memory, which does not come back.
+/// Records that one rollback call looks at for the index: some five storage calls each of the host's 10,000.
 pub(crate) const INDEXED_PER_ROLLBACK_MAX: u32 = 200;
 
 /// How long after a whole walk the records are walked through again, for what the Go plugin may have made meanwhile:
@@ -159,7 +182,7 @@ pub(crate) const INDEXED_PER_ROLLBACK_MAX: u32 = 200;
 pub(crate) const INDEX_WALK_PAUSE: Duration = Duration::from_secs(3600);
 
 /// Tokens that one list describes, and records that one look-up walks through where the index is not filled yet: two
-/// reads each of the host's 10,000 for a request. With [`TOKENS_LISTED_MAX`] names that takes some 32 MiB of an instance's 64, whose memory does not come back.
+/// reads each of the host's 10,000 for a request. With [`TOKENS_LISTED_MAX`] names that takes some 32 MiB of an instance's 64.
 pub(crate) const TOKENS_DESCRIBED_MAX: usize = 4_000;
 
 /// Bytes of what clients noted about the tokens that one list describes: an answer has the host's 8 MiB, of which the

@@ -90,7 +90,11 @@ const READ_FIELDS: &[Field] = &[
     Field::new("caller_mode", FieldType::String, "`standard` or `sidecar`."),
     Field::new("allowed_role_ids", FieldType::CommaStringSlice, "Astra roles that roles may use; empty = any."),
     Field::new("description", FieldType::String, "Template of a token's description in Astra; empty = none."),
-    Field::new("request_timeout", FieldType::String, "Bound on one request to Astra, such as `10s`."),
+    Field::new(
+        "request_timeout",
+        FieldType::String,
+        "Longest wait for the head of an answer of Astra, and between two reads of it, such as `10s`.",
+    ),
     Field::new("max_retries", FieldType::Int64, "How often a request to Astra is repeated at the most."),
     Field::new("rotation_period", FieldType::String, "The admin token is rotated this often; `0s` = not by a period."),
     Field::new("rotation_schedule", FieldType::String, "The admin token is rotated at these times; empty = at none."),

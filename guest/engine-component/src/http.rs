@@ -1,10 +1,12 @@
-//! Outbound HTTP over `wasi:http`: one exchange with a bound on its time and
-//! on the answer's size. What went wrong is told apart by one question: can
-//! the upstream have acted on the request? Nothing is retried here.
+//! Outbound HTTP over `wasi:http`: one exchange, whose body is read piece by
+//! piece, with bounds on its time. What went wrong is told apart by one question:
+//! can the upstream have acted on the request? Nothing is retried here.
 
 use std::time::Duration;
 
-use secrets_framework::host::{Http, HttpError, HttpMethod, HttpRequest, HttpResponse, SystemView};
+use secrets_framework::host::{
+    Http, HttpBody, HttpError, HttpMethod, HttpRequest, HttpResponse, StreamedResponse, SystemView,
+};
 use secrets_framework::{Backend, Sensitive};
 
 use crate::bindings::secrets_engine::host::system_view;
@@ -18,19 +20,11 @@ use crate::bindings::wasi::io::poll::{Pollable, poll};
 use crate::bindings::wasi::io::streams::{InputStream, OutputStream, StreamError};
 use crate::error_code::http_error;
 use crate::host::ComponentHost;
-use crate::limits::{BODY_BYTES_MAX, HEADER_BYTES_MAX, READ_BYTES_MAX, WRITE_BYTES_MAX};
+use crate::limits::{HEADER_BYTES_MAX, READ_BYTES_MAX, WRITE_BYTES_MAX};
 
 impl Http for ComponentHost {
-    fn send(&self, request: HttpRequest) -> Result<HttpResponse, HttpError> {
-        let deadline = Deadline::after(request.timeout);
-        let answer = exchange(self.0, &request, &deadline);
-        answer.map_err(|failure| match failure {
-            Failure::TimedOut => HttpError::TimedOut,
-            Failure::TooLarge => HttpError::TooLarge,
-            Failure::Local(what) => HttpError::NotSent(what.to_owned()),
-            Failure::Lost(what) => HttpError::Lost(what.to_owned()),
-            Failure::Code(code) => http_error(&code, || self.check_sent(&request)),
-        })
+    fn exchange(&self, request: HttpRequest) -> Result<StreamedResponse<'_>, HttpError> {
+        exchange(self.0, &request).map_err(|failure| failure.judged(|| self.check_sent(&request)))
     }
 
     fn check_origin(&self, origin: &str) -> Result<(), String> {
@@ -55,8 +49,6 @@ impl ComponentHost {
 enum Failure {
     /// Our own deadline.
     TimedOut,
-    /// Our own limit of the answer's size.
-    TooLarge,
     /// The request could not even be made up.
     Local(&'static str),
     /// The answer broke off without the host saying why.
@@ -65,17 +57,32 @@ enum Failure {
     Code(ErrorCode),
 }
 
-fn exchange(backend: &Backend, request: &HttpRequest, deadline: &Deadline) -> Result<HttpResponse, Failure> {
+impl Failure {
+    /// `egress` answers the sentence for the operator where the policy refuses the destination.
+    fn judged(self, egress: impl FnOnce() -> Result<(), String>) -> HttpError {
+        match self {
+            Self::TimedOut => HttpError::TimedOut,
+            Self::Local(what) => HttpError::NotSent(what.to_owned()),
+            Self::Lost(what) => HttpError::Lost(what.to_owned()),
+            Self::Code(code) => http_error(&code, egress),
+        }
+    }
+}
+
+/// Up to the head of the answer.
+fn exchange(backend: &Backend, request: &HttpRequest) -> Result<StreamedResponse<'static>, Failure> {
+    let ends = Deadline::after(request.total_timeout);
+    let head_by = ends.or_sooner(request.timeout);
     let (outgoing, body) = outgoing_request(backend, request)?;
     let options = request_options(request.timeout);
     let future = outgoing_handler::handle(outgoing, Some(options)).map_err(Failure::Code)?;
     // Whether the body went through does not matter: an upstream may answer
     // without reading it, and why it failed is what the response future says.
     if let (Some(body), Some(bytes)) = (body, &request.body) {
-        write_body(body, bytes, deadline)?;
+        write_body(body, bytes, &head_by)?;
     }
-    let response = wait_for_response(&future, deadline)?;
-    read_response(response, deadline)
+    let response = wait_for_response(&future, &head_by)?;
+    streamed(&response, request.timeout, ends)
 }
 
 /// A request without body must not even be asked for one: HTTP/1.1 would then
@@ -176,17 +183,22 @@ fn wait_for_response(future: &FutureIncomingResponse, deadline: &Deadline) -> Re
     }
 }
 
-fn read_response(response: IncomingResponse, deadline: &Deadline) -> Result<HttpResponse, Failure> {
-    let status = response.status();
+/// The head of the answer, and the body that is still to be read.
+fn streamed(
+    response: &IncomingResponse,
+    between_reads: Duration,
+    ends: Deadline,
+) -> Result<StreamedResponse<'static>, Failure> {
     let headers = response.headers();
-    let retry_after = header(&headers, "retry-after");
-    let date = header(&headers, "date");
-    let length = header(&headers, "content-length").and_then(|length| length.parse().ok()).unwrap_or_default();
-    let upstream_request_id = REQUEST_ID_HEADERS.iter().find_map(|name| header(&headers, name));
-    drop(headers);
     let body = response.consume().map_err(|()| Failure::Lost("it was taken already"))?;
-    let body = Sensitive::new(read_body(&body, length, deadline)?);
-    Ok(HttpResponse { status, retry_after, upstream_request_id, date, body })
+    let stream = body.stream().map_err(|()| Failure::Lost("it was taken already"))?;
+    Ok(HttpResponse {
+        status: response.status(),
+        retry_after: header(&headers, "retry-after"),
+        upstream_request_id: REQUEST_ID_HEADERS.iter().find_map(|name| header(&headers, name)),
+        date: header(&headers, "date"),
+        body: Box::new(Body { stream, _body: body, between_reads, ends }),
+    })
 }
 
 /// The first value of a header, where it is short, printable text.
@@ -196,31 +208,55 @@ fn header(headers: &Fields, name: &str) -> Option<String> {
     if is_plain { String::from_utf8(value).ok() } else { None }
 }
 
-/// `length` is what the upstream announced; room for it is taken at once, for
-/// memory that a growing buffer leaves behind does not come back.
-fn read_body(body: &IncomingBody, length: usize, deadline: &Deadline) -> Result<Vec<u8>, Failure> {
-    let stream: InputStream = body.stream().map_err(|()| Failure::Lost("it was taken already"))?;
-    let mut bytes = Vec::with_capacity(length.min(BODY_BYTES_MAX));
-    loop {
-        match stream.read(READ_BYTES_MAX) {
-            Ok(chunk) if chunk.is_empty() => deadline.wait(stream.subscribe())?,
-            Ok(chunk) if bytes.len() + chunk.len() > BODY_BYTES_MAX => return Err(Failure::TooLarge),
-            Ok(chunk) => bytes.extend_from_slice(&chunk),
-            Err(StreamError::Closed) => return Ok(bytes),
-            Err(StreamError::LastOperationFailed(error)) => {
-                let code = http_error_code(&error);
-                return Err(code.map_or(Failure::Lost("it broke off"), Failure::Code));
+/// The body of an answer. The host ends the exchange when both handles are dropped.
+struct Body {
+    /// A child of the body: fields are dropped in this order.
+    stream: InputStream,
+    _body: IncomingBody,
+    between_reads: Duration,
+    ends: Deadline,
+}
+
+impl HttpBody for Body {
+    fn read(&mut self) -> Result<Sensitive<Vec<u8>>, HttpError> {
+        // An answer that came has passed the egress policy.
+        self.next_piece().map_err(|failure| failure.judged(|| Ok(())))
+    }
+}
+
+impl Body {
+    fn next_piece(&self) -> Result<Sensitive<Vec<u8>>, Failure> {
+        let until = self.ends.or_sooner(self.between_reads);
+        loop {
+            match self.stream.read(READ_BYTES_MAX) {
+                Ok(piece) if piece.is_empty() => until.wait(self.stream.subscribe())?,
+                Ok(_) if self.ends.has_passed() => return Err(Failure::TimedOut),
+                Ok(piece) => return Ok(Sensitive::new(piece)),
+                Err(StreamError::Closed) => return Ok(Sensitive::new(Vec::new())),
+                Err(StreamError::LastOperationFailed(error)) => {
+                    let code = http_error_code(&error);
+                    return Err(code.map_or(Failure::Lost("it broke off"), Failure::Code));
+                }
             }
         }
     }
 }
 
-/// The end of an exchange, on the monotonic clock.
+/// A time on the monotonic clock.
 struct Deadline(u64);
 
 impl Deadline {
     fn after(timeout: Duration) -> Self {
         Self(monotonic_clock::now().saturating_add(nanos(timeout)))
+    }
+
+    /// This one, or `timeout` from now where that is sooner.
+    fn or_sooner(&self, timeout: Duration) -> Self {
+        Self(self.0.min(Self::after(timeout).0))
+    }
+
+    fn has_passed(&self) -> bool {
+        monotonic_clock::now() >= self.0
     }
 
     /// Waits until there is something to do.

@@ -1,6 +1,6 @@
 //! What makes a WebAssembly component of any engine on the framework: WIT
 //! bindings, conversions, the framework's host traits over the imports, and
-//! an allocator for an instance that serves one request.
+//! an allocator.
 //!
 //! A crate that names its engine's table is all that is needed besides:
 //!

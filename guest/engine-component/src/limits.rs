@@ -1,9 +1,6 @@
 //! Limits of the component: each with its unit and its reason. The host has
 //! its own for all of them; these keep within it.
 
-/// 8 MiB: the body of an answer, as much as the host lets through.
-pub(crate) const BODY_BYTES_MAX: usize = 8 * 1024 * 1024;
-
 /// 64 KiB: read from a body in one call of the host.
 pub(crate) const READ_BYTES_MAX: u64 = 64 * 1024;
 

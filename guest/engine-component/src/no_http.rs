@@ -1,11 +1,11 @@
 //! An engine without the feature `http`: it imports no HTTP, so that its operator is not asked to allow any.
 
-use secrets_framework::host::{Http, HttpError, HttpRequest, HttpResponse};
+use secrets_framework::host::{Http, HttpError, HttpRequest, StreamedResponse};
 
 use crate::host::ComponentHost;
 
 impl Http for ComponentHost {
-    fn send(&self, _: HttpRequest) -> Result<HttpResponse, HttpError> {
+    fn exchange(&self, _: HttpRequest) -> Result<StreamedResponse<'_>, HttpError> {
         Err(HttpError::NotSent(self.why_not()))
     }
 

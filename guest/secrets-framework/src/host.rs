@@ -3,11 +3,13 @@
 //! All calls are synchronous: in a component the host suspends the instance,
 //! in native tests the thread waits. Implementations live elsewhere.
 
+mod http;
+
 use std::time::Duration;
 
 use thiserror::Error;
 
-use crate::Sensitive;
+pub use http::{Http, HttpBody, HttpError, HttpMethod, HttpRequest, HttpResponse, StreamedResponse};
 
 /// All of the outside, as one request sees it.
 pub trait Host {
@@ -167,75 +169,4 @@ pub enum LogLevel {
 pub trait Log {
     /// Writes one line. Nothing secret belongs in it.
     fn log(&self, level: LogLevel, message: &str, fields: &[(&str, &str)]);
-}
-
-/// An HTTP method that engines use.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum HttpMethod {
-    /// GET.
-    Get,
-    /// POST.
-    Post,
-    /// DELETE.
-    Delete,
-}
-
-/// One outbound request.
-#[derive(Debug)]
-pub struct HttpRequest {
-    /// Method.
-    pub method: HttpMethod,
-    /// `https://host` or `https://host:port`, without path.
-    pub origin: String,
-    /// Path and query, with leading slash, already escaped.
-    pub path_and_query: String,
-    /// Sent as `Authorization: Bearer …`.
-    pub bearer: Sensitive,
-    /// A JSON body.
-    pub body: Option<Vec<u8>>,
-    /// Bound on the whole exchange.
-    pub timeout: Duration,
-}
-
-/// The answer to an outbound request.
-#[derive(Debug)]
-pub struct HttpResponse {
-    /// Status code.
-    pub status: u16,
-    /// `Retry-After` as sent, where it was.
-    pub retry_after: Option<String>,
-    /// The upstream's request identifier for the log, where it sent one.
-    pub upstream_request_id: Option<String>,
-    /// `Date` as sent, where it was; shows clock skew.
-    pub date: Option<String>,
-    /// The whole body, within the host's limit. May hold secrets.
-    pub body: Sensitive<Vec<u8>>,
-}
-
-/// Why there is no answer.
-#[derive(Clone, Debug, Error, PartialEq, Eq)]
-pub enum HttpError {
-    /// The egress policy refuses the destination; the text names the setting that would allow it.
-    #[error("{0}")]
-    Denied(String),
-    /// Certainly not sent: the name did not resolve, or no connection was had.
-    #[error("could not connect: {0}")]
-    NotSent(String),
-    /// No answer in time; it may have been acted on.
-    #[error("no answer in time")]
-    TimedOut,
-    /// The answer was larger than the host allows; it was acted on.
-    #[error("the answer was too large")]
-    TooLarge,
-    /// Cut off or malformed; it may have been acted on.
-    #[error("the answer was lost: {0}")]
-    Lost(String),
-}
-
-/// Outbound HTTP.
-pub trait Http {
-    /// Sends a request. Redirects are answers, not followed.
-    fn send(&self, request: HttpRequest) -> Result<HttpResponse, HttpError>;
-    /// Does the egress policy allow this origin? The error is a sentence for the operator.
-    fn check_origin(&self, origin: &str) -> Result<(), String>;
 }

@@ -17,3 +17,7 @@ pub(crate) const WAL_TIME_MAX: Duration = Duration::from_secs(10);
 
 /// Failures that one rollback call spells out; the rest is counted.
 pub(crate) const ROLLBACK_FAILURES_SHOWN_MAX: usize = 10;
+
+/// 8 MiB: the body of an answer that is read whole. An instance has 64 MiB of memory, and what is parsed takes several
+/// times the body; what may be longer is read piece by piece.
+pub(crate) const HTTP_BODY_BYTES_MAX: usize = 8 * 1024 * 1024;

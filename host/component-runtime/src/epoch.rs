@@ -13,6 +13,8 @@ use thiserror::Error;
 use wasmtime::{Engine, Store, UpdateDeadline};
 
 use crate::LoadError;
+use crate::egress::Received;
+use crate::limits::{Limits, MIB};
 use crate::store_state::StoreState;
 
 /// How often running guests are looked at. A millisecond costs nothing measurable and bounds how long
@@ -54,9 +56,12 @@ pub(crate) struct OutOfProcessorTime;
 /// Processor time of one request: what the threads that polled its future spent on that, by their own clocks.
 ///
 /// Neither its waits count nor the time in which other threads had the processor: on a busy machine, too, an
-/// honest request has its whole budget.
+/// honest request has its whole budget. What it receives of answers adds to that, up to a maximum.
 pub(crate) struct ProcessorMeter {
-    budget: Duration,
+    basic: Duration,
+    per_received_mib: Duration,
+    most: Duration,
+    received: Received,
     spent_ns: AtomicU64,
     /// What the polling thread's clock said when the poll began; [`OFF`] between polls.
     on_since_ns: AtomicU64,
@@ -66,8 +71,21 @@ pub(crate) struct ProcessorMeter {
 const OFF: u64 = u64::MAX;
 
 impl ProcessorMeter {
-    pub(crate) fn new(budget: Duration) -> Self {
-        Self { budget, spent_ns: AtomicU64::new(0), on_since_ns: AtomicU64::new(OFF) }
+    pub(crate) fn new(limits: &Limits, received: Received) -> Self {
+        Self {
+            basic: limits.processor_time,
+            per_received_mib: limits.processor_time_per_received_mib,
+            most: limits.processor_time_max.max(limits.processor_time),
+            received,
+            spent_ns: AtomicU64::new(0),
+            on_since_ns: AtomicU64::new(OFF),
+        }
+    }
+
+    /// What the request may use, with what it received so far.
+    pub(crate) fn budget(&self) -> Duration {
+        let mib = u32::try_from(self.received.bytes() / MIB).unwrap_or(u32::MAX);
+        self.basic.saturating_add(self.per_received_mib.saturating_mul(mib)).min(self.most)
     }
 
     /// Counts until the guard is dropped, which has to be on the same thread.
@@ -80,7 +98,7 @@ impl ProcessorMeter {
     fn exhausted(&self) -> bool {
         let on_since = self.on_since_ns.load(Ordering::Relaxed);
         let running = if on_since == OFF { 0 } else { thread_ns().saturating_sub(on_since) };
-        Duration::from_nanos(self.spent_ns.load(Ordering::Relaxed).saturating_add(running)) >= self.budget
+        Duration::from_nanos(self.spent_ns.load(Ordering::Relaxed).saturating_add(running)) >= self.budget()
     }
 }
 
@@ -121,9 +139,42 @@ mod tests {
 
     const BUDGET: Duration = Duration::from_millis(30);
 
+    fn meter(received: &Received) -> ProcessorMeter {
+        let limits = Limits {
+            processor_time: BUDGET,
+            processor_time_per_received_mib: BUDGET,
+            processor_time_max: BUDGET * 3,
+            ..Limits::default()
+        };
+        ProcessorMeter::new(&limits, received.clone())
+    }
+
+    #[test]
+    fn what_is_received_adds_to_the_budget_up_to_a_maximum() {
+        let received = Received::default();
+        let meter = meter(&received);
+        let after = |bytes: usize| {
+            received.add(bytes);
+            meter.budget()
+        };
+        assert_eq!([after(0), after(MIB - 1), after(1)], [BUDGET, BUDGET, BUDGET * 2]);
+        assert_eq!([after(MIB), after(MIB), after(usize::MAX / 2)], [BUDGET * 3; 3]);
+        let _running = meter.enter();
+        work(BUDGET);
+        assert!(!meter.exhausted(), "that was the basic budget");
+        work(BUDGET * 2);
+        assert!(meter.exhausted());
+    }
+
+    #[test]
+    fn a_maximum_below_the_basic_budget_takes_nothing_of_it() {
+        let limits = Limits { processor_time: Duration::from_secs(30), ..Limits::default() };
+        assert_eq!(ProcessorMeter::new(&limits, Received::default()).budget(), Duration::from_secs(30));
+    }
+
     #[test]
     fn time_on_the_processor_is_counted_within_a_poll_and_stays_counted() {
-        let meter = ProcessorMeter::new(BUDGET);
+        let meter = meter(&Received::default());
         work(BUDGET);
         assert!(!meter.exhausted(), "that was no poll");
         let running = meter.enter();
@@ -136,7 +187,7 @@ mod tests {
 
     #[test]
     fn a_thread_that_is_kept_from_running_spends_nothing() {
-        let meter = ProcessorMeter::new(BUDGET);
+        let meter = meter(&Received::default());
         let running = meter.enter();
         // Off its processor, as if others had it.
         let (_sender, never) = mpsc::sync_channel::<()>(0);
@@ -148,7 +199,7 @@ mod tests {
 
     #[test]
     fn polls_on_any_threads_add_up() {
-        let meter = ProcessorMeter::new(BUDGET);
+        let meter = meter(&Received::default());
         let poll = |life_before: Duration| {
             // Each thread has a clock of its own.
             work(life_before);

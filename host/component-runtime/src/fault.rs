@@ -21,7 +21,7 @@ const NAME_BYTES_MAX: usize = 200;
 pub(crate) fn classify(error: &wasmtime::Error, state: &StoreState) -> InvokeError {
     let limits = &state.limits;
     if error.is::<OutOfProcessorTime>() {
-        return InvokeError::ProcessorTime(limits.processor_time);
+        return InvokeError::ProcessorTime(state.meter.budget());
     }
     if error.is::<PoolConcurrencyLimitError>() {
         return InvokeError::Busy("instances");

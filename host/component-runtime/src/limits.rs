@@ -5,7 +5,7 @@
 use std::time::Duration;
 
 const KIB: usize = 1024;
-const MIB: usize = 1024 * KIB;
+pub(crate) const MIB: usize = 1024 * KIB;
 
 /// Requests at once, of all mounts. A waiting request costs about 50 KiB and six memory mappings; Linux
 /// allows 65,530 mappings by default.
@@ -24,6 +24,11 @@ pub const COMPILE_DEADLINE: Duration = Duration::from_secs(120);
 pub const COMPILE_MEMORY_BYTES_MAX: usize = 2048 * MIB;
 /// Processor time of one request. A mint takes well under a millisecond, a full OpenAPI document some.
 pub const PROCESSOR_TIME: Duration = Duration::from_secs(1);
+/// Processor time that a request earns with each MiB of answers that it receives, so that a long list is not ended for
+/// its length: several times what parsing that much JSON takes.
+pub const PROCESSOR_TIME_PER_RECEIVED_MIB: Duration = Duration::from_millis(50);
+/// Processor time of one request, however much it receives: what a list of 300 MB earns.
+pub const PROCESSOR_TIME_MAX: Duration = Duration::from_secs(15);
 
 /// Linear memory of one request, all memories together.
 pub const MEMORY_BYTES_MAX: usize = 64 * MIB;
@@ -89,8 +94,10 @@ pub const EGRESS_TOTAL_TIMEOUT: Duration = Duration::from_secs(60);
 pub const EGRESS_HEADER_BYTES_MAX: usize = 64 * KIB;
 /// Body of a request. It is held in memory until sent.
 pub const EGRESS_REQUEST_BODY_BYTES_MAX: usize = MIB;
-/// Body of an answer.
-pub const EGRESS_RESPONSE_BODY_BYTES_MAX: usize = 8 * MIB;
+/// Body of an answer: Astra's list of 1,000,000 tokens has some 300 MB, and a guest that reads it as a stream needs no
+/// memory for it. The host holds a window of it only: at most [`EGRESS_HEADER_BYTES_MAX`] over HTTP/1 and 256 KiB over
+/// HTTP/2, and an upstream waits for a guest that does not read.
+pub const EGRESS_RESPONSE_BODY_BYTES_MAX: usize = 512 * MIB;
 /// HTTP requests of one mount at once, to whatever origin; further ones wait for the connect timeout.
 pub const EGRESS_REQUESTS_PER_MOUNT_MAX: usize = 64;
 /// Connections of one mount to one authority, idle ones included.
@@ -109,6 +116,8 @@ pub struct Limits {
     pub describe_deadline: Duration,
     pub compile_deadline: Duration,
     pub processor_time: Duration,
+    pub processor_time_per_received_mib: Duration,
+    pub processor_time_max: Duration,
     pub memory_bytes_max: usize,
     pub table_elements_max: usize,
     pub hostcall_bytes_max: usize,
@@ -159,6 +168,8 @@ impl Default for Limits {
             describe_deadline: DESCRIBE_DEADLINE,
             compile_deadline: COMPILE_DEADLINE,
             processor_time: PROCESSOR_TIME,
+            processor_time_per_received_mib: PROCESSOR_TIME_PER_RECEIVED_MIB,
+            processor_time_max: PROCESSOR_TIME_MAX,
             memory_bytes_max: MEMORY_BYTES_MAX,
             table_elements_max: TABLE_ELEMENTS_MAX,
             hostcall_bytes_max: HOSTCALL_BYTES_MAX,

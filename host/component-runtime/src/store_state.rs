@@ -64,12 +64,13 @@ impl StoreState {
         table.set_max_capacity(limits.handles_max);
         let mut http = WasiHttpCtx::new();
         http.set_field_size_limit(limits.egress.header_bytes_max);
+        let received = Received::default();
         Self {
-            hooks: EgressHooks::new(Arc::clone(&mount.shared.egress), mount.access(), deadline),
+            hooks: EgressHooks::new(Arc::clone(&mount.shared.egress), mount.access(), deadline, received.clone()),
             table,
             quota: Quota::new(Arc::clone(&limits)),
             memory: MemoryLimiter::new(&limits),
-            meter: Arc::new(ProcessorMeter::new(limits.processor_time)),
+            meter: Arc::new(ProcessorMeter::new(&limits, received)),
             wal_minimum_age,
             panicked: false,
             caller,

@@ -161,6 +161,11 @@ impl Simulator {
         assert!(is_planted, "the simulator has no organization `{organization}`");
     }
 
+    /// Gives an organization many more tokens that nobody can use, as a flood of others leaves them behind.
+    pub fn add_crowd(&self, organization: &str, count: usize, description: &str) {
+        self.hub.state().world.add_crowd(organization, count, description);
+    }
+
     /// Changes something behind the client's back; false when what it names does not exist.
     pub fn change(&self, change: &OutsideChange) -> bool {
         self.hub.state().world.change(change)

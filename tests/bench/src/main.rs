@@ -10,6 +10,7 @@ mod component;
 mod handshake;
 mod in_process;
 mod load;
+mod long_list;
 mod many_tokens;
 mod memory;
 mod mints;
@@ -47,6 +48,8 @@ fn main() -> anyhow::Result<()> {
     through_server::measure(&server, &mut table)?;
     progress("3,000 mints, 30 at once");
     mints::measure(&server, &mut table)?;
+    progress("200,000 tokens in Astra");
+    long_list::measure(&server, &mut table)?;
     drop(server);
     let mut out = std::io::stdout().lock();
     writeln!(out, "{machine}")?;

@@ -7,6 +7,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use http::{HeaderMap, Method, Request};
 use http_body_util::{BodyExt as _, Full, Limited};
+use hyper::body::Incoming;
 use hyper_util::client::legacy::{Client, connect::HttpConnector};
 use hyper_util::rt::TokioExecutor;
 use tokio::runtime::Runtime;
@@ -20,6 +21,39 @@ pub struct HttpAnswer {
     pub headers: HeaderMap,
     /// Body.
     pub body: Bytes,
+}
+
+/// An answer whose body is still to be read.
+#[derive(Debug)]
+pub struct HttpExchange {
+    /// Status code.
+    pub status: u16,
+    /// Headers.
+    pub headers: HeaderMap,
+    body: Incoming,
+}
+
+impl HttpExchange {
+    /// Waits for the next piece of the body; an empty one is its end.
+    ///
+    /// # Errors
+    /// Why there is none.
+    pub fn read(&mut self, timeout: Duration) -> Result<Bytes, HttpFailure> {
+        runtime()
+            .block_on(async { tokio::time::timeout(timeout, self.piece()).await.unwrap_or(Err(HttpFailure::TimedOut)) })
+    }
+
+    async fn piece(&mut self) -> Result<Bytes, HttpFailure> {
+        while let Some(frame) = self.body.frame().await {
+            let frame = frame.map_err(|error| HttpFailure::Lost(error.to_string()))?;
+            if let Ok(piece) = frame.into_data()
+                && !piece.is_empty()
+            {
+                return Ok(piece);
+            }
+        }
+        Ok(Bytes::new())
+    }
 }
 
 /// Why there is none.
@@ -61,24 +95,45 @@ impl HttpClient {
         body: Vec<u8>,
         timeout: Duration,
     ) -> Result<HttpAnswer, HttpFailure> {
-        let mut request = Request::new(Full::new(Bytes::from(body)));
-        *request.method_mut() = method;
-        *request.uri_mut() = url.parse().map_err(|_| HttpFailure::NotSent(format!("not a URL: {url}")))?;
-        *request.headers_mut() = headers;
+        let request = request(method, url, headers, body)?;
         runtime().block_on(async {
-            tokio::time::timeout(timeout, self.exchange(request)).await.unwrap_or(Err(HttpFailure::TimedOut))
+            tokio::time::timeout(timeout, self.whole(request)).await.unwrap_or(Err(HttpFailure::TimedOut))
         })
     }
 
-    async fn exchange(&self, request: Request<Full<Bytes>>) -> Result<HttpAnswer, HttpFailure> {
-        let answer = self.client.request(request).await.map_err(|error| {
+    /// Sends a request and waits for the head of the answer.
+    ///
+    /// # Errors
+    /// Why there is no answer.
+    pub fn begin(
+        &self,
+        method: Method,
+        url: &str,
+        headers: HeaderMap,
+        body: Vec<u8>,
+        timeout: Duration,
+    ) -> Result<HttpExchange, HttpFailure> {
+        let request = request(method, url, headers, body)?;
+        let (head, body) = runtime()
+            .block_on(async {
+                tokio::time::timeout(timeout, self.answer(request)).await.unwrap_or(Err(HttpFailure::TimedOut))
+            })?
+            .into_parts();
+        Ok(HttpExchange { status: head.status.as_u16(), headers: head.headers, body })
+    }
+
+    async fn answer(&self, request: Request<Full<Bytes>>) -> Result<http::Response<Incoming>, HttpFailure> {
+        self.client.request(request).await.map_err(|error| {
             if error.is_connect() {
                 HttpFailure::NotSent(error.to_string())
             } else {
                 HttpFailure::Lost(error.to_string())
             }
-        })?;
-        let (head, body) = answer.into_parts();
+        })
+    }
+
+    async fn whole(&self, request: Request<Full<Bytes>>) -> Result<HttpAnswer, HttpFailure> {
+        let (head, body) = self.answer(request).await?.into_parts();
         let body = Limited::new(body, self.response_bytes_max).collect().await.map_err(|error| {
             if error.is::<http_body_util::LengthLimitError>() {
                 HttpFailure::TooLarge
@@ -88,6 +143,14 @@ impl HttpClient {
         })?;
         Ok(HttpAnswer { status: head.status.as_u16(), headers: head.headers, body: body.to_bytes() })
     }
+}
+
+fn request(method: Method, url: &str, headers: HeaderMap, body: Vec<u8>) -> Result<Request<Full<Bytes>>, HttpFailure> {
+    let mut request = Request::new(Full::new(Bytes::from(body)));
+    *request.method_mut() = method;
+    *request.uri_mut() = url.parse().map_err(|_| HttpFailure::NotSent(format!("not a URL: {url}")))?;
+    *request.headers_mut() = headers;
+    Ok(request)
 }
 
 /// The runtime that all of the harness's waiting happens on.

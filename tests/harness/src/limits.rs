@@ -25,7 +25,7 @@ pub const ROLLBACK_DEADLINE: Duration = Duration::from_secs(150);
 /// A condition that needs no turn of the server's rollback.
 pub const CONDITION_DEADLINE: Duration = Duration::from_secs(30);
 
-/// The largest answer read from Astra by the native driver: the host's own bound is of this size, too.
+/// The largest answer that is read whole from the simulator.
 pub const UPSTREAM_RESPONSE_BYTES_MAX: usize = 8 * 1024 * 1024;
 
 /// The largest answer read from a server: far above any list that a scenario makes.

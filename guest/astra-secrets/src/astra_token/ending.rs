@@ -1,6 +1,8 @@
 //! Ending a token: in Astra first, then its record. One way for revocation,
 //! deletion, rollback and whatever else ends tokens.
 
+use std::time::Duration;
+
 use secrets_framework::Context;
 use secrets_framework::host::{LogLevel, StorageEntry};
 
@@ -8,13 +10,15 @@ use crate::client::{AstraClient, ClientError, is_about_the_token};
 use crate::config::{self, OrgConfig, Origin};
 use crate::error::{Failure, upstream};
 use crate::history::{self, End, Whereabouts};
-use crate::limits::ROLLBACK_REQUEST_TIMEOUT;
+use crate::limits::{ROLLBACK_REQUEST_TIMEOUT, ROLLBACK_UPSTREAM_BUDGET};
 use crate::mint;
 use crate::names::OrgId;
 use crate::read_only;
 use crate::record::{self, Record, TokenKind};
+use crate::time_text;
 
 use super::elsewhere::{Absent, end_elsewhere, may_be_elsewhere};
+use super::listed::{self, Sought};
 use super::presence::is_gone;
 
 /// The token to end.
@@ -58,7 +62,7 @@ impl Patience {
             Self::Caller => AstraClient::new(context.host, config),
             Self::Rollback | Self::Once => {
                 let timeout = config.request_timeout().min(ROLLBACK_REQUEST_TIMEOUT);
-                AstraClient::with_bounds(context.host, config, timeout, 0)
+                AstraClient::with_bounds(context.host, config, timeout, 0).within(ROLLBACK_UPSTREAM_BUDGET)
             }
         }
     }
@@ -85,7 +89,7 @@ pub(crate) fn end_token_with(context: &Context<'_>, target: &Target<'_>, config:
     let client = target.patience.client(context, &config.config);
     let revoked = match target.patience {
         Patience::Once => client.delete_token(target.client_id).map(|()| Revoked::Deleted),
-        Patience::Caller | Patience::Rollback => revoke(context, &client, target.client_id),
+        Patience::Caller | Patience::Rollback => revoke(context, &client, target),
     };
     let whereabouts = match revoked.map_err(|error| upstream(target.org_id, &error))? {
         Revoked::Absent if target.may_be_elsewhere() => {
@@ -160,6 +164,7 @@ pub(crate) fn drop_retired_if_unused(context: &Context<'_>, org_id: &OrgId) -> R
     if record::any_in_org_where(context, org_id, needs_it)? || mint::any_open_in_org(context, org_id)? {
         return Ok(());
     }
+    listed::forget(context, org_id)?;
     Ok(config::drop_retired(context, org_id)?)
 }
 
@@ -184,7 +189,8 @@ enum Revoked {
     Absent,
 }
 
-fn revoke(context: &Context<'_>, client: &AstraClient<'_>, client_id: &str) -> Result<Revoked, ClientError> {
+fn revoke(context: &Context<'_>, client: &AstraClient<'_>, target: &Target<'_>) -> Result<Revoked, ClientError> {
+    let client_id = target.client_id;
     let Err(error) = client.delete_token(client_id) else { return Ok(Revoked::Deleted) };
     match error {
         // Nothing was or can be asked, so nothing can be settled.
@@ -193,13 +199,23 @@ fn revoke(context: &Context<'_>, client: &AstraClient<'_>, client_id: &str) -> R
     }
     // An answer such as 404 may come from a wrong URL, before Astra looks at
     // the token; only the organization's own list tells that it is gone.
-    let gone = match is_gone(context, client, client_id) {
+    let is_unknown = error == ClientError::NotFound;
+    let sought = Sought { client_id, made: target.record.and_then(made), is_unknown };
+    let gone = match is_gone(context, client, &sought) {
         Ok(gone) => gone,
         // An admin token that ends itself sees no list afterwards.
         Err(ClientError::Refused { .. }) => client.asks_with(client_id) && is_dead(client),
         Err(_) => false,
     };
     if gone { Ok(Revoked::Absent) } else { Err(error) }
+}
+
+/// When the token was made: by our clock, else as Astra said it to the Go plugin.
+fn made(record: &Record) -> Option<Duration> {
+    match record.made {
+        0 => time_text::parse(&record.generated_on),
+        made => Some(Duration::from_secs(made)),
+    }
 }
 
 /// Does Astra not know the token that it is asked with? It tells every live one its organization.

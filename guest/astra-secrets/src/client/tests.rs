@@ -4,12 +4,12 @@
 #![expect(clippy::unwrap_used, reason = "tests")]
 
 use secrets_framework::Sensitive;
-use secrets_framework::host::{HttpError, HttpResponse};
-use secrets_framework::testing::TestHost;
+use secrets_framework::host::{Clock as _, HttpError, HttpResponse};
+use secrets_framework::testing::{ScriptedBody, TestHost};
 
 use super::*;
 use crate::config::{AdminToken, ApiUrl};
-use crate::limits::{BACK_OFF_FIRST, BACK_OFF_MAX, RETRY_AFTER_MAX};
+use crate::limits::{ANSWER_BYTES_MAX, BACK_OFF_FIRST, BACK_OFF_MAX, ERROR_BODY_BYTES_MAX, RETRY_AFTER_MAX};
 use crate::testing::{ADMIN_A, ORG_A, assert_no_secret};
 
 fn config() -> OrgConfig {
@@ -182,4 +182,104 @@ fn the_log_has_status_and_request_id_and_no_body() {
         assert!(text.contains(part), "{part} not in {text}");
     }
     assert_no_secret(&text);
+}
+
+/// A host whose Astra answers with the pieces that `pieces` makes for each request.
+fn streaming<I>(status: u16, pieces: impl Fn(&TestHost) -> I + Send + Sync + 'static) -> TestHost
+where
+    I: IntoIterator<Item = Result<Vec<u8>, HttpError>, IntoIter: Send + 'static>,
+{
+    let host = TestHost::new();
+    let same = host.clone();
+    host.http.script_streamed(move |_| {
+        let pieces = ScriptedBody::new(pieces(&same));
+        Ok(response(status, "").map_body(|_| pieces))
+    });
+    host
+}
+
+fn lost() -> Result<Vec<u8>, HttpError> {
+    Err(HttpError::Lost("the connection broke off".to_owned()))
+}
+
+#[test]
+fn a_look_up_reads_no_further_than_the_token_that_it_finds() {
+    let host = streaming(200, |_| [Ok(br#"{"clients":[{"clientId":"a"},{"clientId":"b"},"#.to_vec()), lost()]);
+    let config = config();
+    let client = AstraClient::new(&host, &config);
+    let found = client.find_token(|token| token.client_id == "b").unwrap();
+    assert_eq!(found.unwrap().client_id, "b");
+    assert_eq!(host.http.requests().len(), 1);
+    assert_eq!(client.find_token(|token| token.client_id == "c").unwrap_err(), ClientError::Lost);
+}
+
+#[test]
+fn a_list_that_is_lost_on_the_way_is_read_again_from_its_beginning() {
+    let attempts = std::sync::atomic::AtomicU32::new(0);
+    let host = streaming(200, move |_| {
+        let second = attempts.fetch_add(1, std::sync::atomic::Ordering::Relaxed) > 0;
+        let rest = if second { Ok(br#"{"clientId":"b"}]}"#.to_vec()) } else { lost() };
+        [Ok(br#"{"clients":[{"clientId":"a"},"#.to_vec()), rest]
+    });
+    let config = config();
+    let mut seen = Vec::new();
+    let scanned = AstraClient::new(&host, &config).scan_tokens(&mut |token| {
+        seen.push(token.client_id);
+        ControlFlow::Continue(())
+    });
+    assert_eq!((scanned, seen), (Ok(ScanEnd::Complete), ["a", "a", "b"].map(str::to_owned).to_vec()));
+    assert!(host.log.text().contains("the answer was lost"));
+}
+
+#[test]
+fn a_list_that_trickles_in_ends_with_the_time_of_the_request() {
+    let host = streaming(200, |host| {
+        let clock = std::sync::Arc::clone(&host.clock);
+        let begin = std::iter::once(Ok(br#"{"clients":["#.to_vec()));
+        begin.chain(std::iter::repeat_with(move || {
+            clock.advance(Duration::from_secs(5));
+            Ok(br#"{"clientId":"a"},"#.to_vec())
+        }))
+    });
+    let config = config();
+    let began = host.clock.now();
+    let scanned = AstraClient::new(&host, &config).scan_tokens(&mut |_| ControlFlow::Continue(()));
+    assert_eq!(scanned, Err(ClientError::TimedOut));
+    let took = host.clock.now() - began;
+    assert!(took > config.request_timeout() && took <= UPSTREAM_BUDGET + Duration::from_secs(5), "{took:?}");
+}
+
+#[test]
+fn a_list_that_pauses_longer_than_the_request_timeout_is_given_up() {
+    let host = streaming(200, |host| {
+        let clock = std::sync::Arc::clone(&host.clock);
+        let begin = std::iter::once(Ok(br#"{"clients":["#.to_vec()));
+        begin.chain(std::iter::once_with(move || {
+            clock.advance(Duration::from_secs(11));
+            Ok(b"]}".to_vec())
+        }))
+    });
+    let mut config = config();
+    config.max_retries_set = Some(0);
+    let scanned = AstraClient::new(&host, &config).scan_tokens(&mut |_| ControlFlow::Continue(()));
+    assert_eq!(scanned, Err(ClientError::TimedOut));
+}
+
+#[test]
+fn the_body_of_an_error_is_read_up_to_a_limit_and_the_status_counts_in_any_case() {
+    let refused = |error_id| ClientError::Refused { status: 401, error_id };
+    for (body, error_id) in [
+        (vec![Ok(br#"{"errors":[{"ID":340018}]}"#.to_vec())], Some(340_018)),
+        (vec![Ok(br#"{"errors":[{"ID":340018}]}"#.to_vec()), Ok(vec![b' '; ERROR_BODY_BYTES_MAX])], None),
+        (vec![Ok(b"{".to_vec()), lost()], None),
+    ] {
+        let host = streaming(401, move |_| body.clone());
+        assert_eq!(AstraClient::new(&host, &config()).current_org().unwrap_err(), refused(error_id));
+    }
+}
+
+#[test]
+fn an_answer_that_is_read_whole_is_bounded() {
+    let host = streaming(200, |_| [Ok(br#"{"id":"x"}"#.to_vec()), Ok(vec![b' '; ANSWER_BYTES_MAX])]);
+    assert!(matches!(AstraClient::new(&host, &config()).current_org(), Err(ClientError::Nonsense { .. })));
 }

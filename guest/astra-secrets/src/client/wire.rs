@@ -5,13 +5,13 @@
 use std::time::Duration;
 
 use secrets_framework::Sensitive;
-use secrets_framework::host::HttpResponse;
+use secrets_framework::host::StreamedResponse;
 use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::{Map, Value};
 
 use super::error::ClientError;
 use super::retry::parse_retry_after;
-use crate::limits::CLIENT_ID_BYTES_MAX;
+use crate::limits::{CLIENT_ID_BYTES_MAX, ERROR_BODY_BYTES_MAX};
 use crate::mint::has_mark;
 use crate::names::{OrgId, is_uuid};
 use crate::time_text;
@@ -98,28 +98,27 @@ struct Created {
 }
 
 #[derive(Deserialize)]
-struct TokenList {
-    clients: Vec<ListedToken>,
-}
-
-#[derive(Deserialize)]
 struct CurrentOrg {
     id: String,
 }
 
-/// Sorts an answer by its status: `Ok` on any 2xx.
-pub(super) fn check_status(response: HttpResponse) -> Result<HttpResponse, ClientError> {
-    let retry_after = || response.retry_after.as_deref().and_then(parse_retry_after);
-    let error_id = || astra_error_id(response.body.expose());
-    match response.status {
-        200..=299 => Ok(response),
-        status @ (401 | 403) => Err(ClientError::Refused { status, error_id: error_id() }),
-        404 => Err(ClientError::NotFound),
-        429 => Err(ClientError::RateLimited { retry_after: retry_after() }),
-        status @ 400..=499 => Err(ClientError::Rejected { status, error_id: error_id() }),
-        status @ 500..=599 => Err(ClientError::Failing { status, retry_after: retry_after() }),
-        status => Err(ClientError::Unexpected { status }),
+/// Sorts an answer by its status: `Ok` on any 2xx, of which only the head has been read.
+pub(super) fn check_status(response: StreamedResponse<'_>) -> Result<StreamedResponse<'_>, ClientError> {
+    let status = response.status;
+    if (200..=299).contains(&status) {
+        return Ok(response);
     }
+    let retry_after = response.retry_after.as_deref().and_then(parse_retry_after);
+    // Also where the number does not matter: a body that is left unread costs its connection.
+    let error_id = astra_error_id(response);
+    Err(match status {
+        401 | 403 => ClientError::Refused { status, error_id },
+        404 => ClientError::NotFound,
+        429 => ClientError::RateLimited { retry_after },
+        400..=499 => ClientError::Rejected { status, error_id },
+        500..=599 => ClientError::Failing { status, retry_after },
+        _ => ClientError::Unexpected { status },
+    })
 }
 
 /// The body of a POST.
@@ -156,16 +155,6 @@ pub(super) fn read_created(
     })
 }
 
-/// The answer to a list of tokens. One entry that cannot be read spoils it:
-/// it might be the very token that is looked for.
-pub(super) fn read_tokens(body: &[u8]) -> Result<Vec<ListedToken>, ClientError> {
-    let list: TokenList = read_object(body, "it is not a list of tokens")?;
-    if list.clients.iter().any(|token| token.client_id.is_empty()) {
-        return Err(ClientError::Nonsense { reason: "a listed token has no `clientId`" });
-    }
-    Ok(list.clients)
-}
-
 /// The answer to `currentOrg`.
 pub(super) fn read_current_org(body: &[u8]) -> Result<String, ClientError> {
     let org: CurrentOrg = read_object(body, "it names no organization")?;
@@ -188,8 +177,11 @@ pub(super) fn read_roles(body: &[u8]) -> Result<Vec<ListedRole>, ClientError> {
 }
 
 /// Astra's error number, `{"errors":[{"ID":340002}]}`, where there is one.
-fn astra_error_id(body: &[u8]) -> Option<i64> {
-    let body: Value = serde_json::from_slice(body).ok()?;
+///
+/// The status says what happened, so a body that is too large or cannot be read changes nothing.
+fn astra_error_id(response: StreamedResponse<'_>) -> Option<i64> {
+    let whole = response.read_whole(ERROR_BODY_BYTES_MAX).ok()?;
+    let body: Value = serde_json::from_slice(whole.body.expose()).ok()?;
     let first = body.get("errors")?.get(0)?.as_object()?;
     first.iter().find(|(key, _)| key.eq_ignore_ascii_case("id"))?.1.as_i64()
 }

@@ -60,7 +60,7 @@ const DESCRIPTION: Field = Field::new(
 const REQUEST_TIMEOUT: Field = Field::new(
     "request_timeout",
     FieldType::SignedDurationSecond,
-    "Bound on one request to Astra, at most 30 s; 0 or left out = 10 s.",
+    "Longest wait for the head of an answer of Astra, and between two reads of it, at most 30 s; 0 or left out = 10 s. All requests to Astra for one request have 35 s.",
 );
 
 const MAX_RETRIES: Field = Field::new(

@@ -12,7 +12,7 @@ use crate::error::{Failure, Outcome};
 use crate::history;
 use crate::lease::lock_token;
 use crate::names::OrgId;
-use crate::record::Ended;
+use crate::record::{self, Ended};
 use crate::rollback::end_at_once;
 
 use super::checks::{check_destination, check_stored};

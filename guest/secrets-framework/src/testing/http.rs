@@ -1,11 +1,16 @@
 //! Outbound HTTP of a test: a closure that answers, and a record of what was sent.
 
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
+use std::time::Duration;
 
-use super::lock;
-use crate::host::{Http, HttpError, HttpMethod, HttpRequest, HttpResponse};
+use super::{ManualClock, lock};
+use crate::Sensitive;
+use crate::host::{Clock, Http, HttpBody, HttpError, HttpMethod, HttpRequest, HttpResponse, StreamedResponse};
 
-type Answer = dyn Fn(HttpRequest) -> Result<HttpResponse, HttpError> + Send + Sync;
+/// Bytes of one piece of a scripted body: few, so that texts and items span pieces in every test.
+const PIECE_BYTES: usize = 61;
+
+type Answer = dyn Fn(HttpRequest) -> Result<HttpResponse<ScriptedBody>, HttpError> + Send + Sync;
 type OriginCheck = dyn Fn(&str) -> Result<(), String> + Send + Sync;
 
 /// What was sent, without the secret part of the bearer token.
@@ -23,8 +28,24 @@ pub struct RecordedRequest {
     pub body: String,
 }
 
+/// The body of a scripted answer: its pieces, each made when it is read.
+pub struct ScriptedBody(Box<dyn Iterator<Item = Result<Vec<u8>, HttpError>> + Send>);
+
+impl ScriptedBody {
+    /// A body of these pieces, none of which is empty.
+    pub fn new(pieces: impl IntoIterator<Item = Result<Vec<u8>, HttpError>, IntoIter: Send + 'static>) -> Self {
+        Self(Box::new(pieces.into_iter()))
+    }
+
+    fn cut_up(whole: &Sensitive<Vec<u8>>) -> Self {
+        let pieces: Vec<_> = whole.expose().chunks(PIECE_BYTES).map(|piece| Ok(piece.to_vec())).collect();
+        Self::new(pieces)
+    }
+}
+
 /// Answers by a closure, outside of any lock, so that requests overlap as they do on the network.
 pub struct ScriptedHttp {
+    clock: Arc<ManualClock>,
     answer: RwLock<Arc<Answer>>,
     origin_check: RwLock<Arc<OriginCheck>>,
     requests: Mutex<Vec<RecordedRequest>>,
@@ -33,6 +54,15 @@ pub struct ScriptedHttp {
 impl ScriptedHttp {
     /// Answers all further requests by `answer`.
     pub fn script(&self, answer: impl Fn(HttpRequest) -> Result<HttpResponse, HttpError> + Send + Sync + 'static) {
+        self.script_streamed(move |request| {
+            answer(request).map(|answer| answer.map_body(|whole| ScriptedBody::cut_up(&whole)))
+        });
+    }
+    /// Answers all further requests by `answer`, which says in which pieces a body comes.
+    pub fn script_streamed(
+        &self,
+        answer: impl Fn(HttpRequest) -> Result<HttpResponse<ScriptedBody>, HttpError> + Send + Sync + 'static,
+    ) {
         *self.answer.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(answer);
     }
     /// Decides all further egress checks by `check`; at first every origin is allowed.
@@ -49,9 +79,11 @@ impl ScriptedHttp {
     }
 }
 
-impl Default for ScriptedHttp {
-    fn default() -> Self {
+impl ScriptedHttp {
+    /// HTTP that takes the time of this clock.
+    pub(super) fn new(clock: &Arc<ManualClock>) -> Self {
         Self {
+            clock: Arc::clone(clock),
             answer: RwLock::new(Arc::new(|_| Err(HttpError::NotSent("this test has no HTTP script".to_owned())))),
             origin_check: RwLock::new(Arc::new(|_| Ok(()))),
             requests: Mutex::default(),
@@ -60,7 +92,7 @@ impl Default for ScriptedHttp {
 }
 
 impl Http for ScriptedHttp {
-    fn send(&self, request: HttpRequest) -> Result<HttpResponse, HttpError> {
+    fn exchange(&self, request: HttpRequest) -> Result<StreamedResponse<'_>, HttpError> {
         // As the host does: a refused origin is never sent to.
         self.check_origin(&request.origin).map_err(HttpError::Denied)?;
         lock(&self.requests).push(RecordedRequest {
@@ -71,11 +103,36 @@ impl Http for ScriptedHttp {
             body: String::from_utf8_lossy(request.body.as_deref().unwrap_or_default()).into_owned(),
         });
         let answer = Arc::clone(&self.answer.read().unwrap_or_else(PoisonError::into_inner));
-        answer(request)
+        let (clock, between_reads) = (&*self.clock, request.timeout);
+        let total_timeout = request.total_timeout;
+        let answer = answer(request)?;
+        // From the head on: scripts let any time pass before it.
+        let ends = clock.now() + total_timeout;
+        Ok(answer.map_body(|body| Box::new(Timed { body, clock, between_reads, ends }) as Box<dyn HttpBody>))
     }
 
     fn check_origin(&self, origin: &str) -> Result<(), String> {
         let check = Arc::clone(&self.origin_check.read().unwrap_or_else(PoisonError::into_inner));
         check(origin)
+    }
+}
+
+/// A scripted body that keeps the request's bounds, by the test's clock.
+struct Timed<'a> {
+    body: ScriptedBody,
+    clock: &'a ManualClock,
+    between_reads: Duration,
+    ends: Duration,
+}
+
+impl HttpBody for Timed<'_> {
+    fn read(&mut self) -> Result<Sensitive<Vec<u8>>, HttpError> {
+        let began = self.clock.now();
+        let piece = self.body.0.next().transpose()?.unwrap_or_default();
+        let now = self.clock.now();
+        if now > self.ends.min(began + self.between_reads) {
+            return Err(HttpError::TimedOut);
+        }
+        Ok(Sensitive::new(piece))
     }
 }

@@ -19,14 +19,14 @@ use serde_json::Value;
 use crate::host::{Clock, Host, Http, Locks, Log, Random, Storage, SystemView};
 use crate::{Lease, Operation, Request};
 
-pub use http::{RecordedRequest, ScriptedHttp};
+pub use http::{RecordedRequest, ScriptedBody, ScriptedHttp};
 pub use locks::MemoryLocks;
 pub use outside::{CapturedLog, LogLine, ManualClock, SeededRandom, TestSystemView};
 pub use storage::{MemoryStorage, READ_ONLY_TEXT, StorageCall};
 pub use table::check_table;
 
 /// One mount, with everything outside it in memory.
-#[derive(Clone, Default)]
+#[derive(Clone)]
 pub struct TestHost {
     /// The mount's storage.
     pub storage: Arc<MemoryStorage>,
@@ -48,6 +48,21 @@ impl TestHost {
     /// An empty mount: transactions on, no HTTP script, time at 2026-01-01T00:00:00Z.
     pub fn new() -> Self {
         Self::default()
+    }
+}
+
+impl Default for TestHost {
+    fn default() -> Self {
+        let clock = Arc::default();
+        Self {
+            storage: Arc::default(),
+            locks: Arc::default(),
+            system_view: Arc::default(),
+            random: Arc::default(),
+            log: Arc::default(),
+            http: Arc::new(ScriptedHttp::new(&clock)),
+            clock,
+        }
     }
 }
 

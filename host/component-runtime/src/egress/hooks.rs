@@ -1,9 +1,10 @@
 //! Where `wasi:http` hands over: which headers a guest may set, and how a request is sent.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use http::{HeaderName, header};
+use http_body_util::BodyExt;
 use tokio::time::Instant;
 use wasmtime_wasi_http::{
     DEFAULT_FORBIDDEN_HEADERS, Error, ForbiddenHeaderFilter, RequestOptions, WasiBody, WasiHttpHooks,
@@ -26,6 +27,30 @@ pub(crate) struct EgressHooks {
     access: Access,
     deadline: Instant,
     alive: Alive,
+    received: Received,
+}
+
+/// Bytes of answers' bodies that the guest received so far. Clones share the count.
+#[derive(Clone, Default)]
+pub(crate) struct Received(Arc<AtomicUsize>);
+
+impl Received {
+    pub(crate) fn bytes(&self) -> usize {
+        self.0.load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn add(&self, bytes: usize) {
+        self.0.fetch_add(bytes, Ordering::Relaxed);
+    }
+
+    /// Counts what the guest takes of a body.
+    fn count(self, body: WasiBody) -> WasiBody {
+        let count = move |frame: http_body::Frame<bytes::Bytes>| {
+            self.add(frame.data_ref().map_or(0, bytes::Bytes::len));
+            frame
+        };
+        body.map_frame(count).boxed_unsync()
+    }
 }
 
 /// Is the guest still there? A body that a dropped store leaves behind looks finished; this tells.
@@ -44,8 +69,8 @@ impl Alive {
 }
 
 impl EgressHooks {
-    pub(crate) fn new(egress: Arc<MountEgress>, access: Access, deadline: Instant) -> Self {
-        Self { egress, access, deadline, alive: Alive(Arc::new(AtomicBool::new(true))) }
+    pub(crate) fn new(egress: Arc<MountEgress>, access: Access, deadline: Instant, received: Received) -> Self {
+        Self { egress, access, deadline, alive: Alive(Arc::new(AtomicBool::new(true))), received }
     }
 
     #[cfg(test)]
@@ -85,9 +110,10 @@ impl WasiHttpHooks for EgressHooks {
         _sent: InTheBackground,
     ) -> Box<dyn Future<Output = Result<(Sent, InTheBackground), Error>> + Send> {
         let (egress, access) = (Arc::clone(&self.egress), self.access);
-        let (alive, deadline) = (self.alive.clone(), self.deadline);
+        let (alive, deadline, received) = (self.alive.clone(), self.deadline, self.received.clone());
         Box::new(async move {
             let answer = send::send(&egress, access, request, options.unwrap_or_default(), deadline, &alive).await?;
+            let answer = answer.map(|body| received.count(body));
             Ok((answer, Box::new(async { Ok(()) }) as InTheBackground))
         })
     }

@@ -23,6 +23,6 @@ pub use access::{UPSTREAM_OPTION, UPSTREAM_READ_ONLY};
 pub use origin::{Origin, OriginError};
 
 pub(crate) use access::Access;
-pub(crate) use hooks::EgressHooks;
+pub(crate) use hooks::{EgressHooks, Received};
 pub(crate) use pool::{Egress, MountEgress};
 pub(crate) use upstream_error::error_code;

@@ -126,8 +126,45 @@ fn a_giant_body_is_never_sent() {
 fn an_endless_answer_ends_and_the_guest_learns_why() {
     on_each_scheduler(|| async {
         let upstream = Upstream::start(b"HTTP/1.1 200 OK\r\n\r\n", true).await;
-        let told = call(&upstream.runtime(patient()), "endless_answer", &upstream.path()).await.unwrap();
+        let mut limits = patient();
+        limits.egress.response_body_bytes_max = 8 * MIB;
+        let told = call(&upstream.runtime(limits), "endless_answer", &upstream.path()).await.unwrap();
         assert_eq!(told, "(200, Err(Some(ErrorCode::HttpResponseBodySize(Some(8388608)))))");
+    });
+}
+
+const MIB: usize = 1024 * 1024;
+
+/// An answer with a body of so many MiB.
+fn long_answer(mib: usize) -> &'static [u8] {
+    let mut answer = format!("HTTP/1.1 200 OK\r\ncontent-length: {}\r\n\r\n", mib * MIB).into_bytes();
+    answer.resize(answer.len() + mib * MIB, b'x');
+    answer.leak()
+}
+
+#[test]
+fn an_answer_may_be_longer_than_the_memory_of_its_guest() {
+    const { assert!(component_runtime::limits::EGRESS_RESPONSE_BODY_BYTES_MAX > 300_000_000) };
+    on_each_scheduler(|| async {
+        let upstream = Upstream::start(long_answer(20), false).await;
+        let limits = Limits { memory_bytes_max: 4 * MIB, ..patient() };
+        let told = call(&upstream.runtime(limits), "endless_answer", &upstream.path()).await.unwrap();
+        assert_eq!(told, format!("(200, Ok({}))", 20 * MIB));
+    });
+}
+
+#[test]
+fn a_guest_that_spins_after_a_long_answer_is_stopped_by_what_that_answer_earned() {
+    on_each_scheduler(|| async {
+        let upstream = Upstream::start(long_answer(4), false).await;
+        let limits = Limits {
+            processor_time: Duration::from_millis(300),
+            processor_time_per_received_mib: Duration::from_millis(100),
+            processor_time_max: Duration::from_millis(600),
+            ..limits()
+        };
+        let outcome = call(&upstream.runtime(limits), "spin_after_an_answer", &upstream.path()).await;
+        assert_eq!(outcome.unwrap_err(), InvokeError::ProcessorTime(Duration::from_millis(600)));
     });
 }
 

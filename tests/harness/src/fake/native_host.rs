@@ -1,19 +1,20 @@
 //! What the native driver's engine reaches: the fake server's storage and
 //! clock, real HTTP to the simulator, and the framework's own test parts.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use http::header::{AUTHORIZATION, CONTENT_TYPE, DATE, RETRY_AFTER};
 use http::{HeaderMap, HeaderValue, Method};
 use secrets_framework::Sensitive;
 use secrets_framework::host::{
-    Clock, Host, Http, HttpError, HttpMethod, HttpRequest, HttpResponse, Locks, Log, Random, Storage, StorageEntry,
-    StorageError, StorageView, SystemView, Transaction,
+    Clock, Host, Http, HttpBody, HttpError, HttpMethod, HttpRequest, HttpResponse, Locks, Log, Random, Storage,
+    StorageEntry, StorageError, StorageView, StreamedResponse, SystemView, Transaction,
 };
 use secrets_framework::testing::{CapturedLog, MemoryLocks, SeededRandom, TestSystemView};
 
 use super::storage::FakeTransaction;
 use super::{Fake, FakeClock, FakeOptions, FakeStorage};
+use crate::http_client::HttpExchange;
 use crate::limits::UPSTREAM_RESPONSE_BYTES_MAX;
 use crate::{HttpClient, HttpFailure};
 
@@ -142,7 +143,7 @@ struct RealHttp {
 }
 
 impl Http for RealHttp {
-    fn send(&self, request: HttpRequest) -> Result<HttpResponse, HttpError> {
+    fn exchange(&self, request: HttpRequest) -> Result<StreamedResponse<'_>, HttpError> {
         self.check_origin(&request.origin).map_err(HttpError::Denied)?;
         let method = match request.method {
             HttpMethod::Get => Method::GET,
@@ -155,22 +156,16 @@ impl Http for RealHttp {
         headers.insert(AUTHORIZATION, bearer);
         headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
         let url = format!("{}{}", request.origin, request.path_and_query);
-        let answer = self
-            .client
-            .send(method, &url, headers, request.body.unwrap_or_default(), request.timeout)
-            .map_err(|failure| match failure {
-                HttpFailure::NotSent(text) => HttpError::NotSent(text),
-                HttpFailure::TimedOut => HttpError::TimedOut,
-                HttpFailure::TooLarge => HttpError::TooLarge,
-                HttpFailure::Lost(text) => HttpError::Lost(text),
-            })?;
+        let ends = Instant::now() + request.total_timeout;
+        let body = request.body.unwrap_or_default();
+        let answer = self.client.begin(method, &url, headers, body, request.timeout).map_err(http_error)?;
         let header = |name| answer.headers.get(name).and_then(|value| value.to_str().ok()).map(str::to_owned);
         Ok(HttpResponse {
             status: answer.status,
             retry_after: header(RETRY_AFTER),
             upstream_request_id: None,
             date: header(DATE),
-            body: Sensitive::new(answer.body.to_vec()),
+            body: Box::new(Body { exchange: answer, between_reads: request.timeout, ends }),
         })
     }
 
@@ -179,5 +174,29 @@ impl Http for RealHttp {
             return Ok(());
         }
         Err(format!("the origin `{origin}` is not allowed: register the plugin with `--allow-egress={origin}`"))
+    }
+}
+
+/// A body over a real socket, within the request's bounds.
+struct Body {
+    exchange: HttpExchange,
+    between_reads: Duration,
+    ends: Instant,
+}
+
+impl HttpBody for Body {
+    fn read(&mut self) -> Result<Sensitive<Vec<u8>>, HttpError> {
+        let left = self.ends.saturating_duration_since(Instant::now());
+        let piece = self.exchange.read(self.between_reads.min(left)).map_err(http_error)?;
+        Ok(Sensitive::new(piece.to_vec()))
+    }
+}
+
+fn http_error(failure: HttpFailure) -> HttpError {
+    match failure {
+        HttpFailure::NotSent(text) => HttpError::NotSent(text),
+        HttpFailure::TimedOut => HttpError::TimedOut,
+        HttpFailure::TooLarge => HttpError::TooLarge,
+        HttpFailure::Lost(text) => HttpError::Lost(text),
     }
 }

@@ -50,7 +50,7 @@ pub(crate) fn mint(stage: &Stage) -> Outcome {
 
 /// Not finding a mark settles nothing by itself: the entry stays until a list some time later is clean.
 #[track_caller]
-fn settled(stage: &Stage, tokens: usize) {
+pub(crate) fn settled(stage: &Stage, tokens: usize) {
     if stage.driver.fake().is_some() {
         stage.age_wal();
     }

@@ -70,6 +70,7 @@ mod history;
 mod killed;
 mod lease;
 mod lifecycle;
+mod long_lists;
 mod modules;
 mod openapi;
 mod org_token;

@@ -49,7 +49,7 @@ pub(crate) fn rotate(stage: &Stage) -> Outcome {
 }
 
 #[track_caller]
-fn rotated(stage: &Stage) -> Outcome {
+pub(crate) fn rotated(stage: &Stage) -> Outcome {
     let outcome = rotate(stage);
     assert!(outcome.status < 300, "{outcome:#?}");
     outcome

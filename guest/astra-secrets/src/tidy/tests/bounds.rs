@@ -49,7 +49,9 @@ fn no_further_organization_is_begun_when_the_time_or_the_memory_is_used_up() {
     let clock = std::sync::Arc::clone(&mount.host.clock);
     mount.astra.during_next(On::List, move || clock.advance(TIDY_BEGIN_BUDGET));
     let slow = tidy(&mount, true);
-    mount.astra.make_outside("Big", &"x".repeat(TIDY_RECEIVED_BYTES_MAX));
+    for number in 0..32 {
+        mount.astra.make_outside(&format!("Big{number}"), &"x".repeat(TIDY_RECEIVED_BYTES_MAX / 32));
+    }
     mount.host.http.clear();
     let big = tidy(&mount, true);
     assert!(mount.host.http.requests().iter().all(|request| request.client_id == "AdminOfA"));

@@ -98,7 +98,10 @@ fn one_that_meets_another_or_dies_comes_back() {
 fn two_in_one_call_share_its_memory() {
     let mount = scheduled("24h");
     mount.configure(ORG_B, ADMIN_B, json!({ "tidy_period": "24h" }));
-    mount.astra.make_outside("Big", &"x".repeat(TIDY_RECEIVED_BYTES_MAX));
+    let big = || (0..32).map(|number| format!("Big{number}"));
+    for client_id in big() {
+        mount.astra.make_outside(&client_id, &"x".repeat(TIDY_RECEIVED_BYTES_MAX / 32));
+    }
     mount.host.clock.advance(DAY);
     let run = || {
         mount.host.http.clear();
@@ -112,7 +115,7 @@ fn two_in_one_call_share_its_memory() {
     assert_eq!(run(), ["AdminOfB"]);
 
     // Small ones have their turn together.
-    mount.astra.delete_outside("Big");
+    big().for_each(|client_id| mount.astra.delete_outside(&client_id));
     mount.host.clock.advance(DAY);
     assert_eq!(run(), ["AdminOfA", "AdminOfB"]);
 }

@@ -1,7 +1,7 @@
 //! Bounds and error codes: what an upstream does wrong, and what is not sent at all.
 
 use super::*;
-use crate::egress::EgressHooks;
+use crate::egress::{EgressHooks, Received};
 
 #[tokio::test]
 async fn each_fault_of_an_upstream_has_its_code() {
@@ -108,7 +108,7 @@ async fn nothing_is_sent_for_a_guest_that_is_gone() {
     let server = Server::start(keep_alive).await;
     let mount = Arc::new(server.mount(&EgressLimits::default()));
     let deadline = Instant::now() + Duration::from_secs(60);
-    let hooks = EgressHooks::new(Arc::clone(&mount), Access::Full, deadline);
+    let hooks = EgressHooks::new(Arc::clone(&mount), Access::Full, deadline, Received::default());
     let alive = hooks.alive();
     drop(hooks);
     let outcome =
@@ -153,4 +153,36 @@ async fn the_request_line_and_framing_headers_are_the_clients() {
     assert!(head.contains(&format!("host: {}\r\n", server.address)), "{head}");
     assert!(head.contains("content-length: 5\r\n") && !head.contains("elsewhere"), "{head}");
     assert!(!head.contains("transfer-encoding"), "{head}");
+}
+
+/// Bytes that servers of this test wrote.
+static POURED: AtomicUsize = AtomicUsize::new(0);
+
+#[tokio::test]
+async fn an_upstream_waits_for_a_guest_that_does_not_read() {
+    const LONG: usize = 256 * 1024 * 1024;
+    fn pour_counted(mut stream: TcpStream) -> Task {
+        Box::pin(async move {
+            while POURED.load(Ordering::Relaxed) < LONG && stream.write_all(&[b'x'; 65536]).await.is_ok() {
+                POURED.fetch_add(65536, Ordering::Relaxed);
+            }
+        })
+    }
+    let server = Server::start(answering!("HTTP/1.1 200 OK\r\n\r\n", pour_counted)).await;
+    let mount = server.mount(&EgressLimits::default());
+    let far = Instant::now() + Duration::from_secs(60);
+    let request = request(Method::GET, &server.url());
+    let unread = send(&mount, request, RequestOptions::default(), far, &alive()).await.unwrap();
+    // Until the upstream makes no progress any more.
+    let mut still = 0;
+    let mut before = 0;
+    while still < 20 {
+        tokio::time::sleep(Duration::from_millis(20)).await;
+        let now = POURED.load(Ordering::Relaxed);
+        still = if now == before { still + 1 } else { 0 };
+        before = now;
+    }
+    // What the sockets of this machine take, and a window.
+    assert!(before < LONG / 4, "{before} bytes were taken of an answer that nobody reads");
+    drop(unread);
 }

@@ -1,0 +1,101 @@
+//! Organizations with so many tokens that Astra's list of them has far more than 8 MiB: whatever looks a token up there
+//! works as with few, and reads no more than it needs.
+
+use std::time::Instant;
+
+use astra_simulator::{Effect, FaultRule, OutsideChange, RequestRecord, TokenState};
+use harness::Stage;
+use harness::limits::{CONDITION_DEADLINE, POLL_INTERVAL};
+
+use crate::faults::{SECRETS, settled, status};
+use crate::rotation::rotated;
+
+scenarios! { all:
+    an_admin_token_is_rotated_and_the_list_read_up_to_it,
+    a_gone_token_is_revoked_by_a_list_that_lacks_it,
+    a_token_of_a_lost_mint_is_found_and_deleted,
+    a_token_of_a_lost_mint_is_found_by_rollback,
+}
+
+/// Tokens of others, which the Go plugin's sidecar mode left.
+const CROWD: usize = 40_000;
+const LIST_BYTES_MIN: usize = 12 * 1024 * 1024;
+
+fn crowded(stage: &Stage) {
+    stage.astra.add_crowd(&stage.alpha.id, CROWD, &"left behind by a sidecar ".repeat(9));
+    stage.ready();
+}
+
+fn lists(stage: &Stage) -> Vec<RequestRecord> {
+    let requests = stage.astra.requests().into_iter();
+    requests.filter(|request| request.method == "GET" && request.path == SECRETS).collect()
+}
+
+#[track_caller]
+fn assert_long(list: &RequestRecord) {
+    let bytes = list.answer.as_ref().unwrap().body_bytes;
+    assert!(bytes > LIST_BYTES_MIN, "{bytes}");
+}
+
+/// Astra saw the client go away before the list was written.
+#[track_caller]
+fn assert_broken_off(stage: &Stage, number: u64) {
+    let deadline = Instant::now() + CONDITION_DEADLINE;
+    while lists(stage).iter().any(|list| list.number == number && list.told) {
+        assert!(Instant::now() < deadline, "the list was read to its end");
+        std::thread::sleep(POLL_INTERVAL);
+    }
+}
+
+fn an_admin_token_is_rotated_and_the_list_read_up_to_it(stage: &Stage) {
+    crowded(stage);
+    let first = stage.admin_client_id(&stage.alpha);
+    rotated(stage);
+    // Astra lists the oldest token first.
+    let list = lists(stage).pop().unwrap();
+    assert_long(&list);
+    assert_broken_off(stage, list.number);
+    let second = stage.admin_client_id(&stage.alpha);
+    rotated(stage);
+    // The newest token comes last.
+    assert!(lists(stage).pop().unwrap().told);
+    let third = stage.admin_client_id(&stage.alpha);
+    assert!(first != second && second != third);
+    assert_eq!(stage.astra_token(&third).roles, stage.astra_token(&first).roles);
+    stage.mint(&stage.alpha, "reader").expect(200);
+}
+
+fn a_gone_token_is_revoked_by_a_list_that_lacks_it(stage: &Stage) {
+    crowded(stage);
+    let minted = stage.mint(&stage.alpha, "reader").expect(200);
+    let other = stage.mint(&stage.alpha, "reader").expect(200);
+    let client_id = minted.text("clientId").to_owned();
+    assert!(stage.astra.change(&OutsideChange::RevokeToken { client_id }));
+    stage.revoke(&minted.lease_id()).expect(204);
+    let list = lists(stage).pop().unwrap();
+    assert_long(&list);
+    assert!(list.told, "the whole list was read");
+    assert!(stage.works(other.text("token")));
+    stage.assert_consistent(&stage.alpha, 1);
+}
+
+fn a_token_of_a_lost_mint_is_found_and_deleted(stage: &Stage) {
+    crowded(stage);
+    stage.astra.fault(FaultRule::new(status(502, Effect::Done)).method("POST").path(SECRETS).first(1));
+    stage.mint(&stage.alpha, "reader").expect_error(502, &[&stage.alpha.id]);
+    assert_long(&lists(stage).pop().unwrap());
+    stage.assert_consistent(&stage.alpha, 0);
+}
+
+fn a_token_of_a_lost_mint_is_found_by_rollback(stage: &Stage) {
+    crowded(stage);
+    stage.astra.fault(FaultRule::new(status(502, Effect::Done)).method("POST").path(SECRETS).first(1));
+    stage.astra.fault(FaultRule::new(status(500, Effect::NotDone)).method("GET").path(SECRETS));
+    stage.mint(&stage.alpha, "reader").expect_error(502, &[&stage.alpha.id]);
+    assert_eq!(stage.live(&stage.alpha).len(), 1, "the token was made and nobody has it");
+    stage.astra.clear_faults();
+    settled(stage, 0);
+    let tokens = stage.astra.tokens(&stage.alpha.id);
+    let crowd = tokens.iter().filter(|token| token.state == TokenState::Live && token.client_id.starts_with("Crowd"));
+    assert_eq!(crowd.count(), CROWD, "tokens of others are left alone");
+}
