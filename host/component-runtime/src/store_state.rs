@@ -14,7 +14,7 @@ use wasmtime_wasi_http::{WasiHttpCtx, WasiHttpCtxView, WasiHttpView};
 
 use crate::Mount;
 use crate::capability::{LockGuard, LogBudget, LogLine, Quota, StorageView, Transaction};
-use crate::egress::EgressHooks;
+use crate::egress::{EgressHooks, Received};
 use crate::epoch::ProcessorMeter;
 use crate::limits::{Limits, bytes_text};
 
