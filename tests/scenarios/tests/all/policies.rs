@@ -19,14 +19,13 @@ fn documented(page: &str, title: &str) -> String {
 }
 
 /// A place where policies are tried: two organizations with the same role names.
-struct Place<'a> {
-    stage: &'a Stage,
+struct Place {
     mount: String,
     root: Client,
 }
 
-impl<'a> Place<'a> {
-    fn new(stage: &'a Stage) -> Self {
+impl Place {
+    fn new(stage: &Stage) -> Self {
         stage.ready();
         stage.configure_with(&stage.beta, json!({ "logical_name": "second" }));
         for org in [&stage.alpha, &stage.beta] {
@@ -38,7 +37,7 @@ impl<'a> Place<'a> {
         }
         let stored = json!({ "org_id": stage.beta.id, "role_name": "reader", "logical_name": "stored" });
         stage.write("org/token", stored).expect(200);
-        Self { stage, mount: mount_of(stage), root: Server::shared().client() }
+        Self { mount: mount_of(stage), root: Server::shared().client() }
     }
 
     /// A client that has these policies, written for this mount and an organization.
