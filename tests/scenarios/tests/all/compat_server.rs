@@ -22,20 +22,22 @@ struct OldLease {
 fn a_mount_of_the_go_plugin_is_taken_over_in_place() {
     let server = Arc::new(Server::start(ServerKind::Raft));
     let stage = on(&server, "astra");
+    let uuid = server.client().must("GET", "sys/mounts/astra", &Value::Null)["data"]["uuid"].clone();
+    let uuid = uuid.as_str().unwrap();
     let form = lease_form(&stage, &server);
 
     let (alpha, beta) = (&stage.alpha, &stage.beta);
-    put(&server, &go_config(&stage, alpha, "main", 1));
-    put(&server, &go_config(&stage, beta, "", 2));
+    put(&server, uuid, &go_config(&stage, alpha, "main", 1));
+    put(&server, uuid, &go_config(&stage, beta, "", 2));
     let mut leases = Vec::new();
     for (org, role, logical_name) in
         [(alpha, "reader", "app"), (alpha, "team/a:b c", "with space"), (alpha, "gone", "x"), (beta, "reader", "")]
     {
         // The role of one of them has been deleted since.
         if role != "gone" {
-            put(&server, &go_role(&stage, org, role));
+            put(&server, uuid, &go_role(&stage, org, role));
         }
-        leases.push(old_lease(&stage, &server, &form, (org, role, logical_name)));
+        leases.push(old_lease(&stage, &server, uuid, &form, (org, role, logical_name)));
     }
     server.seal();
     server.unseal();
@@ -83,9 +85,15 @@ fn lease_form(stage: &Stage, server: &Server) -> Value {
 }
 
 /// A token and a lease as the Go plugin left them: with its own internal data, and nothing of ours.
-fn old_lease(stage: &Stage, server: &Server, form: &Value, (org, role, logical_name): (&Org, &str, &str)) -> OldLease {
+fn old_lease(
+    stage: &Stage,
+    server: &Server,
+    uuid: &str,
+    form: &Value,
+    (org, role, logical_name): (&Org, &str, &str),
+) -> OldLease {
     let token = go_token(stage, org, role, logical_name);
-    put(server, &token.entry);
+    put(server, uuid, &token.entry);
     let id = format!("astra/org/token/{}", &harness::sha256_hex(token.id.as_bytes())[..24]);
     let mut entry = form.clone();
     entry["lease_id"] = json!(id);
@@ -93,10 +101,13 @@ fn old_lease(stage: &Stage, server: &Server, form: &Value, (org, role, logical_n
     entry["data"] = json!({ "clientId": token.client_id, "token": token.token, "orgId": org.id });
     entry["secret"]["internal_data"] = token.internal_data.clone();
     entry["secret"]["lease_id"] = json!("");
-    server.put_lease(&id, &entry);
+    let body = json!({ "value": entry.to_string() });
+    server.client().must("PUT", &format!("sys/raw/sys/expire/id/{id}"), &body);
     OldLease { id, token }
 }
 
-fn put(server: &Server, (key, entry): &Entry) {
-    server.put_entry("astra/", key, entry);
+fn put(server: &Server, uuid: &str, (key, entry): &Entry) {
+    let key: String = key.replace(' ', "%20");
+    let body = json!({ "value": entry.to_string() });
+    server.client().must("PUT", &format!("sys/raw/logical/{uuid}/{key}"), &body);
 }
