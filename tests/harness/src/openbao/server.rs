@@ -302,7 +302,7 @@ impl Server {
     /// # Panics
     /// When it does not come true in time.
     #[track_caller]
-    pub fn wait_for(&self, what: &str, condition: impl Fn() -> bool) {
+    pub fn wait_for(&self, what: &str, condition: impl FnMut() -> bool) {
         self.wait_at_most(CONDITION_DEADLINE, what, condition);
     }
 
@@ -311,7 +311,7 @@ impl Server {
     /// # Panics
     /// When it does not come true in time.
     #[track_caller]
-    pub fn wait_at_most(&self, longest: Duration, what: &str, condition: impl Fn() -> bool) {
+    pub fn wait_at_most(&self, longest: Duration, what: &str, condition: impl FnMut() -> bool) {
         assert!(comes_true(longest, condition), "waited {longest:?} for {what}");
     }
 

@@ -228,6 +228,43 @@ fn seen_by_all(mounted: &Mounted, what: &str, holds: impl Fn(&Stage) -> bool) {
     }
 }
 
+/// Each node answers all records or an error while the leader changes: a client
+/// that took an error for an empty list would forget tokens that live.
+#[test]
+fn a_change_of_leader_never_shows_an_empty_list() {
+    const TOKENS: usize = 5;
+    let mounted = Mounted::new(&StageOptions::default());
+    let stage = &mounted.stage;
+    stage.ready();
+    (0..TOKENS).for_each(|_| assert_eq!(stage.mint(&stage.alpha, "reader").status, 200));
+    let known = stage.records(&stage.alpha);
+    assert_eq!(known.len(), TOKENS);
+    seen_by_all(&mounted, "all records", |stage| stage.records(&stage.alpha) == known);
+    let path = format!("astra/tokens/{}", stage.alpha.id);
+    for _ in 0..CHANGES_OF_LEADER {
+        let leader = mounted.cluster.leader();
+        leader.client().must("PUT", "sys/step-down", &Value::Null);
+        // Until each node has answered in full since then.
+        for node in mounted.cluster.nodes() {
+            node.wait_at_most(FAILOVER_DEADLINE, "all records after a change of leader", || {
+                let answers = mounted
+                    .cluster
+                    .nodes()
+                    .iter()
+                    .map(|node| node.client().try_call("LIST", &path, &Value::Null, &[], ATTEMPT_DEADLINE));
+                // What is no list says so, and its client asks again.
+                let lists = answers.flatten().filter_map(|reply| reply.outcome().try_keys());
+                lists.for_each(|keys| assert_eq!(keys.into_iter().collect::<BTreeSet<_>>(), known));
+                let reply = node.client().try_call("LIST", &path, &Value::Null, &[], ATTEMPT_DEADLINE);
+                reply.is_ok_and(|reply| reply.status == 200)
+            });
+        }
+    }
+    mounted.finish();
+}
+
+const CHANGES_OF_LEADER: usize = 3;
+
 const MINTS: usize = 200;
 const CLIENTS: usize = 4;
 
