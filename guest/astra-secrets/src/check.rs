@@ -3,6 +3,7 @@
 //! sentence. Whatever Astra does is an answer here, never a failure.
 
 mod deep;
+mod served;
 mod standing;
 mod upstream;
 
@@ -76,13 +77,16 @@ pub(crate) fn check(context: &Context<'_>, config: &OrgConfig, deep: bool) -> Re
     }
     let timeout = config.request_timeout().min(CHECK_REQUEST_TIMEOUT);
     let client = AstraClient::with_bounds(context.host, config, timeout, 0);
-    let answers = Answers::ask(&client);
+    // Read before the list: a token that is made in between does not count as missing.
+    let statics = StaticRoles::load(context, config)?;
+    let mut held = statics.held_tokens(context, config)?;
+    let answers = Answers::ask(&client, &mut held);
+    let served_tokens = served::served_tokens(context, config, &held, &answers)?;
     let tried = if deep { Some(deep::make_and_delete(context, &client, config, &answers)?) } else { None };
     let (may_manage_tokens, made) = match tried {
         Some(tried) => (tried.item, tried.skew),
         None => (answers.may_list_tokens(), None),
     };
-    let statics = StaticRoles::load(context, config)?;
     let items = BTreeMap::from([
         ("token_valid", answers.token_valid()),
         ("organization_matches", answers.organization_matches()),
@@ -94,6 +98,7 @@ pub(crate) fn check(context: &Context<'_>, config: &OrgConfig, deep: bool) -> Re
         ("pending_wal", standing::pending_wal(context, config)?),
         ("rotation", standing::rotation(context, config)),
         ("static_roles", statics.rotate_in_time(context)),
+        ("served_tokens", served_tokens),
         ("tidy", standing::tidy(context, config)?),
     ]);
     let is_valid = items.get("token_valid").is_some_and(|item| item.ok == Verdict::Yes);

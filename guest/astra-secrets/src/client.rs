@@ -36,7 +36,6 @@ pub(crate) struct AstraClient<'a> {
     work_deadline: Duration,
     /// When what cleans up after it must have ended, too.
     deadline: Cell<Duration>,
-    received_bytes: Cell<usize>,
     skew: Cell<Option<Skew>>,
 }
 
@@ -79,7 +78,6 @@ impl<'a> AstraClient<'a> {
             retries_max,
             work_deadline,
             deadline: Cell::new(work_deadline),
-            received_bytes: Cell::new(0),
             skew: Cell::new(None),
         }
     }
@@ -189,11 +187,6 @@ impl<'a> AstraClient<'a> {
         true
     }
 
-    /// Bytes of all bodies received so far: memory of an instance that does not come back.
-    pub(crate) fn received_bytes(&self) -> usize {
-        self.received_bytes.get()
-    }
-
     /// How the clocks stood at the last answer that bore Astra's time.
     pub(crate) fn skew(&self) -> Option<Skew> {
         self.skew.get()
@@ -247,7 +240,6 @@ impl<'a> AstraClient<'a> {
     }
 
     fn note(&self, response: &HttpResponse, asked_at: Duration) {
-        self.received_bytes.set(self.received_bytes.get() + response.body.expose().len());
         let now = self.host.clock().now();
         if let Some(theirs) = response.date.as_deref().and_then(retry::parse_http_date)
             && let Ok(ahead_seconds) = i64::try_from(i128::from(theirs) - i128::from(now.as_secs()))

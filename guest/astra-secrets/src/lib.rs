@@ -22,6 +22,7 @@ mod backend;
 mod check;
 mod client;
 mod error;
+mod held_tokens;
 mod history;
 mod holder;
 mod lease;

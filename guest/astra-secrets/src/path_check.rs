@@ -43,6 +43,7 @@ const ANSWER_FIELDS: &[Field] = &[
     Field::new("pending_wal", FieldType::Map, "Do write-ahead entries come to their end?"),
     Field::new("rotation", FieldType::Map, "How does the rotation of the admin token stand?"),
     Field::new("static_roles", FieldType::Map, "Do the static roles rotate in time?"),
+    Field::new("served_tokens", FieldType::Map, "Has Astra still the tokens that static roles serve?"),
     Field::new("tidy", FieldType::Map, "How does the scheduled tidy stand?"),
 ];
 

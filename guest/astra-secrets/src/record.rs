@@ -15,6 +15,7 @@ mod write;
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::time::Duration;
 
 use secrets_framework::host::{StorageEntry, StorageView};
 use secrets_framework::{Context, Error, Sensitive};
@@ -23,13 +24,14 @@ use serde_json::{Map, Value};
 use crate::config::Origin;
 use crate::history::Who;
 use crate::names::{OrgId, RoleName};
+use crate::time_text;
 
 pub(crate) use fill::{being_indexed, fill_index, is_filled};
 pub(crate) use find::{find, find_indexed, find_so_far, is_indexed, is_unknown};
 pub(crate) use index::{Ended, drop_due, ended};
 pub(crate) use key::{RecordId, TOKEN_PREFIX, from_segment, segment};
 pub(crate) use listing::{Cut, Listing, Page, all, in_org};
-pub(crate) use walk::{any_given_out, any_in_org_where, client_ids, counts, load_readable, org_ids};
+pub(crate) use walk::{IndexSlice, any_given_out, any_in_org_where, counts, index_slice, load_readable, org_ids};
 pub(crate) use write::{
     Inserted, hold, insert, move_end, postpone, prove_writable, remove, remove_if_same, write_of, writes_of_end,
     writes_of_held, writes_of_new,
@@ -110,6 +112,17 @@ pub(crate) struct Record {
     pub(crate) due: u64,
     /// Fields that we do not know, kept when the entry is rewritten.
     pub(crate) other: Map<String, Value>,
+}
+
+impl Record {
+    /// When its token was made; none where neither the mount nor Astra noted a time that can be read.
+    pub(crate) fn made_at(&self) -> Option<Duration> {
+        // The Go plugin noted Astra's time only.
+        match self.made {
+            0 => time_text::parse(&self.generated_on),
+            seconds => Some(Duration::from_secs(seconds)),
+        }
+    }
 }
 
 impl fmt::Debug for Record {

@@ -17,6 +17,7 @@ use crate::astra_token::{Patience, Target, config_for_ending, drop_retired_if_un
 use crate::client::AstraClient;
 use crate::config::{self, RETIRED_PREFIX};
 use crate::error::{Failure, upstream};
+use crate::held_tokens;
 use crate::history::{self, End};
 use crate::holder;
 use crate::lease::lock_token;
@@ -41,11 +42,14 @@ pub(crate) fn periodic(context: &Context<'_>, immediate: bool) -> Result<(), Err
     // Each has its turn, whatever becomes of the others.
     let ended = end_ended(context, immediate);
     // A mount that goes makes nothing new.
-    let worked = if immediate { Ok(()) } else { agenda::work(context, deadline(context)) };
+    let until = deadline(context);
+    let worked = if immediate { Ok(()) } else { agenda::work(context, until) };
+    // What the look finds dead is for the agenda of the next call.
+    let looked = if immediate { Ok(()) } else { held_tokens::look(context, until) };
     let forgotten = if immediate { Ok(()) } else { history::forget_old(context, deadline(context)) };
     let filled = record::fill_index(context);
     let dropped = drop_unused_retired(context);
-    ended.and(worked).and(forgotten).and(filled).and(dropped)
+    ended.and(worked).and(looked).and(forgotten).and(filled).and(dropped)
 }
 
 fn deadline(context: &Context<'_>) -> Duration {

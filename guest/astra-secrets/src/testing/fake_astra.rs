@@ -62,6 +62,8 @@ struct State {
     ends_itself: bool,
     /// Reported as `tokenExpiry` where a request asked for none.
     expiry_max: Option<String>,
+    /// Foreign tokens that every list shows beside those of its organization.
+    foreign: usize,
     faults: Vec<(On, u32, Fault)>,
     during: Option<(On, Box<dyn FnOnce() + Send>)>,
     /// How far its clock is ahead, in seconds, as its answers' `Date` tells; none = they bear none.
@@ -132,6 +134,7 @@ impl FakeAstra {
             refusals: 0,
             ends_itself: true,
             expiry_max: None,
+            foreign: 0,
             faults: Vec::new(),
             during: None,
             ahead_seconds: None,
@@ -193,6 +196,11 @@ impl FakeAstra {
     /// Tokens made without an expiry get this one.
     pub(crate) fn set_expiry_max(&self, expiry: &str) {
         self.state().expiry_max = Some(expiry.to_owned());
+    }
+
+    /// Lists show so many tokens more, which somebody else made.
+    pub(crate) fn set_foreign(&self, tokens: usize) {
+        self.state().foreign = tokens;
     }
 
     /// The organization of this admin token is reached at `origin` only.
@@ -412,7 +420,13 @@ impl State {
                 "generatedOn": token.generated_on, "tokenExpiry": token.expiry,
             }));
         }
-        answer(200, json!({ "clients": clients }).to_string(), None)
+        let mut body = json!({ "clients": clients }).to_string();
+        if self.foreign > 0 {
+            // Written as text: so many values would take long.
+            let foreign: String = (0..self.foreign).map(|number| format!(r#"{{"clientId":"f{number}"}},"#)).collect();
+            body = body.replacen('[', &format!("[{foreign}"), 1).replace(",]", "]");
+        }
+        answer(200, body, None)
     }
 
     fn delete(&mut self, org: &str, request: &HttpRequest) -> Answer {
