@@ -13,7 +13,7 @@ use secrets_framework::testing::{TestHost, lease_request, request, rollback_requ
 use secrets_framework::{Error, Lease, Operation, Response, Secret};
 use serde_json::{Value, json};
 
-pub(crate) use fake_astra::{ASTRA, FakeAstra, Fault, On};
+pub(crate) use fake_astra::{ASTRA, FakeAstra, Fault, GATEWAY, On};
 
 use crate::BACKEND;
 use crate::config::test_mount::Answered;

@@ -79,7 +79,7 @@ pub(crate) fn tidy(context: &Context<'_>, order: &Order) -> Result<Tidied, Failu
         let mut result = OrgResult::after(order, began, last.as_ref());
         if bounds.may_begin() && begun < TIDY_ORGANIZATIONS_MAX {
             begun += 1;
-            result.round = if all { round.number } else { 0 };
+            result.round = if all { round.number } else { last.as_ref().map_or(0, |last| last.round) };
             let organization = Organization { context, bounds: &bounds, org_id: &org_id, dry_run: order.dry_run };
             failures.extend(organization.tidy(&ended, &mut result)?);
             is_unfinished |= result.goes_on();

@@ -15,6 +15,9 @@ use crate::time_text;
 /// Astra's own endpoint, where both organizations are at first.
 pub(crate) const ASTRA: &str = "https://api.astra.datastax.com";
 
+/// A path of a gateway, below which Astra answers, too.
+pub(crate) const GATEWAY: &str = "/gateway";
+
 /// What a fault does to a request.
 #[derive(Clone, Debug)]
 pub(crate) enum Fault {
@@ -64,6 +67,8 @@ struct State {
     expiry_max: Option<String>,
     /// Foreign tokens that every list shows beside those of its organization.
     foreign: usize,
+    /// What every request with this bearer is answered, whatever else is true.
+    by_bearer: BTreeMap<String, Result<u16, HttpError>>,
     faults: Vec<(On, u32, Fault)>,
     during: Option<(On, Box<dyn FnOnce() + Send>)>,
     /// How far its clock is ahead, in seconds, as its answers' `Date` tells; none = they bear none.
@@ -135,6 +140,7 @@ impl FakeAstra {
             ends_itself: true,
             expiry_max: None,
             foreign: 0,
+            by_bearer: BTreeMap::new(),
             faults: Vec::new(),
             during: None,
             ahead_seconds: None,
@@ -201,6 +207,11 @@ impl FakeAstra {
     /// Lists show so many tokens more, which somebody else made.
     pub(crate) fn set_foreign(&self, tokens: usize) {
         self.state().foreign = tokens;
+    }
+
+    /// Each request with this token meets this status, or this failure.
+    pub(crate) fn answer_bearer(&self, token: &str, answer: Result<u16, HttpError>) {
+        self.state().by_bearer.insert(token.to_owned(), answer);
     }
 
     /// The organization of this admin token is reached at `origin` only.
@@ -305,6 +316,12 @@ type Answer = Result<HttpResponse, HttpError>;
 impl State {
     fn serve(&mut self, request: &HttpRequest) -> Answer {
         let on = kind_of(request);
+        match self.by_bearer.get(request.bearer.expose().as_str()).cloned() {
+            Some(Ok(200)) => return answer(200, json!({ "id": ORG_A }).to_string(), None),
+            Some(Ok(status)) => return answer(status, String::new(), None),
+            Some(Err(error)) => return self.fails(request, error),
+            None => {}
+        }
         let fault = self.take_fault(on);
         match fault {
             Some(Fault::Status(status, body)) => return answer(status, body.to_owned(), None),
@@ -441,7 +458,9 @@ impl State {
 }
 
 fn kind_of(request: &HttpRequest) -> On {
-    match (request.method, request.path_and_query.as_str()) {
+    // A gateway may put a path before Astra's.
+    let path = request.path_and_query.strip_prefix(GATEWAY).unwrap_or(&request.path_and_query);
+    match (request.method, path) {
         (HttpMethod::Post, "/v2/clientIdSecrets") => On::Make,
         (HttpMethod::Get, "/v2/clientIdSecrets") => On::List,
         (HttpMethod::Get, "/v2/currentOrg") => On::CurrentOrg,

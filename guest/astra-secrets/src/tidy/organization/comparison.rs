@@ -8,7 +8,7 @@ use std::time::Duration;
 use super::super::judge;
 use crate::client::ListedToken;
 use crate::mint::mark_of_mount;
-use crate::record::{IndexSlice, segment};
+use crate::record::{IndexSlice, as_segment};
 
 /// The rules by which a listed token without a record counts as an orphan.
 pub(super) struct Rules {
@@ -78,12 +78,12 @@ impl Comparison {
 
     /// Notes a token that a source lists. The same token may be noted more than once; the first source counts.
     pub(super) fn see(&mut self, source: usize, token: &ListedToken) {
-        let name = segment(&token.client_id);
-        let is_within = name > self.after && self.until.as_ref().is_none_or(|until| name <= *until);
-        if !is_within {
+        let name = as_segment(&token.client_id);
+        let name = name.as_ref();
+        if name <= self.after.as_str() || self.until.as_ref().is_some_and(|until| name > until.as_str()) {
             return;
         }
-        match self.records.binary_search_by(|record| record.name.as_str().cmp(&name)) {
+        match self.records.binary_search_by(|record| record.name.as_str().cmp(name)) {
             Ok(index) => {
                 if let Some(record) = self.records.get_mut(index).filter(|record| !record.is_listed) {
                     record.is_listed = true;
@@ -94,15 +94,15 @@ impl Comparison {
         }
     }
 
-    fn see_unrecorded(&mut self, source: usize, token: &ListedToken, name: String) {
+    fn see_unrecorded(&mut self, source: usize, token: &ListedToken, name: &str) {
         let Rules { backend_uuid, now, age_min, orphans_max } = &self.rules;
         let description = token.description.as_deref().unwrap_or_default();
         let Some(mark) = mark_of_mount(description, backend_uuid) else { return };
-        if !judge::is_settled(token, *now, *age_min) || self.orphans.contains_key(&name) {
+        if !judge::is_settled(token, *now, *age_min) || self.orphans.contains_key(name) {
             return;
         }
         let orphan = Orphan { client_id: token.client_id.clone(), mark: mark.to_owned(), source };
-        self.orphans.insert(name, orphan);
+        self.orphans.insert(name.to_owned(), orphan);
         if self.orphans.len() > *orphans_max {
             // The smallest names are kept, and the slice ends with them: what comes after has its turn with the next.
             self.orphans.pop_last();
@@ -204,24 +204,34 @@ mod tests {
         assert_eq!(shown(&comparison), ["a%2Eb orphan of 0", "a%2Fb listed"]);
     }
 
-    /// As many calls as an operator needs at the most, each with one whole list, at a fixed size in memory.
+    /// Each call reads one whole list, at a fixed size in memory.
     #[test]
-    fn a_million_listed_tokens_are_compared_in_a_few_slices() {
+    fn a_million_listed_tokens_are_compared_in_slices() {
         use crate::limits::{TIDY_COMPARED_MAX, TIDY_ORPHANS_MAX};
         const TOKENS: usize = 1_000_000;
+        const RECORDS: usize = 3 * TIDY_COMPARED_MAX;
         let name = |number: usize| format!("Client{number:018}");
-        // Each 1,000th token has no record any more, each 1,000th record no token.
-        let records: Vec<String> = (0..TOKENS).filter(|number| number % 1_000 != 1).map(name).collect();
+        // Each 1,000th token has no record, each 1,000th record no token.
+        let step = TOKENS / RECORDS;
+        let records: Vec<String> = (0..RECORDS).filter(|number| number % 1_000 != 1).map(|number| name(number * step)).collect();
         let mut token = ours("");
+        let mark = token.description.clone();
         let (mut after, mut calls, mut missing, mut orphans) = (String::new(), 0, 0, 0);
         loop {
             let begin = records.partition_point(|record| *record <= after);
             let end = records.len().min(begin + TIDY_COMPARED_MAX);
             let slice = IndexSlice { names: records[begin..end].to_vec(), more: end < records.len() };
             let mut comparison = Comparison::new(&after, slice, rules(TIDY_ORPHANS_MAX));
-            for number in (0..TOKENS).filter(|number| number % 1_000 != 2) {
+            token.description = None;
+            for number in (0..TOKENS).filter(|number| number % (1_000 * step) != 2 * step) {
                 token.client_id = name(number);
-                comparison.see(0, &token);
+                if number % (1_000 * step) == step {
+                    token.description.clone_from(&mark);
+                    comparison.see(0, &token);
+                    token.description = None;
+                } else {
+                    comparison.see(0, &token);
+                }
             }
             calls += 1;
             for (_, item) in comparison.items() {
@@ -233,6 +243,6 @@ mod tests {
             let Some(until) = comparison.until() else { break };
             after = until.to_owned();
         }
-        assert_eq!((calls, missing, orphans), (TOKENS / TIDY_COMPARED_MAX, TOKENS / 1_000, TOKENS / 1_000));
+        assert_eq!((calls, missing, orphans), (3, RECORDS / 1_000, TOKENS.div_ceil(1_000 * step)));
     }
 }
