@@ -44,12 +44,16 @@ pub(crate) fn periodic(context: &Context<'_>, immediate: bool) -> Result<(), Err
     // A mount that goes makes nothing new.
     let until = deadline(context);
     let worked = if immediate { Ok(()) } else { agenda::work(context, until) };
-    // What the look finds dead is for the agenda of the next call.
-    let looked = if immediate { Ok(()) } else { held_tokens::look(context, until) };
+    let looked = if immediate { Ok(()) } else { look_at_held(context, until) };
     let forgotten = if immediate { Ok(()) } else { history::forget_old(context, deadline(context)) };
     let filled = record::fill_index(context);
     let dropped = drop_unused_retired(context);
     ended.and(worked).and(looked).and(forgotten).and(filled).and(dropped)
+}
+
+/// Looks for dead tokens; the agenda replaces those that were found, in this call if there is time.
+fn look_at_held(context: &Context<'_>, until: Duration) -> Result<(), Error> {
+    if held_tokens::look(context, until)? { agenda::work(context, until) } else { Ok(()) }
 }
 
 fn deadline(context: &Context<'_>) -> Duration {

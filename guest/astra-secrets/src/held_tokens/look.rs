@@ -44,20 +44,23 @@ impl State {
 }
 
 /// Goes on with the look, if it is time for one, until `deadline`. A mount without static roles is left after one list.
-pub(crate) fn look(context: &Context<'_>, deadline: Duration) -> Result<(), Error> {
+/// True = dead tokens were found, and the agenda has something to do now.
+pub(crate) fn look(context: &Context<'_>, deadline: Duration) -> Result<bool, Error> {
     let storage = context.host.storage();
     let first = storage.list_page(STATIC_ROLE_PREFIX, "", HELD_ORGANIZATIONS_PER_ROLLBACK_MAX)?;
     if first.is_empty() {
-        return Ok(());
+        return Ok(false);
     }
     let now = context.host.clock().now();
     let mut state = load(context)?;
     if state.next == 0 {
-        // Static roles are new here, and so are their tokens.
-        return store(context, &State { next: (now + HELD_LOOK_PERIOD).as_secs(), ..state });
+        // Static roles are new here, and so are their tokens: none is judged before.
+        let next = now + context.host.system_view().wal_minimum_age().min(HELD_LOOK_PERIOD);
+        store(context, &State { next: next.as_secs(), ..state })?;
+        return Ok(false);
     }
     if state.rests(now.as_secs()) {
-        return Ok(());
+        return Ok(false);
     }
     let folders = if state.after.is_empty() {
         state.began = now.as_secs();
@@ -65,53 +68,67 @@ pub(crate) fn look(context: &Context<'_>, deadline: Duration) -> Result<(), Erro
     } else {
         storage.list_page(STATIC_ROLE_PREFIX, &state.after, HELD_ORGANIZATIONS_PER_ROLLBACK_MAX)?
     };
+    let mut found = false;
     for folder in &folders {
         if context.host.clock().now() > deadline {
-            return Ok(());
+            return Ok(found);
         }
         // Noted first: a look that does not come back must not stand in the way of the others.
         let before = std::mem::replace(&mut state.after, folder.clone());
         store(context, &state)?;
         let org_id = folder.strip_suffix('/').and_then(from_segment).map(OrgId::stored);
-        let found_more = org_id.map_or(Ok(false), |org_id| look_at(context, &org_id, deadline))?;
-        if found_more {
+        let looked = org_id.map_or(Ok(Looked::default()), |org_id| look_at(context, &org_id, deadline))?;
+        found |= looked.found;
+        if looked.found && looked.stopped {
             state.after = before;
-            return store(context, &state);
+            store(context, &state)?;
+            return Ok(found);
         }
     }
     if folders.len() < HELD_ORGANIZATIONS_PER_ROLLBACK_MAX as usize {
         let next = state.began + HELD_LOOK_PERIOD.as_secs();
-        return store(context, &State { after: String::new(), began: state.began, next });
+        store(context, &State { after: String::new(), began: state.began, next })?;
     }
-    Ok(())
+    Ok(found)
 }
 
-/// Looks at one organization; what fails is logged. True = dead tokens were found, and perhaps there are more.
-fn look_at(context: &Context<'_>, org_id: &OrgId, deadline: Duration) -> Result<bool, Error> {
+/// What came of a look at one organization.
+#[derive(Clone, Copy, Debug, Default)]
+struct Looked {
+    /// Was a token found dead that is to be replaced?
+    found: bool,
+    /// Did a limit keep it from the rest?
+    stopped: bool,
+}
+
+/// Looks at one organization; what fails is logged.
+fn look_at(context: &Context<'_>, org_id: &OrgId, deadline: Duration) -> Result<Looked, Error> {
     match try_look_at(context, org_id, deadline) {
-        Ok(found_more) => Ok(found_more),
+        Ok(looked) => Ok(looked),
         Err(Failure::Failed(error @ Error::Plain(_))) => Err(error),
         Err(failure) => {
             let error = failure.into_error().to_string();
             let message = "the tokens of static roles could not be compared with Astra's list";
             context.host.log().log(LogLevel::Warn, message, &[("org", org_id.as_str()), ("error", &error)]);
-            Ok(false)
+            Ok(Looked::default())
         }
     }
 }
 
-fn try_look_at(context: &Context<'_>, org_id: &OrgId, deadline: Duration) -> Result<bool, Failure> {
-    let Some(config) = config::load_readable(context, org_id)? else { return Ok(false) };
+fn try_look_at(context: &Context<'_>, org_id: &OrgId, deadline: Duration) -> Result<Looked, Failure> {
+    let mut looked = Looked::default();
+    let Some(config) = config::load_readable(context, org_id)? else { return Ok(looked) };
     let names = static_role::names(context.host.storage(), org_id)?;
     let mut held = HeldTokens::load(context, org_id, &names)?;
     let client = Patience::Rollback.client(context, &config);
     if held.count() == 0 || !compare(&client, &mut held)? {
-        return Ok(false);
+        return Ok(looked);
     }
-    let (mut proofs, mut found) = (0, false);
+    let mut proofs = 0;
     for missing in held.missing() {
-        if proofs >= HELD_PROOFS_MAX || context.host.clock().now() > deadline {
-            return Ok(found);
+        looked.stopped = proofs >= HELD_PROOFS_MAX || context.host.clock().now() > deadline;
+        if looked.stopped {
+            break;
         }
         if !missing.is_known {
             proofs += 1;
@@ -121,11 +138,26 @@ fn try_look_at(context: &Context<'_>, org_id: &OrgId, deadline: Duration) -> Res
             if verdict != Verdict::Dead {
                 continue;
             }
-            found = true;
+            looked.found = true;
         }
-        static_role::replace_soon(context, org_id, missing.name, missing.client_id)?;
+        if let Err(failure) = static_role::replace_soon(context, org_id, missing.name, missing.client_id) {
+            // Another request rotates it just now, perhaps; the others have their turn.
+            log_failure(context, org_id, missing, failure)?;
+        }
     }
-    Ok(false)
+    Ok(looked)
+}
+
+/// Logs why a dead token was not put to be replaced; fails only where storage does.
+fn log_failure(context: &Context<'_>, org_id: &OrgId, missing: Missing<'_>, failure: Failure) -> Result<(), Error> {
+    let error = failure.into_error();
+    if matches!(error, Error::Plain(_)) {
+        return Err(error);
+    }
+    let error = error.to_string();
+    let fields = [("org", org_id.as_str()), ("static_role", missing.name.as_str()), ("error", &error)];
+    context.host.log().log(LogLevel::Warn, "the dead token of a static role was not replaced yet", &fields);
+    Ok(())
 }
 
 /// Compares with the list of the client's organization. False = the list is not whole, or another organization's.

@@ -37,11 +37,9 @@ fn assert_served(mount: &Mount, ok: &str, holds: &str) {
     assert_eq!(healthy, ok != "no", "{item}");
 }
 
-/// The next look, and then the agenda of the next call.
+/// The next look.
 fn look(mount: &Mount) {
     mount.host.clock.advance(HELD_LOOK_PERIOD);
-    mount.rollback().unwrap();
-    mount.host.clock.advance(MINUTE);
     mount.rollback().unwrap();
 }
 
@@ -261,7 +259,6 @@ fn a_replacement_that_fails_backs_off_as_any_rotation_and_each_tidy_respects_tha
     mount.astra.delete_outside(&dead);
     mount.astra.fail_times(On::Make, 999, Fault::Status(503, "canary"));
     mount.host.clock.advance(HELD_LOOK_PERIOD);
-    mount.rollback().unwrap();
     for pause in [60, 120, 240] {
         mount.rollback().unwrap_err();
         mount.host.http.clear();
@@ -291,7 +288,7 @@ fn a_dead_token_does_not_wait_for_the_window_of_its_schedule() {
     mount.astra.delete_outside(&dead);
     mount.astra.fail_times(On::Make, 9, Fault::Status(401, ""));
     mount.host.clock.advance(HELD_LOOK_PERIOD);
-    mount.rollback().unwrap();
+    mount.rollback().unwrap_err();
     for _ in 0..10 {
         mount.host.clock.advance(MINUTE);
         let _ = mount.rollback();
@@ -318,9 +315,8 @@ fn static_roles_of_one_organization_are_compared_with_one_list_an_hour() {
     let of = |client_id: &str, path: &str| (client_id.to_owned(), path.to_owned());
     let own = "/v2/currentOrg";
     let expected = [of("AdminOfA", own), of("AdminOfA", "/v2/clientIdSecrets"), of(&all[1], own), of(&all[3], own)];
-    assert_eq!(asked, expected);
+    assert_eq!(asked[..4], expected, "and then those two are replaced");
     mount.host.clock.advance(MINUTE);
-    mount.rollback().unwrap();
     mount.rollback().unwrap();
     mount.assert_static(5, 0);
     mount.host.http.clear();
@@ -391,9 +387,7 @@ fn organizations_beyond_those_of_one_call_have_their_turn_with_the_next() {
     mount.astra.delete_outside(&dead);
     mount.host.clock.advance(HELD_LOOK_PERIOD);
     mount.rollback().unwrap();
-    assert!(!mount.host.storage.json(&format!("static-role/{ORG_A}/app"))["token_dead"].is_boolean());
-    mount.rollback().unwrap();
-    assert_eq!(mount.host.storage.json(&format!("static-role/{ORG_A}/app"))["token_dead"], true);
+    assert_eq!(current(&mount, "app"), dead);
     mount.rollback().unwrap();
     assert_ne!(mount.static_token("app"), dead);
 }
