@@ -77,11 +77,11 @@ impl HeldTokens {
     /// Those that no list has shown.
     pub(crate) fn missing(&self) -> impl Iterator<Item = Missing<'_>> {
         let is_missing = |client_id: &String| !client_id.is_empty() && !self.listed.contains(client_id);
-        self.tokens.current.iter().filter(move |(client_id, _)| is_missing(client_id)).map(|(client_id, name)| Missing {
-            client_id,
-            name,
-            is_known: self.tokens.dead.contains(client_id),
-        })
+        self.tokens
+            .current
+            .iter()
+            .filter(move |(client_id, _)| is_missing(client_id))
+            .map(|(client_id, name)| Missing { client_id, name, is_known: self.tokens.dead.contains(client_id) })
     }
 }
 

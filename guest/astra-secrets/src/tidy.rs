@@ -88,7 +88,9 @@ pub(crate) fn tidy(context: &Context<'_>, order: &Order) -> Result<Tidied, Failu
         } else {
             // What is stored of it stays its last result.
             is_unfinished = true;
-            result.stop(&format!("a limit of one tidy was met before organization `{org_id}`: tidy again to go on with it"));
+            result.stop(&format!(
+                "a limit of one tidy was met before organization `{org_id}`: tidy again to go on with it"
+            ));
         }
         results.insert(org_id, result);
     }

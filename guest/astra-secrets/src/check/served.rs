@@ -47,7 +47,9 @@ pub(super) fn served_tokens(
              `rotate-role/{org_id}/<name>` for each."
         )));
     }
-    if let (Some(unknown), Some(reason)) = (named("Astra does not list the tokens of the static roles", unknown), reasons.first()) {
+    if let (Some(unknown), Some(reason)) =
+        (named("Astra does not list the tokens of the static roles", unknown), reasons.first())
+    {
         return Ok(Item::unknown(format!("{unknown}, and whether they live was not found out: {reason}.")));
     }
     Ok(Item::yes(format!("Astra has the tokens of the {count} static roles that were looked at.")))

@@ -14,9 +14,7 @@ use crate::astra_token::Patience;
 use crate::client::AstraClient;
 use crate::config;
 use crate::error::{Failure, upstream};
-use crate::limits::{
-    HELD_LOOK_PERIOD, HELD_ORGANIZATIONS_PER_ROLLBACK_MAX, HELD_PROOFS_MAX, ROLLBACK_REQUEST_TIMEOUT,
-};
+use crate::limits::{HELD_LOOK_PERIOD, HELD_ORGANIZATIONS_PER_ROLLBACK_MAX, HELD_PROOFS_MAX, ROLLBACK_REQUEST_TIMEOUT};
 use crate::names::{OrgId, is_uuid};
 use crate::record::from_segment;
 use crate::static_role::{self, STATIC_ROLE_PREFIX};
@@ -78,7 +76,7 @@ pub(crate) fn look(context: &Context<'_>, deadline: Duration) -> Result<bool, Er
         store(context, &state)?;
         let org_id = folder.strip_suffix('/').and_then(from_segment).map(OrgId::stored);
         let looked = org_id.map_or(Ok(Looked::default()), |org_id| look_at(context, &org_id, deadline))?;
-        found |= looked.found;
+        found |= looked.is_due;
         if looked.found && looked.stopped {
             state.after = before;
             store(context, &state)?;
@@ -95,8 +93,10 @@ pub(crate) fn look(context: &Context<'_>, deadline: Duration) -> Result<bool, Er
 /// What came of a look at one organization.
 #[derive(Clone, Copy, Debug, Default)]
 struct Looked {
-    /// Was a token found dead that is to be replaced?
+    /// Was a token found dead that was not known to be?
     found: bool,
+    /// Has the agenda something to do now?
+    is_due: bool,
     /// Did a limit keep it from the rest?
     stopped: bool,
 }
@@ -140,9 +140,10 @@ fn try_look_at(context: &Context<'_>, org_id: &OrgId, deadline: Duration) -> Res
             }
             looked.found = true;
         }
-        if let Err(failure) = static_role::replace_soon(context, org_id, missing.name, missing.client_id) {
+        match static_role::replace_soon(context, org_id, missing.name, missing.client_id) {
+            Ok(soon) => looked.is_due |= soon.is_some_and(|soon| soon.due.at <= context.host.clock().now().as_secs()),
             // Another request rotates it just now, perhaps; the others have their turn.
-            log_failure(context, org_id, missing, failure)?;
+            Err(failure) => log_failure(context, org_id, missing, failure)?,
         }
     }
     Ok(looked)

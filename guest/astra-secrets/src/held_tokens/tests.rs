@@ -10,7 +10,9 @@ use secrets_framework::host::{Clock, HttpError};
 use serde_json::{Value, json};
 
 use crate::limits::{HELD_LOOK_PERIOD, HELD_ORGANIZATIONS_PER_ROLLBACK_MAX, HELD_PROOFS_MAX};
-use crate::testing::{ADMIN_A, ADMIN_B, ASTRA, Fault, GATEWAY, LATER, Leased, Mount, ORG_A, ORG_B, On, ROLE_ID, assert_no_secret};
+use crate::testing::{
+    ADMIN_A, ADMIN_B, ASTRA, Fault, GATEWAY, LATER, Leased, Mount, ORG_A, ORG_B, On, ROLE_ID, assert_no_secret,
+};
 
 const MINUTE: Duration = Duration::from_secs(60);
 
@@ -107,7 +109,10 @@ fn a_tidy_tells_of_a_dead_token_or_replaces_it_at_once() {
         assert_eq!((&told["gone"], &told["removed"]), (&json!([dead]), &json!([])));
         assert_eq!(current(&mount, "app"), dead);
         let done = tidy(&mount, false);
-        assert_eq!((&done["gone"], &done["removed"], &done["complete"]), (&json!([dead]), &json!([dead]), &json!(true)));
+        assert_eq!(
+            (&done["gone"], &done["removed"], &done["complete"]),
+            (&json!([dead]), &json!([dead]), &json!(true))
+        );
         assert!(done["messages"][0].as_str().unwrap().contains("`app`"), "{done}");
         assert_ne!(mount.static_token("app"), dead);
         mount.assert_static(1, 0);
@@ -181,7 +186,9 @@ fn a_token_that_is_not_refused_with_401_is_not_replaced() {
     let (mount, live) = with_role(Mount::new());
     mount.astra.delete_outside(&live);
     let own = format!("AstraCS:{live}:canary");
-    for (status, ok) in [(200, "yes"), (403, "yes"), (404, "unknown"), (429, "unknown"), (500, "unknown"), (302, "unknown")] {
+    for (status, ok) in
+        [(200, "yes"), (403, "yes"), (404, "unknown"), (429, "unknown"), (500, "unknown"), (302, "unknown")]
+    {
         mount.astra.answer_bearer(&own, Ok(status));
         assert_served(&mount, ok, "");
         assert_not_replaced(&mount, &live);
@@ -266,7 +273,8 @@ fn a_replacement_that_fails_backs_off_as_any_rotation_and_each_tidy_respects_tha
         assert!(told["messages"][0].as_str().unwrap().contains("status 503"), "{told}");
         mount.host.clock.advance(Duration::from_secs(pause - 1));
         mount.rollback().unwrap();
-        let makes = mount.host.http.requests().iter().filter(|request| request.path_and_query.ends_with("Secrets")).count();
+        let makes =
+            mount.host.http.requests().iter().filter(|request| request.path_and_query.ends_with("Secrets")).count();
         assert_eq!(makes, 1, "tidy's list alone");
         mount.host.clock.advance(Duration::from_secs(1));
     }
@@ -350,7 +358,9 @@ fn more_dead_tokens_than_one_call_tries_have_their_turn_with_the_next() {
 fn an_organization_whose_admin_token_is_dead_stops_no_other_and_is_told_in_the_log() {
     let (mount, of_a) = with_role(Mount::new());
     mount.configure(ORG_B, ADMIN_B, json!({}));
-    mount.write(&format!("static-roles/{ORG_B}/app"), json!({ "role_ids": [ROLE_ID], "rotation_period": "24h" })).done();
+    mount
+        .write(&format!("static-roles/{ORG_B}/app"), json!({ "role_ids": [ROLE_ID], "rotation_period": "24h" }))
+        .done();
     let key = format!("static-role/{ORG_B}/app");
     let of_b = mount.host.storage.json(&key)["client_id"].as_str().unwrap().to_owned();
     mount.astra.delete_outside(&of_b);
@@ -365,7 +375,8 @@ fn an_organization_whose_admin_token_is_dead_stops_no_other_and_is_told_in_the_l
     // And so are a check and the next requests told.
     let check = mount.send(Operation::Read, &format!("config/{ORG_A}/check"), Value::Null).data();
     assert_eq!(check["healthy"], false);
-    let next = [mount.creds(), mount.write(&format!("config/{ORG_A}/rotate-root"), json!({})), mount.rotate_static("app")];
+    let next =
+        [mount.creds(), mount.write(&format!("config/{ORG_A}/rotate-root"), json!({})), mount.rotate_static("app")];
     let mut texts = vec![check["token_valid"]["message"].as_str().unwrap().to_owned()];
     texts.extend(next.map(|answered| answered.failed().1));
     for text in texts {

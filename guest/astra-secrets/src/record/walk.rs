@@ -106,12 +106,7 @@ pub(crate) struct IndexSlice {
 
 /// The part of the organization's index that follows the name `after`, at most `max` entries: one list for each
 /// thousand, and no reads. The index must be filled.
-pub(crate) fn index_slice(
-    context: &Context<'_>,
-    org_id: &OrgId,
-    after: &str,
-    max: usize,
-) -> Result<IndexSlice, Error> {
+pub(crate) fn index_slice(context: &Context<'_>, org_id: &OrgId, after: &str, max: usize) -> Result<IndexSlice, Error> {
     let mut slice = IndexSlice::default();
     visit_names_after(context, &client_folder(org_id), after, |name| {
         slice.more = slice.names.len() >= max;

@@ -157,12 +157,7 @@ impl<'a> Organization<'a> {
     }
 
     /// Reads Astra's list, from where it is certain to be this organization's.
-    fn list<'b>(
-        &self,
-        number: usize,
-        config: &'b OrgConfig,
-        compared: &mut Compared,
-    ) -> Result<Source<'b>, Failure>
+    fn list<'b>(&self, number: usize, config: &'b OrgConfig, compared: &mut Compared) -> Result<Source<'b>, Failure>
     where
         'a: 'b,
     {

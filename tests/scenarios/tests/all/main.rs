@@ -58,6 +58,7 @@ mod compat;
 mod compat_server;
 mod config;
 mod creds;
+mod dead_tokens;
 mod fault_walk;
 mod fault_walk_rotation;
 mod faults;

@@ -149,8 +149,10 @@ mod tests {
 
     fn ours(client_id: &str) -> ListedToken {
         let mark = format!("vault-mark:{UUID}:{:032x}", 7);
-        serde_json::from_value(json!({ "clientId": client_id, "description": mark, "generatedOn": "2025-12-31T00:00:00Z" }))
-            .unwrap()
+        serde_json::from_value(
+            json!({ "clientId": client_id, "description": mark, "generatedOn": "2025-12-31T00:00:00Z" }),
+        )
+        .unwrap()
     }
 
     fn shown(comparison: &Comparison) -> Vec<String> {
@@ -213,7 +215,8 @@ mod tests {
         let name = |number: usize| format!("Client{number:018}");
         // Each 1,000th token has no record, each 1,000th record no token.
         let step = TOKENS / RECORDS;
-        let records: Vec<String> = (0..RECORDS).filter(|number| number % 1_000 != 1).map(|number| name(number * step)).collect();
+        let records: Vec<String> =
+            (0..RECORDS).filter(|number| number % 1_000 != 1).map(|number| name(number * step)).collect();
         let mut token = ours("");
         let mark = token.description.clone();
         let (mut after, mut calls, mut missing, mut orphans) = (String::new(), 0, 0, 0);

@@ -41,7 +41,8 @@ impl Organization<'_> {
                     }
                 },
                 Verdict::OperatorsDead => {
-                    let remedy = format!("write `rotate-role/{}/{}`, and another takes its place", self.org_id, missing.name);
+                    let remedy =
+                        format!("write `rotate-role/{}/{}`, and another takes its place", self.org_id, missing.name);
                     result.tell(self.told(missing, &remedy));
                 }
                 Verdict::Unknown(why) => result.tell(format!(
@@ -87,6 +88,9 @@ impl Organization<'_> {
 
     fn told(&self, missing: Missing<'_>, what: &str) -> String {
         let Missing { client_id, name, .. } = missing;
-        format!("the token `{client_id}` of static role `{name}` of organization `{}` has ended in Astra: {what}", self.org_id)
+        format!(
+            "the token `{client_id}` of static role `{name}` of organization `{}` has ended in Astra: {what}",
+            self.org_id
+        )
     }
 }

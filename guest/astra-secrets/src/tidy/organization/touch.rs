@@ -180,19 +180,13 @@ impl<'a> Touch<'a> {
         Ok(Act::Removed)
     }
 
-    fn try_expired(
-        &self,
-        client_id: &str,
-        expiry: Option<Duration>,
-        result: &mut OrgResult,
-    ) -> Result<Act, Failure> {
+    fn try_expired(&self, client_id: &str, expiry: Option<Duration>, result: &mut OrgResult) -> Result<Act, Failure> {
         let Organization { context, org_id, .. } = self.organization;
         let Some(found) = record::find(context, org_id, client_id)? else { return Ok(Act::Left) };
         let _guard = lock_token(context, &found.id)?;
         let Some(record) = self.current(&found)? else { return Ok(Act::Left) };
         let Some(source) = self.source_of(&record) else { return Ok(Act::Left) };
-        let is_over =
-            judge::is_over(&record, self.now) || expiry.is_some_and(|end| judge::has_passed(end, self.now));
+        let is_over = judge::is_over(&record, self.now) || expiry.is_some_and(|end| judge::has_passed(end, self.now));
         let is_used = holder::is_held(context, &record)? || self.is_admin_token(client_id)?;
         if !is_over || is_used || self.must_be_left(&record)? {
             return Ok(Act::Left);

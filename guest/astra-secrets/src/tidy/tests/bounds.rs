@@ -150,7 +150,10 @@ fn a_part_that_failed_is_tried_again_and_then_left_behind() {
     };
     mount.configure(ORG_A, ADMIN_A, json!({ "max_retries": 0 }));
     let first = stuck();
-    assert_eq!((len(&first, "removed"), len(&first, "orphans"), &first["complete"]), (0, TIDY_ORPHANS_MAX, &json!(false)));
+    assert_eq!(
+        (len(&first, "removed"), len(&first, "orphans"), &first["complete"]),
+        (0, TIDY_ORPHANS_MAX, &json!(false))
+    );
     assert!(first["failed"][ORG_A].is_string());
     let second = stuck();
     assert_eq!(second["orphans"][0], "Orphan00000", "the same part again");
