@@ -80,9 +80,10 @@ pub(crate) fn tidy(context: &Context<'_>, order: &Order) -> Result<Tidied, Failu
         if bounds.may_begin() && begun < TIDY_ORGANIZATIONS_MAX {
             begun += 1;
             result.round = if all { round.number } else { last.as_ref().map_or(0, |last| last.round) };
-            let organization = Organization { context, bounds: &bounds, org_id: &org_id, dry_run: order.dry_run };
+            let (dry_run, is_first) = (order.dry_run, begun == 1);
+            let organization = Organization { context, bounds: &bounds, org_id: &org_id, dry_run, is_first };
             failures.extend(organization.tidy(&ended, &mut result)?);
-            is_unfinished |= result.goes_on();
+            is_unfinished |= result.unfinished && result.failed.is_none();
             store_result(context, &org_id, last.as_ref(), &mut result)?;
             log_result(context, &org_id, &result);
         } else {

@@ -233,10 +233,15 @@ impl FakeAstra {
 
     /// Somebody else makes a token with this description.
     pub(crate) fn make_outside(&self, client_id: &str, description: &str) {
+        self.make_outside_in(ADMIN_A, client_id, description);
+    }
+
+    /// As [`Self::make_outside`], in the organization of this admin token.
+    pub(crate) fn make_outside_in(&self, admin_token: &str, client_id: &str, description: &str) {
         let mut state = self.state();
         let generated_on = time_text::format(state.clock.now());
         let token = Token { generated_on, ..Token::outside(description) };
-        state.orgs.get_mut(ADMIN_A).unwrap().tokens.insert(client_id.to_owned(), token);
+        state.orgs.get_mut(admin_token).unwrap().tokens.insert(client_id.to_owned(), token);
     }
 
     /// The list shows this as the time when a token was made.

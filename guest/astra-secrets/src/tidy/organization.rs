@@ -35,6 +35,8 @@ pub(super) struct Organization<'a> {
     pub(super) bounds: &'a Bounds<'a>,
     pub(super) org_id: &'a OrgId,
     pub(super) dry_run: bool,
+    /// Did no other organization use up of the bounds before it?
+    pub(super) is_first: bool,
 }
 
 /// One origin of it, whose list was read.
@@ -77,6 +79,7 @@ impl<'a> Organization<'a> {
     fn try_tidy(&self, ended: Option<&BTreeSet<String>>, result: &mut OrgResult) -> Result<(), Failure> {
         let names = static_role::names(self.context.host.storage(), self.org_id)?;
         if !self.bounds.look_at(names.len().div_ceil(TIDY_READS_PER_ENTRY)) {
+            result.unfinished = true;
             result.stop(MORE);
             return Ok(());
         }
@@ -230,7 +233,7 @@ impl<'a> Organization<'a> {
             if self.bounds.take_refused() && left_after.is_none() {
                 left_after = Some(std::mem::take(&mut last_done));
                 // What a tidy cannot do even as its first must not keep all that follows waiting for ever.
-                if left_after.as_deref() == Some(result.after.as_str()) {
+                if self.is_first && left_after.as_deref() == Some(result.after.as_str()) {
                     result.skipped = true;
                     left_after = Some(name.to_owned());
                 }
@@ -249,11 +252,13 @@ impl<'a> Organization<'a> {
             }
             result.skipped = true;
         }
-        result.after = left_after.or_else(|| slice.until().map(str::to_owned)).unwrap_or_default();
-        if result.complete && result.skipped && !result.goes_on() {
+        let left_after = left_after.or_else(|| slice.until().map(str::to_owned));
+        result.unfinished = left_after.is_some();
+        result.after = left_after.unwrap_or_default();
+        if result.complete && result.skipped && !result.unfinished {
             result.stop(SKIPPED);
         }
-        if result.failed.is_none() && result.goes_on() {
+        if result.failed.is_none() && result.unfinished {
             result.stop(MORE);
         }
         Ok(())

@@ -74,6 +74,9 @@ pub(crate) struct OrgResult {
     /// The name in the index by client ID after which the next tidy goes on; empty = from the first.
     #[serde(skip_serializing_if = "String::is_empty")]
     pub(super) after: String,
+    /// Is there a part, after that name, that the next tidy is to go on with?
+    #[serde(skip_serializing_if = "is_false")]
+    pub(super) unfinished: bool,
     /// Was something left undone before that name, which only a tidy from the first does?
     #[serde(skip_serializing_if = "is_false")]
     pub(super) skipped: bool,
@@ -98,15 +101,11 @@ impl OrgResult {
         let Some(last) = last.filter(goes_on) else { return Self::new(order, at) };
         Self {
             after: last.after.clone(),
-            skipped: last.skipped && last.goes_on(),
+            unfinished: !last.after.is_empty(),
+            skipped: last.skipped && !last.after.is_empty(),
             is_retry: last.failed.is_some(),
             ..Self::new(order, at)
         }
-    }
-
-    /// Is there a part that the next tidy is to go on with?
-    pub(super) fn goes_on(&self) -> bool {
-        !self.after.is_empty()
     }
 
     /// Adds a sentence; beyond the limit it is known already that much is wrong.

@@ -33,6 +33,6 @@ impl Round {
 
     /// Has the round come to the end of the organization that has this last result?
     pub(super) fn has_done(&self, last: &OrgResult) -> bool {
-        last.round == self.number && !last.goes_on()
+        last.round == self.number && !last.unfinished
     }
 }

@@ -56,6 +56,6 @@ fn pause_after(result: &OrgResult) -> Option<Duration> {
         let doublings = result.failures.saturating_sub(1).min(16);
         return Some(TIDY_BACK_OFF_FIRST.saturating_mul(1 << doublings));
     }
-    let makes_way = result.goes_on() || (!result.complete && !result.removed.is_empty());
+    let makes_way = result.unfinished || (!result.complete && !result.removed.is_empty());
     makes_way.then_some(TIDY_GO_ON_PAUSE)
 }

@@ -24,6 +24,8 @@ fn what_one_call_looks_at_and_removes_is_bounded_and_the_next_goes_on() {
     let told = tidy(&mount, true);
     assert_eq!((len(&told, "orphans"), &told["complete"]), (TIDY_LOOKED_AT_MAX, &json!(false)));
     assert!(told["messages"][0].as_str().unwrap().contains("tidy again"), "{}", told["messages"]);
+    let rest = tidy(&mount, true);
+    assert_eq!((len(&rest, "orphans"), &rest["complete"]), (5, &json!(true)), "a dry run goes on, too");
     let done = tidy(&mount, false);
     assert_eq!((len(&done, "orphans"), len(&done, "removed")), (TIDY_LOOKED_AT_MAX, TIDY_REMOVED_MAX));
     assert_eq!((len(&done, "messages"), &done["complete"]), (1, &json!(false)));
@@ -81,12 +83,13 @@ fn an_unfinished_round_is_left_by_another_kind_of_tidy_and_after_a_day() {
     mount.configure(ORG_B, ADMIN_B, json!({}));
     let asked = || {
         mount.host.http.clear();
+        let clock = std::sync::Arc::clone(&mount.host.clock);
+        mount.astra.during_next(On::List, move || clock.advance(TIDY_BEGIN_BUDGET));
         tidy(&mount, true);
         let mut clients: Vec<String> = mount.host.http.requests().into_iter().map(|sent| sent.client_id).collect();
         clients.dedup();
         clients
     };
-    mount.astra.set_foreign(TIDY_LISTED_MAX);
     assert_eq!(asked(), ["AdminOfA"]);
     // One organization alone neither ends nor goes on with it.
     mount.write("tidy", json!({ "org_id": ORG_A })).data();
@@ -95,10 +98,24 @@ fn an_unfinished_round_is_left_by_another_kind_of_tidy_and_after_a_day() {
     mount.write("tidy", json!({ "org_id": ORG_A })).data();
     assert_eq!(asked(), ["AdminOfB"]);
     assert_eq!(asked(), ["AdminOfA"]);
-    mount.astra.set_foreign(0);
     // A dry run leaves nothing out of a real one.
     orphan(&mount, "Orphan");
     assert_eq!(tidy(&mount, false)["removed"], json!(["Orphan"]));
+}
+
+#[test]
+fn an_organization_that_finds_the_limits_used_up_loses_nothing() {
+    let mount = Mount::new();
+    mount.configure(ORG_B, ADMIN_B, json!({}));
+    for client_id in ["OfB1", "OfB2"] {
+        mount.astra.make_outside_in(ADMIN_B, client_id, &mark(&mount, 1));
+    }
+    orphans(&mount, TIDY_REMOVED_MAX);
+    let first = tidy(&mount, false);
+    assert_eq!((len(&first, "removed"), &first["complete"]), (TIDY_REMOVED_MAX, &json!(false)));
+    let second = tidy(&mount, false);
+    assert_eq!((&second["organizations"][ORG_B]["complete"], &second["complete"]), (&json!(true), &json!(true)));
+    mount.assert_settled(0);
 }
 
 /// A token for each of these names is listed, and each has an index entry but no record that can be read.
@@ -111,32 +128,28 @@ fn seed_index(mount: &Mount, count: usize) {
 
 #[test]
 fn records_beyond_those_that_one_call_compares_have_their_turn_with_the_next() {
-    for dry_run in [true, false] {
-        let mount = Mount::new();
-        // Sorts after the others.
-        let gone = Leased::of(mount.creds()).client_id();
-        mount.astra.delete_outside(&gone);
-        let key = |id: &str| format!("token/{id}");
-        let mut record = mount.host.storage.json(&key(&gone));
-        record["clientId"] = json!("zGone");
-        super::rules::forget(&mount, &gone);
-        mount.host.storage.seed(&key("zGone"), record.to_string());
-        let due = record["due"].as_u64().unwrap();
-        mount.host.storage.seed(&format!("due-index/{due:012}-zGone"), "{}");
-        mount.host.storage.seed(&format!("client-index/{ORG_A}/zGone"), json!({ "id": "zGone" }).to_string());
-        seed_index(&mount, TIDY_COMPARED_MAX);
-        orphan(&mount, "zOrphan");
-        let first = tidy(&mount, dry_run);
-        assert_eq!((&first["complete"], &first["gone"], &first["orphans"]), (&json!(false), &json!([]), &json!([])));
-        assert!(first["messages"][0].as_str().unwrap().contains("goes on from there"), "{first}");
-        let second = tidy(&mount, dry_run);
-        assert_eq!(second["complete"], true, "{}", second["messages"]);
-        assert_eq!((&second["gone"], &second["orphans"]), (&json!(["zGone"]), &json!(["zOrphan"])));
-        assert_eq!(len(&second, "removed"), if dry_run { 0 } else { 2 });
-        assert_eq!(mount.astra.is_live("zOrphan"), dry_run);
-        // And then from the first.
-        assert_eq!(tidy(&mount, dry_run)["complete"], !dry_run, "all fit one call once a record has gone");
-    }
+    let mount = Mount::new();
+    // Sorts after the others.
+    let gone = Leased::of(mount.creds()).client_id();
+    mount.astra.delete_outside(&gone);
+    let key = |id: &str| format!("token/{id}");
+    let mut record = mount.host.storage.json(&key(&gone));
+    record["clientId"] = json!("zGone");
+    super::rules::forget(&mount, &gone);
+    mount.host.storage.seed(&key("zGone"), record.to_string());
+    let due = record["due"].as_u64().unwrap();
+    mount.host.storage.seed(&format!("due-index/{due:012}-zGone"), "{}");
+    mount.host.storage.seed(&format!("client-index/{ORG_A}/zGone"), json!({ "id": "zGone" }).to_string());
+    seed_index(&mount, TIDY_COMPARED_MAX);
+    orphan(&mount, "zOrphan");
+    let first = tidy(&mount, false);
+    assert_eq!((&first["complete"], &first["gone"], &first["orphans"]), (&json!(false), &json!([]), &json!([])));
+    assert!(first["messages"][0].as_str().unwrap().contains("goes on from there"), "{first}");
+    let second = tidy(&mount, false);
+    assert_eq!(second["complete"], true, "{}", second["messages"]);
+    assert_eq!((&second["gone"], &second["orphans"]), (&json!(["zGone"]), &json!(["zOrphan"])));
+    assert_eq!(len(&second, "removed"), 2);
+    assert!(!mount.astra.is_live("zOrphan"));
 }
 
 #[test]
