@@ -4,6 +4,7 @@
 
 mod deep;
 mod entries;
+mod served;
 mod standing;
 mod upstream;
 
@@ -83,13 +84,16 @@ pub(crate) fn check(context: &Context<'_>, config: &OrgConfig, deep: bool) -> Re
     let astra_read_only = read_only::is_read_only(context);
     let timeout = config.request_timeout().min(CHECK_REQUEST_TIMEOUT);
     let client = AstraClient::with_bounds(context.host, config, timeout, 0);
-    let answers = Answers::ask(&client);
+    // Read before the list: a token that is made in between does not count as missing.
+    let statics = StaticRoles::load(context, config)?;
+    let mut held = statics.held_tokens(context, config)?;
+    let answers = Answers::ask(&client, &mut held);
+    let served_tokens = served::served_tokens(context, config, &held, &answers)?;
     let tried = if deep { Some(deep::make_and_delete(context, &client, config, &answers)?) } else { None };
     let (may_manage_tokens, made) = match tried {
         Some(tried) => (tried.item, tried.skew),
         None => (answers.may_list_tokens(astra_read_only), None),
     };
-    let statics = StaticRoles::load(context, config)?;
     let open = standing::open_entries(context, config)?;
     let unreadable = open.as_ref().map(|open| open.unreadable.as_slice()).unwrap_or_default();
     let items = BTreeMap::from([
@@ -104,6 +108,7 @@ pub(crate) fn check(context: &Context<'_>, config: &OrgConfig, deep: bool) -> Re
         ("entries", entries::entries(context, unreadable)?),
         ("rotation", standing::rotation(context, config)),
         ("static_roles", statics.rotate_in_time(context)),
+        ("served_tokens", served_tokens),
         ("tidy", standing::tidy(context, config)?),
     ]);
     let is_valid = items.get("token_valid").is_some_and(|item| item.ok == Verdict::Yes);

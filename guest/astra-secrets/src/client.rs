@@ -38,7 +38,6 @@ pub(crate) struct AstraClient<'a> {
     work_deadline: Duration,
     /// When what cleans up after it must have ended, too.
     deadline: Cell<Duration>,
-    received_bytes: Cell<usize>,
     skew: Cell<Option<Skew>>,
 }
 
@@ -81,7 +80,6 @@ impl<'a> AstraClient<'a> {
             retries_max,
             work_deadline,
             deadline: Cell::new(work_deadline),
-            received_bytes: Cell::new(0),
             skew: Cell::new(None),
         }
     }
@@ -136,9 +134,7 @@ impl<'a> AstraClient<'a> {
         visit: &mut dyn FnMut(ListedToken) -> ControlFlow<()>,
     ) -> Result<ScanEnd, ClientError> {
         self.repeatedly(|| {
-            self.exchange(HttpMethod::Get, TOKENS_PATH, None, |response| {
-                token_list::scan(response.body, &self.received_bytes, visit)
-            })
+            self.exchange(HttpMethod::Get, TOKENS_PATH, None, |response| token_list::scan(response.body, visit))
         })
     }
 
@@ -200,11 +196,6 @@ impl<'a> AstraClient<'a> {
         }
         self.host.clock().sleep(pause);
         true
-    }
-
-    /// Bytes of all bodies received so far.
-    pub(crate) fn received_bytes(&self) -> usize {
-        self.received_bytes.get()
     }
 
     /// How the clocks stood at the last answer that bore Astra's time.

@@ -5,7 +5,7 @@
 use secrets_framework::host::{LockError, StorageError, SystemViewError};
 use secrets_framework::{Error, Response};
 
-use crate::client::ClientError;
+use crate::client::{ClientError, is_about_the_token};
 use crate::names::{NameError, OrgId};
 use crate::read_only;
 
@@ -57,6 +57,12 @@ pub(crate) fn upstream(org_id: &OrgId, error: &ClientError) -> Failure {
         ClientError::ReadOnly => {
             return read_only::failure(&format!("nothing was changed for organization `{org_id}`"));
         }
+        ClientError::Refused { error_id: Some(id), .. } if is_about_the_token(*id) => (
+            502,
+            format!(
+                "Astra does not know the admin token of organization `{org_id}` ({error}): it has ended, was deleted in Astra's portal or was never valid; make another there, and write it as `astra_token` to `config/{org_id}`"
+            ),
+        ),
         ClientError::Refused { .. } => (
             502,
             format!(

@@ -91,9 +91,9 @@ fn try_revoke(context: &Context<'_>, lease: &Lease) -> Outcome {
         return Ok(None);
     }
     let origin = held.origin.as_ref().or(record.as_ref().and_then(|record| record.origin.as_ref()));
-    let (how, patience) = (End::Revoked, Patience::Caller);
+    let (how, patience, leased) = (End::Revoked, Patience::Caller, Some(lease.issue_time));
     let config = config_for_ending_from(context, &held.org_id, origin, config.as_ref())?;
-    let target = Target { org_id: &held.org_id, client_id, origin, record: record.as_ref(), how, patience };
+    let target = Target { org_id: &held.org_id, client_id, origin, record: record.as_ref(), leased, how, patience };
     end_token_with(context, &target, &config)?;
     if let Some(id) = &unreadable {
         record::remove_unreadable(context, &held.org_id, client_id, id)?;

@@ -23,6 +23,7 @@ mod check;
 mod client;
 mod entry;
 mod error;
+mod held_tokens;
 mod history;
 mod holder;
 mod lease;

@@ -265,16 +265,28 @@ pub(crate) const TIDY_BUDGET: Duration = Duration::from_secs(35);
 /// Organizations that one tidy looks at: some six storage calls each of the host's 10,000 for a request.
 pub(crate) const TIDY_ORGANIZATIONS_MAX: usize = 500;
 
-/// Bytes of Astra's answers after which a tidy begins with no further organization. A list of the 8 MiB that the host
-/// lets through takes some 30 MiB of an instance's 64, and an instance's memory does not come back.
-pub(crate) const TIDY_RECEIVED_BYTES_MAX: usize = 4 * 1024 * 1024;
+/// How long a scheduled tidy begins with further tokens: longer than it begins with lists, for a long list takes its
+/// time. With what a rollback call may take before it (34 s, see [`ROLLBACK_BUDGET`]) and one deletion it fits the
+/// host's 60 s.
+pub(crate) const TIDY_SCHEDULED_BUDGET: Duration = Duration::from_secs(15);
+
+/// Listed tokens after which a tidy begins with no further list: each takes processor time, of which a request has a
+/// bounded amount. One list alone may be longer.
+pub(crate) const TIDY_LISTED_MAX: usize = 250_000;
 
 /// How long after the last scheduled tidy began another may be in the same rollback call: the host ends each after 60 s.
 pub(crate) const TIDY_SAME_CALL: Duration = Duration::from_secs(60);
 
-/// Records of all organizations that one tidy compares: a list of so many tokens would have more than the 8 MiB that
-/// the host lets through, and the host lists 250,000 names for a request.
-pub(crate) const TIDY_COMPARED_MAX: usize = 40_000;
+/// Records of all organizations that one tidy compares with Astra's lists; the next goes on. Each takes some 100 bytes
+/// of an instance's 64 MiB, and the host lists 250,000 names for a request. A million of them take ten calls.
+pub(crate) const TIDY_COMPARED_MAX: usize = 100_000;
+
+/// Listed tokens without a record that one tidy of an organization keeps in memory, some 200 bytes each; the next goes
+/// on after them. It could not look at more: see [`TIDY_LOOKED_AT_MAX`].
+pub(crate) const TIDY_ORPHANS_MAX: usize = 1_000;
+
+/// How long after an unfinished tidy the next one goes on where it stopped: what was compared longer ago is compared again.
+pub(crate) const TIDY_GO_ON_WITHIN: Duration = Duration::from_secs(24 * 3600);
 
 /// Entries that one tidy reads to look at what stands out: up to five calls each of the host's 10,000 for a request.
 pub(crate) const TIDY_LOOKED_AT_MAX: usize = 1_000;
@@ -286,8 +298,9 @@ pub(crate) const TIDY_READS_PER_ENTRY: usize = 5;
 /// one's history is read and written in an instance's memory, which does not come back.
 pub(crate) const TIDY_REMOVED_MAX: usize = 100;
 
-/// Records whose lease has ended that one tidy looks at: rollback ends them, so that more are there only while Astra fails.
-pub(crate) const TIDY_ENDED_MAX: u32 = 500;
+/// Records whose lease has ended that one tidy looks at: rollback ends them, so that more are there only while Astra
+/// fails. They leave room for the static roles of one organization: see [`STATIC_ROLES_MAX`].
+pub(crate) const TIDY_ENDED_MAX: u32 = 200;
 
 /// Sentences that one organization's result keeps: the first few tell what is wrong.
 pub(crate) const TIDY_MESSAGES_MAX: usize = 20;
@@ -324,6 +337,22 @@ pub(crate) const OVERDUE_AFTER: Duration = Duration::from_secs(15 * 60);
 
 /// How long the token that a deep check makes may live if nothing deletes it: longer than rollback needs to find it.
 pub(crate) const CHECK_TOKEN_LIFE: Duration = Duration::from_secs(3600);
+
+// ---- tokens that the mount serves ----
+
+/// How often rollback compares the tokens of static roles with Astra's list, as the contract says.
+pub(crate) const HELD_LOOK_PERIOD: Duration = Duration::from_secs(3600);
+
+/// Organizations that one rollback call compares so: each takes a list of Astra's; the next call goes on.
+pub(crate) const HELD_ORGANIZATIONS_PER_ROLLBACK_MAX: u32 = 20;
+
+/// Tokens of one organization that one comparison tries with a call of their own, some 5 s each at the worst: the next
+/// rollback call goes on where dead ones were among them.
+pub(crate) const HELD_PROOFS_MAX: usize = 20;
+
+/// How long a check begins with further such calls: with its other questions, one of the calls and a deep check's
+/// token it fits the host's 60 s.
+pub(crate) const CHECK_PROOF_BUDGET: Duration = Duration::from_secs(5);
 
 // ---- static roles ----
 

@@ -19,8 +19,8 @@ pub(crate) const CONFIG_ORG_CHECK: Path = Path {
     synopsis: "Check whether an organization is healthy.",
     description: "Each item holds `ok`, which is `yes`, `no` or `unknown`, and `message`, a sentence that says why and \
         what to do. Astra is asked which organization the admin token belongs to, for its roles and for its tokens; \
-        with `deep=true` a token is really made and deleted. What Astra does wrong is told by the items and fails no \
-        request. `healthy` is true where the admin token is valid and no item is `no`.",
+        a token of a static role that the list lacks is tried with a call of its own; with `deep=true` a token is really \
+        made and deleted. What Astra does wrong is told by the items and fails no request. `healthy` is true where the admin token is valid and no item is `no`.",
 };
 
 const DEEP: Field = Field::new(
@@ -46,6 +46,7 @@ const ANSWER_FIELDS: &[Field] = &[
     Field::new("entries", FieldType::Map, "Can the entries of the mount's storage be read?"),
     Field::new("rotation", FieldType::Map, "How does the rotation of the admin token stand?"),
     Field::new("static_roles", FieldType::Map, "Do the static roles rotate in time?"),
+    Field::new("served_tokens", FieldType::Map, "Has Astra still the tokens that static roles serve?"),
     Field::new("tidy", FieldType::Map, "How does the scheduled tidy stand?"),
 ];
 

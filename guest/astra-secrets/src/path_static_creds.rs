@@ -30,7 +30,7 @@ pub(crate) const STATIC_CREDS: Path = Path {
     synopsis: "Read the current token of a static role.",
     description: "The token is not leased. It rotates in `ttl` seconds, or when somebody asks for it by \
         `rotate-role`, and lives on for the role's `grace_period` then: a client that reads again within that time \
-        never has a request refused.",
+        never has a request refused. A token that ended in Astra otherwise is replaced by rollback within the hour.",
 };
 
 const STATIC_ANSWER_FIELDS: &[Field] = &{

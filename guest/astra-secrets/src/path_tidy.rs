@@ -36,7 +36,8 @@ pub(crate) const TIDY: Path = Path {
         (`vault-mark:<backend UUID>:...` at the end of its description), one that is still in the making, one younger \
         than the registration's `--wal-min-age`, one in the grace period of a rotation, or one that a config or a static \
         role holds. An organization that fails is told in `failed`, and the others are tidied all the same. The work of \
-        one call is bounded: `complete` says whether all was done, else write again. One tidy runs at a time in a mount. \
+        one call is bounded: `complete` says whether all was done, else write the same again, and it goes on where this one \
+        stopped. The token of a static role that is dead in Astra is replaced. One tidy runs at a time in a mount. \
         The config's `tidy_period` does it by schedule. Do not run it with `dry_run=false` on a copy of the server's \
         storage, such as a restored snapshot: tokens made since would pass for orphans. This path reaches every \
         organization: a policy for one of them must not allow it.",
@@ -73,7 +74,11 @@ const ANSWER_FIELDS: &[Field] = &[
         FieldType::Map,
         "By organization, its last result: `at`, `dry_run`, `scheduled`, `complete`.",
     ),
-    Field::new("complete", FieldType::Bool, "Was everything looked at, and all done that was to be done?"),
+    Field::new(
+        "complete",
+        FieldType::Bool,
+        "Was everything looked at, and all done that was to be done? Else write again to go on.",
+    ),
     Field::new("dry_run", FieldType::Bool, "Was nothing changed?"),
     Field::new("began", FieldType::String, "When it began."),
     Field::new("ended", FieldType::String, "When it ended; `null` = it has not, or it was cut off."),

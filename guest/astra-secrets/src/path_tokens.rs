@@ -128,6 +128,7 @@ fn try_delete(context: &Context<'_>, data: &FieldData) -> Outcome {
         client_id: &record.client_id,
         origin: record.origin.as_ref(),
         record: Some(&record),
+        leased: None,
         how: End::Deleted,
         patience: Patience::Caller,
     };

@@ -15,6 +15,7 @@ mod write;
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::time::Duration;
 
 use secrets_framework::host::{StorageEntry, StorageView};
 use secrets_framework::{Context, Error, Sensitive};
@@ -23,13 +24,14 @@ use serde_json::{Map, Value};
 use crate::config::Origin;
 use crate::history::Who;
 use crate::names::{OrgId, RoleName};
+use crate::time_text;
 
 pub(crate) use fill::{being_indexed, fill_index, is_filled, passed_over, write_of_empty_mount};
 pub(crate) use find::{find, find_indexed, find_so_far, is_indexed, is_unknown};
 pub(crate) use index::{Ended, drop_due, ended, unknown_due_keys, visit_ended};
-pub(crate) use key::{RecordId, TOKEN_PREFIX, from_segment, segment};
+pub(crate) use key::{RecordId, TOKEN_PREFIX, as_segment, from_segment, segment};
 pub(crate) use listing::{Cut, Listing, Page, all, in_org};
-pub(crate) use walk::{any_given_out, any_in_org_where, client_ids, counts, load_own, org_ids};
+pub(crate) use walk::{IndexSlice, any_given_out, any_in_org_where, counts, index_slice, load_own, org_ids};
 pub(crate) use write::{
     Inserted, hold, insert, move_end, postpone, prove_writable, remove, remove_from, remove_if_same, remove_unreadable,
     write_of, writes_of_end, writes_of_held, writes_of_new,
@@ -141,6 +143,15 @@ impl Record {
     /// with an error: nothing was made, and nothing is there to be ended.
     pub(crate) fn names_no_token(&self) -> bool {
         self.client_id.is_empty()
+    }
+
+    /// When its token was made; none where neither the mount nor Astra noted a time that can be read.
+    pub(crate) fn made_at(&self) -> Option<Duration> {
+        // The Go plugin noted Astra's time only.
+        match self.made {
+            0 => time_text::parse(&self.generated_on),
+            seconds => Some(Duration::from_secs(seconds)),
+        }
     }
 }
 

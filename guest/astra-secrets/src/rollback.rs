@@ -18,6 +18,7 @@ use crate::client::AstraClient;
 use crate::config::{self, RETIRED_PREFIX};
 use crate::entry::{self, own_error};
 use crate::error::{Failure, upstream};
+use crate::held_tokens;
 use crate::history::{self, End};
 use crate::holder;
 use crate::lease::lock_token;
@@ -55,8 +56,15 @@ pub(crate) fn periodic(context: &Context<'_>, immediate: bool) -> Result<(), Err
 fn change_astra(context: &Context<'_>, immediate: bool) -> Result<(), Error> {
     let ended = end_ended(context, immediate);
     // A mount that goes makes nothing new.
-    let worked = if immediate { Ok(()) } else { agenda::work(context, deadline(context)) };
-    ended.and(worked)
+    let until = deadline(context);
+    let worked = if immediate { Ok(()) } else { agenda::work(context, until) };
+    let looked = if immediate { Ok(()) } else { look_at_held(context, until) };
+    ended.and(worked).and(looked)
+}
+
+/// Looks for dead tokens; the agenda replaces those that were found, in this call if there is time.
+fn look_at_held(context: &Context<'_>, until: Duration) -> Result<(), Error> {
+    if held_tokens::look(context, until)? { agenda::work(context, until) } else { Ok(()) }
 }
 
 fn deadline(context: &Context<'_>) -> Duration {
@@ -232,6 +240,7 @@ fn end_one(context: &Context<'_>, ended: &Ended, immediate: bool, patience: Pati
         client_id: &record.client_id,
         origin: record.origin.as_ref(),
         record: Some(&record),
+        leased: None,
         how: if is_replaceable(&record) { End::Rotated } else { End::LeaseEnded },
         patience,
     };

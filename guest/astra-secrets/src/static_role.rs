@@ -2,6 +2,7 @@
 //! its current token, which it holds: nothing else ends that one. The secret is
 //! in the token's record, as for all tokens, and so is the end of a replaced one.
 
+mod dead;
 mod due;
 mod end;
 mod rotate;
@@ -28,6 +29,7 @@ use crate::names::{AstraRoleId, OrgId, RoleName};
 use crate::record::segment;
 use crate::schedule::{Schedule, Turn};
 
+pub(crate) use dead::{Soon, replace_soon};
 pub(crate) use due::run_due;
 pub(crate) use end::{delete, end_all, end_left, let_go};
 use rotate::load_token;
@@ -56,6 +58,10 @@ pub(crate) struct StaticRole {
     pub(crate) created_by: Who,
     /// Client ID of its current token; empty = it has none yet.
     pub(crate) client_id: String,
+    /// Where its current token was made, as a config's `url`; empty = not noted, by an earlier build.
+    pub(crate) token_url: String,
+    /// Was its current token found dead in Astra?
+    pub(crate) token_dead: bool,
     /// Replaced tokens in their grace period, the latest last.
     pub(crate) replaced: Vec<Replaced>,
     /// When the current token was made, in seconds since 1970-01-01T00:00:00Z.
@@ -87,6 +93,8 @@ impl StaticRole {
             description: String::new(),
             created_by,
             client_id: String::new(),
+            token_url: String::new(),
+            token_dead: false,
             replaced: Vec::new(),
             last_rotated: 0,
             turn: Turn::default(),
@@ -114,6 +122,12 @@ impl StaticRole {
         if self.turn.failures > 0 {
             let (name, times, error) = (&self.name, self.turn.failures, &self.turn.error);
             return Some(format!("static role `{name}` could not be rotated {times} times in a row: {error}"));
+        }
+        if self.token_dead {
+            return Some(format!(
+                "the token of static role `{}` has ended in Astra, and rollback is about to replace it",
+                self.name
+            ));
         }
         if self.last_rotated > now {
             return Some(format!(

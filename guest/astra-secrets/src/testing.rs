@@ -13,7 +13,7 @@ use secrets_framework::testing::{TestHost, lease_request, request, rollback_requ
 use secrets_framework::{Error, Lease, Operation, Response, Secret};
 use serde_json::{Value, json};
 
-pub(crate) use fake_astra::{ASTRA, FakeAstra, Fault, On};
+pub(crate) use fake_astra::{ASTRA, FakeAstra, Fault, GATEWAY, On};
 
 use crate::BACKEND;
 use crate::config::test_mount::Answered;
@@ -117,6 +117,13 @@ impl Mount {
     pub(crate) fn has_walked(&self) {
         let now = secrets_framework::host::Clock::now(&*self.host.clock).as_secs();
         self.host.storage.seed("index-state", json!({ "complete": true, "walked": now }).to_string());
+    }
+
+    /// The tokens of static roles were looked at just now, so that the next call does not.
+    pub(crate) fn has_looked(&self) {
+        let now = secrets_framework::host::Clock::now(&*self.host.clock);
+        let next = (now + crate::limits::HELD_LOOK_PERIOD).as_secs();
+        self.host.storage.seed("held-look-state", json!({ "next": next }).to_string());
     }
 
     /// Time passes, and the server's next rollback call settles what is left.

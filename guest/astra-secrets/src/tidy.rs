@@ -9,6 +9,7 @@ mod bounds;
 mod judge;
 mod organization;
 mod result;
+mod round;
 mod turn;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -30,6 +31,7 @@ pub(crate) use turn::run_due;
 use bounds::Bounds;
 use organization::Organization;
 use result::{drop_results, store_result, store_run};
+use round::Round;
 
 /// What is to be done.
 pub(crate) struct Order {
@@ -59,35 +61,49 @@ pub(crate) fn tidy(context: &Context<'_>, order: &Order) -> Result<Tidied, Failu
     let _turn = one_at_a_time(context)?;
     check_index(context)?;
     let began = context.host.clock().now().as_secs();
-    let before = match order.pace {
-        Pace::Scheduled => load_run(context)?.map_or(0, |last| last.received_before(began)),
-        Pace::ByHand => 0,
-    };
-    let mut run = Run { began, ended: 0, dry_run: order.dry_run, received_bytes: before };
+    let last_run = load_run(context)?.unwrap_or_default();
+    let listed = if order.pace == Pace::Scheduled { last_run.listed_before(began) } else { 0 };
+    let all = order.org_id.is_none();
+    let round = if all { Round::of(order, last_run.round, began) } else { last_run.round };
+    let mut run = Run { began, ended: 0, dry_run: order.dry_run, listed, round };
     // A node that cannot write stops here, before Astra is asked, and the server forwards the request.
     store_run(context, &run)?;
     let org_ids = organizations(context, order)?;
-    let bounds = Bounds::new(context, order.pace, before);
+    let bounds = Bounds::new(context, order.pace, listed);
     let ended = ended_records(context, &bounds)?;
     let mut results = BTreeMap::new();
     let mut failures = Vec::new();
+    let (mut begun, mut is_unfinished) = (0, false);
     for org_id in org_ids {
-        let mut result = OrgResult::new(order, began);
-        if bounds.may_begin() && results.len() < TIDY_ORGANIZATIONS_MAX {
-            let organization = Organization { context, bounds: &bounds, org_id: &org_id, dry_run: order.dry_run };
+        let last = load_result(context, &org_id)?;
+        if let Some(done) = last.as_ref().filter(|last| all && round.has_done(last)) {
+            results.insert(org_id, done.clone());
+            continue;
+        }
+        let mut result = OrgResult::after(order, began, last.as_ref());
+        if bounds.may_begin() && begun < TIDY_ORGANIZATIONS_MAX {
+            begun += 1;
+            result.round = if all { round.number } else { last.as_ref().map_or(0, |last| last.round) };
+            let (dry_run, is_first) = (order.dry_run, begun == 1);
+            let organization = Organization { context, bounds: &bounds, org_id: &org_id, dry_run, is_first };
             failures.extend(organization.tidy(&ended, &mut result)?);
-            store_result(context, &org_id, &mut result)?;
+            is_unfinished |= result.unfinished && result.failed.is_none();
+            store_result(context, &org_id, last.as_ref(), &mut result)?;
             log_result(context, &org_id, &result);
         } else {
             // What is stored of it stays its last result.
-            result.stop(&format!("a limit of one tidy was met before `{org_id}`: write `tidy` with `org_id={org_id}`"));
+            is_unfinished = true;
+            result.stop(&format!(
+                "a limit of one tidy was met before organization `{org_id}`: tidy again to go on with it"
+            ));
         }
         results.insert(org_id, result);
     }
-    if order.org_id.is_none() {
+    if all {
         drop_results(context, |org_id| results.contains_key(org_id))?;
+        run.round.finished = !is_unfinished;
     }
-    run.received_bytes = bounds.received_bytes();
+    run.listed = bounds.listed();
     run.ended = context.host.clock().now().as_secs();
     store_run(context, &run)?;
     let nothing_done = failures.len() == results.len();

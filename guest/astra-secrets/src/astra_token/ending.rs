@@ -15,7 +15,6 @@ use crate::mint;
 use crate::names::OrgId;
 use crate::read_only;
 use crate::record::{self, Record, TokenKind};
-use crate::time_text;
 
 use super::elsewhere::{Absent, end_elsewhere, may_be_elsewhere};
 use super::listed::{self, Sought};
@@ -31,6 +30,8 @@ pub(crate) struct Target<'a> {
     pub(crate) origin: Option<&'a Origin>,
     /// Its record, if there is one.
     pub(crate) record: Option<&'a Record>,
+    /// When the server issued its lease, where a lease is revoked: right after the token was made.
+    pub(crate) leased: Option<Duration>,
     /// What it ends for, as its history will say.
     pub(crate) how: End,
     /// Who waits.
@@ -41,6 +42,11 @@ impl Target<'_> {
     /// May it be in another organization? Each lease of ours says where its token was made.
     fn may_be_elsewhere(&self) -> bool {
         self.record.map_or(self.origin.is_none(), may_be_elsewhere)
+    }
+
+    /// When the token was made, as far as its record or its lease tells.
+    fn made(&self) -> Option<Duration> {
+        self.record.and_then(Record::made_at).or(self.leased)
     }
 }
 
@@ -200,7 +206,7 @@ fn revoke(context: &Context<'_>, client: &AstraClient<'_>, target: &Target<'_>) 
     // An answer such as 404 may come from a wrong URL, before Astra looks at
     // the token; only the organization's own list tells that it is gone.
     let is_unknown = error == ClientError::NotFound;
-    let sought = Sought { client_id, made: target.record.and_then(made), is_unknown };
+    let sought = Sought { client_id, made: target.made(), is_unknown };
     let gone = match is_gone(context, client, &sought) {
         Ok(gone) => gone,
         // An admin token that ends itself sees no list afterwards.
@@ -208,14 +214,6 @@ fn revoke(context: &Context<'_>, client: &AstraClient<'_>, target: &Target<'_>) 
         Err(_) => false,
     };
     if gone { Ok(Revoked::Absent) } else { Err(error) }
-}
-
-/// When the token was made: by our clock, else as Astra said it to the Go plugin.
-fn made(record: &Record) -> Option<Duration> {
-    match record.made {
-        0 => time_text::parse(&record.generated_on),
-        made => Some(Duration::from_secs(made)),
-    }
 }
 
 /// Does Astra not know the token that it is asked with? It tells every live one its organization.

@@ -8,9 +8,10 @@ use secrets_framework::{Context, Error};
 use super::upstream::RoleIds;
 use super::{Item, named};
 use crate::config::OrgConfig;
+use crate::held_tokens::HeldTokens;
 use crate::limits::{CHECK_NAMES_SHOWN_MAX, CHECKED_ROLES_MAX, OVERDUE_AFTER};
 use crate::mint::{self, OpenMarks};
-use crate::names::{AstraRoleId, OrgId};
+use crate::names::{AstraRoleId, OrgId, RoleName};
 use crate::read_only;
 use crate::role::{self, go_text};
 use crate::static_role::{self, StaticRole};
@@ -127,6 +128,12 @@ impl StaticRoles {
             }
         }
         Ok(roles)
+    }
+
+    /// The tokens of those that were read, to be compared with Astra's list.
+    pub(super) fn held_tokens(&self, context: &Context<'_>, config: &OrgConfig) -> Result<HeldTokens, Error> {
+        let names: Vec<RoleName> = self.read.iter().map(|role| role.name.clone()).collect();
+        HeldTokens::load(context, &config.org_id, &names)
     }
 
     /// Do they rotate in time?

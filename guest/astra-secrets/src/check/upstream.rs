@@ -2,12 +2,14 @@
 //! once each, and what follows from the answers.
 
 use std::collections::BTreeSet;
+use std::ops::ControlFlow;
 
 use secrets_framework::Context;
 
 use super::Item;
 use crate::client::{AstraClient, ClientError, ListedRole, ListedToken, Skew};
 use crate::error;
+use crate::held_tokens::HeldTokens;
 use crate::limits::{ADMIN_TOKEN_EXPIRY_NEAR, CLOCK_SKEW_MAX};
 use crate::names::{OrgId, is_uuid, shown};
 use crate::read_only;
@@ -16,10 +18,15 @@ use crate::time_text;
 /// Astra's answers.
 pub(super) struct Answers<'a> {
     org_id: &'a OrgId,
-    own_client_id: Option<&'a str>,
     owner: Result<String, ClientError>,
     roles: Result<Vec<ListedRole>, ClientError>,
-    tokens: Result<Vec<ListedToken>, ClientError>,
+    tokens: Result<TokenList, ClientError>,
+}
+
+/// What the list of tokens shows.
+struct TokenList {
+    /// The admin token.
+    own: Option<ListedToken>,
 }
 
 /// The IDs of the Astra roles that Astra lists.
@@ -33,15 +40,27 @@ impl RoleIds {
 }
 
 impl<'a> Answers<'a> {
-    /// Asks.
-    pub(super) fn ask(client: &AstraClient<'a>) -> Self {
-        let config = client.config();
+    /// Asks, and compares the `held` tokens with the list of tokens.
+    pub(super) fn ask(client: &AstraClient<'a>, held: &mut HeldTokens) -> Self {
         Self {
-            org_id: &config.org_id,
-            own_client_id: config.admin_token.client_id(),
+            org_id: &client.config().org_id,
             owner: client.current_org(),
             roles: client.list_roles(),
-            tokens: client.list_tokens(),
+            tokens: list_tokens(client, held),
+        }
+    }
+
+    /// Why the list of tokens may lack some of the organization's; none = it is whole.
+    pub(super) fn list_fault(&self) -> Option<&'static str> {
+        let org_id = self.org_id.as_str();
+        match (&self.tokens, &self.owner) {
+            (Err(_), _) => Some("Astra did not list its tokens: see `may_manage_tokens`"),
+            (_, Err(_)) => Some("Astra did not say whose its list of tokens is: see `token_valid`"),
+            (_, Ok(owner)) if is_uuid(org_id) && !owner.eq_ignore_ascii_case(org_id) => {
+                Some("Astra listed the tokens of another organization: see `organization_matches`")
+            }
+            (Ok(list), _) if list.own.is_none() => Some("Astra's list does not even show the admin token"),
+            _ => None,
         }
     }
 
@@ -53,8 +72,7 @@ impl<'a> Answers<'a> {
 
     /// The admin token, where Astra lists it.
     pub(super) fn own_token(&self) -> Option<&ListedToken> {
-        let tokens = self.tokens.as_deref().unwrap_or_default();
-        tokens.iter().find(|token| Some(token.client_id.as_str()) == self.own_client_id)
+        self.tokens.as_ref().ok()?.own.as_ref()
     }
 
     pub(super) fn token_valid(&self) -> Item {
@@ -152,6 +170,18 @@ impl<'a> Answers<'a> {
             _ => Item::unknown(sentence),
         }
     }
+}
+
+fn list_tokens(client: &AstraClient<'_>, held: &mut HeldTokens) -> Result<TokenList, ClientError> {
+    let mut own = None;
+    client.scan_tokens(&mut |token| {
+        held.see(&token.client_id);
+        if client.asks_with(&token.client_id) {
+            own = Some(token);
+        }
+        ControlFlow::Continue(())
+    })?;
+    Ok(TokenList { own })
 }
 
 /// What a caller would be told.

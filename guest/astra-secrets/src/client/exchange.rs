@@ -35,11 +35,7 @@ impl AstraClient<'_> {
         path: &str,
         body: Option<Vec<u8>>,
     ) -> Result<HttpResponse, ClientError> {
-        self.exchange(method, path, body, |response| {
-            let whole = response.read_whole(ANSWER_BYTES_MAX)?;
-            self.received_bytes.set(self.received_bytes.get() + whole.body.expose().len());
-            Ok(whole)
-        })
+        self.exchange(method, path, body, |response| Ok(response.read_whole(ANSWER_BYTES_MAX)?))
     }
 
     /// One exchange, of which `read` reads the answer to a request that succeeded.

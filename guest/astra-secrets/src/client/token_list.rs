@@ -4,7 +4,6 @@
 //! the object is passed over. This file finds where each value ends; serde reads the values. Its own reader of streams
 //! takes four times the processor time, which a guest has little of.
 
-use std::cell::Cell;
 use std::ops::ControlFlow;
 
 use secrets_framework::Sensitive;
@@ -17,13 +16,12 @@ use super::error::ClientError;
 use super::wire::ListedToken;
 use crate::limits::LISTED_TOKEN_BYTES_MAX;
 
-/// Visits the tokens of a list until `visit` breaks off the scan. Adds what was read to `received_bytes`.
+/// Visits the tokens of a list until `visit` breaks off the scan.
 pub(super) fn scan(
     body: Box<dyn HttpBody + '_>,
-    received_bytes: &Cell<usize>,
     visit: &mut dyn FnMut(ListedToken) -> ControlFlow<()>,
 ) -> Result<ScanEnd, ClientError> {
-    let mut json = JsonReader { body, piece: Sensitive::new(Vec::new()), at: 0, received_bytes, value: Vec::new() };
+    let mut json = JsonReader { body, piece: Sensitive::new(Vec::new()), at: 0, value: Vec::new() };
     let mut is_there = false;
     json.expect(b'{')?;
     let mut goes_on = !json.take(b'}')?;
@@ -78,7 +76,6 @@ struct JsonReader<'a> {
     piece: Sensitive<Vec<u8>>,
     /// How far the piece has been read.
     at: usize,
-    received_bytes: &'a Cell<usize>,
     /// The value that is being read.
     value: Vec<u8>,
 }
@@ -150,9 +147,7 @@ impl JsonReader<'_> {
     fn next_piece(&mut self) -> Result<bool, ClientError> {
         self.piece = self.body.read()?;
         self.at = 0;
-        let bytes = self.piece.expose().len();
-        self.received_bytes.set(self.received_bytes.get() + bytes);
-        Ok(bytes > 0)
+        Ok(!self.piece.expose().is_empty())
     }
 }
 

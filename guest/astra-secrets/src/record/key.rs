@@ -1,5 +1,6 @@
 //! Where a record is stored.
 
+use std::borrow::Cow;
 use std::fmt::Write as _;
 
 use sha2::{Digest, Sha256};
@@ -50,16 +51,25 @@ impl RecordId {
 /// they are, all else as `%XX`, so that no name of an old mount can make a
 /// folder, a step upwards or a second spelling.
 pub(crate) fn segment(text: &str) -> String {
+    as_segment(text).into_owned()
+}
+
+/// As [`segment`], without a copy of a text that is a segment already, as nearly all client IDs are.
+pub(crate) fn as_segment(text: &str) -> Cow<'_, str> {
+    let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_');
+    if text.bytes().all(is_plain) {
+        return Cow::Borrowed(text);
+    }
     let mut segment = String::with_capacity(text.len());
     for byte in text.bytes() {
-        if byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_') {
+        if is_plain(byte) {
             segment.push(char::from(byte));
         } else {
             // Writing to a string cannot fail.
             let _ = write!(segment, "%{byte:02X}");
         }
     }
-    segment
+    Cow::Owned(segment)
 }
 
 /// Turns a segment back into its text; none if it is not one of ours.

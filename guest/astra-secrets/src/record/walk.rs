@@ -97,19 +97,28 @@ fn counts_without_index(context: &Context<'_>, org_ids: &[OrgId]) -> Result<Vec<
     Ok(org_ids.iter().map(count).collect())
 }
 
-/// The organization's client IDs, sorted, as the index has them, which must be filled:
-/// one list for each thousand, no reads. None = there are more than `max`.
-pub(crate) fn client_ids(context: &Context<'_>, org_id: &OrgId, max: usize) -> Result<Option<Vec<String>>, Error> {
-    let mut client_ids = Vec::new();
-    let mut too_many = false;
-    visit_names(context, &client_folder(org_id), |name| {
-        too_many = client_ids.len() >= max;
-        client_ids.extend(from_segment(name));
-        Ok(!too_many)
+/// A part of an organization's index by client ID.
+#[derive(Debug, Default)]
+pub(crate) struct IndexSlice {
+    /// The names of its entries, sorted: client IDs as segments of a key.
+    pub(crate) names: Vec<String>,
+    /// Does the index go on after the last of the names?
+    pub(crate) more: bool,
+}
+
+/// The part of the organization's index that follows the name `after`, at most `max` entries: one list for each
+/// thousand, and no reads. The index must be filled.
+pub(crate) fn index_slice(context: &Context<'_>, org_id: &OrgId, after: &str, max: usize) -> Result<IndexSlice, Error> {
+    let mut slice = IndexSlice::default();
+    visit_names_after(context, &client_folder(org_id), after, |name| {
+        slice.more = slice.names.len() >= max;
+        if !slice.more {
+            slice.names.push(name.to_owned());
+        }
+        Ok(!slice.more)
     })?;
-    // Segments sort otherwise than what they stand for.
-    client_ids.sort();
-    Ok((!too_many).then_some(client_ids))
+    slice.names.sort_unstable();
+    Ok(slice)
 }
 
 /// The organizations of which the index has tokens.

@@ -69,6 +69,15 @@ impl Turn {
         begins
     }
 
+    /// Brings it forward to `now`, whatever its schedule says, unless it has failed and waits to be tried again.
+    pub(crate) fn hurry(&mut self, now: u64) {
+        let latest_retry = now + ROTATION_BACK_OFF_MAX.as_secs();
+        let waits = self.failures > 0 && (now..=latest_retry).contains(&self.due);
+        if !waits {
+            (self.due, self.scheduled) = (now, now);
+        }
+    }
+
     /// It failed; [`Self::begin`] has set when it is tried again.
     pub(crate) fn fail(&mut self, error: String) {
         self.failures = self.failures.saturating_add(1);

@@ -139,6 +139,7 @@ fn end_recorded(context: &Context<'_>, role: &StaticRole, client_id: &str) -> Re
         client_id,
         origin: record.origin.as_ref(),
         record: Some(&record),
+        leased: None,
         how: End::Deleted,
         patience: Patience::Rollback,
     };

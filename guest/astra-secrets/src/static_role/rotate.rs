@@ -89,7 +89,7 @@ fn end_in_time(context: &Context<'_>, role: &mut StaticRole) -> Result<(), Failu
 fn check_room(context: &Context<'_>, role: &mut StaticRole) -> Result<(), Failure> {
     let now = context.host.clock().now().as_secs();
     role.replaced.retain(|token| token.ends > now);
-    if role.replaced.len() < REPLACED_TOKENS_MAX {
+    if role.token_dead || role.replaced.len() < REPLACED_TOKENS_MAX {
         return Ok(());
     }
     let next_end = role.replaced.iter().map(|token| token.ends).min().unwrap_or_default();

@@ -34,6 +34,10 @@ struct Stored {
     created_by: Who,
     #[serde(default)]
     client_id: String,
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    token_url: String,
+    #[serde(default, skip_serializing_if = "is_zero")]
+    token_dead: bool,
     #[serde(default)]
     replaced: Vec<StoredReplaced>,
     #[serde(default)]
@@ -55,6 +59,8 @@ struct StoredReplaced {
 struct StoredTokens {
     #[serde(default)]
     client_id: String,
+    #[serde(default)]
+    token_dead: bool,
     #[serde(default)]
     replaced: Vec<StoredReplaced>,
 }
@@ -80,6 +86,8 @@ pub(super) fn encode(role: &StaticRole) -> Result<StorageEntry, Error> {
         description: role.description.clone(),
         created_by: role.created_by.clone(),
         client_id: role.client_id.clone(),
+        token_url: role.token_url.clone(),
+        token_dead: role.token_dead,
         replaced: replaced
             .map(|token| StoredReplaced { client_id: token.client_id.clone(), ends: token.ends })
             .collect(),
@@ -112,6 +120,8 @@ pub(super) fn decode(entry: &StorageEntry, org_id: &OrgId, name: &RoleName) -> R
         description: stored.description,
         created_by: stored.created_by,
         client_id: stored.client_id,
+        token_url: stored.token_url,
+        token_dead: stored.token_dead,
         replaced: stored.replaced.into_iter().map(Replaced::from).collect(),
         last_rotated: stored.last_rotated,
         turn: stored.turn,
@@ -119,10 +129,24 @@ pub(super) fn decode(entry: &StorageEntry, org_id: &OrgId, name: &RoleName) -> R
     })
 }
 
-/// The client IDs of its current token, empty where it has none yet, and of its replaced ones.
-pub(super) fn decode_tokens(entry: &StorageEntry, org_id: &OrgId) -> Result<(String, Vec<Replaced>), Error> {
+/// The tokens of one static role.
+pub(super) struct RoleTokens {
+    /// The client ID of its current token; empty = it has none yet.
+    pub(super) client_id: String,
+    /// Was that token found dead?
+    pub(super) is_dead: bool,
+    /// The replaced ones.
+    pub(super) replaced: Vec<Replaced>,
+}
+
+/// The tokens of the static role that an entry holds.
+pub(super) fn decode_tokens(entry: &StorageEntry, org_id: &OrgId) -> Result<RoleTokens, Error> {
     let stored: StoredTokens = parse(entry, org_id)?;
-    Ok((stored.client_id, stored.replaced.into_iter().map(Replaced::from).collect()))
+    Ok(RoleTokens {
+        client_id: stored.client_id,
+        is_dead: stored.token_dead,
+        replaced: stored.replaced.into_iter().map(Replaced::from).collect(),
+    })
 }
 
 fn parse<T: for<'de> Deserialize<'de>>(entry: &StorageEntry, org_id: &OrgId) -> Result<T, Error> {

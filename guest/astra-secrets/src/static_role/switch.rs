@@ -1,6 +1,8 @@
 //! The moment of a static role's rotation: the new token becomes the current
 //! one, the one before gets an end, and all that belongs to it is written together.
 
+use std::time::Duration;
+
 use secrets_framework::{Context, Error, wal};
 
 use super::rotate::current_record;
@@ -23,13 +25,14 @@ pub(super) fn switch(
     made: &Made<'_>,
     record: &Record,
 ) -> Result<(), Failure> {
-    *role = try_switch(context, role.clone(), made, record)
+    *role = try_switch(context, client, role.clone(), made, record)
         .map_err(|not_placed| not_placed.settle(context, client, made))?;
     Ok(())
 }
 
 fn try_switch(
     context: &Context<'_>,
+    client: &AstraClient<'_>,
     mut role: StaticRole,
     made: &Made<'_>,
     record: &Record,
@@ -43,7 +46,9 @@ fn try_switch(
         current => Some(lock_token(context, &RecordId::of_client(current))?),
     };
     let mut old = current_record(context, &role)?;
-    let ends = end_of_replaced(old.as_ref(), now, now + role.grace_period.as_secs());
+    // Nobody can use a dead token on, so it takes up no room.
+    let grace_period = if role.token_dead { Duration::ZERO } else { role.grace_period };
+    let ends = end_of_replaced(old.as_ref(), now, now + grace_period.as_secs());
     if let Some(old) = &mut old {
         writes.extend(record::writes_of_end(old, ends)?);
     } else if !role.client_id.is_empty() {
@@ -55,6 +60,8 @@ fn try_switch(
     role.replaced.extend(old.iter().map(|old| Replaced { client_id: old.client_id.clone(), ends }));
     let left = role.turn.due;
     role.client_id = record.client_id.clone();
+    role.token_url = client.config().url.to_string();
+    role.token_dead = false;
     role.last_rotated = now;
     let renew_at = renewal(record.expires_at.as_deref(), now, role.grace_period);
     role.turn = Turn::after(role.schedule.as_ref(), now, renew_at);

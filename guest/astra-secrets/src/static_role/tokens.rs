@@ -1,7 +1,7 @@
 //! Which tokens an organization's static roles have: for a token without a
 //! record, which would name the one that has it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use secrets_framework::host::LogLevel;
 use secrets_framework::{Context, Error};
@@ -16,6 +16,8 @@ use crate::names::{OrgId, RoleName};
 pub(crate) struct Tokens {
     /// Those that are current, and whose.
     pub(crate) current: BTreeMap<String, RoleName>,
+    /// Those of the current ones that were found dead, and are about to be replaced.
+    pub(crate) dead: BTreeSet<String>,
     /// When those end that live on for their grace period, in seconds since 1970-01-01T00:00:00Z.
     pub(crate) replaced: BTreeMap<String, u64>,
     /// Why those of one are not known, where one cannot be read.
@@ -31,9 +33,12 @@ pub(crate) fn tokens(context: &Context<'_>, org_id: &OrgId, names: &[RoleName]) 
         for (name, read) in names.iter().zip(reads) {
             match read.and_then(|found| found.map(|found| stored::decode_tokens(&found, org_id)).transpose()) {
                 Ok(None) => {}
-                Ok(Some((client_id, replaced))) => {
-                    tokens.current.insert(client_id, name.clone());
-                    tokens.replaced.extend(replaced.into_iter().map(|token| (token.client_id, token.ends)));
+                Ok(Some(role)) => {
+                    if role.is_dead {
+                        tokens.dead.insert(role.client_id.clone());
+                    }
+                    tokens.current.insert(role.client_id, name.clone());
+                    tokens.replaced.extend(role.replaced.into_iter().map(|token| (token.client_id, token.ends)));
                 }
                 Err(error) => {
                     let fields = [("error", error.to_string())];

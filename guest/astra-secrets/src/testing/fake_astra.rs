@@ -15,6 +15,9 @@ use crate::time_text;
 /// Astra's own endpoint, where both organizations are at first.
 pub(crate) const ASTRA: &str = "https://api.astra.datastax.com";
 
+/// A path of a gateway, below which Astra answers, too.
+pub(crate) const GATEWAY: &str = "/gateway";
+
 /// What a fault does to a request.
 #[derive(Clone, Debug)]
 pub(crate) enum Fault {
@@ -62,6 +65,10 @@ struct State {
     ends_itself: bool,
     /// Reported as `tokenExpiry` where a request asked for none.
     expiry_max: Option<String>,
+    /// Foreign tokens that every list shows beside those of its organization.
+    foreign: usize,
+    /// What every request with this bearer is answered, whatever else is true.
+    by_bearer: BTreeMap<String, Result<u16, HttpError>>,
     faults: Vec<(On, u32, Fault)>,
     during: Option<(On, Box<dyn FnOnce() + Send>)>,
     /// Origin with path, and bearer, of each request.
@@ -134,6 +141,8 @@ impl FakeAstra {
             refusals: 0,
             ends_itself: true,
             expiry_max: None,
+            foreign: 0,
+            by_bearer: BTreeMap::new(),
             faults: Vec::new(),
             during: None,
             sent: Vec::new(),
@@ -205,6 +214,16 @@ impl FakeAstra {
         self.state().expiry_max = Some(expiry.to_owned());
     }
 
+    /// Lists show so many tokens more, which somebody else made.
+    pub(crate) fn set_foreign(&self, tokens: usize) {
+        self.state().foreign = tokens;
+    }
+
+    /// Each request with this token meets this status, or this failure.
+    pub(crate) fn answer_bearer(&self, token: &str, answer: Result<u16, HttpError>) {
+        self.state().by_bearer.insert(token.to_owned(), answer);
+    }
+
     /// The organization of this admin token is reached at `origin` only.
     pub(crate) fn move_org(&self, admin_token: &str, origin: &'static str) {
         self.state().orgs.get_mut(admin_token).unwrap().origin = origin;
@@ -224,10 +243,15 @@ impl FakeAstra {
 
     /// Somebody else makes a token with this description.
     pub(crate) fn make_outside(&self, client_id: &str, description: &str) {
+        self.make_outside_in(ADMIN_A, client_id, description);
+    }
+
+    /// As [`Self::make_outside`], in the organization of this admin token.
+    pub(crate) fn make_outside_in(&self, admin_token: &str, client_id: &str, description: &str) {
         let mut state = self.state();
         let generated_on = time_text::format(state.clock.now());
         let token = Token { generated_on, ..Token::outside(description) };
-        state.orgs.get_mut(ADMIN_A).unwrap().tokens.insert(client_id.to_owned(), token);
+        state.orgs.get_mut(admin_token).unwrap().tokens.insert(client_id.to_owned(), token);
     }
 
     /// The list shows this as the time when a token was made.
@@ -309,6 +333,12 @@ impl State {
         let on = kind_of(request);
         let bearer = request.bearer.expose().clone();
         self.sent.push((format!("{}{}", request.origin, request.path_and_query), bearer));
+        match self.by_bearer.get(request.bearer.expose().as_str()).cloned() {
+            Some(Ok(200)) => return answer(200, json!({ "id": ORG_A }).to_string(), None),
+            Some(Ok(status)) => return answer(status, String::new(), None),
+            Some(Err(error)) => return self.fails(request, error),
+            None => {}
+        }
         let fault = self.take_fault(on);
         match fault {
             Some(Fault::Status(status, body)) => return answer(status, body.to_owned(), None),
@@ -424,7 +454,13 @@ impl State {
                 "generatedOn": token.generated_on, "tokenExpiry": token.expiry,
             }));
         }
-        answer(200, json!({ "clients": clients }).to_string(), None)
+        let mut body = json!({ "clients": clients }).to_string();
+        if self.foreign > 0 {
+            // Written as text: so many values would take long.
+            let foreign: String = (0..self.foreign).map(|number| format!(r#"{{"clientId":"f{number}"}},"#)).collect();
+            body = body.replacen('[', &format!("[{foreign}"), 1).replace(",]", "]");
+        }
+        answer(200, body, None)
     }
 
     fn delete(&mut self, org: &str, request: &HttpRequest) -> Answer {

@@ -1,5 +1,5 @@
-//! What one tidy may use: time, memory, storage calls, removals. Whoever is
-//! told no stops, and the result says that there is more.
+//! What one tidy may use: time, processor time, memory, storage calls,
+//! removals. Whoever is told no stops, and the next tidy goes on from there.
 
 use std::cell::Cell;
 use std::time::Duration;
@@ -9,8 +9,8 @@ use secrets_framework::Context;
 use crate::client::AstraClient;
 use crate::config::OrgConfig;
 use crate::limits::{
-    ROLLBACK_BUDGET, ROLLBACK_REQUEST_TIMEOUT, TIDY_BEGIN_BUDGET, TIDY_BUDGET, TIDY_COMPARED_MAX, TIDY_LOOKED_AT_MAX,
-    TIDY_RECEIVED_BYTES_MAX, TIDY_REMOVED_MAX,
+    ROLLBACK_BUDGET, ROLLBACK_REQUEST_TIMEOUT, TIDY_BEGIN_BUDGET, TIDY_BUDGET, TIDY_COMPARED_MAX, TIDY_LISTED_MAX,
+    TIDY_LOOKED_AT_MAX, TIDY_REMOVED_MAX, TIDY_SCHEDULED_BUDGET,
 };
 
 /// How fast a tidy must come to its end.
@@ -28,30 +28,31 @@ pub(super) struct Bounds<'a> {
     pace: Pace,
     begin_until: Duration,
     act_until: Duration,
-    received_bytes: Cell<usize>,
+    listed: Cell<usize>,
     compared: Cell<usize>,
     looked_at: Cell<usize>,
     removed: Cell<usize>,
+    refused: Cell<bool>,
 }
 
 impl<'a> Bounds<'a> {
-    /// The bounds of a tidy that begins now, in an instance that has received
-    /// `received_bytes` already.
-    pub(super) fn new(context: &'a Context<'a>, pace: Pace, received_bytes: usize) -> Self {
+    /// The bounds of a tidy that begins now, in a request that has read `listed` tokens of Astra's lists already.
+    pub(super) fn new(context: &'a Context<'a>, pace: Pace, listed: usize) -> Self {
         let now = context.host.clock().now();
         let (begin_for, act_for) = match pace {
             Pace::ByHand => (TIDY_BEGIN_BUDGET, TIDY_BUDGET),
-            Pace::Scheduled => (ROLLBACK_BUDGET, ROLLBACK_BUDGET),
+            Pace::Scheduled => (ROLLBACK_BUDGET, TIDY_SCHEDULED_BUDGET),
         };
         Self {
             context,
             pace,
             begin_until: now + begin_for,
             act_until: now + act_for,
-            received_bytes: Cell::new(received_bytes),
+            listed: Cell::new(listed),
             compared: Cell::new(0),
             looked_at: Cell::new(0),
             removed: Cell::new(0),
+            refused: Cell::new(false),
         }
     }
 
@@ -74,7 +75,17 @@ impl<'a> Bounds<'a> {
 
     /// May another organization be begun?
     pub(super) fn may_begin(&self) -> bool {
-        self.context.host.clock().now() < self.begin_until && self.received_bytes.get() < TIDY_RECEIVED_BYTES_MAX
+        self.may_list() && self.comparable() > 0
+    }
+
+    /// May another list be begun?
+    pub(super) fn may_list(&self) -> bool {
+        self.is_early() && self.listed.get() < TIDY_LISTED_MAX
+    }
+
+    /// Is there time for something that takes several requests?
+    pub(super) fn is_early(&self) -> bool {
+        self.context.host.clock().now() < self.begin_until
     }
 
     /// How many records may still be compared.
@@ -87,32 +98,52 @@ impl<'a> Bounds<'a> {
         self.compared.set(self.compared.get() + records);
     }
 
-    /// What this instance has received so far.
-    pub(super) fn received_bytes(&self) -> usize {
-        self.received_bytes.get()
+    /// How many tokens of Astra's lists this request has read so far.
+    pub(super) fn listed(&self) -> usize {
+        self.listed.get()
     }
 
-    /// Notes what a client has received.
-    pub(super) fn received(&self, bytes: usize) {
-        self.received_bytes.set(self.received_bytes.get() + bytes);
+    /// Notes one token of a list.
+    pub(super) fn list_one(&self) {
+        self.listed.set(self.listed.get() + 1);
     }
 
     /// May so many more entries be read?
     pub(super) fn look_at(&self, entries: usize) -> bool {
         let looked_at = self.looked_at.get() + entries;
         if looked_at > TIDY_LOOKED_AT_MAX || self.context.host.clock().now() >= self.act_until {
+            self.refuse();
             return false;
         }
         self.looked_at.set(looked_at);
         true
     }
 
+    /// Notes entries that were read in any case.
+    pub(super) fn looked_at(&self, entries: usize) {
+        let looked_at = self.looked_at.get() + entries;
+        if looked_at <= TIDY_LOOKED_AT_MAX {
+            self.looked_at.set(looked_at);
+        }
+    }
+
     /// May one more be removed?
     pub(super) fn remove(&self) -> bool {
         if self.removed.get() >= TIDY_REMOVED_MAX {
+            self.refuse();
             return false;
         }
         self.removed.set(self.removed.get() + 1);
         true
+    }
+
+    /// Notes that something was left to the next tidy.
+    pub(super) fn refuse(&self) {
+        self.refused.set(true);
+    }
+
+    /// Was something left to the next tidy since this was asked last?
+    pub(super) fn take_refused(&self) -> bool {
+        self.refused.replace(false)
     }
 }

@@ -16,12 +16,7 @@ pub(super) fn is_settled(token: &ListedToken, now: Duration, age_min: Duration) 
 
 /// The same of a record: a list that lags does not show its token yet.
 pub(super) fn is_record_settled(record: &Record, now: Duration, age_min: Duration) -> bool {
-    // The Go plugin noted Astra's time only.
-    let made = match record.made {
-        0 => time_text::parse(&record.generated_on),
-        seconds => Some(Duration::from_secs(seconds)),
-    };
-    made.is_some_and(|made| made + age_min <= now)
+    record.made_at().is_some_and(|made| made + age_min <= now)
 }
 
 /// Has the lease of a record ended for certain, or Astra itself ended its token?

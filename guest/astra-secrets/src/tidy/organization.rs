@@ -1,28 +1,33 @@
-//! One organization: its records, then Astra's lists, then what stands out.
+//! One organization, or the next part of it: a slice of its records, then
+//! Astra's lists, then what stands out.
 //!
 //! Records are read first. A token made between the two stands in the list
 //! only, one revoked in between among the records only: either is found out by
 //! a look at storage, without asking Astra again.
 
+mod comparison;
+mod served;
 mod touch;
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::ops::ControlFlow;
 use std::time::Duration;
 
 use secrets_framework::{Context, Error};
 
 use super::bounds::Bounds;
-use super::judge;
 use super::result::OrgResult;
 use crate::client::{AstraClient, ListedToken};
 use crate::config::{self, OrgConfig, Retired};
 use crate::entry::own_error;
 use crate::error::{Failure, upstream};
-use crate::limits::ADMIN_TOKEN_EXPIRY_NEAR;
-use crate::mint::mark_of_mount;
+use crate::held_tokens::HeldTokens;
+use crate::limits::{ADMIN_TOKEN_EXPIRY_NEAR, TIDY_ORPHANS_MAX, TIDY_READS_PER_ENTRY};
 use crate::names::{OrgId, is_uuid};
 use crate::record;
+use crate::static_role;
 
+use comparison::{Comparison, Item, Rules};
 use touch::Touch;
 
 /// An organization that is being tidied.
@@ -31,25 +36,27 @@ pub(super) struct Organization<'a> {
     pub(super) bounds: &'a Bounds<'a>,
     pub(super) org_id: &'a OrgId,
     pub(super) dry_run: bool,
+    /// Did no other organization use up of the bounds before it?
+    pub(super) is_first: bool,
 }
 
-/// One origin of it, and what Astra lists there.
+/// One origin of it, whose list was read.
 pub(super) struct Source<'a> {
     pub(super) config: &'a OrgConfig,
     pub(super) client: AstraClient<'a>,
-    pub(super) tokens: Vec<ListedToken>,
+    /// Its number among the organization's configs.
+    number: usize,
+    /// Did the list show the very token that asked for it? Else it is not whole.
+    is_whole: bool,
+    /// When Astra ends that token, as the list says.
+    expiry: Option<Duration>,
 }
 
-impl Source<'_> {
-    /// A list that lacks the very token that asked for it is not whole.
-    fn is_whole(&self) -> bool {
-        let own = self.config.admin_token.client_id();
-        own.is_some_and(|own| self.tokens.iter().any(|token| token.client_id == own))
-    }
+/// What the lists are compared with.
+struct Compared {
+    slice: Comparison,
+    served: HeldTokens,
 }
-
-/// By client ID: the token, and which source lists it.
-type Listed<'a> = BTreeMap<&'a str, (&'a Source<'a>, &'a ListedToken)>;
 
 impl<'a> Organization<'a> {
     /// Tidies it. Answers why nothing was done, for a caller who asked for it
@@ -70,43 +77,56 @@ impl<'a> Organization<'a> {
     }
 
     fn try_tidy(&self, ended: Option<&BTreeSet<String>>, result: &mut OrgResult) -> Result<(), Failure> {
-        let Some(recorded) = record::client_ids(self.context, self.org_id, self.bounds.comparable())? else {
-            return Err(Failure::mistake(format!(
-                "organization `{}` has more tokens than one tidy can compare: tidy it alone by `org_id={}`; if that is \
-                 what was done, look for orphans by their description in Astra's portal",
-                self.org_id, self.org_id
-            )));
-        };
-        self.bounds.compared(recorded.len());
-        let (current, configs) = self.configs()?;
-        let sources = self.sources(&configs, result)?;
-        let mut listed = Listed::new();
-        for source in &sources {
-            for token in &source.tokens {
-                listed.entry(&token.client_id).or_insert((source, token));
-            }
+        let names = static_role::names(self.context.host.storage(), self.org_id)?;
+        if !self.bounds.look_at(names.len().div_ceil(TIDY_READS_PER_ENTRY)) {
+            result.unfinished = true;
+            result.stop(MORE);
+            return Ok(());
         }
-        if current {
-            self.warn_of_expiry(configs.first(), &listed, result);
+        let slice = record::index_slice(self.context, self.org_id, &result.after, self.bounds.comparable())?;
+        self.bounds.compared(slice.names.len());
+        let served = HeldTokens::load(self.context, self.org_id, &names)?;
+        let mut compared = Compared { slice: Comparison::new(&result.after, slice, self.rules()), served };
+        let (is_configured, configs) = self.configs()?;
+        let sources = self.sources(&configs, &mut compared, result)?;
+        if is_configured {
+            self.warn_of_expiry(&sources, result);
         }
-        let touch = Touch::new(self, &configs, &sources);
-        self.visit_listed(&touch, &listed, &recorded, result)?;
-        self.visit_recorded(&touch, &listed, &recorded, ended, result)
+        self.replace_dead(&sources, &compared.served, result)?;
+        let touch = Touch::new(self, &configs, &sources, compared.served.tokens());
+        self.visit(&touch, &compared.slice, ended, result)
+    }
+
+    fn rules(&self) -> Rules {
+        let host = self.context.host;
+        Rules {
+            backend_uuid: host.system_view().backend_uuid(),
+            now: host.clock().now(),
+            age_min: host.system_view().wal_minimum_age(),
+            orphans_max: TIDY_ORPHANS_MAX,
+        }
     }
 
     /// What could be listed; one origin that fails does not hide the others.
-    fn sources<'b>(&self, configs: &'b [OrgConfig], result: &mut OrgResult) -> Result<Vec<Source<'b>>, Failure>
+    fn sources<'b>(
+        &self,
+        configs: &'b [OrgConfig],
+        compared: &mut Compared,
+        result: &mut OrgResult,
+    ) -> Result<Vec<Source<'b>>, Failure>
     where
         'a: 'b,
     {
         let mut sources = Vec::new();
         let mut failures = Vec::new();
-        for config in configs {
-            if !self.bounds.may_begin() {
-                result.stop(MORE);
+        for (number, config) in configs.iter().enumerate() {
+            // The first list may be as long as it is.
+            let may_list = if number == 0 { self.bounds.is_early() } else { self.bounds.may_list() };
+            if !may_list {
+                result.skip(MORE);
                 break;
             }
-            match self.list(config) {
+            match self.list(number, config, compared) {
                 Ok(source) => sources.push(source),
                 Err(failure) => failures.push(failure),
             }
@@ -114,10 +134,12 @@ impl<'a> Organization<'a> {
         let first = failures.into_iter().next();
         match first {
             Some(failure) if sources.is_empty() => Err(failure),
-            first => {
-                first.into_iter().for_each(|failure| result.fail(failure.into_error().to_string()));
+            Some(failure) => {
+                result.skipped = true;
+                result.fail(failure.into_error().to_string());
                 Ok(sources)
             }
+            None => Ok(sources),
         }
     }
 
@@ -137,8 +159,8 @@ impl<'a> Organization<'a> {
         Ok((is_current, configs))
     }
 
-    /// Astra's list, from where it is certain to be this organization's.
-    fn list<'b>(&self, config: &'b OrgConfig) -> Result<Source<'b>, Failure>
+    /// Reads Astra's list, from where it is certain to be this organization's.
+    fn list<'b>(&self, number: usize, config: &'b OrgConfig, compared: &mut Compared) -> Result<Source<'b>, Failure>
     where
         'a: 'b,
     {
@@ -157,16 +179,28 @@ impl<'a> Organization<'a> {
                 ),
             )));
         }
-        let tokens = client.list_tokens().map_err(told)?;
-        self.bounds.received(client.received_bytes());
-        Ok(Source { config, client, tokens })
+        let mut source = Source { config, client, number, is_whole: false, expiry: None };
+        let (mut is_whole, mut expiry) = (false, None);
+        let scanned = source.client.scan_tokens(&mut |token: ListedToken| {
+            self.bounds.list_one();
+            if source.client.asks_with(&token.client_id) {
+                (is_whole, expiry) = (true, token.expiry);
+            }
+            compared.slice.see(number, &token);
+            compared.served.see(&token.client_id);
+            ControlFlow::Continue(())
+        });
+        scanned.map_err(told)?;
+        (source.is_whole, source.expiry) = (is_whole, expiry);
+        Ok(source)
     }
 
-    fn warn_of_expiry(&self, config: Option<&OrgConfig>, listed: &Listed<'_>, result: &mut OrgResult) {
-        let Some(client_id) = config.and_then(|config| config.admin_token.client_id()) else { return };
-        let Some((_, token)) = listed.get(client_id) else { return };
+    fn warn_of_expiry(&self, sources: &[Source<'_>], result: &mut OrgResult) {
+        // The first of the configs is the current one.
+        let Some(source) = sources.iter().find(|source| source.number == 0) else { return };
+        let Some(client_id) = source.config.admin_token.client_id() else { return };
         let now = self.context.host.clock().now();
-        if token.expiry.is_some_and(|expiry| expiry < now + ADMIN_TOKEN_EXPIRY_NEAR) {
+        if source.expiry.is_some_and(|expiry| expiry < now + ADMIN_TOKEN_EXPIRY_NEAR) {
             result.warnings.push(client_id.to_owned());
             result.tell(format!(
                 "the admin token `{client_id}` of organization `{}` is near its expiry: rotate it by `config/{}/rotate-root`, or write another",
@@ -175,55 +209,57 @@ impl<'a> Organization<'a> {
         }
     }
 
-    /// Looks for orphans: tokens with this mount's mark and without a record.
-    fn visit_listed(
+    /// Visits what stands out in the slice, and notes how far it came: tokens with this mount's mark and without a
+    /// record, records whose token has gone, and those whose end has passed.
+    fn visit(
         &self,
         touch: &Touch<'_>,
-        listed: &Listed<'_>,
-        recorded: &[String],
-        result: &mut OrgResult,
-    ) -> Result<(), Failure> {
-        let uuid = self.context.host.system_view().backend_uuid();
-        for (source, token) in listed.values() {
-            let mark = token.description.as_deref().and_then(|description| mark_of_mount(description, &uuid));
-            let Some(mark) = mark.filter(|_| recorded.binary_search(&token.client_id).is_err()) else { continue };
-            if !judge::is_settled(token, touch.now, touch.age_min) {
-                continue;
-            }
-            if !self.bounds.look_at(1) {
-                result.stop(MORE);
-                break;
-            }
-            touch.orphan(source, token, mark, result)?;
-        }
-        Ok(())
-    }
-
-    /// Looks for records whose token has gone, or whose end has passed.
-    fn visit_recorded(
-        &self,
-        touch: &Touch<'_>,
-        listed: &Listed<'_>,
-        recorded: &[String],
+        slice: &Comparison,
         ended: Option<&BTreeSet<String>>,
         result: &mut OrgResult,
     ) -> Result<(), Failure> {
-        for client_id in recorded {
-            let shown = listed.get(client_id.as_str());
-            let has_passed = |expiry: Duration| judge::has_passed(expiry, touch.now);
-            let is_over = ended.is_some_and(|ended| ended.contains(client_id))
-                || shown.is_some_and(|(_, token)| token.expiry.is_some_and(has_passed));
-            if shown.is_some() && !is_over {
-                continue;
+        // The name up to which all is done, once something is left to the next tidy.
+        let mut left_after: Option<String> = None;
+        let mut last_done = result.after.clone();
+        self.bounds.take_refused();
+        for (name, item) in slice.items() {
+            let visited = match item {
+                Item::Record(record) => match record::from_segment(name) {
+                    Some(client_id) => touch.record(&client_id, record, ended, result)?,
+                    None => true,
+                },
+                Item::Orphan(orphan) => touch.orphan(orphan, result)?,
+            };
+            if self.bounds.take_refused() && left_after.is_none() {
+                left_after = Some(std::mem::take(&mut last_done));
+                // What a tidy cannot do even as its first must not keep all that follows waiting for ever.
+                if self.is_first && left_after.as_deref() == Some(result.after.as_str()) {
+                    result.skipped = true;
+                    left_after = Some(name.to_owned());
+                }
             }
-            if !self.bounds.look_at(1) {
-                result.stop(MORE);
+            if !visited {
                 break;
             }
-            match shown {
-                None => touch.gone(client_id, result)?,
-                Some((_, token)) => touch.expired(client_id, token, result)?,
+            if left_after.is_none() {
+                name.clone_into(&mut last_done);
             }
+        }
+        if touch.gave_up() {
+            if !result.is_retry {
+                // The next tidy tries the same part again.
+                return Ok(());
+            }
+            result.skipped = true;
+        }
+        let left_after = left_after.or_else(|| slice.until().map(str::to_owned));
+        result.unfinished = left_after.is_some();
+        result.after = left_after.unwrap_or_default();
+        if result.complete && result.skipped && !result.unfinished {
+            result.stop(SKIPPED);
+        }
+        if result.failed.is_none() && result.unfinished {
+            result.stop(MORE);
         }
         Ok(())
     }
@@ -237,4 +273,7 @@ pub(super) fn unless_storage_fails(context: &Context<'_>, failure: Failure) -> R
     }
 }
 
-pub(super) const MORE: &str = "a limit of one tidy was met, and there is more: tidy again";
+const MORE: &str = "a limit of one tidy was met, and there is more: tidy again, and the next tidy goes on from there";
+
+const SKIPPED: &str =
+    "this tidy or one before it, on which it went on, could not look at everything: tidy again to begin anew";

@@ -8,10 +8,11 @@ use secrets_framework::host::StorageEntry;
 use secrets_framework::{Context, Error};
 use serde::{Deserialize, Serialize};
 
+use super::round::Round;
 use super::{Order, Pace};
 use crate::config::keys_below;
 use crate::entry::read_one;
-use crate::limits::{CONFIGS_MAX, TIDY_MESSAGES_MAX, TIDY_SAME_CALL};
+use crate::limits::{CONFIGS_MAX, TIDY_GO_ON_WITHIN, TIDY_MESSAGES_MAX, TIDY_SAME_CALL};
 use crate::names::OrgId;
 use crate::record::{from_segment, segment};
 
@@ -29,15 +30,17 @@ pub(crate) struct Run {
     pub(crate) ended: u64,
     /// Was nothing to be changed?
     pub(crate) dry_run: bool,
-    /// Bytes that its instance had received from Astra when it ended.
-    pub(super) received_bytes: usize,
+    /// Tokens of Astra's lists that its request had read when it ended.
+    pub(super) listed: usize,
+    /// The last round of all organizations.
+    pub(super) round: Round,
 }
 
 impl Run {
-    /// What the instance that runs at `now` has received already, where it may
+    /// How many listed tokens the request that runs at `now` has read already, where it may
     /// be the one of this run: one rollback call tidies several organizations.
-    pub(super) fn received_before(&self, now: u64) -> usize {
-        if now < self.began + TIDY_SAME_CALL.as_secs() { self.received_bytes } else { 0 }
+    pub(super) fn listed_before(&self, now: u64) -> usize {
+        if now < self.began + TIDY_SAME_CALL.as_secs() { self.listed } else { 0 }
     }
 }
 
@@ -69,6 +72,21 @@ pub(crate) struct OrgResult {
     pub(crate) failed: Option<String>,
     /// Scheduled runs that failed since the last that did not.
     pub(crate) failures: u32,
+    /// The name in the index by client ID after which the next tidy goes on; empty = from the first.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub(super) after: String,
+    /// Is there a part, after that name, that the next tidy is to go on with?
+    #[serde(skip_serializing_if = "is_false")]
+    pub(super) unfinished: bool,
+    /// Was something left undone before that name, which only a tidy from the first does?
+    #[serde(skip_serializing_if = "is_false")]
+    pub(super) skipped: bool,
+    /// Did the last tidy fail at the same part?
+    #[serde(skip)]
+    pub(super) is_retry: bool,
+    /// The number of the round that it belongs to; 0 = to none.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub(super) round: u64,
 }
 
 impl OrgResult {
@@ -76,6 +94,19 @@ impl OrgResult {
     pub(super) fn new(order: &Order, at: u64) -> Self {
         let scheduled = order.pace == Pace::Scheduled;
         Self { at, dry_run: order.dry_run, scheduled, complete: true, ..Self::default() }
+    }
+
+    /// As [`Self::new`], for a tidy that goes on where `last` stopped, if `last` is of the same kind and not too old.
+    pub(super) fn after(order: &Order, at: u64, last: Option<&Self>) -> Self {
+        let goes_on = |last: &&Self| last.dry_run == order.dry_run && at < last.at + TIDY_GO_ON_WITHIN.as_secs();
+        let Some(last) = last.filter(goes_on) else { return Self::new(order, at) };
+        Self {
+            after: last.after.clone(),
+            unfinished: !last.after.is_empty(),
+            skipped: last.skipped && !last.after.is_empty(),
+            is_retry: last.failed.is_some(),
+            ..Self::new(order, at)
+        }
     }
 
     /// Adds a sentence; beyond the limit it is known already that much is wrong.
@@ -91,6 +122,12 @@ impl OrgResult {
         if !self.messages.iter().any(|told| told == sentence) {
             self.tell(sentence);
         }
+    }
+
+    /// As [`Self::stop`], where going on does not make up for it.
+    pub(super) fn skip(&mut self, sentence: &str) {
+        self.skipped = true;
+        self.stop(sentence);
     }
 
     /// It could not be compared; the first reason counts.
@@ -115,9 +152,14 @@ pub(crate) fn load_result(context: &Context<'_>, org_id: &OrgId) -> Result<Optio
     load(context, &key(org_id))
 }
 
-/// Stores an organization's result. Scheduled failures are counted on.
-pub(super) fn store_result(context: &Context<'_>, org_id: &OrgId, result: &mut OrgResult) -> Result<(), Error> {
-    let before = load_result(context, org_id)?.map_or(0, |last| last.failures);
+/// Stores an organization's result. Scheduled failures are counted on from the `last` result.
+pub(super) fn store_result(
+    context: &Context<'_>,
+    org_id: &OrgId,
+    last: Option<&OrgResult>,
+    result: &mut OrgResult,
+) -> Result<(), Error> {
+    let before = last.map_or(0, |last| last.failures);
     result.failures = match (&result.failed, result.scheduled) {
         (None, _) => 0,
         (Some(_), true) => before.saturating_add(1),
@@ -154,6 +196,14 @@ fn org_ids(context: &Context<'_>) -> Result<Vec<OrgId>, Error> {
 
 fn key(org_id: &OrgId) -> String {
     format!("{RESULT_PREFIX}{}", segment(org_id.as_str()))
+}
+
+fn is_false(flag: &bool) -> bool {
+    !flag
+}
+
+fn is_zero(number: &u64) -> bool {
+    *number == 0
 }
 
 /// A result that cannot be read is as good as none: the next run writes it anew.

@@ -9,7 +9,7 @@ use super::{Order, OrgResult, Pace, load_run, tidy};
 use crate::agenda::Due;
 use crate::config::{self, OrgConfig};
 use crate::error::Failure;
-use crate::limits::{TIDY_BACK_OFF_FIRST, TIDY_GO_ON_PAUSE, TIDY_RECEIVED_BYTES_MAX};
+use crate::limits::{TIDY_BACK_OFF_FIRST, TIDY_GO_ON_PAUSE, TIDY_LISTED_MAX};
 use crate::names::OrgId;
 
 /// Tidies the organization, for real, if its config confirms that it is due.
@@ -17,8 +17,8 @@ pub(crate) fn run_due(context: &Context<'_>, org_id: &OrgId, due: &Due) -> Resul
     let now = context.host.clock().now().as_secs();
     let taken = config::take_turn(context, due, |config| config.tidy_due = now + config.tidy_period.as_secs())?;
     let Some(config) = taken else { return Ok(()) };
-    let used = load_run(context)?.map_or(0, |last| last.received_before(now));
-    if used >= TIDY_RECEIVED_BYTES_MAX {
+    let listed = load_run(context)?.map_or(0, |last| last.listed_before(now));
+    if listed >= TIDY_LISTED_MAX {
         return come_back(context, &config, now, TIDY_GO_ON_PAUSE);
     }
     let order = Order { org_id: Some(org_id.clone()), dry_run: false, pace: Pace::Scheduled };
@@ -56,5 +56,6 @@ fn pause_after(result: &OrgResult) -> Option<Duration> {
         let doublings = result.failures.saturating_sub(1).min(16);
         return Some(TIDY_BACK_OFF_FIRST.saturating_mul(1 << doublings));
     }
-    (!result.complete && !result.removed.is_empty()).then_some(TIDY_GO_ON_PAUSE)
+    let makes_way = result.unfinished || (!result.complete && !result.removed.is_empty());
+    makes_way.then_some(TIDY_GO_ON_PAUSE)
 }

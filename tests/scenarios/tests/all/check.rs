@@ -29,7 +29,7 @@ scenarios! { fake:
     a_read_only_node_checks_but_not_deeply,
 }
 
-const ITEMS: [&str; 11] = [
+const ITEMS: [&str; 12] = [
     "token_valid",
     "organization_matches",
     "may_list_roles",
@@ -40,6 +40,7 @@ const ITEMS: [&str; 11] = [
     "pending_wal",
     "rotation",
     "static_roles",
+    "served_tokens",
     "tidy",
 ];
 

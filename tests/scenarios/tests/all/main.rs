@@ -60,6 +60,7 @@ mod compat_entries_server;
 mod compat_server;
 mod config;
 mod creds;
+mod dead_tokens;
 mod destination;
 mod existence;
 mod fault_walk;

@@ -17,6 +17,7 @@ scenarios! { all:
     records_without_a_token_are_removed with any_age(),
     foreign_tokens_are_never_touched with any_age(),
     one_organization_is_tidied_alone with any_age(),
+    a_tidy_goes_on_where_the_last_one_stopped with any_age(),
     a_failing_organization_does_not_hide_the_others with any_age(),
     an_admin_token_near_its_end_is_told_of with any_age(),
     the_last_result_is_read_again with any_age(),
@@ -264,13 +265,35 @@ fn static_and_admin_tokens_are_not_orphans(stage: &Stage) {
     let outcome = for_real(stage).expect(200);
     assert_eq!(list(&outcome, "removed"), BTreeSet::new(), "{outcome:#?}");
     assert_eq!(stage.live(&stage.alpha), before);
-    // A token that somebody uses is told of when it is missing, never forgotten.
-    let current = crate::static_role::current(stage);
-    assert!(stage.astra.change(&OutsideChange::RevokeToken { client_id: current.clone() }));
+    // A token that clients read is replaced when it is dead, and only then forgotten.
+    let dead = crate::static_role::current(stage);
+    assert!(stage.astra.change(&OutsideChange::RevokeToken { client_id: dead.clone() }));
     let outcome = for_real(stage).expect(200);
-    assert_eq!(list(&outcome, "removed"), BTreeSet::new(), "{outcome:#?}");
-    assert!(outcome.data["messages"].to_string().contains(&current), "{outcome:#?}");
-    assert!(stage.records(&stage.alpha).contains(&current));
+    assert_eq!(list(&outcome, "removed"), set(&[&dead]), "{outcome:#?}");
+    assert!(outcome.data["messages"].to_string().contains(&dead), "{outcome:#?}");
+    assert!(!stage.records(&stage.alpha).contains(&dead));
+    assert!(is_live(stage, &crate::static_role::current(stage)));
+}
+
+/// More than one call removes: the next goes on, and in the end nothing is left.
+fn a_tidy_goes_on_where_the_last_one_stopped(stage: &Stage) {
+    const ORPHANS: usize = 130;
+    stage.ready();
+    let minted = stage.mint(&stage.alpha, "reader").expect(200);
+    let role = stage.astra_role(&stage.alpha, "R/W User");
+    let description = format!("lost {}", mark_like(stage, minted.text("clientId"), '1'));
+    let orphans: BTreeSet<String> =
+        (0..ORPHANS).map(|_| stage.astra.add_token(&stage.alpha.id, &[&role], &description, None).client_id).collect();
+    let mut removed = BTreeSet::new();
+    for complete in [false, true] {
+        let outcome = for_real(stage).expect(200);
+        assert_eq!(outcome.data["complete"], complete, "{outcome:#?}");
+        removed.extend(list(&outcome, "removed"));
+        assert_eq!(removed.len() < ORPHANS, !complete);
+    }
+    assert_eq!(removed, orphans);
+    assert!(stage.works(minted.text("token")));
+    stage.assert_consistent(&stage.alpha, 1);
 }
 
 /// Its write-ahead entry is open: rollback will settle it.

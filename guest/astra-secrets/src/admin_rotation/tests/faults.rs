@@ -201,7 +201,10 @@ fn a_token_that_is_dead_is_told() {
     mount.astra.delete_outside(OPERATORS);
     let (code, text) = mount.try_rotate().failed();
     assert_eq!(code, Some(502));
-    assert!(text.contains("status 401") && text.contains("write another `astra_token`"), "{text}");
+    assert!(
+        text.contains("status 401") && text.contains(&format!("write it as `astra_token` to `config/{ORG_A}`")),
+        "{text}"
+    );
     assert!(mount.astra.live().is_empty());
 }
 

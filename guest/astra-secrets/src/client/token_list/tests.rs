@@ -27,8 +27,7 @@ impl HttpBody for Cut<'_> {
 /// The client IDs of a list that comes in such pieces, and how the scan ended; it stops at the token `Stop`.
 fn scanned(text: &str, size: usize, then: Option<HttpError>) -> (Vec<String>, Result<ScanEnd, ClientError>) {
     let mut ids = Vec::new();
-    let received = Cell::new(0);
-    let end = scan(Box::new(Cut { bytes: text.as_bytes(), size, then }), &received, &mut |token| {
+    let end = scan(Box::new(Cut { bytes: text.as_bytes(), size, then }), &mut |token| {
         ids.push(token.client_id.clone());
         if token.client_id == "Stop" { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
     });

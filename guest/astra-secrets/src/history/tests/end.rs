@@ -88,6 +88,7 @@ fn what_other_code_ends_says_how() {
                 client_id: &record.client_id,
                 origin: record.origin.as_ref(),
                 record: Some(record),
+                leased: None,
                 how,
                 patience: Patience::Rollback,
             };

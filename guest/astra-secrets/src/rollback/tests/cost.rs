@@ -10,8 +10,8 @@ use crate::testing::{Leased, Mount, ORG_A};
 
 /// Gets, lists, puts and deletes of an idle call. It reads the states of index
 /// and histories, and lists write-ahead entries (twice, for a start in their
-/// midst), ends, agenda and retired configs.
-const IDLE: [u64; 4] = [2, 5, 0, 0];
+/// midst), ends, agenda, static roles and retired configs.
+const IDLE: [u64; 4] = [2, 6, 0, 0];
 
 fn calls(mount: &Mount) -> [u64; 4] {
     [StorageCall::Get, StorageCall::List, StorageCall::Put, StorageCall::Delete]
@@ -61,6 +61,20 @@ fn an_idle_call_costs_next_to_nothing() {
     mount.host.http.clear();
     mount.rollback().unwrap();
     assert_eq!(calls(&mount), IDLE);
+    assert!(mount.host.http.requests().is_empty());
+}
+
+#[test]
+fn an_idle_call_of_a_mount_with_static_roles_reads_when_their_tokens_are_looked_at() {
+    let mount = Mount::new();
+    for number in 0..3 {
+        mount.daily(&format!("app{number}"));
+    }
+    mount.has_looked();
+    mount.host.storage.clear_calls();
+    mount.host.http.clear();
+    mount.rollback().unwrap();
+    assert_eq!(calls(&mount), [IDLE[0] + 1, IDLE[1], 0, 0]);
     assert!(mount.host.http.requests().is_empty());
 }
 

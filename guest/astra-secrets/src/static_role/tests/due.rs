@@ -267,6 +267,7 @@ fn a_call_costs_what_is_due_and_not_what_is_stored() {
     }
     mount.assert_static(1000, 0);
     mount.host.storage.set_transactional(true);
+    mount.has_looked();
     mount.host.storage.clear_calls();
     mount.host.http.clear();
     mount.rollback().unwrap();
@@ -277,6 +278,7 @@ fn a_call_costs_what_is_due_and_not_what_is_stored() {
     // The first two hourly ones are due.
     mount.host.clock.advance(HOUR - Duration::from_secs(ROLES) + Duration::from_secs(3));
     mount.has_walked();
+    mount.has_looked();
     mount.host.storage.clear_calls();
     mount.rollback().unwrap();
     let all = [StorageCall::Get, StorageCall::Put, StorageCall::Delete, StorageCall::List];

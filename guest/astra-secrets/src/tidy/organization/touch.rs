@@ -5,7 +5,7 @@
 mod in_use;
 
 use std::cell::{Cell, OnceCell};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use secrets_framework::Error;
@@ -13,9 +13,10 @@ use secrets_framework::host::LogLevel;
 
 use super::super::judge;
 use super::super::result::OrgResult;
+use super::comparison::{Compared, Orphan};
 use super::{MORE, Organization, Source, unless_storage_fails};
 use crate::astra_token::remove_absent;
-use crate::client::{ClientError, ListedToken};
+use crate::client::ClientError;
 use crate::config::OrgConfig;
 use crate::error::{Failure, upstream};
 use crate::history::End;
@@ -23,7 +24,7 @@ use crate::holder;
 use crate::lease::lock_token;
 use crate::mint;
 use crate::names::OrgId;
-use crate::record::{self, Record, RecordId};
+use crate::record::{self, Record, RecordId, TokenKind};
 use crate::static_role::Tokens;
 
 /// Looks again, and acts.
@@ -37,8 +38,8 @@ pub(super) struct Touch<'a> {
     /// Read when the first is asked for, and so after Astra's lists: a listed token whose mint has no entry by then
     /// has a record, or will never have one.
     open_marks: OnceCell<BTreeMap<String, u64>>,
-    /// Of the static roles, read when the first orphan asks; each token that a rotation makes from then on has a record.
-    statics: OnceCell<Tokens>,
+    /// Of the static roles, read before Astra's lists; each token that a rotation makes from then on has a record.
+    statics: &'a Tokens,
     /// Other names under which this mount may know the same organization of Astra's.
     namesakes: OnceCell<Vec<OrgId>>,
     /// Astra does not do what is asked; the next tidy may have more luck.
@@ -56,48 +57,75 @@ enum Act {
 }
 
 impl<'a> Touch<'a> {
-    pub(super) fn new(organization: &'a Organization<'a>, configs: &'a [OrgConfig], sources: &'a [Source<'a>]) -> Self {
+    pub(super) fn new(
+        organization: &'a Organization<'a>,
+        configs: &'a [OrgConfig],
+        sources: &'a [Source<'a>],
+        statics: &'a Tokens,
+    ) -> Self {
         let host = organization.context.host;
         let (now, age_min) = (host.clock().now(), host.system_view().wal_minimum_age());
-        let (open_marks, statics, namesakes) = (OnceCell::new(), OnceCell::new(), OnceCell::new());
+        let (open_marks, namesakes) = (OnceCell::new(), OnceCell::new());
         let gave_up = Cell::new(false);
         Self { organization, configs, sources, now, age_min, open_marks, statics, namesakes, gave_up }
     }
 
-    /// A token with a mark of ours and, so far, without a record.
-    pub(super) fn orphan(
+    /// Did Astra not do what it was asked, so that nothing more was asked?
+    pub(super) fn gave_up(&self) -> bool {
+        self.gave_up.get()
+    }
+
+    /// Deals with a token with a mark of ours and, so far, without a record. False = a limit kept it from being
+    /// looked at.
+    pub(super) fn orphan(&self, orphan: &Orphan, result: &mut OrgResult) -> Result<bool, Failure> {
+        // A source whose list broke off is not among them.
+        let source = self.sources.iter().find(|source| source.number == orphan.source);
+        let Some(source) = source else { return Ok(true) };
+        if !self.may_look(result) {
+            return Ok(false);
+        }
+        let act = self.settled(self.try_orphan(source, orphan, result), &orphan.client_id, result)?;
+        note(&orphan.client_id, act, |result| &mut result.orphans, result);
+        Ok(true)
+    }
+
+    /// Deals with a record, if no list shows its token, or if its end has passed as the list or `ended`, from the
+    /// index, says. False = a limit kept it from being looked at.
+    pub(super) fn record(
         &self,
-        source: &Source<'_>,
-        token: &ListedToken,
-        mark: &str,
+        client_id: &str,
+        record: &Compared,
+        ended: Option<&BTreeSet<String>>,
         result: &mut OrgResult,
-    ) -> Result<(), Failure> {
-        let act = self.settled(self.try_orphan(source, token, mark, result), &token.client_id, result)?;
-        note(&token.client_id, act, |result| &mut result.orphans, result);
-        Ok(())
+    ) -> Result<bool, Failure> {
+        let is_over = ended.is_some_and(|ended| ended.contains(client_id))
+            || record.expiry.is_some_and(|expiry| judge::has_passed(expiry, self.now));
+        if record.is_listed && !is_over {
+            return Ok(true);
+        }
+        if !self.may_look(result) {
+            return Ok(false);
+        }
+        if record.is_listed {
+            let act = self.settled(self.try_expired(client_id, record.expiry, result), client_id, result)?;
+            note(client_id, act, |result| &mut result.expired, result);
+        } else {
+            let act = self.settled(self.try_gone(client_id, result), client_id, result)?;
+            note(client_id, act, |result| &mut result.gone, result);
+        }
+        Ok(true)
     }
 
-    /// A record whose token no list shows.
-    pub(super) fn gone(&self, client_id: &str, result: &mut OrgResult) -> Result<(), Failure> {
-        let act = self.settled(self.try_gone(client_id, result), client_id, result)?;
-        note(client_id, act, |result| &mut result.gone, result);
-        Ok(())
+    fn may_look(&self, result: &mut OrgResult) -> bool {
+        let may = self.organization.bounds.look_at(1);
+        if !may {
+            result.stop(MORE);
+        }
+        may
     }
 
-    /// A record whose end has passed, as its token's list or the index says.
-    pub(super) fn expired(&self, client_id: &str, token: &ListedToken, result: &mut OrgResult) -> Result<(), Failure> {
-        let act = self.settled(self.try_expired(client_id, token, result), client_id, result)?;
-        note(client_id, act, |result| &mut result.expired, result);
-        Ok(())
-    }
-
-    fn try_orphan(
-        &self,
-        source: &Source<'_>,
-        token: &ListedToken,
-        mark: &str,
-        result: &mut OrgResult,
-    ) -> Result<Act, Failure> {
+    fn try_orphan(&self, source: &Source<'_>, orphan: &Orphan, result: &mut OrgResult) -> Result<Act, Failure> {
+        let Orphan { client_id, mark, .. } = orphan;
         if self.is_open(mark)? {
             return Ok(Act::Left);
         }
@@ -105,18 +133,18 @@ impl<'a> Touch<'a> {
         // A mint that is still going on holds this lock.
         let _guard = mint::lock(context, mark)?;
         // A record that cannot be read is one all the same: its token may be in use.
-        record::load(context, &RecordId::of_client(&token.client_id))?;
-        if record::find(context, org_id, &token.client_id)?.is_some() || self.is_admin_token(&token.client_id)? {
+        record::load(context, &RecordId::of_client(client_id))?;
+        if record::find(context, org_id, client_id)?.is_some() || self.is_admin_token(client_id)? {
             return Ok(Act::Left);
         }
-        if self.is_of_namesake(&token.client_id, result)? || self.is_of_static_role(&token.client_id, result)? {
+        if self.is_of_namesake(client_id, result)? || self.is_of_static_role(client_id, result)? {
             return Ok(Act::Left);
         }
         if !self.may_act(result) {
             return Ok(Act::Told);
         }
-        self.delete(source, &token.client_id)?;
-        let fields = [("org", org_id.as_str()), ("client_id", &token.client_id), ("mark", mark)];
+        self.delete(source, client_id)?;
+        let fields = [("org", org_id.as_str()), ("client_id", client_id), ("mark", mark)];
         context.host.log().log(LogLevel::Info, "a token without a record was removed", &fields);
         Ok(Act::Removed)
     }
@@ -130,6 +158,10 @@ impl<'a> Touch<'a> {
         if self.must_be_left(&record)? {
             return Ok(Act::Left);
         }
+        if record.kind == TokenKind::Static && holder::is_held(context, &record)? {
+            // Found dead or not, and told of, before (`served`).
+            return Ok(Act::Left);
+        }
         if holder::is_held(context, &record)? || self.is_admin_token(client_id)? {
             result.tell(format!(
                 "the {} token `{client_id}` of organization `{org_id}` is in use, but Astra does not list it: if requests \
@@ -138,8 +170,8 @@ impl<'a> Touch<'a> {
             ));
             return Ok(Act::Left);
         }
-        if !source.is_whole() {
-            result.stop(NOT_WHOLE);
+        if !source.is_whole {
+            result.skip(NOT_WHOLE);
             return Ok(Act::Left);
         }
         if !self.may_act(result) {
@@ -149,14 +181,13 @@ impl<'a> Touch<'a> {
         Ok(Act::Removed)
     }
 
-    fn try_expired(&self, client_id: &str, token: &ListedToken, result: &mut OrgResult) -> Result<Act, Failure> {
+    fn try_expired(&self, client_id: &str, expiry: Option<Duration>, result: &mut OrgResult) -> Result<Act, Failure> {
         let Organization { context, org_id, .. } = self.organization;
         let Some(found) = record::find(context, org_id, client_id)? else { return Ok(Act::Left) };
         let _guard = lock_token(context, &found.id)?;
         let Some(record) = self.current(&found)? else { return Ok(Act::Left) };
         let Some(source) = self.source_of(&record) else { return Ok(Act::Left) };
-        let is_over =
-            judge::is_over(&record, self.now) || token.expiry.is_some_and(|end| judge::has_passed(end, self.now));
+        let is_over = judge::is_over(&record, self.now) || expiry.is_some_and(|end| judge::has_passed(end, self.now));
         let is_used = holder::is_held(context, &record)? || self.is_admin_token(client_id)?;
         if !is_over || is_used || self.must_be_left(&record)? {
             return Ok(Act::Left);
@@ -199,7 +230,7 @@ impl<'a> Touch<'a> {
         }
         let Organization { context, org_id, bounds, .. } = self.organization;
         let open = mint::open_marks(context, org_id)?;
-        bounds.look_at(open.looked_at);
+        bounds.looked_at(open.looked_at);
         Ok(self.open_marks.get_or_init(|| open.marks).contains_key(mark))
     }
 
@@ -214,7 +245,11 @@ impl<'a> Touch<'a> {
 
     /// May anything be changed now?
     fn may_act(&self, result: &mut OrgResult) -> bool {
-        if self.organization.dry_run || self.gave_up.get() {
+        if self.organization.dry_run {
+            return false;
+        }
+        if self.gave_up.get() {
+            self.organization.bounds.refuse();
             return false;
         }
         let may = self.organization.bounds.remove();

@@ -324,9 +324,16 @@ fn what_rotations_hold_and_what_they_let_live_on() {
     assert_eq!(mount.astra.live(), live);
     let current = mount.static_token("app");
     mount.astra.delete_outside(&current);
-    let answer = tidy(&mount, false);
-    assert_eq!((&answer["gone"], &answer["removed"]), (&json!([]), &json!([])));
-    let message = answer["messages"][0].as_str().unwrap();
-    assert!(message.contains("static token") && message.contains(&current), "{message}");
+    // A dead one is replaced, and only then its record goes.
+    let told = tidy(&mount, true);
+    assert_eq!((&told["gone"], &told["removed"]), (&json!([current]), &json!([])));
     assert!(mount.recorded().contains(&current));
+    let done = tidy(&mount, false);
+    assert_eq!((&done["gone"], &done["removed"]), (&json!([current]), &json!([current])));
+    for answer in [told, done] {
+        let message = answer["messages"][0].as_str().unwrap();
+        assert!(message.contains("static role `app`") && message.contains(&current), "{message}");
+    }
+    assert_ne!(mount.static_token("app"), current);
+    assert!(!mount.recorded().contains(&current));
 }

@@ -9,7 +9,6 @@ use crate::error::Failure;
 use crate::limits::TIDY_READS_PER_ENTRY;
 use crate::names::{OrgId, is_uuid};
 use crate::record;
-use crate::static_role::{self, Tokens};
 
 impl Touch<'_> {
     /// Has this mount the token under another name of the same organization? Astra lists it for each of them.
@@ -36,10 +35,7 @@ impl Touch<'_> {
     /// Has a static role this token without a record, or may it have it?
     pub(super) fn is_of_static_role(&self, client_id: &str, result: &mut OrgResult) -> Result<bool, Failure> {
         let org_id = self.organization.org_id;
-        let Some(tokens) = self.static_tokens()? else {
-            result.stop(MORE);
-            return Ok(true);
-        };
+        let tokens = self.statics;
         if let Some(name) = tokens.current.get(client_id) {
             result.tell(format!(
                 "the token `{client_id}` of organization `{org_id}` has lost its record, but static role `{name}` uses \
@@ -51,19 +47,6 @@ impl Touch<'_> {
             return Ok(true);
         }
         tokens.unknown.as_ref().map_or(Ok(false), |error| Err(error.clone().into()))
-    }
-
-    /// None where a limit does not let them be read.
-    fn static_tokens(&self) -> Result<Option<&Tokens>, Error> {
-        let Organization { context, org_id, bounds, .. } = self.organization;
-        if self.statics.get().is_none() {
-            let names = static_role::names(context.host.storage(), org_id)?;
-            if !bounds.look_at(names.len().div_ceil(TIDY_READS_PER_ENTRY)) {
-                return Ok(None);
-            }
-            let _ = self.statics.set(static_role::tokens(context, org_id, &names)?);
-        }
-        Ok(self.statics.get())
     }
 }
 

@@ -1,0 +1,208 @@
+//! The hourly look of rollback: for each organization that has static roles,
+//! their tokens are compared with Astra's list, and those that are dead are
+//! replaced by the agenda. How far the look came is kept in one entry.
+
+use std::ops::ControlFlow;
+use std::time::Duration;
+
+use secrets_framework::host::{LogLevel, StorageEntry};
+use secrets_framework::{Context, Error};
+use serde::{Deserialize, Serialize};
+
+use super::{HeldTokens, Missing, Verdict, judge};
+use crate::astra_token::Patience;
+use crate::client::AstraClient;
+use crate::config;
+use crate::error::{Failure, upstream};
+use crate::limits::{HELD_LOOK_PERIOD, HELD_ORGANIZATIONS_PER_ROLLBACK_MAX, HELD_PROOFS_MAX, ROLLBACK_REQUEST_TIMEOUT};
+use crate::names::{OrgId, is_uuid};
+use crate::record::from_segment;
+use crate::static_role::{self, STATIC_ROLE_PREFIX};
+
+const STATE_KEY: &str = "held-look-state";
+
+/// How far the look came. Times are in seconds since 1970-01-01T00:00:00Z.
+#[derive(Debug, Default, Deserialize, Serialize)]
+#[serde(default)]
+struct State {
+    /// The last folder below `static-role/` that was looked at; empty = the look begins.
+    after: String,
+    /// When the look began.
+    began: u64,
+    /// When the next look begins; 0 = none has been planned.
+    next: u64,
+}
+
+impl State {
+    /// Is it too early? A clock that was set back is no reason to wait.
+    fn rests(&self, now: u64) -> bool {
+        let earliest = self.next.saturating_sub(HELD_LOOK_PERIOD.as_secs());
+        self.after.is_empty() && (earliest..self.next).contains(&now)
+    }
+}
+
+/// Goes on with the look, if it is time for one, until `deadline`. A mount without static roles is left after one list.
+/// True = dead tokens were found, and the agenda has something to do now.
+pub(crate) fn look(context: &Context<'_>, deadline: Duration) -> Result<bool, Error> {
+    let storage = context.host.storage();
+    let first = storage.list_page(STATIC_ROLE_PREFIX, "", HELD_ORGANIZATIONS_PER_ROLLBACK_MAX)?;
+    if first.is_empty() {
+        return Ok(false);
+    }
+    let now = context.host.clock().now();
+    let mut state = load(context)?;
+    if state.next == 0 {
+        // Static roles are new here, and so are their tokens: none is judged before.
+        let next = now + context.host.system_view().wal_minimum_age().min(HELD_LOOK_PERIOD);
+        store(context, &State { next: next.as_secs(), ..state })?;
+        return Ok(false);
+    }
+    if state.rests(now.as_secs()) {
+        return Ok(false);
+    }
+    let folders = if state.after.is_empty() {
+        state.began = now.as_secs();
+        first
+    } else {
+        storage.list_page(STATIC_ROLE_PREFIX, &state.after, HELD_ORGANIZATIONS_PER_ROLLBACK_MAX)?
+    };
+    let mut found = false;
+    for folder in &folders {
+        if context.host.clock().now() > deadline {
+            return Ok(found);
+        }
+        // Noted first: a look that does not come back must not stand in the way of the others.
+        let before = std::mem::replace(&mut state.after, folder.clone());
+        store(context, &state)?;
+        let org_id = folder.strip_suffix('/').and_then(from_segment).map(OrgId::stored);
+        let looked = org_id.map_or(Ok(Looked::default()), |org_id| look_at(context, &org_id, deadline))?;
+        found |= looked.is_due;
+        if looked.found && looked.stopped {
+            state.after = before;
+            store(context, &state)?;
+            return Ok(found);
+        }
+    }
+    if folders.len() < HELD_ORGANIZATIONS_PER_ROLLBACK_MAX as usize {
+        let next = state.began + HELD_LOOK_PERIOD.as_secs();
+        store(context, &State { after: String::new(), began: state.began, next })?;
+    }
+    Ok(found)
+}
+
+/// What came of a look at one organization.
+#[derive(Clone, Copy, Debug, Default)]
+struct Looked {
+    /// Was a token found dead that was not known to be?
+    found: bool,
+    /// Has the agenda something to do now?
+    is_due: bool,
+    /// Did a limit keep it from the rest?
+    stopped: bool,
+}
+
+/// Looks at one organization; what fails is logged.
+fn look_at(context: &Context<'_>, org_id: &OrgId, deadline: Duration) -> Result<Looked, Error> {
+    match try_look_at(context, org_id, deadline) {
+        Ok(looked) => Ok(looked),
+        Err(Failure::Failed(error @ Error::Plain(_))) => Err(error),
+        Err(failure) => {
+            let error = failure.into_error().to_string();
+            let message = "the tokens of static roles could not be compared with Astra's list";
+            context.host.log().log(LogLevel::Warn, message, &[("org", org_id.as_str()), ("error", &error)]);
+            Ok(Looked::default())
+        }
+    }
+}
+
+fn try_look_at(context: &Context<'_>, org_id: &OrgId, deadline: Duration) -> Result<Looked, Failure> {
+    let mut looked = Looked::default();
+    let Some(config) = config::load_readable(context, org_id)? else { return Ok(looked) };
+    let names = static_role::names(context.host.storage(), org_id)?;
+    let mut held = HeldTokens::load(context, org_id, &names)?;
+    let client = Patience::Rollback.client(context, &config);
+    if held.count() == 0 || !compare(&client, &mut held)? {
+        return Ok(looked);
+    }
+    let mut proofs = 0;
+    for missing in held.missing() {
+        looked.stopped = proofs >= HELD_PROOFS_MAX || context.host.clock().now() > deadline;
+        if looked.stopped {
+            break;
+        }
+        if !missing.is_known {
+            proofs += 1;
+            let timeout = config.request_timeout().min(ROLLBACK_REQUEST_TIMEOUT);
+            let verdict = judge(context, &config, missing, timeout)?;
+            log_dead(context, org_id, missing, &verdict);
+            if verdict != Verdict::Dead {
+                continue;
+            }
+            looked.found = true;
+        }
+        match static_role::replace_soon(context, org_id, missing.name, missing.client_id) {
+            Ok(soon) => looked.is_due |= soon.is_some_and(|soon| soon.due.at <= context.host.clock().now().as_secs()),
+            // Another request rotates it just now, perhaps; the others have their turn.
+            Err(failure) => log_failure(context, org_id, missing, failure)?,
+        }
+    }
+    Ok(looked)
+}
+
+/// Logs why a dead token was not put to be replaced; fails only where storage does.
+fn log_failure(context: &Context<'_>, org_id: &OrgId, missing: Missing<'_>, failure: Failure) -> Result<(), Error> {
+    let error = failure.into_error();
+    if matches!(error, Error::Plain(_)) {
+        return Err(error);
+    }
+    let error = error.to_string();
+    let fields = [("org", org_id.as_str()), ("static_role", missing.name.as_str()), ("error", &error)];
+    context.host.log().log(LogLevel::Warn, "the dead token of a static role was not replaced yet", &fields);
+    Ok(())
+}
+
+/// Compares with the list of the client's organization. False = the list is not whole, or another organization's.
+fn compare(client: &AstraClient<'_>, held: &mut HeldTokens) -> Result<bool, Failure> {
+    let org_id = client.org_id();
+    let told = |error| upstream(org_id, &error);
+    // Old mounts may know an organization by another name than Astra's UUID.
+    if is_uuid(org_id.as_str()) && !client.current_org().map_err(told)?.eq_ignore_ascii_case(org_id.as_str()) {
+        return Ok(false);
+    }
+    let mut is_whole = false;
+    let scanned = client.scan_tokens(&mut |token| {
+        is_whole |= client.asks_with(&token.client_id);
+        held.see(&token.client_id);
+        ControlFlow::Continue(())
+    });
+    scanned.map_err(told)?;
+    Ok(is_whole)
+}
+
+/// Tells of a dead token in the log.
+pub(crate) fn log_dead(context: &Context<'_>, org_id: &OrgId, missing: Missing<'_>, verdict: &Verdict) {
+    let remedy = match verdict {
+        Verdict::Dead => "rollback replaces it",
+        Verdict::OperatorsDead => "write rotate-role, and another takes its place",
+        Verdict::NotDead | Verdict::Unknown(_) => return,
+    };
+    let fields = [
+        ("org", org_id.as_str()),
+        ("static_role", missing.name.as_str()),
+        ("client_id", missing.client_id),
+        ("remedy", remedy),
+    ];
+    context.host.log().log(LogLevel::Warn, "the token of a static role has ended in Astra", &fields);
+}
+
+/// A state that cannot be read is none, and the look is planned anew.
+fn load(context: &Context<'_>) -> Result<State, Error> {
+    let entry = context.host.storage().get(STATE_KEY)?;
+    Ok(entry.and_then(|entry| serde_json::from_slice(&entry.value).ok()).unwrap_or_default())
+}
+
+fn store(context: &Context<'_>, state: &State) -> Result<(), Error> {
+    let value = serde_json::to_vec(state)
+        .map_err(|_| Error::Internal("the state of the hourly look could not be written as JSON".to_owned()))?;
+    Ok(context.host.storage().put(StorageEntry { key: STATE_KEY.to_owned(), value, seal_wrap: false })?)
+}
