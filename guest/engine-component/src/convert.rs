@@ -147,7 +147,8 @@ mod tests {
     #[test]
     fn data_are_an_object_or_nothing() {
         assert!(request_from_wit(request(wit::Operation::Read, "null", None)).unwrap().data.is_empty());
-        for data in ["[]", "5", "", "{", "\"AstraCS:canary\""] {
+        let deep = format!("{{\"a\":{}{}}}", "[".repeat(200), "]".repeat(200));
+        for data in ["[]", "5", "", "{", "\"AstraCS:canary\"", "{\"a\":1e400}", &deep] {
             let error = request_from_wit(request(wit::Operation::Read, data, None)).unwrap_err();
             assert!(matches!(&error, framework::Error::BadRequest(text) if !text.contains("canary")), "{error:?}");
         }
