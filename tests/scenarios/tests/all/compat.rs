@@ -23,8 +23,6 @@ pub(crate) type Entry = (String, Value);
 pub(crate) struct OldToken {
     pub(crate) client_id: String,
     pub(crate) token: String,
-    /// The ID of its record.
-    pub(crate) id: String,
     /// Its record.
     pub(crate) entry: Entry,
     /// What its lease holds.
@@ -81,7 +79,7 @@ pub(crate) fn go_token(stage: &Stage, org: &Org, role: &str, logical_name: &str)
         "tokenId": id,
     });
     let entry = (format!("token/{id}"), entry);
-    OldToken { client_id: made.client_id, token: made.token, id, entry, internal_data }
+    OldToken { client_id: made.client_id, token: made.token, entry, internal_data }
 }
 
 fn seed(stage: &Stage, (key, entry): &Entry) {
