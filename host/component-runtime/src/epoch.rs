@@ -14,12 +14,14 @@ use wasmtime::{Engine, Store, UpdateDeadline};
 
 use crate::LoadError;
 use crate::egress::Received;
-use crate::limits::{Limits, MIB};
+use crate::limits::Limits;
 use crate::store_state::StoreState;
 
 /// How often running guests are looked at. A millisecond costs nothing measurable and bounds how long
 /// a guest keeps its worker from others.
 const TICK: Duration = Duration::from_millis(1);
+
+const MIB: usize = 1024 * 1024;
 
 /// Ticks until dropped.
 pub(crate) struct Ticker {

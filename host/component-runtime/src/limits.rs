@@ -5,7 +5,7 @@
 use std::time::Duration;
 
 const KIB: usize = 1024;
-pub(crate) const MIB: usize = 1024 * KIB;
+const MIB: usize = 1024 * KIB;
 
 /// Requests at once, of all mounts. A waiting request costs about 50 KiB and six memory mappings; Linux
 /// allows 65,530 mappings by default.

@@ -5,6 +5,7 @@ use serde_json::{Map, Value, json};
 
 use crate::answer::{Answer, JSON};
 use crate::clock::Timestamp;
+use crate::crowd::Crowd;
 use crate::desk::{Desk, Outcome};
 use crate::role::{Permissions, texts};
 use crate::switches::{
@@ -181,8 +182,8 @@ impl Desk<'_> {
             .filter_map(|client_id| self.world.token(client_id))
             .map(|token| ListedToken::new(token, absent))
             .collect();
-        let body = serde_json::to_vec(&TokenList { clients }).unwrap_or_default();
-        Ok(Answer::new(200, Some(JSON), body))
+        let crowd = self.world.organization(&self.caller.organization).and_then(|found| found.crowd.as_ref());
+        Ok(Answer::new(200, Some(JSON), list_body(&clients, crowd)))
     }
 
     pub(crate) fn delete_token(&mut self, client_id: &str) -> Outcome {
@@ -242,9 +243,12 @@ fn create_body(credential: &Credential, token: &Token, fields: CreateFields, abs
 }
 
 /// The answer to a GET: one object, the whole list (SDK, CLI fixtures, DOC-src).
-#[derive(Serialize)]
-struct TokenList<'world> {
-    clients: Vec<ListedToken<'world>>,
+fn list_body(clients: &[ListedToken<'_>], crowd: Option<&[Crowd; 2]>) -> Vec<u8> {
+    let clients = serde_json::to_string(clients).unwrap_or_default();
+    let own = clients.trim_start_matches('[').trim_end_matches(']');
+    let [before, after] = crowd.map_or(["", ""], |crowd| crowd.each_ref().map(Crowd::entries));
+    let entries: Vec<&str> = [before, own, after].into_iter().filter(|entries| !entries.is_empty()).collect();
+    format!(r#"{{"clients":[{}]}}"#, entries.join(",")).into_bytes()
 }
 
 #[derive(Serialize)]

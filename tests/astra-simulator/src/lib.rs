@@ -34,6 +34,7 @@ mod change;
 mod clock;
 mod connection;
 mod control;
+mod crowd;
 mod desk;
 mod exchange;
 mod fault;

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use crate::builtin_roles::{BUILTIN_RESOURCES, BUILTIN_ROLES};
 use crate::clock::Timestamp;
+use crate::crowd::Crowd;
 use crate::random::Random;
 use crate::role::Role;
 
@@ -21,6 +22,8 @@ pub(crate) struct Organization {
     pub(crate) access_list: Option<Vec<String>>,
     /// Client IDs of all tokens ever made, oldest first.
     pub(crate) client_ids: Vec<String>,
+    /// Others' tokens, which stand in the list before and after all others.
+    pub(crate) crowd: Option<[Crowd; 2]>,
     /// ID of its only user, who is said to have made the roles.
     pub(crate) user: String,
 }
@@ -43,6 +46,7 @@ impl Organization {
             token_expiry_max: None,
             access_list: None,
             client_ids: Vec::new(),
+            crowd: None,
             user: random.uuid(),
         };
         for built_in in &BUILTIN_ROLES {

@@ -9,6 +9,7 @@ use tokio::sync::oneshot;
 
 use crate::change::OutsideChange;
 use crate::clock::Timestamp;
+use crate::crowd::Crowd;
 use crate::fault::FaultRule;
 use crate::faults::{Faults, TooManyRules};
 use crate::hub::{ConnectionCounts, Hub, State};
@@ -161,9 +162,16 @@ impl Simulator {
         assert!(is_planted, "the simulator has no organization `{organization}`");
     }
 
-    /// Gives an organization many more tokens that nobody can use, as a flood of others leaves them behind.
-    pub fn add_crowd(&self, organization: &str, count: usize, description: &str) {
-        self.hub.state().world.add_crowd(organization, count, description);
+    /// Gives an organization many tokens that nobody can use, as a flood leaves them behind: half of them are listed before
+    /// all other tokens and half after those. They stand in the list and nowhere else. A crowd takes the place of the last.
+    pub fn set_crowd(&self, organization: &str, count: usize, description: &str) {
+        let mut state = self.hub.state();
+        let now = state.world.clock.now();
+        let half = count / 2;
+        if let Some(organization) = state.world.organization_mut(organization) {
+            organization.crowd =
+                Some([(1, half), (2, count - half)].map(|(number, count)| Crowd::new(number, count, description, now)));
+        }
     }
 
     /// Changes something behind the client's back; false when what it names does not exist.

@@ -11,7 +11,7 @@ use crate::random::Random;
 use crate::role::Permissions;
 use crate::settings::{BootstrapRole, OrganizationSettings, Settings};
 use crate::switches::{Lag, Switches};
-use crate::token::{CallsSince, Credential, PlantedToken, SECRET_PREFIX, Token, TokenState, crowd_client_id, sha256};
+use crate::token::{CallsSince, Credential, PlantedToken, SECRET_PREFIX, Token, TokenState, sha256};
 
 /// How many tokens an organization has, by state.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
@@ -199,32 +199,6 @@ impl World {
             self.planted_secrets.insert(digest, credential.client_id.clone());
         }
         self.tokens.insert(credential.client_id.clone(), token);
-    }
-
-    /// Makes many tokens that nobody can use: quickly, as none has a secret. Oldest first, each by its number.
-    pub(crate) fn add_crowd(&mut self, organization: &str, count: usize, description: &str) {
-        let generated_on = self.clock.now();
-        let first = self.tokens.len();
-        let Some(found) = self.organizations.iter_mut().find(|found| found.id == organization) else { return };
-        for number in first..first + count {
-            let client_id = crowd_client_id(number);
-            found.client_ids.push(client_id.clone());
-            let token = Token {
-                client_id: client_id.clone(),
-                organization: organization.to_owned(),
-                roles: Vec::new(),
-                description: description.to_owned(),
-                generated_on,
-                expires: None,
-                revoked: None,
-                told: true,
-                made_by: None,
-                digest: [0; 32],
-                calls_since: CallsSince::default(),
-                lists_since: CallsSince::default(),
-            };
-            self.tokens.insert(client_id, token);
-        }
     }
 
     /// Marks a token as deleted; false when there is none or it was deleted before.

@@ -151,13 +151,6 @@ impl Token {
     }
 }
 
-/// The client ID of a token of a crowd: letters, as all client IDs, and told from others at sight.
-pub(crate) fn crowd_client_id(number: usize) -> String {
-    let letter =
-        |digit: char| char::from(b'a' + u8::try_from(digit.to_digit(10).unwrap_or_default()).unwrap_or_default());
-    format!("Crowd{number:019}").chars().map(|c| if c.is_ascii_digit() { letter(c) } else { c }).collect()
-}
-
 /// The client ID in a text of a token's shape: `AstraCS:`, something without a colon, 64 lower
 /// hex digits. The letters of the client ID are not checked: only samples show them.
 pub(crate) fn well_formed_client_id(bearer: &str) -> Option<&str> {
