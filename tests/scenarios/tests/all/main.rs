@@ -70,6 +70,7 @@ mod modules;
 mod openapi;
 mod org_token;
 mod recorded;
+mod recorded_faults;
 mod role;
 mod rotation;
 mod static_role;
