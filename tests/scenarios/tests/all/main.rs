@@ -78,6 +78,7 @@ mod org_token;
 mod policies;
 mod read_only;
 mod recorded;
+mod recorded_faults;
 mod role;
 mod rotation;
 mod static_role;

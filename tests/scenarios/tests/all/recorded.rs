@@ -27,6 +27,7 @@ macro_rules! recorded {
         }
     };
 }
+pub(crate) use recorded;
 
 recorded! {
     reads_and_lists_answer_as_recorded,
