@@ -151,17 +151,6 @@ impl<'a> AstraClient<'a> {
         Ok(found)
     }
 
-    /// All tokens of the organization.
-    pub(crate) fn list_tokens(&self) -> Result<Vec<ListedToken>, ClientError> {
-        // By the scan, which may begin again: the last one counts.
-        let mut tokens = std::collections::BTreeMap::new();
-        self.scan_tokens(&mut |token| {
-            tokens.insert(token.client_id.clone(), token);
-            ControlFlow::Continue(())
-        })?;
-        Ok(tokens.into_values().collect())
-    }
-
     /// Revokes a token; `Ok` only on Astra's own 200 or 204.
     pub(crate) fn delete_token(&self, client_id: &str) -> Result<(), ClientError> {
         let path = format!("{TOKENS_PATH}/{}", encode::path_segment(client_id));

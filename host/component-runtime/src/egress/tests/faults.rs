@@ -172,7 +172,7 @@ async fn an_upstream_waits_for_a_guest_that_does_not_read() {
     let mount = server.mount(&EgressLimits::default());
     let far = Instant::now() + Duration::from_secs(60);
     let request = request(Method::GET, &server.url());
-    let unread = send(&mount, request, RequestOptions::default(), far, &alive()).await.unwrap();
+    let unread = send(&mount, Access::Full, request, RequestOptions::default(), far, &alive()).await.unwrap();
     // Until the upstream makes no progress any more.
     let mut still = 0;
     let mut before = 0;
