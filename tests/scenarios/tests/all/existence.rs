@@ -115,10 +115,10 @@ fn a_body_that_cannot_be_parsed_is_a_400_with_our_text() {
                 "org/token",
                 "tidy",
             ] {
-                let outcome = root.post_text(&format!("{mount}/{path}"), &body).outcome();
+                let outcome = root.post_text(&format!("{mount}/{path}"), body).outcome();
                 outcome.expect_error(400, &[said]);
             }
-            let outcome = root.post_text(&format!("{mount}/module/use"), &body).outcome();
+            let outcome = root.post_text(&format!("{mount}/module/use"), body).outcome();
             assert_eq!(outcome.status, 400, "{outcome:#?}");
         }
         assert_eq!([&role, &config].map(|path| stage.read(path, Value::Null).expect(200).data), before);
