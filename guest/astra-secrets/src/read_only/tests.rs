@@ -158,7 +158,7 @@ fn what_astra_does_not_learn_of_goes_on() {
     mount.write_role(ORG_A, "writer", json!({ "role_id": ROLE_ID }));
     mount.write_static("app", json!({ "grace_period": "2h" })).done();
     mount.static_token("app");
-    mount.write("sync-roles", json!({ "org_id": ORG_A })).data();
+    mount.write(&format!("{config}/sync-roles"), json!({})).data();
     mount.write("tidy", json!({ "dry_run": true })).data();
     let read = json!({ "org_id": ORG_A, "role_name": "reader", "logical_name": "named" });
     mount.send(Operation::Read, "org/token", read).data();
