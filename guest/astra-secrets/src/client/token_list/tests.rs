@@ -1,7 +1,5 @@
 //! The list as a stream: what is read of it, what spoils it, and where the reading stops.
 
-#![expect(clippy::unwrap_used, reason = "tests")]
-
 use secrets_framework::host::HttpError;
 
 use super::*;
