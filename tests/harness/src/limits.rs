@@ -22,8 +22,9 @@ pub const POLL_INTERVAL: Duration = Duration::from_millis(25);
 /// The server runs its rollback each 60 s and offers no setting for it; one missed turn is allowed for.
 pub const ROLLBACK_DEADLINE: Duration = Duration::from_secs(150);
 
-/// A condition that needs no turn of the server's rollback.
-pub const CONDITION_DEADLINE: Duration = Duration::from_secs(30);
+/// A condition that needs no turn of the server's rollback. Modules compile at the lowest priority, so on a machine whose
+/// cores are all in use an update takes minutes.
+pub const CONDITION_DEADLINE: Duration = Duration::from_secs(240);
 
 /// The largest answer that is read whole from the simulator.
 pub const UPSTREAM_RESPONSE_BYTES_MAX: usize = 8 * 1024 * 1024;
