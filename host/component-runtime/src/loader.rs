@@ -47,6 +47,12 @@ pub(crate) async fn sealed(
 /// # Errors
 /// As `compile`.
 pub(crate) async fn embedded(runtime: &Arc<Inner>, precompiled: &[u8], wasm: &[u8]) -> Result<Component, LoadError> {
+    if precompiled.is_empty() {
+        tracing::warn!(
+            "this binary carries no precompiled code: the build did not finish it. Compiling the component now"
+        );
+        return compile(runtime, wasm).await;
+    }
     match aot::deserialize(&runtime.engine, precompiled) {
         Ok(component) => Ok(component),
         Err(refused) => {

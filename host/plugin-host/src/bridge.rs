@@ -42,7 +42,7 @@ impl Mounts {
         let path = PathBuf::from("/proc/self/exe");
         let arguments = crate::COMPILE.map(OsString::from).to_vec();
         runtime.compile_in_processes(CompilerProgram { path, arguments });
-        let library = Library::new(runtime.clone(), component::EMBEDDED, config.modules.settings()?);
+        let library = Library::new(runtime.clone(), component::embedded(), config.modules.settings()?);
         let bindings = Arc::new(Bindings::default());
         if library.has_directory() {
             bindings.follow(library.changes());

@@ -2,6 +2,12 @@
 
 use modules::Embedded;
 
-/// The Astra engine; and the same, compiled ahead of time by this very wasmtime, so that a start costs milliseconds.
-pub(crate) const EMBEDDED: Embedded =
-    Embedded { wasm: include_bytes!(env!("ASTRA_WASM")), precompiled: include_bytes!(env!("ASTRA_CWASM")) };
+use crate::code_slot;
+
+/// The Astra engine.
+pub(crate) const ASTRA_WASM: &[u8] = include_bytes!(env!("ASTRA_WASM"));
+
+/// The Astra engine, with its code compiled ahead of time by this very wasmtime, so that a start costs milliseconds.
+pub(crate) fn embedded() -> Embedded {
+    Embedded { wasm: ASTRA_WASM, precompiled: code_slot::code() }
+}

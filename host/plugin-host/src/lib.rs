@@ -9,6 +9,7 @@
 
 mod bridge;
 mod cli;
+mod code_slot;
 mod component;
 mod config;
 mod convert;
@@ -27,6 +28,7 @@ use plugin_protocol::{ServeOptions, serve};
 
 use crate::bridge::Mounts;
 pub use crate::cli::{Command, CommandLine, ModuleCommand, Stop, execute};
+pub use crate::code_slot::{code_of as precompiled_code_of, fill as fill_code_slot};
 pub use crate::config::Config;
 pub use crate::egress_args::EgressArgs;
 pub use crate::module_args::{CACHE_KEY_VARIABLE, ModuleArgs};
@@ -39,6 +41,10 @@ pub const VERSION: &str = concat!("v", env!("CARGO_PKG_VERSION"));
 
 /// The arguments with which this program starts itself to compile a module.
 pub const COMPILE: [&str; 1] = ["compile-for-parent"];
+
+/// The first of two arguments with which the build starts this program to write a copy of itself, the second argument,
+/// whose slot holds the precompiled code.
+pub const FILL_CODE_SLOT: &str = "fill-code-slot";
 
 /// Serves until the server stops the plugin or goes away.
 pub fn run(config: Config) -> ExitCode {

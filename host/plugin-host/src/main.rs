@@ -3,11 +3,21 @@
 use std::process::ExitCode;
 
 use component_runtime::compile_for_parent;
-use plugin_host::{COMPILE, CommandLine, execute, run};
+use plugin_host::{COMPILE, CommandLine, FILL_CODE_SLOT, execute, fill_code_slot, run};
+
+/// For the static program: the C library that it carries has an allocator that does not scale with threads.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 fn main() -> ExitCode {
     if std::env::args_os().skip(1).eq(COMPILE) {
         return compile_for_parent();
+    }
+    let arguments: Vec<_> = std::env::args_os().skip(1).take(3).collect();
+    if let [command, copy] = arguments.as_slice()
+        && command == FILL_CODE_SLOT
+    {
+        return fill_code_slot(copy.as_ref());
     }
     match CommandLine::parse_args(std::env::args_os()) {
         Ok(CommandLine { command: Some(command), .. }) => execute(command),

@@ -42,21 +42,19 @@ pub fn hvac_python() -> PathBuf {
     existing(workspace_root().join("target/tools/hvac/bin/python"), "make tools")
 }
 
-/// The plugin: `PLUGIN_BIN`, or the one beside the test binary's profile.
+/// The plugin: `PLUGIN_BIN`, or the one that `make plugin` finished.
 ///
 /// # Panics
 /// When it is not there.
 pub fn plugin_binary() -> PathBuf {
     let named = std::env::var_os("PLUGIN_BIN").map(PathBuf::from);
-    existing(named.unwrap_or_else(beside_this_profile), "make build")
+    existing(named.unwrap_or_else(finished_plugin), "make plugin")
 }
 
-const PLUGIN_NAME: &str = "vault-plugin-secrets-datastax-astra";
-
-/// `target/debug/deps/all-…` runs with `target/debug/<plugin>`.
-fn beside_this_profile() -> PathBuf {
-    let test = std::env::current_exe().unwrap_or_default();
-    test.ancestors().nth(2).unwrap_or(&test).join(PLUGIN_NAME)
+/// Of the profile of the tests; the one in cargo's own folder lacks its precompiled code.
+fn finished_plugin() -> PathBuf {
+    let profile = if cfg!(debug_assertions) { "debug" } else { "release" };
+    workspace_root().join("target/plugin").join(profile).join("vault-plugin-secrets-datastax-astra")
 }
 
 fn existing(path: PathBuf, command: &str) -> PathBuf {

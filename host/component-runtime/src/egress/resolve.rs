@@ -8,6 +8,7 @@ use async_trait::async_trait;
 use super::connect::ConnectError;
 use super::origin::Host;
 use super::policy::Destination;
+use crate::limits::LOOKUP_WITHOUT_RESOLVER;
 
 /// Names that resolve to more are cut: enough to try.
 const ADDRESSES_MAX: usize = 8;
@@ -24,10 +25,29 @@ pub(crate) struct SystemResolver;
 #[async_trait]
 impl Resolve for SystemResolver {
     async fn lookup(&self, name: &str) -> io::Result<Vec<IpAddr>> {
-        let found = tokio::net::lookup_host((name, 0)).await?;
-        Ok(found.map(|address| address.ip()).collect())
+        let lookup = tokio::net::lookup_host((name, 0));
+        let found = if is_missing(RESOLVER_CONFIGURATION).await {
+            tokio::time::timeout(LOOKUP_WITHOUT_RESOLVER, lookup).await.unwrap_or_else(|_| Err(no_resolver(name)))
+        } else {
+            lookup.await
+        };
+        Ok(found?.map(|address| address.ip()).collect())
     }
 }
+
+/// Only what is certainly not there counts as missing.
+async fn is_missing(path: &str) -> bool {
+    matches!(tokio::fs::try_exists(path).await, Ok(false))
+}
+
+fn no_resolver(name: &str) -> io::Error {
+    let reason = format!("this system names no DNS server: `{RESOLVER_CONFIGURATION}` is missing");
+    tracing::error!(name, reason, "the name of an upstream cannot be resolved");
+    io::Error::new(io::ErrorKind::NotFound, reason)
+}
+
+/// Where a system names its DNS servers. Without the file the C library asks a server on this machine.
+const RESOLVER_CONFIGURATION: &str = "/etc/resolv.conf";
 
 /// The addresses to connect to, each checked. They are used as they are: nothing is looked up again.
 ///

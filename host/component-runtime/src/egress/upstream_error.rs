@@ -27,7 +27,10 @@ pub(crate) fn of_send(error: &SendError) -> Error {
             tracing::error!(%reason, "no TLS: this host's trusted certificates cannot be read");
             Error::TlsCertificateError
         }
-        SendError::Client(error) if error.is_connect() => of_connect(error),
+        SendError::Client(error) if error.is_connect() => {
+            tracing::warn!(reason = causes(error), "no connection to an upstream");
+            of_connect(error)
+        }
         SendError::Client(error) => match find::<hyper::Error>(error) {
             // The pool's word for a request that it could not even begin to send.
             Some(cause) if cause.is_canceled() => Error::DestinationUnavailable,
@@ -35,6 +38,18 @@ pub(crate) fn of_send(error: &SendError) -> Error {
             None => Error::HttpProtocolError,
         },
     }
+}
+
+/// An error and its causes, the outermost first.
+fn causes(error: &(dyn StdError + 'static)) -> String {
+    let mut text = error.to_string();
+    let mut next = error.source();
+    while let Some(cause) = next {
+        text.push_str(": ");
+        text.push_str(&cause.to_string());
+        next = cause.source();
+    }
+    text
 }
 
 fn of_connect(error: &(dyn StdError + 'static)) -> Error {

@@ -13,7 +13,7 @@ use component_runtime::{CompilerProgram, Limits, LoadError, Runtime};
 use crate::support::{limits, runtime, wasm};
 
 /// Compiles as the plugin does.
-const COMPILER: &str = env!("CARGO_BIN_EXE_precompile");
+const COMPILER: &str = env!("CARGO_BIN_EXE_compile-for-parent");
 
 fn runtime_with(path: &str, arguments: &[&str], limits: Limits) -> Runtime {
     let runtime = runtime(limits, &[]);

@@ -9,7 +9,7 @@ use component_runtime::limits::WASM_BYTES_MAX;
 use component_runtime::{Module, Runtime};
 
 use super::{Failure, files};
-use crate::component::EMBEDDED;
+use crate::component::{ASTRA_WASM, embedded};
 
 /// Which module.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -42,7 +42,7 @@ impl ModuleFile {
     /// When it cannot be read, or is larger than any module may be.
     pub(crate) fn read(&self) -> Result<Cow<'static, [u8]>, Failure> {
         match self {
-            Self::Embedded => Ok(Cow::Borrowed(EMBEDDED.wasm)),
+            Self::Embedded => Ok(Cow::Borrowed(ASTRA_WASM)),
             Self::Path(path) => files::read(path, WASM_BYTES_MAX).map(Cow::Owned),
         }
     }
@@ -53,7 +53,7 @@ impl ModuleFile {
     /// Why it cannot.
     pub(crate) async fn load(&self, runtime: &Runtime, wasm: &[u8]) -> Result<Arc<Module>, Failure> {
         let loaded = match self {
-            Self::Embedded => runtime.load_embedded(EMBEDDED.precompiled, EMBEDDED.wasm).await,
+            Self::Embedded => runtime.load_embedded(embedded().precompiled, ASTRA_WASM).await,
             Self::Path(_) => runtime.load(wasm).await,
         };
         loaded.map_err(|error| Failure::Not(format!("`{self}`: {error}")))

@@ -21,7 +21,7 @@ async fn binding() -> Arc<Binding> {
         limits: Limits { requests_in_flight_max: 4, requests_in_flight_per_mount_max: 2, ..Limits::default() },
     };
     let runtime = Runtime::new(settings).unwrap();
-    let library = Library::new(runtime.clone(), component::EMBEDDED, LibrarySettings::default());
+    let library = Library::new(runtime.clone(), component::embedded(), LibrarySettings::default());
     let mount = runtime.mount(MountSettings {
         backend_uuid: "uuid".to_owned(),
         name: "test/".to_owned(),
@@ -69,7 +69,7 @@ async fn what_serves_a_mount_is_read_below_it() {
     assert_eq!(status["state"], "serves");
     assert_eq!(status["engine"], "astra");
     assert_eq!(status["version"], env!("CARGO_PKG_VERSION"));
-    assert_eq!(status["digest"], modules::Digest::of(component::EMBEDDED.wasm).to_string());
+    assert_eq!(status["digest"], modules::Digest::of(component::ASTRA_WASM).to_string());
     assert_eq!((&status["origin"], &status["approval"]), (&json!("embedded"), &json!("embedded")));
     assert!(status["since"].as_str().unwrap().ends_with('Z'));
     // The table says of each field what it is, and of no other.

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use component_runtime::{CompilerProgram, Limits, Runtime, RuntimeSettings};
 
-use crate::program::rogue;
+use crate::program::{plugin, rogue};
 
 #[tokio::test]
 async fn started_to_compile_it_compiles_and_does_nothing_else() {
@@ -16,7 +16,7 @@ async fn started_to_compile_it_compiles_and_does_nothing_else() {
         limits,
     };
     let runtime = Runtime::new(settings).unwrap();
-    let path = env!("CARGO_BIN_EXE_vault-plugin-secrets-datastax-astra").into();
+    let path = plugin().into();
     let arguments = plugin_host::COMPILE.map(Into::into).to_vec();
     runtime.compile_in_processes(CompilerProgram { path, arguments });
     let module = runtime.load(&std::fs::read(rogue("good")).unwrap()).await.unwrap();

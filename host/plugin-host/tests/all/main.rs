@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "tests")]
 #![expect(clippy::disallowed_methods, reason = "tests make the files that they need")]
 
+mod built;
 mod compile;
 mod inspect;
 mod program;

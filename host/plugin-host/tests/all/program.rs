@@ -46,7 +46,7 @@ pub(crate) fn run(folder: &Path, arguments: &[&str]) -> Run {
 pub(crate) fn run_with_stdin(folder: &Path, arguments: &[&str], stdin: &str) -> Run {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     runtime.block_on(async {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_vault-plugin-secrets-datastax-astra"));
+        let mut command = Command::new(plugin());
         command.args(arguments).current_dir(folder).kill_on_drop(true);
         command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut child = command.spawn().unwrap();
@@ -60,6 +60,14 @@ pub(crate) fn run_with_stdin(folder: &Path, arguments: &[&str], stdin: &str) -> 
             stderr: String::from_utf8(output.stderr).unwrap(),
         }
     })
+}
+
+/// The plugin that `make plugin` finished; the one in cargo's own folder lacks its precompiled code.
+pub(crate) fn plugin() -> PathBuf {
+    let finished = "../../target/plugin/debug/vault-plugin-secrets-datastax-astra";
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(finished);
+    assert!(path.is_file(), "{} is missing: run `make plugin`", path.display());
+    path
 }
 
 /// A guest that `make rogue` built.

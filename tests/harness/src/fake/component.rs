@@ -84,6 +84,11 @@ struct Compiled {
     native: Vec<u8>,
 }
 
+/// The component as code that is compiled already, which no module of a directory may be.
+pub fn precompiled_component() -> &'static [u8] {
+    &compiled().native
+}
+
 /// Compiled once for all mounts of this process: that takes a second.
 fn compiled() -> &'static Compiled {
     static COMPILED: OnceLock<Compiled> = OnceLock::new();

@@ -19,7 +19,7 @@ mod log_capture;
 
 pub use clock::FakeClock;
 #[cfg(feature = "component")]
-pub use component::ComponentDriver;
+pub use component::{ComponentDriver, precompiled_component};
 pub use native::NativeDriver;
 pub use server::{Fake, FakeOptions};
 pub use storage::{FAULT_TEXT, FakeStorage, READ_ONLY_TEXT, StorageFault};

@@ -29,6 +29,8 @@ pub struct Server {
     process: Mutex<Option<GuardedProcess>>,
     kind: ServerKind,
     directory: TempDir,
+    /// Is the server's folder its root, so that the server sees nothing else of this machine?
+    is_confined: bool,
     address: String,
     cluster_port: u16,
     port: u16,
@@ -43,6 +45,8 @@ struct Keys {
 
 /// The dev server's root token. Not a secret: it opens a server that only this test reaches.
 const DEV_TOKEN: &str = "dev-only-token";
+const SERVER_FILE: &str = "bao";
+const CONFIG_FILE: &str = "server.hcl";
 pub(super) const PLUGIN_FILE: &str = "vault-plugin-secrets-datastax-astra";
 
 impl Server {
@@ -60,8 +64,26 @@ impl Server {
         Self::attempt(|| Self::try_start(kind))
     }
 
+    /// Starts a dev server whose root holds itself, the plugin, `/proc` and these files by their names, as in a container
+    /// image without a distribution. Needs a machine on which a process may have a user namespace.
+    ///
+    /// # Panics
+    /// When it does not start, with the end of its log.
+    pub fn start_in_bare_root(files: &[(&str, &[u8])]) -> Self {
+        Self::attempt(|| {
+            let server = Self::prepare(ServerKind::Dev, true)?;
+            let root = server.directory.path();
+            let placed = fs::create_dir(root.join("proc"))
+                .and_then(|()| files.iter().try_for_each(|(name, bytes)| fs::write(root.join(name), bytes)));
+            placed.map_err(|error| error.to_string())?;
+            place(&openbao_binary(), &root.join(SERVER_FILE))?;
+            server.launch()?;
+            Ok(server)
+        })
+    }
+
     fn try_start(kind: ServerKind) -> Result<Self, String> {
-        let server = Self::prepare(kind)?;
+        let server = Self::prepare(kind, false)?;
         server.launch()?;
         if kind == ServerKind::Raft {
             server.initialise();
@@ -84,7 +106,7 @@ impl Server {
     }
 
     fn try_start_joining(first: &Self) -> Result<Self, String> {
-        let server = Self::prepare(ServerKind::Raft)?;
+        let server = Self::prepare(ServerKind::Raft, false)?;
         let keys = first.keys.lock().unwrap_or_else(PoisonError::into_inner).clone();
         *server.keys.lock().unwrap_or_else(PoisonError::into_inner) = keys;
         server.launch()?;
@@ -94,7 +116,7 @@ impl Server {
     }
 
     /// A folder with all that a server needs; nothing runs yet.
-    fn prepare(kind: ServerKind) -> Result<Self, String> {
+    fn prepare(kind: ServerKind, is_confined: bool) -> Result<Self, String> {
         let directory = tempfile::Builder::new().prefix("bao").tempdir().map_err(|error| error.to_string())?;
         let plugins = directory.path().join("plugins");
         fs::create_dir(&plugins).map_err(|error| error.to_string())?;
@@ -104,6 +126,7 @@ impl Server {
             process: Mutex::new(None),
             kind,
             directory,
+            is_confined,
             address: format!("http://127.0.0.1:{port}"),
             cluster_port,
             port,
@@ -115,7 +138,7 @@ impl Server {
 
     fn write_config(&self) -> Result<(), String> {
         let folder = self.directory.path();
-        let mut text = server_config::common(folder);
+        let mut text = server_config::common(self.folder_as_seen());
         if self.kind == ServerKind::Raft {
             fs::create_dir(folder.join("raft")).map_err(|error| error.to_string())?;
             text += &server_config::raft(folder, self.port, self.cluster_port);
@@ -124,13 +147,18 @@ impl Server {
     }
 
     fn config_file(&self) -> PathBuf {
-        self.directory.path().join("server.hcl")
+        self.directory.path().join(CONFIG_FILE)
+    }
+
+    /// The path of the server's folder for the server itself and what it starts.
+    fn folder_as_seen(&self) -> &Path {
+        if self.is_confined { Path::new("/") } else { self.directory.path() }
     }
 
     fn launch(&self) -> Result<(), String> {
         let mut arguments = vec![
             "server".to_owned(),
-            format!("-config={}", self.config_file().display()),
+            format!("-config={}", self.folder_as_seen().join(CONFIG_FILE).display()),
             "-log-level=debug".to_owned(),
             "-log-format=json".to_owned(),
         ];
@@ -142,8 +170,7 @@ impl Server {
                 format!("-dev-listen-address=127.0.0.1:{}", self.port),
             ]);
         }
-        let process = GuardedProcess::start(&openbao_binary(), &arguments, self.directory.path())
-            .map_err(|error| error.to_string())?;
+        let process = self.start_process(arguments).map_err(|error| error.to_string())?;
         let pid = process.pid;
         *self.process.lock().unwrap_or_else(PoisonError::into_inner) = Some(process);
         let client = self.client();
@@ -161,6 +188,19 @@ impl Server {
             std::thread::sleep(POLL_INTERVAL);
         }
         Err(self.end_of_log())
+    }
+
+    fn start_process(&self, arguments: Vec<String>) -> std::io::Result<GuardedProcess> {
+        let folder = self.directory.path();
+        if !self.is_confined {
+            return GuardedProcess::start(&openbao_binary(), &arguments, folder);
+        }
+        // A container has no variables of this machine. A user namespace lets anybody change the root; the namespace of
+        // process IDs has a `/proc` of its own.
+        let confine = ["-i", "HOME=/", "TMPDIR=/", "unshare", "--user", "--map-root-user", "--mount", "--pid"];
+        let inside = [format!("--root={}", folder.display()), format!("/{SERVER_FILE}")];
+        let options = confine.into_iter().chain(["--kill-child", "--mount-proc"]).map(str::to_owned);
+        GuardedProcess::start(Path::new("env"), &options.chain(inside).chain(arguments).collect::<Vec<_>>(), folder)
     }
 
     /// The last lines, the newest first.

@@ -7,14 +7,14 @@ use std::path::Path;
 pub(super) fn common(folder: &Path) -> String {
     format!(
         r#"
-plugin_directory = "{folder}/plugins"
+plugin_directory = "{plugins}"
 audit "file" "to-file" {{
   options {{
     file_path = "audit.log"
   }}
 }}
 "#,
-        folder = folder.display()
+        plugins = folder.join("plugins").display()
     )
 }
 

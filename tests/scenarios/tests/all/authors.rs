@@ -12,7 +12,7 @@ use serde_json::Value;
 use wit_component::DecodedWasm;
 
 /// A build of the template for its tests and as a component, on a machine that is busy with other tests.
-const STEPS_LONGEST: Duration = Duration::from_secs(300);
+const STEPS_LONGEST: Duration = Duration::from_secs(900);
 
 const LAST_WORDS: &str = "all steps are done";
 

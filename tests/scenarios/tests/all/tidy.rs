@@ -9,7 +9,7 @@ use cargo_metadata::{DependencyKind, MetadataCommand, Package};
 use harness::workspace_root;
 
 /// Crates from outside, and who alone may use them. Each knows one thing of the outside world.
-const OWNERS: [(&str, &[&str]); 11] = [
+const OWNERS: [(&str, &[&str]); 13] = [
     ("wit-bindgen", &["engine-component", "rogue-components"]),
     ("wasmtime", &["component-runtime"]),
     ("wasmtime-wasi", &["component-runtime"]),
@@ -21,6 +21,8 @@ const OWNERS: [(&str, &[&str]); 11] = [
     ("hyper-rustls", &["component-runtime"]),
     ("clap", &["plugin-host", "astra-simulator", "bench"]),
     ("redb", &["plugin-host"]),
+    ("memchr", &["plugin-host"]),
+    ("mimalloc", &["plugin-host"]),
 ];
 
 /// Our own crates: what each of those that ship may build on.

@@ -6,7 +6,6 @@ use std::path::Path;
 use std::process::Command;
 use std::time::Instant;
 
-use harness::component_wasm;
 use harness::modules::{ModuleFile, SigningKey};
 
 use super::load::{Load, assert_switched};
@@ -32,7 +31,8 @@ fn bad_files() -> Vec<Bad> {
         ("of a later world", good(31).with("backend/backend@0", "backend/backend@9"), &["not of the world"]),
         ("imports what no engine gets", good(31).with("host/storage@", "host/stowage@"), &["not of the world"]),
         ("a damaged byte", bytes(&damaged(&whole)), &["not a component"]),
-        ("compiled already", bytes(&fs::read(component_wasm().with_extension("cwasm")).unwrap()), &["not a component"]),
+        #[cfg(feature = "component")]
+        ("compiled already", bytes(harness::fake::precompiled_component()), &["not a component"]),
         ("never ends to start", toy("loops_at_start", 31), &["describe", "processor time"]),
         ("never ends to describe itself", toy("loops", 31), &["describe", "processor time"]),
         ("fails its probe", toy("fails_its_probe", 31), &["version"]),
