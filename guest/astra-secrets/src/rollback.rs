@@ -9,7 +9,7 @@ use std::ops::ControlFlow;
 use std::time::Duration;
 
 use secrets_framework::host::LogLevel;
-use secrets_framework::{Context, Error};
+use secrets_framework::{Context, Error, Undo};
 use serde_json::Value;
 
 use crate::agenda;
@@ -24,19 +24,20 @@ use crate::holder;
 use crate::lease::lock_token;
 use crate::limits::{CONFIGS_MAX, ENDED_PER_ROLLBACK_MAX, ENDED_RETRY_PAUSE, LEASE_END_MARGIN, ROLLBACK_BUDGET};
 use crate::mint::{self, INTENT_KIND, IntentData};
-use crate::names::OrgId;
+use crate::names::{OrgId, shown};
 use crate::read_only;
 use crate::record::{self, Ended, Record, TokenKind};
 
-/// Undoes one write-ahead entry; `Ok` drops it.
-pub(crate) fn rollback(context: &Context<'_>, kind: &str, data: &Value) -> Result<(), Error> {
+/// Undoes one write-ahead entry. An entry of another kind may be of a newer version of this engine, which can undo it.
+pub(crate) fn rollback(context: &Context<'_>, kind: &str, data: &Value) -> Result<Undo, Error> {
     if kind != INTENT_KIND {
-        return Err(Error::Internal(format!("write-ahead entries of kind `{kind}` are not this engine's")));
+        return Ok(Undo::Impossible(format!("this version of the engine knows no entries of the kind {}", shown(kind))));
     }
     let Some(data) = IntentData::read(data) else {
-        return Err(Error::Internal("a write-ahead entry of a mint is not readable".to_owned()));
+        return Ok(Undo::Impossible("the data of the entry is not that of a mint".to_owned()));
     };
-    undo_mint(context, &data).map_err(Failure::into_error)
+    undo_mint(context, &data).map_err(Failure::into_error)?;
+    Ok(Undo::Done)
 }
 
 /// The periodic work; `immediate` = the mount is being disabled.
