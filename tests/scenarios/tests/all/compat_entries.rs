@@ -4,7 +4,7 @@
 
 use std::time::Duration;
 
-use astra_simulator::{Action, Effect, FaultBody, FaultRule, OutsideChange, TokenState};
+use astra_simulator::{Action, Effect, FaultBody, FaultRule, OutsideChange, ResetAt, TokenState};
 use harness::{Org, Outcome, Stage};
 use serde_json::{Value, json};
 
@@ -18,6 +18,7 @@ scenarios! { fake:
     tidy_ends_a_token_in_the_organization_that_has_it,
     an_organization_that_does_not_answer_fails_the_revocation,
     entries_that_cannot_be_read_stop_nothing_and_are_named,
+    write_ahead_entries_that_cannot_be_undone_fail_no_rollback_call,
 }
 
 scenarios! { clock:
@@ -225,4 +226,36 @@ fn entries_that_cannot_be_read_stop_nothing_and_are_named(stage: &Stage) {
     assert_eq!(check.data["entries"]["ok"], "no");
     // The first five of them are named, and the others counted.
     assert!(message.contains("`config/damaged`") && message.contains("and 2 more"), "{message}");
+}
+
+fn write_ahead_entries_that_cannot_be_undone_fail_no_rollback_call(stage: &Stage) {
+    seed(stage, &go_mount(stage));
+    stage.configure_with(&stage.alpha, json!({ "max_retries": 0 }));
+    let lost = Action::Reset { at: ResetAt::BeforeAnswer, effect: Effect::Done };
+    stage.astra.fault(FaultRule::new(lost).method("POST").path("/v2/clientIdSecrets"));
+    stage.astra.fault(hides_its_list(&stage.alpha));
+    assert!(stage.mint(&stage.alpha, "reader").status >= 500);
+    stage.astra.clear_faults();
+    stage.age_wal();
+    let bad = [
+        ("wal/damaged", json!("x")),
+        ("wal/newer", json!({ "type": "mint/2", "data": { "secret": "not-for-the-log" }, "created_at": 1 })),
+        ("wal/no-mark", json!({ "type": "astra_token", "created_at": 1, "data": {
+            "orgId": stage.alpha.id, "origin": stage.astra.url(), "mark": "", "roles": [],
+        }})),
+    ];
+    bad.iter().for_each(|(key, entry)| stage.fake().storage.seed(key, entry));
+    assert_eq!((live(stage), stage.wal().len()), (3, bad.len() + 1), "two admin tokens, and a token without an answer");
+    assert!(stage.driver.settle(&|| stage.wal().len() == bad.len()), "the readable entry is undone");
+    (0..3).for_each(|_| assert!(stage.driver.settle(&|| true)));
+    assert_eq!(stage.fake().take_rollback_errors(), Vec::<String>::new());
+    assert_eq!(live(stage), 2, "the token of the readable entry has ended, and no other");
+    let logs = stage.driver.logs();
+    assert_eq!(logs.matches("a write-ahead entry cannot be undone").count(), bad.len(), "{logs}");
+    assert!(!logs.contains("not-for-the-log"));
+    let check = stage.read(&format!("config/{}/check", stage.alpha.id), Value::Null).expect(200);
+    for (key, entry) in &bad {
+        assert!(check.data["entries"]["message"].as_str().unwrap().contains(&format!("`{key}`")), "{check:#?}");
+        assert_eq!(&stage.fake().storage.dump()[*key], entry, "the entry is as it was");
+    }
 }
