@@ -50,6 +50,10 @@ pub(crate) const TRANSACTION_ATTEMPTS_MAX: u32 = 5;
 /// Old configs of one organization that are kept for revocation: one for each origin that still has tokens.
 pub(crate) const RETIRED_CONFIGS_MAX: usize = 8;
 
+/// 64 KiB: the damaged entry of retired configs that a write carries along. [`RETIRED_CONFIGS_MAX`] configs are smaller;
+/// as the numbers of its bytes the damage still fits an entry of 1 MiB, the server's limit.
+pub(crate) const RETIRED_DAMAGED_BYTES_MAX: usize = 64 * 1024;
+
 /// Bound on the wait for the head of an upstream answer, and between two reads of it, where the config sets none.
 pub(crate) const REQUEST_TIMEOUT_DEFAULT: Duration = Duration::from_secs(10);
 

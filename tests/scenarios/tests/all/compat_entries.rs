@@ -19,6 +19,7 @@ scenarios! { fake:
     an_organization_that_does_not_answer_fails_the_revocation,
     entries_that_cannot_be_read_stop_nothing_and_are_named,
     write_ahead_entries_that_cannot_be_undone_fail_no_rollback_call,
+    a_damaged_retired_config_stops_no_write_and_no_deletion_of_the_config,
 }
 
 scenarios! { clock:
@@ -258,4 +259,38 @@ fn write_ahead_entries_that_cannot_be_undone_fail_no_rollback_call(stage: &Stage
         assert!(check.data["entries"]["message"].as_str().unwrap().contains(&format!("`{key}`")), "{check:#?}");
         assert_eq!(&stage.fake().storage.dump()[*key], entry, "the entry is as it was");
     }
+}
+
+fn a_damaged_retired_config_stops_no_write_and_no_deletion_of_the_config(stage: &Stage) {
+    seed(stage, &go_mount(stage));
+    let [alpha, beta] = [&stage.alpha, &stage.beta].map(|org| format!("config/{}", org.id));
+    let [kept, other] = [&stage.alpha, &stage.beta].map(|org| format!("retired-config/{}", org.id));
+    let bytes = json!("not-for-the-log");
+    stage.fake().storage.seed(&kept, &bytes);
+    stage.fake().storage.seed(&other, &json!({ "configs": [{ "astra_token": "AstraCS:x:y", "url": 5 }] }));
+    let minted = stage.mint(&stage.alpha, "reader").expect(200);
+    for _ in 0..4 {
+        assert!(stage.driver.settle(&|| true));
+    }
+    assert_eq!(stage.fake().take_rollback_errors(), Vec::<String>::new());
+    assert_eq!(stage.fake().storage.dump()[&kept], bytes, "it is kept while a token lives that may need it");
+    assert!(!is_stored(stage, &other), "of an organization without tokens it is of no use");
+    let logs = stage.driver.logs();
+    assert_eq!(logs.matches("a retired config is damaged").count(), 1, "{logs}");
+    assert!(!logs.contains("not-for-the-log"));
+    let check = stage.read(&format!("{alpha}/check"), Value::Null).expect(200);
+    assert!(check.data["entries"]["message"].as_str().unwrap().contains(&format!("`{kept}`")), "{check:#?}");
+
+    assert!(stage.write(&alpha, json!({ "max_retries": 1 })).status < 300);
+    stage.fake().storage.seed(&other, &bytes);
+    assert!(stage.delete(&beta, Value::Null).status < 300);
+    stage.read(&beta, Value::Null).expect(404);
+    assert!(stage.delete(&alpha, Value::Null).status == 400, "a token lives");
+    assert_eq!(stage.fake().storage.dump()[&kept], bytes);
+    assert!(stage.delete(&alpha, json!({ "force": true })).status < 300);
+    stage.read(&alpha, Value::Null).expect(404);
+    assert!(stage.driver.logs().contains("a damaged retired config was given up"));
+    stage.revoke(&minted.lease_id()).expect(204);
+    assert!(stage.driver.settle(&|| !is_stored(stage, &kept)));
+    assert!(!stage.works(minted.text("token")));
 }
