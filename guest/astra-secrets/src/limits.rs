@@ -342,6 +342,9 @@ pub(crate) const OVERDUE_AFTER: Duration = Duration::from_secs(15 * 60);
 /// How long the token that a deep check makes may live if nothing deletes it: longer than rollback needs to find it.
 pub(crate) const CHECK_TOKEN_LIFE: Duration = Duration::from_secs(3600);
 
+/// How often the log says that Astra refuses one organization's admin token: rollback finds it out each minute.
+pub(crate) const ADMIN_REFUSAL_LOG_PERIOD: Duration = Duration::from_secs(3600);
+
 // ---- tokens that the mount serves ----
 
 /// How often rollback compares the tokens of static roles with Astra's list, as the contract says.

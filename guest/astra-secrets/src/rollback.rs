@@ -32,7 +32,10 @@ use crate::record::{self, Ended, Record, TokenKind};
 /// Undoes one write-ahead entry. An entry of another kind may be of a newer version of this engine, which can undo it.
 pub(crate) fn rollback(context: &Context<'_>, kind: &str, data: &Value) -> Result<Undo, Error> {
     if kind != INTENT_KIND {
-        return Ok(Undo::Impossible(format!("this version of the engine knows no entries of the kind {}", shown(kind))));
+        return Ok(Undo::Impossible(format!(
+            "this version of the engine knows no entries of the kind {}",
+            shown(kind)
+        )));
     }
     let Some(data) = IntentData::read(data) else {
         return Ok(Undo::Impossible("the data of the entry is not that of a mint".to_owned()));

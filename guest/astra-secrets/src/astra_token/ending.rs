@@ -6,6 +6,7 @@ use std::time::Duration;
 use secrets_framework::Context;
 use secrets_framework::host::{LogLevel, StorageEntry};
 
+use crate::admin_refusal;
 use crate::client::{AstraClient, ClientError, is_about_the_token};
 use crate::config::{self, OrgConfig, Origin, Retired};
 use crate::error::{Failure, upstream};
@@ -68,7 +69,9 @@ impl Patience {
             Self::Caller => AstraClient::new(context.host, config),
             Self::Rollback | Self::Once => {
                 let timeout = config.request_timeout().min(ROLLBACK_REQUEST_TIMEOUT);
-                AstraClient::with_bounds(context.host, config, timeout, 0).within(ROLLBACK_UPSTREAM_BUDGET)
+                let client =
+                    AstraClient::with_bounds(context.host, config, timeout, 0).within(ROLLBACK_UPSTREAM_BUDGET);
+                client.when_refused(admin_refusal::warn)
             }
         }
     }

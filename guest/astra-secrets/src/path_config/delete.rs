@@ -4,7 +4,6 @@
 use secrets_framework::host::LogLevel;
 use secrets_framework::{Context, FieldData, Response};
 
-use crate::admin_rotation;
 use crate::astra_token::{drop_retired_if_unused, leave_to_rollback};
 use crate::config::{self, Retired, Turns, Write};
 use crate::error::{Failure, Outcome};
@@ -12,6 +11,7 @@ use crate::names::OrgId;
 use crate::read_only;
 use crate::record;
 use crate::static_role;
+use crate::{admin_refusal, admin_rotation};
 
 /// Deletes a config; deleting what is not there succeeds.
 pub(super) fn delete(context: &Context<'_>, data: &FieldData, org_id: &OrgId) -> Outcome {
@@ -71,6 +71,7 @@ fn forget(context: &Context<'_>, org_id: &OrgId, force: bool) -> Result<(), Fail
     let mut let_go = admin_rotation::let_go(context, &config, None)?;
     writes.append(&mut let_go.writes);
     writes.push(Write::Delete(config::key(org_id)));
+    writes.push(Write::Delete(admin_refusal::key(org_id)));
     writes.extend(Turns::of(Some(&config)).removal(org_id));
     writes.extend(config::rename(config.logical_name.as_ref(), None, org_id)?);
     config::together(context, &writes)?;

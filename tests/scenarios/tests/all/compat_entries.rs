@@ -241,9 +241,12 @@ fn write_ahead_entries_that_cannot_be_undone_fail_no_rollback_call(stage: &Stage
     let bad = [
         ("wal/damaged", json!("x")),
         ("wal/newer", json!({ "type": "mint/2", "data": { "secret": "not-for-the-log" }, "created_at": 1 })),
-        ("wal/no-mark", json!({ "type": "astra_token", "created_at": 1, "data": {
-            "orgId": stage.alpha.id, "origin": stage.astra.url(), "mark": "", "roles": [],
-        }})),
+        (
+            "wal/no-mark",
+            json!({ "type": "astra_token", "created_at": 1, "data": {
+                "orgId": stage.alpha.id, "origin": stage.astra.url(), "mark": "", "roles": [],
+            }}),
+        ),
     ];
     bad.iter().for_each(|(key, entry)| stage.fake().storage.seed(key, entry));
     assert_eq!((live(stage), stage.wal().len()), (3, bad.len() + 1), "two admin tokens, and a token without an answer");

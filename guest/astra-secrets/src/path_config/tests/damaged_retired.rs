@@ -46,7 +46,10 @@ fn a_config_is_written_beside_a_damaged_retired_config() {
     // Back again: the config serves its first origin itself.
     mount.write(&path_a(), json!({ "astra_token": TOKEN_A, "url": "", "force": true })).done();
     assert_eq!(retired(&mount)["configs"].as_array().unwrap().len(), 1);
-    assert_eq!((&retired(&mount)["configs"][0]["url"], &retired(&mount)["damaged"]), (&json!(NEW_URL), &json!(["canary"])));
+    assert_eq!(
+        (&retired(&mount)["configs"][0]["url"], &retired(&mount)["damaged"]),
+        (&json!(NEW_URL), &json!(["canary"]))
+    );
 }
 
 #[test]
