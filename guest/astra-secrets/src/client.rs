@@ -39,7 +39,11 @@ pub(crate) struct AstraClient<'a> {
     /// When what cleans up after it must have ended, too.
     deadline: Cell<Duration>,
     skew: Cell<Option<Skew>>,
+    when_refused: Option<WhenRefused>,
 }
+
+/// Is called when Astra refuses the admin token of the config with 401.
+pub(crate) type WhenRefused = fn(&dyn Host, &OrgConfig, &ClientError);
 
 /// How a scan of the organization's tokens ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -81,6 +85,7 @@ impl<'a> AstraClient<'a> {
             work_deadline,
             deadline: Cell::new(work_deadline),
             skew: Cell::new(None),
+            when_refused: None,
         }
     }
 
@@ -88,6 +93,11 @@ impl<'a> AstraClient<'a> {
     pub(crate) fn within(self, budget: Duration) -> Self {
         let work_deadline = self.work_deadline.min(self.host.clock().now() + budget);
         Self { work_deadline, deadline: Cell::new(work_deadline), ..self }
+    }
+
+    /// The same client, which calls `act` when Astra refuses the admin token with 401.
+    pub(crate) fn when_refused(self, act: WhenRefused) -> Self {
+        Self { when_refused: Some(act), ..self }
     }
 
     /// A client for proving the new token of `candidate`, within the time that is left to this one.

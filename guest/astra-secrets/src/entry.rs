@@ -5,6 +5,8 @@
 use secrets_framework::Error;
 use secrets_framework::host::{Storage, StorageEntry, StorageView};
 
+pub(crate) use secrets_framework::passed_over::own_error;
+
 use crate::limits::STORAGE_KEY_BYTES_MAX;
 
 /// What the read of one entry of a walk came to; the error is about this entry alone.
@@ -42,18 +44,6 @@ pub(crate) fn read_many(storage: &dyn Storage, keys: &[String]) -> Result<Vec<Ow
     // One of them cannot be read, or storage fails: each by itself tells which.
     texts.into_iter().map(|key| read_one(storage, key)).collect()
 }
-
-/// Answers the error of one entry where it is that entry's own; fails where storage fails as a whole, which then
-/// serves no other read either.
-pub(crate) fn own_error(view: &(impl StorageView + ?Sized), error: Error) -> Result<Error, Error> {
-    match view.get(PROBE_KEY) {
-        Ok(_) => Ok(error),
-        Err(_) => Err(error),
-    }
-}
-
-/// No entry has this key: reading it asks only whether storage serves reads.
-const PROBE_KEY: &str = "probe";
 
 #[cfg(test)]
 mod tests {

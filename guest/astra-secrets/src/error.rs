@@ -66,7 +66,7 @@ pub(crate) fn upstream(org_id: &OrgId, error: &ClientError) -> Failure {
         ClientError::Refused { .. } => (
             502,
             format!(
-                "Astra refused the admin token of organization `{org_id}` ({error}): check that the token is valid, may manage tokens and has the permissions that the role gives, or write another `astra_token` to the config"
+                "Astra refused the admin token of organization `{org_id}` ({error}): check that the token is valid, may manage tokens and has the permissions that the role gives, or write another `astra_token` to `config/{org_id}`"
             ),
         ),
         ClientError::NotFound => (

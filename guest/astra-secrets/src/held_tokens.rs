@@ -14,10 +14,9 @@ use std::time::Duration;
 use secrets_framework::{Context, Error};
 
 use crate::client::{AstraClient, ClientError};
-use crate::config::{AdminToken, ApiUrl, OrgConfig};
+use crate::config::{AdminToken, OrgConfig};
 use crate::names::{OrgId, RoleName};
-use crate::record::Record;
-use crate::static_role::{self, StaticRole, Tokens};
+use crate::static_role::{self, Tokens};
 
 pub(crate) use look::{log_dead, look};
 
@@ -103,7 +102,8 @@ pub(crate) fn judge(
     if record.made_at().is_none_or(|made| made + age_min > context.host.clock().now()) {
         return Ok(Verdict::NotDead);
     }
-    let Some(secrets) = record.secrets.as_ref().filter(|_| is_made_at(&role, &record, &config.url)) else {
+    // The token is sent nowhere but where it was made.
+    let Some(secrets) = record.secrets.as_ref().filter(|_| role.token_url == config.url.to_string()) else {
         return Ok(Verdict::Unknown("the token was made at another `url` than the config's".to_owned()));
     };
     let token = AdminToken::stored(secrets.token.expose().clone());
@@ -116,15 +116,6 @@ pub(crate) fn judge(
         Ok(_) | Err(ClientError::Refused { .. }) => Verdict::NotDead,
         Err(error) => Verdict::Unknown(format!("a call with the token got no clear answer ({error})")),
     })
-}
-
-/// Was the role's token made at this URL? It is sent nowhere else.
-fn is_made_at(role: &StaticRole, record: &Record, url: &ApiUrl) -> bool {
-    if role.token_url.is_empty() {
-        // An earlier build noted the origin only.
-        return record.origin.as_ref() == Some(url.origin()) && url.base_path().is_empty();
-    }
-    role.token_url == url.to_string()
 }
 
 #[cfg(test)]

@@ -53,18 +53,25 @@ pub(crate) fn is_still_needed(context: &Context<'_>, record: &Record) -> Result<
     }
     let org_id = &record.org_id;
     let current = config::load(context, org_id)?;
-    let origins: Vec<Origin> = Retired::load(context, org_id)?
+    let current_origin = current.as_ref().map(|current| current.url.origin());
+    let retired = Retired::load(context, org_id)?;
+    // What cannot be read may keep this token for any other origin than the current one.
+    let may_be_any = retired.damage().is_some();
+    let origins: Vec<Origin> = retired
         .into_configs()
         .filter(|kept| kept.admin_token.client_id() == Some(record.client_id.as_str()))
         .map(|kept| kept.url.origin().clone())
-        .filter(|origin| current.as_ref().is_none_or(|current| current.url.origin() != origin))
+        .filter(|origin| current_origin != Some(origin))
         .collect();
-    if origins.is_empty() {
+    if origins.is_empty() && !may_be_any {
         return Ok(false);
     }
     let is_other = |other: &Record| {
         // Where the origin is not known, each may be the one.
-        let is_there = other.origin.as_ref().is_none_or(|origin| origins.contains(origin));
+        let is_there = other
+            .origin
+            .as_ref()
+            .is_none_or(|origin| origins.contains(origin) || (may_be_any && current_origin != Some(origin)));
         is_there && other.client_id != record.client_id
     };
     Ok(record::any_in_org_where(context, org_id, is_other)? || mint::any_open_in_org(context, org_id)?)

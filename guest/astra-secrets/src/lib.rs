@@ -15,6 +15,7 @@ mod path_rotate_root;
 mod path_sync_roles;
 mod role;
 
+mod admin_refusal;
 mod admin_rotation;
 mod agenda;
 mod astra_token;

@@ -50,6 +50,10 @@ pub(crate) const TRANSACTION_ATTEMPTS_MAX: u32 = 5;
 /// Old configs of one organization that are kept for revocation: one for each origin that still has tokens.
 pub(crate) const RETIRED_CONFIGS_MAX: usize = 8;
 
+/// 64 KiB: the damaged entry of retired configs that a write carries along. [`RETIRED_CONFIGS_MAX`] configs are smaller;
+/// as the numbers of its bytes the damage still fits an entry of 1 MiB, the server's limit.
+pub(crate) const RETIRED_DAMAGED_BYTES_MAX: usize = 64 * 1024;
+
 /// Bound on the wait for the head of an upstream answer, and between two reads of it, where the config sets none.
 pub(crate) const REQUEST_TIMEOUT_DEFAULT: Duration = Duration::from_secs(10);
 
@@ -337,6 +341,9 @@ pub(crate) const OVERDUE_AFTER: Duration = Duration::from_secs(15 * 60);
 
 /// How long the token that a deep check makes may live if nothing deletes it: longer than rollback needs to find it.
 pub(crate) const CHECK_TOKEN_LIFE: Duration = Duration::from_secs(3600);
+
+/// How often the log says that Astra refuses one organization's admin token: rollback finds it out each minute.
+pub(crate) const ADMIN_REFUSAL_LOG_PERIOD: Duration = Duration::from_secs(3600);
 
 // ---- tokens that the mount serves ----
 

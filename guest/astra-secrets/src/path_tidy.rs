@@ -7,7 +7,7 @@ use secrets_framework::{
     Context, Error, Field, FieldData, FieldType, Operation, OperationSpec, Path, Response, Segment,
 };
 
-use crate::config::{self, Retired};
+use crate::config;
 use crate::error::{Failure, Outcome, answer};
 use crate::names::{OrgId, shown};
 use crate::tidy::{self, Order, Pace};
@@ -130,8 +130,7 @@ fn named_org(context: &Context<'_>, data: &FieldData) -> Result<Option<OrgId>, F
 /// As [`named_org`]; it must be configured, or have left tokens behind.
 fn known_org(context: &Context<'_>, data: &FieldData) -> Result<Option<OrgId>, Failure> {
     let Some(org_id) = named_org(context, data)? else { return Ok(None) };
-    let is_known =
-        config::load(context, &org_id)?.is_some() || Retired::load(context, &org_id)?.into_configs().next().is_some();
+    let is_known = config::load(context, &org_id)?.is_some() || config::has_retired(context, &org_id)?;
     if is_known {
         return Ok(Some(org_id));
     }

@@ -4,39 +4,44 @@
 //! plugin. Bounded work per call; nothing is repeated within one, for the next
 //! call comes soon.
 
+mod retired;
+
 use std::collections::BTreeSet;
 use std::ops::ControlFlow;
 use std::time::Duration;
 
 use secrets_framework::host::LogLevel;
-use secrets_framework::{Context, Error};
+use secrets_framework::{Context, Error, Undo};
 use serde_json::Value;
 
 use crate::agenda;
-use crate::astra_token::{Patience, Target, config_for_ending, drop_retired_if_unused, end_token};
+use crate::astra_token::{Patience, Target, config_for_ending, end_token};
 use crate::client::AstraClient;
-use crate::config::{self, RETIRED_PREFIX};
-use crate::entry::{self, own_error};
+use crate::entry;
 use crate::error::{Failure, upstream};
 use crate::held_tokens;
 use crate::history::{self, End};
 use crate::holder;
 use crate::lease::lock_token;
-use crate::limits::{CONFIGS_MAX, ENDED_PER_ROLLBACK_MAX, ENDED_RETRY_PAUSE, LEASE_END_MARGIN, ROLLBACK_BUDGET};
+use crate::limits::{ENDED_PER_ROLLBACK_MAX, ENDED_RETRY_PAUSE, LEASE_END_MARGIN, ROLLBACK_BUDGET};
 use crate::mint::{self, INTENT_KIND, IntentData};
-use crate::names::OrgId;
+use crate::names::{OrgId, shown};
 use crate::read_only;
 use crate::record::{self, Ended, Record, TokenKind};
 
-/// Undoes one write-ahead entry; `Ok` drops it.
-pub(crate) fn rollback(context: &Context<'_>, kind: &str, data: &Value) -> Result<(), Error> {
+/// Undoes one write-ahead entry. An entry of another kind may be of a newer version of this engine, which can undo it.
+pub(crate) fn rollback(context: &Context<'_>, kind: &str, data: &Value) -> Result<Undo, Error> {
     if kind != INTENT_KIND {
-        return Err(Error::Internal(format!("write-ahead entries of kind `{kind}` are not this engine's")));
+        return Ok(Undo::Impossible(format!(
+            "this version of the engine knows no entries of the kind {}",
+            shown(kind)
+        )));
     }
     let Some(data) = IntentData::read(data) else {
-        return Err(Error::Internal("a write-ahead entry of a mint is not readable".to_owned()));
+        return Ok(Undo::Impossible("the data of the entry is not that of a mint".to_owned()));
     };
-    undo_mint(context, &data).map_err(Failure::into_error)
+    undo_mint(context, &data).map_err(Failure::into_error)?;
+    Ok(Undo::Done)
 }
 
 /// The periodic work; `immediate` = the mount is being disabled.
@@ -48,7 +53,7 @@ pub(crate) fn periodic(context: &Context<'_>, immediate: bool) -> Result<(), Err
     };
     let forgotten = if immediate { Ok(()) } else { history::forget_old(context, deadline(context)) };
     let filled = record::fill_index(context);
-    let dropped = drop_unused_retired(context);
+    let dropped = retired::drop_unused(context);
     changed.and(forgotten).and(filled).and(dropped)
 }
 
@@ -271,24 +276,6 @@ fn end_one(context: &Context<'_>, ended: &Ended, immediate: bool, patience: Pati
 /// Is it of a kind that is held, and lives on for a grace period when another took its place?
 fn is_replaceable(record: &Record) -> bool {
     matches!(record.kind, TokenKind::Admin | TokenKind::Static)
-}
-
-/// Forgets retired configs that only undone mints had still needed.
-fn drop_unused_retired(context: &Context<'_>) -> Result<(), Error> {
-    let retired = config::first_keys_below(context.host.storage(), RETIRED_PREFIX, CONFIGS_MAX)?;
-    // Before the index is filled, a token that would need one may not be known.
-    if retired.is_empty() || !record::is_filled(context)? {
-        return Ok(());
-    }
-    let mut result = Ok(());
-    for org_id in retired {
-        // What is not known of one organization keeps its own retired configs only.
-        match drop_retired_if_unused(context, &OrgId::stored(org_id)).map_err(Failure::into_error) {
-            Ok(()) | Err(Error::Internal(_)) => {}
-            Err(error) => result = Err(own_error(context.host.storage(), error)?),
-        }
-    }
-    result
 }
 
 fn postpone(context: &Context<'_>, record: &mut Record, now: Duration) -> Result<(), Error> {

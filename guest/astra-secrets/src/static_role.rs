@@ -58,7 +58,7 @@ pub(crate) struct StaticRole {
     pub(crate) created_by: Who,
     /// Client ID of its current token; empty = it has none yet.
     pub(crate) client_id: String,
-    /// Where its current token was made, as a config's `url`; empty = not noted, by an earlier build.
+    /// Where its current token was made, as a config's `url`; empty = it has none yet.
     pub(crate) token_url: String,
     /// Was its current token found dead in Astra?
     pub(crate) token_dead: bool,

@@ -16,8 +16,18 @@ pub struct Context<'a> {
     pub request: &'a Request,
 }
 
-/// Undoes one write-ahead entry; `Ok` drops the entry.
-pub type UndoEntry = fn(&Context<'_>, kind: &str, data: &Value) -> Result<(), Error>;
+/// Undoes one write-ahead entry. After an error the next rollback call tries again.
+pub type UndoEntry = fn(&Context<'_>, kind: &str, data: &Value) -> Result<Undo, Error>;
+
+/// What an engine did with a write-ahead entry.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Undo {
+    /// The entry is undone, or nothing is left to undo: the entry is dropped.
+    Done,
+    /// This version of the engine cannot undo the entry, now or later. The entry is kept, for another version or an
+    /// operator, and this reason is logged once. The reason never quotes the entry's data.
+    Impossible(String),
+}
 
 /// Periodic work; `immediate` = the mount is being disabled.
 pub type PeriodicWork = fn(&Context<'_>, immediate: bool) -> Result<(), Error>;

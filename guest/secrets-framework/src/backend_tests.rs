@@ -12,7 +12,7 @@ use crate::limits::{ROLLBACK_FAILURES_SHOWN_MAX, WAL_ENTRIES_IMMEDIATE_MAX, WAL_
 use crate::testing::{READ_ONLY_TEXT, StorageCall, TestHost, check_table, lease_request, request, rollback_request};
 use crate::{
     Backend, Context, Error, Field, FieldData, FieldType, Lease, Operation, OperationSpec, Path, Response, Secret,
-    SecretKind, Segment, SpecialPaths, StorageVersions,
+    SecretKind, Segment, SpecialPaths, StorageVersions, Undo,
 };
 
 const NAME: Field = Field::new("name", FieldType::LowerCaseString, "Name of the thing.");
@@ -129,14 +129,16 @@ fn revoke(_: &Context<'_>, _: &Lease) -> Result<Option<Response>, Error> {
 }
 
 /// Marks what it undid; fails for `stuck`, and takes its time for `slow`.
-fn undo(context: &Context<'_>, kind: &str, data: &Value) -> Result<(), Error> {
+fn undo(context: &Context<'_>, kind: &str, data: &Value) -> Result<Undo, Error> {
     match kind {
+        "foreign" => return Ok(Undo::Impossible("the kind of the entry is unknown".to_owned())),
         "stuck" => return Err(Error::coded(502, "upstream is away")),
         "slow" => context.host.clock().sleep(Duration::from_secs(15)),
         _ => {}
     }
     let key = format!("undone/{}", data.as_str().unwrap_or_default());
-    Ok(context.host.storage().put(crate::host::StorageEntry { key, value: Vec::new(), seal_wrap: false })?)
+    context.host.storage().put(crate::host::StorageEntry { key, value: Vec::new(), seal_wrap: false })?;
+    Ok(Undo::Done)
 }
 
 fn periodic(context: &Context<'_>, immediate: bool) -> Result<(), Error> {
@@ -334,17 +336,51 @@ fn entries_are_kept_while_the_upstream_is_read_only() {
 }
 
 #[test]
-fn failing_and_damaged_entries_are_reported_kept_and_block_nobody() {
+fn failing_entries_are_reported_kept_and_block_nobody() {
     let host = TestHost::new();
     seed_wal(&host, "a", "stuck", 700);
-    host.storage.seed("wal/b", "{ damaged");
+    seed_wal(&host, "b", "stuck", 700);
     seed_wal(&host, "c", "token", 700);
     let error = TOY.handle(&host, &rollback_request(false)).unwrap_err().to_string();
     assert!(error.starts_with("2 failures: "), "{error}");
     assert!(error.contains("error rolling back \"stuck\" entry: upstream is away"), "{error}");
-    assert!(error.contains("`wal/b` is damaged"), "{error}");
     assert_eq!(host.storage.keys(), ["undone/c", "wal/a", "wal/b"]);
     assert_eq!(host.log.lines().len(), 1, "the periodic work is done all the same");
+}
+
+#[test]
+fn entries_that_cannot_be_undone_are_kept_logged_once_and_fail_no_call() {
+    let host = TestHost::new();
+    host.storage.seed("wal/damaged", "{ AstraCS:canary");
+    seed_wal(&host, "foreign", "foreign", 700);
+    seed_wal(&host, "large", "token", 700);
+    host.storage.fail_prefix(StorageCall::Get, "wal/large", StorageError::Failed("message too large".to_owned()));
+    seed_wal(&host, "other", "token", 700);
+    for immediate in [false, false, true] {
+        TOY.handle(&host, &rollback_request(immediate)).unwrap();
+        let kept = ["passed-over-state", "undone/other", "wal/damaged", "wal/foreign", "wal/large"];
+        assert_eq!(host.storage.keys(), kept);
+    }
+    let text = host.log.text();
+    for (key, reason) in [
+        ("wal/damaged", "`wal/damaged` is damaged"),
+        ("wal/foreign", "the kind of the entry is unknown"),
+        ("wal/large", "message too large"),
+    ] {
+        assert_eq!(text.matches(reason).count(), 1, "{text}");
+        assert!(text.contains(key), "{text}");
+    }
+    assert!(!text.contains("canary"), "{text}");
+}
+
+#[test]
+fn storage_that_fails_as_a_whole_is_an_error_and_no_damaged_entry() {
+    let host = TestHost::new();
+    seed_wal(&host, "a", "token", 700);
+    host.storage.fail_prefix(StorageCall::Get, "", StorageError::Failed("storage is away".to_owned()));
+    let error = TOY.handle(&host, &rollback_request(false)).unwrap_err().to_string();
+    assert!(error.contains("storage is away"), "{error}");
+    assert_eq!(host.storage.keys(), ["wal/a"]);
 }
 
 #[test]

@@ -21,6 +21,7 @@ mod help;
 mod limits;
 mod number;
 mod openapi;
+pub mod passed_over;
 mod path;
 mod pattern;
 mod request;
@@ -32,7 +33,7 @@ mod sensitive;
 pub mod testing;
 pub mod wal;
 
-pub use backend::{Backend, Context, PeriodicWork, SpecialPaths, StorageVersions, UndoEntry};
+pub use backend::{Backend, Context, PeriodicWork, SpecialPaths, StorageVersions, Undo, UndoEntry};
 pub use error::Error;
 pub use field::{Field, FieldData, FieldType};
 pub use path::{DisplayAttributes, ExistenceCheck, Handler, Operation, OperationSpec, Path, Segment};

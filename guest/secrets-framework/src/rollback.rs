@@ -1,14 +1,16 @@
 //! The rollback operation: write-ahead entries that were left behind, then the
 //! engine's periodic work. A failure of one never keeps the others from their
-//! turn, and no call does more than its limits allow.
+//! turn, and no call does more than its limits allow. An entry that cannot be
+//! undone at all is kept and logged once, and fails no call.
 
 use std::time::Duration;
 
 use serde_json::Value;
 
 use crate::limits::{ROLLBACK_FAILURES_SHOWN_MAX, WAL_ENTRIES_IMMEDIATE_MAX, WAL_ENTRIES_PER_CALL_MAX, WAL_TIME_MAX};
+use crate::passed_over::{self, PassedOver, own_error};
 use crate::wal::{self, WalId};
-use crate::{Backend, Context, Error};
+use crate::{Backend, Context, Error, Undo};
 
 /// Does one rollback call. All failures come back as one error, which the server logs.
 pub(crate) fn handle(backend: &Backend, context: &Context<'_>) -> Result<(), Error> {
@@ -41,7 +43,7 @@ fn in_use_since(context: &Context<'_>) -> Duration {
 fn undo_entries(
     context: &Context<'_>,
     immediate: bool,
-    undo: impl Fn(&WalId) -> Result<(), Error>,
+    undo: impl Fn(&WalId) -> Result<Undo, Error>,
     failures: &mut Vec<Error>,
 ) {
     let limit = if immediate { WAL_ENTRIES_IMMEDIATE_MAX } else { WAL_ENTRIES_PER_CALL_MAX };
@@ -50,12 +52,18 @@ fn undo_entries(
         Err(error) => return failures.push(error),
     };
     let end = context.host.clock().now() + WAL_TIME_MAX;
+    let mut passed_over = Vec::new();
     for id in &ids {
         if context.host.clock().now() >= end {
             break;
         }
-        failures.extend(undo(id).err());
+        match undo(id) {
+            Ok(Undo::Done) => {}
+            Ok(Undo::Impossible(reason)) => passed_over.push(PassedOver { key: wal::key(id), reason }),
+            Err(error) => failures.push(error),
+        }
     }
+    failures.extend(passed_over::log_new(context, PASSED_OVER, &passed_over).err());
 }
 
 fn entries_in_turn(context: &Context<'_>, limit: u32) -> Result<Vec<WalId>, Error> {
@@ -69,17 +77,31 @@ fn entries_in_turn(context: &Context<'_>, limit: u32) -> Result<Vec<WalId>, Erro
     Ok(ids)
 }
 
-fn undo_entry(context: &Context<'_>, undo: crate::UndoEntry, id: &WalId, in_use_since: Duration) -> Result<(), Error> {
-    let Some(entry) = wal::read(context, id)? else {
-        return Ok(());
+fn undo_entry(
+    context: &Context<'_>,
+    undo: crate::UndoEntry,
+    id: &WalId,
+    in_use_since: Duration,
+) -> Result<Undo, Error> {
+    // The second read tells a failure that passes from one that stays.
+    let entry = match wal::read(context, id).or_else(|_| wal::read(context, id)) {
+        Ok(Some(entry)) => entry,
+        Ok(None) => return Ok(Undo::Done),
+        Err(error) => return own_error(context.host.storage(), error).map(|error| Undo::Impossible(error.to_string())),
     };
     if Duration::from_secs(entry.created_at) >= in_use_since {
-        return Ok(());
+        return Ok(Undo::Done);
     }
-    undo(context, &entry.kind, &entry.data)
+    let undone = undo(context, &entry.kind, &entry.data)
         .map_err(|error| Error::Plain(format!("error rolling back {:?} entry: {error}", entry.kind)))?;
-    wal::delete(context, id)
+    if undone == Undo::Done {
+        wal::delete(context, id)?;
+    }
+    Ok(undone)
 }
+
+const PASSED_OVER: &str =
+    "a write-ahead entry cannot be undone and is kept: a token that the entry stands for may live on";
 
 fn failures_as_error(failures: Vec<Error>) -> Result<(), Error> {
     let count = failures.len();

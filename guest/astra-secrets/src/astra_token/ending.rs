@@ -6,8 +6,9 @@ use std::time::Duration;
 use secrets_framework::Context;
 use secrets_framework::host::{LogLevel, StorageEntry};
 
+use crate::admin_refusal;
 use crate::client::{AstraClient, ClientError, is_about_the_token};
-use crate::config::{self, OrgConfig, Origin};
+use crate::config::{self, OrgConfig, Origin, Retired};
 use crate::error::{Failure, upstream};
 use crate::history::{self, End, Whereabouts};
 use crate::limits::{ROLLBACK_REQUEST_TIMEOUT, ROLLBACK_UPSTREAM_BUDGET};
@@ -68,7 +69,9 @@ impl Patience {
             Self::Caller => AstraClient::new(context.host, config),
             Self::Rollback | Self::Once => {
                 let timeout = config.request_timeout().min(ROLLBACK_REQUEST_TIMEOUT);
-                AstraClient::with_bounds(context.host, config, timeout, 0).within(ROLLBACK_UPSTREAM_BUDGET)
+                let client =
+                    AstraClient::with_bounds(context.host, config, timeout, 0).within(ROLLBACK_UPSTREAM_BUDGET);
+                client.when_refused(admin_refusal::warn)
             }
         }
     }
@@ -154,8 +157,9 @@ pub(crate) fn config_for_ending_from(
         return Ok(EndingConfig { config, retired: true });
     }
     let at = origin.map(|origin| format!(" at `{origin}`")).unwrap_or_default();
+    let damage = Retired::load(context, org_id)?.damage().map(|damage| format!(" ({damage})")).unwrap_or_default();
     Err(Failure::mistake(format!(
-        "there is no config of organization `{org_id}`{at} with which its tokens could be ended: write one with the `url` they were made at"
+        "there is no config of organization `{org_id}`{at} with which its tokens could be ended{damage}: write one with the `url` they were made at"
     )))
 }
 

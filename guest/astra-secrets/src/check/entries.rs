@@ -15,7 +15,9 @@ use crate::{agenda, record};
 /// Can all entries be read, as far as they are looked at? `write_ahead` are those write-ahead entries that cannot.
 pub(super) fn entries(context: &Context<'_>, write_ahead: &[String]) -> Result<Item, Error> {
     let mut keys = configs(context, CONFIG_PREFIX, |org_id, entry| config::decode(entry, org_id).map(drop))?;
-    keys.extend(configs(context, RETIRED_PREFIX, |org_id, entry| Retired::decode(entry, org_id).map(drop))?);
+    keys.extend(configs(context, RETIRED_PREFIX, |org_id, entry| {
+        Retired::decode(entry, org_id).damage().map_or(Ok(()), |damage| Err(Error::Internal(damage)))
+    })?);
     let looked_at = u32::try_from(UNREADABLE_KEPT_MAX).unwrap_or(u32::MAX);
     for prefix in [CONFIG_PREFIX, ROLE_PREFIX] {
         keys.extend(without_key(context, prefix, looked_at)?);
@@ -27,8 +29,10 @@ pub(super) fn entries(context: &Context<'_>, write_ahead: &[String]) -> Result<I
     Ok(match named("entries of this mount's storage that cannot be read and are passed over", keys) {
         None => Item::yes("All entries of the mount's storage that were looked at can be read"),
         Some(told) => Item::no(format!(
-            "There are {told}: the server's log says why; write the config anew, end the token of a record in Astra, or \
-             restore the entry, and then delete what is left of it in storage"
+            "There are {told}: the server's log says why. Write a `config/` anew; give up a damaged `retired-config/` by \
+             deleting its config with `force=true`; end the token of a record in Astra; let \
+             `tidy` end the token that a `wal/` entry may stand for; or restore the entry. Then delete what is left of \
+             it in the server's storage (`sys/raw`)"
         )),
     })
 }

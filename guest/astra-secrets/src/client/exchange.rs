@@ -56,6 +56,9 @@ impl AstraClient<'_> {
         let answer = sent.and_then(wire::check_status).and_then(read);
         if let Err(error) = &answer {
             self.log_failure(method, error, request_id.as_deref());
+            if let (Some(act), ClientError::Refused { status: 401, .. }) = (self.when_refused, error) {
+                act(self.host, self.config, error);
+            }
         }
         answer
     }

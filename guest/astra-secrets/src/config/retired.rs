@@ -2,12 +2,17 @@
 //! deleted configs and of left origins, kept hidden and seal-wrapped under
 //! `retired-config/<org id>`. It serves revocation only and nothing reads it
 //! for any other purpose; it goes when the organization's last record has.
+//!
+//! A part of the entry that cannot be read stops nothing. A write carries the
+//! part along, under `damaged`, for an operator who could still repair it; the
+//! part goes with the entry, or when a config is deleted by force.
 
-use secrets_framework::host::StorageEntry;
+use secrets_framework::host::{StorageEntry, StorageView};
 use secrets_framework::{Context, Error};
-use serde_json::{Map, Value, json};
+use serde_json::{Map, Value};
 
-use crate::limits::RETIRED_CONFIGS_MAX;
+use crate::entry;
+use crate::limits::{RETIRED_CONFIGS_MAX, RETIRED_DAMAGED_BYTES_MAX};
 use crate::names::OrgId;
 
 use super::together::Write;
@@ -16,36 +21,95 @@ use super::{OrgConfig, Origin, load, stored};
 /// Where retired configs are; seal-wrapped.
 pub(crate) const RETIRED_PREFIX: &str = "retired-config/";
 
+const CONFIGS: &str = "configs";
+
+const DAMAGED: &str = "damaged";
+
 /// The configs that are kept of one organization.
 pub(crate) struct Retired {
     org_id: OrgId,
     /// One for each origin; the latest was added last.
     configs: Vec<OrgConfig>,
+    /// Parts of the entry that are no configs: JSON, text, or else the numbers of their bytes.
+    damaged: Vec<Value>,
+    /// Why a write would lose what the entry holds; none = a write keeps all of it.
+    unkept: Option<String>,
+    /// Fields that a newer version added.
+    other: Map<String, Value>,
 }
 
 impl Retired {
-    /// What is kept of an organization; mostly nothing.
+    fn none(org_id: &OrgId) -> Self {
+        Self { org_id: org_id.clone(), configs: Vec::new(), damaged: Vec::new(), unkept: None, other: Map::new() }
+    }
+
+    /// What is kept of an organization; mostly nothing. Fails only where storage fails as a whole.
     pub(crate) fn load(context: &Context<'_>, org_id: &OrgId) -> Result<Self, Error> {
-        match super::entry(context.host.storage(), &key(org_id))? {
-            Some(entry) => Self::decode(&entry, org_id),
-            None => Ok(Self { org_id: org_id.clone(), configs: Vec::new() }),
-        }
+        Ok(match read(context.host.storage(), org_id)? {
+            Ok(Some(entry)) => Self::decode(&entry, org_id),
+            Ok(None) => Self::none(org_id),
+            Err(error) => Self { unkept: Some(error.to_string()), ..Self::none(org_id) },
+        })
     }
 
     /// What an entry keeps, which was read with others.
-    pub(crate) fn decode(entry: &StorageEntry, org_id: &OrgId) -> Result<Self, Error> {
-        let mut retired = Self { org_id: org_id.clone(), configs: Vec::new() };
-        let Ok(Value::Object(mut map)) = serde_json::from_slice(&entry.value) else {
-            return Err(Error::Internal(format!("the retired config of organization `{org_id}` is not JSON")));
-        };
-        if let Some(Value::Array(configs)) = map.remove("configs") {
-            let maps = configs.into_iter().filter_map(|config| match config {
-                Value::Object(map) => Some(map),
-                _ => None,
-            });
-            retired.configs = maps.map(|map| stored::from_map(map, org_id)).collect();
+    pub(crate) fn decode(entry: &StorageEntry, org_id: &OrgId) -> Self {
+        let mut retired = Self::none(org_id);
+        match serde_json::from_slice(&entry.value) {
+            Ok(Value::Object(map)) => retired.take(map),
+            Ok(value) => retired.damaged.push(value),
+            Err(_) => retired.damaged.push(undecoded(&entry.value)),
         }
-        Ok(retired)
+        if !retired.damaged.is_empty() && entry.value.len() > RETIRED_DAMAGED_BYTES_MAX {
+            retired.unkept = Some(format!("its damaged entry is larger than {RETIRED_DAMAGED_BYTES_MAX} bytes"));
+        }
+        retired
+    }
+
+    fn take(&mut self, mut map: Map<String, Value>) {
+        match map.remove(DAMAGED) {
+            Some(Value::Array(damaged)) => self.damaged = damaged,
+            damaged => self.damaged.extend(damaged),
+        }
+        match map.remove(CONFIGS) {
+            Some(Value::Array(configs)) => configs.into_iter().for_each(|config| self.take_config(config)),
+            configs => self.damaged.extend(configs),
+        }
+        self.other = map;
+    }
+
+    fn take_config(&mut self, config: Value) {
+        match config {
+            Value::Object(map) if stored::fault(&map).is_none() => {
+                self.configs.push(stored::from_map(map, &self.org_id));
+            }
+            // Its token could be sent to another URL than its own.
+            damaged => self.damaged.push(damaged),
+        }
+    }
+
+    /// Why not all of the entry can be used; none = all can. The sentence quotes nothing of the entry.
+    pub(crate) fn damage(&self) -> Option<String> {
+        let org_id = &self.org_id;
+        let what = match (&self.unkept, self.damaged.len()) {
+            (Some(reason), _) => reason.clone(),
+            (None, 0) => return None,
+            (None, parts) => format!("{parts} of its parts are no configs"),
+        };
+        Some(format!("the retired config `{RETIRED_PREFIX}{org_id}` cannot be read as a whole: {what}"))
+    }
+
+    /// Gives up what cannot be read; answers why it could not.
+    pub(crate) fn discard_damage(&mut self) -> Option<String> {
+        let damage = self.damage();
+        self.damaged.clear();
+        self.unkept = None;
+        damage
+    }
+
+    /// Is any config of it readable?
+    pub(crate) fn has_configs(&self) -> bool {
+        !self.configs.is_empty()
     }
 
     /// They themselves, the latest first.
@@ -64,6 +128,13 @@ impl Retired {
 
     /// Checks that the config of one more origin can be kept.
     pub(crate) fn check_room(&self, origin: &Origin) -> Result<(), Error> {
+        if let Some(damage) = self.damage().filter(|_| self.unkept.is_some()) {
+            return Err(Error::Internal(format!(
+                "{damage}; one more config could be kept only in its place, and nothing was changed: restore the \
+                 entry, or delete the config of organization `{}` with `force=true`, which gives the damaged entry up",
+                self.org_id
+            )));
+        }
         if self.configs.iter().filter(|old| old.url.origin() != origin).count() < RETIRED_CONFIGS_MAX {
             return Ok(());
         }
@@ -77,19 +148,41 @@ impl Retired {
     /// there again serves it itself. None where nothing is kept for it.
     pub(crate) fn forget(&mut self, origin: &Origin) -> Result<Option<Write>, Error> {
         let count = self.configs.len();
+        if self.unkept.is_some() {
+            return Ok(None);
+        }
         self.configs.retain(|config| config.url.origin() != origin);
         if self.configs.len() == count { Ok(None) } else { self.write().map(Some) }
     }
 
-    fn write(&self) -> Result<Write, Error> {
-        if self.configs.is_empty() {
+    /// The change that stores what is kept.
+    pub(crate) fn write(&self) -> Result<Write, Error> {
+        if self.configs.is_empty() && self.damaged.is_empty() {
             return Ok(Write::Delete(key(&self.org_id)));
         }
-        let maps: Vec<Map<String, Value>> = self.configs.iter().map(stored::to_map).collect();
-        let value = serde_json::to_vec(&json!({ "configs": maps }))
+        let mut map = self.other.clone();
+        map.insert(CONFIGS.to_owned(), self.configs.iter().map(stored::to_map).map(Value::Object).collect());
+        if !self.damaged.is_empty() {
+            map.insert(DAMAGED.to_owned(), Value::Array(self.damaged.clone()));
+        }
+        let value = serde_json::to_vec(&map)
             .map_err(|_| Error::Internal("a retired config could not be written as JSON".to_owned()))?;
         Ok(Write::Put(StorageEntry { key: key(&self.org_id), value, seal_wrap: true }))
     }
+}
+
+/// Bytes that are not JSON, as JSON from which the bytes can be had back.
+fn undecoded(bytes: &[u8]) -> Value {
+    match std::str::from_utf8(bytes) {
+        Ok(text) => text.into(),
+        Err(_) => bytes.iter().copied().collect(),
+    }
+}
+
+/// Reads the entry. A key that storage would refuse has none.
+fn read(view: &(impl StorageView + ?Sized), org_id: &OrgId) -> Result<entry::OwnRead, Error> {
+    let key = key(org_id);
+    if entry::is_key(&key) { entry::read_one(view, &key) } else { Ok(Ok(None)) }
 }
 
 /// The config with which a token of `org_id` at `origin` can be revoked: the
@@ -110,7 +203,7 @@ pub(crate) fn load_for_revocation(
 
 /// Is anything kept of an organization, readable or not? One read.
 pub(crate) fn has_retired(context: &Context<'_>, org_id: &OrgId) -> Result<bool, Error> {
-    Ok(super::entry(context.host.storage(), &key(org_id))?.is_some())
+    Ok(read(context.host.storage(), org_id)?.map_or(true, |entry| entry.is_some()))
 }
 
 /// Forgets all that was retired of an organization: its last record has gone.

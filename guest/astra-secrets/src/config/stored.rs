@@ -24,15 +24,20 @@ pub(super) fn encode(config: &OrgConfig) -> Result<StorageEntry, Error> {
 pub(super) fn decode(entry: &StorageEntry, org_id: &OrgId) -> Result<OrgConfig, Error> {
     // The parser's own message could quote the token, so it is left out.
     match serde_json::from_slice(&entry.value) {
-        Ok(Value::Object(map)) => match map.iter().find(|(name, value)| is_of_wrong_type(name, value)) {
-            // Taken for absent, another `url` would get the token.
-            Some((name, _)) => Err(Error::Internal(format!(
+        Ok(Value::Object(map)) => match fault(&map) {
+            Some(name) => Err(Error::Internal(format!(
                 "the stored config of organization `{org_id}` is damaged: its `{name}` is not text"
             ))),
             None => Ok(from_map(map, org_id)),
         },
         _ => Err(Error::Internal(format!("the stored config of organization `{org_id}` is damaged: it is not JSON"))),
     }
+}
+
+/// The name of a field by which requests are sent and that is no text: taken for absent, another `url` would get the
+/// token.
+pub(super) fn fault(map: &Map<String, Value>) -> Option<&str> {
+    map.iter().find(|(name, value)| is_of_wrong_type(name, value)).map(|(name, _)| name.as_str())
 }
 
 /// Is it what a request is sent by, and no text?

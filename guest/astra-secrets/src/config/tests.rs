@@ -9,7 +9,10 @@ use serde_json::json;
 
 use super::test_mount::{ORG_A, ORG_B, TOKEN_A, TOKEN_B};
 use super::*;
-use crate::limits::{ADMIN_TOKEN_BYTES_MAX, RETIRED_CONFIGS_MAX, STORAGE_KEY_BYTES_MAX, TRANSACTION_ATTEMPTS_MAX};
+use crate::limits::{
+    ADMIN_TOKEN_BYTES_MAX, RETIRED_CONFIGS_MAX, RETIRED_DAMAGED_BYTES_MAX, STORAGE_KEY_BYTES_MAX,
+    TRANSACTION_ATTEMPTS_MAX,
+};
 
 fn with_context<T>(host: &TestHost, act: impl FnOnce(&Context<'_>) -> T) -> T {
     let request = request(Operation::Read, "config", Value::Null);

@@ -86,8 +86,17 @@ pub(crate) fn mark_of_mount<'a>(description: &'a str, backend_uuid: &str) -> Opt
     let mark = &description[start..];
     let ours = Some(backend_uuid).filter(|uuid| !uuid.is_empty())?;
     let random = mark.strip_prefix(MARK_START)?.strip_prefix(ours)?.strip_prefix(':')?;
-    let whole = random.len() == 2 * MARK_RANDOM_BYTES && random.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'));
-    whole.then_some(mark)
+    is_random_part(random).then_some(mark)
+}
+
+/// Is this a whole mark, of whatever mount?
+pub(super) fn is_mark(text: &str) -> bool {
+    let parts = text.strip_prefix(MARK_START).and_then(|rest| rest.rsplit_once(':'));
+    parts.is_some_and(|(backend_uuid, random)| !backend_uuid.contains(' ') && is_random_part(random))
+}
+
+fn is_random_part(text: &str) -> bool {
+    text.len() == 2 * MARK_RANDOM_BYTES && text.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'))
 }
 
 fn value<'a>(name: &str, facts: &Facts<'a>) -> &'a str {

@@ -9,7 +9,7 @@ use secrets_framework::wal::{self, WalEntry, WalId};
 use secrets_framework::{Context, Error};
 use serde::{Deserialize, Serialize};
 
-use super::description::{MARK_RANDOM_BYTES, MARK_START};
+use super::description::{MARK_RANDOM_BYTES, MARK_START, is_mark};
 use crate::config::{self, OrgConfig, Origin};
 use crate::entry::own_error;
 use crate::error::Failure;
@@ -38,9 +38,9 @@ pub(crate) struct IntentData {
 }
 
 impl IntentData {
-    /// Reads the entry's data.
+    /// Reads the entry's data. A mark that is not whole could be the end of another token's description.
     pub(crate) fn read(data: &serde_json::Value) -> Option<Self> {
-        Self::deserialize(data).ok()
+        Self::deserialize(data).ok().filter(|data| is_mark(&data.mark))
     }
 
     /// The organization.

@@ -4,7 +4,6 @@
 use secrets_framework::host::LogLevel;
 use secrets_framework::{Context, FieldData, Response};
 
-use crate::admin_rotation;
 use crate::astra_token::{drop_retired_if_unused, leave_to_rollback};
 use crate::config::{self, Retired, Turns, Write};
 use crate::error::{Failure, Outcome};
@@ -12,6 +11,7 @@ use crate::names::OrgId;
 use crate::read_only;
 use crate::record;
 use crate::static_role;
+use crate::{admin_refusal, admin_rotation};
 
 /// Deletes a config; deleting what is not there succeeds.
 pub(super) fn delete(context: &Context<'_>, data: &FieldData, org_id: &OrgId) -> Outcome {
@@ -40,7 +40,20 @@ pub(super) fn delete(context: &Context<'_>, data: &FieldData, org_id: &OrgId) ->
 /// Forgets the config itself, and keeps what is needed to revoke with.
 fn forget(context: &Context<'_>, org_id: &OrgId, force: bool) -> Result<(), Failure> {
     let _turn = config::lock(context)?;
-    let Some(config) = config::load(context, org_id)? else { return Ok(()) };
+    let config = config::load(context, org_id)?;
+    if config.is_none() && !force {
+        return Ok(());
+    }
+    let mut retired = Retired::load(context, org_id)?;
+    let given_up = if force { retired.discard_damage() } else { None };
+    let Some(config) = config else {
+        // A deletion before this one may have left what cannot be read.
+        if given_up.is_some() {
+            config::together(context, &[retired.write()?])?;
+        }
+        log_given_up(context, org_id, given_up);
+        return Ok(());
+    };
     // A static role counts by itself: its token's record may be lost or damaged.
     let has_tokens = match record::any_given_out(context, org_id) {
         // What is not known, perhaps while records are being indexed, is no reason to wait: all is kept to revoke with.
@@ -54,15 +67,25 @@ fn forget(context: &Context<'_>, org_id: &OrgId, force: bool) -> Result<(), Fail
         )));
     }
     // In this order, for a server without transactions: at no time is nothing left to revoke with.
-    let mut writes = vec![Retired::load(context, org_id)?.keep(&config)?];
+    let mut writes = vec![retired.keep(&config)?];
     let mut let_go = admin_rotation::let_go(context, &config, None)?;
     writes.append(&mut let_go.writes);
     writes.push(Write::Delete(config::key(org_id)));
+    writes.push(Write::Delete(admin_refusal::key(org_id)));
     writes.extend(Turns::of(Some(&config)).removal(org_id));
     writes.extend(config::rename(config.logical_name.as_ref(), None, org_id)?);
     config::together(context, &writes)?;
+    log_given_up(context, org_id, given_up);
     let kept = if has_tokens { "true" } else { "false" };
     let fields = [("org", org_id.as_str()), ("kept_to_revoke", kept)];
     context.host.log().log(LogLevel::Info, "a config was deleted", &fields);
     Ok(())
+}
+
+fn log_given_up(context: &Context<'_>, org_id: &OrgId, given_up: Option<String>) {
+    if let Some(reason) = given_up {
+        let fields = [("org", org_id.as_str()), ("reason", &reason)];
+        let message = "a damaged retired config was given up, for the config was deleted by force";
+        context.host.log().log(LogLevel::Warn, message, &fields);
+    }
 }

@@ -7,7 +7,7 @@ mod cost;
 use std::time::Duration;
 
 use secrets_framework::host::{Clock, Host, HttpError, HttpMethod};
-use secrets_framework::testing::{StorageCall, rollback_request};
+use secrets_framework::testing::{LogLine, StorageCall, rollback_request};
 use secrets_framework::{Context, Operation};
 use serde_json::{Value, json};
 
@@ -139,16 +139,63 @@ fn a_mint_that_ended_while_rollback_waited_keeps_its_token() {
 }
 
 #[test]
-fn entries_that_are_not_ours_are_kept_and_reported() {
+fn entries_that_cannot_be_undone_are_kept_named_and_fail_no_rollback_call() {
     let mount = Mount::new();
-    for data in [
-        json!({ "type": "other", "data": {}, "created_at": 0 }),
-        json!({ "type": "astra_token", "data": {}, "created_at": 0 }),
-    ] {
-        mount.host.storage.seed("wal/x", data.to_string());
-        mount.rollback().unwrap_err();
-        assert_eq!(mount.open_entries(), 1);
+    mount.configure(ORG_A, crate::testing::ADMIN_A, json!({ "max_retries": 0 }));
+    mount.astra.fail(On::Make, Fault::DoneThenFails(HttpError::Lost("reset".to_owned())));
+    mount.astra.set_lag(1);
+    mount.creds().0.unwrap_err();
+    mount.astra.make_outside("Bystander", "");
+    let entry_of = |data: Value| json!({ "type": "astra_token", "data": data, "created_at": 0 }).to_string();
+    let damaged = [
+        ("wal/foreign", json!({ "type": "canary-AstraCS:x", "data": {}, "created_at": 0 }).to_string()),
+        ("wal/newer", json!({ "type": "mint/2", "data": { "mark": "canary" }, "created_at": 0 }).to_string()),
+        ("wal/no-data", entry_of(json!({ "mark": "canary" }))),
+        ("wal/no-mark", entry_of(json!({ "orgId": ORG_A, "origin": crate::testing::ASTRA, "mark": "", "roles": [] }))),
+        ("wal/no-json", "canary".to_owned()),
+    ];
+    for (key, value) in &damaged {
+        mount.host.storage.seed(key, value.as_str());
     }
+    // The readable entry is undone beside them, in this call.
+    mount.rollback_later();
+    assert_eq!(mount.astra.live().into_iter().collect::<Vec<_>>(), ["Bystander"]);
+    assert_eq!(mount.open_entries(), damaged.len());
+    for _ in 0..3 {
+        mount.rollback_later();
+    }
+    let text = mount.host.log.text();
+    for (key, value) in &damaged {
+        let is_of_key = |line: &&LogLine| line.fields.iter().any(|(name, value)| name == "key" && value == key);
+        assert_eq!(mount.host.log.lines().iter().filter(is_of_key).count(), 1, "{key}: {text}");
+        assert_eq!(mount.host.storage.snapshot()[*key].value, value.as_bytes(), "the entry is as it was");
+    }
+    assert!(text.contains("`mint/2`"), "{text}");
+    mount.assert_no_secret_logged();
+    let entries = mount.send(Operation::Read, &format!("config/{ORG_A}/check"), Value::Null).data()["entries"].clone();
+    assert_eq!(entries["ok"], "no");
+    for (key, _) in &damaged {
+        assert!(entries["message"].as_str().unwrap().contains(&format!("`{key}`")), "{entries}");
+        mount.host.storage.remove(key);
+    }
+    let entries = mount.send(Operation::Read, &format!("config/{ORG_A}/check"), Value::Null).data()["entries"].clone();
+    assert_eq!((&entries["ok"], mount.open_entries()), (&json!("yes"), 0), "{entries}");
+}
+
+#[test]
+fn tidy_ends_the_token_of_an_entry_that_was_damaged() {
+    let mount = Mount::new();
+    mount.configure(ORG_A, crate::testing::ADMIN_A, json!({ "max_retries": 0 }));
+    mount.astra.set_lag(1);
+    mount.astra.fail(On::Make, Fault::DoneThenFails(HttpError::Lost("reset".to_owned())));
+    mount.creds().0.unwrap_err();
+    let entry = mount.host.storage.keys().into_iter().find(|key| key.starts_with("wal/")).unwrap();
+    mount.host.storage.seed(&entry, "canary");
+    mount.rollback_later();
+    assert_eq!((mount.astra.live().len(), mount.open_entries()), (1, 1));
+    let tidied = mount.write("tidy", json!({ "dry_run": false })).data();
+    assert_eq!(tidied["removed"].as_array().unwrap().len(), 1, "{tidied}");
+    assert_eq!(mount.astra.live().len(), 0);
 }
 
 #[test]
@@ -234,8 +281,7 @@ fn too_many_open_entries_keep_what_may_be_needed() {
         mount.host.storage.seed(&format!("wal/{number:08}"), entry.to_string());
     }
     mount.host.storage.seed(&format!("retired-config/{ORG_A}"), r#"{"configs":[]}"#);
-    let text = mount.rollback().unwrap_err().to_string();
-    assert!(text.contains("write-ahead entries"), "{text}");
+    mount.rollback().unwrap();
     assert!(mount.host.storage.keys().contains(&format!("retired-config/{ORG_A}")));
 }
 

@@ -102,13 +102,7 @@ pub(super) fn encode(role: &StaticRole) -> Result<StorageEntry, Error> {
 
 /// The static role that an entry holds. The key is the truth about its name.
 pub(super) fn decode(entry: &StorageEntry, org_id: &OrgId, name: &RoleName) -> Result<StaticRole, Error> {
-    let mut stored: Stored = parse(entry, org_id)?;
-    // An earlier build stored the error of its turn under this name.
-    if let Some(Value::String(error)) = stored.other.remove("last_error")
-        && stored.turn.error.is_empty()
-    {
-        stored.turn.error = error;
-    }
+    let stored: Stored = parse(entry, org_id)?;
     let duration = |nanoseconds: i64| std::time::Duration::from_nanos(u64::try_from(nanoseconds).unwrap_or_default());
     let (period, window) = (duration(stored.rotation_period), duration(stored.rotation_window));
     Ok(StaticRole {

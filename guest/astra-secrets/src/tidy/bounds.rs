@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use secrets_framework::Context;
 
+use crate::admin_refusal;
 use crate::client::AstraClient;
 use crate::config::OrgConfig;
 use crate::limits::{
@@ -62,7 +63,7 @@ impl<'a> Bounds<'a> {
         'a: 'b,
     {
         let host = self.context.host;
-        match self.pace {
+        let client = match self.pace {
             Pace::ByHand => {
                 AstraClient::with_bounds(host, config, config.request_timeout(), config.max_retries().min(1))
             }
@@ -70,7 +71,8 @@ impl<'a> Bounds<'a> {
                 let timeout = config.request_timeout().min(ROLLBACK_REQUEST_TIMEOUT);
                 AstraClient::with_bounds(host, config, timeout, 0)
             }
-        }
+        };
+        client.when_refused(admin_refusal::warn)
     }
 
     /// May another organization be begun?

@@ -87,7 +87,7 @@ impl<'a> Organization<'a> {
         self.bounds.compared(slice.names.len());
         let served = HeldTokens::load(self.context, self.org_id, &names)?;
         let mut compared = Compared { slice: Comparison::new(&result.after, slice, self.rules()), served };
-        let (is_configured, configs) = self.configs()?;
+        let (is_configured, configs) = self.configs(result)?;
         let sources = self.sources(&configs, &mut compared, result)?;
         if is_configured {
             self.warn_of_expiry(&sources, result);
@@ -144,11 +144,17 @@ impl<'a> Organization<'a> {
     }
 
     /// The organization's configs, one for each origin; is the first its current one?
-    fn configs(&self) -> Result<(bool, Vec<OrgConfig>), Failure> {
+    fn configs(&self, result: &mut OrgResult) -> Result<(bool, Vec<OrgConfig>), Failure> {
         let current = config::load(self.context, self.org_id)?;
         let is_current = current.is_some();
         let mut configs: Vec<OrgConfig> = current.into_iter().collect();
-        for old in Retired::load(self.context, self.org_id)?.into_configs() {
+        let retired = Retired::load(self.context, self.org_id)?;
+        match retired.damage() {
+            Some(damage) if configs.is_empty() && !retired.has_configs() => return Err(Error::Internal(damage).into()),
+            Some(damage) => result.tell(format!("tokens at some origins may not have been looked at, for {damage}")),
+            None => {}
+        }
+        for old in retired.into_configs() {
             if configs.iter().all(|config| config.url.origin() != old.url.origin()) {
                 configs.push(old);
             }

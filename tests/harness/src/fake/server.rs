@@ -56,6 +56,7 @@ pub struct Fake {
     lose_next_answer: AtomicBool,
     upstream_read_only: AtomicBool,
     identity: Mutex<Identity>,
+    rollback_errors: Mutex<Vec<String>>,
 }
 
 impl Fake {
@@ -75,6 +76,7 @@ impl Fake {
             lose_next_answer: AtomicBool::new(false),
             upstream_read_only: AtomicBool::new(false),
             identity: Mutex::new(identity),
+            rollback_errors: Mutex::default(),
         }
     }
 
@@ -112,6 +114,16 @@ impl Fake {
         let (id, stored) = Stored::of_server_entry(entry).unwrap_or_else(|| panic!("not a lease: {entry}"));
         assert!(stored.path.starts_with(&self.options.mount_point), "a lease of another mount: `{id}`");
         self.leases.plant(id, stored);
+    }
+
+    /// The errors that rollback calls answered since the last look, which a real server logs.
+    pub fn take_rollback_errors(&self) -> Vec<String> {
+        std::mem::take(&mut *self.rollback_errors.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    fn note_rollback<T>(&self, answer: Result<T, Error>) {
+        let mut errors = self.rollback_errors.lock().unwrap_or_else(PoisonError::into_inner);
+        errors.extend(answer.err().map(|error| error.to_string()));
     }
 
     /// The backend UUID: a part of each token's mark.
@@ -267,7 +279,8 @@ impl<E: EngineCalls> Driver for FakeServer<E> {
     fn settle(&self, done: &dyn Fn() -> bool) -> bool {
         (0..TURNS_MAX).any(|_| {
             // The server logs what a rollback answers and goes on; the end state tells the rest.
-            let _ = self.engine.handle(&self.fake, self.request(Operation::Rollback, "", Map::new(), None));
+            let request = self.request(Operation::Rollback, "", Map::new(), None);
+            self.fake.note_rollback(self.engine.handle(&self.fake, request));
             done()
         })
     }
@@ -275,7 +288,8 @@ impl<E: EngineCalls> Driver for FakeServer<E> {
     fn disable(&self) -> Outcome {
         let mut data = Map::new();
         data.insert("immediate".to_owned(), Value::Bool(true));
-        let _ = self.engine.handle(&self.fake, self.request(Operation::Rollback, "", data, None));
+        let request = self.request(Operation::Rollback, "", data, None);
+        self.fake.note_rollback(self.engine.handle(&self.fake, request));
         self.revoke_prefix("")
     }
 

@@ -4,7 +4,7 @@
 
 use std::time::Duration;
 
-use astra_simulator::{Action, Effect, FaultBody, FaultRule, OutsideChange, TokenState};
+use astra_simulator::{Action, Effect, FaultBody, FaultRule, OutsideChange, ResetAt, TokenState};
 use harness::{Org, Outcome, Stage};
 use serde_json::{Value, json};
 
@@ -18,6 +18,8 @@ scenarios! { fake:
     tidy_ends_a_token_in_the_organization_that_has_it,
     an_organization_that_does_not_answer_fails_the_revocation,
     entries_that_cannot_be_read_stop_nothing_and_are_named,
+    write_ahead_entries_that_cannot_be_undone_fail_no_rollback_call,
+    a_damaged_retired_config_stops_no_write_and_no_deletion_of_the_config,
 }
 
 scenarios! { clock:
@@ -225,4 +227,73 @@ fn entries_that_cannot_be_read_stop_nothing_and_are_named(stage: &Stage) {
     assert_eq!(check.data["entries"]["ok"], "no");
     // The first five of them are named, and the others counted.
     assert!(message.contains("`config/damaged`") && message.contains("and 2 more"), "{message}");
+}
+
+fn write_ahead_entries_that_cannot_be_undone_fail_no_rollback_call(stage: &Stage) {
+    seed(stage, &go_mount(stage));
+    stage.configure_with(&stage.alpha, json!({ "max_retries": 0 }));
+    let lost = Action::Reset { at: ResetAt::BeforeAnswer, effect: Effect::Done };
+    stage.astra.fault(FaultRule::new(lost).method("POST").path("/v2/clientIdSecrets"));
+    stage.astra.fault(hides_its_list(&stage.alpha));
+    assert!(stage.mint(&stage.alpha, "reader").status >= 500);
+    stage.astra.clear_faults();
+    stage.age_wal();
+    let bad = [
+        ("wal/damaged", json!("x")),
+        ("wal/newer", json!({ "type": "mint/2", "data": { "secret": "not-for-the-log" }, "created_at": 1 })),
+        (
+            "wal/no-mark",
+            json!({ "type": "astra_token", "created_at": 1, "data": {
+                "orgId": stage.alpha.id, "origin": stage.astra.url(), "mark": "", "roles": [],
+            }}),
+        ),
+    ];
+    bad.iter().for_each(|(key, entry)| stage.fake().storage.seed(key, entry));
+    assert_eq!((live(stage), stage.wal().len()), (3, bad.len() + 1), "two admin tokens, and a token without an answer");
+    assert!(stage.driver.settle(&|| stage.wal().len() == bad.len()), "the readable entry is undone");
+    (0..3).for_each(|_| assert!(stage.driver.settle(&|| true)));
+    assert_eq!(stage.fake().take_rollback_errors(), Vec::<String>::new());
+    assert_eq!(live(stage), 2, "the token of the readable entry has ended, and no other");
+    let logs = stage.driver.logs();
+    assert_eq!(logs.matches("a write-ahead entry cannot be undone").count(), bad.len(), "{logs}");
+    assert!(!logs.contains("not-for-the-log"));
+    let check = stage.read(&format!("config/{}/check", stage.alpha.id), Value::Null).expect(200);
+    for (key, entry) in &bad {
+        assert!(check.data["entries"]["message"].as_str().unwrap().contains(&format!("`{key}`")), "{check:#?}");
+        assert_eq!(&stage.fake().storage.dump()[*key], entry, "the entry is as it was");
+    }
+}
+
+fn a_damaged_retired_config_stops_no_write_and_no_deletion_of_the_config(stage: &Stage) {
+    seed(stage, &go_mount(stage));
+    let [alpha, beta] = [&stage.alpha, &stage.beta].map(|org| format!("config/{}", org.id));
+    let [kept, other] = [&stage.alpha, &stage.beta].map(|org| format!("retired-config/{}", org.id));
+    let bytes = json!("not-for-the-log");
+    stage.fake().storage.seed(&kept, &bytes);
+    stage.fake().storage.seed(&other, &json!({ "configs": [{ "astra_token": "AstraCS:x:y", "url": 5 }] }));
+    let minted = stage.mint(&stage.alpha, "reader").expect(200);
+    for _ in 0..4 {
+        assert!(stage.driver.settle(&|| true));
+    }
+    assert_eq!(stage.fake().take_rollback_errors(), Vec::<String>::new());
+    assert_eq!(stage.fake().storage.dump()[&kept], bytes, "it is kept while a token lives that may need it");
+    assert!(!is_stored(stage, &other), "of an organization without tokens it is of no use");
+    let logs = stage.driver.logs();
+    assert_eq!(logs.matches("a retired config is damaged").count(), 1, "{logs}");
+    assert!(!logs.contains("not-for-the-log"));
+    let check = stage.read(&format!("{alpha}/check"), Value::Null).expect(200);
+    assert!(check.data["entries"]["message"].as_str().unwrap().contains(&format!("`{kept}`")), "{check:#?}");
+
+    assert!(stage.write(&alpha, json!({ "max_retries": 1 })).status < 300);
+    stage.fake().storage.seed(&other, &bytes);
+    assert!(stage.delete(&beta, Value::Null).status < 300);
+    stage.read(&beta, Value::Null).expect(404);
+    assert!(stage.delete(&alpha, Value::Null).status == 400, "a token lives");
+    assert_eq!(stage.fake().storage.dump()[&kept], bytes);
+    assert!(stage.delete(&alpha, json!({ "force": true })).status < 300);
+    stage.read(&alpha, Value::Null).expect(404);
+    assert!(stage.driver.logs().contains("a damaged retired config was given up"));
+    stage.revoke(&minted.lease_id()).expect(204);
+    assert!(stage.driver.settle(&|| !is_stored(stage, &kept)));
+    assert!(!stage.works(minted.text("token")));
 }

@@ -20,6 +20,7 @@ scenarios! { all:
 
 scenarios! { clock:
     a_dead_static_token_is_replaced_within_the_hour,
+    a_dead_admin_token_has_a_log_line_of_its_own_once_an_hour,
     a_young_static_token_is_not_judged,
 }
 
@@ -134,4 +135,23 @@ fn a_young_static_token_is_not_judged(stage: &Stage) {
     assert_named(stage);
     stage.write("tidy", json!({ "dry_run": false })).expect(200);
     assert_replaced(stage, &young);
+}
+
+/// The hourly look finds out, a tidy finds out again, and the log says so once for both, each hour.
+fn a_dead_admin_token_has_a_log_line_of_its_own_once_an_hour(stage: &Stage) {
+    let lines = || stage.driver.logs().matches("Astra refused the admin token of an organization").count();
+    stage.ready();
+    made(stage, json!({}));
+    minutes_pass(stage, 1);
+    let dead = stage.admin_client_id(&stage.alpha);
+    end_in_astra(stage, &dead);
+    for hour in 1..=2 {
+        for _ in 0..60 {
+            minutes_pass(stage, 1);
+        }
+        stage.write("tidy", json!({ "org_id": stage.alpha.id })).expect_error(502, &["has ended"]);
+        assert_eq!(lines(), hour, "{}", stage.driver.logs());
+    }
+    let logs = stage.driver.logs();
+    assert!(logs.contains(&dead) && logs.contains(&format!("`config/{}`", stage.alpha.id)), "{logs}");
 }

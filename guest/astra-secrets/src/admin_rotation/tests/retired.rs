@@ -226,3 +226,38 @@ fn a_delete_that_dies_leaves_a_working_config_or_nothing() {
         }
     }
 }
+
+#[test]
+fn a_damaged_retired_config_keeps_no_replaced_admin_token_alive() {
+    let mount = rotated();
+    let key = format!("retired-config/{ORG_A}");
+    mount.host.storage.seed(&key, "canary");
+    Leased::of(mount.creds());
+    let replaced = mount.current();
+    mount.rotate();
+    mount.host.clock.advance(Duration::from_secs(26 * 3600));
+    mount.rollback().unwrap();
+    assert!(!mount.astra.is_live(&replaced), "the config serves all tokens of its origin");
+    mount.assert_no_secret_logged();
+}
+
+#[test]
+fn a_damaged_retired_config_keeps_an_admin_token_that_it_may_need() {
+    let mount = rotated();
+    mount.host.storage.seed(&format!("retired-config/{ORG_A}"), "canary");
+    let other = Leased::of(mount.creds()).client_id();
+    let record = format!("token/{other}");
+    let mut stored = mount.host.storage.json(&record);
+    stored["origin"] = json!(NEW_ORIGIN);
+    stored["leaseEnd"] = json!(4_000_000_000_u64);
+    mount.host.storage.seed(&record, stored.to_string());
+    let replaced = mount.current();
+    mount.rotate();
+    mount.host.clock.advance(Duration::from_secs(26 * 3600));
+    mount.rollback().unwrap();
+    assert!(mount.astra.is_live(&replaced), "it may be the token of a config at the other origin");
+    mount.host.storage.remove(&format!("retired-config/{ORG_A}"));
+    mount.host.clock.advance(Duration::from_secs(3600));
+    mount.rollback().unwrap();
+    assert!(!mount.astra.is_live(&replaced));
+}

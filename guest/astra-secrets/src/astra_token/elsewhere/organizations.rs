@@ -42,20 +42,28 @@ fn access(config: &OrgConfig) -> Option<(String, String)> {
 }
 
 fn current(context: &Context<'_>) -> Result<Vec<Other>, Error> {
-    let decode = |org_id: &OrgId, entry: &StorageEntry| config::decode(entry, org_id).map(|config| vec![config]);
+    let decode = |org_id: &OrgId, entry: &StorageEntry| vec![config::decode(entry, org_id)];
     below(context, CONFIG_PREFIX, decode, |_| String::new())
 }
 
 fn retired(context: &Context<'_>) -> Result<Vec<Other>, Error> {
-    let decode = |org_id: &OrgId, entry: &StorageEntry| Ok(Retired::decode(entry, org_id)?.into_configs().collect());
-    below(context, RETIRED_PREFIX, decode, |config| format!(" at {}", config.url.origin()))
+    let decode = |org_id: &OrgId, entry: &StorageEntry| {
+        let retired = Retired::decode(entry, org_id);
+        // What cannot be read may be any origin's, which then is not asked.
+        let damage = retired.damage().map(|damage| Err(Error::Internal(damage)));
+        retired.into_configs().map(Ok).chain(damage).collect()
+    };
+    let place = |config: Option<&OrgConfig>| {
+        config.map_or_else(|| " at an unknown origin".to_owned(), |config| format!(" at {}", config.url.origin()))
+    };
+    below(context, RETIRED_PREFIX, decode, place)
 }
 
 fn below(
     context: &Context<'_>,
     prefix: &str,
-    decode: impl Fn(&OrgId, &StorageEntry) -> Result<Vec<OrgConfig>, Error>,
-    place: impl Fn(&OrgConfig) -> String,
+    decode: impl Fn(&OrgId, &StorageEntry) -> Vec<Result<OrgConfig, Error>>,
+    place: impl Fn(Option<&OrgConfig>) -> String,
 ) -> Result<Vec<Other>, Error> {
     let storage = context.host.storage();
     let names = config::first_keys_below(storage, prefix, CONFIGS_MAX)?;
@@ -73,15 +81,13 @@ fn below(
 fn of_entry(
     org_id: &OrgId,
     read: OwnRead,
-    decode: &impl Fn(&OrgId, &StorageEntry) -> Result<Vec<OrgConfig>, Error>,
-    place: &impl Fn(&OrgConfig) -> String,
+    decode: &impl Fn(&OrgId, &StorageEntry) -> Vec<Result<OrgConfig, Error>>,
+    place: &impl Fn(Option<&OrgConfig>) -> String,
 ) -> Vec<Other> {
-    let other = |name, config| Other { org_id: org_id.clone(), name, config };
-    match read.and_then(|found| found.map(|entry| decode(org_id, &entry)).transpose()) {
-        Ok(configs) => {
-            let named = |config: OrgConfig| other(format!("{org_id}{}", place(&config)), Ok(config));
-            configs.unwrap_or_default().into_iter().map(named).collect()
-        }
-        Err(error) => vec![other(org_id.to_string(), Err(error))],
-    }
+    let configs = read.map(|found| found.map(|entry| decode(org_id, &entry)).unwrap_or_default());
+    let other = |config: Result<OrgConfig, Error>| {
+        let place = place(config.as_ref().ok());
+        Other { org_id: org_id.clone(), name: format!("{org_id}{place}"), config }
+    };
+    configs.unwrap_or_else(|error| vec![Err(error)]).into_iter().map(other).collect()
 }

@@ -150,6 +150,27 @@ fn the_organization_of_a_retired_config_is_asked_too() {
 }
 
 #[test]
+fn the_readable_part_of_a_damaged_retired_config_is_asked_and_the_rest_is_told() {
+    for is_listed in [true, false] {
+        let mount = mount();
+        crate::testing::Leased::of(mount.creds());
+        mount.send(Operation::Delete, &format!("config/{ORG_A}"), json!({ "force": true })).done();
+        let key = format!("retired-config/{ORG_A}");
+        let mut retired = mount.host.storage.json(&key);
+        retired["configs"].as_array_mut().unwrap().push(json!({ "astra_token": "AstraCS:x:canary", "url": 5 }));
+        mount.host.storage.seed(&key, retired.to_string());
+        if is_listed {
+            mount.revoke(lease(LOST)).done();
+            assert!(!mount.astra.is_live(LOST));
+            continue;
+        }
+        mount.astra.delete_outside(LOST);
+        let (_, text) = mount.revoke(lease(LOST)).failed();
+        assert!(text.contains(&format!("`{key}`")) && !text.contains("canary"), "{text}");
+    }
+}
+
+#[test]
 fn an_organization_that_does_not_answer_fails_the_revocation_and_the_others_are_asked() {
     let mount = mount();
     with_a_dead_organization(&mount);

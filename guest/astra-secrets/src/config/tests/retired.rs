@@ -87,3 +87,68 @@ fn writes_are_whole_with_transactions_and_in_order_without() {
         assert_eq!(host.storage.keys(), left);
     }
 }
+
+fn stored(host: &TestHost) -> Value {
+    host.storage.json(&format!("retired-config/{ORG_A}"))
+}
+
+fn origins(host: &TestHost) -> Vec<String> {
+    let retired = with_context(host, |context| Retired::load(context, &OrgId::stored(ORG_A))).unwrap();
+    retired.into_configs().map(|config| config.url.origin().to_string()).collect()
+}
+
+#[test]
+fn what_cannot_be_read_of_a_retired_config_is_carried_along_by_writes() {
+    let readable = || json!({ "astra_token": TOKEN_B, "url": "https://old.example" });
+    let wrong_url = || json!({ "astra_token": TOKEN_B, "url": 5 });
+    let bytes: &[u8] = b"\xff\x00";
+    let cases: [(Vec<u8>, Value, usize); 6] = [
+        (b"{\"configs\":[".to_vec(), json!(["{\"configs\":["]), 0),
+        (bytes.to_vec(), json!([[255, 0]]), 0),
+        (b"[1]".to_vec(), json!([[1]]), 0),
+        (json!({ "configs": "x" }).to_string().into_bytes(), json!(["x"]), 0),
+        (json!({ "configs": [readable(), 7, wrong_url()] }).to_string().into_bytes(), json!([7, wrong_url()]), 1),
+        (json!({ "configs": [readable()], "damaged": ["x"] }).to_string().into_bytes(), json!(["x"]), 1),
+    ];
+    for (value, damaged, readable) in cases {
+        let host = TestHost::new();
+        host.storage.seed(&format!("retired-config/{ORG_A}"), value);
+        assert_eq!(origins(&host).len(), readable, "{damaged}");
+        for url in ["https://one.example", "https://two.example"] {
+            retire_at(&host, url, TOKEN_A).unwrap();
+            assert_eq!(stored(&host)["damaged"], damaged);
+        }
+        assert_eq!(origins(&host).len(), readable + 2, "{damaged}");
+        let mut retired = with_context(&host, |context| Retired::load(context, &OrgId::stored(ORG_A))).unwrap();
+        assert!(retired.damage().unwrap().contains(&format!("`retired-config/{ORG_A}`")));
+        assert!(retired.discard_damage().is_some() && retired.damage().is_none());
+    }
+}
+
+#[test]
+fn a_damaged_entry_that_no_write_can_carry_along_is_not_written_over() {
+    for too_large in [true, false] {
+        let host = TestHost::new();
+        let key = format!("retired-config/{ORG_A}");
+        host.storage.seed(&key, if too_large { vec![b'x'; RETIRED_DAMAGED_BYTES_MAX + 1] } else { b"{}".to_vec() });
+        if !too_large {
+            host.storage.fail_prefix(StorageCall::Get, &key, StorageError::Failed("cannot decrypt".to_owned()));
+        }
+        let before = host.storage.snapshot();
+        let error = retire_at(&host, "https://one.example", TOKEN_A).unwrap_err().to_string();
+        assert!(error.contains(&key) && error.contains("`force=true`"), "{error}");
+        assert_eq!(host.storage.snapshot(), before);
+        let org_id = OrgId::stored(ORG_A);
+        assert!(with_context(&host, |context| has_retired(context, &org_id)).unwrap());
+        let mut retired = with_context(&host, |context| Retired::load(context, &org_id)).unwrap();
+        assert!(retired.forget(&Origin::stored("https://one.example")).unwrap().is_none());
+    }
+}
+
+#[test]
+fn fields_that_a_newer_version_added_to_a_retired_config_are_kept() {
+    let host = TestHost::new();
+    host.storage.seed(&format!("retired-config/{ORG_A}"), r#"{"configs":[],"future":1}"#);
+    retire_at(&host, "https://one.example", TOKEN_A).unwrap();
+    assert_eq!((&stored(&host)["future"], &stored(&host)["damaged"]), (&json!(1), &Value::Null));
+}

@@ -160,7 +160,7 @@ fn tidy_and_a_deletion_of_the_config_work_beside_a_record_that_stands_for_no_tok
 #[test]
 fn a_record_that_stands_for_no_token_and_has_an_end_is_ended_without_asking_astra() {
     let (mount, key) = mount();
-    // As a renewal by an earlier build left it.
+    // Nothing writes both; Astra must not be asked to delete the token with an empty ID all the same.
     let mut record = mount.host.storage.json(&key);
     record["due"] = json!(1);
     record["leaseEnd"] = json!(1);

@@ -136,7 +136,7 @@ fn an_unsettled_mint_keeps_what_could_settle_it() {
         let mount = Mount::with_org_a();
         let entry = json!({
             "type": crate::mint::INTENT_KIND, "created_at": 1_767_225_600,
-            "data": { "orgId": ORG_A, "origin": "https://api.astra.datastax.com", "mark": "vault-mark:x:y", "roles": [] },
+            "data": { "orgId": ORG_A, "origin": "https://api.astra.datastax.com", "mark": format!("vault-mark:x:{:032}", 1), "roles": [] },
         });
         mount.host.storage.seed("wal/11111111-1111-4111-8111-111111111111", entry.to_string());
         if delete {

@@ -259,18 +259,3 @@ fn a_deletion_takes_no_longer_than_a_request_may() {
     mount.delete_static("app").done();
     mount.assert_static(0, 0);
 }
-
-#[test]
-fn what_failed_is_read_where_an_earlier_build_stored_it() {
-    let (mount, _) = with_role(Mount::new());
-    let key = format!("static-role/{ORG_A}/app");
-    let mut stored = mount.host.storage.json(&key);
-    stored.as_object_mut().unwrap().remove("error");
-    stored["last_error"] = json!("Astra was down");
-    stored["failures"] = json!(1);
-    mount.host.storage.seed(&key, stored.to_string());
-    assert_eq!(mount.read_static("app")["last_error"], "Astra was down");
-    mount.write_static("app", json!({ "description": "new" })).0.unwrap();
-    let stored = mount.host.storage.json(&key);
-    assert_eq!((&stored["error"], stored.get("last_error")), (&json!("Astra was down"), None));
-}

@@ -337,3 +337,16 @@ fn what_rotations_hold_and_what_they_let_live_on() {
     assert_ne!(mount.static_token("app"), current);
     assert!(!mount.recorded().contains(&current));
 }
+
+#[test]
+fn a_damaged_retired_config_is_told_and_the_current_origin_is_tidied() {
+    let mount = Mount::new();
+    let client_id = Leased::of(mount.creds()).client_id();
+    mount.host.clock.advance(LATER);
+    mount.astra.delete_outside(&client_id);
+    mount.host.storage.seed(&format!("retired-config/{ORG_A}"), "canary");
+    let tidied = mount.write("tidy", json!({ "dry_run": false })).data();
+    assert_eq!(tidied["gone"], json!([client_id]), "{tidied}");
+    let told = tidied["messages"].to_string();
+    assert!(told.contains(&format!("`retired-config/{ORG_A}`")) && !told.contains("canary"), "{tidied}");
+}

@@ -1,0 +1,72 @@
+//! The warning that Astra refuses an organization's admin token. Rollback and
+//! tidy find that out first, and a dead admin token cannot replace itself, so
+//! the warning is a line of its own: at most one an hour for each organization.
+
+use secrets_framework::host::{Host, LogLevel, StorageEntry};
+use serde::{Deserialize, Serialize};
+
+use crate::client::ClientError;
+use crate::config::{self, OrgConfig};
+use crate::error::upstream;
+use crate::limits::ADMIN_REFUSAL_LOG_PERIOD;
+use crate::names::OrgId;
+use crate::record::segment;
+
+const PREFIX: &str = "admin-token-refused/";
+
+/// The last warning of one organization.
+#[derive(Debug, Default, Deserialize, PartialEq, Eq, Serialize)]
+#[serde(default)]
+struct Warned {
+    /// The refused admin token; empty = the token has not the form of an Astra token.
+    client_id: String,
+    /// When, in seconds since 1970-01-01T00:00:00Z.
+    at: u64,
+}
+
+/// Logs that Astra refused the admin token of `asked` with `error`, unless that was logged within the hour. A token
+/// that is not the organization's current one, such as a retired config's, is not warned of.
+pub(crate) fn warn(host: &dyn Host, asked: &OrgConfig, error: &ClientError) {
+    let org_id = &asked.org_id;
+    let client_id = asked.admin_token.client_id().unwrap_or_default();
+    let now = host.clock().now().as_secs();
+    if was_warned(host, org_id, client_id, now) || !is_current(host, asked) {
+        return;
+    }
+    let error = upstream(org_id, error).into_error().to_string();
+    let fields = [("org", org_id.as_str()), ("client_id", client_id), ("error", &error)];
+    host.log().log(LogLevel::Warn, "Astra refused the admin token of an organization", &fields);
+    let warned = Warned { client_id: client_id.to_owned(), at: now };
+    let stored = serde_json::to_vec(&warned)
+        .ok()
+        .map(|value| host.storage().put(StorageEntry { key: key(org_id), value, seal_wrap: false }));
+    if let Some(Err(error)) = stored {
+        let fields = [("org", org_id.as_str()), ("error", &error.to_string())];
+        let message = "the time of a warning could not be stored, so the warning may come again within the hour";
+        host.log().log(LogLevel::Warn, message, &fields);
+    }
+}
+
+/// Where the last warning of an organization is noted; goes with the config.
+pub(crate) fn key(org_id: &OrgId) -> String {
+    format!("{PREFIX}{}", segment(org_id.as_str()))
+}
+
+/// What cannot be read is no reason to be silent, and neither is a clock that was set back.
+fn was_warned(host: &dyn Host, org_id: &OrgId, client_id: &str, now: u64) -> bool {
+    let entry = host.storage().get(&key(org_id)).ok().flatten();
+    let warned: Option<Warned> = entry.and_then(|entry| serde_json::from_slice(&entry.value).ok());
+    warned.is_some_and(|warned| {
+        let again = warned.at.saturating_add(ADMIN_REFUSAL_LOG_PERIOD.as_secs());
+        warned.client_id == client_id && (warned.at..again).contains(&now)
+    })
+}
+
+fn is_current(host: &dyn Host, asked: &OrgConfig) -> bool {
+    let current = config::load_from(host.storage(), &asked.org_id).ok().flatten();
+    current
+        .is_some_and(|current| current.url == asked.url && current.admin_token.expose() == asked.admin_token.expose())
+}
+
+#[cfg(test)]
+mod tests;
