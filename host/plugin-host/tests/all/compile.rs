@@ -16,7 +16,7 @@ async fn started_to_compile_it_compiles_and_does_nothing_else() {
         limits,
     };
     let runtime = Runtime::new(settings).unwrap();
-    let path = plugin().into();
+    let path = plugin();
     let arguments = plugin_host::COMPILE.map(Into::into).to_vec();
     runtime.compile_in_processes(CompilerProgram { path, arguments });
     let module = runtime.load(&std::fs::read(rogue("good")).unwrap()).await.unwrap();
