@@ -42,6 +42,7 @@ struct ComponentEngine {
     mount: Arc<Mount>,
     /// The same mount, from whose Astra guests may only read.
     reading: Arc<Mount>,
+    log: log_capture::Source,
 }
 
 impl ComponentEngine {
@@ -71,7 +72,8 @@ impl ComponentEngine {
             })
         };
         let read_only = BTreeMap::from([(UPSTREAM_OPTION.to_owned(), UPSTREAM_READ_ONLY.to_owned())]);
-        Ok(Self { module, mount: mount(BTreeMap::new()), reading: mount(read_only) })
+        let log = log_capture::Source::new();
+        Ok(Self { module, mount: mount(BTreeMap::new()), reading: mount(read_only), log })
     }
 
     fn mount_of(&self, fake: &Fake) -> &Arc<Mount> {
@@ -104,18 +106,20 @@ impl EngineCalls for ComponentEngine {
 
     fn handle(&self, fake: &Fake, request: Request) -> Result<Option<Response>, Error> {
         let id = request.id.clone();
-        let answer = tokio_runtime().block_on(self.module.handle_request(self.mount_of(fake), into_runtime(request)));
+        let call = self.module.handle_request(self.mount_of(fake), into_runtime(request));
+        let answer = self.log.run(|| tokio_runtime().block_on(call));
         answer.map(|response| response.map(from_runtime)).map_err(|error| from_invoke_error(&error, &id))
     }
 
     fn check_existence(&self, fake: &Fake, request: Request) -> Option<bool> {
-        let answer = tokio_runtime().block_on(self.module.check_existence(self.mount_of(fake), into_runtime(request)));
+        let call = self.module.check_existence(self.mount_of(fake), into_runtime(request));
+        let answer = self.log.run(|| tokio_runtime().block_on(call));
         // As the plugin binary tells the server.
         answer.unwrap_or_default()
     }
 
     fn logs(&self) -> String {
-        log_capture::text()
+        self.log.text()
     }
 }
 

@@ -355,6 +355,15 @@ impl Server {
         assert!(comes_true(longest, condition), "waited {longest:?} for {what}");
     }
 
+    /// Waits for a line of the log. A plugin's line arrives a moment after the answer to the request that wrote it.
+    ///
+    /// # Panics
+    /// When there is none in time.
+    #[track_caller]
+    pub fn wait_for_line(&self, what: &str, is_it: impl Fn(&str) -> bool) {
+        self.wait_for(&format!("a log line: {what}"), || self.log().lines().any(&is_it));
+    }
+
     fn pid(&self) -> u32 {
         self.process.lock().unwrap_or_else(PoisonError::into_inner).as_ref().map_or(0, |process| process.pid)
     }

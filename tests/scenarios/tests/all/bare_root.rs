@@ -23,11 +23,9 @@ fn mount(server: &Arc<Server>, astra: &Arc<Simulator>, name: &str, environment: 
     Stage::with_driver(Arc::new(OpenBaoDriver::mount(Arc::clone(server), &settings)), Arc::clone(astra))
 }
 
-/// Waits until the log has a line with both texts: a plugin's lines arrive after its answers.
 #[track_caller]
 fn assert_logged(server: &Server, texts: [&str; 2]) {
-    let is_there = || server.log().lines().any(|line| texts.iter().all(|text| line.contains(text)));
-    server.wait_for(&format!("a log line with {texts:?}"), is_there);
+    server.wait_for_line(texts[1], |line| texts.iter().all(|text| line.contains(text)));
 }
 
 #[test]

@@ -62,7 +62,7 @@ fn bad_arguments_fail_the_mount_with_their_name() {
     let body = json!({ "type": "astra-bad-arguments" });
     let enabled = server.client().call("POST", "sys/mounts/astra-bad-arguments", &body);
     assert!(enabled.status >= 400, "{enabled:?}");
-    assert!(server.log().contains("invalid value 'ftp://host'"), "the log says what is wrong");
+    server.wait_for_line("what is wrong", |line| line.contains("invalid value 'ftp://host'"));
 }
 
 #[test]

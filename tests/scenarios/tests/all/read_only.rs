@@ -205,7 +205,7 @@ fn a_copy_of_a_server_changes_nothing_in_astra_until_it_takes_over() {
     assert!(stage.read("info", Value::Null).status >= 400);
     assert_eq!(server.plugin_pids(), Vec::<u32>::new());
     register_on_the_copy(&stage, &server, &[ARGUMENT]);
-    assert!(server.log().contains("Astra is read-only (--astra-read-only)"), "the start says so");
+    server.wait_for_line("the start says so", |line| line.contains("Astra is read-only (--astra-read-only)"));
 
     let kept = "rollback kept what is due";
     let all_due = || server.log().lines().any(|line| line.contains(kept) && line.contains(r#""scheduled_tasks":"2""#));

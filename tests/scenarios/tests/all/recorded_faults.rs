@@ -61,8 +61,8 @@ fn a_token_in_another_organization_is_ended_where_it_lives(stage: &Stage, record
     // The log and what is known of the token name the organization.
     let record = stage.read(&format!("tokens/{}/{}", stage.beta.id, lease.client_id), Value::Null).expect(200);
     assert!(record.data.to_string().contains(&stage.alpha.id), "{record:#?}");
-    let logs = stage.driver.logs();
-    assert!(logs.lines().any(|line| line.contains(&lease.client_id) && line.contains(&stage.alpha.id)));
+    let names_both = |line: &str| line.contains(&lease.client_id) && line.contains(&stage.alpha.id);
+    assert!(stage.driver.settle(&|| stage.driver.logs().lines().any(names_both)), "the log names the organization");
 }
 
 fn every_lease_ends_by_its_prefix(stage: &Stage, _: &Recording) {

@@ -96,7 +96,8 @@ fn without_a_key_nothing_is_kept() {
     cached.toys.restart();
     cached.toys.assert_serves(31);
     assert!(cached.entries().is_empty());
-    assert!(cached.toys.server.log().contains("--module-cache-dir is not used"));
+    let says_so = |line: &str| line.contains("--module-cache-dir is not used");
+    cached.toys.server.wait_for_line("nothing is kept", says_so);
 }
 
 /// An entry that is not the plugin's own of this module is compiled instead, and its place taken.

@@ -53,7 +53,7 @@ fn a_directory_that_cannot_be_read_takes_nothing_along() {
         toys.assert_serves(31);
         let path = toys.folder.path().display().to_string();
         let told = |line: &str| line.contains("warn") && line.contains(words) && line.contains(&path);
-        assert!(toys.server.log().lines().any(told), "{words}: not in the log");
+        toys.server.wait_for_line(words, told);
         clear(&toys.folder.path());
         toys.folder.vanish(false);
         toys.reload();
