@@ -1,8 +1,11 @@
 //! Finds the component that the binary embeds, and writes the empty slot for its precompiled code.
 
+#[path = "src/code_slot/layout.rs"]
+mod layout;
+
 use std::path::{Path, PathBuf};
 
-include!("src/code_slot/layout.rs");
+use layout::{MARK, SLOT_BYTES};
 
 fn main() {
     println!("cargo::rerun-if-changed=src/code_slot/layout.rs");

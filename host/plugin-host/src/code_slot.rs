@@ -4,6 +4,8 @@
 //! slot is filled, so no second program has to link the compiler. The code is part of the file whose SHA-256 the server
 //! checks, and nothing is read from a disk at run time.
 
+mod layout;
+
 use std::hint::black_box;
 use std::ops::Range;
 use std::path::Path;
@@ -12,9 +14,8 @@ use std::process::ExitCode;
 use component_runtime::Runtime;
 use memchr::memmem;
 
+use self::layout::{MARK, SLOT_BYTES};
 use crate::component::ASTRA_WASM;
-
-include!("code_slot/layout.rs");
 
 /// In the file as the linker wrote it; the running program must not take these bytes for constants.
 static SLOT: &[u8; SLOT_BYTES] = include_bytes!(concat!(env!("OUT_DIR"), "/code_slot"));

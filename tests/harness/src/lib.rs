@@ -28,3 +28,8 @@ pub use note::Note;
 pub use outcome::{LeaseInfo, Outcome};
 pub use settings::{component_wasm, hvac_python, openbao_binary, plugin_binary, workspace_root};
 pub use stage::{Org, Stage, StageOptions, arguments, play, start_astra};
+
+/// As in the plugin: the allocator of the static C library is slow where threads share it.
+#[cfg(target_env = "musl")]
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;

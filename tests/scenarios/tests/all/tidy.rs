@@ -22,7 +22,7 @@ const OWNERS: [(&str, &[&str]); 13] = [
     ("clap", &["plugin-host", "astra-simulator", "bench"]),
     ("redb", &["plugin-host"]),
     ("memchr", &["plugin-host"]),
-    ("mimalloc", &["plugin-host"]),
+    ("mimalloc", &["plugin-host", "harness"]),
 ];
 
 /// Our own crates: what each of those that ship may build on.
