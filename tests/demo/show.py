@@ -9,6 +9,7 @@ audit       one request and its response, from the lines of an audit log
 import json
 import re
 import sys
+import textwrap
 
 ROWS_MAX = 10  # rows of one table
 WIDTH_MAX = 120  # characters of one line; a token of Astra still fits beside its name
@@ -39,11 +40,15 @@ def table(lines):
 
 
 def columns(header, rows):
-    """Lines of text in columns."""
+    """Lines of text in columns; the last column wraps."""
     rows = [header, ["-" * len(name) for name in header], *rows]
-    widths = [max(len(row[column]) for row in rows) for column in range(len(header))]
-    for row in rows:
-        yield cut("    ".join(cell.ljust(width) for cell, width in zip(row, widths)).rstrip())
+    widths = [max(len(row[column]) for row in rows) for column in range(len(header) - 1)]
+    left = sum(width + 4 for width in widths)
+    for *cells, last in rows:
+        line = "".join(cell.ljust(width + 4) for cell, width in zip(cells, widths))
+        for part in textwrap.wrap(last, WIDTH_MAX - left):
+            yield line + part
+            line = " " * left
 
 
 def history(lines):
