@@ -49,6 +49,7 @@ macro_rules! scenarios {
     }};
 }
 
+mod api_document;
 mod authors;
 // Only the static binary starts in such a root; `make` says so where it cannot build that.
 #[cfg(target_env = "musl")]
