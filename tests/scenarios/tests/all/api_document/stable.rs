@@ -51,7 +51,7 @@ impl Stable {
     /// A text with everything replaced.
     pub(super) fn text(&self, text: &str) -> String {
         let known = self.words.iter().fold(text.to_owned(), |text, (word, other)| text.replace(word, other));
-        hex_replaced(&self.times_replaced(&known))
+        skew_replaced(&hex_replaced(&self.times_replaced(&known)))
     }
 
     fn times_replaced(&self, text: &str) -> String {
@@ -95,6 +95,15 @@ fn time_length(text: &str) -> Option<usize> {
     }
     let fraction = bytes[SECONDS_LENGTH..].iter().take_while(|byte| **byte == b'.' || byte.is_ascii_digit()).count();
     (bytes.get(SECONDS_LENGTH + fraction) == Some(&b'Z')).then_some(SECONDS_LENGTH + fraction + 1)
+}
+
+/// Two clocks that agree may be read a second apart.
+fn skew_replaced(text: &str) -> String {
+    let skew = text.split_once("Astra's clock is ").and_then(|(before, rest)| Some((before, rest.split_once(" ours")?)));
+    match skew {
+        Some((before, (_, after))) => format!("{before}Astra's clock is 0 s ahead of ours{after}"),
+        None => text.to_owned(),
+    }
 }
 
 /// Secrets and digests, 64 digits long, are cut; the random ends of marks and entries, 32 digits, are zeros.
