@@ -32,10 +32,15 @@ fn the_page_of_all_paths_says_what_the_engine_answers(stage: &Stage) {
     let pages = page::of_document(stage, &document);
     assert_every_operation_has_a_sample(&pages, &exchanges);
     let text = format!("{}{}", page::HEAD, page::render(&pages, &exchanges));
-    check_or_write(stage.driver.kind() == DriverKind::Native, &text, |kept| kept.split(HOST_PART).next(), |kept| {
-        let host_part = kept.split_once(HOST_PART).map_or("", |(_, rest)| rest);
-        format!("{text}{HOST_PART}{host_part}")
-    });
+    check_or_write(
+        stage.driver.kind() == DriverKind::Native,
+        &text,
+        |kept| kept.split(HOST_PART).next(),
+        |kept| {
+            let host_part = kept.split_once(HOST_PART).map_or("", |(_, rest)| rest);
+            format!("{text}{HOST_PART}{host_part}")
+        },
+    );
 }
 
 /// The plugin itself answers these paths, so only a real server can be asked.
@@ -45,21 +50,21 @@ fn the_page_of_the_hosts_paths_says_what_the_plugin_answers() {
         let pages = modules::pages(stage);
         assert_every_operation_has_a_sample(&pages, &exchanges);
         let text = format!("{}{}", modules::HEAD, page::render(&pages, &exchanges));
-        check_or_write(true, &text, |kept| kept.split_once(HOST_PART).map(|(_, rest)| rest), |kept| {
-            let engine_part = kept.split(HOST_PART).next().unwrap_or_default();
-            format!("{engine_part}{HOST_PART}{text}")
-        });
+        check_or_write(
+            true,
+            &text,
+            |kept| kept.split_once(HOST_PART).map(|(_, rest)| rest),
+            |kept| {
+                let engine_part = kept.split(HOST_PART).next().unwrap_or_default();
+                format!("{engine_part}{HOST_PART}{text}")
+            },
+        );
     });
 }
 
 /// Compares a part of the page with what it should be; with `UPDATE_GEN` writes the whole page instead.
 #[track_caller]
-fn check_or_write(
-    writes: bool,
-    expected: &str,
-    part: impl Fn(&str) -> Option<&str>,
-    whole: impl Fn(&str) -> String,
-) {
+fn check_or_write(writes: bool, expected: &str, part: impl Fn(&str) -> Option<&str>, whole: impl Fn(&str) -> String) {
     /// Two tests write one file.
     static PAGE: Mutex<()> = Mutex::new(());
     let _guard = PAGE.lock().unwrap();
@@ -85,8 +90,11 @@ fn check_or_write(
 
 #[track_caller]
 fn assert_every_operation_has_a_sample(pages: &[PathPage], exchanges: &[Exchange]) {
-    let shown: BTreeSet<(&str, &str)> =
-        exchanges.iter().filter(|exchange| exchange.is_success()).map(|exchange| (exchange.path, exchange.method())).collect();
+    let shown: BTreeSet<(&str, &str)> = exchanges
+        .iter()
+        .filter(|exchange| exchange.is_success())
+        .map(|exchange| (exchange.path, exchange.method()))
+        .collect();
     for page in pages {
         for operation in &page.operations {
             let wanted = (page.path.as_str(), operation.method);

@@ -91,6 +91,7 @@ mod storage_faults;
 mod switches;
 mod sync_roles;
 mod tidy;
+mod tidy_language;
 mod tidy_tokens;
 mod token;
 mod wit;

@@ -165,7 +165,13 @@ fn roles(recorder: &mut Recorder<'_>) {
     recorder.fails("roles/{org}/{role}", "write a negative duration", 400, Verb::Write, &at, negative);
     let nothing = format!("roles/{org}/nothing");
     recorder.fails("roles/{org}/{role}", "read a role that does not exist", 404, Verb::Read, &nothing, Value::Null);
-    recorder.shows("roles/{org}", "List the roles of an organization", Verb::List, &format!("roles/{org}"), Value::Null);
+    recorder.shows(
+        "roles/{org}",
+        "List the roles of an organization",
+        Verb::List,
+        &format!("roles/{org}"),
+        Value::Null,
+    );
     recorder.shows("roles", "List the roles of all organizations", Verb::List, "roles", Value::Null);
 
     let role = json!({ "org_id": org, "role_name": "writer", "role_id": astra_role, "ttl": "1h" });
@@ -196,7 +202,14 @@ fn stored_tokens(recorder: &mut Recorder<'_>) {
     body["metadata"] = json!({ "team": "payments" });
     let path = "org/token";
     let made = recorder.shows(path, "Make a token with a logical name", Verb::Write, path, body.clone());
-    recorder.fails(path, "make a token with the same organization, role and logical name", 409, Verb::Write, path, body);
+    recorder.fails(
+        path,
+        "make a token with the same organization, role and logical name",
+        409,
+        Verb::Write,
+        path,
+        body,
+    );
     recorder.shows(path, "Read the token again", Verb::Read, path, named);
     recorder.fails(path, "read without `org_id`", 400, Verb::Read, path, json!({ "role_name": "reader" }));
     recorder.shows("org/tokens", "List the tokens of all organizations", Verb::List, "org/tokens", Value::Null);
@@ -224,7 +237,13 @@ fn static_roles(recorder: &mut Recorder<'_>) {
     let never = format!("static-roles/{org}/never");
     let none = json!({ "role_ids": role["role_ids"] });
     recorder.fails(path, "write a static role without a schedule", 400, Verb::Write, &never, none);
-    recorder.shows("static-roles/{org}", "List the static roles", Verb::List, &format!("static-roles/{org}"), Value::Null);
+    recorder.shows(
+        "static-roles/{org}",
+        "List the static roles",
+        Verb::List,
+        &format!("static-roles/{org}"),
+        Value::Null,
+    );
     let path = "static-creds/{org}/{name}";
     recorder.shows(path, "Read the current token", Verb::Read, &format!("static-creds/{org}/reports"), Value::Null);
     let nothing = format!("static-creds/{org}/nothing");
@@ -263,7 +282,14 @@ fn the_end(recorder: &mut Recorder<'_>) {
     recorder.shows("roles/{org}/{role}", "Delete a role", Verb::Delete, &format!("roles/{alpha}/reader"), Value::Null);
     let at = format!("config/{alpha}");
     let path = "config/{org}";
-    recorder.fails(path, "delete a config while tokens of the organization are alive", 400, Verb::Delete, &at, Value::Null);
+    recorder.fails(
+        path,
+        "delete a config while tokens of the organization are alive",
+        400,
+        Verb::Delete,
+        &at,
+        Value::Null,
+    );
     let title = "Delete a config while tokens of the organization are alive";
     recorder.shows(path, title, Verb::Delete, &at, json!({ "force": true }));
     recorder.shows("config", "Delete a config", Verb::Delete, "config", json!({ "org_id": beta }));

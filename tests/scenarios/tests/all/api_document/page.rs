@@ -163,7 +163,10 @@ fn render_path(page: &PathPage, exchanges: &[Exchange], text: &mut String) {
     }
     text.push('\n');
     if !page.parameters.is_empty() {
-        let _ = writeln!(text, "### Parameters of `{path}`\n\n| name | type | default | meaning |\n| --- | --- | --- | --- |");
+        let _ = writeln!(
+            text,
+            "### Parameters of `{path}`\n\n| name | type | default | meaning |\n| --- | --- | --- | --- |"
+        );
         for Parameter { name, kind, default, meaning, .. } in &page.parameters {
             let _ = writeln!(text, "| `{name}` | {kind} | {default} | {} |", cell(meaning));
         }

@@ -30,9 +30,11 @@ impl Stable {
         match value {
             Value::String(text) => self.text(text).into(),
             Value::Array(items) => items.iter().map(|item| self.value(item)).collect::<Vec<_>>().into(),
-            Value::Object(object) => {
-                object.iter().map(|(name, value)| (self.text(name), self.field(name, value))).collect::<Map<_, _>>().into()
-            }
+            Value::Object(object) => object
+                .iter()
+                .map(|(name, value)| (self.text(name), self.field(name, value)))
+                .collect::<Map<_, _>>()
+                .into(),
             other => other.clone(),
         }
     }
@@ -59,7 +61,8 @@ impl Stable {
         let mut rest = text;
         while let Some(first) = rest.chars().next() {
             let length = time_length(rest);
-            let time = length.and_then(|length| OffsetDateTime::parse(&rest[..length], &Rfc3339).ok().zip(Some(length)));
+            let time =
+                length.and_then(|length| OffsetDateTime::parse(&rest[..length], &Rfc3339).ok().zip(Some(length)));
             if let Some((time, length)) = time {
                 replaced.push_str(&self.shown(time, length - SECONDS_LENGTH - 1));
                 rest = &rest[length..];
@@ -99,7 +102,8 @@ fn time_length(text: &str) -> Option<usize> {
 
 /// Two clocks that agree may be read a second apart.
 fn skew_replaced(text: &str) -> String {
-    let skew = text.split_once("Astra's clock is ").and_then(|(before, rest)| Some((before, rest.split_once(" ours")?)));
+    let skew =
+        text.split_once("Astra's clock is ").and_then(|(before, rest)| Some((before, rest.split_once(" ours")?)));
     match skew {
         Some((before, (_, after))) => format!("{before}Astra's clock is 0 s ahead of ours{after}"),
         None => text.to_owned(),
