@@ -22,14 +22,16 @@ use page::PathPage;
 /// Stands between the engine's part of the page and the host's.
 const HOST_PART: &str = "## Paths of the host\n";
 
-scenarios! { fake:
+scenarios! { all:
     the_page_of_all_paths_says_what_the_engine_answers,
 }
 
 fn the_page_of_all_paths_says_what_the_engine_answers(stage: &Stage) {
     let exchanges = exchanges::of_the_engine(stage);
     let document = stage.help("").expect(200).data["openapi"].clone();
-    let pages = page::of_document(stage, &document);
+    let mut pages = page::of_document(stage, &document);
+    // Only a real plugin has the host's paths; they have a part of their own.
+    pages.retain(|page| page.path.split('/').next() != Some("module"));
     assert_every_operation_has_a_sample(&pages, &exchanges);
     let text = format!("{}{}", page::HEAD, page::render(&pages, &exchanges));
     check_or_write(
@@ -62,7 +64,7 @@ fn the_page_of_the_hosts_paths_says_what_the_plugin_answers() {
     });
 }
 
-/// Compares a part of the page with what it should be; with `UPDATE_GEN` writes the whole page instead.
+/// Compares a part of the page with what it should be. With `UPDATE_GEN` nothing is compared: one driver writes the page.
 #[track_caller]
 fn check_or_write(writes: bool, expected: &str, part: impl Fn(&str) -> Option<&str>, whole: impl Fn(&str) -> String) {
     /// Two tests write one file.
@@ -70,8 +72,10 @@ fn check_or_write(writes: bool, expected: &str, part: impl Fn(&str) -> Option<&s
     let _guard = PAGE.lock().unwrap();
     let file: PathBuf = workspace_root().join("docs/api.md");
     let kept = fs::read_to_string(&file).unwrap_or_default();
-    if writes && std::env::var_os("UPDATE_GEN").is_some() {
-        fs::write(&file, whole(&kept)).unwrap();
+    if std::env::var_os("UPDATE_GEN").is_some() {
+        if writes {
+            fs::write(&file, whole(&kept)).unwrap();
+        }
         return;
     }
     let kept = part(&kept).unwrap_or_default();

@@ -128,7 +128,7 @@ fn configs(recorder: &mut Recorder<'_>) {
     let config = json!({ "astra_token": alpha.token, "logical_name": "prod", "rotation_period": "720h", "url": url });
     recorder.shows("config/{org}", "Configure an organization", Verb::Write, &at, config);
     recorder.shows("config/{org}", "Read a config", Verb::Read, &at, Value::Null);
-    let elsewhere = json!({ "url": "https://astra.example" });
+    let elsewhere = json!({ "url": "https://api.dev.cloud.datastax.com" });
     recorder.fails("config/{org}", "change `url` without the admin token", 400, Verb::Write, &at, elsewhere);
     let named = "config/prod";
     recorder.fails("config/{org}", "put the logical name into the path", 400, Verb::Read, named, Value::Null);

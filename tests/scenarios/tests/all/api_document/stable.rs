@@ -13,7 +13,12 @@ const STEP: Duration = Duration::minutes(10);
 /// Length of `2026-01-01T12:00:00`.
 const SECONDS_LENGTH: usize = 19;
 
-/// What is replaced.
+/// Random names of the server.
+const LEASE: &str = "h4sKq8RzXb2Lw7TfNc9VmYd1";
+const ACCESSOR: &str = "Pq7Zt3UeWn5Gx1KhRv6JcBd0";
+const REQUEST_ID: &str = "6f1c2a9e-4b7d-4c58-9e03-d2a8b5f71c64";
+
+/// Replaces the values that differ between runs.
 pub(super) struct Stable {
     began: OffsetDateTime,
     words: Vec<(String, String)>,
@@ -39,12 +44,16 @@ impl Stable {
         }
     }
 
-    /// Seconds that run down, such as those to the next rotation, are rounded as times are; secrets are left out.
+    /// Seconds that run down, such as those to the next rotation, are rounded as times are. Names that the server makes up
+    /// are replaced, and secrets are left out.
     fn field(&self, name: &str, value: &Value) -> Value {
         match (name, value) {
             ("ttl", Value::Number(seconds)) => {
                 rounded(Duration::seconds(seconds.as_i64().unwrap_or_default())).whole_seconds().into()
             }
+            ("lease_id", Value::String(id)) => self.text(&lease_id_replaced(id)).into(),
+            ("accessor", Value::String(_)) => ACCESSOR.into(),
+            ("request_id", Value::String(_)) => REQUEST_ID.into(),
             ("secret", Value::String(_)) => "…".into(),
             _ => self.value(value),
         }
@@ -98,6 +107,13 @@ fn time_length(text: &str) -> Option<usize> {
     }
     let fraction = bytes[SECONDS_LENGTH..].iter().take_while(|byte| **byte == b'.' || byte.is_ascii_digit()).count();
     (bytes.get(SECONDS_LENGTH + fraction) == Some(&b'Z')).then_some(SECONDS_LENGTH + fraction + 1)
+}
+
+/// The mount is `astra/`, and the last part is random.
+fn lease_id_replaced(id: &str) -> String {
+    let path = id.split_once('/').map_or(id, |(_, path)| path);
+    let path = path.rsplit_once('/').map_or(path, |(path, _)| path);
+    format!("astra/{path}/{LEASE}")
 }
 
 /// Two clocks that agree may be read a second apart.
