@@ -24,20 +24,22 @@ main() {
 
 configure() {
     local names=(prod staging) index
-    say "Tell it about the organizations. The admin token is never shown again."
+    say "Configure two organizations; no request shows an admin token again"
     for index in "${!organizations[@]}"; do
         write_config "${organizations[$index]}" "${names[$index]}"
     done
     run bao list astra/configs
 
-    say "Import Astra's roles, so that nobody has to copy their IDs."
+    say "Import the roles of both organizations from Astra, so that nobody has to copy their IDs"
     run bao write astra/sync-roles ttl=1h max_ttl=24h
+
+    say "List the imported roles"
     run bao list astra/roles
 }
 
 make_and_use() {
     organization=${organizations[0]}
-    say "Make a token: for a role, known by a logical name, with metadata that says whose it is."
+    say "Make a token for a role, with a logical name and with metadata that names the team"
     run bao write astra/org/token org_id="$organization" role_name="$ROLE" logical_name=billing-service \
         metadata=team=payments
     lease=$(value_of lease_id)
@@ -45,51 +47,51 @@ make_and_use() {
     token=$(value_of token)
     [[ -n $lease && -n $client_id && -n $token ]] || die "the answer has no lease, client ID or token"
 
-    say "Astra takes it, and its own list shows the mark of this mount."
+    say "Astra accepts the token, and lists it with the mark of this mount in its description"
     run_astra_call "$token" /v2/currentOrg
-    [[ $output == *"HTTP 200"* ]] || die "Astra does not take the new token"
+    [[ $output == *"HTTP 200"* ]] || die "Astra does not accept the new token"
     mark=$(mark_of "$organization" "$client_id")
     [[ -n $mark ]] || die "Astra's list does not show this mount's mark on the new token"
-    echo "tokens in Astra with the mark $mark…: $(tokens_marked "$mark")"
+    echo "tokens in Astra with the mark of this mount ($mark…): $(tokens_marked "$mark")"
 
-    say "Read it again: the same token, not a second one."
+    say "Read the logical name again: the answer is the same token, not a second one"
     run bao read astra/org/token org_id="$organization" role_name="$ROLE" logical_name=billing-service
     [[ $(value_of clientId) == "$client_id" ]] || die "the read gave another token"
 
-    say "Who has which token, and until when? No secret is shown."
+    say "Ask who has the token, and who made and read it; the answer holds no secret"
     run bao read "astra/tokens/$organization/$client_id"
+    run_view history bao read -format=json "astra/tokens/$organization/$client_id"
 }
 
 renew_and_revoke() {
-    say "It is a lease like any other: look, renew, revoke."
+    say "Look the lease up, renew it, revoke it"
     run bao lease lookup "$lease"
     run bao lease renew "$lease"
     run bao lease revoke -sync "$lease"
 
-    say "Astra refuses it now."
+    say "Astra refuses the revoked token"
     run_astra_call "$token" /v2/currentOrg
-    [[ $output == *"HTTP 401"* || $output == *"HTTP 403"* ]] || die "Astra still takes the revoked token"
+    [[ $output == *"HTTP 401"* || $output == *"HTTP 403"* ]] || die "Astra still accepts the revoked token"
 }
 
 show_audit() {
-    say "What the audit device recorded of the making: who, what, and every secret as an HMAC only."
-    show "grep '\"path\":\"astra/org/token\"' audit.log | head -n 2"
-    local lines
-    lines=$(grep '"path":"astra/org/token"' "$work/audit.log")
-    head -n 2 <<<"$lines"
+    say "The audit log says who made the token; every secret in it is an HMAC"
+    show "grep '\"path\":\"astra/org/token\"' audit.log | head -n 2 | python3 show.py audit"
+    grep '"path":"astra/org/token"' "$work/audit.log" >"$work/audit-of-the-token.txt"
+    head -n 2 "$work/audit-of-the-token.txt" | view audit
     local secret
     for secret in "$token" "${admin_token[@]}"; do
         ! grep -qF -- "$secret" "$work"/*.log || die "a token is in the server's logs or in the audit log"
     done
-    echo "neither this token nor an admin token is in the audit log or in the server's log"
+    echo "neither the token nor an admin token is in the audit log or in the log of the server"
 }
 
 count_what_is_left() {
     local left
     left=$(tokens_marked "$mark")
-    say "Astra's own lists, of all organizations, by this mount's mark:"
+    say "Count the tokens that carry the mark of this mount, in Astra's lists of all organizations"
     echo "tokens left in Astra: $left"
-    [[ $left == 0 ]] || die "there should be none"
+    [[ $left == 0 ]] || die "the demo left tokens in Astra"
 }
 
 main

@@ -8,10 +8,12 @@ readonly PLUGIN=vault-plugin-secrets-datastax-astra
 readonly START_SECONDS_MAX=60
 readonly STOP_SECONDS_MAX=5
 readonly START_ATTEMPTS=3
+readonly COMMAND_WIDTH=110 # characters of a command on one line
 
 work=            # everything that is made lies in here
 processes=()     # process groups of what was started
 current=         # the command being run, for the message of a failure
+steps=0          # how many steps of the demo have begun
 interrupted=     # set by Ctrl-C and the like, which are no failures
 mounted=         # set once the engine is enabled: there may be leases
 organizations=() # Astra's organization IDs
@@ -31,6 +33,7 @@ prepare() {
     trap 'interrupted=1; exit 130' INT
     trap 'interrupted=1; exit 143' TERM HUP
     mkdir "$work/plugins" "$work/home" "$work/tmp"
+    echo "DEMO=$work   # all files of the demo; the end of the demo removes them"
     install -m 0755 "$PLUGIN_BIN" "$work/plugins/$PLUGIN"
     forget_surroundings
 }
@@ -122,16 +125,26 @@ else
     readonly BOLD='' DIM='' PLAIN=''
 fi
 
-# A remark, as a comment in a shell.
-say() { printf '\n%s# %s%s\n' "$DIM" "$*" "$PLAIN"; }
+# Begins the next step of the demo, which fits on one screen: say TITLE.
+say() { printf '\n%s── %d ── %s%s\n' "$DIM" "$((++steps))" "$*" "$PLAIN"; }
 
-# Shows a command as an operator would type it.
+# Shows a command as an operator would type it, on several lines where it is long.
 show() {
+    local line='' word words
     current=$*
-    printf '%s$ %s%s\n' "$BOLD" "$*" "$PLAIN"
+    read -ra words <<<"$(abbreviated "$*")"
+    printf '%s$ ' "$BOLD"
+    for word in "${words[@]}"; do
+        if ((${#line} + ${#word} > COMMAND_WIDTH)); then
+            printf '%s \\\n' "$line"
+            line='   '
+        fi
+        line+="${line:+ }$word"
+    done
+    printf '%s%s\n' "$line" "$PLAIN"
 }
 
-# Shows a command, runs it, shows its output; keeps the output in $output.
+# Shows a command, runs it, shows its output; keeps the whole output in $output.
 run() {
     show "$(quoted "$@")"
     captured "$@"
@@ -140,8 +153,28 @@ run() {
 captured() {
     local code=0
     output=$("$@" 2>&1) || code=$?
-    printf '%s\n' "$output" | shorten
+    if [[ -n $output ]]; then abbreviated "$output" | shorten | view table; fi
     return "$code"
+}
+
+# As `run`, with a view of show.py instead of all that the command answers: run_view VIEW COMMAND…
+run_view() {
+    local view=$1
+    shift
+    show "$(quoted "$@") | python3 show.py $view"
+    output=$("$@")
+    abbreviated "$output" | shorten | view "$view"
+}
+
+view() { python3 "$(dirname "${BASH_SOURCE[0]}")/show.py" "$1"; }
+
+# Writes the long names that many lines contain as the variables that `prepare` and `bring_up_astra` announce.
+abbreviated() {
+    local text=$1
+    text=${text//"$work"/'$DEMO'}
+    if [[ -n ${organizations[0]:-} ]]; then text=${text//"${organizations[0]}"/'$ORG'}; fi
+    if [[ -n ${organizations[1]:-} ]]; then text=${text//"${organizations[1]}"/'$ORG2'}; fi
+    printf '%s\n' "$text"
 }
 
 # The words of a command with quotes where a shell needs them, the admin tokens as a variable.
@@ -176,11 +209,13 @@ bring_up_astra() {
         astra=https://api.astra.datastax.com
         organizations=("$ASTRA_ORG_ID")
         admin_token[$ASTRA_ORG_ID]=$ASTRA_TOKEN
-        say "Astra: the real one, organization $ASTRA_ORG_ID"
+        echo "Astra is the real one: $astra"
     else
         start_simulator
-        say "Astra: a simulator at $astra with two organizations"
+        echo "Astra is a simulator at $astra with two organizations"
     fi
+    echo "ORG=${organizations[0]}"
+    if ((${#organizations[@]} > 1)); then echo "ORG2=${organizations[1]}"; fi
 }
 
 # Its tokens go through a file that only we can read, not through its output, which is shown when something fails.
@@ -267,7 +302,7 @@ HCL
             -dev-listen-address="127.0.0.1:$port" -config="$work/openbao.hcl"
         openbao_pid=$started
         if wait_for "$openbao_pid" OpenBao bao token lookup; then
-            say "$("$BAO_BIN" --version | cut -d' ' -f1,2): a dev server at $BAO_ADDR, nothing on disk but the plugin and the audit log"
+            echo "$("$BAO_BIN" --version | cut -d' ' -f1,2) is a dev server at $BAO_ADDR"
             return
         fi
         # Most likely somebody took the port meanwhile.
@@ -299,7 +334,7 @@ register_and_enable() {
     sum=$(sha256sum "$work/plugins/$PLUGIN" | cut -d' ' -f1)
     # By default the plugin reaches Astra's own hosts only; the simulator is not one of them.
     if [[ -z ${ASTRA_TOKEN:-} ]]; then arguments+=(-args="--allow-egress=$astra"); fi
-    say "Register the plugin by its SHA-256, and enable it."
+    say "Register the plugin with its SHA-256, and enable it"
     run bao plugin register -sha256="$sum" "${arguments[@]}" secret "$PLUGIN"
     run bao secrets enable -path=astra "$PLUGIN"
     mounted=1
@@ -310,8 +345,7 @@ write_config() {
     local url=$astra shown
     # Empty means Astra's production host.
     if [[ -n ${ASTRA_TOKEN:-} ]]; then url=; fi
-    shown="bao write astra/config org_id=$1 astra_token=- url=\"$url\" logical_name=$2"
-    show "$shown   # the admin token comes from standard input"
+    show "bao write astra/config org_id=$1 astra_token=- url=\"$url\" logical_name=$2 <ADMIN_TOKEN_FILE"
     captured bao write astra/config org_id="$1" astra_token=- url="$url" logical_name="$2" \
         < <(printf %s "${admin_token[$1]}")
 }

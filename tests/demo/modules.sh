@@ -1,5 +1,5 @@
 # shellcheck shell=bash
-# The end of the demo: an update of the engine dropped in while requests run, a bad one refused, and the way back.
+# The end of the demo: an update of the engine under load, a damaged module, and the revert to the previous module.
 #
 # Sourced by demo.sh, not run. It needs MODULE_WASM from the Makefile: the engine as a module, as `make build` writes it.
 
@@ -13,7 +13,7 @@ new_version=     # the update's
 # Before the registration, which names the key: makes the directory and a key, and adds the arguments.
 prepare_modules() {
     mkdir "$work/modules"
-    say "Updates of the engine are signed. Make a key for that; its public half goes into the plugin's registration."
+    say "Make a key that signs updates of the engine; the registration of the plugin names its public half"
     run plugin module keygen --out "$work/release.pem"
     plugin_arguments+=(-args="--modules-dir=$work/modules" -args="--trust-key=$(grep -oE 'ed25519:[A-Za-z0-9+/=]+' <<<"$output")")
 }
@@ -26,7 +26,7 @@ update_and_go_back() {
 }
 
 lease_before_the_update() {
-    say "A token made by the module that is built in."
+    say "Make a token with the engine that is built into the plugin"
     run bao read "astra/creds/$organization/$ROLE"
     lease=$(value_of lease_id)
     token=$(value_of token)
@@ -35,7 +35,7 @@ lease_before_the_update() {
 
 drop_in_an_update() {
     new_version=$(next_version "$old_version")
-    say "An update: the same engine as version $new_version. Sign it, and drop it in while four clients ask all the time."
+    say "Update the engine to version $new_version while four clients send requests without a pause"
     make_version "$old_version" "$new_version" >"$work/astra-$new_version.wasm"
     run plugin module sign --key "$work/release.pem" "$work/astra-$new_version.wasm"
     ask_all_the_time
@@ -43,38 +43,37 @@ drop_in_an_update() {
     wait_for_module "$new_version"
     local told
     told=$(wc -l <"$answers")
-    run bao read astra/module
+    run_view candidates bao read -format=json astra/module
     stop_asking
     count_answers "$told"
 
-    say "What the old module leased, the new one renews."
+    say "The new module renews the lease that the previous module made"
     run bao lease renew "$lease"
 }
 
 refuse_a_bad_module() {
     local bad
     bad=$(next_version "$new_version")
-    say "A bad one: version $bad, signed, and one byte of it changed since."
+    say "Version $bad is damaged: one byte changed after it was signed; version $new_version goes on serving"
     make_version "$old_version" "$bad" >"$work/astra-$bad.wasm"
     captured plugin module sign --key "$work/release.pem" "$work/astra-$bad.wasm" >"$work/sign.log"
     printf '\001' | dd of="$work/astra-$bad.wasm" bs=1 seek=1000 conv=notrunc status=none
     run mv "$work/astra-$bad.wasm.sig" "$work/astra-$bad.wasm" "$work/modules/"
-    run bao write -f astra/module/reload
-    show "bao read -format=json astra/module | jq '.data | {version, candidates}'"
-    output=$(bao read -format=json astra/module | status_of_candidates)
-    echo "$output"
+    show "bao write -f astra/module/reload"
+    bao write -f astra/module/reload >"$work/reload.txt"
+    run_view candidates bao read -format=json astra/module
     [[ $output == *"$bad"* ]] || die "the status says nothing about version $bad"
     [[ $(bao read -field=version astra/info) == "$new_version" ]] || die "version $new_version does not serve any more"
 }
 
 go_back() {
-    say "And back: the module before serves the next request, and ends what the newer one renewed."
+    say "Revert: the previous module serves the next request, and revokes the lease that the newer module renewed"
     run bao write -f astra/module/rollback
     run bao read -field=version astra/info
     [[ $output == "$old_version" ]] || die "version $old_version does not serve again"
     run bao lease revoke -sync "$lease"
     captured astra_call "$token" /v2/currentOrg >/dev/null
-    [[ $output == *"HTTP 401"* || $output == *"HTTP 403"* ]] || die "Astra still takes the revoked token"
+    [[ $output == *"HTTP 401"* || $output == *"HTTP 403"* ]] || die "Astra still accepts the revoked token"
 }
 
 # The plugin's program, by hand.
@@ -129,17 +128,7 @@ count_answers() {
     after=$(grep -c "^200 $new_version\$" "$answers" || true)
     # A request that began before the report may end after it: one of each client.
     late=$(tail -n +"$(($1 + 5))" "$answers" | grep -c "^200 $old_version\$" || true)
-    echo "requests meanwhile: $all; failed: $failed; served by $old_version: $before, by $new_version: $after;" \
-        "by $old_version after the report: $late"
+    echo "requests during the update: $all; failed: $failed; served by $old_version: $before, by $new_version: $after," \
+        "by $old_version after the status named $new_version: $late"
     [[ $failed == 0 && $late == 0 && $before -gt 0 && $after -gt 0 ]] || die "the switch was not clean"
-}
-
-# From JSON on stdin: the version, and each candidate with the reason why it does not serve.
-status_of_candidates() {
-    python3 -c '
-import json, sys
-data = json.load(sys.stdin)["data"]
-shown = {name: data[name] for name in ("version", "candidates")}
-print(json.dumps(shown, indent=2))
-'
 }

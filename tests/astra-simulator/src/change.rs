@@ -10,18 +10,18 @@ use crate::state::World;
 pub enum OutsideChange {
     /// The token is revoked.
     RevokeToken {
-        /// Which.
+        /// Client ID of the token.
         client_id: String,
     },
     /// The token is expired from now on.
     ExpireToken {
-        /// Which.
+        /// Client ID of the token.
         client_id: String,
     },
     /// The token has these roles from now on, by ID. (No API call does this; a role that was
     /// narrowed looks the same to the token's holder.)
     ChangeTokenRoles {
-        /// Which.
+        /// Client ID of the token.
         client_id: String,
         /// Role IDs.
         roles: Vec<String>,
@@ -56,7 +56,7 @@ pub enum OutsideChange {
     },
     /// The simulator's clock jumps forward.
     AdvanceClock {
-        /// How far.
+        /// Milliseconds to add to the clock.
         milliseconds: u64,
     },
 }

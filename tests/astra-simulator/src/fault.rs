@@ -11,7 +11,7 @@ use crate::change::OutsideChange;
 /// added; delays and outside changes add up, of the others the first one decides.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct FaultRule {
-    /// Which calls.
+    /// The calls that the rule picks.
     #[serde(default)]
     pub when: When,
     /// What happens to them.
@@ -116,7 +116,7 @@ pub enum Action {
     Redirect {
         /// 301, 302, 307 or 308.
         status: u16,
-        /// Where to.
+        /// Value of the `Location` header.
         location: String,
     },
     /// Reset the connection (RST).
@@ -160,12 +160,12 @@ pub enum Action {
     },
     /// Damage the real answer; the call takes effect.
     Damage {
-        /// How.
+        /// The kind of the damage.
         damage: Damage,
     },
     /// Change something behind the client's back before the call is looked at.
     Outside {
-        /// What.
+        /// The change that happens.
         change: OutsideChange,
     },
 }

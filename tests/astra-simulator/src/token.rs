@@ -56,11 +56,11 @@ pub const SECRET_PREFIX: &str = "CanarySecret-";
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum TokenState {
-    /// It works.
+    /// Astra accepts the token.
     Live,
     /// Its `tokenExpiry` has passed.
     Expired,
-    /// It was deleted.
+    /// The token was deleted.
     Revoked,
 }
 

@@ -49,6 +49,7 @@ macro_rules! scenarios {
     }};
 }
 
+mod api_document;
 mod authors;
 // Only the static binary starts in such a root; `make` says so where it cannot build that.
 #[cfg(target_env = "musl")]
@@ -90,6 +91,7 @@ mod storage_faults;
 mod switches;
 mod sync_roles;
 mod tidy;
+mod tidy_language;
 mod tidy_tokens;
 mod token;
 mod wit;

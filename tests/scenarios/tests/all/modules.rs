@@ -8,7 +8,7 @@ mod cluster;
 mod consent;
 mod directory;
 mod killed;
-mod leases;
+pub(crate) mod leases;
 mod life;
 mod load;
 mod names;

@@ -183,12 +183,12 @@ fn the_policies_of_the_readme_do_what_they_say() {
         place.may_not(&application, &[get(format!("creds/{alpha}/reader")), get(format!("creds/{beta}/r_w_user"))]);
         place.may_not(&application, &by_aliases(stage, &stage.alpha));
 
-        let keeper = place.client(&stage.alpha, &[readme("Who looks after roles")]);
+        let administrator = place.client(&stage.alpha, &[readme("A role administrator")]);
         let role = json!({ "role_id": stage.astra_role(&stage.alpha, "R/W User") });
         let list = |path: &str| ("LIST", format!("{path}/{alpha}"), Value::Null);
-        place.may(&keeper, &[list("roles"), list("tokens"), ("POST", format!("roles/{alpha}/new"), role)]);
-        place.may_not(&keeper, &[get(format!("config/{alpha}")), get(format!("creds/{alpha}/reader"))]);
-        place.may_not(&keeper, &by_aliases(stage, &stage.alpha));
+        place.may(&administrator, &[list("roles"), list("tokens"), ("POST", format!("roles/{alpha}/new"), role)]);
+        place.may_not(&administrator, &[get(format!("config/{alpha}")), get(format!("creds/{alpha}/reader"))]);
+        place.may_not(&administrator, &by_aliases(stage, &stage.alpha));
 
         let shut = place.client(&stage.beta, &[WIDE.to_owned(), readme("Beside a wider grant")]);
         let listed = ["configs", "roles", "org/tokens", "info", "module", "module/reload"];

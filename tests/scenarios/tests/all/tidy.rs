@@ -175,7 +175,9 @@ fn nothing_unfinished_and_nothing_of_one_machine() {
         ["/wo", "rk/"].concat(),
         ["/ho", "me/"].concat(),
     ];
-    for file in text_files().into_iter().filter(|file| !is_generated(file)) {
+    let files = text_files(&["rs", "md", "toml", "wit", "sh", "yml", "proto"]);
+    assert!(files.len() > 50, "the walk found {} files", files.len());
+    for file in files.into_iter().filter(|file| !is_generated(file)) {
         let text = fs::read_to_string(&file).unwrap_or_default();
         for (number, line) in text.lines().enumerate() {
             let found = banned.iter().find(|word| stands_in(line, word));
@@ -200,7 +202,7 @@ fn the_commands_in_the_documents_exist() {
         .filter_map(|line| line.split_once(':'))
         .flat_map(|(names, _)| names.split_whitespace())
         .collect();
-    let mut documents = vec![workspace_root().join("README.md")];
+    let mut documents = ["README.md", "CONTRIBUTING.md"].map(|name| workspace_root().join(name)).to_vec();
     walk(&workspace_root().join("docs"), &mut documents);
     let mut commands = 0;
     for document in documents.iter().filter(|file| has_extension(file, &["md"])) {
@@ -244,20 +246,40 @@ fn the_tests_in_the_list_of_differences_exist() {
     assert!(names > 50, "only {names} names were found");
 }
 
-/// Rust files that people write; generated ones say so in their path.
-fn rust_files() -> Vec<PathBuf> {
-    text_files().into_iter().filter(|file| has_extension(file, &["rs"]) && !is_generated(file)).collect()
+/// The invariants name the tests that prove them.
+#[test]
+fn the_tests_of_the_invariants_exist() {
+    let text = fs::read_to_string(workspace_root().join("docs/ARCHITECTURE.md")).unwrap();
+    let (_, invariants) = text.split_once("\n## Invariants\n").unwrap();
+    let (invariants, _) = invariants.split_once("\n## ").unwrap();
+    let code: Vec<String> = rust_files().iter().map(|file| fs::read_to_string(file).unwrap()).collect();
+    let words: BTreeSet<&str> =
+        code.iter().flat_map(|code| code.split(|c: char| !(c.is_alphanumeric() || c == '_'))).collect();
+    let is_name =
+        |part: &&str| part.contains('_') && part.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'_');
+    let names: Vec<&str> = invariants.split('`').skip(1).step_by(2).filter(is_name).collect();
+    for name in &names {
+        assert!(words.contains(name), "docs/ARCHITECTURE.md names the test `{name}`, which is not there");
+    }
+    assert!(names.len() > 50, "only {} names were found", names.len());
 }
 
-fn is_generated(file: &Path) -> bool {
+/// Rust files that people write; generated ones say so in their path.
+fn rust_files() -> Vec<PathBuf> {
+    text_files(&["rs"]).into_iter().filter(|file| !is_generated(file)).collect()
+}
+
+/// Is this a file that a program wrote?
+pub(crate) fn is_generated(file: &Path) -> bool {
     file.components().any(|part| part.as_os_str() == "gen")
 }
 
-fn text_files() -> Vec<PathBuf> {
+/// The files of the repository with one of these extensions.
+pub(crate) fn text_files(extensions: &[&str]) -> Vec<PathBuf> {
     let mut files = Vec::new();
     walk(&workspace_root(), &mut files);
-    files.retain(|file| has_extension(file, &["rs", "md", "toml", "wit", "sh", "yml", "proto"]));
-    assert!(files.len() > 50, "the walk found {} files", files.len());
+    files.retain(|file| has_extension(file, extensions));
+    assert!(!files.is_empty(), "the walk found no {extensions:?} files");
     files
 }
 

@@ -1,4 +1,4 @@
-//! Rules about the interface in `wit/`: what is released stays as it is.
+//! Rules about the interface in `wit/`: what is released stays as it is, but for its comments.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -6,7 +6,8 @@ use std::path::PathBuf;
 
 use harness::{sha256_hex, workspace_root};
 
-/// Guests that exist were built for exactly this text. Nothing rewrites `wit/FROZEN`, `make bless` neither.
+/// Guests that exist were built for exactly these types and functions. Nothing rewrites `wit/FROZEN`, `make bless`
+/// neither.
 #[test]
 fn a_released_interface_never_changes() {
     let frozen = fs::read_to_string(workspace_root().join("wit/FROZEN")).unwrap();
@@ -48,13 +49,13 @@ fn wit_packages_are_named_as_their_folders() {
 struct Package(Vec<PathBuf>);
 
 impl Package {
-    /// As `sha256sum *.wit | sha256sum` says it.
+    /// SHA-256 of what a parser sees of the files, by their names: comments and blank space do not count.
     fn digest(&self) -> String {
-        let line = |file: &PathBuf| {
+        let part = |file: &PathBuf| {
             let name = file.file_name().unwrap().to_str().unwrap();
-            format!("{}  {name}\n", sha256_hex(&fs::read(file).unwrap()))
+            format!("{name}\n{}\n", tokens(&fs::read_to_string(file).unwrap()))
         };
-        sha256_hex(self.0.iter().map(line).collect::<String>().as_bytes())
+        sha256_hex(self.0.iter().map(part).collect::<String>().as_bytes())
     }
 
     /// The name that its text says, spelled as a folder.
@@ -69,6 +70,69 @@ impl Package {
                     .replace(':', "-"),
             )
         })
+    }
+}
+
+/// The text of a WIT file without comments, its words and signs separated by one space each. WIT has no texts in
+/// quotes, in which a comment's sign could stand.
+fn tokens(text: &str) -> String {
+    let mut spaced = String::new();
+    let mut rest = text;
+    while let Some(character) = rest.chars().next() {
+        let skipped = comment_length(rest);
+        if skipped > 0 {
+            spaced.push(' ');
+            rest = &rest[skipped..];
+            continue;
+        }
+        // A sign is a token of its own, however it is spaced; names may hold `-`, versions `.` and `-`.
+        let is_word = character.is_alphanumeric() || matches!(character, '-' | '.' | '_' | '%');
+        if is_word {
+            spaced.push(character);
+        } else {
+            spaced.extend([' ', character, ' ']);
+        }
+        rest = &rest[character.len_utf8()..];
+    }
+    spaced.split_whitespace().collect::<Vec<_>>().join(" ")
+}
+
+/// How long the comment is that a text begins with; 0 = it begins with none.
+fn comment_length(text: &str) -> usize {
+    if text.starts_with("//") {
+        return text.find('\n').unwrap_or(text.len());
+    }
+    if !text.starts_with("/*") {
+        return 0;
+    }
+    // Such comments nest.
+    let (mut depth, mut at) = (0_usize, 0);
+    while at < text.len() {
+        let rest = &text[at..];
+        if rest.starts_with("/*") {
+            depth += 1;
+            at += 2;
+        } else if rest.starts_with("*/") {
+            depth -= 1;
+            at += 2;
+            if depth == 0 {
+                return at;
+            }
+        } else {
+            at += rest.chars().next().map_or(1, char::len_utf8);
+        }
+    }
+    text.len()
+}
+
+#[test]
+fn comments_and_blank_space_of_an_interface_do_not_count() {
+    let plain = "package a:b@0.1.0; interface i { get: func(key: string) -> result<option<entry>, error>; }";
+    let commented = "/// What it is.\npackage a:b@0.1.0;\n\ninterface i {\n  // A /* line.\n  get: func( /* a /* nested */ one */\n  \
+                     key: string) -> result<option<entry>,error>;\n}\n/// The end";
+    assert_eq!(tokens(plain), tokens(commented));
+    for changed in [plain.replace("string", "u32"), plain.replace("0.1.0", "0.1.1"), plain.replace("get:", "get-it:")] {
+        assert_ne!(tokens(plain), tokens(&changed));
     }
 }
 

@@ -1,0 +1,256 @@
+//! Rules about language: what a test can check of the section "Language" in CONTRIBUTING.md.
+//!
+//! Numbers in this file are what is still to be rewritten. They may only fall: whoever rewrites a place lowers them.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use harness::workspace_root;
+
+use crate::tidy::{is_generated, text_files};
+
+/// Folders, and how many doc comments without content each may still have.
+const EMPTY_COMMENTS_MAX: [(&str, usize); 4] = [("guest", 14), ("host", 57), ("tests", 0), ("wit", 0)];
+
+/// A doc comment that begins so only sends the reader to another place.
+const REFERENCES: [&str; 3] = ["See there", "See the module's head", "See the text"];
+
+/// A doc comment that begins so and has hardly another word has no noun.
+const NOUNLESS: [&str; 9] = ["It", "Which", "What", "Who", "Why", "How", "Where", "Whose", "When"];
+
+/// Words of a doc comment that names nothing, such as `Which calls.`
+const NOUNLESS_WORDS_MAX: usize = 2;
+
+/// Words that the glossary has replaced in the documents, in the comments of the WIT and in the demo, and what to write instead.
+/// Names of files between backticks are another matter: those change with the code.
+const BANNED_IN_DOCUMENTS: [(&str, &str); 16] = [
+    ("shelf", "loaded modules"),
+    ("agenda", "schedule queue"),
+    ("obstacle", "incompatibility"),
+    ("stands in", "fallback"),
+    ("stood in", "fallback"),
+    ("stand in for", "fallback"),
+    ("ran last", "last active module"),
+    ("ran before", "last active module"),
+    ("way back", "revert"),
+    ("goes back", "reverts"),
+    ("going back", "reverting"),
+    ("look again", "reconcile"),
+    ("let go", "hand back"),
+    ("nobody knows", "say what is unknown"),
+    ("belongs to nobody", "say what is missing"),
+    ("see there", "say it here"),
+];
+
+/// Words that the code is losing: in how many lines of the Rust files each may still stand.
+const BANNED_IN_CODE_MAX: [(&str, &str, usize); 12] = [
+    ("shelf", "loaded modules", 191),
+    ("agenda", "schedule queue", 114),
+    ("obstacle", "incompatibility", 12),
+    ("judge", "update check", 33),
+    ("let_go", "hand back", 19),
+    ("aside", "quarantine", 51),
+    ("stands in", "fallback", 22),
+    ("stood in", "fallback", 2),
+    ("ran last", "last active module", 15),
+    ("holder", "in use", 32),
+    ("walked", "scan end", 38),
+    ("sought", "lookup", 25),
+];
+
+/// A number in a document, and the constant that it repeats.
+struct Repeated {
+    document: &'static str,
+    says: &'static str,
+    constant: &'static str,
+}
+
+const fn repeated(document: &'static str, says: &'static str, constant: &'static str) -> Repeated {
+    Repeated { document, says, constant }
+}
+
+const OPERATIONS: &str = "docs/operations.md";
+
+const REPEATED: [Repeated; 25] = [
+    repeated(OPERATIONS, "1,000; 500 of one mount", "REQUESTS_IN_FLIGHT_MAX: usize = 1_000;"),
+    repeated(OPERATIONS, "1,000; 500 of one mount", "REQUESTS_IN_FLIGHT_PER_MOUNT_MAX: usize = 500;"),
+    repeated(OPERATIONS, "wait 5 s, then 503", "PERMIT_WAIT: Duration = Duration::from_secs(5);"),
+    repeated(OPERATIONS, "60 s, 64 MiB of memory", "REQUEST_DEADLINE: Duration = Duration::from_secs(60);"),
+    repeated(OPERATIONS, "waiting for a lock | 10 s", "LOCK_WAIT: Duration = Duration::from_secs(10);"),
+    repeated(
+        OPERATIONS,
+        "64 requests at once, 32 connections to one host",
+        "EGRESS_REQUESTS_PER_MOUNT_MAX: usize = 64;",
+    ),
+    repeated(
+        OPERATIONS,
+        "64 requests at once, 32 connections to one host",
+        "EGRESS_CONNECTIONS_PER_AUTHORITY_MAX: usize = 32;",
+    ),
+    repeated(OPERATIONS, "35 s, and 12 s more to clean up", "UPSTREAM_BUDGET: Duration = Duration::from_secs(35);"),
+    repeated(OPERATIONS, "35 s, and 12 s more to clean up", "SETTLE_BUDGET: Duration = Duration::from_secs(12);"),
+    repeated(OPERATIONS, "64 pairs, keys of 128 bytes, values of 512", "METADATA_PAIRS_MAX: usize = 64;"),
+    repeated(OPERATIONS, "64 pairs, keys of 128 bytes, values of 512", "METADATA_KEY_BYTES_MAX: usize = 128;"),
+    repeated(OPERATIONS, "64 pairs, keys of 128 bytes, values of 512", "METADATA_VALUE_BYTES_MAX: usize = 512;"),
+    repeated(OPERATIONS, "4,000; 16 replaced tokens of each", "STATIC_ROLES_MAX: usize = 4_000;"),
+    repeated(OPERATIONS, "4,000; 16 replaced tokens of each", "REPLACED_TOKENS_MAX: usize = 16;"),
+    repeated(OPERATIONS, "100 events; 90 days after its end", "HISTORY_EVENTS_MAX: usize = 100;"),
+    repeated(
+        OPERATIONS,
+        "100 events; 90 days after its end",
+        "HISTORY_KEPT: Duration = Duration::from_secs(90 * 24 * 3600);",
+    ),
+    repeated(OPERATIONS, "compares 100,000 records and removes 100 tokens", "TIDY_COMPARED_MAX: usize = 100_000;"),
+    repeated(OPERATIONS, "compares 100,000 records and removes 100 tokens", "TIDY_REMOVED_MAX: usize = 100;"),
+    repeated(OPERATIONS, "first 1,000 requests and at least ten minutes", "TRIAL_REQUESTS: u32 = 1_000;"),
+    repeated(
+        OPERATIONS,
+        "first 1,000 requests and at least ten minutes",
+        "TRIAL_TIME: Duration = Duration::from_secs(600);",
+    ),
+    repeated(OPERATIONS, "the fourth trap", "AUTO_ROLLBACK_FAULTS: u32 = 3;"),
+    repeated(OPERATIONS, "At most 100 modules, 1,000 files", "DIRECTORY_MODULES_MAX: usize = 100;"),
+    repeated(OPERATIONS, "At most 100 modules, 1,000 files", "DIRECTORY_ENTRIES_MAX: usize = 1_000;"),
+    repeated(OPERATIONS, "At most 100 entries, 1 GiB", "CACHE_ENTRIES_MAX: usize = 100;"),
+    repeated(OPERATIONS, "At most 100 entries, 1 GiB", "CACHE_BYTES_MAX: u64 = 1024 * 1024 * 1024;"),
+];
+
+#[test]
+fn every_doc_comment_says_something() {
+    for (folder, known) in EMPTY_COMMENTS_MAX {
+        let empty: Vec<String> =
+            files_below(folder, &["rs", "wit"]).iter().flat_map(|file| empty_comments(file)).collect();
+        assert!(
+            empty.len() <= known,
+            "`{folder}` has {} doc comments without content, and may have {known}: say what the name does not say, or \
+             leave the comment out: {empty:#?}",
+            empty.len()
+        );
+    }
+}
+
+/// The doc comments of a file that say nothing, with their places.
+fn empty_comments(file: &Path) -> Vec<String> {
+    let text = fs::read_to_string(file).unwrap();
+    let mut found = Vec::new();
+    let mut comment = String::new();
+    for (number, line) in text.lines().enumerate() {
+        if let Some(part) = line.trim_start().strip_prefix("///") {
+            comment.push_str(part.trim());
+            comment.push(' ');
+        } else if !comment.is_empty() {
+            if says_nothing(&comment) {
+                found.push(format!("{}:{number}: {}", file.display(), comment.trim()));
+            }
+            comment.clear();
+        }
+    }
+    found
+}
+
+fn says_nothing(comment: &str) -> bool {
+    let mut words = comment.split_whitespace();
+    let first = words.next().unwrap_or_default().trim_end_matches(['.', '?']);
+    let is_short = words.count() < NOUNLESS_WORDS_MAX;
+    REFERENCES.iter().any(|start| comment.starts_with(start)) || (is_short && NOUNLESS.contains(&first))
+}
+
+#[test]
+fn comments_without_content_are_recognised() {
+    for empty in ["See there.", "It.", "Which.", "Which calls.", "See the module's head. One in a process.", "Why?"] {
+        assert!(says_nothing(empty), "{empty}");
+    }
+    for comment in ["Reads one entry.", "What a client sees of one request.", "Its name.", "See [`Library::load`]."] {
+        assert!(!says_nothing(comment), "{comment}");
+    }
+}
+
+#[test]
+fn documents_use_the_words_of_the_glossary() {
+    let mut documents = files_below("docs", &["md"]);
+    documents.extend(files_below("wit", &["wit"]));
+    documents.extend(files_below("tests/demo", &["sh", "py"]));
+    documents.extend(
+        ["README.md", "CONTRIBUTING.md", "SECURITY.md", "CHANGELOG.md"].map(|name| workspace_root().join(name)),
+    );
+    // The glossary names the words that are gone, and the API page has the engine's own texts.
+    documents.retain(|file| !["GLOSSARY.md", "api.md"].iter().any(|name| file.ends_with(name)));
+    for document in documents {
+        let text = fs::read_to_string(&document).unwrap();
+        for (number, line) in text.lines().enumerate() {
+            let prose = without_code(line).to_lowercase();
+            for (word, instead) in BANNED_IN_DOCUMENTS {
+                assert!(
+                    !stands_in(&prose, word),
+                    "{}:{}: `{word}` is gone: docs/GLOSSARY.md has `{instead}`",
+                    document.display(),
+                    number + 1
+                );
+            }
+        }
+    }
+}
+
+/// The part of a line that is not between backticks.
+fn without_code(line: &str) -> String {
+    line.split('`').step_by(2).collect::<Vec<_>>().join(" ")
+}
+
+/// Does the word stand in the text, not as a part of a longer word?
+fn stands_in(text: &str, word: &str) -> bool {
+    text.match_indices(word).any(|(start, _)| {
+        let before = text[..start].chars().next_back();
+        let after = text[start + word.len()..].chars().next();
+        ![before, after].into_iter().flatten().any(char::is_alphanumeric)
+    })
+}
+
+#[test]
+fn words_that_the_code_is_losing_come_back_nowhere() {
+    let files: Vec<String> = ["guest", "host", "tests"]
+        .iter()
+        .flat_map(|folder| files_below(folder, &["rs"]))
+        .filter(|file| !file.ends_with("tidy_language.rs"))
+        .map(|file| fs::read_to_string(file).unwrap().to_lowercase())
+        .collect();
+    for (word, instead, known) in BANNED_IN_CODE_MAX {
+        let lines = files.iter().flat_map(|text| text.lines()).filter(|line| stands_in(line, word)).count();
+        assert!(
+            lines <= known,
+            "`{word}` stands in {lines} lines, and may stand in {known}: docs/GLOSSARY.md has `{instead}`"
+        );
+    }
+}
+
+#[test]
+fn numbers_in_the_documents_are_those_of_the_limits() {
+    let limits: Vec<String> = ["guest", "host"]
+        .iter()
+        .flat_map(|folder| files_below(folder, &["rs"]))
+        .filter(|file| file.ends_with("limits.rs"))
+        .map(|file| fs::read_to_string(file).unwrap())
+        .collect();
+    for Repeated { document, says, constant } in REPEATED {
+        let text = fs::read_to_string(workspace_root().join(document)).unwrap();
+        let text = text.split_whitespace().collect::<Vec<_>>().join(" ");
+        assert!(text.contains(says), "{document} does not say `{says}` any more: correct this test");
+        let is_there = limits.iter().any(|limits| limits.contains(constant));
+        assert!(is_there, "`{constant}` stands in no limits.rs: {document} says `{says}`, correct both");
+    }
+}
+
+/// The files that people write below a folder of the repository.
+fn files_below(folder: &str, extensions: &[&str]) -> Vec<PathBuf> {
+    let root = workspace_root();
+    let files: Vec<PathBuf> = text_files(extensions)
+        .into_iter()
+        .filter(|file| file.starts_with(root.join(folder)) && !is_generated(file) && !is_vendored(file))
+        .collect();
+    assert!(!files.is_empty(), "`{folder}` has no {extensions:?} files");
+    files
+}
+
+/// The interfaces of WASI are not ours.
+fn is_vendored(file: &Path) -> bool {
+    file.components().any(|part| part.as_os_str().to_string_lossy().starts_with("wasi-"))
+}
