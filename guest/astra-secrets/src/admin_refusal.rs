@@ -10,9 +10,7 @@ use crate::config::{self, OrgConfig};
 use crate::error::upstream;
 use crate::limits::ADMIN_REFUSAL_LOG_PERIOD;
 use crate::names::OrgId;
-use crate::record::segment;
-
-const PREFIX: &str = "admin-token-refused/";
+use crate::storage::key::{ADMIN_REFUSAL_PREFIX, segment};
 
 /// The last warning of one organization.
 #[derive(Debug, Default, Deserialize, PartialEq, Eq, Serialize)]
@@ -49,7 +47,7 @@ pub(crate) fn warn(host: &dyn Host, asked: &OrgConfig, error: &ClientError) {
 
 /// Where the last warning of an organization is noted; goes with the config.
 pub(crate) fn key(org_id: &OrgId) -> String {
-    format!("{PREFIX}{}", segment(org_id.as_str()))
+    format!("{ADMIN_REFUSAL_PREFIX}{}", segment(org_id.as_str()))
 }
 
 /// What cannot be read is no reason to be silent, and neither is a clock that was set back.

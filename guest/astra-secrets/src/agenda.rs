@@ -10,13 +10,13 @@ use std::time::Duration;
 use secrets_framework::host::{LogLevel, StorageEntry};
 use secrets_framework::{Context, Error};
 
+use crate::admin_rotation;
 use crate::error::Failure;
 use crate::limits::{AGENDA_PER_ROLLBACK_MAX, LIST_PAGE, QUEUE_PAGES_MAX};
 use crate::names::OrgId;
-use crate::record::{from_segment, segment};
-use crate::{admin_rotation, static_role, tidy};
-
-const AGENDA_PREFIX: &str = "agenda/";
+use crate::static_role;
+use crate::storage::key::{SCHEDULE_QUEUE_PREFIX, from_segment, segment};
+use crate::tidy;
 
 const DUE_DIGITS: usize = 12;
 
@@ -54,7 +54,7 @@ impl Due {
             Task::Tidy(org_id) => ("tidy", org_id, None),
         };
         let rest = rest.map(|rest| format!(".{}", segment(rest))).unwrap_or_default();
-        format!("{AGENDA_PREFIX}{:0DUE_DIGITS$}.{kind}.{}{rest}", self.at, segment(org_id.as_str()))
+        format!("{SCHEDULE_QUEUE_PREFIX}{:0DUE_DIGITS$}.{kind}.{}{rest}", self.at, segment(org_id.as_str()))
     }
 
     /// Its entry: the key says it all.
@@ -116,7 +116,7 @@ pub(crate) fn due(context: &Context<'_>) -> Result<Vec<Due>, Error> {
     let mut all = Vec::new();
     let (mut after, mut size) = (String::new(), AGENDA_PER_ROLLBACK_MAX);
     for _ in 0..QUEUE_PAGES_MAX {
-        let names = context.host.storage().list_page(AGENDA_PREFIX, &after, size)?;
+        let names = context.host.storage().list_page(SCHEDULE_QUEUE_PREFIX, &after, size)?;
         // Names that are not ours take no place from others.
         let known: Vec<Due> = names.iter().filter_map(|name| Due::of_name(name)).collect();
         let is_over = known.iter().any(|due| due.at > now);
@@ -136,9 +136,9 @@ pub(crate) fn due(context: &Context<'_>) -> Result<Vec<Due>, Error> {
 
 /// Keys among the first `limit` of the agenda that are not of its form.
 pub(crate) fn unknown_keys(context: &Context<'_>, limit: u32) -> Result<Vec<String>, Error> {
-    let names = context.host.storage().list_page(AGENDA_PREFIX, "", limit)?;
+    let names = context.host.storage().list_page(SCHEDULE_QUEUE_PREFIX, "", limit)?;
     let unknown = names.iter().filter(|name| Due::of_name(name).is_none());
-    Ok(unknown.map(|name| format!("{AGENDA_PREFIX}{name}")).collect())
+    Ok(unknown.map(|name| format!("{SCHEDULE_QUEUE_PREFIX}{name}")).collect())
 }
 
 #[cfg(test)]
@@ -158,7 +158,10 @@ mod tests {
             .zip(tasks)
             .map(|(at, task)| {
                 let due = Due::new(task, at);
-                assert_eq!(Due::of_name(due.key().strip_prefix(AGENDA_PREFIX).unwrap_or_default()), Some(due.clone()));
+                assert_eq!(
+                    Due::of_name(due.key().strip_prefix(SCHEDULE_QUEUE_PREFIX).unwrap_or_default()),
+                    Some(due.clone())
+                );
                 due.key()
             })
             .collect();

@@ -3,7 +3,6 @@
 use secrets_framework::{Backend, SpecialPaths, StorageVersions};
 
 use crate::astra_token::ASTRA_TOKEN;
-use crate::config::{CONFIG_PREFIX, RETIRED_PREFIX};
 use crate::path_check::CONFIG_ORG_CHECK;
 use crate::path_config::{CONFIG, CONFIG_ORG, CONFIGS};
 use crate::path_creds::CREDS;
@@ -17,9 +16,8 @@ use crate::path_static_roles::{STATIC_ROLES_ORG, STATIC_ROLES_ORG_NAME};
 use crate::path_sync_roles::{CONFIG_ORG_SYNC_ROLES, SYNC_ROLES};
 use crate::path_tidy::TIDY;
 use crate::path_tokens::{TOKENS_ORG, TOKENS_ORG_CLIENT};
-use crate::record::TOKEN_PREFIX;
 use crate::rollback::{periodic, rollback};
-use crate::static_role::STATIC_ROLE_PREFIX;
+use crate::storage::key::{CONFIG_PREFIX, RETIRED_PREFIX, STATIC_ROLE_PREFIX, TOKEN_PREFIX};
 
 /// The Astra secrets engine.
 pub static BACKEND: Backend = Backend {

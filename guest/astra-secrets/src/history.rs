@@ -26,11 +26,11 @@ pub(crate) use forget::forget_old;
 pub(crate) use stored::{Ended, Facts, Happened, History, Whereabouts, load};
 pub(crate) use who::Who;
 
-use crate::config::{self, Write, together};
 use crate::error::Failure;
 use crate::lease::lock_token;
 use crate::names::OrgId;
 use crate::record::{self, Record};
+use crate::storage::{self, Write, write_batch};
 
 /// What can happen to a token.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -98,13 +98,13 @@ pub(crate) fn note_read(context: &Context<'_>, record_reads: bool, record: &Reco
     if record_reads {
         let _guard = lock_token(context, &record.id)?;
         let history_key = stored::key(&record.org_id, &record.client_id);
-        let [current, history] = config::entries(context, [Some(&record.id.key()), Some(&history_key)])?;
+        let [current, history] = storage::entries(context, [Some(&record.id.key()), Some(&history_key)])?;
         let current = current.map(|entry| record::decode(&entry, &record.id)).transpose()?;
         if current.is_none_or(|current| current.client_id != record.client_id) {
             return Ok(false);
         }
         let history = history.map(|entry| stored::decode(context, entry));
-        together(context, &event_writes(context, record, history, Event::Read)?)?;
+        write_batch(context, &event_writes(context, record, history, Event::Read)?)?;
     }
     log_read(context, record);
     Ok(true)
@@ -114,7 +114,7 @@ pub(crate) fn note_read(context: &Context<'_>, record_reads: bool, record: &Reco
 pub(crate) fn note(context: &Context<'_>, record: &Record, event: Event) {
     let noted = load_of(context, record)
         .and_then(|history| event_writes(context, record, history, event))
-        .and_then(|writes| together(context, &writes));
+        .and_then(|writes| write_batch(context, &writes));
     if let Err(error) = noted {
         log_unrecorded(context, record, event, &error);
     }
@@ -155,14 +155,14 @@ fn write_both(
         Ok(mut all) => {
             let own = all.len();
             all.extend(writes);
-            match together(context, &all) {
+            match write_batch(context, &all) {
                 Ok(()) => return Ok(()),
                 Err(error) => (error, all.split_off(own)),
             }
         }
         Err(error) => (error, writes),
     };
-    together(context, &writes)?;
+    write_batch(context, &writes)?;
     log_unrecorded(context, record, event, &error);
     Ok(())
 }

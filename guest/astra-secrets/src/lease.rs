@@ -13,6 +13,7 @@ use crate::history::{self, End};
 use crate::limits::LEASE_END_MARGIN;
 use crate::record::{self, Record, RecordId};
 use crate::role::{self, Role, go_text};
+use crate::storage;
 use crate::time_text;
 
 /// Extends a lease.
@@ -179,7 +180,7 @@ fn find_record_and(
         record.org_id == held.org_id && is_its_token
     };
     let key = held.record_id.as_ref().map(RecordId::key);
-    let [entry, other] = config::entries(context, [key.as_deref(), other])?;
+    let [entry, other] = storage::entries(context, [key.as_deref(), other])?;
     let mut unreadable = None;
     if let (Some(id), Some(entry)) = (&held.record_id, entry) {
         match record::decode(&entry, id) {

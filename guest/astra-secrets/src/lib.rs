@@ -22,7 +22,7 @@ mod astra_token;
 mod backend;
 mod check;
 mod client;
-mod entry;
+
 mod error;
 mod held_tokens;
 mod history;
@@ -42,6 +42,7 @@ mod record;
 mod rollback;
 mod schedule;
 mod static_role;
+mod storage;
 mod tidy;
 mod time_text;
 

@@ -20,6 +20,7 @@ use crate::names::{OrgId, RoleName, TokenLogicalName, is_name, shown};
 use crate::path_config::target;
 use crate::record::{self, Cut, Listing, Record, RecordId, TokenKind};
 use crate::role::{self, Role};
+use crate::storage;
 
 /// `org/token`.
 pub(crate) const ORG_TOKEN: Path = Path {
@@ -236,7 +237,7 @@ fn known(context: &Context<'_>, data: &FieldData) -> Result<Known, Failure> {
         let (org_id, role_name) = (OrgId::stored(text("org_id")), RoleName::stored(text("role_name")));
         let id = RecordId::named(&org_id, &role_name, text("logical_name"));
         let keys = [config::key(&org_id), role::key(&org_id, &role_name), id.key()];
-        let [config, role, named_record] = config::entries(context, keys.each_ref().map(|key| Some(key.as_str())))?;
+        let [config, role, named_record] = storage::entries(context, keys.each_ref().map(|key| Some(key.as_str())))?;
         if let Some(config) = config {
             return Ok(Known { config: config::decode(&config, &org_id)?, along: Some(Along { role, named_record }) });
         }

@@ -17,6 +17,7 @@ use crate::path_config::fields::ORG;
 use crate::path_config::target;
 use crate::path_static_roles::{NAME, spelled};
 use crate::static_role::{self, StaticRole};
+use crate::storage;
 use crate::time_text;
 
 /// `static-creds/:org/:name`.
@@ -88,7 +89,7 @@ fn try_read(context: &Context<'_>, data: &FieldData) -> Outcome {
 /// The role, and whether its organization wants reads recorded, in the time of one read.
 fn load(context: &Context<'_>, org_id: &OrgId, name: &RoleName) -> Result<Option<(StaticRole, bool)>, Error> {
     let (role_key, config_key) = (static_role::key(org_id, name), config::key(org_id));
-    let [role, config] = config::entries(context, [Some(&role_key), Some(&config_key)])?;
+    let [role, config] = storage::entries(context, [Some(&role_key), Some(&config_key)])?;
     let Some(role) = role else { return Ok(None) };
     let role = static_role::decode(&role, org_id, name)?;
     let config = config.map(|entry| config::decode(&entry, org_id)).transpose()?;

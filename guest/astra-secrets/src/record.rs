@@ -29,7 +29,7 @@ use crate::time_text;
 pub(crate) use fill::{being_indexed, fill_index, is_filled, passed_over, write_of_empty_mount};
 pub(crate) use find::{find, find_indexed, find_so_far, is_indexed, is_unknown};
 pub(crate) use index::{Ended, drop_due, ended, unknown_due_keys, visit_ended};
-pub(crate) use key::{RecordId, TOKEN_PREFIX, as_segment, from_segment, segment};
+pub(crate) use key::RecordId;
 pub(crate) use listing::{Cut, Listing, Page, all, in_org};
 pub(crate) use walk::{IndexSlice, any_given_out, any_in_org_where, counts, index_slice, load_own, org_ids};
 pub(crate) use write::{

@@ -17,7 +17,6 @@ use serde_json::Value;
 use crate::agenda;
 use crate::astra_token::{Patience, Target, config_for_ending, end_token};
 use crate::client::AstraClient;
-use crate::entry;
 use crate::error::{Failure, upstream};
 use crate::held_tokens;
 use crate::history::{self, End};
@@ -28,6 +27,7 @@ use crate::mint::{self, INTENT_KIND, IntentData};
 use crate::names::{OrgId, shown};
 use crate::read_only;
 use crate::record::{self, Ended, Record, TokenKind};
+use crate::storage::key;
 
 /// Undoes one write-ahead entry. An entry of another kind may be of a newer version of this engine, which can undo it.
 pub(crate) fn rollback(context: &Context<'_>, kind: &str, data: &Value) -> Result<Undo, Error> {
@@ -219,7 +219,7 @@ pub(crate) fn end_at_once(context: &Context<'_>, replaced: &Ended) {
 
 fn end_one(context: &Context<'_>, ended: &Ended, immediate: bool, patience: Patience) -> Result<Ending, Failure> {
     let _guard = lock_token(context, &ended.id)?;
-    let current = match entry::is_key(&ended.id.key()) {
+    let current = match key::is_key(&ended.id.key()) {
         true => record::load_own(context, &ended.id)??.filter(|record| record.due == ended.due),
         false => None,
     };

@@ -20,14 +20,13 @@ use secrets_framework::{Context, Error};
 use serde_json::{Map, Value};
 
 use crate::agenda::{Due, Task};
-use crate::config::{self, Write, keys_below, together};
-use crate::entry;
 use crate::error::Failure;
 use crate::history::Who;
 use crate::limits::{STATIC_GRACE_DEFAULT, STATIC_ROLES_MAX, STORAGE_KEY_BYTES_MAX};
 use crate::names::{AstraRoleId, OrgId, RoleName};
-use crate::record::segment;
 use crate::schedule::{Schedule, Turn};
+use crate::storage::key::{STATIC_ROLE_PREFIX, segment};
+use crate::storage::{self, Write, keys_below, write_batch};
 
 pub(crate) use dead::{Soon, replace_soon};
 pub(crate) use due::run_due;
@@ -35,9 +34,6 @@ pub(crate) use end::{delete, end_all, end_left, let_go};
 use rotate::load_token;
 pub(crate) use rotate::{current_record, rotate};
 pub(crate) use tokens::{Tokens, tokens};
-
-/// Where static roles are: `static-role/<org>/<name>`; seal-wrapped.
-pub(crate) const STATIC_ROLE_PREFIX: &str = "static-role/";
 
 /// A static role.
 #[derive(Clone)]
@@ -170,12 +166,12 @@ impl fmt::Debug for StaticRole {
 
 /// Is there such a static role, readable or not?
 pub(crate) fn exists(context: &Context<'_>, org_id: &OrgId, name: &RoleName) -> Result<bool, Error> {
-    Ok(config::entry(context.host.storage(), &key(org_id, name))?.is_some())
+    Ok(storage::entry(context.host.storage(), &key(org_id, name))?.is_some())
 }
 
 /// Loads a static role, in one read.
 pub(crate) fn load(context: &Context<'_>, org_id: &OrgId, name: &RoleName) -> Result<Option<StaticRole>, Error> {
-    match config::entry(context.host.storage(), &key(org_id, name))? {
+    match storage::entry(context.host.storage(), &key(org_id, name))? {
         Some(entry) => stored::decode(&entry, org_id, name).map(Some),
         None => Ok(None),
     }
@@ -204,13 +200,13 @@ pub(crate) fn load_own(
     org_id: &OrgId,
     name: &RoleName,
 ) -> Result<Result<Option<StaticRole>, Error>, Error> {
-    let read = entry::read_one(context.host.storage(), &key(org_id, name))?;
+    let read = storage::read_one(context.host.storage(), &key(org_id, name))?;
     Ok(read.and_then(|found| found.map(|found| stored::decode(&found, org_id, name)).transpose()))
 }
 
 /// Stores what was changed of a static role that the agenda has at `left`.
 pub(crate) fn save(context: &Context<'_>, role: &StaticRole, left: u64) -> Result<(), Error> {
-    together(context, &role.writes(left)?)
+    write_batch(context, &role.writes(left)?)
 }
 
 /// The names of an organization's static roles, sorted.

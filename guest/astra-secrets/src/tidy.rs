@@ -17,12 +17,14 @@ use std::collections::{BTreeMap, BTreeSet};
 use secrets_framework::host::{LockError, LockGuard, LogLevel};
 use secrets_framework::{Context, Error};
 
-use crate::config::{self, RETIRED_PREFIX};
+use crate::config;
 use crate::error::Failure;
 use crate::limits::{CONFIGS_MAX, ENDED_RETRY_PAUSE, TIDY_ENDED_MAX, TIDY_ORGANIZATIONS_MAX};
 use crate::names::OrgId;
 use crate::read_only;
 use crate::record;
+use crate::storage;
+use crate::storage::key::RETIRED_PREFIX;
 
 pub(crate) use bounds::Pace;
 pub(crate) use result::{OrgResult, Run, load_result, load_run, results};
@@ -135,7 +137,7 @@ fn organizations(context: &Context<'_>, order: &Order) -> Result<BTreeSet<OrgId>
         return Ok(BTreeSet::from([org_id.clone()]));
     }
     let storage = context.host.storage();
-    let retired = config::first_keys_below(storage, RETIRED_PREFIX, CONFIGS_MAX)?;
+    let retired = storage::first_keys_below(storage, RETIRED_PREFIX, CONFIGS_MAX)?;
     Ok(config::org_ids(storage)?.into_iter().chain(retired.into_iter().map(OrgId::stored)).collect())
 }
 

@@ -4,11 +4,12 @@
 use secrets_framework::host::LockGuard;
 use secrets_framework::{Context, Error};
 
-use crate::config::{OrgConfig, Write};
+use crate::config::OrgConfig;
 use crate::error::Failure;
 use crate::holder;
 use crate::lease::lock_token;
 use crate::record::{self, Ended, Record, RecordId};
+use crate::storage::Write;
 
 /// The changes that go with a config, and the lock under which they are made.
 #[derive(Default)]

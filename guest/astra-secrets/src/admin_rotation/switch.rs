@@ -6,7 +6,7 @@ use serde_json::Map;
 
 use super::{Rotated, record_id};
 use crate::client::AstraClient;
-use crate::config::{self, AdminToken, OrgConfig, RotationState, Turns, Write, together, write_in_step};
+use crate::config::{self, AdminToken, OrgConfig, RotationState, Turns, write_in_step};
 use crate::error::Failure;
 use crate::history::{self, Event, Who};
 use crate::lease::lock_token;
@@ -15,6 +15,7 @@ use crate::mint::{Made, NotPlaced};
 use crate::names::{OrgId, RoleName};
 use crate::record::{self, Ended, Record, RecordId, TokenKind};
 use crate::schedule::{Turn, renewal};
+use crate::storage::{Write, write_batch};
 
 /// Puts the new token that `made` is into the place of the one in `config`.
 pub(super) fn switch(
@@ -64,7 +65,7 @@ fn try_switch(
 /// does not count while the config holds it; the new record; the config; the
 /// write-ahead entry.
 fn store(context: &Context<'_>, org_id: &OrgId, client_id: &str, writes: &[Write]) -> Result<(), NotPlaced> {
-    let Err(error) = together(context, writes) else { return Ok(()) };
+    let Err(error) = write_batch(context, writes) else { return Ok(()) };
     // What comes after the config is put right by rollback and the agenda.
     match config::load(context, org_id) {
         Ok(Some(stored)) if stored.admin_token.client_id() == Some(client_id) => Ok(()),

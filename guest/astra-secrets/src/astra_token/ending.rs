@@ -16,6 +16,7 @@ use crate::mint;
 use crate::names::OrgId;
 use crate::read_only;
 use crate::record::{self, Record, TokenKind};
+use crate::storage;
 
 use super::elsewhere::{Absent, end_elsewhere, may_be_elsewhere};
 use super::listed::{self, Sought};
@@ -137,7 +138,7 @@ pub(crate) fn config_for_ending(
     org_id: &OrgId,
     origin: Option<&Origin>,
 ) -> Result<EndingConfig, Failure> {
-    let current = config::entry(context.host.storage(), &config::key(org_id))?;
+    let current = storage::entry(context.host.storage(), &config::key(org_id))?;
     config_for_ending_from(context, org_id, origin, current.as_ref())
 }
 

@@ -14,12 +14,10 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 use crate::client::AstraClient;
-use crate::config::keys_below;
 use crate::limits::{LISTED_TOKENS_FILTER_BYTES_MAX, LISTED_TOKENS_MAX, LISTED_TOKENS_USED_FOR, RETIRED_CONFIGS_MAX};
 use crate::names::OrgId;
-
-/// Where it is kept.
-const PREFIX: &str = "listed-tokens/";
+use crate::storage::key::LISTED_TOKENS_PREFIX;
+use crate::storage::keys_below;
 
 /// Bits for each listed token, where there is room: one unlisted token in some 2,000 looks listed then.
 const BITS_PER_TOKEN: usize = 16;
@@ -143,7 +141,7 @@ pub(super) fn lock_key(client: &AstraClient<'_>) -> String {
 /// Forgets what was kept of the lists of an organization.
 pub(super) fn forget(context: &Context<'_>, org_id: &OrgId) -> Result<(), Error> {
     let storage = context.host.storage();
-    let below = format!("{PREFIX}{org_id}/");
+    let below = format!("{LISTED_TOKENS_PREFIX}{org_id}/");
     // One for each URL: the config's, and those of retired ones.
     for name in keys_below(storage, &below, "", RETIRED_CONFIGS_MAX + 1)? {
         storage.delete(&format!("{below}{name}"))?;
@@ -155,7 +153,7 @@ fn key(client: &AstraClient<'_>) -> String {
     let url = &client.config().url;
     let digest = Sha256::digest(format!("{}{}", url.origin(), url.base_path()));
     let name: String = digest.iter().take(16).map(|byte| format!("{byte:02x}")).collect();
-    format!("{PREFIX}{}/{name}", client.org_id())
+    format!("{LISTED_TOKENS_PREFIX}{}/{name}", client.org_id())
 }
 
 fn log(context: &Context<'_>, client: &AstraClient<'_>, message: &str, error: &StorageError) {

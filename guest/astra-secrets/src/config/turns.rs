@@ -6,12 +6,12 @@ use secrets_framework::host::LockGuard;
 use secrets_framework::{Context, Error};
 use serde::{Deserialize, Serialize};
 
-use super::together::{Write, together};
 use super::{OrgConfig, load, load_readable};
 use crate::agenda::{Due, Task, drop_entry};
 use crate::error::Failure;
 use crate::names::OrgId;
 use crate::schedule::{Schedule, Turn};
+use crate::storage::{Write, write_batch};
 
 /// How the rotation of an organization's admin token stands. Times are in
 /// seconds since 1970-01-01T00:00:00Z, 0 = none.
@@ -98,7 +98,7 @@ pub(crate) fn change(
     if !change(&mut config) {
         return Ok(None);
     }
-    together(context, &write_in_step(before, &config)?)?;
+    write_batch(context, &write_in_step(before, &config)?)?;
     Ok(Some(config))
 }
 
@@ -119,7 +119,7 @@ pub(crate) fn take_turn(
     };
     let before = Turns::of(Some(&config));
     next(&mut config);
-    together(context, &write_in_step(before, &config)?)?;
+    write_batch(context, &write_in_step(before, &config)?)?;
     Ok(Some(config))
 }
 

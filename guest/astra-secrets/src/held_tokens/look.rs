@@ -16,10 +16,8 @@ use crate::config;
 use crate::error::{Failure, upstream};
 use crate::limits::{HELD_LOOK_PERIOD, HELD_ORGANIZATIONS_PER_ROLLBACK_MAX, HELD_PROOFS_MAX, ROLLBACK_REQUEST_TIMEOUT};
 use crate::names::{OrgId, is_uuid};
-use crate::record::from_segment;
-use crate::static_role::{self, STATIC_ROLE_PREFIX};
-
-const STATE_KEY: &str = "held-look-state";
+use crate::static_role;
+use crate::storage::key::{HELD_LOOK_STATE_KEY, STATIC_ROLE_PREFIX, from_segment};
 
 /// How far the look came. Times are in seconds since 1970-01-01T00:00:00Z.
 #[derive(Debug, Default, Deserialize, Serialize)]
@@ -197,12 +195,12 @@ pub(crate) fn log_dead(context: &Context<'_>, org_id: &OrgId, missing: Missing<'
 
 /// A state that cannot be read is none, and the look is planned anew.
 fn load(context: &Context<'_>) -> Result<State, Error> {
-    let entry = context.host.storage().get(STATE_KEY)?;
+    let entry = context.host.storage().get(HELD_LOOK_STATE_KEY)?;
     Ok(entry.and_then(|entry| serde_json::from_slice(&entry.value).ok()).unwrap_or_default())
 }
 
 fn store(context: &Context<'_>, state: &State) -> Result<(), Error> {
     let value = serde_json::to_vec(state)
         .map_err(|_| Error::Internal("the state of the hourly look could not be written as JSON".to_owned()))?;
-    Ok(context.host.storage().put(StorageEntry { key: STATE_KEY.to_owned(), value, seal_wrap: false })?)
+    Ok(context.host.storage().put(StorageEntry { key: HELD_LOOK_STATE_KEY.to_owned(), value, seal_wrap: false })?)
 }

@@ -12,16 +12,11 @@ use serde::{Deserialize, Serialize};
 
 use super::aside;
 use super::stored::{self, History};
-use crate::config::{Write, together};
-use crate::entry;
 use crate::limits::{HISTORIES_PER_ROLLBACK_MAX, HISTORIES_PER_WRITE, HISTORY_HOURS_PER_ROLLBACK_MAX, HISTORY_KEPT};
 use crate::names::OrgId;
-use crate::record::{self, from_segment, segment};
-
-/// `history-end/<hour>/<organization>.<client id>`.
-const QUEUE_PREFIX: &str = "history-end/";
-
-const STATE_KEY: &str = "history-state";
+use crate::record;
+use crate::storage::key::{HISTORY_END_PREFIX, HISTORY_STATE_KEY, from_segment, segment};
+use crate::storage::{self, Write, key, write_batch};
 
 /// Of an hour's number: sorted by time, also when somebody looks at storage by hand.
 const HOUR_DIGITS: usize = 8;
@@ -78,24 +73,24 @@ fn forget_hour(context: &Context<'_>, hour: u64, deadline: Duration) -> Result<b
 fn forget_together(context: &Context<'_>, folder: &str, names: &[String]) -> Result<(), Error> {
     let mut writes = Vec::new();
     // A name that is no key is nobody's, and cannot be deleted.
-    for name in names.iter().filter(|name| entry::is_key(name)) {
+    for name in names.iter().filter(|name| key::is_key(name)) {
         add_writes(context, folder, name, &mut writes)?;
     }
-    together(context, &writes)
+    write_batch(context, &writes)
 }
 
 /// One of the entries cannot be dealt with: the others are, and that one moves on in the queue.
 fn forget_singly(context: &Context<'_>, folder: &str, names: &[String]) -> Result<(), Error> {
     for name in names {
         let Err(error) = forget_together(context, folder, std::slice::from_ref(name)) else { continue };
-        let error = entry::own_error(context.host.storage(), error)?;
+        let error = storage::own_error(context.host.storage(), error)?;
         let mut writes = Vec::new();
         if let Some((org_id, client_id)) = of_name(name) {
             writes.push(Write::Put(queued(&org_id, &client_id, context.host.clock().now().as_secs())));
         }
         writes.push(Write::Delete(format!("{folder}{name}")));
         // On a server that takes no write at all, this fails, too.
-        together(context, &writes)?;
+        write_batch(context, &writes)?;
         let (key, error) = (format!("{folder}{name}"), error.to_string());
         let message = "a token's history could not be looked at and is kept for another 90 days";
         context.host.log().log(LogLevel::Error, message, &[("key", key.as_str()), ("error", &error)]);
@@ -158,16 +153,16 @@ fn hour_of(seconds: u64) -> u64 {
 }
 
 fn folder(hour: u64) -> String {
-    format!("{QUEUE_PREFIX}{hour:0HOUR_DIGITS$}/")
+    format!("{HISTORY_END_PREFIX}{hour:0HOUR_DIGITS$}/")
 }
 
 fn load_state(context: &Context<'_>) -> Result<Option<u64>, Error> {
-    let entry = context.host.storage().get(STATE_KEY)?;
+    let entry = context.host.storage().get(HISTORY_STATE_KEY)?;
     Ok(entry.and_then(|entry| serde_json::from_slice::<State>(&entry.value).ok()).map(|state| state.hour))
 }
 
 fn store_state(context: &Context<'_>, hour: u64) -> Result<(), Error> {
     let value = serde_json::to_vec(&State { hour })
         .map_err(|_| Error::Internal("the histories' state could not be written as JSON".to_owned()))?;
-    Ok(context.host.storage().put(StorageEntry { key: STATE_KEY.to_owned(), value, seal_wrap: false })?)
+    Ok(context.host.storage().put(StorageEntry { key: HISTORY_STATE_KEY.to_owned(), value, seal_wrap: false })?)
 }

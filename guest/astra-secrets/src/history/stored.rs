@@ -17,9 +17,8 @@ use serde_json::{Map, Value};
 use super::{Event, Who};
 use crate::limits::HISTORY_EVENTS_MAX;
 use crate::names::OrgId;
-use crate::record::{Record, segment};
-
-const HISTORY_PREFIX: &str = "history/";
+use crate::record::Record;
+use crate::storage::key::{HISTORY_PREFIX, segment};
 
 /// What happened to one token after it was made.
 #[derive(Default, Deserialize, Serialize)]
@@ -168,7 +167,7 @@ impl History {
 /// The history of a token, if anything happened since it was made.
 pub(crate) fn load(context: &Context<'_>, org_id: &OrgId, client_id: &str) -> Result<Option<History>, Error> {
     let key = key(org_id, client_id);
-    let entry = crate::config::entry(context.host.storage(), &key)?;
+    let entry = crate::storage::entry(context.host.storage(), &key)?;
     Ok(entry.map(|entry| decode(context, entry)))
 }
 

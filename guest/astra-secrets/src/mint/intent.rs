@@ -11,11 +11,11 @@ use serde::{Deserialize, Serialize};
 
 use super::description::{MARK_RANDOM_BYTES, MARK_START, is_mark};
 use crate::config::{self, OrgConfig, Origin};
-use crate::entry::own_error;
 use crate::error::Failure;
 use crate::limits::OPEN_INTENTS_MAX;
 use crate::names::OrgId;
 use crate::record::RecordId;
+use crate::storage::own_error;
 
 /// The kind of the entry.
 pub(crate) const INTENT_KIND: &str = "astra_token";

@@ -4,14 +4,16 @@
 use secrets_framework::host::LogLevel;
 use secrets_framework::{Context, FieldData, Response};
 
+use crate::admin_refusal;
+use crate::admin_rotation;
 use crate::astra_token::{drop_retired_if_unused, leave_to_rollback};
-use crate::config::{self, Retired, Turns, Write};
+use crate::config::{self, Retired, Turns};
 use crate::error::{Failure, Outcome};
 use crate::names::OrgId;
 use crate::read_only;
 use crate::record;
 use crate::static_role;
-use crate::{admin_refusal, admin_rotation};
+use crate::storage::{self, Write};
 
 /// Deletes a config; deleting what is not there succeeds.
 pub(super) fn delete(context: &Context<'_>, data: &FieldData, org_id: &OrgId) -> Outcome {
@@ -49,7 +51,7 @@ fn forget(context: &Context<'_>, org_id: &OrgId, force: bool) -> Result<(), Fail
     let Some(config) = config else {
         // A deletion before this one may have left what cannot be read.
         if given_up.is_some() {
-            config::together(context, &[retired.write()?])?;
+            storage::write_batch(context, &[retired.write()?])?;
         }
         log_given_up(context, org_id, given_up);
         return Ok(());
@@ -74,7 +76,7 @@ fn forget(context: &Context<'_>, org_id: &OrgId, force: bool) -> Result<(), Fail
     writes.push(Write::Delete(admin_refusal::key(org_id)));
     writes.extend(Turns::of(Some(&config)).removal(org_id));
     writes.extend(config::rename(config.logical_name.as_ref(), None, org_id)?);
-    config::together(context, &writes)?;
+    storage::write_batch(context, &writes)?;
     log_given_up(context, org_id, given_up);
     let kept = if has_tokens { "true" } else { "false" };
     let fields = [("org", org_id.as_str()), ("kept_to_revoke", kept)];

@@ -14,6 +14,7 @@ use crate::lease::lock_token;
 use crate::names::OrgId;
 use crate::record::{self, Ended};
 use crate::rollback::end_at_once;
+use crate::storage;
 
 use super::checks::{check_destination, check_stored};
 use super::fields::Changes;
@@ -136,7 +137,7 @@ fn store(
     writes.extend(retired.forget(config.url.origin())?);
     let old_name = stored.and_then(|config| config.logical_name.as_ref());
     writes.extend(config::rename(old_name, config.logical_name.as_ref(), org_id)?);
-    config::together(context, &writes)?;
+    storage::write_batch(context, &writes)?;
     context.host.log().log(LogLevel::Info, "a config was written", &[("org", org_id.as_str())]);
     Ok(let_go.replaced)
 }

@@ -6,6 +6,7 @@ use crate::error::{Failure, Outcome};
 use crate::limits::STORAGE_KEY_BYTES_MAX;
 use crate::names::{OrgId, RoleName};
 use crate::role::{self, Role};
+use crate::storage::key;
 
 use super::fields::Changes;
 use super::target::Target;
@@ -63,7 +64,7 @@ pub(super) fn delete(context: &Context<'_>, found: Option<(OrgId, RoleName)>) ->
 
 /// The lock of all writes to roles of an organization.
 pub(crate) fn lock_key(org_id: &OrgId) -> String {
-    format!("{}{org_id}", role::ROLE_PREFIX)
+    format!("{}{org_id}", key::ROLE_PREFIX)
 }
 
 /// Only what is new must have a name that we would give.

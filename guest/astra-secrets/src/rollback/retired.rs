@@ -5,16 +5,17 @@ use secrets_framework::passed_over::{self, PassedOver};
 use secrets_framework::{Context, Error};
 
 use crate::astra_token::drop_retired_if_unused;
-use crate::config::{self, RETIRED_PREFIX, Retired};
-use crate::entry::own_error;
+use crate::config::Retired;
 use crate::error::Failure;
 use crate::limits::CONFIGS_MAX;
 use crate::names::OrgId;
 use crate::record;
+use crate::storage::key::RETIRED_PREFIX;
+use crate::storage::{self, own_error};
 
 /// Forgets retired configs that only undone mints had still needed.
 pub(super) fn drop_unused(context: &Context<'_>) -> Result<(), Error> {
-    let retired = config::first_keys_below(context.host.storage(), RETIRED_PREFIX, CONFIGS_MAX)?;
+    let retired = storage::first_keys_below(context.host.storage(), RETIRED_PREFIX, CONFIGS_MAX)?;
     // Before the index is filled, a token that would need one may not be known.
     if retired.is_empty() || !record::is_filled(context)? {
         return Ok(());

@@ -7,7 +7,7 @@ use secrets_framework::{Context, Error};
 use super::switch::lost_record;
 use super::{StaticRole, current_record, exists, key, load_readable, load_token, lock, names, stored};
 use crate::astra_token::{Patience, Target, end_token};
-use crate::config::{self, Write, together};
+use crate::config;
 use crate::error::Failure;
 use crate::history::{self, End};
 use crate::lease::lock_token;
@@ -15,6 +15,7 @@ use crate::limits::{STATIC_DELETE_BUDGET, STATIC_ROLES_ENDED_MAX};
 use crate::names::{OrgId, RoleName};
 use crate::read_only;
 use crate::record::{self, Record, RecordId};
+use crate::storage::{Write, write_batch};
 
 /// Ends the tokens of a static role in Astra, the current one last, and then
 /// forgets the role. What fails is done by another attempt; until then the
@@ -112,7 +113,7 @@ fn forget(context: &Context<'_>, role: &StaticRole, mut writes: Vec<Write>) -> R
     if role.turn.due != 0 {
         writes.push(Write::Delete(role.due_at(role.turn.due).key()));
     }
-    together(context, &writes)
+    write_batch(context, &writes)
 }
 
 /// Of the role's current token, whose record was lost, what the role knows; none if the token has ended.

@@ -9,7 +9,7 @@ use super::StaticRole;
 use super::switch::switch;
 use crate::astra_token::Patience;
 use crate::client::ClientError;
-use crate::config::{self, OrgConfig, together};
+use crate::config::{self, OrgConfig};
 use crate::error::Failure;
 use crate::history::Who;
 use crate::lease::lock_token;
@@ -19,6 +19,7 @@ use crate::path_org_token::unknown_org;
 use crate::read_only;
 use crate::record::{self, Ended, Record, RecordId, TokenKind, TokenSecrets};
 use crate::rollback::end_at_once;
+use crate::storage::write_batch;
 use crate::time_text;
 
 /// Gives the role a new token, and stores both. The caller holds the role's
@@ -77,7 +78,7 @@ fn end_in_time(context: &Context<'_>, role: &mut StaticRole) -> Result<(), Failu
         let id = RecordId::of_client(&token.client_id);
         let _guard = lock_token(context, &id)?;
         if let Some(mut record) = load_token(context, &id)?.filter(|record| record.client_id == token.client_id) {
-            together(context, &record::writes_of_end(&mut record, latest)?)?;
+            write_batch(context, &record::writes_of_end(&mut record, latest)?)?;
         }
         token.ends = latest;
     }

@@ -8,13 +8,13 @@ use secrets_framework::{Context, Error, wal};
 use super::rotate::current_record;
 use super::{Replaced, StaticRole, load};
 use crate::client::AstraClient;
-use crate::config::{Write, together};
 use crate::error::Failure;
 use crate::history::{self, Event};
 use crate::lease::lock_token;
 use crate::mint::{Made, NotPlaced};
 use crate::record::{self, Record, RecordId, TokenKind};
 use crate::schedule::{Turn, renewal};
+use crate::storage::{Write, write_batch};
 use crate::time_text;
 
 /// Puts the token of `record`, which `made` is, into the place of the role's current one.
@@ -69,7 +69,7 @@ fn try_switch(
     writes.push(Write::Delete(wal::key(made.wal_id())));
     let stored = match &old {
         Some(old) => history::write_with(context, old, Event::Rotate, writes),
-        None => together(context, &writes),
+        None => write_batch(context, &writes),
     };
     match stored {
         Ok(()) => Ok(role),

@@ -7,9 +7,9 @@ use secrets_framework::host::LogLevel;
 use secrets_framework::{Context, Error};
 
 use super::{key, stored};
-use crate::entry::read_many;
 use crate::limits::STATIC_ROLES_READ_AT_ONCE;
 use crate::names::{OrgId, RoleName};
+use crate::storage::read_many;
 
 /// The tokens that these static roles have.
 #[derive(Debug, Default)]

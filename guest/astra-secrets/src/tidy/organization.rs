@@ -19,13 +19,13 @@ use super::bounds::Bounds;
 use super::result::OrgResult;
 use crate::client::{AstraClient, ListedToken};
 use crate::config::{self, OrgConfig, Retired};
-use crate::entry::own_error;
 use crate::error::{Failure, upstream};
 use crate::held_tokens::HeldTokens;
 use crate::limits::{ADMIN_TOKEN_EXPIRY_NEAR, TIDY_ORPHANS_MAX, TIDY_READS_PER_ENTRY};
 use crate::names::{OrgId, is_uuid};
 use crate::record;
 use crate::static_role;
+use crate::storage::{key, own_error};
 
 use comparison::{Comparison, Item, Rules};
 use touch::Touch;
@@ -230,7 +230,7 @@ impl<'a> Organization<'a> {
         self.bounds.take_refused();
         for (name, item) in slice.items() {
             let visited = match item {
-                Item::Record(record) => match record::from_segment(name) {
+                Item::Record(record) => match key::from_segment(name) {
                     Some(client_id) => touch.record(&client_id, record, ended, result)?,
                     None => true,
                 },

@@ -6,10 +6,11 @@ use std::collections::BTreeSet;
 use secrets_framework::host::StorageEntry;
 use secrets_framework::{Context, Error};
 
-use crate::config::{self, CONFIG_PREFIX, OrgConfig, RETIRED_PREFIX, Retired};
-use crate::entry::{OwnRead, read_many};
+use crate::config::{self, OrgConfig, Retired};
 use crate::limits::{CONFIGS_MAX, CONFIGS_READ_AT_ONCE};
 use crate::names::OrgId;
+use crate::storage::key::{CONFIG_PREFIX, RETIRED_PREFIX};
+use crate::storage::{self, OwnRead, read_many};
 
 /// An organization, and with what it is asked.
 pub(super) struct Other {
@@ -66,7 +67,7 @@ fn below(
     place: impl Fn(Option<&OrgConfig>) -> String,
 ) -> Result<Vec<Other>, Error> {
     let storage = context.host.storage();
-    let names = config::first_keys_below(storage, prefix, CONFIGS_MAX)?;
+    let names = storage::first_keys_below(storage, prefix, CONFIGS_MAX)?;
     let mut all = Vec::new();
     for names in names.chunks(CONFIGS_READ_AT_ONCE) {
         let keys: Vec<String> = names.iter().map(|name| format!("{prefix}{name}")).collect();

@@ -9,11 +9,8 @@ use serde::{Deserialize, Serialize};
 
 use super::Absent;
 use super::organizations::Other;
-use crate::config;
-use crate::entry::is_key;
-use crate::record::segment;
-
-const ELSEWHERE_PREFIX: &str = "elsewhere/";
+use crate::storage;
+use crate::storage::key::{ELSEWHERE_PREFIX, is_key, segment};
 
 /// What is kept.
 #[derive(Default, Deserialize, Serialize)]
@@ -30,7 +27,7 @@ pub(super) struct Progress {
 impl Progress {
     /// That of earlier attempts. What cannot be read is none: all are asked again.
     pub(super) fn load(context: &Context<'_>, absent: &Absent<'_>) -> Result<Self, Error> {
-        let entry = config::entry(context.host.storage(), &key(absent))?;
+        let entry = storage::entry(context.host.storage(), &key(absent))?;
         let stored: Option<Self> = entry.as_ref().and_then(|entry| serde_json::from_slice(&entry.value).ok());
         let mut progress = stored.unwrap_or_default();
         progress.is_stored = entry.is_some();

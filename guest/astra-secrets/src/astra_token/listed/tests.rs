@@ -30,7 +30,7 @@ fn lists(mount: &Mount) -> usize {
 }
 
 fn kept(host: &TestHost) -> Vec<String> {
-    host.storage.keys().into_iter().filter(|key| key.starts_with(PREFIX)).collect()
+    host.storage.keys().into_iter().filter(|key| key.starts_with(LISTED_TOKENS_PREFIX)).collect()
 }
 
 #[test]
@@ -186,7 +186,7 @@ fn what_cannot_be_kept_or_read_costs_another_list_and_nothing_else() {
     let mount = Mount::new();
     let mut leases = gone(&mount, 3).into_iter();
     let failed = secrets_framework::host::StorageError::Failed("disk full".to_owned());
-    mount.host.storage.fail_prefix(secrets_framework::testing::StorageCall::Put, PREFIX, failed);
+    mount.host.storage.fail_prefix(secrets_framework::testing::StorageCall::Put, LISTED_TOKENS_PREFIX, failed);
     mount.revoke(leases.next().unwrap()).done();
     mount.host.storage.clear_faults();
     assert!(kept(&mount.host).is_empty());

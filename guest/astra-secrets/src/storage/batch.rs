@@ -27,10 +27,10 @@ impl Write {
 }
 
 /// Makes the changes, all of them or none where the server can.
-pub(crate) fn together(context: &Context<'_>, writes: &[Write]) -> Result<(), Error> {
+pub(crate) fn write_batch(context: &Context<'_>, writes: &[Write]) -> Result<(), Error> {
     let mut attempt = 1;
     loop {
-        match attempt_together(context, writes) {
+        match write_once(context, writes) {
             // The writes depend on nothing read in the transaction, so they can simply be made again.
             Err(StorageError::Conflict(_)) if attempt < TRANSACTION_ATTEMPTS_MAX => attempt += 1,
             result => return Ok(result?),
@@ -38,7 +38,7 @@ pub(crate) fn together(context: &Context<'_>, writes: &[Write]) -> Result<(), Er
     }
 }
 
-fn attempt_together(context: &Context<'_>, writes: &[Write]) -> Result<(), StorageError> {
+fn write_once(context: &Context<'_>, writes: &[Write]) -> Result<(), StorageError> {
     let storage = context.host.storage();
     // One write is whole by itself; a transaction would only cost two more calls.
     if let [write] = writes {

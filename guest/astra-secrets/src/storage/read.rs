@@ -2,24 +2,15 @@
 //! cannot be read and goes on with the others, and fails only where storage
 //! fails as a whole. `check` names what is passed over.
 
-use secrets_framework::Error;
 use secrets_framework::host::{Storage, StorageEntry, StorageView};
+use secrets_framework::{Context, Error};
 
 pub(crate) use secrets_framework::passed_over::own_error;
 
-use crate::limits::STORAGE_KEY_BYTES_MAX;
+use super::key::is_key;
 
 /// What the read of one entry of a walk came to; the error is about this entry alone.
 pub(crate) type OwnRead = Result<Option<StorageEntry>, Error>;
-
-/// Can an entry have this key? The server and the host refuse to read or write any other.
-pub(crate) fn is_key(key: &str) -> bool {
-    !key.is_empty()
-        && !key.ends_with('/')
-        && !key.starts_with('/')
-        && !key.contains("..")
-        && key.len() <= STORAGE_KEY_BYTES_MAX
-}
 
 /// Reads one entry of a walk. The outer error is a failure of storage as a whole.
 pub(crate) fn read_one(view: &(impl StorageView + ?Sized), key: &str) -> Result<OwnRead, Error> {
@@ -43,6 +34,26 @@ pub(crate) fn read_many(storage: &dyn Storage, keys: &[String]) -> Result<Vec<Ow
     }
     // One of them cannot be read, or storage fails: each by itself tells which.
     texts.into_iter().map(|key| read_one(storage, key)).collect()
+}
+
+/// Reads an entry whose key a client chose: under a key that storage would refuse
+/// there is none, and that is no failure of storage.
+pub(crate) fn entry(view: &(impl StorageView + ?Sized), key: &str) -> Result<Option<StorageEntry>, Error> {
+    if !is_key(key) {
+        return Ok(None);
+    }
+    Ok(view.get(key)?)
+}
+
+/// As [`entry`], several in the time of one; none under no key.
+pub(crate) fn entries<const N: usize>(
+    context: &Context<'_>,
+    keys: [Option<&str>; N],
+) -> Result<[Option<StorageEntry>; N], Error> {
+    let keys = keys.map(|key| key.filter(|key| is_key(key)));
+    let asked: Vec<&str> = keys.into_iter().flatten().collect();
+    let mut found = context.host.storage().get_many(&asked)?.into_iter();
+    Ok(keys.map(|key| key.and_then(|_| found.next()?)))
 }
 
 #[cfg(test)]

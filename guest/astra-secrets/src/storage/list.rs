@@ -4,7 +4,7 @@
 use secrets_framework::Error;
 use secrets_framework::host::StorageView;
 
-use crate::entry::is_key;
+use super::key::is_key;
 use crate::limits::{LIST_PAGE, STORAGE_KEY_BYTES_MAX, WALK_DEPTH_MAX};
 
 /// The keys below `folder` (empty, or with a trailing slash) whose rest begins
