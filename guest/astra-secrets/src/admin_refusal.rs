@@ -5,9 +5,8 @@
 use secrets_framework::host::{Host, LogLevel, StorageEntry};
 use serde::{Deserialize, Serialize};
 
-use crate::client::ClientError;
+use crate::client::{ClientError, upstream};
 use crate::config::{self, OrgConfig};
-use crate::error::upstream;
 use crate::limits::ADMIN_REFUSAL_LOG_PERIOD;
 use crate::names::OrgId;
 use crate::storage::key::{ADMIN_REFUSAL_PREFIX, segment};

@@ -18,15 +18,15 @@ pub(crate) use let_go::{LetGo, let_go};
 pub(crate) use scheduled::run_due;
 
 use crate::astra_token::Patience;
-use crate::client::{AstraClient, ClientError};
+use crate::client::{AstraClient, ClientError, upstream};
 use crate::config::{self, OrgConfig};
-use crate::error::{Failure, upstream};
-use crate::history::Who;
+use crate::error::Failure;
 use crate::mint::{Facts, Wanted, describe, make, prove, undo};
 use crate::names::OrgId;
 use crate::read_only;
 use crate::record::{self, Ended, RecordId};
 use crate::rollback::end_at_once;
+use crate::who::Who;
 
 use switch::switch;
 

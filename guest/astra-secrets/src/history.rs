@@ -16,15 +16,14 @@
 mod aside;
 mod forget;
 mod stored;
-mod who;
 
 use secrets_framework::host::LogLevel;
 use secrets_framework::{Context, Error};
 
+use crate::who::Who;
 pub(crate) use aside::warning;
 pub(crate) use forget::forget_old;
 pub(crate) use stored::{Ended, Facts, Happened, History, Whereabouts, load};
-pub(crate) use who::Who;
 
 use crate::error::Failure;
 use crate::lease::lock_token;

@@ -5,6 +5,8 @@
 //! component in production, unchanged.
 
 mod limits;
+mod mark;
+mod who;
 
 mod config;
 mod names;

@@ -19,22 +19,22 @@ use std::time::Duration;
 use secrets_framework::host::LogLevel;
 use secrets_framework::{Context, Response, Sensitive};
 
-pub(crate) use description::{Facts, check_template, describe, has_mark, mark_of_mount};
+pub(crate) use description::{Facts, check_template, describe};
 pub(crate) use intent::{INTENT_KIND, IntentData, OpenMarks, any_open_in_org, is_open, lock, open_marks};
 pub(crate) use make::{Made, NotMade, Wanted, make, try_make};
 pub(crate) use prove::prove;
 pub(crate) use settle::{NotPlaced, undo};
 
 use crate::astra_token;
-use crate::client::{AstraClient, ClientError};
+use crate::client::{AstraClient, ClientError, upstream};
 use crate::config::OrgConfig;
-use crate::error::{Failure, upstream};
-use crate::history::Who;
+use crate::error::Failure;
 use crate::limits::LEASE_END_MARGIN;
 use crate::names::TokenLogicalName;
 use crate::record::{self, Inserted, Record, RecordId, TokenKind, TokenSecrets};
 use crate::role::{Role, TokenExpiry};
 use crate::time_text;
+use crate::who::Who;
 
 use terms::Terms;
 

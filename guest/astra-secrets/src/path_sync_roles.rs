@@ -11,12 +11,13 @@ use secrets_framework::{
     Context, Error, Field, FieldData, FieldType, Operation, OperationSpec, Path, Response, Segment,
 };
 
-use crate::client::AstraClient;
+use crate::client::{AstraClient, upstream};
 use crate::config::{self, OrgConfig};
-use crate::error::{Failure, Outcome, answer, upstream};
+use crate::error::{Failure, Outcome, answer};
 use crate::limits::{IMPORTED_ROLES_MAX, SYNC_ALL_BUDGET};
 use crate::names::{AstraRoleId, OrgId, RoleName, shown};
-use crate::path_config::{fields::ORG, target};
+use crate::path_config::fields::ORG;
+use crate::path_config::target;
 use crate::path_role::lock_key;
 use crate::role::{self, Plan, Role, Skipped, Upstream, Wishes};
 

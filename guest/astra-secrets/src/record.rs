@@ -22,9 +22,9 @@ use secrets_framework::{Context, Error, Sensitive};
 use serde_json::{Map, Value};
 
 use crate::config::Origin;
-use crate::history::Who;
 use crate::names::{OrgId, RoleName};
 use crate::time_text;
+use crate::who::Who;
 
 pub(crate) use fill::{being_indexed, fill_index, is_filled, passed_over, write_of_empty_mount};
 pub(crate) use find::{find, find_indexed, find_so_far, is_indexed, is_unknown};

@@ -16,8 +16,8 @@ use serde_json::Value;
 
 use crate::agenda;
 use crate::astra_token::{Patience, Target, config_for_ending, end_token};
-use crate::client::AstraClient;
-use crate::error::{Failure, upstream};
+use crate::client::{AstraClient, upstream};
+use crate::error::Failure;
 use crate::held_tokens;
 use crate::history::{self, End};
 use crate::holder;

@@ -21,12 +21,12 @@ use serde_json::{Map, Value};
 
 use crate::agenda::{Due, Task};
 use crate::error::Failure;
-use crate::history::Who;
 use crate::limits::{STATIC_GRACE_DEFAULT, STATIC_ROLES_MAX, STORAGE_KEY_BYTES_MAX};
 use crate::names::{AstraRoleId, OrgId, RoleName};
 use crate::schedule::{Schedule, Turn};
 use crate::storage::key::{STATIC_ROLE_PREFIX, segment};
 use crate::storage::{self, Write, keys_below, write_batch};
+use crate::who::Who;
 
 pub(crate) use dead::{Soon, replace_soon};
 pub(crate) use due::run_due;

@@ -8,7 +8,7 @@ use super::{Rotated, record_id};
 use crate::client::AstraClient;
 use crate::config::{self, AdminToken, OrgConfig, RotationState, Turns, write_in_step};
 use crate::error::Failure;
-use crate::history::{self, Event, Who};
+use crate::history::{self, Event};
 use crate::lease::lock_token;
 use crate::limits::LEASE_END_MARGIN;
 use crate::mint::{Made, NotPlaced};
@@ -16,6 +16,7 @@ use crate::names::{OrgId, RoleName};
 use crate::record::{self, Ended, Record, RecordId, TokenKind};
 use crate::schedule::{Turn, renewal};
 use crate::storage::{Write, write_batch};
+use crate::who::Who;
 
 /// Puts the new token that `made` is into the place of the one in `config`.
 pub(super) fn switch(

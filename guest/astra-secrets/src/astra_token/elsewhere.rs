@@ -14,8 +14,9 @@ use secrets_framework::host::LogLevel;
 use secrets_framework::{Context, Error};
 
 use super::ending::Patience;
+use crate::client::upstream;
 use crate::config::OrgConfig;
-use crate::error::{Failure, upstream};
+use crate::error::Failure;
 use crate::history::{End, Whereabouts};
 use crate::limits::{
     ELSEWHERE_ASKED_PER_CALL_MAX, ELSEWHERE_BUDGET, ELSEWHERE_GIVE_UP_AFTER, ELSEWHERE_NAMED_MAX,

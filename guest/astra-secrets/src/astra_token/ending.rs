@@ -7,9 +7,9 @@ use secrets_framework::Context;
 use secrets_framework::host::{LogLevel, StorageEntry};
 
 use crate::admin_refusal;
-use crate::client::{AstraClient, ClientError, is_about_the_token};
+use crate::client::{AstraClient, ClientError, is_about_the_token, upstream};
 use crate::config::{self, OrgConfig, Origin, Retired};
-use crate::error::{Failure, upstream};
+use crate::error::Failure;
 use crate::history::{self, End, Whereabouts};
 use crate::limits::{ROLLBACK_REQUEST_TIMEOUT, ROLLBACK_UPSTREAM_BUDGET};
 use crate::mint;

@@ -14,11 +14,12 @@ use secrets_framework::{Context, Error};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use super::{Event, Who};
+use super::Event;
 use crate::limits::HISTORY_EVENTS_MAX;
 use crate::names::OrgId;
 use crate::record::Record;
 use crate::storage::key::{HISTORY_PREFIX, segment};
+use crate::who::Who;
 
 /// What happened to one token after it was made.
 #[derive(Default, Deserialize, Serialize)]

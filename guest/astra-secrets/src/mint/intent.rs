@@ -2,17 +2,16 @@
 //! the mark by which the token is found again, whatever happens in between.
 
 use std::collections::BTreeMap;
-use std::fmt::Write as _;
 
 use secrets_framework::host::LockGuard;
 use secrets_framework::wal::{self, WalEntry, WalId};
 use secrets_framework::{Context, Error};
 use serde::{Deserialize, Serialize};
 
-use super::description::{MARK_RANDOM_BYTES, MARK_START, is_mark};
 use crate::config::{self, OrgConfig, Origin};
 use crate::error::Failure;
 use crate::limits::OPEN_INTENTS_MAX;
+use crate::mark::{fresh_mark, is_mark};
 use crate::names::OrgId;
 use crate::record::RecordId;
 use crate::storage::own_error;
@@ -189,16 +188,4 @@ fn read_own(context: &Context<'_>, id: &WalId) -> Result<Result<Option<WalEntry>
         Err(error) => own_error(context.host.storage(), error).map(Err),
         entry => entry.map(Ok),
     }
-}
-
-/// `vault-mark:<backend UUID>:<32 hex of this mint>`.
-fn fresh_mark(context: &Context<'_>) -> String {
-    let mut random = [0_u8; MARK_RANDOM_BYTES];
-    context.host.random().fill(&mut random);
-    let mut mark = format!("{MARK_START}{}:", context.host.system_view().backend_uuid());
-    for byte in random {
-        // Writing to a string cannot fail.
-        let _ = write!(mark, "{byte:02x}");
-    }
-    mark
 }

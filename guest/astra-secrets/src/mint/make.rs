@@ -7,9 +7,9 @@ use secrets_framework::wal::WalId;
 
 use super::intent::{self, Intent};
 use super::settle::{Settled, settle};
-use crate::client::{AstraClient, ClientError, CreatedToken, TokenRequest};
+use crate::client::{AstraClient, ClientError, CreatedToken, TokenRequest, upstream};
 use crate::config::OrgConfig;
-use crate::error::{Failure, upstream};
+use crate::error::Failure;
 use crate::read_only;
 use crate::record::RecordId;
 

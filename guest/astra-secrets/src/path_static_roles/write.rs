@@ -6,12 +6,12 @@ use secrets_framework::{Context, FieldData, Response};
 use crate::astra_token::Patience;
 use crate::config;
 use crate::error::{Failure, Outcome};
-use crate::history::Who;
 use crate::limits::STATIC_ROLES_MAX;
 use crate::names::{OrgId, RoleName};
 use crate::path_config::target;
 use crate::path_org_token::unknown_org;
 use crate::static_role::{self, StaticRole};
+use crate::who::Who;
 
 use super::fields::Changes;
 

@@ -11,7 +11,6 @@ use crate::astra_token::Patience;
 use crate::client::ClientError;
 use crate::config::{self, OrgConfig};
 use crate::error::Failure;
-use crate::history::Who;
 use crate::lease::lock_token;
 use crate::limits::REPLACED_TOKENS_MAX;
 use crate::mint::{Facts, Made, Wanted, describe, make, prove, undo};
@@ -21,6 +20,7 @@ use crate::record::{self, Ended, Record, RecordId, TokenKind, TokenSecrets};
 use crate::rollback::end_at_once;
 use crate::storage::write_batch;
 use crate::time_text;
+use crate::who::Who;
 
 /// Gives the role a new token, and stores both. The caller holds the role's
 /// lock; a role that is not stored yet has no token.

@@ -7,11 +7,11 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use super::{Replaced, StaticRole, key};
-use crate::history::Who;
 use crate::limits::STATIC_GRACE_DEFAULT;
 use crate::names::{AstraRoleId, OrgId, RoleName};
 use crate::schedule::{Schedule, Turn};
 use crate::storage::json::nanoseconds;
+use crate::who::Who;
 
 /// Durations are whole nanoseconds, as in roles and configs.
 #[derive(Deserialize, Serialize)]

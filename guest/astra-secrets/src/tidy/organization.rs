@@ -17,9 +17,9 @@ use secrets_framework::{Context, Error};
 
 use super::bounds::Bounds;
 use super::result::OrgResult;
-use crate::client::{AstraClient, ListedToken};
+use crate::client::{AstraClient, ListedToken, upstream};
 use crate::config::{self, OrgConfig, Retired};
-use crate::error::{Failure, upstream};
+use crate::error::Failure;
 use crate::held_tokens::HeldTokens;
 use crate::limits::{ADMIN_TOKEN_EXPIRY_NEAR, TIDY_ORPHANS_MAX, TIDY_READS_PER_ENTRY};
 use crate::names::{OrgId, is_uuid};

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use super::super::judge;
 use crate::client::ListedToken;
-use crate::mint::mark_of_mount;
+use crate::mark::mark_of_mount;
 use crate::record::IndexSlice;
 use crate::storage::key::as_segment;
 
