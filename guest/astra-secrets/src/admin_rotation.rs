@@ -17,15 +17,15 @@ use secrets_framework::{Context, Error};
 pub(crate) use let_go::{LetGo, let_go};
 pub(crate) use scheduled::run_due;
 
-use crate::astra_token::Patience;
 use crate::client::{AstraClient, ClientError, upstream};
 use crate::config::{self, OrgConfig};
+use crate::ending::{Patience, end_at_once};
 use crate::error::Failure;
+use crate::lock::Lock;
 use crate::mint::{Facts, Wanted, describe, make, prove, undo};
 use crate::names::OrgId;
 use crate::read_only;
 use crate::record::{self, Ended, RecordId};
-use crate::rollback::end_at_once;
 use crate::who::Who;
 
 use switch::switch;
@@ -55,7 +55,7 @@ pub(crate) fn rotate(context: &Context<'_>, org_id: &OrgId) -> Result<Option<Rot
 /// The lock under which an organization's admin token is rotated: taken before
 /// any other, for Astra is asked under it.
 fn lock<'a>(context: &Context<'a>, org_id: &OrgId) -> Result<Box<dyn LockGuard + 'a>, Failure> {
-    Ok(context.host.locks().acquire(&format!("rotate-admin/{org_id}"))?)
+    Ok(Lock::AdminRotation(org_id).acquire(context)?)
 }
 
 /// Makes a new token, proves it, and puts it into the place of the one in

@@ -2,7 +2,7 @@
 
 use secrets_framework::{Backend, SpecialPaths, StorageVersions};
 
-use crate::astra_token::ASTRA_TOKEN;
+use crate::lease::ASTRA_TOKEN;
 use crate::path_check::CONFIG_ORG_CHECK;
 use crate::path_config::{CONFIG, CONFIG_ORG, CONFIGS};
 use crate::path_creds::CREDS;
@@ -16,7 +16,8 @@ use crate::path_static_roles::{STATIC_ROLES_ORG, STATIC_ROLES_ORG_NAME};
 use crate::path_sync_roles::{CONFIG_ORG_SYNC_ROLES, SYNC_ROLES};
 use crate::path_tidy::TIDY;
 use crate::path_tokens::{TOKENS_ORG, TOKENS_ORG_CLIENT};
-use crate::rollback::{periodic, rollback};
+use crate::periodic::periodic;
+use crate::rollback::rollback;
 use crate::storage::key::{CONFIG_PREFIX, RETIRED_PREFIX, STATIC_ROLE_PREFIX, TOKEN_PREFIX};
 
 /// The Astra secrets engine.

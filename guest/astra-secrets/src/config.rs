@@ -19,8 +19,9 @@ use secrets_framework::host::{LogLevel, StorageEntry, StorageView};
 use secrets_framework::{Context, Error};
 use serde_json::{Map, Value};
 
+use crate::error::Failure;
 use crate::limits::{CONFIGS_MAX, REQUEST_TIMEOUT_DEFAULT, RETRIES_DEFAULT, ROTATION_GRACE_DEFAULT};
-use crate::names::{AstraRoleId, LogicalName, OrgId};
+use crate::names::{AstraRoleId, LogicalName, OrgId, shown};
 use crate::schedule::Schedule;
 use crate::storage::key::CONFIG_PREFIX;
 use crate::storage::{self, keys_below};
@@ -203,6 +204,14 @@ pub(crate) fn find(context: &Context<'_>, id_or_name: &str) -> Result<Option<Org
 pub(crate) fn org_ids(view: &(impl StorageView + ?Sized)) -> Result<Vec<OrgId>, Error> {
     let keys = keys_below(view, CONFIG_PREFIX, "", CONFIGS_MAX)?;
     Ok(keys.into_iter().map(OrgId::stored).collect())
+}
+
+/// What a request for an unknown organization is told.
+pub(crate) fn unknown_org(field: &str, value: &str) -> Failure {
+    Failure::mistake(format!(
+        "`{field}` is {}: no such organization is configured: write its config first",
+        shown(value)
+    ))
 }
 
 /// The key of an organization's settings.

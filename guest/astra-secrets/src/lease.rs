@@ -3,11 +3,12 @@
 
 use std::time::Duration;
 
-use secrets_framework::host::{LockGuard, LogLevel, StorageEntry};
-use secrets_framework::{Context, Lease, LeaseAnswer, Response, Secret};
+use secrets_framework::host::{LogLevel, StorageEntry};
+use secrets_framework::{Context, Lease, LeaseAnswer, Response, Secret, SecretKind};
 
-use crate::astra_token::{ASTRA_TOKEN, Held, Patience, Target, config_for_ending_from, end_token_with};
+use crate::astra_token::{Held, KIND};
 use crate::config;
+use crate::ending::{Patience, Target, config_for_ending_from, end_token_with};
 use crate::error::{Failure, Outcome, answer, lease_settings};
 use crate::history::{self, End};
 use crate::limits::LEASE_END_MARGIN;
@@ -15,6 +16,9 @@ use crate::record::{self, Record, RecordId};
 use crate::role::{self, Role, go_text};
 use crate::storage;
 use crate::time_text;
+
+/// The row of the engine's table for leased tokens.
+pub(crate) const ASTRA_TOKEN: SecretKind = SecretKind { kind: KIND, renew: Some(renew), revoke };
 
 /// Extends a lease.
 pub(crate) fn renew(context: &Context<'_>, lease: &Lease) -> LeaseAnswer {
@@ -26,17 +30,12 @@ pub(crate) fn revoke(context: &Context<'_>, lease: &Lease) -> LeaseAnswer {
     answer(try_revoke(context, lease))
 }
 
-/// The lock under which one token is changed.
-pub(crate) fn lock_token<'a>(context: &Context<'a>, id: &RecordId) -> Result<Box<dyn LockGuard + 'a>, Failure> {
-    Ok(context.host.locks().acquire(&id.key())?)
-}
-
 fn try_renew(context: &Context<'_>, lease: &Lease) -> Outcome {
     let held = Held::of(lease).ok_or_else(names_no_token)?;
     if held.stands_for_nothing {
         return Err(stands_for_nothing());
     }
-    let _guard = lock_token(context, &record_id(&held)?)?;
+    let _guard = record::lock(context, &record_id(&held)?)?;
     let role_key = held.role_name.as_ref().map(|name| role::key(&held.org_id, name));
     let (Stored { record, .. }, role) = find_record_and(context, &held, role_key.as_deref())?;
     if record.as_ref().is_some_and(Record::names_no_token) {
@@ -62,13 +61,16 @@ fn try_renew(context: &Context<'_>, lease: &Lease) -> Outcome {
             go_text(Duration::from_secs(left.as_secs()))
         ));
     }
-    response.secret = Some(ASTRA_TOKEN.secret(Secret {
-        ttl,
-        // The server holds even an increment of the client's to this.
-        max_ttl: bounds.end_max.saturating_sub(lease.issue_time),
-        renewable: true,
-        internal_data: lease.internal_data.clone(),
-    }));
+    response.secret = Some(
+        Secret {
+            ttl,
+            // The server holds even an increment of the client's to this.
+            max_ttl: bounds.end_max.saturating_sub(lease.issue_time),
+            renewable: true,
+            internal_data: lease.internal_data.clone(),
+        }
+        .of_kind(KIND),
+    );
     log_lease(context, "a token's lease was renewed", &held);
     Ok(Some(response))
 }
@@ -76,10 +78,10 @@ fn try_renew(context: &Context<'_>, lease: &Lease) -> Outcome {
 fn try_revoke(context: &Context<'_>, lease: &Lease) -> Outcome {
     let held = Held::of(lease).ok_or_else(names_no_token)?;
     if held.stands_for_nothing {
-        let _guard = held.record_id.as_ref().map(|id| lock_token(context, id)).transpose()?;
+        let _guard = held.record_id.as_ref().map(|id| record::lock(context, id)).transpose()?;
         return end_nothing(context, &held);
     }
-    let _guard = lock_token(context, &record_id(&held)?)?;
+    let _guard = record::lock(context, &record_id(&held)?)?;
     let (stored, config) = find_record_and(context, &held, Some(&config::key(&held.org_id)))?;
     let Stored { record, unreadable } = stored;
     let known = record.as_ref().map(|record| record.client_id.as_str());

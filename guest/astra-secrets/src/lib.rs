@@ -5,6 +5,7 @@
 //! component in production, unchanged.
 
 mod limits;
+mod lock;
 mod mark;
 mod who;
 
@@ -19,16 +20,18 @@ mod role;
 
 mod admin_refusal;
 mod admin_rotation;
-mod agenda;
 mod astra_token;
 mod backend;
 mod check;
 mod client;
+mod ending;
+mod in_use;
+mod periodic;
+mod schedule_queue;
 
 mod error;
 mod held_tokens;
 mod history;
-mod holder;
 mod lease;
 mod mint;
 mod path_check;
@@ -44,6 +47,7 @@ mod record;
 mod rollback;
 mod schedule;
 mod static_role;
+mod static_rotation;
 mod storage;
 mod tidy;
 mod time_text;

@@ -9,11 +9,12 @@ use secrets_framework::{
 };
 
 use crate::astra_token::ANSWER_FIELDS;
+use crate::config::unknown_org;
 use crate::error::{Outcome, answer};
 use crate::mint::{Order, mint};
 use crate::names::{OrgId, RoleName};
 use crate::path_config::target;
-use crate::path_org_token::{unknown_org, unknown_role};
+use crate::path_org_token::unknown_role;
 use crate::record::TokenKind;
 use crate::role;
 

@@ -11,10 +11,9 @@ use secrets_framework::{
 use serde::Serialize;
 
 use crate::astra_token::{ANSWER_FIELDS, plain_answer};
-use crate::config::{self, CallerMode, OrgConfig};
+use crate::config::{self, CallerMode, OrgConfig, unknown_org};
 use crate::error::{Failure, Outcome, answer};
-use crate::history::{self, End};
-use crate::lease::lock_token;
+use crate::history::End;
 use crate::mint::{Order, already_exists, mint};
 use crate::names::{OrgId, RoleName, TokenLogicalName, is_name, shown};
 use crate::path_config::target;
@@ -138,7 +137,7 @@ fn write_standard(context: &Context<'_>, data: &FieldData, known: &Known) -> Out
     let role = known_role(context, data, known)?;
     let id = RecordId::named(&config.org_id, &role.name, name.as_str());
     // Held until the token is stored: of two writers, the second finds it.
-    let _guard = lock_token(context, &id)?;
+    let _guard = record::lock(context, &id)?;
     match record::load(context, &id)? {
         // Nothing was made under the name, so the name is free.
         Some(record) if record.names_no_token() => record::remove(context, &record, End::Tidied)?,
@@ -180,7 +179,7 @@ fn read_standard(context: &Context<'_>, data: &FieldData, known: &Known) -> Outc
             record.client_id
         )));
     };
-    if !history::note_read(context, config.record_reads, &record)? {
+    if !record::note_read(context, config.record_reads, &record)? {
         return Ok(None);
     }
     Ok(Some(plain_answer(&record, secrets)?))
@@ -260,14 +259,6 @@ fn known_role(context: &Context<'_>, data: &FieldData, known: &Known) -> Result<
         None => role::load(context, org_id, &role_name)?,
     };
     role.ok_or_else(|| unknown_role("role_name", config, name))
-}
-
-/// What a request for an unknown organization is told.
-pub(crate) fn unknown_org(field: &str, value: &str) -> Failure {
-    Failure::mistake(format!(
-        "`{field}` is {}: no such organization is configured: write its config first",
-        shown(value)
-    ))
 }
 
 /// What a request for an unknown role is told.

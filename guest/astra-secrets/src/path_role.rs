@@ -16,9 +16,6 @@ use crate::path_config;
 
 use fields::{ROLE_FIELDS, ROLES_ORG_ROLE_FIELDS};
 
-/// The lock of writes to roles of an organization.
-pub(crate) use write::lock_key;
-
 /// `role`.
 pub(crate) const ROLE: Path = Path {
     pattern: &[Segment::Literal("role")],

@@ -7,12 +7,13 @@ use secrets_framework::{
 };
 use serde::Serialize;
 
-use crate::astra_token::Patience;
+use crate::ending::Patience;
 use crate::error::{Failure, Outcome, answer};
 use crate::names::shown;
 use crate::path_config::fields::ORG;
 use crate::path_static_roles::{NAME, in_path};
 use crate::static_role;
+use crate::static_rotation;
 use crate::time_text;
 
 /// `rotate-role/:org/:name`.
@@ -53,7 +54,7 @@ fn try_rotate(context: &Context<'_>, data: &FieldData) -> Outcome {
     // Again, now that nobody else changes it.
     let Some(mut role) = static_role::load(context, &found.org_id, &found.name)? else { return Err(unknown(data)) };
     let replaced = role.client_id.clone();
-    static_role::rotate(context, &mut role, Patience::Caller)?;
+    static_rotation::rotate(context, &mut role, Patience::Caller)?;
     let previous = role.replaced.iter().find(|token| token.client_id == replaced);
     let time = |seconds| time_text::format(Duration::from_secs(seconds));
     let response = Response::json(&RotateAnswer {

@@ -6,9 +6,10 @@ use secrets_framework::{
 use serde::Serialize;
 
 use crate::admin_rotation;
+use crate::config::unknown_org;
 use crate::error::{Outcome, answer};
-use crate::path_config::{fields::ORG, target};
-use crate::path_org_token::unknown_org;
+use crate::path_config::fields::ORG;
+use crate::path_config::target;
 use crate::time_text;
 
 /// `config/:org/rotate-root`.

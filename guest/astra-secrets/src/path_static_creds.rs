@@ -11,11 +11,11 @@ use serde::Serialize;
 use crate::astra_token::{ANSWER_FIELDS, Answer};
 use crate::config;
 use crate::error::{Failure, Outcome, answer};
-use crate::history;
 use crate::names::{OrgId, RoleName};
 use crate::path_config::fields::ORG;
 use crate::path_config::target;
 use crate::path_static_roles::{NAME, spelled};
+use crate::record;
 use crate::static_role::{self, StaticRole};
 use crate::storage;
 use crate::time_text;
@@ -88,7 +88,7 @@ fn try_read(context: &Context<'_>, data: &FieldData) -> Outcome {
 
 /// The role, and whether its organization wants reads recorded, in the time of one read.
 fn load(context: &Context<'_>, org_id: &OrgId, name: &RoleName) -> Result<Option<(StaticRole, bool)>, Error> {
-    let (role_key, config_key) = (static_role::key(org_id, name), config::key(org_id));
+    let (role_key, config_key) = (storage::key::static_role(org_id, name), config::key(org_id));
     let [role, config] = storage::entries(context, [Some(&role_key), Some(&config_key)])?;
     let Some(role) = role else { return Ok(None) };
     let role = static_role::decode(&role, org_id, name)?;
@@ -100,7 +100,7 @@ fn load(context: &Context<'_>, org_id: &OrgId, name: &RoleName) -> Result<Option
 fn show(context: &Context<'_>, role: &StaticRole, record_reads: bool) -> Outcome {
     let Some(record) = static_role::current_record(context, role)? else { return Ok(None) };
     let Some(secrets) = &record.secrets else { return Ok(None) };
-    if !history::note_read(context, record_reads, &record)? {
+    if !record::note_read(context, record_reads, &record)? {
         return Ok(None);
     }
     Ok(Some(Response::json(&StaticAnswer {

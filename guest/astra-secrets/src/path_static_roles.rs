@@ -11,8 +11,10 @@ use secrets_framework::{
 
 use crate::error::{Failure, Outcome, answer};
 use crate::names::{OrgId, RoleName};
-use crate::path_config::{fields::ORG, target};
+use crate::path_config::fields::ORG;
+use crate::path_config::target;
 use crate::static_role::{self, StaticRole};
+use crate::static_rotation;
 
 use fields::STATIC_ROLE_FIELDS;
 
@@ -117,7 +119,7 @@ fn try_delete(context: &Context<'_>, data: &FieldData) -> Outcome {
     if !static_role::exists(context, &org_id, &name)? {
         return target::in_path(context, data).map(|_| None);
     }
-    let warning = static_role::delete(context, &org_id, &name)?;
+    let warning = static_rotation::delete(context, &org_id, &name)?;
     Ok(warning.map(|warning| Response::default().warn(warning)))
 }
 

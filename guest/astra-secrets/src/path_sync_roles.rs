@@ -15,10 +15,10 @@ use crate::client::{AstraClient, upstream};
 use crate::config::{self, OrgConfig};
 use crate::error::{Failure, Outcome, answer};
 use crate::limits::{IMPORTED_ROLES_MAX, SYNC_ALL_BUDGET};
+use crate::lock::Lock;
 use crate::names::{AstraRoleId, OrgId, RoleName, shown};
 use crate::path_config::fields::ORG;
 use crate::path_config::target;
-use crate::path_role::lock_key;
 use crate::role::{self, Plan, Role, Skipped, Upstream, Wishes};
 
 use report::Report;
@@ -169,7 +169,7 @@ fn sync(context: &Context<'_>, config: &OrgConfig, order: &Order) -> Result<Plan
     // must not empty the mount.
     let prune = order.wishes.prune && !upstream.is_empty();
 
-    let _turn = context.host.locks().acquire(&lock_key(org_id))?;
+    let _turn = Lock::Roles(org_id).acquire(context)?;
     let (stored, unreadable) = stored_roles(context, org_id, &upstream, prune)?;
     let allows = |id: &AstraRoleId| config.forbidden_role_id(std::slice::from_ref(id)).is_none();
     let passed_over = upstream.iter().filter(|role| imports_as(role, &unreadable)).cloned().collect();

@@ -8,11 +8,10 @@ use secrets_framework::{
     Context, Error, Field, FieldData, FieldType, Operation, OperationSpec, Path, Response, Segment,
 };
 
-use crate::astra_token::{Patience, Target, end_token};
+use crate::ending::{Patience, Target, end_token};
 use crate::error::{Outcome, answer};
-use crate::history::{self, End, Facts, History};
-use crate::holder;
-use crate::lease::lock_token;
+use crate::history::{self, End, History};
+use crate::in_use;
 use crate::names::OrgId;
 use crate::path_config::target;
 use crate::path_org_token::list_answer;
@@ -103,7 +102,7 @@ fn try_read(context: &Context<'_>, data: &FieldData) -> Outcome {
     let warning = history::warning(&org_id, client_id, &history);
     let answer = match (record, history) {
         (Some(record), History { events, .. }) => {
-            Response::json(&Shown::live(&org_id, client_id, &Facts::of(&record), events))?
+            Response::json(&Shown::live(&org_id, client_id, &record.facts(), events))?
         }
         (None, History { events, ended: Some(ended), .. }) => {
             Response::json(&Shown::ended(&org_id, client_id, &ended, events))?
@@ -117,11 +116,11 @@ fn try_delete(context: &Context<'_>, data: &FieldData) -> Outcome {
     let org_id = target::in_path(context, data)?.org_id;
     // Without a record it is not one of ours, and not ours to revoke.
     let Some(found) = find(context, data, &org_id)? else { return Ok(None) };
-    let _guard = lock_token(context, &found.id)?;
+    let _guard = record::lock(context, &found.id)?;
     // Again, now that nobody else changes it.
     let current = record::load(context, &found.id)?.filter(|record| record.client_id == found.client_id);
     let Some(record) = current else { return Ok(None) };
-    holder::refuse_if_held(context, &record)?;
+    in_use::refuse_if_held(context, &record)?;
     record::prove_writable(context, &record)?;
     let target = Target {
         org_id: &org_id,

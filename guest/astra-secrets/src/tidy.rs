@@ -20,6 +20,7 @@ use secrets_framework::{Context, Error};
 use crate::config;
 use crate::error::Failure;
 use crate::limits::{CONFIGS_MAX, ENDED_RETRY_PAUSE, TIDY_ENDED_MAX, TIDY_ORGANIZATIONS_MAX};
+use crate::lock::Lock;
 use crate::names::OrgId;
 use crate::read_only;
 use crate::record;
@@ -113,7 +114,7 @@ pub(crate) fn tidy(context: &Context<'_>, order: &Order) -> Result<Tidied, Failu
 }
 
 fn one_at_a_time<'a>(context: &Context<'a>) -> Result<Box<dyn LockGuard + 'a>, Failure> {
-    context.host.locks().acquire("tidy").map_err(|error| match error {
+    Lock::Tidy.acquire(context).map_err(|error| match error {
         LockError::TimedOut => {
             let sentence = "this mount is being tidied already: read `tidy` a little later, its result will be there";
             Failure::Failed(Error::coded(503, sentence))

@@ -6,8 +6,7 @@ use secrets_framework::{Context, Error};
 
 use crate::config::OrgConfig;
 use crate::error::Failure;
-use crate::holder;
-use crate::lease::lock_token;
+use crate::in_use;
 use crate::record::{self, Ended, Record, RecordId};
 use crate::storage::Write;
 
@@ -39,8 +38,8 @@ pub(crate) fn let_go<'a>(
     }
     let Some(client_id) = config.admin_token.client_id() else { return Ok(LetGo::default()) };
     let id = RecordId::of_client(client_id);
-    let guard = lock_token(context, &id)?;
-    let is_it = |record: &Record| record.org_id == config.org_id && holder::is_made_here(record);
+    let guard = record::lock(context, &id)?;
+    let is_it = |record: &Record| record.org_id == config.org_id && in_use::is_made_here(record);
     let Some(mut record) = record::load(context, &id)?.filter(is_it) else { return Ok(LetGo::default()) };
     let now = context.host.clock().now().as_secs();
     let mut replaced = None;

@@ -6,11 +6,11 @@ use secrets_framework::host::LogLevel;
 use secrets_framework::{Context, Error};
 
 use super::{lock, replace_token};
-use crate::agenda::Due;
-use crate::astra_token::Patience;
 use crate::config::{self, OrgConfig};
+use crate::ending::Patience;
 use crate::error::Failure;
 use crate::names::OrgId;
+use crate::schedule_queue::Due;
 
 /// Rotates the token if its config confirms that it is due.
 pub(crate) fn run_due(context: &Context<'_>, org_id: &OrgId, due: &Due) -> Result<(), Failure> {

@@ -9,7 +9,6 @@ use crate::client::AstraClient;
 use crate::config::{self, AdminToken, OrgConfig, RotationState, Turns, write_in_step};
 use crate::error::Failure;
 use crate::history::{self, Event};
-use crate::lease::lock_token;
 use crate::limits::LEASE_END_MARGIN;
 use crate::mint::{Made, NotPlaced};
 use crate::names::{OrgId, RoleName};
@@ -44,7 +43,7 @@ fn try_switch(
 
     // Held until all is written, so that rollback does not see an end that does not count yet.
     let old_id = record_id(context, &stored.org_id, &client_id)?;
-    let _guard = lock_token(context, &old_id)?;
+    let _guard = record::lock(context, &old_id)?;
     let (old, mut writes) = end_old(context, &stored, &old_id, &role_ids, ends)?;
     let new = new_record(context, &stored, made, role_ids);
     writes.extend(record::writes_of_new(&new)?);
@@ -53,7 +52,7 @@ fn try_switch(
     writes.extend(write_in_step(before, &config)?);
     writes.push(Write::Delete(wal::key(made.wal_id())));
     store(context, &config.org_id, &new.client_id, &writes)?;
-    history::note(context, &old, Event::Rotate);
+    history::note(context, old.subject(), Event::Rotate);
     Ok(Rotated {
         warnings: made.warnings.iter().cloned().chain(ends_by_itself(&new, &config.rotation_state.turn)).collect(),
         client_id: new.client_id,

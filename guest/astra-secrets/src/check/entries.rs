@@ -5,11 +5,11 @@
 use secrets_framework::{Context, Error};
 
 use super::{Item, named};
-use crate::agenda;
 use crate::config::{self, Retired};
 use crate::limits::{CHECKED_CONFIGS_MAX, CONFIGS_READ_AT_ONCE, UNREADABLE_KEPT_MAX};
 use crate::names::OrgId;
 use crate::record;
+use crate::schedule_queue;
 use crate::storage::key::{CONFIG_PREFIX, RETIRED_PREFIX, ROLE_PREFIX, is_key};
 use crate::storage::{self, read_many};
 
@@ -26,7 +26,7 @@ pub(super) fn entries(context: &Context<'_>, write_ahead: &[String]) -> Result<I
     keys.extend(record::passed_over(context)?);
     keys.extend(write_ahead.iter().take(UNREADABLE_KEPT_MAX).cloned());
     keys.extend(record::unknown_due_keys(context, looked_at)?);
-    keys.extend(agenda::unknown_keys(context, looked_at)?);
+    keys.extend(schedule_queue::unknown_keys(context, looked_at)?);
     Ok(match named("entries of this mount's storage that cannot be read and are passed over", keys) {
         None => Item::yes("All entries of the mount's storage that were looked at can be read"),
         Some(told) => Item::no(format!(

@@ -7,10 +7,11 @@ use secrets_framework::{Context, Error};
 use serde::{Deserialize, Serialize};
 
 use super::{OrgConfig, load, load_readable};
-use crate::agenda::{Due, Task, drop_entry};
 use crate::error::Failure;
+use crate::lock::Lock;
 use crate::names::OrgId;
 use crate::schedule::{Schedule, Turn};
+use crate::schedule_queue::{Due, Task, drop_entry};
 use crate::storage::{Write, write_batch};
 
 /// How the rotation of an organization's admin token stands. Times are in
@@ -125,14 +126,12 @@ pub(crate) fn take_turn(
 
 /// The lock of all writes to configs of the mount. Nothing asks Astra under it.
 pub(crate) fn lock<'a>(context: &Context<'a>) -> Result<Box<dyn LockGuard + 'a>, Failure> {
-    Ok(context.host.locks().acquire(CONFIG_LOCK)?)
+    Ok(Lock::Configs.acquire(context)?)
 }
 
 fn confirms(config: &OrgConfig, due: &Due) -> bool {
     Turns::of(Some(config)).entries(&config.org_id).any(|own| own == *due)
 }
-
-const CONFIG_LOCK: &str = "config";
 
 #[cfg(test)]
 mod tests;

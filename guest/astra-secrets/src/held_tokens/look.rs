@@ -10,9 +10,9 @@ use secrets_framework::{Context, Error};
 use serde::{Deserialize, Serialize};
 
 use super::{HeldTokens, Missing, Verdict, judge};
-use crate::astra_token::Patience;
 use crate::client::{AstraClient, upstream};
 use crate::config;
+use crate::ending::Patience;
 use crate::error::Failure;
 use crate::limits::{HELD_LOOK_PERIOD, HELD_ORGANIZATIONS_PER_ROLLBACK_MAX, HELD_PROOFS_MAX, ROLLBACK_REQUEST_TIMEOUT};
 use crate::names::{OrgId, is_uuid};

@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 use crate::config::{self, OrgConfig, Origin};
 use crate::error::Failure;
 use crate::limits::OPEN_INTENTS_MAX;
+use crate::lock::Lock;
 use crate::mark::{fresh_mark, is_mark};
 use crate::names::OrgId;
 use crate::record::RecordId;
@@ -142,7 +143,7 @@ pub(crate) struct OpenMarks {
 
 /// The lock under which an attempt, or its rollback, goes on.
 pub(crate) fn lock<'a>(context: &Context<'a>, mark: &str) -> Result<Box<dyn LockGuard + 'a>, Failure> {
-    Ok(context.host.locks().acquire(&format!("mint/{mark}"))?)
+    Ok(Lock::Mint(mark).acquire(context)?)
 }
 
 fn any_open(context: &Context<'_>, is_it: impl Fn(&IntentData, u64) -> bool) -> Result<bool, Error> {

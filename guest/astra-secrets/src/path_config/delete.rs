@@ -6,13 +6,14 @@ use secrets_framework::{Context, FieldData, Response};
 
 use crate::admin_refusal;
 use crate::admin_rotation;
-use crate::astra_token::{drop_retired_if_unused, leave_to_rollback};
 use crate::config::{self, Retired, Turns};
+use crate::ending::{drop_retired_if_unused, leave_to_rollback};
 use crate::error::{Failure, Outcome};
 use crate::names::OrgId;
 use crate::read_only;
 use crate::record;
 use crate::static_role;
+use crate::static_rotation;
 use crate::storage::{self, Write};
 
 /// Deletes a config; deleting what is not there succeeds.
@@ -27,13 +28,13 @@ pub(super) fn delete(context: &Context<'_>, data: &FieldData, org_id: &OrgId) ->
         })?;
         // While there is still a config: it is deleted again where this fails. And before the lock of all
         // configs is taken: a static role that is being rotated may be waited for.
-        static_role::end_all(context, org_id)?;
+        static_rotation::end_all(context, org_id)?;
     }
     forget(context, org_id, force)?;
     // A mint or a static role that was under way may have come since the looks
     // before, and an earlier deletion may have failed here: so what is kept is
     // dropped only after another look.
-    let warnings = static_role::end_left(context, org_id)?;
+    let warnings = static_rotation::end_left(context, org_id)?;
     let dropped = config::lock(context).and_then(|_turn| drop_retired_if_unused(context, org_id));
     leave_to_rollback(context, org_id, dropped);
     Ok((!warnings.is_empty()).then(|| Response { warnings, ..Response::default() }))

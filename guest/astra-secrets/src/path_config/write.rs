@@ -6,14 +6,12 @@ use secrets_framework::host::{LockGuard, LogLevel};
 use secrets_framework::{Context, Error, FieldData, Response};
 
 use crate::admin_rotation::{self, LetGo};
-use crate::astra_token::{drop_retired_if_unused, leave_to_rollback};
 use crate::config::{self, AdminToken, ApiUrl, OrgConfig, Retired, RotationState, Turns};
+use crate::ending::{drop_retired_if_unused, end_at_once, leave_to_rollback};
 use crate::error::{Failure, Outcome};
 use crate::history;
-use crate::lease::lock_token;
 use crate::names::OrgId;
 use crate::record::{self, Ended};
-use crate::rollback::end_at_once;
 use crate::storage;
 
 use super::checks::{check_destination, check_stored};
@@ -94,7 +92,7 @@ fn hold_new_token<'a>(
     let current = before.and_then(|config| config.admin_token.client_id());
     let new = changes.admin_token.as_ref().and_then(AdminToken::client_id);
     let Some(client_id) = new.filter(|new| Some(*new) != current) else { return Ok(None) };
-    let guard = lock_token(context, &admin_rotation::record_id(context, org_id, client_id)?)?;
+    let guard = record::lock(context, &admin_rotation::record_id(context, org_id, client_id)?)?;
     if history::has_ended(context, org_id, client_id)? {
         return Err(Failure::exists(format!(
             "`astra_token` is the token `{client_id}`, which this mount has ended in Astra, and nothing was stored: write \

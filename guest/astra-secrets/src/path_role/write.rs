@@ -4,9 +4,9 @@ use secrets_framework::{Context, FieldData, Response};
 
 use crate::error::{Failure, Outcome};
 use crate::limits::STORAGE_KEY_BYTES_MAX;
+use crate::lock::Lock;
 use crate::names::{OrgId, RoleName};
 use crate::role::{self, Role};
-use crate::storage::key;
 
 use super::fields::Changes;
 use super::target::Target;
@@ -32,7 +32,7 @@ pub(super) fn write(context: &Context<'_>, data: &FieldData, target: Target) -> 
     }
 
     // Writers of one organization's roles take turns, so that no field is lost.
-    let _turn = context.host.locks().acquire(&lock_key(&org_id))?;
+    let _turn = Lock::Roles(&org_id).acquire(context)?;
     let mut role = match role::load(context, &org_id, &name)? {
         Some(role) => role,
         None => new_role(&org_id, &name, config.is_some(), &changes)?,
@@ -56,15 +56,10 @@ pub(super) fn write(context: &Context<'_>, data: &FieldData, target: Target) -> 
 /// Deletes a role; deleting what is not there succeeds.
 pub(super) fn delete(context: &Context<'_>, found: Option<(OrgId, RoleName)>) -> Outcome {
     if let Some((org_id, name)) = found {
-        let _turn = context.host.locks().acquire(&lock_key(&org_id))?;
+        let _turn = Lock::Roles(&org_id).acquire(context)?;
         context.host.storage().delete(&role::key(&org_id, &name))?;
     }
     Ok(None)
-}
-
-/// The lock of all writes to roles of an organization.
-pub(crate) fn lock_key(org_id: &OrgId) -> String {
-    format!("{}{org_id}", key::ROLE_PREFIX)
 }
 
 /// Only what is new must have a name that we would give.

@@ -3,14 +3,14 @@
 
 use secrets_framework::{Context, FieldData, Response};
 
-use crate::astra_token::Patience;
-use crate::config;
+use crate::config::{self, unknown_org};
+use crate::ending::Patience;
 use crate::error::{Failure, Outcome};
 use crate::limits::STATIC_ROLES_MAX;
 use crate::names::{OrgId, RoleName};
 use crate::path_config::target;
-use crate::path_org_token::unknown_org;
 use crate::static_role::{self, StaticRole};
+use crate::static_rotation;
 use crate::who::Who;
 
 use super::fields::Changes;
@@ -59,10 +59,10 @@ fn create(context: &Context<'_>, org_id: &OrgId, name: RoleName, changes: Change
     let mut warnings = changes.apply(&mut role, context.host.clock().now().as_secs())?;
     // It is not in the agenda yet.
     role.turn.due = 0;
-    static_role::rotate(context, &mut role, Patience::Caller)?;
+    static_rotation::rotate(context, &mut role, Patience::Caller)?;
     // A config's deletion that was under way may have looked for static roles before this one was there.
     if config::load(context, org_id)?.is_none() {
-        static_role::let_go(context, &role)?;
+        static_rotation::let_go(context, &role)?;
         return Err(Failure::exists(format!(
             "the config of organization `{org_id}` was deleted while static role `{}` was created: configure it, and \
              create the role again",

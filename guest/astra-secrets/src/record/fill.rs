@@ -20,7 +20,6 @@ use super::{Record, RecordId, stored, write};
 use crate::config::{self, Origin};
 use crate::error::Failure;
 use crate::history::End;
-use crate::lease::lock_token;
 use crate::limits::{INDEX_WALK_PAUSE, INDEXED_PER_ROLLBACK_MAX, UNREADABLE_KEPT_MAX};
 use crate::names::OrgId;
 use crate::storage::key::{INDEX_STATE_KEY, TOKEN_PREFIX};
@@ -192,7 +191,7 @@ impl Step<'_> {
     fn take_over(&mut self, id: &RecordId) -> Result<(), Error> {
         let context = self.context;
         // A revocation meanwhile must not find its record written again.
-        let _guard = lock_token(context, id).map_err(Failure::into_error)?;
+        let _guard = super::lock(context, id).map_err(Failure::into_error)?;
         let mut record = match load_own(context, id)? {
             Ok(Some(record)) => record,
             Ok(None) => return Ok(()),

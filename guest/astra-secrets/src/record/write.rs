@@ -39,7 +39,7 @@ pub(crate) fn insert(context: &Context<'_>, record: &Record, wal_id: &WalId) -> 
 pub(crate) fn move_end(context: &Context<'_>, record: &mut Record, lease_end: u64, due: u64) -> Result<(), Error> {
     record.lease_end = lease_end;
     let writes = due_writes(record, due)?;
-    history::write_with(context, record, Event::Renew, writes)
+    history::write_with(context, record.subject(), Event::Renew, writes)
 }
 
 /// A token could not be ended: looks at its record again later.
@@ -111,7 +111,7 @@ pub(crate) fn remove_from(
         return write_batch(context, &writes);
     }
     writes.push(Write::Delete(client_key(&record.org_id, &record.client_id)));
-    history::end_with(context, record, how, whereabouts, writes)
+    history::end_with(context, record.subject(), record.facts(), how, whereabouts, writes)
 }
 
 /// Removes the record of a token that has ended, where it cannot be read. Only what certainly is that token's: under its

@@ -4,9 +4,9 @@
 use secrets_framework::Context;
 
 use super::{load_readable, lock, save};
-use crate::agenda::Due;
 use crate::error::Failure;
 use crate::names::{OrgId, RoleName};
+use crate::schedule_queue::Due;
 
 /// A rotation that was brought forward.
 #[derive(Debug)]

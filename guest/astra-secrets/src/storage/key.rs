@@ -8,6 +8,7 @@ use std::borrow::Cow;
 use std::fmt::Write as _;
 
 use crate::limits::STORAGE_KEY_BYTES_MAX;
+use crate::names::{OrgId, RoleName};
 
 /// `config/<organization>`: an organization's settings with its admin token; the Go plugin's key; seal-wrapped.
 pub(crate) const CONFIG_PREFIX: &str = "config/";
@@ -68,6 +69,16 @@ pub(crate) const TIDY_RUN_KEY: &str = "tidy/run";
 
 /// `tidy/org/<organization>`: what the last tidy of an organization found.
 pub(crate) const TIDY_RESULT_PREFIX: &str = "tidy/org/";
+
+/// The folder of an organization's static roles.
+pub(crate) fn static_roles(org_id: &OrgId) -> String {
+    format!("{STATIC_ROLE_PREFIX}{}/", segment(org_id.as_str()))
+}
+
+/// The key of a static role.
+pub(crate) fn static_role(org_id: &OrgId, name: &RoleName) -> String {
+    format!("{}{name}", static_roles(org_id))
+}
 
 /// Can an entry have this key? The server and the host refuse to read or write any other.
 pub(crate) fn is_key(key: &str) -> bool {

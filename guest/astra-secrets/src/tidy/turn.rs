@@ -6,11 +6,11 @@ use std::time::Duration;
 use secrets_framework::Context;
 
 use super::{Order, OrgResult, Pace, load_run, tidy};
-use crate::agenda::Due;
 use crate::config::{self, OrgConfig};
 use crate::error::Failure;
 use crate::limits::{TIDY_BACK_OFF_FIRST, TIDY_GO_ON_PAUSE, TIDY_LISTED_MAX};
 use crate::names::OrgId;
+use crate::schedule_queue::Due;
 
 /// Tidies the organization, for real, if its config confirms that it is due.
 pub(crate) fn run_due(context: &Context<'_>, org_id: &OrgId, due: &Due) -> Result<(), Failure> {

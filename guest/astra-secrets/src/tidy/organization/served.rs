@@ -11,6 +11,7 @@ use crate::error::Failure;
 use crate::held_tokens::{HeldTokens, Missing, Verdict, judge, log_dead};
 use crate::limits::{HELD_PROOFS_MAX, ROLLBACK_REQUEST_TIMEOUT};
 use crate::static_role::{self, Soon};
+use crate::static_rotation;
 
 impl Organization<'_> {
     /// Replaces the tokens of static roles that are dead, or only tells of them.
@@ -82,7 +83,7 @@ impl Organization<'_> {
             let failed = failed.unwrap_or_default();
             return Ok(format!("it could not be replaced, which rollback tries again: {failed}"));
         }
-        static_role::run_due(context, org_id, name.as_str(), &due)?;
+        static_rotation::run_due(context, org_id, name.as_str(), &due)?;
         Ok("another has taken its place".to_owned())
     }
 

@@ -2,7 +2,7 @@
 //! All rules about what must not be touched are held here once more, for the
 //! first look may be old by now.
 
-mod in_use;
+mod other_use;
 
 use std::cell::{Cell, OnceCell};
 use std::collections::{BTreeMap, BTreeSet};
@@ -15,13 +15,12 @@ use super::super::judge;
 use super::super::result::OrgResult;
 use super::comparison::{Compared, Orphan};
 use super::{MORE, Organization, Source, unless_storage_fails};
-use crate::astra_token::remove_absent;
 use crate::client::{ClientError, upstream};
 use crate::config::OrgConfig;
+use crate::ending::remove_absent;
 use crate::error::Failure;
 use crate::history::End;
-use crate::holder;
-use crate::lease::lock_token;
+use crate::in_use;
 use crate::mint;
 use crate::names::OrgId;
 use crate::record::{self, Record, RecordId, TokenKind};
@@ -152,17 +151,17 @@ impl<'a> Touch<'a> {
     fn try_gone(&self, client_id: &str, result: &mut OrgResult) -> Result<Act, Failure> {
         let Organization { context, org_id, .. } = self.organization;
         let Some(found) = record::find(context, org_id, client_id)? else { return Ok(Act::Left) };
-        let _guard = lock_token(context, &found.id)?;
+        let _guard = record::lock(context, &found.id)?;
         let Some(record) = self.current(&found)? else { return Ok(Act::Left) };
         let Some(source) = self.source_of(&record) else { return Ok(Act::Left) };
         if self.must_be_left(&record)? {
             return Ok(Act::Left);
         }
-        if record.kind == TokenKind::Static && holder::is_held(context, &record)? {
+        if record.kind == TokenKind::Static && in_use::is_held(context, &record)? {
             // Found dead or not, and told of, before (`served`).
             return Ok(Act::Left);
         }
-        if holder::is_held(context, &record)? || self.is_admin_token(client_id)? {
+        if in_use::is_held(context, &record)? || self.is_admin_token(client_id)? {
             result.tell(format!(
                 "the {} token `{client_id}` of organization `{org_id}` is in use, but Astra does not list it: if requests \
                  with it fail, rotate it or write another",
@@ -184,11 +183,11 @@ impl<'a> Touch<'a> {
     fn try_expired(&self, client_id: &str, expiry: Option<Duration>, result: &mut OrgResult) -> Result<Act, Failure> {
         let Organization { context, org_id, .. } = self.organization;
         let Some(found) = record::find(context, org_id, client_id)? else { return Ok(Act::Left) };
-        let _guard = lock_token(context, &found.id)?;
+        let _guard = record::lock(context, &found.id)?;
         let Some(record) = self.current(&found)? else { return Ok(Act::Left) };
         let Some(source) = self.source_of(&record) else { return Ok(Act::Left) };
         let is_over = judge::is_over(&record, self.now) || expiry.is_some_and(|end| judge::has_passed(end, self.now));
-        let is_used = holder::is_held(context, &record)? || self.is_admin_token(client_id)?;
+        let is_used = in_use::is_held(context, &record)? || self.is_admin_token(client_id)?;
         if !is_over || is_used || self.must_be_left(&record)? {
             return Ok(Act::Left);
         }
@@ -240,7 +239,7 @@ impl<'a> Touch<'a> {
             return Ok(true);
         }
         // It may have been rotated since.
-        holder::is_admin_token(self.organization.context, self.organization.org_id, client_id)
+        in_use::is_admin_token(self.organization.context, self.organization.org_id, client_id)
     }
 
     /// May anything be changed now?

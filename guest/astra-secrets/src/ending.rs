@@ -1,6 +1,11 @@
 //! Ending a token: in Astra first, then its record. One way for revocation,
 //! deletion, rollback and whatever else ends tokens.
 
+mod elsewhere;
+mod expired;
+mod listed;
+mod presence;
+
 use std::time::Duration;
 
 use secrets_framework::Context;
@@ -18,9 +23,12 @@ use crate::read_only;
 use crate::record::{self, Record, TokenKind};
 use crate::storage;
 
-use super::elsewhere::{Absent, end_elsewhere, may_be_elsewhere};
-use super::listed::{self, Sought};
-use super::presence::is_gone;
+pub(crate) use elsewhere::remove_absent;
+pub(crate) use expired::{end_at_once, end_expired};
+
+use elsewhere::{Absent, end_elsewhere, may_be_elsewhere};
+use listed::Sought;
+use presence::is_gone;
 
 /// The token to end.
 pub(crate) struct Target<'a> {
@@ -114,7 +122,7 @@ pub(crate) fn end_token_with(context: &Context<'_>, target: &Target<'_>, config:
         // Only the history says where it was, or was not looked for.
         None if !whereabouts.is_own() => {
             let record = Record::unknown(target.org_id.clone(), target.client_id);
-            history::end_with(context, &record, target.how, whereabouts, Vec::new())?;
+            history::end_with(context, record.subject(), record.facts(), target.how, whereabouts, Vec::new())?;
         }
         None => {}
     }

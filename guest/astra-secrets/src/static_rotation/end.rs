@@ -4,18 +4,16 @@
 use secrets_framework::host::LogLevel;
 use secrets_framework::{Context, Error};
 
-use super::switch::lost_record;
-use super::{StaticRole, current_record, exists, key, load_readable, load_token, lock, names, stored};
-use crate::astra_token::{Patience, Target, end_token};
 use crate::config;
+use crate::ending::{Patience, Target, end_token};
 use crate::error::Failure;
 use crate::history::{self, End};
-use crate::lease::lock_token;
 use crate::limits::{STATIC_DELETE_BUDGET, STATIC_ROLES_ENDED_MAX};
 use crate::names::{OrgId, RoleName};
 use crate::read_only;
 use crate::record::{self, Record, RecordId};
-use crate::storage::{Write, write_batch};
+use crate::static_role::{StaticRole, current_record, exists, load_readable, load_token, lock, lost_record, names};
+use crate::storage::{Write, key, write_batch};
 
 /// Ends the tokens of a static role in Astra, the current one last, and then
 /// forgets the role. What fails is done by another attempt; until then the
@@ -24,7 +22,7 @@ use crate::storage::{Write, write_batch};
 pub(crate) fn delete(context: &Context<'_>, org_id: &OrgId, name: &RoleName) -> Result<Option<String>, Failure> {
     let _turn = lock(context, org_id, name)?;
     let Some(role) = load_readable(context, org_id, name)? else {
-        context.host.storage().delete(&key(org_id, name))?;
+        context.host.storage().delete(&key::static_role(org_id, name))?;
         return Ok(Some(format!(
             "static role `{name}` was not readable, so its tokens were not ended: delete them at `tokens/{org_id}`"
         )));
@@ -33,7 +31,7 @@ pub(crate) fn delete(context: &Context<'_>, org_id: &OrgId, name: &RoleName) -> 
         format!("static role `{name}` of organization `{org_id}` was not deleted, for its tokens cannot be revoked")
     })?;
     // A node that cannot write says so here, before Astra is asked.
-    context.host.storage().put(stored::encode(&role)?)?;
+    context.host.storage().put(role.to_entry()?)?;
     let deadline = context.host.clock().now() + STATIC_DELETE_BUDGET;
     let replaced = role.replaced.iter().map(|token| &token.client_id);
     for client_id in replaced.chain([&role.client_id]) {
@@ -94,7 +92,7 @@ fn end_while(
 pub(crate) fn let_go(context: &Context<'_>, role: &StaticRole) -> Result<(), Failure> {
     let now = context.host.clock().now().as_secs();
     // Kept until the role is gone, so that rollback does not find the token held in between.
-    let _guard = lock_token(context, &RecordId::of_client(&role.client_id))?;
+    let _guard = record::lock(context, &RecordId::of_client(&role.client_id))?;
     let writes = match current_record(context, role)? {
         Some(mut record) => record::writes_of_end(&mut record, now)?,
         None => match lost(context, role)? {
@@ -109,7 +107,7 @@ pub(crate) fn let_go(context: &Context<'_>, role: &StaticRole) -> Result<(), Fai
 
 /// Removes the role and its entry of the agenda, after these changes.
 fn forget(context: &Context<'_>, role: &StaticRole, mut writes: Vec<Write>) -> Result<(), Error> {
-    writes.push(Write::Delete(key(&role.org_id, &role.name)));
+    writes.push(Write::Delete(key::static_role(&role.org_id, &role.name)));
     if role.turn.due != 0 {
         writes.push(Write::Delete(role.due_at(role.turn.due).key()));
     }
@@ -125,7 +123,7 @@ fn lost(context: &Context<'_>, role: &StaticRole) -> Result<Option<Record>, Erro
 /// Ends a token of the role in Astra; a replaced one without a record has gone already.
 fn end_recorded(context: &Context<'_>, role: &StaticRole, client_id: &str) -> Result<(), Failure> {
     let id = RecordId::of_client(client_id);
-    let _guard = lock_token(context, &id)?;
+    let _guard = record::lock(context, &id)?;
     let is_it = |record: &Record| record.client_id == client_id;
     let record = match client_id == role.client_id {
         true => match load_token(context, &id)?.filter(is_it) {

@@ -5,8 +5,9 @@ use std::ops::ControlFlow;
 use secrets_framework::Context;
 use secrets_framework::host::LogLevel;
 
-use super::listed::{Listed, Sought, TakenDown, lock_key};
+use super::listed::{self, Listed, Sought, TakenDown};
 use crate::client::{AstraClient, ClientError, ScanEnd};
+use crate::lock::Lock;
 use crate::names::is_uuid;
 
 /// Answers whether a complete list of the client's own organization lacks the token. A list that was read a moment ago
@@ -21,7 +22,7 @@ pub(super) fn is_gone(
         return Ok(true);
     }
     // One of many that find nothing kept reads the list, and the others wait for what it keeps.
-    let _turn = match context.host.locks().acquire(&lock_key(client)) {
+    let _turn = match Lock::ListedTokens(&listed::key(client)).acquire(context) {
         Ok(turn) => turn,
         Err(error) => {
             let fields = [("org", client.org_id().as_str()), ("error", &error.to_string())];

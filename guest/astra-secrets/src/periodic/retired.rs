@@ -4,8 +4,8 @@
 use secrets_framework::passed_over::{self, PassedOver};
 use secrets_framework::{Context, Error};
 
-use crate::astra_token::drop_retired_if_unused;
 use crate::config::Retired;
+use crate::ending::drop_retired_if_unused;
 use crate::error::Failure;
 use crate::limits::CONFIGS_MAX;
 use crate::names::OrgId;

@@ -5,19 +5,16 @@
 use secrets_framework::host::LogLevel;
 use secrets_framework::{Context, Error, Sensitive};
 
-use super::StaticRole;
 use super::switch::switch;
-use crate::astra_token::Patience;
 use crate::client::ClientError;
-use crate::config::{self, OrgConfig};
+use crate::config::{self, OrgConfig, unknown_org};
+use crate::ending::{Patience, end_at_once};
 use crate::error::Failure;
-use crate::lease::lock_token;
 use crate::limits::REPLACED_TOKENS_MAX;
 use crate::mint::{Facts, Made, Wanted, describe, make, prove, undo};
-use crate::path_org_token::unknown_org;
 use crate::read_only;
 use crate::record::{self, Ended, Record, RecordId, TokenKind, TokenSecrets};
-use crate::rollback::end_at_once;
+use crate::static_role::{StaticRole, load_token};
 use crate::storage::write_batch;
 use crate::time_text;
 use crate::who::Who;
@@ -76,7 +73,7 @@ fn end_in_time(context: &Context<'_>, role: &mut StaticRole) -> Result<(), Failu
     let latest = now + role.grace_period.as_secs();
     for token in role.replaced.iter_mut().filter(|token| token.ends > latest) {
         let id = RecordId::of_client(&token.client_id);
-        let _guard = lock_token(context, &id)?;
+        let _guard = record::lock(context, &id)?;
         if let Some(mut record) = load_token(context, &id)?.filter(|record| record.client_id == token.client_id) {
             write_batch(context, &record::writes_of_end(&mut record, latest)?)?;
         }
@@ -164,29 +161,6 @@ fn new_record(
         lease_end: 0,
         due: 0,
         other: serde_json::Map::new(),
-    }
-}
-
-/// The record of the role's current token; none if it has none yet, or somebody took it away.
-pub(crate) fn current_record(context: &Context<'_>, role: &StaticRole) -> Result<Option<Record>, Error> {
-    if role.client_id.is_empty() {
-        return Ok(None);
-    }
-    let record = load_token(context, &RecordId::of_client(&role.client_id))?;
-    Ok(record.filter(|record| record.org_id == role.org_id && record.client_id == role.client_id))
-}
-
-/// Loads the record of a static role's token. One that is not readable is as good as lost: the role itself knows the
-/// token, and what it writes of it takes the record's place.
-pub(super) fn load_token(context: &Context<'_>, id: &RecordId) -> Result<Option<Record>, Error> {
-    match record::load(context, id) {
-        Err(Error::Internal(error)) => {
-            let fields = [("key", id.key()), ("error", error)];
-            let fields = fields.each_ref().map(|(name, text)| (*name, text.as_str()));
-            context.host.log().log(LogLevel::Error, "the record of a static role's token is not readable", &fields);
-            Ok(None)
-        }
-        record => record,
     }
 }
 

@@ -5,15 +5,13 @@ use std::time::Duration;
 
 use secrets_framework::{Context, Error, wal};
 
-use super::rotate::current_record;
-use super::{Replaced, StaticRole, load};
 use crate::client::AstraClient;
 use crate::error::Failure;
 use crate::history::{self, Event};
-use crate::lease::lock_token;
 use crate::mint::{Made, NotPlaced};
-use crate::record::{self, Record, RecordId, TokenKind};
+use crate::record::{self, Record, RecordId};
 use crate::schedule::{Turn, renewal};
+use crate::static_role::{Replaced, StaticRole, current_record, load, lost_record};
 use crate::storage::{Write, write_batch};
 use crate::time_text;
 
@@ -43,7 +41,7 @@ fn try_switch(
     // Kept until all is written, so that rollback does not find the old token held, and its end for nothing.
     let _guard = match role.client_id.as_str() {
         "" => None,
-        current => Some(lock_token(context, &RecordId::of_client(current))?),
+        current => Some(record::lock(context, &RecordId::of_client(current))?),
     };
     let mut old = current_record(context, &role)?;
     // Nobody can use a dead token on, so it takes up no room.
@@ -68,7 +66,7 @@ fn try_switch(
     writes.extend(role.writes(left)?);
     writes.push(Write::Delete(wal::key(made.wal_id())));
     let stored = match &old {
-        Some(old) => history::write_with(context, old, Event::Rotate, writes),
+        Some(old) => history::write_with(context, old.subject(), Event::Rotate, writes),
         None => write_batch(context, &writes),
     };
     match stored {
@@ -95,30 +93,6 @@ fn check_unchanged(context: &Context<'_>, role: &StaticRole) -> Result<(), Failu
 fn end_of_replaced(old: Option<&Record>, now: u64, grace_ends: u64) -> u64 {
     let expiry = old.and_then(|old| old.expires_at.as_deref()).and_then(time_text::parse);
     expiry.map_or(grace_ends, |expiry| grace_ends.min(expiry.as_secs()).max(now))
-}
-
-/// Of the role's current token what the role knows. Where it was made is not known.
-pub(super) fn lost_record(role: &StaticRole) -> Record {
-    Record {
-        id: RecordId::of_client(&role.client_id),
-        client_id: role.client_id.clone(),
-        org_id: role.org_id.clone(),
-        role_name: role.name.clone(),
-        role_ids: Vec::new(),
-        logical_name: String::new(),
-        metadata: std::collections::BTreeMap::new(),
-        generated_on: String::new(),
-        expires_at: None,
-        secrets: None,
-        origin: None,
-        mark: String::new(),
-        kind: TokenKind::Static,
-        created_by: role.created_by.clone(),
-        made: role.last_rotated,
-        lease_end: 0,
-        due: 0,
-        other: serde_json::Map::new(),
-    }
 }
 
 /// Storage that fails may have stored the entry that counts, the role's.

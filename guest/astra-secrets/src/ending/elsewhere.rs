@@ -13,7 +13,7 @@ use std::time::Duration;
 use secrets_framework::host::LogLevel;
 use secrets_framework::{Context, Error};
 
-use super::ending::Patience;
+use super::Patience;
 use crate::client::upstream;
 use crate::config::OrgConfig;
 use crate::error::Failure;

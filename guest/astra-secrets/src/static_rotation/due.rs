@@ -5,11 +5,12 @@
 use secrets_framework::Context;
 use secrets_framework::host::LogLevel;
 
-use super::{load_readable, lock, rotate, save};
-use crate::agenda::{Due, drop_entry};
-use crate::astra_token::Patience;
+use super::rotate;
+use crate::ending::Patience;
 use crate::error::Failure;
 use crate::names::{OrgId, RoleName};
+use crate::schedule_queue::{Due, drop_entry};
+use crate::static_role::{load_readable, lock, save};
 
 /// Rotates the token if its static role confirms that it is due. Whatever
 /// happens, the entry moves or goes, unless storage itself fails.

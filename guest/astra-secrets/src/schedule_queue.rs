@@ -5,18 +5,12 @@
 //! it stands here, moves its entry together with its own, and has the last
 //! word: an entry that it does not confirm is dropped.
 
-use std::time::Duration;
-
-use secrets_framework::host::{LogLevel, StorageEntry};
+use secrets_framework::host::StorageEntry;
 use secrets_framework::{Context, Error};
 
-use crate::admin_rotation;
-use crate::error::Failure;
 use crate::limits::{AGENDA_PER_ROLLBACK_MAX, LIST_PAGE, QUEUE_PAGES_MAX};
 use crate::names::OrgId;
-use crate::static_role;
 use crate::storage::key::{SCHEDULE_QUEUE_PREFIX, from_segment, segment};
-use crate::tidy;
 
 const DUE_DIGITS: usize = 12;
 
@@ -78,36 +72,9 @@ impl Due {
     }
 }
 
-/// Does what is due, the earliest first, until `deadline` has passed. A thing
-/// that fails is for its own to postpone; the others have their turn.
-pub(crate) fn work(context: &Context<'_>, deadline: Duration) -> Result<(), Error> {
-    let mut result = Ok(());
-    for due in due(context)? {
-        if context.host.clock().now() > deadline {
-            break;
-        }
-        if let Err(failure) = work_on(context, &due) {
-            let error = failure.into_error();
-            let fields = [("task", due.key()), ("error", error.to_string())];
-            let fields = fields.each_ref().map(|(name, text)| (*name, text.as_str()));
-            context.host.log().log(LogLevel::Warn, "something due was not done", &fields);
-            result = Err(error);
-        }
-    }
-    result
-}
-
 /// Drops an entry that its thing does not confirm.
 pub(crate) fn drop_entry(context: &Context<'_>, due: &Due) -> Result<(), Error> {
     Ok(context.host.storage().delete(&due.key())?)
-}
-
-fn work_on(context: &Context<'_>, due: &Due) -> Result<(), Failure> {
-    match &due.task {
-        Task::RotateAdmin(org_id) => admin_rotation::run_due(context, org_id, due),
-        Task::RotateStatic(org_id, name) => static_role::run_due(context, org_id, name, due),
-        Task::Tidy(org_id) => tidy::run_due(context, org_id, due),
-    }
 }
 
 /// What is due now, at most [`AGENDA_PER_ROLLBACK_MAX`]: mostly one list.

@@ -133,11 +133,6 @@ impl TakenDown {
     }
 }
 
-/// The lock under which the list of the client's organization and URL is read and kept. No other lock is taken under it.
-pub(super) fn lock_key(client: &AstraClient<'_>) -> String {
-    key(client)
-}
-
 /// Forgets what was kept of the lists of an organization.
 pub(super) fn forget(context: &Context<'_>, org_id: &OrgId) -> Result<(), Error> {
     let storage = context.host.storage();
@@ -149,7 +144,7 @@ pub(super) fn forget(context: &Context<'_>, org_id: &OrgId) -> Result<(), Error>
     Ok(())
 }
 
-fn key(client: &AstraClient<'_>) -> String {
+pub(super) fn key(client: &AstraClient<'_>) -> String {
     let url = &client.config().url;
     let digest = Sha256::digest(format!("{}{}", url.origin(), url.base_path()));
     let name: String = digest.iter().take(16).map(|byte| format!("{byte:02x}")).collect();
