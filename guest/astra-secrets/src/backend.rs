@@ -19,11 +19,12 @@ use crate::path_tokens::{TOKENS_ORG, TOKENS_ORG_CLIENT};
 use crate::periodic::periodic;
 use crate::rollback::rollback;
 use crate::storage::key::{CONFIG_PREFIX, RETIRED_PREFIX, STATIC_ROLE_PREFIX, TOKEN_PREFIX};
+use crate::version::{NAME, VERSION};
 
 /// The Astra secrets engine.
 pub static BACKEND: Backend = Backend {
-    name: "astra",
-    version: env!("CARGO_PKG_VERSION"),
+    name: NAME,
+    version: VERSION,
     help: "The Astra secrets engine makes tokens for DataStax Astra and leases them: when a lease ends or is revoked, \
         Astra deletes its token. Write `config` for each organization first, then roles by hand or by `sync-roles`, \
         then read `creds/<organization>/<role>`.",

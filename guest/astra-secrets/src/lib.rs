@@ -7,6 +7,7 @@
 mod limits;
 mod lock;
 mod mark;
+mod version;
 mod who;
 
 mod config;

@@ -14,6 +14,7 @@ use crate::read_only;
 use crate::record;
 use crate::role;
 use crate::static_role;
+use crate::version::{NAME, VERSION};
 
 /// `info`.
 pub(crate) const INFO: Path = Path {
@@ -87,10 +88,9 @@ fn try_read(context: &Context<'_>) -> Outcome {
         organizations.insert(org_id, counts);
     }
     let uncounted = organizations.values().any(Counts::are_cut);
-    let backend = &crate::BACKEND;
-    let (name, version) = (backend.name, backend.version);
     let astra_read_only = read_only::is_read_only(context);
-    let info = InfoAnswer { name, version, storage_version: STORAGE_VERSION, astra_read_only, organizations };
+    let info =
+        InfoAnswer { name: NAME, version: VERSION, storage_version: STORAGE_VERSION, astra_read_only, organizations };
     let uncounted = uncounted.then(|| UNCOUNTED.to_owned());
     let warnings = uncounted.into_iter().chain(read_only::warning(context)).collect();
     Ok(Some(Response { warnings, ..Response::json(&info)? }))

@@ -4,7 +4,7 @@ use proptest::prelude::*;
 use serde_json::{Value, json};
 
 use super::coerce::coerce;
-use super::field::{FieldType, FieldValue};
+use super::{FieldType, FieldValue};
 
 /// The coerced value as JSON (durations in seconds, null = not sent), or the sentence.
 fn check(kind: FieldType, value: Value, expected: Result<Value, &str>) {
