@@ -19,7 +19,6 @@ use secrets_framework::host::{LogLevel, StorageEntry, StorageView};
 use secrets_framework::{Context, Error};
 use serde_json::{Map, Value};
 
-use crate::error::Failure;
 use crate::limits::{CONFIGS_MAX, REQUEST_TIMEOUT_DEFAULT, RETRIES_DEFAULT, ROTATION_GRACE_DEFAULT};
 use crate::names::{AstraRoleId, LogicalName, OrgId, shown};
 use crate::schedule::Schedule;
@@ -207,11 +206,8 @@ pub(crate) fn org_ids(view: &(impl StorageView + ?Sized)) -> Result<Vec<OrgId>, 
 }
 
 /// What a request for an unknown organization is told.
-pub(crate) fn unknown_org(field: &str, value: &str) -> Failure {
-    Failure::mistake(format!(
-        "`{field}` is {}: no such organization is configured: write its config first",
-        shown(value)
-    ))
+pub(crate) fn unknown_org(field: &str, value: &str) -> Error {
+    Error::mistake(format!("`{field}` is {}: no such organization is configured: write its config first", shown(value)))
 }
 
 /// The key of an organization's settings.

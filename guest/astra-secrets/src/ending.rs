@@ -6,6 +6,7 @@ mod expired;
 mod listed;
 mod presence;
 
+use secrets_framework::Error;
 use std::time::Duration;
 
 use secrets_framework::Context;
@@ -14,7 +15,6 @@ use secrets_framework::host::{LogLevel, StorageEntry};
 use crate::admin_refusal;
 use crate::client::{AstraClient, ClientError, is_about_the_token, upstream};
 use crate::config::{self, OrgConfig, Origin, Retired};
-use crate::error::Failure;
 use crate::history::{self, End, Whereabouts};
 use crate::limits::{ROLLBACK_REQUEST_TIMEOUT, ROLLBACK_UPSTREAM_BUDGET};
 use crate::mint;
@@ -89,16 +89,16 @@ impl Patience {
 /// Ends a token, under its lock. It is over when Astra says so, or when the list of the
 /// token's own origin and organization no longer shows it; else this fails and
 /// is to be tried again.
-pub(crate) fn end_token(context: &Context<'_>, target: &Target<'_>) -> Result<(), Failure> {
+pub(crate) fn end_token(context: &Context<'_>, target: &Target<'_>) -> Result<(), Error> {
     if target.client_id.is_empty() {
         // It stands for no token: without an ID, Astra would be asked to delete something else.
-        return Ok(target.record.map_or(Ok(()), |record| record::remove(context, record, target.how))?);
+        return target.record.map_or(Ok(()), |record| record::remove(context, record, target.how));
     }
     end_token_with(context, target, &config_for_ending(context, target.org_id, target.origin)?)
 }
 
 /// As [`end_token`], for those who have a config for it already.
-pub(crate) fn end_token_with(context: &Context<'_>, target: &Target<'_>, config: &EndingConfig) -> Result<(), Failure> {
+pub(crate) fn end_token_with(context: &Context<'_>, target: &Target<'_>, config: &EndingConfig) -> Result<(), Error> {
     // A list that no longer shows the token could end a lease all the same, which the live server may still hold.
     read_only::check(context, || {
         format!("the token `{}` of organization `{}` was not revoked", target.client_id, target.org_id)
@@ -145,7 +145,7 @@ pub(crate) fn config_for_ending(
     context: &Context<'_>,
     org_id: &OrgId,
     origin: Option<&Origin>,
-) -> Result<EndingConfig, Failure> {
+) -> Result<EndingConfig, Error> {
     let current = storage::entry(context.host.storage(), &config::key(org_id))?;
     config_for_ending_from(context, org_id, origin, current.as_ref())
 }
@@ -156,7 +156,7 @@ pub(crate) fn config_for_ending_from(
     org_id: &OrgId,
     origin: Option<&Origin>,
     current: Option<&StorageEntry>,
-) -> Result<EndingConfig, Failure> {
+) -> Result<EndingConfig, Error> {
     let fits = |config: &OrgConfig| origin.is_none_or(|origin| config.url.origin() == origin);
     let current = current.map(|entry| config::decode(entry, org_id)).transpose()?;
     if let Some(config) = current.filter(fits) {
@@ -167,13 +167,13 @@ pub(crate) fn config_for_ending_from(
     }
     let at = origin.map(|origin| format!(" at `{origin}`")).unwrap_or_default();
     let damage = Retired::load(context, org_id)?.damage().map(|damage| format!(" ({damage})")).unwrap_or_default();
-    Err(Failure::mistake(format!(
+    Err(Error::mistake(format!(
         "there is no config of organization `{org_id}`{at} with which its tokens could be ended{damage}: write one with the `url` they were made at"
     )))
 }
 
 /// Forgets a retired config once nothing is left that would need it.
-pub(crate) fn drop_retired_if_unused(context: &Context<'_>, org_id: &OrgId) -> Result<(), Failure> {
+pub(crate) fn drop_retired_if_unused(context: &Context<'_>, org_id: &OrgId) -> Result<(), Error> {
     // Most organizations have none, and a look at their records would cost more.
     if !config::has_retired(context, org_id)? {
         return Ok(());
@@ -184,13 +184,13 @@ pub(crate) fn drop_retired_if_unused(context: &Context<'_>, org_id: &OrgId) -> R
         return Ok(());
     }
     listed::forget(context, org_id)?;
-    Ok(config::drop_retired(context, org_id)?)
+    config::drop_retired(context, org_id)
 }
 
 /// What a request was for is done, and rollback looks each minute for what is kept in vain: no failure of the request.
-pub(crate) fn leave_to_rollback(context: &Context<'_>, org_id: &OrgId, dropped: Result<(), Failure>) {
-    if let Err(failure) = dropped {
-        let error = failure.into_error().to_string();
+pub(crate) fn leave_to_rollback(context: &Context<'_>, org_id: &OrgId, dropped: Result<(), Error>) {
+    if let Err(error) = dropped {
+        let error = error.to_string();
         let fields = [("org", org_id.as_str()), ("error", &error)];
         context.host.log().log(
             LogLevel::Warn,

@@ -6,7 +6,6 @@
 use secrets_framework::{Context, Error};
 
 use crate::config::{self, Origin, Retired};
-use crate::error::Failure;
 use crate::mint;
 use crate::names::OrgId;
 use crate::record::{self, Record, TokenKind};
@@ -47,7 +46,7 @@ pub(crate) fn is_made_here(record: &Record) -> bool {
 /// Is it the admin token of a config that is kept only to end other tokens, and
 /// has it any to end? It ends last, and by itself. What counts is the token, not
 /// where its record says it was made: a config that moved took it along.
-pub(crate) fn is_still_needed(context: &Context<'_>, record: &Record) -> Result<bool, Failure> {
+pub(crate) fn is_still_needed(context: &Context<'_>, record: &Record) -> Result<bool, Error> {
     if record.kind != TokenKind::Admin {
         return Ok(false);
     }
@@ -78,10 +77,10 @@ pub(crate) fn is_still_needed(context: &Context<'_>, record: &Record) -> Result<
 }
 
 /// A token that is held is not for others to end; says who may.
-pub(crate) fn refuse_if_held(context: &Context<'_>, record: &Record) -> Result<(), Failure> {
+pub(crate) fn refuse_if_held(context: &Context<'_>, record: &Record) -> Result<(), Error> {
     let Record { org_id, client_id, role_name, .. } = record;
     if is_held(context, record)? {
-        return Err(Failure::mistake(match record.kind {
+        return Err(Error::mistake(match record.kind {
             TokenKind::Static => format!(
                 "`client_id` is `{client_id}`, the current token of the static role `{role_name}`: rotate it by \
                  `rotate-role/{org_id}/{role_name}`, and the old one is ended, or delete the static role"
@@ -93,7 +92,7 @@ pub(crate) fn refuse_if_held(context: &Context<'_>, record: &Record) -> Result<(
         }));
     }
     if is_still_needed(context, record)? {
-        return Err(Failure::mistake(format!(
+        return Err(Error::mistake(format!(
             "`client_id` is `{client_id}`, the admin token of a deleted config of organization `{org_id}`, with which \
              its other tokens are still to be ended: end those, and it is ended after them"
         )));

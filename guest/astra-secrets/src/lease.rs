@@ -4,15 +4,15 @@
 use std::time::Duration;
 
 use secrets_framework::host::{LogLevel, StorageEntry};
-use secrets_framework::{Context, Lease, LeaseAnswer, Response, Secret, SecretKind};
+use secrets_framework::{Context, Error, Lease, Outcome, Response, Secret, SecretKind};
 
 use crate::astra_token::{Held, KIND};
 use crate::config;
 use crate::ending::{Patience, Target, config_for_ending_from, end_token_with};
-use crate::error::{Failure, Outcome, answer, lease_settings};
 use crate::history::{self, End};
 use crate::limits::LEASE_END_MARGIN;
 use crate::record::{self, Record, RecordId};
+use crate::role::lease_settings;
 use crate::role::{self, Role, go_text};
 use crate::storage;
 use crate::time_text;
@@ -21,16 +21,7 @@ use crate::time_text;
 pub(crate) const ASTRA_TOKEN: SecretKind = SecretKind { kind: KIND, renew: Some(renew), revoke };
 
 /// Extends a lease.
-pub(crate) fn renew(context: &Context<'_>, lease: &Lease) -> LeaseAnswer {
-    answer(try_renew(context, lease))
-}
-
-/// Ends a lease, its token and its record.
-pub(crate) fn revoke(context: &Context<'_>, lease: &Lease) -> LeaseAnswer {
-    answer(try_revoke(context, lease))
-}
-
-fn try_renew(context: &Context<'_>, lease: &Lease) -> Outcome {
+pub(crate) fn renew(context: &Context<'_>, lease: &Lease) -> Outcome {
     let held = Held::of(lease).ok_or_else(names_no_token)?;
     if held.stands_for_nothing {
         return Err(stands_for_nothing());
@@ -45,7 +36,7 @@ fn try_renew(context: &Context<'_>, lease: &Lease) -> Outcome {
     let now = context.host.clock().now();
     let left = bounds.end_max.saturating_sub(now);
     if left.as_secs() == 0 {
-        return Err(Failure::mistake("the lease has reached its maximum and cannot be renewed: ask for a new token"));
+        return Err(Error::mistake("the lease has reached its maximum and cannot be renewed: ask for a new token"));
     }
     let ttl = bounds.wanted.min(left);
     if let Some(mut record) = record {
@@ -75,7 +66,8 @@ fn try_renew(context: &Context<'_>, lease: &Lease) -> Outcome {
     Ok(Some(response))
 }
 
-fn try_revoke(context: &Context<'_>, lease: &Lease) -> Outcome {
+/// Ends a lease, its token and its record.
+pub(crate) fn revoke(context: &Context<'_>, lease: &Lease) -> Outcome {
     let held = Held::of(lease).ok_or_else(names_no_token)?;
     if held.stands_for_nothing {
         let _guard = held.record_id.as_ref().map(|id| record::lock(context, id)).transpose()?;
@@ -133,7 +125,7 @@ impl Bounds {
         held: &Held,
         record: Option<&Record>,
         role: Option<&StorageEntry>,
-    ) -> Result<Self, Failure> {
+    ) -> Result<Self, Error> {
         let role = match (role, &held.role_name) {
             (Some(entry), Some(name)) => role::decode(entry, &held.org_id, name)?,
             _ => None,
@@ -175,7 +167,7 @@ fn find_record_and(
     context: &Context<'_>,
     held: &Held,
     other: Option<&str>,
-) -> Result<(Stored, Option<StorageEntry>), Failure> {
+) -> Result<(Stored, Option<StorageEntry>), Error> {
     let is_it = |record: &Record| {
         // A lease without a client ID is of the Go plugin's first versions, and so is its token.
         let is_its_token = held.client_id.as_ref().map_or(record.mark.is_empty(), |id| *id == record.client_id);
@@ -204,19 +196,19 @@ fn find_record_and(
     Ok((Stored { record, unreadable }, other))
 }
 
-fn record_id(held: &Held) -> Result<RecordId, Failure> {
+fn record_id(held: &Held) -> Result<RecordId, Error> {
     let of_client = || held.client_id.as_deref().map(RecordId::of_client);
     held.record_id.clone().or_else(of_client).ok_or_else(names_no_token)
 }
 
-fn names_no_token() -> Failure {
-    Failure::mistake(
+fn names_no_token() -> Error {
+    Error::mistake(
         "the lease names no token of this engine: delete the token in Astra, then remove the lease by `vault lease revoke -force`",
     )
 }
 
-fn stands_for_nothing() -> Failure {
-    Failure::mistake(
+fn stands_for_nothing() -> Error {
+    Error::mistake(
         "the lease stands for no token, for Astra answered with an error when it was asked for one: revoke the lease, and \
          ask for a new token",
     )

@@ -30,7 +30,6 @@ mod in_use;
 mod periodic;
 mod schedule_queue;
 
-mod error;
 mod held_tokens;
 mod history;
 mod lease;

@@ -17,7 +17,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use secrets_framework::host::LogLevel;
-use secrets_framework::{Context, Response, Sensitive};
+use secrets_framework::{Context, Error, Response, Sensitive};
 
 pub(crate) use description::{Facts, check_template, describe};
 pub(crate) use intent::{INTENT_KIND, IntentData, OpenMarks, any_open_in_org, is_open, lock, open_marks};
@@ -28,7 +28,6 @@ pub(crate) use settle::{NotPlaced, undo};
 use crate::astra_token;
 use crate::client::{AstraClient, ClientError, upstream};
 use crate::config::OrgConfig;
-use crate::error::Failure;
 use crate::limits::LEASE_END_MARGIN;
 use crate::names::TokenLogicalName;
 use crate::record::{self, Inserted, Record, RecordId, TokenKind, TokenSecrets};
@@ -63,7 +62,7 @@ impl Order<'_> {
 }
 
 /// Makes a token and its lease.
-pub(crate) fn mint(context: &Context<'_>, order: &Order<'_>) -> Result<Response, Failure> {
+pub(crate) fn mint(context: &Context<'_>, order: &Order<'_>) -> Result<Response, Error> {
     metadata::check(&order.metadata)?;
     let role_ids = allowed_role_ids(order)?;
     let mut terms = Terms::of(context, order.role, order.ttl)?;
@@ -97,7 +96,7 @@ pub(crate) fn mint(context: &Context<'_>, order: &Order<'_>) -> Result<Response,
         }
         Err(error) => {
             undo(context, &client, &made, Some(&record));
-            return Err(error.into());
+            return Err(error);
         }
     }
     log_mint(context, &record);
@@ -106,28 +105,28 @@ pub(crate) fn mint(context: &Context<'_>, order: &Order<'_>) -> Result<Response,
     // Not every version of Astra's answer tells the end that it was asked for.
     let lease = terms.lease(made.token.expires_at.or(made.expiry_asked));
     let secrets = TokenSecrets { secret: made.token.secret, token: made.token.token };
-    Ok(astra_token::leased_answer(&record, &secrets, &lease, warnings)?)
+    astra_token::leased_answer(&record, &secrets, &lease, warnings)
 }
 
 /// The same three again: 409.
-pub(crate) fn already_exists(record: &Record) -> Failure {
-    Failure::exists(format!(
+pub(crate) fn already_exists(record: &Record) -> Error {
+    Error::conflict(format!(
         "a token with `logical_name` `{}` exists already for role `{}` of organization `{}`: read it, or revoke its lease first",
         record.logical_name, record.role_name, record.org_id
     ))
 }
 
 /// The role's Astra roles, if the organization still allows them.
-fn allowed_role_ids(order: &Order<'_>) -> Result<Vec<String>, Failure> {
+fn allowed_role_ids(order: &Order<'_>) -> Result<Vec<String>, Error> {
     let (role, org_id) = (order.role, &order.config.org_id);
     if role.role_ids.is_empty() {
-        return Err(Failure::mistake(format!(
+        return Err(Error::mistake(format!(
             "role `{}` of organization `{org_id}` has no `role_id`: write one",
             role.name
         )));
     }
     if let Some(forbidden) = order.config.forbidden_role_id(&role.role_ids) {
-        return Err(Failure::mistake(format!(
+        return Err(Error::mistake(format!(
             "role `{}` uses the Astra role `{forbidden}`, which is not among the `allowed_role_ids` of organization `{org_id}`",
             role.name
         )));

@@ -3,12 +3,11 @@
 use std::collections::BTreeMap;
 
 use secrets_framework::{
-    Context, Error, Field, FieldData, FieldType, Operation, OperationSpec, Path, Response, Segment,
+    Context, Error, Field, FieldData, FieldType, Operation, OperationSpec, Outcome, Path, Response, Segment,
 };
 use serde::Serialize;
 
 use crate::config;
-use crate::error::{Outcome, answer};
 use crate::names::OrgId;
 use crate::read_only;
 use crate::record;
@@ -67,11 +66,7 @@ impl Counts {
     }
 }
 
-fn read(context: &Context<'_>, _: &FieldData) -> Result<Option<Response>, Error> {
-    answer(try_read(context))
-}
-
-fn try_read(context: &Context<'_>) -> Outcome {
+fn read(context: &Context<'_>, _: &FieldData) -> Outcome {
     let storage = context.host.storage();
     let mut organizations = BTreeMap::new();
     let org_ids = config::org_ids(storage)?;

@@ -4,13 +4,12 @@
 use std::time::Duration;
 
 use secrets_framework::{
-    Context, Error, Field, FieldData, FieldType, Operation, OperationSpec, Path, Response, Segment,
+    Context, Error, Field, FieldData, FieldType, Operation, OperationSpec, Outcome, Path, Response, Segment,
 };
 use serde::Serialize;
 
 use crate::astra_token::{ANSWER_FIELDS, Answer};
 use crate::config;
-use crate::error::{Failure, Outcome, answer};
 use crate::names::{OrgId, RoleName};
 use crate::path_config::fields::ORG;
 use crate::path_config::target;
@@ -58,11 +57,7 @@ struct StaticAnswer<'a> {
     ttl: u64,
 }
 
-fn read(context: &Context<'_>, data: &FieldData) -> Result<Option<Response>, Error> {
-    answer(try_read(context, data))
-}
-
-fn try_read(context: &Context<'_>, data: &FieldData) -> Outcome {
+fn read(context: &Context<'_>, data: &FieldData) -> Outcome {
     let (org_id, name) = spelled(data);
     RoleName::of_static_role(name.as_str())?;
     let Some((mut role, record_reads)) = load(context, &org_id, &name)? else {
@@ -80,10 +75,10 @@ fn try_read(context: &Context<'_>, data: &FieldData) -> Outcome {
             None => return Ok(None),
         }
     }
-    Err(Failure::Failed(Error::Internal(format!(
+    Err(Error::Internal(format!(
         "static role `{name}` of organization `{org_id}` has lost the record of its token: write \
          `rotate-role/{org_id}/{name}`, and it gets a new one"
-    ))))
+    )))
 }
 
 /// The role, and whether its organization wants reads recorded, in the time of one read.

@@ -11,7 +11,6 @@ use secrets_framework::{Context, Error, wal};
 
 use crate::admin_rotation;
 use crate::ending::end_expired;
-use crate::error::Failure;
 use crate::held_tokens;
 use crate::history;
 use crate::limits::{AGENDA_PER_ROLLBACK_MAX, ENDED_PER_ROLLBACK_MAX, OPEN_INTENTS_MAX, ROLLBACK_BUDGET};
@@ -62,8 +61,7 @@ fn work(context: &Context<'_>, deadline: Duration) -> Result<(), Error> {
         if context.host.clock().now() > deadline {
             break;
         }
-        if let Err(failure) = work_on(context, &due) {
-            let error = failure.into_error();
+        if let Err(error) = work_on(context, &due) {
             let fields = [("task", due.key()), ("error", error.to_string())];
             let fields = fields.each_ref().map(|(name, text)| (*name, text.as_str()));
             context.host.log().log(LogLevel::Warn, "something due was not done", &fields);
@@ -73,7 +71,7 @@ fn work(context: &Context<'_>, deadline: Duration) -> Result<(), Error> {
     result
 }
 
-fn work_on(context: &Context<'_>, due: &Due) -> Result<(), Failure> {
+fn work_on(context: &Context<'_>, due: &Due) -> Result<(), Error> {
     match &due.task {
         Task::RotateAdmin(org_id) => admin_rotation::run_due(context, org_id, due),
         Task::RotateStatic(org_id, name) => static_rotation::run_due(context, org_id, name, due),

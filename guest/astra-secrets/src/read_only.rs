@@ -3,21 +3,19 @@
 
 use secrets_framework::{Context, Error};
 
-use crate::error::Failure;
-
 /// May this mount only read from Astra?
 pub(crate) fn is_read_only(context: &Context<'_>) -> bool {
     context.host.system_view().is_upstream_read_only()
 }
 
 /// Refuses what would change Astra, where this mount may only read from it. `refused` says what was not done.
-pub(crate) fn check(context: &Context<'_>, refused: impl FnOnce() -> String) -> Result<(), Failure> {
+pub(crate) fn check(context: &Context<'_>, refused: impl FnOnce() -> String) -> Result<(), Error> {
     if is_read_only(context) { Err(failure(&refused())) } else { Ok(()) }
 }
 
 /// The failure of what was refused.
-pub(crate) fn failure(refused: &str) -> Failure {
-    Error::coded(503, format!("{refused}: {CAUSE}; {REMEDY}")).into()
+pub(crate) fn failure(refused: &str) -> Error {
+    Error::coded(503, format!("{refused}: {CAUSE}; {REMEDY}"))
 }
 
 /// What reads of the mount's state warn of; none where Astra may be changed.

@@ -23,7 +23,6 @@ use secrets_framework::{Context, Error, Sensitive};
 use serde_json::{Map, Value};
 
 use crate::config::Origin;
-use crate::error::Failure;
 use crate::history::{Facts, Subject};
 use crate::lock::Lock;
 use crate::names::{OrgId, RoleName};
@@ -197,7 +196,7 @@ impl fmt::Debug for Record {
 }
 
 /// The lock under which a token's record is changed.
-pub(crate) fn lock<'a>(context: &Context<'a>, id: &RecordId) -> Result<Box<dyn LockGuard + 'a>, Failure> {
+pub(crate) fn lock<'a>(context: &Context<'a>, id: &RecordId) -> Result<Box<dyn LockGuard + 'a>, Error> {
     Ok(Lock::Token(id.as_str()).acquire(context)?)
 }
 

@@ -8,7 +8,7 @@ mod ttl;
 
 use std::time::Duration;
 
-use secrets_framework::host::{StorageEntry, StorageView};
+use secrets_framework::host::{StorageEntry, StorageView, SystemViewError};
 use secrets_framework::{Context, Error};
 use serde_json::{Map, Value};
 
@@ -134,6 +134,11 @@ pub(crate) fn decode(entry: &StorageEntry, org_id: &OrgId, name: &RoleName) -> R
 /// The key of a role.
 pub(crate) fn key(org_id: &OrgId, name: &RoleName) -> String {
     format!("{ROLE_PREFIX}{org_id}:{name}")
+}
+
+/// What the caller is told when the server does not tell the mount's lease settings.
+pub(crate) fn lease_settings(error: &SystemViewError) -> Error {
+    Error::Internal(format!("the mount's lease settings could not be had: {error}"))
 }
 
 #[cfg(test)]

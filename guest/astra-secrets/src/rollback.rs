@@ -10,7 +10,6 @@ use serde_json::Value;
 
 use crate::client::{AstraClient, upstream};
 use crate::ending::{Patience, config_for_ending};
-use crate::error::Failure;
 use crate::history::End;
 use crate::in_use;
 use crate::mint::{self, INTENT_KIND, IntentData};
@@ -28,12 +27,12 @@ pub(crate) fn rollback(context: &Context<'_>, kind: &str, data: &Value) -> Resul
     let Some(data) = IntentData::read(data) else {
         return Ok(Undo::Impossible("the data of the entry is not that of a mint".to_owned()));
     };
-    undo_mint(context, &data).map_err(Failure::into_error)?;
+    undo_mint(context, &data)?;
     Ok(Undo::Done)
 }
 
 /// Removes what a mint left: the token with its mark, and its record.
-fn undo_mint(context: &Context<'_>, data: &IntentData) -> Result<(), Failure> {
+fn undo_mint(context: &Context<'_>, data: &IntentData) -> Result<(), Error> {
     // A mint that is still going on holds this lock, and settles itself.
     let _guard = mint::lock(context, &data.mark)?;
     let org_id = data.org_id();
@@ -60,7 +59,7 @@ fn remove_marked(
     client: &AstraClient<'_>,
     data: &IntentData,
     client_id: &str,
-) -> Result<(), Failure> {
+) -> Result<(), Error> {
     let org_id = client.org_id();
     // What bears a mark of ours is in the index from the start.
     let found = record::find_indexed(context, org_id, client_id)?;
@@ -96,7 +95,7 @@ fn is_held(context: &Context<'_>, org_id: &OrgId, client_id: &str, record: Optio
 
 /// The token has gone, but its record may have stayed and would hold its
 /// logical name: a server without transactions died in between.
-fn remove_record_without_token(context: &Context<'_>, data: &IntentData) -> Result<(), Failure> {
+fn remove_record_without_token(context: &Context<'_>, data: &IntentData) -> Result<(), Error> {
     let Some(id) = data.record_id() else { return Ok(()) };
     let _guard = record::lock(context, &id)?;
     let record = record::load(context, &id)?.filter(|record| record.mark == data.mark);

@@ -16,7 +16,6 @@ use secrets_framework::host::{LockGuard, LogLevel, StorageEntry, StorageView};
 use secrets_framework::{Context, Error};
 use serde_json::{Map, Value};
 
-use crate::error::Failure;
 use crate::limits::{STATIC_GRACE_DEFAULT, STATIC_ROLES_MAX, STORAGE_KEY_BYTES_MAX};
 use crate::lock::Lock;
 use crate::names::{AstraRoleId, OrgId, RoleName};
@@ -232,7 +231,7 @@ pub(crate) fn lock<'a>(
     context: &Context<'a>,
     org_id: &OrgId,
     name: &RoleName,
-) -> Result<Box<dyn LockGuard + 'a>, Failure> {
+) -> Result<Box<dyn LockGuard + 'a>, Error> {
     Ok(Lock::StaticRole(org_id, name).acquire(context)?)
 }
 

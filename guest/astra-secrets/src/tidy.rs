@@ -18,7 +18,6 @@ use secrets_framework::host::{LockError, LockGuard, LogLevel};
 use secrets_framework::{Context, Error};
 
 use crate::config;
-use crate::error::Failure;
 use crate::limits::{CONFIGS_MAX, ENDED_RETRY_PAUSE, TIDY_ENDED_MAX, TIDY_ORGANIZATIONS_MAX};
 use crate::lock::Lock;
 use crate::names::OrgId;
@@ -57,7 +56,7 @@ pub(crate) struct Tidied {
 }
 
 /// Tidies. One at a time in a mount: two would only get into each other's way.
-pub(crate) fn tidy(context: &Context<'_>, order: &Order) -> Result<Tidied, Failure> {
+pub(crate) fn tidy(context: &Context<'_>, order: &Order) -> Result<Tidied, Error> {
     if !order.dry_run {
         read_only::check(context, || "nothing was tidied; `dry_run=true` tells what would be done".to_owned())?;
     }
@@ -113,23 +112,23 @@ pub(crate) fn tidy(context: &Context<'_>, order: &Order) -> Result<Tidied, Failu
     Ok(Tidied { run, results, failure: failures.into_iter().next().filter(|_| nothing_done) })
 }
 
-fn one_at_a_time<'a>(context: &Context<'a>) -> Result<Box<dyn LockGuard + 'a>, Failure> {
+fn one_at_a_time<'a>(context: &Context<'a>) -> Result<Box<dyn LockGuard + 'a>, Error> {
     Lock::Tidy.acquire(context).map_err(|error| match error {
         LockError::TimedOut => {
             let sentence = "this mount is being tidied already: read `tidy` a little later, its result will be there";
-            Failure::Failed(Error::coded(503, sentence))
+            Error::coded(503, sentence)
         }
         LockError::Limit(_) => error.into(),
     })
 }
 
 /// The index by client ID must have every record, else what it does not have would pass for an orphan.
-fn check_index(context: &Context<'_>) -> Result<(), Failure> {
+fn check_index(context: &Context<'_>) -> Result<(), Error> {
     if record::is_filled(context)? {
         return Ok(());
     }
     record::fill_index(context)?;
-    if record::is_filled(context)? { Ok(()) } else { Err(record::being_indexed().into()) }
+    if record::is_filled(context)? { Ok(()) } else { Err(record::being_indexed()) }
 }
 
 /// The organizations asked for: all that are configured, or have left tokens behind.

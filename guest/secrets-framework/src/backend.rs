@@ -5,7 +5,7 @@ use serde_json::{Map, Value};
 
 use crate::host::{Host, LogLevel};
 use crate::pattern::Captures;
-use crate::{Backend, Context, Error, FieldData, Operation, Path, Request, Response, help, rollback};
+use crate::{Backend, Context, Error, FieldData, Operation, Outcome, Path, Request, Response, help, rollback};
 
 impl Backend {
     /// Serves one request.
@@ -52,7 +52,7 @@ impl Backend {
             Err(detail) => return Ok(Some(Response::error(format!("Field validation failed: {detail}")))),
         };
         refuse_stray_update(path, context, &fields)?;
-        let mut response = (operation.handler)(context, &fields)?;
+        let mut response = answered((operation.handler)(context, &fields))?;
         if let Some(response) = &mut response {
             response.warnings.extend(data_warnings(path, &request.data, &captures));
         }
@@ -66,14 +66,22 @@ impl Backend {
         let secret = kind.and_then(|kind| self.secrets.iter().find(|secret| secret.kind == kind));
         let secret = secret.ok_or_else(|| Error::Plain("secret is unsupported by this backend".to_owned()))?;
         if context.request.operation == Operation::Revoke {
-            return (secret.revoke)(context, lease);
+            return answered((secret.revoke)(context, lease));
         }
-        secret.renew.ok_or(Error::UnsupportedOperation)?(context, lease)
+        answered(secret.renew.ok_or(Error::UnsupportedOperation)?(context, lease))
     }
 
     /// The first path that matches, and what it captured.
     fn route<'a>(&self, request_path: &'a str) -> Option<(&'static Path, Captures<'a>)> {
         self.paths.iter().find_map(|path| Some((path, path.captures(request_path)?)))
+    }
+}
+
+/// A mistake of the caller goes to the server as an answer, as the server's own framework sends it.
+fn answered(outcome: Outcome) -> Outcome {
+    match outcome {
+        Err(Error::BadRequest(message)) => Ok(Some(Response::error(message))),
+        outcome => outcome,
     }
 }
 

@@ -37,7 +37,7 @@ pub use error::Error;
 pub use field::{Field, FieldData, FieldType};
 pub use path::{DisplayAttributes, ExistenceCheck, Handler, OperationSpec, Path, Segment};
 pub use request::{Identity, Lease, Operation, Request};
-pub use response::{Response, Secret};
+pub use response::{Outcome, Response, Secret};
 pub use secret::{LeaseAnswer, SecretKind};
 pub use sensitive::Sensitive;
 pub use table::{Backend, PeriodicWork, SpecialPaths, StorageVersions, Undo, UndoEntry};

@@ -18,6 +18,9 @@ pub struct Secret {
     pub internal_data: Map<String, Value>,
 }
 
+/// What a handler comes to.
+pub type Outcome = Result<Option<Response>, crate::Error>;
+
 impl Secret {
     /// The secret as one of this kind: `secret_type` is added to its internal data.
     pub fn of_kind(mut self, kind: &str) -> Self {

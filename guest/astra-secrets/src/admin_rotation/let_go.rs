@@ -5,7 +5,6 @@ use secrets_framework::host::LockGuard;
 use secrets_framework::{Context, Error};
 
 use crate::config::OrgConfig;
-use crate::error::Failure;
 use crate::in_use;
 use crate::record::{self, Ended, Record, RecordId};
 use crate::storage::Write;
@@ -27,7 +26,7 @@ pub(crate) fn let_go<'a>(
     context: &Context<'a>,
     config: &OrgConfig,
     after: Option<&OrgConfig>,
-) -> Result<LetGo<'a>, Failure> {
+) -> Result<LetGo<'a>, Error> {
     let stays = |after: &OrgConfig| after.admin_token.client_id() == config.admin_token.client_id();
     // A write that only repeats the client ID, which reads show, moves no token of ours to another place.
     let moves = |after: &OrgConfig| {

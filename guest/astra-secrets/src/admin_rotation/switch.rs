@@ -7,7 +7,6 @@ use serde_json::Map;
 use super::{Rotated, record_id};
 use crate::client::AstraClient;
 use crate::config::{self, AdminToken, OrgConfig, RotationState, Turns, write_in_step};
-use crate::error::Failure;
 use crate::history::{self, Event};
 use crate::limits::LEASE_END_MARGIN;
 use crate::mint::{Made, NotPlaced};
@@ -24,7 +23,7 @@ pub(super) fn switch(
     config: &OrgConfig,
     made: &Made<'_>,
     role_ids: Vec<String>,
-) -> Result<Rotated, Failure> {
+) -> Result<Rotated, Error> {
     try_switch(context, config, made, role_ids).map_err(|not_placed| not_placed.settle(context, client, made))
 }
 
@@ -156,8 +155,8 @@ fn ends_by_itself(record: &Record, turn: &Turn) -> Option<String> {
     ))
 }
 
-fn changed(org_id: &OrgId) -> Failure {
-    Failure::exists(format!(
+fn changed(org_id: &OrgId) -> Error {
+    Error::conflict(format!(
         "the config of organization `{org_id}` was changed by another request while its admin token was rotated, so \
          nothing was rotated: read it, and rotate again"
     ))

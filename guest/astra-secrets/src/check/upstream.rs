@@ -185,5 +185,5 @@ fn list_tokens(client: &AstraClient<'_>, held: &mut HeldTokens) -> Result<TokenL
 
 /// What a caller would be told.
 pub(super) fn sentence(org_id: &OrgId, error: &ClientError) -> String {
-    client::upstream(org_id, error).into_error().to_string()
+    client::upstream(org_id, error).to_string()
 }

@@ -6,7 +6,6 @@ use secrets_framework::Error;
 use secrets_framework::host::HttpError;
 use thiserror::Error as ThisError;
 
-use crate::error::Failure;
 use crate::limits::RETRY_AFTER_MAX;
 use crate::names::OrgId;
 use crate::read_only;
@@ -156,9 +155,9 @@ impl From<HttpError> for ClientError {
 
 /// What the caller is told when Astra did not do what was asked. The sentence names the organization, gives Astra's
 /// status and says what to do next; it quotes nothing of Astra's.
-pub(crate) fn upstream(org_id: &OrgId, error: &ClientError) -> Failure {
+pub(crate) fn upstream(org_id: &OrgId, error: &ClientError) -> Error {
     let (code, sentence) = match error {
-        ClientError::Denied { sentence } => return Failure::mistake(sentence.clone()),
+        ClientError::Denied { sentence } => return Error::mistake(sentence.clone()),
         ClientError::ReadOnly => {
             return read_only::failure(&format!("nothing was changed for organization `{org_id}`"));
         }
@@ -212,7 +211,7 @@ pub(crate) fn upstream(org_id: &OrgId, error: &ClientError) -> Failure {
             ),
         ),
     };
-    Failure::Failed(Error::coded(code, sentence))
+    Error::coded(code, sentence)
 }
 
 /// Astra's error numbers 3400xx are about the token that asks.
@@ -250,9 +249,9 @@ mod tests {
         let told: Vec<String> = errors
             .iter()
             .map(|error| match upstream(&org_id, error) {
-                Failure::Mistake(sentence) => format!("400 {sentence}"),
-                Failure::Failed(Error::Coded { code, message }) => format!("{code} {message}"),
-                Failure::Failed(error) => panic!("{error}"),
+                Error::BadRequest(sentence) => format!("400 {sentence}"),
+                Error::Coded { code, message } => format!("{code} {message}"),
+                error => panic!("{error}"),
             })
             .collect();
         insta::assert_snapshot!(told.join("\n"));

@@ -7,7 +7,6 @@ use secrets_framework::{Context, Error};
 use serde::{Deserialize, Serialize};
 
 use super::{OrgConfig, load, load_readable};
-use crate::error::Failure;
 use crate::lock::Lock;
 use crate::names::OrgId;
 use crate::schedule::{Schedule, Turn};
@@ -92,7 +91,7 @@ pub(crate) fn change(
     context: &Context<'_>,
     org_id: &OrgId,
     change: impl FnOnce(&mut OrgConfig) -> bool,
-) -> Result<Option<OrgConfig>, Failure> {
+) -> Result<Option<OrgConfig>, Error> {
     let _turn = lock(context)?;
     let Some(mut config) = load(context, org_id)? else { return Ok(None) };
     let before = Turns::of(Some(&config));
@@ -110,7 +109,7 @@ pub(crate) fn take_turn(
     context: &Context<'_>,
     due: &Due,
     next: impl FnOnce(&mut OrgConfig),
-) -> Result<Option<OrgConfig>, Failure> {
+) -> Result<Option<OrgConfig>, Error> {
     let (Task::RotateAdmin(org_id) | Task::Tidy(org_id)) = &due.task else { return Ok(None) };
     let _turn = lock(context)?;
     // A damaged config confirms nothing; a write that repairs it puts its entries back.
@@ -125,7 +124,7 @@ pub(crate) fn take_turn(
 }
 
 /// The lock of all writes to configs of the mount. Nothing asks Astra under it.
-pub(crate) fn lock<'a>(context: &Context<'a>) -> Result<Box<dyn LockGuard + 'a>, Failure> {
+pub(crate) fn lock<'a>(context: &Context<'a>) -> Result<Box<dyn LockGuard + 'a>, Error> {
     Ok(Lock::Configs.acquire(context)?)
 }
 

@@ -16,7 +16,6 @@ use secrets_framework::{Context, Error};
 use super::Patience;
 use crate::client::upstream;
 use crate::config::OrgConfig;
-use crate::error::Failure;
 use crate::history::{End, Whereabouts};
 use crate::limits::{
     ELSEWHERE_ASKED_PER_CALL_MAX, ELSEWHERE_BUDGET, ELSEWHERE_GIVE_UP_AFTER, ELSEWHERE_NAMED_MAX,
@@ -52,26 +51,21 @@ pub(super) fn may_be_elsewhere(record: &Record) -> bool {
 
 /// Forgets a record whose token the list of its own organization lacks. One of the Go plugin is first looked for in the
 /// mount's other organizations, and ended where it is found.
-pub(crate) fn remove_absent(
-    context: &Context<'_>,
-    record: &Record,
-    asked: &OrgConfig,
-    how: End,
-) -> Result<(), Failure> {
+pub(crate) fn remove_absent(context: &Context<'_>, record: &Record, asked: &OrgConfig, how: End) -> Result<(), Error> {
     if !may_be_elsewhere(record) {
-        return Ok(record::remove(context, record, how)?);
+        return record::remove(context, record, how);
     }
     let (org_id, client_id, began) = (&record.org_id, record.client_id.as_str(), context.host.clock().now());
     let patience = Patience::Rollback;
     let absent = Absent { org_id, client_id, record: Some(record), asked, patience, began };
     let whereabouts = end_elsewhere(context, &absent)?;
-    Ok(record::remove_from(context, record, how, whereabouts)?)
+    record::remove_from(context, record, how, whereabouts)
 }
 
 /// Looks for the token in the mount's other organizations, and ends it where it is. It is over when it is ended, when
 /// each of them has shown a list without it, or [`ELSEWHERE_GIVE_UP_AFTER`] its lease's end; else this fails and is to
 /// be tried again.
-pub(super) fn end_elsewhere(context: &Context<'_>, absent: &Absent<'_>) -> Result<Whereabouts, Failure> {
+pub(super) fn end_elsewhere(context: &Context<'_>, absent: &Absent<'_>) -> Result<Whereabouts, Error> {
     let others = others(context, absent.asked)?;
     if others.is_empty() {
         return Ok(Whereabouts::default());
@@ -124,16 +118,16 @@ struct Search<'a> {
     absent: &'a Absent<'a>,
     asked_now: usize,
     /// Why the first that did not answer did not.
-    failure: Option<Failure>,
+    failure: Option<Error>,
     not_asked: Vec<String>,
 }
 
 impl Search<'_> {
     /// Fails where the token is found and cannot be ended: that is never given up.
-    fn ask(&mut self, other: &Other) -> Result<Answer, Failure> {
+    fn ask(&mut self, other: &Other) -> Result<Answer, Error> {
         let config = match &other.config {
             Ok(config) => config,
-            Err(error) => return Ok(self.not_answered(other, error.clone().into())),
+            Err(error) => return Ok(self.not_answered(other, error.clone())),
         };
         if !self.has_time() {
             return Ok(self.not_answered(other, no_time(&other.org_id)));
@@ -144,10 +138,10 @@ impl Search<'_> {
         match client.find_token(|token| token.client_id == client_id) {
             Ok(None) => Ok(Answer::NotThere),
             Err(error) => Ok(self.not_answered(other, upstream(&other.org_id, &error))),
-            Ok(Some(_)) if client.asks_with(client_id) => Err(self.explained(in_use(&other.org_id))),
+            Ok(Some(_)) if client.asks_with(client_id) => Err(self.explained(&in_use(&other.org_id))),
             Ok(Some(_)) => match client.delete_token(client_id) {
                 Ok(()) => Ok(Answer::Ended),
-                Err(error) => Err(self.explained(upstream(&other.org_id, &error))),
+                Err(error) => Err(self.explained(&upstream(&other.org_id, &error))),
             },
         }
     }
@@ -162,19 +156,18 @@ impl Search<'_> {
         self.asked_now < ELSEWHERE_ASKED_PER_CALL_MAX && now <= self.absent.began + budget
     }
 
-    fn not_answered(&mut self, other: &Other, failure: Failure) -> Answer {
+    fn not_answered(&mut self, other: &Other, failure: Error) -> Answer {
         self.not_asked.push(other.name.clone());
         if self.failure.is_none() {
-            self.failure = Some(self.explained(failure));
+            self.failure = Some(self.explained(&failure));
         }
         Answer::None
     }
 
     /// Why a request about one organization fails for another.
-    fn explained(&self, failure: Failure) -> Failure {
+    fn explained(&self, error: &Error) -> Error {
         let Absent { org_id, client_id, .. } = self.absent;
-        let error = failure.into_error();
-        let code = match &error {
+        let code = match error {
             Error::Coded { code, .. } => *code,
             _ => 502,
         };
@@ -182,20 +175,20 @@ impl Search<'_> {
             "Astra does not list the token `{client_id}` in its own organization `{org_id}`, and the Go plugin may have \
              made it in another one of this mount: {error}"
         );
-        Failure::Failed(Error::coded(code, sentence))
+        Error::coded(code, sentence)
     }
 }
 
-fn in_use(org_id: &OrgId) -> Failure {
+fn in_use(org_id: &OrgId) -> Error {
     let sentence =
         format!("it is the admin token of organization `{org_id}`: write another `astra_token` to that config");
-    Failure::Failed(Error::coded(409, sentence))
+    Error::coded(409, sentence)
 }
 
-fn no_time(org_id: &OrgId) -> Failure {
+fn no_time(org_id: &OrgId) -> Error {
     let sentence =
         format!("no time was left to ask organization `{org_id}` and what follows: try again, it goes on there");
-    Failure::Failed(Error::coded(504, sentence))
+    Error::coded(504, sentence)
 }
 
 /// The server gives up on a revocation after some attempts; the record's end has rollback go on.

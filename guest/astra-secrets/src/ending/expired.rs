@@ -7,7 +7,6 @@ use secrets_framework::host::LogLevel;
 use secrets_framework::{Context, Error};
 
 use super::{Patience, Target, end_token};
-use crate::error::Failure;
 use crate::history::End;
 use crate::in_use;
 use crate::limits::{ENDED_PER_ROLLBACK_MAX, ENDED_RETRY_PAUSE, LEASE_END_MARGIN, ROLLBACK_BUDGET};
@@ -28,7 +27,7 @@ pub(crate) fn end_expired(context: &Context<'_>, immediate: bool) -> Result<(), 
             return Ok(false);
         }
         // One record that is damaged or locked must not keep the others waiting.
-        match end_one(context, &ended, immediate, Patience::Rollback).map_err(Failure::into_error) {
+        match end_one(context, &ended, immediate, Patience::Rollback) {
             // The walk of the index logs what cannot be read, and `check` names it: not a line each minute, nor a place.
             Err(Error::Internal(_)) => return Ok(true),
             Err(error) => result = Err(error),
@@ -43,8 +42,8 @@ pub(crate) fn end_expired(context: &Context<'_>, immediate: bool) -> Result<(), 
         if context.host.clock().now() > start + ROLLBACK_BUDGET {
             break;
         }
-        if let Err(failure) = end_or_postpone(context, &ended, immediate) {
-            result = Err(failure.into_error());
+        if let Err(error) = end_or_postpone(context, &ended, immediate) {
+            result = Err(error);
         }
     }
     result
@@ -59,7 +58,7 @@ enum Ending {
     StillNeeded,
 }
 
-fn end_or_postpone(context: &Context<'_>, ended: &Ended, immediate: bool) -> Result<(), Failure> {
+fn end_or_postpone(context: &Context<'_>, ended: &Ended, immediate: bool) -> Result<(), Error> {
     if end_one(context, ended, immediate, Patience::Rollback)? == Ending::StillNeeded {
         let _guard = record::lock(context, &ended.id)?;
         if let Some(mut record) = record::load(context, &ended.id)?.filter(|record| record.due == ended.due) {
@@ -75,13 +74,13 @@ pub(crate) fn end_at_once(context: &Context<'_>, replaced: &Ended) {
     if replaced.due > context.host.clock().now().as_secs() || read_only::is_read_only(context) {
         return;
     }
-    if let Err(failure) = end_one(context, replaced, false, Patience::Once) {
-        let error = failure.into_error().to_string();
+    if let Err(error) = end_one(context, replaced, false, Patience::Once) {
+        let error = error.to_string();
         context.host.log().log(LogLevel::Warn, "a replaced token was left to rollback", &[("error", &error)]);
     }
 }
 
-fn end_one(context: &Context<'_>, ended: &Ended, immediate: bool, patience: Patience) -> Result<Ending, Failure> {
+fn end_one(context: &Context<'_>, ended: &Ended, immediate: bool, patience: Patience) -> Result<Ending, Error> {
     let _guard = record::lock(context, &ended.id)?;
     let current = match key::is_key(&ended.id.key()) {
         true => record::load_own(context, &ended.id)??.filter(|record| record.due == ended.due),
@@ -99,7 +98,7 @@ fn end_one(context: &Context<'_>, ended: &Ended, immediate: bool, patience: Pati
         return Ok(Ending::Settled);
     }
     // Of a holder that cannot be read nobody knows: looked at again later.
-    let held = in_use::is_held(context, &record).map_err(Failure::from);
+    let held = in_use::is_held(context, &record);
     if matches!(held, Ok(true)) {
         in_use::keep(context, &mut record)?;
         return Ok(Ending::Settled);
@@ -116,13 +115,13 @@ fn end_one(context: &Context<'_>, ended: &Ended, immediate: bool, patience: Pati
     let ended = match held.and_then(|_| in_use::is_still_needed(context, &record)) {
         Ok(true) => return Ok(Ending::StillNeeded),
         Ok(false) => end_token(context, &target),
-        Err(failure) => Err(failure),
+        Err(error) => Err(error),
     };
     match ended {
         Ok(()) => log_ended(context, LogLevel::Info, "a token whose lease had ended was removed", &record, ""),
         Err(failure) if patience == Patience::Once => return Err(failure),
-        Err(failure) => {
-            let error = failure.into_error().to_string();
+        Err(error) => {
+            let error = error.to_string();
             log_ended(
                 context,
                 LogLevel::Warn,

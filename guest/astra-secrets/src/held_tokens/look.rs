@@ -13,7 +13,6 @@ use super::{HeldTokens, Missing, Verdict, judge};
 use crate::client::{AstraClient, upstream};
 use crate::config;
 use crate::ending::Patience;
-use crate::error::Failure;
 use crate::limits::{HELD_LOOK_PERIOD, HELD_ORGANIZATIONS_PER_ROLLBACK_MAX, HELD_PROOFS_MAX, ROLLBACK_REQUEST_TIMEOUT};
 use crate::names::{OrgId, is_uuid};
 use crate::static_role;
@@ -103,9 +102,9 @@ struct Looked {
 fn look_at(context: &Context<'_>, org_id: &OrgId, deadline: Duration) -> Result<Looked, Error> {
     match try_look_at(context, org_id, deadline) {
         Ok(looked) => Ok(looked),
-        Err(Failure::Failed(error @ Error::Plain(_))) => Err(error),
-        Err(failure) => {
-            let error = failure.into_error().to_string();
+        Err(error @ Error::Plain(_)) => Err(error),
+        Err(error) => {
+            let error = error.to_string();
             let message = "the tokens of static roles could not be compared with Astra's list";
             context.host.log().log(LogLevel::Warn, message, &[("org", org_id.as_str()), ("error", &error)]);
             Ok(Looked::default())
@@ -113,7 +112,7 @@ fn look_at(context: &Context<'_>, org_id: &OrgId, deadline: Duration) -> Result<
     }
 }
 
-fn try_look_at(context: &Context<'_>, org_id: &OrgId, deadline: Duration) -> Result<Looked, Failure> {
+fn try_look_at(context: &Context<'_>, org_id: &OrgId, deadline: Duration) -> Result<Looked, Error> {
     let mut looked = Looked::default();
     let Some(config) = config::load_readable(context, org_id)? else { return Ok(looked) };
     let names = static_role::names(context.host.storage(), org_id)?;
@@ -148,8 +147,7 @@ fn try_look_at(context: &Context<'_>, org_id: &OrgId, deadline: Duration) -> Res
 }
 
 /// Logs why a dead token was not put to be replaced; fails only where storage does.
-fn log_failure(context: &Context<'_>, org_id: &OrgId, missing: Missing<'_>, failure: Failure) -> Result<(), Error> {
-    let error = failure.into_error();
+fn log_failure(context: &Context<'_>, org_id: &OrgId, missing: Missing<'_>, error: Error) -> Result<(), Error> {
     if matches!(error, Error::Plain(_)) {
         return Err(error);
     }
@@ -160,7 +158,7 @@ fn log_failure(context: &Context<'_>, org_id: &OrgId, missing: Missing<'_>, fail
 }
 
 /// Compares with the list of the client's organization. False = the list is not whole, or another organization's.
-fn compare(client: &AstraClient<'_>, held: &mut HeldTokens) -> Result<bool, Failure> {
+fn compare(client: &AstraClient<'_>, held: &mut HeldTokens) -> Result<bool, Error> {
     let org_id = client.org_id();
     let told = |error| upstream(org_id, &error);
     // Old mounts may know an organization by another name than Astra's UUID.

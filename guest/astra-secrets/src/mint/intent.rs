@@ -9,7 +9,6 @@ use secrets_framework::{Context, Error};
 use serde::{Deserialize, Serialize};
 
 use crate::config::{self, OrgConfig, Origin};
-use crate::error::Failure;
 use crate::limits::OPEN_INTENTS_MAX;
 use crate::lock::Lock;
 use crate::mark::{fresh_mark, is_mark};
@@ -73,7 +72,7 @@ pub(super) fn note<'a>(
     config: &OrgConfig,
     roles: &[String],
     record_id: Option<&RecordId>,
-) -> Result<Intent<'a>, Failure> {
+) -> Result<Intent<'a>, Error> {
     let mark = fresh_mark(context);
     let guard = lock(context, &mark)?;
     let data = IntentData {
@@ -88,7 +87,7 @@ pub(super) fn note<'a>(
     let wal_id = wal::put(context, INTENT_KIND, data)?;
     if !is_current(context, config)? {
         wal::delete(context, &wal_id)?;
-        return Err(Failure::exists(format!(
+        return Err(Error::conflict(format!(
             "the config of organization `{}` was deleted or moved while this token was asked for: ask again",
             config.org_id
         )));
@@ -142,7 +141,7 @@ pub(crate) struct OpenMarks {
 }
 
 /// The lock under which an attempt, or its rollback, goes on.
-pub(crate) fn lock<'a>(context: &Context<'a>, mark: &str) -> Result<Box<dyn LockGuard + 'a>, Failure> {
+pub(crate) fn lock<'a>(context: &Context<'a>, mark: &str) -> Result<Box<dyn LockGuard + 'a>, Error> {
     Ok(Lock::Mint(mark).acquire(context)?)
 }
 

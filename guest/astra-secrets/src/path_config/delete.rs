@@ -2,13 +2,12 @@
 //! must be left to revoke them with.
 
 use secrets_framework::host::LogLevel;
-use secrets_framework::{Context, FieldData, Response};
+use secrets_framework::{Context, Error, FieldData, Outcome, Response};
 
 use crate::admin_refusal;
 use crate::admin_rotation;
 use crate::config::{self, Retired, Turns};
 use crate::ending::{drop_retired_if_unused, leave_to_rollback};
-use crate::error::{Failure, Outcome};
 use crate::names::OrgId;
 use crate::read_only;
 use crate::record;
@@ -41,7 +40,7 @@ pub(super) fn delete(context: &Context<'_>, data: &FieldData, org_id: &OrgId) ->
 }
 
 /// Forgets the config itself, and keeps what is needed to revoke with.
-fn forget(context: &Context<'_>, org_id: &OrgId, force: bool) -> Result<(), Failure> {
+fn forget(context: &Context<'_>, org_id: &OrgId, force: bool) -> Result<(), Error> {
     let _turn = config::lock(context)?;
     let config = config::load(context, org_id)?;
     if config.is_none() && !force {
@@ -64,7 +63,7 @@ fn forget(context: &Context<'_>, org_id: &OrgId, force: bool) -> Result<(), Fail
         any => any? || !static_role::names(context.host.storage(), org_id)?.is_empty(),
     };
     if has_tokens && !force {
-        return Err(Failure::mistake(format!(
+        return Err(Error::mistake(format!(
             "organization `{org_id}` has tokens that are alive: revoke them first, or delete with `force=true`, \
              and its admin token is kept, hidden, to revoke them, until the last has gone"
         )));

@@ -1,8 +1,7 @@
 //! Writing and deleting roles.
 
-use secrets_framework::{Context, FieldData, Response};
+use secrets_framework::{Context, Error, FieldData, Outcome, Response};
 
-use crate::error::{Failure, Outcome};
 use crate::limits::STORAGE_KEY_BYTES_MAX;
 use crate::lock::Lock;
 use crate::names::{OrgId, RoleName};
@@ -18,7 +17,7 @@ pub(super) fn write(context: &Context<'_>, data: &FieldData, target: Target) -> 
     if let (Some(config), Some(role_ids)) = (&config, &changes.role_ids)
         && let Some(id) = config.forbidden_role_id(role_ids)
     {
-        return Err(Failure::mistake(format!(
+        return Err(Error::mistake(format!(
             "the Astra role `{id}` is not among the `allowed_role_ids` of organization `{org_id}`: \
              choose another, or have it added to the config"
         )));
@@ -63,13 +62,13 @@ pub(super) fn delete(context: &Context<'_>, found: Option<(OrgId, RoleName)>) ->
 }
 
 /// Only what is new must have a name that we would give.
-fn new_role(org_id: &OrgId, name: &RoleName, is_configured: bool, changes: &Changes) -> Result<Role, Failure> {
+fn new_role(org_id: &OrgId, name: &RoleName, is_configured: bool, changes: &Changes) -> Result<Role, Error> {
     let name = RoleName::parse(name.as_str())?;
     if !is_configured {
         OrgId::parse(org_id.as_str())?;
     }
     if changes.role_ids.is_none() {
-        return Err(Failure::mistake(format!(
+        return Err(Error::mistake(format!(
             "missing `role_id`: role `{name}` of organization `{org_id}` is new, give the ID of an Astra role"
         )));
     }

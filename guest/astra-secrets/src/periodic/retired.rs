@@ -6,7 +6,6 @@ use secrets_framework::{Context, Error};
 
 use crate::config::Retired;
 use crate::ending::drop_retired_if_unused;
-use crate::error::Failure;
 use crate::limits::CONFIGS_MAX;
 use crate::names::OrgId;
 use crate::record;
@@ -23,7 +22,7 @@ pub(super) fn drop_unused(context: &Context<'_>) -> Result<(), Error> {
     let (mut result, mut damaged) = (Ok(()), Vec::new());
     for org_id in retired.into_iter().map(OrgId::stored) {
         // What is not known of one organization keeps its own retired configs only.
-        match drop_retired_if_unused(context, &org_id).map_err(Failure::into_error) {
+        match drop_retired_if_unused(context, &org_id) {
             Ok(()) | Err(Error::Internal(_)) => {}
             Err(error) => result = Err(own_error(context.host.storage(), error)?),
         }

@@ -18,7 +18,6 @@ use super::index::{client_entry, client_key, names_record};
 use super::walk::load_own;
 use super::{Record, RecordId, stored, write};
 use crate::config::{self, Origin};
-use crate::error::Failure;
 use crate::history::End;
 use crate::limits::{INDEX_WALK_PAUSE, INDEXED_PER_ROLLBACK_MAX, UNREADABLE_KEPT_MAX};
 use crate::names::OrgId;
@@ -191,7 +190,7 @@ impl Step<'_> {
     fn take_over(&mut self, id: &RecordId) -> Result<(), Error> {
         let context = self.context;
         // A revocation meanwhile must not find its record written again.
-        let _guard = super::lock(context, id).map_err(Failure::into_error)?;
+        let _guard = super::lock(context, id)?;
         let mut record = match load_own(context, id)? {
             Ok(Some(record)) => record,
             Ok(None) => return Ok(()),

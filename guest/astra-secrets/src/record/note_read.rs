@@ -1,17 +1,17 @@
 //! The record of a read: no secret is shown again before the read is in the token's history.
 
 use secrets_framework::Context;
+use secrets_framework::Error;
 use secrets_framework::host::LogLevel;
 
 use super::Record;
-use crate::error::Failure;
 use crate::history::{self, Event};
 use crate::storage::{self, write_batch};
 
 /// Records that a token's secret is about to be shown, unless the organization
 /// wants no such records, and logs it. False if the token ended meanwhile: it
 /// must not be shown. Takes the token's lock.
-pub(crate) fn note_read(context: &Context<'_>, record_reads: bool, record: &Record) -> Result<bool, Failure> {
+pub(crate) fn note_read(context: &Context<'_>, record_reads: bool, record: &Record) -> Result<bool, Error> {
     if record_reads {
         let _guard = super::lock(context, &record.id)?;
         let history_key = record.subject().key();

@@ -6,7 +6,6 @@ use secrets_framework::{Context, Error};
 
 use crate::config;
 use crate::ending::{Patience, Target, end_token};
-use crate::error::Failure;
 use crate::history::{self, End};
 use crate::limits::{STATIC_DELETE_BUDGET, STATIC_ROLES_ENDED_MAX};
 use crate::names::{OrgId, RoleName};
@@ -19,7 +18,7 @@ use crate::storage::{Write, key, write_batch};
 /// forgets the role. What fails is done by another attempt; until then the
 /// role stays. Answers a warning: the tokens of a role that is not readable are
 /// not known.
-pub(crate) fn delete(context: &Context<'_>, org_id: &OrgId, name: &RoleName) -> Result<Option<String>, Failure> {
+pub(crate) fn delete(context: &Context<'_>, org_id: &OrgId, name: &RoleName) -> Result<Option<String>, Error> {
     let _turn = lock(context, org_id, name)?;
     let Some(role) = load_readable(context, org_id, name)? else {
         context.host.storage().delete(&key::static_role(org_id, name))?;
@@ -36,7 +35,7 @@ pub(crate) fn delete(context: &Context<'_>, org_id: &OrgId, name: &RoleName) -> 
     let replaced = role.replaced.iter().map(|token| &token.client_id);
     for client_id in replaced.chain([&role.client_id]) {
         if context.host.clock().now() > deadline {
-            return Err(Error::coded(504, took_too_long(&role)).into());
+            return Err(Error::coded(504, took_too_long(&role)));
         }
         end_recorded(context, &role, client_id)?;
     }
@@ -49,13 +48,13 @@ pub(crate) fn delete(context: &Context<'_>, org_id: &OrgId, name: &RoleName) -> 
 /// by force. Nobody holds their tokens from then on, and rollback ends them.
 /// Answers a warning for each that is not readable: it stays, and with it its
 /// token's record and what is needed to revoke that.
-pub(crate) fn end_all(context: &Context<'_>, org_id: &OrgId) -> Result<Vec<String>, Failure> {
+pub(crate) fn end_all(context: &Context<'_>, org_id: &OrgId) -> Result<Vec<String>, Error> {
     end_while(context, org_id, || Ok(true))
 }
 
 /// As [`end_all`], of an organization whose config has been deleted; those of
 /// one that is configured anew meanwhile are not touched.
-pub(crate) fn end_left(context: &Context<'_>, org_id: &OrgId) -> Result<Vec<String>, Failure> {
+pub(crate) fn end_left(context: &Context<'_>, org_id: &OrgId) -> Result<Vec<String>, Error> {
     end_while(context, org_id, || Ok(config::load(context, org_id)?.is_none()))
 }
 
@@ -64,7 +63,7 @@ fn end_while(
     context: &Context<'_>,
     org_id: &OrgId,
     goes: impl Fn() -> Result<bool, Error>,
-) -> Result<Vec<String>, Failure> {
+) -> Result<Vec<String>, Error> {
     let (mut ended, mut warnings) = (0, Vec::new());
     for name in names(context.host.storage(), org_id)? {
         if ended >= STATIC_ROLES_ENDED_MAX {
@@ -77,8 +76,8 @@ fn end_while(
         match load_readable(context, org_id, &name)? {
             Some(role) => match let_go(context, &role) {
                 Ok(()) => ended += 1,
-                Err(Failure::Failed(error @ Error::Internal(_))) => warnings.push(not_ended(&role, &error)),
-                Err(failure) => return Err(failure),
+                Err(error @ Error::Internal(_)) => warnings.push(not_ended(&role, &error)),
+                Err(error) => return Err(error),
             },
             None if exists(context, org_id, &name)? => warnings.push(damaged(org_id, &name)),
             None => {}
@@ -89,7 +88,7 @@ fn end_while(
 
 /// Forgets a role whose current token rollback is to end at once; the replaced
 /// ones have their ends already. The caller holds the role's lock.
-pub(crate) fn let_go(context: &Context<'_>, role: &StaticRole) -> Result<(), Failure> {
+pub(crate) fn let_go(context: &Context<'_>, role: &StaticRole) -> Result<(), Error> {
     let now = context.host.clock().now().as_secs();
     // Kept until the role is gone, so that rollback does not find the token held in between.
     let _guard = record::lock(context, &RecordId::of_client(&role.client_id))?;
@@ -121,7 +120,7 @@ fn lost(context: &Context<'_>, role: &StaticRole) -> Result<Option<Record>, Erro
 }
 
 /// Ends a token of the role in Astra; a replaced one without a record has gone already.
-fn end_recorded(context: &Context<'_>, role: &StaticRole, client_id: &str) -> Result<(), Failure> {
+fn end_recorded(context: &Context<'_>, role: &StaticRole, client_id: &str) -> Result<(), Error> {
     let id = RecordId::of_client(client_id);
     let _guard = record::lock(context, &id)?;
     let is_it = |record: &Record| record.client_id == client_id;
@@ -145,12 +144,12 @@ fn end_recorded(context: &Context<'_>, role: &StaticRole, client_id: &str) -> Re
     end_token(context, &target)
 }
 
-fn too_many(org_id: &OrgId) -> Failure {
+fn too_many(org_id: &OrgId) -> Error {
     let sentence = format!(
         "organization `{org_id}` had too many static roles for one request: {STATIC_ROLES_ENDED_MAX} of them were ended; \
          delete the config again to go on"
     );
-    Error::coded(503, sentence).into()
+    Error::coded(503, sentence)
 }
 
 fn damaged(org_id: &OrgId, name: &RoleName) -> String {

@@ -9,7 +9,6 @@ use super::switch::switch;
 use crate::client::ClientError;
 use crate::config::{self, OrgConfig, unknown_org};
 use crate::ending::{Patience, end_at_once};
-use crate::error::Failure;
 use crate::limits::REPLACED_TOKENS_MAX;
 use crate::mint::{Facts, Made, Wanted, describe, make, prove, undo};
 use crate::read_only;
@@ -21,7 +20,7 @@ use crate::who::Who;
 
 /// Gives the role a new token, and stores both. The caller holds the role's
 /// lock; a role that is not stored yet has no token.
-pub(crate) fn rotate(context: &Context<'_>, role: &mut StaticRole, patience: Patience) -> Result<(), Failure> {
+pub(crate) fn rotate(context: &Context<'_>, role: &mut StaticRole, patience: Patience) -> Result<(), Error> {
     let config = config::load(context, &role.org_id)?.ok_or_else(|| unknown_org("org", role.org_id.as_str()))?;
     let role_ids = allowed_role_ids(&config, role)?;
     read_only::check(context, || {
@@ -52,9 +51,9 @@ pub(crate) fn rotate(context: &Context<'_>, role: &mut StaticRole, patience: Pat
     Ok(())
 }
 
-fn allowed_role_ids(config: &OrgConfig, role: &StaticRole) -> Result<Vec<String>, Failure> {
+fn allowed_role_ids(config: &OrgConfig, role: &StaticRole) -> Result<Vec<String>, Error> {
     if let Some(forbidden) = config.forbidden_role_id(&role.role_ids) {
-        return Err(Failure::mistake(format!(
+        return Err(Error::mistake(format!(
             "static role `{}` uses the Astra role `{forbidden}`, which is not among the `allowed_role_ids` of \
              organization `{}`: choose another, or have it added to the config",
             role.name, role.org_id
@@ -65,7 +64,7 @@ fn allowed_role_ids(config: &OrgConfig, role: &StaticRole) -> Result<Vec<String>
 
 /// Ends that a wrong clock set would be far away, once it has been set back:
 /// what was replaced by that clock ends by the grace period from now.
-fn end_in_time(context: &Context<'_>, role: &mut StaticRole) -> Result<(), Failure> {
+fn end_in_time(context: &Context<'_>, role: &mut StaticRole) -> Result<(), Error> {
     let now = context.host.clock().now().as_secs();
     if role.last_rotated <= now {
         return Ok(());
@@ -84,7 +83,7 @@ fn end_in_time(context: &Context<'_>, role: &mut StaticRole) -> Result<(), Failu
 
 /// Forgets replaced tokens whose end has come: rollback ends them by their
 /// records. Each of the others is a token alive in Astra, so there is a limit.
-fn check_room(context: &Context<'_>, role: &mut StaticRole) -> Result<(), Failure> {
+fn check_room(context: &Context<'_>, role: &mut StaticRole) -> Result<(), Error> {
     let now = context.host.clock().now().as_secs();
     role.replaced.retain(|token| token.ends > now);
     if role.token_dead || role.replaced.len() < REPLACED_TOKENS_MAX {
@@ -92,20 +91,20 @@ fn check_room(context: &Context<'_>, role: &mut StaticRole) -> Result<(), Failur
     }
     let next_end = role.replaced.iter().map(|token| token.ends).min().unwrap_or_default();
     let next_end = time_text::format(std::time::Duration::from_secs(next_end)).unwrap_or_default();
-    Err(Failure::mistake(format!(
+    Err(Error::mistake(format!(
         "static role `{}` of organization `{}` has {REPLACED_TOKENS_MAX} replaced tokens in their grace period, its \
          limit: the next of them ends at {next_end}",
         role.name, role.org_id
     )))
 }
 
-fn not_proven(role: &StaticRole, error: &ClientError) -> Failure {
+fn not_proven(role: &StaticRole, error: &ClientError) -> Error {
     let sentence = format!(
         "the new token that Astra made for static role `{}` of organization `{}` did not work ({error}), so it was \
          given up, and nothing else was changed: try again later",
         role.name, role.org_id
     );
-    Error::coded(502, sentence).into()
+    Error::coded(502, sentence)
 }
 
 /// A rotation by the schedule comes without identity: whoever created the role wanted it.

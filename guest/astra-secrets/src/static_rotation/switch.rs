@@ -6,7 +6,6 @@ use std::time::Duration;
 use secrets_framework::{Context, Error, wal};
 
 use crate::client::AstraClient;
-use crate::error::Failure;
 use crate::history::{self, Event};
 use crate::mint::{Made, NotPlaced};
 use crate::record::{self, Record, RecordId};
@@ -22,7 +21,7 @@ pub(super) fn switch(
     role: &mut StaticRole,
     made: &Made<'_>,
     record: &Record,
-) -> Result<(), Failure> {
+) -> Result<(), Error> {
     *role = try_switch(context, client, role.clone(), made, record)
         .map_err(|not_placed| not_placed.settle(context, client, made))?;
     Ok(())
@@ -77,12 +76,12 @@ fn try_switch(
 
 /// A rotation whose commit was not answered may have happened since the role
 /// was loaded: its token would be lost to one that knows nothing of it.
-fn check_unchanged(context: &Context<'_>, role: &StaticRole) -> Result<(), Failure> {
+fn check_unchanged(context: &Context<'_>, role: &StaticRole) -> Result<(), Error> {
     let stored = load(context, &role.org_id, &role.name)?;
     if stored.map_or(String::new(), |stored| stored.client_id) == role.client_id {
         return Ok(());
     }
-    Err(Failure::exists(format!(
+    Err(Error::conflict(format!(
         "static role `{}` of organization `{}` was rotated by another request at the same time, so this one changed \
          nothing: read it, and rotate again if you still want to",
         role.name, role.org_id

@@ -23,7 +23,6 @@ const CRATES: [Floors; 2] = [
             "limits",
             "names",
             "time_text",
-            "error",
             "who",
             "mark",
             // Storage and time.

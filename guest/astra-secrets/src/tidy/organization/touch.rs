@@ -18,7 +18,6 @@ use super::{MORE, Organization, Source, unless_storage_fails};
 use crate::client::{ClientError, upstream};
 use crate::config::OrgConfig;
 use crate::ending::remove_absent;
-use crate::error::Failure;
 use crate::history::End;
 use crate::in_use;
 use crate::mint;
@@ -76,7 +75,7 @@ impl<'a> Touch<'a> {
 
     /// Deals with a token with a mark of ours and, so far, without a record. False = a limit kept it from being
     /// looked at.
-    pub(super) fn orphan(&self, orphan: &Orphan, result: &mut OrgResult) -> Result<bool, Failure> {
+    pub(super) fn orphan(&self, orphan: &Orphan, result: &mut OrgResult) -> Result<bool, Error> {
         // A source whose list broke off is not among them.
         let source = self.sources.iter().find(|source| source.number == orphan.source);
         let Some(source) = source else { return Ok(true) };
@@ -96,7 +95,7 @@ impl<'a> Touch<'a> {
         record: &Compared,
         ended: Option<&BTreeSet<String>>,
         result: &mut OrgResult,
-    ) -> Result<bool, Failure> {
+    ) -> Result<bool, Error> {
         let is_over = ended.is_some_and(|ended| ended.contains(client_id))
             || record.expiry.is_some_and(|expiry| judge::has_passed(expiry, self.now));
         if record.is_listed && !is_over {
@@ -123,7 +122,7 @@ impl<'a> Touch<'a> {
         may
     }
 
-    fn try_orphan(&self, source: &Source<'_>, orphan: &Orphan, result: &mut OrgResult) -> Result<Act, Failure> {
+    fn try_orphan(&self, source: &Source<'_>, orphan: &Orphan, result: &mut OrgResult) -> Result<Act, Error> {
         let Orphan { client_id, mark, .. } = orphan;
         if self.is_open(mark)? {
             return Ok(Act::Left);
@@ -148,7 +147,7 @@ impl<'a> Touch<'a> {
         Ok(Act::Removed)
     }
 
-    fn try_gone(&self, client_id: &str, result: &mut OrgResult) -> Result<Act, Failure> {
+    fn try_gone(&self, client_id: &str, result: &mut OrgResult) -> Result<Act, Error> {
         let Organization { context, org_id, .. } = self.organization;
         let Some(found) = record::find(context, org_id, client_id)? else { return Ok(Act::Left) };
         let _guard = record::lock(context, &found.id)?;
@@ -180,7 +179,7 @@ impl<'a> Touch<'a> {
         Ok(Act::Removed)
     }
 
-    fn try_expired(&self, client_id: &str, expiry: Option<Duration>, result: &mut OrgResult) -> Result<Act, Failure> {
+    fn try_expired(&self, client_id: &str, expiry: Option<Duration>, result: &mut OrgResult) -> Result<Act, Error> {
         let Organization { context, org_id, .. } = self.organization;
         let Some(found) = record::find(context, org_id, client_id)? else { return Ok(Act::Left) };
         let _guard = record::lock(context, &found.id)?;
@@ -258,7 +257,7 @@ impl<'a> Touch<'a> {
         may
     }
 
-    fn delete(&self, source: &Source<'_>, client_id: &str) -> Result<(), Failure> {
+    fn delete(&self, source: &Source<'_>, client_id: &str) -> Result<(), Error> {
         source.client.delete_token(client_id).map_err(|error| {
             // What Astra says of this one token says nothing of the others.
             let of_this_one = matches!(error, ClientError::NotFound | ClientError::Rejected { .. });
@@ -268,7 +267,7 @@ impl<'a> Touch<'a> {
     }
 
     /// A token that could not be dealt with must not keep others from their turn.
-    fn settled(&self, act: Result<Act, Failure>, client_id: &str, result: &mut OrgResult) -> Result<Act, Failure> {
+    fn settled(&self, act: Result<Act, Error>, client_id: &str, result: &mut OrgResult) -> Result<Act, Error> {
         match act {
             Err(failure) => {
                 let error = unless_storage_fails(self.organization.context, failure)?;

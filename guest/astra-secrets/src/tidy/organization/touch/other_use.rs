@@ -5,7 +5,6 @@ use secrets_framework::Error;
 use super::super::super::result::OrgResult;
 use super::super::{MORE, Organization};
 use super::Touch;
-use crate::error::Failure;
 use crate::limits::TIDY_READS_PER_ENTRY;
 use crate::names::{OrgId, is_uuid};
 use crate::record;
@@ -33,7 +32,7 @@ impl Touch<'_> {
     }
 
     /// Has a static role this token without a record, or may it have it?
-    pub(super) fn is_of_static_role(&self, client_id: &str, result: &mut OrgResult) -> Result<bool, Failure> {
+    pub(super) fn is_of_static_role(&self, client_id: &str, result: &mut OrgResult) -> Result<bool, Error> {
         let org_id = self.organization.org_id;
         let tokens = self.statics;
         if let Some(name) = tokens.current.get(client_id) {
@@ -46,7 +45,7 @@ impl Touch<'_> {
         if tokens.replaced.get(client_id).is_some_and(|ends| *ends > self.now.as_secs()) {
             return Ok(true);
         }
-        tokens.unknown.as_ref().map_or(Ok(false), |error| Err(error.clone().into()))
+        tokens.unknown.as_ref().map_or(Ok(false), |error| Err(error.clone()))
     }
 }
 
