@@ -121,7 +121,7 @@ pub(crate) fn end_token_with(context: &Context<'_>, target: &Target<'_>, config:
         Some(record) => record::remove_from(context, record, target.how, whereabouts)?,
         // Only the history says where it was, or was not looked for.
         None if !whereabouts.is_own() => {
-            let record = Record::unknown(target.org_id.clone(), target.client_id);
+            let record = Record::new(target.org_id.clone(), target.client_id);
             history::end_with(context, record.subject(), record.facts(), target.how, whereabouts, Vec::new())?;
         }
         None => {}

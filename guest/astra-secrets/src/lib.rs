@@ -4,6 +4,7 @@
 //! the framework's host traits, so it runs natively in tests and as a wasm
 //! component in production, unchanged.
 
+mod back_off;
 mod limits;
 mod lock;
 mod mark;

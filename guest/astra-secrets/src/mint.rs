@@ -165,8 +165,6 @@ fn new_record(
         .then(|| TokenSecrets { secret: copy(&token.secret), token: copy(&token.token) });
     Record {
         id,
-        client_id: token.client_id.clone(),
-        org_id: order.config.org_id.clone(),
         role_name: order.role.name.clone(),
         role_ids,
         logical_name: logical_name.to_owned(),
@@ -181,7 +179,7 @@ fn new_record(
         made: now.as_secs(),
         lease_end,
         due: lease_end + LEASE_END_MARGIN.as_secs(),
-        other: serde_json::Map::new(),
+        ..Record::new(order.config.org_id.clone(), &token.client_id)
     }
 }
 

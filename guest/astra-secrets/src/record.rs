@@ -124,8 +124,8 @@ pub(crate) struct Record {
 }
 
 impl Record {
-    /// A record of a token of which nothing else is known, and which is stored nowhere.
-    pub(crate) fn unknown(org_id: OrgId, client_id: &str) -> Self {
+    /// A record of a token of which only its organization and its client ID are known. It is stored nowhere.
+    pub(crate) fn new(org_id: OrgId, client_id: &str) -> Self {
         Self {
             id: RecordId::of_client(client_id),
             client_id: client_id.to_owned(),

@@ -2,7 +2,6 @@
 //! gets an end, and all that belongs to it is written together.
 
 use secrets_framework::{Context, Error, Sensitive, wal};
-use serde_json::Map;
 
 use super::{Rotated, record_id};
 use crate::client::AstraClient;
@@ -10,7 +9,7 @@ use crate::config::{self, AdminToken, OrgConfig, RotationState, Turns, write_in_
 use crate::history::{self, Event};
 use crate::limits::LEASE_END_MARGIN;
 use crate::mint::{Made, NotPlaced};
-use crate::names::{OrgId, RoleName};
+use crate::names::OrgId;
 use crate::record::{self, Ended, Record, RecordId, TokenKind};
 use crate::schedule::{Turn, renewal};
 use crate::storage::{Write, write_batch};
@@ -109,24 +108,10 @@ fn new_record(context: &Context<'_>, config: &OrgConfig, made: &Made<'_>, role_i
 /// The record of an admin token of which nothing else is known. Its secret is in the config only.
 fn admin_record(config: &OrgConfig, client_id: &str, role_ids: Vec<String>) -> Record {
     Record {
-        id: RecordId::of_client(client_id),
-        client_id: client_id.to_owned(),
-        org_id: config.org_id.clone(),
-        role_name: RoleName::stored(""),
         role_ids,
-        logical_name: String::new(),
-        metadata: std::collections::BTreeMap::new(),
-        generated_on: String::new(),
-        expires_at: None,
-        secrets: None,
         origin: Some(config.url.origin().clone()),
-        mark: String::new(),
         kind: TokenKind::Admin,
-        created_by: Who::default(),
-        made: 0,
-        lease_end: 0,
-        due: 0,
-        other: Map::new(),
+        ..Record::new(config.org_id.clone(), client_id)
     }
 }
 

@@ -32,23 +32,10 @@ pub(crate) fn load_token(context: &Context<'_>, id: &RecordId) -> Result<Option<
 /// Of the role's current token what the role knows. Where it was made is not known.
 pub(crate) fn lost_record(role: &StaticRole) -> Record {
     Record {
-        id: RecordId::of_client(&role.client_id),
-        client_id: role.client_id.clone(),
-        org_id: role.org_id.clone(),
         role_name: role.name.clone(),
-        role_ids: Vec::new(),
-        logical_name: String::new(),
-        metadata: std::collections::BTreeMap::new(),
-        generated_on: String::new(),
-        expires_at: None,
-        secrets: None,
-        origin: None,
-        mark: String::new(),
         kind: TokenKind::Static,
         created_by: role.created_by.clone(),
         made: role.last_rotated,
-        lease_end: 0,
-        due: 0,
-        other: serde_json::Map::new(),
+        ..Record::new(role.org_id.clone(), &role.client_id)
     }
 }

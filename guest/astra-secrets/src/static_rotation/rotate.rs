@@ -140,14 +140,10 @@ fn new_record(
 ) -> Record {
     let token = &made.token;
     let copy = |secret: &Sensitive| Sensitive::new(secret.expose().clone());
+    // The token is in use, so it has no end.
     Record {
-        id: RecordId::of_client(&token.client_id),
-        client_id: token.client_id.clone(),
-        org_id: role.org_id.clone(),
         role_name: role.name.clone(),
         role_ids,
-        logical_name: String::new(),
-        metadata: std::collections::BTreeMap::new(),
         generated_on: token.generated_on.clone(),
         expires_at: token.expires_at.clone(),
         secrets: Some(TokenSecrets { secret: copy(&token.secret), token: copy(&token.token) }),
@@ -156,10 +152,7 @@ fn new_record(
         kind: TokenKind::Static,
         created_by,
         made: context.host.clock().now().as_secs(),
-        // It is held, so it has no end.
-        lease_end: 0,
-        due: 0,
-        other: serde_json::Map::new(),
+        ..Record::new(role.org_id.clone(), &token.client_id)
     }
 }
 

@@ -7,6 +7,7 @@ use std::time::Duration;
 use secrets_framework::Context;
 
 use super::{Order, OrgResult, Pace, load_run, tidy};
+use crate::back_off;
 use crate::config::{self, OrgConfig};
 use crate::limits::{TIDY_BACK_OFF_FIRST, TIDY_GO_ON_PAUSE, TIDY_LISTED_MAX};
 use crate::names::OrgId;
@@ -53,8 +54,8 @@ fn come_back(context: &Context<'_>, config: &OrgConfig, now: u64, pause: Duratio
 /// How soon to come back; none = with the next period.
 fn pause_after(result: &OrgResult) -> Option<Duration> {
     if result.failed.is_some() {
-        let doublings = result.failures.saturating_sub(1).min(16);
-        return Some(TIDY_BACK_OFF_FIRST.saturating_mul(1 << doublings));
+        // The period of the organization's tidy is the limit.
+        return Some(back_off::pause(TIDY_BACK_OFF_FIRST, result.failures, Duration::MAX));
     }
     let makes_way = result.unfinished || (!result.complete && !result.removed.is_empty());
     makes_way.then_some(TIDY_GO_ON_PAUSE)

@@ -21,6 +21,7 @@ const CRATES: [Floors; 2] = [
             // Knows nothing of the engine.
             "version",
             "limits",
+            "back_off",
             "names",
             "time_text",
             "who",
