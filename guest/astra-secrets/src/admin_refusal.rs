@@ -5,14 +5,11 @@
 use secrets_framework::host::{Host, LogLevel, StorageEntry};
 use serde::{Deserialize, Serialize};
 
-use crate::client::ClientError;
+use crate::client::{ClientError, upstream};
 use crate::config::{self, OrgConfig};
-use crate::error::upstream;
 use crate::limits::ADMIN_REFUSAL_LOG_PERIOD;
 use crate::names::OrgId;
-use crate::record::segment;
-
-const PREFIX: &str = "admin-token-refused/";
+use crate::storage::key::{ADMIN_REFUSAL_PREFIX, segment};
 
 /// The last warning of one organization.
 #[derive(Debug, Default, Deserialize, PartialEq, Eq, Serialize)]
@@ -33,7 +30,7 @@ pub(crate) fn warn(host: &dyn Host, asked: &OrgConfig, error: &ClientError) {
     if was_warned(host, org_id, client_id, now) || !is_current(host, asked) {
         return;
     }
-    let error = upstream(org_id, error).into_error().to_string();
+    let error = upstream(org_id, error).to_string();
     let fields = [("org", org_id.as_str()), ("client_id", client_id), ("error", &error)];
     host.log().log(LogLevel::Warn, "Astra refused the admin token of an organization", &fields);
     let warned = Warned { client_id: client_id.to_owned(), at: now };
@@ -49,7 +46,7 @@ pub(crate) fn warn(host: &dyn Host, asked: &OrgConfig, error: &ClientError) {
 
 /// Where the last warning of an organization is noted; goes with the config.
 pub(crate) fn key(org_id: &OrgId) -> String {
-    format!("{PREFIX}{}", segment(org_id.as_str()))
+    format!("{ADMIN_REFUSAL_PREFIX}{}", segment(org_id.as_str()))
 }
 
 /// What cannot be read is no reason to be silent, and neither is a clock that was set back.

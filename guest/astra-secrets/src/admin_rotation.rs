@@ -17,16 +17,15 @@ use secrets_framework::{Context, Error};
 pub(crate) use let_go::{LetGo, let_go};
 pub(crate) use scheduled::run_due;
 
-use crate::astra_token::Patience;
-use crate::client::{AstraClient, ClientError};
+use crate::client::{AstraClient, ClientError, upstream};
 use crate::config::{self, OrgConfig};
-use crate::error::{Failure, upstream};
-use crate::history::Who;
+use crate::ending::{Patience, end_at_once};
+use crate::lock::Lock;
 use crate::mint::{Facts, Wanted, describe, make, prove, undo};
 use crate::names::OrgId;
 use crate::read_only;
 use crate::record::{self, Ended, RecordId};
-use crate::rollback::end_at_once;
+use crate::who::Who;
 
 use switch::switch;
 
@@ -44,7 +43,7 @@ pub(crate) struct Rotated {
 }
 
 /// Rotates an organization's admin token now. None = there is no such organization.
-pub(crate) fn rotate(context: &Context<'_>, org_id: &OrgId) -> Result<Option<Rotated>, Failure> {
+pub(crate) fn rotate(context: &Context<'_>, org_id: &OrgId) -> Result<Option<Rotated>, Error> {
     read_only::check(context, || format!("the admin token of organization `{org_id}` was not rotated"))?;
     let _turn = lock(context, org_id)?;
     // Written as it is, and first: a node that cannot write says so before Astra is asked.
@@ -54,13 +53,13 @@ pub(crate) fn rotate(context: &Context<'_>, org_id: &OrgId) -> Result<Option<Rot
 
 /// The lock under which an organization's admin token is rotated: taken before
 /// any other, for Astra is asked under it.
-fn lock<'a>(context: &Context<'a>, org_id: &OrgId) -> Result<Box<dyn LockGuard + 'a>, Failure> {
-    Ok(context.host.locks().acquire(&format!("rotate-admin/{org_id}"))?)
+fn lock<'a>(context: &Context<'a>, org_id: &OrgId) -> Result<Box<dyn LockGuard + 'a>, Error> {
+    Ok(Lock::AdminRotation(org_id).acquire(context)?)
 }
 
 /// Makes a new token, proves it, and puts it into the place of the one in
 /// `config`. The caller holds the organization's lock.
-fn replace_token(context: &Context<'_>, config: &OrgConfig, patience: Patience) -> Result<Rotated, Failure> {
+fn replace_token(context: &Context<'_>, config: &OrgConfig, patience: Patience) -> Result<Rotated, Error> {
     let client = patience.client(context, config);
     let role_ids = current_role_ids(&client, config)?;
     let wanted = Wanted {
@@ -82,10 +81,10 @@ fn replace_token(context: &Context<'_>, config: &OrgConfig, patience: Patience) 
 }
 
 /// The Astra roles of the current token: only Astra's list tells them.
-fn current_role_ids(client: &AstraClient<'_>, config: &OrgConfig) -> Result<Vec<String>, Failure> {
+fn current_role_ids(client: &AstraClient<'_>, config: &OrgConfig) -> Result<Vec<String>, Error> {
     let org_id = &config.org_id;
     let Some(client_id) = config.admin_token.client_id() else {
-        return Err(Failure::mistake(format!(
+        return Err(Error::mistake(format!(
             "the `astra_token` in the config of organization `{org_id}` has not the form of an Astra token, so it \
              cannot be found in Astra's list and was not rotated: write another to the config"
         )));
@@ -97,14 +96,14 @@ fn current_role_ids(client: &AstraClient<'_>, config: &OrgConfig) -> Result<Vec<
         None => "does not show its admin token",
     };
     let without_roles = if what.starts_with("shows") { " without roles" } else { "" };
-    Err(Failure::Failed(Error::coded(
+    Err(Error::coded(
         502,
         format!(
             "Astra's list of the tokens of organization `{org_id}` {what} `{client_id}`{without_roles}, so the roles of a \
              new one are not known and nothing was rotated: try again later, and if this stays, write another \
              `astra_token` to the config"
         ),
-    )))
+    ))
 }
 
 /// Where the record of an admin token stands, or would: under its client ID, unless
@@ -129,14 +128,14 @@ fn described(context: &Context<'_>, config: &OrgConfig, mark: &str) -> String {
     describe(&config.description, &facts, mark)
 }
 
-fn not_proven(org_id: &OrgId, error: &ClientError) -> Failure {
-    Failure::Failed(Error::coded(
+fn not_proven(org_id: &OrgId, error: &ClientError) -> Error {
+    Error::coded(
         502,
         format!(
             "the new admin token that Astra made for organization `{org_id}` did not work ({error}), so it was given up \
              and the old one stays: try again later"
         ),
-    ))
+    )
 }
 
 fn log_rotation(context: &Context<'_>, org_id: &OrgId, rotated: &Rotated) {

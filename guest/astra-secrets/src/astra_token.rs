@@ -1,32 +1,19 @@
 //! The leased secret: its kind, what an answer shows, and what its lease holds
 //! so that it can be renewed and revoked when all else has gone.
 
-mod elsewhere;
-mod ending;
-mod listed;
-mod presence;
-
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use secrets_framework::{Error, Field, FieldType, Lease, Response, Secret, SecretKind};
+use secrets_framework::{Error, Field, FieldType, Lease, Response, Secret};
 use serde::Serialize;
 use serde_json::{Map, Value};
 
-pub(crate) use elsewhere::remove_absent;
-pub(crate) use ending::{
-    Patience, Target, config_for_ending, config_for_ending_from, drop_retired_if_unused, end_token, end_token_with,
-    leave_to_rollback,
-};
-
 use crate::config::Origin;
-use crate::lease;
 use crate::names::{OrgId, RoleName};
 use crate::record::{Record, RecordId, TokenSecrets};
 
-/// The kind of secret, with the Go plugin's name, so that its leases go on.
-pub(crate) const ASTRA_TOKEN: SecretKind =
-    SecretKind { kind: "astra_token", renew: Some(lease::renew), revoke: lease::revoke };
+/// The kind of secret, by the Go plugin's name for it, so that leases of the Go plugin can be renewed and revoked.
+pub(crate) const KIND: &str = "astra_token";
 
 /// How long a lease runs.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -124,13 +111,13 @@ pub(crate) fn leased_answer(
     terms: &LeaseTerms,
     warnings: Vec<String>,
 ) -> Result<Response, Error> {
-    let secret = ASTRA_TOKEN.secret(Secret {
+    let secret = Secret {
         ttl: terms.ttl,
         max_ttl: terms.max_ttl,
         renewable: true,
         internal_data: internal_data(record, terms.expires_at.as_deref()),
-    });
-    Ok(Response { warnings, secret: Some(secret), ..plain_answer(record, secrets)? })
+    };
+    Ok(Response { warnings, secret: Some(secret.of_kind(KIND)), ..plain_answer(record, secrets)? })
 }
 
 fn internal_data(record: &Record, expires_at: Option<&str>) -> Map<String, Value> {

@@ -2,8 +2,7 @@
 
 use secrets_framework::{Backend, SpecialPaths, StorageVersions};
 
-use crate::astra_token::ASTRA_TOKEN;
-use crate::config::{CONFIG_PREFIX, RETIRED_PREFIX};
+use crate::lease::ASTRA_TOKEN;
 use crate::path_check::CONFIG_ORG_CHECK;
 use crate::path_config::{CONFIG, CONFIG_ORG, CONFIGS};
 use crate::path_creds::CREDS;
@@ -17,14 +16,15 @@ use crate::path_static_roles::{STATIC_ROLES_ORG, STATIC_ROLES_ORG_NAME};
 use crate::path_sync_roles::{CONFIG_ORG_SYNC_ROLES, SYNC_ROLES};
 use crate::path_tidy::TIDY;
 use crate::path_tokens::{TOKENS_ORG, TOKENS_ORG_CLIENT};
-use crate::record::TOKEN_PREFIX;
-use crate::rollback::{periodic, rollback};
-use crate::static_role::STATIC_ROLE_PREFIX;
+use crate::periodic::periodic;
+use crate::rollback::rollback;
+use crate::storage::key::{CONFIG_PREFIX, RETIRED_PREFIX, STATIC_ROLE_PREFIX, TOKEN_PREFIX};
+use crate::version::{NAME, VERSION};
 
 /// The Astra secrets engine.
 pub static BACKEND: Backend = Backend {
-    name: "astra",
-    version: env!("CARGO_PKG_VERSION"),
+    name: NAME,
+    version: VERSION,
     help: "The Astra secrets engine makes tokens for DataStax Astra and leases them: when a lease ends or is revoked, \
         Astra deletes its token. Write `config` for each organization first, then roles by hand or by `sync-roles`, \
         then read `creds/<organization>/<role>`.",

@@ -16,7 +16,6 @@ use serde::Serialize;
 
 use crate::client::AstraClient;
 use crate::config::OrgConfig;
-use crate::error::Failure;
 use crate::limits::{CHECK_NAMES_SHOWN_MAX, CHECK_REQUEST_TIMEOUT};
 use crate::read_only;
 
@@ -74,7 +73,7 @@ pub(crate) struct Checkup {
 }
 
 /// Checks an organization. `deep` really makes a token, and deletes it.
-pub(crate) fn check(context: &Context<'_>, config: &OrgConfig, deep: bool) -> Result<Checkup, Failure> {
+pub(crate) fn check(context: &Context<'_>, config: &OrgConfig, deep: bool) -> Result<Checkup, Error> {
     if deep {
         read_only::check(context, || {
             format!("no token was made to check organization `{}`; leave `deep` out to check all else", config.org_id)

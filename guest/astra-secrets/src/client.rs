@@ -19,7 +19,7 @@ use std::time::Duration;
 
 use secrets_framework::host::{Host, HttpMethod};
 
-pub(crate) use error::{ClientError, is_about_the_token};
+pub(crate) use error::{ClientError, is_about_the_token, upstream};
 pub(crate) use wire::{CreatedToken, ListedRole, ListedToken, TokenRequest};
 
 use crate::config::OrgConfig;

@@ -9,10 +9,8 @@ mod retired;
 mod stored;
 #[cfg(test)]
 pub(crate) mod test_mount;
-mod together;
 mod turns;
 mod url;
-mod walk;
 
 use std::fmt;
 use std::time::Duration;
@@ -21,23 +19,18 @@ use secrets_framework::host::{LogLevel, StorageEntry, StorageView};
 use secrets_framework::{Context, Error};
 use serde_json::{Map, Value};
 
-use crate::entry;
 use crate::limits::{CONFIGS_MAX, REQUEST_TIMEOUT_DEFAULT, RETRIES_DEFAULT, ROTATION_GRACE_DEFAULT};
-use crate::names::{AstraRoleId, LogicalName, OrgId};
+use crate::names::{AstraRoleId, LogicalName, OrgId, shown};
 use crate::schedule::Schedule;
+use crate::storage::key::CONFIG_PREFIX;
+use crate::storage::{self, keys_below};
 
 pub(crate) use admin_token::AdminToken;
 
 pub(crate) use logical_name::{find_by_logical_name, rename};
-pub(crate) use retired::{RETIRED_PREFIX, Retired, drop_retired, has_retired, load_for_revocation};
-pub(crate) use stored::{nanoseconds, take_duration, take_role_ids, take_text};
-pub(crate) use together::{Write, together};
+pub(crate) use retired::{Retired, drop_retired, has_retired, load_for_revocation};
 pub(crate) use turns::{RotationState, Turns, change, lock, plan, take_turn, write_in_step};
 pub(crate) use url::{ApiUrl, Origin};
-pub(crate) use walk::{first_keys_below, keys_below};
-
-/// Where configs are: `config/<org id>`, the Go plugin's key.
-pub(crate) const CONFIG_PREFIX: &str = "config/";
 
 /// Who calls `org/token`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -164,7 +157,7 @@ pub(crate) fn load(context: &Context<'_>, org_id: &OrgId) -> Result<Option<OrgCo
 
 /// As [`load`], from a view of storage, which may be a transaction.
 pub(crate) fn load_from(view: &(impl StorageView + ?Sized), org_id: &OrgId) -> Result<Option<OrgConfig>, Error> {
-    match entry(view, &key(org_id))? {
+    match storage::entry(view, &key(org_id))? {
         Some(entry) => stored::decode(&entry, org_id).map(Some),
         None => Ok(None),
     }
@@ -185,28 +178,8 @@ pub(crate) fn load_readable(context: &Context<'_>, org_id: &OrgId) -> Result<Opt
 /// As [`load`], for those who look at all: the outer error is a failure of storage as a whole, the inner one is of
 /// this config alone.
 pub(crate) fn load_own(context: &Context<'_>, org_id: &OrgId) -> Result<Result<Option<OrgConfig>, Error>, Error> {
-    let read = entry::read_one(context.host.storage(), &key(org_id))?;
+    let read = storage::read_one(context.host.storage(), &key(org_id))?;
     Ok(read.and_then(|found| found.map(|found| stored::decode(&found, org_id)).transpose()))
-}
-
-/// Reads an entry whose key a client chose: under a key that storage would refuse
-/// there is none, and that is no failure of storage.
-pub(crate) fn entry(view: &(impl StorageView + ?Sized), key: &str) -> Result<Option<StorageEntry>, Error> {
-    if !entry::is_key(key) {
-        return Ok(None);
-    }
-    Ok(view.get(key)?)
-}
-
-/// As [`entry`], several in the time of one; none under no key.
-pub(crate) fn entries<const N: usize>(
-    context: &Context<'_>,
-    keys: [Option<&str>; N],
-) -> Result<[Option<StorageEntry>; N], Error> {
-    let keys = keys.map(|key| key.filter(|key| entry::is_key(key)));
-    let asked: Vec<&str> = keys.into_iter().flatten().collect();
-    let mut found = context.host.storage().get_many(&asked)?.into_iter();
-    Ok(keys.map(|key| key.and_then(|_| found.next()?)))
 }
 
 /// The settings that an entry holds.
@@ -230,6 +203,11 @@ pub(crate) fn find(context: &Context<'_>, id_or_name: &str) -> Result<Option<Org
 pub(crate) fn org_ids(view: &(impl StorageView + ?Sized)) -> Result<Vec<OrgId>, Error> {
     let keys = keys_below(view, CONFIG_PREFIX, "", CONFIGS_MAX)?;
     Ok(keys.into_iter().map(OrgId::stored).collect())
+}
+
+/// What a request for an unknown organization is told.
+pub(crate) fn unknown_org(field: &str, value: &str) -> Error {
+    Error::mistake(format!("`{field}` is {}: no such organization is configured: write its config first", shown(value)))
 }
 
 /// The key of an organization's settings.

@@ -3,7 +3,7 @@
 //! [`HISTORY_KEPT`] after the token ended, then with what the token was.
 //!
 //! For those who do things with tokens, each under the token's lock:
-//! * who shows a secret calls [`note_read`] first, which takes the lock itself,
+//! * who shows a secret calls `record::note_read` first, which takes the lock itself,
 //!   and shows nothing if that fails: no access goes unrecorded;
 //! * who does something else calls [`note`], which never fails, or
 //!   [`write_with`], which writes event and change together;
@@ -16,21 +16,33 @@
 mod aside;
 mod forget;
 mod stored;
-mod who;
 
-use secrets_framework::host::LogLevel;
+use secrets_framework::host::{LogLevel, StorageEntry};
 use secrets_framework::{Context, Error};
 
+use crate::who::Who;
 pub(crate) use aside::warning;
 pub(crate) use forget::forget_old;
 pub(crate) use stored::{Ended, Facts, Happened, History, Whereabouts, load};
-pub(crate) use who::Who;
 
-use crate::config::{self, Write, together};
-use crate::error::Failure;
-use crate::lease::lock_token;
 use crate::names::OrgId;
-use crate::record::{self, Record};
+use crate::storage::{Write, write_batch};
+
+/// The token whose history is meant.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Subject<'a> {
+    /// Its organization.
+    pub(crate) org_id: &'a OrgId,
+    /// Its ID in Astra.
+    pub(crate) client_id: &'a str,
+}
+
+impl Subject<'_> {
+    /// The key of its history.
+    pub(crate) fn key(self) -> String {
+        stored::key(self.org_id, self.client_id)
+    }
+}
 
 /// What can happen to a token.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -91,62 +103,45 @@ impl End {
     }
 }
 
-/// Records that a token's secret is about to be shown, unless the organization
-/// wants no such records, and logs it. False if the token ended meanwhile: it
-/// must not be shown. Takes the token's lock.
-pub(crate) fn note_read(context: &Context<'_>, record_reads: bool, record: &Record) -> Result<bool, Failure> {
-    if record_reads {
-        let _guard = lock_token(context, &record.id)?;
-        let history_key = stored::key(&record.org_id, &record.client_id);
-        let [current, history] = config::entries(context, [Some(&record.id.key()), Some(&history_key)])?;
-        let current = current.map(|entry| record::decode(&entry, &record.id)).transpose()?;
-        if current.is_none_or(|current| current.client_id != record.client_id) {
-            return Ok(false);
-        }
-        let history = history.map(|entry| stored::decode(context, entry));
-        together(context, &event_writes(context, record, history, Event::Read)?)?;
-    }
-    log_read(context, record);
-    Ok(true)
-}
-
 /// Records an event. It has happened already, so a failure is only logged.
-pub(crate) fn note(context: &Context<'_>, record: &Record, event: Event) {
-    let noted = load_of(context, record)
-        .and_then(|history| event_writes(context, record, history, event))
-        .and_then(|writes| together(context, &writes));
+pub(crate) fn note(context: &Context<'_>, subject: Subject<'_>, event: Event) {
+    let noted = load_of(context, subject)
+        .and_then(|history| event_writes(context, subject, history, event))
+        .and_then(|writes| write_batch(context, &writes));
     if let Err(error) = noted {
-        log_unrecorded(context, record, event, &error);
+        log_unrecorded(context, subject, event, &error);
     }
 }
 
 /// Makes `writes` and records the event, together where the server can.
 pub(crate) fn write_with(
     context: &Context<'_>,
-    record: &Record,
+    subject: Subject<'_>,
     event: Event,
     writes: Vec<Write>,
 ) -> Result<(), Error> {
-    let history = load_of(context, record).and_then(|history| event_writes(context, record, history, event));
-    write_both(context, record, event, history, writes)
+    let history = load_of(context, subject).and_then(|history| event_writes(context, subject, history, event));
+    write_both(context, subject, event, history, writes)
 }
 
 /// Makes `writes`, which forget a record, and keeps of the token what its history needs.
 pub(crate) fn end_with(
     context: &Context<'_>,
-    record: &Record,
+    subject: Subject<'_>,
+    facts: Facts,
     how: End,
     whereabouts: Whereabouts,
     writes: Vec<Write>,
 ) -> Result<(), Error> {
-    let history = load_of(context, record).and_then(|history| end_writes(context, record, history, how, whereabouts));
-    write_both(context, record, Event::Revoke, history, writes)
+    let history =
+        load_of(context, subject).and_then(|history| end_writes(context, subject, history, facts, how, whereabouts));
+    write_both(context, subject, Event::Revoke, history, writes)
 }
 
 /// The history's writes first, for without the record they could not be had again.
 fn write_both(
     context: &Context<'_>,
-    record: &Record,
+    subject: Subject<'_>,
     event: Event,
     history: Result<Vec<Write>, Error>,
     writes: Vec<Write>,
@@ -155,15 +150,15 @@ fn write_both(
         Ok(mut all) => {
             let own = all.len();
             all.extend(writes);
-            match together(context, &all) {
+            match write_batch(context, &all) {
                 Ok(()) => return Ok(()),
                 Err(error) => (error, all.split_off(own)),
             }
         }
         Err(error) => (error, writes),
     };
-    together(context, &writes)?;
-    log_unrecorded(context, record, event, &error);
+    write_batch(context, &writes)?;
+    log_unrecorded(context, subject, event, &error);
     Ok(())
 }
 
@@ -174,17 +169,27 @@ pub(crate) fn has_ended(context: &Context<'_>, org_id: &OrgId, client_id: &str) 
 }
 
 /// What is on record of the token so far.
-fn load_of(context: &Context<'_>, record: &Record) -> Result<Option<History>, Error> {
-    load(context, &record.org_id, &record.client_id)
+fn load_of(context: &Context<'_>, subject: Subject<'_>) -> Result<Option<History>, Error> {
+    load(context, subject.org_id, subject.client_id)
+}
+
+/// The changes that record an event, where `entry` holds what is on record so far.
+pub(crate) fn writes_of_event(
+    context: &Context<'_>,
+    subject: Subject<'_>,
+    entry: Option<StorageEntry>,
+    event: Event,
+) -> Result<Vec<Write>, Error> {
+    event_writes(context, subject, entry.map(|entry| stored::decode(context, entry)), event)
 }
 
 fn event_writes(
     context: &Context<'_>,
-    record: &Record,
+    subject: Subject<'_>,
     history: Option<History>,
     event: Event,
 ) -> Result<Vec<Write>, Error> {
-    changed(context, record, history, |history, now| {
+    changed(context, subject, history, |history, now| {
         history.add(Happened::new(now, event, Who::of(context.request)));
         // An end that did not come to its end: the token lives.
         history.ended = None;
@@ -193,25 +198,26 @@ fn event_writes(
 
 fn end_writes(
     context: &Context<'_>,
-    record: &Record,
+    subject: Subject<'_>,
     history: Option<History>,
+    facts: Facts,
     how: End,
     whereabouts: Whereabouts,
 ) -> Result<Vec<Write>, Error> {
-    changed(context, record, history, |history, now| {
+    changed(context, subject, history, |history, now| {
         history.add(Happened::new(now, Event::Revoke, Who::of(context.request)));
-        history.ended = Some(Ended { at: now, how: how.as_str().into(), facts: Facts::of(record), whereabouts });
+        history.ended = Some(Ended { at: now, how: how.as_str().into(), facts, whereabouts });
     })
 }
 
 /// The writes of a history that `change` changes; a new one is queued, so that it is forgotten some day.
 fn changed(
     context: &Context<'_>,
-    record: &Record,
+    subject: Subject<'_>,
     history: Option<History>,
     change: impl FnOnce(&mut History, u64),
 ) -> Result<Vec<Write>, Error> {
-    let (org_id, client_id) = (&record.org_id, record.client_id.as_str());
+    let Subject { org_id, client_id } = subject;
     let now = context.host.clock().now().as_secs();
     let mut writes = Vec::new();
     let mut history = history.unwrap_or_else(|| {
@@ -224,27 +230,11 @@ fn changed(
     Ok(writes)
 }
 
-fn log_read(context: &Context<'_>, record: &Record) {
-    let identity = &context.request.identity;
-    context.host.log().log(
-        LogLevel::Info,
-        "a token was read",
-        &[
-            ("org", record.org_id.as_str()),
-            ("role", record.role_name.as_str()),
-            ("client_id", &record.client_id),
-            ("display_name", &identity.display_name),
-            ("entity_id", &identity.entity_id),
-            ("request_id", &context.request.id),
-        ],
-    );
-}
-
-fn log_unrecorded(context: &Context<'_>, record: &Record, event: Event, error: &Error) {
+fn log_unrecorded(context: &Context<'_>, subject: Subject<'_>, event: Event, error: &Error) {
     let error = error.to_string();
     let fields = [
-        ("org", record.org_id.as_str()),
-        ("client_id", &record.client_id),
+        ("org", subject.org_id.as_str()),
+        ("client_id", subject.client_id),
         ("event", event.as_str()),
         ("error", &error),
     ];

@@ -3,39 +3,30 @@
 
 use std::time::Duration;
 
-use secrets_framework::host::{LockGuard, LogLevel, StorageEntry};
-use secrets_framework::{Context, Lease, LeaseAnswer, Response, Secret};
+use secrets_framework::host::{LogLevel, StorageEntry};
+use secrets_framework::{Context, Error, Lease, Outcome, Response, Secret, SecretKind};
 
-use crate::astra_token::{ASTRA_TOKEN, Held, Patience, Target, config_for_ending_from, end_token_with};
+use crate::astra_token::{Held, KIND};
 use crate::config;
-use crate::error::{Failure, Outcome, answer, lease_settings};
+use crate::ending::{Patience, Target, config_for_ending_from, end_token_with};
 use crate::history::{self, End};
 use crate::limits::LEASE_END_MARGIN;
 use crate::record::{self, Record, RecordId};
+use crate::role::lease_settings;
 use crate::role::{self, Role, go_text};
+use crate::storage;
 use crate::time_text;
 
+/// The row of the engine's table for leased tokens.
+pub(crate) const ASTRA_TOKEN: SecretKind = SecretKind { kind: KIND, renew: Some(renew), revoke };
+
 /// Extends a lease.
-pub(crate) fn renew(context: &Context<'_>, lease: &Lease) -> LeaseAnswer {
-    answer(try_renew(context, lease))
-}
-
-/// Ends a lease, its token and its record.
-pub(crate) fn revoke(context: &Context<'_>, lease: &Lease) -> LeaseAnswer {
-    answer(try_revoke(context, lease))
-}
-
-/// The lock under which one token is changed.
-pub(crate) fn lock_token<'a>(context: &Context<'a>, id: &RecordId) -> Result<Box<dyn LockGuard + 'a>, Failure> {
-    Ok(context.host.locks().acquire(&id.key())?)
-}
-
-fn try_renew(context: &Context<'_>, lease: &Lease) -> Outcome {
+pub(crate) fn renew(context: &Context<'_>, lease: &Lease) -> Outcome {
     let held = Held::of(lease).ok_or_else(names_no_token)?;
     if held.stands_for_nothing {
         return Err(stands_for_nothing());
     }
-    let _guard = lock_token(context, &record_id(&held)?)?;
+    let _guard = record::lock(context, &record_id(&held)?)?;
     let role_key = held.role_name.as_ref().map(|name| role::key(&held.org_id, name));
     let (Stored { record, .. }, role) = find_record_and(context, &held, role_key.as_deref())?;
     if record.as_ref().is_some_and(Record::names_no_token) {
@@ -45,7 +36,7 @@ fn try_renew(context: &Context<'_>, lease: &Lease) -> Outcome {
     let now = context.host.clock().now();
     let left = bounds.end_max.saturating_sub(now);
     if left.as_secs() == 0 {
-        return Err(Failure::mistake("the lease has reached its maximum and cannot be renewed: ask for a new token"));
+        return Err(Error::mistake("the lease has reached its maximum and cannot be renewed: ask for a new token"));
     }
     let ttl = bounds.wanted.min(left);
     if let Some(mut record) = record {
@@ -61,24 +52,28 @@ fn try_renew(context: &Context<'_>, lease: &Lease) -> Outcome {
             go_text(Duration::from_secs(left.as_secs()))
         ));
     }
-    response.secret = Some(ASTRA_TOKEN.secret(Secret {
-        ttl,
-        // The server holds even an increment of the client's to this.
-        max_ttl: bounds.end_max.saturating_sub(lease.issue_time),
-        renewable: true,
-        internal_data: lease.internal_data.clone(),
-    }));
+    response.secret = Some(
+        Secret {
+            ttl,
+            // The server holds even an increment of the client's to this.
+            max_ttl: bounds.end_max.saturating_sub(lease.issue_time),
+            renewable: true,
+            internal_data: lease.internal_data.clone(),
+        }
+        .of_kind(KIND),
+    );
     log_lease(context, "a token's lease was renewed", &held);
     Ok(Some(response))
 }
 
-fn try_revoke(context: &Context<'_>, lease: &Lease) -> Outcome {
+/// Ends a lease, its token and its record.
+pub(crate) fn revoke(context: &Context<'_>, lease: &Lease) -> Outcome {
     let held = Held::of(lease).ok_or_else(names_no_token)?;
     if held.stands_for_nothing {
-        let _guard = held.record_id.as_ref().map(|id| lock_token(context, id)).transpose()?;
+        let _guard = held.record_id.as_ref().map(|id| record::lock(context, id)).transpose()?;
         return end_nothing(context, &held);
     }
-    let _guard = lock_token(context, &record_id(&held)?)?;
+    let _guard = record::lock(context, &record_id(&held)?)?;
     let (stored, config) = find_record_and(context, &held, Some(&config::key(&held.org_id)))?;
     let Stored { record, unreadable } = stored;
     let known = record.as_ref().map(|record| record.client_id.as_str());
@@ -130,7 +125,7 @@ impl Bounds {
         held: &Held,
         record: Option<&Record>,
         role: Option<&StorageEntry>,
-    ) -> Result<Self, Failure> {
+    ) -> Result<Self, Error> {
         let role = match (role, &held.role_name) {
             (Some(entry), Some(name)) => role::decode(entry, &held.org_id, name)?,
             _ => None,
@@ -172,14 +167,14 @@ fn find_record_and(
     context: &Context<'_>,
     held: &Held,
     other: Option<&str>,
-) -> Result<(Stored, Option<StorageEntry>), Failure> {
+) -> Result<(Stored, Option<StorageEntry>), Error> {
     let is_it = |record: &Record| {
         // A lease without a client ID is of the Go plugin's first versions, and so is its token.
         let is_its_token = held.client_id.as_ref().map_or(record.mark.is_empty(), |id| *id == record.client_id);
         record.org_id == held.org_id && is_its_token
     };
     let key = held.record_id.as_ref().map(RecordId::key);
-    let [entry, other] = config::entries(context, [key.as_deref(), other])?;
+    let [entry, other] = storage::entries(context, [key.as_deref(), other])?;
     let mut unreadable = None;
     if let (Some(id), Some(entry)) = (&held.record_id, entry) {
         match record::decode(&entry, id) {
@@ -201,19 +196,19 @@ fn find_record_and(
     Ok((Stored { record, unreadable }, other))
 }
 
-fn record_id(held: &Held) -> Result<RecordId, Failure> {
+fn record_id(held: &Held) -> Result<RecordId, Error> {
     let of_client = || held.client_id.as_deref().map(RecordId::of_client);
     held.record_id.clone().or_else(of_client).ok_or_else(names_no_token)
 }
 
-fn names_no_token() -> Failure {
-    Failure::mistake(
+fn names_no_token() -> Error {
+    Error::mistake(
         "the lease names no token of this engine: delete the token in Astra, then remove the lease by `vault lease revoke -force`",
     )
 }
 
-fn stands_for_nothing() -> Failure {
-    Failure::mistake(
+fn stands_for_nothing() -> Error {
+    Error::mistake(
         "the lease stands for no token, for Astra answered with an error when it was asked for one: revoke the lease, and \
          ask for a new token",
     )

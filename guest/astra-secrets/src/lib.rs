@@ -4,7 +4,12 @@
 //! the framework's host traits, so it runs natively in tests and as a wasm
 //! component in production, unchanged.
 
+mod back_off;
 mod limits;
+mod lock;
+mod mark;
+mod version;
+mod who;
 
 mod config;
 mod names;
@@ -17,16 +22,17 @@ mod role;
 
 mod admin_refusal;
 mod admin_rotation;
-mod agenda;
 mod astra_token;
 mod backend;
 mod check;
 mod client;
-mod entry;
-mod error;
+mod ending;
+mod in_use;
+mod periodic;
+mod schedule_queue;
+
 mod held_tokens;
 mod history;
-mod holder;
 mod lease;
 mod mint;
 mod path_check;
@@ -42,6 +48,8 @@ mod record;
 mod rollback;
 mod schedule;
 mod static_role;
+mod static_rotation;
+mod storage;
 mod tidy;
 mod time_text;
 

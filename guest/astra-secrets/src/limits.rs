@@ -100,6 +100,9 @@ pub(crate) const ERROR_BODY_BYTES_MAX: usize = 64 * 1024;
 /// 256 KiB: one entry of Astra's list of tokens. Such an entry has some 300 bytes, and 40 more for each role.
 pub(crate) const LISTED_TOKEN_BYTES_MAX: usize = 256 * 1024;
 
+/// Doublings of a pause between attempts. More make no difference: each pause has a limit far below.
+pub(crate) const BACK_OFF_DOUBLINGS_MAX: u32 = 16;
+
 /// First pause before an upstream request is repeated; doubles each time.
 pub(crate) const BACK_OFF_FIRST: Duration = Duration::from_millis(250);
 

@@ -17,24 +17,23 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use secrets_framework::host::LogLevel;
-use secrets_framework::{Context, Response, Sensitive};
+use secrets_framework::{Context, Error, Response, Sensitive};
 
-pub(crate) use description::{Facts, check_template, describe, has_mark, mark_of_mount};
+pub(crate) use description::{Facts, check_template, describe};
 pub(crate) use intent::{INTENT_KIND, IntentData, OpenMarks, any_open_in_org, is_open, lock, open_marks};
 pub(crate) use make::{Made, NotMade, Wanted, make, try_make};
 pub(crate) use prove::prove;
 pub(crate) use settle::{NotPlaced, undo};
 
 use crate::astra_token;
-use crate::client::{AstraClient, ClientError};
+use crate::client::{AstraClient, ClientError, upstream};
 use crate::config::OrgConfig;
-use crate::error::{Failure, upstream};
-use crate::history::Who;
 use crate::limits::LEASE_END_MARGIN;
 use crate::names::TokenLogicalName;
 use crate::record::{self, Inserted, Record, RecordId, TokenKind, TokenSecrets};
 use crate::role::{Role, TokenExpiry};
 use crate::time_text;
+use crate::who::Who;
 
 use terms::Terms;
 
@@ -63,7 +62,7 @@ impl Order<'_> {
 }
 
 /// Makes a token and its lease.
-pub(crate) fn mint(context: &Context<'_>, order: &Order<'_>) -> Result<Response, Failure> {
+pub(crate) fn mint(context: &Context<'_>, order: &Order<'_>) -> Result<Response, Error> {
     metadata::check(&order.metadata)?;
     let role_ids = allowed_role_ids(order)?;
     let mut terms = Terms::of(context, order.role, order.ttl)?;
@@ -97,7 +96,7 @@ pub(crate) fn mint(context: &Context<'_>, order: &Order<'_>) -> Result<Response,
         }
         Err(error) => {
             undo(context, &client, &made, Some(&record));
-            return Err(error.into());
+            return Err(error);
         }
     }
     log_mint(context, &record);
@@ -106,28 +105,28 @@ pub(crate) fn mint(context: &Context<'_>, order: &Order<'_>) -> Result<Response,
     // Not every version of Astra's answer tells the end that it was asked for.
     let lease = terms.lease(made.token.expires_at.or(made.expiry_asked));
     let secrets = TokenSecrets { secret: made.token.secret, token: made.token.token };
-    Ok(astra_token::leased_answer(&record, &secrets, &lease, warnings)?)
+    astra_token::leased_answer(&record, &secrets, &lease, warnings)
 }
 
 /// The same three again: 409.
-pub(crate) fn already_exists(record: &Record) -> Failure {
-    Failure::exists(format!(
+pub(crate) fn already_exists(record: &Record) -> Error {
+    Error::conflict(format!(
         "a token with `logical_name` `{}` exists already for role `{}` of organization `{}`: read it, or revoke its lease first",
         record.logical_name, record.role_name, record.org_id
     ))
 }
 
 /// The role's Astra roles, if the organization still allows them.
-fn allowed_role_ids(order: &Order<'_>) -> Result<Vec<String>, Failure> {
+fn allowed_role_ids(order: &Order<'_>) -> Result<Vec<String>, Error> {
     let (role, org_id) = (order.role, &order.config.org_id);
     if role.role_ids.is_empty() {
-        return Err(Failure::mistake(format!(
+        return Err(Error::mistake(format!(
             "role `{}` of organization `{org_id}` has no `role_id`: write one",
             role.name
         )));
     }
     if let Some(forbidden) = order.config.forbidden_role_id(&role.role_ids) {
-        return Err(Failure::mistake(format!(
+        return Err(Error::mistake(format!(
             "role `{}` uses the Astra role `{forbidden}`, which is not among the `allowed_role_ids` of organization `{org_id}`",
             role.name
         )));
@@ -166,8 +165,6 @@ fn new_record(
         .then(|| TokenSecrets { secret: copy(&token.secret), token: copy(&token.token) });
     Record {
         id,
-        client_id: token.client_id.clone(),
-        org_id: order.config.org_id.clone(),
         role_name: order.role.name.clone(),
         role_ids,
         logical_name: logical_name.to_owned(),
@@ -182,7 +179,7 @@ fn new_record(
         made: now.as_secs(),
         lease_end,
         due: lease_end + LEASE_END_MARGIN.as_secs(),
-        other: serde_json::Map::new(),
+        ..Record::new(order.config.org_id.clone(), &token.client_id)
     }
 }
 

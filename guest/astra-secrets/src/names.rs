@@ -7,13 +7,14 @@
 
 use std::fmt;
 
+use secrets_framework::Error;
 use serde::{Deserialize, Serialize};
-use thiserror::Error;
+use thiserror::Error as ThisError;
 
 use crate::limits::{NAME_BYTES_MAX, TOKEN_LOGICAL_NAME_BYTES_MAX};
 
 /// Why a value is refused: names the field, and the value unless it is secret.
-#[derive(Clone, Debug, PartialEq, Eq, Error)]
+#[derive(Clone, Debug, PartialEq, Eq, ThisError)]
 #[error("{0}")]
 pub(crate) struct NameError(String);
 
@@ -214,6 +215,12 @@ pub(crate) fn shown(value: &str) -> String {
         text.push('…');
     }
     format!("`{text}`")
+}
+
+impl From<NameError> for Error {
+    fn from(error: NameError) -> Self {
+        Self::mistake(error.to_string())
+    }
 }
 
 #[cfg(test)]

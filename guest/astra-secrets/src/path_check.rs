@@ -1,11 +1,10 @@
 //! `config/:org/check`: is an organization healthy? The work is `check`'s.
 
 use secrets_framework::{
-    Context, Error, Field, FieldData, FieldType, Operation, OperationSpec, Path, Response, Segment,
+    Context, Field, FieldData, FieldType, Operation, OperationSpec, Outcome, Path, Response, Segment,
 };
 
 use crate::check::check;
-use crate::error::{Outcome, answer};
 use crate::path_config::{fields::ORG, target};
 use crate::read_only;
 
@@ -50,11 +49,7 @@ const ANSWER_FIELDS: &[Field] = &[
     Field::new("tidy", FieldType::Map, "How does the scheduled tidy stand?"),
 ];
 
-fn read(context: &Context<'_>, data: &FieldData) -> Result<Option<Response>, Error> {
-    answer(try_read(context, data))
-}
-
-fn try_read(context: &Context<'_>, data: &FieldData) -> Outcome {
+fn read(context: &Context<'_>, data: &FieldData) -> Outcome {
     let Some(config) = target::in_path(context, data)?.config else { return Ok(None) };
     let checkup = check(context, &config, data.bool("deep").unwrap_or(false))?;
     let warnings = read_only::warning(context).into_iter().collect();

@@ -12,11 +12,10 @@ mod verify;
 mod write;
 
 use secrets_framework::{
-    Context, Error, Field, FieldData, FieldType, Operation, OperationSpec, Path, Response, Segment,
+    Context, Error, Field, FieldData, FieldType, Operation, OperationSpec, Outcome, Path, Segment,
 };
 
 use crate::config;
-use crate::error::answer;
 use crate::names::OrgId;
 
 use rows::{CONFIG_FIELDS, CONFIG_ORG_FIELDS};
@@ -113,34 +112,32 @@ const LIST_FIELDS: &[Field] = &[
     Field::new("key_info", FieldType::Map, "By ID: `logical_name`, `url`, `caller_mode`."),
 ];
 
-type Answer = Result<Option<Response>, Error>;
-
-fn write_by_body(context: &Context<'_>, data: &FieldData) -> Answer {
-    answer(target::in_body(context, data).and_then(|target| write::write(context, data, target)))
+fn write_by_body(context: &Context<'_>, data: &FieldData) -> Outcome {
+    target::in_body(context, data).and_then(|target| write::write(context, data, target))
 }
 
-fn write_by_path(context: &Context<'_>, data: &FieldData) -> Answer {
-    answer(target::in_path(context, data).and_then(|target| write::write(context, data, target)))
+fn write_by_path(context: &Context<'_>, data: &FieldData) -> Outcome {
+    target::in_path(context, data).and_then(|target| write::write(context, data, target))
 }
 
-fn read_by_body(context: &Context<'_>, data: &FieldData) -> Answer {
-    answer(target::named(context, data).and_then(|target| read::read(target.config.as_ref())))
+fn read_by_body(context: &Context<'_>, data: &FieldData) -> Outcome {
+    target::named(context, data).and_then(|target| read::read(target.config.as_ref()))
 }
 
-fn read_by_path(context: &Context<'_>, data: &FieldData) -> Answer {
-    answer(target::in_path(context, data).and_then(|target| read::read(target.config.as_ref())))
+fn read_by_path(context: &Context<'_>, data: &FieldData) -> Outcome {
+    target::in_path(context, data).and_then(|target| read::read(target.config.as_ref()))
 }
 
-fn delete_by_body(context: &Context<'_>, data: &FieldData) -> Answer {
-    answer(target::named(context, data).and_then(|target| delete::delete(context, data, &target.org_id)))
+fn delete_by_body(context: &Context<'_>, data: &FieldData) -> Outcome {
+    target::named(context, data).and_then(|target| delete::delete(context, data, &target.org_id))
 }
 
-fn delete_by_path(context: &Context<'_>, data: &FieldData) -> Answer {
-    answer(target::in_path(context, data).and_then(|target| delete::delete(context, data, &target.org_id)))
+fn delete_by_path(context: &Context<'_>, data: &FieldData) -> Outcome {
+    target::in_path(context, data).and_then(|target| delete::delete(context, data, &target.org_id))
 }
 
-fn list(context: &Context<'_>, _: &FieldData) -> Answer {
-    answer(read::list(context))
+fn list(context: &Context<'_>, _: &FieldData) -> Outcome {
+    read::list(context)
 }
 
 /// Runs before the policy check, so it must change nothing and tell nothing:

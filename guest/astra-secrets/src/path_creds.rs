@@ -4,16 +4,14 @@
 
 use std::collections::BTreeMap;
 
-use secrets_framework::{
-    Context, Error, Field, FieldData, FieldType, Operation, OperationSpec, Path, Response, Segment,
-};
+use secrets_framework::{Context, Field, FieldData, FieldType, Operation, OperationSpec, Outcome, Path, Segment};
 
 use crate::astra_token::ANSWER_FIELDS;
-use crate::error::{Outcome, answer};
+use crate::config::unknown_org;
 use crate::mint::{Order, mint};
 use crate::names::{OrgId, RoleName};
 use crate::path_config::target;
-use crate::path_org_token::{unknown_org, unknown_role};
+use crate::path_org_token::unknown_role;
 use crate::record::TokenKind;
 use crate::role;
 
@@ -46,18 +44,18 @@ pub(crate) const CREDS: Path = Path {
         Astra deletes the token. The token and its secret are shown this once and kept nowhere.",
 };
 
-fn read(context: &Context<'_>, data: &FieldData) -> Result<Option<Response>, Error> {
+fn read(context: &Context<'_>, data: &FieldData) -> Outcome {
     let ignored = data.is_set("ttl") || data.is_set("metadata");
-    let made = answer(make(context, data, BTreeMap::new(), None))?;
+    let made = make(context, data, BTreeMap::new(), None)?;
     Ok(made.map(|response| match ignored {
         true => response.warn("`ttl` and `metadata` are taken on a write only, and were ignored"),
         false => response,
     }))
 }
 
-fn write(context: &Context<'_>, data: &FieldData) -> Result<Option<Response>, Error> {
+fn write(context: &Context<'_>, data: &FieldData) -> Outcome {
     let metadata = data.pairs("metadata").cloned().unwrap_or_default();
-    answer(make(context, data, metadata, data.duration("ttl")))
+    make(context, data, metadata, data.duration("ttl"))
 }
 
 fn make(

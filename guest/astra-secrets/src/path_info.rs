@@ -3,17 +3,17 @@
 use std::collections::BTreeMap;
 
 use secrets_framework::{
-    Context, Error, Field, FieldData, FieldType, Operation, OperationSpec, Path, Response, Segment,
+    Context, Error, Field, FieldData, FieldType, Operation, OperationSpec, Outcome, Path, Response, Segment,
 };
 use serde::Serialize;
 
 use crate::config;
-use crate::error::{Outcome, answer};
 use crate::names::OrgId;
 use crate::read_only;
 use crate::record;
 use crate::role;
 use crate::static_role;
+use crate::version::{NAME, VERSION};
 
 /// `info`.
 pub(crate) const INFO: Path = Path {
@@ -66,11 +66,7 @@ impl Counts {
     }
 }
 
-fn read(context: &Context<'_>, _: &FieldData) -> Result<Option<Response>, Error> {
-    answer(try_read(context))
-}
-
-fn try_read(context: &Context<'_>) -> Outcome {
+fn read(context: &Context<'_>, _: &FieldData) -> Outcome {
     let storage = context.host.storage();
     let mut organizations = BTreeMap::new();
     let org_ids = config::org_ids(storage)?;
@@ -87,10 +83,9 @@ fn try_read(context: &Context<'_>) -> Outcome {
         organizations.insert(org_id, counts);
     }
     let uncounted = organizations.values().any(Counts::are_cut);
-    let backend = &crate::BACKEND;
-    let (name, version) = (backend.name, backend.version);
     let astra_read_only = read_only::is_read_only(context);
-    let info = InfoAnswer { name, version, storage_version: STORAGE_VERSION, astra_read_only, organizations };
+    let info =
+        InfoAnswer { name: NAME, version: VERSION, storage_version: STORAGE_VERSION, astra_read_only, organizations };
     let uncounted = uncounted.then(|| UNCOUNTED.to_owned());
     let warnings = uncounted.into_iter().chain(read_only::warning(context)).collect();
     Ok(Some(Response { warnings, ..Response::json(&info)? }))

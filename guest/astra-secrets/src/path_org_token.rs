@@ -6,20 +6,19 @@ use std::collections::BTreeMap;
 
 use secrets_framework::host::StorageEntry;
 use secrets_framework::{
-    Context, Error, Field, FieldData, FieldType, Operation, OperationSpec, Path, Response, Segment,
+    Context, Error, Field, FieldData, FieldType, Operation, OperationSpec, Outcome, Path, Response, Segment,
 };
 use serde::Serialize;
 
 use crate::astra_token::{ANSWER_FIELDS, plain_answer};
-use crate::config::{self, CallerMode, OrgConfig};
-use crate::error::{Failure, Outcome, answer};
-use crate::history::{self, End};
-use crate::lease::lock_token;
+use crate::config::{self, CallerMode, OrgConfig, unknown_org};
+use crate::history::End;
 use crate::mint::{Order, already_exists, mint};
 use crate::names::{OrgId, RoleName, TokenLogicalName, is_name, shown};
 use crate::path_config::target;
 use crate::record::{self, Cut, Listing, Record, RecordId, TokenKind};
 use crate::role::{self, Role};
+use crate::storage;
 
 /// `org/token`.
 pub(crate) const ORG_TOKEN: Path = Path {
@@ -74,29 +73,26 @@ pub(crate) const ORG_TOKENS: Path = Path {
     description: "The keys are client IDs; `key_info` says what each is for. Nothing secret is shown.",
 };
 
-fn write(context: &Context<'_>, data: &FieldData) -> Result<Option<Response>, Error> {
-    answer(known(context, data).and_then(|known| match known.config.caller_mode {
+fn write(context: &Context<'_>, data: &FieldData) -> Outcome {
+    known(context, data).and_then(|known| match known.config.caller_mode {
         CallerMode::Standard => write_standard(context, data, &known),
         CallerMode::Sidecar => make(context, data, &known, TokenKind::Sidecar),
-    }))
+    })
 }
 
-fn read(context: &Context<'_>, data: &FieldData) -> Result<Option<Response>, Error> {
-    answer(known(context, data).and_then(|known| match known.config.caller_mode {
+fn read(context: &Context<'_>, data: &FieldData) -> Outcome {
+    known(context, data).and_then(|known| match known.config.caller_mode {
         CallerMode::Standard => read_standard(context, data, &known),
         CallerMode::Sidecar => make(context, data, &known, TokenKind::Sidecar),
-    }))
+    })
 }
 
-fn list(context: &Context<'_>, _: &FieldData) -> Result<Option<Response>, Error> {
+fn list(context: &Context<'_>, _: &FieldData) -> Outcome {
     list_answer(&record::all(context)?, Info::of)
 }
 
 /// The answer of a list of tokens; none where there are none.
-pub(crate) fn list_answer<'a, T: Serialize>(
-    listing: &'a Listing,
-    info: impl Fn(&'a Record) -> T,
-) -> Result<Option<Response>, Error> {
+pub(crate) fn list_answer<'a, T: Serialize>(listing: &'a Listing, info: impl Fn(&'a Record) -> T) -> Outcome {
     if listing.client_ids.is_empty() {
         return Ok(None);
     }
@@ -137,7 +133,7 @@ fn write_standard(context: &Context<'_>, data: &FieldData, known: &Known) -> Out
     let role = known_role(context, data, known)?;
     let id = RecordId::named(&config.org_id, &role.name, name.as_str());
     // Held until the token is stored: of two writers, the second finds it.
-    let _guard = lock_token(context, &id)?;
+    let _guard = record::lock(context, &id)?;
     match record::load(context, &id)? {
         // Nothing was made under the name, so the name is free.
         Some(record) if record.names_no_token() => record::remove(context, &record, End::Tidied)?,
@@ -162,37 +158,37 @@ fn read_standard(context: &Context<'_>, data: &FieldData, known: &Known) -> Outc
     let Some(record) = record.filter(|record| !record.names_no_token()) else { return Ok(None) };
     if record.kind == TokenKind::Static {
         // It has a path of its own, for policies.
-        return Err(Failure::mistake(format!(
+        return Err(Error::mistake(format!(
             "the token `{}` is the static role `{}`'s: read `static-creds/{}/{}`",
             record.client_id, record.role_name, record.org_id, record.role_name
         )));
     }
     if record.kind == TokenKind::Admin {
-        return Err(Failure::mistake(format!(
+        return Err(Error::mistake(format!(
             "the token `{}` is or was the admin token of organization `{}`, which is shown to nobody: make a token of a role",
             record.client_id, record.org_id
         )));
     }
     let Some(secrets) = &record.secrets else {
-        return Err(Failure::mistake(format!(
+        return Err(Error::mistake(format!(
             "the secret of the token `{}` was shown when it was made and is kept nowhere: ask for a new token",
             record.client_id
         )));
     };
-    if !history::note_read(context, config.record_reads, &record)? {
+    if !record::note_read(context, config.record_reads, &record)? {
         return Ok(None);
     }
     Ok(Some(plain_answer(&record, secrets)?))
 }
 
 /// The ID of the record that a read names by the three.
-fn named_id(data: &FieldData, config: &OrgConfig) -> Result<RecordId, Failure> {
+fn named_id(data: &FieldData, config: &OrgConfig) -> Result<RecordId, Error> {
     match (data.text("role_name").unwrap_or_default(), data.text("logical_name").unwrap_or_default()) {
         ("", _) => {
-            Err(Failure::mistake("missing `role_name`: give it with `logical_name`, or give the token's `client_id`"))
+            Err(Error::mistake("missing `role_name`: give it with `logical_name`, or give the token's `client_id`"))
         }
         (_, "") => {
-            Err(Failure::mistake("missing `logical_name`: give it with `role_name`, or give the token's `client_id`"))
+            Err(Error::mistake("missing `logical_name`: give it with `role_name`, or give the token's `client_id`"))
         }
         (role, name) => Ok(RecordId::named(&config.org_id, &RoleName::stored(role), name)),
     }
@@ -229,14 +225,14 @@ struct Along {
 }
 
 /// In the time of one read, mostly: clients name an organization by its ID.
-fn known(context: &Context<'_>, data: &FieldData) -> Result<Known, Failure> {
+fn known(context: &Context<'_>, data: &FieldData) -> Result<Known, Error> {
     let text = |name: &str| data.text(name).unwrap_or_default();
     // An odd name may be no key, which is told only where the organization is known.
     if is_name(text("org_id")) && is_name(text("role_name")) {
         let (org_id, role_name) = (OrgId::stored(text("org_id")), RoleName::stored(text("role_name")));
         let id = RecordId::named(&org_id, &role_name, text("logical_name"));
         let keys = [config::key(&org_id), role::key(&org_id, &role_name), id.key()];
-        let [config, role, named_record] = config::entries(context, keys.each_ref().map(|key| Some(key.as_str())))?;
+        let [config, role, named_record] = storage::entries(context, keys.each_ref().map(|key| Some(key.as_str())))?;
         if let Some(config) = config {
             return Ok(Known { config: config::decode(&config, &org_id)?, along: Some(Along { role, named_record }) });
         }
@@ -246,11 +242,11 @@ fn known(context: &Context<'_>, data: &FieldData) -> Result<Known, Failure> {
     Ok(Known { config, along: None })
 }
 
-fn known_role(context: &Context<'_>, data: &FieldData, known: &Known) -> Result<Role, Failure> {
+fn known_role(context: &Context<'_>, data: &FieldData, known: &Known) -> Result<Role, Error> {
     let Known { config, along } = known;
     let name = data.text("role_name").unwrap_or_default();
     if name.is_empty() {
-        return Err(Failure::mistake("missing `role_name`: give the name of a role of the organization"));
+        return Err(Error::mistake("missing `role_name`: give the name of a role of the organization"));
     }
     let (org_id, role_name) = (&config.org_id, RoleName::stored(name));
     let role = match along {
@@ -261,17 +257,9 @@ fn known_role(context: &Context<'_>, data: &FieldData, known: &Known) -> Result<
     role.ok_or_else(|| unknown_role("role_name", config, name))
 }
 
-/// What a request for an unknown organization is told.
-pub(crate) fn unknown_org(field: &str, value: &str) -> Failure {
-    Failure::mistake(format!(
-        "`{field}` is {}: no such organization is configured: write its config first",
-        shown(value)
-    ))
-}
-
 /// What a request for an unknown role is told.
-pub(crate) fn unknown_role(field: &str, config: &OrgConfig, value: &str) -> Failure {
-    Failure::mistake(format!(
+pub(crate) fn unknown_role(field: &str, config: &OrgConfig, value: &str) -> Error {
+    Error::mistake(format!(
         "`{field}` is {}: organization `{}` has no such role: write it first, or import Astra's roles by `sync-roles`",
         shown(value),
         config.org_id

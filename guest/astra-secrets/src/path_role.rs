@@ -8,16 +8,12 @@ mod target;
 mod write;
 
 use secrets_framework::{
-    Context, Error, Field, FieldData, FieldType, Operation, OperationSpec, Path, Response, Segment,
+    Context, Error, Field, FieldData, FieldType, Operation, OperationSpec, Outcome, Path, Segment,
 };
 
-use crate::error::answer;
 use crate::path_config;
 
 use fields::{ROLE_FIELDS, ROLES_ORG_ROLE_FIELDS};
-
-/// The lock of writes to roles of an organization.
-pub(crate) use write::lock_key;
 
 /// `role`.
 pub(crate) const ROLE: Path = Path {
@@ -101,38 +97,36 @@ const LIST_FIELDS: &[Field] = &[
     Field::new("key_info", FieldType::Map, "By key: `org_id`, `role_name`."),
 ];
 
-type Answer = Result<Option<Response>, Error>;
-
-fn write_by_body(context: &Context<'_>, data: &FieldData) -> Answer {
-    answer(target::in_body(context, data).and_then(|target| write::write(context, data, target)))
+fn write_by_body(context: &Context<'_>, data: &FieldData) -> Outcome {
+    target::in_body(context, data).and_then(|target| write::write(context, data, target))
 }
 
-fn write_by_path(context: &Context<'_>, data: &FieldData) -> Answer {
-    answer(target::in_path(context, data).and_then(|target| write::write(context, data, target)))
+fn write_by_path(context: &Context<'_>, data: &FieldData) -> Outcome {
+    target::in_path(context, data).and_then(|target| write::write(context, data, target))
 }
 
-fn read_by_body(context: &Context<'_>, data: &FieldData) -> Answer {
-    answer(target::role_in_body(context, data).and_then(|role| read::read(role.as_ref())))
+fn read_by_body(context: &Context<'_>, data: &FieldData) -> Outcome {
+    target::role_in_body(context, data).and_then(|role| read::read(role.as_ref()))
 }
 
-fn read_by_path(context: &Context<'_>, data: &FieldData) -> Answer {
-    answer(target::role_in_path(context, data).and_then(|role| read::read(role.as_ref())))
+fn read_by_path(context: &Context<'_>, data: &FieldData) -> Outcome {
+    target::role_in_path(context, data).and_then(|role| read::read(role.as_ref()))
 }
 
-fn delete_by_body(context: &Context<'_>, data: &FieldData) -> Answer {
-    answer(target::found_in_body(context, data).and_then(|found| write::delete(context, found)))
+fn delete_by_body(context: &Context<'_>, data: &FieldData) -> Outcome {
+    target::found_in_body(context, data).and_then(|found| write::delete(context, found))
 }
 
-fn delete_by_path(context: &Context<'_>, data: &FieldData) -> Answer {
-    answer(target::found_in_path(context, data).and_then(|found| write::delete(context, found)))
+fn delete_by_path(context: &Context<'_>, data: &FieldData) -> Outcome {
+    target::found_in_path(context, data).and_then(|found| write::delete(context, found))
 }
 
-fn list_all(context: &Context<'_>, _: &FieldData) -> Answer {
-    answer(read::list_all(context))
+fn list_all(context: &Context<'_>, _: &FieldData) -> Outcome {
+    read::list_all(context)
 }
 
-fn list_org(context: &Context<'_>, data: &FieldData) -> Answer {
-    answer(path_config::target::in_path(context, data).and_then(|target| read::list_org(context, &target.org_id)))
+fn list_org(context: &Context<'_>, data: &FieldData) -> Outcome {
+    path_config::target::in_path(context, data).and_then(|target| read::list_org(context, &target.org_id))
 }
 
 /// Runs before the policy check, so it must change nothing and tell nothing:

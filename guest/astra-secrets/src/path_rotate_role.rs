@@ -3,16 +3,16 @@
 use std::time::Duration;
 
 use secrets_framework::{
-    Context, Error, Field, FieldData, FieldType, Operation, OperationSpec, Path, Response, Segment,
+    Context, Error, Field, FieldData, FieldType, Operation, OperationSpec, Outcome, Path, Response, Segment,
 };
 use serde::Serialize;
 
-use crate::astra_token::Patience;
-use crate::error::{Failure, Outcome, answer};
+use crate::ending::Patience;
 use crate::names::shown;
 use crate::path_config::fields::ORG;
 use crate::path_static_roles::{NAME, in_path};
 use crate::static_role;
+use crate::static_rotation;
 use crate::time_text;
 
 /// `rotate-role/:org/:name`.
@@ -43,17 +43,13 @@ struct RotateAnswer<'a> {
     last_rotated: Option<String>,
 }
 
-fn rotate(context: &Context<'_>, data: &FieldData) -> Result<Option<Response>, Error> {
-    answer(try_rotate(context, data))
-}
-
-fn try_rotate(context: &Context<'_>, data: &FieldData) -> Outcome {
+fn rotate(context: &Context<'_>, data: &FieldData) -> Outcome {
     let Some(found) = in_path(context, data)? else { return Err(unknown(data)) };
     let _turn = static_role::lock(context, &found.org_id, &found.name)?;
     // Again, now that nobody else changes it.
     let Some(mut role) = static_role::load(context, &found.org_id, &found.name)? else { return Err(unknown(data)) };
     let replaced = role.client_id.clone();
-    static_role::rotate(context, &mut role, Patience::Caller)?;
+    static_rotation::rotate(context, &mut role, Patience::Caller)?;
     let previous = role.replaced.iter().find(|token| token.client_id == replaced);
     let time = |seconds| time_text::format(Duration::from_secs(seconds));
     let response = Response::json(&RotateAnswer {
@@ -65,10 +61,10 @@ fn try_rotate(context: &Context<'_>, data: &FieldData) -> Outcome {
     Ok(Some(Response { warnings: role.told_early().into_iter().collect(), ..response }))
 }
 
-fn unknown(data: &FieldData) -> Failure {
+fn unknown(data: &FieldData) -> Error {
     let text = |name: &str| data.text(name).unwrap_or_default();
     let (org, name) = (text("org"), text("name"));
-    Failure::mistake(format!(
+    Error::mistake(format!(
         "`name` is {}: organization {} has no such static role: write it at `static-roles` first",
         shown(name),
         shown(org)

@@ -1,14 +1,14 @@
 //! `config/:org/rotate-root`: rotate an organization's admin token now.
 
 use secrets_framework::{
-    Context, Error, Field, FieldData, FieldType, Operation, OperationSpec, Path, Response, Segment,
+    Context, Field, FieldData, FieldType, Operation, OperationSpec, Outcome, Path, Response, Segment,
 };
 use serde::Serialize;
 
 use crate::admin_rotation;
-use crate::error::{Outcome, answer};
-use crate::path_config::{fields::ORG, target};
-use crate::path_org_token::unknown_org;
+use crate::config::unknown_org;
+use crate::path_config::fields::ORG;
+use crate::path_config::target;
 use crate::time_text;
 
 /// `config/:org/rotate-root`.
@@ -42,11 +42,7 @@ struct Answer<'a> {
     previous_ends: Option<String>,
 }
 
-fn rotate(context: &Context<'_>, data: &FieldData) -> Result<Option<Response>, Error> {
-    answer(try_rotate(context, data))
-}
-
-fn try_rotate(context: &Context<'_>, data: &FieldData) -> Outcome {
+fn rotate(context: &Context<'_>, data: &FieldData) -> Outcome {
     let org_id = target::in_path(context, data)?.org_id;
     let Some(rotated) = admin_rotation::rotate(context, &org_id)? else {
         return Err(unknown_org("org", org_id.as_str()));

@@ -4,19 +4,19 @@
 use std::time::Duration;
 
 use secrets_framework::{
-    Context, Error, Field, FieldData, FieldType, Operation, OperationSpec, Path, Response, Segment,
+    Context, Error, Field, FieldData, FieldType, Operation, OperationSpec, Outcome, Path, Response, Segment,
 };
 use serde::Serialize;
 
 use crate::astra_token::{ANSWER_FIELDS, Answer};
 use crate::config;
-use crate::error::{Failure, Outcome, answer};
-use crate::history;
 use crate::names::{OrgId, RoleName};
 use crate::path_config::fields::ORG;
 use crate::path_config::target;
 use crate::path_static_roles::{NAME, spelled};
+use crate::record;
 use crate::static_role::{self, StaticRole};
+use crate::storage;
 use crate::time_text;
 
 /// `static-creds/:org/:name`.
@@ -57,11 +57,7 @@ struct StaticAnswer<'a> {
     ttl: u64,
 }
 
-fn read(context: &Context<'_>, data: &FieldData) -> Result<Option<Response>, Error> {
-    answer(try_read(context, data))
-}
-
-fn try_read(context: &Context<'_>, data: &FieldData) -> Outcome {
+fn read(context: &Context<'_>, data: &FieldData) -> Outcome {
     let (org_id, name) = spelled(data);
     RoleName::of_static_role(name.as_str())?;
     let Some((mut role, record_reads)) = load(context, &org_id, &name)? else {
@@ -79,16 +75,16 @@ fn try_read(context: &Context<'_>, data: &FieldData) -> Outcome {
             None => return Ok(None),
         }
     }
-    Err(Failure::Failed(Error::Internal(format!(
+    Err(Error::Internal(format!(
         "static role `{name}` of organization `{org_id}` has lost the record of its token: write \
          `rotate-role/{org_id}/{name}`, and it gets a new one"
-    ))))
+    )))
 }
 
 /// The role, and whether its organization wants reads recorded, in the time of one read.
 fn load(context: &Context<'_>, org_id: &OrgId, name: &RoleName) -> Result<Option<(StaticRole, bool)>, Error> {
-    let (role_key, config_key) = (static_role::key(org_id, name), config::key(org_id));
-    let [role, config] = config::entries(context, [Some(&role_key), Some(&config_key)])?;
+    let (role_key, config_key) = (storage::key::static_role(org_id, name), config::key(org_id));
+    let [role, config] = storage::entries(context, [Some(&role_key), Some(&config_key)])?;
     let Some(role) = role else { return Ok(None) };
     let role = static_role::decode(&role, org_id, name)?;
     let config = config.map(|entry| config::decode(&entry, org_id)).transpose()?;
@@ -99,7 +95,7 @@ fn load(context: &Context<'_>, org_id: &OrgId, name: &RoleName) -> Result<Option
 fn show(context: &Context<'_>, role: &StaticRole, record_reads: bool) -> Outcome {
     let Some(record) = static_role::current_record(context, role)? else { return Ok(None) };
     let Some(secrets) = &record.secrets else { return Ok(None) };
-    if !history::note_read(context, record_reads, &record)? {
+    if !record::note_read(context, record_reads, &record)? {
         return Ok(None);
     }
     Ok(Some(Response::json(&StaticAnswer {

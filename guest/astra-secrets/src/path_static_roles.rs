@@ -6,13 +6,14 @@ mod read;
 mod write;
 
 use secrets_framework::{
-    Context, Error, Field, FieldData, FieldType, Operation, OperationSpec, Path, Response, Segment,
+    Context, Error, Field, FieldData, FieldType, Operation, OperationSpec, Outcome, Path, Response, Segment,
 };
 
-use crate::error::{Failure, Outcome, answer};
 use crate::names::{OrgId, RoleName};
-use crate::path_config::{fields::ORG, target};
+use crate::path_config::fields::ORG;
+use crate::path_config::target;
 use crate::static_role::{self, StaticRole};
+use crate::static_rotation;
 
 use fields::STATIC_ROLE_FIELDS;
 
@@ -85,22 +86,16 @@ const LIST_FIELDS: &[Field] = &[
     Field::new("key_info", FieldType::Map, "By name: `role_ids`, `last_rotated`, `next_rotation`."),
 ];
 
-type Answer = Result<Option<Response>, Error>;
-
-fn list(context: &Context<'_>, data: &FieldData) -> Answer {
-    answer(target::in_path(context, data).and_then(|target| read::list(context, &target.org_id)))
+fn list(context: &Context<'_>, data: &FieldData) -> Outcome {
+    target::in_path(context, data).and_then(|target| read::list(context, &target.org_id))
 }
 
-fn read(context: &Context<'_>, data: &FieldData) -> Answer {
-    answer(in_path(context, data).and_then(|role| read::read(context, role.as_ref())))
+fn read(context: &Context<'_>, data: &FieldData) -> Outcome {
+    in_path(context, data).and_then(|role| read::read(context, role.as_ref()))
 }
 
-fn write(context: &Context<'_>, data: &FieldData) -> Answer {
-    answer(write::write(context, data))
-}
-
-fn delete(context: &Context<'_>, data: &FieldData) -> Answer {
-    answer(try_delete(context, data))
+fn write(context: &Context<'_>, data: &FieldData) -> Outcome {
+    write::write(context, data)
 }
 
 /// Runs before the policy check, so it must change nothing and tell nothing:
@@ -111,18 +106,18 @@ fn exists(context: &Context<'_>, data: &FieldData) -> Result<bool, Error> {
 }
 
 /// Deleting what is not there succeeds; what is not readable can be deleted, too.
-fn try_delete(context: &Context<'_>, data: &FieldData) -> Outcome {
+fn delete(context: &Context<'_>, data: &FieldData) -> Outcome {
     let (org_id, name) = spelled(data);
     RoleName::of_static_role(name.as_str())?;
     if !static_role::exists(context, &org_id, &name)? {
         return target::in_path(context, data).map(|_| None);
     }
-    let warning = static_role::delete(context, &org_id, &name)?;
+    let warning = static_rotation::delete(context, &org_id, &name)?;
     Ok(warning.map(|warning| Response::default().warn(warning)))
 }
 
 /// The static role that the path names, where there is one, in one read.
-pub(crate) fn in_path(context: &Context<'_>, data: &FieldData) -> Result<Option<StaticRole>, Failure> {
+pub(crate) fn in_path(context: &Context<'_>, data: &FieldData) -> Result<Option<StaticRole>, Error> {
     let (org_id, name) = spelled(data);
     RoleName::of_static_role(name.as_str())?;
     if let Some(role) = static_role::load(context, &org_id, &name)? {

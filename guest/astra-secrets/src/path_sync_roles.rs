@@ -8,16 +8,16 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use secrets_framework::host::LogLevel;
 use secrets_framework::{
-    Context, Error, Field, FieldData, FieldType, Operation, OperationSpec, Path, Response, Segment,
+    Context, Error, Field, FieldData, FieldType, Operation, OperationSpec, Outcome, Path, Segment,
 };
 
-use crate::client::AstraClient;
+use crate::client::{AstraClient, upstream};
 use crate::config::{self, OrgConfig};
-use crate::error::{Failure, Outcome, answer, upstream};
 use crate::limits::{IMPORTED_ROLES_MAX, SYNC_ALL_BUDGET};
+use crate::lock::Lock;
 use crate::names::{AstraRoleId, OrgId, RoleName, shown};
-use crate::path_config::{fields::ORG, target};
-use crate::path_role::lock_key;
+use crate::path_config::fields::ORG;
+use crate::path_config::target;
 use crate::role::{self, Plan, Role, Skipped, Upstream, Wishes};
 
 use report::Report;
@@ -90,19 +90,11 @@ struct Order {
     warnings: Vec<String>,
 }
 
-fn sync_one(context: &Context<'_>, data: &FieldData) -> Result<Option<Response>, Error> {
-    answer(try_sync_one(context, data))
-}
-
-fn sync_all(context: &Context<'_>, data: &FieldData) -> Result<Option<Response>, Error> {
-    answer(try_sync_all(context, data))
-}
-
-fn try_sync_one(context: &Context<'_>, data: &FieldData) -> Outcome {
+fn sync_one(context: &Context<'_>, data: &FieldData) -> Outcome {
     let order = Order::parse(data)?;
     let target = target::in_path(context, data)?;
     let Some(config) = target.config else {
-        return Err(Failure::mistake(format!(
+        return Err(Error::mistake(format!(
             "`org` is {}: no such organization is configured, write `config` for it first",
             shown(target.org_id.as_str())
         )));
@@ -113,7 +105,7 @@ fn try_sync_one(context: &Context<'_>, data: &FieldData) -> Outcome {
     report.answer()
 }
 
-fn try_sync_all(context: &Context<'_>, data: &FieldData) -> Outcome {
+fn sync_all(context: &Context<'_>, data: &FieldData) -> Outcome {
     let order = Order::parse(data)?;
     let mut report = Report::new(order.dry_run, order.warnings.clone());
     let storage = context.host.storage();
@@ -129,22 +121,21 @@ fn try_sync_all(context: &Context<'_>, data: &FieldData) -> Outcome {
             Ok(None) => {}
             // On a node that cannot write, the server must see its own error,
             // to forward the request; and storage that fails, fails for all.
-            Err(Failure::Failed(error @ Error::Plain(_))) => return Err(error.into()),
-            Err(failure) => {
-                let error = failure.into_error();
+            Err(error @ Error::Plain(_)) => return Err(error),
+            Err(error) => {
                 report.fail(&org_id, error.to_string());
                 first_failure.get_or_insert(error);
             }
         }
     }
     match first_failure {
-        Some(error) if !report.has_success() => Err(error.into()),
+        Some(error) if !report.has_success() => Err(error),
         _ => report.answer(),
     }
 }
 
 /// As [`sync`]; none where the config was deleted since the list was made.
-fn sync_by_id(context: &Context<'_>, org_id: &OrgId, order: &Order) -> Result<Option<Plan>, Failure> {
+fn sync_by_id(context: &Context<'_>, org_id: &OrgId, order: &Order) -> Result<Option<Plan>, Error> {
     match config::load_own(context, org_id)?? {
         Some(config) => sync(context, &config, order).map(Some),
         None => Ok(None),
@@ -152,11 +143,11 @@ fn sync_by_id(context: &Context<'_>, org_id: &OrgId, order: &Order) -> Result<Op
 }
 
 /// Imports the roles of one organization.
-fn sync(context: &Context<'_>, config: &OrgConfig, order: &Order) -> Result<Plan, Failure> {
+fn sync(context: &Context<'_>, config: &OrgConfig, order: &Order) -> Result<Plan, Error> {
     let org_id = &config.org_id;
     let listed = AstraClient::new(context.host, config).list_roles().map_err(|error| upstream(org_id, &error))?;
     if listed.len() > IMPORTED_ROLES_MAX {
-        return Err(Failure::mistake(format!(
+        return Err(Error::mistake(format!(
             "Astra lists {} roles of organization `{org_id}`, more than the {IMPORTED_ROLES_MAX} that can be imported: \
              write the roles that are needed by hand",
             listed.len()
@@ -168,7 +159,7 @@ fn sync(context: &Context<'_>, config: &OrgConfig, order: &Order) -> Result<Plan
     // must not empty the mount.
     let prune = order.wishes.prune && !upstream.is_empty();
 
-    let _turn = context.host.locks().acquire(&lock_key(org_id))?;
+    let _turn = Lock::Roles(org_id).acquire(context)?;
     let (stored, unreadable) = stored_roles(context, org_id, &upstream, prune)?;
     let allows = |id: &AstraRoleId| config.forbidden_role_id(std::slice::from_ref(id)).is_none();
     let passed_over = upstream.iter().filter(|role| imports_as(role, &unreadable)).cloned().collect();
@@ -235,7 +226,7 @@ fn apply(context: &Context<'_>, org_id: &OrgId, plan: &Plan) -> Result<(), Error
 }
 
 impl Order {
-    fn parse(data: &FieldData) -> Result<Self, Failure> {
+    fn parse(data: &FieldData) -> Result<Self, Error> {
         let seconds = |name| role::parse_ttl(name, data.seconds(name).unwrap_or_default());
         let (mut ttl, max_ttl) = (seconds("ttl")?, seconds("max_ttl")?);
         let warnings = role::clamp(&mut ttl, max_ttl).into_iter().collect();

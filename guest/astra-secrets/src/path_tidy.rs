@@ -4,11 +4,10 @@
 mod report;
 
 use secrets_framework::{
-    Context, Error, Field, FieldData, FieldType, Operation, OperationSpec, Path, Response, Segment,
+    Context, Error, Field, FieldData, FieldType, Operation, OperationSpec, Outcome, Path, Segment,
 };
 
 use crate::config;
-use crate::error::{Failure, Outcome, answer};
 use crate::names::{OrgId, shown};
 use crate::tidy::{self, Order, Pace};
 
@@ -84,25 +83,17 @@ const ANSWER_FIELDS: &[Field] = &[
     Field::new("ended", FieldType::String, "When it ended; `null` = it has not, or it was cut off."),
 ];
 
-fn update(context: &Context<'_>, data: &FieldData) -> Result<Option<Response>, Error> {
-    answer(try_update(context, data))
-}
-
-fn read(context: &Context<'_>, data: &FieldData) -> Result<Option<Response>, Error> {
-    answer(try_read(context, data))
-}
-
-fn try_update(context: &Context<'_>, data: &FieldData) -> Outcome {
+fn update(context: &Context<'_>, data: &FieldData) -> Outcome {
     let org_id = known_org(context, data)?;
     let order = Order { org_id, dry_run: data.bool("dry_run").unwrap_or(true), pace: Pace::ByHand };
     let tidied = tidy::tidy(context, &order)?;
     match tidied.failure {
-        Some(error) => Err(error.into()),
+        Some(error) => Err(error),
         None => TidyAnswer::of(&tidied.run, &tidied.results).answer(),
     }
 }
 
-fn try_read(context: &Context<'_>, data: &FieldData) -> Outcome {
+fn read(context: &Context<'_>, data: &FieldData) -> Outcome {
     let Some(run) = tidy::load_run(context)? else { return Ok(None) };
     let mut results = tidy::results(context)?;
     if let Some(wanted) = named_org(context, data)? {
@@ -115,26 +106,26 @@ fn try_read(context: &Context<'_>, data: &FieldData) -> Outcome {
 }
 
 /// The organization that is named; none = all.
-fn named_org(context: &Context<'_>, data: &FieldData) -> Result<Option<OrgId>, Failure> {
+fn named_org(context: &Context<'_>, data: &FieldData) -> Result<Option<OrgId>, Error> {
     if !data.is_set("org_id") {
         return Ok(None);
     }
     let text = data.text("org_id").unwrap_or_default();
     if text.is_empty() {
         // What was meant to name one must not stand for all.
-        return Err(Failure::mistake("`org_id` is empty: name an organization, or leave it out for all"));
+        return Err(Error::mistake("`org_id` is empty: name an organization, or leave it out for all"));
     }
     Ok(Some(config::find(context, text)?.map_or_else(|| OrgId::stored(text), |config| config.org_id)))
 }
 
 /// As [`named_org`]; it must be configured, or have left tokens behind.
-fn known_org(context: &Context<'_>, data: &FieldData) -> Result<Option<OrgId>, Failure> {
+fn known_org(context: &Context<'_>, data: &FieldData) -> Result<Option<OrgId>, Error> {
     let Some(org_id) = named_org(context, data)? else { return Ok(None) };
     let is_known = config::load(context, &org_id)?.is_some() || config::has_retired(context, &org_id)?;
     if is_known {
         return Ok(Some(org_id));
     }
-    Err(Failure::mistake(format!(
+    Err(Error::mistake(format!(
         "`org_id` is {}: no such organization is configured, list `configs` for those that are",
         shown(org_id.as_str())
     )))

@@ -5,14 +5,12 @@ mod shown;
 
 use secrets_framework::host::LogLevel;
 use secrets_framework::{
-    Context, Error, Field, FieldData, FieldType, Operation, OperationSpec, Path, Response, Segment,
+    Context, Error, Field, FieldData, FieldType, Operation, OperationSpec, Outcome, Path, Response, Segment,
 };
 
-use crate::astra_token::{Patience, Target, end_token};
-use crate::error::{Outcome, answer};
-use crate::history::{self, End, Facts, History};
-use crate::holder;
-use crate::lease::lock_token;
+use crate::ending::{Patience, Target, end_token};
+use crate::history::{self, End, History};
+use crate::in_use;
 use crate::names::OrgId;
 use crate::path_config::target;
 use crate::path_org_token::list_answer;
@@ -65,27 +63,15 @@ pub(crate) const TOKENS_ORG_CLIENT: Path = Path {
         its record; its lease may then be revoked, too, or left to end.",
 };
 
-fn list(context: &Context<'_>, data: &FieldData) -> Result<Option<Response>, Error> {
-    answer(try_list(context, data))
-}
-
-fn read(context: &Context<'_>, data: &FieldData) -> Result<Option<Response>, Error> {
-    answer(try_read(context, data))
-}
-
-fn delete(context: &Context<'_>, data: &FieldData) -> Result<Option<Response>, Error> {
-    answer(try_delete(context, data))
-}
-
-fn try_list(context: &Context<'_>, data: &FieldData) -> Outcome {
+fn list(context: &Context<'_>, data: &FieldData) -> Outcome {
     // Also of an organization whose config was deleted while tokens lived.
     let org_id = target::in_path(context, data)?.org_id;
     let limit = data.int("limit").and_then(|limit| usize::try_from(limit).ok()).filter(|limit| *limit > 0);
     let page = Page { after: data.text("after").unwrap_or_default(), limit };
-    Ok(list_answer(&record::in_org(context, &org_id, &page)?, Info::of)?)
+    list_answer(&record::in_org(context, &org_id, &page)?, Info::of)
 }
 
-fn try_read(context: &Context<'_>, data: &FieldData) -> Outcome {
+fn read(context: &Context<'_>, data: &FieldData) -> Outcome {
     let org_id = target::in_path(context, data)?.org_id;
     let client_id = data.text("client_id").unwrap_or_default();
     let mut history = history::load(context, &org_id, client_id)?;
@@ -103,7 +89,7 @@ fn try_read(context: &Context<'_>, data: &FieldData) -> Outcome {
     let warning = history::warning(&org_id, client_id, &history);
     let answer = match (record, history) {
         (Some(record), History { events, .. }) => {
-            Response::json(&Shown::live(&org_id, client_id, &Facts::of(&record), events))?
+            Response::json(&Shown::live(&org_id, client_id, &record.facts(), events))?
         }
         (None, History { events, ended: Some(ended), .. }) => {
             Response::json(&Shown::ended(&org_id, client_id, &ended, events))?
@@ -113,15 +99,15 @@ fn try_read(context: &Context<'_>, data: &FieldData) -> Outcome {
     Ok(Some(warning.into_iter().fold(answer, Response::warn)))
 }
 
-fn try_delete(context: &Context<'_>, data: &FieldData) -> Outcome {
+fn delete(context: &Context<'_>, data: &FieldData) -> Outcome {
     let org_id = target::in_path(context, data)?.org_id;
     // Without a record it is not one of ours, and not ours to revoke.
     let Some(found) = find(context, data, &org_id)? else { return Ok(None) };
-    let _guard = lock_token(context, &found.id)?;
+    let _guard = record::lock(context, &found.id)?;
     // Again, now that nobody else changes it.
     let current = record::load(context, &found.id)?.filter(|record| record.client_id == found.client_id);
     let Some(record) = current else { return Ok(None) };
-    holder::refuse_if_held(context, &record)?;
+    in_use::refuse_if_held(context, &record)?;
     record::prove_writable(context, &record)?;
     let target = Target {
         org_id: &org_id,

@@ -9,6 +9,7 @@ mod find;
 mod index;
 mod key;
 mod listing;
+mod note_read;
 mod stored;
 mod walk;
 mod write;
@@ -17,20 +18,23 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::time::Duration;
 
-use secrets_framework::host::{StorageEntry, StorageView};
+use secrets_framework::host::{LockGuard, StorageEntry, StorageView};
 use secrets_framework::{Context, Error, Sensitive};
 use serde_json::{Map, Value};
 
 use crate::config::Origin;
-use crate::history::Who;
+use crate::history::{Facts, Subject};
+use crate::lock::Lock;
 use crate::names::{OrgId, RoleName};
 use crate::time_text;
+use crate::who::Who;
 
 pub(crate) use fill::{being_indexed, fill_index, is_filled, passed_over, write_of_empty_mount};
 pub(crate) use find::{find, find_indexed, find_so_far, is_indexed, is_unknown};
 pub(crate) use index::{Ended, drop_due, ended, unknown_due_keys, visit_ended};
-pub(crate) use key::{RecordId, TOKEN_PREFIX, as_segment, from_segment, segment};
+pub(crate) use key::RecordId;
 pub(crate) use listing::{Cut, Listing, Page, all, in_org};
+pub(crate) use note_read::note_read;
 pub(crate) use walk::{IndexSlice, any_given_out, any_in_org_where, counts, index_slice, load_own, org_ids};
 pub(crate) use write::{
     Inserted, hold, insert, move_end, postpone, prove_writable, remove, remove_from, remove_if_same, remove_unreadable,
@@ -63,6 +67,11 @@ impl TokenKind {
             Self::Static => "static",
             Self::Admin => "admin",
         }
+    }
+
+    /// Is it of a kind that is in use without a lease, and lives on for a grace period after its replacement?
+    pub(crate) fn is_replaceable(self) -> bool {
+        matches!(self, Self::Admin | Self::Static)
     }
 }
 
@@ -115,8 +124,8 @@ pub(crate) struct Record {
 }
 
 impl Record {
-    /// A record of a token of which nothing else is known, and which is stored nowhere.
-    pub(crate) fn unknown(org_id: OrgId, client_id: &str) -> Self {
+    /// A record of a token of which only its organization and its client ID are known. It is stored nowhere.
+    pub(crate) fn new(org_id: OrgId, client_id: &str) -> Self {
         Self {
             id: RecordId::of_client(client_id),
             client_id: client_id.to_owned(),
@@ -145,6 +154,27 @@ impl Record {
         self.client_id.is_empty()
     }
 
+    /// The token as the subject of its history.
+    pub(crate) fn subject(&self) -> Subject<'_> {
+        Subject { org_id: &self.org_id, client_id: &self.client_id }
+    }
+
+    /// What is shown of it, and kept in its history after its end.
+    pub(crate) fn facts(&self) -> Facts {
+        Facts {
+            role_name: self.role_name.as_str().to_owned(),
+            role_ids: self.role_ids.clone(),
+            logical_name: self.logical_name.clone(),
+            metadata: self.metadata.clone(),
+            kind: self.kind.as_str().to_owned(),
+            created_by: self.created_by.clone(),
+            made: self.made,
+            generated_on: self.generated_on.clone(),
+            lease_end: self.lease_end,
+            expires_at: self.expires_at.clone(),
+        }
+    }
+
     /// When its token was made; none where neither the mount nor Astra noted a time that can be read.
     pub(crate) fn made_at(&self) -> Option<Duration> {
         // The Go plugin noted Astra's time only.
@@ -163,6 +193,11 @@ impl fmt::Debug for Record {
             .field("client_id", &self.client_id)
             .finish_non_exhaustive()
     }
+}
+
+/// The lock under which a token's record is changed.
+pub(crate) fn lock<'a>(context: &Context<'a>, id: &RecordId) -> Result<Box<dyn LockGuard + 'a>, Error> {
+    Ok(Lock::Token(id.as_str()).acquire(context)?)
 }
 
 /// Loads a record by its ID, in one read.

@@ -8,22 +8,20 @@ mod ttl;
 
 use std::time::Duration;
 
-use secrets_framework::host::{StorageEntry, StorageView};
+use secrets_framework::host::{StorageEntry, StorageView, SystemViewError};
 use secrets_framework::{Context, Error};
 use serde_json::{Map, Value};
 
 use crate::config::{self, OrgConfig};
-use crate::entry;
 use crate::names::{AstraRoleId, OrgId, RoleName};
+use crate::storage;
+use crate::storage::key::ROLE_PREFIX;
 
 pub(crate) use secrets_framework::duration::format as go_text;
 
 pub(crate) use import::{Plan, Skipped, Upstream, Wishes, imported_name, plan};
 pub(crate) use list::{all_roles, role_names, short_keys};
 pub(crate) use ttl::{above_mount, clamp, parse_ttl};
-
-/// Where roles are: `role/<org id>:<role name>`, the Go plugin's key.
-pub(crate) const ROLE_PREFIX: &str = "role/";
 
 /// Does Astra get to know when a token ends?
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -100,7 +98,7 @@ pub(crate) fn load_from(
     org_id: &OrgId,
     name: &RoleName,
 ) -> Result<Option<Role>, Error> {
-    let Some(entry) = config::entry(view, &key(org_id, name))? else { return Ok(None) };
+    let Some(entry) = storage::entry(view, &key(org_id, name))? else { return Ok(None) };
     stored::decode(&entry, org_id, name)
 }
 
@@ -111,7 +109,7 @@ pub(crate) fn load_own(
     org_id: &OrgId,
     name: &RoleName,
 ) -> Result<Result<Option<Role>, Error>, Error> {
-    let read = entry::read_one(context.host.storage(), &key(org_id, name))?;
+    let read = storage::read_one(context.host.storage(), &key(org_id, name))?;
     Ok(read.and_then(|found| Ok(found.map(|found| decode(&found, org_id, name)).transpose()?.flatten())))
 }
 
@@ -121,7 +119,7 @@ pub(crate) fn load_with_config(
     org_id: &OrgId,
     name: &RoleName,
 ) -> Result<Option<(OrgConfig, Option<Role>)>, Error> {
-    let [config, role] = config::entries(context, [Some(&config::key(org_id)), Some(&key(org_id, name))])?;
+    let [config, role] = storage::entries(context, [Some(&config::key(org_id)), Some(&key(org_id, name))])?;
     let Some(config) = config else { return Ok(None) };
     let config = config::decode(&config, org_id)?;
     let role = role.map(|entry| decode(&entry, org_id, name)).transpose()?;
@@ -136,6 +134,11 @@ pub(crate) fn decode(entry: &StorageEntry, org_id: &OrgId, name: &RoleName) -> R
 /// The key of a role.
 pub(crate) fn key(org_id: &OrgId, name: &RoleName) -> String {
     format!("{ROLE_PREFIX}{org_id}:{name}")
+}
+
+/// What the caller is told when the server does not tell the mount's lease settings.
+pub(crate) fn lease_settings(error: &SystemViewError) -> Error {
+    Error::Internal(format!("the mount's lease settings could not be had: {error}"))
 }
 
 #[cfg(test)]

@@ -3,13 +3,10 @@
 //! in the token's record, as for all tokens, and so is the end of a replaced one.
 
 mod dead;
-mod due;
-mod end;
-mod rotate;
 mod stored;
-mod switch;
 #[cfg(test)]
 pub(crate) mod test_mount;
+mod token_record;
 mod tokens;
 
 use std::fmt;
@@ -19,25 +16,17 @@ use secrets_framework::host::{LockGuard, LogLevel, StorageEntry, StorageView};
 use secrets_framework::{Context, Error};
 use serde_json::{Map, Value};
 
-use crate::agenda::{Due, Task};
-use crate::config::{self, Write, keys_below, together};
-use crate::entry;
-use crate::error::Failure;
-use crate::history::Who;
 use crate::limits::{STATIC_GRACE_DEFAULT, STATIC_ROLES_MAX, STORAGE_KEY_BYTES_MAX};
+use crate::lock::Lock;
 use crate::names::{AstraRoleId, OrgId, RoleName};
-use crate::record::segment;
 use crate::schedule::{Schedule, Turn};
+use crate::schedule_queue::{Due, Task};
+use crate::storage::{self, Write, key, keys_below, write_batch};
+use crate::who::Who;
 
 pub(crate) use dead::{Soon, replace_soon};
-pub(crate) use due::run_due;
-pub(crate) use end::{delete, end_all, end_left, let_go};
-use rotate::load_token;
-pub(crate) use rotate::{current_record, rotate};
+pub(crate) use token_record::{current_record, load_token, lost_record};
 pub(crate) use tokens::{Tokens, tokens};
-
-/// Where static roles are: `static-role/<org>/<name>`; seal-wrapped.
-pub(crate) const STATIC_ROLE_PREFIX: &str = "static-role/";
 
 /// A static role.
 #[derive(Clone)]
@@ -144,19 +133,25 @@ impl StaticRole {
     /// The changes that store it, where the agenda has it at `left` so far. The
     /// new time comes first: an entry of the agenda that its role does not
     /// confirm does no harm, a role without one would never rotate.
-    fn writes(&self, left: u64) -> Result<Vec<Write>, Error> {
+    pub(crate) fn writes(&self, left: u64) -> Result<Vec<Write>, Error> {
         let mut writes = Vec::new();
         if self.turn.due != 0 {
             writes.push(Write::Put(self.due_at(self.turn.due).entry()));
         }
-        writes.push(Write::Put(stored::encode(self)?));
+        writes.push(Write::Put(self.to_entry()?));
         if left != 0 && left != self.turn.due {
             writes.push(Write::Delete(self.due_at(left).key()));
         }
         Ok(writes)
     }
 
-    fn due_at(&self, at: u64) -> Due {
+    /// Its entry, seal-wrapped.
+    pub(crate) fn to_entry(&self) -> Result<StorageEntry, Error> {
+        stored::encode(self)
+    }
+
+    /// Its entry of the schedule queue for this time.
+    pub(crate) fn due_at(&self, at: u64) -> Due {
         Due::new(Task::RotateStatic(self.org_id.clone(), self.name.as_str().to_owned()), at)
     }
 }
@@ -170,12 +165,12 @@ impl fmt::Debug for StaticRole {
 
 /// Is there such a static role, readable or not?
 pub(crate) fn exists(context: &Context<'_>, org_id: &OrgId, name: &RoleName) -> Result<bool, Error> {
-    Ok(config::entry(context.host.storage(), &key(org_id, name))?.is_some())
+    Ok(storage::entry(context.host.storage(), &key::static_role(org_id, name))?.is_some())
 }
 
 /// Loads a static role, in one read.
 pub(crate) fn load(context: &Context<'_>, org_id: &OrgId, name: &RoleName) -> Result<Option<StaticRole>, Error> {
-    match config::entry(context.host.storage(), &key(org_id, name))? {
+    match storage::entry(context.host.storage(), &key::static_role(org_id, name))? {
         Some(entry) => stored::decode(&entry, org_id, name).map(Some),
         None => Ok(None),
     }
@@ -204,18 +199,18 @@ pub(crate) fn load_own(
     org_id: &OrgId,
     name: &RoleName,
 ) -> Result<Result<Option<StaticRole>, Error>, Error> {
-    let read = entry::read_one(context.host.storage(), &key(org_id, name))?;
+    let read = storage::read_one(context.host.storage(), &key::static_role(org_id, name))?;
     Ok(read.and_then(|found| found.map(|found| stored::decode(&found, org_id, name)).transpose()))
 }
 
 /// Stores what was changed of a static role that the agenda has at `left`.
 pub(crate) fn save(context: &Context<'_>, role: &StaticRole, left: u64) -> Result<(), Error> {
-    together(context, &role.writes(left)?)
+    write_batch(context, &role.writes(left)?)
 }
 
 /// The names of an organization's static roles, sorted.
 pub(crate) fn names(view: &(impl StorageView + ?Sized), org_id: &OrgId) -> Result<Vec<RoleName>, Error> {
-    let folder = folder(org_id);
+    let folder = key::static_roles(org_id);
     if folder.len() > STORAGE_KEY_BYTES_MAX {
         // Nothing can be stored there, and the host would refuse to look.
         return Ok(Vec::new());
@@ -236,23 +231,13 @@ pub(crate) fn lock<'a>(
     context: &Context<'a>,
     org_id: &OrgId,
     name: &RoleName,
-) -> Result<Box<dyn LockGuard + 'a>, Failure> {
-    Ok(context.host.locks().acquire(&key(org_id, name))?)
+) -> Result<Box<dyn LockGuard + 'a>, Error> {
+    Ok(Lock::StaticRole(org_id, name).acquire(context)?)
 }
 
 /// The static role that an entry holds, which was read with others.
 pub(crate) fn decode(entry: &StorageEntry, org_id: &OrgId, name: &RoleName) -> Result<StaticRole, Error> {
     stored::decode(entry, org_id, name)
-}
-
-/// The key of a static role.
-pub(crate) fn key(org_id: &OrgId, name: &RoleName) -> String {
-    format!("{}{name}", folder(org_id))
-}
-
-/// An organization of an old mount may have a name that is no segment of a key.
-fn folder(org_id: &OrgId) -> String {
-    format!("{STATIC_ROLE_PREFIX}{}/", segment(org_id.as_str()))
 }
 
 #[cfg(test)]

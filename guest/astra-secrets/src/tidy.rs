@@ -17,12 +17,14 @@ use std::collections::{BTreeMap, BTreeSet};
 use secrets_framework::host::{LockError, LockGuard, LogLevel};
 use secrets_framework::{Context, Error};
 
-use crate::config::{self, RETIRED_PREFIX};
-use crate::error::Failure;
+use crate::config;
 use crate::limits::{CONFIGS_MAX, ENDED_RETRY_PAUSE, TIDY_ENDED_MAX, TIDY_ORGANIZATIONS_MAX};
+use crate::lock::Lock;
 use crate::names::OrgId;
 use crate::read_only;
 use crate::record;
+use crate::storage;
+use crate::storage::key::RETIRED_PREFIX;
 
 pub(crate) use bounds::Pace;
 pub(crate) use result::{OrgResult, Run, load_result, load_run, results};
@@ -54,7 +56,7 @@ pub(crate) struct Tidied {
 }
 
 /// Tidies. One at a time in a mount: two would only get into each other's way.
-pub(crate) fn tidy(context: &Context<'_>, order: &Order) -> Result<Tidied, Failure> {
+pub(crate) fn tidy(context: &Context<'_>, order: &Order) -> Result<Tidied, Error> {
     if !order.dry_run {
         read_only::check(context, || "nothing was tidied; `dry_run=true` tells what would be done".to_owned())?;
     }
@@ -110,23 +112,23 @@ pub(crate) fn tidy(context: &Context<'_>, order: &Order) -> Result<Tidied, Failu
     Ok(Tidied { run, results, failure: failures.into_iter().next().filter(|_| nothing_done) })
 }
 
-fn one_at_a_time<'a>(context: &Context<'a>) -> Result<Box<dyn LockGuard + 'a>, Failure> {
-    context.host.locks().acquire("tidy").map_err(|error| match error {
+fn one_at_a_time<'a>(context: &Context<'a>) -> Result<Box<dyn LockGuard + 'a>, Error> {
+    Lock::Tidy.acquire(context).map_err(|error| match error {
         LockError::TimedOut => {
             let sentence = "this mount is being tidied already: read `tidy` a little later, its result will be there";
-            Failure::Failed(Error::coded(503, sentence))
+            Error::coded(503, sentence)
         }
         LockError::Limit(_) => error.into(),
     })
 }
 
 /// The index by client ID must have every record, else what it does not have would pass for an orphan.
-fn check_index(context: &Context<'_>) -> Result<(), Failure> {
+fn check_index(context: &Context<'_>) -> Result<(), Error> {
     if record::is_filled(context)? {
         return Ok(());
     }
     record::fill_index(context)?;
-    if record::is_filled(context)? { Ok(()) } else { Err(record::being_indexed().into()) }
+    if record::is_filled(context)? { Ok(()) } else { Err(record::being_indexed()) }
 }
 
 /// The organizations asked for: all that are configured, or have left tokens behind.
@@ -135,7 +137,7 @@ fn organizations(context: &Context<'_>, order: &Order) -> Result<BTreeSet<OrgId>
         return Ok(BTreeSet::from([org_id.clone()]));
     }
     let storage = context.host.storage();
-    let retired = config::first_keys_below(storage, RETIRED_PREFIX, CONFIGS_MAX)?;
+    let retired = storage::first_keys_below(storage, RETIRED_PREFIX, CONFIGS_MAX)?;
     Ok(config::org_ids(storage)?.into_iter().chain(retired.into_iter().map(OrgId::stored)).collect())
 }
 

@@ -1,82 +1,11 @@
-//! A backend: the tables of an engine, and the way of a request through them,
-//! step by step as the server's framework goes (`sdk/framework/backend.go`).
+//! The way of a request through the tables of an engine, step by step as the server's framework goes
+//! (`sdk/framework/backend.go`).
 
 use serde_json::{Map, Value};
 
 use crate::host::{Host, LogLevel};
 use crate::pattern::Captures;
-use crate::{Error, FieldData, Operation, Path, Request, Response, SecretKind, help, rollback};
-
-/// What a handler gets.
-#[derive(Clone, Copy)]
-pub struct Context<'a> {
-    /// The outside.
-    pub host: &'a dyn Host,
-    /// The request.
-    pub request: &'a Request,
-}
-
-/// Undoes one write-ahead entry. After an error the next rollback call tries again.
-pub type UndoEntry = fn(&Context<'_>, kind: &str, data: &Value) -> Result<Undo, Error>;
-
-/// What an engine did with a write-ahead entry.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Undo {
-    /// The entry is undone, or nothing is left to undo: the entry is dropped.
-    Done,
-    /// This version of the engine cannot undo the entry, now or later. The entry is kept, for another version or an
-    /// operator, and this reason is logged once. The reason never quotes the entry's data.
-    Impossible(String),
-}
-
-/// Periodic work; `immediate` = the mount is being disabled.
-pub type PeriodicWork = fn(&Context<'_>, immediate: bool) -> Result<(), Error>;
-
-/// Paths and storage keys that the server treats in a special way.
-#[derive(Debug, Default)]
-pub struct SpecialPaths {
-    /// Need root or `sudo`.
-    pub root: &'static [&'static str],
-    /// Need no token.
-    pub unauthenticated: &'static [&'static str],
-    /// Storage that is not replicated.
-    pub local_storage: &'static [&'static str],
-    /// Storage that the seal wraps: a key, or a prefix that ends in `/`.
-    pub seal_wrap_storage: &'static [&'static str],
-}
-
-/// Versions of what an engine keeps in storage: to be raised when the engine of before could not read it.
-#[derive(Clone, Copy, Debug)]
-pub struct StorageVersions {
-    /// What it writes.
-    pub written: u32,
-    /// The oldest that it still reads.
-    pub readable_from: u32,
-}
-
-/// An engine. Lives in a `static`: an instance serves one request, so no
-/// table is ever built at run time.
-#[derive(Debug)]
-pub struct Backend {
-    /// Its name, for example `astra`.
-    pub name: &'static str,
-    /// Semantic version, without leading `v`.
-    pub version: &'static str,
-    /// Root help.
-    pub help: &'static str,
-    /// See there.
-    pub special_paths: SpecialPaths,
-    /// See there.
-    pub storage_versions: StorageVersions,
-    /// Tried in order.
-    pub paths: &'static [Path],
-    /// Kinds of leased secrets.
-    pub secrets: &'static [SecretKind],
-    /// Undoes one write-ahead entry. See [`crate::wal`]. Not called while the upstream is read-only.
-    pub rollback: Option<UndoEntry>,
-    /// Periodic work, after the write-ahead entries.
-    pub periodic: Option<PeriodicWork>,
-}
+use crate::{Backend, Context, Error, FieldData, Operation, Outcome, Path, Request, Response, help, rollback};
 
 impl Backend {
     /// Serves one request.
@@ -123,7 +52,7 @@ impl Backend {
             Err(detail) => return Ok(Some(Response::error(format!("Field validation failed: {detail}")))),
         };
         refuse_stray_update(path, context, &fields)?;
-        let mut response = (operation.handler)(context, &fields)?;
+        let mut response = answered((operation.handler)(context, &fields))?;
         if let Some(response) = &mut response {
             response.warnings.extend(data_warnings(path, &request.data, &captures));
         }
@@ -137,14 +66,22 @@ impl Backend {
         let secret = kind.and_then(|kind| self.secrets.iter().find(|secret| secret.kind == kind));
         let secret = secret.ok_or_else(|| Error::Plain("secret is unsupported by this backend".to_owned()))?;
         if context.request.operation == Operation::Revoke {
-            return (secret.revoke)(context, lease);
+            return answered((secret.revoke)(context, lease));
         }
-        secret.renew.ok_or(Error::UnsupportedOperation)?(context, lease)
+        answered(secret.renew.ok_or(Error::UnsupportedOperation)?(context, lease))
     }
 
     /// The first path that matches, and what it captured.
     fn route<'a>(&self, request_path: &'a str) -> Option<(&'static Path, Captures<'a>)> {
         self.paths.iter().find_map(|path| Some((path, path.captures(request_path)?)))
+    }
+}
+
+/// A mistake of the caller goes to the server as an answer, as the server's own framework sends it.
+fn answered(outcome: Outcome) -> Outcome {
+    match outcome {
+        Err(Error::BadRequest(message)) => Ok(Some(Response::error(message))),
+        outcome => outcome,
     }
 }
 

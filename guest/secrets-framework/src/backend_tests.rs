@@ -90,7 +90,7 @@ fn list(_: &Context<'_>, _: &FieldData) -> Result<Option<Response>, Error> {
 
 fn write(context: &Context<'_>, fields: &FieldData) -> Result<Option<Response>, Error> {
     if fields.int("size") == Some(13) {
-        return Ok(Some(Response::error("size 13 brings bad luck")));
+        return Err(Error::mistake("size 13 brings bad luck"));
     }
     let is_new = context.request.operation == Operation::Create;
     let data = json!({ "name": fields.text("name"), "size": fields.int("size"), "new": is_new });

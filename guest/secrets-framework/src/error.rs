@@ -4,8 +4,8 @@ use thiserror::Error as ThisError;
 
 use crate::host::{LockError, StorageError};
 
-/// An error that goes to the server as a typed error. A mistake of the caller
-/// is usually [`crate::Response::error`] instead, which is status 400.
+/// An error that goes to the server as a typed error, except that a handler's [`Error::BadRequest`] goes as
+/// [`crate::Response::error`].
 ///
 /// Not `non_exhaustive`: a new case must not compile until the component says
 /// what it is on the wire.
@@ -28,7 +28,7 @@ pub enum Error {
         /// Text for the client.
         message: String,
     },
-    /// Status 400.
+    /// A mistake of the caller: status 400.
     #[error("{0}")]
     BadRequest(String),
     /// Status 405.
@@ -46,6 +46,16 @@ pub enum Error {
 }
 
 impl Error {
+    /// A mistake of the caller: the text names the cause, the object and the next step.
+    pub fn mistake(message: impl Into<String>) -> Self {
+        Self::BadRequest(message.into())
+    }
+
+    /// A conflict with what is there already: status 409.
+    pub fn conflict(message: impl Into<String>) -> Self {
+        Self::coded(409, message)
+    }
+
     /// An error with a status of its own.
     pub fn coded(code: u16, message: impl Into<String>) -> Self {
         Self::Coded { code, message: message.into() }

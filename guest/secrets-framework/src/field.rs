@@ -1,15 +1,17 @@
 //! Fields: what a table says about them, and what handlers read of a request.
-//! How a client's values become typed ones is in [`crate::coerce`].
+//! How a client's values become typed ones is in [`coerce`].
+
+mod coerce;
+#[cfg(test)]
+mod coerce_tests;
 
 use std::collections::BTreeMap;
 use std::time::Duration;
 
 use serde_json::{Map, Value};
 
-use crate::coerce;
-
 /// The type of a field. What each accepts is the behaviour of the server's
-/// framework (`sdk/framework/field_data.go`); the tests of `coerce.rs` list it.
+/// framework (`sdk/framework/field_data.go`); the tests of `field/coerce.rs` list it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum FieldType {
     /// Text.

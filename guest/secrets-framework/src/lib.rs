@@ -11,9 +11,7 @@ pub mod host;
 mod backend;
 #[cfg(test)]
 mod backend_tests;
-mod coerce;
-#[cfg(test)]
-mod coerce_tests;
+mod context;
 pub mod duration;
 mod error;
 mod field;
@@ -29,15 +27,17 @@ mod response;
 mod rollback;
 mod secret;
 mod sensitive;
+mod table;
 #[cfg(any(test, feature = "testing"))]
 pub mod testing;
 pub mod wal;
 
-pub use backend::{Backend, Context, PeriodicWork, SpecialPaths, StorageVersions, Undo, UndoEntry};
+pub use context::Context;
 pub use error::Error;
 pub use field::{Field, FieldData, FieldType};
-pub use path::{DisplayAttributes, ExistenceCheck, Handler, Operation, OperationSpec, Path, Segment};
-pub use request::{Identity, Lease, Request};
-pub use response::{Response, Secret};
+pub use path::{DisplayAttributes, ExistenceCheck, Handler, OperationSpec, Path, Segment};
+pub use request::{Identity, Lease, Operation, Request};
+pub use response::{Outcome, Response, Secret};
 pub use secret::{LeaseAnswer, SecretKind};
 pub use sensitive::Sensitive;
+pub use table::{Backend, PeriodicWork, SpecialPaths, StorageVersions, Undo, UndoEntry};

@@ -2,58 +2,7 @@
 //! OpenAPI are all derived. Tables are constants: nothing is built at run
 //! time, and `testing::check_table` finds in a test what is wrong in one.
 
-use std::fmt;
-
-use crate::{Context, Error, Field, FieldData, Response};
-
-/// What the server asks for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Operation {
-    /// A write to what is not there yet.
-    Create,
-    /// GET.
-    Read,
-    /// A write.
-    Update,
-    /// PATCH.
-    Patch,
-    /// DELETE.
-    Delete,
-    /// LIST.
-    List,
-    /// Help text and OpenAPI.
-    Help,
-    /// Extend a lease.
-    Renew,
-    /// End a lease.
-    Revoke,
-    /// Periodic work.
-    Rollback,
-}
-
-impl Operation {
-    /// The server's word for it.
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Create => "create",
-            Self::Read => "read",
-            Self::Update => "update",
-            Self::Patch => "patch",
-            Self::Delete => "delete",
-            Self::List => "list",
-            Self::Help => "help",
-            Self::Renew => "renew",
-            Self::Revoke => "revoke",
-            Self::Rollback => "rollback",
-        }
-    }
-}
-
-impl fmt::Display for Operation {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.name())
-    }
-}
+use crate::{Context, Error, Field, FieldData, Operation, Response};
 
 /// One piece of a pattern, between slashes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -5,7 +5,54 @@ use std::time::Duration;
 
 use serde_json::{Map, Value};
 
-use crate::Operation;
+/// What the server asks for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Operation {
+    /// A write to what is not there yet.
+    Create,
+    /// GET.
+    Read,
+    /// A write.
+    Update,
+    /// PATCH.
+    Patch,
+    /// DELETE.
+    Delete,
+    /// LIST.
+    List,
+    /// Help text and OpenAPI.
+    Help,
+    /// Extend a lease.
+    Renew,
+    /// End a lease.
+    Revoke,
+    /// Periodic work.
+    Rollback,
+}
+
+impl Operation {
+    /// The server's word for it.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Create => "create",
+            Self::Read => "read",
+            Self::Update => "update",
+            Self::Patch => "patch",
+            Self::Delete => "delete",
+            Self::List => "list",
+            Self::Help => "help",
+            Self::Renew => "renew",
+            Self::Revoke => "revoke",
+            Self::Rollback => "rollback",
+        }
+    }
+}
+
+impl fmt::Display for Operation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
 
 /// Who asks, as far as the server tells; all empty on renew, revoke and rollback.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

@@ -18,6 +18,17 @@ pub struct Secret {
     pub internal_data: Map<String, Value>,
 }
 
+/// What a handler comes to.
+pub type Outcome = Result<Option<Response>, crate::Error>;
+
+impl Secret {
+    /// The secret as one of this kind: `secret_type` is added to its internal data.
+    pub fn of_kind(mut self, kind: &str) -> Self {
+        self.internal_data.insert("secret_type".to_owned(), kind.into());
+        self
+    }
+}
+
 /// An answer. `Ok(None)` from a handler means none: 204 for a write, 404 for a read.
 #[derive(Default)]
 pub struct Response {

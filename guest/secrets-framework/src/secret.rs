@@ -18,8 +18,7 @@ pub struct SecretKind {
 
 impl SecretKind {
     /// A secret of this kind: `internal_data` with `secret_type` added.
-    pub fn secret(&self, mut secret: Secret) -> Secret {
-        secret.internal_data.insert("secret_type".to_owned(), self.kind.into());
-        secret
+    pub fn secret(&self, secret: Secret) -> Secret {
+        secret.of_kind(self.kind)
     }
 }

@@ -4,11 +4,10 @@
 use secrets_framework::host::LockGuard;
 use secrets_framework::{Context, Error};
 
-use crate::config::{OrgConfig, Write};
-use crate::error::Failure;
-use crate::holder;
-use crate::lease::lock_token;
+use crate::config::OrgConfig;
+use crate::in_use;
 use crate::record::{self, Ended, Record, RecordId};
+use crate::storage::Write;
 
 /// The changes that go with a config, and the lock under which they are made.
 #[derive(Default)]
@@ -27,7 +26,7 @@ pub(crate) fn let_go<'a>(
     context: &Context<'a>,
     config: &OrgConfig,
     after: Option<&OrgConfig>,
-) -> Result<LetGo<'a>, Failure> {
+) -> Result<LetGo<'a>, Error> {
     let stays = |after: &OrgConfig| after.admin_token.client_id() == config.admin_token.client_id();
     // A write that only repeats the client ID, which reads show, moves no token of ours to another place.
     let moves = |after: &OrgConfig| {
@@ -38,8 +37,8 @@ pub(crate) fn let_go<'a>(
     }
     let Some(client_id) = config.admin_token.client_id() else { return Ok(LetGo::default()) };
     let id = RecordId::of_client(client_id);
-    let guard = lock_token(context, &id)?;
-    let is_it = |record: &Record| record.org_id == config.org_id && holder::is_made_here(record);
+    let guard = record::lock(context, &id)?;
+    let is_it = |record: &Record| record.org_id == config.org_id && in_use::is_made_here(record);
     let Some(mut record) = record::load(context, &id)?.filter(is_it) else { return Ok(LetGo::default()) };
     let now = context.host.clock().now().as_secs();
     let mut replaced = None;

@@ -6,14 +6,13 @@ use secrets_framework::host::LogLevel;
 use secrets_framework::{Context, Error};
 
 use super::{lock, replace_token};
-use crate::agenda::Due;
-use crate::astra_token::Patience;
 use crate::config::{self, OrgConfig};
-use crate::error::Failure;
+use crate::ending::Patience;
 use crate::names::OrgId;
+use crate::schedule_queue::Due;
 
 /// Rotates the token if its config confirms that it is due.
-pub(crate) fn run_due(context: &Context<'_>, org_id: &OrgId, due: &Due) -> Result<(), Failure> {
+pub(crate) fn run_due(context: &Context<'_>, org_id: &OrgId, due: &Due) -> Result<(), Error> {
     let _turn = lock(context, org_id)?;
     let now = context.host.clock().now().as_secs();
     let mut begins = false;
@@ -29,16 +28,15 @@ pub(crate) fn run_due(context: &Context<'_>, org_id: &OrgId, due: &Due) -> Resul
     }
     match replace_token(context, &config, Patience::Rollback) {
         Ok(_) => Ok(()),
-        Err(failure) => {
-            let error = failure.into_error();
+        Err(error) => {
             note_failure(context, &config, &error)?;
-            Err(error.into())
+            Err(error)
         }
     }
 }
 
 /// The failure is kept for `config/:org/check`, unless the token was replaced meanwhile.
-fn note_failure(context: &Context<'_>, failed: &OrgConfig, error: &Error) -> Result<(), Failure> {
+fn note_failure(context: &Context<'_>, failed: &OrgConfig, error: &Error) -> Result<(), Error> {
     let now = context.host.clock().now().as_secs();
     config::change(context, &failed.org_id, |config| {
         let same = config.admin_token.expose() == failed.admin_token.expose();

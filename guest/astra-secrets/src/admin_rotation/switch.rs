@@ -2,19 +2,18 @@
 //! gets an end, and all that belongs to it is written together.
 
 use secrets_framework::{Context, Error, Sensitive, wal};
-use serde_json::Map;
 
 use super::{Rotated, record_id};
 use crate::client::AstraClient;
-use crate::config::{self, AdminToken, OrgConfig, RotationState, Turns, Write, together, write_in_step};
-use crate::error::Failure;
-use crate::history::{self, Event, Who};
-use crate::lease::lock_token;
+use crate::config::{self, AdminToken, OrgConfig, RotationState, Turns, write_in_step};
+use crate::history::{self, Event};
 use crate::limits::LEASE_END_MARGIN;
 use crate::mint::{Made, NotPlaced};
-use crate::names::{OrgId, RoleName};
+use crate::names::OrgId;
 use crate::record::{self, Ended, Record, RecordId, TokenKind};
 use crate::schedule::{Turn, renewal};
+use crate::storage::{Write, write_batch};
+use crate::who::Who;
 
 /// Puts the new token that `made` is into the place of the one in `config`.
 pub(super) fn switch(
@@ -23,7 +22,7 @@ pub(super) fn switch(
     config: &OrgConfig,
     made: &Made<'_>,
     role_ids: Vec<String>,
-) -> Result<Rotated, Failure> {
+) -> Result<Rotated, Error> {
     try_switch(context, config, made, role_ids).map_err(|not_placed| not_placed.settle(context, client, made))
 }
 
@@ -42,7 +41,7 @@ fn try_switch(
 
     // Held until all is written, so that rollback does not see an end that does not count yet.
     let old_id = record_id(context, &stored.org_id, &client_id)?;
-    let _guard = lock_token(context, &old_id)?;
+    let _guard = record::lock(context, &old_id)?;
     let (old, mut writes) = end_old(context, &stored, &old_id, &role_ids, ends)?;
     let new = new_record(context, &stored, made, role_ids);
     writes.extend(record::writes_of_new(&new)?);
@@ -51,7 +50,7 @@ fn try_switch(
     writes.extend(write_in_step(before, &config)?);
     writes.push(Write::Delete(wal::key(made.wal_id())));
     store(context, &config.org_id, &new.client_id, &writes)?;
-    history::note(context, &old, Event::Rotate);
+    history::note(context, old.subject(), Event::Rotate);
     Ok(Rotated {
         warnings: made.warnings.iter().cloned().chain(ends_by_itself(&new, &config.rotation_state.turn)).collect(),
         client_id: new.client_id,
@@ -64,7 +63,7 @@ fn try_switch(
 /// does not count while the config holds it; the new record; the config; the
 /// write-ahead entry.
 fn store(context: &Context<'_>, org_id: &OrgId, client_id: &str, writes: &[Write]) -> Result<(), NotPlaced> {
-    let Err(error) = together(context, writes) else { return Ok(()) };
+    let Err(error) = write_batch(context, writes) else { return Ok(()) };
     // What comes after the config is put right by rollback and the agenda.
     match config::load(context, org_id) {
         Ok(Some(stored)) if stored.admin_token.client_id() == Some(client_id) => Ok(()),
@@ -109,24 +108,10 @@ fn new_record(context: &Context<'_>, config: &OrgConfig, made: &Made<'_>, role_i
 /// The record of an admin token of which nothing else is known. Its secret is in the config only.
 fn admin_record(config: &OrgConfig, client_id: &str, role_ids: Vec<String>) -> Record {
     Record {
-        id: RecordId::of_client(client_id),
-        client_id: client_id.to_owned(),
-        org_id: config.org_id.clone(),
-        role_name: RoleName::stored(""),
         role_ids,
-        logical_name: String::new(),
-        metadata: std::collections::BTreeMap::new(),
-        generated_on: String::new(),
-        expires_at: None,
-        secrets: None,
         origin: Some(config.url.origin().clone()),
-        mark: String::new(),
         kind: TokenKind::Admin,
-        created_by: Who::default(),
-        made: 0,
-        lease_end: 0,
-        due: 0,
-        other: Map::new(),
+        ..Record::new(config.org_id.clone(), client_id)
     }
 }
 
@@ -155,8 +140,8 @@ fn ends_by_itself(record: &Record, turn: &Turn) -> Option<String> {
     ))
 }
 
-fn changed(org_id: &OrgId) -> Failure {
-    Failure::exists(format!(
+fn changed(org_id: &OrgId) -> Error {
+    Error::conflict(format!(
         "the config of organization `{org_id}` was changed by another request while its admin token was rotated, so \
          nothing was rotated: read it, and rotate again"
     ))

@@ -10,7 +10,6 @@ use super::upstream::{Answers, sentence};
 use super::{Item, named, unless_damaged};
 use crate::client::{AstraClient, ClientError, Skew};
 use crate::config::OrgConfig;
-use crate::error::Failure;
 use crate::limits::{CHECK_TOKEN_LIFE, CHECKED_ROLES_MAX};
 use crate::mint::{self, Made, NotMade, Wanted};
 use crate::role;
@@ -29,7 +28,7 @@ pub(super) fn make_and_delete(
     client: &AstraClient<'_>,
     config: &OrgConfig,
     answers: &Answers<'_>,
-) -> Result<Tried, Failure> {
+) -> Result<Tried, Error> {
     let untried = |item| Ok(Tried { item, skew: None });
     let Some(roles) = roles_to_give(context, config, answers)? else {
         return untried(Item::unknown(
@@ -46,8 +45,8 @@ pub(super) fn make_and_delete(
     };
     let made = match mint::try_make(context, client, &wanted) {
         Ok(made) => made,
-        Err(NotMade::Failed(Failure::Failed(error @ Error::Plain(_)))) => return Err(error.into()),
-        Err(NotMade::Failed(failure)) => return untried(Item::unknown(failure.into_error().to_string())),
+        Err(NotMade::Failed(error @ Error::Plain(_))) => return Err(error),
+        Err(NotMade::Failed(failure)) => return untried(Item::unknown(failure.to_string())),
         Err(NotMade::Upstream(error)) => return untried(not_made(config, &roles, &error)),
     };
     let skew = skew(context, &made, asked_at);

@@ -5,12 +5,13 @@
 use secrets_framework::{Context, Error};
 
 use super::{Item, named};
-use crate::config::{self, CONFIG_PREFIX, RETIRED_PREFIX, Retired};
-use crate::entry::{is_key, read_many};
+use crate::config::{self, Retired};
 use crate::limits::{CHECKED_CONFIGS_MAX, CONFIGS_READ_AT_ONCE, UNREADABLE_KEPT_MAX};
 use crate::names::OrgId;
-use crate::role::ROLE_PREFIX;
-use crate::{agenda, record};
+use crate::record;
+use crate::schedule_queue;
+use crate::storage::key::{CONFIG_PREFIX, RETIRED_PREFIX, ROLE_PREFIX, is_key};
+use crate::storage::{self, read_many};
 
 /// Can all entries be read, as far as they are looked at? `write_ahead` are those write-ahead entries that cannot.
 pub(super) fn entries(context: &Context<'_>, write_ahead: &[String]) -> Result<Item, Error> {
@@ -25,7 +26,7 @@ pub(super) fn entries(context: &Context<'_>, write_ahead: &[String]) -> Result<I
     keys.extend(record::passed_over(context)?);
     keys.extend(write_ahead.iter().take(UNREADABLE_KEPT_MAX).cloned());
     keys.extend(record::unknown_due_keys(context, looked_at)?);
-    keys.extend(agenda::unknown_keys(context, looked_at)?);
+    keys.extend(schedule_queue::unknown_keys(context, looked_at)?);
     Ok(match named("entries of this mount's storage that cannot be read and are passed over", keys) {
         None => Item::yes("All entries of the mount's storage that were looked at can be read"),
         Some(told) => Item::no(format!(
@@ -44,7 +45,7 @@ fn configs(
     decode: impl Fn(&OrgId, &secrets_framework::host::StorageEntry) -> Result<(), Error>,
 ) -> Result<Vec<String>, Error> {
     let storage = context.host.storage();
-    let names = config::first_keys_below(storage, prefix, CHECKED_CONFIGS_MAX)?;
+    let names = storage::first_keys_below(storage, prefix, CHECKED_CONFIGS_MAX)?;
     let mut unreadable = Vec::new();
     for names in names.chunks(CONFIGS_READ_AT_ONCE) {
         let keys: Vec<String> = names.iter().map(|name| format!("{prefix}{name}")).collect();

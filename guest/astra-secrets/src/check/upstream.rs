@@ -7,8 +7,7 @@ use std::ops::ControlFlow;
 use secrets_framework::Context;
 
 use super::Item;
-use crate::client::{AstraClient, ClientError, ListedRole, ListedToken, Skew};
-use crate::error;
+use crate::client::{self, AstraClient, ClientError, ListedRole, ListedToken, Skew};
 use crate::held_tokens::HeldTokens;
 use crate::limits::{ADMIN_TOKEN_EXPIRY_NEAR, CLOCK_SKEW_MAX};
 use crate::names::{OrgId, is_uuid, shown};
@@ -186,5 +185,5 @@ fn list_tokens(client: &AstraClient<'_>, held: &mut HeldTokens) -> Result<TokenL
 
 /// What a caller would be told.
 pub(super) fn sentence(org_id: &OrgId, error: &ClientError) -> String {
-    error::upstream(org_id, error).into_error().to_string()
+    client::upstream(org_id, error).to_string()
 }

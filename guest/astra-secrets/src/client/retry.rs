@@ -6,13 +6,14 @@ use std::time::Duration;
 use secrets_framework::host::Host;
 
 use super::error::{ClientError, RetryAfter};
+use crate::back_off;
 use crate::limits::{BACK_OFF_FIRST, BACK_OFF_MAX};
 
 /// The pause before the repetition that follows `attempts` failures. None =
 /// Astra asks for more patience than a request has.
 pub(super) fn pause(host: &dyn Host, error: &ClientError, attempts: u32) -> Option<Duration> {
     let asked = error.asked_pause(host.clock().now().as_secs()).ok()?;
-    let step = BACK_OFF_FIRST.saturating_mul(1 << attempts.saturating_sub(1).min(16)).min(BACK_OFF_MAX);
+    let step = back_off::pause(BACK_OFF_FIRST, attempts, BACK_OFF_MAX);
     // Full jitter on top, so that requests that failed together part.
     let mut random = [0_u8; 2];
     host.random().fill(&mut random);

@@ -12,7 +12,7 @@ use serde_json::{Map, Value};
 use super::error::ClientError;
 use super::retry::parse_retry_after;
 use crate::limits::{CLIENT_ID_BYTES_MAX, ERROR_BODY_BYTES_MAX};
-use crate::mint::has_mark;
+use crate::mark::has_mark;
 use crate::names::{OrgId, is_uuid};
 use crate::time_text;
 

@@ -6,12 +6,10 @@ use secrets_framework::host::{StorageEntry, StorageView};
 use secrets_framework::{Context, Error};
 
 use crate::names::{self, LogicalName, OrgId};
+use crate::storage::key::LOGICAL_NAME_PREFIX;
 
-use super::together::Write;
 use super::{OrgConfig, load_from, load_readable, org_ids};
-
-/// Where the cache is: `logical-name/<logical name>`, the value is an org ID as JSON text.
-const CACHE_PREFIX: &str = "logical-name/";
+use crate::storage::Write;
 
 /// Finds the organization of this logical name. Where an old mount has it
 /// twice, the first by org ID has it, as with the Go plugin.
@@ -71,5 +69,5 @@ fn has_name(config: &OrgConfig, name: &str) -> bool {
 }
 
 fn cache_key(name: &str) -> String {
-    format!("{CACHE_PREFIX}{name}")
+    format!("{LOGICAL_NAME_PREFIX}{name}")
 }

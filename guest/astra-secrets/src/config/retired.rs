@@ -11,15 +11,12 @@ use secrets_framework::host::{StorageEntry, StorageView};
 use secrets_framework::{Context, Error};
 use serde_json::{Map, Value};
 
-use crate::entry;
 use crate::limits::{RETIRED_CONFIGS_MAX, RETIRED_DAMAGED_BYTES_MAX};
 use crate::names::OrgId;
+use crate::storage::key::RETIRED_PREFIX;
+use crate::storage::{self, Write, key};
 
-use super::together::Write;
 use super::{OrgConfig, Origin, load, stored};
-
-/// Where retired configs are; seal-wrapped.
-pub(crate) const RETIRED_PREFIX: &str = "retired-config/";
 
 const CONFIGS: &str = "configs";
 
@@ -180,9 +177,9 @@ fn undecoded(bytes: &[u8]) -> Value {
 }
 
 /// Reads the entry. A key that storage would refuse has none.
-fn read(view: &(impl StorageView + ?Sized), org_id: &OrgId) -> Result<entry::OwnRead, Error> {
+fn read(view: &(impl StorageView + ?Sized), org_id: &OrgId) -> Result<storage::OwnRead, Error> {
     let key = key(org_id);
-    if entry::is_key(&key) { entry::read_one(view, &key) } else { Ok(Ok(None)) }
+    if key::is_key(&key) { storage::read_one(view, &key) } else { Ok(Ok(None)) }
 }
 
 /// The config with which a token of `org_id` at `origin` can be revoked: the

@@ -2,14 +2,14 @@
 //! and fields that neither knows kept. Reading is lenient, for an old mount
 //! must go on working; the only place that writes an admin token out.
 
-use std::time::Duration;
-
 use secrets_framework::Error;
 use secrets_framework::host::StorageEntry;
 use serde_json::{Map, Value};
 
 use crate::names::{AstraRoleId, LogicalName, OrgId};
 use crate::schedule::Schedule;
+
+use crate::storage::json::{nanoseconds, set_duration, take_duration, take_role_ids, take_text};
 
 use super::{AdminToken, ApiUrl, CallerMode, OrgConfig, RotationState};
 
@@ -137,35 +137,4 @@ impl CallerMode {
             _ => Self::Standard,
         }
     }
-}
-
-/// Takes a text out of stored JSON; empty where there is none.
-pub(crate) fn take_text(map: &mut Map<String, Value>, name: &str) -> String {
-    match map.remove(name) {
-        Some(Value::String(text)) => text,
-        _ => String::new(),
-    }
-}
-
-/// Takes Astra role IDs out of stored JSON.
-pub(crate) fn take_role_ids(map: &mut Map<String, Value>, name: &str) -> Vec<AstraRoleId> {
-    let Some(Value::Array(values)) = map.remove(name) else { return Vec::new() };
-    values.iter().filter_map(Value::as_str).map(AstraRoleId::stored).collect()
-}
-
-/// Takes a duration out of stored JSON: Go writes whole nanoseconds.
-pub(crate) fn take_duration(map: &mut Map<String, Value>, name: &str) -> Option<Duration> {
-    map.remove(name).and_then(|value| value.as_u64()).map(Duration::from_nanos)
-}
-
-/// Sets a duration that is not zero.
-fn set_duration(map: &mut Map<String, Value>, name: &str, duration: Duration) {
-    if !duration.is_zero() {
-        map.insert(name.to_owned(), nanoseconds(duration).into());
-    }
-}
-
-/// A duration as Go stores it; longer than Go can hold = Go's longest, 292 years.
-pub(crate) fn nanoseconds(duration: Duration) -> i64 {
-    i64::try_from(duration.as_nanos()).unwrap_or(i64::MAX)
 }

@@ -13,6 +13,7 @@ use crate::limits::{
     ADMIN_TOKEN_BYTES_MAX, RETIRED_CONFIGS_MAX, RETIRED_DAMAGED_BYTES_MAX, STORAGE_KEY_BYTES_MAX,
     TRANSACTION_ATTEMPTS_MAX,
 };
+use crate::storage::first_keys_below;
 
 fn with_context<T>(host: &TestHost, act: impl FnOnce(&Context<'_>) -> T) -> T {
     let request = request(Operation::Read, "config", Value::Null);

@@ -6,12 +6,12 @@ use secrets_framework::host::LockGuard;
 use secrets_framework::{Context, Error};
 use serde::{Deserialize, Serialize};
 
-use super::together::{Write, together};
 use super::{OrgConfig, load, load_readable};
-use crate::agenda::{Due, Task, drop_entry};
-use crate::error::Failure;
+use crate::lock::Lock;
 use crate::names::OrgId;
 use crate::schedule::{Schedule, Turn};
+use crate::schedule_queue::{Due, Task, drop_entry};
+use crate::storage::{Write, write_batch};
 
 /// How the rotation of an organization's admin token stands. Times are in
 /// seconds since 1970-01-01T00:00:00Z, 0 = none.
@@ -91,14 +91,14 @@ pub(crate) fn change(
     context: &Context<'_>,
     org_id: &OrgId,
     change: impl FnOnce(&mut OrgConfig) -> bool,
-) -> Result<Option<OrgConfig>, Failure> {
+) -> Result<Option<OrgConfig>, Error> {
     let _turn = lock(context)?;
     let Some(mut config) = load(context, org_id)? else { return Ok(None) };
     let before = Turns::of(Some(&config));
     if !change(&mut config) {
         return Ok(None);
     }
-    together(context, &write_in_step(before, &config)?)?;
+    write_batch(context, &write_in_step(before, &config)?)?;
     Ok(Some(config))
 }
 
@@ -109,7 +109,7 @@ pub(crate) fn take_turn(
     context: &Context<'_>,
     due: &Due,
     next: impl FnOnce(&mut OrgConfig),
-) -> Result<Option<OrgConfig>, Failure> {
+) -> Result<Option<OrgConfig>, Error> {
     let (Task::RotateAdmin(org_id) | Task::Tidy(org_id)) = &due.task else { return Ok(None) };
     let _turn = lock(context)?;
     // A damaged config confirms nothing; a write that repairs it puts its entries back.
@@ -119,20 +119,18 @@ pub(crate) fn take_turn(
     };
     let before = Turns::of(Some(&config));
     next(&mut config);
-    together(context, &write_in_step(before, &config)?)?;
+    write_batch(context, &write_in_step(before, &config)?)?;
     Ok(Some(config))
 }
 
 /// The lock of all writes to configs of the mount. Nothing asks Astra under it.
-pub(crate) fn lock<'a>(context: &Context<'a>) -> Result<Box<dyn LockGuard + 'a>, Failure> {
-    Ok(context.host.locks().acquire(CONFIG_LOCK)?)
+pub(crate) fn lock<'a>(context: &Context<'a>) -> Result<Box<dyn LockGuard + 'a>, Error> {
+    Ok(Lock::Configs.acquire(context)?)
 }
 
 fn confirms(config: &OrgConfig, due: &Due) -> bool {
     Turns::of(Some(config)).entries(&config.org_id).any(|own| own == *due)
 }
-
-const CONFIG_LOCK: &str = "config";
 
 #[cfg(test)]
 mod tests;

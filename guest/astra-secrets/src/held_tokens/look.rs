@@ -10,16 +10,13 @@ use secrets_framework::{Context, Error};
 use serde::{Deserialize, Serialize};
 
 use super::{HeldTokens, Missing, Verdict, judge};
-use crate::astra_token::Patience;
-use crate::client::AstraClient;
+use crate::client::{AstraClient, upstream};
 use crate::config;
-use crate::error::{Failure, upstream};
+use crate::ending::Patience;
 use crate::limits::{HELD_LOOK_PERIOD, HELD_ORGANIZATIONS_PER_ROLLBACK_MAX, HELD_PROOFS_MAX, ROLLBACK_REQUEST_TIMEOUT};
 use crate::names::{OrgId, is_uuid};
-use crate::record::from_segment;
-use crate::static_role::{self, STATIC_ROLE_PREFIX};
-
-const STATE_KEY: &str = "held-look-state";
+use crate::static_role;
+use crate::storage::key::{HELD_LOOK_STATE_KEY, STATIC_ROLE_PREFIX, from_segment};
 
 /// How far the look came. Times are in seconds since 1970-01-01T00:00:00Z.
 #[derive(Debug, Default, Deserialize, Serialize)]
@@ -105,9 +102,9 @@ struct Looked {
 fn look_at(context: &Context<'_>, org_id: &OrgId, deadline: Duration) -> Result<Looked, Error> {
     match try_look_at(context, org_id, deadline) {
         Ok(looked) => Ok(looked),
-        Err(Failure::Failed(error @ Error::Plain(_))) => Err(error),
-        Err(failure) => {
-            let error = failure.into_error().to_string();
+        Err(error @ Error::Plain(_)) => Err(error),
+        Err(error) => {
+            let error = error.to_string();
             let message = "the tokens of static roles could not be compared with Astra's list";
             context.host.log().log(LogLevel::Warn, message, &[("org", org_id.as_str()), ("error", &error)]);
             Ok(Looked::default())
@@ -115,7 +112,7 @@ fn look_at(context: &Context<'_>, org_id: &OrgId, deadline: Duration) -> Result<
     }
 }
 
-fn try_look_at(context: &Context<'_>, org_id: &OrgId, deadline: Duration) -> Result<Looked, Failure> {
+fn try_look_at(context: &Context<'_>, org_id: &OrgId, deadline: Duration) -> Result<Looked, Error> {
     let mut looked = Looked::default();
     let Some(config) = config::load_readable(context, org_id)? else { return Ok(looked) };
     let names = static_role::names(context.host.storage(), org_id)?;
@@ -150,8 +147,7 @@ fn try_look_at(context: &Context<'_>, org_id: &OrgId, deadline: Duration) -> Res
 }
 
 /// Logs why a dead token was not put to be replaced; fails only where storage does.
-fn log_failure(context: &Context<'_>, org_id: &OrgId, missing: Missing<'_>, failure: Failure) -> Result<(), Error> {
-    let error = failure.into_error();
+fn log_failure(context: &Context<'_>, org_id: &OrgId, missing: Missing<'_>, error: Error) -> Result<(), Error> {
     if matches!(error, Error::Plain(_)) {
         return Err(error);
     }
@@ -162,7 +158,7 @@ fn log_failure(context: &Context<'_>, org_id: &OrgId, missing: Missing<'_>, fail
 }
 
 /// Compares with the list of the client's organization. False = the list is not whole, or another organization's.
-fn compare(client: &AstraClient<'_>, held: &mut HeldTokens) -> Result<bool, Failure> {
+fn compare(client: &AstraClient<'_>, held: &mut HeldTokens) -> Result<bool, Error> {
     let org_id = client.org_id();
     let told = |error| upstream(org_id, &error);
     // Old mounts may know an organization by another name than Astra's UUID.
@@ -197,12 +193,12 @@ pub(crate) fn log_dead(context: &Context<'_>, org_id: &OrgId, missing: Missing<'
 
 /// A state that cannot be read is none, and the look is planned anew.
 fn load(context: &Context<'_>) -> Result<State, Error> {
-    let entry = context.host.storage().get(STATE_KEY)?;
+    let entry = context.host.storage().get(HELD_LOOK_STATE_KEY)?;
     Ok(entry.and_then(|entry| serde_json::from_slice(&entry.value).ok()).unwrap_or_default())
 }
 
 fn store(context: &Context<'_>, state: &State) -> Result<(), Error> {
     let value = serde_json::to_vec(state)
         .map_err(|_| Error::Internal("the state of the hourly look could not be written as JSON".to_owned()))?;
-    Ok(context.host.storage().put(StorageEntry { key: STATE_KEY.to_owned(), value, seal_wrap: false })?)
+    Ok(context.host.storage().put(StorageEntry { key: HELD_LOOK_STATE_KEY.to_owned(), value, seal_wrap: false })?)
 }

@@ -8,12 +8,10 @@ use secrets_framework::host::{LogLevel, StorageEntry};
 use secrets_framework::{Context, Error};
 
 use super::stored::History;
-use crate::config::Write;
 use crate::limits::LIST_PAGE;
 use crate::names::OrgId;
-use crate::record::segment;
-
-const ASIDE_PREFIX: &str = "history-unreadable/";
+use crate::storage::Write;
+use crate::storage::key::{HISTORY_UNREADABLE_PREFIX, segment};
 
 /// Makes a history that cannot be read an empty one; the change that keeps its bytes, which comes first.
 pub(super) fn set_aside(
@@ -70,5 +68,5 @@ fn key(org_id: &OrgId, client_id: &str, at: u64) -> String {
 }
 
 fn folder(org_id: &OrgId, client_id: &str) -> String {
-    format!("{ASIDE_PREFIX}{}/{}/", segment(org_id.as_str()), segment(client_id))
+    format!("{HISTORY_UNREADABLE_PREFIX}{}/{}/", segment(org_id.as_str()), segment(client_id))
 }

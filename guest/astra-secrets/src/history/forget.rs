@@ -12,16 +12,10 @@ use serde::{Deserialize, Serialize};
 
 use super::aside;
 use super::stored::{self, History};
-use crate::config::{Write, together};
-use crate::entry;
 use crate::limits::{HISTORIES_PER_ROLLBACK_MAX, HISTORIES_PER_WRITE, HISTORY_HOURS_PER_ROLLBACK_MAX, HISTORY_KEPT};
 use crate::names::OrgId;
-use crate::record::{self, from_segment, segment};
-
-/// `history-end/<hour>/<organization>.<client id>`.
-const QUEUE_PREFIX: &str = "history-end/";
-
-const STATE_KEY: &str = "history-state";
+use crate::storage::key::{HISTORY_END_PREFIX, HISTORY_STATE_KEY, from_segment, segment};
+use crate::storage::{self, Write, key, write_batch};
 
 /// Of an hour's number: sorted by time, also when somebody looks at storage by hand.
 const HOUR_DIGITS: usize = 8;
@@ -40,15 +34,18 @@ pub(super) fn queued(org_id: &OrgId, client_id: &str, from: u64) -> StorageEntry
     StorageEntry { key, value: b"{}".to_vec(), seal_wrap: false }
 }
 
+/// Answers whether the mount certainly has no record of a token.
+pub(crate) type IsUnknown = fn(&Context<'_>, &OrgId, &str) -> Result<bool, Error>;
+
 /// Forgets what is due, until `deadline` has passed; the next call goes on.
-pub(crate) fn forget_old(context: &Context<'_>, deadline: Duration) -> Result<(), Error> {
+pub(crate) fn forget_old(context: &Context<'_>, deadline: Duration, is_unknown: IsUnknown) -> Result<(), Error> {
     let this_hour = hour_of(context.host.clock().now().as_secs());
     let state = load_state(context)?;
     // Nothing stands before the first call's hour. A clock that had run ahead is followed back.
     let mut hour = state.map_or(this_hour, |hour| hour.min(this_hour));
     for _ in 0..HISTORY_HOURS_PER_ROLLBACK_MAX {
         // Of the hour that runs not all is due yet.
-        if hour >= this_hour || !forget_hour(context, hour, deadline)? {
+        if hour >= this_hour || !forget_hour(context, hour, deadline, is_unknown)? {
             break;
         }
         hour += 1;
@@ -60,42 +57,42 @@ pub(crate) fn forget_old(context: &Context<'_>, deadline: Duration) -> Result<()
 }
 
 /// Goes through one hour of the queue; is it done?
-fn forget_hour(context: &Context<'_>, hour: u64, deadline: Duration) -> Result<bool, Error> {
+fn forget_hour(context: &Context<'_>, hour: u64, deadline: Duration, is_unknown: IsUnknown) -> Result<bool, Error> {
     let folder = folder(hour);
     let names = context.host.storage().list_page(&folder, "", HISTORIES_PER_ROLLBACK_MAX)?;
     for chunk in names.chunks(HISTORIES_PER_WRITE) {
         if context.host.clock().now() > deadline {
             return Ok(false);
         }
-        if forget_together(context, &folder, chunk).is_err() {
-            forget_singly(context, &folder, chunk)?;
+        if forget_together(context, &folder, chunk, is_unknown).is_err() {
+            forget_singly(context, &folder, chunk, is_unknown)?;
         }
     }
     Ok(names.len() < HISTORIES_PER_ROLLBACK_MAX as usize)
 }
 
 /// Does what is to be done with these entries of the queue, in one write.
-fn forget_together(context: &Context<'_>, folder: &str, names: &[String]) -> Result<(), Error> {
+fn forget_together(context: &Context<'_>, folder: &str, names: &[String], is_unknown: IsUnknown) -> Result<(), Error> {
     let mut writes = Vec::new();
     // A name that is no key is nobody's, and cannot be deleted.
-    for name in names.iter().filter(|name| entry::is_key(name)) {
-        add_writes(context, folder, name, &mut writes)?;
+    for name in names.iter().filter(|name| key::is_key(name)) {
+        add_writes(context, folder, name, is_unknown, &mut writes)?;
     }
-    together(context, &writes)
+    write_batch(context, &writes)
 }
 
 /// One of the entries cannot be dealt with: the others are, and that one moves on in the queue.
-fn forget_singly(context: &Context<'_>, folder: &str, names: &[String]) -> Result<(), Error> {
+fn forget_singly(context: &Context<'_>, folder: &str, names: &[String], is_unknown: IsUnknown) -> Result<(), Error> {
     for name in names {
-        let Err(error) = forget_together(context, folder, std::slice::from_ref(name)) else { continue };
-        let error = entry::own_error(context.host.storage(), error)?;
+        let Err(error) = forget_together(context, folder, std::slice::from_ref(name), is_unknown) else { continue };
+        let error = storage::own_error(context.host.storage(), error)?;
         let mut writes = Vec::new();
         if let Some((org_id, client_id)) = of_name(name) {
             writes.push(Write::Put(queued(&org_id, &client_id, context.host.clock().now().as_secs())));
         }
         writes.push(Write::Delete(format!("{folder}{name}")));
         // On a server that takes no write at all, this fails, too.
-        together(context, &writes)?;
+        write_batch(context, &writes)?;
         let (key, error) = (format!("{folder}{name}"), error.to_string());
         let message = "a token's history could not be looked at and is kept for another 90 days";
         context.host.log().log(LogLevel::Error, message, &[("key", key.as_str()), ("error", &error)]);
@@ -104,11 +101,17 @@ fn forget_singly(context: &Context<'_>, folder: &str, names: &[String]) -> Resul
 }
 
 /// What is to be done with one entry of the queue: its history is forgotten, or it moves on.
-fn add_writes(context: &Context<'_>, folder: &str, name: &str, writes: &mut Vec<Write>) -> Result<(), Error> {
+fn add_writes(
+    context: &Context<'_>,
+    folder: &str,
+    name: &str,
+    is_unknown: IsUnknown,
+    writes: &mut Vec<Write>,
+) -> Result<(), Error> {
     if let Some((org_id, client_id)) = of_name(name)
         && let Some(history) = stored::load(context, &org_id, &client_id)?
     {
-        let from = next_look(context, &org_id, &client_id, &history)?;
+        let from = next_look(context, &org_id, &client_id, &history, is_unknown)?;
         writes.extend(from.map(|from| Write::Put(queued(&org_id, &client_id, from))));
         add_writes_of(context, &org_id, &client_id, history, from.is_none(), writes)?;
     }
@@ -135,12 +138,18 @@ fn add_writes_of(
 }
 
 /// From when on the history is to be kept on; none = it is to be forgotten.
-fn next_look(context: &Context<'_>, org_id: &OrgId, client_id: &str, history: &History) -> Result<Option<u64>, Error> {
+fn next_look(
+    context: &Context<'_>,
+    org_id: &OrgId,
+    client_id: &str,
+    history: &History,
+    is_unknown: IsUnknown,
+) -> Result<Option<u64>, Error> {
     let now = context.host.clock().now().as_secs();
     Ok(match &history.ended {
         Some(ended) => Some(ended.at).filter(|at| forget_at(*at) > now),
         None if history.unreadable.is_some() => Some(now),
-        None => (!record::is_unknown(context, org_id, client_id)?).then_some(now),
+        None => (!is_unknown(context, org_id, client_id)?).then_some(now),
     })
 }
 
@@ -158,16 +167,16 @@ fn hour_of(seconds: u64) -> u64 {
 }
 
 fn folder(hour: u64) -> String {
-    format!("{QUEUE_PREFIX}{hour:0HOUR_DIGITS$}/")
+    format!("{HISTORY_END_PREFIX}{hour:0HOUR_DIGITS$}/")
 }
 
 fn load_state(context: &Context<'_>) -> Result<Option<u64>, Error> {
-    let entry = context.host.storage().get(STATE_KEY)?;
+    let entry = context.host.storage().get(HISTORY_STATE_KEY)?;
     Ok(entry.and_then(|entry| serde_json::from_slice::<State>(&entry.value).ok()).map(|state| state.hour))
 }
 
 fn store_state(context: &Context<'_>, hour: u64) -> Result<(), Error> {
     let value = serde_json::to_vec(&State { hour })
         .map_err(|_| Error::Internal("the histories' state could not be written as JSON".to_owned()))?;
-    Ok(context.host.storage().put(StorageEntry { key: STATE_KEY.to_owned(), value, seal_wrap: false })?)
+    Ok(context.host.storage().put(StorageEntry { key: HISTORY_STATE_KEY.to_owned(), value, seal_wrap: false })?)
 }

@@ -14,12 +14,11 @@ use secrets_framework::{Context, Error};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use super::{Event, Who};
+use super::Event;
 use crate::limits::HISTORY_EVENTS_MAX;
 use crate::names::OrgId;
-use crate::record::{Record, segment};
-
-const HISTORY_PREFIX: &str = "history/";
+use crate::storage::key::{HISTORY_PREFIX, segment};
+use crate::who::Who;
 
 /// What happened to one token after it was made.
 #[derive(Default, Deserialize, Serialize)]
@@ -120,22 +119,6 @@ pub(crate) struct Facts {
 }
 
 impl Facts {
-    /// Those of a record.
-    pub(crate) fn of(record: &Record) -> Self {
-        Self {
-            role_name: record.role_name.as_str().to_owned(),
-            role_ids: record.role_ids.clone(),
-            logical_name: record.logical_name.clone(),
-            metadata: record.metadata.clone(),
-            kind: record.kind.as_str().to_owned(),
-            created_by: record.created_by.clone(),
-            made: record.made,
-            generated_on: record.generated_on.clone(),
-            lease_end: record.lease_end,
-            expires_at: record.expires_at.clone(),
-        }
-    }
-
     /// How it was made; unknown for tokens of the Go plugin.
     pub(crate) fn mint(&self) -> Option<Happened> {
         (self.made != 0).then(|| Happened::new(self.made, Event::Mint, self.created_by.clone()))
@@ -168,7 +151,7 @@ impl History {
 /// The history of a token, if anything happened since it was made.
 pub(crate) fn load(context: &Context<'_>, org_id: &OrgId, client_id: &str) -> Result<Option<History>, Error> {
     let key = key(org_id, client_id);
-    let entry = crate::config::entry(context.host.storage(), &key)?;
+    let entry = crate::storage::entry(context.host.storage(), &key)?;
     Ok(entry.map(|entry| decode(context, entry)))
 }
 

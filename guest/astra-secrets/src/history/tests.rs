@@ -71,7 +71,7 @@ fn each_event_says_when_what_and_who() {
     mount.host.clock.advance(second);
     mount.renew(mount.lease(made.secret)).0.unwrap();
     mount.host.clock.advance(second);
-    with_record(&mount, &client_id, |context, record| note(context, record, Event::Rotate));
+    with_record(&mount, &client_id, |context, record| note(context, record.subject(), Event::Rotate));
     let shown = shown(&mount, &client_id);
     assert_eq!(
         shown["history"],

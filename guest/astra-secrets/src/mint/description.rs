@@ -7,8 +7,8 @@ use std::collections::BTreeMap;
 use secrets_framework::Request;
 use thiserror::Error;
 
-use crate::history::Who;
 use crate::limits::ASTRA_DESCRIPTION_BYTES_MAX;
+use crate::who::Who;
 
 /// Why a template is refused.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
@@ -33,12 +33,6 @@ pub(crate) struct Facts<'a> {
     pub(crate) logical_name: &'a str,
     pub(crate) metadata: &'a BTreeMap<String, String>,
 }
-
-/// What each mark begins with.
-pub(super) const MARK_START: &str = "vault-mark:";
-
-/// Random bytes of a mark, written in hex.
-pub(super) const MARK_RANDOM_BYTES: usize = 16;
 
 /// The words that a template may use, for messages and help.
 const NAMES: &str =
@@ -71,32 +65,6 @@ pub(crate) fn describe(template: &str, facts: &Facts<'_>, mark: &str) -> String 
     let text: String = text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
     let text = cut(text.trim(), ASTRA_DESCRIPTION_BYTES_MAX.saturating_sub(mark.len() + 1)).trim_end();
     if text.is_empty() { mark.to_owned() } else { format!("{text} {mark}") }
-}
-
-/// Is this the description of the token with this mark? Only its end counts:
-/// what stands before comes from clients, and might be another's mark.
-pub(crate) fn has_mark(description: &str, mark: &str) -> bool {
-    description.strip_suffix(mark).is_some_and(|text| text.is_empty() || text.ends_with(' '))
-}
-
-/// The mark at the end of a description, if it is one of the mount with this
-/// backend UUID.
-pub(crate) fn mark_of_mount<'a>(description: &'a str, backend_uuid: &str) -> Option<&'a str> {
-    let start = description.rfind(' ').map_or(0, |blank| blank + 1);
-    let mark = &description[start..];
-    let ours = Some(backend_uuid).filter(|uuid| !uuid.is_empty())?;
-    let random = mark.strip_prefix(MARK_START)?.strip_prefix(ours)?.strip_prefix(':')?;
-    is_random_part(random).then_some(mark)
-}
-
-/// Is this a whole mark, of whatever mount?
-pub(super) fn is_mark(text: &str) -> bool {
-    let parts = text.strip_prefix(MARK_START).and_then(|rest| rest.rsplit_once(':'));
-    parts.is_some_and(|(backend_uuid, random)| !backend_uuid.contains(' ') && is_random_part(random))
-}
-
-fn is_random_part(text: &str) -> bool {
-    text.len() == 2 * MARK_RANDOM_BYTES && text.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'))
 }
 
 fn value<'a>(name: &str, facts: &Facts<'a>) -> &'a str {
@@ -162,6 +130,7 @@ mod tests {
     use secrets_framework::testing::request;
 
     use super::*;
+    use crate::mark::has_mark;
 
     const MARK: &str = "vault-mark:11111111-2222-3333-4444-555555555555:0123456789abcdef0123456789abcdef";
 
@@ -206,27 +175,6 @@ mod tests {
         assert_eq!(check_template("{{org"), Err(TemplateError::NotClosed));
         assert_eq!(check_template("{{ nope }}"), Err(TemplateError::Unknown { name: "nope".to_owned() }));
         assert_eq!(check_template("{{metadata.}}"), Err(TemplateError::Unknown { name: "metadata.".to_owned() }));
-    }
-
-    #[test]
-    fn a_mark_is_this_mounts_only_if_it_is_whole_and_last() {
-        let uuid = "11111111-2222-3333-4444-555555555555";
-        assert_eq!(mark_of_mount(MARK, uuid), Some(MARK));
-        assert_eq!(mark_of_mount(&format!("a b {MARK}"), uuid), Some(MARK));
-        for other in [
-            String::new(),
-            "vault-mark:".to_owned(),
-            format!("x{MARK}"),
-            format!("{MARK} "),
-            format!("{MARK}0"),
-            MARK.replace("abcdef", "ABCDEF"),
-            MARK[..MARK.len() - 1].to_owned(),
-            MARK.replace("11111111", "11111112"),
-            "vault-mark::0123456789abcdef0123456789abcdef".to_owned(),
-        ] {
-            assert_eq!(mark_of_mount(&other, uuid), None, "{other}");
-        }
-        assert_eq!(mark_of_mount("vault-mark::0123456789abcdef0123456789abcdef", ""), None, "any mount's");
     }
 
     proptest! {

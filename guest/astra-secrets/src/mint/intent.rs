@@ -2,20 +2,19 @@
 //! the mark by which the token is found again, whatever happens in between.
 
 use std::collections::BTreeMap;
-use std::fmt::Write as _;
 
 use secrets_framework::host::LockGuard;
 use secrets_framework::wal::{self, WalEntry, WalId};
 use secrets_framework::{Context, Error};
 use serde::{Deserialize, Serialize};
 
-use super::description::{MARK_RANDOM_BYTES, MARK_START, is_mark};
 use crate::config::{self, OrgConfig, Origin};
-use crate::entry::own_error;
-use crate::error::Failure;
 use crate::limits::OPEN_INTENTS_MAX;
+use crate::lock::Lock;
+use crate::mark::{fresh_mark, is_mark};
 use crate::names::OrgId;
 use crate::record::RecordId;
+use crate::storage::own_error;
 
 /// The kind of the entry.
 pub(crate) const INTENT_KIND: &str = "astra_token";
@@ -73,7 +72,7 @@ pub(super) fn note<'a>(
     config: &OrgConfig,
     roles: &[String],
     record_id: Option<&RecordId>,
-) -> Result<Intent<'a>, Failure> {
+) -> Result<Intent<'a>, Error> {
     let mark = fresh_mark(context);
     let guard = lock(context, &mark)?;
     let data = IntentData {
@@ -88,7 +87,7 @@ pub(super) fn note<'a>(
     let wal_id = wal::put(context, INTENT_KIND, data)?;
     if !is_current(context, config)? {
         wal::delete(context, &wal_id)?;
-        return Err(Failure::exists(format!(
+        return Err(Error::conflict(format!(
             "the config of organization `{}` was deleted or moved while this token was asked for: ask again",
             config.org_id
         )));
@@ -142,8 +141,8 @@ pub(crate) struct OpenMarks {
 }
 
 /// The lock under which an attempt, or its rollback, goes on.
-pub(crate) fn lock<'a>(context: &Context<'a>, mark: &str) -> Result<Box<dyn LockGuard + 'a>, Failure> {
-    Ok(context.host.locks().acquire(&format!("mint/{mark}"))?)
+pub(crate) fn lock<'a>(context: &Context<'a>, mark: &str) -> Result<Box<dyn LockGuard + 'a>, Error> {
+    Ok(Lock::Mint(mark).acquire(context)?)
 }
 
 fn any_open(context: &Context<'_>, is_it: impl Fn(&IntentData, u64) -> bool) -> Result<bool, Error> {
@@ -189,16 +188,4 @@ fn read_own(context: &Context<'_>, id: &WalId) -> Result<Result<Option<WalEntry>
         Err(error) => own_error(context.host.storage(), error).map(Err),
         entry => entry.map(Ok),
     }
-}
-
-/// `vault-mark:<backend UUID>:<32 hex of this mint>`.
-fn fresh_mark(context: &Context<'_>) -> String {
-    let mut random = [0_u8; MARK_RANDOM_BYTES];
-    context.host.random().fill(&mut random);
-    let mut mark = format!("{MARK_START}{}:", context.host.system_view().backend_uuid());
-    for byte in random {
-        // Writing to a string cannot fail.
-        let _ = write!(mark, "{byte:02x}");
-    }
-    mark
 }

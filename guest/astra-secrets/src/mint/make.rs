@@ -3,13 +3,13 @@
 //! is for, and where it is kept, is for the caller.
 
 use secrets_framework::Context;
+use secrets_framework::Error;
 use secrets_framework::wal::WalId;
 
 use super::intent::{self, Intent};
 use super::settle::{Settled, settle};
-use crate::client::{AstraClient, ClientError, CreatedToken, TokenRequest};
+use crate::client::{AstraClient, ClientError, CreatedToken, TokenRequest, upstream};
 use crate::config::OrgConfig;
-use crate::error::{Failure, upstream};
 use crate::read_only;
 use crate::record::RecordId;
 
@@ -56,7 +56,7 @@ pub(crate) enum NotMade {
     /// Astra did not make it.
     Upstream(ClientError),
     /// All else.
-    Failed(Failure),
+    Failed(Error),
 }
 
 /// As [`try_make`], for those who only pass a failure on.
@@ -64,7 +64,7 @@ pub(crate) fn make<'a>(
     context: &Context<'a>,
     client: &AstraClient<'_>,
     wanted: &Wanted<'_>,
-) -> Result<Made<'a>, Failure> {
+) -> Result<Made<'a>, Error> {
     try_make(context, client, wanted).map_err(|not_made| match not_made {
         NotMade::Upstream(error) => upstream(client.org_id(), &error),
         NotMade::Failed(failure) => failure,

@@ -1,30 +1,30 @@
 //! What a client may note about a token: bounded, for it is stored with the
 //! record, shown in lists and kept in the history.
 
+use secrets_framework::Error;
 use std::collections::BTreeMap;
 
-use crate::error::Failure;
 use crate::limits::{METADATA_KEY_BYTES_MAX, METADATA_PAIRS_MAX, METADATA_VALUE_BYTES_MAX};
 use crate::names::shown;
 
 /// Refuses metadata beyond the limits, before anything is made.
-pub(super) fn check(metadata: &BTreeMap<String, String>) -> Result<(), Failure> {
+pub(super) fn check(metadata: &BTreeMap<String, String>) -> Result<(), Error> {
     if metadata.len() > METADATA_PAIRS_MAX {
-        return Err(Failure::mistake(format!(
+        return Err(Error::mistake(format!(
             "`metadata` has {} pairs: at most {METADATA_PAIRS_MAX} can be noted about a token",
             metadata.len()
         )));
     }
     for (key, value) in metadata {
         if key.len() > METADATA_KEY_BYTES_MAX {
-            return Err(Failure::mistake(format!(
+            return Err(Error::mistake(format!(
                 "`metadata` has the key {} of {} bytes: a key has at most {METADATA_KEY_BYTES_MAX}",
                 shown(key),
                 key.len()
             )));
         }
         if value.len() > METADATA_VALUE_BYTES_MAX {
-            return Err(Failure::mistake(format!(
+            return Err(Error::mistake(format!(
                 "`metadata` has for the key {} a value of {} bytes: a value has at most {METADATA_VALUE_BYTES_MAX}",
                 shown(key),
                 value.len()

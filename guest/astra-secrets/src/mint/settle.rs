@@ -8,7 +8,6 @@ use secrets_framework::{Context, Error, wal};
 use super::intent::Intent;
 use super::make::Made;
 use crate::client::{AstraClient, ClientError};
-use crate::error::Failure;
 use crate::record::{self, Record};
 
 /// What is known of a token whose making failed.
@@ -63,20 +62,20 @@ pub(crate) fn undo(context: &Context<'_>, client: &AstraClient<'_>, made: &Made<
 
 /// Why a token that was made did not take its place, where another stands that works.
 pub(crate) struct NotPlaced {
-    failure: Failure,
+    failure: Error,
     may_be_stored: bool,
 }
 
 impl NotPlaced {
     /// Storage failed while the token was stored: a commit that was not answered may still happen.
     pub(crate) fn perhaps(error: Error) -> Self {
-        Self { failure: error.into(), may_be_stored: true }
+        Self { failure: error, may_be_stored: true }
     }
 
     /// Takes back a token that certainly has not taken its place. Were one
     /// deleted that may have, its holder could be left with a dead one: in some
     /// minutes rollback sees by the write-ahead entry which of them is held.
-    pub(crate) fn settle(self, context: &Context<'_>, client: &AstraClient<'_>, made: &Made<'_>) -> Failure {
+    pub(crate) fn settle(self, context: &Context<'_>, client: &AstraClient<'_>, made: &Made<'_>) -> Error {
         if self.may_be_stored {
             left_to_rollback(context, client, &made.intent);
         } else {
@@ -87,7 +86,7 @@ impl NotPlaced {
 }
 
 /// What fails before the token is stored leaves nothing of it there.
-impl<T: Into<Failure>> From<T> for NotPlaced {
+impl<T: Into<Error>> From<T> for NotPlaced {
     fn from(failure: T) -> Self {
         Self { failure: failure.into(), may_be_stored: false }
     }

@@ -6,8 +6,8 @@ use std::time::Duration;
 use secrets_framework::{Context, Error};
 
 use crate::astra_token::LeaseTerms;
-use crate::error::lease_settings;
 use crate::limits::LEASE_END_MARGIN;
+use crate::role::lease_settings;
 use crate::role::{Role, go_text};
 
 /// The terms of a new lease.

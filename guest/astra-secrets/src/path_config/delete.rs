@@ -2,16 +2,18 @@
 //! must be left to revoke them with.
 
 use secrets_framework::host::LogLevel;
-use secrets_framework::{Context, FieldData, Response};
+use secrets_framework::{Context, Error, FieldData, Outcome, Response};
 
-use crate::astra_token::{drop_retired_if_unused, leave_to_rollback};
-use crate::config::{self, Retired, Turns, Write};
-use crate::error::{Failure, Outcome};
+use crate::admin_refusal;
+use crate::admin_rotation;
+use crate::config::{self, Retired, Turns};
+use crate::ending::{drop_retired_if_unused, leave_to_rollback};
 use crate::names::OrgId;
 use crate::read_only;
 use crate::record;
 use crate::static_role;
-use crate::{admin_refusal, admin_rotation};
+use crate::static_rotation;
+use crate::storage::{self, Write};
 
 /// Deletes a config; deleting what is not there succeeds.
 pub(super) fn delete(context: &Context<'_>, data: &FieldData, org_id: &OrgId) -> Outcome {
@@ -25,20 +27,20 @@ pub(super) fn delete(context: &Context<'_>, data: &FieldData, org_id: &OrgId) ->
         })?;
         // While there is still a config: it is deleted again where this fails. And before the lock of all
         // configs is taken: a static role that is being rotated may be waited for.
-        static_role::end_all(context, org_id)?;
+        static_rotation::end_all(context, org_id)?;
     }
     forget(context, org_id, force)?;
     // A mint or a static role that was under way may have come since the looks
     // before, and an earlier deletion may have failed here: so what is kept is
     // dropped only after another look.
-    let warnings = static_role::end_left(context, org_id)?;
+    let warnings = static_rotation::end_left(context, org_id)?;
     let dropped = config::lock(context).and_then(|_turn| drop_retired_if_unused(context, org_id));
     leave_to_rollback(context, org_id, dropped);
     Ok((!warnings.is_empty()).then(|| Response { warnings, ..Response::default() }))
 }
 
 /// Forgets the config itself, and keeps what is needed to revoke with.
-fn forget(context: &Context<'_>, org_id: &OrgId, force: bool) -> Result<(), Failure> {
+fn forget(context: &Context<'_>, org_id: &OrgId, force: bool) -> Result<(), Error> {
     let _turn = config::lock(context)?;
     let config = config::load(context, org_id)?;
     if config.is_none() && !force {
@@ -49,7 +51,7 @@ fn forget(context: &Context<'_>, org_id: &OrgId, force: bool) -> Result<(), Fail
     let Some(config) = config else {
         // A deletion before this one may have left what cannot be read.
         if given_up.is_some() {
-            config::together(context, &[retired.write()?])?;
+            storage::write_batch(context, &[retired.write()?])?;
         }
         log_given_up(context, org_id, given_up);
         return Ok(());
@@ -61,7 +63,7 @@ fn forget(context: &Context<'_>, org_id: &OrgId, force: bool) -> Result<(), Fail
         any => any? || !static_role::names(context.host.storage(), org_id)?.is_empty(),
     };
     if has_tokens && !force {
-        return Err(Failure::mistake(format!(
+        return Err(Error::mistake(format!(
             "organization `{org_id}` has tokens that are alive: revoke them first, or delete with `force=true`, \
              and its admin token is kept, hidden, to revoke them, until the last has gone"
         )));
@@ -74,7 +76,7 @@ fn forget(context: &Context<'_>, org_id: &OrgId, force: bool) -> Result<(), Fail
     writes.push(Write::Delete(admin_refusal::key(org_id)));
     writes.extend(Turns::of(Some(&config)).removal(org_id));
     writes.extend(config::rename(config.logical_name.as_ref(), None, org_id)?);
-    config::together(context, &writes)?;
+    storage::write_batch(context, &writes)?;
     log_given_up(context, org_id, given_up);
     let kept = if has_tokens { "true" } else { "false" };
     let fields = [("org", org_id.as_str()), ("kept_to_revoke", kept)];

@@ -3,11 +3,10 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use secrets_framework::{Context, Response};
+use secrets_framework::{Context, Outcome, Response};
 use serde::Serialize;
 
 use crate::config::{self, OrgConfig};
-use crate::error::Outcome;
 use crate::names::{AstraRoleId, OrgId};
 use crate::role::go_text;
 use crate::schedule::Schedule;

@@ -1,10 +1,9 @@
 //! Which organization a request is about. A body or query may say the logical
 //! name for the ID; a path may not, for policies name paths.
 
-use secrets_framework::{Context, FieldData};
+use secrets_framework::{Context, Error, FieldData};
 
 use crate::config::{self, OrgConfig};
-use crate::error::Failure;
 use crate::names::OrgId;
 
 /// The organization of a request.
@@ -27,12 +26,12 @@ impl Target {
 }
 
 /// What a request without an organization is told.
-pub(crate) fn missing_org_id() -> Failure {
-    Failure::mistake("missing `org_id`: give the ID of the organization")
+pub(crate) fn missing_org_id() -> Error {
+    Error::mistake("missing `org_id`: give the ID of the organization")
 }
 
 /// The organization that `org_id` names, by ID or logical name.
-pub(crate) fn in_body(context: &Context<'_>, data: &FieldData) -> Result<Target, Failure> {
+pub(crate) fn in_body(context: &Context<'_>, data: &FieldData) -> Result<Target, Error> {
     match data.text("org_id").unwrap_or_default() {
         "" => Err(missing_org_id()),
         text => Ok(config::find(context, text)?.map_or_else(|| Target::unknown(text), Target::found)),
@@ -40,9 +39,9 @@ pub(crate) fn in_body(context: &Context<'_>, data: &FieldData) -> Result<Target,
 }
 
 /// The organization that `org_id` or, without it, `logical_name` names.
-pub(super) fn named(context: &Context<'_>, data: &FieldData) -> Result<Target, Failure> {
+pub(super) fn named(context: &Context<'_>, data: &FieldData) -> Result<Target, Error> {
     match (data.text("org_id").unwrap_or_default(), data.text("logical_name").unwrap_or_default()) {
-        ("", "") => Err(Failure::mistake("missing `org_id`: give the ID of the organization, or its `logical_name`")),
+        ("", "") => Err(Error::mistake("missing `org_id`: give the ID of the organization, or its `logical_name`")),
         ("", name) => {
             Ok(config::find_by_logical_name(context, name)?.map_or_else(|| Target::unknown(name), Target::found))
         }
@@ -51,14 +50,14 @@ pub(super) fn named(context: &Context<'_>, data: &FieldData) -> Result<Target, F
 }
 
 /// The organization that the path names, by its ID only.
-pub(crate) fn in_path(context: &Context<'_>, data: &FieldData) -> Result<Target, Failure> {
+pub(crate) fn in_path(context: &Context<'_>, data: &FieldData) -> Result<Target, Error> {
     let text = data.text("org").unwrap_or_default();
     if let Some(config) = config::load(context, &OrgId::stored(text))? {
         return Ok(Target::found(config));
     }
     match config::find_by_logical_name(context, text)? {
         None => Ok(Target::unknown(text)),
-        Some(config) => Err(Failure::mistake(format!(
+        Some(config) => Err(Error::mistake(format!(
             "`org` is the logical name `{text}`: in a path, use the organization's ID, `{}`",
             config.org_id
         ))),

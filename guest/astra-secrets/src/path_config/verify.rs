@@ -3,17 +3,17 @@
 //! configuring it.
 
 use secrets_framework::Context;
+use secrets_framework::Error;
 
 use crate::client::{AstraClient, ClientError};
 use crate::config::OrgConfig;
-use crate::error::Failure;
 use crate::limits::VERIFY_TIMEOUT;
 use crate::names::{is_uuid, shown};
 use crate::read_only;
 
 /// Checks that the token of `candidate`, which is about to be stored, is one
 /// of its organization. What it answers is a warning: Astra did not say.
-pub(super) fn verify(context: &Context<'_>, candidate: &OrgConfig, is_new: bool) -> Result<Option<String>, Failure> {
+pub(super) fn verify(context: &Context<'_>, candidate: &OrgConfig, is_new: bool) -> Result<Option<String>, Error> {
     let OrgConfig { org_id, url, .. } = candidate;
     read_only::check(context, || {
         format!(
@@ -27,16 +27,16 @@ pub(super) fn verify(context: &Context<'_>, candidate: &OrgConfig, is_new: bool)
             "the token belongs to the organization {}, which this mount knows as `{org_id}`",
             shown(&owner)
         ))),
-        Ok(owner) => Err(Failure::mistake(format!(
+        Ok(owner) => Err(Error::mistake(format!(
             "`astra_token` belongs to the organization {}, not to `{org_id}`; nothing was stored",
             shown(&owner)
         ))),
-        Err(ClientError::Refused { status, .. }) => Err(Failure::mistake(format!(
+        Err(ClientError::Refused { status, .. }) => Err(Error::mistake(format!(
             "`astra_token` was refused by `{url}` with status {status}, so nothing was stored: give a token of \
              organization `{org_id}` that is alive, or `verify=false` to store it all the same"
         ))),
         Err(ClientError::Denied { sentence }) => {
-            Err(Failure::mistake(format!("`url` is `{url}`: {sentence}; nothing was stored")))
+            Err(Error::mistake(format!("`url` is `{url}`: {sentence}; nothing was stored")))
         }
         // Nobody answered, or somebody who is not Astra, or who has trouble of its own.
         Err(error) => {

@@ -3,17 +3,15 @@
 //! stored by then, and store.
 
 use secrets_framework::host::{LockGuard, LogLevel};
-use secrets_framework::{Context, Error, FieldData, Response};
+use secrets_framework::{Context, Error, FieldData, Outcome, Response};
 
 use crate::admin_rotation::{self, LetGo};
-use crate::astra_token::{drop_retired_if_unused, leave_to_rollback};
 use crate::config::{self, AdminToken, ApiUrl, OrgConfig, Retired, RotationState, Turns};
-use crate::error::{Failure, Outcome};
+use crate::ending::{drop_retired_if_unused, end_at_once, leave_to_rollback};
 use crate::history;
-use crate::lease::lock_token;
 use crate::names::OrgId;
 use crate::record::{self, Ended};
-use crate::rollback::end_at_once;
+use crate::storage;
 
 use super::checks::{check_destination, check_stored};
 use super::fields::Changes;
@@ -44,7 +42,7 @@ pub(super) fn write(context: &Context<'_>, data: &FieldData, target: Target) -> 
                 "the config of organization `{org_id}` was changed by another request at the same time: read it, and write again"
             ),
         );
-        return Err(changed.into());
+        return Err(changed);
     }
     let leaves_origin = check_stored(context, data, &org_id, stored.as_ref(), &changes)?;
     let replaced = store(context, &org_id, stored, changes, leaves_origin)?;
@@ -68,7 +66,7 @@ fn check_upstream(
     org_id: &OrgId,
     before: Option<&OrgConfig>,
     changes: &Changes,
-) -> Result<Option<String>, Failure> {
+) -> Result<Option<String>, Error> {
     // Without a token in the write nothing goes elsewhere: `check_destination` saw to it.
     let Some(token) = &changes.admin_token else { return Ok(None) };
     if !data.bool("verify").unwrap_or(true) {
@@ -89,13 +87,13 @@ fn hold_new_token<'a>(
     org_id: &OrgId,
     before: Option<&OrgConfig>,
     changes: &Changes,
-) -> Result<Option<Box<dyn LockGuard + 'a>>, Failure> {
+) -> Result<Option<Box<dyn LockGuard + 'a>>, Error> {
     let current = before.and_then(|config| config.admin_token.client_id());
     let new = changes.admin_token.as_ref().and_then(AdminToken::client_id);
     let Some(client_id) = new.filter(|new| Some(*new) != current) else { return Ok(None) };
-    let guard = lock_token(context, &admin_rotation::record_id(context, org_id, client_id)?)?;
+    let guard = record::lock(context, &admin_rotation::record_id(context, org_id, client_id)?)?;
     if history::has_ended(context, org_id, client_id)? {
-        return Err(Failure::exists(format!(
+        return Err(Error::conflict(format!(
             "`astra_token` is the token `{client_id}`, which this mount has ended in Astra, and nothing was stored: write \
              another token of organization `{org_id}`, or leave the field out to keep the stored one"
         )));
@@ -115,7 +113,7 @@ fn store(
     stored: Option<OrgConfig>,
     changes: Changes,
     leaves_origin: bool,
-) -> Result<Option<Ended>, Failure> {
+) -> Result<Option<Ended>, Error> {
     let stored = stored.as_ref();
     let config = changed(context, org_id, stored, changes)?;
     let mut retired = Retired::load(context, org_id)?;
@@ -136,7 +134,7 @@ fn store(
     writes.extend(retired.forget(config.url.origin())?);
     let old_name = stored.and_then(|config| config.logical_name.as_ref());
     writes.extend(config::rename(old_name, config.logical_name.as_ref(), org_id)?);
-    config::together(context, &writes)?;
+    storage::write_batch(context, &writes)?;
     context.host.log().log(LogLevel::Info, "a config was written", &[("org", org_id.as_str())]);
     Ok(let_go.replaced)
 }
@@ -147,7 +145,7 @@ fn changed(
     org_id: &OrgId,
     stored: Option<&OrgConfig>,
     mut changes: Changes,
-) -> Result<OrgConfig, Failure> {
+) -> Result<OrgConfig, Error> {
     let mut config = match (stored.map(OrgConfig::copy), changes.admin_token.take()) {
         (Some(config), None) => config,
         (Some(config), Some(token)) if token.expose() == config.admin_token.expose() => config,
@@ -156,7 +154,7 @@ fn changed(
             OrgConfig { admin_token, rotation_state: RotationState::default(), ..config }
         }
         (None, Some(admin_token)) => OrgConfig::new(org_id.clone(), admin_token),
-        (None, None) => return Err(Failure::mistake("missing `astra_token`")),
+        (None, None) => return Err(Error::mistake("missing `astra_token`")),
     };
     let now = context.host.clock().now().as_secs();
     changes.apply(&mut config, now)?;

@@ -2,10 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use secrets_framework::{Context, Response};
+use secrets_framework::{Context, Outcome, Response};
 use serde::Serialize;
 
-use crate::error::Outcome;
 use crate::names::{AstraRoleId, OrgId, RoleName};
 use crate::role::{self, Role, go_text};
 

@@ -4,7 +4,6 @@
 use secrets_framework::{Context, Error, FieldData};
 
 use crate::config::{self, OrgConfig};
-use crate::error::Failure;
 use crate::names::{OrgId, RoleName};
 use crate::path_config::target as org;
 use crate::role::{self, Role};
@@ -21,30 +20,30 @@ pub(super) struct Target {
 }
 
 /// The role that `org_id` and `role_name` name, for a write.
-pub(super) fn in_body(context: &Context<'_>, data: &FieldData) -> Result<Target, Failure> {
+pub(super) fn in_body(context: &Context<'_>, data: &FieldData) -> Result<Target, Error> {
     let name = name_in_body(data)?;
     let org::Target { org_id, config } = org::in_body(context, data)?;
     Ok(Target { org_id, config, name })
 }
 
 /// The role that the path names, for a write.
-pub(super) fn in_path(context: &Context<'_>, data: &FieldData) -> Result<Target, Failure> {
+pub(super) fn in_path(context: &Context<'_>, data: &FieldData) -> Result<Target, Error> {
     let name = name_in_path(data)?;
     let org::Target { org_id, config } = org::in_path(context, data)?;
     Ok(Target { org_id, config, name })
 }
 
 /// The role that `org_id` and `role_name` name, where there is one.
-pub(super) fn role_in_body(context: &Context<'_>, data: &FieldData) -> Result<Option<Role>, Failure> {
+pub(super) fn role_in_body(context: &Context<'_>, data: &FieldData) -> Result<Option<Role>, Error> {
     name_in_body(data)?;
     if data.text("org_id").unwrap_or_default().is_empty() {
         return Err(org::missing_org_id());
     }
-    Ok(load_by_body(context, data)?)
+    load_by_body(context, data)
 }
 
 /// The role that the path names, where there is one.
-pub(super) fn role_in_path(context: &Context<'_>, data: &FieldData) -> Result<Option<Role>, Failure> {
+pub(super) fn role_in_path(context: &Context<'_>, data: &FieldData) -> Result<Option<Role>, Error> {
     name_in_path(data)?;
     if let Some(role) = load_by_path(context, data)? {
         return Ok(Some(role));
@@ -54,7 +53,7 @@ pub(super) fn role_in_path(context: &Context<'_>, data: &FieldData) -> Result<Op
 }
 
 /// The organization and name of a role to be deleted, where there is one, readable or not.
-pub(super) fn found_in_body(context: &Context<'_>, data: &FieldData) -> Result<Option<(OrgId, RoleName)>, Failure> {
+pub(super) fn found_in_body(context: &Context<'_>, data: &FieldData) -> Result<Option<(OrgId, RoleName)>, Error> {
     let name = name_in_body(data)?;
     let org = data.text("org_id").unwrap_or_default();
     if org.is_empty() {
@@ -69,7 +68,7 @@ pub(super) fn found_in_body(context: &Context<'_>, data: &FieldData) -> Result<O
 }
 
 /// The same of the role that the path names.
-pub(super) fn found_in_path(context: &Context<'_>, data: &FieldData) -> Result<Option<(OrgId, RoleName)>, Failure> {
+pub(super) fn found_in_path(context: &Context<'_>, data: &FieldData) -> Result<Option<(OrgId, RoleName)>, Error> {
     let name = name_in_path(data)?;
     let org_id = OrgId::stored(data.text("org").unwrap_or_default());
     if role::exists(context, &org_id, &name)? {
@@ -98,13 +97,13 @@ pub(super) fn load_by_path(context: &Context<'_>, data: &FieldData) -> Result<Op
     role::load(context, &org_id, &RoleName::stored(data.text("role").unwrap_or_default()))
 }
 
-fn name_in_body(data: &FieldData) -> Result<RoleName, Failure> {
+fn name_in_body(data: &FieldData) -> Result<RoleName, Error> {
     match data.text("role_name").unwrap_or_default() {
-        "" => Err(Failure::mistake("missing `role_name`: give the name of the role")),
+        "" => Err(Error::mistake("missing `role_name`: give the name of the role")),
         name => Ok(RoleName::stored(name)),
     }
 }
 
-fn name_in_path(data: &FieldData) -> Result<RoleName, Failure> {
+fn name_in_path(data: &FieldData) -> Result<RoleName, Error> {
     Ok(RoleName::in_path(data.text("role").unwrap_or_default())?)
 }

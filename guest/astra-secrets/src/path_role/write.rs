@@ -1,9 +1,9 @@
 //! Writing and deleting roles.
 
-use secrets_framework::{Context, FieldData, Response};
+use secrets_framework::{Context, Error, FieldData, Outcome, Response};
 
-use crate::error::{Failure, Outcome};
 use crate::limits::STORAGE_KEY_BYTES_MAX;
+use crate::lock::Lock;
 use crate::names::{OrgId, RoleName};
 use crate::role::{self, Role};
 
@@ -17,7 +17,7 @@ pub(super) fn write(context: &Context<'_>, data: &FieldData, target: Target) -> 
     if let (Some(config), Some(role_ids)) = (&config, &changes.role_ids)
         && let Some(id) = config.forbidden_role_id(role_ids)
     {
-        return Err(Failure::mistake(format!(
+        return Err(Error::mistake(format!(
             "the Astra role `{id}` is not among the `allowed_role_ids` of organization `{org_id}`: \
              choose another, or have it added to the config"
         )));
@@ -31,7 +31,7 @@ pub(super) fn write(context: &Context<'_>, data: &FieldData, target: Target) -> 
     }
 
     // Writers of one organization's roles take turns, so that no field is lost.
-    let _turn = context.host.locks().acquire(&lock_key(&org_id))?;
+    let _turn = Lock::Roles(&org_id).acquire(context)?;
     let mut role = match role::load(context, &org_id, &name)? {
         Some(role) => role,
         None => new_role(&org_id, &name, config.is_some(), &changes)?,
@@ -55,25 +55,20 @@ pub(super) fn write(context: &Context<'_>, data: &FieldData, target: Target) -> 
 /// Deletes a role; deleting what is not there succeeds.
 pub(super) fn delete(context: &Context<'_>, found: Option<(OrgId, RoleName)>) -> Outcome {
     if let Some((org_id, name)) = found {
-        let _turn = context.host.locks().acquire(&lock_key(&org_id))?;
+        let _turn = Lock::Roles(&org_id).acquire(context)?;
         context.host.storage().delete(&role::key(&org_id, &name))?;
     }
     Ok(None)
 }
 
-/// The lock of all writes to roles of an organization.
-pub(crate) fn lock_key(org_id: &OrgId) -> String {
-    format!("{}{org_id}", role::ROLE_PREFIX)
-}
-
 /// Only what is new must have a name that we would give.
-fn new_role(org_id: &OrgId, name: &RoleName, is_configured: bool, changes: &Changes) -> Result<Role, Failure> {
+fn new_role(org_id: &OrgId, name: &RoleName, is_configured: bool, changes: &Changes) -> Result<Role, Error> {
     let name = RoleName::parse(name.as_str())?;
     if !is_configured {
         OrgId::parse(org_id.as_str())?;
     }
     if changes.role_ids.is_none() {
-        return Err(Failure::mistake(format!(
+        return Err(Error::mistake(format!(
             "missing `role_id`: role `{name}` of organization `{org_id}` is new, give the ID of an Astra role"
         )));
     }

@@ -1,17 +1,16 @@
 //! Creating and changing a static role. It never stands without a token, and
 //! its first token never without it.
 
-use secrets_framework::{Context, FieldData, Response};
+use secrets_framework::{Context, Error, FieldData, Outcome, Response};
 
-use crate::astra_token::Patience;
-use crate::config;
-use crate::error::{Failure, Outcome};
-use crate::history::Who;
+use crate::config::{self, unknown_org};
+use crate::ending::Patience;
 use crate::limits::STATIC_ROLES_MAX;
 use crate::names::{OrgId, RoleName};
 use crate::path_config::target;
-use crate::path_org_token::unknown_org;
 use crate::static_role::{self, StaticRole};
+use crate::static_rotation;
+use crate::who::Who;
 
 use super::fields::Changes;
 
@@ -23,7 +22,7 @@ pub(super) fn write(context: &Context<'_>, data: &FieldData) -> Outcome {
     let Some(config) = &target.config else { return Err(unknown_org("org", target.org_id.as_str())) };
     let org_id = &config.org_id;
     if let Some(id) = changes.role_ids.as_ref().and_then(|role_ids| config.forbidden_role_id(role_ids)) {
-        return Err(Failure::mistake(format!(
+        return Err(Error::mistake(format!(
             "the Astra role `{id}` is not among the `allowed_role_ids` of organization `{org_id}`: choose another, or \
              have it added to the config"
         )));
@@ -39,7 +38,7 @@ pub(super) fn write(context: &Context<'_>, data: &FieldData) -> Outcome {
     Ok(Some(Response { warnings, ..Response::default() }))
 }
 
-fn update(context: &Context<'_>, mut role: StaticRole, changes: Changes) -> Result<Vec<String>, Failure> {
+fn update(context: &Context<'_>, mut role: StaticRole, changes: Changes) -> Result<Vec<String>, Error> {
     let left = role.turn.due;
     let mut warnings = changes.apply(&mut role, context.host.clock().now().as_secs())?;
     static_role::save(context, &role, left)?;
@@ -47,9 +46,9 @@ fn update(context: &Context<'_>, mut role: StaticRole, changes: Changes) -> Resu
     Ok(warnings)
 }
 
-fn create(context: &Context<'_>, org_id: &OrgId, name: RoleName, changes: Changes) -> Result<Vec<String>, Failure> {
+fn create(context: &Context<'_>, org_id: &OrgId, name: RoleName, changes: Changes) -> Result<Vec<String>, Error> {
     if changes.role_ids.is_none() {
-        return Err(Failure::mistake(format!(
+        return Err(Error::mistake(format!(
             "missing `role_ids`: static role `{name}` of organization `{org_id}` is new, give the ID of at least one \
              Astra role"
         )));
@@ -59,11 +58,11 @@ fn create(context: &Context<'_>, org_id: &OrgId, name: RoleName, changes: Change
     let mut warnings = changes.apply(&mut role, context.host.clock().now().as_secs())?;
     // It is not in the agenda yet.
     role.turn.due = 0;
-    static_role::rotate(context, &mut role, Patience::Caller)?;
+    static_rotation::rotate(context, &mut role, Patience::Caller)?;
     // A config's deletion that was under way may have looked for static roles before this one was there.
     if config::load(context, org_id)?.is_none() {
-        static_role::let_go(context, &role)?;
-        return Err(Failure::exists(format!(
+        static_rotation::let_go(context, &role)?;
+        return Err(Error::conflict(format!(
             "the config of organization `{org_id}` was deleted while static role `{}` was created: configure it, and \
              create the role again",
             role.name
@@ -73,11 +72,11 @@ fn create(context: &Context<'_>, org_id: &OrgId, name: RoleName, changes: Change
     Ok(warnings)
 }
 
-fn check_room(context: &Context<'_>, org_id: &OrgId) -> Result<(), Failure> {
+fn check_room(context: &Context<'_>, org_id: &OrgId) -> Result<(), Error> {
     if static_role::names(context.host.storage(), org_id)?.len() < STATIC_ROLES_MAX {
         return Ok(());
     }
-    Err(Failure::mistake(format!(
+    Err(Error::mistake(format!(
         "organization `{org_id}` has {STATIC_ROLES_MAX} static roles already, the limit: delete one first"
     )))
 }

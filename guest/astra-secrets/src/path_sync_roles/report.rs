@@ -1,12 +1,12 @@
 //! What a sync answers: which roles it made, changed, left, removed and passed
 //! over, and which organizations it could not ask.
 
+use secrets_framework::Outcome;
 use std::collections::BTreeMap;
 
 use secrets_framework::Response;
 use serde::Serialize;
 
-use crate::error::Outcome;
 use crate::names::{OrgId, RoleName};
 use crate::role::{self, Plan, Role, Skipped};
 

@@ -1,12 +1,12 @@
 //! What `tidy` answers: the results of all organizations in one.
 
+use secrets_framework::Outcome;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
 use secrets_framework::Response;
 use serde::Serialize;
 
-use crate::error::Outcome;
 use crate::limits::TIDY_SHOWN_MAX;
 use crate::names::OrgId;
 use crate::tidy::{OrgResult, Run};

@@ -7,10 +7,11 @@ use std::time::Duration;
 use secrets_framework::{Field, FieldType};
 use serde::Serialize;
 
-use crate::history::{Ended, Facts, Happened, Who};
+use crate::history::{Ended, Facts, Happened};
 use crate::names::OrgId;
 use crate::record::Record;
 use crate::time_text;
+use crate::who::Who;
 
 /// The fields of [`Shown`], for OpenAPI.
 pub(super) const READ_FIELDS: &[Field] = &[

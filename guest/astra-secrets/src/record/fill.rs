@@ -15,18 +15,14 @@ use secrets_framework::{Context, Error};
 use serde::{Deserialize, Serialize};
 
 use super::index::{client_entry, client_key, names_record};
-use super::key::TOKEN_PREFIX;
 use super::walk::load_own;
 use super::{Record, RecordId, stored, write};
-use crate::config::{self, Origin, Write};
-use crate::entry;
-use crate::error::Failure;
+use crate::config::{self, Origin};
 use crate::history::End;
-use crate::lease::lock_token;
 use crate::limits::{INDEX_WALK_PAUSE, INDEXED_PER_ROLLBACK_MAX, UNREADABLE_KEPT_MAX};
 use crate::names::OrgId;
-
-const STATE_KEY: &str = "index-state";
+use crate::storage::key::{INDEX_STATE_KEY, TOKEN_PREFIX};
+use crate::storage::{self, Write, key};
 
 /// How far the walk got.
 #[derive(Default, Deserialize, Serialize)]
@@ -75,7 +71,7 @@ impl State {
     fn entry(&self) -> Result<StorageEntry, Error> {
         let value = serde_json::to_vec(self)
             .map_err(|_| Error::Internal("the index's state could not be written as JSON".to_owned()))?;
-        Ok(StorageEntry { key: STATE_KEY.to_owned(), value, seal_wrap: false })
+        Ok(StorageEntry { key: INDEX_STATE_KEY.to_owned(), value, seal_wrap: false })
     }
 }
 
@@ -117,7 +113,7 @@ pub(crate) fn fill_index(context: &Context<'_>) -> Result<(), Error> {
 /// as it is made. None where there are records, or the index has a state already.
 pub(crate) fn write_of_empty_mount(context: &Context<'_>) -> Result<Option<Write>, Error> {
     let storage = context.host.storage();
-    if storage.get(STATE_KEY)?.is_some() || !storage.list_page(TOKEN_PREFIX, "", 1)?.is_empty() {
+    if storage.get(INDEX_STATE_KEY)?.is_some() || !storage.list_page(TOKEN_PREFIX, "", 1)?.is_empty() {
         return Ok(None);
     }
     let mut state = State::default();
@@ -153,7 +149,7 @@ pub(crate) fn passed_over(context: &Context<'_>) -> Result<Vec<String>, Error> {
 }
 
 fn is_indexable(record: &Record) -> bool {
-    entry::is_key(&client_key(&record.org_id, &record.client_id))
+    key::is_key(&client_key(&record.org_id, &record.client_id))
 }
 
 /// One step of the walk.
@@ -172,7 +168,7 @@ impl Step<'_> {
         let storage = self.context.host.storage();
         let keys: Vec<String> = ids.iter().map(RecordId::key).collect();
         let (mut missing, mut to_look_up, mut index_keys) = (Vec::new(), Vec::new(), Vec::new());
-        for (id, read) in ids.into_iter().zip(entry::read_many(storage, &keys)?) {
+        for (id, read) in ids.into_iter().zip(storage::read_many(storage, &keys)?) {
             match read.and_then(|found| found.map(|found| stored::decode(&found, &id)).transpose()) {
                 Ok(Some(record)) if record.origin.is_some() && is_indexable(&record) => {
                     index_keys.push(client_key(&record.org_id, &record.client_id));
@@ -183,7 +179,7 @@ impl Step<'_> {
                 Err(error) => self.passed_over.push((id.key(), error)),
             }
         }
-        for (id, read) in to_look_up.into_iter().zip(entry::read_many(storage, &index_keys)?) {
+        for (id, read) in to_look_up.into_iter().zip(storage::read_many(storage, &index_keys)?) {
             if !read.is_ok_and(|indexed| indexed.is_some_and(|indexed| names_record(&indexed, &id))) {
                 missing.push(id);
             }
@@ -194,7 +190,7 @@ impl Step<'_> {
     fn take_over(&mut self, id: &RecordId) -> Result<(), Error> {
         let context = self.context;
         // A revocation meanwhile must not find its record written again.
-        let _guard = lock_token(context, id).map_err(Failure::into_error)?;
+        let _guard = super::lock(context, id)?;
         let mut record = match load_own(context, id)? {
             Ok(Some(record)) => record,
             Ok(None) => return Ok(()),
@@ -214,7 +210,7 @@ impl Step<'_> {
         let storage = context.host.storage();
         // A walk must not write the entries again of records whose origin cannot be known.
         let entry = client_entry(&record);
-        let indexed = entry::read_one(storage, &entry.key)?.unwrap_or_default();
+        let indexed = storage::read_one(storage, &entry.key)?.unwrap_or_default();
         if !indexed.is_some_and(|indexed| names_record(&indexed, id)) {
             storage.put(entry)?;
         }
@@ -252,6 +248,6 @@ fn remove_without_token(context: &Context<'_>, record: &Record) -> Result<(), Er
 
 /// How far the walk got; a state that cannot be read is none, and it begins anew.
 pub(super) fn load(context: &Context<'_>) -> Result<State, Error> {
-    let entry = context.host.storage().get(STATE_KEY)?;
+    let entry = context.host.storage().get(INDEX_STATE_KEY)?;
     Ok(entry.and_then(|entry| serde_json::from_slice(&entry.value).ok()).unwrap_or_default())
 }

@@ -6,16 +6,10 @@ use secrets_framework::host::{StorageEntry, StorageView};
 use secrets_framework::{Context, Error};
 use serde_json::json;
 
-use super::key::{from_segment, segment};
 use super::{Record, RecordId};
 use crate::limits::{LIST_PAGE, QUEUE_PAGES_MAX};
 use crate::names::OrgId;
-
-/// By client ID: `client-index/<org>/<client id>` → the record's ID.
-pub(super) const CLIENT_INDEX_PREFIX: &str = "client-index/";
-
-/// By end: `due-index/<12 digits of seconds>-<record ID>`, so that a list is sorted by time.
-pub(super) const DUE_INDEX_PREFIX: &str = "due-index/";
+use crate::storage::key::{CLIENT_INDEX_PREFIX, DUE_INDEX_PREFIX, from_segment, segment};
 
 const DUE_DIGITS: usize = 12;
 

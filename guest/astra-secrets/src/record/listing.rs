@@ -6,12 +6,12 @@ use secrets_framework::{Context, Error};
 use super::Record;
 use super::fill::{being_indexed, is_filled};
 use super::find::{Indexed, look_in_index};
-use super::index::{CLIENT_INDEX_PREFIX, client_folder};
-use super::key::{from_segment, segment};
+use super::index::client_folder;
 use super::walk::{Walked, Weight, log_unreadable, visit_names, visit_records};
-use crate::entry::own_error;
 use crate::limits::{LIST_PAGE, TOKENS_LISTED_MAX};
 use crate::names::OrgId;
+use crate::storage::key::{CLIENT_INDEX_PREFIX, from_segment, segment};
+use crate::storage::own_error;
 
 /// Which part of a list is asked for.
 #[derive(Clone, Copy, Debug, Default)]

@@ -11,8 +11,8 @@ use zeroize::Zeroize;
 
 use super::{Record, RecordId, TokenKind, TokenSecrets};
 use crate::config::Origin;
-use crate::history::Who;
 use crate::names::{OrgId, RoleName};
+use crate::who::Who;
 
 /// The Go plugin wrote each field, `null` for an empty list or map.
 #[derive(Deserialize, Serialize)]

@@ -6,15 +6,15 @@ use secrets_framework::host::LogLevel;
 use secrets_framework::{Context, Error};
 
 use super::fill::{self, being_indexed, is_filled};
-use super::index::{CLIENT_INDEX_PREFIX, client_folder};
-use super::key::{TOKEN_PREFIX, from_segment};
+use super::index::client_folder;
 use super::listing::{Page, in_index};
 use super::{Record, RecordId, TokenKind, stored};
-use crate::entry;
 use crate::limits::{
     LIST_PAGE, TOKEN_DESCRIBED_BYTES, TOKENS_COUNTED_MAX, TOKENS_DESCRIBED_BYTES_MAX, TOKENS_DESCRIBED_MAX,
 };
 use crate::names::OrgId;
+use crate::storage;
+use crate::storage::key::{CLIENT_INDEX_PREFIX, TOKEN_PREFIX, from_segment};
 
 /// Has the organization a token that was given out, admin tokens apart?
 pub(crate) fn any_given_out(context: &Context<'_>, org_id: &OrgId) -> Result<bool, Error> {
@@ -228,7 +228,7 @@ fn visit_names_after(
 /// Loads a record, for those who look at many: the outer error is a failure of storage as a whole, the inner one is of
 /// this record alone.
 pub(crate) fn load_own(context: &Context<'_>, id: &RecordId) -> Result<Result<Option<Record>, Error>, Error> {
-    let read = entry::read_one(context.host.storage(), &id.key())?;
+    let read = storage::read_one(context.host.storage(), &id.key())?;
     Ok(read.and_then(|found| found.map(|found| stored::decode(&found, id)).transpose()))
 }
 

@@ -8,10 +8,10 @@ use secrets_framework::{Context, Error};
 
 use super::index::{client_entry, client_key, due_entry, due_key, names_record};
 use super::{Record, RecordId, stored};
-use crate::config::{self, Write, together};
 use crate::history::{self, End, Event, Whereabouts};
 use crate::limits::TRANSACTION_ATTEMPTS_MAX;
 use crate::names::OrgId;
+use crate::storage::{self, Write, write_batch};
 
 /// What became of a new record.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -39,20 +39,20 @@ pub(crate) fn insert(context: &Context<'_>, record: &Record, wal_id: &WalId) -> 
 pub(crate) fn move_end(context: &Context<'_>, record: &mut Record, lease_end: u64, due: u64) -> Result<(), Error> {
     record.lease_end = lease_end;
     let writes = due_writes(record, due)?;
-    history::write_with(context, record, Event::Renew, writes)
+    history::write_with(context, record.subject(), Event::Renew, writes)
 }
 
 /// A token could not be ended: looks at its record again later.
 pub(crate) fn postpone(context: &Context<'_>, record: &mut Record, due: u64) -> Result<(), Error> {
     let writes = due_writes(record, due)?;
-    together(context, &writes)
+    write_batch(context, &writes)
 }
 
 /// A token is held, and so has no end: takes it out of the index of ends.
 pub(crate) fn hold(context: &Context<'_>, record: &mut Record) -> Result<(), Error> {
     let left = std::mem::take(&mut record.due);
     record.lease_end = 0;
-    together(context, &[Write::Put(stored::encode(record)?), Write::Delete(due_key(&record.id, left))])
+    write_batch(context, &[Write::Put(stored::encode(record)?), Write::Delete(due_key(&record.id, left))])
 }
 
 /// The changes that store a new record with its indexes.
@@ -80,7 +80,7 @@ pub(crate) fn writes_of_end(record: &mut Record, end: u64) -> Result<Vec<Write>,
 /// Writes a record as it is: a node that cannot write says so here, before
 /// Astra is asked for what the record would have to follow.
 pub(crate) fn prove_writable(context: &Context<'_>, record: &Record) -> Result<(), Error> {
-    together(context, &[write_of(record)?])
+    write_batch(context, &[write_of(record)?])
 }
 
 /// The changes that store the record of a token that is held: it has no end,
@@ -108,10 +108,10 @@ pub(crate) fn remove_from(
     }
     if record.names_no_token() {
         // Index and history are by client ID.
-        return together(context, &writes);
+        return write_batch(context, &writes);
     }
     writes.push(Write::Delete(client_key(&record.org_id, &record.client_id)));
-    history::end_with(context, record, how, whereabouts, writes)
+    history::end_with(context, record.subject(), record.facts(), how, whereabouts, writes)
 }
 
 /// Removes the record of a token that has ended, where it cannot be read. Only what certainly is that token's: under its
@@ -123,11 +123,11 @@ pub(crate) fn remove_unreadable(
     id: &RecordId,
 ) -> Result<(), Error> {
     let index_key = client_key(org_id, client_id);
-    let indexed = config::entry(context.host.storage(), &index_key)?;
+    let indexed = storage::entry(context.host.storage(), &index_key)?;
     if id.as_str() != client_id && !indexed.is_some_and(|indexed| names_record(&indexed, id)) {
         return Ok(());
     }
-    together(context, &[Write::Delete(id.key()), Write::Delete(index_key)])
+    write_batch(context, &[Write::Delete(id.key()), Write::Delete(index_key)])
 }
 
 /// Removes what was stored of `record`, however much that is; what another

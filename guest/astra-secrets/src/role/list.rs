@@ -6,10 +6,9 @@ use secrets_framework::Error;
 use secrets_framework::host::StorageView;
 use serde_json::Value;
 
-use crate::config::keys_below;
-use crate::entry::read_one;
 use crate::limits::ROLES_LISTED_MAX;
 use crate::names::{OrgId, RoleName};
+use crate::storage::{keys_below, read_one};
 
 use super::{ROLE_PREFIX, stored};
 

@@ -5,8 +5,8 @@ use secrets_framework::Error;
 use secrets_framework::host::StorageEntry;
 use serde_json::{Map, Value};
 
-use crate::config::{nanoseconds, take_duration, take_role_ids, take_text};
 use crate::names::{AstraRoleId, OrgId, RoleName};
+use crate::storage::json::{nanoseconds, take_duration, take_role_ids, take_text};
 
 use super::{Role, TokenExpiry};
 

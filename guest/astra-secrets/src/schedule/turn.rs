@@ -6,6 +6,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use super::Schedule;
+use crate::back_off;
 use crate::limits::{RENEWAL_LEAD, ROTATION_BACK_OFF_FIRST, ROTATION_BACK_OFF_MAX};
 use crate::time_text;
 
@@ -111,8 +112,7 @@ pub(crate) fn renewal(expires_at: Option<&str>, now: u64, grace_period: Duration
 
 /// How long what failed `failures` times in a row waits until it is tried again.
 pub(super) fn retry_pause(failures: u32) -> Duration {
-    let doublings = failures.saturating_sub(1).min(16);
-    ROTATION_BACK_OFF_FIRST.saturating_mul(1 << doublings).min(ROTATION_BACK_OFF_MAX)
+    back_off::pause(ROTATION_BACK_OFF_FIRST, failures, ROTATION_BACK_OFF_MAX)
 }
 
 fn is_zero(number: &u64) -> bool {

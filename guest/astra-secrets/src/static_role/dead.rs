@@ -2,11 +2,11 @@
 //! comes at once, by the agenda, which backs off where the rotation fails.
 
 use secrets_framework::Context;
+use secrets_framework::Error;
 
 use super::{load_readable, lock, save};
-use crate::agenda::Due;
-use crate::error::Failure;
 use crate::names::{OrgId, RoleName};
+use crate::schedule_queue::Due;
 
 /// A rotation that was brought forward.
 #[derive(Debug)]
@@ -24,7 +24,7 @@ pub(crate) fn replace_soon(
     org_id: &OrgId,
     name: &RoleName,
     client_id: &str,
-) -> Result<Option<Soon>, Failure> {
+) -> Result<Option<Soon>, Error> {
     let _turn = lock(context, org_id, name)?;
     let same = load_readable(context, org_id, name)?.filter(|role| role.client_id == client_id);
     let Some(mut role) = same.filter(|role| role.schedule.is_some()) else { return Ok(None) };

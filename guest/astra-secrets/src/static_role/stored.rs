@@ -6,12 +6,13 @@ use secrets_framework::host::StorageEntry;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use super::{Replaced, StaticRole, key};
-use crate::config::nanoseconds;
-use crate::history::Who;
+use super::{Replaced, StaticRole};
 use crate::limits::STATIC_GRACE_DEFAULT;
 use crate::names::{AstraRoleId, OrgId, RoleName};
 use crate::schedule::{Schedule, Turn};
+use crate::storage::json::nanoseconds;
+use crate::storage::key;
+use crate::who::Who;
 
 /// Durations are whole nanoseconds, as in roles and configs.
 #[derive(Deserialize, Serialize)]
@@ -97,7 +98,7 @@ pub(super) fn encode(role: &StaticRole) -> Result<StorageEntry, Error> {
     };
     let value = serde_json::to_vec(&stored)
         .map_err(|_| Error::Internal("a static role could not be written as JSON".to_owned()))?;
-    Ok(StorageEntry { key: key(&role.org_id, &role.name), value, seal_wrap: true })
+    Ok(StorageEntry { key: key::static_role(&role.org_id, &role.name), value, seal_wrap: true })
 }
 
 /// The static role that an entry holds. The key is the truth about its name.

@@ -6,10 +6,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use secrets_framework::host::LogLevel;
 use secrets_framework::{Context, Error};
 
-use super::{key, stored};
-use crate::entry::read_many;
+use super::stored;
 use crate::limits::STATIC_ROLES_READ_AT_ONCE;
 use crate::names::{OrgId, RoleName};
+use crate::storage::{key, read_many};
 
 /// The tokens that these static roles have.
 #[derive(Debug, Default)]
@@ -28,7 +28,7 @@ pub(crate) struct Tokens {
 pub(crate) fn tokens(context: &Context<'_>, org_id: &OrgId, names: &[RoleName]) -> Result<Tokens, Error> {
     let mut tokens = Tokens::default();
     for names in names.chunks(STATIC_ROLES_READ_AT_ONCE) {
-        let keys: Vec<String> = names.iter().map(|name| key(org_id, name)).collect();
+        let keys: Vec<String> = names.iter().map(|name| key::static_role(org_id, name)).collect();
         let reads = read_many(context.host.storage(), &keys)?;
         for (name, read) in names.iter().zip(reads) {
             match read.and_then(|found| found.map(|found| stored::decode_tokens(&found, org_id)).transpose()) {

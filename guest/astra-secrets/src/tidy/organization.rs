@@ -17,15 +17,14 @@ use secrets_framework::{Context, Error};
 
 use super::bounds::Bounds;
 use super::result::OrgResult;
-use crate::client::{AstraClient, ListedToken};
+use crate::client::{AstraClient, ListedToken, upstream};
 use crate::config::{self, OrgConfig, Retired};
-use crate::entry::own_error;
-use crate::error::{Failure, upstream};
 use crate::held_tokens::HeldTokens;
 use crate::limits::{ADMIN_TOKEN_EXPIRY_NEAR, TIDY_ORPHANS_MAX, TIDY_READS_PER_ENTRY};
 use crate::names::{OrgId, is_uuid};
 use crate::record;
 use crate::static_role;
+use crate::storage::{key, own_error};
 
 use comparison::{Comparison, Item, Rules};
 use touch::Touch;
@@ -65,7 +64,7 @@ impl<'a> Organization<'a> {
         &self,
         ended: &BTreeMap<OrgId, BTreeSet<String>>,
         result: &mut OrgResult,
-    ) -> Result<Option<Error>, Failure> {
+    ) -> Result<Option<Error>, Error> {
         match self.try_tidy(ended.get(self.org_id), result) {
             Ok(()) => Ok(None),
             Err(failure) => {
@@ -76,7 +75,7 @@ impl<'a> Organization<'a> {
         }
     }
 
-    fn try_tidy(&self, ended: Option<&BTreeSet<String>>, result: &mut OrgResult) -> Result<(), Failure> {
+    fn try_tidy(&self, ended: Option<&BTreeSet<String>>, result: &mut OrgResult) -> Result<(), Error> {
         let names = static_role::names(self.context.host.storage(), self.org_id)?;
         if !self.bounds.look_at(names.len().div_ceil(TIDY_READS_PER_ENTRY)) {
             result.unfinished = true;
@@ -113,7 +112,7 @@ impl<'a> Organization<'a> {
         configs: &'b [OrgConfig],
         compared: &mut Compared,
         result: &mut OrgResult,
-    ) -> Result<Vec<Source<'b>>, Failure>
+    ) -> Result<Vec<Source<'b>>, Error>
     where
         'a: 'b,
     {
@@ -136,7 +135,7 @@ impl<'a> Organization<'a> {
             Some(failure) if sources.is_empty() => Err(failure),
             Some(failure) => {
                 result.skipped = true;
-                result.fail(failure.into_error().to_string());
+                result.fail(failure.to_string());
                 Ok(sources)
             }
             None => Ok(sources),
@@ -144,13 +143,13 @@ impl<'a> Organization<'a> {
     }
 
     /// The organization's configs, one for each origin; is the first its current one?
-    fn configs(&self, result: &mut OrgResult) -> Result<(bool, Vec<OrgConfig>), Failure> {
+    fn configs(&self, result: &mut OrgResult) -> Result<(bool, Vec<OrgConfig>), Error> {
         let current = config::load(self.context, self.org_id)?;
         let is_current = current.is_some();
         let mut configs: Vec<OrgConfig> = current.into_iter().collect();
         let retired = Retired::load(self.context, self.org_id)?;
         match retired.damage() {
-            Some(damage) if configs.is_empty() && !retired.has_configs() => return Err(Error::Internal(damage).into()),
+            Some(damage) if configs.is_empty() && !retired.has_configs() => return Err(Error::Internal(damage)),
             Some(damage) => result.tell(format!("tokens at some origins may not have been looked at, for {damage}")),
             None => {}
         }
@@ -160,13 +159,13 @@ impl<'a> Organization<'a> {
             }
         }
         if configs.is_empty() {
-            return Err(Failure::mistake(format!("no organization `{}` is configured", self.org_id)));
+            return Err(Error::mistake(format!("no organization `{}` is configured", self.org_id)));
         }
         Ok((is_current, configs))
     }
 
     /// Reads Astra's list, from where it is certain to be this organization's.
-    fn list<'b>(&self, number: usize, config: &'b OrgConfig, compared: &mut Compared) -> Result<Source<'b>, Failure>
+    fn list<'b>(&self, number: usize, config: &'b OrgConfig, compared: &mut Compared) -> Result<Source<'b>, Error>
     where
         'a: 'b,
     {
@@ -176,14 +175,14 @@ impl<'a> Organization<'a> {
         if is_uuid(self.org_id.as_str())
             && !client.current_org().map_err(told)?.eq_ignore_ascii_case(self.org_id.as_str())
         {
-            return Err(Failure::Failed(Error::coded(
+            return Err(Error::coded(
                 502,
                 format!(
                     "the admin token for organization `{}` at `{}` is another organization's: write the right `astra_token` to the config",
                     self.org_id,
                     config.url.origin()
                 ),
-            )));
+            ));
         }
         let mut source = Source { config, client, number, is_whole: false, expiry: None };
         let (mut is_whole, mut expiry) = (false, None);
@@ -223,14 +222,14 @@ impl<'a> Organization<'a> {
         slice: &Comparison,
         ended: Option<&BTreeSet<String>>,
         result: &mut OrgResult,
-    ) -> Result<(), Failure> {
+    ) -> Result<(), Error> {
         // The name up to which all is done, once something is left to the next tidy.
         let mut left_after: Option<String> = None;
         let mut last_done = result.after.clone();
         self.bounds.take_refused();
         for (name, item) in slice.items() {
             let visited = match item {
-                Item::Record(record) => match record::from_segment(name) {
+                Item::Record(record) => match key::from_segment(name) {
                     Some(client_id) => touch.record(&client_id, record, ended, result)?,
                     None => true,
                 },
@@ -272,8 +271,8 @@ impl<'a> Organization<'a> {
 }
 
 /// Answers the error of one organization or token; fails where storage fails, and so for all.
-pub(super) fn unless_storage_fails(context: &Context<'_>, failure: Failure) -> Result<Error, Error> {
-    match failure.into_error() {
+pub(super) fn unless_storage_fails(context: &Context<'_>, failure: Error) -> Result<Error, Error> {
+    match failure {
         error @ Error::Plain(_) => own_error(context.host.storage(), error),
         error => Ok(error),
     }

@@ -10,15 +10,10 @@ use serde::{Deserialize, Serialize};
 
 use super::round::Round;
 use super::{Order, Pace};
-use crate::config::keys_below;
-use crate::entry::read_one;
 use crate::limits::{CONFIGS_MAX, TIDY_GO_ON_WITHIN, TIDY_MESSAGES_MAX, TIDY_SAME_CALL};
 use crate::names::OrgId;
-use crate::record::{from_segment, segment};
-
-const RUN_KEY: &str = "tidy/run";
-
-const RESULT_PREFIX: &str = "tidy/org/";
+use crate::storage::key::{TIDY_RESULT_PREFIX, TIDY_RUN_KEY, from_segment, segment};
+use crate::storage::{keys_below, read_one};
 
 /// The last run.
 #[derive(Clone, Debug, Default, Deserialize, PartialEq, Eq, Serialize)]
@@ -139,12 +134,12 @@ impl OrgResult {
 
 /// The last run; none before the first.
 pub(crate) fn load_run(context: &Context<'_>) -> Result<Option<Run>, Error> {
-    load(context, RUN_KEY)
+    load(context, TIDY_RUN_KEY)
 }
 
 /// Notes a run.
 pub(super) fn store_run(context: &Context<'_>, run: &Run) -> Result<(), Error> {
-    store(context, RUN_KEY.to_owned(), run)
+    store(context, TIDY_RUN_KEY.to_owned(), run)
 }
 
 /// An organization's last result; none before the first.
@@ -190,12 +185,12 @@ pub(super) fn drop_results(context: &Context<'_>, is_there: impl Fn(&OrgId) -> b
 
 fn org_ids(context: &Context<'_>) -> Result<Vec<OrgId>, Error> {
     // Configured and retired organizations have each their own limit.
-    let names = keys_below(context.host.storage(), RESULT_PREFIX, "", 2 * CONFIGS_MAX)?;
+    let names = keys_below(context.host.storage(), TIDY_RESULT_PREFIX, "", 2 * CONFIGS_MAX)?;
     Ok(names.iter().filter_map(|name| from_segment(name)).map(OrgId::stored).collect())
 }
 
 fn key(org_id: &OrgId) -> String {
-    format!("{RESULT_PREFIX}{}", segment(org_id.as_str()))
+    format!("{TIDY_RESULT_PREFIX}{}", segment(org_id.as_str()))
 }
 
 fn is_false(flag: &bool) -> bool {

@@ -1,19 +1,20 @@
 //! The scheduled turn of one organization. Its next time is stored before the
 //! work begins; a failure, or a limit that was met, brings it forward.
 
+use secrets_framework::Error;
 use std::time::Duration;
 
 use secrets_framework::Context;
 
 use super::{Order, OrgResult, Pace, load_run, tidy};
-use crate::agenda::Due;
+use crate::back_off;
 use crate::config::{self, OrgConfig};
-use crate::error::Failure;
 use crate::limits::{TIDY_BACK_OFF_FIRST, TIDY_GO_ON_PAUSE, TIDY_LISTED_MAX};
 use crate::names::OrgId;
+use crate::schedule_queue::Due;
 
 /// Tidies the organization, for real, if its config confirms that it is due.
-pub(crate) fn run_due(context: &Context<'_>, org_id: &OrgId, due: &Due) -> Result<(), Failure> {
+pub(crate) fn run_due(context: &Context<'_>, org_id: &OrgId, due: &Due) -> Result<(), Error> {
     let now = context.host.clock().now().as_secs();
     let taken = config::take_turn(context, due, |config| config.tidy_due = now + config.tidy_period.as_secs())?;
     let Some(config) = taken else { return Ok(()) };
@@ -35,7 +36,7 @@ pub(crate) fn run_due(context: &Context<'_>, org_id: &OrgId, due: &Due) -> Resul
 }
 
 /// Comes back after a pause, if the period is not shorter.
-fn come_back(context: &Context<'_>, config: &OrgConfig, now: u64, pause: Duration) -> Result<(), Failure> {
+fn come_back(context: &Context<'_>, config: &OrgConfig, now: u64, pause: Duration) -> Result<(), Error> {
     if pause >= config.tidy_period {
         return Ok(());
     }
@@ -53,8 +54,8 @@ fn come_back(context: &Context<'_>, config: &OrgConfig, now: u64, pause: Duratio
 /// How soon to come back; none = with the next period.
 fn pause_after(result: &OrgResult) -> Option<Duration> {
     if result.failed.is_some() {
-        let doublings = result.failures.saturating_sub(1).min(16);
-        return Some(TIDY_BACK_OFF_FIRST.saturating_mul(1 << doublings));
+        // The period of the organization's tidy is the limit.
+        return Some(back_off::pause(TIDY_BACK_OFF_FIRST, result.failures, Duration::MAX));
     }
     let makes_way = result.unfinished || (!result.complete && !result.removed.is_empty());
     makes_way.then_some(TIDY_GO_ON_PAUSE)

@@ -70,6 +70,7 @@ mod existence;
 mod fault_walk;
 mod fault_walk_rotation;
 mod faults;
+mod floors;
 mod help;
 mod history;
 mod killed;

@@ -4,8 +4,8 @@
 use secrets_framework::testing::READ_ONLY_TEXT;
 
 use super::*;
-use crate::agenda::{Due, Task};
 use crate::names::OrgId;
+use crate::schedule_queue::{Due, Task};
 use crate::testing::{ADMIN_B, Fault, ORG_B, On};
 
 const MINUTE: u64 = 60;

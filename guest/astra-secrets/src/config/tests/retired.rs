@@ -3,12 +3,13 @@
 use secrets_framework::host::StorageError;
 
 use super::*;
+use crate::storage::{Write, write_batch};
 
 fn retire_at(host: &TestHost, url: &str, token: &str) -> Result<(), Error> {
     with_context(host, |context| {
         let mut config = OrgConfig::new(OrgId::stored(ORG_A), AdminToken::stored(token.to_owned()));
         config.url = ApiUrl::parse(url).unwrap();
-        together(context, &[Retired::load(context, &config.org_id)?.keep(&config)?])
+        write_batch(context, &[Retired::load(context, &config.org_id)?.keep(&config)?])
     })
 }
 
@@ -67,12 +68,12 @@ fn writes_that_belong_together_are_repeated_after_a_conflict() {
     for nth in 1..TRANSACTION_ATTEMPTS_MAX {
         host.storage.fail_nth(StorageCall::Commit, nth.into(), conflict());
     }
-    with_context(&host, |context| together(context, &writes)).unwrap();
+    with_context(&host, |context| write_batch(context, &writes)).unwrap();
     assert_eq!(host.storage.keys(), ["a", "b"]);
 
     host.storage.fail_prefix(StorageCall::Commit, "", conflict());
     host.storage.clear_calls();
-    assert!(with_context(&host, |context| together(context, &writes)).is_err());
+    assert!(with_context(&host, |context| write_batch(context, &writes)).is_err());
     assert_eq!(host.storage.calls(StorageCall::Commit), u64::from(TRANSACTION_ATTEMPTS_MAX));
 }
 
@@ -83,7 +84,7 @@ fn writes_are_whole_with_transactions_and_in_order_without() {
         let host = TestHost::new();
         host.storage.set_transactional(transactional);
         host.storage.fail_nth(StorageCall::Put, 2, StorageError::Failed("full".to_owned()));
-        assert!(with_context(&host, |context| together(context, &[put("a"), put("b")])).is_err());
+        assert!(with_context(&host, |context| write_batch(context, &[put("a"), put("b")])).is_err());
         assert_eq!(host.storage.keys(), left);
     }
 }

@@ -7,7 +7,7 @@ use secrets_framework::host::{Clock, HttpError};
 use serde_json::{Value, json};
 
 use super::{app, events, read_as, shown, with_record};
-use crate::astra_token::{Patience, Target, end_token};
+use crate::ending::{Patience, Target, end_token};
 use crate::history::End;
 use crate::testing::{Fault, LATER, Leased, Mount, ORG_A, On, ROLE_ID, assert_no_secret};
 

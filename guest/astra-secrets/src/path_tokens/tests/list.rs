@@ -19,7 +19,7 @@ fn with_tokens(tokens: usize) -> Mount {
 fn seed(mount: &Mount, client_id: &str) {
     let record = json!({ "clientId": client_id, "orgId": ORG_A, "roleName": "reader" });
     mount.host.storage.seed(&format!("token/{client_id}"), record.to_string());
-    let key = format!("client-index/{ORG_A}/{}", crate::record::segment(client_id));
+    let key = format!("client-index/{ORG_A}/{}", crate::storage::key::segment(client_id));
     mount.host.storage.seed(&key, json!({ "id": client_id }).to_string());
 }
 

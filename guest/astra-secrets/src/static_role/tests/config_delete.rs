@@ -15,7 +15,7 @@ use super::{DAY, HOUR, mounts, with_role};
 use crate::config::test_mount::Answered;
 use crate::limits::STATIC_ROLES_ENDED_MAX;
 use crate::names::OrgId;
-use crate::static_role::end_left;
+use crate::static_rotation::end_left;
 use crate::testing::{ADMIN_A, Mount, ORG_A};
 
 fn delete_config(mount: &Mount) -> Answered {

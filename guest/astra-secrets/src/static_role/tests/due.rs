@@ -10,13 +10,13 @@ use serde_json::{Value, json};
 
 use super::super::StaticRole;
 use super::{DAY, HOUR, MINUTE, with_role};
-use crate::history::Who;
 use crate::limits::{AGENDA_PER_ROLLBACK_MAX, ROLLBACK_BUDGET, ROTATION_BACK_OFF_MAX};
 use crate::names::{OrgId, RoleName};
 use crate::schedule::Schedule;
 use crate::static_role::test_mount::path;
 use crate::testing::{Fault, Mount, ORG_A, On, ROLE_ID};
 use crate::time_text;
+use crate::who::Who;
 
 fn now(mount: &Mount) -> u64 {
     mount.host.clock.now().as_secs()

@@ -7,8 +7,9 @@ use std::time::Duration;
 
 use super::super::judge;
 use crate::client::ListedToken;
-use crate::mint::mark_of_mount;
-use crate::record::{IndexSlice, as_segment};
+use crate::mark::mark_of_mount;
+use crate::record::IndexSlice;
+use crate::storage::key::as_segment;
 
 /// The rules by which a listed token without a record counts as an orphan.
 pub(super) struct Rules {

@@ -7,10 +7,10 @@ use secrets_framework::Error;
 
 use super::super::result::OrgResult;
 use super::{MORE, Organization, Source};
-use crate::error::Failure;
 use crate::held_tokens::{HeldTokens, Missing, Verdict, judge, log_dead};
 use crate::limits::{HELD_PROOFS_MAX, ROLLBACK_REQUEST_TIMEOUT};
 use crate::static_role::{self, Soon};
+use crate::static_rotation;
 
 impl Organization<'_> {
     /// Replaces the tokens of static roles that are dead, or only tells of them.
@@ -19,7 +19,7 @@ impl Organization<'_> {
         sources: &[Source<'_>],
         served: &HeldTokens,
         result: &mut OrgResult,
-    ) -> Result<(), Failure> {
+    ) -> Result<(), Error> {
         let mut proofs = 0;
         for missing in served.missing() {
             if proofs >= HELD_PROOFS_MAX || !self.bounds.is_early() {
@@ -34,9 +34,8 @@ impl Organization<'_> {
                 }
                 Verdict::Dead => match self.replace(missing) {
                     Ok(what) => result.tell(self.told(missing, &what)),
-                    Err(Failure::Failed(error @ Error::Plain(_))) => return Err(error.into()),
-                    Err(failure) => {
-                        let error = failure.into_error();
+                    Err(error @ Error::Plain(_)) => return Err(error),
+                    Err(error) => {
                         result.tell(self.told(missing, &format!("it could not be replaced yet: {error}")));
                     }
                 },
@@ -57,7 +56,7 @@ impl Organization<'_> {
     }
 
     /// What the source says that its token was made at; where none can say, nothing is known.
-    fn verdict(&self, sources: &[Source<'_>], missing: Missing<'_>) -> Result<Verdict, Failure> {
+    fn verdict(&self, sources: &[Source<'_>], missing: Missing<'_>) -> Result<Verdict, Error> {
         if missing.is_known {
             return Ok(Verdict::Dead);
         }
@@ -74,7 +73,7 @@ impl Organization<'_> {
     }
 
     /// Replaces the token at once, unless an attempt failed not long ago; answers what became of it.
-    fn replace(&self, missing: Missing<'_>) -> Result<String, Failure> {
+    fn replace(&self, missing: Missing<'_>) -> Result<String, Error> {
         let (context, org_id, name) = (self.context, self.org_id, missing.name);
         let soon = static_role::replace_soon(context, org_id, name, missing.client_id)?;
         let Some(Soon { due, failed }) = soon else { return Ok("another has taken its place already".to_owned()) };
@@ -82,7 +81,7 @@ impl Organization<'_> {
             let failed = failed.unwrap_or_default();
             return Ok(format!("it could not be replaced, which rollback tries again: {failed}"));
         }
-        static_role::run_due(context, org_id, name.as_str(), &due)?;
+        static_rotation::run_due(context, org_id, name.as_str(), &due)?;
         Ok("another has taken its place".to_owned())
     }
 

@@ -2,7 +2,7 @@
 //! All rules about what must not be touched are held here once more, for the
 //! first look may be old by now.
 
-mod in_use;
+mod other_use;
 
 use std::cell::{Cell, OnceCell};
 use std::collections::{BTreeMap, BTreeSet};
@@ -15,13 +15,11 @@ use super::super::judge;
 use super::super::result::OrgResult;
 use super::comparison::{Compared, Orphan};
 use super::{MORE, Organization, Source, unless_storage_fails};
-use crate::astra_token::remove_absent;
-use crate::client::ClientError;
+use crate::client::{ClientError, upstream};
 use crate::config::OrgConfig;
-use crate::error::{Failure, upstream};
+use crate::ending::remove_absent;
 use crate::history::End;
-use crate::holder;
-use crate::lease::lock_token;
+use crate::in_use;
 use crate::mint;
 use crate::names::OrgId;
 use crate::record::{self, Record, RecordId, TokenKind};
@@ -77,7 +75,7 @@ impl<'a> Touch<'a> {
 
     /// Deals with a token with a mark of ours and, so far, without a record. False = a limit kept it from being
     /// looked at.
-    pub(super) fn orphan(&self, orphan: &Orphan, result: &mut OrgResult) -> Result<bool, Failure> {
+    pub(super) fn orphan(&self, orphan: &Orphan, result: &mut OrgResult) -> Result<bool, Error> {
         // A source whose list broke off is not among them.
         let source = self.sources.iter().find(|source| source.number == orphan.source);
         let Some(source) = source else { return Ok(true) };
@@ -97,7 +95,7 @@ impl<'a> Touch<'a> {
         record: &Compared,
         ended: Option<&BTreeSet<String>>,
         result: &mut OrgResult,
-    ) -> Result<bool, Failure> {
+    ) -> Result<bool, Error> {
         let is_over = ended.is_some_and(|ended| ended.contains(client_id))
             || record.expiry.is_some_and(|expiry| judge::has_passed(expiry, self.now));
         if record.is_listed && !is_over {
@@ -124,7 +122,7 @@ impl<'a> Touch<'a> {
         may
     }
 
-    fn try_orphan(&self, source: &Source<'_>, orphan: &Orphan, result: &mut OrgResult) -> Result<Act, Failure> {
+    fn try_orphan(&self, source: &Source<'_>, orphan: &Orphan, result: &mut OrgResult) -> Result<Act, Error> {
         let Orphan { client_id, mark, .. } = orphan;
         if self.is_open(mark)? {
             return Ok(Act::Left);
@@ -149,20 +147,20 @@ impl<'a> Touch<'a> {
         Ok(Act::Removed)
     }
 
-    fn try_gone(&self, client_id: &str, result: &mut OrgResult) -> Result<Act, Failure> {
+    fn try_gone(&self, client_id: &str, result: &mut OrgResult) -> Result<Act, Error> {
         let Organization { context, org_id, .. } = self.organization;
         let Some(found) = record::find(context, org_id, client_id)? else { return Ok(Act::Left) };
-        let _guard = lock_token(context, &found.id)?;
+        let _guard = record::lock(context, &found.id)?;
         let Some(record) = self.current(&found)? else { return Ok(Act::Left) };
         let Some(source) = self.source_of(&record) else { return Ok(Act::Left) };
         if self.must_be_left(&record)? {
             return Ok(Act::Left);
         }
-        if record.kind == TokenKind::Static && holder::is_held(context, &record)? {
+        if record.kind == TokenKind::Static && in_use::is_held(context, &record)? {
             // Found dead or not, and told of, before (`served`).
             return Ok(Act::Left);
         }
-        if holder::is_held(context, &record)? || self.is_admin_token(client_id)? {
+        if in_use::is_held(context, &record)? || self.is_admin_token(client_id)? {
             result.tell(format!(
                 "the {} token `{client_id}` of organization `{org_id}` is in use, but Astra does not list it: if requests \
                  with it fail, rotate it or write another",
@@ -181,14 +179,14 @@ impl<'a> Touch<'a> {
         Ok(Act::Removed)
     }
 
-    fn try_expired(&self, client_id: &str, expiry: Option<Duration>, result: &mut OrgResult) -> Result<Act, Failure> {
+    fn try_expired(&self, client_id: &str, expiry: Option<Duration>, result: &mut OrgResult) -> Result<Act, Error> {
         let Organization { context, org_id, .. } = self.organization;
         let Some(found) = record::find(context, org_id, client_id)? else { return Ok(Act::Left) };
-        let _guard = lock_token(context, &found.id)?;
+        let _guard = record::lock(context, &found.id)?;
         let Some(record) = self.current(&found)? else { return Ok(Act::Left) };
         let Some(source) = self.source_of(&record) else { return Ok(Act::Left) };
         let is_over = judge::is_over(&record, self.now) || expiry.is_some_and(|end| judge::has_passed(end, self.now));
-        let is_used = holder::is_held(context, &record)? || self.is_admin_token(client_id)?;
+        let is_used = in_use::is_held(context, &record)? || self.is_admin_token(client_id)?;
         if !is_over || is_used || self.must_be_left(&record)? {
             return Ok(Act::Left);
         }
@@ -240,7 +238,7 @@ impl<'a> Touch<'a> {
             return Ok(true);
         }
         // It may have been rotated since.
-        holder::is_admin_token(self.organization.context, self.organization.org_id, client_id)
+        in_use::is_admin_token(self.organization.context, self.organization.org_id, client_id)
     }
 
     /// May anything be changed now?
@@ -259,7 +257,7 @@ impl<'a> Touch<'a> {
         may
     }
 
-    fn delete(&self, source: &Source<'_>, client_id: &str) -> Result<(), Failure> {
+    fn delete(&self, source: &Source<'_>, client_id: &str) -> Result<(), Error> {
         source.client.delete_token(client_id).map_err(|error| {
             // What Astra says of this one token says nothing of the others.
             let of_this_one = matches!(error, ClientError::NotFound | ClientError::Rejected { .. });
@@ -269,7 +267,7 @@ impl<'a> Touch<'a> {
     }
 
     /// A token that could not be dealt with must not keep others from their turn.
-    fn settled(&self, act: Result<Act, Failure>, client_id: &str, result: &mut OrgResult) -> Result<Act, Failure> {
+    fn settled(&self, act: Result<Act, Error>, client_id: &str, result: &mut OrgResult) -> Result<Act, Error> {
         match act {
             Err(failure) => {
                 let error = unless_storage_fails(self.organization.context, failure)?;

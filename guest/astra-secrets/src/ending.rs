@@ -1,0 +1,239 @@
+//! Ending a token: in Astra first, then its record. One way for revocation,
+//! deletion, rollback and whatever else ends tokens.
+
+mod elsewhere;
+mod expired;
+mod listed;
+mod presence;
+
+use secrets_framework::Error;
+use std::time::Duration;
+
+use secrets_framework::Context;
+use secrets_framework::host::{LogLevel, StorageEntry};
+
+use crate::admin_refusal;
+use crate::client::{AstraClient, ClientError, is_about_the_token, upstream};
+use crate::config::{self, OrgConfig, Origin, Retired};
+use crate::history::{self, End, Whereabouts};
+use crate::limits::{ROLLBACK_REQUEST_TIMEOUT, ROLLBACK_UPSTREAM_BUDGET};
+use crate::mint;
+use crate::names::OrgId;
+use crate::read_only;
+use crate::record::{self, Record, TokenKind};
+use crate::storage;
+
+pub(crate) use elsewhere::remove_absent;
+pub(crate) use expired::{end_at_once, end_expired};
+
+use elsewhere::{Absent, end_elsewhere, may_be_elsewhere};
+use listed::Sought;
+use presence::is_gone;
+
+/// The token to end.
+pub(crate) struct Target<'a> {
+    /// Its organization.
+    pub(crate) org_id: &'a OrgId,
+    /// Its ID in Astra.
+    pub(crate) client_id: &'a str,
+    /// Where it was made, where that is known.
+    pub(crate) origin: Option<&'a Origin>,
+    /// Its record, if there is one.
+    pub(crate) record: Option<&'a Record>,
+    /// When the server issued its lease, where a lease is revoked: right after the token was made.
+    pub(crate) leased: Option<Duration>,
+    /// What it ends for, as its history will say.
+    pub(crate) how: End,
+    /// Who waits.
+    pub(crate) patience: Patience,
+}
+
+impl Target<'_> {
+    /// May it be in another organization? Each lease of ours says where its token was made.
+    fn may_be_elsewhere(&self) -> bool {
+        self.record.map_or(self.origin.is_none(), may_be_elsewhere)
+    }
+
+    /// When the token was made, as far as its record or its lease tells.
+    fn made(&self) -> Option<Duration> {
+        self.record.and_then(Record::made_at).or(self.leased)
+    }
+}
+
+/// How long Astra is waited for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Patience {
+    /// As the organization's config says: somebody waits for this one token.
+    Caller,
+    /// A short bound and no repetition: many tokens wait, and the next call comes soon.
+    Rollback,
+    /// The same, and one request only: somebody waits, but not for this.
+    Once,
+}
+
+impl Patience {
+    /// A client with this patience.
+    pub(crate) fn client<'a>(self, context: &Context<'a>, config: &'a OrgConfig) -> AstraClient<'a> {
+        match self {
+            Self::Caller => AstraClient::new(context.host, config),
+            Self::Rollback | Self::Once => {
+                let timeout = config.request_timeout().min(ROLLBACK_REQUEST_TIMEOUT);
+                let client =
+                    AstraClient::with_bounds(context.host, config, timeout, 0).within(ROLLBACK_UPSTREAM_BUDGET);
+                client.when_refused(admin_refusal::warn)
+            }
+        }
+    }
+}
+
+/// Ends a token, under its lock. It is over when Astra says so, or when the list of the
+/// token's own origin and organization no longer shows it; else this fails and
+/// is to be tried again.
+pub(crate) fn end_token(context: &Context<'_>, target: &Target<'_>) -> Result<(), Error> {
+    if target.client_id.is_empty() {
+        // It stands for no token: without an ID, Astra would be asked to delete something else.
+        return target.record.map_or(Ok(()), |record| record::remove(context, record, target.how));
+    }
+    end_token_with(context, target, &config_for_ending(context, target.org_id, target.origin)?)
+}
+
+/// As [`end_token`], for those who have a config for it already.
+pub(crate) fn end_token_with(context: &Context<'_>, target: &Target<'_>, config: &EndingConfig) -> Result<(), Error> {
+    // A list that no longer shows the token could end a lease all the same, which the live server may still hold.
+    read_only::check(context, || {
+        format!("the token `{}` of organization `{}` was not revoked", target.client_id, target.org_id)
+    })?;
+    let began = context.host.clock().now();
+    let client = target.patience.client(context, &config.config);
+    let revoked = match target.patience {
+        Patience::Once => client.delete_token(target.client_id).map(|()| Revoked::Deleted),
+        Patience::Caller | Patience::Rollback => revoke(context, &client, target),
+    };
+    let whereabouts = match revoked.map_err(|error| upstream(target.org_id, &error))? {
+        Revoked::Absent if target.may_be_elsewhere() => {
+            let Target { org_id, client_id, record, patience, .. } = *target;
+            let absent = Absent { org_id, client_id, record, asked: &config.config, patience, began };
+            end_elsewhere(context, &absent)?
+        }
+        Revoked::Absent | Revoked::Deleted => Whereabouts::default(),
+    };
+    match target.record {
+        Some(record) => record::remove_from(context, record, target.how, whereabouts)?,
+        // Only the history says where it was, or was not looked for.
+        None if !whereabouts.is_own() => {
+            let record = Record::new(target.org_id.clone(), target.client_id);
+            history::end_with(context, record.subject(), record.facts(), target.how, whereabouts, Vec::new())?;
+        }
+        None => {}
+    }
+    if config.retired && target.patience == Patience::Caller {
+        leave_to_rollback(context, target.org_id, drop_retired_if_unused(context, target.org_id));
+    }
+    Ok(())
+}
+
+/// A config for ending tokens.
+pub(crate) struct EndingConfig {
+    /// It.
+    pub(crate) config: OrgConfig,
+    /// Is it kept only for this?
+    pub(crate) retired: bool,
+}
+
+/// The config with which tokens of `org_id` from `origin` can be ended.
+pub(crate) fn config_for_ending(
+    context: &Context<'_>,
+    org_id: &OrgId,
+    origin: Option<&Origin>,
+) -> Result<EndingConfig, Error> {
+    let current = storage::entry(context.host.storage(), &config::key(org_id))?;
+    config_for_ending_from(context, org_id, origin, current.as_ref())
+}
+
+/// As [`config_for_ending`], where the entry of the current config was read with others.
+pub(crate) fn config_for_ending_from(
+    context: &Context<'_>,
+    org_id: &OrgId,
+    origin: Option<&Origin>,
+    current: Option<&StorageEntry>,
+) -> Result<EndingConfig, Error> {
+    let fits = |config: &OrgConfig| origin.is_none_or(|origin| config.url.origin() == origin);
+    let current = current.map(|entry| config::decode(entry, org_id)).transpose()?;
+    if let Some(config) = current.filter(fits) {
+        return Ok(EndingConfig { config, retired: false });
+    }
+    if let Some(config) = config::load_for_revocation(context, org_id, origin)? {
+        return Ok(EndingConfig { config, retired: true });
+    }
+    let at = origin.map(|origin| format!(" at `{origin}`")).unwrap_or_default();
+    let damage = Retired::load(context, org_id)?.damage().map(|damage| format!(" ({damage})")).unwrap_or_default();
+    Err(Error::mistake(format!(
+        "there is no config of organization `{org_id}`{at} with which its tokens could be ended{damage}: write one with the `url` they were made at"
+    )))
+}
+
+/// Forgets a retired config once nothing is left that would need it.
+pub(crate) fn drop_retired_if_unused(context: &Context<'_>, org_id: &OrgId) -> Result<(), Error> {
+    // Most organizations have none, and a look at their records would cost more.
+    if !config::has_retired(context, org_id)? {
+        return Ok(());
+    }
+    // An admin token that has no end is held by the config that is there.
+    let needs_it = |record: &Record| record.kind != TokenKind::Admin || record.due != 0;
+    if record::any_in_org_where(context, org_id, needs_it)? || mint::any_open_in_org(context, org_id)? {
+        return Ok(());
+    }
+    listed::forget(context, org_id)?;
+    config::drop_retired(context, org_id)
+}
+
+/// What a request was for is done, and rollback looks each minute for what is kept in vain: no failure of the request.
+pub(crate) fn leave_to_rollback(context: &Context<'_>, org_id: &OrgId, dropped: Result<(), Error>) {
+    if let Err(error) = dropped {
+        let error = error.to_string();
+        let fields = [("org", org_id.as_str()), ("error", &error)];
+        context.host.log().log(
+            LogLevel::Warn,
+            "whether a retired config is still needed was left to rollback",
+            &fields,
+        );
+    }
+}
+
+/// Why a token counts as ended.
+enum Revoked {
+    /// Astra said so.
+    Deleted,
+    /// Astra does not have it, as far as its own organization tells.
+    Absent,
+}
+
+fn revoke(context: &Context<'_>, client: &AstraClient<'_>, target: &Target<'_>) -> Result<Revoked, ClientError> {
+    let client_id = target.client_id;
+    let Err(error) = client.delete_token(client_id) else { return Ok(Revoked::Deleted) };
+    match error {
+        // Nothing was or can be asked, so nothing can be settled.
+        ClientError::Denied { .. } | ClientError::ReadOnly | ClientError::OutOfTime => return Err(error),
+        _ => client.use_time_to_settle(),
+    }
+    // An answer such as 404 may come from a wrong URL, before Astra looks at
+    // the token; only the organization's own list tells that it is gone.
+    let is_unknown = error == ClientError::NotFound;
+    let sought = Sought { client_id, made: target.made(), is_unknown };
+    let gone = match is_gone(context, client, &sought) {
+        Ok(gone) => gone,
+        // An admin token that ends itself sees no list afterwards.
+        Err(ClientError::Refused { .. }) => client.asks_with(client_id) && is_dead(client),
+        Err(_) => false,
+    };
+    if gone { Ok(Revoked::Absent) } else { Err(error) }
+}
+
+/// Does Astra not know the token that it is asked with? It tells every live one its organization.
+fn is_dead(client: &AstraClient<'_>) -> bool {
+    match client.current_org() {
+        // 403 alone may be a rule about addresses.
+        Err(ClientError::Refused { status, error_id }) => status == 401 || error_id.is_some_and(is_about_the_token),
+        _ => false,
+    }
+}

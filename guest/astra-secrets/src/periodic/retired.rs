@@ -1,0 +1,35 @@
+//! Retired configs in each rollback call: those that nothing needs any more are
+//! forgotten, and those that are damaged are logged, once.
+
+use secrets_framework::passed_over::{self, PassedOver};
+use secrets_framework::{Context, Error};
+
+use crate::config::Retired;
+use crate::ending::drop_retired_if_unused;
+use crate::limits::CONFIGS_MAX;
+use crate::names::OrgId;
+use crate::record;
+use crate::storage::key::RETIRED_PREFIX;
+use crate::storage::{self, own_error};
+
+/// Forgets retired configs that only undone mints had still needed.
+pub(super) fn drop_unused(context: &Context<'_>) -> Result<(), Error> {
+    let retired = storage::first_keys_below(context.host.storage(), RETIRED_PREFIX, CONFIGS_MAX)?;
+    // Before the index is filled, a token that would need one may not be known.
+    if retired.is_empty() || !record::is_filled(context)? {
+        return Ok(());
+    }
+    let (mut result, mut damaged) = (Ok(()), Vec::new());
+    for org_id in retired.into_iter().map(OrgId::stored) {
+        // What is not known of one organization keeps its own retired configs only.
+        match drop_retired_if_unused(context, &org_id) {
+            Ok(()) | Err(Error::Internal(_)) => {}
+            Err(error) => result = Err(own_error(context.host.storage(), error)?),
+        }
+        let damage = Retired::load(context, &org_id)?.damage();
+        damaged.extend(damage.map(|reason| PassedOver { key: format!("{RETIRED_PREFIX}{org_id}"), reason }));
+    }
+    let message = "a retired config is damaged and is kept: tokens at origins that the config left may not be ended";
+    passed_over::log_new(context, message, &damaged)?;
+    result
+}

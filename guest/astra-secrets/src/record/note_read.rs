@@ -1,0 +1,43 @@
+//! The record of a read: no secret is shown again before the read is in the token's history.
+
+use secrets_framework::Context;
+use secrets_framework::Error;
+use secrets_framework::host::LogLevel;
+
+use super::Record;
+use crate::history::{self, Event};
+use crate::storage::{self, write_batch};
+
+/// Records that a token's secret is about to be shown, unless the organization
+/// wants no such records, and logs it. False if the token ended meanwhile: it
+/// must not be shown. Takes the token's lock.
+pub(crate) fn note_read(context: &Context<'_>, record_reads: bool, record: &Record) -> Result<bool, Error> {
+    if record_reads {
+        let _guard = super::lock(context, &record.id)?;
+        let history_key = record.subject().key();
+        let [current, history] = storage::entries(context, [Some(&record.id.key()), Some(&history_key)])?;
+        let current = current.map(|entry| super::decode(&entry, &record.id)).transpose()?;
+        if current.is_none_or(|current| current.client_id != record.client_id) {
+            return Ok(false);
+        }
+        write_batch(context, &history::writes_of_event(context, record.subject(), history, Event::Read)?)?;
+    }
+    log_read(context, record);
+    Ok(true)
+}
+
+fn log_read(context: &Context<'_>, record: &Record) {
+    let identity = &context.request.identity;
+    context.host.log().log(
+        LogLevel::Info,
+        "a token was read",
+        &[
+            ("org", record.org_id.as_str()),
+            ("role", record.role_name.as_str()),
+            ("client_id", &record.client_id),
+            ("display_name", &identity.display_name),
+            ("entity_id", &identity.entity_id),
+            ("request_id", &context.request.id),
+        ],
+    );
+}

@@ -1,0 +1,10 @@
+//! What happens to a static role's token: its rotation, by request or by schedule, and its end with the role.
+
+mod due;
+mod end;
+mod rotate;
+mod switch;
+
+pub(crate) use due::run_due;
+pub(crate) use end::{delete, end_all, end_left, let_go};
+pub(crate) use rotate::rotate;

@@ -1,0 +1,190 @@
+//! The end of a static role: by its deletion, which ends its tokens in Astra
+//! first, or with its organization's config, when rollback ends them.
+
+use secrets_framework::host::LogLevel;
+use secrets_framework::{Context, Error};
+
+use crate::config;
+use crate::ending::{Patience, Target, end_token};
+use crate::history::{self, End};
+use crate::limits::{STATIC_DELETE_BUDGET, STATIC_ROLES_ENDED_MAX};
+use crate::names::{OrgId, RoleName};
+use crate::read_only;
+use crate::record::{self, Record, RecordId};
+use crate::static_role::{StaticRole, current_record, exists, load_readable, load_token, lock, lost_record, names};
+use crate::storage::{Write, key, write_batch};
+
+/// Ends the tokens of a static role in Astra, the current one last, and then
+/// forgets the role. What fails is done by another attempt; until then the
+/// role stays. Answers a warning: the tokens of a role that is not readable are
+/// not known.
+pub(crate) fn delete(context: &Context<'_>, org_id: &OrgId, name: &RoleName) -> Result<Option<String>, Error> {
+    let _turn = lock(context, org_id, name)?;
+    let Some(role) = load_readable(context, org_id, name)? else {
+        context.host.storage().delete(&key::static_role(org_id, name))?;
+        return Ok(Some(format!(
+            "static role `{name}` was not readable, so its tokens were not ended: delete them at `tokens/{org_id}`"
+        )));
+    };
+    read_only::check(context, || {
+        format!("static role `{name}` of organization `{org_id}` was not deleted, for its tokens cannot be revoked")
+    })?;
+    // A node that cannot write says so here, before Astra is asked.
+    context.host.storage().put(role.to_entry()?)?;
+    let deadline = context.host.clock().now() + STATIC_DELETE_BUDGET;
+    let replaced = role.replaced.iter().map(|token| &token.client_id);
+    for client_id in replaced.chain([&role.client_id]) {
+        if context.host.clock().now() > deadline {
+            return Err(Error::coded(504, took_too_long(&role)));
+        }
+        end_recorded(context, &role, client_id)?;
+    }
+    forget(context, &role, Vec::new())?;
+    log(context, &role, "a static role was deleted, and its tokens");
+    Ok(None)
+}
+
+/// Ends all static roles of an organization whose config is about to be deleted
+/// by force. Nobody holds their tokens from then on, and rollback ends them.
+/// Answers a warning for each that is not readable: it stays, and with it its
+/// token's record and what is needed to revoke that.
+pub(crate) fn end_all(context: &Context<'_>, org_id: &OrgId) -> Result<Vec<String>, Error> {
+    end_while(context, org_id, || Ok(true))
+}
+
+/// As [`end_all`], of an organization whose config has been deleted; those of
+/// one that is configured anew meanwhile are not touched.
+pub(crate) fn end_left(context: &Context<'_>, org_id: &OrgId) -> Result<Vec<String>, Error> {
+    end_while(context, org_id, || Ok(config::load(context, org_id)?.is_none()))
+}
+
+/// `goes` is asked under the lock of each role, before it goes.
+fn end_while(
+    context: &Context<'_>,
+    org_id: &OrgId,
+    goes: impl Fn() -> Result<bool, Error>,
+) -> Result<Vec<String>, Error> {
+    let (mut ended, mut warnings) = (0, Vec::new());
+    for name in names(context.host.storage(), org_id)? {
+        if ended >= STATIC_ROLES_ENDED_MAX {
+            return Err(too_many(org_id));
+        }
+        let _turn = lock(context, org_id, &name)?;
+        if !goes()? {
+            break;
+        }
+        match load_readable(context, org_id, &name)? {
+            Some(role) => match let_go(context, &role) {
+                Ok(()) => ended += 1,
+                Err(error @ Error::Internal(_)) => warnings.push(not_ended(&role, &error)),
+                Err(error) => return Err(error),
+            },
+            None if exists(context, org_id, &name)? => warnings.push(damaged(org_id, &name)),
+            None => {}
+        }
+    }
+    Ok(warnings)
+}
+
+/// Forgets a role whose current token rollback is to end at once; the replaced
+/// ones have their ends already. The caller holds the role's lock.
+pub(crate) fn let_go(context: &Context<'_>, role: &StaticRole) -> Result<(), Error> {
+    let now = context.host.clock().now().as_secs();
+    // Kept until the role is gone, so that rollback does not find the token held in between.
+    let _guard = record::lock(context, &RecordId::of_client(&role.client_id))?;
+    let writes = match current_record(context, role)? {
+        Some(mut record) => record::writes_of_end(&mut record, now)?,
+        None => match lost(context, role)? {
+            Some(lost) => Vec::from(record::writes_of_new(&Record { lease_end: now, due: now, ..lost })?),
+            None => Vec::new(),
+        },
+    };
+    forget(context, role, writes)?;
+    log(context, role, "a static role was forgotten with its organization's config; its token is about to end");
+    Ok(())
+}
+
+/// Removes the role and its entry of the agenda, after these changes.
+fn forget(context: &Context<'_>, role: &StaticRole, mut writes: Vec<Write>) -> Result<(), Error> {
+    writes.push(Write::Delete(key::static_role(&role.org_id, &role.name)));
+    if role.turn.due != 0 {
+        writes.push(Write::Delete(role.due_at(role.turn.due).key()));
+    }
+    write_batch(context, &writes)
+}
+
+/// Of the role's current token, whose record was lost, what the role knows; none if the token has ended.
+fn lost(context: &Context<'_>, role: &StaticRole) -> Result<Option<Record>, Error> {
+    let lives = !role.client_id.is_empty() && !history::has_ended(context, &role.org_id, &role.client_id)?;
+    Ok(lives.then(|| lost_record(role)))
+}
+
+/// Ends a token of the role in Astra; a replaced one without a record has gone already.
+fn end_recorded(context: &Context<'_>, role: &StaticRole, client_id: &str) -> Result<(), Error> {
+    let id = RecordId::of_client(client_id);
+    let _guard = record::lock(context, &id)?;
+    let is_it = |record: &Record| record.client_id == client_id;
+    let record = match client_id == role.client_id {
+        true => match load_token(context, &id)?.filter(is_it) {
+            None => lost(context, role)?,
+            record => record,
+        },
+        false => record::load(context, &id)?.filter(is_it),
+    };
+    let Some(record) = record else { return Ok(()) };
+    let target = Target {
+        org_id: &role.org_id,
+        client_id,
+        origin: record.origin.as_ref(),
+        record: Some(&record),
+        leased: None,
+        how: End::Deleted,
+        patience: Patience::Rollback,
+    };
+    end_token(context, &target)
+}
+
+fn too_many(org_id: &OrgId) -> Error {
+    let sentence = format!(
+        "organization `{org_id}` had too many static roles for one request: {STATIC_ROLES_ENDED_MAX} of them were ended; \
+         delete the config again to go on"
+    );
+    Error::coded(503, sentence)
+}
+
+fn damaged(org_id: &OrgId, name: &RoleName) -> String {
+    format!(
+        "static role `{name}` is not readable, so its tokens were not ended: delete `static-roles/{org_id}/{name}`, and \
+         then those of its tokens that `tokens/{org_id}` lists"
+    )
+}
+
+fn not_ended(role: &StaticRole, error: &Error) -> String {
+    format!(
+        "static role `{}` could not be forgotten, so its tokens were not ended ({error}): delete \
+         `static-roles/{}/{}`, and then those of its tokens that `tokens/{}` lists",
+        role.name, role.org_id, role.name, role.org_id
+    )
+}
+
+fn took_too_long(role: &StaticRole) -> String {
+    format!(
+        "not all tokens of static role `{}` of organization `{}` could be ended in time: delete it again to go on",
+        role.name, role.org_id
+    )
+}
+
+fn log(context: &Context<'_>, role: &StaticRole, message: &str) {
+    let identity = &context.request.identity;
+    context.host.log().log(
+        LogLevel::Info,
+        message,
+        &[
+            ("org", role.org_id.as_str()),
+            ("static_role", role.name.as_str()),
+            ("display_name", &identity.display_name),
+            ("entity_id", &identity.entity_id),
+            ("request_id", &context.request.id),
+        ],
+    );
+}

@@ -1,0 +1,219 @@
+//! The floors of our crates: each module uses only modules that stand before it in its crate's list.
+
+mod source;
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use harness::workspace_root;
+
+use source::{Module, Uses};
+
+/// A crate, and its modules from the lowest floor to the highest.
+struct Floors {
+    folder: &'static str,
+    modules: &'static [&'static str],
+}
+
+const CRATES: [Floors; 2] = [
+    Floors {
+        folder: "guest/astra-secrets/src",
+        modules: &[
+            // Knows nothing of the engine.
+            "version",
+            "limits",
+            "back_off",
+            "names",
+            "time_text",
+            "who",
+            "mark",
+            // Storage and time.
+            "storage",
+            "lock",
+            "schedule",
+            "schedule_queue",
+            "read_only",
+            // What is stored.
+            "config",
+            "role",
+            "history",
+            "record",
+            // Astra.
+            "client",
+            "admin_refusal",
+            // The life of a token.
+            "astra_token",
+            "mint",
+            "static_role",
+            "in_use",
+            "ending",
+            "lease",
+            "admin_rotation",
+            "static_rotation",
+            "held_tokens",
+            "tidy",
+            // What the server calls each minute.
+            "rollback",
+            "periodic",
+            // Paths.
+            "check",
+            "path_config",
+            "path_role",
+            "path_org_token",
+            "path_creds",
+            "path_tokens",
+            "path_static_roles",
+            "path_static_creds",
+            "path_rotate_role",
+            "path_rotate_root",
+            "path_sync_roles",
+            "path_check",
+            "path_tidy",
+            "path_info",
+            "backend",
+        ],
+    },
+    Floors {
+        folder: "guest/secrets-framework/src",
+        modules: &[
+            "limits",
+            "sensitive",
+            "host",
+            "error",
+            "duration",
+            "number",
+            "field",
+            "request",
+            "context",
+            "response",
+            "secret",
+            "path",
+            "pattern",
+            "wal",
+            "passed_over",
+            "table",
+            "openapi",
+            "help",
+            "rollback",
+            "backend",
+            "testing",
+        ],
+    },
+];
+
+/// Files of the largest circle that is allowed: more cannot be understood one by one.
+const CIRCLE_FILES_MAX: usize = 4;
+
+#[test]
+fn every_module_uses_only_modules_on_lower_floors() {
+    for Floors { folder, modules } in CRATES {
+        let faults = faults(&source::read(&workspace_root().join(folder)), modules);
+        assert!(faults.is_empty(), "{folder}: {faults:#?}");
+    }
+}
+
+#[test]
+fn no_circle_of_files_has_more_than_four() {
+    for Floors { folder, .. } in CRATES {
+        let circle = largest_circle(&source::read(&workspace_root().join(folder)));
+        assert!(circle.len() <= CIRCLE_FILES_MAX, "{folder}: {circle:#?}");
+    }
+}
+
+#[test]
+fn a_use_of_a_higher_floor_is_a_fault_however_it_is_written() {
+    for upward in [
+        "use crate::high::Thing;",
+        "use crate::{low, high as other};",
+        "use crate::{low::{self, x}, high::{Thing as Other}};",
+        "use super::high;",
+        "use crate::again::Thing;",
+        "fn f() -> crate::high::Thing { loop {} }",
+        "fn f() { let text = format!(\"{}\", super::high::x()); }",
+    ] {
+        let uses = small_crate(upward);
+        assert_eq!(faults(&uses, &["low", "high", "again"]), ["`low` uses `high`"], "{upward}");
+        assert_eq!(faults(&uses, &["high", "again", "low"]), [""; 0], "{upward}");
+    }
+    for allowed in [
+        "#[cfg(test)] mod tests { use crate::high::Thing; }",
+        "#[cfg(test)] use crate::high::Thing;",
+        "// use crate::high::Thing;\nconst X: &str = \"use crate::high::Thing;\";",
+        "mod child;\nuse std::fmt;",
+    ] {
+        assert_eq!(faults(&small_crate(allowed), &["low", "high", "again"]), [""; 0], "{allowed}");
+    }
+}
+
+#[test]
+fn a_module_that_is_not_listed_and_one_that_is_not_there_are_faults() {
+    let uses = small_crate("");
+    assert_eq!(faults(&uses, &["low", "again"]), ["`high` is on no floor"]);
+    assert_eq!(faults(&uses, &["low", "high", "again", "none"]), ["`none` is not there"]);
+}
+
+#[test]
+fn a_circle_of_files_is_found() {
+    let uses = small_crate("use crate::high::Thing;");
+    assert_eq!(largest_circle(&uses), BTreeSet::new());
+    let circle = sources(&[
+        ("", "mod a; mod b; mod c;"),
+        ("a", "use crate::b;"),
+        ("b", "use crate::c;"),
+        ("c", "use crate::a;"),
+        ("a/own", "use super::x;"),
+    ]);
+    assert_eq!(largest_circle(&source::uses_of(&circle)).len(), 3);
+}
+
+/// A crate with the modules `low` (of this text, with a child and tests), `high`, and `again`, which re-exports.
+fn small_crate(low: &str) -> Uses {
+    source::uses_of(&sources(&[
+        ("", "mod low; mod high; mod again;"),
+        ("low", &format!("{low}\n#[cfg(test)] mod tests;")),
+        ("low/child", "use super::X;"),
+        ("low/tests", "use crate::high::Thing;"),
+        ("high", "pub(crate) struct Thing;"),
+        ("again", "pub(crate) use crate::high::Thing;"),
+    ]))
+}
+
+fn sources(files: &[(&str, &str)]) -> BTreeMap<Module, String> {
+    let module = |path: &str| path.split('/').filter(|name| !name.is_empty()).map(str::to_owned).collect();
+    files.iter().map(|(path, text)| (module(path), (*text).to_owned())).collect()
+}
+
+/// What is wrong with the uses between these modules, by the list of their floors.
+fn faults(uses: &Uses, floors: &[&str]) -> Vec<String> {
+    let floor = |name: &str| floors.iter().position(|listed| *listed == name);
+    let there: BTreeSet<&str> = uses.keys().filter_map(|module| module.first()).map(String::as_str).collect();
+    let unlisted = there.iter().filter(|name| floor(name).is_none()).map(|name| format!("`{name}` is on no floor"));
+    let gone = floors.iter().filter(|name| !there.contains(*name)).map(|name| format!("`{name}` is not there"));
+    let upward = uses.iter().flat_map(|(from, used)| used.iter().map(move |to| (from, to))).filter_map(|(from, to)| {
+        let (low, high) = (from.first()?, to.first()?);
+        let goes_up = low != high && floor(low)? < floor(high)?;
+        goes_up.then(|| format!("`{}` uses `{}`", from.join("::"), to.join("::")))
+    });
+    unlisted.chain(gone).chain(upward).collect()
+}
+
+/// The largest set of files each of which uses all others, directly or by way of others.
+fn largest_circle(uses: &Uses) -> BTreeSet<Module> {
+    let reached: BTreeMap<&Module, BTreeSet<&Module>> = uses.keys().map(|from| (from, reach(uses, from))).collect();
+    let circle_of = |module: &Module| -> BTreeSet<Module> {
+        let others = reached.get(module).into_iter().flatten();
+        let in_circle = |other: &&&Module| reached.get(**other).is_some_and(|back| back.contains(module));
+        others.filter(in_circle).map(|other| (*other).clone()).collect()
+    };
+    uses.keys().map(circle_of).max_by_key(BTreeSet::len).unwrap_or_default()
+}
+
+fn reach<'a>(uses: &'a Uses, from: &Module) -> BTreeSet<&'a Module> {
+    let mut reached = BTreeSet::new();
+    let mut next: Vec<&Module> = uses.get(from).into_iter().flatten().collect();
+    while let Some(module) = next.pop() {
+        if reached.insert(module) {
+            next.extend(uses.get(module).into_iter().flatten());
+        }
+    }
+    reached
+}
