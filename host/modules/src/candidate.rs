@@ -33,7 +33,7 @@ pub enum Approval {
     /// They are part of the binary.
     Embedded,
     /// The catalog names their SHA-256.
-    Pinned,
+    AllowListed,
     /// Enough of the catalog's keys signed them: these.
     Signed(Vec<String>),
 }

@@ -37,7 +37,7 @@ pub(crate) struct ModuleFile {
 
 /// A file that is none of the modules: badly named, not readable, too large.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct RefusedFile {
+pub struct RejectedFile {
     /// Its name in the directory.
     pub name: String,
     /// Why.
@@ -48,7 +48,7 @@ pub struct RefusedFile {
 #[derive(Default)]
 pub(crate) struct Listing {
     pub(crate) modules: Vec<ModuleFile>,
-    pub(crate) refused: Vec<RefusedFile>,
+    pub(crate) refused: Vec<RejectedFile>,
 }
 
 /// By what a file is seen to have changed.
@@ -78,7 +78,7 @@ impl Directory {
         for name in names {
             match self.module(&dir, &name) {
                 Ok(module) => listing.modules.push(module),
-                Err(reason) => listing.refused.push(RefusedFile { name, reason }),
+                Err(reason) => listing.refused.push(RejectedFile { name, reason }),
             }
         }
         Ok(listing)

@@ -74,7 +74,7 @@ impl TrustPolicy {
     /// Why not.
     pub fn approve(&self, module: &Statement, signatures: Option<&[u8]>) -> Result<Approval, Refusal> {
         if self.pins.contains(&module.digest) {
-            return Ok(Approval::Pinned);
+            return Ok(Approval::AllowListed);
         }
         if self.keys.is_empty() {
             return Err(Refusal(format!("its SHA-256 {} is not pinned, and no key is trusted", module.digest)));

@@ -2,7 +2,7 @@
 //! data stays the JSON text that came over the wire.
 
 use component_runtime as runtime;
-use modules::binding::ServeError;
+use modules::controller::ServeError;
 use plugin_protocol as protocol;
 use runtime::{GuestError, InvokeError};
 

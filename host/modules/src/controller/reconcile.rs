@@ -1,0 +1,169 @@
+//! Looks at what is there and goes live with the best of it.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use semver::Version;
+
+use super::activate::Pass;
+use super::report::Report;
+use super::select::{Criteria, Ranked, Verdict, rank};
+use super::state::State;
+use super::{ModuleController, Work};
+use crate::{Digest, Failure, ModuleId, Refusal};
+
+impl ModuleController {
+    pub(super) async fn reconcile(&self, work: &mut Work) -> Result<(), Refusal> {
+        let state = self.state(work).await?;
+        self.save_kept(work).await;
+        let embedded = self.source.embedded().await?;
+        self.assume_advertised(&state, &embedded);
+        let serving = self.active.load_full();
+        serving.iter().for_each(|active| active.resume_trial());
+        let (candidates, unlisted) = match self.unless_revert_pending(self.source.candidates()).await? {
+            Ok(candidates) => (candidates, None),
+            Err(rejection) if serving.is_some() => return Err(rejection),
+            // At a start without its directory a mount may still have the embedded module.
+            Err(rejection) => (vec![embedded.candidate()], Some(rejection)),
+        };
+        let engine = self.options.engine.as_ref().unwrap_or(&embedded.id.engine);
+        let criteria = Criteria {
+            engine,
+            version: self.options.version.as_ref(),
+            serving: serving.as_ref().map(|active| (&active.loaded.id, active.loaded.digest)),
+        };
+        let mut ranked = rank(candidates, &state, &criteria);
+        work.failed_attempts.retain(&ranked);
+        let before = self.before(&state, &embedded, engine).await?;
+        let pass = Pass { state, before, is_listed: unlisted.is_none() };
+        self.resume_last_active(work, &ranked, &pass).await;
+        self.try_in_order(work, &mut ranked, &pass).await?;
+        let state = work.state.clone().unwrap_or_default();
+        self.settle_advertised();
+        let with_advertised = self.with_advertised(state.clone());
+        if with_advertised != state {
+            // If it cannot be stored, the next look tries again; the mount serves meanwhile.
+            let _ = self.save_or_keep(work, with_advertised).await;
+        }
+        let problem = self.missing_module(&state, &ranked, unlisted.as_ref()).or(unlisted);
+        self.finish_pass(work, ranked, problem);
+        Ok(())
+    }
+
+    /// At a start requests do not wait for what is new: that may take long, and may fail.
+    async fn resume_last_active(&self, work: &mut Work, ranked: &[Ranked], pass: &Pass) {
+        let record =
+            |next: &&Ranked| next.verdict == Verdict::Eligible && pass.state.is_last_active(next.candidate.digest);
+        if let (None, Some(next)) = (self.active.load_full(), ranked.iter().find(record)) {
+            // If it cannot, that is told in its turn, and not found out once more.
+            if let Err(failure) = self.try_candidate(work, next, pass).await
+                && !self.revert_pending()
+            {
+                work.failed_attempts.keep(&next.candidate, failure);
+            }
+        }
+    }
+
+    /// Tries the candidates until one serves.
+    async fn try_in_order(&self, work: &mut Work, ranked: &mut [Ranked], pass: &Pass) -> Result<(), Refusal> {
+        for at in self.order(ranked, &pass.state) {
+            let Some(next) = ranked.get_mut(at) else { continue };
+            let serving = self.active.load_full();
+            if let Some(serving) = serving.filter(|active| active.loaded.is(&next.candidate)) {
+                return self.record_serving(work, &serving, pass).await;
+            }
+            let failure = match self.try_candidate(work, next, pass).await {
+                Ok(()) => break,
+                Err(failure) => failure,
+            };
+            if self.revert_pending() {
+                return Err(failure.into());
+            }
+            work.failed_attempts.keep(&next.candidate, failure.clone());
+            next.verdict = match failure {
+                Failure::Lasting(rejection) => Verdict::Refused(rejection),
+                Failure::Passing(rejection) => Verdict::NotNow(rejection),
+            };
+        }
+        Ok(())
+    }
+
+    /// Those that may serve; where nothing does, then those that stand in, first of all what ran last: it is known
+    /// to work.
+    fn order(&self, ranked: &[Ranked], state: &State) -> Vec<usize> {
+        let record = state.last_active.as_ref().map(|record| record.manifest.digest.0);
+        let is_there = ranked.iter().any(|ranked| Some(ranked.candidate.digest) == record);
+        let stays = |digest: Digest| state.rejection(digest).is_none() || is_there;
+        let has_none = !self.active.load().as_ref().is_some_and(|active| stays(active.loaded.digest));
+        let of = |may: fn(&Verdict) -> bool| {
+            let found = ranked.iter().enumerate().filter(move |(_, ranked)| may(&ranked.verdict));
+            found.map(|(at, ranked)| (at, Some(ranked.candidate.digest) == record))
+        };
+        let mut order: Vec<_> = of(|verdict| *verdict == Verdict::Eligible).map(|(at, _)| at).collect();
+        if has_none {
+            let mut others: Vec<_> = of(|verdict| matches!(verdict, Verdict::Fallback(_))).collect();
+            others.sort_by_key(|(_, is_ran)| !is_ran);
+            order.extend(others.into_iter().map(|(at, _)| at));
+        }
+        order
+    }
+
+    /// What should serve and does not: the mount goes on without it, and says so.
+    fn missing_module(&self, state: &State, ranked: &[Ranked], unlisted: Option<&Refusal>) -> Option<Refusal> {
+        let (who, version, digest) = self.desired(state)?;
+        let is_it = |id: &ModuleId, of: Digest| id.version == version && digest.is_none_or(|digest| digest == of);
+        let serving = self.active.load_full();
+        if serving.as_ref().is_some_and(|active| is_it(&active.loaded.id, active.loaded.digest)) {
+            return None;
+        }
+        let found = ranked.iter().find(|ranked| is_it(&ranked.candidate.id, ranked.candidate.digest));
+        let why = match found.map(|found| &found.verdict) {
+            // Something better serves.
+            Some(Verdict::Eligible) => return None,
+            Some(Verdict::Fallback(reason) | Verdict::NotWanted(reason)) => reason.clone(),
+            Some(Verdict::NotNow(rejection) | Verdict::Refused(rejection)) => rejection.0.clone(),
+            None => unlisted.map_or_else(|| "it is not there".to_owned(), |rejection| rejection.0.clone()),
+        };
+        let bytes = digest.map(|digest| format!(" with SHA-256 {digest}")).unwrap_or_default();
+        let instead = serving.map(|active| format!("; {} serves in its place", active.loaded.id.version));
+        Some(Refusal(format!("{who} {version}{bytes}: {why}{}", instead.unwrap_or_default())))
+    }
+
+    /// Who says which module should serve; none of a mount without a past.
+    fn desired(&self, state: &State) -> Option<(&'static str, Version, Option<Digest>)> {
+        if let Some(version) = &self.options.version {
+            return Some(("the mount's option `module_version` holds", version.clone(), None));
+        }
+        if let Some(pin) = state.exclusive_pin() {
+            return Some(("`module/use` holds", pin.version.0.clone(), Some(pin.digest.0)));
+        }
+        let manifest = &state.last_active.as_ref()?.manifest;
+        let is_own = self.options.engine.as_ref().is_none_or(|engine| *engine == manifest.engine);
+        is_own.then(|| ("what ran last is", manifest.version.0.clone(), Some(manifest.digest.0)))
+    }
+
+    fn finish_pass(&self, work: &mut Work, ranked: Vec<Ranked>, problem: Option<Refusal>) {
+        for Ranked { candidate, verdict } in &ranked {
+            if let Verdict::Refused(reason) | Verdict::NotNow(reason) = verdict
+                && work.logged.insert(candidate.key(), reason.0.clone()).as_ref() != Some(&reason.0)
+            {
+                let (module, origin) = (candidate.id.to_string(), candidate.origin.to_string());
+                tracing::warn!(mount = self.name(), module, origin, %reason, "a module does not go live");
+            }
+        }
+        work.logged.retain(|key, _| ranked.iter().any(|ranked| ranked.candidate.key() == *key));
+        let state = work.state.clone().unwrap_or_default();
+        if let Some(problem) = &problem {
+            self.log_problem(problem);
+        }
+        let mut report = Report::new(ranked, &state, work.unsaved, problem);
+        report.rejected_files = self.source.rejected_files();
+        let serving = self.active.load_full();
+        if serving.is_none() && !self.started.load(Ordering::Acquire) {
+            let reason = report.why_nothing_serves(self.options.engine.as_deref());
+            tracing::error!(mount = self.name(), %reason, "no module serves the mount");
+        }
+        self.report.store(Arc::new(report));
+        self.started.store(true, Ordering::Release);
+    }
+}
