@@ -24,7 +24,7 @@ mod trust;
 mod watch;
 
 pub use cache::CacheSettings;
-pub use candidate::{Approval, Candidate, Failure, LoadedModule, Origin, Refusal};
+pub use candidate::{Approval, Candidate, LoadedModule, Origin, Rejection};
 pub use directory::RejectedFile;
 pub use identity::{Digest, DigestError, IdError, ModuleId};
 pub use registry::{Embedded, ModuleRegistry, RegistrySettings};

@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, PoisonError, Weak};
 use component_runtime::Module;
 use tokio::sync::OwnedMutexGuard;
 
-use crate::Refusal;
+use crate::Rejection;
 use crate::limits::KNOWN_FAILURES_MAX;
 use crate::signature::Statement;
 
@@ -19,7 +19,7 @@ type Slot = Arc<tokio::sync::Mutex<Weak<Module>>>;
 pub(crate) struct LoadedModules {
     slots: Mutex<BTreeMap<Statement, Slot>>,
     /// The oldest first.
-    failures: Mutex<VecDeque<(Statement, Refusal)>>,
+    failures: Mutex<VecDeque<(Statement, Rejection)>>,
 }
 
 /// The place of one module, and the turn at it.
@@ -44,18 +44,18 @@ impl LoadedModules {
     }
 
     /// Why the module cannot be loaded, if that is known.
-    pub(crate) fn failure(&self, module: &Statement) -> Option<Refusal> {
+    pub(crate) fn failure(&self, module: &Statement) -> Option<Rejection> {
         let failures = self.failures.lock().unwrap_or_else(PoisonError::into_inner);
-        failures.iter().find(|(failed, _)| failed == module).map(|(_, refusal)| refusal.clone())
+        failures.iter().find(|(failed, _)| failed == module).map(|(_, rejection)| rejection.clone())
     }
 
     /// The module cannot be loaded, and will not be however often it is tried.
-    pub(crate) fn keep_failure(&self, module: Statement, refusal: Refusal) {
+    pub(crate) fn keep_failure(&self, module: Statement, rejection: Rejection) {
         let mut failures = self.failures.lock().unwrap_or_else(PoisonError::into_inner);
         if failures.len() >= KNOWN_FAILURES_MAX {
             failures.pop_front();
         }
-        failures.push_back((module, refusal));
+        failures.push_back((module, rejection));
     }
 
     /// What could not be loaded may be tried again.
@@ -99,10 +99,10 @@ mod tests {
     fn failures_are_known_by_bytes_and_name_and_the_oldest_make_room() {
         let modules = LoadedModules::default();
         for number in 0..=KNOWN_FAILURES_MAX {
-            modules.keep_failure(statement(number), Refusal(format!("reason {number}")));
+            modules.keep_failure(statement(number), Rejection::Permanent(format!("reason {number}")));
         }
         assert_eq!(modules.failure(&statement(0)), None);
-        assert_eq!(modules.failure(&statement(1)), Some(Refusal("reason 1".to_owned())));
+        assert_eq!(modules.failure(&statement(1)), Some(Rejection::Permanent("reason 1".to_owned())));
         let renamed = Statement { id: ModuleId::new("astra", "1.2.4").unwrap(), ..statement(1) };
         assert_eq!(modules.failure(&renamed), None);
         assert_eq!(modules.failures.lock().unwrap().len(), KNOWN_FAILURES_MAX);

@@ -14,9 +14,7 @@ use crate::loaded_modules::LoadedModules;
 use crate::reader::Reader;
 use crate::signature::Statement;
 use crate::watch::Watcher;
-use crate::{
-    Approval, CacheSettings, Candidate, Digest, Failure, LoadedModule, ModuleId, Origin, Refusal, TrustPolicy,
-};
+use crate::{Approval, CacheSettings, Candidate, Digest, LoadedModule, ModuleId, Origin, Rejection, TrustPolicy};
 
 /// The module that the binary carries.
 #[derive(Clone, Copy, Debug)]
@@ -83,7 +81,7 @@ impl ModuleRegistry {
     ///
     /// # Errors
     /// When it cannot run on this machine.
-    pub async fn embedded(&self) -> Result<Arc<LoadedModule>, Refusal> {
+    pub async fn embedded(&self) -> Result<Arc<LoadedModule>, Rejection> {
         let loaded = self.embedded_module.get_or_try_init(|| self.load_embedded()).await?;
         Ok(Arc::clone(loaded))
     }
@@ -92,7 +90,7 @@ impl ModuleRegistry {
     ///
     /// # Errors
     /// When the directory cannot be read; what is loaded goes on serving.
-    pub async fn candidates(&self) -> Result<Vec<Candidate>, Refusal> {
+    pub async fn candidates(&self) -> Result<Vec<Candidate>, Rejection> {
         let embedded = self.embedded().await?;
         let mut candidates = vec![Candidate {
             id: embedded.id.clone(),
@@ -120,9 +118,9 @@ impl ModuleRegistry {
     ///
     /// # Errors
     /// Why it cannot serve, and whether it could another time.
-    pub async fn load(&self, candidate: &Candidate) -> Result<Arc<LoadedModule>, Failure> {
+    pub async fn load(&self, candidate: &Candidate) -> Result<Arc<LoadedModule>, Rejection> {
         match &candidate.origin {
-            Origin::Embedded => self.embedded().await.map_err(Failure::Passing),
+            Origin::Embedded => self.embedded().await.map_err(Rejection::into_transient),
             Origin::File(name) => self.load_file(name, candidate.digest).await,
         }
     }
@@ -148,28 +146,33 @@ impl ModuleRegistry {
         Candidate { id: statement.id, digest, origin: Origin::File(name), approval }
     }
 
-    async fn load_file(&self, name: &str, listed: Digest) -> Result<Arc<LoadedModule>, Failure> {
-        let lasting = |text: String| Failure::Lasting(Refusal(text));
-        let reader = self.reader.as_ref().ok_or_else(|| lasting("there is no directory of modules".to_owned()))?;
-        let id = ModuleId::from_file_name(name).map_err(|error| lasting(error.to_string()))?;
+    async fn load_file(&self, name: &str, listed: Digest) -> Result<Arc<LoadedModule>, Rejection> {
+        let reader =
+            self.reader.as_ref().ok_or_else(|| Rejection::Permanent("there is no directory of modules".to_owned()))?;
+        let id = ModuleId::from_file_name(name).map_err(|error| Rejection::Permanent(error.to_string()))?;
         let load = self.load_in_turn(reader, name, Statement { id, digest: listed });
-        let too_slow = |_| Err(Failure::Passing(Refusal(format!("loading it took longer than {LOAD_DEADLINE:?}"))));
+        let too_slow = |_| Err(Rejection::Transient(format!("loading it took longer than {LOAD_DEADLINE:?}")));
         timeout(LOAD_DEADLINE, load).await.unwrap_or_else(too_slow)
     }
 
     /// One mount at a time for each module, and few modules at once, so that memory holds the bytes of a file once
     /// and not once for each mount. What does not load is known to the mounts that come after.
-    async fn load_in_turn(&self, reader: &Reader, name: &str, listed: Statement) -> Result<Arc<LoadedModule>, Failure> {
+    async fn load_in_turn(
+        &self,
+        reader: &Reader,
+        name: &str,
+        listed: Statement,
+    ) -> Result<Arc<LoadedModule>, Rejection> {
         let mut slot = self.loaded_modules.slot(&listed).await;
         if let Some(known) = self.loaded_modules.failure(&listed) {
-            return Err(Failure::Lasting(known));
+            return Err(known);
         }
-        let _turn = self.loads.acquire().await.map_err(|closed| Failure::Passing(Refusal(closed.to_string())))?;
+        let _turn = self.loads.acquire().await.map_err(|closed| Rejection::Transient(closed.to_string()))?;
         let loaded = self.load_now(reader, name, &listed, slot.module()).await;
         match &loaded {
             Ok(loaded) => slot.put(&loaded.module),
-            Err(Failure::Lasting(refusal)) => self.loaded_modules.keep_failure(listed, refusal.clone()),
-            Err(Failure::Passing(_)) => {}
+            Err(rejection @ Rejection::Permanent(_)) => self.loaded_modules.keep_failure(listed, rejection.clone()),
+            Err(Rejection::Transient(_)) => {}
         }
         loaded
     }
@@ -182,20 +185,20 @@ impl ModuleRegistry {
         name: &str,
         listed: &Statement,
         in_use: Option<Arc<Module>>,
-    ) -> Result<Arc<LoadedModule>, Failure> {
-        let (bytes, signatures) = reader.read(name.to_owned()).await.map_err(Failure::Passing)?;
+    ) -> Result<Arc<LoadedModule>, Rejection> {
+        let (bytes, signatures) = reader.read(name.to_owned()).await.map_err(Rejection::into_transient)?;
         let digest = Digest::of(&bytes);
         if digest != listed.digest {
             let text = format!("`{name}` changed since it was listed with SHA-256 {}", listed.digest);
-            return Err(Failure::Passing(Refusal(text)));
+            return Err(Rejection::Transient(text));
         }
-        let approval = self.trust.approve(listed, signatures.as_deref()).map_err(Failure::Passing)?;
+        let approval = self.trust.approve(listed, signatures.as_deref()).map_err(Rejection::into_transient)?;
         let module = match in_use.or_else(|| self.copy_of_embedded(digest)) {
             Some(module) => module,
             None => self.load_or_compile(digest, &bytes).await?,
         };
         let loaded = loaded(module, digest, Origin::File(name.to_owned()), approval, Some(&listed.id));
-        loaded.map_err(Failure::Lasting)
+        loaded.map_err(Rejection::into_permanent)
     }
 
     /// What is embedded is not compiled again because it also lies in the directory.
@@ -204,23 +207,23 @@ impl ModuleRegistry {
         Some(Arc::clone(&embedded.module))
     }
 
-    async fn load_or_compile(&self, digest: Digest, wasm: &[u8]) -> Result<Arc<Module>, Failure> {
+    async fn load_or_compile(&self, digest: Digest, wasm: &[u8]) -> Result<Arc<Module>, Rejection> {
         if let Some(cache) = &self.cache
             && let Some(module) = cache.load(&self.runtime, digest).await
         {
             return Ok(module);
         }
-        let module = self.runtime.load(wasm).await.map_err(failure)?;
+        let module = self.runtime.load(wasm).await.map_err(|error| rejection(&error))?;
         if let Some(cache) = &self.cache {
             cache.keep(&self.runtime, digest, &module).await;
         }
         Ok(module)
     }
 
-    async fn load_embedded(&self) -> Result<Arc<LoadedModule>, Refusal> {
+    async fn load_embedded(&self) -> Result<Arc<LoadedModule>, Rejection> {
         let Embedded { wasm, precompiled } = self.embedded;
         let module = self.runtime.load_embedded(precompiled, wasm).await;
-        let module = module.map_err(|error| Refusal(error.to_string()))?;
+        let module = module.map_err(|error| Rejection::Permanent(error.to_string()))?;
         loaded(module, Digest::of(wasm), Origin::Embedded, Approval::Embedded, None)
     }
 
@@ -234,9 +237,8 @@ impl ModuleRegistry {
     }
 }
 
-fn failure(error: LoadError) -> Failure {
-    let refusal = Refusal(error.to_string());
-    if error.is_lasting() { Failure::Lasting(refusal) } else { Failure::Passing(refusal) }
+fn rejection(error: &LoadError) -> Rejection {
+    if error.is_lasting() { Rejection::Permanent(error.to_string()) } else { Rejection::Transient(error.to_string()) }
 }
 
 /// A module must say of itself what its file says.
@@ -246,12 +248,15 @@ fn loaded(
     origin: Origin,
     approval: Approval,
     named: Option<&ModuleId>,
-) -> Result<Arc<LoadedModule>, Refusal> {
+) -> Result<Arc<LoadedModule>, Rejection> {
     let description = module.description();
     let id = ModuleId::new(&description.name, &description.version);
-    let id = id.map_err(|error| Refusal(format!("it describes itself wrongly: {error}")))?;
+    let id = id.map_err(|error| Rejection::Permanent(format!("it describes itself wrongly: {error}")))?;
     if let Some(named) = named.filter(|named| **named != id) {
-        return Err(Refusal(format!("it describes itself as {id}, and its file is named `{}`", named.file_name())));
+        return Err(Rejection::Permanent(format!(
+            "it describes itself as {id}, and its file is named `{}`",
+            named.file_name()
+        )));
     }
     Ok(Arc::new(LoadedModule { id, digest, origin, approval, module }))
 }

@@ -77,8 +77,9 @@ impl Factory for Mounts {
             }),
         };
         let registry = Arc::clone(&self.registry) as Arc<dyn Source>;
-        let controller =
-            ModuleController::open(registry, self.runtime.clone(), settings).await.map_err(|error| error.0)?;
+        let controller = ModuleController::open(registry, self.runtime.clone(), settings)
+            .await
+            .map_err(|rejection| rejection.to_string())?;
         self.controllers.add(&controller);
         Ok(Arc::new(MountBackend { controller, system_view }))
     }

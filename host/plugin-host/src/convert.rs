@@ -55,7 +55,7 @@ pub(crate) fn error(error: InvokeError, request_id: &str) -> protocol::Error {
 pub(crate) fn serve_error(error: ServeError, request_id: &str) -> protocol::Error {
     match error {
         ServeError::Invoke(failure) => self::error(failure, request_id),
-        ServeError::NoModule(refusal) => protocol::Error::Coded { code: 503, message: refusal.0 },
+        ServeError::NoModule(rejection) => protocol::Error::Coded { code: 503, message: rejection.to_string() },
     }
 }
 

@@ -14,7 +14,7 @@ use serde::{Deserialize, Serialize};
 use super::active::Active;
 use super::state::State;
 use super::{ModuleController, ServeError};
-use crate::{Failure, LoadedModule, Refusal};
+use crate::{LoadedModule, Rejection};
 
 /// What an operator does about it.
 const TAKES_RELOAD: &str =
@@ -30,9 +30,9 @@ pub(super) struct AdvertisedPaths {
 }
 
 impl AdvertisedPaths {
-    fn check(&self, loaded: &LoadedModule) -> Result<(), Failure> {
+    fn check(&self, loaded: &LoadedModule) -> Result<(), Rejection> {
         let same = self.advertised.as_ref().is_none_or(|advertised| *advertised == paths_of(loaded));
-        if same { Ok(()) } else { Err(Failure::Lasting(Refusal(TAKES_RELOAD.to_owned()))) }
+        if same { Ok(()) } else { Err(Rejection::Permanent(TAKES_RELOAD.to_owned())) }
     }
 }
 
@@ -132,7 +132,7 @@ impl ModuleController {
 
     /// # Errors
     /// When this module has other special paths than the server was told.
-    pub(super) fn check_advertised(&self, loaded: &LoadedModule) -> Result<(), Failure> {
+    pub(super) fn check_advertised(&self, loaded: &LoadedModule) -> Result<(), Rejection> {
         self.advertised().check(loaded)
     }
 
@@ -140,7 +140,7 @@ impl ModuleController {
     ///
     /// # Errors
     /// As `check_told`.
-    pub(super) fn swap_active(&self, active: Arc<Active>) -> Result<Option<Arc<Active>>, Failure> {
+    pub(super) fn swap_active(&self, active: Arc<Active>) -> Result<Option<Arc<Active>>, Rejection> {
         let advertised = self.advertised();
         advertised.check(&active.loaded)?;
         let replaced = self.active.swap(Some(active));

@@ -6,11 +6,10 @@ use thiserror::Error;
 use tokio::sync::OwnedMutexGuard;
 use tokio::time::{Instant, timeout_at};
 
-use super::state::ReadError;
 use super::store::SaveError;
 use super::{ModuleController, Work, task};
 use crate::limits::SWITCH_WAIT;
-use crate::{ModuleId, Refusal};
+use crate::{ModuleId, Rejection};
 
 /// What was done.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -36,23 +35,17 @@ pub enum CallError {
     ReadOnly(String),
     /// The operator's affair.
     #[error(transparent)]
-    Refused(#[from] Refusal),
+    Rejected(#[from] Rejection),
     /// It goes on, and the status will tell.
     #[error("the change of module goes on after {SWITCH_WAIT:?}: read `module` to see what became of it")]
     Late,
-}
-
-impl From<ReadError> for CallError {
-    fn from(error: ReadError) -> Self {
-        Self::Refused(error.into())
-    }
 }
 
 impl From<SaveError> for CallError {
     fn from(error: SaveError) -> Self {
         match error {
             SaveError::ReadOnly(text) => Self::ReadOnly(text),
-            SaveError::Failed(rejection) => Self::Refused(rejection),
+            SaveError::Failed(rejection) => Self::Rejected(rejection),
         }
     }
 }
@@ -84,15 +77,17 @@ impl ModuleController {
     {
         if self.storage.is_none() {
             let text = "there is only the embedded module: the plugin's registration names no `--modules-dir`";
-            return Err(Refusal(text.to_owned()).into());
+            return Err(Rejection::Transient(text.to_owned()).into());
         }
         let until = Instant::now() + SWITCH_WAIT;
-        let busy = |_| Refusal("another change of this mount's module is under way: try again".to_owned());
+        let busy = |_| Rejection::Transient("another change of this mount's module is under way: try again".to_owned());
         let work = timeout_at(until, work_queue).await.map_err(busy)?;
         let changed = task::spawn(change(Arc::clone(self), work));
         match timeout_at(until, changed).await {
             Ok(Ok(outcome)) => outcome,
-            Ok(Err(stopped)) => Err(Refusal(format!("the change of module did not end: {stopped}")).into()),
+            Ok(Err(stopped)) => {
+                Err(Rejection::Transient(format!("the change of module did not end: {stopped}")).into())
+            }
             Err(_) => Err(CallError::Late),
         }
     }

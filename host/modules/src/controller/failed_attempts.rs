@@ -7,15 +7,15 @@ use tokio::time::Instant;
 
 use super::select::Ranked;
 use crate::limits::{RETRY_WAIT, RETRY_WAIT_MAX};
-use crate::{Approval, Candidate, Digest, Failure, ModuleId, Refusal};
+use crate::{Approval, Candidate, Digest, ModuleId, Rejection};
 
 /// See the module's head. By name and bytes, for as long as their approval is the same.
 #[derive(Default)]
 pub(super) struct FailedAttempts(BTreeMap<(ModuleId, Digest), Entry>);
 
 struct Entry {
-    approval: Result<Approval, Refusal>,
-    failure: Failure,
+    approval: Result<Approval, Rejection>,
+    rejection: Rejection,
     /// How often in a row.
     times: u32,
     /// When it is tried again; never, where the failure lasts.
@@ -24,20 +24,20 @@ struct Entry {
 
 impl FailedAttempts {
     /// Why this one need not be tried now.
-    pub(super) fn failure(&self, candidate: &Candidate) -> Option<Failure> {
+    pub(super) fn rejection(&self, candidate: &Candidate) -> Option<Rejection> {
         let entry = self.0.get(&candidate.key()).filter(|entry| entry.approval == candidate.approval)?;
         let is_due = entry.again.is_some_and(|again| again <= Instant::now());
-        (!is_due).then(|| entry.failure.clone())
+        (!is_due).then(|| entry.rejection.clone())
     }
 
     /// It was tried, or it is not due yet.
-    pub(super) fn keep(&mut self, candidate: &Candidate, failure: Failure) {
-        if self.failure(candidate).is_some() {
+    pub(super) fn record(&mut self, candidate: &Candidate, rejection: Rejection) {
+        if self.rejection(candidate).is_some() {
             return;
         }
         let times = self.0.get(&candidate.key()).map_or(0, |entry| entry.times).saturating_add(1);
-        let again = matches!(failure, Failure::Passing(_)).then(|| Instant::now() + wait(times));
-        self.0.insert(candidate.key(), Entry { approval: candidate.approval.clone(), failure, times, again });
+        let again = matches!(rejection, Rejection::Transient(_)).then(|| Instant::now() + wait(times));
+        self.0.insert(candidate.key(), Entry { approval: candidate.approval.clone(), rejection, times, again });
     }
 
     /// Of these candidates only.
@@ -74,41 +74,41 @@ mod tests {
     use super::*;
     use crate::Origin;
 
-    fn candidate(approval: Result<Approval, Refusal>) -> Candidate {
+    fn candidate(approval: Result<Approval, Rejection>) -> Candidate {
         let id = ModuleId::new("tiny", "2.0.0").unwrap();
         Candidate { id, digest: Digest::of(b"x"), origin: Origin::File("x".to_owned()), approval }
     }
 
-    fn rejection() -> Refusal {
-        Refusal("it is bad".to_owned())
+    fn rejection() -> Rejection {
+        Rejection::Permanent("it is bad".to_owned())
     }
 
     #[tokio::test(start_paused = true)]
     async fn what_lasts_is_known_until_the_approval_is_another() {
         let mut failed_attempts = FailedAttempts::default();
-        let lasting = Failure::Lasting(rejection());
+        let lasting = rejection();
         let signed = |key: &str| candidate(Ok(Approval::Signed(vec![key.to_owned()])));
-        failed_attempts.keep(&signed("a"), lasting.clone());
+        failed_attempts.record(&signed("a"), lasting.clone());
         tokio::time::advance(RETRY_WAIT_MAX * 2).await;
-        assert_eq!(failed_attempts.failure(&signed("a")), Some(lasting));
-        assert_eq!(failed_attempts.failure(&signed("b")), None);
+        assert_eq!(failed_attempts.rejection(&signed("a")), Some(lasting));
+        assert_eq!(failed_attempts.rejection(&signed("b")), None);
         assert_eq!(failed_attempts.next_retry(), None);
     }
 
     #[tokio::test(start_paused = true)]
     async fn what_passes_is_due_again_later_each_time_and_never_given_up() {
         let mut failed_attempts = FailedAttempts::default();
-        let (candidate, passing) = (candidate(Ok(Approval::AllowListed)), Failure::Passing(rejection()));
+        let (candidate, passing) = (candidate(Ok(Approval::AllowListed)), rejection().into_transient());
         for times in 1..50 {
-            failed_attempts.keep(&candidate, passing.clone());
+            failed_attempts.record(&candidate, passing.clone());
             // Looked at once more before it is due, which does not put it off.
-            failed_attempts.keep(&candidate, passing.clone());
+            failed_attempts.record(&candidate, passing.clone());
             let due = failed_attempts.next_retry().unwrap();
             assert_eq!(due - Instant::now(), wait(times));
             assert!(wait(times) <= RETRY_WAIT_MAX && wait(times) >= wait(times - 1), "{times}");
-            assert_eq!(failed_attempts.failure(&candidate), Some(passing.clone()));
+            assert_eq!(failed_attempts.rejection(&candidate), Some(passing.clone()));
             tokio::time::advance(wait(times)).await;
-            assert_eq!(failed_attempts.failure(&candidate), None);
+            assert_eq!(failed_attempts.rejection(&candidate), None);
             assert_eq!(failed_attempts.next_retry(), None, "it is due, and nobody need wait for it");
         }
         assert_eq!(wait(50), RETRY_WAIT_MAX);

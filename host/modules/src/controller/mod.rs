@@ -41,7 +41,7 @@ use component_runtime::{InvokeError, Mount, Request, Response, Runtime};
 use thiserror::Error;
 use tokio::sync::{Mutex, Notify};
 
-use crate::{Digest, LoadedModule, ModuleId, Refusal};
+use crate::{Digest, LoadedModule, ModuleId, Rejection};
 use active::Active;
 use advertised::AdvertisedPaths;
 use failed_attempts::FailedAttempts;
@@ -121,7 +121,7 @@ struct Work {
 pub enum ServeError {
     /// There is no module that may serve this mount: come back later.
     #[error(transparent)]
-    NoModule(Refusal),
+    NoModule(Rejection),
     /// See there.
     #[error(transparent)]
     Invoke(InvokeError),
@@ -136,7 +136,7 @@ impl ModuleController {
         source: Arc<dyn Source>,
         runtime: Runtime,
         settings: ControllerSettings,
-    ) -> Result<Arc<Self>, Refusal> {
+    ) -> Result<Arc<Self>, Rejection> {
         let options = Options::parse(&settings.options)?;
         let storage = settings.storage.filter(|_| source.has_directory());
         let controller = Self {
@@ -164,7 +164,7 @@ impl ModuleController {
         Ok(Arc::new(controller))
     }
 
-    async fn serve_embedded(&self) -> Result<(), Refusal> {
+    async fn serve_embedded(&self) -> Result<(), Rejection> {
         let embedded = self.source.embedded().await?;
         self.options.refuse_all_but(&embedded)?;
         self.active.store(Some(Active::proven(embedded, SystemTime::now())));

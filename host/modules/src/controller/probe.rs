@@ -7,15 +7,15 @@ use component_runtime::{Identity, InvokeError, Module, Mount, Operation, Request
 use serde_json::Value;
 use tokio::time::{Instant, timeout_at};
 
+use crate::Rejection;
 use crate::limits::{PROBE_DEADLINE, PROBE_PATHS_MAX};
-use crate::{Failure, Refusal};
 
 /// Asks for the help of all paths, then reads and lists those without parameters.
-pub(super) async fn probe(module: &Module, scratch: &Arc<Mount>) -> Result<(), Failure> {
+pub(super) async fn probe(module: &Module, scratch: &Arc<Mount>) -> Result<(), Rejection> {
     let until = Instant::now() + PROBE_DEADLINE;
     let help = call(module, scratch, Operation::Help, "", until).await?;
     let Some(help) = help else { return Ok(()) };
-    let document = document(&help).map_err(|text| Failure::Lasting(Refusal(text)))?;
+    let document = document(&help).map_err(Rejection::Permanent)?;
     for (operation, path) in readable(&document) {
         call(module, scratch, operation, &path, until).await?;
     }
@@ -29,17 +29,17 @@ async fn call(
     operation: Operation,
     path: &str,
     until: Instant,
-) -> Result<Option<String>, Failure> {
-    let failed = |what: String| Refusal(format!("its probe failed at {operation:?} of `{path}`: {what}"));
+) -> Result<Option<String>, Rejection> {
+    let failed = |what: String| format!("its probe failed at {operation:?} of `{path}`: {what}");
     match timeout_at(until, module.handle_request(scratch, request(operation, path))).await {
         Ok(Ok(answer)) => Ok(answer.and_then(|answer| answer.data)),
         Ok(Err(InvokeError::Guest(_))) => Ok(None),
         // One that loops meets its limit of processor time; here the machine had no time or no room.
         Ok(Err(error @ (InvokeError::Busy(_) | InvokeError::Deadline(_) | InvokeError::Host(_)))) => {
-            Err(Failure::Passing(failed(error.to_string())))
+            Err(Rejection::Transient(failed(error.to_string())))
         }
-        Ok(Err(error)) => Err(Failure::Lasting(failed(error.to_string()))),
-        Err(_) => Err(Failure::Passing(failed(format!("the probe took longer than {PROBE_DEADLINE:?}")))),
+        Ok(Err(error)) => Err(Rejection::Permanent(failed(error.to_string()))),
+        Err(_) => Err(Rejection::Transient(failed(format!("the probe took longer than {PROBE_DEADLINE:?}")))),
     }
 }
 

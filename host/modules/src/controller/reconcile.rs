@@ -10,10 +10,10 @@ use super::report::Report;
 use super::select::{Criteria, Ranked, Verdict, rank};
 use super::state::State;
 use super::{ModuleController, Work};
-use crate::{Digest, Failure, ModuleId, Refusal};
+use crate::{Digest, ModuleId, Rejection};
 
 impl ModuleController {
-    pub(super) async fn reconcile(&self, work: &mut Work) -> Result<(), Refusal> {
+    pub(super) async fn reconcile(&self, work: &mut Work) -> Result<(), Rejection> {
         let state = self.state(work).await?;
         self.save_kept(work).await;
         let embedded = self.source.embedded().await?;
@@ -34,8 +34,8 @@ impl ModuleController {
         };
         let mut ranked = rank(candidates, &state, &criteria);
         work.failed_attempts.retain(&ranked);
-        let before = self.before(&state, &embedded, engine).await?;
-        let pass = Pass { state, before, is_listed: unlisted.is_none() };
+        let baseline = self.baseline(&state, &embedded, engine).await?;
+        let pass = Pass { state, baseline, is_listed: unlisted.is_none() };
         self.resume_last_active(work, &ranked, &pass).await;
         self.try_in_order(work, &mut ranked, &pass).await?;
         let state = work.state.clone().unwrap_or_default();
@@ -45,45 +45,43 @@ impl ModuleController {
             // If it cannot be stored, the next look tries again; the mount serves meanwhile.
             let _ = self.save_or_keep(work, with_advertised).await;
         }
-        let problem = self.missing_module(&state, &ranked, unlisted.as_ref()).or(unlisted);
+        let problem = self.missing_module(&state, &ranked, unlisted.as_ref());
+        let problem = problem.or_else(|| unlisted.as_ref().map(Rejection::to_string));
         self.finish_pass(work, ranked, problem);
         Ok(())
     }
 
     /// At a start requests do not wait for what is new: that may take long, and may fail.
     async fn resume_last_active(&self, work: &mut Work, ranked: &[Ranked], pass: &Pass) {
-        let record =
+        let is_last_active =
             |next: &&Ranked| next.verdict == Verdict::Eligible && pass.state.is_last_active(next.candidate.digest);
-        if let (None, Some(next)) = (self.active.load_full(), ranked.iter().find(record)) {
+        if let (None, Some(next)) = (self.active.load_full(), ranked.iter().find(is_last_active)) {
             // If it cannot, that is told in its turn, and not found out once more.
-            if let Err(failure) = self.try_candidate(work, next, pass).await
+            if let Err(rejection) = self.try_candidate(work, next, pass).await
                 && !self.revert_pending()
             {
-                work.failed_attempts.keep(&next.candidate, failure);
+                work.failed_attempts.record(&next.candidate, rejection);
             }
         }
     }
 
     /// Tries the candidates until one serves.
-    async fn try_in_order(&self, work: &mut Work, ranked: &mut [Ranked], pass: &Pass) -> Result<(), Refusal> {
+    async fn try_in_order(&self, work: &mut Work, ranked: &mut [Ranked], pass: &Pass) -> Result<(), Rejection> {
         for at in self.order(ranked, &pass.state) {
             let Some(next) = ranked.get_mut(at) else { continue };
             let serving = self.active.load_full();
             if let Some(serving) = serving.filter(|active| active.loaded.is(&next.candidate)) {
                 return self.record_serving(work, &serving, pass).await;
             }
-            let failure = match self.try_candidate(work, next, pass).await {
+            let rejection = match self.try_candidate(work, next, pass).await {
                 Ok(()) => break,
-                Err(failure) => failure,
+                Err(rejection) => rejection,
             };
             if self.revert_pending() {
-                return Err(failure.into());
+                return Err(rejection);
             }
-            work.failed_attempts.keep(&next.candidate, failure.clone());
-            next.verdict = match failure {
-                Failure::Lasting(rejection) => Verdict::Refused(rejection),
-                Failure::Passing(rejection) => Verdict::NotNow(rejection),
-            };
+            work.failed_attempts.record(&next.candidate, rejection.clone());
+            next.verdict = Verdict::Rejected(rejection);
         }
         Ok(())
     }
@@ -91,25 +89,25 @@ impl ModuleController {
     /// Those that may serve; where nothing does, then those that stand in, first of all what ran last: it is known
     /// to work.
     fn order(&self, ranked: &[Ranked], state: &State) -> Vec<usize> {
-        let record = state.last_active.as_ref().map(|record| record.manifest.digest.0);
-        let is_there = ranked.iter().any(|ranked| Some(ranked.candidate.digest) == record);
+        let last_active = state.last_active.as_ref().map(|record| record.manifest.digest.0);
+        let is_there = ranked.iter().any(|ranked| Some(ranked.candidate.digest) == last_active);
         let stays = |digest: Digest| state.rejection(digest).is_none() || is_there;
         let has_none = !self.active.load().as_ref().is_some_and(|active| stays(active.loaded.digest));
         let of = |may: fn(&Verdict) -> bool| {
             let found = ranked.iter().enumerate().filter(move |(_, ranked)| may(&ranked.verdict));
-            found.map(|(at, ranked)| (at, Some(ranked.candidate.digest) == record))
+            found.map(|(at, ranked)| (at, Some(ranked.candidate.digest) == last_active))
         };
         let mut order: Vec<_> = of(|verdict| *verdict == Verdict::Eligible).map(|(at, _)| at).collect();
         if has_none {
             let mut others: Vec<_> = of(|verdict| matches!(verdict, Verdict::Fallback(_))).collect();
-            others.sort_by_key(|(_, is_ran)| !is_ran);
+            others.sort_by_key(|(_, is_last_active)| !is_last_active);
             order.extend(others.into_iter().map(|(at, _)| at));
         }
         order
     }
 
     /// What should serve and does not: the mount goes on without it, and says so.
-    fn missing_module(&self, state: &State, ranked: &[Ranked], unlisted: Option<&Refusal>) -> Option<Refusal> {
+    fn missing_module(&self, state: &State, ranked: &[Ranked], unlisted: Option<&Rejection>) -> Option<String> {
         let (who, version, digest) = self.desired(state)?;
         let is_it = |id: &ModuleId, of: Digest| id.version == version && digest.is_none_or(|digest| digest == of);
         let serving = self.active.load_full();
@@ -121,12 +119,12 @@ impl ModuleController {
             // Something better serves.
             Some(Verdict::Eligible) => return None,
             Some(Verdict::Fallback(reason) | Verdict::NotWanted(reason)) => reason.clone(),
-            Some(Verdict::NotNow(rejection) | Verdict::Refused(rejection)) => rejection.0.clone(),
-            None => unlisted.map_or_else(|| "it is not there".to_owned(), |rejection| rejection.0.clone()),
+            Some(Verdict::Rejected(rejection)) => rejection.to_string(),
+            None => unlisted.map_or_else(|| "it is not there".to_owned(), Rejection::to_string),
         };
         let bytes = digest.map(|digest| format!(" with SHA-256 {digest}")).unwrap_or_default();
         let instead = serving.map(|active| format!("; {} serves in its place", active.loaded.id.version));
-        Some(Refusal(format!("{who} {version}{bytes}: {why}{}", instead.unwrap_or_default())))
+        Some(format!("{who} {version}{bytes}: {why}{}", instead.unwrap_or_default()))
     }
 
     /// Who says which module should serve; none of a mount without a past.
@@ -142,10 +140,10 @@ impl ModuleController {
         is_own.then(|| ("what ran last is", manifest.version.0.clone(), Some(manifest.digest.0)))
     }
 
-    fn finish_pass(&self, work: &mut Work, ranked: Vec<Ranked>, problem: Option<Refusal>) {
+    fn finish_pass(&self, work: &mut Work, ranked: Vec<Ranked>, problem: Option<String>) {
         for Ranked { candidate, verdict } in &ranked {
-            if let Verdict::Refused(reason) | Verdict::NotNow(reason) = verdict
-                && work.logged.insert(candidate.key(), reason.0.clone()).as_ref() != Some(&reason.0)
+            if let Verdict::Rejected(reason) = verdict
+                && work.logged.insert(candidate.key(), reason.to_string()).as_deref() != Some(reason.text())
             {
                 let (module, origin) = (candidate.id.to_string(), candidate.origin.to_string());
                 tracing::warn!(mount = self.name(), module, origin, %reason, "a module does not go live");

@@ -6,7 +6,7 @@ use super::active::Active;
 use super::select::{Ranked, Verdict};
 use super::state::{Pin, State};
 use crate::limits::REASONS_TOLD_MAX;
-use crate::{Approval, Digest, ModuleId, Origin, Refusal, RejectedFile};
+use crate::{Approval, Digest, ModuleId, Origin, RejectedFile, Rejection};
 
 /// Whether and how a mount is served.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -79,12 +79,12 @@ pub struct CandidateReport {
 }
 
 impl Report {
-    pub(super) fn new(ranked: Vec<Ranked>, state: &State, unsaved: bool, problem: Option<Refusal>) -> Self {
+    pub(super) fn new(ranked: Vec<Ranked>, state: &State, unsaved: bool, problem: Option<String>) -> Self {
         Self {
             previous: state.previous.as_ref().map(|record| (record.manifest.id(), record.manifest.digest.0)),
             pin: state.exclusive_pin().map(|Pin { version, digest, .. }| (version.0.to_string(), digest.0)),
             candidates: ranked.into_iter().map(CandidateReport::from).collect(),
-            problem: problem.map(|problem| problem.0),
+            problem,
             unsaved,
             ..Self::default()
         }
@@ -97,13 +97,13 @@ impl Report {
     }
 
     /// One sentence for clients and log.
-    pub(super) fn why_nothing_serves(&self, engine: Option<&str>) -> Refusal {
+    pub(super) fn why_nothing_serves(&self, engine: Option<&str>) -> Rejection {
         let reasons = self.candidates.iter().filter_map(CandidateReport::why_not);
         let reasons: Vec<_> = self.problem.iter().cloned().chain(reasons).take(REASONS_TOLD_MAX).collect();
         let its_engine = engine.map_or_else(|| "its engine".to_owned(), |engine| format!("the engine `{engine}`"));
         let none = || format!("none of {its_engine} is there");
         let reasons = if reasons.is_empty() { none() } else { reasons.join("; ") };
-        Refusal(format!("no module may serve this mount: {reasons}"))
+        Rejection::Transient(format!("no module may serve this mount: {reasons}"))
     }
 }
 
@@ -119,10 +119,10 @@ impl From<Ranked> for CandidateReport {
         let (acceptable, reason) = match verdict {
             Verdict::Eligible => (true, None),
             Verdict::Fallback(reason) | Verdict::NotWanted(reason) => (true, Some(reason)),
-            Verdict::NotNow(rejection) => {
-                (true, Some(format!("not just now: {rejection}; it is tried again by itself")))
+            Verdict::Rejected(Rejection::Transient(reason)) => {
+                (true, Some(format!("not just now: {reason}; it is tried again by itself")))
             }
-            Verdict::Refused(rejection) => (false, Some(rejection.0)),
+            Verdict::Rejected(Rejection::Permanent(reason)) => (false, Some(reason)),
         };
         Self { id: candidate.id, digest: candidate.digest, origin: candidate.origin, acceptable, reason }
     }

@@ -11,7 +11,7 @@ use super::state::{ActivationRecord, Pin, State};
 use super::store::SaveError;
 use super::{ModuleController, Work, task};
 use crate::limits::{AUTO_ROLLBACK_FAULTS, TRIAL_REQUESTS};
-use crate::{Digest, Failure, LoadedModule, Refusal};
+use crate::{Digest, LoadedModule, Rejection};
 
 /// The one that goes and the one that comes.
 struct RevertPlan {
@@ -82,7 +82,7 @@ impl ModuleController {
         let _ = self.reconcile_and_report(work).await;
     }
 
-    async fn reject_failed(&self, work: &mut Work, digest: Digest, reason: &str) -> Result<(), Refusal> {
+    async fn reject_failed(&self, work: &mut Work, digest: Digest, reason: &str) -> Result<(), Rejection> {
         let state = self.state(work).await?;
         if state.rejection(digest).is_some() {
             return Ok(());
@@ -92,7 +92,7 @@ impl ModuleController {
         self.save_or_keep(work, next).await
     }
 
-    async fn try_revert(self: &Arc<Self>, work: &mut Work, reason: &str) -> Result<(), Refusal> {
+    async fn try_revert(self: &Arc<Self>, work: &mut Work, reason: &str) -> Result<(), Rejection> {
         let plan = self.plan_revert(work, reason, false).await?;
         let to = plan.to.id.clone();
         // First the switch: requests fail meanwhile. A process that ends in between finds out anew.
@@ -104,18 +104,18 @@ impl ModuleController {
         }
         // For the report: it is done, whatever comes of the look.
         let _ = self.reconcile_and_report(work).await;
-        switched.map_err(|failure| Refusal(format!("{to}: {failure}")))
+        switched.map_err(|failure| Rejection::Permanent(format!("{to}: {failure}")))
     }
 
-    async fn plan_revert(&self, work: &mut Work, reason: &str, force: bool) -> Result<RevertPlan, Refusal> {
+    async fn plan_revert(&self, work: &mut Work, reason: &str, force: bool) -> Result<RevertPlan, Rejection> {
         let state = self.state(work).await?;
-        let from = self.active.load_full().ok_or_else(|| Refusal("no module serves".to_owned()))?;
+        let from = self.active.load_full().ok_or_else(|| Rejection::Permanent("no module serves".to_owned()))?;
         let to = self.revert_target(work, &state, from.loaded.digest).await?;
         let manifest = ModuleManifest::of(&to);
         if !manifest.reads_what_is_written_by(&from.manifest) && !force {
             let (version, written) = (&from.manifest.version.0, from.manifest.storage_written);
             let text = format!("{version} writes storage of version {written}, which {} cannot read", to.id.version);
-            return Err(Refusal(format!("{text}; `force` goes back all the same")));
+            return Err(Rejection::Permanent(format!("{text}; `force` goes back all the same")));
         }
         let mut next = state.with_rejected(from.loaded.digest, reason);
         if state.exclusive_pin().is_some_and(|pin| pin.digest.0 == from.loaded.digest) {
@@ -130,22 +130,24 @@ impl ModuleController {
 
     /// What served before, or what ran last where another one stands in for it or another node went back to it. It is
     /// loaded still where this process made the switch, else found again.
-    async fn revert_target(&self, work: &Work, state: &State, from: Digest) -> Result<Arc<LoadedModule>, Refusal> {
+    async fn revert_target(&self, work: &Work, state: &State, from: Digest) -> Result<Arc<LoadedModule>, Rejection> {
         let revert_target =
             state.last_active.as_ref().filter(|record| record.manifest.digest.0 != from).or(state.previous.as_ref());
         let revert_target = revert_target.filter(|record| state.rejection(record.manifest.digest.0).is_none());
-        let record = revert_target.ok_or_else(|| Refusal("no module served before this one".to_owned()))?;
+        let record =
+            revert_target.ok_or_else(|| Rejection::Permanent("no module served before this one".to_owned()))?;
         let (id, digest) = (record.manifest.id(), record.manifest.digest.0);
         if let Some(kept) = work.previous.as_ref().filter(|kept| kept.digest == digest) {
             return Ok(Arc::clone(kept));
         }
         let candidates = self.source.candidates().await?;
         let found = candidates.into_iter().find(|candidate| candidate.digest == digest && candidate.id == id);
-        let gone = || Refusal(format!("{id} with SHA-256 {digest}, which served before, is not there any more"));
-        Ok(self.source.load(&found.ok_or_else(gone)?).await?)
+        let gone =
+            || Rejection::Permanent(format!("{id} with SHA-256 {digest}, which served before, is not there any more"));
+        self.source.load(&found.ok_or_else(gone)?).await
     }
 
-    fn swap_back(&self, work: &mut Work, from: &Active, to: Arc<LoadedModule>) -> Result<(), Failure> {
+    fn swap_back(&self, work: &mut Work, from: &Active, to: Arc<LoadedModule>) -> Result<(), Rejection> {
         let (module, left) = (to.id.to_string(), from.loaded.id.to_string());
         let digest = to.digest.to_string();
         self.swap_active(Active::proven(to, SystemTime::now()))?;

@@ -9,7 +9,7 @@ use tokio::time::{Instant, sleep_until, timeout};
 
 use super::report::Report;
 use super::{ModuleController, Work, failed_attempts, task};
-use crate::Refusal;
+use crate::Rejection;
 use crate::limits::START_WAIT;
 
 /// Has a mount look again later, unless it is dropped.
@@ -65,8 +65,8 @@ impl ModuleController {
     }
 
     /// The first look, with the first request.
-    pub(super) async fn start(self: &Arc<Self>) -> Result<(), Refusal> {
-        let late = |_| Refusal(format!("the mount had no module after {START_WAIT:?}: try again"));
+    pub(super) async fn start(self: &Arc<Self>) -> Result<(), Rejection> {
+        let late = |_| Rejection::Transient(format!("the mount had no module after {START_WAIT:?}: try again"));
         let start = async {
             let mut work = Arc::clone(self).work_queue().await;
             if self.started.load(Ordering::Acquire) {
@@ -74,19 +74,21 @@ impl ModuleController {
             }
             let this = Arc::clone(self);
             let started = task::spawn(async move { this.reconcile_and_report(&mut work).await });
-            started.await.unwrap_or_else(|stopped| Err(Refusal(format!("choosing a module did not end: {stopped}"))))
+            started.await.unwrap_or_else(|stopped| {
+                Err(Rejection::Transient(format!("choosing a module did not end: {stopped}")))
+            })
         };
         timeout(START_WAIT, start).await.map_err(late)?
     }
 
     /// `choose`, its failure in log and status, and another look later where one is needed.
-    pub(super) async fn reconcile_and_report(self: &Arc<Self>, work: &mut Work) -> Result<(), Refusal> {
+    pub(super) async fn reconcile_and_report(self: &Arc<Self>, work: &mut Work) -> Result<(), Rejection> {
         self.changed.store(false, Ordering::Release);
         let was_started = self.started.load(Ordering::Acquire);
         let chosen = self.reconcile(work).await;
         if let Err(rejection) = &chosen {
-            self.log_problem(rejection);
-            self.report_problem(rejection.0.clone());
+            self.log_problem(rejection.text());
+            self.report_problem(rejection.to_string());
         }
         self.schedule_retry(work);
         if !was_started && self.changed.load(Ordering::Acquire) {
@@ -102,9 +104,9 @@ impl ModuleController {
     }
 
     /// Once, for as long as it is the same.
-    pub(super) fn log_problem(&self, problem: &Refusal) {
-        if self.report.load().problem.as_ref() != Some(&problem.0) {
-            tracing::warn!(mount = self.name(), reason = %problem, "the mount's modules are not as they should be");
+    pub(super) fn log_problem(&self, problem: &str) {
+        if self.report.load().problem.as_deref() != Some(problem) {
+            tracing::warn!(mount = self.name(), reason = problem, "the mount's modules are not as they should be");
         }
     }
 

@@ -9,7 +9,7 @@ use std::collections::BTreeSet;
 use semver::Version;
 
 use super::state::{ActivationRecord, State};
-use crate::{Approval, Candidate, Digest, ModuleId, Refusal};
+use crate::{Approval, Candidate, Digest, ModuleId, Rejection};
 
 /// What the mount's options and this process say.
 #[derive(Clone, Debug)]
@@ -31,10 +31,8 @@ pub(super) enum Verdict {
     Fallback(String),
     /// Another one is wanted, and nothing else: why.
     NotWanted(String),
-    /// It could not be had just now, and is tried again: why.
-    NotNow(Refusal),
-    /// It must not run.
-    Refused(Refusal),
+    /// The module must not run, or an attempt to run it failed.
+    Rejected(Rejection),
 }
 
 /// A candidate of the mount's engine.
@@ -77,15 +75,15 @@ fn verdict(
     let (version, digest) = (&candidate.id.version, candidate.digest);
     let approval = match &candidate.approval {
         Ok(approval) => approval,
-        Err(rejection) => return Verdict::Refused(rejection.clone()),
+        Err(rejection) => return Verdict::Rejected(rejection.clone().into_permanent()),
     };
     if let Some(reason) = state.rejection(digest) {
         let text = format!("it went wrong here: {reason}; `module/use` with its `digest` tries it again");
-        return Verdict::Refused(Refusal(text));
+        return Verdict::Rejected(Rejection::Permanent(text));
     }
     let is =
         |record: &Option<ActivationRecord>| record.as_ref().is_some_and(|record| record.manifest.digest.0 == digest);
-    let record = is(&state.last_active) || is(&state.previous);
+    let has_run = is(&state.last_active) || is(&state.previous);
     let instead = |may: bool, text: String| if may { Verdict::Fallback(text) } else { Verdict::NotWanted(text) };
     if let Some(pin) = criteria.version.filter(|pin| *pin != version) {
         return instead(is(&state.last_active), format!("the mount's option `module_version` holds {pin}"));
@@ -93,10 +91,10 @@ fn verdict(
     let pin = state.pin_of(digest).is_some();
     if let (Some(pin), false) = (state.exclusive_pin(), pin) {
         let text = format!("`module/use` holds {} with SHA-256 {}", pin.version.0, pin.digest.0);
-        return instead(record || is_embedded(candidate), text);
+        return instead(has_run || is_embedded(candidate), text);
     }
     let floor = state.floors.get(criteria.engine).filter(|floor| *version < floor.0);
-    let may_be_old = record || is_embedded(candidate) || *approval == Approval::AllowListed;
+    let may_be_old = has_run || is_embedded(candidate) || *approval == Approval::AllowListed;
     let current = current.filter(|_| !pin);
     let lower = current.filter(|current| *version < current.version && criteria.version.is_none());
     if let (Some(current), Some(_)) = (lower, criteria.serving) {
@@ -104,7 +102,7 @@ fn verdict(
     }
     if let Some(floor) = floor.filter(|_| !may_be_old) {
         let text = format!("it is older than {}, which has run here; `--module-sha256` pins it", floor.0);
-        return Verdict::Refused(Refusal(text));
+        return Verdict::Rejected(Rejection::Permanent(text));
     }
     match current {
         None => Verdict::Eligible,
@@ -112,11 +110,11 @@ fn verdict(
             // At a start the module of the binary may have other bytes than with the binary of before.
             None if is_embedded(candidate) && !current_is_there => Verdict::Eligible,
             None if is_embedded(candidate) => Verdict::Fallback("other bytes of this version ran last".to_owned()),
-            _ => Verdict::Refused(same_version(version)),
+            _ => Verdict::Rejected(same_version(version)),
         },
         Some(current) if lower.is_some() => Verdict::Fallback(format!("{} ran last", current.version)),
-        // A pin lifts the refusal; it does not choose, or going back would not last.
-        Some(_) if floor.is_some() && !record && criteria.version.is_none() => {
+        // An allow-list entry lifts the rejection; it does not choose, or going back would not last.
+        Some(_) if floor.is_some() && !has_run && criteria.version.is_none() => {
             Verdict::Fallback("it is older than what has run here; `module/use` takes it".to_owned())
         }
         Some(_) => Verdict::Eligible,
@@ -125,14 +123,14 @@ fn verdict(
 
 /// What goes on as long as nothing better is there: what ran last, also if its file is gone, else what serves.
 fn current(state: &State, criteria: &Criteria<'_>) -> Option<(ModuleId, Digest)> {
-    let record = state.last_active.as_ref().map(|record| (record.manifest.id(), record.manifest.digest.0));
+    let last_active = state.last_active.as_ref().map(|record| (record.manifest.id(), record.manifest.digest.0));
     let serving = criteria.serving.map(|(id, digest)| (id.clone(), digest));
     let stays = |(id, digest): &(ModuleId, Digest)| id.engine == criteria.engine && state.rejection(*digest).is_none();
-    record.filter(stays).or(serving.filter(stays))
+    last_active.filter(stays).or(serving.filter(stays))
 }
 
-fn same_version(version: &Version) -> Refusal {
-    Refusal(format!(
+fn same_version(version: &Version) -> Rejection {
+    Rejection::Permanent(format!(
         "it has version {version} like the one that runs, and other bytes, which is no update: give it a version of \
          its own, or name it by `module/use` with its `digest`"
     ))

@@ -11,10 +11,10 @@ use super::active::Active;
 use super::call::{CallError, Done};
 use super::manifest::ModuleManifest;
 use super::select::{Criteria, Ranked, Verdict, is_embedded, rank};
-use super::state::{Pin, ReadError, State, Text};
+use super::state::{Pin, State, Text};
 use super::update_check::{Terms, check_update};
 use super::{ModuleController, Work};
-use crate::{Candidate, Digest, LoadedModule, Refusal};
+use crate::{Candidate, Digest, LoadedModule, Rejection};
 
 /// Which version.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -67,7 +67,7 @@ impl ModuleController {
     async fn state_to_change(&self, work: &mut Work, force: bool) -> Result<State, CallError> {
         match self.state(work).await {
             // The one way out of a state that nobody can read.
-            Err(ReadError::Damaged(rejection)) if force => {
+            Err(Rejection::Permanent(rejection)) if force => {
                 tracing::warn!(mount = self.name(), %rejection, "the state of modules begins anew");
                 Ok(State::default())
             }
@@ -97,8 +97,8 @@ impl ModuleController {
             self.follow_highest(work).await
         };
         outcome.map_err(|error| match error {
-            CallError::Refused(Refusal(text)) if was_pinned => {
-                Refusal(format!("nothing is held any more, but {text}")).into()
+            CallError::Rejected(rejection) if was_pinned => {
+                Rejection::Permanent(format!("nothing is held any more, but {rejection}")).into()
             }
             error => error,
         })
@@ -122,17 +122,16 @@ impl ModuleController {
         // It may be the first that this process hears of the mount.
         self.assume_advertised(&state, &embedded);
         let engine = self.options.engine.as_ref().unwrap_or(&embedded.id.engine).clone();
-        let before = self.before(&state, &embedded, &engine).await?;
+        let baseline = self.baseline(&state, &embedded, &engine).await?;
         let (candidate, next) = self.find(&state, &request, &engine).await?;
-        let loaded = self.unless_revert_pending(self.source.load(&candidate)).await.flatten();
-        let loaded = loaded.map_err(Refusal::from)?;
+        let loaded = self.unless_revert_pending(self.source.load(&candidate)).await.flatten()?;
         let manifest = ModuleManifest::of(&loaded);
-        check_accepted(&manifest, before.as_ref(), &request.accepted)?;
+        check_accepted(&manifest, baseline.as_ref(), &request.accepted)?;
         let (force, accepted, embedded) = (request.force, &request.accepted, is_embedded(&candidate));
-        check_update(&manifest, before.as_ref(), Terms { force, accepted, embedded })?;
+        check_update(&manifest, baseline.as_ref(), Terms { force, accepted, embedded })?;
         let is_free = self.check_advertised(&loaded).is_ok();
         if is_free {
-            self.take(work, loaded, next, before.as_ref()).await?;
+            self.activate_selected(work, loaded, next, baseline.as_ref()).await?;
         } else {
             self.save(work, next).await?;
         }
@@ -143,29 +142,34 @@ impl ModuleController {
         Ok(serving.map_or(Done::NeedsReload(candidate.id), |active| Done::Serves(active.loaded.id.clone())))
     }
 
-    async fn take(
+    async fn activate_selected(
         &self,
         work: &mut Work,
         loaded: Arc<LoadedModule>,
         next: State,
-        before: Option<&ModuleManifest>,
+        baseline: Option<&ModuleManifest>,
     ) -> Result<(), CallError> {
         let serves = self.active.load().as_ref().is_some_and(|active| active.loaded.digest == loaded.digest);
         if !serves {
-            self.probe(&loaded).await.map_err(Refusal::from)?;
+            self.probe(&loaded).await?;
         }
         let manifest = ModuleManifest::of(&loaded);
-        let before = self.previous_record(&next, &manifest, before);
-        let next = if next.is_last_active(loaded.digest) { next } else { next.with_active(manifest, before) };
+        let previous = self.previous_record(&next, &manifest, baseline);
+        let next = if next.is_last_active(loaded.digest) { next } else { next.with_active(manifest, previous) };
         self.save(work, next).await?;
         if !serves {
-            self.activate(work, Active::on_trial(loaded, SystemTime::now())).map_err(Refusal::from)?;
+            self.activate(work, Active::on_trial(loaded, SystemTime::now()))?;
         }
         Ok(())
     }
 
     /// The candidate, and the state with what was said of it.
-    async fn find(&self, state: &State, request: &SelectRequest, engine: &str) -> Result<(Candidate, State), Refusal> {
+    async fn find(
+        &self,
+        state: &State,
+        request: &SelectRequest,
+        engine: &str,
+    ) -> Result<(Candidate, State), Rejection> {
         let mut candidates = self.unless_revert_pending(self.source.candidates()).await??;
         candidates.retain(|candidate| candidate.id.engine == engine);
         candidates.retain(|candidate| request.digest.is_none_or(|digest| digest == candidate.digest));
@@ -177,13 +181,13 @@ impl ModuleController {
                 candidates
             }
         };
-        let candidate = only(candidates, engine, &request.version)?;
+        let candidate = exactly_one(candidates, engine, &request.version)?;
         let next = with_pin(state, request, &candidate);
         // As at a start: that another one serves is no reason against one that was named.
         let criteria = Criteria { engine, version: self.options.version.as_ref(), serving: None };
         match rank(vec![candidate.clone()], &next, &criteria).pop().map(|ranked| ranked.verdict) {
-            Some(Verdict::Refused(rejection)) => Err(rejection),
-            Some(Verdict::NotWanted(reason) | Verdict::Fallback(reason)) => Err(Refusal(reason)),
+            Some(Verdict::Rejected(rejection)) => Err(rejection),
+            Some(Verdict::NotWanted(reason) | Verdict::Fallback(reason)) => Err(Rejection::Permanent(reason)),
             _ => Ok((candidate, next)),
         }
     }
@@ -204,7 +208,11 @@ impl ModuleController {
 }
 
 /// Exactly one module must be meant.
-fn only(mut candidates: Vec<Candidate>, engine: &str, selected: &VersionSelector) -> Result<Candidate, Refusal> {
+fn exactly_one(
+    mut candidates: Vec<Candidate>,
+    engine: &str,
+    selected: &VersionSelector,
+) -> Result<Candidate, Rejection> {
     candidates.sort_by_key(Candidate::key);
     candidates.dedup_by_key(|candidate| candidate.key());
     let all = || {
@@ -213,10 +221,13 @@ fn only(mut candidates: Vec<Candidate>, engine: &str, selected: &VersionSelector
     };
     match candidates.as_slice() {
         [candidate] => Ok(candidate.clone()),
-        [] => {
-            Err(Refusal(format!("there is no {selected} of the engine `{engine}`: read `module` to see what is there")))
-        }
-        _ => Err(Refusal(format!("several modules are meant; `version` and `digest` together tell which: {}", all()))),
+        [] => Err(Rejection::Permanent(format!(
+            "there is no {selected} of the engine `{engine}`: read `module` to see what is there"
+        ))),
+        _ => Err(Rejection::Permanent(format!(
+            "several modules are meant; `version` and `digest` together tell which: {}",
+            all()
+        ))),
     }
 }
 
@@ -236,10 +247,10 @@ fn with_pin(state: &State, request: &SelectRequest, candidate: &Candidate) -> St
 /// An operator who accepts must know what: exactly the difference, no less and no more.
 fn check_accepted(
     new: &ModuleManifest,
-    before: Option<&ModuleManifest>,
+    baseline: Option<&ModuleManifest>,
     accepted: &BTreeSet<String>,
-) -> Result<(), Refusal> {
-    let more = before.map(|before| new.asks_more_than(before)).unwrap_or_default();
+) -> Result<(), Rejection> {
+    let more = baseline.map(|baseline| new.asks_more_than(baseline)).unwrap_or_default();
     if accepted.is_empty() || more == *accepted {
         return Ok(());
     }
@@ -249,5 +260,5 @@ fn check_accepted(
     } else {
         format!("`accept_capabilities` must name exactly what it asks for more: {list}")
     };
-    Err(Refusal(text))
+    Err(Rejection::Permanent(text))
 }

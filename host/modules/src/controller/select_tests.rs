@@ -23,7 +23,7 @@ fn there(name: &str, approval: Result<Approval, &str>) -> Candidate {
         id: ModuleId { engine: "tiny".into(), version: version(text) },
         digest: digest(name),
         origin,
-        approval: approval.map_err(|reason| Refusal(reason.into())),
+        approval: approval.map_err(|reason| Rejection::Permanent(reason.into())),
     }
 }
 
@@ -35,7 +35,7 @@ fn embedded() -> Candidate {
     there("1.0.0", Ok(Approval::Embedded))
 }
 
-fn record(name: &str) -> State {
+fn last_active(name: &str) -> State {
     State::default().with_active(manifest(name), None)
 }
 
@@ -63,8 +63,8 @@ fn ranked(candidates: Vec<Candidate>, state: &State, pin: Option<&str>, serving:
         Verdict::Eligible => '+',
         Verdict::Fallback(_) => '~',
         Verdict::NotWanted(_) => '-',
-        Verdict::NotNow(_) => '?',
-        Verdict::Refused(_) => '!',
+        Verdict::Rejected(Rejection::Transient(_)) => '?',
+        Verdict::Rejected(Rejection::Permanent(_)) => '!',
     };
     let line = |ranked: &Ranked| format!("{}{}", mark(&ranked.verdict), ranked.candidate.origin);
     rank(candidates, state, &criteria).iter().map(line).collect()
@@ -89,7 +89,7 @@ fn what_is_not_approved_is_refused_with_its_reason() {
     let criteria = Criteria { engine: "tiny", version: None, serving: None };
     let candidates = vec![there("2.0.0", Err("no key of it is trusted")), embedded()];
     let ranked = rank(candidates, &State::default(), &criteria);
-    assert_eq!(ranked[0].verdict, Verdict::Refused(Refusal("no key of it is trusted".into())));
+    assert_eq!(ranked[0].verdict, Verdict::Rejected(Rejection::Permanent("no key of it is trusted".into())));
     assert_eq!(ranked[1].verdict, Verdict::Eligible);
 }
 
@@ -102,18 +102,18 @@ fn what_serves_stays_unless_something_higher_is_there() {
         ("2.5.0", ["+3.0.0-rc.1", "-2.0.0", "-1.5.0", "~embedded"]),
     ];
     for (serving, expected) in rows {
-        assert_eq!(ranked(all(), &record(serving), None, Some(serving)), expected, "{serving}");
+        assert_eq!(ranked(all(), &last_active(serving), None, Some(serving)), expected, "{serving}");
     }
 }
 
 #[test]
 fn an_older_version_than_ran_here_needs_a_pin() {
-    let state = record("2.0.0");
+    let state = last_active("2.0.0");
     let pinned = there("1.6.0", Ok(Approval::AllowListed));
     let candidates = vec![embedded(), signed("1.5.0"), pinned, signed("2.1.0")];
     assert_eq!(ranked(candidates, &state, None, None), ["+2.1.0", "~1.6.0", "!1.5.0", "~embedded"]);
     // What ran last, and what ran before it, have shown themselves.
-    let state = record("1.5.0").with_active(manifest("2.0.0"), Some(ActivationRecord::new(manifest("1.5.0"))));
+    let state = last_active("1.5.0").with_active(manifest("2.0.0"), Some(ActivationRecord::new(manifest("1.5.0"))));
     assert_eq!(ranked(vec![signed("1.5.0"), signed("1.4.0")], &state, None, None), ["~1.5.0", "!1.4.0"]);
 }
 
@@ -121,7 +121,7 @@ fn an_older_version_than_ran_here_needs_a_pin() {
 fn a_pin_does_not_choose_what_nobody_went_back_to() {
     let pinned = |name| there(name, Ok(Approval::AllowListed));
     let candidates = || vec![embedded(), pinned("1.1.0"), pinned("1.2.0"), signed("1.3.0")];
-    let mut state = record("1.2.0").with_rejected(digest("1.2.0"), "an operator went back from it");
+    let mut state = last_active("1.2.0").with_rejected(digest("1.2.0"), "an operator went back from it");
     state.last_active = Some(ActivationRecord::new(manifest("1.0.0")));
     let expected = ["+1.3.0", "!1.2.0", "~1.1.0", "+embedded"];
     assert_eq!(ranked(candidates(), &state, None, Some("1.0.0")), expected);
@@ -136,7 +136,7 @@ fn a_pin_does_not_choose_what_nobody_went_back_to() {
 
 #[test]
 fn what_stands_in_gives_way_to_what_ran_last_though_that_is_older() {
-    let state = record("2.0.0").with_active(manifest("1.5.0"), None);
+    let state = last_active("2.0.0").with_active(manifest("1.5.0"), None);
     let candidates = vec![there("1.8.0", Ok(Approval::AllowListed)), signed("1.5.0")];
     assert_eq!(ranked(candidates, &state, None, Some("1.8.0")), ["~1.8.0", "+1.5.0"]);
 }
@@ -144,18 +144,21 @@ fn what_stands_in_gives_way_to_what_ran_last_though_that_is_older() {
 #[test]
 fn the_same_version_with_other_bytes_is_no_update() {
     let candidates = || vec![signed("2.0.0!rebuilt"), signed("2.0.0"), embedded()];
-    assert_eq!(ranked(candidates(), &record("2.0.0"), None, Some("2.0.0")), ["+2.0.0", "!2.0.0!rebuilt", "~embedded"]);
+    assert_eq!(
+        ranked(candidates(), &last_active("2.0.0"), None, Some("2.0.0")),
+        ["+2.0.0", "!2.0.0!rebuilt", "~embedded"]
+    );
     let rebuilt = vec![signed("2.0.0!rebuilt"), embedded()];
-    assert_eq!(ranked(rebuilt.clone(), &record("2.0.0"), None, None), ["!2.0.0!rebuilt", "~embedded"]);
+    assert_eq!(ranked(rebuilt.clone(), &last_active("2.0.0"), None, None), ["!2.0.0!rebuilt", "~embedded"]);
     // Unless it is named.
-    let selected = pin(record("2.0.0"), "2.0.0!rebuilt", true);
+    let selected = pin(last_active("2.0.0"), "2.0.0!rebuilt", true);
     assert_eq!(ranked(rebuilt, &selected, None, Some("2.0.0")), ["+2.0.0!rebuilt", "~embedded"]);
     // The binary of today carries what it carries; what ran goes on, and must not be forgotten for a bad moment.
     assert_eq!(
-        ranked(vec![embedded(), signed("1.0.0!file")], &record("1.0.0!file"), None, None),
+        ranked(vec![embedded(), signed("1.0.0!file")], &last_active("1.0.0!file"), None, None),
         ["+1.0.0!file", "~embedded"]
     );
-    assert_eq!(ranked(vec![embedded()], &record("1.0.0!before"), None, None), ["+embedded"]);
+    assert_eq!(ranked(vec![embedded()], &last_active("1.0.0!before"), None, None), ["+embedded"]);
 }
 
 #[test]
@@ -170,8 +173,8 @@ fn a_held_version_is_the_only_one() {
     assert_eq!(ranked(all(), &free, Some("1.5.0"), None), by_option);
     // What ran last may stand in.
     let after = ["-3.0.0-rc.1", "-2.0.0", "+1.5.0", "~embedded"];
-    assert_eq!(ranked(all(), &record("1.0.0"), Some("1.5.0"), None), after);
-    assert_eq!(ranked(all(), &record("2.0.0"), Some("1.0.0"), Some("2.0.0"))[3], "+embedded");
+    assert_eq!(ranked(all(), &last_active("1.0.0"), Some("1.5.0"), None), after);
+    assert_eq!(ranked(all(), &last_active("2.0.0"), Some("1.0.0"), Some("2.0.0"))[3], "+embedded");
     let by_call = pin(free, "1.5.0", true);
     assert_eq!(ranked(all(), &by_call, None, Some("2.0.0")), after);
     // What was only said yes to holds nothing.

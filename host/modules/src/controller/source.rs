@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 
-use crate::{Candidate, Failure, LoadedModule, ModuleRegistry, Refusal, RejectedFile};
+use crate::{Candidate, LoadedModule, ModuleRegistry, RejectedFile, Rejection};
 
 /// What a binding needs of a [`ModuleRegistry`].
 #[async_trait]
@@ -12,15 +12,15 @@ pub trait Source: Send + Sync {
     /// Is there anything beside the embedded module? If not, no state is kept, and nothing is asked of storage.
     fn has_directory(&self) -> bool;
     /// See [`ModuleRegistry::embedded`].
-    async fn embedded(&self) -> Result<Arc<LoadedModule>, Refusal>;
+    async fn embedded(&self) -> Result<Arc<LoadedModule>, Rejection>;
     /// See [`ModuleRegistry::candidates`].
-    async fn candidates(&self) -> Result<Vec<Candidate>, Refusal>;
+    async fn candidates(&self) -> Result<Vec<Candidate>, Rejection>;
     /// See [`ModuleRegistry::refused_files`].
     fn rejected_files(&self) -> Vec<RejectedFile>;
     /// See [`ModuleRegistry::forget_failures`].
     fn forget_failures(&self);
     /// See [`ModuleRegistry::load`].
-    async fn load(&self, candidate: &Candidate) -> Result<Arc<LoadedModule>, Failure>;
+    async fn load(&self, candidate: &Candidate) -> Result<Arc<LoadedModule>, Rejection>;
 }
 
 #[async_trait]
@@ -28,10 +28,10 @@ impl Source for ModuleRegistry {
     fn has_directory(&self) -> bool {
         Self::has_directory(self)
     }
-    async fn embedded(&self) -> Result<Arc<LoadedModule>, Refusal> {
+    async fn embedded(&self) -> Result<Arc<LoadedModule>, Rejection> {
         Self::embedded(self).await
     }
-    async fn candidates(&self) -> Result<Vec<Candidate>, Refusal> {
+    async fn candidates(&self) -> Result<Vec<Candidate>, Rejection> {
         Self::candidates(self).await
     }
     fn rejected_files(&self) -> Vec<RejectedFile> {
@@ -40,7 +40,7 @@ impl Source for ModuleRegistry {
     fn forget_failures(&self) {
         Self::forget_failures(self);
     }
-    async fn load(&self, candidate: &Candidate) -> Result<Arc<LoadedModule>, Failure> {
+    async fn load(&self, candidate: &Candidate) -> Result<Arc<LoadedModule>, Rejection> {
         Self::load(self, candidate).await
     }
 }

@@ -16,7 +16,7 @@ use serde_json::{Map, Value};
 use super::advertised::Paths;
 use super::manifest::ModuleManifest;
 use crate::limits::{REASON_BYTES_MAX, REFUSED_DIGESTS_MAX, STATE_BYTES_MAX};
-use crate::{Digest, LoadedModule, Refusal};
+use crate::{Digest, LoadedModule, Rejection};
 
 /// Where it is stored.
 #[must_use]
@@ -26,22 +26,6 @@ pub fn state_key() -> String {
 
 /// The form of what is written here. A higher one is not ours to judge by.
 const FORMAT: u32 = 1;
-
-/// Why the state is not known.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum ReadError {
-    /// Nobody can read what is there.
-    Damaged(Refusal),
-    /// It may be read later, or by a later host.
-    Other(Refusal),
-}
-
-impl From<ReadError> for Refusal {
-    fn from(error: ReadError) -> Self {
-        let (ReadError::Damaged(rejection) | ReadError::Other(rejection)) = error;
-        rejection
-    }
-}
 
 /// What every format has.
 #[derive(Deserialize)]
@@ -129,26 +113,25 @@ impl Default for State {
 
 impl State {
     /// # Errors
-    /// When it is damaged, or of a later host.
-    pub(super) fn from_bytes(bytes: &[u8]) -> Result<Self, ReadError> {
-        let rejection =
-            |why: String| Refusal(format!("the stored state of modules, `{}`, cannot be read: {why}", state_key()));
-        let damaged = |error: serde_json::Error| ReadError::Damaged(rejection(error.to_string()));
+    /// Permanent when nobody can read the state, transient when a later host wrote it.
+    pub(super) fn from_bytes(bytes: &[u8]) -> Result<Self, Rejection> {
+        let unreadable = |why: String| format!("the stored state of modules, `{}`, cannot be read: {why}", state_key());
+        let damaged = |error: serde_json::Error| Rejection::Permanent(unreadable(error.to_string()));
         // First: a later host may have given the rest another form.
         let Format { format } = serde_json::from_slice(bytes).map_err(damaged)?;
         if format > FORMAT {
-            return Err(ReadError::Other(rejection(format!("it has format {format}, this host knows {FORMAT}"))));
+            return Err(Rejection::Transient(unreadable(format!("it has format {format}, this host knows {FORMAT}"))));
         }
         serde_json::from_slice(bytes).map_err(damaged)
     }
 
     /// # Errors
     /// When it is too large.
-    pub(super) fn to_bytes(&self) -> Result<Vec<u8>, Refusal> {
-        let bytes = serde_json::to_vec(self).map_err(|error| Refusal(error.to_string()))?;
+    pub(super) fn to_bytes(&self) -> Result<Vec<u8>, Rejection> {
+        let bytes = serde_json::to_vec(self).map_err(|error| Rejection::Transient(error.to_string()))?;
         if bytes.len() > STATE_BYTES_MAX {
             let text = format!("the state of modules would have {} bytes; at most {STATE_BYTES_MAX}", bytes.len());
-            return Err(Refusal(text));
+            return Err(Rejection::Transient(text));
         }
         Ok(bytes)
     }

@@ -31,7 +31,7 @@ fn what_a_later_host_wrote_is_kept() {
 #[test]
 fn what_cannot_be_read_is_refused_and_named() {
     for wrong in ["", "{", "[]", "{}", r#"{"format":2}"#, r#"{"format":1,"floors":{"tiny":"two"}}"#] {
-        let rejected = Refusal::from(State::from_bytes(wrong.as_bytes()).unwrap_err()).0;
+        let rejected = State::from_bytes(wrong.as_bytes()).unwrap_err().to_string();
         assert!(rejected.contains("secrets-engine-host/module"), "{rejected}");
     }
 }
@@ -66,6 +66,6 @@ fn refused_digests_and_reasons_are_bounded_and_so_is_the_whole() {
     assert!(state.to_bytes().is_ok());
     let mut wordy = manifest("1.0.0");
     wordy.sudo = (0..1_000).map(|n| format!("{n}{}", "x".repeat(1_000))).collect();
-    let rejected = State::default().with_active(wordy, None).to_bytes().unwrap_err().0;
+    let rejected = State::default().with_active(wordy, None).to_bytes().unwrap_err().to_string();
     assert!(rejected.contains(&format!("at most {STATE_BYTES_MAX}")), "{rejected}");
 }

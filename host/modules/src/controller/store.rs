@@ -6,9 +6,9 @@ use component_runtime::RESERVED_PREFIX;
 use component_runtime::capability::{StorageEntry, StorageError};
 use tokio::time::timeout;
 
-use super::state::{ReadError, State, state_key};
+use super::state::{State, state_key};
 use super::{ModuleController, Work};
-use crate::Refusal;
+use crate::Rejection;
 use crate::limits::STATE_WAIT;
 
 /// Why the state was not written.
@@ -17,7 +17,7 @@ pub(super) enum SaveError {
     /// This node cannot write; the server's text.
     ReadOnly(String),
     /// Anything else.
-    Failed(Refusal),
+    Failed(Rejection),
 }
 
 impl Work {
@@ -31,7 +31,7 @@ impl Work {
 
 impl ModuleController {
     /// The state, read if it is not known or no longer current.
-    pub(super) async fn state(&self, work: &mut Work) -> Result<State, ReadError> {
+    pub(super) async fn state(&self, work: &mut Work) -> Result<State, Rejection> {
         let stale = self.stale.swap(false, Ordering::AcqRel);
         if let (Some(state), false) = (&work.state, stale) {
             return Ok(state.clone());
@@ -50,10 +50,9 @@ impl ModuleController {
         }
     }
 
-    async fn read_state(&self) -> Result<State, ReadError> {
+    async fn read_state(&self) -> Result<State, Rejection> {
         let Some(storage) = &self.storage else { return Ok(State::default()) };
-        let failed =
-            |text| ReadError::Other(Refusal(format!("the state of modules cannot be read from storage: {text}")));
+        let failed = |text| Rejection::Transient(format!("the state of modules cannot be read from storage: {text}"));
         let entry = match timeout(STATE_WAIT, storage.get(&state_key())).await {
             Ok(entry) => entry.map_err(|error| failed(error.to_string()))?,
             Err(_) => return Err(failed(format!("no answer in {STATE_WAIT:?}"))),
@@ -62,9 +61,9 @@ impl ModuleController {
     }
 
     /// Has anything been stored by a guest?
-    pub(super) async fn has_data(&self) -> Result<bool, Refusal> {
+    pub(super) async fn has_data(&self) -> Result<bool, Rejection> {
         let Some(storage) = &self.storage else { return Ok(false) };
-        let failed = |text: String| Refusal(format!("the mount's storage cannot be listed: {text}"));
+        let failed = |text: String| Rejection::Transient(format!("the mount's storage cannot be listed: {text}"));
         match timeout(STATE_WAIT, storage.list_page("", "", 2)).await {
             Ok(names) => {
                 let names = names.map_err(|error| failed(error.to_string()))?;
@@ -78,10 +77,13 @@ impl ModuleController {
     pub(super) async fn save(&self, work: &mut Work, next: State) -> Result<(), SaveError> {
         let Some(storage) = &self.storage else { return Ok(()) };
         if self.closed.load(Ordering::Acquire) {
-            return Err(SaveError::Failed(Refusal("the mount was loaded anew meanwhile: try again".to_owned())));
+            return Err(SaveError::Failed(Rejection::Transient(
+                "the mount was loaded anew meanwhile: try again".to_owned(),
+            )));
         }
         let next = self.with_advertised(next);
-        let failed = |text: String| Refusal(format!("the state of modules cannot be written to storage: {text}"));
+        let failed =
+            |text: String| Rejection::Transient(format!("the state of modules cannot be written to storage: {text}"));
         let entry =
             StorageEntry { key: state_key(), value: next.to_bytes().map_err(SaveError::Failed)?, seal_wrap: false };
         let rejection = match timeout(STATE_WAIT, storage.put(entry)).await {
@@ -109,7 +111,7 @@ impl ModuleController {
     }
 
     /// As `save`; where this node cannot write, the state is kept here.
-    pub(super) async fn save_or_keep(&self, work: &mut Work, next: State) -> Result<(), Refusal> {
+    pub(super) async fn save_or_keep(&self, work: &mut Work, next: State) -> Result<(), Rejection> {
         match self.save(work, next.clone()).await {
             Ok(()) => Ok(()),
             Err(SaveError::ReadOnly(_)) => {

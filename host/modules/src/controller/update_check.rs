@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use std::fmt;
 
 use super::manifest::ModuleManifest;
-use crate::Refusal;
+use crate::Rejection;
 
 /// On what terms a module may take another one's place.
 #[derive(Clone, Copy, Debug)]
@@ -26,10 +26,10 @@ pub(super) fn check_update(
     new: &ModuleManifest,
     old: Option<&ModuleManifest>,
     terms: Terms<'_>,
-) -> Result<(), Refusal> {
+) -> Result<(), Rejection> {
     let incompatibilities = old.map(|old| Incompatibility::between(old, new)).unwrap_or_default();
     let first = incompatibilities.into_iter().find(|incompatibility| !incompatibility.is_waived(terms));
-    first.map_or(Ok(()), |incompatibility| Err(Refusal(incompatibility.to_string())))
+    first.map_or(Ok(()), |incompatibility| Err(Rejection::Permanent(incompatibility.to_string())))
 }
 
 /// A reason why a module does not take another one's place by itself. Its text says what an operator can do.

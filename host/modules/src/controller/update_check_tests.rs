@@ -13,7 +13,7 @@ fn checked(change: Change, force: bool, accepted: &[&str]) -> Result<(), String>
     change(&mut new);
     let accepted = accepted.iter().map(|&word| word.to_owned()).collect();
     let terms = Terms { force, accepted: &accepted, embedded: false };
-    check_update(&new, Some(&manifest("1.0.0")), terms).map_err(|rejection| rejection.0)
+    check_update(&new, Some(&manifest("1.0.0")), terms).map_err(|rejection| rejection.to_string())
 }
 
 #[test]

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use tokio::sync::{OwnedMutexGuard, watch};
 
 use super::{ModuleController, Work};
-use crate::{Failure, Refusal};
+use crate::Rejection;
 
 /// How many wait to go back.
 pub(super) struct PendingReverts(watch::Sender<usize>);
@@ -48,12 +48,12 @@ impl ModuleController {
     }
 
     /// A step that may take long, and changes nothing when it is dropped because somebody goes back.
-    pub(super) async fn unless_revert_pending<T>(&self, step: impl Future<Output = T>) -> Result<T, Failure> {
+    pub(super) async fn unless_revert_pending<T>(&self, step: impl Future<Output = T>) -> Result<T, Rejection> {
         let mut ways = self.pending_reverts.0.subscribe();
         tokio::select! {
             biased;
             _ = ways.wait_for(|count| *count > 0) => {
-                Err(Failure::Passing(Refusal("the mount goes back from a module first: try again".to_owned())))
+                Err(Rejection::Transient("the mount goes back from a module first: try again".to_owned()))
             }
             done = step => Ok(done),
         }

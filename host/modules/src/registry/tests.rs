@@ -25,14 +25,14 @@ fn registry() -> Arc<ModuleRegistry> {
     )
 }
 
-async fn refused(registry: &ModuleRegistry, content: &[u8]) -> Refusal {
+async fn refused(registry: &ModuleRegistry, content: &[u8]) -> Rejection {
     let candidate = Candidate {
         id: ModuleId::new("astra", "1.2.3").unwrap(),
         digest: Digest::of(content),
         origin: Origin::File("astra-1.2.3.wasm".to_owned()),
         approval: Ok(Approval::AllowListed),
     };
-    Refusal::from(registry.load(&candidate).await.err().unwrap())
+    registry.load(&candidate).await.err().unwrap()
 }
 
 #[tokio::test(start_paused = true)]
@@ -40,10 +40,10 @@ async fn few_modules_are_loaded_at_once_and_who_waits_too_long_is_told() {
     let registry = registry();
     let others = registry.loads.acquire_many(u32::try_from(LOADS_AT_ONCE).unwrap()).await.unwrap();
     let reason = refused(&registry, b"").await;
-    assert_eq!(reason.0, "loading it took longer than 180s");
+    assert_eq!(reason.to_string(), "loading it took longer than 180s");
     drop(others);
     let reason = refused(&registry, b"").await;
-    assert!(reason.0.contains("cannot be read"), "it had its turn: {reason}");
+    assert!(reason.to_string().contains("cannot be read"), "it had its turn: {reason}");
 }
 
 #[tokio::test(start_paused = true)]
@@ -52,8 +52,8 @@ async fn mounts_wait_for_each_other_at_one_module_only() {
     let statement = Statement { id: ModuleId::new("astra", "1.2.3").unwrap(), digest: Digest::of(b"one") };
     let held = registry.loaded_modules.slot(&statement).await;
     let reason = refused(&registry, b"one").await;
-    assert_eq!(reason.0, "loading it took longer than 180s");
+    assert_eq!(reason.to_string(), "loading it took longer than 180s");
     let reason = refused(&registry, b"another").await;
-    assert!(reason.0.contains("cannot be read"), "it had its turn: {reason}");
+    assert!(reason.to_string().contains("cannot be read"), "it had its turn: {reason}");
     drop(held);
 }

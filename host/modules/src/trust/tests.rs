@@ -28,7 +28,7 @@ fn policy(keys: &[&SigningKey], threshold: usize) -> TrustPolicy {
 }
 
 fn refused(policy: &TrustPolicy, signatures: Option<&[u8]>) -> String {
-    policy.approve(&module(), signatures).unwrap_err().0
+    policy.approve(&module(), signatures).unwrap_err().to_string()
 }
 
 #[test]

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use component_runtime::{Capability, Limits};
-use modules::{Approval, Candidate, Digest, Failure, ModuleRegistry, Origin, RegistrySettings, TrustPolicy};
+use modules::{Approval, Candidate, Digest, ModuleRegistry, Origin, RegistrySettings, Rejection, TrustPolicy};
 
 use crate::support::{Stage, candidate, embedded, refused, runtime, wasm};
 
@@ -59,8 +59,8 @@ async fn an_unsigned_file_is_listed_and_never_loaded() {
     fs::write(stage.path().join("good-0.0.0.wasm"), wasm("good")).unwrap();
     let listed = candidate(&registry, "good-0.0.0.wasm").await;
     let reason = listed.approval.unwrap_err();
-    assert!(reason.0.starts_with("it has no signature file"), "{reason}");
-    assert_eq!(refused(&registry, "good-0.0.0.wasm").await, reason.0);
+    assert!(reason.to_string().starts_with("it has no signature file"), "{reason}");
+    assert_eq!(refused(&registry, "good-0.0.0.wasm").await, reason.to_string());
 }
 
 #[tokio::test]
@@ -86,8 +86,8 @@ async fn what_is_trusted_is_asked_again_of_the_bytes_that_are_read() {
 /// Why it cannot serve now, of something that may serve later.
 async fn passing(registry: &ModuleRegistry, candidate: &Candidate) -> String {
     match registry.load(candidate).await.err().unwrap() {
-        Failure::Passing(refusal) => refusal.0,
-        Failure::Lasting(refusal) => panic!("nothing lasting is wrong with it: {refusal}"),
+        Rejection::Transient(text) => text,
+        Rejection::Permanent(text) => panic!("nothing permanent is wrong with it: {text}"),
     }
 }
 
@@ -108,7 +108,7 @@ async fn a_module_that_loops_is_bad_for_good_and_one_that_was_slow_is_not() {
     assert!(reason.contains("took longer than 200ms"), "{reason}");
     let looping = candidate(&registry, "spin_in_describe-0.0.0.wasm").await;
     let failure = registry.load(&looping).await.err().unwrap();
-    assert!(matches!(&failure, Failure::Lasting(refusal) if refusal.0.contains("processor time")), "{failure}");
+    assert!(matches!(&failure, Rejection::Permanent(text) if text.contains("processor time")), "{failure}");
 }
 
 #[tokio::test]
@@ -140,7 +140,7 @@ async fn a_file_that_is_not_even_a_candidate_is_told_with_its_reason() {
     stage.drop_in("good-0.0.0.wasm", &wasm("good"));
     fs::write(stage.path().join("good.wasm"), "").unwrap();
     assert_eq!(registry.candidates().await.unwrap().len(), 1);
-    let told: Vec<String> = registry.rejected_files().into_iter().map(|file| file.reason.0).collect();
+    let told: Vec<String> = registry.rejected_files().into_iter().map(|file| file.reason.to_string()).collect();
     let size = wasm("good").len();
     let expected = [
         format!("`good-0.0.0.wasm` cannot be read: it has {size} bytes; at most 1024"),
@@ -250,7 +250,7 @@ async fn a_directory_that_vanishes_leaves_what_is_loaded() {
     let loaded = registry.load(&listed).await.unwrap();
     let aside = stage.dir.path().join("aside");
     fs::rename(stage.path(), &aside).unwrap();
-    let reason = registry.candidates().await.unwrap_err().0;
+    let reason = registry.candidates().await.unwrap_err().to_string();
     assert!(reason.starts_with("the directory of modules `") && reason.contains("cannot be read"), "{reason}");
     assert!(registry.load(&listed).await.is_err());
     assert_eq!(loaded.module.description().name, "good");

@@ -7,7 +7,7 @@ use std::sync::atomic::Ordering;
 
 use component_runtime::Operation;
 use modules::controller::{Condition, ModuleControllers, state_key};
-use modules::{Approval, Refusal};
+use modules::{Approval, Rejection};
 use serde_json::Value;
 
 use crate::support::{World, ask, digest, no_special_paths, reason, reported, until, version};
@@ -33,7 +33,7 @@ async fn a_mount_that_asks_for_what_only_a_directory_has_is_refused_without_one(
     {
         let world = World::new().option(name, value);
         world.source.has_directory.store(false, Ordering::SeqCst);
-        let refused = world.try_open().await.err().unwrap().0;
+        let refused = world.try_open().await.err().unwrap().to_string();
         assert!(refused.contains(expected) && refused.contains(name), "{refused}");
     }
     let world = World::new().option("module", "tiny").option("module_version", "1.0.0");
@@ -139,7 +139,7 @@ async fn what_does_not_pass_leaves_the_old_module_serving_and_is_tried_once() {
 #[tokio::test]
 async fn a_candidate_that_may_not_run_is_reported_with_its_reason() {
     let world = World::new();
-    world.source.put_as("tiny_2", Err(Refusal("no trusted key signed it".into())));
+    world.source.put_as("tiny_2", Err(Rejection::Permanent("no trusted key signed it".into())));
     let controller = world.load().await;
     assert_eq!(version(&controller).await, "1.0.0");
     assert_eq!(reason(&controller, "tiny_2"), "no trusted key signed it");

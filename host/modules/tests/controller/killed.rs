@@ -92,7 +92,7 @@ async fn while_a_module_is_named() {
         *world.storage.fault.lock().unwrap() = Some(fault);
         let named = SelectRequest { digest: Some(digest("tiny_1")), ..select("1.0.0") };
         let outcome = controller.use_module(named).await;
-        assert!(matches!(outcome, Err(CallError::Refused(_))), "{fault:?}");
+        assert!(matches!(outcome, Err(CallError::Rejected(_))), "{fault:?}");
         assert_eq!(version(&controller).await, "2.0.0");
         drop(controller);
         restarted(&world, expected).await;

@@ -5,7 +5,7 @@
 use std::collections::BTreeSet;
 
 use modules::controller::{Done, SelectRequest};
-use modules::{Approval, Refusal};
+use modules::{Approval, Rejection};
 use serde_json::Value;
 
 use crate::support::{World, digest, reason, reported, select, version};
@@ -79,7 +79,7 @@ async fn other_bytes_of_one_version_must_be_named_by_their_digest() {
 #[tokio::test]
 async fn naming_does_not_replace_trust() {
     let world = World::new();
-    world.source.put_as("tiny_2", Err(Refusal("no trusted key signed it".into())));
+    world.source.put_as("tiny_2", Err(Rejection::Permanent("no trusted key signed it".into())));
     let controller = world.load().await;
     let forced =
         SelectRequest { force: true, digest: Some(digest("tiny_2")), accepted: BTreeSet::new(), ..select("2.0.0") };

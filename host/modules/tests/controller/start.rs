@@ -63,12 +63,12 @@ async fn a_copy_under_another_name_takes_no_ones_place() {
     world.source.put("tiny_2");
     drop(world.load().await);
     // The same bytes.
-    world.source.put_as("tiny_3", Err(modules::Refusal("it is not signed".into())));
+    world.source.put_as("tiny_3", Err(modules::Rejection::Permanent("it is not signed".into())));
     let restarted = world.load().await;
     assert_eq!(version(&restarted).await, "2.0.0");
     assert_eq!(restarted.report().problem, None);
     // Trusted, but not what it is called.
-    let failure = modules::Failure::Lasting(modules::Refusal("it describes itself as tiny 2.0.0".into()));
+    let failure = modules::Rejection::Permanent("it describes itself as tiny 2.0.0".into());
     world.source.fail("tiny_3", Some(failure));
     world.source.put("tiny_3");
     let restarted = world.load().await;

@@ -16,7 +16,7 @@ use modules::controller::{
     CandidateReport, ControllerSettings, ModuleController, SelectRequest, ServeError, Source, VersionSelector,
     state_key,
 };
-use modules::{Approval, Candidate, Digest, Failure, LoadedModule, ModuleId, Origin, Refusal, RejectedFile};
+use modules::{Approval, Candidate, Digest, LoadedModule, ModuleId, Origin, RejectedFile, Rejection};
 use serde_json::Value;
 
 use crate::storage::FaultyStorage;
@@ -76,7 +76,7 @@ impl World {
         self.try_open().await.unwrap()
     }
 
-    pub(crate) async fn try_open(&self) -> Result<Arc<ModuleController>, Refusal> {
+    pub(crate) async fn try_open(&self) -> Result<Arc<ModuleController>, Rejection> {
         let storage: Arc<dyn Storage> = Arc::<FaultyStorage>::clone(&self.storage);
         let settings = ControllerSettings {
             storage: Some(Arc::clone(&storage)),
@@ -111,11 +111,11 @@ impl World {
 pub(crate) struct FakeSource {
     runtime: Runtime,
     pub(crate) embedded: Mutex<&'static str>,
-    files: Mutex<BTreeMap<String, Result<Approval, Refusal>>>,
+    files: Mutex<BTreeMap<String, Result<Approval, Rejection>>>,
     pub(crate) has_directory: AtomicBool,
     pub(crate) unreadable: AtomicBool,
     /// What cannot be loaded, and why.
-    failing: Mutex<BTreeMap<String, Failure>>,
+    failing: Mutex<BTreeMap<String, Rejection>>,
     /// What hangs while it is loaded.
     closed: tokio::sync::watch::Sender<Option<&'static str>>,
     pub(crate) waiting: AtomicUsize,
@@ -127,7 +127,7 @@ pub(crate) struct FakeSource {
 }
 
 impl FakeSource {
-    pub(crate) fn fail(&self, name: &str, failure: Option<Failure>) {
+    pub(crate) fn fail(&self, name: &str, failure: Option<Rejection>) {
         match failure {
             Some(failure) => self.failing.lock().unwrap().insert(name.into(), failure),
             None => self.failing.lock().unwrap().remove(name),
@@ -142,7 +142,7 @@ impl FakeSource {
         self.put_as(name, Ok(Approval::Signed(vec!["key".into()])));
     }
 
-    pub(crate) fn put_as(&self, name: &str, approval: Result<Approval, Refusal>) {
+    pub(crate) fn put_as(&self, name: &str, approval: Result<Approval, Rejection>) {
         self.files.lock().unwrap().insert(name.into(), approval);
     }
 
@@ -150,10 +150,10 @@ impl FakeSource {
         self.files.lock().unwrap().remove(name);
     }
 
-    async fn loaded(&self, name: &str, origin: Origin, approval: Approval) -> Result<Arc<LoadedModule>, Refusal> {
+    async fn loaded(&self, name: &str, origin: Origin, approval: Approval) -> Result<Arc<LoadedModule>, Rejection> {
         self.loads.fetch_add(1, Ordering::SeqCst);
         let module = self.runtime.load_embedded(compiled(name), b"").await;
-        let module = module.map_err(|error| Refusal(error.to_string()))?;
+        let module = module.map_err(|error| Rejection::Permanent(error.to_string()))?;
         let id = id(name);
         Ok(Arc::new(LoadedModule { id, digest: digest(name), origin, approval, module }))
     }
@@ -165,14 +165,14 @@ impl Source for FakeSource {
         self.has_directory.load(Ordering::SeqCst)
     }
 
-    async fn embedded(&self) -> Result<Arc<LoadedModule>, Refusal> {
+    async fn embedded(&self) -> Result<Arc<LoadedModule>, Rejection> {
         let name = *self.embedded.lock().unwrap();
         self.loaded(name, Origin::Embedded, Approval::Embedded).await
     }
 
-    async fn candidates(&self) -> Result<Vec<Candidate>, Refusal> {
+    async fn candidates(&self) -> Result<Vec<Candidate>, Rejection> {
         if self.unreadable.load(Ordering::SeqCst) {
-            return Err(Refusal("the directory of modules cannot be read".into()));
+            return Err(Rejection::Permanent("the directory of modules cannot be read".into()));
         }
         let embedded = *self.embedded.lock().unwrap();
         let of = |name: &str, origin, approval| Candidate { id: id(name), digest: digest(name), origin, approval };
@@ -183,14 +183,14 @@ impl Source for FakeSource {
     }
 
     fn rejected_files(&self) -> Vec<RejectedFile> {
-        vec![RejectedFile { name: "notes.txt".into(), reason: Refusal("it is no module".into()) }]
+        vec![RejectedFile { name: "notes.txt".into(), reason: Rejection::Permanent("it is no module".into()) }]
     }
 
     fn forget_failures(&self) {
         self.forgotten.fetch_add(1, Ordering::SeqCst);
     }
 
-    async fn load(&self, candidate: &Candidate) -> Result<Arc<LoadedModule>, Failure> {
+    async fn load(&self, candidate: &Candidate) -> Result<Arc<LoadedModule>, Rejection> {
         let loaded = match &candidate.origin {
             Origin::Embedded => self.embedded().await,
             Origin::File(name) => {
@@ -205,11 +205,11 @@ impl Source for FakeSource {
                     self.failed.fetch_add(1, Ordering::SeqCst);
                     return Err(failure);
                 }
-                let approval = candidate.approval.clone().map_err(Failure::Lasting)?;
+                let approval = candidate.approval.clone().map_err(Rejection::into_permanent)?;
                 self.loaded(name, candidate.origin.clone(), approval).await
             }
         };
-        loaded.map_err(Failure::Lasting)
+        loaded.map_err(Rejection::into_permanent)
     }
 }
 

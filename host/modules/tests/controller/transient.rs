@@ -5,20 +5,20 @@
 use std::sync::atomic::Ordering;
 
 use modules::limits::RETRY_WAIT;
-use modules::{Approval, Failure, Refusal};
+use modules::{Approval, Rejection};
 use tokio::time::Instant;
 
 use crate::support::{World, reason, reported, select, until, version};
 
-fn slow() -> Refusal {
-    Refusal("the directory was slow".into())
+fn slow() -> Rejection {
+    Rejection::Transient("the directory was slow".into())
 }
 
 #[tokio::test]
 async fn what_cannot_be_loaded_just_now_is_told_and_goes_live_later_by_itself() {
     let world = World::new();
     world.source.put("tiny_2");
-    world.source.fail("tiny_2", Some(Failure::Passing(slow())));
+    world.source.fail("tiny_2", Some(slow()));
     let controller = world.load().await;
     assert_eq!(version(&controller).await, "1.0.0", "a mount does not wait for it, at a start either");
     let told = reported(&controller, "tiny_2");
@@ -37,7 +37,7 @@ async fn what_cannot_be_loaded_just_now_is_told_and_goes_live_later_by_itself() 
 async fn a_lesser_module_that_goes_live_meanwhile_does_not_end_the_retries() {
     let world = World::new();
     world.source.put("tiny_3_traps");
-    world.source.fail("tiny_3_traps", Some(Failure::Passing(slow())));
+    world.source.fail("tiny_3_traps", Some(slow()));
     world.source.put("tiny_2");
     let controller = world.load().await;
     assert_eq!(controller.report().serving.unwrap().id.version.major, 2);
@@ -50,7 +50,7 @@ async fn what_ran_last_is_loaded_once_where_it_cannot_serve() {
     let world = World::new();
     world.source.put("tiny_2");
     drop(world.load().await);
-    world.source.fail("tiny_2", Some(Failure::Passing(slow())));
+    world.source.fail("tiny_2", Some(slow()));
     let restarted = world.load().await;
     assert_eq!(world.source.failed.load(Ordering::SeqCst), 1);
     assert_eq!(version(&restarted).await, "1.0.0");
@@ -73,7 +73,7 @@ async fn an_operators_word_also_tries_again_what_no_mount_could_load() {
 async fn what_lasts_is_tried_again_when_its_approval_is_another_or_an_operator_says_so() {
     let world = World::new();
     world.source.put("tiny_2");
-    world.source.fail("tiny_2", Some(Failure::Lasting(Refusal("it is no component".into()))));
+    world.source.fail("tiny_2", Some(Rejection::Permanent("it is no component".into())));
     let controller = world.load().await;
     assert_eq!(
         (version(&controller).await.as_str(), reason(&controller, "tiny_2").as_str()),

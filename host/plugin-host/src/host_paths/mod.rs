@@ -41,7 +41,7 @@ pub(crate) async fn handle(controller: &Arc<ModuleController>, request: &Request
     let mut response = match answer {
         Ok(response) => response,
         Err(CallError::ReadOnly(text)) => return Err(Error::Plain(text)),
-        Err(CallError::Refused(refusal)) => refused(&refusal.0),
+        Err(CallError::Rejected(rejection)) => refused(rejection.text()),
         Err(late @ CallError::Late) => return Err(Error::Coded { code: 504, message: late.to_string() }),
     };
     response.warnings.extend(fields.warning());

@@ -44,7 +44,7 @@ fn state(condition: Condition) -> &'static str {
 }
 
 fn refused_file(file: &RejectedFile) -> Value {
-    json!({ "file": file.name, "reason": file.reason.0 })
+    json!({ "file": file.name, "reason": file.reason.text() })
 }
 
 fn candidate(candidate: &CandidateReport) -> Value {
