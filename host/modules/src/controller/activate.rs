@@ -30,7 +30,7 @@ impl ModuleController {
         if let Some(rejection) = work.failed_attempts.rejection(candidate) {
             return Err(rejection);
         }
-        let loaded = self.unless_revert_pending(self.source.load(candidate)).await??;
+        let loaded = self.mailbox.unless_revert_pending(self.source.load(candidate)).await??;
         let manifest = ModuleManifest::of(&loaded);
         // What runs by the state was judged where it went live, here or on another node.
         let is_last_active = pass.state.is_last_active(candidate.digest);
@@ -73,7 +73,7 @@ impl ModuleController {
 
     pub(super) async fn probe(&self, loaded: &LoadedModule) -> Result<(), Rejection> {
         let scratch = self.runtime.scratch(&self.mount);
-        self.unless_revert_pending(probe(&loaded.module, &scratch)).await?
+        self.mailbox.unless_revert_pending(probe(&loaded.module, &scratch)).await?
     }
 
     /// All requests from here on go to this module.

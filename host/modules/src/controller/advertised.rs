@@ -1,38 +1,82 @@
 //! The special paths that the server was told of a mount: which paths need `sudo`, and which need no token.
 //!
-//! It asks once for each load of a mount, so no module with others may serve before the next: a path that needs
-//! `sudo` would be open. When a process ends and another one takes over its mounts, the server does not ask again;
-//! what it was told then is what is stored, or what ran last has.
+//! The server asks once each time it loads a mount. A module with other special paths must wait for the next load:
+//! otherwise a path that needs `sudo` would be open. When a process ends and another one takes over its mounts, the
+//! server does not ask again. What the server was told then is stored, or follows from the last active module.
 
 use std::collections::BTreeSet;
-use std::sync::atomic::Ordering;
 use std::sync::{Arc, MutexGuard, PoisonError};
 
 use component_runtime::SpecialPaths;
 use serde::{Deserialize, Serialize};
 
 use super::active::Active;
+use super::mailbox::Lifecycle;
 use super::state::State;
 use super::{ModuleController, ServeError};
 use crate::{LoadedModule, Rejection};
 
 /// What an operator does about it.
-const TAKES_RELOAD: &str =
+const NEEDS_RELOAD: &str =
     "its special paths are others than the server was told when it loaded the mount: it goes live with `plugin reload`";
 
-/// What a binding knows of it.
-#[derive(Default)]
-pub(super) struct AdvertisedPaths {
-    /// None as long as the server may still be told anything.
-    advertised: Option<Paths>,
-    /// What it is to be told if nothing serves.
-    assumed: Option<Paths>,
+/// The special paths that the server was told, or may still be told.
+pub(super) enum AdvertisedPaths {
+    /// The server may still be told any special paths.
+    Open {
+        /// The server has asked this process.
+        is_asked: bool,
+        /// What the server is told if no module serves.
+        assumed: Option<Paths>,
+    },
+    /// The server was told these: no module with other ones is activated.
+    Settled(Paths),
+}
+
+impl Default for AdvertisedPaths {
+    fn default() -> Self {
+        Self::Open { is_asked: false, assumed: None }
+    }
 }
 
 impl AdvertisedPaths {
     fn check(&self, loaded: &LoadedModule) -> Result<(), Rejection> {
-        let same = self.advertised.as_ref().is_none_or(|advertised| *advertised == paths_of(loaded));
-        if same { Ok(()) } else { Err(Rejection::Permanent(TAKES_RELOAD.to_owned())) }
+        match self {
+            Self::Settled(told) if *told != paths_of(loaded) => Err(Rejection::Permanent(NEEDS_RELOAD.to_owned())),
+            _ => Ok(()),
+        }
+    }
+
+    fn settled(&self) -> Option<&Paths> {
+        match self {
+            Self::Open { .. } => None,
+            Self::Settled(told) => Some(told),
+        }
+    }
+
+    fn set_asked(&mut self) {
+        if let Self::Open { is_asked, .. } = self {
+            *is_asked = true;
+        }
+    }
+
+    /// The server asked: settles the paths of the module that serves, else the assumed ones.
+    fn settle(&mut self, serving: Option<Paths>) {
+        if let Self::Open { is_asked: true, assumed } = self
+            && let Some(told) = serving.or_else(|| assumed.take())
+        {
+            *self = Self::Settled(told);
+        }
+    }
+
+    /// Sets what the server is told if no module serves. Where the server has not asked this process, it has asked
+    /// another one: then the paths are settled, as they were stored.
+    fn assume(&mut self, known: Option<Paths>, stored: Option<&Paths>) {
+        match self {
+            Self::Open { is_asked: true, assumed } => *assumed = known,
+            Self::Open { is_asked: false, .. } => *self = Self::Settled(stored.cloned().or(known).unwrap_or_default()),
+            Self::Settled(_) => {}
+        }
     }
 }
 
@@ -68,16 +112,17 @@ fn paths_of(loaded: &LoadedModule) -> Paths {
 }
 
 impl ModuleController {
-    /// The special paths of the module that serves, else of the one that may serve later: what ran last, or the
-    /// embedded one. From now on no module with others goes live.
+    /// The special paths of the module that serves, else of the last active module, else of the embedded one. From now
+    /// on no module with other special paths is activated.
     ///
     /// # Errors
     /// When no module may serve and none is known that may. The server goes on without special paths then, and no
-    /// module with any goes live.
-    pub async fn special_paths(self: &Arc<Self>) -> Result<SpecialPaths, ServeError> {
-        self.asked.store(true, Ordering::Release);
-        // Of what the first look ends with, not of what goes on meanwhile.
-        let started = if self.started.load(Ordering::Acquire) { Ok(()) } else { self.start().await };
+    /// module with any is activated.
+    pub async fn special_paths(&self) -> Result<SpecialPaths, ServeError> {
+        self.advertised().set_asked();
+        // The server is told the paths of the module that the first pass ends with, not of one that serves meanwhile.
+        let is_starting = self.mailbox.lifecycle() == Lifecycle::Starting;
+        let started = if is_starting { self.start().await } else { Ok(()) };
         let serving = match started {
             Ok(()) => self.serving().await,
             Err(rejection) => Err(ServeError::NoModule(rejection)),
@@ -85,41 +130,31 @@ impl ModuleController {
         let embedded = self.source.embedded().await.ok();
         self.settle_advertised();
         let mut advertised = self.advertised();
-        match (&advertised.advertised, serving) {
+        let told = advertised.settled().map(SpecialPaths::from);
+        match (told, serving) {
             (None, Err(error)) => {
                 let embedded = embedded.filter(|embedded| self.is_own(&embedded.id.engine));
                 let known = embedded.map(|embedded| paths_of(&embedded));
-                let paths = advertised.advertised.insert(known.clone().unwrap_or_default());
-                known.map(|_| SpecialPaths::from(&*paths)).ok_or(error)
+                *advertised = AdvertisedPaths::Settled(known.clone().unwrap_or_default());
+                known.map(|paths| SpecialPaths::from(&paths)).ok_or(error)
             }
-            (known, _) => Ok(SpecialPaths::from(known.as_ref().unwrap_or(&Paths::default()))),
+            (told, _) => Ok(told.unwrap_or_default()),
         }
     }
 
-    /// Settles what the server is told, if it asked and anything is known of what it should be told.
+    /// Settles what the server is told, if the server has asked and a module is known.
     pub(super) fn settle_advertised(&self) {
         let mut advertised = self.advertised();
-        if self.asked.load(Ordering::Acquire) && advertised.advertised.is_none() {
-            let serving = self.active.load_full().map(|active| paths_of(&active.loaded));
-            advertised.advertised = serving.or_else(|| advertised.assumed.clone());
-        }
+        let serving = self.active.load_full();
+        advertised.settle(serving.map(|active| paths_of(&active.loaded)));
     }
 
-    /// What is to be told where nothing serves: the special paths of what should. A start for a request has that
-    /// for told: the server has not asked this process, so it asked another one.
+    /// Assumes the special paths of the last active module, else of the embedded one.
     pub(super) fn assume_advertised(&self, state: &State, embedded: &LoadedModule) {
-        let record = state
-            .last_active
-            .as_ref()
-            .filter(|record| self.is_own(&record.manifest.engine))
-            .map(|record| record.manifest.paths());
+        let last_active = state.last_active.as_ref().filter(|record| self.is_own(&record.manifest.engine));
         let embedded = || self.is_own(&embedded.id.engine).then(|| paths_of(embedded));
-        let mut advertised = self.advertised();
-        advertised.assumed = record.or_else(embedded);
-        if !self.asked.load(Ordering::Acquire) && advertised.advertised.is_none() {
-            advertised.advertised =
-                Some(state.advertised.clone().or_else(|| advertised.assumed.clone()).unwrap_or_default());
-        }
+        let known = last_active.map(|record| record.manifest.paths()).or_else(embedded);
+        self.advertised().assume(known, state.advertised.as_ref());
     }
 
     fn is_own(&self, engine: &str) -> bool {
@@ -131,31 +166,28 @@ impl ModuleController {
     }
 
     /// # Errors
-    /// When this module has other special paths than the server was told.
+    /// When the module has other special paths than the server was told.
     pub(super) fn check_advertised(&self, loaded: &LoadedModule) -> Result<(), Rejection> {
         self.advertised().check(loaded)
     }
 
-    /// All requests from here on go to this module, unless the server was told otherwise by now.
+    /// Makes a module the active one: requests that begin now go to this module.
     ///
     /// # Errors
-    /// As `check_told`.
+    /// When the server was told other special paths meanwhile.
     pub(super) fn swap_active(&self, active: Arc<Active>) -> Result<Option<Arc<Active>>, Rejection> {
         let advertised = self.advertised();
         advertised.check(&active.loaded)?;
         let replaced = self.active.swap(Some(active));
-        self.live.notify_waiters();
+        self.activated.notify_waiters();
         Ok(replaced)
     }
 
-    /// The state, with what the server was told where that is not what the module has that should run.
+    /// The state, with the paths that the server was told where the last active module has others.
     pub(super) fn with_advertised(&self, mut state: State) -> State {
-        let record = state.last_active.as_ref().map(|record| record.manifest.paths());
-        state.advertised = self
-            .advertised()
-            .advertised
-            .clone()
-            .filter(|advertised| record.is_some_and(|record| record != *advertised));
+        let last_active = state.last_active.as_ref().map(|record| record.manifest.paths());
+        let told = self.advertised().settled().cloned();
+        state.advertised = told.filter(|told| last_active.is_some_and(|paths| paths != *told));
         state
     }
 }

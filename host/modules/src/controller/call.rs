@@ -1,13 +1,13 @@
 //! What an operator's call about a mount's modules comes to.
 
-use std::sync::Arc;
-
 use thiserror::Error;
-use tokio::sync::OwnedMutexGuard;
+use tokio::sync::oneshot::error::RecvError;
 use tokio::time::{Instant, timeout_at};
 
+use super::ModuleController;
+use super::mailbox::{Lifecycle, Message, Reply, Revert, Waiting};
+use super::select_request::SelectRequest;
 use super::store::SaveError;
-use super::{ModuleController, Work, task};
 use crate::limits::SWITCH_WAIT;
 use crate::{ModuleId, Rejection};
 
@@ -51,44 +51,59 @@ impl From<SaveError> for CallError {
 }
 
 impl ModuleController {
-    /// Looks at what is there and waits until that is done. What was refused before is tried again.
+    /// Reconciles and waits until that is done. Modules that were rejected before are tried again.
     ///
     /// # Errors
-    /// When it could not be looked at. That a candidate is refused is no error: the report has it.
-    pub async fn reload(self: &Arc<Self>) -> Result<(), CallError> {
-        self.run_exclusive(Arc::clone(self).work_queue(), |this, mut work| async move {
-            work.failed_attempts.clear();
-            this.source.forget_failures();
-            work.logged.clear();
-            Ok(this.reconcile_and_report(&mut work).await?)
-        })
-        .await
+    /// When the modules could not be listed. That a candidate is rejected is no error: the report has it.
+    pub async fn reload(&self) -> Result<(), CallError> {
+        self.call(Message::Reload).await
     }
 
-    /// Runs one change, alone and to its end, also when the caller goes away.
-    pub(super) async fn run_exclusive<T, F>(
-        self: &Arc<Self>,
-        work_queue: impl Future<Output = OwnedMutexGuard<Work>> + Send,
-        change: impl FnOnce(Arc<Self>, OwnedMutexGuard<Work>) -> F + Send,
-    ) -> Result<T, CallError>
-    where
-        T: Send + 'static,
-        F: Future<Output = Result<T, CallError>> + Send + 'static,
-    {
+    /// Activates the module that an operator selects.
+    ///
+    /// # Errors
+    /// Why another module serves, or the same one as before.
+    pub async fn use_module(&self, request: SelectRequest) -> Result<Done, CallError> {
+        self.call(|reply| Message::Use(request, reply)).await
+    }
+
+    /// Reverts to the module that served before. The module that is reverted is activated again only when an operator
+    /// selects it.
+    ///
+    /// # Errors
+    /// When there is no module to revert to, or none without `force`.
+    pub async fn revert(&self, force: bool) -> Result<Done, CallError> {
+        // This process may not have served the mount yet. The outcome of the first pass is in log and report.
+        if self.mailbox.lifecycle() == Lifecycle::Starting && self.storage.is_some() {
+            let _ = self.start().await;
+        }
+        self.call(|reply| Message::Revert(Revert::Operator { force, reply })).await
+    }
+
+    /// Sends a message of an operator and waits for the outcome.
+    async fn call<T>(
+        &self,
+        message: impl FnOnce(Reply<Result<T, CallError>>) -> Message + Send,
+    ) -> Result<T, CallError> {
         if self.storage.is_none() {
             let text = "there is only the embedded module: the plugin's registration names no `--modules-dir`";
-            return Err(Rejection::Transient(text.to_owned()).into());
+            return Err(Rejection::Permanent(text.to_owned()).into());
         }
         let until = Instant::now() + SWITCH_WAIT;
-        let busy = |_| Rejection::Transient("another change of this mount's module is under way: try again".to_owned());
-        let work = timeout_at(until, work_queue).await.map_err(busy)?;
-        let changed = task::spawn(change(Arc::clone(self), work));
-        match timeout_at(until, changed).await {
-            Ok(Ok(outcome)) => outcome,
-            Ok(Err(stopped)) => {
-                Err(Rejection::Transient(format!("the change of module did not end: {stopped}")).into())
-            }
+        let (reply, Waiting { began, outcome }) = Reply::new();
+        self.mailbox.send(message(reply));
+        let busy = |_| {
+            let text = "another change of this mount's module is in progress: try again";
+            Rejection::Transient(text.to_owned())
+        };
+        timeout_at(until, began).await.map_err(busy)?.map_err(did_not_end)?;
+        match timeout_at(until, outcome).await {
+            Ok(outcome) => outcome.map_err(did_not_end)?,
             Err(_) => Err(CallError::Late),
         }
     }
+}
+
+fn did_not_end(_: RecvError) -> Rejection {
+    Rejection::Transient("the change of module stopped before its end: read `module` and try again".to_owned())
 }

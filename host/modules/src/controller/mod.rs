@@ -1,12 +1,13 @@
 //! Which module serves one mount.
 //!
-//! A [`ModuleController`] is what a mount's requests go through. It chooses a module when it starts, goes live with a better
-//! one when told to look, and goes back when that one fails. Requests take the module that serves without a lock and
-//! keep it until they are answered; all changes are made by one at a time.
+//! A mount's requests go through a [`ModuleController`]. Requests take the active module without a lock and keep it
+//! until they are answered. The controller's task (`task.rs`) changes the active module, one message of its mailbox
+//! (`mailbox.rs`) at a time: it reconciles the mount with the modules that are there, does what operators ask for, and
+//! reverts to the previous module when the active one fails its trial.
 //!
-//! The order of a change is: read, verify, compile, link, describe, judge, probe, store, switch. A failure before the
-//! last step leaves everything as it was. What is stored says what ran, so that a start after a crash at any step
-//! judges by it.
+//! The order of a change is: read, verify, compile, link, describe, check the update, probe, store, activate. A failure
+//! before the last step leaves everything as it was. The stored state names the last active module, so that a start
+//! after a crash at any step compares candidates with that module.
 
 mod activate;
 mod active;
@@ -14,6 +15,7 @@ mod advertised;
 mod call;
 mod controllers;
 mod failed_attempts;
+mod mailbox;
 mod manifest;
 mod options;
 mod probe;
@@ -28,27 +30,25 @@ mod state;
 mod store;
 mod task;
 mod update_check;
-mod work_queue;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::SystemTime;
 
 use arc_swap::{ArcSwap, ArcSwapOption};
 use component_runtime::capability::Storage;
 use component_runtime::{InvokeError, Mount, Request, Response, Runtime};
 use thiserror::Error;
-use tokio::sync::{Mutex, Notify};
+use tokio::sync::Notify;
+use tokio::time::Instant;
 
 use crate::{Digest, LoadedModule, ModuleId, Rejection};
 use active::Active;
 use advertised::AdvertisedPaths;
 use failed_attempts::FailedAttempts;
+use mailbox::{Lifecycle, Mailbox, Message, Revert};
 use options::Options;
-use schedule::Timer;
 use state::State;
-use work_queue::PendingReverts;
 
 pub use call::{CallError, Done};
 pub use controllers::ModuleControllers;
@@ -59,7 +59,7 @@ pub use source::Source;
 pub use state::state_key;
 pub use update_check::Incompatibility;
 
-/// What a binding is made for.
+/// What a controller is made for.
 pub struct ControllerSettings {
     /// The mount that it serves.
     pub mount: Arc<Mount>,
@@ -69,69 +69,58 @@ pub struct ControllerSettings {
     pub options: BTreeMap<String, String>,
 }
 
-/// See the module's head.
+/// Serves one mount's requests by its active module. Its task changes which module that is.
 pub struct ModuleController {
     source: Arc<dyn Source>,
     runtime: Runtime,
     mount: Arc<Mount>,
-    /// None = nothing is kept, the embedded module serves.
+    /// Storage for the state; none where only the embedded module serves.
     storage: Option<Arc<dyn Storage>>,
     options: Options,
     active: ArcSwapOption<Active>,
-    started: AtomicBool,
-    /// The server has asked for the special paths.
-    asked: AtomicBool,
-    /// What it was told. Nothing goes live while it is settled.
+    /// Locked while a module is activated, so that the server is told the special paths of the module that serves.
     advertised: std::sync::Mutex<AdvertisedPaths>,
-    /// The stored state was changed by another node.
-    stale: AtomicBool,
-    /// Somebody waits to look again.
-    triggered: AtomicBool,
-    /// Something did since the last look began.
-    changed: AtomicBool,
-    /// See `close`.
-    closed: AtomicBool,
-    /// Told when a module goes live.
-    live: Notify,
-    pending_reverts: PendingReverts,
-    work: Arc<Mutex<Work>>,
+    /// Notified when a module is activated.
+    activated: Notify,
+    mailbox: Arc<Mailbox>,
     report: ArcSwap<Report>,
 }
 
-/// What belongs to the one who makes a change.
+/// What the controller's task knows.
 #[derive(Default)]
 struct Work {
     state: Option<State>,
-    /// This node cannot write: what is kept here is not in storage.
+    /// The state must be read again before it is used.
+    is_state_stale: bool,
+    /// This node cannot write: the state is not in storage.
     unsaved: bool,
-    /// See there.
     failed_attempts: FailedAttempts,
-    /// What the log has said already.
+    /// The reasons that the log has already.
     logged: BTreeMap<(ModuleId, Digest), String>,
-    /// Kept loaded to go back to.
+    /// The module that served before, kept loaded for a revert.
     previous: Option<Arc<LoadedModule>>,
-    /// Looks in a row after which something was not as it should be.
-    troubled: u32,
-    /// The next look that nothing else causes.
-    timer: Option<Timer>,
+    /// Passes in a row that ended with a problem.
+    problems: u32,
+    /// Time of the scheduled retry.
+    retry_at: Option<Instant>,
 }
 
 /// Why a request was not served.
 #[derive(Debug, Error)]
 pub enum ServeError {
-    /// There is no module that may serve this mount: come back later.
+    /// No module may serve this mount. The client should retry later.
     #[error(transparent)]
     NoModule(Rejection),
-    /// See there.
+    /// The module was called and failed.
     #[error(transparent)]
     Invoke(InvokeError),
 }
 
 impl ModuleController {
-    /// A binding of this mount. Storage is not asked yet: it may not answer before the mount is set up.
+    /// A controller of this mount. Storage is not asked yet: it may not answer before the mount is set up.
     ///
     /// # Errors
-    /// When the mount's options ask for what cannot be, or the embedded module does not run here.
+    /// When the mount's options name a module that cannot serve, or the embedded module does not run here.
     pub async fn open(
         source: Arc<dyn Source>,
         runtime: Runtime,
@@ -145,38 +134,34 @@ impl ModuleController {
             mount: settings.mount,
             options,
             active: ArcSwapOption::empty(),
-            started: AtomicBool::new(false),
-            asked: AtomicBool::new(false),
             advertised: std::sync::Mutex::default(),
-            stale: AtomicBool::new(false),
-            triggered: AtomicBool::new(false),
-            changed: AtomicBool::new(false),
-            closed: AtomicBool::new(false),
-            live: Notify::new(),
-            pending_reverts: PendingReverts::default(),
-            work: Arc::default(),
+            activated: Notify::new(),
+            mailbox: Arc::new(Mailbox::new()),
             report: ArcSwap::default(),
             storage,
         };
         if controller.storage.is_none() {
             controller.serve_embedded().await?;
+            return Ok(Arc::new(controller));
         }
-        Ok(Arc::new(controller))
+        let controller = Arc::new(controller);
+        task::start(&controller);
+        Ok(controller)
     }
 
     async fn serve_embedded(&self) -> Result<(), Rejection> {
         let embedded = self.source.embedded().await?;
         self.options.refuse_all_but(&embedded)?;
         self.active.store(Some(Active::proven(embedded, SystemTime::now())));
-        self.started.store(true, Ordering::Release);
+        self.mailbox.set_started();
         Ok(())
     }
 
-    /// Serves one request by the module that serves when it comes.
+    /// Serves one request by the module that is active when the request arrives.
     ///
     /// # Errors
-    /// See there.
-    pub async fn handle_request(self: &Arc<Self>, request: Request) -> Result<Option<Response>, ServeError> {
+    /// When no module may serve, or the module fails.
+    pub async fn handle_request(&self, request: Request) -> Result<Option<Response>, ServeError> {
         let active = self.serving().await?;
         let answer = active.loaded.module.handle_request(&self.mount, request).await;
         self.count(&active, answer.as_ref().err());
@@ -186,8 +171,8 @@ impl ModuleController {
     /// As `handle_request`, for an existence check.
     ///
     /// # Errors
-    /// See there.
-    pub async fn check_existence(self: &Arc<Self>, request: Request) -> Result<Option<bool>, ServeError> {
+    /// As `handle_request`.
+    pub async fn check_existence(&self, request: Request) -> Result<Option<bool>, ServeError> {
         let active = self.serving().await?;
         let answer = active.loaded.module.check_existence(&self.mount, request).await;
         self.count(&active, answer.as_ref().err());
@@ -195,21 +180,21 @@ impl ModuleController {
     }
 
     /// Another node changed this storage key.
-    pub fn invalidate(self: &Arc<Self>, key: &str) {
+    pub fn invalidate(&self, key: &str) {
         if self.storage.is_some() && key == state_key() {
-            self.stale.store(true, Ordering::Release);
+            self.mailbox.invalidate_state();
             self.trigger();
         }
     }
 
-    /// What serves now, and what became of the candidates when they were last looked at.
+    /// The active module, and the outcome of the last pass for each candidate.
     #[must_use]
     pub fn report(&self) -> Report {
         let mut report = Report::clone(&self.report.load());
         let active = self.active.load_full();
         report.condition = match &active {
-            None if self.started.load(Ordering::Acquire) => Condition::NothingServes,
-            None => Condition::Starting,
+            None if self.mailbox.lifecycle() == Lifecycle::Starting => Condition::Starting,
+            None => Condition::NothingServes,
             Some(active) if active.is_on_trial() => Condition::OnTrial,
             Some(_) => Condition::Serves,
         };
@@ -217,7 +202,7 @@ impl ModuleController {
         report
     }
 
-    async fn serving(self: &Arc<Self>) -> Result<Arc<Active>, ServeError> {
+    async fn serving(&self) -> Result<Arc<Active>, ServeError> {
         if let Some(active) = self.wait_for_first().await? {
             return Ok(active);
         }
@@ -225,24 +210,31 @@ impl ModuleController {
         self.active.load_full().ok_or_else(|| ServeError::NoModule(why()))
     }
 
-    /// A request need not wait for the end of the first look: what ran last serves before anything new is tried.
-    async fn wait_for_first(self: &Arc<Self>) -> Result<Option<Arc<Active>>, ServeError> {
-        let goes_live = self.live.notified();
+    /// Requests do not wait for the first pass to end: the last active module is served as soon as it is loaded, before
+    /// any new candidate is tried.
+    async fn wait_for_first(&self) -> Result<Option<Arc<Active>>, ServeError> {
+        let activated = self.activated.notified();
         if let Some(active) = self.active.load_full() {
             return Ok(Some(active));
         }
-        if !self.started.load(Ordering::Acquire) {
+        if self.mailbox.lifecycle() == Lifecycle::Starting {
             tokio::select! {
-                looked = self.start() => looked.map_err(ServeError::NoModule)?,
-                () = goes_live => {}
+                started = self.start() => started.map_err(ServeError::NoModule)?,
+                () = activated => {}
             }
         }
         Ok(self.active.load_full())
     }
 
-    fn count(self: &Arc<Self>, active: &Arc<Active>, fault: Option<&InvokeError>) {
+    fn count(&self, active: &Arc<Active>, fault: Option<&InvokeError>) {
         if active.failed_its_trial(fault) {
-            self.auto_revert(Arc::clone(active));
+            self.mailbox.send(Message::Revert(Revert::FailedTrial(Arc::clone(active))));
         }
+    }
+}
+
+impl Drop for ModuleController {
+    fn drop(&mut self) {
+        self.mailbox.wake();
     }
 }

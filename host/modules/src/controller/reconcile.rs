@@ -1,11 +1,11 @@
 //! Looks at what is there and goes live with the best of it.
 
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 
 use semver::Version;
 
 use super::activate::Pass;
+use super::mailbox::Lifecycle;
 use super::report::Report;
 use super::select::{Criteria, Ranked, Verdict, rank};
 use super::state::State;
@@ -20,7 +20,7 @@ impl ModuleController {
         self.assume_advertised(&state, &embedded);
         let serving = self.active.load_full();
         serving.iter().for_each(|active| active.resume_trial());
-        let (candidates, unlisted) = match self.unless_revert_pending(self.source.candidates()).await? {
+        let (candidates, unlisted) = match self.mailbox.unless_revert_pending(self.source.candidates()).await? {
             Ok(candidates) => (candidates, None),
             Err(rejection) if serving.is_some() => return Err(rejection),
             // At a start without its directory a mount may still have the embedded module.
@@ -58,7 +58,7 @@ impl ModuleController {
         if let (None, Some(next)) = (self.active.load_full(), ranked.iter().find(is_last_active)) {
             // If it cannot, that is told in its turn, and not found out once more.
             if let Err(rejection) = self.try_candidate(work, next, pass).await
-                && !self.revert_pending()
+                && !self.mailbox.has_revert()
             {
                 work.failed_attempts.record(&next.candidate, rejection);
             }
@@ -77,7 +77,7 @@ impl ModuleController {
                 Ok(()) => break,
                 Err(rejection) => rejection,
             };
-            if self.revert_pending() {
+            if self.mailbox.has_revert() {
                 return Err(rejection);
             }
             work.failed_attempts.record(&next.candidate, rejection.clone());
@@ -157,11 +157,11 @@ impl ModuleController {
         let mut report = Report::new(ranked, &state, work.unsaved, problem);
         report.rejected_files = self.source.rejected_files();
         let serving = self.active.load_full();
-        if serving.is_none() && !self.started.load(Ordering::Acquire) {
+        if serving.is_none() && self.mailbox.lifecycle() == Lifecycle::Starting {
             let reason = report.why_nothing_serves(self.options.engine.as_deref());
             tracing::error!(mount = self.name(), %reason, "no module serves the mount");
         }
         self.report.store(Arc::new(report));
-        self.started.store(true, Ordering::Release);
+        self.mailbox.set_started();
     }
 }

@@ -1,7 +1,6 @@
-//! Goes back to the module that served before: by hand, or by itself when a new one fails.
+//! Reverts to the module that served before: for an operator, or automatically when a module fails its trial.
 
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 use std::time::SystemTime;
 
 use super::active::Active;
@@ -9,76 +8,63 @@ use super::call::{CallError, Done};
 use super::manifest::ModuleManifest;
 use super::state::{ActivationRecord, Pin, State};
 use super::store::SaveError;
-use super::{ModuleController, Work, task};
+use super::{ModuleController, Work};
 use crate::limits::{AUTO_ROLLBACK_FAULTS, TRIAL_REQUESTS};
 use crate::{Digest, LoadedModule, Rejection};
 
-/// The one that goes and the one that comes.
+/// The module to leave, the module to activate, and the state to store.
 struct RevertPlan {
     from: Arc<Active>,
     to: Arc<LoadedModule>,
-    /// As it will be stored.
     next: State,
 }
 
 impl ModuleController {
-    /// Goes back to the module that served before. The one that goes is not taken again unless it is named.
-    ///
-    /// # Errors
-    /// When there is no way back, or none without `force`.
-    pub async fn revert(self: &Arc<Self>, force: bool) -> Result<Done, CallError> {
-        // It may be the first that this process hears of the mount. What comes of the look is in log and status.
-        if !self.started.load(Ordering::Acquire) && self.storage.is_some() {
-            let _ = self.start().await;
+    /// An operator asks for a revert. The module that is reverted is activated again only when an operator selects it.
+    pub(super) async fn revert_for_operator(&self, work: &mut Work, force: bool) -> Result<Done, CallError> {
+        let plan = self.plan_revert(work, "an operator went back from it", force).await?;
+        self.save(work, plan.next).await?;
+        let to = plan.to.id.clone();
+        let is_live = self.swap_back(work, &plan.from, plan.to).is_ok();
+        // The revert is done. If this pass fails, the log and the report say so.
+        let _ = self.reconcile_and_report(work).await;
+        // The pass may have activated a higher version.
+        let serving = self.active.load_full().filter(|_| is_live);
+        Ok(serving.map_or(Done::NeedsReload(to), |active| Done::Serves(active.loaded.id.clone())))
+    }
+
+    /// The trial of a module failed. Requests go to the module until the revert is done.
+    pub(super) async fn revert_automatically(&self, work: &mut Work, failed: &Arc<Active>) {
+        let reason = format!(
+            "it trapped, broke its contract or used up its processor time more than {AUTO_ROLLBACK_FAULTS} times in \
+             its trial of {TRIAL_REQUESTS} requests"
+        );
+        let is_active = self.active.load_full().is_some_and(|active| Arc::ptr_eq(&active, failed));
+        if !is_active {
+            return self.reject_replaced(work, failed, &reason).await;
         }
-        self.run_exclusive(Arc::clone(self).turn_to_go_back(), move |this, mut work| async move {
-            let plan = this.plan_revert(&mut work, "an operator went back from it", force).await?;
-            this.save(&mut work, plan.next).await?;
-            let to = plan.to.id.clone();
-            let is_live = this.swap_back(&mut work, &plan.from, plan.to).is_ok();
-            // It is done; a failure of this look is in log and status.
-            let _ = this.reconcile_and_report(&mut work).await;
-            // Something better may serve by now.
-            let serving = this.active.load_full().filter(|_| is_live);
-            Ok(serving.map_or(Done::NeedsReload(to), |active| Done::Serves(active.loaded.id.clone())))
-        })
-        .await
+        if let Err(rejection) = self.try_revert(work, &reason).await {
+            let module = failed.loaded.id.to_string();
+            tracing::error!(mount = self.name(), module, reason, %rejection, "automatic revert failed, the module stays active");
+            // The next pass begins a new trial: the revert may be possible by then.
+            self.report_problem(format!("{module} fails and goes on serving: {rejection}"));
+            self.schedule_retry(work);
+        }
     }
 
-    /// The module that serves failed its trial. Its requests go on meanwhile.
-    pub(super) fn auto_revert(self: &Arc<Self>, failed: Arc<Active>) {
-        let this = Arc::clone(self);
-        drop(task::spawn(async move {
-            let mut work = Arc::clone(&this).turn_to_go_back().await;
-            let reason = format!(
-                "it trapped, broke its contract or used up its processor time more than {AUTO_ROLLBACK_FAULTS} times \
-                 in its trial of {TRIAL_REQUESTS} requests"
-            );
-            let serves = this.active.load_full().is_some_and(|active| Arc::ptr_eq(&active, &failed));
-            if !serves {
-                return this.reject_replaced(&mut work, &failed, &reason).await;
-            }
-            if let Err(rejection) = this.try_revert(&mut work, &reason).await {
-                let module = failed.loaded.id.to_string();
-                tracing::error!(mount = this.name(), module, reason, %rejection, "a failing module goes on serving");
-                // Its trial begins anew with the next look: the way back may be free by then.
-                this.report_problem(format!("{module} fails and goes on serving: {rejection}"));
-                this.schedule_retry(&mut work);
-            }
-        }));
-    }
-
-    /// Another one has taken its place meanwhile: it must not come back, nor be gone back to.
-    async fn reject_replaced(self: &Arc<Self>, work: &mut Work, failed: &Active, reason: &str) {
+    /// Another module replaced the failed one meanwhile: the failed one is neither a candidate nor the target of a
+    /// revert any more.
+    async fn reject_replaced(&self, work: &mut Work, failed: &Active, reason: &str) {
         let digest = failed.loaded.digest;
         if self.active.load().as_ref().is_some_and(|active| active.loaded.digest == digest) {
-            // It was named again.
+            // An operator selected the module again.
             return;
         }
         if let Err(rejection) = self.reject_failed(work, digest, reason).await {
-            tracing::warn!(mount = self.name(), %rejection, "that a module failed is not on record");
+            let module = failed.loaded.id.to_string();
+            tracing::warn!(mount = self.name(), module, %rejection, "cannot store that a module failed its trial");
         }
-        // For the report.
+        // The report names the rejected module.
         let _ = self.reconcile_and_report(work).await;
     }
 
@@ -92,17 +78,18 @@ impl ModuleController {
         self.save_or_keep(work, next).await
     }
 
-    async fn try_revert(self: &Arc<Self>, work: &mut Work, reason: &str) -> Result<(), Rejection> {
+    async fn try_revert(&self, work: &mut Work, reason: &str) -> Result<(), Rejection> {
         let plan = self.plan_revert(work, reason, false).await?;
         let to = plan.to.id.clone();
-        // First the switch: requests fail meanwhile. A process that ends in between finds out anew.
+        // Activate before storing, because requests fail until then. After a crash in between, the next process runs
+        // the trial again.
         let switched = self.swap_back(work, &plan.from, plan.to);
-        // Kept here until it is written: storage may have the old state or this one.
+        // Until the write succeeds, storage may have the old state or this one.
         work.adopt(plan.next.clone(), true);
         if let Err(SaveError::Failed(rejection)) = self.save(work, plan.next).await {
-            tracing::warn!(mount = self.name(), %rejection, "going back is not on record");
+            tracing::warn!(mount = self.name(), %rejection, "cannot store an automatic revert");
         }
-        // For the report: it is done, whatever comes of the look.
+        // The report names the module that serves now, whatever this pass comes to.
         let _ = self.reconcile_and_report(work).await;
         switched.map_err(|failure| Rejection::Permanent(format!("{to}: {failure}")))
     }

@@ -48,20 +48,13 @@ pub struct SelectRequest {
 }
 
 impl ModuleController {
-    /// Goes live with the module that is named.
-    ///
-    /// # Errors
-    /// Why it does not.
-    pub async fn use_module(self: &Arc<Self>, request: SelectRequest) -> Result<Done, CallError> {
-        self.run_exclusive(Arc::clone(self).work_queue(), move |this, mut work| async move {
-            let state = this.state_to_change(&mut work, request.force).await?;
-            this.source.forget_failures();
-            if request.version != VersionSelector::Latest || request.digest.is_some() {
-                return this.use_selected(&mut work, state, request).await;
-            }
-            this.use_latest(&mut work, state, request).await
-        })
-        .await
+    pub(super) async fn select(&self, work: &mut Work, request: SelectRequest) -> Result<Done, CallError> {
+        let state = self.state_to_change(work, request.force).await?;
+        self.source.forget_failures();
+        if request.version != VersionSelector::Latest || request.digest.is_some() {
+            return self.use_selected(work, state, request).await;
+        }
+        self.use_latest(work, state, request).await
     }
 
     async fn state_to_change(&self, work: &mut Work, force: bool) -> Result<State, CallError> {
@@ -76,12 +69,7 @@ impl ModuleController {
     }
 
     /// What is held is let go first: that must not depend on what comes of the look.
-    async fn use_latest(
-        self: &Arc<Self>,
-        work: &mut Work,
-        mut state: State,
-        request: SelectRequest,
-    ) -> Result<Done, CallError> {
+    async fn use_latest(&self, work: &mut Work, mut state: State, request: SelectRequest) -> Result<Done, CallError> {
         let was_pinned = state.exclusive_pin().is_some();
         if state.pin.take().is_some() {
             self.save(work, state.clone()).await?;
@@ -104,7 +92,7 @@ impl ModuleController {
         })
     }
 
-    async fn follow_highest(self: &Arc<Self>, work: &mut Work) -> Result<Done, CallError> {
+    async fn follow_highest(&self, work: &mut Work) -> Result<Done, CallError> {
         work.failed_attempts.clear();
         self.reconcile_and_report(work).await?;
         let serving = self.active.load_full();
@@ -112,19 +100,14 @@ impl ModuleController {
         Ok(Done::Unpinned { serves: serving.map(|active| active.loaded.id.clone()), passed_over })
     }
 
-    async fn use_selected(
-        self: &Arc<Self>,
-        work: &mut Work,
-        state: State,
-        request: SelectRequest,
-    ) -> Result<Done, CallError> {
+    async fn use_selected(&self, work: &mut Work, state: State, request: SelectRequest) -> Result<Done, CallError> {
         let embedded = self.source.embedded().await?;
         // It may be the first that this process hears of the mount.
         self.assume_advertised(&state, &embedded);
         let engine = self.options.engine.as_ref().unwrap_or(&embedded.id.engine).clone();
         let baseline = self.baseline(&state, &embedded, &engine).await?;
         let (candidate, next) = self.find(&state, &request, &engine).await?;
-        let loaded = self.unless_revert_pending(self.source.load(&candidate)).await.flatten()?;
+        let loaded = self.mailbox.unless_revert_pending(self.source.load(&candidate)).await.flatten()?;
         let manifest = ModuleManifest::of(&loaded);
         check_accepted(&manifest, baseline.as_ref(), &request.accepted)?;
         let (force, accepted, embedded) = (request.force, &request.accepted, is_embedded(&candidate));
@@ -170,7 +153,7 @@ impl ModuleController {
         request: &SelectRequest,
         engine: &str,
     ) -> Result<(Candidate, State), Rejection> {
-        let mut candidates = self.unless_revert_pending(self.source.candidates()).await??;
+        let mut candidates = self.mailbox.unless_revert_pending(self.source.candidates()).await??;
         candidates.retain(|candidate| candidate.id.engine == engine);
         candidates.retain(|candidate| request.digest.is_none_or(|digest| digest == candidate.digest));
         let candidates = match &request.version {

@@ -1,11 +1,10 @@
 //! Reads and writes a mount's state of modules.
 
-use std::sync::atomic::Ordering;
-
 use component_runtime::RESERVED_PREFIX;
 use component_runtime::capability::{StorageEntry, StorageError};
 use tokio::time::timeout;
 
+use super::mailbox::Lifecycle;
 use super::state::{State, state_key};
 use super::{ModuleController, Work};
 use crate::Rejection;
@@ -32,22 +31,14 @@ impl Work {
 impl ModuleController {
     /// The state, read if it is not known or no longer current.
     pub(super) async fn state(&self, work: &mut Work) -> Result<State, Rejection> {
-        let stale = self.stale.swap(false, Ordering::AcqRel);
-        if let (Some(state), false) = (&work.state, stale) {
+        work.is_state_stale |= self.mailbox.take_invalidation();
+        if let (Some(state), false) = (&work.state, work.is_state_stale) {
             return Ok(state.clone());
         }
-        match self.read_state().await {
-            Ok(state) => {
-                work.adopt(state.clone(), false);
-                Ok(state)
-            }
-            Err(error) => {
-                if stale {
-                    self.stale.store(true, Ordering::Release);
-                }
-                Err(error)
-            }
-        }
+        let state = self.read_state().await?;
+        work.is_state_stale = false;
+        work.adopt(state.clone(), false);
+        Ok(state)
     }
 
     async fn read_state(&self) -> Result<State, Rejection> {
@@ -76,7 +67,7 @@ impl ModuleController {
     /// Writes the state, then takes it for the current one.
     pub(super) async fn save(&self, work: &mut Work, next: State) -> Result<(), SaveError> {
         let Some(storage) = &self.storage else { return Ok(()) };
-        if self.closed.load(Ordering::Acquire) {
+        if self.mailbox.lifecycle() == Lifecycle::Closed {
             return Err(SaveError::Failed(Rejection::Transient(
                 "the mount was loaded anew meanwhile: try again".to_owned(),
             )));
@@ -97,7 +88,7 @@ impl ModuleController {
         };
         // It may have been written all the same: the next look reads what is there, unless this node knows better.
         if !work.unsaved {
-            self.stale.store(true, Ordering::Release);
+            work.is_state_stale = true;
         }
         Err(SaveError::Failed(rejection))
     }

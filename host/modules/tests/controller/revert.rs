@@ -259,7 +259,7 @@ async fn an_operator_who_goes_back_does_not_wait_for_a_look_that_hangs() {
     controller.revert(false).await.unwrap();
     assert_eq!(version(&controller).await, "1.0.0");
     let other = others.join_next().await.unwrap().unwrap();
-    assert!(other.unwrap_err().to_string().contains("goes back from a module first: try again"));
+    assert!(other.unwrap_err().to_string().contains("a revert is in progress on this mount"));
 }
 
 #[tokio::test]
