@@ -33,40 +33,42 @@ pub enum Approval {
     /// They are part of the binary.
     Embedded,
     /// The catalog names their SHA-256.
-    Pinned,
+    AllowListed,
     /// Enough of the catalog's keys signed them: these.
     Signed(Vec<String>),
 }
 
-/// Why a module does not go live: a sentence without secrets for operators, in the log and in the status.
+/// Why a module does not serve a mount: a sentence without secrets, for the operator, the log and the status.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
-#[error("{0}")]
-pub struct Refusal(pub String);
-
-/// Why a module cannot serve, and whether that may be remembered.
-#[derive(Clone, Debug, PartialEq, Eq, Error)]
-pub enum Failure {
-    /// These bytes cannot either when they are tried again.
+pub enum Rejection {
+    /// Another attempt with the same bytes and the same configuration fails in the same way.
     #[error("{0}")]
-    Lasting(Refusal),
-    /// Nothing is known against them: the machine was busy, a directory slow, a file only half there.
+    Permanent(String),
+    /// Nothing is known against the module: the machine was busy, a directory slow, a file incomplete.
     #[error("{0}")]
-    Passing(Refusal),
+    Transient(String),
 }
 
-impl Failure {
-    /// Without whether it lasts.
+impl Rejection {
+    /// The sentence alone.
     #[must_use]
-    pub fn refusal(&self) -> &Refusal {
-        let (Self::Lasting(refusal) | Self::Passing(refusal)) = self;
-        refusal
+    pub fn text(&self) -> &str {
+        let (Self::Permanent(text) | Self::Transient(text)) = self;
+        text
     }
-}
 
-impl From<Failure> for Refusal {
-    fn from(failure: Failure) -> Self {
-        let (Failure::Lasting(refusal) | Failure::Passing(refusal)) = failure;
-        refusal
+    /// The same sentence, where another attempt cannot help.
+    #[must_use]
+    pub fn into_permanent(self) -> Self {
+        let (Self::Permanent(text) | Self::Transient(text)) = self;
+        Self::Permanent(text)
+    }
+
+    /// The same sentence, where another attempt may succeed.
+    #[must_use]
+    pub fn into_transient(self) -> Self {
+        let (Self::Permanent(text) | Self::Transient(text)) = self;
+        Self::Transient(text)
     }
 }
 
@@ -80,7 +82,7 @@ pub struct Candidate {
     /// See there.
     pub origin: Origin,
     /// Whether its bytes may run at all.
-    pub approval: Result<Approval, Refusal>,
+    pub approval: Result<Approval, Rejection>,
 }
 
 /// A module that can serve.

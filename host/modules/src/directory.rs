@@ -13,7 +13,7 @@ use cap_std::fs::{Dir, Metadata, MetadataExt as _, OpenOptions, OpenOptionsExt a
 
 use crate::limits::{DIRECTORY_ENTRIES_MAX, DIRECTORY_MODULES_MAX, SETTLED_AFTER, SIGNATURE_FILE_BYTES_MAX};
 use crate::signature_file::SIGNATURE_SUFFIX;
-use crate::{Digest, IdError, ModuleId, Refusal};
+use crate::{Digest, IdError, ModuleId, Rejection};
 
 /// What modules end in. Other files are somebody else's.
 const MODULE_SUFFIX: &str = ".wasm";
@@ -37,18 +37,18 @@ pub(crate) struct ModuleFile {
 
 /// A file that is none of the modules: badly named, not readable, too large.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct RefusedFile {
+pub struct RejectedFile {
     /// Its name in the directory.
     pub name: String,
     /// Why.
-    pub reason: Refusal,
+    pub reason: Rejection,
 }
 
 /// What lies in the directory, by name.
 #[derive(Default)]
 pub(crate) struct Listing {
     pub(crate) modules: Vec<ModuleFile>,
-    pub(crate) refused: Vec<RefusedFile>,
+    pub(crate) refused: Vec<RejectedFile>,
 }
 
 /// By what a file is seen to have changed.
@@ -70,7 +70,7 @@ impl Directory {
     ///
     /// # Errors
     /// When the directory cannot be read or holds too much.
-    pub(crate) fn list(&mut self) -> Result<Listing, Refusal> {
+    pub(crate) fn list(&mut self) -> Result<Listing, Rejection> {
         let dir = self.open()?;
         let names = self.module_names(&dir)?;
         let mut listing = Listing::default();
@@ -78,7 +78,7 @@ impl Directory {
         for name in names {
             match self.module(&dir, &name) {
                 Ok(module) => listing.modules.push(module),
-                Err(reason) => listing.refused.push(RefusedFile { name, reason }),
+                Err(reason) => listing.refused.push(RejectedFile { name, reason }),
             }
         }
         Ok(listing)
@@ -88,7 +88,7 @@ impl Directory {
     ///
     /// # Errors
     /// When they cannot be read.
-    pub(crate) fn read(&mut self, name: &str) -> Result<(Vec<u8>, Option<Vec<u8>>), Refusal> {
+    pub(crate) fn read(&mut self, name: &str) -> Result<(Vec<u8>, Option<Vec<u8>>), Rejection> {
         let dir = self.open()?;
         // Its digest is looked at again, whatever comes of this.
         self.known.remove(name);
@@ -100,7 +100,7 @@ impl Directory {
     ///
     /// # Errors
     /// As `list`.
-    pub(crate) fn stamps(&self) -> Result<BTreeMap<String, Option<Stamp>>, Refusal> {
+    pub(crate) fn stamps(&self) -> Result<BTreeMap<String, Option<Stamp>>, Rejection> {
         let dir = self.open()?;
         let mut stamps = BTreeMap::new();
         for module in self.module_names(&dir)? {
@@ -113,14 +113,17 @@ impl Directory {
         Ok(stamps)
     }
 
-    fn open(&self) -> Result<Dir, Refusal> {
+    fn open(&self) -> Result<Dir, Rejection> {
         let opened = Dir::open_ambient_dir(&self.path, ambient_authority());
         opened.map_err(|error| self.unreadable(&error))
     }
 
-    fn module_names(&self, dir: &Dir) -> Result<Vec<String>, Refusal> {
+    fn module_names(&self, dir: &Dir) -> Result<Vec<String>, Rejection> {
         let too_many = |what: &str, max: usize| {
-            Refusal(format!("the directory of modules `{}` has more than {max} {what}", self.path.display()))
+            Rejection::Transient(format!(
+                "the directory of modules `{}` has more than {max} {what}",
+                self.path.display()
+            ))
         };
         let (mut seen, mut names) = (0, Vec::new());
         for entry in dir.entries().map_err(|error| self.unreadable(&error))? {
@@ -139,13 +142,13 @@ impl Directory {
         Ok(names)
     }
 
-    fn module(&mut self, dir: &Dir, name: &str) -> Result<ModuleFile, Refusal> {
-        let id = ModuleId::from_file_name(name).map_err(|error: IdError| Refusal(error.to_string()))?;
+    fn module(&mut self, dir: &Dir, name: &str) -> Result<ModuleFile, Rejection> {
+        let id = ModuleId::from_file_name(name).map_err(|error: IdError| Rejection::Permanent(error.to_string()))?;
         let digest = self.digest(dir, name)?;
         Ok(ModuleFile { name: name.to_owned(), id, digest, signatures: signatures(dir, name)? })
     }
 
-    fn digest(&mut self, dir: &Dir, name: &str) -> Result<Digest, Refusal> {
+    fn digest(&mut self, dir: &Dir, name: &str) -> Result<Digest, Rejection> {
         let now = dir.metadata(name).map(|metadata| Stamp::of(&metadata)).ok();
         if let Some((stamp, digest)) = self.known.get(name)
             && Some(*stamp) == now
@@ -160,8 +163,8 @@ impl Directory {
         Ok(digest)
     }
 
-    fn unreadable(&self, error: &std::io::Error) -> Refusal {
-        Refusal(format!("the directory of modules `{}` cannot be read: {error}", self.path.display()))
+    fn unreadable(&self, error: &std::io::Error) -> Rejection {
+        Rejection::Transient(format!("the directory of modules `{}` cannot be read: {error}", self.path.display()))
     }
 }
 
@@ -184,7 +187,7 @@ impl Stamp {
     }
 }
 
-fn signatures(dir: &Dir, module: &str) -> Result<Option<Vec<u8>>, Refusal> {
+fn signatures(dir: &Dir, module: &str) -> Result<Option<Vec<u8>>, Rejection> {
     let name = format!("{module}{SIGNATURE_SUFFIX}");
     if !dir.exists(&name) && dir.symlink_metadata(&name).is_err() {
         return Ok(None);
@@ -194,8 +197,8 @@ fn signatures(dir: &Dir, module: &str) -> Result<Option<Vec<u8>>, Refusal> {
 }
 
 /// Reads a regular file whole, to at most `max` bytes.
-fn read(dir: &Dir, name: &str, max: usize) -> Result<(Vec<u8>, Stamp), Refusal> {
-    let refused = |reason: &dyn std::fmt::Display| Refusal(format!("`{name}` cannot be read: {reason}"));
+fn read(dir: &Dir, name: &str, max: usize) -> Result<(Vec<u8>, Stamp), Rejection> {
+    let refused = |reason: &dyn std::fmt::Display| Rejection::Transient(format!("`{name}` cannot be read: {reason}"));
     let mut options = OpenOptions::new();
     // A named pipe would keep whoever opens it waiting.
     options.read(true).custom_flags(rustix::fs::OFlags::NONBLOCK.bits().cast_signed());

@@ -1,11 +1,11 @@
 //! Which module serves a mount.
 //!
-//! A [`Library`] knows the modules that this process may run: the one in the
+//! A [`ModuleRegistry`] knows the modules that this process may run: the one in the
 //! binary, and those of a directory that are pinned or signed. A
-//! [`binding::Binding`] is what one mount is served by. Knows nothing
+//! [`binding::ModuleController`] is what one mount is served by. Knows nothing
 //! of gRPC; what runs a module is component-runtime.
 
-pub mod binding;
+pub mod controller;
 pub mod limits;
 
 mod blocking;
@@ -14,20 +14,20 @@ mod candidate;
 mod directory;
 mod encoding;
 mod identity;
-mod library;
+mod loaded_modules;
 mod notices;
 mod reader;
-mod shelf;
+mod registry;
 mod signature;
 mod signature_file;
 mod trust;
 mod watch;
 
 pub use cache::CacheSettings;
-pub use candidate::{Approval, Candidate, Failure, LoadedModule, Origin, Refusal};
-pub use directory::RefusedFile;
+pub use candidate::{Approval, Candidate, LoadedModule, Origin, Rejection};
+pub use directory::RejectedFile;
 pub use identity::{Digest, DigestError, IdError, ModuleId};
-pub use library::{Embedded, Library, LibrarySettings};
+pub use registry::{Embedded, ModuleRegistry, RegistrySettings};
 pub use signature::{KeyError, PublicKey, Signature, SigningKey, Statement};
 pub use signature_file::{SIGNATURE_SUFFIX, SignatureFile, SignatureFileError};
 pub use trust::{TrustError, TrustPolicy};

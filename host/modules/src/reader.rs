@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use crate::Refusal;
+use crate::Rejection;
 use crate::blocking::OneAtATime;
 use crate::directory::{Directory, Listing, Stamp};
 use crate::limits::DIRECTORY_DEADLINE;
@@ -28,27 +28,28 @@ impl Reader {
 
     /// # Errors
     /// As `Directory::list`, or when it takes too long.
-    pub(crate) async fn list(&self) -> Result<Listing, Refusal> {
+    pub(crate) async fn list(&self) -> Result<Listing, Rejection> {
         self.run(Directory::list).await
     }
 
     /// # Errors
     /// As `Directory::read`, or when it takes too long.
-    pub(crate) async fn read(&self, name: String) -> Result<(Vec<u8>, Option<Vec<u8>>), Refusal> {
+    pub(crate) async fn read(&self, name: String) -> Result<(Vec<u8>, Option<Vec<u8>>), Rejection> {
         self.run(move |directory| directory.read(&name)).await
     }
 
     /// # Errors
     /// As `Directory::stamps`, or when it takes too long.
-    pub(crate) async fn stamps(&self) -> Result<BTreeMap<String, Option<Stamp>>, Refusal> {
+    pub(crate) async fn stamps(&self) -> Result<BTreeMap<String, Option<Stamp>>, Rejection> {
         self.run(|directory| directory.stamps()).await
     }
 
     async fn run<T: Send + 'static>(
         &self,
-        job: impl FnOnce(&mut Directory) -> Result<T, Refusal> + Send + 'static,
-    ) -> Result<T, Refusal> {
-        let failed = |what| Refusal(format!("reading the directory of modules `{}` {what}", self.path.display()));
+        job: impl FnOnce(&mut Directory) -> Result<T, Rejection> + Send + 'static,
+    ) -> Result<T, Rejection> {
+        let failed =
+            |what| Rejection::Transient(format!("reading the directory of modules `{}` {what}", self.path.display()));
         self.directory.run(job).await.unwrap_or_else(|what| Err(failed(what)))
     }
 }

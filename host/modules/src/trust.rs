@@ -9,7 +9,7 @@ use thiserror::Error;
 
 use crate::signature::{PublicKey, Statement};
 use crate::signature_file::SignatureFile;
-use crate::{Approval, Refusal};
+use crate::{Approval, Rejection};
 
 /// Contradictions between what is trusted.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
@@ -72,24 +72,33 @@ impl TrustPolicy {
     ///
     /// # Errors
     /// Why not.
-    pub fn approve(&self, module: &Statement, signatures: Option<&[u8]>) -> Result<Approval, Refusal> {
+    pub fn approve(&self, module: &Statement, signatures: Option<&[u8]>) -> Result<Approval, Rejection> {
         if self.pins.contains(&module.digest) {
-            return Ok(Approval::Pinned);
+            return Ok(Approval::AllowListed);
         }
         if self.keys.is_empty() {
-            return Err(Refusal(format!("its SHA-256 {} is not pinned, and no key is trusted", module.digest)));
+            return Err(Rejection::Permanent(format!(
+                "its SHA-256 {} is not pinned, and no key is trusted",
+                module.digest
+            )));
         }
         let Some(signatures) = signatures else {
-            return Err(Refusal(format!("it has no signature file, and its SHA-256 {} is not pinned", module.digest)));
+            return Err(Rejection::Permanent(format!(
+                "it has no signature file, and its SHA-256 {} is not pinned",
+                module.digest
+            )));
         };
-        let file = SignatureFile::parse(signatures).map_err(|error| Refusal(error.to_string()))?;
+        let file = SignatureFile::parse(signatures).map_err(|error| Rejection::Permanent(error.to_string()))?;
         if file.statement != *module {
-            return Err(Refusal(format!("its signature file is for {}, and it is {module}", file.statement)));
+            return Err(Rejection::Permanent(format!(
+                "its signature file is for {}, and it is {module}",
+                file.statement
+            )));
         }
         self.count(&file)
     }
 
-    fn count(&self, file: &SignatureFile) -> Result<Approval, Refusal> {
+    fn count(&self, file: &SignatureFile) -> Result<Approval, Rejection> {
         let signers = file.signers(&self.keys);
         if signers.len() >= self.threshold {
             return Ok(Approval::Signed(signers.iter().map(PublicKey::to_string).collect()));
@@ -104,7 +113,7 @@ impl TrustPolicy {
         for key in self.keys.intersection(&named).filter(|key| !signers.contains(key)) {
             text += &format!("; the one by `{key}` is wrong");
         }
-        Err(Refusal(text))
+        Err(Rejection::Permanent(text))
     }
 }
 

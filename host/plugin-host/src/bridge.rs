@@ -9,8 +9,8 @@ use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
 use component_runtime::{CompilerProgram, InvokeError, Limits, MountSettings, Runtime, RuntimeSettings};
-use modules::Library;
-use modules::binding::{Binding, BindingSettings, Bindings, ServeError, Source};
+use modules::ModuleRegistry;
+use modules::controller::{ControllerSettings, ModuleController, ModuleControllers, ServeError, Source};
 use plugin_protocol::{Backend, Error, Factory, Operation, Request, Response, Setup, SpecialPaths, SystemViewClient};
 
 use crate::egress_args::check_mount_options;
@@ -21,8 +21,8 @@ use crate::{Config, VERSION, component, convert, host_paths};
 /// All mounts of this process: one runtime and one library of modules serve them.
 pub(crate) struct Mounts {
     runtime: Runtime,
-    library: Arc<Library>,
-    bindings: Arc<Bindings>,
+    registry: Arc<ModuleRegistry>,
+    controllers: Arc<ModuleControllers>,
     /// Does the registration say so for all mounts? Their options then say nothing.
     upstream_read_only: bool,
 }
@@ -42,12 +42,12 @@ impl Mounts {
         let path = PathBuf::from("/proc/self/exe");
         let arguments = crate::COMPILE.map(OsString::from).to_vec();
         runtime.compile_in_processes(CompilerProgram { path, arguments });
-        let library = Library::new(runtime.clone(), component::embedded(), config.modules.settings()?);
-        let bindings = Arc::new(Bindings::default());
-        if library.has_directory() {
-            bindings.follow(library.changes());
+        let registry = ModuleRegistry::new(runtime.clone(), component::embedded(), config.modules.settings()?);
+        let controllers = Arc::new(ModuleControllers::default());
+        if registry.has_directory() {
+            controllers.follow(registry.changes());
         }
-        Ok(Self { runtime, library, bindings, upstream_read_only: config.egress.astra_read_only })
+        Ok(Self { runtime, registry, controllers, upstream_read_only: config.egress.astra_read_only })
     }
 }
 
@@ -65,7 +65,7 @@ impl Factory for Mounts {
         if !self.upstream_read_only {
             check_mount_options(&setup.config)?;
         }
-        let settings = BindingSettings {
+        let settings = ControllerSettings {
             storage: is_mount.then(|| Arc::clone(&storage) as _),
             options: setup.config.clone(),
             mount: self.runtime.mount(MountSettings {
@@ -76,16 +76,18 @@ impl Factory for Mounts {
                 system_view: Arc::new(ServerSystemView(setup.system_view)),
             }),
         };
-        let library = Arc::clone(&self.library) as Arc<dyn Source>;
-        let binding = Binding::open(library, self.runtime.clone(), settings).await.map_err(|error| error.0)?;
-        self.bindings.add(&binding);
-        Ok(Arc::new(MountBackend { binding, system_view }))
+        let registry = Arc::clone(&self.registry) as Arc<dyn Source>;
+        let controller = ModuleController::open(registry, self.runtime.clone(), settings)
+            .await
+            .map_err(|rejection| rejection.to_string())?;
+        self.controllers.add(&controller);
+        Ok(Arc::new(MountBackend { controller, system_view }))
     }
 }
 
 /// The backend of one mount.
 struct MountBackend {
-    binding: Arc<Binding>,
+    controller: Arc<ModuleController>,
     system_view: SystemViewClient,
 }
 
@@ -102,7 +104,7 @@ impl MountBackend {
     /// The guest's answer.
     async fn guest(&self, request: Request) -> Result<Option<Response>, Error> {
         let line = RequestLine::new(&request, "handle-request");
-        let answer = line.log(self.binding.handle_request(convert::request(request))).await?;
+        let answer = line.log(self.controller.handle_request(convert::request(request))).await?;
         Ok(answer.map(convert::response))
     }
 }
@@ -112,19 +114,19 @@ impl Backend for MountBackend {
     /// Broken configuration is reported by the request that needs it: an error
     /// here would leave a mount that serves all the same.
     async fn initialize(&self) -> Result<(), Error> {
-        self.binding.set_up();
+        self.controller.set_up();
         Ok(())
     }
 
     async fn special_paths(&self) -> Result<SpecialPaths, Error> {
-        let paths = self.binding.special_paths().await.map_err(|error| convert::serve_error(error, ""))?;
+        let paths = self.controller.special_paths().await.map_err(|error| convert::serve_error(error, ""))?;
         Ok(convert::special_paths(&paths))
     }
 
     async fn handle_request(&self, mut request: Request) -> Result<Option<Response>, Error> {
         if host_paths::is_host_path(&request.path) && request.lease.is_none() {
             let line = RequestLine::new(&request, "host-path");
-            let answer = host_paths::handle(&self.binding, &request).await;
+            let answer = host_paths::handle(&self.controller, &request).await;
             line.write(if answer.is_ok() { "answered" } else { "refused" });
             return answer;
         }
@@ -138,7 +140,7 @@ impl Backend for MountBackend {
                 request.data = IMMEDIATE.to_owned();
             } else {
                 // Also where nothing watches the directory, the server's call each minute has it looked at.
-                self.binding.trigger();
+                self.controller.trigger();
             }
         }
         self.guest(request).await
@@ -149,17 +151,17 @@ impl Backend for MountBackend {
             return host_paths::check_existence(&request);
         }
         let line = RequestLine::new(&request, "check-existence");
-        line.log(self.binding.check_existence(convert::request(request))).await
+        line.log(self.controller.check_existence(convert::request(request))).await
     }
 
     /// Instances keep nothing, so there is no cache to drop but the state of modules.
     async fn invalidate_key(&self, key: &str) {
-        self.binding.invalidate(key);
+        self.controller.invalidate(key);
     }
 
     /// The connection to the server goes with the last clone of its clients.
     async fn cleanup(&self) {
-        self.binding.close();
+        self.controller.close();
     }
 }
 

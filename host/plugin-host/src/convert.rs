@@ -2,7 +2,7 @@
 //! data stays the JSON text that came over the wire.
 
 use component_runtime as runtime;
-use modules::binding::ServeError;
+use modules::controller::ServeError;
 use plugin_protocol as protocol;
 use runtime::{GuestError, InvokeError};
 
@@ -55,7 +55,7 @@ pub(crate) fn error(error: InvokeError, request_id: &str) -> protocol::Error {
 pub(crate) fn serve_error(error: ServeError, request_id: &str) -> protocol::Error {
     match error {
         ServeError::Invoke(failure) => self::error(failure, request_id),
-        ServeError::NoModule(refusal) => protocol::Error::Coded { code: 503, message: refusal.0 },
+        ServeError::NoModule(rejection) => protocol::Error::Coded { code: 503, message: rejection.to_string() },
     }
 }
 

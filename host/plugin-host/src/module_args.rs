@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use clap::Args;
-use modules::{CacheSettings, Digest, LibrarySettings, PublicKey, TrustPolicy};
+use modules::{CacheSettings, Digest, PublicKey, RegistrySettings, TrustPolicy};
 use zeroize::Zeroizing;
 
 /// The environment variable of the key that seals compiled modules: it stands in the registration's `env`, and is
@@ -45,16 +45,16 @@ impl ModuleArgs {
     ///
     /// # Errors
     /// Names the arguments that contradict each other.
-    pub fn settings(&self) -> Result<LibrarySettings, String> {
+    pub fn settings(&self) -> Result<RegistrySettings, String> {
         self.settings_with(cache_key_from_environment().as_ref().map(|key| key.as_str()))
     }
 
-    fn settings_with(&self, cache_key: Option<&str>) -> Result<LibrarySettings, String> {
+    fn settings_with(&self, cache_key: Option<&str>) -> Result<RegistrySettings, String> {
         self.check()?;
         let (pins, keys) = (self.module_sha256.iter().copied(), self.trust_key.iter().copied());
         let trust = TrustPolicy::new(pins, keys, self.trust_threshold.unwrap_or(1));
         let trust = trust.map_err(|error| format!("--trust-threshold: {error}"))?;
-        Ok(LibrarySettings { directory: self.modules_dir.clone(), trust, cache: self.cache(cache_key)? })
+        Ok(RegistrySettings { directory: self.modules_dir.clone(), trust, cache: self.cache(cache_key)? })
     }
 
     fn check(&self) -> Result<(), String> {
@@ -122,7 +122,7 @@ mod tests {
     const SHA256: &str = "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad";
     const KEY: &str = "ed25519:Gb9ECWmEzf6FQbrBZ9w7lshQhqowtrbLDFw4rXAxZuE=";
 
-    fn settings(args: &[String], cache_key: Option<&str>) -> Result<LibrarySettings, String> {
+    fn settings(args: &[String], cache_key: Option<&str>) -> Result<RegistrySettings, String> {
         let line = std::iter::once("plugin".to_owned()).chain(args.iter().cloned());
         let line = Line::try_parse_from(line).map_err(|error| error.to_string())?;
         line.modules.settings_with(cache_key)

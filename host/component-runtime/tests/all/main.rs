@@ -25,9 +25,9 @@ fn every_rogue_has_a_test() {
         include_str!("released.rs"),
         include_str!("shared.rs"),
         include_str!("world.rs"),
-        include_str!("../../../modules/tests/binding/support.rs"),
-        include_str!("../../../modules/tests/binding/live.rs"),
-        include_str!("../../../modules/tests/binding/back.rs"),
+        include_str!("../../../modules/tests/controller/support.rs"),
+        include_str!("../../../modules/tests/controller/activate.rs"),
+        include_str!("../../../modules/tests/controller/revert.rs"),
     ];
     let names = support::rogue_names();
     assert!(names.len() > 25, "the folder of rogues was not found");

@@ -21,7 +21,7 @@ fn directory() -> (TempDir, Directory) {
 /// Names of modules, then name and reason of what was refused.
 fn listed(directory: &mut Directory) -> (Vec<String>, Vec<(String, String)>) {
     let Listing { modules, refused } = directory.list().unwrap();
-    let refused = refused.into_iter().map(|file| (file.name, file.reason.0));
+    let refused = refused.into_iter().map(|file| (file.name, file.reason.to_string()));
     (modules.into_iter().map(|file| file.name).collect(), refused.collect())
 }
 
@@ -126,12 +126,12 @@ fn a_directory_holds_a_bounded_number_of_modules_and_entries() {
     assert_eq!(listed(&mut directory).0.len(), DIRECTORY_MODULES_MAX);
     let one_more = dir.path().join("astra-2.0.0.wasm");
     fs::write(&one_more, "x").unwrap();
-    assert!(directory.list().err().unwrap().0.ends_with("has more than 100 modules"));
+    assert!(directory.list().err().unwrap().to_string().ends_with("has more than 100 modules"));
     fs::remove_file(one_more).unwrap();
     for number in DIRECTORY_MODULES_MAX..=DIRECTORY_ENTRIES_MAX {
         fs::write(dir.path().join(number.to_string()), "").unwrap();
     }
-    assert!(directory.list().err().unwrap().0.ends_with("has more than 1000 entries"));
+    assert!(directory.list().err().unwrap().to_string().ends_with("has more than 1000 entries"));
     assert!(directory.stamps().is_err());
 }
 
@@ -142,7 +142,7 @@ fn a_directory_that_vanishes_is_named_and_read_again_when_it_is_back() {
     fs::write(path.join("astra-1.0.0.wasm"), "x").unwrap();
     assert_eq!(listed(&mut directory).0.len(), 1);
     fs::rename(&path, &aside).unwrap();
-    let reason = directory.list().err().unwrap().0;
+    let reason = directory.list().err().unwrap().to_string();
     assert!(reason.starts_with(&format!("the directory of modules `{}` cannot be read: ", path.display())), "{reason}");
     assert!(directory.read("astra-1.0.0.wasm").is_err());
     fs::write(&path, "a file in its place").unwrap();

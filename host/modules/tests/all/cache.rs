@@ -8,22 +8,22 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use modules::limits::CACHE_ENTRIES_MAX;
-use modules::{Library, LoadedModule};
+use modules::{LoadedModule, ModuleRegistry};
 
 use crate::support::{Stage, candidate, wasm};
 
 /// A stage with one module, loaded once, and its entry.
 async fn cached() -> (Stage, PathBuf) {
     let stage = Stage::new();
-    let library = stage.library_with_cache(1);
+    let registry = stage.library_with_cache(1);
     stage.drop_in("good-0.0.0.wasm", &wasm("good"));
-    load(&library).await;
+    load(&registry).await;
     let [entry] = entries(&stage).try_into().unwrap();
     (stage, entry)
 }
 
-async fn load(library: &Library) -> Arc<LoadedModule> {
-    let loaded = library.load(&candidate(library, "good-0.0.0.wasm").await).await.unwrap();
+async fn load(registry: &ModuleRegistry) -> Arc<LoadedModule> {
+    let loaded = registry.load(&candidate(registry, "good-0.0.0.wasm").await).await.unwrap();
     assert_eq!(loaded.module.description().name, "good");
     loaded
 }
@@ -72,8 +72,8 @@ async fn an_entry_under_another_key_is_not_loaded() {
 async fn the_entry_of_another_module_is_not_loaded() {
     let (stage, entry) = cached().await;
     stage.drop_in("trap-0.0.0.wasm", &wasm("trap"));
-    let library = stage.library_with_cache(1);
-    library.load(&candidate(&library, "trap-0.0.0.wasm").await).await.unwrap();
+    let registry = stage.library_with_cache(1);
+    registry.load(&candidate(&registry, "trap-0.0.0.wasm").await).await.unwrap();
     let other = entries(&stage).into_iter().find(|path| *path != entry).unwrap();
     fs::copy(other, &entry).unwrap();
     load(&stage.library_with_cache(1)).await;

@@ -1,5 +1,5 @@
 //! The library with real components: the guests that `make rogue` builds.
 
 mod cache;
-mod library;
+mod registry;
 mod support;

@@ -10,8 +10,8 @@ use std::time::Duration;
 
 use component_runtime::{Limits, Runtime, RuntimeSettings, SealKey};
 use modules::{
-    CacheSettings, Candidate, Digest, Embedded, Library, LibrarySettings, ModuleId, Origin, PublicKey, SignatureFile,
-    SigningKey, Statement, TrustPolicy,
+    CacheSettings, Candidate, Digest, Embedded, ModuleId, ModuleRegistry, Origin, PublicKey, RegistrySettings,
+    SignatureFile, SigningKey, Statement, TrustPolicy,
 };
 use tempfile::TempDir;
 
@@ -59,10 +59,10 @@ impl Stage {
         self.dir.path().join("modules")
     }
 
-    pub(crate) fn settings(&self) -> LibrarySettings {
+    pub(crate) fn settings(&self) -> RegistrySettings {
         fs::create_dir_all(self.path()).unwrap();
         let trust = TrustPolicy::new([], [self.key.public_key()], 1).unwrap();
-        LibrarySettings { directory: Some(self.path()), trust, cache: None }
+        RegistrySettings { directory: Some(self.path()), trust, cache: None }
     }
 
     pub(crate) fn cache_path(&self) -> PathBuf {
@@ -70,13 +70,13 @@ impl Stage {
     }
 
     /// As a new process would be, with a cache sealed by a key of this byte.
-    pub(crate) fn library_with_cache(&self, key: u8) -> Arc<Library> {
+    pub(crate) fn library_with_cache(&self, key: u8) -> Arc<ModuleRegistry> {
         let cache = Some(CacheSettings { directory: self.cache_path(), key: SealKey::new([key; 32]) });
-        Library::new(runtime(Limits::default()), embedded(), LibrarySettings { cache, ..self.settings() })
+        ModuleRegistry::new(runtime(Limits::default()), embedded(), RegistrySettings { cache, ..self.settings() })
     }
 
-    pub(crate) fn library(&self) -> Arc<Library> {
-        Library::new(runtime(Limits::default()), embedded(), self.settings())
+    pub(crate) fn registry(&self) -> Arc<ModuleRegistry> {
+        ModuleRegistry::new(runtime(Limits::default()), embedded(), self.settings())
     }
 
     /// Drops a file in, signed as what its name says.
@@ -98,14 +98,14 @@ impl Stage {
 }
 
 /// The candidate of this file.
-pub(crate) async fn candidate(library: &Library, name: &str) -> Candidate {
-    let candidates = library.candidates().await.unwrap();
+pub(crate) async fn candidate(registry: &ModuleRegistry, name: &str) -> Candidate {
+    let candidates = registry.candidates().await.unwrap();
     let found = candidates.into_iter().find(|candidate| candidate.origin == Origin::File(name.to_owned()));
-    found.unwrap_or_else(|| panic!("`{name}` is not listed; refused: {:?}", library.refused_files()))
+    found.unwrap_or_else(|| panic!("`{name}` is not listed; refused: {:?}", registry.rejected_files()))
 }
 
 /// Why this file cannot serve.
-pub(crate) async fn refused(library: &Library, name: &str) -> String {
-    let candidate = candidate(library, name).await;
-    library.load(&candidate).await.err().unwrap().to_string()
+pub(crate) async fn refused(registry: &ModuleRegistry, name: &str) -> String {
+    let candidate = candidate(registry, name).await;
+    registry.load(&candidate).await.err().unwrap().to_string()
 }

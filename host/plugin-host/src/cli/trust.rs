@@ -195,7 +195,7 @@ impl Verify {
             version: statement.id.version.to_string(),
             sha256: statement.digest.to_string(),
             approved: approval.is_ok(),
-            pinned: matches!(approval, Ok(Approval::Pinned)),
+            pinned: matches!(approval, Ok(Approval::AllowListed)),
             signers: match &approval {
                 Ok(Approval::Signed(keys)) => keys.clone(),
                 _ => Vec::new(),

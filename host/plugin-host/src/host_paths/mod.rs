@@ -10,7 +10,7 @@ mod table;
 use std::sync::Arc;
 
 use component_runtime::RESERVED_PATH;
-use modules::binding::{Binding, CallError, Done, Named, Naming};
+use modules::controller::{CallError, Done, ModuleController, SelectRequest, VersionSelector};
 use plugin_protocol::{Error, Operation, Request, Response};
 use serde_json::{Value, json};
 
@@ -25,7 +25,7 @@ pub(crate) fn is_host_path(path: &str) -> bool {
 }
 
 /// Serves a request to one of them.
-pub(crate) async fn handle(binding: &Arc<Binding>, request: &Request) -> Result<Option<Response>, Error> {
+pub(crate) async fn handle(controller: &Arc<ModuleController>, request: &Request) -> Result<Option<Response>, Error> {
     let path = table::find(&request.path).ok_or(Error::UnsupportedPath)?;
     if request.operation == Operation::Help {
         return Ok(Some(help::of_path(path, &request.data)));
@@ -37,11 +37,11 @@ pub(crate) async fn handle(binding: &Arc<Binding>, request: &Request) -> Result<
         Ok(fields) => fields,
         Err(FieldError(text)) => return Ok(Some(refused(&format!("Field validation failed: {text}")))),
     };
-    let answer = serve(binding, path, &fields).await;
+    let answer = serve(controller, path, &fields).await;
     let mut response = match answer {
         Ok(response) => response,
         Err(CallError::ReadOnly(text)) => return Err(Error::Plain(text)),
-        Err(CallError::Refused(refusal)) => refused(&refusal.0),
+        Err(CallError::Rejected(rejection)) => refused(rejection.text()),
         Err(late @ CallError::Late) => return Err(Error::Coded { code: 504, message: late.to_string() }),
     };
     response.warnings.extend(fields.warning());
@@ -53,22 +53,22 @@ pub(crate) fn check_existence(request: &Request) -> Result<Option<bool>, Error> 
     table::find(&request.path).map(|_| None).ok_or(Error::UnsupportedPath)
 }
 
-async fn serve(binding: &Arc<Binding>, path: &HostPath, fields: &Fields) -> Result<Response, CallError> {
+async fn serve(controller: &Arc<ModuleController>, path: &HostPath, fields: &Fields) -> Result<Response, CallError> {
     match path.name {
         "module/reload" => {
-            binding.reload().await?;
-            Ok(data(&status::of(&binding.report())))
+            controller.reload().await?;
+            Ok(data(&status::of(&controller.report())))
         }
-        "module/rollback" => Ok(done(binding.roll_back(fields.flag("force")).await?)),
-        "module/use" => match naming(fields) {
-            Ok(naming) => Ok(done(binding.use_module(naming).await?)),
+        "module/rollback" => Ok(done(controller.revert(fields.flag("force")).await?)),
+        "module/use" => match select_request(fields) {
+            Ok(select_request) => Ok(done(controller.use_module(select_request).await?)),
             Err(text) => Ok(refused(&text)),
         },
-        _ => Ok(data(&status::of(&binding.report()))),
+        _ => Ok(data(&status::of(&controller.report()))),
     }
 }
 
-fn naming(fields: &Fields) -> Result<Naming, String> {
+fn select_request(fields: &Fields) -> Result<SelectRequest, String> {
     let digest = match fields.text("digest") {
         "" => None,
         text => Some(text.parse().map_err(|error| format!("`digest`: {error}"))?),
@@ -77,17 +77,17 @@ fn naming(fields: &Fields) -> Result<Naming, String> {
         "" if digest.is_none() => {
             return Err("`version` is missing: a version such as `3.1.0`, or `latest`, or else a `digest`".to_owned());
         }
-        "" | "latest" => Named::Latest,
-        text => Named::Exactly(text.parse().map_err(|error| format!("`version` is `{text}`: {error}"))?),
+        "" | "latest" => VersionSelector::Latest,
+        text => VersionSelector::Exactly(text.parse().map_err(|error| format!("`version` is `{text}`: {error}"))?),
     };
     let accepted = fields.list("accept_capabilities").iter().cloned().collect();
-    Ok(Naming { version, digest, force: fields.flag("force"), accepted })
+    Ok(SelectRequest { version, digest, force: fields.flag("force"), accepted })
 }
 
 fn done(done: Done) -> Response {
     match done {
         Done::Serves(id) => data(&json!({ "engine": id.engine, "version": id.version.to_string(), "live": true })),
-        Done::TakesReload(id) => {
+        Done::NeedsReload(id) => {
             let text = format!(
                 "{id} has other special paths than the server was told when it loaded this mount: it goes live with \
                  the mount's next `plugin reload`"
@@ -95,7 +95,7 @@ fn done(done: Done) -> Response {
             let data = data(&json!({ "engine": id.engine, "version": id.version.to_string(), "live": false }));
             Response { warnings: vec![text], ..data }
         }
-        Done::Free { serves, passed_over } => {
+        Done::Unpinned { serves, passed_over } => {
             let (engine, version) = serves.map(|id| (id.engine, id.version.to_string())).unzip();
             let data = data(&json!({ "engine": engine, "version": version, "live": version.is_some() }));
             Response { warnings: passed_over, ..data }

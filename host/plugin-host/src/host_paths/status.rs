@@ -1,7 +1,7 @@
 //! A binding's report, as `module` answers it.
 
-use modules::binding::{CandidateReport, Condition, Report};
-use modules::{Approval, RefusedFile};
+use modules::controller::{CandidateReport, Condition, Report};
+use modules::{Approval, RejectedFile};
 use serde_json::{Value, json};
 
 /// See the module's head.
@@ -9,13 +9,13 @@ pub(super) fn of(report: &Report) -> Value {
     let serving = report.serving.as_ref();
     let (approval, signers) = match serving.map(|serving| &serving.approval) {
         Some(Approval::Embedded) => (Some("embedded"), &[][..]),
-        Some(Approval::Pinned) => (Some("pinned"), &[][..]),
+        Some(Approval::AllowListed) => (Some("pinned"), &[][..]),
         Some(Approval::Signed(keys)) => (Some("signed"), keys.as_slice()),
         None => (None, &[][..]),
     };
     let module = |version: String, digest: String| json!({ "version": version, "digest": digest });
     let previous = report.previous.as_ref().map(|(id, digest)| module(id.version.to_string(), digest.to_string()));
-    let held = report.held.as_ref().map(|(version, digest)| module(version.clone(), digest.to_string()));
+    let pin = report.pin.as_ref().map(|(version, digest)| module(version.clone(), digest.to_string()));
     json!({
         "state": state(report.condition),
         "engine": serving.map(|serving| serving.id.engine.clone()),
@@ -26,9 +26,9 @@ pub(super) fn of(report: &Report) -> Value {
         "signers": signers,
         "since": serving.map(|serving| humantime::format_rfc3339_seconds(serving.since).to_string()),
         "previous": previous,
-        "held": held,
+        "held": pin,
         "candidates": report.candidates.iter().map(candidate).collect::<Vec<_>>(),
-        "refused_files": report.refused_files.iter().map(refused_file).collect::<Vec<_>>(),
+        "refused_files": report.rejected_files.iter().map(refused_file).collect::<Vec<_>>(),
         "problem": report.problem,
         "node_local": report.unsaved,
     })
@@ -43,8 +43,8 @@ fn state(condition: Condition) -> &'static str {
     }
 }
 
-fn refused_file(file: &RefusedFile) -> Value {
-    json!({ "file": file.name, "reason": file.reason.0 })
+fn refused_file(file: &RejectedFile) -> Value {
+    json!({ "file": file.name, "reason": file.reason.text() })
 }
 
 fn candidate(candidate: &CandidateReport) -> Value {

@@ -5,15 +5,15 @@ use std::time::Duration;
 
 use component_runtime::capability::Nothing;
 use component_runtime::{Limits, MountSettings, Runtime, RuntimeSettings};
-use modules::binding::BindingSettings;
-use modules::{Library, LibrarySettings, ModuleId};
+use modules::controller::ControllerSettings;
+use modules::{ModuleId, ModuleRegistry, RegistrySettings};
 use plugin_protocol::Identity;
 
 use super::*;
 use crate::component;
 
 /// A mount as it is without a directory of modules.
-async fn binding() -> Arc<Binding> {
+async fn controller() -> Arc<ModuleController> {
     let settings = RuntimeSettings {
         egress: Vec::new(),
         upstream_read_only: false,
@@ -21,7 +21,7 @@ async fn binding() -> Arc<Binding> {
         limits: Limits { requests_in_flight_max: 4, requests_in_flight_per_mount_max: 2, ..Limits::default() },
     };
     let runtime = Runtime::new(settings).unwrap();
-    let library = Library::new(runtime.clone(), component::embedded(), LibrarySettings::default());
+    let registry = ModuleRegistry::new(runtime.clone(), component::embedded(), RegistrySettings::default());
     let mount = runtime.mount(MountSettings {
         backend_uuid: "uuid".to_owned(),
         name: "test/".to_owned(),
@@ -29,8 +29,8 @@ async fn binding() -> Arc<Binding> {
         storage: Arc::new(Nothing),
         system_view: Arc::new(Nothing),
     });
-    let settings = BindingSettings { mount, storage: Some(Arc::new(Nothing)), options: BTreeMap::new() };
-    Binding::open(library, runtime, settings).await.unwrap()
+    let settings = ControllerSettings { mount, storage: Some(Arc::new(Nothing)), options: BTreeMap::new() };
+    ModuleController::open(registry, runtime, settings).await.unwrap()
 }
 
 fn request(operation: Operation, path: &str, data: &str) -> Request {
@@ -49,7 +49,7 @@ fn request(operation: Operation, path: &str, data: &str) -> Request {
 }
 
 async fn answer(operation: Operation, path: &str, data: &str) -> Result<(Value, Vec<String>), Error> {
-    let response = handle(&binding().await, &request(operation, path, data)).await?.unwrap();
+    let response = handle(&controller().await, &request(operation, path, data)).await?.unwrap();
     Ok((serde_json::from_str(response.data.as_deref().unwrap()).unwrap(), response.warnings))
 }
 
@@ -83,10 +83,10 @@ async fn what_serves_a_mount_is_read_below_it() {
 #[test]
 fn what_a_change_came_to_is_told_with_what_is_still_to_do() {
     let id = || ModuleId::new("toy", "2.0.0").unwrap();
-    let free = |serves| Done::Free { serves, passed_over: vec!["toy 3.0.0: no".to_owned()] };
+    let free = |serves| Done::Unpinned { serves, passed_over: vec!["toy 3.0.0: no".to_owned()] };
     let rows = [
         (Done::Serves(id()), json!({ "engine": "toy", "version": "2.0.0", "live": true }), None),
-        (Done::TakesReload(id()), json!({ "engine": "toy", "version": "2.0.0", "live": false }), Some("plugin reload")),
+        (Done::NeedsReload(id()), json!({ "engine": "toy", "version": "2.0.0", "live": false }), Some("plugin reload")),
         (free(Some(id())), json!({ "engine": "toy", "version": "2.0.0", "live": true }), Some("toy 3.0.0: no")),
         (free(None), json!({ "engine": null, "version": null, "live": false }), Some("toy 3.0.0: no")),
     ];

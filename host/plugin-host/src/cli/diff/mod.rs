@@ -8,7 +8,7 @@ use std::collections::BTreeSet;
 use std::process::ExitCode;
 
 use component_runtime::{Capability, Description, Runtime};
-use modules::binding::Facts;
+use modules::controller::ModuleManifest;
 use modules::{Digest, ModuleId};
 
 use self::report::Difference;
@@ -67,7 +67,7 @@ impl Side {
         Ok(Self { file: file.to_string(), id, digest, description, capabilities, surface })
     }
 
-    fn facts(&self) -> Facts {
-        Facts::new(&self.id, self.digest, &self.description, &self.capabilities)
+    fn manifest(&self) -> ModuleManifest {
+        ModuleManifest::new(&self.id, self.digest, &self.description, &self.capabilities)
     }
 }

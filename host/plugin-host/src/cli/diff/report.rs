@@ -4,7 +4,7 @@ use std::cmp::Ordering;
 
 use component_runtime::{Capability, Description};
 use modules::ModuleId;
-use modules::binding::Obstacle;
+use modules::controller::Incompatibility;
 use serde::Serialize;
 
 use super::Side;
@@ -71,9 +71,9 @@ impl Difference {
 
     fn find_obstacles(&self, old: &Side, new: &Side) -> Vec<String> {
         let mut obstacles: Vec<_> =
-            Obstacle::between(&old.facts(), &new.facts()).iter().map(Obstacle::to_string).collect();
+            Incompatibility::between(&old.manifest(), &new.manifest()).iter().map(Incompatibility::to_string).collect();
         if old.id.engine == new.id.engine && old.digest != new.digest {
-            obstacles.extend(version_obstacle(&old.id, &new.id));
+            obstacles.extend(version_incompatibility(&old.id, &new.id));
         }
         if !self.special_paths.is_empty() {
             obstacles.push("its special paths differ, which the server learns with `plugin reload` only".to_owned());
@@ -83,7 +83,7 @@ impl Difference {
 }
 
 /// None where it is newer.
-fn version_obstacle(old: &ModuleId, new: &ModuleId) -> Option<String> {
+fn version_incompatibility(old: &ModuleId, new: &ModuleId) -> Option<String> {
     let (old, new) = (&old.version, &new.version);
     match new.cmp(old) {
         Ordering::Equal => Some(format!("it has the same version, {new}, and other content: give it another version")),

@@ -1,0 +1,164 @@
+//! One candidate on its way to serve a mount: load, judge, probe, store, switch.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+
+use super::active::Active;
+use super::manifest::ModuleManifest;
+use super::probe::probe;
+use super::select::{Ranked, Verdict, is_embedded};
+use super::state::{ActivationRecord, State};
+use super::update_check::{Terms, check_update};
+use super::{ModuleController, Work};
+use crate::limits::TRIAL_TIME;
+use crate::{Candidate, LoadedModule, Rejection};
+
+/// Where a candidate would come to serve.
+pub(super) struct Pass {
+    /// As it was when the look began.
+    pub(super) state: State,
+    /// What the candidate is compared with.
+    pub(super) baseline: Option<ModuleManifest>,
+    /// Is all known that is there? If not, what serves only stands in for what may be there.
+    pub(super) is_listed: bool,
+}
+
+impl ModuleController {
+    pub(super) async fn try_candidate(&self, work: &mut Work, next: &Ranked, pass: &Pass) -> Result<(), Rejection> {
+        let candidate = &next.candidate;
+        if let Some(rejection) = work.failed_attempts.rejection(candidate) {
+            return Err(rejection);
+        }
+        let loaded = self.mailbox.unless_revert_pending(self.source.load(candidate)).await??;
+        let manifest = ModuleManifest::of(&loaded);
+        // What runs by the state was judged where it went live, here or on another node.
+        let is_last_active = pass.state.is_last_active(candidate.digest);
+        if !is_last_active {
+            let pin = pass.state.pin_of(candidate.digest);
+            let accepted: BTreeSet<_> = pin.map(|pin| pin.accepted.iter().cloned().collect()).unwrap_or_default();
+            let force = pin.is_some_and(|pin| pin.force);
+            let terms = Terms { force, accepted: &accepted, embedded: is_embedded(candidate) };
+            check_update(&manifest, pass.baseline.as_ref(), terms).map_err(Rejection::into_permanent)?;
+        }
+        self.check_advertised(&loaded)?;
+        let is_as_before = pass.baseline.as_ref().is_some_and(|baseline| baseline.digest.0 == candidate.digest);
+        if self.active.load().is_none() && (is_last_active || is_as_before) {
+            return self.resume(loaded, &pass.state);
+        }
+        self.probe(&loaded).await?;
+        if is_last_active {
+            return self.activate(work, Active::on_trial(loaded, SystemTime::now()));
+        }
+        if !pass.is_listed || next.verdict != Verdict::Eligible {
+            return self.activate(work, Active::proven(loaded, SystemTime::now()));
+        }
+        let next = pass
+            .state
+            .with_active(manifest.clone(), self.previous_record(&pass.state, &manifest, pass.baseline.as_ref()));
+        // Stored first: if this process ends in between, the next one knows what may have run.
+        self.save_or_keep(work, next).await.map_err(Rejection::into_transient)?;
+        self.activate(work, Active::on_trial(loaded, SystemTime::now()))
+    }
+
+    /// What stood in, or went live while another node wrote the state, is what runs if it may be.
+    pub(super) async fn record_serving(&self, work: &mut Work, serving: &Active, pass: &Pass) -> Result<(), Rejection> {
+        let is_known = pass.state.last_active.is_none() || pass.state.is_last_active(serving.loaded.digest);
+        if is_known || !pass.is_listed {
+            return Ok(());
+        }
+        let previous = self.previous_record(&pass.state, &serving.manifest, pass.baseline.as_ref());
+        self.save_or_keep(work, pass.state.with_active(serving.manifest.clone(), previous)).await
+    }
+
+    pub(super) async fn probe(&self, loaded: &LoadedModule) -> Result<(), Rejection> {
+        let scratch = self.runtime.scratch(&self.mount);
+        self.mailbox.unless_revert_pending(probe(&loaded.module, &scratch)).await?
+    }
+
+    /// All requests from here on go to this module.
+    pub(super) fn activate(&self, work: &mut Work, next: Arc<Active>) -> Result<(), Rejection> {
+        let loaded = Arc::clone(&next.loaded);
+        let replaced = self.swap_active(next)?;
+        work.failed_attempts.forget_permanent();
+        work.previous = replaced.map(|replaced| Arc::clone(&replaced.loaded));
+        let replaced = work.previous.as_ref().map_or_else(|| "none".to_owned(), |replaced| replaced.id.to_string());
+        let (module, digest, origin) = (loaded.id.to_string(), loaded.digest.to_string(), loaded.origin.to_string());
+        tracing::info!(mount = self.name(), module, digest, origin, replaced, "a module goes live");
+        Ok(())
+    }
+
+    /// At a start: what ran before goes on.
+    fn resume(&self, loaded: Arc<LoadedModule>, state: &State) -> Result<(), Rejection> {
+        let record = state.last_active.as_ref().filter(|record| record.manifest.digest.0 == loaded.digest);
+        let since = record.map_or_else(SystemTime::now, ActivationRecord::since);
+        let is_new = record.is_some() && since.elapsed().is_ok_and(|elapsed| elapsed < TRIAL_TIME);
+        let active = if is_new { Active::on_trial(loaded, since) } else { Active::proven(loaded, since) };
+        self.swap_active(active).map(drop)
+    }
+
+    /// What a new module is compared with: what ran last, else what serves, else the embedded module. Also where the
+    /// mount is of another engine, if something is stored: who else should have stored it?
+    pub(super) async fn baseline(
+        &self,
+        state: &State,
+        embedded: &LoadedModule,
+        engine: &str,
+    ) -> Result<Option<ModuleManifest>, Rejection> {
+        if let Some(record) = &state.last_active {
+            return Ok(Some(record.manifest.clone()));
+        }
+        if let Some(active) = self.active.load_full() {
+            return Ok(Some(active.manifest.clone()));
+        }
+        let is_embeddeds = embedded.id.engine == engine || self.has_data().await?;
+        Ok(is_embeddeds.then(|| ModuleManifest::of(embedded)))
+    }
+
+    /// What one could go back to, as it is stored: what serves until then, else what the new one is compared with.
+    pub(super) fn previous_record(
+        &self,
+        state: &State,
+        new: &ModuleManifest,
+        baseline: Option<&ModuleManifest>,
+    ) -> Option<ActivationRecord> {
+        let serving = self.active.load_full().filter(|active| active.manifest.digest != new.digest);
+        let manifest = serving.as_ref().map(|active| &active.manifest).or(baseline)?;
+        let known = [&state.last_active, &state.previous]
+            .into_iter()
+            .flatten()
+            .find(|record| record.manifest.digest == manifest.digest);
+        let record = known.cloned().unwrap_or_else(|| ActivationRecord::new(manifest.clone()));
+        let is_way_back = manifest.engine == new.engine
+            && manifest.digest != new.digest
+            && state.rejection(manifest.digest.0).is_none();
+        is_way_back.then_some(record)
+    }
+
+    /// For log lines.
+    pub(super) fn name(&self) -> &str {
+        self.mount.name()
+    }
+}
+
+impl LoadedModule {
+    pub(super) fn is(&self, candidate: &Candidate) -> bool {
+        self.digest == candidate.digest && self.id == candidate.id
+    }
+
+    pub(super) fn candidate(&self) -> Candidate {
+        Candidate {
+            id: self.id.clone(),
+            digest: self.digest,
+            origin: self.origin.clone(),
+            approval: Ok(self.approval.clone()),
+        }
+    }
+}
+
+impl ActivationRecord {
+    /// As a time.
+    pub(super) fn since(&self) -> SystemTime {
+        SystemTime::UNIX_EPOCH + Duration::from_secs(self.since)
+    }
+}

@@ -1,0 +1,193 @@
+//! The special paths that the server was told of a mount: which paths need `sudo`, and which need no token.
+//!
+//! The server asks once each time it loads a mount. A module with other special paths must wait for the next load:
+//! otherwise a path that needs `sudo` would be open. When a process ends and another one takes over its mounts, the
+//! server does not ask again. What the server was told then is stored, or follows from the last active module.
+
+use std::collections::BTreeSet;
+use std::sync::{Arc, MutexGuard, PoisonError};
+
+use component_runtime::SpecialPaths;
+use serde::{Deserialize, Serialize};
+
+use super::active::Active;
+use super::mailbox::Lifecycle;
+use super::state::State;
+use super::{ModuleController, ServeError};
+use crate::{LoadedModule, Rejection};
+
+/// What an operator does about it.
+const NEEDS_RELOAD: &str =
+    "its special paths are others than the server was told when it loaded the mount: it goes live with `plugin reload`";
+
+/// The special paths that the server was told, or may still be told.
+pub(super) enum AdvertisedPaths {
+    /// The server may still be told any special paths.
+    Open {
+        /// The server has asked this process.
+        is_asked: bool,
+        /// What the server is told if no module serves.
+        assumed: Option<Paths>,
+    },
+    /// The server was told these: no module with other ones is activated.
+    Settled(Paths),
+}
+
+impl Default for AdvertisedPaths {
+    fn default() -> Self {
+        Self::Open { is_asked: false, assumed: None }
+    }
+}
+
+impl AdvertisedPaths {
+    fn check(&self, loaded: &LoadedModule) -> Result<(), Rejection> {
+        match self {
+            Self::Settled(told) if *told != paths_of(loaded) => Err(Rejection::Permanent(NEEDS_RELOAD.to_owned())),
+            _ => Ok(()),
+        }
+    }
+
+    fn settled(&self) -> Option<&Paths> {
+        match self {
+            Self::Open { .. } => None,
+            Self::Settled(told) => Some(told),
+        }
+    }
+
+    fn set_asked(&mut self) {
+        if let Self::Open { is_asked, .. } = self {
+            *is_asked = true;
+        }
+    }
+
+    /// The server asked: settles the paths of the module that serves, else the assumed ones.
+    fn settle(&mut self, serving: Option<Paths>) {
+        if let Self::Open { is_asked: true, assumed } = self
+            && let Some(told) = serving.or_else(|| assumed.take())
+        {
+            *self = Self::Settled(told);
+        }
+    }
+
+    /// Sets what the server is told if no module serves. Where the server has not asked this process, it has asked
+    /// another one: then the paths are settled, as they were stored.
+    fn assume(&mut self, known: Option<Paths>, stored: Option<&Paths>) {
+        match self {
+            Self::Open { is_asked: true, assumed } => *assumed = known,
+            Self::Open { is_asked: false, .. } => *self = Self::Settled(stored.cloned().or(known).unwrap_or_default()),
+            Self::Settled(_) => {}
+        }
+    }
+}
+
+/// Special paths, whose order says nothing.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Paths {
+    pub(super) unauthenticated: BTreeSet<String>,
+    pub(super) sudo: BTreeSet<String>,
+    pub(super) local_storage: BTreeSet<String>,
+    pub(super) seal_wrap: BTreeSet<String>,
+}
+
+impl From<&SpecialPaths> for Paths {
+    fn from(paths: &SpecialPaths) -> Self {
+        let SpecialPaths { root, unauthenticated, local_storage, seal_wrap_storage } = paths;
+        let [unauthenticated, sudo, local_storage, seal_wrap] =
+            [unauthenticated, root, local_storage, seal_wrap_storage].map(|list| list.iter().cloned().collect());
+        Self { unauthenticated, sudo, local_storage, seal_wrap }
+    }
+}
+
+impl From<&Paths> for SpecialPaths {
+    fn from(paths: &Paths) -> Self {
+        let Paths { unauthenticated, sudo, local_storage, seal_wrap } = paths;
+        let [unauthenticated, root, local_storage, seal_wrap_storage] =
+            [unauthenticated, sudo, local_storage, seal_wrap].map(|set| set.iter().cloned().collect());
+        Self { root, unauthenticated, local_storage, seal_wrap_storage }
+    }
+}
+
+fn paths_of(loaded: &LoadedModule) -> Paths {
+    Paths::from(&loaded.module.description().special_paths)
+}
+
+impl ModuleController {
+    /// The special paths of the module that serves, else of the last active module, else of the embedded one. From now
+    /// on no module with other special paths is activated.
+    ///
+    /// # Errors
+    /// When no module may serve and none is known that may. The server goes on without special paths then, and no
+    /// module with any is activated.
+    pub async fn special_paths(&self) -> Result<SpecialPaths, ServeError> {
+        self.advertised().set_asked();
+        // The server is told the paths of the module that the first pass ends with, not of one that serves meanwhile.
+        let is_starting = self.mailbox.lifecycle() == Lifecycle::Starting;
+        let started = if is_starting { self.start().await } else { Ok(()) };
+        let serving = match started {
+            Ok(()) => self.serving().await,
+            Err(rejection) => Err(ServeError::NoModule(rejection)),
+        };
+        let embedded = self.source.embedded().await.ok();
+        self.settle_advertised();
+        let mut advertised = self.advertised();
+        let told = advertised.settled().map(SpecialPaths::from);
+        match (told, serving) {
+            (None, Err(error)) => {
+                let embedded = embedded.filter(|embedded| self.is_own(&embedded.id.engine));
+                let known = embedded.map(|embedded| paths_of(&embedded));
+                *advertised = AdvertisedPaths::Settled(known.clone().unwrap_or_default());
+                known.map(|paths| SpecialPaths::from(&paths)).ok_or(error)
+            }
+            (told, _) => Ok(told.unwrap_or_default()),
+        }
+    }
+
+    /// Settles what the server is told, if the server has asked and a module is known.
+    pub(super) fn settle_advertised(&self) {
+        let mut advertised = self.advertised();
+        let serving = self.active.load_full();
+        advertised.settle(serving.map(|active| paths_of(&active.loaded)));
+    }
+
+    /// Assumes the special paths of the last active module, else of the embedded one.
+    pub(super) fn assume_advertised(&self, state: &State, embedded: &LoadedModule) {
+        let last_active = state.last_active.as_ref().filter(|record| self.is_own(&record.manifest.engine));
+        let embedded = || self.is_own(&embedded.id.engine).then(|| paths_of(embedded));
+        let known = last_active.map(|record| record.manifest.paths()).or_else(embedded);
+        self.advertised().assume(known, state.advertised.as_ref());
+    }
+
+    fn is_own(&self, engine: &str) -> bool {
+        self.options.engine.as_deref().is_none_or(|own| own == engine)
+    }
+
+    fn advertised(&self) -> MutexGuard<'_, AdvertisedPaths> {
+        self.advertised.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// # Errors
+    /// When the module has other special paths than the server was told.
+    pub(super) fn check_advertised(&self, loaded: &LoadedModule) -> Result<(), Rejection> {
+        self.advertised().check(loaded)
+    }
+
+    /// Makes a module the active one: requests that begin now go to this module.
+    ///
+    /// # Errors
+    /// When the server was told other special paths meanwhile.
+    pub(super) fn swap_active(&self, active: Arc<Active>) -> Result<Option<Arc<Active>>, Rejection> {
+        let advertised = self.advertised();
+        advertised.check(&active.loaded)?;
+        let replaced = self.active.swap(Some(active));
+        self.activated.notify_waiters();
+        Ok(replaced)
+    }
+
+    /// The state, with the paths that the server was told where the last active module has others.
+    pub(super) fn with_advertised(&self, mut state: State) -> State {
+        let last_active = state.last_active.as_ref().map(|record| record.manifest.paths());
+        let told = self.advertised().settled().cloned();
+        state.advertised = told.filter(|told| last_active.is_some_and(|paths| paths != *told));
+        state
+    }
+}

@@ -1,0 +1,109 @@
+//! What an operator's call about a mount's modules comes to.
+
+use thiserror::Error;
+use tokio::sync::oneshot::error::RecvError;
+use tokio::time::{Instant, timeout_at};
+
+use super::ModuleController;
+use super::mailbox::{Lifecycle, Message, Reply, Revert, Waiting};
+use super::select_request::SelectRequest;
+use super::store::SaveError;
+use crate::limits::SWITCH_WAIT;
+use crate::{ModuleId, Rejection};
+
+/// What was done.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Done {
+    /// This one serves.
+    Serves(ModuleId),
+    /// It is stored, and takes effect when the mount is loaded again.
+    NeedsReload(ModuleId),
+    /// Nothing is held any more: the best one that may serves.
+    Unpinned {
+        /// Which; none where none may.
+        serves: Option<ModuleId>,
+        /// Better ones, and why they do not serve.
+        passed_over: Vec<String>,
+    },
+}
+
+/// Why nothing was done.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+pub enum CallError {
+    /// This node cannot write: the server's own text, by which it forwards the request.
+    #[error("{0}")]
+    ReadOnly(String),
+    /// The operator's affair.
+    #[error(transparent)]
+    Rejected(#[from] Rejection),
+    /// It goes on, and the status will tell.
+    #[error("the change of module goes on after {SWITCH_WAIT:?}: read `module` to see what became of it")]
+    Late,
+}
+
+impl From<SaveError> for CallError {
+    fn from(error: SaveError) -> Self {
+        match error {
+            SaveError::ReadOnly(text) => Self::ReadOnly(text),
+            SaveError::Failed(rejection) => Self::Rejected(rejection),
+        }
+    }
+}
+
+impl ModuleController {
+    /// Reconciles and waits until that is done. Modules that were rejected before are tried again.
+    ///
+    /// # Errors
+    /// When the modules could not be listed. That a candidate is rejected is no error: the report has it.
+    pub async fn reload(&self) -> Result<(), CallError> {
+        self.call(Message::Reload).await
+    }
+
+    /// Activates the module that an operator selects.
+    ///
+    /// # Errors
+    /// Why another module serves, or the same one as before.
+    pub async fn use_module(&self, request: SelectRequest) -> Result<Done, CallError> {
+        self.call(|reply| Message::Use(request, reply)).await
+    }
+
+    /// Reverts to the module that served before. The module that is reverted is activated again only when an operator
+    /// selects it.
+    ///
+    /// # Errors
+    /// When there is no module to revert to, or none without `force`.
+    pub async fn revert(&self, force: bool) -> Result<Done, CallError> {
+        // This process may not have served the mount yet. The outcome of the first pass is in log and report.
+        if self.mailbox.lifecycle() == Lifecycle::Starting && self.storage.is_some() {
+            let _ = self.start().await;
+        }
+        self.call(|reply| Message::Revert(Revert::Operator { force, reply })).await
+    }
+
+    /// Sends a message of an operator and waits for the outcome.
+    async fn call<T>(
+        &self,
+        message: impl FnOnce(Reply<Result<T, CallError>>) -> Message + Send,
+    ) -> Result<T, CallError> {
+        if self.storage.is_none() {
+            let text = "there is only the embedded module: the plugin's registration names no `--modules-dir`";
+            return Err(Rejection::Permanent(text.to_owned()).into());
+        }
+        let until = Instant::now() + SWITCH_WAIT;
+        let (reply, Waiting { began, outcome }) = Reply::new();
+        self.mailbox.send(message(reply));
+        let busy = |_| {
+            let text = "another change of this mount's module is in progress: try again";
+            Rejection::Transient(text.to_owned())
+        };
+        timeout_at(until, began).await.map_err(busy)?.map_err(did_not_end)?;
+        match timeout_at(until, outcome).await {
+            Ok(outcome) => outcome.map_err(did_not_end)?,
+            Err(_) => Err(CallError::Late),
+        }
+    }
+}
+
+fn did_not_end(_: RecvError) -> Rejection {
+    Rejection::Transient("the change of module stopped before its end: read `module` and try again".to_owned())
+}

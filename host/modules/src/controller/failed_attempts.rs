@@ -1,0 +1,116 @@
+//! What did not go live: not tried again as long as nothing changes, or not before a while.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use super::select::Ranked;
+use crate::limits::{RETRY_WAIT, RETRY_WAIT_MAX};
+use crate::{Approval, Candidate, Digest, ModuleId, Rejection};
+
+/// See the module's head. By name and bytes, for as long as their approval is the same.
+#[derive(Default)]
+pub(super) struct FailedAttempts(BTreeMap<(ModuleId, Digest), Entry>);
+
+struct Entry {
+    approval: Result<Approval, Rejection>,
+    rejection: Rejection,
+    /// How often in a row.
+    times: u32,
+    /// When it is tried again; never, where the failure lasts.
+    again: Option<Instant>,
+}
+
+impl FailedAttempts {
+    /// Why this one need not be tried now.
+    pub(super) fn rejection(&self, candidate: &Candidate) -> Option<Rejection> {
+        let entry = self.0.get(&candidate.key()).filter(|entry| entry.approval == candidate.approval)?;
+        let is_due = entry.again.is_some_and(|again| again <= Instant::now());
+        (!is_due).then(|| entry.rejection.clone())
+    }
+
+    /// It was tried, or it is not due yet.
+    pub(super) fn record(&mut self, candidate: &Candidate, rejection: Rejection) {
+        if self.rejection(candidate).is_some() {
+            return;
+        }
+        let times = self.0.get(&candidate.key()).map_or(0, |entry| entry.times).saturating_add(1);
+        let again = matches!(rejection, Rejection::Transient(_)).then(|| Instant::now() + wait(times));
+        self.0.insert(candidate.key(), Entry { approval: candidate.approval.clone(), rejection, times, again });
+    }
+
+    /// Of these candidates only.
+    pub(super) fn retain(&mut self, ranked: &[Ranked]) {
+        self.0.retain(|key, _| ranked.iter().any(|ranked| ranked.candidate.key() == *key));
+    }
+
+    /// Something changed: all may be tried.
+    pub(super) fn clear(&mut self) {
+        self.0.clear();
+    }
+
+    /// Something else serves: what lasted may not last against it. What passes has its time.
+    pub(super) fn forget_permanent(&mut self) {
+        self.0.retain(|_, entry| entry.again.is_some());
+    }
+
+    /// When the next one is due.
+    pub(super) fn next_retry(&self) -> Option<Instant> {
+        let now = Instant::now();
+        self.0.values().filter_map(|entry| entry.again).filter(|again| *again > now).min()
+    }
+}
+
+/// Twice as long each time.
+pub(super) fn wait(times: u32) -> Duration {
+    let doubled = 2_u32.checked_pow(times.saturating_sub(1)).and_then(|factor| RETRY_WAIT.checked_mul(factor));
+    doubled.unwrap_or(RETRY_WAIT_MAX).min(RETRY_WAIT_MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    #![expect(clippy::unwrap_used, reason = "tests")]
+    use super::*;
+    use crate::Origin;
+
+    fn candidate(approval: Result<Approval, Rejection>) -> Candidate {
+        let id = ModuleId::new("tiny", "2.0.0").unwrap();
+        Candidate { id, digest: Digest::of(b"x"), origin: Origin::File("x".to_owned()), approval }
+    }
+
+    fn rejection() -> Rejection {
+        Rejection::Permanent("it is bad".to_owned())
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_lasts_is_known_until_the_approval_is_another() {
+        let mut failed_attempts = FailedAttempts::default();
+        let lasting = rejection();
+        let signed = |key: &str| candidate(Ok(Approval::Signed(vec![key.to_owned()])));
+        failed_attempts.record(&signed("a"), lasting.clone());
+        tokio::time::advance(RETRY_WAIT_MAX * 2).await;
+        assert_eq!(failed_attempts.rejection(&signed("a")), Some(lasting));
+        assert_eq!(failed_attempts.rejection(&signed("b")), None);
+        assert_eq!(failed_attempts.next_retry(), None);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_passes_is_due_again_later_each_time_and_never_given_up() {
+        let mut failed_attempts = FailedAttempts::default();
+        let (candidate, passing) = (candidate(Ok(Approval::AllowListed)), rejection().into_transient());
+        for times in 1..50 {
+            failed_attempts.record(&candidate, passing.clone());
+            // Looked at once more before it is due, which does not put it off.
+            failed_attempts.record(&candidate, passing.clone());
+            let due = failed_attempts.next_retry().unwrap();
+            assert_eq!(due - Instant::now(), wait(times));
+            assert!(wait(times) <= RETRY_WAIT_MAX && wait(times) >= wait(times - 1), "{times}");
+            assert_eq!(failed_attempts.rejection(&candidate), Some(passing.clone()));
+            tokio::time::advance(wait(times)).await;
+            assert_eq!(failed_attempts.rejection(&candidate), None);
+            assert_eq!(failed_attempts.next_retry(), None, "it is due, and nobody need wait for it");
+        }
+        assert_eq!(wait(50), RETRY_WAIT_MAX);
+    }
+}

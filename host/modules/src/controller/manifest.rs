@@ -1,0 +1,119 @@
+//! What is known of a module that ran or may run, apart from its code: enough to judge whether another one may
+//! take its place, also when it is not there any more.
+
+use std::collections::BTreeSet;
+
+use component_runtime::{Capability, Description, StorageVersions};
+use semver::Version;
+use serde::{Deserialize, Serialize};
+
+use super::advertised::Paths;
+use super::state::Text;
+use crate::{Digest, LoadedModule, ModuleId};
+
+/// See the module's head.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ModuleManifest {
+    /// Its engine's name.
+    pub(super) engine: String,
+    /// Its version.
+    pub(super) version: Text<Version>,
+    /// Of its bytes.
+    pub(super) digest: Text<Digest>,
+    /// The version of what it writes to storage.
+    pub(super) storage_written: u32,
+    /// The oldest that it reads.
+    pub(super) storage_readable_from: u32,
+    /// Kinds of secrets whose leases it renews and revokes.
+    pub(super) secret_kinds: BTreeSet<String>,
+    /// What it asks of the host, by name.
+    pub(super) capabilities: BTreeSet<String>,
+    /// Paths that need no token.
+    pub(super) unauthenticated: BTreeSet<String>,
+    /// Paths that need `sudo`.
+    pub(super) sudo: BTreeSet<String>,
+    /// Storage that is not replicated.
+    #[serde(default)]
+    pub(super) local_storage: BTreeSet<String>,
+    /// Storage that the seal wraps.
+    #[serde(default)]
+    pub(super) seal_wrap: BTreeSet<String>,
+}
+
+impl ModuleManifest {
+    /// As it describes itself.
+    pub(super) fn of(loaded: &LoadedModule) -> Self {
+        Self::new(&loaded.id, loaded.digest, loaded.module.description(), loaded.capabilities())
+    }
+
+    /// What a module says of itself, and what it imports.
+    #[must_use]
+    pub fn new(id: &ModuleId, digest: Digest, description: &Description, capabilities: &BTreeSet<Capability>) -> Self {
+        let StorageVersions { written, readable_from } = description.storage_versions;
+        let Paths { unauthenticated, sudo, local_storage, seal_wrap } = Paths::from(&description.special_paths);
+        Self {
+            engine: id.engine.clone(),
+            version: Text(id.version.clone()),
+            digest: Text(digest),
+            storage_written: written,
+            storage_readable_from: readable_from,
+            secret_kinds: description.secret_kinds.iter().cloned().collect(),
+            capabilities: capabilities.iter().map(|capability| capability.name().to_owned()).collect(),
+            unauthenticated,
+            sudo,
+            local_storage,
+            seal_wrap,
+        }
+    }
+
+    /// Engine and version.
+    pub(super) fn id(&self) -> ModuleId {
+        ModuleId { engine: self.engine.clone(), version: self.version.0.clone() }
+    }
+
+    /// Those that the server is told of.
+    pub(super) fn paths(&self) -> Paths {
+        let Self { unauthenticated, sudo, local_storage, seal_wrap, .. } = self.clone();
+        Paths { unauthenticated, sudo, local_storage, seal_wrap }
+    }
+
+    /// What it asks for more than another one, in the words by which an operator accepts it.
+    pub(super) fn asks_more_than(&self, other: &Self) -> BTreeSet<String> {
+        let capabilities = self.capabilities.difference(&other.capabilities).cloned();
+        let open =
+            self.unauthenticated.difference(&other.unauthenticated).map(|path| format!("unauthenticated:{path}"));
+        let no_sudo = other.sudo.difference(&self.sudo).map(|path| format!("no-sudo:{path}"));
+        capabilities.chain(open).chain(no_sudo).collect()
+    }
+
+    /// Can it read what the other one wrote, for all that both say?
+    pub(super) fn reads_what_is_written_by(&self, other: &Self) -> bool {
+        (self.storage_readable_from..=self.storage_written).contains(&other.storage_written)
+    }
+}
+
+#[cfg(test)]
+pub(super) mod tests {
+    #![expect(clippy::unwrap_used, reason = "tests")]
+
+    use super::*;
+
+    /// Of the engine `tiny`; its bytes are its name: `2.0.0`, or `2.0.0!other` for other bytes of the same version.
+    pub(in super::super) fn manifest(name: &str) -> ModuleManifest {
+        let (text, _) = name.split_once('!').unwrap_or((name, ""));
+        let set = |items: &[&str]| items.iter().map(|&item| item.to_owned()).collect::<BTreeSet<_>>();
+        ModuleManifest {
+            engine: "tiny".into(),
+            version: Text(text.parse().unwrap()),
+            digest: Text(Digest::of(name.as_bytes())),
+            storage_written: 1,
+            storage_readable_from: 1,
+            secret_kinds: set(&["token"]),
+            capabilities: set(&["storage"]),
+            unauthenticated: set(&[]),
+            sudo: set(&["admin"]),
+            local_storage: set(&[]),
+            seal_wrap: set(&[]),
+        }
+    }
+}

@@ -1,0 +1,240 @@
+//! Which module serves one mount.
+//!
+//! A mount's requests go through a [`ModuleController`]. Requests take the active module without a lock and keep it
+//! until they are answered. The controller's task (`task.rs`) changes the active module, one message of its mailbox
+//! (`mailbox.rs`) at a time: it reconciles the mount with the modules that are there, does what operators ask for, and
+//! reverts to the previous module when the active one fails its trial.
+//!
+//! The order of a change is: read, verify, compile, link, describe, check the update, probe, store, activate. A failure
+//! before the last step leaves everything as it was. The stored state names the last active module, so that a start
+//! after a crash at any step compares candidates with that module.
+
+mod activate;
+mod active;
+mod advertised;
+mod call;
+mod controllers;
+mod failed_attempts;
+mod mailbox;
+mod manifest;
+mod options;
+mod probe;
+mod reconcile;
+mod report;
+mod revert;
+mod schedule;
+mod select;
+mod select_request;
+mod source;
+mod state;
+mod store;
+mod task;
+mod update_check;
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::SystemTime;
+
+use arc_swap::{ArcSwap, ArcSwapOption};
+use component_runtime::capability::Storage;
+use component_runtime::{InvokeError, Mount, Request, Response, Runtime};
+use thiserror::Error;
+use tokio::sync::Notify;
+use tokio::time::Instant;
+
+use crate::{Digest, LoadedModule, ModuleId, Rejection};
+use active::Active;
+use advertised::AdvertisedPaths;
+use failed_attempts::FailedAttempts;
+use mailbox::{Lifecycle, Mailbox, Message, Revert};
+use options::Options;
+use state::State;
+
+pub use call::{CallError, Done};
+pub use controllers::ModuleControllers;
+pub use manifest::ModuleManifest;
+pub use report::{CandidateReport, Condition, Report, Serving};
+pub use select_request::{SelectRequest, VersionSelector};
+pub use source::Source;
+pub use state::state_key;
+pub use update_check::Incompatibility;
+
+/// What a controller is made for.
+pub struct ControllerSettings {
+    /// The mount that it serves.
+    pub mount: Arc<Mount>,
+    /// Its storage, for the host's own part of it. None while the plugin is only being registered.
+    pub storage: Option<Arc<dyn Storage>>,
+    /// The mount's options; `module` and `module_version` are read.
+    pub options: BTreeMap<String, String>,
+}
+
+/// Serves one mount's requests by its active module. Its task changes which module that is.
+pub struct ModuleController {
+    source: Arc<dyn Source>,
+    runtime: Runtime,
+    mount: Arc<Mount>,
+    /// Storage for the state; none where only the embedded module serves.
+    storage: Option<Arc<dyn Storage>>,
+    options: Options,
+    active: ArcSwapOption<Active>,
+    /// Locked while a module is activated, so that the server is told the special paths of the module that serves.
+    advertised: std::sync::Mutex<AdvertisedPaths>,
+    /// Notified when a module is activated.
+    activated: Notify,
+    mailbox: Arc<Mailbox>,
+    report: ArcSwap<Report>,
+}
+
+/// What the controller's task knows.
+#[derive(Default)]
+struct Work {
+    state: Option<State>,
+    /// The state must be read again before it is used.
+    is_state_stale: bool,
+    /// This node cannot write: the state is not in storage.
+    unsaved: bool,
+    failed_attempts: FailedAttempts,
+    /// The reasons that the log has already.
+    logged: BTreeMap<(ModuleId, Digest), String>,
+    /// The module that served before, kept loaded for a revert.
+    previous: Option<Arc<LoadedModule>>,
+    /// Passes in a row that ended with a problem.
+    problems: u32,
+    /// Time of the scheduled retry.
+    retry_at: Option<Instant>,
+}
+
+/// Why a request was not served.
+#[derive(Debug, Error)]
+pub enum ServeError {
+    /// No module may serve this mount. The client should retry later.
+    #[error(transparent)]
+    NoModule(Rejection),
+    /// The module was called and failed.
+    #[error(transparent)]
+    Invoke(InvokeError),
+}
+
+impl ModuleController {
+    /// A controller of this mount. Storage is not asked yet: it may not answer before the mount is set up.
+    ///
+    /// # Errors
+    /// When the mount's options name a module that cannot serve, or the embedded module does not run here.
+    pub async fn open(
+        source: Arc<dyn Source>,
+        runtime: Runtime,
+        settings: ControllerSettings,
+    ) -> Result<Arc<Self>, Rejection> {
+        let options = Options::parse(&settings.options)?;
+        let storage = settings.storage.filter(|_| source.has_directory());
+        let controller = Self {
+            source,
+            runtime,
+            mount: settings.mount,
+            options,
+            active: ArcSwapOption::empty(),
+            advertised: std::sync::Mutex::default(),
+            activated: Notify::new(),
+            mailbox: Arc::new(Mailbox::new()),
+            report: ArcSwap::default(),
+            storage,
+        };
+        if controller.storage.is_none() {
+            controller.serve_embedded().await?;
+            return Ok(Arc::new(controller));
+        }
+        let controller = Arc::new(controller);
+        task::start(&controller);
+        Ok(controller)
+    }
+
+    async fn serve_embedded(&self) -> Result<(), Rejection> {
+        let embedded = self.source.embedded().await?;
+        self.options.refuse_all_but(&embedded)?;
+        self.active.store(Some(Active::proven(embedded, SystemTime::now())));
+        self.mailbox.set_started();
+        Ok(())
+    }
+
+    /// Serves one request by the module that is active when the request arrives.
+    ///
+    /// # Errors
+    /// When no module may serve, or the module fails.
+    pub async fn handle_request(&self, request: Request) -> Result<Option<Response>, ServeError> {
+        let active = self.serving().await?;
+        let answer = active.loaded.module.handle_request(&self.mount, request).await;
+        self.count(&active, answer.as_ref().err());
+        answer.map_err(ServeError::Invoke)
+    }
+
+    /// As `handle_request`, for an existence check.
+    ///
+    /// # Errors
+    /// As `handle_request`.
+    pub async fn check_existence(&self, request: Request) -> Result<Option<bool>, ServeError> {
+        let active = self.serving().await?;
+        let answer = active.loaded.module.check_existence(&self.mount, request).await;
+        self.count(&active, answer.as_ref().err());
+        answer.map_err(ServeError::Invoke)
+    }
+
+    /// Another node changed this storage key.
+    pub fn invalidate(&self, key: &str) {
+        if self.storage.is_some() && key == state_key() {
+            self.mailbox.invalidate_state();
+            self.trigger();
+        }
+    }
+
+    /// The active module, and the outcome of the last pass for each candidate.
+    #[must_use]
+    pub fn report(&self) -> Report {
+        let mut report = Report::clone(&self.report.load());
+        let active = self.active.load_full();
+        report.condition = match &active {
+            None if self.mailbox.lifecycle() == Lifecycle::Starting => Condition::Starting,
+            None => Condition::NothingServes,
+            Some(active) if active.is_on_trial() => Condition::OnTrial,
+            Some(_) => Condition::Serves,
+        };
+        report.serving = active.map(|active| Serving::from(&*active));
+        report
+    }
+
+    async fn serving(&self) -> Result<Arc<Active>, ServeError> {
+        if let Some(active) = self.wait_for_first().await? {
+            return Ok(active);
+        }
+        let why = || self.report.load().why_nothing_serves(self.options.engine.as_deref());
+        self.active.load_full().ok_or_else(|| ServeError::NoModule(why()))
+    }
+
+    /// Requests do not wait for the first pass to end: the last active module is served as soon as it is loaded, before
+    /// any new candidate is tried.
+    async fn wait_for_first(&self) -> Result<Option<Arc<Active>>, ServeError> {
+        let activated = self.activated.notified();
+        if let Some(active) = self.active.load_full() {
+            return Ok(Some(active));
+        }
+        if self.mailbox.lifecycle() == Lifecycle::Starting {
+            tokio::select! {
+                started = self.start() => started.map_err(ServeError::NoModule)?,
+                () = activated => {}
+            }
+        }
+        Ok(self.active.load_full())
+    }
+
+    fn count(&self, active: &Arc<Active>, fault: Option<&InvokeError>) {
+        if active.failed_its_trial(fault) {
+            self.mailbox.send(Message::Revert(Revert::FailedTrial(Arc::clone(active))));
+        }
+    }
+}
+
+impl Drop for ModuleController {
+    fn drop(&mut self) {
+        self.mailbox.wake();
+    }
+}

@@ -1,0 +1,44 @@
+//! What a mount's options say of its module.
+
+use std::collections::BTreeMap;
+
+use semver::Version;
+
+use crate::{LoadedModule, Rejection};
+
+/// See the module's head.
+pub(super) struct Options {
+    /// None = the embedded one's.
+    pub(super) engine: Option<String>,
+    pub(super) version: Option<Version>,
+}
+
+impl Options {
+    /// # Errors
+    /// When one cannot be what it says.
+    pub(super) fn parse(options: &BTreeMap<String, String>) -> Result<Self, Rejection> {
+        let given = |name: &str| options.get(name).filter(|value| !value.is_empty());
+        let parse = |text: &String| {
+            let wrong =
+                |error| Rejection::Permanent(format!("the mount's option `module_version` is `{text}`: {error}"));
+            Version::parse(text).map_err(wrong)
+        };
+        Ok(Self { engine: given("module").cloned(), version: given("module_version").map(parse).transpose()? })
+    }
+
+    /// Where there is only the embedded module.
+    ///
+    /// # Errors
+    /// When another one is asked for.
+    pub(super) fn refuse_all_but(&self, embedded: &LoadedModule) -> Result<(), Rejection> {
+        let engine = self.engine.as_ref().filter(|engine| **engine != embedded.id.engine);
+        let version = self.version.as_ref().filter(|version| **version != embedded.id.version);
+        let asked = match (engine, version) {
+            (None, None) => return Ok(()),
+            (Some(engine), _) => format!("`module` asks for `{engine}`"),
+            (None, Some(version)) => format!("`module_version` asks for {version}"),
+        };
+        let text = format!("the mount's option {asked}, and there is only {}", embedded.id);
+        Err(Rejection::Permanent(format!("{text}: the plugin's registration names no `--modules-dir`")))
+    }
+}

@@ -1,0 +1,222 @@
+//! What a mount keeps of its modules, in its own storage below the host's prefix: one entry, so that each write
+//! of it is all or nothing.
+//!
+//! Fields that this version does not know are kept: a host of before must not lose what a later one wrote.
+
+use std::collections::BTreeMap;
+use std::fmt::Display;
+use std::str::FromStr;
+use std::time::SystemTime;
+
+use component_runtime::RESERVED_PREFIX;
+use semver::Version;
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use serde_json::{Map, Value};
+
+use super::advertised::Paths;
+use super::manifest::ModuleManifest;
+use crate::limits::{REASON_BYTES_MAX, REFUSED_DIGESTS_MAX, STATE_BYTES_MAX};
+use crate::{Digest, LoadedModule, Rejection};
+
+/// Where it is stored.
+#[must_use]
+pub fn state_key() -> String {
+    format!("{RESERVED_PREFIX}module")
+}
+
+/// The form of what is written here. A higher one is not ours to judge by.
+const FORMAT: u32 = 1;
+
+/// What every format has.
+#[derive(Deserialize)]
+struct Format {
+    format: u32,
+}
+
+/// See the module's head.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct State {
+    format: u32,
+    /// What ran last.
+    #[serde(default, rename = "running")]
+    pub last_active: Option<ActivationRecord>,
+    /// What ran before it, to go back to.
+    #[serde(default)]
+    pub previous: Option<ActivationRecord>,
+    /// The highest version of each engine that ran.
+    #[serde(default)]
+    pub floors: BTreeMap<String, Text<Version>>,
+    /// What the operator named by `module/use`.
+    #[serde(default, rename = "held")]
+    pub pin: Option<Pin>,
+    /// What must not run again unless it is named.
+    #[serde(default, rename = "refused")]
+    pub rejected: Vec<RejectedDigest>,
+    /// What the server was told of special paths, where that is not what `running` has.
+    #[serde(default, rename = "told", skip_serializing_if = "Option::is_none")]
+    pub advertised: Option<Paths>,
+    #[serde(flatten)]
+    unknown: Map<String, Value>,
+}
+
+/// A module that ran.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct ActivationRecord {
+    /// What it is.
+    #[serde(flatten)]
+    pub manifest: ModuleManifest,
+    /// Since when, in Unix seconds.
+    pub since: u64,
+    #[serde(flatten)]
+    unknown: Map<String, Value>,
+}
+
+/// A module that the operator named, and what they said about it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Pin {
+    /// Exactly this one.
+    pub digest: Text<Digest>,
+    /// Its version.
+    pub version: Text<Version>,
+    /// False = what was said holds, but a higher version may follow.
+    #[serde(rename = "holds")]
+    pub exclusive: bool,
+    /// Also when there is no way back.
+    pub force: bool,
+    /// What it may ask for more than the one before.
+    pub accepted: Vec<String>,
+}
+
+/// A module that went wrong here.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct RejectedDigest {
+    /// Which.
+    pub digest: Text<Digest>,
+    /// What went wrong.
+    pub reason: String,
+}
+
+impl Default for State {
+    fn default() -> Self {
+        Self {
+            format: FORMAT,
+            last_active: None,
+            previous: None,
+            floors: BTreeMap::new(),
+            pin: None,
+            rejected: Vec::new(),
+            advertised: None,
+            unknown: Map::new(),
+        }
+    }
+}
+
+impl State {
+    /// # Errors
+    /// Permanent when nobody can read the state, transient when a later host wrote it.
+    pub(super) fn from_bytes(bytes: &[u8]) -> Result<Self, Rejection> {
+        let unreadable = |why: String| format!("the stored state of modules, `{}`, cannot be read: {why}", state_key());
+        let damaged = |error: serde_json::Error| Rejection::Permanent(unreadable(error.to_string()));
+        // First: a later host may have given the rest another form.
+        let Format { format } = serde_json::from_slice(bytes).map_err(damaged)?;
+        if format > FORMAT {
+            return Err(Rejection::Transient(unreadable(format!("it has format {format}, this host knows {FORMAT}"))));
+        }
+        serde_json::from_slice(bytes).map_err(damaged)
+    }
+
+    /// # Errors
+    /// When it is too large.
+    pub(super) fn to_bytes(&self) -> Result<Vec<u8>, Rejection> {
+        let bytes = serde_json::to_vec(self).map_err(|error| Rejection::Transient(error.to_string()))?;
+        if bytes.len() > STATE_BYTES_MAX {
+            let text = format!("the state of modules would have {} bytes; at most {STATE_BYTES_MAX}", bytes.len());
+            return Err(Rejection::Transient(text));
+        }
+        Ok(bytes)
+    }
+
+    /// As it is once this module runs.
+    pub(super) fn with_active(&self, manifest: ModuleManifest, before: Option<ActivationRecord>) -> Self {
+        let mut next = self.clone();
+        let version = manifest.version.clone();
+        let floor = next.floors.entry(manifest.engine.clone()).or_insert_with(|| version.clone());
+        if version.0 > floor.0 {
+            *floor = version;
+        }
+        next.rejected.retain(|rejected| rejected.digest != manifest.digest);
+        next.previous = before;
+        next.last_active = Some(ActivationRecord::new(manifest));
+        next
+    }
+
+    /// As it is once this digest must not run again.
+    pub(super) fn with_rejected(&self, digest: Digest, reason: &str) -> Self {
+        let mut next = self.clone();
+        let cut = reason.floor_char_boundary(REASON_BYTES_MAX);
+        let reason = reason.get(..cut).unwrap_or_default().to_owned();
+        next.rejected.retain(|rejected| rejected.digest.0 != digest);
+        next.rejected.push(RejectedDigest { digest: Text(digest), reason });
+        let surplus = next.rejected.len().saturating_sub(REFUSED_DIGESTS_MAX);
+        next.rejected.drain(..surplus);
+        next.pin = next.pin.filter(|pin| pin.digest.0 != digest);
+        next
+    }
+
+    /// Is it what ran last?
+    pub(super) fn is_last_active(&self, digest: Digest) -> bool {
+        self.last_active.as_ref().is_some_and(|record| record.manifest.digest.0 == digest)
+    }
+
+    /// Why this digest must not run.
+    pub(super) fn rejection(&self, digest: Digest) -> Option<&str> {
+        self.rejected.iter().find(|rejected| rejected.digest.0 == digest).map(|rejected| rejected.reason.as_str())
+    }
+
+    /// What no other module may replace.
+    pub(super) fn exclusive_pin(&self) -> Option<&Pin> {
+        self.pin.as_ref().filter(|pin| pin.exclusive)
+    }
+
+    /// What the operator said of this digest.
+    pub(super) fn pin_of(&self, digest: Digest) -> Option<&Pin> {
+        self.pin.as_ref().filter(|pin| pin.digest.0 == digest)
+    }
+}
+
+impl Pin {
+    /// This one, until another is named.
+    pub(super) fn of(module: &LoadedModule) -> Self {
+        let (digest, version) = (Text(module.digest), Text(module.id.version.clone()));
+        Self { digest, version, exclusive: true, force: false, accepted: Vec::new() }
+    }
+}
+
+impl ActivationRecord {
+    /// From now on.
+    pub(super) fn new(manifest: ModuleManifest) -> Self {
+        let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).map_or(0, |since| since.as_secs());
+        Self { manifest, since, unknown: Map::new() }
+    }
+}
+
+/// A value that is stored as people write it.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Text<T>(pub T);
+
+impl<T: Display> Serialize for Text<T> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(&self.0)
+    }
+}
+
+impl<'de, T: FromStr<Err: Display>> Deserialize<'de> for Text<T> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        text.parse().map(Self).map_err(serde::de::Error::custom)
+    }
+}
+
+#[cfg(test)]
+#[path = "state_tests.rs"]
+mod tests;

@@ -1,0 +1,71 @@
+//! The stored state: read as written, bounded, fields of later versions kept.
+
+#![expect(clippy::unwrap_used, reason = "tests")]
+
+use serde_json::json;
+
+use super::super::manifest::tests::manifest;
+use super::*;
+
+#[test]
+fn a_state_is_read_as_it_was_written() {
+    let state = State::default().with_active(manifest("1.0.0"), None);
+    let state =
+        state.with_active(manifest("2.0.0"), state.last_active.clone()).with_rejected(Digest::of(b"x"), "it trapped");
+    assert_eq!(State::from_bytes(&state.to_bytes().unwrap()), Ok(state));
+}
+
+#[test]
+fn what_a_later_host_wrote_is_kept() {
+    let mut written: Value =
+        serde_json::from_slice(&State::default().with_active(manifest("1.0.0"), None).to_bytes().unwrap()).unwrap();
+    written["new"] = json!({ "a": [1] });
+    written["running"]["new"] = json!("b");
+    let state = State::from_bytes(written.to_string().as_bytes()).unwrap();
+    let next: Value = serde_json::from_slice(&state.with_rejected(Digest::of(b"x"), "r").to_bytes().unwrap()).unwrap();
+    assert_eq!(next["new"], json!({ "a": [1] }));
+    assert_eq!(next["running"]["new"], "b");
+    assert_eq!(State::from_bytes(br#"{"format":1}"#), Ok(State::default()));
+}
+
+#[test]
+fn what_cannot_be_read_is_refused_and_named() {
+    for wrong in ["", "{", "[]", "{}", r#"{"format":2}"#, r#"{"format":1,"floors":{"tiny":"two"}}"#] {
+        let rejected = State::from_bytes(wrong.as_bytes()).unwrap_err().to_string();
+        assert!(rejected.contains("secrets-engine-host/module"), "{rejected}");
+    }
+}
+
+#[test]
+fn the_floor_only_rises() {
+    let state = State::default().with_active(manifest("2.0.0"), None).with_active(manifest("1.0.0"), None);
+    assert_eq!(state.floors["tiny"].0.to_string(), "2.0.0");
+    assert_eq!(state.with_active(manifest("3.0.0"), None).floors["tiny"].0.to_string(), "3.0.0");
+}
+
+#[test]
+fn what_runs_is_not_refused_and_what_is_refused_is_not_held() {
+    let digest = manifest("1.0.0").digest;
+    let mut state = State::default().with_rejected(digest.0, "it trapped");
+    assert_eq!(state.rejection(digest.0), Some("it trapped"));
+    assert_eq!(state.with_active(manifest("1.0.0"), None).rejection(digest.0), None);
+    let version = Text("1.0.0".parse().unwrap());
+    state.pin = Some(Pin { digest: digest.clone(), version, exclusive: true, force: false, accepted: Vec::new() });
+    assert_eq!(state.with_rejected(digest.0, "again").pin, None);
+    assert!(state.with_rejected(Digest::of(b"other"), "r").pin.is_some());
+}
+
+#[test]
+fn refused_digests_and_reasons_are_bounded_and_so_is_the_whole() {
+    let long = "é".repeat(REASON_BYTES_MAX);
+    let refuse = |state: State, n: usize| state.with_rejected(Digest::of(&n.to_le_bytes()), &long);
+    let state = (0..=REFUSED_DIGESTS_MAX).fold(State::default(), refuse);
+    assert_eq!(state.rejected.len(), REFUSED_DIGESTS_MAX);
+    assert_eq!(state.rejection(Digest::of(&0_usize.to_le_bytes())), None, "the oldest goes");
+    assert!(state.rejected.iter().all(|rejected| rejected.reason.len() <= REASON_BYTES_MAX));
+    assert!(state.to_bytes().is_ok());
+    let mut wordy = manifest("1.0.0");
+    wordy.sudo = (0..1_000).map(|n| format!("{n}{}", "x".repeat(1_000))).collect();
+    let rejected = State::default().with_active(wordy, None).to_bytes().unwrap_err().to_string();
+    assert!(rejected.contains(&format!("at most {STATE_BYTES_MAX}")), "{rejected}");
+}

@@ -1,0 +1,149 @@
+//! May a module take the place of another one? The same rules where a module goes live and where an operator asks
+//! beforehand (`module diff`).
+
+use std::collections::BTreeSet;
+use std::fmt;
+
+use super::manifest::ModuleManifest;
+use crate::Rejection;
+
+/// On what terms a module may take another one's place.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Terms<'a> {
+    /// The operator said: also where there is no way back.
+    pub(super) force: bool,
+    /// What the operator said that it may ask for more.
+    pub(super) accepted: &'a BTreeSet<String>,
+    /// It comes with the binary, to which the operator said yes by its SHA-256.
+    pub(super) embedded: bool,
+}
+
+/// May a module take the place of another one?
+///
+/// # Errors
+/// The first reason against it.
+pub(super) fn check_update(
+    new: &ModuleManifest,
+    old: Option<&ModuleManifest>,
+    terms: Terms<'_>,
+) -> Result<(), Rejection> {
+    let incompatibilities = old.map(|old| Incompatibility::between(old, new)).unwrap_or_default();
+    let first = incompatibilities.into_iter().find(|incompatibility| !incompatibility.is_waived(terms));
+    first.map_or(Ok(()), |incompatibility| Err(Rejection::Permanent(incompatibility.to_string())))
+}
+
+/// A reason why a module does not take another one's place by itself. Its text says what an operator can do.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Incompatibility {
+    /// What is stored is another engine's.
+    OtherEngine {
+        /// Whose it is.
+        old: String,
+        /// Who would get it.
+        new: String,
+    },
+    /// Kinds of secrets whose leases nobody could renew or revoke.
+    LostLeases(Vec<String>),
+    /// It cannot read what is stored.
+    CannotRead {
+        /// The oldest storage version that it reads.
+        from: u32,
+        /// What is there.
+        stored: u32,
+    },
+    /// It is older than what is stored.
+    TooOld {
+        /// The newest storage version that it knows.
+        known: u32,
+        /// What is there.
+        stored: u32,
+    },
+    /// The old one cannot read what the new one writes.
+    NoWayBack {
+        /// The storage version that the new one writes.
+        written: u32,
+        /// The old one's version.
+        old: String,
+    },
+    /// Capabilities, paths without a token, paths without `sudo`.
+    AsksMore {
+        /// In the words by which an operator accepts them.
+        words: BTreeSet<String>,
+        /// The old one's version.
+        old: String,
+    },
+}
+
+impl Incompatibility {
+    /// All between two modules, the most serious first. The same bytes have none.
+    #[must_use]
+    pub fn between(old: &ModuleManifest, new: &ModuleManifest) -> Vec<Self> {
+        if old.digest == new.digest {
+            return Vec::new();
+        }
+        if old.engine != new.engine {
+            // Nothing else can be compared.
+            return vec![Self::OtherEngine { old: old.engine.clone(), new: new.engine.clone() }];
+        }
+        let lost: Vec<_> = old.secret_kinds.difference(&new.secret_kinds).cloned().collect();
+        let more = new.asks_more_than(old);
+        let old_version = || old.version.0.to_string();
+        let (stored, written, from) = (old.storage_written, new.storage_written, new.storage_readable_from);
+        [
+            (!lost.is_empty()).then_some(Self::LostLeases(lost)),
+            (from > stored).then_some(Self::CannotRead { from, stored }),
+            (written < stored).then_some(Self::TooOld { known: written, stored }),
+            (!old.reads_what_is_written_by(new)).then(|| Self::NoWayBack { written, old: old_version() }),
+            (!more.is_empty()).then(|| Self::AsksMore { words: more, old: old_version() }),
+        ]
+        .into_iter()
+        .flatten()
+        .collect()
+    }
+
+    fn is_waived(&self, terms: Terms<'_>) -> bool {
+        match self {
+            Self::LostLeases(_) | Self::CannotRead { .. } => false,
+            Self::OtherEngine { .. } | Self::TooOld { .. } => terms.force,
+            // Vault's own way back is the binary of before.
+            Self::NoWayBack { .. } => terms.force || terms.embedded,
+            Self::AsksMore { words, .. } => words.is_subset(terms.accepted) || terms.embedded,
+        }
+    }
+}
+
+impl fmt::Display for Incompatibility {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::OtherEngine { old, new } => {
+                write!(f, "storage is of the engine `{old}`; `module/use` with `force` gives it to `{new}`")
+            }
+            Self::LostLeases(kinds) => {
+                let kinds = kinds.join("`, `");
+                write!(f, "leases of `{kinds}` could not be renewed or revoked: it does not know them")
+            }
+            Self::CannotRead { from, stored } => {
+                write!(f, "it reads storage from version {from} on, and here is version {stored}")
+            }
+            Self::TooOld { known, stored } => write!(
+                f,
+                "here is storage of version {stored}, and it knows {known} at most; `module/use` with `force` runs it \
+                 all the same"
+            ),
+            Self::NoWayBack { written, old } => write!(
+                f,
+                "it writes storage of version {written}, which {old} cannot read: there would be no way back; \
+                 `module/use` with `force` takes it"
+            ),
+            Self::AsksMore { words, old } => {
+                let list = words.iter().map(String::as_str).collect::<Vec<_>>().join(",");
+                write!(f, "it asks for more than {old} does: {list}; `module/use` with `accept_capabilities={list}` ")?;
+                f.write_str("accepts exactly that")
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+#[path = "update_check_tests.rs"]
+mod tests;

@@ -1,0 +1,86 @@
+//! What stands against an update, as tables.
+
+#![expect(clippy::unwrap_used, reason = "tests")]
+
+use super::super::manifest::tests::manifest;
+use super::*;
+
+type Change = fn(&mut ModuleManifest);
+
+/// What is said of a module that differs from the one before by `change`.
+fn checked(change: Change, force: bool, accepted: &[&str]) -> Result<(), String> {
+    let mut new = manifest("2.0.0");
+    change(&mut new);
+    let accepted = accepted.iter().map(|&word| word.to_owned()).collect();
+    let terms = Terms { force, accepted: &accepted, embedded: false };
+    check_update(&new, Some(&manifest("1.0.0")), terms).map_err(|rejection| rejection.to_string())
+}
+
+#[test]
+fn an_update_that_keeps_what_was_is_taken() {
+    assert_eq!(checked(|_| (), false, &[]), Ok(()));
+    assert_eq!(checked(|new| new.secret_kinds.extend(["more".into()]), false, &[]), Ok(()));
+    assert_eq!(checked(|new| new.capabilities.clear(), false, &[]), Ok(()));
+    assert_eq!(checked(|new| new.sudo.extend(["other".into()]), false, &[]), Ok(()));
+}
+
+#[test]
+fn each_reason_against_an_update_is_named() {
+    let rows: [(Change, &str); 7] = [
+        (|new| new.secret_kinds.clear(), "leases of `token` could not be renewed or revoked"),
+        (|new| (new.storage_written, new.storage_readable_from) = (3, 2), "reads storage from version 2 on"),
+        (|new| new.storage_written = 2, "there would be no way back"),
+        (|new| (new.storage_written, new.storage_readable_from) = (0, 0), "here is storage of version 1"),
+        (|new| new.capabilities.extend(["outbound-http".into()]), "accept_capabilities=outbound-http"),
+        (|new| new.unauthenticated.extend(["open/*".into()]), "accept_capabilities=unauthenticated:open/*"),
+        (|new| new.sudo.clear(), "accept_capabilities=no-sudo:admin"),
+    ];
+    for (change, expected) in rows {
+        let rejected = checked(change, false, &[]).unwrap_err();
+        assert!(rejected.contains(expected), "{rejected}");
+    }
+    assert!(checked(|new| new.engine = "other".into(), false, &[]).unwrap_err().contains("of the engine `tiny`"));
+}
+
+#[test]
+fn force_takes_what_has_no_way_back_and_nothing_else() {
+    assert_eq!(checked(|new| new.storage_written = 2, true, &[]), Ok(()));
+    assert_eq!(checked(|new| (new.storage_written, new.storage_readable_from) = (0, 0), true, &[]), Ok(()));
+    assert_eq!(checked(|new| new.engine = "other".into(), true, &[]), Ok(()));
+    let never: [Change; 3] = [
+        |new| new.secret_kinds.clear(),
+        |new| (new.storage_written, new.storage_readable_from) = (3, 2),
+        |new| new.capabilities.extend(["clock".into()]),
+    ];
+    assert!(never.into_iter().all(|change| checked(change, true, &[]).is_err()));
+}
+
+#[test]
+fn what_is_asked_for_more_must_be_accepted_whole() {
+    let two: Change = |new| new.capabilities.extend(["clock".to_owned(), "random".to_owned()]);
+    assert!(checked(two, false, &["clock"]).is_err());
+    assert_eq!(checked(two, false, &["clock", "random"]), Ok(()));
+}
+
+#[test]
+fn the_same_bytes_and_a_mount_without_a_past_are_not_judged() {
+    let mut odd = manifest("1.0.0");
+    odd.secret_kinds.clear();
+    let terms = Terms { force: false, accepted: &BTreeSet::new(), embedded: false };
+    assert_eq!(check_update(&odd, Some(&manifest("1.0.0")), terms), Ok(()));
+    assert_eq!(check_update(&odd, None, terms), Ok(()));
+}
+
+#[test]
+fn the_binarys_own_module_was_accepted_with_the_binary() {
+    let terms = Terms { force: false, accepted: &BTreeSet::new(), embedded: true };
+    let checked = |change: Change| {
+        let mut new = manifest("2.0.0");
+        change(&mut new);
+        check_update(&new, Some(&manifest("1.0.0")), terms).is_ok()
+    };
+    assert!(checked(|new| new.capabilities.extend(["clock".into()])));
+    assert!(checked(|new| new.storage_written = 2), "Vault's own way back is the binary of before");
+    assert!(!checked(|new| new.secret_kinds.clear()));
+    assert!(!checked(|new| (new.storage_written, new.storage_readable_from) = (0, 0)), "it is older");
+}

@@ -1,0 +1,265 @@
+//! The modules that this process may run.
+
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+
+use component_runtime::{LoadError, Module, Runtime};
+use tokio::sync::{OnceCell, Semaphore, watch};
+use tokio::time::timeout;
+
+use crate::cache::Cache;
+use crate::directory::{Listing, ModuleFile, RejectedFile};
+use crate::limits::{LOAD_DEADLINE, LOADS_AT_ONCE, WATCH_INTERVAL};
+use crate::loaded_modules::LoadedModules;
+use crate::reader::Reader;
+use crate::signature::Statement;
+use crate::watch::Watcher;
+use crate::{Approval, CacheSettings, Candidate, Digest, LoadedModule, ModuleId, Origin, Rejection, TrustPolicy};
+
+/// The module that the binary carries.
+#[derive(Clone, Copy, Debug)]
+pub struct Embedded {
+    /// The component.
+    pub wasm: &'static [u8],
+    /// The same, compiled by `Runtime::precompile`.
+    pub precompiled: &'static [u8],
+}
+
+/// Where modules come from beside the binary. The default: from nowhere.
+#[derive(Clone, Debug, Default)]
+pub struct RegistrySettings {
+    /// The directory of modules. It need not be there yet.
+    pub directory: Option<PathBuf>,
+    /// Which modules of it may run.
+    pub trust: TrustPolicy,
+    /// Where compiled ones are kept; without it, a restart compiles them again.
+    pub cache: Option<CacheSettings>,
+}
+
+/// See the module's head. One in a process; all mounts share what it has loaded.
+pub struct ModuleRegistry {
+    runtime: Runtime,
+    embedded: Embedded,
+    embedded_module: OnceCell<Arc<LoadedModule>>,
+    trust: TrustPolicy,
+    reader: Option<Reader>,
+    cache: Option<Cache>,
+    loaded_modules: LoadedModules,
+    loads: Semaphore,
+    rejected_files: Mutex<Vec<RejectedFile>>,
+    changes: watch::Sender<u64>,
+    watcher: OnceLock<Watcher>,
+}
+
+impl ModuleRegistry {
+    /// Nothing is read or loaded yet.
+    #[must_use]
+    pub fn new(runtime: Runtime, embedded: Embedded, settings: RegistrySettings) -> Arc<Self> {
+        let RegistrySettings { directory, trust, cache } = settings;
+        Arc::new(Self {
+            reader: directory.map(|path| Reader::new(path, runtime.wasm_bytes_max())),
+            cache: cache.map(Cache::new),
+            runtime,
+            embedded,
+            embedded_module: OnceCell::new(),
+            trust,
+            loaded_modules: LoadedModules::default(),
+            loads: Semaphore::new(LOADS_AT_ONCE),
+            rejected_files: Mutex::default(),
+            changes: watch::Sender::new(0),
+            watcher: OnceLock::new(),
+        })
+    }
+
+    /// Is there anything beside the embedded module?
+    #[must_use]
+    pub fn has_directory(&self) -> bool {
+        self.reader.is_some()
+    }
+
+    /// The embedded module, loaded when first asked for.
+    ///
+    /// # Errors
+    /// When it cannot run on this machine.
+    pub async fn embedded(&self) -> Result<Arc<LoadedModule>, Rejection> {
+        let loaded = self.embedded_module.get_or_try_init(|| self.load_embedded()).await?;
+        Ok(Arc::clone(loaded))
+    }
+
+    /// All that is there now, the embedded module first, also what may not run.
+    ///
+    /// # Errors
+    /// When the directory cannot be read; what is loaded goes on serving.
+    pub async fn candidates(&self) -> Result<Vec<Candidate>, Rejection> {
+        let embedded = self.embedded().await?;
+        let mut candidates = vec![Candidate {
+            id: embedded.id.clone(),
+            digest: embedded.digest,
+            origin: embedded.origin.clone(),
+            approval: Ok(embedded.approval.clone()),
+        }];
+        if let Some(reader) = &self.reader {
+            let Listing { modules, refused } = reader.list().await?;
+            self.keep_refused(refused);
+            candidates.extend(modules.into_iter().map(|file| self.candidate(file)));
+        }
+        Ok(candidates)
+    }
+
+    /// Files of the directory that are not even candidates, as `candidates` last saw them: badly named, too large,
+    /// not readable.
+    #[must_use]
+    pub fn rejected_files(&self) -> Vec<RejectedFile> {
+        self.rejected_files.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Reads a candidate's bytes, checks that they are the ones it was listed with and may run, and makes them
+    /// able to serve: compiled, linked, described.
+    ///
+    /// # Errors
+    /// Why it cannot serve, and whether it could another time.
+    pub async fn load(&self, candidate: &Candidate) -> Result<Arc<LoadedModule>, Rejection> {
+        match &candidate.origin {
+            Origin::Embedded => self.embedded().await.map_err(Rejection::into_transient),
+            Origin::File(name) => self.load_file(name, candidate.digest).await,
+        }
+    }
+
+    /// An operator wants it tried again, whatever is known against it.
+    pub fn forget_failures(&self) {
+        self.loaded_modules.forget_failures();
+    }
+
+    /// Counts up when the directory changed, once soon after the first call too: look at `candidates` then. The
+    /// directory is watched from the first call on, which needs a tokio runtime; without one there are no changes.
+    pub fn changes(&self) -> watch::Receiver<u64> {
+        if let Some(reader) = &self.reader {
+            self.watcher.get_or_init(|| Watcher::start(reader.clone(), self.changes.clone(), WATCH_INTERVAL));
+        }
+        self.changes.subscribe()
+    }
+
+    fn candidate(&self, file: ModuleFile) -> Candidate {
+        let ModuleFile { name, id, digest, signatures } = file;
+        let statement = Statement { id, digest };
+        let approval = self.trust.approve(&statement, signatures.as_deref());
+        Candidate { id: statement.id, digest, origin: Origin::File(name), approval }
+    }
+
+    async fn load_file(&self, name: &str, listed: Digest) -> Result<Arc<LoadedModule>, Rejection> {
+        let reader =
+            self.reader.as_ref().ok_or_else(|| Rejection::Permanent("there is no directory of modules".to_owned()))?;
+        let id = ModuleId::from_file_name(name).map_err(|error| Rejection::Permanent(error.to_string()))?;
+        let load = self.load_in_turn(reader, name, Statement { id, digest: listed });
+        let too_slow = |_| Err(Rejection::Transient(format!("loading it took longer than {LOAD_DEADLINE:?}")));
+        timeout(LOAD_DEADLINE, load).await.unwrap_or_else(too_slow)
+    }
+
+    /// One mount at a time for each module, and few modules at once, so that memory holds the bytes of a file once
+    /// and not once for each mount. What does not load is known to the mounts that come after.
+    async fn load_in_turn(
+        &self,
+        reader: &Reader,
+        name: &str,
+        listed: Statement,
+    ) -> Result<Arc<LoadedModule>, Rejection> {
+        let mut slot = self.loaded_modules.slot(&listed).await;
+        if let Some(known) = self.loaded_modules.failure(&listed) {
+            return Err(known);
+        }
+        let _turn = self.loads.acquire().await.map_err(|closed| Rejection::Transient(closed.to_string()))?;
+        let loaded = self.load_now(reader, name, &listed, slot.module()).await;
+        match &loaded {
+            Ok(loaded) => slot.put(&loaded.module),
+            Err(rejection @ Rejection::Permanent(_)) => self.loaded_modules.keep_failure(listed, rejection.clone()),
+            Err(Rejection::Transient(_)) => {}
+        }
+        loaded
+    }
+
+    /// The bytes are read once: what is checked here is what runs. Whatever differs from the list may still be on its
+    /// way there; the next list tells.
+    async fn load_now(
+        &self,
+        reader: &Reader,
+        name: &str,
+        listed: &Statement,
+        in_use: Option<Arc<Module>>,
+    ) -> Result<Arc<LoadedModule>, Rejection> {
+        let (bytes, signatures) = reader.read(name.to_owned()).await.map_err(Rejection::into_transient)?;
+        let digest = Digest::of(&bytes);
+        if digest != listed.digest {
+            let text = format!("`{name}` changed since it was listed with SHA-256 {}", listed.digest);
+            return Err(Rejection::Transient(text));
+        }
+        let approval = self.trust.approve(listed, signatures.as_deref()).map_err(Rejection::into_transient)?;
+        let module = match in_use.or_else(|| self.copy_of_embedded(digest)) {
+            Some(module) => module,
+            None => self.load_or_compile(digest, &bytes).await?,
+        };
+        let loaded = loaded(module, digest, Origin::File(name.to_owned()), approval, Some(&listed.id));
+        loaded.map_err(Rejection::into_permanent)
+    }
+
+    /// What is embedded is not compiled again because it also lies in the directory.
+    fn copy_of_embedded(&self, digest: Digest) -> Option<Arc<Module>> {
+        let embedded = self.embedded_module.get().filter(|embedded| embedded.digest == digest)?;
+        Some(Arc::clone(&embedded.module))
+    }
+
+    async fn load_or_compile(&self, digest: Digest, wasm: &[u8]) -> Result<Arc<Module>, Rejection> {
+        if let Some(cache) = &self.cache
+            && let Some(module) = cache.load(&self.runtime, digest).await
+        {
+            return Ok(module);
+        }
+        let module = self.runtime.load(wasm).await.map_err(|error| rejection(&error))?;
+        if let Some(cache) = &self.cache {
+            cache.keep(&self.runtime, digest, &module).await;
+        }
+        Ok(module)
+    }
+
+    async fn load_embedded(&self) -> Result<Arc<LoadedModule>, Rejection> {
+        let Embedded { wasm, precompiled } = self.embedded;
+        let module = self.runtime.load_embedded(precompiled, wasm).await;
+        let module = module.map_err(|error| Rejection::Permanent(error.to_string()))?;
+        loaded(module, Digest::of(wasm), Origin::Embedded, Approval::Embedded, None)
+    }
+
+    /// The log has each once, for as long as the file stays as it is.
+    fn keep_refused(&self, refused: Vec<RejectedFile>) {
+        let mut kept = self.rejected_files.lock().unwrap_or_else(PoisonError::into_inner);
+        for RejectedFile { name, reason } in refused.iter().filter(|file| !kept.contains(file)) {
+            tracing::warn!(file = name, %reason, "a file in the directory of modules is no module");
+        }
+        *kept = refused;
+    }
+}
+
+fn rejection(error: &LoadError) -> Rejection {
+    if error.is_lasting() { Rejection::Permanent(error.to_string()) } else { Rejection::Transient(error.to_string()) }
+}
+
+/// A module must say of itself what its file says.
+fn loaded(
+    module: Arc<Module>,
+    digest: Digest,
+    origin: Origin,
+    approval: Approval,
+    named: Option<&ModuleId>,
+) -> Result<Arc<LoadedModule>, Rejection> {
+    let description = module.description();
+    let id = ModuleId::new(&description.name, &description.version);
+    let id = id.map_err(|error| Rejection::Permanent(format!("it describes itself wrongly: {error}")))?;
+    if let Some(named) = named.filter(|named| **named != id) {
+        return Err(Rejection::Permanent(format!(
+            "it describes itself as {id}, and its file is named `{}`",
+            named.file_name()
+        )));
+    }
+    Ok(Arc::new(LoadedModule { id, digest, origin, approval, module }))
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,59 @@
+//! Loads take turns.
+
+#![expect(clippy::unwrap_used, reason = "tests")]
+
+use std::time::Duration;
+
+use component_runtime::{Limits, RuntimeSettings};
+
+use super::*;
+
+fn registry() -> Arc<ModuleRegistry> {
+    let limits = Limits { requests_in_flight_max: 16, requests_in_flight_per_mount_max: 8, ..Limits::default() };
+    let settings = RuntimeSettings {
+        egress: Vec::new(),
+        upstream_read_only: false,
+        wal_minimum_age: Duration::from_secs(600),
+        limits,
+    };
+    let directory = Some(PathBuf::from("/nowhere"));
+    let nothing = Embedded { wasm: b"", precompiled: b"" };
+    ModuleRegistry::new(
+        Runtime::new(settings).unwrap(),
+        nothing,
+        RegistrySettings { directory, ..RegistrySettings::default() },
+    )
+}
+
+async fn refused(registry: &ModuleRegistry, content: &[u8]) -> Rejection {
+    let candidate = Candidate {
+        id: ModuleId::new("astra", "1.2.3").unwrap(),
+        digest: Digest::of(content),
+        origin: Origin::File("astra-1.2.3.wasm".to_owned()),
+        approval: Ok(Approval::AllowListed),
+    };
+    registry.load(&candidate).await.err().unwrap()
+}
+
+#[tokio::test(start_paused = true)]
+async fn few_modules_are_loaded_at_once_and_who_waits_too_long_is_told() {
+    let registry = registry();
+    let others = registry.loads.acquire_many(u32::try_from(LOADS_AT_ONCE).unwrap()).await.unwrap();
+    let reason = refused(&registry, b"").await;
+    assert_eq!(reason.to_string(), "loading it took longer than 180s");
+    drop(others);
+    let reason = refused(&registry, b"").await;
+    assert!(reason.to_string().contains("cannot be read"), "it had its turn: {reason}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn mounts_wait_for_each_other_at_one_module_only() {
+    let registry = registry();
+    let statement = Statement { id: ModuleId::new("astra", "1.2.3").unwrap(), digest: Digest::of(b"one") };
+    let held = registry.loaded_modules.slot(&statement).await;
+    let reason = refused(&registry, b"one").await;
+    assert_eq!(reason.to_string(), "loading it took longer than 180s");
+    let reason = refused(&registry, b"another").await;
+    assert!(reason.to_string().contains("cannot be read"), "it had its turn: {reason}");
+    drop(held);
+}

@@ -1,0 +1,34 @@
+//! A mount's storage is one engine's, also where nobody wrote down whose.
+
+#![expect(clippy::unwrap_used, reason = "tests")]
+
+use modules::controller::{Condition, Done, SelectRequest};
+
+use crate::support::{World, reason, select, version};
+
+#[tokio::test]
+async fn what_is_stored_is_not_given_to_another_engine_unless_an_operator_says_so() {
+    // Written before there was a record: by an older host, or by the plugin that this one replaces.
+    let world = World::new().option("module", "other");
+    world.source.put("other_2");
+    let controller = world.load().await;
+    assert!(version(&controller).await.contains("storage is of the engine `tiny`"));
+    assert!(reason(&controller, "other_2").contains("`module/use` with `force` gives it to `other`"));
+    assert_eq!(controller.report().condition, Condition::NothingServes);
+    assert!(controller.use_module(select("2.0.0")).await.unwrap_err().to_string().contains("`force`"));
+    assert!(world.state().is_null());
+    let done = controller.use_module(SelectRequest { force: true, ..select("2.0.0") }).await.unwrap();
+    assert!(matches!(done, Done::Serves(id) if id.engine == "other"));
+    assert_eq!(world.state()["running"]["engine"], "other");
+    assert!(controller.revert(true).await.unwrap_err().to_string().contains("no module served before"));
+    assert_eq!(version(&world.load().await).await, "2.0.0");
+}
+
+#[tokio::test]
+async fn an_empty_mount_is_of_the_engine_that_its_option_names() {
+    let world = World::new().option("module", "other");
+    world.storage.entries.lock().unwrap().clear();
+    world.source.put("other_2");
+    assert_eq!(version(&world.load().await).await, "2.0.0");
+    assert_eq!(world.state()["running"]["engine"], "other");
+}

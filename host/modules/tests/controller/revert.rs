@@ -1,0 +1,280 @@
+//! Going back: by hand, and by itself when a new module fails.
+
+#![expect(clippy::unwrap_used, reason = "tests")]
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use component_runtime::Operation;
+use modules::Approval;
+use modules::controller::{Condition, Done, ModuleController, SelectRequest, state_key};
+
+use crate::support::{World, ask, digest, reason, reported, select, until, version};
+
+#[tokio::test]
+async fn an_operator_goes_back_and_the_module_that_goes_does_not_come_back_by_itself() {
+    let world = World::new();
+    world.source.put("tiny_2");
+    let controller = world.load().await;
+    assert_eq!(version(&controller).await, "2.0.0");
+    let done = controller.revert(false).await.unwrap();
+    assert!(matches!(done, Done::Serves(id) if id.version.to_string() == "1.0.0"));
+    assert_eq!(version(&controller).await, "1.0.0");
+    controller.reload().await.unwrap();
+    assert_eq!(version(&controller).await, "1.0.0");
+    assert!(reason(&controller, "tiny_2").contains("an operator went back from it"));
+    assert_eq!(controller.report().condition, Condition::Serves);
+    // Nor after a restart.
+    assert_eq!(version(&world.load().await).await, "1.0.0");
+    assert!(controller.revert(false).await.unwrap_err().to_string().contains("no module served before"));
+}
+
+#[tokio::test]
+async fn who_holds_a_module_and_goes_back_from_it_gets_no_higher_one() {
+    let world = World::new();
+    world.source.put("tiny_2");
+    let controller = world.load().await;
+    controller.use_module(select("2.0.0")).await.unwrap();
+    world.source.put("tiny_3_traps");
+    controller.reload().await.unwrap();
+    let done = controller.revert(false).await.unwrap();
+    assert!(matches!(done, Done::Serves(id) if id.version.to_string() == "1.0.0"));
+    for controller in [controller, world.load().await] {
+        assert_eq!(version(&controller).await, "1.0.0");
+        assert!(reported(&controller, "tiny_3_traps").reason.unwrap().contains("`module/use` holds 1.0.0"));
+    }
+}
+
+#[tokio::test]
+async fn a_process_that_has_not_served_the_mount_yet_goes_back_in_it() {
+    let world = World::new();
+    world.source.put("tiny_2");
+    drop(world.load().await);
+    let done = world.open().await.revert(false).await.unwrap();
+    assert!(matches!(done, Done::Serves(id) if id.version.to_string() == "1.0.0"));
+}
+
+#[tokio::test]
+async fn a_module_that_traps_after_it_went_live_goes_by_itself() {
+    let world = World::new();
+    let controller = world.load().await;
+    assert_eq!(ask(&controller, Operation::Update, "note").await.unwrap(), "Ok(())");
+    world.source.put("tiny_2_traps");
+    controller.reload().await.unwrap();
+    assert_eq!(version(&controller).await, "2.0.0");
+    for _ in 0..3 {
+        assert!(ask(&controller, Operation::Update, "trap").await.is_err());
+    }
+    controller.reload().await.unwrap();
+    assert_eq!(version(&controller).await, "2.0.0", "three may be chance");
+    assert!(ask(&controller, Operation::Update, "trap").await.is_err());
+    until("1.0.0 serves again", || async { version(&controller).await == "1.0.0" }).await;
+    until("it is told", || async { controller.report().condition == Condition::Serves }).await;
+    controller.reload().await.unwrap();
+    assert!(reason(&controller, "tiny_2_traps").contains("it trapped"));
+    assert_eq!(version(&controller).await, "1.0.0");
+    assert_eq!(ask(&controller, Operation::Read, "note").await.unwrap(), "Ok(Some([49, 46, 48, 46, 48]))");
+    assert_eq!(world.state()["refused"][0]["digest"], digest("tiny_2_traps").to_string());
+    // Until it is named.
+    let named = SelectRequest { digest: Some(digest("tiny_2_traps")), ..select("latest") };
+    controller.use_module(named).await.unwrap();
+    assert_eq!(version(&controller).await, "2.0.0");
+    assert!(controller.report().pin.is_none());
+}
+
+#[tokio::test]
+async fn a_way_back_that_is_not_free_just_now_is_tried_again() {
+    let world = World::new();
+    world.source.put("tiny_2_traps");
+    drop(world.load().await);
+    // After a restart the module of before must be found first.
+    let controller = world.load().await;
+    world.source.unreadable.store(true, Ordering::SeqCst);
+    for _ in 0..4 {
+        assert!(ask(&controller, Operation::Update, "trap").await.is_err());
+    }
+    until("its trial goes on", || async { controller.report().condition == Condition::OnTrial }).await;
+    assert_eq!(version(&controller).await, "2.0.0");
+    world.source.unreadable.store(false, Ordering::SeqCst);
+    for _ in 0..4 {
+        assert!(ask(&controller, Operation::Update, "trap").await.is_err());
+    }
+    until("1.0.0 serves again", || async { version(&controller).await == "1.0.0" }).await;
+}
+
+#[tokio::test]
+async fn a_module_that_failed_is_remembered_also_if_another_one_serves_by_then() {
+    let world = World::new();
+    world.source.put("tiny_2_traps");
+    let controller = world.load().await;
+    assert_eq!(version(&controller).await, "2.0.0");
+    world.source.put("tiny_2");
+    // It is at work, and all but done, before the task that goes back.
+    *world.storage.gated.lock().unwrap() = Some(state_key());
+    let closed = world.storage.gate.lock().await;
+    let mut changes = tokio::task::JoinSet::new();
+    changes.spawn({
+        let controller = Arc::clone(&controller);
+        async move { controller.use_module(SelectRequest { digest: Some(digest("tiny_2")), ..select("2.0.0") }).await }
+    });
+    until("it is being stored", || async { world.storage.at_the_gate.load(Ordering::SeqCst) > 0 }).await;
+    for _ in 0..4 {
+        assert!(ask(&controller, Operation::Update, "trap").await.is_err());
+    }
+    drop(closed);
+    changes.join_next().await.unwrap().unwrap().unwrap();
+    let failed = digest("tiny_2_traps").to_string();
+    until("it is on record", || async { world.state()["refused"][0]["digest"] == failed }).await;
+    assert_eq!(controller.report().serving.unwrap().digest, digest("tiny_2"));
+    let refused = controller.revert(false).await.unwrap_err().to_string();
+    assert!(refused.contains("no module served before"), "{refused}");
+}
+
+#[tokio::test]
+async fn a_change_that_is_done_is_told_as_done_though_the_look_after_it_fails() {
+    let world = World::new();
+    world.source.put("tiny_2");
+    let controller = world.load().await;
+    assert_eq!(version(&controller).await, "2.0.0");
+    // The way back is loaded still, where this process made the switch.
+    world.source.remove("tiny_2");
+    world.source.put("tiny_2_traps");
+    controller.use_module(SelectRequest { digest: Some(digest("tiny_2_traps")), ..select("2.0.0") }).await.unwrap();
+    world.source.unreadable.store(true, Ordering::SeqCst);
+    let done = controller.revert(false).await.unwrap();
+    assert!(matches!(done, Done::Serves(id) if id.version.to_string() == "2.0.0"));
+    assert_eq!(controller.report().serving.unwrap().digest, digest("tiny_2"));
+    assert!(controller.report().problem.unwrap().contains("cannot be read"));
+}
+
+#[tokio::test]
+async fn going_back_by_itself_does_not_wait_for_storage() {
+    let world = World::new();
+    world.source.put("tiny_2_traps");
+    let controller = world.load().await;
+    assert_eq!(version(&controller).await, "2.0.0");
+    world.storage.read_only.store(true, Ordering::SeqCst);
+    for _ in 0..4 {
+        assert!(ask(&controller, Operation::Update, "trap").await.is_err());
+    }
+    until("1.0.0 serves again", || async { version(&controller).await == "1.0.0" }).await;
+    until("it is told", || async { controller.report().unsaved }).await;
+    assert_eq!(world.state()["running"]["version"], "2.0.0");
+}
+
+#[tokio::test]
+async fn the_module_of_before_is_found_again_after_a_restart() {
+    let world = World::new();
+    world.source.put("tiny_2_traps");
+    drop(world.load().await);
+    let restarted = world.load().await;
+    assert_eq!(version(&restarted).await, "2.0.0");
+    assert_eq!(restarted.report().condition, Condition::OnTrial, "its trial is not over");
+    for _ in 0..4 {
+        assert!(ask(&restarted, Operation::Update, "trap").await.is_err());
+    }
+    until("1.0.0 serves again", || async { version(&restarted).await == "1.0.0" }).await;
+}
+
+#[tokio::test]
+async fn without_a_way_back_an_operator_must_force_it_and_nothing_goes_by_itself() {
+    let world = World::new();
+    world.source.put("tiny_2_newer_storage");
+    let controller = world.load().await;
+    assert!(reason(&controller, "tiny_2_newer_storage").contains("`force`"));
+    controller.use_module(SelectRequest { force: true, ..select("2.0.0") }).await.unwrap();
+    let refused = controller.revert(false).await.unwrap_err().to_string();
+    assert!(refused.contains("storage of version 2") && refused.contains("`force`"), "{refused}");
+    assert_eq!(version(&controller).await, "2.0.0");
+    controller.revert(true).await.unwrap();
+    assert_eq!(version(&controller).await, "1.0.0");
+}
+
+#[tokio::test]
+async fn what_one_node_goes_back_from_the_others_leave_too() {
+    let world = World::new();
+    // The way back loses a kind of secret: that is for the node to judge that goes back.
+    world.source.put("tiny_2_leases_more");
+    let (active, standby) = (world.load().await, world.load().await);
+    assert_eq!((version(&active).await.as_str(), version(&standby).await.as_str()), ("2.0.0", "2.0.0"));
+    active.revert(false).await.unwrap();
+    standby.invalidate("some/other/key");
+    assert_eq!(version(&standby).await, "2.0.0");
+    standby.invalidate(&state_key());
+    until("the other node goes back", || async { version(&standby).await == "1.0.0" }).await;
+    // And not back to it, though it is still loaded there.
+    let refused = standby.revert(true).await.unwrap_err().to_string();
+    assert!(refused.contains("no module served before"), "{refused}");
+    assert_eq!(version(&standby).await, "1.0.0");
+}
+
+#[tokio::test]
+async fn a_way_back_to_other_special_paths_takes_a_reload() {
+    let world = World::new();
+    world.source.put("tiny_2_other_special_paths");
+    drop(world.load().await);
+    let controller = world.load().await;
+    assert_eq!(version(&controller).await, "2.0.0");
+    let done = controller.revert(false).await.unwrap();
+    assert!(matches!(done, Done::NeedsReload(id) if id.version.to_string() == "1.0.0"));
+    assert_eq!(version(&controller).await, "2.0.0");
+    assert_eq!(version(&world.load().await).await, "1.0.0");
+}
+
+/// A mount whose look hangs at loading `tiny_3`.
+async fn hanging() -> (World, Arc<ModuleController>) {
+    let world = World::new();
+    world.source.put("tiny_2_traps");
+    let controller = world.load().await;
+    assert_eq!(version(&controller).await, "2.0.0");
+    world.source.put("tiny_3");
+    world.source.close(Some("tiny_3"));
+    controller.trigger();
+    until("the look hangs", || async { world.source.waiting.load(Ordering::SeqCst) > 0 }).await;
+    (world, controller)
+}
+
+#[tokio::test]
+async fn a_failing_module_does_not_wait_for_a_look_that_hangs() {
+    let (world, controller) = hanging().await;
+    for _ in 0..4 {
+        assert!(ask(&controller, Operation::Update, "trap").await.is_err());
+    }
+    until("1.0.0 serves again", || async { version(&controller).await == "1.0.0" }).await;
+    world.source.close(None);
+    until("3.0.0 serves after all", || async { controller.report().serving.unwrap().digest == digest("tiny_3") }).await;
+}
+
+#[tokio::test]
+async fn an_operator_who_goes_back_does_not_wait_for_a_look_that_hangs() {
+    let (world, controller) = hanging().await;
+    // Somebody waits for the look already.
+    let mut others = tokio::task::JoinSet::new();
+    others.spawn({
+        let controller = Arc::clone(&controller);
+        async move { controller.reload().await }
+    });
+    tokio::task::yield_now().await;
+    world.source.remove("tiny_3");
+    controller.revert(false).await.unwrap();
+    assert_eq!(version(&controller).await, "1.0.0");
+    let other = others.join_next().await.unwrap().unwrap();
+    assert!(other.unwrap_err().to_string().contains("a revert is in progress on this mount"));
+}
+
+#[tokio::test]
+async fn going_back_lasts_over_a_restart_though_a_pinned_module_is_between() {
+    let world = World::new();
+    world.source.put("tiny_3_traps");
+    let controller = world.load().await;
+    assert_eq!(version(&controller).await, "2.0.0", "as it calls itself; its file is named 3.0.0");
+    controller.revert(false).await.unwrap();
+    world.source.put_as("tiny_2", Ok(Approval::AllowListed));
+    controller.reload().await.unwrap();
+    assert_eq!(version(&controller).await, "1.0.0");
+    let restarted = world.load().await;
+    assert_eq!(version(&restarted).await, "1.0.0");
+    assert!(reported(&restarted, "tiny_2").reason.unwrap().contains("`module/use` takes it"));
+    restarted.use_module(select("2.0.0")).await.unwrap();
+    assert_eq!(version(&restarted).await, "2.0.0");
+}

@@ -1,0 +1,245 @@
+//! A start: what serves, by what is there and what is stored, and what cannot be read or written meanwhile.
+
+#![expect(clippy::unwrap_used, reason = "tests")]
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use component_runtime::Limits;
+use modules::controller::{Condition, Report, state_key};
+use serde_json::Value;
+
+use crate::support::{World, digest, until, version};
+
+#[tokio::test]
+async fn a_start_without_its_directory_has_the_embedded_module() {
+    let world = World::new();
+    world.source.put("tiny_2");
+    drop(world.load().await);
+    world.source.unreadable.store(true, Ordering::SeqCst);
+    let restarted = world.load().await;
+    assert_eq!(version(&restarted).await, "1.0.0");
+    assert!(restarted.report().problem.unwrap().contains("cannot be read"));
+    world.source.unreadable.store(false, Ordering::SeqCst);
+    restarted.reload().await.unwrap();
+    assert_eq!(version(&restarted).await, "2.0.0");
+}
+
+#[tokio::test]
+async fn requests_go_to_what_ran_last_while_something_new_is_tried() {
+    let world = World::new();
+    world.source.put("tiny_2");
+    drop(world.load().await);
+    world.source.put("tiny_3_traps");
+    world.source.close(Some("tiny_3_traps"));
+    let restarted = world.open().await;
+    assert_eq!(version(&restarted).await, "2.0.0");
+    assert_eq!(restarted.report().condition, Condition::OnTrial);
+    world.source.close(None);
+    until("3.0.0 serves", || async { restarted.report().serving.unwrap().id.version.major == 3 }).await;
+    assert_eq!(world.state()["previous"]["version"], "2.0.0");
+}
+
+#[tokio::test]
+async fn what_changes_during_the_first_look_is_looked_at() {
+    let world = World::new();
+    world.source.put("tiny_2");
+    world.source.close(Some("tiny_2"));
+    let controller = world.open().await;
+    let meanwhile = async {
+        until("it is being loaded", || async { world.source.waiting.load(Ordering::SeqCst) > 0 }).await;
+        world.source.put("tiny_3_traps");
+        controller.trigger();
+        world.source.close(None);
+    };
+    let (answer, ()) = tokio::join!(version(&controller), meanwhile);
+    assert_eq!(answer, "2.0.0");
+    until("3.0.0 serves", || async { controller.report().serving.unwrap().id.version.major == 3 }).await;
+}
+
+#[tokio::test]
+async fn a_copy_under_another_name_takes_no_ones_place() {
+    let world = World::new();
+    world.source.put("tiny_2");
+    drop(world.load().await);
+    // The same bytes.
+    world.source.put_as("tiny_3", Err(modules::Rejection::Permanent("it is not signed".into())));
+    let restarted = world.load().await;
+    assert_eq!(version(&restarted).await, "2.0.0");
+    assert_eq!(restarted.report().problem, None);
+    // Trusted, but not what it is called.
+    let failure = modules::Rejection::Permanent("it describes itself as tiny 2.0.0".into());
+    world.source.fail("tiny_3", Some(failure));
+    world.source.put("tiny_3");
+    let restarted = world.load().await;
+    assert_eq!(restarted.report().serving.unwrap().id.version.major, 2);
+    let copy =
+        |report: Report| report.candidates.into_iter().find(|candidate| candidate.id.version.major == 3).unwrap();
+    assert!(!copy(restarted.report()).acceptable);
+}
+
+#[tokio::test]
+async fn a_binding_whose_mount_was_loaded_anew_writes_nothing() {
+    let world = World::new();
+    let old = world.load().await;
+    old.close();
+    world.source.put("tiny_2");
+    let _ = old.reload().await;
+    assert_eq!(world.state(), Value::Null);
+    assert_eq!(version(&old).await, "1.0.0");
+}
+
+#[tokio::test]
+async fn what_cannot_read_what_is_stored_does_not_serve_it() {
+    let world = World::new();
+    world.source.put("tiny_2_newer_storage");
+    let controller = world.load().await;
+    let forced = modules::controller::SelectRequest { force: true, ..crate::support::select("2.0.0") };
+    controller.use_module(forced).await.unwrap();
+    assert_eq!(version(&controller).await, "2.0.0");
+    controller
+        .use_module(modules::controller::SelectRequest { force: true, ..crate::support::select("latest") })
+        .await
+        .unwrap();
+    world.source.remove("tiny_2_newer_storage");
+    let restarted = world.load().await;
+    let told = version(&restarted).await;
+    assert!(told.contains("no module may serve this mount") && told.contains("storage of version 2"), "{told}");
+    assert_eq!(restarted.report().condition, Condition::NothingServes);
+    world.source.put("tiny_2_newer_storage");
+    restarted.reload().await.unwrap();
+    assert_eq!(version(&restarted).await, "2.0.0");
+}
+
+#[tokio::test]
+async fn a_version_that_is_held_and_not_there_leaves_the_mount_without_a_module() {
+    let world = World::new().option("module_version", "2.0.0");
+    let controller = world.load().await;
+    assert!(version(&controller).await.contains("`module_version` holds 2.0.0"));
+    world.source.put("tiny_2");
+    controller.reload().await.unwrap();
+    assert_eq!(version(&controller).await, "2.0.0");
+    assert_eq!(controller.report().condition, Condition::OnTrial);
+}
+
+#[tokio::test]
+async fn a_standby_goes_live_and_keeps_to_itself_what_it_cannot_write() {
+    let world = World::new();
+    world.storage.read_only.store(true, Ordering::SeqCst);
+    world.source.put("tiny_2");
+    let controller = world.load().await;
+    assert_eq!(version(&controller).await, "2.0.0");
+    assert_eq!(world.state(), Value::Null);
+    assert!(controller.report().unsaved);
+    // What is for an operator to decide is written where it can be: the server forwards by this text.
+    let refused = controller.revert(false).await.unwrap_err();
+    assert_eq!(refused.to_string(), "cannot write to readonly storage");
+    assert_eq!(version(&controller).await, "2.0.0");
+}
+
+#[tokio::test]
+async fn what_could_not_be_written_is_written_by_a_later_look() {
+    let world = World::new();
+    // As while the server sets the mount up.
+    world.storage.read_only.store(true, Ordering::SeqCst);
+    world.source.put("tiny_2");
+    let controller = world.load().await;
+    assert_eq!((version(&controller).await.as_str(), world.state()), ("2.0.0", Value::Null));
+    world.storage.read_only.store(false, Ordering::SeqCst);
+    controller.reload().await.unwrap();
+    assert_eq!(world.state()["running"]["version"], "2.0.0");
+    assert!(!controller.report().unsaved);
+}
+
+#[tokio::test]
+async fn a_start_that_cannot_read_its_state_is_tried_again() {
+    let world = World::new();
+    world.source.put("tiny_2");
+    world.storage.unreadable.store(true, Ordering::SeqCst);
+    let controller = world.open().await;
+    assert!(version(&controller).await.contains("the server is sealed"));
+    world.storage.unreadable.store(false, Ordering::SeqCst);
+    assert_eq!(version(&controller).await, "2.0.0");
+}
+
+#[tokio::test]
+async fn a_damaged_state_is_no_reason_to_forget_what_ran() {
+    let world = World::new();
+    world.storage.entries.lock().unwrap().insert(state_key(), b"{".into());
+    let controller = world.load().await;
+    assert!(version(&controller).await.contains("secrets-engine-host/module"));
+    assert!(controller.use_module(crate::support::select("1.0.0")).await.is_err());
+    let forced = modules::controller::SelectRequest { force: true, ..crate::support::select("1.0.0") };
+    controller.use_module(forced).await.unwrap();
+    assert_eq!(version(&controller).await, "1.0.0");
+}
+
+#[tokio::test]
+async fn what_cannot_be_read_now_is_not_forgotten_by_force() {
+    let forced = || modules::controller::SelectRequest { force: true, ..crate::support::select("1.0.0") };
+    let world = World::new();
+    world.source.put("tiny_2");
+    drop(world.load().await);
+    let before = world.state();
+    assert_eq!(before["floors"]["tiny"], "2.0.0");
+    world.storage.unreadable.store(true, Ordering::SeqCst);
+    let refused = world.open().await.use_module(forced()).await.unwrap_err().to_string();
+    assert!(refused.contains("the server is sealed"), "{refused}");
+    assert_eq!(world.state(), before);
+    // Of a later host, which may have given it any form.
+    let later = br#"{"format":2,"running":"elsewhere"}"#;
+    world.storage.unreadable.store(false, Ordering::SeqCst);
+    world.storage.entries.lock().unwrap().insert(state_key(), later.to_vec());
+    let refused = world.open().await.use_module(forced()).await.unwrap_err().to_string();
+    assert!(refused.contains("it has format 2"), "{refused}");
+    assert_eq!(world.state()["running"], "elsewhere");
+}
+
+#[tokio::test]
+async fn many_requests_start_a_mount_once() {
+    let world = World::with(Limits::default());
+    world.source.put("tiny_2");
+    let controller = world.open().await;
+    let mut requests = tokio::task::JoinSet::new();
+    for _ in 0..20 {
+        let controller = Arc::clone(&controller);
+        requests.spawn(async move { version(&controller).await });
+    }
+    while let Some(told) = requests.join_next().await {
+        assert_eq!(told.unwrap(), "2.0.0");
+    }
+    assert_eq!(world.storage.of_the_host.load(Ordering::SeqCst), 2, "one read, one write");
+}
+
+#[tokio::test]
+async fn the_binary_of_a_new_release_is_taken_with_what_it_asks_for() {
+    let world = World::new();
+    world.source.put("tiny_2");
+    drop(world.load().await);
+    world.source.remove("tiny_2");
+    *world.source.embedded.lock().unwrap() = "tiny_2_more_capabilities";
+    let restarted = world.load().await;
+    assert_eq!(version(&restarted).await, "2.0.0");
+    assert_eq!(restarted.report().serving.unwrap().digest, digest("tiny_2_more_capabilities"));
+}
+
+#[tokio::test]
+async fn why_nothing_serves_is_told_in_few_words() {
+    let world = World::new().option("module_version", "9.0.0");
+    for name in ["tiny_2", "tiny_2_traps", "tiny_2_leases_more", "tiny_2_newer_storage", "tiny_2_fails_its_probe"] {
+        world.source.put(name);
+    }
+    let told = version(&world.load().await).await;
+    assert_eq!(told.matches("holds 9.0.0").count(), modules::limits::REASONS_TOLD_MAX, "{told}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_ran_last_goes_on_at_once_without_being_tried_anew() {
+    let world = World::new();
+    world.source.put("tiny_2");
+    drop(world.load().await);
+    *world.storage.gated.lock().unwrap() = Some("note".into());
+    let _closed = world.storage.gate.lock().await;
+    assert_eq!(version(&world.load().await).await, "2.0.0");
+    assert_eq!(world.storage.at_the_gate.load(Ordering::SeqCst), 0);
+}

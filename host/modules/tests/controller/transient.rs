@@ -1,0 +1,139 @@
+//! What fails for a while only: it is told, and tried again by itself.
+
+#![expect(clippy::unwrap_used, reason = "tests")]
+
+use std::sync::atomic::Ordering;
+
+use modules::limits::RETRY_WAIT;
+use modules::{Approval, Rejection};
+use tokio::time::Instant;
+
+use crate::support::{World, reason, reported, select, until, version};
+
+fn slow() -> Rejection {
+    Rejection::Transient("the directory was slow".into())
+}
+
+#[tokio::test]
+async fn what_cannot_be_loaded_just_now_is_told_and_goes_live_later_by_itself() {
+    let world = World::new();
+    world.source.put("tiny_2");
+    world.source.fail("tiny_2", Some(slow()));
+    let controller = world.load().await;
+    assert_eq!(version(&controller).await, "1.0.0", "a mount does not wait for it, at a start either");
+    let told = reported(&controller, "tiny_2");
+    assert_eq!(told.reason.unwrap(), "not just now: the directory was slow; it is tried again by itself");
+    assert!(told.acceptable);
+    // Looks for other reasons do not try it before it is due.
+    let loads = world.source.loads.load(Ordering::SeqCst);
+    controller.trigger();
+    until("it was looked at", || async { world.source.loads.load(Ordering::SeqCst) > loads }).await;
+    assert_eq!(world.source.loads.load(Ordering::SeqCst), loads + 1, "the embedded one is asked for");
+    world.source.fail("tiny_2", None);
+    until("2.0.0 serves", || async { version(&controller).await == "2.0.0" }).await;
+}
+
+#[tokio::test]
+async fn a_lesser_module_that_goes_live_meanwhile_does_not_end_the_retries() {
+    let world = World::new();
+    world.source.put("tiny_3_traps");
+    world.source.fail("tiny_3_traps", Some(slow()));
+    world.source.put("tiny_2");
+    let controller = world.load().await;
+    assert_eq!(controller.report().serving.unwrap().id.version.major, 2);
+    world.source.fail("tiny_3_traps", None);
+    until("3.0.0 serves", || async { controller.report().serving.unwrap().id.version.major == 3 }).await;
+}
+
+#[tokio::test]
+async fn what_ran_last_is_loaded_once_where_it_cannot_serve() {
+    let world = World::new();
+    world.source.put("tiny_2");
+    drop(world.load().await);
+    world.source.fail("tiny_2", Some(slow()));
+    let restarted = world.load().await;
+    assert_eq!(world.source.failed.load(Ordering::SeqCst), 1);
+    assert_eq!(version(&restarted).await, "1.0.0");
+}
+
+#[tokio::test]
+async fn an_operators_word_also_tries_again_what_no_mount_could_load() {
+    let world = World::new();
+    let controller = world.load().await;
+    for word in ["reload", "use"] {
+        match word {
+            "reload" => controller.reload().await.unwrap(),
+            _ => drop(controller.use_module(select("latest")).await.unwrap()),
+        }
+        assert_eq!(world.source.forgotten.swap(0, Ordering::SeqCst), 1, "{word}");
+    }
+}
+
+#[tokio::test]
+async fn what_lasts_is_tried_again_when_its_approval_is_another_or_an_operator_says_so() {
+    let world = World::new();
+    world.source.put("tiny_2");
+    world.source.fail("tiny_2", Some(Rejection::Permanent("it is no component".into())));
+    let controller = world.load().await;
+    assert_eq!(
+        (version(&controller).await.as_str(), reason(&controller, "tiny_2").as_str()),
+        ("1.0.0", "it is no component")
+    );
+    world.source.fail("tiny_2", None);
+    let loads = world.source.loads.load(Ordering::SeqCst);
+    controller.trigger();
+    until("it was looked at", || async { world.source.loads.load(Ordering::SeqCst) > loads }).await;
+    assert_eq!(
+        (version(&controller).await.as_str(), reason(&controller, "tiny_2").as_str()),
+        ("1.0.0", "it is no component")
+    );
+    world.source.put_as("tiny_2", Ok(Approval::AllowListed));
+    controller.trigger();
+    until("2.0.0 serves", || async { version(&controller).await == "2.0.0" }).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_probe_that_the_machine_has_no_time_for_is_made_again_by_itself() {
+    let world = World::new();
+    let controller = world.load().await;
+    assert_eq!(version(&controller).await, "1.0.0");
+    *world.storage.gated.lock().unwrap() = Some("note".into());
+    let closed = world.storage.gate.lock().await;
+    world.source.put("tiny_2");
+    controller.reload().await.unwrap();
+    let told = reported(&controller, "tiny_2").reason.unwrap();
+    assert!(told.contains("its probe failed at Read of `note`") && told.contains("tried again by itself"), "{told}");
+    assert_eq!(version(&controller).await, "1.0.0");
+    drop(closed);
+    until("2.0.0 serves", || async { version(&controller).await == "2.0.0" }).await;
+}
+
+#[tokio::test]
+async fn a_directory_that_was_unreadable_for_a_moment_is_read_again_by_itself() {
+    let world = World::new();
+    let controller = world.load().await;
+    assert_eq!(version(&controller).await, "1.0.0");
+    world.source.put("tiny_2");
+    world.source.unreadable.store(true, Ordering::SeqCst);
+    assert!(controller.reload().await.is_err());
+    assert!(controller.report().problem.unwrap().contains("cannot be read"));
+    world.source.unreadable.store(false, Ordering::SeqCst);
+    until("2.0.0 serves", || async { version(&controller).await == "2.0.0" }).await;
+    until("it is told", || async { controller.report().problem.is_none() }).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_could_not_be_stored_while_the_mount_was_set_up_is_stored_then() {
+    let world = World::new();
+    world.storage.read_only.store(true, Ordering::SeqCst);
+    world.source.put("tiny_2");
+    let controller = world.load().await;
+    assert_eq!(version(&controller).await, "2.0.0");
+    assert!(controller.report().unsaved);
+    world.storage.read_only.store(false, Ordering::SeqCst);
+    let then = Instant::now();
+    controller.set_up();
+    until("it is stored", || async { world.state()["running"]["version"] == "2.0.0" }).await;
+    assert!(then.elapsed() < RETRY_WAIT, "nothing was waited for");
+    until("it is told", || async { !controller.report().unsaved }).await;
+}
