@@ -12,12 +12,10 @@ use wasmtime::Engine;
 use wasmtime::component::Component;
 
 use crate::compiler_process::Failed;
+use crate::priority::lower_priority;
 use crate::{CompilerProgram, LoadError, compiler_process};
 
-/// The least that a thread can ask of the processor.
-const NICE_MAX: i32 = 19;
-
-/// See the module's head. One in a runtime.
+/// The compiler of one runtime.
 pub(crate) struct Compiler {
     turn: Arc<Semaphore>,
     deadline: Duration,
@@ -87,15 +85,8 @@ fn given_up(stopped: &JoinError) -> LoadError {
 
 /// Threads for one job, which end with it: components are compiled seldom.
 fn pool() -> Result<ThreadPool, LoadError> {
-    let pool = ThreadPoolBuilder::new().thread_name(|_| "compile".to_owned()).start_handler(|_| be_nice());
+    let pool = ThreadPoolBuilder::new().thread_name(|_| "compile".to_owned()).start_handler(|_| lower_priority());
     pool.build().map_err(|error| LoadError::Engine(format!("threads to compile on: {error}")))
-}
-
-/// On Linux it is a thread that is nice, and those that it starts, not its process.
-pub(crate) fn be_nice() {
-    if let Err(error) = rustix::process::nice(NICE_MAX) {
-        tracing::debug!(%error, "compiling at the priority of everything else");
-    }
 }
 
 #[cfg(test)]
@@ -109,7 +100,7 @@ mod tests {
     async fn jobs_run_on_threads_of_lowest_priority_and_no_other_thread_gets_slower() {
         let compiler = Compiler::new(Duration::from_secs(30));
         let before = rustix::process::nice(0).unwrap();
-        assert_eq!(compiler.run(|| rustix::process::nice(0)).await.unwrap(), Ok(NICE_MAX));
+        assert_eq!(compiler.run(|| rustix::process::nice(0)).await.unwrap(), Ok(crate::priority::NICE_MAX));
         assert_eq!(rustix::process::nice(0), Ok(before));
     }
 

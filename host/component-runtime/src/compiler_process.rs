@@ -19,8 +19,8 @@ use tokio::process::Child;
 use wasmtime::Engine;
 use wasmtime::component::Component;
 
-use crate::compiler::be_nice;
 use crate::limits::{COMPILE_MEMORY_BYTES_MAX, WASM_BYTES_MAX, bytes_text};
+use crate::priority::lower_priority;
 use crate::{LoadError, aot, engine};
 
 /// Exit code of a component that does not compile; the reason is where the code would be.
@@ -36,7 +36,7 @@ const REASON_BYTES_MAX: u64 = 4096;
 /// The program that compiles, by calling [`compile_for_parent`]: the one that runs already.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct CompilerProgram {
-    /// See there.
+    /// Path of the program.
     pub path: PathBuf,
     /// What makes it compile.
     pub arguments: Vec<OsString>,
@@ -49,10 +49,10 @@ pub(crate) enum Failed {
     Load(LoadError),
 }
 
-/// Compiles. Dropping the future ends the process.
+/// Compiles in a process that ends when the future is dropped.
 ///
 /// # Errors
-/// See there.
+/// When no process can compile here, or the component does not load.
 pub(crate) async fn compile(program: &CompilerProgram, engine: &Engine, wasm: &[u8]) -> Result<Component, Failed> {
     let output = memfd_create("compiled", MemfdFlags::CLOEXEC | MemfdFlags::ALLOW_SEALING);
     let output = output.map_err(unavailable)?;
@@ -129,7 +129,7 @@ fn content(output: OwnedFd, bytes_max: u64) -> std::io::Result<Vec<u8>> {
 /// writes the code to standard output.
 #[must_use]
 pub fn compile_for_parent() -> ExitCode {
-    be_nice();
+    lower_priority();
     let memory = Some(COMPILE_MEMORY_BYTES_MAX as u64);
     // Where there is no such limit, the deadline is what ends it.
     let _ = setrlimit(Resource::Data, Rlimit { current: memory, maximum: memory });

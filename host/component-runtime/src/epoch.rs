@@ -15,7 +15,6 @@ use wasmtime::{Engine, Store, UpdateDeadline};
 use crate::LoadError;
 use crate::egress::Received;
 use crate::limits::Limits;
-use crate::store_state::StoreState;
 
 /// How often running guests are looked at. A millisecond costs nothing measurable and bounds how long
 /// a guest keeps its worker from others.
@@ -121,11 +120,11 @@ fn thread_ns() -> u64 {
     u64::try_from(spent.as_nanos()).unwrap_or(OFF - 1)
 }
 
-/// Makes the guest yield at each tick, and ends it once its budget is spent.
-pub(crate) fn bound_processor_time(store: &mut Store<StoreState>) {
+/// Makes the guest yield at each tick, and ends it once the budget of the store's meter is spent.
+pub(crate) fn bound_processor_time<T: 'static>(store: &mut Store<T>, meter: fn(&T) -> &ProcessorMeter) {
     store.set_epoch_deadline(1);
-    store.epoch_deadline_callback(|context| {
-        if context.data().meter.exhausted() { Err(OutOfProcessorTime.into()) } else { Ok(UpdateDeadline::Yield(1)) }
+    store.epoch_deadline_callback(move |context| {
+        if meter(context.data()).exhausted() { Err(OutOfProcessorTime.into()) } else { Ok(UpdateDeadline::Yield(1)) }
     });
 }
 

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use wasmtime::component::Component;
 
-use crate::runtime::Inner;
+use crate::shared::Shared;
 use crate::{LoadError, Module, loader};
 
 /// A component that compiles.
@@ -23,7 +23,7 @@ pub struct Inspection {
 ///
 /// # Errors
 /// When it is no component at all.
-pub(crate) async fn inspect(runtime: &Arc<Inner>, wasm: &[u8]) -> Result<Inspection, LoadError> {
+pub(crate) async fn inspect(runtime: &Arc<Shared>, wasm: &[u8]) -> Result<Inspection, LoadError> {
     let component = loader::compile(runtime, wasm).await?;
     let (imports, exports) = names(&component);
     let module = loader::module(runtime, &component).await;

@@ -13,7 +13,7 @@ use wasmtime::Store;
 
 use crate::bindings::v0_1::{EnginePre, Guest};
 use crate::epoch::ProcessorMeter;
-use crate::runtime::Inner;
+use crate::shared::Shared;
 use crate::store_state::{Caller, StoreState};
 use crate::{InvokeError, Mount, fault};
 
@@ -26,7 +26,7 @@ pub(crate) struct Call {
 
 impl Call {
     /// `allowed` counts from `began`: a request's wait for its turn is part of its time.
-    pub(crate) fn new(runtime: &Inner, mount: &Arc<Mount>, caller: Caller, began: Instant, allowed: Duration) -> Self {
+    pub(crate) fn new(runtime: &Shared, mount: &Arc<Mount>, caller: Caller, began: Instant, allowed: Duration) -> Self {
         let deadline = began + allowed;
         let limits = Arc::clone(&runtime.limits);
         let state = StoreState::new(Arc::clone(mount), limits, caller, runtime.wal_minimum_age, deadline);

@@ -24,9 +24,11 @@ mod loader;
 mod module;
 mod mount;
 mod permits;
+mod priority;
 mod request;
 mod runtime;
 mod sealed;
+mod shared;
 mod store_state;
 
 pub use capability::{RESERVED_PATH, RESERVED_PREFIX};

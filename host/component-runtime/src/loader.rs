@@ -6,15 +6,15 @@ use wasmtime::component::Component;
 
 use crate::bindings::v0_1;
 use crate::limits::bytes_text;
-use crate::runtime::Inner;
 use crate::sealed::{self, Subject};
+use crate::shared::Shared;
 use crate::{LoadError, Module, SealKey, aot, imports, inspect};
 
 /// Compiles away from the serving threads, when it is its turn.
 ///
 /// # Errors
 /// When it is too large or no component.
-pub(crate) async fn compile(runtime: &Arc<Inner>, wasm: &[u8]) -> Result<Component, LoadError> {
+pub(crate) async fn compile(runtime: &Arc<Shared>, wasm: &[u8]) -> Result<Component, LoadError> {
     let max = runtime.limits.wasm_bytes_max;
     if wasm.len() > max {
         return Err(LoadError::Invalid(format!("it has {} bytes; at most {}", wasm.len(), bytes_text(max))));
@@ -28,7 +28,7 @@ pub(crate) async fn compile(runtime: &Arc<Inner>, wasm: &[u8]) -> Result<Compone
 /// # Errors
 /// When the seal is not this key's, or not for this module and engine.
 pub(crate) async fn sealed(
-    runtime: &Arc<Inner>,
+    runtime: &Arc<Shared>,
     key: &SealKey,
     digest: [u8; 32],
     sealed: Vec<u8>,
@@ -46,7 +46,7 @@ pub(crate) async fn sealed(
 ///
 /// # Errors
 /// As `compile`.
-pub(crate) async fn embedded(runtime: &Arc<Inner>, precompiled: &[u8], wasm: &[u8]) -> Result<Component, LoadError> {
+pub(crate) async fn embedded(runtime: &Arc<Shared>, precompiled: &[u8], wasm: &[u8]) -> Result<Component, LoadError> {
     if precompiled.is_empty() {
         tracing::warn!(
             "this binary carries no precompiled code: the build did not finish it. Compiling the component now"
@@ -66,7 +66,7 @@ pub(crate) async fn embedded(runtime: &Arc<Inner>, precompiled: &[u8], wasm: &[u
 ///
 /// # Errors
 /// When it is of another world, or cannot describe itself.
-pub(crate) async fn module(runtime: &Arc<Inner>, component: &Component) -> Result<Arc<Module>, LoadError> {
+pub(crate) async fn module(runtime: &Arc<Shared>, component: &Component) -> Result<Arc<Module>, LoadError> {
     let capabilities = imports::capabilities(component)?;
     let world = |error: wasmtime::Error| LoadError::World(format!("{error:#}"));
     let pre = runtime.linker.instantiate_pre(component).map_err(world)?;

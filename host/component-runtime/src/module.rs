@@ -9,8 +9,8 @@ use tokio::time::Instant;
 use crate::bindings::v0_1::{self, EnginePre};
 use crate::invoke::{self, Call};
 use crate::permits::Permit;
-use crate::runtime::Inner;
 use crate::sealed::{self, Subject};
+use crate::shared::Shared;
 use crate::store_state::{Caller, StoreState};
 use crate::{Capability, InvokeError, LoadError, Mount, Request, Response, SealKey, SpecialPaths};
 
@@ -21,11 +21,11 @@ pub struct Description {
     pub name: String,
     /// Semantic version without leading `v`.
     pub version: String,
-    /// See there.
+    /// Paths with special rights, which the server must know.
     pub special_paths: SpecialPaths,
     /// Values of `secret_type`.
     pub secret_kinds: Vec<String>,
-    /// See there.
+    /// Versions of stored data that the module reads and writes.
     pub storage_versions: StorageVersions,
 }
 
@@ -40,7 +40,7 @@ pub struct StorageVersions {
 
 /// A loaded component.
 pub struct Module {
-    runtime: Arc<Inner>,
+    runtime: Arc<Shared>,
     pre: EnginePre<StoreState>,
     capabilities: BTreeSet<Capability>,
     description: Description,
@@ -49,7 +49,7 @@ pub struct Module {
 impl Module {
     /// Asks the component what it is, with nothing in its reach but the log.
     pub(crate) async fn describe(
-        runtime: Arc<Inner>,
+        runtime: Arc<Shared>,
         pre: EnginePre<StoreState>,
         capabilities: BTreeSet<Capability>,
     ) -> Result<Self, LoadError> {

@@ -4,8 +4,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::Semaphore;
-use wasmtime::Engine;
-use wasmtime::component::Linker;
 
 use crate::compiler::Compiler;
 use crate::egress::{Egress, Origin, UPSTREAM_OPTION, UPSTREAM_READ_ONLY};
@@ -13,7 +11,7 @@ use crate::engine::Started;
 use crate::epoch::Ticker;
 use crate::limits::Limits;
 use crate::mount::Mounts;
-use crate::store_state::StoreState;
+use crate::shared::Shared;
 use crate::{
     CompilerProgram, Inspection, LoadError, Module, Mount, MountSettings, SealKey, aot, engine, inspect, linker,
     loader, sealed,
@@ -32,28 +30,14 @@ pub struct RuntimeSettings {
     pub limits: Limits,
 }
 
-/// See the module's head. Clones share everything.
+/// The runtime of a process. Clones share everything.
 ///
 /// Methods that load or serve need a tokio runtime with time and I/O. Build it with
 /// [`Runtime::EVENT_INTERVAL`]: a guest that spins gives its worker back each millisecond, and what other
 /// requests wait for is then looked at once in so many turns.
 #[derive(Clone)]
 pub struct Runtime {
-    inner: Arc<Inner>,
-}
-
-/// What all clones share.
-pub(crate) struct Inner {
-    pub(crate) engine: Engine,
-    pub(crate) linker: Linker<StoreState>,
-    pub(crate) limits: Arc<Limits>,
-    pub(crate) compiler: Compiler,
-    pub(crate) permits: Arc<Semaphore>,
-    pub(crate) egress: Arc<Egress>,
-    pub(crate) wal_minimum_age: Duration,
-    upstream_read_only: bool,
-    mounts: Mounts,
-    _ticker: Ticker,
+    shared: Arc<Shared>,
 }
 
 impl Runtime {
@@ -68,7 +52,7 @@ impl Runtime {
     pub fn new(settings: RuntimeSettings) -> Result<Self, LoadError> {
         let limits = Arc::new(settings.limits);
         let Started { engine, requests_max } = engine::start(&limits)?;
-        let inner = Inner {
+        let shared = Shared {
             linker: linker::linker(&engine)?,
             permits: Arc::new(Semaphore::new(requests_max)),
             egress: Egress::new(settings.egress, &limits.egress),
@@ -76,22 +60,22 @@ impl Runtime {
             upstream_read_only: settings.upstream_read_only,
             compiler: Compiler::new(limits.compile_deadline),
             mounts: Mounts::default(),
-            _ticker: Ticker::start(&engine)?,
+            ticker: Ticker::start(&engine)?,
             engine,
             limits,
         };
-        Ok(Self { inner: Arc::new(inner) })
+        Ok(Self { shared: Arc::new(shared) })
     }
 
     /// From now on compiles in processes of this program, which calls `compile_for_parent`. The first one named stays.
     pub fn compile_in_processes(&self, program: CompilerProgram) {
-        let _ = self.inner.compiler.program.set(program);
+        let _ = self.shared.compiler.program.set(program);
     }
 
     /// No component of more bytes is loaded.
     #[must_use]
     pub fn wasm_bytes_max(&self) -> usize {
-        self.inner.limits.wasm_bytes_max
+        self.shared.limits.wasm_bytes_max
     }
 
     /// Compiles, links and describes a component.
@@ -99,8 +83,8 @@ impl Runtime {
     /// # Errors
     /// When it is not one that can run here.
     pub async fn load(&self, wasm: &[u8]) -> Result<Arc<Module>, LoadError> {
-        let component = loader::compile(&self.inner, wasm).await?;
-        loader::module(&self.inner, &component).await
+        let component = loader::compile(&self.shared, wasm).await?;
+        loader::module(&self.shared, &component).await
     }
 
     /// As `load`, from our own precompiled code, which the caller vouches for
@@ -110,8 +94,8 @@ impl Runtime {
     /// # Errors
     /// As `load`.
     pub async fn load_embedded(&self, precompiled: &'static [u8], wasm: &[u8]) -> Result<Arc<Module>, LoadError> {
-        let component = loader::embedded(&self.inner, precompiled, wasm).await?;
-        loader::module(&self.inner, &component).await
+        let component = loader::embedded(&self.shared, precompiled, wasm).await?;
+        loader::module(&self.shared, &component).await
     }
 
     /// As `load`, and what can be said of a component that does not load.
@@ -119,7 +103,7 @@ impl Runtime {
     /// # Errors
     /// When it is no component at all.
     pub async fn inspect(&self, wasm: &[u8]) -> Result<Inspection, LoadError> {
-        inspect::inspect(&self.inner, wasm).await
+        inspect::inspect(&self.shared, wasm).await
     }
 
     /// As `load`, from what `Module::seal` made of the component with this SHA-256, here or in an earlier process.
@@ -132,14 +116,14 @@ impl Runtime {
         digest: [u8; 32],
         sealed: Vec<u8>,
     ) -> Result<Arc<Module>, LoadError> {
-        let component = loader::sealed(&self.inner, key, digest, sealed).await?;
-        loader::module(&self.inner, &component).await
+        let component = loader::sealed(&self.shared, key, digest, sealed).await?;
+        loader::module(&self.shared, &component).await
     }
 
     /// Changes when sealed code of before cannot be loaded any more: part of a name for it.
     #[must_use]
     pub fn compatibility(&self) -> u64 {
-        sealed::compatibility(&self.inner.engine)
+        sealed::compatibility(&self.shared.engine)
     }
 
     /// The mount with this backend UUID. Locks, permits and connections are shared by all
@@ -147,17 +131,17 @@ impl Runtime {
     /// reloads of one mount overlap.
     #[must_use]
     pub fn mount(&self, mut settings: MountSettings) -> Arc<Mount> {
-        if self.inner.upstream_read_only {
+        if self.shared.upstream_read_only {
             settings.options.insert(UPSTREAM_OPTION.to_owned(), UPSTREAM_READ_ONLY.to_owned());
         }
-        self.inner.mounts.mount(settings, &self.inner.egress, &self.inner.limits)
+        self.shared.mounts.mount(settings, &self.shared.egress, &self.shared.limits)
     }
 
     /// The same mount, for trying a module on it: what it reads is real, it changes nothing, and nothing waits
     /// for it.
     #[must_use]
     pub fn scratch(&self, mount: &Mount) -> Arc<Mount> {
-        mount.scratch(&self.inner.egress, &self.inner.limits)
+        mount.scratch(&self.shared.egress, &self.shared.limits)
     }
 
     /// Compiles a component to what `load_embedded` takes, for the baseline of this architecture.

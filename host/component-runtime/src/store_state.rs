@@ -12,11 +12,11 @@ use wasmtime::{ResourceLimiter, Store};
 use wasmtime_wasi::{WasiCtx, WasiCtxView, WasiView};
 use wasmtime_wasi_http::{WasiHttpCtx, WasiHttpCtxView, WasiHttpView};
 
-use crate::Mount;
 use crate::capability::{LockGuard, LogBudget, LogLine, Quota, StorageView, Transaction};
 use crate::egress::{EgressHooks, Received};
 use crate::epoch::ProcessorMeter;
 use crate::limits::{Limits, bytes_text};
+use crate::{Mount, epoch};
 
 /// Core instances of one request.
 const INSTANCES_MAX: usize = 32;
@@ -33,7 +33,7 @@ pub(crate) struct Caller {
     pub(crate) request_id: String,
 }
 
-/// See the module's head.
+/// The data of one request's store.
 pub(crate) struct StoreState {
     pub(crate) hooks: EgressHooks,
     pub(crate) table: ResourceTable,
@@ -88,7 +88,7 @@ impl StoreState {
         let (hostcall_bytes, handles) = (store.data().limits.hostcall_bytes_max, store.data().limits.handles_max);
         store.set_hostcall_fuel(hostcall_bytes);
         store.set_max_component_handles(handles);
-        crate::epoch::bound_processor_time(store);
+        epoch::bound_processor_time(store, |state| &state.meter);
     }
 
     /// Writes a guest's log line, if its budget allows.

@@ -26,7 +26,7 @@ const UNFINISHED: &str = ".unfinished";
 pub struct CacheSettings {
     /// Made when it is first needed.
     pub directory: PathBuf,
-    /// See there.
+    /// Key that seals each entry.
     pub key: SealKey,
 }
 
@@ -38,7 +38,7 @@ impl CacheSettings {
     }
 }
 
-/// See the module's head.
+/// The cache of one directory.
 pub(crate) struct Cache {
     settings: Arc<CacheSettings>,
     disk: OneAtATime<()>,

@@ -79,7 +79,7 @@ pub struct Candidate {
     pub id: ModuleId,
     /// Of the bytes that were read when it was listed.
     pub digest: Digest,
-    /// See there.
+    /// Where the bytes come from.
     pub origin: Origin,
     /// Whether its bytes may run at all.
     pub approval: Result<Approval, Rejection>,
@@ -87,13 +87,13 @@ pub struct Candidate {
 
 /// A module that can serve.
 pub struct LoadedModule {
-    /// As it says of itself, which is as its file is named.
+    /// Engine and version by the module's own description; its file is named after them.
     pub id: ModuleId,
     /// Of the very bytes that run.
     pub digest: Digest,
-    /// See there.
+    /// Where the bytes come from.
     pub origin: Origin,
-    /// See there.
+    /// Why the bytes may run.
     pub approval: Approval,
     /// What runs.
     pub module: Arc<Module>,

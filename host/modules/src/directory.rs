@@ -18,7 +18,7 @@ use crate::{Digest, IdError, ModuleId, Rejection};
 /// What modules end in. Other files are somebody else's.
 const MODULE_SUFFIX: &str = ".wasm";
 
-/// See the module's head. All of it blocks.
+/// A directory of modules. All methods block.
 pub(crate) struct Directory {
     path: PathBuf,
     module_bytes_max: usize,
@@ -40,7 +40,7 @@ pub(crate) struct ModuleFile {
 pub struct RejectedFile {
     /// Its name in the directory.
     pub name: String,
-    /// Why.
+    /// Why the file is not a module.
     pub reason: Rejection,
 }
 

@@ -21,13 +21,13 @@ pub struct ModuleId {
 /// A name or a version that no module has.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 pub enum IdError {
-    /// See the text.
+    /// The name of the engine has another form.
     #[error("engine `{0}`: expected at most {ENGINE_NAME_BYTES_MAX} of a-z, 0-9, `-` and `_`, a letter first")]
     Engine(String),
-    /// See the text.
+    /// The version is not one of semantic versioning.
     #[error("version `{0}`: {1}")]
     Version(String, String),
-    /// See the text.
+    /// The file is not named after a module.
     #[error("`{0}` is not named `<engine>-<version>.wasm`, for example `astra-1.2.3.wasm`")]
     FileName(String),
 }

@@ -1,9 +1,8 @@
 //! Which module serves a mount.
 //!
-//! A [`ModuleRegistry`] knows the modules that this process may run: the one in the
-//! binary, and those of a directory that are pinned or signed. A
-//! [`binding::ModuleController`] is what one mount is served by. Knows nothing
-//! of gRPC; what runs a module is component-runtime.
+//! A [`ModuleRegistry`] has the modules that this process may run: the embedded one, and those of a directory that are
+//! allowed by digest or signed. A [`controller::ModuleController`] decides which of them serves one mount. This crate
+//! knows nothing of gRPC; component-runtime runs the modules.
 
 pub mod controller;
 pub mod limits;

@@ -21,7 +21,7 @@ pub const SETTLED_AFTER: Duration = Duration::from_secs(2);
 
 /// The stored state. It is read with the first request and written with each switch; a full one has some 20 KiB.
 pub const STATE_BYTES_MAX: usize = 256 << 10;
-/// Digests that a mount keeps as refused; the oldest goes first. A hundred bad modules are far apart.
+/// Rejected digests in the state; the oldest is dropped first. A hundred bad modules are far apart.
 pub const REFUSED_DIGESTS_MAX: usize = 100;
 /// A stored reason; longer ones are cut.
 pub const REASON_BYTES_MAX: usize = 1 << 10;
@@ -31,7 +31,7 @@ pub const STATE_WAIT: Duration = Duration::from_secs(10);
 /// loaded machine. Later, the client is better told to come back.
 pub const START_WAIT: Duration = Duration::from_secs(30);
 const _: () = assert!(DIRECTORY_DEADLINE.as_secs() * 2 < START_WAIT.as_secs());
-/// How long the operator's own call waits for a switch: below the 60 s of any request.
+/// Longest wait of an operator's call for a change of module: below the 60 s of any request.
 pub const SWITCH_WAIT: Duration = Duration::from_secs(55);
 
 /// All calls of a probe together. One takes about a millisecond.
@@ -39,25 +39,27 @@ pub const PROBE_DEADLINE: Duration = Duration::from_secs(10);
 /// Paths that a probe reads; the document of an engine has some ten without parameters.
 pub const PROBE_PATHS_MAX: usize = 50;
 
-/// Faults of a module on trial from which on it goes: one may be chance, and each fails a client's request.
+/// Faults tolerated during a trial; the next one triggers an automatic revert. A single fault may be a coincidence, but
+/// every fault costs a client a failed request.
 pub const AUTO_ROLLBACK_FAULTS: u32 = 3;
-/// A module is on trial for so many requests at least …
+/// Minimum number of requests of a trial.
 pub const TRIAL_REQUESTS: u32 = 1_000;
-/// … and at least so long: a fault may lie in what happens every few minutes only.
+/// Minimum duration of a trial: a fault may lie in code that runs every few minutes.
 pub const TRIAL_TIME: Duration = Duration::from_secs(600);
-/// Before the next look at what could not be had just now; twice as long each time …
+/// Wait before the first retry after a transient rejection or a problem; each further wait is twice as long.
 pub const RETRY_WAIT: Duration = Duration::from_secs(1);
-/// … up to this: what fails for hours is looked at seldom, also where it costs ten seconds of a probe.
+/// Longest wait before a retry: an attempt that fails for hours is made seldom, because its probe may take ten seconds.
 pub const RETRY_WAIT_MAX: Duration = Duration::from_secs(600);
-/// Reasons why nothing serves a mount that a client is told; `module` has all of them.
+/// Reasons in the error that a client gets when no module serves; `module` lists all of them.
 pub const REASONS_TOLD_MAX: usize = 5;
 
-/// What keeps a load from waiting without end for the same load by another mount.
+/// Longest load, including the wait for the same load by another mount.
 pub const LOAD_DEADLINE: Duration = Duration::from_secs(180);
 /// Modules that are being loaded at once, whose bytes are in memory for that: one compiles, and those that need not
 /// be compiled pass by.
 pub const LOADS_AT_ONCE: usize = 4;
-/// Modules that are known not to load, each with its reason. One that is forgotten is compiled once more.
+/// Modules that are known not to load, each with its reason. A module that is dropped from the list is compiled once
+/// more.
 pub const KNOWN_FAILURES_MAX: usize = 200;
 /// Between two looks at the directory when no notice comes: of a directory on a network, or one that is not there.
 pub const WATCH_INTERVAL: Duration = Duration::from_secs(5);

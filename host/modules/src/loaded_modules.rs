@@ -14,7 +14,7 @@ use crate::signature::Statement;
 /// Whoever holds it loads; the others wait and find it loaded.
 type Slot = Arc<tokio::sync::Mutex<Weak<Module>>>;
 
-/// See the module's head.
+/// Loaded modules and known failures, by statement.
 #[derive(Default)]
 pub(crate) struct LoadedModules {
     slots: Mutex<BTreeMap<Statement, Slot>>,

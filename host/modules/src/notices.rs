@@ -8,7 +8,7 @@ use tokio::net::unix::pipe::Receiver;
 /// What is read of notices at once. What they say does not matter.
 const BUFFER_BYTES: usize = 4096;
 
-/// See the module's head.
+/// The kernel's queue of notices.
 pub(crate) struct Notices {
     /// Read like a pipe, which is all that tokio's type does.
     queue: Option<Receiver>,

@@ -9,7 +9,7 @@ use crate::blocking::OneAtATime;
 use crate::directory::{Directory, Listing, Stamp};
 use crate::limits::DIRECTORY_DEADLINE;
 
-/// See the module's head. A directory that hangs keeps one thread, and whoever waits is told at the deadline.
+/// Reads one directory. A directory that hangs keeps one thread; a caller that waits gets an error at the deadline.
 #[derive(Clone)]
 pub(crate) struct Reader {
     path: PathBuf,

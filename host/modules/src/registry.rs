@@ -36,7 +36,7 @@ pub struct RegistrySettings {
     pub cache: Option<CacheSettings>,
 }
 
-/// See the module's head. One in a process; all mounts share what it has loaded.
+/// The modules of one process. All mounts share what is loaded.
 pub struct ModuleRegistry {
     runtime: Runtime,
     embedded: Embedded,

@@ -23,13 +23,13 @@ const PEM_LABEL: &str = "PRIVATE KEY";
 /// What can be wrong with a key. Says nothing of a private key's content.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 pub enum KeyError {
-    /// See the text.
+    /// The text is not a public key.
     #[error("`{0}` is no public key: expected `ed25519:` and 44 characters of base64")]
     Public(String),
-    /// See the text.
+    /// The file holds no usable private key.
     #[error("not a private key: expected an unencrypted ed25519 key as a PKCS#8 PEM file")]
     Private,
-    /// See the text.
+    /// No key can be made without randomness.
     #[error("the system gave no randomness for a key")]
     Random,
 }

@@ -22,7 +22,7 @@ pub const SIGNATURE_SUFFIX: &str = ".sig";
 #[error("not a file of signatures: {0}")]
 pub struct SignatureFileError(String);
 
-/// See the module's head. Its signatures are not verified until they are asked for.
+/// The content of a signature file. Reading it verifies no signature.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SignatureFile {
     /// What they sign.

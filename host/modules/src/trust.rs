@@ -14,10 +14,10 @@ use crate::{Approval, Rejection};
 /// Contradictions between what is trusted.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 pub enum TrustError {
-    /// See the text.
+    /// No signature would be needed.
     #[error("a threshold of 0 would trust modules that nobody signed")]
     ThresholdZero,
-    /// See the text.
+    /// More signatures would be needed than there are keys.
     #[error("a threshold of {threshold} cannot be reached with {keys} different keys")]
     ThresholdUnreachable {
         /// What was asked for.

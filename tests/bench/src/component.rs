@@ -9,8 +9,7 @@ use std::time::Duration;
 use anyhow::{Context, bail};
 use async_trait::async_trait;
 use component_runtime::capability::{
-    Entity, ReplicationState, Storage, StorageEntry, StorageError, StorageView, SystemView, SystemViewError,
-    Transaction,
+    Storage, StorageEntry, StorageError, StorageView, SystemView, SystemViewError, Transaction,
 };
 use component_runtime::{Identity, Limits, Module, Mount, MountSettings, Operation, Request, Runtime, RuntimeSettings};
 use secrets_framework::testing::TestHost;
@@ -142,23 +141,5 @@ impl SystemView for FixedSystemView {
     }
     async fn max_lease_ttl(&self) -> Result<Duration, SystemViewError> {
         Ok(THIRTY_TWO_DAYS)
-    }
-    async fn tainted(&self) -> Result<bool, SystemViewError> {
-        Ok(false)
-    }
-    async fn local_mount(&self) -> Result<bool, SystemViewError> {
-        Ok(false)
-    }
-    async fn replication_state(&self) -> Result<ReplicationState, SystemViewError> {
-        Ok(ReplicationState::default())
-    }
-    async fn server_version(&self) -> Result<String, SystemViewError> {
-        Err(SystemViewError::Unsupported)
-    }
-    async fn entity_info(&self, _: &str) -> Result<Option<Entity>, SystemViewError> {
-        Ok(None)
-    }
-    async fn generate_password(&self, _: &str) -> Result<String, SystemViewError> {
-        Err(SystemViewError::Unsupported)
     }
 }

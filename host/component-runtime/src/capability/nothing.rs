@@ -9,7 +9,7 @@ use super::{
     Transaction,
 };
 
-/// See the module's head.
+/// A storage and a system view that answer each call with an error.
 #[derive(Clone, Copy, Debug)]
 pub struct Nothing;
 

@@ -39,16 +39,28 @@ pub struct Entity {
     pub metadata: BTreeMap<String, String>,
 }
 
-/// What the server knows of the mount.
+/// What the server knows of the mount. The defaults are the answers for a mount that no server has.
 #[async_trait]
 #[expect(missing_docs, reason = "the names are the server's; meanings in the WIT")]
 pub trait SystemView: Send + Sync {
     async fn default_lease_ttl(&self) -> Result<Duration, SystemViewError>;
     async fn max_lease_ttl(&self) -> Result<Duration, SystemViewError>;
-    async fn tainted(&self) -> Result<bool, SystemViewError>;
-    async fn local_mount(&self) -> Result<bool, SystemViewError>;
-    async fn replication_state(&self) -> Result<ReplicationState, SystemViewError>;
-    async fn server_version(&self) -> Result<String, SystemViewError>;
-    async fn entity_info(&self, entity_id: &str) -> Result<Option<Entity>, SystemViewError>;
-    async fn generate_password(&self, policy_name: &str) -> Result<String, SystemViewError>;
+    async fn tainted(&self) -> Result<bool, SystemViewError> {
+        Ok(false)
+    }
+    async fn local_mount(&self) -> Result<bool, SystemViewError> {
+        Ok(false)
+    }
+    async fn replication_state(&self) -> Result<ReplicationState, SystemViewError> {
+        Ok(ReplicationState::default())
+    }
+    async fn server_version(&self) -> Result<String, SystemViewError> {
+        Err(SystemViewError::Unsupported)
+    }
+    async fn entity_info(&self, _entity_id: &str) -> Result<Option<Entity>, SystemViewError> {
+        Ok(None)
+    }
+    async fn generate_password(&self, _policy_name: &str) -> Result<String, SystemViewError> {
+        Err(SystemViewError::Unsupported)
+    }
 }

@@ -13,30 +13,15 @@ use http::Uri;
 use hyper::rt::{Read, ReadBufCursor, Write};
 use hyper_util::client::legacy::connect::{Connected, Connection};
 use hyper_util::rt::TokioIo;
-use thiserror::Error;
 use tokio::net::TcpStream;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tower::Service;
 
+use super::connect_error::ConnectError;
 use super::policy::Policy;
 use super::resolve::{Resolve, vetted};
 
 type BoxError = Box<dyn std::error::Error + Send + Sync>;
-
-/// Why there is no connection. In each case nothing was sent.
-#[derive(Debug, Error)]
-pub(crate) enum ConnectError {
-    #[error("the policy does not allow the destination")]
-    Denied,
-    #[error("the name resolves only to addresses that are refused")]
-    AddressRefused,
-    #[error("the name does not resolve: {0}")]
-    Dns(io::Error),
-    #[error("not connected: {0}")]
-    Io(io::Error),
-    #[error("not connected in time")]
-    TimedOut,
-}
 
 /// Connects for one mount. Clones share the count.
 #[derive(Clone)]

@@ -9,6 +9,7 @@ mod access;
 mod address;
 mod body;
 mod connect;
+mod connect_error;
 mod hooks;
 mod origin;
 mod policy;

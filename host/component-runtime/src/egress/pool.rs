@@ -153,7 +153,7 @@ impl MountEgress {
 pub(crate) enum SendError {
     /// The trust store cannot be read; nothing was sent.
     TrustStore(rustls::Error),
-    /// See there.
+    /// The HTTP client failed.
     Client(hyper_util::client::legacy::Error),
 }
 

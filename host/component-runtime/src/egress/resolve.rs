@@ -5,7 +5,7 @@ use std::net::{IpAddr, SocketAddr};
 
 use async_trait::async_trait;
 
-use super::connect::ConnectError;
+use super::connect_error::ConnectError;
 use super::origin::Host;
 use super::policy::Destination;
 use crate::limits::LOOKUP_WITHOUT_RESOLVER;

@@ -40,7 +40,7 @@ impl Times {
     }
 }
 
-/// See the module's head.
+/// Sends one request of a guest.
 ///
 /// # Errors
 /// See `upstream_error`.

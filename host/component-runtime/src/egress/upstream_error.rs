@@ -17,7 +17,7 @@ use std::io;
 use wasmtime_wasi_http::Error;
 use wasmtime_wasi_http::p2::bindings::http::types::{DnsErrorPayload, ErrorCode};
 
-use super::connect::ConnectError;
+use super::connect_error::ConnectError;
 use super::pool::SendError;
 
 /// The code of a request that failed before its answer began.

@@ -1,4 +1,4 @@
-//! One candidate on its way to serve a mount: load, judge, probe, store, switch.
+//! The activation of one candidate: load, check the update, probe, store, activate.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -14,13 +14,13 @@ use super::{ModuleController, Work};
 use crate::limits::TRIAL_TIME;
 use crate::{Candidate, LoadedModule, Rejection};
 
-/// Where a candidate would come to serve.
+/// What is known during one reconcile pass.
 pub(super) struct Pass {
-    /// As it was when the look began.
+    /// The state when the pass began.
     pub(super) state: State,
-    /// What the candidate is compared with.
+    /// The module that candidates are compared with.
     pub(super) baseline: Option<ModuleManifest>,
-    /// Is all known that is there? If not, what serves only stands in for what may be there.
+    /// If false, the directory could not be listed and whatever serves is a fallback.
     pub(super) is_listed: bool,
 }
 
@@ -32,7 +32,7 @@ impl ModuleController {
         }
         let loaded = self.mailbox.unless_revert_pending(self.source.load(candidate)).await??;
         let manifest = ModuleManifest::of(&loaded);
-        // What runs by the state was judged where it went live, here or on another node.
+        // The last active module was checked when it was activated, here or on another node.
         let is_last_active = pass.state.is_last_active(candidate.digest);
         if !is_last_active {
             let pin = pass.state.pin_of(candidate.digest);
@@ -56,12 +56,13 @@ impl ModuleController {
         let next = pass
             .state
             .with_active(manifest.clone(), self.previous_record(&pass.state, &manifest, pass.baseline.as_ref()));
-        // Stored first: if this process ends in between, the next one knows what may have run.
+        // Store before activating: after a crash in between, the next process knows which module may have run.
         self.save_or_keep(work, next).await.map_err(Rejection::into_transient)?;
         self.activate(work, Active::on_trial(loaded, SystemTime::now()))
     }
 
-    /// What stood in, or went live while another node wrote the state, is what runs if it may be.
+    /// If a fallback is serving, or another node wrote the state during the activation, records the serving module as the
+    /// active one when the state allows it.
     pub(super) async fn record_serving(&self, work: &mut Work, serving: &Active, pass: &Pass) -> Result<(), Rejection> {
         let is_known = pass.state.last_active.is_none() || pass.state.is_last_active(serving.loaded.digest);
         if is_known || !pass.is_listed {
@@ -76,7 +77,7 @@ impl ModuleController {
         self.mailbox.unless_revert_pending(probe(&loaded.module, &scratch)).await?
     }
 
-    /// All requests from here on go to this module.
+    /// Makes a module the active one and logs the change.
     pub(super) fn activate(&self, work: &mut Work, next: Arc<Active>) -> Result<(), Rejection> {
         let loaded = Arc::clone(&next.loaded);
         let replaced = self.swap_active(next)?;
@@ -84,11 +85,11 @@ impl ModuleController {
         work.previous = replaced.map(|replaced| Arc::clone(&replaced.loaded));
         let replaced = work.previous.as_ref().map_or_else(|| "none".to_owned(), |replaced| replaced.id.to_string());
         let (module, digest, origin) = (loaded.id.to_string(), loaded.digest.to_string(), loaded.origin.to_string());
-        tracing::info!(mount = self.name(), module, digest, origin, replaced, "a module goes live");
+        tracing::info!(mount = self.name(), module, digest, origin, replaced, "module activated");
         Ok(())
     }
 
-    /// At a start: what ran before goes on.
+    /// At a start: the last active module serves again, without a probe.
     fn resume(&self, loaded: Arc<LoadedModule>, state: &State) -> Result<(), Rejection> {
         let record = state.last_active.as_ref().filter(|record| record.manifest.digest.0 == loaded.digest);
         let since = record.map_or_else(SystemTime::now, ActivationRecord::since);
@@ -97,8 +98,9 @@ impl ModuleController {
         self.swap_active(active).map(drop)
     }
 
-    /// What a new module is compared with: what ran last, else what serves, else the embedded module. Also where the
-    /// mount is of another engine, if something is stored: who else should have stored it?
+    /// The module that candidates are compared with: the last active module, else the serving one, else the embedded
+    /// one. The embedded module counts on a mount of another engine too, if the mount has data: no other engine can have
+    /// written the data.
     pub(super) async fn baseline(
         &self,
         state: &State,
@@ -115,7 +117,7 @@ impl ModuleController {
         Ok(is_embeddeds.then(|| ModuleManifest::of(embedded)))
     }
 
-    /// What one could go back to, as it is stored: what serves until then, else what the new one is compared with.
+    /// The record of the module to revert to: the serving module, else the baseline.
     pub(super) fn previous_record(
         &self,
         state: &State,
@@ -135,7 +137,7 @@ impl ModuleController {
         is_way_back.then_some(record)
     }
 
-    /// For log lines.
+    /// Name of the mount for log lines.
     pub(super) fn name(&self) -> &str {
         self.mount.name()
     }
@@ -157,7 +159,7 @@ impl LoadedModule {
 }
 
 impl ActivationRecord {
-    /// As a time.
+    /// Time of the activation.
     pub(super) fn since(&self) -> SystemTime {
         SystemTime::UNIX_EPOCH + Duration::from_secs(self.since)
     }

@@ -1,4 +1,4 @@
-//! The module that serves, and its trial: how often it went wrong since it went live.
+//! The active module, and its trial: the faults since its activation.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
@@ -11,7 +11,7 @@ use super::manifest::ModuleManifest;
 use crate::LoadedModule;
 use crate::limits::{AUTO_ROLLBACK_FAULTS, TRIAL_REQUESTS, TRIAL_TIME};
 
-/// See the module's head. Requests hold it until they are answered, also when another one serves by then.
+/// The active module. Requests keep it until they are answered, also when another module replaces it.
 pub(super) struct Active {
     pub(super) loaded: Arc<LoadedModule>,
     pub(super) manifest: ModuleManifest,
@@ -20,12 +20,12 @@ pub(super) struct Active {
 }
 
 impl Active {
-    /// One that is trusted to go on serving.
+    /// A module without a trial.
     pub(super) fn proven(loaded: Arc<LoadedModule>, since: SystemTime) -> Arc<Self> {
         Arc::new(Self { manifest: ModuleManifest::of(&loaded), loaded, since, trial: None })
     }
 
-    /// One that has just taken another one's place.
+    /// A module whose trial begins now.
     pub(super) fn on_trial(loaded: Arc<LoadedModule>, since: SystemTime) -> Arc<Self> {
         let trial = Trial {
             requests: AtomicU32::new(0),
@@ -36,17 +36,17 @@ impl Active {
         Arc::new(Self { manifest: ModuleManifest::of(&loaded), loaded, since, trial: Some(trial) })
     }
 
-    /// Is it still watched?
+    /// Can faults still cause an automatic revert?
     pub(super) fn is_on_trial(&self) -> bool {
         self.trial.as_ref().is_some_and(Trial::goes_on)
     }
 
-    /// Counts an answer. True, once: it went wrong too often, and must go.
+    /// Counts an answer. Returns true once: when the faults exceed the limit and the module must be reverted.
     pub(super) fn failed_its_trial(&self, fault: Option<&InvokeError>) -> bool {
         self.trial.as_ref().is_some_and(|trial| trial.count(fault.is_some_and(is_fault)))
     }
 
-    /// If it failed and could not go: counts anew.
+    /// Begins a new trial if the module failed the last one and could not be reverted.
     pub(super) fn resume_trial(&self) {
         if let Some(trial) = &self.trial
             && trial.faults.load(Ordering::Relaxed) > AUTO_ROLLBACK_FAULTS

@@ -1,4 +1,4 @@
-//! What an operator's call about a mount's modules comes to.
+//! Calls of operators: each sends a message to the task and waits for the outcome.
 
 use thiserror::Error;
 use tokio::sync::oneshot::error::RecvError;
@@ -11,32 +11,32 @@ use super::store::SaveError;
 use crate::limits::SWITCH_WAIT;
 use crate::{ModuleId, Rejection};
 
-/// What was done.
+/// The outcome of a change.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Done {
-    /// This one serves.
+    /// This module serves.
     Serves(ModuleId),
-    /// It is stored, and takes effect when the mount is loaded again.
+    /// The change is stored, and takes effect when the server loads the mount again.
     NeedsReload(ModuleId),
-    /// Nothing is held any more: the best one that may serves.
+    /// No module is pinned any more: the best one that may serve does.
     Unpinned {
-        /// Which; none where none may.
+        /// The module that serves, if one may.
         serves: Option<ModuleId>,
-        /// Better ones, and why they do not serve.
+        /// Better modules, and why they do not serve.
         passed_over: Vec<String>,
     },
 }
 
-/// Why nothing was done.
+/// Why a change was not made.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 pub enum CallError {
-    /// This node cannot write: the server's own text, by which it forwards the request.
+    /// This node cannot write. By this text the server recognises that it must forward the request.
     #[error("{0}")]
     ReadOnly(String),
-    /// The operator's affair.
+    /// The change is not possible, or not now.
     #[error(transparent)]
     Rejected(#[from] Rejection),
-    /// It goes on, and the status will tell.
+    /// The change continues; the status will show the outcome.
     #[error("the change of module goes on after {SWITCH_WAIT:?}: read `module` to see what became of it")]
     Late,
 }

@@ -1,4 +1,5 @@
-//! What did not go live: not tried again as long as nothing changes, or not before a while.
+//! Candidates that could not be activated: a permanent rejection is not tried again until something changes, a transient
+//! one after a wait.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -9,28 +10,28 @@ use super::select::Ranked;
 use crate::limits::{RETRY_WAIT, RETRY_WAIT_MAX};
 use crate::{Approval, Candidate, Digest, ModuleId, Rejection};
 
-/// See the module's head. By name and bytes, for as long as their approval is the same.
+/// Failed attempts by name and bytes. An attempt counts for as long as the approval is the same.
 #[derive(Default)]
 pub(super) struct FailedAttempts(BTreeMap<(ModuleId, Digest), Entry>);
 
 struct Entry {
     approval: Result<Approval, Rejection>,
     rejection: Rejection,
-    /// How often in a row.
+    /// Failed attempts in a row.
     times: u32,
-    /// When it is tried again; never, where the failure lasts.
+    /// Time of the next attempt; none after a permanent rejection.
     again: Option<Instant>,
 }
 
 impl FailedAttempts {
-    /// Why this one need not be tried now.
+    /// Why this candidate is not tried now.
     pub(super) fn rejection(&self, candidate: &Candidate) -> Option<Rejection> {
         let entry = self.0.get(&candidate.key()).filter(|entry| entry.approval == candidate.approval)?;
         let is_due = entry.again.is_some_and(|again| again <= Instant::now());
         (!is_due).then(|| entry.rejection.clone())
     }
 
-    /// It was tried, or it is not due yet.
+    /// Records an attempt. An attempt whose retry is not due yet stays as it is.
     pub(super) fn record(&mut self, candidate: &Candidate, rejection: Rejection) {
         if self.rejection(candidate).is_some() {
             return;
@@ -40,29 +41,30 @@ impl FailedAttempts {
         self.0.insert(candidate.key(), Entry { approval: candidate.approval.clone(), rejection, times, again });
     }
 
-    /// Of these candidates only.
+    /// Forgets the attempts of all other candidates.
     pub(super) fn retain(&mut self, ranked: &[Ranked]) {
         self.0.retain(|key, _| ranked.iter().any(|ranked| ranked.candidate.key() == *key));
     }
 
-    /// Something changed: all may be tried.
+    /// Makes all candidates be tried again.
     pub(super) fn clear(&mut self) {
         self.0.clear();
     }
 
-    /// Something else serves: what lasted may not last against it. What passes has its time.
+    /// Forgets permanent rejections, because they may not hold against another active module. Transient ones keep their
+    /// time.
     pub(super) fn forget_permanent(&mut self) {
         self.0.retain(|_, entry| entry.again.is_some());
     }
 
-    /// When the next one is due.
+    /// Time of the next retry.
     pub(super) fn next_retry(&self) -> Option<Instant> {
         let now = Instant::now();
         self.0.values().filter_map(|entry| entry.again).filter(|again| *again > now).min()
     }
 }
 
-/// Twice as long each time.
+/// Wait before the next retry: twice as long after each attempt.
 pub(super) fn wait(times: u32) -> Duration {
     let doubled = 2_u32.checked_pow(times.saturating_sub(1)).and_then(|factor| RETRY_WAIT.checked_mul(factor));
     doubled.unwrap_or(RETRY_WAIT_MAX).min(RETRY_WAIT_MAX)

@@ -1,5 +1,5 @@
-//! What is known of a module that ran or may run, apart from its code: enough to judge whether another one may
-//! take its place, also when it is not there any more.
+//! What an update check needs to know of a module. The manifest of the last active module is stored, so that candidates
+//! can be compared with a module whose file is gone.
 
 use std::collections::BTreeSet;
 
@@ -11,7 +11,7 @@ use super::advertised::Paths;
 use super::state::Text;
 use crate::{Digest, LoadedModule, ModuleId};
 
-/// See the module's head.
+/// The part of a module's description that an update check compares.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ModuleManifest {
     /// Its engine's name.
@@ -41,7 +41,7 @@ pub struct ModuleManifest {
 }
 
 impl ModuleManifest {
-    /// As it describes itself.
+    /// The manifest of a loaded module.
     pub(super) fn of(loaded: &LoadedModule) -> Self {
         Self::new(&loaded.id, loaded.digest, loaded.module.description(), loaded.capabilities())
     }

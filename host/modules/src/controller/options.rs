@@ -1,4 +1,4 @@
-//! What a mount's options say of its module.
+//! The mount's options that select a module.
 
 use std::collections::BTreeMap;
 
@@ -6,16 +6,16 @@ use semver::Version;
 
 use crate::{LoadedModule, Rejection};
 
-/// See the module's head.
+/// The mount's options that select a module.
 pub(super) struct Options {
-    /// None = the embedded one's.
+    /// None stands for the engine of the embedded module.
     pub(super) engine: Option<String>,
     pub(super) version: Option<Version>,
 }
 
 impl Options {
     /// # Errors
-    /// When one cannot be what it says.
+    /// When the value of an option is not valid.
     pub(super) fn parse(options: &BTreeMap<String, String>) -> Result<Self, Rejection> {
         let given = |name: &str| options.get(name).filter(|value| !value.is_empty());
         let parse = |text: &String| {

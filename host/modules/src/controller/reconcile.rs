@@ -1,4 +1,4 @@
-//! Looks at what is there and goes live with the best of it.
+//! A reconcile pass: ranks the modules that are there and activates the best one that may serve.
 
 use std::sync::Arc;
 
@@ -23,7 +23,7 @@ impl ModuleController {
         let (candidates, unlisted) = match self.mailbox.unless_revert_pending(self.source.candidates()).await? {
             Ok(candidates) => (candidates, None),
             Err(rejection) if serving.is_some() => return Err(rejection),
-            // At a start without its directory a mount may still have the embedded module.
+            // At a start without its directory, a mount can still be served by the embedded module.
             Err(rejection) => (vec![embedded.candidate()], Some(rejection)),
         };
         let engine = self.options.engine.as_ref().unwrap_or(&embedded.id.engine);
@@ -42,7 +42,7 @@ impl ModuleController {
         self.settle_advertised();
         let with_advertised = self.with_advertised(state.clone());
         if with_advertised != state {
-            // If it cannot be stored, the next look tries again; the mount serves meanwhile.
+            // If the write fails, the next pass tries again; the mount is served meanwhile.
             let _ = self.save_or_keep(work, with_advertised).await;
         }
         let problem = self.missing_module(&state, &ranked, unlisted.as_ref());
@@ -51,12 +51,12 @@ impl ModuleController {
         Ok(())
     }
 
-    /// At a start requests do not wait for what is new: that may take long, and may fail.
+    /// At a start, activates the last active module first: loading a new candidate may take long, and may fail.
     async fn resume_last_active(&self, work: &mut Work, ranked: &[Ranked], pass: &Pass) {
         let is_last_active =
             |next: &&Ranked| next.verdict == Verdict::Eligible && pass.state.is_last_active(next.candidate.digest);
         if let (None, Some(next)) = (self.active.load_full(), ranked.iter().find(is_last_active)) {
-            // If it cannot, that is told in its turn, and not found out once more.
+            // The attempt is recorded, so that this pass does not make it twice.
             if let Err(rejection) = self.try_candidate(work, next, pass).await
                 && !self.mailbox.has_revert()
             {
@@ -65,7 +65,7 @@ impl ModuleController {
         }
     }
 
-    /// Tries the candidates until one serves.
+    /// Tries the candidates in order until one serves.
     async fn try_in_order(&self, work: &mut Work, ranked: &mut [Ranked], pass: &Pass) -> Result<(), Rejection> {
         for at in self.order(ranked, &pass.state) {
             let Some(next) = ranked.get_mut(at) else { continue };
@@ -86,8 +86,8 @@ impl ModuleController {
         Ok(())
     }
 
-    /// Those that may serve; where nothing does, then those that stand in, first of all what ran last: it is known
-    /// to work.
+    /// Indexes of the candidates to try: eligible ones, then, if no module serves, fallbacks. Among fallbacks the last
+    /// active module comes first, because it is known to work.
     fn order(&self, ranked: &[Ranked], state: &State) -> Vec<usize> {
         let last_active = state.last_active.as_ref().map(|record| record.manifest.digest.0);
         let is_there = ranked.iter().any(|ranked| Some(ranked.candidate.digest) == last_active);
@@ -106,7 +106,7 @@ impl ModuleController {
         order
     }
 
-    /// What should serve and does not: the mount goes on without it, and says so.
+    /// The problem to report if the module that should serve does not.
     fn missing_module(&self, state: &State, ranked: &[Ranked], unlisted: Option<&Rejection>) -> Option<String> {
         let (who, version, digest) = self.desired(state)?;
         let is_it = |id: &ModuleId, of: Digest| id.version == version && digest.is_none_or(|digest| digest == of);
@@ -116,7 +116,7 @@ impl ModuleController {
         }
         let found = ranked.iter().find(|ranked| is_it(&ranked.candidate.id, ranked.candidate.digest));
         let why = match found.map(|found| &found.verdict) {
-            // Something better serves.
+            // A better module serves.
             Some(Verdict::Eligible) => return None,
             Some(Verdict::Fallback(reason) | Verdict::NotWanted(reason)) => reason.clone(),
             Some(Verdict::Rejected(rejection)) => rejection.to_string(),
@@ -127,7 +127,7 @@ impl ModuleController {
         Some(format!("{who} {version}{bytes}: {why}{}", instead.unwrap_or_default()))
     }
 
-    /// Who says which module should serve; none of a mount without a past.
+    /// The module that should serve, and where that is said; none for a mount without a state.
     fn desired(&self, state: &State) -> Option<(&'static str, Version, Option<Digest>)> {
         if let Some(version) = &self.options.version {
             return Some(("the mount's option `module_version` holds", version.clone(), None));
@@ -146,7 +146,7 @@ impl ModuleController {
                 && work.logged.insert(candidate.key(), reason.to_string()).as_deref() != Some(reason.text())
             {
                 let (module, origin) = (candidate.id.to_string(), candidate.origin.to_string());
-                tracing::warn!(mount = self.name(), module, origin, %reason, "a module does not go live");
+                tracing::warn!(mount = self.name(), module, origin, %reason, "module rejected");
             }
         }
         work.logged.retain(|key, _| ranked.iter().any(|ranked| ranked.candidate.key() == *key));

@@ -1,4 +1,4 @@
-//! What is told of a mount's modules.
+//! What an operator can read of a mount's modules.
 
 use std::time::SystemTime;
 
@@ -11,35 +11,35 @@ use crate::{Approval, Digest, ModuleId, Origin, RejectedFile, Rejection};
 /// Whether and how a mount is served.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Condition {
-    /// No request came yet.
+    /// There was no request yet.
     #[default]
     Starting,
     /// No module may serve it.
     NothingServes,
-    /// By a module that is watched: it goes if it fails too often.
+    /// A module on trial serves: too many faults cause an automatic revert.
     OnTrial,
-    /// By a module that has shown itself.
+    /// A module without a trial serves.
     Serves,
 }
 
-/// See the module's head.
+/// What an operator can read of a mount's modules.
 #[derive(Clone, Debug, Default)]
 pub struct Report {
-    /// See there.
+    /// Whether the mount is served, and by a module on trial or not.
     pub condition: Condition,
-    /// What serves.
+    /// The active module.
     pub serving: Option<Serving>,
-    /// What served before, to go back to.
+    /// The module that served before, to revert to.
     pub previous: Option<(ModuleId, Digest)>,
-    /// What an operator holds by `module/use`.
+    /// The module that an operator pinned by `module/use`.
     pub pin: Option<(String, Digest)>,
     /// Modules of the mount's engine, best first.
     pub candidates: Vec<CandidateReport>,
     /// Files of the directory that are no modules at all.
     pub rejected_files: Vec<RejectedFile>,
-    /// Why the last look was none, or why another module serves than the one that should.
+    /// Why the last pass failed, or why another module serves than the one that should.
     pub problem: Option<String>,
-    /// What is told here is not in storage: this node cannot write.
+    /// This node cannot write: the state is not in storage.
     pub unsaved: bool,
 }
 
@@ -73,7 +73,7 @@ pub struct CandidateReport {
     pub id: ModuleId,
     pub digest: Digest,
     pub origin: Origin,
-    /// May it serve? If not, or if another one is wanted, why.
+    /// May the module serve?
     pub acceptable: bool,
     pub reason: Option<String>,
 }
@@ -90,7 +90,7 @@ impl Report {
         }
     }
 
-    /// Modules that are better than the one that serves, and why they do not.
+    /// Modules that rank above the active one, and why they do not serve.
     pub(super) fn passed_over(&self, serving: Option<Digest>) -> Vec<String> {
         let better = self.candidates.iter().take_while(|candidate| Some(candidate.digest) != serving);
         better.filter_map(CandidateReport::why_not).take(REASONS_TOLD_MAX).collect()

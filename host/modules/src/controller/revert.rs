@@ -106,7 +106,7 @@ impl ModuleController {
         }
         let mut next = state.with_rejected(from.loaded.digest, reason);
         if state.exclusive_pin().is_some_and(|pin| pin.digest.0 == from.loaded.digest) {
-            // Who holds one wants no higher one: nor instead of the one that it goes back to.
+            // The operator had pinned the module: no higher version may replace the one that is reverted to.
             next.pin = Some(Pin::of(&to));
         }
         next.last_active = Some(ActivationRecord::new(manifest));
@@ -140,7 +140,7 @@ impl ModuleController {
         self.swap_active(Active::proven(to, SystemTime::now()))?;
         work.previous = None;
         work.failed_attempts.forget_permanent();
-        tracing::info!(mount = self.name(), module, digest, left, "a module goes live again");
+        tracing::info!(mount = self.name(), module, digest, left, "module reverted");
         Ok(())
     }
 }

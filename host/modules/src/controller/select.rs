@@ -1,7 +1,7 @@
-//! Which module should serve a mount: pure, so that tables can show what is chosen and why not.
+//! Which module should serve a mount. Pure functions, so that tables can show which module is selected and why not.
 //!
-//! In two steps, since some is known of a file that is listed and more of a module that is loaded: [`rank`] says
-//! which to load, [`check_update`](super::update_check::check_update) whether it may take the place of the one that runs.
+//! Selection has two steps, because a loaded module tells more than a listed file: [`rank`] says which candidates to
+//! load, [`check_update`](super::update_check::check_update) whether a loaded module may replace the active one.
 
 use std::cmp::Reverse;
 use std::collections::BTreeSet;
@@ -11,25 +11,26 @@ use semver::Version;
 use super::state::{ActivationRecord, State};
 use crate::{Approval, Candidate, Digest, ModuleId, Rejection};
 
-/// What the mount's options and this process say.
+/// What the selection depends on beside the state.
 #[derive(Clone, Debug)]
 pub(super) struct Criteria<'a> {
     /// The engine that the mount is of.
     pub engine: &'a str,
-    /// The version that the mount's options hold.
+    /// The version that the mount's option `module_version` names.
     pub version: Option<&'a Version>,
-    /// What serves now; none at a start.
+    /// The active module; none at a start.
     pub serving: Option<(&'a ModuleId, Digest)>,
 }
 
-/// What becomes of a candidate.
+/// The outcome of the selection for a candidate.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Verdict {
-    /// It may be tried.
+    /// The candidate may be activated.
     Eligible,
-    /// Another one is wanted: why. It serves only where none else can, and is not stored as what runs.
+    /// Another module should serve, for this reason. The candidate is a fallback where no other module can serve, and
+    /// is not recorded as the active module.
     Fallback(String),
-    /// Another one is wanted, and nothing else: why.
+    /// Another module should serve, for this reason, and the candidate is no fallback.
     NotWanted(String),
     /// The module must not run, or an attempt to run it failed.
     Rejected(Rejection),
@@ -38,9 +39,7 @@ pub(super) enum Verdict {
 /// A candidate of the mount's engine.
 #[derive(Clone, Debug)]
 pub(super) struct Ranked {
-    /// Which.
     pub candidate: Candidate,
-    /// See there.
     pub verdict: Verdict,
 }
 

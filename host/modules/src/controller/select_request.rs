@@ -1,4 +1,4 @@
-//! The operator names a module: to run exactly it, to say yes to what it asks for, or to try it again.
+//! An operator selects a module: to pin it, to accept what it asks for, or to have it tried again.
 
 use std::collections::BTreeSet;
 use std::fmt;
@@ -16,12 +16,12 @@ use super::update_check::{Terms, check_update};
 use super::{ModuleController, Work};
 use crate::{Candidate, Digest, LoadedModule, Rejection};
 
-/// Which version.
+/// The version that an operator selects.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum VersionSelector {
-    /// The highest that may run, now and later.
+    /// The highest version that may run, now and later.
     Latest,
-    /// This one until another is named.
+    /// Exactly this version until another one is selected.
     Exactly(Version),
 }
 
@@ -34,16 +34,16 @@ impl fmt::Display for VersionSelector {
     }
 }
 
-/// What an operator says.
+/// What an operator asks for by `module/use`.
 #[derive(Clone, Debug)]
 pub struct SelectRequest {
-    /// See there.
+    /// Selected version.
     pub version: VersionSelector,
-    /// Needed where several modules have this version. With `Latest` exactly this one, which a higher one may follow.
+    /// Needed where several modules have this version. With `Latest`, a higher version may replace this module.
     pub digest: Option<Digest>,
-    /// Also when there is no way back.
+    /// Activate the module also where no revert is possible.
     pub force: bool,
-    /// All that it may ask for more than the one before it.
+    /// The additional capabilities and paths that the operator accepts.
     pub accepted: BTreeSet<String>,
 }
 
@@ -59,16 +59,16 @@ impl ModuleController {
 
     async fn state_to_change(&self, work: &mut Work, force: bool) -> Result<State, CallError> {
         match self.state(work).await {
-            // The one way out of a state that nobody can read.
+            // Nobody can read the state: `force` is the only way to replace it.
             Err(Rejection::Permanent(rejection)) if force => {
-                tracing::warn!(mount = self.name(), %rejection, "the state of modules begins anew");
+                tracing::warn!(mount = self.name(), %rejection, "the unreadable state of modules is replaced by an empty one");
                 Ok(State::default())
             }
             state => Ok(state?),
         }
     }
 
-    /// What is held is let go first: that must not depend on what comes of the look.
+    /// Removes the pin first: this must not depend on the outcome of the pass.
     async fn use_latest(&self, work: &mut Work, mut state: State, request: SelectRequest) -> Result<Done, CallError> {
         let was_pinned = state.exclusive_pin().is_some();
         if state.pin.take().is_some() {
@@ -77,7 +77,7 @@ impl ModuleController {
         let outcome = if request.force || !request.accepted.is_empty() {
             let selected = self.use_selected(work, state, request).await;
             if selected.is_err() && was_pinned {
-                // What serves without it is for the report.
+                // The report names the module that serves without the pin.
                 let _ = self.reconcile_and_report(work).await;
             }
             selected
@@ -102,7 +102,7 @@ impl ModuleController {
 
     async fn use_selected(&self, work: &mut Work, state: State, request: SelectRequest) -> Result<Done, CallError> {
         let embedded = self.source.embedded().await?;
-        // It may be the first that this process hears of the mount.
+        // This process may not have served the mount yet.
         self.assume_advertised(&state, &embedded);
         let engine = self.options.engine.as_ref().unwrap_or(&embedded.id.engine).clone();
         let baseline = self.baseline(&state, &embedded, &engine).await?;
@@ -118,9 +118,9 @@ impl ModuleController {
         } else {
             self.save(work, next).await?;
         }
-        // It is done; a failure of this look is in log and status.
+        // The module is selected. If this pass fails, the log and the report say so.
         let _ = self.reconcile_and_report(work).await;
-        // What is not held may have given way to a higher one already.
+        // The pass may have activated a higher version.
         let serving = self.active.load_full().filter(|_| is_free);
         Ok(serving.map_or(Done::NeedsReload(candidate.id), |active| Done::Serves(active.loaded.id.clone())))
     }
@@ -146,7 +146,7 @@ impl ModuleController {
         Ok(())
     }
 
-    /// The candidate, and the state with what was said of it.
+    /// The selected candidate, and the state with its pin.
     async fn find(
         &self,
         state: &State,
@@ -166,7 +166,7 @@ impl ModuleController {
         };
         let candidate = exactly_one(candidates, engine, &request.version)?;
         let next = with_pin(state, request, &candidate);
-        // As at a start: that another one serves is no reason against one that was named.
+        // As at a start: the active module is no reason against a selected one.
         let criteria = Criteria { engine, version: self.options.version.as_ref(), serving: None };
         match rank(vec![candidate.clone()], &next, &criteria).pop().map(|ranked| ranked.verdict) {
             Some(Verdict::Rejected(rejection)) => Err(rejection),
@@ -175,7 +175,7 @@ impl ModuleController {
         }
     }
 
-    /// The highest that may run when nothing is held.
+    /// The highest version that may run without a pin.
     fn latest(&self, state: &State, candidates: Vec<Candidate>, engine: &str) -> Vec<Candidate> {
         let mut free = state.clone();
         free.pin = None;
@@ -190,7 +190,7 @@ impl ModuleController {
     }
 }
 
-/// Exactly one module must be meant.
+/// The only candidate; an error if there is none or more than one.
 fn exactly_one(
     mut candidates: Vec<Candidate>,
     engine: &str,
@@ -227,7 +227,7 @@ fn with_pin(state: &State, request: &SelectRequest, candidate: &Candidate) -> St
     next
 }
 
-/// An operator who accepts must know what: exactly the difference, no less and no more.
+/// The operator must accept exactly what the module asks for in addition, so that nothing is accepted unseen.
 fn check_accepted(
     new: &ModuleManifest,
     baseline: Option<&ModuleManifest>,

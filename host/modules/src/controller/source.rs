@@ -1,4 +1,4 @@
-//! Where a binding's modules come from.
+//! Where a controller's modules come from.
 
 use std::sync::Arc;
 
@@ -6,7 +6,7 @@ use async_trait::async_trait;
 
 use crate::{Candidate, LoadedModule, ModuleRegistry, RejectedFile, Rejection};
 
-/// What a binding needs of a [`ModuleRegistry`].
+/// What a controller needs of a [`ModuleRegistry`].
 #[async_trait]
 pub trait Source: Send + Sync {
     /// Is there anything beside the embedded module? If not, no state is kept, and nothing is asked of storage.

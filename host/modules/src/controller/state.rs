@@ -1,7 +1,7 @@
-//! What a mount keeps of its modules, in its own storage below the host's prefix: one entry, so that each write
-//! of it is all or nothing.
+//! The state of a mount's modules, in the mount's own storage below the host's prefix. The state is one entry, so that
+//! each write is all or nothing.
 //!
-//! Fields that this version does not know are kept: a host of before must not lose what a later one wrote.
+//! Fields that this version does not know are kept, so that an older host does not lose what a newer one wrote.
 
 use std::collections::BTreeMap;
 use std::fmt::Display;
@@ -18,13 +18,13 @@ use super::manifest::ModuleManifest;
 use crate::limits::{REASON_BYTES_MAX, REFUSED_DIGESTS_MAX, STATE_BYTES_MAX};
 use crate::{Digest, LoadedModule, Rejection};
 
-/// Where it is stored.
+/// Storage key of the state.
 #[must_use]
 pub fn state_key() -> String {
     format!("{RESERVED_PREFIX}module")
 }
 
-/// The form of what is written here. A higher one is not ours to judge by.
+/// Version of the stored form. This host does not use a state of a higher version.
 const FORMAT: u32 = 1;
 
 /// What every format has.
@@ -33,33 +33,33 @@ struct Format {
     format: u32,
 }
 
-/// See the module's head.
+/// The stored state of one mount.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct State {
     format: u32,
-    /// What ran last.
+    /// The last active module.
     #[serde(default, rename = "running")]
     pub last_active: Option<ActivationRecord>,
-    /// What ran before it, to go back to.
+    /// The module that served before, to revert to.
     #[serde(default)]
     pub previous: Option<ActivationRecord>,
-    /// The highest version of each engine that ran.
+    /// Highest version of each engine that was active.
     #[serde(default)]
     pub floors: BTreeMap<String, Text<Version>>,
-    /// What the operator named by `module/use`.
+    /// The module that an operator selected by `module/use`.
     #[serde(default, rename = "held")]
     pub pin: Option<Pin>,
-    /// What must not run again unless it is named.
+    /// Modules that must not run again unless an operator selects them.
     #[serde(default, rename = "refused")]
     pub rejected: Vec<RejectedDigest>,
-    /// What the server was told of special paths, where that is not what `running` has.
+    /// The special paths that the server was told, if the last active module has others.
     #[serde(default, rename = "told", skip_serializing_if = "Option::is_none")]
     pub advertised: Option<Paths>,
     #[serde(flatten)]
     unknown: Map<String, Value>,
 }
 
-/// A module that ran.
+/// Record of an activation.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct ActivationRecord {
     /// What it is.
@@ -71,26 +71,23 @@ pub(super) struct ActivationRecord {
     unknown: Map<String, Value>,
 }
 
-/// A module that the operator named, and what they said about it.
+/// A module that an operator selected, and what the operator accepted.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Pin {
-    /// Exactly this one.
     pub digest: Text<Digest>,
-    /// Its version.
     pub version: Text<Version>,
-    /// False = what was said holds, but a higher version may follow.
+    /// If false, a higher version may replace the pinned module.
     #[serde(rename = "holds")]
     pub exclusive: bool,
-    /// Also when there is no way back.
+    /// The operator accepted that no revert is possible.
     pub force: bool,
-    /// What it may ask for more than the one before.
+    /// The additional capabilities and paths that the operator accepted.
     pub accepted: Vec<String>,
 }
 
-/// A module that went wrong here.
+/// A module that failed on this mount.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct RejectedDigest {
-    /// Which.
     pub digest: Text<Digest>,
     /// What went wrong.
     pub reason: String,
@@ -136,7 +133,7 @@ impl State {
         Ok(bytes)
     }
 
-    /// As it is once this module runs.
+    /// The state once this module is active.
     pub(super) fn with_active(&self, manifest: ModuleManifest, before: Option<ActivationRecord>) -> Self {
         let mut next = self.clone();
         let version = manifest.version.clone();
@@ -150,7 +147,7 @@ impl State {
         next
     }
 
-    /// As it is once this digest must not run again.
+    /// The state once this digest must not run again.
     pub(super) fn with_rejected(&self, digest: Digest, reason: &str) -> Self {
         let mut next = self.clone();
         let cut = reason.floor_char_boundary(REASON_BYTES_MAX);
@@ -163,7 +160,7 @@ impl State {
         next
     }
 
-    /// Is it what ran last?
+    /// Is this the digest of the last active module?
     pub(super) fn is_last_active(&self, digest: Digest) -> bool {
         self.last_active.as_ref().is_some_and(|record| record.manifest.digest.0 == digest)
     }
@@ -173,19 +170,19 @@ impl State {
         self.rejected.iter().find(|rejected| rejected.digest.0 == digest).map(|rejected| rejected.reason.as_str())
     }
 
-    /// What no other module may replace.
+    /// The pin that no other module may replace.
     pub(super) fn exclusive_pin(&self) -> Option<&Pin> {
         self.pin.as_ref().filter(|pin| pin.exclusive)
     }
 
-    /// What the operator said of this digest.
+    /// The pin of this digest.
     pub(super) fn pin_of(&self, digest: Digest) -> Option<&Pin> {
         self.pin.as_ref().filter(|pin| pin.digest.0 == digest)
     }
 }
 
 impl Pin {
-    /// This one, until another is named.
+    /// A pin until another module is selected.
     pub(super) fn of(module: &LoadedModule) -> Self {
         let (digest, version) = (Text(module.digest), Text(module.id.version.clone()));
         Self { digest, version, exclusive: true, force: false, accepted: Vec::new() }
@@ -193,7 +190,7 @@ impl Pin {
 }
 
 impl ActivationRecord {
-    /// From now on.
+    /// A record that begins now.
     pub(super) fn new(manifest: ModuleManifest) -> Self {
         let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).map_or(0, |since| since.as_secs());
         Self { manifest, since, unknown: Map::new() }

@@ -20,7 +20,7 @@ pub(super) enum SaveError {
 }
 
 impl Work {
-    /// This is the state from now on: what was said of candidates may not hold any more.
+    /// Uses this state from now on. Permanent rejections may not hold any more.
     pub(super) fn adopt(&mut self, state: State, unsaved: bool) {
         self.failed_attempts.forget_permanent();
         self.state = Some(state);
@@ -29,7 +29,7 @@ impl Work {
 }
 
 impl ModuleController {
-    /// The state, read if it is not known or no longer current.
+    /// The state, which is read if it is unknown or stale.
     pub(super) async fn state(&self, work: &mut Work) -> Result<State, Rejection> {
         work.is_state_stale |= self.mailbox.take_invalidation();
         if let (Some(state), false) = (&work.state, work.is_state_stale) {
@@ -51,7 +51,7 @@ impl ModuleController {
         entry.map_or_else(|| Ok(State::default()), |entry| State::from_bytes(&entry.value))
     }
 
-    /// Has anything been stored by a guest?
+    /// Has a guest stored anything?
     pub(super) async fn has_data(&self) -> Result<bool, Rejection> {
         let Some(storage) = &self.storage else { return Ok(false) };
         let failed = |text: String| Rejection::Transient(format!("the mount's storage cannot be listed: {text}"));
@@ -64,7 +64,7 @@ impl ModuleController {
         }
     }
 
-    /// Writes the state, then takes it for the current one.
+    /// Writes the state, then uses it.
     pub(super) async fn save(&self, work: &mut Work, next: State) -> Result<(), SaveError> {
         let Some(storage) = &self.storage else { return Ok(()) };
         if self.mailbox.lifecycle() == Lifecycle::Closed {
@@ -86,22 +86,22 @@ impl ModuleController {
             Ok(Err(error)) => failed(error.to_string()),
             Err(_) => failed(format!("no answer in {STATE_WAIT:?}")),
         };
-        // It may have been written all the same: the next look reads what is there, unless this node knows better.
+        // The write may have been done all the same: read the state again, unless this node keeps an unsaved one.
         if !work.unsaved {
             work.is_state_stale = true;
         }
         Err(SaveError::Failed(rejection))
     }
 
-    /// What is kept here may be written by now: no mount is written while the server sets it up.
+    /// Writes an unsaved state: the server accepts no writes while it sets the mount up.
     pub(super) async fn save_kept(&self, work: &mut Work) {
         if let (true, Some(kept)) = (work.unsaved, work.state.clone()) {
-            // If not, it stays kept until the next look.
+            // If the write fails, the state stays unsaved until the next pass.
             let _ = self.save(work, kept).await;
         }
     }
 
-    /// As `save`; where this node cannot write, the state is kept here.
+    /// As `save`, but keeps the state unsaved where this node cannot write.
     pub(super) async fn save_or_keep(&self, work: &mut Work, next: State) -> Result<(), Rejection> {
         match self.save(work, next.clone()).await {
             Ok(()) => Ok(()),

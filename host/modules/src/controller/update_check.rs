@@ -1,5 +1,5 @@
-//! May a module take the place of another one? The same rules where a module goes live and where an operator asks
-//! beforehand (`module diff`).
+//! May a module replace another one? The same rules hold when a module is activated and when an operator asks beforehand
+//! (`module diff`).
 
 use std::collections::BTreeSet;
 use std::fmt;
@@ -7,18 +7,18 @@ use std::fmt;
 use super::manifest::ModuleManifest;
 use crate::Rejection;
 
-/// On what terms a module may take another one's place.
+/// What lifts an incompatibility.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Terms<'a> {
-    /// The operator said: also where there is no way back.
+    /// The operator accepts that no revert is possible.
     pub(super) force: bool,
-    /// What the operator said that it may ask for more.
+    /// The additional capabilities and paths that the operator accepts.
     pub(super) accepted: &'a BTreeSet<String>,
-    /// It comes with the binary, to which the operator said yes by its SHA-256.
+    /// The module comes with the binary, which the operator accepted by its SHA-256.
     pub(super) embedded: bool,
 }
 
-/// May a module take the place of another one?
+/// Checks whether a module may replace another one.
 ///
 /// # Errors
 /// The first reason against it.
@@ -32,7 +32,7 @@ pub(super) fn check_update(
     first.map_or(Ok(()), |incompatibility| Err(Rejection::Permanent(incompatibility.to_string())))
 }
 
-/// A reason why a module does not take another one's place by itself. Its text says what an operator can do.
+/// A reason why a module does not replace another one automatically. Its text says what an operator can do.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Incompatibility {
     /// What is stored is another engine's.

@@ -1,10 +1,10 @@
-//! A binding's report, as `module` answers it.
+//! A controller's report, as `module` answers it.
 
 use modules::controller::{CandidateReport, Condition, Report};
 use modules::{Approval, RejectedFile};
 use serde_json::{Value, json};
 
-/// See the module's head.
+/// The answer to a read of `module`.
 pub(super) fn of(report: &Report) -> Value {
     let serving = report.serving.as_ref();
     let (approval, signers) = match serving.map(|serving| &serving.approval) {

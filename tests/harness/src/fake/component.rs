@@ -6,7 +6,7 @@ use std::sync::{Arc, OnceLock};
 use std::time::{Duration, UNIX_EPOCH};
 
 use async_trait::async_trait;
-use component_runtime::capability::{Entity, ReplicationState, SystemView, SystemViewError};
+use component_runtime::capability::{SystemView, SystemViewError};
 use component_runtime::egress::{Origin, UPSTREAM_OPTION, UPSTREAM_READ_ONLY};
 use component_runtime::{
     self as runtime, GuestError, InvokeError, Module, Mount, MountSettings, Runtime, RuntimeSettings,
@@ -136,24 +136,6 @@ impl SystemView for FakeSystemView {
     }
     async fn max_lease_ttl(&self) -> Result<Duration, SystemViewError> {
         Ok(self.max)
-    }
-    async fn tainted(&self) -> Result<bool, SystemViewError> {
-        Ok(false)
-    }
-    async fn local_mount(&self) -> Result<bool, SystemViewError> {
-        Ok(false)
-    }
-    async fn replication_state(&self) -> Result<ReplicationState, SystemViewError> {
-        Ok(ReplicationState::default())
-    }
-    async fn server_version(&self) -> Result<String, SystemViewError> {
-        Err(SystemViewError::Unsupported)
-    }
-    async fn entity_info(&self, _: &str) -> Result<Option<Entity>, SystemViewError> {
-        Ok(None)
-    }
-    async fn generate_password(&self, _: &str) -> Result<String, SystemViewError> {
-        Err(SystemViewError::Unsupported)
     }
 }
 

@@ -11,7 +11,7 @@ use super::Side;
 use super::compare::{Change, changes};
 use crate::cli::output::{Report, names, printable};
 
-/// See the module's head.
+/// The difference of two modules.
 #[derive(Debug, Serialize)]
 pub(super) struct Difference {
     old: Named,

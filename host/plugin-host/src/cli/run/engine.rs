@@ -18,7 +18,7 @@ use super::storage::FileStorage;
 use super::system_view::NoServer;
 use crate::cli::Failure;
 
-/// See the module's head.
+/// An engine without a server.
 pub(super) struct Engine {
     module: Arc<Module>,
     mount: Arc<Mount>,

@@ -11,6 +11,7 @@ mod outcome;
 mod report;
 mod storage;
 mod system_view;
+mod table;
 mod transaction;
 mod values;
 

@@ -11,15 +11,15 @@ use async_trait::async_trait;
 use component_runtime::capability::{Storage, StorageEntry, StorageError, StorageView, Transaction};
 use redb::backends::{FileBackend, InMemoryBackend};
 use redb::{
-    Database, DatabaseError, ReadableDatabase as _, ReadableTable, StorageBackend, TableDefinition, WriteTransaction,
+    Database, DatabaseError, ReadableDatabase as _, ReadableTable as _, StorageBackend, TableDefinition,
+    WriteTransaction,
 };
 
 use super::lease::Leased;
+use super::table::{self, ENTRIES, children, entry, failed};
 use super::transaction::FileTransaction;
 use crate::cli::{Failure, files};
 
-/// Key to seal-wrap mark and value.
-pub(super) const ENTRIES: TableDefinition<'_, &str, (bool, &[u8])> = TableDefinition::new("entries");
 /// Lease ID to JSON.
 const LEASES: TableDefinition<'_, &str, &str> = TableDefinition::new("leases");
 /// What is known of the mount.
@@ -96,15 +96,8 @@ impl FileStorage {
         serde_json::from_str(json.value()).map(Some).map_err(failed)
     }
 
-    /// Does the work in a transaction of the file.
-    pub(super) fn write<T>(
-        &self,
-        work: impl FnOnce(&WriteTransaction) -> Result<T, redb::Error>,
-    ) -> Result<T, StorageError> {
-        let writing = self.database.begin_write().map_err(failed)?;
-        let done = work(&writing).map_err(failed)?;
-        writing.commit().map_err(failed)?;
-        Ok(done)
+    fn write<T>(&self, work: impl FnOnce(&WriteTransaction) -> Result<T, redb::Error>) -> Result<T, StorageError> {
+        table::write(&self.database, work)
     }
 
     fn read<T>(
@@ -142,45 +135,6 @@ fn wrong(name: &str, text: &str) -> Failure {
     Failure::Not(format!("`{name}` cannot hold a mount's storage: {text}"))
 }
 
-pub(super) fn failed(error: impl ToString) -> StorageError {
-    StorageError::Failed(format!("storage file: {}", error.to_string()))
-}
-
-/// One entry of any view of the table.
-pub(super) fn entry(
-    table: &impl ReadableTable<&'static str, (bool, &'static [u8])>,
-    key: &str,
-) -> Result<Option<StorageEntry>, redb::StorageError> {
-    let found = table.get(key)?;
-    Ok(found.map(|found| {
-        let (seal_wrap, value) = found.value();
-        StorageEntry { key: key.to_owned(), value: value.to_vec(), seal_wrap }
-    }))
-}
-
-/// Direct children below a prefix that are greater than `after`, sorted; folders end in `/`.
-pub(super) fn children(
-    table: &impl ReadableTable<&'static str, (bool, &'static [u8])>,
-    prefix: &str,
-    after: &str,
-    limit: usize,
-) -> Result<Vec<String>, redb::StorageError> {
-    let mut names: Vec<String> = Vec::new();
-    for found in table.range(format!("{prefix}{after}").as_str()..)? {
-        let (key, _) = found?;
-        let Some(rest) = key.value().strip_prefix(prefix) else { break };
-        let name = rest.find('/').map_or(rest, |slash| &rest[..=slash]);
-        if name <= after || names.last().is_some_and(|last| last == name) {
-            continue;
-        }
-        if names.len() == limit {
-            break;
-        }
-        names.push(name.to_owned());
-    }
-    Ok(names)
-}
-
 #[async_trait]
 impl StorageView for FileStorage {
     async fn get(&self, key: &str) -> Result<Option<StorageEntry>, StorageError> {
@@ -215,6 +169,6 @@ impl StorageView for FileStorage {
 impl Storage for FileStorage {
     async fn begin(&self) -> Result<Option<Box<dyn Transaction>>, StorageError> {
         let snapshot = self.database.begin_read().map_err(failed)?.open_table(ENTRIES).map_err(failed)?;
-        Ok(Some(Box::new(FileTransaction::new(self.clone(), snapshot))))
+        Ok(Some(Box::new(FileTransaction::new(Arc::clone(&self.database), snapshot))))
     }
 }

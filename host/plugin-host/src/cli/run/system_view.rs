@@ -3,12 +3,12 @@
 use std::time::Duration;
 
 use async_trait::async_trait;
-use component_runtime::capability::{Entity, ReplicationState, SystemView, SystemViewError};
+use component_runtime::capability::{SystemView, SystemViewError};
 
 /// 32 days, for leases that name no time, and as the longest of any lease (`internal/vault/core.go` of OpenBao).
 pub(super) const LEASE_TTL: Duration = Duration::from_secs(32 * 24 * 60 * 60);
 
-/// See the module's head.
+/// The settings of a mount without a server.
 pub(super) struct NoServer;
 
 #[async_trait]
@@ -18,23 +18,5 @@ impl SystemView for NoServer {
     }
     async fn max_lease_ttl(&self) -> Result<Duration, SystemViewError> {
         Ok(LEASE_TTL)
-    }
-    async fn tainted(&self) -> Result<bool, SystemViewError> {
-        Ok(false)
-    }
-    async fn local_mount(&self) -> Result<bool, SystemViewError> {
-        Ok(false)
-    }
-    async fn replication_state(&self) -> Result<ReplicationState, SystemViewError> {
-        Ok(ReplicationState::default())
-    }
-    async fn server_version(&self) -> Result<String, SystemViewError> {
-        Err(SystemViewError::Unsupported)
-    }
-    async fn entity_info(&self, _: &str) -> Result<Option<Entity>, SystemViewError> {
-        Ok(None)
-    }
-    async fn generate_password(&self, _: &str) -> Result<String, SystemViewError> {
-        Err(SystemViewError::Unsupported)
     }
 }

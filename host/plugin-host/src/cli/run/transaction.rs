@@ -2,19 +2,19 @@
 //! another wrote what it read.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use async_trait::async_trait;
 use component_runtime::capability::{StorageEntry, StorageError, StorageView, Transaction};
-use redb::{ReadOnlyTable, ReadableTable};
+use redb::{Database, ReadOnlyTable, ReadableTable};
 
-use super::storage::{ENTRIES, FileStorage, children, entry, failed};
+use super::table::{self, ENTRIES, children, entry, failed};
 
 type Snapshot = ReadOnlyTable<&'static str, (bool, &'static [u8])>;
 
-/// See the module's head. Dropped, it has done nothing.
+/// A transaction. A drop without a commit changes nothing.
 pub(super) struct FileTransaction {
-    storage: FileStorage,
+    database: Arc<Database>,
     snapshot: Snapshot,
     doings: Mutex<Doings>,
 }
@@ -29,8 +29,8 @@ struct Doings {
 }
 
 impl FileTransaction {
-    pub(super) fn new(storage: FileStorage, snapshot: Snapshot) -> Self {
-        Self { storage, snapshot, doings: Mutex::default() }
+    pub(super) fn new(database: Arc<Database>, snapshot: Snapshot) -> Self {
+        Self { database, snapshot, doings: Mutex::default() }
     }
 
     fn doings(&self) -> MutexGuard<'_, Doings> {
@@ -120,9 +120,9 @@ impl StorageView for FileTransaction {
 #[async_trait]
 impl Transaction for FileTransaction {
     async fn commit(self: Box<Self>) -> Result<(), StorageError> {
-        let Self { storage, snapshot, doings } = *self;
+        let Self { database, snapshot, doings } = *self;
         let doings = doings.into_inner().unwrap_or_else(PoisonError::into_inner);
-        let is_done = storage.write(|writing| {
+        let is_done = table::write(&database, |writing| {
             let mut table = writing.open_table(ENTRIES)?;
             if doings.conflicts(&snapshot, &table)? {
                 return Ok(false);

@@ -2,6 +2,7 @@
 use component_runtime::capability::Storage as _;
 
 use super::*;
+use crate::cli::run::storage::FileStorage;
 
 fn entry_of(key: &str, value: &str) -> StorageEntry {
     StorageEntry { key: key.to_owned(), value: value.as_bytes().to_vec(), seal_wrap: true }

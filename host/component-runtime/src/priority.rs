@@ -1,0 +1,12 @@
+//! The priority of compiling: the lowest, so that requests do not feel it.
+
+/// Highest nice value: the lowest priority that a thread can ask for.
+pub(crate) const NICE_MAX: i32 = 19;
+
+/// Lowers the priority of this thread and of the threads that it starts. On Linux the rest of the process keeps its
+/// priority.
+pub(crate) fn lower_priority() {
+    if let Err(error) = rustix::process::nice(NICE_MAX) {
+        tracing::debug!(%error, "cannot lower the priority of compiling");
+    }
+}

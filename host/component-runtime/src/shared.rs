@@ -1,0 +1,30 @@
+//! What the clones of a runtime share: one engine, its pool, its epoch thread and its egress.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::Semaphore;
+use wasmtime::Engine;
+use wasmtime::component::Linker;
+
+use crate::compiler::Compiler;
+use crate::egress::Egress;
+use crate::epoch::Ticker;
+use crate::limits::Limits;
+use crate::mount::Mounts;
+use crate::store_state::StoreState;
+
+pub(crate) struct Shared {
+    pub(crate) engine: Engine,
+    pub(crate) linker: Linker<StoreState>,
+    pub(crate) limits: Arc<Limits>,
+    pub(crate) compiler: Compiler,
+    pub(crate) permits: Arc<Semaphore>,
+    pub(crate) egress: Arc<Egress>,
+    pub(crate) wal_minimum_age: Duration,
+    pub(crate) upstream_read_only: bool,
+    pub(crate) mounts: Mounts,
+    /// Ends the epoch thread with the last clone.
+    #[expect(dead_code, reason = "held for its drop")]
+    pub(crate) ticker: Ticker,
+}
