@@ -34,17 +34,17 @@ pub(crate) const GREETING: Path = Path {
     description: "A visitor with a greeting may have passes.",
 };
 
-/// `None` = no response: status 204 for a write, 404 for a read or a list.
+/// `None` means no response: status 204 for a write, 404 for a read or a list.
 type Answer = Result<Option<Response>, Error>;
 
-/// What is stored for a visitor.
+/// The stored greeting of a visitor.
 pub(crate) fn find(context: &Context<'_>, name: &str) -> Result<Option<String>, Error> {
     let entry = context.host.storage().get(&key(name))?;
     Ok(entry.map(|entry| String::from_utf8_lossy(&entry.value).into_owned()))
 }
 
 fn write(context: &Context<'_>, data: &FieldData) -> Answer {
-    // A caller's mistake is an answer with status 400 and this text.
+    // A mistake of the client becomes a response with status 400 and this text.
     let Some(text) = data.text("text").filter(|text| !text.is_empty()) else {
         return Ok(Some(Response::error("missing `text`: say what the visitor is told")));
     };
@@ -67,7 +67,7 @@ fn list(context: &Context<'_>, _: &FieldData) -> Answer {
     if keys.is_empty() { Ok(None) } else { Response::json(&json!({ "keys": keys })).map(Some) }
 }
 
-/// Tells a create from an update, before the server looks at policies: it must change nothing.
+/// Tells a create from an update. The server calls this before it checks policies, so it must change nothing.
 fn exists(context: &Context<'_>, data: &FieldData) -> Result<bool, Error> {
     Ok(find(context, name(data))?.is_some())
 }

@@ -1,4 +1,4 @@
-//! A secrets engine to begin with: greetings, which are stored, and passes, which are leased.
+//! The start of a secrets engine: it stores greetings, and leases passes.
 
 mod greeting;
 mod pass;
@@ -7,7 +7,7 @@ mod tests;
 
 use secrets_framework::{Backend, SpecialPaths, StorageVersions};
 
-/// The engine as one table. Routing, help and the OpenAPI document come from it.
+/// The engine as one table, the source of routing, help and the OpenAPI document.
 pub static BACKEND: Backend = Backend {
     name: env!("CARGO_PKG_NAME"),
     version: env!("CARGO_PKG_VERSION"),
@@ -16,10 +16,10 @@ pub static BACKEND: Backend = Backend {
         root: &[],
         unauthenticated: &[],
         local_storage: &[],
-        // A pass is a secret: the server's seal wraps it, where it can.
+        // A pass is a secret: the seal of the server encrypts it a second time, if it can.
         seal_wrap_storage: &[pass::PREFIX],
     },
-    // To be raised with a change of what is stored, so that the host knows whether it could go back.
+    // Raise the version when the stored form changes, so that the host knows whether it could revert an update.
     storage_versions: StorageVersions { written: 1, readable_from: 1 },
     paths: &[greeting::GREETINGS, greeting::GREETING, pass::PASSES],
     secrets: &[pass::PASS],

@@ -1,6 +1,6 @@
-//! `passes/:name`: a secret with a lease, which can be renewed, and ends when it is revoked.
+//! `passes/:name`: a secret whose lease can be renewed, and which ends when its lease is revoked.
 //!
-//! A pass lives in this mount's storage. An engine that makes something elsewhere first writes what it is about to do
+//! A pass lives in the storage of the mount. An engine that creates something outside first stores a write-ahead entry
 //! (`secrets_framework::wal`), so that a fault in between leaves nothing behind.
 
 use std::time::Duration;
@@ -43,7 +43,7 @@ fn issue(context: &Context<'_>, data: &FieldData) -> Result<Option<Response>, Er
     Ok(Some(response.leased(leased(Map::from_iter([("pass".to_owned(), Value::from(pass))])))))
 }
 
-/// What the server gives back on renew and revoke is all that is known of a lease then.
+/// A renewal knows the lease only by its internal data, which the server returns.
 fn renew(context: &Context<'_>, lease: &Lease) -> LeaseAnswer {
     if context.host.storage().get(&key(lease))?.is_none() {
         return Ok(Some(Response::error("the pass has ended: read another one")));
@@ -51,7 +51,7 @@ fn renew(context: &Context<'_>, lease: &Lease) -> LeaseAnswer {
     Ok(Some(Response::default().leased(leased(lease.internal_data.clone()))))
 }
 
-/// May be called again after a fault: to end what has ended succeeds.
+/// The server repeats a revocation after a fault, so revoking an ended pass succeeds.
 fn revoke(context: &Context<'_>, lease: &Lease) -> LeaseAnswer {
     context.host.storage().delete(&key(lease))?;
     Ok(None)
@@ -68,5 +68,5 @@ fn key(lease: &Lease) -> String {
 
 const TTL: Duration = Duration::from_secs(10 * 60);
 
-/// From when a pass is made, however often it is renewed.
+/// The longest life of a pass, with all renewals.
 const MAX_TTL: Duration = Duration::from_secs(24 * 60 * 60);

@@ -1,4 +1,4 @@
-//! The engine natively, over the framework's stand-ins for all of the outside.
+//! The engine, natively, with the framework's test doubles for everything outside.
 
 use secrets_framework::testing::{TestHost, check_table, lease_request, request};
 use secrets_framework::{Lease, Operation, Response};
@@ -49,7 +49,7 @@ fn a_pass_lives_as_long_as_its_lease() {
     assert_eq!(about_lease(Operation::Renew).unwrap().secret.unwrap().ttl, secret.ttl);
     assert!(about_lease(Operation::Revoke).is_none());
     assert_eq!(host.storage.keys(), ["greeting/alice"]);
-    // The server may say so twice.
+    // The server may revoke twice.
     assert!(about_lease(Operation::Revoke).is_none());
     assert!(about_lease(Operation::Renew).unwrap().is_error());
 }

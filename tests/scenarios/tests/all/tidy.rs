@@ -246,6 +246,44 @@ fn the_tests_in_the_list_of_differences_exist() {
     assert!(names > 50, "only {names} names were found");
 }
 
+/// Lines of the README: it is read before anybody has decided to stay.
+const README_LINES_MAX: usize = 150;
+
+#[test]
+fn the_readme_is_short() {
+    let lines = fs::read_to_string(workspace_root().join("README.md")).unwrap().lines().count();
+    assert!(lines <= README_LINES_MAX, "README.md has {lines} lines, and may have {README_LINES_MAX}");
+}
+
+#[test]
+fn links_between_the_documents_lead_somewhere() {
+    let documents = text_files(&["md"]);
+    let mut links = 0;
+    for document in &documents {
+        let text = fs::read_to_string(document).unwrap();
+        let targets = text.split("](").skip(1).filter_map(|rest| rest.split(')').next());
+        for target in targets.filter(|target| !target.starts_with("https://")) {
+            links += 1;
+            let (file, anchor) = target.split_once('#').unwrap_or((target, ""));
+            let linked = if file.is_empty() { document.clone() } else { document.with_file_name("").join(file) };
+            let Ok(page) = fs::read_to_string(&linked) else {
+                assert!(linked.exists(), "{} links to `{target}`, which is not there", document.display());
+                continue;
+            };
+            let found =
+                anchor.is_empty() || page.lines().any(|line| line.starts_with('#') && anchor_of(line) == anchor);
+            assert!(found, "{} links to `{target}`, which has no such heading", document.display());
+        }
+    }
+    assert!(links > 20, "only {links} links were found");
+}
+
+/// The anchor that GitHub gives to a heading.
+fn anchor_of(heading: &str) -> String {
+    let text = heading.trim_start_matches('#').trim().to_lowercase().replace(' ', "-");
+    text.chars().filter(|character| character.is_alphanumeric() || matches!(character, '-' | '_')).collect()
+}
+
 /// The invariants name the tests that prove them.
 #[test]
 fn the_tests_of_the_invariants_exist() {
