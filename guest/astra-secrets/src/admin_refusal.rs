@@ -34,10 +34,8 @@ pub(crate) fn warn(host: &dyn Host, asked: &OrgConfig, error: &ClientError) {
     let fields = [("org", org_id.as_str()), ("client_id", client_id), ("error", &error)];
     host.log().log(LogLevel::Warn, "Astra refused the admin token of an organization", &fields);
     let warned = Warned { client_id: client_id.to_owned(), at: now };
-    let stored = serde_json::to_vec(&warned)
-        .ok()
-        .map(|value| host.storage().put(StorageEntry { key: key(org_id), value, seal_wrap: false }));
-    if let Some(Err(error)) = stored {
+    let stored = StorageEntry::json(key(org_id), &warned).and_then(|entry| Ok(host.storage().put(entry)?));
+    if let Err(error) = stored {
         let fields = [("org", org_id.as_str()), ("error", &error.to_string())];
         let message = "the time of a warning could not be stored, so the warning may come again within the hour";
         host.log().log(LogLevel::Warn, message, &fields);
@@ -52,7 +50,7 @@ pub(crate) fn key(org_id: &OrgId) -> String {
 /// What cannot be read is no reason to be silent, and neither is a clock that was set back.
 fn was_warned(host: &dyn Host, org_id: &OrgId, client_id: &str, now: u64) -> bool {
     let entry = host.storage().get(&key(org_id)).ok().flatten();
-    let warned: Option<Warned> = entry.and_then(|entry| serde_json::from_slice(&entry.value).ok());
+    let warned: Option<Warned> = entry.and_then(|entry| entry.parsed());
     warned.is_some_and(|warned| {
         let again = warned.at.saturating_add(ADMIN_REFUSAL_LOG_PERIOD.as_secs());
         warned.client_id == client_id && (warned.at..again).contains(&now)

@@ -140,7 +140,7 @@ fn not_proven(org_id: &OrgId, error: &ClientError) -> Error {
 
 fn log_rotation(context: &Context<'_>, org_id: &OrgId, rotated: &Rotated) {
     let identity = &context.request.identity;
-    context.host.log().log(
+    context.log(
         LogLevel::Info,
         "an admin token was rotated",
         &[

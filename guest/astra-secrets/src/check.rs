@@ -118,7 +118,7 @@ pub(crate) fn check(context: &Context<'_>, config: &OrgConfig, deep: bool) -> Re
 /// A node that cannot write says so before Astra is asked, and the server
 /// forwards the request.
 fn prove_writable(context: &Context<'_>) -> Result<(), Error> {
-    let storage = context.host.storage();
+    let storage = context.storage();
     storage.put(StorageEntry { key: PROBE_KEY.to_owned(), value: b"{}".to_vec(), seal_wrap: false })?;
     Ok(storage.delete(PROBE_KEY)?)
 }

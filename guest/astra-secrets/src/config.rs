@@ -152,7 +152,7 @@ impl fmt::Debug for OrgConfig {
 
 /// Loads an organization's settings by its ID, in one read.
 pub(crate) fn load(context: &Context<'_>, org_id: &OrgId) -> Result<Option<OrgConfig>, Error> {
-    load_from(context.host.storage(), org_id)
+    load_from(context.storage(), org_id)
 }
 
 /// As [`load`], from a view of storage, which may be a transaction.
@@ -169,7 +169,7 @@ pub(crate) fn load_readable(context: &Context<'_>, org_id: &OrgId) -> Result<Opt
     match load_own(context, org_id)? {
         Ok(config) => Ok(config),
         Err(error) => {
-            context.host.log().log(LogLevel::Error, "a config was passed over", &[("error", &error.to_string())]);
+            context.log(LogLevel::Error, "a config was passed over", &[("error", &error.to_string())]);
             Ok(None)
         }
     }
@@ -178,7 +178,7 @@ pub(crate) fn load_readable(context: &Context<'_>, org_id: &OrgId) -> Result<Opt
 /// As [`load`], for those who look at all: the outer error is a failure of storage as a whole, the inner one is of
 /// this config alone.
 pub(crate) fn load_own(context: &Context<'_>, org_id: &OrgId) -> Result<Result<Option<OrgConfig>, Error>, Error> {
-    let read = storage::read_one(context.host.storage(), &key(org_id))?;
+    let read = storage::read_one(context.storage(), &key(org_id))?;
     Ok(read.and_then(|found| found.map(|found| stored::decode(&found, org_id)).transpose()))
 }
 

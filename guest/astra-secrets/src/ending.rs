@@ -103,7 +103,7 @@ pub(crate) fn end_token_with(context: &Context<'_>, target: &Target<'_>, config:
     read_only::check(context, || {
         format!("the token `{}` of organization `{}` was not revoked", target.client_id, target.org_id)
     })?;
-    let began = context.host.clock().now();
+    let began = context.now();
     let client = target.patience.client(context, &config.config);
     let revoked = match target.patience {
         Patience::Once => client.delete_token(target.client_id).map(|()| Revoked::Deleted),
@@ -146,7 +146,7 @@ pub(crate) fn config_for_ending(
     org_id: &OrgId,
     origin: Option<&Origin>,
 ) -> Result<EndingConfig, Error> {
-    let current = storage::entry(context.host.storage(), &config::key(org_id))?;
+    let current = storage::entry(context.storage(), &config::key(org_id))?;
     config_for_ending_from(context, org_id, origin, current.as_ref())
 }
 
@@ -192,11 +192,7 @@ pub(crate) fn leave_to_rollback(context: &Context<'_>, org_id: &OrgId, dropped: 
     if let Err(error) = dropped {
         let error = error.to_string();
         let fields = [("org", org_id.as_str()), ("error", &error)];
-        context.host.log().log(
-            LogLevel::Warn,
-            "whether a retired config is still needed was left to rollback",
-            &fields,
-        );
+        context.log(LogLevel::Warn, "whether a retired config is still needed was left to rollback", &fields);
     }
 }
 

@@ -99,7 +99,7 @@ pub(crate) fn judge(
         return Ok(Verdict::Unknown("the record of the token was lost".to_owned()));
     };
     let age_min = context.host.system_view().wal_minimum_age();
-    if record.made_at().is_none_or(|made| made + age_min > context.host.clock().now()) {
+    if record.made_at().is_none_or(|made| made + age_min > context.now()) {
         return Ok(Verdict::NotDead);
     }
     // The token is sent nowhere but where it was made.

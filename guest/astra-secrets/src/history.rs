@@ -218,7 +218,7 @@ fn changed(
     change: impl FnOnce(&mut History, u64),
 ) -> Result<Vec<Write>, Error> {
     let Subject { org_id, client_id } = subject;
-    let now = context.host.clock().now().as_secs();
+    let now = context.now().as_secs();
     let mut writes = Vec::new();
     let mut history = history.unwrap_or_else(|| {
         writes.push(Write::Put(forget::queued(org_id, client_id, now)));
@@ -238,7 +238,7 @@ fn log_unrecorded(context: &Context<'_>, subject: Subject<'_>, event: Event, err
         ("event", event.as_str()),
         ("error", &error),
     ];
-    context.host.log().log(LogLevel::Warn, "an event is missing in a token's history", &fields);
+    context.log(LogLevel::Warn, "an event is missing in a token's history", &fields);
 }
 
 #[cfg(test)]

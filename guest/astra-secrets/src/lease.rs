@@ -33,7 +33,7 @@ pub(crate) fn renew(context: &Context<'_>, lease: &Lease) -> Outcome {
         return Err(stands_for_nothing());
     }
     let bounds = Bounds::of(context, lease, &held, record.as_ref(), role.as_ref())?;
-    let now = context.host.clock().now();
+    let now = context.now();
     let left = bounds.end_max.saturating_sub(now);
     if left.as_secs() == 0 {
         return Err(Error::mistake("the lease has reached its maximum and cannot be renewed: ask for a new token"));
@@ -183,7 +183,7 @@ fn find_record_and(
             Err(error) => {
                 // The lease itself holds what renewing and ending it takes.
                 let error = error.to_string();
-                context.host.log().log(LogLevel::Error, "a lease goes on without its record", &[("error", &error)]);
+                context.log(LogLevel::Error, "a lease goes on without its record", &[("error", &error)]);
                 unreadable = Some(id.clone());
             }
         }
@@ -216,7 +216,7 @@ fn stands_for_nothing() -> Error {
 
 fn log_lease(context: &Context<'_>, message: &str, held: &Held) {
     let text = |value: &Option<String>| value.clone().unwrap_or_default();
-    context.host.log().log(
+    context.log(
         LogLevel::Info,
         message,
         &[

@@ -68,7 +68,7 @@ pub(crate) fn mint(context: &Context<'_>, order: &Order<'_>) -> Result<Response,
     let mut terms = Terms::of(context, order.role, order.ttl)?;
     let client = AstraClient::new(context.host, order.config);
     let expiry = match order.role.token_expiry {
-        TokenExpiry::Auto => time_text::format(terms.astra_expiry(context.host.clock().now())),
+        TokenExpiry::Auto => time_text::format(terms.astra_expiry(context.now())),
         TokenExpiry::Off => None,
     };
     let wanted = Wanted {
@@ -79,7 +79,7 @@ pub(crate) fn mint(context: &Context<'_>, order: &Order<'_>) -> Result<Response,
         description: &|mark| described(context, order, mark),
     };
     let made = make(context, &client, &wanted)?;
-    let now = context.host.clock().now();
+    let now = context.now();
     if let Some(end) = made.token.expires_at.as_deref().and_then(time_text::parse)
         && !terms.end_by(end, now)
     {
@@ -188,7 +188,7 @@ fn copy(secret: &Sensitive) -> Sensitive {
 }
 
 fn log_mint(context: &Context<'_>, record: &Record) {
-    context.host.log().log(
+    context.log(
         LogLevel::Info,
         "a token was made",
         &[

@@ -67,7 +67,7 @@ impl Counts {
 }
 
 fn read(context: &Context<'_>, _: &FieldData) -> Outcome {
-    let storage = context.host.storage();
+    let storage = context.storage();
     let mut organizations = BTreeMap::new();
     let org_ids = config::org_ids(storage)?;
     let tokens = record::counts(context, &org_ids)?;

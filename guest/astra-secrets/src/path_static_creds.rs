@@ -101,7 +101,7 @@ fn show(context: &Context<'_>, role: &StaticRole, record_reads: bool) -> Outcome
     Ok(Some(Response::json(&StaticAnswer {
         token: Answer::of(&record, secrets),
         last_rotated: time_text::format(Duration::from_secs(role.last_rotated)),
-        ttl: role.turn.due.saturating_sub(context.host.clock().now().as_secs()),
+        ttl: role.turn.due.saturating_sub(context.now().as_secs()),
     })?))
 }
 

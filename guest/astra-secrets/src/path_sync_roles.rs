@@ -108,11 +108,11 @@ fn sync_one(context: &Context<'_>, data: &FieldData) -> Outcome {
 fn sync_all(context: &Context<'_>, data: &FieldData) -> Outcome {
     let order = Order::parse(data)?;
     let mut report = Report::new(order.dry_run, order.warnings.clone());
-    let storage = context.host.storage();
-    let begin_until = context.host.clock().now() + SYNC_ALL_BUDGET;
+    let storage = context.storage();
+    let begin_until = context.now() + SYNC_ALL_BUDGET;
     let mut first_failure = None;
     for org_id in config::org_ids(storage)? {
-        if context.host.clock().now() >= begin_until {
+        if context.now() >= begin_until {
             report.fail(&org_id, format!("no time was left: write `config/{org_id}/sync-roles`"));
             continue;
         }
@@ -196,7 +196,7 @@ fn stored_roles(
     let mut names: BTreeSet<RoleName> =
         upstream.iter().filter_map(|role| RoleName::parse(&role::imported_name(&role.name)).ok()).collect();
     if all {
-        names.extend(role::role_names(context.host.storage(), org_id)?);
+        names.extend(role::role_names(context.storage(), org_id)?);
     }
     let (mut roles, mut unreadable) = (BTreeMap::new(), BTreeSet::new());
     for name in names {
@@ -205,7 +205,7 @@ fn stored_roles(
             Ok(None) => {}
             Err(error) => {
                 let error = error.to_string();
-                context.host.log().log(LogLevel::Error, "a role was passed over", &[("error", &error)]);
+                context.log(LogLevel::Error, "a role was passed over", &[("error", &error)]);
                 unreadable.insert(name);
             }
         }
@@ -215,7 +215,7 @@ fn stored_roles(
 
 /// Each write by itself: a sync that is cut short is finished by the next.
 fn apply(context: &Context<'_>, org_id: &OrgId, plan: &Plan) -> Result<(), Error> {
-    let storage = context.host.storage();
+    let storage = context.storage();
     for role in plan.created.iter().chain(&plan.updated) {
         storage.put(role.to_entry()?)?;
     }

@@ -120,7 +120,7 @@ fn delete(context: &Context<'_>, data: &FieldData) -> Outcome {
     };
     end_token(context, &target)?;
     let identity = &context.request.identity;
-    context.host.log().log(
+    context.log(
         LogLevel::Info,
         "a token was deleted",
         &[

@@ -50,7 +50,7 @@ fn look_at_held(context: &Context<'_>, until: Duration) -> Result<(), Error> {
 }
 
 fn deadline(context: &Context<'_>) -> Duration {
-    context.host.clock().now() + ROLLBACK_BUDGET
+    context.now() + ROLLBACK_BUDGET
 }
 
 /// Does what is due, the earliest first, until `deadline` has passed. A thing
@@ -58,13 +58,13 @@ fn deadline(context: &Context<'_>) -> Duration {
 fn work(context: &Context<'_>, deadline: Duration) -> Result<(), Error> {
     let mut result = Ok(());
     for due in schedule_queue::due(context)? {
-        if context.host.clock().now() > deadline {
+        if context.now() > deadline {
             break;
         }
         if let Err(error) = work_on(context, &due) {
             let fields = [("task", due.key()), ("error", error.to_string())];
             let fields = fields.each_ref().map(|(name, text)| (*name, text.as_str()));
-            context.host.log().log(LogLevel::Warn, "something due was not done", &fields);
+            context.log(LogLevel::Warn, "something due was not done", &fields);
             result = Err(error);
         }
     }
@@ -84,7 +84,7 @@ fn work_on(context: &Context<'_>, due: &Due) -> Result<(), Error> {
 /// The server goes on and forgets the storage of a mount that is being disabled, whatever is left there: then
 /// what is left is an error.
 fn keep_due(context: &Context<'_>, immediate: bool) -> Result<(), Error> {
-    let now = context.host.clock().now().as_secs();
+    let now = context.now().as_secs();
     let entries = count(wal::ids(context, "", OPEN_INTENTS_MAX)?.len(), OPEN_INTENTS_MAX);
     let ended = count(record::ended(context, now, ENDED_PER_ROLLBACK_MAX)?.len(), ENDED_PER_ROLLBACK_MAX);
     let scheduled = count(schedule_queue::due(context)?.len(), AGENDA_PER_ROLLBACK_MAX);
@@ -102,7 +102,7 @@ fn keep_due(context: &Context<'_>, immediate: bool) -> Result<(), Error> {
         ));
     }
     let fields = [("write_ahead_entries", entries.as_str()), ("ended_tokens", &ended), ("scheduled_tasks", &scheduled)];
-    context.host.log().log(LogLevel::Info, "rollback kept what is due, for Astra is read-only here", &fields);
+    context.log(LogLevel::Info, "rollback kept what is due, for Astra is read-only here", &fields);
     Ok(())
 }
 

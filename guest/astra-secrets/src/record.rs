@@ -202,7 +202,7 @@ pub(crate) fn lock<'a>(context: &Context<'a>, id: &RecordId) -> Result<Box<dyn L
 
 /// Loads a record by its ID, in one read.
 pub(crate) fn load(context: &Context<'_>, id: &RecordId) -> Result<Option<Record>, Error> {
-    load_from(context.host.storage(), id)
+    load_from(context.storage(), id)
 }
 
 /// As [`load`], from a view of storage, which may be a transaction.

@@ -81,7 +81,7 @@ impl Role {
 
 /// Loads a role, in one read.
 pub(crate) fn load(context: &Context<'_>, org_id: &OrgId, name: &RoleName) -> Result<Option<Role>, Error> {
-    load_from(context.host.storage(), org_id, name)
+    load_from(context.storage(), org_id, name)
 }
 
 /// Is there such a role, readable or not?
@@ -109,7 +109,7 @@ pub(crate) fn load_own(
     org_id: &OrgId,
     name: &RoleName,
 ) -> Result<Result<Option<Role>, Error>, Error> {
-    let read = storage::read_one(context.host.storage(), &key(org_id, name))?;
+    let read = storage::read_one(context.storage(), &key(org_id, name))?;
     Ok(read.and_then(|found| Ok(found.map(|found| decode(&found, org_id, name)).transpose()?.flatten())))
 }
 

@@ -80,7 +80,7 @@ fn remove_marked(
         record::remove(context, record, End::Undone)?;
     }
     let fields = [("org", org_id.as_str()), ("client_id", client_id), ("mark", &data.mark)];
-    context.host.log().log(LogLevel::Warn, "a token that a failed request left in Astra was removed", &fields);
+    context.log(LogLevel::Warn, "a token that a failed request left in Astra was removed", &fields);
     Ok(())
 }
 

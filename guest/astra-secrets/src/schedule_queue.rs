@@ -74,16 +74,16 @@ impl Due {
 
 /// Drops an entry that its thing does not confirm.
 pub(crate) fn drop_entry(context: &Context<'_>, due: &Due) -> Result<(), Error> {
-    Ok(context.host.storage().delete(&due.key())?)
+    Ok(context.storage().delete(&due.key())?)
 }
 
 /// What is due now, at most [`AGENDA_PER_ROLLBACK_MAX`]: mostly one list.
 pub(crate) fn due(context: &Context<'_>) -> Result<Vec<Due>, Error> {
-    let now = context.host.clock().now().as_secs();
+    let now = context.now().as_secs();
     let mut all = Vec::new();
     let (mut after, mut size) = (String::new(), AGENDA_PER_ROLLBACK_MAX);
     for _ in 0..QUEUE_PAGES_MAX {
-        let names = context.host.storage().list_page(SCHEDULE_QUEUE_PREFIX, &after, size)?;
+        let names = context.storage().list_page(SCHEDULE_QUEUE_PREFIX, &after, size)?;
         // Names that are not ours take no place from others.
         let known: Vec<Due> = names.iter().filter_map(|name| Due::of_name(name)).collect();
         let is_over = known.iter().any(|due| due.at > now);
@@ -103,7 +103,7 @@ pub(crate) fn due(context: &Context<'_>) -> Result<Vec<Due>, Error> {
 
 /// Keys among the first `limit` of the agenda that are not of its form.
 pub(crate) fn unknown_keys(context: &Context<'_>, limit: u32) -> Result<Vec<String>, Error> {
-    let names = context.host.storage().list_page(SCHEDULE_QUEUE_PREFIX, "", limit)?;
+    let names = context.storage().list_page(SCHEDULE_QUEUE_PREFIX, "", limit)?;
     let unknown = names.iter().filter(|name| Due::of_name(name).is_none());
     Ok(unknown.map(|name| format!("{SCHEDULE_QUEUE_PREFIX}{name}")).collect())
 }

@@ -165,12 +165,12 @@ impl fmt::Debug for StaticRole {
 
 /// Is there such a static role, readable or not?
 pub(crate) fn exists(context: &Context<'_>, org_id: &OrgId, name: &RoleName) -> Result<bool, Error> {
-    Ok(storage::entry(context.host.storage(), &key::static_role(org_id, name))?.is_some())
+    Ok(storage::entry(context.storage(), &key::static_role(org_id, name))?.is_some())
 }
 
 /// Loads a static role, in one read.
 pub(crate) fn load(context: &Context<'_>, org_id: &OrgId, name: &RoleName) -> Result<Option<StaticRole>, Error> {
-    match storage::entry(context.host.storage(), &key::static_role(org_id, name))? {
+    match storage::entry(context.storage(), &key::static_role(org_id, name))? {
         Some(entry) => stored::decode(&entry, org_id, name).map(Some),
         None => Ok(None),
     }
@@ -186,7 +186,7 @@ pub(crate) fn load_readable(
     match load_own(context, org_id, name)? {
         Ok(role) => Ok(role),
         Err(error) => {
-            context.host.log().log(LogLevel::Error, "a static role was passed over", &[("error", &error.to_string())]);
+            context.log(LogLevel::Error, "a static role was passed over", &[("error", &error.to_string())]);
             Ok(None)
         }
     }
@@ -199,7 +199,7 @@ pub(crate) fn load_own(
     org_id: &OrgId,
     name: &RoleName,
 ) -> Result<Result<Option<StaticRole>, Error>, Error> {
-    let read = storage::read_one(context.host.storage(), &key::static_role(org_id, name))?;
+    let read = storage::read_one(context.storage(), &key::static_role(org_id, name))?;
     Ok(read.and_then(|found| found.map(|found| stored::decode(&found, org_id, name)).transpose()))
 }
 

@@ -62,7 +62,7 @@ pub(crate) fn tidy(context: &Context<'_>, order: &Order) -> Result<Tidied, Error
     }
     let _turn = one_at_a_time(context)?;
     check_index(context)?;
-    let began = context.host.clock().now().as_secs();
+    let began = context.now().as_secs();
     let last_run = load_run(context)?.unwrap_or_default();
     let listed = if order.pace == Pace::Scheduled { last_run.listed_before(began) } else { 0 };
     let all = order.org_id.is_none();
@@ -106,7 +106,7 @@ pub(crate) fn tidy(context: &Context<'_>, order: &Order) -> Result<Tidied, Error
         run.round.finished = !is_unfinished;
     }
     run.listed = bounds.listed();
-    run.ended = context.host.clock().now().as_secs();
+    run.ended = context.now().as_secs();
     store_run(context, &run)?;
     let nothing_done = failures.len() == results.len();
     Ok(Tidied { run, results, failure: failures.into_iter().next().filter(|_| nothing_done) })
@@ -136,7 +136,7 @@ fn organizations(context: &Context<'_>, order: &Order) -> Result<BTreeSet<OrgId>
     if let Some(org_id) = &order.org_id {
         return Ok(BTreeSet::from([org_id.clone()]));
     }
-    let storage = context.host.storage();
+    let storage = context.storage();
     let retired = storage::first_keys_below(storage, RETIRED_PREFIX, CONFIGS_MAX)?;
     Ok(config::org_ids(storage)?.into_iter().chain(retired.into_iter().map(OrgId::stored)).collect())
 }
@@ -144,7 +144,7 @@ fn organizations(context: &Context<'_>, order: &Order) -> Result<BTreeSet<OrgId>
 /// Client IDs by organization whose lease's end and margin have passed, those
 /// that rollback has put off included.
 fn ended_records(context: &Context<'_>, bounds: &Bounds<'_>) -> Result<BTreeMap<OrgId, BTreeSet<String>>, Error> {
-    let now = context.host.clock().now();
+    let now = context.now();
     let mut ended: BTreeMap<OrgId, BTreeSet<String>> = BTreeMap::new();
     for entry in record::ended(context, (now + ENDED_RETRY_PAUSE).as_secs(), TIDY_ENDED_MAX)? {
         if !bounds.look_at(1) {
@@ -167,7 +167,7 @@ fn log_result(context: &Context<'_>, org_id: &OrgId, result: &OrgResult) {
         Some(sentence) => (LogLevel::Warn, sentence.as_str()),
         None => (LogLevel::Info, ""),
     };
-    context.host.log().log(
+    context.log(
         level,
         "an organization was tidied",
         &[

@@ -115,7 +115,7 @@ fn about(_: &Context<'_>, _: &FieldData) -> Result<Option<Response>, Error> {
 
 fn exists(context: &Context<'_>, fields: &FieldData) -> Result<bool, Error> {
     let key = format!("thing/{}", fields.text("name").unwrap_or_default());
-    Ok(context.host.storage().get(&key)?.is_some())
+    Ok(context.storage().get(&key)?.is_some())
 }
 
 fn renew(_: &Context<'_>, lease: &Lease) -> Result<Option<Response>, Error> {
@@ -137,12 +137,12 @@ fn undo(context: &Context<'_>, kind: &str, data: &Value) -> Result<Undo, Error> 
         _ => {}
     }
     let key = format!("undone/{}", data.as_str().unwrap_or_default());
-    context.host.storage().put(crate::host::StorageEntry { key, value: Vec::new(), seal_wrap: false })?;
+    context.storage().put(crate::host::StorageEntry { key, value: Vec::new(), seal_wrap: false })?;
     Ok(Undo::Done)
 }
 
 fn periodic(context: &Context<'_>, immediate: bool) -> Result<(), Error> {
-    context.host.log().log(crate::host::LogLevel::Info, &format!("periodic, immediate: {immediate}"), &[]);
+    context.log(crate::host::LogLevel::Info, &format!("periodic, immediate: {immediate}"), &[]);
     Ok(())
 }
 

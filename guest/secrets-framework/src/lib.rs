@@ -13,6 +13,7 @@ mod backend;
 mod backend_tests;
 mod context;
 pub mod duration;
+mod entry;
 mod error;
 mod field;
 mod help;

@@ -23,16 +23,15 @@ pub fn log_new(context: &Context<'_>, message: &str, entries: &[PassedOver]) -> 
     if entries.is_empty() {
         return Ok(());
     }
-    let storage = context.host.storage();
+    let storage = context.storage();
     let stored = storage.get(STATE_KEY)?;
     // A state that cannot be read is none: the entries are logged once more.
-    let mut logged: Vec<String> =
-        stored.and_then(|entry| serde_json::from_slice(&entry.value).ok()).unwrap_or_default();
+    let mut logged: Vec<String> = stored.and_then(|entry| entry.parsed()).unwrap_or_default();
     let logged_before = logged.len();
     for entry in entries {
         if !logged.contains(&entry.key) {
             let fields = [("key", entry.key.as_str()), ("reason", &entry.reason)];
-            context.host.log().log(LogLevel::Error, message, &fields);
+            context.log(LogLevel::Error, message, &fields);
             logged.push(entry.key.clone());
         }
     }
@@ -40,9 +39,7 @@ pub fn log_new(context: &Context<'_>, message: &str, entries: &[PassedOver]) -> 
         return Ok(());
     }
     logged.drain(..logged.len().saturating_sub(PASSED_OVER_KEPT_MAX));
-    let value = serde_json::to_vec(&logged)
-        .map_err(|_| Error::Internal("the keys of passed-over entries could not be written as JSON".to_owned()))?;
-    Ok(storage.put(StorageEntry { key: STATE_KEY.to_owned(), value, seal_wrap: false })?)
+    Ok(storage.put(StorageEntry::json(STATE_KEY, &logged)?)?)
 }
 
 /// Answers `error`, with which the read of one entry failed, where only that entry is at fault; fails with `error`

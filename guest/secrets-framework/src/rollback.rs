@@ -35,7 +35,7 @@ fn is_immediate(context: &Context<'_>) -> bool {
 
 /// Entries made at this time or later may still be in use.
 fn in_use_since(context: &Context<'_>) -> Duration {
-    context.host.clock().now().saturating_sub(context.host.system_view().wal_minimum_age())
+    context.now().saturating_sub(context.host.system_view().wal_minimum_age())
 }
 
 /// Visits the entries in an order that gives each its turn: names are random,
@@ -51,10 +51,10 @@ fn undo_entries(
         Ok(ids) => ids,
         Err(error) => return failures.push(error),
     };
-    let end = context.host.clock().now() + WAL_TIME_MAX;
+    let end = context.now() + WAL_TIME_MAX;
     let mut passed_over = Vec::new();
     for id in &ids {
-        if context.host.clock().now() >= end {
+        if context.now() >= end {
             break;
         }
         match undo(id) {
@@ -87,7 +87,7 @@ fn undo_entry(
     let entry = match wal::read(context, id).or_else(|_| wal::read(context, id)) {
         Ok(Some(entry)) => entry,
         Ok(None) => return Ok(Undo::Done),
-        Err(error) => return own_error(context.host.storage(), error).map(|error| Undo::Impossible(error.to_string())),
+        Err(error) => return own_error(context.storage(), error).map(|error| Undo::Impossible(error.to_string())),
     };
     if Duration::from_secs(entry.created_at) >= in_use_since {
         return Ok(Undo::Done);

@@ -31,7 +31,7 @@ pub struct WalEntry {
 
 fn new_entry(context: &Context<'_>, kind: &str, data: Value) -> Result<(WalId, StorageEntry), Error> {
     let id = WalId(random_uuid(context));
-    let created_at = context.host.clock().now().as_secs();
+    let created_at = context.now().as_secs();
     let entry = WalEntry { kind: kind.to_owned(), data, created_at };
     let value = serde_json::to_vec(&entry)
         .map_err(|error| Error::Internal(format!("could not write a write-ahead entry: {error}")))?;
@@ -42,13 +42,13 @@ fn new_entry(context: &Context<'_>, kind: &str, data: Value) -> Result<(WalId, S
 /// Writes an entry, seal-wrapped.
 pub fn put(context: &Context<'_>, kind: &str, data: Value) -> Result<WalId, Error> {
     let (id, entry) = new_entry(context, kind, data)?;
-    context.host.storage().put(entry)?;
+    context.storage().put(entry)?;
     Ok(id)
 }
 
 /// Drops an entry; one that is not there is dropped already.
 pub fn delete(context: &Context<'_>, id: &WalId) -> Result<(), Error> {
-    Ok(context.host.storage().delete(&key(id))?)
+    Ok(context.storage().delete(&key(id))?)
 }
 
 /// The key of an entry, for dropping it within a transaction.
@@ -60,7 +60,7 @@ pub fn key(id: &WalId) -> String {
 /// error that names its key, never its content.
 pub fn read(context: &Context<'_>, id: &WalId) -> Result<Option<WalEntry>, Error> {
     let key = key(id);
-    let Some(stored) = context.host.storage().get(&key)? else {
+    let Some(stored) = context.storage().get(&key)? else {
         return Ok(None);
     };
     serde_json::from_slice(&stored.value).map(Some).map_err(|_| {
@@ -70,7 +70,7 @@ pub fn read(context: &Context<'_>, id: &WalId) -> Result<Option<WalEntry>, Error
 
 /// The IDs of the first `limit` entries after the name `after`.
 pub fn ids(context: &Context<'_>, after: &str, limit: u32) -> Result<Vec<WalId>, Error> {
-    let names = context.host.storage().list_page(PREFIX, after, limit)?;
+    let names = context.storage().list_page(PREFIX, after, limit)?;
     // An entry under the prefix itself has no name, and no key under which it could be read.
     Ok(names.into_iter().filter(|name| !name.is_empty() && !name.ends_with('/')).map(WalId).collect())
 }

@@ -40,7 +40,7 @@ pub(crate) fn let_go<'a>(
     let guard = record::lock(context, &id)?;
     let is_it = |record: &Record| record.org_id == config.org_id && in_use::is_made_here(record);
     let Some(mut record) = record::load(context, &id)?.filter(is_it) else { return Ok(LetGo::default()) };
-    let now = context.host.clock().now().as_secs();
+    let now = context.now().as_secs();
     let mut replaced = None;
     let writes = match after {
         Some(after) if stays(after) => follow(&mut record, after)?,

@@ -14,7 +14,7 @@ use crate::schedule_queue::Due;
 /// Rotates the token if its config confirms that it is due.
 pub(crate) fn run_due(context: &Context<'_>, org_id: &OrgId, due: &Due) -> Result<(), Error> {
     let _turn = lock(context, org_id)?;
-    let now = context.host.clock().now().as_secs();
+    let now = context.now().as_secs();
     let mut begins = false;
     let taken = config::take_turn(context, due, |config| {
         begins = config.rotation_state.turn.begin(config.rotation.as_ref(), now);
@@ -23,7 +23,7 @@ pub(crate) fn run_due(context: &Context<'_>, org_id: &OrgId, due: &Due) -> Resul
     if !begins {
         let fields = [("org", org_id.as_str())];
         let message = "the rotation of an admin token missed its window and waits for the next";
-        context.host.log().log(LogLevel::Warn, message, &fields);
+        context.log(LogLevel::Warn, message, &fields);
         return Ok(());
     }
     match replace_token(context, &config, Patience::Rollback) {
@@ -37,7 +37,7 @@ pub(crate) fn run_due(context: &Context<'_>, org_id: &OrgId, due: &Due) -> Resul
 
 /// The failure is kept for `config/:org/check`, unless the token was replaced meanwhile.
 fn note_failure(context: &Context<'_>, failed: &OrgConfig, error: &Error) -> Result<(), Error> {
-    let now = context.host.clock().now().as_secs();
+    let now = context.now().as_secs();
     config::change(context, &failed.org_id, |config| {
         let same = config.admin_token.expose() == failed.admin_token.expose();
         if same {

@@ -36,7 +36,7 @@ fn try_switch(
     let stored = config::load(context, &config.org_id)?.filter(|stored| same_access(stored, config));
     let Some(stored) = stored else { return Err(changed(&config.org_id).into()) };
     let client_id = stored.admin_token.client_id().unwrap_or_default().to_owned();
-    let now = context.host.clock().now().as_secs();
+    let now = context.now().as_secs();
     let ends = now.saturating_add(stored.rotation_grace_period().as_secs());
 
     // Held until all is written, so that rollback does not see an end that does not count yet.
@@ -91,7 +91,7 @@ fn end_old(
 }
 
 fn new_record(context: &Context<'_>, config: &OrgConfig, made: &Made<'_>, role_ids: Vec<String>) -> Record {
-    let now = context.host.clock().now().as_secs();
+    let now = context.now().as_secs();
     Record {
         generated_on: made.token.generated_on.clone(),
         expires_at: made.token.expires_at.clone(),

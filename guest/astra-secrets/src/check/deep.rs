@@ -35,7 +35,7 @@ pub(super) fn make_and_delete(
             "There is no role of this organization that a token could be made with (see `roles_exist`), and Astra does not show the admin token's own Astra roles: write a role first.",
         ));
     };
-    let asked_at = context.host.clock().now();
+    let asked_at = context.now();
     let wanted = Wanted {
         config,
         role_ids: &roles.ids,
@@ -71,7 +71,7 @@ fn roles_to_give(
 ) -> Result<Option<RolesToGive>, Error> {
     let org_id = &config.org_id;
     let listed = answers.role_ids();
-    let names = unless_damaged(role::role_names(context.host.storage(), org_id))?.unwrap_or_default();
+    let names = unless_damaged(role::role_names(context.storage(), org_id))?.unwrap_or_default();
     for name in names.iter().take(CHECKED_ROLES_MAX) {
         let Ok(Some(role)) = role::load_own(context, org_id, name)? else { continue };
         let is_given = !role.role_ids.is_empty() && config.forbidden_role_id(&role.role_ids).is_none();
@@ -124,7 +124,7 @@ fn no_or_unknown(error: &ClientError, sentence: String) -> Item {
 
 fn skew(context: &Context<'_>, made: &Made<'_>, asked_at: Duration) -> Option<Skew> {
     let theirs = time_text::parse(&made.token.generated_on)?;
-    let now = context.host.clock().now();
+    let now = context.now();
     let ahead_seconds = i64::try_from(i128::from(theirs.as_secs()) - i128::from(now.as_secs())).ok()?;
     Some(Skew { ahead_seconds, exchange_seconds: now.saturating_sub(asked_at).as_secs() })
 }

@@ -44,7 +44,7 @@ fn configs(
     prefix: &str,
     decode: impl Fn(&OrgId, &secrets_framework::host::StorageEntry) -> Result<(), Error>,
 ) -> Result<Vec<String>, Error> {
-    let storage = context.host.storage();
+    let storage = context.storage();
     let names = storage::first_keys_below(storage, prefix, CHECKED_CONFIGS_MAX)?;
     let mut unreadable = Vec::new();
     for names in names.chunks(CONFIGS_READ_AT_ONCE) {
@@ -62,7 +62,7 @@ fn configs(
 
 /// Keys that storage lists and does not read: those of entries under the prefix itself.
 fn without_key(context: &Context<'_>, prefix: &str, limit: u32) -> Result<Vec<String>, Error> {
-    let names = context.host.storage().list_page(prefix, "", limit)?;
+    let names = context.storage().list_page(prefix, "", limit)?;
     let keys = names.into_iter().filter(|name| !name.ends_with('/')).map(|name| format!("{prefix}{name}"));
     Ok(keys.filter(|key| !is_key(key)).collect())
 }

@@ -23,11 +23,11 @@ pub(super) fn served_tokens(
     if let Some(fault) = answers.list_fault() {
         return Ok(Item::unknown(format!("Whether the tokens of the static roles live is not known: {fault}.")));
     }
-    let until = context.host.clock().now() + CHECK_PROOF_BUDGET;
+    let until = context.now() + CHECK_PROOF_BUDGET;
     let timeout = config.request_timeout().min(CHECK_REQUEST_TIMEOUT);
     let (mut dead, mut unknown, mut reasons) = (Vec::new(), Vec::new(), Vec::new());
     for (number, missing) in held.missing().enumerate() {
-        let verdict = if number >= HELD_PROOFS_MAX || context.host.clock().now() > until {
+        let verdict = if number >= HELD_PROOFS_MAX || context.now() > until {
             Verdict::Unknown("a limit of one check was met: check again later".to_owned())
         } else {
             judge(context, config, missing, timeout)?

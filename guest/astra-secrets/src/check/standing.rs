@@ -27,7 +27,7 @@ pub(super) fn roles_exist(
 ) -> Result<Item, Error> {
     let Some(listed) = listed else { return Ok(Item::unknown("Astra did not list its roles: see `may_list_roles`.")) };
     let org_id = &config.org_id;
-    let names = match role::role_names(context.host.storage(), org_id) {
+    let names = match role::role_names(context.storage(), org_id) {
         Err(Error::Internal(sentence)) => {
             return Ok(Item::unknown(format!("The roles were not looked at: {sentence}")));
         }
@@ -93,7 +93,7 @@ pub(super) fn pending_wal(context: &Context<'_>, open: Result<&OpenMarks, &Strin
     };
     let count = open.len();
     let age_max = context.host.system_view().wal_minimum_age() + OVERDUE_AFTER;
-    let since = context.host.clock().now().saturating_sub(age_max).as_secs();
+    let since = context.now().saturating_sub(age_max).as_secs();
     let old = open.values().filter(|noted| **noted < since).count();
     match (count, old) {
         (0, _) => Item::yes("No write-ahead entry is open."),
@@ -119,7 +119,7 @@ impl StaticRoles {
     /// Reads them.
     pub(super) fn load(context: &Context<'_>, config: &OrgConfig) -> Result<Self, Error> {
         let org_id = &config.org_id;
-        let names = static_role::names(context.host.storage(), org_id)?;
+        let names = static_role::names(context.storage(), org_id)?;
         let mut roles = Self { read: Vec::new(), damaged: Vec::new(), count: names.len() };
         for name in names.iter().take(CHECKED_ROLES_MAX) {
             match static_role::load_own(context, org_id, name)? {
@@ -138,7 +138,7 @@ impl StaticRoles {
 
     /// Do they rotate in time?
     pub(super) fn rotate_in_time(&self, context: &Context<'_>) -> Item {
-        let now = context.host.clock().now().as_secs();
+        let now = context.now().as_secs();
         let is_overdue = |role: &StaticRole| role.turn.due + OVERDUE_AFTER.as_secs() < now;
         let waits = read_only::is_read_only(context);
         let overdue = |role: &StaticRole| {
@@ -175,7 +175,7 @@ impl StaticRoles {
 /// How does the rotation of the admin token stand?
 pub(super) fn rotation(context: &Context<'_>, config: &OrgConfig) -> Item {
     let (org_id, state, turn) = (&config.org_id, &config.rotation_state, &config.rotation_state.turn);
-    let now = context.host.clock().now().as_secs();
+    let now = context.now().as_secs();
     let last = match time(state.rotated) {
         Some(at) => format!("The admin token was last rotated at {at}"),
         None => "The admin token has not been rotated since it was written".to_owned(),
@@ -210,7 +210,7 @@ pub(super) fn rotation(context: &Context<'_>, config: &OrgConfig) -> Item {
 pub(super) fn tidy(context: &Context<'_>, config: &OrgConfig) -> Result<Item, Error> {
     let org_id = &config.org_id;
     let result = load_result(context, org_id)?;
-    let now = context.host.clock().now().as_secs();
+    let now = context.now().as_secs();
     let last = match result.as_ref().and_then(|result| time(result.at)) {
         Some(at) => format!("The organization was last tidied at {at}"),
         None => "The organization has not been tidied yet".to_owned(),
@@ -240,7 +240,7 @@ fn no_time(what: &str, org_id: &OrgId) -> String {
 
 /// What is to come next, or ought to have come.
 fn due_item(context: &Context<'_>, last: &str, due: u64, what: &str) -> Item {
-    let now = context.host.clock().now().as_secs();
+    let now = context.now().as_secs();
     let at = time(due).unwrap_or_default();
     if due + OVERDUE_AFTER.as_secs() < now && read_only::is_read_only(context) {
         return Item::unknown(format!("{last}; the next {what} was due at {at} and waits: {}.", read_only::CAUSE));

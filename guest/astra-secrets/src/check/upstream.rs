@@ -126,7 +126,7 @@ impl<'a> Answers<'a> {
             return Item::unknown("Astra's list does not show the admin token, and so not when it ends.");
         };
         let Some(expiry) = own.expiry else { return Item::yes("Astra tells no end of the admin token.") };
-        let now = context.host.clock().now();
+        let now = context.now();
         let at = time_text::format(expiry).unwrap_or_default();
         let remedy = format!("rotate it by `config/{org_id}/rotate-root`, or write another to the config");
         if expiry <= now {

@@ -14,7 +14,7 @@ use crate::storage::Write;
 /// Finds the organization of this logical name. Where an old mount has it
 /// twice, the first by org ID has it, as with the Go plugin.
 pub(crate) fn find_by_logical_name(context: &Context<'_>, name: &str) -> Result<Option<OrgConfig>, Error> {
-    let view = context.host.storage();
+    let view = context.storage();
     if let Some(config) = cached(view, name)? {
         return Ok(Some(config));
     }
@@ -41,9 +41,7 @@ pub(crate) fn rename(
     }
     // Old names may be no key at all; such are looked for each time.
     if let Some(new) = new.filter(|name| names::is_name(name.as_str())) {
-        let value = serde_json::to_vec(org_id)
-            .map_err(|_| Error::Internal("a name could not be written as JSON".to_owned()))?;
-        writes.push(Write::Put(StorageEntry { key: cache_key(new.as_str()), value, seal_wrap: false }));
+        writes.push(Write::Put(StorageEntry::json(cache_key(new.as_str()), org_id)?));
     }
     if let Some(old) = old.filter(|name| names::is_name(name.as_str())) {
         writes.push(Write::Delete(cache_key(old.as_str())));

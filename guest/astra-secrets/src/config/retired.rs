@@ -42,7 +42,7 @@ impl Retired {
 
     /// What is kept of an organization; mostly nothing. Fails only where storage fails as a whole.
     pub(crate) fn load(context: &Context<'_>, org_id: &OrgId) -> Result<Self, Error> {
-        Ok(match read(context.host.storage(), org_id)? {
+        Ok(match read(context.storage(), org_id)? {
             Ok(Some(entry)) => Self::decode(&entry, org_id),
             Ok(None) => Self::none(org_id),
             Err(error) => Self { unkept: Some(error.to_string()), ..Self::none(org_id) },
@@ -162,9 +162,7 @@ impl Retired {
         if !self.damaged.is_empty() {
             map.insert(DAMAGED.to_owned(), Value::Array(self.damaged.clone()));
         }
-        let value = serde_json::to_vec(&map)
-            .map_err(|_| Error::Internal("a retired config could not be written as JSON".to_owned()))?;
-        Ok(Write::Put(StorageEntry { key: key(&self.org_id), value, seal_wrap: true }))
+        Ok(Write::Put(StorageEntry::json(key(&self.org_id), &map)?.sealed()))
     }
 }
 
@@ -200,12 +198,12 @@ pub(crate) fn load_for_revocation(
 
 /// Is anything kept of an organization, readable or not? One read.
 pub(crate) fn has_retired(context: &Context<'_>, org_id: &OrgId) -> Result<bool, Error> {
-    Ok(read(context.host.storage(), org_id)?.map_or(true, |entry| entry.is_some()))
+    Ok(read(context.storage(), org_id)?.map_or(true, |entry| entry.is_some()))
 }
 
 /// Forgets all that was retired of an organization: its last record has gone.
 pub(crate) fn drop_retired(context: &Context<'_>, org_id: &OrgId) -> Result<(), Error> {
-    Ok(context.host.storage().delete(&key(org_id))?)
+    Ok(context.storage().delete(&key(org_id))?)
 }
 
 fn key(org_id: &OrgId) -> String {

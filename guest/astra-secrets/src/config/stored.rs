@@ -15,9 +15,7 @@ use super::{AdminToken, ApiUrl, CallerMode, OrgConfig, RotationState};
 
 /// The entry of a config, seal-wrapped.
 pub(super) fn encode(config: &OrgConfig) -> Result<StorageEntry, Error> {
-    let value = serde_json::to_vec(&to_map(config))
-        .map_err(|_| Error::Internal("a config could not be written as JSON".to_owned()))?;
-    Ok(StorageEntry { key: super::key(&config.org_id), value, seal_wrap: true })
+    Ok(StorageEntry::json(super::key(&config.org_id), &to_map(config))?.sealed())
 }
 
 /// The config that an entry holds.

@@ -55,7 +55,7 @@ pub(crate) fn remove_absent(context: &Context<'_>, record: &Record, asked: &OrgC
     if !may_be_elsewhere(record) {
         return record::remove(context, record, how);
     }
-    let (org_id, client_id, began) = (&record.org_id, record.client_id.as_str(), context.host.clock().now());
+    let (org_id, client_id, began) = (&record.org_id, record.client_id.as_str(), context.now());
     let patience = Patience::Rollback;
     let absent = Absent { org_id, client_id, record: Some(record), asked, patience, began };
     let whereabouts = end_elsewhere(context, &absent)?;
@@ -90,7 +90,7 @@ pub(super) fn end_elsewhere(context: &Context<'_>, absent: &Absent<'_>) -> Resul
         progress.forget(context, absent)?;
         return Ok(Whereabouts::default());
     };
-    let now = context.host.clock().now();
+    let now = context.now();
     if Duration::from_secs(progress.since) + ELSEWHERE_GIVE_UP_AFTER > now {
         progress.store(context, absent)?;
         leave_to_rollback(context, absent, progress.since, now)?;
@@ -152,7 +152,7 @@ impl Search<'_> {
             Patience::Rollback => ELSEWHERE_ROLLBACK_BUDGET,
             Patience::Once => return false,
         };
-        let now = self.context.host.clock().now();
+        let now = self.context.now();
         self.asked_now < ELSEWHERE_ASKED_PER_CALL_MAX && now <= self.absent.began + budget
     }
 
@@ -210,7 +210,7 @@ fn named(mut names: Vec<String>) -> Vec<String> {
 }
 
 fn log_found(context: &Context<'_>, absent: &Absent<'_>, other: &Other) {
-    context.host.log().log(
+    context.log(
         LogLevel::Warn,
         "a token was found in another organization of this mount and ended there",
         &[("org", absent.org_id.as_str()), ("client_id", absent.client_id), ("found_in", &other.name)],
@@ -219,7 +219,7 @@ fn log_found(context: &Context<'_>, absent: &Absent<'_>, other: &Other) {
 
 fn log_given_up(context: &Context<'_>, absent: &Absent<'_>, not_asked: &[String]) {
     let not_asked = not_asked.join(", ");
-    context.host.log().log(
+    context.log(
         LogLevel::Warn,
         "a token was taken for ended although organizations of this mount could not be asked for it: look for it there",
         &[("org", absent.org_id.as_str()), ("client_id", absent.client_id), ("not_asked", &not_asked)],

@@ -17,13 +17,13 @@ use crate::storage::key;
 /// Ends tokens whose lease has ended for certain, and which nobody revoked: the
 /// server died before it stored the lease, or gave up on revoking it.
 pub(crate) fn end_expired(context: &Context<'_>, immediate: bool) -> Result<(), Error> {
-    let start = context.host.clock().now();
+    let start = context.now();
     // When the mount goes, the leases that have ended are not waited for.
     let due_by = if immediate { start + LEASE_END_MARGIN } else { start };
     let mut result = Ok(());
     let (mut needed, mut looked_at) = (Vec::new(), 0);
     record::visit_ended(context, due_by.as_secs(), ENDED_PER_ROLLBACK_MAX, |ended| {
-        if context.host.clock().now() > start + ROLLBACK_BUDGET {
+        if context.now() > start + ROLLBACK_BUDGET {
             return Ok(false);
         }
         // One record that is damaged or locked must not keep the others waiting.
@@ -39,7 +39,7 @@ pub(crate) fn end_expired(context: &Context<'_>, immediate: bool) -> Result<(), 
     })?;
     // Admin tokens that were to end others: perhaps those have ended now.
     for ended in needed {
-        if context.host.clock().now() > start + ROLLBACK_BUDGET {
+        if context.now() > start + ROLLBACK_BUDGET {
             break;
         }
         if let Err(error) = end_or_postpone(context, &ended, immediate) {
@@ -62,7 +62,7 @@ fn end_or_postpone(context: &Context<'_>, ended: &Ended, immediate: bool) -> Res
     if end_one(context, ended, immediate, Patience::Rollback)? == Ending::StillNeeded {
         let _guard = record::lock(context, &ended.id)?;
         if let Some(mut record) = record::load(context, &ended.id)?.filter(|record| record.due == ended.due) {
-            postpone(context, &mut record, context.host.clock().now())?;
+            postpone(context, &mut record, context.now())?;
         }
     }
     Ok(())
@@ -71,12 +71,12 @@ fn end_or_postpone(context: &Context<'_>, ended: &Ended, immediate: bool) -> Res
 /// Ends a token that was just replaced, if it has no grace period. What fails
 /// is done by the next rollback call.
 pub(crate) fn end_at_once(context: &Context<'_>, replaced: &Ended) {
-    if replaced.due > context.host.clock().now().as_secs() || read_only::is_read_only(context) {
+    if replaced.due > context.now().as_secs() || read_only::is_read_only(context) {
         return;
     }
     if let Err(error) = end_one(context, replaced, false, Patience::Once) {
         let error = error.to_string();
-        context.host.log().log(LogLevel::Warn, "a replaced token was left to rollback", &[("error", &error)]);
+        context.log(LogLevel::Warn, "a replaced token was left to rollback", &[("error", &error)]);
     }
 }
 
@@ -91,7 +91,7 @@ fn end_one(context: &Context<'_>, ended: &Ended, immediate: bool, patience: Pati
         record::drop_due(context, ended)?;
         return Ok(Ending::Settled);
     };
-    let now = context.host.clock().now();
+    let now = context.now();
     // No lease of a mount that goes ends a replaced token.
     let in_grace = immediate && record.kind.is_replaceable();
     if record.lease_end > now.as_secs() && !in_grace {
@@ -142,5 +142,5 @@ fn postpone(context: &Context<'_>, record: &mut Record, now: Duration) -> Result
 
 fn log_ended(context: &Context<'_>, level: LogLevel, message: &str, record: &Record, error: &str) {
     let fields = [("org", record.org_id.as_str()), ("client_id", &record.client_id), ("error", error)];
-    context.host.log().log(level, message, &fields);
+    context.log(level, message, &fields);
 }

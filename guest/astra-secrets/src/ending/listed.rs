@@ -56,7 +56,7 @@ pub(super) struct Listed {
 impl Listed {
     /// What is kept of the list of the client's organization and URL. What cannot be read is as if it were not there.
     pub(super) fn load(context: &Context<'_>, client: &AstraClient<'_>) -> Option<Self> {
-        let entry = match context.host.storage().get(&key(client)) {
+        let entry = match context.storage().get(&key(client)) {
             Ok(entry) => entry?,
             Err(error) => {
                 log(context, client, "what Astra's last list said could not be read", &error);
@@ -64,7 +64,7 @@ impl Listed {
             }
         };
         let listed = Self::decode(&entry.value)?;
-        let now = context.host.clock().now();
+        let now = context.now();
         // A clock that went back says nothing of an age.
         let is_fresh = listed.asked_at <= now && now <= listed.asked_at + LISTED_TOKENS_USED_FOR;
         is_fresh.then_some(listed)
@@ -104,7 +104,7 @@ pub(super) struct TakenDown {
 impl TakenDown {
     /// To be called before the list is asked for.
     pub(super) fn begin(context: &Context<'_>) -> Self {
-        Self { asked_at: context.host.clock().now(), hashes: Vec::new(), shows_asker: false }
+        Self { asked_at: context.now(), hashes: Vec::new(), shows_asker: false }
     }
 
     /// Notes a listed token.
@@ -127,7 +127,7 @@ impl TakenDown {
         value.push(b'\n');
         value.extend_from_slice(&filter.bits);
         let entry = StorageEntry { key: key(client), value, seal_wrap: false };
-        if let Err(error) = context.host.storage().put(entry) {
+        if let Err(error) = context.storage().put(entry) {
             log(context, client, "what Astra's list said could not be kept", &error);
         }
     }
@@ -135,7 +135,7 @@ impl TakenDown {
 
 /// Forgets what was kept of the lists of an organization.
 pub(super) fn forget(context: &Context<'_>, org_id: &OrgId) -> Result<(), Error> {
-    let storage = context.host.storage();
+    let storage = context.storage();
     let below = format!("{LISTED_TOKENS_PREFIX}{org_id}/");
     // One for each URL: the config's, and those of retired ones.
     for name in keys_below(storage, &below, "", RETIRED_CONFIGS_MAX + 1)? {
@@ -153,7 +153,7 @@ pub(super) fn key(client: &AstraClient<'_>) -> String {
 
 fn log(context: &Context<'_>, client: &AstraClient<'_>, message: &str, error: &StorageError) {
     let fields = [("org", client.org_id().as_str()), ("error", &error.to_string())];
-    context.host.log().log(LogLevel::Debug, message, &fields);
+    context.log(LogLevel::Debug, message, &fields);
 }
 
 /// 64 bits of a hash that never changes, as a filter outlives the instance and the build that wrote it.

@@ -27,7 +27,7 @@ pub(super) fn is_gone(
         Err(error) => {
             let fields = [("org", client.org_id().as_str()), ("error", &error.to_string())];
             let message = "Astra's list was not read for a token that may be gone: another request is reading it";
-            context.host.log().log(LogLevel::Info, message, &fields);
+            context.log(LogLevel::Info, message, &fields);
             return Err(ClientError::OutOfTime);
         }
     };

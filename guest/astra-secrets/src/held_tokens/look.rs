@@ -41,12 +41,12 @@ impl State {
 /// Goes on with the look, if it is time for one, until `deadline`. A mount without static roles is left after one list.
 /// True = dead tokens were found, and the agenda has something to do now.
 pub(crate) fn look(context: &Context<'_>, deadline: Duration) -> Result<bool, Error> {
-    let storage = context.host.storage();
+    let storage = context.storage();
     let first = storage.list_page(STATIC_ROLE_PREFIX, "", HELD_ORGANIZATIONS_PER_ROLLBACK_MAX)?;
     if first.is_empty() {
         return Ok(false);
     }
-    let now = context.host.clock().now();
+    let now = context.now();
     let mut state = load(context)?;
     if state.next == 0 {
         // Static roles are new here, and so are their tokens: none is judged before.
@@ -65,7 +65,7 @@ pub(crate) fn look(context: &Context<'_>, deadline: Duration) -> Result<bool, Er
     };
     let mut found = false;
     for folder in &folders {
-        if context.host.clock().now() > deadline {
+        if context.now() > deadline {
             return Ok(found);
         }
         // Noted first: a look that does not come back must not stand in the way of the others.
@@ -106,7 +106,7 @@ fn look_at(context: &Context<'_>, org_id: &OrgId, deadline: Duration) -> Result<
         Err(error) => {
             let error = error.to_string();
             let message = "the tokens of static roles could not be compared with Astra's list";
-            context.host.log().log(LogLevel::Warn, message, &[("org", org_id.as_str()), ("error", &error)]);
+            context.log(LogLevel::Warn, message, &[("org", org_id.as_str()), ("error", &error)]);
             Ok(Looked::default())
         }
     }
@@ -115,7 +115,7 @@ fn look_at(context: &Context<'_>, org_id: &OrgId, deadline: Duration) -> Result<
 fn try_look_at(context: &Context<'_>, org_id: &OrgId, deadline: Duration) -> Result<Looked, Error> {
     let mut looked = Looked::default();
     let Some(config) = config::load_readable(context, org_id)? else { return Ok(looked) };
-    let names = static_role::names(context.host.storage(), org_id)?;
+    let names = static_role::names(context.storage(), org_id)?;
     let mut held = HeldTokens::load(context, org_id, &names)?;
     let client = Patience::Rollback.client(context, &config);
     if held.count() == 0 || !compare(&client, &mut held)? {
@@ -123,7 +123,7 @@ fn try_look_at(context: &Context<'_>, org_id: &OrgId, deadline: Duration) -> Res
     }
     let mut proofs = 0;
     for missing in held.missing() {
-        looked.stopped = proofs >= HELD_PROOFS_MAX || context.host.clock().now() > deadline;
+        looked.stopped = proofs >= HELD_PROOFS_MAX || context.now() > deadline;
         if looked.stopped {
             break;
         }
@@ -138,7 +138,7 @@ fn try_look_at(context: &Context<'_>, org_id: &OrgId, deadline: Duration) -> Res
             looked.found = true;
         }
         match static_role::replace_soon(context, org_id, missing.name, missing.client_id) {
-            Ok(soon) => looked.is_due |= soon.is_some_and(|soon| soon.due.at <= context.host.clock().now().as_secs()),
+            Ok(soon) => looked.is_due |= soon.is_some_and(|soon| soon.due.at <= context.now().as_secs()),
             // Another request rotates it just now, perhaps; the others have their turn.
             Err(failure) => log_failure(context, org_id, missing, failure)?,
         }
@@ -153,7 +153,7 @@ fn log_failure(context: &Context<'_>, org_id: &OrgId, missing: Missing<'_>, erro
     }
     let error = error.to_string();
     let fields = [("org", org_id.as_str()), ("static_role", missing.name.as_str()), ("error", &error)];
-    context.host.log().log(LogLevel::Warn, "the dead token of a static role was not replaced yet", &fields);
+    context.log(LogLevel::Warn, "the dead token of a static role was not replaced yet", &fields);
     Ok(())
 }
 
@@ -188,17 +188,15 @@ pub(crate) fn log_dead(context: &Context<'_>, org_id: &OrgId, missing: Missing<'
         ("client_id", missing.client_id),
         ("remedy", remedy),
     ];
-    context.host.log().log(LogLevel::Warn, "the token of a static role has ended in Astra", &fields);
+    context.log(LogLevel::Warn, "the token of a static role has ended in Astra", &fields);
 }
 
 /// A state that cannot be read is none, and the look is planned anew.
 fn load(context: &Context<'_>) -> Result<State, Error> {
-    let entry = context.host.storage().get(HELD_LOOK_STATE_KEY)?;
-    Ok(entry.and_then(|entry| serde_json::from_slice(&entry.value).ok()).unwrap_or_default())
+    let entry = context.storage().get(HELD_LOOK_STATE_KEY)?;
+    Ok(entry.and_then(|entry| entry.parsed()).unwrap_or_default())
 }
 
 fn store(context: &Context<'_>, state: &State) -> Result<(), Error> {
-    let value = serde_json::to_vec(state)
-        .map_err(|_| Error::Internal("the state of the hourly look could not be written as JSON".to_owned()))?;
-    Ok(context.host.storage().put(StorageEntry { key: HELD_LOOK_STATE_KEY.to_owned(), value, seal_wrap: false })?)
+    Ok(context.storage().put(StorageEntry::json(HELD_LOOK_STATE_KEY, state)?)?)
 }

@@ -21,9 +21,9 @@ pub(super) fn set_aside(
     history: &mut History,
 ) -> Option<Write> {
     let value = history.unreadable.take()?;
-    history.set_aside = context.host.clock().now().as_secs();
+    history.set_aside = context.now().as_secs();
     let key = key(org_id, client_id, history.set_aside);
-    context.host.log().log(
+    context.log(
         LogLevel::Error,
         "a token's history that is not readable is set aside, and another begun: to have it back, read this key",
         &[("org", org_id.as_str()), ("client_id", client_id), ("key", &key)],
@@ -42,7 +42,7 @@ pub(super) fn forget(
         return Ok(Vec::new());
     }
     let folder = folder(org_id, client_id);
-    let names = context.host.storage().list_page(&folder, "", LIST_PAGE)?;
+    let names = context.storage().list_page(&folder, "", LIST_PAGE)?;
     Ok(names.into_iter().map(|name| Write::Delete(format!("{folder}{name}"))).collect())
 }
 

@@ -39,7 +39,7 @@ pub(crate) type IsUnknown = fn(&Context<'_>, &OrgId, &str) -> Result<bool, Error
 
 /// Forgets what is due, until `deadline` has passed; the next call goes on.
 pub(crate) fn forget_old(context: &Context<'_>, deadline: Duration, is_unknown: IsUnknown) -> Result<(), Error> {
-    let this_hour = hour_of(context.host.clock().now().as_secs());
+    let this_hour = hour_of(context.now().as_secs());
     let state = load_state(context)?;
     // Nothing stands before the first call's hour. A clock that had run ahead is followed back.
     let mut hour = state.map_or(this_hour, |hour| hour.min(this_hour));
@@ -59,9 +59,9 @@ pub(crate) fn forget_old(context: &Context<'_>, deadline: Duration, is_unknown: 
 /// Goes through one hour of the queue; is it done?
 fn forget_hour(context: &Context<'_>, hour: u64, deadline: Duration, is_unknown: IsUnknown) -> Result<bool, Error> {
     let folder = folder(hour);
-    let names = context.host.storage().list_page(&folder, "", HISTORIES_PER_ROLLBACK_MAX)?;
+    let names = context.storage().list_page(&folder, "", HISTORIES_PER_ROLLBACK_MAX)?;
     for chunk in names.chunks(HISTORIES_PER_WRITE) {
-        if context.host.clock().now() > deadline {
+        if context.now() > deadline {
             return Ok(false);
         }
         if forget_together(context, &folder, chunk, is_unknown).is_err() {
@@ -85,17 +85,17 @@ fn forget_together(context: &Context<'_>, folder: &str, names: &[String], is_unk
 fn forget_singly(context: &Context<'_>, folder: &str, names: &[String], is_unknown: IsUnknown) -> Result<(), Error> {
     for name in names {
         let Err(error) = forget_together(context, folder, std::slice::from_ref(name), is_unknown) else { continue };
-        let error = storage::own_error(context.host.storage(), error)?;
+        let error = storage::own_error(context.storage(), error)?;
         let mut writes = Vec::new();
         if let Some((org_id, client_id)) = of_name(name) {
-            writes.push(Write::Put(queued(&org_id, &client_id, context.host.clock().now().as_secs())));
+            writes.push(Write::Put(queued(&org_id, &client_id, context.now().as_secs())));
         }
         writes.push(Write::Delete(format!("{folder}{name}")));
         // On a server that takes no write at all, this fails, too.
         write_batch(context, &writes)?;
         let (key, error) = (format!("{folder}{name}"), error.to_string());
         let message = "a token's history could not be looked at and is kept for another 90 days";
-        context.host.log().log(LogLevel::Error, message, &[("key", key.as_str()), ("error", &error)]);
+        context.log(LogLevel::Error, message, &[("key", key.as_str()), ("error", &error)]);
     }
     Ok(())
 }
@@ -145,7 +145,7 @@ fn next_look(
     history: &History,
     is_unknown: IsUnknown,
 ) -> Result<Option<u64>, Error> {
-    let now = context.host.clock().now().as_secs();
+    let now = context.now().as_secs();
     Ok(match &history.ended {
         Some(ended) => Some(ended.at).filter(|at| forget_at(*at) > now),
         None if history.unreadable.is_some() => Some(now),
@@ -171,12 +171,10 @@ fn folder(hour: u64) -> String {
 }
 
 fn load_state(context: &Context<'_>) -> Result<Option<u64>, Error> {
-    let entry = context.host.storage().get(HISTORY_STATE_KEY)?;
-    Ok(entry.and_then(|entry| serde_json::from_slice::<State>(&entry.value).ok()).map(|state| state.hour))
+    let entry = context.storage().get(HISTORY_STATE_KEY)?;
+    Ok(entry.and_then(|entry| entry.parsed::<State>()).map(|state| state.hour))
 }
 
 fn store_state(context: &Context<'_>, hour: u64) -> Result<(), Error> {
-    let value = serde_json::to_vec(&State { hour })
-        .map_err(|_| Error::Internal("the histories' state could not be written as JSON".to_owned()))?;
-    Ok(context.host.storage().put(StorageEntry { key: HISTORY_STATE_KEY.to_owned(), value, seal_wrap: false })?)
+    Ok(context.storage().put(StorageEntry::json(HISTORY_STATE_KEY, &State { hour })?)?)
 }

@@ -142,23 +142,21 @@ impl History {
 
     /// Its entry.
     pub(super) fn to_entry(&self, org_id: &OrgId, client_id: &str) -> Result<StorageEntry, Error> {
-        let value = serde_json::to_vec(self)
-            .map_err(|_| Error::Internal("a token's history could not be written as JSON".to_owned()))?;
-        Ok(StorageEntry { key: key(org_id, client_id), value, seal_wrap: false })
+        StorageEntry::json(key(org_id, client_id), self)
     }
 }
 
 /// The history of a token, if anything happened since it was made.
 pub(crate) fn load(context: &Context<'_>, org_id: &OrgId, client_id: &str) -> Result<Option<History>, Error> {
     let key = key(org_id, client_id);
-    let entry = crate::storage::entry(context.host.storage(), &key)?;
+    let entry = crate::storage::entry(context.storage(), &key)?;
     Ok(entry.map(|entry| decode(context, entry)))
 }
 
 /// The history that an entry holds, which was read with others. One that is not readable is logged.
 pub(super) fn decode(context: &Context<'_>, entry: StorageEntry) -> History {
     serde_json::from_slice(&entry.value).unwrap_or_else(|_| {
-        context.host.log().log(LogLevel::Error, "a token's history is not readable", &[("key", &entry.key)]);
+        context.log(LogLevel::Error, "a token's history is not readable", &[("key", &entry.key)]);
         History { unreadable: Some(entry.value), ..History::default() }
     })
 }

@@ -185,7 +185,7 @@ fn visit_open(
 fn read_own(context: &Context<'_>, id: &WalId) -> Result<Result<Option<WalEntry>, Error>, Error> {
     match wal::read(context, id).or_else(|_| wal::read(context, id)) {
         Err(error @ Error::Internal(_)) => Ok(Err(error)),
-        Err(error) => own_error(context.host.storage(), error).map(Err),
+        Err(error) => own_error(context.storage(), error).map(Err),
         entry => entry.map(Ok),
     }
 }

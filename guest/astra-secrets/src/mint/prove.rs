@@ -18,7 +18,7 @@ pub(crate) fn prove(
     made: &CreatedToken,
 ) -> Result<(), ClientError> {
     let expiry = made.expires_at.as_deref().and_then(time_text::parse);
-    if expiry.is_some_and(|expiry| expiry <= context.host.clock().now()) {
+    if expiry.is_some_and(|expiry| expiry <= context.now()) {
         return Err(ClientError::Nonsense { reason: "it has expired already by what Astra says; compare the clocks" });
     }
     let mut candidate = OrgConfig::new(config.org_id.clone(), AdminToken::stored(made.token.expose().clone()));

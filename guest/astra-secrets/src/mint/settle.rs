@@ -96,12 +96,12 @@ impl<T: Into<Error>> From<T> for NotPlaced {
 fn drop_entry(context: &Context<'_>, intent: &Intent<'_>) {
     if let Err(error) = wal::delete(context, &intent.wal_id) {
         let error = error.to_string();
-        context.host.log().log(LogLevel::Debug, "a write-ahead entry stays for rollback", &[("error", &error)]);
+        context.log(LogLevel::Debug, "a write-ahead entry stays for rollback", &[("error", &error)]);
     }
 }
 
 fn left_to_rollback(context: &Context<'_>, client: &AstraClient<'_>, intent: &Intent<'_>) -> Settled {
-    context.host.log().log(
+    context.log(
         LogLevel::Warn,
         "a token may have been left in Astra; rollback will remove it",
         &[("org", client.org_id().as_str()), ("mark", &intent.mark)],

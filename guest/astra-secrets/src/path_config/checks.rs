@@ -107,7 +107,7 @@ fn leaves_origin(
 }
 
 fn check_room(context: &Context<'_>) -> Result<(), Error> {
-    if config::org_ids(context.host.storage())?.len() < CONFIGS_MAX {
+    if config::org_ids(context.storage())?.len() < CONFIGS_MAX {
         return Ok(());
     }
     Err(Error::mistake(format!("this mount holds {CONFIGS_MAX} organizations already, its limit: enable another")))

@@ -60,7 +60,7 @@ fn forget(context: &Context<'_>, org_id: &OrgId, force: bool) -> Result<(), Erro
     let has_tokens = match record::any_given_out(context, org_id) {
         // What is not known, perhaps while records are being indexed, is no reason to wait: all is kept to revoke with.
         Err(_) if force => true,
-        any => any? || !static_role::names(context.host.storage(), org_id)?.is_empty(),
+        any => any? || !static_role::names(context.storage(), org_id)?.is_empty(),
     };
     if has_tokens && !force {
         return Err(Error::mistake(format!(
@@ -80,7 +80,7 @@ fn forget(context: &Context<'_>, org_id: &OrgId, force: bool) -> Result<(), Erro
     log_given_up(context, org_id, given_up);
     let kept = if has_tokens { "true" } else { "false" };
     let fields = [("org", org_id.as_str()), ("kept_to_revoke", kept)];
-    context.host.log().log(LogLevel::Info, "a config was deleted", &fields);
+    context.log(LogLevel::Info, "a config was deleted", &fields);
     Ok(())
 }
 
@@ -88,6 +88,6 @@ fn log_given_up(context: &Context<'_>, org_id: &OrgId, given_up: Option<String>)
     if let Some(reason) = given_up {
         let fields = [("org", org_id.as_str()), ("reason", &reason)];
         let message = "a damaged retired config was given up, for the config was deleted by force";
-        context.host.log().log(LogLevel::Warn, message, &fields);
+        context.log(LogLevel::Warn, message, &fields);
     }
 }

@@ -83,7 +83,7 @@ pub(super) fn read(config: Option<&OrgConfig>) -> Outcome {
 
 /// Answers the organizations; nothing where there are none, for an empty list is a 404.
 pub(super) fn list(context: &Context<'_>) -> Outcome {
-    let org_ids = config::org_ids(context.host.storage())?;
+    let org_ids = config::org_ids(context.storage())?;
     if org_ids.is_empty() {
         return Ok(None);
     }

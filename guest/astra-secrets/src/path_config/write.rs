@@ -25,7 +25,7 @@ pub(super) fn write(context: &Context<'_>, data: &FieldData, target: Target) -> 
     if before.is_none() {
         OrgId::parse(org_id.as_str())?;
     }
-    changes.rotation(before.as_ref(), context.host.clock().now().as_secs())?;
+    changes.rotation(before.as_ref(), context.now().as_secs())?;
     check_destination(context, &org_id, before.as_ref(), &changes)?;
     check_stored(context, data, &org_id, before.as_ref(), &changes)?;
     let held = hold_new_token(context, &org_id, before.as_ref(), &changes)?;
@@ -135,7 +135,7 @@ fn store(
     let old_name = stored.and_then(|config| config.logical_name.as_ref());
     writes.extend(config::rename(old_name, config.logical_name.as_ref(), org_id)?);
     storage::write_batch(context, &writes)?;
-    context.host.log().log(LogLevel::Info, "a config was written", &[("org", org_id.as_str())]);
+    context.log(LogLevel::Info, "a config was written", &[("org", org_id.as_str())]);
     Ok(let_go.replaced)
 }
 
@@ -156,7 +156,7 @@ fn changed(
         (None, Some(admin_token)) => OrgConfig::new(org_id.clone(), admin_token),
         (None, None) => return Err(Error::mistake("missing `astra_token`")),
     };
-    let now = context.host.clock().now().as_secs();
+    let now = context.now().as_secs();
     changes.apply(&mut config, now)?;
     let before = stored.map(|stored| (stored.rotation.as_ref(), stored.tidy_period)).unwrap_or_default();
     config::plan(&mut config, before, now);

@@ -51,14 +51,14 @@ pub(super) fn read(role: Option<&Role>) -> Outcome {
 
 /// Answers the roles of one organization.
 pub(super) fn list_org(context: &Context<'_>, org_id: &OrgId) -> Outcome {
-    let names = role::role_names(context.host.storage(), org_id)?;
+    let names = role::role_names(context.storage(), org_id)?;
     let keys: Vec<_> = names.iter().map(|name| (name.as_str().to_owned(), org_id, name)).collect();
     list(&keys)
 }
 
 /// Answers the roles of all organizations, each under the shortest name that is its own.
 pub(super) fn list_all(context: &Context<'_>) -> Outcome {
-    let roles = role::all_roles(context.host.storage())?;
+    let roles = role::all_roles(context.storage())?;
     let keys = role::short_keys(&roles);
     let keys: Vec<_> = keys.into_iter().zip(&roles).map(|(key, (org_id, name))| (key, org_id, name)).collect();
     list(&keys)

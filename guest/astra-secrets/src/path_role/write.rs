@@ -45,7 +45,7 @@ pub(super) fn write(context: &Context<'_>, data: &FieldData, target: Target) -> 
     }
     warnings.extend(role::clamp(&mut role.ttl, role.max_ttl));
     warnings.extend(role::above_mount(context, role.ttl, role.max_ttl));
-    context.host.storage().put(role.to_entry()?)?;
+    context.storage().put(role.to_entry()?)?;
     if warnings.is_empty() {
         return Ok(None);
     }
@@ -56,7 +56,7 @@ pub(super) fn write(context: &Context<'_>, data: &FieldData, target: Target) -> 
 pub(super) fn delete(context: &Context<'_>, found: Option<(OrgId, RoleName)>) -> Outcome {
     if let Some((org_id, name)) = found {
         let _turn = Lock::Roles(&org_id).acquire(context)?;
-        context.host.storage().delete(&role::key(&org_id, &name))?;
+        context.storage().delete(&role::key(&org_id, &name))?;
     }
     Ok(None)
 }

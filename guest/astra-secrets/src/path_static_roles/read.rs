@@ -54,7 +54,7 @@ pub(super) fn read(context: &Context<'_>, role: Option<&StaticRole>) -> Outcome 
             (Duration::ZERO, expression.as_str(), window.unwrap_or_default())
         }
     };
-    let now = context.host.clock().now().as_secs();
+    let now = context.now().as_secs();
     let previous = role.replaced.last().filter(|token| token.ends > now);
     let response = Response::json(&StaticRoleAnswer {
         org_id: role.org_id.as_str(),
@@ -79,7 +79,7 @@ pub(super) fn read(context: &Context<'_>, role: Option<&StaticRole>) -> Outcome 
 
 /// Answers the static roles of an organization; nothing where there are none.
 pub(super) fn list(context: &Context<'_>, org_id: &OrgId) -> Outcome {
-    let names = static_role::names(context.host.storage(), org_id)?;
+    let names = static_role::names(context.storage(), org_id)?;
     if names.is_empty() {
         return Ok(None);
     }

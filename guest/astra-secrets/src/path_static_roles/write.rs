@@ -40,7 +40,7 @@ pub(super) fn write(context: &Context<'_>, data: &FieldData) -> Outcome {
 
 fn update(context: &Context<'_>, mut role: StaticRole, changes: Changes) -> Result<Vec<String>, Error> {
     let left = role.turn.due;
-    let mut warnings = changes.apply(&mut role, context.host.clock().now().as_secs())?;
+    let mut warnings = changes.apply(&mut role, context.now().as_secs())?;
     static_role::save(context, &role, left)?;
     warnings.extend(role.told_early());
     Ok(warnings)
@@ -55,7 +55,7 @@ fn create(context: &Context<'_>, org_id: &OrgId, name: RoleName, changes: Change
     }
     check_room(context, org_id)?;
     let mut role = StaticRole::new(org_id.clone(), name, Who::of(context.request));
-    let mut warnings = changes.apply(&mut role, context.host.clock().now().as_secs())?;
+    let mut warnings = changes.apply(&mut role, context.now().as_secs())?;
     // It is not in the agenda yet.
     role.turn.due = 0;
     static_rotation::rotate(context, &mut role, Patience::Caller)?;
@@ -73,7 +73,7 @@ fn create(context: &Context<'_>, org_id: &OrgId, name: RoleName, changes: Change
 }
 
 fn check_room(context: &Context<'_>, org_id: &OrgId) -> Result<(), Error> {
-    if static_role::names(context.host.storage(), org_id)?.len() < STATIC_ROLES_MAX {
+    if static_role::names(context.storage(), org_id)?.len() < STATIC_ROLES_MAX {
         return Ok(());
     }
     Err(Error::mistake(format!(

@@ -14,7 +14,7 @@ use crate::storage::{self, own_error};
 
 /// Forgets retired configs that only undone mints had still needed.
 pub(super) fn drop_unused(context: &Context<'_>) -> Result<(), Error> {
-    let retired = storage::first_keys_below(context.host.storage(), RETIRED_PREFIX, CONFIGS_MAX)?;
+    let retired = storage::first_keys_below(context.storage(), RETIRED_PREFIX, CONFIGS_MAX)?;
     // Before the index is filled, a token that would need one may not be known.
     if retired.is_empty() || !record::is_filled(context)? {
         return Ok(());
@@ -24,7 +24,7 @@ pub(super) fn drop_unused(context: &Context<'_>) -> Result<(), Error> {
         // What is not known of one organization keeps its own retired configs only.
         match drop_retired_if_unused(context, &org_id) {
             Ok(()) | Err(Error::Internal(_)) => {}
-            Err(error) => result = Err(own_error(context.host.storage(), error)?),
+            Err(error) => result = Err(own_error(context.storage(), error)?),
         }
         let damage = Retired::load(context, &org_id)?.damage();
         damaged.extend(damage.map(|reason| PassedOver { key: format!("{RETIRED_PREFIX}{org_id}"), reason }));

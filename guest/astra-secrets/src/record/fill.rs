@@ -55,7 +55,7 @@ impl State {
             if !self.passed_over.contains(&key) && !self.found.contains(&key) {
                 let error = error.to_string();
                 let fields = [("key", key.as_str()), ("error", &error)];
-                context.host.log().log(LogLevel::Error, "a token's record was passed over", &fields);
+                context.log(LogLevel::Error, "a token's record was passed over", &fields);
             }
             if self.found.len() < UNREADABLE_KEPT_MAX {
                 self.found.push(key);
@@ -69,9 +69,7 @@ impl State {
     }
 
     fn entry(&self) -> Result<StorageEntry, Error> {
-        let value = serde_json::to_vec(self)
-            .map_err(|_| Error::Internal("the index's state could not be written as JSON".to_owned()))?;
-        Ok(StorageEntry { key: INDEX_STATE_KEY.to_owned(), value, seal_wrap: false })
+        StorageEntry::json(INDEX_STATE_KEY, self)
     }
 }
 
@@ -89,11 +87,11 @@ pub(crate) fn being_indexed() -> Error {
 /// Takes the next step, if it is time for one.
 pub(crate) fn fill_index(context: &Context<'_>) -> Result<(), Error> {
     let mut state = load(context)?;
-    let now = context.host.clock().now().as_secs();
+    let now = context.now().as_secs();
     if state.rests(now) {
         return Ok(());
     }
-    let names = context.host.storage().list_page(TOKEN_PREFIX, &state.after, INDEXED_PER_ROLLBACK_MAX)?;
+    let names = context.storage().list_page(TOKEN_PREFIX, &state.after, INDEXED_PER_ROLLBACK_MAX)?;
     // No record of ours or the Go plugin's stands in a folder.
     let ids = names.iter().filter(|name| !name.ends_with('/')).map(RecordId::stored).collect();
     let mut step = Step { context, origins: BTreeMap::new(), passed_over: Vec::new() };
@@ -106,18 +104,18 @@ pub(crate) fn fill_index(context: &Context<'_>) -> Result<(), Error> {
         Some(last) if names.len() >= INDEXED_PER_ROLLBACK_MAX as usize => state.after.clone_from(last),
         _ => state.end_walk(now),
     }
-    Ok(context.host.storage().put(state.entry()?)?)
+    Ok(context.storage().put(state.entry()?)?)
 }
 
 /// The change that makes the index of a mount complete which has no record yet: all that comes is put into the index
 /// as it is made. None where there are records, or the index has a state already.
 pub(crate) fn write_of_empty_mount(context: &Context<'_>) -> Result<Option<Write>, Error> {
-    let storage = context.host.storage();
+    let storage = context.storage();
     if storage.get(INDEX_STATE_KEY)?.is_some() || !storage.list_page(TOKEN_PREFIX, "", 1)?.is_empty() {
         return Ok(None);
     }
     let mut state = State::default();
-    state.end_walk(context.host.clock().now().as_secs());
+    state.end_walk(context.now().as_secs());
     Ok(Some(Write::Put(state.entry()?)))
 }
 
@@ -131,8 +129,7 @@ pub(crate) fn passed_over(context: &Context<'_>) -> Result<Vec<String>, Error> {
     let mut left = Vec::new();
     for key in keys {
         // Only a list tells whether an entry under the prefix itself is still there.
-        if key == TOKEN_PREFIX
-            && context.host.storage().list_page(&key, "", 1)?.first().is_none_or(|name| !name.is_empty())
+        if key == TOKEN_PREFIX && context.storage().list_page(&key, "", 1)?.first().is_none_or(|name| !name.is_empty())
         {
             continue;
         }
@@ -165,7 +162,7 @@ impl Step<'_> {
     /// Those of the records that their client ID does not lead to, or whose origin is not noted: a look-up puts a
     /// record into the index, too, and no more than that.
     fn not_taken_over(&mut self, ids: Vec<RecordId>) -> Result<Vec<RecordId>, Error> {
-        let storage = self.context.host.storage();
+        let storage = self.context.storage();
         let keys: Vec<String> = ids.iter().map(RecordId::key).collect();
         let (mut missing, mut to_look_up, mut index_keys) = (Vec::new(), Vec::new(), Vec::new());
         for (id, read) in ids.into_iter().zip(storage::read_many(storage, &keys)?) {
@@ -207,7 +204,7 @@ impl Step<'_> {
             self.passed_over.push((id.key(), Error::Internal(sentence)));
             return Ok(());
         }
-        let storage = context.host.storage();
+        let storage = context.storage();
         // A walk must not write the entries again of records whose origin cannot be known.
         let entry = client_entry(&record);
         let indexed = storage::read_one(storage, &entry.key)?.unwrap_or_default();
@@ -242,12 +239,12 @@ fn remove_without_token(context: &Context<'_>, record: &Record) -> Result<(), Er
     let key = record.id.key();
     let fields = [("org", record.org_id.as_str()), ("role", record.role_name.as_str()), ("key", &key)];
     let message = "a record of the Go plugin that stands for no token was removed";
-    context.host.log().log(LogLevel::Info, message, &fields);
+    context.log(LogLevel::Info, message, &fields);
     Ok(())
 }
 
 /// How far the walk got; a state that cannot be read is none, and it begins anew.
 pub(super) fn load(context: &Context<'_>) -> Result<State, Error> {
-    let entry = context.host.storage().get(INDEX_STATE_KEY)?;
-    Ok(entry.and_then(|entry| serde_json::from_slice(&entry.value).ok()).unwrap_or_default())
+    let entry = context.storage().get(INDEX_STATE_KEY)?;
+    Ok(entry.and_then(|entry| entry.parsed()).unwrap_or_default())
 }

@@ -64,7 +64,7 @@ pub(super) enum Indexed {
 
 /// As [`find_indexed`], for those who look at many.
 pub(super) fn look_in_index(context: &Context<'_>, org_id: &OrgId, client_id: &str) -> Result<Indexed, Error> {
-    let storage = context.host.storage();
+    let storage = context.storage();
     let is_it = |record: &Record| record.org_id == *org_id && record.client_id == client_id;
     let indexed = record_of_client(storage, org_id, client_id)?;
     let mut unreadable = None;
@@ -102,12 +102,12 @@ fn readable(loaded: Result<Option<Record>, Error>) -> Result<Result<Option<Recor
 
 /// Has the index this client ID, whatever has become of its record? One read.
 pub(crate) fn is_indexed(context: &Context<'_>, org_id: &OrgId, client_id: &str) -> Result<bool, Error> {
-    Ok(record_of_client(context.host.storage(), org_id, client_id)?.is_some())
+    Ok(record_of_client(context.storage(), org_id, client_id)?.is_some())
 }
 
 /// Drops an entry of the index whose record is not that client ID's; answers the record if it is all the same.
 fn drop_if_stale(context: &Context<'_>, org_id: &OrgId, client_id: &str, id: &RecordId) -> Result<Indexed, Error> {
-    let storage = context.host.storage();
+    let storage = context.storage();
     repair(context, || storage.delete(&client_key(org_id, client_id)));
     // Without transactions a mint puts its entry here before its record, and then looks whether the entry is there
     // still. If it looked before this delete, its record is there by now.
@@ -139,7 +139,7 @@ fn look_up(context: &Context<'_>, org_id: &OrgId, client_id: &str) -> Result<Sou
     })?;
     Ok(match (found, walked) {
         (Some(record), _) => {
-            repair(context, || context.host.storage().put(client_entry(&record)));
+            repair(context, || context.storage().put(client_entry(&record)));
             Sought::Found(record)
         }
         (None, Walked::All) => Sought::Unknown,
@@ -151,6 +151,6 @@ fn look_up(context: &Context<'_>, org_id: &OrgId, client_id: &str) -> Result<Sou
 /// answer is right all the same.
 fn repair(context: &Context<'_>, write: impl FnOnce() -> Result<(), StorageError>) {
     if let Err(error) = write() {
-        context.host.log().log(LogLevel::Debug, "the index was not repaired", &[("error", &error.to_string())]);
+        context.log(LogLevel::Debug, "the index was not repaired", &[("error", &error.to_string())]);
     }
 }

@@ -90,7 +90,7 @@ pub(crate) fn visit_ended(
 ) -> Result<(), Error> {
     let (mut after, mut size) = (String::new(), first);
     for _ in 0..QUEUE_PAGES_MAX {
-        let names = context.host.storage().list_page(DUE_INDEX_PREFIX, &after, size)?;
+        let names = context.storage().list_page(DUE_INDEX_PREFIX, &after, size)?;
         // Names that are not ours take no place from others.
         for ended in names.iter().filter_map(|name| of_due_name(name)) {
             if ended.due > now || !visit(ended)? {
@@ -108,7 +108,7 @@ pub(crate) fn visit_ended(
 
 /// Keys among the first `limit` of the index of ends that are not of its form.
 pub(crate) fn unknown_due_keys(context: &Context<'_>, limit: u32) -> Result<Vec<String>, Error> {
-    let names = context.host.storage().list_page(DUE_INDEX_PREFIX, "", limit)?;
+    let names = context.storage().list_page(DUE_INDEX_PREFIX, "", limit)?;
     let unknown = names.iter().filter(|name| of_due_name(name).is_none());
     Ok(unknown.map(|name| format!("{DUE_INDEX_PREFIX}{name}")).collect())
 }
@@ -120,5 +120,5 @@ fn of_due_name(name: &str) -> Option<Ended> {
 
 /// Drops an entry of the index of ends that no longer tells the truth.
 pub(crate) fn drop_due(context: &Context<'_>, ended: &Ended) -> Result<(), Error> {
-    Ok(context.host.storage().delete(&due_key(&ended.id, ended.due))?)
+    Ok(context.storage().delete(&due_key(&ended.id, ended.due))?)
 }

@@ -89,7 +89,7 @@ pub(crate) fn all(context: &Context<'_>) -> Result<Listing, Error> {
 
 /// Adds an organization's tokens: beyond the limit the names alone, which cost no reads.
 fn add_org(context: &Context<'_>, org_id: &OrgId, page: &Page<'_>, listing: &mut Listing) -> Result<(), Error> {
-    let storage = context.host.storage();
+    let storage = context.storage();
     let folder = client_folder(org_id);
     let mut after = segment(page.after);
     loop {
@@ -124,7 +124,7 @@ fn add(context: &Context<'_>, org_id: &OrgId, name: &str, listing: &mut Listing)
         return Ok(());
     }
     let indexed = match look_in_index(context, org_id, &client_id) {
-        Err(error) => Indexed::Unreadable(own_error(context.host.storage(), error)?),
+        Err(error) => Indexed::Unreadable(own_error(context.storage(), error)?),
         indexed => indexed?,
     };
     match indexed {

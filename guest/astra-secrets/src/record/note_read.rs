@@ -28,7 +28,7 @@ pub(crate) fn note_read(context: &Context<'_>, record_reads: bool, record: &Reco
 
 fn log_read(context: &Context<'_>, record: &Record) {
     let identity = &context.request.identity;
-    context.host.log().log(
+    context.log(
         LogLevel::Info,
         "a token was read",
         &[

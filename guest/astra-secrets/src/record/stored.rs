@@ -85,9 +85,7 @@ pub(super) fn encode(record: &Record) -> Result<StorageEntry, Error> {
         due: record.due,
         other: record.other.clone(),
     };
-    let value = serde_json::to_vec(&stored)
-        .map_err(|_| Error::Internal("a token's record could not be written as JSON".to_owned()))?;
-    Ok(StorageEntry { key: record.id.key(), value, seal_wrap: true })
+    Ok(StorageEntry::json(record.id.key(), &stored)?.sealed())
 }
 
 /// A record from its storage entry.

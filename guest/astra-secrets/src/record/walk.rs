@@ -212,7 +212,7 @@ fn visit_names_after(
 ) -> Result<(), Error> {
     let mut after = after.to_owned();
     loop {
-        let page = context.host.storage().list_page(prefix, &after, LIST_PAGE)?;
+        let page = context.storage().list_page(prefix, &after, LIST_PAGE)?;
         for name in &page {
             if !visit(name)? {
                 return Ok(());
@@ -228,7 +228,7 @@ fn visit_names_after(
 /// Loads a record, for those who look at many: the outer error is a failure of storage as a whole, the inner one is of
 /// this record alone.
 pub(crate) fn load_own(context: &Context<'_>, id: &RecordId) -> Result<Result<Option<Record>, Error>, Error> {
-    let read = storage::read_one(context.host.storage(), &id.key())?;
+    let read = storage::read_one(context.storage(), &id.key())?;
     Ok(read.and_then(|found| found.map(|found| stored::decode(&found, id)).transpose()))
 }
 
@@ -237,5 +237,5 @@ pub(super) fn log_unreadable(context: &Context<'_>, errors: &[Error]) {
     let Some(first) = errors.first() else { return };
     let (count, first) = (errors.len().to_string(), first.to_string());
     let fields = [("records", count.as_str()), ("error", &first)];
-    context.host.log().log(LogLevel::Error, "records of tokens cannot be read and were passed over", &fields);
+    context.log(LogLevel::Error, "records of tokens cannot be read and were passed over", &fields);
 }

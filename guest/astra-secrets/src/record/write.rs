@@ -123,7 +123,7 @@ pub(crate) fn remove_unreadable(
     id: &RecordId,
 ) -> Result<(), Error> {
     let index_key = client_key(org_id, client_id);
-    let indexed = storage::entry(context.host.storage(), &index_key)?;
+    let indexed = storage::entry(context.storage(), &index_key)?;
     if id.as_str() != client_id && !indexed.is_some_and(|indexed| names_record(&indexed, id)) {
         return Ok(());
     }
@@ -133,7 +133,7 @@ pub(crate) fn remove_unreadable(
 /// Removes what was stored of `record`, however much that is; what another
 /// token stored in its place is left alone.
 pub(crate) fn remove_if_same(context: &Context<'_>, record: &Record) -> Result<(), Error> {
-    let storage = context.host.storage();
+    let storage = context.storage();
     if super::load(context, &record.id)?.is_some_and(|stored| stored.client_id == record.client_id) {
         storage.delete(&record.id.key())?;
     }
@@ -157,7 +157,7 @@ fn try_insert(
     writes: &[Write],
     done: &Write,
 ) -> Result<Inserted, StorageError> {
-    let storage = context.host.storage();
+    let storage = context.storage();
     match storage.begin()? {
         Some(transaction) => {
             // Looked at within the transaction, so that two writers cannot both find the place free.

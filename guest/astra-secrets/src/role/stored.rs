@@ -31,9 +31,7 @@ pub(super) fn encode(role: &Role) -> Result<StorageEntry, Error> {
     if role.imported {
         set("imported", true.into());
     }
-    let value =
-        serde_json::to_vec(&map).map_err(|_| Error::Internal("a role could not be written as JSON".to_owned()))?;
-    Ok(StorageEntry { key: super::key(&role.org_id, &role.name), value, seal_wrap: false })
+    StorageEntry::json(super::key(&role.org_id, &role.name), &map)
 }
 
 /// The role that an entry holds; none where the entry is another role's: with

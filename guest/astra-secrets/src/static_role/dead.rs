@@ -30,7 +30,7 @@ pub(crate) fn replace_soon(
     let Some(mut role) = same.filter(|role| role.schedule.is_some()) else { return Ok(None) };
     let left = role.turn.due;
     let was_known = std::mem::replace(&mut role.token_dead, true);
-    role.turn.hurry(context.host.clock().now().as_secs());
+    role.turn.hurry(context.now().as_secs());
     if !was_known || role.turn.due != left {
         save(context, &role, left)?;
     }

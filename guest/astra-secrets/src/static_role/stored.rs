@@ -96,9 +96,7 @@ pub(super) fn encode(role: &StaticRole) -> Result<StorageEntry, Error> {
         turn: role.turn.clone(),
         other: role.other.clone(),
     };
-    let value = serde_json::to_vec(&stored)
-        .map_err(|_| Error::Internal("a static role could not be written as JSON".to_owned()))?;
-    Ok(StorageEntry { key: key::static_role(&role.org_id, &role.name), value, seal_wrap: true })
+    Ok(StorageEntry::json(key::static_role(&role.org_id, &role.name), &stored)?.sealed())
 }
 
 /// The static role that an entry holds. The key is the truth about its name.

@@ -22,7 +22,7 @@ pub(crate) fn load_token(context: &Context<'_>, id: &RecordId) -> Result<Option<
         Err(Error::Internal(error)) => {
             let fields = [("key", id.key()), ("error", error)];
             let fields = fields.each_ref().map(|(name, text)| (*name, text.as_str()));
-            context.host.log().log(LogLevel::Error, "the record of a static role's token is not readable", &fields);
+            context.log(LogLevel::Error, "the record of a static role's token is not readable", &fields);
             Ok(None)
         }
         record => record,

@@ -29,7 +29,7 @@ pub(crate) fn tokens(context: &Context<'_>, org_id: &OrgId, names: &[RoleName]) 
     let mut tokens = Tokens::default();
     for names in names.chunks(STATIC_ROLES_READ_AT_ONCE) {
         let keys: Vec<String> = names.iter().map(|name| key::static_role(org_id, name)).collect();
-        let reads = read_many(context.host.storage(), &keys)?;
+        let reads = read_many(context.storage(), &keys)?;
         for (name, read) in names.iter().zip(reads) {
             match read.and_then(|found| found.map(|found| stored::decode_tokens(&found, org_id)).transpose()) {
                 Ok(None) => {}
@@ -43,7 +43,7 @@ pub(crate) fn tokens(context: &Context<'_>, org_id: &OrgId, names: &[RoleName]) 
                 Err(error) => {
                     let fields = [("error", error.to_string())];
                     let fields = fields.each_ref().map(|(name, text)| (*name, text.as_str()));
-                    context.host.log().log(LogLevel::Error, "a static role's tokens are not known", &fields);
+                    context.log(LogLevel::Error, "a static role's tokens are not known", &fields);
                     tokens.unknown = Some(error);
                 }
             }

@@ -19,12 +19,12 @@ pub(crate) fn run_due(context: &Context<'_>, org_id: &OrgId, name: &str, due: &D
     let _turn = lock(context, org_id, &name)?;
     let confirmed = load_readable(context, org_id, &name)?.filter(|role| role.turn.due == due.at);
     let Some(mut role) = confirmed else { return drop_entry(context, due) };
-    let begins = role.turn.begin(role.schedule.as_ref(), context.host.clock().now().as_secs());
+    let begins = role.turn.begin(role.schedule.as_ref(), context.now().as_secs());
     save(context, &role, due.at)?;
     if !begins {
         let fields = [("org", org_id.as_str()), ("static_role", name.as_str())];
         let message = "a static role's rotation missed its window and waits for the next";
-        context.host.log().log(LogLevel::Warn, message, &fields);
+        context.log(LogLevel::Warn, message, &fields);
         return Ok(());
     }
     let Err(error) = rotate(context, &mut role, Patience::Rollback) else { return Ok(()) };

@@ -21,7 +21,7 @@ use crate::storage::{Write, key, write_batch};
 pub(crate) fn delete(context: &Context<'_>, org_id: &OrgId, name: &RoleName) -> Result<Option<String>, Error> {
     let _turn = lock(context, org_id, name)?;
     let Some(role) = load_readable(context, org_id, name)? else {
-        context.host.storage().delete(&key::static_role(org_id, name))?;
+        context.storage().delete(&key::static_role(org_id, name))?;
         return Ok(Some(format!(
             "static role `{name}` was not readable, so its tokens were not ended: delete them at `tokens/{org_id}`"
         )));
@@ -30,11 +30,11 @@ pub(crate) fn delete(context: &Context<'_>, org_id: &OrgId, name: &RoleName) -> 
         format!("static role `{name}` of organization `{org_id}` was not deleted, for its tokens cannot be revoked")
     })?;
     // A node that cannot write says so here, before Astra is asked.
-    context.host.storage().put(role.to_entry()?)?;
-    let deadline = context.host.clock().now() + STATIC_DELETE_BUDGET;
+    context.storage().put(role.to_entry()?)?;
+    let deadline = context.now() + STATIC_DELETE_BUDGET;
     let replaced = role.replaced.iter().map(|token| &token.client_id);
     for client_id in replaced.chain([&role.client_id]) {
-        if context.host.clock().now() > deadline {
+        if context.now() > deadline {
             return Err(Error::coded(504, took_too_long(&role)));
         }
         end_recorded(context, &role, client_id)?;
@@ -65,7 +65,7 @@ fn end_while(
     goes: impl Fn() -> Result<bool, Error>,
 ) -> Result<Vec<String>, Error> {
     let (mut ended, mut warnings) = (0, Vec::new());
-    for name in names(context.host.storage(), org_id)? {
+    for name in names(context.storage(), org_id)? {
         if ended >= STATIC_ROLES_ENDED_MAX {
             return Err(too_many(org_id));
         }
@@ -89,7 +89,7 @@ fn end_while(
 /// Forgets a role whose current token rollback is to end at once; the replaced
 /// ones have their ends already. The caller holds the role's lock.
 pub(crate) fn let_go(context: &Context<'_>, role: &StaticRole) -> Result<(), Error> {
-    let now = context.host.clock().now().as_secs();
+    let now = context.now().as_secs();
     // Kept until the role is gone, so that rollback does not find the token held in between.
     let _guard = record::lock(context, &RecordId::of_client(&role.client_id))?;
     let writes = match current_record(context, role)? {
@@ -176,7 +176,7 @@ fn took_too_long(role: &StaticRole) -> String {
 
 fn log(context: &Context<'_>, role: &StaticRole, message: &str) {
     let identity = &context.request.identity;
-    context.host.log().log(
+    context.log(
         LogLevel::Info,
         message,
         &[

@@ -65,7 +65,7 @@ fn allowed_role_ids(config: &OrgConfig, role: &StaticRole) -> Result<Vec<String>
 /// Ends that a wrong clock set would be far away, once it has been set back:
 /// what was replaced by that clock ends by the grace period from now.
 fn end_in_time(context: &Context<'_>, role: &mut StaticRole) -> Result<(), Error> {
-    let now = context.host.clock().now().as_secs();
+    let now = context.now().as_secs();
     if role.last_rotated <= now {
         return Ok(());
     }
@@ -84,7 +84,7 @@ fn end_in_time(context: &Context<'_>, role: &mut StaticRole) -> Result<(), Error
 /// Forgets replaced tokens whose end has come: rollback ends them by their
 /// records. Each of the others is a token alive in Astra, so there is a limit.
 fn check_room(context: &Context<'_>, role: &mut StaticRole) -> Result<(), Error> {
-    let now = context.host.clock().now().as_secs();
+    let now = context.now().as_secs();
     role.replaced.retain(|token| token.ends > now);
     if role.token_dead || role.replaced.len() < REPLACED_TOKENS_MAX {
         return Ok(());
@@ -151,13 +151,13 @@ fn new_record(
         mark: made.mark().to_owned(),
         kind: TokenKind::Static,
         created_by,
-        made: context.host.clock().now().as_secs(),
+        made: context.now().as_secs(),
         ..Record::new(role.org_id.clone(), &token.client_id)
     }
 }
 
 fn log_rotation(context: &Context<'_>, role: &StaticRole, record: &Record) {
-    context.host.log().log(
+    context.log(
         LogLevel::Info,
         "a token of a static role was made",
         &[

@@ -35,7 +35,7 @@ fn try_switch(
     record: &Record,
 ) -> Result<StaticRole, NotPlaced> {
     check_unchanged(context, &role)?;
-    let now = context.host.clock().now().as_secs();
+    let now = context.now().as_secs();
     let mut writes = Vec::from(record::writes_of_held(record)?);
     // Kept until all is written, so that rollback does not find the old token held, and its end for nothing.
     let _guard = match role.client_id.as_str() {

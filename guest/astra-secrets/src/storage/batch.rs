@@ -39,7 +39,7 @@ pub(crate) fn write_batch(context: &Context<'_>, writes: &[Write]) -> Result<(),
 }
 
 fn write_once(context: &Context<'_>, writes: &[Write]) -> Result<(), StorageError> {
-    let storage = context.host.storage();
+    let storage = context.storage();
     // One write is whole by itself; a transaction would only cost two more calls.
     if let [write] = writes {
         return write.apply(storage);

@@ -52,7 +52,7 @@ pub(crate) fn entries<const N: usize>(
 ) -> Result<[Option<StorageEntry>; N], Error> {
     let keys = keys.map(|key| key.filter(|key| is_key(key)));
     let asked: Vec<&str> = keys.into_iter().flatten().collect();
-    let mut found = context.host.storage().get_many(&asked)?.into_iter();
+    let mut found = context.storage().get_many(&asked)?.into_iter();
     Ok(keys.map(|key| key.and_then(|_| found.next()?)))
 }
 

@@ -39,7 +39,7 @@ pub(super) struct Bounds<'a> {
 impl<'a> Bounds<'a> {
     /// The bounds of a tidy that begins now, in a request that has read `listed` tokens of Astra's lists already.
     pub(super) fn new(context: &'a Context<'a>, pace: Pace, listed: usize) -> Self {
-        let now = context.host.clock().now();
+        let now = context.now();
         let (begin_for, act_for) = match pace {
             Pace::ByHand => (TIDY_BEGIN_BUDGET, TIDY_BUDGET),
             Pace::Scheduled => (ROLLBACK_BUDGET, TIDY_SCHEDULED_BUDGET),
@@ -87,7 +87,7 @@ impl<'a> Bounds<'a> {
 
     /// Is there time for something that takes several requests?
     pub(super) fn is_early(&self) -> bool {
-        self.context.host.clock().now() < self.begin_until
+        self.context.now() < self.begin_until
     }
 
     /// How many records may still be compared.
@@ -113,7 +113,7 @@ impl<'a> Bounds<'a> {
     /// May so many more entries be read?
     pub(super) fn look_at(&self, entries: usize) -> bool {
         let looked_at = self.looked_at.get() + entries;
-        if looked_at > TIDY_LOOKED_AT_MAX || self.context.host.clock().now() >= self.act_until {
+        if looked_at > TIDY_LOOKED_AT_MAX || self.context.now() >= self.act_until {
             self.refuse();
             return false;
         }

@@ -76,7 +76,7 @@ impl<'a> Organization<'a> {
     }
 
     fn try_tidy(&self, ended: Option<&BTreeSet<String>>, result: &mut OrgResult) -> Result<(), Error> {
-        let names = static_role::names(self.context.host.storage(), self.org_id)?;
+        let names = static_role::names(self.context.storage(), self.org_id)?;
         if !self.bounds.look_at(names.len().div_ceil(TIDY_READS_PER_ENTRY)) {
             result.unfinished = true;
             result.stop(MORE);
@@ -204,7 +204,7 @@ impl<'a> Organization<'a> {
         // The first of the configs is the current one.
         let Some(source) = sources.iter().find(|source| source.number == 0) else { return };
         let Some(client_id) = source.config.admin_token.client_id() else { return };
-        let now = self.context.host.clock().now();
+        let now = self.context.now();
         if source.expiry.is_some_and(|expiry| expiry < now + ADMIN_TOKEN_EXPIRY_NEAR) {
             result.warnings.push(client_id.to_owned());
             result.tell(format!(
@@ -273,7 +273,7 @@ impl<'a> Organization<'a> {
 /// Answers the error of one organization or token; fails where storage fails, and so for all.
 pub(super) fn unless_storage_fails(context: &Context<'_>, failure: Error) -> Result<Error, Error> {
     match failure {
-        error @ Error::Plain(_) => own_error(context.host.storage(), error),
+        error @ Error::Plain(_) => own_error(context.storage(), error),
         error => Ok(error),
     }
 }

@@ -167,8 +167,8 @@ pub(super) fn store_result(
 pub(crate) fn results(context: &Context<'_>) -> Result<BTreeMap<OrgId, OrgResult>, Error> {
     let mut results = BTreeMap::new();
     for org_id in org_ids(context)? {
-        let read = read_one(context.host.storage(), &key(&org_id))?.unwrap_or_default();
-        if let Some(result) = read.and_then(|entry| serde_json::from_slice(&entry.value).ok()) {
+        let read = read_one(context.storage(), &key(&org_id))?.unwrap_or_default();
+        if let Some(result) = read.and_then(|entry| entry.parsed()) {
             results.insert(org_id, result);
         }
     }
@@ -178,14 +178,14 @@ pub(crate) fn results(context: &Context<'_>) -> Result<BTreeMap<OrgId, OrgResult
 /// Forgets the results of organizations that are not there any more.
 pub(super) fn drop_results(context: &Context<'_>, is_there: impl Fn(&OrgId) -> bool) -> Result<(), Error> {
     for org_id in org_ids(context)?.into_iter().filter(|org_id| !is_there(org_id)) {
-        context.host.storage().delete(&key(&org_id))?;
+        context.storage().delete(&key(&org_id))?;
     }
     Ok(())
 }
 
 fn org_ids(context: &Context<'_>) -> Result<Vec<OrgId>, Error> {
     // Configured and retired organizations have each their own limit.
-    let names = keys_below(context.host.storage(), TIDY_RESULT_PREFIX, "", 2 * CONFIGS_MAX)?;
+    let names = keys_below(context.storage(), TIDY_RESULT_PREFIX, "", 2 * CONFIGS_MAX)?;
     Ok(names.iter().filter_map(|name| from_segment(name)).map(OrgId::stored).collect())
 }
 
@@ -203,12 +203,10 @@ fn is_zero(number: &u64) -> bool {
 
 /// A result that cannot be read is as good as none: the next run writes it anew.
 fn load<T: for<'de> Deserialize<'de>>(context: &Context<'_>, key: &str) -> Result<Option<T>, Error> {
-    let entry = context.host.storage().get(key)?;
-    Ok(entry.and_then(|entry| serde_json::from_slice(&entry.value).ok()))
+    let entry = context.storage().get(key)?;
+    Ok(entry.and_then(|entry| entry.parsed()))
 }
 
 fn store(context: &Context<'_>, key: String, value: &impl Serialize) -> Result<(), Error> {
-    let value = serde_json::to_vec(value)
-        .map_err(|_| Error::Internal("a result of tidy could not be written as JSON".to_owned()))?;
-    Ok(context.host.storage().put(StorageEntry { key, value, seal_wrap: false })?)
+    Ok(context.storage().put(StorageEntry::json(key, value)?)?)
 }

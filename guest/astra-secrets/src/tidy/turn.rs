@@ -15,7 +15,7 @@ use crate::schedule_queue::Due;
 
 /// Tidies the organization, for real, if its config confirms that it is due.
 pub(crate) fn run_due(context: &Context<'_>, org_id: &OrgId, due: &Due) -> Result<(), Error> {
-    let now = context.host.clock().now().as_secs();
+    let now = context.now().as_secs();
     let taken = config::take_turn(context, due, |config| config.tidy_due = now + config.tidy_period.as_secs())?;
     let Some(config) = taken else { return Ok(()) };
     let listed = load_run(context)?.map_or(0, |last| last.listed_before(now));

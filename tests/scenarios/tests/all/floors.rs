@@ -79,6 +79,7 @@ const CRATES: [Floors; 2] = [
             "sensitive",
             "host",
             "error",
+            "entry",
             "duration",
             "number",
             "field",

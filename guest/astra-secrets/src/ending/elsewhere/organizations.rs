@@ -66,7 +66,7 @@ fn below(
     decode: impl Fn(&OrgId, &StorageEntry) -> Vec<Result<OrgConfig, Error>>,
     place: impl Fn(Option<&OrgConfig>) -> String,
 ) -> Result<Vec<Other>, Error> {
-    let storage = context.host.storage();
+    let storage = context.storage();
     let names = storage::first_keys_below(storage, prefix, CONFIGS_MAX)?;
     let mut all = Vec::new();
     for names in names.chunks(CONFIGS_READ_AT_ONCE) {

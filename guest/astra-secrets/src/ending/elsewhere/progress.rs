@@ -27,12 +27,12 @@ pub(super) struct Progress {
 impl Progress {
     /// That of earlier attempts. What cannot be read is none: all are asked again.
     pub(super) fn load(context: &Context<'_>, absent: &Absent<'_>) -> Result<Self, Error> {
-        let entry = storage::entry(context.host.storage(), &key(absent))?;
+        let entry = storage::entry(context.storage(), &key(absent))?;
         let stored: Option<Self> = entry.as_ref().and_then(|entry| serde_json::from_slice(&entry.value).ok());
         let mut progress = stored.unwrap_or_default();
         progress.is_stored = entry.is_some();
         if progress.since == 0 {
-            let now = context.host.clock().now().as_secs();
+            let now = context.now().as_secs();
             // A lease of the Go plugin tells its end only by being revoked.
             let lease_end = absent.record.map_or(0, |record| record.lease_end);
             progress.since = if (1..now).contains(&lease_end) { lease_end } else { now };
@@ -54,15 +54,13 @@ impl Progress {
         if !is_key(&key) {
             return Ok(());
         }
-        let value = serde_json::to_vec(self)
-            .map_err(|_| Error::Internal("the state of a revocation could not be written as JSON".to_owned()))?;
-        Ok(context.host.storage().put(StorageEntry { key, value, seal_wrap: false })?)
+        Ok(context.storage().put(StorageEntry::json(key, self)?)?)
     }
 
     /// The token is settled.
     pub(super) fn forget(&self, context: &Context<'_>, absent: &Absent<'_>) -> Result<(), Error> {
         if self.is_stored {
-            context.host.storage().delete(&key(absent))?;
+            context.storage().delete(&key(absent))?;
         }
         Ok(())
     }

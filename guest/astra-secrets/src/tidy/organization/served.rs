@@ -77,7 +77,7 @@ impl Organization<'_> {
         let (context, org_id, name) = (self.context, self.org_id, missing.name);
         let soon = static_role::replace_soon(context, org_id, name, missing.client_id)?;
         let Some(Soon { due, failed }) = soon else { return Ok("another has taken its place already".to_owned()) };
-        if due.at > context.host.clock().now().as_secs() {
+        if due.at > context.now().as_secs() {
             let failed = failed.unwrap_or_default();
             return Ok(format!("it could not be replaced, which rollback tries again: {failed}"));
         }

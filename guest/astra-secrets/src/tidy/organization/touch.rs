@@ -143,7 +143,7 @@ impl<'a> Touch<'a> {
         }
         self.delete(source, client_id)?;
         let fields = [("org", org_id.as_str()), ("client_id", client_id), ("mark", mark)];
-        context.host.log().log(LogLevel::Info, "a token without a record was removed", &fields);
+        context.log(LogLevel::Info, "a token without a record was removed", &fields);
         Ok(Act::Removed)
     }
 
