@@ -5,7 +5,7 @@
 //! A working admin token is in the config at every moment, and each token that
 //! is not to stay is named by a write-ahead entry or a record with an end.
 
-mod let_go;
+mod hand_back;
 mod scheduled;
 mod switch;
 
@@ -14,14 +14,14 @@ use std::collections::BTreeMap;
 use secrets_framework::host::{LockGuard, LogLevel};
 use secrets_framework::{Context, Error};
 
-pub(crate) use let_go::{LetGo, let_go};
+pub(crate) use hand_back::{HandBack, hand_back};
 pub(crate) use scheduled::run_due;
 
 use crate::client::{AstraClient, ClientError, upstream};
 use crate::config::{self, OrgConfig};
 use crate::ending::{Patience, end_at_once};
 use crate::lock::Lock;
-use crate::mint::{Facts, Wanted, describe, make, prove, undo};
+use crate::mint::{Facts, MintRequest, describe, make, prove, undo};
 use crate::names::OrgId;
 use crate::read_only;
 use crate::record::{self, Ended, RecordId};
@@ -62,7 +62,7 @@ fn lock<'a>(context: &Context<'a>, org_id: &OrgId) -> Result<Box<dyn LockGuard +
 fn replace_token(context: &Context<'_>, config: &OrgConfig, patience: Patience) -> Result<Rotated, Error> {
     let client = patience.client(context, config);
     let role_ids = current_role_ids(&client, config)?;
-    let wanted = Wanted {
+    let wanted = MintRequest {
         config,
         role_ids: &role_ids,
         expiry: None,
@@ -110,7 +110,7 @@ fn current_role_ids(client: &AstraClient<'_>, config: &OrgConfig) -> Result<Vec<
 /// it was made as a token with a logical name and then put into the config.
 pub(crate) fn record_id(context: &Context<'_>, org_id: &OrgId, client_id: &str) -> Result<RecordId, Error> {
     let id = RecordId::of_client(client_id);
-    if record::load(context, &id)?.is_some() || !record::is_filled(context)? {
+    if record::load(context, &id)?.is_some() || !record::is_complete(context)? {
         return Ok(id);
     }
     Ok(record::find(context, org_id, client_id)?.map_or(id, |record| record.id))

@@ -70,7 +70,7 @@ pub(crate) struct OrgConfig {
     pub(crate) rotation_state: RotationState,
     /// How often records are compared with Astra's list; zero = never.
     pub(crate) tidy_period: Duration,
-    /// The time under which the next tidy stands in the agenda, in seconds
+    /// The time under which the next tidy stands in the schedule queue, in seconds
     /// since 1970-01-01T00:00:00Z; 0 = not there.
     pub(crate) tidy_due: u64,
     /// Is each read of a secret recorded in its history?

@@ -13,16 +13,16 @@
 //! [`HISTORY_EVENTS_MAX`]: crate::limits::HISTORY_EVENTS_MAX
 //! [`HISTORY_KEPT`]: crate::limits::HISTORY_KEPT
 
-mod aside;
 mod forget;
+mod quarantine;
 mod stored;
 
 use secrets_framework::host::{LogLevel, StorageEntry};
 use secrets_framework::{Context, Error};
 
 use crate::who::Who;
-pub(crate) use aside::warning;
 pub(crate) use forget::forget_old;
+pub(crate) use quarantine::warning;
 pub(crate) use stored::{Ended, Facts, Happened, History, Whereabouts, load};
 
 use crate::names::OrgId;
@@ -224,7 +224,7 @@ fn changed(
         writes.push(Write::Put(forget::queued(org_id, client_id, now)));
         History::default()
     });
-    writes.extend(aside::set_aside(context, org_id, client_id, &mut history));
+    writes.extend(quarantine::quarantine(context, org_id, client_id, &mut history));
     change(&mut history, now);
     writes.push(Write::Put(history.to_entry(org_id, client_id)?));
     Ok(writes)

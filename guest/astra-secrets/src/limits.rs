@@ -222,8 +222,8 @@ pub(crate) const SCHEDULE_BYTES_MAX: usize = 128;
 /// Shortest window: a few of the server's calls, so that one that fails is not the last.
 pub(crate) const SCHEDULE_WINDOW_MIN: Duration = Duration::from_secs(5 * 60);
 
-/// Things of the agenda that one rollback call looks at; the next call goes on.
-pub(crate) const AGENDA_PER_ROLLBACK_MAX: u32 = 50;
+/// Things of the schedule queue that one rollback call looks at; the next call goes on.
+pub(crate) const SCHEDULED_TASKS_PER_ROLLBACK_MAX: u32 = 50;
 
 /// First pause before a scheduled rotation that failed is tried again: the server's next call; doubles each time.
 pub(crate) const ROTATION_BACK_OFF_FIRST: Duration = Duration::from_secs(60);

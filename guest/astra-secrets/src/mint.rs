@@ -21,9 +21,9 @@ use secrets_framework::{Context, Error, Response, Sensitive};
 
 pub(crate) use description::{Facts, check_template, describe};
 pub(crate) use intent::{INTENT_KIND, IntentData, OpenMarks, any_open_in_org, is_open, lock, open_marks};
-pub(crate) use make::{Made, NotMade, Wanted, make, try_make};
+pub(crate) use make::{MintError, MintRequest, MintedToken, make, try_make};
 pub(crate) use prove::prove;
-pub(crate) use settle::{NotPlaced, undo};
+pub(crate) use settle::{SwitchError, undo};
 
 use crate::astra_token;
 use crate::client::{AstraClient, ClientError, upstream};
@@ -71,7 +71,7 @@ pub(crate) fn mint(context: &Context<'_>, order: &Order<'_>) -> Result<Response,
         TokenExpiry::Auto => time_text::format(terms.astra_expiry(context.now())),
         TokenExpiry::Off => None,
     };
-    let wanted = Wanted {
+    let wanted = MintRequest {
         config: order.config,
         role_ids: &role_ids,
         expiry,
@@ -152,7 +152,7 @@ fn new_record(
     context: &Context<'_>,
     order: &Order<'_>,
     role_ids: Vec<String>,
-    made: &Made<'_>,
+    made: &MintedToken<'_>,
     terms: &Terms,
     now: Duration,
 ) -> Record {

@@ -13,10 +13,10 @@ use crate::admin_rotation;
 use crate::ending::end_expired;
 use crate::held_tokens;
 use crate::history;
-use crate::limits::{AGENDA_PER_ROLLBACK_MAX, ENDED_PER_ROLLBACK_MAX, OPEN_INTENTS_MAX, ROLLBACK_BUDGET};
+use crate::limits::{ENDED_PER_ROLLBACK_MAX, OPEN_INTENTS_MAX, ROLLBACK_BUDGET, SCHEDULED_TASKS_PER_ROLLBACK_MAX};
 use crate::read_only;
 use crate::record;
-use crate::schedule_queue::{self, Due, Task};
+use crate::schedule_queue::{self, QueuedTask, Task};
 use crate::static_rotation;
 use crate::tidy;
 
@@ -29,12 +29,12 @@ pub(crate) fn periodic(context: &Context<'_>, immediate: bool) -> Result<(), Err
     };
     let forgotten =
         if immediate { Ok(()) } else { history::forget_old(context, deadline(context), record::is_unknown) };
-    let filled = record::fill_index(context);
+    let filled = record::backfill_index(context);
     let dropped = retired::drop_unused(context);
     changed.and(forgotten).and(filled).and(dropped)
 }
 
-/// What is due in Astra: tokens to be ended, and tasks of the agenda.
+/// What is due in Astra: tokens to be ended, and tasks of the schedule queue.
 fn change_astra(context: &Context<'_>, immediate: bool) -> Result<(), Error> {
     let ended = end_expired(context, immediate);
     // A mount that goes makes nothing new.
@@ -44,7 +44,7 @@ fn change_astra(context: &Context<'_>, immediate: bool) -> Result<(), Error> {
     ended.and(worked).and(looked)
 }
 
-/// Looks for dead tokens; the agenda replaces those that were found, in this call if there is time.
+/// Looks for dead tokens; the schedule queue replaces those that were found, in this call if there is time.
 fn look_at_held(context: &Context<'_>, until: Duration) -> Result<(), Error> {
     if held_tokens::look(context, until)? { work(context, until) } else { Ok(()) }
 }
@@ -71,7 +71,7 @@ fn work(context: &Context<'_>, deadline: Duration) -> Result<(), Error> {
     result
 }
 
-fn work_on(context: &Context<'_>, due: &Due) -> Result<(), Error> {
+fn work_on(context: &Context<'_>, due: &QueuedTask) -> Result<(), Error> {
     match &due.task {
         Task::RotateAdmin(org_id) => admin_rotation::run_due(context, org_id, due),
         Task::RotateStatic(org_id, name) => static_rotation::run_due(context, org_id, name, due),
@@ -87,7 +87,7 @@ fn keep_due(context: &Context<'_>, immediate: bool) -> Result<(), Error> {
     let now = context.now().as_secs();
     let entries = count(wal::ids(context, "", OPEN_INTENTS_MAX)?.len(), OPEN_INTENTS_MAX);
     let ended = count(record::ended(context, now, ENDED_PER_ROLLBACK_MAX)?.len(), ENDED_PER_ROLLBACK_MAX);
-    let scheduled = count(schedule_queue::due(context)?.len(), AGENDA_PER_ROLLBACK_MAX);
+    let scheduled = count(schedule_queue::due(context)?.len(), SCHEDULED_TASKS_PER_ROLLBACK_MAX);
     if [&entries, &ended, &scheduled].iter().all(|count| *count == "0") {
         return Ok(());
     }

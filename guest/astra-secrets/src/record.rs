@@ -4,7 +4,7 @@
 //! its client ID and by the end of its lease through two indexes (`index`).
 //! Only `stored` turns a record into bytes and back. Nothing here asks Astra.
 
-mod fill;
+mod backfill;
 mod find;
 mod index;
 mod key;
@@ -29,7 +29,7 @@ use crate::names::{OrgId, RoleName};
 use crate::time_text;
 use crate::who::Who;
 
-pub(crate) use fill::{being_indexed, fill_index, is_filled, passed_over, write_of_empty_mount};
+pub(crate) use backfill::{backfill_index, being_indexed, is_complete, passed_over, write_of_empty_mount};
 pub(crate) use find::{find, find_indexed, find_so_far, is_indexed, is_unknown};
 pub(crate) use index::{Ended, drop_due, ended, unknown_due_keys, visit_ended};
 pub(crate) use key::RecordId;

@@ -1,6 +1,6 @@
 //! When something is done again and again: each period, or by a cron
 //! expression in UTC, perhaps only within a window after its time. Only times
-//! are computed here; the agenda keeps them, and rollback acts on them.
+//! are computed here; the schedule queue keeps them, and rollback acts on them.
 
 pub(crate) mod fields;
 mod turn;

@@ -8,7 +8,7 @@
 use secrets_framework::host::StorageEntry;
 use secrets_framework::{Context, Error};
 
-use crate::limits::{AGENDA_PER_ROLLBACK_MAX, LIST_PAGE, QUEUE_PAGES_MAX};
+use crate::limits::{LIST_PAGE, QUEUE_PAGES_MAX, SCHEDULED_TASKS_PER_ROLLBACK_MAX};
 use crate::names::OrgId;
 use crate::storage::key::{SCHEDULE_QUEUE_PREFIX, from_segment, segment};
 
@@ -27,14 +27,14 @@ pub(crate) enum Task {
 
 /// An entry whose time has come.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Due {
+pub(crate) struct QueuedTask {
     /// What to do.
     pub(crate) task: Task,
     /// The time under which it stands, in seconds since 1970-01-01T00:00:00Z.
     pub(crate) at: u64,
 }
 
-impl Due {
+impl QueuedTask {
     /// A thing to do at a time.
     pub(crate) fn new(task: Task, at: u64) -> Self {
         Self { task, at }
@@ -73,38 +73,38 @@ impl Due {
 }
 
 /// Drops an entry that its thing does not confirm.
-pub(crate) fn drop_entry(context: &Context<'_>, due: &Due) -> Result<(), Error> {
+pub(crate) fn drop_entry(context: &Context<'_>, due: &QueuedTask) -> Result<(), Error> {
     Ok(context.storage().delete(&due.key())?)
 }
 
-/// What is due now, at most [`AGENDA_PER_ROLLBACK_MAX`]: mostly one list.
-pub(crate) fn due(context: &Context<'_>) -> Result<Vec<Due>, Error> {
+/// What is due now, at most [`SCHEDULED_TASKS_PER_ROLLBACK_MAX`]: mostly one list.
+pub(crate) fn due(context: &Context<'_>) -> Result<Vec<QueuedTask>, Error> {
     let now = context.now().as_secs();
     let mut all = Vec::new();
-    let (mut after, mut size) = (String::new(), AGENDA_PER_ROLLBACK_MAX);
+    let (mut after, mut size) = (String::new(), SCHEDULED_TASKS_PER_ROLLBACK_MAX);
     for _ in 0..QUEUE_PAGES_MAX {
         let names = context.storage().list_page(SCHEDULE_QUEUE_PREFIX, &after, size)?;
         // Names that are not ours take no place from others.
-        let known: Vec<Due> = names.iter().filter_map(|name| Due::of_name(name)).collect();
+        let known: Vec<QueuedTask> = names.iter().filter_map(|name| QueuedTask::of_name(name)).collect();
         let is_over = known.iter().any(|due| due.at > now);
         all.extend(known.into_iter().take_while(|due| due.at <= now));
         match names.last() {
             Some(last) if names.len() >= size as usize => after.clone_from(last),
             _ => break,
         }
-        if is_over || all.len() >= AGENDA_PER_ROLLBACK_MAX as usize {
+        if is_over || all.len() >= SCHEDULED_TASKS_PER_ROLLBACK_MAX as usize {
             break;
         }
         size = LIST_PAGE;
     }
-    all.truncate(AGENDA_PER_ROLLBACK_MAX as usize);
+    all.truncate(SCHEDULED_TASKS_PER_ROLLBACK_MAX as usize);
     Ok(all)
 }
 
-/// Keys among the first `limit` of the agenda that are not of its form.
+/// Keys among the first `limit` of the schedule queue that are not of its form.
 pub(crate) fn unknown_keys(context: &Context<'_>, limit: u32) -> Result<Vec<String>, Error> {
     let names = context.storage().list_page(SCHEDULE_QUEUE_PREFIX, "", limit)?;
-    let unknown = names.iter().filter(|name| Due::of_name(name).is_none());
+    let unknown = names.iter().filter(|name| QueuedTask::of_name(name).is_none());
     Ok(unknown.map(|name| format!("{SCHEDULE_QUEUE_PREFIX}{name}")).collect())
 }
 
@@ -124,9 +124,9 @@ mod tests {
             .into_iter()
             .zip(tasks)
             .map(|(at, task)| {
-                let due = Due::new(task, at);
+                let due = QueuedTask::new(task, at);
                 assert_eq!(
-                    Due::of_name(due.key().strip_prefix(SCHEDULE_QUEUE_PREFIX).unwrap_or_default()),
+                    QueuedTask::of_name(due.key().strip_prefix(SCHEDULE_QUEUE_PREFIX).unwrap_or_default()),
                     Some(due.clone())
                 );
                 due.key()
@@ -138,7 +138,7 @@ mod tests {
     #[test]
     fn a_name_that_is_none_of_ours_is_passed_over() {
         for name in ["", "x", "000000000001.tidy", "000000000001.other.o", "000000000001.tidy.o.x"] {
-            assert_eq!(Due::of_name(name), None, "{name}");
+            assert_eq!(QueuedTask::of_name(name), None, "{name}");
         }
     }
 }

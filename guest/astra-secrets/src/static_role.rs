@@ -20,7 +20,7 @@ use crate::limits::{STATIC_GRACE_DEFAULT, STATIC_ROLES_MAX, STORAGE_KEY_BYTES_MA
 use crate::lock::Lock;
 use crate::names::{AstraRoleId, OrgId, RoleName};
 use crate::schedule::{Schedule, Turn};
-use crate::schedule_queue::{Due, Task};
+use crate::schedule_queue::{QueuedTask, Task};
 use crate::storage::{self, Write, key, keys_below, write_batch};
 use crate::who::Who;
 
@@ -130,8 +130,8 @@ impl StaticRole {
         None
     }
 
-    /// The changes that store it, where the agenda has it at `left` so far. The
-    /// new time comes first: an entry of the agenda that its role does not
+    /// The changes that store it, where the schedule queue has it at `left` so far. The
+    /// new time comes first: an entry of the schedule queue that its role does not
     /// confirm does no harm, a role without one would never rotate.
     pub(crate) fn writes(&self, left: u64) -> Result<Vec<Write>, Error> {
         let mut writes = Vec::new();
@@ -151,8 +151,8 @@ impl StaticRole {
     }
 
     /// Its entry of the schedule queue for this time.
-    pub(crate) fn due_at(&self, at: u64) -> Due {
-        Due::new(Task::RotateStatic(self.org_id.clone(), self.name.as_str().to_owned()), at)
+    pub(crate) fn due_at(&self, at: u64) -> QueuedTask {
+        QueuedTask::new(Task::RotateStatic(self.org_id.clone(), self.name.as_str().to_owned()), at)
     }
 }
 
@@ -203,7 +203,7 @@ pub(crate) fn load_own(
     Ok(read.and_then(|found| found.map(|found| stored::decode(&found, org_id, name)).transpose()))
 }
 
-/// Stores what was changed of a static role that the agenda has at `left`.
+/// Stores what was changed of a static role that the schedule queue has at `left`.
 pub(crate) fn save(context: &Context<'_>, role: &StaticRole, left: u64) -> Result<(), Error> {
     write_batch(context, &role.writes(left)?)
 }

@@ -6,5 +6,5 @@ mod rotate;
 mod switch;
 
 pub(crate) use due::run_due;
-pub(crate) use end::{delete, end_all, end_left, let_go};
+pub(crate) use end::{delete, end_all, end_left, hand_back};
 pub(crate) use rotate::rotate;

@@ -124,11 +124,11 @@ fn one_at_a_time<'a>(context: &Context<'a>) -> Result<Box<dyn LockGuard + 'a>, E
 
 /// The index by client ID must have every record, else what it does not have would pass for an orphan.
 fn check_index(context: &Context<'_>) -> Result<(), Error> {
-    if record::is_filled(context)? {
+    if record::is_complete(context)? {
         return Ok(());
     }
-    record::fill_index(context)?;
-    if record::is_filled(context)? { Ok(()) } else { Err(record::being_indexed()) }
+    record::backfill_index(context)?;
+    if record::is_complete(context)? { Ok(()) } else { Err(record::being_indexed()) }
 }
 
 /// The organizations asked for: all that are configured, or have left tokens behind.

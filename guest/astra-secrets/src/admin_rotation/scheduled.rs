@@ -1,4 +1,4 @@
-//! What the agenda has for an admin token: a rotation whose time has come. One
+//! What the schedule queue has for an admin token: a rotation whose time has come. One
 //! that fails is tried again, later each time; one outside its window waits
 //! for the next time.
 
@@ -9,10 +9,10 @@ use super::{lock, replace_token};
 use crate::config::{self, OrgConfig};
 use crate::ending::Patience;
 use crate::names::OrgId;
-use crate::schedule_queue::Due;
+use crate::schedule_queue::QueuedTask;
 
 /// Rotates the token if its config confirms that it is due.
-pub(crate) fn run_due(context: &Context<'_>, org_id: &OrgId, due: &Due) -> Result<(), Error> {
+pub(crate) fn run_due(context: &Context<'_>, org_id: &OrgId, due: &QueuedTask) -> Result<(), Error> {
     let _turn = lock(context, org_id)?;
     let now = context.now().as_secs();
     let mut begins = false;

@@ -8,7 +8,7 @@ use crate::client::AstraClient;
 use crate::config::{self, AdminToken, OrgConfig, RotationState, Turns, write_in_step};
 use crate::history::{self, Event};
 use crate::limits::LEASE_END_MARGIN;
-use crate::mint::{Made, NotPlaced};
+use crate::mint::{MintedToken, SwitchError};
 use crate::names::OrgId;
 use crate::record::{self, Ended, Record, RecordId, TokenKind};
 use crate::schedule::{Turn, renewal};
@@ -20,7 +20,7 @@ pub(super) fn switch(
     context: &Context<'_>,
     client: &AstraClient<'_>,
     config: &OrgConfig,
-    made: &Made<'_>,
+    made: &MintedToken<'_>,
     role_ids: Vec<String>,
 ) -> Result<Rotated, Error> {
     try_switch(context, config, made, role_ids).map_err(|not_placed| not_placed.settle(context, client, made))
@@ -29,9 +29,9 @@ pub(super) fn switch(
 fn try_switch(
     context: &Context<'_>,
     config: &OrgConfig,
-    made: &Made<'_>,
+    made: &MintedToken<'_>,
     role_ids: Vec<String>,
-) -> Result<Rotated, NotPlaced> {
+) -> Result<Rotated, SwitchError> {
     let _turn = config::lock(context)?;
     let stored = config::load(context, &config.org_id)?.filter(|stored| same_access(stored, config));
     let Some(stored) = stored else { return Err(changed(&config.org_id).into()) };
@@ -62,12 +62,12 @@ fn try_switch(
 /// The order, for a server without transactions: the old token's end, which
 /// does not count while the config holds it; the new record; the config; the
 /// write-ahead entry.
-fn store(context: &Context<'_>, org_id: &OrgId, client_id: &str, writes: &[Write]) -> Result<(), NotPlaced> {
+fn store(context: &Context<'_>, org_id: &OrgId, client_id: &str, writes: &[Write]) -> Result<(), SwitchError> {
     let Err(error) = write_batch(context, writes) else { return Ok(()) };
-    // What comes after the config is put right by rollback and the agenda.
+    // What comes after the config is put right by rollback and the schedule queue.
     match config::load(context, org_id) {
         Ok(Some(stored)) if stored.admin_token.client_id() == Some(client_id) => Ok(()),
-        _ => Err(NotPlaced::perhaps(error)),
+        _ => Err(SwitchError::perhaps(error)),
     }
 }
 
@@ -90,7 +90,7 @@ fn end_old(
     Ok((old, writes))
 }
 
-fn new_record(context: &Context<'_>, config: &OrgConfig, made: &Made<'_>, role_ids: Vec<String>) -> Record {
+fn new_record(context: &Context<'_>, config: &OrgConfig, made: &MintedToken<'_>, role_ids: Vec<String>) -> Record {
     let now = context.now().as_secs();
     Record {
         generated_on: made.token.generated_on.clone(),
@@ -115,7 +115,7 @@ fn admin_record(config: &OrgConfig, client_id: &str, role_ids: Vec<String>) -> R
     }
 }
 
-fn with_new_token(mut config: OrgConfig, made: &Made<'_>, now: u64) -> OrgConfig {
+fn with_new_token(mut config: OrgConfig, made: &MintedToken<'_>, now: u64) -> OrgConfig {
     let renew_at = renewal(made.token.expires_at.as_deref(), now, config.rotation_grace_period());
     let turn = Turn::after(config.rotation.as_ref(), now, renew_at);
     config.rotation_state = RotationState { turn, rotated: now, failed: 0 };

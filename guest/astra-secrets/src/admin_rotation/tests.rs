@@ -4,7 +4,7 @@
 
 mod crash;
 mod faults;
-mod let_go;
+mod hand_back;
 mod retired;
 mod scheduled;
 mod walk;

@@ -11,7 +11,7 @@ use super::{Item, named, unless_damaged};
 use crate::client::{AstraClient, ClientError, Skew};
 use crate::config::OrgConfig;
 use crate::limits::{CHECK_TOKEN_LIFE, CHECKED_ROLES_MAX};
-use crate::mint::{self, Made, NotMade, Wanted};
+use crate::mint::{self, MintError, MintRequest, MintedToken};
 use crate::role;
 use crate::time_text;
 
@@ -36,7 +36,7 @@ pub(super) fn make_and_delete(
         ));
     };
     let asked_at = context.now();
-    let wanted = Wanted {
+    let wanted = MintRequest {
         config,
         role_ids: &roles.ids,
         expiry: time_text::format(asked_at + CHECK_TOKEN_LIFE),
@@ -45,9 +45,9 @@ pub(super) fn make_and_delete(
     };
     let made = match mint::try_make(context, client, &wanted) {
         Ok(made) => made,
-        Err(NotMade::Failed(error @ Error::Plain(_))) => return Err(error),
-        Err(NotMade::Failed(failure)) => return untried(Item::unknown(failure.to_string())),
-        Err(NotMade::Upstream(error)) => return untried(not_made(config, &roles, &error)),
+        Err(MintError::Failed(error @ Error::Plain(_))) => return Err(error),
+        Err(MintError::Failed(failure)) => return untried(Item::unknown(failure.to_string())),
+        Err(MintError::Upstream(error)) => return untried(not_made(config, &roles, &error)),
     };
     let skew = skew(context, &made, asked_at);
     let item = delete(context, client, &made, &roles.whose)?;
@@ -101,7 +101,7 @@ fn not_made(config: &OrgConfig, roles: &RolesToGive, error: &ClientError) -> Ite
     }
 }
 
-fn delete(context: &Context<'_>, client: &AstraClient<'_>, made: &Made<'_>, whose: &str) -> Result<Item, Error> {
+fn delete(context: &Context<'_>, client: &AstraClient<'_>, made: &MintedToken<'_>, whose: &str) -> Result<Item, Error> {
     client.use_time_to_settle();
     let Err(error) = client.delete_token(&made.token.client_id) else {
         wal::delete(context, made.wal_id())?;
@@ -122,7 +122,7 @@ fn no_or_unknown(error: &ClientError, sentence: String) -> Item {
     }
 }
 
-fn skew(context: &Context<'_>, made: &Made<'_>, asked_at: Duration) -> Option<Skew> {
+fn skew(context: &Context<'_>, made: &MintedToken<'_>, asked_at: Duration) -> Option<Skew> {
     let theirs = time_text::parse(&made.token.generated_on)?;
     let now = context.now();
     let ahead_seconds = i64::try_from(i128::from(theirs.as_secs()) - i128::from(now.as_secs())).ok()?;

@@ -1,4 +1,4 @@
-//! A config's turns in the agenda: the rotation of its admin token, and its
+//! A config's turns in the schedule queue: the rotation of its admin token, and its
 //! tidy. The config holds the time of each and moves its entry together with
 //! itself, so that neither is ever without the other.
 
@@ -10,7 +10,7 @@ use super::{OrgConfig, load, load_readable};
 use crate::lock::Lock;
 use crate::names::OrgId;
 use crate::schedule::{Schedule, Turn};
-use crate::schedule_queue::{Due, Task, drop_entry};
+use crate::schedule_queue::{QueuedTask, Task, drop_entry};
 use crate::storage::{Write, write_batch};
 
 /// How the rotation of an organization's admin token stands. Times are in
@@ -27,7 +27,7 @@ pub(crate) struct RotationState {
     pub(crate) failed: u64,
 }
 
-/// The times under which a config's turns stand in the agenda, 0 = not there.
+/// The times under which a config's turns stand in the schedule queue, 0 = not there.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Turns {
     rotation: u64,
@@ -43,25 +43,25 @@ impl Turns {
         })
     }
 
-    fn entries(self, org_id: &OrgId) -> impl Iterator<Item = Due> {
-        let rotation = Due::new(Task::RotateAdmin(org_id.clone()), self.rotation);
-        let tidy = Due::new(Task::Tidy(org_id.clone()), self.tidy);
+    fn entries(self, org_id: &OrgId) -> impl Iterator<Item = QueuedTask> {
+        let rotation = QueuedTask::new(Task::RotateAdmin(org_id.clone()), self.rotation);
+        let tidy = QueuedTask::new(Task::Tidy(org_id.clone()), self.tidy);
         [rotation, tidy].into_iter().filter(|due| due.at != 0)
     }
 
-    /// The changes that take a config's entries out of the agenda.
+    /// The changes that take a config's entries out of the schedule queue.
     pub(crate) fn removal(self, org_id: &OrgId) -> Vec<Write> {
         self.entries(org_id).map(|due| Write::Delete(due.key())).collect()
     }
 }
 
-/// The changes that store `config`, whose turns stood in the agenda as `before`.
+/// The changes that store `config`, whose turns stood in the schedule queue as `before`.
 /// In this order, for a server without transactions: an entry that nobody
 /// confirms is dropped when it is due, but a turn without an entry never comes.
 pub(crate) fn write_in_step(before: Turns, config: &OrgConfig) -> Result<Vec<Write>, Error> {
     let after = Turns::of(Some(config));
-    let old: Vec<Due> = before.entries(&config.org_id).collect();
-    let new: Vec<Due> = after.entries(&config.org_id).collect();
+    let old: Vec<QueuedTask> = before.entries(&config.org_id).collect();
+    let new: Vec<QueuedTask> = after.entries(&config.org_id).collect();
     // What has not moved is put, too, in case it was lost.
     let mut writes: Vec<Write> = new.iter().map(|due| Write::Put(due.entry())).collect();
     writes.push(Write::Put(config.to_entry()?));
@@ -107,7 +107,7 @@ pub(crate) fn change(
 /// None = the config does not confirm that it is due, and the entry is dropped.
 pub(crate) fn take_turn(
     context: &Context<'_>,
-    due: &Due,
+    due: &QueuedTask,
     next: impl FnOnce(&mut OrgConfig),
 ) -> Result<Option<OrgConfig>, Error> {
     let (Task::RotateAdmin(org_id) | Task::Tidy(org_id)) = &due.task else { return Ok(None) };
@@ -128,7 +128,7 @@ pub(crate) fn lock<'a>(context: &Context<'a>) -> Result<Box<dyn LockGuard + 'a>,
     Ok(Lock::Configs.acquire(context)?)
 }
 
-fn confirms(config: &OrgConfig, due: &Due) -> bool {
+fn confirms(config: &OrgConfig, due: &QueuedTask) -> bool {
     Turns::of(Some(config)).entries(&config.org_id).any(|own| own == *due)
 }
 

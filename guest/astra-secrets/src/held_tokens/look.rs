@@ -1,6 +1,6 @@
 //! The hourly look of rollback: for each organization that has static roles,
 //! their tokens are compared with Astra's list, and those that are dead are
-//! replaced by the agenda. How far the look came is kept in one entry.
+//! replaced by the schedule queue. How far the look came is kept in one entry.
 
 use std::ops::ControlFlow;
 use std::time::Duration;
@@ -39,7 +39,7 @@ impl State {
 }
 
 /// Goes on with the look, if it is time for one, until `deadline`. A mount without static roles is left after one list.
-/// True = dead tokens were found, and the agenda has something to do now.
+/// True = dead tokens were found, and the schedule queue has something to do now.
 pub(crate) fn look(context: &Context<'_>, deadline: Duration) -> Result<bool, Error> {
     let storage = context.storage();
     let first = storage.list_page(STATIC_ROLE_PREFIX, "", HELD_ORGANIZATIONS_PER_ROLLBACK_MAX)?;
@@ -92,7 +92,7 @@ pub(crate) fn look(context: &Context<'_>, deadline: Duration) -> Result<bool, Er
 struct Looked {
     /// Was a token found dead that was not known to be?
     found: bool,
-    /// Has the agenda something to do now?
+    /// Has the schedule queue something to do now?
     is_due: bool,
     /// Did a limit keep it from the rest?
     stopped: bool,

@@ -10,7 +10,7 @@ use secrets_framework::host::{LogLevel, StorageEntry};
 use secrets_framework::{Context, Error};
 use serde::{Deserialize, Serialize};
 
-use super::aside;
+use super::quarantine;
 use super::stored::{self, History};
 use crate::limits::{HISTORIES_PER_ROLLBACK_MAX, HISTORIES_PER_WRITE, HISTORY_HOURS_PER_ROLLBACK_MAX, HISTORY_KEPT};
 use crate::names::OrgId;
@@ -128,10 +128,10 @@ fn add_writes_of(
     goes: bool,
     writes: &mut Vec<Write>,
 ) -> Result<(), Error> {
-    if let Some(aside) = aside::set_aside(context, org_id, client_id, &mut history) {
+    if let Some(aside) = quarantine::quarantine(context, org_id, client_id, &mut history) {
         writes.extend([aside, Write::Put(history.to_entry(org_id, client_id)?)]);
     } else if goes {
-        writes.extend(aside::forget(context, org_id, client_id, &history)?);
+        writes.extend(quarantine::forget(context, org_id, client_id, &history)?);
         writes.push(Write::Delete(stored::key(org_id, client_id)));
     }
     Ok(())

@@ -4,7 +4,7 @@
 //!
 //! What a newer version wrote into it is kept: words of events that we do not
 //! know are shown as they are, and fields written back. One that cannot be read
-//! at all is never written over, but set aside (`aside`).
+//! at all is never written over, but set aside (`quarantine`).
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;

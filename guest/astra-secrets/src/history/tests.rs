@@ -2,10 +2,10 @@
 
 #![expect(clippy::unwrap_used, reason = "tests")]
 
-mod aside;
 mod end;
 mod faults;
 mod forget;
+mod quarantine;
 
 use secrets_framework::Operation;
 use secrets_framework::host::Host;

@@ -14,7 +14,7 @@ use crate::read_only;
 use crate::record::RecordId;
 
 /// The token to ask for.
-pub(crate) struct Wanted<'a> {
+pub(crate) struct MintRequest<'a> {
     /// The organization.
     pub(crate) config: &'a OrgConfig,
     /// Its Astra roles.
@@ -28,8 +28,8 @@ pub(crate) struct Wanted<'a> {
 }
 
 /// A token that Astra made, and whose intent is still noted: whoever has it
-/// stores it together with dropping the entry [`Made::wal_id`], or undoes it.
-pub(crate) struct Made<'a> {
+/// stores it together with dropping the entry [`MintedToken::wal_id`], or undoes it.
+pub(crate) struct MintedToken<'a> {
     /// It.
     pub(crate) token: CreatedToken,
     /// The end that was asked for, RFC 3339.
@@ -39,7 +39,7 @@ pub(crate) struct Made<'a> {
     pub(super) intent: Intent<'a>,
 }
 
-impl Made<'_> {
+impl MintedToken<'_> {
     /// The mark that its description ends in.
     pub(crate) fn mark(&self) -> &str {
         &self.intent.mark
@@ -52,7 +52,7 @@ impl Made<'_> {
 }
 
 /// Why there is no token.
-pub(crate) enum NotMade {
+pub(crate) enum MintError {
     /// Astra did not make it.
     Upstream(ClientError),
     /// All else.
@@ -63,11 +63,11 @@ pub(crate) enum NotMade {
 pub(crate) fn make<'a>(
     context: &Context<'a>,
     client: &AstraClient<'_>,
-    wanted: &Wanted<'_>,
-) -> Result<Made<'a>, Error> {
+    wanted: &MintRequest<'_>,
+) -> Result<MintedToken<'a>, Error> {
     try_make(context, client, wanted).map_err(|not_made| match not_made {
-        NotMade::Upstream(error) => upstream(client.org_id(), &error),
-        NotMade::Failed(failure) => failure,
+        MintError::Upstream(error) => upstream(client.org_id(), &error),
+        MintError::Failed(failure) => failure,
     })
 }
 
@@ -75,21 +75,21 @@ pub(crate) fn make<'a>(
 pub(crate) fn try_make<'a>(
     context: &Context<'a>,
     client: &AstraClient<'_>,
-    wanted: &Wanted<'_>,
-) -> Result<Made<'a>, NotMade> {
+    wanted: &MintRequest<'_>,
+) -> Result<MintedToken<'a>, MintError> {
     // Before the entry is written that rollback would have to undo.
     let refused = || format!("no token was made for organization `{}`", client.org_id());
-    read_only::check(context, refused).map_err(NotMade::Failed)?;
+    read_only::check(context, refused).map_err(MintError::Failed)?;
     let mut warnings = Vec::new();
     let mut expiry = wanted.expiry.clone();
     let mut attempts = 0;
     loop {
         let intent = intent::note(context, wanted.config, wanted.role_ids, wanted.record_id.as_ref())
-            .map_err(NotMade::Failed)?;
+            .map_err(MintError::Failed)?;
         let description = (wanted.description)(&intent.mark);
         let request = TokenRequest { roles: wanted.role_ids, description: &description, expiry: expiry.as_deref() };
         let error = match client.create_token(&request) {
-            Ok(token) => return Ok(Made { token, expiry_asked: expiry, warnings, intent }),
+            Ok(token) => return Ok(MintedToken { token, expiry_asked: expiry, warnings, intent }),
             Err(error) => error,
         };
         let settled = settle(context, client, &intent, &error);
@@ -103,7 +103,7 @@ pub(crate) fn try_make<'a>(
         attempts += 1;
         let repeat = settled == Settled::NothingMade && error.is_passing();
         if !(repeat && client.pause_before_repeating(&error, attempts)) {
-            return Err(NotMade::Upstream(error));
+            return Err(MintError::Upstream(error));
         }
     }
 }

@@ -6,7 +6,7 @@ use secrets_framework::host::LogLevel;
 use secrets_framework::{Context, Error, wal};
 
 use super::intent::Intent;
-use super::make::Made;
+use super::make::MintedToken;
 use crate::client::{AstraClient, ClientError};
 use crate::record::{self, Record};
 
@@ -49,7 +49,7 @@ pub(super) fn settle(
 
 /// Takes back a token that was made whole but cannot be given out. `record` is
 /// given when it, or a part of it, may have been stored.
-pub(crate) fn undo(context: &Context<'_>, client: &AstraClient<'_>, made: &Made<'_>, record: Option<&Record>) {
+pub(crate) fn undo(context: &Context<'_>, client: &AstraClient<'_>, made: &MintedToken<'_>, record: Option<&Record>) {
     client.use_time_to_settle();
     // The record first: once the token has gone from Astra's list, rollback finds neither by the mark.
     let removed = record.is_none_or(|record| record::remove_if_same(context, record).is_ok());
@@ -61,12 +61,12 @@ pub(crate) fn undo(context: &Context<'_>, client: &AstraClient<'_>, made: &Made<
 }
 
 /// Why a token that was made did not take its place, where another stands that works.
-pub(crate) struct NotPlaced {
+pub(crate) struct SwitchError {
     failure: Error,
     may_be_stored: bool,
 }
 
-impl NotPlaced {
+impl SwitchError {
     /// Storage failed while the token was stored: a commit that was not answered may still happen.
     pub(crate) fn perhaps(error: Error) -> Self {
         Self { failure: error, may_be_stored: true }
@@ -75,7 +75,7 @@ impl NotPlaced {
     /// Takes back a token that certainly has not taken its place. Were one
     /// deleted that may have, its holder could be left with a dead one: in some
     /// minutes rollback sees by the write-ahead entry which of them is held.
-    pub(crate) fn settle(self, context: &Context<'_>, client: &AstraClient<'_>, made: &Made<'_>) -> Error {
+    pub(crate) fn settle(self, context: &Context<'_>, client: &AstraClient<'_>, made: &MintedToken<'_>) -> Error {
         if self.may_be_stored {
             left_to_rollback(context, client, &made.intent);
         } else {
@@ -86,7 +86,7 @@ impl NotPlaced {
 }
 
 /// What fails before the token is stored leaves nothing of it there.
-impl<T: Into<Error>> From<T> for NotPlaced {
+impl<T: Into<Error>> From<T> for SwitchError {
     fn from(failure: T) -> Self {
         Self { failure: failure.into(), may_be_stored: false }
     }

@@ -70,8 +70,8 @@ fn forget(context: &Context<'_>, org_id: &OrgId, force: bool) -> Result<(), Erro
     }
     // In this order, for a server without transactions: at no time is nothing left to revoke with.
     let mut writes = vec![retired.keep(&config)?];
-    let mut let_go = admin_rotation::let_go(context, &config, None)?;
-    writes.append(&mut let_go.writes);
+    let mut hand_back = admin_rotation::hand_back(context, &config, None)?;
+    writes.append(&mut hand_back.writes);
     writes.push(Write::Delete(config::key(org_id)));
     writes.push(Write::Delete(admin_refusal::key(org_id)));
     writes.extend(Turns::of(Some(&config)).removal(org_id));

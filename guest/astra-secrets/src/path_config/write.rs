@@ -5,7 +5,7 @@
 use secrets_framework::host::{LockGuard, LogLevel};
 use secrets_framework::{Context, Error, FieldData, Outcome, Response};
 
-use crate::admin_rotation::{self, LetGo};
+use crate::admin_rotation::{self, HandBack};
 use crate::config::{self, AdminToken, ApiUrl, OrgConfig, Retired, RotationState, Turns};
 use crate::ending::{drop_retired_if_unused, end_at_once, leave_to_rollback};
 use crate::history;
@@ -119,7 +119,7 @@ fn store(
     let mut retired = Retired::load(context, org_id)?;
     // In this order, for a server without transactions: at no time is nothing left to revoke with.
     let mut writes = Vec::new();
-    let mut let_go = LetGo::default();
+    let mut hand_back = HandBack::default();
     if stored.is_none() {
         writes.extend(record::write_of_empty_mount(context)?);
     }
@@ -127,16 +127,16 @@ fn store(
         if leaves_origin {
             writes.push(retired.keep(stored)?);
         }
-        let_go = admin_rotation::let_go(context, stored, Some(&config))?;
+        hand_back = admin_rotation::hand_back(context, stored, Some(&config))?;
     }
-    writes.append(&mut let_go.writes);
+    writes.append(&mut hand_back.writes);
     writes.extend(config::write_in_step(Turns::of(stored), &config)?);
     writes.extend(retired.forget(config.url.origin())?);
     let old_name = stored.and_then(|config| config.logical_name.as_ref());
     writes.extend(config::rename(old_name, config.logical_name.as_ref(), org_id)?);
     storage::write_batch(context, &writes)?;
     context.log(LogLevel::Info, "a config was written", &[("org", org_id.as_str())]);
-    Ok(let_go.replaced)
+    Ok(hand_back.replaced)
 }
 
 /// The config as it will be.

@@ -56,12 +56,12 @@ fn create(context: &Context<'_>, org_id: &OrgId, name: RoleName, changes: Change
     check_room(context, org_id)?;
     let mut role = StaticRole::new(org_id.clone(), name, Who::of(context.request));
     let mut warnings = changes.apply(&mut role, context.now().as_secs())?;
-    // It is not in the agenda yet.
+    // It is not in the schedule queue yet.
     role.turn.due = 0;
     static_rotation::rotate(context, &mut role, Patience::Caller)?;
     // A config's deletion that was under way may have looked for static roles before this one was there.
     if config::load(context, org_id)?.is_none() {
-        static_rotation::let_go(context, &role)?;
+        static_rotation::hand_back(context, &role)?;
         return Err(Error::conflict(format!(
             "the config of organization `{org_id}` was deleted while static role `{}` was created: configure it, and \
              create the role again",

@@ -16,7 +16,7 @@ use crate::storage::{self, own_error};
 pub(super) fn drop_unused(context: &Context<'_>) -> Result<(), Error> {
     let retired = storage::first_keys_below(context.storage(), RETIRED_PREFIX, CONFIGS_MAX)?;
     // Before the index is filled, a token that would need one may not be known.
-    if retired.is_empty() || !record::is_filled(context)? {
+    if retired.is_empty() || !record::is_complete(context)? {
         return Ok(());
     }
     let (mut result, mut damaged) = (Ok(()), Vec::new());

@@ -3,7 +3,7 @@
 use secrets_framework::host::{LogLevel, StorageError};
 use secrets_framework::{Context, Error};
 
-use super::fill::{self, being_indexed};
+use super::backfill::{self, being_indexed};
 use super::index::{client_entry, client_key, record_of_client};
 use super::walk::{Walked, log_unreadable, visit_records};
 use super::{Record, RecordId};
@@ -126,7 +126,7 @@ fn look_up(context: &Context<'_>, org_id: &OrgId, client_id: &str) -> Result<Sou
     if let Some(record) = find_indexed(context, org_id, client_id)? {
         return Ok(Sought::Found(Box::new(record)));
     }
-    let state = fill::load(context)?;
+    let state = backfill::load(context)?;
     if state.complete {
         return Ok(Sought::Unknown);
     }

@@ -4,7 +4,7 @@
 use secrets_framework::{Context, Error};
 
 use super::Record;
-use super::fill::{being_indexed, is_filled};
+use super::backfill::{being_indexed, is_complete};
 use super::find::{Indexed, look_in_index};
 use super::index::client_folder;
 use super::walk::{Walked, Weight, log_unreadable, visit_names, visit_records};
@@ -48,7 +48,7 @@ pub(crate) enum Cut {
 
 /// The tokens of an organization.
 pub(crate) fn in_org(context: &Context<'_>, org_id: &OrgId, page: &Page<'_>) -> Result<Listing, Error> {
-    if is_filled(context)? {
+    if is_complete(context)? {
         let listing = in_index(context, org_id, page)?;
         log_unreadable(context, &listing.unreadable);
         return Ok(listing);
@@ -72,7 +72,7 @@ pub(super) fn in_index(context: &Context<'_>, org_id: &OrgId, page: &Page<'_>) -
 /// All tokens of the mount.
 pub(crate) fn all(context: &Context<'_>) -> Result<Listing, Error> {
     let page = Page::default();
-    if !is_filled(context)? {
+    if !is_complete(context)? {
         return without_index(context, &page, |_| true);
     }
     let mut listing = Listing::default();

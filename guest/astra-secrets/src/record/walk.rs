@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use secrets_framework::host::LogLevel;
 use secrets_framework::{Context, Error};
 
-use super::fill::{self, being_indexed, is_filled};
+use super::backfill::{self, being_indexed, is_complete};
 use super::index::client_folder;
 use super::listing::{Page, in_index};
 use super::{Record, RecordId, TokenKind, stored};
@@ -31,7 +31,7 @@ pub(crate) fn any_in_org_where(
     if any_indexed_where(context, org_id, &is_it)? {
         return Ok(true);
     }
-    let state = fill::load(context)?;
+    let state = backfill::load(context)?;
     if state.complete {
         return Ok(false);
     }
@@ -64,7 +64,7 @@ fn any_indexed_where(context: &Context<'_>, org_id: &OrgId, is_it: impl Fn(&Reco
 
 /// How many records each of the organizations has; none = more than one request may count.
 pub(crate) fn counts(context: &Context<'_>, org_ids: &[OrgId]) -> Result<Vec<Option<usize>>, Error> {
-    if !is_filled(context)? {
+    if !is_complete(context)? {
         return counts_without_index(context, org_ids);
     }
     let mut left = TOKENS_COUNTED_MAX;

@@ -1,5 +1,5 @@
 //! When something that a schedule drives is done next, and what its failures
-//! make of that. Its owner keeps the turn, and an entry of the agenda beside it.
+//! make of that. Its owner keeps the turn, and an entry of the schedule queue beside it.
 
 use std::time::Duration;
 
@@ -15,7 +15,7 @@ use crate::time_text;
 #[derive(Clone, Debug, Default, Deserialize, PartialEq, Eq, Serialize)]
 #[serde(default)]
 pub(crate) struct Turn {
-    /// The time under which it stands in the agenda.
+    /// The time under which it stands in the schedule queue.
     pub(crate) due: u64,
     /// The time of its schedule that it waits for, from which its window runs;
     /// `due` is later after a failure, and earlier where `renew_at` is.

@@ -1,18 +1,18 @@
 //! A static role whose current token was found dead in Astra: its rotation
-//! comes at once, by the agenda, which backs off where the rotation fails.
+//! comes at once, by the schedule queue, which backs off where the rotation fails.
 
 use secrets_framework::Context;
 use secrets_framework::Error;
 
 use super::{load_readable, lock, save};
 use crate::names::{OrgId, RoleName};
-use crate::schedule_queue::Due;
+use crate::schedule_queue::QueuedTask;
 
 /// A rotation that was brought forward.
 #[derive(Debug)]
 pub(crate) struct Soon {
-    /// Its entry in the agenda.
-    pub(crate) due: Due,
+    /// Its entry in the schedule queue.
+    pub(crate) due: QueuedTask,
     /// Why it failed last, where it has.
     pub(crate) failed: Option<String>,
 }

@@ -64,7 +64,7 @@ impl Mount {
 
     /// The end state of a mount in order that has static roles only: each role
     /// holds one token, `ending` others have their end, Astra has these and no
-    /// more, each role has its one entry in the agenda, and nothing is open.
+    /// more, each role has its one entry in the schedule queue, and nothing is open.
     #[track_caller]
     pub(crate) fn assert_static(&self, roles: usize, ending: usize) {
         assert_eq!(self.astra.live(), self.recorded(), "tokens in Astra and records differ");

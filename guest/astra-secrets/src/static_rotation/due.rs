@@ -1,4 +1,4 @@
-//! What the agenda has for a static role: a rotation whose time has come. One
+//! What the schedule queue has for a static role: a rotation whose time has come. One
 //! that fails is tried again, later each time; one that is outside its window
 //! waits for the next time.
 
@@ -9,12 +9,12 @@ use secrets_framework::host::LogLevel;
 use super::rotate;
 use crate::ending::Patience;
 use crate::names::{OrgId, RoleName};
-use crate::schedule_queue::{Due, drop_entry};
+use crate::schedule_queue::{QueuedTask, drop_entry};
 use crate::static_role::{load_readable, lock, save};
 
 /// Rotates the token if its static role confirms that it is due. Whatever
 /// happens, the entry moves or goes, unless storage itself fails.
-pub(crate) fn run_due(context: &Context<'_>, org_id: &OrgId, name: &str, due: &Due) -> Result<(), Error> {
+pub(crate) fn run_due(context: &Context<'_>, org_id: &OrgId, name: &str, due: &QueuedTask) -> Result<(), Error> {
     let name = RoleName::stored(name);
     let _turn = lock(context, org_id, &name)?;
     let confirmed = load_readable(context, org_id, &name)?.filter(|role| role.turn.due == due.at);

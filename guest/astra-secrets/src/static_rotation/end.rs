@@ -74,7 +74,7 @@ fn end_while(
             break;
         }
         match load_readable(context, org_id, &name)? {
-            Some(role) => match let_go(context, &role) {
+            Some(role) => match hand_back(context, &role) {
                 Ok(()) => ended += 1,
                 Err(error @ Error::Internal(_)) => warnings.push(not_ended(&role, &error)),
                 Err(error) => return Err(error),
@@ -88,7 +88,7 @@ fn end_while(
 
 /// Forgets a role whose current token rollback is to end at once; the replaced
 /// ones have their ends already. The caller holds the role's lock.
-pub(crate) fn let_go(context: &Context<'_>, role: &StaticRole) -> Result<(), Error> {
+pub(crate) fn hand_back(context: &Context<'_>, role: &StaticRole) -> Result<(), Error> {
     let now = context.now().as_secs();
     // Kept until the role is gone, so that rollback does not find the token held in between.
     let _guard = record::lock(context, &RecordId::of_client(&role.client_id))?;
@@ -104,7 +104,7 @@ pub(crate) fn let_go(context: &Context<'_>, role: &StaticRole) -> Result<(), Err
     Ok(())
 }
 
-/// Removes the role and its entry of the agenda, after these changes.
+/// Removes the role and its entry of the schedule queue, after these changes.
 fn forget(context: &Context<'_>, role: &StaticRole, mut writes: Vec<Write>) -> Result<(), Error> {
     writes.push(Write::Delete(key::static_role(&role.org_id, &role.name)));
     if role.turn.due != 0 {

@@ -10,7 +10,7 @@ use crate::client::ClientError;
 use crate::config::{self, OrgConfig, unknown_org};
 use crate::ending::{Patience, end_at_once};
 use crate::limits::REPLACED_TOKENS_MAX;
-use crate::mint::{Facts, Made, Wanted, describe, make, prove, undo};
+use crate::mint::{Facts, MintRequest, MintedToken, describe, make, prove, undo};
 use crate::read_only;
 use crate::record::{self, Ended, Record, RecordId, TokenKind, TokenSecrets};
 use crate::static_role::{StaticRole, load_token};
@@ -29,7 +29,7 @@ pub(crate) fn rotate(context: &Context<'_>, role: &mut StaticRole, patience: Pat
     end_in_time(context, role)?;
     check_room(context, role)?;
     let created_by = created_by(context, role);
-    let wanted = Wanted {
+    let wanted = MintRequest {
         config: &config,
         role_ids: &role_ids,
         expiry: None,
@@ -135,7 +135,7 @@ fn new_record(
     role: &StaticRole,
     config: &OrgConfig,
     role_ids: Vec<String>,
-    made: &Made<'_>,
+    made: &MintedToken<'_>,
     created_by: Who,
 ) -> Record {
     let token = &made.token;

@@ -7,7 +7,7 @@ use secrets_framework::{Context, Error, wal};
 
 use crate::client::AstraClient;
 use crate::history::{self, Event};
-use crate::mint::{Made, NotPlaced};
+use crate::mint::{MintedToken, SwitchError};
 use crate::record::{self, Record, RecordId};
 use crate::schedule::{Turn, renewal};
 use crate::static_role::{Replaced, StaticRole, current_record, load, lost_record};
@@ -19,7 +19,7 @@ pub(super) fn switch(
     context: &Context<'_>,
     client: &AstraClient<'_>,
     role: &mut StaticRole,
-    made: &Made<'_>,
+    made: &MintedToken<'_>,
     record: &Record,
 ) -> Result<(), Error> {
     *role = try_switch(context, client, role.clone(), made, record)
@@ -31,9 +31,9 @@ fn try_switch(
     context: &Context<'_>,
     client: &AstraClient<'_>,
     mut role: StaticRole,
-    made: &Made<'_>,
+    made: &MintedToken<'_>,
     record: &Record,
-) -> Result<StaticRole, NotPlaced> {
+) -> Result<StaticRole, SwitchError> {
     check_unchanged(context, &role)?;
     let now = context.now().as_secs();
     let mut writes = Vec::from(record::writes_of_held(record)?);
@@ -95,9 +95,9 @@ fn end_of_replaced(old: Option<&Record>, now: u64, grace_ends: u64) -> u64 {
 }
 
 /// Storage that fails may have stored the entry that counts, the role's.
-fn as_stored(context: &Context<'_>, record: &Record, error: Error) -> Result<StaticRole, NotPlaced> {
+fn as_stored(context: &Context<'_>, record: &Record, error: Error) -> Result<StaticRole, SwitchError> {
     match load(context, &record.org_id, &record.role_name) {
         Ok(Some(stored)) if stored.client_id == record.client_id => Ok(stored),
-        _ => Err(NotPlaced::perhaps(error)),
+        _ => Err(SwitchError::perhaps(error)),
     }
 }

@@ -11,10 +11,10 @@ use crate::back_off;
 use crate::config::{self, OrgConfig};
 use crate::limits::{TIDY_BACK_OFF_FIRST, TIDY_GO_ON_PAUSE, TIDY_LISTED_MAX};
 use crate::names::OrgId;
-use crate::schedule_queue::Due;
+use crate::schedule_queue::QueuedTask;
 
 /// Tidies the organization, for real, if its config confirms that it is due.
-pub(crate) fn run_due(context: &Context<'_>, org_id: &OrgId, due: &Due) -> Result<(), Error> {
+pub(crate) fn run_due(context: &Context<'_>, org_id: &OrgId, due: &QueuedTask) -> Result<(), Error> {
     let now = context.now().as_secs();
     let taken = config::take_turn(context, due, |config| config.tidy_due = now + config.tidy_period.as_secs())?;
     let Some(config) = taken else { return Ok(()) };

@@ -5,7 +5,7 @@ use secrets_framework::testing::READ_ONLY_TEXT;
 
 use super::*;
 use crate::names::OrgId;
-use crate::schedule_queue::{Due, Task};
+use crate::schedule_queue::{QueuedTask, Task};
 use crate::testing::{ADMIN_B, Fault, ORG_B, On};
 
 const MINUTE: u64 = 60;
@@ -27,7 +27,7 @@ fn state(mount: &Mount) -> Value {
 
 #[track_caller]
 fn assert_due(mount: &Mount, at: u64) {
-    let due = Due::new(Task::RotateAdmin(OrgId::stored(ORG_A)), at);
+    let due = QueuedTask::new(Task::RotateAdmin(OrgId::stored(ORG_A)), at);
     assert_eq!(mount.agenda(), [due.key()]);
     assert_eq!(state(mount)["due"], at);
 }

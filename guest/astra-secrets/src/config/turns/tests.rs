@@ -23,11 +23,11 @@ fn now(mount: &Mount) -> u64 {
 }
 
 fn rotation_at(time: u64) -> String {
-    Due::new(Task::RotateAdmin(OrgId::stored(ORG_A)), time).key()
+    QueuedTask::new(Task::RotateAdmin(OrgId::stored(ORG_A)), time).key()
 }
 
 fn tidy_at(time: u64) -> String {
-    Due::new(Task::Tidy(OrgId::stored(ORG_A)), time).key()
+    QueuedTask::new(Task::Tidy(OrgId::stored(ORG_A)), time).key()
 }
 
 fn with_context<T>(mount: &Mount, act: impl FnOnce(&Context<'_>) -> T) -> T {
@@ -101,7 +101,7 @@ fn a_turn_that_is_due_is_taken_once_and_has_moved_before_its_work_begins() {
     let mount = Mount::new();
     set(&mount, json!({ "tidy_period": "1h" }));
     mount.host.clock.advance(Duration::from_secs(3600));
-    let due = Due::new(Task::Tidy(OrgId::stored(ORG_A)), now(&mount));
+    let due = QueuedTask::new(Task::Tidy(OrgId::stored(ORG_A)), now(&mount));
     let next = due.at + 3600;
     let take = || with_context(&mount, |context| take_turn(context, &due, |config| config.tidy_due = next)).unwrap();
     assert_eq!(take().unwrap().tidy_due, next);
@@ -115,7 +115,7 @@ fn an_entry_that_no_config_confirms_is_dropped() {
     let mount = Mount::new();
     for org_id in [ORG_A, "no-such-organization"] {
         for task in [Task::Tidy(OrgId::stored(org_id)), Task::RotateAdmin(OrgId::stored(org_id))] {
-            let due = Due::new(task, 5);
+            let due = QueuedTask::new(task, 5);
             mount.host.storage.seed(&due.key(), "{}");
             assert!(with_context(&mount, |context| take_turn(context, &due, |_| {})).unwrap().is_none());
         }

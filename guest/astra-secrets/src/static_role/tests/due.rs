@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 
 use super::super::StaticRole;
 use super::{DAY, HOUR, MINUTE, with_role};
-use crate::limits::{AGENDA_PER_ROLLBACK_MAX, ROLLBACK_BUDGET, ROTATION_BACK_OFF_MAX};
+use crate::limits::{ROLLBACK_BUDGET, ROTATION_BACK_OFF_MAX, SCHEDULED_TASKS_PER_ROLLBACK_MAX};
 use crate::names::{OrgId, RoleName};
 use crate::schedule::Schedule;
 use crate::static_role::test_mount::path;
@@ -291,7 +291,7 @@ fn a_call_costs_what_is_due_and_not_what_is_stored() {
 #[test]
 fn a_call_rotates_a_bounded_number() {
     let mount = Mount::new();
-    let many = AGENDA_PER_ROLLBACK_MAX as usize + 1;
+    let many = SCHEDULED_TASKS_PER_ROLLBACK_MAX as usize + 1;
     for number in 0..many {
         mount.daily(&format!("app{number}"));
     }

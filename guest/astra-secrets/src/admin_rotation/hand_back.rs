@@ -11,7 +11,7 @@ use crate::storage::Write;
 
 /// The changes that go with a config, and the lock under which they are made.
 #[derive(Default)]
-pub(crate) struct LetGo<'a> {
+pub(crate) struct HandBack<'a> {
     /// To be written before the config.
     pub(crate) writes: Vec<Write>,
     /// The token that another one replaces, and when it ends.
@@ -22,24 +22,24 @@ pub(crate) struct LetGo<'a> {
 /// `config` is about to become `after`, or to be deleted. A token of ours that
 /// nobody holds then ends: after the grace period where another takes its
 /// place, else as soon as nothing needs it.
-pub(crate) fn let_go<'a>(
+pub(crate) fn hand_back<'a>(
     context: &Context<'a>,
     config: &OrgConfig,
     after: Option<&OrgConfig>,
-) -> Result<LetGo<'a>, Error> {
+) -> Result<HandBack<'a>, Error> {
     let stays = |after: &OrgConfig| after.admin_token.client_id() == config.admin_token.client_id();
     // A write that only repeats the client ID, which reads show, moves no token of ours to another place.
     let moves = |after: &OrgConfig| {
         after.url.origin() != config.url.origin() && after.admin_token.expose() == config.admin_token.expose()
     };
     if after.is_some_and(|after| stays(after) && !moves(after)) {
-        return Ok(LetGo::default());
+        return Ok(HandBack::default());
     }
-    let Some(client_id) = config.admin_token.client_id() else { return Ok(LetGo::default()) };
+    let Some(client_id) = config.admin_token.client_id() else { return Ok(HandBack::default()) };
     let id = RecordId::of_client(client_id);
     let guard = record::lock(context, &id)?;
     let is_it = |record: &Record| record.org_id == config.org_id && in_use::is_made_here(record);
-    let Some(mut record) = record::load(context, &id)?.filter(is_it) else { return Ok(LetGo::default()) };
+    let Some(mut record) = record::load(context, &id)?.filter(is_it) else { return Ok(HandBack::default()) };
     let now = context.now().as_secs();
     let mut replaced = None;
     let writes = match after {
@@ -51,7 +51,7 @@ pub(crate) fn let_go<'a>(
         }
         None => record::writes_of_end(&mut record, now)?,
     };
-    Ok(LetGo { writes, replaced, _guard: Some(guard) })
+    Ok(HandBack { writes, replaced, _guard: Some(guard) })
 }
 
 /// A token that stays goes with its config to another origin, and is ended there.

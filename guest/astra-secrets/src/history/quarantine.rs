@@ -14,7 +14,7 @@ use crate::storage::Write;
 use crate::storage::key::{HISTORY_UNREADABLE_PREFIX, segment};
 
 /// Makes a history that cannot be read an empty one; the change that keeps its bytes, which comes first.
-pub(super) fn set_aside(
+pub(super) fn quarantine(
     context: &Context<'_>,
     org_id: &OrgId,
     client_id: &str,

@@ -74,7 +74,7 @@ impl State {
 }
 
 /// Does the index have every record?
-pub(crate) fn is_filled(context: &Context<'_>) -> Result<bool, Error> {
+pub(crate) fn is_complete(context: &Context<'_>) -> Result<bool, Error> {
     Ok(load(context)?.complete)
 }
 
@@ -85,7 +85,7 @@ pub(crate) fn being_indexed() -> Error {
 }
 
 /// Takes the next step, if it is time for one.
-pub(crate) fn fill_index(context: &Context<'_>) -> Result<(), Error> {
+pub(crate) fn backfill_index(context: &Context<'_>) -> Result<(), Error> {
     let mut state = load(context)?;
     let now = context.now().as_secs();
     if state.rests(now) {
