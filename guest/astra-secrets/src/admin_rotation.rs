@@ -21,7 +21,7 @@ use crate::client::{AstraClient, ClientError, upstream};
 use crate::config::{self, OrgConfig};
 use crate::ending::{Patience, end_at_once};
 use crate::lock::Lock;
-use crate::mint::{Facts, MintRequest, describe, make, prove, undo};
+use crate::mint::{Facts, MintRequest, describe, make_proven};
 use crate::names::OrgId;
 use crate::read_only;
 use crate::record::{self, Ended, RecordId};
@@ -69,11 +69,7 @@ fn replace_token(context: &Context<'_>, config: &OrgConfig, patience: Patience) 
         record_id: None,
         description: &|mark| described(context, config, mark),
     };
-    let made = make(context, &client, &wanted)?;
-    if let Err(error) = prove(context, &client, config, &made.token) {
-        undo(context, &client, &made, None);
-        return Err(not_proven(&config.org_id, &error));
-    }
+    let made = make_proven(context, &client, &wanted, |error| not_proven(&config.org_id, error))?;
     let rotated = switch(context, &client, config, &made, role_ids)?;
     log_rotation(context, &config.org_id, &rotated);
     end_at_once(context, &rotated.previous);

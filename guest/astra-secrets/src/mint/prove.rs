@@ -1,17 +1,37 @@
 //! Proof that a new token works, before anybody depends on it: a call with the
 //! token itself.
 
-use secrets_framework::Context;
+use secrets_framework::{Context, Error};
 
+use super::make::{MintRequest, MintedToken, make};
+use super::settle::undo;
 use crate::client::{AstraClient, ClientError, CreatedToken, is_about_the_token};
 use crate::config::{AdminToken, OrgConfig};
 use crate::names::is_uuid;
 use crate::time_text;
 
+/// Makes a token and proves that the token works. A token that does not work is taken back, and `not_proven` words the
+/// error.
+pub(crate) fn make_proven<'a>(
+    context: &Context<'a>,
+    client: &AstraClient<'_>,
+    request: &MintRequest<'_>,
+    not_proven: impl FnOnce(&ClientError) -> Error,
+) -> Result<MintedToken<'a>, Error> {
+    let made = make(context, client, request)?;
+    match prove(context, client, request.config, &made.token) {
+        Ok(()) => Ok(made),
+        Err(error) => {
+            undo(context, client, &made, None);
+            Err(not_proven(&error))
+        }
+    }
+}
+
 /// Asks Astra, with the new token of `config`'s organization, whose it is. A
 /// token that Astra does not know is tried again for a while: it may not be
 /// known everywhere at once.
-pub(crate) fn prove(
+fn prove(
     context: &Context<'_>,
     client: &AstraClient<'_>,
     config: &OrgConfig,

@@ -10,7 +10,7 @@ use crate::client::ClientError;
 use crate::config::{self, OrgConfig, unknown_org};
 use crate::ending::{Patience, end_at_once};
 use crate::limits::REPLACED_TOKENS_MAX;
-use crate::mint::{Facts, MintRequest, MintedToken, describe, make, prove, undo};
+use crate::mint::{Facts, MintRequest, MintedToken, describe, make_proven};
 use crate::read_only;
 use crate::record::{self, Ended, Record, RecordId, TokenKind, TokenSecrets};
 use crate::static_role::{StaticRole, load_token};
@@ -37,11 +37,7 @@ pub(crate) fn rotate(context: &Context<'_>, role: &mut StaticRole, patience: Pat
         description: &|mark| described(context, &config, role, &created_by, mark),
     };
     let client = patience.client(context, &config);
-    let made = make(context, &client, &wanted)?;
-    if let Err(error) = prove(context, &client, &config, &made.token) {
-        undo(context, &client, &made, None);
-        return Err(not_proven(role, &error));
-    }
+    let made = make_proven(context, &client, &wanted, |error| not_proven(role, error))?;
     let record = new_record(context, role, &config, role_ids, &made, created_by.clone());
     switch(context, &client, role, &made, &record)?;
     log_rotation(context, role, &record);
