@@ -85,7 +85,7 @@ fn the_highest_version_is_first_and_other_engines_are_none_of_it() {
 }
 
 #[test]
-fn what_is_not_approved_is_refused_with_its_reason() {
+fn an_unapproved_module_is_rejected_with_its_reason() {
     let criteria = Criteria { engine: "tiny", version: None, serving: None };
     let candidates = vec![there("2.0.0", Err("no key of it is trusted")), embedded()];
     let ranked = rank(candidates, &State::default(), &criteria);
@@ -94,7 +94,7 @@ fn what_is_not_approved_is_refused_with_its_reason() {
 }
 
 #[test]
-fn what_serves_stays_unless_something_higher_is_there() {
+fn the_active_module_stays_unless_a_higher_version_appears() {
     let rows: [(&str, [&str; 4]); 3] = [
         ("2.0.0", ["+3.0.0-rc.1", "+2.0.0", "-1.5.0", "~embedded"]),
         ("3.0.0-rc.1", ["+3.0.0-rc.1", "-2.0.0", "-1.5.0", "~embedded"]),
@@ -107,7 +107,7 @@ fn what_serves_stays_unless_something_higher_is_there() {
 }
 
 #[test]
-fn an_older_version_than_ran_here_needs_a_pin() {
+fn a_version_below_the_floor_must_be_allow_listed() {
     let state = last_active("2.0.0");
     let pinned = there("1.6.0", Ok(Approval::AllowListed));
     let candidates = vec![embedded(), signed("1.5.0"), pinned, signed("2.1.0")];
@@ -118,7 +118,7 @@ fn an_older_version_than_ran_here_needs_a_pin() {
 }
 
 #[test]
-fn a_pin_does_not_choose_what_nobody_went_back_to() {
+fn an_allow_listed_older_version_is_not_selected_instead_of_the_one_reverted_to() {
     let pinned = |name| there(name, Ok(Approval::AllowListed));
     let candidates = || vec![embedded(), pinned("1.1.0"), pinned("1.2.0"), signed("1.3.0")];
     let mut state = last_active("1.2.0").with_rejected(digest("1.2.0"), "an operator went back from it");
@@ -135,7 +135,7 @@ fn a_pin_does_not_choose_what_nobody_went_back_to() {
 }
 
 #[test]
-fn what_stands_in_gives_way_to_what_ran_last_though_that_is_older() {
+fn a_fallback_gives_way_to_the_last_active_module_though_that_is_older() {
     let state = last_active("2.0.0").with_active(manifest("1.5.0"), None);
     let candidates = vec![there("1.8.0", Ok(Approval::AllowListed)), signed("1.5.0")];
     assert_eq!(ranked(candidates, &state, None, Some("1.8.0")), ["~1.8.0", "+1.5.0"]);
@@ -167,7 +167,7 @@ fn the_same_bytes_in_binary_and_file_are_one() {
 }
 
 #[test]
-fn a_held_version_is_the_only_one() {
+fn a_pinned_version_is_the_only_eligible_one() {
     let free = State::default();
     let by_option = ["-3.0.0-rc.1", "-2.0.0", "+1.5.0", "-embedded"];
     assert_eq!(ranked(all(), &free, Some("1.5.0"), None), by_option);
@@ -182,7 +182,7 @@ fn a_held_version_is_the_only_one() {
 }
 
 #[test]
-fn what_went_wrong_here_is_not_taken_again() {
+fn a_module_that_failed_on_the_mount_is_not_activated_again() {
     let state = refusing("2.0.0");
     assert_eq!(ranked(vec![signed("2.0.0"), embedded()], &state, None, None), ["!2.0.0", "+embedded"]);
     // Not even where it serves: another node went back from it.

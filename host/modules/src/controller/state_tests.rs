@@ -16,7 +16,7 @@ fn a_state_is_read_as_it_was_written() {
 }
 
 #[test]
-fn what_a_later_host_wrote_is_kept() {
+fn fields_of_a_newer_host_are_kept() {
     let mut written: Value =
         serde_json::from_slice(&State::default().with_active(manifest("1.0.0"), None).to_bytes().unwrap()).unwrap();
     written["new"] = json!({ "a": [1] });
@@ -29,7 +29,7 @@ fn what_a_later_host_wrote_is_kept() {
 }
 
 #[test]
-fn what_cannot_be_read_is_refused_and_named() {
+fn an_unreadable_state_is_rejected_with_its_storage_key() {
     for wrong in ["", "{", "[]", "{}", r#"{"format":2}"#, r#"{"format":1,"floors":{"tiny":"two"}}"#] {
         let rejected = State::from_bytes(wrong.as_bytes()).unwrap_err().to_string();
         assert!(rejected.contains("secrets-engine-host/module"), "{rejected}");
@@ -44,7 +44,7 @@ fn the_floor_only_rises() {
 }
 
 #[test]
-fn what_runs_is_not_refused_and_what_is_refused_is_not_held() {
+fn an_active_module_is_not_rejected_and_a_rejected_one_is_not_pinned() {
     let digest = manifest("1.0.0").digest;
     let mut state = State::default().with_rejected(digest.0, "it trapped");
     assert_eq!(state.rejection(digest.0), Some("it trapped"));
@@ -56,7 +56,7 @@ fn what_runs_is_not_refused_and_what_is_refused_is_not_held() {
 }
 
 #[test]
-fn refused_digests_and_reasons_are_bounded_and_so_is_the_whole() {
+fn rejected_digests_reasons_and_the_whole_state_are_bounded() {
     let long = "é".repeat(REASON_BYTES_MAX);
     let refuse = |state: State, n: usize| state.with_rejected(Digest::of(&n.to_le_bytes()), &long);
     let state = (0..=REFUSED_DIGESTS_MAX).fold(State::default(), refuse);

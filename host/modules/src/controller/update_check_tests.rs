@@ -17,7 +17,7 @@ fn checked(change: Change, force: bool, accepted: &[&str]) -> Result<(), String>
 }
 
 #[test]
-fn an_update_that_keeps_what_was_is_taken() {
+fn a_compatible_update_is_accepted() {
     assert_eq!(checked(|_| (), false, &[]), Ok(()));
     assert_eq!(checked(|new| new.secret_kinds.extend(["more".into()]), false, &[]), Ok(()));
     assert_eq!(checked(|new| new.capabilities.clear(), false, &[]), Ok(()));
@@ -25,7 +25,7 @@ fn an_update_that_keeps_what_was_is_taken() {
 }
 
 #[test]
-fn each_reason_against_an_update_is_named() {
+fn each_incompatibility_is_reported() {
     let rows: [(Change, &str); 7] = [
         (|new| new.secret_kinds.clear(), "leases of `token` could not be renewed or revoked"),
         (|new| (new.storage_written, new.storage_readable_from) = (3, 2), "reads storage from version 2 on"),
@@ -43,7 +43,7 @@ fn each_reason_against_an_update_is_named() {
 }
 
 #[test]
-fn force_takes_what_has_no_way_back_and_nothing_else() {
+fn force_lifts_only_the_incompatibilities_that_prevent_a_revert() {
     assert_eq!(checked(|new| new.storage_written = 2, true, &[]), Ok(()));
     assert_eq!(checked(|new| (new.storage_written, new.storage_readable_from) = (0, 0), true, &[]), Ok(()));
     assert_eq!(checked(|new| new.engine = "other".into(), true, &[]), Ok(()));
@@ -56,14 +56,14 @@ fn force_takes_what_has_no_way_back_and_nothing_else() {
 }
 
 #[test]
-fn what_is_asked_for_more_must_be_accepted_whole() {
+fn additional_capabilities_must_all_be_accepted() {
     let two: Change = |new| new.capabilities.extend(["clock".to_owned(), "random".to_owned()]);
     assert!(checked(two, false, &["clock"]).is_err());
     assert_eq!(checked(two, false, &["clock", "random"]), Ok(()));
 }
 
 #[test]
-fn the_same_bytes_and_a_mount_without_a_past_are_not_judged() {
+fn the_same_bytes_and_a_mount_without_a_state_need_no_update_check() {
     let mut odd = manifest("1.0.0");
     odd.secret_kinds.clear();
     let terms = Terms { force: false, accepted: &BTreeSet::new(), embedded: false };
@@ -72,7 +72,7 @@ fn the_same_bytes_and_a_mount_without_a_past_are_not_judged() {
 }
 
 #[test]
-fn the_binarys_own_module_was_accepted_with_the_binary() {
+fn the_embedded_module_needs_no_acceptance_of_its_own() {
     let terms = Terms { force: false, accepted: &BTreeSet::new(), embedded: true };
     let checked = |change: Change| {
         let mut new = manifest("2.0.0");

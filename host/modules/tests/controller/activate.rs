@@ -27,7 +27,7 @@ async fn without_a_directory_storage_is_never_asked() {
 }
 
 #[tokio::test]
-async fn a_mount_that_asks_for_what_only_a_directory_has_is_refused_without_one() {
+async fn options_that_need_a_directory_are_rejected_without_one() {
     for (name, value, expected) in
         [("module", "other", "`other`"), ("module_version", "2.0.0", "2.0.0"), ("module_version", "two", "`two`")]
     {
@@ -42,7 +42,7 @@ async fn a_mount_that_asks_for_what_only_a_directory_has_is_refused_without_one(
 }
 
 #[tokio::test]
-async fn the_embedded_module_serves_where_nothing_better_is_there_and_nothing_is_written() {
+async fn the_embedded_module_serves_an_empty_directory_and_nothing_is_written() {
     let world = World::new();
     let controller = world.open().await;
     controller.trigger();
@@ -63,7 +63,7 @@ async fn the_embedded_module_serves_where_nothing_better_is_there_and_nothing_is
 }
 
 #[tokio::test]
-async fn a_better_module_goes_live_when_it_is_there() {
+async fn a_higher_version_is_activated_when_its_file_appears() {
     let world = World::new();
     let controller = world.load().await;
     assert_eq!(version(&controller).await, "1.0.0");
@@ -108,7 +108,7 @@ async fn a_request_ends_on_the_module_that_it_began_with() {
 }
 
 #[tokio::test]
-async fn what_does_not_pass_leaves_the_old_module_serving_and_is_tried_once() {
+async fn a_rejected_candidate_leaves_the_active_module_serving_and_is_tried_once() {
     let rows = [
         ("tiny_2_fails_its_probe", "its probe failed at Read of `version`"),
         ("tiny_2_drops_a_secret_kind", "leases of `token` could not be renewed or revoked"),
@@ -164,7 +164,7 @@ async fn a_probe_changes_nothing() {
 }
 
 #[tokio::test]
-async fn other_special_paths_go_live_when_the_mount_is_loaded_again() {
+async fn a_module_with_other_special_paths_is_activated_when_the_mount_is_loaded_again() {
     let world = World::new();
     let controller = world.load().await;
     world.source.put("tiny_2_other_special_paths");
@@ -176,7 +176,7 @@ async fn other_special_paths_go_live_when_the_mount_is_loaded_again() {
 }
 
 #[tokio::test]
-async fn a_directory_that_cannot_be_read_takes_nothing_away() {
+async fn an_unreadable_directory_leaves_the_active_module_serving() {
     let world = World::new();
     world.source.put("tiny_2");
     let controller = world.load().await;
@@ -194,7 +194,7 @@ async fn a_directory_that_cannot_be_read_takes_nothing_away() {
 }
 
 #[tokio::test]
-async fn a_version_that_the_option_holds_is_the_one_that_serves() {
+async fn the_version_that_the_option_names_serves() {
     let world = World::new().option("module_version", "1.0.0");
     world.source.put("tiny_2");
     let controller = world.load().await;
@@ -204,7 +204,7 @@ async fn a_version_that_the_option_holds_is_the_one_that_serves() {
 }
 
 #[tokio::test]
-async fn a_change_of_the_directory_reaches_every_mount_that_lives() {
+async fn a_change_of_the_directory_reaches_every_loaded_mount() {
     let (one, other) = (World::new(), World::new());
     let controllers = Arc::new(ModuleControllers::default());
     let living = [one.load().await, other.load().await];

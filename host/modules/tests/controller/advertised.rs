@@ -12,7 +12,7 @@ use crate::support::{World, no_special_paths, reason, select, until, version};
 const OTHER: &str = "tiny_2_other_special_paths";
 
 #[tokio::test]
-async fn a_process_that_takes_a_mount_over_keeps_to_what_the_server_knows() {
+async fn a_process_that_takes_over_a_mount_keeps_the_advertised_special_paths() {
     let world = World::new();
     drop(world.load().await);
     world.source.put(OTHER);
@@ -30,7 +30,7 @@ async fn a_process_that_takes_a_mount_over_keeps_to_what_the_server_knows() {
 }
 
 #[tokio::test]
-async fn also_where_what_should_run_was_not_told() {
+async fn a_process_that_takes_over_a_mount_keeps_the_advertised_paths_also_after_a_revert() {
     let world = World::new();
     world.source.put(OTHER);
     let controller = world.load().await;
@@ -45,7 +45,7 @@ async fn also_where_what_should_run_was_not_told() {
 }
 
 #[tokio::test]
-async fn a_mount_of_another_engine_serves_as_soon_as_it_is_there_if_the_server_knows_enough() {
+async fn a_mount_of_another_engine_serves_once_its_module_is_readable_if_its_special_paths_match() {
     let world = World::new().option("module", "other");
     world.storage.entries.lock().unwrap().clear();
     world.source.put("other_2");
@@ -60,7 +60,7 @@ async fn a_mount_of_another_engine_serves_as_soon_as_it_is_there_if_the_server_k
 }
 
 #[tokio::test]
-async fn a_mount_of_another_engine_that_the_server_knows_nothing_of_says_that_it_takes_a_reload() {
+async fn a_mount_of_another_engine_asks_for_a_reload_if_the_server_does_not_know_its_special_paths() {
     let world = World::new().option("module", "other");
     world.storage.entries.lock().unwrap().clear();
     world.source.put("other_2_other_special_paths");
@@ -75,7 +75,7 @@ async fn a_mount_of_another_engine_that_the_server_knows_nothing_of_says_that_it
 }
 
 #[tokio::test]
-async fn a_mount_whose_module_is_not_there_tells_the_special_paths_of_what_ran_last() {
+async fn a_mount_whose_module_is_missing_advertises_the_special_paths_of_the_last_active_module() {
     let world = World::new().option("module", "other");
     world.storage.entries.lock().unwrap().clear();
     world.source.put("other_2_other_special_paths");
@@ -90,7 +90,7 @@ async fn a_mount_whose_module_is_not_there_tells_the_special_paths_of_what_ran_l
 }
 
 #[tokio::test]
-async fn a_mount_that_has_no_module_yet_tells_the_special_paths_of_the_embedded_one() {
+async fn a_mount_without_a_module_advertises_the_special_paths_of_the_embedded_one() {
     let world = World::new();
     *world.source.embedded.lock().unwrap() = "tiny_2_other_special_paths";
     world.storage.unreadable.store(true, Ordering::SeqCst);
@@ -102,7 +102,7 @@ async fn a_mount_that_has_no_module_yet_tells_the_special_paths_of_the_embedded_
 }
 
 #[tokio::test]
-async fn a_path_that_needs_sudo_does_not_go_live_without_the_servers_knowledge() {
+async fn a_module_whose_sudo_paths_the_server_does_not_know_is_not_activated() {
     let world = World::new();
     world.source.put("tiny_2_other_special_paths");
     world.storage.unreadable.store(true, Ordering::SeqCst);

@@ -7,7 +7,7 @@ use modules::controller::{Condition, Done, SelectRequest};
 use crate::support::{World, reason, select, version};
 
 #[tokio::test]
-async fn what_is_stored_is_not_given_to_another_engine_unless_an_operator_says_so() {
+async fn stored_data_is_given_to_another_engine_only_by_an_operator() {
     // Written before there was a record: by an older host, or by the plugin that this one replaces.
     let world = World::new().option("module", "other");
     world.source.put("other_2");

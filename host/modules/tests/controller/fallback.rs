@@ -23,7 +23,7 @@ async fn world() -> World {
 }
 
 #[tokio::test]
-async fn an_unreadable_directory_makes_no_start_forget_what_ran() {
+async fn a_start_with_an_unreadable_directory_keeps_the_record_of_the_active_module() {
     let world = world().await;
     let before = world.state();
     world.source.unreadable.store(true, Ordering::SeqCst);
@@ -47,7 +47,7 @@ async fn an_unreadable_directory_makes_no_start_forget_what_ran() {
 }
 
 #[tokio::test]
-async fn a_newer_binary_that_stood_in_is_what_runs_once_the_directory_is_read() {
+async fn a_newer_embedded_fallback_is_recorded_as_active_once_the_directory_is_readable() {
     let world = World::new();
     world.source.put("tiny_2");
     drop(world.load().await);
@@ -63,7 +63,7 @@ async fn a_newer_binary_that_stood_in_is_what_runs_once_the_directory_is_read() 
 }
 
 #[tokio::test]
-async fn what_ran_last_and_is_gone_is_missed_and_taken_when_it_is_back() {
+async fn a_missing_last_active_module_is_reported_and_activated_when_it_is_back() {
     let world = world().await;
     let before = world.state();
     world.source.remove("tiny_2_more_capabilities");
@@ -81,7 +81,7 @@ async fn what_ran_last_and_is_gone_is_missed_and_taken_when_it_is_back() {
 }
 
 #[tokio::test]
-async fn what_is_held_and_gone_is_missed_and_taken_when_it_is_back() {
+async fn a_missing_pinned_module_is_reported_and_activated_when_it_is_back() {
     let world = World::new();
     world.source.put_as("tiny_2", Ok(Approval::AllowListed));
     world.source.put("tiny_3_traps");
@@ -105,7 +105,7 @@ async fn what_is_held_and_gone_is_missed_and_taken_when_it_is_back() {
 }
 
 #[tokio::test]
-async fn nothing_stands_in_for_a_module_whose_storage_it_does_not_know() {
+async fn a_module_that_cannot_read_the_storage_is_no_fallback() {
     let world = World::new();
     world.source.put("tiny_2_newer_storage");
     world.load().await.use_module(SelectRequest { force: true, ..select("2.0.0") }).await.unwrap();
@@ -120,7 +120,7 @@ async fn nothing_stands_in_for_a_module_whose_storage_it_does_not_know() {
 }
 
 #[tokio::test]
-async fn what_ran_last_stands_in_for_a_version_that_the_option_holds_and_nothing_else_does() {
+async fn only_the_last_active_module_is_a_fallback_for_a_version_that_the_option_names() {
     let mut world = World::new();
     world.source.put("tiny_2");
     drop(world.load().await);
@@ -135,7 +135,7 @@ async fn what_ran_last_stands_in_for_a_version_that_the_option_holds_and_nothing
 }
 
 #[tokio::test]
-async fn a_node_without_what_the_others_run_stands_in_and_leaves_the_record_alone() {
+async fn a_node_without_the_active_module_serves_a_fallback_and_does_not_change_the_state() {
     let active = world().await;
     let before = active.state();
     let standby = active.other_node();
@@ -151,7 +151,7 @@ async fn a_node_without_what_the_others_run_stands_in_and_leaves_the_record_alon
 }
 
 #[tokio::test]
-async fn what_is_named_while_another_one_stands_in_goes_back_to_what_served() {
+async fn a_module_activated_over_a_fallback_reverts_to_the_fallback() {
     let world = world().await;
     world.source.remove("tiny_2_more_capabilities");
     let controller = world.load().await;

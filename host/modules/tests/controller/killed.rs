@@ -34,7 +34,7 @@ async fn restarted(world: &World, expected: &str) -> Arc<ModuleController> {
 }
 
 #[tokio::test]
-async fn during_a_switch() {
+async fn a_crash_during_an_activation_ends_with_the_old_or_the_new_module() {
     for fault in [Fault::Before, Fault::After] {
         let (world, controller) = world().await;
         *world.storage.fault.lock().unwrap() = Some(fault);
@@ -51,7 +51,7 @@ async fn during_a_switch() {
 }
 
 #[tokio::test]
-async fn during_a_way_back() {
+async fn a_crash_during_a_revert_ends_with_the_old_or_the_new_module() {
     for (fault, expected) in [(Fault::Before, "2.0.0"), (Fault::After, "1.0.0")] {
         let (world, controller) = world().await;
         controller.reload().await.unwrap();
@@ -67,7 +67,7 @@ async fn during_a_way_back() {
 }
 
 #[tokio::test]
-async fn during_a_way_back_by_itself() {
+async fn a_crash_during_an_automatic_revert_ends_with_the_old_or_the_new_module() {
     for (fault, expected) in [(Fault::Before, "2.0.0"), (Fault::After, "1.0.0")] {
         let (world, controller) = world().await;
         world.source.remove("tiny_2");
@@ -85,7 +85,7 @@ async fn during_a_way_back_by_itself() {
 }
 
 #[tokio::test]
-async fn while_a_module_is_named() {
+async fn a_crash_while_a_module_is_selected_ends_with_the_old_or_the_new_module() {
     for (fault, expected) in [(Fault::Before, "2.0.0"), (Fault::After, "1.0.0")] {
         let (world, controller) = world().await;
         controller.reload().await.unwrap();

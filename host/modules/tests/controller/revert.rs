@@ -12,7 +12,7 @@ use modules::controller::{Condition, Done, ModuleController, SelectRequest, stat
 use crate::support::{World, ask, digest, reason, reported, select, until, version};
 
 #[tokio::test]
-async fn an_operator_goes_back_and_the_module_that_goes_does_not_come_back_by_itself() {
+async fn a_module_that_an_operator_reverted_is_not_activated_again_automatically() {
     let world = World::new();
     world.source.put("tiny_2");
     let controller = world.load().await;
@@ -30,7 +30,7 @@ async fn an_operator_goes_back_and_the_module_that_goes_does_not_come_back_by_it
 }
 
 #[tokio::test]
-async fn who_holds_a_module_and_goes_back_from_it_gets_no_higher_one() {
+async fn a_revert_from_a_pinned_module_activates_no_higher_version() {
     let world = World::new();
     world.source.put("tiny_2");
     let controller = world.load().await;
@@ -46,7 +46,7 @@ async fn who_holds_a_module_and_goes_back_from_it_gets_no_higher_one() {
 }
 
 #[tokio::test]
-async fn a_process_that_has_not_served_the_mount_yet_goes_back_in_it() {
+async fn a_process_that_has_not_served_the_mount_yet_can_revert_it() {
     let world = World::new();
     world.source.put("tiny_2");
     drop(world.load().await);
@@ -55,7 +55,7 @@ async fn a_process_that_has_not_served_the_mount_yet_goes_back_in_it() {
 }
 
 #[tokio::test]
-async fn a_module_that_traps_after_it_went_live_goes_by_itself() {
+async fn a_module_that_traps_during_its_trial_is_reverted_automatically() {
     let world = World::new();
     let controller = world.load().await;
     assert_eq!(ask(&controller, Operation::Update, "note").await.unwrap(), "Ok(())");
@@ -83,7 +83,7 @@ async fn a_module_that_traps_after_it_went_live_goes_by_itself() {
 }
 
 #[tokio::test]
-async fn a_way_back_that_is_not_free_just_now_is_tried_again() {
+async fn an_automatic_revert_that_fails_is_retried_after_a_new_trial() {
     let world = World::new();
     world.source.put("tiny_2_traps");
     drop(world.load().await);
@@ -103,7 +103,7 @@ async fn a_way_back_that_is_not_free_just_now_is_tried_again() {
 }
 
 #[tokio::test]
-async fn a_module_that_failed_is_remembered_also_if_another_one_serves_by_then() {
+async fn a_failed_module_is_recorded_though_another_one_replaced_it_meanwhile() {
     let world = World::new();
     world.source.put("tiny_2_traps");
     let controller = world.load().await;
@@ -131,7 +131,7 @@ async fn a_module_that_failed_is_remembered_also_if_another_one_serves_by_then()
 }
 
 #[tokio::test]
-async fn a_change_that_is_done_is_told_as_done_though_the_look_after_it_fails() {
+async fn a_revert_succeeds_though_the_reconcile_pass_after_it_fails() {
     let world = World::new();
     world.source.put("tiny_2");
     let controller = world.load().await;
@@ -148,7 +148,7 @@ async fn a_change_that_is_done_is_told_as_done_though_the_look_after_it_fails() 
 }
 
 #[tokio::test]
-async fn going_back_by_itself_does_not_wait_for_storage() {
+async fn an_automatic_revert_does_not_wait_for_storage() {
     let world = World::new();
     world.source.put("tiny_2_traps");
     let controller = world.load().await;
@@ -163,7 +163,7 @@ async fn going_back_by_itself_does_not_wait_for_storage() {
 }
 
 #[tokio::test]
-async fn the_module_of_before_is_found_again_after_a_restart() {
+async fn an_automatic_revert_after_a_restart_finds_the_previous_module() {
     let world = World::new();
     world.source.put("tiny_2_traps");
     drop(world.load().await);
@@ -177,7 +177,7 @@ async fn the_module_of_before_is_found_again_after_a_restart() {
 }
 
 #[tokio::test]
-async fn without_a_way_back_an_operator_must_force_it_and_nothing_goes_by_itself() {
+async fn a_revert_to_an_incompatible_module_must_be_forced() {
     let world = World::new();
     world.source.put("tiny_2_newer_storage");
     let controller = world.load().await;
@@ -191,7 +191,7 @@ async fn without_a_way_back_an_operator_must_force_it_and_nothing_goes_by_itself
 }
 
 #[tokio::test]
-async fn what_one_node_goes_back_from_the_others_leave_too() {
+async fn a_revert_on_one_node_is_followed_by_the_others() {
     let world = World::new();
     // The way back loses a kind of secret: that is for the node to judge that goes back.
     world.source.put("tiny_2_leases_more");
@@ -209,7 +209,7 @@ async fn what_one_node_goes_back_from_the_others_leave_too() {
 }
 
 #[tokio::test]
-async fn a_way_back_to_other_special_paths_takes_a_reload() {
+async fn a_revert_to_other_special_paths_needs_a_reload() {
     let world = World::new();
     world.source.put("tiny_2_other_special_paths");
     drop(world.load().await);
@@ -235,7 +235,7 @@ async fn hanging() -> (World, Arc<ModuleController>) {
 }
 
 #[tokio::test]
-async fn a_failing_module_does_not_wait_for_a_look_that_hangs() {
+async fn an_automatic_revert_does_not_wait_for_a_hanging_reconcile_pass() {
     let (world, controller) = hanging().await;
     for _ in 0..4 {
         assert!(ask(&controller, Operation::Update, "trap").await.is_err());
@@ -246,7 +246,7 @@ async fn a_failing_module_does_not_wait_for_a_look_that_hangs() {
 }
 
 #[tokio::test]
-async fn an_operator_who_goes_back_does_not_wait_for_a_look_that_hangs() {
+async fn a_revert_by_an_operator_does_not_wait_for_a_hanging_reconcile_pass() {
     let (world, controller) = hanging().await;
     // Somebody waits for the look already.
     let mut others = tokio::task::JoinSet::new();
@@ -263,7 +263,7 @@ async fn an_operator_who_goes_back_does_not_wait_for_a_look_that_hangs() {
 }
 
 #[tokio::test]
-async fn going_back_lasts_over_a_restart_though_a_pinned_module_is_between() {
+async fn a_revert_lasts_over_a_restart_though_an_allow_listed_version_lies_between() {
     let world = World::new();
     world.source.put("tiny_3_traps");
     let controller = world.load().await;

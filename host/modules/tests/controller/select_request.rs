@@ -15,7 +15,7 @@ fn accepting(version: &str, words: &[&str]) -> SelectRequest {
 }
 
 #[tokio::test]
-async fn what_asks_for_more_goes_live_when_exactly_that_is_accepted() {
+async fn a_module_with_more_capabilities_is_activated_when_exactly_these_are_accepted() {
     let world = World::new();
     world.source.put("tiny_2_more_capabilities");
     let controller = world.load().await;
@@ -34,7 +34,7 @@ async fn what_asks_for_more_goes_live_when_exactly_that_is_accepted() {
 }
 
 #[tokio::test]
-async fn what_is_named_is_held_until_the_latest_is_named() {
+async fn a_selected_module_is_pinned_until_the_latest_is_selected() {
     let world = World::new();
     world.source.put("tiny_2");
     let controller = world.load().await;
@@ -53,7 +53,7 @@ async fn what_is_named_is_held_until_the_latest_is_named() {
 }
 
 #[tokio::test]
-async fn other_bytes_of_one_version_must_be_named_by_their_digest() {
+async fn other_bytes_of_one_version_must_be_selected_by_digest() {
     let world = World::new();
     world.source.put("tiny_2");
     let controller = world.load().await;
@@ -77,7 +77,7 @@ async fn other_bytes_of_one_version_must_be_named_by_their_digest() {
 }
 
 #[tokio::test]
-async fn naming_does_not_replace_trust() {
+async fn selecting_a_module_does_not_replace_its_approval() {
     let world = World::new();
     world.source.put_as("tiny_2", Err(Rejection::Permanent("no trusted key signed it".into())));
     let controller = world.load().await;
@@ -95,7 +95,7 @@ async fn naming_does_not_replace_trust() {
 }
 
 #[tokio::test]
-async fn a_module_with_other_special_paths_is_named_now_and_goes_live_with_a_reload() {
+async fn a_selected_module_with_other_special_paths_is_activated_by_a_plugin_reload() {
     let world = World::new();
     let controller = world.load().await;
     world.source.put("tiny_2_other_special_paths");
@@ -108,7 +108,7 @@ async fn a_module_with_other_special_paths_is_named_now_and_goes_live_with_a_rel
 }
 
 #[tokio::test]
-async fn what_is_held_is_let_go_whatever_comes_of_the_highest() {
+async fn selecting_the_latest_removes_the_pin_whatever_follows() {
     let world = World::new();
     let controller = world.load().await;
     controller.use_module(select("1.0.0")).await.unwrap();

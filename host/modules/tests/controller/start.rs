@@ -12,7 +12,7 @@ use serde_json::Value;
 use crate::support::{World, digest, until, version};
 
 #[tokio::test]
-async fn a_start_without_its_directory_has_the_embedded_module() {
+async fn a_start_without_its_directory_serves_the_embedded_module() {
     let world = World::new();
     world.source.put("tiny_2");
     drop(world.load().await);
@@ -26,7 +26,7 @@ async fn a_start_without_its_directory_has_the_embedded_module() {
 }
 
 #[tokio::test]
-async fn requests_go_to_what_ran_last_while_something_new_is_tried() {
+async fn requests_are_served_by_the_last_active_module_while_a_candidate_is_tried() {
     let world = World::new();
     world.source.put("tiny_2");
     drop(world.load().await);
@@ -41,7 +41,7 @@ async fn requests_go_to_what_ran_last_while_something_new_is_tried() {
 }
 
 #[tokio::test]
-async fn what_changes_during_the_first_look_is_looked_at() {
+async fn a_change_during_the_first_pass_causes_another_pass() {
     let world = World::new();
     world.source.put("tiny_2");
     world.source.close(Some("tiny_2"));
@@ -58,7 +58,7 @@ async fn what_changes_during_the_first_look_is_looked_at() {
 }
 
 #[tokio::test]
-async fn a_copy_under_another_name_takes_no_ones_place() {
+async fn a_copy_of_a_module_under_another_name_replaces_no_module() {
     let world = World::new();
     world.source.put("tiny_2");
     drop(world.load().await);
@@ -79,7 +79,7 @@ async fn a_copy_under_another_name_takes_no_ones_place() {
 }
 
 #[tokio::test]
-async fn a_binding_whose_mount_was_loaded_anew_writes_nothing() {
+async fn a_controller_of_an_unloaded_mount_writes_nothing() {
     let world = World::new();
     let old = world.load().await;
     old.close();
@@ -90,7 +90,7 @@ async fn a_binding_whose_mount_was_loaded_anew_writes_nothing() {
 }
 
 #[tokio::test]
-async fn what_cannot_read_what_is_stored_does_not_serve_it() {
+async fn a_module_that_cannot_read_the_stored_version_does_not_serve() {
     let world = World::new();
     world.source.put("tiny_2_newer_storage");
     let controller = world.load().await;
@@ -112,7 +112,7 @@ async fn what_cannot_read_what_is_stored_does_not_serve_it() {
 }
 
 #[tokio::test]
-async fn a_version_that_is_held_and_not_there_leaves_the_mount_without_a_module() {
+async fn a_mount_whose_option_names_a_missing_version_is_not_served() {
     let world = World::new().option("module_version", "2.0.0");
     let controller = world.load().await;
     assert!(version(&controller).await.contains("`module_version` holds 2.0.0"));
@@ -123,7 +123,7 @@ async fn a_version_that_is_held_and_not_there_leaves_the_mount_without_a_module(
 }
 
 #[tokio::test]
-async fn a_standby_goes_live_and_keeps_to_itself_what_it_cannot_write() {
+async fn a_standby_activates_a_module_and_keeps_the_state_unsaved() {
     let world = World::new();
     world.storage.read_only.store(true, Ordering::SeqCst);
     world.source.put("tiny_2");
@@ -138,7 +138,7 @@ async fn a_standby_goes_live_and_keeps_to_itself_what_it_cannot_write() {
 }
 
 #[tokio::test]
-async fn what_could_not_be_written_is_written_by_a_later_look() {
+async fn an_unsaved_state_is_written_by_a_later_pass() {
     let world = World::new();
     // As while the server sets the mount up.
     world.storage.read_only.store(true, Ordering::SeqCst);
@@ -152,7 +152,7 @@ async fn what_could_not_be_written_is_written_by_a_later_look() {
 }
 
 #[tokio::test]
-async fn a_start_that_cannot_read_its_state_is_tried_again() {
+async fn a_start_that_cannot_read_the_state_is_retried_by_the_next_request() {
     let world = World::new();
     world.source.put("tiny_2");
     world.storage.unreadable.store(true, Ordering::SeqCst);
@@ -163,7 +163,7 @@ async fn a_start_that_cannot_read_its_state_is_tried_again() {
 }
 
 #[tokio::test]
-async fn a_damaged_state_is_no_reason_to_forget_what_ran() {
+async fn a_damaged_state_is_kept_unless_an_operator_forces_a_module() {
     let world = World::new();
     world.storage.entries.lock().unwrap().insert(state_key(), b"{".into());
     let controller = world.load().await;
@@ -175,7 +175,7 @@ async fn a_damaged_state_is_no_reason_to_forget_what_ran() {
 }
 
 #[tokio::test]
-async fn what_cannot_be_read_now_is_not_forgotten_by_force() {
+async fn force_does_not_replace_a_state_that_is_unreadable_for_now() {
     let forced = || modules::controller::SelectRequest { force: true, ..crate::support::select("1.0.0") };
     let world = World::new();
     world.source.put("tiny_2");
@@ -196,7 +196,7 @@ async fn what_cannot_be_read_now_is_not_forgotten_by_force() {
 }
 
 #[tokio::test]
-async fn many_requests_start_a_mount_once() {
+async fn concurrent_first_requests_cause_one_first_pass() {
     let world = World::with(Limits::default());
     world.source.put("tiny_2");
     let controller = world.open().await;
@@ -212,7 +212,7 @@ async fn many_requests_start_a_mount_once() {
 }
 
 #[tokio::test]
-async fn the_binary_of_a_new_release_is_taken_with_what_it_asks_for() {
+async fn the_embedded_module_of_a_new_release_is_activated_with_its_capabilities() {
     let world = World::new();
     world.source.put("tiny_2");
     drop(world.load().await);
@@ -224,7 +224,7 @@ async fn the_binary_of_a_new_release_is_taken_with_what_it_asks_for() {
 }
 
 #[tokio::test]
-async fn why_nothing_serves_is_told_in_few_words() {
+async fn the_error_of_an_unserved_mount_names_a_bounded_number_of_reasons() {
     let world = World::new().option("module_version", "9.0.0");
     for name in ["tiny_2", "tiny_2_traps", "tiny_2_leases_more", "tiny_2_newer_storage", "tiny_2_fails_its_probe"] {
         world.source.put(name);
@@ -234,7 +234,7 @@ async fn why_nothing_serves_is_told_in_few_words() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_ran_last_goes_on_at_once_without_being_tried_anew() {
+async fn the_last_active_module_resumes_without_a_probe() {
     let world = World::new();
     world.source.put("tiny_2");
     drop(world.load().await);

@@ -15,7 +15,7 @@ fn slow() -> Rejection {
 }
 
 #[tokio::test]
-async fn what_cannot_be_loaded_just_now_is_told_and_goes_live_later_by_itself() {
+async fn a_transient_load_failure_is_reported_and_retried_automatically() {
     let world = World::new();
     world.source.put("tiny_2");
     world.source.fail("tiny_2", Some(slow()));
@@ -34,7 +34,7 @@ async fn what_cannot_be_loaded_just_now_is_told_and_goes_live_later_by_itself() 
 }
 
 #[tokio::test]
-async fn a_lesser_module_that_goes_live_meanwhile_does_not_end_the_retries() {
+async fn activating_a_lower_version_does_not_end_the_retries_of_a_higher_one() {
     let world = World::new();
     world.source.put("tiny_3_traps");
     world.source.fail("tiny_3_traps", Some(slow()));
@@ -46,7 +46,7 @@ async fn a_lesser_module_that_goes_live_meanwhile_does_not_end_the_retries() {
 }
 
 #[tokio::test]
-async fn what_ran_last_is_loaded_once_where_it_cannot_serve() {
+async fn a_last_active_module_that_cannot_be_loaded_is_loaded_once_per_pass() {
     let world = World::new();
     world.source.put("tiny_2");
     drop(world.load().await);
@@ -57,7 +57,7 @@ async fn what_ran_last_is_loaded_once_where_it_cannot_serve() {
 }
 
 #[tokio::test]
-async fn an_operators_word_also_tries_again_what_no_mount_could_load() {
+async fn reload_and_use_forget_the_failures_of_all_mounts() {
     let world = World::new();
     let controller = world.load().await;
     for word in ["reload", "use"] {
@@ -70,7 +70,7 @@ async fn an_operators_word_also_tries_again_what_no_mount_could_load() {
 }
 
 #[tokio::test]
-async fn what_lasts_is_tried_again_when_its_approval_is_another_or_an_operator_says_so() {
+async fn a_permanently_rejected_module_is_tried_again_when_its_approval_changes() {
     let world = World::new();
     world.source.put("tiny_2");
     world.source.fail("tiny_2", Some(Rejection::Permanent("it is no component".into())));
@@ -93,7 +93,7 @@ async fn what_lasts_is_tried_again_when_its_approval_is_another_or_an_operator_s
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_probe_that_the_machine_has_no_time_for_is_made_again_by_itself() {
+async fn a_probe_that_timed_out_is_retried_automatically() {
     let world = World::new();
     let controller = world.load().await;
     assert_eq!(version(&controller).await, "1.0.0");
@@ -109,7 +109,7 @@ async fn a_probe_that_the_machine_has_no_time_for_is_made_again_by_itself() {
 }
 
 #[tokio::test]
-async fn a_directory_that_was_unreadable_for_a_moment_is_read_again_by_itself() {
+async fn an_unreadable_directory_is_retried_automatically() {
     let world = World::new();
     let controller = world.load().await;
     assert_eq!(version(&controller).await, "1.0.0");
@@ -123,7 +123,7 @@ async fn a_directory_that_was_unreadable_for_a_moment_is_read_again_by_itself() 
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_could_not_be_stored_while_the_mount_was_set_up_is_stored_then() {
+async fn an_unsaved_state_is_written_when_the_mount_is_set_up() {
     let world = World::new();
     world.storage.read_only.store(true, Ordering::SeqCst);
     world.source.put("tiny_2");
