@@ -4,14 +4,13 @@
 //! otherwise a path that needs `sudo` would be open. When a process ends and another one takes over its mounts, the
 //! server does not ask again. What the server was told then is stored, or follows from the last active module.
 
-use std::collections::BTreeSet;
 use std::sync::{Arc, MutexGuard, PoisonError};
 
 use component_runtime::SpecialPaths;
-use serde::{Deserialize, Serialize};
 
 use super::active::Active;
 use super::mailbox::Lifecycle;
+use super::paths::{Paths, paths_of};
 use super::state::State;
 use super::{ModuleController, ServeError};
 use crate::{LoadedModule, Rejection};
@@ -78,37 +77,6 @@ impl AdvertisedPaths {
             Self::Settled(_) => {}
         }
     }
-}
-
-/// Special paths, whose order says nothing.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub(super) struct Paths {
-    pub(super) unauthenticated: BTreeSet<String>,
-    pub(super) sudo: BTreeSet<String>,
-    pub(super) local_storage: BTreeSet<String>,
-    pub(super) seal_wrap: BTreeSet<String>,
-}
-
-impl From<&SpecialPaths> for Paths {
-    fn from(paths: &SpecialPaths) -> Self {
-        let SpecialPaths { root, unauthenticated, local_storage, seal_wrap_storage } = paths;
-        let [unauthenticated, sudo, local_storage, seal_wrap] =
-            [unauthenticated, root, local_storage, seal_wrap_storage].map(|list| list.iter().cloned().collect());
-        Self { unauthenticated, sudo, local_storage, seal_wrap }
-    }
-}
-
-impl From<&Paths> for SpecialPaths {
-    fn from(paths: &Paths) -> Self {
-        let Paths { unauthenticated, sudo, local_storage, seal_wrap } = paths;
-        let [unauthenticated, root, local_storage, seal_wrap_storage] =
-            [unauthenticated, sudo, local_storage, seal_wrap].map(|set| set.iter().cloned().collect());
-        Self { root, unauthenticated, local_storage, seal_wrap_storage }
-    }
-}
-
-fn paths_of(loaded: &LoadedModule) -> Paths {
-    Paths::from(&loaded.module.description().special_paths)
 }
 
 impl ModuleController {

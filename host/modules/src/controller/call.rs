@@ -1,45 +1,15 @@
 //! Calls of operators: each sends a message to the task and waits for the outcome.
 
-use thiserror::Error;
 use tokio::sync::oneshot::error::RecvError;
 use tokio::time::{Instant, timeout_at};
 
 use super::ModuleController;
 use super::mailbox::{Lifecycle, Message, Reply, Revert, Waiting};
+use super::outcome::{CallError, Done};
 use super::select_request::SelectRequest;
 use super::store::SaveError;
+use crate::Rejection;
 use crate::limits::SWITCH_WAIT;
-use crate::{ModuleId, Rejection};
-
-/// The outcome of a change.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Done {
-    /// This module serves.
-    Serves(ModuleId),
-    /// The change is stored, and takes effect when the server loads the mount again.
-    NeedsReload(ModuleId),
-    /// No module is pinned any more: the best one that may serve does.
-    Unpinned {
-        /// The module that serves, if one may.
-        serves: Option<ModuleId>,
-        /// Better modules, and why they do not serve.
-        passed_over: Vec<String>,
-    },
-}
-
-/// Why a change was not made.
-#[derive(Clone, Debug, PartialEq, Eq, Error)]
-pub enum CallError {
-    /// This node cannot write. By this text the server recognises that it must forward the request.
-    #[error("{0}")]
-    ReadOnly(String),
-    /// The change is not possible, or not now.
-    #[error(transparent)]
-    Rejected(#[from] Rejection),
-    /// The change continues; the status will show the outcome.
-    #[error("the change of module goes on after {SWITCH_WAIT:?}: read `module` to see what became of it")]
-    Late,
-}
 
 impl From<SaveError> for CallError {
     fn from(error: SaveError) -> Self {

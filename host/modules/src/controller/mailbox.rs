@@ -11,7 +11,7 @@ use tokio::sync::{oneshot, watch};
 use tokio::time::{Instant, sleep_until};
 
 use super::active::Active;
-use super::call::{CallError, Done};
+use super::outcome::{CallError, Done};
 use super::select_request::SelectRequest;
 use crate::Rejection;
 

@@ -7,8 +7,8 @@ use component_runtime::{Capability, Description, StorageVersions};
 use semver::Version;
 use serde::{Deserialize, Serialize};
 
-use super::advertised::Paths;
-use super::state::Text;
+use super::paths::Paths;
+use super::text::Text;
 use crate::{Digest, LoadedModule, ModuleId};
 
 /// The part of a module's description that an update check compares.

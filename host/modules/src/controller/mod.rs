@@ -18,6 +18,8 @@ mod failed_attempts;
 mod mailbox;
 mod manifest;
 mod options;
+mod outcome;
+mod paths;
 mod probe;
 mod reconcile;
 mod report;
@@ -29,6 +31,7 @@ mod source;
 mod state;
 mod store;
 mod task;
+mod text;
 mod update_check;
 
 use std::collections::BTreeMap;
@@ -50,9 +53,9 @@ use mailbox::{Lifecycle, Mailbox, Message, Revert};
 use options::Options;
 use state::State;
 
-pub use call::{CallError, Done};
 pub use controllers::ModuleControllers;
 pub use manifest::ModuleManifest;
+pub use outcome::{CallError, Done};
 pub use report::{CandidateReport, Condition, Report, Serving};
 pub use select_request::{SelectRequest, VersionSelector};
 pub use source::Source;

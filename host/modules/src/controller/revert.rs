@@ -4,8 +4,8 @@ use std::sync::Arc;
 use std::time::SystemTime;
 
 use super::active::Active;
-use super::call::{CallError, Done};
 use super::manifest::ModuleManifest;
+use super::outcome::{CallError, Done};
 use super::state::{ActivationRecord, Pin, State};
 use super::store::SaveError;
 use super::{ModuleController, Work};
@@ -115,8 +115,8 @@ impl ModuleController {
         Ok(RevertPlan { from, to, next })
     }
 
-    /// What served before, or what ran last where another one stands in for it or another node went back to it. It is
-    /// loaded still where this process made the switch, else found again.
+    /// The module that served before; or the last active module, where a fallback serves in its place or another node
+    /// reverted to it. The module is still loaded if this process replaced it, else it is loaded again.
     async fn revert_target(&self, work: &Work, state: &State, from: Digest) -> Result<Arc<LoadedModule>, Rejection> {
         let revert_target =
             state.last_active.as_ref().filter(|record| record.manifest.digest.0 != from).or(state.previous.as_ref());

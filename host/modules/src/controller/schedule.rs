@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use tokio::time::{Instant, timeout};
 
-use super::call::CallError;
 use super::mailbox::{Message, Reply, Waiting};
+use super::outcome::CallError;
 use super::report::Report;
 use super::{ModuleController, Work, failed_attempts};
 use crate::Rejection;

@@ -8,10 +8,11 @@ use std::time::SystemTime;
 use semver::Version;
 
 use super::active::Active;
-use super::call::{CallError, Done};
 use super::manifest::ModuleManifest;
+use super::outcome::{CallError, Done};
 use super::select::{Criteria, Ranked, Verdict, is_embedded, rank};
-use super::state::{Pin, State, Text};
+use super::state::{Pin, State};
+use super::text::Text;
 use super::update_check::{Terms, check_update};
 use super::{ModuleController, Work};
 use crate::{Candidate, Digest, LoadedModule, Rejection};

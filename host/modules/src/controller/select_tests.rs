@@ -3,7 +3,8 @@
 #![expect(clippy::unwrap_used, reason = "tests")]
 
 use super::super::manifest::tests::manifest;
-use super::super::state::{Pin, RejectedDigest, Text};
+use super::super::state::{Pin, RejectedDigest};
+use super::super::text::Text;
 use super::*;
 use crate::Origin;
 

@@ -4,17 +4,16 @@
 //! Fields that this version does not know are kept, so that an older host does not lose what a newer one wrote.
 
 use std::collections::BTreeMap;
-use std::fmt::Display;
-use std::str::FromStr;
 use std::time::SystemTime;
 
 use component_runtime::RESERVED_PREFIX;
 use semver::Version;
-use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use super::advertised::Paths;
 use super::manifest::ModuleManifest;
+use super::paths::Paths;
+use super::text::Text;
 use crate::limits::{REASON_BYTES_MAX, REFUSED_DIGESTS_MAX, STATE_BYTES_MAX};
 use crate::{Digest, LoadedModule, Rejection};
 
@@ -194,23 +193,6 @@ impl ActivationRecord {
     pub(super) fn new(manifest: ModuleManifest) -> Self {
         let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).map_or(0, |since| since.as_secs());
         Self { manifest, since, unknown: Map::new() }
-    }
-}
-
-/// A value that is stored as people write it.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) struct Text<T>(pub T);
-
-impl<T: Display> Serialize for Text<T> {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_str(&self.0)
-    }
-}
-
-impl<'de, T: FromStr<Err: Display>> Deserialize<'de> for Text<T> {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let text = String::deserialize(deserializer)?;
-        text.parse().map(Self).map_err(serde::de::Error::custom)
     }
 }
 

@@ -1,0 +1,36 @@
+//! What a change that an operator asked for comes to.
+
+use thiserror::Error;
+
+use crate::limits::SWITCH_WAIT;
+use crate::{ModuleId, Rejection};
+
+/// The outcome of a change.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Done {
+    /// This module serves.
+    Serves(ModuleId),
+    /// The change is stored, and takes effect when the server loads the mount again.
+    NeedsReload(ModuleId),
+    /// No module is pinned any more: the best one that may serve does.
+    Unpinned {
+        /// The module that serves, if one may.
+        serves: Option<ModuleId>,
+        /// Better modules, and why they do not serve.
+        passed_over: Vec<String>,
+    },
+}
+
+/// Why a change was not made.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+pub enum CallError {
+    /// This node cannot write. By this text the server recognises that it must forward the request.
+    #[error("{0}")]
+    ReadOnly(String),
+    /// The change is not possible, or not now.
+    #[error(transparent)]
+    Rejected(#[from] Rejection),
+    /// The change continues; the status will show the outcome.
+    #[error("the change of module goes on after {SWITCH_WAIT:?}: read `module` to see what became of it")]
+    Late,
+}
