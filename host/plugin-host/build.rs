@@ -5,7 +5,7 @@ mod layout;
 
 use std::path::{Path, PathBuf};
 
-use layout::{MARK, SLOT_BYTES};
+use layout::{SLOT_BYTES, mark};
 
 fn main() {
     println!("cargo::rerun-if-changed=src/code_slot/layout.rs");
@@ -21,11 +21,11 @@ fn main() {
     }
 }
 
-/// The mark twice, then zeros.
+/// The mark, then zeros.
 #[expect(clippy::disallowed_methods, reason = "a step of the build has files")]
 fn write_empty_slot() -> Result<(), String> {
     let folder = std::env::var_os("OUT_DIR").ok_or("OUT_DIR is not set")?;
-    let mut slot = [MARK, MARK].concat();
+    let mut slot = mark().to_vec();
     slot.resize(SLOT_BYTES, 0);
     std::fs::write(Path::new(&folder).join("code_slot"), slot).map_err(|error| error.to_string())
 }

@@ -14,15 +14,15 @@ use std::process::ExitCode;
 use component_runtime::Runtime;
 use memchr::memmem;
 
-use self::layout::{MARK, SLOT_BYTES};
+use self::layout::{MARK_BYTES, SLOT_BYTES, mark};
 use crate::component::ASTRA_WASM;
 
 /// In the file as the linker wrote it; the running program must not take these bytes for constants.
 static SLOT: &[u8; SLOT_BYTES] = include_bytes!(concat!(env!("OUT_DIR"), "/code_slot"));
 
-/// The length of the code, little endian, after the two marks.
+/// The length of the code, little endian, after the mark.
 const LENGTH_BYTES: usize = size_of::<u64>();
-const CODE_AT: usize = 2 * MARK.len() + LENGTH_BYTES;
+const CODE_AT: usize = MARK_BYTES + LENGTH_BYTES;
 
 /// The precompiled code of the embedded component; empty where the slot was not filled.
 pub(crate) fn code() -> &'static [u8] {
@@ -30,7 +30,7 @@ pub(crate) fn code() -> &'static [u8] {
 }
 
 fn code_in(slot: &[u8]) -> Option<&[u8]> {
-    let length = slot.get(2 * MARK.len()..CODE_AT)?;
+    let length = slot.get(MARK_BYTES..CODE_AT)?;
     let length = usize::try_from(u64::from_le_bytes(length.try_into().ok()?)).ok()?;
     slot.get(CODE_AT..CODE_AT.checked_add(length)?)
 }
@@ -67,7 +67,7 @@ fn write_into(program: &mut [u8], code: &[u8]) -> Result<(), String> {
     let slot = program.get_mut(at).ok_or(CUT_OFF)?;
     let length = (code.len() as u64).to_le_bytes();
     let rest = length.iter().chain(code).copied().chain(std::iter::repeat(0));
-    slot.iter_mut().skip(2 * MARK.len()).zip(rest).for_each(|(byte, filled)| *byte = filled);
+    slot.iter_mut().skip(MARK_BYTES).zip(rest).for_each(|(byte, filled)| *byte = filled);
     Ok(())
 }
 
@@ -83,8 +83,8 @@ pub fn code_of(program: &[u8]) -> Result<&[u8], String> {
 const CUT_OFF: &str = "the slot for precompiled code is cut off";
 
 fn slot_of(program: &[u8]) -> Result<Range<usize>, String> {
-    let begin = [MARK, MARK].concat();
-    let mut found = memmem::find_iter(program, &begin);
+    let mark = mark();
+    let mut found = memmem::find_iter(program, &mark);
     match (found.next(), found.next()) {
         (Some(at), None) => Ok(at..at + SLOT_BYTES),
         _ => Err("the program does not hold exactly one slot for precompiled code".to_owned()),
@@ -99,8 +99,7 @@ mod tests {
 
     fn program(slots: usize) -> Vec<u8> {
         let mut program = b"head".to_vec();
-        program.extend_from_slice(MARK);
-        program.extend_from_slice(b"between");
+        program.extend_from_slice(&mark().map(|byte| !byte));
         for _ in 0..slots {
             program.extend_from_slice(SLOT.as_slice());
         }
@@ -112,7 +111,7 @@ mod tests {
     fn a_filled_slot_holds_the_code_and_the_rest_of_the_program_stays() {
         let mut filled = program(1);
         write_into(&mut filled, &[7; 1000]).unwrap();
-        let at = 4 + MARK.len() + 7;
+        let at = 4 + MARK_BYTES;
         assert_eq!(code_in(&filled[at..at + SLOT_BYTES]), Some([7; 1000].as_slice()));
         assert_eq!(filled.len(), program(1).len());
         assert!(filled.starts_with(b"head") && filled.ends_with(b"tail"));

@@ -7,7 +7,7 @@ use object::elf::{DT_NEEDED, FileHeader64, PT_INTERP};
 #[cfg(target_env = "musl")]
 use object::read::elf::{Dyn as _, FileHeader as _, ProgramHeader as _};
 
-use crate::program::plugin;
+use crate::program::{plugin, run};
 
 #[test]
 fn the_finished_program_carries_its_precompiled_code() {
@@ -15,6 +15,9 @@ fn the_finished_program_carries_its_precompiled_code() {
     let code = plugin_host::precompiled_code_of(&program).unwrap();
     // Precompiled code is an ELF file of its own.
     assert!(code.starts_with(b"\x7fELF"), "{} bytes of code", code.len());
+    let folder = tempfile::tempdir().unwrap();
+    let used = run(folder.path(), &["run", "read", "info"]).expect(0);
+    assert_eq!(used.stderr, "", "a program that had to compile its component says so");
 }
 
 /// Such a program starts on every Linux system, whatever C library the system has, or none.
