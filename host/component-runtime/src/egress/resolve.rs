@@ -41,9 +41,8 @@ async fn is_missing(path: &str) -> bool {
 }
 
 fn no_resolver(name: &str) -> io::Error {
-    let reason = format!("this system names no DNS server: `{RESOLVER_CONFIGURATION}` is missing");
-    tracing::error!(name, reason, "the name of an upstream cannot be resolved");
-    io::Error::new(io::ErrorKind::NotFound, reason)
+    let reason = "the system names no DNS server: give the plugin that file, or add the name to `/etc/hosts`";
+    io::Error::new(io::ErrorKind::NotFound, format!("`{name}`: `{RESOLVER_CONFIGURATION}` is missing, so {reason}"))
 }
 
 /// Where a system names its DNS servers. Without the file the C library asks a server on this machine.
