@@ -121,7 +121,7 @@ fn described(context: &Context<'_>, config: &OrgConfig, mark: &str) -> String {
         logical_name: "",
         metadata: &BTreeMap::new(),
     };
-    describe(&config.description, &facts, mark)
+    describe(&[&config.description], &facts, mark)
 }
 
 fn not_proven(org_id: &OrgId, error: &ClientError) -> Error {

@@ -10,7 +10,7 @@ use serde_json::{Map, Value};
 
 use crate::config::Origin;
 use crate::names::{OrgId, RoleName};
-use crate::record::{Record, RecordId, TokenSecrets};
+use crate::record::{Record, RecordId, TokenKind, TokenSecrets};
 
 /// The kind of secret, by the Go plugin's name for it, so that leases of the Go plugin can be renewed and revoked.
 pub(crate) const KIND: &str = "astra_token";
@@ -75,16 +75,45 @@ pub(crate) struct Answer<'a> {
     role_name: &'a str,
     logical_name: &'a str,
     generated_on: &'a str,
-    /// Null where there is none, as the Go plugin answers: an agent takes any secret whose `metadata` is a map, be it
-    /// empty, for a deleted one of kv-v2 (openbao-template `vault_read.go`, `deletedKVv2`).
-    metadata: Option<&'a BTreeMap<String, String>>,
+    #[serde(flatten)]
+    metadata: ShownMetadata<'a>,
     #[serde(skip_serializing_if = "Option::is_none")]
     expires_at: Option<&'a str>,
 }
 
+/// A token's metadata in an answer; null where there is none. An agent of OpenBao takes any secret whose `metadata` is a
+/// map, be it empty, for a deleted secret of kv-v2 (openbao-template `vault_read.go`, `deletedKVv2`), so only the Go
+/// plugin's path has a field of that name.
+#[derive(Serialize)]
+enum ShownMetadata<'a> {
+    #[serde(rename = "metadata")]
+    GoPlugins(Option<&'a BTreeMap<String, String>>),
+    #[serde(rename = "custom_metadata")]
+    Custom(Option<&'a BTreeMap<String, String>>),
+}
+
+/// Which path answers, and so by which name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum MetadataName {
+    /// `metadata`, on `org/token`.
+    GoPlugins,
+    /// `custom_metadata`, on all other paths.
+    Custom,
+}
+
+impl MetadataName {
+    fn show(self, metadata: &BTreeMap<String, String>) -> ShownMetadata<'_> {
+        let metadata = Some(metadata).filter(|metadata| !metadata.is_empty());
+        match self {
+            Self::GoPlugins => ShownMetadata::GoPlugins(metadata),
+            Self::Custom => ShownMetadata::Custom(metadata),
+        }
+    }
+}
+
 impl<'a> Answer<'a> {
     /// Of a token that is shown to whoever may have it.
-    pub(crate) fn of(record: &'a Record, secrets: &'a TokenSecrets) -> Self {
+    pub(crate) fn of(record: &'a Record, secrets: &'a TokenSecrets, metadata_name: MetadataName) -> Self {
         Self {
             client_id: &record.client_id,
             secret: secrets.secret.expose(),
@@ -93,15 +122,15 @@ impl<'a> Answer<'a> {
             role_name: record.role_name.as_str(),
             logical_name: &record.logical_name,
             generated_on: &record.generated_on,
-            metadata: Some(&record.metadata).filter(|metadata| !metadata.is_empty()),
+            metadata: metadata_name.show(&record.metadata),
             expires_at: record.expires_at.as_deref(),
         }
     }
 }
 
-/// The answer that shows a token again, without a lease.
+/// The answer by which `org/token` shows a token again, without a lease.
 pub(crate) fn plain_answer(record: &Record, secrets: &TokenSecrets) -> Result<Response, Error> {
-    Response::json(&Answer::of(record, secrets))
+    Response::json(&Answer::of(record, secrets, MetadataName::GoPlugins))
 }
 
 /// The answer of a mint.
@@ -117,7 +146,9 @@ pub(crate) fn leased_answer(
         renewable: true,
         internal_data: internal_data(record, terms.expires_at.as_deref()),
     };
-    Ok(Response { warnings, secret: Some(secret.of_kind(KIND)), ..plain_answer(record, secrets)? })
+    let metadata_name = if record.kind == TokenKind::Creds { MetadataName::Custom } else { MetadataName::GoPlugins };
+    let shown = Response::json(&Answer::of(record, secrets, metadata_name))?;
+    Ok(Response { warnings, secret: Some(secret.of_kind(KIND)), ..shown })
 }
 
 fn internal_data(record: &Record, expires_at: Option<&str>) -> Map<String, Value> {
@@ -136,15 +167,25 @@ fn internal_data(record: &Record, expires_at: Option<&str>) -> Map<String, Value
     data
 }
 
-/// The fields of [`plain_answer`] and [`leased_answer`], for OpenAPI.
-pub(crate) const ANSWER_FIELDS: &[Field] = &[
-    Field::new("clientId", FieldType::String, "Client ID of the token in Astra; case matters."),
-    Field::new("secret", FieldType::String, "Client secret, which CQL drivers take as the password of the client ID."),
-    Field::new("token", FieldType::String, "The token."),
-    Field::new("orgId", FieldType::String, "ID of its organization."),
-    Field::new("roleName", FieldType::String, "Role it was made for."),
-    Field::new("logicalName", FieldType::String, "Its logical name; empty where it has none."),
-    Field::new("generatedOn", FieldType::String, "When Astra made it."),
-    Field::new("metadata", FieldType::KvPairs, "What the client noted about it."),
-    Field::new("expiresAt", FieldType::String, "When Astra ends it, where Astra says so."),
-];
+/// What `org/token` answers, for OpenAPI.
+pub(crate) const ORG_TOKEN_ANSWER: &[Field] = &answer_fields("metadata");
+
+/// What `creds/:org/:role` answers, for OpenAPI.
+pub(crate) const CREDS_ANSWER: &[Field] = &CREDS_FIELDS;
+
+/// The fields of [`CREDS_ANSWER`], to be joined with others.
+pub(crate) const CREDS_FIELDS: [Field; 9] = answer_fields("custom_metadata");
+
+const fn answer_fields(metadata: &'static str) -> [Field; 9] {
+    [
+        Field::new("clientId", FieldType::String, "Client ID of the token in Astra; case matters."),
+        Field::new("secret", FieldType::String, "Client secret, which CQL drivers take as the password of the client ID."),
+        Field::new("token", FieldType::String, "The token."),
+        Field::new("orgId", FieldType::String, "ID of its organization."),
+        Field::new("roleName", FieldType::String, "Role it was made for."),
+        Field::new("logicalName", FieldType::String, "Its logical name; empty where it has none."),
+        Field::new("generatedOn", FieldType::String, "When Astra made it."),
+        Field::new(metadata, FieldType::KvPairs, "What the client noted about it; `null` where that is nothing."),
+        Field::new("expiresAt", FieldType::String, "When Astra ends it, where Astra says so."),
+    ]
+}

@@ -5,6 +5,7 @@
 //! component in production, unchanged.
 
 mod back_off;
+mod duration_form;
 mod limits;
 mod lock;
 mod mark;
@@ -13,6 +14,7 @@ mod who;
 
 mod config;
 mod names;
+mod page;
 mod path_config;
 mod path_info;
 mod path_role;

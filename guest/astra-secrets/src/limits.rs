@@ -24,6 +24,12 @@ pub(crate) const CONFIGS_MAX: usize = 2_000;
 /// Roles that one answer lists: at most some 450 bytes each, and the host allows an answer 8 MiB.
 pub(crate) const ROLES_LISTED_MAX: usize = 15_000;
 
+/// Roles that `key_info` of one list describes: each costs a read, and the host allows a request 10,000 storage calls.
+pub(crate) const ROLES_DESCRIBED_MAX: usize = 1_000;
+
+/// Roles that are read at once: their entries are in memory together.
+pub(crate) const ROLES_READ_AT_ONCE: usize = 100;
+
 /// Astra roles of one role, and of one list of allowed ones.
 pub(crate) const ROLE_IDS_MAX: usize = 100;
 

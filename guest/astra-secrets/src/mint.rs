@@ -135,8 +135,6 @@ fn allowed_role_ids(order: &Order<'_>) -> Result<Vec<String>, Error> {
 }
 
 fn described(context: &Context<'_>, order: &Order<'_>, mark: &str) -> String {
-    let own = &order.role.description;
-    let template = if own.is_empty() { &order.config.description } else { own };
     let facts = Facts {
         request: context.request,
         created_by: &Who::of(context.request),
@@ -145,7 +143,7 @@ fn described(context: &Context<'_>, order: &Order<'_>, mark: &str) -> String {
         logical_name: order.logical_name.map_or("", TokenLogicalName::as_str),
         metadata: &order.metadata,
     };
-    describe(template, &facts, mark)
+    describe(&[&order.role.description, &order.config.description], &facts, mark)
 }
 
 fn new_record(

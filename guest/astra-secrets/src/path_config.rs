@@ -16,9 +16,11 @@ use secrets_framework::{
 };
 
 use crate::config;
+use crate::duration_form::DurationForm;
 use crate::names::OrgId;
+use crate::page::{AFTER, LIMIT, Page};
 
-use rows::{CONFIG_FIELDS, CONFIG_ORG_FIELDS};
+use rows::{CONFIG_ANSWER, CONFIG_FIELDS, CONFIG_ORG_ANSWER, CONFIG_ORG_FIELDS};
 
 /// `config`.
 pub(crate) const CONFIG: Path = Path {
@@ -28,7 +30,8 @@ pub(crate) const CONFIG: Path = Path {
     operations: &[
         OperationSpec::new(Operation::Create, write_by_body, "Configure an organization."),
         OperationSpec::new(Operation::Update, write_by_body, "Change an organization's settings."),
-        OperationSpec::new(Operation::Read, read_by_body, "Read an organization's settings.").answering(READ_FIELDS),
+        OperationSpec::new(Operation::Read, read_by_body, "Read an organization's settings.")
+            .answering(CONFIG_ANSWER),
         OperationSpec::new(Operation::Delete, delete_by_body, "Delete an organization's settings."),
         OperationSpec::new(Operation::List, list, "List the configured organizations.").answering(LIST_FIELDS),
     ],
@@ -50,14 +53,14 @@ pub(crate) const CONFIG: Path = Path {
 pub(crate) const CONFIGS: Path = Path {
     pattern: &[Segment::Literal("configs")],
     list: true,
-    fields: &[],
+    fields: &[AFTER, LIMIT],
     operations: &[
         OperationSpec::new(Operation::List, list, "List the configured organizations.").answering(LIST_FIELDS)
     ],
     existence_check: None,
     synopsis: "List the configured organizations.",
-    description: "The keys are organization IDs; `key_info` holds logical name, URL and caller mode. Nothing secret \
-        is shown.",
+    description: "The keys are organization IDs; `key_info` holds ID, logical name, URL and caller mode. Nothing \
+        secret is shown.",
 };
 
 /// `config/:org`.
@@ -68,7 +71,8 @@ pub(crate) const CONFIG_ORG: Path = Path {
     operations: &[
         OperationSpec::new(Operation::Create, write_by_path, "Configure an organization."),
         OperationSpec::new(Operation::Update, write_by_path, "Change an organization's settings."),
-        OperationSpec::new(Operation::Read, read_by_path, "Read an organization's settings.").answering(READ_FIELDS),
+        OperationSpec::new(Operation::Read, read_by_path, "Read an organization's settings.")
+            .answering(CONFIG_ORG_ANSWER),
         OperationSpec::new(Operation::Delete, delete_by_path, "Delete an organization's settings."),
     ],
     existence_check: Some(exists_by_path),
@@ -80,36 +84,10 @@ pub(crate) const CONFIG_ORG: Path = Path {
         1 minute, doubling up to 1 hour, and is shown in `config/<organization>/check`.",
 };
 
-/// What a read answers.
-const READ_FIELDS: &[Field] = &[
-    Field::new("org_id", FieldType::String, "ID of the organization."),
-    Field::new("astra_token", FieldType::String, "`AstraCS:<client id>:redacted`; the token itself is never shown."),
-    Field::new("url", FieldType::String, "URL of Astra's DevOps API."),
-    Field::new("logical_name", FieldType::String, "The organization's other name; empty = none."),
-    Field::new("caller_mode", FieldType::String, "`standard` or `sidecar`."),
-    Field::new("allowed_role_ids", FieldType::CommaStringSlice, "Astra roles that roles may use; empty = any."),
-    Field::new("description", FieldType::String, "Template of a token's description in Astra; empty = none."),
-    Field::new(
-        "request_timeout",
-        FieldType::String,
-        "Longest wait for the head of an answer of Astra, and between two reads of it, such as `10s`.",
-    ),
-    Field::new("max_retries", FieldType::Int64, "How often a request to Astra is repeated at the most."),
-    Field::new("rotation_period", FieldType::String, "The admin token is rotated this often; `0s` = not by a period."),
-    Field::new("rotation_schedule", FieldType::String, "The admin token is rotated at these times; empty = at none."),
-    Field::new("rotation_window", FieldType::String, "How long after such a time it may begin; `0s` = at any time."),
-    Field::new("rotation_grace_period", FieldType::String, "How long an old admin token lives on, such as `10m0s`."),
-    Field::new("last_rotated", FieldType::String, "When the admin token was rotated last; empty = it was not."),
-    Field::new("next_rotation", FieldType::String, "When it is rotated next; empty = never by itself."),
-    Field::new("tidy_period", FieldType::String, "How often the organization is tidied; `0s` = never by itself."),
-    Field::new("next_tidy", FieldType::String, "When it is tidied next; empty = never by itself."),
-    Field::new("record_reads", FieldType::Bool, "Is each read of a secret recorded?"),
-];
-
 /// What a list answers.
 const LIST_FIELDS: &[Field] = &[
     Field::new("keys", FieldType::CommaStringSlice, "IDs of the organizations."),
-    Field::new("key_info", FieldType::Map, "By ID: `logical_name`, `url`, `caller_mode`."),
+    Field::new("key_info", FieldType::Map, "By ID: `org_id`, `logical_name`, `url`, `caller_mode`."),
 ];
 
 fn write_by_body(context: &Context<'_>, data: &FieldData) -> Outcome {
@@ -121,11 +99,11 @@ fn write_by_path(context: &Context<'_>, data: &FieldData) -> Outcome {
 }
 
 fn read_by_body(context: &Context<'_>, data: &FieldData) -> Outcome {
-    target::named(context, data).and_then(|target| read::read(target.config.as_ref()))
+    target::named(context, data).and_then(|target| read::read(target.config.as_ref(), DurationForm::GoText))
 }
 
 fn read_by_path(context: &Context<'_>, data: &FieldData) -> Outcome {
-    target::in_path(context, data).and_then(|target| read::read(target.config.as_ref()))
+    target::in_path(context, data).and_then(|target| read::read(target.config.as_ref(), DurationForm::Seconds))
 }
 
 fn delete_by_body(context: &Context<'_>, data: &FieldData) -> Outcome {
@@ -136,8 +114,8 @@ fn delete_by_path(context: &Context<'_>, data: &FieldData) -> Outcome {
     target::in_path(context, data).and_then(|target| delete::delete(context, data, &target.org_id))
 }
 
-fn list(context: &Context<'_>, _: &FieldData) -> Outcome {
-    read::list(context)
+fn list(context: &Context<'_>, data: &FieldData) -> Outcome {
+    read::list(context, &Page::of(data))
 }
 
 /// Runs before the policy check, so it must change nothing and tell nothing:

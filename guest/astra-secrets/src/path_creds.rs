@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 
 use secrets_framework::{Context, Field, FieldData, FieldType, Operation, OperationSpec, Outcome, Path, Segment};
 
-use crate::astra_token::ANSWER_FIELDS;
+use crate::astra_token::CREDS_ANSWER;
 use crate::config::unknown_org;
 use crate::mint::{Order, mint};
 use crate::names::{OrgId, RoleName};
@@ -34,9 +34,9 @@ pub(crate) const CREDS: Path = Path {
         ),
     ],
     operations: &[
-        OperationSpec::new(Operation::Read, read, "Make a token of the role.").answering(ANSWER_FIELDS),
+        OperationSpec::new(Operation::Read, read, "Make a token of the role.").answering(CREDS_ANSWER),
         OperationSpec::new(Operation::Update, write, "Make a token of the role, with metadata or a time to live.")
-            .answering(ANSWER_FIELDS),
+            .answering(CREDS_ANSWER),
     ],
     existence_check: None,
     synopsis: "Make a leased Astra token of a role.",

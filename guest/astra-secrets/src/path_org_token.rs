@@ -10,7 +10,7 @@ use secrets_framework::{
 };
 use serde::Serialize;
 
-use crate::astra_token::{ANSWER_FIELDS, plain_answer};
+use crate::astra_token::{ORG_TOKEN_ANSWER, plain_answer};
 use crate::config::{self, CallerMode, OrgConfig, unknown_org};
 use crate::history::End;
 use crate::mint::{Order, already_exists, mint};
@@ -44,9 +44,9 @@ pub(crate) const ORG_TOKEN: Path = Path {
         ),
     ],
     operations: &[
-        OperationSpec::new(Operation::Update, write, "Make a token of a role.").answering(ANSWER_FIELDS),
+        OperationSpec::new(Operation::Update, write, "Make a token of a role.").answering(ORG_TOKEN_ANSWER),
         OperationSpec::new(Operation::Read, read, "Read a token that was made before; in sidecar mode, make one.")
-            .answering(ANSWER_FIELDS),
+            .answering(ORG_TOKEN_ANSWER),
     ],
     existence_check: None,
     synopsis: "Make a leased Astra token of a role, or read one again.",

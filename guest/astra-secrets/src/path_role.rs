@@ -11,6 +11,8 @@ use secrets_framework::{
     Context, Error, Field, FieldData, FieldType, Operation, OperationSpec, Outcome, Path, Segment,
 };
 
+use crate::duration_form::DurationForm;
+use crate::page::{AFTER, LIMIT, Page};
 use crate::path_config;
 
 use fields::{ROLE_FIELDS, ROLES_ORG_ROLE_FIELDS};
@@ -23,7 +25,7 @@ pub(crate) const ROLE: Path = Path {
     operations: &[
         OperationSpec::new(Operation::Create, write_by_body, "Create a role."),
         OperationSpec::new(Operation::Update, write_by_body, "Change a role."),
-        OperationSpec::new(Operation::Read, read_by_body, "Read a role.").answering(READ_FIELDS),
+        OperationSpec::new(Operation::Read, read_by_body, "Read a role.").answering(ROLE_ANSWER),
         OperationSpec::new(Operation::Delete, delete_by_body, "Delete a role."),
     ],
     existence_check: Some(exists_by_body),
@@ -39,21 +41,22 @@ pub(crate) const ROLE: Path = Path {
 pub(crate) const ROLES: Path = Path {
     pattern: &[Segment::Literal("roles")],
     list: true,
-    fields: &[],
+    fields: &[AFTER, LIMIT],
     operations: &[
         OperationSpec::new(Operation::List, list_all, "List the roles of all organizations.").answering(LIST_FIELDS)
     ],
     existence_check: None,
     synopsis: "List the roles of all organizations.",
     description: "The keys are role names; where several organizations have a role of one name, `<org id>:<role name>` \
-        for each of them. `key_info` holds organization and role name.",
+        for each of them, which `role` takes as `role_name`. `key_info` holds organization, role name, Astra role \
+        and lifetimes.",
 };
 
 /// `roles/:org`.
 pub(crate) const ROLES_ORG: Path = Path {
     pattern: &[Segment::Literal("roles"), Segment::Capture("org")],
     list: true,
-    fields: &[path_config::fields::ORG],
+    fields: &[path_config::fields::ORG, AFTER, LIMIT],
     operations: &[
         OperationSpec::new(Operation::List, list_org, "List the roles of one organization.").answering(LIST_FIELDS)
     ],
@@ -70,7 +73,7 @@ pub(crate) const ROLES_ORG_ROLE: Path = Path {
     operations: &[
         OperationSpec::new(Operation::Create, write_by_path, "Create a role."),
         OperationSpec::new(Operation::Update, write_by_path, "Change a role."),
-        OperationSpec::new(Operation::Read, read_by_path, "Read a role.").answering(READ_FIELDS),
+        OperationSpec::new(Operation::Read, read_by_path, "Read a role.").answering(ROLES_ORG_ROLE_ANSWER),
         OperationSpec::new(Operation::Delete, delete_by_path, "Delete a role."),
     ],
     existence_check: Some(exists_by_path),
@@ -79,22 +82,30 @@ pub(crate) const ROLES_ORG_ROLE: Path = Path {
         more settings. Both have one spelling here: the organization's ID, and the role's name in lower case.",
 };
 
-/// What a read answers.
-const READ_FIELDS: &[Field] = &[
-    Field::new("org_id", FieldType::String, "ID of the organization."),
-    Field::new("role_name", FieldType::String, "Name of the role."),
-    Field::new("role_id", FieldType::String, "ID of the Astra role; of several, the first."),
-    Field::new("role_ids", FieldType::CommaStringSlice, "IDs of all Astra roles that a token gets."),
-    Field::new("ttl", FieldType::String, "Time to live of a lease, such as `1h0m0s`; `0s` = the mount's default."),
-    Field::new("max_ttl", FieldType::String, "Longest life of a lease; `0s` = the mount's maximum."),
-    Field::new("description", FieldType::String, "Template of a token's description; empty = the config's."),
-    Field::new("token_expiry", FieldType::String, "`auto` or `off`."),
-];
+/// What a read of `role` answers.
+const ROLE_ANSWER: &[Field] = &answer(DurationForm::GoText);
+
+/// What a read of `roles/:org/:role` answers.
+const ROLES_ORG_ROLE_ANSWER: &[Field] = &answer(DurationForm::Seconds);
+
+const fn answer(durations: DurationForm) -> [Field; 8] {
+    let duration = durations.kind();
+    [
+        Field::new("org_id", FieldType::String, "ID of the organization."),
+        Field::new("role_name", FieldType::String, "Name of the role."),
+        Field::new("role_id", FieldType::String, "ID of the Astra role; of several, the first."),
+        Field::new("role_ids", FieldType::CommaStringSlice, "IDs of all Astra roles that a token gets."),
+        Field::new("ttl", duration, "Time to live of a lease; 0 = the mount's default."),
+        Field::new("max_ttl", duration, "Longest life of a lease; 0 = the mount's maximum."),
+        Field::new("description", FieldType::String, "Template of a token's description; empty = the config's."),
+        Field::new("token_expiry", FieldType::String, "`auto` or `off`."),
+    ]
+}
 
 /// What a list answers.
 const LIST_FIELDS: &[Field] = &[
     Field::new("keys", FieldType::CommaStringSlice, "Names of the roles."),
-    Field::new("key_info", FieldType::Map, "By key: `org_id`, `role_name`."),
+    Field::new("key_info", FieldType::Map, "By key: `org_id`, `role_name`, `role_id`, `ttl`, `max_ttl`."),
 ];
 
 fn write_by_body(context: &Context<'_>, data: &FieldData) -> Outcome {
@@ -106,11 +117,11 @@ fn write_by_path(context: &Context<'_>, data: &FieldData) -> Outcome {
 }
 
 fn read_by_body(context: &Context<'_>, data: &FieldData) -> Outcome {
-    target::role_in_body(context, data).and_then(|role| read::read(role.as_ref()))
+    target::role_in_body(context, data).and_then(|role| read::read(role.as_ref(), DurationForm::GoText))
 }
 
 fn read_by_path(context: &Context<'_>, data: &FieldData) -> Outcome {
-    target::role_in_path(context, data).and_then(|role| read::read(role.as_ref()))
+    target::role_in_path(context, data).and_then(|role| read::read(role.as_ref(), DurationForm::Seconds))
 }
 
 fn delete_by_body(context: &Context<'_>, data: &FieldData) -> Outcome {
@@ -121,12 +132,13 @@ fn delete_by_path(context: &Context<'_>, data: &FieldData) -> Outcome {
     target::found_in_path(context, data).and_then(|found| write::delete(context, found))
 }
 
-fn list_all(context: &Context<'_>, _: &FieldData) -> Outcome {
-    read::list_all(context)
+fn list_all(context: &Context<'_>, data: &FieldData) -> Outcome {
+    read::list_all(context, &Page::of(data))
 }
 
 fn list_org(context: &Context<'_>, data: &FieldData) -> Outcome {
-    path_config::target::in_path(context, data).and_then(|target| read::list_org(context, &target.org_id))
+    let org_id = path_config::target::in_path(context, data)?.org_id;
+    read::list_org(context, &org_id, &Page::of(data))
 }
 
 /// Runs before the policy check, so it must change nothing and tell nothing:

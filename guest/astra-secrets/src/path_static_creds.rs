@@ -1,20 +1,21 @@
 //! `static-creds/:org/:name`: the current token of a static role. Not leased:
 //! it lives until it is replaced, and for the grace period after.
 
-use std::time::Duration;
+use std::borrow::Cow;
 
 use secrets_framework::{
     Context, Error, Field, FieldData, FieldType, Operation, OperationSpec, Outcome, Path, Response, Segment,
 };
 use serde::Serialize;
 
-use crate::astra_token::{ANSWER_FIELDS, Answer};
+use crate::astra_token::{Answer, CREDS_FIELDS, MetadataName};
 use crate::config;
 use crate::names::{OrgId, RoleName};
 use crate::path_config::fields::ORG;
 use crate::path_config::target;
 use crate::path_static_roles::{NAME, spelled};
 use crate::record;
+use crate::schedule::Schedule;
 use crate::static_role::{self, StaticRole};
 use crate::storage;
 use crate::time_text;
@@ -34,26 +35,41 @@ pub(crate) const STATIC_CREDS: Path = Path {
 };
 
 const STATIC_ANSWER_FIELDS: &[Field] = &{
-    let mut fields = [Field::new("ttl", FieldType::Int64, "Seconds to the next rotation; 0 = it is due."); FIELD_COUNT];
-    let mut index = 0;
-    while index < ANSWER_FIELDS.len() {
-        fields[index] = ANSWER_FIELDS[index];
-        index += 1;
-    }
-    fields[index] = Field::new("lastRotated", FieldType::String, "When this mount made the token.");
-    fields
+    let [client_id, secret, token, org_id, role_name, logical_name, generated_on, metadata, expires_at] = CREDS_FIELDS;
+    [
+        client_id,
+        secret,
+        token,
+        org_id,
+        role_name,
+        logical_name,
+        generated_on,
+        metadata,
+        expires_at,
+        Field::new("ttl", FieldType::Int64, "Seconds to the next rotation, or to the next try of one; at least 1."),
+        Field::new("lastRotated", FieldType::String, "When this mount made the token."),
+        Field::new("last_vault_rotation", FieldType::String, "The same, by the name that the server's own engines use."),
+        Field::new(
+            "rotation_schedule",
+            FieldType::String,
+            "When the token rotates: a cron expression in UTC, or a period as `@every 86400s`.",
+        ),
+    ]
 };
 
-const FIELD_COUNT: usize = ANSWER_FIELDS.len() + 2;
-
-/// No `rotation_period`: beside a `ttl`, Vault Agent and consul-template would
-/// take it for leave not to read again before the rotation, and miss one by hand.
+/// Beside the token what clients go by to read again. Vault Secrets Operator wants `last_vault_rotation`, a `ttl` and a
+/// `rotation_schedule`. There is no `rotation_period`: consul-template, which is in both agents, would take that beside
+/// a `ttl` for leave not to read again before the rotation, and miss one by hand.
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
 struct StaticAnswer<'a> {
     #[serde(flatten)]
     token: Answer<'a>,
-    last_rotated: Option<String>,
+    last_rotated: Option<&'a str>,
+    #[serde(rename = "last_vault_rotation")]
+    last_vault_rotation: Option<&'a str>,
+    #[serde(rename = "rotation_schedule", skip_serializing_if = "Option::is_none")]
+    rotation_schedule: Option<Cow<'a, str>>,
     ttl: u64,
 }
 
@@ -98,11 +114,23 @@ fn show(context: &Context<'_>, role: &StaticRole, record_reads: bool) -> Outcome
     if !record::note_read(context, record_reads, &record)? {
         return Ok(None);
     }
+    let last_rotated = time_text::of_seconds(role.last_rotated);
     Ok(Some(Response::json(&StaticAnswer {
-        token: Answer::of(&record, secrets),
-        last_rotated: time_text::format(Duration::from_secs(role.last_rotated)),
-        ttl: role.turn.due.saturating_sub(context.now().as_secs()),
+        token: Answer::of(&record, secrets, MetadataName::Custom),
+        last_rotated: last_rotated.as_deref(),
+        last_vault_rotation: last_rotated.as_deref(),
+        rotation_schedule: role.schedule.as_ref().map(schedule_text),
+        // A client that sleeps by 0 would ask without a pause until rollback has rotated.
+        ttl: role.turn.due.saturating_sub(context.now().as_secs()).max(1),
     })?))
+}
+
+/// A schedule as Kubernetes' operators write one.
+fn schedule_text(schedule: &Schedule) -> Cow<'_, str> {
+    match schedule {
+        Schedule::Period(period) => Cow::Owned(format!("@every {}s", period.as_secs())),
+        Schedule::Cron { expression, .. } => Cow::Borrowed(expression),
+    }
 }
 
 /// How often a role is looked at that is rotated at the same time.

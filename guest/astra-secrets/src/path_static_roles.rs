@@ -10,6 +10,7 @@ use secrets_framework::{
 };
 
 use crate::names::{OrgId, RoleName};
+use crate::page::{AFTER, LIMIT, Page};
 use crate::path_config::fields::ORG;
 use crate::path_config::target;
 use crate::static_role::{self, StaticRole};
@@ -29,7 +30,7 @@ pub(crate) const NAME: Field = Field::new(
 pub(crate) const STATIC_ROLES_ORG: Path = Path {
     pattern: &[Segment::Literal("static-roles"), Segment::Capture("org")],
     list: true,
-    fields: &[ORG],
+    fields: &[ORG, AFTER, LIMIT],
     operations: &[
         OperationSpec::new(Operation::List, list, "List the static roles of an organization.").answering(LIST_FIELDS)
     ],
@@ -66,10 +67,10 @@ const READ_FIELDS: &[Field] = &[
     Field::new("org_id", FieldType::String, "ID of the organization."),
     Field::new("name", FieldType::String, "Name of the static role."),
     Field::new("role_ids", FieldType::CommaStringSlice, "IDs of the Astra roles of its next token."),
-    Field::new("rotation_period", FieldType::String, "Time between two rotations, such as `24h0m0s`; `0s` = none."),
+    Field::new("rotation_period", FieldType::DurationSecond, "Time between two rotations; 0 = none."),
     Field::new("rotation_schedule", FieldType::String, "Cron expression of its rotations, in UTC; empty = none."),
-    Field::new("rotation_window", FieldType::String, "How long after its time a rotation may begin; `0s` = always."),
-    Field::new("grace_period", FieldType::String, "How long a replaced token lives on."),
+    Field::new("rotation_window", FieldType::DurationSecond, "How long after its time a rotation may begin; 0 = always."),
+    Field::new("grace_period", FieldType::DurationSecond, "How long a replaced token lives on."),
     Field::new("description", FieldType::String, "Template of a token's description; empty = the config's."),
     Field::new("client_id", FieldType::String, "Client ID of the current token."),
     Field::new("previous_client_id", FieldType::String, "Client ID of the token before, while it lives on."),
@@ -87,7 +88,8 @@ const LIST_FIELDS: &[Field] = &[
 ];
 
 fn list(context: &Context<'_>, data: &FieldData) -> Outcome {
-    target::in_path(context, data).and_then(|target| read::list(context, &target.org_id))
+    let org_id = target::in_path(context, data)?.org_id;
+    read::list(context, &org_id, &Page::of(data))
 }
 
 fn read(context: &Context<'_>, data: &FieldData) -> Outcome {

@@ -12,9 +12,10 @@ use crate::ending::{Patience, Target, end_token};
 use crate::history::{self, End, History};
 use crate::in_use;
 use crate::names::OrgId;
+use crate::page::{AFTER, LIMIT, Page};
 use crate::path_config::target;
 use crate::path_org_token::list_answer;
-use crate::record::{self, Page, Record};
+use crate::record::{self, Record};
 
 use shown::{Info, READ_FIELDS, Shown};
 
@@ -24,12 +25,8 @@ pub(crate) const TOKENS_ORG: Path = Path {
     list: true,
     fields: &[
         Field::new("org", FieldType::String, "ID of the organization.").required(),
-        Field::new(
-            "after",
-            FieldType::String,
-            "Client ID after which to list; it need not be there. Empty = from the first.",
-        ),
-        Field::new("limit", FieldType::Int64, "How many tokens to list at the most; 0 = all that one answer holds."),
+        AFTER,
+        LIMIT,
     ],
     operations: &[OperationSpec::new(Operation::List, list, "List the organization's tokens.").answering(&[
         Field::new("keys", FieldType::CommaStringSlice, "Client IDs."),
@@ -66,9 +63,7 @@ pub(crate) const TOKENS_ORG_CLIENT: Path = Path {
 fn list(context: &Context<'_>, data: &FieldData) -> Outcome {
     // Also of an organization whose config was deleted while tokens lived.
     let org_id = target::in_path(context, data)?.org_id;
-    let limit = data.int("limit").and_then(|limit| usize::try_from(limit).ok()).filter(|limit| *limit > 0);
-    let page = Page { after: data.text("after").unwrap_or_default(), limit };
-    list_answer(&record::in_org(context, &org_id, &page)?, Info::of)
+    list_answer(&record::in_org(context, &org_id, &Page::of(data))?, Info::of)
 }
 
 fn read(context: &Context<'_>, data: &FieldData) -> Outcome {

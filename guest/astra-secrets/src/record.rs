@@ -33,7 +33,7 @@ pub(crate) use backfill::{backfill_index, being_indexed, is_complete, passed_ove
 pub(crate) use find::{find, find_indexed, find_so_far, is_indexed, is_unknown};
 pub(crate) use index::{Ended, drop_due, ended, unknown_due_keys, visit_ended};
 pub(crate) use key::RecordId;
-pub(crate) use listing::{Cut, Listing, Page, all, in_org};
+pub(crate) use listing::{Cut, Listing, all, in_org};
 pub(crate) use note_read::note_read;
 pub(crate) use walk::{IndexSlice, any_given_out, any_in_org_where, counts, index_slice, load_own, org_ids};
 pub(crate) use write::{

@@ -8,11 +8,12 @@ mod ttl;
 
 use std::time::Duration;
 
-use secrets_framework::host::{StorageEntry, StorageView, SystemViewError};
+use secrets_framework::host::{LogLevel, StorageEntry, StorageView, SystemViewError};
 use secrets_framework::{Context, Error};
 use serde_json::{Map, Value};
 
 use crate::config::{self, OrgConfig};
+use crate::limits::ROLES_READ_AT_ONCE;
 use crate::names::{AstraRoleId, OrgId, RoleName};
 use crate::storage;
 use crate::storage::key::ROLE_PREFIX;
@@ -111,6 +112,26 @@ pub(crate) fn load_own(
 ) -> Result<Result<Option<Role>, Error>, Error> {
     let read = storage::read_one(context.storage(), &key(org_id, name))?;
     Ok(read.and_then(|found| Ok(found.map(|found| decode(&found, org_id, name)).transpose()?.flatten())))
+}
+
+/// Loads these roles, [`ROLES_READ_AT_ONCE`] in the time of one read; none for a role that is not there or that cannot be
+/// read, which is logged.
+pub(crate) fn load_each(
+    context: &Context<'_>,
+    roles: &[(String, OrgId, RoleName)],
+) -> Result<Vec<Option<Role>>, Error> {
+    let mut loaded = Vec::with_capacity(roles.len());
+    for roles in roles.chunks(ROLES_READ_AT_ONCE) {
+        let keys: Vec<String> = roles.iter().map(|(_, org_id, name)| key(org_id, name)).collect();
+        for ((_, org_id, name), read) in roles.iter().zip(storage::read_many(context.storage(), &keys)?) {
+            let role = read.and_then(|found| Ok(found.map(|found| decode(&found, org_id, name)).transpose()?.flatten()));
+            loaded.push(role.unwrap_or_else(|error| {
+                context.log(LogLevel::Error, "a role was passed over", &[("error", &error.to_string())]);
+                None
+            }));
+        }
+    }
+    Ok(loaded)
 }
 
 /// Loads an organization's settings and one of its roles, in the time of one read. None = there are no such settings.

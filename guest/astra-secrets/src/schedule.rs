@@ -30,6 +30,30 @@ pub(crate) enum Schedule {
     },
 }
 
+/// A schedule as the three fields that clients write and read.
+#[derive(Debug, Default)]
+pub(crate) struct ScheduleFields<'a> {
+    /// `rotation_period`; zero = none.
+    pub(crate) period: Duration,
+    /// `rotation_schedule`; empty = none.
+    pub(crate) expression: &'a str,
+    /// `rotation_window`; zero = none.
+    pub(crate) window: Duration,
+}
+
+impl<'a> ScheduleFields<'a> {
+    /// The fields of a schedule.
+    pub(crate) fn of(schedule: Option<&'a Schedule>) -> Self {
+        match schedule {
+            None => Self::default(),
+            Some(Schedule::Period(period)) => Self { period: *period, ..Self::default() },
+            Some(Schedule::Cron { expression, window }) => {
+                Self { expression, window: window.unwrap_or_default(), ..Self::default() }
+            }
+        }
+    }
+}
+
 impl Schedule {
     /// The schedule that the fields `rotation_period`, `rotation_schedule` and
     /// `rotation_window` give, durations in seconds; a period of 0 and empty

@@ -11,6 +11,11 @@ pub(crate) fn format(time: Duration) -> Option<String> {
     OffsetDateTime::from_unix_timestamp(seconds).ok()?.format(&Rfc3339).ok()
 }
 
+/// A time in whole seconds since then, as text; none for 0, which storage has where there is no time.
+pub(crate) fn of_seconds(seconds: u64) -> Option<String> {
+    (seconds != 0).then(|| format(Duration::from_secs(seconds))).flatten()
+}
+
 /// The time that a text stands for, since 1970-01-01T00:00:00Z.
 pub(crate) fn parse(text: &str) -> Option<Duration> {
     let time = OffsetDateTime::parse(text, &Rfc3339).ok()?;

@@ -52,11 +52,14 @@ impl Backend {
             Err(detail) => return Ok(Some(Response::error(format!("Field validation failed: {detail}")))),
         };
         refuse_stray_update(path, context, &fields)?;
-        let mut response = answered((operation.handler)(context, &fields))?;
-        if let Some(response) = &mut response {
-            response.warnings.extend(data_warnings(path, &request.data, &captures));
-        }
-        Ok(response)
+        let response = answered((operation.handler)(context, &fields))?;
+        let warnings = data_warnings(path, &request.data, &captures);
+        // A read or a list without a response says that nothing is there; a write or a delete, that all is done.
+        let is_done = matches!(request.operation, Operation::Create | Operation::Update | Operation::Delete);
+        Ok(match response {
+            None if warnings.is_empty() || !is_done => None,
+            response => Some(warnings.into_iter().fold(response.unwrap_or_default(), Response::warn)),
+        })
     }
 
     fn handle_lease(&self, context: &Context<'_>) -> Result<Option<Response>, Error> {

@@ -226,8 +226,11 @@ fn vain_parameters_are_told() {
         ]
     );
     assert!(answered(Operation::Create, "things/ball", json!({"name": null})).1.is_empty());
-    // No response, no warnings: a list that is empty stays a 404.
+    // A list that is empty stays a 404, and what is not there to be read, too.
     assert!(handle(Operation::List, "things/", json!({"zeta": 1})).unwrap().is_none());
+    // A write and a delete that have nothing to answer but the warning answer that.
+    let response = handle(Operation::Delete, "things/ball", json!({"zeta": 1})).unwrap().unwrap();
+    assert_eq!((response.data, response.warnings.len()), (None, 1));
     let error = answered(Operation::Create, "things/ball", json!({"size": 13, "zeta": 1}));
     assert_eq!(error.0, json!({"error": "size 13 brings bad luck"}));
     assert_eq!(error.1.len(), 1);

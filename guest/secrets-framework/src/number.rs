@@ -24,6 +24,24 @@ pub(crate) fn parse_int(text: &str, base: u32) -> Result<i64, NumberError> {
     i64::try_from(signed).map_err(|_| NumberError::Range)
 }
 
+/// Reads a whole number in base 10 that may be written with a fraction of zero or with an exponent: `3600.0`, `1e3`.
+/// JSON makes no difference between these and `3600` and `1000`, and some clients write numbers so.
+pub(crate) fn parse_whole(text: &str) -> Result<i64, NumberError> {
+    let parsed = parse_int(text, 10);
+    let is_number = text.chars().all(|c| c.is_ascii_digit() || matches!(c, '.' | 'e' | 'E' | '+' | '-'));
+    let Some(number) = text.parse::<f64>().ok().filter(|_| parsed.is_err() && is_number) else { return parsed };
+    // Beyond, a 64-bit float does not hold every whole number.
+    if number.fract() == 0.0 && number.abs() < FLOAT_EXACT_MAX {
+        // The conversion is exact, as the two lines above make sure.
+        #[expect(clippy::cast_possible_truncation, reason = "the number is whole and below 2^53")]
+        return Ok(number as i64);
+    }
+    Err(if number.fract() == 0.0 { NumberError::Range } else { NumberError::Syntax })
+}
+
+/// Up to this number, 2^53, each whole number is a 64-bit float.
+const FLOAT_EXACT_MAX: f64 = 9_007_199_254_740_992.0;
+
 /// Reads a truth value.
 pub(crate) fn parse_bool(text: &str) -> Option<bool> {
     match text {
@@ -64,6 +82,20 @@ fn parse_digits(digits: &str, base: u32) -> Result<u64, NumberError> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn reads_whole_numbers_however_json_writes_them() {
+        for (text, number) in [("42", 42), ("3600.0", 3600), ("1e3", 1000), ("-2.50E1", -25), ("0.0", 0), ("1e+2", 100)] {
+            assert_eq!(parse_whole(text), Ok(number), "{text}");
+        }
+        for text in ["1.5", "1e-1", "", "-", "e3", "inf", "NaN", "1_000", "0x10", "1h"] {
+            assert_eq!(parse_whole(text), Err(NumberError::Syntax), "{text}");
+        }
+        for text in ["1e16", "1e300", "9223372036854775808"] {
+            assert_eq!(parse_whole(text), Err(NumberError::Range), "{text}");
+        }
+        assert_eq!(parse_whole("9223372036854775807"), Ok(i64::MAX), "an integer need not pass through a float");
+    }
 
     #[test]
     fn reads_go_integers() {

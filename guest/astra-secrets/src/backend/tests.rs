@@ -3,6 +3,8 @@
 
 #![expect(clippy::unwrap_used, reason = "tests")]
 
+mod terraform;
+
 use secrets_framework::testing::{TestHost, check_table, request};
 use secrets_framework::{Operation, Segment};
 use serde_json::Value;

@@ -1,7 +1,6 @@
 //! How an organization stands by what the mount itself knows: roles, open
 //! write-ahead entries, scheduled work.
 
-use std::time::Duration;
 
 use secrets_framework::{Context, Error};
 
@@ -142,7 +141,7 @@ impl StaticRoles {
         let is_overdue = |role: &StaticRole| role.turn.due + OVERDUE_AFTER.as_secs() < now;
         let waits = read_only::is_read_only(context);
         let overdue = |role: &StaticRole| {
-            let at = time(role.turn.due).unwrap_or_default();
+            let at = time_text::of_seconds(role.turn.due).unwrap_or_default();
             let sentence = format!(
                 "static role `{}` was due at {at} and was not rotated: see whether the server calls rollback",
                 role.name
@@ -176,19 +175,19 @@ impl StaticRoles {
 pub(super) fn rotation(context: &Context<'_>, config: &OrgConfig) -> Item {
     let (org_id, state, turn) = (&config.org_id, &config.rotation_state, &config.rotation_state.turn);
     let now = context.now().as_secs();
-    let last = match time(state.rotated) {
+    let last = match time_text::of_seconds(state.rotated) {
         Some(at) => format!("The admin token was last rotated at {at}"),
         None => "The admin token has not been rotated since it was written".to_owned(),
     };
     if turn.failures > 0 {
-        let again = match time(turn.due) {
+        let again = match time_text::of_seconds(turn.due) {
             Some(at) => format!("It is tried again at {at}"),
             None => format!("It is not tried again by itself: write `config/{org_id}/rotate-root`"),
         };
         return Item::no(format!(
             "The rotation of the admin token has failed {} times, last at {}: {}. {again}.",
             turn.failures,
-            time(state.failed).unwrap_or_default(),
+            time_text::of_seconds(state.failed).unwrap_or_default(),
             turn.error,
         ));
     }
@@ -211,7 +210,7 @@ pub(super) fn tidy(context: &Context<'_>, config: &OrgConfig) -> Result<Item, Er
     let org_id = &config.org_id;
     let result = load_result(context, org_id)?;
     let now = context.now().as_secs();
-    let last = match result.as_ref().and_then(|result| time(result.at)) {
+    let last = match result.as_ref().and_then(|result| time_text::of_seconds(result.at)) {
         Some(at) => format!("The organization was last tidied at {at}"),
         None => "The organization has not been tidied yet".to_owned(),
     };
@@ -241,7 +240,7 @@ fn no_time(what: &str, org_id: &OrgId) -> String {
 /// What is to come next, or ought to have come.
 fn due_item(context: &Context<'_>, last: &str, due: u64, what: &str) -> Item {
     let now = context.now().as_secs();
-    let at = time(due).unwrap_or_default();
+    let at = time_text::of_seconds(due).unwrap_or_default();
     if due + OVERDUE_AFTER.as_secs() < now && read_only::is_read_only(context) {
         return Item::unknown(format!("{last}; the next {what} was due at {at} and waits: {}.", read_only::CAUSE));
     }
@@ -251,8 +250,4 @@ fn due_item(context: &Context<'_>, last: &str, due: u64, what: &str) -> Item {
         ));
     }
     Item::yes(format!("{last}; the next {what} is due at {at}."))
-}
-
-fn time(seconds: u64) -> Option<String> {
-    (seconds != 0).then(|| time_text::format(Duration::from_secs(seconds))).flatten()
 }

@@ -131,7 +131,7 @@ impl Mount {
             .collect()
     }
 
-    fn send(&self, operation: Operation, path: &str, data: Value) -> Answered {
+    pub(crate) fn send(&self, operation: Operation, path: &str, data: Value) -> Answered {
         Answered(BACKEND.handle(&self.host, &request(operation, path, data)))
     }
 }

@@ -10,6 +10,10 @@ use thiserror::Error;
 use crate::limits::ASTRA_DESCRIPTION_BYTES_MAX;
 use crate::who::Who;
 
+/// What a token is described by where neither its role nor its config says: Astra's portal then shows which mount and
+/// which role a token serves.
+const TEMPLATE_DEFAULT: &str = "{{mount}} {{role}}";
+
 /// Why a template is refused.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 pub(crate) enum TemplateError {
@@ -51,9 +55,10 @@ pub(crate) fn check_template(template: &str) -> Result<(), TemplateError> {
     Ok(())
 }
 
-/// The whole description: the template filled in, cut where it is too long,
-/// and then the mark.
-pub(crate) fn describe(template: &str, facts: &Facts<'_>, mark: &str) -> String {
+/// The whole description: the first of the templates that is not empty, else [`TEMPLATE_DEFAULT`], filled in, cut where
+/// it is too long, and then the mark.
+pub(crate) fn describe(templates: &[&str], facts: &Facts<'_>, mark: &str) -> String {
+    let template = templates.iter().find(|template| !template.is_empty()).unwrap_or(&TEMPLATE_DEFAULT);
     let mut text = String::new();
     for piece in Pieces(template) {
         match piece {
@@ -146,7 +151,7 @@ mod tests {
             logical_name: "app",
             metadata: &metadata,
         };
-        describe(template, &facts, MARK)
+        describe(&[template], &facts, MARK)
     }
 
     #[test]
@@ -156,7 +161,8 @@ mod tests {
             &[("team", "blue")],
         );
         assert_eq!(text, format!("astra/o-1/reader app userpass-alice entity-alice blue {MARK}"));
-        assert_eq!(described("", &[]), MARK);
+        assert_eq!(described("", &[]), format!("astra/ reader {MARK}"), "the default");
+        assert_eq!(described("{{metadata.none}}", &[]), MARK);
     }
 
     #[test]

@@ -2,6 +2,8 @@
 
 use secrets_framework::{Field, FieldType};
 
+use crate::duration_form::DurationForm;
+use crate::page::{AFTER, LIMIT};
 use crate::schedule::fields::{ROTATION_PERIOD, ROTATION_SCHEDULE, ROTATION_WINDOW};
 
 /// The organization in a body or query.
@@ -23,7 +25,7 @@ pub(crate) const ORG: Field = Field::new(
 const ASTRA_TOKEN: Field = Field::new(
     "astra_token",
     FieldType::String,
-    "Token of the organization, `AstraCS:<client id>:<rest>`, that may list roles and make and delete tokens (Organization Administrator, Database Administrator, or a custom role that may). A rotation replaces it by one that nobody ever sees, and deletes it. Required when the config is created. It is never shown again: a read shows `AstraCS:<client id>:redacted`.",
+    "Token of the organization, `AstraCS:<client id>:<rest>`, that may list roles and make and delete tokens (Organization Administrator, Database Administrator, or a custom role that may). A rotation replaces it by one that nobody ever sees, and deletes it. Required when the config is created. It is never shown again.",
 );
 
 const URL: Field = Field::new(
@@ -54,7 +56,7 @@ const ALLOWED_ROLE_IDS: Field = Field::new(
 const DESCRIPTION: Field = Field::new(
     "description",
     FieldType::String,
-    "Template of a token's description in Astra, at most 256 bytes, for roles that have none of their own. In double braces: mount, org, role, logical_name, display_name, entity_id, request_id, metadata.<key>. The mark by which the engine finds its tokens is always appended.",
+    "Template of a token's description in Astra, at most 256 bytes, for roles that have none of their own; empty = `{{mount}} {{role}}`. In double braces: mount, org, role, logical_name, display_name, entity_id, request_id, metadata.<key>. The mark by which the engine finds its tokens is always appended.",
 );
 
 const REQUEST_TIMEOUT: Field = Field::new(
@@ -102,8 +104,9 @@ const FORCE: Field = Field::new(
 )
 .or("false");
 
-/// Fields of `config`: the Go plugin's, and how to write.
-pub(crate) const CONFIG_FIELDS: &[Field] = &[ORG_ID, ASTRA_TOKEN, URL, LOGICAL_NAME, CALLER_MODE, VERIFY, FORCE];
+/// Fields of `config`: the Go plugin's, how to write, and how to list.
+pub(crate) const CONFIG_FIELDS: &[Field] =
+    &[ORG_ID, ASTRA_TOKEN, URL, LOGICAL_NAME, CALLER_MODE, VERIFY, FORCE, AFTER, LIMIT];
 
 /// Fields of `config/:org`.
 pub(crate) const CONFIG_ORG_FIELDS: &[Field] = &[
@@ -125,3 +128,47 @@ pub(crate) const CONFIG_ORG_FIELDS: &[Field] = &[
     VERIFY,
     FORCE,
 ];
+
+/// What a read of `config` answers.
+pub(crate) const CONFIG_ANSWER: &[Field] = &answer(
+    DurationForm::GoText,
+    Field::new("astra_token", FieldType::String, "`AstraCS:<client id>:redacted`; the token itself is never shown."),
+);
+
+/// What a read of `config/:org` answers.
+pub(crate) const CONFIG_ORG_ANSWER: &[Field] = &answer(
+    DurationForm::Seconds,
+    Field::new(
+        "astra_token_client_id",
+        FieldType::String,
+        "Client ID of the admin token; left out where the token has not the form of an Astra token.",
+    ),
+);
+
+const fn answer(durations: DurationForm, admin_token: Field) -> [Field; 18] {
+    let duration = durations.kind();
+    [
+        Field::new("org_id", FieldType::String, "ID of the organization."),
+        admin_token,
+        Field::new("url", FieldType::String, "URL of Astra's DevOps API."),
+        Field::new("logical_name", FieldType::String, "The organization's other name; empty = none."),
+        Field::new("caller_mode", FieldType::String, "`standard` or `sidecar`."),
+        Field::new("allowed_role_ids", FieldType::CommaStringSlice, "Astra roles that roles may use; empty = any."),
+        Field::new("description", FieldType::String, "Template of a token's description in Astra; empty = the default."),
+        Field::new(
+            "request_timeout",
+            duration,
+            "Longest wait for the head of an answer of Astra, and between two reads of it.",
+        ),
+        Field::new("max_retries", FieldType::Int64, "How often a request to Astra is repeated at the most."),
+        Field::new("rotation_period", duration, "The admin token is rotated this often; 0 = not by a period."),
+        Field::new("rotation_schedule", FieldType::String, "The admin token is rotated at these times; empty = at none."),
+        Field::new("rotation_window", duration, "How long after such a time it may begin; 0 = at any time."),
+        Field::new("rotation_grace_period", duration, "How long an old admin token lives on."),
+        Field::new("last_rotated", FieldType::String, "When the admin token was rotated last; empty = it was not."),
+        Field::new("next_rotation", FieldType::String, "When it is rotated next; empty = never by itself."),
+        Field::new("tidy_period", duration, "How often the organization is tidied; 0 = never by itself."),
+        Field::new("next_tidy", FieldType::String, "When it is tidied next; empty = never by itself."),
+        Field::new("record_reads", FieldType::Bool, "Is each read of a secret recorded?"),
+    ]
+}

@@ -8,6 +8,7 @@ mod kept_tokens;
 mod life;
 mod verify;
 
+use secrets_framework::Operation;
 use serde_json::json;
 
 use crate::config::test_mount::{Mount, ORG_A, ORG_B, ROLE_ID, TOKEN_A, TOKEN_B, http_answer};
@@ -35,7 +36,15 @@ fn a_config_is_created_and_read_without_its_secret() {
     );
     assert_eq!(mount.read("config", json!({ "logical_name": "Prod" })).data(), read);
     assert_eq!(mount.read("config", json!({ "org_id": "Prod" })).data(), read, "it may stand for the ID");
-    assert_eq!(mount.read(&path_a(), json!({})).data(), read);
+    let mut by_path = mount.read(&path_a(), json!({})).data();
+    assert_eq!(by_path["astra_token_client_id"], "AdminClientOfOrgAaaaaaaa");
+    for field in ["request_timeout", "rotation_period", "rotation_window", "rotation_grace_period", "tidy_period"] {
+        assert!(by_path[field].is_u64(), "`{field}` is {}, not whole seconds", by_path[field]);
+        by_path[field] = read[field].clone();
+    }
+    by_path["astra_token"] = read["astra_token"].clone();
+    by_path.as_object_mut().unwrap().remove("astra_token_client_id");
+    assert_eq!(by_path, read, "all else is the same");
     assert!(mount.host.storage.snapshot()[&path_a()].seal_wrap, "section 6, point 15");
 }
 
@@ -54,9 +63,9 @@ fn all_settings_are_kept_by_the_path_of_the_organization() {
     assert_eq!(read["caller_mode"], "sidecar");
     assert_eq!(read["allowed_role_ids"], json!([ROLE_ID, "r2"]));
     assert_eq!(read["description"], "by {{display_name}}");
-    assert_eq!((&read["request_timeout"], &read["max_retries"]), (&json!("20s"), &json!(0)));
-    assert_eq!((&read["rotation_schedule"], &read["rotation_window"]), (&json!("30 3 * * SUN"), &json!("2h0m0s")));
-    assert_eq!((&read["rotation_grace_period"], &read["tidy_period"]), (&json!("1h0m0s"), &json!("24h0m0s")));
+    assert_eq!((&read["request_timeout"], &read["max_retries"]), (&json!(20), &json!(0)));
+    assert_eq!((&read["rotation_schedule"], &read["rotation_window"]), (&json!("30 3 * * SUN"), &json!(7200)));
+    assert_eq!((&read["rotation_grace_period"], &read["tidy_period"]), (&json!(3600), &json!(86400)));
     assert_eq!(read["record_reads"], false);
     assert_eq!(mount.host.storage.json(&path_a())["caller_mode"], 2, "as the Go plugin stores it");
 }
@@ -164,7 +173,7 @@ fn limits_are_reached_and_not_passed() {
     });
     mount.write(&path_a(), largest).done();
     mount.write(&path_a(), json!({ "request_timeout": 0 })).done();
-    assert_eq!(mount.read(&path_a(), json!({})).data()["request_timeout"], "10s");
+    assert_eq!(mount.read(&path_a(), json!({})).data()["request_timeout"], 10);
 }
 
 #[test]
@@ -264,12 +273,20 @@ fn lists_hold_ids_and_nothing_secret() {
     assert_eq!(list["keys"], json!([ORG_A, ORG_B]));
     assert_eq!(
         list["key_info"][ORG_A],
-        json!({ "logical_name": "prod", "url": "https://api.astra.datastax.com", "caller_mode": "standard" })
+        json!({
+            "org_id": ORG_A, "logical_name": "prod", "url": "https://api.astra.datastax.com", "caller_mode": "standard"
+        })
     );
     assert_eq!(list["key_info"][ORG_B]["caller_mode"], "sidecar");
     assert!(!list.to_string().contains("AstraCS"), "section 6, point 2");
     assert_eq!(mount.list("config/").data(), list);
     assert_eq!(mount.list("configs").data(), list);
+    for path in ["configs/", "config/"] {
+        let page = |after: &str| mount.send(Operation::List, path, json!({ "after": after, "limit": 1 }));
+        assert_eq!(page("").data()["keys"], json!([ORG_A]));
+        assert_eq!(page(ORG_A).data()["key_info"], json!({ ORG_B: list["key_info"][ORG_B] }));
+        page(ORG_B).missing();
+    }
 }
 
 #[test]

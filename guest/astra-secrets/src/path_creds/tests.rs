@@ -28,8 +28,11 @@ fn each_call_makes_another_token_and_a_write_may_carry_metadata() {
     let path = format!("creds/{ORG_A}/reader");
     let second = Leased::of(mount.write(&path, json!({ "metadata": ["team=blue", "app=x"] })));
     assert_ne!(first.client_id(), second.client_id());
-    assert_eq!(second.data["metadata"], json!({ "team": "blue", "app": "x" }));
-    assert_eq!(first.data["metadata"], Value::Null, "an agent takes a map for a sign that the secret was deleted");
+    assert_eq!(second.data["custom_metadata"], json!({ "team": "blue", "app": "x" }));
+    assert_eq!(first.data["custom_metadata"], Value::Null);
+    for answer in [&first, &second] {
+        assert_eq!(answer.data.get("metadata"), None, "an agent takes a map for a sign that the secret was deleted");
+    }
     mount.assert_settled(2);
 }
 

@@ -22,6 +22,10 @@ pub(super) struct Target {
 /// The role that `org_id` and `role_name` name, for a write.
 pub(super) fn in_body(context: &Context<'_>, data: &FieldData) -> Result<Target, Error> {
     let name = name_in_body(data)?;
+    if let Some((org_id, name)) = listed_key(context, data)? {
+        let config = config::load(context, &org_id)?;
+        return Ok(Target { org_id, config, name });
+    }
     let org::Target { org_id, config } = org::in_body(context, data)?;
     Ok(Target { org_id, config, name })
 }
@@ -36,10 +40,11 @@ pub(super) fn in_path(context: &Context<'_>, data: &FieldData) -> Result<Target,
 /// The role that `org_id` and `role_name` name, where there is one.
 pub(super) fn role_in_body(context: &Context<'_>, data: &FieldData) -> Result<Option<Role>, Error> {
     name_in_body(data)?;
-    if data.text("org_id").unwrap_or_default().is_empty() {
+    let role = load_by_body(context, data)?;
+    if role.is_none() && data.text("org_id").unwrap_or_default().is_empty() {
         return Err(org::missing_org_id());
     }
-    load_by_body(context, data)
+    Ok(role)
 }
 
 /// The role that the path names, where there is one.
@@ -55,6 +60,9 @@ pub(super) fn role_in_path(context: &Context<'_>, data: &FieldData) -> Result<Op
 /// The organization and name of a role to be deleted, where there is one, readable or not.
 pub(super) fn found_in_body(context: &Context<'_>, data: &FieldData) -> Result<Option<(OrgId, RoleName)>, Error> {
     let name = name_in_body(data)?;
+    if let Some(found) = listed_key(context, data)? {
+        return Ok(Some(found));
+    }
     let org = data.text("org_id").unwrap_or_default();
     if org.is_empty() {
         return Err(org::missing_org_id());
@@ -85,10 +93,26 @@ pub(super) fn load_by_body(context: &Context<'_>, data: &FieldData) -> Result<Op
     if let Some(role) = role::load(context, &OrgId::stored(org), &name)? {
         return Ok(Some(role));
     }
+    if let Some((org_id, name)) = listed_key(context, data)? {
+        return role::load(context, &org_id, &name);
+    }
     match config::find(context, org)? {
         Some(config) if config.org_id.as_str() != org => role::load(context, &config.org_id, &name),
         _ => Ok(None),
     }
+}
+
+/// The role whose key in `LIST roles` is the `role_name`: `<org id>:<role name>`. None where the name has no colon, where
+/// `org_id` names a role of this very name or another organization, or where no role has that key.
+fn listed_key(context: &Context<'_>, data: &FieldData) -> Result<Option<(OrgId, RoleName)>, Error> {
+    let (key, org) = (data.text("role_name").unwrap_or_default(), data.text("org_id").unwrap_or_default());
+    if !key.contains(':') || role::exists(context, &OrgId::stored(org), &RoleName::stored(key))? {
+        return Ok(None);
+    }
+    // The field is folded to lower case, so an organization's ID need not be spelled in it as it is.
+    let is_it = |(org_id, name): &(OrgId, RoleName)| format!("{org_id}:{name}").to_lowercase() == key;
+    let found = role::all_roles(context.storage())?.into_iter().find(is_it);
+    Ok(found.filter(|(org_id, _)| org.is_empty() || org == org_id.as_str()))
 }
 
 /// Loads by the path, in one read.

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use secrets_framework::Operation;
 use secrets_framework::testing::StorageCall;
 use serde_json::json;
 
@@ -26,7 +27,10 @@ fn a_role_is_written_and_read_by_body() {
             "max_ttl": "24h0m0s", "description": "", "token_expiry": "auto",
         })
     );
-    assert_eq!(mount.read(&path("reader"), json!({})).data(), read);
+    let mut by_path = mount.read(&path("reader"), json!({})).data();
+    assert_eq!((&by_path["ttl"], &by_path["max_ttl"]), (&json!(3600), &json!(86_400)));
+    (by_path["ttl"], by_path["max_ttl"]) = (read["ttl"].clone(), read["max_ttl"].clone());
+    assert_eq!(by_path, read, "all else is the same");
     let key = format!("role/{ORG_A}:reader");
     assert_eq!(
         mount.host.storage.json(&key),
@@ -45,13 +49,13 @@ fn a_role_is_written_and_read_by_path() {
     mount.write(&path("reader"), role).done();
     let read = mount.read(&path("reader"), json!({})).data();
     assert_eq!((&read["role_id"], &read["role_ids"]), (&json!(ROLE_ID), &json!([ROLE_ID, OTHER_ID])));
-    assert_eq!((&read["ttl"], &read["max_ttl"]), (&json!("1m0s"), &json!("0s")));
+    assert_eq!((&read["ttl"], &read["max_ttl"]), (&json!(60), &json!(0)));
     assert_eq!((&read["description"], &read["token_expiry"]), (&json!("for {{metadata.app}}"), &json!("off")));
 
     mount.write(&path("reader"), json!({ "max_ttl": "2m" })).done();
     let mut after = mount.read(&path("reader"), json!({})).data();
-    assert_eq!(after["max_ttl"], "2m0s");
-    after["max_ttl"] = "0s".into();
+    assert_eq!(after["max_ttl"], 120);
+    after["max_ttl"] = 0.into();
     assert_eq!(after, read, "an update changes only what is given");
 
     mount.write(&path("reader"), json!({ "role_id": OTHER_ID })).done();
@@ -133,11 +137,11 @@ fn times_are_clamped_aloud_and_zero_is_the_mounts_own() {
     let mount = Mount::with_org_a();
     let warnings = mount.write(&path("r"), json!({ "role_id": ROLE_ID, "ttl": "2h", "max_ttl": "1h" })).warnings();
     assert_eq!(warnings, ["`ttl` of 2h0m0s is above `max_ttl` of 1h0m0s: it was set to 1h0m0s"]);
-    assert_eq!(mount.read(&path("r"), json!({})).data()["ttl"], "1h0m0s");
+    assert_eq!(mount.read(&path("r"), json!({})).data()["ttl"], 3600);
 
     mount.write(&path("r"), json!({ "ttl": 0, "max_ttl": 0 })).done();
     let read = mount.read(&path("r"), json!({})).data();
-    assert_eq!((&read["ttl"], &read["max_ttl"]), (&json!("0s"), &json!("0s")));
+    assert_eq!((&read["ttl"], &read["max_ttl"]), (&json!(0), &json!(0)));
 
     mount.write(&path("r"), json!({ "ttl": "1h" })).done();
     let warnings = mount.write(&path("r"), json!({ "max_ttl": "30m" })).warnings();
@@ -172,23 +176,32 @@ fn a_role_of_an_organization_not_yet_configured_is_stored_with_a_warning() {
 }
 
 #[test]
-fn lists_name_roles_shortly_and_hold_nothing_else() {
+fn lists_name_roles_shortly_with_their_facts_and_in_pages() {
     let mount = Mount::with_org_a();
     mount.write("config", json!({ "org_id": ORG_B, "astra_token": TOKEN_B })).done();
     for path in ["roles/", "roles", &format!("roles/{ORG_A}/"), "roles/nobody/"] {
         mount.list(path).missing();
     }
     for (org_id, name) in [(ORG_A, "both"), (ORG_B, "both"), (ORG_A, "only_a"), (ORG_B, "only_b")] {
-        mount.write("role", json!({ "org_id": org_id, "role_name": name, "role_id": ROLE_ID })).done();
+        let role = json!({ "org_id": org_id, "role_name": name, "role_id": ROLE_ID, "ttl": "1h" });
+        mount.write("role", role).done();
     }
     let list = mount.list("roles/").data();
     let both = [format!("{ORG_A}:both"), format!("{ORG_B}:both")];
     assert_eq!(list["keys"], json!([both[0], both[1], "only_a", "only_b"]));
-    assert_eq!(list["key_info"][&both[1]], json!({ "org_id": ORG_B, "role_name": "both" }));
+    assert_eq!(list["key_info"][&both[1]], json!({
+        "org_id": ORG_B, "role_name": "both", "role_id": ROLE_ID, "ttl": "1h0m0s", "max_ttl": "0s"
+    }));
     assert_eq!(list["key_info"].as_object().map(|info| info.len()), Some(4));
     let list = mount.list(&format!("roles/{ORG_A}/")).data();
     assert_eq!(list["keys"], json!(["both", "only_a"]));
-    assert_eq!(list["key_info"]["only_a"], json!({ "org_id": ORG_A, "role_name": "only_a" }));
+    assert_eq!(list["key_info"]["only_a"], json!({
+        "org_id": ORG_A, "role_name": "only_a", "role_id": ROLE_ID, "ttl": 3600, "max_ttl": 0
+    }));
+    let page = |path: &str, after: &str| mount.send(Operation::List, path, json!({ "after": after, "limit": 1 }));
+    assert_eq!(page("roles/", &both[0]).data()["keys"], json!([both[1]]));
+    assert_eq!(page(&format!("roles/{ORG_A}/"), "both").data()["key_info"], json!({ "only_a": list["key_info"]["only_a"] }));
+    page("roles/", "only_b").missing();
 }
 
 #[test]
@@ -243,4 +256,41 @@ fn a_node_that_cannot_write_says_it_in_the_servers_words() {
         assert_eq!(answered.failed().1, secrets_framework::testing::READ_ONLY_TEXT);
     }
     mount.read(&path("r"), json!({})).data();
+}
+
+#[test]
+fn the_key_that_a_list_shows_is_taken_for_a_role_of_several_organizations() {
+    let mount = Mount::with_org_a();
+    mount.write("config", json!({ "org_id": ORG_B, "astra_token": TOKEN_B })).done();
+    for (org_id, ttl) in [(ORG_A, 60), (ORG_B, 120)] {
+        mount.write("role", json!({ "org_id": org_id, "role_name": "both", "role_id": ROLE_ID, "ttl": ttl })).done();
+    }
+    let key = format!("{ORG_B}:both");
+    assert!(mount.list("roles/").data()["keys"].as_array().unwrap().contains(&json!(key)));
+    for org_id in [json!(ORG_B), json!("")] {
+        let named = json!({ "org_id": org_id, "role_name": key });
+        assert_eq!(mount.read("role", named.clone()).data()["ttl"], "2m0s");
+        assert!(mount.exists("role", named));
+    }
+    mount.read("role", json!({ "org_id": ORG_A, "role_name": key })).missing();
+
+    mount.write("role", json!({ "role_name": key, "ttl": 180 })).done();
+    assert_eq!(mount.read(&format!("roles/{ORG_B}/both"), json!({})).data()["ttl"], 180, "written");
+    assert_eq!(mount.read(&path("both"), json!({})).data()["ttl"], 60, "the other organization's role stays");
+
+    mount.delete("role", json!({ "role_name": key })).done();
+    assert!(!mount.exists(&format!("roles/{ORG_B}/both"), json!({})));
+    assert!(mount.exists(&path("both"), json!({})));
+}
+
+#[test]
+fn a_role_of_the_very_name_goes_before_the_key_of_a_list() {
+    let mount = Mount::with_org_a();
+    mount.write("role", json!({ "org_id": ORG_A, "role_name": "both", "role_id": ROLE_ID })).done();
+    // The Go plugin took any name.
+    let name = format!("{ORG_A}:both");
+    let old = json!({ "role_name": name, "role_id": OTHER_ID, "org_id": ORG_A, "ttl": 0, "max_ttl": 0 });
+    mount.host.storage.seed(&format!("role/{ORG_A}:{name}"), old.to_string());
+    let read = mount.read("role", json!({ "org_id": ORG_A, "role_name": name })).data();
+    assert_eq!(read["role_id"], OTHER_ID);
 }

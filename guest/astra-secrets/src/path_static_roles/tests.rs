@@ -37,8 +37,8 @@ fn one_is_written_and_read_without_anything_secret() {
     assert_eq!(
         mount.read_static("app"),
         json!({
-            "org_id": ORG_A, "name": "app", "role_ids": [ROLE_ID, OTHER_ID], "rotation_period": "0s",
-            "rotation_schedule": "30 3 * * SUN", "rotation_window": "2h0m0s", "grace_period": "30m0s",
+            "org_id": ORG_A, "name": "app", "role_ids": [ROLE_ID, OTHER_ID], "rotation_period": 0,
+            "rotation_schedule": "30 3 * * SUN", "rotation_window": 7200, "grace_period": 1800,
             "description": "for {{org}}", "client_id": client_id, "previous_client_id": null, "previous_ends": null,
             "last_rotated": "2026-01-01T00:00:00Z", "next_rotation": "2026-01-04T03:30:00Z", "failures": 0,
             "last_error": "",
@@ -56,8 +56,8 @@ fn a_change_changes_only_what_is_given_and_says_what_comes_later() {
     assert_eq!(mount.read_static("app"), before);
     mount.write(&path("app"), json!({ "grace_period": "10m", "description": "x" })).done();
     let mut after = mount.read_static("app");
-    assert_eq!((&after["grace_period"], &after["description"]), (&json!("10m0s"), &json!("x")));
-    after["grace_period"] = json!("1h0m0s");
+    assert_eq!((&after["grace_period"], &after["description"]), (&json!(600), &json!("x")));
+    after["grace_period"] = json!(3600);
     after["description"] = json!("");
     assert_eq!(after, before);
 
@@ -85,9 +85,9 @@ fn the_grace_period_fits_the_time_between_two_rotations() {
         warnings,
         ["`grace_period` of 1h0m0s is longer than the 30m0s between two rotations: it was set to 30m0s"]
     );
-    assert_eq!(mount.read_static("app")["grace_period"], "30m0s");
+    assert_eq!(mount.read_static("app")["grace_period"], 1800);
     mount.write_static("app", json!({ "rotation_period": "10m" })).warnings();
-    assert_eq!(mount.read_static("app")["grace_period"], "10m0s");
+    assert_eq!(mount.read_static("app")["grace_period"], 600);
     mount.write_static("app", json!({ "rotation_period": "10m", "grace_period": "10m" })).done();
     for fields in
         [json!({ "grace_period": "11m" }), json!({ "rotation_schedule": "*/5 * * * *", "grace_period": "6m" })]
@@ -97,8 +97,8 @@ fn the_grace_period_fits_the_time_between_two_rotations() {
     }
     let warnings = mount.write_static("app", json!({ "grace_period": 0 })).warnings();
     assert!(warnings[0].contains("is 0"), "{warnings:?}");
-    assert_eq!(mount.read_static("app")["grace_period"], "0s");
-    assert_eq!(mount.read_static("app")["rotation_period"], "10m0s");
+    assert_eq!(mount.read_static("app")["grace_period"], 0);
+    assert_eq!(mount.read_static("app")["rotation_period"], 600);
 }
 
 #[test]

@@ -2,7 +2,6 @@
 
 use secrets_framework::Outcome;
 use std::collections::BTreeMap;
-use std::time::Duration;
 
 use secrets_framework::Response;
 use serde::Serialize;
@@ -54,8 +53,8 @@ impl<'a> TidyAnswer<'a> {
             organizations: results.iter().map(|(id, result)| (id, Organization::of(result))).collect(),
             complete: results.values().all(|result| result.complete),
             dry_run: run.dry_run,
-            began: text(run.began),
-            ended: text(run.ended),
+            began: time_text::of_seconds(run.began),
+            ended: time_text::of_seconds(run.ended),
         }
     }
 
@@ -94,10 +93,6 @@ impl<'a> TidyAnswer<'a> {
 impl Organization {
     fn of(result: &OrgResult) -> Self {
         let OrgResult { at, dry_run, scheduled, complete, .. } = *result;
-        Self { at: text(at), dry_run, scheduled, complete }
+        Self { at: time_text::of_seconds(at), dry_run, scheduled, complete }
     }
-}
-
-fn text(seconds: u64) -> Option<String> {
-    (seconds != 0).then(|| time_text::format(Duration::from_secs(seconds))).flatten()
 }

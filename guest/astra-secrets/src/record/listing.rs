@@ -10,17 +10,9 @@ use super::index::client_folder;
 use super::walk::{Walked, Weight, log_unreadable, visit_names, visit_records};
 use crate::limits::{LIST_PAGE, TOKENS_LISTED_MAX};
 use crate::names::OrgId;
+use crate::page::Page;
 use crate::storage::key::{CLIENT_INDEX_PREFIX, from_segment, segment};
 use crate::storage::own_error;
-
-/// Which part of a list is asked for.
-#[derive(Clone, Copy, Debug, Default)]
-pub(crate) struct Page<'a> {
-    /// The client ID after which it begins; empty = from the first.
-    pub(crate) after: &'a str,
-    /// How many client IDs; none = all.
-    pub(crate) limit: Option<usize>,
-}
 
 /// What a list shows.
 #[derive(Debug, Default)]

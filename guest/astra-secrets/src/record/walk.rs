@@ -7,12 +7,13 @@ use secrets_framework::{Context, Error};
 
 use super::backfill::{self, being_indexed, is_complete};
 use super::index::client_folder;
-use super::listing::{Page, in_index};
+use super::listing::in_index;
 use super::{Record, RecordId, TokenKind, stored};
 use crate::limits::{
     LIST_PAGE, TOKEN_DESCRIBED_BYTES, TOKENS_COUNTED_MAX, TOKENS_DESCRIBED_BYTES_MAX, TOKENS_DESCRIBED_MAX,
 };
 use crate::names::OrgId;
+use crate::page::Page;
 use crate::storage;
 use crate::storage::key::{CLIENT_INDEX_PREFIX, TOKEN_PREFIX, from_segment};
 

@@ -16,6 +16,7 @@ use secrets_framework::host::{HttpError, HttpMethod};
 use secrets_framework::testing::StorageCall;
 use serde_json::{Value, json};
 
+use crate::time_text;
 use crate::limits::{REPLACED_TOKENS_MAX, STATIC_GRACE_DEFAULT};
 use crate::testing::{ADMIN_A, Fault, Mount, ORG_A, On, ROLE_ID, assert_no_secret};
 
@@ -63,8 +64,9 @@ fn a_read_shows_the_token_and_when_it_rotates() {
         json!({
             "clientId": client_id, "secret": format!("canary-secret-{client_id}"),
             "token": format!("AstraCS:{client_id}:canary"), "orgId": ORG_A, "roleName": "app", "logicalName": "",
-            "generatedOn": "2026-01-01T00:00:00.147847107Z", "metadata": null, "lastRotated": "2026-01-01T00:00:00Z",
-            "ttl": 23 * 3600,
+            "generatedOn": "2026-01-01T00:00:00.147847107Z", "custom_metadata": null,
+            "lastRotated": "2026-01-01T00:00:00Z", "last_vault_rotation": "2026-01-01T00:00:00Z",
+            "rotation_schedule": "@every 86400s", "ttl": 23 * 3600,
         })
     );
     mount.record_no_reads();
@@ -73,7 +75,22 @@ fn a_read_shows_the_token_and_when_it_rotates() {
     assert_eq!((mount.host.storage.calls(StorageCall::Get), mount.host.storage.calls(StorageCall::Put)), (3, 0));
     assert_no_secret(&mount.host.log.text());
     mount.host.clock.advance(2 * DAY);
-    assert_eq!(mount.read_creds("app").data()["ttl"], 0, "never negative");
+    assert_eq!(mount.read_creds("app").data()["ttl"], 1, "a client that sleeps by 0 would not sleep at all");
+}
+
+#[test]
+fn each_client_finds_in_static_creds_what_it_goes_by() {
+    let (mount, _) = with_role(Mount::new());
+    mount.write_static("cron", json!({ "rotation_schedule": "30 3 * * *" })).done();
+    for (name, schedule) in [("app", "@every 86400s"), ("cron", "30 3 * * *")] {
+        let data = mount.read_creds(name).data();
+        // Vault Secrets Operator takes a credential for a static one by these three, and syncs by `ttl` again.
+        assert_eq!(data["rotation_schedule"], schedule);
+        assert!(time_text::parse(data["last_vault_rotation"].as_str().unwrap()).is_some_and(|time| !time.is_zero()));
+        assert!(data["ttl"].as_u64().unwrap() >= 1);
+        // consul-template sleeps by `rotation_period` rather than by `ttl`, and takes `metadata` for that of kv-v2.
+        assert_eq!((data.get("rotation_period"), data.get("metadata")), (None, None));
+    }
 }
 
 #[test]

@@ -114,7 +114,6 @@ fn created_by(context: &Context<'_>, role: &StaticRole) -> Who {
 }
 
 fn described(context: &Context<'_>, config: &OrgConfig, role: &StaticRole, created_by: &Who, mark: &str) -> String {
-    let template = if role.description.is_empty() { &config.description } else { &role.description };
     let facts = Facts {
         request: context.request,
         created_by,
@@ -123,7 +122,7 @@ fn described(context: &Context<'_>, config: &OrgConfig, role: &StaticRole, creat
         logical_name: "",
         metadata: &std::collections::BTreeMap::new(),
     };
-    describe(template, &facts, mark)
+    describe(&[&role.description, &config.description], &facts, mark)
 }
 
 fn new_record(

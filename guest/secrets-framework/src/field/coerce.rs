@@ -8,7 +8,7 @@ use serde_json::{Map, Value};
 
 use crate::duration;
 use crate::field::{FieldType, FieldValue};
-use crate::number::{NumberError, parse_bool, parse_int};
+use crate::number::{NumberError, parse_bool, parse_int, parse_whole};
 
 /// Coerces one value. `Ok(None)`: it counts as not sent.
 pub(crate) fn coerce(kind: FieldType, value: &Value) -> Result<Option<FieldValue>, String> {
@@ -48,9 +48,9 @@ fn int(value: &Value) -> Result<i64, String> {
         Value::Null => Ok(0),
         Value::Bool(value) => Ok(i64::from(*value)),
         // A number is judged by its text, so that 1.5 and 1e30 are refused, not rounded.
-        Value::Number(number) => parse_int(&number.to_string(), 10).map_err(syntax),
+        Value::Number(number) => parse_whole(&number.to_string()).map_err(syntax),
         Value::String(text) if text.is_empty() => Ok(0),
-        Value::String(text) => parse_int(text, 0).map_err(syntax),
+        Value::String(text) => parse_int(text, 0).or_else(|error| parse_whole(text).or(Err(error))).map_err(syntax),
         Value::Array(_) | Value::Object(_) => Err(unconvertible("", "int64", value)),
     }
 }
@@ -67,7 +67,8 @@ fn boolean(value: &Value) -> Result<bool, String> {
     }
 }
 
-/// Whole seconds, truncated towards zero.
+/// Whole seconds. A duration with a fraction is truncated towards zero, as in the server's framework, but one that is
+/// shorter than a second is refused: as 0 it would mean the default, or never.
 fn seconds(value: &Value) -> Result<i64, String> {
     let text = match value {
         Value::Number(number) => number.to_string(),
@@ -80,14 +81,19 @@ fn seconds(value: &Value) -> Result<i64, String> {
         let seconds = seconds.checked_mul(scale).filter(|seconds| seconds.checked_mul(NANOS_PER_SECOND).is_some());
         seconds.ok_or_else(|| duration::DurationError::Invalid(text.clone()).to_string())
     };
-    if let Ok(seconds) = parse_int(&text, 10) {
+    if let Ok(seconds) = parse_whole(&text) {
         return in_range(seconds, 1);
     }
     if let Some(days) = text.strip_suffix('d') {
         let days = parse_int(days, 10).map_err(|error| format!("strconv.ParseInt: parsing {days:?}: {error}"))?;
         return in_range(days, 24 * 3600);
     }
-    duration::parse(&text).map(|nanos| nanos / NANOS_PER_SECOND).map_err(|error| error.to_string())
+    match duration::parse(&text).map_err(|error| error.to_string())? {
+        nanos if nanos != 0 && nanos.abs() < NANOS_PER_SECOND => {
+            Err(format!("duration {text:?} is shorter than one second: give whole seconds"))
+        }
+        nanos => Ok(nanos / NANOS_PER_SECOND),
+    }
 }
 
 fn comma_strings(value: &Value) -> Result<Vec<String>, String> {

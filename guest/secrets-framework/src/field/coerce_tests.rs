@@ -58,14 +58,14 @@ fn int() {
     check(json!(""), json!(0));
     check(json!(true), json!(1));
     check(Value::Null, json!(0));
-    for value in [json!("x"), json!(1.5), json!(1e30)] {
+    check(json!(3600.0), json!(3600));
+    check(json!("1e3"), json!(1000));
+    for value in [json!("x"), json!(1.5), json!("1.5"), json!("1_0.0")] {
         refused(FieldType::Int64, value, "'' cannot parse value as 'int64': strconv.ParseInt: invalid syntax");
     }
-    refused(
-        FieldType::Int64,
-        json!(u64::MAX),
-        "'' cannot parse value as 'int64': strconv.ParseInt: value out of range",
-    );
+    for value in [json!(u64::MAX), json!(1e30)] {
+        refused(FieldType::Int64, value, "'' cannot parse value as 'int64': strconv.ParseInt: value out of range");
+    }
     refused(FieldType::Int64, json!([1]), "'' expected type 'int64', got unconvertible type '[]interface {}'");
 }
 
@@ -94,7 +94,9 @@ fn duration_second() {
     check(json!("1h30m"), json!(5400));
     check(json!("2d"), json!(172_800));
     check(json!("1500ms"), json!(1));
-    check(json!("-500ms"), json!(0));
+    check(json!(3600.0), json!(3600));
+    check(json!("1e3"), json!(1000));
+    check(json!("0s"), json!(0));
     check(json!(""), json!(0));
     check(Value::Null, Value::Null);
     check(json!("9223372036"), json!(9_223_372_036_i64));
@@ -103,6 +105,10 @@ fn duration_second() {
     refused(json!("-1h"), "cannot provide negative value '-3600'");
     refused(json!("soon"), r#"time: invalid duration "soon""#);
     refused(json!("5x"), r#"time: unknown unit "x" in duration "5x""#);
+    for text in ["500ms", "-999ms", "1ns"] {
+        let sentence = format!("duration {text:?} is shorter than one second: give whole seconds");
+        self::refused(FieldType::SignedDurationSecond, json!(text), &sentence);
+    }
     refused(json!(1.5), r#"time: missing unit in duration "1.5""#);
     refused(json!("xd"), r#"strconv.ParseInt: parsing "x": invalid syntax"#);
     refused(json!(9_223_372_037_i64), r#"time: invalid duration "9223372037""#);

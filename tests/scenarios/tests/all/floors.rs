@@ -24,6 +24,8 @@ const CRATES: [Floors; 2] = [
             "back_off",
             "names",
             "time_text",
+            "duration_form",
+            "page",
             "who",
             "mark",
             // Storage and time.
