@@ -15,6 +15,9 @@ use crate::record::{Record, RecordId, TokenKind, TokenSecrets};
 /// The kind of secret, by the Go plugin's name for it, so that leases of the Go plugin can be renewed and revoked.
 pub(crate) const KIND: &str = "astra_token";
 
+/// The time to live that a client asked for, in seconds, in a lease's internal data.
+const ASKED_TTL: &str = "ttl";
+
 /// How long a lease runs.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct LeaseTerms {
@@ -24,6 +27,8 @@ pub(crate) struct LeaseTerms {
     pub(crate) max_ttl: Duration,
     /// When Astra ends the token, as it said or was asked: no renewal passes it.
     pub(crate) expires_at: Option<String>,
+    /// The time to live that the client asked for; none = the role's.
+    pub(crate) asked_ttl: Option<Duration>,
 }
 
 /// What a lease holds.
@@ -41,6 +46,8 @@ pub(crate) struct Held {
     pub(crate) origin: Option<Origin>,
     /// When Astra ends it, where that is known.
     pub(crate) expires_at: Option<String>,
+    /// The time to live that the client asked for when the token was made.
+    pub(crate) asked_ttl: Option<Duration>,
     /// Is its client ID there, and empty? The Go plugin leased what Astra had answered with an error.
     pub(crate) stands_for_nothing: bool,
 }
@@ -59,6 +66,7 @@ impl Held {
             record_id: text("tokenId").map(RecordId::stored),
             origin: text("origin").map(Origin::stored),
             expires_at: text("expiresAt"),
+            asked_ttl: lease.internal_data.get(ASKED_TTL).and_then(Value::as_u64).map(Duration::from_secs),
             stands_for_nothing: lease.internal_data.get("clientId").is_some_and(|client_id| client_id == ""),
         })
     }
@@ -144,14 +152,14 @@ pub(crate) fn leased_answer(
         ttl: terms.ttl,
         max_ttl: terms.max_ttl,
         renewable: true,
-        internal_data: internal_data(record, terms.expires_at.as_deref()),
+        internal_data: internal_data(record, terms),
     };
     let metadata_name = if record.kind == TokenKind::Creds { MetadataName::Custom } else { MetadataName::GoPlugins };
     let shown = Response::json(&Answer::of(record, secrets, metadata_name))?;
     Ok(Response { warnings, secret: Some(secret.of_kind(KIND)), ..shown })
 }
 
-fn internal_data(record: &Record, expires_at: Option<&str>) -> Map<String, Value> {
+fn internal_data(record: &Record, terms: &LeaseTerms) -> Map<String, Value> {
     let mut data = Map::new();
     let mut put = |name: &str, value: &str| data.insert(name.to_owned(), value.into());
     put("orgId", record.org_id.as_str());
@@ -161,8 +169,11 @@ fn internal_data(record: &Record, expires_at: Option<&str>) -> Map<String, Value
     if let Some(origin) = &record.origin {
         put("origin", origin.as_str());
     }
-    if let Some(expires_at) = expires_at {
+    if let Some(expires_at) = &terms.expires_at {
         put("expiresAt", expires_at);
+    }
+    if let Some(asked_ttl) = terms.asked_ttl {
+        data.insert(ASKED_TTL.to_owned(), asked_ttl.as_secs().into());
     }
     data
 }

@@ -10,7 +10,7 @@ use crate::astra_token::{Held, KIND};
 use crate::config;
 use crate::ending::{Patience, Target, config_for_ending_from, end_token_with};
 use crate::history::{self, End};
-use crate::limits::LEASE_END_MARGIN;
+use crate::limits::{LEASE_END_MARGIN, RENEWAL_ROUNDING};
 use crate::record::{self, Record, RecordId};
 use crate::role::lease_settings;
 use crate::role::{self, Role, go_text};
@@ -45,7 +45,7 @@ pub(crate) fn renew(context: &Context<'_>, lease: &Lease) -> Outcome {
         record::move_end(context, &mut record, lease_end, lease_end + LEASE_END_MARGIN.as_secs())?;
     }
     let mut response = Response::default();
-    if ttl < bounds.wanted {
+    if bounds.wanted.saturating_sub(ttl) > RENEWAL_ROUNDING {
         response = response.warn(format!(
             "the lease cannot be extended by {}: it ends in {} at the latest",
             go_text(bounds.wanted),
@@ -138,7 +138,7 @@ impl Bounds {
         if let Some(expires_at) = expires_at.and_then(time_text::parse) {
             end_max = end_max.min(expires_at);
         }
-        let own = role.as_ref().map_or(lease.ttl, |role| role.ttl);
+        let own = held.asked_ttl.unwrap_or_else(|| role.as_ref().map_or(lease.ttl, |role| role.ttl));
         let wanted = match (lease.increment, own) {
             (Duration::ZERO, Duration::ZERO) => view.default_lease_ttl().map_err(|error| lease_settings(&error))?,
             (Duration::ZERO, own) => own,

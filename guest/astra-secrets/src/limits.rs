@@ -21,6 +21,10 @@ pub(crate) const DESCRIPTION_BYTES_MAX: usize = 256;
 /// the cache, reads each, and the host allows a request 10,000 storage calls.
 pub(crate) const CONFIGS_MAX: usize = 2_000;
 
+/// What a renewal may fall short of the time that was wanted without a warning: times are whole seconds at the server,
+/// and both ends of the lease are rounded.
+pub(crate) const RENEWAL_ROUNDING: Duration = Duration::from_secs(1);
+
 /// Roles that one answer lists: at most some 450 bytes each, and the host allows an answer 8 MiB.
 pub(crate) const ROLES_LISTED_MAX: usize = 15_000;
 

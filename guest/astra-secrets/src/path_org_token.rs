@@ -38,6 +38,11 @@ pub(crate) const ORG_TOKEN: Path = Path {
         ),
         Field::new("metadata", FieldType::KvPairs, "What to note about the token, as `key=value` pairs."),
         Field::new(
+            "ttl",
+            FieldType::DurationSecond,
+            "Time to live of the lease of a new token, at most the role's maximum; 0 = the role's own.",
+        ),
+        Field::new(
             "client_id",
             FieldType::String,
             "Client ID of a token to read; case matters. Ignored in sidecar mode.",
@@ -208,7 +213,7 @@ fn order(
     logical_name: Option<&TokenLogicalName>,
 ) -> Outcome {
     let metadata = data.pairs("metadata").cloned().unwrap_or_default();
-    mint(context, &Order { config, role, kind, logical_name, metadata, ttl: None }).map(Some)
+    mint(context, &Order { config, role, kind, logical_name, metadata, ttl: data.duration("ttl") }).map(Some)
 }
 
 /// What a request is about.

@@ -32,7 +32,7 @@ pub(crate) const SYNC_ROLES: Path = Path {
     existence_check: None,
     synopsis: "Import Astra's roles for all configured organizations.",
     description: "Each role that Astra lists becomes a role here, under Astra's name in lower case, each run of other \
-        characters than letters and digits as `_`. Of two that would get one name the second is skipped. A role that \
+        characters than ASCII letters and digits as `_`; a name without such characters is made from the role's ID. Of two that would get one name the second is skipped. A role that \
         was written by hand is never changed. An organization whose roles cannot be had is told in `failed`, and the \
         others are imported all the same. This path is an alias of `config/<organization>/sync-roles` for all \
         organizations: a policy for one of them must not allow this path.",
@@ -102,6 +102,7 @@ fn sync_one(context: &Context<'_>, data: &FieldData) -> Outcome {
     let mut report = Report::new(order.dry_run, order.warnings.clone());
     let plan = sync(context, &config, &order)?;
     report.add(&config.org_id, plan);
+    report.warn_of_roles_without_ttl(context);
     report.answer()
 }
 
@@ -130,7 +131,10 @@ fn sync_all(context: &Context<'_>, data: &FieldData) -> Outcome {
     }
     match first_failure {
         Some(error) if !report.has_success() => Err(error),
-        _ => report.answer(),
+        _ => {
+            report.warn_of_roles_without_ttl(context);
+            report.answer()
+        }
     }
 }
 
@@ -173,7 +177,7 @@ fn sync(context: &Context<'_>, config: &OrgConfig, order: &Order) -> Result<Plan
 
 /// Does the Astra role get one of these names here?
 fn imports_as(upstream: &Upstream, names: &BTreeSet<RoleName>) -> bool {
-    RoleName::parse(&role::imported_name(&upstream.name)).is_ok_and(|name| names.contains(&name))
+    RoleName::parse(&role::imported_name(upstream)).is_ok_and(|name| names.contains(&name))
 }
 
 /// Skips the Astra roles whose role here cannot be read: the plan takes such a role for one that is not there.
@@ -194,7 +198,7 @@ fn stored_roles(
     all: bool,
 ) -> Result<(BTreeMap<RoleName, Role>, BTreeSet<RoleName>), Error> {
     let mut names: BTreeSet<RoleName> =
-        upstream.iter().filter_map(|role| RoleName::parse(&role::imported_name(&role.name)).ok()).collect();
+        upstream.iter().filter_map(|role| RoleName::parse(&role::imported_name(role)).ok()).collect();
     if all {
         names.extend(role::role_names(context.storage(), org_id)?);
     }

@@ -79,6 +79,34 @@ fn a_renewal_moves_the_end_of_the_record() {
 }
 
 #[test]
+fn a_time_to_live_that_was_asked_for_when_the_token_was_made_is_kept_by_renewals() {
+    let mount = Mount::new();
+    let path = format!("creds/{ORG_A}/reader");
+    for made in [
+        mount.write(&path, json!({ "ttl": "20m" })),
+        mount.org_token(json!({ "ttl": 1200 })),
+    ] {
+        let lease = mount.lease(Leased::of(made).secret);
+        assert_eq!(lease.ttl, HOUR / 3);
+        assert_eq!(granted(mount.renew(with(&lease, |_| {}))), (HOUR / 3, 4 * HOUR, vec![]));
+        assert_eq!(granted(mount.renew(with(&lease, |lease| lease.increment = 2 * HOUR))).0, 2 * HOUR, "an increment");
+        mount.write_role(ORG_A, "reader", json!({ "max_ttl": "10m" }));
+        assert_eq!(granted(mount.renew(with(&lease, |_| {}))).0, HOUR / 6, "up to the maximum");
+        mount.write_role(ORG_A, "reader", json!({ "max_ttl": "4h" }));
+    }
+}
+
+#[test]
+fn a_renewal_warns_of_what_is_lost_by_more_than_rounding() {
+    let mount = Mount::new();
+    let lease = leased(&mount);
+    mount.host.clock.advance(3 * HOUR + Duration::from_secs(1));
+    assert_eq!(granted(mount.renew(with(&lease, |_| {}))), (HOUR - Duration::from_secs(1), 4 * HOUR, vec![]));
+    mount.host.clock.advance(Duration::from_secs(1));
+    assert_eq!(granted(mount.renew(with(&lease, |_| {}))).2.len(), 1);
+}
+
+#[test]
 fn a_renewal_never_passes_the_tokens_own_end() {
     let mount = Mount::new();
     mount.write_role(ORG_A, "reader", json!({ "token_expiry": "off", "max_ttl": "24h" }));

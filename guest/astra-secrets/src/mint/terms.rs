@@ -16,6 +16,8 @@ pub(super) struct Terms {
     pub(super) ttl: Duration,
     /// The longest life, renewals included.
     max_ttl: Duration,
+    /// What the client asked for; none = the role's own.
+    asked_ttl: Option<Duration>,
     /// What was clamped.
     pub(super) warnings: Vec<String>,
 }
@@ -26,8 +28,9 @@ impl Terms {
         let view = context.host.system_view();
         let mount_max = view.max_lease_ttl().map_err(|error| lease_settings(&error))?;
         let max_ttl = if role.max_ttl.is_zero() { mount_max } else { role.max_ttl.min(mount_max) };
-        let mut terms = Self { ttl: Duration::ZERO, max_ttl, warnings: Vec::new() };
-        terms.ttl = match (asked.filter(|ttl| !ttl.is_zero()), role.ttl) {
+        let asked_ttl = asked.filter(|ttl| !ttl.is_zero());
+        let mut terms = Self { ttl: Duration::ZERO, max_ttl, asked_ttl, warnings: Vec::new() };
+        terms.ttl = match (asked_ttl, role.ttl) {
             (Some(asked), _) => terms.clamped("the `ttl` asked for", asked),
             (None, Duration::ZERO) => view.default_lease_ttl().map_err(|error| lease_settings(&error))?.min(max_ttl),
             (None, own) => terms.clamped("the role's `ttl`", own),
@@ -62,7 +65,7 @@ impl Terms {
 
     /// The lease to ask the server for, of a token that ends at `expires_at`.
     pub(super) fn lease(&self, expires_at: Option<String>) -> LeaseTerms {
-        LeaseTerms { ttl: self.ttl, max_ttl: self.max_ttl, expires_at }
+        LeaseTerms { ttl: self.ttl, max_ttl: self.max_ttl, expires_at, asked_ttl: self.asked_ttl }
     }
 
     fn clamped(&mut self, what: &str, ttl: Duration) -> Duration {

@@ -4,7 +4,7 @@
 use secrets_framework::Outcome;
 use std::collections::BTreeMap;
 
-use secrets_framework::Response;
+use secrets_framework::{Context, Response};
 use serde::Serialize;
 
 use crate::names::{OrgId, RoleName};
@@ -19,6 +19,7 @@ pub(super) struct Report {
     skipped: Vec<String>,
     failed: BTreeMap<OrgId, String>,
     succeeded: usize,
+    has_roles_without_ttl: bool,
     dry_run: bool,
     warnings: Vec<String>,
 }
@@ -45,6 +46,7 @@ impl Report {
             skipped: Vec::new(),
             failed: BTreeMap::new(),
             succeeded: 0,
+            has_roles_without_ttl: false,
             dry_run,
             warnings,
         }
@@ -54,6 +56,7 @@ impl Report {
     pub(super) fn add(&mut self, org_id: &OrgId, plan: Plan) {
         let owned = |name: RoleName| (org_id.clone(), name);
         let named = |role: Role| owned(role.name);
+        self.has_roles_without_ttl |= plan.created.iter().any(|role| role.ttl.is_zero());
         self.created.extend(plan.created.into_iter().map(named));
         self.updated.extend(plan.updated.into_iter().map(named));
         self.unchanged.extend(plan.unchanged.into_iter().map(owned));
@@ -65,6 +68,18 @@ impl Report {
     /// Adds an organization for which nothing could be done.
     pub(super) fn fail(&mut self, org_id: &OrgId, reason: String) {
         self.failed.insert(org_id.clone(), reason);
+    }
+
+    /// Warns where new roles have no `ttl`: with the Go plugin, such a role meant 24 h.
+    pub(super) fn warn_of_roles_without_ttl(&mut self, context: &Context<'_>) {
+        if self.has_roles_without_ttl {
+            // A server that does not tell its default still applies it.
+            let default = context.host.system_view().default_lease_ttl().map(role::go_text).unwrap_or_default();
+            self.warnings.push(format!(
+                "the new roles have no `ttl`, so their leases live the mount's default {default}, and not 24h as with the \
+                 Go plugin: give a `ttl` to this path or to the roles, or tune the mount"
+            ));
+        }
     }
 
     /// Was anything done for any organization?

@@ -40,6 +40,20 @@ fn one_organizations_roles_are_imported_and_then_unchanged() {
 }
 
 #[test]
+fn new_roles_without_a_time_to_live_are_warned_of() {
+    let mount = mount(json!([{ "id": "1", "name": "new" }]), json!([]));
+    for (path, fields, warned) in [
+        (one(), json!({ "dry_run": true, "ttl": "1h" }), false),
+        (one(), json!({ "dry_run": true }), true),
+        ("sync-roles".to_owned(), json!({}), true),
+        ("sync-roles".to_owned(), json!({}), false),
+    ] {
+        let warnings = mount.write(&path, fields).warnings();
+        assert_eq!(warnings.iter().any(|text| text.contains("768h") && text.contains("24h")), warned, "{warnings:?}");
+    }
+}
+
+#[test]
 fn a_dry_run_changes_nothing() {
     let mount = mount(json!([{ "id": "1", "name": "new" }]), json!([]));
     let before = mount.host.storage.snapshot();
@@ -107,7 +121,7 @@ fn all_organizations_are_imported_each_with_its_own_token() {
 fn one_organization_that_fails_does_not_lose_the_others() {
     let mount = mount(json!([]), json!([{ "id": "1", "name": "r" }]));
     mount.script_astra(&[(TOKEN_B, ORG_B, json!([{ "id": "1", "name": "r" }]))]);
-    let answered = mount.write("sync-roles", json!({}));
+    let answered = mount.write("sync-roles", json!({ "ttl": "1h" }));
     let response = answered.0.as_ref().ok().and_then(Option::as_ref);
     assert_eq!(response.map(|response| response.warnings.len()), Some(1));
     let answer = answered.data();

@@ -114,12 +114,14 @@ impl Plan {
     }
 }
 
-/// The name that an Astra role gets here: lower case, each run of other
-/// characters than ASCII letters and digits as `_`.
-pub(crate) fn imported_name(upstream_name: &str) -> String {
+/// The name that an Astra role gets here: its own in lower case, each run of other characters than ASCII letters and
+/// digits as `_`. One without such letters and digits, as in most scripts of the world, is named after its ID.
+pub(crate) fn imported_name(upstream: &Upstream) -> String {
+    let is_kept = |c: char| c.is_ascii_alphanumeric();
+    let text = if upstream.name.contains(is_kept) { &upstream.name } else { upstream.id.as_str() };
     let mut name = String::new();
-    for c in upstream_name.chars() {
-        if c.is_ascii_alphanumeric() {
+    for c in text.chars() {
+        if is_kept(c) {
             name.push(c.to_ascii_lowercase());
         } else if !name.ends_with('_') {
             name.push('_');
@@ -131,7 +133,7 @@ pub(crate) fn imported_name(upstream_name: &str) -> String {
 fn by_name(upstream: Vec<Upstream>) -> BTreeMap<String, Vec<Upstream>> {
     let mut names: BTreeMap<String, Vec<Upstream>> = BTreeMap::new();
     for role in upstream {
-        names.entry(imported_name(&role.name)).or_default().push(role);
+        names.entry(imported_name(&role)).or_default().push(role);
     }
     names
 }
