@@ -158,7 +158,7 @@ fn old_configs_and_roles_are_read(stage: &Stage) {
     let config = stage.read("config", json!({ "logical_name": "main" })).expect(200);
     assert_eq!((config.text("org_id"), config.text("caller_mode")), (stage.alpha.id.as_str(), "standard"));
     let role = stage.read(&format!("roles/{}/reader", stage.alpha.id), Value::Null).expect(200);
-    assert_eq!((role.text("ttl"), role.text("max_ttl")), ("10m0s", "1h0m0s"));
+    assert_eq!((&role.data["ttl"], &role.data["max_ttl"]), (&json!(600), &json!(3600)));
     let minted = stage.mint(&stage.alpha, "reader").expect(200);
     assert_eq!(minted.lease.as_ref().map(|lease| lease.duration), Some(600));
     stage.assert_consistent(&stage.alpha, 1);

@@ -71,7 +71,8 @@ fn a_ttl_is_asked_for_and_clamped(stage: &Stage) {
 fn metadata_travels(stage: &Stage) {
     stage.ready();
     let minted = stage.write(&path(stage), json!({ "metadata": { "team": "data" } })).expect(200);
-    assert_eq!(minted.data["metadata"], json!({ "team": "data" }));
+    assert_eq!(minted.data["custom_metadata"], json!({ "team": "data" }));
+    assert_eq!(minted.data.get("metadata"), None, "an agent would take the secret for a deleted one");
     let record = stage.read(&format!("tokens/{}/{}", stage.alpha.id, minted.text("clientId")), Value::Null);
     assert_eq!(record.expect(200).data["metadata"], json!({ "team": "data" }));
 }

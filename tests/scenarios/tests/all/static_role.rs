@@ -78,7 +78,7 @@ fn a_static_role_is_read_as_written(stage: &Stage) {
     assert!(written.status < 300 && written.warnings.is_empty(), "{written:#?}");
     let read = stage.read(&path(stage, "app"), Value::Null).expect(200);
     assert_eq!(read.data["role_ids"], role_ids);
-    assert_eq!((read.text("rotation_period"), read.text("grace_period")), ("24h0m0s", "2h0m0s"));
+    assert_eq!((&read.data["rotation_period"], &read.data["grace_period"]), (&json!(86_400), &json!(7200)));
     assert_eq!(read.text("description"), "{{role}}");
     assert!(!read.text("last_rotated").is_empty() && !read.text("next_rotation").is_empty(), "{read:#?}");
     assert!(read.lease.is_none());
@@ -88,8 +88,8 @@ fn a_static_role_is_read_as_written(stage: &Stage) {
     let written = stage.write(&path(stage, "weekly"), body);
     assert!(written.status < 300, "{written:#?}");
     let read = stage.read(&path(stage, "weekly"), Value::Null).expect(200);
-    assert_eq!((read.text("rotation_schedule"), read.text("rotation_window")), ("30 3 * * SUN", "2h0m0s"));
-    assert_eq!(read.text("grace_period"), "1h0m0s");
+    assert_eq!((read.text("rotation_schedule"), &read.data["rotation_window"]), ("30 3 * * SUN", &json!(7200)));
+    assert_eq!(read.data["grace_period"], 3600);
     assert!(read.text("next_rotation").ends_with("T03:30:00Z"), "{read:#?}");
     stage.assert_held(&stage.alpha, 0, 2);
 }
@@ -99,10 +99,12 @@ fn its_token_is_read_without_a_lease(stage: &Stage) {
     made(stage, json!({ "description": "for {{role}} of {{org}}" }));
     let read = creds(stage, "app").expect(200);
     assert!(read.lease.is_none(), "{read:#?}");
-    for name in ["clientId", "secret", "token", "orgId", "roleName", "generatedOn", "lastRotated"] {
+    for name in ["clientId", "secret", "token", "orgId", "roleName", "generatedOn", "lastRotated", "last_vault_rotation"] {
         assert!(!read.text(name).is_empty(), "no `{name}` in {read:#?}");
     }
     assert_eq!((read.text("orgId"), read.text("roleName")), (stage.alpha.id.as_str(), "app"));
+    assert_eq!(read.text("rotation_schedule"), "@every 86400s");
+    assert_eq!((read.data.get("rotation_period"), read.data.get("metadata")), (None, None), "{read:#?}");
     assert!(read.data["ttl"].as_u64().is_some_and(|ttl| (86_000..=86_400).contains(&ttl)), "{read:#?}");
     assert!(stage.works(read.text("token")));
     let astra = stage.astra_token(read.text("clientId"));
@@ -121,7 +123,7 @@ fn an_update_changes_only_the_fields_given(stage: &Stage) {
     let written = stage.write(&path(stage, "app"), json!({ "rotation_period": "48h" }));
     assert!(written.status < 300, "{written:#?}");
     let after = stage.read(&path(stage, "app"), Value::Null).expect(200);
-    assert_eq!((after.text("rotation_period"), after.text("grace_period")), ("48h0m0s", "2h0m0s"));
+    assert_eq!((&after.data["rotation_period"], &after.data["grace_period"]), (&json!(172_800), &json!(7200)));
     assert!(after.text("next_rotation") > before.text("next_rotation"), "{after:#?}");
     // Other Astra roles are for the next token.
     let reader = stage.astra_role(&stage.alpha, "RO User");
