@@ -30,6 +30,11 @@ impl<'a> Page<'a> {
         Self { after: data.text("after").unwrap_or_default(), limit }
     }
 
+    /// Is the whole list asked for?
+    pub(crate) fn is_whole(&self) -> bool {
+        self.after.is_empty() && self.limit.is_none()
+    }
+
     /// The part of `items` that the page shows, sorted by their keys.
     pub(crate) fn of_items<T>(&self, mut items: Vec<T>, key: impl Fn(&T) -> &str) -> Vec<T> {
         items.sort_by(|one, other| key(one).cmp(key(other)));

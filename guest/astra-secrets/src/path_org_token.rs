@@ -15,6 +15,7 @@ use crate::config::{self, CallerMode, OrgConfig, unknown_org};
 use crate::history::End;
 use crate::mint::{Order, already_exists, mint};
 use crate::names::{OrgId, RoleName, TokenLogicalName, is_name, shown};
+use crate::page::{AFTER, LIMIT, Page};
 use crate::path_config::target;
 use crate::record::{self, Cut, Listing, Record, RecordId, TokenKind};
 use crate::role::{self, Role};
@@ -68,7 +69,7 @@ pub(crate) const ORG_TOKEN: Path = Path {
 pub(crate) const ORG_TOKENS: Path = Path {
     pattern: &[Segment::Literal("org"), Segment::Literal("tokens")],
     list: true,
-    fields: &[],
+    fields: &[AFTER, LIMIT],
     operations: &[OperationSpec::new(Operation::List, list, "List the tokens of all organizations.").answering(&[
         Field::new("keys", FieldType::CommaStringSlice, "Client IDs."),
         Field::new("key_info", FieldType::Map, "By client ID: organization, role, logical name, metadata, when made."),
@@ -92,8 +93,8 @@ fn read(context: &Context<'_>, data: &FieldData) -> Outcome {
     })
 }
 
-fn list(context: &Context<'_>, _: &FieldData) -> Outcome {
-    list_answer(&record::all(context)?, Info::of)
+fn list(context: &Context<'_>, data: &FieldData) -> Outcome {
+    list_answer(&record::all(context, &Page::of(data))?, Info::of)
 }
 
 /// The answer of a list of tokens; none where there are none.
@@ -107,12 +108,12 @@ pub(crate) fn list_answer<'a, T: Serialize>(listing: &'a Listing, info: impl Fn(
     let mut response = Response::json(&ListAnswer { keys: &listing.client_ids, key_info: infos })?;
     if described < listing.client_ids.len() {
         response = response.warn(format!(
-            "there are more tokens than one list describes: `key_info` has {described} of them; list `tokens/<org>` in pages by `limit` and `after`, or read one by its client ID"
+            "there are more tokens than one list describes: `key_info` has {described} of them; list them in pages by `limit` and `after`, or read one by its client ID"
         ));
     }
     Ok(Some(match listing.cut {
         Some(Cut::Long) => response.warn(
-            "there are more tokens than one list holds: list `tokens/<org>` in pages by `limit` and `after`",
+            "there are more tokens than one list holds: list them in pages by `limit` and `after`",
         ),
         Some(Cut::NotFilled) => response.warn(
             "there are more tokens than this list shows: the tokens of the Go plugin are still being indexed, some with each minute",

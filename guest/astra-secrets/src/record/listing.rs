@@ -7,11 +7,11 @@ use super::Record;
 use super::backfill::{being_indexed, is_complete};
 use super::find::{Indexed, look_in_index};
 use super::index::client_folder;
-use super::walk::{Walked, Weight, log_unreadable, visit_names, visit_records};
+use super::walk::{Walked, Weight, log_unreadable, org_ids, visit_records};
 use crate::limits::{LIST_PAGE, TOKENS_LISTED_MAX};
 use crate::names::OrgId;
 use crate::page::Page;
-use crate::storage::key::{CLIENT_INDEX_PREFIX, from_segment, segment};
+use crate::storage::key::{from_segment, segment};
 use crate::storage::own_error;
 
 /// What a list shows.
@@ -46,8 +46,7 @@ pub(crate) fn in_org(context: &Context<'_>, org_id: &OrgId, page: &Page<'_>) -> 
         return Ok(listing);
     }
     let listing = without_index(context, page, |record| record.org_id == *org_id)?;
-    let is_page = page.limit.is_some() || !page.after.is_empty();
-    if listing.cut.is_some() && (is_page || listing.client_ids.is_empty()) {
+    if listing.cut.is_some() && listing.client_ids.is_empty() {
         // What is missing would look like the end of the list.
         return Err(being_indexed());
     }
@@ -61,22 +60,53 @@ pub(super) fn in_index(context: &Context<'_>, org_id: &OrgId, page: &Page<'_>) -
     Ok(listing)
 }
 
-/// All tokens of the mount.
-pub(crate) fn all(context: &Context<'_>) -> Result<Listing, Error> {
-    let page = Page::default();
+/// Those of all organizations of the mount.
+pub(crate) fn all(context: &Context<'_>, page: &Page<'_>) -> Result<Listing, Error> {
     if !is_complete(context)? {
-        return without_index(context, &page, |_| true);
+        return without_index(context, page, |_| true);
     }
     let mut listing = Listing::default();
-    visit_names(context, CLIENT_INDEX_PREFIX, |folder| {
-        if let Some(org_id) = folder.strip_suffix('/').and_then(from_segment) {
-            add_org(context, &OrgId::stored(org_id), &page, &mut listing)?;
+    let org_ids = org_ids(context)?;
+    if page.is_whole() {
+        for org_id in &org_ids {
+            add_org(context, org_id, page, &mut listing)?;
         }
-        Ok(listing.cut.is_none())
-    })?;
+    } else {
+        add_page_of_all(context, &org_ids, page, &mut listing)?;
+    }
     listing.client_ids.sort();
     log_unreadable(context, &listing.unreadable);
     Ok(listing)
+}
+
+/// Adds a page of the tokens of these organizations. Of each, the names that would fit are listed; of these, the first
+/// are the page, and only their records are read.
+fn add_page_of_all(
+    context: &Context<'_>,
+    org_ids: &[OrgId],
+    page: &Page<'_>,
+    listing: &mut Listing,
+) -> Result<(), Error> {
+    let max = page.limit.unwrap_or(TOKENS_LISTED_MAX).min(TOKENS_LISTED_MAX);
+    let mut after = segment(page.after);
+    while listing.client_ids.len() < max {
+        let size = LIST_PAGE.min(u32::try_from(max - listing.client_ids.len()).unwrap_or(u32::MAX));
+        let mut names = Vec::new();
+        for org_id in org_ids {
+            let listed = context.storage().list_page(&client_folder(org_id), &after, size)?;
+            names.extend(listed.into_iter().map(|name| (name, org_id)));
+        }
+        names.sort();
+        names.truncate(size as usize);
+        let Some((last, _)) = names.last() else { return Ok(()) };
+        // Entries that a crash left in the index are none: further ones take their place.
+        after.clone_from(last);
+        for (name, org_id) in &names {
+            add(context, org_id, name, listing)?;
+        }
+    }
+    listing.cut = page.limit.is_none().then_some(Cut::Long);
+    Ok(())
 }
 
 /// Adds an organization's tokens: beyond the limit the names alone, which cost no reads.
@@ -143,6 +173,10 @@ fn without_index(context: &Context<'_>, page: &Page<'_>, wanted: impl Fn(&Record
         true
     })?;
     listing.cut = (walked == Walked::Far).then_some(Cut::NotFilled);
+    if listing.cut.is_some() && !page.is_whole() {
+        // What is missing would look like the end of the list.
+        return Err(being_indexed());
+    }
     listing.records.sort_by_cached_key(|record| segment(&record.client_id));
     listing.records.truncate(page.limit.unwrap_or(usize::MAX));
     listing.client_ids = listing.records.iter().map(|record| record.client_id.clone()).collect();

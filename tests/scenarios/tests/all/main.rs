@@ -55,6 +55,7 @@ mod authors;
 #[cfg(target_env = "musl")]
 mod bare_root;
 mod check;
+mod client_forms;
 mod clients;
 mod cluster;
 mod command_line;
