@@ -17,6 +17,7 @@ main() {
     configure
     make_and_use
     renew_and_revoke
+    share_by_name
     show_audit
     update_and_go_back
     count_what_is_left
@@ -39,9 +40,8 @@ configure() {
 
 make_and_use() {
     organization=${organizations[0]}
-    say "Make a token for a role, with a logical name and with metadata that names the team"
-    run bao write astra/org/token org_id="$organization" role_name="$ROLE" logical_name=billing-service \
-        metadata=team=payments
+    say "Make a token of a role, with metadata that names the team"
+    run bao write "astra/creds/$organization/$ROLE" metadata=team=payments
     lease=$(value_of lease_id)
     client_id=$(value_of clientId)
     token=$(value_of token)
@@ -54,11 +54,7 @@ make_and_use() {
     [[ -n $mark ]] || die "Astra's list does not show this mount's mark on the new token"
     echo "tokens in Astra with the mark of this mount ($mark…): $(tokens_marked "$mark")"
 
-    say "Read the logical name again: the answer is the same token, not a second one"
-    run bao read astra/org/token org_id="$organization" role_name="$ROLE" logical_name=billing-service
-    [[ $(value_of clientId) == "$client_id" ]] || die "the read gave another token"
-
-    say "Ask who has the token, and who made and read it; the answer holds no secret"
+    say "Ask who has the token, and who made it; the answer holds no secret"
     run bao read "astra/tokens/$organization/$client_id"
     run_view history bao read -format=json "astra/tokens/$organization/$client_id"
 }
@@ -74,10 +70,23 @@ renew_and_revoke() {
     [[ $output == *"HTTP 401"* || $output == *"HTTP 403"* ]] || die "Astra still accepts the revoked token"
 }
 
+share_by_name() {
+    local named=(org_id="$organization" role_name="$ROLE" logical_name=billing-service) shared shared_lease
+    say "Share one token under a logical name, by the path of the Go plugin"
+    run bao write astra/org/token "${named[@]}"
+    shared=$(value_of clientId)
+    shared_lease=$(value_of lease_id)
+
+    say "Read the logical name again: the answer is the same token, not a second one"
+    run bao read astra/org/token "${named[@]}"
+    [[ -n $shared && $(value_of clientId) == "$shared" ]] || die "the read gave another token"
+    run bao lease revoke -sync "$shared_lease"
+}
+
 show_audit() {
     say "The audit log says who made the token; every secret in it is an HMAC"
-    show "grep '\"path\":\"astra/org/token\"' audit.log | head -n 2 | python3 show.py audit"
-    grep '"path":"astra/org/token"' "$work/audit.log" >"$work/audit-of-the-token.txt"
+    show "grep '\"path\":\"astra/creds/' audit.log | head -n 2 | python3 show.py audit"
+    grep '"path":"astra/creds/' "$work/audit.log" >"$work/audit-of-the-token.txt"
     head -n 2 "$work/audit-of-the-token.txt" | view audit
     local secret
     for secret in "$token" "${admin_token[@]}"; do
