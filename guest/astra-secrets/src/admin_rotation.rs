@@ -67,6 +67,7 @@ fn replace_token(context: &Context<'_>, config: &OrgConfig, patience: Patience) 
         role_ids: &role_ids,
         expiry: None,
         record_id: None,
+        leased: None,
         description: &|mark| described(context, config, mark),
     };
     let made = make_proven(context, &client, &wanted, |error| not_proven(&config.org_id, error))?;

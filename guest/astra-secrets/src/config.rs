@@ -75,6 +75,8 @@ pub(crate) struct OrgConfig {
     pub(crate) tidy_due: u64,
     /// Is each read of a secret recorded in its history?
     pub(crate) record_reads: bool,
+    /// How many leased tokens of the organization may be alive at once; none = any number.
+    pub(crate) max_tokens: Option<u32>,
     /// Fields that we do not know, kept when the entry is rewritten.
     pub(crate) other: Map<String, Value>,
 }
@@ -98,6 +100,7 @@ impl OrgConfig {
             tidy_period: Duration::ZERO,
             tidy_due: 0,
             record_reads: true,
+            max_tokens: None,
             other: Map::new(),
         }
     }

@@ -28,6 +28,17 @@ pub(crate) const RENEWAL_ROUNDING: Duration = Duration::from_secs(1);
 /// Roles that one answer lists: at most some 450 bytes each, and the host allows an answer 8 MiB.
 pub(crate) const ROLES_LISTED_MAX: usize = 15_000;
 
+/// The largest `max_tokens`: each mint under such a limit may have to read as many records, and the host allows a request
+/// one second of processor time.
+pub(crate) const MAX_TOKENS_MAX: u32 = 10_000;
+
+/// Entries of an organization's index that a mint under a `max_tokens` looks through: twice the largest limit, for tokens
+/// of other roles and kinds stand among them.
+pub(crate) const LIMITED_TOKENS_SEEN_MAX: usize = 2 * MAX_TOKENS_MAX as usize;
+
+/// Records that such a mint reads at once: their entries are in memory together.
+pub(crate) const RECORDS_READ_AT_ONCE: usize = 100;
+
 /// Roles that `key_info` of one list describes: each costs a read, and the host allows a request 10,000 storage calls.
 pub(crate) const ROLES_DESCRIBED_MAX: usize = 1_000;
 

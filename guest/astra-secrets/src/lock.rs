@@ -30,6 +30,9 @@ pub(crate) enum Lock<'a> {
     Configs,
     /// Changes of one token, given by the ID of its record. Astra is asked under it.
     Token(&'a str),
+    /// The count of an organization's leased tokens for `max_tokens`, until the mint that counts is noted. No other lock is
+    /// taken under it.
+    TokenLimit(&'a OrgId),
     /// The read of an organization's list of tokens for a token that may be gone, given by the key under which the list is
     /// kept. No other lock is taken under it.
     ListedTokens(&'a str),
@@ -50,6 +53,7 @@ impl Lock<'_> {
             Self::Mint(mark) => format!("mint/{mark}"),
             Self::Configs => "config".to_owned(),
             Self::Token(id) => format!("{}{id}", key::TOKEN_PREFIX),
+            Self::TokenLimit(org_id) => format!("max-tokens/{org_id}"),
             Self::ListedTokens(key) => key.to_owned(),
         }
     }

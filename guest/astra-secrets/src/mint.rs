@@ -10,6 +10,7 @@ mod intent;
 mod make;
 mod metadata;
 mod prove;
+mod room;
 mod settle;
 mod terms;
 
@@ -76,6 +77,7 @@ pub(crate) fn mint(context: &Context<'_>, order: &Order<'_>) -> Result<Response,
         role_ids: &role_ids,
         expiry,
         record_id: order.named_record_id(),
+        leased: Some(order),
         description: &|mark| described(context, order, mark),
     };
     let made = make(context, &client, &wanted)?;

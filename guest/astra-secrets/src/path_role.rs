@@ -88,7 +88,7 @@ const ROLE_ANSWER: &[Field] = &answer(DurationForm::GoText);
 /// What a read of `roles/:org/:role` answers.
 const ROLES_ORG_ROLE_ANSWER: &[Field] = &answer(DurationForm::Seconds);
 
-const fn answer(durations: DurationForm) -> [Field; 8] {
+const fn answer(durations: DurationForm) -> [Field; 9] {
     let duration = durations.kind();
     [
         Field::new("org_id", FieldType::String, "ID of the organization."),
@@ -99,6 +99,7 @@ const fn answer(durations: DurationForm) -> [Field; 8] {
         Field::new("max_ttl", duration, "Longest life of a lease; 0 = the mount's maximum."),
         Field::new("description", FieldType::String, "Template of a token's description; empty = the config's."),
         Field::new("token_expiry", FieldType::String, "`auto` or `off`."),
+        Field::new("max_tokens", FieldType::Int64, "How many of its leased tokens may be alive at once; 0 = any number."),
     ]
 }
 

@@ -52,6 +52,8 @@ pub(crate) struct Role {
     pub(crate) description: String,
     /// Does Astra get to know when a token ends?
     pub(crate) token_expiry: TokenExpiry,
+    /// How many leased tokens of it may be alive at once; none = any number.
+    pub(crate) max_tokens: Option<u32>,
     /// Was it made by `sync-roles`? Only such roles are pruned.
     pub(crate) imported: bool,
     /// Fields that we do not know, kept when the entry is rewritten.
@@ -69,6 +71,7 @@ impl Role {
             max_ttl: Duration::ZERO,
             description: String::new(),
             token_expiry: TokenExpiry::default(),
+            max_tokens: None,
             imported: false,
             other: Map::new(),
         }

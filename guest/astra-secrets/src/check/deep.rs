@@ -41,6 +41,7 @@ pub(super) fn make_and_delete(
         role_ids: &roles.ids,
         expiry: time_text::format(asked_at + CHECK_TOKEN_LIFE),
         record_id: None,
+        leased: None,
         description: &|mark| format!("made by a check, and deleted at once {mark}"),
     };
     let made = match mint::try_make(context, client, &wanted) {

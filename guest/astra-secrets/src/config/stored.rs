@@ -9,7 +9,7 @@ use serde_json::{Map, Value};
 use crate::names::{AstraRoleId, LogicalName, OrgId};
 use crate::schedule::Schedule;
 
-use crate::storage::json::{nanoseconds, set_duration, take_duration, take_role_ids, take_text};
+use crate::storage::json::{nanoseconds, set_duration, take_count, take_duration, take_role_ids, take_text};
 
 use super::{AdminToken, ApiUrl, CallerMode, OrgConfig, RotationState};
 
@@ -84,6 +84,9 @@ pub(super) fn to_map(config: &OrgConfig) -> Map<String, Value> {
     {
         map.insert("rotation_state".to_owned(), state);
     }
+    if let Some(max_tokens) = config.max_tokens {
+        map.insert("max_tokens".to_owned(), max_tokens.into());
+    }
     if !config.record_reads {
         map.insert("record_reads".to_owned(), false.into());
     }
@@ -114,6 +117,7 @@ pub(super) fn from_map(mut map: Map<String, Value>, org_id: &OrgId) -> OrgConfig
         map.remove("rotation_state").and_then(|value| serde_json::from_value(value).ok()).unwrap_or_default();
     config.tidy_period = take_duration(&mut map, "tidy_period").unwrap_or_default();
     config.tidy_due = map.remove("tidy_due").and_then(|value| value.as_u64()).unwrap_or_default();
+    config.max_tokens = take_count(&mut map, "max_tokens");
     config.record_reads = map.remove("record_reads").and_then(|value| value.as_bool()).unwrap_or(true);
     config.other = map;
     config

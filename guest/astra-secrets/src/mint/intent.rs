@@ -8,11 +8,13 @@ use secrets_framework::wal::{self, WalEntry, WalId};
 use secrets_framework::{Context, Error};
 use serde::{Deserialize, Serialize};
 
+use super::make::MintRequest;
+use super::room;
 use crate::config::{self, OrgConfig, Origin};
 use crate::limits::OPEN_INTENTS_MAX;
 use crate::lock::Lock;
 use crate::mark::{fresh_mark, is_mark};
-use crate::names::OrgId;
+use crate::names::{OrgId, RoleName};
 use crate::record::RecordId;
 use crate::storage::own_error;
 
@@ -34,6 +36,9 @@ pub(crate) struct IntentData {
     /// Where the record of a token with a logical name would stand.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     record_id: Option<String>,
+    /// The role whose leased token is made; none for a token that is held.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    role_name: Option<String>,
 }
 
 impl IntentData {
@@ -67,20 +72,19 @@ pub(super) struct Intent<'a> {
 }
 
 /// Notes an attempt. A node that cannot write fails here, before anything is made.
-pub(super) fn note<'a>(
-    context: &Context<'a>,
-    config: &OrgConfig,
-    roles: &[String],
-    record_id: Option<&RecordId>,
-) -> Result<Intent<'a>, Error> {
+pub(super) fn note<'a>(context: &Context<'a>, request: &MintRequest<'_>) -> Result<Intent<'a>, Error> {
+    let config = request.config;
     let mark = fresh_mark(context);
     let guard = lock(context, &mark)?;
+    // Kept until the entry is there, by which others count this token.
+    let _room = request.leased.map(|order| room::enter(context, order)).transpose()?;
     let data = IntentData {
         org_id: config.org_id.as_str().to_owned(),
         origin: config.url.origin().as_str().to_owned(),
         mark: mark.clone(),
-        roles: roles.to_vec(),
-        record_id: record_id.map(|id| id.as_str().to_owned()),
+        roles: request.role_ids.to_vec(),
+        record_id: request.record_id.as_ref().map(|id| id.as_str().to_owned()),
+        role_name: request.leased.map(|order| order.role.name.as_str().to_owned()),
     };
     let data = serde_json::to_value(data)
         .map_err(|_| Error::Internal("a write-ahead entry could not be written as JSON".to_owned()))?;
@@ -111,6 +115,22 @@ pub(crate) fn is_open(context: &Context<'_>, mark: &str) -> Result<bool, Error> 
 /// Is a mint of this organization unsettled? Its config must then stay usable for revocation.
 pub(crate) fn any_open_in_org(context: &Context<'_>, org_id: &OrgId) -> Result<bool, Error> {
     any_open(context, |data, _| data.org_id == org_id.as_str())
+}
+
+/// Visits an organization's unsettled mints of leased tokens: the mark of each, and its role.
+pub(super) fn visit_leased_in_org(
+    context: &Context<'_>,
+    org_id: &OrgId,
+    mut visit: impl FnMut(&str, &RoleName),
+) -> Result<(), Error> {
+    visit_open(context, |_, intent| {
+        if let Some((IntentData { mark, role_name: Some(role_name), .. }, _)) =
+            intent.filter(|(data, _)| data.org_id == org_id.as_str())
+        {
+            visit(&mark, &RoleName::stored(role_name));
+        }
+        true
+    })
 }
 
 /// Marks of an organization's unsettled mints, and how many entries were read

@@ -6,6 +6,7 @@ use secrets_framework::Context;
 use secrets_framework::Error;
 use secrets_framework::wal::WalId;
 
+use super::Order;
 use super::intent::{self, Intent};
 use super::settle::{Settled, settle};
 use crate::client::{AstraClient, ClientError, CreatedToken, TokenRequest, upstream};
@@ -23,6 +24,8 @@ pub(crate) struct MintRequest<'a> {
     pub(crate) expiry: Option<String>,
     /// Where its record will stand, if that is known before the token.
     pub(crate) record_id: Option<RecordId>,
+    /// The order of a leased token, which takes a place among those that `max_tokens` allows; none for a token that is held.
+    pub(crate) leased: Option<&'a Order<'a>>,
     /// Its description in Astra, which must end in the mark that it is given.
     pub(crate) description: &'a dyn Fn(&str) -> String,
 }
@@ -84,8 +87,7 @@ pub(crate) fn try_make<'a>(
     let mut expiry = wanted.expiry.clone();
     let mut attempts = 0;
     loop {
-        let intent = intent::note(context, wanted.config, wanted.role_ids, wanted.record_id.as_ref())
-            .map_err(MintError::Failed)?;
+        let intent = intent::note(context, wanted).map_err(MintError::Failed)?;
         let description = (wanted.description)(&intent.mark);
         let request = TokenRequest { roles: wanted.role_ids, description: &description, expiry: expiry.as_deref() };
         let error = match client.create_token(&request) {

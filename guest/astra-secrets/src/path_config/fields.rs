@@ -5,11 +5,11 @@ use std::time::Duration;
 
 use secrets_framework::FieldData;
 
-pub(crate) use super::rows::{ORG, ORG_ID};
+pub(crate) use super::rows::{MAX_TOKENS, ORG, ORG_ID};
 
 use crate::config::{AdminToken, ApiUrl, CallerMode, OrgConfig};
 use crate::limits::{
-    DESCRIPTION_BYTES_MAX, REQUEST_TIMEOUT_MAX, RETRIES_MAX, ROLE_IDS_MAX, ROTATION_GRACE_DEFAULT, SCHEDULE_PERIOD_MAX,
+    DESCRIPTION_BYTES_MAX, MAX_TOKENS_MAX, REQUEST_TIMEOUT_MAX, RETRIES_MAX, ROLE_IDS_MAX, ROTATION_GRACE_DEFAULT, SCHEDULE_PERIOD_MAX,
     SCHEDULE_PERIOD_MIN,
 };
 use crate::mint;
@@ -36,6 +36,7 @@ pub(crate) struct Changes {
     rotation_grace_period: Option<Duration>,
     tidy_period: Option<Duration>,
     record_reads: Option<bool>,
+    max_tokens: Option<Option<u32>>,
 }
 
 /// When the admin token is rotated, and how long the old one lives on.
@@ -68,6 +69,7 @@ impl Changes {
                 .transpose()?,
             tidy_period: self::sent(data, "tidy_period", FieldData::seconds).map(parse_tidy_period).transpose()?,
             record_reads: self::sent(data, "record_reads", FieldData::bool),
+            max_tokens: self::sent(data, "max_tokens", FieldData::int).map(parse_max_tokens).transpose()?,
         })
     }
 
@@ -97,6 +99,7 @@ impl Changes {
         set(&mut config.max_retries_set, self.max_retries.map(Some));
         set(&mut config.tidy_period, self.tidy_period);
         set(&mut config.record_reads, self.record_reads);
+        set(&mut config.max_tokens, self.max_tokens);
         Ok(())
     }
 }
@@ -134,6 +137,15 @@ pub(crate) fn parse_role_ids(field: &'static str, texts: &[String]) -> Result<Ve
         return Err(NameError::hidden(field, "holds more than 100 role IDs"));
     }
     Ok(ids)
+}
+
+/// How many leased tokens may be alive, as config and role take it; none = any number.
+pub(crate) fn parse_max_tokens(number: i64) -> Result<Option<u32>, NameError> {
+    let count = u32::try_from(number).ok().filter(|count| *count <= MAX_TOKENS_MAX).ok_or_else(|| {
+        let reason = format!("must be from 0, which means any number, to {MAX_TOKENS_MAX}");
+        NameError::new("max_tokens", &number.to_string(), &reason)
+    })?;
+    Ok(Some(count).filter(|count| *count > 0))
 }
 
 /// A field's value if it was sent: its default is for those who read, not

@@ -37,6 +37,7 @@ struct ConfigAnswer<'a> {
     tidy_period: ShownDuration,
     next_tidy: String,
     record_reads: bool,
+    max_tokens: u32,
 }
 
 #[derive(Serialize)]
@@ -79,6 +80,7 @@ pub(super) fn read(config: Option<&OrgConfig>, form: DurationForm) -> Outcome {
         tidy_period: form.of(config.tidy_period),
         next_tidy: time_text::of_seconds(config.tidy_due).unwrap_or_default(),
         record_reads: config.record_reads,
+        max_tokens: config.max_tokens.unwrap_or_default(),
     })?))
 }
 

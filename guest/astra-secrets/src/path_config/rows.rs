@@ -90,6 +90,13 @@ const RECORD_READS: Field = Field::new(
 )
 .or("true");
 
+/// A limit that configs and roles have.
+pub(crate) const MAX_TOKENS: Field = Field::new(
+    "max_tokens",
+    FieldType::Int64,
+    "How many leased tokens may be alive at once, at most 10,000; 0 or left out = any number. Beyond, a request for a token is refused. A mint under such a limit reads the records of the organization's tokens.",
+);
+
 const VERIFY: Field = Field::new(
     "verify",
     FieldType::Bool,
@@ -125,6 +132,7 @@ pub(crate) const CONFIG_ORG_FIELDS: &[Field] = &[
     ROTATION_GRACE_PERIOD,
     TIDY_PERIOD,
     RECORD_READS,
+    MAX_TOKENS,
     VERIFY,
     FORCE,
 ];
@@ -145,7 +153,7 @@ pub(crate) const CONFIG_ORG_ANSWER: &[Field] = &answer(
     ),
 );
 
-const fn answer(durations: DurationForm, admin_token: Field) -> [Field; 18] {
+const fn answer(durations: DurationForm, admin_token: Field) -> [Field; 19] {
     let duration = durations.kind();
     [
         Field::new("org_id", FieldType::String, "ID of the organization."),
@@ -170,5 +178,6 @@ const fn answer(durations: DurationForm, admin_token: Field) -> [Field; 18] {
         Field::new("tidy_period", duration, "How often the organization is tidied; 0 = never by itself."),
         Field::new("next_tidy", FieldType::String, "When it is tidied next; empty = never by itself."),
         Field::new("record_reads", FieldType::Bool, "Is each read of a secret recorded?"),
+        Field::new("max_tokens", FieldType::Int64, "How many leased tokens may be alive at once; 0 = any number."),
     ]
 }

@@ -31,7 +31,7 @@ fn a_config_is_created_and_read_without_its_secret() {
             "allowed_role_ids": [], "description": "", "request_timeout": "10s", "max_retries": 2,
             "rotation_period": "0s", "rotation_schedule": "", "rotation_window": "0s",
             "rotation_grace_period": "10m0s", "last_rotated": "", "next_rotation": "", "tidy_period": "0s", "next_tidy": "",
-            "record_reads": true,
+            "record_reads": true, "max_tokens": 0,
         })
     );
     assert_eq!(mount.read("config", json!({ "logical_name": "Prod" })).data(), read);

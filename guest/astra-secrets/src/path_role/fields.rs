@@ -6,7 +6,9 @@ use std::time::Duration;
 use secrets_framework::{Field, FieldData, FieldType};
 
 use crate::names::{AstraRoleId, NameError};
-use crate::path_config::fields::{ORG, ORG_ID, parse_description, parse_role_ids, sent};
+use crate::path_config::fields::{
+    MAX_TOKENS, ORG, ORG_ID, parse_description, parse_max_tokens, parse_role_ids, sent,
+};
 use crate::role::{Role, TokenExpiry, parse_ttl};
 
 /// What a write changes: only the fields that were sent.
@@ -18,6 +20,7 @@ pub(super) struct Changes {
     max_ttl: Option<Duration>,
     description: Option<String>,
     token_expiry: Option<TokenExpiry>,
+    max_tokens: Option<Option<u32>>,
 }
 
 impl Changes {
@@ -32,6 +35,7 @@ impl Changes {
             max_ttl: seconds("max_ttl")?,
             description: sent(data, "description", FieldData::text).map(parse_description).transpose()?,
             token_expiry: sent(data, "token_expiry", FieldData::text).map(parse_token_expiry).transpose()?,
+            max_tokens: sent(data, "max_tokens", FieldData::int).map(parse_max_tokens).transpose()?,
         })
     }
 
@@ -48,6 +52,7 @@ impl Changes {
         role.max_ttl = self.max_ttl.unwrap_or(role.max_ttl);
         role.description = self.description.unwrap_or(std::mem::take(&mut role.description));
         role.token_expiry = self.token_expiry.unwrap_or(role.token_expiry);
+        role.max_tokens = self.max_tokens.unwrap_or(role.max_tokens);
     }
 }
 
@@ -137,4 +142,4 @@ pub(super) const ROLE_FIELDS: &[Field] = &[ORG_ID, ROLE_NAME, ROLE_ID, TTL, MAX_
 
 /// Fields of `roles/:org/:role`.
 pub(super) const ROLES_ORG_ROLE_FIELDS: &[Field] =
-    &[ORG, ROLE, ROLE_ID, ROLE_IDS, TTL, MAX_TTL, DESCRIPTION, TOKEN_EXPIRY];
+    &[ORG, ROLE, ROLE_ID, ROLE_IDS, TTL, MAX_TTL, DESCRIPTION, TOKEN_EXPIRY, MAX_TOKENS];

@@ -23,6 +23,7 @@ struct RoleAnswer<'a> {
     max_ttl: ShownDuration,
     description: &'a str,
     token_expiry: &'static str,
+    max_tokens: u32,
 }
 
 #[derive(Serialize)]
@@ -52,6 +53,7 @@ pub(super) fn read(role: Option<&Role>, form: DurationForm) -> Outcome {
         max_ttl: form.of(role.max_ttl),
         description: &role.description,
         token_expiry: token_expiry_word(role.token_expiry),
+        max_tokens: role.max_tokens.unwrap_or_default(),
     })?))
 }
 

@@ -24,7 +24,7 @@ fn a_role_is_written_and_read_by_body() {
         read,
         json!({
             "org_id": ORG_A, "role_name": "reader", "role_id": ROLE_ID, "role_ids": [ROLE_ID], "ttl": "1h0m0s",
-            "max_ttl": "24h0m0s", "description": "", "token_expiry": "auto",
+            "max_ttl": "24h0m0s", "description": "", "token_expiry": "auto", "max_tokens": 0,
         })
     );
     let mut by_path = mount.read(&path("reader"), json!({})).data();

@@ -52,7 +52,8 @@ pub(super) fn names_record(entry: &StorageEntry, id: &RecordId) -> bool {
     record_of_entry(entry).as_ref() == Some(id)
 }
 
-fn record_of_entry(entry: &StorageEntry) -> Option<RecordId> {
+/// The record that an entry by client ID names; none where the entry is damaged.
+pub(super) fn record_of_entry(entry: &StorageEntry) -> Option<RecordId> {
     let value: serde_json::Value = serde_json::from_slice(&entry.value).ok()?;
     value.get("id")?.as_str().map(RecordId::stored)
 }

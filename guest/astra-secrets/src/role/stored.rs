@@ -6,7 +6,7 @@ use secrets_framework::host::StorageEntry;
 use serde_json::{Map, Value};
 
 use crate::names::{AstraRoleId, OrgId, RoleName};
-use crate::storage::json::{nanoseconds, take_duration, take_role_ids, take_text};
+use crate::storage::json::{nanoseconds, take_count, take_duration, take_role_ids, take_text};
 
 use super::{Role, TokenExpiry};
 
@@ -27,6 +27,9 @@ pub(super) fn encode(role: &Role) -> Result<StorageEntry, Error> {
     }
     if role.token_expiry == TokenExpiry::Off {
         set("token_expiry", "off".into());
+    }
+    if let Some(max_tokens) = role.max_tokens {
+        set("max_tokens", max_tokens.into());
     }
     if role.imported {
         set("imported", true.into());
@@ -65,6 +68,7 @@ pub(super) fn from_map(mut map: Map<String, Value>, org_id: &OrgId, name: &RoleN
     if take_text(&mut map, "token_expiry") == "off" {
         role.token_expiry = TokenExpiry::Off;
     }
+    role.max_tokens = take_count(&mut map, "max_tokens");
     role.imported = map.remove("imported").is_some_and(|value| value == Value::Bool(true));
     role.other = map;
     role

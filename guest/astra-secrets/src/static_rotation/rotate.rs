@@ -34,6 +34,7 @@ pub(crate) fn rotate(context: &Context<'_>, role: &mut StaticRole, patience: Pat
         role_ids: &role_ids,
         expiry: None,
         record_id: None,
+        leased: None,
         description: &|mark| described(context, &config, role, &created_by, mark),
     };
     let client = patience.client(context, &config);

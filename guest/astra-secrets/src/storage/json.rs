@@ -21,6 +21,11 @@ pub(crate) fn take_role_ids(map: &mut Map<String, Value>, name: &str) -> Vec<Ast
     values.iter().filter_map(Value::as_str).map(AstraRoleId::stored).collect()
 }
 
+/// Takes a number of things out of stored JSON; none where there is none, or 0.
+pub(crate) fn take_count(map: &mut Map<String, Value>, name: &str) -> Option<u32> {
+    map.remove(name).and_then(|value| u32::try_from(value.as_u64()?).ok()).filter(|count| *count > 0)
+}
+
 /// Takes a duration out of stored JSON: Go writes whole nanoseconds.
 pub(crate) fn take_duration(map: &mut Map<String, Value>, name: &str) -> Option<Duration> {
     map.remove(name).and_then(|value| value.as_u64()).map(Duration::from_nanos)

@@ -21,12 +21,12 @@ fn samples(path: &str) -> Value {
             "astra_token": ADMIN_A, "url": "https://api.astra.datastax.com", "logical_name": "Prod",
             "caller_mode": "sidecar", "allowed_role_ids": [OTHER_ID, ROLE_ID], "description": "by {{display_name}}",
             "request_timeout": 20, "max_retries": 0, "rotation_period": 86400, "rotation_schedule": "",
-            "rotation_window": 0, "rotation_grace_period": 1200, "tidy_period": 7200, "record_reads": false,
+            "rotation_window": 0, "rotation_grace_period": 1200, "tidy_period": 7200, "record_reads": false, "max_tokens": 100,
             "verify": false, "force": false,
         }),
         "roles/:org/:role" => json!({
             "role_id": OTHER_ID, "role_ids": [OTHER_ID, ROLE_ID], "ttl": 3600, "max_ttl": 7200,
-            "description": "for {{metadata.app}}", "token_expiry": "off",
+            "description": "for {{metadata.app}}", "token_expiry": "off", "max_tokens": 50,
         }),
         "static-roles/:org/:name" => json!({
             "role_ids": [OTHER_ID, ROLE_ID], "rotation_period": 0, "rotation_schedule": "30 3 * * SUN",

@@ -1,0 +1,106 @@
+//! `max_tokens`: how many leased tokens of a role, and of an organization, may be alive at once.
+//!
+//! A mint counts under a lock and writes its write-ahead entry before it lets the lock go. What others are making counts
+//! by their entries, so no two mints get the last place, and none waits for another's request to Astra. Without a limit,
+//! nothing is counted and no lock is taken.
+
+use std::collections::BTreeSet;
+
+use secrets_framework::host::LockGuard;
+use secrets_framework::{Context, Error};
+
+use super::Order;
+use super::intent;
+use crate::limits::LIMITED_TOKENS_SEEN_MAX;
+use crate::lock::Lock;
+use crate::names::RoleName;
+use crate::record::{self, Record, Seen};
+
+/// Refuses a mint that has no room. Otherwise answers the lock under which the mint must be noted, if there is a limit.
+pub(super) fn enter<'a>(context: &Context<'a>, order: &Order<'_>) -> Result<Option<Box<dyn LockGuard + 'a>>, Error> {
+    let limits = Limits { of_role: order.role.max_tokens, of_org: order.config.max_tokens };
+    if limits.is_none() {
+        return Ok(None);
+    }
+    let org_id = &order.config.org_id;
+    let turn = Lock::TokenLimit(org_id).acquire(context)?;
+    let alive = Alive::count(context, order)?;
+    let refuse = |what: String, count: usize, max: u32| {
+        Err(Error::mistake(format!(
+            "{what} has {count} of {max} tokens alive, the limit by `max_tokens`: revoke the lease of one, or have the \
+             limit raised"
+        )))
+    };
+    match (limits.of_role, limits.of_org) {
+        (Some(max), _) if alive.of_role >= max as usize => {
+            refuse(format!("role `{}` of organization `{org_id}`", order.role.name), alive.of_role, max)
+        }
+        (_, Some(max)) if alive.of_org >= max as usize => refuse(format!("organization `{org_id}`"), alive.of_org, max),
+        _ => Ok(Some(turn)),
+    }
+}
+
+#[derive(Clone, Copy)]
+struct Limits {
+    of_role: Option<u32>,
+    of_org: Option<u32>,
+}
+
+impl Limits {
+    fn is_none(self) -> bool {
+        self.of_role.is_none() && self.of_org.is_none()
+    }
+}
+
+/// The leased tokens that are alive or are being made.
+#[derive(Default)]
+struct Alive {
+    of_role: usize,
+    of_org: usize,
+}
+
+impl Alive {
+    fn count(context: &Context<'_>, order: &Order<'_>) -> Result<Self, Error> {
+        let mut alive = Self::default();
+        // A mint that is being stored on a server without transactions has a record and an entry for a moment.
+        let mut marks = BTreeSet::new();
+        let org_id = &order.config.org_id;
+        let seen = record::visit_in_org(context, org_id, LIMITED_TOKENS_SEEN_MAX, |record| match record {
+            // The token of a record that cannot be read may be alive. Nobody knows of which role it is.
+            None => alive.of_org += 1,
+            Some(record) if is_leased(&record) => {
+                alive.add(&record.role_name, order);
+                marks.insert(record.mark);
+            }
+            Some(_) => {}
+        })?;
+        if seen == Seen::NotAll {
+            return Err(Error::coded(
+                503,
+                format!(
+                    "organization `{org_id}` has more than {LIMITED_TOKENS_SEEN_MAX} tokens, too many to count them for \
+                     `max_tokens`: end some, or set `max_tokens` of role and config to 0"
+                ),
+            ));
+        }
+        intent::visit_leased_in_org(context, org_id, |mark, role_name| {
+            if !marks.contains(mark) {
+                alive.add(role_name, order);
+            }
+        })?;
+        Ok(alive)
+    }
+
+    fn add(&mut self, role_name: &RoleName, order: &Order<'_>) {
+        self.of_org += 1;
+        self.of_role += usize::from(*role_name == order.role.name);
+    }
+}
+
+/// Tokens that are in use without a lease take no place.
+fn is_leased(record: &Record) -> bool {
+    !record.kind.is_replaceable() && !record.names_no_token()
+}
+
+#[cfg(test)]
+mod tests;
