@@ -25,9 +25,9 @@ use crate::mint::{Facts, MintRequest, describe, make_proven};
 use crate::names::OrgId;
 use crate::read_only;
 use crate::record::{self, Ended, RecordId};
-use crate::who::Who;
+use crate::who::{self, Who};
 
-use switch::switch;
+use switch::{Successor, switch};
 
 /// What a rotation did.
 #[derive(Debug)]
@@ -62,16 +62,17 @@ fn lock<'a>(context: &Context<'a>, org_id: &OrgId) -> Result<Box<dyn LockGuard +
 fn replace_token(context: &Context<'_>, config: &OrgConfig, patience: Patience) -> Result<Rotated, Error> {
     let client = patience.client(context, config);
     let role_ids = current_role_ids(&client, config)?;
+    let created_by = who::creator(context);
     let wanted = MintRequest {
         config,
         role_ids: &role_ids,
         expiry: None,
         record_id: None,
         leased: None,
-        description: &|mark| described(context, config, mark),
+        description: &|mark| described(context, config, &created_by, mark),
     };
     let made = make_proven(context, &client, &wanted, |error| not_proven(&config.org_id, error))?;
-    let rotated = switch(context, &client, config, &made, role_ids)?;
+    let rotated = switch(context, &client, config, &made, Successor { role_ids, created_by: created_by.clone() })?;
     log_rotation(context, &config.org_id, &rotated);
     end_at_once(context, &rotated.previous);
     Ok(rotated)
@@ -113,10 +114,10 @@ pub(crate) fn record_id(context: &Context<'_>, org_id: &OrgId, client_id: &str) 
     Ok(record::find(context, org_id, client_id)?.map_or(id, |record| record.id))
 }
 
-fn described(context: &Context<'_>, config: &OrgConfig, mark: &str) -> String {
+fn described(context: &Context<'_>, config: &OrgConfig, created_by: &Who, mark: &str) -> String {
     let facts = Facts {
         request: context.request,
-        created_by: &Who::of(context.request),
+        created_by,
         org: config.org_id.as_str(),
         role: "",
         logical_name: "",

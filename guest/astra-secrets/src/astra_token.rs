@@ -148,12 +148,8 @@ pub(crate) fn leased_answer(
     terms: &LeaseTerms,
     warnings: Vec<String>,
 ) -> Result<Response, Error> {
-    let secret = Secret {
-        ttl: terms.ttl,
-        max_ttl: terms.max_ttl,
-        renewable: true,
-        internal_data: internal_data(record, terms),
-    };
+    let secret =
+        Secret { ttl: terms.ttl, max_ttl: terms.max_ttl, renewable: true, internal_data: internal_data(record, terms) };
     let metadata_name = if record.kind == TokenKind::Creds { MetadataName::Custom } else { MetadataName::GoPlugins };
     let shown = Response::json(&Answer::of(record, secrets, metadata_name))?;
     Ok(Response { warnings, secret: Some(secret.of_kind(KIND)), ..shown })
@@ -190,7 +186,11 @@ pub(crate) const CREDS_FIELDS: [Field; 9] = answer_fields("custom_metadata");
 const fn answer_fields(metadata: &'static str) -> [Field; 9] {
     [
         Field::new("clientId", FieldType::String, "Client ID of the token in Astra; case matters."),
-        Field::new("secret", FieldType::String, "Client secret, which CQL drivers take as the password of the client ID."),
+        Field::new(
+            "secret",
+            FieldType::String,
+            "Client secret, which CQL drivers take as the password of the client ID.",
+        ),
         Field::new("token", FieldType::String, "The token."),
         Field::new("orgId", FieldType::String, "ID of its organization."),
         Field::new("roleName", FieldType::String, "Role it was made for."),

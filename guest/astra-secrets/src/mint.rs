@@ -34,7 +34,7 @@ use crate::names::TokenLogicalName;
 use crate::record::{self, Inserted, Record, RecordId, TokenKind, TokenSecrets};
 use crate::role::{Role, TokenExpiry};
 use crate::time_text;
-use crate::who::Who;
+use crate::who::{self, Who};
 
 use terms::Terms;
 
@@ -72,13 +72,15 @@ pub(crate) fn mint(context: &Context<'_>, order: &Order<'_>) -> Result<Response,
         TokenExpiry::Auto => time_text::format(terms.astra_expiry(context.now())),
         TokenExpiry::Off => None,
     };
+    // Asked before Astra makes a token, which then waits for nothing but storage.
+    let created_by = who::creator(context);
     let wanted = MintRequest {
         config: order.config,
         role_ids: &role_ids,
         expiry,
         record_id: order.named_record_id(),
         leased: Some(order),
-        description: &|mark| described(context, order, mark),
+        description: &|mark| described(context, order, &created_by, mark),
     };
     let made = make(context, &client, &wanted)?;
     let now = context.now();
@@ -89,7 +91,7 @@ pub(crate) fn mint(context: &Context<'_>, order: &Order<'_>) -> Result<Response,
         let reason = "the token that it made has expired already; compare the clocks";
         return Err(upstream(client.org_id(), &ClientError::Nonsense { reason }));
     }
-    let record = new_record(context, order, role_ids, &made, &terms, now);
+    let record = Record { created_by: created_by.clone(), ..new_record(order, role_ids, &made, &terms, now) };
     match record::insert(context, &record, made.wal_id()) {
         Ok(Inserted::Yes) => {}
         Ok(Inserted::Occupied) => {
@@ -136,10 +138,10 @@ fn allowed_role_ids(order: &Order<'_>) -> Result<Vec<String>, Error> {
     Ok(role.role_ids.iter().map(|id| id.as_str().to_owned()).collect())
 }
 
-fn described(context: &Context<'_>, order: &Order<'_>, mark: &str) -> String {
+fn described(context: &Context<'_>, order: &Order<'_>, created_by: &Who, mark: &str) -> String {
     let facts = Facts {
         request: context.request,
-        created_by: &Who::of(context.request),
+        created_by,
         org: order.config.org_id.as_str(),
         role: order.role.name.as_str(),
         logical_name: order.logical_name.map_or("", TokenLogicalName::as_str),
@@ -149,7 +151,6 @@ fn described(context: &Context<'_>, order: &Order<'_>, mark: &str) -> String {
 }
 
 fn new_record(
-    context: &Context<'_>,
     order: &Order<'_>,
     role_ids: Vec<String>,
     made: &MintedToken<'_>,
@@ -175,7 +176,6 @@ fn new_record(
         origin: Some(order.config.url.origin().clone()),
         mark: made.mark().to_owned(),
         kind: order.kind,
-        created_by: Who::of(context.request),
         made: now.as_secs(),
         lease_end,
         due: lease_end + LEASE_END_MARGIN.as_secs(),

@@ -30,8 +30,7 @@ pub(crate) const CONFIG: Path = Path {
     operations: &[
         OperationSpec::new(Operation::Create, write_by_body, "Configure an organization."),
         OperationSpec::new(Operation::Update, write_by_body, "Change an organization's settings."),
-        OperationSpec::new(Operation::Read, read_by_body, "Read an organization's settings.")
-            .answering(CONFIG_ANSWER),
+        OperationSpec::new(Operation::Read, read_by_body, "Read an organization's settings.").answering(CONFIG_ANSWER),
         OperationSpec::new(Operation::Delete, delete_by_body, "Delete an organization's settings."),
         OperationSpec::new(Operation::List, list, "List the configured organizations.").answering(LIST_FIELDS),
     ],

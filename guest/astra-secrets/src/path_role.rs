@@ -99,7 +99,11 @@ const fn answer(durations: DurationForm) -> [Field; 9] {
         Field::new("max_ttl", duration, "Longest life of a lease; 0 = the mount's maximum."),
         Field::new("description", FieldType::String, "Template of a token's description; empty = the config's."),
         Field::new("token_expiry", FieldType::String, "`auto` or `off`."),
-        Field::new("max_tokens", FieldType::Int64, "How many of its leased tokens may be alive at once; 0 = any number."),
+        Field::new(
+            "max_tokens",
+            FieldType::Int64,
+            "How many of its leased tokens may be alive at once; 0 = any number.",
+        ),
     ]
 }
 

@@ -48,7 +48,11 @@ const STATIC_ANSWER_FIELDS: &[Field] = &{
         expires_at,
         Field::new("ttl", FieldType::Int64, "Seconds to the next rotation, or to the next try of one; at least 1."),
         Field::new("lastRotated", FieldType::String, "When this mount made the token."),
-        Field::new("last_vault_rotation", FieldType::String, "The same, by the name that the server's own engines use."),
+        Field::new(
+            "last_vault_rotation",
+            FieldType::String,
+            "The same, by the name that the server's own engines use.",
+        ),
         Field::new(
             "rotation_schedule",
             FieldType::String,

@@ -69,7 +69,11 @@ const READ_FIELDS: &[Field] = &[
     Field::new("role_ids", FieldType::CommaStringSlice, "IDs of the Astra roles of its next token."),
     Field::new("rotation_period", FieldType::DurationSecond, "Time between two rotations; 0 = none."),
     Field::new("rotation_schedule", FieldType::String, "Cron expression of its rotations, in UTC; empty = none."),
-    Field::new("rotation_window", FieldType::DurationSecond, "How long after its time a rotation may begin; 0 = always."),
+    Field::new(
+        "rotation_window",
+        FieldType::DurationSecond,
+        "How long after its time a rotation may begin; 0 = always.",
+    ),
     Field::new("grace_period", FieldType::DurationSecond, "How long a replaced token lives on."),
     Field::new("description", FieldType::String, "Template of a token's description; empty = the config's."),
     Field::new("client_id", FieldType::String, "Client ID of the current token."),

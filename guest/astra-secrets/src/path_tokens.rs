@@ -23,11 +23,7 @@ use shown::{Info, READ_FIELDS, Shown};
 pub(crate) const TOKENS_ORG: Path = Path {
     pattern: &[Segment::Literal("tokens"), Segment::Capture("org")],
     list: true,
-    fields: &[
-        Field::new("org", FieldType::String, "ID of the organization.").required(),
-        AFTER,
-        LIMIT,
-    ],
+    fields: &[Field::new("org", FieldType::String, "ID of the organization.").required(), AFTER, LIMIT],
     operations: &[OperationSpec::new(Operation::List, list, "List the organization's tokens.").answering(&[
         Field::new("keys", FieldType::CommaStringSlice, "Client IDs."),
         Field::new("key_info", FieldType::Map, "By client ID: `role`, `logical_name`, `owner`, `made`, `expires`."),

@@ -36,8 +36,8 @@ pub(crate) use index::{Ended, drop_due, ended, unknown_due_keys, visit_ended};
 pub(crate) use key::RecordId;
 pub(crate) use listing::{Cut, Listing, all, in_org};
 pub(crate) use note_read::note_read;
-pub(crate) use walk::{IndexSlice, any_given_out, any_in_org_where, counts, index_slice, load_own, org_ids};
 pub(crate) use visit::{Seen, visit_in_org};
+pub(crate) use walk::{IndexSlice, any_given_out, any_in_org_where, counts, index_slice, load_own, org_ids};
 pub(crate) use write::{
     Inserted, hold, insert, move_end, postpone, prove_writable, remove, remove_from, remove_if_same, remove_unreadable,
     write_of, writes_of_end, writes_of_held, writes_of_new,

@@ -127,7 +127,8 @@ pub(crate) fn load_each(
     for roles in roles.chunks(ROLES_READ_AT_ONCE) {
         let keys: Vec<String> = roles.iter().map(|(_, org_id, name)| key(org_id, name)).collect();
         for ((_, org_id, name), read) in roles.iter().zip(storage::read_many(context.storage(), &keys)?) {
-            let role = read.and_then(|found| Ok(found.map(|found| decode(&found, org_id, name)).transpose()?.flatten()));
+            let role =
+                read.and_then(|found| Ok(found.map(|found| decode(&found, org_id, name)).transpose()?.flatten()));
             loaded.push(role.unwrap_or_else(|error| {
                 context.log(LogLevel::Error, "a role was passed over", &[("error", &error.to_string())]);
                 None

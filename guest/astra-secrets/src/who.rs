@@ -1,7 +1,8 @@
 //! Who a request came from, as far as the server told: the server names nobody
 //! on a renewal, a revocation or a rollback call.
 
-use secrets_framework::Request;
+use secrets_framework::host::LogLevel;
+use secrets_framework::{Context, Request};
 use serde::{Deserialize, Serialize};
 
 use crate::limits::WHO_BYTES_MAX;
@@ -16,6 +17,9 @@ pub(crate) struct Who {
     /// Identity entity.
     #[serde(skip_serializing_if = "String::is_empty")]
     pub(crate) entity_id: String,
+    /// Name of that entity; only of who had a token made, and as the name was then.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub(crate) entity_name: String,
     /// Accessor of the client's token.
     #[serde(skip_serializing_if = "String::is_empty")]
     pub(crate) accessor: String,
@@ -34,9 +38,26 @@ impl Who {
         Self {
             display_name: bounded(&identity.display_name),
             entity_id: bounded(&identity.entity_id),
+            entity_name: String::new(),
             accessor: bounded(&identity.token_accessor),
             request_id: bounded(&request.id),
             remote_address: bounded(&identity.remote_address),
+        }
+    }
+}
+
+/// Who has a token made by the request, with the name of the entity. A server that does not tell the name stops no mint.
+pub(crate) fn creator(context: &Context<'_>) -> Who {
+    let who = Who::of(context.request);
+    if who.entity_id.is_empty() {
+        return who;
+    }
+    match context.host.system_view().entity_name(&context.request.identity.entity_id) {
+        Ok(name) => Who { entity_name: bounded(&name.unwrap_or_default()), ..who },
+        Err(error) => {
+            let fields = [("entity_id", who.entity_id.as_str()), ("error", &error.to_string())];
+            context.log(LogLevel::Warn, "the name of an entity could not be had and is not noted", &fields);
+            who
         }
     }
 }

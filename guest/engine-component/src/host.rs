@@ -76,6 +76,10 @@ impl SystemView for ComponentHost {
     fn max_lease_ttl(&self) -> Result<Duration, SystemViewError> {
         system_view::max_lease_ttl().map(Duration::from_nanos).map_err(system_view_error)
     }
+    fn entity_name(&self, entity_id: &str) -> Result<Option<String>, SystemViewError> {
+        let entity = system_view::entity_info(entity_id).map_err(system_view_error)?;
+        Ok(entity.map(|entity| entity.name))
+    }
 }
 
 fn system_view_error(error: system_view::Error) -> SystemViewError {

@@ -136,6 +136,8 @@ pub trait SystemView {
     fn default_lease_ttl(&self) -> Result<Duration, SystemViewError>;
     /// The longest time to live of a lease of this mount.
     fn max_lease_ttl(&self) -> Result<Duration, SystemViewError>;
+    /// The name of an identity entity; none if the server has no such entity. The name can be some seconds old.
+    fn entity_name(&self, entity_id: &str) -> Result<Option<String>, SystemViewError>;
 }
 
 /// Time.

@@ -85,7 +85,8 @@ mod tests {
 
     #[test]
     fn reads_whole_numbers_however_json_writes_them() {
-        for (text, number) in [("42", 42), ("3600.0", 3600), ("1e3", 1000), ("-2.50E1", -25), ("0.0", 0), ("1e+2", 100)] {
+        for (text, number) in [("42", 42), ("3600.0", 3600), ("1e3", 1000), ("-2.50E1", -25), ("0.0", 0), ("1e+2", 100)]
+        {
             assert_eq!(parse_whole(text), Ok(number), "{text}");
         }
         for text in ["1.5", "1e-1", "", "-", "e3", "inf", "NaN", "1_000", "0x10", "1h"] {

@@ -15,22 +15,30 @@ use crate::schedule::{Turn, renewal};
 use crate::storage::{Write, write_batch};
 use crate::who::Who;
 
+/// What the record of the new token takes from the rotation.
+pub(super) struct Successor {
+    /// Its Astra roles.
+    pub(super) role_ids: Vec<String>,
+    /// Who had it made.
+    pub(super) created_by: Who,
+}
+
 /// Puts the new token that `made` is into the place of the one in `config`.
 pub(super) fn switch(
     context: &Context<'_>,
     client: &AstraClient<'_>,
     config: &OrgConfig,
     made: &MintedToken<'_>,
-    role_ids: Vec<String>,
+    successor: Successor,
 ) -> Result<Rotated, Error> {
-    try_switch(context, config, made, role_ids).map_err(|not_placed| not_placed.settle(context, client, made))
+    try_switch(context, config, made, successor).map_err(|not_placed| not_placed.settle(context, client, made))
 }
 
 fn try_switch(
     context: &Context<'_>,
     config: &OrgConfig,
     made: &MintedToken<'_>,
-    role_ids: Vec<String>,
+    successor: Successor,
 ) -> Result<Rotated, SwitchError> {
     let _turn = config::lock(context)?;
     let stored = config::load(context, &config.org_id)?.filter(|stored| same_access(stored, config));
@@ -42,8 +50,8 @@ fn try_switch(
     // Held until all is written, so that rollback does not see an end that does not count yet.
     let old_id = record_id(context, &stored.org_id, &client_id)?;
     let _guard = record::lock(context, &old_id)?;
-    let (old, mut writes) = end_old(context, &stored, &old_id, &role_ids, ends)?;
-    let new = new_record(context, &stored, made, role_ids);
+    let (old, mut writes) = end_old(context, &stored, &old_id, &successor.role_ids, ends)?;
+    let new = new_record(context, &stored, made, successor);
     writes.extend(record::writes_of_new(&new)?);
     let before = Turns::of(Some(&stored));
     let config = with_new_token(stored, made, now);
@@ -90,18 +98,18 @@ fn end_old(
     Ok((old, writes))
 }
 
-fn new_record(context: &Context<'_>, config: &OrgConfig, made: &MintedToken<'_>, role_ids: Vec<String>) -> Record {
+fn new_record(context: &Context<'_>, config: &OrgConfig, made: &MintedToken<'_>, new: Successor) -> Record {
     let now = context.now().as_secs();
     Record {
         generated_on: made.token.generated_on.clone(),
         expires_at: made.token.expires_at.clone(),
         mark: made.mark().to_owned(),
-        created_by: Who::of(context.request),
+        created_by: new.created_by,
         made: now,
         // Looked at once by rollback: if the config holds it then, it has no
         // end; if all this did not come to its end, it has gone or goes then.
         due: now + LEASE_END_MARGIN.as_secs(),
-        ..admin_record(config, &made.token.client_id, role_ids)
+        ..admin_record(config, &made.token.client_id, new.role_ids)
     }
 }
 

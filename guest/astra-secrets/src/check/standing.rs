@@ -1,7 +1,6 @@
 //! How an organization stands by what the mount itself knows: roles, open
 //! write-ahead entries, scheduled work.
 
-
 use secrets_framework::{Context, Error};
 
 use super::upstream::RoleIds;

@@ -82,10 +82,7 @@ fn a_renewal_moves_the_end_of_the_record() {
 fn a_time_to_live_that_was_asked_for_when_the_token_was_made_is_kept_by_renewals() {
     let mount = Mount::new();
     let path = format!("creds/{ORG_A}/reader");
-    for made in [
-        mount.write(&path, json!({ "ttl": "20m" })),
-        mount.org_token(json!({ "ttl": 1200 })),
-    ] {
+    for made in [mount.write(&path, json!({ "ttl": "20m" })), mount.org_token(json!({ "ttl": 1200 }))] {
         let lease = mount.lease(Leased::of(made).secret);
         assert_eq!(lease.ttl, HOUR / 3);
         assert_eq!(granted(mount.renew(with(&lease, |_| {}))), (HOUR / 3, 4 * HOUR, vec![]));

@@ -58,7 +58,10 @@ fn astra_gets_roles_mark_and_an_expiry_a_little_after_the_lease() {
     assert_eq!(body["tokenExpiry"], "2026-01-01T04:20:00Z");
     let description = mount.astra.description(&made.client_id());
     let (mark, hex) = description.rsplit_once(':').unwrap();
-    assert!(mark.starts_with("astra/ reader vault-mark:"), "mount and role, where nobody set a template: {description}");
+    assert!(
+        mark.starts_with("astra/ reader vault-mark:"),
+        "mount and role, where nobody set a template: {description}"
+    );
     assert!(hex.len() == 32 && hex.bytes().all(|byte| byte.is_ascii_hexdigit()), "{description}");
 }
 

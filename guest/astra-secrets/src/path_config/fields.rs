@@ -9,8 +9,8 @@ pub(crate) use super::rows::{MAX_TOKENS, ORG, ORG_ID};
 
 use crate::config::{AdminToken, ApiUrl, CallerMode, OrgConfig};
 use crate::limits::{
-    DESCRIPTION_BYTES_MAX, MAX_TOKENS_MAX, REQUEST_TIMEOUT_MAX, RETRIES_MAX, ROLE_IDS_MAX, ROTATION_GRACE_DEFAULT, SCHEDULE_PERIOD_MAX,
-    SCHEDULE_PERIOD_MIN,
+    DESCRIPTION_BYTES_MAX, MAX_TOKENS_MAX, REQUEST_TIMEOUT_MAX, RETRIES_MAX, ROLE_IDS_MAX, ROTATION_GRACE_DEFAULT,
+    SCHEDULE_PERIOD_MAX, SCHEDULE_PERIOD_MIN,
 };
 use crate::mint;
 use crate::names::{AstraRoleId, LogicalName, NameError};

@@ -162,7 +162,11 @@ const fn answer(durations: DurationForm, admin_token: Field) -> [Field; 19] {
         Field::new("logical_name", FieldType::String, "The organization's other name; empty = none."),
         Field::new("caller_mode", FieldType::String, "`standard` or `sidecar`."),
         Field::new("allowed_role_ids", FieldType::CommaStringSlice, "Astra roles that roles may use; empty = any."),
-        Field::new("description", FieldType::String, "Template of a token's description in Astra; empty = the default."),
+        Field::new(
+            "description",
+            FieldType::String,
+            "Template of a token's description in Astra; empty = the default.",
+        ),
         Field::new(
             "request_timeout",
             duration,
@@ -170,7 +174,11 @@ const fn answer(durations: DurationForm, admin_token: Field) -> [Field; 19] {
         ),
         Field::new("max_retries", FieldType::Int64, "How often a request to Astra is repeated at the most."),
         Field::new("rotation_period", duration, "The admin token is rotated this often; 0 = not by a period."),
-        Field::new("rotation_schedule", FieldType::String, "The admin token is rotated at these times; empty = at none."),
+        Field::new(
+            "rotation_schedule",
+            FieldType::String,
+            "The admin token is rotated at these times; empty = at none.",
+        ),
         Field::new("rotation_window", duration, "How long after such a time it may begin; 0 = at any time."),
         Field::new("rotation_grace_period", duration, "How long an old admin token lives on."),
         Field::new("last_rotated", FieldType::String, "When the admin token was rotated last; empty = it was not."),

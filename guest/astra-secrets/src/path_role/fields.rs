@@ -6,9 +6,7 @@ use std::time::Duration;
 use secrets_framework::{Field, FieldData, FieldType};
 
 use crate::names::{AstraRoleId, NameError};
-use crate::path_config::fields::{
-    MAX_TOKENS, ORG, ORG_ID, parse_description, parse_max_tokens, parse_role_ids, sent,
-};
+use crate::path_config::fields::{MAX_TOKENS, ORG, ORG_ID, parse_description, parse_max_tokens, parse_role_ids, sent};
 use crate::role::{Role, TokenExpiry, parse_ttl};
 
 /// What a write changes: only the fields that were sent.

@@ -189,18 +189,27 @@ fn lists_name_roles_shortly_with_their_facts_and_in_pages() {
     let list = mount.list("roles/").data();
     let both = [format!("{ORG_A}:both"), format!("{ORG_B}:both")];
     assert_eq!(list["keys"], json!([both[0], both[1], "only_a", "only_b"]));
-    assert_eq!(list["key_info"][&both[1]], json!({
-        "org_id": ORG_B, "role_name": "both", "role_id": ROLE_ID, "ttl": "1h0m0s", "max_ttl": "0s"
-    }));
+    assert_eq!(
+        list["key_info"][&both[1]],
+        json!({
+            "org_id": ORG_B, "role_name": "both", "role_id": ROLE_ID, "ttl": "1h0m0s", "max_ttl": "0s"
+        })
+    );
     assert_eq!(list["key_info"].as_object().map(|info| info.len()), Some(4));
     let list = mount.list(&format!("roles/{ORG_A}/")).data();
     assert_eq!(list["keys"], json!(["both", "only_a"]));
-    assert_eq!(list["key_info"]["only_a"], json!({
-        "org_id": ORG_A, "role_name": "only_a", "role_id": ROLE_ID, "ttl": 3600, "max_ttl": 0
-    }));
+    assert_eq!(
+        list["key_info"]["only_a"],
+        json!({
+            "org_id": ORG_A, "role_name": "only_a", "role_id": ROLE_ID, "ttl": 3600, "max_ttl": 0
+        })
+    );
     let page = |path: &str, after: &str| mount.send(Operation::List, path, json!({ "after": after, "limit": 1 }));
     assert_eq!(page("roles/", &both[0]).data()["keys"], json!([both[1]]));
-    assert_eq!(page(&format!("roles/{ORG_A}/"), "both").data()["key_info"], json!({ "only_a": list["key_info"]["only_a"] }));
+    assert_eq!(
+        page(&format!("roles/{ORG_A}/"), "both").data()["key_info"],
+        json!({ "only_a": list["key_info"]["only_a"] })
+    );
     page("roles/", "only_b").missing();
 }
 

@@ -79,7 +79,8 @@ pub(super) fn list(context: &Context<'_>, org_id: &OrgId, page: &Page<'_>) -> Ou
     let mut key_info = BTreeMap::new();
     for name in &names {
         if let Some(role) = static_role::load_readable(context, org_id, name)? {
-            let (last_rotated, next_rotation) = (time_text::of_seconds(role.last_rotated), time_text::of_seconds(role.turn.due));
+            let (last_rotated, next_rotation) =
+                (time_text::of_seconds(role.last_rotated), time_text::of_seconds(role.turn.due));
             key_info.insert(name.to_string(), KeyInfo { role_ids: role.role_ids, last_rotated, next_rotation });
         }
     }

@@ -10,7 +10,7 @@ use crate::names::{OrgId, RoleName};
 use crate::path_config::target;
 use crate::static_role::{self, StaticRole};
 use crate::static_rotation;
-use crate::who::Who;
+use crate::who;
 
 use super::fields::Changes;
 
@@ -54,7 +54,7 @@ fn create(context: &Context<'_>, org_id: &OrgId, name: RoleName, changes: Change
         )));
     }
     check_room(context, org_id)?;
-    let mut role = StaticRole::new(org_id.clone(), name, Who::of(context.request));
+    let mut role = StaticRole::new(org_id.clone(), name, who::creator(context));
     let mut warnings = changes.apply(&mut role, context.now().as_secs())?;
     // It is not in the schedule queue yet.
     role.turn.due = 0;

@@ -21,7 +21,11 @@ pub(super) const READ_FIELDS: &[Field] = &[
     Field::new("role_ids", FieldType::CommaStringSlice, "Its Astra roles."),
     Field::new("logical_name", FieldType::String, "Its logical name; empty where it has none."),
     Field::new("metadata", FieldType::KvPairs, "What the client noted about it."),
-    Field::new("created_by", FieldType::Map, "Who had it made: `display_name`, `entity_id`, `accessor`."),
+    Field::new(
+        "created_by",
+        FieldType::Map,
+        "Who had it made: `display_name`, `entity_id`, `entity_name`, `accessor`.",
+    ),
     Field::new("made", FieldType::String, "When it was made."),
     Field::new("expires", FieldType::String, "When its lease ends unless it is renewed."),
     Field::new("expires_at", FieldType::String, "When Astra ends it, where Astra says so."),
@@ -104,6 +108,7 @@ pub(super) struct Shown<'a> {
 struct ShownCreator<'a> {
     display_name: &'a str,
     entity_id: &'a str,
+    entity_name: &'a str,
     accessor: &'a str,
 }
 
@@ -137,6 +142,7 @@ impl<'a> Shown<'a> {
             created_by: ShownCreator {
                 display_name: &by.display_name,
                 entity_id: &by.entity_id,
+                entity_name: &by.entity_name,
                 accessor: &by.accessor,
             },
             made: made(facts.made, &facts.generated_on),
@@ -166,7 +172,7 @@ impl<'a> Shown<'a> {
 impl ShownEvent {
     fn of(happened: Happened) -> Self {
         let Happened { at, event, who, .. } = happened;
-        let Who { display_name, entity_id, accessor, request_id, remote_address } = who;
+        let Who { display_name, entity_id, accessor, request_id, remote_address, .. } = who;
         let time = time_text::format(Duration::from_secs(at));
         Self { time, event, display_name, entity_id, accessor, request_id, remote_address }
     }

@@ -5,6 +5,7 @@
 mod list;
 
 use secrets_framework::Operation;
+use secrets_framework::host::SystemViewError;
 use secrets_framework::testing::{READ_ONLY_TEXT, StorageCall};
 use serde_json::{Value, json};
 
@@ -24,7 +25,10 @@ fn a_record_is_shown_without_its_secret() {
         json!({
             "client_id": made.client_id(), "org_id": ORG_A, "role": "reader", "role_ids": [ROLE_ID],
             "logical_name": "app", "metadata": { "team": "blue" },
-            "created_by": { "display_name": "userpass-alice", "entity_id": "entity-alice", "accessor": "accessor-alice" },
+            "created_by": {
+                "display_name": "userpass-alice", "entity_id": "entity-alice", "entity_name": "",
+                "accessor": "accessor-alice"
+            },
             "made": "2026-01-01T00:00:00Z", "expires": "2026-01-01T01:00:00Z", "expires_at": "2026-01-01T04:20:00Z",
             "kind": "standard",
             "history": [{
@@ -150,4 +154,19 @@ fn a_token_that_ends_during_a_read_is_shown_as_ended() {
     });
     let shown = mount.send(Operation::Read, &path(&client_id), Value::Null).data();
     assert_eq!(shown["ended_how"], "deleted", "{shown}");
+}
+
+#[test]
+fn a_token_shows_the_name_of_the_entity_that_had_it_made() {
+    let mount = Mount::new();
+    mount.host.system_view.set_entity_name("entity-alice", "alice");
+    let named = Leased::of(mount.creds()).client_id();
+    mount.host.system_view.fail_entities(SystemViewError::Failed("sealed".to_owned()));
+    let unnamed = Leased::of(mount.creds()).client_id();
+    for (client_id, name) in [(named, "alice"), (unnamed, "")] {
+        let shown = mount.send(Operation::Read, &format!("tokens/{ORG_A}/{client_id}"), Value::Null).data();
+        assert_eq!(shown["created_by"]["entity_name"], name);
+        assert_eq!(shown["created_by"]["entity_id"], "entity-alice");
+    }
+    assert!(mount.host.log.text().contains("sealed"), "why the name is missing");
 }

@@ -16,9 +16,9 @@ use secrets_framework::host::{HttpError, HttpMethod};
 use secrets_framework::testing::StorageCall;
 use serde_json::{Value, json};
 
-use crate::time_text;
 use crate::limits::{REPLACED_TOKENS_MAX, STATIC_GRACE_DEFAULT};
 use crate::testing::{ADMIN_A, Fault, Mount, ORG_A, On, ROLE_ID, assert_no_secret};
+use crate::time_text;
 
 pub(super) const HOUR: Duration = Duration::from_secs(3600);
 pub(super) const DAY: Duration = Duration::from_secs(24 * 3600);

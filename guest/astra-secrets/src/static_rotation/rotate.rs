@@ -16,7 +16,7 @@ use crate::record::{self, Ended, Record, RecordId, TokenKind, TokenSecrets};
 use crate::static_role::{StaticRole, load_token};
 use crate::storage::write_batch;
 use crate::time_text;
-use crate::who::Who;
+use crate::who::{self, Who};
 
 /// Gives the role a new token, and stores both. The caller holds the role's
 /// lock; a role that is not stored yet has no token.
@@ -106,7 +106,7 @@ fn not_proven(role: &StaticRole, error: &ClientError) -> Error {
 
 /// A rotation by the schedule comes without identity: whoever created the role wanted it.
 fn created_by(context: &Context<'_>, role: &StaticRole) -> Who {
-    let asking = Who::of(context.request);
+    let asking = who::creator(context);
     let texts = [&asking.display_name, &asking.entity_id, &asking.accessor];
     if texts.iter().any(|text| !text.is_empty()) {
         return asking;

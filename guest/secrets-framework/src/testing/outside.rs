@@ -1,5 +1,6 @@
 //! Clock, randomness, log and system view of a test's mount.
 
+use std::collections::BTreeMap;
 use std::collections::VecDeque;
 use std::sync::Mutex;
 use std::time::Duration;
@@ -122,6 +123,7 @@ struct Settings {
     upstream_read_only: bool,
     default_lease_ttl: Result<Duration, SystemViewError>,
     max_lease_ttl: Result<Duration, SystemViewError>,
+    entity_names: Result<BTreeMap<String, String>, SystemViewError>,
 }
 
 impl TestSystemView {
@@ -142,6 +144,18 @@ impl TestSystemView {
         lock(&self.0).default_lease_ttl = ttl;
     }
     /// Sets what the server answers as the mount's longest time to live.
+    /// Names an identity entity.
+    pub fn set_entity_name(&self, entity_id: &str, name: &str) {
+        let mut settings = lock(&self.0);
+        let mut names = settings.entity_names.clone().unwrap_or_default();
+        names.insert(entity_id.to_owned(), name.to_owned());
+        settings.entity_names = Ok(names);
+    }
+    /// Lets each question for an entity fail.
+    pub fn fail_entities(&self, error: SystemViewError) {
+        lock(&self.0).entity_names = Err(error);
+    }
+    /// The longest time to live of a lease.
     pub fn set_max_lease_ttl(&self, ttl: Result<Duration, SystemViewError>) {
         lock(&self.0).max_lease_ttl = ttl;
     }
@@ -156,6 +170,7 @@ impl Default for TestSystemView {
             upstream_read_only: false,
             default_lease_ttl: Ok(Duration::from_secs(768 * 3600)),
             max_lease_ttl: Ok(Duration::from_secs(768 * 3600)),
+            entity_names: Ok(BTreeMap::new()),
         }))
     }
 }
@@ -175,5 +190,8 @@ impl SystemView for TestSystemView {
     }
     fn max_lease_ttl(&self) -> Result<Duration, SystemViewError> {
         lock(&self.0).max_lease_ttl.clone()
+    }
+    fn entity_name(&self, entity_id: &str) -> Result<Option<String>, SystemViewError> {
+        lock(&self.0).entity_names.clone().map(|names| names.get(entity_id).cloned())
     }
 }

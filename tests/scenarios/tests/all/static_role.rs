@@ -99,7 +99,9 @@ fn its_token_is_read_without_a_lease(stage: &Stage) {
     made(stage, json!({ "description": "for {{role}} of {{org}}" }));
     let read = creds(stage, "app").expect(200);
     assert!(read.lease.is_none(), "{read:#?}");
-    for name in ["clientId", "secret", "token", "orgId", "roleName", "generatedOn", "lastRotated", "last_vault_rotation"] {
+    for name in
+        ["clientId", "secret", "token", "orgId", "roleName", "generatedOn", "lastRotated", "last_vault_rotation"]
+    {
         assert!(!read.text(name).is_empty(), "no `{name}` in {read:#?}");
     }
     assert_eq!((read.text("orgId"), read.text("roleName")), (stage.alpha.id.as_str(), "app"));

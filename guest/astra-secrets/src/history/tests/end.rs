@@ -35,7 +35,7 @@ fn an_ended_token_shows_what_it_was() {
                 "client_id": client_id, "org_id": ORG_A, "role": "reader", "role_ids": [ROLE_ID], "logical_name": "app",
                 "metadata": { "team": "blue" }, "kind": "standard",
                 "created_by":
-                    { "display_name": "userpass-alice", "entity_id": "entity-alice", "accessor": "accessor-alice" },
+                    { "display_name": "userpass-alice", "entity_id": "entity-alice", "entity_name": "", "accessor": "accessor-alice" },
                 "made": "2026-01-01T00:00:00Z", "expires": "2026-01-01T01:00:00Z", "expires_at": "2026-01-01T04:20:00Z",
                 "ended": "2026-01-01T00:01:00Z", "ended_how": "deleted",
                 "history": [alice("2026-01-01T00:00:00Z", "mint"), alice("2026-01-01T00:01:00Z", "revoke")],

@@ -22,7 +22,8 @@ fn a_role_has_no_more_tokens_than_it_may_and_one_that_ends_makes_room() {
         let mount = limited(mount, 2);
         let first = Leased::of(mount.creds());
         Leased::of(mount.org_token(json!({ "logical_name": "app" })));
-        for refused in [mount.creds(), mount.org_token(json!({ "logical_name": "other" })), mount.org_token(json!({}))] {
+        for refused in [mount.creds(), mount.org_token(json!({ "logical_name": "other" })), mount.org_token(json!({}))]
+        {
             let text = refused.mistake();
             assert!(text.contains("`reader`") && text.contains("2 of 2 tokens alive"), "{text}");
         }
