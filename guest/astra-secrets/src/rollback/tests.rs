@@ -226,6 +226,26 @@ fn an_entry_outlives_a_forced_delete_of_its_config() {
 }
 
 #[test]
+fn an_entry_of_an_organization_without_any_config_waits_for_one_and_fails_no_rollback_call() {
+    let mount = Mount::new();
+    mount.configure(ORG_A, crate::testing::ADMIN_A, json!({ "max_retries": 0 }));
+    mount.astra.set_lag(1);
+    mount.astra.fail(On::Make, Fault::DoneThenFails(HttpError::Lost("reset".to_owned())));
+    mount.creds().0.unwrap_err();
+    mount.host.storage.remove(&format!("config/{ORG_A}"));
+    for _ in 0..3 {
+        mount.rollback_later();
+    }
+    assert_eq!(mount.open_entries(), 1);
+    let lines = mount.host.log.lines();
+    let told = lines.iter().filter(|line| line.fields.iter().any(|(_, value)| value.contains("there is no config")));
+    assert_eq!(told.count(), 1, "once, with what to do: {}", mount.host.log.text());
+    mount.configure(ORG_A, crate::testing::ADMIN_A, json!({}));
+    mount.rollback_later();
+    mount.assert_settled(0);
+}
+
+#[test]
 fn a_go_mounts_index_is_filled_in_bounded_steps_and_used_at_once() {
     let mount = Mount::new();
     mount.host.storage.remove("index-state");
