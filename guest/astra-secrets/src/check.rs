@@ -4,6 +4,7 @@
 
 mod deep;
 mod entries;
+mod roles;
 mod served;
 mod standing;
 mod upstream;
@@ -19,6 +20,7 @@ use crate::config::OrgConfig;
 use crate::limits::{CHECK_NAMES_SHOWN_MAX, CHECK_REQUEST_TIMEOUT};
 use crate::read_only;
 
+use roles::StoredRoles;
 use standing::StaticRoles;
 use upstream::Answers;
 
@@ -94,6 +96,7 @@ pub(crate) fn check(context: &Context<'_>, config: &OrgConfig, deep: bool) -> Re
         None => (answers.may_list_tokens(astra_read_only), None),
     };
     let open = standing::open_entries(context, config)?;
+    let roles = StoredRoles::load(context, config)?;
     let unreadable = open.as_ref().map(|open| open.unreadable.as_slice()).unwrap_or_default();
     let items = BTreeMap::from([
         ("token_valid", answers.token_valid()),
@@ -102,7 +105,8 @@ pub(crate) fn check(context: &Context<'_>, config: &OrgConfig, deep: bool) -> Re
         ("may_manage_tokens", may_manage_tokens),
         ("token_expiry", answers.token_expiry(context)),
         ("clock_skew", answers.clock_skew(&client, made, deep)),
-        ("roles_exist", standing::roles_exist(context, config, answers.role_ids().as_ref(), &statics)?),
+        ("roles_exist", roles.exist(config, answers.role_ids().as_ref(), &statics)),
+        ("role_lifetimes", roles.lifetimes(context)),
         ("pending_wal", standing::pending_wal(context, open.as_ref())),
         ("entries", entries::entries(context, unreadable)?),
         ("rotation", standing::rotation(context, config)),

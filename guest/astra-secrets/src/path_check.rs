@@ -41,6 +41,7 @@ const ANSWER_FIELDS: &[Field] = &[
     Field::new("token_expiry", FieldType::Map, "Is the admin token's end far, or is there none?"),
     Field::new("clock_skew", FieldType::Map, "Do Astra's clock and ours agree?"),
     Field::new("roles_exist", FieldType::Map, "Has Astra the roles that the config and the mount's roles name?"),
+    Field::new("role_lifetimes", FieldType::Map, "How long do leases live whose role has no `ttl`?"),
     Field::new("pending_wal", FieldType::Map, "Do write-ahead entries come to their end?"),
     Field::new("entries", FieldType::Map, "Can the entries of the mount's storage be read?"),
     Field::new("rotation", FieldType::Map, "How does the rotation of the admin token stand?"),

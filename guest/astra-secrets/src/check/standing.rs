@@ -1,79 +1,18 @@
-//! How an organization stands by what the mount itself knows: roles, open
-//! write-ahead entries, scheduled work.
+//! How an organization stands by what the mount itself knows: open write-ahead entries, scheduled work.
 
 use secrets_framework::{Context, Error};
 
-use super::upstream::RoleIds;
-use super::{Item, named};
+use super::Item;
 use crate::config::OrgConfig;
 use crate::held_tokens::HeldTokens;
 use crate::limits::{CHECK_NAMES_SHOWN_MAX, CHECKED_ROLES_MAX, OVERDUE_AFTER};
 use crate::mint::{self, OpenMarks};
-use crate::names::{AstraRoleId, OrgId, RoleName};
+use crate::names::{OrgId, RoleName};
 use crate::read_only;
-use crate::role::{self, go_text};
+use crate::role::go_text;
 use crate::static_role::{self, StaticRole};
 use crate::tidy::{load_result, load_run};
 use crate::time_text;
-
-/// Has Astra the roles that the config and the mount's roles name?
-pub(super) fn roles_exist(
-    context: &Context<'_>,
-    config: &OrgConfig,
-    listed: Option<&RoleIds>,
-    statics: &StaticRoles,
-) -> Result<Item, Error> {
-    let Some(listed) = listed else { return Ok(Item::unknown("Astra did not list its roles: see `may_list_roles`.")) };
-    let org_id = &config.org_id;
-    let names = match role::role_names(context.storage(), org_id) {
-        Err(Error::Internal(sentence)) => {
-            return Ok(Item::unknown(format!("The roles were not looked at: {sentence}")));
-        }
-        names => names?,
-    };
-    let (mut gone, mut forbidden, mut damaged) = (Vec::new(), Vec::new(), Vec::new());
-    for name in names.iter().take(CHECKED_ROLES_MAX) {
-        match role::load_own(context, org_id, name)? {
-            Ok(Some(role)) => {
-                if role.role_ids.iter().any(|id| !listed.has(id.as_str())) {
-                    gone.push(name.to_string());
-                }
-                if config.forbidden_role_id(&role.role_ids).is_some() {
-                    forbidden.push(name.to_string());
-                }
-            }
-            Ok(None) => {}
-            Err(_) => damaged.push(name.to_string()),
-        }
-    }
-    let not_listed = |ids: &[AstraRoleId]| ids.iter().any(|id| !listed.has(id.as_str()));
-    let static_gone = statics.read.iter().filter(|role| not_listed(&role.role_ids)).map(|role| role.name.to_string());
-    let allowed = config.allowed_role_ids.iter().map(|id| id.as_str()).filter(|id| !listed.has(id)).map(str::to_owned);
-    let faults = [
-        ("`allowed_role_ids` that Astra does not list", allowed.collect(), "write others to the config"),
-        ("roles whose Astra role has gone", gone, "write another `role_id` to each, or delete it"),
-        (
-            "static roles whose Astra role has gone",
-            static_gone.collect(),
-            "write other `role_ids` to each, or delete it",
-        ),
-        (
-            "roles that `allowed_role_ids` does not allow any more",
-            forbidden,
-            "write another `role_id` to each, or have theirs allowed by the config",
-        ),
-        ("roles that cannot be read", damaged, "delete each, and write it anew"),
-    ];
-    let told: Vec<String> =
-        faults.into_iter().filter_map(|(what, names, how)| Some(format!("{}: {how}", named(what, names)?))).collect();
-    if !told.is_empty() {
-        return Ok(Item::no(format!("There are {}", told.join("; "))));
-    }
-    if names.len() > CHECKED_ROLES_MAX {
-        return Ok(Item::unknown(format!("The first {CHECKED_ROLES_MAX} of {} roles are in order.", names.len())));
-    }
-    Ok(Item::yes(format!("Astra lists all Astra roles of the {} roles.", names.len())))
-}
 
 /// The organization's open write-ahead entries; the sentence where there are too many to look at.
 pub(super) fn open_entries(context: &Context<'_>, config: &OrgConfig) -> Result<Result<OpenMarks, String>, Error> {
@@ -108,7 +47,7 @@ pub(super) fn pending_wal(context: &Context<'_>, open: Result<&OpenMarks, &Strin
 
 /// An organization's static roles, as many as are looked at.
 pub(super) struct StaticRoles {
-    read: Vec<StaticRole>,
+    pub(super) read: Vec<StaticRole>,
     damaged: Vec<String>,
     count: usize,
 }

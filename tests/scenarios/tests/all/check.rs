@@ -29,7 +29,7 @@ scenarios! { fake:
     a_read_only_node_checks_but_not_deeply,
 }
 
-const ITEMS: [&str; 12] = [
+const ITEMS: [&str; 13] = [
     "token_valid",
     "organization_matches",
     "may_list_roles",
@@ -37,6 +37,7 @@ const ITEMS: [&str; 12] = [
     "token_expiry",
     "clock_skew",
     "roles_exist",
+    "role_lifetimes",
     "pending_wal",
     "rotation",
     "static_roles",

@@ -241,3 +241,14 @@ fn a_healthy_organization_with_tokens_and_work_is_still_healthy() {
     assert_eq!(check(&mount)["healthy"], true);
     mount.assert_settled(1);
 }
+
+#[test]
+fn roles_without_a_time_to_live_are_told_and_are_no_fault() {
+    let mount = Mount::new();
+    assert_item(&check(&mount), "role_lifetimes", "yes", "Every role that was looked at has a `ttl`");
+    mount.write_role(ORG_A, "long", json!({ "role_id": ROLE_ID, "ttl": 0 }));
+    let answer = check(&mount);
+    for holds in ["(`long`)", "768h", "24h"] {
+        assert_item(&answer, "role_lifetimes", "yes", holds);
+    }
+}
