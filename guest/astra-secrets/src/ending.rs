@@ -1,8 +1,8 @@
 //! Ending a token: in Astra first, then its record. One way for revocation,
 //! deletion, rollback and whatever else ends tokens.
 
+mod due;
 mod elsewhere;
-mod expired;
 mod listed;
 mod presence;
 
@@ -23,8 +23,8 @@ use crate::read_only;
 use crate::record::{self, Record, TokenKind};
 use crate::storage;
 
+pub(crate) use due::{end_at_once, run_due};
 pub(crate) use elsewhere::remove_absent;
-pub(crate) use expired::{end_at_once, end_expired};
 
 use elsewhere::{Absent, end_elsewhere, may_be_elsewhere};
 use listed::Sought;
@@ -178,8 +178,12 @@ pub(crate) fn drop_retired_if_unused(context: &Context<'_>, org_id: &OrgId) -> R
     if !config::has_retired(context, org_id)? {
         return Ok(());
     }
-    // An admin token that has no end is held by the config that is there.
-    let needs_it = |record: &Record| record.kind != TokenKind::Admin || record.due != 0;
+    // The config that is there holds its own admin token.
+    let current = config::load(context, org_id)?;
+    let current = current.as_ref().and_then(|config| config.admin_token.client_id());
+    let needs_it = |record: &Record| {
+        record.kind != TokenKind::Admin || record.lease_end != 0 || current != Some(record.client_id.as_str())
+    };
     if record::any_in_org_where(context, org_id, needs_it)? || mint::any_open_in_org(context, org_id)? {
         return Ok(());
     }

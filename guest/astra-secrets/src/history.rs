@@ -21,12 +21,12 @@ use secrets_framework::host::{LogLevel, StorageEntry};
 use secrets_framework::{Context, Error};
 
 use crate::who::Who;
-pub(crate) use forget::forget_old;
+pub(crate) use forget::{Keeping, forget_at, keep_or_forget};
 pub(crate) use quarantine::warning;
 pub(crate) use stored::{Ended, Facts, Happened, History, Whereabouts, load};
 
 use crate::names::OrgId;
-use crate::storage::{Write, write_batch};
+use crate::storage::{TokenRef, Write, write_batch};
 
 /// The token whose history is meant.
 #[derive(Clone, Copy, Debug)]
@@ -42,6 +42,11 @@ impl Subject<'_> {
     pub(crate) fn key(self) -> String {
         stored::key(self.org_id, self.client_id)
     }
+}
+
+/// The key of a token's history.
+pub(crate) fn key(token: &TokenRef) -> String {
+    stored::key(&token.org_id, &token.client_id)
 }
 
 /// What can happen to a token.
@@ -210,7 +215,7 @@ fn end_writes(
     })
 }
 
-/// The writes of a history that `change` changes; a new one is queued, so that it is forgotten some day.
+/// The writes of a history that `change` changes.
 fn changed(
     context: &Context<'_>,
     subject: Subject<'_>,
@@ -219,12 +224,8 @@ fn changed(
 ) -> Result<Vec<Write>, Error> {
     let Subject { org_id, client_id } = subject;
     let now = context.now().as_secs();
-    let mut writes = Vec::new();
-    let mut history = history.unwrap_or_else(|| {
-        writes.push(Write::Put(forget::queued(org_id, client_id, now)));
-        History::default()
-    });
-    writes.extend(quarantine::quarantine(context, org_id, client_id, &mut history));
+    let mut history = history.unwrap_or_default();
+    let mut writes: Vec<Write> = quarantine::quarantine(context, org_id, client_id, &mut history).into_iter().collect();
     change(&mut history, now);
     writes.push(Write::Put(history.to_entry(org_id, client_id)?));
     Ok(writes)

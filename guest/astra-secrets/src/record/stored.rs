@@ -49,8 +49,6 @@ struct Stored {
     made: u64,
     #[serde(default, deserialize_with = "or_default")]
     lease_end: u64,
-    #[serde(default, deserialize_with = "or_default")]
-    due: u64,
     #[serde(flatten)]
     other: Map<String, Value>,
 }
@@ -82,7 +80,6 @@ pub(super) fn encode(record: &Record) -> Result<StorageEntry, Error> {
         created_by: record.created_by.clone(),
         made: record.made,
         lease_end: record.lease_end,
-        due: record.due,
         other: record.other.clone(),
     };
     Ok(StorageEntry::json(record.id.key(), &stored)?.sealed())
@@ -114,7 +111,6 @@ pub(super) fn decode(entry: &StorageEntry, id: &RecordId) -> Result<Record, Erro
         created_by: std::mem::take(&mut stored.created_by),
         made: stored.made,
         lease_end: stored.lease_end,
-        due: stored.due,
         other: std::mem::take(&mut stored.other),
     })
 }

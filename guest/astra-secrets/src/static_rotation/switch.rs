@@ -36,7 +36,7 @@ fn try_switch(
 ) -> Result<StaticRole, SwitchError> {
     check_unchanged(context, &role)?;
     let now = context.now().as_secs();
-    let mut writes = Vec::from(record::writes_of_held(record)?);
+    let mut writes = Vec::from(record::writes_of_new(record)?);
     // Kept until all is written, so that rollback does not find the old token held, and its end for nothing.
     let _guard = match role.client_id.as_str() {
         "" => None,
@@ -50,7 +50,7 @@ fn try_switch(
         writes.extend(record::writes_of_end(old, ends)?);
     } else if !role.client_id.is_empty() {
         // It was lost; the token is in use all the same, and is to end as any other.
-        let lost = Record { lease_end: ends, due: ends, ..lost_record(&role) };
+        let lost = Record { lease_end: ends, ..lost_record(&role) };
         writes.extend(record::writes_of_new(&lost)?);
         old = Some(lost);
     }

@@ -102,16 +102,12 @@ fn what_was_set_aside_is_forgotten_with_the_history_and_not_before() {
     mount.host.storage.seed(&key(&client_id), "canary");
     let later = |mount: &Mount| {
         mount.host.clock.advance(HISTORY_KEPT + Duration::from_secs(2 * 3600));
-        while mount.host.storage.json("history-state")["hour"].as_u64().unwrap()
-            < secrets_framework::host::Clock::now(&*mount.host.clock).as_secs() / 3600
-        {
-            mount.rollback().unwrap();
-        }
+        mount.rollback().unwrap();
     };
     // Nobody knows when its token ended: it has its time once more.
     later(&mount);
     assert_eq!(aside(&mount)[0].1, b"canary");
     later(&mount);
     let left = mount.host.storage.keys().into_iter().filter(|key| key.starts_with("history"));
-    assert_eq!(left.collect::<Vec<_>>(), ["history-state"]);
+    assert_eq!(left.count(), 0);
 }
