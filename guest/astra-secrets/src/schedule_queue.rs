@@ -247,47 +247,4 @@ fn folder(hour: u64) -> String {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::storage::RecordId;
-
-    #[test]
-    fn every_task_comes_back_from_its_key_and_keys_of_a_kind_sort_by_time() {
-        let org_id = OrgId::stored("o.1/x");
-        let token = |record_id| TokenRef { org_id: org_id.clone(), client_id: "C.1".to_owned(), record_id };
-        let tasks = [
-            Task::RotateAdmin(org_id.clone()),
-            Task::RotateStatic(org_id.clone(), "a.b-c".to_owned()),
-            Task::Tidy(org_id.clone()),
-            Task::Token(token(RecordId::of_client("C.1"))),
-            Task::Token(token(RecordId::stored("f00"))),
-        ];
-        for task in tasks {
-            let keys = [9, 10, 3_599, 3_600, 1_800_000_000].map(|at| {
-                let due = QueuedTask::new(task.clone(), at);
-                assert_eq!(QueuedTask::of_key(&due.key()), Some(due.clone()));
-                due.key()
-            });
-            assert!(keys.is_sorted(), "{keys:?}");
-        }
-    }
-
-    #[test]
-    fn a_key_that_is_none_of_ours_is_passed_over() {
-        for name in [
-            "",
-            "x",
-            "00000000/tidy",
-            "00000000/tidy/x",
-            "00000000/tidy/000000000001",
-            "00000000/other/000000000001.o",
-            "00000000/tidy/000000000001.o.x",
-            "00000000/tidy/1.o",
-            "00000001/tidy/000000000001.o",
-            "00000000/token/000000000001.o",
-            "00000000/token/000000000001.o.c.c",
-        ] {
-            assert_eq!(QueuedTask::of_key(&format!("{SCHEDULE_QUEUE_PREFIX}{name}")), None, "{name}");
-        }
-    }
-}
+mod tests;
