@@ -15,7 +15,7 @@ use secrets_framework::host::{LogLevel, StorageEntry};
 use crate::admin_refusal;
 use crate::client::{AstraClient, ClientError, is_about_the_token, upstream};
 use crate::config::{self, OrgConfig, Origin, Retired};
-use crate::history::{self, End, Whereabouts};
+use crate::history::{End, Whereabouts};
 use crate::limits::{ROLLBACK_REQUEST_TIMEOUT, ROLLBACK_UPSTREAM_BUDGET};
 use crate::mint;
 use crate::names::OrgId;
@@ -122,7 +122,7 @@ pub(crate) fn end_token_with(context: &Context<'_>, target: &Target<'_>, config:
         // Only the history says where it was, or was not looked for.
         None if !whereabouts.is_own() => {
             let record = Record::new(target.org_id.clone(), target.client_id);
-            history::end_with(context, record.subject(), record.facts(), target.how, whereabouts, Vec::new())?;
+            record::remove_from(context, &record, target.how, whereabouts)?;
         }
         None => {}
     }

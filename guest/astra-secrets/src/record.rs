@@ -22,12 +22,12 @@ use secrets_framework::{Context, Error, Sensitive};
 use serde_json::{Map, Value};
 
 use crate::config::Origin;
-use crate::history::{Facts, Subject};
+use crate::history::{Event, Facts, History};
 use crate::limits::LEASE_END_MARGIN;
 use crate::lock::Lock;
 use crate::names::{OrgId, RoleName};
 use crate::schedule_queue::{QueuedTask, Task};
-use crate::storage::TokenRef;
+use crate::storage::{TokenRef, Write};
 use crate::time_text;
 use crate::who::Who;
 
@@ -119,6 +119,8 @@ pub(crate) struct Record {
     /// The latest end that its lease can have, in seconds since then; 0 = unknown, or in use without a lease. A record
     /// with an end has a task in the schedule queue, at its deadline or before.
     pub(crate) lease_end: u64,
+    /// What happened to it since it was made.
+    pub(crate) history: History,
     /// Fields that we do not know, kept when the entry is rewritten.
     pub(crate) other: Map<String, Value>,
 }
@@ -143,6 +145,7 @@ impl Record {
             created_by: Who::default(),
             made: 0,
             lease_end: 0,
+            history: History::default(),
             other: Map::new(),
         }
     }
@@ -171,9 +174,9 @@ impl Record {
         QueuedTask::new(Task::Token(self.token_ref()), at)
     }
 
-    /// The token as the subject of its history.
-    pub(crate) fn subject(&self) -> Subject<'_> {
-        Subject { org_id: &self.org_id, client_id: &self.client_id }
+    /// Notes an event in its history. A change that is answered comes before the one that stores the record.
+    pub(crate) fn note(&mut self, context: &Context<'_>, event: Event) -> Option<Write> {
+        self.history.note(context, &self.org_id, &self.client_id, event)
     }
 
     /// What is shown of it, and kept in its history after its end.

@@ -6,7 +6,7 @@ use secrets_framework::{Context, Error, Sensitive, wal};
 use super::{Rotated, record_id};
 use crate::client::AstraClient;
 use crate::config::{self, AdminToken, OrgConfig, RotationState, Turns, write_in_step};
-use crate::history::{self, Event};
+use crate::history::Event;
 use crate::mint::{MintedToken, SwitchError};
 use crate::names::OrgId;
 use crate::record::{self, Record, RecordId, TokenKind};
@@ -49,7 +49,6 @@ fn try_switch(
     writes.extend(write_in_step(before, &config)?);
     writes.push(Write::Delete(wal::key(made.wal_id())));
     store(context, &config.org_id, &new.client_id, &writes)?;
-    history::note(context, old.subject(), Event::Rotate);
     Ok(Rotated {
         warnings: made.warnings.iter().cloned().chain(ends_by_itself(&new, &config.rotation_state.turn)).collect(),
         client_id: new.client_id,
@@ -82,10 +81,13 @@ fn end_old(
 ) -> Result<(Record, Vec<Write>), Error> {
     let client_id = config.admin_token.client_id().unwrap_or_default();
     if let Some(mut old) = record::load(context, id)?.filter(|record| record.client_id == client_id) {
-        let writes = record::writes_of_end(&mut old, ends)?;
+        let mut writes: Vec<Write> = old.note(context, Event::Rotate).into_iter().collect();
+        writes.extend(record::writes_of_end(&mut old, ends)?);
         return Ok((old, writes));
     }
-    let old = Record { lease_end: ends, ..admin_record(config, client_id, role_ids.to_vec()) };
+    let mut old = Record { lease_end: ends, ..admin_record(config, client_id, role_ids.to_vec()) };
+    // Its history is empty, so that nothing goes into quarantine.
+    let _ = old.note(context, Event::Rotate);
     let writes = record::writes_of_new(&old)?.into();
     Ok((old, writes))
 }

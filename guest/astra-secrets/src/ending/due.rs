@@ -119,7 +119,8 @@ fn look<'a>(context: &Context<'_>, due: &[Due<'a>], when: When) -> Result<Vec<Du
     if when == When::MountGoes {
         return Ok(over);
     }
-    let keys: Vec<String> = without_record.iter().map(|due| history::key(due.token)).collect();
+    let keys: Vec<String> =
+        without_record.iter().map(|due| history::key(&due.token.org_id, &due.token.client_id)).collect();
     for (due, read) in without_record.iter().zip(read_many(storage, &keys)?) {
         let Keeping { look_at, writes: changes } = history::keep_or_forget(context, due.token, read)?;
         writes.extend(changes);

@@ -51,7 +51,8 @@ pub(crate) fn warning(org_id: &OrgId, client_id: &str, history: &History) -> Opt
     if history.unreadable.is_some() {
         return Some(format!(
             "the history of token `{client_id}` cannot be read, so what happened to it is not shown: it stays in the \
-             mount's storage, under the key that the log names"
+             mount's storage, in the token's record or, of a token that has ended, at `{}`",
+            super::key(org_id, client_id)
         ));
     }
     (history.set_aside != 0).then(|| {

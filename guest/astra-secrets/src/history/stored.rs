@@ -1,10 +1,8 @@
-//! A history in storage: `history/<organization>/<client id>`. It holds no
-//! secret. The making of a token is told by the token's record, so that a mint
-//! writes nothing more; a token that ended has its facts here instead.
+//! A history in storage: in the record of a token that lives, and at `history/<organization>/<client id>` after its end,
+//! there with the facts of the record. It holds no secret. The record tells of the mint, so that a mint notes no event.
 //!
-//! What a newer version wrote into it is kept: words of events that we do not
-//! know are shown as they are, and fields written back. One that cannot be read
-//! at all is never written over, but set aside (`quarantine`).
+//! Additions of a newer version are kept: unknown words of events are shown as they are, and unknown fields written back.
+//! A history that cannot be read is never written over, but goes into quarantine.
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
@@ -21,10 +19,11 @@ use crate::storage::key::{HISTORY_PREFIX, segment};
 use crate::who::Who;
 
 /// What happened to one token after it was made.
-#[derive(Default, Deserialize, Serialize)]
+#[derive(Clone, Default, Deserialize, Serialize)]
 #[serde(default)]
 pub(crate) struct History {
     /// The oldest first.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
     pub(crate) events: Vec<Happened>,
     /// Of a token that has ended.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -35,13 +34,13 @@ pub(crate) struct History {
     /// Fields that we do not know, kept when the entry is rewritten.
     #[serde(flatten)]
     other: Map<String, Value>,
-    /// The entry, where it cannot be read: then there is nothing else.
+    /// Its bytes, where they cannot be read: then there is nothing else.
     #[serde(skip)]
     pub(crate) unreadable: Option<Vec<u8>>,
 }
 
 /// One event.
-#[derive(Deserialize, Serialize)]
+#[derive(Clone, Deserialize, Serialize)]
 pub(crate) struct Happened {
     /// When, in seconds since 1970-01-01T00:00:00Z.
     pub(crate) at: u64,
@@ -63,7 +62,7 @@ impl Happened {
 }
 
 /// An ended token.
-#[derive(Deserialize, Serialize)]
+#[derive(Clone, Deserialize, Serialize)]
 pub(crate) struct Ended {
     /// When, in seconds since 1970-01-01T00:00:00Z.
     pub(crate) at: u64,
@@ -77,7 +76,7 @@ pub(crate) struct Ended {
 }
 
 /// Where a token was ended that its own organization did not list.
-#[derive(Debug, Default, Deserialize, Serialize)]
+#[derive(Clone, Debug, Default, Deserialize, Serialize)]
 #[serde(rename_all = "camelCase", default)]
 pub(crate) struct Whereabouts {
     /// The other organization in which it was found and ended.
@@ -89,7 +88,7 @@ pub(crate) struct Whereabouts {
 }
 
 /// What a token is or was: of its record all that is shown.
-#[derive(Default, Deserialize, Serialize)]
+#[derive(Clone, Default, Deserialize, Serialize)]
 #[serde(rename_all = "camelCase", default)]
 pub(crate) struct Facts {
     /// The role it was made for.
@@ -141,28 +140,49 @@ impl History {
     }
 
     /// Its entry.
-    pub(super) fn to_entry(&self, org_id: &OrgId, client_id: &str) -> Result<StorageEntry, Error> {
+    pub(crate) fn to_entry(&self, org_id: &OrgId, client_id: &str) -> Result<StorageEntry, Error> {
         StorageEntry::json(key(org_id, client_id), self)
+    }
+
+    /// The history that a record holds as this JSON.
+    pub(crate) fn in_record(value: Value) -> Self {
+        match value {
+            Value::Null => Self::default(),
+            value => Self::decode(value.to_string().into_bytes()),
+        }
+    }
+
+    /// Its JSON in a record; null where nothing happened.
+    pub(crate) fn to_value(&self) -> Value {
+        let value = match &self.unreadable {
+            Some(bytes) => serde_json::from_slice(bytes),
+            None => serde_json::to_value(self),
+        };
+        value.ok().filter(|value| value.as_object().is_none_or(|map| !map.is_empty())).unwrap_or_default()
+    }
+
+    fn decode(bytes: Vec<u8>) -> Self {
+        serde_json::from_slice(&bytes).unwrap_or_else(|_| Self { unreadable: Some(bytes), ..Self::default() })
     }
 }
 
-/// The history of a token, if anything happened since it was made.
+/// The history of a token that has ended.
 pub(crate) fn load(context: &Context<'_>, org_id: &OrgId, client_id: &str) -> Result<Option<History>, Error> {
-    let key = key(org_id, client_id);
-    let entry = crate::storage::entry(context.storage(), &key)?;
+    let entry = crate::storage::entry(context.storage(), &key(org_id, client_id))?;
     Ok(entry.map(|entry| decode(context, entry)))
 }
 
-/// The history that an entry holds, which was read with others. One that is not readable is logged.
+/// The history that an entry holds. One that is not readable is logged.
 pub(super) fn decode(context: &Context<'_>, entry: StorageEntry) -> History {
-    serde_json::from_slice(&entry.value).unwrap_or_else(|_| {
+    let history = History::decode(entry.value);
+    if history.unreadable.is_some() {
         context.log(LogLevel::Error, "a token's history is not readable", &[("key", &entry.key)]);
-        History { unreadable: Some(entry.value), ..History::default() }
-    })
+    }
+    history
 }
 
-/// The key of a token's history.
-pub(super) fn key(org_id: &OrgId, client_id: &str) -> String {
+/// The key of the history of a token that has ended.
+pub(crate) fn key(org_id: &OrgId, client_id: &str) -> String {
     format!("{HISTORY_PREFIX}{}/{}", segment(org_id.as_str()), segment(client_id))
 }
 

@@ -5,8 +5,8 @@ use secrets_framework::Error;
 use secrets_framework::host::LogLevel;
 
 use super::Record;
-use crate::history::{self, Event};
-use crate::storage::{self, write_batch};
+use crate::history::Event;
+use crate::storage::write_batch;
 
 /// Records that a token's secret is about to be shown, unless the organization
 /// wants no such records, and logs it. False if the token ended meanwhile: it
@@ -14,13 +14,11 @@ use crate::storage::{self, write_batch};
 pub(crate) fn note_read(context: &Context<'_>, record_reads: bool, record: &Record) -> Result<bool, Error> {
     if record_reads {
         let _guard = super::lock(context, &record.id)?;
-        let history_key = record.subject().key();
-        let [current, history] = storage::entries(context, [Some(&record.id.key()), Some(&history_key)])?;
-        let current = current.map(|entry| super::decode(&entry, &record.id)).transpose()?;
-        if current.is_none_or(|current| current.client_id != record.client_id) {
-            return Ok(false);
-        }
-        write_batch(context, &history::writes_of_event(context, record.subject(), history, Event::Read)?)?;
+        let current = super::load(context, &record.id)?.filter(|current| current.client_id == record.client_id);
+        let Some(mut current) = current else { return Ok(false) };
+        let mut writes: Vec<_> = current.note(context, Event::Read).into_iter().collect();
+        writes.push(super::write_of(&current)?);
+        write_batch(context, &writes)?;
     }
     log_read(context, record);
     Ok(true)

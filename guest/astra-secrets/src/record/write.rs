@@ -2,13 +2,13 @@
 //! the server has them, else in an order that leaves each crash recoverable:
 //! a record never stands without its index entries.
 
-use secrets_framework::host::{Storage, StorageError};
+use secrets_framework::host::{LogLevel, Storage, StorageError};
 use secrets_framework::wal::{self, WalId};
 use secrets_framework::{Context, Error};
 
 use super::index::{client_entry, client_key, names_record};
 use super::{Record, RecordId, stored};
-use crate::history::{self, End, Event, Whereabouts};
+use crate::history::{self, End, Ended, Event, Whereabouts};
 use crate::limits::{LEASE_END_MARGIN, TRANSACTION_ATTEMPTS_MAX};
 use crate::names::OrgId;
 use crate::storage::{self, Write, write_batch};
@@ -41,8 +41,9 @@ pub(crate) fn renew(context: &Context<'_>, record: &mut Record, lease_end: u64) 
     let is_queued = record.lease_end != 0;
     record.lease_end = lease_end;
     let queued = record.deadline().filter(|_| !is_queued).map(|at| Write::Put(record.task(at).entry()));
-    let writes = queued.into_iter().chain([write_of(record)?]).collect();
-    history::write_with(context, record.subject(), Event::Renew, writes)
+    let noted = record.note(context, Event::Renew);
+    let writes: Vec<Write> = queued.into_iter().chain(noted).chain([write_of(record)?]).collect();
+    write_batch(context, &writes)
 }
 
 /// The lease of a token is over, but the token could not be ended: rollback tries again at `at`.
@@ -97,19 +98,30 @@ pub(crate) fn remove_from(
     how: End,
     whereabouts: Whereabouts,
 ) -> Result<(), Error> {
+    let Record { id, org_id, client_id, .. } = record;
     if record.names_no_token() {
         // Index and history are by client ID.
-        return write_batch(context, &[Write::Delete(record.id.key())]);
+        return write_batch(context, &[Write::Delete(id.key())]);
     }
-    let mut writes = Vec::new();
+    let now = context.now().as_secs();
+    let mut history = record.history.clone();
+    let ended = Ended { at: now, how: how.as_str().into(), facts: record.facts(), whereabouts };
+    let mut writes: Vec<Write> = history.end(context, org_id, client_id, ended).into_iter().collect();
+    writes.push(Write::Put(history.to_entry(org_id, client_id)?));
     if record.lease_end == 0 {
-        let at = history::forget_at(context.now().as_secs());
-        writes.push(Write::Put(record.task(at).entry()));
+        // No task would find the history.
+        writes.push(Write::Put(record.task(history::forget_at(now)).entry()));
     }
+    let kept = writes.len();
     // The record before its index entry, which means nothing without the record.
-    writes.push(Write::Delete(record.id.key()));
-    writes.push(Write::Delete(client_key(&record.org_id, &record.client_id)));
-    history::end_with(context, record.subject(), record.facts(), how, whereabouts, writes)
+    writes.push(Write::Delete(id.key()));
+    writes.push(Write::Delete(client_key(org_id, client_id)));
+    let Err(error) = write_batch(context, &writes) else { return Ok(()) };
+    write_batch(context, writes.get(kept..).unwrap_or_default())?;
+    let error = error.to_string();
+    let fields = [("org", org_id.as_str()), ("client_id", client_id), ("error", &error)];
+    context.log(LogLevel::Warn, "a token has ended, and its history could not be stored", &fields);
+    Ok(())
 }
 
 /// Removes the record of a token that has ended, where it cannot be read. Only what certainly is that token's: under its

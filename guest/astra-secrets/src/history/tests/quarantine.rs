@@ -6,14 +6,23 @@ use std::time::Duration;
 use secrets_framework::Operation;
 use serde_json::{Value, json};
 
-use super::{app, events, read_as, shown};
+use super::{app, events, read_as, shown, stored_record};
 use crate::limits::HISTORY_KEPT;
 use crate::testing::{Mount, ORG_A};
 
-const DAMAGED: [&str; 3] = ["null", "canary", r#"{"events":[{"event":"read"}]}"#];
+fn damaged() -> [Value; 4] {
+    [json!("canary"), json!(["canary"]), json!({ "events": "canary" }), json!({ "events": [{ "event": "canary" }] })]
+}
 
 fn key(client_id: &str) -> String {
     format!("history/{ORG_A}/{client_id}")
+}
+
+/// Puts this history into the record of a token.
+fn seed(mount: &Mount, client_id: &str, history: &Value) {
+    let (key, mut record) = stored_record(mount, client_id);
+    record["history"] = history.clone();
+    mount.host.storage.seed(&key, record.to_string());
 }
 
 /// What is set aside, by key.
@@ -32,19 +41,18 @@ fn warnings(mount: &Mount, client_id: &str) -> Vec<String> {
 fn a_damaged_history_is_told_set_aside_and_begun_anew() {
     for mount in [Mount::new(), Mount::on_vault()] {
         let client_id = app(&mount).client_id();
-        for (number, damaged) in DAMAGED.into_iter().enumerate() {
+        for (number, damaged) in damaged().into_iter().enumerate() {
             mount.host.clock.advance(Duration::from_secs(1));
-            mount.host.storage.seed(&key(&client_id), damaged);
+            seed(&mount, &client_id, &damaged);
             mount.host.log.clear();
             assert_eq!(events(&mount, &client_id), ["mint"], "{damaged}");
             assert!(warnings(&mount, &client_id)[0].contains("cannot be read"));
-            assert!(mount.host.log.text().contains(&key(&client_id)));
             assert_eq!(aside(&mount).len(), number, "a look changes nothing");
 
             read_as(&mount, "bob", &client_id).data();
             assert_eq!(events(&mount, &client_id), ["mint", "read"], "{damaged}");
             let (kept_at, bytes) = aside(&mount).pop().unwrap();
-            assert_eq!((bytes.as_slice(), aside(&mount).len()), (damaged.as_bytes(), number + 1));
+            assert_eq!((bytes.as_slice(), aside(&mount).len()), (damaged.to_string().as_bytes(), number + 1));
             assert!(mount.host.log.text().contains(&kept_at) && !mount.host.log.text().contains("canary"));
             read_as(&mount, "bob", &client_id).data();
             assert!(warnings(&mount, &client_id)[0].contains(&kept_at), "also later");
@@ -60,12 +68,12 @@ fn the_bytes_of_a_damaged_history_are_somewhere_wherever_a_write_dies() {
     let dies = |nth| {
         let mount = Mount::on_vault();
         let client_id = app(&mount).client_id();
-        mount.host.storage.seed(&key(&client_id), "canary");
+        seed(&mount, &client_id, &json!("canary"));
         mount.host.storage.die_at_write(nth);
         let died = read_as(&mount, "bob", &client_id).0.is_err();
         mount.host.storage.clear_faults();
-        let in_place = mount.host.storage.snapshot()[&key(&client_id)].value == b"canary";
-        assert!(in_place || aside(&mount)[0].1 == b"canary", "write {nth}");
+        let in_place = stored_record(&mount, &client_id).1["history"] == "canary";
+        assert!(in_place || aside(&mount)[0].1 == b"\"canary\"", "write {nth}");
         died
     };
     assert_eq!((1..9).take_while(|nth| dies(*nth)).count(), 2);
@@ -79,10 +87,10 @@ fn what_a_newer_version_wrote_is_shown_and_kept() {
         "events": [{ "at": 1_767_225_601, "event": "show", "displayName": "userpass-eve", "via": { "ui": 1 } }],
         "since": "4.0.0",
     });
-    mount.host.storage.seed(&key(&client_id), newer.to_string());
+    seed(&mount, &client_id, &newer);
     read_as(&mount, "bob", &client_id).data();
     assert_eq!(events(&mount, &client_id), ["mint", "show", "read"]);
-    let stored = mount.host.storage.json(&key(&client_id));
+    let stored = stored_record(&mount, &client_id).1["history"].clone();
     assert_eq!((&stored["events"][0], &stored["since"]), (&newer["events"][0], &newer["since"]));
     assert!(aside(&mount).is_empty() && warnings(&mount, &client_id).is_empty());
     // A way of ending that we do not know, with facts that we do not know.

@@ -84,9 +84,9 @@ fn an_idle_call_of_a_mount_with_static_roles_reads_when_their_tokens_are_looked_
 #[test]
 fn a_call_costs_what_is_due_and_not_what_is_stored() {
     assert_eq!(cost(2_000, 0), IDLE);
-    // Of each: the record is read, and again under its lock, and config and history; history and task are written;
+    // Of each: the record is read, and again under its lock, and the config; history and task are written;
     // record, index entry and the task before are deleted. The tasks are in a folder of the hour.
-    let of = |due: u64| [IDLE[0] + 4 * due, IDLE[1] + 1, 2 * due, 3 * due];
+    let of = |due: u64| [IDLE[0] + 3 * due, IDLE[1] + 1, 2 * due, 3 * due];
     assert_eq!(cost(10, 50), of(50));
     assert_eq!(cost(2_000, 50), of(50));
 }

@@ -191,21 +191,20 @@ fn conflicts_are_retried_a_few_times() {
     }
 }
 
-/// A server that does not answer a commit may do it yet. A rotation tries two:
-/// the second without the history.
-fn delay_the_switch(mount: &Mount, commits: u64) {
+/// A server that does not answer a commit may do it yet.
+fn delay_the_switch(mount: &Mount) {
     let storage = std::sync::Arc::clone(&mount.host.storage);
-    mount.astra.during_next_make(move || storage.delay_commits(commits));
+    mount.astra.during_next_make(move || storage.delay_commits(1));
 }
 
 #[test]
 fn a_commit_that_was_not_answered_undoes_nothing_until_its_outcome_is_known() {
     for happens in [true, false] {
         let (mount, first) = with_role(Mount::new());
-        delay_the_switch(&mount, 2);
+        delay_the_switch(&mount);
         assert_eq!(mount.rotate_static("app").failed().1, "no answer");
         if happens {
-            assert_eq!(mount.host.storage.land_commits(), 2);
+            assert_eq!(mount.host.storage.land_commits(), 1);
             assert_ne!(mount.static_token("app"), first);
         } else {
             assert_eq!(mount.open_entries(), 1);
@@ -221,7 +220,7 @@ fn a_commit_that_was_not_answered_undoes_nothing_until_its_outcome_is_known() {
 fn a_creation_whose_commit_was_not_answered_may_have_made_a_role() {
     for happens in [true, false] {
         let mount = Mount::new();
-        delay_the_switch(&mount, 1);
+        delay_the_switch(&mount);
         assert_eq!(mount.write_static("app", json!({ "rotation_period": "24h" })).failed().1, "no answer");
         if happens {
             mount.host.storage.land_commits();
@@ -250,10 +249,10 @@ fn a_scheduled_rotation_that_happened_though_it_failed_is_not_taken_back_by_its_
 #[test]
 fn a_rotation_after_one_whose_commit_happens_meanwhile_loses_no_token() {
     let (mount, first) = with_role(Mount::new());
-    delay_the_switch(&mount, 2);
+    delay_the_switch(&mount);
     mount.rotate_static("app").failed();
     let storage = std::sync::Arc::clone(&mount.host.storage);
-    mount.astra.during_next_make(move || assert_eq!(storage.land_commits(), 2));
+    mount.astra.during_next_make(move || assert_eq!(storage.land_commits(), 1));
     let (code, text) = mount.rotate_static("app").failed();
     assert!(code == Some(409) && text.contains("`app`"), "{text}");
     assert_ne!(mount.static_token("app"), first);
