@@ -90,8 +90,21 @@ impl History {
         client_id: &str,
         event: Event,
     ) -> Option<Write> {
+        let happened = Happened::new(context.now().as_secs(), event, Who::of(context.request));
+        self.add(context, org_id, client_id, vec![happened])
+    }
+
+    /// Adds events of this or earlier requests; when the history is full, the oldest go. As [`Self::note`].
+    pub(crate) fn add(
+        &mut self,
+        context: &Context<'_>,
+        org_id: &OrgId,
+        client_id: &str,
+        events: Vec<Happened>,
+    ) -> Option<Write> {
         let quarantined = quarantine::quarantine(context, org_id, client_id, self);
-        self.add(Happened::new(context.now().as_secs(), event, Who::of(context.request)));
+        self.events.extend(events);
+        self.keep_latest();
         quarantined
     }
 

@@ -259,6 +259,16 @@ pub(crate) const HISTORY_EVENTS_MAX: usize = 100;
 /// How long the history of an ended token is kept, as the contract says.
 pub(crate) const HISTORY_KEPT: Duration = Duration::from_secs(90 * 24 * 3600);
 
+/// Reads of one token's secret of which one folds all that wait into the token's history: so many wait then, mostly, and
+/// each read costs some two storage calls more.
+pub(crate) const READS_PER_FOLD: u64 = 64;
+
+/// Reads of one token that are folded in one transaction, well below what one entry of the server's log may hold.
+pub(crate) const READS_FOLDED_AT_ONCE_MAX: u32 = 250;
+
+/// Storage calls of the host's 10,000 in which a rollback call begins to fold the reads of one more token.
+pub(crate) const READS_FOLD_CALLS_PER_ROLLBACK_MAX: usize = 2_000;
+
 /// Bytes of each text that says who: the server bounds none of them, and a full history must fit an entry of 1 MiB.
 pub(crate) const WHO_BYTES_MAX: usize = 256;
 

@@ -86,6 +86,8 @@ fn read(context: &Context<'_>, data: &FieldData) -> Outcome {
     }
     let Some(history) = record.as_mut().map(|record| &mut record.history).or(ended.as_mut()) else { return Ok(None) };
     let warning = history::warning(&org_id, client_id, history);
+    history.events.extend(record::waiting_reads(context, &org_id, client_id)?);
+    history.keep_latest();
     let events = std::mem::take(&mut history.events);
     let answer = match (record, ended.and_then(|history| history.ended)) {
         (Some(record), _) => Response::json(&Shown::live(&org_id, client_id, &record.facts(), events))?,

@@ -23,9 +23,11 @@ use crate::tidy;
 pub(crate) fn periodic(context: &Context<'_>, immediate: bool) -> Result<(), Error> {
     // Each has its turn, whatever becomes of the others.
     let worked = run_queue(context, immediate);
+    let deadline = context.now() + ROLLBACK_BUDGET;
+    let folded = if immediate { Ok(()) } else { record::fold_reads(context, deadline) };
     let filled = record::backfill_index(context);
     let dropped = retired::drop_unused(context);
-    worked.and(filled).and(dropped)
+    worked.and(folded).and(filled).and(dropped)
 }
 
 /// Does what is due in the schedule queue.

@@ -8,7 +8,7 @@ mod backfill;
 mod find;
 mod index;
 mod listing;
-mod note_read;
+mod reads;
 mod stored;
 mod walk;
 mod write;
@@ -35,7 +35,7 @@ pub(crate) use crate::storage::RecordId;
 pub(crate) use backfill::{backfill_index, being_indexed, is_complete, passed_over, write_of_empty_mount};
 pub(crate) use find::{find, find_indexed, find_so_far, is_indexed};
 pub(crate) use listing::{Cut, Listing, Page, all, in_org};
-pub(crate) use note_read::note_read;
+pub(crate) use reads::{fold_reads, note_read, unknown_read_keys, waiting_reads};
 pub(crate) use walk::{IndexSlice, any_given_out, any_in_org_where, counts, index_slice, load_own, org_ids};
 pub(crate) use write::{
     Inserted, end_later, hold, insert, prove_writable, remove, remove_from, remove_if_same, remove_unreadable, renew,

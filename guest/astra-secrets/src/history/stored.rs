@@ -56,7 +56,7 @@ pub(crate) struct Happened {
 
 impl Happened {
     /// An event of ours.
-    pub(super) fn new(at: u64, event: Event, who: Who) -> Self {
+    pub(crate) fn new(at: u64, event: Event, who: Who) -> Self {
         Self { at, event: event.as_str().into(), who, other: Map::new() }
     }
 }
@@ -132,11 +132,12 @@ impl Whereabouts {
 }
 
 impl History {
-    /// Adds an event; when it is full, the oldest goes. The mint stays: it is not among them.
-    pub(super) fn add(&mut self, happened: Happened) {
-        let room = HISTORY_EVENTS_MAX - 2;
+    /// Sorts the events, and drops the oldest that have no room. The mint stays: it is not among them.
+    pub(crate) fn keep_latest(&mut self) {
+        // A token that was read and revoked in one second was read first.
+        self.events.sort_by_key(|event| (event.at, event.event != Event::Read.as_str()));
+        let room = HISTORY_EVENTS_MAX - 1;
         self.events.drain(..self.events.len().saturating_sub(room));
-        self.events.push(happened);
     }
 
     /// Its entry.

@@ -37,11 +37,14 @@ pub(crate) const CLIENT_INDEX_PREFIX: &str = "client-index/";
 /// How far the backfill of the index by client ID got.
 pub(crate) const INDEX_STATE_KEY: &str = "index-state";
 
-/// `history/<organization>/<client ID>`: what happened to a token.
+/// `history/<organization>/<client ID>`: what happened to a token that has ended, and what it was.
 pub(crate) const HISTORY_PREFIX: &str = "history/";
 
 /// `history-unreadable/<organization>/<client ID>/<seconds>`: the bytes of a history that cannot be read.
 pub(crate) const HISTORY_UNREADABLE_PREFIX: &str = "history-unreadable/";
+
+/// `reads/<organization>.<client ID>/<seconds>-<random>`: a read of a token's secret that is not in its history yet.
+pub(crate) const READS_PREFIX: &str = "reads/";
 
 /// `queue/<hour>/<kind>/<seconds>.<what>`: the schedule queue. Hours and seconds count from 1970-01-01T00:00:00Z.
 pub(crate) const SCHEDULE_QUEUE_PREFIX: &str = "queue/";
@@ -146,6 +149,7 @@ mod tests {
             INDEX_STATE_KEY,
             HISTORY_PREFIX,
             HISTORY_UNREADABLE_PREFIX,
+            READS_PREFIX,
             SCHEDULE_QUEUE_PREFIX,
             SCHEDULE_QUEUE_STATE_KEY,
             ELSEWHERE_PREFIX,

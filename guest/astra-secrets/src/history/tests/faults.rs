@@ -4,9 +4,9 @@
 use secrets_framework::Operation;
 use secrets_framework::host::StorageError;
 use secrets_framework::testing::StorageCall;
-use serde_json::{Value, json};
+use serde_json::Value;
 
-use super::{app, events, read_as, shown, stored_record};
+use super::{app, events, read_as, shown, waiting};
 use crate::testing::{Leased, Mount, ORG_A};
 
 fn disk_full() -> StorageError {
@@ -17,7 +17,7 @@ fn disk_full() -> StorageError {
 fn a_read_that_cannot_be_recorded_shows_nothing() {
     for mount in [Mount::new(), Mount::on_vault()] {
         let client_id = app(&mount).client_id();
-        mount.host.storage.fail_prefix(StorageCall::Put, "token/", disk_full());
+        mount.host.storage.fail_prefix(StorageCall::Put, "reads/", disk_full());
         let (_, text) = read_as(&mount, "bob", &client_id).failed();
         assert!(text.contains("disk full"), "{text}");
         mount.host.storage.clear_faults();
@@ -66,24 +66,18 @@ fn an_end_that_stops_half_way_is_done_again() {
 }
 
 #[test]
-fn a_token_that_ends_while_it_is_read_is_not_shown() {
-    let mount = Mount::new();
-    let made = app(&mount);
-    let client_id = made.client_id();
-    std::thread::scope(|scope| {
-        let reader = {
-            // The revocation holds the token's lock when the reader comes to it.
-            let guard =
-                secrets_framework::host::Locks::acquire(&*mount.host.locks, &stored_record(&mount, &client_id).0)
-                    .unwrap();
-            let reader = scope.spawn(|| read_as(&mount, "bob", &client_id).0);
-            mount.host.storage.remove(&stored_record(&mount, &client_id).0);
-            drop(guard);
-            reader
-        };
-        let answered = reader.join().unwrap();
-        assert!(matches!(answered, Ok(None)), "{answered:?}");
-    });
-    assert!(!mount.host.storage.keys().iter().any(|key| key.starts_with("history/")), "nothing is left of it");
-    assert_eq!(made.data["metadata"], json!({ "team": "blue" }));
+fn a_read_in_the_midst_of_an_end_is_in_the_history_of_the_ended_token() {
+    for mount in [Mount::new(), Mount::on_vault()] {
+        let made = app(&mount);
+        let client_id = made.client_id();
+        let racing = mount.clone();
+        let lease = mount.lease(made.secret);
+        mount.host.storage.before_next(StorageCall::Put, "reads/", move || racing.revoke(lease).done());
+        read_as(&mount, "bob", &client_id).data();
+        assert_eq!(events(&mount, &client_id), ["mint", "read", "revoke"]);
+        mount.rollback().unwrap();
+        assert_eq!(waiting(&mount), 0);
+        assert_eq!(events(&mount, &client_id), ["mint", "read", "revoke"]);
+        mount.assert_settled(0);
+    }
 }
