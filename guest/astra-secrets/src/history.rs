@@ -8,18 +8,15 @@
 //! [`HISTORY_KEPT`]: crate::limits::HISTORY_KEPT
 
 mod forget;
-mod quarantine;
 mod stored;
 
 use secrets_framework::{Context, Error};
 
 use crate::who::Who;
-pub(crate) use forget::{Keeping, forget_at, keep_or_forget};
-pub(crate) use quarantine::warning;
+pub(crate) use forget::{forget_at, keep_or_forget};
 pub(crate) use stored::{Ended, Facts, Happened, History, Whereabouts, key, load};
 
 use crate::names::OrgId;
-use crate::storage::Write;
 
 /// What can happen to a token.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -81,44 +78,19 @@ impl End {
 }
 
 impl History {
-    /// Notes an event that this request has made happen. A change that is answered comes before the one that stores the
-    /// history.
-    pub(crate) fn note(
-        &mut self,
-        context: &Context<'_>,
-        org_id: &OrgId,
-        client_id: &str,
-        event: Event,
-    ) -> Option<Write> {
-        let happened = Happened::new(context.now().as_secs(), event, Who::of(context.request));
-        self.add(context, org_id, client_id, vec![happened])
+    /// Notes an event that this request has made happen.
+    pub(crate) fn note(&mut self, context: &Context<'_>, event: Event) {
+        self.add([Happened::new(context.now().as_secs(), event, Who::of(context.request))]);
     }
 
-    /// Adds events of this or earlier requests; when the history is full, the oldest go. As [`Self::note`].
-    pub(crate) fn add(
-        &mut self,
-        context: &Context<'_>,
-        org_id: &OrgId,
-        client_id: &str,
-        events: Vec<Happened>,
-    ) -> Option<Write> {
-        let quarantined = quarantine::quarantine(context, org_id, client_id, self);
-        self.events.extend(events);
-        self.keep_latest();
-        quarantined
-    }
-
-    /// Notes the end of the token, which had these facts. As [`Self::note`].
-    pub(crate) fn end(
-        &mut self,
-        context: &Context<'_>,
-        org_id: &OrgId,
-        client_id: &str,
-        ended: Ended,
-    ) -> Option<Write> {
-        let quarantined = self.note(context, org_id, client_id, Event::Revoke);
-        self.ended = Some(ended);
-        quarantined
+    /// What a reader is told of a history that stands at `key` and lacks something.
+    pub(crate) fn warning(&self, client_id: &str, key: &str) -> Option<String> {
+        (!self.damaged.is_empty()).then(|| {
+            format!(
+                "a part of the history of token `{client_id}` cannot be read and is not shown: it is kept in the mount's \
+                 storage, at `{key}` under `damaged`"
+            )
+        })
     }
 }
 

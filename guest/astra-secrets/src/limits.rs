@@ -256,6 +256,9 @@ pub(crate) const PROOF_RETRIES: u32 = 4;
 /// Events of one token's history, its mint included, as the contract says.
 pub(crate) const HISTORY_EVENTS_MAX: usize = 100;
 
+/// 512 KiB: a damaged history that is kept within the next one. A full history is smaller, and both fit an entry of 1 MiB.
+pub(crate) const HISTORY_DAMAGED_BYTES_MAX: usize = 512 * 1024;
+
 /// How long the history of an ended token is kept, as the contract says.
 pub(crate) const HISTORY_KEPT: Duration = Duration::from_secs(90 * 24 * 3600);
 

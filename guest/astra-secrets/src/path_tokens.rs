@@ -84,10 +84,13 @@ fn read(context: &Context<'_>, data: &FieldData) -> Outcome {
         // Only a token that has not ended is looked for among what is not in the index yet.
         record = record::find(context, &org_id, client_id)?;
     }
-    let Some(history) = record.as_mut().map(|record| &mut record.history).or(ended.as_mut()) else { return Ok(None) };
-    let warning = history::warning(&org_id, client_id, history);
-    history.events.extend(record::waiting_reads(context, &org_id, client_id)?);
-    history.keep_latest();
+    let (history, key) = match (&mut record, &mut ended) {
+        (Some(record), _) => (&mut record.history, record.id.key()),
+        (None, Some(history)) => (history, history::key(&org_id, client_id)),
+        (None, None) => return Ok(None),
+    };
+    let warning = history.warning(client_id, &key);
+    history.add(record::waiting_reads(context, &org_id, client_id)?);
     let events = std::mem::take(&mut history.events);
     let answer = match (record, ended.and_then(|history| history.ended)) {
         (Some(record), _) => Response::json(&Shown::live(&org_id, client_id, &record.facts(), events))?,

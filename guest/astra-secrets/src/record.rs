@@ -22,12 +22,12 @@ use secrets_framework::{Context, Error, Sensitive};
 use serde_json::{Map, Value};
 
 use crate::config::Origin;
-use crate::history::{Event, Facts, History};
+use crate::history::{Facts, History};
 use crate::limits::LEASE_END_MARGIN;
 use crate::lock::Lock;
 use crate::names::{OrgId, RoleName};
 use crate::schedule_queue::{QueuedTask, Task};
-use crate::storage::{TokenRef, Write};
+use crate::storage::TokenRef;
 use crate::time_text;
 use crate::who::Who;
 
@@ -172,11 +172,6 @@ impl Record {
     /// Its task in the schedule queue, at this time.
     fn task(&self, at: u64) -> QueuedTask {
         QueuedTask::new(Task::Token(self.token_ref()), at)
-    }
-
-    /// Notes an event in its history. A change that is answered comes before the one that stores the record.
-    pub(crate) fn note(&mut self, context: &Context<'_>, event: Event) -> Option<Write> {
-        self.history.note(context, &self.org_id, &self.client_id, event)
     }
 
     /// What is shown of it, and kept in its history after its end.

@@ -81,13 +81,12 @@ fn end_old(
 ) -> Result<(Record, Vec<Write>), Error> {
     let client_id = config.admin_token.client_id().unwrap_or_default();
     if let Some(mut old) = record::load(context, id)?.filter(|record| record.client_id == client_id) {
-        let mut writes: Vec<Write> = old.note(context, Event::Rotate).into_iter().collect();
-        writes.extend(record::writes_of_end(&mut old, ends)?);
+        old.history.note(context, Event::Rotate);
+        let writes = record::writes_of_end(&mut old, ends)?;
         return Ok((old, writes));
     }
     let mut old = Record { lease_end: ends, ..admin_record(config, client_id, role_ids.to_vec()) };
-    // Its history is empty, so that nothing goes into quarantine.
-    let _ = old.note(context, Event::Rotate);
+    old.history.note(context, Event::Rotate);
     let writes = record::writes_of_new(&old)?.into();
     Ok((old, writes))
 }

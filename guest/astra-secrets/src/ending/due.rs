@@ -5,7 +5,7 @@ use secrets_framework::host::LogLevel;
 use secrets_framework::{Context, Error};
 
 use super::{Patience, Target, end_token};
-use crate::history::{self, End, Keeping};
+use crate::history::{self, End};
 use crate::in_use;
 use crate::limits::{ENDED_PER_ROLLBACK_MAX, ENDED_RETRY_PAUSE, QUEUED_TOKENS_PER_WRITE, ROLLBACK_BUDGET};
 use crate::read_only;
@@ -122,8 +122,8 @@ fn look<'a>(context: &Context<'_>, due: &[Due<'a>], when: When) -> Result<Vec<Du
     let keys: Vec<String> =
         without_record.iter().map(|due| history::key(&due.token.org_id, &due.token.client_id)).collect();
     for (due, read) in without_record.iter().zip(read_many(storage, &keys)?) {
-        let Keeping { look_at, writes: changes } = history::keep_or_forget(context, due.token, read)?;
-        writes.extend(changes);
+        let (look_at, change) = history::keep_or_forget(context, due.token, read)?;
+        writes.extend(change);
         match look_at {
             Some(at) => writes.extend(due.task.writes_of_move(at)),
             None => writes.push(Write::Delete(due.task.key())),

@@ -2,19 +2,20 @@
 //! there with the facts of the record. It holds no secret. The record tells of the mint, so that a mint notes no event.
 //!
 //! Additions of a newer version are kept: unknown words of events are shown as they are, and unknown fields written back.
-//! A history that cannot be read is never written over, but goes into quarantine.
+//! A history that cannot be read is kept within the one that takes its place.
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 
-use secrets_framework::host::{LogLevel, StorageEntry};
+use secrets_framework::host::StorageEntry;
 use secrets_framework::{Context, Error};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use super::Event;
-use crate::limits::HISTORY_EVENTS_MAX;
+use crate::limits::{HISTORY_DAMAGED_BYTES_MAX, HISTORY_EVENTS_MAX};
 use crate::names::OrgId;
+use crate::storage::json::undecoded;
 use crate::storage::key::{HISTORY_PREFIX, segment};
 use crate::who::Who;
 
@@ -28,15 +29,12 @@ pub(crate) struct History {
     /// Of a token that has ended.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) ended: Option<Ended>,
-    /// When, in seconds since 1970-01-01T00:00:00Z, what could not be read was last set aside; 0 = never.
-    #[serde(skip_serializing_if = "is_zero")]
-    pub(crate) set_aside: u64,
+    /// Histories that could not be read, as JSON: text, or else the numbers of their bytes, where they are none.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub(super) damaged: Vec<Value>,
     /// Fields that we do not know, kept when the entry is rewritten.
     #[serde(flatten)]
     other: Map<String, Value>,
-    /// Its bytes, where they cannot be read: then there is nothing else.
-    #[serde(skip)]
-    pub(crate) unreadable: Option<Vec<u8>>,
 }
 
 /// One event.
@@ -132,61 +130,59 @@ impl Whereabouts {
 }
 
 impl History {
-    /// Sorts the events, and drops the oldest that have no room. The mint stays: it is not among them.
-    pub(crate) fn keep_latest(&mut self) {
+    /// Adds events of this or earlier requests. The oldest that have no room go; the mint stays: it is not among them.
+    pub(crate) fn add(&mut self, events: impl IntoIterator<Item = Happened>) {
+        self.events.extend(events);
         // A token that was read and revoked in one second was read first.
         self.events.sort_by_key(|event| (event.at, event.event != Event::Read.as_str()));
         let room = HISTORY_EVENTS_MAX - 1;
         self.events.drain(..self.events.len().saturating_sub(room));
     }
 
-    /// Its entry.
+    /// The end of the token; of a history without one, its last event.
+    pub(super) fn last_change(&self) -> u64 {
+        let event = self.events.last().map_or(0, |event| event.at);
+        self.ended.as_ref().map_or(event, |ended| ended.at)
+    }
+
+    /// Its entry, for a token that has ended.
     pub(crate) fn to_entry(&self, org_id: &OrgId, client_id: &str) -> Result<StorageEntry, Error> {
         StorageEntry::json(key(org_id, client_id), self)
     }
 
+    /// The history that an entry holds; the error is one to go on with, where the entry is not readable.
+    pub(super) fn read(entry: &StorageEntry) -> Result<Self, Self> {
+        Self::of_value(serde_json::from_slice(&entry.value).unwrap_or_else(|_| undecoded(&entry.value)))
+    }
+
     /// The history that a record holds as this JSON.
     pub(crate) fn in_record(value: Value) -> Self {
-        match value {
-            Value::Null => Self::default(),
-            value => Self::decode(value.to_string().into_bytes()),
-        }
+        if value.is_null() { Self::default() } else { Self::of_value(value).unwrap_or_else(|damaged| damaged) }
+    }
+
+    fn of_value(value: Value) -> Result<Self, Self> {
+        Self::deserialize(&value).map_err(|_| {
+            let bytes = value.to_string().len();
+            let is_kept = bytes <= HISTORY_DAMAGED_BYTES_MAX;
+            let damaged = if is_kept { value } else { format!("{bytes} bytes, too many to be kept").into() };
+            Self { damaged: vec![damaged], ..Self::default() }
+        })
     }
 
     /// Its JSON in a record; null where nothing happened.
     pub(crate) fn to_value(&self) -> Value {
-        let value = match &self.unreadable {
-            Some(bytes) => serde_json::from_slice(bytes),
-            None => serde_json::to_value(self),
-        };
-        value.ok().filter(|value| value.as_object().is_none_or(|map| !map.is_empty())).unwrap_or_default()
-    }
-
-    fn decode(bytes: Vec<u8>) -> Self {
-        serde_json::from_slice(&bytes).unwrap_or_else(|_| Self { unreadable: Some(bytes), ..Self::default() })
+        let value = serde_json::to_value(self).ok();
+        value.filter(|value| value.as_object().is_none_or(|map| !map.is_empty())).unwrap_or_default()
     }
 }
 
 /// The history of a token that has ended.
 pub(crate) fn load(context: &Context<'_>, org_id: &OrgId, client_id: &str) -> Result<Option<History>, Error> {
     let entry = crate::storage::entry(context.storage(), &key(org_id, client_id))?;
-    Ok(entry.map(|entry| decode(context, entry)))
-}
-
-/// The history that an entry holds. One that is not readable is logged.
-pub(super) fn decode(context: &Context<'_>, entry: StorageEntry) -> History {
-    let history = History::decode(entry.value);
-    if history.unreadable.is_some() {
-        context.log(LogLevel::Error, "a token's history is not readable", &[("key", &entry.key)]);
-    }
-    history
+    Ok(entry.map(|entry| History::read(&entry).unwrap_or_else(|damaged| damaged)))
 }
 
 /// The key of the history of a token that has ended.
 pub(crate) fn key(org_id: &OrgId, client_id: &str) -> String {
     format!("{HISTORY_PREFIX}{}/{}", segment(org_id.as_str()), segment(client_id))
-}
-
-fn is_zero(number: &u64) -> bool {
-    *number == 0
 }

@@ -2,10 +2,10 @@
 
 #![expect(clippy::unwrap_used, reason = "tests")]
 
+mod damaged;
 mod end;
 mod faults;
 mod forget;
-mod quarantine;
 mod reads;
 
 use secrets_framework::Operation;
@@ -87,7 +87,7 @@ fn each_event_says_when_what_and_who() {
     mount.renew(mount.lease(made.secret)).0.unwrap();
     mount.host.clock.advance(second);
     with_record(&mount, &client_id, |context, mut record| {
-        assert!(record.note(context, Event::Rotate).is_none());
+        record.history.note(context, Event::Rotate);
         write_batch(context, &[record::write_of(&record).unwrap()]).unwrap();
     });
     let shown = shown(&mount, &client_id);

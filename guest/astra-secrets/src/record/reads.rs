@@ -90,10 +90,10 @@ fn fold(context: &Context<'_>, org_id: &OrgId, client_id: &str, id: Option<&Reco
     let record = super::load(context, &id)?.filter(is_it);
     let mut writes = Vec::new();
     if let Some(mut record) = record {
-        writes.extend(record.history.add(context, org_id, client_id, events));
+        record.history.add(events);
         writes.push(super::write_of(&record)?);
     } else if let Some(mut history) = history::load(context, org_id, client_id)? {
-        writes.extend(history.add(context, org_id, client_id, events));
+        history.add(events);
         writes.push(Write::Put(history.to_entry(org_id, client_id)?));
     } else if !is_complete(context)? {
         // It may be one of the Go plugin's that the index does not have yet.

@@ -41,8 +41,8 @@ pub(crate) fn renew(context: &Context<'_>, record: &mut Record, lease_end: u64) 
     let is_queued = record.lease_end != 0;
     record.lease_end = lease_end;
     let queued = record.deadline().filter(|_| !is_queued).map(|at| Write::Put(record.task(at).entry()));
-    let noted = record.note(context, Event::Renew);
-    let writes: Vec<Write> = queued.into_iter().chain(noted).chain([write_of(record)?]).collect();
+    record.history.note(context, Event::Renew);
+    let writes: Vec<Write> = queued.into_iter().chain([write_of(record)?]).collect();
     write_batch(context, &writes)
 }
 
@@ -105,9 +105,9 @@ pub(crate) fn remove_from(
     }
     let now = context.now().as_secs();
     let mut history = record.history.clone();
-    let ended = Ended { at: now, how: how.as_str().into(), facts: record.facts(), whereabouts };
-    let mut writes: Vec<Write> = history.end(context, org_id, client_id, ended).into_iter().collect();
-    writes.push(Write::Put(history.to_entry(org_id, client_id)?));
+    history.note(context, Event::Revoke);
+    history.ended = Some(Ended { at: now, how: how.as_str().into(), facts: record.facts(), whereabouts });
+    let mut writes = vec![Write::Put(history.to_entry(org_id, client_id)?)];
     if record.lease_end == 0 {
         // No task would find the history.
         writes.push(Write::Put(record.task(history::forget_at(now)).entry()));

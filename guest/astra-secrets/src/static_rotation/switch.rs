@@ -47,12 +47,12 @@ fn try_switch(
     let grace_period = if role.token_dead { Duration::ZERO } else { role.grace_period };
     let ends = end_of_replaced(old.as_ref(), now, now + grace_period.as_secs());
     if let Some(old) = &mut old {
-        writes.extend(old.note(context, Event::Rotate));
+        old.history.note(context, Event::Rotate);
         writes.extend(record::writes_of_end(old, ends)?);
     } else if !role.client_id.is_empty() {
         // It was lost; the token is in use all the same, and is to end as any other.
         let mut lost = Record { lease_end: ends, ..lost_record(&role) };
-        writes.extend(lost.note(context, Event::Rotate));
+        lost.history.note(context, Event::Rotate);
         writes.extend(record::writes_of_new(&lost)?);
         old = Some(lost);
     }

@@ -40,9 +40,6 @@ pub(crate) const INDEX_STATE_KEY: &str = "index-state";
 /// `history/<organization>/<client ID>`: what happened to a token that has ended, and what it was.
 pub(crate) const HISTORY_PREFIX: &str = "history/";
 
-/// `history-unreadable/<organization>/<client ID>/<seconds>`: the bytes of a history that cannot be read.
-pub(crate) const HISTORY_UNREADABLE_PREFIX: &str = "history-unreadable/";
-
 /// `reads/<organization>.<client ID>/<seconds>-<random>`: a read of a token's secret that is not in its history yet.
 pub(crate) const READS_PREFIX: &str = "reads/";
 
@@ -148,7 +145,6 @@ mod tests {
             CLIENT_INDEX_PREFIX,
             INDEX_STATE_KEY,
             HISTORY_PREFIX,
-            HISTORY_UNREADABLE_PREFIX,
             READS_PREFIX,
             SCHEDULE_QUEUE_PREFIX,
             SCHEDULE_QUEUE_STATE_KEY,
