@@ -24,7 +24,8 @@ use crate::lock::Lock;
 use crate::mint::{Facts, MintRequest, describe, make_proven};
 use crate::names::OrgId;
 use crate::read_only;
-use crate::record::{self, Ended, RecordId};
+use crate::record::{self, RecordId};
+use crate::storage::TokenRef;
 use crate::who::{self, Who};
 
 use switch::{Successor, switch};
@@ -36,8 +37,10 @@ pub(crate) struct Rotated {
     pub(crate) client_id: String,
     /// The one that it replaces.
     pub(crate) previous_client_id: String,
-    /// The record of that one, and when it ends.
-    pub(crate) previous: Ended,
+    /// That one.
+    previous: TokenRef,
+    /// When that one ends, in seconds since 1970-01-01T00:00:00Z.
+    pub(crate) previous_ends: u64,
     /// What the caller is to be told.
     pub(crate) warnings: Vec<String>,
 }
@@ -74,7 +77,7 @@ fn replace_token(context: &Context<'_>, config: &OrgConfig, patience: Patience) 
     let made = make_proven(context, &client, &wanted, |error| not_proven(&config.org_id, error))?;
     let rotated = switch(context, &client, config, &made, Successor { role_ids, created_by: created_by.clone() })?;
     log_rotation(context, &config.org_id, &rotated);
-    end_at_once(context, &rotated.previous);
+    end_at_once(context, &rotated.previous, rotated.previous_ends);
     Ok(rotated)
 }
 

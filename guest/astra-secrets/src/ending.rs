@@ -1,8 +1,8 @@
 //! Ending a token: in Astra first, then its record. One way for revocation,
 //! deletion, rollback and whatever else ends tokens.
 
+mod due;
 mod elsewhere;
-mod expired;
 mod listed;
 mod presence;
 
@@ -15,7 +15,7 @@ use secrets_framework::host::{LogLevel, StorageEntry};
 use crate::admin_refusal;
 use crate::client::{AstraClient, ClientError, is_about_the_token, upstream};
 use crate::config::{self, OrgConfig, Origin, Retired};
-use crate::history::{self, End, Whereabouts};
+use crate::history::{End, Whereabouts};
 use crate::limits::{ROLLBACK_REQUEST_TIMEOUT, ROLLBACK_UPSTREAM_BUDGET};
 use crate::mint;
 use crate::names::OrgId;
@@ -23,8 +23,8 @@ use crate::read_only;
 use crate::record::{self, Record, TokenKind};
 use crate::storage;
 
+pub(crate) use due::{end_at_once, run_due};
 pub(crate) use elsewhere::remove_absent;
-pub(crate) use expired::{end_at_once, end_expired};
 
 use elsewhere::{Absent, end_elsewhere, may_be_elsewhere};
 use listed::Sought;
@@ -122,7 +122,7 @@ pub(crate) fn end_token_with(context: &Context<'_>, target: &Target<'_>, config:
         // Only the history says where it was, or was not looked for.
         None if !whereabouts.is_own() => {
             let record = Record::new(target.org_id.clone(), target.client_id);
-            history::end_with(context, record.subject(), record.facts(), target.how, whereabouts, Vec::new())?;
+            record::remove_from(context, &record, target.how, whereabouts)?;
         }
         None => {}
     }
@@ -178,8 +178,12 @@ pub(crate) fn drop_retired_if_unused(context: &Context<'_>, org_id: &OrgId) -> R
     if !config::has_retired(context, org_id)? {
         return Ok(());
     }
-    // An admin token that has no end is held by the config that is there.
-    let needs_it = |record: &Record| record.kind != TokenKind::Admin || record.due != 0;
+    // The config that is there holds its own admin token.
+    let current = config::load(context, org_id)?;
+    let current = current.as_ref().and_then(|config| config.admin_token.client_id());
+    let needs_it = |record: &Record| {
+        record.kind != TokenKind::Admin || record.lease_end != 0 || current != Some(record.client_id.as_str())
+    };
     if record::any_in_org_where(context, org_id, needs_it)? || mint::any_open_in_org(context, org_id)? {
         return Ok(());
     }

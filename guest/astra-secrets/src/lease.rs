@@ -10,7 +10,7 @@ use crate::astra_token::{Held, KIND};
 use crate::config;
 use crate::ending::{Patience, Target, config_for_ending_from, end_token_with};
 use crate::history::{self, End};
-use crate::limits::{LEASE_END_MARGIN, RENEWAL_ROUNDING};
+use crate::limits::RENEWAL_ROUNDING;
 use crate::record::{self, Record, RecordId};
 use crate::role::lease_settings;
 use crate::role::{self, Role, go_text};
@@ -42,7 +42,7 @@ pub(crate) fn renew(context: &Context<'_>, lease: &Lease) -> Outcome {
     if let Some(mut record) = record {
         // Never earlier: should the server die before it stores a shorter lease, the longer one goes on.
         let lease_end = (now + ttl).as_secs().max(record.lease_end);
-        record::move_end(context, &mut record, lease_end, lease_end + LEASE_END_MARGIN.as_secs())?;
+        record::renew(context, &mut record, lease_end)?;
     }
     let mut response = Response::default();
     if bounds.wanted.saturating_sub(ttl) > RENEWAL_ROUNDING {

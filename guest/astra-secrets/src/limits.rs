@@ -153,8 +153,8 @@ pub(crate) const ASTRA_DESCRIPTION_BYTES_MAX: usize = 256;
 /// longer than the server's six attempts at a revocation take (10 s doubling, up to half more each: 16 min).
 pub(crate) const LEASE_END_MARGIN: Duration = Duration::from_secs(20 * 60);
 
-/// Ended records that one rollback call looks at.
-pub(crate) const ENDED_PER_ROLLBACK_MAX: u32 = 50;
+/// Tokens that one rollback call ends.
+pub(crate) const ENDED_PER_ROLLBACK_MAX: usize = 50;
 
 /// Time in which a rollback call begins with further ended records, and then with further things that are due; the
 /// next call goes on. With the 10 s of the write-ahead entries, and with an Astra that hangs at the last of each
@@ -243,8 +243,19 @@ pub(crate) const SCHEDULE_BYTES_MAX: usize = 128;
 /// Shortest window: a few of the server's calls, so that one that fails is not the last.
 pub(crate) const SCHEDULE_WINDOW_MIN: Duration = Duration::from_secs(5 * 60);
 
-/// Things of the schedule queue that one rollback call looks at; the next call goes on.
+/// Tasks of one kind in the schedule queue, tokens apart, that one rollback call looks at; the next call goes on.
 pub(crate) const SCHEDULED_TASKS_PER_ROLLBACK_MAX: u32 = 50;
+
+/// Tasks of tokens in the schedule queue that one rollback call looks at: some four calls each of the host's 10,000, and
+/// more than a busy mount queues in a minute.
+pub(crate) const QUEUED_TOKENS_PER_ROLLBACK_MAX: u32 = 1_000;
+
+/// Tasks of tokens that move in one transaction, well below what one entry of the server's log may hold.
+pub(crate) const QUEUED_TOKENS_PER_WRITE: usize = 50;
+
+/// Hours of the schedule queue that one rollback call looks into, some lists each: more hours have tasks only after the
+/// server was down for weeks, and then the next call goes on.
+pub(crate) const QUEUE_HOURS_PER_ROLLBACK_MAX: u32 = 1_000;
 
 /// First pause before a scheduled rotation that failed is tried again: the server's next call; doubles each time.
 pub(crate) const ROTATION_BACK_OFF_FIRST: Duration = Duration::from_secs(60);
@@ -266,20 +277,24 @@ pub(crate) const PROOF_RETRIES: u32 = 4;
 /// Events of one token's history, its mint included, as the contract says.
 pub(crate) const HISTORY_EVENTS_MAX: usize = 100;
 
+/// 512 KiB: a damaged history that is kept within the next one. A full history is smaller, and both fit an entry of 1 MiB.
+pub(crate) const HISTORY_DAMAGED_BYTES_MAX: usize = 512 * 1024;
+
 /// How long the history of an ended token is kept, as the contract says.
 pub(crate) const HISTORY_KEPT: Duration = Duration::from_secs(90 * 24 * 3600);
 
+/// Reads of one token's secret of which one folds all that wait into the token's history: so many wait then, mostly, and
+/// each read costs some two storage calls more.
+pub(crate) const READS_PER_FOLD: u64 = 64;
+
+/// Reads of one token that are folded in one transaction, well below what one entry of the server's log may hold.
+pub(crate) const READS_FOLDED_AT_ONCE_MAX: u32 = 250;
+
+/// Storage calls of the host's 10,000 in which a rollback call begins to fold the reads of one more token.
+pub(crate) const READS_FOLD_CALLS_PER_ROLLBACK_MAX: usize = 2_000;
+
 /// Bytes of each text that says who: the server bounds none of them, and a full history must fit an entry of 1 MiB.
 pub(crate) const WHO_BYTES_MAX: usize = 256;
-
-/// Histories that one rollback call forgets: three calls each of the host's 10,000, and more than a busy mount ends in a minute.
-pub(crate) const HISTORIES_PER_ROLLBACK_MAX: u32 = 1_000;
-
-/// Histories that are forgotten in one transaction, well below what one entry of the server's log may hold.
-pub(crate) const HISTORIES_PER_WRITE: usize = 50;
-
-/// Hours that one rollback call looks into, one list each; after a year's pause the queue is up to date within two hours.
-pub(crate) const HISTORY_HOURS_PER_ROLLBACK_MAX: usize = 100;
 
 // ---- tidy and check ----
 
@@ -328,7 +343,7 @@ pub(crate) const TIDY_REMOVED_MAX: usize = 100;
 
 /// Records whose lease has ended that one tidy looks at: rollback ends them, so that more are there only while Astra
 /// fails. They leave room for the static roles of one organization: see [`STATIC_ROLES_MAX`].
-pub(crate) const TIDY_ENDED_MAX: u32 = 200;
+pub(crate) const TIDY_ENDED_MAX: usize = 200;
 
 /// Sentences that one organization's result keeps: the first few tell what is wrong.
 pub(crate) const TIDY_MESSAGES_MAX: usize = 20;

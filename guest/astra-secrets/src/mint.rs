@@ -29,7 +29,6 @@ pub(crate) use settle::{SwitchError, undo};
 use crate::astra_token;
 use crate::client::{AstraClient, ClientError, upstream};
 use crate::config::OrgConfig;
-use crate::limits::LEASE_END_MARGIN;
 use crate::names::TokenLogicalName;
 use crate::record::{self, Inserted, Record, RecordId, TokenKind, TokenSecrets};
 use crate::role::{Role, TokenExpiry};
@@ -178,7 +177,6 @@ fn new_record(
         kind: order.kind,
         made: now.as_secs(),
         lease_end,
-        due: lease_end + LEASE_END_MARGIN.as_secs(),
         ..Record::new(order.config.org_id.clone(), &token.client_id)
     }
 }

@@ -181,9 +181,7 @@ fn read_standard(context: &Context<'_>, data: &FieldData, known: &Known) -> Outc
             record.client_id
         )));
     };
-    if !record::note_read(context, config.record_reads, &record)? {
-        return Ok(None);
-    }
+    record::note_read(context, config.record_reads, &record)?;
     Ok(Some(plain_answer(&record, secrets)?))
 }
 

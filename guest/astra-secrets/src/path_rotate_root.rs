@@ -50,7 +50,7 @@ fn rotate(context: &Context<'_>, data: &FieldData) -> Outcome {
     let response = Response::json(&Answer {
         client_id: &rotated.client_id,
         previous_client_id: &rotated.previous_client_id,
-        previous_ends: time_text::format(std::time::Duration::from_secs(rotated.previous.due)),
+        previous_ends: time_text::format(std::time::Duration::from_secs(rotated.previous_ends)),
     })?;
     Ok(Some(Response { warnings: rotated.warnings, ..response }))
 }

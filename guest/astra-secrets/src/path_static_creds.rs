@@ -115,9 +115,7 @@ fn load(context: &Context<'_>, org_id: &OrgId, name: &RoleName) -> Result<Option
 fn show(context: &Context<'_>, role: &StaticRole, record_reads: bool) -> Outcome {
     let Some(record) = static_role::current_record(context, role)? else { return Ok(None) };
     let Some(secrets) = &record.secrets else { return Ok(None) };
-    if !record::note_read(context, record_reads, &record)? {
-        return Ok(None);
-    }
+    record::note_read(context, record_reads, &record)?;
     let last_rotated = time_text::of_seconds(role.last_rotated);
     Ok(Some(Response::json(&StaticAnswer {
         token: Answer::of(&record, secrets, MetadataName::Custom),

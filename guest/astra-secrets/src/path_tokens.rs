@@ -9,7 +9,7 @@ use secrets_framework::{
 };
 
 use crate::ending::{Patience, Target, end_token};
-use crate::history::{self, End, History};
+use crate::history::{self, End};
 use crate::in_use;
 use crate::names::OrgId;
 use crate::page::{AFTER, LIMIT, Page};
@@ -65,27 +65,28 @@ fn list(context: &Context<'_>, data: &FieldData) -> Outcome {
 fn read(context: &Context<'_>, data: &FieldData) -> Outcome {
     let org_id = target::in_path(context, data)?.org_id;
     let client_id = data.text("client_id").unwrap_or_default();
-    let mut history = history::load(context, &org_id, client_id)?;
-    // One that has ended by its history is not looked for among what is not in the index yet.
-    let has_ended = history.as_ref().is_some_and(|history| history.ended.is_some());
-    let record = match has_ended {
-        true => record::find_indexed(context, &org_id, client_id)?,
-        false => record::find(context, &org_id, client_id)?,
+    let mut record = record::find_indexed(context, &org_id, client_id)?;
+    // Read after the record, which goes when the token ends.
+    let mut ended = match record {
+        Some(_) => None,
+        None => history::load(context, &org_id, client_id)?.filter(|history| history.ended.is_some()),
     };
-    if record.is_none() && !has_ended {
-        // Perhaps it ended between the two looks.
-        history = history::load(context, &org_id, client_id)?;
+    if record.is_none() && ended.is_none() {
+        // Only a token that has not ended is looked for among what is not in the index yet.
+        record = record::find(context, &org_id, client_id)?;
     }
-    let history = history.unwrap_or_default();
-    let warning = history::warning(&org_id, client_id, &history);
-    let answer = match (record, history) {
-        (Some(record), History { events, .. }) => {
-            Response::json(&Shown::live(&org_id, client_id, &record.facts(), events))?
-        }
-        (None, History { events, ended: Some(ended), .. }) => {
-            Response::json(&Shown::ended(&org_id, client_id, &ended, events))?
-        }
-        (None, _) => return Ok(None),
+    let (history, key) = match (&mut record, &mut ended) {
+        (Some(record), _) => (&mut record.history, record.id.key()),
+        (None, Some(history)) => (history, history::key(&org_id, client_id)),
+        (None, None) => return Ok(None),
+    };
+    let warning = history.warning(client_id, &key);
+    history.add(record::waiting_reads(context, &org_id, client_id)?);
+    let events = std::mem::take(&mut history.events);
+    let answer = match (record, ended.and_then(|history| history.ended)) {
+        (Some(record), _) => Response::json(&Shown::live(&org_id, client_id, &record.facts(), events))?,
+        (None, Some(ended)) => Response::json(&Shown::ended(&org_id, client_id, &ended, events))?,
+        (None, None) => return Ok(None),
     };
     Ok(Some(warning.into_iter().fold(answer, Response::warn)))
 }

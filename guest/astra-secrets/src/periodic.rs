@@ -10,54 +10,61 @@ use secrets_framework::host::LogLevel;
 use secrets_framework::{Context, Error, wal};
 
 use crate::admin_rotation;
-use crate::ending::end_expired;
+use crate::ending;
 use crate::held_tokens;
-use crate::history;
-use crate::limits::{ENDED_PER_ROLLBACK_MAX, OPEN_INTENTS_MAX, ROLLBACK_BUDGET, SCHEDULED_TASKS_PER_ROLLBACK_MAX};
+use crate::limits::{LEASE_END_MARGIN, OPEN_INTENTS_MAX, ROLLBACK_BUDGET, SCHEDULED_TASKS_PER_ROLLBACK_MAX};
 use crate::read_only;
 use crate::record;
-use crate::schedule_queue::{self, QueuedTask, Task};
+use crate::schedule_queue::{self, Kind, QueuedTask, Task};
 use crate::static_rotation;
 use crate::tidy;
 
 /// The periodic work; `immediate` = the mount is being disabled.
 pub(crate) fn periodic(context: &Context<'_>, immediate: bool) -> Result<(), Error> {
     // Each has its turn, whatever becomes of the others.
-    let changed = match read_only::is_read_only(context) {
-        true => keep_due(context, immediate),
-        false => change_astra(context, immediate),
-    };
-    let forgotten =
-        if immediate { Ok(()) } else { history::forget_old(context, deadline(context), record::is_unknown) };
+    let worked = run_queue(context, immediate);
+    let deadline = context.now() + ROLLBACK_BUDGET;
+    let folded = if immediate { Ok(()) } else { record::fold_reads(context, deadline) };
     let filled = record::backfill_index(context);
     let dropped = retired::drop_unused(context);
-    changed.and(forgotten).and(filled).and(dropped)
+    worked.and(folded).and(filled).and(dropped)
 }
 
-/// What is due in Astra: tokens to be ended, and tasks of the schedule queue.
-fn change_astra(context: &Context<'_>, immediate: bool) -> Result<(), Error> {
-    let ended = end_expired(context, immediate);
+/// Does what is due in the schedule queue.
+fn run_queue(context: &Context<'_>, immediate: bool) -> Result<(), Error> {
+    let now = context.now();
+    // When the mount goes, the margin of leases that have ended is not waited for.
+    let until = if immediate { now + LEASE_END_MARGIN } else { now };
+    let due = schedule_queue::due(context, &Kind::ALL, until.as_secs())?;
+    let ended = ending::run_due(context, &due, immediate);
+    if read_only::is_read_only(context) {
+        return keep_due(context, ended?, &due, immediate);
+    }
+    let ended = ended.map(drop);
     // A mount that goes makes nothing new.
-    let until = deadline(context);
-    let worked = if immediate { Ok(()) } else { work(context, until) };
-    let looked = if immediate { Ok(()) } else { look_at_held(context, until) };
+    if immediate {
+        return ended;
+    }
+    let deadline = context.now() + ROLLBACK_BUDGET;
+    let worked = work(context, due, deadline);
+    let looked = look_at_held(context, deadline);
     ended.and(worked).and(looked)
 }
 
 /// Looks for dead tokens; the schedule queue replaces those that were found, in this call if there is time.
-fn look_at_held(context: &Context<'_>, until: Duration) -> Result<(), Error> {
-    if held_tokens::look(context, until)? { work(context, until) } else { Ok(()) }
-}
-
-fn deadline(context: &Context<'_>) -> Duration {
-    context.now() + ROLLBACK_BUDGET
+fn look_at_held(context: &Context<'_>, deadline: Duration) -> Result<(), Error> {
+    if !held_tokens::look(context, deadline)? {
+        return Ok(());
+    }
+    let due = schedule_queue::due(context, &[Kind::RotateStatic], context.now().as_secs())?;
+    work(context, due, deadline)
 }
 
 /// Does what is due, the earliest first, until `deadline` has passed. A thing
 /// that fails is for its own to postpone; the others have their turn.
-fn work(context: &Context<'_>, deadline: Duration) -> Result<(), Error> {
+fn work(context: &Context<'_>, due: Vec<QueuedTask>, deadline: Duration) -> Result<(), Error> {
     let mut result = Ok(());
-    for due in schedule_queue::due(context)? {
+    for due in due {
         if context.now() > deadline {
             break;
         }
@@ -76,6 +83,8 @@ fn work_on(context: &Context<'_>, due: &QueuedTask) -> Result<(), Error> {
         Task::RotateAdmin(org_id) => admin_rotation::run_due(context, org_id, due),
         Task::RotateStatic(org_id, name) => static_rotation::run_due(context, org_id, name, due),
         Task::Tidy(org_id) => tidy::run_due(context, org_id, due),
+        // These have been done.
+        Task::Token(_) => Ok(()),
     }
 }
 
@@ -83,11 +92,11 @@ fn work_on(context: &Context<'_>, due: &QueuedTask) -> Result<(), Error> {
 ///
 /// The server goes on and forgets the storage of a mount that is being disabled, whatever is left there: then
 /// what is left is an error.
-fn keep_due(context: &Context<'_>, immediate: bool) -> Result<(), Error> {
-    let now = context.now().as_secs();
+fn keep_due(context: &Context<'_>, ended: usize, due: &[QueuedTask], immediate: bool) -> Result<(), Error> {
     let entries = count(wal::ids(context, "", OPEN_INTENTS_MAX)?.len(), OPEN_INTENTS_MAX);
-    let ended = count(record::ended(context, now, ENDED_PER_ROLLBACK_MAX)?.len(), ENDED_PER_ROLLBACK_MAX);
-    let scheduled = count(schedule_queue::due(context)?.len(), SCHEDULED_TASKS_PER_ROLLBACK_MAX);
+    let scheduled = due.iter().filter(|due| !matches!(due.task, Task::Token(_))).count();
+    let ended = count(ended, Kind::Token.budget());
+    let scheduled = count(scheduled, SCHEDULED_TASKS_PER_ROLLBACK_MAX);
     if [&entries, &ended, &scheduled].iter().all(|count| *count == "0") {
         return Ok(());
     }

@@ -1,15 +1,14 @@
 //! Records: what this mount knows of each token it made.
 //!
 //! A record is stored under `token/<id>`, as the Go plugin did; it is found by
-//! its client ID and by the end of its lease through two indexes (`index`).
+//! its client ID through an index (`index`), and by its deadline through the schedule queue.
 //! Only `stored` turns a record into bytes and back. Nothing here asks Astra.
 
 mod backfill;
 mod find;
 mod index;
-mod key;
 mod listing;
-mod note_read;
+mod reads;
 mod stored;
 mod visit;
 mod walk;
@@ -24,23 +23,25 @@ use secrets_framework::{Context, Error, Sensitive};
 use serde_json::{Map, Value};
 
 use crate::config::Origin;
-use crate::history::{Facts, Subject};
+use crate::history::{Facts, History};
+use crate::limits::LEASE_END_MARGIN;
 use crate::lock::Lock;
 use crate::names::{OrgId, RoleName};
+use crate::schedule_queue::{QueuedTask, Task};
+use crate::storage::TokenRef;
 use crate::time_text;
 use crate::who::Who;
 
+pub(crate) use crate::storage::RecordId;
 pub(crate) use backfill::{backfill_index, being_indexed, is_complete, passed_over, write_of_empty_mount};
-pub(crate) use find::{find, find_indexed, find_so_far, is_indexed, is_unknown};
-pub(crate) use index::{Ended, drop_due, ended, unknown_due_keys, visit_ended};
-pub(crate) use key::RecordId;
+pub(crate) use find::{find, find_indexed, find_so_far, is_indexed};
 pub(crate) use listing::{Cut, Listing, all, in_org};
-pub(crate) use note_read::note_read;
+pub(crate) use reads::{fold_reads, note_read, unknown_read_keys, waiting_reads};
 pub(crate) use visit::{Seen, visit_in_org};
 pub(crate) use walk::{IndexSlice, any_given_out, any_in_org_where, counts, index_slice, load_own, org_ids};
 pub(crate) use write::{
-    Inserted, hold, insert, move_end, postpone, prove_writable, remove, remove_from, remove_if_same, remove_unreadable,
-    write_of, writes_of_end, writes_of_held, writes_of_new,
+    Inserted, end_later, hold, insert, prove_writable, remove, remove_from, remove_if_same, remove_unreadable, renew,
+    write_of, writes_of_end, writes_of_new,
 };
 
 /// How a token was made.
@@ -117,10 +118,11 @@ pub(crate) struct Record {
     pub(crate) created_by: Who,
     /// When we made it, in seconds since 1970-01-01T00:00:00Z; 0 = unknown.
     pub(crate) made: u64,
-    /// The latest end that its lease can have, in seconds since then; 0 = unknown.
+    /// The latest end that its lease can have, in seconds since then; 0 = unknown, or in use without a lease. A record
+    /// with an end has a task in the schedule queue, at its deadline or before.
     pub(crate) lease_end: u64,
-    /// The time under which it stands in the index of ends; 0 = not there.
-    pub(crate) due: u64,
+    /// What happened to it since it was made.
+    pub(crate) history: History,
     /// Fields that we do not know, kept when the entry is rewritten.
     pub(crate) other: Map<String, Value>,
 }
@@ -145,7 +147,7 @@ impl Record {
             created_by: Who::default(),
             made: 0,
             lease_end: 0,
-            due: 0,
+            history: History::default(),
             other: Map::new(),
         }
     }
@@ -156,9 +158,22 @@ impl Record {
         self.client_id.is_empty()
     }
 
-    /// The token as the subject of its history.
-    pub(crate) fn subject(&self) -> Subject<'_> {
-        Subject { org_id: &self.org_id, client_id: &self.client_id }
+    /// The token, without what is known of it.
+    pub(crate) fn token_ref(&self) -> TokenRef {
+        let Self { id, org_id, client_id, .. } = self;
+        TokenRef { org_id: org_id.clone(), client_id: client_id.clone(), record_id: id.clone() }
+    }
+
+    /// When rollback ends its token, in seconds since 1970-01-01T00:00:00Z: after the margin of a lease, or at the end of a
+    /// grace period. None = it has no end.
+    pub(crate) fn deadline(&self) -> Option<u64> {
+        let margin = if self.kind.is_replaceable() { Duration::ZERO } else { LEASE_END_MARGIN };
+        (self.lease_end != 0).then(|| self.lease_end.saturating_add(margin.as_secs()))
+    }
+
+    /// Its task in the schedule queue, at this time.
+    fn task(&self, at: u64) -> QueuedTask {
+        QueuedTask::new(Task::Token(self.token_ref()), at)
     }
 
     /// What is shown of it, and kept in its history after its end.

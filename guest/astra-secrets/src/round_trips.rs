@@ -18,13 +18,12 @@ const ROWS: [Row; 12] = [
     ("mint by `creds`", |mount, _| well(mount.creds()), [9, 8]),
     ("mint by `org/token`", |mount, _| well(mount.org_token(json!({}))), [9, 8]),
     ("mint by `org/token`, named", |mount, _| well(mount.org_token(json!({ "logical_name": "other" }))), [11, 10]),
-    // The first event of a token queues its history, to be forgotten some day.
-    ("renew", |mount, made| well(mount.renew(lease(mount, made))), [8, 7]),
-    ("renew again", renew_again, [7, 6]),
-    ("revoke", |mount, made| well(mount.revoke(lease(mount, made))), [9, 8]),
-    ("read `org/token` by name", |mount, _| read(mount, "org/token", named()), [6, 5]),
-    ("read `org/token` by client ID", |mount, made| read(mount, "org/token", by_client_id(made)), [8, 7]),
-    ("read `static-creds`", |mount, _| read(mount, &format!("static-creds/{ORG_A}/app"), Value::Null), [7, 6]),
+    ("renew", |mount, made| well(mount.renew(lease(mount, made))), [2, 2]),
+    ("renew again", renew_again, [2, 2]),
+    ("revoke", |mount, made| well(mount.revoke(lease(mount, made))), [6, 5]),
+    ("read `org/token` by name", |mount, _| read(mount, "org/token", named()), [2, 2]),
+    ("read `org/token` by client ID", |mount, made| read(mount, "org/token", by_client_id(made)), [4, 4]),
+    ("read `static-creds`", |mount, _| read(mount, &format!("static-creds/{ORG_A}/app"), Value::Null), [3, 3]),
     ("read `tokens`", |mount, made| read(mount, &format!("tokens/{ORG_A}/{}", made.client_id()), Value::Null), [4, 4]),
     ("read `config`", |mount, _| read(mount, &format!("config/{ORG_A}"), Value::Null), [1, 1]),
     ("read `roles`", |mount, _| read(mount, &format!("roles/{ORG_A}/reader"), Value::Null), [1, 1]),
@@ -32,9 +31,8 @@ const ROWS: [Row; 12] = [
 
 #[test]
 fn an_operation_waits_for_storage_so_often() {
-    for (name, act, expected) in ROWS {
-        assert_eq!([true, false].map(|transactional| round_trips(act, transactional)), expected, "{name}");
-    }
+    let counted = ROWS.map(|(name, act, _)| (name, [true, false].map(|transactional| round_trips(act, transactional))));
+    assert_eq!(counted, ROWS.map(|(name, _, expected)| (name, expected)));
 }
 
 /// On a mount with a static role and a token that has a name.

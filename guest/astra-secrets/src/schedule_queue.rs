@@ -1,18 +1,27 @@
-//! What is to be done at a time: one entry of storage for each thing, sorted
-//! by time, so that a rollback call costs what is due and not what is stored.
+//! The schedule queue: one entry for each task and its time, at `queue/<hour>/<kind>/<seconds>.<what>`.
 //!
-//! The thing itself (a config, a static role) knows under which time
-//! it stands here, moves its entry together with its own, and has the last
-//! word: an entry that it does not confirm is dropped.
+//! A rollback call lists the hour that runs, and each hour once the earlier ones: the call costs what is due and not what
+//! is stored, also on a server without pages of lists. Each kind has a folder and a budget of its own, so that tasks of
+//! one kind, however many, never take the place of another kind's.
+//!
+//! A due task reads the entry that the task names, which has the last word: the task is done, moves to another time, or
+//! is dropped.
 
 use secrets_framework::host::StorageEntry;
 use secrets_framework::{Context, Error};
+use serde::{Deserialize, Serialize};
 
-use crate::limits::{LIST_PAGE, QUEUE_PAGES_MAX, SCHEDULED_TASKS_PER_ROLLBACK_MAX};
+use crate::limits::{
+    LIST_PAGE, QUEUE_HOURS_PER_ROLLBACK_MAX, QUEUE_PAGES_MAX, QUEUED_TOKENS_PER_ROLLBACK_MAX,
+    SCHEDULED_TASKS_PER_ROLLBACK_MAX,
+};
 use crate::names::OrgId;
-use crate::storage::key::{SCHEDULE_QUEUE_PREFIX, from_segment, segment};
+use crate::storage::key::{SCHEDULE_QUEUE_PREFIX, SCHEDULE_QUEUE_STATE_KEY, from_segment, segment};
+use crate::storage::{TokenRef, Write};
 
-const DUE_DIGITS: usize = 12;
+const HOUR_DIGITS: usize = 8;
+
+const SECOND_DIGITS: usize = 12;
 
 /// A thing to do.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -23,122 +32,219 @@ pub(crate) enum Task {
     RotateStatic(OrgId, String),
     /// Tidy an organization.
     Tidy(OrgId),
+    /// End a token whose lease is over, or delete the history of a token that ended long ago.
+    Token(TokenRef),
 }
 
-/// An entry whose time has come.
+/// The kind of a task.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Kind {
+    RotateAdmin,
+    RotateStatic,
+    Tidy,
+    Token,
+}
+
+impl Kind {
+    /// All kinds.
+    pub(crate) const ALL: [Self; 4] = [Self::RotateAdmin, Self::RotateStatic, Self::Tidy, Self::Token];
+
+    fn as_str(self) -> &'static str {
+        match self {
+            Self::RotateAdmin => "rotate-admin",
+            Self::RotateStatic => "rotate-static",
+            Self::Tidy => "tidy",
+            Self::Token => "token",
+        }
+    }
+
+    /// Tasks of this kind that one rollback call looks at.
+    pub(crate) fn budget(self) -> u32 {
+        match self {
+            Self::RotateAdmin | Self::RotateStatic | Self::Tidy => SCHEDULED_TASKS_PER_ROLLBACK_MAX,
+            Self::Token => QUEUED_TOKENS_PER_ROLLBACK_MAX,
+        }
+    }
+}
+
+/// A task and its time.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct QueuedTask {
     /// What to do.
     pub(crate) task: Task,
-    /// The time under which it stands, in seconds since 1970-01-01T00:00:00Z.
+    /// When, in seconds since 1970-01-01T00:00:00Z.
     pub(crate) at: u64,
 }
 
 impl QueuedTask {
-    /// A thing to do at a time.
+    /// A task at a time.
     pub(crate) fn new(task: Task, at: u64) -> Self {
         Self { task, at }
     }
 
-    /// Its key; a thing that moves deletes the old one and puts the new.
+    /// Its key.
     pub(crate) fn key(&self) -> String {
-        let (kind, org_id, rest) = match &self.task {
-            Task::RotateAdmin(org_id) => ("rotate-admin", org_id, None),
-            Task::RotateStatic(org_id, name) => ("rotate-static", org_id, Some(name)),
-            Task::Tidy(org_id) => ("tidy", org_id, None),
+        let (kind, what) = match &self.task {
+            Task::RotateAdmin(org_id) => (Kind::RotateAdmin, segment(org_id.as_str())),
+            Task::RotateStatic(org_id, name) => {
+                (Kind::RotateStatic, format!("{}.{}", segment(org_id.as_str()), segment(name)))
+            }
+            Task::Tidy(org_id) => (Kind::Tidy, segment(org_id.as_str())),
+            Task::Token(token) => (Kind::Token, token.name()),
         };
-        let rest = rest.map(|rest| format!(".{}", segment(rest))).unwrap_or_default();
-        format!("{SCHEDULE_QUEUE_PREFIX}{:0DUE_DIGITS$}.{kind}.{}{rest}", self.at, segment(org_id.as_str()))
+        format!("{}{}/{:0SECOND_DIGITS$}.{what}", folder(hour_of(self.at)), kind.as_str(), self.at)
     }
 
-    /// Its entry: the key says it all.
+    /// Its entry: the key says all.
     pub(crate) fn entry(&self) -> StorageEntry {
         StorageEntry { key: self.key(), value: b"{}".to_vec(), seal_wrap: false }
     }
 
-    fn of_name(name: &str) -> Option<Self> {
-        let mut parts = name.split('.');
-        let at = parts.next()?.parse().ok()?;
-        let kind = parts.next()?;
-        let org_id = OrgId::stored(from_segment(parts.next()?)?);
-        let rest = parts.next().map(from_segment);
-        let task = match (kind, rest) {
-            ("rotate-admin", None) => Task::RotateAdmin(org_id),
-            ("rotate-static", Some(Some(name))) => Task::RotateStatic(org_id, name),
-            ("tidy", None) => Task::Tidy(org_id),
-            _ => return None,
+    /// The changes that move it to a later time.
+    pub(crate) fn writes_of_move(&self, at: u64) -> [Write; 2] {
+        let moved = Self { task: self.task.clone(), at };
+        [Write::Put(moved.entry()), Write::Delete(self.key())]
+    }
+
+    fn of_key(key: &str) -> Option<Self> {
+        let mut parts = key.strip_prefix(SCHEDULE_QUEUE_PREFIX)?.splitn(3, '/').skip(1);
+        let (kind, name) = (parts.next()?, parts.next()?);
+        let (at, what) = name.split_once('.')?;
+        let org_id = |text| from_segment(text).map(OrgId::stored);
+        let task = match Kind::ALL.into_iter().find(|known| known.as_str() == kind)? {
+            Kind::RotateAdmin => Task::RotateAdmin(org_id(what)?),
+            Kind::RotateStatic => {
+                let (org, name) = what.split_once('.')?;
+                Task::RotateStatic(org_id(org)?, from_segment(name)?)
+            }
+            Kind::Tidy => Task::Tidy(org_id(what)?),
+            Kind::Token => Task::Token(TokenRef::of_name(what)?),
         };
-        Some(Self { task, at })
+        // A task has one key only: by another spelling it could not be deleted.
+        Some(Self { task, at: at.parse().ok()? }).filter(|task| task.key() == key)
     }
 }
 
-/// Drops an entry that its thing does not confirm.
+/// Drops a task that its entry does not confirm.
 pub(crate) fn drop_entry(context: &Context<'_>, due: &QueuedTask) -> Result<(), Error> {
     Ok(context.storage().delete(&due.key())?)
 }
 
-/// What is due now, at most [`SCHEDULED_TASKS_PER_ROLLBACK_MAX`]: mostly one list.
-pub(crate) fn due(context: &Context<'_>) -> Result<Vec<QueuedTask>, Error> {
-    let now = context.now().as_secs();
-    let mut all = Vec::new();
-    let (mut after, mut size) = (String::new(), SCHEDULED_TASKS_PER_ROLLBACK_MAX);
+/// The tasks of these kinds that are due at `until`, as many of each kind as its budget allows, the earliest first.
+pub(crate) fn due(context: &Context<'_>, kinds: &[Kind], until: u64) -> Result<Vec<QueuedTask>, Error> {
+    let mut tasks = Vec::new();
+    let mut budgets: Vec<(Kind, u32)> = kinds.iter().map(|kind| (*kind, kind.budget())).collect();
+    for hour in hours(context, until)? {
+        let hour = folder(hour);
+        for name in context.storage().list_page(&hour, "", LIST_PAGE)? {
+            let is_its = |kind: &Kind| name.strip_suffix('/') == Some(kind.as_str());
+            let budget = budgets.iter_mut().find(|(kind, left)| *left > 0 && is_its(kind));
+            let Some((_, left)) = budget else { continue };
+            let folder = format!("{hour}{name}");
+            visit_names(context, &folder, *left, |name| {
+                // A name that is not ours takes no place from others.
+                if let Some(task) = QueuedTask::of_key(&format!("{folder}{name}")) {
+                    if task.at > until {
+                        return false;
+                    }
+                    tasks.push(task);
+                    *left -= 1;
+                }
+                *left > 0
+            })?;
+        }
+    }
+    tasks.sort_by_key(|task| task.at);
+    Ok(tasks)
+}
+
+/// Keys of the schedule queue that are not of its form, among those that rollback looks at; at most `max`.
+pub(crate) fn unknown_keys(context: &Context<'_>, max: u32) -> Result<Vec<String>, Error> {
+    let this_hour = hour_of(context.now().as_secs());
+    let (mut unknown, mut due) = (Vec::new(), Vec::new());
+    for name in context.storage().list_page(SCHEDULE_QUEUE_PREFIX, "", max)? {
+        match hour_of_name(&name) {
+            Some(hour) if hour <= this_hour => due.push(folder(hour)),
+            Some(_) => {}
+            None => unknown.push(format!("{SCHEDULE_QUEUE_PREFIX}{name}")),
+        }
+    }
+    for hour in due {
+        for kind in context.storage().list_page(&hour, "", max)? {
+            let folder = format!("{hour}{kind}");
+            let names =
+                if kind.ends_with('/') { context.storage().list_page(&folder, "", max)? } else { vec![String::new()] };
+            let keys = names.iter().map(|name| format!("{folder}{name}"));
+            unknown.extend(keys.filter(|key| QueuedTask::of_key(key).is_none()));
+        }
+    }
+    unknown.truncate(max as usize);
+    Ok(unknown)
+}
+
+#[derive(Deserialize, Serialize)]
+struct State {
+    hour: u64,
+}
+
+/// The hours to look into, up to that of `until`: mostly the one that runs alone. An entry that was written late, into an
+/// hour that is over, is found when the next hour begins.
+fn hours(context: &Context<'_>, until: u64) -> Result<Vec<u64>, Error> {
+    let last = hour_of(until);
+    let storage = context.storage();
+    let state: Option<State> = storage.get(SCHEDULE_QUEUE_STATE_KEY)?.and_then(|entry| entry.parsed());
+    if state.is_some_and(|state| state.hour == last) {
+        return Ok(vec![last]);
+    }
+    let mut hours = Vec::new();
+    visit_names(context, SCHEDULE_QUEUE_PREFIX, QUEUE_HOURS_PER_ROLLBACK_MAX, |name| match hour_of_name(name) {
+        Some(hour) if hour > last => false,
+        hour => {
+            hours.extend(hour);
+            hours.len() < QUEUE_HOURS_PER_ROLLBACK_MAX as usize
+        }
+    })?;
+    // A look ahead says nothing of the hour that runs.
+    if until == context.now().as_secs() && hours.first().is_none_or(|first| *first == last) {
+        storage.put(StorageEntry::json(SCHEDULE_QUEUE_STATE_KEY, &State { hour: last })?)?;
+    }
+    Ok(hours)
+}
+
+/// Visits names below a folder until `visit` has enough. The first page has `first` names, which mostly are enough.
+fn visit_names(
+    context: &Context<'_>,
+    folder: &str,
+    first: u32,
+    mut visit: impl FnMut(&str) -> bool,
+) -> Result<(), Error> {
+    let (mut after, mut size) = (String::new(), first);
     for _ in 0..QUEUE_PAGES_MAX {
-        let names = context.storage().list_page(SCHEDULE_QUEUE_PREFIX, &after, size)?;
-        // Names that are not ours take no place from others.
-        let known: Vec<QueuedTask> = names.iter().filter_map(|name| QueuedTask::of_name(name)).collect();
-        let is_over = known.iter().any(|due| due.at > now);
-        all.extend(known.into_iter().take_while(|due| due.at <= now));
+        let names = context.storage().list_page(folder, &after, size)?;
+        if !names.iter().all(|name| visit(name)) {
+            break;
+        }
         match names.last() {
             Some(last) if names.len() >= size as usize => after.clone_from(last),
             _ => break,
         }
-        if is_over || all.len() >= SCHEDULED_TASKS_PER_ROLLBACK_MAX as usize {
-            break;
-        }
         size = LIST_PAGE;
     }
-    all.truncate(SCHEDULED_TASKS_PER_ROLLBACK_MAX as usize);
-    Ok(all)
+    Ok(())
 }
 
-/// Keys among the first `limit` of the schedule queue that are not of its form.
-pub(crate) fn unknown_keys(context: &Context<'_>, limit: u32) -> Result<Vec<String>, Error> {
-    let names = context.storage().list_page(SCHEDULE_QUEUE_PREFIX, "", limit)?;
-    let unknown = names.iter().filter(|name| QueuedTask::of_name(name).is_none());
-    Ok(unknown.map(|name| format!("{SCHEDULE_QUEUE_PREFIX}{name}")).collect())
+fn hour_of(seconds: u64) -> u64 {
+    seconds / 3600
+}
+
+fn hour_of_name(name: &str) -> Option<u64> {
+    let hour = name.strip_suffix('/').filter(|hour| hour.len() >= HOUR_DIGITS)?;
+    hour.parse().ok()
+}
+
+fn folder(hour: u64) -> String {
+    format!("{SCHEDULE_QUEUE_PREFIX}{hour:0HOUR_DIGITS$}/")
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn every_task_comes_back_from_its_key_and_keys_sort_by_time() {
-        let org_id = OrgId::stored("o.1/x");
-        let tasks = [
-            Task::RotateAdmin(org_id.clone()),
-            Task::RotateStatic(org_id.clone(), "a.b-c".to_owned()),
-            Task::Tidy(org_id),
-        ];
-        let keys: Vec<String> = [9, 10, 1_800_000_000]
-            .into_iter()
-            .zip(tasks)
-            .map(|(at, task)| {
-                let due = QueuedTask::new(task, at);
-                assert_eq!(
-                    QueuedTask::of_name(due.key().strip_prefix(SCHEDULE_QUEUE_PREFIX).unwrap_or_default()),
-                    Some(due.clone())
-                );
-                due.key()
-            })
-            .collect();
-        assert!(keys.is_sorted(), "{keys:?}");
-    }
-
-    #[test]
-    fn a_name_that_is_none_of_ours_is_passed_over() {
-        for name in ["", "x", "000000000001.tidy", "000000000001.other.o", "000000000001.tidy.o.x"] {
-            assert_eq!(QueuedTask::of_name(name), None, "{name}");
-        }
-    }
-}
+mod tests;

@@ -176,9 +176,32 @@ impl Mount {
         assert_eq!(self.open_entries(), 0, "write-ahead entries are open");
         let count = |prefix: &str| self.host.storage.keys().iter().filter(|key| key.starts_with(prefix)).count();
         assert_eq!(count("client-index/"), tokens, "the index by client ID is off");
-        assert_eq!(count("due-index/"), tokens, "the index of ends is off");
+        self.assert_ends_are_queued();
         assert_eq!(self.host.locks.held(), Vec::<String>::new());
         self.assert_no_secret_logged();
+    }
+
+    /// Each record with an end has a task in the schedule queue, not later than its deadline.
+    #[track_caller]
+    pub(crate) fn assert_ends_are_queued(&self) {
+        let queued = self.queued(Some("token"));
+        for key in self.host.storage.keys().iter().filter(|key| key.starts_with("token/")) {
+            let record = self.host.storage.json(key);
+            let end = record["leaseEnd"].as_u64().unwrap_or_default();
+            let name = format!(".{}.{}", record["orgId"].as_str().unwrap(), record["clientId"].as_str().unwrap());
+            let is_in_time = |task: &&String| {
+                let at: u64 = task.split('/').nth(3).unwrap()[..12].parse().unwrap();
+                at <= end + crate::limits::LEASE_END_MARGIN.as_secs()
+            };
+            let of_token: Vec<&String> = queued.iter().filter(|task| task.contains(&name)).collect();
+            assert!(end == 0 || of_token.iter().any(is_in_time), "{key} ends at {end}: {of_token:?}");
+        }
+    }
+
+    /// The keys of the schedule queue, of one kind or of all.
+    pub(crate) fn queued(&self, kind: Option<&str>) -> Vec<String> {
+        let keys = self.host.storage.keys().into_iter().filter(|key| key.starts_with("queue/"));
+        keys.filter(|key| kind.is_none_or(|kind| key.contains(&format!("/{kind}/")))).collect()
     }
 
     /// No line of the log holds anything secret.
@@ -209,6 +232,11 @@ impl Leased {
     pub(crate) fn client_id(&self) -> String {
         self.data["clientId"].as_str().unwrap().to_owned()
     }
+}
+
+/// The key of a task in the schedule queue.
+pub(crate) fn task_key(kind: &str, at: u64, what: &str) -> String {
+    format!("queue/{:08}/{kind}/{at:012}.{what}", at / 3600)
 }
 
 /// Nothing of the admin tokens or of a token's secret halves is in `text`.

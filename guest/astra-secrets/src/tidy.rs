@@ -23,6 +23,7 @@ use crate::lock::Lock;
 use crate::names::OrgId;
 use crate::read_only;
 use crate::record;
+use crate::schedule_queue::{self, Kind, Task};
 use crate::storage;
 use crate::storage::key::RETIRED_PREFIX;
 
@@ -146,12 +147,14 @@ fn organizations(context: &Context<'_>, order: &Order) -> Result<BTreeSet<OrgId>
 fn ended_records(context: &Context<'_>, bounds: &Bounds<'_>) -> Result<BTreeMap<OrgId, BTreeSet<String>>, Error> {
     let now = context.now();
     let mut ended: BTreeMap<OrgId, BTreeSet<String>> = BTreeMap::new();
-    for entry in record::ended(context, (now + ENDED_RETRY_PAUSE).as_secs(), TIDY_ENDED_MAX)? {
+    let due = schedule_queue::due(context, &[Kind::Token], (now + ENDED_RETRY_PAUSE).as_secs())?;
+    for due in due.into_iter().take(TIDY_ENDED_MAX) {
+        let Task::Token(token) = due.task else { continue };
         if !bounds.look_at(1) {
             break;
         }
         // The walk of the index logs a record that cannot be read.
-        let record = record::load_own(context, &entry.id)?.unwrap_or_default();
+        let record = record::load_own(context, &token.record_id)?.unwrap_or_default();
         if let Some(record) = record.filter(|record| judge::is_over(record, now)) {
             ended.entry(record.org_id).or_default().insert(record.client_id);
         }

@@ -6,8 +6,8 @@ use secrets_framework::{Context, Error};
 
 use crate::config::OrgConfig;
 use crate::in_use;
-use crate::record::{self, Ended, Record, RecordId};
-use crate::storage::Write;
+use crate::record::{self, Record, RecordId};
+use crate::storage::{TokenRef, Write};
 
 /// The changes that go with a config, and the lock under which they are made.
 #[derive(Default)]
@@ -15,7 +15,7 @@ pub(crate) struct HandBack<'a> {
     /// To be written before the config.
     pub(crate) writes: Vec<Write>,
     /// The token that another one replaces, and when it ends.
-    pub(crate) replaced: Option<Ended>,
+    pub(crate) replaced: Option<(TokenRef, u64)>,
     _guard: Option<Box<dyn LockGuard + 'a>>,
 }
 
@@ -46,7 +46,7 @@ pub(crate) fn hand_back<'a>(
         Some(after) if stays(after) => follow(&mut record, after)?,
         Some(_) => {
             let ends = now.saturating_add(config.rotation_grace_period().as_secs());
-            replaced = Some(Ended { id, due: ends });
+            replaced = Some((record.token_ref(), ends));
             record::writes_of_end(&mut record, ends)?
         }
         None => record::writes_of_end(&mut record, now)?,

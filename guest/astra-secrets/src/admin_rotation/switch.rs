@@ -6,11 +6,10 @@ use secrets_framework::{Context, Error, Sensitive, wal};
 use super::{Rotated, record_id};
 use crate::client::AstraClient;
 use crate::config::{self, AdminToken, OrgConfig, RotationState, Turns, write_in_step};
-use crate::history::{self, Event};
-use crate::limits::LEASE_END_MARGIN;
+use crate::history::Event;
 use crate::mint::{MintedToken, SwitchError};
 use crate::names::OrgId;
-use crate::record::{self, Ended, Record, RecordId, TokenKind};
+use crate::record::{self, Record, RecordId, TokenKind};
 use crate::schedule::{Turn, renewal};
 use crate::storage::{Write, write_batch};
 use crate::who::Who;
@@ -58,12 +57,12 @@ fn try_switch(
     writes.extend(write_in_step(before, &config)?);
     writes.push(Write::Delete(wal::key(made.wal_id())));
     store(context, &config.org_id, &new.client_id, &writes)?;
-    history::note(context, old.subject(), Event::Rotate);
     Ok(Rotated {
         warnings: made.warnings.iter().cloned().chain(ends_by_itself(&new, &config.rotation_state.turn)).collect(),
         client_id: new.client_id,
         previous_client_id: client_id,
-        previous: Ended { id: old_id, due: ends },
+        previous: old.token_ref(),
+        previous_ends: ends,
     })
 }
 
@@ -90,25 +89,23 @@ fn end_old(
 ) -> Result<(Record, Vec<Write>), Error> {
     let client_id = config.admin_token.client_id().unwrap_or_default();
     if let Some(mut old) = record::load(context, id)?.filter(|record| record.client_id == client_id) {
+        old.history.note(context, Event::Rotate);
         let writes = record::writes_of_end(&mut old, ends)?;
         return Ok((old, writes));
     }
-    let old = Record { lease_end: ends, due: ends, ..admin_record(config, client_id, role_ids.to_vec()) };
+    let mut old = Record { lease_end: ends, ..admin_record(config, client_id, role_ids.to_vec()) };
+    old.history.note(context, Event::Rotate);
     let writes = record::writes_of_new(&old)?.into();
     Ok((old, writes))
 }
 
 fn new_record(context: &Context<'_>, config: &OrgConfig, made: &MintedToken<'_>, new: Successor) -> Record {
-    let now = context.now().as_secs();
     Record {
         generated_on: made.token.generated_on.clone(),
         expires_at: made.token.expires_at.clone(),
         mark: made.mark().to_owned(),
         created_by: new.created_by,
-        made: now,
-        // Looked at once by rollback: if the config holds it then, it has no
-        // end; if all this did not come to its end, it has gone or goes then.
-        due: now + LEASE_END_MARGIN.as_secs(),
+        made: context.now().as_secs(),
         ..admin_record(config, &made.token.client_id, new.role_ids)
     }
 }

@@ -25,8 +25,8 @@ pub(super) fn entries(context: &Context<'_>, write_ahead: &[String]) -> Result<I
     }
     keys.extend(record::passed_over(context)?);
     keys.extend(write_ahead.iter().take(UNREADABLE_KEPT_MAX).cloned());
-    keys.extend(record::unknown_due_keys(context, looked_at)?);
     keys.extend(schedule_queue::unknown_keys(context, looked_at)?);
+    keys.extend(record::unknown_read_keys(context, looked_at)?);
     Ok(match named("entries of this mount's storage that cannot be read and are passed over", keys) {
         None => Item::yes("All entries of the mount's storage that were looked at can be read"),
         Some(told) => Item::no(format!(

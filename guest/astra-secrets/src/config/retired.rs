@@ -13,6 +13,7 @@ use serde_json::{Map, Value};
 
 use crate::limits::{RETIRED_CONFIGS_MAX, RETIRED_DAMAGED_BYTES_MAX};
 use crate::names::OrgId;
+use crate::storage::json::undecoded;
 use crate::storage::key::RETIRED_PREFIX;
 use crate::storage::{self, Write, key};
 
@@ -163,14 +164,6 @@ impl Retired {
             map.insert(DAMAGED.to_owned(), Value::Array(self.damaged.clone()));
         }
         Ok(Write::Put(StorageEntry::json(key(&self.org_id), &map)?.sealed()))
-    }
-}
-
-/// Bytes that are not JSON, as JSON from which the bytes can be had back.
-fn undecoded(bytes: &[u8]) -> Value {
-    match std::str::from_utf8(bytes) {
-        Ok(text) => text.into(),
-        Err(_) => bytes.iter().copied().collect(),
     }
 }
 

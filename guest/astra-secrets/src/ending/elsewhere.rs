@@ -93,7 +93,7 @@ pub(super) fn end_elsewhere(context: &Context<'_>, absent: &Absent<'_>) -> Resul
     let now = context.now();
     if Duration::from_secs(progress.since) + ELSEWHERE_GIVE_UP_AFTER > now {
         progress.store(context, absent)?;
-        leave_to_rollback(context, absent, progress.since, now)?;
+        leave_to_rollback(context, absent, now)?;
         return Err(failure);
     }
     progress.forget(context, absent)?;
@@ -192,11 +192,10 @@ fn no_time(org_id: &OrgId) -> Error {
 }
 
 /// The server gives up on a revocation after some attempts; the record's end has rollback go on.
-fn leave_to_rollback(context: &Context<'_>, absent: &Absent<'_>, since: u64, now: Duration) -> Result<(), Error> {
+fn leave_to_rollback(context: &Context<'_>, absent: &Absent<'_>, now: Duration) -> Result<(), Error> {
     let Some(record) = absent.record.filter(|_| absent.patience == Patience::Caller) else { return Ok(()) };
     let Some(mut record) = record::load(context, &record.id)? else { return Ok(()) };
-    record.lease_end = since;
-    record::postpone(context, &mut record, (now + ENDED_RETRY_PAUSE).as_secs())
+    record::end_later(context, &mut record, (now + ENDED_RETRY_PAUSE).as_secs())
 }
 
 /// The first of the names, and how many more there are.

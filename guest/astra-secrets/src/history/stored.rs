@@ -1,47 +1,44 @@
-//! A history in storage: `history/<organization>/<client id>`. It holds no
-//! secret. The making of a token is told by the token's record, so that a mint
-//! writes nothing more; a token that ended has its facts here instead.
+//! A history in storage: in the record of a token that lives, and at `history/<organization>/<client id>` after its end,
+//! there with the facts of the record. It holds no secret. The record tells of the mint, so that a mint notes no event.
 //!
-//! What a newer version wrote into it is kept: words of events that we do not
-//! know are shown as they are, and fields written back. One that cannot be read
-//! at all is never written over, but set aside (`quarantine`).
+//! Additions of a newer version are kept: unknown words of events are shown as they are, and unknown fields written back.
+//! A history that cannot be read is kept within the one that takes its place.
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 
-use secrets_framework::host::{LogLevel, StorageEntry};
+use secrets_framework::host::StorageEntry;
 use secrets_framework::{Context, Error};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use super::Event;
-use crate::limits::HISTORY_EVENTS_MAX;
+use crate::limits::{HISTORY_DAMAGED_BYTES_MAX, HISTORY_EVENTS_MAX};
 use crate::names::OrgId;
+use crate::storage::json::undecoded;
 use crate::storage::key::{HISTORY_PREFIX, segment};
 use crate::who::Who;
 
 /// What happened to one token after it was made.
-#[derive(Default, Deserialize, Serialize)]
+#[derive(Clone, Default, Deserialize, Serialize)]
 #[serde(default)]
 pub(crate) struct History {
     /// The oldest first.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
     pub(crate) events: Vec<Happened>,
     /// Of a token that has ended.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) ended: Option<Ended>,
-    /// When, in seconds since 1970-01-01T00:00:00Z, what could not be read was last set aside; 0 = never.
-    #[serde(skip_serializing_if = "is_zero")]
-    pub(crate) set_aside: u64,
+    /// Histories that could not be read, as JSON: text, or else the numbers of their bytes, where they are none.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub(super) damaged: Vec<Value>,
     /// Fields that we do not know, kept when the entry is rewritten.
     #[serde(flatten)]
     other: Map<String, Value>,
-    /// The entry, where it cannot be read: then there is nothing else.
-    #[serde(skip)]
-    pub(crate) unreadable: Option<Vec<u8>>,
 }
 
 /// One event.
-#[derive(Deserialize, Serialize)]
+#[derive(Clone, Deserialize, Serialize)]
 pub(crate) struct Happened {
     /// When, in seconds since 1970-01-01T00:00:00Z.
     pub(crate) at: u64,
@@ -57,13 +54,13 @@ pub(crate) struct Happened {
 
 impl Happened {
     /// An event of ours.
-    pub(super) fn new(at: u64, event: Event, who: Who) -> Self {
+    pub(crate) fn new(at: u64, event: Event, who: Who) -> Self {
         Self { at, event: event.as_str().into(), who, other: Map::new() }
     }
 }
 
 /// An ended token.
-#[derive(Deserialize, Serialize)]
+#[derive(Clone, Deserialize, Serialize)]
 pub(crate) struct Ended {
     /// When, in seconds since 1970-01-01T00:00:00Z.
     pub(crate) at: u64,
@@ -77,7 +74,7 @@ pub(crate) struct Ended {
 }
 
 /// Where a token was ended that its own organization did not list.
-#[derive(Debug, Default, Deserialize, Serialize)]
+#[derive(Clone, Debug, Default, Deserialize, Serialize)]
 #[serde(rename_all = "camelCase", default)]
 pub(crate) struct Whereabouts {
     /// The other organization in which it was found and ended.
@@ -89,7 +86,7 @@ pub(crate) struct Whereabouts {
 }
 
 /// What a token is or was: of its record all that is shown.
-#[derive(Default, Deserialize, Serialize)]
+#[derive(Clone, Default, Deserialize, Serialize)]
 #[serde(rename_all = "camelCase", default)]
 pub(crate) struct Facts {
     /// The role it was made for.
@@ -133,39 +130,59 @@ impl Whereabouts {
 }
 
 impl History {
-    /// Adds an event; when it is full, the oldest goes. The mint stays: it is not among them.
-    pub(super) fn add(&mut self, happened: Happened) {
-        let room = HISTORY_EVENTS_MAX - 2;
+    /// Adds events of this or earlier requests. The oldest that have no room go; the mint stays: it is not among them.
+    pub(crate) fn add(&mut self, events: impl IntoIterator<Item = Happened>) {
+        self.events.extend(events);
+        // A token that was read and revoked in one second was read first.
+        self.events.sort_by_key(|event| (event.at, event.event != Event::Read.as_str()));
+        let room = HISTORY_EVENTS_MAX - 1;
         self.events.drain(..self.events.len().saturating_sub(room));
-        self.events.push(happened);
     }
 
-    /// Its entry.
-    pub(super) fn to_entry(&self, org_id: &OrgId, client_id: &str) -> Result<StorageEntry, Error> {
+    /// The end of the token; of a history without one, its last event.
+    pub(super) fn last_change(&self) -> u64 {
+        let event = self.events.last().map_or(0, |event| event.at);
+        self.ended.as_ref().map_or(event, |ended| ended.at)
+    }
+
+    /// Its entry, for a token that has ended.
+    pub(crate) fn to_entry(&self, org_id: &OrgId, client_id: &str) -> Result<StorageEntry, Error> {
         StorageEntry::json(key(org_id, client_id), self)
     }
+
+    /// The history that an entry holds; the error is one to go on with, where the entry is not readable.
+    pub(super) fn read(entry: &StorageEntry) -> Result<Self, Self> {
+        Self::of_value(serde_json::from_slice(&entry.value).unwrap_or_else(|_| undecoded(&entry.value)))
+    }
+
+    /// The history that a record holds as this JSON.
+    pub(crate) fn in_record(value: Value) -> Self {
+        if value.is_null() { Self::default() } else { Self::of_value(value).unwrap_or_else(|damaged| damaged) }
+    }
+
+    fn of_value(value: Value) -> Result<Self, Self> {
+        Self::deserialize(&value).map_err(|_| {
+            let bytes = value.to_string().len();
+            let is_kept = bytes <= HISTORY_DAMAGED_BYTES_MAX;
+            let damaged = if is_kept { value } else { format!("{bytes} bytes, too many to be kept").into() };
+            Self { damaged: vec![damaged], ..Self::default() }
+        })
+    }
+
+    /// Its JSON in a record; null where nothing happened.
+    pub(crate) fn to_value(&self) -> Value {
+        let value = serde_json::to_value(self).ok();
+        value.filter(|value| value.as_object().is_none_or(|map| !map.is_empty())).unwrap_or_default()
+    }
 }
 
-/// The history of a token, if anything happened since it was made.
+/// The history of a token that has ended.
 pub(crate) fn load(context: &Context<'_>, org_id: &OrgId, client_id: &str) -> Result<Option<History>, Error> {
-    let key = key(org_id, client_id);
-    let entry = crate::storage::entry(context.storage(), &key)?;
-    Ok(entry.map(|entry| decode(context, entry)))
+    let entry = crate::storage::entry(context.storage(), &key(org_id, client_id))?;
+    Ok(entry.map(|entry| History::read(&entry).unwrap_or_else(|damaged| damaged)))
 }
 
-/// The history that an entry holds, which was read with others. One that is not readable is logged.
-pub(super) fn decode(context: &Context<'_>, entry: StorageEntry) -> History {
-    serde_json::from_slice(&entry.value).unwrap_or_else(|_| {
-        context.log(LogLevel::Error, "a token's history is not readable", &[("key", &entry.key)]);
-        History { unreadable: Some(entry.value), ..History::default() }
-    })
-}
-
-/// The key of a token's history.
-pub(super) fn key(org_id: &OrgId, client_id: &str) -> String {
+/// The key of the history of a token that has ended.
+pub(crate) fn key(org_id: &OrgId, client_id: &str) -> String {
     format!("{HISTORY_PREFIX}{}/{}", segment(org_id.as_str()), segment(client_id))
-}
-
-fn is_zero(number: &u64) -> bool {
-    *number == 0
 }

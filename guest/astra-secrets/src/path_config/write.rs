@@ -10,8 +10,8 @@ use crate::config::{self, AdminToken, ApiUrl, OrgConfig, Retired, RotationState,
 use crate::ending::{drop_retired_if_unused, end_at_once, leave_to_rollback};
 use crate::history;
 use crate::names::OrgId;
-use crate::record::{self, Ended};
-use crate::storage;
+use crate::record;
+use crate::storage::{self, TokenRef};
 
 use super::checks::{check_destination, check_stored};
 use super::fields::Changes;
@@ -53,8 +53,8 @@ pub(super) fn write(context: &Context<'_>, data: &FieldData, target: Target) -> 
     }
     // Astra is not asked under these.
     drop((turn, held));
-    if let Some(replaced) = replaced {
-        end_at_once(context, &replaced);
+    if let Some((replaced, ends)) = replaced {
+        end_at_once(context, &replaced, ends);
     }
     Ok(warning.map(|warning| Response::default().warn(warning)))
 }
@@ -106,14 +106,14 @@ fn same_access(config: Option<&OrgConfig>) -> Option<(&ApiUrl, &str)> {
     config.map(|config| (&config.url, AdminToken::expose(&config.admin_token)))
 }
 
-/// Answers the token that is replaced, if it is this mount's to end.
+/// Answers the token that is replaced and when it ends, if it is this mount's to end.
 fn store(
     context: &Context<'_>,
     org_id: &OrgId,
     stored: Option<OrgConfig>,
     changes: Changes,
     leaves_origin: bool,
-) -> Result<Option<Ended>, Error> {
+) -> Result<Option<(TokenRef, u64)>, Error> {
     let stored = stored.as_ref();
     let config = changed(context, org_id, stored, changes)?;
     let mut retired = Retired::load(context, org_id)?;

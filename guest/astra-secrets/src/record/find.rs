@@ -36,11 +36,6 @@ pub(crate) fn find_so_far(context: &Context<'_>, org_id: &OrgId, client_id: &str
     }
 }
 
-/// Is there certainly no such record?
-pub(crate) fn is_unknown(context: &Context<'_>, org_id: &OrgId, client_id: &str) -> Result<bool, Error> {
-    Ok(matches!(look_up(context, org_id, client_id)?, Sought::Unknown))
-}
-
 /// As [`find`], among what the index has and what stands under its client ID,
 /// as a record without a logical name does. Few reads, whatever else there is.
 pub(crate) fn find_indexed(context: &Context<'_>, org_id: &OrgId, client_id: &str) -> Result<Option<Record>, Error> {

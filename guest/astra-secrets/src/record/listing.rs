@@ -8,6 +8,7 @@ use super::backfill::{being_indexed, is_complete};
 use super::find::{Indexed, look_in_index};
 use super::index::client_folder;
 use super::walk::{Walked, Weight, log_unreadable, org_ids, visit_records};
+use crate::history::History;
 use crate::limits::{LIST_PAGE, TOKENS_LISTED_MAX};
 use crate::names::OrgId;
 use crate::page::Page;
@@ -150,10 +151,12 @@ fn add(context: &Context<'_>, org_id: &OrgId, name: &str, listing: &mut Listing)
         indexed => indexed?,
     };
     match indexed {
-        Indexed::Record(record) => {
+        Indexed::Record(mut record) => {
             listing.client_ids.push(client_id);
             listing.weight.records += 1;
             listing.weight.add_bytes(&record);
+            // No list shows histories, and thousands of them would not fit into memory.
+            record.history = History::default();
             listing.records.push(*record);
         }
         Indexed::Unknown => {}
@@ -168,7 +171,7 @@ fn without_index(context: &Context<'_>, page: &Page<'_>, wanted: impl Fn(&Record
     let after = segment(page.after);
     let walked = visit_records(context, "", |record| {
         if wanted(&record) && segment(&record.client_id) > after {
-            listing.records.push(record);
+            listing.records.push(Record { history: History::default(), ..record });
         }
         true
     })?;

@@ -11,6 +11,7 @@ use zeroize::Zeroize;
 
 use super::{Record, RecordId, TokenKind, TokenSecrets};
 use crate::config::Origin;
+use crate::history::History;
 use crate::names::{OrgId, RoleName};
 use crate::who::Who;
 
@@ -49,8 +50,8 @@ struct Stored {
     made: u64,
     #[serde(default, deserialize_with = "or_default")]
     lease_end: u64,
-    #[serde(default, deserialize_with = "or_default")]
-    due: u64,
+    #[serde(default, skip_serializing_if = "Value::is_null")]
+    history: Value,
     #[serde(flatten)]
     other: Map<String, Value>,
 }
@@ -82,7 +83,7 @@ pub(super) fn encode(record: &Record) -> Result<StorageEntry, Error> {
         created_by: record.created_by.clone(),
         made: record.made,
         lease_end: record.lease_end,
-        due: record.due,
+        history: record.history.to_value(),
         other: record.other.clone(),
     };
     Ok(StorageEntry::json(record.id.key(), &stored)?.sealed())
@@ -114,7 +115,7 @@ pub(super) fn decode(entry: &StorageEntry, id: &RecordId) -> Result<Record, Erro
         created_by: std::mem::take(&mut stored.created_by),
         made: stored.made,
         lease_end: stored.lease_end,
-        due: stored.due,
+        history: History::in_record(std::mem::take(&mut stored.history)),
         other: std::mem::take(&mut stored.other),
     })
 }

@@ -12,7 +12,7 @@ use secrets_framework::{Context, Operation};
 use serde_json::{Value, json};
 
 use super::*;
-use crate::testing::{Leased, Mount, ORG_A, ORG_B, ROLE_ID};
+use crate::testing::{Leased, Mount, ORG_A, ORG_B, ROLE_ID, task_key};
 
 fn decoded(value: &Value) -> Record {
     let entry = StorageEntry { key: "token/x".to_owned(), value: value.to_string().into_bytes(), seal_wrap: false };
@@ -37,7 +37,7 @@ fn what_the_go_plugin_wrote_is_read_and_kept_on_a_rewrite() {
     assert_eq!((record.client_id.as_str(), record.org_id.as_str(), record.role_name.as_str()), ("AbC", "o", "r"));
     let secrets = record.secrets.as_ref().unwrap();
     assert_eq!((secrets.secret.expose().as_str(), secrets.token.expose().as_str()), ("canary-s", "canary-t"));
-    assert_eq!((record.kind, record.made, record.lease_end, record.due), (TokenKind::Standard, 0, 0, 0));
+    assert_eq!((record.kind, record.made, record.lease_end), (TokenKind::Standard, 0, 0));
     let rewritten = encoded(&record);
     for (name, value) in go.as_object().unwrap() {
         assert_eq!(&rewritten[name], value, "{name}");
@@ -90,7 +90,7 @@ fn a_record_of_ours_has_this_shape() {
                 "displayName": "userpass-alice", "entityId": "entity-alice", "accessor": "accessor-alice",
                 "requestId": "00000000-0000-4000-8000-000000000001", "remoteAddress": "127.0.0.1",
             },
-            "made": 1_767_225_600, "leaseEnd": 1_767_229_200, "due": 1_767_230_400,
+            "made": 1_767_225_600, "leaseEnd": 1_767_229_200,
         })
     );
     assert!(mount.host.storage.snapshot()[&format!("token/{client_id}")].seal_wrap);
@@ -117,7 +117,7 @@ fn an_entry_of_the_index_alone_is_no_token() {
     let mount = Mount::new();
     // What a crash leaves on a server without transactions.
     mount.host.storage.seed(&format!("client-index/{ORG_A}/Ghost"), r#"{"id":"Ghost"}"#);
-    mount.host.storage.seed("due-index/001767225600-Ghost", r#"{"id":"Ghost"}"#);
+    mount.host.storage.seed(&task_key("token", 1_767_225_600, &format!("{ORG_A}.Ghost")), "{}");
     let request = request(Operation::Read, "info", Value::Null);
     let context = Context { host: &mount.host as &dyn Host, request: &request };
     assert!(!any_given_out(&context, &OrgId::stored(ORG_A)).unwrap());

@@ -2,14 +2,14 @@
 //! the server has them, else in an order that leaves each crash recoverable:
 //! a record never stands without its index entries.
 
-use secrets_framework::host::{Storage, StorageError};
+use secrets_framework::host::{LogLevel, Storage, StorageError};
 use secrets_framework::wal::{self, WalId};
 use secrets_framework::{Context, Error};
 
-use super::index::{client_entry, client_key, due_entry, due_key, names_record};
+use super::index::{client_entry, client_key, names_record};
 use super::{Record, RecordId, stored};
-use crate::history::{self, End, Event, Whereabouts};
-use crate::limits::TRANSACTION_ATTEMPTS_MAX;
+use crate::history::{self, End, Ended, Event, Whereabouts};
+use crate::limits::{LEASE_END_MARGIN, TRANSACTION_ATTEMPTS_MAX};
 use crate::names::OrgId;
 use crate::storage::{self, Write, write_batch};
 
@@ -35,33 +35,37 @@ pub(crate) fn insert(context: &Context<'_>, record: &Record, wal_id: &WalId) -> 
     }
 }
 
-/// A lease goes on: moves the end of its record. Under the token's lock.
-pub(crate) fn move_end(context: &Context<'_>, record: &mut Record, lease_end: u64, due: u64) -> Result<(), Error> {
+/// A lease goes on until `lease_end`. Under the token's lock. The task in the schedule queue stays: it moves when it is
+/// due.
+pub(crate) fn renew(context: &Context<'_>, record: &mut Record, lease_end: u64) -> Result<(), Error> {
+    let is_queued = record.lease_end != 0;
     record.lease_end = lease_end;
-    let writes = due_writes(record, due)?;
-    history::write_with(context, record.subject(), Event::Renew, writes)
-}
-
-/// A token could not be ended: looks at its record again later.
-pub(crate) fn postpone(context: &Context<'_>, record: &mut Record, due: u64) -> Result<(), Error> {
-    let writes = due_writes(record, due)?;
+    let queued = record.deadline().filter(|_| !is_queued).map(|at| Write::Put(record.task(at).entry()));
+    record.history.note(context, Event::Renew);
+    let writes: Vec<Write> = queued.into_iter().chain([write_of(record)?]).collect();
     write_batch(context, &writes)
 }
 
-/// A token is held, and so has no end: takes it out of the index of ends.
-pub(crate) fn hold(context: &Context<'_>, record: &mut Record) -> Result<(), Error> {
-    let left = std::mem::take(&mut record.due);
-    record.lease_end = 0;
-    write_batch(context, &[Write::Put(stored::encode(record)?), Write::Delete(due_key(&record.id, left))])
+/// The lease of a token is over, but the token could not be ended: rollback tries again at `at`.
+pub(crate) fn end_later(context: &Context<'_>, record: &mut Record, at: u64) -> Result<(), Error> {
+    // At that time the margin is over, too.
+    record.lease_end = at.saturating_sub(LEASE_END_MARGIN.as_secs());
+    write_batch(context, &[Write::Put(record.task(at).entry()), write_of(record)?])
 }
 
-/// The changes that store a new record with its indexes.
+/// A token is in use, and so has no end. Its task in the schedule queue is dropped when it is due.
+pub(crate) fn hold(context: &Context<'_>, record: &mut Record) -> Result<(), Error> {
+    if std::mem::take(&mut record.lease_end) == 0 {
+        return Ok(());
+    }
+    write_batch(context, &[write_of(record)?])
+}
+
+/// The changes that store a new record with its index entry and its task. For a token that is to be in use without an
+/// end, the task looks once whether the token came into use.
 pub(crate) fn writes_of_new(record: &Record) -> Result<[Write; 3], Error> {
-    Ok([
-        Write::Put(client_entry(record)),
-        Write::Put(due_entry(&record.id, record.due)),
-        Write::Put(stored::encode(record)?),
-    ])
+    let at = record.deadline().unwrap_or(record.made.saturating_add(LEASE_END_MARGIN.as_secs()));
+    Ok([Write::Put(client_entry(record)), Write::Put(record.task(at).entry()), write_of(record)?])
 }
 
 /// The change that stores a record whose indexes stay as they are.
@@ -69,24 +73,17 @@ pub(crate) fn write_of(record: &Record) -> Result<Write, Error> {
     Ok(Write::Put(stored::encode(record)?))
 }
 
-/// The changes by which a token that is held no longer ends at `end`. They must
-/// come before the one by which its holder lets it go: the end of a token that
-/// is held all the same does not count.
+/// The changes by which a token that is no longer in use ends at `end`. They must come before the change that takes the
+/// token out of use: while the token is in use, its end does not count.
 pub(crate) fn writes_of_end(record: &mut Record, end: u64) -> Result<Vec<Write>, Error> {
     record.lease_end = end;
-    due_writes(record, end)
+    Ok(vec![Write::Put(record.task(end).entry()), write_of(record)?])
 }
 
 /// Writes a record as it is: a node that cannot write says so here, before
 /// Astra is asked for what the record would have to follow.
 pub(crate) fn prove_writable(context: &Context<'_>, record: &Record) -> Result<(), Error> {
     write_batch(context, &[write_of(record)?])
-}
-
-/// The changes that store the record of a token that is held: it has no end,
-/// and so does not stand in the index of ends.
-pub(crate) fn writes_of_held(record: &Record) -> Result<[Write; 2], Error> {
-    Ok([Write::Put(client_entry(record)), write_of(record)?])
 }
 
 /// Forgets a token that is gone, but for its history. Under the token's lock.
@@ -101,17 +98,30 @@ pub(crate) fn remove_from(
     how: End,
     whereabouts: Whereabouts,
 ) -> Result<(), Error> {
-    // The record first: without it the rest means nothing.
-    let mut writes = vec![Write::Delete(record.id.key())];
-    if record.due != 0 {
-        writes.push(Write::Delete(due_key(&record.id, record.due)));
-    }
+    let Record { id, org_id, client_id, .. } = record;
     if record.names_no_token() {
         // Index and history are by client ID.
-        return write_batch(context, &writes);
+        return write_batch(context, &[Write::Delete(id.key())]);
     }
-    writes.push(Write::Delete(client_key(&record.org_id, &record.client_id)));
-    history::end_with(context, record.subject(), record.facts(), how, whereabouts, writes)
+    let now = context.now().as_secs();
+    let mut history = record.history.clone();
+    history.note(context, Event::Revoke);
+    history.ended = Some(Ended { at: now, how: how.as_str().into(), facts: record.facts(), whereabouts });
+    let mut writes = vec![Write::Put(history.to_entry(org_id, client_id)?)];
+    if record.lease_end == 0 {
+        // No task would find the history.
+        writes.push(Write::Put(record.task(history::forget_at(now)).entry()));
+    }
+    let kept = writes.len();
+    // The record before its index entry, which means nothing without the record.
+    writes.push(Write::Delete(id.key()));
+    writes.push(Write::Delete(client_key(org_id, client_id)));
+    let Err(error) = write_batch(context, &writes) else { return Ok(()) };
+    write_batch(context, writes.get(kept..).unwrap_or_default())?;
+    let error = error.to_string();
+    let fields = [("org", org_id.as_str()), ("client_id", client_id), ("error", &error)];
+    context.log(LogLevel::Warn, "a token has ended, and its history could not be stored", &fields);
+    Ok(())
 }
 
 /// Removes the record of a token that has ended, where it cannot be read. Only what certainly is that token's: under its
@@ -138,17 +148,10 @@ pub(crate) fn remove_if_same(context: &Context<'_>, record: &Record) -> Result<(
         storage.delete(&record.id.key())?;
     }
     storage.delete(&client_key(&record.org_id, &record.client_id))?;
-    storage.delete(&due_key(&record.id, record.due))?;
-    Ok(())
-}
-
-fn due_writes(record: &mut Record, due: u64) -> Result<Vec<Write>, Error> {
-    let left = std::mem::replace(&mut record.due, due);
-    let mut writes = vec![Write::Put(due_entry(&record.id, due)), Write::Put(stored::encode(record)?)];
-    if left != 0 && left != due {
-        writes.push(Write::Delete(due_key(&record.id, left)));
+    if let Some(at) = record.deadline() {
+        storage.delete(&record.task(at).key())?;
     }
-    Ok(writes)
+    Ok(())
 }
 
 fn try_insert(

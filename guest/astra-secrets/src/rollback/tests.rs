@@ -261,7 +261,7 @@ fn a_go_mounts_index_is_filled_in_bounded_steps_and_used_at_once() {
     assert_eq!(mount.send(Operation::Read, &path, Value::Null).data()["role"], "reader");
     mount.host.storage.clear_calls();
     mount.send(Operation::Read, &path, Value::Null).data();
-    assert_eq!(mount.host.storage.calls(StorageCall::Get), 4, "config, index, record, history");
+    assert_eq!(mount.host.storage.calls(StorageCall::Get), 3, "config, index, record");
     for filled in [step, 2 * step, tokens] {
         mount.rollback().unwrap();
         let indexed = mount.host.storage.keys().iter().filter(|key| key.starts_with("client-index/")).count();

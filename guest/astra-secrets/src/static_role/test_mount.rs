@@ -8,7 +8,7 @@ use secrets_framework::Operation;
 use serde_json::{Value, json};
 
 use crate::config::test_mount::Answered;
-use crate::testing::{Mount, ORG_A, ROLE_ID, assert_no_secret};
+use crate::testing::{Mount, ORG_A, ROLE_ID, assert_no_secret, task_key};
 
 /// The path of a static role of organization A.
 pub(crate) fn path(name: &str) -> String {
@@ -71,21 +71,21 @@ impl Mount {
         assert_eq!(self.recorded().len(), roles + ending, "{:?}", self.recorded());
         assert_eq!(self.open_entries(), 0, "write-ahead entries are open");
         assert_eq!(self.keys("client-index/").len(), roles + ending, "the index by client ID is off");
-        assert_eq!(self.keys("due-index/").len(), ending, "the index of ends is off: {:?}", self.keys("due-index/"));
+        self.assert_ends_are_queued();
         let stored: Vec<Value> = self.keys("static-role/").iter().map(|key| self.host.storage.json(key)).collect();
         assert_eq!(stored.len(), roles);
-        let agenda: BTreeSet<String> = self.keys("agenda/").into_iter().collect();
+        let queued: BTreeSet<String> = self.queued(Some("rotate-static")).into_iter().collect();
         let due: BTreeSet<String> = stored
             .iter()
             .map(|role| {
                 let name = role["name"].as_str().unwrap();
-                format!("agenda/{:012}.rotate-static.{ORG_A}.{name}", role["due"].as_u64().unwrap())
+                task_key("rotate-static", role["due"].as_u64().unwrap(), &format!("{ORG_A}.{name}"))
             })
             .collect();
-        assert_eq!(agenda, due, "the agenda is off");
+        assert_eq!(queued, due, "the schedule queue is off");
         for role in &stored {
             let record = self.host.storage.json(&format!("token/{}", role["client_id"].as_str().unwrap()));
-            assert_eq!((&record["kind"], &record["due"]), (&json!("static"), &json!(0)), "{role}");
+            assert_eq!((&record["kind"], &record["leaseEnd"]), (&json!("static"), &json!(0)), "{role}");
         }
         assert_eq!(self.host.locks.held(), Vec::<String>::new());
         assert_no_secret(&self.host.log.text());

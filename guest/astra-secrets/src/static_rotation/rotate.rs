@@ -12,9 +12,9 @@ use crate::ending::{Patience, end_at_once};
 use crate::limits::REPLACED_TOKENS_MAX;
 use crate::mint::{Facts, MintRequest, MintedToken, describe, make_proven};
 use crate::read_only;
-use crate::record::{self, Ended, Record, RecordId, TokenKind, TokenSecrets};
+use crate::record::{self, Record, RecordId, TokenKind, TokenSecrets};
 use crate::static_role::{StaticRole, load_token};
-use crate::storage::write_batch;
+use crate::storage::{TokenRef, write_batch};
 use crate::time_text;
 use crate::who::{self, Who};
 
@@ -43,7 +43,12 @@ pub(crate) fn rotate(context: &Context<'_>, role: &mut StaticRole, patience: Pat
     switch(context, &client, role, &made, &record)?;
     log_rotation(context, role, &record);
     if let Some(old) = role.replaced.last() {
-        end_at_once(context, &Ended { id: RecordId::of_client(&old.client_id), due: old.ends });
+        let token = TokenRef {
+            org_id: role.org_id.clone(),
+            client_id: old.client_id.clone(),
+            record_id: RecordId::of_client(&old.client_id),
+        };
+        end_at_once(context, &token, old.ends);
     }
     Ok(())
 }

@@ -6,7 +6,7 @@ use std::time::Duration;
 use secrets_framework::{Context, Error, wal};
 
 use crate::client::AstraClient;
-use crate::history::{self, Event};
+use crate::history::Event;
 use crate::mint::{MintedToken, SwitchError};
 use crate::record::{self, Record, RecordId};
 use crate::schedule::{Turn, renewal};
@@ -36,7 +36,7 @@ fn try_switch(
 ) -> Result<StaticRole, SwitchError> {
     check_unchanged(context, &role)?;
     let now = context.now().as_secs();
-    let mut writes = Vec::from(record::writes_of_held(record)?);
+    let mut writes = Vec::from(record::writes_of_new(record)?);
     // Kept until all is written, so that rollback does not find the old token held, and its end for nothing.
     let _guard = match role.client_id.as_str() {
         "" => None,
@@ -47,10 +47,12 @@ fn try_switch(
     let grace_period = if role.token_dead { Duration::ZERO } else { role.grace_period };
     let ends = end_of_replaced(old.as_ref(), now, now + grace_period.as_secs());
     if let Some(old) = &mut old {
+        old.history.note(context, Event::Rotate);
         writes.extend(record::writes_of_end(old, ends)?);
     } else if !role.client_id.is_empty() {
         // It was lost; the token is in use all the same, and is to end as any other.
-        let lost = Record { lease_end: ends, due: ends, ..lost_record(&role) };
+        let mut lost = Record { lease_end: ends, ..lost_record(&role) };
+        lost.history.note(context, Event::Rotate);
         writes.extend(record::writes_of_new(&lost)?);
         old = Some(lost);
     }
@@ -64,11 +66,7 @@ fn try_switch(
     role.turn = Turn::after(role.schedule.as_ref(), now, renew_at);
     writes.extend(role.writes(left)?);
     writes.push(Write::Delete(wal::key(made.wal_id())));
-    let stored = match &old {
-        Some(old) => history::write_with(context, old.subject(), Event::Rotate, writes),
-        None => write_batch(context, &writes),
-    };
-    match stored {
+    match write_batch(context, &writes) {
         Ok(()) => Ok(role),
         Err(error) => as_stored(context, record, error),
     }

@@ -42,3 +42,11 @@ pub(crate) fn set_duration(map: &mut Map<String, Value>, name: &str, duration: D
 pub(crate) fn nanoseconds(duration: Duration) -> i64 {
     i64::try_from(duration.as_nanos()).unwrap_or(i64::MAX)
 }
+
+/// Bytes that are not JSON, as JSON from which the bytes can be had back.
+pub(crate) fn undecoded(bytes: &[u8]) -> Value {
+    match std::str::from_utf8(bytes) {
+        Ok(text) => text.into(),
+        Err(_) => bytes.iter().copied().collect(),
+    }
+}

@@ -34,26 +34,20 @@ pub(crate) const TOKEN_PREFIX: &str = "token/";
 /// `client-index/<organization>/<client ID>`: leads from a client ID to the record's ID.
 pub(crate) const CLIENT_INDEX_PREFIX: &str = "client-index/";
 
-/// `due-index/<12 digits of seconds>-<record ID>`: records by the time at which their lease has certainly ended.
-pub(crate) const DUE_INDEX_PREFIX: &str = "due-index/";
-
 /// How far the backfill of the index by client ID got.
 pub(crate) const INDEX_STATE_KEY: &str = "index-state";
 
-/// `history/<organization>/<client ID>`: what happened to a token.
+/// `history/<organization>/<client ID>`: what happened to a token that has ended, and what it was.
 pub(crate) const HISTORY_PREFIX: &str = "history/";
 
-/// `history-unreadable/<organization>/<client ID>/<seconds>`: the bytes of a history that cannot be read.
-pub(crate) const HISTORY_UNREADABLE_PREFIX: &str = "history-unreadable/";
+/// `reads/<organization>.<client ID>/<seconds>-<random>`: a read of a token's secret that is not in its history yet.
+pub(crate) const READS_PREFIX: &str = "reads/";
 
-/// `history-end/<hour>/<organization>.<client ID>`: histories by the hour at which they can be deleted.
-pub(crate) const HISTORY_END_PREFIX: &str = "history-end/";
+/// `queue/<hour>/<kind>/<seconds>.<what>`: the schedule queue. Hours and seconds count from 1970-01-01T00:00:00Z.
+pub(crate) const SCHEDULE_QUEUE_PREFIX: &str = "queue/";
 
-/// The first hour below [`HISTORY_END_PREFIX`] that is not done.
-pub(crate) const HISTORY_STATE_KEY: &str = "history-state";
-
-/// `agenda/<12 digits of seconds>.<task>`: the schedule queue.
-pub(crate) const SCHEDULE_QUEUE_PREFIX: &str = "agenda/";
+/// The hour before which the schedule queue was empty when rollback last looked.
+pub(crate) const SCHEDULE_QUEUE_STATE_KEY: &str = "queue-state";
 
 /// `elsewhere/<organization>/<client ID>`: how far the search for a token in other organizations got.
 pub(crate) const ELSEWHERE_PREFIX: &str = "elsewhere/";
@@ -149,13 +143,11 @@ mod tests {
             STATIC_ROLE_PREFIX,
             TOKEN_PREFIX,
             CLIENT_INDEX_PREFIX,
-            DUE_INDEX_PREFIX,
             INDEX_STATE_KEY,
             HISTORY_PREFIX,
-            HISTORY_UNREADABLE_PREFIX,
-            HISTORY_END_PREFIX,
-            HISTORY_STATE_KEY,
+            READS_PREFIX,
             SCHEDULE_QUEUE_PREFIX,
+            SCHEDULE_QUEUE_STATE_KEY,
             ELSEWHERE_PREFIX,
             LISTED_TOKENS_PREFIX,
             HELD_LOOK_STATE_KEY,

@@ -14,7 +14,7 @@ use secrets_framework::Operation;
 use secrets_framework::host::Clock;
 use serde_json::{Value, json};
 
-use crate::testing::{ADMIN_A, ADMIN_B, Fault, LATER, Leased, Mount, ORG_A, ORG_B, On, assert_no_secret};
+use crate::testing::{ADMIN_A, ADMIN_B, Fault, LATER, Leased, Mount, ORG_A, ORG_B, On, assert_no_secret, task_key};
 
 const HOUR: Duration = Duration::from_secs(3600);
 

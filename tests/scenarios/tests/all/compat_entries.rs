@@ -202,8 +202,8 @@ fn entries_that_cannot_be_read_stop_nothing_and_are_named(stage: &Stage) {
         ("token/array", json!(["not a record"])),
         ("token/wide", json!({ "clientId": "w".repeat(5_000), "orgId": stage.alpha.id })),
         ("wal/damaged", json!("x")),
-        ("due-index/odd", json!({})),
-        ("agenda/odd", json!({})),
+        ("queue/odd", json!({})),
+        ("queue/00000001/token/odd", json!({})),
     ];
     bad.iter().for_each(|(key, entry)| stage.fake().storage.seed(key, entry));
     let role = format!("role/{}:damaged", stage.alpha.id);

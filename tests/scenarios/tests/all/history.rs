@@ -244,7 +244,6 @@ fn a_node_that_cannot_record_shows_nothing(stage: &Stage) {
 fn a_history_is_forgotten_after_ninety_days(stage: &Stage) {
     const DAYS: u64 = 24 * 60;
     stage.ready();
-    // The first call notes where the queue begins.
     minutes_pass(stage, 1);
     let ended = stage.mint(&stage.alpha, "reader").expect(200);
     stage.revoke(&ended.lease_id()).expect(204);
@@ -257,7 +256,7 @@ fn a_history_is_forgotten_after_ninety_days(stage: &Stage) {
     after(30);
     assert!(gone(ended.text("clientId")), "and no longer");
     let storage = &stage.fake().storage;
-    for prefix in ["history/", "history-end/"] {
+    for prefix in ["history/", "queue/"] {
         assert_eq!(storage.keys_below(prefix), Vec::<String>::new());
     }
 }

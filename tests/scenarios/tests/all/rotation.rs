@@ -455,7 +455,7 @@ fn a_period_that_is_taken_away_rotates_no_more(stage: &Stage) {
     update(stage, json!({ "rotation_period": 0 }));
     minutes_pass(stage, 24 * 60);
     assert!(stage.live(&stage.alpha).is_empty());
-    assert_eq!(stage.fake().storage.keys_below("agenda/"), Vec::<String>::new());
+    assert_eq!(stage.fake().storage.keys_below("queue/"), Vec::<String>::new());
 }
 
 /// A rotation by the server's own rollback, without anybody asking. For the

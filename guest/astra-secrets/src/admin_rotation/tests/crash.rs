@@ -8,7 +8,7 @@ use super::*;
 use crate::testing::{Fault, On};
 
 /// More than a rotation makes: the config as a proof, the write-ahead entry,
-/// three for each record, the config and the agenda, the history.
+/// three for each record, the config and its task, the history.
 const WRITES: u64 = 20;
 
 /// Mounts whose token is the operator's, and ones whose token a rotation made.
@@ -25,11 +25,15 @@ fn mounts() -> Vec<Mount> {
     mounts
 }
 
-/// The agenda has the rotation as the config says; what nobody confirms is dropped when it is due.
+/// The schedule queue has the rotation as the config says; what nobody confirms is dropped when it is due.
 #[track_caller]
-fn assert_in_agenda(mount: &Mount) {
+fn assert_rotation_is_queued(mount: &Mount) {
     let due = mount.host.storage.json(&format!("config/{ORG_A}"))["rotation_state"]["due"].as_u64().unwrap();
-    assert!(mount.agenda().iter().any(|key| key.contains(&due.to_string())), "{:?}", mount.agenda());
+    assert!(
+        mount.queued(Some("rotate-admin")).iter().any(|key| key.contains(&due.to_string())),
+        "{:?}",
+        mount.queued(Some("rotate-admin"))
+    );
 }
 
 #[test]
@@ -50,10 +54,10 @@ fn one_failed_write_leaves_the_old_token_or_the_new() {
                     assert_eq!(mount.current(), before, "write {nth}");
                 }
             }
-            assert_in_agenda(&mount);
+            assert_rotation_is_queued(&mount);
             mount.settle();
             mount.assert_one_admin();
-            assert_in_agenda(&mount);
+            assert_rotation_is_queued(&mount);
         }
     }
     assert!(failed > 20, "{failed}");
@@ -67,10 +71,10 @@ fn storage_that_dies_at_any_write_is_settled_by_rollback() {
             let _ = mount.try_rotate();
             mount.host.storage.clear_faults();
             assert!(mount.astra.is_live(&mount.current()), "write {nth}");
-            assert_in_agenda(&mount);
+            assert_rotation_is_queued(&mount);
             mount.settle();
             mount.assert_one_admin();
-            assert_in_agenda(&mount);
+            assert_rotation_is_queued(&mount);
         }
     }
 }

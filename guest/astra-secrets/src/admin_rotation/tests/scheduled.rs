@@ -1,4 +1,4 @@
-//! Rotations by the agenda: on time, outside the window, after failures, after
+//! Rotations by the schedule queue: on time, outside the window, after failures, after
 //! a standstill, and with clocks that jump.
 
 use secrets_framework::testing::READ_ONLY_TEXT;
@@ -28,7 +28,7 @@ fn state(mount: &Mount) -> Value {
 #[track_caller]
 fn assert_due(mount: &Mount, at: u64) {
     let due = QueuedTask::new(Task::RotateAdmin(OrgId::stored(ORG_A)), at);
-    assert_eq!(mount.agenda(), [due.key()]);
+    assert_eq!(mount.queued(Some("rotate-admin")), [due.key()]);
     assert_eq!(state(mount)["due"], at);
 }
 
@@ -180,7 +180,7 @@ fn failures_go_with_their_schedule() {
     mount.rollback().unwrap_err();
     mount.set(json!({ "rotation_period": 0 }));
     assert_eq!(state(&mount), Value::Null);
-    assert!(mount.agenda().is_empty());
+    assert!(mount.queued(Some("rotate-admin")).is_empty());
 }
 
 #[test]
@@ -237,12 +237,13 @@ fn a_rotation_that_dies_is_not_begun_again_at_once() {
     let mount = Mount::new();
     mount.set(json!({ "rotation_period": "24h" }));
     pass(&mount, DAY);
-    // The first write moves the entry; the second notes the new token, and there the process dies.
-    mount.host.storage.die_at_write(5);
+    // The state of the schedule queue; four writes that move the task; the next notes the new token, and there the
+    // process dies.
+    mount.host.storage.die_at_write(6);
     mount.rollback().unwrap_err();
     mount.host.storage.clear_faults();
     assert_eq!(mount.current(), OPERATORS);
-    assert_eq!(mount.agenda().len(), 1);
+    assert_eq!(mount.queued(Some("rotate-admin")).len(), 1);
     assert_due(&mount, now(&mount) + MINUTE);
     mount.settle();
     assert_ne!(mount.current(), OPERATORS);
@@ -254,13 +255,13 @@ fn a_rotation_that_dies_is_not_begun_again_at_once() {
 fn a_schedule_that_was_taken_away_rotates_no_more() {
     let mount = Mount::new();
     mount.set(json!({ "rotation_period": "24h" }));
-    let leftover = mount.agenda().remove(0);
+    let leftover = mount.queued(Some("rotate-admin")).remove(0);
     mount.set(json!({ "rotation_period": 0 }));
     mount.host.storage.seed(&leftover, "{}");
     pass(&mount, 2 * DAY);
     mount.rollback().unwrap();
     assert_eq!(mount.current(), OPERATORS);
-    assert!(mount.agenda().is_empty());
+    assert!(mount.queued(Some("rotate-admin")).is_empty());
 }
 
 #[test]

@@ -13,8 +13,11 @@ fn each_kind_of_bad_entry_is_named() {
         ("config/url-is-a-number", r#"{"astra_token":"AstraCS:x:canary","url":5}"#),
         ("config/", "{}"),
         ("retired-config/other-org", "canary"),
-        ("due-index/odd", "{}"),
-        ("agenda/odd", "{}"),
+        ("queue/odd", "{}"),
+        ("queue/00000001/odd", "{}"),
+        ("queue/00000001/other/000000003600.x", "{}"),
+        ("queue/00000001/tidy/odd", "{}"),
+        ("queue/00000001/token/000000000001.x.y", "{}"),
     ] {
         let mount = Mount::new();
         mount.host.storage.seed(key, value);
@@ -42,7 +45,8 @@ fn one_bad_entry_of_each_kind_stops_no_list_and_no_other_organization() {
         "tidy/org/bad",
         "retired-config/bad",
         "wal/bad",
-        "history-end/00000001/bad",
+        "history/bad/bad",
+        "queue/00000001/token/bad",
     ] {
         mount.host.storage.seed(key, "canary");
     }

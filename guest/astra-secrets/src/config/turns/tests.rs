@@ -1,4 +1,4 @@
-//! Config and agenda stay in step, whatever is changed and wherever it dies.
+//! Config and schedule queue stay in step, whatever is changed and wherever it dies.
 
 #![expect(clippy::unwrap_used, reason = "tests")]
 
@@ -14,8 +14,8 @@ use crate::testing::{ADMIN_A, Mount, ORG_A};
 
 const DAY: u64 = 86400;
 
-fn agenda(mount: &Mount) -> Vec<String> {
-    mount.host.storage.keys().into_iter().filter(|key| key.starts_with("agenda/")).collect()
+fn queue(mount: &Mount) -> Vec<String> {
+    mount.queued(None)
 }
 
 fn now(mount: &Mount) -> u64 {
@@ -44,12 +44,12 @@ fn read(mount: &Mount) -> Value {
 }
 
 #[test]
-fn settings_put_turns_into_the_agenda_move_them_and_take_them_out() {
+fn settings_put_turns_into_the_schedule_queue_move_them_and_take_them_out() {
     let mount = Mount::new();
     let start = now(&mount);
-    assert!(agenda(&mount).is_empty());
+    assert!(queue(&mount).is_empty());
     set(&mount, json!({ "rotation_period": "24h", "tidy_period": "1h" }));
-    assert_eq!(agenda(&mount), [tidy_at(start + 3600), rotation_at(start + DAY)]);
+    assert_eq!(queue(&mount), [tidy_at(start + 3600), rotation_at(start + DAY)]);
     let shown = read(&mount);
     assert_eq!(
         (&shown["next_rotation"], &shown["next_tidy"]),
@@ -59,16 +59,16 @@ fn settings_put_turns_into_the_agenda_move_them_and_take_them_out() {
     // What does not change keeps its time.
     mount.host.clock.advance(Duration::from_secs(60));
     set(&mount, json!({ "description": "x", "tidy_period": "1h" }));
-    assert_eq!(agenda(&mount), [tidy_at(start + 3600), rotation_at(start + DAY)]);
+    assert_eq!(queue(&mount), [tidy_at(start + 3600), rotation_at(start + DAY)]);
     set(&mount, json!({ "rotation_schedule": "30 3 * * *", "rotation_window": "1h", "tidy_period": 0 }));
-    assert_eq!(agenda(&mount), [rotation_at(start + 3 * 3600 + 1800)]);
+    assert_eq!(queue(&mount), [rotation_at(start + 3 * 3600 + 1800)]);
     let shown = read(&mount);
     assert_eq!((&shown["rotation_period"], &shown["rotation_schedule"]), (&json!(0), &json!("30 3 * * *")));
     assert_eq!(shown["rotation_window"], 3600);
     set(&mount, json!({ "rotation_period": "48h" }));
-    assert_eq!(agenda(&mount), [rotation_at(start + 60 + 2 * DAY)]);
+    assert_eq!(queue(&mount), [rotation_at(start + 60 + 2 * DAY)]);
     set(&mount, json!({ "rotation_period": 0 }));
-    assert!(agenda(&mount).is_empty());
+    assert!(queue(&mount).is_empty());
     assert_eq!(read(&mount)["next_rotation"], "");
 }
 
@@ -79,10 +79,10 @@ fn another_token_begins_the_period_anew_and_the_same_does_not() {
     set(&mount, json!({ "rotation_period": "24h" }));
     mount.host.clock.advance(Duration::from_secs(3600));
     set(&mount, json!({ "astra_token": ADMIN_A }));
-    assert_eq!(agenda(&mount), [rotation_at(start + DAY)]);
+    assert_eq!(queue(&mount), [rotation_at(start + DAY)]);
     mount.astra.make_admin("AstraCS:Another:canary");
     set(&mount, json!({ "astra_token": "AstraCS:Another:canary" }));
-    assert_eq!(agenda(&mount), [rotation_at(start + 3600 + DAY)]);
+    assert_eq!(queue(&mount), [rotation_at(start + 3600 + DAY)]);
 }
 
 #[test]
@@ -93,7 +93,7 @@ fn a_time_set_by_a_wrong_clock_is_put_right_by_the_next_write() {
     set(&mount, json!({ "rotation_period": "24h", "tidy_period": "1h" }));
     mount.host.clock.set(start);
     set(&mount, json!({ "description": "x" }));
-    assert_eq!(agenda(&mount), [tidy_at(start.as_secs() + 3600), rotation_at(start.as_secs() + DAY)]);
+    assert_eq!(queue(&mount), [tidy_at(start.as_secs() + 3600), rotation_at(start.as_secs() + DAY)]);
 }
 
 #[test]
@@ -105,9 +105,9 @@ fn a_turn_that_is_due_is_taken_once_and_has_moved_before_its_work_begins() {
     let next = due.at + 3600;
     let take = || with_context(&mount, |context| take_turn(context, &due, |config| config.tidy_due = next)).unwrap();
     assert_eq!(take().unwrap().tidy_due, next);
-    assert_eq!(agenda(&mount), [tidy_at(next)]);
+    assert_eq!(queue(&mount), [tidy_at(next)]);
     assert!(take().is_none(), "it is not due any more");
-    assert_eq!(agenda(&mount), [tidy_at(next)]);
+    assert_eq!(queue(&mount), [tidy_at(next)]);
 }
 
 #[test]
@@ -120,22 +120,22 @@ fn an_entry_that_no_config_confirms_is_dropped() {
             assert!(with_context(&mount, |context| take_turn(context, &due, |_| {})).unwrap().is_none());
         }
     }
-    assert!(agenda(&mount).is_empty());
+    assert!(queue(&mount).is_empty());
 }
 
 #[test]
 fn a_damaged_config_holds_nothing_up_and_a_write_that_repairs_it_brings_its_turns_back() {
     let mount = Mount::new();
     set(&mount, json!({ "rotation_period": "24h", "tidy_period": "24h" }));
-    let (entries, whole) = (agenda(&mount), mount.host.storage.json(&format!("config/{ORG_A}")));
+    let (entries, whole) = (queue(&mount), mount.host.storage.json(&format!("config/{ORG_A}")));
     mount.host.storage.seed(&format!("config/{ORG_A}"), "canary");
     mount.host.clock.advance(Duration::from_secs(DAY));
     mount.rollback().unwrap();
-    assert!(agenda(&mount).is_empty());
+    assert!(queue(&mount).is_empty());
     assert!(mount.host.log.text().contains("a config was passed over"));
     mount.host.storage.seed(&format!("config/{ORG_A}"), whole.to_string());
     set(&mount, json!({ "description": "repaired" }));
-    assert_eq!(agenda(&mount), entries);
+    assert_eq!(queue(&mount), entries);
 }
 
 #[test]
@@ -154,7 +154,7 @@ fn a_change_moves_entries_and_none_writes_nothing() {
     assert!(change(false).unwrap().is_none());
     assert_eq!(mount.host.storage.snapshot(), before);
     assert_eq!(change(true).unwrap().unwrap().tidy_due, 7);
-    assert_eq!(agenda(&mount), [tidy_at(7)]);
+    assert_eq!(queue(&mount), [tidy_at(7)]);
     assert!(mount.host.locks.held().is_empty());
 }
 
@@ -163,7 +163,7 @@ fn a_deleted_config_takes_its_turns_with_it() {
     let mount = Mount::new();
     set(&mount, json!({ "rotation_period": "24h", "tidy_period": "1h" }));
     mount.send(Operation::Delete, &format!("config/{ORG_A}"), Value::Null).done();
-    assert!(agenda(&mount).is_empty());
+    assert!(queue(&mount).is_empty());
 }
 
 #[test]
@@ -175,7 +175,7 @@ fn a_turn_has_an_entry_wherever_a_write_dies() {
         let _ = mount.write(&format!("config/{ORG_A}"), json!({ "rotation_period": "12h", "tidy_period": "2h" }));
         mount.host.storage.clear_faults();
         let config = with_context(&mount, |context| load(context, &OrgId::stored(ORG_A))).unwrap().unwrap();
-        let entries = agenda(&mount);
+        let entries = queue(&mount);
         assert!(entries.contains(&rotation_at(config.rotation_state.turn.due)), "write {nth}: {entries:?}");
         assert!(entries.contains(&tidy_at(config.tidy_due)), "write {nth}: {entries:?}");
     }

@@ -87,7 +87,7 @@ fn what_other_code_ends_says_how() {
                 org_id: &record.org_id,
                 client_id: &record.client_id,
                 origin: record.origin.as_ref(),
-                record: Some(record),
+                record: Some(&record),
                 leased: None,
                 how,
                 patience: Patience::Rollback,

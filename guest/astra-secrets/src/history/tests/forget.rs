@@ -8,8 +8,8 @@ use secrets_framework::testing::StorageCall;
 use serde_json::{Value, json};
 
 use super::{app, events, read_as, shown};
-use crate::limits::{HISTORIES_PER_ROLLBACK_MAX, HISTORY_HOURS_PER_ROLLBACK_MAX, HISTORY_KEPT};
-use crate::testing::{Leased, Mount, ORG_A};
+use crate::limits::{HISTORY_KEPT, QUEUED_TOKENS_PER_ROLLBACK_MAX};
+use crate::testing::{Leased, Mount, ORG_A, task_key};
 
 const HOUR: Duration = Duration::from_secs(3600);
 
@@ -22,17 +22,17 @@ fn histories(mount: &Mount) -> usize {
 }
 
 fn queued(mount: &Mount) -> usize {
-    mount.host.storage.keys().iter().filter(|key| key.starts_with("history-end/")).count()
+    mount.queued(Some("token")).len()
 }
 
-/// Rollback calls until the queue is up to date.
+/// Rollback calls until no task is due.
 fn catch_up(mount: &Mount) {
-    let this_hour = mount.host.clock.now().as_secs() / 3600;
+    let now = mount.host.clock.now().as_secs();
     let mut calls = 0;
-    while mount.host.storage.json("history-state")["hour"] != this_hour {
+    while mount.queued(None).iter().any(|key| key[..] < *task_key("token", now, "")) {
         mount.rollback().unwrap();
         calls += 1;
-        assert!(calls <= 2 * HISTORY_KEPT.as_secs() / 3600 / HISTORY_HOURS_PER_ROLLBACK_MAX as u64 + 2);
+        assert!(calls <= 3);
     }
 }
 
@@ -65,10 +65,10 @@ fn a_live_token_keeps_its_history_however_old() {
         mount.host.clock.advance(HISTORY_KEPT + 2 * HOUR);
         catch_up(&mount);
         assert_eq!(events(&mount, "GoToken"), ["read"]);
-        assert_eq!(queued(&mount), 1);
+        assert_eq!(queued(&mount), 0, "it has no end");
     }
     delete(&mount, "GoToken");
-    assert_eq!(shown(&mount, "GoToken")["ended_how"], "deleted");
+    assert_eq!((shown(&mount, "GoToken")["ended_how"].as_str(), queued(&mount)), (Some("deleted"), 1));
     mount.host.clock.advance(2 * HISTORY_KEPT);
     catch_up(&mount);
     catch_up(&mount);
@@ -76,56 +76,58 @@ fn a_live_token_keeps_its_history_however_old() {
 }
 
 #[test]
-fn one_whose_end_could_not_be_recorded_is_forgotten_too() {
+fn of_a_token_whose_end_could_not_be_recorded_nothing_is_left() {
     let mount = Mount::new();
     let client_id = app(&mount).client_id();
     read_as(&mount, "bob", &client_id).data();
     mount.host.storage.fail_prefix(StorageCall::Put, "history/", StorageError::Failed("disk full".to_owned()));
     delete(&mount, &client_id);
     mount.host.storage.clear_faults();
-    assert_eq!(histories(&mount), 1);
-    mount.host.clock.advance(HISTORY_KEPT + 2 * HOUR);
+    assert_eq!((histories(&mount), queued(&mount)), (0, 1));
+    mount.host.clock.advance(2 * HOUR);
     catch_up(&mount);
-    assert_eq!((histories(&mount), queued(&mount)), (0, 0));
+    assert_eq!(queued(&mount), 0);
 }
 
 #[test]
 fn a_call_has_a_limit_and_the_next_goes_on() {
     let mount = Mount::new();
-    let hour = (mount.host.clock.now().as_secs() + HISTORY_KEPT.as_secs()) / 3600;
+    let at = mount.host.clock.now().as_secs() + HISTORY_KEPT.as_secs();
     let ended =
         json!({ "events": [], "ended": { "at": mount.host.clock.now().as_secs(), "how": "revoked", "facts": {} } });
-    let max = HISTORIES_PER_ROLLBACK_MAX as usize;
+    let max = QUEUED_TOKENS_PER_ROLLBACK_MAX as usize;
     for number in 0..max + 1 {
         mount.host.storage.seed(&format!("history/{ORG_A}/T{number}"), ended.to_string());
-        mount.host.storage.seed(&format!("history-end/{hour:08}/{ORG_A}.T{number}"), "{}");
+        mount.host.storage.seed(&task_key("token", at, &format!("{ORG_A}.T{number}")), "{}");
     }
     mount.host.clock.advance(HISTORY_KEPT + 2 * HOUR);
-    while mount.host.storage.json("history-state")["hour"] != hour {
-        mount.rollback().unwrap();
-    }
-    // The call that came to the hour did as much as one may.
+    mount.rollback().unwrap();
     assert_eq!((histories(&mount), queued(&mount)), (1, 1));
     mount.rollback().unwrap();
     assert_eq!((histories(&mount), queued(&mount)), (0, 0));
 }
 
 #[test]
-fn a_call_in_between_costs_one_read_and_one_each_hour_a_list_and_a_write() {
+fn a_call_in_between_looks_at_no_history_and_each_hour_one_costs_a_list_and_a_write_more() {
     let mount = Mount::new();
     for _ in 0..20 {
         delete(&mount, &Leased::of(mount.creds()).client_id());
     }
-    let calls = |call| mount.host.storage.calls(call);
-    mount.host.storage.clear_calls();
-    mount.rollback().unwrap();
-    let idle = (calls(StorageCall::Get), calls(StorageCall::List), calls(StorageCall::Put));
-    assert_eq!(idle.2, 0);
+    mount.host.clock.advance(2 * HOUR);
+    catch_up(&mount);
+    let calls = || {
+        mount.has_walked();
+        mount.host.storage.clear_calls();
+        mount.rollback().unwrap();
+        [StorageCall::Get, StorageCall::List, StorageCall::Put].map(|call| mount.host.storage.calls(call))
+    };
+    // The call that finds no earlier hour any more notes that.
+    calls();
+    let idle = calls();
+    assert_eq!(idle, [2, 6, 0]);
     mount.host.clock.advance(HOUR);
-    mount.has_walked();
-    mount.host.storage.clear_calls();
-    mount.rollback().unwrap();
-    assert_eq!((calls(StorageCall::Get), calls(StorageCall::List), calls(StorageCall::Put)), (idle.0, idle.1 + 1, 1));
+    assert_eq!(calls(), [idle[0], idle[1], 1], "the folders of hours instead of the hour that runs");
+    assert_eq!(calls(), idle);
 }
 
 #[test]
@@ -144,13 +146,12 @@ fn a_clock_that_ran_ahead_and_came_back_leaves_nothing() {
 }
 
 #[test]
-fn what_is_in_the_queue_by_mistake_is_dropped() {
+fn a_task_of_a_token_of_which_nothing_is_left_is_dropped() {
     let mount = Mount::new();
-    let hour = mount.host.clock.now().as_secs() / 3600;
-    for name in ["odd", "o%2.x", "no.history"] {
-        mount.host.storage.seed(&format!("history-end/{hour:08}/{name}"), "{}");
+    let now = mount.host.clock.now().as_secs();
+    for name in ["no.history", "no.history.record"] {
+        mount.host.storage.seed(&task_key("token", now, name), "{}");
     }
-    mount.host.clock.advance(HOUR);
     mount.rollback().unwrap();
     assert_eq!(queued(&mount), 0);
 }

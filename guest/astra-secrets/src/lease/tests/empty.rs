@@ -5,6 +5,7 @@ use super::*;
 use crate::limits::INDEX_WALK_PAUSE;
 use crate::names::{OrgId, RoleName};
 use crate::record::RecordId;
+use crate::testing::task_key;
 
 /// A mount of the Go plugin with such a record, as a run of the Go plugin 2.0.0 left it, beside a token of ours.
 fn mount() -> (Mount, String) {
@@ -162,10 +163,10 @@ fn a_record_that_stands_for_no_token_and_has_an_end_is_ended_without_asking_astr
     let (mount, key) = mount();
     // Nothing writes both; Astra must not be asked to delete the token with an empty ID all the same.
     let mut record = mount.host.storage.json(&key);
-    record["due"] = json!(1);
     record["leaseEnd"] = json!(1);
     mount.host.storage.seed(&key, record.to_string());
-    let due = format!("due-index/000000000001-{}", key.strip_prefix("token/").unwrap());
+    let now = secrets_framework::host::Clock::now(&*mount.host.clock).as_secs();
+    let due = task_key("token", now, &format!("{ORG_A}..{}", key.strip_prefix("token/").unwrap()));
     mount.host.storage.seed(&due, "{}");
     mount.rollback().unwrap();
     assert!(!has(&mount, &key) && !has(&mount, &due) && mount.host.http.requests().is_empty());

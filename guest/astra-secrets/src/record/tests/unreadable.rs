@@ -108,17 +108,18 @@ fn storage_that_fails_as_a_whole_fails_the_walk() {
 }
 
 #[test]
-fn bad_records_and_names_at_the_head_of_the_index_of_ends_take_nobodys_place() {
+fn bad_records_and_names_at_the_head_of_the_schedule_queue_take_nobodys_place() {
     let mount = Mount::new();
     for number in 0..ENDED_PER_ROLLBACK_MAX + 10 {
-        mount.host.storage.seed(&format!("due-index/000000000001-bad{number:03}"), "{}");
+        mount.host.storage.seed(&task_key("token", 1, &format!("{ORG_A}.bad{number:03}")), "{}");
         mount.host.storage.seed(&format!("token/bad{number:03}"), "canary");
-        mount.host.storage.seed(&format!("due-index/!{number:03}"), "{}");
-        mount.host.storage.seed(&format!("agenda/!{number:03}"), "{}");
+        for folder in ["", "00000000/", "00000000/token/", "00000000/tidy/"] {
+            mount.host.storage.seed(&format!("queue/{folder}!{number:03}"), "{}");
+        }
     }
     // Entries of records that cannot be there.
-    mount.host.storage.seed("due-index/000000000001-", "{}");
-    mount.host.storage.seed("due-index/000000000001-%2E%2E", "{}");
+    let impossible = ["", "%2E%2E"].map(|id| task_key("token", 1, &format!("{ORG_A}.{id}")));
+    impossible.iter().for_each(|key| mount.host.storage.seed(key, "{}"));
     Leased::of(mount.creds());
     mount.host.clock.advance(DAY);
     mount
@@ -129,9 +130,9 @@ fn bad_records_and_names_at_the_head_of_the_index_of_ends_take_nobodys_place() {
     mount.rollback().unwrap();
     assert!(mount.astra.live().is_empty());
     assert!(!mount.host.log.text().contains("bad"), "{}", mount.host.log.text());
-    assert!(!mount.host.storage.keys().iter().any(|key| key.contains("000001-%") || key.ends_with("000001-")));
+    assert!(!mount.host.storage.keys().iter().any(|key| impossible.contains(key)));
     let message = check(&mount)["message"].as_str().unwrap().to_owned();
-    assert!(message.contains("`due-index/!000`"), "{message}");
+    assert!(message.contains("`queue/!000`"), "{message}");
 }
 
 #[test]
@@ -149,7 +150,7 @@ fn a_record_that_cannot_be_read_counts_as_a_token_that_is_alive() {
 fn a_queue_full_of_names_that_are_not_ours_ends_a_call_in_time() {
     let mount = Mount::new();
     for number in 0..(QUEUE_PAGES_MAX + 1) * LIST_PAGE as usize {
-        mount.host.storage.seed(&format!("due-index/!{number:05}"), "{}");
+        mount.host.storage.seed(&format!("queue/00000000/token/!{number:05}"), "{}");
     }
     mount.host.storage.clear_calls();
     mount.rollback().unwrap();

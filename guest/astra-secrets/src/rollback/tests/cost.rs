@@ -6,11 +6,11 @@ use serde_json::json;
 
 use super::HOUR;
 use crate::limits::LEASE_END_MARGIN;
-use crate::testing::{Leased, Mount, ORG_A};
+use crate::testing::{Leased, Mount, ORG_A, task_key};
 
-/// Gets, lists, puts and deletes of an idle call. It reads the states of index
-/// and histories, and lists write-ahead entries (twice, for a start in their
-/// midst), ends, agenda, static roles and retired configs.
+/// Gets, lists, puts and deletes of an idle call. It reads the states of the index and the schedule queue, and lists
+/// write-ahead entries (twice, for a start in their midst), the hour that runs in the schedule queue, static roles,
+/// tokens with reads, and retired configs.
 const IDLE: [u64; 4] = [2, 6, 0, 0];
 
 fn calls(mount: &Mount) -> [u64; 4] {
@@ -25,12 +25,12 @@ fn with_stored(stored: u64) -> Mount {
     for number in 0..stored {
         let later = now + 100_000 + number;
         let client_id = format!("Later{number:06}");
-        let record = json!({ "clientId": client_id, "orgId": ORG_A, "leaseEnd": later, "due": later });
+        let record = json!({ "clientId": client_id, "orgId": ORG_A, "leaseEnd": later });
         mount.host.storage.seed(&format!("token/{client_id}"), record.to_string());
         mount.host.storage.seed(&format!("client-index/{ORG_A}/{client_id}"), json!({ "id": client_id }).to_string());
-        mount.host.storage.seed(&format!("due-index/{later:012}-{client_id}"), "{}");
+        mount.host.storage.seed(&task_key("token", later, &format!("{ORG_A}.{client_id}")), "{}");
         if number % 2 == 0 {
-            mount.host.storage.seed(&format!("agenda/{later:012}.rotate-static.{ORG_A}.role-{number}"), "{}");
+            mount.host.storage.seed(&task_key("rotate-static", later, &format!("{ORG_A}.role-{number}")), "{}");
         }
     }
     mount
@@ -43,10 +43,10 @@ fn cost(stored: u64, due: u64) -> [u64; 4] {
         Leased::of(mount.creds());
     }
     mount.host.clock.advance(HOUR + LEASE_END_MARGIN);
-    // Once an hour a call walks through records, and looks into the queue of histories, too.
+    // Once an hour a call walks through records, and looks for earlier hours of the schedule queue, too.
     mount.has_walked();
     let hour = mount.host.clock.now().as_secs() / 3600;
-    mount.host.storage.seed("history-state", json!({ "hour": hour }).to_string());
+    mount.host.storage.seed("queue-state", json!({ "hour": hour }).to_string());
     mount.host.storage.clear_calls();
     mount.rollback().unwrap();
     assert!(mount.astra.live().is_empty());
@@ -70,6 +70,9 @@ fn an_idle_call_of_a_mount_with_static_roles_reads_when_their_tokens_are_looked_
     for number in 0..3 {
         mount.daily(&format!("app{number}"));
     }
+    // Each token is looked at once, whether it came into use.
+    mount.host.clock.advance(LEASE_END_MARGIN);
+    mount.rollback().unwrap();
     mount.has_looked();
     mount.host.storage.clear_calls();
     mount.host.http.clear();
@@ -81,8 +84,9 @@ fn an_idle_call_of_a_mount_with_static_roles_reads_when_their_tokens_are_looked_
 #[test]
 fn a_call_costs_what_is_due_and_not_what_is_stored() {
     assert_eq!(cost(2_000, 0), IDLE);
-    // Of each: record, config and history are read; queue and history written; record and two indexes deleted.
-    let of = |due: u64| [IDLE[0] + 3 * due, IDLE[1], 2 * due, 3 * due];
+    // Of each: the record is read, and again under its lock, and the config; history and task are written;
+    // record, index entry and the task before are deleted. The tasks are in a folder of the hour.
+    let of = |due: u64| [IDLE[0] + 3 * due, IDLE[1] + 1, 2 * due, 3 * due];
     assert_eq!(cost(10, 50), of(50));
     assert_eq!(cost(2_000, 50), of(50));
 }

@@ -87,7 +87,7 @@ fn it_is_refused_while_there_are_static_roles_unless_by_force() {
 
         delete_config(&mount).done();
         mount.read_creds("app").missing();
-        assert!(mount.keys("agenda/").is_empty());
+        assert!(mount.queued(Some("rotate-static")).is_empty());
         // The current one ends at once, the one before when its grace does.
         mount.rollback().unwrap();
         assert_eq!(mount.astra.live().into_iter().collect::<Vec<_>>(), [first]);
@@ -117,7 +117,7 @@ fn storage_that_dies_at_any_write_of_it_is_made_up_for() {
             assert!(mount.keys("static-role/").is_empty(), "write {nth}");
             mount.rollback().unwrap();
             assert!(mount.astra.live().is_empty(), "write {nth}");
-            // Without transactions an entry of the agenda may outlive its role until it is due.
+            // Without transactions an task of the schedule queue may outlive its role until it is due.
             mount.host.clock.advance(DAY);
             assert_all_gone(&mount);
         }

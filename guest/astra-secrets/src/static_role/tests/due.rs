@@ -10,11 +10,11 @@ use serde_json::{Value, json};
 
 use super::super::StaticRole;
 use super::{DAY, HOUR, MINUTE, with_role};
-use crate::limits::{ROLLBACK_BUDGET, ROTATION_BACK_OFF_MAX, SCHEDULED_TASKS_PER_ROLLBACK_MAX};
+use crate::limits::{LEASE_END_MARGIN, ROLLBACK_BUDGET, ROTATION_BACK_OFF_MAX, SCHEDULED_TASKS_PER_ROLLBACK_MAX};
 use crate::names::{OrgId, RoleName};
 use crate::schedule::Schedule;
 use crate::static_role::test_mount::path;
-use crate::testing::{Fault, Mount, ORG_A, On, ROLE_ID};
+use crate::testing::{Fault, Mount, ORG_A, On, ROLE_ID, task_key};
 use crate::time_text;
 use crate::who::Who;
 
@@ -52,13 +52,13 @@ fn it_rotates_when_its_time_has_come_and_not_before() {
 #[test]
 fn a_rotation_that_does_not_come_back_is_not_first_in_line_again() {
     let (mount, _) = with_role(Mount::new());
-    let before = mount.keys("agenda/");
+    let before = mount.queued(Some("rotate-static"));
     mount.host.clock.advance(DAY);
     let storage = std::sync::Arc::clone(&mount.host.storage);
     mount.astra.during_next_make(move || storage.fail_all(StorageError::Failed("the instance died here".to_owned())));
     assert!(mount.rollback().is_err());
     mount.host.storage.clear_faults();
-    let after = mount.keys("agenda/");
+    let after = mount.queued(Some("rotate-static"));
     assert!(after.len() == 1 && after > before, "{before:?} {after:?}");
     mount.rollback_later();
     mount.assert_static(1, 1);
@@ -195,7 +195,8 @@ fn what_is_wrong_is_said() {
 #[test]
 fn an_entry_that_its_role_does_not_confirm_is_dropped() {
     let (mount, first) = with_role(Mount::new());
-    let key = |name: &str| format!("agenda/000000000001.rotate-static.{ORG_A}.{name}");
+    let now = mount.host.clock.now().as_secs();
+    let key = |name: &str| task_key("rotate-static", now, &format!("{ORG_A}.{name}"));
     mount.host.storage.seed(&format!("static-role/{ORG_A}/damaged"), "{");
     for name in ["app", "gone", "damaged", "a%00"] {
         mount.host.storage.seed(&key(name), "{}");
@@ -266,6 +267,10 @@ fn a_call_costs_what_is_due_and_not_what_is_stored() {
         mount.host.clock.advance(Duration::from_secs(1));
     }
     mount.assert_static(1000, 0);
+    // Each token is looked at once, whether it came into use.
+    mount.host.clock.advance(LEASE_END_MARGIN);
+    mount.rollback().unwrap();
+    assert_eq!(mount.queued(Some("token")), Vec::<String>::new());
     mount.host.storage.set_transactional(true);
     mount.has_looked();
     mount.host.storage.clear_calls();
@@ -276,7 +281,7 @@ fn a_call_costs_what_is_due_and_not_what_is_stored() {
     assert_eq!((calls(StorageCall::Put), mount.host.http.requests().len()), (0, 0));
 
     // The first two hourly ones are due.
-    mount.host.clock.advance(HOUR - Duration::from_secs(ROLES) + Duration::from_secs(3));
+    mount.host.clock.advance(HOUR - Duration::from_secs(ROLES) - LEASE_END_MARGIN + Duration::from_secs(3));
     mount.has_walked();
     mount.has_looked();
     mount.host.storage.clear_calls();

@@ -13,7 +13,7 @@ use crate::testing::{Mount, ORG_A};
 
 /// Writes of one rotation: the write-ahead entry; the old token's history and
 /// its place in the queue; the new record and its index; the old one's end and
-/// record; the agenda, the role, the agenda again; the deletion of the entry;
+/// record; the task, the role, the task before; the deletion of the entry;
 /// and a commit.
 const WRITES: u64 = 12;
 
@@ -37,7 +37,7 @@ fn breaks() -> Vec<(Kind, u64, Mount)> {
 }
 
 /// Lets everything that is left come to its end. A crash without transactions
-/// may leave entries of the indexes and the agenda without a record or a role:
+/// may leave entries of the index and the schedule queue without a record or a role:
 /// they do no harm, and time removes them, or the first look.
 #[track_caller]
 fn assert_settles(mount: &Mount) {
@@ -191,21 +191,20 @@ fn conflicts_are_retried_a_few_times() {
     }
 }
 
-/// A server that does not answer a commit may do it yet. A rotation tries two:
-/// the second without the history.
-fn delay_the_switch(mount: &Mount, commits: u64) {
+/// A server that does not answer a commit may do it yet.
+fn delay_the_switch(mount: &Mount) {
     let storage = std::sync::Arc::clone(&mount.host.storage);
-    mount.astra.during_next_make(move || storage.delay_commits(commits));
+    mount.astra.during_next_make(move || storage.delay_commits(1));
 }
 
 #[test]
 fn a_commit_that_was_not_answered_undoes_nothing_until_its_outcome_is_known() {
     for happens in [true, false] {
         let (mount, first) = with_role(Mount::new());
-        delay_the_switch(&mount, 2);
+        delay_the_switch(&mount);
         assert_eq!(mount.rotate_static("app").failed().1, "no answer");
         if happens {
-            assert_eq!(mount.host.storage.land_commits(), 2);
+            assert_eq!(mount.host.storage.land_commits(), 1);
             assert_ne!(mount.static_token("app"), first);
         } else {
             assert_eq!(mount.open_entries(), 1);
@@ -221,7 +220,7 @@ fn a_commit_that_was_not_answered_undoes_nothing_until_its_outcome_is_known() {
 fn a_creation_whose_commit_was_not_answered_may_have_made_a_role() {
     for happens in [true, false] {
         let mount = Mount::new();
-        delay_the_switch(&mount, 1);
+        delay_the_switch(&mount);
         assert_eq!(mount.write_static("app", json!({ "rotation_period": "24h" })).failed().1, "no answer");
         if happens {
             mount.host.storage.land_commits();
@@ -234,12 +233,13 @@ fn a_creation_whose_commit_was_not_answered_may_have_made_a_role() {
 
 #[test]
 fn a_scheduled_rotation_that_happened_though_it_failed_is_not_taken_back_by_its_failure() {
-    // All but the last write is made, and the read that would tell so fails: the first two are of the role as it was.
+    // All but the last write is made, and the read that would tell so fails: the first look at the token, and two of the role as
+    // it was, come before.
     let (mount, first) = with_role(Mount::on_vault());
     mount.host.clock.advance(DAY);
     mount.host.storage.fail_prefix(StorageCall::Delete, "wal/", StorageError::Failed("disk full".to_owned()));
     let failed = StorageError::Failed("disk gone".to_owned());
-    mount.host.storage.fail_nth_below(StorageCall::Get, "static-role/", 3, failed);
+    mount.host.storage.fail_nth_below(StorageCall::Get, "static-role/", 4, failed);
     assert_eq!(mount.rollback().unwrap_err().to_string(), "disk full");
     mount.host.storage.clear_faults();
     assert_ne!(mount.static_token("app"), first);
@@ -249,10 +249,10 @@ fn a_scheduled_rotation_that_happened_though_it_failed_is_not_taken_back_by_its_
 #[test]
 fn a_rotation_after_one_whose_commit_happens_meanwhile_loses_no_token() {
     let (mount, first) = with_role(Mount::new());
-    delay_the_switch(&mount, 2);
+    delay_the_switch(&mount);
     mount.rotate_static("app").failed();
     let storage = std::sync::Arc::clone(&mount.host.storage);
-    mount.astra.during_next_make(move || assert_eq!(storage.land_commits(), 2));
+    mount.astra.during_next_make(move || assert_eq!(storage.land_commits(), 1));
     let (code, text) = mount.rotate_static("app").failed();
     assert!(code == Some(409) && text.contains("`app`"), "{text}");
     assert_ne!(mount.static_token("app"), first);

@@ -137,8 +137,8 @@ fn records_beyond_those_that_one_call_compares_have_their_turn_with_the_next() {
     record["clientId"] = json!("zGone");
     super::rules::forget(&mount, &gone);
     mount.host.storage.seed(&key("zGone"), record.to_string());
-    let due = record["due"].as_u64().unwrap();
-    mount.host.storage.seed(&format!("due-index/{due:012}-zGone"), "{}");
+    let deadline = record["leaseEnd"].as_u64().unwrap() + crate::limits::LEASE_END_MARGIN.as_secs();
+    mount.host.storage.seed(&task_key("token", deadline, &format!("{ORG_A}.zGone")), "{}");
     mount.host.storage.seed(&format!("client-index/{ORG_A}/zGone"), json!({ "id": "zGone" }).to_string());
     seed_index(&mount, TIDY_COMPARED_MAX);
     orphan(&mount, "zOrphan");
@@ -223,11 +223,11 @@ fn ended_records_beyond_the_first_wait_for_rollback() {
     let mount = Mount::new();
     let client_id = Leased::of(mount.creds()).client_id();
     for number in 0..TIDY_ENDED_MAX {
-        mount.host.storage.seed(&format!("due-index/000000000000-{number}"), "{}");
+        mount.host.storage.seed(&task_key("token", 0, &format!("{ORG_A}.{number}")), "{}");
     }
     mount.host.clock.advance(2 * HOUR);
     assert_eq!(tidy(&mount, true)["expired"], json!([]));
-    mount.host.storage.remove("due-index/000000000000-0");
+    mount.host.storage.remove(&task_key("token", 0, &format!("{ORG_A}.0")));
     assert_eq!(tidy(&mount, true)["expired"], json!([client_id]));
 }
 

@@ -15,7 +15,7 @@ fn scheduled(period: &str) -> Mount {
 fn due_in(mount: &Mount) -> Duration {
     let config = mount.host.storage.json(&format!("config/{ORG_A}"));
     let due = Duration::from_secs(config["tidy_due"].as_u64().unwrap());
-    let entries: Vec<String> = mount.host.storage.keys().into_iter().filter(|key| key.starts_with("agenda/")).collect();
+    let entries: Vec<String> = mount.queued(Some("tidy"));
     assert!(entries.len() == 1 && entries[0].contains(&format!("{:012}", due.as_secs())), "{entries:?}");
     due - mount.host.clock.now()
 }

@@ -1,0 +1,254 @@
+//! The tasks of tokens in the schedule queue. A task whose token has a record ends the token, or moves to the deadline that
+//! the record says by now. A task whose token has none waits until the history of the token can be deleted.
+
+use secrets_framework::host::LogLevel;
+use secrets_framework::{Context, Error};
+
+use super::{Patience, Target, end_token};
+use crate::history::{self, End};
+use crate::in_use;
+use crate::limits::{ENDED_PER_ROLLBACK_MAX, ENDED_RETRY_PAUSE, QUEUED_TOKENS_PER_WRITE, ROLLBACK_BUDGET};
+use crate::read_only;
+use crate::record::{self, Record};
+use crate::schedule_queue::{QueuedTask, Task};
+use crate::storage::{TokenRef, Write, key, own_error, read_many, write_batch};
+
+/// Why tokens are ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum When {
+    /// Their deadlines have come.
+    Due,
+    /// The mount is being disabled: leases that have ended have no margin, and grace periods are over. All other leases
+    /// are the server's.
+    MountGoes,
+    /// They were replaced without a grace period.
+    Replaced,
+}
+
+impl When {
+    fn is_over(self, record: &Record, now: u64) -> bool {
+        let is_past = |end: u64| end <= now;
+        let lease_is_over = record.lease_end != 0 && is_past(record.lease_end);
+        match self {
+            Self::Due => record.deadline().map_or(record.kind.is_replaceable(), is_past),
+            Self::MountGoes => lease_is_over || record.kind.is_replaceable(),
+            Self::Replaced => lease_is_over,
+        }
+    }
+
+    fn patience(self) -> Patience {
+        if self == Self::Replaced { Patience::Once } else { Patience::Rollback }
+    }
+}
+
+/// A due task of a token.
+#[derive(Clone, Copy)]
+struct Due<'a> {
+    token: &'a TokenRef,
+    task: &'a QueuedTask,
+}
+
+/// Does the tasks of tokens among `tasks`; `immediate` = the mount is being disabled. Answers how many tokens should be
+/// ended and are kept, for Astra is read-only.
+pub(crate) fn run_due(context: &Context<'_>, tasks: &[QueuedTask], immediate: bool) -> Result<usize, Error> {
+    let begin_until = context.now() + ROLLBACK_BUDGET;
+    let when = if immediate { When::MountGoes } else { When::Due };
+    let due: Vec<Due<'_>> = tasks
+        .iter()
+        .filter_map(|task| match &task.task {
+            Task::Token(token) => Some(Due { token, task }),
+            _ => None,
+        })
+        .collect();
+    let mut over = Vec::new();
+    for due in due.chunks(QUEUED_TOKENS_PER_WRITE) {
+        if context.now() > begin_until {
+            break;
+        }
+        over.extend(look(context, due, when)?);
+    }
+    if read_only::is_read_only(context) {
+        return Ok(over.len());
+    }
+    let (mut result, mut needed) = (Ok(0), Vec::new());
+    for due in over.into_iter().take(ENDED_PER_ROLLBACK_MAX) {
+        if context.now() > begin_until {
+            break;
+        }
+        // One token that cannot be ended or is locked does not keep the others waiting.
+        match end_due(context, due, when, false) {
+            Ok(Ending::StillNeeded) => needed.push(due),
+            Ok(_) => {}
+            Err(error) => result = Err(error),
+        }
+    }
+    // Admin tokens that were to end others: perhaps those have ended now.
+    for due in needed {
+        if context.now() > begin_until {
+            break;
+        }
+        if let Err(error) = end_due(context, due, when, true) {
+            result = Err(error);
+        }
+    }
+    result
+}
+
+/// Looks at the records and histories of some tokens, and moves or drops their tasks. Answers those whose token is to be
+/// ended.
+fn look<'a>(context: &Context<'_>, due: &[Due<'a>], when: When) -> Result<Vec<Due<'a>>, Error> {
+    let storage = context.storage();
+    let now = context.now().as_secs();
+    let (mut over, mut without_record, mut writes) = (Vec::new(), Vec::new(), Vec::new());
+    let keys: Vec<String> = due.iter().map(|due| due.token.record_id.key()).collect();
+    for (due, read) in due.iter().zip(read_many(storage, &keys)?) {
+        let id = &due.token.record_id;
+        match read.and_then(|entry| entry.map(|entry| record::decode(&entry, id)).transpose()) {
+            Ok(Some(record)) if is_of(&record, due.token) => match next_of(context, &record, when)? {
+                Next::End => over.push(*due),
+                Next::Move(at) => writes.extend(due.task.writes_of_move(at)),
+                Next::Drop => writes.push(Write::Delete(due.task.key())),
+            },
+            Ok(_) => without_record.push(*due),
+            // No entry can have this key.
+            Err(_) if !key::is_key(&id.key()) => writes.push(Write::Delete(due.task.key())),
+            // The walk of the index logs what cannot be read, and `check` names it.
+            Err(_) => writes.extend(due.task.writes_of_move(now + ENDED_RETRY_PAUSE.as_secs())),
+        }
+    }
+    if when == When::MountGoes {
+        return Ok(over);
+    }
+    let keys: Vec<String> =
+        without_record.iter().map(|due| history::key(&due.token.org_id, &due.token.client_id)).collect();
+    for (due, read) in without_record.iter().zip(read_many(storage, &keys)?) {
+        let (look_at, change) = history::keep_or_forget(context, due.token, read)?;
+        writes.extend(change);
+        match look_at {
+            Some(at) => writes.extend(due.task.writes_of_move(at)),
+            None => writes.push(Write::Delete(due.task.key())),
+        }
+    }
+    write_batch(context, &writes)?;
+    Ok(over)
+}
+
+/// What is to be done about a due token that has a record.
+enum Next {
+    End,
+    Move(u64),
+    Drop,
+}
+
+fn next_of(context: &Context<'_>, record: &Record, when: When) -> Result<Next, Error> {
+    let now = context.now().as_secs();
+    Ok(match record.deadline() {
+        Some(_) if when.is_over(record, now) => Next::End,
+        Some(deadline) => Next::Move(deadline),
+        None if !record.kind.is_replaceable() => Next::Drop,
+        // Made to be in use without an end: did it come into use?
+        None => match in_use::is_held(context, record) {
+            Ok(true) => Next::Drop,
+            Ok(false) => Next::End,
+            Err(error) => {
+                own_error(context.storage(), error)?;
+                Next::Move(now + ENDED_RETRY_PAUSE.as_secs())
+            }
+        },
+    })
+}
+
+fn is_of(record: &Record, token: &TokenRef) -> bool {
+    record.client_id == token.client_id && record.org_id == token.org_id
+}
+
+/// What became of a token whose deadline has come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Ending {
+    /// It has ended.
+    Ended,
+    /// It is in use, and so has no end.
+    InUse,
+    /// It is not to end now.
+    NotNow,
+    /// It could not be ended.
+    Failed,
+    /// It ends last, after others that it is to end.
+    StillNeeded,
+}
+
+/// Ends a token, and moves its task. `is_last` = it is not tried again in this call.
+fn end_due(context: &Context<'_>, due: Due<'_>, when: When, is_last: bool) -> Result<Ending, Error> {
+    // Until the task has moved, so that nobody gives the token another end in between.
+    let _guard = record::lock(context, &due.token.record_id)?;
+    let ending = end_one(context, due.token, when)?;
+    let later = context.now() + ENDED_RETRY_PAUSE;
+    let writes = match ending {
+        Ending::NotNow => return Ok(ending),
+        Ending::StillNeeded if !is_last => return Ok(ending),
+        Ending::Ended => due.task.writes_of_move(history::forget_at(context.now().as_secs())).into(),
+        Ending::InUse => vec![Write::Delete(due.task.key())],
+        // Later, so that one organization that fails does not keep others waiting.
+        Ending::Failed | Ending::StillNeeded => due.task.writes_of_move(later.as_secs()).into(),
+    };
+    write_batch(context, &writes)?;
+    Ok(ending)
+}
+
+/// Ends a token that was just replaced, if its grace period is over. What fails is done by the next rollback call.
+pub(crate) fn end_at_once(context: &Context<'_>, replaced: &TokenRef, ends: u64) {
+    if ends > context.now().as_secs() || read_only::is_read_only(context) {
+        return;
+    }
+    let ended =
+        record::lock(context, &replaced.record_id).and_then(|_guard| end_one(context, replaced, When::Replaced));
+    if let Err(error) = ended {
+        let error = error.to_string();
+        context.log(LogLevel::Warn, "a replaced token was left to rollback", &[("error", &error)]);
+    }
+}
+
+/// Ends a token, under its lock.
+fn end_one(context: &Context<'_>, token: &TokenRef, when: When) -> Result<Ending, Error> {
+    // Again, for the record may have been changed since it was looked at.
+    let record = record::load_own(context, &token.record_id)??.filter(|record| is_of(record, token));
+    let Some(mut record) = record else { return Ok(Ending::NotNow) };
+    if !when.is_over(&record, context.now().as_secs()) {
+        return Ok(Ending::NotNow);
+    }
+    let held = in_use::is_held(context, &record);
+    if matches!(held, Ok(true)) {
+        in_use::keep(context, &mut record)?;
+        return Ok(Ending::InUse);
+    }
+    let target = Target {
+        org_id: &record.org_id,
+        client_id: &record.client_id,
+        origin: record.origin.as_ref(),
+        record: Some(&record),
+        leased: None,
+        how: if record.kind.is_replaceable() { End::Rotated } else { End::LeaseEnded },
+        patience: when.patience(),
+    };
+    // If the config or static role cannot be read, nobody knows whether the token is in use: tried again later.
+    let ended = match held.and_then(|_| in_use::is_still_needed(context, &record)) {
+        Ok(true) => return Ok(Ending::StillNeeded),
+        Ok(false) => end_token(context, &target),
+        Err(error) => Err(error),
+    };
+    match ended {
+        Ok(()) => log_ended(context, LogLevel::Info, "a token whose lease had ended was removed", &record, ""),
+        Err(failure) if when == When::Replaced => return Err(failure),
+        Err(error) => {
+            let message = "a token whose lease has ended could not be removed yet";
+            log_ended(context, LogLevel::Warn, message, &record, &error.to_string());
+            return Ok(Ending::Failed);
+        }
+    }
+    Ok(Ending::Ended)
+}
+
+fn log_ended(context: &Context<'_>, level: LogLevel, message: &str, record: &Record, error: &str) {
+    let fields = [("org", record.org_id.as_str()), ("client_id", &record.client_id), ("error", error)];
+    context.log(level, message, &fields);
+}
