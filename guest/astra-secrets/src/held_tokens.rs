@@ -40,10 +40,8 @@ pub(crate) struct Missing<'a> {
 /// What is known of a held token that a whole list lacks.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Verdict {
-    /// It is dead, and the mount made it.
+    /// It is dead.
     Dead,
-    /// It is dead, but an operator made it: only the operator, or the next rotation by the schedule, replaces it.
-    OperatorsDead,
     /// It lives, it is too young to tell, or the role holds another one by now.
     NotDead,
     /// It could not be found out, for this reason.
@@ -110,7 +108,6 @@ pub(crate) fn judge(
     let mut own = OrgConfig::new(config.org_id.clone(), token);
     own.url = config.url.clone();
     Ok(match AstraClient::with_bounds(context.host, &own, timeout, 0).current_org() {
-        Err(ClientError::Refused { status: 401, .. }) if record.mark.is_empty() => Verdict::OperatorsDead,
         Err(ClientError::Refused { status: 401, .. }) => Verdict::Dead,
         // Known, and only not allowed to ask this, or not from here.
         Ok(_) | Err(ClientError::Refused { .. }) => Verdict::NotDead,

@@ -33,7 +33,7 @@ pub(super) fn served_tokens(
             judge(context, config, missing, timeout)?
         };
         match verdict {
-            Verdict::Dead | Verdict::OperatorsDead => dead.push(missing.name.to_string()),
+            Verdict::Dead => dead.push(missing.name.to_string()),
             Verdict::Unknown(reason) => {
                 unknown.push(missing.name.to_string());
                 reasons.push(reason);

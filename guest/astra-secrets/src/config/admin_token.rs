@@ -11,11 +11,11 @@ use crate::names::NameError;
 pub(crate) struct AdminToken(Sensitive);
 
 impl AdminToken {
-    /// A token as an operator gives it. The refusal never holds its text.
-    pub(crate) fn parse(text: &str) -> Result<Self, NameError> {
-        let refuse = |reason| NameError::hidden("astra_token", reason);
+    /// A token as an operator gives it in `field`. The refusal never holds its text.
+    pub(crate) fn parse(field: &str, text: &str) -> Result<Self, NameError> {
+        let refuse = |reason| NameError::hidden(field, reason);
         if text.is_empty() {
-            return Err(refuse("is empty: give the organization's token, `AstraCS:<client id>:<rest>`"));
+            return Err(refuse("is empty: give a token of the organization, `AstraCS:<client id>:<rest>`"));
         }
         if text.ends_with(REDACTED_SUFFIX) {
             return Err(refuse(

@@ -210,7 +210,7 @@ proptest! {
 
     #[test]
     fn an_admin_token_is_taken_or_refused_without_being_shown(text in "(AstraCS:)?\\PC{0,30}") {
-        match AdminToken::parse(&text) {
+        match AdminToken::parse("astra_token", &text) {
             Ok(token) => prop_assert!(text.starts_with("AstraCS:") && token.client_id().is_some()),
             Err(error) => {
                 // What our own advice says is no secret of theirs.
@@ -234,10 +234,13 @@ fn under_a_key_that_is_too_long_there_is_nothing() {
 
 #[test]
 fn admin_tokens_are_checked_and_never_shown() {
-    assert_eq!(AdminToken::parse(TOKEN_A).unwrap().redacted(), "AstraCS:AdminClientOfOrgAaaaaaaa:redacted");
-    assert_eq!(AdminToken::parse("AstraCS:short-1:x").unwrap().client_id(), Some("short-1"));
+    assert_eq!(
+        AdminToken::parse("astra_token", TOKEN_A).unwrap().redacted(),
+        "AstraCS:AdminClientOfOrgAaaaaaaa:redacted"
+    );
+    assert_eq!(AdminToken::parse("astra_token", "AstraCS:short-1:x").unwrap().client_id(), Some("short-1"));
     let longest = format!("AstraCS:a:{}", "b".repeat(ADMIN_TOKEN_BYTES_MAX - 10));
-    assert!(AdminToken::parse(&longest).is_ok());
+    assert!(AdminToken::parse("astra_token", &longest).is_ok());
     for bad in [
         "",
         "canary",
@@ -251,7 +254,7 @@ fn admin_tokens_are_checked_and_never_shown() {
         "Bearer AstraCS:canary:x",
         &format!("{longest}b"),
     ] {
-        let error = AdminToken::parse(bad).unwrap_err().to_string();
+        let error = AdminToken::parse("astra_token", bad).unwrap_err().to_string();
         assert!(error.starts_with("`astra_token` ") && !error.contains("canary"), "{error}");
     }
     assert_eq!(AdminToken::stored("odd".to_owned()).redacted(), "AstraCS:unknown:redacted");

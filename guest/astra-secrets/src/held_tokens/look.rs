@@ -177,16 +177,14 @@ fn compare(client: &AstraClient<'_>, held: &mut HeldTokens) -> Result<bool, Erro
 
 /// Tells of a dead token in the log.
 pub(crate) fn log_dead(context: &Context<'_>, org_id: &OrgId, missing: Missing<'_>, verdict: &Verdict) {
-    let remedy = match verdict {
-        Verdict::Dead => "rollback replaces it",
-        Verdict::OperatorsDead => "write rotate-role, and another takes its place",
-        Verdict::NotDead | Verdict::Unknown(_) => return,
-    };
+    if *verdict != Verdict::Dead {
+        return;
+    }
     let fields = [
         ("org", org_id.as_str()),
         ("static_role", missing.name.as_str()),
         ("client_id", missing.client_id),
-        ("remedy", remedy),
+        ("remedy", "rollback replaces it"),
     ];
     context.log(LogLevel::Warn, "the token of a static role has ended in Astra", &fields);
 }

@@ -41,20 +41,14 @@ fn prove(
     if expiry.is_some_and(|expiry| expiry <= context.now()) {
         return Err(ClientError::Nonsense { reason: "it has expired already by what Astra says; compare the clocks" });
     }
-    let mut candidate = OrgConfig::new(config.org_id.clone(), AdminToken::stored(made.token.expose().clone()));
-    candidate.url = config.url.clone();
+    let candidate = with_token(config, made.token.expose());
     let client = client.proving(&candidate);
     let mut attempts = 0;
     loop {
-        let error = match client.current_org() {
-            // Old mounts may know an organization by another name than Astra's UUID.
-            Ok(owner) if owner.eq_ignore_ascii_case(config.org_id.as_str()) || !is_uuid(config.org_id.as_str()) => {
-                return Ok(());
-            }
-            Ok(_) => return Err(ClientError::Nonsense { reason: "the token that it made is another organization's" }),
-            // Known, and only not allowed to ask this.
-            Err(ClientError::Refused { status: 403, error_id }) if !error_id.is_some_and(is_about_the_token) => {
-                return Ok(());
+        let error = match owner(&client) {
+            Ok(Owner::ThisOrganization) => return Ok(()),
+            Ok(Owner::Another) => {
+                return Err(ClientError::Nonsense { reason: "the token that it made is another organization's" });
             }
             Err(error) => error,
         };
@@ -63,5 +57,40 @@ fn prove(
         if !(may_come && client.pause_before_repeating(&error, attempts)) {
             return Err(error);
         }
+    }
+}
+
+/// Whose a token is that works.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Owner {
+    /// The organization of the config by which Astra was asked.
+    ThisOrganization,
+    /// Another one.
+    Another,
+}
+
+/// Asks Astra once, with this token of `config`'s organization, whose it is. An error = the token does not work, or
+/// nobody knows.
+pub(crate) fn owner_of(client: &AstraClient<'_>, config: &OrgConfig, token: &str) -> Result<Owner, ClientError> {
+    owner(&client.proving(&with_token(config, token)))
+}
+
+fn with_token(config: &OrgConfig, token: &str) -> OrgConfig {
+    let mut candidate = OrgConfig::new(config.org_id.clone(), AdminToken::stored(token.to_owned()));
+    candidate.url = config.url.clone();
+    candidate
+}
+
+fn owner(client: &AstraClient<'_>) -> Result<Owner, ClientError> {
+    let org_id = client.org_id().as_str();
+    match client.current_org() {
+        // Old mounts may know an organization by another name than Astra's UUID.
+        Ok(owner) if owner.eq_ignore_ascii_case(org_id) || !is_uuid(org_id) => Ok(Owner::ThisOrganization),
+        Ok(_) => Ok(Owner::Another),
+        // Known, and only not allowed to ask this.
+        Err(ClientError::Refused { status: 403, error_id }) if !error_id.is_some_and(is_about_the_token) => {
+            Ok(Owner::ThisOrganization)
+        }
+        Err(error) => Err(error),
     }
 }

@@ -51,7 +51,7 @@ impl Changes {
     pub(crate) fn parse(data: &FieldData) -> Result<Self, NameError> {
         let sent = |name: &str| sent(data, name, FieldData::text);
         Ok(Self {
-            admin_token: sent("astra_token").map(AdminToken::parse).transpose()?,
+            admin_token: sent("astra_token").map(|text| AdminToken::parse("astra_token", text)).transpose()?,
             url: sent("url").map(ApiUrl::parse).transpose()?,
             logical_name: sent("logical_name").map(parse_logical_name).transpose()?,
             caller_mode: sent("caller_mode").map(parse_caller_mode).transpose()?,

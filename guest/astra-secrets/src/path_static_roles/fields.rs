@@ -6,6 +6,7 @@ use std::time::Duration;
 use secrets_framework::{Field, FieldData, FieldType};
 
 use super::NAME;
+use crate::config::AdminToken;
 use crate::limits::SCHEDULE_PERIOD_MAX;
 use crate::names::{AstraRoleId, NameError};
 use crate::path_config::fields::{ORG, parse_description, parse_role_ids, sent};
@@ -22,6 +23,8 @@ pub(super) struct Changes {
     schedule: ScheduleChange,
     grace_period: Option<Duration>,
     description: Option<String>,
+    /// An existing token that the role takes over.
+    pub(super) token: Option<AdminToken>,
 }
 
 impl Changes {
@@ -32,6 +35,9 @@ impl Changes {
             schedule: ScheduleChange::of(data),
             grace_period: sent(data, "grace_period", FieldData::seconds).map(parse_grace_period).transpose()?,
             description: sent(data, "description", FieldData::text).map(parse_description).transpose()?,
+            token: sent(data, TOKEN.name, FieldData::text)
+                .map(|text| AdminToken::parse(TOKEN.name, text))
+                .transpose()?,
         })
     }
 
@@ -128,6 +134,12 @@ const DESCRIPTION: Field = Field::new(
     "Template of a token's description in Astra, at most 256 bytes; empty = the config's. In double braces: mount, org, role (the static role's name), display_name, entity_id, request_id. The mark by which the engine finds its tokens is always appended.",
 );
 
+const TOKEN: Field = Field::new(
+    "token",
+    FieldType::String,
+    "An existing token, `AstraCS:<client id>:<rest>`, that the role takes over instead of making its first one; only when the role is created. It must work, be in Astra's list and have exactly the roles `role_ids`. From then on it is the mount's: it is replaced when it is due, and ended with the role. Its client secret is not known until then.",
+);
+
 /// Fields of `static-roles/:org/:name`.
 pub(super) const STATIC_ROLE_FIELDS: &[Field] =
-    &[ORG, NAME, ROLE_IDS, ROTATION_PERIOD, ROTATION_SCHEDULE, ROTATION_WINDOW, GRACE_PERIOD, DESCRIPTION];
+    &[ORG, NAME, ROLE_IDS, ROTATION_PERIOD, ROTATION_SCHEDULE, ROTATION_WINDOW, GRACE_PERIOD, DESCRIPTION, TOKEN];

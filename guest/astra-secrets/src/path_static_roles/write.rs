@@ -3,7 +3,7 @@
 
 use secrets_framework::{Context, Error, FieldData, Outcome, Response};
 
-use crate::config::{self, unknown_org};
+use crate::config::{self, AdminToken, unknown_org};
 use crate::ending::Patience;
 use crate::limits::STATIC_ROLES_MAX;
 use crate::names::{OrgId, RoleName};
@@ -39,6 +39,14 @@ pub(super) fn write(context: &Context<'_>, data: &FieldData) -> Outcome {
 }
 
 fn update(context: &Context<'_>, mut role: StaticRole, changes: Changes) -> Result<Vec<String>, Error> {
+    let token = changes.token.as_ref().and_then(AdminToken::client_id);
+    if token.is_some_and(|client_id| client_id != role.client_id) {
+        return Err(Error::mistake(format!(
+            "`token` cannot be taken over by static role `{}` of organization `{}`, which has a token already: leave the \
+             field out, or create another static role with it",
+            role.name, role.org_id
+        )));
+    }
     let left = role.turn.due;
     let mut warnings = changes.apply(&mut role, context.now().as_secs())?;
     static_role::save(context, &role, left)?;
@@ -46,7 +54,7 @@ fn update(context: &Context<'_>, mut role: StaticRole, changes: Changes) -> Resu
     Ok(warnings)
 }
 
-fn create(context: &Context<'_>, org_id: &OrgId, name: RoleName, changes: Changes) -> Result<Vec<String>, Error> {
+fn create(context: &Context<'_>, org_id: &OrgId, name: RoleName, mut changes: Changes) -> Result<Vec<String>, Error> {
     if changes.role_ids.is_none() {
         return Err(Error::mistake(format!(
             "missing `role_ids`: static role `{name}` of organization `{org_id}` is new, give the ID of at least one \
@@ -54,11 +62,15 @@ fn create(context: &Context<'_>, org_id: &OrgId, name: RoleName, changes: Change
         )));
     }
     check_room(context, org_id)?;
+    let token = changes.token.take();
     let mut role = StaticRole::new(org_id.clone(), name, who::creator(context));
     let mut warnings = changes.apply(&mut role, context.now().as_secs())?;
     // It is not in the schedule queue yet.
     role.turn.due = 0;
-    static_rotation::rotate(context, &mut role, Patience::Caller)?;
+    match token {
+        Some(token) => static_rotation::take_over(context, &mut role, &token)?,
+        None => static_rotation::rotate(context, &mut role, Patience::Caller)?,
+    }
     // A config's deletion that was under way may have looked for static roles before this one was there.
     if config::load(context, org_id)?.is_none() {
         static_rotation::hand_back(context, &role)?;

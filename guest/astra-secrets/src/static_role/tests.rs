@@ -8,6 +8,7 @@ mod due;
 mod faults;
 mod renewal;
 mod storage_faults;
+mod take_over;
 
 use std::time::Duration;
 

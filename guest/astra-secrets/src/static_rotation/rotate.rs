@@ -53,7 +53,8 @@ pub(crate) fn rotate(context: &Context<'_>, role: &mut StaticRole, patience: Pat
     Ok(())
 }
 
-fn allowed_role_ids(config: &OrgConfig, role: &StaticRole) -> Result<Vec<String>, Error> {
+/// The Astra roles of the role's next token, if the config allows them.
+pub(super) fn allowed_role_ids(config: &OrgConfig, role: &StaticRole) -> Result<Vec<String>, Error> {
     if let Some(forbidden) = config.forbidden_role_id(&role.role_ids) {
         return Err(Error::mistake(format!(
             "static role `{}` uses the Astra role `{forbidden}`, which is not among the `allowed_role_ids` of \

@@ -254,6 +254,13 @@ impl FakeAstra {
         state.orgs.get_mut(admin_token).unwrap().tokens.insert(client_id.to_owned(), token);
     }
 
+    /// Somebody makes a token in the portal of organization A with these Astra roles, and has it: `AstraCS:<client_id>:canary`.
+    pub(crate) fn make_in_portal(&self, client_id: &str, roles: &[&str]) {
+        self.make_outside(client_id, "made in the portal");
+        self.set_roles(client_id, roles);
+        self.state().token(client_id).unwrap().bearer = Some(format!("AstraCS:{client_id}:canary"));
+    }
+
     /// The list shows this as the time when a token was made.
     pub(crate) fn set_generated_on(&self, client_id: &str, text: Option<&str>) {
         self.state().token(client_id).unwrap().generated_on = text.map(str::to_owned);

@@ -31,6 +31,7 @@ fn samples(path: &str) -> Value {
         "static-roles/:org/:name" => json!({
             "role_ids": [OTHER_ID, ROLE_ID], "rotation_period": 0, "rotation_schedule": "30 3 * * SUN",
             "rotation_window": 7200, "grace_period": 1800, "description": "for {{role}}",
+            "token": "AstraCS:Portal:canary",
         }),
         other => panic!("give samples for `{other}`, and Terraform users will have an empty plan"),
     }
@@ -69,6 +70,7 @@ fn a_plan_is_empty_after_an_apply_on_every_path_that_can_be_written() {
             assert!(written.get(field.name).is_some(), "`{documented}`: no sample of the field `{}`", field.name);
         }
         let mount = Mount::new();
+        mount.astra.make_in_portal("Portal", &[OTHER_ID, ROLE_ID]);
         mount.write(&request_path, written.clone());
         let read = mount.send(Operation::Read, &request_path, Value::Null).data();
         let state = state_after(&written, &read);

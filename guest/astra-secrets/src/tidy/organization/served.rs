@@ -39,11 +39,6 @@ impl Organization<'_> {
                         result.tell(self.told(missing, &format!("it could not be replaced yet: {error}")));
                     }
                 },
-                Verdict::OperatorsDead => {
-                    let remedy =
-                        format!("write `rotate-role/{}/{}`, and another takes its place", self.org_id, missing.name);
-                    result.tell(self.told(missing, &remedy));
-                }
                 Verdict::Unknown(why) => result.tell(format!(
                     "Astra does not list the token `{}` of static role `{}` of organization `{}`, and whether it lives \
                      was not found out: {why}",
