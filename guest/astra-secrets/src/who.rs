@@ -39,6 +39,12 @@ impl Who {
             remote_address: bounded(&identity.remote_address),
         }
     }
+
+    /// Bytes of all its texts.
+    pub(crate) fn bytes(&self) -> usize {
+        let Self { display_name, entity_id, accessor, request_id, remote_address } = self;
+        [display_name, entity_id, accessor, request_id, remote_address].map(String::len).iter().sum()
+    }
 }
 
 fn bounded(text: &str) -> String {

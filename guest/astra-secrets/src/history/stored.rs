@@ -19,6 +19,9 @@ use crate::storage::json::undecoded;
 use crate::storage::key::{HISTORY_PREFIX, segment};
 use crate::who::Who;
 
+/// Bytes of an event's JSON beside the texts that say who.
+const EVENT_BYTES: usize = 128;
+
 /// What happened to one token after it was made.
 #[derive(Clone, Default, Deserialize, Serialize)]
 #[serde(default)]
@@ -137,6 +140,11 @@ impl History {
         self.events.sort_by_key(|event| (event.at, event.event != Event::Read.as_str()));
         let room = HISTORY_EVENTS_MAX - 1;
         self.events.drain(..self.events.len().saturating_sub(room));
+    }
+
+    /// About how many bytes of JSON it is.
+    pub(crate) fn bytes(&self) -> usize {
+        self.events.iter().map(|event| EVENT_BYTES + event.who.bytes()).sum()
     }
 
     /// The end of the token; of a history without one, its last event.

@@ -7,12 +7,12 @@ use super::Record;
 use super::backfill::{being_indexed, is_complete};
 use super::find::{Indexed, look_in_index};
 use super::index::client_folder;
-use super::walk::{Walked, Weight, log_unreadable, visit_names, visit_records};
+use super::walk::{Walked, Weight, log_unreadable, visit_records};
 use crate::history::History;
 use crate::limits::{LIST_PAGE, TOKENS_LISTED_MAX};
 use crate::names::OrgId;
 use crate::storage::key::{CLIENT_INDEX_PREFIX, from_segment, segment};
-use crate::storage::own_error;
+use crate::storage::{own_error, visit_names};
 
 /// Which part of a list is asked for.
 #[derive(Clone, Copy, Debug, Default)]
@@ -77,7 +77,7 @@ pub(crate) fn all(context: &Context<'_>) -> Result<Listing, Error> {
         return without_index(context, &page, |_| true);
     }
     let mut listing = Listing::default();
-    visit_names(context, CLIENT_INDEX_PREFIX, |folder| {
+    visit_names(context.storage(), CLIENT_INDEX_PREFIX, "", LIST_PAGE, |folder| {
         if let Some(org_id) = folder.strip_suffix('/').and_then(from_segment) {
             add_org(context, &OrgId::stored(org_id), &page, &mut listing)?;
         }

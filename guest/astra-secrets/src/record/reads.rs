@@ -65,9 +65,9 @@ pub(crate) fn fold_reads(context: &Context<'_>, deadline: Duration) -> Result<()
     result
 }
 
-/// Keys among the first `limit` below `reads/` that are not of its form.
-pub(crate) fn unknown_read_keys(context: &Context<'_>, limit: u32) -> Result<Vec<String>, Error> {
-    let names = context.storage().list_page(READS_PREFIX, "", limit)?;
+/// Keys among those that rollback looks at that are not of the form of reads.
+pub(crate) fn unknown_read_keys(context: &Context<'_>) -> Result<Vec<String>, Error> {
+    let names = context.storage().list_page(READS_PREFIX, "", LIST_PAGE)?;
     Ok(names.iter().filter(|name| token_of(name).is_none()).map(|name| format!("{READS_PREFIX}{name}")).collect())
 }
 
