@@ -28,7 +28,7 @@ enum When {
 impl When {
     fn is_over(self, record: &Record, now: u64) -> bool {
         let is_past = |end: u64| end <= now;
-        let lease_is_over = record.lease_end != 0 && is_past(record.lease_end);
+        let lease_is_over = record.lease_end.is_some_and(is_past);
         match self {
             Self::Due => record.deadline().map_or(record.kind.is_replaceable(), is_past),
             Self::MountGoes => lease_is_over || record.kind.is_replaceable(),

@@ -107,12 +107,14 @@ pub(crate) struct Facts {
     pub(crate) kind: String,
     /// Who had it made.
     pub(crate) created_by: Who,
-    /// When we made it, in seconds since 1970-01-01T00:00:00Z; 0 = unknown.
-    pub(crate) made: u64,
+    /// When we made it, in seconds since 1970-01-01T00:00:00Z, where that is known.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) made: Option<u64>,
     /// When Astra made it, in Astra's words.
     pub(crate) generated_on: String,
-    /// The latest end that its lease can have, in seconds; 0 = unknown.
-    pub(crate) lease_end: u64,
+    /// The latest end that its lease can have, in seconds, where that is known.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) lease_end: Option<u64>,
     /// When Astra ends it, where it said so.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) expires_at: Option<String>,
@@ -121,7 +123,7 @@ pub(crate) struct Facts {
 impl Facts {
     /// How it was made; unknown for tokens of the Go plugin.
     pub(crate) fn mint(&self) -> Option<Happened> {
-        (self.made != 0).then(|| Happened::new(self.made, Event::Mint, self.created_by.clone()))
+        self.made.map(|made| Happened::new(made, Event::Mint, self.created_by.clone()))
     }
 }
 

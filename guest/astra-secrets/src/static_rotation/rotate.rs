@@ -147,7 +147,7 @@ fn new_record(
         mark: made.mark().to_owned(),
         kind: TokenKind::Static,
         created_by,
-        made: context.now().as_secs(),
+        made: Some(context.now().as_secs()),
         ..Record::new(role.org_id.clone(), &token.client_id)
     }
 }
