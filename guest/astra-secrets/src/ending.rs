@@ -182,7 +182,7 @@ pub(crate) fn drop_retired_if_unused(context: &Context<'_>, org_id: &OrgId) -> R
     let current = config::load(context, org_id)?;
     let current = current.as_ref().and_then(|config| config.admin_token.client_id());
     let needs_it = |record: &Record| {
-        record.kind != TokenKind::Admin || record.lease_end != 0 || current != Some(record.client_id.as_str())
+        record.kind != TokenKind::Admin || record.lease_end.is_some() || current != Some(record.client_id.as_str())
     };
     if record::any_in_org_where(context, org_id, needs_it)? || mint::any_open_in_org(context, org_id)? {
         return Ok(());

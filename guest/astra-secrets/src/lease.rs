@@ -41,7 +41,7 @@ pub(crate) fn renew(context: &Context<'_>, lease: &Lease) -> Outcome {
     let ttl = bounds.wanted.min(left);
     if let Some(mut record) = record {
         // Never earlier: should the server die before it stores a shorter lease, the longer one goes on.
-        let lease_end = (now + ttl).as_secs().max(record.lease_end);
+        let lease_end = (now + ttl).as_secs().max(record.lease_end.unwrap_or_default());
         record::renew(context, &mut record, lease_end)?;
     }
     let mut response = Response::default();

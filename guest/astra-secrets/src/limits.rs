@@ -55,9 +55,9 @@ pub(crate) const STORAGE_KEY_BYTES_MAX: usize = 4 * 1024;
 /// looks at for it: enough to begin with.
 pub(crate) const UNREADABLE_KEPT_MAX: usize = 50;
 
-/// Pages of a queue in storage that one rollback call lists: each passes over up to [`LIST_PAGE`] names that are not
-/// of the queue's form, and nobody but a hand in storage makes such names.
-pub(crate) const QUEUE_PAGES_MAX: usize = 20;
+/// Names of one folder of the schedule queue that a rollback call looks at: it passes over names that are not of the
+/// queue's form, and nobody but a hand in storage makes such names.
+pub(crate) const QUEUE_NAMES_MAX: usize = 20_000;
 
 /// Names that one storage call lists.
 pub(crate) const LIST_PAGE: u32 = 1_000;
@@ -216,6 +216,10 @@ pub(crate) const TOKENS_DESCRIBED_MAX: usize = 4_000;
 /// Bytes of what clients noted about the tokens that one list describes: an answer has the host's 8 MiB, of which the
 /// names may take 3, and each byte is in memory some four times.
 pub(crate) const TOKENS_DESCRIBED_BYTES_MAX: usize = 4 * 1024 * 1024;
+
+/// 8 MiB: histories in the records of the tokens that one list describes. The list does not show them, but they are read
+/// and parsed in the host's 64 MiB of storage and 1 s of processor time for a request.
+pub(crate) const TOKENS_DESCRIBED_HISTORY_BYTES_MAX: usize = 8 * 1024 * 1024;
 
 /// Bytes that a described token counts for beside what was noted about it.
 pub(crate) const TOKEN_DESCRIBED_BYTES: usize = 512;

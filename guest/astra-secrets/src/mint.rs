@@ -157,7 +157,6 @@ fn new_record(
     now: Duration,
 ) -> Record {
     let token = &made.token;
-    let lease_end = (now + terms.ttl).as_secs();
     let logical_name = order.logical_name.map_or("", TokenLogicalName::as_str);
     let id = order.named_record_id().unwrap_or_else(|| RecordId::of_client(&token.client_id));
     // Only what `org/token` reads again is kept.
@@ -175,8 +174,8 @@ fn new_record(
         origin: Some(order.config.url.origin().clone()),
         mark: made.mark().to_owned(),
         kind: order.kind,
-        made: now.as_secs(),
-        lease_end,
+        made: Some(now.as_secs()),
+        lease_end: Some((now + terms.ttl).as_secs()),
         ..Record::new(order.config.org_id.clone(), &token.client_id)
     }
 }

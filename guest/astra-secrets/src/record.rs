@@ -116,11 +116,11 @@ pub(crate) struct Record {
     pub(crate) kind: TokenKind,
     /// Who had it made.
     pub(crate) created_by: Who,
-    /// When we made it, in seconds since 1970-01-01T00:00:00Z; 0 = unknown.
-    pub(crate) made: u64,
-    /// The latest end that its lease can have, in seconds since then; 0 = unknown, or in use without a lease. A record
-    /// with an end has a task in the schedule queue, at its deadline or before.
-    pub(crate) lease_end: u64,
+    /// When we made it, in seconds since 1970-01-01T00:00:00Z, where that is known.
+    pub(crate) made: Option<u64>,
+    /// The latest end that its lease can have, in seconds since then; none where that is unknown, or where the token is in
+    /// use without a lease. A record with an end has a task in the schedule queue, at its deadline or before.
+    pub(crate) lease_end: Option<u64>,
     /// What happened to it since it was made.
     pub(crate) history: History,
     /// Fields that we do not know, kept when the entry is rewritten.
@@ -145,8 +145,8 @@ impl Record {
             mark: String::new(),
             kind: TokenKind::default(),
             created_by: Who::default(),
-            made: 0,
-            lease_end: 0,
+            made: None,
+            lease_end: None,
             history: History::default(),
             other: Map::new(),
         }
@@ -168,7 +168,7 @@ impl Record {
     /// grace period. None = it has no end.
     pub(crate) fn deadline(&self) -> Option<u64> {
         let margin = if self.kind.is_replaceable() { Duration::ZERO } else { LEASE_END_MARGIN };
-        (self.lease_end != 0).then(|| self.lease_end.saturating_add(margin.as_secs()))
+        self.lease_end.map(|end| end.saturating_add(margin.as_secs()))
     }
 
     /// Its task in the schedule queue, at this time.
@@ -195,10 +195,7 @@ impl Record {
     /// When its token was made; none where neither the mount nor Astra noted a time that can be read.
     pub(crate) fn made_at(&self) -> Option<Duration> {
         // The Go plugin noted Astra's time only.
-        match self.made {
-            0 => time_text::parse(&self.generated_on),
-            seconds => Some(Duration::from_secs(seconds)),
-        }
+        self.made.map(Duration::from_secs).or_else(|| time_text::parse(&self.generated_on))
     }
 }
 

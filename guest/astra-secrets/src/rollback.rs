@@ -90,7 +90,7 @@ fn remove_marked(
 fn is_held(context: &Context<'_>, org_id: &OrgId, client_id: &str, record: Option<&Record>) -> Result<bool, Error> {
     match record {
         // It was held, and lives on until the end that its holder then gave it.
-        Some(record) if record.kind.is_replaceable() && record.lease_end != 0 => Ok(true),
+        Some(record) if record.kind.is_replaceable() && record.lease_end.is_some() => Ok(true),
         Some(record) => in_use::is_held(context, record),
         None => in_use::is_admin_token(context, org_id, client_id),
     }

@@ -12,12 +12,12 @@ use secrets_framework::{Context, Error};
 use serde::{Deserialize, Serialize};
 
 use crate::limits::{
-    LIST_PAGE, QUEUE_HOURS_PER_ROLLBACK_MAX, QUEUE_PAGES_MAX, QUEUED_TOKENS_PER_ROLLBACK_MAX,
+    LIST_PAGE, QUEUE_HOURS_PER_ROLLBACK_MAX, QUEUE_NAMES_MAX, QUEUED_TOKENS_PER_ROLLBACK_MAX,
     SCHEDULED_TASKS_PER_ROLLBACK_MAX,
 };
 use crate::names::OrgId;
 use crate::storage::key::{SCHEDULE_QUEUE_PREFIX, SCHEDULE_QUEUE_STATE_KEY, from_segment, segment};
-use crate::storage::{TokenRef, Write};
+use crate::storage::{self, TokenRef, Write};
 
 const HOUR_DIGITS: usize = 8;
 
@@ -158,28 +158,11 @@ pub(crate) fn due(context: &Context<'_>, kinds: &[Kind], until: u64) -> Result<V
     Ok(tasks)
 }
 
-/// Keys of the schedule queue that are not of its form, among those that rollback looks at; at most `max`.
-pub(crate) fn unknown_keys(context: &Context<'_>, max: u32) -> Result<Vec<String>, Error> {
-    let this_hour = hour_of(context.now().as_secs());
-    let (mut unknown, mut due) = (Vec::new(), Vec::new());
-    for name in context.storage().list_page(SCHEDULE_QUEUE_PREFIX, "", max)? {
-        match hour_of_name(&name) {
-            Some(hour) if hour <= this_hour => due.push(folder(hour)),
-            Some(_) => {}
-            None => unknown.push(format!("{SCHEDULE_QUEUE_PREFIX}{name}")),
-        }
-    }
-    for hour in due {
-        for kind in context.storage().list_page(&hour, "", max)? {
-            let folder = format!("{hour}{kind}");
-            let names =
-                if kind.ends_with('/') { context.storage().list_page(&folder, "", max)? } else { vec![String::new()] };
-            let keys = names.iter().map(|name| format!("{folder}{name}"));
-            unknown.extend(keys.filter(|key| QueuedTask::of_key(key).is_none()));
-        }
-    }
-    unknown.truncate(max as usize);
-    Ok(unknown)
+/// Keys among the first `max` of the schedule queue that are not of its form.
+pub(crate) fn unknown_keys(context: &Context<'_>, max: usize) -> Result<Vec<String>, Error> {
+    let names = storage::first_keys_below(context.storage(), SCHEDULE_QUEUE_PREFIX, max)?;
+    let keys = names.iter().map(|name| format!("{SCHEDULE_QUEUE_PREFIX}{name}"));
+    Ok(keys.filter(|key| QueuedTask::of_key(key).is_none()).collect())
 }
 
 #[derive(Deserialize, Serialize)]
@@ -218,19 +201,11 @@ fn visit_names(
     first: u32,
     mut visit: impl FnMut(&str) -> bool,
 ) -> Result<(), Error> {
-    let (mut after, mut size) = (String::new(), first);
-    for _ in 0..QUEUE_PAGES_MAX {
-        let names = context.storage().list_page(folder, &after, size)?;
-        if !names.iter().all(|name| visit(name)) {
-            break;
-        }
-        match names.last() {
-            Some(last) if names.len() >= size as usize => after.clone_from(last),
-            _ => break,
-        }
-        size = LIST_PAGE;
-    }
-    Ok(())
+    let mut visited = 0;
+    storage::visit_names(context.storage(), folder, "", first, |name| {
+        visited += 1;
+        Ok(visit(name) && visited < QUEUE_NAMES_MAX)
+    })
 }
 
 fn hour_of(seconds: u64) -> u64 {

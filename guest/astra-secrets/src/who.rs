@@ -44,6 +44,12 @@ impl Who {
             remote_address: bounded(&identity.remote_address),
         }
     }
+
+    /// Bytes of all its texts.
+    pub(crate) fn bytes(&self) -> usize {
+        let Self { display_name, entity_id, entity_name, accessor, request_id, remote_address } = self;
+        [display_name, entity_id, entity_name, accessor, request_id, remote_address].map(String::len).iter().sum()
+    }
 }
 
 /// Who has a token made by the request, with the name of the entity. A server that does not tell the name stops no mint.

@@ -93,7 +93,7 @@ fn end_old(
         let writes = record::writes_of_end(&mut old, ends)?;
         return Ok((old, writes));
     }
-    let mut old = Record { lease_end: ends, ..admin_record(config, client_id, role_ids.to_vec()) };
+    let mut old = Record { lease_end: Some(ends), ..admin_record(config, client_id, role_ids.to_vec()) };
     old.history.note(context, Event::Rotate);
     let writes = record::writes_of_new(&old)?.into();
     Ok((old, writes))
@@ -105,7 +105,7 @@ fn new_record(context: &Context<'_>, config: &OrgConfig, made: &MintedToken<'_>,
         expires_at: made.token.expires_at.clone(),
         mark: made.mark().to_owned(),
         created_by: new.created_by,
-        made: context.now().as_secs(),
+        made: Some(context.now().as_secs()),
         ..admin_record(config, &made.token.client_id, new.role_ids)
     }
 }

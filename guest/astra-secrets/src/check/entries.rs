@@ -6,7 +6,7 @@ use secrets_framework::{Context, Error};
 
 use super::{Item, named};
 use crate::config::{self, Retired};
-use crate::limits::{CHECKED_CONFIGS_MAX, CONFIGS_READ_AT_ONCE, UNREADABLE_KEPT_MAX};
+use crate::limits::{CHECKED_CONFIGS_MAX, CONFIGS_READ_AT_ONCE, LIST_PAGE, UNREADABLE_KEPT_MAX};
 use crate::names::OrgId;
 use crate::record;
 use crate::schedule_queue;
@@ -19,14 +19,13 @@ pub(super) fn entries(context: &Context<'_>, write_ahead: &[String]) -> Result<I
     keys.extend(configs(context, RETIRED_PREFIX, |org_id, entry| {
         Retired::decode(entry, org_id).damage().map_or(Ok(()), |damage| Err(Error::Internal(damage)))
     })?);
-    let looked_at = u32::try_from(UNREADABLE_KEPT_MAX).unwrap_or(u32::MAX);
     for prefix in [CONFIG_PREFIX, ROLE_PREFIX] {
-        keys.extend(without_key(context, prefix, looked_at)?);
+        keys.extend(without_key(context, prefix)?);
     }
     keys.extend(record::passed_over(context)?);
     keys.extend(write_ahead.iter().take(UNREADABLE_KEPT_MAX).cloned());
-    keys.extend(schedule_queue::unknown_keys(context, looked_at)?);
-    keys.extend(record::unknown_read_keys(context, looked_at)?);
+    keys.extend(schedule_queue::unknown_keys(context, UNREADABLE_KEPT_MAX)?);
+    keys.extend(record::unknown_read_keys(context)?);
     Ok(match named("entries of this mount's storage that cannot be read and are passed over", keys) {
         None => Item::yes("All entries of the mount's storage that were looked at can be read"),
         Some(told) => Item::no(format!(
@@ -61,8 +60,8 @@ fn configs(
 }
 
 /// Keys that storage lists and does not read: those of entries under the prefix itself.
-fn without_key(context: &Context<'_>, prefix: &str, limit: u32) -> Result<Vec<String>, Error> {
-    let names = context.storage().list_page(prefix, "", limit)?;
+fn without_key(context: &Context<'_>, prefix: &str) -> Result<Vec<String>, Error> {
+    let names = context.storage().list_page(prefix, "", LIST_PAGE)?;
     let keys = names.into_iter().filter(|name| !name.ends_with('/')).map(|name| format!("{prefix}{name}"));
     Ok(keys.filter(|key| !is_key(key)).collect())
 }

@@ -28,7 +28,7 @@ enum When {
 impl When {
     fn is_over(self, record: &Record, now: u64) -> bool {
         let is_past = |end: u64| end <= now;
-        let lease_is_over = record.lease_end != 0 && is_past(record.lease_end);
+        let lease_is_over = record.lease_end.is_some_and(is_past);
         match self {
             Self::Due => record.deadline().map_or(record.kind.is_replaceable(), is_past),
             Self::MountGoes => lease_is_over || record.kind.is_replaceable(),
@@ -60,35 +60,32 @@ pub(crate) fn run_due(context: &Context<'_>, tasks: &[QueuedTask], immediate: bo
             _ => None,
         })
         .collect();
-    let mut over = Vec::new();
+    let (mut over, mut result) = (Vec::new(), Ok(0));
     for due in due.chunks(QUEUED_TOKENS_PER_WRITE) {
         if context.now() > begin_until {
             break;
         }
-        over.extend(look(context, due, when)?);
-    }
-    if read_only::is_read_only(context) {
-        return Ok(over.len());
-    }
-    let (mut result, mut needed) = (Ok(0), Vec::new());
-    for due in over.into_iter().take(ENDED_PER_ROLLBACK_MAX) {
-        if context.now() > begin_until {
-            break;
-        }
-        // One token that cannot be ended or is locked does not keep the others waiting.
-        match end_due(context, due, when, false) {
-            Ok(Ending::StillNeeded) => needed.push(due),
-            Ok(_) => {}
+        match look(context, due, when) {
+            Ok(some) => over.extend(some),
             Err(error) => result = Err(error),
         }
     }
-    // Admin tokens that were to end others: perhaps those have ended now.
-    for due in needed {
-        if context.now() > begin_until {
-            break;
-        }
-        if let Err(error) = end_due(context, due, when, true) {
-            result = Err(error);
+    if read_only::is_read_only(context) {
+        return result.map(|_| over.len());
+    }
+    over.truncate(ENDED_PER_ROLLBACK_MAX);
+    // An admin token that is to end others has its turn once more: perhaps those have ended by then.
+    for is_last in [false, true] {
+        for due in std::mem::take(&mut over) {
+            if context.now() > begin_until {
+                break;
+            }
+            match end_due(context, due, when, is_last) {
+                Ok(Ending::StillNeeded) => over.push(due),
+                Ok(_) => {}
+                // One token that cannot be ended or is locked does not keep the others waiting.
+                Err(error) => result = Err(error),
+            }
         }
     }
     result

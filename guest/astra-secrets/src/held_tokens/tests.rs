@@ -140,7 +140,7 @@ fn a_token_younger_than_the_minimum_age_is_not_judged() {
     tidy(&mount, false);
     mount.rollback().unwrap();
     assert_eq!(current(&mount, "app"), young);
-    edit_record(&mount, &young, json!({ "made": 0, "generatedOn": "" }));
+    edit_record(&mount, &young, json!({ "made": null, "generatedOn": "" }));
     assert_not_replaced(&mount, &young);
     // Time alone makes the difference.
     edit_record(&mount, &young, json!({ "made": 1 }));

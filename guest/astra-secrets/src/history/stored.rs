@@ -19,6 +19,9 @@ use crate::storage::json::undecoded;
 use crate::storage::key::{HISTORY_PREFIX, segment};
 use crate::who::Who;
 
+/// Bytes of an event's JSON beside the texts that say who.
+const EVENT_BYTES: usize = 128;
+
 /// What happened to one token after it was made.
 #[derive(Clone, Default, Deserialize, Serialize)]
 #[serde(default)]
@@ -104,12 +107,14 @@ pub(crate) struct Facts {
     pub(crate) kind: String,
     /// Who had it made.
     pub(crate) created_by: Who,
-    /// When we made it, in seconds since 1970-01-01T00:00:00Z; 0 = unknown.
-    pub(crate) made: u64,
+    /// When we made it, in seconds since 1970-01-01T00:00:00Z, where that is known.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) made: Option<u64>,
     /// When Astra made it, in Astra's words.
     pub(crate) generated_on: String,
-    /// The latest end that its lease can have, in seconds; 0 = unknown.
-    pub(crate) lease_end: u64,
+    /// The latest end that its lease can have, in seconds, where that is known.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) lease_end: Option<u64>,
     /// When Astra ends it, where it said so.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) expires_at: Option<String>,
@@ -118,7 +123,7 @@ pub(crate) struct Facts {
 impl Facts {
     /// How it was made; unknown for tokens of the Go plugin.
     pub(crate) fn mint(&self) -> Option<Happened> {
-        (self.made != 0).then(|| Happened::new(self.made, Event::Mint, self.created_by.clone()))
+        self.made.map(|made| Happened::new(made, Event::Mint, self.created_by.clone()))
     }
 }
 
@@ -137,6 +142,11 @@ impl History {
         self.events.sort_by_key(|event| (event.at, event.event != Event::Read.as_str()));
         let room = HISTORY_EVENTS_MAX - 1;
         self.events.drain(..self.events.len().saturating_sub(room));
+    }
+
+    /// About how many bytes of JSON it is.
+    pub(crate) fn bytes(&self) -> usize {
+        self.events.iter().map(|event| EVENT_BYTES + event.who.bytes()).sum()
     }
 
     /// The end of the token; of a history without one, its last event.

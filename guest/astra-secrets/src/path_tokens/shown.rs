@@ -74,7 +74,7 @@ impl<'a> Info<'a> {
             logical_name: &record.logical_name,
             owner: &record.created_by.display_name,
             made: made(record.made, &record.generated_on),
-            expires: expires(record.lease_end),
+            expires: text(record.lease_end),
         }
     }
 }
@@ -146,7 +146,8 @@ impl<'a> Shown<'a> {
                 accessor: &by.accessor,
             },
             made: made(facts.made, &facts.generated_on),
-            expires: expires(facts.lease_end),
+            // Unknown for tokens of the Go plugin until a renewal.
+            expires: text(facts.lease_end),
             expires_at: facts.expires_at.as_deref(),
             kind: &facts.kind,
             ended: None,
@@ -179,14 +180,13 @@ impl ShownEvent {
 }
 
 /// The Go plugin noted only Astra's own time.
-fn made(seconds: u64, generated_on: &str) -> Option<String> {
+fn made(seconds: Option<u64>, generated_on: &str) -> Option<String> {
     match seconds {
-        0 => Some(generated_on.to_owned()).filter(|text| !text.is_empty()),
-        seconds => time_text::format(Duration::from_secs(seconds)),
+        None => Some(generated_on.to_owned()).filter(|text| !text.is_empty()),
+        seconds => text(seconds),
     }
 }
 
-/// The end of its lease; unknown for tokens of the Go plugin until a renewal.
-fn expires(lease_end: u64) -> Option<String> {
-    (lease_end != 0).then(|| time_text::format(Duration::from_secs(lease_end))).flatten()
+fn text(seconds: Option<u64>) -> Option<String> {
+    time_text::format(Duration::from_secs(seconds?))
 }

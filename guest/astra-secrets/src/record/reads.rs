@@ -26,9 +26,7 @@ use crate::who::Who;
 pub(crate) fn note_read(context: &Context<'_>, record_reads: bool, record: &Record) -> Result<(), Error> {
     if record_reads {
         let Record { id, org_id, client_id, .. } = record;
-        let mut random = [0; 8];
-        context.host.random().fill(&mut random);
-        let (random, now) = (u64::from_le_bytes(random), context.now());
+        let (random, now) = (random(context), context.now());
         let folder = folder(org_id, client_id);
         let key = format!("{folder}{:012}.{:09}-{random:016x}", now.as_secs(), now.subsec_nanos());
         context.storage().put(StorageEntry::json(key, &Who::of(context.request))?)?;
@@ -50,11 +48,14 @@ pub(crate) fn waiting_reads(context: &Context<'_>, org_id: &OrgId, client_id: &s
 /// Folds reads that wait into the histories of their tokens until `deadline` has passed; the next call goes on.
 pub(crate) fn fold_reads(context: &Context<'_>, deadline: Duration) -> Result<(), Error> {
     let (mut calls, mut result) = (0, Ok(()));
-    for name in context.storage().list_page(READS_PREFIX, "", LIST_PAGE)? {
+    let names = context.storage().list_page(READS_PREFIX, "", LIST_PAGE)?;
+    // From another one each time: tokens that are read all the time must not keep the others waiting.
+    let first = random(context).checked_rem(names.len() as u64).and_then(|first| usize::try_from(first).ok());
+    for name in names.iter().cycle().skip(first.unwrap_or_default()).take(names.len()) {
         if calls >= READS_FOLD_CALLS_PER_ROLLBACK_MAX || context.now() > deadline {
             break;
         }
-        let Some(TokenRef { org_id, client_id, .. }) = token_of(&name) else { continue };
+        let Some(TokenRef { org_id, client_id, .. }) = token_of(name) else { continue };
         // Of each read, a get and a delete.
         match fold(context, &org_id, &client_id, None) {
             Ok(folded) => calls += 8 + 2 * folded,
@@ -65,9 +66,9 @@ pub(crate) fn fold_reads(context: &Context<'_>, deadline: Duration) -> Result<()
     result
 }
 
-/// Keys among the first `limit` below `reads/` that are not of its form.
-pub(crate) fn unknown_read_keys(context: &Context<'_>, limit: u32) -> Result<Vec<String>, Error> {
-    let names = context.storage().list_page(READS_PREFIX, "", limit)?;
+/// Keys among those that rollback looks at that are not of the form of reads.
+pub(crate) fn unknown_read_keys(context: &Context<'_>) -> Result<Vec<String>, Error> {
+    let names = context.storage().list_page(READS_PREFIX, "", LIST_PAGE)?;
     Ok(names.iter().filter(|name| token_of(name).is_none()).map(|name| format!("{READS_PREFIX}{name}")).collect())
 }
 
@@ -135,6 +136,12 @@ fn folder(org_id: &OrgId, client_id: &str) -> String {
     let token =
         TokenRef { org_id: org_id.clone(), client_id: client_id.to_owned(), record_id: RecordId::of_client(client_id) };
     format!("{READS_PREFIX}{}/", token.name())
+}
+
+fn random(context: &Context<'_>) -> u64 {
+    let mut bytes = [0; 8];
+    context.host.random().fill(&mut bytes);
+    u64::from_le_bytes(bytes)
 }
 
 fn token_of(name: &str) -> Option<TokenRef> {

@@ -46,10 +46,10 @@ struct Stored {
     kind: String,
     #[serde(default, deserialize_with = "or_default")]
     created_by: Who,
-    #[serde(default, deserialize_with = "or_default")]
-    made: u64,
-    #[serde(default, deserialize_with = "or_default")]
-    lease_end: u64,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    made: Option<u64>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    lease_end: Option<u64>,
     #[serde(default, skip_serializing_if = "Value::is_null")]
     history: Value,
     #[serde(flatten)]

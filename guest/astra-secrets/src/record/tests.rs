@@ -37,7 +37,7 @@ fn what_the_go_plugin_wrote_is_read_and_kept_on_a_rewrite() {
     assert_eq!((record.client_id.as_str(), record.org_id.as_str(), record.role_name.as_str()), ("AbC", "o", "r"));
     let secrets = record.secrets.as_ref().unwrap();
     assert_eq!((secrets.secret.expose().as_str(), secrets.token.expose().as_str()), ("canary-s", "canary-t"));
-    assert_eq!((record.kind, record.made, record.lease_end), (TokenKind::Standard, 0, 0));
+    assert_eq!((record.kind, record.made, record.lease_end), (TokenKind::Standard, None, None));
     let rewritten = encoded(&record);
     for (name, value) in go.as_object().unwrap() {
         assert_eq!(&rewritten[name], value, "{name}");

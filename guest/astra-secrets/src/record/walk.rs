@@ -10,12 +10,13 @@ use super::index::client_folder;
 use super::listing::in_index;
 use super::{Record, RecordId, TokenKind, stored};
 use crate::limits::{
-    LIST_PAGE, TOKEN_DESCRIBED_BYTES, TOKENS_COUNTED_MAX, TOKENS_DESCRIBED_BYTES_MAX, TOKENS_DESCRIBED_MAX,
+    LIST_PAGE, TOKEN_DESCRIBED_BYTES, TOKENS_COUNTED_MAX, TOKENS_DESCRIBED_BYTES_MAX,
+    TOKENS_DESCRIBED_HISTORY_BYTES_MAX, TOKENS_DESCRIBED_MAX,
 };
 use crate::names::OrgId;
 use crate::page::Page;
-use crate::storage;
 use crate::storage::key::{CLIENT_INDEX_PREFIX, TOKEN_PREFIX, from_segment};
+use crate::storage::{self, visit_names};
 
 /// Has the organization a token that was given out, admin tokens apart?
 pub(crate) fn any_given_out(context: &Context<'_>, org_id: &OrgId) -> Result<bool, Error> {
@@ -55,9 +56,12 @@ fn any_indexed_where(context: &Context<'_>, org_id: &OrgId, is_it: impl Fn(&Reco
         if listing.records.iter().any(&is_it) || !listing.unreadable.is_empty() {
             return Ok(true);
         }
-        match listing.client_ids.last() {
-            Some(last) if listing.client_ids.len() >= limit => after.clone_from(last),
-            _ => return Ok(false),
+        // The records of a page are not all there where they are too large together.
+        let (looked_at, listed) = (listing.records.len(), listing.client_ids.len());
+        let last = listing.client_ids.get(looked_at.saturating_sub(1));
+        match last.filter(|_| looked_at < listed || listed >= limit) {
+            Some(last) => after.clone_from(last),
+            None => return Ok(false),
         }
         limit = (8 * limit).min(LIST_PAGE as usize);
     }
@@ -76,7 +80,7 @@ pub(crate) fn counts(context: &Context<'_>, org_ids: &[OrgId]) -> Result<Vec<Opt
         }
         let mut count = 0;
         // The names alone: a count may be off by a crash's left-over, a list not.
-        visit_names(context, &client_folder(org_id), |_| {
+        visit_names(context.storage(), &client_folder(org_id), "", LIST_PAGE, |_| {
             count += 1;
             Ok(count <= left)
         })?;
@@ -111,7 +115,7 @@ pub(crate) struct IndexSlice {
 /// thousand, and no reads. The index must be filled.
 pub(crate) fn index_slice(context: &Context<'_>, org_id: &OrgId, after: &str, max: usize) -> Result<IndexSlice, Error> {
     let mut slice = IndexSlice::default();
-    visit_names_after(context, &client_folder(org_id), after, |name| {
+    visit_names(context.storage(), &client_folder(org_id), after, LIST_PAGE, |name| {
         slice.more = slice.names.len() >= max;
         if !slice.more {
             slice.names.push(name.to_owned());
@@ -125,7 +129,7 @@ pub(crate) fn index_slice(context: &Context<'_>, org_id: &OrgId, after: &str, ma
 /// The organizations of which the index has tokens.
 pub(crate) fn org_ids(context: &Context<'_>) -> Result<Vec<OrgId>, Error> {
     let mut org_ids = Vec::new();
-    visit_names(context, CLIENT_INDEX_PREFIX, |folder| {
+    visit_names(context.storage(), CLIENT_INDEX_PREFIX, "", LIST_PAGE, |folder| {
         org_ids.extend(folder.strip_suffix('/').and_then(from_segment).map(OrgId::stored));
         Ok(true)
     })?;
@@ -150,7 +154,7 @@ pub(super) fn visit_records(
     let mut weight = Weight::default();
     let mut walked = Walked::All;
     let mut unreadable = Vec::new();
-    visit_names_after(context, TOKEN_PREFIX, after, |name| {
+    visit_names(context.storage(), TOKEN_PREFIX, after, LIST_PAGE, |name| {
         if name.ends_with('/') {
             return Ok(true);
         }
@@ -181,48 +185,23 @@ pub(super) struct Weight {
     pub(super) records: usize,
     /// Their bytes, as far as clients make them long.
     bytes: usize,
+    /// The bytes of their histories, which are read and not kept.
+    history_bytes: usize,
 }
 
 impl Weight {
     /// Can no further record be looked at?
     pub(super) fn is_full(&self) -> bool {
-        self.records >= TOKENS_DESCRIBED_MAX || self.bytes >= TOKENS_DESCRIBED_BYTES_MAX
+        self.records >= TOKENS_DESCRIBED_MAX
+            || self.bytes >= TOKENS_DESCRIBED_BYTES_MAX
+            || self.history_bytes >= TOKENS_DESCRIBED_HISTORY_BYTES_MAX
     }
 
     pub(super) fn add_bytes(&mut self, record: &Record) {
         let noted = record.metadata.iter().map(|(key, value)| key.len() + value.len());
         let role_ids = record.role_ids.iter().map(String::len);
         self.bytes += TOKEN_DESCRIBED_BYTES + record.logical_name.len() + noted.chain(role_ids).sum::<usize>();
-    }
-}
-
-/// Visits the names below a prefix, page by page.
-pub(super) fn visit_names(
-    context: &Context<'_>,
-    prefix: &str,
-    visit: impl FnMut(&str) -> Result<bool, Error>,
-) -> Result<(), Error> {
-    visit_names_after(context, prefix, "", visit)
-}
-
-fn visit_names_after(
-    context: &Context<'_>,
-    prefix: &str,
-    after: &str,
-    mut visit: impl FnMut(&str) -> Result<bool, Error>,
-) -> Result<(), Error> {
-    let mut after = after.to_owned();
-    loop {
-        let page = context.storage().list_page(prefix, &after, LIST_PAGE)?;
-        for name in &page {
-            if !visit(name)? {
-                return Ok(());
-            }
-        }
-        match page.last() {
-            Some(last) if page.len() >= LIST_PAGE as usize => after.clone_from(last),
-            _ => return Ok(()),
-        }
+        self.history_bytes += record.history.bytes();
     }
 }
 

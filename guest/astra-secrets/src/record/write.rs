@@ -38,8 +38,7 @@ pub(crate) fn insert(context: &Context<'_>, record: &Record, wal_id: &WalId) -> 
 /// A lease goes on until `lease_end`. Under the token's lock. The task in the schedule queue stays: it moves when it is
 /// due.
 pub(crate) fn renew(context: &Context<'_>, record: &mut Record, lease_end: u64) -> Result<(), Error> {
-    let is_queued = record.lease_end != 0;
-    record.lease_end = lease_end;
+    let is_queued = record.lease_end.replace(lease_end).is_some();
     let queued = record.deadline().filter(|_| !is_queued).map(|at| Write::Put(record.task(at).entry()));
     record.history.note(context, Event::Renew);
     let writes: Vec<Write> = queued.into_iter().chain([write_of(record)?]).collect();
@@ -49,13 +48,13 @@ pub(crate) fn renew(context: &Context<'_>, record: &mut Record, lease_end: u64) 
 /// The lease of a token is over, but the token could not be ended: rollback tries again at `at`.
 pub(crate) fn end_later(context: &Context<'_>, record: &mut Record, at: u64) -> Result<(), Error> {
     // At that time the margin is over, too.
-    record.lease_end = at.saturating_sub(LEASE_END_MARGIN.as_secs());
+    record.lease_end = Some(at.saturating_sub(LEASE_END_MARGIN.as_secs()));
     write_batch(context, &[Write::Put(record.task(at).entry()), write_of(record)?])
 }
 
 /// A token is in use, and so has no end. Its task in the schedule queue is dropped when it is due.
 pub(crate) fn hold(context: &Context<'_>, record: &mut Record) -> Result<(), Error> {
-    if std::mem::take(&mut record.lease_end) == 0 {
+    if record.lease_end.take().is_none() {
         return Ok(());
     }
     write_batch(context, &[write_of(record)?])
@@ -64,7 +63,8 @@ pub(crate) fn hold(context: &Context<'_>, record: &mut Record) -> Result<(), Err
 /// The changes that store a new record with its index entry and its task. For a token that is to be in use without an
 /// end, the task looks once whether the token came into use.
 pub(crate) fn writes_of_new(record: &Record) -> Result<[Write; 3], Error> {
-    let at = record.deadline().unwrap_or(record.made.saturating_add(LEASE_END_MARGIN.as_secs()));
+    let first_look = record.made.unwrap_or_default().saturating_add(LEASE_END_MARGIN.as_secs());
+    let at = record.deadline().unwrap_or(first_look);
     Ok([Write::Put(client_entry(record)), Write::Put(record.task(at).entry()), write_of(record)?])
 }
 
@@ -76,7 +76,7 @@ pub(crate) fn write_of(record: &Record) -> Result<Write, Error> {
 /// The changes by which a token that is no longer in use ends at `end`. They must come before the change that takes the
 /// token out of use: while the token is in use, its end does not count.
 pub(crate) fn writes_of_end(record: &mut Record, end: u64) -> Result<Vec<Write>, Error> {
-    record.lease_end = end;
+    record.lease_end = Some(end);
     Ok(vec![Write::Put(record.task(end).entry()), write_of(record)?])
 }
 
@@ -108,7 +108,7 @@ pub(crate) fn remove_from(
     history.note(context, Event::Revoke);
     history.ended = Some(Ended { at: now, how: how.as_str().into(), facts: record.facts(), whereabouts });
     let mut writes = vec![Write::Put(history.to_entry(org_id, client_id)?)];
-    if record.lease_end == 0 {
+    if record.lease_end.is_none() {
         // No task would find the history.
         writes.push(Write::Put(record.task(history::forget_at(now)).entry()));
     }

@@ -85,7 +85,7 @@ impl Mount {
         assert_eq!(queued, due, "the schedule queue is off");
         for role in &stored {
             let record = self.host.storage.json(&format!("token/{}", role["client_id"].as_str().unwrap()));
-            assert_eq!((&record["kind"], &record["leaseEnd"]), (&json!("static"), &json!(0)), "{role}");
+            assert_eq!((&record["kind"], &record["leaseEnd"]), (&json!("static"), &Value::Null), "{role}");
         }
         assert_eq!(self.host.locks.held(), Vec::<String>::new());
         assert_no_secret(&self.host.log.text());

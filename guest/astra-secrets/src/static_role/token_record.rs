@@ -35,7 +35,7 @@ pub(crate) fn lost_record(role: &StaticRole) -> Record {
         role_name: role.name.clone(),
         kind: TokenKind::Static,
         created_by: role.created_by.clone(),
-        made: role.last_rotated,
+        made: Some(role.last_rotated),
         ..Record::new(role.org_id.clone(), &role.client_id)
     }
 }

@@ -95,7 +95,7 @@ pub(crate) fn hand_back(context: &Context<'_>, role: &StaticRole) -> Result<(), 
     let writes = match current_record(context, role)? {
         Some(mut record) => record::writes_of_end(&mut record, now)?,
         None => match lost(context, role)? {
-            Some(lost) => record::writes_of_new(&Record { lease_end: now, ..lost })?.into(),
+            Some(lost) => record::writes_of_new(&Record { lease_end: Some(now), ..lost })?.into(),
             None => Vec::new(),
         },
     };

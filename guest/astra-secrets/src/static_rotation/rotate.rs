@@ -43,12 +43,7 @@ pub(crate) fn rotate(context: &Context<'_>, role: &mut StaticRole, patience: Pat
     switch(context, &client, role, &made, &record)?;
     log_rotation(context, role, &record);
     if let Some(old) = role.replaced.last() {
-        let token = TokenRef {
-            org_id: role.org_id.clone(),
-            client_id: old.client_id.clone(),
-            record_id: RecordId::of_client(&old.client_id),
-        };
-        end_at_once(context, &token, old.ends);
+        end_at_once(context, &TokenRef::of_client(&role.org_id, &old.client_id), old.ends);
     }
     Ok(())
 }
@@ -153,7 +148,7 @@ fn new_record(
         mark: made.mark().to_owned(),
         kind: TokenKind::Static,
         created_by,
-        made: context.now().as_secs(),
+        made: Some(context.now().as_secs()),
         ..Record::new(role.org_id.clone(), &token.client_id)
     }
 }

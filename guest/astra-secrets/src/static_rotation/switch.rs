@@ -51,7 +51,7 @@ fn try_switch(
         writes.extend(record::writes_of_end(old, ends)?);
     } else if !role.client_id.is_empty() {
         // It was lost; the token is in use all the same, and is to end as any other.
-        let mut lost = Record { lease_end: ends, ..lost_record(&role) };
+        let mut lost = Record { lease_end: Some(ends), ..lost_record(&role) };
         lost.history.note(context, Event::Rotate);
         writes.extend(record::writes_of_new(&lost)?);
         old = Some(lost);

@@ -70,7 +70,7 @@ fn refuse_if_known(context: &Context<'_>, config: &OrgConfig, role: &StaticRole,
     match record::find(context, org_id, client_id)? {
         // What a take-over of this very role left that did not come to its end.
         Some(record) if record.kind == TokenKind::Static && record.role_name == role.name => {
-            match in_use::is_held(context, &record)? || record.lease_end != 0 {
+            match in_use::is_held(context, &record)? || record.lease_end.is_some() {
                 true => refuse(&format!("which static role `{}` has or had", role.name)),
                 false => Ok(()),
             }
@@ -138,7 +138,7 @@ fn record_of(
         origin: Some(config.url.origin().clone()),
         kind: TokenKind::Static,
         created_by: role.created_by.clone(),
-        made: context.now().as_secs(),
+        made: Some(context.now().as_secs()),
         ..Record::new(role.org_id.clone(), &listed.client_id)
     }
 }

@@ -38,6 +38,31 @@ pub(crate) fn first_keys_below(
     Ok(walk.keys)
 }
 
+/// Visits the names below `prefix` after the name `after`, page by page, until `visit` has enough. The first page has
+/// `first` names.
+pub(crate) fn visit_names(
+    view: &(impl StorageView + ?Sized),
+    prefix: &str,
+    after: &str,
+    first: u32,
+    mut visit: impl FnMut(&str) -> Result<bool, Error>,
+) -> Result<(), Error> {
+    let (mut after, mut size) = (after.to_owned(), first);
+    loop {
+        let page = view.list_page(prefix, &after, size)?;
+        for name in &page {
+            if !visit(name)? {
+                return Ok(());
+            }
+        }
+        match page.last() {
+            Some(last) if page.len() >= size as usize => after.clone_from(last),
+            _ => return Ok(()),
+        }
+        size = LIST_PAGE;
+    }
+}
+
 struct Walk<'a, V: ?Sized> {
     view: &'a V,
     folder: &'a str,

@@ -56,6 +56,12 @@ pub(crate) struct TokenRef {
 }
 
 impl TokenRef {
+    /// A token whose record stands under its client ID.
+    pub(crate) fn of_client(org_id: &OrgId, client_id: &str) -> Self {
+        let record_id = RecordId::of_client(client_id);
+        Self { org_id: org_id.clone(), client_id: client_id.to_owned(), record_id }
+    }
+
     /// Its name in a key: `<organization>.<client ID>`, and `.<record ID>` where that is not the client ID.
     pub(crate) fn name(&self) -> String {
         let name = format!("{}.{}", segment(self.org_id.as_str()), segment(&self.client_id));

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use crate::client::ListedToken;
 use crate::limits::LEASE_END_MARGIN;
-use crate::record::{Record, TokenKind};
+use crate::record::Record;
 use crate::time_text;
 
 /// Is a listed token old enough that its making has come to an end? Where the
@@ -21,7 +21,7 @@ pub(super) fn is_record_settled(record: &Record, now: Duration, age_min: Duratio
 
 /// Has the lease of a record ended for certain, or Astra itself ended its token?
 pub(super) fn is_over(record: &Record, now: Duration) -> bool {
-    let lease_end = (record.lease_end != 0).then(|| Duration::from_secs(record.lease_end));
+    let lease_end = record.lease_end.map(Duration::from_secs);
     let expires_at = record.expires_at.as_deref().and_then(time_text::parse);
     [lease_end, expires_at].into_iter().flatten().any(|end| has_passed(end, now))
 }
@@ -33,7 +33,7 @@ pub(super) fn has_passed(end: Duration, now: Duration) -> bool {
 
 /// Was the token replaced by a rotation, and does it live on for those who have not noticed?
 pub(super) fn is_in_grace(record: &Record, now: Duration) -> bool {
-    matches!(record.kind, TokenKind::Admin | TokenKind::Static) && record.lease_end > now.as_secs()
+    record.kind.is_replaceable() && record.lease_end.is_some_and(|end| end > now.as_secs())
 }
 
 #[cfg(test)]

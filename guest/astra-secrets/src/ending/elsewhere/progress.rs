@@ -34,8 +34,8 @@ impl Progress {
         if progress.since == 0 {
             let now = context.now().as_secs();
             // A lease of the Go plugin tells its end only by being revoked.
-            let lease_end = absent.record.map_or(0, |record| record.lease_end);
-            progress.since = if (1..now).contains(&lease_end) { lease_end } else { now };
+            let lease_end = absent.record.and_then(|record| record.lease_end).filter(|end| *end < now);
+            progress.since = lease_end.unwrap_or(now);
         }
         Ok(progress)
     }

@@ -105,6 +105,22 @@ fn a_call_folds_the_reads_of_some_tokens_and_the_next_goes_on() {
 }
 
 #[test]
+fn tokens_that_are_read_all_the_time_do_not_keep_the_others_waiting() {
+    let mount = Mount::new();
+    let tokens: Vec<String> = (0..600).map(|_| Leased::of(mount.creds()).client_id()).collect();
+    let (last, others) = tokens.split_last().unwrap();
+    seed(&mount, last, 1);
+    let is_waiting = || mount.host.storage.keys().iter().any(|key| key.starts_with(&format!("reads/{ORG_A}.{last}/")));
+    let mut calls = 0;
+    while is_waiting() {
+        others.iter().for_each(|client_id| seed(&mount, client_id, 1));
+        mount.rollback().unwrap();
+        calls += 1;
+        assert!(calls < 20);
+    }
+}
+
+#[test]
 fn reads_of_a_token_that_is_locked_or_damaged_wait_and_the_others_are_folded() {
     let mount = Mount::new();
     mount.host.locks.set_wait(std::time::Duration::from_millis(20));

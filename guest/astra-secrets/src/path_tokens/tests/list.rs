@@ -4,7 +4,9 @@ use secrets_framework::Operation;
 use secrets_framework::testing::StorageCall;
 use serde_json::{Value, json};
 
-use crate::limits::{TOKENS_DESCRIBED_BYTES_MAX, TOKENS_DESCRIBED_MAX, TOKENS_LISTED_MAX};
+use crate::limits::{
+    TOKENS_DESCRIBED_BYTES_MAX, TOKENS_DESCRIBED_HISTORY_BYTES_MAX, TOKENS_DESCRIBED_MAX, TOKENS_LISTED_MAX,
+};
 use crate::testing::{Mount, ORG_A};
 
 /// A mount with so many tokens: `T000000`, `T000001` and so on.
@@ -149,6 +151,23 @@ fn long_metadata_of_an_old_mount_are_described_as_far_as_an_answer_holds_them() 
     mount.host.storage.remove("index-state");
     let (keys, described, warnings) = long(&mount, "org/tokens/");
     assert_eq!((keys, described, warnings.len()), (10, 10, 1));
+}
+
+#[test]
+fn long_histories_are_read_as_far_as_one_request_may_and_hide_no_token() {
+    let mount = with_tokens(20);
+    let event = json!({ "at": 1, "event": "read", "displayName": "d".repeat(TOKENS_DESCRIBED_HISTORY_BYTES_MAX / 10) });
+    for key in mount.host.storage.keys().iter().filter(|key| key.starts_with("token/")) {
+        let mut record = mount.host.storage.json(key);
+        record["history"] = json!({ "events": [event] });
+        // All but one that its page does not describe are admin tokens.
+        record["kind"] = if key == "token/T000017" { json!("creds") } else { json!("admin") };
+        mount.host.storage.seed(key, record.to_string());
+    }
+    let (keys, described, warnings) = long(&mount, "org/tokens/");
+    assert_eq!((keys, described, warnings.len()), (20, 10, 1));
+    let delete = || mount.send(Operation::Delete, &format!("config/{ORG_A}"), Value::Null);
+    assert!(delete().mistake().contains("tokens that are alive"));
 }
 
 #[test]

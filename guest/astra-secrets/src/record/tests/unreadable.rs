@@ -5,7 +5,7 @@ use secrets_framework::host::{Clock, StorageError};
 use secrets_framework::testing::StorageCall;
 
 use super::*;
-use crate::limits::{ENDED_PER_ROLLBACK_MAX, INDEX_WALK_PAUSE, LIST_PAGE, QUEUE_PAGES_MAX, UNREADABLE_KEPT_MAX};
+use crate::limits::{ENDED_PER_ROLLBACK_MAX, INDEX_WALK_PAUSE, LIST_PAGE, QUEUE_NAMES_MAX, UNREADABLE_KEPT_MAX};
 
 const DAY: std::time::Duration = std::time::Duration::from_secs(24 * 3600);
 
@@ -149,11 +149,11 @@ fn a_record_that_cannot_be_read_counts_as_a_token_that_is_alive() {
 #[test]
 fn a_queue_full_of_names_that_are_not_ours_ends_a_call_in_time() {
     let mount = Mount::new();
-    for number in 0..(QUEUE_PAGES_MAX + 1) * LIST_PAGE as usize {
+    for number in 0..QUEUE_NAMES_MAX + LIST_PAGE as usize {
         mount.host.storage.seed(&format!("queue/00000000/token/!{number:05}"), "{}");
     }
     mount.host.storage.clear_calls();
     mount.rollback().unwrap();
     let lists = mount.host.storage.calls(StorageCall::List);
-    assert!(lists <= QUEUE_PAGES_MAX as u64 + 10, "{lists}");
+    assert!(lists <= (QUEUE_NAMES_MAX / LIST_PAGE as usize) as u64 + 10, "{lists}");
 }

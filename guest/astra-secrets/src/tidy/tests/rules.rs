@@ -107,9 +107,9 @@ fn a_record_younger_than_the_minimum_age_which_a_list_that_lags_does_not_show() 
     nothing_is_removed(&mount);
     // The Go plugin noted no time of its own; where Astra's cannot be read, the age is unknown.
     mount.host.clock.advance(LATER);
-    edit(&mount, &client_id, json!({ "made": 0, "generatedOn": "" }));
+    edit(&mount, &client_id, json!({ "made": null, "generatedOn": "" }));
     nothing_is_removed(&mount);
-    edit(&mount, &client_id, json!({ "made": 0, "generatedOn": "2026-01-01T00:00:00.147847107Z" }));
+    edit(&mount, &client_id, json!({ "made": null, "generatedOn": "2026-01-01T00:00:00.147847107Z" }));
     assert_eq!(tidy(&mount, true)["gone"], json!([client_id]));
 }
 
@@ -205,7 +205,7 @@ fn an_admin_token_of_a_left_origin_that_does_not_answer() {
 fn an_admin_token_that_has_expired_by_the_list() {
     let mount = Mount::new();
     let client_id = own_admin_token(&mount);
-    edit(&mount, &client_id, json!({ "kind": "admin", "leaseEnd": 0 }));
+    edit(&mount, &client_id, json!({ "kind": "admin", "leaseEnd": null }));
     mount.host.clock.advance(LATER);
     mount.astra.set_expiry(&client_id, "2025-01-01T00:00:00Z");
     assert_eq!(nothing_is_removed(&mount)["warnings"], json!([client_id]));
@@ -215,7 +215,7 @@ fn an_admin_token_that_has_expired_by_the_list() {
 fn a_held_token_that_the_list_does_not_show_is_told_and_kept() {
     let mount = Mount::new();
     let client_id = own_admin_token(&mount);
-    edit(&mount, &client_id, json!({ "kind": "admin", "leaseEnd": 0 }));
+    edit(&mount, &client_id, json!({ "kind": "admin", "leaseEnd": null }));
     mount.host.clock.advance(LATER);
     mount.astra.hide(&client_id, 1);
     let answer = nothing_is_removed(&mount);
