@@ -74,8 +74,9 @@ impl FromStr for Capability {
     }
 }
 
-/// Interfaces that guests may import, without their versions: within a compatible line the linker matches them.
-/// Those without a capability only name types or work on what another one gave.
+/// The interfaces that guests may import, which the world in `wit/` names, and the capability that each stands for.
+/// Names have no version: the linker matches versions within a compatible line. An interface without a capability only
+/// names types, or works on what another interface gave.
 const ALLOWED: [(&str, Option<Capability>); 13] = [
     ("secrets-engine:host/locks", Some(Capability::Locks)),
     ("secrets-engine:host/logging", Some(Capability::Log)),
@@ -118,6 +119,7 @@ fn interface(name: &str) -> &str {
 
 #[cfg(test)]
 mod tests {
+    #![expect(clippy::unwrap_used, reason = "tests")]
     use super::*;
 
     #[test]
@@ -125,6 +127,16 @@ mod tests {
         assert_eq!(interface("wasi:io/poll@0.2.6"), "wasi:io/poll");
         assert_eq!(interface("run"), "run");
         assert!(ALLOWED.iter().all(|(allowed, _)| *allowed != interface("wasi:filesystem/types@0.2.12")));
+    }
+
+    #[test]
+    fn guests_may_import_what_the_world_names_and_nothing_else() {
+        let mut resolve = wit_parser::Resolve::default();
+        let (package, _) = resolve.push_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/../../wit")).unwrap();
+        let world = &resolve.worlds[resolve.select_world(&[package], Some("engine")).unwrap()];
+        let named: Vec<String> = world.imports.keys().map(|key| resolve.name_world_key(key)).collect();
+        let named: BTreeSet<&str> = named.iter().map(|name| interface(name)).collect();
+        assert_eq!(named, ALLOWED.iter().map(|(allowed, _)| *allowed).collect());
     }
 
     #[test]

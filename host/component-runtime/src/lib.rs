@@ -1,8 +1,8 @@
 //! Runs secrets engines as sandboxed components: a fresh instance for each
 //! request, with a limit on everything it can use or make the host use.
 //!
-//! Knows nothing of gRPC or of the server's processes: storage and system
-//! view come in through the traits of [`capability`].
+//! The crate knows nothing of gRPC or of the server's processes: storage and system view come in through the traits
+//! of [`envelope`].
 
 pub mod capability;
 pub mod egress;
@@ -25,7 +25,6 @@ mod module;
 mod mount;
 mod permits;
 mod priority;
-mod request;
 mod runtime;
 mod sealed;
 mod shared;
@@ -33,12 +32,11 @@ mod store_state;
 
 pub use capability::{RESERVED_PATH, RESERVED_PREFIX};
 pub use compiler_process::{CompilerProgram, compile_for_parent};
-pub use error::{GuestError, InvokeError, LoadError};
+pub use error::{InvokeError, LoadError};
 pub use imports::Capability;
 pub use inspect::Inspection;
 pub use limits::{EgressLimits, Limits};
 pub use module::{Description, Module, StorageVersions};
 pub use mount::{Mount, MountSettings};
-pub use request::{Identity, Lease, Operation, Request, Response, Secret, SpecialPaths};
 pub use runtime::{Runtime, RuntimeSettings};
 pub use sealed::{SealError, SealKey};

@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
+use envelope::{Request, Response, SpecialPaths};
 use tokio::time::Instant;
 
 use crate::bindings::v0_1::{self, EnginePre};
@@ -12,7 +13,7 @@ use crate::permits::Permit;
 use crate::sealed::{self, Subject};
 use crate::shared::Shared;
 use crate::store_state::{Caller, StoreState};
-use crate::{Capability, InvokeError, LoadError, Mount, Request, Response, SealKey, SpecialPaths};
+use crate::{Capability, InvokeError, LoadError, Mount, SealKey};
 
 /// What an engine says about itself.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -6,13 +6,14 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use envelope::{StorageView, Transaction};
 use tokio::time::Instant;
 use wasmtime::component::ResourceTable;
 use wasmtime::{ResourceLimiter, Store};
 use wasmtime_wasi::{WasiCtx, WasiCtxView, WasiView};
 use wasmtime_wasi_http::{WasiHttpCtx, WasiHttpCtxView, WasiHttpView};
 
-use crate::capability::{LockGuard, LogBudget, LogLine, Quota, StorageView, Transaction};
+use crate::capability::{LockGuard, LogBudget, LogLine, Quota};
 use crate::egress::{EgressHooks, Received};
 use crate::epoch::ProcessorMeter;
 use crate::limits::{Limits, bytes_text};

@@ -9,14 +9,13 @@ use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
 use component_runtime::{CompilerProgram, InvokeError, Limits, MountSettings, Runtime, RuntimeSettings};
+use envelope::{Error, Operation, Request, Response, SpecialPaths, SystemView};
 use modules::ModuleRegistry;
 use modules::controller::{ControllerSettings, ModuleController, ModuleControllers, ServeError, Source};
-use plugin_protocol::{Backend, Error, Factory, Operation, Request, Response, Setup, SpecialPaths, SystemViewClient};
+use plugin_protocol::{Backend, Factory, Setup};
 
 use crate::egress_args::check_mount_options;
-use crate::storage::ServerStorage;
-use crate::system_view::ServerSystemView;
-use crate::{Config, VERSION, component, convert, host_paths};
+use crate::{Config, VERSION, component, host_paths};
 
 /// All mounts of this process: one runtime and one library of modules serve them.
 pub(crate) struct Mounts {
@@ -58,22 +57,22 @@ impl Factory for Mounts {
     }
 
     async fn setup(&self, setup: Setup) -> Result<Arc<dyn Backend>, String> {
-        let system_view = setup.system_view.clone();
-        let storage = Arc::new(ServerStorage(setup.storage));
+        let Setup { storage, system_view, .. } = &setup;
+        let (storage, system_view) = (Arc::clone(storage), Arc::clone(system_view));
         // Without a UUID the server only asks what the plugin is.
         let is_mount = !setup.backend_uuid.is_empty();
         if !self.upstream_read_only {
             check_mount_options(&setup.config)?;
         }
         let settings = ControllerSettings {
-            storage: is_mount.then(|| Arc::clone(&storage) as _),
+            storage: is_mount.then(|| Arc::clone(&storage)),
             options: setup.config.clone(),
             mount: self.runtime.mount(MountSettings {
                 name: setup.backend_uuid.clone(),
                 backend_uuid: setup.backend_uuid,
                 options: setup.config,
                 storage,
-                system_view: Arc::new(ServerSystemView(setup.system_view)),
+                system_view: setup.system_view,
             }),
         };
         let registry = Arc::clone(&self.registry) as Arc<dyn Source>;
@@ -88,7 +87,7 @@ impl Factory for Mounts {
 /// The backend of one mount.
 struct MountBackend {
     controller: Arc<ModuleController>,
-    system_view: SystemViewClient,
+    system_view: Arc<dyn SystemView>,
 }
 
 /// The data of a rollback that must leave nothing for a later one.
@@ -104,8 +103,7 @@ impl MountBackend {
     /// The guest's answer.
     async fn guest(&self, request: Request) -> Result<Option<Response>, Error> {
         let line = RequestLine::new(&request, "handle-request");
-        let answer = line.log(self.controller.handle_request(convert::request(request))).await?;
-        Ok(answer.map(convert::response))
+        line.log(self.controller.handle_request(request)).await
     }
 }
 
@@ -119,8 +117,7 @@ impl Backend for MountBackend {
     }
 
     async fn special_paths(&self) -> Result<SpecialPaths, Error> {
-        let paths = self.controller.special_paths().await.map_err(|error| convert::serve_error(error, ""))?;
-        Ok(convert::special_paths(&paths))
+        self.controller.special_paths().await.map_err(|error| error.to_error(""))
     }
 
     async fn handle_request(&self, mut request: Request) -> Result<Option<Response>, Error> {
@@ -151,7 +148,7 @@ impl Backend for MountBackend {
             return host_paths::check_existence(&request);
         }
         let line = RequestLine::new(&request, "check-existence");
-        line.log(self.controller.check_existence(convert::request(request))).await
+        line.log(self.controller.check_existence(request)).await
     }
 
     /// Instances keep nothing, so there is no cache to drop but the state of modules.
@@ -197,13 +194,13 @@ impl RequestLine {
             }
             Err(error @ ServeError::Invoke(InvokeError::Guest(_))) => {
                 self.write("refused");
-                Err(convert::serve_error(error, &self.request_id))
+                Err(error.to_error(&self.request_id))
             }
             Err(error) => {
                 let Self { request_id, operation, path, mount, export, start } = self;
                 let elapsed_ms = milliseconds(start.elapsed());
                 tracing::warn!(mount, request_id, ?operation, path, export, elapsed_ms, outcome = "failed", %error, "request");
-                Err(convert::serve_error(error, &request_id))
+                Err(error.to_error(&request_id))
             }
         }
     }

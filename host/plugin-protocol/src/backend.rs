@@ -4,8 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use async_trait::async_trait;
-
-use crate::{Error, Request, Response, StorageClient, SystemViewClient};
+use envelope::{Error, Request, Response, SpecialPaths, Storage, SystemView};
 
 /// Makes backends: one for each mount, all in this process.
 #[async_trait]
@@ -19,16 +18,15 @@ pub trait Factory: Send + Sync + 'static {
 }
 
 /// What the server tells of a mount.
-#[derive(Debug)]
 pub struct Setup {
     /// Mount options, and the server's `plugin_name`, `plugin_type`, `plugin_version`.
     pub config: BTreeMap<String, String>,
     /// Identifies the mount for as long as it exists; empty while the plugin is being registered.
     pub backend_uuid: String,
     /// The mount's storage, over its own connection to the server.
-    pub storage: StorageClient,
+    pub storage: Arc<dyn Storage>,
     /// The server's view, over the same connection.
-    pub system_view: SystemViewClient,
+    pub system_view: Arc<dyn SystemView>,
 }
 
 /// The backend of one mount. Calls come concurrently; a call whose client has
@@ -48,17 +46,4 @@ pub trait Backend: Send + Sync + 'static {
     async fn invalidate_key(&self, key: &str);
     /// The mount goes; comes twice when it is disabled.
     async fn cleanup(&self);
-}
-
-/// Paths and storage keys that the server treats in a special way.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct SpecialPaths {
-    /// Need root or `sudo`: exact, a prefix with a trailing `*`, `+` for one segment.
-    pub root: Vec<String>,
-    /// Need no token; the same forms.
-    pub unauthenticated: Vec<String>,
-    /// Storage that is not replicated: keys, or prefixes that end in `/`.
-    pub local_storage: Vec<String>,
-    /// Storage that the seal wraps: keys, or prefixes that end in `/`.
-    pub seal_wrap_storage: Vec<String>,
 }

@@ -8,6 +8,7 @@ use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::Duration;
 
+use envelope::Error;
 use futures_util::FutureExt as _;
 use tokio_rustls::TlsConnector;
 use tonic::metadata::MetadataMap;
@@ -17,9 +18,11 @@ use crate::broker::Broker;
 use crate::connection::Connection;
 use crate::factory::FactoryCell;
 use crate::mounts::{Mount, Mounts, multiplex_id};
+use crate::storage_client::StorageClient;
+use crate::system_view_client::SystemViewClient;
 use crate::wire::pb::backend_server::Backend as BackendService;
 use crate::wire::{logical, pb};
-use crate::{Backend, Error, Factory, Setup, StorageClient, SystemViewClient, translate};
+use crate::{Backend, Factory, Setup, translate};
 
 /// `TypeReply.type` of a secrets engine.
 const TYPE_LOGICAL: u32 = 1;
@@ -63,8 +66,8 @@ impl<F: Factory> BackendServer<F> {
         let setup = Setup {
             config: args.config,
             backend_uuid: args.backend_uuid,
-            storage: StorageClient::new(connection.clone()),
-            system_view: SystemViewClient::new(connection),
+            storage: Arc::new(StorageClient::new(connection.clone())),
+            system_view: Arc::new(SystemViewClient::new(connection)),
         };
         let backend = guarded("", factory.setup(setup)).await.map_err(|error| error.to_string())??;
         let mount = Mount { backend, connection: closer };

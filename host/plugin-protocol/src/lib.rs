@@ -2,9 +2,8 @@
 //! go-plugin's handshake, mutual TLS, broker, controller and stdio, and the
 //! `pb.Backend`, `pb.Storage` and `pb.SystemView` services.
 //!
-//! Any Rust plugin could use it: implement [`Factory`] and [`Backend`], call
-//! [`serve`]. Knows nothing of wasm. Only `translate` knows both the wire's
-//! types and the types here.
+//! Any Rust plugin can use this crate: implement [`Factory`] and [`Backend`], then call [`serve`]. The crate knows
+//! nothing of WebAssembly. Only `translate` knows both the types of the wire and those of [`envelope`].
 //!
 //! Speaks protocol version 5 with automatic mutual TLS, which Vault has since
 //! 1.12 and OpenBao always had, over Unix sockets. Broker multiplexing
@@ -15,7 +14,6 @@ mod backend;
 mod backend_server;
 mod broker;
 mod connection;
-mod error;
 mod exit;
 mod factory;
 mod go_plugin;
@@ -25,7 +23,6 @@ mod incoming;
 mod limits;
 mod mounts;
 mod mtls;
-mod request;
 mod serve;
 mod socket;
 mod storage_client;
@@ -38,10 +35,5 @@ mod wire;
 #[cfg(feature = "testing")]
 pub mod testing;
 
-pub use backend::{Backend, Factory, Setup, SpecialPaths};
-pub use error::{Error, StorageError, SystemViewError};
-pub use request::{Identity, Lease, Operation, Request, Response, Secret};
+pub use backend::{Backend, Factory, Setup};
 pub use serve::{ServeOptions, serve};
-pub use storage_client::{StorageClient, StorageEntry, StorageView};
-pub use system_view_client::{Entity, ReplicationState, SystemViewClient};
-pub use transaction::Transaction;

@@ -3,63 +3,27 @@
 //! Speaks to OpenBao and to Vault, which has neither transactions nor
 //! `ListPage`; which of the two it is shows in what they do not implement.
 
-use std::fmt;
 use std::future::Future;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use async_trait::async_trait;
+use envelope::{Storage, StorageEntry, StorageError, StorageView, Transaction};
 use tokio::sync::OnceCell;
 use tokio::time::timeout;
 use tonic::{Code, Response, Status};
 
 use crate::connection::Connection;
 use crate::limits::{MESSAGE_BYTES_MAX, SERVER_CALL_TIMEOUT};
-use crate::task;
+use crate::transaction::ServerTransaction;
 use crate::wire::pb;
 use crate::wire::pb::storage_client::StorageClient as Stub;
-use crate::{StorageError, Transaction, translate};
-
-/// One stored value. `Debug` leaves the value out.
-#[derive(Clone, PartialEq, Eq)]
-pub struct StorageEntry {
-    /// Key below the mount.
-    pub key: String,
-    /// The value; may hold secrets.
-    pub value: Vec<u8>,
-    /// Ask the seal to wrap it.
-    pub seal_wrap: bool,
-}
-
-impl fmt::Debug for StorageEntry {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter
-            .debug_struct("StorageEntry")
-            .field("key", &self.key)
-            .field("seal_wrap", &self.seal_wrap)
-            .finish_non_exhaustive()
-    }
-}
-
-/// Reads and writes, of the storage itself or within a transaction.
-#[async_trait]
-pub trait StorageView: Send + Sync {
-    /// Reads one entry.
-    async fn get(&self, key: &str) -> Result<Option<StorageEntry>, StorageError>;
-    /// Writes one entry.
-    async fn put(&self, entry: StorageEntry) -> Result<(), StorageError>;
-    /// Deletes one entry; it need not exist.
-    async fn delete(&self, key: &str) -> Result<(), StorageError>;
-    /// Direct children, sorted; folders end in `/`.
-    async fn list(&self, prefix: &str) -> Result<Vec<String>, StorageError>;
-    /// The first `limit` names greater than `after`; emulated where the server has no such call.
-    async fn list_page(&self, prefix: &str, after: &str, limit: u32) -> Result<Vec<String>, StorageError>;
-}
+use crate::{task, translate};
 
 /// The mount's storage. Clones share the connection. A dropped call is
 /// cancelled at the server.
 #[derive(Clone)]
-pub struct StorageClient {
+pub(crate) struct StorageClient {
     stub: Stub<Connection>,
     server: Arc<Server>,
 }
@@ -75,29 +39,6 @@ impl StorageClient {
     pub(crate) fn new(connection: Connection) -> Self {
         let stub = Stub::with_origin(connection, Connection::origin()).max_decoding_message_size(MESSAGE_BYTES_MAX);
         Self { stub, server: Arc::default() }
-    }
-
-    /// Begins a transaction; none where the server has none. Asked once, after setup, then known.
-    ///
-    /// # Errors
-    /// The server's text, or that of the connection to it.
-    pub async fn begin(&self) -> Result<Option<Transaction>, StorageError> {
-        if !*self.server.transactional.get_or_try_init(|| self.ask_transactional()).await? {
-            return Ok(None);
-        }
-        // In a task of its own: a caller that goes away meanwhile would leave
-        // the transaction open in the server; so it is dropped, and undone.
-        let storage = self.clone();
-        let begun = task::spawn(async move {
-            let reply = call(storage.stub.clone().begin_tx(pb::Empty {})).await?;
-            translate::storage_outcome(reply.err)?;
-            if reply.txn.is_empty() {
-                // Calls that carry no id would run outside any transaction.
-                return Err(StorageError::Failed("the server began a transaction without an id".into()));
-            }
-            Ok(Transaction::new(storage, reply.txn))
-        });
-        begun.await.map_err(|_| StorageError::Failed("the call to begin a transaction was given up".into()))?.map(Some)
     }
 
     async fn ask_transactional(&self) -> Result<bool, StorageError> {
@@ -207,9 +148,28 @@ impl StorageView for StorageClient {
     }
 }
 
-impl fmt::Debug for StorageClient {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.debug_struct("StorageClient").field("server", &self.server).finish_non_exhaustive()
+#[async_trait]
+impl Storage for StorageClient {
+    /// Asks the server once whether it has transactions, after setup.
+    async fn begin(&self) -> Result<Option<Box<dyn Transaction>>, StorageError> {
+        if !*self.server.transactional.get_or_try_init(|| self.ask_transactional()).await? {
+            return Ok(None);
+        }
+        // In a task of its own: a caller that goes away meanwhile would leave the transaction open in the server. Now
+        // the transaction is dropped, and with that rolled back.
+        let storage = self.clone();
+        let begun = task::spawn(async move {
+            let reply = call(storage.stub.clone().begin_tx(pb::Empty {})).await?;
+            translate::storage_outcome(reply.err)?;
+            if reply.txn.is_empty() {
+                // Calls that carry no id would run outside any transaction.
+                return Err(StorageError::Failed("the server began a transaction without an id".into()));
+            }
+            Ok(ServerTransaction::new(storage, reply.txn))
+        });
+        let begun =
+            begun.await.map_err(|_| StorageError::Failed("the call to begin a transaction was given up".into()))?;
+        Ok(Some(Box::new(begun?)))
     }
 }
 
@@ -268,12 +228,5 @@ mod tests {
         let outcome = call(std::future::pending::<Result<Response<()>, Status>>()).await;
         assert_eq!(outcome, Err(StorageError::Failed("the server's storage did not answer within 30 s".into())));
         assert_eq!(begin.elapsed(), SERVER_CALL_TIMEOUT);
-    }
-
-    #[test]
-    fn values_stay_out_of_debug() {
-        let entry = StorageEntry { key: "config/a".into(), value: b"AstraCS:canary".to_vec(), seal_wrap: true };
-        let shown = format!("{entry:?}");
-        assert_eq!(shown, "StorageEntry { key: \"config/a\", seal_wrap: true, .. }");
     }
 }

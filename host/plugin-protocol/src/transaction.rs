@@ -9,21 +9,22 @@
 //! then go out together: nobody sees them earlier, and each would cost a whole
 //! round trip to the server.
 
-use std::fmt;
 use std::future::Future;
 use std::mem;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex as StdMutex, PoisonError};
 
 use async_trait::async_trait;
+use envelope::{StorageEntry, StorageError, StorageView, Transaction};
 use futures_util::future::join_all;
 use tokio::sync::Mutex;
 
 use crate::limits::{WRITES_WAITING_BYTES_MAX, WRITES_WAITING_MAX};
-use crate::{StorageClient, StorageEntry, StorageError, StorageView, task};
+use crate::storage_client::StorageClient;
+use crate::task;
 
 /// A transaction of the server. Dropped without commit it is rolled back, in a task of its own.
-pub struct Transaction {
+pub(crate) struct ServerTransaction {
     open: Option<Arc<Open>>,
 }
 
@@ -101,7 +102,7 @@ impl Open {
     }
 }
 
-impl Transaction {
+impl ServerTransaction {
     pub(crate) fn new(storage: StorageClient, id: String) -> Self {
         Self {
             open: Some(Arc::new(Open {
@@ -113,31 +114,6 @@ impl Transaction {
                 over: AtomicBool::new(false),
             })),
         }
-    }
-
-    /// Makes it happen.
-    ///
-    /// # Errors
-    /// `Conflict` when another transaction was first, or that of a write which had waited; after any other error
-    /// it may have happened or not.
-    pub async fn commit(mut self) -> Result<(), StorageError> {
-        let outcome = run(self.end(), |open| async move {
-            let outcome = open.commit().await;
-            if outcome.is_err() {
-                // If the server never saw the commit, it still holds the transaction; else it says so.
-                drop(open.storage.rollback(&open.id).await);
-            }
-            outcome
-        });
-        outcome.await
-    }
-
-    /// Undoes it, and waits for that.
-    ///
-    /// # Errors
-    /// The server's text, or that of the connection to it.
-    pub async fn rollback(mut self) -> Result<(), StorageError> {
-        run(self.end(), |open| async move { open.storage.rollback(&open.id).await }).await
     }
 
     /// Takes it out. A call whose caller has gone, and whose task did not get its turn yet, is not made any more.
@@ -208,7 +184,7 @@ fn ended() -> StorageError {
     StorageError::Failed("the transaction has ended".into())
 }
 
-impl Drop for Transaction {
+impl Drop for ServerTransaction {
     fn drop(&mut self) {
         // Outside a runtime nothing can be sent; the process is at its end then.
         let Some(open) = self.end().filter(|_| tokio::runtime::Handle::try_current().is_ok()) else { return };
@@ -223,7 +199,7 @@ impl Drop for Transaction {
 }
 
 #[async_trait]
-impl StorageView for Transaction {
+impl StorageView for ServerTransaction {
     async fn get(&self, key: &str) -> Result<Option<StorageEntry>, StorageError> {
         let key = key.to_owned();
         self.read(|open| async move { open.storage.get_in(&open.id, &key).await }).await
@@ -248,8 +224,18 @@ impl StorageView for Transaction {
     }
 }
 
-impl fmt::Debug for Transaction {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.debug_struct("Transaction").finish_non_exhaustive()
+#[async_trait]
+impl Transaction for ServerTransaction {
+    /// The error may also be that of a write which had waited.
+    async fn commit(mut self: Box<Self>) -> Result<(), StorageError> {
+        run(self.end(), |open| async move {
+            let outcome = open.commit().await;
+            if outcome.is_err() {
+                // If the server never saw the commit, it still holds the transaction; else it says so.
+                drop(open.storage.rollback(&open.id).await);
+            }
+            outcome
+        })
+        .await
     }
 }

@@ -9,13 +9,9 @@ mod nothing;
 mod quota;
 mod read_only;
 mod reserved;
-mod storage;
-mod system_view;
 
 pub use nothing::Nothing;
 pub use reserved::{RESERVED_PATH, RESERVED_PREFIX};
-pub use storage::{Storage, StorageEntry, StorageError, StorageView, Transaction};
-pub use system_view::{Entity, ReplicationState, SystemView, SystemViewError};
 
 pub(crate) use locks::{LockGuard, LockTable};
 pub(crate) use logging::{LogBudget, LogLevel, LogLine, LogRate};

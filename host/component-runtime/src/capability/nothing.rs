@@ -3,8 +3,7 @@
 use std::time::Duration;
 
 use async_trait::async_trait;
-
-use super::{
+use envelope::{
     Entity, ReplicationState, Storage, StorageEntry, StorageError, StorageView, SystemView, SystemViewError,
     Transaction,
 };

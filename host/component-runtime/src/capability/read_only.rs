@@ -3,8 +3,7 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
-
-use super::{Storage, StorageEntry, StorageError, StorageView, Transaction};
+use envelope::{Storage, StorageEntry, StorageError, StorageView, Transaction};
 
 /// The server's own text where a node cannot write, so that a guest takes it for what it is.
 const READ_ONLY: &str = "cannot write to readonly storage";

@@ -1,6 +1,6 @@
 //! The part of a mount's storage that is the host's own: guests neither reach nor see it.
 
-use super::{StorageError, StorageView};
+use envelope::{StorageError, StorageView};
 
 /// Keys below it are the host's.
 pub const RESERVED_PREFIX: &str = "secrets-engine-host/";
@@ -43,8 +43,8 @@ pub(crate) async fn list_visible(
 #[cfg(test)]
 mod tests {
     use async_trait::async_trait;
+    use envelope::StorageEntry;
 
-    use super::super::StorageEntry;
     use super::*;
 
     #[test]

@@ -9,7 +9,8 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
-use component_runtime::{Lease, Module, Operation, Request, Runtime, Secret};
+use component_runtime::{Module, Runtime};
+use envelope::{Lease, Operation, Request, Secret};
 
 use crate::support::{answer, limits, mount, on_each_scheduler, request, runtime, wasm};
 

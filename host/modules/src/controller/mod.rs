@@ -39,8 +39,8 @@ use std::sync::Arc;
 use std::time::SystemTime;
 
 use arc_swap::{ArcSwap, ArcSwapOption};
-use component_runtime::capability::Storage;
-use component_runtime::{InvokeError, Mount, Request, Response, Runtime};
+use component_runtime::{InvokeError, Mount, Runtime};
+use envelope::{Request, Response, Storage};
 use thiserror::Error;
 use tokio::sync::Notify;
 use tokio::time::Instant;
@@ -117,6 +117,17 @@ pub enum ServeError {
     /// The module was called and failed.
     #[error(transparent)]
     Invoke(InvokeError),
+}
+
+impl ServeError {
+    /// The error that the server gets: a mount without a module answers 503, so that the client retries.
+    #[must_use]
+    pub fn to_error(&self, request_id: &str) -> envelope::Error {
+        match self {
+            Self::Invoke(failure) => failure.to_error(request_id),
+            Self::NoModule(rejection) => envelope::Error::Coded { code: 503, message: rejection.to_string() },
+        }
+    }
 }
 
 impl ModuleController {

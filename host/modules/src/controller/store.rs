@@ -1,7 +1,7 @@
 //! Reads and writes a mount's state of modules.
 
 use component_runtime::RESERVED_PREFIX;
-use component_runtime::capability::{StorageEntry, StorageError};
+use envelope::{StorageEntry, StorageError};
 use tokio::time::timeout;
 
 use super::mailbox::Lifecycle;

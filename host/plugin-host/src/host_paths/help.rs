@@ -1,7 +1,7 @@
 //! Help and OpenAPI of the host's paths, in the form that the server's framework gives them, and merged into what a
 //! guest answers for the whole mount.
 
-use plugin_protocol::Response;
+use envelope::Response;
 use serde_json::{Map, Value, json};
 
 use super::fields::{Field, Kind};

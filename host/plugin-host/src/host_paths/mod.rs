@@ -10,8 +10,8 @@ mod table;
 use std::sync::Arc;
 
 use component_runtime::RESERVED_PATH;
+use envelope::{Error, Operation, Request, Response};
 use modules::controller::{CallError, Done, ModuleController, SelectRequest, VersionSelector};
-use plugin_protocol::{Error, Operation, Request, Response};
 use serde_json::{Value, json};
 
 use fields::{FieldError, Fields};

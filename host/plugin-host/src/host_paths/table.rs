@@ -1,6 +1,6 @@
 //! One table of the host's paths, from which requests are checked and help and OpenAPI are written.
 
-use plugin_protocol::Operation;
+use envelope::Operation;
 
 use super::fields::{Field, Kind};
 

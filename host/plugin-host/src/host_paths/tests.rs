@@ -7,7 +7,6 @@ use component_runtime::capability::Nothing;
 use component_runtime::{Limits, MountSettings, Runtime, RuntimeSettings};
 use modules::controller::ControllerSettings;
 use modules::{ModuleId, ModuleRegistry, RegistrySettings};
-use plugin_protocol::Identity;
 
 use super::*;
 use crate::component;
@@ -34,18 +33,7 @@ async fn controller() -> Arc<ModuleController> {
 }
 
 fn request(operation: Operation, path: &str, data: &str) -> Request {
-    Request {
-        id: "request-1".to_owned(),
-        operation,
-        path: path.to_owned(),
-        data: data.to_owned(),
-        mount_point: "test/".to_owned(),
-        mount_accessor: String::new(),
-        identity: Identity::default(),
-        lease: None,
-        headers: BTreeMap::new(),
-        timeout: None,
-    }
+    Request { id: "request-1".to_owned(), mount_point: "test/".to_owned(), ..Request::new(operation, path, data) }
 }
 
 async fn answer(operation: Operation, path: &str, data: &str) -> Result<(Value, Vec<String>), Error> {

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
+use envelope::{Request, Response, SpecialPaths};
 use tokio::sync::Notify;
 use tokio::time::timeout;
 use tonic::transport::Server;
@@ -20,7 +21,7 @@ use crate::wire::pb;
 use crate::wire::pb::backend_client::BackendClient;
 use crate::wire::pb::storage_server::StorageServer;
 use crate::wire::pb::system_view_server::SystemViewServer;
-use crate::{Request, Response, SpecialPaths, incoming, task, translate};
+use crate::{incoming, task, translate};
 
 /// When the broker's message about a mount is sent.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

@@ -1,6 +1,7 @@
 //! Errors: one type number for each kind (`sdk/plugin/pb/translation.go`).
 
-use crate::Error;
+use envelope::Error;
+
 use crate::wire::pb;
 
 /// The wire's form. A kind that is added here does not compile until its number is decided.

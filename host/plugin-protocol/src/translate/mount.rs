@@ -1,6 +1,7 @@
 //! What a mount says about itself.
 
-use crate::SpecialPaths;
+use envelope::SpecialPaths;
+
 use crate::wire::pb;
 
 /// The wire's form; what only Vault or Enterprise servers know stays empty.

@@ -3,9 +3,10 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use envelope::{Error, Identity, Lease, Operation, Request};
+
 use super::time::{duration_from_nanos, time_from_pb};
 use crate::wire::pb;
-use crate::{Error, Identity, Lease, Operation, Request};
 
 /// JSON for "nothing", as Go writes it.
 const NULL: &str = "null";
@@ -24,7 +25,6 @@ pub(crate) fn request_from_pb(request: Option<pb::Request>, timeout: Option<Dura
         path: request.path,
         data: json_or(request.data, NULL),
         mount_point: request.mount_point,
-        mount_accessor: request.mount_accessor,
         identity: Identity {
             display_name: request.display_name,
             entity_id: request.entity_id,
@@ -98,7 +98,6 @@ pub(crate) fn request_into_pb(request: Request) -> pb::Request {
         client_token_accessor: request.identity.token_accessor,
         display_name: request.identity.display_name,
         mount_point: request.mount_point,
-        mount_accessor: request.mount_accessor,
         entity_id: request.identity.entity_id,
         connection: Some(connection),
         ..pb::Request::default()
@@ -212,18 +211,17 @@ mod tests {
     proptest! {
         #[test]
         fn requests_survive_the_wire(
-            texts in proptest::collection::vec(".*", 8), data in ".+", lease in proptest::option::of(lease()),
+            texts in proptest::collection::vec(".*", 7), data in ".+", lease in proptest::option::of(lease()),
             headers in proptest::collection::btree_map("[a-z-]{1,9}", proptest::collection::vec(".*", 1..3), 0..3),
         ) {
-            let [id, path, mount_point, mount_accessor, display_name, entity_id, token_accessor, remote_address] =
-                <[String; 8]>::try_from(texts).unwrap();
+            let [id, path, mount_point, display_name, entity_id, token_accessor, remote_address] =
+                <[String; 7]>::try_from(texts).unwrap();
             let make = || Request {
                 id: id.clone(),
                 operation: Operation::Renew,
                 path: path.clone(),
                 data: data.clone(),
                 mount_point: mount_point.clone(),
-                mount_accessor: mount_accessor.clone(),
                 identity: Identity {
                     display_name: display_name.clone(),
                     entity_id: entity_id.clone(),

@@ -1,10 +1,10 @@
 //! Responses.
 
+use envelope::{Error, Response, Secret};
 use serde::de::IgnoredAny;
 
 use super::time::{YEAR_ONE, nanos_from_duration};
 use crate::wire::pb;
-use crate::{Error, Response, Secret};
 
 /// JSON for "nothing", as Go writes it.
 const NULL: &str = "null";

@@ -2,10 +2,10 @@
 
 use std::time::Duration;
 
+use envelope::{Entity, ReplicationState, StorageEntry, StorageError, SystemViewError};
 use tonic::Status;
 
 use crate::wire::{logical, pb};
-use crate::{Entity, ReplicationState, StorageEntry, StorageError, SystemViewError};
 
 /// The server's word for a node that cannot write (`sdk/logical/storage.go`).
 const READ_ONLY: &str = "cannot write to readonly storage";

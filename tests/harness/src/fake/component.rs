@@ -6,11 +6,9 @@ use std::sync::{Arc, OnceLock};
 use std::time::{Duration, UNIX_EPOCH};
 
 use async_trait::async_trait;
-use component_runtime::capability::{SystemView, SystemViewError};
 use component_runtime::egress::{Origin, UPSTREAM_OPTION, UPSTREAM_READ_ONLY};
-use component_runtime::{
-    self as runtime, GuestError, InvokeError, Module, Mount, MountSettings, Runtime, RuntimeSettings,
-};
+use component_runtime::{Limits, Module, Mount, MountSettings, Runtime, RuntimeSettings};
+use envelope::{SystemView, SystemViewError};
 use secrets_framework::{Error, Operation, Request, Response, Secret};
 use serde_json::{Map, Value};
 
@@ -55,7 +53,7 @@ impl ComponentEngine {
             egress,
             upstream_read_only: false,
             wal_minimum_age: options.wal_minimum_age,
-            limits: runtime::Limits::default(),
+            limits: Limits::default(),
         };
         let _entered = tokio_runtime().enter();
         let runtime = Runtime::new(settings).map_err(|error| error.to_string())?;
@@ -108,7 +106,7 @@ impl EngineCalls for ComponentEngine {
         let id = request.id.clone();
         let call = self.module.handle_request(self.mount_of(fake), into_runtime(request));
         let answer = self.log.run(|| tokio_runtime().block_on(call));
-        answer.map(|response| response.map(from_runtime)).map_err(|error| from_invoke_error(&error, &id))
+        answer.map(|response| response.map(from_runtime)).map_err(|error| from_envelope_error(error.to_error(&id)))
     }
 
     fn check_existence(&self, fake: &Fake, request: Request) -> Option<bool> {
@@ -139,8 +137,8 @@ impl SystemView for FakeSystemView {
     }
 }
 
-fn into_runtime(request: Request) -> runtime::Request {
-    let lease = request.lease.map(|lease| runtime::Lease {
+fn into_runtime(request: Request) -> envelope::Request {
+    let lease = request.lease.map(|lease| envelope::Lease {
         id: lease.id,
         issue_time: UNIX_EPOCH + lease.issue_time,
         ttl: lease.ttl,
@@ -149,40 +147,40 @@ fn into_runtime(request: Request) -> runtime::Request {
         renewable: lease.renewable,
         internal_data: Value::Object(lease.internal_data).to_string(),
     });
-    runtime::Request {
+    envelope::Request {
         id: request.id,
         operation: into_operation(request.operation),
         path: request.path,
         data: Value::Object(request.data).to_string(),
         mount_point: request.mount_point,
-        identity: runtime::Identity {
+        identity: envelope::Identity {
             display_name: request.identity.display_name,
             entity_id: request.identity.entity_id,
             token_accessor: request.identity.token_accessor,
             remote_address: request.identity.remote_address,
         },
         lease,
-        headers: Vec::new(),
+        headers: BTreeMap::new(),
         timeout: None,
     }
 }
 
-fn into_operation(operation: Operation) -> runtime::Operation {
+fn into_operation(operation: Operation) -> envelope::Operation {
     match operation {
-        Operation::Create => runtime::Operation::Create,
-        Operation::Read => runtime::Operation::Read,
-        Operation::Update => runtime::Operation::Update,
-        Operation::Patch => runtime::Operation::Patch,
-        Operation::Delete => runtime::Operation::Delete,
-        Operation::List => runtime::Operation::List,
-        Operation::Help => runtime::Operation::Help,
-        Operation::Renew => runtime::Operation::Renew,
-        Operation::Revoke => runtime::Operation::Revoke,
-        Operation::Rollback => runtime::Operation::Rollback,
+        Operation::Create => envelope::Operation::Create,
+        Operation::Read => envelope::Operation::Read,
+        Operation::Update => envelope::Operation::Update,
+        Operation::Patch => envelope::Operation::Patch,
+        Operation::Delete => envelope::Operation::Delete,
+        Operation::List => envelope::Operation::List,
+        Operation::Help => envelope::Operation::Help,
+        Operation::Renew => envelope::Operation::Renew,
+        Operation::Revoke => envelope::Operation::Revoke,
+        Operation::Rollback => envelope::Operation::Rollback,
     }
 }
 
-fn from_runtime(response: runtime::Response) -> Response {
+fn from_runtime(response: envelope::Response) -> Response {
     let secret = response.secret.map(|secret| Secret {
         ttl: secret.ttl,
         max_ttl: secret.max_ttl,
@@ -192,21 +190,16 @@ fn from_runtime(response: runtime::Response) -> Response {
     Response { data: response.data, warnings: response.warnings, secret }
 }
 
-/// As the plugin binary answers them.
-fn from_invoke_error(error: &InvokeError, request_id: &str) -> Error {
-    let InvokeError::Guest(error) = error else {
-        let code = if matches!(error, InvokeError::Busy(_)) { 503 } else { 500 };
-        return Error::coded(code, error.to_caller(request_id));
-    };
+fn from_envelope_error(error: envelope::Error) -> Error {
     match error {
-        GuestError::Plain(text) => Error::Plain(text.clone()),
-        GuestError::User(text) => Error::User(text.clone()),
-        GuestError::Coded { code, message } => Error::coded(*code, message.clone()),
-        GuestError::BadRequest(text) => Error::BadRequest(text.clone()),
-        GuestError::UnsupportedOperation => Error::UnsupportedOperation,
-        GuestError::UnsupportedPath => Error::UnsupportedPath,
-        GuestError::InvalidRequest => Error::InvalidRequest,
-        GuestError::PermissionDenied => Error::PermissionDenied,
+        envelope::Error::Plain(text) => Error::Plain(text),
+        envelope::Error::User(text) => Error::User(text),
+        envelope::Error::Coded { code, message } => Error::coded(code, message),
+        envelope::Error::BadRequest(text) => Error::BadRequest(text),
+        envelope::Error::UnsupportedOperation => Error::UnsupportedOperation,
+        envelope::Error::UnsupportedPath => Error::UnsupportedPath,
+        envelope::Error::InvalidRequest => Error::InvalidRequest,
+        envelope::Error::PermissionDenied => Error::PermissionDenied,
         other => Error::Internal(other.to_string()),
     }
 }

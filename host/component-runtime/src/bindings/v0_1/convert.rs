@@ -5,6 +5,7 @@
 use std::borrow::Cow;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+use envelope::{Error, Lease, Operation, Request, Response, Secret, SpecialPaths};
 use serde::Deserialize;
 use serde::de::IgnoredAny;
 use zeroize::Zeroize;
@@ -12,10 +13,7 @@ use zeroize::Zeroize;
 use super::generated::exports::secrets_engine::backend::backend::Description as WitDescription;
 use super::generated::secrets_engine::backend::types as wit;
 use crate::limits::{Limits, bytes_text};
-use crate::{
-    Description, GuestError, InvokeError, Lease, Operation, RESERVED_PATH, Request, Response, Secret, SpecialPaths,
-    StorageVersions,
-};
+use crate::{Description, InvokeError, RESERVED_PATH, StorageVersions};
 
 /// The server keeps durations as signed nanoseconds.
 const DURATION_NS_MAX: u64 = i64::MAX as u64;
@@ -51,7 +49,7 @@ pub(crate) fn into_wit(request: Request) -> WitRequest {
             remote_address: request.identity.remote_address,
         },
         lease: request.lease.map(lease),
-        headers: request.headers,
+        headers: request.headers.into_iter().collect(),
     })
 }
 
@@ -184,26 +182,26 @@ fn from_wit(response: wit::Response) -> Response {
             renewable: secret.renewable,
             internal_data: secret.internal_data,
         }),
-        headers: response.headers,
+        headers: response.headers.into_iter().collect(),
     }
 }
 
 fn check_error(error: wit::Error, limits: &Limits) -> InvokeError {
     let error = match error {
-        wit::Error::Plain(text) => GuestError::Plain(text),
-        wit::Error::User(text) => GuestError::User(text),
-        wit::Error::Internal(text) => GuestError::Internal(text),
+        wit::Error::Plain(text) => Error::Plain(text),
+        wit::Error::User(text) => Error::User(text),
+        wit::Error::Internal(text) => Error::Internal(text),
         wit::Error::Coded(coded) if !(400..600).contains(&coded.code) => {
             return InvokeError::Contract(format!("an error with code {}; 400 to 599 are errors", coded.code));
         }
-        wit::Error::Coded(coded) => GuestError::Coded { code: coded.code, message: coded.message },
-        wit::Error::BadRequest(text) => GuestError::BadRequest(text),
-        wit::Error::UnsupportedOperation => GuestError::UnsupportedOperation,
-        wit::Error::UnsupportedPath => GuestError::UnsupportedPath,
-        wit::Error::InvalidRequest => GuestError::InvalidRequest,
-        wit::Error::PermissionDenied => GuestError::PermissionDenied,
-        wit::Error::MultiAuthzPending => GuestError::MultiAuthzPending,
-        wit::Error::Unrecoverable => GuestError::Unrecoverable,
+        wit::Error::Coded(coded) => Error::Coded { code: coded.code, message: coded.message },
+        wit::Error::BadRequest(text) => Error::BadRequest(text),
+        wit::Error::UnsupportedOperation => Error::UnsupportedOperation,
+        wit::Error::UnsupportedPath => Error::UnsupportedPath,
+        wit::Error::InvalidRequest => Error::InvalidRequest,
+        wit::Error::PermissionDenied => Error::PermissionDenied,
+        wit::Error::MultiAuthzPending => Error::MultiAuthzPending,
+        wit::Error::Unrecoverable => Error::Unrecoverable,
     };
     let bytes = error.to_string().len();
     if bytes > limits.error_bytes_max {
@@ -350,7 +348,7 @@ mod tests {
     fn only_error_codes_are_errors() {
         let coded = |code| Err(wit::Error::Coded(wit::CodedError { code, message: "m".into() }));
         for code in [400, 409, 599] {
-            let expected = GuestError::Coded { code, message: "m".into() };
+            let expected = Error::Coded { code, message: "m".into() };
             assert_eq!(check_response(coded(code), &Limits::default()).err(), Some(InvokeError::Guest(expected)));
         }
         for code in [0, 200, 399, 600, u16::MAX] {

@@ -2,13 +2,12 @@
 
 use std::sync::Arc;
 
+use envelope::{StorageEntry, StorageError, StorageView};
 use futures_util::stream::{FuturesOrdered, StreamExt as _};
 use wasmtime::component::Resource;
 
 use super::host::storage::{Entry, Error, Host, HostTransaction};
-use crate::capability::{
-    LimitReached, QuotaError, RESERVED_PREFIX, StorageEntry, StorageError, StorageView, is_reserved, list_visible,
-};
+use crate::capability::{LimitReached, QuotaError, RESERVED_PREFIX, is_reserved, list_visible};
 use crate::limits::READS_AT_ONCE;
 use crate::store_state::{OpenTransaction, StoreState};
 

@@ -2,8 +2,10 @@
 
 use std::time::Duration;
 
+use envelope::SystemViewError;
+
 use super::host::system_view::{Entity, Error, Host, Replication};
-use crate::capability::{QuotaError, SystemViewError};
+use crate::capability::QuotaError;
 use crate::store_state::StoreState;
 
 /// Lets a question through, tells the guest that it may not ask, or traps.

@@ -4,11 +4,8 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use component_runtime::capability::StorageError;
-use component_runtime::{
-    Identity, InvokeError, Lease as EngineLease, Module, Mount, MountSettings, Operation as EngineOperation, Request,
-    Response, Runtime,
-};
+use component_runtime::{InvokeError, Module, Mount, MountSettings, Runtime};
+use envelope::{Identity, Lease as EngineLease, Operation as EngineOperation, Request, Response, StorageError};
 use serde_json::{Map, Value};
 
 use super::arguments::Operation;
@@ -149,15 +146,10 @@ impl Engine {
             matches!(operation, EngineOperation::Renew | EngineOperation::Revoke | EngineOperation::Rollback);
         let display_name = if by_server { String::new() } else { "command-line".to_owned() };
         Request {
-            id: String::new(),
-            operation,
-            path: path.to_owned(),
-            data: data.to_string(),
             mount_point: self.mount_point.clone(),
             identity: Identity { display_name, ..Identity::default() },
             lease,
-            headers: Vec::new(),
-            timeout: None,
+            ..Request::new(operation, path, data.to_string())
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use component_runtime::Secret;
+use envelope::Secret;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
@@ -60,8 +60,8 @@ impl Lease {
     }
 
     /// As engines see it. The server names the lease on revoke only.
-    pub(super) fn for_engine(&self, with_id: bool, increment: Duration) -> component_runtime::Lease {
-        component_runtime::Lease {
+    pub(super) fn for_engine(&self, with_id: bool, increment: Duration) -> envelope::Lease {
+        envelope::Lease {
             id: if with_id { self.id.clone() } else { String::new() },
             issue_time: UNIX_EPOCH + Duration::from_secs(self.issued_unix_seconds),
             ttl: Duration::from_secs(self.ttl_seconds),

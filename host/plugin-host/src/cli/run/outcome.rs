@@ -3,7 +3,8 @@
 //! Status codes are those of `RespondErrorCommon` and `AdjustErrorStatusCode` (`sdk/logical/response_util.go` of
 //! OpenBao), and of `respondLogical` (`internal/http/logical.go`).
 
-use component_runtime::{GuestError, InvokeError, Operation, Response};
+use component_runtime::InvokeError;
+use envelope::{Error, Operation, Response};
 use serde_json::Value;
 
 use super::lease::Lease;
@@ -73,19 +74,16 @@ fn lists_nothing(data: &Value) -> bool {
     is_empty && object.keys().all(|key| key == "keys")
 }
 
-fn of_error(error: &InvokeError) -> Outcome {
-    let (status, cause) = match error {
-        InvokeError::Guest(error) => (status_of(error), None),
-        InvokeError::Busy(_) => (503, Some(error.to_string())),
-        _ => (500, Some(error.to_string())),
-    };
-    Outcome { cause, ..Outcome::refused(status, error.to_caller("")) }
+fn of_error(failure: &InvokeError) -> Outcome {
+    let error = failure.to_error("");
+    let cause = (!matches!(failure, InvokeError::Guest(_))).then(|| failure.to_string());
+    Outcome { cause, ..Outcome::refused(status_of(&error), error.to_string()) }
 }
 
-fn status_of(error: &GuestError) -> u16 {
+fn status_of(error: &Error) -> u16 {
     match error {
         // The server compares the whole text.
-        GuestError::Plain(text) => match text.as_str() {
+        Error::Plain(text) => match text.as_str() {
             "permission denied" => 403,
             "invalid request" | "invalid credentials" => 400,
             "unsupported path" => 404,
@@ -94,14 +92,12 @@ fn status_of(error: &GuestError) -> u16 {
             "rate limit quota exceeded" => 429,
             _ => 500,
         },
-        GuestError::Coded { code, .. } => *code,
-        GuestError::BadRequest(_) | GuestError::InvalidRequest => 400,
-        GuestError::UnsupportedOperation => 405,
-        GuestError::UnsupportedPath => 404,
-        GuestError::PermissionDenied => 403,
-        GuestError::User(_) | GuestError::Internal(_) | GuestError::MultiAuthzPending | GuestError::Unrecoverable => {
-            500
-        }
+        Error::Coded { code, .. } => *code,
+        Error::BadRequest(_) | Error::InvalidRequest => 400,
+        Error::UnsupportedOperation => 405,
+        Error::UnsupportedPath => 404,
+        Error::PermissionDenied => 403,
+        Error::User(_) | Error::Internal(_) | Error::MultiAuthzPending | Error::Unrecoverable => 500,
     }
 }
 
@@ -137,14 +133,14 @@ mod tests {
     #[test]
     fn errors_map_to_the_servers_status_codes() {
         let rows = [
-            (GuestError::Plain("cannot write to readonly storage".to_owned()), 500),
-            (GuestError::Plain("permission denied".to_owned()), 403),
-            (GuestError::Plain("it said: permission denied".to_owned()), 500),
-            (GuestError::User("no".to_owned()), 500),
-            (GuestError::Coded { code: 409, message: "there".to_owned() }, 409),
-            (GuestError::BadRequest("no".to_owned()), 400),
-            (GuestError::UnsupportedOperation, 405),
-            (GuestError::UnsupportedPath, 404),
+            (Error::Plain("cannot write to readonly storage".to_owned()), 500),
+            (Error::Plain("permission denied".to_owned()), 403),
+            (Error::Plain("it said: permission denied".to_owned()), 500),
+            (Error::User("no".to_owned()), 500),
+            (Error::Coded { code: 409, message: "there".to_owned() }, 409),
+            (Error::BadRequest("no".to_owned()), 400),
+            (Error::UnsupportedOperation, 405),
+            (Error::UnsupportedPath, 404),
         ];
         for (error, expected) in rows {
             assert_eq!(outcome(Operation::Read, &Err(error.clone().into())).status, expected, "{error:?}");

@@ -8,7 +8,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use component_runtime::capability::{Storage, StorageEntry, StorageError, StorageView, Transaction};
+use envelope::{Storage, StorageEntry, StorageError, StorageView, Transaction};
 use redb::backends::{FileBackend, InMemoryBackend};
 use redb::{
     Database, DatabaseError, ReadableDatabase as _, ReadableTable as _, StorageBackend, TableDefinition,

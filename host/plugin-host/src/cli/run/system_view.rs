@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use async_trait::async_trait;
-use component_runtime::capability::{SystemView, SystemViewError};
+use envelope::{SystemView, SystemViewError};
 
 /// 32 days, for leases that name no time, and as the longest of any lease (`internal/vault/core.go` of OpenBao).
 pub(super) const LEASE_TTL: Duration = Duration::from_secs(32 * 24 * 60 * 60);

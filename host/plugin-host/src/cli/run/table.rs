@@ -1,6 +1,6 @@
 //! The table of a mount's entries in a storage file, as storage and transactions read and write it.
 
-use component_runtime::capability::{StorageEntry, StorageError};
+use envelope::{StorageEntry, StorageError};
 use redb::{Database, ReadableTable, TableDefinition, WriteTransaction};
 
 /// Key to seal-wrap mark and value.

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use async_trait::async_trait;
-use component_runtime::capability::{StorageEntry, StorageError, StorageView, Transaction};
+use envelope::{StorageEntry, StorageError, StorageView, Transaction};
 use redb::{Database, ReadOnlyTable, ReadableTable};
 
 use super::table::{self, ENTRIES, children, entry, failed};

@@ -2,7 +2,8 @@
 
 use std::collections::BTreeSet;
 
-use component_runtime::{SpecialPaths, StorageVersions};
+use component_runtime::StorageVersions;
+use envelope::SpecialPaths;
 use modules::Digest;
 use serde_json::json;
 

@@ -1,5 +1,5 @@
 #![expect(clippy::unwrap_used, reason = "tests")]
-use component_runtime::capability::Storage as _;
+use envelope::Storage as _;
 
 use super::*;
 use crate::cli::run::storage::FileStorage;
