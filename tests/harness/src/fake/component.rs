@@ -3,14 +3,12 @@
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, OnceLock};
-use std::time::{Duration, UNIX_EPOCH};
+use std::time::Duration;
 
 use async_trait::async_trait;
 use component_runtime::egress::{Origin, UPSTREAM_OPTION, UPSTREAM_READ_ONLY};
 use component_runtime::{Limits, Module, Mount, MountSettings, Runtime, RuntimeSettings};
-use envelope::{SystemView, SystemViewError};
-use secrets_framework::{Error, Operation, Request, Response, Secret};
-use serde_json::{Map, Value};
+use envelope::{Error, Request, Response, SystemView, SystemViewError};
 
 use super::log_capture;
 use super::native_host::ASTRA_ORIGINS;
@@ -104,13 +102,12 @@ impl EngineCalls for ComponentEngine {
 
     fn handle(&self, fake: &Fake, request: Request) -> Result<Option<Response>, Error> {
         let id = request.id.clone();
-        let call = self.module.handle_request(self.mount_of(fake), into_runtime(request));
-        let answer = self.log.run(|| tokio_runtime().block_on(call));
-        answer.map(|response| response.map(from_runtime)).map_err(|error| from_envelope_error(error.to_error(&id)))
+        let call = self.module.handle_request(self.mount_of(fake), request);
+        self.log.run(|| tokio_runtime().block_on(call)).map_err(|error| error.to_error(&id))
     }
 
     fn check_existence(&self, fake: &Fake, request: Request) -> Option<bool> {
-        let call = self.module.check_existence(self.mount_of(fake), into_runtime(request));
+        let call = self.module.check_existence(self.mount_of(fake), request);
         let answer = self.log.run(|| tokio_runtime().block_on(call));
         // As the plugin binary tells the server.
         answer.unwrap_or_default()
@@ -134,72 +131,5 @@ impl SystemView for FakeSystemView {
     }
     async fn max_lease_ttl(&self) -> Result<Duration, SystemViewError> {
         Ok(self.max)
-    }
-}
-
-fn into_runtime(request: Request) -> envelope::Request {
-    let lease = request.lease.map(|lease| envelope::Lease {
-        id: lease.id,
-        issue_time: UNIX_EPOCH + lease.issue_time,
-        ttl: lease.ttl,
-        max_ttl: lease.max_ttl,
-        increment: lease.increment,
-        renewable: lease.renewable,
-        internal_data: Value::Object(lease.internal_data).to_string(),
-    });
-    envelope::Request {
-        id: request.id,
-        operation: into_operation(request.operation),
-        path: request.path,
-        data: Value::Object(request.data).to_string(),
-        mount_point: request.mount_point,
-        identity: envelope::Identity {
-            display_name: request.identity.display_name,
-            entity_id: request.identity.entity_id,
-            token_accessor: request.identity.token_accessor,
-            remote_address: request.identity.remote_address,
-        },
-        lease,
-        headers: BTreeMap::new(),
-        timeout: None,
-    }
-}
-
-fn into_operation(operation: Operation) -> envelope::Operation {
-    match operation {
-        Operation::Create => envelope::Operation::Create,
-        Operation::Read => envelope::Operation::Read,
-        Operation::Update => envelope::Operation::Update,
-        Operation::Patch => envelope::Operation::Patch,
-        Operation::Delete => envelope::Operation::Delete,
-        Operation::List => envelope::Operation::List,
-        Operation::Help => envelope::Operation::Help,
-        Operation::Renew => envelope::Operation::Renew,
-        Operation::Revoke => envelope::Operation::Revoke,
-        Operation::Rollback => envelope::Operation::Rollback,
-    }
-}
-
-fn from_runtime(response: envelope::Response) -> Response {
-    let secret = response.secret.map(|secret| Secret {
-        ttl: secret.ttl,
-        max_ttl: secret.max_ttl,
-        renewable: secret.renewable,
-        internal_data: serde_json::from_str::<Map<String, Value>>(&secret.internal_data).unwrap_or_default(),
-    });
-    Response { data: response.data, warnings: response.warnings, secret }
-}
-
-fn from_envelope_error(error: envelope::Error) -> Error {
-    match error {
-        envelope::Error::Plain(text) => Error::Plain(text),
-        envelope::Error::User(text) => Error::User(text),
-        envelope::Error::Coded { code, message } => Error::coded(code, message),
-        envelope::Error::BadRequest(text) => Error::BadRequest(text),
-        envelope::Error::UnsupportedOperation => Error::UnsupportedOperation,
-        envelope::Error::UnsupportedPath => Error::UnsupportedPath,
-        envelope::Error::InvalidRequest => Error::InvalidRequest,
-        envelope::Error::PermissionDenied => Error::PermissionDenied,
-        other => Error::Internal(other.to_string()),
     }
 }

@@ -26,17 +26,18 @@ const OWNERS: [(&str, &[&str]); 13] = [
 ];
 
 /// Our own crates: what each of those that ship may build on.
-const INNER: [(&str, &[&str]); 10] = [
+const INNER: [(&str, &[&str]); 11] = [
     ("secrets-framework", &[]),
     ("astra-secrets", &["secrets-framework"]),
     ("engine-component", &["secrets-framework"]),
     ("astra-component", &["engine-component", "astra-secrets"]),
     ("componentize", &[]),
     ("envelope", &[]),
+    ("local-server", &["envelope"]),
     ("plugin-protocol", &["envelope"]),
     ("component-runtime", &["envelope"]),
     ("modules", &["envelope", "component-runtime"]),
-    ("plugin-host", &["envelope", "plugin-protocol", "component-runtime", "modules"]),
+    ("plugin-host", &["envelope", "local-server", "plugin-protocol", "component-runtime", "modules"]),
 ];
 
 /// Lines of one file: what is read in one sitting, with room for a table.

@@ -4,10 +4,10 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::ValueEnum;
+use local_server::Leased;
 use serde_json::{Map, Value};
 use tracing::level_filters::LevelFilter;
 
-use super::lease::Leased;
 use super::values;
 use crate::EgressArgs;
 use crate::cli::module_file::ModuleFile;
@@ -81,11 +81,6 @@ pub(super) enum Operation {
 }
 
 impl Operation {
-    /// Are its fields query parameters, which are text?
-    fn takes_query(self) -> bool {
-        matches!(self, Self::Read | Self::List | Self::Delete | Self::Help)
-    }
-
     fn is_about_a_lease(self) -> bool {
         matches!(self, Self::Renew | Self::Revoke)
     }
@@ -116,9 +111,7 @@ impl Arguments {
         if self.lease.is_some() {
             return Err(Failure::Usage("`--lease` is for renew and revoke".to_owned()));
         }
-        let data = values::parse(&fields)?;
-        let data = if self.operation.takes_query() { values::as_query(data) } else { data };
-        Ok((path.trim_matches('/').to_owned(), data))
+        Ok((path.trim_matches('/').to_owned(), values::parse(&fields)?))
     }
 
     /// The lease of the named file.

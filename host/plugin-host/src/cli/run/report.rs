@@ -3,12 +3,11 @@
 use std::io::Write as _;
 use std::time::Duration;
 
+use local_server::{Lease, Outcome};
 use serde::Serialize;
 use serde_json::Value;
 
 use super::arguments::Operation;
-use super::lease::Lease;
-use super::outcome::Outcome;
 use crate::cli::output::{Format, columns, printable};
 
 /// One request's answer.
@@ -29,8 +28,8 @@ pub(super) struct Report {
 }
 
 impl Report {
-    pub(super) fn new(operation: Operation, path: String, outcome: Outcome) -> Self {
-        let Outcome { status, data, warnings, errors, cause, lease } = outcome;
+    pub(super) fn new(operation: Operation, path: String, outcome: Outcome, cause: Option<String>) -> Self {
+        let Outcome { status, data, warnings, errors, lease } = outcome;
         Self { status, data, warnings, errors, cause, lease, operation, path }
     }
 

@@ -6,16 +6,17 @@ use std::collections::hash_map::RandomState;
 use std::hash::BuildHasher as _;
 use std::path::Path;
 use std::sync::Arc;
+use std::time::SystemTime;
 
 use async_trait::async_trait;
 use envelope::{Storage, StorageEntry, StorageError, StorageView, Transaction};
+use local_server::{Leased, Leases};
 use redb::backends::{FileBackend, InMemoryBackend};
 use redb::{
     Database, DatabaseError, ReadableDatabase as _, ReadableTable as _, StorageBackend, TableDefinition,
     WriteTransaction,
 };
 
-use super::lease::Leased;
 use super::table::{self, ENTRIES, children, entry, failed};
 use super::transaction::FileTransaction;
 use crate::cli::{Failure, files};
@@ -61,41 +62,6 @@ impl FileStorage {
         &self.backend_uuid
     }
 
-    /// A name for a lease, unique in this file.
-    pub(super) fn new_lease_id(&self, path: &str) -> Result<String, StorageError> {
-        self.write(|writing| {
-            let mut mount = writing.open_table(MOUNT)?;
-            let before = mount.get("leases_made")?.and_then(|number| number.value().parse::<u64>().ok());
-            let number = before.unwrap_or_default() + 1;
-            mount.insert("leases_made", number.to_string().as_str())?;
-            Ok(format!("{path}/{number}"))
-        })
-    }
-
-    /// Keeps a lease; one with this ID is replaced.
-    pub(super) fn put_lease(&self, leased: &Leased) -> Result<(), StorageError> {
-        let json = serde_json::to_string(leased).map_err(failed)?;
-        self.write(|writing| {
-            writing.open_table(LEASES)?.insert(leased.lease.id.as_str(), json.as_str())?;
-            Ok(())
-        })
-    }
-
-    /// Forgets a lease.
-    pub(super) fn remove_lease(&self, id: &str) -> Result<(), StorageError> {
-        self.write(|writing| {
-            writing.open_table(LEASES)?.remove(id)?;
-            Ok(())
-        })
-    }
-
-    /// None = there is no such lease.
-    pub(super) fn lease(&self, id: &str) -> Result<Option<Leased>, StorageError> {
-        let table = self.database.begin_read().map_err(failed)?.open_table(LEASES).map_err(failed)?;
-        let Some(json) = table.get(id).map_err(failed)? else { return Ok(None) };
-        serde_json::from_str(json.value()).map(Some).map_err(failed)
-    }
-
     fn write<T>(&self, work: impl FnOnce(&WriteTransaction) -> Result<T, redb::Error>) -> Result<T, StorageError> {
         table::write(&self.database, work)
     }
@@ -106,6 +72,44 @@ impl FileStorage {
     ) -> Result<T, StorageError> {
         let table = self.database.begin_read().map_err(failed)?.open_table(ENTRIES).map_err(failed)?;
         work(&table).map_err(failed)
+    }
+}
+
+impl Leases for FileStorage {
+    fn now(&self) -> SystemTime {
+        SystemTime::now()
+    }
+
+    /// The ID is unique in this file.
+    fn new_id(&self, path: &str) -> Result<String, StorageError> {
+        self.write(|writing| {
+            let mut mount = writing.open_table(MOUNT)?;
+            let before = mount.get("leases_made")?.and_then(|number| number.value().parse::<u64>().ok());
+            let number = before.unwrap_or_default() + 1;
+            mount.insert("leases_made", number.to_string().as_str())?;
+            Ok(format!("{path}/{number}"))
+        })
+    }
+
+    fn get(&self, id: &str) -> Result<Option<Leased>, StorageError> {
+        let table = self.database.begin_read().map_err(failed)?.open_table(LEASES).map_err(failed)?;
+        let Some(json) = table.get(id).map_err(failed)? else { return Ok(None) };
+        serde_json::from_str(json.value()).map(Some).map_err(failed)
+    }
+
+    fn put(&self, leased: Leased) -> Result<(), StorageError> {
+        let json = serde_json::to_string(&leased).map_err(failed)?;
+        self.write(|writing| {
+            writing.open_table(LEASES)?.insert(leased.lease.id.as_str(), json.as_str())?;
+            Ok(())
+        })
+    }
+
+    fn remove(&self, id: &str) -> Result<(), StorageError> {
+        self.write(|writing| {
+            writing.open_table(LEASES)?.remove(id)?;
+            Ok(())
+        })
     }
 }
 

@@ -64,16 +64,6 @@ fn add(fields: &mut Map<String, Value>, key: &str, value: Value) {
     fields.insert(key.to_owned(), value);
 }
 
-/// Query parameters are text; a repeated one is a list of texts.
-pub(super) fn as_query(fields: Map<String, Value>) -> Map<String, Value> {
-    let text = |value: Value| if value.is_string() { value } else { Value::from(value.to_string()) };
-    let as_texts = |value| match value {
-        Value::Array(items) => items.into_iter().map(text).collect(),
-        other => text(other),
-    };
-    fields.into_iter().map(|(key, value)| (key, as_texts(value))).collect()
-}
-
 #[cfg(test)]
 mod tests {
     #![expect(clippy::unwrap_used, reason = "tests")]
@@ -107,11 +97,5 @@ mod tests {
         }
         assert!(matches!(parse(&["a=@missing-file"]), Err(Failure::Not(text)) if text.contains("missing-file")));
         assert!(matches!(parse(&["-", "a=-"]), Err(Failure::Usage(text)) if text.contains("once")));
-    }
-
-    #[test]
-    fn a_query_is_text() {
-        let Value::Object(data) = json!({"a": 1, "b": [true, "x"], "c": "t"}) else { panic!("no object") };
-        assert_eq!(Value::Object(as_query(data)), json!({"a": "1", "b": ["true", "x"], "c": "t"}));
     }
 }

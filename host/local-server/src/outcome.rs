@@ -1,66 +1,70 @@
-//! From what a module answers to what the server's client would see.
+//! From the answer of an engine to the answer that the server's client sees.
 //!
 //! Status codes are those of `RespondErrorCommon` and `AdjustErrorStatusCode` (`sdk/logical/response_util.go` of
 //! OpenBao), and of `respondLogical` (`internal/http/logical.go`).
 
-use component_runtime::InvokeError;
 use envelope::{Error, Operation, Response};
 use serde_json::Value;
 
-use super::lease::Lease;
+use crate::Lease;
 
-/// What a client would see of one request.
+/// The server's answer to one request.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub(super) struct Outcome {
-    pub(super) status: u16,
-    pub(super) data: Value,
-    pub(super) warnings: Vec<String>,
-    pub(super) errors: Vec<String>,
-    /// What a server has in its log only.
-    pub(super) cause: Option<String>,
-    pub(super) lease: Option<Lease>,
+pub struct Outcome {
+    /// HTTP status.
+    pub status: u16,
+    /// The data of the answer; null if there is none.
+    pub data: Value,
+    /// Texts beside the data.
+    pub warnings: Vec<String>,
+    /// Texts of an error.
+    pub errors: Vec<String>,
+    /// The lease of a leased answer.
+    pub lease: Option<Lease>,
 }
 
 impl Outcome {
-    /// An answer of the server itself.
-    pub(super) fn refused(status: u16, text: impl Into<String>) -> Self {
+    /// An error of the server itself.
+    pub fn refused(status: u16, text: impl Into<String>) -> Self {
         Self { status, errors: vec![text.into()], ..Self::default() }
     }
 
-    /// As the server's command line sees it: a 404 without a text counts as one.
-    pub(super) fn is_error(&self) -> bool {
+    /// Is this an error for the server's command line? A 404 without a text counts as an error there.
+    #[must_use]
+    pub fn is_error(&self) -> bool {
         self.status >= 400
     }
-}
 
-/// The one mapping. The lease is the caller's to add.
-pub(super) fn outcome(operation: Operation, answer: &Result<Option<Response>, InvokeError>) -> Outcome {
-    match answer {
-        Ok(None) if matches!(operation, Operation::Read | Operation::List) => {
-            Outcome { status: 404, ..Outcome::default() }
+    /// The answer of a server to what its engine answered, without the lease.
+    #[must_use]
+    pub(crate) fn new(operation: Operation, answer: &Result<Option<Response>, Error>) -> Self {
+        match answer {
+            Ok(None) if matches!(operation, Operation::Read | Operation::List) => {
+                Self { status: 404, ..Self::default() }
+            }
+            Ok(None) => Self { status: 204, ..Self::default() },
+            Ok(Some(response)) => Self::of_response(operation, response),
+            Err(error) => Self::refused(status_of(error), error.to_string()),
         }
-        Ok(None) => Outcome { status: 204, ..Outcome::default() },
-        Ok(Some(response)) => of_response(operation, response),
-        Err(error) => of_error(error),
+    }
+
+    fn of_response(operation: Operation, response: &Response) -> Self {
+        let warnings = response.warnings.clone();
+        let data = match response.data.as_deref().map(serde_json::from_str).transpose() {
+            Ok(data) => data.unwrap_or(Value::Null),
+            Err(error) => return Self::refused(500, error.to_string()),
+        };
+        if let Some(text) = mistake(&data) {
+            return Self { warnings, ..Self::refused(400, text) };
+        }
+        if operation == Operation::List && warnings.is_empty() && lists_nothing(&data) {
+            return Self { status: 404, ..Self::default() };
+        }
+        Self { status: 200, data, warnings, ..Self::default() }
     }
 }
 
-fn of_response(operation: Operation, response: &Response) -> Outcome {
-    let warnings = response.warnings.clone();
-    let data = match response.data.as_deref().map(serde_json::from_str).transpose() {
-        Ok(data) => data.unwrap_or(Value::Null),
-        Err(error) => return Outcome::refused(500, error.to_string()),
-    };
-    if let Some(text) = mistake(&data) {
-        return Outcome { warnings, ..Outcome::refused(400, text) };
-    }
-    if operation == Operation::List && warnings.is_empty() && lists_nothing(&data) {
-        return Outcome { status: 404, ..Outcome::default() };
-    }
-    Outcome { status: 200, data, warnings, ..Outcome::default() }
-}
-
-/// `{"error": text}`, alone or with only a `data` beside it, is a mistake of the caller.
+/// The text of `{"error": text}`, alone or with only a `data` beside it: a mistake of the caller.
 fn mistake(data: &Value) -> Option<&str> {
     let object = data.as_object()?;
     let text = object.get("error")?.as_str()?;
@@ -72,12 +76,6 @@ fn lists_nothing(data: &Value) -> bool {
     let Some(object) = data.as_object() else { return true };
     let is_empty = object.get("keys").and_then(Value::as_array).is_none_or(Vec::is_empty);
     is_empty && object.keys().all(|key| key == "keys")
-}
-
-fn of_error(failure: &InvokeError) -> Outcome {
-    let error = failure.to_error("");
-    let cause = (!matches!(failure, InvokeError::Guest(_))).then(|| failure.to_string());
-    Outcome { cause, ..Outcome::refused(status_of(&error), error.to_string()) }
 }
 
 fn status_of(error: &Error) -> u16 {
@@ -103,8 +101,6 @@ fn status_of(error: &Error) -> u16 {
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
     use super::*;
 
     #[test]
@@ -119,14 +115,15 @@ mod tests {
             (Operation::List, "{}", 404),
             (Operation::List, r#"{"keys":["a"]}"#, 200),
             (Operation::List, r#"{"keys":[],"key_info":{}}"#, 200),
+            (Operation::Read, "", 500),
         ];
         for (operation, data, expected) in rows {
             let response = Response { data: Some(data.to_owned()), ..Response::default() };
-            assert_eq!(outcome(operation, &Ok(Some(response))).status, expected, "{operation:?} {data}");
+            assert_eq!(Outcome::new(operation, &Ok(Some(response))).status, expected, "{operation:?} {data}");
         }
         let rows = [(Operation::Read, 404), (Operation::List, 404), (Operation::Delete, 204), (Operation::Create, 204)];
         for (operation, expected) in rows {
-            assert_eq!(outcome(operation, &Ok(None)).status, expected, "{operation:?}");
+            assert_eq!(Outcome::new(operation, &Ok(None)).status, expected, "{operation:?}");
         }
     }
 
@@ -143,16 +140,7 @@ mod tests {
             (Error::UnsupportedPath, 404),
         ];
         for (error, expected) in rows {
-            assert_eq!(outcome(Operation::Read, &Err(error.clone().into())).status, expected, "{error:?}");
+            assert_eq!(Outcome::new(Operation::Read, &Err(error.clone())).status, expected, "{error:?}");
         }
-    }
-
-    #[test]
-    fn what_a_server_only_logs_is_told_beside_what_its_client_sees() {
-        let failed = outcome(Operation::Read, &Err(InvokeError::Trap("unreachable in f".to_owned())));
-        assert_eq!((failed.status, failed.errors[0].as_str()), (500, "plugin component failed"));
-        assert!(failed.cause.unwrap_or_default().contains("unreachable in f"));
-        let busy = outcome(Operation::Read, &Err(InvokeError::ProcessorTime(Duration::from_secs(1))));
-        assert!(busy.cause.unwrap_or_default().contains("processor time"));
     }
 }
