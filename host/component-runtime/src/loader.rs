@@ -8,7 +8,7 @@ use crate::bindings::v0_1;
 use crate::limits::bytes_text;
 use crate::sealed::{self, Subject};
 use crate::shared::Shared;
-use crate::{LoadError, Module, SealKey, aot, imports, inspect};
+use crate::{LoadError, Module, SealKey, aot, header, imports};
 
 /// Compiles away from the serving threads, when it is its turn.
 ///
@@ -19,7 +19,7 @@ pub(crate) async fn compile(runtime: &Arc<Shared>, wasm: &[u8]) -> Result<Compon
     if wasm.len() > max {
         return Err(LoadError::Invalid(format!("it has {} bytes; at most {}", wasm.len(), bytes_text(max))));
     }
-    inspect::check_header(wasm)?;
+    header::check_header(wasm)?;
     runtime.compiler.compile(&runtime.engine, wasm).await
 }
 

@@ -4,40 +4,17 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
-use envelope::{Request, Response, SpecialPaths};
+use envelope::{Request, Response};
 use tokio::time::Instant;
 
 use crate::bindings::v0_1::{self, EnginePre};
+use crate::description::Description;
 use crate::invoke::{self, Call};
 use crate::permits::Permit;
 use crate::sealed::{self, Subject};
 use crate::shared::Shared;
 use crate::store_state::{Caller, StoreState};
 use crate::{Capability, InvokeError, LoadError, Mount, SealKey};
-
-/// What an engine says about itself.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Description {
-    /// Its name.
-    pub name: String,
-    /// Semantic version without leading `v`.
-    pub version: String,
-    /// Paths with special rights, which the server must know.
-    pub special_paths: SpecialPaths,
-    /// Values of `secret_type`.
-    pub secret_kinds: Vec<String>,
-    /// Versions of stored data that the module reads and writes.
-    pub storage_versions: StorageVersions,
-}
-
-/// Versions of what an engine keeps in storage. They grow when the engine of before could not read it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct StorageVersions {
-    /// What it writes.
-    pub written: u32,
-    /// The oldest that it reads; at most `written`.
-    pub readable_from: u32,
-}
 
 /// A loaded component.
 pub struct Module {

@@ -4,9 +4,11 @@
 //! The command `run` answers with this crate, and so do the test drivers that have no real server.
 
 mod lease;
+mod mount;
 mod outcome;
 mod server;
 
 pub use lease::{Lease, Leased};
+pub use mount::MountSettings;
 pub use outcome::Outcome;
-pub use server::{Engine, Leases, MountSettings, Server, Verb};
+pub use server::{Engine, Leases, Server, Verb};

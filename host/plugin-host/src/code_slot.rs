@@ -15,7 +15,6 @@ use component_runtime::Runtime;
 use memchr::memmem;
 
 use self::layout::{MARK_BYTES, SLOT_BYTES, mark};
-use crate::component::ASTRA_WASM;
 
 /// In the file as the linker wrote it; the running program must not take these bytes for constants.
 static SLOT: &[u8; SLOT_BYTES] = include_bytes!(concat!(env!("OUT_DIR"), "/code_slot"));
@@ -35,20 +34,20 @@ fn code_in(slot: &[u8]) -> Option<&[u8]> {
     slot.get(CODE_AT..CODE_AT.checked_add(length)?)
 }
 
-/// Writes a copy of the running program with a filled slot: a step of the build.
+/// Writes a copy of the running program whose slot holds the code of this component: a step of the build.
 #[must_use]
-pub fn fill(copy: &Path) -> ExitCode {
-    match try_fill(copy) {
+pub(crate) fn fill(wasm: &[u8], copy: &Path) -> ExitCode {
+    match try_fill(wasm, copy) {
         Ok(()) => ExitCode::SUCCESS,
         Err(reason) => crate::config::fail(&format!("failed to write `{}`: {reason}", copy.display())),
     }
 }
 
 #[expect(clippy::disallowed_methods, reason = "a step of the build has files")]
-fn try_fill(copy: &Path) -> Result<(), String> {
+fn try_fill(wasm: &[u8], copy: &Path) -> Result<(), String> {
     let program = std::env::current_exe().map_err(|error| error.to_string())?;
     let mut bytes = std::fs::read(&program).map_err(|error| error.to_string())?;
-    let code = Runtime::precompile(ASTRA_WASM).map_err(|error| error.to_string())?;
+    let code = Runtime::precompile(wasm).map_err(|error| error.to_string())?;
     write_into(&mut bytes, &code)?;
     // Copied first: the copy has the program's mode. Renamed last: a build that is interrupted leaves no half a program.
     let unfinished = copy.with_extension("unfinished");

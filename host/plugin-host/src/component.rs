@@ -1,5 +1,8 @@
 //! The component that the binary carries, so that the server's SHA-256 covers it.
 
+use std::path::Path;
+use std::process::ExitCode;
+
 use modules::Embedded;
 
 use crate::code_slot;
@@ -10,4 +13,10 @@ pub(crate) const ASTRA_WASM: &[u8] = include_bytes!(env!("ASTRA_WASM"));
 /// The Astra engine, with its code compiled ahead of time by this very wasmtime, so that a start costs milliseconds.
 pub(crate) fn embedded() -> Embedded {
     Embedded { wasm: ASTRA_WASM, precompiled: code_slot::code() }
+}
+
+/// Writes a copy of the running program that carries the code of the Astra engine: a step of the build.
+#[must_use]
+pub fn fill_code_slot(copy: &Path) -> ExitCode {
+    code_slot::fill(ASTRA_WASM, copy)
 }

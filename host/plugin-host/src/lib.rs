@@ -21,7 +21,8 @@ use plugin_protocol::{ServeOptions, serve};
 
 use crate::bridge::Mounts;
 pub use crate::cli::{Command, CommandLine, ModuleCommand, Stop, execute};
-pub use crate::code_slot::{code_of as precompiled_code_of, fill as fill_code_slot};
+pub use crate::code_slot::code_of as precompiled_code_of;
+pub use crate::component::fill_code_slot;
 pub use crate::config::Config;
 pub use crate::egress_args::EgressArgs;
 pub use crate::module_args::{CACHE_KEY_VARIABLE, ModuleArgs};

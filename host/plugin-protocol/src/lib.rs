@@ -25,6 +25,7 @@ mod mounts;
 mod mtls;
 mod serve;
 mod socket;
+mod storage_calls;
 mod storage_client;
 mod system_view_client;
 mod task;

@@ -20,7 +20,7 @@ use futures_util::future::join_all;
 use tokio::sync::Mutex;
 
 use crate::limits::{WRITES_WAITING_BYTES_MAX, WRITES_WAITING_MAX};
-use crate::storage_client::StorageClient;
+use crate::storage_calls::StorageCalls;
 use crate::task;
 
 /// A transaction of the server. Dropped without commit it is rolled back, in a task of its own.
@@ -29,7 +29,7 @@ pub(crate) struct ServerTransaction {
 }
 
 struct Open {
-    storage: StorageClient,
+    calls: StorageCalls,
     id: String,
     /// Held by the call under way.
     turn: Mutex<()>,
@@ -83,8 +83,8 @@ impl Open {
         let waiting = mem::take(&mut *self.waiting());
         let sent = waiting.into_iter().map(|write| async move {
             match write {
-                Write::Put(entry) => self.storage.put_in(&self.id, entry).await,
-                Write::Delete(key) => self.storage.delete_in(&self.id, &key).await,
+                Write::Put(entry) => self.calls.put(&self.id, entry).await,
+                Write::Delete(key) => self.calls.delete(&self.id, &key).await,
             }
         });
         // All are waited for: the end must not overtake one that is under way.
@@ -98,15 +98,15 @@ impl Open {
         if self.failed.load(Ordering::Relaxed) {
             return Err(StorageError::Failed("a write of the transaction failed".into()));
         }
-        self.storage.commit(&self.id).await
+        self.calls.commit(&self.id).await
     }
 }
 
 impl ServerTransaction {
-    pub(crate) fn new(storage: StorageClient, id: String) -> Self {
+    pub(crate) fn new(calls: StorageCalls, id: String) -> Self {
         Self {
             open: Some(Arc::new(Open {
-                storage,
+                calls,
                 id,
                 turn: Mutex::default(),
                 waiting: StdMutex::default(),
@@ -189,7 +189,7 @@ impl Drop for ServerTransaction {
         // Outside a runtime nothing can be sent; the process is at its end then.
         let Some(open) = self.end().filter(|_| tokio::runtime::Handle::try_current().is_ok()) else { return };
         drop(run(Some(open), |open| async move {
-            let outcome = open.storage.rollback(&open.id).await;
+            let outcome = open.calls.rollback(&open.id).await;
             if let Err(error) = &outcome {
                 tracing::warn!(%error, "failed to roll an abandoned transaction back");
             }
@@ -202,7 +202,7 @@ impl Drop for ServerTransaction {
 impl StorageView for ServerTransaction {
     async fn get(&self, key: &str) -> Result<Option<StorageEntry>, StorageError> {
         let key = key.to_owned();
-        self.read(|open| async move { open.storage.get_in(&open.id, &key).await }).await
+        self.read(|open| async move { open.calls.get(&open.id, &key).await }).await
     }
 
     async fn put(&self, entry: StorageEntry) -> Result<(), StorageError> {
@@ -215,12 +215,12 @@ impl StorageView for ServerTransaction {
 
     async fn list(&self, prefix: &str) -> Result<Vec<String>, StorageError> {
         let prefix = prefix.to_owned();
-        self.read(|open| async move { open.storage.list_in(&open.id, &prefix).await }).await
+        self.read(|open| async move { open.calls.list(&open.id, &prefix).await }).await
     }
 
     async fn list_page(&self, prefix: &str, after: &str, limit: u32) -> Result<Vec<String>, StorageError> {
         let (prefix, after) = (prefix.to_owned(), after.to_owned());
-        self.read(move |open| async move { open.storage.list_page_in(&open.id, &prefix, &after, limit).await }).await
+        self.read(move |open| async move { open.calls.list_page(&open.id, &prefix, &after, limit).await }).await
     }
 }
 
@@ -232,7 +232,7 @@ impl Transaction for ServerTransaction {
             let outcome = open.commit().await;
             if outcome.is_err() {
                 // If the server never saw the commit, it still holds the transaction; else it says so.
-                drop(open.storage.rollback(&open.id).await);
+                drop(open.calls.rollback(&open.id).await);
             }
             outcome
         })
