@@ -1,8 +1,8 @@
-//! The paths below each mount that the host serves itself: which module runs, and which one should.
+//! The paths below each mount that the host serves itself: which module serves, and which one should.
 //!
-//! The guest never sees them, nor anything else below `module/`. Policies govern them like any other path.
+//! The guest never sees requests to these paths, or to anything else below `module/`. Policies govern them like any
+//! other path.
 
-mod fields;
 mod help;
 mod status;
 mod table;
@@ -12,10 +12,11 @@ use std::sync::Arc;
 use component_runtime::RESERVED_PATH;
 use envelope::{Error, Operation, Request, Response};
 use modules::controller::{CallError, Done, ModuleController, SelectRequest, VersionSelector};
-use serde_json::{Value, json};
+use secrets_framework as framework;
+use secrets_framework::FieldData;
+use serde_json::{Map, Value, json};
 
-use fields::{FieldError, Fields};
-use table::HostPath;
+use self::table::TABLE;
 
 pub(crate) use help::merge;
 
@@ -24,90 +25,105 @@ pub(crate) fn is_host_path(path: &str) -> bool {
     path.split('/').next() == Some(RESERVED_PATH)
 }
 
-/// Serves a request to one of them.
+/// Serves a request to a path of the host.
 pub(crate) async fn handle(controller: &Arc<ModuleController>, request: &Request) -> Result<Option<Response>, Error> {
-    let path = table::find(&request.path).ok_or(Error::UnsupportedPath)?;
-    if request.operation == Operation::Help {
-        return Ok(Some(help::of_path(path, &request.data)));
-    }
-    if !path.serves(request.operation) {
-        return Err(Error::UnsupportedOperation);
-    }
-    let fields = match Fields::parse(path.fields, &request.data) {
-        Ok(fields) => fields,
-        Err(FieldError(text)) => return Ok(Some(refused(&format!("Field validation failed: {text}")))),
+    let checked = to_framework(request).and_then(|request| match request.operation {
+        framework::Operation::Help => TABLE.help(&request).map(Err),
+        _ => TABLE.check(&request).map(Ok),
+    });
+    let checked = match checked {
+        Ok(Ok(checked)) => checked,
+        Ok(Err(help)) => return Ok(Some(Response { data: help.data, ..Response::default() })),
+        Err(framework::Error::BadRequest(text)) => return Ok(Some(refused(&text))),
+        Err(framework::Error::UnsupportedPath) => return Err(Error::UnsupportedPath),
+        Err(framework::Error::UnsupportedOperation) => return Err(Error::UnsupportedOperation),
+        Err(other) => return Err(Error::Internal(other.to_string())),
     };
-    let answer = serve(controller, path, &fields).await;
-    let mut response = match answer {
+    let mut response = match serve(controller, &request.path, &checked.fields).await {
         Ok(response) => response,
         Err(CallError::ReadOnly(text)) => return Err(Error::Plain(text)),
         Err(CallError::Rejected(rejection)) => refused(rejection.text()),
         Err(late @ CallError::Late) => return Err(Error::Coded { code: 504, message: late.to_string() }),
     };
-    response.warnings.extend(fields.warning());
+    response.warnings.extend(checked.warnings);
     Ok(Some(response))
 }
 
-/// No thing that they write can be there or not: a write is an update.
-pub(crate) fn check_existence(request: &Request) -> Result<Option<bool>, Error> {
-    table::find(&request.path).map(|_| None).ok_or(Error::UnsupportedPath)
-}
-
-async fn serve(controller: &Arc<ModuleController>, path: &HostPath, fields: &Fields) -> Result<Response, CallError> {
-    match path.name {
-        "module/reload" => {
-            controller.reload().await?;
-            Ok(data(&status::of(&controller.report())))
-        }
-        "module/rollback" => Ok(done(controller.revert(fields.flag("force")).await?)),
-        "module/use" => match select_request(fields) {
-            Ok(select_request) => Ok(done(controller.use_module(select_request).await?)),
-            Err(text) => Ok(refused(&text)),
-        },
-        _ => Ok(data(&status::of(&controller.report()))),
-    }
-}
-
-fn select_request(fields: &Fields) -> Result<SelectRequest, String> {
-    let digest = match fields.text("digest") {
-        "" => None,
-        text => Some(text.parse().map_err(|error| format!("`digest`: {error}"))?),
+/// The request as the framework's table takes it.
+fn to_framework(request: &Request) -> Result<framework::Request, framework::Error> {
+    let data: Option<Map<String, Value>> = serde_json::from_str(&request.data)
+        .map_err(|_| framework::Error::BadRequest("the data is no JSON object".to_owned()))?;
+    let operation = match request.operation {
+        Operation::Read => framework::Operation::Read,
+        Operation::Update => framework::Operation::Update,
+        Operation::Help => framework::Operation::Help,
+        _ => return Err(framework::Error::UnsupportedOperation),
     };
-    let version = match fields.text("version") {
-        "" if digest.is_none() => {
+    Ok(framework::Request {
+        id: request.id.clone(),
+        operation,
+        path: request.path.clone(),
+        data: data.unwrap_or_default(),
+        mount_point: request.mount_point.clone(),
+        identity: framework::Identity::default(),
+        lease: None,
+    })
+}
+
+async fn serve(controller: &Arc<ModuleController>, path: &str, fields: &FieldData) -> Result<Response, CallError> {
+    let force = || fields.bool("force").unwrap_or_default();
+    match path {
+        "module/reload" => controller.reload().await?,
+        "module/rollback" => return Ok(done(controller.revert(force()).await?)),
+        "module/use" => match select_request(fields, force()) {
+            Ok(select_request) => return Ok(done(controller.use_module(select_request).await?)),
+            Err(text) => return Ok(refused(&text)),
+        },
+        _ => {}
+    }
+    Ok(data(&status::of(&controller.report())))
+}
+
+fn select_request(fields: &FieldData, force: bool) -> Result<SelectRequest, String> {
+    let text = |name| fields.text(name).map(str::trim).filter(|text| !text.is_empty());
+    let digest = text("digest").map(str::parse).transpose().map_err(|error| format!("`digest`: {error}"))?;
+    let version = match text("version") {
+        None if digest.is_none() => {
             return Err("`version` is missing: a version such as `3.1.0`, or `latest`, or else a `digest`".to_owned());
         }
-        "" | "latest" => VersionSelector::Latest,
-        text => VersionSelector::Exactly(text.parse().map_err(|error| format!("`version` is `{text}`: {error}"))?),
+        None | Some("latest") => VersionSelector::Latest,
+        Some(text) => {
+            VersionSelector::Exactly(text.parse().map_err(|error| format!("`version` is `{text}`: {error}"))?)
+        }
     };
-    let accepted = fields.list("accept_capabilities").iter().cloned().collect();
-    Ok(SelectRequest { version, digest, force: fields.flag("force"), accepted })
+    let accepted = fields.strings("accept_capabilities").unwrap_or_default().iter().cloned().collect();
+    Ok(SelectRequest { version, digest, force, accepted })
 }
 
 fn done(done: Done) -> Response {
-    match done {
-        Done::Serves(id) => data(&json!({ "engine": id.engine, "version": id.version.to_string(), "live": true })),
+    let (id, live, warnings) = match done {
+        Done::Serves(id) => (Some(id), true, Vec::new()),
         Done::NeedsReload(id) => {
             let text = format!(
-                "{id} has other special paths than the server was told when it loaded this mount: it goes live with \
-                 the mount's next `plugin reload`"
+                "{id} has other special paths than the server was told when it loaded this mount: the module is \
+                 activated with the mount's next `plugin reload`"
             );
-            let data = data(&json!({ "engine": id.engine, "version": id.version.to_string(), "live": false }));
-            Response { warnings: vec![text], ..data }
+            (Some(id), false, vec![text])
         }
         Done::Unpinned { serves, passed_over } => {
-            let (engine, version) = serves.map(|id| (id.engine, id.version.to_string())).unzip();
-            let data = data(&json!({ "engine": engine, "version": version, "live": version.is_some() }));
-            Response { warnings: passed_over, ..data }
+            let live = serves.is_some();
+            (serves, live, passed_over)
         }
-    }
+    };
+    let (engine, version) = id.map(|id| (id.engine, id.version.to_string())).unzip();
+    Response { warnings, ..data(&json!({ "engine": engine, "version": version, "live": live })) }
 }
 
 fn data(value: &Value) -> Response {
     Response { data: Some(value.to_string()), ..Response::default() }
 }
 
-/// The caller's mistake: the server makes a 400 of it.
+/// The caller's mistake: the server answers 400.
 fn refused(text: &str) -> Response {
     data(&json!({ "error": text }))
 }

@@ -62,7 +62,7 @@ async fn what_serves_a_mount_is_read_below_it() {
     assert!(status["since"].as_str().unwrap().ends_with('Z'));
     // The table says of each field what it is, and of no other.
     let mut told: Vec<_> = status.as_object().unwrap().keys().map(String::as_str).collect();
-    let mut described: Vec<_> = table::find("module").unwrap().response.iter().map(|field| field.name).collect();
+    let mut described: Vec<_> = TABLE.paths[0].operations[0].response.iter().map(|field| field.name).collect();
     told.sort_unstable();
     described.sort_unstable();
     assert_eq!(told, described);
@@ -128,16 +128,64 @@ async fn other_operations_and_other_paths_below_are_nobodys() {
     assert_eq!(answer(Operation::Delete, "module", "{}").await.unwrap_err(), Error::UnsupportedOperation);
     assert_eq!(answer(Operation::Read, "module/other", "{}").await.unwrap_err(), Error::UnsupportedPath);
     assert_eq!(answer(Operation::Help, "module/other", "{}").await.unwrap_err(), Error::UnsupportedPath);
-    assert_eq!(check_existence(&request(Operation::Update, "module/use", "{}")), Ok(None));
-    assert_eq!(check_existence(&request(Operation::Update, "module/x", "{}")), Err(Error::UnsupportedPath));
 }
 
 #[tokio::test]
 async fn each_of_them_has_help() {
-    for path in &table::PATHS {
-        let (help, _) = answer(Operation::Help, path.name, "{}").await.unwrap();
+    for path in ["module", "module/reload", "module/rollback", "module/use"] {
+        let (help, _) = answer(Operation::Help, path, "{}").await.unwrap();
         let text = help["help"].as_str().unwrap();
-        assert!(text.contains(&format!("Matching Route: ^{}$", path.name)), "{text}");
-        assert!(help["openapi"]["paths"].get(format!("/{}", path.name)).is_some());
+        assert!(text.contains(&format!("Matching Route: ^{path}$")), "{text}");
+        assert!(help["openapi"]["paths"].get(format!("/{path}")).is_some());
     }
+}
+
+#[tokio::test]
+async fn each_path_has_help_of_its_own() {
+    let (help, _) = answer(Operation::Help, "module/use", "{}").await.unwrap();
+    insta::assert_snapshot!(help["help"].as_str().unwrap());
+}
+
+/// The check of a request to `module/use`.
+fn check(data: &str) -> Result<framework::Checked, String> {
+    let request = to_framework(&request(Operation::Update, "module/use", data));
+    request.and_then(|request| TABLE.check(&request)).map_err(|error| error.to_string())
+}
+
+#[test]
+fn fields_come_as_text_numbers_and_lists() {
+    let data = r#"{"version":" 3.1.0 ","force":"true","accept_capabilities":"clock, outbound-http","zeta":1,"a":2}"#;
+    let checked = check(data).unwrap();
+    assert_eq!(checked.warnings, ["Endpoint ignored these unrecognized parameters: [a zeta]"]);
+    let selected = select_request(&checked.fields, checked.fields.bool("force").unwrap()).unwrap();
+    assert_eq!(selected.version, VersionSelector::Exactly("3.1.0".parse().unwrap()));
+    assert!(selected.digest.is_none() && selected.force);
+    assert_eq!(selected.accepted.iter().collect::<Vec<_>>(), ["clock", "outbound-http"]);
+    let checked = check(r#"{"force":1,"accept_capabilities":["clock"],"version":null}"#).unwrap();
+    assert_eq!(checked.fields.bool("force"), Some(true));
+    assert_eq!(checked.fields.strings("accept_capabilities"), Some(&["clock".to_owned()][..]));
+    assert!(check("null").unwrap().warnings.is_empty());
+}
+
+#[test]
+fn what_does_not_fit_is_refused_in_the_frameworks_words() {
+    let rows = [
+        (
+            r#"{"version":[1]}"#,
+            r#"field "version": '' expected type 'string', got unconvertible type '[]interface {}'"#,
+        ),
+        (
+            r#"{"force":"maybe"}"#,
+            r#"field "force": '' cannot parse value as 'bool': strconv.ParseBool: invalid syntax"#,
+        ),
+        (
+            r#"{"accept_capabilities":[{}]}"#,
+            r#"field "accept_capabilities": '[0]' expected type 'string', got unconvertible type 'map[string]interface {}'"#,
+        ),
+    ];
+    for (data, expected) in rows {
+        let error = check(data).err().unwrap();
+        assert_eq!(error, format!("Field validation failed: error converting input for {expected}"));
+    }
+    assert_eq!(check("[]").err().as_deref(), Some("the data is no JSON object"));
 }

@@ -37,7 +37,10 @@ const INNER: [(&str, &[&str]); 11] = [
     ("plugin-protocol", &["envelope"]),
     ("component-runtime", &["envelope"]),
     ("modules", &["envelope", "component-runtime"]),
-    ("plugin-host", &["envelope", "local-server", "plugin-protocol", "component-runtime", "modules"]),
+    (
+        "plugin-host",
+        &["envelope", "secrets-framework", "local-server", "plugin-protocol", "component-runtime", "modules"],
+    ),
 ];
 
 /// Lines of one file: what is read in one sitting, with room for a table.
