@@ -105,11 +105,7 @@ pub(crate) fn for_compiling() -> Result<Engine, LoadError> {
 
 /// Naming a target, even this machine's own, switches off what only the builder's processor has.
 fn baseline_target() -> String {
-    let system = match std::env::consts::OS {
-        "macos" => "apple-darwin",
-        _ => "unknown-linux-gnu",
-    };
-    format!("{}-{system}", std::env::consts::ARCH)
+    format!("{}-unknown-linux-gnu", std::env::consts::ARCH)
 }
 
 fn config(limits: &Limits, requests_max: usize) -> Config {

@@ -4,6 +4,8 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::time::Duration;
 
+use serde::Serialize;
+
 /// Asks the server for a lease.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Secret {
@@ -31,7 +33,7 @@ pub struct Response {
 }
 
 /// Paths and storage keys that the server treats in a special way.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct SpecialPaths {
     /// Need root or `sudo`: exact, a prefix with a trailing `*`, `+` for one segment.
     pub root: Vec<String>,

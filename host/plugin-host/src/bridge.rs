@@ -10,8 +10,8 @@ use std::time::{Duration, Instant};
 use async_trait::async_trait;
 use component_runtime::{CompilerProgram, InvokeError, Limits, MountSettings, Runtime, RuntimeSettings};
 use envelope::{Error, Operation, Request, Response, SpecialPaths, SystemView};
-use modules::ModuleRegistry;
-use modules::controller::{ControllerSettings, ModuleController, ModuleControllers, ServeError, Source};
+use modules::controller::{ControllerSettings, ModuleController, ModuleControllers, ServeError};
+use modules::{ModuleRegistry, Source};
 use plugin_protocol::{Backend, Factory, Setup};
 
 use crate::egress_args::check_mount_options;
@@ -33,7 +33,7 @@ impl Mounts {
         let settings = RuntimeSettings {
             egress: config.egress.origins().map_err(|error| error.to_string())?,
             upstream_read_only: config.egress.astra_read_only,
-            wal_minimum_age: config.wal_min_age,
+            wal_minimum_age: *config.wal_min_age,
             limits: Limits::default(),
         };
         let runtime = Runtime::new(settings).map_err(|error| error.to_string())?;

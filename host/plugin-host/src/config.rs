@@ -16,7 +16,7 @@ use tracing::level_filters::LevelFilter;
 use crate::egress_args::EgressArgs;
 use crate::module_args::ModuleArgs;
 
-/// Age of write-ahead entries, where nobody says another.
+/// Default of `--wal-min-age`.
 pub(crate) const WAL_MIN_AGE: Duration = Duration::from_secs(600);
 
 /// Bad arguments, as `sysexits.h` has it.
@@ -41,8 +41,8 @@ pub struct Config {
     /// Age at which a write-ahead entry counts as left behind by a crash.
     ///
     /// Longer than Astra may take to show a new token in its list; below a minute only in tests.
-    #[arg(long, value_name = "DURATION", default_value = "10m", value_parser = humantime::parse_duration)]
-    pub wal_min_age: Duration,
+    #[arg(long, value_name = "DURATION", default_value_t = WAL_MIN_AGE.into())]
+    pub wal_min_age: humantime::Duration,
 
     /// Which modules may run beside the embedded one.
     #[command(flatten)]
@@ -126,7 +126,7 @@ mod tests {
         assert_eq!(config.egress.origins().unwrap().len(), 3);
         assert!(!config.egress.astra_read_only);
         assert_eq!(config.log_level, LevelFilter::INFO);
-        assert_eq!(config.wal_min_age, WAL_MIN_AGE);
+        assert_eq!(*config.wal_min_age, WAL_MIN_AGE);
     }
 
     #[test]
@@ -144,7 +144,7 @@ mod tests {
             "vault",
             "--wal-min-age=20m",
         ];
-        assert_eq!(parse(&args).unwrap().wal_min_age, Duration::from_secs(1200));
+        assert_eq!(*parse(&args).unwrap().wal_min_age, Duration::from_secs(1200));
     }
 
     #[test]

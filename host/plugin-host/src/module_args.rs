@@ -20,6 +20,21 @@ pub struct ModuleArgs {
     #[arg(long, value_name = "DIR")]
     pub modules_dir: Option<PathBuf>,
 
+    /// Which modules of the directory may run.
+    #[command(flatten)]
+    pub trust: TrustArgs,
+
+    /// Keep compiled modules in this directory, so that a restart is fast.
+    ///
+    /// Takes a key in the environment variable MODULE_CACHE_KEY (32 random bytes, as 64 hexadecimal digits or in
+    /// base64), which seals them; without it, nothing is kept.
+    #[arg(long, value_name = "DIR")]
+    pub module_cache_dir: Option<PathBuf>,
+}
+
+/// Which modules of a directory may run.
+#[derive(Args, Clone, Debug, Default)]
+pub struct TrustArgs {
     /// Let the module with this SHA-256 run, signed or not; may be given several times.
     #[arg(long, value_name = "SHA256")]
     pub module_sha256: Vec<Digest>,
@@ -31,13 +46,21 @@ pub struct ModuleArgs {
     /// How many different trusted keys must have signed a module [default: 1].
     #[arg(long, value_name = "NUMBER")]
     pub trust_threshold: Option<usize>,
+}
 
-    /// Keep compiled modules in this directory, so that a restart is fast.
-    ///
-    /// Takes a key in the environment variable MODULE_CACHE_KEY (32 random bytes, as 64 hexadecimal digits or in
-    /// base64), which seals them; without it, nothing is kept.
-    #[arg(long, value_name = "DIR")]
-    pub module_cache_dir: Option<PathBuf>,
+impl TrustArgs {
+    /// Names no module and no key.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.module_sha256.is_empty() && self.trust_key.is_empty()
+    }
+
+    /// # Errors
+    /// When the threshold cannot be meant.
+    pub(crate) fn policy(&self) -> Result<TrustPolicy, String> {
+        let (pins, keys) = (self.module_sha256.iter().copied(), self.trust_key.iter().copied());
+        let policy = TrustPolicy::new(pins, keys, self.trust_threshold.unwrap_or(1));
+        policy.map_err(|error| format!("--trust-threshold: {error}"))
+    }
 }
 
 impl ModuleArgs {
@@ -51,18 +74,16 @@ impl ModuleArgs {
 
     fn settings_with(&self, cache_key: Option<&str>) -> Result<RegistrySettings, String> {
         self.check()?;
-        let (pins, keys) = (self.module_sha256.iter().copied(), self.trust_key.iter().copied());
-        let trust = TrustPolicy::new(pins, keys, self.trust_threshold.unwrap_or(1));
-        let trust = trust.map_err(|error| format!("--trust-threshold: {error}"))?;
-        Ok(RegistrySettings { directory: self.modules_dir.clone(), trust, cache: self.cache(cache_key)? })
+        let (directory, trust) = (self.modules_dir.clone(), self.trust.policy()?);
+        Ok(RegistrySettings { directory, trust, cache: self.cache(cache_key)? })
     }
 
     fn check(&self) -> Result<(), String> {
         let Some(directory) = &self.modules_dir else {
             let without = [
-                (!self.module_sha256.is_empty(), "--module-sha256"),
-                (!self.trust_key.is_empty(), "--trust-key"),
-                (self.trust_threshold.is_some(), "--trust-threshold"),
+                (!self.trust.module_sha256.is_empty(), "--module-sha256"),
+                (!self.trust.trust_key.is_empty(), "--trust-key"),
+                (self.trust.trust_threshold.is_some(), "--trust-threshold"),
                 (self.module_cache_dir.is_some(), "--module-cache-dir"),
             ];
             return match without.into_iter().find(|(given, _)| *given) {
@@ -78,7 +99,7 @@ impl ModuleArgs {
                 return Err(format!("{argument}={}: give the path from the root on", path.display()));
             }
         }
-        if self.module_sha256.is_empty() && self.trust_key.is_empty() {
+        if self.trust.is_empty() {
             let directory = directory.display();
             return Err(format!(
                 "no module of --modules-dir={directory} could run: name some by --module-sha256 or a --trust-key"

@@ -51,7 +51,7 @@ pub(crate) struct Connection {
 #[derive(Debug)]
 pub(crate) struct Closer {
     close: Arc<Notify>,
-    #[cfg(feature = "testing")]
+    #[cfg(any(test, feature = "testing"))]
     socket: StdUnixStream,
 }
 
@@ -79,7 +79,7 @@ impl Connection {
         let close = Arc::new(Notify::new());
         let closer = Closer {
             close: close.clone(),
-            #[cfg(feature = "testing")]
+            #[cfg(any(test, feature = "testing"))]
             socket: socket.try_clone().map_err(socket_error)?,
         };
         task::spawn(drive(driver, close, socket));
@@ -122,7 +122,7 @@ impl Closer {
     }
 
     /// Closes the connection in the middle of whatever it does.
-    #[cfg(feature = "testing")]
+    #[cfg(any(test, feature = "testing"))]
     pub(crate) fn close_now(&self) {
         let _ = self.socket.shutdown(Shutdown::Both);
     }

@@ -125,13 +125,13 @@ mod tests {
         let acceptor = Arc::new(ours.server_config(servers.certificate().clone()).unwrap()).into();
         let mut strangers = Vec::new();
         for _ in 0..TLS_HANDSHAKES_MAX {
-            strangers.push(UnixStream::connect(file.path()).await.unwrap());
+            strangers.push(UnixStream::connect(&file).await.unwrap());
         }
         let mut verified = std::pin::pin!(accept(listener, acceptor));
         let begin = Instant::now();
         let connector = TlsConnector::from(Arc::new(servers.client_config(ours.certificate().clone()).unwrap()));
         let server = async {
-            let stream = UnixStream::connect(file.path()).await.unwrap();
+            let stream = UnixStream::connect(&file).await.unwrap();
             let mut stream = connector.connect(ServerName::try_from(SERVER_NAME).unwrap(), stream).await.unwrap();
             stream.write_all(b"hello").await.unwrap();
             stream

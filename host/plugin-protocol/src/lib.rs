@@ -33,7 +33,7 @@ mod transaction;
 mod translate;
 mod wire;
 
-#[cfg(feature = "testing")]
+#[cfg(any(test, feature = "testing"))]
 pub mod testing;
 
 pub use backend::{Backend, Factory, Setup};

@@ -127,7 +127,7 @@ async fn run<F: Factory>(
     let socket = Socket::bind(environment.socket_directory.as_deref(), environment.socket_group.as_deref())?;
     let exit = Exit::new();
     handle_signals(&exit)?;
-    handshake::print(&handshake::line(socket.file.path(), identity.certificate())).map_err(StartError::Stdout)?;
+    handshake::print(&handshake::line(&socket.file, identity.certificate())).map_err(StartError::Stdout)?;
 
     // Only now: nothing that the server does not yet wait for may delay the line.
     let factory = FactoryCell::make(factory);

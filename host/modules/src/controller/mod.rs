@@ -27,7 +27,6 @@ mod revert;
 mod schedule;
 mod select;
 mod select_request;
-mod source;
 mod state;
 mod store;
 mod task;
@@ -45,7 +44,7 @@ use thiserror::Error;
 use tokio::sync::Notify;
 use tokio::time::Instant;
 
-use crate::{Digest, LoadedModule, ModuleId, Rejection};
+use crate::{Digest, LoadedModule, ModuleId, Rejection, Source};
 use active::Active;
 use advertised::AdvertisedPaths;
 use failed_attempts::FailedAttempts;
@@ -58,7 +57,6 @@ pub use manifest::ModuleManifest;
 pub use outcome::{CallError, Done};
 pub use report::{CandidateReport, Condition, Report, Serving};
 pub use select_request::{SelectRequest, VersionSelector};
-pub use source::Source;
 pub use state::state_key;
 pub use update_check::Incompatibility;
 

@@ -14,10 +14,9 @@ use component_runtime::capability::Nothing;
 use component_runtime::{Limits, MountSettings, Runtime, RuntimeSettings};
 use envelope::{Operation, Request, SpecialPaths, Storage};
 use modules::controller::{
-    CandidateReport, ControllerSettings, ModuleController, SelectRequest, ServeError, Source, VersionSelector,
-    state_key,
+    CandidateReport, ControllerSettings, ModuleController, SelectRequest, ServeError, VersionSelector, state_key,
 };
-use modules::{Approval, Candidate, Digest, LoadedModule, ModuleId, Origin, RejectedFile, Rejection};
+use modules::{Approval, Candidate, Digest, LoadedModule, ModuleId, Origin, RejectedFile, Rejection, Source};
 use serde_json::Value;
 
 use crate::storage::FaultyStorage;

@@ -3,6 +3,7 @@
 use std::process::ExitCode;
 
 use component_runtime::{Capability, Inspection, LoadError, Module};
+use envelope::SpecialPaths;
 use modules::Digest;
 use serde::Serialize;
 
@@ -51,14 +52,6 @@ struct Described {
     special_paths: SpecialPaths,
 }
 
-#[derive(Debug, Serialize)]
-struct SpecialPaths {
-    root: Vec<String>,
-    unauthenticated: Vec<String>,
-    local_storage: Vec<String>,
-    seal_wrap_storage: Vec<String>,
-}
-
 impl Arguments {
     /// Exit 1 where the module cannot serve.
     pub(crate) fn execute(&self) -> Result<ExitCode, Failure> {
@@ -98,7 +91,6 @@ fn world(exports: &[String]) -> Option<String> {
 impl Described {
     fn new(module: &Module) -> Self {
         let description = module.description();
-        let paths = &description.special_paths;
         Self {
             engine: description.name.clone(),
             version: description.version.clone(),
@@ -106,12 +98,7 @@ impl Described {
             storage_version_readable_from: description.storage_versions.readable_from,
             capabilities: module.capabilities().iter().copied().collect(),
             secret_kinds: description.secret_kinds.clone(),
-            special_paths: SpecialPaths {
-                root: paths.root.clone(),
-                unauthenticated: paths.unauthenticated.clone(),
-                local_storage: paths.local_storage.clone(),
-                seal_wrap_storage: paths.seal_wrap_storage.clone(),
-            },
+            special_paths: description.special_paths.clone(),
         }
     }
 

@@ -5,14 +5,13 @@ use std::process::ExitCode;
 
 use component_runtime::limits::WASM_BYTES_MAX;
 use modules::limits::SIGNATURE_FILE_BYTES_MAX;
-use modules::{
-    Approval, Digest, ModuleId, PublicKey, SIGNATURE_SUFFIX, SignatureFile, SigningKey, Statement, TrustPolicy,
-};
+use modules::{Approval, Digest, ModuleId, SIGNATURE_SUFFIX, SignatureFile, SigningKey, Statement};
 use serde::Serialize;
 
 use super::output::{Output, Report, exit_code, printable};
 use super::{Failure, files, sandbox};
 use crate::limits::KEY_FILE_BYTES_MAX;
+use crate::module_args::TrustArgs;
 
 /// `module keygen --out FILE`
 #[derive(Debug, clap::Args)]
@@ -42,15 +41,8 @@ pub struct Sign {
 pub struct Verify {
     /// The module; its signature is beside it.
     file: PathBuf,
-    /// As for serving; may be given several times.
-    #[arg(long, value_name = "KEY")]
-    trust_key: Vec<PublicKey>,
-    /// As for serving.
-    #[arg(long, value_name = "NUMBER", default_value_t = 1)]
-    trust_threshold: usize,
-    /// As for serving; may be given several times.
-    #[arg(long, value_name = "HEX")]
-    module_sha256: Vec<Digest>,
+    #[command(flatten)]
+    trust: TrustArgs,
     #[command(flatten)]
     output: Output,
 }
@@ -178,11 +170,10 @@ fn signature_path(module: &Path) -> PathBuf {
 impl Verify {
     /// Exit 1 where the module could not run.
     pub(crate) fn execute(&self) -> Result<ExitCode, Failure> {
-        if self.trust_key.is_empty() && self.module_sha256.is_empty() {
+        if self.trust.is_empty() {
             return Err(Failure::Usage("name whom you trust: `--trust-key` or `--module-sha256`".to_owned()));
         }
-        let policy = TrustPolicy::new(self.module_sha256.clone(), self.trust_key.clone(), self.trust_threshold);
-        let policy = policy.map_err(|error| Failure::Usage(error.to_string()))?;
+        let policy = self.trust.policy().map_err(Failure::Usage)?;
         let read = Read::new(&self.file)?;
         let signatures = files::read_if_there(&signature_path(&self.file), SIGNATURE_FILE_BYTES_MAX)?;
         // As when serving: what is not trusted is not even compiled.

@@ -3,11 +3,9 @@
 //! The server panics on a line whose `@message`, `@level` or `@timestamp` is
 //! not a string, so these are written here and no field can replace them.
 
-use std::fmt::Write as _;
 use std::time::SystemTime;
 
 use serde_json::{Map, Value};
-use time::OffsetDateTime;
 use tracing::Level;
 
 use crate::limits::{LOG_LINE_BYTES_MAX, LOG_TEXT_BYTES_MAX};
@@ -66,21 +64,7 @@ fn level_name(level: Level) -> &'static str {
 
 /// Exactly six digits of a second: otherwise the server takes the line for plain text.
 fn timestamp(time: SystemTime) -> String {
-    let time = OffsetDateTime::UNIX_EPOCH + time.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
-    let mut text = String::with_capacity(27);
-    let (date, month) = (time.date(), u8::from(time.month()));
-    // Writing to a string does not fail.
-    let _ = write!(
-        text,
-        "{:04}-{month:02}-{:02}T{:02}:{:02}:{:02}.{:06}Z",
-        date.year(),
-        date.day(),
-        time.hour(),
-        time.minute(),
-        time.second(),
-        time.microsecond()
-    );
-    text
+    humantime::format_rfc3339_micros(time.max(SystemTime::UNIX_EPOCH)).to_string()
 }
 
 #[cfg(test)]

@@ -25,6 +25,7 @@ mod process;
 mod storage;
 mod storage_service;
 mod system_view;
+pub(crate) mod translate;
 
 use std::sync::Arc;
 use std::time::Duration;

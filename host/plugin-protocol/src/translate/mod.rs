@@ -19,9 +19,5 @@ pub(crate) use server::{
     entity_from_pb, replication_state_from_pb, server_version_from_pb, status_text, storage_entry_from_pb,
     storage_entry_into_pb, storage_outcome, storage_status, system_view_outcome, ttl_from_pb,
 };
-
 #[cfg(any(test, feature = "testing"))]
-pub(crate) use self::{
-    error::error_from_pb, mount::special_paths_from_pb, request::request_into_pb, response::response_from_pb,
-    time::nanos_from_duration,
-};
+pub(crate) use time::{duration_from_nanos, nanos_from_duration};

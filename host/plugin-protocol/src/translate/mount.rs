@@ -15,19 +15,10 @@ pub(crate) fn special_paths_into_pb(paths: SpecialPaths) -> pb::Paths {
     }
 }
 
-#[cfg(any(test, feature = "testing"))]
-pub(crate) fn special_paths_from_pb(paths: pb::Paths) -> SpecialPaths {
-    SpecialPaths {
-        root: paths.root,
-        unauthenticated: paths.unauthenticated,
-        local_storage: paths.local_storage,
-        seal_wrap_storage: paths.seal_wrap_storage,
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::testing::translate::special_paths_from_pb;
 
     #[test]
     fn each_kind_of_path_keeps_its_place() {

@@ -84,56 +84,6 @@ fn json_or(text: String, default: &str) -> String {
     if text.is_empty() { default.to_owned() } else { text }
 }
 
-/// What a server would send.
-#[cfg(any(test, feature = "testing"))]
-pub(crate) fn request_into_pb(request: Request) -> pb::Request {
-    let connection = pb::Connection { remote_addr: request.identity.remote_address, ..pb::Connection::default() };
-    pb::Request {
-        id: request.id,
-        operation: operation_name(request.operation).to_owned(),
-        path: request.path,
-        data: request.data,
-        secret: request.lease.map(lease_into_pb),
-        headers: request.headers.into_iter().map(|(name, header)| (name, pb::Header { header })).collect(),
-        client_token_accessor: request.identity.token_accessor,
-        display_name: request.identity.display_name,
-        mount_point: request.mount_point,
-        entity_id: request.identity.entity_id,
-        connection: Some(connection),
-        ..pb::Request::default()
-    }
-}
-
-#[cfg(any(test, feature = "testing"))]
-fn operation_name(operation: Operation) -> &'static str {
-    match operation {
-        Operation::Create => "create",
-        Operation::Read => "read",
-        Operation::Update => "update",
-        Operation::Patch => "patch",
-        Operation::Delete => "delete",
-        Operation::List => "list",
-        Operation::Help => "help",
-        Operation::Renew => "renew",
-        Operation::Revoke => "revoke",
-        Operation::Rollback => "rollback",
-    }
-}
-
-#[cfg(any(test, feature = "testing"))]
-fn lease_into_pb(lease: Lease) -> pb::Secret {
-    use super::time::{nanos_from_duration, time_into_pb};
-
-    let options = pb::LeaseOptions {
-        ttl: nanos_from_duration(lease.ttl),
-        renewable: lease.renewable,
-        increment: nanos_from_duration(lease.increment),
-        issue_time: Some(time_into_pb(lease.issue_time)),
-        max_ttl: nanos_from_duration(lease.max_ttl),
-    };
-    pb::Secret { lease_options: Some(options), internal_data: lease.internal_data, lease_id: lease.id }
-}
-
 #[cfg(test)]
 mod tests {
     #![expect(clippy::unwrap_used, reason = "tests")]
@@ -142,6 +92,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::testing::translate::{operation_name, request_into_pb};
 
     fn operation(name: &str) -> Result<Operation, Error> {
         let request = pb::Request { operation: name.into(), ..pb::Request::default() };

@@ -46,28 +46,6 @@ fn check_object(text: &str, what: &str) -> Result<(), Error> {
     Err(Error::Internal(format!("{what} is not a JSON object")))
 }
 
-/// What a server makes of a response.
-#[cfg(any(test, feature = "testing"))]
-pub(crate) fn response_from_pb(response: pb::Response) -> Response {
-    use super::time::duration_from_nanos;
-
-    let secret_from_pb = |secret: pb::Secret| {
-        let options = secret.lease_options.unwrap_or_default();
-        Secret {
-            ttl: duration_from_nanos(options.ttl),
-            max_ttl: duration_from_nanos(options.max_ttl),
-            renewable: options.renewable,
-            internal_data: secret.internal_data,
-        }
-    };
-    Response {
-        data: Some(response.data).filter(|data| data != NULL),
-        warnings: response.warnings,
-        secret: response.secret.map(secret_from_pb),
-        headers: response.headers.into_iter().map(|(name, values)| (name, values.header)).collect(),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     #![expect(clippy::unwrap_used, reason = "tests")]
@@ -76,6 +54,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::testing::translate::response_from_pb;
 
     #[test]
     fn an_empty_response_is_valid_on_the_wire() {

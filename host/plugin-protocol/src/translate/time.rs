@@ -13,7 +13,7 @@ pub(crate) fn nanos_from_duration(duration: Duration) -> i64 {
 }
 
 /// A negative duration counts as none.
-pub(super) fn duration_from_nanos(nanos: i64) -> Duration {
+pub(crate) fn duration_from_nanos(nanos: i64) -> Duration {
     Duration::from_nanos(u64::try_from(nanos).unwrap_or(0))
 }
 
@@ -25,15 +25,6 @@ pub(super) fn time_from_pb(timestamp: Option<Timestamp>) -> SystemTime {
         Some(Duration::new(seconds, nanos))
     });
     SystemTime::UNIX_EPOCH.checked_add(since_epoch.unwrap_or_default()).unwrap_or(SystemTime::UNIX_EPOCH)
-}
-
-#[cfg(any(test, feature = "testing"))]
-pub(super) fn time_into_pb(time: SystemTime) -> Timestamp {
-    let since_epoch = time.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
-    Timestamp {
-        seconds: i64::try_from(since_epoch.as_secs()).unwrap_or(i64::MAX),
-        nanos: i32::try_from(since_epoch.subsec_nanos()).unwrap_or_default(),
-    }
 }
 
 #[cfg(test)]

@@ -186,10 +186,11 @@ const CRATES: [Floors; 8] = [
             "trust",
             // Where modules come from.
             "directory",
-            "watch",
             "reader",
+            "watch",
             "cache",
             "loaded_modules",
+            "source",
             "registry",
             // Which module serves a mount.
             "controller",

@@ -2,6 +2,17 @@
 //!
 //! Thin by intent: counts against the quota, calls the capability, converts the error.
 
+/// Lets a call through that the quota grants. Otherwise answers the guest with this error, or traps.
+macro_rules! granted {
+    ($granted:expr, $refused:expr) => {
+        match $granted {
+            Ok(()) => {}
+            Err(crate::capability::QuotaError::Refuse(reached)) => return Ok(Err($refused(reached.to_string()))),
+            Err(crate::capability::QuotaError::Stop(reached)) => return Err(reached.into()),
+        }
+    };
+}
+
 mod convert;
 mod locks;
 mod logging;

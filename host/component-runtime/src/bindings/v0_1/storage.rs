@@ -7,27 +7,16 @@ use futures_util::stream::{FuturesOrdered, StreamExt as _};
 use wasmtime::component::Resource;
 
 use super::host::storage::{Entry, Error, Host, HostTransaction};
-use crate::capability::{LimitReached, QuotaError, RESERVED_PREFIX, is_reserved, list_visible};
+use crate::capability::{RESERVED_PREFIX, is_reserved, list_visible};
 use crate::limits::READS_AT_ONCE;
 use crate::store_state::{OpenTransaction, StoreState};
 
 /// The outer error traps, the inner one is the guest's.
 type Answer<T> = wasmtime::Result<Result<T, Error>>;
 
-/// Lets a call through, tells the guest that it may not, or traps.
-macro_rules! granted {
-    ($granted:expr) => {
-        match $granted {
-            Ok(()) => {}
-            Err(QuotaError::Refuse(reached)) => return Ok(Err(limit(&reached))),
-            Err(QuotaError::Stop(reached)) => return Err(reached.into()),
-        }
-    };
-}
-
 impl Host for StoreState {
     async fn get(&mut self, key: String) -> Answer<Option<Entry>> {
-        granted!(self.quota.storage_call(&key));
+        granted!(self.quota.storage_call(&key), Error::Limit);
         let storage = Arc::clone(&self.mount.settings.storage);
         let found = get(&*storage, &key).await;
         self.count_read(found)
@@ -36,7 +25,7 @@ impl Host for StoreState {
     async fn get_many(&mut self, keys: Vec<String>) -> Answer<Vec<Option<Entry>>> {
         // Counted before any is sent; their bytes as they come, since 10,000 large ones fill the host's memory.
         for key in &keys {
-            granted!(self.quota.storage_call(key));
+            granted!(self.quota.storage_call(key), Error::Limit);
         }
         let storage = Arc::clone(&self.mount.settings.storage);
         let mut waiting = keys.iter();
@@ -54,35 +43,35 @@ impl Host for StoreState {
     }
 
     async fn put(&mut self, entry: Entry) -> Answer<()> {
-        granted!(self.quota.storage_call(&entry.key));
-        granted!(self.quota.storage_bytes(entry.value.len()));
+        granted!(self.quota.storage_call(&entry.key), Error::Limit);
+        granted!(self.quota.storage_bytes(entry.value.len()), Error::Limit);
         let storage = Arc::clone(&self.mount.settings.storage);
         Ok(put(&*storage, entry).await)
     }
 
     async fn delete(&mut self, key: String) -> Answer<()> {
-        granted!(self.quota.storage_call(&key));
+        granted!(self.quota.storage_call(&key), Error::Limit);
         let storage = Arc::clone(&self.mount.settings.storage);
         Ok(delete(&*storage, &key).await)
     }
 
     async fn list(&mut self, prefix: String) -> Answer<Vec<String>> {
-        granted!(self.quota.storage_call(&prefix));
+        granted!(self.quota.storage_call(&prefix), Error::Limit);
         let storage = Arc::clone(&self.mount.settings.storage);
         let names = list(&*storage, &prefix, None).await;
         self.count_listed(names)
     }
 
     async fn list_page(&mut self, prefix: String, after: String, limit: u32) -> Answer<Vec<String>> {
-        granted!(self.quota.storage_call(&prefix));
+        granted!(self.quota.storage_call(&prefix), Error::Limit);
         let storage = Arc::clone(&self.mount.settings.storage);
         let names = list(&*storage, &prefix, Some((&after, limit))).await;
         self.count_listed(names)
     }
 
     async fn begin(&mut self) -> Answer<Option<Resource<OpenTransaction>>> {
-        granted!(self.quota.storage_call(""));
-        granted!(self.quota.transaction_opened());
+        granted!(self.quota.storage_call(""), Error::Limit);
+        granted!(self.quota.transaction_opened(), Error::Limit);
         let storage = Arc::clone(&self.mount.settings.storage);
         match storage.begin().await {
             Ok(Some(transaction)) => Ok(Ok(Some(self.table.push(OpenTransaction(Some(transaction)))?))),
@@ -100,27 +89,27 @@ impl Host for StoreState {
 
 impl HostTransaction for StoreState {
     async fn get(&mut self, transaction: Resource<OpenTransaction>, key: String) -> Answer<Option<Entry>> {
-        granted!(self.quota.storage_call(&key));
+        granted!(self.quota.storage_call(&key), Error::Limit);
         let Some(view) = self.table.get(&transaction)?.view() else { return Ok(Err(finished())) };
         let found = get(view, &key).await;
         self.count_read(found)
     }
 
     async fn put(&mut self, transaction: Resource<OpenTransaction>, entry: Entry) -> Answer<()> {
-        granted!(self.quota.storage_call(&entry.key));
-        granted!(self.quota.storage_bytes(entry.value.len()));
+        granted!(self.quota.storage_call(&entry.key), Error::Limit);
+        granted!(self.quota.storage_bytes(entry.value.len()), Error::Limit);
         let Some(view) = self.table.get(&transaction)?.view() else { return Ok(Err(finished())) };
         Ok(put(view, entry).await)
     }
 
     async fn delete(&mut self, transaction: Resource<OpenTransaction>, key: String) -> Answer<()> {
-        granted!(self.quota.storage_call(&key));
+        granted!(self.quota.storage_call(&key), Error::Limit);
         let Some(view) = self.table.get(&transaction)?.view() else { return Ok(Err(finished())) };
         Ok(delete(view, &key).await)
     }
 
     async fn list(&mut self, transaction: Resource<OpenTransaction>, prefix: String) -> Answer<Vec<String>> {
-        granted!(self.quota.storage_call(&prefix));
+        granted!(self.quota.storage_call(&prefix), Error::Limit);
         let Some(view) = self.table.get(&transaction)?.view() else { return Ok(Err(finished())) };
         let names = list(view, &prefix, None).await;
         self.count_listed(names)
@@ -133,14 +122,14 @@ impl HostTransaction for StoreState {
         after: String,
         limit: u32,
     ) -> Answer<Vec<String>> {
-        granted!(self.quota.storage_call(&prefix));
+        granted!(self.quota.storage_call(&prefix), Error::Limit);
         let Some(view) = self.table.get(&transaction)?.view() else { return Ok(Err(finished())) };
         let names = list(view, &prefix, Some((&after, limit))).await;
         self.count_listed(names)
     }
 
     async fn commit(&mut self, transaction: Resource<OpenTransaction>) -> Answer<()> {
-        granted!(self.quota.storage_call(""));
+        granted!(self.quota.storage_call(""), Error::Limit);
         let Some(open) = self.table.get_mut(&transaction)?.0.take() else { return Ok(Err(finished())) };
         self.quota.transaction_closed();
         Ok(open.commit().await.map_err(into_wit))
@@ -158,14 +147,14 @@ impl StoreState {
     /// What was read counts, too; it is too late to save the work, but not the guest's memory.
     fn count_read(&mut self, found: Result<Option<Entry>, Error>) -> Answer<Option<Entry>> {
         if let Ok(Some(entry)) = &found {
-            granted!(self.quota.storage_bytes(entry.value.len()));
+            granted!(self.quota.storage_bytes(entry.value.len()), Error::Limit);
         }
         Ok(found)
     }
 
     fn count_listed(&mut self, names: Result<Vec<String>, Error>) -> Answer<Vec<String>> {
         if let Ok(names) = &names {
-            granted!(self.quota.storage_keys_listed(names.len()));
+            granted!(self.quota.storage_keys_listed(names.len()), Error::Limit);
         }
         Ok(names)
     }
@@ -218,10 +207,6 @@ fn check_path(path: &str) -> Result<(), Error> {
 
 fn finished() -> Error {
     Error::Failed("the transaction is finished".into())
-}
-
-fn limit(reached: &LimitReached) -> Error {
-    Error::Limit(reached.to_string())
 }
 
 fn into_wit(error: StorageError) -> Error {

@@ -13,6 +13,7 @@ use crate::EgressArgs;
 use crate::cli::module_file::ModuleFile;
 use crate::cli::output::Output;
 use crate::cli::{Failure, files};
+use crate::config::WAL_MIN_AGE;
 use crate::limits::RUN_INPUT_BYTES_MAX;
 
 /// `run OPERATION PATH [key=value …]`
@@ -33,17 +34,17 @@ pub struct Arguments {
     #[arg(long, value_name = "FILE")]
     pub(super) lease: Option<PathBuf>,
 
-    /// Ask for so much longer, on renew.
-    #[arg(long, value_name = "DURATION", default_value = "0s", value_parser = humantime::parse_duration)]
-    pub(super) increment: Duration,
+    /// Ask for this time to live, on renew.
+    #[arg(long, value_name = "DURATION")]
+    increment: Option<humantime::Duration>,
 
     /// As for serving.
     #[command(flatten)]
     pub(super) egress: EgressArgs,
 
     /// As for serving.
-    #[arg(long, value_name = "DURATION", default_value = "10m", value_parser = humantime::parse_duration)]
-    pub(super) wal_min_age: Duration,
+    #[arg(long, value_name = "DURATION", default_value_t = WAL_MIN_AGE.into())]
+    pub(super) wal_min_age: humantime::Duration,
 
     /// Least important log lines to show, on stderr.
     #[arg(long, value_name = "LEVEL", default_value = "warn", value_parser = crate::config::level_parser())]
@@ -114,15 +115,14 @@ impl Arguments {
         Ok((path.trim_matches('/').to_owned(), values::parse(&fields)?))
     }
 
+    pub(super) fn increment(&self) -> Duration {
+        self.increment.map_or(Duration::ZERO, Into::into)
+    }
+
     /// The lease of the named file.
     pub(super) fn lease_file(&self) -> Result<Option<Leased>, Failure> {
         let Some(path) = &self.lease else { return Ok(None) };
-        let bytes = if path.as_os_str() == "-" {
-            files::read_stdin(RUN_INPUT_BYTES_MAX)?
-        } else {
-            files::read(path, RUN_INPUT_BYTES_MAX)?
-        };
-        let lease = serde_json::from_slice(&bytes);
+        let lease = serde_json::from_slice(&files::read_or_stdin(path, RUN_INPUT_BYTES_MAX)?);
         lease.map(Some).map_err(|error| Failure::Not(format!("`{}` holds no lease: {error}", path.display())))
     }
 }

@@ -50,7 +50,7 @@ impl Arguments {
         let (path, data) = self.path_and_data()?;
         let lease = self.lease_file()?;
         log::install(self.log_level);
-        let (outcome, cause) = sandbox::with(&self.egress, self.wal_min_age, async |runtime| {
+        let (outcome, cause) = sandbox::with(&self.egress, *self.wal_min_age, async |runtime| {
             let storage = FileStorage::open(self.storage.as_deref())?;
             let module = self.module.load(runtime, &self.module.read()?).await?;
             let engine = ModuleEngine::new(runtime, Arc::clone(&module), &storage);
@@ -78,7 +78,7 @@ impl Arguments {
         let outcome = match self.operation {
             Operation::Renew | Operation::Revoke => match find(path)? {
                 None => Ok(Outcome::refused(400, "lease not found")),
-                Some(leased) if self.operation == Operation::Renew => server.renew(leased, self.increment).await,
+                Some(leased) if self.operation == Operation::Renew => server.renew(leased, self.increment()).await,
                 Some(leased) => server.revoke(leased).await,
             },
             Operation::Rollback => server.rollback(data).await,

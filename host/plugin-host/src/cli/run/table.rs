@@ -44,7 +44,7 @@ pub(super) fn children(
     for found in table.range(format!("{prefix}{after}").as_str()..)? {
         let (key, _) = found?;
         let Some(rest) = key.value().strip_prefix(prefix) else { break };
-        let name = rest.find('/').map_or(rest, |slash| &rest[..=slash]);
+        let name = child(rest);
         if name <= after || names.last().is_some_and(|last| last == name) {
             continue;
         }
@@ -54,4 +54,9 @@ pub(super) fn children(
         names.push(name.to_owned());
     }
     Ok(names)
+}
+
+/// `a/` of `a/b/c`.
+pub(super) fn child(rest: &str) -> &str {
+    rest.find('/').map_or(rest, |slash| &rest[..=slash])
 }

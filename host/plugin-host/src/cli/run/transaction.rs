@@ -8,7 +8,7 @@ use async_trait::async_trait;
 use envelope::{StorageEntry, StorageError, StorageView, Transaction};
 use redb::{Database, ReadOnlyTable, ReadableTable};
 
-use super::table::{self, ENTRIES, children, entry, failed};
+use super::table::{self, ENTRIES, child, children, entry, failed};
 
 type Snapshot = ReadOnlyTable<&'static str, (bool, &'static [u8])>;
 
@@ -59,11 +59,6 @@ impl FileTransaction {
         names.extend(written.filter_map(|(key, _)| key.strip_prefix(prefix)).map(|rest| child(rest).to_owned()));
         Ok(names.into_iter().filter(|name| name.as_str() > after).take(limit).collect())
     }
-}
-
-/// `a/` of `a/b/c`.
-fn child(rest: &str) -> &str {
-    rest.find('/').map_or(rest, |slash| &rest[..=slash])
 }
 
 impl Doings {

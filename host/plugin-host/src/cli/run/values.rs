@@ -20,10 +20,8 @@ pub(super) fn parse(arguments: &[&str]) -> Result<Map<String, Value>, Failure> {
     let mut fields = Map::new();
     for &argument in arguments {
         match argument.split_once('=') {
-            _ if argument == "-" => all_of(&files::read_stdin(RUN_INPUT_BYTES_MAX)?, "stdin", &mut fields)?,
-            None if argument.starts_with('@') => {
-                let file = argument.trim_start_matches('@');
-                all_of(&files::read(Path::new(file), RUN_INPUT_BYTES_MAX)?, file, &mut fields)?;
+            None if argument == "-" || argument.starts_with('@') => {
+                all_of(argument.trim_start_matches('@'), &mut fields)?;
             }
             Some((key, value)) if !key.is_empty() => add(&mut fields, key, text(value)?.into()),
             _ => return Err(Failure::Usage(format!("`{argument}` is no field: expected `key=value`"))),
@@ -35,17 +33,22 @@ pub(super) fn parse(arguments: &[&str]) -> Result<Map<String, Value>, Failure> {
 /// `@file`, `-`, or the text itself; `\@` stands for an `@`.
 fn text(value: &str) -> Result<String, Failure> {
     let bytes = match value.strip_prefix('@') {
-        Some(file) => files::read(Path::new(file), RUN_INPUT_BYTES_MAX)?,
-        None if value == "-" => files::read_stdin(RUN_INPUT_BYTES_MAX)?,
+        Some(file) => read(file)?,
+        None if value == "-" => read(value)?,
         None if value.starts_with("\\@") => return Ok(value.replacen("\\@", "@", 1)),
         None => return Ok(value.to_owned()),
     };
     String::from_utf8(bytes).map_err(|_| Failure::Not(format!("`{value}` is no UTF-8 text")))
 }
 
-fn all_of(bytes: &[u8], name: &str, fields: &mut Map<String, Value>) -> Result<(), Failure> {
-    let object: Map<String, Value> = serde_json::from_slice(bytes)
-        .map_err(|error| Failure::Not(format!("`{name}` is no JSON object of fields: {error}")))?;
+fn read(file: &str) -> Result<Vec<u8>, Failure> {
+    files::read_or_stdin(Path::new(file), RUN_INPUT_BYTES_MAX)
+}
+
+/// Adds all fields of a file, or of stdin.
+fn all_of(file: &str, fields: &mut Map<String, Value>) -> Result<(), Failure> {
+    let object: Map<String, Value> = serde_json::from_slice(&read(file)?)
+        .map_err(|error| Failure::Not(format!("`{file}` is no JSON object of fields: {error}")))?;
     for (key, value) in object {
         add(fields, &key, value);
     }
