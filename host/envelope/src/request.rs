@@ -36,16 +36,16 @@ pub struct Identity {
 /// The lease that a renew or revoke is about.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Lease {
-    /// The server's ID of the lease; empty on renew.
-    pub id: String,
+    /// The server's ID of the lease, which the server names on revoke only.
+    pub id: Option<String>,
     /// The time at which the server issued the lease.
     pub issue_time: SystemTime,
     /// Time to live as last granted.
     pub ttl: Duration,
-    /// Longest time to live, as set when the lease was issued; zero = the mount's.
-    pub max_ttl: Duration,
-    /// Time that a renew asks for; zero = none in particular.
-    pub increment: Duration,
+    /// Longest time to live, as set when the lease was issued; `None` = the mount's.
+    pub max_ttl: Option<Duration>,
+    /// Time to live that a renew asks for.
+    pub increment: Option<Duration>,
     /// May the lease be renewed?
     pub renewable: bool,
     /// JSON object text.
@@ -129,11 +129,11 @@ mod tests {
     fn nothing_that_may_be_secret_is_in_debug() {
         const CANARY: &str = "AstraCS:canary";
         let lease = Lease {
-            id: "lease".into(),
+            id: Some("lease".into()),
             issue_time: SystemTime::UNIX_EPOCH,
             ttl: Duration::ZERO,
-            max_ttl: Duration::ZERO,
-            increment: Duration::ZERO,
+            max_ttl: None,
+            increment: None,
             renewable: true,
             internal_data: CANARY.into(),
         };

@@ -9,10 +9,10 @@ use serde::Serialize;
 /// Asks the server for a lease.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Secret {
-    /// Time to live; zero = the mount's default.
-    pub ttl: Duration,
-    /// Longest time to live; zero = the mount's maximum.
-    pub max_ttl: Duration,
+    /// Time to live; `None` = the mount's default.
+    pub ttl: Option<Duration>,
+    /// Longest time to live; `None` = the mount's maximum.
+    pub max_ttl: Option<Duration>,
     /// May the lease be renewed?
     pub renewable: bool,
     /// JSON object text.
@@ -73,8 +73,7 @@ mod tests {
     #[test]
     fn nothing_that_may_be_secret_is_in_debug() {
         const CANARY: &str = "AstraCS:canary";
-        let secret =
-            Secret { ttl: Duration::ZERO, max_ttl: Duration::ZERO, renewable: false, internal_data: CANARY.into() };
+        let secret = Secret { ttl: None, max_ttl: None, renewable: false, internal_data: CANARY.into() };
         let response = Response {
             data: Some(CANARY.into()),
             warnings: vec!["shown".into()],

@@ -46,7 +46,7 @@ impl Lease {
             path: path.to_owned(),
             issued_unix_seconds: since_epoch(now).as_secs(),
             ttl_seconds: ttl.as_secs(),
-            max_ttl_seconds: secret.max_ttl.as_secs(),
+            max_ttl_seconds: secret.max_ttl.unwrap_or_default().as_secs(),
             renewable: secret.renewable,
             internal_data: internal_data(secret),
         };
@@ -57,16 +57,16 @@ impl Lease {
     pub(crate) fn renewed(
         &self,
         secret: &Secret,
-        increment: Duration,
+        increment: Option<Duration>,
         now: SystemTime,
         mount: &MountSettings,
     ) -> (Self, Option<String>) {
-        let asked = if increment.is_zero() { secret.ttl } else { increment };
+        let asked = increment.or(secret.ttl);
         let elapsed = since_epoch(now).saturating_sub(Duration::from_secs(self.issued_unix_seconds));
         let (ttl, warning) = capped(asked, secret.max_ttl, mount, elapsed);
         let lease = Self {
             ttl_seconds: ttl.as_secs(),
-            max_ttl_seconds: secret.max_ttl.as_secs(),
+            max_ttl_seconds: secret.max_ttl.unwrap_or_default().as_secs(),
             renewable: secret.renewable,
             internal_data: internal_data(secret),
             ..self.clone()
@@ -74,14 +74,14 @@ impl Lease {
         (lease, warning)
     }
 
-    /// The lease as an engine sees it. The server names a lease on revoke only, and an increment on renew only.
-    pub(crate) fn for_engine(&self, increment: Option<Duration>) -> envelope::Lease {
+    /// The lease as an engine sees it.
+    pub(crate) fn for_engine(&self, id: Option<String>, increment: Option<Duration>) -> envelope::Lease {
         envelope::Lease {
-            id: if increment.is_none() { self.id.clone() } else { String::new() },
+            id,
             issue_time: UNIX_EPOCH + Duration::from_secs(self.issued_unix_seconds),
             ttl: Duration::from_secs(self.ttl_seconds),
-            max_ttl: Duration::from_secs(self.max_ttl_seconds),
-            increment: increment.unwrap_or_default(),
+            max_ttl: some_seconds(self.max_ttl_seconds),
+            increment,
             renewable: self.renewable,
             internal_data: Value::Object(self.internal_data.clone()).to_string(),
         }
@@ -97,10 +97,20 @@ fn since_epoch(time: SystemTime) -> Duration {
     time.duration_since(UNIX_EPOCH).unwrap_or_default()
 }
 
-/// Zero = the mount's default; never longer than the smaller maximum, counted from the issue.
-fn capped(ttl: Duration, max_ttl: Duration, mount: &MountSettings, elapsed: Duration) -> (Duration, Option<String>) {
-    let asked = if ttl.is_zero() { mount.default_lease_ttl } else { ttl };
-    let max = if max_ttl.is_zero() { mount.max_lease_ttl } else { max_ttl.min(mount.max_lease_ttl) };
+/// A stored number of seconds, of which 0 stands for none.
+fn some_seconds(seconds: u64) -> Option<Duration> {
+    (seconds > 0).then(|| Duration::from_secs(seconds))
+}
+
+/// The time to live that the server grants: never longer than the smaller maximum, counted from the issue.
+fn capped(
+    ttl: Option<Duration>,
+    max_ttl: Option<Duration>,
+    mount: &MountSettings,
+    elapsed: Duration,
+) -> (Duration, Option<String>) {
+    let asked = ttl.unwrap_or(mount.default_lease_ttl);
+    let max = max_ttl.map_or(mount.max_lease_ttl, |max_ttl| max_ttl.min(mount.max_lease_ttl));
     let left = max.saturating_sub(elapsed);
     if asked <= left {
         return (asked, None);
@@ -133,7 +143,7 @@ mod tests {
             (500, 0, 2000, 0, true),
         ];
         for (ttl, max, elapsed, expected, warns) in rows {
-            let (granted, warning) = capped(seconds(ttl), seconds(max), &mount, seconds(elapsed));
+            let (granted, warning) = capped(some_seconds(ttl), some_seconds(max), &mount, seconds(elapsed));
             assert_eq!((granted, warning.is_some()), (seconds(expected), warns), "{ttl} {max} {elapsed}");
         }
     }

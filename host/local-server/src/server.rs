@@ -127,12 +127,12 @@ impl<E: Engine, L: Leases> Server<'_, E, L> {
     ///
     /// # Errors
     /// If the renewed lease could not be stored.
-    pub async fn renew(&self, leased: Leased, increment: Duration) -> Result<Outcome, StorageError> {
+    pub async fn renew(&self, leased: Leased, increment: Option<Duration>) -> Result<Outcome, StorageError> {
         let Leased { lease, data } = leased;
         if !lease.renewable {
             return Ok(Outcome::refused(400, "lease is not renewable"));
         }
-        let request = self.request(Operation::Renew, &lease.path, data, Some(lease.for_engine(Some(increment))));
+        let request = self.request(Operation::Renew, &lease.path, data, Some(lease.for_engine(None, increment)));
         let answer = self.engine.handle(request).await;
         let mut outcome = Outcome::new(Operation::Renew, &answer);
         if outcome.is_error() {
@@ -152,7 +152,8 @@ impl<E: Engine, L: Leases> Server<'_, E, L> {
     /// If the lease could not be deleted.
     pub async fn revoke(&self, leased: Leased) -> Result<Outcome, StorageError> {
         let Leased { lease, data } = leased;
-        let request = self.request(Operation::Revoke, &lease.path, data, Some(lease.for_engine(None)));
+        let request =
+            self.request(Operation::Revoke, &lease.path, data, Some(lease.for_engine(Some(lease.id.clone()), None)));
         let outcome = Outcome::new(Operation::Revoke, &self.engine.handle(request).await);
         if outcome.is_error() {
             return Ok(Outcome { status: 400, ..outcome });

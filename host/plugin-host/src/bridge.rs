@@ -59,17 +59,17 @@ impl Factory for Mounts {
     async fn setup(&self, setup: Setup) -> Result<Arc<dyn Backend>, String> {
         let Setup { storage, system_view, .. } = &setup;
         let (storage, system_view) = (Arc::clone(storage), Arc::clone(system_view));
-        // Without a UUID the server only asks what the plugin is.
-        let is_mount = !setup.backend_uuid.is_empty();
         if !self.upstream_read_only {
             check_mount_options(&setup.config)?;
         }
+        let backend_uuid = setup.backend_uuid.clone().unwrap_or_default();
         let settings = ControllerSettings {
-            storage: is_mount.then(|| Arc::clone(&storage)),
+            // Without a UUID the server only asks what the plugin is.
+            storage: setup.backend_uuid.is_some().then(|| Arc::clone(&storage)),
             options: setup.config.clone(),
             mount: self.runtime.mount(MountSettings {
-                name: setup.backend_uuid.clone(),
-                backend_uuid: setup.backend_uuid,
+                name: backend_uuid.clone(),
+                backend_uuid,
                 options: setup.config,
                 storage,
                 system_view: setup.system_view,

@@ -21,8 +21,8 @@ pub trait Factory: Send + Sync + 'static {
 pub struct Setup {
     /// Mount options, and the server's `plugin_name`, `plugin_type`, `plugin_version`.
     pub config: BTreeMap<String, String>,
-    /// Identifies the mount for as long as it exists; empty while the plugin is being registered.
-    pub backend_uuid: String,
+    /// Identifies the mount for as long as it exists; `None` while the plugin is being registered.
+    pub backend_uuid: Option<String>,
     /// The mount's storage, over its own connection to the server.
     pub storage: Arc<dyn Storage>,
     /// The server's view, over the same connection.

@@ -65,7 +65,7 @@ impl<F: Factory> BackendServer<F> {
             Connection::dial(&socket, &self.shared.tls).await.map_err(|error| error.to_string())?;
         let setup = Setup {
             config: args.config,
-            backend_uuid: args.backend_uuid,
+            backend_uuid: Some(args.backend_uuid).filter(|uuid| !uuid.is_empty()),
             storage: Arc::new(StorageClient::new(connection.clone())),
             system_view: Arc::new(SystemViewClient::new(connection)),
         };

@@ -19,7 +19,7 @@ use crate::wire::pb::storage_client::StorageClient as Stub;
 
 /// The calls of one mount. Clones share the connection. The server cancels a call whose future is dropped.
 ///
-/// A call with an empty `txn` runs outside any transaction.
+/// A call without a `txn` runs outside any transaction.
 #[derive(Clone)]
 pub(crate) struct StorageCalls {
     stub: Stub<Connection>,
@@ -63,8 +63,8 @@ impl StorageCalls {
         }
     }
 
-    pub(crate) async fn get(&self, txn: &str, key: &str) -> Result<Option<StorageEntry>, StorageError> {
-        let args = pb::StorageGetArgs { key: key.to_owned(), txn: txn.to_owned() };
+    pub(crate) async fn get(&self, txn: Option<&str>, key: &str) -> Result<Option<StorageEntry>, StorageError> {
+        let args = pb::StorageGetArgs { key: key.to_owned(), txn: txn.unwrap_or_default().to_owned() };
         let reply = call(self.stub.clone().get(args)).await?;
         translate::storage_outcome(reply.err)?;
         let entry = reply.entry.map(translate::storage_entry_from_pb);
@@ -76,20 +76,21 @@ impl StorageCalls {
         }
     }
 
-    pub(crate) async fn put(&self, txn: &str, entry: StorageEntry) -> Result<(), StorageError> {
+    pub(crate) async fn put(&self, txn: Option<&str>, entry: StorageEntry) -> Result<(), StorageError> {
         let entry = Some(translate::storage_entry_into_pb(entry));
-        let reply = call(self.stub.clone().put(pb::StoragePutArgs { entry, txn: txn.to_owned() })).await?;
+        let reply =
+            call(self.stub.clone().put(pb::StoragePutArgs { entry, txn: txn.unwrap_or_default().to_owned() })).await?;
         translate::storage_outcome(reply.err)
     }
 
-    pub(crate) async fn delete(&self, txn: &str, key: &str) -> Result<(), StorageError> {
-        let args = pb::StorageDeleteArgs { key: key.to_owned(), txn: txn.to_owned() };
+    pub(crate) async fn delete(&self, txn: Option<&str>, key: &str) -> Result<(), StorageError> {
+        let args = pb::StorageDeleteArgs { key: key.to_owned(), txn: txn.unwrap_or_default().to_owned() };
         let reply = call(self.stub.clone().delete(args)).await?;
         translate::storage_outcome(reply.err)
     }
 
-    pub(crate) async fn list(&self, txn: &str, prefix: &str) -> Result<Vec<String>, StorageError> {
-        let args = pb::StorageListArgs { prefix: prefix.to_owned(), txn: txn.to_owned() };
+    pub(crate) async fn list(&self, txn: Option<&str>, prefix: &str) -> Result<Vec<String>, StorageError> {
+        let args = pb::StorageListArgs { prefix: prefix.to_owned(), txn: txn.unwrap_or_default().to_owned() };
         let reply = call(self.stub.clone().list(args)).await?;
         translate::storage_outcome(reply.err)?;
         Ok(sorted(reply.keys))
@@ -97,7 +98,7 @@ impl StorageCalls {
 
     pub(crate) async fn list_page(
         &self,
-        txn: &str,
+        txn: Option<&str>,
         prefix: &str,
         after: &str,
         limit: u32,
@@ -111,7 +112,7 @@ impl StorageCalls {
                 prefix: prefix.to_owned(),
                 after: after.to_owned(),
                 limit: i32::try_from(limit).unwrap_or(i32::MAX),
-                txn: txn.to_owned(),
+                txn: txn.unwrap_or_default().to_owned(),
             };
             match deadline(self.stub.clone().list_page(args)).await?.map(Response::into_inner) {
                 Ok(reply) => {

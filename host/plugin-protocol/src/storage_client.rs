@@ -20,23 +20,23 @@ impl StorageClient {
 #[async_trait]
 impl StorageView for StorageClient {
     async fn get(&self, key: &str) -> Result<Option<StorageEntry>, StorageError> {
-        self.0.get("", key).await
+        self.0.get(None, key).await
     }
 
     async fn put(&self, entry: StorageEntry) -> Result<(), StorageError> {
-        self.0.put("", entry).await
+        self.0.put(None, entry).await
     }
 
     async fn delete(&self, key: &str) -> Result<(), StorageError> {
-        self.0.delete("", key).await
+        self.0.delete(None, key).await
     }
 
     async fn list(&self, prefix: &str) -> Result<Vec<String>, StorageError> {
-        self.0.list("", prefix).await
+        self.0.list(None, prefix).await
     }
 
     async fn list_page(&self, prefix: &str, after: &str, limit: u32) -> Result<Vec<String>, StorageError> {
-        self.0.list_page("", prefix, after, limit).await
+        self.0.list_page(None, prefix, after, limit).await
     }
 }
 

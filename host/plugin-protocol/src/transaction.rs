@@ -83,8 +83,8 @@ impl Open {
         let waiting = mem::take(&mut *self.waiting());
         let sent = waiting.into_iter().map(|write| async move {
             match write {
-                Write::Put(entry) => self.calls.put(&self.id, entry).await,
-                Write::Delete(key) => self.calls.delete(&self.id, &key).await,
+                Write::Put(entry) => self.calls.put(Some(&self.id), entry).await,
+                Write::Delete(key) => self.calls.delete(Some(&self.id), &key).await,
             }
         });
         // All are waited for: the end must not overtake one that is under way.
@@ -202,7 +202,7 @@ impl Drop for ServerTransaction {
 impl StorageView for ServerTransaction {
     async fn get(&self, key: &str) -> Result<Option<StorageEntry>, StorageError> {
         let key = key.to_owned();
-        self.read(|open| async move { open.calls.get(&open.id, &key).await }).await
+        self.read(|open| async move { open.calls.get(Some(&open.id), &key).await }).await
     }
 
     async fn put(&self, entry: StorageEntry) -> Result<(), StorageError> {
@@ -215,12 +215,12 @@ impl StorageView for ServerTransaction {
 
     async fn list(&self, prefix: &str) -> Result<Vec<String>, StorageError> {
         let prefix = prefix.to_owned();
-        self.read(|open| async move { open.calls.list(&open.id, &prefix).await }).await
+        self.read(|open| async move { open.calls.list(Some(&open.id), &prefix).await }).await
     }
 
     async fn list_page(&self, prefix: &str, after: &str, limit: u32) -> Result<Vec<String>, StorageError> {
         let (prefix, after) = (prefix.to_owned(), after.to_owned());
-        self.read(move |open| async move { open.calls.list_page(&open.id, &prefix, &after, limit).await }).await
+        self.read(move |open| async move { open.calls.list_page(Some(&open.id), &prefix, &after, limit).await }).await
     }
 }
 

@@ -78,7 +78,9 @@ impl Arguments {
         let outcome = match self.operation {
             Operation::Renew | Operation::Revoke => match find(path)? {
                 None => Ok(Outcome::refused(400, "lease not found")),
-                Some(leased) if self.operation == Operation::Renew => server.renew(leased, self.increment()).await,
+                Some(leased) if self.operation == Operation::Renew => {
+                    server.renew(leased, self.increment.map(Into::into)).await
+                }
                 Some(leased) => server.revoke(leased).await,
             },
             Operation::Rollback => server.rollback(data).await,

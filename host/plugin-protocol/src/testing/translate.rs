@@ -46,11 +46,15 @@ fn lease_into_pb(lease: Lease) -> pb::Secret {
     let options = pb::LeaseOptions {
         ttl: nanos_from_duration(lease.ttl),
         renewable: lease.renewable,
-        increment: nanos_from_duration(lease.increment),
+        increment: nanos_from_duration(lease.increment.unwrap_or_default()),
         issue_time: Some(time_into_pb(lease.issue_time)),
-        max_ttl: nanos_from_duration(lease.max_ttl),
+        max_ttl: nanos_from_duration(lease.max_ttl.unwrap_or_default()),
     };
-    pb::Secret { lease_options: Some(options), internal_data: lease.internal_data, lease_id: lease.id }
+    pb::Secret {
+        lease_options: Some(options),
+        internal_data: lease.internal_data,
+        lease_id: lease.id.unwrap_or_default(),
+    }
 }
 
 /// The response that a server sees.

@@ -57,9 +57,9 @@ fn operation_from_pb(name: &str) -> Option<Operation> {
 fn lease_from_pb(secret: pb::Secret) -> Lease {
     let options = secret.lease_options.unwrap_or_default();
     Lease {
-        id: secret.lease_id,
+        id: Some(secret.lease_id).filter(|id| !id.is_empty()),
         issue_time: time_from_pb(options.issue_time),
-        ttl: duration_from_nanos(options.ttl),
+        ttl: duration_from_nanos(options.ttl).unwrap_or_default(),
         max_ttl: duration_from_nanos(options.max_ttl),
         increment: duration_from_nanos(options.increment),
         renewable: options.renewable,
@@ -144,15 +144,15 @@ mod tests {
 
     prop_compose! {
         fn lease()(
-            id in ".*", issued in 0..1_u64 << 40, nanos in 0..1_000_000_000_u32, ttl in 0..i64::MAX as u64,
-            max_ttl in 0..i64::MAX as u64, increment in 0..i64::MAX as u64, renewable: bool, data in "\\{.*\\}",
+            id in proptest::option::of(".+"), issued in 0..1_u64 << 40, nanos in 0..1_000_000_000_u32, ttl in 0..i64::MAX as u64,
+            max_ttl in proptest::option::of(1..i64::MAX as u64), increment in proptest::option::of(1..i64::MAX as u64), renewable: bool, data in "\\{.*\\}",
         ) -> Lease {
             Lease {
                 id,
                 issue_time: SystemTime::UNIX_EPOCH + Duration::new(issued, nanos),
                 ttl: Duration::from_nanos(ttl),
-                max_ttl: Duration::from_nanos(max_ttl),
-                increment: Duration::from_nanos(increment),
+                max_ttl: max_ttl.map(Duration::from_nanos),
+                increment: increment.map(Duration::from_nanos),
                 renewable,
                 internal_data: data,
             }

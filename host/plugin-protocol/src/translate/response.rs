@@ -27,11 +27,11 @@ pub(crate) fn response_into_pb(response: Response) -> Result<pb::Response, Error
 fn secret_into_pb(secret: Secret) -> Result<pb::Secret, Error> {
     check_object(&secret.internal_data, "the lease's internal data")?;
     let options = pb::LeaseOptions {
-        ttl: nanos_from_duration(secret.ttl),
+        ttl: nanos_from_duration(secret.ttl.unwrap_or_default()),
         renewable: secret.renewable,
         increment: 0,
         issue_time: Some(YEAR_ONE),
-        max_ttl: nanos_from_duration(secret.max_ttl),
+        max_ttl: nanos_from_duration(secret.max_ttl.unwrap_or_default()),
     };
     Ok(pb::Secret { lease_options: Some(options), internal_data: secret.internal_data, lease_id: String::new() })
 }
@@ -66,8 +66,8 @@ mod tests {
     #[test]
     fn a_secret_has_an_issue_time_and_no_lease_id() {
         let secret = Secret {
-            ttl: Duration::from_secs(60),
-            max_ttl: Duration::MAX,
+            ttl: Some(Duration::from_secs(60)),
+            max_ttl: Some(Duration::MAX),
             renewable: true,
             internal_data: r#"{"secret_type":"token"}"#.into(),
         };
@@ -89,8 +89,7 @@ mod tests {
             let error = with_data(bad).map(|_| ()).unwrap_err();
             assert_eq!(error, Error::Internal("response data is not a JSON object".into()), "{bad}");
         }
-        let secret =
-            Secret { ttl: Duration::ZERO, max_ttl: Duration::ZERO, renewable: false, internal_data: "canary".into() };
+        let secret = Secret { ttl: None, max_ttl: None, renewable: false, internal_data: "canary".into() };
         let error = response_into_pb(Response { secret: Some(secret), ..Response::default() }).map(|_| ()).unwrap_err();
         assert_eq!(error, Error::Internal("the lease's internal data is not a JSON object".into()));
     }
@@ -99,12 +98,12 @@ mod tests {
         #[test]
         fn responses_survive_the_wire(
             key in "[a-z]{1,9}", text in ".*", warnings in proptest::collection::vec(".*", 0..3),
-            ttl in 0..i64::MAX as u64, max_ttl in 0..i64::MAX as u64, renewable: bool, leased: bool,
+            ttl in proptest::option::of(1..i64::MAX as u64), max_ttl in proptest::option::of(1..i64::MAX as u64), renewable: bool, leased: bool,
         ) {
             let data = serde_json::json!({ key.clone(): text.clone() }).to_string();
             let secret = Secret {
-                ttl: Duration::from_nanos(ttl),
-                max_ttl: Duration::from_nanos(max_ttl),
+                ttl: ttl.map(Duration::from_nanos),
+                max_ttl: max_ttl.map(Duration::from_nanos),
                 renewable,
                 internal_data: data.clone(),
             };

@@ -12,9 +12,9 @@ pub(crate) fn nanos_from_duration(duration: Duration) -> i64 {
     i64::try_from(duration.as_nanos()).unwrap_or(i64::MAX)
 }
 
-/// A negative duration counts as none.
-pub(crate) fn duration_from_nanos(nanos: i64) -> Duration {
-    Duration::from_nanos(u64::try_from(nanos).unwrap_or(0))
+/// On the wire, zero and negative durations stand for none.
+pub(crate) fn duration_from_nanos(nanos: i64) -> Option<Duration> {
+    u64::try_from(nanos).ok().filter(|nanos| *nanos > 0).map(Duration::from_nanos)
 }
 
 /// A time before 1970, such as Go's "no time", counts as 1970.
@@ -35,8 +35,10 @@ mod tests {
     fn durations_saturate() {
         assert_eq!(nanos_from_duration(Duration::MAX), i64::MAX);
         assert_eq!(nanos_from_duration(Duration::from_secs(2)), 2_000_000_000);
-        assert_eq!(duration_from_nanos(-1), Duration::ZERO);
-        assert_eq!(duration_from_nanos(i64::MIN), Duration::ZERO);
+        assert_eq!(duration_from_nanos(2), Some(Duration::from_nanos(2)));
+        for none in [0, -1, i64::MIN] {
+            assert_eq!(duration_from_nanos(none), None);
+        }
     }
 
     #[test]

@@ -278,8 +278,8 @@ fn echo(request: &Request) -> Value {
 fn lease(request: &Request) -> Result<Option<Response>, Error> {
     let Some(lease) = &request.lease else {
         let secret = Secret {
-            ttl: Duration::from_secs(60),
-            max_ttl: Duration::from_secs(120),
+            ttl: Some(Duration::from_secs(60)),
+            max_ttl: Some(Duration::from_secs(120)),
             renewable: true,
             internal_data: json!({ "secret_type": "toy" }).to_string(),
         };
@@ -287,7 +287,7 @@ fn lease(request: &Request) -> Result<Option<Response>, Error> {
     };
     answer(&json!({
         "id": lease.id,
-        "increment_s": lease.increment.as_secs(),
+        "increment_s": lease.increment.map(|increment| increment.as_secs()),
         "internal_data": serde_json::from_str::<Value>(&lease.internal_data).unwrap(),
     }))
 }

@@ -57,11 +57,11 @@ fn into_framework(request: envelope::Request) -> framework::Request {
         mount_point: request.mount_point,
         identity: framework::Identity { display_name, entity_id, token_accessor, remote_address },
         lease: request.lease.map(|lease| framework::Lease {
-            id: lease.id,
+            id: lease.id.unwrap_or_default(),
             issue_time: lease.issue_time.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default(),
             ttl: lease.ttl,
-            max_ttl: lease.max_ttl,
-            increment: lease.increment,
+            max_ttl: lease.max_ttl.unwrap_or_default(),
+            increment: lease.increment.unwrap_or_default(),
             renewable: lease.renewable,
             internal_data: object(&lease.internal_data),
         }),
@@ -89,8 +89,8 @@ fn operation(operation: envelope::Operation) -> framework::Operation {
 
 fn from_framework(response: framework::Response) -> envelope::Response {
     let secret = response.secret.map(|secret| Secret {
-        ttl: secret.ttl,
-        max_ttl: secret.max_ttl,
+        ttl: Some(secret.ttl).filter(|ttl| !ttl.is_zero()),
+        max_ttl: Some(secret.max_ttl).filter(|max_ttl| !max_ttl.is_zero()),
         renewable: secret.renewable,
         internal_data: Value::Object(secret.internal_data).to_string(),
     });

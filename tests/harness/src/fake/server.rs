@@ -243,7 +243,6 @@ impl<E: EngineCalls> Driver for FakeServer<E> {
     }
 
     fn renew(&self, lease_id: &str, increment: Option<Duration>) -> Outcome {
-        let increment = increment.unwrap_or_default();
         self.with_lease(lease_id, async |server, leased| server.renew(leased, increment).await)
     }
 

@@ -70,11 +70,11 @@ fn operation(operation: Operation) -> wit::Operation {
 
 fn lease(lease: Lease) -> wit::Lease {
     wit::Lease {
-        id: lease.id,
+        id: lease.id.unwrap_or_default(),
         issue_time: unix_seconds(lease.issue_time),
         ttl: nanoseconds(lease.ttl),
-        max_ttl: nanoseconds(lease.max_ttl),
-        increment: nanoseconds(lease.increment),
+        max_ttl: nanoseconds(lease.max_ttl.unwrap_or_default()),
+        increment: nanoseconds(lease.increment.unwrap_or_default()),
         renewable: lease.renewable,
         internal_data: lease.internal_data,
     }
@@ -177,13 +177,18 @@ fn from_wit(response: wit::Response) -> Response {
         data: response.data,
         warnings: response.warnings,
         secret: response.secret.map(|secret| Secret {
-            ttl: Duration::from_nanos(secret.ttl),
-            max_ttl: Duration::from_nanos(secret.max_ttl),
+            ttl: some_nanoseconds(secret.ttl),
+            max_ttl: some_nanoseconds(secret.max_ttl),
             renewable: secret.renewable,
             internal_data: secret.internal_data,
         }),
         headers: response.headers.into_iter().collect(),
     }
+}
+
+/// A time of the WIT, in which 0 stands for none.
+fn some_nanoseconds(nanoseconds: u64) -> Option<Duration> {
+    (nanoseconds > 0).then(|| Duration::from_nanos(nanoseconds))
 }
 
 fn check_error(error: wit::Error, limits: &Limits) -> InvokeError {
@@ -308,7 +313,7 @@ mod tests {
     fn good_responses_pass_unchanged() {
         let answer = checked(leased(r#"{"secret_type":"astra\u005ftoken","n":1}"#, 5)).unwrap().unwrap();
         assert_eq!(answer.data.as_deref(), Some("{}"));
-        assert_eq!(answer.secret.unwrap().ttl, Duration::from_nanos(5));
+        assert_eq!(answer.secret.unwrap().ttl, Some(Duration::from_nanos(5)));
         assert!(checked(response(" {\"a\": [1, null]} ")).is_ok());
         assert!(check_response(Ok(None), &Limits::default()).unwrap().is_none());
     }

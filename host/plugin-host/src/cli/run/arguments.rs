@@ -1,7 +1,6 @@
 //! What `run` is told.
 
 use std::path::PathBuf;
-use std::time::Duration;
 
 use clap::ValueEnum;
 use local_server::Leased;
@@ -36,7 +35,7 @@ pub struct Arguments {
 
     /// Ask for this time to live, on renew.
     #[arg(long, value_name = "DURATION")]
-    increment: Option<humantime::Duration>,
+    pub(super) increment: Option<humantime::Duration>,
 
     /// As for serving.
     #[command(flatten)]
@@ -113,10 +112,6 @@ impl Arguments {
             return Err(Failure::Usage("`--lease` is for renew and revoke".to_owned()));
         }
         Ok((path.trim_matches('/').to_owned(), values::parse(&fields)?))
-    }
-
-    pub(super) fn increment(&self) -> Duration {
-        self.increment.map_or(Duration::ZERO, Into::into)
     }
 
     /// The lease of the named file.
