@@ -1,3 +1,3 @@
-//! One module for each supported version of the WIT, each with its conversions and its host functions.
+//! One module for each supported version of the WIT, with its conversions and its host functions.
 
 pub(crate) mod v0_1;

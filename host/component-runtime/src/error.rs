@@ -11,13 +11,13 @@ use crate::SealError;
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 #[non_exhaustive]
 pub enum InvokeError {
-    /// The guest's own answer.
+    /// The guest answered with an error.
     #[error(transparent)]
     Guest(#[from] envelope::Error),
-    /// Too many requests in flight for the whole of the bounded wait: 503.
+    /// Too many requests were in progress for the whole wait: 503.
     #[error("no free slot: {0}")]
     Busy(&'static str),
-    /// The guest met a limit: 500, naming it.
+    /// The guest reached a limit: 500, with the limit.
     #[error("the component met its limit of {limit}")]
     Limit {
         /// Name and value, such as `64 MiB of memory`.
@@ -32,10 +32,10 @@ pub enum InvokeError {
     /// The guest trapped or panicked; wasm function names only. A panic's message is in the guest's own log line.
     #[error("the component trapped: {0}")]
     Trap(String),
-    /// What the guest answered breaks the contract (not JSON, a code out of range …).
+    /// The guest's answer breaks the contract (not JSON, a code out of range …).
     #[error("the component broke its contract: {0}")]
     Contract(String),
-    /// Our fault.
+    /// A fault of the host.
     #[error("host error: {0}")]
     Host(String),
 }
@@ -68,19 +68,19 @@ impl InvokeError {
 #[derive(Debug, Error)]
 #[non_exhaustive]
 pub enum LoadError {
-    /// This machine cannot give what the engine needs.
-    #[error("this machine does not give what the engine needs: {0}")]
+    /// This machine lacks something that the engine needs.
+    #[error("this machine lacks something that the engine needs: {0}")]
     Engine(String),
-    /// Too many before it, or too large for this machine.
+    /// Too many components wait, or this one is too large for this machine.
     #[error("compiling it took longer than {0:?}, the wait for its turn included")]
     Deadline(Duration),
-    /// Sealed code that is not ours, or not for this.
+    /// Sealed code with another seal, or for another module or engine.
     #[error("its precompiled code is not loaded: {0}")]
     Sealed(#[from] SealError),
-    /// Not a component, or one that does not compile.
+    /// The bytes are no component, or do not compile.
     #[error("not a component that can run here: {0}")]
     Invalid(String),
-    /// Imports something that no guest gets, or exports no backend of a version we know.
+    /// The component imports something that no guest gets, or exports no backend of a known version.
     #[error("not of the world `secrets-engine:world/engine`: {0}")]
     World(String),
     /// `describe` failed.
@@ -89,7 +89,7 @@ pub enum LoadError {
 }
 
 impl LoadError {
-    /// Would the same bytes fail again in this process, whatever the machine has to do meanwhile?
+    /// Would the same bytes fail again in this process, under any load of the machine?
     #[must_use]
     pub fn is_lasting(&self) -> bool {
         match self {
@@ -112,7 +112,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn callers_learn_limit_and_request_id_and_nothing_else() {
+    fn callers_see_limit_and_request_id_and_nothing_else() {
         let rows = [
             (InvokeError::Busy("requests in flight"), "too many requests in flight, try again later (request ID r1)"),
             (
@@ -158,7 +158,7 @@ mod tests {
     }
 
     #[test]
-    fn what_lies_in_the_bytes_lasts_and_what_lies_in_the_machine_passes() {
+    fn an_error_of_the_bytes_is_lasting_and_one_of_the_machine_is_not() {
         let deadline = Duration::from_secs(1);
         let lasting = [
             LoadError::Invalid(String::new()),
@@ -177,7 +177,7 @@ mod tests {
     }
 
     #[test]
-    fn an_internal_request_has_no_id_to_name() {
+    fn the_error_of_an_internal_request_names_no_id() {
         assert_eq!(InvokeError::Trap(String::new()).to_error("").to_string(), "plugin component failed");
     }
 }

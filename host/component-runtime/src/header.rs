@@ -17,7 +17,7 @@ fn is_whole(mut sections: &[u8]) -> bool {
     true
 }
 
-/// Refuses at once, and in words that help, what cannot be a component.
+/// Refuses bytes that cannot be a component, before they are compiled.
 ///
 /// # Errors
 /// `Invalid`.
@@ -37,7 +37,7 @@ pub(crate) fn check_header(wasm: &[u8]) -> Result<(), LoadError> {
     Err(LoadError::Invalid(what.to_owned()))
 }
 
-/// How all WebAssembly begins (<https://webassembly.github.io/spec/core/binary/modules.html>); version and layer follow.
+/// The start of all WebAssembly (<https://webassembly.github.io/spec/core/binary/modules.html>); version and layer follow.
 const MAGIC: &[u8] = b"\0asm";
 const HEADER_BYTES: usize = 8;
 
@@ -47,7 +47,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_no_component_is_named_by_its_first_bytes() {
+    fn bytes_that_are_no_component_are_recognised_by_their_start() {
         let rows: [(&[u8], &str); 10] = [
             (b"\0asm\x0d\0\x01\0\0\x05abc", "cut off"),
             (b"\0asm\x0d\0\x01\0\0", "cut off"),

@@ -1,4 +1,4 @@
-//! What a component may ask of the host, and how people call it.
+//! The capabilities that a component may ask the host for, and their names.
 
 use std::collections::BTreeSet;
 use std::fmt;
@@ -8,7 +8,7 @@ use wasmtime::component::Component;
 
 use crate::LoadError;
 
-/// One thing that the host does for a guest. A module's imports tell which of them it asks for.
+/// One service of the host. The imports of a module say which capabilities the module asks for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Capability {
     /// To read and write the mount's storage.
@@ -28,11 +28,11 @@ pub enum Capability {
 }
 
 impl Capability {
-    /// All there are.
+    /// All capabilities.
     pub const ALL: [Self; 7] =
         [Self::Storage, Self::Locks, Self::Log, Self::SystemView, Self::Clock, Self::Random, Self::OutboundHttp];
 
-    /// As people say it.
+    /// The name for people.
     #[must_use]
     pub fn word(self) -> &'static str {
         match self {
@@ -46,7 +46,7 @@ impl Capability {
         }
     }
 
-    /// As programs say it: one word.
+    /// The name for programs: one word.
     #[must_use]
     pub fn name(self) -> &'static str {
         match self {
@@ -66,7 +66,7 @@ impl fmt::Display for Capability {
 impl FromStr for Capability {
     type Err = String;
 
-    /// From its name.
+    /// Reads the name for programs.
     fn from_str(text: &str) -> Result<Self, String> {
         let found = Self::ALL.into_iter().find(|capability| capability.name() == text);
         let names = || Self::ALL.map(Self::name).join("`, `");
@@ -93,10 +93,10 @@ const ALLOWED: [(&str, Option<Capability>); 13] = [
     ("wasi:random/random", Some(Capability::Random)),
 ];
 
-/// What a component asks for. Refused when it asks for more than there is, naming what.
+/// The capabilities of a component.
 ///
 /// # Errors
-/// `World`.
+/// `World`, with the names of imports that no guest gets.
 pub(crate) fn capabilities(component: &Component) -> Result<BTreeSet<Capability>, LoadError> {
     let ty = component.component_type();
     let (mut capabilities, mut refused) = (BTreeSet::new(), Vec::new());
@@ -123,7 +123,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn versions_do_not_matter_for_what_is_allowed() {
+    fn an_import_is_allowed_in_any_version() {
         assert_eq!(interface("wasi:io/poll@0.2.6"), "wasi:io/poll");
         assert_eq!(interface("run"), "run");
         assert!(ALLOWED.iter().all(|(allowed, _)| *allowed != interface("wasi:filesystem/types@0.2.12")));
@@ -140,7 +140,7 @@ mod tests {
     }
 
     #[test]
-    fn a_capability_is_read_as_it_is_named() {
+    fn a_capability_is_read_from_its_name() {
         for capability in Capability::ALL {
             assert_eq!(capability.name().parse(), Ok(capability));
             assert!(ALLOWED.iter().any(|(_, known)| *known == Some(capability)), "{capability} is asked for by import");

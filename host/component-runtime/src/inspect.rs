@@ -1,6 +1,6 @@
-//! What can be said of a file without trusting it: what kind it is, what it imports and exports, whether it loads.
+//! The imports and exports of a component that is not trusted, and whether the component loads.
 //!
-//! Nothing of it runs but `describe`, in the sandbox of every load.
+//! Only `describe` runs, in the sandbox of every load.
 
 use std::sync::Arc;
 
@@ -11,18 +11,18 @@ use crate::{LoadError, Module, loader};
 
 /// A component that compiles.
 pub struct Inspection {
-    /// Names of its imports with their versions, as `secrets-engine:host/storage@0.1.0`, sorted.
+    /// Names of its imports with versions, such as `secrets-engine:host/storage@0.1.0`, sorted.
     pub imports: Vec<String>,
     /// Names of its exports, sorted.
     pub exports: Vec<String>,
-    /// The module, where it can serve here.
+    /// The module, or why it cannot serve here.
     pub module: Result<Arc<Module>, LoadError>,
 }
 
-/// Compiles it, reads its names, and loads it.
+/// Compiles a component, reads its imports and exports, and loads it.
 ///
 /// # Errors
-/// When it is no component at all.
+/// When the bytes are no component.
 pub(crate) async fn inspect(runtime: &Arc<Shared>, wasm: &[u8]) -> Result<Inspection, LoadError> {
     let component = loader::compile(runtime, wasm).await?;
     let (imports, exports) = names(&component);

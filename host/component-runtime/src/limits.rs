@@ -1,6 +1,6 @@
-//! Every limit that the runtime holds a guest, an upstream or itself to: unit, value and reason.
+//! Every limit of a guest, of an upstream and of the runtime itself: unit, value and reason.
 //!
-//! [`Limits`] carries them; its default is the constants. Only tests give others.
+//! [`Limits`] has them with the constants as default. Only tests use other values.
 
 use std::time::Duration;
 
@@ -41,26 +41,27 @@ limits! {
     /// Requests at once of one mount: half of all, so that no mount can starve the others.
     pub const REQUESTS_IN_FLIGHT_PER_MOUNT_MAX: usize = 500; => requests_in_flight_per_mount_max,
 
-    /// How long a request may wait for its turn; longer, and the client is better told to come back.
+    /// Time that a request waits for a permit; then the client should retry.
     pub const PERMIT_WAIT: Duration = Duration::from_secs(5); => permit_wait,
 
-    /// One request as a whole. The server gives up after 90 s by default; ours comes first, so that it is told why.
+    /// Time of one request. The server gives up after 90 s by default; this deadline is earlier, so that the server gets
+    /// the reason.
     pub const REQUEST_DEADLINE: Duration = Duration::from_secs(60); => request_deadline,
 
-    /// Loading calls `describe`, which has nothing to wait for.
+    /// Time of `describe`, which waits for nothing.
     pub const DESCRIBE_DEADLINE: Duration = Duration::from_secs(5); => describe_deadline,
 
-    /// Compiling a component, waiting for those before it included: 20 modules of a megabyte on a busy machine.
+    /// Time to compile a component, with the wait for its turn: 20 modules of a megabyte on a busy machine.
     pub const COMPILE_DEADLINE: Duration = Duration::from_secs(120); => compile_deadline,
 
     /// Processor time of one request. A mint takes well under a millisecond, a full OpenAPI document some.
     pub const PROCESSOR_TIME: Duration = Duration::from_secs(1); => processor_time,
 
-    /// Processor time that a request earns with each MiB of answers that it receives, so that a long list is not ended for
-    /// its length: several times what parsing that much JSON takes.
+    /// Processor time that a request gains with each MiB of received answers, so that a long list does not end its request:
+    /// several times the time that a MiB of JSON takes to parse.
     pub const PROCESSOR_TIME_PER_RECEIVED_MIB: Duration = Duration::from_millis(50); => processor_time_per_received_mib,
 
-    /// Processor time of one request, however much it receives: what a list of 300 MB earns.
+    /// Largest processor time of one request, for a list of 300 MB.
     pub const PROCESSOR_TIME_MAX: Duration = Duration::from_secs(15); => processor_time_max,
 
     /// Linear memory of one request, all memories together.
@@ -78,14 +79,14 @@ limits! {
     /// Random bytes of one call; keys and IDs need 64 at the most.
     pub const RANDOM_BYTES_PER_CALL_MAX: usize = 4 * KIB; => random_bytes_per_call_max,
 
-    /// Calls a guest may make after it was told that it met a limit; one that does not listen is stopped.
+    /// Refused calls of one request; a guest that continues after so many errors is stopped.
     pub const REFUSALS_MAX: u32 = 100; => refusals_max,
 
     /// Storage calls of one request, those in transactions included.
     pub const STORAGE_CALLS_MAX: u32 = 10_000; => storage_calls_max,
 
-    /// Names that all lists of one request may return together: a mount of 100,000 entries can be walked whole, and all
-    /// names of some 40 bytes fit the memory of one request several times.
+    /// Names that all lists of one request return together: enough to scan a mount of 100,000 entries, and all names of
+    /// some 40 bytes fit into the memory of one request several times.
     pub const STORAGE_KEYS_LISTED_MAX: usize = 250_000; => storage_keys_listed_max,
 
     /// Bytes that one request may read from and write to storage.
@@ -97,16 +98,16 @@ limits! {
     /// Open transactions at once; each holds resources in the server.
     pub const TRANSACTIONS_OPEN_MAX: usize = 4; => transactions_open_max,
 
-    /// Questions to the server about mount, node and entities, of one request.
+    /// System view calls of one request.
     pub const SYSTEM_VIEW_CALLS_MAX: u32 = 1_000; => system_view_calls_max,
 
-    /// How long to wait for a lock: as `engine-api` promises, 503 afterwards.
+    /// Time that a request waits for a lock; then the engine answers 503.
     pub const LOCK_WAIT: Duration = Duration::from_secs(10); => lock_wait,
 
     /// Locks that one request may hold at once.
     pub const LOCKS_HELD_MAX: usize = 16; => locks_held_max,
 
-    /// A lock's key: a storage key with a prefix.
+    /// Bytes of a lock's key: a storage key with a prefix.
     pub const LOCK_KEY_BYTES_MAX: usize = 4 * KIB; => lock_key_bytes_max,
 
     /// A log line with its fields; longer ones are cut.
@@ -124,7 +125,7 @@ limits! {
     /// A guest's error text.
     pub const ERROR_BYTES_MAX: usize = 64 * KIB; => error_bytes_max,
 
-    /// A component's size; compiling takes about a second for each MiB.
+    /// Bytes of a component; the compiler takes about a second for each MiB.
     pub const WASM_BYTES_MAX: usize = 32 * MIB; => wasm_bytes_max,
 }
 
@@ -165,18 +166,17 @@ limits! {
     pub const EGRESS_IDLE_TIMEOUT: Duration = Duration::from_secs(30); => idle_timeout,
 }
 
-/// What a process that compiles may have of memory: the largest component takes about half of it.
+/// Memory of a compiler process: the largest component takes about half.
 pub const COMPILE_MEMORY_BYTES_MAX: usize = 2048 * MIB;
 
-/// Reads of one `get-many` that are on their way at once: beyond it they take turns, so that one request does not
-/// fill the connection that its mount shares.
+/// Reads of one `get-many` in progress at once, so that one request does not fill the connection of its mount.
 pub const READS_AT_ONCE: usize = 32;
 
 /// A name's look-up on a system that names no DNS server: the hosts file answers at once, and musl's resolver would wait
 /// for a server that is not there until [`EGRESS_CONNECT_TIMEOUT`] ends the attempt without a reason.
 pub const LOOKUP_WITHOUT_RESOLVER: Duration = Duration::from_secs(1);
 
-/// A number of bytes as people say it.
+/// A number of bytes for people.
 pub(crate) fn bytes_text(bytes: usize) -> String {
     if bytes >= MIB && bytes.is_multiple_of(MIB) {
         format!("{} MiB", bytes / MIB)
@@ -192,7 +192,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn sizes_are_said_as_people_say_them() {
+    fn sizes_have_the_largest_unit_that_fits() {
         assert_eq!(bytes_text(64 * MIB), "64 MiB");
         assert_eq!(bytes_text(4 * KIB), "4 KiB");
         assert_eq!(bytes_text(1500), "1500 bytes");

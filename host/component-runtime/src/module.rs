@@ -25,7 +25,7 @@ pub struct Module {
 }
 
 impl Module {
-    /// Asks the component what it is, with nothing in its reach but the log.
+    /// Calls `describe`, which reaches nothing but the log.
     pub(crate) async fn describe(
         runtime: Arc<Shared>,
         pre: EnginePre<StoreState>,
@@ -38,34 +38,35 @@ impl Module {
         Ok(Self { runtime, pre, capabilities, description })
     }
 
-    /// As the guest described itself when loaded.
+    /// The guest's description from the time of loading.
     #[must_use]
     pub fn description(&self) -> &Description {
         &self.description
     }
 
-    /// What it asks of the host, by its imports.
+    /// The capabilities that the module asks for, by its imports.
     #[must_use]
     pub fn capabilities(&self) -> &BTreeSet<Capability> {
         &self.capabilities
     }
 
-    /// Its code, sealed for `Runtime::load_sealed`. `digest` is the SHA-256 of the component. Blocks for milliseconds.
+    /// The compiled code, sealed for `Runtime::load_sealed`. `digest` is the SHA-256 of the component. Blocks for
+    /// milliseconds.
     ///
     /// # Errors
-    /// When the code cannot be had, which was not seen.
+    /// When the code cannot be serialized, which does not happen in practice.
     pub fn seal(&self, key: &SealKey, digest: [u8; 32]) -> Result<Vec<u8>, LoadError> {
         let code = self.pre.instance_pre().component().serialize();
         let code = code.map_err(|error| LoadError::Engine(format!("{error:#}")))?;
         Ok(sealed::seal(key, Subject::new(&self.runtime.engine, digest), &code))
     }
 
-    /// Serves one request in a fresh instance. Dropping the future ends the instance.
+    /// Serves one request in a fresh instance. The drop of the future ends the instance.
     ///
     /// # Errors
-    /// The guest's own, or why there is no answer of it.
+    /// The guest's own error, or why the guest did not answer.
     pub async fn handle_request(&self, mount: &Arc<Mount>, request: Request) -> Result<Option<Response>, InvokeError> {
-        // Converted first: what is secret in a request is then zeroed, also where it is not let in.
+        // Converted first, so that the memory of secrets is cleared also if the request is not let in.
         let (timeout, request) = (request.timeout, v0_1::into_wit(request));
         let (call, _permit) = self.admit(mount, caller(&request), timeout).await?;
         let answer = invoke::run(&self.pre, call, &request.0, |guest, store, request| {
@@ -80,7 +81,7 @@ impl Module {
     /// # Errors
     /// As `handle_request`.
     pub async fn check_existence(&self, mount: &Arc<Mount>, request: Request) -> Result<Option<bool>, InvokeError> {
-        // Converted first: what is secret in a request is then zeroed, also where it is not let in.
+        // Converted first, so that the memory of secrets is cleared also if the request is not let in.
         let (timeout, request) = (request.timeout, v0_1::into_wit(request));
         let (call, _permit) = self.admit(mount, caller(&request), timeout).await?;
         let answer = invoke::run(&self.pre, call, &request.0, |guest, store, request| {

@@ -1,7 +1,7 @@
-//! What a store carries for one request: its limits, its counts, its resources.
+//! The state of a store: limits, counts and resources of one request.
 //!
-//! Made for one request and dropped with it, whatever happened. Fields are dropped in order of declaration:
-//! `hooks` first, so that no HTTP request that is just being put together goes out after the guest is gone.
+//! Fields are dropped in order of declaration: `hooks` first, so that no unfinished HTTP request goes out after the guest
+//! is gone.
 
 use std::sync::Arc;
 use std::time::Duration;

@@ -1,5 +1,4 @@
-//! The bridge: each request of the server goes to a fresh instance of the
-//! component, and its answer back, with one log line.
+//! Takes each request of the server to the module of its mount, and writes one log line for each request.
 
 use std::ffi::OsString;
 use std::future::Future;
@@ -17,12 +16,12 @@ use plugin_protocol::{Backend, Factory, Setup};
 use crate::egress_args::check_mount_options;
 use crate::{Config, VERSION, component, host_paths};
 
-/// All mounts of this process: one runtime and one library of modules serve them.
+/// All mounts of this process, which share one runtime and one module registry.
 pub(crate) struct Mounts {
     runtime: Runtime,
     registry: Arc<ModuleRegistry>,
     controllers: Arc<ModuleControllers>,
-    /// Does the registration say so for all mounts? Their options then say nothing.
+    /// Does the registration make all mounts read-only? Then the options of a mount do not matter.
     upstream_read_only: bool,
 }
 
@@ -37,7 +36,7 @@ impl Mounts {
             limits: Limits::default(),
         };
         let runtime = Runtime::new(settings).map_err(|error| error.to_string())?;
-        // By what runs, whatever lies under its name by now.
+        // The running program, also if there is another file under its name by now.
         let path = PathBuf::from("/proc/self/exe");
         let arguments = crate::COMPILE.map(OsString::from).to_vec();
         runtime.compile_in_processes(CompilerProgram { path, arguments });
@@ -90,17 +89,17 @@ struct MountBackend {
     system_view: Arc<dyn SystemView>,
 }
 
-/// The data of a rollback that must leave nothing for a later one.
+/// The data of the last rollback of a mount, which must leave nothing for a later one.
 const IMMEDIATE: &str = r#"{"immediate":true}"#;
 
 impl MountBackend {
-    /// Disabling a mount, the server marks it and then sends a rollback like
-    /// any other (`internal/vault/mount.go`); engines are told by its data.
+    /// A server that disables a mount taints the mount and then sends an ordinary rollback (`internal/vault/mount.go`).
+    /// The host marks this rollback in its data, for the engine.
     async fn is_last_rollback(&self, request: &Request) -> bool {
         request.operation == Operation::Rollback && matches!(self.system_view.tainted().await, Ok(true))
     }
 
-    /// The guest's answer.
+    /// Asks the guest.
     async fn guest(&self, request: Request) -> Result<Option<Response>, Error> {
         let line = RequestLine::new(&request, "handle-request");
         line.log(self.controller.handle_request(request)).await
@@ -109,8 +108,8 @@ impl MountBackend {
 
 #[async_trait]
 impl Backend for MountBackend {
-    /// Broken configuration is reported by the request that needs it: an error
-    /// here would leave a mount that serves all the same.
+    /// Reports no broken configuration: the request that needs the configuration does. After an error here the mount would
+    /// serve all the same.
     async fn initialize(&self) -> Result<(), Error> {
         self.controller.set_up();
         Ok(())
@@ -136,7 +135,7 @@ impl Backend for MountBackend {
             if self.is_last_rollback(&request).await {
                 request.data = IMMEDIATE.to_owned();
             } else {
-                // Also where nothing watches the directory, the server's call each minute has it looked at.
+                // The server's call each minute triggers a reconcile pass, also if nothing watches the directory.
                 self.controller.trigger();
             }
         }
@@ -152,18 +151,18 @@ impl Backend for MountBackend {
         line.log(self.controller.check_existence(request)).await
     }
 
-    /// Instances keep nothing, so there is no cache to drop but the state of modules.
+    /// Instances keep nothing, so the state of modules is the only cache.
     async fn invalidate_key(&self, key: &str) {
         self.controller.invalidate(key);
     }
 
-    /// The connection to the server goes with the last clone of its clients.
+    /// The connection to the server closes with the drop of its last client.
     async fn cleanup(&self) {
         self.controller.close();
     }
 }
 
-/// What the log says of one request.
+/// The log line of one request.
 struct RequestLine {
     request_id: String,
     operation: Operation,
@@ -185,8 +184,7 @@ impl RequestLine {
         }
     }
 
-    /// Waits for the answer and writes the one line of this request: at debug
-    /// where the guest answered, at warn with the cause where it could not.
+    /// Waits for the answer and writes the line: at debug if the guest answered, at warn with the cause if not.
     async fn log<T>(self, answer: impl Future<Output = Result<T, ServeError>>) -> Result<T, Error> {
         match answer.await {
             Ok(value) => {
@@ -213,7 +211,7 @@ impl RequestLine {
     }
 }
 
-/// With microseconds and no more, for people to read.
+/// Milliseconds with at most three decimals.
 fn milliseconds(elapsed: Duration) -> f64 {
     (elapsed.as_secs_f64() * 1_000_000.0).round() / 1_000.0
 }

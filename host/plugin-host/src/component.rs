@@ -1,4 +1,4 @@
-//! The component that the binary carries, so that the server's SHA-256 covers it.
+//! The component that the binary carries, which the server's SHA-256 of the plugin covers.
 
 use std::path::Path;
 use std::process::ExitCode;
@@ -10,7 +10,7 @@ use crate::code_slot;
 /// The Astra engine.
 pub(crate) const ASTRA_WASM: &[u8] = include_bytes!(env!("ASTRA_WASM"));
 
-/// The Astra engine, with its code compiled ahead of time by this very wasmtime, so that a start costs milliseconds.
+/// The Astra engine with its precompiled code, with which a start takes milliseconds.
 pub(crate) fn embedded() -> Embedded {
     Embedded { wasm: ASTRA_WASM, precompiled: code_slot::code() }
 }

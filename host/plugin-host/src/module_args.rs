@@ -1,4 +1,4 @@
-//! The settings of where modules come from, beside the one in the binary.
+//! The arguments that say which modules may run beside the embedded one.
 
 use std::path::PathBuf;
 
@@ -6,8 +6,8 @@ use clap::Args;
 use modules::{CacheSettings, Digest, PublicKey, RegistrySettings, TrustPolicy};
 use zeroize::Zeroizing;
 
-/// The environment variable of the key that seals compiled modules: it stands in the registration's `env`, and is
-/// not shown by `ps` as arguments are.
+/// The environment variable of the key that seals compiled modules. The registration has the key in `env`: `ps` shows
+/// arguments, but not the environment.
 pub const CACHE_KEY_VARIABLE: &str = "MODULE_CACHE_KEY";
 
 /// Which modules may run beside the embedded one. Without a directory, none.
@@ -64,7 +64,7 @@ impl TrustArgs {
 }
 
 impl ModuleArgs {
-    /// What the library of modules is made with.
+    /// The settings of the module registry.
     ///
     /// # Errors
     /// Names the arguments that contradict each other.
@@ -94,7 +94,7 @@ impl ModuleArgs {
         for (argument, path) in
             [("--modules-dir", Some(directory)), ("--module-cache-dir", self.module_cache_dir.as_ref())]
         {
-            // The server starts us in a folder of its choice.
+            // The server starts the plugin in a folder of its choice.
             if let Some(path) = path.filter(|path| !path.is_absolute()) {
                 return Err(format!("{argument}={}: give the path from the root on", path.display()));
             }
@@ -122,7 +122,7 @@ impl ModuleArgs {
 
 #[expect(clippy::disallowed_methods, reason = "part of the configuration, read once at the start")]
 fn cache_key_from_environment() -> Option<Zeroizing<String>> {
-    // What is no text is no key: it becomes an empty one, which is refused.
+    // A value that is no text becomes an empty key, which is refused.
     let key = std::env::var_os(CACHE_KEY_VARIABLE)?;
     Some(Zeroizing::new(key.into_string().unwrap_or_default()))
 }
@@ -149,7 +149,7 @@ mod tests {
         line.modules.settings_with(cache_key)
     }
 
-    /// The arguments that make a directory of use, and these.
+    /// The arguments for a directory of modules, and these.
     fn with(more: &[&str]) -> Vec<String> {
         let args = ["--modules-dir=/modules".to_owned(), format!("--trust-key={KEY}")];
         args.into_iter().chain(more.iter().map(|arg| (*arg).to_owned())).collect()
@@ -162,7 +162,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_given_is_what_the_library_gets() {
+    fn the_registry_gets_the_arguments() {
         let args = with(&["--module-cache-dir=/cache", &format!("--module-sha256={SHA256}"), "--trust-threshold=1"]);
         for key in ["00".repeat(32), "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=".to_owned()] {
             let settings = settings(&args, Some(&key)).unwrap();

@@ -9,7 +9,7 @@ use tempfile::TempPath;
 use thiserror::Error as ThisError;
 use tokio::net::UnixListener;
 
-/// Where containers, the only ones to name a group, know their groups from.
+/// The file in which containers, which alone name a group, have their groups.
 const GROUP_FILE: &str = "/etc/group";
 
 /// Why there is no socket.
@@ -55,7 +55,7 @@ fn restrict(path: &Path, group: Option<&str>) -> io::Result<()> {
     fs::set_permissions(path, fs::Permissions::from_mode(mode))
 }
 
-/// A group's number: given as such, or looked up by name.
+/// The number of a group, from a number or a name.
 fn group_id(group: &str) -> io::Result<u32> {
     if let Ok(id) = group.parse() {
         return Ok(id);
@@ -80,7 +80,7 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn the_socket_is_private_and_its_file_goes_with_it() {
+    async fn the_socket_is_private_and_its_file_is_removed_with_it() {
         let directory = tempfile::tempdir().unwrap();
         let first = Socket::bind(Some(directory.path()), None).unwrap();
         let second = Socket::bind(Some(directory.path()), None).unwrap();
@@ -91,7 +91,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_group_by_number_or_name_may_use_it() {
+    async fn a_group_by_number_or_name_may_use_the_socket() {
         let directory = tempfile::tempdir().unwrap();
         let own = fs::metadata(directory.path()).unwrap().gid();
         let socket = Socket::bind(Some(directory.path()), Some(&own.to_string())).unwrap();
@@ -103,7 +103,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_directory_that_is_not_there_is_named() {
+    async fn the_error_names_a_directory_that_does_not_exist() {
         let error = Socket::bind(Some(Path::new("/nonexistent")), None).unwrap_err();
         assert!(error.to_string().contains("`/nonexistent`"), "{error}");
     }

@@ -1,6 +1,6 @@
 //! The client of the server's `pb.SystemView` service, for one mount.
 //!
-//! What a server does not implement is "unsupported", not a failure.
+//! A call that the server does not implement is `Unsupported`, not a failure.
 
 use std::future::Future;
 use std::time::Duration;
@@ -86,7 +86,7 @@ mod tests {
     use super::*;
 
     #[tokio::test(start_paused = true)]
-    async fn no_question_waits_longer_than_its_deadline() {
+    async fn no_system_view_call_waits_longer_than_its_deadline() {
         let begin = tokio::time::Instant::now();
         let outcome = ask(std::future::pending::<Result<Response<()>, Status>>()).await;
         assert_eq!(outcome, Err(SystemViewError::Failed("the server's system view did not answer within 30 s".into())));
@@ -94,7 +94,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn what_is_not_implemented_is_unsupported() {
+    async fn a_call_that_the_server_does_not_implement_is_unsupported() {
         let refused = |status: Status| async move { ask::<()>(async { Err(status) }).await };
         assert_eq!(refused(Status::unimplemented("x")).await, Err(SystemViewError::Unsupported));
         let failed = refused(Status::unknown("missing system view implementation")).await;

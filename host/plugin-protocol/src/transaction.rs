@@ -1,13 +1,11 @@
 //! A transaction of the server's storage.
 //!
-//! A call with an id that the server no longer knows silently runs outside
-//! any transaction. So the id never leaves this file, a finished transaction
-//! is gone by type, and calls are neither cancelled nor overtaken by the end:
-//! they run in turns, in tasks that outlive their callers.
+//! A call with an ID that the server does not know any more silently runs outside any transaction. Therefore the ID
+//! never leaves this file, the types allow no call on a finished transaction, and neither a cancelled call nor the end of
+//! the transaction overtakes another call: calls run one after the other, in tasks that outlive their callers.
 //!
-//! Writes wait here until something has to see them, a read or the commit, and
-//! then go out together: nobody sees them earlier, and each would cost a whole
-//! round trip to the server.
+//! Writes wait until a read or the commit has to see them, and then go out together: nobody sees them earlier, and each
+//! would cost a round trip to the server.
 
 use std::future::Future;
 use std::mem;
@@ -23,7 +21,7 @@ use crate::limits::{WRITES_WAITING_BYTES_MAX, WRITES_WAITING_MAX};
 use crate::storage_calls::StorageCalls;
 use crate::task;
 
-/// A transaction of the server. Dropped without commit it is rolled back, in a task of its own.
+/// A transaction of the server. A drop without commit rolls the transaction back, in a task of its own.
 pub(crate) struct ServerTransaction {
     open: Option<Arc<Open>>,
 }
@@ -31,13 +29,13 @@ pub(crate) struct ServerTransaction {
 struct Open {
     calls: StorageCalls,
     id: String,
-    /// Held by the call under way.
+    /// Held by the call in progress.
     turn: Mutex<()>,
-    /// Writes that the server has not been told of.
+    /// Writes that the server does not have yet.
     waiting: StdMutex<Vec<Write>>,
-    /// A write failed: without it the others must not happen.
+    /// A write failed: the others must not happen without it.
     failed: AtomicBool,
-    /// The end has come: tasks that get their turn only now must not reach the server.
+    /// The transaction has ended: a task whose turn comes only now must not reach the server.
     over: AtomicBool,
 }
 
@@ -68,8 +66,8 @@ impl Open {
         self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Must the writes that wait go out before this one can wait with them?
-    /// Sent together, two of one key could come in either order.
+    /// Must the waiting writes go out before this one can wait with them? Two writes of one key that go out together could
+    /// arrive in either order.
     fn is_full_for(&self, write: &Write) -> bool {
         let waiting = self.waiting();
         let bytes: usize = waiting.iter().chain([write]).map(Write::bytes).sum();
@@ -78,7 +76,7 @@ impl Open {
             || waiting.iter().any(|other| other.key() == write.key())
     }
 
-    /// Tells the server of the writes that wait, all at once.
+    /// Sends the waiting writes to the server, all at once.
     async fn send_waiting(&self) -> Result<(), StorageError> {
         let waiting = mem::take(&mut *self.waiting());
         let sent = waiting.into_iter().map(|write| async move {
@@ -87,7 +85,7 @@ impl Open {
                 Write::Delete(key) => self.calls.delete(Some(&self.id), &key).await,
             }
         });
-        // All are waited for: the end must not overtake one that is under way.
+        // Waits for all of them: the end must not overtake a write in progress.
         let outcome = join_all(sent).await.into_iter().collect();
         self.failed.fetch_or(Result::<(), _>::is_err(&outcome), Ordering::Relaxed);
         outcome
@@ -116,14 +114,14 @@ impl ServerTransaction {
         }
     }
 
-    /// Takes it out. A call whose caller has gone, and whose task did not get its turn yet, is not made any more.
+    /// Ends the transaction for its user. A call whose caller has gone, and whose turn has not come, is not made any more.
     fn end(&mut self) -> Option<Arc<Open>> {
         let open = self.open.take()?;
         open.over.store(true, Ordering::Relaxed);
         Some(open)
     }
 
-    /// Lets a write wait, once those before it that it cannot wait with have gone out.
+    /// Adds a write to the waiting ones. Sends those first that cannot wait together with this one.
     async fn write(&self, write: Write) -> Result<(), StorageError> {
         let Some(open) = self.open.as_ref() else { return Err(ended()) };
         if open.is_full_for(&write) {
@@ -146,7 +144,7 @@ impl ServerTransaction {
         .await
     }
 
-    /// Runs one call in its turn, to its end, whatever happens to the caller.
+    /// Runs one call in its turn, to its end, also if the caller goes away.
     async fn call<T, F>(&self, call: impl FnOnce(Arc<Open>) -> F + Send + 'static) -> Result<T, StorageError>
     where
         T: Send + 'static,
@@ -186,12 +184,12 @@ fn ended() -> StorageError {
 
 impl Drop for ServerTransaction {
     fn drop(&mut self) {
-        // Outside a runtime nothing can be sent; the process is at its end then.
+        // Outside a runtime, at the end of the process, nothing can be sent.
         let Some(open) = self.end().filter(|_| tokio::runtime::Handle::try_current().is_ok()) else { return };
         drop(run(Some(open), |open| async move {
             let outcome = open.calls.rollback(&open.id).await;
             if let Err(error) = &outcome {
-                tracing::warn!(%error, "failed to roll an abandoned transaction back");
+                tracing::warn!(%error, "failed to roll back a transaction whose request ended without a commit");
             }
             outcome
         }));
@@ -226,12 +224,12 @@ impl StorageView for ServerTransaction {
 
 #[async_trait]
 impl Transaction for ServerTransaction {
-    /// The error may also be that of a write which had waited.
+    /// The error may also be that of a waiting write.
     async fn commit(mut self: Box<Self>) -> Result<(), StorageError> {
         run(self.end(), |open| async move {
             let outcome = open.commit().await;
             if outcome.is_err() {
-                // If the server never saw the commit, it still holds the transaction; else it says so.
+                // A server that never saw the commit still has the transaction; another server answers with an error.
                 drop(open.calls.rollback(&open.id).await);
             }
             outcome

@@ -1,8 +1,7 @@
-//! The only code that knows both the wire's types and this crate's own.
+//! The only code that knows both the types of the wire and those of [`envelope`].
 //!
-//! Total in both directions and free of I/O: whatever a server sends becomes
-//! a request or an error, whatever a backend answers becomes valid on the
-//! wire. Durations are nanoseconds there, dynamic data is JSON text.
+//! The translation is total in both directions and does no I/O: each message of a server becomes a request or an error,
+//! and each answer of a backend becomes valid on the wire. The wire has durations as nanoseconds, dynamic data as JSON.
 
 mod error;
 mod mount;

@@ -1,6 +1,6 @@
 //! `secrets-engine:world@0.1.0`: generated bindings, and the host functions that its guests import.
 //!
-//! Thin by intent: counts against the quota, calls the capability, converts the error.
+//! A host function counts against the quota, calls the capability and converts the error, and no more.
 
 /// Lets a call through that the quota grants. Otherwise answers the guest with this error, or traps.
 macro_rules! granted {

@@ -85,7 +85,7 @@ impl ModuleController {
         // the trial again.
         let switched = self.swap_back(work, &plan.from, plan.to);
         // Until the write succeeds, storage may have the old state or this one.
-        work.adopt(plan.next.clone(), true);
+        work.adopt_unsaved(plan.next.clone());
         if let Err(SaveError::Failed(rejection)) = self.save(work, plan.next).await {
             tracing::warn!(mount = self.name(), %rejection, "cannot store an automatic revert");
         }

@@ -1,4 +1,4 @@
-//! The files that commands read and write: bounded, named in every error.
+//! Reads and writes the files of commands, with a limit of size. Every error names the file.
 
 #![expect(clippy::disallowed_types, reason = "the files are the user's, named by the user")]
 
@@ -18,7 +18,7 @@ pub(crate) fn read(path: &Path, bytes_max: usize) -> Result<Vec<u8>, Failure> {
     bounded(file, bytes_max, &path.display().to_string())
 }
 
-/// As `read`; none where there is no such file.
+/// As `read`; `None` if there is no such file.
 ///
 /// # Errors
 /// Names the file.
@@ -51,18 +51,20 @@ fn bounded(source: impl std::io::Read, bytes_max: usize, name: &str) -> Result<V
 /// Writes a new file that only its owner reads.
 ///
 /// # Errors
-/// When it is there already: it is never overwritten.
+/// When the file exists: no file is overwritten.
 pub(crate) fn write_new_private(path: &Path, content: &[u8]) -> Result<(), Failure> {
     let opened = OpenOptions::new().write(true).create_new(true).mode(0o600).open(path);
     let mut file = opened.map_err(|error| match error.kind() {
-        std::io::ErrorKind::AlreadyExists => Failure::Not(format!("`{}` is there already; it stays", path.display())),
+        std::io::ErrorKind::AlreadyExists => {
+            Failure::Not(format!("`{}` exists and is not overwritten: choose another name", path.display()))
+        }
         _ => failed("write", path, &error),
     })?;
     let written = file.write_all(content).and_then(|()| file.sync_all());
     written.map_err(|error| failed("write", path, &error))
 }
 
-/// Writes a file in the place of an earlier one, whole or not at all.
+/// Replaces a file as a whole, or not at all.
 ///
 /// # Errors
 /// Names the file.
@@ -79,7 +81,7 @@ pub(crate) fn replace(path: &Path, content: &[u8]) -> Result<(), Failure> {
     written.map(drop).map_err(|error| failed("write", path, &error))
 }
 
-/// Opens a file for reading and writing; made anew, only its owner reads it.
+/// Opens a file to read and write. Only its owner can read a file that is made.
 ///
 /// # Errors
 /// Names the file.

@@ -52,7 +52,7 @@ fn the_hosts_paths_are_these_and_all_below() {
 }
 
 #[tokio::test]
-async fn what_serves_a_mount_is_read_below_it() {
+async fn a_read_of_module_names_the_module_that_serves() {
     let (status, _) = answer(Operation::Read, "module", "null").await.unwrap();
     assert_eq!(status["state"], "serves");
     assert_eq!(status["engine"], "astra");
@@ -69,7 +69,7 @@ async fn what_serves_a_mount_is_read_below_it() {
 }
 
 #[test]
-fn what_a_change_came_to_is_told_with_what_is_still_to_do() {
+fn the_answer_to_a_change_says_what_is_left_to_do() {
     let id = || ModuleId::new("toy", "2.0.0").unwrap();
     let free = |serves| Done::Unpinned { serves, passed_over: vec!["toy 3.0.0: no".to_owned()] };
     let rows = [
@@ -122,7 +122,7 @@ async fn fields_are_checked_before_anything_happens() {
 }
 
 #[tokio::test]
-async fn other_operations_and_other_paths_below_are_nobodys() {
+async fn other_operations_and_other_paths_below_module_are_unsupported() {
     assert_eq!(answer(Operation::Update, "module", "{}").await.unwrap_err(), Error::UnsupportedOperation);
     assert_eq!(answer(Operation::Read, "module/use", "{}").await.unwrap_err(), Error::UnsupportedOperation);
     assert_eq!(answer(Operation::Delete, "module", "{}").await.unwrap_err(), Error::UnsupportedOperation);
@@ -131,7 +131,7 @@ async fn other_operations_and_other_paths_below_are_nobodys() {
 }
 
 #[tokio::test]
-async fn each_of_them_has_help() {
+async fn each_path_of_the_host_has_help() {
     for path in ["module", "module/reload", "module/rollback", "module/use"] {
         let (help, _) = answer(Operation::Help, path, "{}").await.unwrap();
         let text = help["help"].as_str().unwrap();
@@ -169,7 +169,7 @@ fn fields_come_as_text_numbers_and_lists() {
 }
 
 #[test]
-fn what_does_not_fit_is_refused_in_the_frameworks_words() {
+fn a_value_that_does_not_fit_is_refused_in_the_frameworks_words() {
     let rows = [
         (
             r#"{"version":[1]}"#,

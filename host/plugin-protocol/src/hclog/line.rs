@@ -1,7 +1,7 @@
-//! One log line as hclog's JSON (go-plugin `log_entry.go`).
+//! Encodes one log line as hclog's JSON (go-plugin `log_entry.go`).
 //!
-//! The server panics on a line whose `@message`, `@level` or `@timestamp` is
-//! not a string, so these are written here and no field can replace them.
+//! The server panics on a line whose `@message`, `@level` or `@timestamp` is no string, so the encoder writes these keys
+//! and lets no field replace them.
 
 use std::time::SystemTime;
 
@@ -10,7 +10,7 @@ use tracing::Level;
 
 use crate::limits::{LOG_LINE_BYTES_MAX, LOG_TEXT_BYTES_MAX};
 
-/// Encodes a line, with its newline. What is too long is cut and says so.
+/// Encodes a line, with its newline. A line that is too long is cut, and has the field `truncated`.
 pub(crate) fn encode(
     level: Level,
     module: &str,
@@ -47,7 +47,7 @@ fn encode_at(
     text
 }
 
-/// The start of a text, as far as its limit goes.
+/// The start of a text, up to the limit for one text.
 pub(super) fn cut_text(text: &str) -> &str {
     text.get(..text.floor_char_boundary(LOG_TEXT_BYTES_MAX)).unwrap_or_default()
 }
@@ -94,7 +94,7 @@ mod tests {
     }
 
     #[test]
-    fn the_longest_line_is_cut_and_says_so() {
+    fn a_line_that_is_too_long_is_cut_and_marked() {
         // Control characters grow sixfold.
         for text in ["x".repeat(LOG_LINE_BYTES_MAX), "\u{1}".repeat(1 << 20), "é".repeat(1 << 16)] {
             for (message, field) in [(&*text, ""), ("short", &*text), (&*text, &*text)] {

@@ -1,10 +1,10 @@
-//! Errors: one type number for each kind (`sdk/plugin/pb/translation.go`).
+//! Errors: the server has one type number for each variant (`sdk/plugin/pb/translation.go`).
 
 use envelope::Error;
 
 use crate::wire::pb;
 
-/// The wire's form. A kind that is added here does not compile until its number is decided.
+/// The wire's form. A new variant does not compile until its number is decided.
 pub(crate) fn error_into_pb(error: Error) -> pb::ProtoError {
     let mut code = 0;
     let err_type = match &error {
@@ -32,7 +32,7 @@ mod tests {
     use crate::testing::translate::error_from_pb;
 
     #[test]
-    fn every_kind_has_its_number_and_survives() {
+    fn every_error_has_its_number_and_survives_the_wire() {
         let rows = [
             (Error::Plain("cannot write to readonly storage".into()), 0, "cannot write to readonly storage", 0),
             (Error::User("a".into()), 1, "a", 0),

@@ -12,11 +12,10 @@ use crate::wire::pb;
 const NULL: &str = "null";
 const EMPTY_OBJECT: &str = "{}";
 
-/// A request, if it asks for something that backends do.
+/// A request with an operation that backends have.
 ///
-/// Other operations are refused here, before a backend could act on them:
-/// OpenBao sends `resolve-path` with the data of a write before the write
-/// itself, and even without a valid token.
+/// Other operations are refused before a backend could act on them: OpenBao sends `resolve-path` with the data of a write
+/// before the write itself, even without a valid token.
 pub(crate) fn request_from_pb(request: Option<pb::Request>, timeout: Option<Duration>) -> Result<Request, Error> {
     let request = request.ok_or(Error::InvalidRequest)?;
     Ok(Request {
@@ -37,7 +36,7 @@ pub(crate) fn request_from_pb(request: Option<pb::Request>, timeout: Option<Dura
     })
 }
 
-/// `None` for what no secrets engine is asked, or this one does not do.
+/// `None` for an operation that no secrets engine gets, or that this crate does not offer.
 fn operation_from_pb(name: &str) -> Option<Operation> {
     Some(match name {
         "create" => Operation::Create,
@@ -70,7 +69,7 @@ fn lease_from_pb(secret: pb::Secret) -> Lease {
     }
 }
 
-/// Header names are lower-case here, whatever Go makes of them.
+/// Headers by lower-case name. Go changes the case of names.
 fn headers_from_pb(headers: BTreeMap<String, pb::Header>) -> BTreeMap<String, Vec<String>> {
     let mut lower = BTreeMap::<String, Vec<String>>::new();
     for (name, values) in headers {
@@ -122,7 +121,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_there_has_a_meaning() {
+    fn a_missing_field_has_its_default() {
         assert_eq!(request_from_pb(None, None).map(|_| ()), Err(Error::InvalidRequest));
         let empty = pb::Request { operation: "read".into(), ..pb::Request::default() };
         let request = request_from_pb(Some(empty), None).unwrap();

@@ -9,8 +9,8 @@ use crate::wire::pb;
 /// JSON for "nothing", as Go writes it.
 const NULL: &str = "null";
 
-/// The wire's form. Data that is no JSON object is the backend's mistake: the
-/// server would fail with a message that helps nobody.
+/// The wire's form. Data that is no JSON object is a bug of the backend, and an error here: the server would fail with a
+/// message that does not help.
 pub(crate) fn response_into_pb(response: Response) -> Result<pb::Response, Error> {
     let data = response.data.unwrap_or_else(|| NULL.to_owned());
     check_object(&data, "response data")?;
@@ -23,7 +23,7 @@ pub(crate) fn response_into_pb(response: Response) -> Result<pb::Response, Error
     })
 }
 
-/// The server reads no issue time, but fails without one.
+/// The server does not use the issue time, but fails without one.
 fn secret_into_pb(secret: Secret) -> Result<pb::Secret, Error> {
     check_object(&secret.internal_data, "the lease's internal data")?;
     let options = pb::LeaseOptions {
@@ -36,13 +36,13 @@ fn secret_into_pb(secret: Secret) -> Result<pb::Secret, Error> {
     Ok(pb::Secret { lease_options: Some(options), internal_data: secret.internal_data, lease_id: String::new() })
 }
 
-/// Is this a JSON object, or null? The text itself may be secret.
+/// Fails if the text is neither a JSON object nor null. The error does not quote the text, which may be secret.
 fn check_object(text: &str, what: &str) -> Result<(), Error> {
     let object = text.trim_start().starts_with('{') && serde_json::from_str::<IgnoredAny>(text).is_ok();
     if object || text == NULL {
         return Ok(());
     }
-    tracing::error!(what, bytes = text.len(), "the backend answered with text that is not a JSON object");
+    tracing::error!(what, bytes = text.len(), "the engine's answer is no JSON object");
     Err(Error::Internal(format!("{what} is not a JSON object")))
 }
 
@@ -80,7 +80,7 @@ mod tests {
     }
 
     #[test]
-    fn only_json_objects_go_out_and_their_text_stays_out_of_the_error() {
+    fn only_json_objects_go_out_and_the_error_does_not_quote_the_text() {
         let with_data = |data: &str| response_into_pb(Response { data: Some(data.into()), ..Response::default() });
         for good in ["{}", "null", r#" {"a": [1.50, 12345678901234567890]} "#] {
             assert!(with_data(good).is_ok(), "{good}");

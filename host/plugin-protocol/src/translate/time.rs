@@ -4,10 +4,10 @@ use std::time::{Duration, SystemTime};
 
 use prost_types::Timestamp;
 
-/// What Go sends for "no time": the first second of year 1.
+/// Go's "no time": the first second of year 1.
 pub(super) const YEAR_ONE: Timestamp = Timestamp { seconds: -62_135_596_800, nanos: 0 };
 
-/// Nanoseconds on the wire; what does not fit is as long as can be.
+/// Nanoseconds on the wire; a duration that does not fit becomes the longest one.
 pub(crate) fn nanos_from_duration(duration: Duration) -> i64 {
     i64::try_from(duration.as_nanos()).unwrap_or(i64::MAX)
 }
@@ -17,7 +17,7 @@ pub(crate) fn duration_from_nanos(nanos: i64) -> Option<Duration> {
     u64::try_from(nanos).ok().filter(|nanos| *nanos > 0).map(Duration::from_nanos)
 }
 
-/// A time before 1970, such as Go's "no time", counts as 1970.
+/// A time. One before 1970, such as Go's "no time", becomes 1970.
 pub(super) fn time_from_pb(timestamp: Option<Timestamp>) -> SystemTime {
     let since_epoch = timestamp.and_then(|timestamp| {
         let seconds = u64::try_from(timestamp.seconds).ok()?;

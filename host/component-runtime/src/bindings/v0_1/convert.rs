@@ -1,6 +1,6 @@
-//! Between the runtime's requests and responses and those of the WIT, and the check that a guest keeps its contract.
+//! Converts requests and responses to the WIT and back, and checks that a guest keeps its contract.
 //!
-//! Nothing a guest answers is trusted: JSON must parse, codes and durations be in range, sizes within limits.
+//! No answer of a guest is trusted: JSON must parse, codes and durations must be in range, sizes within limits.
 
 use std::borrow::Cow;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -17,12 +17,12 @@ use crate::{Description, InvokeError, RESERVED_PATH, StorageVersions};
 
 /// The server keeps durations as signed nanoseconds.
 const DURATION_NS_MAX: u64 = i64::MAX as u64;
-/// Name, version and each path of a description.
+/// Bytes of name, version and each path of a description.
 const DESCRIPTION_TEXT_BYTES_MAX: usize = 1_024;
 /// Entries of each list of a description.
 const DESCRIPTION_ENTRIES_MAX: usize = 1_000;
 
-/// A request on its way into a guest. What may be secret in it is zeroed when it is dropped.
+/// A request for a guest. The drop clears the memory of fields that may be secret.
 pub(crate) struct WitRequest(pub(crate) wit::Request);
 
 impl Drop for WitRequest {
@@ -34,7 +34,7 @@ impl Drop for WitRequest {
     }
 }
 
-/// Moves; copies nothing.
+/// Moves the fields, so that no copy of a secret stays behind.
 pub(crate) fn into_wit(request: Request) -> WitRequest {
     WitRequest(wit::Request {
         id: request.id,
@@ -138,14 +138,14 @@ fn check(response: &wit::Response, limits: &Limits) -> Result<(), String> {
     Ok(())
 }
 
-/// What internal data needs at least.
+/// The field that internal data must have.
 #[derive(Deserialize)]
 struct SecretKind<'a> {
     #[serde(borrow, rename = "secret_type")]
     _secret_type: Cow<'a, str>,
 }
 
-/// A parse that copies nothing, so that no secret stays behind. Its error text is not passed on: it may quote.
+/// Checks JSON without a copy, so that no secret stays behind. The parser's error text is left out: the text may quote.
 fn check_object<'a, T: Deserialize<'a>>(text: &'a str, name: &str) -> Result<(), String> {
     if !text.trim_ascii_start().starts_with('{') {
         return Err(format!("`{name}` is no JSON object"));
@@ -218,7 +218,7 @@ fn check_error(error: wit::Error, limits: &Limits) -> InvokeError {
     InvokeError::Guest(error)
 }
 
-/// What a guest says of itself, checked.
+/// The description of a guest, checked.
 ///
 /// # Errors
 /// `Contract`.
@@ -252,8 +252,9 @@ pub(crate) fn check_description(description: WitDescription) -> Result<Descripti
     } else if description.storage_versions.readable_from > description.storage_versions.written {
         "`storage-versions.readable-from` is above `written`"
     } else if let Some(pattern) = paths.unauthenticated.iter().find(opens_the_hosts) {
-        let text =
-            format!("`special-paths.unauthenticated` has `{pattern}`, which opens `{RESERVED_PATH}`, the host's own");
+        let text = format!(
+            "`special-paths.unauthenticated` has `{pattern}`, which opens `{RESERVED_PATH}`, a path of the host"
+        );
         return Err(InvokeError::Contract(text));
     } else {
         return Ok(description);
@@ -261,8 +262,8 @@ pub(crate) fn check_description(description: WitDescription) -> Result<Descripti
     Err(InvokeError::Contract(broken.into()))
 }
 
-/// Could a path that this pattern names be the host's? In the server's patterns a last `*` stands for any end, and a
-/// segment `+` for any segment.
+/// Does the pattern match a path of the host? In the server's patterns a last `*` stands for any end, and a segment `+`
+/// for any segment.
 fn opens_host_path(pattern: &str) -> bool {
     let (first, is_prefix) = match pattern.split_once('/') {
         Some((first, _)) => (first, false),
@@ -310,7 +311,7 @@ mod tests {
     }
 
     #[test]
-    fn good_responses_pass_unchanged() {
+    fn valid_responses_pass_unchanged() {
         let answer = checked(leased(r#"{"secret_type":"astra\u005ftoken","n":1}"#, 5)).unwrap().unwrap();
         assert_eq!(answer.data.as_deref(), Some("{}"));
         assert_eq!(answer.secret.unwrap().ttl, Some(Duration::from_nanos(5)));
@@ -340,7 +341,7 @@ mod tests {
     }
 
     #[test]
-    fn sizes_are_bounded() {
+    fn a_response_and_an_error_have_a_largest_size() {
         let limits = Limits { response_bytes_max: 10, error_bytes_max: 3, ..Limits::default() };
         let large = wit::Response { warnings: vec!["x".repeat(9)], ..response("{}") };
         let refused = check_response(Ok(Some(large)), &limits).err();
@@ -350,7 +351,7 @@ mod tests {
     }
 
     #[test]
-    fn only_error_codes_are_errors() {
+    fn an_error_needs_a_code_from_400_to_599() {
         let coded = |code| Err(wit::Error::Coded(wit::CodedError { code, message: "m".into() }));
         for code in [400, 409, 599] {
             let expected = Error::Coded { code, message: "m".into() };

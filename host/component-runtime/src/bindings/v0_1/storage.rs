@@ -23,7 +23,8 @@ impl Host for StoreState {
     }
 
     async fn get_many(&mut self, keys: Vec<String>) -> Answer<Vec<Option<Entry>>> {
-        // Counted before any is sent; their bytes as they come, since 10,000 large ones fill the host's memory.
+        // All calls count before the first read; bytes count as they come, since 10,000 large entries fill the host's
+        // memory.
         for key in &keys {
             granted!(self.quota.storage_call(key), Error::Limit);
         }
@@ -144,7 +145,7 @@ impl HostTransaction for StoreState {
 }
 
 impl StoreState {
-    /// What was read counts, too; it is too late to save the work, but not the guest's memory.
+    /// Counts the bytes of an entry: too late to save the read, but not the guest's memory.
     fn count_read(&mut self, found: Result<Option<Entry>, Error>) -> Answer<Option<Entry>> {
         if let Ok(Some(entry)) = &found {
             granted!(self.quota.storage_bytes(entry.value.len()), Error::Limit);
@@ -187,7 +188,7 @@ async fn list(view: &dyn StorageView, prefix: &str, page: Option<(&str, u32)>) -
     list_visible(view, prefix, page).await.map_err(into_wit)
 }
 
-/// Guests are not trusted to stay within their prefix: the server's own check is the second one.
+/// Keeps a guest within its prefix. The server checks keys a second time.
 fn check_key(key: &str) -> Result<(), Error> {
     if key.is_empty() || key.ends_with('/') {
         return Err(Error::Failed("a storage key is not empty and does not end in `/`".into()));

@@ -1,4 +1,4 @@
-//! From two surfaces to sentences: what is gone, what is new, what is another now, and whether clients notice.
+//! Compares the paths of two modules: sentences about removed, new and changed things, and whether clients may fail.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -6,14 +6,14 @@ use serde::Serialize;
 
 use super::surface::{Field, Operation, Surface};
 
-/// One thing that is not as before.
+/// One change.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub(super) struct Change {
     /// `path`, `operation`, `field` or `answer`.
     pub(super) what: &'static str,
-    /// Can a client that worked before fail, or miss something?
+    /// May a client that worked before fail, or miss something?
     pub(super) breaking: bool,
-    /// For people.
+    /// A sentence for people.
     pub(super) text: String,
 }
 
@@ -99,7 +99,7 @@ fn answers(changes: &mut Vec<Change>, place: &str, old: &BTreeMap<String, Field>
     }
 }
 
-/// Can a client that worked before fail, or miss something?
+/// May a client that worked before fail, or miss something?
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Effect {
     Breaks,

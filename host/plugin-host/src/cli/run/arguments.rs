@@ -1,4 +1,4 @@
-//! What `run` is told.
+//! The arguments of `run`.
 
 use std::path::PathBuf;
 
@@ -63,18 +63,18 @@ pub struct Arguments {
     values: Vec<String>,
 }
 
-/// What a client does.
+/// The operations of a client, and the periodic call of a server.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(super) enum Operation {
     Read,
-    /// A create where the module says that nothing is there, else an update.
+    /// A create if the module says that nothing is there, else an update.
     Write,
     List,
     Delete,
     Patch,
     Renew,
     Revoke,
-    /// What a server asks for once a minute.
+    /// The call that a server makes once a minute.
     Rollback,
     /// Help text of a path; of the module without one.
     Help,
@@ -92,7 +92,7 @@ impl Arguments {
         let mut fields: Vec<&str> = self.values.iter().map(String::as_str).collect();
         let mut path = self.path.as_deref().unwrap_or_default();
         if self.operation == Operation::Rollback {
-            // It has no path.
+            // A rollback has no path.
             fields.splice(0..0, self.path.as_deref());
             path = "";
         }

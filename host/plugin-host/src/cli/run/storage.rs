@@ -1,6 +1,6 @@
-//! A mount's storage, and its leases, in one file (redb) or in memory.
+//! The storage and the leases of a mount, in one file (redb) or in memory.
 //!
-//! Each write outside a transaction is one of its own. Nothing is encrypted: there is no seal here.
+//! Each write outside a transaction is a transaction of the file. Nothing is encrypted, as there is no seal.
 
 use std::collections::hash_map::RandomState;
 use std::hash::BuildHasher as _;
@@ -21,12 +21,12 @@ use super::table::{self, ENTRIES, children, entry, failed};
 use super::transaction::FileTransaction;
 use crate::cli::{Failure, files};
 
-/// Lease ID to JSON.
+/// The leases as JSON, by ID.
 const LEASES: TableDefinition<'_, &str, &str> = TableDefinition::new("leases");
-/// What is known of the mount.
+/// The backend UUID, and the number of leases that were made.
 const MOUNT: TableDefinition<'_, &str, &str> = TableDefinition::new("mount");
 
-/// Clones share it.
+/// The storage. Clones share one.
 #[derive(Clone)]
 pub(super) struct FileStorage {
     database: Arc<Database>,
@@ -34,10 +34,10 @@ pub(super) struct FileStorage {
 }
 
 impl FileStorage {
-    /// The file's, made where it is not there; in memory without one.
+    /// Opens a storage file, and makes the file if needed; without a path, in memory.
     ///
     /// # Errors
-    /// When it cannot be opened, is of another kind, or is open in another process.
+    /// When the file cannot be opened, is no storage file, or is open in another process.
     pub(super) fn open(path: Option<&Path>) -> Result<Self, Failure> {
         let Some(path) = path else {
             return Self::start(InMemoryBackend::new()).map_err(|text| wrong("memory", &text));
@@ -57,7 +57,7 @@ impl FileStorage {
         Ok(Self { database: Arc::new(database), backend_uuid })
     }
 
-    /// The mount's, made with the file.
+    /// The UUID of the mount, which was made with the file.
     pub(super) fn backend_uuid(&self) -> &str {
         &self.backend_uuid
     }
@@ -113,7 +113,7 @@ impl Leases for FileStorage {
     }
 }
 
-/// Makes the tables, so that readers find them, and the mount's UUID; one that is there stays.
+/// Makes the tables, so that readers find them, and the mount's UUID if there is none.
 fn prepare(database: &Database) -> Result<String, redb::Error> {
     let writing = database.begin_write()?;
     writing.open_table(ENTRIES)?;
@@ -127,7 +127,7 @@ fn prepare(database: &Database) -> Result<String, redb::Error> {
     Ok(backend_uuid)
 }
 
-/// In the form of a UUID. It tells mounts apart and keeps nothing secret, so the hash maps' own seed is enough.
+/// A new UUID. The UUID tells mounts apart and protects no secret, so the random seed of hash maps is enough.
 fn unique() -> String {
     let [high, low] = [0, 1].map(|turn| RandomState::new().hash_one((std::process::id(), turn)));
     let hex = format!("{high:016x}{low:016x}");

@@ -1,5 +1,5 @@
-//! A transaction as OpenBao's: it sees the storage of its beginning and its own writes; its commit fails where
-//! another wrote what it read.
+//! A transaction with the rules of OpenBao: it sees the storage of its beginning and its own writes, and the commit fails
+//! if another transaction wrote what this one read.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -19,12 +19,12 @@ pub(super) struct FileTransaction {
     doings: Mutex<Doings>,
 }
 
-/// What it read and wrote.
+/// The reads and writes of a transaction.
 #[derive(Default)]
 struct Doings {
     touched: BTreeSet<String>,
     listed: BTreeSet<String>,
-    /// None = deleted.
+    /// `None` = deleted.
     written: BTreeMap<String, Option<StorageEntry>>,
 }
 
@@ -43,7 +43,7 @@ impl FileTransaction {
         doings.written.insert(key, entry);
     }
 
-    /// The names of the snapshot, with what was written and without what was deleted.
+    /// The names of the snapshot, with written and without deleted entries.
     fn names(&self, prefix: &str, after: &str, limit: usize) -> Result<Vec<String>, StorageError> {
         let mut doings = self.doings();
         doings.listed.insert(prefix.to_owned());
@@ -62,7 +62,7 @@ impl FileTransaction {
 }
 
 impl Doings {
-    /// Did another write what this one read?
+    /// Has another transaction written what this one read?
     fn conflicts(
         &self,
         then: &Snapshot,

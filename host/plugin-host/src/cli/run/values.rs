@@ -1,4 +1,4 @@
-//! Fields as the server's command line takes them (`go-secure-stdlib/kv-builder` of HashiCorp).
+//! Reads fields in the form of the server's command line (`go-secure-stdlib/kv-builder` of HashiCorp).
 
 use std::path::Path;
 
@@ -94,7 +94,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_field_is_named() {
+    fn an_argument_that_is_no_field_is_named() {
         for argument in ["key", "=value"] {
             assert!(matches!(parse(&[argument]), Err(Failure::Usage(text)) if text.contains(argument)), "{argument}");
         }
