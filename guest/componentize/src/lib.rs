@@ -1,27 +1,21 @@
-//! Turns a core wasm file with embedded WIT metadata into a component, and
-//! holds it to what the project's world imports. A build tool: it must not
-//! know what any guest does.
+//! Turns a core module with embedded WIT metadata into a component, and refuses a component that imports more than the
+//! world in `wit/` names. A build tool: it knows nothing of what a guest does.
 
 use anyhow::{Context, Result, bail};
 use wit_component::{ComponentEncoder, DecodedWasm};
+use wit_parser::{Resolve, WorldId};
 
-/// All that a guest of the world `engine` may import: its imports, and what
-/// these require themselves.
-pub const ALLOWED_IMPORTS: &[&str] = &[
-    "secrets-engine:backend/types@0.1.0",
-    "secrets-engine:host/locks@0.1.0",
-    "secrets-engine:host/logging@0.1.0",
-    "secrets-engine:host/storage@0.1.0",
-    "secrets-engine:host/system-view@0.1.0",
-    "wasi:clocks/monotonic-clock@0.2.12",
-    "wasi:clocks/wall-clock@0.2.12",
-    "wasi:http/outgoing-handler@0.2.12",
-    "wasi:http/types@0.2.12",
-    "wasi:io/error@0.2.12",
-    "wasi:io/poll@0.2.12",
-    "wasi:io/streams@0.2.12",
-    "wasi:random/random@0.2.12",
-];
+/// The folder of the world that every guest is built for.
+const WIT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../wit");
+
+/// The names of all interfaces that a guest may import, sorted: what the world `engine` imports, and what these
+/// interfaces need themselves.
+pub fn allowed_imports() -> Result<Vec<String>> {
+    let mut resolve = Resolve::default();
+    let (package, _) = resolve.push_dir(WIT).with_context(|| format!("failed to read the WIT in `{WIT}`"))?;
+    let world = resolve.select_world(&[package], Some("engine"))?;
+    Ok(imports_of(&resolve, world))
+}
 
 /// Makes the component, validated. The same input gives the same bytes.
 pub fn componentize(core_wasm: &[u8]) -> Result<Vec<u8>> {
@@ -31,8 +25,8 @@ pub fn componentize(core_wasm: &[u8]) -> Result<Vec<u8>> {
         .validate(true)
         .encode()
         .context("failed to make a component of it")?;
-    let foreign: Vec<String> =
-        imports(&component)?.into_iter().filter(|name| !ALLOWED_IMPORTS.contains(&name.as_str())).collect();
+    let allowed = allowed_imports()?;
+    let foreign: Vec<String> = imports(&component)?.into_iter().filter(|name| !allowed.contains(name)).collect();
     if !foreign.is_empty() {
         bail!("the component imports what no guest may: {}", foreign.join(", "));
     }
@@ -45,7 +39,11 @@ pub fn imports(component: &[u8]) -> Result<Vec<String>> {
     let DecodedWasm::Component(resolve, world) = decoded else {
         bail!("this is no component, but a WIT package");
     };
+    Ok(imports_of(&resolve, world))
+}
+
+fn imports_of(resolve: &Resolve, world: WorldId) -> Vec<String> {
     let mut names: Vec<String> = resolve.worlds[world].imports.keys().map(|key| resolve.name_world_key(key)).collect();
     names.sort();
-    Ok(names)
+    names
 }

@@ -5,7 +5,20 @@ use serde_json::{Map, Value};
 
 use crate::host::{Host, LogLevel};
 use crate::pattern::Captures;
-use crate::{Backend, Context, Error, FieldData, Operation, Outcome, Path, Request, Response, help, rollback};
+use crate::{
+    Backend, Context, Error, FieldData, Operation, OperationSpec, Outcome, Path, Request, Response, help, rollback,
+};
+
+/// A request to a path, checked against the table.
+pub struct Checked {
+    /// The operation of the path.
+    pub operation: &'static OperationSpec,
+    /// The fields of the request.
+    pub fields: FieldData,
+    /// The names of parameters that have no effect, in the server's words.
+    pub warnings: Vec<String>,
+    path: &'static Path,
+}
 
 impl Backend {
     /// Serves one request.
@@ -14,13 +27,29 @@ impl Backend {
         match request.operation {
             Operation::Renew | Operation::Revoke => self.handle_lease(&context),
             Operation::Rollback => rollback::handle(self, &context).map(|()| None),
-            Operation::Help if request.path.is_empty() => help::of_backend(self, request).map(Some),
-            Operation::Help => {
-                let (path, _) = self.route(&request.path).ok_or(Error::UnsupportedPath)?;
-                help::of_path(self, path, request).map(Some)
-            }
+            Operation::Help => self.help(request).map(Some),
             _ => self.handle_path(&context),
         }
+    }
+
+    /// The help of a path, or of the whole backend, with the OpenAPI document.
+    pub fn help(&self, request: &Request) -> Result<Response, Error> {
+        if request.path.is_empty() {
+            return help::of_backend(self, request);
+        }
+        let (path, _) = self.route(&request.path).ok_or(Error::UnsupportedPath)?;
+        help::of_path(self, path, request)
+    }
+
+    /// Checks a request against the table, as far as that is possible without the handler.
+    pub fn check(&self, request: &Request) -> Result<Checked, Error> {
+        let (path, captures) = self.route(&request.path).ok_or(Error::UnsupportedPath)?;
+        let operation = path.operations.iter().find(|spec| spec.operation == request.operation);
+        let operation = operation.ok_or(Error::UnsupportedOperation)?;
+        let fields = FieldData::new(path.fields, &request.data, &captures)
+            .map_err(|detail| Error::BadRequest(format!("Field validation failed: {detail}")))?;
+        let warnings = data_warnings(path, &request.data, &captures);
+        Ok(Checked { operation, fields, warnings, path })
     }
 
     /// Does the thing that a write names exist? None = its path has no check, or the check cannot be answered.
@@ -43,19 +72,14 @@ impl Backend {
     }
 
     fn handle_path(&self, context: &Context<'_>) -> Result<Option<Response>, Error> {
-        let request = context.request;
-        let (path, captures) = self.route(&request.path).ok_or(Error::UnsupportedPath)?;
-        let operation = path.operations.iter().find(|spec| spec.operation == request.operation);
-        let operation = operation.ok_or(Error::UnsupportedOperation)?;
-        let fields = match FieldData::new(path.fields, &request.data, &captures) {
-            Ok(fields) => fields,
-            Err(detail) => return Ok(Some(Response::error(format!("Field validation failed: {detail}")))),
+        let Checked { operation, fields, warnings, path } = match self.check(context.request) {
+            Ok(checked) => checked,
+            Err(error) => return answered(Err(error)),
         };
         refuse_stray_update(path, context, &fields)?;
         let response = answered((operation.handler)(context, &fields))?;
-        let warnings = data_warnings(path, &request.data, &captures);
         // A read or a list without a response says that nothing is there; a write or a delete, that all is done.
-        let is_done = matches!(request.operation, Operation::Create | Operation::Update | Operation::Delete);
+        let is_done = matches!(context.request.operation, Operation::Create | Operation::Update | Operation::Delete);
         Ok(match response {
             None if warnings.is_empty() || !is_done => None,
             response => Some(warnings.into_iter().fold(response.unwrap_or_default(), Response::warn)),

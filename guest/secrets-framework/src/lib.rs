@@ -33,6 +33,7 @@ mod table;
 pub mod testing;
 pub mod wal;
 
+pub use backend::Checked;
 pub use context::Context;
 pub use error::Error;
 pub use field::{Field, FieldData, FieldType};

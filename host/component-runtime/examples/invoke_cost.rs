@@ -13,10 +13,10 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
-use component_runtime::capability::{
-    Storage, StorageEntry, StorageError, StorageView, SystemView, SystemViewError, Transaction,
+use component_runtime::{Limits, Module, Mount, MountSettings, Runtime, RuntimeSettings};
+use envelope::{
+    Operation, Request, Storage, StorageEntry, StorageError, StorageView, SystemView, SystemViewError, Transaction,
 };
-use component_runtime::{Identity, Limits, Module, Mount, MountSettings, Operation, Request, Runtime, RuntimeSettings};
 
 const REQUESTS: usize = 50_000;
 const ROLE_KEY: &str = "role/6ba7b810-9dad-11d1-80b4-00c04fd430c8:reader";
@@ -102,14 +102,8 @@ async fn serve(module: &Module, mount: &Arc<Mount>, requests: usize) -> Result<V
 fn read_role() -> Request {
     Request {
         id: "6ba7b813-9dad-11d1-80b4-00c04fd430c8".to_owned(),
-        operation: Operation::Read,
-        path: "role".to_owned(),
-        data: DATA.to_owned(),
         mount_point: "astra/".to_owned(),
-        identity: Identity::default(),
-        lease: None,
-        headers: Vec::new(),
-        timeout: None,
+        ..Request::new(Operation::Read, "role", DATA)
     }
 }
 

@@ -1,4 +1,4 @@
-//! Code compiled ahead of time: made here, and loaded here. The one file with `unsafe` by hand.
+//! Makes and loads code that is compiled ahead of time. This file alone has `unsafe` written by hand.
 
 use std::os::fd::{AsRawFd as _, OwnedFd};
 
@@ -10,19 +10,19 @@ use crate::{LoadError, engine};
 /// Compiles for the baseline of this architecture.
 ///
 /// # Errors
-/// When it is no component.
+/// When the bytes are no component.
 pub(crate) fn precompile(wasm: &[u8]) -> Result<Vec<u8>, LoadError> {
     let engine = engine::for_precompiling()?;
     engine.precompile_component(wasm).map_err(|error| LoadError::Invalid(format!("{error:#}")))
 }
 
-/// Loads what `precompile` made.
+/// Loads the output of `precompile`.
 ///
-/// The bytes become machine code of this process, so they must come from where the process itself comes from:
-/// the caller passes what is embedded in its binary, whose digest the server checks, or what `sealed::open` gave.
+/// The bytes become machine code of this process, so they must be as trusted as the process itself: the caller passes
+/// bytes that are embedded in its binary, whose digest the server checks, or the output of `sealed::open`.
 ///
 /// # Errors
-/// When they were made by another version, for another machine or under other settings.
+/// When another version made the code, or the code is for another machine or other settings.
 pub(crate) fn deserialize(engine: &Engine, precompiled: &[u8]) -> wasmtime::Result<Component> {
     // SAFETY: `Component::deserialize` asks that the bytes are unmodified output of wasmtime. The only callers
     // pass (1) a slice that the linker put into this very executable (`Runtime::load_embedded` demands it and says
@@ -37,8 +37,8 @@ pub(crate) fn deserialize(engine: &Engine, precompiled: &[u8]) -> wasmtime::Resu
     }
 }
 
-/// Loads what another process of this very program compiled, into memory that is sealed against changes. Nothing is
-/// copied: code that no request reaches is not even mapped in.
+/// Loads the output of another process of this program, in memory that is sealed against changes. Nothing is copied: code
+/// that no request reaches is not even mapped.
 ///
 /// # Errors
 /// As `deserialize`.

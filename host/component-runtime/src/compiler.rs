@@ -1,5 +1,5 @@
-//! Compiling: one component at a time, at the lowest priority, so that requests do not feel it. In a process of its own
-//! where there is a program for that, else on threads of this one.
+//! Compiles one component at a time, at the lowest priority, so that requests are not slower. The compiler runs in a
+//! process of its own, or on threads of this process if no program is known.
 
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
@@ -27,15 +27,18 @@ impl Compiler {
         Self { turn: Arc::new(Semaphore::new(1)), deadline, program: OnceLock::new() }
     }
 
-    /// Compiles when it is its turn.
+    /// Waits for its turn, then compiles.
     ///
     /// # Errors
-    /// When it is no component, or at the deadline.
+    /// When the bytes are no component, or at the deadline.
     pub(crate) async fn compile(&self, engine: &Engine, wasm: &[u8]) -> Result<Component, LoadError> {
         if let Some(program) = self.program.get() {
             match self.in_process(program, engine, wasm).await {
                 Err(Failed::Unavailable(reason)) => {
-                    tracing::warn!(reason, "no process to compile in, compiling in the one that serves");
+                    tracing::warn!(
+                        reason,
+                        "no compiler process could be started, so the component is compiled in the process that serves"
+                    );
                 }
                 Err(Failed::Load(error)) => return Err(error),
                 Ok(component) => return Ok(component),
@@ -46,7 +49,7 @@ impl Compiler {
         compiled.map_err(|error| LoadError::Invalid(format!("{error:#}")))
     }
 
-    /// At the deadline the process ends.
+    /// Compiles in a process, which ends at the deadline.
     async fn in_process(&self, program: &CompilerProgram, engine: &Engine, wasm: &[u8]) -> Result<Component, Failed> {
         let work = async {
             let turn = self.turn.acquire().await;
@@ -56,8 +59,8 @@ impl Compiler {
         timeout(self.deadline, work).await.unwrap_or(Err(Failed::Load(LoadError::Deadline(self.deadline))))
     }
 
-    /// Waits for its turn, then runs the job. A job cannot be stopped: at the deadline only the wait for it ends,
-    /// and the next one waits until it is done.
+    /// Waits for its turn, then runs the job. A job cannot be stopped: at the deadline only the wait ends, and the next
+    /// job waits until this one is done.
     ///
     /// # Errors
     /// At the deadline, or when the job panicked.
@@ -75,18 +78,18 @@ impl Compiler {
     }
 }
 
-/// A job that panics does so again with the same bytes.
+/// The error of a job that did not end. A job that panics will panic again with the same bytes.
 fn given_up(stopped: &JoinError) -> LoadError {
     if stopped.is_panic() {
         return LoadError::Invalid("the compiler panicked".to_owned());
     }
-    LoadError::Engine(format!("compiling did not end: {stopped}"))
+    LoadError::Engine(format!("the compiler did not end: {stopped}"))
 }
 
-/// Threads for one job, which end with it: components are compiled seldom.
+/// Threads for one job, which end with the job: compiling is rare.
 fn pool() -> Result<ThreadPool, LoadError> {
     let pool = ThreadPoolBuilder::new().thread_name(|_| "compile".to_owned()).start_handler(|_| lower_priority());
-    pool.build().map_err(|error| LoadError::Engine(format!("threads to compile on: {error}")))
+    pool.build().map_err(|error| LoadError::Engine(format!("failed to start compiler threads: {error}")))
 }
 
 #[cfg(test)]
@@ -105,7 +108,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn one_job_runs_at_a_time_and_who_waits_too_long_is_told() {
+    async fn one_job_runs_at_a_time_and_a_job_that_waits_too_long_fails() {
         let compiler = Compiler::new(Duration::from_millis(50));
         let (go, wait) = sync_channel::<()>(0);
         let slow = compiler.run(move || wait.recv()).await.err().unwrap();

@@ -1,8 +1,8 @@
-//! Compiling in a process of its own: the same program, started again for one component and gone with it.
+//! Compiles in a process of its own: the same program, started again for one component.
 //!
-//! What compiling takes and leaves in memory goes with that process; one that takes too long is ended; one that takes
-//! too much memory, or crashes, takes no mount with it; and its work on memory does not stop the threads that serve.
-//! Where no process can be started, compiling happens in this one.
+//! The memory of the compiler is freed with the process; a process that takes too long is ended; a process that takes too
+//! much memory, or crashes, ends no mount; and its work on memory does not stop the threads that serve. If no process can
+//! be started, this process compiles.
 
 use std::ffi::OsString;
 use std::fmt::Display;
@@ -23,28 +23,28 @@ use crate::limits::{COMPILE_MEMORY_BYTES_MAX, WASM_BYTES_MAX, bytes_text};
 use crate::priority::lower_priority;
 use crate::{LoadError, aot, engine};
 
-/// Exit code of a component that does not compile; the reason is where the code would be.
+/// Exit code if the component does not compile; the output has the reason in place of the code.
 const EXIT_INVALID: i32 = 65;
-/// Exit code of a process that could not even begin.
+/// Exit code if the process could not start to compile.
 const EXIT_UNAVAILABLE: i32 = 69;
-/// Who sends it is not the process itself.
+/// Signals from outside: the process does not send them to itself.
 const SIGKILL: i32 = rustix::process::Signal::KILL.as_raw();
 const SIGTERM: i32 = rustix::process::Signal::TERM.as_raw();
-/// Of the reason.
+/// Bytes of the reason.
 const REASON_BYTES_MAX: u64 = 4096;
 
-/// The program that compiles, by calling [`compile_for_parent`]: the one that runs already.
+/// The program that compiles, by a call of [`compile_for_parent`]: the running program itself.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct CompilerProgram {
     /// Path of the program.
     pub path: PathBuf,
-    /// What makes it compile.
+    /// The arguments with which the program compiles.
     pub arguments: Vec<OsString>,
 }
 
-/// Why there is no component.
+/// Why the process made no component.
 pub(crate) enum Failed {
-    /// This machine does not let us; another way may do.
+    /// No process can compile on this machine; a thread may.
     Unavailable(String),
     Load(LoadError),
 }
@@ -57,10 +57,10 @@ pub(crate) async fn compile(program: &CompilerProgram, engine: &Engine, wasm: &[
     let output = memfd_create("compiled", MemfdFlags::CLOEXEC | MemfdFlags::ALLOW_SEALING);
     let output = output.map_err(unavailable)?;
     let mut child = start(program, &output).map_err(unavailable)?;
-    // Held until the end: the process ends with the one that it works for.
+    // Held until the end: the compiler process ends when the process that serves ends.
     let mut input = child.stdin.take();
     if let Some(input) = &mut input {
-        // One that does not take it all ends, and says why.
+        // A process that does not read all of the component ends with a reason.
         let _ = input.write_all(&(wasm.len() as u64).to_le_bytes()).await;
         let _ = input.write_all(wasm).await;
     }
@@ -74,7 +74,7 @@ fn unavailable(reason: impl Display) -> Failed {
     Failed::Unavailable(reason.to_string())
 }
 
-/// With nothing of ours: no environment, no files, no log.
+/// Starts the process without environment, files or log.
 #[expect(clippy::disallowed_types, reason = "the one place that starts a process")]
 fn start(program: &CompilerProgram, output: &OwnedFd) -> std::io::Result<Child> {
     let mut command = std::process::Command::new(&program.path);

@@ -1,7 +1,7 @@
 //! The engine's configuration: pool, copy-on-write memories, epochs, stacks.
 //!
-//! The same function serves running and precompiling, since code compiled under other settings is refused.
-//! Must not be changed without measuring: `examples/invoke_cost.rs` and `strace -c` (no memory system call per request).
+//! One function makes the settings for running and for precompiling, since an engine refuses code with other settings.
+//! Measure each change: `examples/invoke_cost.rs`, and `strace -c` (no memory system call for a request).
 
 use wasmtime::{Config, Enabled, Engine, InstanceAllocationStrategy, OptLevel, PoolingAllocationConfig, Strategy};
 
@@ -10,29 +10,29 @@ use crate::limits::Limits;
 
 /// Initial memory of a guest (link argument `--initial-memory`) that is reset by copying instead of `madvise`.
 const MEMORY_KEEP_RESIDENT_BYTES: usize = 256 * 1024;
-/// As above for tables: 8,192 elements.
+/// Bytes of tables that are reset in the same way: 8,192 elements.
 const TABLE_KEEP_RESIDENT_BYTES: usize = 64 * 1024;
 /// Stack of a fiber: the wasm stack and room for host calls. Zeroed after each request.
 const STACK_BYTES: usize = 256 * 1024;
-/// What wasm may use of it.
+/// The part of a fiber's stack that wasm may use.
 const WASM_STACK_BYTES: usize = 128 * 1024;
 /// Address space of a memory: all that 32 bits can name, so that an access beyond its bytes faults and compiled code
 /// need not check each. With the 64 MiB that a guest may use, code was a quarter larger and took as much longer to
 /// compile. What is reserved costs no memory.
 const MEMORY_RESERVATION_BYTES: u64 = 4 << 30;
-/// Address space after that, for accesses with an offset.
+/// Address space after a memory, for accesses with an offset.
 const MEMORY_GUARD_BYTES: u64 = 64 * 1024;
-/// Where there is no room for so many requests at once, the plugin does not start.
+/// The plugin does not start on a machine without room for so many requests at once.
 const REQUESTS_MIN: usize = 4;
-/// Slots beyond the permits: `describe` while loading, and instances that are just being dropped.
+/// Slots beyond the permits: for `describe`, and for instances that are being dropped.
 const SPARE_SLOTS: usize = 24;
-/// Instances that hold a component: the core module, adapters and shims.
+/// Core instances of a component: the core module, adapters and shims.
 const CORE_INSTANCES_PER_COMPONENT: usize = 4;
 /// Tables of a component: its own and those of shims.
 const TABLES_PER_COMPONENT: usize = 3;
-/// Slots that stay warm. More are not busy at once but for a moment.
+/// Slots that stay warm. More are busy at once only for moments.
 const UNUSED_WARM_SLOTS_MAX: u32 = 100;
-/// Core functions, globals and imports of an instance in the host's memory.
+/// Bytes of the functions, globals and imports of an instance in the host's memory.
 const INSTANCE_BYTES_MAX: usize = 1024 * 1024;
 
 /// Memory mappings of a request that waits: memory, stack and their guards.
@@ -43,15 +43,14 @@ const MAPPINGS_OF_PROCESS: usize = 5_000;
 /// An engine for running guests.
 pub(crate) struct Started {
     pub(crate) engine: Engine,
-    /// Requests at once that are let in: the limit, or less where this machine has no room for them. Beyond them
-    /// instances would fail in the middle of a request.
+    /// Requests at once: the limit, or less if the machine has less room. More would fail in the middle of a request.
     pub(crate) requests_max: usize,
 }
 
-/// Starts an engine. Where address space is scarce (39 bits on some small machines), with fewer slots.
+/// Starts an engine, with fewer slots if address space is scarce (39 bits on some small machines).
 ///
 /// # Errors
-/// When the pool's address space cannot be had.
+/// When there is no address space for the pool.
 pub(crate) fn start(limits: &Limits) -> Result<Started, LoadError> {
     let wanted = limits.requests_in_flight_max;
     let started = with_at_most(wanted.min(mappings_allow()).max(1), limits)?;
@@ -59,7 +58,7 @@ pub(crate) fn start(limits: &Limits) -> Result<Started, LoadError> {
         tracing::warn!(
             possible = started.requests_max,
             wanted,
-            "`vm.max_map_count` is low, or there is little address space: fewer requests at once"
+            "the machine allows fewer requests at once than the limit: `vm.max_map_count` is low, or address space is scarce"
         );
     }
     Ok(started)
@@ -78,7 +77,7 @@ fn mappings_allow() -> usize {
     mappings_max().map_or(usize::MAX, |max| max.saturating_sub(MAPPINGS_OF_PROCESS) / MAPPINGS_PER_REQUEST)
 }
 
-/// None where there is no such limit.
+/// `None` if the kernel has no such limit.
 #[expect(clippy::disallowed_methods, reason = "the kernel says it in a file")]
 fn mappings_max() -> Option<usize> {
     std::fs::read_to_string("/proc/sys/vm/max_map_count").ok()?.trim().parse().ok()
@@ -105,11 +104,7 @@ pub(crate) fn for_compiling() -> Result<Engine, LoadError> {
 
 /// Naming a target, even this machine's own, switches off what only the builder's processor has.
 fn baseline_target() -> String {
-    let system = match std::env::consts::OS {
-        "macos" => "apple-darwin",
-        _ => "unknown-linux-gnu",
-    };
-    format!("{}-{system}", std::env::consts::ARCH)
+    format!("{}-unknown-linux-gnu", std::env::consts::ARCH)
 }
 
 fn config(limits: &Limits, requests_max: usize) -> Config {
@@ -122,9 +117,9 @@ fn config(limits: &Limits, requests_max: usize) -> Config {
     config.max_wasm_stack(WASM_STACK_BYTES).async_stack_size(STACK_BYTES).async_stack_zeroing(true);
     config.memory_init_cow(true);
     config.memory_reservation(MEMORY_RESERVATION_BYTES).memory_guard_size(MEMORY_GUARD_BYTES);
-    // From code to offsets in the component: an eighth of its size, and a trap is told by functions' names.
+    // No map from code to offsets in the component, an eighth of its size: traps name functions.
     config.generate_address_map(false);
-    // Not even compiled in: threads, garbage collection, and core dumps, which would hold secrets.
+    // Threads, garbage collection, and core dumps, which would hold secrets, are not compiled in.
     config.allocation_strategy(InstanceAllocationStrategy::Pooling(pool(limits, requests_max)));
     config
 }
@@ -179,7 +174,7 @@ mod tests {
     }
 
     #[test]
-    fn where_address_space_is_scarce_fewer_requests_are_let_in() {
+    fn scarce_address_space_lowers_the_number_of_requests() {
         // Twice what 47 bits can name.
         let wanted = usize::try_from((1_u64 << 48) / MEMORY_RESERVATION_BYTES).unwrap();
         let few = with_at_most(wanted, &Limits::default()).unwrap();

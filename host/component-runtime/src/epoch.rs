@@ -1,8 +1,7 @@
 //! Advances the engine's epoch, and measures the processor time of a request.
 //!
-//! The ticker is a thread of the operating system: a guest that spins can hold every worker of the async
-//! runtime, and with them any task that would tick. The epoch only ever ticks; who has to stop is decided
-//! by each store's own budget, never by a bump of the epoch.
+//! The ticker is a thread of the operating system: a guest that spins can hold every worker of the async runtime, and with
+//! the workers any task that would tick. The epoch only ticks; the budget of each store decides whether its guest stops.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{self, RecvTimeoutError};
@@ -16,15 +15,15 @@ use crate::LoadError;
 use crate::egress::Received;
 use crate::limits::Limits;
 
-/// How often running guests are looked at. A millisecond costs nothing measurable and bounds how long
-/// a guest keeps its worker from others.
+/// Time between two checks of a running guest. A millisecond costs nothing measurable, and limits how long a guest keeps
+/// its worker from other requests.
 const TICK: Duration = Duration::from_millis(1);
 
 const MIB: usize = 1024 * 1024;
 
 /// Ticks until dropped.
 pub(crate) struct Ticker {
-    /// Closed by the drop, which wakes and ends the thread.
+    /// The drop closes the channel, which wakes and ends the thread.
     _stop: mpsc::SyncSender<()>,
 }
 
@@ -32,19 +31,19 @@ impl Ticker {
     /// Starts the thread.
     ///
     /// # Errors
-    /// When there is no thread to be had.
+    /// When no thread can be started.
     pub(crate) fn start(engine: &Engine) -> Result<Self, LoadError> {
         let (stop, stopped) = mpsc::sync_channel::<()>(0);
         let engine = engine.weak();
         let tick = move || {
-            // A late tick is skipped, not caught up in a burst: guests were not running faster meanwhile.
+            // A late tick is skipped: a burst of ticks would stop guests too early.
             while stopped.recv_timeout(TICK) == Err(RecvTimeoutError::Timeout) {
                 let Some(engine) = engine.upgrade() else { return };
                 engine.increment_epoch();
             }
         };
         let thread = std::thread::Builder::new().name("epoch".into()).spawn(tick);
-        thread.map_err(|error| LoadError::Engine(format!("no thread for the epoch: {error}")))?;
+        thread.map_err(|error| LoadError::Engine(format!("failed to start the epoch thread: {error}")))?;
         Ok(Self { _stop: stop })
     }
 }
@@ -54,21 +53,21 @@ impl Ticker {
 #[error("out of processor time")]
 pub(crate) struct OutOfProcessorTime;
 
-/// Processor time of one request: what the threads that polled its future spent on that, by their own clocks.
+/// Processor time of one request: the time that threads spent on polls of its future, by the clocks of the threads.
 ///
-/// Neither its waits count nor the time in which other threads had the processor: on a busy machine, too, an
-/// honest request has its whole budget. What it receives of answers adds to that, up to a maximum.
+/// Waits do not count, nor does the time in which other threads had the processor: also on a busy machine a request has
+/// its whole budget. Received bytes of answers add to the budget, up to a maximum.
 pub(crate) struct ProcessorMeter {
     basic: Duration,
     per_received_mib: Duration,
     most: Duration,
     received: Received,
     spent_ns: AtomicU64,
-    /// What the polling thread's clock said when the poll began; [`OFF`] between polls.
+    /// The polling thread's clock at the start of the poll; [`OFF`] between polls.
     on_since_ns: AtomicU64,
 }
 
-/// Marks that the request is not being polled.
+/// The mark of a request that is not being polled.
 const OFF: u64 = u64::MAX;
 
 impl ProcessorMeter {
@@ -83,19 +82,19 @@ impl ProcessorMeter {
         }
     }
 
-    /// What the request may use, with what it received so far.
+    /// The budget of the request, with the bytes that it has received so far.
     pub(crate) fn budget(&self) -> Duration {
         let mib = u32::try_from(self.received.bytes() / MIB).unwrap_or(u32::MAX);
         self.basic.saturating_add(self.per_received_mib.saturating_mul(mib)).min(self.most)
     }
 
-    /// Counts until the guard is dropped, which has to be on the same thread.
+    /// Counts until the drop of the guard, which must be on the same thread.
     pub(crate) fn enter(&self) -> impl Drop + '_ {
         self.on_since_ns.store(thread_ns(), Ordering::Relaxed);
         Running(self)
     }
 
-    /// Is the budget used up? Asked within a poll, and so on its thread: a guest runs nowhere else.
+    /// Is the budget used up? Called within a poll, and so on the thread of the poll.
     fn exhausted(&self) -> bool {
         let on_since = self.on_since_ns.load(Ordering::Relaxed);
         let running = if on_since == OFF { 0 } else { thread_ns().saturating_sub(on_since) };
@@ -112,7 +111,7 @@ impl Drop for Running<'_> {
     }
 }
 
-/// The processor time that this thread used in its life. Some 0.2 µs: a system call, once at either end of a poll.
+/// The processor time of this thread so far. The system call takes some 0.2 µs, at the start and at the end of a poll.
 fn thread_ns() -> u64 {
     let time = clock_gettime(ClockId::ThreadCPUTime);
     let seconds = Duration::from_secs(time.tv_sec.try_into().unwrap_or_default());
@@ -151,7 +150,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_received_adds_to_the_budget_up_to_a_maximum() {
+    fn received_bytes_add_to_the_budget_up_to_a_maximum() {
         let received = Received::default();
         let meter = meter(&received);
         let after = |bytes: usize| {

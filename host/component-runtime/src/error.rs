@@ -1,4 +1,4 @@
-//! What can go wrong between the host and a guest, in two wordings: for the log and for the caller.
+//! Faults between the host and a guest, in two wordings: for the log and for the caller.
 
 use std::time::Duration;
 
@@ -6,46 +6,18 @@ use thiserror::Error;
 
 use crate::SealError;
 
-/// A typed error that the guest answered: `secrets-engine:backend/types.error`.
-#[derive(Clone, Debug, PartialEq, Eq, Error)]
-#[expect(missing_docs, reason = "documented in the WIT")]
-pub enum GuestError {
-    #[error("{0}")]
-    Plain(String),
-    #[error("{0}")]
-    User(String),
-    #[error("{0}")]
-    Internal(String),
-    #[error("{message}")]
-    Coded { code: u16, message: String },
-    #[error("{0}")]
-    BadRequest(String),
-    #[error("unsupported operation")]
-    UnsupportedOperation,
-    #[error("unsupported path")]
-    UnsupportedPath,
-    #[error("invalid request")]
-    InvalidRequest,
-    #[error("permission denied")]
-    PermissionDenied,
-    #[error("multi-factor authorization pending")]
-    MultiAuthzPending,
-    #[error("unrecoverable")]
-    Unrecoverable,
-}
-
 /// Why a request got no answer of the guest, or an error as its answer.
-/// `Display` is for the log; [`InvokeError::to_caller`] for the client.
+/// `Display` is for the log, [`InvokeError::to_error`] for the client.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 #[non_exhaustive]
 pub enum InvokeError {
-    /// The guest's own answer.
+    /// The guest answered with an error.
     #[error(transparent)]
-    Guest(#[from] GuestError),
-    /// Too many requests in flight for the whole of the bounded wait: 503.
+    Guest(#[from] envelope::Error),
+    /// Too many requests were in progress for the whole wait: 503.
     #[error("no free slot: {0}")]
     Busy(&'static str),
-    /// The guest met a limit: 500, naming it.
+    /// The guest reached a limit: 500, with the limit.
     #[error("the component met its limit of {limit}")]
     Limit {
         /// Name and value, such as `64 MiB of memory`.
@@ -60,20 +32,21 @@ pub enum InvokeError {
     /// The guest trapped or panicked; wasm function names only. A panic's message is in the guest's own log line.
     #[error("the component trapped: {0}")]
     Trap(String),
-    /// What the guest answered breaks the contract (not JSON, a code out of range …).
+    /// The guest's answer breaks the contract (not JSON, a code out of range …).
     #[error("the component broke its contract: {0}")]
     Contract(String),
-    /// Our fault.
+    /// A fault of the host.
     #[error("host error: {0}")]
     Host(String),
 }
 
 impl InvokeError {
-    /// Short, stable, without secrets: names limit and request ID, nothing else.
+    /// The error that the server gets. Only the guest's own errors keep their kind and text. Of all others the client
+    /// sees a short, stable text without secrets, which names the limit and the request ID.
     #[must_use]
-    pub fn to_caller(&self, request_id: &str) -> String {
-        let what = match self {
-            Self::Guest(error) => return error.to_string(),
+    pub fn to_error(&self, request_id: &str) -> envelope::Error {
+        let text = match self {
+            Self::Guest(error) => return error.clone(),
             Self::Busy(what) => format!("too many {what}, try again later"),
             Self::Limit { limit } => format!("plugin component failed: it met its limit of {limit}"),
             Self::ProcessorTime(limit) => {
@@ -83,7 +56,11 @@ impl InvokeError {
             Self::Trap(_) | Self::Contract(_) => "plugin component failed".to_owned(),
             Self::Host(_) => "internal error of the plugin".to_owned(),
         };
-        if request_id.is_empty() { what } else { format!("{what} (request ID {request_id})") }
+        let text = if request_id.is_empty() { text } else { format!("{text} (request ID {request_id})") };
+        match self {
+            Self::Busy(_) => envelope::Error::Coded { code: 503, message: text },
+            _ => envelope::Error::Internal(text),
+        }
     }
 }
 
@@ -91,19 +68,19 @@ impl InvokeError {
 #[derive(Debug, Error)]
 #[non_exhaustive]
 pub enum LoadError {
-    /// This machine cannot give what the engine needs.
-    #[error("this machine does not give what the engine needs: {0}")]
+    /// This machine lacks something that the engine needs.
+    #[error("this machine lacks something that the engine needs: {0}")]
     Engine(String),
-    /// Too many before it, or too large for this machine.
+    /// Too many components wait, or this one is too large for this machine.
     #[error("compiling it took longer than {0:?}, the wait for its turn included")]
     Deadline(Duration),
-    /// Sealed code that is not ours, or not for this.
+    /// Sealed code with another seal, or for another module or engine.
     #[error("its precompiled code is not loaded: {0}")]
     Sealed(#[from] SealError),
-    /// Not a component, or one that does not compile.
+    /// The bytes are no component, or do not compile.
     #[error("not a component that can run here: {0}")]
     Invalid(String),
-    /// Imports something that no guest gets, or exports no backend of a version we know.
+    /// The component imports something that no guest gets, or exports no backend of a known version.
     #[error("not of the world `secrets-engine:world/engine`: {0}")]
     World(String),
     /// `describe` failed.
@@ -112,7 +89,7 @@ pub enum LoadError {
 }
 
 impl LoadError {
-    /// Would the same bytes fail again in this process, whatever the machine has to do meanwhile?
+    /// Would the same bytes fail again in this process, under any load of the machine?
     #[must_use]
     pub fn is_lasting(&self) -> bool {
         match self {
@@ -135,7 +112,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn callers_learn_limit_and_request_id_and_nothing_else() {
+    fn callers_see_limit_and_request_id_and_nothing_else() {
         let rows = [
             (InvokeError::Busy("requests in flight"), "too many requests in flight, try again later (request ID r1)"),
             (
@@ -155,12 +132,33 @@ mod tests {
             (InvokeError::Host("pool".into()), "internal error of the plugin (request ID r1)"),
         ];
         for (error, expected) in rows {
-            assert_eq!(error.to_caller("r1"), expected);
+            assert_eq!(error.to_error("r1").to_string(), expected);
         }
     }
 
     #[test]
-    fn what_lies_in_the_bytes_lasts_and_what_lies_in_the_machine_passes() {
+    fn each_failure_has_its_kind_on_the_wire() {
+        let coded = envelope::Error::Coded { code: 409, message: "taken".to_owned() };
+        for error in [envelope::Error::UnsupportedPath, envelope::Error::Plain("text".to_owned()), coded] {
+            assert_eq!(InvokeError::Guest(error.clone()).to_error("r1"), error);
+        }
+        assert!(matches!(InvokeError::Busy("mount").to_error("r1"), envelope::Error::Coded { code: 503, .. }));
+        let ours = [
+            InvokeError::Limit { limit: "64 MiB of memory".to_owned() },
+            InvokeError::ProcessorTime(Duration::from_secs(1)),
+            InvokeError::Deadline(Duration::from_secs(90)),
+            InvokeError::Trap("wasm unreachable at astra_secrets::mint".to_owned()),
+            InvokeError::Contract("data is not JSON".to_owned()),
+            InvokeError::Host("pool".to_owned()),
+        ];
+        for failure in ours {
+            let error = failure.to_error("request-1");
+            assert!(matches!(&error, envelope::Error::Internal(text) if text.contains("request-1")), "{error:?}");
+        }
+    }
+
+    #[test]
+    fn an_error_of_the_bytes_is_lasting_and_one_of_the_machine_is_not() {
         let deadline = Duration::from_secs(1);
         let lasting = [
             LoadError::Invalid(String::new()),
@@ -179,13 +177,7 @@ mod tests {
     }
 
     #[test]
-    fn an_internal_request_has_no_id_to_name() {
-        assert_eq!(InvokeError::Trap(String::new()).to_caller(""), "plugin component failed");
-    }
-
-    #[test]
-    fn the_guests_own_errors_pass_unchanged() {
-        let error = InvokeError::Guest(GuestError::Plain("cannot write to readonly storage".into()));
-        assert_eq!(error.to_caller("r1"), "cannot write to readonly storage");
+    fn the_error_of_an_internal_request_names_no_id() {
+        assert_eq!(InvokeError::Trap(String::new()).to_error("").to_string(), "plugin component failed");
     }
 }

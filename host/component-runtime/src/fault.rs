@@ -1,6 +1,6 @@
-//! From wasmtime's error to ours: which limit a guest met, or where it trapped.
+//! From an error of wasmtime to the limit that a guest reached, or the place of its trap.
 //!
-//! Wasm function names only; no memory, no arguments. What a guest says when it panics is in its own log line.
+//! A trap is named by wasm functions, without memory or arguments. The message of a panic is in the guest's own log line.
 
 use wasmtime::component::ResourceTableError;
 use wasmtime::{PoolConcurrencyLimitError, Trap, WasmBacktrace};
@@ -12,12 +12,12 @@ use crate::epoch::OutOfProcessorTime;
 use crate::limits::bytes_text;
 use crate::store_state::StoreState;
 
-/// Frames of a trap that are named.
+/// Frames of a trap in the error.
 const FRAMES_MAX: usize = 8;
-/// A mangled name can be long.
+/// Bytes of a function's name: a mangled name can be long.
 const NAME_BYTES_MAX: usize = 200;
 
-/// Decides. The state is only read.
+/// The error of a call, from wasmtime's error and the state of the store.
 pub(crate) fn classify(error: &wasmtime::Error, state: &StoreState) -> InvokeError {
     let limits = &state.limits;
     if error.is::<OutOfProcessorTime>() {
@@ -47,7 +47,7 @@ pub(crate) fn classify(error: &wasmtime::Error, state: &StoreState) -> InvokeErr
     }
 }
 
-/// Errors without a type of their own: known by their text, or ours.
+/// An error without a type of its own: recognised by its text, or from the host.
 fn other(error: &wasmtime::Error, state: &StoreState) -> InvokeError {
     let text = error.root_cause().to_string();
     if text.contains("fuel allocated for hostcalls has been exhausted") {

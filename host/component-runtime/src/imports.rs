@@ -1,4 +1,4 @@
-//! What a component may ask of the host, and how people call it.
+//! The capabilities that a component may ask the host for, and their names.
 
 use std::collections::BTreeSet;
 use std::fmt;
@@ -8,7 +8,7 @@ use wasmtime::component::Component;
 
 use crate::LoadError;
 
-/// One thing that the host does for a guest. A module's imports tell which of them it asks for.
+/// One service of the host. The imports of a module say which capabilities the module asks for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Capability {
     /// To read and write the mount's storage.
@@ -28,11 +28,11 @@ pub enum Capability {
 }
 
 impl Capability {
-    /// All there are.
+    /// All capabilities.
     pub const ALL: [Self; 7] =
         [Self::Storage, Self::Locks, Self::Log, Self::SystemView, Self::Clock, Self::Random, Self::OutboundHttp];
 
-    /// As people say it.
+    /// The name for people.
     #[must_use]
     pub fn word(self) -> &'static str {
         match self {
@@ -46,7 +46,7 @@ impl Capability {
         }
     }
 
-    /// As programs say it: one word.
+    /// The name for programs: one word.
     #[must_use]
     pub fn name(self) -> &'static str {
         match self {
@@ -66,7 +66,7 @@ impl fmt::Display for Capability {
 impl FromStr for Capability {
     type Err = String;
 
-    /// From its name.
+    /// Reads the name for programs.
     fn from_str(text: &str) -> Result<Self, String> {
         let found = Self::ALL.into_iter().find(|capability| capability.name() == text);
         let names = || Self::ALL.map(Self::name).join("`, `");
@@ -74,8 +74,9 @@ impl FromStr for Capability {
     }
 }
 
-/// Interfaces that guests may import, without their versions: within a compatible line the linker matches them.
-/// Those without a capability only name types or work on what another one gave.
+/// The interfaces that guests may import, which the world in `wit/` names, and the capability that each stands for.
+/// Names have no version: the linker matches versions within a compatible line. An interface without a capability only
+/// names types, or works on what another interface gave.
 const ALLOWED: [(&str, Option<Capability>); 13] = [
     ("secrets-engine:host/locks", Some(Capability::Locks)),
     ("secrets-engine:host/logging", Some(Capability::Log)),
@@ -92,10 +93,10 @@ const ALLOWED: [(&str, Option<Capability>); 13] = [
     ("wasi:random/random", Some(Capability::Random)),
 ];
 
-/// What a component asks for. Refused when it asks for more than there is, naming what.
+/// The capabilities of a component.
 ///
 /// # Errors
-/// `World`.
+/// `World`, with the names of imports that no guest gets.
 pub(crate) fn capabilities(component: &Component) -> Result<BTreeSet<Capability>, LoadError> {
     let ty = component.component_type();
     let (mut capabilities, mut refused) = (BTreeSet::new(), Vec::new());
@@ -118,17 +119,28 @@ fn interface(name: &str) -> &str {
 
 #[cfg(test)]
 mod tests {
+    #![expect(clippy::unwrap_used, reason = "tests")]
     use super::*;
 
     #[test]
-    fn versions_do_not_matter_for_what_is_allowed() {
+    fn an_import_is_allowed_in_any_version() {
         assert_eq!(interface("wasi:io/poll@0.2.6"), "wasi:io/poll");
         assert_eq!(interface("run"), "run");
         assert!(ALLOWED.iter().all(|(allowed, _)| *allowed != interface("wasi:filesystem/types@0.2.12")));
     }
 
     #[test]
-    fn a_capability_is_read_as_it_is_named() {
+    fn guests_may_import_what_the_world_names_and_nothing_else() {
+        let mut resolve = wit_parser::Resolve::default();
+        let (package, _) = resolve.push_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/../../wit")).unwrap();
+        let world = &resolve.worlds[resolve.select_world(&[package], Some("engine")).unwrap()];
+        let named: Vec<String> = world.imports.keys().map(|key| resolve.name_world_key(key)).collect();
+        let named: BTreeSet<&str> = named.iter().map(|name| interface(name)).collect();
+        assert_eq!(named, ALLOWED.iter().map(|(allowed, _)| *allowed).collect());
+    }
+
+    #[test]
+    fn a_capability_is_read_from_its_name() {
         for capability in Capability::ALL {
             assert_eq!(capability.name().parse(), Ok(capability));
             assert!(ALLOWED.iter().any(|(_, known)| *known == Some(capability)), "{capability} is asked for by import");

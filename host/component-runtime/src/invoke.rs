@@ -1,6 +1,6 @@
-//! One call of an export: a fresh store and instance, bounded in time as a whole, dropped whatever happens.
+//! One call of an export: a fresh store and instance, with a deadline for the whole call, and dropped in every case.
 //!
-//! A store is never touched again after an error: a trap, a cancelled or late call leaves it in any state.
+//! A store is not used again after an error: a trap, or a call that was cancelled or late, leaves a store in any state.
 
 use std::future::poll_fn;
 use std::pin::pin;
@@ -17,7 +17,7 @@ use crate::shared::Shared;
 use crate::store_state::{Caller, StoreState};
 use crate::{InvokeError, Mount, fault};
 
-/// What a call runs with.
+/// The store and the deadline of one call.
 pub(crate) struct Call {
     store: Store<StoreState>,
     deadline: Instant,
@@ -36,10 +36,10 @@ impl Call {
     }
 }
 
-/// Instantiates and calls. On a fiber: a host call that waits suspends the guest, not the thread.
+/// Instantiates and calls, on a fiber: a host call that waits suspends the guest, not the thread.
 ///
 /// # Errors
-/// Why there is no answer of the guest.
+/// Why the guest did not answer.
 pub(crate) async fn run<P, R>(
     pre: &EnginePre<StoreState>,
     mut call: Call,
@@ -59,7 +59,7 @@ pub(crate) async fn run<P, R>(
     }
 }
 
-/// Counts the time that the future is being polled.
+/// Counts the time of the polls of a future.
 async fn metered<T>(meter: &ProcessorMeter, future: impl Future<Output = T>) -> T {
     let mut future = pin!(future);
     poll_fn(|context| {

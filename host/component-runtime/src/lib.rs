@@ -1,8 +1,8 @@
 //! Runs secrets engines as sandboxed components: a fresh instance for each
 //! request, with a limit on everything it can use or make the host use.
 //!
-//! Knows nothing of gRPC or of the server's processes: storage and system
-//! view come in through the traits of [`capability`].
+//! The crate knows nothing of gRPC or of the server's processes: storage and system view come in through the traits
+//! of [`envelope`].
 
 pub mod capability;
 pub mod egress;
@@ -12,10 +12,12 @@ mod aot;
 mod bindings;
 mod compiler;
 mod compiler_process;
+mod description;
 mod engine;
 mod epoch;
 mod error;
 mod fault;
+mod header;
 mod imports;
 mod inspect;
 mod invoke;
@@ -25,7 +27,6 @@ mod module;
 mod mount;
 mod permits;
 mod priority;
-mod request;
 mod runtime;
 mod sealed;
 mod shared;
@@ -33,12 +34,12 @@ mod store_state;
 
 pub use capability::{RESERVED_PATH, RESERVED_PREFIX};
 pub use compiler_process::{CompilerProgram, compile_for_parent};
-pub use error::{GuestError, InvokeError, LoadError};
+pub use description::{Description, StorageVersions};
+pub use error::{InvokeError, LoadError};
 pub use imports::Capability;
 pub use inspect::Inspection;
 pub use limits::{EgressLimits, Limits};
-pub use module::{Description, Module, StorageVersions};
+pub use module::Module;
 pub use mount::{Mount, MountSettings};
-pub use request::{Identity, Lease, Operation, Request, Response, Secret, SpecialPaths};
 pub use runtime::{Runtime, RuntimeSettings};
 pub use sealed::{SealError, SealKey};

@@ -1,6 +1,6 @@
-//! What guests can import: exactly what the world names, and what those interfaces themselves need.
+//! Links the interfaces that guests can import: those of the world, and those that they need themselves.
 //!
-//! Not here: files, sockets, environment, arguments, standard streams, exit, insecure randomness.
+//! Not linked: files, sockets, environment, arguments, standard streams, exit, insecure randomness.
 
 use wasmtime::component::{HasData, HasSelf, Linker, Resource, ResourceTable};
 use wasmtime::{Engine, StoreContextMut};
@@ -15,10 +15,10 @@ use crate::bindings::v0_1::host;
 use crate::egress;
 use crate::store_state::StoreState;
 
-/// A linker with all of it.
+/// A linker with all interfaces.
 ///
 /// # Errors
-/// Never in practice: the names are ours.
+/// None in practice: the names are known.
 pub(crate) fn linker(engine: &Engine) -> Result<Linker<StoreState>, LoadError> {
     let mut linker = Linker::new(engine);
     link(&mut linker).map_err(|error| LoadError::Engine(format!("{error:#}")))?;
@@ -50,8 +50,8 @@ impl HasData for Table {
     type Data<'a> = &'a mut ResourceTable;
 }
 
-/// wasmtime-wasi-http 48 finds no code for an error of a response's body (it looks for the WIT type where its
-/// own error type is), so that a guest could not tell "too large" from "cut off". This finds both.
+/// Replaces `http-error-code`: wasmtime-wasi-http 48 finds no code for an error of a response's body (it looks for the WIT
+/// type in place of its own error type), so that a guest could not tell "too large" from "cut off".
 fn link_error_codes_of_bodies(l: &mut Linker<StoreState>) -> wasmtime::Result<()> {
     type IoError = wasmtime_wasi::p2::bindings::io::error::Error;
     l.allow_shadowing(true);
@@ -67,5 +67,5 @@ fn link_error_codes_of_bodies(l: &mut Linker<StoreState>) -> wasmtime::Result<()
     Ok(())
 }
 
-/// As wasmtime-wasi-http names it; a test fails when that changes.
+/// The name in wasmtime-wasi-http; a test fails if it changes.
 const HTTP_TYPES: &str = "wasi:http/types@0.2.12";

@@ -1,4 +1,4 @@
-//! From bytes to a component that can serve: compile or deserialize, check its world, link, describe.
+//! From bytes to a module that can serve: compile or deserialize, check the world, link, describe.
 
 use std::sync::Arc;
 
@@ -8,25 +8,25 @@ use crate::bindings::v0_1;
 use crate::limits::bytes_text;
 use crate::sealed::{self, Subject};
 use crate::shared::Shared;
-use crate::{LoadError, Module, SealKey, aot, imports, inspect};
+use crate::{LoadError, Module, SealKey, aot, header, imports};
 
-/// Compiles away from the serving threads, when it is its turn.
+/// Compiles off the serving threads, in its turn.
 ///
 /// # Errors
-/// When it is too large or no component.
+/// When the bytes are too many, or no component.
 pub(crate) async fn compile(runtime: &Arc<Shared>, wasm: &[u8]) -> Result<Component, LoadError> {
     let max = runtime.limits.wasm_bytes_max;
     if wasm.len() > max {
         return Err(LoadError::Invalid(format!("it has {} bytes; at most {}", wasm.len(), bytes_text(max))));
     }
-    inspect::check_header(wasm)?;
+    header::check_header(wasm)?;
     runtime.compiler.compile(&runtime.engine, wasm).await
 }
 
-/// Code that this program sealed.
+/// A component from code that this program sealed.
 ///
 /// # Errors
-/// When the seal is not this key's, or not for this module and engine.
+/// When the seal is of another key, or for another module or engine.
 pub(crate) async fn sealed(
     runtime: &Arc<Shared>,
     key: &SealKey,
@@ -34,7 +34,7 @@ pub(crate) async fn sealed(
     sealed: Vec<u8>,
 ) -> Result<Component, LoadError> {
     let (engine, key) = (runtime.engine.clone(), key.clone());
-    // Milliseconds for a large one, too long for a thread that serves.
+    // A large component takes milliseconds, too long for a thread that serves.
     let loaded = tokio::task::spawn_blocking(move || {
         let code = sealed::open(&key, Subject::new(&engine, digest), &sealed)?;
         aot::deserialize(&engine, code).map_err(|error| LoadError::Invalid(format!("{error:#}")))
@@ -42,30 +42,30 @@ pub(crate) async fn sealed(
     loaded.await.map_err(|stopped| LoadError::Engine(stopped.to_string()))?
 }
 
-/// Our own precompiled code, or the same component compiled now where this engine refuses that.
+/// A component from the program's own precompiled code, or compiled now if this engine refuses the code.
 ///
 /// # Errors
 /// As `compile`.
 pub(crate) async fn embedded(runtime: &Arc<Shared>, precompiled: &[u8], wasm: &[u8]) -> Result<Component, LoadError> {
     if precompiled.is_empty() {
         tracing::warn!(
-            "this binary carries no precompiled code: the build did not finish it. Compiling the component now"
+            "the binary carries no precompiled code, because its build was not finished: the component is compiled now"
         );
         return compile(runtime, wasm).await;
     }
     match aot::deserialize(&runtime.engine, precompiled) {
         Ok(component) => Ok(component),
         Err(refused) => {
-            tracing::warn!(reason = %refused, "the embedded precompiled component does not fit, compiling it now");
+            tracing::warn!(reason = %refused, "the embedded precompiled code does not fit this engine: the component is compiled now");
             compile(runtime, wasm).await
         }
     }
 }
 
-/// Links and describes.
+/// A module from a component: links and describes it.
 ///
 /// # Errors
-/// When it is of another world, or cannot describe itself.
+/// When the component is of another world, or cannot describe itself.
 pub(crate) async fn module(runtime: &Arc<Shared>, component: &Component) -> Result<Arc<Module>, LoadError> {
     let capabilities = imports::capabilities(component)?;
     let world = |error: wasmtime::Error| LoadError::World(format!("{error:#}"));

@@ -4,39 +4,17 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
+use envelope::{Request, Response};
 use tokio::time::Instant;
 
 use crate::bindings::v0_1::{self, EnginePre};
+use crate::description::Description;
 use crate::invoke::{self, Call};
 use crate::permits::Permit;
 use crate::sealed::{self, Subject};
 use crate::shared::Shared;
 use crate::store_state::{Caller, StoreState};
-use crate::{Capability, InvokeError, LoadError, Mount, Request, Response, SealKey, SpecialPaths};
-
-/// What an engine says about itself.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Description {
-    /// Its name.
-    pub name: String,
-    /// Semantic version without leading `v`.
-    pub version: String,
-    /// Paths with special rights, which the server must know.
-    pub special_paths: SpecialPaths,
-    /// Values of `secret_type`.
-    pub secret_kinds: Vec<String>,
-    /// Versions of stored data that the module reads and writes.
-    pub storage_versions: StorageVersions,
-}
-
-/// Versions of what an engine keeps in storage. They grow when the engine of before could not read it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct StorageVersions {
-    /// What it writes.
-    pub written: u32,
-    /// The oldest that it reads; at most `written`.
-    pub readable_from: u32,
-}
+use crate::{Capability, InvokeError, LoadError, Mount, SealKey};
 
 /// A loaded component.
 pub struct Module {
@@ -47,7 +25,7 @@ pub struct Module {
 }
 
 impl Module {
-    /// Asks the component what it is, with nothing in its reach but the log.
+    /// Calls `describe`, which reaches nothing but the log.
     pub(crate) async fn describe(
         runtime: Arc<Shared>,
         pre: EnginePre<StoreState>,
@@ -60,34 +38,35 @@ impl Module {
         Ok(Self { runtime, pre, capabilities, description })
     }
 
-    /// As the guest described itself when loaded.
+    /// The guest's description from the time of loading.
     #[must_use]
     pub fn description(&self) -> &Description {
         &self.description
     }
 
-    /// What it asks of the host, by its imports.
+    /// The capabilities that the module asks for, by its imports.
     #[must_use]
     pub fn capabilities(&self) -> &BTreeSet<Capability> {
         &self.capabilities
     }
 
-    /// Its code, sealed for `Runtime::load_sealed`. `digest` is the SHA-256 of the component. Blocks for milliseconds.
+    /// The compiled code, sealed for `Runtime::load_sealed`. `digest` is the SHA-256 of the component. Blocks for
+    /// milliseconds.
     ///
     /// # Errors
-    /// When the code cannot be had, which was not seen.
+    /// When the code cannot be serialized, which does not happen in practice.
     pub fn seal(&self, key: &SealKey, digest: [u8; 32]) -> Result<Vec<u8>, LoadError> {
         let code = self.pre.instance_pre().component().serialize();
         let code = code.map_err(|error| LoadError::Engine(format!("{error:#}")))?;
         Ok(sealed::seal(key, Subject::new(&self.runtime.engine, digest), &code))
     }
 
-    /// Serves one request in a fresh instance. Dropping the future ends the instance.
+    /// Serves one request in a fresh instance. The drop of the future ends the instance.
     ///
     /// # Errors
-    /// The guest's own, or why there is no answer of it.
+    /// The guest's own error, or why the guest did not answer.
     pub async fn handle_request(&self, mount: &Arc<Mount>, request: Request) -> Result<Option<Response>, InvokeError> {
-        // Converted first: what is secret in a request is then zeroed, also where it is not let in.
+        // Converted first, so that the memory of secrets is cleared also if the request is not let in.
         let (timeout, request) = (request.timeout, v0_1::into_wit(request));
         let (call, _permit) = self.admit(mount, caller(&request), timeout).await?;
         let answer = invoke::run(&self.pre, call, &request.0, |guest, store, request| {
@@ -102,7 +81,7 @@ impl Module {
     /// # Errors
     /// As `handle_request`.
     pub async fn check_existence(&self, mount: &Arc<Mount>, request: Request) -> Result<Option<bool>, InvokeError> {
-        // Converted first: what is secret in a request is then zeroed, also where it is not let in.
+        // Converted first, so that the memory of secrets is cleared also if the request is not let in.
         let (timeout, request) = (request.timeout, v0_1::into_wit(request));
         let (call, _permit) = self.admit(mount, caller(&request), timeout).await?;
         let answer = invoke::run(&self.pre, call, &request.0, |guest, store, request| {

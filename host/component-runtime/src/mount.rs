@@ -3,9 +3,10 @@
 use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 
+use envelope::{Storage, SystemView};
 use tokio::sync::Semaphore;
 
-use crate::capability::{LockTable, LogRate, Nothing, ReadOnly, Storage, SystemView};
+use crate::capability::{LockTable, LogRate, Nothing, ReadOnly};
 use crate::egress::{Access, Egress, MountEgress};
 use crate::limits::Limits;
 

@@ -1,6 +1,7 @@
-//! Back-pressure in front of the pool: a permit of the mount, then one of all, each with a bounded wait.
+//! Back-pressure before the pool: a permit of the mount, then a permit of all mounts, each with a deadline.
 //!
-//! Per mount first: a flooded mount queues among its own, and holds nothing that others wait for.
+//! The mount's permit comes first: the requests of a flooded mount wait for each other, and hold nothing that other mounts
+//! wait for.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -10,17 +11,17 @@ use tokio::time::Instant;
 
 use crate::InvokeError;
 
-/// The right to have one instance, until dropped.
+/// The permit for one instance, until its drop.
 pub(crate) struct Permit {
     _mount: OwnedSemaphorePermit,
     _global: OwnedSemaphorePermit,
 }
 
 impl Permit {
-    /// Waits for both, `wait` at the most together.
+    /// Waits for both permits, no longer than `wait`.
     ///
     /// # Errors
-    /// `Busy` when they were not had.
+    /// `Busy` at the deadline.
     pub(crate) async fn acquire(
         mount: &Arc<Semaphore>,
         global: &Arc<Semaphore>,
@@ -66,7 +67,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn when_all_are_taken_the_next_is_busy() {
+    async fn a_request_is_busy_when_all_permits_are_taken() {
         let global = Arc::new(Semaphore::new(1));
         let wait = Duration::from_secs(5);
         let _held = Permit::acquire(&Arc::new(Semaphore::new(1)), &global, wait).await.unwrap();

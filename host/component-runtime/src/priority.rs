@@ -1,6 +1,6 @@
-//! The priority of compiling: the lowest, so that requests do not feel it.
+//! The priority of the compiler: the lowest, so that requests are not slower.
 
-/// Highest nice value: the lowest priority that a thread can ask for.
+/// The highest nice value, which is the lowest priority of a thread.
 pub(crate) const NICE_MAX: i32 = 19;
 
 /// Lowers the priority of this thread and of the threads that it starts. On Linux the rest of the process keeps its

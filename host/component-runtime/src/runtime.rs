@@ -17,38 +17,38 @@ use crate::{
     loader, sealed,
 };
 
-/// What an operator or a test decides.
+/// The settings of a runtime.
 #[derive(Clone, Debug)]
 pub struct RuntimeSettings {
-    /// Where guests may send HTTP requests.
+    /// The origins to which guests may send HTTP requests.
     pub egress: Vec<Origin>,
-    /// Whether guests may only read from their upstreams: no mount's options override it.
+    /// May guests only read from their upstreams? The options of a mount cannot override this.
     pub upstream_read_only: bool,
-    /// Answered to guests that ask: age at which a write-ahead entry counts as left behind.
+    /// The age from which a write-ahead entry counts as left behind, for guests.
     pub wal_minimum_age: Duration,
-    /// `Limits::default()`, but in tests.
+    /// The limits; tests have smaller ones.
     pub limits: Limits,
 }
 
 /// The runtime of a process. Clones share everything.
 ///
-/// Methods that load or serve need a tokio runtime with time and I/O. Build it with
-/// [`Runtime::EVENT_INTERVAL`]: a guest that spins gives its worker back each millisecond, and what other
-/// requests wait for is then looked at once in so many turns.
+/// Methods that load or serve need a tokio runtime with time and I/O. Build that runtime with
+/// [`Runtime::EVENT_INTERVAL`]: a guest that spins gives its worker back each millisecond, and tokio then checks the
+/// events for other requests once in so many turns.
 #[derive(Clone)]
 pub struct Runtime {
     shared: Arc<Shared>,
 }
 
 impl Runtime {
-    /// For `tokio::runtime::Builder::event_interval`. With tokio's 61, requests beside two spinning guests
-    /// were seen to wait 65 ms (p99); with 4, 6 ms.
+    /// For `tokio::runtime::Builder::event_interval`. Beside two spinning guests, requests waited 65 ms (p99) with tokio's
+    /// default of 61, and 6 ms with 4.
     pub const EVENT_INTERVAL: u32 = 4;
 
-    /// Starts the engine, its pool and its epoch thread. A few milliseconds; TLS roots are read when first needed.
+    /// Starts the engine, its pool and its epoch thread, in a few milliseconds. TLS roots are read on first use.
     ///
     /// # Errors
-    /// When this machine cannot give what the pool needs.
+    /// When the machine lacks something that the pool needs.
     pub fn new(settings: RuntimeSettings) -> Result<Self, LoadError> {
         let limits = Arc::new(settings.limits);
         let Started { engine, requests_max } = engine::start(&limits)?;
@@ -67,12 +67,12 @@ impl Runtime {
         Ok(Self { shared: Arc::new(shared) })
     }
 
-    /// From now on compiles in processes of this program, which calls `compile_for_parent`. The first one named stays.
+    /// Compiles in processes of this program from now on, which call `compile_for_parent`. The first program stays.
     pub fn compile_in_processes(&self, program: CompilerProgram) {
         let _ = self.shared.compiler.program.set(program);
     }
 
-    /// No component of more bytes is loaded.
+    /// The largest component that the runtime loads.
     #[must_use]
     pub fn wasm_bytes_max(&self) -> usize {
         self.shared.limits.wasm_bytes_max
@@ -81,15 +81,14 @@ impl Runtime {
     /// Compiles, links and describes a component.
     ///
     /// # Errors
-    /// When it is not one that can run here.
+    /// When the component cannot run here.
     pub async fn load(&self, wasm: &[u8]) -> Result<Arc<Module>, LoadError> {
         let component = loader::compile(&self.shared, wasm).await?;
         loader::module(&self.shared, &component).await
     }
 
-    /// As `load`, from our own precompiled code, which the caller vouches for
-    /// (it is embedded in the binary); where this engine refuses it, from
-    /// `wasm`, with a warning in the log.
+    /// As `load`, from precompiled code that the caller trusts, because the binary embeds it. If this engine refuses the
+    /// code, from `wasm`, with a warning in the log.
     ///
     /// # Errors
     /// As `load`.
@@ -98,18 +97,19 @@ impl Runtime {
         loader::module(&self.shared, &component).await
     }
 
-    /// As `load`, and what can be said of a component that does not load.
+    /// As `load`, with the imports and exports also of a component that does not load.
     ///
     /// # Errors
-    /// When it is no component at all.
+    /// When the bytes are no component.
     pub async fn inspect(&self, wasm: &[u8]) -> Result<Inspection, LoadError> {
         inspect::inspect(&self.shared, wasm).await
     }
 
-    /// As `load`, from what `Module::seal` made of the component with this SHA-256, here or in an earlier process.
+    /// As `load`, from the sealed code of the component with this SHA-256, which `Module::seal` made in this process or an
+    /// earlier one.
     ///
     /// # Errors
-    /// When it is anything else.
+    /// When the bytes are not such code.
     pub async fn load_sealed(
         &self,
         key: &SealKey,
@@ -120,15 +120,14 @@ impl Runtime {
         loader::module(&self.shared, &component).await
     }
 
-    /// Changes when sealed code of before cannot be loaded any more: part of a name for it.
+    /// A number that changes if older sealed code cannot be loaded any more: a part of the name of such code.
     #[must_use]
     pub fn compatibility(&self) -> u64 {
         sealed::compatibility(&self.shared.engine)
     }
 
-    /// The mount with this backend UUID. Locks, permits and connections are shared by all
-    /// mounts made with the same UUID for as long as one of them lives:
-    /// reloads of one mount overlap.
+    /// The mount with this backend UUID. All mounts with the same UUID share locks, permits and connections as long as one
+    /// of them lives, because reloads of one mount overlap.
     #[must_use]
     pub fn mount(&self, mut settings: MountSettings) -> Arc<Mount> {
         if self.shared.upstream_read_only {
@@ -137,14 +136,14 @@ impl Runtime {
         self.shared.mounts.mount(settings, &self.shared.egress, &self.shared.limits)
     }
 
-    /// The same mount, for trying a module on it: what it reads is real, it changes nothing, and nothing waits
-    /// for it.
+    /// The same mount for the probe of a module: reads are real, nothing can be changed, and no request waits for the
+    /// probe.
     #[must_use]
     pub fn scratch(&self, mount: &Mount) -> Arc<Mount> {
         mount.scratch(&self.shared.egress, &self.shared.limits)
     }
 
-    /// Compiles a component to what `load_embedded` takes, for the baseline of this architecture.
+    /// Compiles a component for `load_embedded`, for any machine of this architecture.
     ///
     /// # Errors
     /// When it is no component.

@@ -1,7 +1,7 @@
-//! Precompiled code that can be kept where others may write: sealed with a key that they do not have.
+//! Precompiled code on a disk that others can write, sealed with a key that they do not have.
 //!
-//! Code becomes part of this process, so nothing is loaded that this program did not make itself. The seal is an
-//! HMAC over what the code was compiled from, by which engine, and the code; see `aot.rs` for what rests on it.
+//! Code becomes part of this process, so the process loads only code that this program made itself. The seal is an HMAC
+//! over the digest of the component, the engine, and the code; `aot.rs` relies on it.
 
 use std::hash::{DefaultHasher, Hash, Hasher};
 
@@ -11,17 +11,17 @@ use thiserror::Error;
 use wasmtime::Engine;
 use zeroize::Zeroizing;
 
-/// In front of everything, and part of what is sealed.
+/// The start of sealed code, which the seal covers.
 const MAGIC: &[u8; 16] = b"sealed module 1\n";
-/// HMAC-SHA-256.
+/// Bytes of an HMAC-SHA-256.
 const TAG_BYTES: usize = 32;
 
-/// The key of a seal: cannot be printed.
+/// The key of a seal, which cannot be printed.
 #[derive(Clone)]
 pub struct SealKey(Zeroizing<[u8; 32]>);
 
 impl SealKey {
-    /// Of random bytes that only the operator and this process know.
+    /// A key from random bytes that only the operator and this process know.
     #[must_use]
     pub fn new(key: [u8; 32]) -> Self {
         Self(Zeroizing::new(key))
@@ -37,15 +37,15 @@ impl std::fmt::Debug for SealKey {
 /// Why sealed code is not loaded.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
 pub enum SealError {
-    /// Cut off, or something else altogether.
+    /// The bytes are cut off, or no sealed code.
     #[error("it is not sealed code")]
     Format,
-    /// Damaged, of another module or engine, or sealed with another key.
+    /// The code is damaged, of another module or engine, or sealed with another key.
     #[error("its seal does not fit")]
     Seal,
 }
 
-/// What sealed code is for: a module's SHA-256, and the engine that compiled it.
+/// The subject of sealed code: the SHA-256 of a module, and the engine that compiled the module.
 #[derive(Clone, Copy)]
 pub(crate) struct Subject {
     digest: [u8; 32],
@@ -58,7 +58,7 @@ impl Subject {
     }
 }
 
-/// What changes when an engine could not load another's code.
+/// A number that differs if an engine cannot load the code of another.
 pub(crate) fn compatibility(engine: &Engine) -> u64 {
     let mut hasher = DefaultHasher::new();
     engine.precompile_compatibility_hash().hash(&mut hasher);
@@ -76,7 +76,7 @@ pub(crate) fn seal(key: &SealKey, subject: Subject, code: &[u8]) -> Vec<u8> {
 /// The code, if it was sealed by this key for this subject.
 ///
 /// # Errors
-/// When it was not.
+/// When another key sealed the code, or another subject has it.
 pub(crate) fn open<'s>(key: &SealKey, subject: Subject, sealed: &'s [u8]) -> Result<&'s [u8], SealError> {
     let rest = sealed.strip_prefix(MAGIC).ok_or(SealError::Format)?;
     let (found, code) = rest.split_at_checked(TAG_BYTES).ok_or(SealError::Format)?;
@@ -85,7 +85,7 @@ pub(crate) fn open<'s>(key: &SealKey, subject: Subject, sealed: &'s [u8]) -> Res
     Ok(code)
 }
 
-/// All but the code has a fixed length, so that nothing can be read as something else.
+/// The HMAC. All parts but the code have a fixed length, so that the parts cannot be confused.
 fn tag(key: &SealKey, subject: Subject, code: &[u8]) -> hmac::Tag {
     let mut context = hmac::Context::with_key(&hmac::Key::new(hmac::HMAC_SHA256, &*key.0));
     for part in [MAGIC, &subject.digest[..], &subject.engine.to_le_bytes(), code] {
@@ -105,7 +105,7 @@ mod tests {
     }
 
     #[test]
-    fn what_was_sealed_is_opened() {
+    fn sealed_code_is_opened_with_its_key() {
         for code in [&b""[..], b"code"] {
             assert_eq!(open(&key(7), SUBJECT, &seal(&key(7), SUBJECT, code)), Ok(code));
         }
@@ -121,7 +121,7 @@ mod tests {
     }
 
     #[test]
-    fn damage_anywhere_is_seen() {
+    fn damage_anywhere_is_detected() {
         let sealed = seal(&key(7), SUBJECT, b"code");
         for cut in 0..sealed.len() {
             assert!(open(&key(7), SUBJECT, &sealed[..cut]).is_err(), "cut at {cut}");

@@ -1,4 +1,4 @@
-//! What the clones of a runtime share: one engine, its pool, its epoch thread and its egress.
+//! The state that the clones of a runtime share: one engine, its pool, its epoch thread and its egress.
 
 use std::sync::Arc;
 use std::time::Duration;

@@ -1,18 +1,19 @@
-//! What a store carries for one request: its limits, its counts, its resources.
+//! The state of a store: limits, counts and resources of one request.
 //!
-//! Made for one request and dropped with it, whatever happened. Fields are dropped in order of declaration:
-//! `hooks` first, so that no HTTP request that is just being put together goes out after the guest is gone.
+//! Fields are dropped in order of declaration: `hooks` first, so that no unfinished HTTP request goes out after the guest
+//! is gone.
 
 use std::sync::Arc;
 use std::time::Duration;
 
+use envelope::{StorageView, Transaction};
 use tokio::time::Instant;
 use wasmtime::component::ResourceTable;
 use wasmtime::{ResourceLimiter, Store};
 use wasmtime_wasi::{WasiCtx, WasiCtxView, WasiView};
 use wasmtime_wasi_http::{WasiHttpCtx, WasiHttpCtxView, WasiHttpView};
 
-use crate::capability::{LockGuard, LogBudget, LogLine, Quota, StorageView, Transaction};
+use crate::capability::{LockGuard, LogBudget, LogLine, Quota};
 use crate::egress::{EgressHooks, Received};
 use crate::epoch::ProcessorMeter;
 use crate::limits::{Limits, bytes_text};

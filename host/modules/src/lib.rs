@@ -19,6 +19,7 @@ mod reader;
 mod registry;
 mod signature;
 mod signature_file;
+mod source;
 mod trust;
 mod watch;
 
@@ -29,4 +30,5 @@ pub use identity::{Digest, DigestError, IdError, ModuleId};
 pub use registry::{Embedded, ModuleRegistry, RegistrySettings};
 pub use signature::{KeyError, PublicKey, Signature, SigningKey, Statement};
 pub use signature_file::{SIGNATURE_SUFFIX, SignatureFile, SignatureFileError};
+pub use source::Source;
 pub use trust::{TrustError, TrustPolicy};

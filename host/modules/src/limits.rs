@@ -41,7 +41,7 @@ pub const PROBE_PATHS_MAX: usize = 50;
 
 /// Faults tolerated during a trial; the next one triggers an automatic revert. A single fault may be a coincidence, but
 /// every fault costs a client a failed request.
-pub const AUTO_ROLLBACK_FAULTS: u32 = 3;
+pub const TRIAL_FAULTS_MAX: u32 = 3;
 /// Minimum number of requests of a trial.
 pub const TRIAL_REQUESTS: u32 = 1_000;
 /// Minimum duration of a trial: a fault may lie in code that runs every few minutes.

@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
+use async_trait::async_trait;
 use component_runtime::{LoadError, Module, Runtime};
 use tokio::sync::{OnceCell, Semaphore, watch};
 use tokio::time::timeout;
@@ -13,6 +14,7 @@ use crate::limits::{LOAD_DEADLINE, LOADS_AT_ONCE, WATCH_INTERVAL};
 use crate::loaded_modules::LoadedModules;
 use crate::reader::Reader;
 use crate::signature::Statement;
+use crate::source::Source;
 use crate::watch::Watcher;
 use crate::{Approval, CacheSettings, Candidate, Digest, LoadedModule, ModuleId, Origin, Rejection, TrustPolicy};
 
@@ -71,67 +73,8 @@ impl ModuleRegistry {
         })
     }
 
-    /// Is there anything beside the embedded module?
-    #[must_use]
-    pub fn has_directory(&self) -> bool {
-        self.reader.is_some()
-    }
-
-    /// The embedded module, loaded when first asked for.
-    ///
-    /// # Errors
-    /// When it cannot run on this machine.
-    pub async fn embedded(&self) -> Result<Arc<LoadedModule>, Rejection> {
-        let loaded = self.embedded_module.get_or_try_init(|| self.load_embedded()).await?;
-        Ok(Arc::clone(loaded))
-    }
-
-    /// All that is there now, the embedded module first, also what may not run.
-    ///
-    /// # Errors
-    /// When the directory cannot be read; what is loaded goes on serving.
-    pub async fn candidates(&self) -> Result<Vec<Candidate>, Rejection> {
-        let embedded = self.embedded().await?;
-        let mut candidates = vec![Candidate {
-            id: embedded.id.clone(),
-            digest: embedded.digest,
-            origin: embedded.origin.clone(),
-            approval: Ok(embedded.approval.clone()),
-        }];
-        if let Some(reader) = &self.reader {
-            let Listing { modules, refused } = reader.list().await?;
-            self.keep_refused(refused);
-            candidates.extend(modules.into_iter().map(|file| self.candidate(file)));
-        }
-        Ok(candidates)
-    }
-
-    /// Files of the directory that are not even candidates, as `candidates` last saw them: badly named, too large,
-    /// not readable.
-    #[must_use]
-    pub fn rejected_files(&self) -> Vec<RejectedFile> {
-        self.rejected_files.lock().unwrap_or_else(PoisonError::into_inner).clone()
-    }
-
-    /// Reads a candidate's bytes, checks that they are the ones it was listed with and may run, and makes them
-    /// able to serve: compiled, linked, described.
-    ///
-    /// # Errors
-    /// Why it cannot serve, and whether it could another time.
-    pub async fn load(&self, candidate: &Candidate) -> Result<Arc<LoadedModule>, Rejection> {
-        match &candidate.origin {
-            Origin::Embedded => self.embedded().await.map_err(Rejection::into_transient),
-            Origin::File(name) => self.load_file(name, candidate.digest).await,
-        }
-    }
-
-    /// An operator wants it tried again, whatever is known against it.
-    pub fn forget_failures(&self) {
-        self.loaded_modules.forget_failures();
-    }
-
-    /// Counts up when the directory changed, once soon after the first call too: look at `candidates` then. The
-    /// directory is watched from the first call on, which needs a tokio runtime; without one there are no changes.
+    /// A number that grows when the directory changed, and once soon after the first call. The directory is watched
+    /// from the first call on, which needs a tokio runtime; without one there are no changes.
     pub fn changes(&self) -> watch::Receiver<u64> {
         if let Some(reader) = &self.reader {
             self.watcher.get_or_init(|| Watcher::start(reader.clone(), self.changes.clone(), WATCH_INTERVAL));
@@ -234,6 +177,49 @@ impl ModuleRegistry {
             tracing::warn!(file = name, %reason, "a file in the directory of modules is no module");
         }
         *kept = refused;
+    }
+}
+
+#[async_trait]
+impl Source for ModuleRegistry {
+    fn has_directory(&self) -> bool {
+        self.reader.is_some()
+    }
+
+    async fn embedded(&self) -> Result<Arc<LoadedModule>, Rejection> {
+        let loaded = self.embedded_module.get_or_try_init(|| self.load_embedded()).await?;
+        Ok(Arc::clone(loaded))
+    }
+
+    async fn candidates(&self) -> Result<Vec<Candidate>, Rejection> {
+        let embedded = self.embedded().await?;
+        let mut candidates = vec![Candidate {
+            id: embedded.id.clone(),
+            digest: embedded.digest,
+            origin: embedded.origin.clone(),
+            approval: Ok(embedded.approval.clone()),
+        }];
+        if let Some(reader) = &self.reader {
+            let Listing { modules, refused } = reader.list().await?;
+            self.keep_refused(refused);
+            candidates.extend(modules.into_iter().map(|file| self.candidate(file)));
+        }
+        Ok(candidates)
+    }
+
+    fn rejected_files(&self) -> Vec<RejectedFile> {
+        self.rejected_files.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    async fn load(&self, candidate: &Candidate) -> Result<Arc<LoadedModule>, Rejection> {
+        match &candidate.origin {
+            Origin::Embedded => self.embedded().await.map_err(Rejection::into_transient),
+            Origin::File(name) => self.load_file(name, candidate.digest).await,
+        }
+    }
+
+    fn forget_failures(&self) {
+        self.loaded_modules.forget_failures();
     }
 }
 

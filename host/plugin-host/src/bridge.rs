@@ -1,5 +1,4 @@
-//! The bridge: each request of the server goes to a fresh instance of the
-//! component, and its answer back, with one log line.
+//! Takes each request of the server to the module of its mount, and writes one log line for each request.
 
 use std::ffi::OsString;
 use std::future::Future;
@@ -9,21 +8,20 @@ use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
 use component_runtime::{CompilerProgram, InvokeError, Limits, MountSettings, Runtime, RuntimeSettings};
-use modules::ModuleRegistry;
-use modules::controller::{ControllerSettings, ModuleController, ModuleControllers, ServeError, Source};
-use plugin_protocol::{Backend, Error, Factory, Operation, Request, Response, Setup, SpecialPaths, SystemViewClient};
+use envelope::{Error, Operation, Request, Response, SpecialPaths, SystemView};
+use modules::controller::{ControllerSettings, ModuleController, ModuleControllers, ServeError};
+use modules::{ModuleRegistry, Source};
+use plugin_protocol::{Backend, Factory, Setup};
 
 use crate::egress_args::check_mount_options;
-use crate::storage::ServerStorage;
-use crate::system_view::ServerSystemView;
-use crate::{Config, VERSION, component, convert, host_paths};
+use crate::{Config, VERSION, component, host_paths};
 
-/// All mounts of this process: one runtime and one library of modules serve them.
+/// All mounts of this process, which share one runtime and one module registry.
 pub(crate) struct Mounts {
     runtime: Runtime,
     registry: Arc<ModuleRegistry>,
     controllers: Arc<ModuleControllers>,
-    /// Does the registration say so for all mounts? Their options then say nothing.
+    /// Does the registration make all mounts read-only? Then the options of a mount do not matter.
     upstream_read_only: bool,
 }
 
@@ -34,11 +32,11 @@ impl Mounts {
         let settings = RuntimeSettings {
             egress: config.egress.origins().map_err(|error| error.to_string())?,
             upstream_read_only: config.egress.astra_read_only,
-            wal_minimum_age: config.wal_min_age,
+            wal_minimum_age: *config.wal_min_age,
             limits: Limits::default(),
         };
         let runtime = Runtime::new(settings).map_err(|error| error.to_string())?;
-        // By what runs, whatever lies under its name by now.
+        // The running program, also if there is another file under its name by now.
         let path = PathBuf::from("/proc/self/exe");
         let arguments = crate::COMPILE.map(OsString::from).to_vec();
         runtime.compile_in_processes(CompilerProgram { path, arguments });
@@ -58,22 +56,22 @@ impl Factory for Mounts {
     }
 
     async fn setup(&self, setup: Setup) -> Result<Arc<dyn Backend>, String> {
-        let system_view = setup.system_view.clone();
-        let storage = Arc::new(ServerStorage(setup.storage));
-        // Without a UUID the server only asks what the plugin is.
-        let is_mount = !setup.backend_uuid.is_empty();
+        let Setup { storage, system_view, .. } = &setup;
+        let (storage, system_view) = (Arc::clone(storage), Arc::clone(system_view));
         if !self.upstream_read_only {
             check_mount_options(&setup.config)?;
         }
+        let backend_uuid = setup.backend_uuid.clone().unwrap_or_default();
         let settings = ControllerSettings {
-            storage: is_mount.then(|| Arc::clone(&storage) as _),
+            // Without a UUID the server only asks what the plugin is.
+            storage: setup.backend_uuid.is_some().then(|| Arc::clone(&storage)),
             options: setup.config.clone(),
             mount: self.runtime.mount(MountSettings {
-                name: setup.backend_uuid.clone(),
-                backend_uuid: setup.backend_uuid,
+                name: backend_uuid.clone(),
+                backend_uuid,
                 options: setup.config,
                 storage,
-                system_view: Arc::new(ServerSystemView(setup.system_view)),
+                system_view: setup.system_view,
             }),
         };
         let registry = Arc::clone(&self.registry) as Arc<dyn Source>;
@@ -88,39 +86,37 @@ impl Factory for Mounts {
 /// The backend of one mount.
 struct MountBackend {
     controller: Arc<ModuleController>,
-    system_view: SystemViewClient,
+    system_view: Arc<dyn SystemView>,
 }
 
-/// The data of a rollback that must leave nothing for a later one.
+/// The data of the last rollback of a mount, which must leave nothing for a later one.
 const IMMEDIATE: &str = r#"{"immediate":true}"#;
 
 impl MountBackend {
-    /// Disabling a mount, the server marks it and then sends a rollback like
-    /// any other (`internal/vault/mount.go`); engines are told by its data.
+    /// A server that disables a mount taints the mount and then sends an ordinary rollback (`internal/vault/mount.go`).
+    /// The host marks this rollback in its data, for the engine.
     async fn is_last_rollback(&self, request: &Request) -> bool {
         request.operation == Operation::Rollback && matches!(self.system_view.tainted().await, Ok(true))
     }
 
-    /// The guest's answer.
+    /// Asks the guest.
     async fn guest(&self, request: Request) -> Result<Option<Response>, Error> {
         let line = RequestLine::new(&request, "handle-request");
-        let answer = line.log(self.controller.handle_request(convert::request(request))).await?;
-        Ok(answer.map(convert::response))
+        line.log(self.controller.handle_request(request)).await
     }
 }
 
 #[async_trait]
 impl Backend for MountBackend {
-    /// Broken configuration is reported by the request that needs it: an error
-    /// here would leave a mount that serves all the same.
+    /// Reports no broken configuration: the request that needs the configuration does. After an error here the mount would
+    /// serve all the same.
     async fn initialize(&self) -> Result<(), Error> {
         self.controller.set_up();
         Ok(())
     }
 
     async fn special_paths(&self) -> Result<SpecialPaths, Error> {
-        let paths = self.controller.special_paths().await.map_err(|error| convert::serve_error(error, ""))?;
-        Ok(convert::special_paths(&paths))
+        self.controller.special_paths().await.map_err(|error| error.to_error(""))
     }
 
     async fn handle_request(&self, mut request: Request) -> Result<Option<Response>, Error> {
@@ -139,7 +135,7 @@ impl Backend for MountBackend {
             if self.is_last_rollback(&request).await {
                 request.data = IMMEDIATE.to_owned();
             } else {
-                // Also where nothing watches the directory, the server's call each minute has it looked at.
+                // The server's call each minute triggers a reconcile pass, also if nothing watches the directory.
                 self.controller.trigger();
             }
         }
@@ -147,25 +143,26 @@ impl Backend for MountBackend {
     }
 
     async fn check_existence(&self, request: Request) -> Result<Option<bool>, Error> {
+        // A write to a path of the host is an update: nothing is made.
         if host_paths::is_host_path(&request.path) {
-            return host_paths::check_existence(&request);
+            return Ok(None);
         }
         let line = RequestLine::new(&request, "check-existence");
-        line.log(self.controller.check_existence(convert::request(request))).await
+        line.log(self.controller.check_existence(request)).await
     }
 
-    /// Instances keep nothing, so there is no cache to drop but the state of modules.
+    /// Instances keep nothing, so the state of modules is the only cache.
     async fn invalidate_key(&self, key: &str) {
         self.controller.invalidate(key);
     }
 
-    /// The connection to the server goes with the last clone of its clients.
+    /// The connection to the server closes with the drop of its last client.
     async fn cleanup(&self) {
         self.controller.close();
     }
 }
 
-/// What the log says of one request.
+/// The log line of one request.
 struct RequestLine {
     request_id: String,
     operation: Operation,
@@ -187,8 +184,7 @@ impl RequestLine {
         }
     }
 
-    /// Waits for the answer and writes the one line of this request: at debug
-    /// where the guest answered, at warn with the cause where it could not.
+    /// Waits for the answer and writes the line: at debug if the guest answered, at warn with the cause if not.
     async fn log<T>(self, answer: impl Future<Output = Result<T, ServeError>>) -> Result<T, Error> {
         match answer.await {
             Ok(value) => {
@@ -197,13 +193,13 @@ impl RequestLine {
             }
             Err(error @ ServeError::Invoke(InvokeError::Guest(_))) => {
                 self.write("refused");
-                Err(convert::serve_error(error, &self.request_id))
+                Err(error.to_error(&self.request_id))
             }
             Err(error) => {
                 let Self { request_id, operation, path, mount, export, start } = self;
                 let elapsed_ms = milliseconds(start.elapsed());
                 tracing::warn!(mount, request_id, ?operation, path, export, elapsed_ms, outcome = "failed", %error, "request");
-                Err(convert::serve_error(error, &request_id))
+                Err(error.to_error(&request_id))
             }
         }
     }
@@ -215,7 +211,7 @@ impl RequestLine {
     }
 }
 
-/// With microseconds and no more, for people to read.
+/// Milliseconds with at most three decimals.
 fn milliseconds(elapsed: Duration) -> f64 {
     (elapsed.as_secs_f64() * 1_000_000.0).round() / 1_000.0
 }

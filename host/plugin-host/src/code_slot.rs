@@ -15,16 +15,15 @@ use component_runtime::Runtime;
 use memchr::memmem;
 
 use self::layout::{MARK_BYTES, SLOT_BYTES, mark};
-use crate::component::ASTRA_WASM;
 
-/// In the file as the linker wrote it; the running program must not take these bytes for constants.
+/// The slot as the linker wrote it. The running program must not take these bytes for constants.
 static SLOT: &[u8; SLOT_BYTES] = include_bytes!(concat!(env!("OUT_DIR"), "/code_slot"));
 
 /// The length of the code, little endian, after the mark.
 const LENGTH_BYTES: usize = size_of::<u64>();
 const CODE_AT: usize = MARK_BYTES + LENGTH_BYTES;
 
-/// The precompiled code of the embedded component; empty where the slot was not filled.
+/// The precompiled code of the embedded component; empty if the slot was not filled.
 pub(crate) fn code() -> &'static [u8] {
     code_in(black_box(SLOT.as_slice())).unwrap_or_default()
 }
@@ -35,22 +34,22 @@ fn code_in(slot: &[u8]) -> Option<&[u8]> {
     slot.get(CODE_AT..CODE_AT.checked_add(length)?)
 }
 
-/// Writes a copy of the running program with a filled slot: a step of the build.
+/// Writes a copy of the running program whose slot holds the code of this component: a step of the build.
 #[must_use]
-pub fn fill(copy: &Path) -> ExitCode {
-    match try_fill(copy) {
+pub(crate) fn fill(wasm: &[u8], copy: &Path) -> ExitCode {
+    match try_fill(wasm, copy) {
         Ok(()) => ExitCode::SUCCESS,
         Err(reason) => crate::config::fail(&format!("failed to write `{}`: {reason}", copy.display())),
     }
 }
 
 #[expect(clippy::disallowed_methods, reason = "a step of the build has files")]
-fn try_fill(copy: &Path) -> Result<(), String> {
+fn try_fill(wasm: &[u8], copy: &Path) -> Result<(), String> {
     let program = std::env::current_exe().map_err(|error| error.to_string())?;
     let mut bytes = std::fs::read(&program).map_err(|error| error.to_string())?;
-    let code = Runtime::precompile(ASTRA_WASM).map_err(|error| error.to_string())?;
+    let code = Runtime::precompile(wasm).map_err(|error| error.to_string())?;
     write_into(&mut bytes, &code)?;
-    // Copied first: the copy has the program's mode. Renamed last: a build that is interrupted leaves no half a program.
+    // The copy has the program's mode. The rename comes last, so that an interrupted build leaves no unfinished program.
     let unfinished = copy.with_extension("unfinished");
     std::fs::copy(&program, &unfinished).map_err(|error| error.to_string())?;
     std::fs::write(&unfinished, bytes).map_err(|error| error.to_string())?;
@@ -71,7 +70,7 @@ fn write_into(program: &mut [u8], code: &[u8]) -> Result<(), String> {
     Ok(())
 }
 
-/// Finds the precompiled code in the file of a program; empty where its slot is not filled.
+/// Finds the precompiled code in the file of a program; empty if the slot is not filled.
 ///
 /// # Errors
 /// When the file does not hold exactly one slot, or only a part of the slot.

@@ -1,7 +1,7 @@
-//! The settings that an operator gives with the plugin's registration.
+//! The arguments of the plugin's registration.
 //!
-//! Parsed once, before anything starts. The old Go plugin's TLS flags are
-//! dropped here, so that its catalog entries go on working.
+//! They are parsed once, before anything starts. The TLS flags of the Go plugin are dropped, so that its catalog entries
+//! work on.
 
 use std::ffi::OsString;
 use std::io::Write as _;
@@ -16,10 +16,10 @@ use tracing::level_filters::LevelFilter;
 use crate::egress_args::EgressArgs;
 use crate::module_args::ModuleArgs;
 
-/// Age of write-ahead entries, where nobody says another.
+/// Default of `--wal-min-age`.
 pub(crate) const WAL_MIN_AGE: Duration = Duration::from_secs(600);
 
-/// Bad arguments, as `sysexits.h` has it.
+/// Exit code for wrong arguments, from `sysexits.h`.
 pub(crate) const EXIT_USAGE: u8 = 64;
 
 /// Flags of the Go plugin that take a value (`api/plugin_helpers.go` of the server).
@@ -27,7 +27,7 @@ const LEGACY_VALUE_FLAGS: [&str; 5] = ["ca-cert", "ca-path", "client-cert", "cli
 /// The Go plugin's flag that stands alone.
 const LEGACY_SWITCH: &str = "tls-skip-verify";
 
-/// What serving takes from the registration.
+/// The arguments for serving.
 #[derive(Debug, Args)]
 pub struct Config {
     /// Where requests may go.
@@ -41,35 +41,35 @@ pub struct Config {
     /// Age at which a write-ahead entry counts as left behind by a crash.
     ///
     /// Longer than Astra may take to show a new token in its list; below a minute only in tests.
-    #[arg(long, value_name = "DURATION", default_value = "10m", value_parser = humantime::parse_duration)]
-    pub wal_min_age: Duration,
+    #[arg(long, value_name = "DURATION", default_value_t = WAL_MIN_AGE.into())]
+    pub wal_min_age: humantime::Duration,
 
     /// Which modules may run beside the embedded one.
     #[command(flatten)]
     pub modules: ModuleArgs,
 }
 
-/// Ends a start that failed for another reason.
+/// Ends a start that failed, but not because of the arguments.
 #[must_use]
 pub(crate) fn fail(message: &str) -> ExitCode {
     report(message);
     ExitCode::FAILURE
 }
 
-/// Ends a start that contradictory arguments stopped.
+/// Ends a start with contradictory arguments.
 #[must_use]
 pub(crate) fn fail_usage(message: &str) -> ExitCode {
     report(message);
     ExitCode::from(EXIT_USAGE)
 }
 
-/// One line, with the prefix by which the server logs it as an error.
+/// Writes one line with the prefix by which the server logs the line as an error.
 pub(crate) fn report(message: &str) {
-    // Nobody is left to tell when stderr is gone.
+    // An error on stderr has no other place to go.
     let _ = writeln!(std::io::stderr(), "[ERROR] {}: {message}", crate::PROGRAM);
 }
 
-/// The server's level names, as a filter.
+/// Reads the level names of the server.
 pub(crate) fn level_parser() -> impl TypedValueParser<Value = LevelFilter> {
     PossibleValuesParser::new(["trace", "debug", "info", "warn", "error"]).map(|name| match name.as_str() {
         "trace" => LevelFilter::TRACE,
@@ -94,7 +94,7 @@ pub(crate) fn without_legacy_flags(args: impl IntoIterator<Item = OsString>) -> 
     kept
 }
 
-/// How much of the command line a legacy flag takes.
+/// The extent of a legacy flag on the command line.
 enum Legacy {
     Whole,
     ValueFollows,
@@ -126,7 +126,7 @@ mod tests {
         assert_eq!(config.egress.origins().unwrap().len(), 3);
         assert!(!config.egress.astra_read_only);
         assert_eq!(config.log_level, LevelFilter::INFO);
-        assert_eq!(config.wal_min_age, WAL_MIN_AGE);
+        assert_eq!(*config.wal_min_age, WAL_MIN_AGE);
     }
 
     #[test]
@@ -144,7 +144,7 @@ mod tests {
             "vault",
             "--wal-min-age=20m",
         ];
-        assert_eq!(parse(&args).unwrap().wal_min_age, Duration::from_secs(1200));
+        assert_eq!(*parse(&args).unwrap().wal_min_age, Duration::from_secs(1200));
     }
 
     #[test]

@@ -1,24 +1,17 @@
 //! The plugin binary that Vault or OpenBao starts: joins the protocol and the runtime.
 //!
-//! A request comes in at [`bridge`], as the protocol's [`Request`], goes to a
-//! fresh instance of the component, and back. Nothing here knows Astra, but
-//! for the component that is embedded and the three origins that it may
-//! reach by default.
-//!
-//! [`Request`]: plugin_protocol::Request
+//! [`bridge`] takes each request of the server to a fresh instance of the component, and its answer back. This crate
+//! knows Astra only by the embedded component and by the three origins that the component may reach by default.
 
 mod bridge;
 mod cli;
 mod code_slot;
 mod component;
 mod config;
-mod convert;
 mod egress_args;
 mod host_paths;
 mod limits;
 mod module_args;
-mod storage;
-mod system_view;
 
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -28,7 +21,8 @@ use plugin_protocol::{ServeOptions, serve};
 
 use crate::bridge::Mounts;
 pub use crate::cli::{Command, CommandLine, ModuleCommand, Stop, execute};
-pub use crate::code_slot::{code_of as precompiled_code_of, fill as fill_code_slot};
+pub use crate::code_slot::code_of as precompiled_code_of;
+pub use crate::component::fill_code_slot;
 pub use crate::config::Config;
 pub use crate::egress_args::EgressArgs;
 pub use crate::module_args::{CACHE_KEY_VARIABLE, ModuleArgs};

@@ -1,4 +1,4 @@
-//! Limits of what the program itself reads; those of modules are component-runtime's.
+//! Limits of the files that the program itself reads; component-runtime has those of modules.
 
 /// Bytes of stdin or of a file of fields: the server's own limit for a request body.
 pub(crate) const RUN_INPUT_BYTES_MAX: usize = 32 * 1024 * 1024;

@@ -1,4 +1,4 @@
-//! The settings of where modules come from, beside the one in the binary.
+//! The arguments that say which modules may run beside the embedded one.
 
 use std::path::PathBuf;
 
@@ -6,8 +6,8 @@ use clap::Args;
 use modules::{CacheSettings, Digest, PublicKey, RegistrySettings, TrustPolicy};
 use zeroize::Zeroizing;
 
-/// The environment variable of the key that seals compiled modules: it stands in the registration's `env`, and is
-/// not shown by `ps` as arguments are.
+/// The environment variable of the key that seals compiled modules. The registration has the key in `env`: `ps` shows
+/// arguments, but not the environment.
 pub const CACHE_KEY_VARIABLE: &str = "MODULE_CACHE_KEY";
 
 /// Which modules may run beside the embedded one. Without a directory, none.
@@ -20,6 +20,21 @@ pub struct ModuleArgs {
     #[arg(long, value_name = "DIR")]
     pub modules_dir: Option<PathBuf>,
 
+    /// Which modules of the directory may run.
+    #[command(flatten)]
+    pub trust: TrustArgs,
+
+    /// Keep compiled modules in this directory, so that a restart is fast.
+    ///
+    /// Takes a key in the environment variable MODULE_CACHE_KEY (32 random bytes, as 64 hexadecimal digits or in
+    /// base64), which seals them; without it, nothing is kept.
+    #[arg(long, value_name = "DIR")]
+    pub module_cache_dir: Option<PathBuf>,
+}
+
+/// Which modules of a directory may run.
+#[derive(Args, Clone, Debug, Default)]
+pub struct TrustArgs {
     /// Let the module with this SHA-256 run, signed or not; may be given several times.
     #[arg(long, value_name = "SHA256")]
     pub module_sha256: Vec<Digest>,
@@ -31,17 +46,25 @@ pub struct ModuleArgs {
     /// How many different trusted keys must have signed a module [default: 1].
     #[arg(long, value_name = "NUMBER")]
     pub trust_threshold: Option<usize>,
+}
 
-    /// Keep compiled modules in this directory, so that a restart is fast.
-    ///
-    /// Takes a key in the environment variable MODULE_CACHE_KEY (32 random bytes, as 64 hexadecimal digits or in
-    /// base64), which seals them; without it, nothing is kept.
-    #[arg(long, value_name = "DIR")]
-    pub module_cache_dir: Option<PathBuf>,
+impl TrustArgs {
+    /// Names no module and no key.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.module_sha256.is_empty() && self.trust_key.is_empty()
+    }
+
+    /// # Errors
+    /// When the threshold cannot be meant.
+    pub(crate) fn policy(&self) -> Result<TrustPolicy, String> {
+        let (pins, keys) = (self.module_sha256.iter().copied(), self.trust_key.iter().copied());
+        let policy = TrustPolicy::new(pins, keys, self.trust_threshold.unwrap_or(1));
+        policy.map_err(|error| format!("--trust-threshold: {error}"))
+    }
 }
 
 impl ModuleArgs {
-    /// What the library of modules is made with.
+    /// The settings of the module registry.
     ///
     /// # Errors
     /// Names the arguments that contradict each other.
@@ -51,18 +74,16 @@ impl ModuleArgs {
 
     fn settings_with(&self, cache_key: Option<&str>) -> Result<RegistrySettings, String> {
         self.check()?;
-        let (pins, keys) = (self.module_sha256.iter().copied(), self.trust_key.iter().copied());
-        let trust = TrustPolicy::new(pins, keys, self.trust_threshold.unwrap_or(1));
-        let trust = trust.map_err(|error| format!("--trust-threshold: {error}"))?;
-        Ok(RegistrySettings { directory: self.modules_dir.clone(), trust, cache: self.cache(cache_key)? })
+        let (directory, trust) = (self.modules_dir.clone(), self.trust.policy()?);
+        Ok(RegistrySettings { directory, trust, cache: self.cache(cache_key)? })
     }
 
     fn check(&self) -> Result<(), String> {
         let Some(directory) = &self.modules_dir else {
             let without = [
-                (!self.module_sha256.is_empty(), "--module-sha256"),
-                (!self.trust_key.is_empty(), "--trust-key"),
-                (self.trust_threshold.is_some(), "--trust-threshold"),
+                (!self.trust.module_sha256.is_empty(), "--module-sha256"),
+                (!self.trust.trust_key.is_empty(), "--trust-key"),
+                (self.trust.trust_threshold.is_some(), "--trust-threshold"),
                 (self.module_cache_dir.is_some(), "--module-cache-dir"),
             ];
             return match without.into_iter().find(|(given, _)| *given) {
@@ -73,12 +94,12 @@ impl ModuleArgs {
         for (argument, path) in
             [("--modules-dir", Some(directory)), ("--module-cache-dir", self.module_cache_dir.as_ref())]
         {
-            // The server starts us in a folder of its choice.
+            // The server starts the plugin in a folder of its choice.
             if let Some(path) = path.filter(|path| !path.is_absolute()) {
                 return Err(format!("{argument}={}: give the path from the root on", path.display()));
             }
         }
-        if self.module_sha256.is_empty() && self.trust_key.is_empty() {
+        if self.trust.is_empty() {
             let directory = directory.display();
             return Err(format!(
                 "no module of --modules-dir={directory} could run: name some by --module-sha256 or a --trust-key"
@@ -101,7 +122,7 @@ impl ModuleArgs {
 
 #[expect(clippy::disallowed_methods, reason = "part of the configuration, read once at the start")]
 fn cache_key_from_environment() -> Option<Zeroizing<String>> {
-    // What is no text is no key: it becomes an empty one, which is refused.
+    // A value that is no text becomes an empty key, which is refused.
     let key = std::env::var_os(CACHE_KEY_VARIABLE)?;
     Some(Zeroizing::new(key.into_string().unwrap_or_default()))
 }
@@ -128,7 +149,7 @@ mod tests {
         line.modules.settings_with(cache_key)
     }
 
-    /// The arguments that make a directory of use, and these.
+    /// The arguments for a directory of modules, and these.
     fn with(more: &[&str]) -> Vec<String> {
         let args = ["--modules-dir=/modules".to_owned(), format!("--trust-key={KEY}")];
         args.into_iter().chain(more.iter().map(|arg| (*arg).to_owned())).collect()
@@ -141,7 +162,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_given_is_what_the_library_gets() {
+    fn the_registry_gets_the_arguments() {
         let args = with(&["--module-cache-dir=/cache", &format!("--module-sha256={SHA256}"), "--trust-threshold=1"]);
         for key in ["00".repeat(32), "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=".to_owned()] {
             let settings = settings(&args, Some(&key)).unwrap();

@@ -1,13 +1,14 @@
 //! `pb.Backend` and `logical.PluginVersion`, over [`Factory`] and [`Backend`].
 //!
-//! The boundary to the backend: its panics end here, and a call that the
-//! server gave up is dropped here. No decision about requests is made here.
+//! The boundary to the backend: a panic of the backend ends here, and a call that the server gave up is dropped here.
+//! This module makes no decision about requests.
 
 use std::future::Future;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::Duration;
 
+use envelope::Error;
 use futures_util::FutureExt as _;
 use tokio_rustls::TlsConnector;
 use tonic::metadata::MetadataMap;
@@ -17,9 +18,11 @@ use crate::broker::Broker;
 use crate::connection::Connection;
 use crate::factory::FactoryCell;
 use crate::mounts::{Mount, Mounts, multiplex_id};
+use crate::storage_client::StorageClient;
+use crate::system_view_client::SystemViewClient;
 use crate::wire::pb::backend_server::Backend as BackendService;
 use crate::wire::{logical, pb};
-use crate::{Backend, Error, Factory, Setup, StorageClient, SystemViewClient, translate};
+use crate::{Backend, Factory, Setup, translate};
 
 /// `TypeReply.type` of a secrets engine.
 const TYPE_LOGICAL: u32 = 1;
@@ -42,7 +45,7 @@ impl<F: Factory> BackendServer<F> {
         Self { shared: Arc::new(Shared { factory, mounts: Mounts::default(), broker, tls, metadata_mode }) }
     }
 
-    /// The mount of a call that needs more than the plugin's own word.
+    /// The mount of a call that a plugin in metadata mode must not serve.
     fn mount(&self, metadata: &MetadataMap) -> Result<Arc<Mount>, Status> {
         let mount = self.shared.mounts.find(multiplex_id(metadata)?)?;
         if self.shared.metadata_mode {
@@ -51,7 +54,7 @@ impl<F: Factory> BackendServer<F> {
         Ok(mount)
     }
 
-    /// Connects to the mount's storage and has its backend made.
+    /// Connects to the mount's storage and makes the backend.
     async fn set_up(&self, id: &str, args: pb::SetupArgs) -> Result<(), String> {
         if self.shared.mounts.contains(id) {
             return Err(format!("multiplexing id `{id}` has been set up already"));
@@ -62,9 +65,9 @@ impl<F: Factory> BackendServer<F> {
             Connection::dial(&socket, &self.shared.tls).await.map_err(|error| error.to_string())?;
         let setup = Setup {
             config: args.config,
-            backend_uuid: args.backend_uuid,
-            storage: StorageClient::new(connection.clone()),
-            system_view: SystemViewClient::new(connection),
+            backend_uuid: Some(args.backend_uuid).filter(|uuid| !uuid.is_empty()),
+            storage: Arc::new(StorageClient::new(connection.clone())),
+            system_view: Arc::new(SystemViewClient::new(connection)),
         };
         let backend = guarded("", factory.setup(setup)).await.map_err(|error| error.to_string())??;
         let mount = Mount { backend, connection: closer };
@@ -96,7 +99,7 @@ impl<F: Factory> BackendService for BackendServer<F> {
 
     async fn special_paths(&self, request: Request<pb::Empty>) -> Result<Response<pb::SpecialPathsReply>, Status> {
         let mount = self.shared.mounts.find(multiplex_id(request.metadata())?)?;
-        // The reply has no room for an error; the server takes a failed call for "none" or refuses the mount.
+        // The reply has no field for an error; the server takes a failed call for "none" or refuses the mount.
         let paths = guarded("", mount.backend.special_paths()).await.flatten();
         let paths = paths.map_err(|error| Status::unknown(error.to_string()))?;
         Ok(Response::new(pb::SpecialPathsReply { paths: Some(translate::special_paths_into_pb(paths)) }))
@@ -190,13 +193,13 @@ async fn check_existence(
     guarded(&id, backend.check_existence(request)).await?
 }
 
-/// Turns a panic of the backend into an error. The hook of `hclog` has logged where it came from.
+/// Turns a panic of the backend into an error. The panic hook of `hclog` has logged the place.
 async fn guarded<T>(request_id: &str, call: impl Future<Output = T>) -> Result<T, Error> {
     AssertUnwindSafe(call).catch_unwind().await.map_err(|_| {
-        tracing::error!(request_id, "the plugin panicked while it served a call");
+        tracing::error!(request_id, "the plugin panicked while it served a request");
         Error::Internal(match request_id {
-            "" => "internal error in the plugin; the server's log tells where".to_owned(),
-            id => format!("internal error in the plugin; the server's log tells where, by request id {id}"),
+            "" => "internal error in the plugin; the server's log has the place".to_owned(),
+            id => format!("internal error in the plugin; the server's log has the place, under request id {id}"),
         })
     })
 }

@@ -1,8 +1,7 @@
-//! The broker: learns where the server listens for each mount, and, by the
-//! end of its stream, when the server has gone.
+//! The broker: the server sends the address at which it listens for each mount, and ends the stream when it goes away.
 //!
-//! A message and the setup that needs it come in any order. The plugin itself
-//! sends nothing: it never listens for the server.
+//! A message and the setup that needs the message come in any order. The plugin sends nothing, as it never listens for
+//! the server.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -23,13 +22,13 @@ use crate::wire::plugin::grpc_broker_server::GrpcBroker;
 /// Why a mount's services were not found.
 #[derive(Debug, PartialEq, Eq, ThisError)]
 pub(crate) enum BrokerError {
-    #[error("the server did not say within {} s where broker id {id} listens", BROKER_WAIT.as_secs())]
+    #[error("the server sent no address for broker id {id} within {} s", BROKER_WAIT.as_secs())]
     TimedOut { id: u32 },
     #[error("broker id {id} listens on network `{network}`; only `unix` is supported")]
     Network { id: u32, network: String },
 }
 
-/// What the server said and nobody has used yet. Clones share it.
+/// The server's messages that no setup has used. Clones share them.
 #[derive(Clone)]
 pub(crate) struct Broker {
     shared: Arc<Shared>,
@@ -58,7 +57,7 @@ impl Broker {
         self.shared.opened.send_replace(true);
     }
 
-    /// The socket of the services with this id. A message is used once.
+    /// The socket of the services with this ID. A message is used once.
     pub(crate) async fn socket(&self, id: u32) -> Result<String, BrokerError> {
         let message = timeout(BROKER_WAIT, self.message(id)).await.map_err(|_| BrokerError::TimedOut { id })?;
         match message.network.as_str() {
@@ -71,7 +70,7 @@ impl Broker {
         loop {
             let arrived = self.shared.arrived.notified();
             let mut arrived = std::pin::pin!(arrived);
-            // Before the look into the map, so that nothing is missed between the two.
+            // Before the map is read, so that no message is missed in between.
             arrived.as_mut().enable();
             if let Some(message) = self.messages().remove(&id) {
                 return message;
@@ -83,7 +82,11 @@ impl Broker {
     fn keep(&self, message: ConnInfo) {
         let mut messages = self.messages();
         if messages.len() >= BROKER_MESSAGES_MAX {
-            tracing::warn!(id = message.service_id, limit = BROKER_MESSAGES_MAX, "too many unused broker messages");
+            tracing::warn!(
+                id = message.service_id,
+                limit = BROKER_MESSAGES_MAX,
+                "dropped a broker message: too many wait for their setup"
+            );
             return;
         }
         messages.insert(message.service_id, message);

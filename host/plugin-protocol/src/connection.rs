@@ -1,7 +1,7 @@
 //! The connection back to the server, for one mount: Unix socket, TLS, HTTP/2.
 //!
-//! Calls go straight to HTTP/2, without the buffer and the reconnecting of
-//! tonic's own channel: the server never listens a second time for a mount.
+//! Calls go straight to HTTP/2, without the buffer and the reconnects of tonic's own channel: the server never listens a
+//! second time for a mount.
 
 use std::future::Future;
 use std::io;
@@ -41,17 +41,17 @@ pub(crate) enum DialError {
     TimedOut { path: String },
 }
 
-/// One HTTP/2 connection. Clones share it; it closes when the last has gone.
+/// One HTTP/2 connection, which closes with the drop of the last clone.
 #[derive(Clone)]
 pub(crate) struct Connection {
     sender: SendRequest<Body>,
 }
 
-/// Ends a connection whose users may still hold on to it.
+/// Ends a connection that may still have users.
 #[derive(Debug)]
 pub(crate) struct Closer {
     close: Arc<Notify>,
-    #[cfg(feature = "testing")]
+    #[cfg(any(test, feature = "testing"))]
     socket: StdUnixStream,
 }
 
@@ -79,7 +79,7 @@ impl Connection {
         let close = Arc::new(Notify::new());
         let closer = Closer {
             close: close.clone(),
-            #[cfg(feature = "testing")]
+            #[cfg(any(test, feature = "testing"))]
             socket: socket.try_clone().map_err(socket_error)?,
         };
         task::spawn(drive(driver, close, socket));
@@ -102,13 +102,13 @@ async fn drive(driver: impl Future<Output = hyper::Result<()>>, close: Arc<Notif
     let closed = async {
         close.notified().await;
         tokio::time::sleep(MOUNT_CLOSE_GRACE).await;
-        // Whatever still hangs on it: the server waits for the connection to end.
+        // Also with calls in progress: the server waits for the end of the connection.
         let _ = socket.shutdown(Shutdown::Both);
     };
     tokio::select! {
         outcome = driver => {
             if let Err(error) = outcome {
-                tracing::debug!(%error, "connection to the server's storage failed");
+                tracing::debug!(%error, "the connection to the server's storage failed");
             }
         }
         () = closed => {}
@@ -116,13 +116,13 @@ async fn drive(driver: impl Future<Output = hyper::Result<()>>, close: Arc<Notif
 }
 
 impl Closer {
-    /// Closes the connection after a moment for what is under way.
+    /// Closes the connection after a moment for calls in progress.
     pub(crate) fn close(&self) {
         self.close.notify_one();
     }
 
-    /// Closes the connection in the middle of whatever it does.
-    #[cfg(feature = "testing")]
+    /// Closes the connection in the middle of a call.
+    #[cfg(any(test, feature = "testing"))]
     pub(crate) fn close_now(&self) {
         let _ = self.socket.shutdown(Shutdown::Both);
     }

@@ -1,22 +1,22 @@
-//! The decision to end the process: made once, seen by all.
+//! The decision to end the process, which is made once and which all tasks see.
 
 use tokio::sync::watch;
 
 /// Why the process ends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum ExitReason {
-    /// The server said so.
+    /// The server called `Shutdown`.
     Shutdown,
-    /// The broker's stream ended: the server has gone or lets go of us.
+    /// The broker's stream ended: the server has gone, or does not use this process any more.
     ServerGone,
     /// The server never opened the broker's stream.
     NeverUsed,
-    /// Somebody sent SIGTERM.
+    /// The process got SIGTERM.
     Terminated,
 }
 
 impl ExitReason {
-    /// For the log.
+    /// A text for the log.
     pub(crate) fn describe(self) -> &'static str {
         match self {
             Self::Shutdown => "the server asked for it",
@@ -27,7 +27,7 @@ impl ExitReason {
     }
 }
 
-/// Set once; clones share it.
+/// The decision. Clones share one.
 #[derive(Clone, Debug)]
 pub(crate) struct Exit {
     reason: watch::Sender<Option<ExitReason>>,
@@ -38,7 +38,7 @@ impl Exit {
         Self { reason: watch::Sender::new(None) }
     }
 
-    /// Asks for the end. The first reason stays.
+    /// Asks for the end of the process. The first reason stays.
     pub(crate) fn request(&self, reason: ExitReason) {
         self.reason.send_if_modified(|current| {
             let first = current.is_none();
@@ -47,12 +47,12 @@ impl Exit {
         });
     }
 
-    /// Why the end was asked for, if it was.
+    /// The reason, if the process has to end.
     pub(crate) fn reason(&self) -> Option<ExitReason> {
         *self.reason.borrow()
     }
 
-    /// Waits until somebody asked for the end.
+    /// Waits until the process has to end.
     pub(crate) async fn requested(&self) -> ExitReason {
         let mut seen = self.reason.subscribe();
         loop {

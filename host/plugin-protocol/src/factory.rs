@@ -1,6 +1,6 @@
 //! The factory, which is made while the server connects.
 //!
-//! The handshake line does not wait for it; whoever needs it does.
+//! The handshake line does not wait for the factory; a setup does.
 
 use std::sync::Arc;
 
@@ -10,30 +10,30 @@ use tokio::time::timeout;
 use crate::limits::FACTORY_WAIT;
 use crate::task;
 
-/// The factory, its failure, or neither yet.
+/// The factory or its failure; `None` while the factory is being made.
 type State<F> = Option<Result<Arc<F>, String>>;
 
-/// Holds the factory as soon as it is made.
+/// The place of the factory.
 pub(crate) struct FactoryCell<F> {
     state: watch::Receiver<State<F>>,
 }
 
 impl<F: Send + Sync + 'static> FactoryCell<F> {
-    /// Has the factory made on a thread of its own.
+    /// Makes the factory on a thread of its own.
     pub(crate) fn make(factory: impl FnOnce() -> Result<Arc<F>, String> + Send + 'static) -> Self {
         let (sender, state) = watch::channel(None);
         task::spawn(async move {
             let made = task::spawn_blocking(factory).await;
             let made = made.unwrap_or_else(|_| Err("the plugin panicked at its start".to_owned()));
             if let Err(error) = &made {
-                tracing::error!(%error, "failed to start the plugin; every mount of it will fail");
+                tracing::error!(%error, "the plugin failed to start; every mount of the plugin will fail");
             }
             sender.send_replace(Some(made));
         });
         Self { state }
     }
 
-    /// The factory, once it is made; or why there is none.
+    /// Waits for the factory. The error says why there is none.
     pub(crate) async fn get(&self) -> Result<Arc<F>, String> {
         let mut state = self.state.clone();
         let made = timeout(FACTORY_WAIT, state.wait_for(Option::is_some)).await;
@@ -50,7 +50,7 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn who_needs_it_waits_for_it() {
+    async fn a_setup_waits_for_the_factory() {
         let (go, wait) = std::sync::mpsc::sync_channel::<()>(1);
         let cell = FactoryCell::make(move || wait.recv().map(|()| Arc::new(5)).map_err(|error| error.to_string()));
         let (made, sent) = tokio::join!(cell.get(), async { go.send(()) });
@@ -58,7 +58,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn failures_and_panics_are_told_to_all() {
+    async fn every_setup_gets_the_failure_or_the_panic_of_the_factory() {
         let cell = FactoryCell::<u8>::make(|| Err("no component".into()));
         assert_eq!((cell.get().await, cell.get().await), (Err("no component".into()), Err("no component".into())));
         let cell = FactoryCell::<u8>::make(|| panic!("bug"));
@@ -66,7 +66,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn nobody_waits_for_ever() {
+    async fn a_setup_waits_no_longer_than_its_deadline() {
         let (_sender, state) = watch::channel(None);
         let cell = FactoryCell::<u8> { state };
         assert_eq!(cell.get().await, Err("the plugin did not start within 30 s".into()));

@@ -18,7 +18,7 @@ use crate::wire::plugin::{Empty, StdioData};
 /// The name that servers ask the health service for.
 const HEALTH_SERVICE: &str = "plugin";
 
-/// Serves all of them.
+/// Serves all these services.
 #[derive(Clone)]
 pub(crate) struct GoPlugin {
     exit: Exit,
@@ -41,7 +41,7 @@ impl GrpcController for GoPlugin {
 
 #[tonic::async_trait]
 impl GrpcStdio for GoPlugin {
-    /// Sends nothing and does not end: the servers throw it away.
+    /// Sends nothing and does not end: servers discard the stream.
     async fn stream_stdio(&self, _request: Request<()>) -> Result<Response<BoxStream<StdioData>>, Status> {
         Ok(Response::new(silence(self.exit.clone())))
     }

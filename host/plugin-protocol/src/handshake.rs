@@ -1,8 +1,8 @@
-//! The first words between server and plugin: environment variables in, one
-//! line on stdout out (go-plugin `client.go`, `server.go`).
+//! The handshake between server and plugin: environment variables in, one line on stdout out (go-plugin `client.go`,
+//! `server.go`).
 //!
-//! The only code of the process that writes to stdout. What it refuses, it
-//! refuses before anything else has started.
+//! This module is the only code of the process that writes to stdout. A refused handshake ends the process before
+//! anything else has started.
 
 use std::ffi::OsString;
 use std::io::{self, Write};
@@ -23,35 +23,34 @@ const SOCKET_DIR_NAME: &str = "PLUGIN_UNIX_SOCKET_DIR";
 const SOCKET_GROUP_NAME: &str = "PLUGIN_UNIX_SOCKET_GROUP";
 const METADATA_MODE_SUFFIX: &str = "PLUGIN_METADATA_MODE";
 
-/// go-plugin's own protocol, and the one protocol version that is spoken.
+/// The version of go-plugin's own protocol, and the one version of the backend protocol that this crate speaks.
 const CORE_PROTOCOL: u32 = 1;
 pub(crate) const APP_PROTOCOL: u32 = 5;
 
-/// What the server tells by the environment.
+/// The settings that the server gives in the environment.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Environment {
-    /// The one certificate that the server shows, in either role.
+    /// The one certificate of the server, as client and as server.
     pub(crate) server_certificate: CertificateDer<'static>,
-    /// Where the socket goes, if not into the temporary directory.
+    /// The directory of the socket, if not the temporary directory.
     pub(crate) socket_directory: Option<PathBuf>,
     /// The group that may use the socket.
     pub(crate) socket_group: Option<String>,
-    /// Only questions about the plugin itself are allowed.
+    /// The server only asks about the plugin itself, and sends no requests.
     pub(crate) metadata_mode: bool,
 }
 
 /// Why the process ends before it serves.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Refusal {
-    /// Somebody typed the program's name.
+    /// A person started the program.
     StartedByHand,
-    /// A server tries whether this is a plugin of another kind.
+    /// A server tests whether this is a plugin of another kind.
     OtherKind,
-    /// The protocol versions on offer, without 5. Version 4 must not be
-    /// served: a server that failed with 5 would mount the plugin and then
-    /// hang at its requests.
+    /// The server offers these protocol versions, without 5. The plugin must not serve version 4: a server whose try
+    /// with version 5 failed would mount the plugin and then hang at each request.
     Versions(String),
-    /// The server's certificate is not there or not readable.
+    /// The server's certificate is missing, or is no certificate.
     Certificate(&'static str),
 }
 
@@ -62,7 +61,7 @@ impl Environment {
         Self::parse(|name| std::env::var_os(name))
     }
 
-    /// Reads what `variable` knows.
+    /// Reads the variables that `variable` looks up.
     pub(crate) fn parse(variable: impl Fn(&str) -> Option<OsString>) -> Result<Self, Refusal> {
         let text = |name: &str| variable(name).and_then(|value| value.into_string().ok());
         let versions = text(VERSIONS_NAME);
@@ -88,13 +87,13 @@ impl Environment {
     }
 }
 
-/// A setting that OpenBao calls `BAO_…` and both call `VAULT_…`.
+/// The value of a setting that OpenBao names `BAO_…` and both servers name `VAULT_…`.
 fn server_setting(text: &impl Fn(&str) -> Option<String>, suffix: &str) -> Option<String> {
     text(&format!("BAO_{suffix}")).or_else(|| text(&format!("VAULT_{suffix}")))
 }
 
 impl Refusal {
-    /// What to write to stderr as it is; `None` where nobody would read it.
+    /// A text for a person on stderr; `None` if a server would read the text.
     pub(crate) fn plain_text(&self, program: &str) -> Option<String> {
         match self {
             Self::StartedByHand => Some(format!(
@@ -107,7 +106,7 @@ impl Refusal {
         }
     }
 
-    /// What to log.
+    /// The message of a log line.
     pub(crate) fn log_text(&self) -> Option<String> {
         match self {
             Self::StartedByHand | Self::OtherKind => None,
@@ -120,8 +119,8 @@ impl Refusal {
         }
     }
 
-    /// The line for stdout that makes the server tell the operator what is
-    /// wrong: it compares the versions before it looks at the address.
+    /// The line for stdout by which the server names the wrong version to the operator: a server compares versions before
+    /// it uses the address.
     pub(crate) fn line(&self) -> Option<String> {
         match self {
             Self::Versions(_) => Some(format!("{CORE_PROTOCOL}|{APP_PROTOCOL}|unix|/nonexistent|grpc|")),
@@ -130,15 +129,14 @@ impl Refusal {
     }
 }
 
-/// The handshake line, without its newline. The seventh field, broker
-/// multiplexing, is left out: this plugin does not do it, and old servers
-/// misread it.
+/// The handshake line, without its newline. The line leaves out the seventh field, broker multiplexing: this plugin
+/// does not offer multiplexing, and old servers misread the field.
 pub(crate) fn line(socket: &Path, certificate: &CertificateDer<'_>) -> String {
     let certificate = STANDARD_NO_PAD.encode(certificate);
     format!("{CORE_PROTOCOL}|{APP_PROTOCOL}|unix|{}|grpc|{certificate}", socket.display())
 }
 
-/// Writes the only line that this process ever writes to stdout.
+/// Writes the handshake line, the only line of this process on stdout.
 pub(crate) fn print(line: &str) -> io::Result<()> {
     let mut stdout = io::stdout().lock();
     stdout.write_all(format!("{line}\n").as_bytes())?;
@@ -189,7 +187,7 @@ mod tests {
     }
 
     #[test]
-    fn refusals_tell_who_started_the_process() {
+    fn a_refusal_names_what_started_the_process() {
         let (pem, _) = pem();
         let cookie = (COOKIE_NAME, COOKIE_VALUE);
         let rows: &[(&[(&str, &str)], Refusal)] = &[

@@ -1,6 +1,7 @@
-//! Connections to our socket: accepted, through TLS, handed to the server.
+//! Accepts connections on the socket of the plugin, verifies the peer by TLS, and hands the connection to the gRPC
+//! server.
 //!
-//! Strangers get no further than TLS, and cannot hold up anybody there.
+//! A peer that is not the server gets no further than TLS, and delays no other peer.
 
 use std::io;
 use std::pin::Pin;
@@ -21,10 +22,10 @@ use tonic::transport::server::Connected;
 use crate::limits::{TLS_HANDSHAKE_TIMEOUT, TLS_HANDSHAKES_MAX};
 use crate::task;
 
-/// After a failed `accept`, so that a process out of file descriptors does not spin.
+/// Pause after a failed `accept`, so that a process without free file descriptors does not spin.
 const ACCEPT_RETRY_PAUSE: Duration = Duration::from_millis(50);
 
-/// A connection whose peer has proved to be the server.
+/// A connection to the server: the peer has shown the server's certificate.
 pub(crate) struct Verified(TlsStream<UnixStream>);
 
 /// The verified connections, in the order in which they were verified.
@@ -49,7 +50,7 @@ async fn accept_all(listener: UnixListener, acceptor: TlsAcceptor, verified: mps
                     task::spawn(verify(stream, acceptor.clone(), verified.clone(), permit));
                 }
                 Err(error) => {
-                    tracing::warn!(%error, "failed to accept a connection");
+                    tracing::warn!(%error, "failed to accept a connection to the plugin's socket");
                     sleep(ACCEPT_RETRY_PAUSE).await;
                 }
             },
@@ -67,8 +68,8 @@ async fn verify(
     match timeout(TLS_HANDSHAKE_TIMEOUT, acceptor.accept(stream)).await {
         // Fails only when the process ends.
         Ok(Ok(stream)) => drop(verified.send(Verified(stream)).await),
-        Ok(Err(error)) => tracing::warn!(%error, "refused a connection: TLS failed"),
-        Err(_) => tracing::warn!("refused a connection: TLS took too long"),
+        Ok(Err(error)) => tracing::warn!(%error, "refused a connection to the plugin's socket: TLS failed"),
+        Err(_) => tracing::warn!("refused a connection to the plugin's socket: TLS took too long"),
     }
 }
 
@@ -88,8 +89,8 @@ impl AsyncRead for Verified {
     }
 }
 
-/// Without vectored writes HTTP/2 copies what is short into one buffer, so that an
-/// answer (headers, data, trailers) is one write and wakes the server once.
+/// No vectored writes: then HTTP/2 copies short frames into one buffer, so that an answer (headers, data, trailers) is
+/// one write and wakes the server once.
 impl AsyncWrite for Verified {
     fn poll_write(mut self: Pin<&mut Self>, context: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         Pin::new(&mut self.0).poll_write(context, bytes)
@@ -118,20 +119,20 @@ mod tests {
     use crate::socket::Socket;
 
     #[tokio::test(start_paused = true)]
-    async fn idle_strangers_are_bounded_in_number_and_time() {
+    async fn idle_peers_are_limited_in_number_and_time() {
         let (ours, servers) = (Identity::generate().unwrap(), Identity::generate().unwrap());
         let directory = tempfile::tempdir().unwrap();
         let Socket { listener, file } = Socket::bind(Some(directory.path()), None).unwrap();
         let acceptor = Arc::new(ours.server_config(servers.certificate().clone()).unwrap()).into();
         let mut strangers = Vec::new();
         for _ in 0..TLS_HANDSHAKES_MAX {
-            strangers.push(UnixStream::connect(file.path()).await.unwrap());
+            strangers.push(UnixStream::connect(&file).await.unwrap());
         }
         let mut verified = std::pin::pin!(accept(listener, acceptor));
         let begin = Instant::now();
         let connector = TlsConnector::from(Arc::new(servers.client_config(ours.certificate().clone()).unwrap()));
         let server = async {
-            let stream = UnixStream::connect(file.path()).await.unwrap();
+            let stream = UnixStream::connect(&file).await.unwrap();
             let mut stream = connector.connect(ServerName::try_from(SERVER_NAME).unwrap(), stream).await.unwrap();
             stream.write_all(b"hello").await.unwrap();
             stream

@@ -2,20 +2,17 @@
 //! go-plugin's handshake, mutual TLS, broker, controller and stdio, and the
 //! `pb.Backend`, `pb.Storage` and `pb.SystemView` services.
 //!
-//! Any Rust plugin could use it: implement [`Factory`] and [`Backend`], call
-//! [`serve`]. Knows nothing of wasm. Only `translate` knows both the wire's
-//! types and the types here.
+//! Any Rust plugin can use this crate: implement [`Factory`] and [`Backend`], then call [`serve`]. The crate knows
+//! nothing of WebAssembly. Only `translate` knows both the types of the wire and those of [`envelope`].
 //!
-//! Speaks protocol version 5 with automatic mutual TLS, which Vault has since
-//! 1.12 and OpenBao always had, over Unix sockets. Broker multiplexing
-//! (`PLUGIN_MULTIPLEX_GRPC`), which Vault requires of plugins in containers,
-//! is not offered; Vault refuses such a container with a clear error.
+//! The crate speaks protocol version 5 over Unix sockets with automatic mutual TLS, which Vault has since 1.12 and OpenBao
+//! always had. The crate does not offer broker multiplexing (`PLUGIN_MULTIPLEX_GRPC`), which Vault requires of plugins in
+//! containers; Vault refuses such a container with a clear error.
 
 mod backend;
 mod backend_server;
 mod broker;
 mod connection;
-mod error;
 mod exit;
 mod factory;
 mod go_plugin;
@@ -25,9 +22,9 @@ mod incoming;
 mod limits;
 mod mounts;
 mod mtls;
-mod request;
 mod serve;
 mod socket;
+mod storage_calls;
 mod storage_client;
 mod system_view_client;
 mod task;
@@ -35,13 +32,8 @@ mod transaction;
 mod translate;
 mod wire;
 
-#[cfg(feature = "testing")]
+#[cfg(any(test, feature = "testing"))]
 pub mod testing;
 
-pub use backend::{Backend, Factory, Setup, SpecialPaths};
-pub use error::{Error, StorageError, SystemViewError};
-pub use request::{Identity, Lease, Operation, Request, Response, Secret};
+pub use backend::{Backend, Factory, Setup};
 pub use serve::{ServeOptions, serve};
-pub use storage_client::{StorageClient, StorageEntry, StorageView};
-pub use system_view_client::{Entity, ReplicationState, SystemViewClient};
-pub use transaction::Transaction;

@@ -1,4 +1,4 @@
-//! The mounts of this process, by the multiplexing id that each call carries.
+//! The mounts of this process. Each call carries the multiplexing ID of its mount.
 
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
@@ -11,16 +11,16 @@ use crate::Backend;
 use crate::connection::Closer;
 use crate::limits::MULTIPLEX_ID_BYTES_MAX;
 
-/// The metadata key of the id.
+/// The metadata key of the multiplexing ID.
 pub(crate) const MULTIPLEX_ID: &str = "multiplex_id";
 
-/// One mount that was set up.
+/// A mount after its setup.
 pub(crate) struct Mount {
     pub(crate) backend: Arc<dyn Backend>,
     pub(crate) connection: Closer,
 }
 
-/// All mounts. Their number is bounded by the server's mount table, not here.
+/// All mounts. The server's mount table limits their number.
 #[derive(Default)]
 pub(crate) struct Mounts {
     by_id: RwLock<HashMap<String, Arc<Mount>>>,
@@ -37,7 +37,7 @@ impl Mounts {
         self.by_id.read().unwrap_or_else(PoisonError::into_inner).contains_key(id)
     }
 
-    /// Adds a mount; false if another setup took the id.
+    /// Adds a mount; false if another setup has taken the ID.
     pub(crate) fn insert(&self, id: String, mount: Mount) -> bool {
         match self.by_id.write().unwrap_or_else(PoisonError::into_inner).entry(id) {
             Entry::Occupied(_) => false,
@@ -53,7 +53,7 @@ impl Mounts {
     }
 }
 
-/// The id of a call: exactly one, not empty.
+/// The multiplexing ID of a call: exactly one, not empty.
 pub(crate) fn multiplex_id(metadata: &MetadataMap) -> Result<&str, Status> {
     let mut values = metadata.get_all(MULTIPLEX_ID).iter();
     let first = values.next().and_then(|value| value.to_str().ok());
@@ -78,7 +78,7 @@ mod tests {
     }
 
     #[test]
-    fn exactly_one_id_is_taken() {
+    fn a_call_has_exactly_one_id() {
         assert_eq!(multiplex_id(&metadata(&["0123456789"])).unwrap(), "0123456789");
         let longest = "x".repeat(MULTIPLEX_ID_BYTES_MAX);
         assert_eq!(multiplex_id(&metadata(&[&longest])).unwrap(), longest);

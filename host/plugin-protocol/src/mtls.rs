@@ -1,8 +1,7 @@
 //! Mutual TLS between two processes that know each other's one certificate.
 //!
-//! Each side made a certificate for this one start. A peer is accepted if and
-//! only if it shows exactly the bytes that were agreed on and proves to hold
-//! their key; names, dates and issuers say nothing more.
+//! Each side makes a certificate for this one start. A peer is accepted if and only if the peer shows exactly these
+//! bytes and proves that it has the key; names, dates and issuers do not matter.
 
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
@@ -19,15 +18,15 @@ use rustls::{
 };
 use time::OffsetDateTime;
 
-/// The name that both sides certify and ask for.
+/// The name in both certificates.
 pub(crate) const SERVER_NAME: &str = "localhost";
 
-/// gRPC libraries refuse a connection that did not agree on this.
+/// The protocol that gRPC libraries require of a TLS connection.
 const ALPN: &[u8] = b"h2";
 
-/// Back-dated, for clocks that tick coarsely.
+/// The certificate is valid from before the start, for coarse clocks.
 const NOT_BEFORE: Duration = Duration::from_secs(30);
-/// As long as go-plugin's own: about 30 years.
+/// Validity of the certificate: about 30 years, as for go-plugin's own.
 const NOT_AFTER: Duration = Duration::from_secs(30 * 365 * 24 * 60 * 60);
 
 /// A key and its self-signed certificate, made for one start of the process.
@@ -52,12 +51,12 @@ impl Identity {
         Ok(Self { certificate, key })
     }
 
-    /// What the peer has to expect.
+    /// The certificate that the peer has to expect.
     pub(crate) fn certificate(&self) -> &CertificateDer<'static> {
         &self.certificate
     }
 
-    /// Takes connections from the peer that shows `expected`.
+    /// TLS settings for connections from the peer with this certificate.
     pub(crate) fn server_config(&self, expected: CertificateDer<'static>) -> Result<ServerConfig, Error> {
         let peer = PinnedPeer::new(expected);
         let mut config = ServerConfig::builder_with_provider(peer.provider.clone())
@@ -65,13 +64,13 @@ impl Identity {
             .with_client_cert_verifier(Arc::new(peer))
             .with_single_cert(vec![self.certificate.clone()], self.key.clone_key())?;
         config.alpn_protocols = vec![ALPN.to_vec()];
-        // The peer connects once; tickets would only be sent for nothing.
+        // The peer connects once and needs no tickets.
         config.send_tls13_tickets = 0;
         config.session_storage = Arc::new(NoServerSessionStorage {});
         Ok(config)
     }
 
-    /// Connects to the peer that shows `expected`.
+    /// TLS settings for a connection to the peer with this certificate.
     pub(crate) fn client_config(&self, expected: CertificateDer<'static>) -> Result<ClientConfig, Error> {
         let peer = PinnedPeer::new(expected);
         let mut config = ClientConfig::builder_with_provider(peer.provider.clone())
@@ -85,8 +84,8 @@ impl Identity {
     }
 }
 
-/// A certificate for `localhost` that serves and connects. Without the client
-/// role the server would refuse it when we connect back, long after the start.
+/// A certificate for `localhost`, for both roles. Without the client role the server would refuse the certificate when
+/// the plugin connects back, long after the start.
 pub(crate) fn certificate_params() -> Result<CertificateParams, rcgen::Error> {
     let mut params = CertificateParams::new(vec![SERVER_NAME.to_owned()])?;
     params.distinguished_name.push(DnType::CommonName, SERVER_NAME);

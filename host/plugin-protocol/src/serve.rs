@@ -35,9 +35,9 @@ use crate::{Factory, hclog, incoming, task};
 /// How a plugin process runs.
 #[derive(Clone, Debug)]
 pub struct ServeOptions {
-    /// The program's name, for who starts it by hand.
+    /// The program's name, for a person who starts the program by hand.
     pub program: &'static str,
-    /// Least important log lines to write.
+    /// The level from which log lines are written.
     pub log_level: LevelFilter,
 }
 
@@ -58,17 +58,15 @@ enum StartError {
     Serve(#[from] tonic::transport::Error),
 }
 
-/// Serves until the server says stop or goes away. Checks the handshake's
-/// environment first; installs the hclog writer on stderr as the `tracing`
-/// subscriber; calls `factory` only after that, so that a start by hand or
-/// the server's database probe costs nothing. Must be called within a
-/// multi-thread tokio runtime (time, io enabled).
+/// Serves until the server stops the plugin or goes away. First checks the environment of the handshake, then makes the
+/// hclog writer on stderr the `tracing` subscriber, and only then calls `factory`: a start by hand, or the server's
+/// probe for a database plugin, costs nothing. Needs a multi-thread tokio runtime with time and I/O.
 ///
-/// `factory` runs on a thread of its own while the server connects. If it
-/// fails, its text is logged and refuses every mount.
+/// `factory` runs on a thread of its own while the server connects. If `factory` fails, the log has its error, and every
+/// setup answers with the error.
 ///
-/// When this returns, calls may still be running: end the runtime with
-/// `shutdown_background`, as dropping it would wait for them.
+/// Calls may still be running when this function returns: end the runtime with `shutdown_background`, as a drop of the
+/// runtime would wait for them.
 pub async fn serve<F: Factory>(
     options: ServeOptions,
     factory: impl FnOnce() -> Result<Arc<F>, String> + Send + 'static,
@@ -76,7 +74,7 @@ pub async fn serve<F: Factory>(
     serve_watched(options, WATCHDOG, factory).await
 }
 
-/// As [`serve`], with another time for the server to begin to use the plugin.
+/// As [`serve`], with another time until the server has to use the plugin.
 pub(crate) async fn serve_watched<F: Factory>(
     options: ServeOptions,
     watchdog: Duration,
@@ -90,11 +88,11 @@ pub(crate) async fn serve_watched<F: Factory>(
     let outcome = run(environment, watchdog, factory).await;
     let code = match outcome {
         Ok(reason) => {
-            tracing::info!(reason = reason.describe(), "the plugin ends");
+            tracing::info!(reason = reason.describe(), "the plugin process ends");
             ExitCode::from(u8::from(reason == ExitReason::NeverUsed))
         }
         Err(error) => {
-            tracing::error!(%error, "the plugin failed");
+            tracing::error!(%error, "the plugin process failed to serve");
             ExitCode::FAILURE
         }
     };
@@ -102,12 +100,12 @@ pub(crate) async fn serve_watched<F: Factory>(
     code
 }
 
-/// Tells whoever started the process why it does not serve.
+/// Writes why the process does not serve, in the form for the server or for a person.
 fn refuse(refusal: &Refusal, options: &ServeOptions) -> ExitCode {
     let told = refusal.plain_text(options.program).map(String::into_bytes);
     let logged = refusal.log_text().map(|text| hclog::error_line(module_path!(), &text));
     if let Some(text) = told.or(logged) {
-        // Nobody is there to be told that nobody can be told.
+        // An error on stderr has no other place to go.
         drop(std::io::stderr().lock().write_all(&text));
     }
     if let Some(line) = refusal.line() {
@@ -116,7 +114,7 @@ fn refuse(refusal: &Refusal, options: &ServeOptions) -> ExitCode {
     ExitCode::FAILURE
 }
 
-/// Handshakes, serves, and returns why it is over.
+/// Handshakes, serves, and returns why the process has to end.
 async fn run<F: Factory>(
     environment: Environment,
     watchdog: Duration,
@@ -127,9 +125,9 @@ async fn run<F: Factory>(
     let socket = Socket::bind(environment.socket_directory.as_deref(), environment.socket_group.as_deref())?;
     let exit = Exit::new();
     handle_signals(&exit)?;
-    handshake::print(&handshake::line(socket.file.path(), identity.certificate())).map_err(StartError::Stdout)?;
+    handshake::print(&handshake::line(&socket.file, identity.certificate())).map_err(StartError::Stdout)?;
 
-    // Only now: nothing that the server does not yet wait for may delay the line.
+    // After the line: nothing else may delay the handshake.
     let factory = FactoryCell::make(factory);
     let broker = Broker::new(exit.clone());
     let backend = BackendServer::new(factory, broker.clone(), tls.connector, environment.metadata_mode);
@@ -155,11 +153,10 @@ impl Tls {
     }
 }
 
-/// A terminal's Ctrl-C reaches the whole process group, but the server stops
-/// its plugins itself. SIGTERM ends the process in order, so that the
-/// socket's file goes. Other than Go's, the default action would leave it.
+/// Ignores SIGINT: a terminal's Ctrl-C reaches the whole process group, and the server stops its plugins itself. SIGTERM
+/// ends the process in order, so that the file of the socket is removed; the default action would leave the file.
 fn handle_signals(exit: &Exit) -> Result<(), StartError> {
-    // Once handled, it stays so for the life of the process.
+    // A signal that was handled once stays handled for the life of the process.
     drop(signal(SignalKind::interrupt()).map_err(StartError::Signal)?);
     let mut terminate = signal(SignalKind::terminate()).map_err(StartError::Signal)?;
     let exit = exit.clone();
@@ -170,7 +167,7 @@ fn handle_signals(exit: &Exit) -> Result<(), StartError> {
     Ok(())
 }
 
-/// Ends a process that the server does not use: it never closes one whose handshake failed on its side.
+/// Ends a process that the server does not use: a server whose side of the handshake failed never ends the process.
 async fn watch(broker: Broker, exit: Exit, watchdog: Duration) {
     if timeout(watchdog, broker.opened()).await.is_err() {
         exit.request(ExitReason::NeverUsed);
@@ -200,7 +197,7 @@ async fn ended(exit: Exit) {
     exit.requested().await;
 }
 
-/// Serves until the end is asked for, and then as long as calls under way may take.
+/// Serves until the process has to end, and then as long as calls in progress may take.
 async fn serve_until(
     serving: impl Future<Output = Result<(), tonic::transport::Error>>,
     exit: &Exit,
@@ -215,7 +212,7 @@ async fn serve_until(
         }
         outcome = &mut serving => {
             outcome?;
-            // It ends for the same reason, and may be the first to see it.
+            // Serving ends for the same reason, and may see the reason first.
             Ok(exit.reason().unwrap_or(ExitReason::ServerGone))
         }
     }
@@ -226,7 +223,7 @@ mod tests {
     use super::*;
 
     #[tokio::test(start_paused = true)]
-    async fn the_watchdog_ends_what_is_not_used_and_nothing_else() {
+    async fn the_watchdog_ends_a_process_that_is_not_used_and_no_other() {
         let exit = Exit::new();
         watch(Broker::new(exit.clone()), exit.clone(), WATCHDOG).await;
         assert_eq!(exit.reason(), Some(ExitReason::NeverUsed));
@@ -239,7 +236,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn the_reason_is_kept_whoever_sees_the_end_first() {
+    async fn the_reason_for_the_exit_is_kept_although_serving_ends_first() {
         let exit = Exit::new();
         let serving = async {
             exit.request(ExitReason::NeverUsed);

@@ -4,78 +4,44 @@ use std::fs;
 use std::io;
 use std::os::unix::fs::{PermissionsExt, chown};
 use std::path::{Path, PathBuf};
-use std::time::SystemTime;
 
+use tempfile::TempPath;
 use thiserror::Error as ThisError;
 use tokio::net::UnixListener;
 
-/// Names to try before giving up; each holds the process id and the time.
-const NAMES_MAX: u32 = 16;
-/// Where containers, the only ones to name a group, know their groups from.
+/// The file in which containers, which alone name a group, have their groups.
 const GROUP_FILE: &str = "/etc/group";
 
 /// Why there is no socket.
 #[derive(Debug, ThisError)]
 pub(crate) enum SocketError {
-    #[error("failed to listen on `{path}`: {source}; set `TMPDIR` to a short path that can be written to")]
-    Bind { path: PathBuf, source: io::Error },
+    #[error(
+        "failed to listen on a socket in `{directory}`: {source}; set `TMPDIR` to a short path that can be written to"
+    )]
+    Bind { directory: PathBuf, source: io::Error },
     #[error("failed to give `{path}` to group `{group}`: {source}")]
     Group { path: PathBuf, group: String, source: io::Error },
 }
 
-/// A listening socket whose file goes when it is dropped.
+/// A listening socket, and its file, which is removed on drop.
 #[derive(Debug)]
 pub(crate) struct Socket {
     pub(crate) listener: UnixListener,
-    pub(crate) file: SocketFile,
-}
-
-/// Removes the file when dropped.
-#[derive(Debug)]
-pub(crate) struct SocketFile {
-    path: PathBuf,
-}
-
-impl SocketFile {
-    pub(crate) fn path(&self) -> &Path {
-        &self.path
-    }
-}
-
-impl Drop for SocketFile {
-    fn drop(&mut self) {
-        // Nothing is left to do about a file that cannot be removed.
-        drop(fs::remove_file(&self.path));
-    }
+    pub(crate) file: TempPath,
 }
 
 impl Socket {
-    /// Listens in `directory`, or in the temporary directory, for this user
-    /// and, where named, for a group.
+    /// Listens in `directory`, or in the temporary directory, for this user and the members of a named group.
     pub(crate) fn bind(directory: Option<&Path>, group: Option<&str>) -> Result<Self, SocketError> {
         let directory = directory.map_or_else(std::env::temp_dir, Path::to_path_buf);
-        let (listener, path) = bind_new(&directory)?;
-        let file = SocketFile { path };
-        restrict(&file.path, group).map_err(|source| SocketError::Group {
-            path: file.path.clone(),
+        let made = tempfile::Builder::new().prefix("plugin-").make_in(&directory, |path| UnixListener::bind(path));
+        let (listener, file) = made.map_err(|source| SocketError::Bind { directory, source })?.into_parts();
+        restrict(&file, group).map_err(|source| SocketError::Group {
+            path: file.to_path_buf(),
             group: group.unwrap_or_default().to_owned(),
             source,
         })?;
         Ok(Self { listener, file })
-    }
-}
-
-/// Tries names until one is free.
-fn bind_new(directory: &Path) -> Result<(UnixListener, PathBuf), SocketError> {
-    let nanos = SystemTime::UNIX_EPOCH.elapsed().unwrap_or_default().subsec_nanos();
-    let mut attempt = 0;
-    loop {
-        let path = directory.join(format!("plugin-{}-{nanos}-{attempt}", std::process::id()));
-        match UnixListener::bind(&path) {
-            Ok(listener) => return Ok((listener, path)),
-            Err(error) if error.kind() == io::ErrorKind::AddrInUse && attempt < NAMES_MAX => attempt += 1,
-            Err(source) => return Err(SocketError::Bind { path, source }),
-        }
     }
 }
 
@@ -89,7 +55,7 @@ fn restrict(path: &Path, group: Option<&str>) -> io::Result<()> {
     fs::set_permissions(path, fs::Permissions::from_mode(mode))
 }
 
-/// A group's number: given as such, or looked up by name.
+/// The number of a group, from a number or a name.
 fn group_id(group: &str) -> io::Result<u32> {
     if let Ok(id) = group.parse() {
         return Ok(id);
@@ -114,22 +80,22 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn the_socket_is_private_and_its_file_goes_with_it() {
+    async fn the_socket_is_private_and_its_file_is_removed_with_it() {
         let directory = tempfile::tempdir().unwrap();
         let first = Socket::bind(Some(directory.path()), None).unwrap();
         let second = Socket::bind(Some(directory.path()), None).unwrap();
-        assert_ne!(first.file.path(), second.file.path());
-        assert_eq!(fs::metadata(first.file.path()).unwrap().mode() & 0o777, 0o600);
+        assert_ne!(&*first.file, &*second.file);
+        assert_eq!(fs::metadata(&first.file).unwrap().mode() & 0o777, 0o600);
         drop((first, second));
         assert_eq!(fs::read_dir(directory.path()).unwrap().count(), 0);
     }
 
     #[tokio::test]
-    async fn a_group_by_number_or_name_may_use_it() {
+    async fn a_group_by_number_or_name_may_use_the_socket() {
         let directory = tempfile::tempdir().unwrap();
         let own = fs::metadata(directory.path()).unwrap().gid();
         let socket = Socket::bind(Some(directory.path()), Some(&own.to_string())).unwrap();
-        let metadata = fs::metadata(socket.file.path()).unwrap();
+        let metadata = fs::metadata(&socket.file).unwrap();
         assert_eq!((metadata.gid(), metadata.mode() & 0o777), (own, 0o660));
         assert_eq!(group_id("root").unwrap(), 0);
         let error = Socket::bind(Some(directory.path()), Some("no-such-group")).unwrap_err();
@@ -137,8 +103,8 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_directory_that_is_not_there_is_named() {
+    async fn the_error_names_a_directory_that_does_not_exist() {
         let error = Socket::bind(Some(Path::new("/nonexistent")), None).unwrap_err();
-        assert!(error.to_string().contains("`/nonexistent/plugin-"), "{error}");
+        assert!(error.to_string().contains("`/nonexistent`"), "{error}");
     }
 }

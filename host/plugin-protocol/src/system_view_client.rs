@@ -1,46 +1,23 @@
 //! The client of the server's `pb.SystemView` service, for one mount.
 //!
-//! What a server does not implement is "unsupported", not a failure.
+//! A call that the server does not implement is `Unsupported`, not a failure.
 
-use std::collections::BTreeMap;
-use std::fmt;
 use std::future::Future;
 use std::time::Duration;
 
+use async_trait::async_trait;
+use envelope::{Entity, ReplicationState, SystemView, SystemViewError};
 use tokio::time::timeout;
 use tonic::{Response, Status};
 
 use crate::connection::Connection;
 use crate::limits::SERVER_CALL_TIMEOUT;
+use crate::translate;
 use crate::wire::pb;
 use crate::wire::pb::system_view_client::SystemViewClient as Stub;
-use crate::{SystemViewError, translate};
 
-/// How this node takes part in replication.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct ReplicationState {
-    /// Writes to shared storage are forwarded.
-    pub performance_secondary: bool,
-    /// All writes are forwarded.
-    pub performance_standby: bool,
-    /// Serves nothing.
-    pub dr_secondary: bool,
-}
-
-/// An identity entity.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Entity {
-    /// Its ID.
-    pub id: String,
-    /// Its name.
-    pub name: String,
-    /// Its metadata.
-    pub metadata: BTreeMap<String, String>,
-}
-
-/// The server's view of the mount. Clones share the connection.
-#[derive(Clone)]
-pub struct SystemViewClient {
+/// Asks the server for its view of the mount.
+pub(crate) struct SystemViewClient {
     stub: Stub<Connection>,
 }
 
@@ -48,82 +25,47 @@ impl SystemViewClient {
     pub(crate) fn new(connection: Connection) -> Self {
         Self { stub: Stub::with_origin(connection, Connection::origin()) }
     }
+}
 
-    /// Time to live of leases that name none.
-    ///
-    /// # Errors
-    /// Each of these answers `Unsupported` where the server does not offer it, and else `Failed` with its text.
-    pub async fn default_lease_ttl(&self) -> Result<Duration, SystemViewError> {
+#[async_trait]
+impl SystemView for SystemViewClient {
+    async fn default_lease_ttl(&self) -> Result<Duration, SystemViewError> {
         translate::ttl_from_pb(ask(self.stub.clone().default_lease_ttl(pb::Empty {})).await?.ttl)
     }
 
-    /// The longest time to live of any lease of this mount.
-    ///
-    /// # Errors
-    /// As for [`Self::default_lease_ttl`].
-    pub async fn max_lease_ttl(&self) -> Result<Duration, SystemViewError> {
+    async fn max_lease_ttl(&self) -> Result<Duration, SystemViewError> {
         translate::ttl_from_pb(ask(self.stub.clone().max_lease_ttl(pb::Empty {})).await?.ttl)
     }
 
-    /// Is the mount being removed?
-    ///
-    /// # Errors
-    /// As for [`Self::default_lease_ttl`].
-    pub async fn tainted(&self) -> Result<bool, SystemViewError> {
+    async fn tainted(&self) -> Result<bool, SystemViewError> {
         Ok(ask(self.stub.clone().tainted(pb::Empty {})).await?.tainted)
     }
 
-    /// Is the mount local to this cluster, that is, not replicated?
-    ///
-    /// # Errors
-    /// As for [`Self::default_lease_ttl`].
-    pub async fn local_mount(&self) -> Result<bool, SystemViewError> {
+    async fn local_mount(&self) -> Result<bool, SystemViewError> {
         Ok(ask(self.stub.clone().local_mount(pb::Empty {})).await?.local)
     }
 
-    /// How this node takes part in replication.
-    ///
-    /// # Errors
-    /// As for [`Self::default_lease_ttl`].
-    pub async fn replication_state(&self) -> Result<ReplicationState, SystemViewError> {
+    async fn replication_state(&self) -> Result<ReplicationState, SystemViewError> {
         let reply = ask(self.stub.clone().replication_state(pb::Empty {})).await?;
         Ok(translate::replication_state_from_pb(reply.state))
     }
 
-    /// The server's version, for example `2.7.2`.
-    ///
-    /// # Errors
-    /// As for [`Self::default_lease_ttl`].
-    pub async fn server_version(&self) -> Result<String, SystemViewError> {
+    async fn server_version(&self) -> Result<String, SystemViewError> {
         let reply = ask(self.stub.clone().plugin_env(pb::Empty {})).await?;
         translate::system_view_outcome(reply.err)?;
         translate::server_version_from_pb(reply.plugin_environment)
     }
 
-    /// Looks an entity up. None = no such entity.
-    ///
-    /// # Errors
-    /// As for [`Self::default_lease_ttl`].
-    pub async fn entity_info(&self, entity_id: &str) -> Result<Option<Entity>, SystemViewError> {
+    async fn entity_info(&self, entity_id: &str) -> Result<Option<Entity>, SystemViewError> {
         let args = pb::EntityInfoArgs { entity_id: entity_id.to_owned() };
         let reply = ask(self.stub.clone().entity_info(args)).await?;
         translate::system_view_outcome(reply.err)?;
         Ok(reply.entity.map(translate::entity_from_pb))
     }
 
-    /// Makes a password by one of the server's password policies.
-    ///
-    /// # Errors
-    /// As for [`Self::default_lease_ttl`].
-    pub async fn generate_password(&self, policy_name: &str) -> Result<String, SystemViewError> {
+    async fn generate_password(&self, policy_name: &str) -> Result<String, SystemViewError> {
         let args = pb::GeneratePasswordFromPolicyRequest { policy_name: policy_name.to_owned() };
         Ok(ask(self.stub.clone().generate_password_from_policy(args)).await?.password)
-    }
-}
-
-impl fmt::Debug for SystemViewClient {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.debug_struct("SystemViewClient").finish_non_exhaustive()
     }
 }
 
@@ -144,7 +86,7 @@ mod tests {
     use super::*;
 
     #[tokio::test(start_paused = true)]
-    async fn no_question_waits_longer_than_its_deadline() {
+    async fn no_system_view_call_waits_longer_than_its_deadline() {
         let begin = tokio::time::Instant::now();
         let outcome = ask(std::future::pending::<Result<Response<()>, Status>>()).await;
         assert_eq!(outcome, Err(SystemViewError::Failed("the server's system view did not answer within 30 s".into())));
@@ -152,7 +94,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn what_is_not_implemented_is_unsupported() {
+    async fn a_call_that_the_server_does_not_implement_is_unsupported() {
         let refused = |status: Status| async move { ask::<()>(async { Err(status) }).await };
         assert_eq!(refused(Status::unimplemented("x")).await, Err(SystemViewError::Unsupported));
         let failed = refused(Status::unknown("missing system view implementation")).await;

@@ -1,8 +1,7 @@
 //! The only place where this crate starts tasks.
 //!
-//! What is started here outlives its caller: connections, the broker's
-//! stream, the end of a transaction. Everything else stays in the call that
-//! asked for it, so that a dropped call stops its work.
+//! A task outlives its caller: connections, the broker's stream, the end of a transaction. All other work stays in its
+//! call, so that a dropped call stops its work.
 
 use std::future::Future;
 
@@ -18,7 +17,7 @@ where
     tokio::spawn(future)
 }
 
-/// Runs what blocks on a thread of its own.
+/// Runs blocking work on a thread of its own.
 pub(crate) fn spawn_blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> JoinHandle<T> {
     tokio::task::spawn_blocking(work)
 }

@@ -1,42 +1,41 @@
 //! A transaction of the server's storage.
 //!
-//! A call with an id that the server no longer knows silently runs outside
-//! any transaction. So the id never leaves this file, a finished transaction
-//! is gone by type, and calls are neither cancelled nor overtaken by the end:
-//! they run in turns, in tasks that outlive their callers.
+//! A call with an ID that the server does not know any more silently runs outside any transaction. Therefore the ID
+//! never leaves this file, the types allow no call on a finished transaction, and neither a cancelled call nor the end of
+//! the transaction overtakes another call: calls run one after the other, in tasks that outlive their callers.
 //!
-//! Writes wait here until something has to see them, a read or the commit, and
-//! then go out together: nobody sees them earlier, and each would cost a whole
-//! round trip to the server.
+//! Writes wait until a read or the commit has to see them, and then go out together: nobody sees them earlier, and each
+//! would cost a round trip to the server.
 
-use std::fmt;
 use std::future::Future;
 use std::mem;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex as StdMutex, PoisonError};
 
 use async_trait::async_trait;
+use envelope::{StorageEntry, StorageError, StorageView, Transaction};
 use futures_util::future::join_all;
 use tokio::sync::Mutex;
 
 use crate::limits::{WRITES_WAITING_BYTES_MAX, WRITES_WAITING_MAX};
-use crate::{StorageClient, StorageEntry, StorageError, StorageView, task};
+use crate::storage_calls::StorageCalls;
+use crate::task;
 
-/// A transaction of the server. Dropped without commit it is rolled back, in a task of its own.
-pub struct Transaction {
+/// A transaction of the server. A drop without commit rolls the transaction back, in a task of its own.
+pub(crate) struct ServerTransaction {
     open: Option<Arc<Open>>,
 }
 
 struct Open {
-    storage: StorageClient,
+    calls: StorageCalls,
     id: String,
-    /// Held by the call under way.
+    /// Held by the call in progress.
     turn: Mutex<()>,
-    /// Writes that the server has not been told of.
+    /// Writes that the server does not have yet.
     waiting: StdMutex<Vec<Write>>,
-    /// A write failed: without it the others must not happen.
+    /// A write failed: the others must not happen without it.
     failed: AtomicBool,
-    /// The end has come: tasks that get their turn only now must not reach the server.
+    /// The transaction has ended: a task whose turn comes only now must not reach the server.
     over: AtomicBool,
 }
 
@@ -67,8 +66,8 @@ impl Open {
         self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Must the writes that wait go out before this one can wait with them?
-    /// Sent together, two of one key could come in either order.
+    /// Must the waiting writes go out before this one can wait with them? Two writes of one key that go out together could
+    /// arrive in either order.
     fn is_full_for(&self, write: &Write) -> bool {
         let waiting = self.waiting();
         let bytes: usize = waiting.iter().chain([write]).map(Write::bytes).sum();
@@ -77,16 +76,16 @@ impl Open {
             || waiting.iter().any(|other| other.key() == write.key())
     }
 
-    /// Tells the server of the writes that wait, all at once.
+    /// Sends the waiting writes to the server, all at once.
     async fn send_waiting(&self) -> Result<(), StorageError> {
         let waiting = mem::take(&mut *self.waiting());
         let sent = waiting.into_iter().map(|write| async move {
             match write {
-                Write::Put(entry) => self.storage.put_in(&self.id, entry).await,
-                Write::Delete(key) => self.storage.delete_in(&self.id, &key).await,
+                Write::Put(entry) => self.calls.put(Some(&self.id), entry).await,
+                Write::Delete(key) => self.calls.delete(Some(&self.id), &key).await,
             }
         });
-        // All are waited for: the end must not overtake one that is under way.
+        // Waits for all of them: the end must not overtake a write in progress.
         let outcome = join_all(sent).await.into_iter().collect();
         self.failed.fetch_or(Result::<(), _>::is_err(&outcome), Ordering::Relaxed);
         outcome
@@ -97,15 +96,15 @@ impl Open {
         if self.failed.load(Ordering::Relaxed) {
             return Err(StorageError::Failed("a write of the transaction failed".into()));
         }
-        self.storage.commit(&self.id).await
+        self.calls.commit(&self.id).await
     }
 }
 
-impl Transaction {
-    pub(crate) fn new(storage: StorageClient, id: String) -> Self {
+impl ServerTransaction {
+    pub(crate) fn new(calls: StorageCalls, id: String) -> Self {
         Self {
             open: Some(Arc::new(Open {
-                storage,
+                calls,
                 id,
                 turn: Mutex::default(),
                 waiting: StdMutex::default(),
@@ -115,39 +114,14 @@ impl Transaction {
         }
     }
 
-    /// Makes it happen.
-    ///
-    /// # Errors
-    /// `Conflict` when another transaction was first, or that of a write which had waited; after any other error
-    /// it may have happened or not.
-    pub async fn commit(mut self) -> Result<(), StorageError> {
-        let outcome = run(self.end(), |open| async move {
-            let outcome = open.commit().await;
-            if outcome.is_err() {
-                // If the server never saw the commit, it still holds the transaction; else it says so.
-                drop(open.storage.rollback(&open.id).await);
-            }
-            outcome
-        });
-        outcome.await
-    }
-
-    /// Undoes it, and waits for that.
-    ///
-    /// # Errors
-    /// The server's text, or that of the connection to it.
-    pub async fn rollback(mut self) -> Result<(), StorageError> {
-        run(self.end(), |open| async move { open.storage.rollback(&open.id).await }).await
-    }
-
-    /// Takes it out. A call whose caller has gone, and whose task did not get its turn yet, is not made any more.
+    /// Ends the transaction for its user. A call whose caller has gone, and whose turn has not come, is not made any more.
     fn end(&mut self) -> Option<Arc<Open>> {
         let open = self.open.take()?;
         open.over.store(true, Ordering::Relaxed);
         Some(open)
     }
 
-    /// Lets a write wait, once those before it that it cannot wait with have gone out.
+    /// Adds a write to the waiting ones. Sends those first that cannot wait together with this one.
     async fn write(&self, write: Write) -> Result<(), StorageError> {
         let Some(open) = self.open.as_ref() else { return Err(ended()) };
         if open.is_full_for(&write) {
@@ -170,7 +144,7 @@ impl Transaction {
         .await
     }
 
-    /// Runs one call in its turn, to its end, whatever happens to the caller.
+    /// Runs one call in its turn, to its end, also if the caller goes away.
     async fn call<T, F>(&self, call: impl FnOnce(Arc<Open>) -> F + Send + 'static) -> Result<T, StorageError>
     where
         T: Send + 'static,
@@ -208,14 +182,14 @@ fn ended() -> StorageError {
     StorageError::Failed("the transaction has ended".into())
 }
 
-impl Drop for Transaction {
+impl Drop for ServerTransaction {
     fn drop(&mut self) {
-        // Outside a runtime nothing can be sent; the process is at its end then.
+        // Outside a runtime, at the end of the process, nothing can be sent.
         let Some(open) = self.end().filter(|_| tokio::runtime::Handle::try_current().is_ok()) else { return };
         drop(run(Some(open), |open| async move {
-            let outcome = open.storage.rollback(&open.id).await;
+            let outcome = open.calls.rollback(&open.id).await;
             if let Err(error) = &outcome {
-                tracing::warn!(%error, "failed to roll an abandoned transaction back");
+                tracing::warn!(%error, "failed to roll back a transaction whose request ended without a commit");
             }
             outcome
         }));
@@ -223,10 +197,10 @@ impl Drop for Transaction {
 }
 
 #[async_trait]
-impl StorageView for Transaction {
+impl StorageView for ServerTransaction {
     async fn get(&self, key: &str) -> Result<Option<StorageEntry>, StorageError> {
         let key = key.to_owned();
-        self.read(|open| async move { open.storage.get_in(&open.id, &key).await }).await
+        self.read(|open| async move { open.calls.get(Some(&open.id), &key).await }).await
     }
 
     async fn put(&self, entry: StorageEntry) -> Result<(), StorageError> {
@@ -239,17 +213,27 @@ impl StorageView for Transaction {
 
     async fn list(&self, prefix: &str) -> Result<Vec<String>, StorageError> {
         let prefix = prefix.to_owned();
-        self.read(|open| async move { open.storage.list_in(&open.id, &prefix).await }).await
+        self.read(|open| async move { open.calls.list(Some(&open.id), &prefix).await }).await
     }
 
     async fn list_page(&self, prefix: &str, after: &str, limit: u32) -> Result<Vec<String>, StorageError> {
         let (prefix, after) = (prefix.to_owned(), after.to_owned());
-        self.read(move |open| async move { open.storage.list_page_in(&open.id, &prefix, &after, limit).await }).await
+        self.read(move |open| async move { open.calls.list_page(Some(&open.id), &prefix, &after, limit).await }).await
     }
 }
 
-impl fmt::Debug for Transaction {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.debug_struct("Transaction").finish_non_exhaustive()
+#[async_trait]
+impl Transaction for ServerTransaction {
+    /// The error may also be that of a waiting write.
+    async fn commit(mut self: Box<Self>) -> Result<(), StorageError> {
+        run(self.end(), |open| async move {
+            let outcome = open.commit().await;
+            if outcome.is_err() {
+                // A server that never saw the commit still has the transaction; another server answers with an error.
+                drop(open.calls.rollback(&open.id).await);
+            }
+            outcome
+        })
+        .await
     }
 }

@@ -8,10 +8,11 @@ use std::time::Duration;
 
 use anyhow::{Context, bail};
 use async_trait::async_trait;
-use component_runtime::capability::{
-    Storage, StorageEntry, StorageError, StorageView, SystemView, SystemViewError, Transaction,
+use component_runtime::{Limits, Module, Mount, MountSettings, Runtime, RuntimeSettings};
+use envelope::{
+    Identity, Operation, Request, Storage, StorageEntry, StorageError, StorageView, SystemView, SystemViewError,
+    Transaction,
 };
-use component_runtime::{Identity, Limits, Module, Mount, MountSettings, Operation, Request, Runtime, RuntimeSettings};
 use secrets_framework::testing::TestHost;
 
 use crate::native::role_path;
@@ -73,9 +74,6 @@ pub(crate) fn read_role() -> Request {
 pub(crate) fn request(operation: Operation, path: String, data: &str) -> Request {
     Request {
         id: "00000000-0000-4000-8000-000000000001".to_owned(),
-        operation,
-        path,
-        data: data.to_owned(),
         mount_point: "astra/".to_owned(),
         identity: Identity {
             display_name: "userpass-alice".to_owned(),
@@ -83,9 +81,7 @@ pub(crate) fn request(operation: Operation, path: String, data: &str) -> Request
             token_accessor: "accessor-alice".to_owned(),
             remote_address: "127.0.0.1".to_owned(),
         },
-        lease: None,
-        headers: Vec::new(),
-        timeout: None,
+        ..Request::new(operation, path, data)
     }
 }
 

@@ -5,7 +5,7 @@ use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 use anyhow::{Context, bail};
 use astra_secrets::BACKEND;
-use component_runtime::{Operation, Request};
+use envelope::{Operation, Request};
 use secrets_framework::Sensitive;
 use secrets_framework::host::{Clock as _, HttpResponse};
 use secrets_framework::testing::{TestHost, request, rollback_request};

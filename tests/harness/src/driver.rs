@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use local_server::Verb;
 use serde_json::Value;
 
 use crate::{Outcome, fake::Fake};
@@ -15,23 +16,6 @@ pub enum DriverKind {
     Component,
     /// The plugin under a real server.
     OpenBao,
-}
-
-/// What a client does to a path.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Verb {
-    /// GET.
-    Read,
-    /// POST.
-    Write,
-    /// LIST.
-    List,
-    /// DELETE.
-    Delete,
-    /// PATCH.
-    Patch,
-    /// GET with `help=1`.
-    Help,
 }
 
 /// One request of a client.

@@ -3,8 +3,8 @@
 //! One suite, three drivers: `native` runs the engine in this process,
 //! `component` runs the same engine as a component in the real runtime, and
 //! `openbao` runs the real plugin under a real server. The first two have a
-//! fake server side (storage, leases, status codes) that answers as the real
-//! one does; a difference between drivers is a bug by definition.
+//! fake server side: the `local-server` that also serves the command `run`, with
+//! scripted faults; a difference between drivers is a bug by definition.
 
 pub mod canary;
 pub mod fake;
@@ -21,9 +21,10 @@ mod outcome;
 mod settings;
 mod stage;
 
-pub use driver::{Ask, Driver, DriverKind, Verb};
+pub use driver::{Ask, Driver, DriverKind};
 pub use hash::sha256_hex;
 pub use http_client::{HttpAnswer, HttpClient, HttpFailure};
+pub use local_server::Verb;
 pub use note::Note;
 pub use outcome::{LeaseInfo, Outcome};
 pub use settings::{component_wasm, hvac_python, openbao_binary, plugin_binary, workspace_root};

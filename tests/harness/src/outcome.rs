@@ -1,8 +1,7 @@
-//! What a client of the server sees, and the one mapping from what an engine
-//! answers to it (`sdk/logical/response_util.go` of the server).
+//! What a client of the server sees.
 
-use secrets_framework::{Error, Operation, Response};
-use serde_json::{Map, Value};
+use local_server::Lease;
+use serde_json::Value;
 
 /// The lease of an answer.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -98,72 +97,11 @@ impl Outcome {
     }
 }
 
-/// Maps what an engine answered to what a client sees. The lease is the caller's to add.
-pub(crate) fn outcome(operation: Operation, answer: Result<Option<&Response>, &Error>) -> Outcome {
-    match answer {
-        Ok(None) => without_response(operation),
-        Ok(Some(response)) => of_response(operation, response),
-        Err(error) => Outcome { status: status_of_error(error), errors: vec![error.to_string()], ..Outcome::default() },
-    }
-}
-
-fn without_response(operation: Operation) -> Outcome {
-    let status = if matches!(operation, Operation::Read | Operation::List) { 404 } else { 204 };
-    Outcome { status, ..Outcome::default() }
-}
-
-fn of_response(operation: Operation, response: &Response) -> Outcome {
-    let data: Value = match response.data.as_deref().map(serde_json::from_str) {
-        None => Value::Null,
-        Some(Ok(value)) => value,
-        Some(Err(error)) => {
-            return Outcome { status: 500, errors: vec![error.to_string()], ..Outcome::default() };
-        }
-    };
-    let warnings = response.warnings.clone();
-    if let Some(text) = error_text(&data) {
-        return Outcome { status: 400, errors: vec![text], warnings, ..Outcome::default() };
-    }
-    if operation == Operation::List && response.warnings.is_empty() && lists_nothing(&data) {
-        return Outcome { status: 404, ..Outcome::default() };
-    }
-    Outcome { status: 200, data, warnings, ..Outcome::default() }
-}
-
-/// `{"error": text}`, alone or with only a `data` beside it, is a mistake of the caller.
-fn error_text(data: &Value) -> Option<String> {
-    let object = data.as_object()?;
-    let text = object.get("error")?.as_str()?;
-    let alone = object.iter().all(|(key, value)| key == "error" || (key == "data" && !value.is_null()));
-    alone.then(|| text.to_owned())
-}
-
-fn lists_nothing(data: &Value) -> bool {
-    let nothing = Map::new();
-    let object = data.as_object().unwrap_or(&nothing);
-    let keys = object.get("keys").and_then(Value::as_array).is_none_or(Vec::is_empty);
-    keys && object.keys().all(|key| key == "keys")
-}
-
-/// For a plain error the server compares the whole text.
-fn status_of_error(error: &Error) -> u16 {
-    match error {
-        Error::Plain(text) => match text.as_str() {
-            "permission denied" => 403,
-            "invalid request" | "invalid credentials" => 400,
-            "unsupported path" => 404,
-            "unsupported operation" => 405,
-            "upstream rate limited" => 502,
-            "rate limit quota exceeded" => 429,
-            _ => 500,
-        },
-        Error::Coded { code, .. } => *code,
-        Error::BadRequest(_) | Error::InvalidRequest => 400,
-        Error::UnsupportedOperation => 405,
-        Error::UnsupportedPath => 404,
-        Error::PermissionDenied => 403,
-        // User, internal, and whatever a later version of the framework adds.
-        _ => 500,
+impl From<local_server::Outcome> for Outcome {
+    fn from(outcome: local_server::Outcome) -> Self {
+        let local_server::Outcome { status, data, warnings, errors, lease } = outcome;
+        let info = |lease: Lease| LeaseInfo { id: lease.id, duration: lease.ttl_seconds, renewable: lease.renewable };
+        Self { status, data, warnings, errors, lease: lease.map(info) }
     }
 }
 
@@ -176,50 +114,6 @@ pub(crate) fn unwrapped(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    fn response(data: &str) -> Response {
-        Response { data: Some(data.to_owned()), ..Response::default() }
-    }
-
-    #[test]
-    fn responses_map_to_the_servers_status_codes() {
-        let rows = [
-            (Operation::Read, r#"{"a":1}"#, 200),
-            (Operation::Read, "{}", 200),
-            (Operation::Update, r#"{"error":"no"}"#, 400),
-            (Operation::Update, r#"{"error":"no","data":1}"#, 400),
-            (Operation::Update, r#"{"error":"no","other":1}"#, 200),
-            (Operation::List, r#"{"keys":[]}"#, 404),
-            (Operation::List, "{}", 404),
-            (Operation::List, r#"{"keys":["a"]}"#, 200),
-            (Operation::List, r#"{"keys":[],"key_info":{}}"#, 200),
-            (Operation::Read, "", 500),
-        ];
-        for (operation, data, expected) in rows {
-            assert_eq!(outcome(operation, Ok(Some(&response(data)))).status, expected, "{operation:?} {data}");
-        }
-        let rows = [(Operation::Read, 404), (Operation::List, 404), (Operation::Delete, 204), (Operation::Create, 204)];
-        for (operation, expected) in rows {
-            assert_eq!(outcome(operation, Ok(None)).status, expected, "{operation:?}");
-        }
-    }
-
-    #[test]
-    fn errors_map_to_the_servers_status_codes() {
-        let rows = [
-            (Error::Plain("cannot write to readonly storage".to_owned()), 500),
-            (Error::Plain("permission denied".to_owned()), 403),
-            (Error::Plain("it said: permission denied".to_owned()), 500),
-            (Error::User("no".to_owned()), 500),
-            (Error::coded(409, "there"), 409),
-            (Error::BadRequest("no".to_owned()), 400),
-            (Error::UnsupportedOperation, 405),
-            (Error::UnsupportedPath, 404),
-        ];
-        for (error, expected) in rows {
-            assert_eq!(outcome(Operation::Read, Err(&error)).status, expected, "{error:?}");
-        }
-    }
 
     #[test]
     fn only_a_404_without_an_error_text_is_an_empty_list() {

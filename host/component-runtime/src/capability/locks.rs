@@ -1,7 +1,7 @@
-//! Locks on keys of one mount, among all its requests in this process, whatever module version serves them.
+//! Locks on keys of one mount, shared by all its requests in this process and by all versions of its module.
 //!
-//! A lock is released when its guard is dropped, and a guard lives in the request's store: trap, cancel and
-//! deadline release it like anything else.
+//! The drop of a guard releases the lock. A guard lives in the request's store, so a trap, a cancel or a deadline releases
+//! the lock too.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -10,15 +10,15 @@ use std::time::Duration;
 use thiserror::Error;
 use tokio::sync::OwnedMutexGuard;
 
-/// Why a lock was not had.
+/// Why a lock was not acquired.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
 pub(crate) enum LockError {
-    /// Others held it for the whole of the bounded wait.
-    #[error("timed out waiting for a lock")]
+    /// Other requests held the lock for the whole wait.
+    #[error("timed out waiting for a lock that another request holds")]
     TimedOut,
 }
 
-/// The locks of one mount. Only keys that somebody holds or waits for take memory.
+/// The locks of one mount. A key takes memory only while a request holds or awaits the lock.
 #[derive(Default)]
 pub(crate) struct LockTable {
     keys: Arc<Mutex<Keys>>,
@@ -29,13 +29,13 @@ type Keys = HashMap<String, Key>;
 #[derive(Default)]
 struct Key {
     mutex: Arc<tokio::sync::Mutex<()>>,
-    /// Holders and waiters.
+    /// Requests that hold or await the lock.
     users: usize,
 }
 
 /// Holds one lock.
 pub(crate) struct LockGuard {
-    // Released before the key is left, so that whoever finds no key finds no holder either.
+    // Dropped first, so that a key is removed only after its lock is released.
     _held: OwnedMutexGuard<()>,
     _user: User,
 }
@@ -44,7 +44,7 @@ impl LockTable {
     /// Waits for the lock on `key`, first come, first served.
     ///
     /// # Errors
-    /// When it was not had within `wait`.
+    /// When the lock was not acquired within `wait`.
     pub(crate) async fn acquire(&self, key: String, wait: Duration) -> Result<LockGuard, LockError> {
         let (mutex, user) = self.join(key);
         match tokio::time::timeout(wait, mutex.lock_owned()).await {
@@ -63,7 +63,7 @@ impl LockTable {
     }
 }
 
-/// Somebody who holds a key or waits for it.
+/// A request that holds or awaits a lock.
 struct User {
     keys: Arc<Mutex<Keys>>,
     key: String,
@@ -81,7 +81,7 @@ impl Drop for User {
     }
 }
 
-/// No code panics while it holds this, so a poisoned map is as good as any.
+/// No code panics while it holds this mutex, so a poisoned map is as good as any.
 fn lock(keys: &Mutex<Keys>) -> MutexGuard<'_, Keys> {
     keys.lock().unwrap_or_else(PoisonError::into_inner)
 }
@@ -94,7 +94,7 @@ mod tests {
     const LONG: Duration = Duration::from_secs(60);
 
     #[tokio::test(start_paused = true)]
-    async fn a_held_key_times_out_and_is_had_once_released() {
+    async fn a_lock_that_is_held_times_out_and_is_acquired_after_its_release() {
         let table = LockTable::default();
         let held = table.acquire("a".into(), LONG).await.unwrap();
         assert_eq!(table.acquire("a".into(), LONG).await.err(), Some(LockError::TimedOut));

@@ -1,10 +1,9 @@
-//! Storage and system view of no mount at all: what `describe` gets, and who needs a mount and nothing of it.
+//! A storage and a system view without a server, for `describe`, and for tests that need a mount and nothing of it.
 
 use std::time::Duration;
 
 use async_trait::async_trait;
-
-use super::{
+use envelope::{
     Entity, ReplicationState, Storage, StorageEntry, StorageError, StorageView, SystemView, SystemViewError,
     Transaction,
 };

@@ -1,6 +1,6 @@
-//! Counts what one request uses of the host, and refuses what is beyond its limits.
+//! Counts the calls of one request to the host, and refuses calls beyond the limits.
 //!
-//! A refusal is an answer that the guest can pass on; a guest that goes on regardless is stopped.
+//! A guest can pass a refusal on to its client; a guest that continues regardless is stopped.
 
 use std::sync::Arc;
 
@@ -8,21 +8,21 @@ use thiserror::Error;
 
 use crate::limits::{Limits, bytes_text};
 
-/// A limit was met; the text is its value and name, such as `10000 storage calls`.
+/// The request reached a limit. The text is value and name of the limit, such as `10000 storage calls`.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 #[error("limit of {0} reached")]
 pub(crate) struct LimitReached(pub(crate) String);
 
-/// Why a call was not let through.
+/// Why a call was refused.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum QuotaError {
-    /// Tell the guest.
+    /// The guest gets an error.
     Refuse(LimitReached),
-    /// It was told often enough: trap.
+    /// The guest got too many errors and traps.
     Stop(LimitReached),
 }
 
-/// What one request used so far.
+/// The use of one request so far.
 pub(crate) struct Quota {
     limits: Arc<Limits>,
     storage_calls: u32,
@@ -48,7 +48,7 @@ impl Quota {
         }
     }
 
-    /// One storage call about `key`.
+    /// Counts a storage call with this key.
     pub(crate) fn storage_call(&mut self, key: &str) -> Result<(), QuotaError> {
         let limits = Arc::clone(&self.limits);
         if key.len() > limits.storage_key_bytes_max {
@@ -61,7 +61,7 @@ impl Quota {
         Ok(())
     }
 
-    /// Bytes read or about to be written.
+    /// Counts bytes that were read or will be written.
     pub(crate) fn storage_bytes(&mut self, bytes: usize) -> Result<(), QuotaError> {
         let max = self.limits.storage_bytes_max;
         self.storage_bytes = self.storage_bytes.saturating_add(bytes);
@@ -71,14 +71,14 @@ impl Quota {
         Ok(())
     }
 
-    /// Names that a list returned.
+    /// Counts the names of a list.
     pub(crate) fn storage_keys_listed(&mut self, keys: usize) -> Result<(), QuotaError> {
         let max = self.limits.storage_keys_listed_max;
         self.storage_keys_listed = self.storage_keys_listed.saturating_add(keys);
         if self.storage_keys_listed > max { Err(self.refuse(format!("{max} storage keys listed"))) } else { Ok(()) }
     }
 
-    /// A transaction is about to be opened.
+    /// Counts a transaction that will be opened.
     pub(crate) fn transaction_opened(&mut self) -> Result<(), QuotaError> {
         let max = self.limits.transactions_open_max;
         if self.transactions_open >= max {
@@ -88,7 +88,7 @@ impl Quota {
         Ok(())
     }
 
-    /// A transaction was dropped.
+    /// Counts the end of a transaction.
     pub(crate) fn transaction_closed(&mut self) {
         self.transactions_open = self.transactions_open.saturating_sub(1);
     }
@@ -103,7 +103,7 @@ impl Quota {
         Ok(())
     }
 
-    /// A lock on `key` is about to be taken.
+    /// Counts a lock that will be acquired.
     pub(crate) fn lock_taken(&mut self, key: &str) -> Result<(), QuotaError> {
         let limits = Arc::clone(&self.limits);
         if key.len() > limits.lock_key_bytes_max {
@@ -116,7 +116,7 @@ impl Quota {
         Ok(())
     }
 
-    /// A lock was released, or not had.
+    /// Counts the release of a lock, or a lock that was not acquired.
     pub(crate) fn lock_released(&mut self) {
         self.locks_held = self.locks_held.saturating_sub(1);
     }
@@ -148,7 +148,7 @@ mod tests {
         Quota::new(Arc::new(limits))
     }
 
-    /// The limit that a call met, as the guest is told.
+    /// The limit that a call reached.
     fn refused(result: Result<(), QuotaError>) -> Option<String> {
         match result {
             Err(QuotaError::Refuse(reached)) => Some(reached.0),
@@ -177,7 +177,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_given_back_can_be_had_again() {
+    fn a_released_lock_and_a_closed_transaction_can_be_replaced() {
         let mut quota = quota();
         for _ in 0..3 {
             assert_eq!(quota.lock_taken("k"), Ok(()));
@@ -188,7 +188,7 @@ mod tests {
     }
 
     #[test]
-    fn a_guest_that_does_not_listen_is_stopped() {
+    fn a_guest_that_continues_after_refusals_is_stopped() {
         let mut quota = quota();
         assert!(refused(quota.storage_keys_listed(3)).is_some());
         assert!(matches!(quota.storage_keys_listed(1), Err(QuotaError::Stop(_))));

@@ -1,16 +1,14 @@
-//! A mount's storage as one who may only look sees it.
+//! A mount's storage for a module that is probed: reads pass, writes fail.
 
 use std::sync::Arc;
 
 use async_trait::async_trait;
+use envelope::{Storage, StorageEntry, StorageError, StorageView, Transaction};
 
-use super::{Storage, StorageEntry, StorageError, StorageView, Transaction};
-
-/// The server's own text where a node cannot write, so that a guest takes it for what it is.
+/// The server's own text if a node cannot write, which guests know.
 const READ_ONLY: &str = "cannot write to readonly storage";
 
-/// Reads go through, writes are refused. A transaction holds nothing in the server: without writes there is
-/// nothing to keep together.
+/// Reads pass, writes fail. A transaction opens nothing in the server, as there are no writes to keep together.
 pub(crate) struct ReadOnly(pub(crate) Arc<dyn Storage>);
 
 fn refused() -> StorageError {

@@ -1,20 +1,19 @@
-//! The part of a mount's storage that is the host's own: guests neither reach nor see it.
+//! The host's part of a mount's storage, which guests neither reach nor see.
 
-use super::{StorageError, StorageView};
+use envelope::{StorageError, StorageView};
 
-/// Keys below it are the host's.
+/// Keys below this prefix belong to the host.
 pub const RESERVED_PREFIX: &str = "secrets-engine-host/";
-/// The path of a mount that the host serves itself, with all below it.
+/// The host serves this path of a mount, and all paths below.
 pub const RESERVED_PATH: &str = "module";
 
-/// Is this key or prefix in the host's part, however it is spelled? Storage that lies in files takes
-/// `a/./b` and `a//b` for `a/b`.
+/// Is this key or prefix in the host's part, in any spelling? Storage in files takes `a/./b` and `a//b` for `a/b`.
 pub(crate) fn is_reserved(path: &str) -> bool {
     let first = path.split('/').find(|segment| !matches!(*segment, "" | "."));
     first.is_some_and(|first| Some(first) == RESERVED_PREFIX.strip_suffix('/'))
 }
 
-/// All names below a prefix, or a page (after which name, how many) of them; the host's part is not among them.
+/// All names below a prefix, or a page of them (the name before, and the number), without the host's part.
 ///
 /// # Errors
 /// The view's.
@@ -23,7 +22,7 @@ pub(crate) async fn list_visible(
     prefix: &str,
     page: Option<(&str, u32)>,
 ) -> Result<Vec<String>, StorageError> {
-    // Only the root has a name to hide. A page is asked for one name longer there, so that it is full without it.
+    // Only the root has a name to hide. A page of the root has one name more, so that it is full without the hidden one.
     let is_root = prefix.split('/').all(|segment| matches!(segment, "" | "."));
     let mut names = match page {
         None => view.list(prefix).await?,
@@ -43,12 +42,12 @@ pub(crate) async fn list_visible(
 #[cfg(test)]
 mod tests {
     use async_trait::async_trait;
+    use envelope::StorageEntry;
 
-    use super::super::StorageEntry;
     use super::*;
 
     #[test]
-    fn the_hosts_part_is_known_by_any_spelling() {
+    fn the_hosts_part_is_recognised_in_any_spelling() {
         for reserved in [
             "secrets-engine-host/",
             "secrets-engine-host/module",

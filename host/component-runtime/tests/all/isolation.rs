@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use component_runtime::{InvokeError, Limits, LoadError};
+use envelope::Request;
 
 use crate::support::{answer, beside_a_neighbour, limits, load, mount, on_each_scheduler, request, runtime, wasm};
 
@@ -79,7 +80,7 @@ fn the_servers_own_deadline_counts_where_it_comes_first() {
     on_each_scheduler(|| async {
         let runtime = runtime(limits(), &[]);
         let (module, mount) = (load(&runtime, "sleep").await, mount(&runtime, "m", &Arc::default()));
-        let soon = component_runtime::Request { timeout: Some(Duration::from_millis(50)), ..request("") };
+        let soon = Request { timeout: Some(Duration::from_millis(50)), ..request("") };
         let error = module.handle_request(&mount, soon).await.err().unwrap();
         assert!(matches!(error, InvokeError::Deadline(allowed) if allowed == Duration::from_millis(50)), "{error:?}");
     });
@@ -129,8 +130,7 @@ fn every_request_has_a_fresh_instance() {
         let (module, mount) = (load(&runtime, "keep_state").await, mount(&runtime, "m", &Arc::default()));
         for number in 0..5 {
             let data = format!("{{\"secret\":{number}}}");
-            let response =
-                module.handle_request(&mount, component_runtime::Request { data: data.clone(), ..request("") }).await;
+            let response = module.handle_request(&mount, Request { data: data.clone(), ..request("") }).await;
             let seen = crate::support::result(response.unwrap().as_ref());
             assert_eq!(seen, format!("{:?}", [data]));
         }

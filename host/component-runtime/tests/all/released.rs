@@ -9,7 +9,8 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
-use component_runtime::{Lease, Module, Operation, Request, Runtime, Secret};
+use component_runtime::{Module, Runtime};
+use envelope::{Lease, Operation, Request, Secret};
 
 use crate::support::{answer, limits, mount, on_each_scheduler, request, runtime, wasm};
 
@@ -48,16 +49,16 @@ async fn is_served(runtime: &Runtime, guest: &[u8]) {
     assert_eq!(answer(&module, &mount, "").await.unwrap(), "");
     assert_eq!(module.check_existence(&mount, request("")).await.unwrap(), None);
     let lease = Lease {
-        id: "lease".to_owned(),
+        id: Some("lease".to_owned()),
         issue_time: SystemTime::UNIX_EPOCH,
         ttl: Duration::from_secs(1),
-        max_ttl: Duration::from_secs(2),
-        increment: Duration::ZERO,
+        max_ttl: Some(Duration::from_secs(2)),
+        increment: None,
         renewable: true,
         internal_data: r#"{"secret_type":"x"}"#.to_owned(),
     };
     let renewed = renew(&module, &mount, lease.clone()).await;
-    assert_eq!((renewed.ttl, renewed.max_ttl, renewed.renewable), (lease.ttl, lease.max_ttl, lease.renewable));
+    assert_eq!((renewed.ttl, renewed.max_ttl, renewed.renewable), (Some(lease.ttl), lease.max_ttl, lease.renewable));
     assert_eq!(renewed.internal_data, lease.internal_data);
 }
 

@@ -10,12 +10,11 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use component_runtime::capability::{
-    Storage, StorageEntry, StorageError, StorageView, SystemView, SystemViewError, Transaction,
-};
 use component_runtime::egress::Origin;
-use component_runtime::{
-    Identity, InvokeError, Limits, Module, Mount, MountSettings, Operation, Request, Response, Runtime, RuntimeSettings,
+use component_runtime::{InvokeError, Limits, Module, Mount, MountSettings, Runtime, RuntimeSettings};
+use envelope::{
+    Operation, Request, Response, Storage, StorageEntry, StorageError, StorageView, SystemView, SystemViewError,
+    Transaction,
 };
 use tokio::task::JoinSet;
 
@@ -101,17 +100,7 @@ pub(crate) fn mount_with(
 }
 
 pub(crate) fn request(path: &str) -> Request {
-    Request {
-        id: "request-1".to_owned(),
-        operation: Operation::Read,
-        path: path.to_owned(),
-        data: "{}".to_owned(),
-        mount_point: "test/".to_owned(),
-        identity: Identity::default(),
-        lease: None,
-        headers: Vec::new(),
-        timeout: None,
-    }
+    Request { id: "request-1".to_owned(), mount_point: "test/".to_owned(), ..Request::new(Operation::Read, path, "{}") }
 }
 
 /// One request to one guest, on a mount of its own.

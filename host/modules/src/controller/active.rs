@@ -9,7 +9,7 @@ use tokio::time::Instant;
 
 use super::manifest::ModuleManifest;
 use crate::LoadedModule;
-use crate::limits::{AUTO_ROLLBACK_FAULTS, TRIAL_REQUESTS, TRIAL_TIME};
+use crate::limits::{TRIAL_FAULTS_MAX, TRIAL_REQUESTS, TRIAL_TIME};
 
 /// The active module. Requests keep it until they are answered, also when another module replaces it.
 pub(super) struct Active {
@@ -49,7 +49,7 @@ impl Active {
     /// Begins a new trial if the module failed the last one and could not be reverted.
     pub(super) fn resume_trial(&self) {
         if let Some(trial) = &self.trial
-            && trial.faults.load(Ordering::Relaxed) > AUTO_ROLLBACK_FAULTS
+            && trial.faults.load(Ordering::Relaxed) > TRIAL_FAULTS_MAX
         {
             trial.faults.store(0, Ordering::Relaxed);
             trial.over.store(false, Ordering::Release);
@@ -74,7 +74,7 @@ impl Trial {
             self.over.store(true, Ordering::Relaxed);
             return false;
         }
-        let failed = is_fault && self.faults.fetch_add(1, Ordering::Relaxed) >= AUTO_ROLLBACK_FAULTS;
+        let failed = is_fault && self.faults.fetch_add(1, Ordering::Relaxed) >= TRIAL_FAULTS_MAX;
         failed && !self.over.swap(true, Ordering::AcqRel)
     }
 
@@ -142,7 +142,7 @@ mod tests {
             InvokeError::Deadline(Duration::from_secs(1)),
             InvokeError::Limit { limit: "x".into() },
             InvokeError::Host("x".into()),
-            InvokeError::Guest(component_runtime::GuestError::UnsupportedPath),
+            InvokeError::Guest(envelope::Error::UnsupportedPath),
         ];
         assert!(!others.iter().any(is_fault));
     }

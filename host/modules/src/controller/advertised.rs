@@ -6,7 +6,7 @@
 
 use std::sync::{Arc, MutexGuard, PoisonError};
 
-use component_runtime::SpecialPaths;
+use envelope::SpecialPaths;
 
 use super::active::Active;
 use super::mailbox::Lifecycle;

@@ -251,5 +251,4 @@ async fn until(time: Option<Instant>) {
 }
 
 #[cfg(test)]
-#[path = "mailbox_tests.rs"]
 mod tests;

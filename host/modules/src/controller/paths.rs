@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use component_runtime::SpecialPaths;
+use envelope::SpecialPaths;
 use serde::{Deserialize, Serialize};
 
 use crate::LoadedModule;

@@ -3,7 +3,8 @@
 
 use std::sync::Arc;
 
-use component_runtime::{Identity, InvokeError, Module, Mount, Operation, Request};
+use component_runtime::{InvokeError, Module, Mount};
+use envelope::{Operation, Request};
 use serde_json::Value;
 use tokio::time::{Instant, timeout_at};
 
@@ -44,17 +45,7 @@ async fn call(
 }
 
 fn request(operation: Operation, path: &str) -> Request {
-    Request {
-        id: "module-probe".to_owned(),
-        operation,
-        path: path.to_owned(),
-        data: "{}".to_owned(),
-        mount_point: String::new(),
-        identity: Identity::default(),
-        lease: None,
-        headers: Vec::new(),
-        timeout: Some(PROBE_DEADLINE),
-    }
+    Request { id: "module-probe".to_owned(), timeout: Some(PROBE_DEADLINE), ..Request::new(operation, path, "{}") }
 }
 
 /// The OpenAPI document within a help answer; null where an engine has none.

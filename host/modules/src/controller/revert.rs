@@ -9,7 +9,7 @@ use super::outcome::{CallError, Done};
 use super::state::{ActivationRecord, Pin, State};
 use super::store::SaveError;
 use super::{ModuleController, Work};
-use crate::limits::{AUTO_ROLLBACK_FAULTS, TRIAL_REQUESTS};
+use crate::limits::{TRIAL_FAULTS_MAX, TRIAL_REQUESTS};
 use crate::{Digest, LoadedModule, Rejection};
 
 /// The module to leave, the module to activate, and the state to store.
@@ -36,7 +36,7 @@ impl ModuleController {
     /// The trial of a module failed. Requests go to the module until the revert is done.
     pub(super) async fn revert_automatically(&self, work: &mut Work, failed: &Arc<Active>) {
         let reason = format!(
-            "it trapped, broke its contract or used up its processor time more than {AUTO_ROLLBACK_FAULTS} times in \
+            "it trapped, broke its contract or used up its processor time more than {TRIAL_FAULTS_MAX} times in \
              its trial of {TRIAL_REQUESTS} requests"
         );
         let is_active = self.active.load_full().is_some_and(|active| Arc::ptr_eq(&active, failed));
@@ -85,7 +85,7 @@ impl ModuleController {
         // the trial again.
         let switched = self.swap_back(work, &plan.from, plan.to);
         // Until the write succeeds, storage may have the old state or this one.
-        work.adopt(plan.next.clone(), true);
+        work.adopt_unsaved(plan.next.clone());
         if let Err(SaveError::Failed(rejection)) = self.save(work, plan.next).await {
             tracing::warn!(mount = self.name(), %rejection, "cannot store an automatic revert");
         }

@@ -140,5 +140,4 @@ pub(super) fn is_embedded(candidate: &Candidate) -> bool {
 }
 
 #[cfg(test)]
-#[path = "select_tests.rs"]
 mod tests;

@@ -197,5 +197,4 @@ impl ActivationRecord {
 }
 
 #[cfg(test)]
-#[path = "state_tests.rs"]
 mod tests;

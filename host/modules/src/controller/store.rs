@@ -1,7 +1,7 @@
 //! Reads and writes a mount's state of modules.
 
 use component_runtime::RESERVED_PREFIX;
-use component_runtime::capability::{StorageEntry, StorageError};
+use envelope::{StorageEntry, StorageError};
 use tokio::time::timeout;
 
 use super::mailbox::Lifecycle;
@@ -21,10 +21,16 @@ pub(super) enum SaveError {
 
 impl Work {
     /// Uses this state from now on. Permanent rejections may not hold any more.
-    pub(super) fn adopt(&mut self, state: State, unsaved: bool) {
+    pub(super) fn adopt(&mut self, state: State) {
         self.failed_attempts.forget_permanent();
         self.state = Some(state);
-        self.unsaved = unsaved;
+        self.unsaved = false;
+    }
+
+    /// As `adopt`, where this node cannot write the state.
+    pub(super) fn adopt_unsaved(&mut self, state: State) {
+        self.adopt(state);
+        self.unsaved = true;
     }
 }
 
@@ -37,7 +43,7 @@ impl ModuleController {
         }
         let state = self.read_state().await?;
         work.is_state_stale = false;
-        work.adopt(state.clone(), false);
+        work.adopt(state.clone());
         Ok(state)
     }
 
@@ -79,7 +85,7 @@ impl ModuleController {
             StorageEntry { key: state_key(), value: next.to_bytes().map_err(SaveError::Failed)?, seal_wrap: false };
         let rejection = match timeout(STATE_WAIT, storage.put(entry)).await {
             Ok(Ok(())) => {
-                work.adopt(next, false);
+                work.adopt(next);
                 return Ok(());
             }
             Ok(Err(StorageError::ReadOnly(text))) => return Err(SaveError::ReadOnly(text)),
@@ -106,7 +112,7 @@ impl ModuleController {
         match self.save(work, next.clone()).await {
             Ok(()) => Ok(()),
             Err(SaveError::ReadOnly(_)) => {
-                work.adopt(self.with_advertised(next), true);
+                work.adopt_unsaved(self.with_advertised(next));
                 Ok(())
             }
             Err(SaveError::Failed(rejection)) => Err(rejection),

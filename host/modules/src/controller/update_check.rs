@@ -145,5 +145,4 @@ impl fmt::Display for Incompatibility {
 }
 
 #[cfg(test)]
-#[path = "update_check_tests.rs"]
 mod tests;

@@ -8,7 +8,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use modules::limits::CACHE_ENTRIES_MAX;
-use modules::{LoadedModule, ModuleRegistry};
+use modules::{LoadedModule, ModuleRegistry, Source as _};
 
 use crate::support::{Stage, candidate, wasm};
 

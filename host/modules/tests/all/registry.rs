@@ -8,7 +8,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use component_runtime::{Capability, Limits};
-use modules::{Approval, Candidate, Digest, ModuleRegistry, Origin, RegistrySettings, Rejection, TrustPolicy};
+use modules::{
+    Approval, Candidate, Digest, ModuleRegistry, Origin, RegistrySettings, Rejection, Source as _, TrustPolicy,
+};
 
 use crate::support::{Stage, candidate, embedded, refused, runtime, wasm};
 

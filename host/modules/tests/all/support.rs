@@ -11,7 +11,7 @@ use std::time::Duration;
 use component_runtime::{Limits, Runtime, RuntimeSettings, SealKey};
 use modules::{
     CacheSettings, Candidate, Digest, Embedded, ModuleId, ModuleRegistry, Origin, PublicKey, RegistrySettings,
-    SignatureFile, SigningKey, Statement, TrustPolicy,
+    SignatureFile, SigningKey, Source as _, Statement, TrustPolicy,
 };
 use tempfile::TempDir;
 

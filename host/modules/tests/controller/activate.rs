@@ -5,7 +5,7 @@
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-use component_runtime::Operation;
+use envelope::Operation;
 use modules::controller::{Condition, ModuleControllers, state_key};
 use modules::{Approval, Rejection};
 use serde_json::Value;

@@ -5,7 +5,7 @@
 
 use std::sync::Arc;
 
-use component_runtime::Operation;
+use envelope::Operation;
 use modules::controller::{CallError, ModuleController, SelectRequest};
 
 use crate::storage::Fault;

@@ -5,7 +5,7 @@
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-use component_runtime::Operation;
+use envelope::Operation;
 use modules::Approval;
 use modules::controller::{Condition, Done, ModuleController, SelectRequest, state_key};
 

@@ -7,7 +7,7 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use async_trait::async_trait;
-use component_runtime::capability::{Storage, StorageEntry, StorageError, StorageView, Transaction};
+use envelope::{Storage, StorageEntry, StorageError, StorageView, Transaction};
 use modules::controller::state_key;
 
 /// How each write goes wrong until the process is started again.

@@ -10,13 +10,13 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use component_runtime::capability::{Nothing, Storage};
-use component_runtime::{Identity, Limits, MountSettings, Operation, Request, Runtime, RuntimeSettings, SpecialPaths};
+use component_runtime::capability::Nothing;
+use component_runtime::{Limits, MountSettings, Runtime, RuntimeSettings};
+use envelope::{Operation, Request, SpecialPaths, Storage};
 use modules::controller::{
-    CandidateReport, ControllerSettings, ModuleController, SelectRequest, ServeError, Source, VersionSelector,
-    state_key,
+    CandidateReport, ControllerSettings, ModuleController, SelectRequest, ServeError, VersionSelector, state_key,
 };
-use modules::{Approval, Candidate, Digest, LoadedModule, ModuleId, Origin, RejectedFile, Rejection};
+use modules::{Approval, Candidate, Digest, LoadedModule, ModuleId, Origin, RejectedFile, Rejection, Source};
 use serde_json::Value;
 
 use crate::storage::FaultyStorage;
@@ -248,17 +248,8 @@ pub(crate) async fn ask(
     operation: Operation,
     path: &str,
 ) -> Result<String, ServeError> {
-    let request = Request {
-        id: "request-1".into(),
-        operation,
-        path: path.into(),
-        data: "{}".into(),
-        mount_point: "test/".into(),
-        identity: Identity::default(),
-        lease: None,
-        headers: Vec::new(),
-        timeout: None,
-    };
+    let request =
+        Request { id: "request-1".into(), mount_point: "test/".into(), ..Request::new(operation, path, "{}") };
     let answer = controller.handle_request(request).await?;
     let data = answer.and_then(|answer| answer.data).unwrap_or_default();
     let data: Value = serde_json::from_str(&data).unwrap();

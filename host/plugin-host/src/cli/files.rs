@@ -1,10 +1,10 @@
-//! The files that commands read and write: bounded, named in every error.
+//! Reads and writes the files of commands, with a limit of size. Every error names the file.
 
 #![expect(clippy::disallowed_types, reason = "the files are the user's, named by the user")]
 
-use std::fs::{File, OpenOptions};
+use std::fs::{File, OpenOptions, Permissions};
 use std::io::{Read as _, Write as _};
-use std::os::unix::fs::OpenOptionsExt as _;
+use std::os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _};
 use std::path::Path;
 
 use super::Failure;
@@ -18,7 +18,7 @@ pub(crate) fn read(path: &Path, bytes_max: usize) -> Result<Vec<u8>, Failure> {
     bounded(file, bytes_max, &path.display().to_string())
 }
 
-/// As `read`; none where there is no such file.
+/// As `read`; `None` if there is no such file.
 ///
 /// # Errors
 /// Names the file.
@@ -30,12 +30,12 @@ pub(crate) fn read_if_there(path: &Path, bytes_max: usize) -> Result<Option<Vec<
     }
 }
 
-/// Reads stdin to its end.
+/// Reads a file of a bounded size, or stdin to its end if the path is `-`.
 ///
 /// # Errors
-/// When it is too much.
-pub(crate) fn read_stdin(bytes_max: usize) -> Result<Vec<u8>, Failure> {
-    bounded(std::io::stdin(), bytes_max, "stdin")
+/// Names the file.
+pub(crate) fn read_or_stdin(path: &Path, bytes_max: usize) -> Result<Vec<u8>, Failure> {
+    if path == "-" { bounded(std::io::stdin(), bytes_max, "stdin") } else { read(path, bytes_max) }
 }
 
 fn bounded(source: impl std::io::Read, bytes_max: usize, name: &str) -> Result<Vec<u8>, Failure> {
@@ -51,39 +51,37 @@ fn bounded(source: impl std::io::Read, bytes_max: usize, name: &str) -> Result<V
 /// Writes a new file that only its owner reads.
 ///
 /// # Errors
-/// When it is there already: it is never overwritten.
+/// When the file exists: no file is overwritten.
 pub(crate) fn write_new_private(path: &Path, content: &[u8]) -> Result<(), Failure> {
     let opened = OpenOptions::new().write(true).create_new(true).mode(0o600).open(path);
     let mut file = opened.map_err(|error| match error.kind() {
-        std::io::ErrorKind::AlreadyExists => Failure::Not(format!("`{}` is there already; it stays", path.display())),
+        std::io::ErrorKind::AlreadyExists => {
+            Failure::Not(format!("`{}` exists and is not overwritten: choose another name", path.display()))
+        }
         _ => failed("write", path, &error),
     })?;
     let written = file.write_all(content).and_then(|()| file.sync_all());
     written.map_err(|error| failed("write", path, &error))
 }
 
-/// Writes a file in the place of an earlier one, whole or not at all.
+/// Replaces a file as a whole, or not at all.
 ///
 /// # Errors
 /// Names the file.
 pub(crate) fn replace(path: &Path, content: &[u8]) -> Result<(), Failure> {
-    let mut beside = path.as_os_str().to_owned();
-    beside.push(".new");
-    let beside = Path::new(&beside);
-    // What lies there may be a link that somebody prepared: it goes, and nothing is written through it.
-    match std::fs::remove_file(beside) {
-        Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(failed("remove", beside, &error)),
-        _ => (),
-    }
-    let written = OpenOptions::new().write(true).create_new(true).open(beside).and_then(|mut file| {
-        file.write_all(content)?;
-        file.sync_all()?;
-        std::fs::rename(beside, path)
-    });
-    written.map_err(|error| failed("write", path, &error))
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    // Servers read the file too, so its mode is that of other files. Nothing is written through a prepared link: the
+    // name of the new file is random until the rename.
+    let written =
+        tempfile::Builder::new().permissions(Permissions::from_mode(0o666)).tempfile_in(folder).and_then(|mut file| {
+            file.write_all(content)?;
+            file.as_file().sync_all()?;
+            Ok(file.persist(path)?)
+        });
+    written.map(drop).map_err(|error| failed("write", path, &error))
 }
 
-/// Opens a file for reading and writing; made anew, only its owner reads it.
+/// Opens a file to read and write. Only its owner can read a file that is made.
 ///
 /// # Errors
 /// Names the file.
@@ -110,6 +108,6 @@ mod tests {
         replace(&at("x.wasm.sig"), b"signature").unwrap();
         assert_eq!(std::fs::read(at("precious")).unwrap(), b"kept");
         assert_eq!(std::fs::read(at("x.wasm.sig")).unwrap(), b"signature");
-        assert!(!at("x.wasm.sig").is_symlink() && !at("x.wasm.sig.new").exists());
+        assert!(!at("x.wasm.sig").is_symlink());
     }
 }

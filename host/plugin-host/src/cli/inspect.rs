@@ -1,8 +1,9 @@
-//! `module inspect`: what a module is and may do; of a wrong file, what is wrong with it.
+//! `module inspect`: the description of a module and its capabilities, or what is wrong with a file.
 
 use std::process::ExitCode;
 
 use component_runtime::{Capability, Inspection, LoadError, Module};
+use envelope::SpecialPaths;
 use modules::Digest;
 use serde::Serialize;
 
@@ -19,48 +20,40 @@ pub struct Arguments {
     output: Output,
 }
 
-/// What can be said of a file.
+/// The report about a file.
 #[derive(Debug, Serialize)]
 struct Inspected {
     file: String,
     size_bytes: usize,
     sha256: String,
-    /// Can it serve here?
+    /// Can the module serve here?
     usable: bool,
-    /// Why not.
+    /// Why the module cannot serve.
     problem: Option<String>,
     #[serde(flatten)]
     description: Option<Described>,
-    /// The version of the interface that it is built for.
+    /// The version of the world that the module is built for.
     world: Option<String>,
     imports: Vec<String>,
     exports: Vec<String>,
 }
 
-/// What it says of itself.
+/// The description of the module.
 #[derive(Debug, Serialize)]
 struct Described {
     engine: String,
     version: String,
     storage_version_written: u32,
     storage_version_readable_from: u32,
-    /// What it asks of the host.
+    /// The capabilities that the module asks for.
     #[serde(serialize_with = "names")]
     capabilities: Vec<Capability>,
     secret_kinds: Vec<String>,
     special_paths: SpecialPaths,
 }
 
-#[derive(Debug, Serialize)]
-struct SpecialPaths {
-    root: Vec<String>,
-    unauthenticated: Vec<String>,
-    local_storage: Vec<String>,
-    seal_wrap_storage: Vec<String>,
-}
-
 impl Arguments {
-    /// Exit 1 where the module cannot serve.
+    /// Exit 1 if the module cannot serve.
     pub(crate) fn execute(&self) -> Result<ExitCode, Failure> {
         let wasm = self.file.read()?;
         let inspection = sandbox::closed(async |runtime| Ok(runtime.inspect(&wasm).await))?;
@@ -98,7 +91,6 @@ fn world(exports: &[String]) -> Option<String> {
 impl Described {
     fn new(module: &Module) -> Self {
         let description = module.description();
-        let paths = &description.special_paths;
         Self {
             engine: description.name.clone(),
             version: description.version.clone(),
@@ -106,12 +98,7 @@ impl Described {
             storage_version_readable_from: description.storage_versions.readable_from,
             capabilities: module.capabilities().iter().copied().collect(),
             secret_kinds: description.secret_kinds.clone(),
-            special_paths: SpecialPaths {
-                root: paths.root.clone(),
-                unauthenticated: paths.unauthenticated.clone(),
-                local_storage: paths.local_storage.clone(),
-                seal_wrap_storage: paths.seal_wrap_storage.clone(),
-            },
+            special_paths: description.special_paths.clone(),
         }
     }
 
@@ -173,7 +160,7 @@ mod tests {
     }
 
     #[test]
-    fn storage_versions_are_said_in_words() {
+    fn storage_versions_are_a_sentence() {
         assert_eq!(storage_text(2, 2), "version 2");
         assert_eq!(storage_text(3, 2), "writes version 3, reads from version 2");
     }

@@ -1,4 +1,4 @@
-//! A module as it is named on the command line.
+//! A module that is named on the command line.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -11,10 +11,10 @@ use component_runtime::{Module, Runtime};
 use super::{Failure, files};
 use crate::component::{ASTRA_WASM, embedded};
 
-/// Which module.
+/// The argument that names a module.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum ModuleFile {
-    /// The one in this binary, by the word `embedded`.
+    /// The module in this binary, by the word `embedded`.
     Embedded,
     /// A file.
     Path(PathBuf),
@@ -36,10 +36,10 @@ impl fmt::Display for ModuleFile {
 }
 
 impl ModuleFile {
-    /// Its bytes.
+    /// Reads the bytes.
     ///
     /// # Errors
-    /// When it cannot be read, or is larger than any module may be.
+    /// When the file cannot be read, or is larger than any module may be.
     pub(crate) fn read(&self) -> Result<Cow<'static, [u8]>, Failure> {
         match self {
             Self::Embedded => Ok(Cow::Borrowed(ASTRA_WASM)),
@@ -50,7 +50,7 @@ impl ModuleFile {
     /// The module of these bytes, ready to serve.
     ///
     /// # Errors
-    /// Why it cannot.
+    /// Why the module cannot serve.
     pub(crate) async fn load(&self, runtime: &Runtime, wasm: &[u8]) -> Result<Arc<Module>, Failure> {
         let loaded = match self {
             Self::Embedded => runtime.load_embedded(embedded().precompiled, ASTRA_WASM).await,

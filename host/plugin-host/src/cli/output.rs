@@ -1,4 +1,4 @@
-//! What commands print: text for people, JSON for programs.
+//! The output of commands: text for people, JSON for programs.
 
 use std::io::Write as _;
 use std::process::ExitCode;
@@ -9,7 +9,7 @@ use serde::{Serialize, Serializer};
 
 use super::Failure;
 
-/// Who reads it.
+/// The reader of the output.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Format {
     /// People.
@@ -26,9 +26,9 @@ pub(crate) struct Output {
     pub(crate) format: Format,
 }
 
-/// What a command found out.
+/// The result of a command.
 pub(crate) trait Report: Serialize {
-    /// For people; ends in a line break, or is empty.
+    /// The text for people, which ends in a line break, or is empty.
     fn text(&self) -> String;
 }
 
@@ -51,9 +51,9 @@ impl Output {
     }
 }
 
-/// Is it so?
-pub(crate) fn exit_code(is_so: bool) -> ExitCode {
-    if is_so { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+/// Exit 0 for success, else 1.
+pub(crate) fn exit_code(succeeded: bool) -> ExitCode {
+    if succeeded { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
 
 /// Lines of name and value, the values in one column.
@@ -62,22 +62,22 @@ pub(crate) fn columns(rows: &[(&str, String)]) -> String {
     rows.iter().map(|(name, value)| format!("{name:width$}  {value}").trim_end().to_owned() + "\n").collect()
 }
 
-/// A list for people; a dash where there is nothing.
+/// A list for people; a dash for an empty list.
 pub(crate) fn listed(items: &[String]) -> String {
     if items.is_empty() { "-".to_owned() } else { items.join(", ") }
 }
 
-/// For people.
+/// Capabilities for people.
 pub(crate) fn words(capabilities: &[Capability]) -> String {
     capabilities.iter().map(|capability| capability.word()).collect::<Vec<_>>().join(", ")
 }
 
-/// For programs, and for the arguments of host paths.
+/// Capabilities for programs, and for the host's paths.
 pub(crate) fn names<S: Serializer>(capabilities: &[Capability], serializer: S) -> Result<S::Ok, S::Error> {
     serializer.collect_seq(capabilities.iter().map(|capability| capability.name()))
 }
 
-/// What a stranger's text may not do to a terminal: control characters are shown, not obeyed.
+/// A text of a module that is not trusted, with control characters escaped for a terminal.
 pub(crate) fn printable(text: &str) -> String {
     let is_plain = |c: char| !c.is_control() || c == '\n' || c == '\t';
     text.chars().map(|c| if is_plain(c) { c.to_string() } else { c.escape_default().to_string() }).collect()
@@ -94,7 +94,7 @@ mod tests {
     }
 
     #[test]
-    fn a_terminal_obeys_no_module() {
+    fn control_characters_of_a_module_are_escaped() {
         assert_eq!(printable("a\u{1b}[2Jb\n\tä"), "a\\u{1b}[2Jb\n\tä");
     }
 }

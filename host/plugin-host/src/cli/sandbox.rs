@@ -1,4 +1,4 @@
-//! The sandbox that commands run modules in: the one of serving, with the same limits.
+//! The sandbox in which commands run modules: that of serving, with the same limits.
 
 use std::time::Duration;
 
@@ -7,10 +7,10 @@ use component_runtime::{Limits, Runtime, RuntimeSettings};
 use super::Failure;
 use crate::EgressArgs;
 
-/// Runs a command's work with a runtime whose guests may send what these settings allow.
+/// Runs a command's work with a runtime whose guests may send the requests that these settings allow.
 ///
 /// # Errors
-/// The work's own, or why there is no runtime.
+/// The error of the work, or why the runtime did not start.
 pub(crate) fn with<T>(
     egress: &EgressArgs,
     wal_minimum_age: Duration,
@@ -32,7 +32,7 @@ pub(crate) fn with<T>(
     })
 }
 
-/// As `with`, where nothing outside is reached.
+/// As `with`, for guests that reach nothing outside.
 ///
 /// # Errors
 /// As `with`.

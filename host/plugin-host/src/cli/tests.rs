@@ -8,14 +8,14 @@ fn parse(args: &[&str]) -> Result<CommandLine, Stop> {
 }
 
 #[test]
-fn nothing_named_serves() {
+fn without_a_command_the_program_serves() {
     for args in [&[][..], &["--log-level=debug"], &["-tls-skip-verify", "-ca-path", "run"]] {
         assert!(parse(args).unwrap().command.is_none(), "{args:?}");
     }
 }
 
 #[test]
-fn commands_keep_what_only_serving_drops() {
+fn commands_refuse_the_go_plugins_flags() {
     let stop = parse(&["module", "inspect", "-tls-skip-verify"]).unwrap_err();
     assert!(stop.error.to_string().contains("unexpected argument '-t'"), "{}", stop.error);
 }

@@ -1,23 +1,22 @@
-//! `module keygen`, `sign`, `verify`: keys, signatures, and what a registration would say of them.
+//! `module keygen`, `sign`, `verify`: keys, signatures, and whether a registration would let a module run.
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use component_runtime::limits::WASM_BYTES_MAX;
 use modules::limits::SIGNATURE_FILE_BYTES_MAX;
-use modules::{
-    Approval, Digest, ModuleId, PublicKey, SIGNATURE_SUFFIX, SignatureFile, SigningKey, Statement, TrustPolicy,
-};
+use modules::{Approval, Digest, ModuleId, SIGNATURE_SUFFIX, SignatureFile, SigningKey, Statement};
 use serde::Serialize;
 
 use super::output::{Output, Report, exit_code, printable};
 use super::{Failure, files, sandbox};
 use crate::limits::KEY_FILE_BYTES_MAX;
+use crate::module_args::TrustArgs;
 
 /// `module keygen --out FILE`
 #[derive(Debug, clap::Args)]
 pub struct Keygen {
-    /// Where the private key goes; a file that is there stays.
+    /// The file for the private key, which must not exist yet.
     #[arg(long, value_name = "FILE")]
     out: PathBuf,
     #[command(flatten)]
@@ -27,7 +26,7 @@ pub struct Keygen {
 /// `module sign --key FILE MODULE …`
 #[derive(Debug, clap::Args)]
 pub struct Sign {
-    /// The private key: what `keygen` wrote.
+    /// The private key that `keygen` wrote.
     #[arg(long, value_name = "FILE")]
     key: PathBuf,
     /// Named `<engine>-<version>.wasm`; the signature goes into `<engine>-<version>.wasm.sig`.
@@ -42,15 +41,8 @@ pub struct Sign {
 pub struct Verify {
     /// The module; its signature is beside it.
     file: PathBuf,
-    /// As for serving; may be given several times.
-    #[arg(long, value_name = "KEY")]
-    trust_key: Vec<PublicKey>,
-    /// As for serving.
-    #[arg(long, value_name = "NUMBER", default_value_t = 1)]
-    trust_threshold: usize,
-    /// As for serving; may be given several times.
-    #[arg(long, value_name = "HEX")]
-    module_sha256: Vec<Digest>,
+    #[command(flatten)]
+    trust: TrustArgs,
     #[command(flatten)]
     output: Output,
 }
@@ -73,7 +65,7 @@ struct SignedModule {
     engine: String,
     version: String,
     sha256: String,
-    /// How many keys have signed it now.
+    /// The number of keys that have signed the module now.
     signatures: usize,
 }
 
@@ -83,13 +75,13 @@ struct Verified {
     engine: String,
     version: String,
     sha256: String,
-    /// May it run?
+    /// May the module run?
     approved: bool,
-    /// By its SHA-256.
+    /// Is the SHA-256 of the module pinned?
     pinned: bool,
-    /// By these keys.
+    /// The trusted keys that signed the module.
     signers: Vec<String>,
-    /// Why it may not run.
+    /// Why the module may not run.
     problem: Option<String>,
 }
 
@@ -106,7 +98,7 @@ impl Keygen {
 }
 
 impl Sign {
-    /// Signs each; the first that cannot be signed ends it.
+    /// Signs the modules, up to the first one that cannot be signed.
     pub(crate) fn execute(&self) -> Result<ExitCode, Failure> {
         let named = |error: &dyn std::fmt::Display| Failure::Not(format!("`{}`: {error}", self.key.display()));
         let pem = zeroize::Zeroizing::new(files::read(&self.key, KEY_FILE_BYTES_MAX)?);
@@ -126,7 +118,7 @@ fn sign(path: &Path, key: &SigningKey) -> Result<SignedModule, Failure> {
     let named = |error: &dyn std::fmt::Display| Failure::Not(format!("`{}`: {error}", signature_path.display()));
     let known = files::read_if_there(&signature_path, SIGNATURE_FILE_BYTES_MAX)?;
     let known = known.map(|bytes| SignatureFile::parse(&bytes)).transpose().map_err(|error| named(&error))?;
-    // Signatures of other bytes are worth nothing for these.
+    // Signatures of other bytes do not count for these.
     let known = known.filter(|file| file.statement == statement);
     let mut file = known.unwrap_or_else(|| SignatureFile::new(statement.clone()));
     file.sign(key).map_err(|error| named(&error))?;
@@ -141,7 +133,7 @@ fn sign(path: &Path, key: &SigningKey) -> Result<SignedModule, Failure> {
     })
 }
 
-/// A module's bytes, and what its name says that they are.
+/// The bytes of a module, and the statement that its file name makes.
 struct Read {
     wasm: Vec<u8>,
     statement: Statement,
@@ -155,7 +147,7 @@ impl Read {
         Ok(Self { statement: Statement { id, digest: Digest::of(&wasm) }, wasm })
     }
 
-    /// A module is what it says of itself; why it does not go with its name.
+    /// Fails if the module's own description differs from its file name.
     fn check_description(&self) -> Result<(), String> {
         let loaded = sandbox::closed(async |runtime| Ok(runtime.load(&self.wasm).await));
         let module = match loaded {
@@ -176,16 +168,17 @@ fn signature_path(module: &Path) -> PathBuf {
 }
 
 impl Verify {
-    /// Exit 1 where the module could not run.
+    /// Exit 1 if the module could not run.
     pub(crate) fn execute(&self) -> Result<ExitCode, Failure> {
-        if self.trust_key.is_empty() && self.module_sha256.is_empty() {
-            return Err(Failure::Usage("name whom you trust: `--trust-key` or `--module-sha256`".to_owned()));
+        if self.trust.is_empty() {
+            return Err(Failure::Usage(
+                "name a key or a module that you trust: `--trust-key` or `--module-sha256`".to_owned(),
+            ));
         }
-        let policy = TrustPolicy::new(self.module_sha256.clone(), self.trust_key.clone(), self.trust_threshold);
-        let policy = policy.map_err(|error| Failure::Usage(error.to_string()))?;
+        let policy = self.trust.policy().map_err(Failure::Usage)?;
         let read = Read::new(&self.file)?;
         let signatures = files::read_if_there(&signature_path(&self.file), SIGNATURE_FILE_BYTES_MAX)?;
-        // As when serving: what is not trusted is not even compiled.
+        // As when serving, a module that is not trusted is not even compiled.
         let approval = policy.approve(&read.statement, signatures.as_deref()).map_err(|refusal| refusal.to_string());
         let approval = approval.and_then(|approval| read.check_description().map(|()| approval));
         let statement = read.statement;

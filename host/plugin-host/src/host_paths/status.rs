@@ -1,4 +1,4 @@
-//! A controller's report, as `module` answers it.
+//! The answer of the path `module`, from the report of a controller.
 
 use modules::controller::{CandidateReport, Condition, Report};
 use modules::{Approval, RejectedFile};

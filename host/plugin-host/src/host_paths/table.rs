@@ -1,124 +1,135 @@
-//! One table of the host's paths, from which requests are checked and help and OpenAPI are written.
+//! The host's paths as a table of the framework, from which come the check of requests, help and OpenAPI.
 
-use plugin_protocol::Operation;
+use secrets_framework::Segment::Literal;
+use secrets_framework::{
+    Backend, Context, Error, Field, FieldData, FieldType, Operation, OperationSpec, Path, Response, SpecialPaths,
+    StorageVersions,
+};
 
-use super::fields::{Field, Kind};
+/// All paths of the host.
+pub(super) static TABLE: Backend = Backend {
+    name: crate::PROGRAM,
+    version: crate::VERSION,
+    help: "The plugin itself serves these paths, whatever engine it runs.",
+    special_paths: SpecialPaths { root: &[], unauthenticated: &[], local_storage: &[], seal_wrap_storage: &[] },
+    storage_versions: StorageVersions { written: 0, readable_from: 0 },
+    paths: &PATHS,
+    secrets: &[],
+    rollback: None,
+    periodic: None,
+};
 
-/// One path.
-pub(super) struct HostPath {
-    /// The whole of it.
-    pub(super) name: &'static str,
-    pub(super) synopsis: &'static str,
-    pub(super) description: &'static str,
-    /// Of the OpenAPI operation, after `<prefix>-`.
-    pub(super) operation_id: &'static str,
-    pub(super) reads: bool,
-    pub(super) fields: &'static [Field],
-    pub(super) response: &'static [Field],
-}
-
-impl HostPath {
-    /// A write is an update: there is no existence check. A client that creates is let in, too.
-    pub(super) fn serves(&self, operation: Operation) -> bool {
-        match operation {
-            Operation::Read => self.reads,
-            Operation::Create | Operation::Update => !self.reads,
-            _ => false,
-        }
-    }
-}
-
-/// The path of this name.
-pub(super) fn find(path: &str) -> Option<&'static HostPath> {
-    PATHS.iter().find(|host_path| host_path.name == path)
-}
-
-const fn field(name: &'static str, kind: Kind, description: &'static str) -> Field {
-    Field { name, kind, description }
-}
-
-const STATUS: &[Field] = &[
-    field("state", Kind::Text, "`starting`, `nothing serves`, `on trial` or `serves`."),
-    field("engine", Kind::Text, "The engine of the module that serves."),
-    field("version", Kind::Text, "Its version."),
-    field("digest", Kind::Text, "The SHA-256 of its bytes."),
-    field("origin", Kind::Text, "`embedded`, or its file in the directory of modules."),
-    field("approval", Kind::Text, "Why it may run: `embedded`, `pinned` or `signed`."),
-    field("signers", Kind::List, "The keys that signed it, of those that the registration names."),
-    field("since", Kind::Text, "Since when it serves."),
-    field("previous", Kind::Map, "What served before it, for `module/rollback`."),
-    field("held", Kind::Map, "What `module/use` holds."),
-    field("candidates", Kind::List, "The modules that are there, best first, and why each does not serve."),
-    field("refused_files", Kind::List, "Files of the directory that are no modules at all, and why."),
-    field("problem", Kind::Text, "Why the modules could not be looked at, or why another one serves than should."),
-    field("node_local", Kind::Bool, "This is not in storage, since this node cannot write: it is true of it only."),
-];
-
-const CHANGED: &[Field] = &[
-    field("engine", Kind::Text, "The module's engine."),
-    field("version", Kind::Text, "Its version."),
-    field("live", Kind::Bool, "Does it serve? If not, the warning says what is still to be done."),
-];
-
-/// All of them, by name.
-pub(super) const PATHS: [HostPath; 4] = [
-    HostPath {
-        name: "module",
+const PATHS: [Path; 4] = [
+    Path {
+        pattern: &[Literal("module")],
+        operations: &[
+            operation(Operation::Read, "Read which module serves this mount.", STATUS).named("read", "module")
+        ],
         synopsis: "Read which module serves this mount.",
-        description: "The code of a secrets engine is a module, which this plugin runs. Read here which one serves \
-                      the mount on this node, since when and by whose word, which one served before, and which others \
-                      are there and why they do not serve.",
-        operation_id: "read-module",
-        reads: true,
-        fields: &[],
-        response: STATUS,
+        description: "The code of a secrets engine is a module, which this plugin runs. The answer names the module \
+                      that serves the mount on this node, since when and why it may run, the module that served \
+                      before, and all other modules with the reason why they do not serve.",
+        ..PATH
     },
-    HostPath {
-        name: "module/reload",
-        synopsis: "Look at the directory of modules now.",
-        description: "Goes live with the best module that is there, as happens by itself when a file is put into the \
-                      directory. What was refused before is tried again. Answers as `module` does.",
-        operation_id: "reload-module",
-        reads: false,
-        fields: &[],
-        response: STATUS,
+    Path {
+        pattern: &[Literal("module"), Literal("reload")],
+        operations: &[operation(Operation::Update, "Reconcile with the directory of modules now.", STATUS)
+            .named("reload", "module")],
+        synopsis: "Reconcile with the directory of modules now.",
+        description: "Activates the best module of the directory, as happens automatically when a file appears there. \
+                      Modules that were rejected before are tried again. Answers as `module` does.",
+        ..PATH
     },
-    HostPath {
-        name: "module/rollback",
-        synopsis: "Go back to the module that served before.",
-        description: "New requests go to the module that served before, at once. The one that goes does not come \
-                      back by itself: `module/use` with its digest takes it again.",
-        operation_id: "roll-back-module",
-        reads: false,
-        fields: &[field("force", Kind::Bool, "Also where it does not know the storage that the newer one writes.")],
-        response: CHANGED,
+    Path {
+        pattern: &[Literal("module"), Literal("rollback")],
+        fields: &[field(
+            "force",
+            FieldType::Bool,
+            "Revert also to a module that does not know the storage that the newer one writes.",
+        )],
+        operations: &[operation(Operation::Update, "Revert to the module that served before.", CHANGED)
+            .named("roll-back", "module")],
+        synopsis: "Revert to the module that served before.",
+        description: "New requests go to the previous module, at once. The module that is reverted is not activated \
+                      again automatically: `module/use` with its digest activates it again.",
+        ..PATH
     },
-    HostPath {
-        name: "module/use",
-        synopsis: "Name the module that is to serve.",
-        description: "Goes live with this version and holds it, until another is named; `latest` lets the highest \
-                      version that may run follow again. A module that was refused here is tried again when it is \
-                      named.",
-        operation_id: "use-module",
-        reads: false,
+    Path {
+        pattern: &[Literal("module"), Literal("use")],
         fields: &[
             field(
                 "version",
-                Kind::Text,
-                "A version such as `3.1.0`, or `latest`. Not needed with `digest`: nothing is held then.",
+                FieldType::String,
+                "A version such as `3.1.0`, or `latest`. Not needed with `digest`: no version is held then.",
             ),
             field(
                 "digest",
-                Kind::Text,
-                "The SHA-256 of its bytes: where several modules have this version, or in place of it.",
+                FieldType::String,
+                "The SHA-256 of the module: if several modules have this version, or in place of the version.",
             ),
-            field("force", Kind::Bool, "Also where there would be no way back, because of the storage it writes."),
+            field(
+                "force",
+                FieldType::Bool,
+                "Activate the module also if no revert would be possible, because of the storage that it writes.",
+            ),
             field(
                 "accept_capabilities",
-                Kind::List,
-                "All that it may ask for more than the one before it, exactly: as `module` tells when it is refused.",
+                FieldType::CommaStringSlice,
+                "Exactly the capabilities that the module asks for beyond those of the active one, as `module` names \
+                 them.",
             ),
         ],
-        response: CHANGED,
+        operations: &[operation(Operation::Update, "Select the module that serves.", CHANGED).named("use", "module")],
+        synopsis: "Select the module that serves.",
+        description: "Activates this version and holds it, until another one is selected. With `latest`, the highest \
+                      version that may run is active again. A module that was rejected is tried again when it is \
+                      selected.",
+        ..PATH
     },
 ];
+
+const PATH: Path = Path {
+    pattern: &[],
+    list: false,
+    fields: &[],
+    operations: &[],
+    existence_check: None,
+    synopsis: "",
+    description: "",
+};
+
+const STATUS: &[Field] = &[
+    field("state", FieldType::String, "`starting`, `nothing serves`, `on trial` or `serves`."),
+    field("engine", FieldType::String, "The engine of the active module."),
+    field("version", FieldType::String, "The version of the active module."),
+    field("digest", FieldType::String, "The SHA-256 of the active module."),
+    field("origin", FieldType::String, "`embedded`, or the file in the directory of modules."),
+    field("approval", FieldType::String, "Why the module may run: `embedded`, `pinned` or `signed`."),
+    field("signers", FieldType::CommaStringSlice, "The keys of the registration that signed the module."),
+    field("since", FieldType::String, "The time at which the module was activated."),
+    field("previous", FieldType::Map, "The module to which `module/rollback` reverts."),
+    field("held", FieldType::Map, "The module that `module/use` holds."),
+    field("candidates", FieldType::Slice, "The other modules, best first, with the reason why each does not serve."),
+    field("refused_files", FieldType::Slice, "Files of the directory that are no modules, with the reason."),
+    field("problem", FieldType::String, "Why the modules could not be listed, or why a fallback serves."),
+    field("node_local", FieldType::Bool, "This node cannot write to storage: the answer holds for this node only."),
+];
+
+const CHANGED: &[Field] = &[
+    field("engine", FieldType::String, "The engine of the module."),
+    field("version", FieldType::String, "The version of the module."),
+    field("live", FieldType::Bool, "Does the module serve? If not, a warning says what is left to do."),
+];
+
+const fn field(name: &'static str, kind: FieldType, description: &'static str) -> Field {
+    Field::new(name, kind, description)
+}
+
+const fn operation(operation: Operation, summary: &'static str, response: &'static [Field]) -> OperationSpec {
+    OperationSpec::new(operation, no_handler, summary).answering(response)
+}
+
+/// A module controller is asynchronous and a handler is not, so the host serves each operation after the check.
+fn no_handler(_: &Context<'_>, _: &FieldData) -> Result<Option<Response>, Error> {
+    Err(Error::UnsupportedOperation)
+}

@@ -7,7 +7,6 @@ use component_runtime::capability::Nothing;
 use component_runtime::{Limits, MountSettings, Runtime, RuntimeSettings};
 use modules::controller::ControllerSettings;
 use modules::{ModuleId, ModuleRegistry, RegistrySettings};
-use plugin_protocol::Identity;
 
 use super::*;
 use crate::component;
@@ -34,18 +33,7 @@ async fn controller() -> Arc<ModuleController> {
 }
 
 fn request(operation: Operation, path: &str, data: &str) -> Request {
-    Request {
-        id: "request-1".to_owned(),
-        operation,
-        path: path.to_owned(),
-        data: data.to_owned(),
-        mount_point: "test/".to_owned(),
-        mount_accessor: String::new(),
-        identity: Identity::default(),
-        lease: None,
-        headers: BTreeMap::new(),
-        timeout: None,
-    }
+    Request { id: "request-1".to_owned(), mount_point: "test/".to_owned(), ..Request::new(operation, path, data) }
 }
 
 async fn answer(operation: Operation, path: &str, data: &str) -> Result<(Value, Vec<String>), Error> {
@@ -64,7 +52,7 @@ fn the_hosts_paths_are_these_and_all_below() {
 }
 
 #[tokio::test]
-async fn what_serves_a_mount_is_read_below_it() {
+async fn a_read_of_module_names_the_module_that_serves() {
     let (status, _) = answer(Operation::Read, "module", "null").await.unwrap();
     assert_eq!(status["state"], "serves");
     assert_eq!(status["engine"], "astra");
@@ -74,14 +62,14 @@ async fn what_serves_a_mount_is_read_below_it() {
     assert!(status["since"].as_str().unwrap().ends_with('Z'));
     // The table says of each field what it is, and of no other.
     let mut told: Vec<_> = status.as_object().unwrap().keys().map(String::as_str).collect();
-    let mut described: Vec<_> = table::find("module").unwrap().response.iter().map(|field| field.name).collect();
+    let mut described: Vec<_> = TABLE.paths[0].operations[0].response.iter().map(|field| field.name).collect();
     told.sort_unstable();
     described.sort_unstable();
     assert_eq!(told, described);
 }
 
 #[test]
-fn what_a_change_came_to_is_told_with_what_is_still_to_do() {
+fn the_answer_to_a_change_says_what_is_left_to_do() {
     let id = || ModuleId::new("toy", "2.0.0").unwrap();
     let free = |serves| Done::Unpinned { serves, passed_over: vec!["toy 3.0.0: no".to_owned()] };
     let rows = [
@@ -134,22 +122,71 @@ async fn fields_are_checked_before_anything_happens() {
 }
 
 #[tokio::test]
-async fn other_operations_and_other_paths_below_are_nobodys() {
+async fn other_operations_and_other_paths_below_module_are_unsupported() {
     assert_eq!(answer(Operation::Update, "module", "{}").await.unwrap_err(), Error::UnsupportedOperation);
     assert_eq!(answer(Operation::Read, "module/use", "{}").await.unwrap_err(), Error::UnsupportedOperation);
     assert_eq!(answer(Operation::Delete, "module", "{}").await.unwrap_err(), Error::UnsupportedOperation);
     assert_eq!(answer(Operation::Read, "module/other", "{}").await.unwrap_err(), Error::UnsupportedPath);
     assert_eq!(answer(Operation::Help, "module/other", "{}").await.unwrap_err(), Error::UnsupportedPath);
-    assert_eq!(check_existence(&request(Operation::Update, "module/use", "{}")), Ok(None));
-    assert_eq!(check_existence(&request(Operation::Update, "module/x", "{}")), Err(Error::UnsupportedPath));
 }
 
 #[tokio::test]
-async fn each_of_them_has_help() {
-    for path in &table::PATHS {
-        let (help, _) = answer(Operation::Help, path.name, "{}").await.unwrap();
+async fn each_path_of_the_host_has_help() {
+    for path in ["module", "module/reload", "module/rollback", "module/use"] {
+        let (help, _) = answer(Operation::Help, path, "{}").await.unwrap();
         let text = help["help"].as_str().unwrap();
-        assert!(text.contains(&format!("Matching Route: ^{}$", path.name)), "{text}");
-        assert!(help["openapi"]["paths"].get(format!("/{}", path.name)).is_some());
+        assert!(text.contains(&format!("Matching Route: ^{path}$")), "{text}");
+        assert!(help["openapi"]["paths"].get(format!("/{path}")).is_some());
     }
+}
+
+#[test]
+fn each_path_has_help_of_its_own() {
+    let help = TABLE.help(&to_framework(&request(Operation::Help, "module/use", "{}")).unwrap()).unwrap();
+    let help: Value = serde_json::from_str(help.data.as_deref().unwrap()).unwrap();
+    insta::assert_snapshot!(help["help"].as_str().unwrap());
+}
+
+/// The check of a request to `module/use`.
+fn check(data: &str) -> Result<framework::Checked, String> {
+    let request = to_framework(&request(Operation::Update, "module/use", data));
+    request.and_then(|request| TABLE.check(&request)).map_err(|error| error.to_string())
+}
+
+#[test]
+fn fields_come_as_text_numbers_and_lists() {
+    let data = r#"{"version":" 3.1.0 ","force":"true","accept_capabilities":"clock, outbound-http","zeta":1,"a":2}"#;
+    let checked = check(data).unwrap();
+    assert_eq!(checked.warnings, ["Endpoint ignored these unrecognized parameters: [a zeta]"]);
+    let selected = select_request(&checked.fields, checked.fields.bool("force").unwrap()).unwrap();
+    assert_eq!(selected.version, VersionSelector::Exactly("3.1.0".parse().unwrap()));
+    assert!(selected.digest.is_none() && selected.force);
+    assert_eq!(selected.accepted.iter().collect::<Vec<_>>(), ["clock", "outbound-http"]);
+    let checked = check(r#"{"force":1,"accept_capabilities":["clock"],"version":null}"#).unwrap();
+    assert_eq!(checked.fields.bool("force"), Some(true));
+    assert_eq!(checked.fields.strings("accept_capabilities"), Some(&["clock".to_owned()][..]));
+    assert!(check("null").unwrap().warnings.is_empty());
+}
+
+#[test]
+fn a_value_that_does_not_fit_is_refused_in_the_frameworks_words() {
+    let rows = [
+        (
+            r#"{"version":[1]}"#,
+            r#"field "version": '' expected type 'string', got unconvertible type '[]interface {}'"#,
+        ),
+        (
+            r#"{"force":"maybe"}"#,
+            r#"field "force": '' cannot parse value as 'bool': strconv.ParseBool: invalid syntax"#,
+        ),
+        (
+            r#"{"accept_capabilities":[{}]}"#,
+            r#"field "accept_capabilities": '[0]' expected type 'string', got unconvertible type 'map[string]interface {}'"#,
+        ),
+    ];
+    for (data, expected) in rows {
+        let error = check(data).err().unwrap();
+        assert_eq!(error, format!("Field validation failed: error converting input for {expected}"));
+    }
+    assert_eq!(check("[]").err().as_deref(), Some("the data is no JSON object"));
 }

@@ -27,7 +27,7 @@ fn a_key_is_its_owners_only_and_never_overwritten() {
     let file = folder.path().join("a.pem");
     assert_eq!(fs::metadata(&file).unwrap().permissions().mode() & 0o777, 0o600);
     let before = fs::read(&file).unwrap();
-    run(folder.path(), &["module", "keygen", "--out", "a.pem"]).expect(1).says("`a.pem` is there already");
+    run(folder.path(), &["module", "keygen", "--out", "a.pem"]).expect(1).says("`a.pem` exists");
     assert_eq!(fs::read(&file).unwrap(), before);
 }
 

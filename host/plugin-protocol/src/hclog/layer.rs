@@ -1,4 +1,4 @@
-//! From `tracing` to lines: level, message, the event's fields and those of its spans.
+//! A `tracing` layer that writes lines: level, message, the fields of the event and those of its spans.
 
 use std::fmt::Debug;
 
@@ -13,8 +13,7 @@ use tracing_subscriber::registry::LookupSpan;
 use super::line;
 use super::queue::Log;
 
-/// Libraries whose finer lines would show headers and bodies of other people's
-/// requests. Their warnings and errors are logged.
+/// Libraries whose lines below warnings would show headers and bodies of requests.
 const QUIET: [&str; 16] = [
     "aws_lc",
     "cranelift",
@@ -34,7 +33,7 @@ const QUIET: [&str; 16] = [
     "webpki",
 ];
 
-/// Writes what is important enough.
+/// Writes the lines at or above a level.
 pub(super) struct Layer {
     level: LevelFilter,
     log: Log,
@@ -46,7 +45,7 @@ impl Layer {
     }
 }
 
-/// The fields of a span, as they were recorded.
+/// The recorded fields of a span.
 struct SpanFields(Fields);
 
 impl<S: Subscriber + for<'a> LookupSpan<'a>> tracing_subscriber::Layer<S> for Layer {
@@ -93,7 +92,7 @@ fn is_quiet(target: &str) -> bool {
         .any(|quiet| krate.strip_prefix(quiet).is_some_and(|rest| rest.is_empty() || rest.starts_with(['_', '2'])))
 }
 
-/// Recorded values, the message apart.
+/// The recorded fields of an event, and its message.
 #[derive(Default)]
 struct Fields {
     message: String,
@@ -105,8 +104,8 @@ impl Fields {
         self.values.insert(field.name().to_owned(), value);
     }
 
-    /// Fields that are known only at run time come as one JSON object. Each
-    /// gets its own place in the line, but never another's.
+    /// Takes fields whose names are known only at run time, as one JSON object. Each becomes a field of the line, but
+    /// replaces no field that is there.
     fn spread(&mut self, field: &Field, value: &str) {
         match serde_json::from_str(value) {
             Ok(Value::Object(inner)) => {
@@ -171,7 +170,7 @@ mod tests {
     }
 
     #[test]
-    fn fields_known_at_run_time_get_places_of_their_own() {
+    fn fields_known_at_run_time_become_fields_of_the_line() {
         let lines = logged(LevelFilter::INFO, || {
             tracing::info!(mount = "astra/", fields = r#"{"org":"o-1","mount":"forged","@level":"error"}"#, "made");
             tracing::info!(fields = "not an object", "made");
@@ -183,7 +182,7 @@ mod tests {
     }
 
     #[test]
-    fn fields_of_spans_and_event_come_together() {
+    fn a_line_has_the_fields_of_its_spans_and_of_the_event() {
         let lines = logged(LevelFilter::DEBUG, || {
             let span = tracing::info_span!("request", mount = "astra/", outcome = tracing::field::Empty);
             span.record("outcome", "ok");
@@ -207,13 +206,13 @@ mod tests {
     }
 
     #[test]
-    fn a_message_that_is_no_text_becomes_one() {
+    fn a_message_that_is_no_text_becomes_text() {
         let lines = logged(LevelFilter::INFO, || tracing::info!(message = 5));
         assert!(lines[0]["@message"].is_string());
     }
 
     #[test]
-    fn libraries_are_heard_only_when_something_is_wrong() {
+    fn lines_of_libraries_are_written_only_from_warnings_on() {
         let lines = logged(LevelFilter::TRACE, || {
             tracing::debug!(target: "h2::codec", "headers");
             tracing::info!(target: "hyper_util::client", "headers");

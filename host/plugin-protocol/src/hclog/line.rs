@@ -1,18 +1,16 @@
-//! One log line as hclog's JSON (go-plugin `log_entry.go`).
+//! Encodes one log line as hclog's JSON (go-plugin `log_entry.go`).
 //!
-//! The server panics on a line whose `@message`, `@level` or `@timestamp` is
-//! not a string, so these are written here and no field can replace them.
+//! The server panics on a line whose `@message`, `@level` or `@timestamp` is no string, so the encoder writes these keys
+//! and lets no field replace them.
 
-use std::fmt::Write as _;
 use std::time::SystemTime;
 
 use serde_json::{Map, Value};
-use time::OffsetDateTime;
 use tracing::Level;
 
 use crate::limits::{LOG_LINE_BYTES_MAX, LOG_TEXT_BYTES_MAX};
 
-/// Encodes a line, with its newline. What is too long is cut and says so.
+/// Encodes a line, with its newline. A line that is too long is cut, and has the field `truncated`.
 pub(crate) fn encode(
     level: Level,
     module: &str,
@@ -49,7 +47,7 @@ fn encode_at(
     text
 }
 
-/// The start of a text, as far as its limit goes.
+/// The start of a text, up to the limit for one text.
 pub(super) fn cut_text(text: &str) -> &str {
     text.get(..text.floor_char_boundary(LOG_TEXT_BYTES_MAX)).unwrap_or_default()
 }
@@ -66,21 +64,7 @@ fn level_name(level: Level) -> &'static str {
 
 /// Exactly six digits of a second: otherwise the server takes the line for plain text.
 fn timestamp(time: SystemTime) -> String {
-    let time = OffsetDateTime::UNIX_EPOCH + time.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
-    let mut text = String::with_capacity(27);
-    let (date, month) = (time.date(), u8::from(time.month()));
-    // Writing to a string does not fail.
-    let _ = write!(
-        text,
-        "{:04}-{month:02}-{:02}T{:02}:{:02}:{:02}.{:06}Z",
-        date.year(),
-        date.day(),
-        time.hour(),
-        time.minute(),
-        time.second(),
-        time.microsecond()
-    );
-    text
+    humantime::format_rfc3339_micros(time.max(SystemTime::UNIX_EPOCH)).to_string()
 }
 
 #[cfg(test)]
@@ -110,7 +94,7 @@ mod tests {
     }
 
     #[test]
-    fn the_longest_line_is_cut_and_says_so() {
+    fn a_line_that_is_too_long_is_cut_and_marked() {
         // Control characters grow sixfold.
         for text in ["x".repeat(LOG_LINE_BYTES_MAX), "\u{1}".repeat(1 << 20), "é".repeat(1 << 16)] {
             for (message, field) in [(&*text, ""), ("short", &*text), (&*text, &*text)] {

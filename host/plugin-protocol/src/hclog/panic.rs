@@ -1,4 +1,4 @@
-//! Panics as log lines, instead of text that the server would cut into lines.
+//! Writes panics as log lines. The server would cut the usual text of a panic into lines that are no JSON.
 
 use std::any::Any;
 use std::backtrace::{Backtrace, BacktraceStatus};
@@ -29,13 +29,13 @@ fn encode(info: &PanicHookInfo<'_>) -> Vec<u8> {
     if backtrace.status() == BacktraceStatus::Captured {
         fields.push(("backtrace".to_owned(), line::cut_text(&backtrace.to_string()).into()));
     }
-    line::encode(Level::ERROR, module_path!(), "the plugin panicked; this is a bug in it", fields)
+    line::encode(Level::ERROR, module_path!(), "the plugin panicked: this is a bug of the plugin", fields)
 }
 
-/// A literal text is told. A formatted one is not: the standard library
-/// formats the data itself into some of them, which may be secret.
+/// The reason of a panic, if its text is a literal. A formatted text is left out: the standard library formats data
+/// into some texts, and the data may be secret.
 fn reason(payload: &(dyn Any + Send)) -> &str {
-    payload.downcast_ref::<&'static str>().copied().unwrap_or("formatted text, left out because it can hold data")
+    payload.downcast_ref::<&'static str>().copied().unwrap_or("formatted text, left out because the text can hold data")
 }
 
 #[cfg(test)]
@@ -43,7 +43,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_literal_reasons_are_told() {
+    fn a_line_has_the_reason_of_a_panic_only_if_it_is_a_literal() {
         assert_eq!(reason(&"a bug"), "a bug");
         assert!(!reason(&format!("canary {}", 1)).contains("canary"));
         assert!(!reason(&5).is_empty());

@@ -1,7 +1,7 @@
-//! The bounded queue between whoever logs and stderr.
+//! The bounded queue of log lines for stderr.
 //!
-//! stderr is a pipe that the server reads when it likes. Lines wait here, a
-//! thread writes them, and what finds no room is dropped and counted.
+//! stderr is a pipe, and the server may read slowly. Lines wait in the queue, a thread writes them, and a line that finds
+//! no room is dropped and counted.
 
 use std::io::Write;
 use std::sync::Arc;
@@ -14,7 +14,7 @@ use tracing::Level;
 use super::line;
 use crate::limits::{LOG_FLUSH_WAIT, LOG_QUEUE_BYTES_MAX, LOG_QUEUE_LINES_MAX};
 
-/// Takes lines. Clones share the queue.
+/// The log. Clones share the queue.
 #[derive(Clone)]
 pub(crate) struct Log {
     queue: SyncSender<Item>,
@@ -23,7 +23,7 @@ pub(crate) struct Log {
 
 enum Item {
     Line(Vec<u8>),
-    /// Answered when everything before it is written.
+    /// Asks for an answer when all lines before this item are written.
     Flush(SyncSender<()>),
 }
 
@@ -34,17 +34,17 @@ struct Counts {
 }
 
 impl Log {
-    /// Starts the thread that writes to what `open` returns there.
+    /// Starts the thread that writes. The thread calls `open` for its output.
     pub(super) fn start<W: Write + 'static>(open: impl FnOnce() -> W + Send + 'static) -> Self {
         let (queue, items) = sync_channel(LOG_QUEUE_LINES_MAX);
         let counts = Arc::<Counts>::default();
         let shared = counts.clone();
-        // Without the thread the lines have nowhere to go; they are counted as dropped.
+        // Without the thread all lines are dropped.
         drop(thread::Builder::new().name("hclog".into()).spawn(move || write_all(open(), &items, &shared)));
         Self { queue, counts }
     }
 
-    /// Takes a line, with its newline, if there is room.
+    /// Adds a line, with its newline, if the queue has room.
     pub(super) fn write(&self, line: Vec<u8>) {
         let bytes = line.len();
         let queued = self.counts.queued_bytes.fetch_add(bytes, Ordering::Relaxed);
@@ -55,17 +55,17 @@ impl Log {
         }
     }
 
-    /// Waits a moment for what was logged so far to be written.
+    /// Waits until the lines so far are written, but no longer than a moment.
     pub(crate) fn flush(&self) {
         let (done, wait) = sync_channel(1);
         if self.queue.try_send(Item::Flush(done)).is_ok() {
-            // A server that does not read is not waited for any longer.
+            // A server that does not read gets no more time.
             let _ = wait.recv_timeout(LOG_FLUSH_WAIT);
         }
     }
 }
 
-/// Writes lines until nobody is left who logs. Errors are ignored: there is nowhere to tell them.
+/// Writes lines until the last `Log` is dropped. Errors are ignored: there is no other place for them.
 fn write_all(mut output: impl Write, items: &Receiver<Item>, counts: &Counts) {
     for item in items {
         match item {
@@ -177,7 +177,7 @@ mod tests {
     }
 
     #[test]
-    fn a_reader_that_is_stuck_holds_nobody_up_and_is_told_what_it_missed() {
+    fn a_reader_that_is_stuck_delays_nobody_and_gets_the_number_of_dropped_lines() {
         let (log, written, go) = stuck();
         let lines = LOG_QUEUE_LINES_MAX + 100;
         for _ in 0..lines {
@@ -189,7 +189,7 @@ mod tests {
     }
 
     #[test]
-    fn a_flush_does_not_wait_for_ever() {
+    fn a_flush_ends_although_nobody_reads() {
         let (log, written, go) = stuck();
         log.write(b"line\n".to_vec());
         log.flush();

@@ -5,22 +5,25 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
+use envelope::{Request, Response, SpecialPaths};
+use tempfile::TempPath;
 use tokio::sync::Notify;
 use tokio::time::timeout;
 use tonic::transport::Server;
 
 use super::storage_service::StorageService;
 use super::system_view::SystemViewService;
+use super::translate::{error_from_pb, request_into_pb, response_from_pb, special_paths_from_pb};
 use super::{MemoryStorage, MemorySystemView, PluginProcess, TestError};
 use crate::connection::Connection;
 use crate::limits::MESSAGE_BYTES_MAX;
 use crate::mounts::MULTIPLEX_ID;
-use crate::socket::{Socket, SocketFile};
+use crate::socket::Socket;
 use crate::wire::pb;
 use crate::wire::pb::backend_client::BackendClient;
 use crate::wire::pb::storage_server::StorageServer;
 use crate::wire::pb::system_view_server::SystemViewServer;
-use crate::{Request, Response, SpecialPaths, incoming, task, translate};
+use crate::{incoming, task};
 
 /// When the broker's message about a mount is sent.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -59,7 +62,7 @@ pub struct Mount {
 /// Storage and system view of a mount; they stop listening when dropped.
 struct Services {
     stop: Arc<Notify>,
-    file: SocketFile,
+    file: TempPath,
 }
 
 impl Drop for Services {
@@ -78,7 +81,7 @@ impl Mount {
             config.entry(name.to_owned()).or_insert_with(|| value.to_owned());
         }
         let broker_id = plugin.next_broker_id();
-        let address = services.file.path().to_string_lossy().into_owned();
+        let address = services.file.to_string_lossy().into_owned();
         if options.announce == Announce::Before {
             plugin.announce(broker_id, &address).await?;
         }
@@ -121,7 +124,7 @@ impl Mount {
     /// As [`Self::initialize`].
     pub async fn special_paths(&self) -> Result<SpecialPaths, TestError> {
         let reply = self.client.clone().special_paths(self.tagged(pb::Empty {})?).await?.into_inner();
-        Ok(reply.paths.map(translate::special_paths_from_pb).unwrap_or_default())
+        Ok(reply.paths.map(special_paths_from_pb).unwrap_or_default())
     }
 
     /// # Errors
@@ -189,7 +192,7 @@ impl Mount {
     /// The path of the socket of the mount's storage and system view.
     #[must_use]
     pub fn services_socket(&self) -> &std::path::Path {
-        self.services.file.path()
+        &self.services.file
     }
 
     fn tagged<T>(&self, message: T) -> Result<tonic::Request<T>, TestError> {
@@ -229,13 +232,13 @@ fn serve(plugin: &PluginProcess, options: &MountOptions) -> Result<Services, Tes
 
 fn translate_request(request: Request) -> (pb::Request, Option<Duration>) {
     let timeout = request.timeout;
-    (translate::request_into_pb(request), timeout)
+    (request_into_pb(request), timeout)
 }
 
 fn outcome(error: Option<pb::ProtoError>) -> Result<(), TestError> {
     match error {
         None => Ok(()),
-        Some(error) => Err(translate::error_from_pb(error)
+        Some(error) => Err(error_from_pb(error)
             .map_or_else(|| TestError::Violation("an error type that servers ignore".into()), TestError::Backend)),
     }
 }
@@ -253,5 +256,5 @@ fn checked(response: pb::Response) -> Result<Response, TestError> {
             return violation("a secret without issue time, or whose internal data is not JSON");
         }
     }
-    Ok(translate::response_from_pb(response))
+    Ok(response_from_pb(response))
 }

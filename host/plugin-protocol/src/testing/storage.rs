@@ -7,10 +7,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Bound;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use envelope::StorageEntry;
 use tokio::sync::watch;
 use tonic::Status;
-
-use crate::StorageEntry;
 
 const READ_ONLY: &str = "cannot write to readonly storage";
 const CONFLICT: &str = "transaction commit failed";

@@ -3,11 +3,12 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use envelope::Entity;
 use tonic::{Request, Response, Status};
 
+use crate::translate;
 use crate::wire::pb::system_view_server::SystemView;
 use crate::wire::{logical, pb};
-use crate::{Entity, translate};
 
 /// The answers. What is not here, the server does not implement.
 #[derive(Clone, Debug)]

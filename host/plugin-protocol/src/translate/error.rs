@@ -1,9 +1,10 @@
-//! Errors: one type number for each kind (`sdk/plugin/pb/translation.go`).
+//! Errors: the server has one type number for each variant (`sdk/plugin/pb/translation.go`).
 
-use crate::Error;
+use envelope::Error;
+
 use crate::wire::pb;
 
-/// The wire's form. A kind that is added here does not compile until its number is decided.
+/// The wire's form. A new variant does not compile until its number is decided.
 pub(crate) fn error_into_pb(error: Error) -> pb::ProtoError {
     let mut code = 0;
     let err_type = match &error {
@@ -25,31 +26,13 @@ pub(crate) fn error_into_pb(error: Error) -> pb::ProtoError {
     pb::ProtoError { err_type, err_msg: error.to_string(), err_code: code }
 }
 
-/// What a server makes of an error. `None` for a type it does not know: it then sees no error at all.
-#[cfg(any(test, feature = "testing"))]
-pub(crate) fn error_from_pb(error: pb::ProtoError) -> Option<Error> {
-    Some(match error.err_type {
-        0 => Error::Plain(error.err_msg),
-        1 => Error::User(error.err_msg),
-        2 => Error::Internal(error.err_msg),
-        3 => Error::Coded { code: u16::try_from(error.err_code).unwrap_or(500), message: error.err_msg },
-        4 => Error::BadRequest(error.err_msg),
-        5 => Error::UnsupportedOperation,
-        6 => Error::UnsupportedPath,
-        7 => Error::InvalidRequest,
-        8 => Error::PermissionDenied,
-        9 => Error::MultiAuthzPending,
-        10 => Error::Unrecoverable,
-        _ => return None,
-    })
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::testing::translate::error_from_pb;
 
     #[test]
-    fn every_kind_has_its_number_and_survives() {
+    fn every_error_has_its_number_and_survives_the_wire() {
         let rows = [
             (Error::Plain("cannot write to readonly storage".into()), 0, "cannot write to readonly storage", 0),
             (Error::User("a".into()), 1, "a", 0),

@@ -1,9 +1,10 @@
-//! What a mount says about itself.
+//! The special paths of a mount.
 
-use crate::SpecialPaths;
+use envelope::SpecialPaths;
+
 use crate::wire::pb;
 
-/// The wire's form; what only Vault or Enterprise servers know stays empty.
+/// The wire's form. Fields that only Vault or Enterprise servers know stay empty.
 pub(crate) fn special_paths_into_pb(paths: SpecialPaths) -> pb::Paths {
     pb::Paths {
         root: paths.root,
@@ -14,22 +15,13 @@ pub(crate) fn special_paths_into_pb(paths: SpecialPaths) -> pb::Paths {
     }
 }
 
-#[cfg(any(test, feature = "testing"))]
-pub(crate) fn special_paths_from_pb(paths: pb::Paths) -> SpecialPaths {
-    SpecialPaths {
-        root: paths.root,
-        unauthenticated: paths.unauthenticated,
-        local_storage: paths.local_storage,
-        seal_wrap_storage: paths.seal_wrap_storage,
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::testing::translate::special_paths_from_pb;
 
     #[test]
-    fn each_kind_of_path_keeps_its_place() {
+    fn each_kind_of_special_path_survives_the_wire() {
         let paths = SpecialPaths {
             root: vec!["a".into()],
             unauthenticated: vec!["b".into()],

@@ -3,19 +3,19 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use envelope::{Error, Identity, Lease, Operation, Request};
+
 use super::time::{duration_from_nanos, time_from_pb};
 use crate::wire::pb;
-use crate::{Error, Identity, Lease, Operation, Request};
 
 /// JSON for "nothing", as Go writes it.
 const NULL: &str = "null";
 const EMPTY_OBJECT: &str = "{}";
 
-/// A request, if it asks for something that backends do.
+/// A request with an operation that backends have.
 ///
-/// Other operations are refused here, before a backend could act on them:
-/// OpenBao sends `resolve-path` with the data of a write before the write
-/// itself, and even without a valid token.
+/// Other operations are refused before a backend could act on them: OpenBao sends `resolve-path` with the data of a write
+/// before the write itself, even without a valid token.
 pub(crate) fn request_from_pb(request: Option<pb::Request>, timeout: Option<Duration>) -> Result<Request, Error> {
     let request = request.ok_or(Error::InvalidRequest)?;
     Ok(Request {
@@ -24,7 +24,6 @@ pub(crate) fn request_from_pb(request: Option<pb::Request>, timeout: Option<Dura
         path: request.path,
         data: json_or(request.data, NULL),
         mount_point: request.mount_point,
-        mount_accessor: request.mount_accessor,
         identity: Identity {
             display_name: request.display_name,
             entity_id: request.entity_id,
@@ -37,7 +36,7 @@ pub(crate) fn request_from_pb(request: Option<pb::Request>, timeout: Option<Dura
     })
 }
 
-/// `None` for what no secrets engine is asked, or this one does not do.
+/// `None` for an operation that no secrets engine gets, or that this crate does not offer.
 fn operation_from_pb(name: &str) -> Option<Operation> {
     Some(match name {
         "create" => Operation::Create,
@@ -57,9 +56,9 @@ fn operation_from_pb(name: &str) -> Option<Operation> {
 fn lease_from_pb(secret: pb::Secret) -> Lease {
     let options = secret.lease_options.unwrap_or_default();
     Lease {
-        id: secret.lease_id,
+        id: Some(secret.lease_id).filter(|id| !id.is_empty()),
         issue_time: time_from_pb(options.issue_time),
-        ttl: duration_from_nanos(options.ttl),
+        ttl: duration_from_nanos(options.ttl).unwrap_or_default(),
         max_ttl: duration_from_nanos(options.max_ttl),
         increment: duration_from_nanos(options.increment),
         renewable: options.renewable,
@@ -70,7 +69,7 @@ fn lease_from_pb(secret: pb::Secret) -> Lease {
     }
 }
 
-/// Header names are lower-case here, whatever Go makes of them.
+/// Headers by lower-case name. Go changes the case of names.
 fn headers_from_pb(headers: BTreeMap<String, pb::Header>) -> BTreeMap<String, Vec<String>> {
     let mut lower = BTreeMap::<String, Vec<String>>::new();
     for (name, values) in headers {
@@ -84,57 +83,6 @@ fn json_or(text: String, default: &str) -> String {
     if text.is_empty() { default.to_owned() } else { text }
 }
 
-/// What a server would send.
-#[cfg(any(test, feature = "testing"))]
-pub(crate) fn request_into_pb(request: Request) -> pb::Request {
-    let connection = pb::Connection { remote_addr: request.identity.remote_address, ..pb::Connection::default() };
-    pb::Request {
-        id: request.id,
-        operation: operation_name(request.operation).to_owned(),
-        path: request.path,
-        data: request.data,
-        secret: request.lease.map(lease_into_pb),
-        headers: request.headers.into_iter().map(|(name, header)| (name, pb::Header { header })).collect(),
-        client_token_accessor: request.identity.token_accessor,
-        display_name: request.identity.display_name,
-        mount_point: request.mount_point,
-        mount_accessor: request.mount_accessor,
-        entity_id: request.identity.entity_id,
-        connection: Some(connection),
-        ..pb::Request::default()
-    }
-}
-
-#[cfg(any(test, feature = "testing"))]
-fn operation_name(operation: Operation) -> &'static str {
-    match operation {
-        Operation::Create => "create",
-        Operation::Read => "read",
-        Operation::Update => "update",
-        Operation::Patch => "patch",
-        Operation::Delete => "delete",
-        Operation::List => "list",
-        Operation::Help => "help",
-        Operation::Renew => "renew",
-        Operation::Revoke => "revoke",
-        Operation::Rollback => "rollback",
-    }
-}
-
-#[cfg(any(test, feature = "testing"))]
-fn lease_into_pb(lease: Lease) -> pb::Secret {
-    use super::time::{nanos_from_duration, time_into_pb};
-
-    let options = pb::LeaseOptions {
-        ttl: nanos_from_duration(lease.ttl),
-        renewable: lease.renewable,
-        increment: nanos_from_duration(lease.increment),
-        issue_time: Some(time_into_pb(lease.issue_time)),
-        max_ttl: nanos_from_duration(lease.max_ttl),
-    };
-    pb::Secret { lease_options: Some(options), internal_data: lease.internal_data, lease_id: lease.id }
-}
-
 #[cfg(test)]
 mod tests {
     #![expect(clippy::unwrap_used, reason = "tests")]
@@ -143,6 +91,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::testing::translate::{operation_name, request_into_pb};
 
     fn operation(name: &str) -> Result<Operation, Error> {
         let request = pb::Request { operation: name.into(), ..pb::Request::default() };
@@ -172,7 +121,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_there_has_a_meaning() {
+    fn a_missing_field_has_its_default() {
         assert_eq!(request_from_pb(None, None).map(|_| ()), Err(Error::InvalidRequest));
         let empty = pb::Request { operation: "read".into(), ..pb::Request::default() };
         let request = request_from_pb(Some(empty), None).unwrap();
@@ -194,15 +143,15 @@ mod tests {
 
     prop_compose! {
         fn lease()(
-            id in ".*", issued in 0..1_u64 << 40, nanos in 0..1_000_000_000_u32, ttl in 0..i64::MAX as u64,
-            max_ttl in 0..i64::MAX as u64, increment in 0..i64::MAX as u64, renewable: bool, data in "\\{.*\\}",
+            id in proptest::option::of(".+"), issued in 0..1_u64 << 40, nanos in 0..1_000_000_000_u32, ttl in 0..i64::MAX as u64,
+            max_ttl in proptest::option::of(1..i64::MAX as u64), increment in proptest::option::of(1..i64::MAX as u64), renewable: bool, data in "\\{.*\\}",
         ) -> Lease {
             Lease {
                 id,
                 issue_time: SystemTime::UNIX_EPOCH + Duration::new(issued, nanos),
                 ttl: Duration::from_nanos(ttl),
-                max_ttl: Duration::from_nanos(max_ttl),
-                increment: Duration::from_nanos(increment),
+                max_ttl: max_ttl.map(Duration::from_nanos),
+                increment: increment.map(Duration::from_nanos),
                 renewable,
                 internal_data: data,
             }
@@ -212,18 +161,17 @@ mod tests {
     proptest! {
         #[test]
         fn requests_survive_the_wire(
-            texts in proptest::collection::vec(".*", 8), data in ".+", lease in proptest::option::of(lease()),
+            texts in proptest::collection::vec(".*", 7), data in ".+", lease in proptest::option::of(lease()),
             headers in proptest::collection::btree_map("[a-z-]{1,9}", proptest::collection::vec(".*", 1..3), 0..3),
         ) {
-            let [id, path, mount_point, mount_accessor, display_name, entity_id, token_accessor, remote_address] =
-                <[String; 8]>::try_from(texts).unwrap();
+            let [id, path, mount_point, display_name, entity_id, token_accessor, remote_address] =
+                <[String; 7]>::try_from(texts).unwrap();
             let make = || Request {
                 id: id.clone(),
                 operation: Operation::Renew,
                 path: path.clone(),
                 data: data.clone(),
                 mount_point: mount_point.clone(),
-                mount_accessor: mount_accessor.clone(),
                 identity: Identity {
                     display_name: display_name.clone(),
                     entity_id: entity_id.clone(),

@@ -1,16 +1,16 @@
 //! Responses.
 
+use envelope::{Error, Response, Secret};
 use serde::de::IgnoredAny;
 
 use super::time::{YEAR_ONE, nanos_from_duration};
 use crate::wire::pb;
-use crate::{Error, Response, Secret};
 
 /// JSON for "nothing", as Go writes it.
 const NULL: &str = "null";
 
-/// The wire's form. Data that is no JSON object is the backend's mistake: the
-/// server would fail with a message that helps nobody.
+/// The wire's form. Data that is no JSON object is a bug of the backend, and an error here: the server would fail with a
+/// message that does not help.
 pub(crate) fn response_into_pb(response: Response) -> Result<pb::Response, Error> {
     let data = response.data.unwrap_or_else(|| NULL.to_owned());
     check_object(&data, "response data")?;
@@ -23,49 +23,27 @@ pub(crate) fn response_into_pb(response: Response) -> Result<pb::Response, Error
     })
 }
 
-/// The server reads no issue time, but fails without one.
+/// The server does not use the issue time, but fails without one.
 fn secret_into_pb(secret: Secret) -> Result<pb::Secret, Error> {
     check_object(&secret.internal_data, "the lease's internal data")?;
     let options = pb::LeaseOptions {
-        ttl: nanos_from_duration(secret.ttl),
+        ttl: nanos_from_duration(secret.ttl.unwrap_or_default()),
         renewable: secret.renewable,
         increment: 0,
         issue_time: Some(YEAR_ONE),
-        max_ttl: nanos_from_duration(secret.max_ttl),
+        max_ttl: nanos_from_duration(secret.max_ttl.unwrap_or_default()),
     };
     Ok(pb::Secret { lease_options: Some(options), internal_data: secret.internal_data, lease_id: String::new() })
 }
 
-/// Is this a JSON object, or null? The text itself may be secret.
+/// Fails if the text is neither a JSON object nor null. The error does not quote the text, which may be secret.
 fn check_object(text: &str, what: &str) -> Result<(), Error> {
     let object = text.trim_start().starts_with('{') && serde_json::from_str::<IgnoredAny>(text).is_ok();
     if object || text == NULL {
         return Ok(());
     }
-    tracing::error!(what, bytes = text.len(), "the backend answered with text that is not a JSON object");
+    tracing::error!(what, bytes = text.len(), "the engine's answer is no JSON object");
     Err(Error::Internal(format!("{what} is not a JSON object")))
-}
-
-/// What a server makes of a response.
-#[cfg(any(test, feature = "testing"))]
-pub(crate) fn response_from_pb(response: pb::Response) -> Response {
-    use super::time::duration_from_nanos;
-
-    let secret_from_pb = |secret: pb::Secret| {
-        let options = secret.lease_options.unwrap_or_default();
-        Secret {
-            ttl: duration_from_nanos(options.ttl),
-            max_ttl: duration_from_nanos(options.max_ttl),
-            renewable: options.renewable,
-            internal_data: secret.internal_data,
-        }
-    };
-    Response {
-        data: Some(response.data).filter(|data| data != NULL),
-        warnings: response.warnings,
-        secret: response.secret.map(secret_from_pb),
-        headers: response.headers.into_iter().map(|(name, values)| (name, values.header)).collect(),
-    }
 }
 
 #[cfg(test)]
@@ -76,6 +54,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::testing::translate::response_from_pb;
 
     #[test]
     fn an_empty_response_is_valid_on_the_wire() {
@@ -87,8 +66,8 @@ mod tests {
     #[test]
     fn a_secret_has_an_issue_time_and_no_lease_id() {
         let secret = Secret {
-            ttl: Duration::from_secs(60),
-            max_ttl: Duration::MAX,
+            ttl: Some(Duration::from_secs(60)),
+            max_ttl: Some(Duration::MAX),
             renewable: true,
             internal_data: r#"{"secret_type":"token"}"#.into(),
         };
@@ -101,7 +80,7 @@ mod tests {
     }
 
     #[test]
-    fn only_json_objects_go_out_and_their_text_stays_out_of_the_error() {
+    fn only_json_objects_go_out_and_the_error_does_not_quote_the_text() {
         let with_data = |data: &str| response_into_pb(Response { data: Some(data.into()), ..Response::default() });
         for good in ["{}", "null", r#" {"a": [1.50, 12345678901234567890]} "#] {
             assert!(with_data(good).is_ok(), "{good}");
@@ -110,8 +89,7 @@ mod tests {
             let error = with_data(bad).map(|_| ()).unwrap_err();
             assert_eq!(error, Error::Internal("response data is not a JSON object".into()), "{bad}");
         }
-        let secret =
-            Secret { ttl: Duration::ZERO, max_ttl: Duration::ZERO, renewable: false, internal_data: "canary".into() };
+        let secret = Secret { ttl: None, max_ttl: None, renewable: false, internal_data: "canary".into() };
         let error = response_into_pb(Response { secret: Some(secret), ..Response::default() }).map(|_| ()).unwrap_err();
         assert_eq!(error, Error::Internal("the lease's internal data is not a JSON object".into()));
     }
@@ -120,12 +98,12 @@ mod tests {
         #[test]
         fn responses_survive_the_wire(
             key in "[a-z]{1,9}", text in ".*", warnings in proptest::collection::vec(".*", 0..3),
-            ttl in 0..i64::MAX as u64, max_ttl in 0..i64::MAX as u64, renewable: bool, leased: bool,
+            ttl in proptest::option::of(1..i64::MAX as u64), max_ttl in proptest::option::of(1..i64::MAX as u64), renewable: bool, leased: bool,
         ) {
             let data = serde_json::json!({ key.clone(): text.clone() }).to_string();
             let secret = Secret {
-                ttl: Duration::from_nanos(ttl),
-                max_ttl: Duration::from_nanos(max_ttl),
+                ttl: ttl.map(Duration::from_nanos),
+                max_ttl: max_ttl.map(Duration::from_nanos),
                 renewable,
                 internal_data: data.clone(),
             };

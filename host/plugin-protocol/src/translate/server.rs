@@ -1,17 +1,17 @@
-//! What the server answers to storage and system view calls.
+//! The server's answers to storage and system view calls.
 
 use std::time::Duration;
 
+use envelope::{Entity, ReplicationState, StorageEntry, StorageError, SystemViewError};
 use tonic::Status;
 
 use crate::wire::{logical, pb};
-use crate::{Entity, ReplicationState, StorageEntry, StorageError, SystemViewError};
 
-/// The server's word for a node that cannot write (`sdk/logical/storage.go`).
+/// The server's text if a node cannot write (`sdk/logical/storage.go`).
 const READ_ONLY: &str = "cannot write to readonly storage";
-/// The same, of a mount that is being set up.
+/// The server's text if a mount that is being set up writes.
 const SETUP_READ_ONLY: &str = "cannot write to storage during setup";
-/// OpenBao's word for a transaction that lost (`sdk/physical/transactions.go`); often with a text before it.
+/// A part of OpenBao's text for a transaction that lost (`sdk/physical/transactions.go`).
 const CONFLICT: &str = "transaction commit failed";
 
 /// Bits of the replication state (`sdk/helper/consts/replication.go`).
@@ -19,12 +19,12 @@ const PERFORMANCE_SECONDARY: i32 = 1 << 6;
 const DR_SECONDARY: i32 = 1 << 9;
 const PERFORMANCE_STANDBY: i32 = 1 << 14;
 
-/// The `err` of a storage reply; empty is success.
+/// The outcome of a storage call, by the `err` of its reply: an empty text is success.
 pub(crate) fn storage_outcome(text: String) -> Result<(), StorageError> {
     if text.is_empty() { Ok(()) } else { Err(storage_error(text)) }
 }
 
-/// A storage call that was not answered with a reply: the server's gRPC, or the transport.
+/// The error of a storage call without a reply, from the server's gRPC or from the transport.
 pub(crate) fn storage_status(status: &Status) -> StorageError {
     match storage_error(status.message().to_owned()) {
         StorageError::Failed(_) => StorageError::Failed(status_text("storage call failed", status)),
@@ -42,12 +42,12 @@ fn storage_error(text: String) -> StorageError {
     }
 }
 
-/// The `err` of a system view reply; empty is success.
+/// The outcome of a system view call, by the `err` of its reply: an empty text is success.
 pub(crate) fn system_view_outcome(text: String) -> Result<(), SystemViewError> {
     if text.is_empty() { Ok(()) } else { Err(SystemViewError::Failed(text)) }
 }
 
-/// What failed, and the server's own words or else the kind of failure.
+/// A text that says what failed, with the server's message or else the name of the gRPC code.
 pub(crate) fn status_text(what: &str, status: &Status) -> String {
     match status.message() {
         "" => format!("{what}: {}", status.code().description()),
@@ -77,13 +77,13 @@ pub(crate) fn replication_state_from_pb(state: i32) -> ReplicationState {
     }
 }
 
-/// `2.7.2`, with `-prerelease` and `+metadata` where the server has them.
+/// The server's version, such as `2.7.2`, with `-prerelease` and `+metadata` if the server has them.
 pub(crate) fn server_version_from_pb(
     environment: Option<logical::PluginEnvironment>,
 ) -> Result<String, SystemViewError> {
     let environment = environment
         .filter(|environment| !environment.vault_version.is_empty())
-        .ok_or_else(|| SystemViewError::Failed("the server did not tell its version".into()))?;
+        .ok_or_else(|| SystemViewError::Failed("the server answered without its version".into()))?;
     let mut version = environment.vault_version;
     for (mark, part) in [('-', environment.vault_version_prerelease), ('+', environment.vault_version_metadata)] {
         if !part.is_empty() {
@@ -103,7 +103,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_servers_texts_decide_the_kind_and_stay_as_they_are() {
+    fn the_servers_text_decides_the_kind_of_error_and_stays_unchanged() {
         let read_only = "failed: cannot write to readonly storage".to_owned();
         let conflict = "[3] gets had different structure: transaction commit failed".to_owned();
         let other = "no space left".to_owned();
@@ -120,7 +120,7 @@ mod tests {
     }
 
     #[test]
-    fn replication_bits() {
+    fn each_replication_bit_has_its_field() {
         let state = |bits: i32| {
             let state = replication_state_from_pb(bits);
             (state.performance_secondary, state.performance_standby, state.dr_secondary)
@@ -133,7 +133,7 @@ mod tests {
     }
 
     #[test]
-    fn versions_are_semantic() {
+    fn the_servers_version_is_semantic() {
         let version = |version: &str, prerelease: &str, metadata: &str| {
             server_version_from_pb(Some(logical::PluginEnvironment {
                 vault_version: version.into(),

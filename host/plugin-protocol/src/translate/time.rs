@@ -4,20 +4,20 @@ use std::time::{Duration, SystemTime};
 
 use prost_types::Timestamp;
 
-/// What Go sends for "no time": the first second of year 1.
+/// Go's "no time": the first second of year 1.
 pub(super) const YEAR_ONE: Timestamp = Timestamp { seconds: -62_135_596_800, nanos: 0 };
 
-/// Nanoseconds on the wire; what does not fit is as long as can be.
+/// Nanoseconds on the wire; a duration that does not fit becomes the longest one.
 pub(crate) fn nanos_from_duration(duration: Duration) -> i64 {
     i64::try_from(duration.as_nanos()).unwrap_or(i64::MAX)
 }
 
-/// A negative duration counts as none.
-pub(super) fn duration_from_nanos(nanos: i64) -> Duration {
-    Duration::from_nanos(u64::try_from(nanos).unwrap_or(0))
+/// On the wire, zero and negative durations stand for none.
+pub(crate) fn duration_from_nanos(nanos: i64) -> Option<Duration> {
+    u64::try_from(nanos).ok().filter(|nanos| *nanos > 0).map(Duration::from_nanos)
 }
 
-/// A time before 1970, such as Go's "no time", counts as 1970.
+/// A time. One before 1970, such as Go's "no time", becomes 1970.
 pub(super) fn time_from_pb(timestamp: Option<Timestamp>) -> SystemTime {
     let since_epoch = timestamp.and_then(|timestamp| {
         let seconds = u64::try_from(timestamp.seconds).ok()?;
@@ -25,15 +25,6 @@ pub(super) fn time_from_pb(timestamp: Option<Timestamp>) -> SystemTime {
         Some(Duration::new(seconds, nanos))
     });
     SystemTime::UNIX_EPOCH.checked_add(since_epoch.unwrap_or_default()).unwrap_or(SystemTime::UNIX_EPOCH)
-}
-
-#[cfg(any(test, feature = "testing"))]
-pub(super) fn time_into_pb(time: SystemTime) -> Timestamp {
-    let since_epoch = time.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
-    Timestamp {
-        seconds: i64::try_from(since_epoch.as_secs()).unwrap_or(i64::MAX),
-        nanos: i32::try_from(since_epoch.subsec_nanos()).unwrap_or_default(),
-    }
 }
 
 #[cfg(test)]
@@ -44,8 +35,10 @@ mod tests {
     fn durations_saturate() {
         assert_eq!(nanos_from_duration(Duration::MAX), i64::MAX);
         assert_eq!(nanos_from_duration(Duration::from_secs(2)), 2_000_000_000);
-        assert_eq!(duration_from_nanos(-1), Duration::ZERO);
-        assert_eq!(duration_from_nanos(i64::MIN), Duration::ZERO);
+        assert_eq!(duration_from_nanos(2), Some(Duration::from_nanos(2)));
+        for none in [0, -1, i64::MIN] {
+            assert_eq!(duration_from_nanos(none), None);
+        }
     }
 
     #[test]

@@ -11,11 +11,11 @@ mod storage;
 
 use std::time::Duration;
 
+use envelope::{Entity, Error, Lease, Operation, StorageEntry};
 use plugin_protocol::testing::{
     Announce, Launch, MemoryStorage, MemorySystemView, Mount, MountOptions, PluginProcess, StorageKind, TestError,
     request,
 };
-use plugin_protocol::{Entity, Error, Lease, Operation, StorageEntry};
 use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::UnixStream;

@@ -71,15 +71,16 @@ async fn leases_go_out_and_come_back() {
     let (_plugin, mount) = mounted().await;
     let response = mount.handle_request(request(Operation::Read, "lease", "null")).await.unwrap().unwrap();
     let secret = response.secret.unwrap();
-    assert_eq!((secret.ttl.as_secs(), secret.max_ttl.as_secs(), secret.renewable), (60, 120, true));
+    let seconds = |seconds| Some(Duration::from_secs(seconds));
+    assert_eq!((secret.ttl, secret.max_ttl, secret.renewable), (seconds(60), seconds(120), true));
     assert_eq!((response.data, response.warnings), (None, vec!["leased".to_owned()]));
     let mut renew = request(Operation::Renew, "lease", "null");
     renew.lease = Some(Lease {
-        id: "lease-1".to_owned(),
+        id: Some("lease-1".to_owned()),
         issue_time: std::time::SystemTime::UNIX_EPOCH,
-        ttl: secret.ttl,
+        ttl: secret.ttl.unwrap(),
         max_ttl: secret.max_ttl,
-        increment: Duration::from_secs(90),
+        increment: seconds(90),
         renewable: true,
         internal_data: secret.internal_data,
     });

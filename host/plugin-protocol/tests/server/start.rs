@@ -76,7 +76,7 @@ async fn a_factory_that_fails_is_told_in_log_and_setup() {
         let error = plugin.mount(MountOptions::default()).await.map(|_| ()).unwrap_err();
         assert!(matches!(&error, TestError::Setup(refusal) if refusal.contains(text)), "{error:?}");
         assert!(call_message(plugin.version().await.unwrap_err()).contains(text));
-        plugin.wait_for_log("failed to start the plugin").await.unwrap();
+        plugin.wait_for_log("the plugin failed to start").await.unwrap();
         let log = plugin.log_after_end();
         assert!(plugin.shutdown().await.unwrap().success());
         assert_hclog(&log.await);

@@ -8,11 +8,12 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use plugin_protocol::testing::serve_watched;
-use plugin_protocol::{
-    Backend, Error, Factory, Operation, Request, Response, Secret, ServeOptions, Setup, SpecialPaths, StorageEntry,
-    StorageError, StorageView, Transaction,
+use envelope::{
+    Error, Operation, Request, Response, Secret, SpecialPaths, StorageEntry, StorageError, StorageView,
+    SystemViewError, Transaction,
 };
+use plugin_protocol::testing::serve_watched;
+use plugin_protocol::{Backend, Factory, ServeOptions, Setup};
 use serde_json::{Value, json};
 use tracing::level_filters::LevelFilter;
 
@@ -171,11 +172,10 @@ impl Toy {
             "two-reads" => return two_reads(transaction).await,
             _ => {}
         }
-        let inside = self.work_in(&transaction).await.map_err(storage_error)?;
+        let inside = self.work_in(&*transaction).await.map_err(storage_error)?;
         let outside = storage.get("a").await.map_err(storage_error)?.is_some();
         let outcome = match how {
             "commit" => transaction.commit().await,
-            "rollback" => transaction.rollback().await,
             "abandon" => {
                 drop(transaction);
                 Ok(())
@@ -194,7 +194,7 @@ impl Toy {
         answer(&json!({ "transactions": true, "inside": inside, "outside": outside }))
     }
 
-    async fn work_in(&self, transaction: &Transaction) -> Result<Vec<String>, StorageError> {
+    async fn work_in(&self, transaction: &dyn StorageView) -> Result<Vec<String>, StorageError> {
         transaction.put(entry("a", "1")).await?;
         transaction.put(entry("b", "2")).await?;
         transaction.put(entry("c", "3")).await?;
@@ -206,7 +206,7 @@ impl Toy {
 
     async fn system_view(&self) -> Result<Option<Response>, Error> {
         let view = &self.setup.system_view;
-        let failed = |error: plugin_protocol::SystemViewError| Error::Plain(error.to_string());
+        let failed = |error: SystemViewError| Error::Plain(error.to_string());
         let replication = view.replication_state().await.map_err(failed)?;
         answer(&json!({
             "default_lease_ttl": view.default_lease_ttl().await.map_err(failed)?.as_secs(),
@@ -224,7 +224,7 @@ impl Toy {
 }
 
 /// More writes than may wait together, and then more bytes.
-async fn many(transaction: Transaction) -> Result<Option<Response>, Error> {
+async fn many(transaction: Box<dyn Transaction>) -> Result<Option<Response>, Error> {
     for number in 0..100 {
         transaction.put(entry(&format!("small/{number}"), "x")).await.map_err(storage_error)?;
     }
@@ -237,7 +237,7 @@ async fn many(transaction: Transaction) -> Result<Option<Response>, Error> {
 }
 
 /// Goes on after a write failed.
-async fn careless(transaction: Transaction) -> Result<Option<Response>, Error> {
+async fn careless(transaction: Box<dyn Transaction>) -> Result<Option<Response>, Error> {
     let written = transaction.put(entry("a", "1")).await;
     let seen = transaction.get("a").await;
     let committed = transaction.commit().await;
@@ -246,7 +246,7 @@ async fn careless(transaction: Transaction) -> Result<Option<Response>, Error> {
 }
 
 /// Reads twice at once, so that one of them waits for its turn.
-async fn two_reads(transaction: Transaction) -> Result<Option<Response>, Error> {
+async fn two_reads(transaction: Box<dyn Transaction>) -> Result<Option<Response>, Error> {
     let (first, second) = tokio::join!(transaction.get("a"), transaction.get("b"));
     answer(&json!({ "first": first.is_ok(), "second": second.is_ok() }))
 }
@@ -278,8 +278,8 @@ fn echo(request: &Request) -> Value {
 fn lease(request: &Request) -> Result<Option<Response>, Error> {
     let Some(lease) = &request.lease else {
         let secret = Secret {
-            ttl: Duration::from_secs(60),
-            max_ttl: Duration::from_secs(120),
+            ttl: Some(Duration::from_secs(60)),
+            max_ttl: Some(Duration::from_secs(120)),
             renewable: true,
             internal_data: json!({ "secret_type": "toy" }).to_string(),
         };
@@ -287,7 +287,7 @@ fn lease(request: &Request) -> Result<Option<Response>, Error> {
     };
     answer(&json!({
         "id": lease.id,
-        "increment_s": lease.increment.as_secs(),
+        "increment_s": lease.increment.map(|increment| increment.as_secs()),
         "internal_data": serde_json::from_str::<Value>(&lease.internal_data).unwrap(),
     }))
 }

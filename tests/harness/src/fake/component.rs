@@ -3,16 +3,12 @@
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, OnceLock};
-use std::time::{Duration, UNIX_EPOCH};
+use std::time::Duration;
 
 use async_trait::async_trait;
-use component_runtime::capability::{SystemView, SystemViewError};
 use component_runtime::egress::{Origin, UPSTREAM_OPTION, UPSTREAM_READ_ONLY};
-use component_runtime::{
-    self as runtime, GuestError, InvokeError, Module, Mount, MountSettings, Runtime, RuntimeSettings,
-};
-use secrets_framework::{Error, Operation, Request, Response, Secret};
-use serde_json::{Map, Value};
+use component_runtime::{Limits, Module, Mount, MountSettings, Runtime, RuntimeSettings};
+use envelope::{Error, Request, Response, SystemView, SystemViewError};
 
 use super::log_capture;
 use super::native_host::ASTRA_ORIGINS;
@@ -55,7 +51,7 @@ impl ComponentEngine {
             egress,
             upstream_read_only: false,
             wal_minimum_age: options.wal_minimum_age,
-            limits: runtime::Limits::default(),
+            limits: Limits::default(),
         };
         let _entered = tokio_runtime().enter();
         let runtime = Runtime::new(settings).map_err(|error| error.to_string())?;
@@ -106,13 +102,12 @@ impl EngineCalls for ComponentEngine {
 
     fn handle(&self, fake: &Fake, request: Request) -> Result<Option<Response>, Error> {
         let id = request.id.clone();
-        let call = self.module.handle_request(self.mount_of(fake), into_runtime(request));
-        let answer = self.log.run(|| tokio_runtime().block_on(call));
-        answer.map(|response| response.map(from_runtime)).map_err(|error| from_invoke_error(&error, &id))
+        let call = self.module.handle_request(self.mount_of(fake), request);
+        self.log.run(|| tokio_runtime().block_on(call)).map_err(|error| error.to_error(&id))
     }
 
     fn check_existence(&self, fake: &Fake, request: Request) -> Option<bool> {
-        let call = self.module.check_existence(self.mount_of(fake), into_runtime(request));
+        let call = self.module.check_existence(self.mount_of(fake), request);
         let answer = self.log.run(|| tokio_runtime().block_on(call));
         // As the plugin binary tells the server.
         answer.unwrap_or_default()
@@ -136,77 +131,5 @@ impl SystemView for FakeSystemView {
     }
     async fn max_lease_ttl(&self) -> Result<Duration, SystemViewError> {
         Ok(self.max)
-    }
-}
-
-fn into_runtime(request: Request) -> runtime::Request {
-    let lease = request.lease.map(|lease| runtime::Lease {
-        id: lease.id,
-        issue_time: UNIX_EPOCH + lease.issue_time,
-        ttl: lease.ttl,
-        max_ttl: lease.max_ttl,
-        increment: lease.increment,
-        renewable: lease.renewable,
-        internal_data: Value::Object(lease.internal_data).to_string(),
-    });
-    runtime::Request {
-        id: request.id,
-        operation: into_operation(request.operation),
-        path: request.path,
-        data: Value::Object(request.data).to_string(),
-        mount_point: request.mount_point,
-        identity: runtime::Identity {
-            display_name: request.identity.display_name,
-            entity_id: request.identity.entity_id,
-            token_accessor: request.identity.token_accessor,
-            remote_address: request.identity.remote_address,
-        },
-        lease,
-        headers: Vec::new(),
-        timeout: None,
-    }
-}
-
-fn into_operation(operation: Operation) -> runtime::Operation {
-    match operation {
-        Operation::Create => runtime::Operation::Create,
-        Operation::Read => runtime::Operation::Read,
-        Operation::Update => runtime::Operation::Update,
-        Operation::Patch => runtime::Operation::Patch,
-        Operation::Delete => runtime::Operation::Delete,
-        Operation::List => runtime::Operation::List,
-        Operation::Help => runtime::Operation::Help,
-        Operation::Renew => runtime::Operation::Renew,
-        Operation::Revoke => runtime::Operation::Revoke,
-        Operation::Rollback => runtime::Operation::Rollback,
-    }
-}
-
-fn from_runtime(response: runtime::Response) -> Response {
-    let secret = response.secret.map(|secret| Secret {
-        ttl: secret.ttl,
-        max_ttl: secret.max_ttl,
-        renewable: secret.renewable,
-        internal_data: serde_json::from_str::<Map<String, Value>>(&secret.internal_data).unwrap_or_default(),
-    });
-    Response { data: response.data, warnings: response.warnings, secret }
-}
-
-/// As the plugin binary answers them.
-fn from_invoke_error(error: &InvokeError, request_id: &str) -> Error {
-    let InvokeError::Guest(error) = error else {
-        let code = if matches!(error, InvokeError::Busy(_)) { 503 } else { 500 };
-        return Error::coded(code, error.to_caller(request_id));
-    };
-    match error {
-        GuestError::Plain(text) => Error::Plain(text.clone()),
-        GuestError::User(text) => Error::User(text.clone()),
-        GuestError::Coded { code, message } => Error::coded(*code, message.clone()),
-        GuestError::BadRequest(text) => Error::BadRequest(text.clone()),
-        GuestError::UnsupportedOperation => Error::UnsupportedOperation,
-        GuestError::UnsupportedPath => Error::UnsupportedPath,
-        GuestError::InvalidRequest => Error::InvalidRequest,
-        GuestError::PermissionDenied => Error::PermissionDenied,
-        other => Error::Internal(other.to_string()),
     }
 }

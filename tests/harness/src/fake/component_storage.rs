@@ -1,7 +1,7 @@
 //! The fake server's storage as the runtime's storage.
 
 use async_trait::async_trait;
-use component_runtime::capability::{Storage, StorageEntry, StorageError, StorageView, Transaction};
+use envelope::{Storage, StorageEntry, StorageError, StorageView, Transaction};
 use secrets_framework::host as framework;
 
 use super::FakeStorage;

@@ -1,16 +1,18 @@
-//! The fake server: from what a client asks to what it sees, with leases.
+//! The fake server: the local server of `run` around an engine, with what tests see of it and make it do.
 
+use std::pin::pin;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Mutex, PoisonError};
-use std::time::Duration;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::task::{Context, Poll, Waker};
+use std::time::{Duration, SystemTime};
 
-use secrets_framework::{Error, Identity, Lease, Operation, Request, Response, Secret};
+use envelope::{Error, Identity, Request, Response, SERVER_LEASE_TTL, StorageError};
+use local_server::{Engine, Lease, Leased, Leases, MountSettings, Server};
 use serde_json::{Map, Value};
 
-use super::lease::{Leases, MountTtl, Stored};
+use super::lease::{StoredLeases, of_server_entry, unix_seconds};
 use super::{FakeClock, FakeStorage};
-use crate::outcome::outcome;
-use crate::{Ask, Driver, DriverKind, Outcome, Verb};
+use crate::{Ask, Driver, DriverKind, Outcome};
 
 /// How a fake server's mount is set up.
 #[derive(Clone, Debug)]
@@ -32,13 +34,12 @@ pub struct FakeOptions {
 impl Default for FakeOptions {
     /// As a dev server of OpenBao.
     fn default() -> Self {
-        const THIRTY_TWO_DAYS: Duration = Duration::from_secs(2_764_800);
         Self {
             mount_point: "astra/".to_owned(),
             transactional: true,
             wal_minimum_age: Duration::from_secs(600),
-            default_ttl: THIRTY_TWO_DAYS,
-            max_ttl: THIRTY_TWO_DAYS,
+            default_ttl: SERVER_LEASE_TTL,
+            max_ttl: SERVER_LEASE_TTL,
             egress: Vec::new(),
         }
     }
@@ -52,30 +53,22 @@ pub struct Fake {
     pub clock: FakeClock,
     pub(crate) options: FakeOptions,
     pub(crate) backend_uuid: String,
-    leases: Leases,
+    leases: Mutex<StoredLeases>,
     lose_next_answer: AtomicBool,
     upstream_read_only: AtomicBool,
-    identity: Mutex<Identity>,
     rollback_errors: Mutex<Vec<String>>,
 }
 
 impl Fake {
     pub(crate) fn new(options: FakeOptions, backend_uuid: String) -> Self {
-        let identity = Identity {
-            display_name: "token".to_owned(),
-            entity_id: String::new(),
-            token_accessor: "accessor-of-root".to_owned(),
-            remote_address: "127.0.0.1".to_owned(),
-        };
         Self {
             storage: FakeStorage::new(options.transactional),
             clock: FakeClock::default(),
             options,
             backend_uuid,
-            leases: Leases::default(),
+            leases: Mutex::default(),
             lose_next_answer: AtomicBool::new(false),
             upstream_read_only: AtomicBool::new(false),
-            identity: Mutex::new(identity),
             rollback_errors: Mutex::default(),
         }
     }
@@ -94,26 +87,30 @@ impl Fake {
         self.upstream_read_only.load(Ordering::SeqCst)
     }
 
-    /// A lease from before the engine's time: issued just now, with the mount's own times; its ID.
+    /// Stores a lease that the engine did not make: issued just now, with the mount's own times; its ID.
     pub fn seed_lease(&self, path: &str, internal_data: Value) -> String {
-        let secret = Secret {
-            ttl: Duration::ZERO,
-            max_ttl: Duration::ZERO,
+        let mut leases = self.lock();
+        let lease = Lease {
+            id: leases.new_id(&format!("{}{path}", self.options.mount_point)),
+            path: path.to_owned(),
+            issued_unix_seconds: unix_seconds(self.now()),
+            ttl_seconds: self.options.default_ttl.as_secs(),
+            max_ttl_seconds: 0,
             renewable: true,
             internal_data: internal_data.as_object().cloned().unwrap_or_default(),
         };
-        let path = format!("{}{path}", self.options.mount_point);
-        self.leases.register(&path, Map::new(), &secret, self.clock.now(), self.mount_ttl()).0.id
+        let id = lease.id.clone();
+        leases.put(Leased { lease, data: Value::Object(Map::new()) });
+        id
     }
 
-    /// A lease as a server keeps it, with its own ID, times and data.
+    /// Stores a lease from the entry that a real server stored, with its own ID, times and data.
     ///
     /// # Panics
-    /// When it is none of this mount.
+    /// When the entry is no lease of this mount.
     pub fn plant_lease(&self, entry: &Value) {
-        let (id, stored) = Stored::of_server_entry(entry).unwrap_or_else(|| panic!("not a lease: {entry}"));
-        assert!(stored.path.starts_with(&self.options.mount_point), "a lease of another mount: `{id}`");
-        self.leases.plant(id, stored);
+        let leased = of_server_entry(entry, &self.options.mount_point);
+        self.lock().put(leased.unwrap_or_else(|| panic!("not a lease of this mount: {entry}")));
     }
 
     /// The errors that rollback calls answered since the last look, which a real server logs.
@@ -121,18 +118,55 @@ impl Fake {
         std::mem::take(&mut *self.rollback_errors.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
-    fn note_rollback<T>(&self, answer: Result<T, Error>) {
-        let mut errors = self.rollback_errors.lock().unwrap_or_else(PoisonError::into_inner);
-        errors.extend(answer.err().map(|error| error.to_string()));
-    }
-
     /// The backend UUID: a part of each token's mark.
     pub fn backend_uuid(&self) -> &str {
         &self.backend_uuid
     }
 
-    fn mount_ttl(&self) -> MountTtl {
-        MountTtl { default: self.options.default_ttl, max: self.options.max_ttl }
+    fn mount(&self) -> MountSettings {
+        MountSettings {
+            mount_point: self.options.mount_point.clone(),
+            request_id: "00000000-0000-4000-8000-000000000000".to_owned(),
+            identity: Identity {
+                display_name: "token".to_owned(),
+                entity_id: String::new(),
+                token_accessor: "accessor-of-root".to_owned(),
+                remote_address: "127.0.0.1".to_owned(),
+            },
+            default_lease_ttl: self.options.default_ttl,
+            max_lease_ttl: self.options.max_ttl,
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, StoredLeases> {
+        self.leases.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Leases for Fake {
+    fn now(&self) -> SystemTime {
+        SystemTime::UNIX_EPOCH + self.clock.now()
+    }
+
+    fn new_id(&self, path: &str) -> Result<String, StorageError> {
+        Ok(self.lock().new_id(path))
+    }
+
+    fn get(&self, id: &str) -> Result<Option<Leased>, StorageError> {
+        Ok(self.lock().by_id.get(id).cloned())
+    }
+
+    fn put(&self, leased: Leased) -> Result<(), StorageError> {
+        if self.lose_next_answer.swap(false, Ordering::SeqCst) {
+            return Err(StorageError::Failed("the server died".to_owned()));
+        }
+        self.lock().put(leased);
+        Ok(())
+    }
+
+    fn remove(&self, id: &str) -> Result<(), StorageError> {
+        self.lock().by_id.remove(id);
+        Ok(())
     }
 }
 
@@ -150,56 +184,51 @@ pub(crate) struct FakeServer<E> {
     pub(crate) engine: E,
 }
 
+impl<E: EngineCalls> Engine for FakeServer<E> {
+    async fn handle(&self, request: Request) -> Result<Option<Response>, Error> {
+        self.engine.handle(&self.fake, request)
+    }
+
+    async fn check_existence(&self, request: Request) -> Option<bool> {
+        self.engine.check_existence(&self.fake, request)
+    }
+}
+
 impl<E: EngineCalls> FakeServer<E> {
-    fn request(&self, operation: Operation, path: &str, data: Map<String, Value>, lease: Option<Lease>) -> Request {
-        let internal = matches!(operation, Operation::Renew | Operation::Revoke | Operation::Rollback);
-        let identity = if internal {
-            Identity::default()
-        } else {
-            self.fake.identity.lock().unwrap_or_else(PoisonError::into_inner).clone()
-        };
-        Request {
-            id: if internal { String::new() } else { "00000000-0000-4000-8000-000000000000".to_owned() },
-            operation,
-            path: path.to_owned(),
-            data,
-            mount_point: self.fake.options.mount_point.clone(),
-            identity,
-            lease,
+    fn serve(
+        &self,
+        call: impl AsyncFnOnce(Server<'_, Self, Fake>) -> Result<local_server::Outcome, StorageError>,
+    ) -> Outcome {
+        let server = Server { engine: self, leases: &self.fake, mount: self.fake.mount() };
+        match ready(call(server)) {
+            Ok(outcome) => outcome.into(),
+            Err(error) => Outcome { status: 500, errors: vec![error.to_string()], ..Outcome::default() },
         }
     }
 
-    /// A write becomes a create where the existence check says that nothing is there.
-    fn write_operation(&self, path: &str, data: &Map<String, Value>) -> Operation {
-        let request = self.request(Operation::Update, path, data.clone(), None);
-        match self.engine.check_existence(&self.fake, request) {
-            Some(false) => Operation::Create,
-            Some(true) | None => Operation::Update,
-        }
+    /// Calls rollback. The server logs the errors and continues; the end state tells the rest.
+    fn rollback(&self, data: Map<String, Value>) {
+        let outcome = self.serve(async |server| server.rollback(data).await);
+        self.fake.rollback_errors.lock().unwrap_or_else(PoisonError::into_inner).extend(outcome.errors);
     }
 
-    fn serve(&self, operation: Operation, path: &str, data: Map<String, Value>) -> Outcome {
-        let answer = self.engine.handle(&self.fake, self.request(operation, path, data, None));
-        let mut outcome = outcome(operation, answer.as_ref().map(Option::as_ref));
-        if let Ok(Some(Response { secret: Some(secret), .. })) = &answer
-            && outcome.status == 200
-        {
-            if self.fake.lose_next_answer.swap(false, Ordering::SeqCst) {
-                return Outcome { status: 500, errors: vec!["the server died".to_owned()], ..Outcome::default() };
-            }
-            let data = outcome.data.as_object().cloned().unwrap_or_default();
-            let full_path = format!("{}{path}", self.fake.options.mount_point);
-            let (lease, warning) =
-                self.fake.leases.register(&full_path, data, secret, self.fake.clock.now(), self.fake.mount_ttl());
-            outcome.lease = Some(lease);
-            outcome.warnings.extend(warning);
-        }
-        outcome
+    fn with_lease(
+        &self,
+        id: &str,
+        call: impl AsyncFnOnce(Server<'_, Self, Fake>, Leased) -> Result<local_server::Outcome, StorageError>,
+    ) -> Outcome {
+        self.serve(async |server| match server.leases.get(id)? {
+            Some(leased) => call(server, leased).await,
+            None => Ok(local_server::Outcome::refused(400, "lease not found")),
+        })
     }
+}
 
-    fn lease_request(&self, operation: Operation, stored: Stored, lease: Lease) -> Result<Option<Response>, Error> {
-        let path = stored.path.strip_prefix(&self.fake.options.mount_point).unwrap_or(&stored.path).to_owned();
-        self.engine.handle(&self.fake, self.request(operation, &path, stored.data, Some(lease)))
+/// The value of a future that waits for nothing: engines behind a fake server answer before they return.
+fn ready<T>(future: impl Future<Output = T>) -> T {
+    match pin!(future).poll(&mut Context::from_waker(Waker::noop())) {
+        Poll::Ready(value) => value,
+        Poll::Pending => panic!("an engine waits"),
     }
 }
 
@@ -210,55 +239,15 @@ impl<E: EngineCalls> Driver for FakeServer<E> {
 
     fn ask(&self, ask: Ask) -> Outcome {
         let data = ask.data.as_object().cloned().unwrap_or_default();
-        let path = ask.path.trim_end_matches('/');
-        match ask.verb {
-            Verb::Write => self.serve(self.write_operation(path, &data), path, data),
-            Verb::Read => self.serve(Operation::Read, path, as_query(data)),
-            Verb::Delete => self.serve(Operation::Delete, path, as_query(data)),
-            Verb::Patch => self.serve(Operation::Patch, path, data),
-            Verb::Help => self.serve(Operation::Help, path, Map::new()),
-            Verb::List => {
-                let path = if path.is_empty() { String::new() } else { format!("{path}/") };
-                self.serve(Operation::List, &path, as_query(data))
-            }
-        }
+        self.serve(async |server| server.ask(ask.verb, &ask.path, data).await)
     }
 
     fn renew(&self, lease_id: &str, increment: Option<Duration>) -> Outcome {
-        let increment = increment.unwrap_or_default();
-        let Some((stored, lease)) = self.fake.leases.lease(lease_id, Some(increment)) else {
-            return refused("lease not found");
-        };
-        if !stored.renewable {
-            return refused("lease is not renewable");
-        }
-        let answer = self.lease_request(Operation::Renew, stored, lease);
-        let outcome = outcome(Operation::Renew, answer.as_ref().map(Option::as_ref));
-        match answer {
-            Ok(Some(Response { secret: Some(secret), warnings, .. })) if outcome.status == 200 => {
-                let data = outcome.data.as_object().cloned().unwrap_or_default();
-                let now = self.fake.clock.now();
-                let renewed = self.fake.leases.renewed(lease_id, data, &secret, increment, now, self.fake.mount_ttl());
-                let (lease, warning) = renewed.unzip();
-                let warnings = warnings.into_iter().chain(warning.flatten()).collect();
-                Outcome { lease, warnings, ..outcome }
-            }
-            Ok(_) if outcome.status < 300 => Outcome { status: 204, ..Outcome::default() },
-            _ => Outcome { status: 400, ..outcome },
-        }
+        self.with_lease(lease_id, async |server, leased| server.renew(leased, increment).await)
     }
 
     fn revoke(&self, lease_id: &str) -> Outcome {
-        let Some((stored, lease)) = self.fake.leases.lease(lease_id, None) else {
-            return refused("lease not found");
-        };
-        let answer = self.lease_request(Operation::Revoke, stored, lease);
-        let outcome = outcome(Operation::Revoke, answer.as_ref().map(Option::as_ref));
-        if outcome.status >= 300 {
-            return Outcome { status: 400, ..outcome };
-        }
-        self.fake.leases.remove(lease_id);
-        Outcome { status: 204, ..Outcome::default() }
+        self.with_lease(lease_id, async |server, leased| server.revoke(leased).await)
     }
 
     fn revoke_prefix(&self, prefix: &str) -> Outcome {
@@ -273,23 +262,18 @@ impl<E: EngineCalls> Driver for FakeServer<E> {
     }
 
     fn leases(&self) -> Vec<String> {
-        self.fake.leases.ids()
+        self.fake.lock().by_id.keys().cloned().collect()
     }
 
     fn settle(&self, done: &dyn Fn() -> bool) -> bool {
         (0..TURNS_MAX).any(|_| {
-            // The server logs what a rollback answers and goes on; the end state tells the rest.
-            let request = self.request(Operation::Rollback, "", Map::new(), None);
-            self.fake.note_rollback(self.engine.handle(&self.fake, request));
+            self.rollback(Map::new());
             done()
         })
     }
 
     fn disable(&self) -> Outcome {
-        let mut data = Map::new();
-        data.insert("immediate".to_owned(), Value::Bool(true));
-        let request = self.request(Operation::Rollback, "", data, None);
-        self.fake.note_rollback(self.engine.handle(&self.fake, request));
+        self.rollback(Map::from_iter([("immediate".to_owned(), Value::Bool(true))]));
         self.revoke_prefix("")
     }
 
@@ -304,18 +288,3 @@ impl<E: EngineCalls> Driver for FakeServer<E> {
 
 /// Bounded work per call: what is left is done in the next few.
 const TURNS_MAX: u32 = 5;
-
-fn refused(text: &str) -> Outcome {
-    Outcome { status: 400, errors: vec![text.to_owned()], ..Outcome::default() }
-}
-
-/// Query parameters are text; a repeated one is a list of texts.
-fn as_query(data: Map<String, Value>) -> Map<String, Value> {
-    let text = |value: Value| if value.is_string() { value } else { Value::from(value.to_string()) };
-    data.into_iter()
-        .map(|(key, value)| match value {
-            Value::Array(items) => (key, items.into_iter().map(text).collect()),
-            other => (key, text(other)),
-        })
-        .collect()
-}

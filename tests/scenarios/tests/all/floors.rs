@@ -14,7 +14,7 @@ struct Floors {
     modules: &'static [&'static str],
 }
 
-const CRATES: [Floors; 2] = [
+const CRATES: [Floors; 8] = [
     Floors {
         folder: "guest/astra-secrets/src",
         modules: &[
@@ -99,6 +99,120 @@ const CRATES: [Floors; 2] = [
             "rollback",
             "backend",
             "testing",
+        ],
+    },
+    Floors { folder: "host/envelope/src", modules: &["error", "request", "response", "storage", "system_view"] },
+    Floors { folder: "host/local-server/src", modules: &["mount", "lease", "outcome", "server"] },
+    Floors {
+        folder: "host/plugin-protocol/src",
+        modules: &[
+            // Know nothing of a connection.
+            "limits",
+            "gen",
+            "wire",
+            "task",
+            "exit",
+            "hclog",
+            "translate",
+            "backend",
+            // From the start of the process to a connection.
+            "handshake",
+            "socket",
+            "mtls",
+            "incoming",
+            "connection",
+            "broker",
+            // Calls to the server.
+            "storage_calls",
+            "transaction",
+            "storage_client",
+            "system_view_client",
+            // Calls of the server.
+            "factory",
+            "mounts",
+            "go_plugin",
+            "backend_server",
+            "serve",
+            "testing",
+        ],
+    },
+    Floors {
+        folder: "host/component-runtime/src",
+        modules: &[
+            // Know nothing of a guest.
+            "limits",
+            "priority",
+            "description",
+            "sealed",
+            "error",
+            "header",
+            // What a guest may do, and how much.
+            "capability",
+            "egress",
+            "mount",
+            "epoch",
+            "store_state",
+            "bindings",
+            "imports",
+            "linker",
+            // The engine and its compiler.
+            "engine",
+            "aot",
+            "compiler_process",
+            "compiler",
+            "permits",
+            "shared",
+            // One call.
+            "fault",
+            "invoke",
+            // Modules.
+            "module",
+            "loader",
+            "inspect",
+            "runtime",
+            "bin",
+        ],
+    },
+    Floors {
+        folder: "host/modules/src",
+        modules: &[
+            "limits",
+            "encoding",
+            "blocking",
+            "notices",
+            // What a module is, and who vouches for it.
+            "identity",
+            "candidate",
+            "signature",
+            "signature_file",
+            "trust",
+            // Where modules come from.
+            "directory",
+            "reader",
+            "watch",
+            "cache",
+            "loaded_modules",
+            "source",
+            "registry",
+            // Which module serves a mount.
+            "controller",
+        ],
+    },
+    Floors {
+        folder: "host/plugin-host/src",
+        modules: &[
+            "limits",
+            // Arguments.
+            "egress_args",
+            "module_args",
+            "config",
+            // The embedded component.
+            "code_slot",
+            "component",
+            // Serving, and the commands for people.
+            "host_paths",
+            "bridge",
+            "cli",
         ],
     },
 ];

@@ -108,7 +108,7 @@ const REPEATED: [Repeated; 25] = [
         "first 1,000 requests and at least ten minutes",
         "TRIAL_TIME: Duration = Duration::from_secs(600);",
     ),
-    repeated(OPERATIONS, "the fourth trap", "AUTO_ROLLBACK_FAULTS: u32 = 3;"),
+    repeated(OPERATIONS, "the fourth trap", "TRIAL_FAULTS_MAX: u32 = 3;"),
     repeated(OPERATIONS, "At most 100 modules, 1,000 files", "DIRECTORY_MODULES_MAX: usize = 100;"),
     repeated(OPERATIONS, "At most 100 modules, 1,000 files", "DIRECTORY_ENTRIES_MAX: usize = 1_000;"),
     repeated(OPERATIONS, "At most 100 entries, 1 GiB", "CACHE_ENTRIES_MAX: usize = 100;"),

@@ -1,10 +1,11 @@
-//! Between the runtime's requests and responses and those of the WIT, and the check that a guest keeps its contract.
+//! Converts requests and responses to the WIT and back, and checks that a guest keeps its contract.
 //!
-//! Nothing a guest answers is trusted: JSON must parse, codes and durations be in range, sizes within limits.
+//! No answer of a guest is trusted: JSON must parse, codes and durations must be in range, sizes within limits.
 
 use std::borrow::Cow;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+use envelope::{Error, Lease, Operation, Request, Response, Secret, SpecialPaths};
 use serde::Deserialize;
 use serde::de::IgnoredAny;
 use zeroize::Zeroize;
@@ -12,19 +13,16 @@ use zeroize::Zeroize;
 use super::generated::exports::secrets_engine::backend::backend::Description as WitDescription;
 use super::generated::secrets_engine::backend::types as wit;
 use crate::limits::{Limits, bytes_text};
-use crate::{
-    Description, GuestError, InvokeError, Lease, Operation, RESERVED_PATH, Request, Response, Secret, SpecialPaths,
-    StorageVersions,
-};
+use crate::{Description, InvokeError, RESERVED_PATH, StorageVersions};
 
 /// The server keeps durations as signed nanoseconds.
 const DURATION_NS_MAX: u64 = i64::MAX as u64;
-/// Name, version and each path of a description.
+/// Bytes of name, version and each path of a description.
 const DESCRIPTION_TEXT_BYTES_MAX: usize = 1_024;
 /// Entries of each list of a description.
 const DESCRIPTION_ENTRIES_MAX: usize = 1_000;
 
-/// A request on its way into a guest. What may be secret in it is zeroed when it is dropped.
+/// A request for a guest. The drop clears the memory of fields that may be secret.
 pub(crate) struct WitRequest(pub(crate) wit::Request);
 
 impl Drop for WitRequest {
@@ -36,7 +34,7 @@ impl Drop for WitRequest {
     }
 }
 
-/// Moves; copies nothing.
+/// Moves the fields, so that no copy of a secret stays behind.
 pub(crate) fn into_wit(request: Request) -> WitRequest {
     WitRequest(wit::Request {
         id: request.id,
@@ -51,7 +49,7 @@ pub(crate) fn into_wit(request: Request) -> WitRequest {
             remote_address: request.identity.remote_address,
         },
         lease: request.lease.map(lease),
-        headers: request.headers,
+        headers: request.headers.into_iter().collect(),
     })
 }
 
@@ -72,11 +70,11 @@ fn operation(operation: Operation) -> wit::Operation {
 
 fn lease(lease: Lease) -> wit::Lease {
     wit::Lease {
-        id: lease.id,
+        id: lease.id.unwrap_or_default(),
         issue_time: unix_seconds(lease.issue_time),
         ttl: nanoseconds(lease.ttl),
-        max_ttl: nanoseconds(lease.max_ttl),
-        increment: nanoseconds(lease.increment),
+        max_ttl: nanoseconds(lease.max_ttl.unwrap_or_default()),
+        increment: nanoseconds(lease.increment.unwrap_or_default()),
         renewable: lease.renewable,
         internal_data: lease.internal_data,
     }
@@ -140,14 +138,14 @@ fn check(response: &wit::Response, limits: &Limits) -> Result<(), String> {
     Ok(())
 }
 
-/// What internal data needs at least.
+/// The field that internal data must have.
 #[derive(Deserialize)]
 struct SecretKind<'a> {
     #[serde(borrow, rename = "secret_type")]
     _secret_type: Cow<'a, str>,
 }
 
-/// A parse that copies nothing, so that no secret stays behind. Its error text is not passed on: it may quote.
+/// Checks JSON without a copy, so that no secret stays behind. The parser's error text is left out: the text may quote.
 fn check_object<'a, T: Deserialize<'a>>(text: &'a str, name: &str) -> Result<(), String> {
     if !text.trim_ascii_start().starts_with('{') {
         return Err(format!("`{name}` is no JSON object"));
@@ -179,31 +177,36 @@ fn from_wit(response: wit::Response) -> Response {
         data: response.data,
         warnings: response.warnings,
         secret: response.secret.map(|secret| Secret {
-            ttl: Duration::from_nanos(secret.ttl),
-            max_ttl: Duration::from_nanos(secret.max_ttl),
+            ttl: some_nanoseconds(secret.ttl),
+            max_ttl: some_nanoseconds(secret.max_ttl),
             renewable: secret.renewable,
             internal_data: secret.internal_data,
         }),
-        headers: response.headers,
+        headers: response.headers.into_iter().collect(),
     }
+}
+
+/// A time of the WIT, in which 0 stands for none.
+fn some_nanoseconds(nanoseconds: u64) -> Option<Duration> {
+    (nanoseconds > 0).then(|| Duration::from_nanos(nanoseconds))
 }
 
 fn check_error(error: wit::Error, limits: &Limits) -> InvokeError {
     let error = match error {
-        wit::Error::Plain(text) => GuestError::Plain(text),
-        wit::Error::User(text) => GuestError::User(text),
-        wit::Error::Internal(text) => GuestError::Internal(text),
+        wit::Error::Plain(text) => Error::Plain(text),
+        wit::Error::User(text) => Error::User(text),
+        wit::Error::Internal(text) => Error::Internal(text),
         wit::Error::Coded(coded) if !(400..600).contains(&coded.code) => {
             return InvokeError::Contract(format!("an error with code {}; 400 to 599 are errors", coded.code));
         }
-        wit::Error::Coded(coded) => GuestError::Coded { code: coded.code, message: coded.message },
-        wit::Error::BadRequest(text) => GuestError::BadRequest(text),
-        wit::Error::UnsupportedOperation => GuestError::UnsupportedOperation,
-        wit::Error::UnsupportedPath => GuestError::UnsupportedPath,
-        wit::Error::InvalidRequest => GuestError::InvalidRequest,
-        wit::Error::PermissionDenied => GuestError::PermissionDenied,
-        wit::Error::MultiAuthzPending => GuestError::MultiAuthzPending,
-        wit::Error::Unrecoverable => GuestError::Unrecoverable,
+        wit::Error::Coded(coded) => Error::Coded { code: coded.code, message: coded.message },
+        wit::Error::BadRequest(text) => Error::BadRequest(text),
+        wit::Error::UnsupportedOperation => Error::UnsupportedOperation,
+        wit::Error::UnsupportedPath => Error::UnsupportedPath,
+        wit::Error::InvalidRequest => Error::InvalidRequest,
+        wit::Error::PermissionDenied => Error::PermissionDenied,
+        wit::Error::MultiAuthzPending => Error::MultiAuthzPending,
+        wit::Error::Unrecoverable => Error::Unrecoverable,
     };
     let bytes = error.to_string().len();
     if bytes > limits.error_bytes_max {
@@ -215,7 +218,7 @@ fn check_error(error: wit::Error, limits: &Limits) -> InvokeError {
     InvokeError::Guest(error)
 }
 
-/// What a guest says of itself, checked.
+/// The description of a guest, checked.
 ///
 /// # Errors
 /// `Contract`.
@@ -249,8 +252,9 @@ pub(crate) fn check_description(description: WitDescription) -> Result<Descripti
     } else if description.storage_versions.readable_from > description.storage_versions.written {
         "`storage-versions.readable-from` is above `written`"
     } else if let Some(pattern) = paths.unauthenticated.iter().find(opens_the_hosts) {
-        let text =
-            format!("`special-paths.unauthenticated` has `{pattern}`, which opens `{RESERVED_PATH}`, the host's own");
+        let text = format!(
+            "`special-paths.unauthenticated` has `{pattern}`, which opens `{RESERVED_PATH}`, a path of the host"
+        );
         return Err(InvokeError::Contract(text));
     } else {
         return Ok(description);
@@ -258,8 +262,8 @@ pub(crate) fn check_description(description: WitDescription) -> Result<Descripti
     Err(InvokeError::Contract(broken.into()))
 }
 
-/// Could a path that this pattern names be the host's? In the server's patterns a last `*` stands for any end, and a
-/// segment `+` for any segment.
+/// Does the pattern match a path of the host? In the server's patterns a last `*` stands for any end, and a segment `+`
+/// for any segment.
 fn opens_host_path(pattern: &str) -> bool {
     let (first, is_prefix) = match pattern.split_once('/') {
         Some((first, _)) => (first, false),
@@ -307,10 +311,10 @@ mod tests {
     }
 
     #[test]
-    fn good_responses_pass_unchanged() {
+    fn valid_responses_pass_unchanged() {
         let answer = checked(leased(r#"{"secret_type":"astra\u005ftoken","n":1}"#, 5)).unwrap().unwrap();
         assert_eq!(answer.data.as_deref(), Some("{}"));
-        assert_eq!(answer.secret.unwrap().ttl, Duration::from_nanos(5));
+        assert_eq!(answer.secret.unwrap().ttl, Some(Duration::from_nanos(5)));
         assert!(checked(response(" {\"a\": [1, null]} ")).is_ok());
         assert!(check_response(Ok(None), &Limits::default()).unwrap().is_none());
     }
@@ -337,7 +341,7 @@ mod tests {
     }
 
     #[test]
-    fn sizes_are_bounded() {
+    fn a_response_and_an_error_have_a_largest_size() {
         let limits = Limits { response_bytes_max: 10, error_bytes_max: 3, ..Limits::default() };
         let large = wit::Response { warnings: vec!["x".repeat(9)], ..response("{}") };
         let refused = check_response(Ok(Some(large)), &limits).err();
@@ -347,10 +351,10 @@ mod tests {
     }
 
     #[test]
-    fn only_error_codes_are_errors() {
+    fn an_error_needs_a_code_from_400_to_599() {
         let coded = |code| Err(wit::Error::Coded(wit::CodedError { code, message: "m".into() }));
         for code in [400, 409, 599] {
-            let expected = GuestError::Coded { code, message: "m".into() };
+            let expected = Error::Coded { code, message: "m".into() };
             assert_eq!(check_response(coded(code), &Limits::default()).err(), Some(InvokeError::Guest(expected)));
         }
         for code in [0, 200, 399, 600, u16::MAX] {

@@ -3,16 +3,11 @@
 use wasmtime::component::Resource;
 
 use super::host::locks::{Error, Host, HostGuard};
-use crate::capability::QuotaError;
 use crate::store_state::{HeldLock, StoreState};
 
 impl Host for StoreState {
     async fn acquire(&mut self, key: String) -> wasmtime::Result<Result<Resource<HeldLock>, Error>> {
-        match self.quota.lock_taken(&key) {
-            Ok(()) => {}
-            Err(QuotaError::Refuse(reached)) => return Ok(Err(Error::Limit(reached.to_string()))),
-            Err(QuotaError::Stop(reached)) => return Err(reached.into()),
-        }
+        granted!(self.quota.lock_taken(&key), Error::Limit);
         let wait = self.limits.lock_wait;
         let acquired = self.mount.shared.locks.acquire(key, wait).await;
         match acquired {

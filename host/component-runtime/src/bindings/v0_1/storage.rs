@@ -2,42 +2,31 @@
 
 use std::sync::Arc;
 
+use envelope::{StorageEntry, StorageError, StorageView};
 use futures_util::stream::{FuturesOrdered, StreamExt as _};
 use wasmtime::component::Resource;
 
 use super::host::storage::{Entry, Error, Host, HostTransaction};
-use crate::capability::{
-    LimitReached, QuotaError, RESERVED_PREFIX, StorageEntry, StorageError, StorageView, is_reserved, list_visible,
-};
+use crate::capability::{RESERVED_PREFIX, is_reserved, list_visible};
 use crate::limits::READS_AT_ONCE;
 use crate::store_state::{OpenTransaction, StoreState};
 
 /// The outer error traps, the inner one is the guest's.
 type Answer<T> = wasmtime::Result<Result<T, Error>>;
 
-/// Lets a call through, tells the guest that it may not, or traps.
-macro_rules! granted {
-    ($granted:expr) => {
-        match $granted {
-            Ok(()) => {}
-            Err(QuotaError::Refuse(reached)) => return Ok(Err(limit(&reached))),
-            Err(QuotaError::Stop(reached)) => return Err(reached.into()),
-        }
-    };
-}
-
 impl Host for StoreState {
     async fn get(&mut self, key: String) -> Answer<Option<Entry>> {
-        granted!(self.quota.storage_call(&key));
+        granted!(self.quota.storage_call(&key), Error::Limit);
         let storage = Arc::clone(&self.mount.settings.storage);
         let found = get(&*storage, &key).await;
         self.count_read(found)
     }
 
     async fn get_many(&mut self, keys: Vec<String>) -> Answer<Vec<Option<Entry>>> {
-        // Counted before any is sent; their bytes as they come, since 10,000 large ones fill the host's memory.
+        // All calls count before the first read; bytes count as they come, since 10,000 large entries fill the host's
+        // memory.
         for key in &keys {
-            granted!(self.quota.storage_call(key));
+            granted!(self.quota.storage_call(key), Error::Limit);
         }
         let storage = Arc::clone(&self.mount.settings.storage);
         let mut waiting = keys.iter();
@@ -55,35 +44,35 @@ impl Host for StoreState {
     }
 
     async fn put(&mut self, entry: Entry) -> Answer<()> {
-        granted!(self.quota.storage_call(&entry.key));
-        granted!(self.quota.storage_bytes(entry.value.len()));
+        granted!(self.quota.storage_call(&entry.key), Error::Limit);
+        granted!(self.quota.storage_bytes(entry.value.len()), Error::Limit);
         let storage = Arc::clone(&self.mount.settings.storage);
         Ok(put(&*storage, entry).await)
     }
 
     async fn delete(&mut self, key: String) -> Answer<()> {
-        granted!(self.quota.storage_call(&key));
+        granted!(self.quota.storage_call(&key), Error::Limit);
         let storage = Arc::clone(&self.mount.settings.storage);
         Ok(delete(&*storage, &key).await)
     }
 
     async fn list(&mut self, prefix: String) -> Answer<Vec<String>> {
-        granted!(self.quota.storage_call(&prefix));
+        granted!(self.quota.storage_call(&prefix), Error::Limit);
         let storage = Arc::clone(&self.mount.settings.storage);
         let names = list(&*storage, &prefix, None).await;
         self.count_listed(names)
     }
 
     async fn list_page(&mut self, prefix: String, after: String, limit: u32) -> Answer<Vec<String>> {
-        granted!(self.quota.storage_call(&prefix));
+        granted!(self.quota.storage_call(&prefix), Error::Limit);
         let storage = Arc::clone(&self.mount.settings.storage);
         let names = list(&*storage, &prefix, Some((&after, limit))).await;
         self.count_listed(names)
     }
 
     async fn begin(&mut self) -> Answer<Option<Resource<OpenTransaction>>> {
-        granted!(self.quota.storage_call(""));
-        granted!(self.quota.transaction_opened());
+        granted!(self.quota.storage_call(""), Error::Limit);
+        granted!(self.quota.transaction_opened(), Error::Limit);
         let storage = Arc::clone(&self.mount.settings.storage);
         match storage.begin().await {
             Ok(Some(transaction)) => Ok(Ok(Some(self.table.push(OpenTransaction(Some(transaction)))?))),
@@ -101,27 +90,27 @@ impl Host for StoreState {
 
 impl HostTransaction for StoreState {
     async fn get(&mut self, transaction: Resource<OpenTransaction>, key: String) -> Answer<Option<Entry>> {
-        granted!(self.quota.storage_call(&key));
+        granted!(self.quota.storage_call(&key), Error::Limit);
         let Some(view) = self.table.get(&transaction)?.view() else { return Ok(Err(finished())) };
         let found = get(view, &key).await;
         self.count_read(found)
     }
 
     async fn put(&mut self, transaction: Resource<OpenTransaction>, entry: Entry) -> Answer<()> {
-        granted!(self.quota.storage_call(&entry.key));
-        granted!(self.quota.storage_bytes(entry.value.len()));
+        granted!(self.quota.storage_call(&entry.key), Error::Limit);
+        granted!(self.quota.storage_bytes(entry.value.len()), Error::Limit);
         let Some(view) = self.table.get(&transaction)?.view() else { return Ok(Err(finished())) };
         Ok(put(view, entry).await)
     }
 
     async fn delete(&mut self, transaction: Resource<OpenTransaction>, key: String) -> Answer<()> {
-        granted!(self.quota.storage_call(&key));
+        granted!(self.quota.storage_call(&key), Error::Limit);
         let Some(view) = self.table.get(&transaction)?.view() else { return Ok(Err(finished())) };
         Ok(delete(view, &key).await)
     }
 
     async fn list(&mut self, transaction: Resource<OpenTransaction>, prefix: String) -> Answer<Vec<String>> {
-        granted!(self.quota.storage_call(&prefix));
+        granted!(self.quota.storage_call(&prefix), Error::Limit);
         let Some(view) = self.table.get(&transaction)?.view() else { return Ok(Err(finished())) };
         let names = list(view, &prefix, None).await;
         self.count_listed(names)
@@ -134,14 +123,14 @@ impl HostTransaction for StoreState {
         after: String,
         limit: u32,
     ) -> Answer<Vec<String>> {
-        granted!(self.quota.storage_call(&prefix));
+        granted!(self.quota.storage_call(&prefix), Error::Limit);
         let Some(view) = self.table.get(&transaction)?.view() else { return Ok(Err(finished())) };
         let names = list(view, &prefix, Some((&after, limit))).await;
         self.count_listed(names)
     }
 
     async fn commit(&mut self, transaction: Resource<OpenTransaction>) -> Answer<()> {
-        granted!(self.quota.storage_call(""));
+        granted!(self.quota.storage_call(""), Error::Limit);
         let Some(open) = self.table.get_mut(&transaction)?.0.take() else { return Ok(Err(finished())) };
         self.quota.transaction_closed();
         Ok(open.commit().await.map_err(into_wit))
@@ -156,17 +145,17 @@ impl HostTransaction for StoreState {
 }
 
 impl StoreState {
-    /// What was read counts, too; it is too late to save the work, but not the guest's memory.
+    /// Counts the bytes of an entry: too late to save the read, but not the guest's memory.
     fn count_read(&mut self, found: Result<Option<Entry>, Error>) -> Answer<Option<Entry>> {
         if let Ok(Some(entry)) = &found {
-            granted!(self.quota.storage_bytes(entry.value.len()));
+            granted!(self.quota.storage_bytes(entry.value.len()), Error::Limit);
         }
         Ok(found)
     }
 
     fn count_listed(&mut self, names: Result<Vec<String>, Error>) -> Answer<Vec<String>> {
         if let Ok(names) = &names {
-            granted!(self.quota.storage_keys_listed(names.len()));
+            granted!(self.quota.storage_keys_listed(names.len()), Error::Limit);
         }
         Ok(names)
     }
@@ -199,7 +188,7 @@ async fn list(view: &dyn StorageView, prefix: &str, page: Option<(&str, u32)>) -
     list_visible(view, prefix, page).await.map_err(into_wit)
 }
 
-/// Guests are not trusted to stay within their prefix: the server's own check is the second one.
+/// Keeps a guest within its prefix. The server checks keys a second time.
 fn check_key(key: &str) -> Result<(), Error> {
     if key.is_empty() || key.ends_with('/') {
         return Err(Error::Failed("a storage key is not empty and does not end in `/`".into()));
@@ -219,10 +208,6 @@ fn check_path(path: &str) -> Result<(), Error> {
 
 fn finished() -> Error {
     Error::Failed("the transaction is finished".into())
-}
-
-fn limit(reached: &LimitReached) -> Error {
-    Error::Limit(reached.to_string())
 }
 
 fn into_wit(error: StorageError) -> Error {

@@ -2,20 +2,10 @@
 
 use std::time::Duration;
 
-use super::host::system_view::{Entity, Error, Host, Replication};
-use crate::capability::{QuotaError, SystemViewError};
-use crate::store_state::StoreState;
+use envelope::SystemViewError;
 
-/// Lets a question through, tells the guest that it may not ask, or traps.
-macro_rules! granted {
-    ($state:expr) => {
-        match $state.quota.system_view_call() {
-            Ok(()) => {}
-            Err(QuotaError::Refuse(reached)) => return Ok(Err(Error::Failed(reached.to_string()))),
-            Err(QuotaError::Stop(reached)) => return Err(reached.into()),
-        }
-    };
-}
+use super::host::system_view::{Entity, Error, Host, Replication};
+use crate::store_state::StoreState;
 
 impl Host for StoreState {
     fn backend_uuid(&mut self) -> wasmtime::Result<String> {
@@ -31,29 +21,29 @@ impl Host for StoreState {
     }
 
     async fn default_lease_ttl(&mut self) -> wasmtime::Result<Result<u64, Error>> {
-        granted!(self);
+        granted!(self.quota.system_view_call(), Error::Failed);
         let answer = self.mount.settings.system_view.default_lease_ttl().await;
         Ok(answer.map(nanoseconds).map_err(into_wit))
     }
 
     async fn max_lease_ttl(&mut self) -> wasmtime::Result<Result<u64, Error>> {
-        granted!(self);
+        granted!(self.quota.system_view_call(), Error::Failed);
         let answer = self.mount.settings.system_view.max_lease_ttl().await;
         Ok(answer.map(nanoseconds).map_err(into_wit))
     }
 
     async fn tainted(&mut self) -> wasmtime::Result<Result<bool, Error>> {
-        granted!(self);
+        granted!(self.quota.system_view_call(), Error::Failed);
         Ok(self.mount.settings.system_view.tainted().await.map_err(into_wit))
     }
 
     async fn local_mount(&mut self) -> wasmtime::Result<Result<bool, Error>> {
-        granted!(self);
+        granted!(self.quota.system_view_call(), Error::Failed);
         Ok(self.mount.settings.system_view.local_mount().await.map_err(into_wit))
     }
 
     async fn replication_state(&mut self) -> wasmtime::Result<Result<Replication, Error>> {
-        granted!(self);
+        granted!(self.quota.system_view_call(), Error::Failed);
         let answer = self.mount.settings.system_view.replication_state().await;
         let state = answer.map(|state| Replication {
             performance_secondary: state.performance_secondary,
@@ -64,12 +54,12 @@ impl Host for StoreState {
     }
 
     async fn server_version(&mut self) -> wasmtime::Result<Result<String, Error>> {
-        granted!(self);
+        granted!(self.quota.system_view_call(), Error::Failed);
         Ok(self.mount.settings.system_view.server_version().await.map_err(into_wit))
     }
 
     async fn entity_info(&mut self, entity_id: String) -> wasmtime::Result<Result<Option<Entity>, Error>> {
-        granted!(self);
+        granted!(self.quota.system_view_call(), Error::Failed);
         let answer = self.mount.settings.system_view.entity_info(&entity_id).await;
         let entity = answer.map(|found| {
             found.map(|entity| Entity {
@@ -82,7 +72,7 @@ impl Host for StoreState {
     }
 
     async fn generate_password(&mut self, policy_name: String) -> wasmtime::Result<Result<String, Error>> {
-        granted!(self);
+        granted!(self.quota.system_view_call(), Error::Failed);
         Ok(self.mount.settings.system_view.generate_password(&policy_name).await.map_err(into_wit))
     }
 

@@ -1,4 +1,4 @@
-//! From two surfaces to sentences: what is gone, what is new, what is another now, and whether clients notice.
+//! Compares the paths of two modules: sentences about removed, new and changed things, and whether clients may fail.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -6,14 +6,14 @@ use serde::Serialize;
 
 use super::surface::{Field, Operation, Surface};
 
-/// One thing that is not as before.
+/// One change.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub(super) struct Change {
     /// `path`, `operation`, `field` or `answer`.
     pub(super) what: &'static str,
-    /// Can a client that worked before fail, or miss something?
+    /// May a client that worked before fail, or miss something?
     pub(super) breaking: bool,
-    /// For people.
+    /// A sentence for people.
     pub(super) text: String,
 }
 
@@ -22,11 +22,13 @@ pub(super) fn changes(old: &Surface, new: &Surface) -> Vec<Change> {
     let mut changes = Vec::new();
     for key in old.paths.keys().chain(new.paths.keys()).collect::<BTreeSet<_>>() {
         match (old.paths.get(key), new.paths.get(key)) {
-            (Some(old), None) => change(&mut changes, "path", true, format!("path `{}` is gone", old.template)),
+            (Some(old), None) => {
+                change(&mut changes, "path", Effect::Breaks, format!("path `{}` is gone", old.template))
+            }
             (None, Some(new)) => {
                 let operations: Vec<&str> = new.operations.keys().copied().collect();
                 let text = format!("path `{}` is new: {}", new.template, operations.join(", "));
-                change(&mut changes, "path", false, text);
+                change(&mut changes, "path", Effect::Extends, text);
             }
             (Some(old), Some(new)) => operations(&mut changes, &new.template, &old.operations, &new.operations),
             (None, None) => {}
@@ -44,8 +46,8 @@ fn operations(
     for word in old.keys().chain(new.keys()).collect::<BTreeSet<_>>() {
         let place = format!("{word} `{path}`");
         match (old.get(word), new.get(word)) {
-            (Some(_), None) => change(changes, "operation", true, format!("{place} is gone")),
-            (None, Some(_)) => change(changes, "operation", false, format!("{place} is new")),
+            (Some(_), None) => change(changes, "operation", Effect::Breaks, format!("{place} is gone")),
+            (None, Some(_)) => change(changes, "operation", Effect::Extends, format!("{place} is new")),
             (Some(old), Some(new)) => {
                 fields(changes, &place, &old.fields, &new.fields);
                 answers(changes, &place, &old.answers, &new.answers);
@@ -57,22 +59,25 @@ fn operations(
 
 fn fields(changes: &mut Vec<Change>, place: &str, old: &BTreeMap<String, Field>, new: &BTreeMap<String, Field>) {
     for name in old.keys().chain(new.keys()).collect::<BTreeSet<_>>() {
-        let mut say = |breaking, text: String| change(changes, "field", breaking, format!("{place}: {text}"));
+        let mut say = |effect, text: String| change(changes, "field", effect, format!("{place}: {text}"));
         match (old.get(name), new.get(name)) {
-            (Some(_), None) => say(true, format!("field `{name}` is gone")),
-            (None, Some(new)) if new.required => say(true, format!("field `{name}` is new and required")),
-            (None, Some(_)) => say(false, format!("field `{name}` is new")),
+            (Some(_), None) => say(Effect::Breaks, format!("field `{name}` is gone")),
+            (None, Some(new)) if new.required => say(Effect::Breaks, format!("field `{name}` is new and required")),
+            (None, Some(_)) => say(Effect::Extends, format!("field `{name}` is new")),
             (Some(old), Some(new)) => {
                 if old.kind != new.kind {
-                    say(true, format!("field `{name}` was {}, is {}", old.kind, new.kind));
+                    say(Effect::Breaks, format!("field `{name}` was {}, is {}", old.kind, new.kind));
                 }
                 if old.required != new.required {
-                    let now = if new.required { "required now" } else { "not required any more" };
-                    say(new.required, format!("field `{name}` is {now}"));
+                    let (effect, now) = match new.required {
+                        true => (Effect::Breaks, "required now"),
+                        false => (Effect::Extends, "not required any more"),
+                    };
+                    say(effect, format!("field `{name}` is {now}"));
                 }
                 if old.default != new.default {
                     let shown = |field: &Field| field.default.as_ref().map_or("none".to_owned(), ToString::to_string);
-                    say(true, format!("the default of `{name}` was {}, is {}", shown(old), shown(new)));
+                    say(Effect::Breaks, format!("the default of `{name}` was {}, is {}", shown(old), shown(new)));
                 }
             }
             (None, None) => {}
@@ -82,20 +87,27 @@ fn fields(changes: &mut Vec<Change>, place: &str, old: &BTreeMap<String, Field>,
 
 fn answers(changes: &mut Vec<Change>, place: &str, old: &BTreeMap<String, Field>, new: &BTreeMap<String, Field>) {
     for name in old.keys().chain(new.keys()).collect::<BTreeSet<_>>() {
-        let mut say = |breaking, text: String| change(changes, "answer", breaking, format!("{place}: {text}"));
+        let mut say = |effect, text: String| change(changes, "answer", effect, format!("{place}: {text}"));
         match (old.get(name), new.get(name)) {
-            (Some(_), None) => say(true, format!("the answer has no `{name}` any more")),
-            (None, Some(_)) => say(false, format!("the answer has `{name}`, too")),
+            (Some(_), None) => say(Effect::Breaks, format!("the answer has no `{name}` any more")),
+            (None, Some(_)) => say(Effect::Extends, format!("the answer has `{name}`, too")),
             (Some(old), Some(new)) if old.kind != new.kind => {
-                say(true, format!("`{name}` of the answer was {}, is {}", old.kind, new.kind));
+                say(Effect::Breaks, format!("`{name}` of the answer was {}, is {}", old.kind, new.kind));
             }
             _ => {}
         }
     }
 }
 
-fn change(changes: &mut Vec<Change>, what: &'static str, breaking: bool, text: String) {
-    changes.push(Change { what, breaking, text });
+/// May a client that worked before fail, or miss something?
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Effect {
+    Breaks,
+    Extends,
+}
+
+fn change(changes: &mut Vec<Change>, what: &'static str, effect: Effect, text: String) {
+    changes.push(Change { what, breaking: effect == Effect::Breaks, text });
 }
 
 #[cfg(test)]

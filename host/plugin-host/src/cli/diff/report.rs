@@ -1,4 +1,4 @@
-//! The difference of two modules, for people and programs. The rules are those by which a module goes live.
+//! The difference of two modules, for people and programs, by the rules of an update check.
 
 use std::cmp::Ordering;
 
@@ -16,9 +16,11 @@ use crate::cli::output::{Report, names, printable};
 pub(super) struct Difference {
     old: Named,
     new: Named,
-    /// Why it does not go live, or not without the operator's word.
-    obstacles: Vec<String>,
-    going_back: GoingBack,
+    /// Why the new module is not activated automatically.
+    #[serde(rename = "obstacles")]
+    incompatibilities: Vec<String>,
+    #[serde(rename = "going_back")]
+    revert: Revert,
     #[serde(serialize_with = "names")]
     capabilities_added: Vec<Capability>,
     #[serde(serialize_with = "names")]
@@ -26,7 +28,7 @@ pub(super) struct Difference {
     secret_kinds_added: Vec<String>,
     secret_kinds_removed: Vec<String>,
     special_paths: Vec<String>,
-    /// None where one of them does not tell its paths.
+    /// `None` if the paths of one module are unknown.
     changes: Option<Vec<Change>>,
 }
 
@@ -40,22 +42,22 @@ struct Named {
     storage_version_readable_from: u32,
 }
 
-/// Could the old one take over again?
+/// Would a revert to the old module be possible?
 #[derive(Debug, PartialEq, Eq, Serialize)]
-struct GoingBack {
+struct Revert {
     possible: bool,
     text: String,
 }
 
 impl Difference {
-    /// What changes from one to the other.
+    /// Compares two modules.
     pub(super) fn between(old: &Side, new: &Side) -> Self {
         let (before, after) = (&old.description, &new.description);
         let mut difference = Self {
             old: Named::new(old),
             new: Named::new(new),
-            obstacles: Vec::new(),
-            going_back: going_back(old, new),
+            incompatibilities: Vec::new(),
+            revert: revert(old, new),
             capabilities_added: new.capabilities.difference(&old.capabilities).copied().collect(),
             capabilities_removed: old.capabilities.difference(&new.capabilities).copied().collect(),
             secret_kinds_added: missing(&after.secret_kinds, &before.secret_kinds),
@@ -63,26 +65,26 @@ impl Difference {
             special_paths: special_paths(before, after),
             changes: old.surface.as_ref().ok().zip(new.surface.as_ref().ok()).map(|(old, new)| changes(old, new)),
         };
-        difference.obstacles = difference.find_obstacles(old, new);
+        difference.incompatibilities = difference.find_incompatibilities(old, new);
         let unknown = [&old.surface, &new.surface].into_iter().filter_map(|surface| surface.as_ref().err().cloned());
-        difference.obstacles.extend(unknown);
+        difference.incompatibilities.extend(unknown);
         difference
     }
 
-    fn find_obstacles(&self, old: &Side, new: &Side) -> Vec<String> {
-        let mut obstacles: Vec<_> =
+    fn find_incompatibilities(&self, old: &Side, new: &Side) -> Vec<String> {
+        let mut found: Vec<_> =
             Incompatibility::between(&old.manifest(), &new.manifest()).iter().map(Incompatibility::to_string).collect();
         if old.id.engine == new.id.engine && old.digest != new.digest {
-            obstacles.extend(version_incompatibility(&old.id, &new.id));
+            found.extend(version_incompatibility(&old.id, &new.id));
         }
         if !self.special_paths.is_empty() {
-            obstacles.push("its special paths differ, which the server learns with `plugin reload` only".to_owned());
+            found.push("its special paths differ, which the server learns with `plugin reload` only".to_owned());
         }
-        obstacles
+        found
     }
 }
 
-/// None where it is newer.
+/// Why the version of the new module is no update; `None` if it is.
 fn version_incompatibility(old: &ModuleId, new: &ModuleId) -> Option<String> {
     let (old, new) = (&old.version, &new.version);
     match new.cmp(old) {
@@ -92,10 +94,10 @@ fn version_incompatibility(old: &ModuleId, new: &ModuleId) -> Option<String> {
     }
 }
 
-fn going_back(old: &Side, new: &Side) -> GoingBack {
+fn revert(old: &Side, new: &Side) -> Revert {
     let (before, after) = (old.description.storage_versions, new.description.storage_versions);
     if old.id.engine != new.id.engine {
-        return GoingBack { possible: false, text: "no engine reads what another one writes".to_owned() };
+        return Revert { possible: false, text: "no engine reads what another one writes".to_owned() };
     }
     let possible = (before.readable_from..=before.written).contains(&after.written);
     let text = if possible {
@@ -104,10 +106,10 @@ fn going_back(old: &Side, new: &Side) -> GoingBack {
         let (written, from, to) = (after.written, before.readable_from, before.written);
         format!("the new one writes storage version {written}, and the old one reads {from} to {to}")
     };
-    GoingBack { possible, text }
+    Revert { possible, text }
 }
 
-/// Those of `all` that are not in `others`.
+/// The items of `all` that are not in `others`.
 fn missing<T: Clone + PartialEq>(all: &[T], others: &[T]) -> Vec<T> {
     all.iter().filter(|item| !others.contains(item)).cloned().collect()
 }
@@ -154,15 +156,15 @@ impl Report for Difference {
         }
         let said = |change: &&Change| change.text.clone();
         let (breaking, other): (Vec<_>, Vec<_>) = self.changes.iter().flatten().partition(|change| change.breaking);
-        let going_back = format!("{}: {}", if self.going_back.possible { "yes" } else { "NO" }, self.going_back.text);
+        let revert = format!("{}: {}", if self.revert.possible { "yes" } else { "NO" }, self.revert.text);
         let capabilities = [
             said_of(&self.capabilities_added, "is new"),
             said_of(&self.capabilities_removed, "is not asked for any more"),
         ];
         let kinds = [said_of(&self.secret_kinds_added, "is new"), said_of(&self.secret_kinds_removed, "is gone")];
         let sections: [(&str, Vec<String>); 7] = [
-            ("Does not go live by itself", self.obstacles.clone()),
-            ("Can one go back afterwards", vec![going_back]),
+            ("Is not activated automatically", self.incompatibilities.clone()),
+            ("Would a revert be possible", vec![revert]),
             ("Clients may fail", breaking.iter().map(said).collect()),
             ("Special paths", self.special_paths.clone()),
             ("Capabilities", capabilities.concat()),

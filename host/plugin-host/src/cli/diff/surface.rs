@@ -1,10 +1,10 @@
-//! What clients of a module see: its paths with operations and fields, from its OpenAPI document.
+//! The paths of a module with operations and fields, as clients see them, from its OpenAPI document.
 
 use std::collections::BTreeMap;
 
 use serde_json::{Map, Value};
 
-/// Paths by their template, with the names in braces left out: those are for people only.
+/// Paths by their template, without the names in braces, which do not matter to clients.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(super) struct Surface {
     pub(super) paths: BTreeMap<String, Path>,
@@ -13,9 +13,9 @@ pub(super) struct Surface {
 /// One path.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(super) struct Path {
-    /// As it is written, such as `config/{org}`.
+    /// The template with names, such as `config/{org}`.
     pub(super) template: String,
-    /// By the word that the server's command line has for them.
+    /// Operations by their word on the server's command line.
     pub(super) operations: BTreeMap<&'static str, Operation>,
 }
 
@@ -35,7 +35,7 @@ pub(super) struct Field {
 }
 
 impl Surface {
-    /// What cannot be understood is left out: the document is a stranger's.
+    /// Leaves out parts that are no OpenAPI: the module is not trusted.
     pub(super) fn of(document: &Value) -> Self {
         let paths = document.get("paths").and_then(Value::as_object).into_iter().flatten();
         let paths = paths.map(|(template, item)| {
@@ -58,7 +58,7 @@ impl Path {
         for (method, word) in [("get", "read"), ("post", "write"), ("patch", "patch"), ("delete", "delete")] {
             let Some(spec) = item.get(method) else { continue };
             let operation = Operation::of(document, item, spec);
-            // A GET that lists has a parameter `list`; where it is required, it does nothing else.
+            // A GET that lists has a parameter `list`; if the parameter is required, the GET only lists.
             match parameters(spec).find(|parameter| text(parameter, "name") == "list") {
                 Some(list) if list.get("required") == Some(&Value::Bool(true)) => {
                     operations.insert("list", operation);
@@ -100,7 +100,7 @@ impl Field {
     }
 }
 
-/// The fields of a body's JSON schema, which may be named elsewhere in the document.
+/// The fields of a body's JSON schema, which may stand elsewhere in the document.
 fn schema_fields(document: &Value, body: Option<&Value>) -> BTreeMap<String, Field> {
     let schema = body.and_then(|body| body.pointer("/content/application~1json/schema"));
     let named = schema.and_then(|schema| schema.get("$ref")).and_then(Value::as_str);
@@ -154,7 +154,7 @@ mod tests {
     }
 
     #[test]
-    fn a_document_that_makes_no_sense_has_no_paths() {
+    fn a_document_that_is_no_openapi_has_no_paths() {
         for document in [json!(null), json!({"paths": 7}), json!({"paths": {"/x": []}, "components": "none"})] {
             assert!(Surface::of(&document).paths.values().all(|path| path.operations.is_empty()), "{document}");
         }

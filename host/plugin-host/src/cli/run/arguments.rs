@@ -1,18 +1,18 @@
-//! What `run` is told.
+//! The arguments of `run`.
 
 use std::path::PathBuf;
-use std::time::Duration;
 
 use clap::ValueEnum;
+use local_server::Leased;
 use serde_json::{Map, Value};
 use tracing::level_filters::LevelFilter;
 
-use super::lease::Leased;
 use super::values;
 use crate::EgressArgs;
 use crate::cli::module_file::ModuleFile;
 use crate::cli::output::Output;
 use crate::cli::{Failure, files};
+use crate::config::WAL_MIN_AGE;
 use crate::limits::RUN_INPUT_BYTES_MAX;
 
 /// `run OPERATION PATH [key=value …]`
@@ -33,17 +33,17 @@ pub struct Arguments {
     #[arg(long, value_name = "FILE")]
     pub(super) lease: Option<PathBuf>,
 
-    /// Ask for so much longer, on renew.
-    #[arg(long, value_name = "DURATION", default_value = "0s", value_parser = humantime::parse_duration)]
-    pub(super) increment: Duration,
+    /// Ask for this time to live, on renew.
+    #[arg(long, value_name = "DURATION")]
+    pub(super) increment: Option<humantime::Duration>,
 
     /// As for serving.
     #[command(flatten)]
     pub(super) egress: EgressArgs,
 
     /// As for serving.
-    #[arg(long, value_name = "DURATION", default_value = "10m", value_parser = humantime::parse_duration)]
-    pub(super) wal_min_age: Duration,
+    #[arg(long, value_name = "DURATION", default_value_t = WAL_MIN_AGE.into())]
+    pub(super) wal_min_age: humantime::Duration,
 
     /// Least important log lines to show, on stderr.
     #[arg(long, value_name = "LEVEL", default_value = "warn", value_parser = crate::config::level_parser())]
@@ -63,29 +63,24 @@ pub struct Arguments {
     values: Vec<String>,
 }
 
-/// What a client does.
+/// The operations of a client, and the periodic call of a server.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(super) enum Operation {
     Read,
-    /// A create where the module says that nothing is there, else an update.
+    /// A create if the module says that nothing is there, else an update.
     Write,
     List,
     Delete,
     Patch,
     Renew,
     Revoke,
-    /// What a server asks for once a minute.
+    /// The call that a server makes once a minute.
     Rollback,
     /// Help text of a path; of the module without one.
     Help,
 }
 
 impl Operation {
-    /// Are its fields query parameters, which are text?
-    fn takes_query(self) -> bool {
-        matches!(self, Self::Read | Self::List | Self::Delete | Self::Help)
-    }
-
     fn is_about_a_lease(self) -> bool {
         matches!(self, Self::Renew | Self::Revoke)
     }
@@ -97,7 +92,7 @@ impl Arguments {
         let mut fields: Vec<&str> = self.values.iter().map(String::as_str).collect();
         let mut path = self.path.as_deref().unwrap_or_default();
         if self.operation == Operation::Rollback {
-            // It has no path.
+            // A rollback has no path.
             fields.splice(0..0, self.path.as_deref());
             path = "";
         }
@@ -116,20 +111,13 @@ impl Arguments {
         if self.lease.is_some() {
             return Err(Failure::Usage("`--lease` is for renew and revoke".to_owned()));
         }
-        let data = values::parse(&fields)?;
-        let data = if self.operation.takes_query() { values::as_query(data) } else { data };
-        Ok((path.trim_matches('/').to_owned(), data))
+        Ok((path.trim_matches('/').to_owned(), values::parse(&fields)?))
     }
 
     /// The lease of the named file.
     pub(super) fn lease_file(&self) -> Result<Option<Leased>, Failure> {
         let Some(path) = &self.lease else { return Ok(None) };
-        let bytes = if path.as_os_str() == "-" {
-            files::read_stdin(RUN_INPUT_BYTES_MAX)?
-        } else {
-            files::read(path, RUN_INPUT_BYTES_MAX)?
-        };
-        let lease = serde_json::from_slice(&bytes);
+        let lease = serde_json::from_slice(&files::read_or_stdin(path, RUN_INPUT_BYTES_MAX)?);
         lease.map(Some).map_err(|error| Failure::Not(format!("`{}` holds no lease: {error}", path.display())))
     }
 }

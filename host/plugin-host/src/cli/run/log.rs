@@ -10,13 +10,13 @@ use tracing_subscriber::layer::{Context, Layer, SubscriberExt as _};
 
 use crate::cli::output::printable;
 
-/// What writes lines: the rest of the program has only warnings to add.
+/// Targets whose lines are shown from the level on. From the rest of the program only warnings are shown.
 const SOURCES: [&str; 2] = ["guest", "component_runtime"];
 
-/// Shows lines from this level on. Once in a process.
+/// Shows lines from this level on.
 pub(super) fn install(level: LevelFilter) {
     let lines = tracing_subscriber::registry().with(Lines { level });
-    // Fails where a test has installed one before.
+    // Fails if a test has installed a subscriber before.
     let _ = tracing::subscriber::set_global_default(lines);
 }
 
@@ -35,7 +35,7 @@ impl<S: Subscriber> Layer<S> for Lines {
         let mut line = Line::default();
         event.record(&mut line);
         let text = format!("[{}] {}{}", event.metadata().level(), line.message, line.fields);
-        // Nobody is left to tell when stderr is gone.
+        // An error on stderr has no other place to go.
         let _ = writeln!(std::io::stderr(), "{}", printable(&text).replace('\n', " "));
     }
 }

@@ -1,14 +1,13 @@
-//! What `run` prints: as the server's own command line, or all of it as JSON.
+//! The output of `run`, in the form of the server's own command line, or all of it as JSON.
 
 use std::io::Write as _;
 use std::time::Duration;
 
+use local_server::{Lease, Outcome};
 use serde::Serialize;
 use serde_json::Value;
 
 use super::arguments::Operation;
-use super::lease::Lease;
-use super::outcome::Outcome;
 use crate::cli::output::{Format, columns, printable};
 
 /// One request's answer.
@@ -19,7 +18,7 @@ pub(super) struct Report {
     data: Value,
     warnings: Vec<String>,
     errors: Vec<String>,
-    /// Of an error: what a server would write to its log only.
+    /// The cause of an error, which a server would write only to its log.
     cause: Option<String>,
     lease: Option<Lease>,
     #[serde(skip)]
@@ -29,12 +28,12 @@ pub(super) struct Report {
 }
 
 impl Report {
-    pub(super) fn new(operation: Operation, path: String, outcome: Outcome) -> Self {
-        let Outcome { status, data, warnings, errors, cause, lease } = outcome;
+    pub(super) fn new(operation: Operation, path: String, outcome: Outcome, cause: Option<String>) -> Self {
+        let Outcome { status, data, warnings, errors, lease } = outcome;
         Self { status, data, warnings, errors, cause, lease, operation, path }
     }
 
-    /// Tells people on stderr what went wrong, warnings, and that what was done is not kept.
+    /// Writes errors and warnings to stderr for people, and that changes are not kept without a storage file.
     pub(super) fn note(&self, format: Format, is_kept: bool) {
         if format != Format::Text {
             return;
@@ -44,7 +43,7 @@ impl Report {
         if !is_kept && (!only_looks || self.lease.is_some()) {
             text += "Note: storage was in memory and is gone now; `--storage FILE` keeps it.\n";
         }
-        // Nobody is left to tell when stderr is gone.
+        // An error on stderr has no other place to go.
         let _ = std::io::stderr().write_all(printable(&text).as_bytes());
     }
 
@@ -112,7 +111,7 @@ impl crate::cli::output::Report for Report {
     }
 }
 
-/// Text as it is, all else as JSON.
+/// A text as it is, another value as JSON.
 fn shown(value: &Value) -> String {
     value.as_str().map_or_else(|| value.to_string(), str::to_owned)
 }

@@ -1,31 +1,32 @@
-//! A mount's storage, and its leases, in one file (redb) or in memory.
+//! The storage and the leases of a mount, in one file (redb) or in memory.
 //!
-//! Each write outside a transaction is one of its own. Nothing is encrypted: there is no seal here.
+//! Each write outside a transaction is a transaction of the file. Nothing is encrypted, as there is no seal.
 
 use std::collections::hash_map::RandomState;
 use std::hash::BuildHasher as _;
 use std::path::Path;
 use std::sync::Arc;
+use std::time::SystemTime;
 
 use async_trait::async_trait;
-use component_runtime::capability::{Storage, StorageEntry, StorageError, StorageView, Transaction};
+use envelope::{Storage, StorageEntry, StorageError, StorageView, Transaction};
+use local_server::{Leased, Leases};
 use redb::backends::{FileBackend, InMemoryBackend};
 use redb::{
     Database, DatabaseError, ReadableDatabase as _, ReadableTable as _, StorageBackend, TableDefinition,
     WriteTransaction,
 };
 
-use super::lease::Leased;
 use super::table::{self, ENTRIES, children, entry, failed};
 use super::transaction::FileTransaction;
 use crate::cli::{Failure, files};
 
-/// Lease ID to JSON.
+/// The leases as JSON, by ID.
 const LEASES: TableDefinition<'_, &str, &str> = TableDefinition::new("leases");
-/// What is known of the mount.
+/// The backend UUID, and the number of leases that were made.
 const MOUNT: TableDefinition<'_, &str, &str> = TableDefinition::new("mount");
 
-/// Clones share it.
+/// The storage. Clones share one.
 #[derive(Clone)]
 pub(super) struct FileStorage {
     database: Arc<Database>,
@@ -33,10 +34,10 @@ pub(super) struct FileStorage {
 }
 
 impl FileStorage {
-    /// The file's, made where it is not there; in memory without one.
+    /// Opens a storage file, and makes the file if needed; without a path, in memory.
     ///
     /// # Errors
-    /// When it cannot be opened, is of another kind, or is open in another process.
+    /// When the file cannot be opened, is no storage file, or is open in another process.
     pub(super) fn open(path: Option<&Path>) -> Result<Self, Failure> {
         let Some(path) = path else {
             return Self::start(InMemoryBackend::new()).map_err(|text| wrong("memory", &text));
@@ -56,44 +57,9 @@ impl FileStorage {
         Ok(Self { database: Arc::new(database), backend_uuid })
     }
 
-    /// The mount's, made with the file.
+    /// The UUID of the mount, which was made with the file.
     pub(super) fn backend_uuid(&self) -> &str {
         &self.backend_uuid
-    }
-
-    /// A name for a lease, unique in this file.
-    pub(super) fn new_lease_id(&self, path: &str) -> Result<String, StorageError> {
-        self.write(|writing| {
-            let mut mount = writing.open_table(MOUNT)?;
-            let before = mount.get("leases_made")?.and_then(|number| number.value().parse::<u64>().ok());
-            let number = before.unwrap_or_default() + 1;
-            mount.insert("leases_made", number.to_string().as_str())?;
-            Ok(format!("{path}/{number}"))
-        })
-    }
-
-    /// Keeps a lease; one with this ID is replaced.
-    pub(super) fn put_lease(&self, leased: &Leased) -> Result<(), StorageError> {
-        let json = serde_json::to_string(leased).map_err(failed)?;
-        self.write(|writing| {
-            writing.open_table(LEASES)?.insert(leased.lease.id.as_str(), json.as_str())?;
-            Ok(())
-        })
-    }
-
-    /// Forgets a lease.
-    pub(super) fn remove_lease(&self, id: &str) -> Result<(), StorageError> {
-        self.write(|writing| {
-            writing.open_table(LEASES)?.remove(id)?;
-            Ok(())
-        })
-    }
-
-    /// None = there is no such lease.
-    pub(super) fn lease(&self, id: &str) -> Result<Option<Leased>, StorageError> {
-        let table = self.database.begin_read().map_err(failed)?.open_table(LEASES).map_err(failed)?;
-        let Some(json) = table.get(id).map_err(failed)? else { return Ok(None) };
-        serde_json::from_str(json.value()).map(Some).map_err(failed)
     }
 
     fn write<T>(&self, work: impl FnOnce(&WriteTransaction) -> Result<T, redb::Error>) -> Result<T, StorageError> {
@@ -109,7 +75,45 @@ impl FileStorage {
     }
 }
 
-/// Makes the tables, so that readers find them, and the mount's UUID; one that is there stays.
+impl Leases for FileStorage {
+    fn now(&self) -> SystemTime {
+        SystemTime::now()
+    }
+
+    /// The ID is unique in this file.
+    fn new_id(&self, path: &str) -> Result<String, StorageError> {
+        self.write(|writing| {
+            let mut mount = writing.open_table(MOUNT)?;
+            let before = mount.get("leases_made")?.and_then(|number| number.value().parse::<u64>().ok());
+            let number = before.unwrap_or_default() + 1;
+            mount.insert("leases_made", number.to_string().as_str())?;
+            Ok(format!("{path}/{number}"))
+        })
+    }
+
+    fn get(&self, id: &str) -> Result<Option<Leased>, StorageError> {
+        let table = self.database.begin_read().map_err(failed)?.open_table(LEASES).map_err(failed)?;
+        let Some(json) = table.get(id).map_err(failed)? else { return Ok(None) };
+        serde_json::from_str(json.value()).map(Some).map_err(failed)
+    }
+
+    fn put(&self, leased: Leased) -> Result<(), StorageError> {
+        let json = serde_json::to_string(&leased).map_err(failed)?;
+        self.write(|writing| {
+            writing.open_table(LEASES)?.insert(leased.lease.id.as_str(), json.as_str())?;
+            Ok(())
+        })
+    }
+
+    fn remove(&self, id: &str) -> Result<(), StorageError> {
+        self.write(|writing| {
+            writing.open_table(LEASES)?.remove(id)?;
+            Ok(())
+        })
+    }
+}
+
+/// Makes the tables, so that readers find them, and the mount's UUID if there is none.
 fn prepare(database: &Database) -> Result<String, redb::Error> {
     let writing = database.begin_write()?;
     writing.open_table(ENTRIES)?;
@@ -123,7 +127,7 @@ fn prepare(database: &Database) -> Result<String, redb::Error> {
     Ok(backend_uuid)
 }
 
-/// In the form of a UUID. It tells mounts apart and keeps nothing secret, so the hash maps' own seed is enough.
+/// A new UUID. The UUID tells mounts apart and protects no secret, so the random seed of hash maps is enough.
 fn unique() -> String {
     let [high, low] = [0, 1].map(|turn| RandomState::new().hash_one((std::process::id(), turn)));
     let hex = format!("{high:016x}{low:016x}");

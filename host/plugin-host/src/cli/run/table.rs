@@ -1,12 +1,12 @@
-//! The table of a mount's entries in a storage file, as storage and transactions read and write it.
+//! The table of entries in a storage file.
 
-use component_runtime::capability::{StorageEntry, StorageError};
+use envelope::{StorageEntry, StorageError};
 use redb::{Database, ReadableTable, TableDefinition, WriteTransaction};
 
-/// Key to seal-wrap mark and value.
+/// Seal-wrap mark and value, by key.
 pub(super) const ENTRIES: TableDefinition<'_, &str, (bool, &[u8])> = TableDefinition::new("entries");
 
-/// Does the work in a transaction of the file.
+/// Works in a transaction of the file.
 pub(super) fn write<T>(
     database: &Database,
     work: impl FnOnce(&WriteTransaction) -> Result<T, redb::Error>,
@@ -21,7 +21,7 @@ pub(super) fn failed(error: impl ToString) -> StorageError {
     StorageError::Failed(format!("storage file: {}", error.to_string()))
 }
 
-/// One entry of any view of the table.
+/// Reads an entry from the table or a snapshot of the table.
 pub(super) fn entry(
     table: &impl ReadableTable<&'static str, (bool, &'static [u8])>,
     key: &str,
@@ -44,7 +44,7 @@ pub(super) fn children(
     for found in table.range(format!("{prefix}{after}").as_str()..)? {
         let (key, _) = found?;
         let Some(rest) = key.value().strip_prefix(prefix) else { break };
-        let name = rest.find('/').map_or(rest, |slash| &rest[..=slash]);
+        let name = child(rest);
         if name <= after || names.last().is_some_and(|last| last == name) {
             continue;
         }
@@ -54,4 +54,9 @@ pub(super) fn children(
         names.push(name.to_owned());
     }
     Ok(names)
+}
+
+/// `a/` of `a/b/c`.
+pub(super) fn child(rest: &str) -> &str {
+    rest.find('/').map_or(rest, |slash| &rest[..=slash])
 }

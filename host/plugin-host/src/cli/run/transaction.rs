@@ -1,14 +1,14 @@
-//! A transaction as OpenBao's: it sees the storage of its beginning and its own writes; its commit fails where
-//! another wrote what it read.
+//! A transaction with the rules of OpenBao: it sees the storage of its beginning and its own writes, and the commit fails
+//! if another transaction wrote what this one read.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use async_trait::async_trait;
-use component_runtime::capability::{StorageEntry, StorageError, StorageView, Transaction};
+use envelope::{StorageEntry, StorageError, StorageView, Transaction};
 use redb::{Database, ReadOnlyTable, ReadableTable};
 
-use super::table::{self, ENTRIES, children, entry, failed};
+use super::table::{self, ENTRIES, child, children, entry, failed};
 
 type Snapshot = ReadOnlyTable<&'static str, (bool, &'static [u8])>;
 
@@ -19,12 +19,12 @@ pub(super) struct FileTransaction {
     doings: Mutex<Doings>,
 }
 
-/// What it read and wrote.
+/// The reads and writes of a transaction.
 #[derive(Default)]
 struct Doings {
     touched: BTreeSet<String>,
     listed: BTreeSet<String>,
-    /// None = deleted.
+    /// `None` = deleted.
     written: BTreeMap<String, Option<StorageEntry>>,
 }
 
@@ -43,7 +43,7 @@ impl FileTransaction {
         doings.written.insert(key, entry);
     }
 
-    /// The names of the snapshot, with what was written and without what was deleted.
+    /// The names of the snapshot, with written and without deleted entries.
     fn names(&self, prefix: &str, after: &str, limit: usize) -> Result<Vec<String>, StorageError> {
         let mut doings = self.doings();
         doings.listed.insert(prefix.to_owned());
@@ -61,13 +61,8 @@ impl FileTransaction {
     }
 }
 
-/// `a/` of `a/b/c`.
-fn child(rest: &str) -> &str {
-    rest.find('/').map_or(rest, |slash| &rest[..=slash])
-}
-
 impl Doings {
-    /// Did another write what this one read?
+    /// Has another transaction written what this one read?
     fn conflicts(
         &self,
         then: &Snapshot,

@@ -1,4 +1,4 @@
-//! Fields as the server's command line takes them (`go-secure-stdlib/kv-builder` of HashiCorp).
+//! Reads fields in the form of the server's command line (`go-secure-stdlib/kv-builder` of HashiCorp).
 
 use std::path::Path;
 
@@ -20,10 +20,8 @@ pub(super) fn parse(arguments: &[&str]) -> Result<Map<String, Value>, Failure> {
     let mut fields = Map::new();
     for &argument in arguments {
         match argument.split_once('=') {
-            _ if argument == "-" => all_of(&files::read_stdin(RUN_INPUT_BYTES_MAX)?, "stdin", &mut fields)?,
-            None if argument.starts_with('@') => {
-                let file = argument.trim_start_matches('@');
-                all_of(&files::read(Path::new(file), RUN_INPUT_BYTES_MAX)?, file, &mut fields)?;
+            None if argument == "-" || argument.starts_with('@') => {
+                all_of(argument.trim_start_matches('@'), &mut fields)?;
             }
             Some((key, value)) if !key.is_empty() => add(&mut fields, key, text(value)?.into()),
             _ => return Err(Failure::Usage(format!("`{argument}` is no field: expected `key=value`"))),
@@ -35,17 +33,22 @@ pub(super) fn parse(arguments: &[&str]) -> Result<Map<String, Value>, Failure> {
 /// `@file`, `-`, or the text itself; `\@` stands for an `@`.
 fn text(value: &str) -> Result<String, Failure> {
     let bytes = match value.strip_prefix('@') {
-        Some(file) => files::read(Path::new(file), RUN_INPUT_BYTES_MAX)?,
-        None if value == "-" => files::read_stdin(RUN_INPUT_BYTES_MAX)?,
+        Some(file) => read(file)?,
+        None if value == "-" => read(value)?,
         None if value.starts_with("\\@") => return Ok(value.replacen("\\@", "@", 1)),
         None => return Ok(value.to_owned()),
     };
     String::from_utf8(bytes).map_err(|_| Failure::Not(format!("`{value}` is no UTF-8 text")))
 }
 
-fn all_of(bytes: &[u8], name: &str, fields: &mut Map<String, Value>) -> Result<(), Failure> {
-    let object: Map<String, Value> = serde_json::from_slice(bytes)
-        .map_err(|error| Failure::Not(format!("`{name}` is no JSON object of fields: {error}")))?;
+fn read(file: &str) -> Result<Vec<u8>, Failure> {
+    files::read_or_stdin(Path::new(file), RUN_INPUT_BYTES_MAX)
+}
+
+/// Adds all fields of a file, or of stdin.
+fn all_of(file: &str, fields: &mut Map<String, Value>) -> Result<(), Failure> {
+    let object: Map<String, Value> = serde_json::from_slice(&read(file)?)
+        .map_err(|error| Failure::Not(format!("`{file}` is no JSON object of fields: {error}")))?;
     for (key, value) in object {
         add(fields, &key, value);
     }
@@ -62,16 +65,6 @@ fn add(fields: &mut Map<String, Value>, key: &str, value: Value) {
         Some(first) => Value::Array(vec![first, value]),
     };
     fields.insert(key.to_owned(), value);
-}
-
-/// Query parameters are text; a repeated one is a list of texts.
-pub(super) fn as_query(fields: Map<String, Value>) -> Map<String, Value> {
-    let text = |value: Value| if value.is_string() { value } else { Value::from(value.to_string()) };
-    let as_texts = |value| match value {
-        Value::Array(items) => items.into_iter().map(text).collect(),
-        other => text(other),
-    };
-    fields.into_iter().map(|(key, value)| (key, as_texts(value))).collect()
 }
 
 #[cfg(test)]
@@ -101,17 +94,11 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_field_is_named() {
+    fn an_argument_that_is_no_field_is_named() {
         for argument in ["key", "=value"] {
             assert!(matches!(parse(&[argument]), Err(Failure::Usage(text)) if text.contains(argument)), "{argument}");
         }
         assert!(matches!(parse(&["a=@missing-file"]), Err(Failure::Not(text)) if text.contains("missing-file")));
         assert!(matches!(parse(&["-", "a=-"]), Err(Failure::Usage(text)) if text.contains("once")));
-    }
-
-    #[test]
-    fn a_query_is_text() {
-        let Value::Object(data) = json!({"a": 1, "b": [true, "x"], "c": "t"}) else { panic!("no object") };
-        assert_eq!(Value::Object(as_query(data)), json!({"a": "1", "b": ["true", "x"], "c": "t"}));
     }
 }

@@ -29,7 +29,9 @@ pub(super) fn read(folder: &Path) -> Uses {
                 let inner = path.strip_prefix(folder).unwrap().with_extension("");
                 let names = inner.iter().map(|name| name.to_str().unwrap().to_owned());
                 let module = names.filter(|name| !["lib", "main", "mod"].contains(&name.as_str())).collect();
-                sources.insert(module, fs::read_to_string(&path).unwrap());
+                // The root of a program and that of its library are one module.
+                let text: &mut String = sources.entry(module).or_default();
+                text.push_str(&fs::read_to_string(&path).unwrap());
             }
         }
     }

@@ -2,7 +2,8 @@
 
 use std::collections::BTreeSet;
 
-use component_runtime::{SpecialPaths, StorageVersions};
+use component_runtime::StorageVersions;
+use envelope::SpecialPaths;
 use modules::Digest;
 use serde_json::json;
 
@@ -34,24 +35,24 @@ fn side(version: &str) -> Side {
     }
 }
 
-fn obstacles(old: &Side, new: &Side) -> String {
-    Difference::between(old, new).obstacles.join("\n")
+fn incompatibilities(old: &Side, new: &Side) -> String {
+    Difference::between(old, new).incompatibilities.join("\n")
 }
 
 #[test]
-fn a_newer_version_of_the_same_goes_live_and_back() {
+fn a_newer_version_of_the_same_engine_is_activated_and_can_be_reverted() {
     let difference = Difference::between(&side("1.0.0"), &side("1.1.0"));
-    assert!(difference.obstacles.is_empty() && difference.going_back.possible, "{difference:?}");
+    assert!(difference.incompatibilities.is_empty() && difference.revert.possible, "{difference:?}");
     assert!(difference.text().contains("fields are the same"), "{}", difference.text());
 }
 
 #[test]
-fn each_obstacle_is_named() {
+fn each_incompatibility_is_named() {
     let old = side("1.1.0");
     let changed = |change: fn(&mut Side)| {
         let mut new = side("1.2.0");
         change(&mut new);
-        obstacles(&old, &new)
+        incompatibilities(&old, &new)
     };
     let rows = [
         (changed(|new| new.id = id("other", "1.2.0")), "`force` gives it to `other`"),
@@ -83,13 +84,13 @@ fn each_obstacle_is_named() {
 fn between_two_engines_there_is_no_way_back() {
     let mut other = side("1.1.0");
     other.id = id("other", "1.1.0");
-    assert!(!Difference::between(&side("1.0.0"), &other).going_back.possible);
+    assert!(!Difference::between(&side("1.0.0"), &other).revert.possible);
 }
 
 #[test]
 fn the_same_bytes_are_said_to_be_the_same() {
     let difference = Difference::between(&side("1.0.0"), &side("1.0.0"));
-    assert!(difference.obstacles.is_empty() && difference.text().contains("The same bytes"), "{}", difference.text());
+    assert!(difference.incompatibilities.is_empty() && difference.text().contains("The same bytes"), "{}", difference.text());
 }
 
 #[test]

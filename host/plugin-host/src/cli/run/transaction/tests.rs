@@ -1,5 +1,5 @@
 #![expect(clippy::unwrap_used, reason = "tests")]
-use component_runtime::capability::Storage as _;
+use envelope::Storage as _;
 
 use super::*;
 use crate::cli::run::storage::FileStorage;
@@ -35,7 +35,7 @@ async fn lists_direct_children_with_folders_in_pages() {
 }
 
 #[tokio::test]
-async fn what_a_transaction_does_is_seen_inside_only_until_it_is_committed() {
+async fn writes_of_a_transaction_are_visible_outside_only_after_the_commit() {
     let storage = storage(&["kept", "gone"]).await;
     let transaction = storage.begin().await.unwrap().unwrap();
     transaction.put(entry_of("new", "1")).await.unwrap();
@@ -49,7 +49,7 @@ async fn what_a_transaction_does_is_seen_inside_only_until_it_is_committed() {
 }
 
 #[tokio::test]
-async fn a_transaction_that_is_dropped_did_nothing_and_holds_up_nobody() {
+async fn a_dropped_transaction_changes_nothing_and_blocks_nobody() {
     let storage = storage(&[]).await;
     let transaction = storage.begin().await.unwrap().unwrap();
     transaction.put(entry_of("k", "1")).await.unwrap();
@@ -59,7 +59,7 @@ async fn a_transaction_that_is_dropped_did_nothing_and_holds_up_nobody() {
 }
 
 #[tokio::test]
-async fn a_commit_fails_where_another_wrote_what_was_read() {
+async fn a_commit_fails_if_another_transaction_wrote_what_this_one_read() {
     let storage = storage(&["k", "other", "list/a"]).await;
     let begin = async || storage.begin().await.unwrap().unwrap();
     let (reads, writes, lists, elsewhere) = (begin().await, begin().await, begin().await, begin().await);

@@ -1,7 +1,7 @@
-//! The command line: serving where no command is named, which is how the server starts us, and commands for people.
+//! The command line. Without a command the program serves, as the server starts it; the commands are for people.
 //!
-//! Exit codes: 0 all is well, 1 the thing is not so, 2 the module answered with an error (as the server's own
-//! command line does), 64 wrong usage.
+//! Exit codes: 0 for success, 1 for a failure, 2 if the module answered with an error (as the server's own command line
+//! does), 64 for wrong usage.
 
 mod diff;
 mod files;
@@ -74,10 +74,10 @@ impl CommandLine {
     /// Names the argument and its value; also what `--help` and `--version` print, as clap does.
     pub fn parse_args(args: impl IntoIterator<Item = OsString>) -> Result<Self, Stop> {
         let args: Vec<OsString> = args.into_iter().collect();
-        // The old plugin's flags come from old registrations, which name no command.
+        // The flags of the Go plugin come from old registrations, which name no command.
         let by_hand = args.get(1).is_some_and(|first| first == "module" || first == "run");
         let args = if by_hand { args } else { without_legacy_flags(args) };
-        // A server waits for the start, and need not wait for the parsers of commands; wrong arguments may.
+        // A server waits for the start, so serving needs no parsers of commands. With wrong arguments they are used.
         if !by_hand && let Ok(Serving { config }) = Serving::try_parse_from(&args) {
             return Ok(Self { serving: config, command: None });
         }
@@ -93,7 +93,7 @@ struct Serving {
     config: Config,
 }
 
-/// Why arguments lead to nothing that runs.
+/// Why the arguments start nothing.
 #[derive(Debug)]
 pub struct Stop {
     pub(crate) error: clap::Error,
@@ -101,8 +101,8 @@ pub struct Stop {
 }
 
 impl Stop {
-    /// Ends. Help and version are no fault and go to stdout, where a server that started us reads no handshake.
-    /// A server logs one line; people read several.
+    /// Prints the reason and ends. Help and version are no fault and go to stdout, where a server would read no handshake.
+    /// A server gets one line, a person several.
     #[must_use]
     pub fn end(&self) -> ExitCode {
         let is_fault = self.error.use_stderr();
@@ -123,16 +123,16 @@ impl Stop {
     }
 }
 
-/// Why a command did not do what it was asked.
+/// Why a command failed.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Failure {
-    /// It is not so, or did not work: exit 1.
+    /// The command failed: exit 1.
     Not(String),
-    /// It was asked for in the wrong way: exit 64.
+    /// The arguments are wrong: exit 64.
     Usage(String),
 }
 
-/// Does what was asked.
+/// Executes a command.
 #[must_use]
 pub fn execute(command: Command) -> ExitCode {
     let done = match command {
@@ -148,7 +148,7 @@ pub fn execute(command: Command) -> ExitCode {
         Err(Failure::Not(text)) => (ExitCode::FAILURE, text),
         Err(Failure::Usage(text)) => (ExitCode::from(EXIT_USAGE), text),
     };
-    // Nobody is left to tell when stderr is gone.
+    // An error on stderr has no other place to go.
     let _ = writeln!(std::io::stderr(), "error: {text}");
     code
 }

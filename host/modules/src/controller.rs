@@ -27,7 +27,6 @@ mod revert;
 mod schedule;
 mod select;
 mod select_request;
-mod source;
 mod state;
 mod store;
 mod task;
@@ -39,13 +38,13 @@ use std::sync::Arc;
 use std::time::SystemTime;
 
 use arc_swap::{ArcSwap, ArcSwapOption};
-use component_runtime::capability::Storage;
-use component_runtime::{InvokeError, Mount, Request, Response, Runtime};
+use component_runtime::{InvokeError, Mount, Runtime};
+use envelope::{Request, Response, Storage};
 use thiserror::Error;
 use tokio::sync::Notify;
 use tokio::time::Instant;
 
-use crate::{Digest, LoadedModule, ModuleId, Rejection};
+use crate::{Digest, LoadedModule, ModuleId, Rejection, Source};
 use active::Active;
 use advertised::AdvertisedPaths;
 use failed_attempts::FailedAttempts;
@@ -58,7 +57,6 @@ pub use manifest::ModuleManifest;
 pub use outcome::{CallError, Done};
 pub use report::{CandidateReport, Condition, Report, Serving};
 pub use select_request::{SelectRequest, VersionSelector};
-pub use source::Source;
 pub use state::state_key;
 pub use update_check::Incompatibility;
 
@@ -117,6 +115,17 @@ pub enum ServeError {
     /// The module was called and failed.
     #[error(transparent)]
     Invoke(InvokeError),
+}
+
+impl ServeError {
+    /// The error that the server gets: a mount without a module answers 503, so that the client retries.
+    #[must_use]
+    pub fn to_error(&self, request_id: &str) -> envelope::Error {
+        match self {
+            Self::Invoke(failure) => failure.to_error(request_id),
+            Self::NoModule(rejection) => envelope::Error::Coded { code: 503, message: rejection.to_string() },
+        }
+    }
 }
 
 impl ModuleController {

@@ -1,8 +1,7 @@
-//! The only code that knows both the wire's types and this crate's own.
+//! The only code that knows both the types of the wire and those of [`envelope`].
 //!
-//! Total in both directions and free of I/O: whatever a server sends becomes
-//! a request or an error, whatever a backend answers becomes valid on the
-//! wire. Durations are nanoseconds there, dynamic data is JSON text.
+//! The translation is total in both directions and does no I/O: each message of a server becomes a request or an error,
+//! and each answer of a backend becomes valid on the wire. The wire has durations as nanoseconds, dynamic data as JSON.
 
 mod error;
 mod mount;
@@ -19,9 +18,5 @@ pub(crate) use server::{
     entity_from_pb, replication_state_from_pb, server_version_from_pb, status_text, storage_entry_from_pb,
     storage_entry_into_pb, storage_outcome, storage_status, system_view_outcome, ttl_from_pb,
 };
-
 #[cfg(any(test, feature = "testing"))]
-pub(crate) use self::{
-    error::error_from_pb, mount::special_paths_from_pb, request::request_into_pb, response::response_from_pb,
-    time::nanos_from_duration,
-};
+pub(crate) use time::{duration_from_nanos, nanos_from_duration};

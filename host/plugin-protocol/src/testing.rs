@@ -6,8 +6,8 @@
 //!
 //! ```no_run
 //! # async fn example() -> Result<(), Box<dyn std::error::Error>> {
+//! use envelope::Operation;
 //! use plugin_protocol::testing::{Launch, MountOptions, request};
-//! use plugin_protocol::Operation;
 //!
 //! let plugin = Launch::new("target/release/plugin").start().await?;
 //! let mount = plugin.mount(MountOptions::default()).await?;
@@ -25,11 +25,12 @@ mod process;
 mod storage;
 mod storage_service;
 mod system_view;
+pub(crate) mod translate;
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use envelope::{Error, Operation, Request};
 use thiserror::Error as ThisError;
 
 pub use self::launch::Launch;
@@ -37,7 +38,7 @@ pub use self::mount::{Announce, Mount, MountOptions};
 pub use self::process::PluginProcess;
 pub use self::storage::{MemoryStorage, StorageKind};
 pub use self::system_view::MemorySystemView;
-use crate::{Error, Factory, Identity, Operation, Request, ServeOptions, serve};
+use crate::{Factory, ServeOptions, serve};
 
 /// Name and value of the cookie that makes a secrets engine's process serve.
 pub const COOKIE: (&str, &str) = (crate::handshake::COOKIE_NAME, crate::handshake::COOKIE_VALUE);
@@ -88,18 +89,7 @@ impl From<std::io::Error> for TestError {
 /// A request with an id and nothing else.
 #[must_use]
 pub fn request(operation: Operation, path: &str, data: &str) -> Request {
-    Request {
-        id: format!("request-{path}"),
-        operation,
-        path: path.to_owned(),
-        data: data.to_owned(),
-        mount_point: "mount/".to_owned(),
-        mount_accessor: String::new(),
-        identity: Identity::default(),
-        lease: None,
-        headers: BTreeMap::new(),
-        timeout: None,
-    }
+    Request { id: format!("request-{path}"), mount_point: "mount/".to_owned(), ..Request::new(operation, path, data) }
 }
 
 /// As [`serve`], with another time for the server to begin to use the plugin.

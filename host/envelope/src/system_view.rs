@@ -1,50 +1,46 @@
-//! `secrets-engine:host/system-view`: settings of the mount and of the server.
+//! Settings of the mount and of the server.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use thiserror::Error;
 
-/// Why a question was not answered.
-#[derive(Clone, Debug, PartialEq, Eq, Error)]
-pub enum SystemViewError {
-    /// This server does not offer it.
-    #[error("the server does not offer this")]
-    Unsupported,
-    /// The server's text.
-    #[error("{0}")]
-    Failed(String),
-}
+use crate::SystemViewError;
+
+/// 32 days: the time of leases that name none, and the longest of any lease, on a server with the settings that it is
+/// delivered with (`internal/vault/core.go` of OpenBao).
+pub const SERVER_LEASE_TTL: Duration = Duration::from_secs(32 * 24 * 60 * 60);
 
 /// How this node takes part in replication.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct ReplicationState {
-    /// Writes to shared storage are forwarded.
+    /// The node forwards writes to shared storage.
     pub performance_secondary: bool,
-    /// All writes are forwarded.
+    /// The node forwards all writes.
     pub performance_standby: bool,
-    /// Serves nothing.
+    /// The node serves nothing.
     pub dr_secondary: bool,
 }
 
 /// An identity entity.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[expect(missing_docs, reason = "the names are the server's")]
 pub struct Entity {
-    /// Its ID.
     pub id: String,
-    /// Its name.
     pub name: String,
-    /// Its metadata.
     pub metadata: BTreeMap<String, String>,
 }
 
-/// What the server knows of the mount. The defaults are the answers for a mount that no server has.
+/// What the server knows of the mount. A method that an implementation leaves out answers for a mount without a server.
 #[async_trait]
 #[expect(missing_docs, reason = "the names are the server's; meanings in the WIT")]
 pub trait SystemView: Send + Sync {
-    async fn default_lease_ttl(&self) -> Result<Duration, SystemViewError>;
-    async fn max_lease_ttl(&self) -> Result<Duration, SystemViewError>;
+    async fn default_lease_ttl(&self) -> Result<Duration, SystemViewError> {
+        Ok(SERVER_LEASE_TTL)
+    }
+    async fn max_lease_ttl(&self) -> Result<Duration, SystemViewError> {
+        Ok(SERVER_LEASE_TTL)
+    }
     async fn tainted(&self) -> Result<bool, SystemViewError> {
         Ok(false)
     }

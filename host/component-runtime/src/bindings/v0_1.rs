@@ -1,6 +1,17 @@
 //! `secrets-engine:world@0.1.0`: generated bindings, and the host functions that its guests import.
 //!
-//! Thin by intent: counts against the quota, calls the capability, converts the error.
+//! A host function counts against the quota, calls the capability and converts the error, and no more.
+
+/// Lets a call through that the quota grants. Otherwise answers the guest with this error, or traps.
+macro_rules! granted {
+    ($granted:expr, $refused:expr) => {
+        match $granted {
+            Ok(()) => {}
+            Err(crate::capability::QuotaError::Refuse(reached)) => return Ok(Err($refused(reached.to_string()))),
+            Err(crate::capability::QuotaError::Stop(reached)) => return Err(reached.into()),
+        }
+    };
+}
 
 mod convert;
 mod locks;

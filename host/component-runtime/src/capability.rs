@@ -1,7 +1,6 @@
-//! What the host offers to guests: one file for each imported interface.
+//! The interfaces that the host offers to guests, as far as they need more than the traits of [`envelope`].
 //!
-//! Traits here; storage and system view are implemented by the embedder. What the WIT of one version looks
-//! like is known to `bindings` only.
+//! Only `bindings` knows the WIT of a version.
 
 mod locks;
 mod logging;
@@ -9,13 +8,9 @@ mod nothing;
 mod quota;
 mod read_only;
 mod reserved;
-mod storage;
-mod system_view;
 
 pub use nothing::Nothing;
 pub use reserved::{RESERVED_PATH, RESERVED_PREFIX};
-pub use storage::{Storage, StorageEntry, StorageError, StorageView, Transaction};
-pub use system_view::{Entity, ReplicationState, SystemView, SystemViewError};
 
 pub(crate) use locks::{LockGuard, LockTable};
 pub(crate) use logging::{LogBudget, LogLevel, LogLine, LogRate};

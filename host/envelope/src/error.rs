@@ -1,47 +1,47 @@
-//! Errors that cross the wire, one variant for each `ProtoError` type
-//! (`sdk/logical/error.go` and `sdk/plugin/pb/backend.proto` of the server).
+//! Errors of requests, one variant for each type that the server knows (`sdk/logical/error.go` and
+//! `sdk/plugin/pb/backend.proto`), and errors of the calls to the server.
 
 use thiserror::Error as ThisError;
 
-/// Why a request failed.
+/// Why a request failed. The server answers the status that is named beside the variant.
 #[derive(Clone, Debug, PartialEq, Eq, ThisError)]
 pub enum Error {
-    /// Type 0: 500, unless the server knows the text.
+    /// 500, unless the server knows the text.
     #[error("{0}")]
     Plain(String),
-    /// Type 1.
+    /// A text for the client; 500.
     #[error("{0}")]
     User(String),
-    /// Type 2: 500.
+    /// 500.
     #[error("{0}")]
     Internal(String),
-    /// Type 3.
+    /// The status that the variant carries.
     #[error("{message}")]
     Coded {
         /// HTTP status.
         code: u16,
-        /// For the client.
+        /// Text for the client.
         message: String,
     },
-    /// Type 4: 400.
+    /// 400.
     #[error("{0}")]
     BadRequest(String),
-    /// Type 5: 405.
+    /// 405.
     #[error("unsupported operation")]
     UnsupportedOperation,
-    /// Type 6: 404.
+    /// 404.
     #[error("unsupported path")]
     UnsupportedPath,
-    /// Type 7: 400.
+    /// 400.
     #[error("invalid request")]
     InvalidRequest,
-    /// Type 8: 403.
+    /// 403.
     #[error("permission denied")]
     PermissionDenied,
-    /// Type 9.
+    /// 500.
     #[error("request needs further approval")]
     MultiAuthzPending,
-    /// Type 10.
+    /// 500.
     #[error("unrecoverable error")]
     Unrecoverable,
 }
@@ -49,24 +49,24 @@ pub enum Error {
 /// Why a storage call failed.
 #[derive(Clone, Debug, PartialEq, Eq, ThisError)]
 pub enum StorageError {
-    /// This node cannot write; the server's text, to be passed on unchanged so that it forwards the request.
+    /// This node cannot write. The server forwards the request if it gets its own text back, so the text stays unchanged.
     #[error("{0}")]
     ReadOnly(String),
     /// Another transaction changed the same data first.
     #[error("{0}")]
     Conflict(String),
-    /// The server's text, or that of the connection to it.
+    /// The text of the server, or of the connection to the server.
     #[error("{0}")]
     Failed(String),
 }
 
-/// Why a question to the server was not answered.
+/// Why the server answered no question about the mount.
 #[derive(Clone, Debug, PartialEq, Eq, ThisError)]
 pub enum SystemViewError {
-    /// This server does not offer it.
+    /// This server does not have the call.
     #[error("the server does not offer this")]
     Unsupported,
-    /// The server's text, or that of the connection to it.
+    /// The text of the server, or of the connection to the server.
     #[error("{0}")]
     Failed(String),
 }

@@ -1,4 +1,4 @@
-//! `module diff OLD NEW`: what an operator should know before a module takes the place of another.
+//! `module diff OLD NEW`: the changes that an operator should know before an update.
 
 mod compare;
 mod report;
@@ -21,27 +21,27 @@ use super::{Failure, sandbox};
 /// `module diff OLD NEW`
 #[derive(Debug, clap::Args)]
 pub struct Arguments {
-    /// What runs now; `embedded` is the module in this program.
+    /// The module that runs now; `embedded` is the module in this program.
     old: ModuleFile,
-    /// What would take its place.
+    /// The module that would replace the old one.
     new: ModuleFile,
     #[command(flatten)]
     output: Output,
 }
 
-/// A module as far as it can be compared.
+/// One of two modules that are compared.
 pub(super) struct Side {
     file: String,
     id: ModuleId,
     digest: Digest,
     description: Description,
     capabilities: BTreeSet<Capability>,
-    /// Or why it is not known.
+    /// The paths, or why they are unknown.
     surface: Result<Surface, String>,
 }
 
 impl Arguments {
-    /// Exit 1 only where one of them cannot serve.
+    /// Exit 1 only if one of the modules cannot serve.
     pub(crate) fn execute(&self) -> Result<ExitCode, Failure> {
         let difference = sandbox::closed(async |runtime| {
             let (old, new) = (Side::read(runtime, &self.old).await?, Side::read(runtime, &self.new).await?);
@@ -53,7 +53,7 @@ impl Arguments {
 }
 
 impl Side {
-    /// Asks the module for its OpenAPI document, with an empty storage and nothing outside in its reach.
+    /// Asks the module for its OpenAPI document. The module has an empty storage and reaches nothing outside.
     async fn read(runtime: &Runtime, file: &ModuleFile) -> Result<Self, Failure> {
         let wasm = file.read()?;
         let module = file.load(runtime, &wasm).await?;

@@ -1,0 +1,3 @@
+//! One module for each supported version of the WIT, with its conversions and its host functions.
+
+pub(crate) mod v0_1;

@@ -1,3 +1,0 @@
-//! One module for each supported version of the WIT, each with its conversions and its host functions.
-
-pub(crate) mod v0_1;

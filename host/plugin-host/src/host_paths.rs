@@ -1,0 +1,132 @@
+//! The paths below each mount that the host serves itself: which module serves, and which one should.
+//!
+//! The guest never sees requests to these paths, or to anything else below `module/`. Policies govern them like any
+//! other path.
+
+mod help;
+mod status;
+mod table;
+
+use std::sync::Arc;
+
+use component_runtime::RESERVED_PATH;
+use envelope::{Error, Operation, Request, Response};
+use modules::controller::{CallError, Done, ModuleController, SelectRequest, VersionSelector};
+use secrets_framework as framework;
+use secrets_framework::FieldData;
+use serde_json::{Map, Value, json};
+
+use self::table::TABLE;
+
+pub(crate) use help::merge;
+
+/// Is this path the host's?
+pub(crate) fn is_host_path(path: &str) -> bool {
+    path.split('/').next() == Some(RESERVED_PATH)
+}
+
+/// Serves a request to a path of the host.
+pub(crate) async fn handle(controller: &Arc<ModuleController>, request: &Request) -> Result<Option<Response>, Error> {
+    let checked = to_framework(request).and_then(|request| match request.operation {
+        framework::Operation::Help => TABLE.help(&request).map(Err),
+        _ => TABLE.check(&request).map(Ok),
+    });
+    let checked = match checked {
+        Ok(Ok(checked)) => checked,
+        Ok(Err(help)) => return Ok(Some(Response { data: help.data, ..Response::default() })),
+        Err(framework::Error::BadRequest(text)) => return Ok(Some(refused(&text))),
+        Err(framework::Error::UnsupportedPath) => return Err(Error::UnsupportedPath),
+        Err(framework::Error::UnsupportedOperation) => return Err(Error::UnsupportedOperation),
+        Err(other) => return Err(Error::Internal(other.to_string())),
+    };
+    let mut response = match serve(controller, &request.path, &checked.fields).await {
+        Ok(response) => response,
+        Err(CallError::ReadOnly(text)) => return Err(Error::Plain(text)),
+        Err(CallError::Rejected(rejection)) => refused(rejection.text()),
+        Err(late @ CallError::Late) => return Err(Error::Coded { code: 504, message: late.to_string() }),
+    };
+    response.warnings.extend(checked.warnings);
+    Ok(Some(response))
+}
+
+/// The request as the framework's table takes it.
+fn to_framework(request: &Request) -> Result<framework::Request, framework::Error> {
+    let data: Option<Map<String, Value>> = serde_json::from_str(&request.data)
+        .map_err(|_| framework::Error::BadRequest("the data is no JSON object".to_owned()))?;
+    let operation = match request.operation {
+        Operation::Read => framework::Operation::Read,
+        Operation::Update => framework::Operation::Update,
+        Operation::Help => framework::Operation::Help,
+        _ => return Err(framework::Error::UnsupportedOperation),
+    };
+    Ok(framework::Request {
+        id: request.id.clone(),
+        operation,
+        path: request.path.clone(),
+        data: data.unwrap_or_default(),
+        mount_point: request.mount_point.clone(),
+        identity: framework::Identity::default(),
+        lease: None,
+    })
+}
+
+async fn serve(controller: &Arc<ModuleController>, path: &str, fields: &FieldData) -> Result<Response, CallError> {
+    let force = || fields.bool("force").unwrap_or_default();
+    match path {
+        "module/reload" => controller.reload().await?,
+        "module/rollback" => return Ok(done(controller.revert(force()).await?)),
+        "module/use" => match select_request(fields, force()) {
+            Ok(select_request) => return Ok(done(controller.use_module(select_request).await?)),
+            Err(text) => return Ok(refused(&text)),
+        },
+        _ => {}
+    }
+    Ok(data(&status::of(&controller.report())))
+}
+
+fn select_request(fields: &FieldData, force: bool) -> Result<SelectRequest, String> {
+    let text = |name| fields.text(name).map(str::trim).filter(|text| !text.is_empty());
+    let digest = text("digest").map(str::parse).transpose().map_err(|error| format!("`digest`: {error}"))?;
+    let version = match text("version") {
+        None if digest.is_none() => {
+            return Err("`version` is missing: a version such as `3.1.0`, or `latest`, or else a `digest`".to_owned());
+        }
+        None | Some("latest") => VersionSelector::Latest,
+        Some(text) => {
+            VersionSelector::Exactly(text.parse().map_err(|error| format!("`version` is `{text}`: {error}"))?)
+        }
+    };
+    let accepted = fields.strings("accept_capabilities").unwrap_or_default().iter().cloned().collect();
+    Ok(SelectRequest { version, digest, force, accepted })
+}
+
+fn done(done: Done) -> Response {
+    let (id, live, warnings) = match done {
+        Done::Serves(id) => (Some(id), true, Vec::new()),
+        Done::NeedsReload(id) => {
+            let text = format!(
+                "{id} has other special paths than the server was told when it loaded this mount: the module is \
+                 activated with the mount's next `plugin reload`"
+            );
+            (Some(id), false, vec![text])
+        }
+        Done::Unpinned { serves, passed_over } => {
+            let live = serves.is_some();
+            (serves, live, passed_over)
+        }
+    };
+    let (engine, version) = id.map(|id| (id.engine, id.version.to_string())).unzip();
+    Response { warnings, ..data(&json!({ "engine": engine, "version": version, "live": live })) }
+}
+
+fn data(value: &Value) -> Response {
+    Response { data: Some(value.to_string()), ..Response::default() }
+}
+
+/// The caller's mistake: the server answers 400.
+fn refused(text: &str) -> Response {
+    data(&json!({ "error": text }))
+}
+
+#[cfg(test)]
+mod tests;
