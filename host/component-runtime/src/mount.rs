@@ -39,7 +39,10 @@ impl Mount {
             storage: Arc::new(Nothing),
             system_view: Arc::new(Nothing),
         };
-        Arc::new(Self { settings, shared: Arc::new(MountShared::new(MountEgress::closed(egress), limits)) })
+        Arc::new(Self {
+            settings,
+            shared: Arc::new(MountShared::new(|rate| MountEgress::closed(egress, rate), limits)),
+        })
     }
 
     /// As log lines name it.
@@ -64,7 +67,10 @@ impl Mount {
             storage: Arc::new(ReadOnly(Arc::clone(storage))),
             system_view: Arc::clone(system_view),
         };
-        Arc::new(Self { settings, shared: Arc::new(MountShared::new(MountEgress::closed(egress), limits)) })
+        Arc::new(Self {
+            settings,
+            shared: Arc::new(MountShared::new(|rate| MountEgress::closed(egress, rate), limits)),
+        })
     }
 }
 
@@ -72,17 +78,18 @@ impl Mount {
 pub(crate) struct MountShared {
     pub(crate) permits: Arc<Semaphore>,
     pub(crate) locks: LockTable,
-    pub(crate) log_rate: LogRate,
+    pub(crate) log_rate: Arc<LogRate>,
     pub(crate) egress: Arc<MountEgress>,
 }
 
 impl MountShared {
-    fn new(egress: MountEgress, limits: &Limits) -> Self {
+    fn new(egress: impl FnOnce(&Arc<LogRate>) -> MountEgress, limits: &Limits) -> Self {
+        let log_rate = Arc::new(LogRate::new(limits.log_lines_per_second_max));
         Self {
             permits: Arc::new(Semaphore::new(limits.requests_in_flight_per_mount_max)),
             locks: LockTable::default(),
-            log_rate: LogRate::new(),
-            egress: Arc::new(egress),
+            egress: Arc::new(egress(&log_rate)),
+            log_rate,
         }
     }
 }
@@ -97,7 +104,7 @@ impl Mounts {
     /// A mount that shares with those of the same UUID. Without a UUID (the server only asks for the
     /// plugin's description then) there is nobody to share with.
     pub(crate) fn mount(&self, settings: MountSettings, egress: &Arc<Egress>, limits: &Limits) -> Arc<Mount> {
-        let make = || Arc::new(MountShared::new(MountEgress::new(egress), limits));
+        let make = || Arc::new(MountShared::new(|rate| MountEgress::new(egress, rate), limits));
         if settings.backend_uuid.is_empty() {
             return Arc::new(Mount { settings, shared: make() });
         }

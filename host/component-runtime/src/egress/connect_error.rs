@@ -1,8 +1,12 @@
 //! Why a connection to an upstream was not made.
 
+use std::fmt::Write as _;
 use std::io;
+use std::net::SocketAddr;
 
 use thiserror::Error;
+
+use super::progress::Phase;
 
 /// Why there is no connection. In each case nothing was sent.
 #[derive(Debug, Error)]
@@ -13,8 +17,31 @@ pub(crate) enum ConnectError {
     AddressRefused,
     #[error("the name does not resolve: {0}")]
     Dns(io::Error),
-    #[error("not connected: {0}")]
-    Io(io::Error),
-    #[error("not connected in time")]
-    TimedOut,
+    #[error("no address could be connected to{}", listed(.0))]
+    Addresses(Vec<(SocketAddr, io::Error)>),
+    #[error("no TLS")]
+    Tls(#[source] io::Error),
+    #[error("no TLS: this host's trusted certificates cannot be read: {0}")]
+    TrustStore(rustls::Error),
+    #[error("not in time: {}", waited_for(*.0))]
+    TimedOut(Phase),
+}
+
+fn listed(failed: &[(SocketAddr, io::Error)]) -> String {
+    let mut text = String::new();
+    for (address, error) in failed {
+        let separator = if text.is_empty() { ": " } else { "; " };
+        // A text takes whatever is written to it.
+        let _ = write!(text, "{separator}{address}: {error}");
+    }
+    text
+}
+
+fn waited_for(phase: Phase) -> &'static str {
+    match phase {
+        Phase::Connection => "all connections to the host stayed in use",
+        Phase::Name => "DNS did not answer",
+        Phase::Address => "no address accepted the connection",
+        Phase::Tls => "the peer did not finish the TLS handshake",
+    }
 }

@@ -10,15 +10,20 @@ mod address;
 mod body;
 mod connect;
 mod connect_error;
+mod egress_log;
+mod failure;
 mod hooks;
 mod origin;
 mod policy;
 mod pool;
+mod progress;
 mod resolve;
 mod send;
+mod slots;
 #[cfg(test)]
 mod tests;
 mod upstream_error;
+mod wire;
 
 pub use access::{UPSTREAM_OPTION, UPSTREAM_READ_ONLY};
 pub use origin::{Origin, OriginError};

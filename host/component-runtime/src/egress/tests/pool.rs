@@ -48,7 +48,7 @@ async fn mounts_share_no_connection() {
     let server = Server::start(keep_alive).await;
     let origin = Origin::parse(&format!("http://{}", server.address)).unwrap();
     let egress = Egress::new(vec![origin], &EgressLimits::default());
-    let (first, second) = (MountEgress::new(&egress), MountEgress::new(&egress));
+    let (first, second) = (mount_of(&egress), mount_of(&egress));
     for _ in 0..3 {
         get(&first, &server.url()).await.unwrap();
         get(&second, &server.url()).await.unwrap();
