@@ -84,6 +84,19 @@ pub const WASM_BYTES_MAX: usize = 32 * MIB;
 
 /// DNS, TCP and TLS together, and the wait for a free connection.
 pub const EGRESS_CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+/// Addresses of one name that are tried: with [`ADDRESS_STAGGER`] between them, all have begun within the connect timeout.
+pub(crate) const ADDRESSES_MAX: usize = 8;
+/// The next address of a name is tried so long after the last one: what RFC 8305 recommends.
+pub const ADDRESS_STAGGER: Duration = Duration::from_millis(250);
+/// One look-up of a name: time for a second question after a lost packet (2.5 s in musl), and some of
+/// [`EGRESS_CONNECT_TIMEOUT`] is left to connect.
+pub const LOOKUP_DEADLINE: Duration = Duration::from_secs(4);
+/// Look-ups of one mount at once, each of another name: those that hang for longer than a request waits count, too.
+pub const LOOKUPS_PER_MOUNT_MAX: usize = 8;
+/// Look-ups of all mounts at once. Each has a thread of its own; 32 mounts may have all of their names hang.
+pub(crate) const LOOKUPS_MAX: usize = 256;
+/// Stack of the thread of a look-up: glibc's resolver and its modules need the most, some 100 KiB.
+pub(crate) const LOOKUP_STACK_BYTES: usize = 512 * KIB;
 /// A name's look-up on a system that names no DNS server: the hosts file answers at once, and musl's resolver would wait
 /// for a server that is not there until [`EGRESS_CONNECT_TIMEOUT`] ends the attempt without a reason.
 pub const LOOKUP_WITHOUT_RESOLVER: Duration = Duration::from_secs(1);
@@ -150,6 +163,9 @@ pub struct Limits {
 #[expect(missing_docs, reason = "each is documented at the constant of its name")]
 pub struct EgressLimits {
     pub connect_timeout: Duration,
+    pub address_stagger: Duration,
+    pub lookup_deadline: Duration,
+    pub lookups_per_mount_max: usize,
     pub first_byte_timeout: Duration,
     pub between_bytes_timeout: Duration,
     pub total_timeout: Duration,
@@ -203,6 +219,9 @@ impl Default for EgressLimits {
     fn default() -> Self {
         Self {
             connect_timeout: EGRESS_CONNECT_TIMEOUT,
+            address_stagger: ADDRESS_STAGGER,
+            lookup_deadline: LOOKUP_DEADLINE,
+            lookups_per_mount_max: LOOKUPS_PER_MOUNT_MAX,
             first_byte_timeout: EGRESS_FIRST_BYTE_TIMEOUT,
             between_bytes_timeout: EGRESS_BETWEEN_BYTES_TIMEOUT,
             total_timeout: EGRESS_TOTAL_TIMEOUT,

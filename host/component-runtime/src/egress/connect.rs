@@ -14,10 +14,12 @@ use tokio_rustls::TlsConnector;
 use tower::Service;
 
 use super::connect_error::ConnectError;
+use super::lookup::Lookups;
 use super::origin::{Host, Scheme};
 use super::policy::{Destination, Policy};
 use super::pool::Egress;
 use super::progress::{Phase, Progress};
+use super::race::first_connected;
 use super::resolve::vetted;
 use super::slots::Slots;
 use super::wire::{Stream, Wire};
@@ -31,12 +33,14 @@ pub(crate) struct Connector {
     egress: Arc<Egress>,
     policy: Arc<Policy>,
     slots: Arc<Slots>,
+    lookups: Arc<Lookups>,
 }
 
 impl Connector {
     pub(crate) fn new(egress: &Arc<Egress>, policy: &Arc<Policy>) -> Self {
-        let slots = Slots::new(egress.limits.connections_per_authority_max);
-        Self { egress: Arc::clone(egress), policy: Arc::clone(policy), slots: Arc::new(slots) }
+        let slots = Arc::new(Slots::new(egress.limits.connections_per_authority_max));
+        let lookups = Arc::new(Lookups::new(&egress.resolver, &egress.limits, &egress.lookups));
+        Self { egress: Arc::clone(egress), policy: Arc::clone(policy), slots, lookups }
     }
 
     async fn connect(self, uri: Uri, progress: Progress) -> Result<Wire, ConnectError> {
@@ -47,15 +51,25 @@ impl Connector {
         let slot = self.slots.take(format!("{}:{}", destination.host, destination.port)).await;
         let slot = slot.ok_or(ConnectError::TimedOut(Phase::Connection))?;
         progress.enter(Phase::Name);
-        let addresses = vetted(&*self.egress.resolver, &destination).await?;
+        let addresses = vetted(&self.lookups, &destination).await?;
         progress.enter(Phase::Address);
-        let stream = first(&addresses).await?;
+        let stream = self.first_connected(&addresses).await?;
         if destination.scheme == Scheme::Http {
             return Ok(Wire::new(Box::new(stream), false, slot));
         }
         progress.enter(Phase::Tls);
         let (stream, is_http2) = self.secure(stream, &destination).await?;
         Ok(Wire::new(stream, is_http2, slot))
+    }
+
+    async fn first_connected(&self, addresses: &[SocketAddr]) -> Result<TcpStream, ConnectError> {
+        let connect = async |address| {
+            let stream = TcpStream::connect(address).await?;
+            // A request is written at once; waiting for more to fill a packet only costs time.
+            stream.set_nodelay(true)?;
+            Ok(stream)
+        };
+        first_connected(addresses, self.egress.limits.address_stagger, connect).await.map_err(ConnectError::Addresses)
     }
 
     /// TLS over a stream, and whether the peer chose HTTP/2.
@@ -79,22 +93,6 @@ fn server_name(host: &Host) -> Option<ServerName<'static>> {
         Host::Address(ip) => Some(ServerName::from(*ip)),
         Host::Below(_) => None,
     }
-}
-
-/// Connects to the first address that answers.
-async fn first(addresses: &[SocketAddr]) -> Result<TcpStream, ConnectError> {
-    let mut failed = Vec::new();
-    for address in addresses {
-        match TcpStream::connect(address).await {
-            Ok(stream) => {
-                // A request is written at once; waiting for more to fill a packet only costs time.
-                stream.set_nodelay(true).map_err(|error| ConnectError::Addresses(vec![(*address, error)]))?;
-                return Ok(stream);
-            }
-            Err(error) => failed.push((*address, error)),
-        }
-    }
-    Err(ConnectError::Addresses(failed))
 }
 
 impl Service<Uri> for Connector {

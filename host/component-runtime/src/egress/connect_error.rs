@@ -3,6 +3,7 @@
 use std::fmt::Write as _;
 use std::io;
 use std::net::SocketAddr;
+use std::sync::Arc;
 
 use thiserror::Error;
 
@@ -16,7 +17,7 @@ pub(crate) enum ConnectError {
     #[error("the name resolves only to addresses that are refused")]
     AddressRefused,
     #[error("the name does not resolve: {0}")]
-    Dns(io::Error),
+    Dns(Arc<io::Error>),
     #[error("no address could be connected to{}", listed(.0))]
     Addresses(Vec<(SocketAddr, io::Error)>),
     #[error("no TLS")]
@@ -25,6 +26,13 @@ pub(crate) enum ConnectError {
     TrustStore(rustls::Error),
     #[error("not in time: {}", waited_for(*.0))]
     TimedOut(Phase),
+}
+
+impl ConnectError {
+    /// DNS knows the name and has no address of it.
+    pub(crate) fn no_address() -> Self {
+        Self::Dns(Arc::new(io::Error::new(io::ErrorKind::NotFound, "the name has no address")))
+    }
 }
 
 fn listed(failed: &[(SocketAddr, io::Error)]) -> String {

@@ -13,10 +13,12 @@ mod connect_error;
 mod egress_log;
 mod failure;
 mod hooks;
+mod lookup;
 mod origin;
 mod policy;
 mod pool;
 mod progress;
+mod race;
 mod resolve;
 mod send;
 mod slots;
@@ -27,6 +29,7 @@ mod wire;
 
 pub use access::{UPSTREAM_OPTION, UPSTREAM_READ_ONLY};
 pub use origin::{Origin, OriginError};
+pub use resolve::Resolve;
 
 pub(crate) use access::Access;
 pub(crate) use hooks::{EgressHooks, Received};

@@ -17,7 +17,7 @@ use super::origin::Origin;
 use super::policy::Policy;
 use super::resolve::{Resolve, SystemResolver};
 use crate::capability::LogRate;
-use crate::limits::EgressLimits;
+use crate::limits::{EgressLimits, LOOKUPS_MAX};
 
 /// Header fields of an answer; each takes memory of its own beside its bytes.
 const HEADER_FIELDS_MAX: usize = 128;
@@ -31,28 +31,37 @@ pub(crate) struct Egress {
     pub(crate) limits: EgressLimits,
     policy: Arc<Policy>,
     pub(crate) resolver: Arc<dyn Resolve>,
+    /// The look-ups of all mounts.
+    pub(crate) lookups: Arc<Semaphore>,
     tls: OnceCell<Arc<ClientConfig>>,
 }
 
 impl Egress {
     pub(crate) fn new(origins: Vec<Origin>, limits: &EgressLimits) -> Arc<Self> {
-        Arc::new(Self {
-            limits: limits.clone(),
-            policy: Arc::new(Policy::new(origins)),
-            resolver: Arc::new(SystemResolver),
-            tls: OnceCell::new(),
-        })
+        Arc::new(Self::with(origins, limits, Arc::new(SystemResolver), OnceCell::new()))
     }
 
     /// With a TLS identity of the test's own.
     #[cfg(test)]
     pub(crate) fn with_tls(origins: Vec<Origin>, limits: &EgressLimits, config: ClientConfig) -> Arc<Self> {
-        Arc::new(Self {
-            limits: limits.clone(),
-            policy: Arc::new(Policy::new(origins)),
-            resolver: Arc::new(SystemResolver),
-            tls: OnceCell::new_with(Some(Arc::new(with_alpn(config)))),
-        })
+        let tls = OnceCell::new_with(Some(Arc::new(with_alpn(config))));
+        Arc::new(Self::with(origins, limits, Arc::new(SystemResolver), tls))
+    }
+
+    /// With names that resolve as the test says.
+    #[cfg(test)]
+    pub(crate) fn with_resolver(origins: Vec<Origin>, limits: &EgressLimits, resolver: Arc<dyn Resolve>) -> Arc<Self> {
+        Arc::new(Self::with(origins, limits, resolver, OnceCell::new()))
+    }
+
+    fn with(
+        origins: Vec<Origin>,
+        limits: &EgressLimits,
+        resolver: Arc<dyn Resolve>,
+        tls: OnceCell<Arc<ClientConfig>>,
+    ) -> Self {
+        let (policy, lookups) = (Arc::new(Policy::new(origins)), Arc::new(Semaphore::new(LOOKUPS_MAX)));
+        Self { limits: limits.clone(), policy, resolver, lookups, tls }
     }
 
     #[cfg(test)]

@@ -109,6 +109,8 @@ macro_rules! answering {
 }
 
 // After the macro that they use.
+mod addresses;
+mod dns;
 mod faults;
 mod log_lines;
 mod pool;
