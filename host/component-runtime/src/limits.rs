@@ -100,6 +100,10 @@ pub(crate) const LOOKUP_STACK_BYTES: usize = 512 * KIB;
 /// A name's look-up on a system that names no DNS server: the hosts file answers at once, and musl's resolver would wait
 /// for a server that is not there until [`EGRESS_CONNECT_TIMEOUT`] ends the attempt without a reason.
 pub const LOOKUP_WITHOUT_RESOLVER: Duration = Duration::from_secs(1);
+/// Head of a proxy's answer to `CONNECT`: a status line and some headers.
+pub(crate) const PROXY_HEAD_BYTES_MAX: usize = 16 * KIB;
+/// Header fields of that answer.
+pub(crate) const PROXY_HEAD_FIELDS_MAX: usize = 64;
 /// From a request sent to the head of its answer.
 pub const EGRESS_FIRST_BYTE_TIMEOUT: Duration = Duration::from_secs(30);
 /// Between two pieces of an answer's body: ends slow-loris answers.

@@ -124,6 +124,7 @@ impl Mounts {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::egress::EgressSettings;
 
     fn settings(backend_uuid: &str) -> MountSettings {
         MountSettings {
@@ -138,7 +139,7 @@ mod tests {
     #[test]
     fn mounts_share_by_uuid_and_never_without_one() {
         let (limits, mounts) = (Limits::default(), Mounts::default());
-        let egress = Egress::new(Vec::new(), &limits.egress);
+        let egress = Egress::new(EgressSettings::default(), &limits.egress);
         let mount = |uuid| mounts.mount(settings(uuid), &egress, &limits);
         let (first, reloaded, other) = (mount("u1"), mount("u1"), mount("u2"));
         assert!(Arc::ptr_eq(&first.shared, &reloaded.shared));
@@ -149,7 +150,7 @@ mod tests {
     #[test]
     fn what_no_mount_needs_is_forgotten() {
         let (limits, mounts) = (Limits::default(), Mounts::default());
-        let egress = Egress::new(Vec::new(), &limits.egress);
+        let egress = Egress::new(EgressSettings::default(), &limits.egress);
         for uuid in ["a", "b", "c"] {
             drop(mounts.mount(settings(uuid), &egress, &limits));
         }

@@ -6,7 +6,7 @@ use std::time::Duration;
 use tokio::sync::Semaphore;
 
 use crate::compiler::Compiler;
-use crate::egress::{Egress, Origin, UPSTREAM_OPTION, UPSTREAM_READ_ONLY};
+use crate::egress::{Egress, EgressSettings, UPSTREAM_OPTION, UPSTREAM_READ_ONLY};
 use crate::engine::Started;
 use crate::epoch::Ticker;
 use crate::limits::Limits;
@@ -20,8 +20,8 @@ use crate::{
 /// What an operator or a test decides.
 #[derive(Clone, Debug)]
 pub struct RuntimeSettings {
-    /// Where guests may send HTTP requests.
-    pub egress: Vec<Origin>,
+    /// Where guests may send HTTP requests, and how upstreams are reached.
+    pub egress: EgressSettings,
     /// Whether guests may only read from their upstreams: no mount's options override it.
     pub upstream_read_only: bool,
     /// Answered to guests that ask: age at which a write-ahead entry counts as left behind.

@@ -1,6 +1,7 @@
 //! Makes connections: to checked addresses only, counted for each authority, with TLS where the origin asks for it, and
 //! all of it within the connect timeout.
 
+use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::task::{Context, Poll};
@@ -13,15 +14,17 @@ use tokio::time::timeout;
 use tokio_rustls::TlsConnector;
 use tower::Service;
 
-use super::connect_error::ConnectError;
+use super::connect_error::{ConnectError, ProxyFailure};
 use super::lookup::Lookups;
 use super::origin::{Host, Scheme};
 use super::policy::{Destination, Policy};
 use super::pool::Egress;
 use super::progress::{Phase, Progress};
+use super::proxy::Proxy;
 use super::race::first_connected;
-use super::resolve::vetted;
+use super::resolve::{all_addresses, vetted};
 use super::slots::Slots;
+use super::tunnel::tunnel;
 use super::wire::{Stream, Wire};
 
 /// ALPN's name of HTTP/2.
@@ -50,10 +53,10 @@ impl Connector {
         progress.enter(Phase::Connection);
         let slot = self.slots.take(format!("{}:{}", destination.host, destination.port)).await;
         let slot = slot.ok_or(ConnectError::TimedOut(Phase::Connection))?;
-        progress.enter(Phase::Name);
-        let addresses = vetted(&self.lookups, &destination).await?;
-        progress.enter(Phase::Address);
-        let stream = self.first_connected(&addresses).await?;
+        let stream = match self.egress.proxies.of(&destination) {
+            Some(proxy) => self.through(proxy, &destination, &progress).await?,
+            None => self.directly(&destination, &progress).await?,
+        };
         if destination.scheme == Scheme::Http {
             return Ok(Wire::new(Box::new(stream), false, slot));
         }
@@ -62,14 +65,44 @@ impl Connector {
         Ok(Wire::new(stream, is_http2, slot))
     }
 
-    async fn first_connected(&self, addresses: &[SocketAddr]) -> Result<TcpStream, ConnectError> {
+    async fn directly(&self, destination: &Destination, progress: &Progress) -> Result<TcpStream, ConnectError> {
+        progress.enter(Phase::Name);
+        let addresses = vetted(&self.lookups, destination).await?;
+        progress.enter(Phase::Address);
+        self.first_connected(&addresses).await.map_err(ConnectError::Addresses)
+    }
+
+    /// The proxy may be at any address, as the operator named it. It resolves the name of the destination, so that only
+    /// a literal address can be checked here.
+    async fn through(
+        &self,
+        proxy: &Proxy,
+        destination: &Destination,
+        progress: &Progress,
+    ) -> Result<TcpStream, ConnectError> {
+        if matches!(destination.host, Host::Address(ip) if !destination.may_be_at(ip)) {
+            return Err(ConnectError::AddressRefused);
+        }
+        progress.enter(Phase::Proxy);
+        let failed = |failure| ConnectError::Proxy { proxy: proxy.to_string(), failure };
+        let addresses = all_addresses(&self.lookups, &proxy.host, proxy.port).await.map_err(|error| match error {
+            ConnectError::Dns(error) => failed(ProxyFailure::Name(error)),
+            ConnectError::TimedOut(_) => ConnectError::TimedOut(Phase::Proxy),
+            error => error,
+        })?;
+        let connected = self.first_connected(&addresses).await;
+        let stream = connected.map_err(|errors| failed(ProxyFailure::Addresses(errors)))?;
+        tunnel(stream, proxy, destination).await.map_err(failed)
+    }
+
+    async fn first_connected(&self, addresses: &[SocketAddr]) -> Result<TcpStream, Vec<(SocketAddr, io::Error)>> {
         let connect = async |address| {
             let stream = TcpStream::connect(address).await?;
             // A request is written at once; waiting for more to fill a packet only costs time.
             stream.set_nodelay(true)?;
             Ok(stream)
         };
-        first_connected(addresses, self.egress.limits.address_stagger, connect).await.map_err(ConnectError::Addresses)
+        first_connected(addresses, self.egress.limits.address_stagger, connect).await
     }
 
     /// TLS over a stream, and whether the peer chose HTTP/2.

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use thiserror::Error;
 
 use super::progress::Phase;
+use super::trust::TrustError;
 
 /// Why there is no connection. In each case nothing was sent.
 #[derive(Debug, Error)]
@@ -23,9 +24,34 @@ pub(crate) enum ConnectError {
     #[error("no TLS")]
     Tls(#[source] io::Error),
     #[error("no TLS: this host's trusted certificates cannot be read: {0}")]
-    TrustStore(rustls::Error),
+    TrustStore(Arc<TrustError>),
+    #[error("the proxy {proxy}")]
+    Proxy {
+        proxy: String,
+        #[source]
+        failure: ProxyFailure,
+    },
     #[error("not in time: {}", waited_for(*.0))]
     TimedOut(Phase),
+}
+
+/// Why a proxy made no connection.
+#[derive(Debug, Error)]
+pub(crate) enum ProxyFailure {
+    #[error("its name does not resolve: {0}")]
+    Name(Arc<io::Error>),
+    #[error("it could not be connected to{}", listed(.0))]
+    Addresses(Vec<(SocketAddr, io::Error)>),
+    #[error("it refused with status {0}")]
+    Status(u16),
+    #[error("it wants other credentials (status 407)")]
+    Credentials,
+    #[error("its answer")]
+    Http(#[source] hyper::Error),
+    #[error("it sent more than its answer")]
+    TooMuch,
+    #[error("the destination cannot be named to it")]
+    Target,
 }
 
 impl ConnectError {
@@ -50,6 +76,7 @@ fn waited_for(phase: Phase) -> &'static str {
         Phase::Connection => "all connections to the host stayed in use",
         Phase::Name => "DNS did not answer",
         Phase::Address => "no address accepted the connection",
+        Phase::Proxy => "the proxy did not connect",
         Phase::Tls => "the peer did not finish the TLS handshake",
     }
 }

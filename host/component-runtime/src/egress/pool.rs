@@ -8,14 +8,15 @@ use hyper::body::Incoming;
 use hyper_util::client::legacy::Client;
 use hyper_util::rt::{TokioExecutor, TokioTimer};
 use rustls::ClientConfig;
-use rustls_platform_verifier::BuilderVerifierExt;
 use tokio::sync::{OnceCell, Semaphore};
 
 use super::connect::Connector;
 use super::egress_log::EgressLog;
-use super::origin::Origin;
 use super::policy::Policy;
-use super::resolve::{Resolve, SystemResolver};
+use super::proxy::Proxies;
+use super::resolve::Resolve;
+use super::settings::EgressSettings;
+use super::trust::{Authorities, ClientIdentity, TrustError, client_config};
 use crate::capability::LogRate;
 use crate::limits::{EgressLimits, LOOKUPS_MAX};
 
@@ -26,42 +27,40 @@ const H2_STREAM_WINDOW_BYTES: u32 = 256 * 1024;
 /// The same for a connection, shared by its streams.
 const H2_CONNECTION_WINDOW_BYTES: u32 = 1024 * 1024;
 
-/// What all mounts share: policy, limits, trust store.
+/// What all mounts share: policy, limits, trust store, proxies.
 pub(crate) struct Egress {
     pub(crate) limits: EgressLimits,
-    policy: Arc<Policy>,
     pub(crate) resolver: Arc<dyn Resolve>,
+    pub(crate) proxies: Proxies,
     /// The look-ups of all mounts.
     pub(crate) lookups: Arc<Semaphore>,
+    policy: Arc<Policy>,
+    authorities: Authorities,
+    identity: Option<ClientIdentity>,
     tls: OnceCell<Arc<ClientConfig>>,
 }
 
 impl Egress {
-    pub(crate) fn new(origins: Vec<Origin>, limits: &EgressLimits) -> Arc<Self> {
-        Arc::new(Self::with(origins, limits, Arc::new(SystemResolver), OnceCell::new()))
+    pub(crate) fn new(settings: EgressSettings, limits: &EgressLimits) -> Arc<Self> {
+        let EgressSettings { origins, authorities, identity, proxies, resolver } = settings;
+        Arc::new(Self {
+            limits: limits.clone(),
+            resolver,
+            proxies,
+            lookups: Arc::new(Semaphore::new(LOOKUPS_MAX)),
+            policy: Arc::new(Policy::new(origins)),
+            authorities,
+            identity,
+            tls: OnceCell::new(),
+        })
     }
 
     /// With a TLS identity of the test's own.
     #[cfg(test)]
-    pub(crate) fn with_tls(origins: Vec<Origin>, limits: &EgressLimits, config: ClientConfig) -> Arc<Self> {
-        let tls = OnceCell::new_with(Some(Arc::new(with_alpn(config))));
-        Arc::new(Self::with(origins, limits, Arc::new(SystemResolver), tls))
-    }
-
-    /// With names that resolve as the test says.
-    #[cfg(test)]
-    pub(crate) fn with_resolver(origins: Vec<Origin>, limits: &EgressLimits, resolver: Arc<dyn Resolve>) -> Arc<Self> {
-        Arc::new(Self::with(origins, limits, resolver, OnceCell::new()))
-    }
-
-    fn with(
-        origins: Vec<Origin>,
-        limits: &EgressLimits,
-        resolver: Arc<dyn Resolve>,
-        tls: OnceCell<Arc<ClientConfig>>,
-    ) -> Self {
-        let (policy, lookups) = (Arc::new(Policy::new(origins)), Arc::new(Semaphore::new(LOOKUPS_MAX)));
-        Self { limits: limits.clone(), policy, resolver, lookups, tls }
+    pub(crate) fn with_tls(settings: EgressSettings, limits: &EgressLimits, config: ClientConfig) -> Arc<Self> {
+        let egress = Self::new(settings, limits);
+        assert!(egress.tls.set(Arc::new(super::trust::with_alpn(config))).is_ok(), "it is new");
+        egress
     }
 
     #[cfg(test)]
@@ -70,25 +69,15 @@ impl Egress {
     }
 
     /// The trust store is read when the first request needs it, and not on a serving thread.
-    pub(crate) async fn tls(&self) -> Result<Arc<ClientConfig>, rustls::Error> {
+    pub(crate) async fn tls(&self) -> Result<Arc<ClientConfig>, Arc<TrustError>> {
+        let (authorities, identity) = (self.authorities.clone(), self.identity.clone());
         let read = async {
-            let built = tokio::task::spawn_blocking(tls_config).await;
-            built.unwrap_or_else(|stopped| Err(rustls::Error::General(stopped.to_string())))
+            let built = tokio::task::spawn_blocking(move || client_config(&authorities, identity.as_ref())).await;
+            let built = built.unwrap_or_else(|stopped| Err(TrustError::NoAuthorities(vec![stopped.to_string()])));
+            built.map(Arc::new).map_err(Arc::new)
         };
         self.tls.get_or_try_init(|| read).await.cloned()
     }
-}
-
-fn tls_config() -> Result<Arc<ClientConfig>, rustls::Error> {
-    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
-    let builder = ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions()?;
-    Ok(Arc::new(with_alpn(builder.with_platform_verifier()?.with_no_client_auth())))
-}
-
-/// Both versions of HTTP are spoken, the newer one where the peer offers it.
-fn with_alpn(mut config: ClientConfig) -> ClientConfig {
-    config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
-    config
 }
 
 type Pool = Client<Connector, Full<Bytes>>;

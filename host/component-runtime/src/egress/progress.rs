@@ -16,6 +16,8 @@ pub(crate) enum Phase {
     Name,
     /// For an address to accept.
     Address,
+    /// For the proxy: its name, its address, and its answer.
+    Proxy,
     /// For the peer's side of the TLS handshake.
     Tls,
 }

@@ -50,18 +50,32 @@ const RESOLVER_CONFIGURATION: &str = "/etc/resolv.conf";
 /// # Errors
 /// When the name does not resolve, or only to addresses that are refused.
 pub(crate) async fn vetted(lookups: &Lookups, destination: &Destination) -> Result<Vec<SocketAddr>, ConnectError> {
-    let found = match &destination.host {
+    let found = found(lookups, &destination.host).await?;
+    let allowed = found.into_iter().filter(|ip| destination.may_be_at(*ip)).collect();
+    let addresses = to_try(allowed, destination.port);
+    if addresses.is_empty() { Err(ConnectError::AddressRefused) } else { Ok(addresses) }
+}
+
+/// The addresses of a host that an operator named, wherever they are.
+///
+/// # Errors
+/// When the name does not resolve.
+pub(crate) async fn all_addresses(lookups: &Lookups, host: &Host, port: u16) -> Result<Vec<SocketAddr>, ConnectError> {
+    Ok(to_try(found(lookups, host).await?, port))
+}
+
+async fn found(lookups: &Lookups, host: &Host) -> Result<Vec<IpAddr>, ConnectError> {
+    let found = match host {
         Host::Address(ip) => vec![*ip],
         Host::Name(name) => lookups.addresses(name).await?.to_vec(),
         Host::Below(_) => Vec::new(),
     };
-    if found.is_empty() {
-        return Err(ConnectError::no_address());
-    }
-    let allowed = alternating(found.into_iter().filter(|ip| destination.may_be_at(*ip)).collect());
-    let addresses = allowed.into_iter().take(ADDRESSES_MAX);
-    let addresses: Vec<_> = addresses.map(|ip| SocketAddr::new(ip, destination.port)).collect();
-    if addresses.is_empty() { Err(ConnectError::AddressRefused) } else { Ok(addresses) }
+    if found.is_empty() { Err(ConnectError::no_address()) } else { Ok(found) }
+}
+
+fn to_try(addresses: Vec<IpAddr>, port: u16) -> Vec<SocketAddr> {
+    let addresses = alternating(addresses).into_iter().take(ADDRESSES_MAX);
+    addresses.map(|ip| SocketAddr::new(ip, port)).collect()
 }
 
 #[cfg(test)]

@@ -27,7 +27,7 @@ use rustls::{AlertDescription, CertificateError};
 use wasmtime_wasi_http::Error;
 use wasmtime_wasi_http::p2::bindings::http::types::{DnsErrorPayload, ErrorCode};
 
-use super::connect_error::ConnectError;
+use super::connect_error::{ConnectError, ProxyFailure};
 use super::failure::Failure;
 use super::progress::Phase;
 
@@ -65,6 +65,7 @@ pub(crate) fn of_connect(error: &ConnectError) -> Failure {
         ConnectError::Dns(_) => Error::DnsError { rcode: None, info_code: None },
         ConnectError::Addresses(failed) => of_addresses(failed.iter().map(|(_, error)| error.kind())),
         ConnectError::Tls(error) => of_tls(error),
+        ConnectError::Proxy { failure, .. } => of_proxy(failure),
         ConnectError::TimedOut(phase) => of_timeout(*phase),
     };
     Failure::NotConnected(code, causes(error))
@@ -75,8 +76,21 @@ fn of_timeout(phase: Phase) -> Error {
         Phase::Connection => Error::ConnectionLimitReached,
         Phase::Name => Error::DnsTimeout,
         Phase::Address => Error::ConnectionTimeout,
+        Phase::Proxy => not_sent("proxy-timeout"),
         Phase::Tls => not_sent("tls-timeout"),
     }
+}
+
+fn of_proxy(failure: &ProxyFailure) -> Error {
+    not_sent(match failure {
+        ProxyFailure::Name(_) => "proxy-name",
+        ProxyFailure::Addresses(_) => "proxy-unreachable",
+        ProxyFailure::Status(status) => return not_sent(&format!("proxy-status:{status}")),
+        ProxyFailure::Credentials => "proxy-credentials",
+        ProxyFailure::Http(error) if error.is_parse() => "proxy-protocol",
+        ProxyFailure::Http(_) => "proxy-closed",
+        ProxyFailure::TooMuch | ProxyFailure::Target => "proxy-protocol",
+    })
 }
 
 /// The most telling of the errors: one address that refuses says more than another without a route.

@@ -54,7 +54,7 @@ const HOSTS: [&str; 4] = ["hang-1.example", "hang-2.example", "hang-3.example", 
 fn egress(port: u16, resolver: &Resolver) -> Arc<Egress> {
     let origins = HOSTS.iter().map(|host| Origin::parse(&format!("http://{host}:{port}")).unwrap()).collect();
     let resolver: Arc<dyn Resolve> = Arc::clone(&resolver.0) as _;
-    Egress::with_resolver(origins, &impatient(), resolver)
+    Egress::new(EgressSettings { resolver, origins, ..EgressSettings::default() }, &impatient())
 }
 
 #[tokio::test]

@@ -19,7 +19,7 @@ use wasmtime_wasi_http::{Error, RequestOptions, WasiBody};
 use super::access::Access;
 use super::pool::{Egress, MountEgress};
 use super::send::{Sender, send};
-use super::{Origin, hooks};
+use super::{EgressSettings, Origin, hooks};
 use crate::capability::LogRate;
 use crate::limits::EgressLimits;
 
@@ -60,7 +60,7 @@ impl Server {
 
     fn mount(&self, limits: &EgressLimits) -> MountEgress {
         let origin = Origin::parse(&format!("http://{}", self.address)).unwrap();
-        mount_of(&Egress::new(vec![origin], limits))
+        mount_of(&Egress::new(vec![origin].into(), limits))
     }
 
     fn connections(&self) -> usize {
@@ -114,6 +114,7 @@ mod dns;
 mod faults;
 mod log_lines;
 mod pool;
+mod proxies;
 mod reasons;
 mod tls;
 

@@ -83,7 +83,7 @@ async fn tls_server(config: rustls::ServerConfig) -> (SocketAddr, JoinSet<()>) {
 async fn refused(config: rustls::ServerConfig, roots: &rustls::RootCertStore) -> Error {
     let (address, _server) = tls_server(config).await;
     let origin = Origin::parse(&format!("https://{address}")).unwrap();
-    let mount = mount_of(&Egress::with_tls(vec![origin], &EgressLimits::default(), tls_that_trusts(roots)));
+    let mount = mount_of(&Egress::with_tls(vec![origin].into(), &EgressLimits::default(), tls_that_trusts(roots)));
     exchange(&mount, request(Method::POST, &format!("https://{address}/"))).await.unwrap_err()
 }
 
@@ -138,7 +138,7 @@ async fn a_peer_without_tls_is_told_from_one_that_closes_and_from_one_that_waits
         let server = Server::start(serve).await;
         let origin = Origin::parse(&format!("https://{}", server.address)).unwrap();
         let config = tls_that_trusts(&rustls::RootCertStore::empty());
-        let mount = mount_of(&Egress::with_tls(vec![origin], &limits, config));
+        let mount = mount_of(&Egress::with_tls(vec![origin].into(), &limits, config));
         let error = get(&mount, &format!("https://{}/", server.address)).await.unwrap_err();
         assert!(is_expected(&error), "{error:?}");
     }
@@ -149,7 +149,7 @@ async fn the_guests_own_connect_timeout_says_what_was_waited_for() {
     let server = Server::start(hold).await;
     let origin = Origin::parse(&format!("https://{}", server.address)).unwrap();
     let config = tls_that_trusts(&rustls::RootCertStore::empty());
-    let mount = mount_of(&Egress::with_tls(vec![origin], &EgressLimits::default(), config));
+    let mount = mount_of(&Egress::with_tls(vec![origin].into(), &EgressLimits::default(), config));
     let wish = RequestOptions { connect_timeout: Some(Duration::from_millis(100)), ..RequestOptions::default() };
     let far = Instant::now() + Duration::from_secs(60);
     let request = request(Method::GET, &format!("https://{}/", server.address));
@@ -165,7 +165,7 @@ async fn the_log_names_mount_host_and_cause_and_keeps_within_the_mounts_rate() {
         listener.local_addr().unwrap()
     };
     let origin = Origin::parse(&format!("http://{address}")).unwrap();
-    let egress = Egress::new(vec![origin], &EgressLimits::default());
+    let egress = Egress::new(vec![origin].into(), &EgressLimits::default());
     let mount = MountEgress::new(&egress, &Arc::new(LogRate::new(2)));
     for _ in 0..5 {
         get(&mount, &format!("http://{address}/")).await.unwrap_err();
