@@ -10,6 +10,7 @@ mod encode;
 mod error;
 mod exchange;
 mod retry;
+mod sentence;
 mod token_list;
 mod wire;
 
@@ -19,7 +20,8 @@ use std::time::Duration;
 
 use secrets_framework::host::{Host, HttpMethod};
 
-pub(crate) use error::{ClientError, is_about_the_token, upstream};
+pub(crate) use error::{ClientError, is_about_the_token};
+pub(crate) use sentence::upstream;
 pub(crate) use wire::{CreatedToken, ListedRole, ListedToken, TokenRequest};
 
 use crate::config::OrgConfig;

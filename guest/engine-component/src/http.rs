@@ -5,7 +5,7 @@
 use std::time::Duration;
 
 use secrets_framework::host::{
-    Http, HttpBody, HttpError, HttpMethod, HttpRequest, HttpResponse, StreamedResponse, SystemView,
+    Http, HttpBody, HttpError, HttpMethod, HttpRequest, HttpResponse, Loss, NotSent, StreamedResponse, SystemView,
 };
 use secrets_framework::{Backend, Sensitive};
 
@@ -20,11 +20,11 @@ use crate::bindings::wasi::io::poll::{Pollable, poll};
 use crate::bindings::wasi::io::streams::{InputStream, OutputStream, StreamError};
 use crate::error_code::http_error;
 use crate::host::ComponentHost;
-use crate::limits::{HEADER_BYTES_MAX, READ_BYTES_MAX, WRITE_BYTES_MAX};
+use crate::limits::{HEADER_BYTES_MAX, HOST_SPEAKS_FIRST, READ_BYTES_MAX, WRITE_BYTES_MAX};
 
 impl Http for ComponentHost {
     fn exchange(&self, request: HttpRequest) -> Result<StreamedResponse<'_>, HttpError> {
-        exchange(self.0, &request).map_err(|failure| failure.judged(|| self.check_sent(&request)))
+        exchange(self.0, &request).map_err(|failure| failure.judged(&request.origin, || self.check_sent(&request)))
     }
 
     fn check_origin(&self, origin: &str) -> Result<(), String> {
@@ -52,19 +52,27 @@ enum Failure {
     /// The request could not even be made up.
     Local(&'static str),
     /// The answer broke off without the host saying why.
-    Lost(&'static str),
+    Lost,
     /// The host's own word.
     Code(ErrorCode),
 }
 
 impl Failure {
     /// `egress` answers the sentence for the operator where the policy refuses the destination.
-    fn judged(self, egress: impl FnOnce() -> Result<(), String>) -> HttpError {
+    fn judged(self, origin: &str, egress: impl FnOnce() -> Result<(), String>) -> HttpError {
         match self {
             Self::TimedOut => HttpError::TimedOut,
-            Self::Local(what) => HttpError::NotSent(what.to_owned()),
-            Self::Lost(what) => HttpError::Lost(what.to_owned()),
-            Self::Code(code) => http_error(&code, egress),
+            Self::Local(what) => HttpError::NotSent(NotSent::Unsendable(what)),
+            Self::Lost => HttpError::Lost(Loss::Closed),
+            Self::Code(code) => http_error(&code, origin, egress),
+        }
+    }
+
+    /// Of an answer that began: it has passed the egress policy, and the time ran out for its body.
+    fn judged_of_body(self) -> HttpError {
+        match self.judged("", || Ok(())) {
+            HttpError::TimedOut => HttpError::BodyTimedOut,
+            error => error,
         }
     }
 }
@@ -132,11 +140,12 @@ fn user_agent(backend: &Backend) -> String {
 /// The host's own bounds of each phase; the deadline bounds the sum.
 fn request_options(timeout: Duration) -> RequestOptions {
     let options = RequestOptions::new();
-    let nanos = Some(nanos(timeout));
+    // Only the host knows what a connection waits for, so the time of the host runs out first.
+    let connect = timeout.saturating_sub(HOST_SPEAKS_FIRST.min(timeout / 5));
     // The host may not offer one of them; the deadline holds in any case.
-    let _ = options.set_connect_timeout(nanos);
-    let _ = options.set_first_byte_timeout(nanos);
-    let _ = options.set_between_bytes_timeout(nanos);
+    let _ = options.set_connect_timeout(Some(nanos(connect)));
+    let _ = options.set_first_byte_timeout(Some(nanos(timeout)));
+    let _ = options.set_between_bytes_timeout(Some(nanos(timeout)));
     options
 }
 
@@ -177,7 +186,7 @@ fn wait_for_response(future: &FutureIncomingResponse, deadline: &Deadline) -> Re
     loop {
         match future.get() {
             Some(Ok(response)) => return response.map_err(Failure::Code),
-            Some(Err(())) => return Err(Failure::Lost("it was taken already")),
+            Some(Err(())) => return Err(Failure::Lost),
             None => deadline.wait(future.subscribe())?,
         }
     }
@@ -190,8 +199,8 @@ fn streamed(
     ends: Deadline,
 ) -> Result<StreamedResponse<'static>, Failure> {
     let headers = response.headers();
-    let body = response.consume().map_err(|()| Failure::Lost("it was taken already"))?;
-    let stream = body.stream().map_err(|()| Failure::Lost("it was taken already"))?;
+    let body = response.consume().map_err(|()| Failure::Lost)?;
+    let stream = body.stream().map_err(|()| Failure::Lost)?;
     Ok(HttpResponse {
         status: response.status(),
         retry_after: header(&headers, "retry-after"),
@@ -219,8 +228,7 @@ struct Body {
 
 impl HttpBody for Body {
     fn read(&mut self) -> Result<Sensitive<Vec<u8>>, HttpError> {
-        // An answer that came has passed the egress policy.
-        self.next_piece().map_err(|failure| failure.judged(|| Ok(())))
+        self.next_piece().map_err(Failure::judged_of_body)
     }
 }
 
@@ -235,7 +243,7 @@ impl Body {
                 Err(StreamError::Closed) => return Ok(Sensitive::new(Vec::new())),
                 Err(StreamError::LastOperationFailed(error)) => {
                     let code = http_error_code(&error);
-                    return Err(code.map_or(Failure::Lost("it broke off"), Failure::Code));
+                    return Err(code.map_or(Failure::Lost, Failure::Code));
                 }
             }
         }

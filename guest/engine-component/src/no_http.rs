@@ -1,21 +1,18 @@
 //! An engine without the feature `http`: it imports no HTTP, so that its operator is not asked to allow any.
 
-use secrets_framework::host::{Http, HttpError, HttpRequest, StreamedResponse};
+use secrets_framework::host::{Http, HttpError, HttpRequest, NotSent, StreamedResponse};
 
 use crate::host::ComponentHost;
 
+/// Why nothing is sent.
+const NO_HTTP: &str = "the engine is built without the feature `http` of `engine-component`";
+
 impl Http for ComponentHost {
     fn exchange(&self, _: HttpRequest) -> Result<StreamedResponse<'_>, HttpError> {
-        Err(HttpError::NotSent(self.why_not()))
+        Err(HttpError::NotSent(NotSent::Unsendable(NO_HTTP)))
     }
 
     fn check_origin(&self, _: &str) -> Result<(), String> {
-        Err(self.why_not())
-    }
-}
-
-impl ComponentHost {
-    fn why_not(&self) -> String {
-        format!("`{}` is built without the feature `http` of `engine-component`", self.0.name)
+        Err(format!("`{}`: {NO_HTTP}", self.0.name))
     }
 }

@@ -4,12 +4,14 @@
 //! in native tests the thread waits. Implementations live elsewhere.
 
 mod http;
+mod http_error;
 
 use std::time::Duration;
 
 use thiserror::Error;
 
-pub use http::{Http, HttpBody, HttpError, HttpMethod, HttpRequest, HttpResponse, StreamedResponse};
+pub use http::{Http, HttpBody, HttpMethod, HttpRequest, HttpResponse, StreamedResponse};
+pub use http_error::{HttpError, Loss, NotSent};
 
 /// All of the outside, as one request sees it.
 pub trait Host {

@@ -52,7 +52,7 @@ fn micros(time: Duration) -> f64 {
 /// Times of all requests, and from the first's begin to the last's end.
 async fn measure(wasm: &[u8], threads: usize, requests: usize) -> Result<(Vec<Duration>, Duration), Box<dyn Error>> {
     let settings = RuntimeSettings {
-        egress: Vec::new(),
+        egress: Vec::new().into(),
         upstream_read_only: false,
         wal_minimum_age: Duration::from_secs(600),
         limits: Limits::default(),

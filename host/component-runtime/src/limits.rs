@@ -136,6 +136,16 @@ limits! {
     /// DNS, TCP and TLS together, and the wait for a free connection.
     pub const EGRESS_CONNECT_TIMEOUT: Duration = Duration::from_secs(5); => connect_timeout,
 
+    /// The next address of a name is tried so long after the last one: what RFC 8305 recommends.
+    pub const ADDRESS_STAGGER: Duration = Duration::from_millis(250); => address_stagger,
+
+    /// One look-up of a name: time for a second question after a lost packet (2.5 s in musl), and some of
+    /// [`EGRESS_CONNECT_TIMEOUT`] is left to connect.
+    pub const LOOKUP_DEADLINE: Duration = Duration::from_secs(4); => lookup_deadline,
+
+    /// Look-ups of one mount at once, each of another name: those that hang for longer than a request waits count, too.
+    pub const LOOKUPS_PER_MOUNT_MAX: usize = 8; => lookups_per_mount_max,
+
     /// From a request sent to the head of its answer.
     pub const EGRESS_FIRST_BYTE_TIMEOUT: Duration = Duration::from_secs(30); => first_byte_timeout,
 
@@ -172,9 +182,24 @@ pub const COMPILE_MEMORY_BYTES_MAX: usize = 2048 * MIB;
 /// Reads of one `get-many` in progress at once, so that one request does not fill the connection of its mount.
 pub const READS_AT_ONCE: usize = 32;
 
+/// Addresses of one name that are tried: with [`ADDRESS_STAGGER`] between them, all have begun within the connect timeout.
+pub(crate) const ADDRESSES_MAX: usize = 8;
+
+/// Look-ups of all mounts at once. Each has a thread of its own; 32 mounts may have all of their names hang.
+pub(crate) const LOOKUPS_MAX: usize = 256;
+
+/// Stack of the thread of a look-up: glibc's resolver and its modules need the most, some 100 KiB.
+pub(crate) const LOOKUP_STACK_BYTES: usize = 512 * KIB;
+
 /// A name's look-up on a system that names no DNS server: the hosts file answers at once, and musl's resolver would wait
 /// for a server that is not there until [`EGRESS_CONNECT_TIMEOUT`] ends the attempt without a reason.
 pub const LOOKUP_WITHOUT_RESOLVER: Duration = Duration::from_secs(1);
+
+/// Head of a proxy's answer to `CONNECT`: a status line and some headers.
+pub(crate) const PROXY_HEAD_BYTES_MAX: usize = 16 * KIB;
+
+/// Header fields of that answer.
+pub(crate) const PROXY_HEAD_FIELDS_MAX: usize = 64;
 
 /// A number of bytes for people.
 pub(crate) fn bytes_text(bytes: usize) -> String {

@@ -40,7 +40,10 @@ impl Mount {
             storage: Arc::new(Nothing),
             system_view: Arc::new(Nothing),
         };
-        Arc::new(Self { settings, shared: Arc::new(MountShared::new(MountEgress::closed(egress), limits)) })
+        Arc::new(Self {
+            settings,
+            shared: Arc::new(MountShared::new(|rate| MountEgress::closed(egress, rate), limits)),
+        })
     }
 
     /// As log lines name it.
@@ -65,7 +68,10 @@ impl Mount {
             storage: Arc::new(ReadOnly(Arc::clone(storage))),
             system_view: Arc::clone(system_view),
         };
-        Arc::new(Self { settings, shared: Arc::new(MountShared::new(MountEgress::closed(egress), limits)) })
+        Arc::new(Self {
+            settings,
+            shared: Arc::new(MountShared::new(|rate| MountEgress::closed(egress, rate), limits)),
+        })
     }
 }
 
@@ -73,17 +79,18 @@ impl Mount {
 pub(crate) struct MountShared {
     pub(crate) permits: Arc<Semaphore>,
     pub(crate) locks: LockTable,
-    pub(crate) log_rate: LogRate,
+    pub(crate) log_rate: Arc<LogRate>,
     pub(crate) egress: Arc<MountEgress>,
 }
 
 impl MountShared {
-    fn new(egress: MountEgress, limits: &Limits) -> Self {
+    fn new(egress: impl FnOnce(&Arc<LogRate>) -> MountEgress, limits: &Limits) -> Self {
+        let log_rate = Arc::new(LogRate::new(limits.log_lines_per_second_max));
         Self {
             permits: Arc::new(Semaphore::new(limits.requests_in_flight_per_mount_max)),
             locks: LockTable::default(),
-            log_rate: LogRate::new(),
-            egress: Arc::new(egress),
+            egress: Arc::new(egress(&log_rate)),
+            log_rate,
         }
     }
 }
@@ -98,7 +105,7 @@ impl Mounts {
     /// A mount that shares with those of the same UUID. Without a UUID (the server only asks for the
     /// plugin's description then) there is nobody to share with.
     pub(crate) fn mount(&self, settings: MountSettings, egress: &Arc<Egress>, limits: &Limits) -> Arc<Mount> {
-        let make = || Arc::new(MountShared::new(MountEgress::new(egress), limits));
+        let make = || Arc::new(MountShared::new(|rate| MountEgress::new(egress, rate), limits));
         if settings.backend_uuid.is_empty() {
             return Arc::new(Mount { settings, shared: make() });
         }
@@ -118,6 +125,7 @@ impl Mounts {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::egress::EgressSettings;
 
     fn settings(backend_uuid: &str) -> MountSettings {
         MountSettings {
@@ -132,7 +140,7 @@ mod tests {
     #[test]
     fn mounts_share_by_uuid_and_never_without_one() {
         let (limits, mounts) = (Limits::default(), Mounts::default());
-        let egress = Egress::new(Vec::new(), &limits.egress);
+        let egress = Egress::new(EgressSettings::default(), &limits.egress);
         let mount = |uuid| mounts.mount(settings(uuid), &egress, &limits);
         let (first, reloaded, other) = (mount("u1"), mount("u1"), mount("u2"));
         assert!(Arc::ptr_eq(&first.shared, &reloaded.shared));
@@ -143,7 +151,7 @@ mod tests {
     #[test]
     fn what_no_mount_needs_is_forgotten() {
         let (limits, mounts) = (Limits::default(), Mounts::default());
-        let egress = Egress::new(Vec::new(), &limits.egress);
+        let egress = Egress::new(EgressSettings::default(), &limits.egress);
         for uuid in ["a", "b", "c"] {
             drop(mounts.mount(settings(uuid), &egress, &limits));
         }

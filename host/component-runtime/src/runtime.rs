@@ -6,7 +6,7 @@ use std::time::Duration;
 use tokio::sync::Semaphore;
 
 use crate::compiler::Compiler;
-use crate::egress::{Egress, Origin, UPSTREAM_OPTION, UPSTREAM_READ_ONLY};
+use crate::egress::{Egress, EgressSettings, UPSTREAM_OPTION, UPSTREAM_READ_ONLY};
 use crate::engine::Started;
 use crate::epoch::Ticker;
 use crate::limits::Limits;
@@ -20,8 +20,8 @@ use crate::{
 /// The settings of a runtime.
 #[derive(Clone, Debug)]
 pub struct RuntimeSettings {
-    /// The origins to which guests may send HTTP requests.
-    pub egress: Vec<Origin>,
+    /// The origins to which guests may send HTTP requests, and the way to their upstreams.
+    pub egress: EgressSettings,
     /// May guests only read from their upstreams? The options of a mount cannot override this.
     pub upstream_read_only: bool,
     /// The age from which a write-ahead entry counts as left behind, for guests.

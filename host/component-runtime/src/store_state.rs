@@ -66,8 +66,10 @@ impl StoreState {
         let mut http = WasiHttpCtx::new();
         http.set_field_size_limit(limits.egress.header_bytes_max);
         let received = Received::default();
+        let path = if caller.mount_point.is_empty() { &mount.settings.name } else { &caller.mount_point };
+        let egress = Arc::clone(&mount.shared.egress);
         Self {
-            hooks: EgressHooks::new(Arc::clone(&mount.shared.egress), mount.access(), deadline, received.clone()),
+            hooks: EgressHooks::new(egress, mount.access(), path, deadline, received.clone()),
             table,
             quota: Quota::new(Arc::clone(&limits)),
             memory: MemoryLimiter::new(&limits),

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
+use component_runtime::egress::EgressSettings;
 use component_runtime::{CompilerProgram, InvokeError, Limits, MountSettings, Runtime, RuntimeSettings};
 use envelope::{Error, Operation, Request, Response, SpecialPaths, SystemView};
 use modules::controller::{ControllerSettings, ModuleController, ModuleControllers, ServeError};
@@ -27,10 +28,10 @@ pub(crate) struct Mounts {
 
 impl Mounts {
     /// Starts the runtime. Modules are loaded with the first mount.
-    pub(crate) fn new(config: &Config) -> Result<Self, String> {
-        config.egress.log();
+    pub(crate) fn new(config: &Config, egress: EgressSettings) -> Result<Self, String> {
+        config.log();
         let settings = RuntimeSettings {
-            egress: config.egress.origins().map_err(|error| error.to_string())?,
+            egress,
             upstream_read_only: config.egress.astra_read_only,
             wal_minimum_age: *config.wal_min_age,
             limits: Limits::default(),

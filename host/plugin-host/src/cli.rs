@@ -4,7 +4,7 @@
 //! does), 64 for wrong usage.
 
 mod diff;
-mod files;
+pub(crate) mod files;
 mod inspect;
 mod module_file;
 mod output;
@@ -76,9 +76,10 @@ impl CommandLine {
         let args: Vec<OsString> = args.into_iter().collect();
         // The flags of the Go plugin come from old registrations, which name no command.
         let by_hand = args.get(1).is_some_and(|first| first == "module" || first == "run");
-        let args = if by_hand { args } else { without_legacy_flags(args) };
+        let (args, dropped) = if by_hand { (args, Vec::new()) } else { without_legacy_flags(args) };
         // A server waits for the start, so serving needs no parsers of commands. With wrong arguments they are used.
-        if !by_hand && let Ok(Serving { config }) = Serving::try_parse_from(&args) {
+        if !by_hand && let Ok(Serving { mut config }) = Serving::try_parse_from(&args) {
+            config.dropped_flags = dropped;
             return Ok(Self { serving: config, command: None });
         }
         Self::try_parse_from(args).map_err(|error| Stop { error, by_hand })
@@ -130,6 +131,15 @@ pub(crate) enum Failure {
     Not(String),
     /// The arguments are wrong: exit 64.
     Usage(String),
+}
+
+impl Failure {
+    /// The reason, for a start that fails by it.
+    pub(crate) fn text(&self) -> &str {
+        match self {
+            Self::Not(text) | Self::Usage(text) => text,
+        }
+    }
 }
 
 /// Executes a command.

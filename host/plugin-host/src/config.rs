@@ -47,6 +47,25 @@ pub struct Config {
     /// Which modules may run beside the embedded one.
     #[command(flatten)]
     pub modules: ModuleArgs,
+
+    /// Flags of the Go plugin that were given, without their values.
+    #[arg(skip)]
+    pub(crate) dropped_flags: Vec<String>,
+}
+
+impl Config {
+    /// Logs what is unusual about these settings, once for each start.
+    pub(crate) fn log(&self) {
+        if !self.dropped_flags.is_empty() {
+            let arguments = self.dropped_flags.join(" ");
+            tracing::warn!(
+                arguments,
+                "these arguments have no effect: in the Go plugin they were about the server's own API, never about \
+                 Astra; to trust an authority for requests to Astra, register with --ca-file"
+            );
+        }
+        self.egress.log();
+    }
 }
 
 /// Ends a start that failed, but not because of the arguments.
@@ -80,34 +99,43 @@ pub(crate) fn level_parser() -> impl TypedValueParser<Value = LevelFilter> {
     })
 }
 
-/// Drops the Go plugin's flags: one or two dashes, value joined by `=` or in the next argument.
-pub(crate) fn without_legacy_flags(args: impl IntoIterator<Item = OsString>) -> Vec<OsString> {
+/// Drops the Go plugin's flags: one or two dashes, value joined by `=` or in the next argument. The second list names
+/// the flags that were dropped.
+pub(crate) fn without_legacy_flags(args: impl IntoIterator<Item = OsString>) -> (Vec<OsString>, Vec<String>) {
     let mut args = args.into_iter();
-    let mut kept = Vec::new();
+    let (mut kept, mut dropped) = (Vec::new(), Vec::new());
     while let Some(arg) = args.next() {
-        match legacy_flag(&arg) {
-            Some(Legacy::Whole) => {}
-            Some(Legacy::ValueFollows) => drop(args.next()),
-            None => kept.push(arg),
+        let Some((name, value)) = legacy_flag(&arg) else {
+            kept.push(arg);
+            continue;
+        };
+        dropped.push(format!("-{name}"));
+        if value == LegacyValue::Follows {
+            drop(args.next());
         }
     }
-    kept
+    (kept, dropped)
 }
 
-/// The extent of a legacy flag on the command line.
-enum Legacy {
-    Whole,
-    ValueFollows,
+/// Where the value of a legacy flag stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum LegacyValue {
+    Joined,
+    Follows,
+    None,
 }
 
-fn legacy_flag(arg: &OsString) -> Option<Legacy> {
+fn legacy_flag(arg: &OsString) -> Option<(&str, LegacyValue)> {
     let text = arg.to_str()?;
     let name = text.strip_prefix("--").or_else(|| text.strip_prefix('-'))?;
-    let (name, joined) = name.split_once('=').map_or((name, false), |(name, _)| (name, true));
+    let (name, value) = match name.split_once('=') {
+        Some((name, _)) => (name, LegacyValue::Joined),
+        None => (name, LegacyValue::Follows),
+    };
     if name == LEGACY_SWITCH {
-        return Some(Legacy::Whole);
+        return Some((name, LegacyValue::None));
     }
-    LEGACY_VALUE_FLAGS.contains(&name).then_some(if joined { Legacy::Whole } else { Legacy::ValueFollows })
+    LEGACY_VALUE_FLAGS.contains(&name).then_some((name, value))
 }
 
 #[cfg(test)]
@@ -144,7 +172,18 @@ mod tests {
             "vault",
             "--wal-min-age=20m",
         ];
-        assert_eq!(*parse(&args).unwrap().wal_min_age, Duration::from_secs(1200));
+        let config = parse(&args).unwrap();
+        assert_eq!(*config.wal_min_age, Duration::from_secs(1200));
+        let dropped = [
+            "-ca-cert",
+            "-ca-path",
+            "-tls-skip-verify",
+            "-tls-skip-verify",
+            "-client-cert",
+            "-client-key",
+            "-tls-server-name",
+        ];
+        assert_eq!(config.dropped_flags, dropped);
     }
 
     #[test]

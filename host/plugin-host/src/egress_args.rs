@@ -3,7 +3,9 @@
 use std::collections::BTreeMap;
 
 use clap::Args;
-use component_runtime::egress::{Origin, OriginError, UPSTREAM_OPTION, UPSTREAM_READ_ONLY};
+use component_runtime::egress::{EgressSettings, Origin, OriginError, UPSTREAM_OPTION, UPSTREAM_READ_ONLY};
+
+use crate::network_args::NetworkArgs;
 
 /// The hosts of Astra itself: production, development and test.
 const ASTRA_ORIGINS: [&str; 3] =
@@ -29,6 +31,10 @@ pub struct EgressArgs {
     /// what is due until the plugin is registered without this argument.
     #[arg(long)]
     pub astra_read_only: bool,
+
+    /// How upstreams are reached.
+    #[command(flatten)]
+    pub network: NetworkArgs,
 }
 
 impl EgressArgs {
@@ -39,6 +45,20 @@ impl EgressArgs {
     pub fn origins(&self) -> Result<Vec<Origin>, OriginError> {
         let own: &[&str] = if self.no_default_egress { &[] } else { &ASTRA_ORIGINS };
         own.iter().map(|text| Origin::parse(text)).chain(self.allow_egress.iter().cloned().map(Ok)).collect()
+    }
+
+    /// What the runtime is made with. Files are read.
+    ///
+    /// # Errors
+    /// Names the argument, and its file or value.
+    pub(crate) fn settings(&self) -> Result<EgressSettings, String> {
+        let network = &self.network;
+        Ok(EgressSettings {
+            authorities: network.authorities()?,
+            identity: network.identity()?,
+            proxies: network.proxies()?,
+            ..EgressSettings::from(self.origins().map_err(|error| error.to_string())?)
+        })
     }
 
     /// Logs what is unusual about these settings, once for each start.

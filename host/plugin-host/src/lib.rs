@@ -12,6 +12,7 @@ mod egress_args;
 mod host_paths;
 mod limits;
 mod module_args;
+mod network_args;
 
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -25,7 +26,9 @@ pub use crate::code_slot::code_of as precompiled_code_of;
 pub use crate::component::fill_code_slot;
 pub use crate::config::Config;
 pub use crate::egress_args::EgressArgs;
+
 pub use crate::module_args::{CACHE_KEY_VARIABLE, ModuleArgs};
+pub use crate::network_args::NetworkArgs;
 
 /// The program's name, as operators register it.
 pub const PROGRAM: &str = "vault-plugin-secrets-datastax-astra";
@@ -45,6 +48,10 @@ pub fn run(config: Config) -> ExitCode {
     if let Err(contradiction) = config.modules.settings() {
         return config::fail_usage(&contradiction);
     }
+    let egress = match config.egress.settings() {
+        Ok(egress) => egress,
+        Err(reason) => return config::fail_usage(&reason),
+    };
     let runtime =
         tokio::runtime::Builder::new_multi_thread().event_interval(Runtime::EVENT_INTERVAL).enable_all().build();
     let runtime = match runtime {
@@ -52,7 +59,7 @@ pub fn run(config: Config) -> ExitCode {
         Err(error) => return config::fail(&format!("failed to start worker threads: {error}")),
     };
     let options = ServeOptions { program: PROGRAM, log_level: config.log_level };
-    let code = runtime.block_on(serve(options, move || Mounts::new(&config).map(Arc::new)));
+    let code = runtime.block_on(serve(options, move || Mounts::new(&config, egress).map(Arc::new)));
     // Calls may still be running, and the server waits for our exit only two seconds.
     runtime.shutdown_background();
     code

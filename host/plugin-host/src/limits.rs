@@ -3,5 +3,8 @@
 /// Bytes of stdin or of a file of fields: the server's own limit for a request body.
 pub(crate) const RUN_INPUT_BYTES_MAX: usize = 32 * 1024 * 1024;
 
+/// Bytes of a file of certificates; the bundle of all public authorities takes some 220 KiB.
+pub(crate) const CA_FILE_BYTES_MAX: usize = 4 * 1024 * 1024;
+
 /// Bytes of a file with a private key; one takes 119.
 pub(crate) const KEY_FILE_BYTES_MAX: usize = 16 * 1024;

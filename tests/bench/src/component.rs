@@ -28,7 +28,7 @@ impl Component {
     /// Loads it as the plugin does; its storage holds what the native engine wrote.
     pub(crate) async fn load(host: &TestHost) -> anyhow::Result<Self> {
         let settings = RuntimeSettings {
-            egress: Vec::new(),
+            egress: Vec::new().into(),
             upstream_read_only: false,
             wal_minimum_age: Duration::from_secs(600),
             limits: Limits::default(),

@@ -30,7 +30,7 @@ pub(crate) fn measure(table: &mut Table) -> anyhow::Result<()> {
 fn loads(table: &mut Table, wasm: &[u8], code: &'static [u8]) -> anyhow::Result<()> {
     let tokio = tokio()?;
     let settings = RuntimeSettings {
-        egress: Vec::new(),
+        egress: Vec::new().into(),
         upstream_read_only: false,
         wal_minimum_age: Duration::from_secs(600),
         limits: Limits::default(),

@@ -11,6 +11,8 @@ pub mod fake;
 pub mod go_plugin;
 pub mod limits;
 pub mod modules;
+#[cfg(feature = "component")]
+pub mod network;
 pub mod openbao;
 
 mod driver;

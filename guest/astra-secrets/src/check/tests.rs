@@ -10,7 +10,7 @@ mod own;
 use std::time::Duration;
 
 use secrets_framework::Operation;
-use secrets_framework::host::{Clock, HttpError};
+use secrets_framework::host::{Clock, HttpError, Loss, NotSent};
 use secrets_framework::testing::READ_ONLY_TEXT;
 use serde_json::{Value, json};
 
@@ -100,8 +100,8 @@ fn a_refused_token_is_no_and_anything_else_unknown() {
         Fault::Status(302, ""),
         Fault::RetryAfter(429, "7"),
         Fault::Status(200, "<html>canary"),
-        Fault::Fails(HttpError::Lost("canary".to_owned())),
-        Fault::Fails(HttpError::NotSent("canary".to_owned())),
+        Fault::Fails(HttpError::Lost(Loss::Closed)),
+        Fault::Fails(HttpError::NotSent(NotSent::Refused)),
         Fault::Fails(HttpError::TooLarge),
         Fault::Fails(HttpError::Denied("requests to it are not allowed".to_owned())),
     ];

@@ -2,12 +2,10 @@
 //! status and the decision to repeat all follow. It holds no upstream text but
 //! a status and Astra's own error number.
 
-use secrets_framework::Error;
-use secrets_framework::host::HttpError;
+use secrets_framework::host::{HttpError, Loss, NotSent};
 use thiserror::Error as ThisError;
 
 use crate::limits::RETRY_AFTER_MAX;
-use crate::names::OrgId;
 use crate::read_only;
 
 /// Why a call of Astra failed.
@@ -61,15 +59,18 @@ pub(crate) enum ClientError {
     /// No answer in time.
     #[error("no answer in time")]
     TimedOut,
+    /// The answer began, and its body did not come in time.
+    #[error("the body of the answer did not come in time")]
+    BodyTimedOut,
     /// Not even sent: this request has no time left for upstream work.
     #[error("no time was left to ask")]
     OutOfTime,
-    /// The answer was cut off, or too large.
-    #[error("the answer was lost")]
-    Lost,
+    /// The answer was cut off, or is no HTTP.
+    #[error("{0}")]
+    Lost(Loss),
     /// Certainly not sent.
-    #[error("no connection")]
-    NotSent,
+    #[error("{0}")]
+    NotSent(NotSent),
     /// Not sent: this mount may only read from Astra.
     #[error("{}", read_only::CAUSE)]
     ReadOnly,
@@ -94,15 +95,18 @@ impl ClientError {
     /// May Astra have done what was asked, although this is an error?
     pub(crate) fn may_have_acted(&self) -> bool {
         match self {
-            Self::Failing { .. } | Self::Unexpected { .. } | Self::Nonsense { .. } | Self::TimedOut | Self::Lost => {
-                true
-            }
+            Self::Failing { .. }
+            | Self::Unexpected { .. }
+            | Self::Nonsense { .. }
+            | Self::TimedOut
+            | Self::BodyTimedOut
+            | Self::Lost(_) => true,
             Self::Refused { .. }
             | Self::NotFound
             | Self::RateLimited { .. }
             | Self::Rejected { .. }
             | Self::OutOfTime
-            | Self::NotSent
+            | Self::NotSent(_)
             | Self::ReadOnly
             | Self::Denied { .. } => false,
         }
@@ -111,7 +115,10 @@ impl ClientError {
     /// Is it likely to pass by itself, so that repeating makes sense?
     pub(crate) fn is_passing(&self) -> bool {
         match self {
-            Self::RateLimited { .. } | Self::Failing { .. } | Self::TimedOut | Self::Lost | Self::NotSent => true,
+            Self::RateLimited { .. } | Self::Failing { .. } | Self::TimedOut | Self::BodyTimedOut | Self::Lost(_) => {
+                true
+            }
+            Self::NotSent(reason) => reason.may_pass(),
             Self::Refused { .. }
             | Self::NotFound
             | Self::Rejected { .. }
@@ -145,73 +152,13 @@ impl From<HttpError> for ClientError {
     fn from(error: HttpError) -> Self {
         match error {
             HttpError::Denied(sentence) => Self::Denied { sentence },
-            HttpError::NotSent(_) => Self::NotSent,
+            HttpError::NotSent(reason) => Self::NotSent(reason),
             HttpError::TimedOut => Self::TimedOut,
+            HttpError::BodyTimedOut => Self::BodyTimedOut,
             HttpError::TooLarge => Self::Nonsense { reason: "it was larger than the host allows" },
-            HttpError::Lost(_) => Self::Lost,
+            HttpError::Lost(loss) => Self::Lost(loss),
         }
     }
-}
-
-/// What the caller is told when Astra did not do what was asked. The sentence names the organization, gives Astra's
-/// status and says what to do next; it quotes nothing of Astra's.
-pub(crate) fn upstream(org_id: &OrgId, error: &ClientError) -> Error {
-    let (code, sentence) = match error {
-        ClientError::Denied { sentence } => return Error::mistake(sentence.clone()),
-        ClientError::ReadOnly => {
-            return read_only::failure(&format!("nothing was changed for organization `{org_id}`"));
-        }
-        ClientError::Refused { error_id: Some(id), .. } if is_about_the_token(*id) => (
-            502,
-            format!(
-                "Astra does not know the admin token of organization `{org_id}` ({error}): it has ended, was deleted in Astra's portal or was never valid; make another there, and write it as `astra_token` to `config/{org_id}`"
-            ),
-        ),
-        ClientError::Refused { .. } => (
-            502,
-            format!(
-                "Astra refused the admin token of organization `{org_id}` ({error}): check that the token is valid, may manage tokens and has the permissions that the role gives, or write another `astra_token` to `config/{org_id}`"
-            ),
-        ),
-        ClientError::NotFound => (
-            502,
-            format!(
-                "Astra did not find what was asked for organization `{org_id}` ({error}): check the config's `url` and the role's Astra role IDs"
-            ),
-        ),
-        ClientError::Rejected { .. } => (
-            502,
-            format!(
-                "Astra rejected the request for organization `{org_id}` ({error}): check the role's Astra role IDs"
-            ),
-        ),
-        ClientError::Failing { .. } => {
-            (502, format!("Astra failed for organization `{org_id}` ({error}): try again later"))
-        }
-        ClientError::Unexpected { .. } | ClientError::Nonsense { .. } => (
-            502,
-            format!(
-                "Astra's answer for organization `{org_id}` was not understood ({error}): check the config's `url`"
-            ),
-        ),
-        ClientError::NotSent => (
-            502,
-            format!(
-                "Astra could not be reached for organization `{org_id}` ({error}): check the config's `url` and the network"
-            ),
-        ),
-        ClientError::Lost => (502, format!("Astra's answer for organization `{org_id}` was lost: try again later")),
-        ClientError::RateLimited { .. } => {
-            (503, format!("Astra limits the rate of requests for organization `{org_id}` ({error}): try again later"))
-        }
-        ClientError::TimedOut | ClientError::OutOfTime => (
-            504,
-            format!(
-                "Astra did not answer in time for organization `{org_id}` ({error}): try again later, or raise the config's `request_timeout`"
-            ),
-        ),
-    };
-    Error::coded(code, sentence)
 }
 
 /// Astra's error numbers 3400xx are about the token that asks.
@@ -221,39 +168,4 @@ pub(crate) fn is_about_the_token(error_id: i64) -> bool {
 
 fn shown(error_id: Option<i64>) -> String {
     error_id.map(|id| format!(", Astra's error {id}")).unwrap_or_default()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn callers_are_told_status_organization_and_what_to_do() {
-        let org_id = OrgId::stored("o-1");
-        let errors = [
-            ClientError::Refused { status: 401, error_id: Some(340_016) },
-            ClientError::Refused { status: 403, error_id: None },
-            ClientError::NotFound,
-            ClientError::RateLimited { retry_after: None },
-            ClientError::Rejected { status: 400, error_id: None },
-            ClientError::Failing { status: 503, retry_after: None },
-            ClientError::Unexpected { status: 302 },
-            ClientError::Nonsense { reason: "it is not a whole token" },
-            ClientError::TimedOut,
-            ClientError::OutOfTime,
-            ClientError::Lost,
-            ClientError::NotSent,
-            ClientError::ReadOnly,
-            ClientError::Denied { sentence: "the host's sentence".to_owned() },
-        ];
-        let told: Vec<String> = errors
-            .iter()
-            .map(|error| match upstream(&org_id, error) {
-                Error::BadRequest(sentence) => format!("400 {sentence}"),
-                Error::Coded { code, message } => format!("{code} {message}"),
-                error => panic!("{error}"),
-            })
-            .collect();
-        insta::assert_snapshot!(told.join("\n"));
-    }
 }

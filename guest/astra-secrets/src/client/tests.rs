@@ -4,7 +4,7 @@
 #![expect(clippy::unwrap_used, reason = "tests")]
 
 use secrets_framework::Sensitive;
-use secrets_framework::host::{Clock as _, HttpError, HttpResponse};
+use secrets_framework::host::{Clock as _, HttpError, HttpResponse, Loss, NotSent};
 use secrets_framework::testing::{ScriptedBody, TestHost};
 
 use super::*;
@@ -121,8 +121,9 @@ fn failures_are_told_apart() {
     }
     for (http, error) in [
         (HttpError::TimedOut, ClientError::TimedOut),
-        (HttpError::Lost("x".to_owned()), ClientError::Lost),
-        (HttpError::NotSent("x".to_owned()), ClientError::NotSent),
+        (HttpError::BodyTimedOut, ClientError::BodyTimedOut),
+        (HttpError::Lost(Loss::Closed), ClientError::Lost(Loss::Closed)),
+        (HttpError::NotSent(NotSent::Refused), ClientError::NotSent(NotSent::Refused)),
         (HttpError::Denied("x".to_owned()), ClientError::Denied { sentence: "x".to_owned() }),
     ] {
         let host = TestHost::new();
@@ -204,7 +205,7 @@ where
 }
 
 fn lost() -> Result<Vec<u8>, HttpError> {
-    Err(HttpError::Lost("the connection broke off".to_owned()))
+    Err(HttpError::Lost(Loss::Closed))
 }
 
 #[test]
@@ -215,7 +216,7 @@ fn a_look_up_reads_no_further_than_the_token_that_it_finds() {
     let found = client.find_token(|token| token.client_id == "b").unwrap();
     assert_eq!(found.unwrap().client_id, "b");
     assert_eq!(host.http.requests().len(), 1);
-    assert_eq!(client.find_token(|token| token.client_id == "c").unwrap_err(), ClientError::Lost);
+    assert_eq!(client.find_token(|token| token.client_id == "c").unwrap_err(), ClientError::Lost(Loss::Closed));
 }
 
 #[test]
@@ -233,7 +234,7 @@ fn a_list_that_is_lost_on_the_way_is_read_again_from_its_beginning() {
         ControlFlow::Continue(())
     });
     assert_eq!((scanned, seen), (Ok(ScanEnd::Complete), ["a", "a", "b"].map(str::to_owned).to_vec()));
-    assert!(host.log.text().contains("the answer was lost"));
+    assert!(host.log.text().contains("the connection was lost"));
 }
 
 #[test]
@@ -249,7 +250,7 @@ fn a_list_that_trickles_in_ends_with_the_time_of_the_request() {
     let config = config();
     let began = host.clock.now();
     let scanned = AstraClient::new(&host, &config).scan_tokens(&mut |_| ControlFlow::Continue(()));
-    assert_eq!(scanned, Err(ClientError::TimedOut));
+    assert_eq!(scanned, Err(ClientError::BodyTimedOut));
     let took = host.clock.now() - began;
     assert!(took > config.request_timeout() && took <= UPSTREAM_BUDGET + Duration::from_secs(5), "{took:?}");
 }
@@ -267,7 +268,7 @@ fn a_list_that_pauses_longer_than_the_request_timeout_is_given_up() {
     let mut config = config();
     config.max_retries_set = Some(0);
     let scanned = AstraClient::new(&host, &config).scan_tokens(&mut |_| ControlFlow::Continue(()));
-    assert_eq!(scanned, Err(ClientError::TimedOut));
+    assert_eq!(scanned, Err(ClientError::BodyTimedOut));
 }
 
 #[test]

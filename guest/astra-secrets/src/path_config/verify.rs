@@ -5,7 +5,7 @@
 use secrets_framework::Context;
 use secrets_framework::Error;
 
-use crate::client::{AstraClient, ClientError};
+use crate::client::{AstraClient, ClientError, upstream};
 use crate::config::OrgConfig;
 use crate::limits::VERIFY_TIMEOUT;
 use crate::names::{is_uuid, shown};
@@ -40,7 +40,8 @@ pub(super) fn verify(context: &Context<'_>, candidate: &OrgConfig, is_new: bool)
         }
         // Nobody answered, or somebody who is not Astra, or who has trouble of its own.
         Err(error) => {
-            Ok(Some(format!("the token was stored unchecked, for `{url}` could not say whose it is: {error}")))
+            let told = upstream(org_id, &error);
+            Ok(Some(format!("the token was stored unchecked, for `{url}` could not say whose it is: {told}")))
         }
     }
 }

@@ -5,7 +5,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use secrets_framework::host::{HttpError, HttpMethod};
+use secrets_framework::host::{HttpError, HttpMethod, Loss};
 use secrets_framework::testing::rollback_request;
 use secrets_framework::{Lease, Operation};
 use serde_json::{Value, json};
@@ -200,7 +200,7 @@ fn with_all_due() -> Mount {
     Leased::of(mount.creds());
     mount.host.http.clear();
     mount.astra.set_lag(1);
-    mount.astra.fail(On::Make, Fault::DoneThenFails(HttpError::Lost("reset".to_owned())));
+    mount.astra.fail(On::Make, Fault::DoneThenFails(HttpError::Lost(Loss::Closed)));
     mount.creds().0.unwrap_err();
     assert_eq!(mount.open_entries(), 1);
     mount.host.clock.advance(DAY + LATER);

@@ -6,7 +6,7 @@ mod cost;
 
 use std::time::Duration;
 
-use secrets_framework::host::{Clock, Host, HttpError, HttpMethod};
+use secrets_framework::host::{Clock, Host, HttpError, HttpMethod, Loss};
 use secrets_framework::testing::{LogLine, StorageCall, rollback_request};
 use secrets_framework::{Context, Operation};
 use serde_json::{Value, json};
@@ -46,7 +46,7 @@ fn when_the_mount_goes_open_entries_are_undone_at_once() {
     let mount = Mount::new();
     mount.astra.set_lag(1);
     mount.configure(ORG_A, crate::testing::ADMIN_A, json!({ "max_retries": 0 }));
-    mount.astra.fail(On::Make, Fault::DoneThenFails(HttpError::Lost("reset".to_owned())));
+    mount.astra.fail(On::Make, Fault::DoneThenFails(HttpError::Lost(Loss::Closed)));
     mount.creds().0.unwrap_err();
     assert_eq!((mount.astra.live().len(), mount.open_entries()), (1, 1));
     crate::BACKEND.handle(&mount.host, &rollback_request(true)).unwrap();
@@ -142,7 +142,7 @@ fn a_mint_that_ended_while_rollback_waited_keeps_its_token() {
 fn entries_that_cannot_be_undone_are_kept_named_and_fail_no_rollback_call() {
     let mount = Mount::new();
     mount.configure(ORG_A, crate::testing::ADMIN_A, json!({ "max_retries": 0 }));
-    mount.astra.fail(On::Make, Fault::DoneThenFails(HttpError::Lost("reset".to_owned())));
+    mount.astra.fail(On::Make, Fault::DoneThenFails(HttpError::Lost(Loss::Closed)));
     mount.astra.set_lag(1);
     mount.creds().0.unwrap_err();
     mount.astra.make_outside("Bystander", "");
@@ -187,7 +187,7 @@ fn tidy_ends_the_token_of_an_entry_that_was_damaged() {
     let mount = Mount::new();
     mount.configure(ORG_A, crate::testing::ADMIN_A, json!({ "max_retries": 0 }));
     mount.astra.set_lag(1);
-    mount.astra.fail(On::Make, Fault::DoneThenFails(HttpError::Lost("reset".to_owned())));
+    mount.astra.fail(On::Make, Fault::DoneThenFails(HttpError::Lost(Loss::Closed)));
     mount.creds().0.unwrap_err();
     let entry = mount.host.storage.keys().into_iter().find(|key| key.starts_with("wal/")).unwrap();
     mount.host.storage.seed(&entry, "canary");
@@ -217,7 +217,7 @@ fn an_entry_outlives_a_forced_delete_of_its_config() {
     let mount = Mount::new();
     mount.configure(ORG_A, crate::testing::ADMIN_A, json!({ "max_retries": 0 }));
     mount.astra.set_lag(1);
-    mount.astra.fail(On::Make, Fault::DoneThenFails(HttpError::Lost("reset".to_owned())));
+    mount.astra.fail(On::Make, Fault::DoneThenFails(HttpError::Lost(Loss::Closed)));
     mount.creds().0.unwrap_err();
     mount.send(Operation::Delete, &format!("config/{ORG_A}"), json!({ "force": true })).0.unwrap();
     mount.rollback_later();
@@ -230,7 +230,7 @@ fn an_entry_of_an_organization_without_any_config_waits_for_one_and_fails_no_rol
     let mount = Mount::new();
     mount.configure(ORG_A, crate::testing::ADMIN_A, json!({ "max_retries": 0 }));
     mount.astra.set_lag(1);
-    mount.astra.fail(On::Make, Fault::DoneThenFails(HttpError::Lost("reset".to_owned())));
+    mount.astra.fail(On::Make, Fault::DoneThenFails(HttpError::Lost(Loss::Closed)));
     mount.creds().0.unwrap_err();
     mount.host.storage.remove(&format!("config/{ORG_A}"));
     for _ in 0..3 {

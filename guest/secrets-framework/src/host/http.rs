@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
-use thiserror::Error;
 use zeroize::Zeroizing;
 
+use super::HttpError;
 use crate::Sensitive;
 use crate::limits::HTTP_BODY_BYTES_MAX;
 
@@ -95,26 +95,6 @@ impl StreamedResponse<'_> {
             whole.extend_from_slice(piece.expose());
         }
     }
-}
-
-/// Why there is no answer.
-#[derive(Clone, Debug, Error, PartialEq, Eq)]
-pub enum HttpError {
-    /// The egress policy refuses the destination; the text names the setting that would allow it.
-    #[error("{0}")]
-    Denied(String),
-    /// Certainly not sent: the name did not resolve, or no connection was had.
-    #[error("could not connect: {0}")]
-    NotSent(String),
-    /// No answer in time; it may have been acted on.
-    #[error("no answer in time")]
-    TimedOut,
-    /// The answer was larger than the host allows; it was acted on.
-    #[error("the answer was too large")]
-    TooLarge,
-    /// Cut off or malformed; it may have been acted on.
-    #[error("the answer was lost: {0}")]
-    Lost(String),
 }
 
 /// Outbound HTTP.

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::{ManualClock, lock};
 use crate::Sensitive;
-use crate::host::{Clock, Http, HttpBody, HttpError, HttpMethod, HttpRequest, HttpResponse, StreamedResponse};
+use crate::host::{Clock, Http, HttpBody, HttpError, HttpMethod, HttpRequest, HttpResponse, NotSent, StreamedResponse};
 
 /// Bytes of one piece of a scripted body: few, so that texts and items span pieces in every test.
 const PIECE_BYTES: usize = 61;
@@ -84,7 +84,9 @@ impl ScriptedHttp {
     pub(super) fn new(clock: &Arc<ManualClock>) -> Self {
         Self {
             clock: Arc::clone(clock),
-            answer: RwLock::new(Arc::new(|_| Err(HttpError::NotSent("this test has no HTTP script".to_owned())))),
+            answer: RwLock::new(Arc::new(|_| {
+                Err(HttpError::NotSent(NotSent::Unsendable("this test has no HTTP script")))
+            })),
             origin_check: RwLock::new(Arc::new(|_| Ok(()))),
             requests: Mutex::default(),
         }
@@ -131,7 +133,7 @@ impl HttpBody for Timed<'_> {
         let piece = self.body.0.next().transpose()?.unwrap_or_default();
         let now = self.clock.now();
         if now > self.ends.min(began + self.between_reads) {
-            return Err(HttpError::TimedOut);
+            return Err(HttpError::BodyTimedOut);
         }
         Ok(Sensitive::new(piece))
     }

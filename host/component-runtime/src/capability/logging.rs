@@ -72,7 +72,7 @@ pub(crate) struct LogBudget {
 impl LogBudget {
     /// May one more line be written? A line that may not is counted.
     pub(crate) fn take(&mut self, rate: &LogRate, limits: &Limits) -> bool {
-        let granted = self.written < limits.log_lines_max && rate.take(limits.log_lines_per_second_max);
+        let granted = self.written < limits.log_lines_max && rate.take();
         if granted {
             self.written += 1;
         } else {
@@ -89,21 +89,23 @@ impl LogBudget {
 
 /// Lines of one mount in the current second.
 pub(crate) struct LogRate {
+    per_second_max: u32,
     window: Mutex<(Instant, u32)>,
 }
 
 impl LogRate {
-    pub(crate) fn new() -> Self {
-        Self { window: Mutex::new((Instant::now(), 0)) }
+    pub(crate) fn new(per_second_max: u32) -> Self {
+        Self { per_second_max, window: Mutex::new((Instant::now(), 0)) }
     }
 
-    fn take(&self, per_second_max: u32) -> bool {
+    /// May one more line be written now?
+    pub(crate) fn take(&self) -> bool {
         let mut window = self.window.lock().unwrap_or_else(PoisonError::into_inner);
         let (begin, count) = &mut *window;
         if begin.elapsed() >= Duration::from_secs(1) {
             (*begin, *count) = (Instant::now(), 0);
         }
-        let granted = *count < per_second_max;
+        let granted = *count < self.per_second_max;
         *count = count.saturating_add(1);
         granted
     }
@@ -149,6 +151,7 @@ fn fields_text(fields: &[(String, String)], bytes_max: usize) -> Option<String> 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::limits::LOG_LINES_PER_SECOND_MAX;
 
     #[test]
     fn no_line_breaks_the_log() {
@@ -171,7 +174,7 @@ mod tests {
 
     #[test]
     fn lines_beyond_the_requests_limit_are_counted() {
-        let (rate, limits) = (LogRate::new(), Limits { log_lines_max: 2, ..Limits::default() });
+        let (rate, limits) = (LogRate::new(LOG_LINES_PER_SECOND_MAX), Limits { log_lines_max: 2, ..Limits::default() });
         let mut budget = LogBudget::default();
         assert_eq!([0; 4].map(|_| budget.take(&rate, &limits)), [true, true, false, false]);
         assert_eq!(budget.dropped(), 2);
@@ -179,7 +182,7 @@ mod tests {
 
     #[test]
     fn a_mounts_rate_holds_across_its_requests() {
-        let (rate, limits) = (LogRate::new(), Limits { log_lines_per_second_max: 1, ..Limits::default() });
+        let (rate, limits) = (LogRate::new(1), Limits::default());
         assert!(LogBudget::default().take(&rate, &limits));
         let mut other = LogBudget::default();
         assert!(!other.take(&rate, &limits));

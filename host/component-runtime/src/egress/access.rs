@@ -6,6 +6,8 @@ use std::collections::BTreeMap;
 use http::{Method, Request};
 use wasmtime_wasi_http::Error;
 
+use super::failure::Failure;
+
 /// The mount option that says what guests may do upstream.
 pub const UPSTREAM_OPTION: &str = "upstream";
 
@@ -35,7 +37,7 @@ impl Access {
     ///
     /// # Errors
     /// The code of a request that the policy denies.
-    pub(crate) fn check_head<B>(self, request: &Request<B>) -> Result<(), Error> {
+    pub(crate) fn check_head<B>(self, request: &Request<B>) -> Result<(), Failure> {
         if self == Self::Full {
             return Ok(());
         }
@@ -50,16 +52,16 @@ impl Access {
     ///
     /// # Errors
     /// The code of a request that the policy denies.
-    pub(crate) fn check_body(self, method: &Method, body: &[u8]) -> Result<(), Error> {
+    pub(crate) fn check_body(self, method: &Method, body: &[u8]) -> Result<(), Failure> {
         if self == Self::Full || body.is_empty() { Ok(()) } else { Err(denied(method)) }
     }
 }
 
-fn denied(method: &Method) -> Error {
+fn denied(method: &Method) -> Failure {
     // An extension method is the guest's own text: only its length is bounded.
     let method: String = method.as_str().chars().take(METHOD_CHARS_SHOWN_MAX).collect();
-    tracing::warn!(method, "a request was refused: this mount may only read from its upstream");
-    Error::HttpRequestDenied
+    let reason = format!("this mount may only read from its upstream: method {method}");
+    Failure::Refused(Error::HttpRequestDenied, reason)
 }
 
 /// Characters of a method that a log line shows; the standard ones have at most seven.
@@ -82,7 +84,7 @@ mod tests {
         let others = ["POST", "PUT", "PATCH", "DELETE", "CONNECT", "OPTIONS", "TRACE", "get", "Get", "head", "PURGE"];
         for method in others {
             let refused = Access::ReadOnly.check_head(&request(method, "accept"));
-            assert!(matches!(refused, Err(Error::HttpRequestDenied)), "{method}");
+            assert!(matches!(refused, Err(Failure::Refused(Error::HttpRequestDenied, _))), "{method}");
             Access::Full.check_head(&request(method, "accept")).unwrap();
         }
     }

@@ -1,66 +1,131 @@
-//! Makes connections: to checked addresses only, counted for each authority, within the connect timeout.
+//! Makes connections: to checked addresses only, counted for each authority, with TLS where the origin asks for it, and
+//! all of it within the connect timeout.
 
-use std::collections::HashMap;
 use std::io;
 use std::net::SocketAddr;
-use std::pin::Pin;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::task::{Context, Poll};
-use std::time::Duration;
 
 use futures_util::future::BoxFuture;
 use http::Uri;
-use hyper::rt::{Read, ReadBufCursor, Write};
-use hyper_util::client::legacy::connect::{Connected, Connection};
-use hyper_util::rt::TokioIo;
+use rustls::pki_types::ServerName;
 use tokio::net::TcpStream;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::time::timeout;
+use tokio_rustls::TlsConnector;
 use tower::Service;
 
-use super::connect_error::ConnectError;
-use super::policy::Policy;
-use super::resolve::{Resolve, vetted};
+use super::connect_error::{ConnectError, ProxyFailure};
+use super::lookup::Lookups;
+use super::origin::{Host, Scheme};
+use super::policy::{Destination, Policy};
+use super::pool::Egress;
+use super::progress::{Phase, Progress};
+use super::proxy::Proxy;
+use super::race::first_connected;
+use super::resolve::{all_addresses, vetted};
+use super::slots::Slots;
+use super::tunnel::tunnel;
+use super::wire::{Stream, Wire};
 
-type BoxError = Box<dyn std::error::Error + Send + Sync>;
+/// ALPN's name of HTTP/2.
+const HTTP2: &[u8] = b"h2";
 
 /// Connects for one mount. Clones share the count.
 #[derive(Clone)]
 pub(crate) struct Connector {
+    egress: Arc<Egress>,
     policy: Arc<Policy>,
-    resolver: Arc<dyn Resolve>,
     slots: Arc<Slots>,
+    lookups: Arc<Lookups>,
 }
 
 impl Connector {
-    pub(crate) fn new(policy: Arc<Policy>, resolver: Arc<dyn Resolve>, per_authority_max: usize) -> Self {
-        Self { policy, resolver, slots: Arc::new(Slots { per_authority_max, by_authority: Mutex::default() }) }
+    pub(crate) fn new(egress: &Arc<Egress>, policy: &Arc<Policy>) -> Self {
+        let slots = Arc::new(Slots::new(egress.limits.connections_per_authority_max));
+        let lookups = Arc::new(Lookups::new(&egress.resolver, &egress.limits, &egress.lookups));
+        Self { egress: Arc::clone(egress), policy: Arc::clone(policy), slots, lookups }
     }
 
-    async fn connect(self, uri: Uri) -> Result<Wire, ConnectError> {
+    async fn connect(self, uri: Uri, progress: Progress) -> Result<Wire, ConnectError> {
         let host = uri.host().unwrap_or_default();
         let destination = self.policy.destination(uri.scheme_str().unwrap_or_default(), host, uri.port_u16());
         let destination = destination.ok_or(ConnectError::Denied)?;
-        let slot = self.slots.take(format!("{}:{}", destination.host, destination.port)).await?;
-        let addresses = vetted(&*self.resolver, &destination).await?;
-        let stream = first(&addresses).await?;
-        Ok(Wire { io: TokioIo::new(stream), _slot: slot })
+        progress.enter(Phase::Connection);
+        let slot = self.slots.take(format!("{}:{}", destination.host, destination.port)).await;
+        let slot = slot.ok_or(ConnectError::TimedOut(Phase::Connection))?;
+        let stream = match self.egress.proxies.of(&destination) {
+            Some(proxy) => self.through(proxy, &destination, &progress).await?,
+            None => self.directly(&destination, &progress).await?,
+        };
+        if destination.scheme == Scheme::Http {
+            return Ok(Wire::new(Box::new(stream), false, slot));
+        }
+        progress.enter(Phase::Tls);
+        let (stream, is_http2) = self.secure(stream, &destination).await?;
+        Ok(Wire::new(stream, is_http2, slot))
+    }
+
+    async fn directly(&self, destination: &Destination, progress: &Progress) -> Result<TcpStream, ConnectError> {
+        progress.enter(Phase::Name);
+        let addresses = vetted(&self.lookups, destination).await?;
+        progress.enter(Phase::Address);
+        self.first_connected(&addresses).await.map_err(ConnectError::Addresses)
+    }
+
+    /// The proxy may be at any address, as the operator named it. It resolves the name of the destination, so that only
+    /// a literal address can be checked here.
+    async fn through(
+        &self,
+        proxy: &Proxy,
+        destination: &Destination,
+        progress: &Progress,
+    ) -> Result<TcpStream, ConnectError> {
+        if matches!(destination.host, Host::Address(ip) if !destination.may_be_at(ip)) {
+            return Err(ConnectError::AddressRefused);
+        }
+        progress.enter(Phase::Proxy);
+        let failed = |failure| ConnectError::Proxy { proxy: proxy.to_string(), failure };
+        let addresses = all_addresses(&self.lookups, &proxy.host, proxy.port).await.map_err(|error| match error {
+            ConnectError::Dns(error) => failed(ProxyFailure::Name(error)),
+            ConnectError::TimedOut(_) => ConnectError::TimedOut(Phase::Proxy),
+            error => error,
+        })?;
+        let connected = self.first_connected(&addresses).await;
+        let stream = connected.map_err(|errors| failed(ProxyFailure::Addresses(errors)))?;
+        tunnel(stream, proxy, destination).await.map_err(failed)
+    }
+
+    async fn first_connected(&self, addresses: &[SocketAddr]) -> Result<TcpStream, Vec<(SocketAddr, io::Error)>> {
+        let connect = async |address| {
+            let stream = TcpStream::connect(address).await?;
+            // A request is written at once; waiting for more to fill a packet only costs time.
+            stream.set_nodelay(true)?;
+            Ok(stream)
+        };
+        first_connected(addresses, self.egress.limits.address_stagger, connect).await
+    }
+
+    /// TLS over a stream, and whether the peer chose HTTP/2.
+    async fn secure(
+        &self,
+        stream: impl Stream + 'static,
+        destination: &Destination,
+    ) -> Result<(Box<dyn Stream>, bool), ConnectError> {
+        let config = self.egress.tls().await.map_err(ConnectError::TrustStore)?;
+        let name = server_name(&destination.host).ok_or(ConnectError::Denied)?;
+        let secured = TlsConnector::from(config).connect(name, stream).await.map_err(ConnectError::Tls)?;
+        let is_http2 = secured.get_ref().1.alpn_protocol() == Some(HTTP2);
+        Ok((Box::new(secured), is_http2))
     }
 }
 
-/// Connects to the first address that answers.
-async fn first(addresses: &[SocketAddr]) -> Result<TcpStream, ConnectError> {
-    let mut last = io::Error::from(io::ErrorKind::NotFound);
-    for address in addresses {
-        match TcpStream::connect(address).await {
-            Ok(stream) => {
-                // A request is written at once; waiting for more to fill a packet only costs time.
-                stream.set_nodelay(true).map_err(ConnectError::Io)?;
-                return Ok(stream);
-            }
-            Err(error) => last = error,
-        }
+/// The name that the certificate must be for.
+fn server_name(host: &Host) -> Option<ServerName<'static>> {
+    match host {
+        Host::Name(name) => ServerName::try_from(name.clone()).ok(),
+        Host::Address(ip) => Some(ServerName::from(*ip)),
+        Host::Below(_) => None,
     }
-    Err(ConnectError::Io(last))
 }
 
 impl Service<Uri> for Connector {
@@ -72,105 +137,13 @@ impl Service<Uri> for Connector {
         Poll::Ready(Ok(()))
     }
 
+    /// Bounded here, too: the pool goes on with a connect that no request waits for any more, and a server that never
+    /// answers must not hold its slot.
     fn call(&mut self, uri: Uri) -> Self::Future {
-        Box::pin(self.clone().connect(uri))
-    }
-}
-
-/// Connections of one mount, by authority.
-struct Slots {
-    per_authority_max: usize,
-    by_authority: Mutex<HashMap<String, Arc<Semaphore>>>,
-}
-
-impl Slots {
-    async fn take(&self, authority: String) -> Result<OwnedSemaphorePermit, ConnectError> {
-        let semaphore = {
-            let mut by_authority = self.by_authority.lock().unwrap_or_else(PoisonError::into_inner);
-            // Those without connections are nobody's: a wildcard origin can have any number of hosts.
-            by_authority
-                .retain(|_, slots| slots.available_permits() < self.per_authority_max || Arc::strong_count(slots) > 1);
-            let semaphore =
-                by_authority.entry(authority).or_insert_with(|| Arc::new(Semaphore::new(self.per_authority_max)));
-            Arc::clone(semaphore)
-        };
-        semaphore.acquire_owned().await.map_err(|_| ConnectError::TimedOut)
-    }
-}
-
-/// A connection, which counts until it is closed.
-pub(crate) struct Wire {
-    io: TokioIo<TcpStream>,
-    _slot: OwnedSemaphorePermit,
-}
-
-impl Read for Wire {
-    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: ReadBufCursor<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.io).poll_read(cx, buf)
-    }
-}
-
-impl Write for Wire {
-    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.io).poll_write(cx, buf)
-    }
-
-    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.io).poll_flush(cx)
-    }
-
-    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.io).poll_shutdown(cx)
-    }
-
-    fn is_write_vectored(&self) -> bool {
-        self.io.is_write_vectored()
-    }
-
-    fn poll_write_vectored(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        bufs: &[io::IoSlice<'_>],
-    ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.io).poll_write_vectored(cx, bufs)
-    }
-}
-
-impl Connection for Wire {
-    fn connected(&self) -> Connected {
-        Connected::new()
-    }
-}
-
-/// Bounds a connector, TLS included: the pool goes on with a connect that no request waits for any more, and
-/// a server that never answers must not hold its slot.
-#[derive(Clone)]
-pub(crate) struct Timed<S> {
-    pub(crate) inner: S,
-    pub(crate) timeout: Duration,
-}
-
-impl<S> Service<Uri> for Timed<S>
-where
-    S: Service<Uri>,
-    S::Error: Into<BoxError>,
-    S::Future: Send + 'static,
-{
-    type Response = S::Response;
-    type Error = BoxError;
-    type Future = BoxFuture<'static, Result<S::Response, BoxError>>;
-
-    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), BoxError>> {
-        self.inner.poll_ready(cx).map_err(Into::into)
-    }
-
-    fn call(&mut self, uri: Uri) -> Self::Future {
-        let (connecting, timeout) = (self.inner.call(uri), self.timeout);
+        let (bound, progress) = (self.egress.limits.connect_timeout, Progress::of_this_request());
+        let connecting = self.clone().connect(uri, progress.clone());
         Box::pin(async move {
-            match tokio::time::timeout(timeout, connecting).await {
-                Ok(connected) => connected.map_err(Into::into),
-                Err(_) => Err(ConnectError::TimedOut.into()),
-            }
+            timeout(bound, connecting).await.unwrap_or_else(|_| Err(ConnectError::TimedOut(progress.phase())))
         })
     }
 }

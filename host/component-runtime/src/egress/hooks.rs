@@ -13,7 +13,7 @@ use wasmtime_wasi_http::{
 use super::access::Access;
 use super::policy::Policy;
 use super::pool::MountEgress;
-use super::send;
+use super::send::{self, Sender};
 
 /// Bytes of one write to a request's body.
 const BODY_CHUNK_BYTES_MAX: usize = 256 * 1024;
@@ -25,6 +25,8 @@ type InTheBackground = Box<dyn Future<Output = Result<(), Error>> + Send>;
 pub(crate) struct EgressHooks {
     egress: Arc<MountEgress>,
     access: Access,
+    /// The mount's path, for the log.
+    mount: Arc<str>,
     deadline: Instant,
     alive: Alive,
     received: Received,
@@ -69,8 +71,15 @@ impl Alive {
 }
 
 impl EgressHooks {
-    pub(crate) fn new(egress: Arc<MountEgress>, access: Access, deadline: Instant, received: Received) -> Self {
-        Self { egress, access, deadline, alive: Alive(Arc::new(AtomicBool::new(true))), received }
+    pub(crate) fn new(
+        egress: Arc<MountEgress>,
+        access: Access,
+        mount: &str,
+        deadline: Instant,
+        received: Received,
+    ) -> Self {
+        let alive = Alive(Arc::new(AtomicBool::new(true)));
+        Self { egress, access, mount: mount.into(), deadline, alive, received }
     }
 
     #[cfg(test)]
@@ -109,10 +118,11 @@ impl WasiHttpHooks for EgressHooks {
         options: Option<RequestOptions>,
         _sent: InTheBackground,
     ) -> Box<dyn Future<Output = Result<(Sent, InTheBackground), Error>> + Send> {
-        let (egress, access) = (Arc::clone(&self.egress), self.access);
+        let (egress, access, mount) = (Arc::clone(&self.egress), self.access, Arc::clone(&self.mount));
         let (alive, deadline, received) = (self.alive.clone(), self.deadline, self.received.clone());
         Box::new(async move {
-            let answer = send::send(&egress, access, request, options.unwrap_or_default(), deadline, &alive).await?;
+            let sender = Sender { egress: &egress, access, mount: &mount, alive: &alive };
+            let answer = send::send(&sender, request, options.unwrap_or_default(), deadline).await?;
             let answer = answer.map(|body| received.count(body));
             Ok((answer, Box::new(async { Ok(()) }) as InTheBackground))
         })

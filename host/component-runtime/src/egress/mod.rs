@@ -10,18 +10,34 @@ mod address;
 mod body;
 mod connect;
 mod connect_error;
+mod egress_log;
+mod failure;
 mod hooks;
+mod lookup;
+mod no_proxy;
 mod origin;
 mod policy;
 mod pool;
+mod progress;
+mod proxy;
+mod race;
 mod resolve;
 mod send;
+mod settings;
+mod slots;
 #[cfg(test)]
 mod tests;
+mod trust;
+mod tunnel;
 mod upstream_error;
+mod wire;
 
 pub use access::{UPSTREAM_OPTION, UPSTREAM_READ_ONLY};
 pub use origin::{Origin, OriginError};
+pub use proxy::{Proxies, ProxyUrlError};
+pub use resolve::Resolve;
+pub use settings::EgressSettings;
+pub use trust::{Authorities, ClientIdentity, TrustError};
 
 pub(crate) use access::Access;
 pub(crate) use hooks::{EgressHooks, Received};

@@ -125,7 +125,8 @@ fn name(text: &str) -> Result<String, &'static str> {
     Ok(name)
 }
 
-fn host_and_port(text: &str) -> Result<(&str, Option<u16>), &'static str> {
+/// Splits the authority of a URL.
+pub(crate) fn host_and_port(text: &str) -> Result<(&str, Option<u16>), &'static str> {
     let end_of_host = if text.starts_with('[') { text.find(']').map_or(text.len(), |at| at + 1) } else { 0 };
     let Some(colon) = text.get(end_of_host..).and_then(|rest| rest.find(':')).map(|at| at + end_of_host) else {
         return Ok((text, None));

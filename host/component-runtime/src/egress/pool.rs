@@ -1,24 +1,24 @@
 //! Keeps connections alive: one pool for each mount, so that no two mounts share a connection.
-//!
-//! Plain and TLS are two clients, so that who talks plain HTTP only never reads the trust store.
 
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 
 use bytes::Bytes;
 use http_body_util::Full;
 use hyper::body::Incoming;
-use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
 use hyper_util::client::legacy::Client;
 use hyper_util::rt::{TokioExecutor, TokioTimer};
 use rustls::ClientConfig;
-use rustls_platform_verifier::BuilderVerifierExt;
 use tokio::sync::{OnceCell, Semaphore};
 
-use super::connect::{Connector, Timed};
-use super::origin::{Origin, Scheme};
+use super::connect::Connector;
+use super::egress_log::EgressLog;
 use super::policy::Policy;
-use super::resolve::{Resolve, SystemResolver};
-use crate::limits::EgressLimits;
+use super::proxy::Proxies;
+use super::resolve::Resolve;
+use super::settings::EgressSettings;
+use super::trust::{Authorities, ClientIdentity, TrustError, client_config};
+use crate::capability::LogRate;
+use crate::limits::{EgressLimits, LOOKUPS_MAX};
 
 /// Header fields of an answer; each takes memory of its own beside its bytes.
 const HEADER_FIELDS_MAX: usize = 128;
@@ -27,33 +27,40 @@ const H2_STREAM_WINDOW_BYTES: u32 = 256 * 1024;
 /// The same for a connection, shared by its streams.
 const H2_CONNECTION_WINDOW_BYTES: u32 = 1024 * 1024;
 
-/// What all mounts share: policy, limits, trust store.
+/// What all mounts share: policy, limits, trust store, proxies.
 pub(crate) struct Egress {
     pub(crate) limits: EgressLimits,
+    pub(crate) resolver: Arc<dyn Resolve>,
+    pub(crate) proxies: Proxies,
+    /// The look-ups of all mounts.
+    pub(crate) lookups: Arc<Semaphore>,
     policy: Arc<Policy>,
-    resolver: Arc<dyn Resolve>,
+    authorities: Authorities,
+    identity: Option<ClientIdentity>,
     tls: OnceCell<Arc<ClientConfig>>,
 }
 
 impl Egress {
-    pub(crate) fn new(origins: Vec<Origin>, limits: &EgressLimits) -> Arc<Self> {
+    pub(crate) fn new(settings: EgressSettings, limits: &EgressLimits) -> Arc<Self> {
+        let EgressSettings { origins, authorities, identity, proxies, resolver } = settings;
         Arc::new(Self {
             limits: limits.clone(),
+            resolver,
+            proxies,
+            lookups: Arc::new(Semaphore::new(LOOKUPS_MAX)),
             policy: Arc::new(Policy::new(origins)),
-            resolver: Arc::new(SystemResolver),
+            authorities,
+            identity,
             tls: OnceCell::new(),
         })
     }
 
     /// With a TLS identity of the test's own.
     #[cfg(test)]
-    pub(crate) fn with_tls(origins: Vec<Origin>, limits: &EgressLimits, config: ClientConfig) -> Arc<Self> {
-        Arc::new(Self {
-            limits: limits.clone(),
-            policy: Arc::new(Policy::new(origins)),
-            resolver: Arc::new(SystemResolver),
-            tls: OnceCell::new_with(Some(Arc::new(config))),
-        })
+    pub(crate) fn with_tls(settings: EgressSettings, limits: &EgressLimits, config: ClientConfig) -> Arc<Self> {
+        let egress = Self::new(settings, limits);
+        assert!(egress.tls.set(Arc::new(super::trust::with_alpn(config))).is_ok(), "it is new");
+        egress
     }
 
     #[cfg(test)]
@@ -62,51 +69,43 @@ impl Egress {
     }
 
     /// The trust store is read when the first request needs it, and not on a serving thread.
-    pub(crate) async fn tls(&self) -> Result<Arc<ClientConfig>, rustls::Error> {
+    pub(crate) async fn tls(&self) -> Result<Arc<ClientConfig>, Arc<TrustError>> {
+        let (authorities, identity) = (self.authorities.clone(), self.identity.clone());
         let read = async {
-            let built = tokio::task::spawn_blocking(tls_config).await;
-            built.unwrap_or_else(|stopped| Err(rustls::Error::General(stopped.to_string())))
+            let built = tokio::task::spawn_blocking(move || client_config(&authorities, identity.as_ref())).await;
+            let built = built.unwrap_or_else(|stopped| Err(TrustError::NoAuthorities(vec![stopped.to_string()])));
+            built.map(Arc::new).map_err(Arc::new)
         };
         self.tls.get_or_try_init(|| read).await.cloned()
     }
 }
 
-fn tls_config() -> Result<Arc<ClientConfig>, rustls::Error> {
-    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
-    let builder = ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions()?;
-    Ok(Arc::new(builder.with_platform_verifier()?.with_no_client_auth()))
-}
+type Pool = Client<Connector, Full<Bytes>>;
 
-type Pool<C> = Client<Timed<C>, Full<Bytes>>;
-
-/// What one mount has of its own: connections, and its count of requests.
+/// What one mount has of its own: connections, its count of requests, and its share of the log.
 pub(crate) struct MountEgress {
     pub(crate) shared: Arc<Egress>,
     pub(crate) policy: Arc<Policy>,
     pub(crate) requests: Arc<Semaphore>,
-    connector: Connector,
-    plain: OnceLock<Pool<Connector>>,
-    tls: OnceCell<Pool<HttpsConnector<Connector>>>,
+    pub(crate) log: EgressLog,
+    pool: Pool,
 }
 
 impl MountEgress {
-    pub(crate) fn new(shared: &Arc<Egress>) -> Self {
-        Self::with_policy(shared, Arc::clone(&shared.policy))
+    pub(crate) fn new(shared: &Arc<Egress>, log_rate: &Arc<LogRate>) -> Self {
+        Self::with_policy(shared, Arc::clone(&shared.policy), log_rate)
     }
 
     /// One that reaches nothing.
-    pub(crate) fn closed(shared: &Arc<Egress>) -> Self {
-        Self::with_policy(shared, Arc::default())
+    pub(crate) fn closed(shared: &Arc<Egress>, log_rate: &Arc<LogRate>) -> Self {
+        Self::with_policy(shared, Arc::default(), log_rate)
     }
 
-    fn with_policy(shared: &Arc<Egress>, policy: Arc<Policy>) -> Self {
-        let limits = &shared.limits;
-        let resolver = Arc::clone(&shared.resolver);
+    fn with_policy(shared: &Arc<Egress>, policy: Arc<Policy>, log_rate: &Arc<LogRate>) -> Self {
         Self {
-            requests: Arc::new(Semaphore::new(limits.requests_per_mount_max)),
-            connector: Connector::new(Arc::clone(&policy), resolver, limits.connections_per_authority_max),
-            plain: OnceLock::new(),
-            tls: OnceCell::new(),
+            requests: Arc::new(Semaphore::new(shared.limits.requests_per_mount_max)),
+            pool: pool(&shared.limits, Connector::new(shared, &policy)),
+            log: EgressLog::new(log_rate),
             shared: Arc::clone(shared),
             policy,
         }
@@ -119,49 +118,13 @@ impl MountEgress {
     /// See `upstream_error`.
     pub(crate) async fn request(
         &self,
-        scheme: Scheme,
         request: http::Request<Full<Bytes>>,
-    ) -> Result<http::Response<Incoming>, SendError> {
-        match scheme {
-            Scheme::Http => self.plain().request(request).await.map_err(SendError::Client),
-            Scheme::Https => {
-                let pool = self.tls().await.map_err(SendError::TrustStore)?;
-                pool.request(request).await.map_err(SendError::Client)
-            }
-        }
-    }
-
-    fn plain(&self) -> &Pool<Connector> {
-        self.plain.get_or_init(|| pool(&self.shared.limits, self.connector.clone()))
-    }
-
-    async fn tls(&self) -> Result<&Pool<HttpsConnector<Connector>>, rustls::Error> {
-        let build = async {
-            let config = ClientConfig::clone(&*self.shared.tls().await?);
-            let connector = HttpsConnectorBuilder::new()
-                .with_tls_config(config)
-                .https_only()
-                .enable_all_versions()
-                .wrap_connector(self.connector.clone());
-            Ok(pool(&self.shared.limits, connector))
-        };
-        self.tls.get_or_try_init(|| build).await
+    ) -> Result<http::Response<Incoming>, hyper_util::client::legacy::Error> {
+        self.pool.request(request).await
     }
 }
 
-/// Why a request failed before its answer began.
-pub(crate) enum SendError {
-    /// The trust store cannot be read; nothing was sent.
-    TrustStore(rustls::Error),
-    /// The HTTP client failed.
-    Client(hyper_util::client::legacy::Error),
-}
-
-fn pool<C>(limits: &EgressLimits, inner: C) -> Pool<C>
-where
-    C: tower::Service<http::Uri> + Clone + Send + Sync + 'static,
-    Timed<C>: hyper_util::client::legacy::connect::Connect,
-{
+fn pool(limits: &EgressLimits, connector: Connector) -> Pool {
     let header_bytes_max = limits.header_bytes_max;
     let mut builder = Client::builder(TokioExecutor::new());
     builder
@@ -174,5 +137,5 @@ where
         .http2_max_header_list_size(u32::try_from(header_bytes_max).unwrap_or(u32::MAX))
         .http2_initial_stream_window_size(H2_STREAM_WINDOW_BYTES)
         .http2_initial_connection_window_size(H2_CONNECTION_WINDOW_BYTES);
-    builder.build(Timed { inner, timeout: limits.connect_timeout })
+    builder.build(connector)
 }

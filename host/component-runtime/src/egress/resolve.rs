@@ -1,48 +1,45 @@
 //! From a destination to the addresses that it may be connected at.
 
 use std::io;
-use std::net::{IpAddr, SocketAddr};
-
-use async_trait::async_trait;
+use std::net::{IpAddr, SocketAddr, ToSocketAddrs as _};
+use std::path::Path;
 
 use super::connect_error::ConnectError;
+use super::lookup::Lookups;
 use super::origin::Host;
 use super::policy::Destination;
-use crate::limits::LOOKUP_WITHOUT_RESOLVER;
+use super::race::alternating;
+use crate::limits::ADDRESSES_MAX;
 
-/// Names that resolve to more are cut: enough to try.
-const ADDRESSES_MAX: usize = 8;
+/// Looks names up. Tests give their own.
+pub trait Resolve: Send + Sync {
+    /// The addresses of a name. It may block its thread for as long as it likes.
+    ///
+    /// # Errors
+    /// Why there are none.
+    fn lookup(&self, name: &str) -> io::Result<Vec<IpAddr>>;
 
-/// Looks names up.
-#[async_trait]
-pub(crate) trait Resolve: Send + Sync {
-    async fn lookup(&self, name: &str) -> io::Result<Vec<IpAddr>>;
+    /// Why a name that needs a DNS server cannot be found, where the system names none.
+    fn without_server(&self, _name: &str) -> Option<io::Error> {
+        None
+    }
 }
 
 /// As this host is configured.
 pub(crate) struct SystemResolver;
 
-#[async_trait]
 impl Resolve for SystemResolver {
-    async fn lookup(&self, name: &str) -> io::Result<Vec<IpAddr>> {
-        let lookup = tokio::net::lookup_host((name, 0));
-        let found = if is_missing(RESOLVER_CONFIGURATION).await {
-            tokio::time::timeout(LOOKUP_WITHOUT_RESOLVER, lookup).await.unwrap_or_else(|_| Err(no_resolver(name)))
-        } else {
-            lookup.await
-        };
-        Ok(found?.map(|address| address.ip()).collect())
+    fn lookup(&self, name: &str) -> io::Result<Vec<IpAddr>> {
+        Ok((name, 0).to_socket_addrs()?.map(|address| address.ip()).collect())
     }
-}
 
-/// Only what is certainly not there counts as missing.
-async fn is_missing(path: &str) -> bool {
-    matches!(tokio::fs::try_exists(path).await, Ok(false))
-}
-
-fn no_resolver(name: &str) -> io::Error {
-    let reason = "the system names no DNS server: give the plugin that file, or add the name to `/etc/hosts`";
-    io::Error::new(io::ErrorKind::NotFound, format!("`{name}`: `{RESOLVER_CONFIGURATION}` is missing, so {reason}"))
+    fn without_server(&self, name: &str) -> Option<io::Error> {
+        // Only a file that is certainly not there counts as missing.
+        let is_missing = matches!(Path::new(RESOLVER_CONFIGURATION).try_exists(), Ok(false));
+        let reason = "the system names no DNS server: give the plugin that file, or add the name to `/etc/hosts`";
+        let text = format!("`{name}`: `{RESOLVER_CONFIGURATION}` is missing, so {reason}");
+        is_missing.then(|| io::Error::new(io::ErrorKind::NotFound, text))
+    }
 }
 
 /// Where a system names its DNS servers. Without the file the C library asks a server on this machine.
@@ -52,32 +49,51 @@ const RESOLVER_CONFIGURATION: &str = "/etc/resolv.conf";
 ///
 /// # Errors
 /// When the name does not resolve, or only to addresses that are refused.
-pub(crate) async fn vetted(resolver: &dyn Resolve, destination: &Destination) -> Result<Vec<SocketAddr>, ConnectError> {
-    let found = match &destination.host {
+pub(crate) async fn vetted(lookups: &Lookups, destination: &Destination) -> Result<Vec<SocketAddr>, ConnectError> {
+    let found = found(lookups, &destination.host).await?;
+    let allowed = found.into_iter().filter(|ip| destination.may_be_at(*ip)).collect();
+    let addresses = to_try(allowed, destination.port);
+    if addresses.is_empty() { Err(ConnectError::AddressRefused) } else { Ok(addresses) }
+}
+
+/// The addresses of a host that an operator named, wherever they are.
+///
+/// # Errors
+/// When the name does not resolve.
+pub(crate) async fn all_addresses(lookups: &Lookups, host: &Host, port: u16) -> Result<Vec<SocketAddr>, ConnectError> {
+    Ok(to_try(found(lookups, host).await?, port))
+}
+
+async fn found(lookups: &Lookups, host: &Host) -> Result<Vec<IpAddr>, ConnectError> {
+    let found = match host {
         Host::Address(ip) => vec![*ip],
-        Host::Name(name) => resolver.lookup(name).await.map_err(ConnectError::Dns)?,
+        Host::Name(name) => lookups.addresses(name).await?.to_vec(),
         Host::Below(_) => Vec::new(),
     };
-    if found.is_empty() {
-        return Err(ConnectError::Dns(io::Error::new(io::ErrorKind::NotFound, "the name has no address")));
-    }
-    let allowed = found.into_iter().filter(|ip| destination.may_be_at(*ip)).take(ADDRESSES_MAX);
-    let addresses: Vec<_> = allowed.map(|ip| SocketAddr::new(ip, destination.port)).collect();
-    if addresses.is_empty() { Err(ConnectError::AddressRefused) } else { Ok(addresses) }
+    if found.is_empty() { Err(ConnectError::no_address()) } else { Ok(found) }
+}
+
+fn to_try(addresses: Vec<IpAddr>, port: u16) -> Vec<SocketAddr> {
+    let addresses = alternating(addresses).into_iter().take(ADDRESSES_MAX);
+    addresses.map(|ip| SocketAddr::new(ip, port)).collect()
 }
 
 #[cfg(test)]
 mod tests {
     #![expect(clippy::unwrap_used, reason = "tests")]
+    use std::sync::Arc;
+
+    use tokio::sync::Semaphore;
+
     use super::super::origin::Origin;
     use super::super::policy::Policy;
     use super::*;
+    use crate::limits::EgressLimits;
 
     struct Fixed(Vec<&'static str>);
 
-    #[async_trait]
     impl Resolve for Fixed {
-        async fn lookup(&self, _: &str) -> io::Result<Vec<IpAddr>> {
+        fn lookup(&self, _: &str) -> io::Result<Vec<IpAddr>> {
             Ok(self.0.iter().map(|text| text.parse().unwrap()).collect())
         }
     }
@@ -86,7 +102,9 @@ mod tests {
         let origins = ["https://named.example", "https://*.wild.example"];
         let policy = Policy::new(origins.iter().map(|text| Origin::parse(text).unwrap()).collect());
         let destination = policy.destination("https", host, None).unwrap();
-        let addresses = vetted(&Fixed(found.to_vec()), &destination).await?;
+        let resolver: Arc<dyn Resolve> = Arc::new(Fixed(found.to_vec()));
+        let lookups = Lookups::new(&resolver, &EgressLimits::default(), &Arc::new(Semaphore::new(1)));
+        let addresses = vetted(&lookups, &destination).await?;
         Ok(addresses.iter().map(ToString::to_string).collect())
     }
 
@@ -95,6 +113,14 @@ mod tests {
         let found = ["127.0.0.1", "93.184.216.34", "169.254.169.254"];
         assert_eq!(resolve("x.wild.example", &found).await.unwrap(), ["93.184.216.34:443"]);
         assert_eq!(resolve("named.example", &found).await.unwrap(), ["127.0.0.1:443", "93.184.216.34:443"]);
+    }
+
+    #[tokio::test]
+    async fn an_address_of_the_other_family_is_among_those_that_are_tried() {
+        let many = ["2606::1", "2606::2", "2606::3", "2606::4", "2606::5", "2606::6", "2606::7", "2606::8", "8.8.8.8"];
+        let addresses = resolve("named.example", &many).await.unwrap();
+        assert_eq!(addresses.len(), ADDRESSES_MAX);
+        assert_eq!(addresses[..2], ["[2606::1]:443", "8.8.8.8:443"]);
     }
 
     #[tokio::test]

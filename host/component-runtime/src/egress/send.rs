@@ -14,10 +14,14 @@ use wasmtime_wasi_http::{Error, RequestOptions, WasiBody};
 
 use super::access::Access;
 use super::body::{AnswerBody, collect, header_bytes};
+use super::connect_error::ConnectError;
+use super::egress_log::Subject;
+use super::failure::Failure;
 use super::hooks::Alive;
 use super::policy::Destination;
 use super::pool::MountEgress;
-use super::upstream_error::of_send;
+use super::progress::Progress;
+use super::upstream_error::{of_connect, of_send};
 use crate::limits::EgressLimits;
 
 /// Bounds of one exchange: what the guest wishes, the limits, and what is left of its own request.
@@ -40,75 +44,80 @@ impl Times {
     }
 }
 
+/// Whose request is sent, and what it may do.
+pub(crate) struct Sender<'a> {
+    pub(crate) egress: &'a MountEgress,
+    pub(crate) access: Access,
+    /// The mount's path, for the log.
+    pub(crate) mount: &'a str,
+    pub(crate) alive: &'a Alive,
+}
+
 /// Sends one request of a guest.
 ///
 /// # Errors
 /// See `upstream_error`.
 pub(crate) async fn send(
-    egress: &MountEgress,
-    access: Access,
+    sender: &Sender<'_>,
     request: Request<WasiBody>,
     wish: RequestOptions,
     deadline: Instant,
-    alive: &Alive,
 ) -> Result<Response<WasiBody>, Error> {
-    let limits = &egress.shared.limits;
+    let limits = &sender.egress.shared.limits;
     let times = Times::new(wish, limits, deadline);
     let began = Instant::now();
-    access.check_head(&request)?;
-    let destination = check(egress, &request)?;
-    let outcome = exchange(egress, access, &destination, request, &times, alive).await;
-    let (host, elapsed_ms) = (destination.host.to_string(), began.elapsed().as_millis());
-    match &outcome {
-        Ok(answer) => tracing::debug!(host, status = answer.status().as_u16(), elapsed_ms, "outbound request answered"),
-        Err(error) => tracing::debug!(host, %error, elapsed_ms, "outbound request failed"),
+    let host = request.uri().host().unwrap_or_default().to_owned();
+    let port = request.uri().port_u16();
+    match exchange(sender, request, &times).await {
+        Ok(answer) => {
+            let elapsed_ms = began.elapsed().as_millis();
+            tracing::debug!(host, status = answer.status().as_u16(), elapsed_ms, "outbound request answered");
+            Ok(answer)
+        }
+        Err(failure) => {
+            sender.egress.log.failed(&Subject { mount: sender.mount, host: &host, port }, &failure);
+            Err(failure.code())
+        }
     }
-    outcome
 }
 
 /// Is it a request that may be sent at all?
-fn check(egress: &MountEgress, request: &Request<WasiBody>) -> Result<Destination, Error> {
+fn check(egress: &MountEgress, request: &Request<WasiBody>) -> Result<Destination, Failure> {
     let uri = request.uri();
     let authority = uri.authority().ok_or(Error::HttpRequestUriInvalid)?;
     if authority.as_str().contains('@') {
-        return Err(Error::HttpRequestUriInvalid);
+        return Err(Error::HttpRequestUriInvalid.into());
     }
     if matches!(*request.method(), Method::CONNECT | Method::TRACE) {
-        return Err(Error::HttpRequestMethodInvalid);
+        return Err(Error::HttpRequestMethodInvalid.into());
     }
     let limits = &egress.shared.limits;
     let bytes = uri.path_and_query().map_or(0, |path| path.as_str().len());
     if bytes > limits.header_bytes_max {
-        return Err(Error::HttpRequestUriTooLong);
+        return Err(Error::HttpRequestUriTooLong.into());
     }
     let scheme = uri.scheme_str().unwrap_or_default();
     egress.policy.destination(scheme, authority.host(), authority.port_u16()).ok_or_else(|| {
-        tracing::warn!(
-            scheme,
-            host = authority.host(),
-            port = authority.port_u16(),
-            "the egress policy refused a request"
-        );
-        Error::HttpRequestDenied
+        let reason = format!("the egress policy does not allow {scheme} to this host and port");
+        Failure::Refused(Error::HttpRequestDenied, reason)
     })
 }
 
 async fn exchange(
-    egress: &MountEgress,
-    access: Access,
-    destination: &Destination,
+    sender: &Sender<'_>,
     request: Request<WasiBody>,
     times: &Times,
-    alive: &Alive,
-) -> Result<Response<WasiBody>, Error> {
-    let limits = &egress.shared.limits;
+) -> Result<Response<WasiBody>, Failure> {
+    let (egress, limits) = (sender.egress, &sender.egress.shared.limits);
+    sender.access.check_head(&request)?;
+    check(egress, &request)?;
     let (mut head, body) = request.into_parts();
     let body = timeout_at(times.ends, collect(body, limits.request_body_bytes_max)).await;
     let body = body.map_err(|_| Error::ConnectionWriteTimeout)??;
-    if !alive.is_so() {
-        return Err(Error::HttpProtocolError);
+    if !sender.alive.is_so() {
+        return Err(Error::HttpProtocolError.into());
     }
-    access.check_body(&head.method, &body)?;
+    sender.access.check_body(&head.method, &body)?;
     // The client writes both: the host from the address that was checked, the length from the body that is here.
     head.headers.remove(header::HOST);
     head.headers.remove(header::CONTENT_LENGTH);
@@ -116,45 +125,48 @@ async fn exchange(
 
     let connect_by = times.ends.min(Instant::now() + times.connect);
     let place = place(egress, connect_by).await?;
-    let answer = answer_head(egress, destination, request, times, connect_by).await?;
+    let answer = answer_head(egress, request, times, connect_by).await?;
     let bytes = header_bytes(answer.headers());
     if bytes > limits.header_bytes_max {
-        return Err(Error::HttpResponseHeaderSectionSize(u32::try_from(bytes).ok()));
+        return Err(Error::HttpResponseHeaderSectionSize(u32::try_from(bytes).ok()).into());
     }
     if answer.status() == StatusCode::SWITCHING_PROTOCOLS {
-        return Err(Error::HttpUpgradeFailed);
+        return Err(Error::HttpUpgradeFailed.into());
     }
     Ok(answer.map(|body| AnswerBody::new(body, limits, times.between_bytes, times.ends, place).boxed_unsync()))
 }
 
 /// A place among the mount's requests.
-async fn place(egress: &MountEgress, until: Instant) -> Result<OwnedSemaphorePermit, Error> {
+async fn place(egress: &MountEgress, until: Instant) -> Result<OwnedSemaphorePermit, Failure> {
     match timeout_at(until, Arc::clone(&egress.requests).acquire_owned()).await {
         Ok(Ok(place)) => Ok(place),
-        Ok(Err(_)) | Err(_) => Err(Error::ConnectionLimitReached),
+        Ok(Err(_)) | Err(_) => {
+            let reason = "as many requests as the mount may send at once stayed unanswered".to_owned();
+            Err(Failure::NotConnected(Error::ConnectionLimitReached, reason))
+        }
     }
 }
 
 /// Two waits: for a connection, after which nothing was sent; then for the answer's head.
 async fn answer_head(
     egress: &MountEgress,
-    destination: &Destination,
     mut request: Request<Full<Bytes>>,
     times: &Times,
     connect_by: Instant,
-) -> Result<Response<Incoming>, Error> {
+) -> Result<Response<Incoming>, Failure> {
     let mut connection = capture_connection(&mut request);
-    let mut answer = std::pin::pin!(egress.request(destination.scheme, request));
+    let progress = Progress::new();
+    let mut answer = std::pin::pin!(progress.scope(egress.request(request)));
     tokio::select! {
         biased;
         answered = &mut answer => return answered.map_err(|error| of_send(&error)),
         () = connected(&mut connection) => {}
-        () = sleep_until(connect_by) => return Err(Error::ConnectionTimeout),
+        () = sleep_until(connect_by) => return Err(of_connect(&ConnectError::TimedOut(progress.phase()))),
     }
     let answer_by = times.ends.min(Instant::now() + times.first_byte);
     match timeout_at(answer_by, answer).await {
         Ok(answered) => answered.map_err(|error| of_send(&error)),
-        Err(_) => Err(Error::HttpResponseTimeout),
+        Err(_) => Err(Error::HttpResponseTimeout.into()),
     }
 }
 

@@ -1,43 +1,168 @@
 //! Errors of outbound requests as the codes of `wasi:http`, so that a guest can tell "certainly not sent" from
-//! "may have been acted on".
+//! "may have been acted on", and which reason it is.
 //!
 //! | what happened | code | sent? |
 //! |---|---|---|
 //! | policy, or all addresses refused | http-request-denied, destination-ip-prohibited | no |
-//! | no name, no connection, no TLS, no slot | dns-error, connection-refused, connection-timeout, tls-…, … | no |
+//! | DNS: no address, no answer in time | dns-error, dns-timeout | no |
+//! | connect: refused, no route, no answer in time, closed | connection-refused, destination-ip-unroutable, connection-timeout, destination-unavailable | no |
+//! | all connections of the mount to the host in use | connection-limit-reached | no |
+//! | TLS: the server's alert | tls-alert-received with its number | no |
+//! | TLS: the host refuses the server's certificate | tls-alert-received, its message is [`HOST_ALERT`] and a word | no |
+//! | TLS: no common version, no TLS at all | tls-protocol-error | no |
+//! | what `wasi:http` has no code for | internal-error, its text is [`NOT_SENT`] and a word | no |
 //! | no head of an answer in time | http-response-timeout | maybe |
 //! | no more of its body in time | connection-read-timeout | yes |
 //! | answer too large | http-response-header-section-size, http-response-body-size | yes |
 //! | cut off, reset | connection-terminated | maybe |
 //! | not HTTP | http-protocol-error | maybe |
+//!
+//! Guests read the two prefixes and their words (`error_code.rs` of `engine-component`), so a word never changes.
+//! docs/engine-authors.md lists the words.
 
 use std::error::Error as StdError;
 use std::io;
 
+use rustls::{AlertDescription, CertificateError};
 use wasmtime_wasi_http::Error;
 use wasmtime_wasi_http::p2::bindings::http::types::{DnsErrorPayload, ErrorCode};
 
-use super::connect_error::ConnectError;
-use super::pool::SendError;
+use super::connect_error::{ConnectError, ProxyFailure};
+use super::failure::Failure;
+use super::progress::Phase;
 
-/// The code of a request that failed before its answer began.
-pub(crate) fn of_send(error: &SendError) -> Error {
-    match error {
-        SendError::TrustStore(reason) => {
-            tracing::error!(%reason, "no TLS: this host's trusted certificates cannot be read");
-            Error::TlsCertificateError
-        }
-        SendError::Client(error) if error.is_connect() => {
-            tracing::warn!(reason = causes(error), "no connection to an upstream");
-            of_connect(error)
-        }
-        SendError::Client(error) => match find::<hyper::Error>(error) {
-            // The pool's word for a request that it could not even begin to send.
-            Some(cause) if cause.is_canceled() => Error::DestinationUnavailable,
-            Some(cause) => of_hyper(cause),
-            None => Error::HttpProtocolError,
-        },
+/// Begins the message of a TLS alert with which this host refused the certificate of the server.
+const HOST_ALERT: &str = "host:";
+
+/// Begins the text of an internal error after which certainly nothing was sent.
+const NOT_SENT: &str = "not-sent:";
+
+/// A request that failed before its answer began.
+pub(crate) fn of_send(error: &hyper_util::client::legacy::Error) -> Failure {
+    if let Some(error) = find::<ConnectError>(error) {
+        return of_connect(error);
     }
+    if let Some(alert) = refused_our_certificate(error) {
+        return Failure::NotConnected(of_alert(alert), causes(error));
+    }
+    match find::<hyper::Error>(error) {
+        // The pool's word for a request that it could not even begin to send.
+        Some(cause) if cause.is_canceled() => Failure::NotConnected(Error::DestinationUnavailable, causes(error)),
+        Some(cause) => of_hyper(cause).into(),
+        None if error.is_connect() => Failure::NotConnected(Error::DestinationUnavailable, causes(error)),
+        None => Error::HttpProtocolError.into(),
+    }
+}
+
+/// A request whose connection was not made.
+pub(crate) fn of_connect(error: &ConnectError) -> Failure {
+    let code = match error {
+        ConnectError::Denied => return Failure::Refused(Error::HttpRequestDenied, error.to_string()),
+        ConnectError::AddressRefused => return Failure::Refused(Error::DestinationIpProhibited, error.to_string()),
+        ConnectError::TrustStore(reason) => {
+            return Failure::NoTrustStore(not_sent("no-trusted-certificates"), reason.to_string());
+        }
+        ConnectError::Dns(_) => Error::DnsError { rcode: None, info_code: None },
+        ConnectError::Addresses(failed) => of_addresses(failed.iter().map(|(_, error)| error.kind())),
+        ConnectError::Tls(error) => of_tls(error),
+        ConnectError::Proxy { failure, .. } => of_proxy(failure),
+        ConnectError::TimedOut(phase) => of_timeout(*phase),
+    };
+    Failure::NotConnected(code, causes(error))
+}
+
+fn of_timeout(phase: Phase) -> Error {
+    match phase {
+        Phase::Connection => Error::ConnectionLimitReached,
+        Phase::Name => Error::DnsTimeout,
+        Phase::Address => Error::ConnectionTimeout,
+        Phase::Proxy => not_sent("proxy-timeout"),
+        Phase::Tls => not_sent("tls-timeout"),
+    }
+}
+
+fn of_proxy(failure: &ProxyFailure) -> Error {
+    not_sent(match failure {
+        ProxyFailure::Name(_) => "proxy-name",
+        ProxyFailure::Addresses(_) => "proxy-unreachable",
+        ProxyFailure::Status(status) => return not_sent(&format!("proxy-status:{status}")),
+        ProxyFailure::Credentials => "proxy-credentials",
+        ProxyFailure::Http(error) if error.is_parse() => "proxy-protocol",
+        ProxyFailure::Http(_) => "proxy-closed",
+        ProxyFailure::TooMuch | ProxyFailure::Target => "proxy-protocol",
+    })
+}
+
+/// The most telling of the errors: one address that refuses says more than another without a route.
+fn of_addresses(kinds: impl Iterator<Item = io::ErrorKind> + Clone) -> Error {
+    let any = |kind| kinds.clone().any(|found| found == kind);
+    let unroutable =
+        [io::ErrorKind::NetworkUnreachable, io::ErrorKind::HostUnreachable, io::ErrorKind::AddrNotAvailable];
+    if any(io::ErrorKind::ConnectionRefused) {
+        Error::ConnectionRefused
+    } else if any(io::ErrorKind::TimedOut) {
+        Error::ConnectionTimeout
+    } else if kinds.clone().all(|kind| unroutable.contains(&kind)) {
+        Error::DestinationIpUnroutable
+    } else {
+        Error::DestinationUnavailable
+    }
+}
+
+fn of_tls(error: &io::Error) -> Error {
+    match find_rustls(error) {
+        Some(rustls::Error::InvalidCertificate(reason)) => refused_by_us(reason),
+        Some(rustls::Error::NoCertificatesPresented) => Error::TlsCertificateError,
+        Some(rustls::Error::AlertReceived(alert)) => of_alert(*alert),
+        Some(_) => Error::TlsProtocolError,
+        // TLS could not be agreed on because the peer went away.
+        None => Error::DestinationUnavailable,
+    }
+}
+
+fn of_alert(alert: AlertDescription) -> Error {
+    Error::TlsAlertReceived { alert_id: Some(alert.into()), alert_message: alert.as_str().map(str::to_owned) }
+}
+
+/// The alert that this host sent, and why.
+fn refused_by_us(reason: &CertificateError) -> Error {
+    use CertificateError::{
+        BadSignature, Expired, ExpiredContext, NotValidForName, NotValidForNameContext, NotValidYet,
+        NotValidYetContext, UnknownIssuer,
+    };
+    let word = match reason {
+        Expired | ExpiredContext { .. } => "expired",
+        NotValidYet | NotValidYetContext { .. } => "not-yet-valid",
+        NotValidForName | NotValidForNameContext { .. } => "another-name",
+        // A wrong signature is that of another authority which has the name of one that is trusted.
+        UnknownIssuer | BadSignature => "unknown-authority",
+        _ => "unusable",
+    };
+    let alert = AlertDescription::from(reason.clone());
+    Error::TlsAlertReceived { alert_id: Some(alert.into()), alert_message: Some(format!("{HOST_ALERT}{word}")) }
+}
+
+/// In TLS 1.3 a server refuses the client's certificate, or its absence, after the client's side of the handshake is
+/// done. It ends the handshake with that, so it has not read the request.
+fn refused_our_certificate(error: &(dyn StdError + 'static)) -> Option<AlertDescription> {
+    let Some(rustls::Error::AlertReceived(alert)) = find_rustls(error) else { return None };
+    let is_about_us = matches!(
+        alert,
+        AlertDescription::BadCertificate
+            | AlertDescription::UnsupportedCertificate
+            | AlertDescription::CertificateRevoked
+            | AlertDescription::CertificateExpired
+            | AlertDescription::CertificateUnknown
+            | AlertDescription::UnknownCA
+            | AlertDescription::AccessDenied
+            | AlertDescription::CertificateRequired
+    );
+    is_about_us.then_some(*alert)
+}
+
+/// A code for what `wasi:http` has none for.
+fn not_sent(reason: &str) -> Error {
+    Error::InternalError(Some(format!("{NOT_SENT}{reason}")))
 }
 
 /// An error and its causes, the outermost first.
@@ -50,31 +175,6 @@ fn causes(error: &(dyn StdError + 'static)) -> String {
         next = cause.source();
     }
     text
-}
-
-fn of_connect(error: &(dyn StdError + 'static)) -> Error {
-    if let Some(error) = find::<ConnectError>(error) {
-        return match error {
-            ConnectError::Denied => Error::HttpRequestDenied,
-            ConnectError::AddressRefused => Error::DestinationIpProhibited,
-            ConnectError::Dns(_) => Error::DnsError { rcode: None, info_code: None },
-            ConnectError::Io(cause) if cause.kind() == io::ErrorKind::ConnectionRefused => Error::ConnectionRefused,
-            ConnectError::Io(_) => Error::DestinationUnavailable,
-            ConnectError::TimedOut => Error::ConnectionTimeout,
-        };
-    }
-    match find_rustls(error) {
-        Some(rustls::Error::InvalidCertificate(_) | rustls::Error::NoCertificatesPresented) => {
-            Error::TlsCertificateError
-        }
-        Some(rustls::Error::AlertReceived(alert)) => Error::TlsAlertReceived {
-            alert_id: Some((*alert).into()),
-            alert_message: alert.as_str().map(str::to_owned),
-        },
-        Some(_) => Error::TlsProtocolError,
-        // TLS or HTTP/2 could not be agreed on because the peer went away.
-        None => Error::DestinationUnavailable,
-    }
 }
 
 /// The code of an error of HTTP itself, in head or body.

@@ -10,7 +10,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use component_runtime::egress::Origin;
+use component_runtime::egress::{EgressSettings, Origin};
 use component_runtime::{InvokeError, Limits, Module, Mount, MountSettings, Runtime, RuntimeSettings};
 use envelope::{
     Operation, Request, Response, Storage, StorageEntry, StorageError, StorageView, SystemView, SystemViewError,
@@ -40,7 +40,12 @@ pub(crate) fn reading_runtime(limits: Limits, origins: &[&str]) -> Runtime {
 
 fn settings(limits: Limits, origins: &[&str]) -> RuntimeSettings {
     let egress = origins.iter().map(|text| Origin::parse(text).unwrap()).collect();
-    RuntimeSettings { egress, upstream_read_only: false, wal_minimum_age: Duration::from_secs(600), limits }
+    RuntimeSettings {
+        egress: EgressSettings { origins: egress, ..EgressSettings::default() },
+        upstream_read_only: false,
+        wal_minimum_age: Duration::from_secs(600),
+        limits,
+    }
 }
 
 /// Runs a test on several workers and on one: what holds a worker must not hold the others' requests.

@@ -11,7 +11,7 @@ use super::*;
 fn registry() -> Arc<ModuleRegistry> {
     let limits = Limits { requests_in_flight_max: 16, requests_in_flight_per_mount_max: 8, ..Limits::default() };
     let settings = RuntimeSettings {
-        egress: Vec::new(),
+        egress: Vec::new().into(),
         upstream_read_only: false,
         wal_minimum_age: Duration::from_secs(600),
         limits,

@@ -36,7 +36,7 @@ pub(crate) fn embedded() -> Embedded {
 pub(crate) fn runtime(limits: Limits) -> Runtime {
     let limits = Limits { requests_in_flight_max: 16, requests_in_flight_per_mount_max: 8, ..limits };
     Runtime::new(RuntimeSettings {
-        egress: Vec::new(),
+        egress: Vec::new().into(),
         upstream_read_only: false,
         wal_minimum_age: Duration::from_secs(600),
         limits,

@@ -37,7 +37,7 @@ impl World {
 
     pub(crate) fn with(limits: Limits) -> Self {
         let settings = RuntimeSettings {
-            egress: Vec::new(),
+            egress: Vec::new().into(),
             upstream_read_only: false,
             wal_minimum_age: Duration::from_secs(600),
             limits,

@@ -7,6 +7,8 @@ use std::io::{Read as _, Write as _};
 use std::os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _};
 use std::path::Path;
 
+use zeroize::Zeroizing;
+
 use super::Failure;
 
 /// Reads a file of a bounded size.
@@ -16,6 +18,21 @@ use super::Failure;
 pub(crate) fn read(path: &Path, bytes_max: usize) -> Result<Vec<u8>, Failure> {
     let file = File::open(path).map_err(|error| failed("read", path, &error))?;
     bounded(file, bytes_max, &path.display().to_string())
+}
+
+/// As `read`, of bytes that are zeroed when they are dropped: no smaller copy is left behind on the way.
+///
+/// # Errors
+/// Names the file.
+pub(crate) fn read_secret(path: &Path, bytes_max: usize) -> Result<Zeroizing<Vec<u8>>, Failure> {
+    let file = File::open(path).map_err(|error| failed("read", path, &error))?;
+    let mut bytes = Zeroizing::new(Vec::with_capacity(bytes_max + 1));
+    let read = file.take(bytes_max as u64 + 1).read_to_end(&mut bytes);
+    read.map_err(|error| failed("read", path, &error))?;
+    if bytes.len() > bytes_max {
+        return Err(Failure::Not(format!("`{}` has more than {bytes_max} bytes", path.display())));
+    }
+    Ok(bytes)
 }
 
 /// As `read`; `None` if there is no such file.

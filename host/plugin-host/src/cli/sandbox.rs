@@ -20,9 +20,8 @@ pub(crate) fn with<T>(
         tokio::runtime::Builder::new_multi_thread().event_interval(Runtime::EVENT_INTERVAL).enable_all().build();
     let threads = threads.map_err(|error| Failure::Not(format!("failed to start worker threads: {error}")))?;
     threads.block_on(async {
-        let origins = egress.origins().map_err(|error| Failure::Not(error.to_string()))?;
         let settings = RuntimeSettings {
-            egress: origins,
+            egress: egress.settings().map_err(Failure::Usage)?,
             upstream_read_only: egress.astra_read_only,
             wal_minimum_age,
             limits: Limits::default(),

@@ -101,7 +101,7 @@ impl Sign {
     /// Signs the modules, up to the first one that cannot be signed.
     pub(crate) fn execute(&self) -> Result<ExitCode, Failure> {
         let named = |error: &dyn std::fmt::Display| Failure::Not(format!("`{}`: {error}", self.key.display()));
-        let pem = zeroize::Zeroizing::new(files::read(&self.key, KEY_FILE_BYTES_MAX)?);
+        let pem = files::read_secret(&self.key, KEY_FILE_BYTES_MAX)?;
         let pem = std::str::from_utf8(&pem).map_err(|error| named(&error))?;
         let key = SigningKey::from_pem(pem).map_err(|error| named(&error))?;
         let signed = self.modules.iter().map(|path| sign(path, &key)).collect::<Result<_, _>>()?;

@@ -14,7 +14,7 @@ use crate::component;
 /// A mount as it is without a directory of modules.
 async fn controller() -> Arc<ModuleController> {
     let settings = RuntimeSettings {
-        egress: Vec::new(),
+        egress: Vec::new().into(),
         upstream_read_only: false,
         wal_minimum_age: Duration::from_secs(600),
         limits: Limits { requests_in_flight_max: 4, requests_in_flight_per_mount_max: 2, ..Limits::default() },

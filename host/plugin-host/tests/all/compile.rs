@@ -10,7 +10,7 @@ use crate::program::{plugin, rogue};
 async fn started_to_compile_it_compiles_and_does_nothing_else() {
     let limits = Limits { requests_in_flight_max: 8, requests_in_flight_per_mount_max: 4, ..Limits::default() };
     let settings = RuntimeSettings {
-        egress: Vec::new(),
+        egress: Vec::new().into(),
         upstream_read_only: false,
         wal_minimum_age: Duration::from_secs(600),
         limits,

@@ -6,8 +6,8 @@ use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use component_runtime::egress::{Origin, UPSTREAM_OPTION, UPSTREAM_READ_ONLY};
-use component_runtime::{Limits, Module, Mount, MountSettings, Runtime, RuntimeSettings};
+use component_runtime::egress::{EgressSettings, Origin, UPSTREAM_OPTION, UPSTREAM_READ_ONLY};
+use component_runtime::{Module, Mount, MountSettings, Runtime, RuntimeSettings};
 use envelope::{Error, Request, Response, SystemView, SystemViewError};
 
 use super::log_capture;
@@ -15,6 +15,7 @@ use super::native_host::ASTRA_ORIGINS;
 use super::server::{EngineCalls, FakeServer};
 use super::{Fake, FakeOptions};
 use crate::http_client::runtime as tokio_runtime;
+use crate::network::Network;
 use crate::settings::component_wasm;
 use crate::{Driver, DriverKind};
 
@@ -27,8 +28,17 @@ impl ComponentDriver {
     /// # Panics
     /// When the component is missing or does not load.
     pub fn mount(options: FakeOptions, backend_uuid: &str) -> Arc<dyn Driver> {
+        Self::mount_on(options, backend_uuid, Network::default())
+    }
+
+    /// The same on a network of the test's own.
+    ///
+    /// # Panics
+    /// As `mount`.
+    pub fn mount_on(options: FakeOptions, backend_uuid: &str, network: Network) -> Arc<dyn Driver> {
         let fake = Fake::new(options, backend_uuid.to_owned());
-        let engine = ComponentEngine::load(&fake).unwrap_or_else(|text| panic!("the component did not load: {text}"));
+        let engine = ComponentEngine::load(&fake, network);
+        let engine = engine.unwrap_or_else(|text| panic!("the component did not load: {text}"));
         Arc::new(FakeServer { fake, engine })
     }
 }
@@ -42,16 +52,16 @@ struct ComponentEngine {
 }
 
 impl ComponentEngine {
-    fn load(fake: &Fake) -> Result<Self, String> {
+    fn load(fake: &Fake, network: Network) -> Result<Self, String> {
         log_capture::install();
         let options = &fake.options;
         let origins = ASTRA_ORIGINS.into_iter().chain(options.egress.iter().map(String::as_str));
-        let egress = origins.map(Origin::parse).collect::<Result<_, _>>().map_err(|error| error.to_string())?;
+        let origins = origins.map(Origin::parse).collect::<Result<_, _>>().map_err(|error| error.to_string())?;
         let settings = RuntimeSettings {
-            egress,
+            egress: EgressSettings { origins, ..network.egress },
             upstream_read_only: false,
             wal_minimum_age: options.wal_minimum_age,
-            limits: Limits::default(),
+            limits: network.limits,
         };
         let _entered = tokio_runtime().enter();
         let runtime = Runtime::new(settings).map_err(|error| error.to_string())?;

@@ -7,8 +7,8 @@ use http::header::{AUTHORIZATION, CONTENT_TYPE, DATE, RETRY_AFTER};
 use http::{HeaderMap, HeaderValue, Method};
 use secrets_framework::Sensitive;
 use secrets_framework::host::{
-    Clock, Host, Http, HttpBody, HttpError, HttpMethod, HttpRequest, HttpResponse, Locks, Log, Random, Storage,
-    StorageEntry, StorageError, StorageView, StreamedResponse, SystemView, Transaction,
+    Clock, Host, Http, HttpBody, HttpError, HttpMethod, HttpRequest, HttpResponse, Locks, Log, Loss, NotSent, Random,
+    Storage, StorageEntry, StorageError, StorageView, StreamedResponse, SystemView, Transaction,
 };
 use secrets_framework::testing::{CapturedLog, MemoryLocks, SeededRandom, TestSystemView};
 
@@ -152,7 +152,7 @@ impl Http for RealHttp {
         };
         let mut headers = HeaderMap::new();
         let bearer = HeaderValue::from_str(&format!("Bearer {}", request.bearer.expose()))
-            .map_err(|error| HttpError::NotSent(error.to_string()))?;
+            .map_err(|_| HttpError::NotSent(NotSent::Unsendable("the bearer token is no header")))?;
         headers.insert(AUTHORIZATION, bearer);
         headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
         let url = format!("{}{}", request.origin, request.path_and_query);
@@ -194,9 +194,10 @@ impl HttpBody for Body {
 
 fn http_error(failure: HttpFailure) -> HttpError {
     match failure {
-        HttpFailure::NotSent(text) => HttpError::NotSent(text),
+        // The client of this driver tells no more.
+        HttpFailure::NotSent(_) => HttpError::NotSent(NotSent::Refused),
         HttpFailure::TimedOut => HttpError::TimedOut,
         HttpFailure::TooLarge => HttpError::TooLarge,
-        HttpFailure::Lost(text) => HttpError::Lost(text),
+        HttpFailure::Lost(_) => HttpError::Lost(Loss::Closed),
     }
 }

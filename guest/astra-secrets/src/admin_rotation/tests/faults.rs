@@ -1,14 +1,14 @@
 //! Each fault of Astra's at each step: the old token stays and works, or the
 //! new one does; in the end there is one.
 
-use secrets_framework::host::HttpError;
+use secrets_framework::host::{HttpError, Loss, NotSent};
 use secrets_framework::testing::READ_ONLY_TEXT;
 
 use super::*;
 use crate::testing::{Fault, On};
 
 fn lost() -> HttpError {
-    HttpError::Lost("canary".to_owned())
+    HttpError::Lost(Loss::Closed)
 }
 
 /// Faults after which nothing was done.
@@ -20,7 +20,7 @@ fn refusals() -> Vec<(Fault, u16)> {
         (Fault::Status(500, ""), 502),
         (Fault::RetryAfter(429, "1"), 503),
         (Fault::Fails(lost()), 502),
-        (Fault::Fails(HttpError::NotSent("canary".to_owned())), 502),
+        (Fault::Fails(HttpError::NotSent(NotSent::Refused)), 502),
         (Fault::Fails(HttpError::TimedOut), 504),
         (Fault::DoneThenBody(|_| "null".to_owned()), 502),
     ]

@@ -1,7 +1,7 @@
 //! Admin tokens of ours whose config is deleted or leaves its origin: each ends
 //! last, when it has ended all that needed it, and by itself.
 
-use secrets_framework::host::HttpError;
+use secrets_framework::host::{HttpError, Loss};
 
 use super::*;
 use crate::testing::{Fault, On};
@@ -94,7 +94,7 @@ fn it_ends_after_the_tokens_that_it_is_to_end() {
 #[test]
 fn an_answer_that_is_lost_when_it_ends_itself_is_settled() {
     for fault in [
-        Fault::DoneThenFails(HttpError::Lost("canary".to_owned())),
+        Fault::DoneThenFails(HttpError::Lost(Loss::Closed)),
         Fault::DoneThenFails(HttpError::TimedOut),
         Fault::DoneThenStatus(502, ""),
     ] {
@@ -197,7 +197,7 @@ fn a_mint_that_is_not_settled_keeps_it() {
     let mount = rotated();
     mount.set(json!({ "max_retries": 0 }));
     mount.astra.set_lag(1);
-    mount.astra.fail(On::Make, Fault::DoneThenFails(HttpError::Lost("reset".to_owned())));
+    mount.astra.fail(On::Make, Fault::DoneThenFails(HttpError::Lost(Loss::Closed)));
     mount.creds().0.unwrap_err();
     delete_config(&mount, false);
     mount.rollback().unwrap();

@@ -4,7 +4,7 @@
 
 use proptest::prelude::*;
 use secrets_framework::Lease;
-use secrets_framework::host::{HttpError, StorageError};
+use secrets_framework::host::{HttpError, Loss, StorageError};
 
 use super::*;
 use crate::testing::{Fault, On};
@@ -47,7 +47,7 @@ fn step() -> impl Strategy<Value = (Step, Trouble)> {
 }
 
 fn fault(number: usize) -> Fault {
-    let lost = HttpError::Lost("canary".to_owned());
+    let lost = HttpError::Lost(Loss::Closed);
     match number {
         0 => Fault::Status(500, ""),
         1 => Fault::Status(403, ""),

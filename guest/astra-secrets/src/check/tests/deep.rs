@@ -1,6 +1,8 @@
 //! A deep check makes a token and deletes it; whatever happens in between, in
 //! the end there is none.
 
+use secrets_framework::host::Loss;
+
 use super::*;
 use crate::testing::ROLE_ID;
 
@@ -105,7 +107,7 @@ fn a_lost_permission_is_no() {
 
 #[test]
 fn every_fault_at_every_step_ends_without_a_token() {
-    let lost = || HttpError::Lost("canary".to_owned());
+    let lost = || HttpError::Lost(Loss::Closed);
     let faults = [
         Fault::Status(500, "canary"),
         Fault::Status(404, "canary"),

@@ -1,6 +1,6 @@
 //! The list as a stream: what is read of it, what spoils it, and where the reading stops.
 
-use secrets_framework::host::HttpError;
+use secrets_framework::host::{HttpError, Loss};
 
 use super::*;
 
@@ -88,7 +88,7 @@ fn a_list_that_is_damaged_anywhere_is_no_list() {
 #[test]
 fn a_scan_stops_where_the_visitor_breaks_off_and_reads_no_further() {
     let text = r#"{"clients":[{"clientId":"A"},{"clientId":"Stop"},"#;
-    let (ids, end) = scanned(text, 16, Some(HttpError::Lost("beyond".to_owned())));
+    let (ids, end) = scanned(text, 16, Some(HttpError::Lost(Loss::Closed)));
     assert_eq!((ids.len(), end), (2, Ok(ScanEnd::Stopped)));
 }
 
@@ -96,7 +96,7 @@ fn a_scan_stops_where_the_visitor_breaks_off_and_reads_no_further() {
 fn a_body_that_fails_on_the_way_tells_why() {
     let text = r#"{"clients":[{"clientId":"A"},"#;
     assert_eq!(scanned(text, 5, Some(HttpError::TimedOut)).1, Err(ClientError::TimedOut));
-    assert_eq!(scanned(text, 5, Some(HttpError::Lost(String::new()))).1, Err(ClientError::Lost));
+    assert_eq!(scanned(text, 5, Some(HttpError::Lost(Loss::Closed))).1, Err(ClientError::Lost(Loss::Closed)));
     assert!(matches!(scanned(text, 5, Some(HttpError::TooLarge)).1, Err(ClientError::Nonsense { .. })));
 }
 

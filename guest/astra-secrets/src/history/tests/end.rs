@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use secrets_framework::Operation;
-use secrets_framework::host::{Clock, HttpError};
+use secrets_framework::host::{Clock, HttpError, NotSent};
 use serde_json::{Value, json};
 
 use super::{app, events, read_as, shown, with_record};
@@ -106,7 +106,7 @@ fn a_mint_that_is_undone_says_that_nobody_had_the_token() {
     let mount = Mount::on_vault();
     // Entry, index, index, record; then the entry's drop.
     mount.host.storage.die_at_write(5);
-    mount.astra.fail_times(On::Delete, 1, Fault::Fails(HttpError::NotSent("down".to_owned())));
+    mount.astra.fail_times(On::Delete, 1, Fault::Fails(HttpError::NotSent(NotSent::Refused)));
     mount.creds().0.unwrap_err();
     mount.host.storage.clear_faults();
     mount.astra.heal();

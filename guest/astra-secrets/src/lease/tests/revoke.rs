@@ -1,6 +1,6 @@
 //! Revoking: what counts as done, and by whose token and where Astra is asked.
 
-use secrets_framework::host::{HttpError, HttpMethod};
+use secrets_framework::host::{HttpError, HttpMethod, Loss, NotSent};
 use secrets_framework::{Lease, Operation};
 use serde_json::{Value, json};
 
@@ -85,8 +85,8 @@ fn faults_leave_the_lease_to_be_retried() {
         (Fault::Status(500, ""), 502),
         (Fault::RetryAfter(429, "3600"), 503),
         (Fault::Fails(HttpError::TimedOut), 504),
-        (Fault::Fails(HttpError::Lost("canary".to_owned())), 502),
-        (Fault::Fails(HttpError::NotSent("canary".to_owned())), 502),
+        (Fault::Fails(HttpError::Lost(Loss::Closed)), 502),
+        (Fault::Fails(HttpError::NotSent(NotSent::Refused)), 502),
         (Fault::Status(202, ""), 502),
     ] {
         let mount = Mount::new();
@@ -104,7 +104,7 @@ fn faults_leave_the_lease_to_be_retried() {
 
 #[test]
 fn done_but_not_told_is_settled_by_the_list() {
-    for fault in [Fault::DoneThenFails(HttpError::Lost("reset".to_owned())), Fault::DoneThenStatus(502, "")] {
+    for fault in [Fault::DoneThenFails(HttpError::Lost(Loss::Closed)), Fault::DoneThenStatus(502, "")] {
         let mount = Mount::new();
         let lease = leased(&mount);
         mount.astra.fail(On::Delete, fault);

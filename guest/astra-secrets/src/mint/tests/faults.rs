@@ -1,6 +1,6 @@
 //! Every fault of Astra's on a mint, and what is left of it: nothing.
 
-use secrets_framework::host::HttpError;
+use secrets_framework::host::{HttpError, Loss, NotSent};
 use serde_json::{Value, json};
 
 use crate::testing::{Fault, Leased, Mount, ORG_A, On, assert_no_secret};
@@ -39,8 +39,8 @@ fn what_passes_is_repeated_with_a_fresh_mark_each_time() {
     for fault in [
         Fault::RetryAfter(429, "2"),
         Fault::Status(503, "<html>"),
-        Fault::Fails(HttpError::NotSent("canary".to_owned())),
-        Fault::Fails(HttpError::Lost("canary".to_owned())),
+        Fault::Fails(HttpError::NotSent(NotSent::Refused)),
+        Fault::Fails(HttpError::Lost(Loss::Closed)),
         Fault::Fails(HttpError::TimedOut),
     ] {
         let mount = Mount::new();
@@ -66,8 +66,8 @@ fn what_passes_is_repeated_with_a_fresh_mark_each_time() {
 fn repetitions_are_bounded_and_end_in_the_right_status() {
     for (fault, code) in [
         (Fault::Status(500, ""), 502),
-        (Fault::Fails(HttpError::Lost("canary".to_owned())), 502),
-        (Fault::Fails(HttpError::NotSent("canary".to_owned())), 502),
+        (Fault::Fails(HttpError::Lost(Loss::Closed)), 502),
+        (Fault::Fails(HttpError::NotSent(NotSent::Refused)), 502),
         (Fault::Fails(HttpError::TimedOut), 504),
         (Fault::RetryAfter(429, "1"), 503),
     ] {
@@ -106,7 +106,7 @@ fn done_but_not_told_is_found_by_its_mark_and_deleted() {
         Fault::DoneThenStatus(500, ""),
         Fault::DoneThenStatus(502, "<html>canary</html>"),
         Fault::DoneThenStatus(307, ""),
-        Fault::DoneThenFails(HttpError::Lost("reset".to_owned())),
+        Fault::DoneThenFails(HttpError::Lost(Loss::Closed)),
         Fault::DoneThenFails(HttpError::TimedOut),
         Fault::DoneThenFails(HttpError::TooLarge),
     ] {
@@ -126,7 +126,7 @@ fn done_but_not_told_is_found_by_its_mark_and_deleted() {
 fn a_list_that_lags_leaves_the_entry_for_rollback() {
     let mount = Mount::new();
     mount.astra.set_lag(1);
-    mount.astra.fail(On::Make, Fault::DoneThenFails(HttpError::Lost("reset".to_owned())));
+    mount.astra.fail(On::Make, Fault::DoneThenFails(HttpError::Lost(Loss::Closed)));
     // The list does not show it, so another one is made and given out.
     let made = Leased::of(mount.creds());
     assert_eq!(mount.astra.live().len(), 2);

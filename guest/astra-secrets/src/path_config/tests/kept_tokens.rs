@@ -3,7 +3,7 @@
 
 use std::collections::BTreeSet;
 
-use secrets_framework::host::HttpError;
+use secrets_framework::host::{HttpError, Loss};
 use secrets_framework::{Lease, Operation};
 use serde_json::{Value, json};
 
@@ -33,7 +33,7 @@ impl Busy {
         let leases = made.map(|answered| mount.lease(Leased::of(answered).secret)).into();
         mount.send(Operation::Update, &format!("{}/rotate-root", path()), Value::Null).data();
         mount.astra.set_lag(1);
-        mount.astra.fail(On::Make, Fault::DoneThenFails(HttpError::Lost("reset".to_owned())));
+        mount.astra.fail(On::Make, Fault::DoneThenFails(HttpError::Lost(Loss::Closed)));
         mount.creds().0.unwrap_err();
         mount.astra.set_lag(0);
         let made = mount.astra.live().into_iter().filter(|id| id != "Weak");

@@ -1,6 +1,6 @@
 //! What Astra and the egress policy say about a new token or URL.
 
-use secrets_framework::host::{HttpError, HttpMethod};
+use secrets_framework::host::{HttpError, HttpMethod, Loss, NotSent};
 use serde_json::json;
 
 use super::*;
@@ -61,8 +61,8 @@ fn no_answer_stores_it_with_a_warning() {
         |mount| mount.script_status(502),
         |mount| mount.script_status(302),
         |mount| mount.script_error(HttpError::TimedOut),
-        |mount| mount.script_error(HttpError::NotSent("no such host".to_owned())),
-        |mount| mount.script_error(HttpError::Lost("reset".to_owned())),
+        |mount| mount.script_error(HttpError::NotSent(NotSent::Refused)),
+        |mount| mount.script_error(HttpError::Lost(Loss::Closed)),
         |mount| mount.host.http.script(|_| Ok(http_answer(200, &json!(["AstraCS:canary"])))),
     ];
     for script in scripts {

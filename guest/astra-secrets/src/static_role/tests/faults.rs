@@ -2,13 +2,13 @@
 //! deletion: the role keeps a token that works, or is not there; no other
 //! token is left.
 
-use secrets_framework::host::HttpError;
+use secrets_framework::host::{HttpError, Loss, NotSent};
 use serde_json::{Value, json};
 
 use super::{DAY, HOUR, mounts, with_role};
 use crate::testing::{Fault, Mount, ORG_A, On, assert_no_secret};
 
-const LOST: fn() -> HttpError = || HttpError::Lost("canary".to_owned());
+const LOST: fn() -> HttpError = || HttpError::Lost(Loss::Closed);
 
 /// What Astra may do to a request for a token; the token is not given out by any.
 fn make_faults() -> Vec<Fault> {
@@ -20,7 +20,7 @@ fn make_faults() -> Vec<Fault> {
         Fault::RetryAfter(429, "3600"),
         Fault::Status(500, "<html>canary"),
         Fault::Status(307, ""),
-        Fault::Fails(HttpError::NotSent("canary".to_owned())),
+        Fault::Fails(HttpError::NotSent(NotSent::Refused)),
         Fault::Fails(LOST()),
         Fault::Fails(HttpError::TimedOut),
         Fault::DoneThenStatus(500, "canary"),
@@ -47,7 +47,7 @@ fn proof_faults() -> Vec<Fault> {
         Fault::RetryAfter(429, "3600"),
         Fault::Status(500, ""),
         Fault::Status(302, ""),
-        Fault::Fails(HttpError::NotSent("canary".to_owned())),
+        Fault::Fails(HttpError::NotSent(NotSent::Refused)),
         Fault::Fails(LOST()),
         Fault::Fails(HttpError::TimedOut),
         Fault::DoneThenBody(|_| "canary".to_owned()),
@@ -214,7 +214,7 @@ fn a_deletion_that_fails_keeps_the_role_and_is_repeated() {
         Fault::Status(403, ""),
         Fault::Status(500, ""),
         Fault::RetryAfter(429, "1"),
-        Fault::Fails(HttpError::NotSent("canary".to_owned())),
+        Fault::Fails(HttpError::NotSent(NotSent::Refused)),
         Fault::Fails(HttpError::TimedOut),
         Fault::DoneThenStatus(500, ""),
         Fault::DoneThenFails(LOST()),

@@ -61,13 +61,11 @@ async fn the_guests_wish_and_its_deadline_bound_the_exchange() {
     let mount = server.mount(&EgressLimits::default());
     let wish = RequestOptions { first_byte_timeout: Some(Duration::ZERO), ..RequestOptions::default() };
     let far = Instant::now() + Duration::from_secs(60);
-    let error =
-        send(&mount, Access::Full, request(Method::GET, &server.url()), wish, far, &alive()).await.err().unwrap();
+    let error = send_until(&mount, Access::Full, request(Method::GET, &server.url()), wish, far).await.err().unwrap();
     assert!(matches!(error, Error::HttpResponseTimeout), "{error:?}");
     let near = Instant::now() + Duration::from_millis(50);
     let outcome =
-        send(&mount, Access::Full, request(Method::GET, &server.url()), RequestOptions::default(), near, &alive())
-            .await;
+        send_until(&mount, Access::Full, request(Method::GET, &server.url()), RequestOptions::default(), near).await;
     assert!(matches!(outcome.err().unwrap(), Error::HttpResponseTimeout));
 }
 
@@ -79,7 +77,8 @@ async fn what_was_certainly_not_sent_says_so() {
     };
     let origins = [format!("http://{closed}"), "http://does-not-exist.invalid".to_owned()];
     let origins = origins.iter().map(|text| Origin::parse(text).unwrap()).collect();
-    let mount = MountEgress::new(&Egress::new(origins, &EgressLimits::default()));
+    let mount =
+        mount_of(&Egress::new(EgressSettings { origins, ..EgressSettings::default() }, &EgressLimits::default()));
     let error = get(&mount, &format!("http://{closed}/")).await.unwrap_err();
     assert!(matches!(error, Error::ConnectionRefused), "{error:?}");
     let error = get(&mount, "http://does-not-exist.invalid/").await.unwrap_err();
@@ -108,12 +107,11 @@ async fn nothing_is_sent_for_a_guest_that_is_gone() {
     let server = Server::start(keep_alive).await;
     let mount = Arc::new(server.mount(&EgressLimits::default()));
     let deadline = Instant::now() + Duration::from_secs(60);
-    let hooks = EgressHooks::new(Arc::clone(&mount), Access::Full, deadline, Received::default());
+    let hooks = EgressHooks::new(Arc::clone(&mount), Access::Full, "test/", deadline, Received::default());
     let alive = hooks.alive();
     drop(hooks);
-    let outcome =
-        send(&mount, Access::Full, request(Method::POST, &server.url()), RequestOptions::default(), deadline, &alive)
-            .await;
+    let sender = Sender { egress: &mount, access: Access::Full, mount: "test/", alive: &alive };
+    let outcome = send(&sender, request(Method::POST, &server.url()), RequestOptions::default(), deadline).await;
     assert!(outcome.is_err());
     assert_eq!(server.connections(), 0);
 }
@@ -172,7 +170,7 @@ async fn an_upstream_waits_for_a_guest_that_does_not_read() {
     let mount = server.mount(&EgressLimits::default());
     let far = Instant::now() + Duration::from_secs(60);
     let request = request(Method::GET, &server.url());
-    let unread = send(&mount, Access::Full, request, RequestOptions::default(), far, &alive()).await.unwrap();
+    let unread = send_until(&mount, Access::Full, request, RequestOptions::default(), far).await.unwrap();
     // Until the upstream makes no progress any more.
     let mut still = 0;
     let mut before = 0;

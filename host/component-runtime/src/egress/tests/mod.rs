@@ -18,8 +18,9 @@ use wasmtime_wasi_http::{Error, RequestOptions, WasiBody};
 
 use super::access::Access;
 use super::pool::{Egress, MountEgress};
-use super::send::send;
-use super::{Origin, hooks};
+use super::send::{Sender, send};
+use super::{EgressSettings, Origin, hooks};
+use crate::capability::LogRate;
 use crate::limits::EgressLimits;
 
 const OK: &str = "HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok";
@@ -59,7 +60,7 @@ impl Server {
 
     fn mount(&self, limits: &EgressLimits) -> MountEgress {
         let origin = Origin::parse(&format!("http://{}", self.address)).unwrap();
-        MountEgress::new(&Egress::new(vec![origin], limits))
+        mount_of(&Egress::new(vec![origin].into(), limits))
     }
 
     fn connections(&self) -> usize {
@@ -108,8 +109,13 @@ macro_rules! answering {
 }
 
 // After the macro that they use.
+mod addresses;
+mod dns;
 mod faults;
+mod log_lines;
 mod pool;
+mod proxies;
+mod reasons;
 mod tls;
 
 fn close(stream: TcpStream) -> Task {
@@ -140,6 +146,11 @@ fn request(method: Method, url: &str) -> Request<WasiBody> {
     Request::builder().method(method).uri(url).body(body("")).unwrap()
 }
 
+/// Is it the code for a reason that `wasi:http` has none for?
+fn is_not_sent(error: &Error, reason: &str) -> bool {
+    matches!(error, Error::InternalError(Some(text)) if *text == format!("not-sent:{reason}"))
+}
+
 fn alive() -> hooks::Alive {
     hooks::Alive::for_tests()
 }
@@ -150,7 +161,22 @@ async fn exchange_request(mount: &MountEgress, request: Request<WasiBody>) -> Re
 
 async fn send_as(mount: &MountEgress, access: Access, request: Request<WasiBody>) -> Result<Response<WasiBody>, Error> {
     let deadline = Instant::now() + Duration::from_secs(60);
-    send(mount, access, request, RequestOptions::default(), deadline, &alive()).await
+    send_until(mount, access, request, RequestOptions::default(), deadline).await
+}
+
+async fn send_until(
+    mount: &MountEgress,
+    access: Access,
+    request: Request<WasiBody>,
+    wish: RequestOptions,
+    deadline: Instant,
+) -> Result<Response<WasiBody>, Error> {
+    send(&Sender { egress: mount, access, mount: "test/", alive: &alive() }, request, wish, deadline).await
+}
+
+/// A mount that logs as much as it likes.
+fn mount_of(egress: &Arc<Egress>) -> MountEgress {
+    MountEgress::new(egress, &Arc::new(LogRate::new(u32::MAX)))
 }
 
 /// Status and body, or the error of either.

@@ -1,0 +1,245 @@
+//! What a caller is told when Astra did not do what was asked: the status, and a sentence with cause, object and next
+//! step. docs/operations.md lists each of them.
+
+use secrets_framework::Error;
+use secrets_framework::host::{Loss, NotSent};
+
+use super::error::{ClientError, is_about_the_token};
+use crate::names::OrgId;
+use crate::read_only;
+
+/// What the caller is told when Astra did not do what was asked. The sentence names the organization, gives Astra's
+/// status and says what to do next; it quotes nothing of Astra's.
+pub(crate) fn upstream(org_id: &OrgId, error: &ClientError) -> Error {
+    let (code, sentence) = match error {
+        ClientError::Denied { sentence } => return Error::mistake(sentence.clone()),
+        ClientError::ReadOnly => {
+            return read_only::failure(&format!("nothing was changed for organization `{org_id}`"));
+        }
+        ClientError::Refused { error_id: Some(id), .. } if is_about_the_token(*id) => (
+            502,
+            format!(
+                "Astra does not know the admin token of organization `{org_id}` ({error}): it has ended, was deleted in Astra's portal or was never valid; make another there, and write it as `astra_token` to `config/{org_id}`"
+            ),
+        ),
+        ClientError::Refused { .. } => (
+            502,
+            format!(
+                "Astra refused the admin token of organization `{org_id}` ({error}): check that the token is valid, may manage tokens and has the permissions that the role gives, or write another `astra_token` to `config/{org_id}`"
+            ),
+        ),
+        ClientError::NotFound => (
+            502,
+            format!(
+                "Astra did not find what was asked for organization `{org_id}` ({error}): check the config's `url` and the role's Astra role IDs"
+            ),
+        ),
+        ClientError::Rejected { .. } => (
+            502,
+            format!(
+                "Astra rejected the request for organization `{org_id}` ({error}): check the role's Astra role IDs"
+            ),
+        ),
+        ClientError::Failing { .. } => {
+            (502, format!("Astra failed for organization `{org_id}` ({error}): try again later"))
+        }
+        ClientError::Unexpected { .. } | ClientError::Nonsense { .. } => (
+            502,
+            format!(
+                "Astra's answer for organization `{org_id}` was not understood ({error}): check the config's `url`"
+            ),
+        ),
+        ClientError::NotSent(reason) => (
+            if reason.is_timeout() { 504 } else { 502 },
+            format!("Astra could not be reached for organization `{org_id}` ({error}): {}", remedy(*reason)),
+        ),
+        ClientError::Lost(loss) => {
+            (502, format!("Astra's answer for organization `{org_id}` was lost ({error}): {}", remedy_of_loss(*loss)))
+        }
+        ClientError::RateLimited { .. } => {
+            (503, format!("Astra limits the rate of requests for organization `{org_id}` ({error}): try again later"))
+        }
+        ClientError::TimedOut | ClientError::BodyTimedOut | ClientError::OutOfTime => (
+            504,
+            format!(
+                "Astra did not answer in time for organization `{org_id}` ({error}): try again later, or raise the config's `request_timeout`"
+            ),
+        ),
+    };
+    Error::coded(code, sentence)
+}
+
+/// What to do about a request that was certainly not sent.
+fn remedy(reason: NotSent) -> &'static str {
+    match reason {
+        NotSent::NameUnknown => "check the host of the config's `url`, and the DNS servers of this machine",
+        NotSent::NameTimedOut => "check that the DNS servers of this machine answer, then try again",
+        NotSent::Refused => {
+            "check host and port of the config's `url`, and whether a firewall refuses connections from this machine"
+        }
+        NotSent::Unreachable => {
+            "check the routes of this machine; if a proxy is the only way out, register the plugin with `--proxy=`"
+        }
+        NotSent::Closed => {
+            "check that host and port of the config's `url` are right and no firewall closes connections"
+        }
+        NotSent::ConnectTimedOut => {
+            "check that no firewall drops packets to the config's `url`; if a proxy is the only way out, register the plugin with `--proxy=`"
+        }
+        NotSent::TlsTimedOut => {
+            "check that host and port of the config's `url` speak TLS and no firewall holds TLS back"
+        }
+        NotSent::Busy => "try again later; if it stays so, look for slow answers of Astra in the log",
+        NotSent::UnknownAuthority => {
+            "if you trust that authority, give its certificate by `--ca-file=` in the plugin's registration; else something on the way answers in Astra's place"
+        }
+        NotSent::CertificateExpired => {
+            "have the certificate renewed where the config's `url` leads, and check the clock of this machine"
+        }
+        NotSent::CertificateNotYetValid => "check the clock of this machine",
+        NotSent::CertificateForAnotherName => {
+            "check the host of the config's `url`, and what DNS answers for it on this machine"
+        }
+        NotSent::CertificateUnusable => {
+            "have it replaced where the config's `url` leads by one that an authority issued for a server; the certificate of an authority itself is none"
+        }
+        NotSent::ClientCertificateWanted => {
+            "register the plugin with `--egress-client-cert=` and `--egress-client-key=`"
+        }
+        NotSent::TlsAlert(_) => {
+            "look for the reason in the log of the server or gateway at the config's `url`; if it asks for a client certificate, check `--egress-client-cert=` of the plugin's registration"
+        }
+        NotSent::TlsFailed => "check that host and port of the config's `url` speak TLS 1.2 or 1.3",
+        NotSent::NoTrustedCertificates => {
+            "install the certificates of the system, or name them by `SSL_CERT_FILE` or `--ca-file=` in the plugin's registration"
+        }
+        NotSent::ProxyNameUnknown => {
+            "check the proxy of the plugin's registration, and the DNS servers of this machine"
+        }
+        NotSent::ProxyUnreachable => "check host and port of the proxy of the plugin's registration",
+        NotSent::ProxyTimedOut => {
+            "check that the proxy of the plugin's registration answers and reaches the host of the config's `url`"
+        }
+        NotSent::ProxyRefused(_) => "have the proxy allow the host and port of the config's `url`",
+        NotSent::ProxyWantsCredentials => {
+            "give the proxy's user and password in `HTTPS_PROXY` of the registration's environment, with `--proxy-from-environment`"
+        }
+        NotSent::ProxyNotHttp => "check that host and port of the proxy of the plugin's registration are an HTTP proxy",
+        NotSent::ProxyClosed => "look for the reason in the log of the proxy",
+        NotSent::Unsendable(_) => "check the config's `url`",
+    }
+}
+
+fn remedy_of_loss(loss: Loss) -> &'static str {
+    match loss {
+        Loss::Closed => "try again later; if it stays so, look for what closes connections on the way",
+        Loss::NotHttp => "check that host and port of the config's `url` are Astra's",
+        Loss::RequestCut | Loss::HostFailed => "look into the server's log under the ID of the request",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn callers_are_told_status_organization_and_what_to_do() {
+        let org_id = OrgId::stored("o-1");
+        let errors = [
+            ClientError::Refused { status: 401, error_id: Some(340_016) },
+            ClientError::Refused { status: 403, error_id: None },
+            ClientError::NotFound,
+            ClientError::RateLimited { retry_after: None },
+            ClientError::Rejected { status: 400, error_id: None },
+            ClientError::Failing { status: 503, retry_after: None },
+            ClientError::Unexpected { status: 302 },
+            ClientError::Nonsense { reason: "it is not a whole token" },
+            ClientError::TimedOut,
+            ClientError::BodyTimedOut,
+            ClientError::OutOfTime,
+            ClientError::ReadOnly,
+            ClientError::Denied { sentence: "the host's sentence".to_owned() },
+        ];
+        insta::assert_snapshot!(told(&org_id, &errors));
+    }
+
+    #[test]
+    fn every_failure_of_the_way_has_its_own_words_and_next_step() {
+        let org_id = OrgId::stored("o-1");
+        let not_sent = NOT_SENT.map(ClientError::NotSent);
+        let lost = [Loss::Closed, Loss::NotHttp, Loss::RequestCut, Loss::HostFailed].map(ClientError::Lost);
+        let errors: Vec<ClientError> = not_sent.into_iter().chain(lost).collect();
+        let told = told(&org_id, &errors);
+        let mut lines: Vec<&str> = told.lines().collect();
+        lines.sort_unstable();
+        lines.dedup();
+        assert_eq!(lines.len(), errors.len(), "two failures are told alike");
+        insta::assert_snapshot!(told);
+    }
+
+    #[test]
+    fn the_documents_table_has_every_cause_with_its_status() {
+        let document = include_str!("../../../../docs/operations.md");
+        for reason in NOT_SENT {
+            let code = if reason.is_timeout() { 504 } else { 502 };
+            let cause = match reason {
+                NotSent::TlsAlert(_) => "the server ended TLS with alert …".to_owned(),
+                NotSent::ProxyRefused(_) => "the proxy refused with status …".to_owned(),
+                NotSent::Unsendable(_) => "the request cannot be sent: …".to_owned(),
+                reason => reason.to_string(),
+            };
+            let row = format!("| {code} | `{cause}` | {} |", remedy(reason));
+            assert!(document.contains(&row), "docs/operations.md lacks the row\n{row}");
+        }
+    }
+
+    #[test]
+    fn time_is_a_504_and_all_else_of_the_way_a_502() {
+        for reason in NOT_SENT {
+            let expected = if reason.is_timeout() { 504 } else { 502 };
+            let Error::Coded { code, .. } = upstream(&OrgId::stored("o"), &ClientError::NotSent(reason)) else {
+                panic!("{reason:?}")
+            };
+            assert_eq!(code, expected, "{reason:?}");
+        }
+        let of_time = NOT_SENT.into_iter().filter(|reason| reason.is_timeout()).count();
+        assert_eq!(of_time, 4, "DNS, connect, TLS and proxy");
+    }
+
+    const NOT_SENT: [NotSent; 25] = [
+        NotSent::NameUnknown,
+        NotSent::NameTimedOut,
+        NotSent::Refused,
+        NotSent::Unreachable,
+        NotSent::Closed,
+        NotSent::ConnectTimedOut,
+        NotSent::TlsTimedOut,
+        NotSent::Busy,
+        NotSent::UnknownAuthority,
+        NotSent::CertificateExpired,
+        NotSent::CertificateNotYetValid,
+        NotSent::CertificateForAnotherName,
+        NotSent::CertificateUnusable,
+        NotSent::ClientCertificateWanted,
+        NotSent::TlsAlert(40),
+        NotSent::TlsFailed,
+        NotSent::NoTrustedCertificates,
+        NotSent::ProxyNameUnknown,
+        NotSent::ProxyUnreachable,
+        NotSent::ProxyTimedOut,
+        NotSent::ProxyRefused(403),
+        NotSent::ProxyWantsCredentials,
+        NotSent::ProxyNotHttp,
+        NotSent::ProxyClosed,
+        NotSent::Unsendable("its body cannot be written"),
+    ];
+
+    fn told(org_id: &OrgId, errors: &[ClientError]) -> String {
+        let told = errors.iter().map(|error| match upstream(org_id, error) {
+            Error::BadRequest(sentence) => format!("400 {sentence}"),
+            Error::Coded { code, message } => format!("{code} {message}"),
+            error => panic!("{error}"),
+        });
+        told.collect::<Vec<_>>().join("\n")
+    }
+}

@@ -1,0 +1,33 @@
+//! Why a request of a guest was not answered: the code that the guest gets, and what the log says.
+
+use wasmtime_wasi_http::Error;
+
+/// Why a request of a guest was not answered.
+#[derive(Debug)]
+pub(crate) enum Failure {
+    /// The mount may not send it.
+    Refused(Error, String),
+    /// There is no connection.
+    NotConnected(Error, String),
+    /// There is no TLS at all: this host trusts no certificate.
+    NoTrustStore(Error, String),
+    /// The guest's own request, or an answer of the upstream.
+    Other(Error),
+}
+
+impl Failure {
+    /// For the guest.
+    pub(crate) fn code(self) -> Error {
+        match self {
+            Self::Refused(code, _) | Self::NotConnected(code, _) | Self::NoTrustStore(code, _) | Self::Other(code) => {
+                code
+            }
+        }
+    }
+}
+
+impl From<Error> for Failure {
+    fn from(code: Error) -> Self {
+        Self::Other(code)
+    }
+}

@@ -1,0 +1,106 @@
+//! DNS that hangs, and what goes on meanwhile.
+
+use std::net::IpAddr;
+use std::sync::{Condvar, Mutex};
+
+use super::*;
+use crate::egress::Resolve;
+
+/// Answers with loopback, but names that begin with `hang` only once the test says so.
+#[derive(Default)]
+struct Hanging {
+    asked: Mutex<Vec<String>>,
+    is_over: Mutex<bool>,
+    over: Condvar,
+}
+
+impl Hanging {
+    fn asked(&self, name: &str) -> usize {
+        self.asked.lock().unwrap().iter().filter(|asked| *asked == name).count()
+    }
+
+    fn end(&self) {
+        *self.is_over.lock().unwrap() = true;
+        self.over.notify_all();
+    }
+}
+
+impl Resolve for Hanging {
+    fn lookup(&self, name: &str) -> std::io::Result<Vec<IpAddr>> {
+        self.asked.lock().unwrap().push(name.to_owned());
+        if name.starts_with("hang") {
+            let is_over = self.is_over.lock().unwrap();
+            drop(self.over.wait_while(is_over, |is_over| !*is_over).unwrap());
+        }
+        Ok(vec!["127.0.0.1".parse().unwrap()])
+    }
+}
+
+/// Ends the look-ups with the test, however it ends.
+struct Resolver(Arc<Hanging>);
+
+impl Drop for Resolver {
+    fn drop(&mut self) {
+        self.0.end();
+    }
+}
+
+fn impatient() -> EgressLimits {
+    EgressLimits { lookup_deadline: Duration::from_millis(100), lookups_per_mount_max: 2, ..EgressLimits::default() }
+}
+
+const HOSTS: [&str; 4] = ["hang-1.example", "hang-2.example", "hang-3.example", "good.example"];
+
+fn egress(port: u16, resolver: &Resolver) -> Arc<Egress> {
+    let origins = HOSTS.iter().map(|host| Origin::parse(&format!("http://{host}:{port}")).unwrap()).collect();
+    let resolver: Arc<dyn Resolve> = Arc::clone(&resolver.0) as _;
+    Egress::new(EgressSettings { resolver, origins, ..EgressSettings::default() }, &impatient())
+}
+
+#[tokio::test]
+async fn a_name_whose_look_up_hangs_is_a_dns_timeout_and_takes_one_thread() {
+    let server = Server::start(keep_alive).await;
+    let resolver = Resolver(Arc::default());
+    let mount = mount_of(&egress(server.address.port(), &resolver));
+    let url = format!("http://hang-1.example:{}/", server.address.port());
+    for _ in 0..3 {
+        let error = get(&mount, &url).await.unwrap_err();
+        assert!(matches!(error, Error::DnsTimeout), "{error:?}");
+    }
+    assert_eq!(resolver.0.asked("hang-1.example"), 1, "the second request waits for the look-up of the first");
+    assert_eq!(server.connections(), 0);
+    resolver.0.end();
+    // The look-up that hung answers all who still wait, and later requests begin another.
+    while get(&mount, &url).await.is_err() {}
+    assert_eq!(server.connections(), 1);
+}
+
+#[tokio::test]
+async fn a_look_up_that_hangs_stops_no_other_name_and_no_other_mount() {
+    let server = Server::start(keep_alive).await;
+    let resolver = Resolver(Arc::default());
+    let egress = egress(server.address.port(), &resolver);
+    let (first, second) = (mount_of(&egress), mount_of(&egress));
+    let port = server.address.port();
+    get(&first, &format!("http://hang-1.example:{port}/")).await.unwrap_err();
+    get(&first, &format!("http://good.example:{port}/")).await.unwrap();
+    // All look-ups that the mount may have hang now.
+    get(&first, &format!("http://hang-2.example:{port}/")).await.unwrap_err();
+    let error = get(&first, &format!("http://hang-3.example:{port}/")).await.unwrap_err();
+    assert!(matches!(error, Error::DnsTimeout), "{error:?}");
+    assert_eq!(resolver.0.asked("hang-3.example"), 0, "the look-ups of a mount are bounded");
+    get(&second, &format!("http://good.example:{port}/")).await.unwrap();
+}
+
+#[test]
+fn a_look_up_that_hangs_holds_no_thread_of_those_that_read_files() {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().max_blocking_threads(1).build().unwrap();
+    runtime.block_on(async {
+        let resolver = Resolver(Arc::default());
+        let mount = mount_of(&egress(1, &resolver));
+        get(&mount, "http://hang-1.example:1/").await.unwrap_err();
+        // The pool of blocking threads has one: the trust store and modules are read there.
+        let read = tokio::time::timeout(Duration::from_secs(30), tokio::task::spawn_blocking(|| 7)).await;
+        assert_eq!(read.unwrap().unwrap(), 7);
+    });
+}

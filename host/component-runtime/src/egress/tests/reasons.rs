@@ -1,0 +1,179 @@
+//! Every way in which a request is not sent has a code of its own, and a log line with its cause.
+
+use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair, date_time_ymd};
+use rustls::server::WebPkiClientVerifier;
+
+use super::log_lines::Lines;
+use super::tls::tls_that_trusts;
+use super::*;
+
+const NAME: &str = "127.0.0.1";
+
+/// An authority of the test's own.
+struct Authority(CertifiedIssuer<'static, KeyPair>);
+
+impl Authority {
+    fn new() -> Self {
+        Self::named("An Authority")
+    }
+
+    fn named(name: &str) -> Self {
+        let mut params = CertificateParams::new(Vec::new()).unwrap();
+        params.distinguished_name.push(rcgen::DnType::CommonName, name);
+        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+        Self(CertifiedIssuer::self_signed(params, KeyPair::generate().unwrap()).unwrap())
+    }
+
+    fn roots(&self) -> rustls::RootCertStore {
+        let mut roots = rustls::RootCertStore::empty();
+        roots.add(self.0.der().clone()).unwrap();
+        roots
+    }
+
+    fn server(&self, name: &str, change: fn(&mut CertificateParams)) -> rustls::ServerConfig {
+        self.server_that(name, change, None)
+    }
+
+    /// A server that wants a certificate of this authority from its clients.
+    fn server_for_known_clients(&self) -> rustls::ServerConfig {
+        let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+        let verifier = WebPkiClientVerifier::builder_with_provider(Arc::new(self.roots()), provider).build().unwrap();
+        self.server_that(NAME, |_| {}, Some(verifier))
+    }
+
+    fn server_that(
+        &self,
+        name: &str,
+        change: fn(&mut CertificateParams),
+        clients: Option<Arc<dyn rustls::server::danger::ClientCertVerifier>>,
+    ) -> rustls::ServerConfig {
+        let key = KeyPair::generate().unwrap();
+        let mut params = CertificateParams::new(vec![name.to_owned()]).unwrap();
+        change(&mut params);
+        let leaf = params.signed_by(&key, &self.0).unwrap();
+        let key = rustls::pki_types::PrivateKeyDer::try_from(key.serialize_der()).unwrap();
+        let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+        let builder = rustls::ServerConfig::builder_with_provider(provider);
+        let builder = builder.with_safe_default_protocol_versions().unwrap();
+        let builder = match clients {
+            Some(clients) => builder.with_client_cert_verifier(clients),
+            None => builder.with_no_client_auth(),
+        };
+        builder.with_single_cert(vec![leaf.der().clone()], key).unwrap()
+    }
+}
+
+/// Accepts TLS, and answers nothing.
+async fn tls_server(config: rustls::ServerConfig) -> (SocketAddr, JoinSet<()>) {
+    let acceptor = tokio_rustls::TlsAcceptor::from(Arc::new(config));
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let mut tasks = JoinSet::new();
+    tasks.spawn(async move {
+        loop {
+            let (stream, _) = listener.accept().await.unwrap();
+            if let Ok(mut stream) = acceptor.accept(stream).await {
+                let _ = stream.read(&mut [0; 1024]).await;
+            }
+        }
+    });
+    (address, tasks)
+}
+
+async fn refused(config: rustls::ServerConfig, roots: &rustls::RootCertStore) -> Error {
+    let (address, _server) = tls_server(config).await;
+    let origin = Origin::parse(&format!("https://{address}")).unwrap();
+    let mount = mount_of(&Egress::with_tls(vec![origin].into(), &EgressLimits::default(), tls_that_trusts(roots)));
+    exchange(&mount, request(Method::POST, &format!("https://{address}/"))).await.unwrap_err()
+}
+
+fn alert(error: &Error) -> Option<(u8, &str)> {
+    match error {
+        Error::TlsAlertReceived { alert_id, alert_message } => Some(((*alert_id)?, alert_message.as_deref()?)),
+        _ => None,
+    }
+}
+
+#[tokio::test]
+async fn each_fault_of_a_certificate_is_told_by_its_alert_and_a_word() {
+    type Change = fn(&mut CertificateParams);
+    let (authority, renewed, stranger) = (Authority::new(), Authority::new(), Authority::named("Another"));
+    let rows: [(&Authority, &str, Change, (u8, &str)); 5] = [
+        (&stranger, NAME, |_| {}, (48, "host:unknown-authority")),
+        (&renewed, NAME, |_| {}, (51, "host:unknown-authority")),
+        (&authority, "other.example", |_| {}, (42, "host:another-name")),
+        (&authority, NAME, |params| params.not_after = date_time_ymd(2021, 1, 1), (45, "host:expired")),
+        (&authority, NAME, |params| params.not_before = date_time_ymd(4000, 1, 1), (45, "host:not-yet-valid")),
+    ];
+    for (signer, name, change, expected) in rows {
+        let error = refused(signer.server(name, change), &authority.roots()).await;
+        assert_eq!(alert(&error), Some(expected), "{error:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_server_that_wants_a_client_certificate_says_so_by_its_own_alert() {
+    let authority = Authority::new();
+    let error = refused(authority.server_for_known_clients(), &authority.roots()).await;
+    assert_eq!(alert(&error), Some((116, "CertificateRequired")), "{error:?}");
+}
+
+#[tokio::test]
+async fn a_peer_without_tls_is_told_from_one_that_closes_and_from_one_that_waits() {
+    fn plain(mut stream: TcpStream) -> Task {
+        Box::pin(async move {
+            let _ = stream.read(&mut [0; 1024]).await;
+            let _ = stream.write_all(OK.as_bytes()).await;
+            hold(stream).await;
+        })
+    }
+    let limits = EgressLimits { connect_timeout: Duration::from_millis(200), ..EgressLimits::default() };
+    type Row = (Serve, fn(&Error) -> bool);
+    let rows: [Row; 3] = [
+        (plain, |error| matches!(error, Error::TlsProtocolError)),
+        (close, |error| matches!(error, Error::DestinationUnavailable)),
+        (hold, |error| is_not_sent(error, "tls-timeout")),
+    ];
+    for (serve, is_expected) in rows {
+        let server = Server::start(serve).await;
+        let origin = Origin::parse(&format!("https://{}", server.address)).unwrap();
+        let config = tls_that_trusts(&rustls::RootCertStore::empty());
+        let mount = mount_of(&Egress::with_tls(vec![origin].into(), &limits, config));
+        let error = get(&mount, &format!("https://{}/", server.address)).await.unwrap_err();
+        assert!(is_expected(&error), "{error:?}");
+    }
+}
+
+#[tokio::test]
+async fn the_guests_own_connect_timeout_says_what_was_waited_for() {
+    let server = Server::start(hold).await;
+    let origin = Origin::parse(&format!("https://{}", server.address)).unwrap();
+    let config = tls_that_trusts(&rustls::RootCertStore::empty());
+    let mount = mount_of(&Egress::with_tls(vec![origin].into(), &EgressLimits::default(), config));
+    let wish = RequestOptions { connect_timeout: Some(Duration::from_millis(100)), ..RequestOptions::default() };
+    let far = Instant::now() + Duration::from_secs(60);
+    let request = request(Method::GET, &format!("https://{}/", server.address));
+    let error = send_until(&mount, Access::Full, request, wish, far).await.err().unwrap();
+    assert!(is_not_sent(&error, "tls-timeout"), "{error:?}");
+}
+
+#[tokio::test]
+async fn the_log_names_mount_host_and_cause_and_keeps_within_the_mounts_rate() {
+    let (log, _capturing) = Lines::capture();
+    let address = {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        listener.local_addr().unwrap()
+    };
+    let origin = Origin::parse(&format!("http://{address}")).unwrap();
+    let egress = Egress::new(vec![origin].into(), &EgressLimits::default());
+    let mount = MountEgress::new(&egress, &Arc::new(LogRate::new(2)));
+    for _ in 0..5 {
+        get(&mount, &format!("http://{address}/")).await.unwrap_err();
+    }
+    let lines = log.all();
+    let told = lines.iter().filter(|line| line.contains("no connection to an upstream")).count();
+    assert_eq!(told, 2, "{lines:?}");
+    for part in ["test/", "127.0.0.1", &address.port().to_string(), "refused"] {
+        assert!(lines.iter().any(|line| line.contains(part)), "{part}: {lines:?}");
+    }
+}

@@ -1,0 +1,61 @@
+//! A tunnel through an HTTP proxy: `CONNECT` of RFC 9110.
+
+use std::pin::pin;
+
+use bytes::Bytes;
+use http::{Request, StatusCode, header};
+use http_body_util::Empty;
+use hyper::client::conn::http1;
+use hyper::upgrade::Upgraded;
+use hyper_util::rt::TokioIo;
+use tokio::net::TcpStream;
+
+use super::connect_error::ProxyFailure;
+use super::policy::Destination;
+use super::proxy::Proxy;
+use crate::limits::{PROXY_HEAD_BYTES_MAX, PROXY_HEAD_FIELDS_MAX};
+
+/// Has the proxy at the other end of a stream connect it to a destination.
+///
+/// # Errors
+/// Why the proxy did not.
+pub(crate) async fn tunnel(
+    stream: TcpStream,
+    proxy: &Proxy,
+    destination: &Destination,
+) -> Result<TcpStream, ProxyFailure> {
+    let mut client = http1::Builder::new();
+    client.max_buf_size(PROXY_HEAD_BYTES_MAX).max_headers(PROXY_HEAD_FIELDS_MAX);
+    let (mut sender, connection) = client.handshake(TokioIo::new(stream)).await.map_err(ProxyFailure::Http)?;
+    let request = request(proxy, destination)?;
+    let mut asking = pin!(async move {
+        let answer = sender.send_request(request).await.map_err(ProxyFailure::Http)?;
+        match answer.status() {
+            status if status.is_success() => hyper::upgrade::on(answer).await.map_err(ProxyFailure::Http),
+            StatusCode::PROXY_AUTHENTICATION_REQUIRED => Err(ProxyFailure::Credentials),
+            status => Err(ProxyFailure::Status(status.as_u16())),
+        }
+    });
+    let upgraded = tokio::select! {
+        biased;
+        asked = &mut asking => asked?,
+        // The connection ends with the upgrade, or tells the request why there is none.
+        _ = connection.with_upgrades() => asking.await?,
+    };
+    whole(upgraded)
+}
+
+fn request(proxy: &Proxy, destination: &Destination) -> Result<Request<Empty<Bytes>>, ProxyFailure> {
+    let target = format!("{}:{}", destination.host, destination.port);
+    let mut request = Request::connect(&target).header(header::HOST, &target);
+    if let Some(credentials) = proxy.authorization() {
+        request = request.header(header::PROXY_AUTHORIZATION, credentials);
+    }
+    request.body(Empty::new()).map_err(|_| ProxyFailure::Target)
+}
+
+/// The stream itself. Whatever the proxy sent after its answer did not come from the destination, which speaks second.
+fn whole(upgraded: Upgraded) -> Result<TcpStream, ProxyFailure> {
+    let parts = upgraded.downcast::<TokioIo<TcpStream>>().map_err(|_| ProxyFailure::Target)?;
+    if parts.read_buf.is_empty() { Ok(parts.io.into_inner()) } else { Err(ProxyFailure::TooMuch) }
+}
