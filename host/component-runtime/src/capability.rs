@@ -2,6 +2,7 @@
 //!
 //! Only `bindings` knows the WIT of a version.
 
+mod entities;
 mod locks;
 mod logging;
 mod nothing;
@@ -12,6 +13,7 @@ mod reserved;
 pub use nothing::Nothing;
 pub use reserved::{RESERVED_PATH, RESERVED_PREFIX};
 
+pub(crate) use entities::Entities;
 pub(crate) use locks::{LockGuard, LockTable};
 pub(crate) use logging::{LogBudget, LogLevel, LogLine, LogRate};
 pub(crate) use quota::{LimitReached, Quota, QuotaError};

@@ -182,6 +182,12 @@ pub const COMPILE_MEMORY_BYTES_MAX: usize = 2048 * MIB;
 /// Reads of one `get-many` in progress at once, so that one request does not fill the connection of its mount.
 pub const READS_AT_ONCE: usize = 32;
 
+/// What the server says of an identity entity is kept so long for a mount; a new name is seen after that time.
+pub(crate) const ENTITY_KEPT: Duration = Duration::from_secs(60);
+
+/// Entities that are kept for a mount, with their metadata of up to some 40 KiB each.
+pub(crate) const ENTITIES_KEPT_MAX: usize = 256;
+
 /// Addresses of one name that are tried: with [`ADDRESS_STAGGER`] between them, all have begun within the connect timeout.
 pub(crate) const ADDRESSES_MAX: usize = 8;
 

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError, Weak};
 use envelope::{Storage, SystemView};
 use tokio::sync::Semaphore;
 
-use crate::capability::{LockTable, LogRate, Nothing, ReadOnly};
+use crate::capability::{Entities, LockTable, LogRate, Nothing, ReadOnly};
 use crate::egress::{Access, Egress, MountEgress};
 use crate::limits::Limits;
 
@@ -79,6 +79,7 @@ impl Mount {
 pub(crate) struct MountShared {
     pub(crate) permits: Arc<Semaphore>,
     pub(crate) locks: LockTable,
+    pub(crate) entities: Entities,
     pub(crate) log_rate: Arc<LogRate>,
     pub(crate) egress: Arc<MountEgress>,
 }
@@ -89,6 +90,7 @@ impl MountShared {
         Self {
             permits: Arc::new(Semaphore::new(limits.requests_in_flight_per_mount_max)),
             locks: LockTable::default(),
+            entities: Entities::default(),
             egress: Arc::new(egress(&log_rate)),
             log_rate,
         }

@@ -60,7 +60,7 @@ impl Host for StoreState {
 
     async fn entity_info(&mut self, entity_id: String) -> wasmtime::Result<Result<Option<Entity>, Error>> {
         granted!(self.quota.system_view_call(), Error::Failed);
-        let answer = self.mount.settings.system_view.entity_info(&entity_id).await;
+        let answer = self.mount.shared.entities.info(&*self.mount.settings.system_view, &entity_id).await;
         let entity = answer.map(|found| {
             found.map(|entity| Entity {
                 id: entity.id,
