@@ -35,7 +35,7 @@ pub(crate) fn delete(context: &Context<'_>, org_id: &OrgId, name: &RoleName) -> 
     let replaced = role.replaced.iter().map(|token| &token.client_id);
     for client_id in replaced.chain([&role.client_id]) {
         if context.now() > deadline {
-            return Err(Error::coded(504, took_too_long(&role)));
+            return Err(took_too_long(&role));
         }
         end_recorded(context, &role, client_id)?;
     }
@@ -167,11 +167,12 @@ fn not_ended(role: &StaticRole, error: &Error) -> String {
     )
 }
 
-fn took_too_long(role: &StaticRole) -> String {
-    format!(
+fn took_too_long(role: &StaticRole) -> Error {
+    let sentence = format!(
         "not all tokens of static role `{}` of organization `{}` could be ended in time: delete it again to go on",
         role.name, role.org_id
-    )
+    );
+    Error::coded(504, sentence)
 }
 
 fn log(context: &Context<'_>, role: &StaticRole, message: &str) {

@@ -67,6 +67,7 @@ mod config;
 mod creds;
 mod dead_tokens;
 mod destination;
+mod error_table;
 mod existence;
 mod fault_walk;
 mod fault_walk_rotation;
