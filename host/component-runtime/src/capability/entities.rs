@@ -22,11 +22,7 @@ struct Kept {
 
 impl Entities {
     /// What the server says of an entity, or said at most [`ENTITY_KEPT`] ago. A failure is not kept.
-    pub(crate) async fn info(
-        &self,
-        view: &dyn SystemView,
-        entity_id: &str,
-    ) -> Result<Option<Entity>, SystemViewError> {
+    pub(crate) async fn info(&self, view: &dyn SystemView, entity_id: &str) -> Result<Option<Entity>, SystemViewError> {
         if let Some(kept) = self.lock().get(entity_id).filter(|kept| kept.since.elapsed() < ENTITY_KEPT) {
             return Ok(kept.entity.clone());
         }

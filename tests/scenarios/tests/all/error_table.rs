@@ -14,9 +14,6 @@ const WORDS_MIN: usize = 3;
 /// So many words of a part are looked for.
 const WORDS_SHOWN: usize = 5;
 
-/// Bytes after the call within which its own literal begins.
-const REACH: usize = 120;
-
 /// Errors whose sentences are made elsewhere: `client/sentence.rs` has a test of its own, and `read_only.rs` joins two
 /// parts that the table has.
 const ELSEWHERE: [&str; 2] = ["client/sentence.rs", "read_only.rs"];
@@ -54,7 +51,8 @@ fn table_of_errors() -> String {
 /// The literal of an error: in its call, or in the last one before it, where the sentence has a variable of its own.
 fn sentence_at(text: &str, at: usize) -> String {
     let literal = Regex::new(r#""((?:[^"\\]|\\[\s\S])*)""#).unwrap();
-    let after = literal.captures_at(text, at).filter(|found| found.get(0).unwrap().start() < at + REACH);
+    let is_its_own = |start: usize| !text[at..start].contains(')');
+    let after = literal.captures_at(text, at).filter(|found| is_its_own(found.get(0).unwrap().start()));
     let found = after.or_else(|| literal.captures_iter(&text[..at]).last()).expect("a sentence");
     Regex::new(r"\\\n\s*").unwrap().replace_all(&found[1], "").into_owned()
 }
@@ -62,7 +60,8 @@ fn sentence_at(text: &str, at: usize) -> String {
 /// What a sentence says in every case.
 fn parts(sentence: &str) -> Vec<String> {
     let values = Regex::new(r"\{[^}]*\}").unwrap();
-    let parts = values.split(sentence).map(|part| plain(part).trim_matches([',', ':', ';', '.', ' ', ')', '(']).to_owned());
+    let parts =
+        values.split(sentence).map(|part| plain(part).trim_matches([',', ':', ';', '.', ' ', ')', '(']).to_owned());
     let long = parts.filter(|part| part.split(' ').count() >= WORDS_MIN);
     long.map(|part| part.split(' ').take(WORDS_SHOWN).collect::<Vec<_>>().join(" ")).collect()
 }
