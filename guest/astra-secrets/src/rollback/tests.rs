@@ -67,7 +67,7 @@ fn an_organization_that_fails_does_not_keep_others_waiting() {
     mount.astra.move_org(crate::testing::ADMIN_A, "https://nowhere.example.org");
     mount.rollback().unwrap();
     mount.rollback().unwrap();
-    assert_eq!(mount.astra.live().len(), ENDED_PER_ROLLBACK_MAX as usize + 1, "B's has gone");
+    assert_eq!(mount.astra.live().len(), ENDED_PER_ROLLBACK_MAX + 1, "B's has gone");
     mount.astra.move_org(crate::testing::ADMIN_A, crate::testing::ASTRA);
     mount.host.clock.advance(HOUR);
     mount.rollback().unwrap();
