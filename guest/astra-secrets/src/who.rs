@@ -1,7 +1,8 @@
 //! Who a request came from, as far as the server told: the server names nobody
 //! on a renewal, a revocation or a rollback call.
 
-use secrets_framework::Request;
+use secrets_framework::host::LogLevel;
+use secrets_framework::{Context, Request};
 use serde::{Deserialize, Serialize};
 
 use crate::limits::WHO_BYTES_MAX;
@@ -38,6 +39,16 @@ impl Who {
             request_id: bounded(&request.id),
             remote_address: bounded(&identity.remote_address),
         }
+    }
+
+    /// Logs what they had done.
+    pub(crate) fn log(&self, context: &Context<'_>, message: &str, fields: &[(&str, &str)]) {
+        let by = [
+            ("display_name", self.display_name.as_str()),
+            ("entity_id", &self.entity_id),
+            ("request_id", &context.request.id),
+        ];
+        context.log(LogLevel::Info, message, &[fields, &by].concat());
     }
 
     /// Bytes of all its texts.
