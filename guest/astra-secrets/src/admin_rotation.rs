@@ -11,7 +11,7 @@ mod switch;
 
 use std::collections::BTreeMap;
 
-use secrets_framework::host::{LockGuard, LogLevel};
+use secrets_framework::host::LockGuard;
 use secrets_framework::{Context, Error};
 
 pub(crate) use hand_back::{HandBack, hand_back};
@@ -140,19 +140,12 @@ fn not_proven(org_id: &OrgId, error: &ClientError) -> Error {
 }
 
 fn log_rotation(context: &Context<'_>, org_id: &OrgId, rotated: &Rotated) {
-    let identity = &context.request.identity;
-    context.log(
-        LogLevel::Info,
-        "an admin token was rotated",
-        &[
-            ("org", org_id.as_str()),
-            ("client_id", &rotated.client_id),
-            ("previous_client_id", &rotated.previous_client_id),
-            ("display_name", &identity.display_name),
-            ("entity_id", &identity.entity_id),
-            ("request_id", &context.request.id),
-        ],
-    );
+    let fields = [
+        ("org", org_id.as_str()),
+        ("client_id", &rotated.client_id),
+        ("previous_client_id", &rotated.previous_client_id),
+    ];
+    Who::of(context.request).log(context, "an admin token was rotated", &fields);
 }
 
 #[cfg(test)]

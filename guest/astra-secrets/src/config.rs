@@ -29,7 +29,7 @@ pub(crate) use admin_token::AdminToken;
 
 pub(crate) use logical_name::{find_by_logical_name, rename};
 pub(crate) use retired::{Retired, drop_retired, has_retired, load_for_revocation};
-pub(crate) use turns::{RotationState, Turns, change, lock, plan, take_turn, write_in_step};
+pub(crate) use turns::{RotationState, change, lock, plan, take_turn, tasks, write_in_step};
 pub(crate) use url::{ApiUrl, Origin};
 
 /// Who calls `org/token`.

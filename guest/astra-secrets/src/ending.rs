@@ -48,7 +48,13 @@ pub(crate) struct Target<'a> {
     pub(crate) patience: Patience,
 }
 
-impl Target<'_> {
+impl<'a> Target<'a> {
+    /// The token of a record.
+    pub(crate) fn of(record: &'a Record, how: End, patience: Patience) -> Self {
+        let Record { org_id, client_id, origin, .. } = record;
+        Self { org_id, client_id, origin: origin.as_ref(), record: Some(record), leased: None, how, patience }
+    }
+
     /// May it be in another organization? Each lease of ours says where its token was made.
     fn may_be_elsewhere(&self) -> bool {
         self.record.map_or(self.origin.is_none(), may_be_elsewhere)

@@ -17,7 +17,6 @@ mod terms;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use secrets_framework::host::LogLevel;
 use secrets_framework::{Context, Error, Response, Sensitive};
 
 pub(crate) use description::{Facts, check_template, describe};
@@ -185,19 +184,13 @@ fn copy(secret: &Sensitive) -> Sensitive {
 }
 
 fn log_mint(context: &Context<'_>, record: &Record) {
-    context.log(
-        LogLevel::Info,
-        "a token was made",
-        &[
-            ("org", record.org_id.as_str()),
-            ("role", record.role_name.as_str()),
-            ("client_id", &record.client_id),
-            ("kind", record.kind.as_str()),
-            ("display_name", &record.created_by.display_name),
-            ("entity_id", &record.created_by.entity_id),
-            ("request_id", &context.request.id),
-        ],
-    );
+    let fields = [
+        ("org", record.org_id.as_str()),
+        ("role", record.role_name.as_str()),
+        ("client_id", &record.client_id),
+        ("kind", record.kind.as_str()),
+    ];
+    record.created_by.log(context, "a token was made", &fields);
 }
 
 #[cfg(test)]

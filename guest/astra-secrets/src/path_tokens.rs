@@ -3,7 +3,6 @@
 
 mod shown;
 
-use secrets_framework::host::LogLevel;
 use secrets_framework::{
     Context, Error, Field, FieldData, FieldType, Operation, OperationSpec, Outcome, Path, Response, Segment,
 };
@@ -16,6 +15,7 @@ use crate::page::{AFTER, LIMIT, Page};
 use crate::path_config::target;
 use crate::path_org_token::list_answer;
 use crate::record::{self, Record};
+use crate::who::Who;
 
 use shown::{Info, READ_FIELDS, Shown};
 
@@ -101,28 +101,9 @@ fn delete(context: &Context<'_>, data: &FieldData) -> Outcome {
     let Some(record) = current else { return Ok(None) };
     in_use::refuse_if_held(context, &record)?;
     record::prove_writable(context, &record)?;
-    let target = Target {
-        org_id: &org_id,
-        client_id: &record.client_id,
-        origin: record.origin.as_ref(),
-        record: Some(&record),
-        leased: None,
-        how: End::Deleted,
-        patience: Patience::Caller,
-    };
-    end_token(context, &target)?;
-    let identity = &context.request.identity;
-    context.log(
-        LogLevel::Info,
-        "a token was deleted",
-        &[
-            ("org", org_id.as_str()),
-            ("client_id", &record.client_id),
-            ("display_name", &identity.display_name),
-            ("entity_id", &identity.entity_id),
-            ("request_id", &context.request.id),
-        ],
-    );
+    end_token(context, &Target::of(&record, End::Deleted, Patience::Caller))?;
+    let fields = [("org", org_id.as_str()), ("client_id", &record.client_id)];
+    Who::of(context.request).log(context, "a token was deleted", &fields);
     Ok(None)
 }
 

@@ -18,7 +18,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::time::Duration;
 
-use secrets_framework::host::{LockGuard, StorageEntry, StorageView};
+use secrets_framework::host::{LockGuard, StorageEntry};
 use secrets_framework::{Context, Error, Sensitive};
 use serde_json::{Map, Value};
 
@@ -216,13 +216,7 @@ pub(crate) fn lock<'a>(context: &Context<'a>, id: &RecordId) -> Result<Box<dyn L
 
 /// Loads a record by its ID, in one read.
 pub(crate) fn load(context: &Context<'_>, id: &RecordId) -> Result<Option<Record>, Error> {
-    load_from(context.storage(), id)
-}
-
-/// As [`load`], from a view of storage, which may be a transaction.
-pub(crate) fn load_from(view: &(impl StorageView + ?Sized), id: &RecordId) -> Result<Option<Record>, Error> {
-    let Some(entry) = view.get(&id.key())? else { return Ok(None) };
-    stored::decode(&entry, id).map(Some)
+    context.storage().get(&id.key())?.map(|entry| stored::decode(&entry, id)).transpose()
 }
 
 /// The record that an entry holds, which was read with others.

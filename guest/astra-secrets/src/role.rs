@@ -8,7 +8,7 @@ mod ttl;
 
 use std::time::Duration;
 
-use secrets_framework::host::{LogLevel, StorageEntry, StorageView, SystemViewError};
+use secrets_framework::host::{LogLevel, StorageEntry, SystemViewError};
 use secrets_framework::{Context, Error};
 use serde_json::{Map, Value};
 
@@ -85,7 +85,8 @@ impl Role {
 
 /// Loads a role, in one read.
 pub(crate) fn load(context: &Context<'_>, org_id: &OrgId, name: &RoleName) -> Result<Option<Role>, Error> {
-    load_from(context.storage(), org_id, name)
+    let Some(entry) = storage::entry(context.storage(), &key(org_id, name))? else { return Ok(None) };
+    stored::decode(&entry, org_id, name)
 }
 
 /// Is there such a role, readable or not?
@@ -94,16 +95,6 @@ pub(crate) fn exists(context: &Context<'_>, org_id: &OrgId, name: &RoleName) -> 
         Err(Error::Internal(_)) => Ok(true),
         role => Ok(role?.is_some()),
     }
-}
-
-/// As [`load`], from a view of storage, which may be a transaction.
-pub(crate) fn load_from(
-    view: &(impl StorageView + ?Sized),
-    org_id: &OrgId,
-    name: &RoleName,
-) -> Result<Option<Role>, Error> {
-    let Some(entry) = storage::entry(view, &key(org_id, name))? else { return Ok(None) };
-    stored::decode(&entry, org_id, name)
 }
 
 /// As [`load`], for those who look at all: the outer error is a failure of storage as a whole, the inner one is of

@@ -45,6 +45,16 @@ impl Who {
         }
     }
 
+    /// Logs what they had done.
+    pub(crate) fn log(&self, context: &Context<'_>, message: &str, fields: &[(&str, &str)]) {
+        let by = [
+            ("display_name", self.display_name.as_str()),
+            ("entity_id", &self.entity_id),
+            ("request_id", &context.request.id),
+        ];
+        context.log(LogLevel::Info, message, &[fields, &by].concat());
+    }
+
     /// Bytes of all its texts.
     pub(crate) fn bytes(&self) -> usize {
         let Self { display_name, entity_id, entity_name, accessor, request_id, remote_address } = self;

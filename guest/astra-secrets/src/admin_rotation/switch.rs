@@ -5,7 +5,7 @@ use secrets_framework::{Context, Error, Sensitive, wal};
 
 use super::{Rotated, record_id};
 use crate::client::AstraClient;
-use crate::config::{self, AdminToken, OrgConfig, RotationState, Turns, write_in_step};
+use crate::config::{self, AdminToken, OrgConfig, RotationState, write_in_step};
 use crate::history::Event;
 use crate::mint::{MintedToken, SwitchError};
 use crate::names::OrgId;
@@ -52,9 +52,9 @@ fn try_switch(
     let (old, mut writes) = end_old(context, &stored, &old_id, &successor.role_ids, ends)?;
     let new = new_record(context, &stored, made, successor);
     writes.extend(record::writes_of_new(&new)?);
-    let before = Turns::of(Some(&stored));
+    let before = config::tasks(&stored);
     let config = with_new_token(stored, made, now);
-    writes.extend(write_in_step(before, &config)?);
+    writes.extend(write_in_step(&before, &config)?);
     writes.push(Write::Delete(wal::key(made.wal_id())));
     store(context, &config.org_id, &new.client_id, &writes)?;
     Ok(Rotated {

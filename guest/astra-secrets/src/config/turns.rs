@@ -27,45 +27,22 @@ pub(crate) struct RotationState {
     pub(crate) failed: u64,
 }
 
-/// The times under which a config's turns stand in the schedule queue, 0 = not there.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Turns {
-    rotation: u64,
-    tidy: u64,
+/// The tasks of a config in the schedule queue.
+pub(crate) fn tasks(config: &OrgConfig) -> Vec<QueuedTask> {
+    let rotation = QueuedTask::new(Task::RotateAdmin(config.org_id.clone()), config.rotation_state.turn.due);
+    let tidy = QueuedTask::new(Task::Tidy(config.org_id.clone()), config.tidy_due);
+    [rotation, tidy].into_iter().filter(|task| task.at != 0).collect()
 }
 
-impl Turns {
-    /// Those of a config as it stands in storage; none before it is created.
-    pub(crate) fn of(config: Option<&OrgConfig>) -> Self {
-        config.map_or_else(Self::default, |config| Self {
-            rotation: config.rotation_state.turn.due,
-            tidy: config.tidy_due,
-        })
-    }
-
-    fn entries(self, org_id: &OrgId) -> impl Iterator<Item = QueuedTask> {
-        let rotation = QueuedTask::new(Task::RotateAdmin(org_id.clone()), self.rotation);
-        let tidy = QueuedTask::new(Task::Tidy(org_id.clone()), self.tidy);
-        [rotation, tidy].into_iter().filter(|due| due.at != 0)
-    }
-
-    /// The changes that take a config's entries out of the schedule queue.
-    pub(crate) fn removal(self, org_id: &OrgId) -> Vec<Write> {
-        self.entries(org_id).map(|due| Write::Delete(due.key())).collect()
-    }
-}
-
-/// The changes that store `config`, whose turns stood in the schedule queue as `before`.
-/// In this order, for a server without transactions: an entry that nobody
-/// confirms is dropped when it is due, but a turn without an entry never comes.
-pub(crate) fn write_in_step(before: Turns, config: &OrgConfig) -> Result<Vec<Write>, Error> {
-    let after = Turns::of(Some(config));
-    let old: Vec<QueuedTask> = before.entries(&config.org_id).collect();
-    let new: Vec<QueuedTask> = after.entries(&config.org_id).collect();
+/// The changes that store `config`, whose tasks in the schedule queue were those of `before`.
+/// In this order, for a server without transactions: a task that its config does not
+/// confirm is dropped when it is due, but a turn without a task never comes.
+pub(crate) fn write_in_step(before: &[QueuedTask], config: &OrgConfig) -> Result<Vec<Write>, Error> {
+    let after = tasks(config);
     // What has not moved is put, too, in case it was lost.
-    let mut writes: Vec<Write> = new.iter().map(|due| Write::Put(due.entry())).collect();
+    let mut writes: Vec<Write> = after.iter().map(|task| Write::Put(task.entry())).collect();
     writes.push(Write::Put(config.to_entry()?));
-    writes.extend(old.iter().filter(|due| !new.contains(due)).map(|due| Write::Delete(due.key())));
+    writes.extend(before.iter().filter(|task| !after.contains(task)).map(|task| Write::Delete(task.key())));
     Ok(writes)
 }
 
@@ -94,11 +71,11 @@ pub(crate) fn change(
 ) -> Result<Option<OrgConfig>, Error> {
     let _turn = lock(context)?;
     let Some(mut config) = load(context, org_id)? else { return Ok(None) };
-    let before = Turns::of(Some(&config));
+    let before = tasks(&config);
     if !change(&mut config) {
         return Ok(None);
     }
-    write_batch(context, &write_in_step(before, &config)?)?;
+    write_batch(context, &write_in_step(&before, &config)?)?;
     Ok(Some(config))
 }
 
@@ -113,23 +90,19 @@ pub(crate) fn take_turn(
     let (Task::RotateAdmin(org_id) | Task::Tidy(org_id)) = &due.task else { return Ok(None) };
     let _turn = lock(context)?;
     // A damaged config confirms nothing; a write that repairs it puts its entries back.
-    let Some(mut config) = load_readable(context, org_id)?.filter(|config| confirms(config, due)) else {
+    let Some(mut config) = load_readable(context, org_id)?.filter(|config| tasks(config).contains(due)) else {
         drop_entry(context, due)?;
         return Ok(None);
     };
-    let before = Turns::of(Some(&config));
+    let before = tasks(&config);
     next(&mut config);
-    write_batch(context, &write_in_step(before, &config)?)?;
+    write_batch(context, &write_in_step(&before, &config)?)?;
     Ok(Some(config))
 }
 
 /// The lock of all writes to configs of the mount. Nothing asks Astra under it.
 pub(crate) fn lock<'a>(context: &Context<'a>) -> Result<Box<dyn LockGuard + 'a>, Error> {
     Ok(Lock::Configs.acquire(context)?)
-}
-
-fn confirms(config: &OrgConfig, due: &QueuedTask) -> bool {
-    Turns::of(Some(config)).entries(&config.org_id).any(|own| own == *due)
 }
 
 #[cfg(test)]

@@ -218,19 +218,11 @@ fn end_one(context: &Context<'_>, token: &TokenRef, when: When) -> Result<Ending
         in_use::keep(context, &mut record)?;
         return Ok(Ending::InUse);
     }
-    let target = Target {
-        org_id: &record.org_id,
-        client_id: &record.client_id,
-        origin: record.origin.as_ref(),
-        record: Some(&record),
-        leased: None,
-        how: if record.kind.is_replaceable() { End::Rotated } else { End::LeaseEnded },
-        patience: when.patience(),
-    };
+    let how = if record.kind.is_replaceable() { End::Rotated } else { End::LeaseEnded };
     // If the config or static role cannot be read, nobody knows whether the token is in use: tried again later.
     let ended = match held.and_then(|_| in_use::is_still_needed(context, &record)) {
         Ok(true) => return Ok(Ending::StillNeeded),
-        Ok(false) => end_token(context, &target),
+        Ok(false) => end_token(context, &Target::of(&record, how, when.patience())),
         Err(error) => Err(error),
     };
     match ended {

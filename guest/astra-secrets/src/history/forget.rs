@@ -21,19 +21,20 @@ pub(crate) fn keep_or_forget(
 ) -> Result<(Option<u64>, Option<Write>), Error> {
     let TokenRef { org_id, client_id, .. } = token;
     let now = context.now().as_secs();
-    let history = match read {
+    let (history, is_readable) = match read {
         Ok(Some(entry)) => History::read(&entry),
         Ok(None) => return Ok((None, None)),
         Err(_) => return Ok((Some(forget_at(now)), None)),
     };
-    Ok(match history {
-        Ok(history) if forget_at(history.last_change()) > now => (Some(forget_at(history.last_change())), None),
-        Ok(_) => (None, Some(Write::Delete(key(org_id, client_id)))),
+    if !is_readable {
+        let message = "a token's history is not readable, and is kept for as long as that of a token that ends now";
+        context.log(LogLevel::Error, message, &[("key", &key(org_id, client_id))]);
         // Stored in a form that can be read, the history is deleted the next time.
-        Err(damaged) => {
-            let message = "a token's history is not readable, and is kept for as long as that of a token that ends now";
-            context.log(LogLevel::Error, message, &[("key", &key(org_id, client_id))]);
-            (Some(forget_at(now)), Some(Write::Put(damaged.to_entry(org_id, client_id)?)))
-        }
+        return Ok((Some(forget_at(now)), Some(Write::Put(history.to_entry(org_id, client_id)?))));
+    }
+    let forget_at = forget_at(history.last_change());
+    Ok(match forget_at > now {
+        true => (Some(forget_at), None),
+        false => (None, Some(Write::Delete(key(org_id, client_id)))),
     })
 }

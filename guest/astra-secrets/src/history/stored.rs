@@ -160,22 +160,23 @@ impl History {
         StorageEntry::json(key(org_id, client_id), self)
     }
 
-    /// The history that an entry holds; the error is one to go on with, where the entry is not readable.
-    pub(super) fn read(entry: &StorageEntry) -> Result<Self, Self> {
+    /// The history that an entry holds, and whether the entry is readable.
+    pub(super) fn read(entry: &StorageEntry) -> (Self, bool) {
         Self::of_value(serde_json::from_slice(&entry.value).unwrap_or_else(|_| undecoded(&entry.value)))
     }
 
     /// The history that a record holds as this JSON.
     pub(crate) fn in_record(value: Value) -> Self {
-        if value.is_null() { Self::default() } else { Self::of_value(value).unwrap_or_else(|damaged| damaged) }
+        if value.is_null() { Self::default() } else { Self::of_value(value).0 }
     }
 
-    fn of_value(value: Value) -> Result<Self, Self> {
-        Self::deserialize(&value).map_err(|_| {
+    fn of_value(value: Value) -> (Self, bool) {
+        let readable = Self::deserialize(&value).map(|history| (history, true));
+        readable.unwrap_or_else(|_| {
             let bytes = value.to_string().len();
             let is_kept = bytes <= HISTORY_DAMAGED_BYTES_MAX;
             let damaged = if is_kept { value } else { format!("{bytes} bytes, too many to be kept").into() };
-            Self { damaged: vec![damaged], ..Self::default() }
+            (Self { damaged: vec![damaged], ..Self::default() }, false)
         })
     }
 
@@ -189,7 +190,7 @@ impl History {
 /// The history of a token that has ended.
 pub(crate) fn load(context: &Context<'_>, org_id: &OrgId, client_id: &str) -> Result<Option<History>, Error> {
     let entry = crate::storage::entry(context.storage(), &key(org_id, client_id))?;
-    Ok(entry.map(|entry| History::read(&entry).unwrap_or_else(|damaged| damaged)))
+    Ok(entry.map(|entry| History::read(&entry).0))
 }
 
 /// The key of the history of a token that has ended.

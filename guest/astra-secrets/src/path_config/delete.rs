@@ -6,7 +6,7 @@ use secrets_framework::{Context, Error, FieldData, Outcome, Response};
 
 use crate::admin_refusal;
 use crate::admin_rotation;
-use crate::config::{self, Retired, Turns};
+use crate::config::{self, Retired};
 use crate::ending::{drop_retired_if_unused, leave_to_rollback};
 use crate::names::OrgId;
 use crate::read_only;
@@ -74,7 +74,7 @@ fn forget(context: &Context<'_>, org_id: &OrgId, force: bool) -> Result<(), Erro
     writes.append(&mut hand_back.writes);
     writes.push(Write::Delete(config::key(org_id)));
     writes.push(Write::Delete(admin_refusal::key(org_id)));
-    writes.extend(Turns::of(Some(&config)).removal(org_id));
+    writes.extend(config::tasks(&config).iter().map(|task| Write::Delete(task.key())));
     writes.extend(config::rename(config.logical_name.as_ref(), None, org_id)?);
     storage::write_batch(context, &writes)?;
     log_given_up(context, org_id, given_up);

@@ -6,7 +6,7 @@ use secrets_framework::host::{LockGuard, LogLevel};
 use secrets_framework::{Context, Error, FieldData, Outcome, Response};
 
 use crate::admin_rotation::{self, HandBack};
-use crate::config::{self, AdminToken, ApiUrl, OrgConfig, Retired, RotationState, Turns};
+use crate::config::{self, AdminToken, ApiUrl, OrgConfig, Retired, RotationState};
 use crate::ending::{drop_retired_if_unused, end_at_once, leave_to_rollback};
 use crate::history;
 use crate::names::OrgId;
@@ -130,7 +130,7 @@ fn store(
         hand_back = admin_rotation::hand_back(context, stored, Some(&config))?;
     }
     writes.append(&mut hand_back.writes);
-    writes.extend(config::write_in_step(Turns::of(stored), &config)?);
+    writes.extend(config::write_in_step(&stored.map(config::tasks).unwrap_or_default(), &config)?);
     writes.extend(retired.forget(config.url.origin())?);
     let old_name = stored.and_then(|config| config.logical_name.as_ref());
     writes.extend(config::rename(old_name, config.logical_name.as_ref(), org_id)?);

@@ -9,31 +9,19 @@ use super::walk::{Walked, log_unreadable, visit_records};
 use super::{Record, RecordId};
 use crate::names::OrgId;
 
-/// What a look-up came to.
-enum Sought {
-    Found(Box<Record>),
-    Unknown,
-    /// It may be one of the Go plugin's that is not in the index yet.
-    NotIndexed,
-}
-
 /// Finds an organization's record by client ID: two reads where the index
 /// has it. A missing or wrong entry of the index is put right. Where only a
 /// filled index would know, that is the error.
 pub(crate) fn find(context: &Context<'_>, org_id: &OrgId, client_id: &str) -> Result<Option<Record>, Error> {
     match look_up(context, org_id, client_id)? {
-        Sought::Found(record) => Ok(Some(*record)),
-        Sought::Unknown => Ok(None),
-        Sought::NotIndexed => Err(being_indexed()),
+        (None, false) => Err(being_indexed()),
+        (record, _) => Ok(record),
     }
 }
 
 /// As [`find`], for those who cannot wait for the index: none is also what is not in it yet.
 pub(crate) fn find_so_far(context: &Context<'_>, org_id: &OrgId, client_id: &str) -> Result<Option<Record>, Error> {
-    match look_up(context, org_id, client_id)? {
-        Sought::Found(record) => Ok(Some(*record)),
-        Sought::Unknown | Sought::NotIndexed => Ok(None),
-    }
+    Ok(look_up(context, org_id, client_id)?.0)
 }
 
 /// As [`find`], among what the index has and what stands under its client ID,
@@ -116,30 +104,27 @@ fn drop_if_stale(context: &Context<'_>, org_id: &OrgId, client_id: &str, id: &Re
     Ok(Indexed::Record(Box::new(record)))
 }
 
-/// Beyond the index, where it is not filled yet: among the records after those that are in it.
-fn look_up(context: &Context<'_>, org_id: &OrgId, client_id: &str) -> Result<Sought, Error> {
+/// Looks beyond the index, too, where it is not filled yet: among the records after those that are in it. Answers with the
+/// record whether the answer is certain: the record may be one of the Go plugin's that is not in the index yet.
+fn look_up(context: &Context<'_>, org_id: &OrgId, client_id: &str) -> Result<(Option<Record>, bool), Error> {
     if let Some(record) = find_indexed(context, org_id, client_id)? {
-        return Ok(Sought::Found(Box::new(record)));
+        return Ok((Some(record), true));
     }
     let state = backfill::load(context)?;
     if state.complete {
-        return Ok(Sought::Unknown);
+        return Ok((None, true));
     }
     let mut found = None;
     let walked = visit_records(context, &state.after, |record| {
         if record.org_id == *org_id && record.client_id == client_id {
-            found = Some(Box::new(record));
+            found = Some(record);
         }
         found.is_none()
     })?;
-    Ok(match (found, walked) {
-        (Some(record), _) => {
-            repair(context, || context.storage().put(client_entry(&record)));
-            Sought::Found(record)
-        }
-        (None, Walked::All) => Sought::Unknown,
-        (None, Walked::Far) => Sought::NotIndexed,
-    })
+    if let Some(record) = &found {
+        repair(context, || context.storage().put(client_entry(record)));
+    }
+    Ok((found, walked == Walked::All))
 }
 
 /// The index is a cache: where it cannot be written (a read-only node), the

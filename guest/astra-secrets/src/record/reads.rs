@@ -24,19 +24,21 @@ use crate::who::Who;
 /// Records that a token's secret is about to be shown, unless the organization wants no such records, and logs it. If
 /// this fails, the secret must not be shown.
 pub(crate) fn note_read(context: &Context<'_>, record_reads: bool, record: &Record) -> Result<(), Error> {
+    let Record { id, org_id, client_id, role_name, .. } = record;
+    let who = Who::of(context.request);
     if record_reads {
-        let Record { id, org_id, client_id, .. } = record;
         let (random, now) = (random(context), context.now());
         let folder = folder(org_id, client_id);
         let key = format!("{folder}{:012}.{:09}-{random:016x}", now.as_secs(), now.subsec_nanos());
-        context.storage().put(StorageEntry::json(key, &Who::of(context.request))?)?;
+        context.storage().put(StorageEntry::json(key, &who)?)?;
         if random % READS_PER_FOLD == 0
             && let Err(error) = fold(context, org_id, client_id, Some(id))
         {
             context.log(LogLevel::Debug, "reads of a token wait for rollback", &[("error", &error.to_string())]);
         }
     }
-    log_read(context, record);
+    let fields = [("org", org_id.as_str()), ("role", role_name.as_str()), ("client_id", client_id)];
+    who.log(context, "a token was read", &fields);
     Ok(())
 }
 
@@ -147,20 +149,4 @@ fn random(context: &Context<'_>) -> u64 {
 fn token_of(name: &str) -> Option<TokenRef> {
     let name = name.strip_suffix('/')?;
     TokenRef::of_name(name).filter(|token| token.name() == name)
-}
-
-fn log_read(context: &Context<'_>, record: &Record) {
-    let identity = &context.request.identity;
-    context.log(
-        LogLevel::Info,
-        "a token was read",
-        &[
-            ("org", record.org_id.as_str()),
-            ("role", record.role_name.as_str()),
-            ("client_id", &record.client_id),
-            ("display_name", &identity.display_name),
-            ("entity_id", &identity.entity_id),
-            ("request_id", &context.request.id),
-        ],
-    );
 }

@@ -1,7 +1,6 @@
 //! The end of a static role: by its deletion, which ends its tokens in Astra
 //! first, or with its organization's config, when rollback ends them.
 
-use secrets_framework::host::LogLevel;
 use secrets_framework::{Context, Error};
 
 use crate::config;
@@ -13,6 +12,7 @@ use crate::read_only;
 use crate::record::{self, Record, RecordId};
 use crate::static_role::{StaticRole, current_record, exists, load_readable, load_token, lock, lost_record, names};
 use crate::storage::{Write, key, write_batch};
+use crate::who::Who;
 
 /// Ends the tokens of a static role in Astra, the current one last, and then
 /// forgets the role. What fails is done by another attempt; until then the
@@ -132,16 +132,7 @@ fn end_recorded(context: &Context<'_>, role: &StaticRole, client_id: &str) -> Re
         false => record::load(context, &id)?.filter(is_it),
     };
     let Some(record) = record else { return Ok(()) };
-    let target = Target {
-        org_id: &role.org_id,
-        client_id,
-        origin: record.origin.as_ref(),
-        record: Some(&record),
-        leased: None,
-        how: End::Deleted,
-        patience: Patience::Rollback,
-    };
-    end_token(context, &target)
+    end_token(context, &Target::of(&record, End::Deleted, Patience::Rollback))
 }
 
 fn too_many(org_id: &OrgId) -> Error {
@@ -176,16 +167,6 @@ fn took_too_long(role: &StaticRole) -> Error {
 }
 
 fn log(context: &Context<'_>, role: &StaticRole, message: &str) {
-    let identity = &context.request.identity;
-    context.log(
-        LogLevel::Info,
-        message,
-        &[
-            ("org", role.org_id.as_str()),
-            ("static_role", role.name.as_str()),
-            ("display_name", &identity.display_name),
-            ("entity_id", &identity.entity_id),
-            ("request_id", &context.request.id),
-        ],
-    );
+    let fields = [("org", role.org_id.as_str()), ("static_role", role.name.as_str())];
+    Who::of(context.request).log(context, message, &fields);
 }

@@ -2,7 +2,6 @@
 //! that it replaces lives on for the grace period. Whatever fails before the
 //! switch leaves the role as it was and the new token undone.
 
-use secrets_framework::host::LogLevel;
 use secrets_framework::{Context, Error, Sensitive};
 
 use super::switch::switch;
@@ -154,17 +153,11 @@ fn new_record(
 }
 
 fn log_rotation(context: &Context<'_>, role: &StaticRole, record: &Record) {
-    context.log(
-        LogLevel::Info,
-        "a token of a static role was made",
-        &[
-            ("org", record.org_id.as_str()),
-            ("static_role", record.role_name.as_str()),
-            ("client_id", &record.client_id),
-            ("replaced", role.replaced.last().map_or("", |token| &token.client_id)),
-            ("display_name", &record.created_by.display_name),
-            ("entity_id", &record.created_by.entity_id),
-            ("request_id", &context.request.id),
-        ],
-    );
+    let fields = [
+        ("org", record.org_id.as_str()),
+        ("static_role", record.role_name.as_str()),
+        ("client_id", &record.client_id),
+        ("replaced", role.replaced.last().map_or("", |token| &token.client_id)),
+    ];
+    record.created_by.log(context, "a token of a static role was made", &fields);
 }

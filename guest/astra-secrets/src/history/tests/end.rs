@@ -83,15 +83,7 @@ fn what_other_code_ends_says_how() {
         let mount = Mount::new();
         let client_id = Leased::of(mount.creds()).client_id();
         with_record(&mount, &client_id, |context, record| {
-            let target = Target {
-                org_id: &record.org_id,
-                client_id: &record.client_id,
-                origin: record.origin.as_ref(),
-                record: Some(&record),
-                leased: None,
-                how,
-                patience: Patience::Rollback,
-            };
+            let target = Target::of(&record, how, Patience::Rollback);
             end_token(context, &target).unwrap();
         });
         assert_eq!(shown(&mount, &client_id)["ended_how"], word);

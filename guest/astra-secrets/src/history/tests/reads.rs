@@ -57,9 +57,9 @@ fn a_flood_of_reads_leaves_some_hundreds_of_entries_at_most() {
     for number in 0..40 * READS_PER_FOLD {
         mount.host.clock.advance(std::time::Duration::from_nanos(1));
         read_as(&mount, &number.to_string(), &client_id).data();
-        most = most.max(waiting(&mount));
+        most = most.max(waiting(&mount) as u64);
     }
-    assert!((READS_PER_FOLD as usize / 2..8 * READS_PER_FOLD as usize).contains(&most), "{most}");
+    assert!((READS_PER_FOLD / 2..8 * READS_PER_FOLD).contains(&most), "{most}");
     let shown = shown(&mount, &client_id);
     let last = format!("userpass-{}", 40 * READS_PER_FOLD - 1);
     let is_there = |event: &Value| event["display_name"] == last.as_str();
