@@ -90,7 +90,11 @@ fn between_two_engines_there_is_no_way_back() {
 #[test]
 fn the_same_bytes_are_said_to_be_the_same() {
     let difference = Difference::between(&side("1.0.0"), &side("1.0.0"));
-    assert!(difference.incompatibilities.is_empty() && difference.text().contains("The same bytes"), "{}", difference.text());
+    assert!(
+        difference.incompatibilities.is_empty() && difference.text().contains("The same bytes"),
+        "{}",
+        difference.text()
+    );
 }
 
 #[test]
