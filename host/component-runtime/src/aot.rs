@@ -37,17 +37,17 @@ pub(crate) fn deserialize(engine: &Engine, precompiled: &[u8]) -> wasmtime::Resu
     }
 }
 
-/// Loads the output of another process of this program, in memory that is sealed against changes. Nothing is copied: code
-/// that no request reaches is not even mapped.
+/// Loads the output of another process of this program, in memory that is sealed against changes. Nothing is copied:
+/// code that no request reaches is not even mapped.
 ///
 /// # Errors
 /// As `deserialize`.
 pub(crate) fn deserialize_compiled(engine: &Engine, sealed: &OwnedFd) -> wasmtime::Result<Component> {
     let path = format!("/proc/self/fd/{}", sealed.as_raw_fd());
     // SAFETY: as for `deserialize`: the bytes are `Engine::precompile_component`'s output. They were written by a child
-    // that this process started from its own executable with a pipe and this memory as all that it has, and that
-    // ended well; a file in memory has no name but below `/proc`, where only those reach it who may read and change this process, and its seals refuse writing and
-    // resizing from before this call on, to ourselves as well.
+    // that this process started from its own executable with a pipe and this memory as all that it has, and that ended
+    // well; a file in memory has no name but below `/proc`, where only those reach it who may read and change this
+    // process, and its seals refuse writing and resizing from before this call on, to ourselves as well.
     #[expect(unsafe_code, reason = "see SAFETY")]
     unsafe {
         Component::deserialize_file(engine, path)

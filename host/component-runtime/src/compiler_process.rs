@@ -1,8 +1,8 @@
 //! Compiles in a process of its own: the same program, started again for one component.
 //!
-//! The memory of the compiler is freed with the process; a process that takes too long is ended; a process that takes too
-//! much memory, or crashes, ends no mount; and its work on memory does not stop the threads that serve. If no process can
-//! be started, this process compiles.
+//! The memory of the compiler is freed with the process; a process that takes too long is ended; a process that takes
+//! too much memory, or crashes, ends no mount; and its work on memory does not stop the threads that serve. If no
+//! process can be started, this process compiles.
 
 use std::ffi::OsString;
 use std::fmt::Display;

@@ -1,7 +1,8 @@
 //! Advances the engine's epoch, and measures the processor time of a request.
 //!
-//! The ticker is a thread of the operating system: a guest that spins can hold every worker of the async runtime, and with
-//! the workers any task that would tick. The epoch only ticks; the budget of each store decides whether its guest stops.
+//! The ticker is a thread of the operating system: a guest that spins can hold every worker of the async runtime, and
+//! with the workers any task that would tick. The epoch only ticks; the budget of each store decides whether its guest
+//! stops.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{self, RecvTimeoutError};
@@ -15,8 +16,8 @@ use crate::LoadError;
 use crate::egress::Received;
 use crate::limits::Limits;
 
-/// Time between two checks of a running guest. A millisecond costs nothing measurable, and limits how long a guest keeps
-/// its worker from other requests.
+/// Time between two checks of a running guest. A millisecond costs nothing measurable, and limits how long a guest
+/// keeps its worker from other requests.
 const TICK: Duration = Duration::from_millis(1);
 
 const MIB: usize = 1024 * 1024;

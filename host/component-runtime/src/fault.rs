@@ -1,6 +1,7 @@
 //! From an error of wasmtime to the limit that a guest reached, or the place of its trap.
 //!
-//! A trap is named by wasm functions, without memory or arguments. The message of a panic is in the guest's own log line.
+//! A trap is named by wasm functions, without memory or arguments. The message of a panic is in the guest's own log
+//! line.
 
 use wasmtime::component::ResourceTableError;
 use wasmtime::{PoolConcurrencyLimitError, Trap, WasmBacktrace};

@@ -37,7 +37,8 @@ pub(crate) fn check_header(wasm: &[u8]) -> Result<(), LoadError> {
     Err(LoadError::Invalid(what.to_owned()))
 }
 
-/// The start of all WebAssembly (<https://webassembly.github.io/spec/core/binary/modules.html>); version and layer follow.
+/// The start of all WebAssembly (<https://webassembly.github.io/spec/core/binary/modules.html>); version and layer
+/// follow.
 const MAGIC: &[u8] = b"\0asm";
 const HEADER_BYTES: usize = 8;
 

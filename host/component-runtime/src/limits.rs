@@ -44,8 +44,8 @@ limits! {
     /// Time that a request waits for a permit; then the client should retry.
     pub const PERMIT_WAIT: Duration = Duration::from_secs(5); => permit_wait,
 
-    /// Time of one request. The server gives up after 90 s by default; this deadline is earlier, so that the server gets
-    /// the reason.
+    /// Time of one request. The server gives up after 90 s by default; this deadline is earlier, so that the server
+    /// gets the reason.
     pub const REQUEST_DEADLINE: Duration = Duration::from_secs(60); => request_deadline,
 
     /// Time of `describe`, which waits for nothing.
@@ -57,8 +57,8 @@ limits! {
     /// Processor time of one request. A mint takes well under a millisecond, a full OpenAPI document some.
     pub const PROCESSOR_TIME: Duration = Duration::from_secs(1); => processor_time,
 
-    /// Processor time that a request gains with each MiB of received answers, so that a long list does not end its request:
-    /// several times the time that a MiB of JSON takes to parse.
+    /// Processor time that a request gains with each MiB of received answers, so that a long list does not end its
+    /// request: several times the time that a MiB of JSON takes to parse.
     pub const PROCESSOR_TIME_PER_RECEIVED_MIB: Duration = Duration::from_millis(50); => processor_time_per_received_mib,
 
     /// Largest processor time of one request, for a list of 300 MB.
@@ -161,9 +161,9 @@ limits! {
     /// Body of a request. It is held in memory until sent.
     pub const EGRESS_REQUEST_BODY_BYTES_MAX: usize = MIB; => request_body_bytes_max,
 
-    /// Body of an answer: Astra's list of 1,000,000 tokens has some 300 MB, and a guest that reads it as a stream needs no
-    /// memory for it. The host holds a window of it only: at most [`EGRESS_HEADER_BYTES_MAX`] over HTTP/1 and 256 KiB over
-    /// HTTP/2, and an upstream waits for a guest that does not read.
+    /// Body of an answer: Astra's list of 1,000,000 tokens has some 300 MB, and a guest that reads it as a stream needs
+    /// no memory for it. The host holds a window of it only: at most [`EGRESS_HEADER_BYTES_MAX`] over HTTP/1 and 256
+    /// KiB over HTTP/2, and an upstream waits for a guest that does not read.
     pub const EGRESS_RESPONSE_BODY_BYTES_MAX: usize = 512 * MIB; => response_body_bytes_max,
 
     /// HTTP requests of one mount at once, to whatever origin; further ones wait for the connect timeout.

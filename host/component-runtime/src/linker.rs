@@ -50,8 +50,8 @@ impl HasData for Table {
     type Data<'a> = &'a mut ResourceTable;
 }
 
-/// Replaces `http-error-code`: wasmtime-wasi-http 48 finds no code for an error of a response's body (it looks for the WIT
-/// type in place of its own error type), so that a guest could not tell "too large" from "cut off".
+/// Replaces `http-error-code`: wasmtime-wasi-http 48 finds no code for an error of a response's body (it looks for the
+/// WIT type in place of its own error type), so that a guest could not tell "too large" from "cut off".
 fn link_error_codes_of_bodies(l: &mut Linker<StoreState>) -> wasmtime::Result<()> {
     type IoError = wasmtime_wasi::p2::bindings::io::error::Error;
     l.allow_shadowing(true);

@@ -1,7 +1,7 @@
 //! Back-pressure before the pool: a permit of the mount, then a permit of all mounts, each with a deadline.
 //!
-//! The mount's permit comes first: the requests of a flooded mount wait for each other, and hold nothing that other mounts
-//! wait for.
+//! The mount's permit comes first: the requests of a flooded mount wait for each other, and hold nothing that other
+//! mounts wait for.
 
 use std::sync::Arc;
 use std::time::Duration;

@@ -41,8 +41,8 @@ pub struct Runtime {
 }
 
 impl Runtime {
-    /// For `tokio::runtime::Builder::event_interval`. Beside two spinning guests, requests waited 65 ms (p99) with tokio's
-    /// default of 61, and 6 ms with 4.
+    /// For `tokio::runtime::Builder::event_interval`. Beside two spinning guests, requests waited 65 ms (p99) with
+    /// tokio's default of 61, and 6 ms with 4.
     pub const EVENT_INTERVAL: u32 = 4;
 
     /// Starts the engine, its pool and its epoch thread, in a few milliseconds. TLS roots are read on first use.
@@ -87,8 +87,8 @@ impl Runtime {
         loader::module(&self.shared, &component).await
     }
 
-    /// As `load`, from precompiled code that the caller trusts, because the binary embeds it. If this engine refuses the
-    /// code, from `wasm`, with a warning in the log.
+    /// As `load`, from precompiled code that the caller trusts, because the binary embeds it. If this engine refuses
+    /// the code, from `wasm`, with a warning in the log.
     ///
     /// # Errors
     /// As `load`.
@@ -105,8 +105,8 @@ impl Runtime {
         inspect::inspect(&self.shared, wasm).await
     }
 
-    /// As `load`, from the sealed code of the component with this SHA-256, which `Module::seal` made in this process or an
-    /// earlier one.
+    /// As `load`, from the sealed code of the component with this SHA-256, which `Module::seal` made in this process or
+    /// an earlier one.
     ///
     /// # Errors
     /// When the bytes are not such code.
@@ -126,8 +126,8 @@ impl Runtime {
         sealed::compatibility(&self.shared.engine)
     }
 
-    /// The mount with this backend UUID. All mounts with the same UUID share locks, permits and connections as long as one
-    /// of them lives, because reloads of one mount overlap.
+    /// The mount with this backend UUID. All mounts with the same UUID share locks, permits and connections as long as
+    /// one of them lives, because reloads of one mount overlap.
     #[must_use]
     pub fn mount(&self, mut settings: MountSettings) -> Arc<Mount> {
         if self.shared.upstream_read_only {

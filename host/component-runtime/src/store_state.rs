@@ -1,7 +1,7 @@
 //! The state of a store: limits, counts and resources of one request.
 //!
-//! Fields are dropped in order of declaration: `hooks` first, so that no unfinished HTTP request goes out after the guest
-//! is gone.
+//! Fields are dropped in order of declaration: `hooks` first, so that no unfinished HTTP request goes out after the
+//! guest is gone.
 
 use std::sync::Arc;
 use std::time::Duration;

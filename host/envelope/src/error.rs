@@ -49,7 +49,8 @@ pub enum Error {
 /// Why a storage call failed.
 #[derive(Clone, Debug, PartialEq, Eq, ThisError)]
 pub enum StorageError {
-    /// This node cannot write. The server forwards the request if it gets its own text back, so the text stays unchanged.
+    /// This node cannot write. The server forwards the request if it gets its own text back, so the text stays
+    /// unchanged.
     #[error("{0}")]
     ReadOnly(String),
     /// Another transaction changed the same data first.

@@ -107,7 +107,7 @@ fn read(directory: &PathBuf, name: &str) -> Result<Option<Vec<u8>>, String> {
     Ok(Some(sealed))
 }
 
-/// Written aside and renamed: an entry is there as a whole or not at all.
+/// Writes a temporary file and renames it, so that an entry is there as a whole or not at all.
 fn write(directory: &PathBuf, name: &str, sealed: &[u8]) -> Result<(), String> {
     if sealed.len() as u64 > CACHE_ENTRY_BYTES_MAX {
         return Err(format!("the entry would have more than {CACHE_ENTRY_BYTES_MAX} bytes"));

@@ -75,9 +75,9 @@ impl Rejection {
 /// A module that is there, not loaded.
 #[derive(Clone, Debug)]
 pub struct Candidate {
-    /// As its file is named.
+    /// Engine and version, by the name of the file.
     pub id: ModuleId,
-    /// Of the bytes that were read when it was listed.
+    /// The SHA-256 of the bytes when the directory was listed.
     pub digest: Digest,
     /// Where the bytes come from.
     pub origin: Origin,
@@ -89,25 +89,25 @@ pub struct Candidate {
 pub struct LoadedModule {
     /// Engine and version by the module's own description; its file is named after them.
     pub id: ModuleId,
-    /// Of the very bytes that run.
+    /// The SHA-256 of the bytes that run.
     pub digest: Digest,
     /// Where the bytes come from.
     pub origin: Origin,
     /// Why the bytes may run.
     pub approval: Approval,
-    /// What runs.
+    /// The loaded component.
     pub module: Arc<Module>,
 }
 
 impl Candidate {
-    /// What tells it from all others: a file under another name is another one, whatever bytes it has.
+    /// The identity of a candidate: a file under another name is another candidate, also with the same bytes.
     pub(crate) fn key(&self) -> (ModuleId, Digest) {
         (self.id.clone(), self.digest)
     }
 }
 
 impl LoadedModule {
-    /// What it asks of the host, by its imports.
+    /// The capabilities that the module asks for, by its imports.
     #[must_use]
     pub fn capabilities(&self) -> &BTreeSet<Capability> {
         self.module.capabilities()

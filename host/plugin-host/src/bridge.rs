@@ -109,8 +109,8 @@ impl MountBackend {
 
 #[async_trait]
 impl Backend for MountBackend {
-    /// Reports no broken configuration: the request that needs the configuration does. After an error here the mount would
-    /// serve all the same.
+    /// Reports no broken configuration: the request that needs the configuration does. After an error here the mount
+    /// would serve all the same.
     async fn initialize(&self) -> Result<(), Error> {
         self.controller.set_up();
         Ok(())

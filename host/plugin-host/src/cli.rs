@@ -102,8 +102,8 @@ pub struct Stop {
 }
 
 impl Stop {
-    /// Prints the reason and ends. Help and version are no fault and go to stdout, where a server would read no handshake.
-    /// A server gets one line, a person several.
+    /// Prints the reason and ends. Help and version are no fault and go to stdout, where a server would read no
+    /// handshake. A server gets one line, a person several.
     #[must_use]
     pub fn end(&self) -> ExitCode {
         let is_fault = self.error.use_stderr();

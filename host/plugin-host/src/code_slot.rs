@@ -49,7 +49,8 @@ fn try_fill(wasm: &[u8], copy: &Path) -> Result<(), String> {
     let mut bytes = std::fs::read(&program).map_err(|error| error.to_string())?;
     let code = Runtime::precompile(wasm).map_err(|error| error.to_string())?;
     write_into(&mut bytes, &code)?;
-    // The copy has the program's mode. The rename comes last, so that an interrupted build leaves no unfinished program.
+    // The copy has the program's mode. The rename comes last, so that an interrupted build leaves no unfinished
+    // program.
     let unfinished = copy.with_extension("unfinished");
     std::fs::copy(&program, &unfinished).map_err(|error| error.to_string())?;
     std::fs::write(&unfinished, bytes).map_err(|error| error.to_string())?;

@@ -1,7 +1,7 @@
 //! The arguments of the plugin's registration.
 //!
-//! They are parsed once, before anything starts. The TLS flags of the Go plugin are dropped, so that its catalog entries
-//! work on.
+//! They are parsed once, before anything starts. The TLS flags of the Go plugin are dropped, so that its catalog
+//! entries work on.
 
 use std::ffi::OsString;
 use std::io::Write as _;
@@ -90,13 +90,7 @@ pub(crate) fn report(message: &str) {
 
 /// Reads the level names of the server.
 pub(crate) fn level_parser() -> impl TypedValueParser<Value = LevelFilter> {
-    PossibleValuesParser::new(["trace", "debug", "info", "warn", "error"]).map(|name| match name.as_str() {
-        "trace" => LevelFilter::TRACE,
-        "debug" => LevelFilter::DEBUG,
-        "warn" => LevelFilter::WARN,
-        "error" => LevelFilter::ERROR,
-        _ => LevelFilter::INFO,
-    })
+    PossibleValuesParser::new(["trace", "debug", "info", "warn", "error"]).try_map(|name| name.parse())
 }
 
 /// Drops the Go plugin's flags: one or two dashes, value joined by `=` or in the next argument. The second list names

@@ -1,7 +1,7 @@
 //! The connection back to the server, for one mount: Unix socket, TLS, HTTP/2.
 //!
-//! Calls go straight to HTTP/2, without the buffer and the reconnects of tonic's own channel: the server never listens a
-//! second time for a mount.
+//! Calls go straight to HTTP/2, without the buffer and the reconnects of tonic's own channel: the server never listens
+//! a second time for a mount.
 
 use std::future::Future;
 use std::io;

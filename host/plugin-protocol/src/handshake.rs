@@ -119,8 +119,8 @@ impl Refusal {
         }
     }
 
-    /// The line for stdout by which the server names the wrong version to the operator: a server compares versions before
-    /// it uses the address.
+    /// The line for stdout by which the server names the wrong version to the operator: a server compares versions
+    /// before it uses the address.
     pub(crate) fn line(&self) -> Option<String> {
         match self {
             Self::Versions(_) => Some(format!("{CORE_PROTOCOL}|{APP_PROTOCOL}|unix|/nonexistent|grpc|")),

@@ -5,9 +5,9 @@
 //! Any Rust plugin can use this crate: implement [`Factory`] and [`Backend`], then call [`serve`]. The crate knows
 //! nothing of WebAssembly. Only `translate` knows both the types of the wire and those of [`envelope`].
 //!
-//! The crate speaks protocol version 5 over Unix sockets with automatic mutual TLS, which Vault has since 1.12 and OpenBao
-//! always had. The crate does not offer broker multiplexing (`PLUGIN_MULTIPLEX_GRPC`), which Vault requires of plugins in
-//! containers; Vault refuses such a container with a clear error.
+//! The crate speaks protocol version 5 over Unix sockets with automatic mutual TLS, which Vault has since 1.12 and
+//! OpenBao always had. The crate does not offer broker multiplexing (`PLUGIN_MULTIPLEX_GRPC`), which Vault requires of
+//! plugins in containers; Vault refuses such a container with a clear error.
 
 mod backend;
 mod backend_server;

@@ -4,12 +4,12 @@
 
 use std::time::Duration;
 
-/// Time that a setup waits for the broker's message with the address of the mount's services. As in go-plugin: the server
-/// sends the message before the call.
+/// Time that a setup waits for the broker's message with the address of the mount's services. As in go-plugin: the
+/// server sends the message before the call.
 pub(crate) const BROKER_WAIT: Duration = Duration::from_secs(5);
 
-/// Broker messages that wait for their setup. The server sends one for each setup; so many unused messages mean that the
-/// server is broken.
+/// Broker messages that wait for their setup. The server sends one for each setup; so many unused messages mean that
+/// the server is broken.
 pub(crate) const BROKER_MESSAGES_MAX: usize = 1024;
 
 /// Connecting to the server for one mount: socket, TLS and HTTP/2. It takes
@@ -35,8 +35,8 @@ pub(crate) const TLS_HANDSHAKES_MAX: usize = 32;
 /// listener takes by default, for JSON that grew when it was escaped.
 pub(crate) const MESSAGE_BYTES_MAX: usize = 64 << 20;
 
-/// Calls of the server in progress at once; the server waits with more. Two of them are the streams of broker and stdio,
-/// which never end.
+/// Calls of the server in progress at once; the server waits with more. Two of them are the streams of broker and
+/// stdio, which never end.
 pub(crate) const CALLS_MAX: u32 = 1024;
 
 /// The window of HTTP/2 flow control, per stream and for the connection: a
@@ -84,7 +84,8 @@ pub(crate) const LOG_QUEUE_BYTES_MAX: usize = 4 << 20;
 /// server waits.
 pub(crate) const LOG_FLUSH_WAIT: Duration = Duration::from_millis(500);
 
-/// Writes of a transaction that wait to go out together: more than most make, and far fewer than the server takes at once.
+/// Writes of a transaction that wait to go out together: more than most make, and far fewer than the server takes at
+/// once.
 pub(crate) const WRITES_WAITING_MAX: usize = 32;
 
 /// Bytes of such writes: the memory that they take besides the request that made them.

@@ -153,8 +153,9 @@ impl Tls {
     }
 }
 
-/// Ignores SIGINT: a terminal's Ctrl-C reaches the whole process group, and the server stops its plugins itself. SIGTERM
-/// ends the process in order, so that the file of the socket is removed; the default action would leave the file.
+/// Ignores SIGINT: a terminal's Ctrl-C reaches the whole process group, and the server stops its plugins itself.
+/// SIGTERM ends the process in order, so that the file of the socket is removed; the default action would leave the
+/// file.
 fn handle_signals(exit: &Exit) -> Result<(), StartError> {
     // A signal that was handled once stays handled for the life of the process.
     drop(signal(SignalKind::interrupt()).map_err(StartError::Signal)?);

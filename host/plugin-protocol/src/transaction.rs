@@ -1,8 +1,8 @@
 //! A transaction of the server's storage.
 //!
 //! A call with an ID that the server does not know any more silently runs outside any transaction. Therefore the ID
-//! never leaves this file, the types allow no call on a finished transaction, and neither a cancelled call nor the end of
-//! the transaction overtakes another call: calls run one after the other, in tasks that outlive their callers.
+//! never leaves this file, the types allow no call on a finished transaction, and neither a cancelled call nor the end
+//! of the transaction overtakes another call: calls run one after the other, in tasks that outlive their callers.
 //!
 //! Writes wait until a read or the commit has to see them, and then go out together: nobody sees them earlier, and each
 //! would cost a round trip to the server.
@@ -66,8 +66,8 @@ impl Open {
         self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Must the waiting writes go out before this one can wait with them? Two writes of one key that go out together could
-    /// arrive in either order.
+    /// Must the waiting writes go out before this one can wait with them? Two writes of one key that go out together
+    /// could arrive in either order.
     fn is_full_for(&self, write: &Write) -> bool {
         let waiting = self.waiting();
         let bytes: usize = waiting.iter().chain([write]).map(Write::bytes).sum();
@@ -114,7 +114,8 @@ impl ServerTransaction {
         }
     }
 
-    /// Ends the transaction for its user. A call whose caller has gone, and whose turn has not come, is not made any more.
+    /// Ends the transaction for its user. A call whose caller has gone, and whose turn has not come, is not made any
+    /// more.
     fn end(&mut self) -> Option<Arc<Open>> {
         let open = self.open.take()?;
         open.over.store(true, Ordering::Relaxed);

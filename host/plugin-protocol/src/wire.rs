@@ -1,7 +1,7 @@
 //! The generated protocol types and service stubs, by package.
 //!
-//! They come from the files in `proto`; `tests/generated.rs` proves that they are fresh. Most messages can hold secrets,
-//! so no message has `Debug`.
+//! They come from the files in `proto`; `tests/generated.rs` proves that they are fresh. Most messages can hold
+//! secrets, so no message has `Debug`.
 #![expect(unreachable_pub, reason = "generated")]
 #![expect(clippy::allow_attributes, clippy::allow_attributes_without_reason, reason = "generated")]
 

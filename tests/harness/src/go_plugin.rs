@@ -200,7 +200,7 @@ fn admin_of(recorded: &Value, org_id: &str) -> (Credential, String) {
     (Credential { client_id, secret: String::new(), token }, role)
 }
 
-/// A token as it stands in storage; without a secret for an admin token.
+/// A token as the storage has it; without a secret for an admin token.
 fn credential_of(recorded: &Value, client_id: &str) -> Credential {
     let entries = object(&recorded["storage"]);
     let stored = entries.values().find(|entry| entry["clientId"] == client_id);

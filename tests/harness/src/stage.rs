@@ -360,7 +360,7 @@ impl Stage {
         }
     }
 
-    /// No token and no secret stands in a text.
+    /// Fails if a text has a token or a secret.
     ///
     /// # Panics
     /// When one does.

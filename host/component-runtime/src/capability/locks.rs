@@ -1,7 +1,7 @@
 //! Locks on keys of one mount, shared by all its requests in this process and by all versions of its module.
 //!
-//! The drop of a guard releases the lock. A guard lives in the request's store, so a trap, a cancel or a deadline releases
-//! the lock too.
+//! The drop of a guard releases the lock. A guard lives in the request's store, so a trap, a cancel or a deadline
+//! releases the lock too.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};

@@ -22,7 +22,8 @@ pub(crate) async fn list_visible(
     prefix: &str,
     page: Option<(&str, u32)>,
 ) -> Result<Vec<String>, StorageError> {
-    // Only the root has a name to hide. A page of the root has one name more, so that it is full without the hidden one.
+    // Only the root has a name to hide. A page of the root has one name more, so that it is full without the hidden
+    // one.
     let is_root = prefix.split('/').all(|segment| matches!(segment, "" | "."));
     let mut names = match page {
         None => view.list(prefix).await?,

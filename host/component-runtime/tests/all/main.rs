@@ -13,7 +13,7 @@ mod shared;
 mod support;
 mod world;
 
-/// No rogue without a test: each guest's name stands in one of the files here.
+/// No rogue without a test: one of the files here has each guest's name.
 #[test]
 fn every_rogue_has_a_test() {
     let sources = [

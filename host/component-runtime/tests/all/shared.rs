@@ -155,9 +155,9 @@ fn a_scratch_mount_reads_what_is_there_and_changes_nothing() {
         assert_eq!(storage.entries.lock().unwrap().get("good").unwrap(), b"0");
         // A lock that the mount holds is not what the scratch mount waits for.
         let mut holding = tokio::task::JoinSet::new();
-        let holder = load(&runtime, "lock_and_trap").await;
+        let holding_guest = load(&runtime, "lock_and_trap").await;
         let held = Arc::clone(&mount);
-        holding.spawn(async move { drop(holder.handle_request(&held, request("x/sleep")).await) });
+        holding.spawn(async move { drop(holding_guest.handle_request(&held, request("x/sleep")).await) });
         while answer(&good, &mount, "lock/the lock").await.unwrap() == "Ok(())" {
             tokio::task::yield_now().await;
         }

@@ -61,8 +61,8 @@ impl ModuleController {
         self.activate(work, Active::on_trial(loaded, SystemTime::now()))
     }
 
-    /// If a fallback is serving, or another node wrote the state during the activation, records the serving module as the
-    /// active one when the state allows it.
+    /// If a fallback is serving, or another node wrote the state during the activation, records the serving module as
+    /// the active one when the state allows it.
     pub(super) async fn record_serving(&self, work: &mut Work, serving: &Active, pass: &Pass) -> Result<(), Rejection> {
         let is_known = pass.state.last_active.is_none() || pass.state.is_last_active(serving.loaded.digest);
         if is_known || !pass.is_listed {
@@ -99,8 +99,8 @@ impl ModuleController {
     }
 
     /// The module that candidates are compared with: the last active module, else the serving one, else the embedded
-    /// one. The embedded module counts on a mount of another engine too, if the mount has data: no other engine can have
-    /// written the data.
+    /// one. The embedded module counts on a mount of another engine too, if the mount has data: no other engine can
+    /// have written the data.
     pub(super) async fn baseline(
         &self,
         state: &State,

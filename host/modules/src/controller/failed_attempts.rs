@@ -1,5 +1,5 @@
-//! Candidates that could not be activated: a permanent rejection is not tried again until something changes, a transient
-//! one after a wait.
+//! Candidates that could not be activated: a permanent rejection is not tried again until something changes, a
+//! transient one after a wait.
 
 use std::collections::BTreeMap;
 use std::time::Duration;

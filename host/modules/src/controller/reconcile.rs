@@ -137,7 +137,7 @@ impl ModuleController {
         }
         let manifest = &state.last_active.as_ref()?.manifest;
         let is_own = self.options.engine.as_ref().is_none_or(|engine| *engine == manifest.engine);
-        is_own.then(|| ("what ran last is", manifest.version.0.clone(), Some(manifest.digest.0)))
+        is_own.then(|| ("the last active module is", manifest.version.0.clone(), Some(manifest.digest.0)))
     }
 
     fn finish_pass(&self, work: &mut Work, ranked: Vec<Ranked>, problem: Option<String>) {

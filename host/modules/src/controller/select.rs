@@ -106,13 +106,15 @@ fn verdict(
     match current {
         None => Verdict::Eligible,
         Some(current) if *version == current.version => match criteria.serving {
-            // At a start the module of the binary may have other bytes than with the binary of before.
+            // At a start the embedded module may have other bytes than that of the binary before.
             None if is_embedded(candidate) && !current_is_there => Verdict::Eligible,
-            None if is_embedded(candidate) => Verdict::Fallback("other bytes of this version ran last".to_owned()),
+            None if is_embedded(candidate) => {
+                Verdict::Fallback("the last active module has other bytes of this version".to_owned())
+            }
             _ => Verdict::Rejected(same_version(version)),
         },
-        Some(current) if lower.is_some() => Verdict::Fallback(format!("{} ran last", current.version)),
-        // An allow-list entry lifts the rejection; it does not choose, or going back would not last.
+        Some(current) if lower.is_some() => Verdict::Fallback(format!("the last active module is {}", current.version)),
+        // An allow-list entry lifts the rejection; it selects no module, or a revert would not last.
         Some(_) if floor.is_some() && !has_run && criteria.version.is_none() => {
             Verdict::Fallback("it is older than what has run here; `module/use` takes it".to_owned())
         }
@@ -120,7 +122,8 @@ fn verdict(
     }
 }
 
-/// What goes on as long as nothing better is there: what ran last, also if its file is gone, else what serves.
+/// The module that continues to serve while there is no better one: the last active module, also if its file is gone,
+/// else the module that serves.
 fn current(state: &State, criteria: &Criteria<'_>) -> Option<(ModuleId, Digest)> {
     let last_active = state.last_active.as_ref().map(|record| (record.manifest.id(), record.manifest.digest.0));
     let serving = criteria.serving.map(|(id, digest)| (id.clone(), digest));

@@ -1,5 +1,5 @@
-//! May a module replace another one? The same rules hold when a module is activated and when an operator asks beforehand
-//! (`module diff`).
+//! May a module replace another one? The same rules hold when a module is activated and when an operator asks
+//! beforehand (`module diff`).
 
 use std::collections::BTreeSet;
 use std::fmt;

@@ -87,7 +87,7 @@ async fn a_cache_that_cannot_be_written_or_read_costs_nothing_but_time() {
     fs::write(stage.cache_path(), "").unwrap();
     load(&stage.library_with_cache(1)).await;
     fs::remove_file(stage.cache_path()).unwrap();
-    // A directory in the place of the entry: what is written aside cannot be put there, and is taken away again.
+    // A directory in the place of the entry: the temporary file cannot be renamed, and is removed.
     fs::create_dir_all(entry.join("in the way")).unwrap();
     load(&stage.library_with_cache(1)).await;
     assert_eq!(entries(&stage), [entry]);

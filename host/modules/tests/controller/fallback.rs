@@ -1,5 +1,5 @@
-//! What should serve is not there at a start: another one stands in if it safely can, is not stored as what runs, and
-//! gives way as soon as the right one is there.
+//! At a start, the module that should serve is missing: a fallback serves if it safely can, is not recorded as active,
+//! and gives way as soon as the right one is there.
 
 #![expect(clippy::unwrap_used, reason = "tests")]
 
@@ -32,7 +32,7 @@ async fn a_start_with_an_unreadable_directory_keeps_the_record_of_the_active_mod
         assert_eq!(version(&controller).await, "1.0.0", "{start}");
         assert_eq!(controller.report().condition, Condition::Serves);
         let problem = controller.report().problem.unwrap();
-        let expected = format!("what ran last is 2.0.0 with SHA-256 {}", digest("tiny_2_more_capabilities"));
+        let expected = format!("the last active module is 2.0.0 with SHA-256 {}", digest("tiny_2_more_capabilities"));
         assert!(problem.starts_with(&expected) && problem.contains("cannot be read"), "{problem}");
         assert!(problem.ends_with("; 1.0.0 serves in its place"), "{problem}");
         assert_eq!(world.state(), before, "{start}");

@@ -193,7 +193,7 @@ async fn a_revert_to_an_incompatible_module_must_be_forced() {
 #[tokio::test]
 async fn a_revert_on_one_node_is_followed_by_the_others() {
     let world = World::new();
-    // The way back loses a kind of secret: that is for the node to judge that goes back.
+    // The revert loses a secret kind: the node that reverts checks that.
     world.source.put("tiny_2_leases_more");
     let (active, standby) = (world.load().await, world.load().await);
     assert_eq!((version(&active).await.as_str(), version(&standby).await.as_str()), ("2.0.0", "2.0.0"));

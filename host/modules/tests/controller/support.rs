@@ -1,4 +1,4 @@
-//! What the tests share: a shelf of modules in place of a directory, and a mount.
+//! Helpers of the tests: modules in memory in place of a directory, and a mount.
 
 #![expect(clippy::unwrap_used, reason = "tests")]
 #![expect(clippy::disallowed_methods, reason = "tests read the guests that were built")]

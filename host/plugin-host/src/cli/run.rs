@@ -5,7 +5,6 @@ mod engine;
 mod log;
 mod report;
 mod storage;
-mod table;
 mod transaction;
 mod values;
 

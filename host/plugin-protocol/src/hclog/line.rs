@@ -1,7 +1,7 @@
 //! Encodes one log line as hclog's JSON (go-plugin `log_entry.go`).
 //!
-//! The server panics on a line whose `@message`, `@level` or `@timestamp` is no string, so the encoder writes these keys
-//! and lets no field replace them.
+//! The server panics on a line whose `@message`, `@level` or `@timestamp` is no string, so the encoder writes these
+//! keys and lets no field replace them.
 
 use std::time::SystemTime;
 

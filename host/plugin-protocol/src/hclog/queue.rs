@@ -1,7 +1,7 @@
 //! The bounded queue of log lines for stderr.
 //!
-//! stderr is a pipe, and the server may read slowly. Lines wait in the queue, a thread writes them, and a line that finds
-//! no room is dropped and counted.
+//! stderr is a pipe, and the server may read slowly. Lines wait in the queue, a thread writes them, and a line that
+//! finds no room is dropped and counted.
 
 use std::io::Write;
 use std::sync::Arc;

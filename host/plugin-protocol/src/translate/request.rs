@@ -14,8 +14,8 @@ const EMPTY_OBJECT: &str = "{}";
 
 /// A request with an operation that backends have.
 ///
-/// Other operations are refused before a backend could act on them: OpenBao sends `resolve-path` with the data of a write
-/// before the write itself, even without a valid token.
+/// Other operations are refused before a backend could act on them: OpenBao sends `resolve-path` with the data of a
+/// write before the write itself, even without a valid token.
 pub(crate) fn request_from_pb(request: Option<pb::Request>, timeout: Option<Duration>) -> Result<Request, Error> {
     let request = request.ok_or(Error::InvalidRequest)?;
     Ok(Request {

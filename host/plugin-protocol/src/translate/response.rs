@@ -9,8 +9,8 @@ use crate::wire::pb;
 /// JSON for "nothing", as Go writes it.
 const NULL: &str = "null";
 
-/// The wire's form. Data that is no JSON object is a bug of the backend, and an error here: the server would fail with a
-/// message that does not help.
+/// The wire's form. Data that is no JSON object is a bug of the backend, and an error here: the server would fail with
+/// a message that does not help.
 pub(crate) fn response_into_pb(response: Response) -> Result<pb::Response, Error> {
     let data = response.data.unwrap_or_else(|| NULL.to_owned());
     check_object(&data, "response data")?;

@@ -28,6 +28,6 @@ async fn strangers_do_not_disturb_the_server() {
     let log = plugin.log_after_end();
     assert!(plugin.shutdown().await.unwrap().success());
     let log = log.await;
-    assert!(log.contains("refused a connection: TLS failed"), "{log}");
+    assert!(log.contains("refused a connection to the plugin's socket: TLS failed"), "{log}");
     assert_hclog(&log);
 }

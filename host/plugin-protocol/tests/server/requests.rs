@@ -124,7 +124,7 @@ async fn a_panic_fails_one_request_and_tells_no_data() {
     let log = plugin.log_after_end();
     plugin.shutdown().await.unwrap();
     let log = log.await;
-    assert_eq!(log.matches("the plugin panicked; this is a bug in it").count(), 3, "{log}");
+    assert_eq!(log.matches("the plugin panicked: this is a bug of the plugin").count(), 3, "{log}");
     assert!(log.contains("a literal reason") && log.contains("toy/plugin.rs") && !log.contains("canary"), "{log}");
     assert_hclog(&log);
 }

@@ -86,49 +86,65 @@ impl Clock for FakeClock {
 
 impl StorageView for FakeStorage {
     fn get(&self, key: &str) -> Result<Option<StorageEntry>, StorageError> {
-        Self::get(self, key)
+        Self::get(self, key).map(|entry| entry.map(from_envelope)).map_err(storage_error)
     }
     fn put(&self, entry: StorageEntry) -> Result<(), StorageError> {
-        Self::put(self, entry)
+        Self::put(self, into_envelope(entry)).map_err(storage_error)
     }
     fn delete(&self, key: &str) -> Result<(), StorageError> {
-        Self::delete(self, key)
+        Self::delete(self, key).map_err(storage_error)
     }
     fn list(&self, prefix: &str) -> Result<Vec<String>, StorageError> {
-        Self::list_page(self, prefix, "", None)
+        Self::list_page(self, prefix, "", usize::MAX).map_err(storage_error)
     }
     fn list_page(&self, prefix: &str, after: &str, limit: u32) -> Result<Vec<String>, StorageError> {
-        Self::list_page(self, prefix, after, Some(limit))
+        Self::list_page(self, prefix, after, limit as usize).map_err(storage_error)
     }
 }
 
 impl Storage for FakeStorage {
     fn begin(&self) -> Result<Option<Box<dyn Transaction + '_>>, StorageError> {
-        Ok(Self::begin(self)?.map(|transaction| Box::new(transaction) as Box<dyn Transaction>))
+        Ok(Self::begin(self).map_err(storage_error)?.map(|transaction| Box::new(transaction) as Box<dyn Transaction>))
     }
 }
 
 impl StorageView for FakeTransaction {
     fn get(&self, key: &str) -> Result<Option<StorageEntry>, StorageError> {
-        Self::get(self, key)
+        Self::get(self, key).map(|entry| entry.map(from_envelope)).map_err(storage_error)
     }
     fn put(&self, entry: StorageEntry) -> Result<(), StorageError> {
-        Self::put(self, entry)
+        Self::put(self, into_envelope(entry)).map_err(storage_error)
     }
     fn delete(&self, key: &str) -> Result<(), StorageError> {
-        Self::delete(self, key)
+        Self::delete(self, key).map_err(storage_error)
     }
     fn list(&self, prefix: &str) -> Result<Vec<String>, StorageError> {
-        Self::list_page(self, prefix, "", None)
+        Self::list_page(self, prefix, "", usize::MAX).map_err(storage_error)
     }
     fn list_page(&self, prefix: &str, after: &str, limit: u32) -> Result<Vec<String>, StorageError> {
-        Self::list_page(self, prefix, after, Some(limit))
+        Self::list_page(self, prefix, after, limit as usize).map_err(storage_error)
     }
 }
 
 impl Transaction for FakeTransaction {
     fn commit(self: Box<Self>) -> Result<(), StorageError> {
-        Self::commit(*self)
+        Self::commit(*self).map_err(storage_error)
+    }
+}
+
+fn from_envelope(entry: envelope::StorageEntry) -> StorageEntry {
+    StorageEntry { key: entry.key, value: entry.value, seal_wrap: entry.seal_wrap }
+}
+
+fn into_envelope(entry: StorageEntry) -> envelope::StorageEntry {
+    envelope::StorageEntry { key: entry.key, value: entry.value, seal_wrap: entry.seal_wrap }
+}
+
+fn storage_error(error: envelope::StorageError) -> StorageError {
+    match error {
+        envelope::StorageError::ReadOnly(text) => StorageError::ReadOnly(text),
+        envelope::StorageError::Conflict(text) => StorageError::Conflict(text),
+        envelope::StorageError::Failed(text) => StorageError::Failed(text),
     }
 }
 

@@ -1,10 +1,11 @@
 //! The fake server's storage of one mount: a map with transactions as the
 //! real server has them, scripted faults, and a dump for asserting end states.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use secrets_framework::host::{StorageEntry, StorageError};
+use envelope::{StorageEntry, StorageError};
+use local_server::{Entries, Work, apply, children};
 
 /// The server's text where a node cannot write.
 pub const READ_ONLY_TEXT: &str = "cannot write to readonly storage";
@@ -30,7 +31,7 @@ pub struct FakeStorage {
 }
 
 struct State {
-    entries: BTreeMap<String, StorageEntry>,
+    entries: Entries,
     /// Calls since the last fault was scripted.
     calls: u32,
     fault: Option<(u32, StorageFault)>,
@@ -50,7 +51,7 @@ impl FakeStorage {
     /// An empty storage, with transactions as OpenBao has them or without, as Vault.
     pub fn new(transactional: bool) -> Self {
         let state =
-            State { entries: BTreeMap::new(), calls: 0, fault: None, reached: false, read_only: false, transactional };
+            State { entries: Entries::new(), calls: 0, fault: None, reached: false, read_only: false, transactional };
         Self { state: Arc::new(Mutex::new(state)) }
     }
 
@@ -120,13 +121,13 @@ impl FakeStorage {
         })
     }
 
-    pub(crate) fn list_page(&self, prefix: &str, after: &str, limit: Option<u32>) -> Result<Vec<String>, StorageError> {
+    pub(crate) fn list_page(&self, prefix: &str, after: &str, limit: usize) -> Result<Vec<String>, StorageError> {
         self.call(false, |state| Ok(children(&state.entries, prefix, after, limit)))
     }
 
     pub(crate) fn begin(&self) -> Result<Option<FakeTransaction>, StorageError> {
         let base = self.call(false, |state| Ok(state.transactional.then(|| state.entries.clone())))?;
-        Ok(base.map(|base| FakeTransaction { storage: self.clone(), inner: Mutex::new(Inner::new(base)) }))
+        Ok(base.map(|base| FakeTransaction { storage: self.clone(), work: Mutex::new(Work::new(base)) }))
     }
 
     fn call<T>(
@@ -177,98 +178,44 @@ fn fault() -> StorageError {
     StorageError::Failed(FAULT_TEXT.to_owned())
 }
 
-/// Direct children below a prefix, sorted; folders end in `/`.
-fn children(entries: &BTreeMap<String, StorageEntry>, prefix: &str, after: &str, limit: Option<u32>) -> Vec<String> {
-    let below = entries.keys().filter_map(|key| key.strip_prefix(prefix));
-    let names: BTreeSet<String> =
-        below.map(|rest| rest.split_once('/').map_or(rest.to_owned(), |(folder, _)| format!("{folder}/"))).collect();
-    let limit = limit.map_or(usize::MAX, |limit| limit as usize);
-    names.into_iter().filter(|name| after.is_empty() || name.as_str() > after).take(limit).collect()
-}
-
-/// A transaction: sees a snapshot and its own writes; its commit fails when
-/// another wrote what it read.
+/// A transaction, whose calls can fail like those of the storage.
 pub(crate) struct FakeTransaction {
     storage: FakeStorage,
-    inner: Mutex<Inner>,
-}
-
-struct Inner {
-    base: BTreeMap<String, StorageEntry>,
-    view: BTreeMap<String, StorageEntry>,
-    touched: BTreeSet<String>,
-    listed: BTreeSet<String>,
-    written: BTreeSet<String>,
-}
-
-impl Inner {
-    fn new(base: BTreeMap<String, StorageEntry>) -> Self {
-        let view = base.clone();
-        Self { base, view, touched: BTreeSet::new(), listed: BTreeSet::new(), written: BTreeSet::new() }
-    }
+    work: Mutex<Work>,
 }
 
 impl FakeTransaction {
     pub(crate) fn get(&self, key: &str) -> Result<Option<StorageEntry>, StorageError> {
-        self.storage.call(false, |_| {
-            check_key(key)?;
-            let mut inner = self.lock();
-            inner.touched.insert(key.to_owned());
-            Ok(inner.view.get(key).cloned())
-        })
+        self.storage.call(false, |_| check_key(key).map(|()| self.lock().get(key)))
     }
 
     pub(crate) fn put(&self, entry: StorageEntry) -> Result<(), StorageError> {
         self.storage.call(true, |_| {
             check_key(&entry.key)?;
-            let mut inner = self.lock();
-            inner.touched.insert(entry.key.clone());
-            inner.written.insert(entry.key.clone());
-            inner.view.insert(entry.key.clone(), entry);
+            self.lock().change(&entry.key.clone(), Some(entry));
             Ok(())
         })
     }
 
     pub(crate) fn delete(&self, key: &str) -> Result<(), StorageError> {
-        self.storage.call(true, |_| {
-            check_key(key)?;
-            let mut inner = self.lock();
-            inner.touched.insert(key.to_owned());
-            inner.written.insert(key.to_owned());
-            inner.view.remove(key);
-            Ok(())
-        })
+        self.storage.call(true, |_| check_key(key).map(|()| self.lock().change(key, None)))
     }
 
-    pub(crate) fn list_page(&self, prefix: &str, after: &str, limit: Option<u32>) -> Result<Vec<String>, StorageError> {
-        self.storage.call(false, |_| {
-            let mut inner = self.lock();
-            inner.listed.insert(prefix.to_owned());
-            Ok(children(&inner.view, prefix, after, limit))
-        })
+    pub(crate) fn list_page(&self, prefix: &str, after: &str, limit: usize) -> Result<Vec<String>, StorageError> {
+        self.storage.call(false, |_| Ok(self.lock().list(prefix, after, limit)))
     }
 
     pub(crate) fn commit(self) -> Result<(), StorageError> {
-        let inner = self.inner.into_inner().unwrap_or_else(PoisonError::into_inner);
+        let work = self.work.into_inner().unwrap_or_else(PoisonError::into_inner);
         self.storage.call(true, |state| {
-            let changed = |key: &String| state.entries.get(key) != inner.base.get(key);
-            let relisted =
-                |prefix: &String| children(&state.entries, prefix, "", None) != children(&inner.base, prefix, "", None);
-            if inner.touched.iter().any(changed) || inner.listed.iter().any(relisted) {
-                return Err(StorageError::Conflict("transaction commit failed: conflict".to_owned()));
-            }
-            for key in &inner.written {
-                match inner.view.get(key) {
-                    Some(entry) => drop(state.entries.insert(key.clone(), entry.clone())),
-                    None => drop(state.entries.remove(key)),
-                }
-            }
+            let changes = work.changes(&state.entries)?;
+            apply(&mut state.entries, changes);
             Ok(())
         })
     }
 
-    fn lock(&self) -> MutexGuard<'_, Inner> {
-        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
+    fn lock(&self) -> MutexGuard<'_, Work> {
+        self.work.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -287,9 +234,9 @@ mod tests {
         for key in ["a/x", "a/b/c", "a/b/d", "z"] {
             storage.put(entry(key)).unwrap();
         }
-        assert_eq!(storage.list_page("a/", "", None).unwrap(), ["b/", "x"]);
-        assert_eq!(storage.list_page("a/", "b/", Some(1)).unwrap(), ["x"]);
-        assert_eq!(storage.list_page("", "", Some(1)).unwrap(), ["a/"]);
+        assert_eq!(storage.list_page("a/", "", usize::MAX).unwrap(), ["b/", "x"]);
+        assert_eq!(storage.list_page("a/", "b/", 1).unwrap(), ["x"]);
+        assert_eq!(storage.list_page("", "", 1).unwrap(), ["a/"]);
     }
 
     #[test]

@@ -102,7 +102,7 @@ const CRATES: [Floors; 8] = [
         ],
     },
     Floors { folder: "host/envelope/src", modules: &["error", "request", "response", "storage", "system_view"] },
-    Floors { folder: "host/local-server/src", modules: &["mount", "lease", "outcome", "server"] },
+    Floors { folder: "host/local-server/src", modules: &["storage", "mount", "lease", "outcome", "server"] },
     Floors {
         folder: "host/plugin-protocol/src",
         modules: &[

@@ -10,7 +10,7 @@ use harness::workspace_root;
 use crate::tidy::{is_generated, text_files};
 
 /// Folders, and how many doc comments without content each may still have.
-const EMPTY_COMMENTS_MAX: [(&str, usize); 4] = [("guest", 14), ("host", 57), ("tests", 0), ("wit", 0)];
+const EMPTY_COMMENTS_MAX: [(&str, usize); 4] = [("guest", 14), ("host", 1), ("tests", 0), ("wit", 0)];
 
 /// A doc comment that begins so only sends the reader to another place.
 const REFERENCES: [&str; 3] = ["See there", "See the module's head", "See the text"];
@@ -44,17 +44,17 @@ const BANNED_IN_DOCUMENTS: [(&str, &str); 16] = [
 
 /// Words that the code is losing: in how many lines of the Rust files each may still stand.
 const BANNED_IN_CODE_MAX: [(&str, &str, usize); 12] = [
-    ("shelf", "loaded modules", 191),
+    ("shelf", "loaded modules", 2),
     ("agenda", "schedule queue", 0),
-    ("obstacle", "incompatibility", 12),
-    ("judge", "update check", 33),
-    ("let_go", "hand back", 19),
+    ("obstacle", "incompatibility", 0),
+    ("judge", "update check", 15),
+    ("let_go", "hand back", 1),
     ("aside", "quarantine", 19),
-    ("stands in", "fallback", 22),
-    ("stood in", "fallback", 2),
-    ("ran last", "last active module", 15),
-    ("holder", "in use", 13),
-    ("walked", "scan end", 38),
+    ("stands in", "fallback", 15),
+    ("stood in", "fallback", 1),
+    ("ran last", "last active module", 0),
+    ("holder", "in use", 12),
+    ("walked", "scan end", 37),
     ("sought", "lookup", 25),
 ];
 

@@ -55,7 +55,8 @@ fn refusing(name: &str) -> State {
     state
 }
 
-/// Versions in order, `+` in front of what may be tried, `~` of what only stands in, `-` of what is not wanted, `!` of what is refused.
+/// Versions in order, with `+` before a module that may be tried, `~` before a fallback, `-` before one that is not
+/// wanted, and `!` before a rejected one.
 fn ranked(candidates: Vec<Candidate>, state: &State, pin: Option<&str>, serving: Option<&str>) -> Vec<String> {
     let (pin, id) = (pin.map(version), serving.map(|name| manifest(name).id()));
     let serving = id.as_ref().zip(serving.map(digest));
@@ -113,7 +114,7 @@ fn a_version_below_the_floor_must_be_allow_listed() {
     let pinned = there("1.6.0", Ok(Approval::AllowListed));
     let candidates = vec![embedded(), signed("1.5.0"), pinned, signed("2.1.0")];
     assert_eq!(ranked(candidates, &state, None, None), ["+2.1.0", "~1.6.0", "!1.5.0", "~embedded"]);
-    // What ran last, and what ran before it, have shown themselves.
+    // The last active module and the one before it have served already.
     let state = last_active("1.5.0").with_active(manifest("2.0.0"), Some(ActivationRecord::new(manifest("1.5.0"))));
     assert_eq!(ranked(vec![signed("1.5.0"), signed("1.4.0")], &state, None, None), ["~1.5.0", "!1.4.0"]);
 }
@@ -172,7 +173,7 @@ fn a_pinned_version_is_the_only_eligible_one() {
     let free = State::default();
     let by_option = ["-3.0.0-rc.1", "-2.0.0", "+1.5.0", "-embedded"];
     assert_eq!(ranked(all(), &free, Some("1.5.0"), None), by_option);
-    // What ran last may stand in.
+    // The last active module may be a fallback.
     let after = ["-3.0.0-rc.1", "-2.0.0", "+1.5.0", "~embedded"];
     assert_eq!(ranked(all(), &last_active("1.0.0"), Some("1.5.0"), None), after);
     assert_eq!(ranked(all(), &last_active("2.0.0"), Some("1.0.0"), Some("2.0.0"))[3], "+embedded");

@@ -1,26 +1,28 @@
 //! The storage and the leases of a mount, in one file (redb) or in memory.
 //!
-//! Each write outside a transaction is a transaction of the file. Nothing is encrypted, as there is no seal.
+//! Entries are read from memory; each change is in the file before the write returns. Nothing is encrypted, as there is
+//! no seal.
 
 use std::collections::hash_map::RandomState;
 use std::hash::BuildHasher as _;
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::SystemTime;
 
 use async_trait::async_trait;
 use envelope::{Storage, StorageEntry, StorageError, StorageView, Transaction};
-use local_server::{Leased, Leases};
+use local_server::{Changes, Entries, Leased, Leases, Work, apply, children};
 use redb::backends::{FileBackend, InMemoryBackend};
 use redb::{
     Database, DatabaseError, ReadableDatabase as _, ReadableTable as _, StorageBackend, TableDefinition,
     WriteTransaction,
 };
 
-use super::table::{self, ENTRIES, children, entry, failed};
 use super::transaction::FileTransaction;
 use crate::cli::{Failure, files};
 
+/// Seal-wrap mark and value, by key.
+const ENTRIES: TableDefinition<'_, &str, (bool, &[u8])> = TableDefinition::new("entries");
 /// The leases as JSON, by ID.
 const LEASES: TableDefinition<'_, &str, &str> = TableDefinition::new("leases");
 /// The backend UUID, and the number of leases that were made.
@@ -30,6 +32,7 @@ const MOUNT: TableDefinition<'_, &str, &str> = TableDefinition::new("mount");
 #[derive(Clone)]
 pub(super) struct FileStorage {
     database: Arc<Database>,
+    entries: Arc<Mutex<Entries>>,
     backend_uuid: String,
 }
 
@@ -54,7 +57,8 @@ impl FileStorage {
             other => other.to_string(),
         })?;
         let backend_uuid = prepare(&database).map_err(|error| error.to_string())?;
-        Ok(Self { database: Arc::new(database), backend_uuid })
+        let entries = read_entries(&database).map_err(|error| error.to_string())?;
+        Ok(Self { database: Arc::new(database), entries: Arc::new(Mutex::new(entries)), backend_uuid })
     }
 
     /// The UUID of the mount, which was made with the file.
@@ -62,17 +66,53 @@ impl FileStorage {
         &self.backend_uuid
     }
 
+    /// Works in a transaction of the file.
     fn write<T>(&self, work: impl FnOnce(&WriteTransaction) -> Result<T, redb::Error>) -> Result<T, StorageError> {
-        table::write(&self.database, work)
+        let writing = self.database.begin_write().map_err(failed)?;
+        let done = work(&writing).map_err(failed)?;
+        writing.commit().map_err(failed)?;
+        Ok(done)
     }
 
-    fn read<T>(
-        &self,
-        work: impl FnOnce(&redb::ReadOnlyTable<&'static str, (bool, &'static [u8])>) -> Result<T, redb::StorageError>,
-    ) -> Result<T, StorageError> {
-        let table = self.database.begin_read().map_err(failed)?.open_table(ENTRIES).map_err(failed)?;
-        work(&table).map_err(failed)
+    fn entries(&self) -> MutexGuard<'_, Entries> {
+        self.entries.lock().unwrap_or_else(PoisonError::into_inner)
     }
+
+    /// Makes the changes that follow from the present entries, in the file first.
+    pub(super) fn change(
+        &self,
+        changes: impl FnOnce(&Entries) -> Result<Changes, StorageError>,
+    ) -> Result<(), StorageError> {
+        let mut entries = self.entries();
+        let changes = changes(&entries)?;
+        self.write(|writing| {
+            let mut table = writing.open_table(ENTRIES)?;
+            for (key, entry) in &changes {
+                match entry {
+                    Some(entry) => drop(table.insert(key.as_str(), (entry.seal_wrap, entry.value.as_slice()))?),
+                    None => drop(table.remove(key.as_str())?),
+                }
+            }
+            Ok(())
+        })?;
+        apply(&mut entries, changes);
+        Ok(())
+    }
+}
+
+fn failed(error: impl ToString) -> StorageError {
+    StorageError::Failed(format!("storage file: {}", error.to_string()))
+}
+
+fn read_entries(database: &Database) -> Result<Entries, redb::Error> {
+    let table = database.begin_read()?.open_table(ENTRIES)?;
+    let mut entries = Entries::new();
+    for found in table.iter()? {
+        let (key, value) = found?;
+        let (key, (seal_wrap, value)) = (key.value().to_owned(), value.value());
+        entries.insert(key.clone(), StorageEntry { key, value: value.to_vec(), seal_wrap });
+    }
+    Ok(entries)
 }
 
 impl Leases for FileStorage {
@@ -142,37 +182,30 @@ fn wrong(name: &str, text: &str) -> Failure {
 #[async_trait]
 impl StorageView for FileStorage {
     async fn get(&self, key: &str) -> Result<Option<StorageEntry>, StorageError> {
-        self.read(|table| entry(table, key))
+        Ok(self.entries().get(key).cloned())
     }
 
     async fn put(&self, entry: StorageEntry) -> Result<(), StorageError> {
-        self.write(|writing| {
-            let value = (entry.seal_wrap, entry.value.as_slice());
-            writing.open_table(ENTRIES)?.insert(entry.key.as_str(), value)?;
-            Ok(())
-        })
+        self.change(|_| Ok(Changes::from([(entry.key.clone(), Some(entry))])))
     }
 
     async fn delete(&self, key: &str) -> Result<(), StorageError> {
-        self.write(|writing| {
-            writing.open_table(ENTRIES)?.remove(key)?;
-            Ok(())
-        })
+        self.change(|_| Ok(Changes::from([(key.to_owned(), None)])))
     }
 
     async fn list(&self, prefix: &str) -> Result<Vec<String>, StorageError> {
-        self.read(|table| children(table, prefix, "", usize::MAX))
+        Ok(children(&self.entries(), prefix, "", usize::MAX))
     }
 
     async fn list_page(&self, prefix: &str, after: &str, limit: u32) -> Result<Vec<String>, StorageError> {
-        self.read(|table| children(table, prefix, after, limit as usize))
+        Ok(children(&self.entries(), prefix, after, limit as usize))
     }
 }
 
 #[async_trait]
 impl Storage for FileStorage {
     async fn begin(&self) -> Result<Option<Box<dyn Transaction>>, StorageError> {
-        let snapshot = self.database.begin_read().map_err(failed)?.open_table(ENTRIES).map_err(failed)?;
-        Ok(Some(Box::new(FileTransaction::new(Arc::clone(&self.database), snapshot))))
+        let work = Work::new(self.entries().clone());
+        Ok(Some(Box::new(FileTransaction::new(self.clone(), work))))
     }
 }
