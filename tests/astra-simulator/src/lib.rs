@@ -72,5 +72,5 @@ pub use switches::{
     AbsentFields, CreateFields, DescriptionLimit, ErrorShape, Escalation, ExpiryBeyondMaximum, ExpiryPast, Lag,
     PermissionMissing, RoleFields, RoleListAllowed, RolePolicy, Switches, TokensDelete, UnknownRole,
 };
-pub use tls::Certificate;
+pub use tls::{Certificate, ClientCertificate};
 pub use token::{Credential, PlantedToken, SECRET_PREFIX, TokenInfo, TokenState};

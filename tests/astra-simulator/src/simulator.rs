@@ -19,7 +19,7 @@ use crate::server;
 use crate::settings::Settings;
 use crate::state::{Founded, TokenCounts, World};
 use crate::switches::{Lag, Switches};
-use crate::tls;
+use crate::tls::{self, ClientCertificate};
 use crate::token::{Credential, PlantedToken, TokenInfo};
 
 /// A running simulator with a thread, a port and a state of its own. Dropping it stops it: the
@@ -31,6 +31,7 @@ pub struct Simulator {
     organizations: Vec<OrganizationHandle>,
     enterprises: Vec<OrganizationHandle>,
     authority_pem: Option<String>,
+    client: Option<ClientCertificate>,
     stop: Option<oneshot::Sender<()>>,
     thread: Option<JoinHandle<()>>,
 }
@@ -70,6 +71,7 @@ impl Simulator {
         }));
         let identity = settings.certificate.map(tls::identity).transpose()?;
         let authority_pem = identity.as_ref().map(|identity| identity.authority_pem.clone());
+        let client = identity.as_ref().map(|identity| identity.client.clone());
         let scheme = if identity.is_some() { "https" } else { "http" };
         let (stop, stopped) = oneshot::channel();
         let running = server::spawn(settings.listen, identity, Arc::clone(&hub), stopped)?;
@@ -80,6 +82,7 @@ impl Simulator {
             organizations: organizations.into_iter().map(OrganizationHandle::from).collect(),
             enterprises: enterprises.into_iter().map(OrganizationHandle::from).collect(),
             authority_pem,
+            client,
             stop: Some(stop),
             thread: Some(running.thread),
         })
@@ -93,6 +96,13 @@ impl Simulator {
     /// The certificate authority a client must trust, when TLS is on.
     pub fn authority_pem(&self) -> Option<&str> {
         self.authority_pem.as_deref()
+    }
+
+    /// A certificate for a client of [`Certificate::GoodForKnownClients`], when TLS is on.
+    ///
+    /// [`Certificate::GoodForKnownClients`]: crate::Certificate::GoodForKnownClients
+    pub fn client_certificate(&self) -> Option<&ClientCertificate> {
+        self.client.as_ref()
     }
 
     /// The organizations it was started with, in that order.

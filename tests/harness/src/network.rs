@@ -7,7 +7,8 @@ use std::net::{IpAddr, SocketAddr};
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 
 use component_runtime::Limits;
-use component_runtime::egress::{EgressSettings, Resolve};
+use component_runtime::egress::Resolve;
+pub use component_runtime::egress::{Authorities, ClientIdentity, EgressSettings, Proxies};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio::task::JoinSet;
@@ -193,6 +194,12 @@ impl Names {
     /// From now on look-ups of this name hang, until it is set.
     pub fn hang(&self, name: &str) {
         self.put(name, None);
+    }
+
+    /// From now on this name does not exist.
+    pub fn forget(&self, name: &str) {
+        self.0.answers.lock().unwrap_or_else(PoisonError::into_inner).remove(name);
+        self.0.changed.notify_all();
     }
 
     fn put(&self, name: &str, answer: Option<Vec<IpAddr>>) {

@@ -2,11 +2,14 @@
 //! status and the decision to repeat all follow. It holds no upstream text but
 //! a status and Astra's own error number.
 
+use std::time::Duration;
+
 use secrets_framework::host::{HttpError, Loss, NotSent};
 use thiserror::Error as ThisError;
 
 use crate::limits::RETRY_AFTER_MAX;
 use crate::read_only;
+use crate::time_text;
 
 /// Why a call of Astra failed.
 #[derive(Clone, Debug, PartialEq, Eq, ThisError)]
@@ -23,10 +26,12 @@ pub(crate) enum ClientError {
     #[error("status 404")]
     NotFound,
     /// 429.
-    #[error("status 429")]
+    #[error("status 429{}{}", by.shown(), asked(*.retry_after))]
     RateLimited {
-        /// As asked for by Astra, not yet bounded.
+        /// As asked for, not yet bounded.
         retry_after: Option<RetryAfter>,
+        /// Who answered.
+        by: AnsweredBy,
     },
     /// Any other 4xx.
     #[error("status {status}{}", shown(*.error_id))]
@@ -37,12 +42,14 @@ pub(crate) enum ClientError {
         error_id: Option<i64>,
     },
     /// 5xx.
-    #[error("status {status}")]
+    #[error("status {status}{}{}", by.shown(), asked(*.retry_after))]
     Failing {
         /// The status.
         status: u16,
-        /// As asked for by Astra.
+        /// As asked for.
         retry_after: Option<RetryAfter>,
+        /// Who answered.
+        by: AnsweredBy,
     },
     /// A status that has no meaning here, such as a redirect.
     #[error("unexpected status {status}")]
@@ -91,6 +98,24 @@ pub(crate) enum RetryAfter {
     At(u64),
 }
 
+/// Who gave an answer that is an error, by the form of its body.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum AnsweredBy {
+    /// Astra, whose errors have a form of their own.
+    Astra,
+    /// A gateway, a load balancer or a proxy on the way.
+    Gateway,
+}
+
+impl AnsweredBy {
+    fn shown(self) -> &'static str {
+        match self {
+            Self::Astra => "",
+            Self::Gateway => ", not in the form of Astra's errors",
+        }
+    }
+}
+
 impl ClientError {
     /// May Astra have done what was asked, although this is an error?
     pub(crate) fn may_have_acted(&self) -> bool {
@@ -132,14 +157,14 @@ impl ClientError {
 
     /// How long Astra asks to wait, if it is a wait that we are ready for:
     /// `Err` = longer than that, so give up now.
-    pub(crate) fn asked_pause(&self, now_seconds: u64) -> Result<Option<std::time::Duration>, TooLong> {
-        let (Self::RateLimited { retry_after } | Self::Failing { retry_after, .. }) = self else { return Ok(None) };
+    pub(crate) fn asked_pause(&self, now_seconds: u64) -> Result<Option<Duration>, TooLong> {
+        let (Self::RateLimited { retry_after, .. } | Self::Failing { retry_after, .. }) = self else { return Ok(None) };
         let seconds = match retry_after {
             None => return Ok(None),
             Some(RetryAfter::Seconds(seconds)) => *seconds,
             Some(RetryAfter::At(time)) => time.saturating_sub(now_seconds),
         };
-        let pause = std::time::Duration::from_secs(seconds);
+        let pause = Duration::from_secs(seconds);
         if pause > RETRY_AFTER_MAX { Err(TooLong) } else { Ok(Some(pause)) }
     }
 }
@@ -164,6 +189,17 @@ impl From<HttpError> for ClientError {
 /// Astra's error numbers 3400xx are about the token that asks.
 pub(crate) fn is_about_the_token(error_id: i64) -> bool {
     error_id / 100 == 3400
+}
+
+fn asked(retry_after: Option<RetryAfter>) -> String {
+    match retry_after {
+        None => String::new(),
+        Some(RetryAfter::Seconds(seconds)) => format!(", asks to wait {seconds} s"),
+        Some(RetryAfter::At(time)) => {
+            let time = time_text::format(Duration::from_secs(time));
+            time.map(|time| format!(", asks to wait until {time}")).unwrap_or_default()
+        }
+    }
 }
 
 fn shown(error_id: Option<i64>) -> String {

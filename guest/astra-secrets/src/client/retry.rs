@@ -1,7 +1,7 @@
 //! How long to wait before repeating: exponential back-off with jitter, or
 //! what Astra asks for, within a bound.
 
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use secrets_framework::host::Host;
 
@@ -31,19 +31,10 @@ pub(super) fn parse_retry_after(text: &str) -> Option<RetryAfter> {
     parse_http_date(text).map(RetryAfter::At)
 }
 
-/// `Sun, 06 Nov 1994 08:49:37 GMT`, the one form that RFC 9110 lets be sent.
+/// A date in one of the three forms that RFC 9110 has recipients read, in seconds since 1970-01-01T00:00:00Z.
 pub(super) fn parse_http_date(text: &str) -> Option<u64> {
-    let rest = text.split_once(", ")?.1.strip_suffix(" GMT")?;
-    let mut parts = rest.split(' ');
-    let (day, month, year, clock) = (parts.next()?, parts.next()?, parts.next()?, parts.next()?);
-    const MONTHS: [&str; 12] = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
-    let month = MONTHS.iter().position(|name| *name == month)?;
-    let month = time::Month::try_from(u8::try_from(month + 1).ok()?).ok()?;
-    let date = time::Date::from_calendar_date(year.parse().ok()?, month, day.parse().ok()?).ok()?;
-    let mut numbers = clock.split(':').map(str::parse::<u8>);
-    let (hour, minute, second) = (numbers.next()?.ok()?, numbers.next()?.ok()?, numbers.next()?.ok()?);
-    let moment = date.with_hms(hour, minute, second).ok()?.assume_utc();
-    u64::try_from(moment.unix_timestamp()).ok()
+    let date = httpdate::parse_http_date(text).ok()?;
+    date.duration_since(SystemTime::UNIX_EPOCH).ok().map(|since| since.as_secs())
 }
 
 #[cfg(test)]
@@ -55,7 +46,9 @@ mod tests {
         assert_eq!(parse_retry_after("7"), Some(RetryAfter::Seconds(7)));
         assert_eq!(parse_retry_after(" 0 "), Some(RetryAfter::Seconds(0)));
         assert_eq!(parse_retry_after("99999999999999999999999"), Some(RetryAfter::Seconds(u64::MAX)));
-        assert_eq!(parse_retry_after("Sun, 06 Nov 1994 08:49:37 GMT"), Some(RetryAfter::At(784_111_777)));
+        for date in ["Sun, 06 Nov 1994 08:49:37 GMT", "Sunday, 06-Nov-94 08:49:37 GMT", "Sun Nov  6 08:49:37 1994"] {
+            assert_eq!(parse_retry_after(date), Some(RetryAfter::At(784_111_777)), "{date}");
+        }
     }
 
     #[test]

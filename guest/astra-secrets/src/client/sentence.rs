@@ -4,7 +4,7 @@
 use secrets_framework::Error;
 use secrets_framework::host::{Loss, NotSent};
 
-use super::error::{ClientError, is_about_the_token};
+use super::error::{AnsweredBy, ClientError, is_about_the_token};
 use crate::names::OrgId;
 use crate::read_only;
 
@@ -40,6 +40,12 @@ pub(crate) fn upstream(org_id: &OrgId, error: &ClientError) -> Error {
                 "Astra rejected the request for organization `{org_id}` ({error}): check the role's Astra role IDs"
             ),
         ),
+        ClientError::Failing { status: 502..=504, by: AnsweredBy::Gateway, .. } => (
+            502,
+            format!(
+                "A gateway before Astra failed for organization `{org_id}` ({error}): try again later; if it stays so, ask those who run gateways and proxies between this machine and Astra"
+            ),
+        ),
         ClientError::Failing { .. } => {
             (502, format!("Astra failed for organization `{org_id}` ({error}): try again later"))
         }
@@ -56,6 +62,12 @@ pub(crate) fn upstream(org_id: &OrgId, error: &ClientError) -> Error {
         ClientError::Lost(loss) => {
             (502, format!("Astra's answer for organization `{org_id}` was lost ({error}): {}", remedy_of_loss(*loss)))
         }
+        ClientError::RateLimited { by: AnsweredBy::Gateway, .. } => (
+            503,
+            format!(
+                "A gateway before Astra limits the rate of requests for organization `{org_id}` ({error}): try again later, or ask those who run it for a higher rate"
+            ),
+        ),
         ClientError::RateLimited { .. } => {
             (503, format!("Astra limits the rate of requests for organization `{org_id}` ({error}): try again later"))
         }
@@ -140,6 +152,7 @@ fn remedy_of_loss(loss: Loss) -> &'static str {
 
 #[cfg(test)]
 mod tests {
+    use super::super::error::RetryAfter;
     use super::*;
 
     #[test]
@@ -149,9 +162,16 @@ mod tests {
             ClientError::Refused { status: 401, error_id: Some(340_016) },
             ClientError::Refused { status: 403, error_id: None },
             ClientError::NotFound,
-            ClientError::RateLimited { retry_after: None },
+            ClientError::RateLimited { retry_after: None, by: AnsweredBy::Astra },
+            ClientError::RateLimited { retry_after: Some(RetryAfter::Seconds(90)), by: AnsweredBy::Gateway },
             ClientError::Rejected { status: 400, error_id: None },
-            ClientError::Failing { status: 503, retry_after: None },
+            ClientError::Failing { status: 503, retry_after: None, by: AnsweredBy::Astra },
+            ClientError::Failing {
+                status: 503,
+                retry_after: Some(RetryAfter::At(784_111_777)),
+                by: AnsweredBy::Gateway,
+            },
+            ClientError::Failing { status: 500, retry_after: None, by: AnsweredBy::Gateway },
             ClientError::Unexpected { status: 302 },
             ClientError::Nonsense { reason: "it is not a whole token" },
             ClientError::TimedOut,

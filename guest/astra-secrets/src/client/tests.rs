@@ -7,6 +7,7 @@ use secrets_framework::Sensitive;
 use secrets_framework::host::{Clock as _, HttpError, HttpResponse, Loss, NotSent};
 use secrets_framework::testing::{ScriptedBody, TestHost};
 
+use super::error::AnsweredBy;
 use super::*;
 use crate::config::{AdminToken, ApiUrl};
 use crate::limits::{ANSWER_BYTES_MAX, BACK_OFF_FIRST, BACK_OFF_MAX, ERROR_BODY_BYTES_MAX, RETRY_AFTER_MAX};
@@ -105,6 +106,7 @@ fn a_list_takes_missing_and_null_descriptions() {
 #[test]
 fn failures_are_told_apart() {
     let refused = |status, error_id| ClientError::Refused { status, error_id };
+    let failing = |status, by| ClientError::Failing { status, retry_after: None, by };
     for (status, body, error) in [
         (401, r#"{"errors":[{"ID":340002,"message":"m"}]}"#, refused(401, Some(340_002))),
         (403, r#"{"errors":[{"id":340017}]}"#, refused(403, Some(340_017))),
@@ -112,7 +114,12 @@ fn failures_are_told_apart() {
         (401, r#"{"errors":[]}"#, refused(401, None)),
         (404, "404 page not found", ClientError::NotFound),
         (409, r#""unable""#, ClientError::Rejected { status: 409, error_id: None }),
-        (500, "<html>", ClientError::Failing { status: 500, retry_after: None }),
+        (500, "<html>", failing(500, AnsweredBy::Gateway)),
+        (503, "<html>", failing(503, AnsweredBy::Gateway)),
+        (503, r#"{"message":"no upstream"}"#, failing(503, AnsweredBy::Gateway)),
+        (503, r#"{"errors":[{"message":"m"}]}"#, failing(503, AnsweredBy::Astra)),
+        (429, "", ClientError::RateLimited { retry_after: None, by: AnsweredBy::Gateway }),
+        (429, r#"{"errors":[]}"#, ClientError::RateLimited { retry_after: None, by: AnsweredBy::Astra }),
         (301, "", ClientError::Unexpected { status: 301 }),
         (202, "", ClientError::Unexpected { status: 202 }),
     ] {
@@ -164,6 +171,26 @@ fn retry_after_is_honoured_up_to_its_bound() {
         assert!(matches!(error, ClientError::RateLimited { .. }));
         assert_eq!(host.http.requests().len(), requests);
         assert!(host.clock.slept().iter().all(|pause| *pause >= RETRY_AFTER_MAX));
+    }
+}
+
+#[test]
+fn a_retry_after_that_is_a_date_is_honoured_as_one_in_seconds() {
+    // The test's clock begins at 2026-01-01T00:00:00Z.
+    for (date, is_waited_for) in [
+        ("Thu, 01 Jan 2026 00:00:03 GMT", true),
+        ("Thursday, 01-Jan-26 00:00:03 GMT", true),
+        ("Thu Jan  1 00:00:03 2026", true),
+        ("Thu, 01 Jan 2026 01:00:00 GMT", false),
+    ] {
+        let host = TestHost::new();
+        host.http.script(move |_| Ok(HttpResponse { retry_after: Some(date.to_owned()), ..response(429, "") }));
+        let mut config = config();
+        config.max_retries_set = Some(1);
+        AstraClient::new(&host, &config).current_org().unwrap_err();
+        let slept = host.clock.slept();
+        assert_eq!(slept.len(), usize::from(is_waited_for), "{date}");
+        assert!(slept.iter().all(|pause| *pause >= Duration::from_secs(3)), "{date}: {slept:?}");
     }
 }
 

@@ -9,7 +9,7 @@ use secrets_framework::host::StreamedResponse;
 use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::{Map, Value};
 
-use super::error::ClientError;
+use super::error::{AnsweredBy, ClientError};
 use super::retry::parse_retry_after;
 use crate::limits::{CLIENT_ID_BYTES_MAX, ERROR_BODY_BYTES_MAX};
 use crate::mark::has_mark;
@@ -110,13 +110,15 @@ pub(super) fn check_status(response: StreamedResponse<'_>) -> Result<StreamedRes
     }
     let retry_after = response.retry_after.as_deref().and_then(parse_retry_after);
     // Also where the number does not matter: a body that is left unread costs its connection.
-    let error_id = astra_error_id(response);
+    let errors = astra_errors(response);
+    let error_id = errors.as_ref().and_then(error_id);
+    let by = if errors.is_some() { AnsweredBy::Astra } else { AnsweredBy::Gateway };
     Err(match status {
         401 | 403 => ClientError::Refused { status, error_id },
         404 => ClientError::NotFound,
-        429 => ClientError::RateLimited { retry_after },
+        429 => ClientError::RateLimited { retry_after, by },
         400..=499 => ClientError::Rejected { status, error_id },
-        500..=599 => ClientError::Failing { status, retry_after },
+        500..=599 => ClientError::Failing { status, retry_after, by },
         _ => ClientError::Unexpected { status },
     })
 }
@@ -176,13 +178,18 @@ pub(super) fn read_roles(body: &[u8]) -> Result<Vec<ListedRole>, ClientError> {
     roles.iter().map(|role| read(role).ok_or_else(nonsense)).collect()
 }
 
-/// Astra's error number, `{"errors":[{"ID":340002}]}`, where there is one.
+/// The list in the body of one of Astra's errors, `{"errors":[{"ID":340002}]}`; none = the body has another form.
 ///
 /// The status says what happened, so a body that is too large or cannot be read changes nothing.
-fn astra_error_id(response: StreamedResponse<'_>) -> Option<i64> {
+fn astra_errors(response: StreamedResponse<'_>) -> Option<Value> {
     let whole = response.read_whole(ERROR_BODY_BYTES_MAX).ok()?;
-    let body: Value = serde_json::from_slice(whole.body.expose()).ok()?;
-    let first = body.get("errors")?.get(0)?.as_object()?;
+    let mut body: Value = serde_json::from_slice(whole.body.expose()).ok()?;
+    body.get_mut("errors").filter(|errors| errors.is_array()).map(Value::take)
+}
+
+/// Astra's own number of the first error, where there is one.
+fn error_id(errors: &Value) -> Option<i64> {
+    let first = errors.get(0)?.as_object()?;
     first.iter().find(|(key, _)| key.eq_ignore_ascii_case("id"))?.1.as_i64()
 }
 

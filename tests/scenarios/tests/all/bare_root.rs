@@ -52,9 +52,10 @@ fn the_plugin_serves_in_a_root_without_a_distribution_and_names_what_the_root_la
     stage.write(&format!("config/{}/sync-roles", stage.beta.id), json!({})).expect(502);
     assert_logged(&server, ["astra.invalid", "`/etc/resolv.conf` is missing"]);
 
-    let trustless = mount(&server, &astra, "trustless", &[]);
+    let trustless = mount(&server, &astra, "trustless", &["SSL_CERT_FILE=/nowhere.pem"]);
     let config = json!({ "astra_token": stage.alpha.token, "url": astra.url(), "verify": false });
     trustless.write(&format!("config/{}", stage.alpha.id), config).expect(204);
-    trustless.write(&format!("config/{}/sync-roles", stage.alpha.id), json!({})).expect(502);
-    assert_logged(&server, ["trusted certificates cannot be read", "No CA certificates"]);
+    let failed = trustless.write(&format!("config/{}/sync-roles", stage.alpha.id), json!({}));
+    failed.expect_error(502, &["the trusted certificates of this machine cannot be read", "--ca-file="]);
+    assert_logged(&server, ["trusted certificates cannot be read", "/nowhere.pem"]);
 }

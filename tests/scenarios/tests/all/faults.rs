@@ -11,6 +11,7 @@ use serde_json::{Value, json};
 scenarios! { all:
     a_rate_limit_that_passes_is_waited_for,
     a_rate_limit_that_stays_is_a_503,
+    a_gateway_before_astra_is_told_from_astra,
     a_server_error_that_passes_is_repeated,
     a_server_error_that_stays_is_a_502,
     a_refused_admin_token_is_a_502,
@@ -71,6 +72,28 @@ fn a_rate_limit_that_stays_is_a_503(stage: &Stage) {
     stage.astra.fault(FaultRule::new(limit).method("POST").path(SECRETS));
     mint(stage).expect_error(503, &[&stage.alpha.id]);
     stage.assert_consistent(&stage.alpha, 0);
+}
+
+/// Astra's own errors are told from pages of what stands before it, and how long either asks to wait is told.
+fn a_gateway_before_astra_is_told_from_astra(stage: &Stage) {
+    impatient(stage);
+    let answer = |status, body, retry_after| Action::Status { status, body, retry_after, effect: Effect::NotDone };
+    let (seconds, date) = (Some(RetryAfter::Seconds(86_400)), Some(RetryAfter::Date(86_400)));
+    let rows = [
+        (answer(429, FaultBody::Html, seconds.clone()), 503, "A gateway before Astra limits", "asks to wait 86400 s"),
+        (answer(429, FaultBody::Errors, date.clone()), 503, "Astra limits the rate", "asks to wait until "),
+        (answer(503, FaultBody::Html, date), 502, "A gateway before Astra failed", "asks to wait until "),
+        (answer(503, FaultBody::Errors, seconds), 502, "Astra failed", "asks to wait 86400 s"),
+    ];
+    for (action, status, who, wait) in rows {
+        stage.astra.fault(FaultRule::new(action).method("POST").path(SECRETS));
+        let posts = stage.astra.request_count();
+        mint(stage).expect_error(status, &[who, wait, &stage.alpha.id]);
+        let posts = stage.astra.request_count() - posts;
+        stage.astra.clear_faults();
+        assert!(posts <= 2, "{posts} requests: a wait of a day is not waited for");
+    }
+    settled(stage, 0);
 }
 
 fn a_server_error_that_passes_is_repeated(stage: &Stage) {

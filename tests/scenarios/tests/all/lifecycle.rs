@@ -75,6 +75,8 @@ fn the_go_plugins_arguments_are_taken() {
     let stage = Stage::with_driver(Arc::new(mount), astra);
     stage.ready();
     stage.mint(&stage.alpha, "reader").expect(200);
+    let parts = ["-ca-cert -tls-skip-verify", "have no effect", "--ca-file"];
+    Server::shared().wait_for_line(parts[0], |line| parts.iter().all(|part| line.contains(part)));
 }
 
 /// Two mounts of one registration: one process, two worlds.

@@ -80,6 +80,10 @@ mod lease;
 mod lifecycle;
 mod long_lists;
 mod modules;
+#[cfg(feature = "component")]
+mod network;
+#[cfg(feature = "component")]
+mod network_server;
 mod openapi;
 mod org_token;
 mod policies;
