@@ -26,6 +26,7 @@ use crate::storage::key::CONFIG_PREFIX;
 use crate::storage::{self, keys_below};
 
 pub(crate) use admin_token::AdminToken;
+pub(crate) use stored::decode;
 
 pub(crate) use logical_name::{find_by_logical_name, rename};
 pub(crate) use retired::{Retired, drop_retired, has_retired, load_for_revocation};
@@ -160,10 +161,7 @@ pub(crate) fn load(context: &Context<'_>, org_id: &OrgId) -> Result<Option<OrgCo
 
 /// As [`load`], from a view of storage, which may be a transaction.
 pub(crate) fn load_from(view: &(impl StorageView + ?Sized), org_id: &OrgId) -> Result<Option<OrgConfig>, Error> {
-    match storage::entry(view, &key(org_id))? {
-        Some(entry) => stored::decode(&entry, org_id).map(Some),
-        None => Ok(None),
-    }
+    storage::entry(view, &key(org_id))?.map(|entry| decode(&entry, org_id)).transpose()
 }
 
 /// As [`load`], for those who look at all: one damaged entry must not hide
@@ -182,12 +180,7 @@ pub(crate) fn load_readable(context: &Context<'_>, org_id: &OrgId) -> Result<Opt
 /// this config alone.
 pub(crate) fn load_own(context: &Context<'_>, org_id: &OrgId) -> Result<Result<Option<OrgConfig>, Error>, Error> {
     let read = storage::read_one(context.storage(), &key(org_id))?;
-    Ok(read.and_then(|found| found.map(|found| stored::decode(&found, org_id)).transpose()))
-}
-
-/// The settings that an entry holds.
-pub(crate) fn decode(entry: &StorageEntry, org_id: &OrgId) -> Result<OrgConfig, Error> {
-    stored::decode(entry, org_id)
+    Ok(read.and_then(|found| found.map(|found| decode(&found, org_id)).transpose()))
 }
 
 /// Finds an organization by what stands in `org_id` of a body or query: its

@@ -18,7 +18,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::time::Duration;
 
-use secrets_framework::host::{LockGuard, StorageEntry};
+use secrets_framework::host::LockGuard;
 use secrets_framework::{Context, Error, Sensitive};
 use serde_json::{Map, Value};
 
@@ -37,6 +37,7 @@ pub(crate) use backfill::{backfill_index, being_indexed, is_complete, passed_ove
 pub(crate) use find::{find, find_indexed, find_so_far, is_indexed};
 pub(crate) use listing::{Cut, Listing, all, in_org};
 pub(crate) use reads::{fold_reads, note_read, unknown_read_keys, waiting_reads};
+pub(crate) use stored::decode;
 pub(crate) use visit::{Seen, visit_in_org};
 pub(crate) use walk::{IndexSlice, any_given_out, any_in_org_where, counts, index_slice, load_own, org_ids};
 pub(crate) use write::{
@@ -216,12 +217,7 @@ pub(crate) fn lock<'a>(context: &Context<'a>, id: &RecordId) -> Result<Box<dyn L
 
 /// Loads a record by its ID, in one read.
 pub(crate) fn load(context: &Context<'_>, id: &RecordId) -> Result<Option<Record>, Error> {
-    context.storage().get(&id.key())?.map(|entry| stored::decode(&entry, id)).transpose()
-}
-
-/// The record that an entry holds, which was read with others.
-pub(crate) fn decode(entry: &StorageEntry, id: &RecordId) -> Result<Record, Error> {
-    stored::decode(entry, id)
+    context.storage().get(&id.key())?.map(|entry| decode(&entry, id)).transpose()
 }
 
 #[cfg(test)]

@@ -19,6 +19,7 @@ use crate::storage;
 use crate::storage::key::ROLE_PREFIX;
 
 pub(crate) use secrets_framework::duration::format as go_text;
+pub(crate) use stored::decode;
 
 pub(crate) use import::{Plan, Skipped, Upstream, Wishes, imported_name, plan};
 pub(crate) use list::{all_roles, role_names, short_keys};
@@ -86,7 +87,7 @@ impl Role {
 /// Loads a role, in one read.
 pub(crate) fn load(context: &Context<'_>, org_id: &OrgId, name: &RoleName) -> Result<Option<Role>, Error> {
     let Some(entry) = storage::entry(context.storage(), &key(org_id, name))? else { return Ok(None) };
-    stored::decode(&entry, org_id, name)
+    decode(&entry, org_id, name)
 }
 
 /// Is there such a role, readable or not?
@@ -140,11 +141,6 @@ pub(crate) fn load_with_config(
     let config = config::decode(&config, org_id)?;
     let role = role.map(|entry| decode(&entry, org_id, name)).transpose()?;
     Ok(Some((config, role.flatten())))
-}
-
-/// What an entry that was read with others holds.
-pub(crate) fn decode(entry: &StorageEntry, org_id: &OrgId, name: &RoleName) -> Result<Option<Role>, Error> {
-    stored::decode(entry, org_id, name)
 }
 
 /// The key of a role.

@@ -25,6 +25,7 @@ use crate::storage::{self, Write, key, keys_below, write_batch};
 use crate::who::Who;
 
 pub(crate) use dead::{Soon, replace_soon};
+pub(crate) use stored::decode;
 pub(crate) use token_record::{current_record, load_token, lost_record};
 pub(crate) use tokens::{Tokens, tokens};
 
@@ -170,10 +171,8 @@ pub(crate) fn exists(context: &Context<'_>, org_id: &OrgId, name: &RoleName) -> 
 
 /// Loads a static role, in one read.
 pub(crate) fn load(context: &Context<'_>, org_id: &OrgId, name: &RoleName) -> Result<Option<StaticRole>, Error> {
-    match storage::entry(context.storage(), &key::static_role(org_id, name))? {
-        Some(entry) => stored::decode(&entry, org_id, name).map(Some),
-        None => Ok(None),
-    }
+    let entry = storage::entry(context.storage(), &key::static_role(org_id, name))?;
+    entry.map(|entry| decode(&entry, org_id, name)).transpose()
 }
 
 /// As [`load`], for those who look at all: one damaged entry must not hide or
@@ -200,7 +199,7 @@ pub(crate) fn load_own(
     name: &RoleName,
 ) -> Result<Result<Option<StaticRole>, Error>, Error> {
     let read = storage::read_one(context.storage(), &key::static_role(org_id, name))?;
-    Ok(read.and_then(|found| found.map(|found| stored::decode(&found, org_id, name)).transpose()))
+    Ok(read.and_then(|found| found.map(|found| decode(&found, org_id, name)).transpose()))
 }
 
 /// Stores what was changed of a static role that the schedule queue has at `left`.
@@ -233,11 +232,6 @@ pub(crate) fn lock<'a>(
     name: &RoleName,
 ) -> Result<Box<dyn LockGuard + 'a>, Error> {
     Ok(Lock::StaticRole(org_id, name).acquire(context)?)
-}
-
-/// The static role that an entry holds, which was read with others.
-pub(crate) fn decode(entry: &StorageEntry, org_id: &OrgId, name: &RoleName) -> Result<StaticRole, Error> {
-    stored::decode(entry, org_id, name)
 }
 
 #[cfg(test)]

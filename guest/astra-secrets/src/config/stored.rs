@@ -19,7 +19,7 @@ pub(super) fn encode(config: &OrgConfig) -> Result<StorageEntry, Error> {
 }
 
 /// The config that an entry holds.
-pub(super) fn decode(entry: &StorageEntry, org_id: &OrgId) -> Result<OrgConfig, Error> {
+pub(crate) fn decode(entry: &StorageEntry, org_id: &OrgId) -> Result<OrgConfig, Error> {
     // The parser's own message could quote the token, so it is left out.
     match serde_json::from_slice(&entry.value) {
         Ok(Value::Object(map)) => match fault(&map) {

@@ -18,7 +18,7 @@ use crate::limits::{
 };
 use crate::names::OrgId;
 use crate::storage::key::READS_PREFIX;
-use crate::storage::{TokenRef, Write, read_many, write_batch};
+use crate::storage::{OwnRead, TokenRef, Write, read_many, write_batch};
 use crate::who::Who;
 
 /// Records that a token's secret is about to be shown, unless the organization wants no such records, and logs it. If
@@ -118,12 +118,14 @@ fn keys(context: &Context<'_>, org_id: &OrgId, client_id: &str, limit: u32) -> R
 /// The events of the latest of these reads: no history has room for more.
 fn events(context: &Context<'_>, keys: &[String]) -> Result<Vec<Happened>, Error> {
     let latest = keys.get(keys.len().saturating_sub(HISTORY_EVENTS_MAX)..).unwrap_or_default();
-    let entries = read_many(context.storage(), latest)?;
-    let event = |(key, entry): (&String, Option<StorageEntry>)| {
+    let reads = read_many(context.storage(), latest)?;
+    let event = |(key, read): (&String, OwnRead)| {
         let (_, name) = key.rsplit_once('/')?;
-        Some(Happened::new(time_of(name)?, Event::Read, entry?.parsed().unwrap_or_default()))
+        // Of an entry that cannot be read, it is known that there was a read.
+        let who = read.map_or(Some(Who::default()), |entry| Some(entry?.parsed().unwrap_or_default()))?;
+        Some(Happened::new(time_of(name)?, Event::Read, who))
     };
-    Ok(latest.iter().zip(entries.into_iter().map(Result::unwrap_or_default)).filter_map(event).collect())
+    Ok(latest.iter().zip(reads).filter_map(event).collect())
 }
 
 /// The time of a read, in seconds since 1970-01-01T00:00:00Z; none of a name that is none of ours.

@@ -90,7 +90,7 @@ pub(super) fn encode(record: &Record) -> Result<StorageEntry, Error> {
 }
 
 /// A record from its storage entry.
-pub(super) fn decode(entry: &StorageEntry, id: &RecordId) -> Result<Record, Error> {
+pub(crate) fn decode(entry: &StorageEntry, id: &RecordId) -> Result<Record, Error> {
     // serde's own message may quote the value, and that may be secret.
     let mut stored: Stored = serde_json::from_slice(&entry.value)
         .map_err(|_| Error::Internal(format!("the token's record `{}` is not readable", id.key())))?;

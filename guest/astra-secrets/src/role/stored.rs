@@ -39,7 +39,7 @@ pub(super) fn encode(role: &Role) -> Result<StorageEntry, Error> {
 
 /// The role that an entry holds; none where the entry is another role's: with
 /// odd old names, `a:b` and `c` have the key of `a` and `b:c`.
-pub(super) fn decode(entry: &StorageEntry, org_id: &OrgId, name: &RoleName) -> Result<Option<Role>, Error> {
+pub(crate) fn decode(entry: &StorageEntry, org_id: &OrgId, name: &RoleName) -> Result<Option<Role>, Error> {
     let Ok(Value::Object(map)) = serde_json::from_slice(&entry.value) else {
         return Err(Error::Internal(format!(
             "the stored role `{name}` of organization `{org_id}` is damaged: it is not JSON; delete the role and write it again"

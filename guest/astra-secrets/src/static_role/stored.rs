@@ -100,7 +100,7 @@ pub(super) fn encode(role: &StaticRole) -> Result<StorageEntry, Error> {
 }
 
 /// The static role that an entry holds. The key is the truth about its name.
-pub(super) fn decode(entry: &StorageEntry, org_id: &OrgId, name: &RoleName) -> Result<StaticRole, Error> {
+pub(crate) fn decode(entry: &StorageEntry, org_id: &OrgId, name: &RoleName) -> Result<StaticRole, Error> {
     let stored: Stored = parse(entry, org_id)?;
     let duration = |nanoseconds: i64| std::time::Duration::from_nanos(u64::try_from(nanoseconds).unwrap_or_default());
     let (period, window) = (duration(stored.rotation_period), duration(stored.rotation_window));

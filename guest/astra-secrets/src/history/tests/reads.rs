@@ -1,10 +1,11 @@
 //! Reads: each is stored by itself, shown at once, and folded into the history of its token.
 
-use secrets_framework::host::{Clock, StorageError};
+use secrets_framework::host::{Clock, HttpError, StorageError};
 use secrets_framework::testing::StorageCall;
 
 use super::*;
 use crate::limits::{READS_FOLDED_AT_ONCE_MAX, READS_PER_FOLD};
+use crate::testing::{Fault, On};
 
 /// Reads that no reader folded.
 fn seed(mount: &Mount, client_id: &str, reads: u32) {
@@ -135,6 +136,42 @@ fn reads_of_a_token_that_is_locked_or_damaged_wait_and_the_others_are_folded() {
     mount.host.storage.seed(&key, record.to_string());
     mount.rollback().unwrap();
     assert_eq!((waiting(&mount), events(&mount, &damaged).len(), events(&mount, &locked).len()), (0, 2, 2));
+}
+
+#[test]
+fn a_read_whose_entry_cannot_be_read_is_a_read_by_an_unknown_client() {
+    let mount = Mount::new();
+    let client_id = Leased::of(mount.creds()).client_id();
+    seed(&mount, &client_id, 2);
+    let keys = mount.host.storage.keys();
+    let mut reads = keys.iter().filter(|key| key.starts_with("reads/"));
+    mount.host.storage.seed(reads.next().unwrap(), "canary");
+    let too_large = StorageError::Failed("received message larger than max".to_owned());
+    mount.host.storage.fail_prefix(StorageCall::Get, reads.next().unwrap(), too_large);
+    mount.rollback().unwrap();
+    mount.host.storage.clear_faults();
+    assert_eq!((waiting(&mount), events(&mount, &client_id).len()), (0, 3));
+}
+
+#[test]
+fn reads_wait_where_an_astra_that_hangs_takes_the_time_of_the_call() {
+    let mount = Mount::new();
+    for _ in 0..20 {
+        Leased::of(mount.creds());
+    }
+    let client_id = app(&mount).client_id();
+    seed(&mount, &client_id, 1);
+    mount.host.clock.advance(std::time::Duration::from_secs(3000));
+    mount.write_static("role", json!({ "rotation_period": "24h" })).done();
+    mount.host.clock.advance(std::time::Duration::from_secs(24 * 3600));
+    for on in [On::Delete, On::List, On::Make, On::CurrentOrg] {
+        mount.astra.fail_times(on, 100, Fault::Fails(HttpError::TimedOut));
+    }
+    let _ = mount.rollback();
+    assert_eq!(waiting(&mount), 1);
+    mount.astra.heal();
+    mount.rollback_later();
+    assert_eq!(waiting(&mount), 0);
 }
 
 #[test]
