@@ -55,7 +55,7 @@ test_program() {
             echo "$file"
             return
         fi
-    done < <(ls -t "${CARGO_TARGET_DIR:-$root/target}"/debug/deps/all-* 2>/dev/null)
+    done < <(ls -t "${CARGO_TARGET_DIR:-$root/target}"/{,*/}debug/deps/all-* 2>/dev/null)
     echo "no test program of the scenarios was found: run \`make test\` first, or name one by TEST_BIN" >&2
     exit 2
 }
