@@ -48,7 +48,7 @@ pub enum Command {
     #[command(subcommand)]
     Module(ModuleCommand),
     /// Send one request to a module, in the sandbox that it has when serving, without a server.
-    Run(run::Arguments),
+    Run(Box<run::Arguments>),
 }
 
 /// What is done with modules.

@@ -66,6 +66,7 @@ impl EgressArgs {
         if self.astra_read_only {
             tracing::warn!("Astra is read-only (--astra-read-only): no token is made, rotated or revoked");
         }
+        self.network.log();
         if self.no_default_egress {
             let allowed: Vec<String> = self.allow_egress.iter().map(ToString::to_string).collect();
             let allowed = allowed.join(" ");

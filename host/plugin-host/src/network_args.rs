@@ -78,6 +78,20 @@ impl NetworkArgs {
     }
 }
 
+impl NetworkArgs {
+    /// Logs through which proxies upstreams are reached, once for each start. Their credentials are not shown.
+    pub(crate) fn log(&self) {
+        let Ok(proxies) = self.proxies() else { return };
+        if !proxies.is_empty() {
+            tracing::info!(%proxies, "requests to Astra go through a proxy");
+        } else if self.proxy_from_environment {
+            tracing::warn!(
+                "--proxy-from-environment has no effect: neither HTTPS_PROXY nor HTTP_PROXY is set for the plugin"
+            );
+        }
+    }
+}
+
 fn read(argument: &str, path: &Path, bytes_max: usize) -> Result<Zeroizing<Vec<u8>>, String> {
     // The server starts us in a folder of its choice.
     if !path.is_absolute() {

@@ -79,13 +79,25 @@ impl Proxies {
         self.http.is_none() && self.https.is_none()
     }
 
-    /// The proxy of a destination; none = it is reached directly.
+    /// The proxy of a destination; none = it is reached directly. It depends on scheme, host and port alone, by which the
+    /// pool keeps connections apart: none is used for what another proxy carries.
     pub(crate) fn of(&self, destination: &Destination) -> Option<&Proxy> {
         let proxy = match destination.scheme {
             Scheme::Http => self.http.as_ref(),
             Scheme::Https => self.https.as_ref(),
         };
         proxy.filter(|_| !self.except.covers(&destination.host, destination.port))
+    }
+}
+
+impl fmt::Display for Proxies {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (scheme, proxy) in [(Scheme::Https, &self.https), (Scheme::Http, &self.http)] {
+            if let Some(proxy) = proxy {
+                write!(f, "{}={proxy} ", scheme.name())?;
+            }
+        }
+        Ok(())
     }
 }
 

@@ -5,6 +5,9 @@ use std::sync::{Condvar, Mutex};
 
 use super::*;
 use crate::egress::Resolve;
+use crate::egress::connect_error::ConnectError;
+use crate::egress::lookup::Lookups;
+use crate::egress::progress::Phase;
 
 /// Answers with loopback, but names that begin with `hang` only once the test says so.
 #[derive(Default)]
@@ -90,6 +93,19 @@ async fn a_look_up_that_hangs_stops_no_other_name_and_no_other_mount() {
     assert!(matches!(error, Error::DnsTimeout), "{error:?}");
     assert_eq!(resolver.0.asked("hang-3.example"), 0, "the look-ups of a mount are bounded");
     get(&second, &format!("http://good.example:{port}/")).await.unwrap();
+}
+
+#[tokio::test]
+async fn the_look_ups_of_all_mounts_are_bounded_too() {
+    let resolver = Resolver(Arc::default());
+    let (shared, limits): (Arc<dyn Resolve>, _) = (Arc::clone(&resolver.0) as _, impatient());
+    let of_process = Arc::new(tokio::sync::Semaphore::new(1));
+    let (first, second) = (Lookups::new(&shared, &limits, &of_process), Lookups::new(&shared, &limits, &of_process));
+    first.addresses("hang-1.example").await.unwrap_err();
+    let error = second.addresses("good.example").await.unwrap_err();
+    assert!(matches!(error, ConnectError::TimedOut(Phase::Name)), "{error}");
+    resolver.0.end();
+    while second.addresses("good.example").await.is_err() {}
 }
 
 #[test]

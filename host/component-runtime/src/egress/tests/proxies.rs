@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::egress::Proxies;
+use crate::limits::PROXY_HEAD_FIELDS_MAX;
 
 /// A proxy that answers `CONNECT` with this and then, if that was a success, plays the destination itself.
 macro_rules! proxy {
@@ -72,10 +73,16 @@ async fn each_failure_of_a_proxy_has_its_word() {
 }
 
 #[tokio::test]
-async fn a_head_without_end_is_cut_off() {
-    let proxy = Server::start(answering!("HTTP/1.1 200 OK\r\nx: ", pour)).await;
-    let error = get(&behind(proxy.address, &["http://astra.example"]), "http://astra.example/").await.unwrap_err();
-    assert!(is_not_sent(&error, "proxy-protocol"), "{error:?}");
+async fn the_head_of_a_proxys_answer_is_bounded() {
+    let rows: [Serve; 2] = [
+        answering!("HTTP/1.1 200 OK\r\nx: ", pour),
+        answering!(format!("HTTP/1.1 200 OK\r\n{}\r\n", "x: y\r\n".repeat(PROXY_HEAD_FIELDS_MAX + 1)), hold),
+    ];
+    for serve in rows {
+        let proxy = Server::start(serve).await;
+        let error = get(&behind(proxy.address, &["http://astra.example"]), "http://astra.example/").await.unwrap_err();
+        assert!(is_not_sent(&error, "proxy-protocol"), "{error:?}");
+    }
 }
 
 #[tokio::test]

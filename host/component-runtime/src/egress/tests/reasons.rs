@@ -6,6 +6,8 @@ use rustls::server::WebPkiClientVerifier;
 use super::log_lines::Lines;
 use super::tls::tls_that_trusts;
 use super::*;
+use crate::egress::connect_error::ConnectError;
+use crate::egress::upstream_error::of_connect;
 
 const NAME: &str = "127.0.0.1";
 
@@ -155,6 +157,29 @@ async fn the_guests_own_connect_timeout_says_what_was_waited_for() {
     let request = request(Method::GET, &format!("https://{}/", server.address));
     let error = send_until(&mount, Access::Full, request, wish, far).await.err().unwrap();
     assert!(is_not_sent(&error, "tls-timeout"), "{error:?}");
+}
+
+#[test]
+fn the_most_telling_failure_of_several_addresses_is_told() {
+    use std::io::ErrorKind::{
+        AddrNotAvailable, ConnectionRefused, ConnectionReset, HostUnreachable, NetworkUnreachable, TimedOut,
+    };
+    type Row = (&'static [std::io::ErrorKind], fn(&Error) -> bool);
+    let rows: [Row; 5] = [
+        (&[NetworkUnreachable, ConnectionRefused], |error| matches!(error, Error::ConnectionRefused)),
+        (&[HostUnreachable, TimedOut], |error| matches!(error, Error::ConnectionTimeout)),
+        (&[NetworkUnreachable, HostUnreachable, AddrNotAvailable], |error| {
+            matches!(error, Error::DestinationIpUnroutable)
+        }),
+        (&[ConnectionReset], |error| matches!(error, Error::DestinationUnavailable)),
+        (&[NetworkUnreachable, ConnectionReset], |error| matches!(error, Error::DestinationUnavailable)),
+    ];
+    for (kinds, is_expected) in rows {
+        let address = SocketAddr::from(([127, 0, 0, 1], 1));
+        let failed = kinds.iter().map(|kind| (address, std::io::Error::from(*kind))).collect();
+        let code = of_connect(&ConnectError::Addresses(failed)).code();
+        assert!(is_expected(&code), "{kinds:?}: {code:?}");
+    }
 }
 
 #[tokio::test]
