@@ -95,6 +95,27 @@ fn name_is_free_or_taken(stage: &Stage, subject: &str, outcome: Outcome) {
     stage.assert_consistent(&stage.alpha, 1);
 }
 
+fn with_a_named_token(stage: &Stage) -> String {
+    stage.ready();
+    mint_named(stage, "").expect(200).text("clientId").to_owned()
+}
+
+fn read_secret(stage: &Stage, _: &str) -> Outcome {
+    let mut which = named();
+    which["org_id"] = json!(stage.alpha.id);
+    stage.read("org/token", which)
+}
+
+/// No access goes unrecorded.
+fn what_was_shown_is_recorded(stage: &Stage, client_id: &str, outcome: Outcome) {
+    let history = || stage.read(&format!("tokens/{}/{client_id}", stage.alpha.id), Value::Null).expect(200).data;
+    let reads = || history()["history"].as_array().unwrap().iter().filter(|event| event["event"] == "read").count();
+    assert!(outcome.status != 200 || reads() == 1, "{outcome:#?}");
+    let recorded = reads();
+    assert!(stage.driver.settle(&|| stage.fake().storage.keys_below("reads/").is_empty()));
+    assert_eq!(reads(), recorded, "also in the history");
+}
+
 fn revoke(stage: &Stage, lease: &str) -> Outcome {
     stage.revoke(lease)
 }
@@ -226,6 +247,7 @@ macro_rules! walks {
 walks! {
     minting(ready, mint, settled_as_answered);
     minting_by_name(ready, mint_named, name_is_free_or_taken);
+    reading_a_secret(with_a_named_token, read_secret, what_was_shown_is_recorded);
     revoking(with_a_token, revoke, ends_revoked);
     renewing(with_a_token, renew, still_lives);
     deleting_a_record(with_a_record, delete_record, record_and_token_go_together);
