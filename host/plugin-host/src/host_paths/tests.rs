@@ -1,15 +1,23 @@
 #![expect(clippy::unwrap_used, reason = "tests")]
 
 use std::collections::BTreeMap;
+use std::sync::OnceLock;
 use std::time::Duration;
 
 use component_runtime::capability::Nothing;
 use component_runtime::{Limits, MountSettings, Runtime, RuntimeSettings};
 use modules::controller::ControllerSettings;
-use modules::{ModuleId, ModuleRegistry, RegistrySettings};
+use modules::{Embedded, ModuleId, ModuleRegistry, RegistrySettings};
 
 use super::*;
 use crate::component;
+
+/// The embedded module, compiled once for all tests: the slot of the test program is empty.
+fn embedded() -> Embedded {
+    static CODE: OnceLock<Vec<u8>> = OnceLock::new();
+    let precompiled = CODE.get_or_init(|| Runtime::precompile(component::ASTRA_WASM).unwrap());
+    Embedded { precompiled, ..component::embedded() }
+}
 
 /// A mount as it is without a directory of modules.
 async fn controller() -> Arc<ModuleController> {
@@ -20,7 +28,7 @@ async fn controller() -> Arc<ModuleController> {
         limits: Limits { requests_in_flight_max: 4, requests_in_flight_per_mount_max: 2, ..Limits::default() },
     };
     let runtime = Runtime::new(settings).unwrap();
-    let registry = ModuleRegistry::new(runtime.clone(), component::embedded(), RegistrySettings::default());
+    let registry = ModuleRegistry::new(runtime.clone(), embedded(), RegistrySettings::default());
     let mount = runtime.mount(MountSettings {
         backend_uuid: "uuid".to_owned(),
         name: "test/".to_owned(),
