@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
+use std::time::Duration;
 
 use component_runtime::Limits;
 use component_runtime::egress::Resolve;
@@ -12,6 +13,7 @@ pub use component_runtime::egress::{Authorities, ClientIdentity, EgressSettings,
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio::task::JoinSet;
+use tokio::time::timeout;
 
 use crate::http_client::runtime;
 
@@ -140,7 +142,7 @@ pub struct Dropping {
     /// Address and port.
     pub address: SocketAddr,
     _listener: TcpListener,
-    _queued: Vec<JoinSet<()>>,
+    _queued: Vec<TcpStream>,
 }
 
 impl Dropping {
@@ -150,26 +152,25 @@ impl Dropping {
     /// When it cannot listen.
     #[expect(clippy::expect_used, reason = "a test without sockets can do nothing")]
     pub fn start(address: SocketAddr) -> Self {
-        const QUEUED: usize = 8;
         let _entered = runtime().enter();
         let socket = TcpSocket::new_v4().expect("a socket");
         socket.bind(address).expect("the address is free");
         let listener = socket.listen(1).expect("a listener");
         let address = listener.local_addr().expect("its address");
-        let queue = || {
-            let mut waiting = JoinSet::new();
-            let wait = async move {
-                let stream = TcpStream::connect(address).await;
-                std::future::pending::<()>().await;
-                drop(stream);
-            };
-            waiting.spawn_on(wait, runtime().handle());
-            waiting
+        let fill = async {
+            let mut queued = Vec::new();
+            while let Ok(Ok(stream)) = timeout(IS_FULL_AFTER, TcpStream::connect(address)).await {
+                queued.push(stream);
+            }
+            queued
         };
-        let queued = (0..QUEUED).map(|_| queue()).collect();
+        let queued = runtime().block_on(fill);
         Self { address, _listener: listener, _queued: queued }
     }
 }
+
+/// A loopback connection that takes so long finds the queue full.
+const IS_FULL_AFTER: Duration = Duration::from_millis(500);
 
 /// Names that resolve as the test says.
 #[derive(Clone, Default)]

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use secrets_framework::host::{HttpMethod, HttpRequest, HttpResponse, LogLevel, StreamedResponse};
 
+use super::sentence::next_step;
 use super::{AstraClient, ClientError, Skew, encode, retry, wire};
 use crate::limits::{ANSWER_BYTES_MAX, UPSTREAM_TIME_MIN};
 
@@ -105,15 +106,14 @@ impl AstraClient<'_> {
             HttpMethod::Delete => "DELETE",
         };
         let request_id = upstream_request_id.map(encode::for_log).unwrap_or_default();
-        self.host.log().log(
-            LogLevel::Warn,
-            "a request to Astra failed",
-            &[
-                ("org", self.org_id().as_str()),
-                ("method", method),
-                ("error", &error.to_string()),
-                ("upstream_request_id", &request_id),
-            ],
-        );
+        let error_text = error.to_string();
+        let mut fields = vec![
+            ("org", self.org_id().as_str()),
+            ("method", method),
+            ("error", &error_text),
+            ("upstream_request_id", &request_id),
+        ];
+        fields.extend(next_step(error).map(|step| ("next_step", step)));
+        self.host.log().log(LogLevel::Warn, "a request to Astra failed", &fields);
     }
 }

@@ -71,14 +71,24 @@ pub(crate) fn upstream(org_id: &OrgId, error: &ClientError) -> Error {
         ClientError::RateLimited { .. } => {
             (503, format!("Astra limits the rate of requests for organization `{org_id}` ({error}): try again later"))
         }
-        ClientError::TimedOut | ClientError::BodyTimedOut | ClientError::OutOfTime => (
-            504,
-            format!(
-                "Astra did not answer in time for organization `{org_id}` ({error}): try again later, or raise the config's `request_timeout`"
-            ),
-        ),
+        ClientError::TimedOut | ClientError::BodyTimedOut | ClientError::OutOfTime => {
+            (504, format!("Astra did not answer in time for organization `{org_id}` ({error}): {RAISE_TIMEOUT}"))
+        }
     };
     Error::coded(code, sentence)
+}
+
+/// What to do about an answer that did not come in time.
+const RAISE_TIMEOUT: &str = "try again later, or raise the config's `request_timeout`";
+
+/// What to do about a failure of the way to Astra, for the log; none for other errors.
+pub(super) fn next_step(error: &ClientError) -> Option<&'static str> {
+    match error {
+        ClientError::NotSent(reason) => Some(remedy(*reason)),
+        ClientError::Lost(loss) => Some(remedy_of_loss(*loss)),
+        ClientError::TimedOut | ClientError::BodyTimedOut | ClientError::OutOfTime => Some(RAISE_TIMEOUT),
+        _ => None,
+    }
 }
 
 /// What to do about a request that was certainly not sent.

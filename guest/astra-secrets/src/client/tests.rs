@@ -207,6 +207,18 @@ fn nothing_is_begun_without_time() {
 }
 
 #[test]
+fn the_log_has_the_cause_of_a_request_that_was_not_sent_and_its_next_step() {
+    let host = TestHost::new();
+    host.http.script(|_| Err(HttpError::NotSent(NotSent::ClientCertificateWanted)));
+    AstraClient::new(&host, &config()).current_org().unwrap_err();
+    let text = host.log.text();
+    for part in ["wants a client certificate", "`--egress-client-cert=`", ORG_A] {
+        assert!(text.contains(part), "{part} not in {text}");
+    }
+    assert_eq!(host.http.requests().len(), 1, "a repetition would fail in the same way");
+}
+
+#[test]
 fn the_log_has_status_and_request_id_and_no_body() {
     let host = answering(401, r#"{"errors":[{"ID":340018,"message":"canary AstraCS:x"}]}"#);
     AstraClient::new(&host, &config()).find_token(|_| false).unwrap_err();

@@ -25,7 +25,7 @@ use super::race::first_connected;
 use super::resolve::{all_addresses, vetted};
 use super::slots::Slots;
 use super::tunnel::tunnel;
-use super::wire::{Stream, Wire};
+use super::wire::Wire;
 
 /// ALPN's name of HTTP/2.
 const HTTP2: &[u8] = b"h2";
@@ -50,6 +50,11 @@ impl Connector {
         let host = uri.host().unwrap_or_default();
         let destination = self.policy.destination(uri.scheme_str().unwrap_or_default(), host, uri.port_u16());
         let destination = destination.ok_or(ConnectError::Denied)?;
+        // Before anything is connected to: without a trusted authority there is no TLS.
+        let tls = match destination.scheme {
+            Scheme::Http => None,
+            Scheme::Https => Some(self.egress.tls().await.map_err(ConnectError::TrustStore)?),
+        };
         progress.enter(Phase::Connection);
         let slot = self.slots.take(format!("{}:{}", destination.host, destination.port)).await;
         let slot = slot.ok_or(ConnectError::TimedOut(Phase::Connection))?;
@@ -57,12 +62,12 @@ impl Connector {
             Some(proxy) => self.through(proxy, &destination, &progress).await?,
             None => self.directly(&destination, &progress).await?,
         };
-        if destination.scheme == Scheme::Http {
-            return Ok(Wire::new(Box::new(stream), false, slot));
-        }
+        let Some(tls) = tls else { return Ok(Wire::new(Box::new(stream), false, slot)) };
         progress.enter(Phase::Tls);
-        let (stream, is_http2) = self.secure(stream, &destination).await?;
-        Ok(Wire::new(stream, is_http2, slot))
+        let name = server_name(&destination.host).ok_or(ConnectError::Denied)?;
+        let secured = TlsConnector::from(tls).connect(name, stream).await.map_err(ConnectError::Tls)?;
+        let is_http2 = secured.get_ref().1.alpn_protocol() == Some(HTTP2);
+        Ok(Wire::new(Box::new(secured), is_http2, slot))
     }
 
     async fn directly(&self, destination: &Destination, progress: &Progress) -> Result<TcpStream, ConnectError> {
@@ -103,19 +108,6 @@ impl Connector {
             Ok(stream)
         };
         first_connected(addresses, self.egress.limits.address_stagger, connect).await
-    }
-
-    /// TLS over a stream, and whether the peer chose HTTP/2.
-    async fn secure(
-        &self,
-        stream: impl Stream + 'static,
-        destination: &Destination,
-    ) -> Result<(Box<dyn Stream>, bool), ConnectError> {
-        let config = self.egress.tls().await.map_err(ConnectError::TrustStore)?;
-        let name = server_name(&destination.host).ok_or(ConnectError::Denied)?;
-        let secured = TlsConnector::from(config).connect(name, stream).await.map_err(ConnectError::Tls)?;
-        let is_http2 = secured.get_ref().1.alpn_protocol() == Some(HTTP2);
-        Ok((Box::new(secured), is_http2))
     }
 }
 

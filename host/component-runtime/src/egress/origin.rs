@@ -4,7 +4,7 @@ use std::fmt;
 use std::net::{IpAddr, Ipv6Addr};
 
 /// The longest DNS name.
-const HOST_BYTES_MAX: usize = 253;
+pub(crate) const HOST_BYTES_MAX: usize = 253;
 /// The longest label of a DNS name.
 const LABEL_BYTES_MAX: usize = 63;
 

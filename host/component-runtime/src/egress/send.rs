@@ -18,7 +18,7 @@ use super::connect_error::ConnectError;
 use super::egress_log::Subject;
 use super::failure::Failure;
 use super::hooks::Alive;
-use super::policy::Destination;
+use super::origin::{HOST_BYTES_MAX, Scheme};
 use super::pool::MountEgress;
 use super::progress::Progress;
 use super::upstream_error::{of_connect, of_send};
@@ -66,7 +66,8 @@ pub(crate) async fn send(
     let limits = &sender.egress.shared.limits;
     let times = Times::new(wish, limits, deadline);
     let began = Instant::now();
-    let host = request.uri().host().unwrap_or_default().to_owned();
+    // The guest's own text: only its length is bounded.
+    let host: String = request.uri().host().unwrap_or_default().chars().take(HOST_BYTES_MAX).collect();
     let port = request.uri().port_u16();
     match exchange(sender, request, &times).await {
         Ok(answer) => {
@@ -82,7 +83,7 @@ pub(crate) async fn send(
 }
 
 /// Is it a request that may be sent at all?
-fn check(egress: &MountEgress, request: &Request<WasiBody>) -> Result<Destination, Failure> {
+fn check(egress: &MountEgress, request: &Request<WasiBody>) -> Result<(), Failure> {
     let uri = request.uri();
     let authority = uri.authority().ok_or(Error::HttpRequestUriInvalid)?;
     if authority.as_str().contains('@') {
@@ -97,10 +98,13 @@ fn check(egress: &MountEgress, request: &Request<WasiBody>) -> Result<Destinatio
         return Err(Error::HttpRequestUriTooLong.into());
     }
     let scheme = uri.scheme_str().unwrap_or_default();
-    egress.policy.destination(scheme, authority.host(), authority.port_u16()).ok_or_else(|| {
+    if egress.policy.destination(scheme, authority.host(), authority.port_u16()).is_none() {
+        // The guest's own text, too: it is shown where it is one of ours.
+        let scheme = Scheme::parse(scheme).map_or("this scheme", Scheme::name);
         let reason = format!("the egress policy does not allow {scheme} to this host and port");
-        Failure::Refused(Error::HttpRequestDenied, reason)
-    })
+        return Err(Failure::Refused(Error::HttpRequestDenied, reason));
+    }
+    Ok(())
 }
 
 async fn exchange(

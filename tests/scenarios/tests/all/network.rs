@@ -112,7 +112,8 @@ fn assert_told(stage: &Stage, status: u16, cause: &str) {
     assert!(item.contains(cause), "{cause}: {checked:#?}");
     assert_eq!(checked.data["healthy"], false);
     let logs = stage.driver.logs();
-    assert!(logs.contains(cause), "{cause}: {logs}");
+    let has_line = logs.lines().any(|line| line.contains(cause) && line.contains("next_step"));
+    assert!(has_line, "{cause}: {logs}");
     assert!(stage.live(&stage.alpha).is_empty());
     stage.finish();
 }
