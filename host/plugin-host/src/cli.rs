@@ -4,7 +4,6 @@
 //! does), 64 for wrong usage.
 
 mod diff;
-pub(crate) mod files;
 mod inspect;
 mod module_file;
 mod output;
@@ -20,6 +19,7 @@ use clap::{Parser, Subcommand};
 
 use crate::Config;
 use crate::config::{EXIT_USAGE, report, without_legacy_flags};
+use crate::failure::Failure;
 
 /// A secrets engine for DataStax Astra tokens: a plugin of Vault and OpenBao.
 ///
@@ -120,24 +120,6 @@ impl Stop {
             ExitCode::SUCCESS
         } else {
             ExitCode::FAILURE
-        }
-    }
-}
-
-/// Why a command failed.
-#[derive(Debug, PartialEq, Eq)]
-pub(crate) enum Failure {
-    /// The command failed: exit 1.
-    Not(String),
-    /// The arguments are wrong: exit 64.
-    Usage(String),
-}
-
-impl Failure {
-    /// The reason, for a start that fails by it.
-    pub(crate) fn text(&self) -> &str {
-        match self {
-            Self::Not(text) | Self::Usage(text) => text,
         }
     }
 }

@@ -9,6 +9,8 @@ mod code_slot;
 mod component;
 mod config;
 mod egress_args;
+mod failure;
+mod files;
 mod host_paths;
 mod limits;
 mod module_args;

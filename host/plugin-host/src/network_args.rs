@@ -6,7 +6,7 @@ use clap::Args;
 use component_runtime::egress::{Authorities, ClientIdentity, Proxies};
 use zeroize::Zeroizing;
 
-use crate::cli::files;
+use crate::files;
 use crate::limits::{CA_FILE_BYTES_MAX, KEY_FILE_BYTES_MAX};
 
 /// How upstreams are reached.

@@ -85,7 +85,7 @@ struct Org {
     tokens: BTreeMap<String, Token>,
 }
 
-#[derive(Clone)]
+#[derive(Clone, Default)]
 struct Token {
     /// What a request bears; none for one that nobody here has.
     bearer: Option<String>,
@@ -108,16 +108,7 @@ impl Org {
 impl Token {
     /// One that somebody else made.
     fn outside(description: &str) -> Self {
-        let description = description.to_owned();
-        Self {
-            bearer: None,
-            generated_on: None,
-            roles: json!([]),
-            description,
-            expiry: None,
-            hidden_lists: 0,
-            refusals: 0,
-        }
+        Self { roles: json!([]), description: description.to_owned(), ..Self::default() }
     }
 
     fn may_manage(&self) -> bool {

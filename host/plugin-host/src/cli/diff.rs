@@ -16,7 +16,8 @@ use self::surface::Surface;
 use super::module_file::ModuleFile;
 use super::output::Output;
 use super::run::help_document;
-use super::{Failure, sandbox};
+use super::sandbox;
+use crate::failure::Failure;
 
 /// `module diff OLD NEW`
 #[derive(Debug, clap::Args)]

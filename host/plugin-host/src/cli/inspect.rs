@@ -9,7 +9,8 @@ use serde::Serialize;
 
 use super::module_file::ModuleFile;
 use super::output::{Output, Report, columns, exit_code, listed, names, printable, words};
-use super::{Failure, sandbox};
+use super::sandbox;
+use crate::failure::Failure;
 
 /// `module inspect FILE`
 #[derive(Debug, clap::Args)]

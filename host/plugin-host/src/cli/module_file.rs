@@ -8,8 +8,9 @@ use std::sync::Arc;
 use component_runtime::limits::WASM_BYTES_MAX;
 use component_runtime::{Module, Runtime};
 
-use super::{Failure, files};
 use crate::component::{ASTRA_WASM, embedded};
+use crate::failure::Failure;
+use crate::files;
 
 /// The argument that names a module.
 #[derive(Clone, Debug, PartialEq, Eq)]

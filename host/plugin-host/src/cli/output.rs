@@ -7,7 +7,7 @@ use clap::ValueEnum;
 use component_runtime::Capability;
 use serde::{Serialize, Serializer};
 
-use super::Failure;
+use crate::failure::Failure;
 
 /// The reader of the output.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]

@@ -22,7 +22,8 @@ use self::arguments::Operation;
 use self::engine::{ModuleEngine, mount_point};
 use self::report::Report;
 use self::storage::FileStorage;
-use super::{Failure, sandbox};
+use super::sandbox;
+use crate::failure::Failure;
 
 /// The OpenAPI document of a module, which reaches an empty storage and nothing outside.
 ///

@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use component_runtime::{Limits, Runtime, RuntimeSettings};
 
-use super::Failure;
 use crate::EgressArgs;
+use crate::failure::Failure;
 
 /// Runs a command's work with a runtime whose guests may send the requests that these settings allow.
 ///

@@ -9,7 +9,9 @@ use modules::{Approval, Digest, ModuleId, SIGNATURE_SUFFIX, SignatureFile, Signi
 use serde::Serialize;
 
 use super::output::{Output, Report, exit_code, printable};
-use super::{Failure, files, sandbox};
+use super::sandbox;
+use crate::failure::Failure;
+use crate::files;
 use crate::limits::KEY_FILE_BYTES_MAX;
 use crate::module_args::TrustArgs;
 

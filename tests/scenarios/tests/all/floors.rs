@@ -202,7 +202,10 @@ const CRATES: [Floors; 8] = [
         folder: "host/plugin-host/src",
         modules: &[
             "limits",
+            "failure",
+            "files",
             // Arguments.
+            "network_args",
             "egress_args",
             "module_args",
             "config",

@@ -11,8 +11,9 @@ use super::values;
 use crate::EgressArgs;
 use crate::cli::module_file::ModuleFile;
 use crate::cli::output::Output;
-use crate::cli::{Failure, files};
 use crate::config::WAL_MIN_AGE;
+use crate::failure::Failure;
+use crate::files;
 use crate::limits::RUN_INPUT_BYTES_MAX;
 
 /// `run OPERATION PATH [key=value …]`

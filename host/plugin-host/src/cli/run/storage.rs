@@ -19,7 +19,8 @@ use redb::{
 };
 
 use super::transaction::FileTransaction;
-use crate::cli::{Failure, files};
+use crate::failure::Failure;
+use crate::files;
 
 /// Seal-wrap mark and value, by key.
 const ENTRIES: TableDefinition<'_, &str, (bool, &[u8])> = TableDefinition::new("entries");

@@ -4,7 +4,8 @@ use std::path::Path;
 
 use serde_json::{Map, Value};
 
-use crate::cli::{Failure, files};
+use crate::failure::Failure;
+use crate::files;
 use crate::limits::RUN_INPUT_BYTES_MAX;
 
 /// The fields of all arguments; a repeated one becomes a list.

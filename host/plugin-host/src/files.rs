@@ -1,4 +1,4 @@
-//! Reads and writes the files of commands, with a limit of size. Every error names the file.
+//! Reads and writes the files that arguments name, with a limit of size. Every error names the file.
 
 #![expect(clippy::disallowed_types, reason = "the files are the user's, named by the user")]
 
@@ -9,7 +9,7 @@ use std::path::Path;
 
 use zeroize::Zeroizing;
 
-use super::Failure;
+use crate::failure::Failure;
 
 /// Reads a file of a bounded size.
 ///
