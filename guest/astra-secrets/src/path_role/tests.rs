@@ -275,7 +275,7 @@ fn the_key_that_a_list_shows_is_taken_for_a_role_of_several_organizations() {
         mount.write("role", json!({ "org_id": org_id, "role_name": "both", "role_id": ROLE_ID, "ttl": ttl })).done();
     }
     let key = format!("{ORG_B}:both");
-    assert!(mount.list("roles/").data()["keys"].as_array().unwrap().contains(&json!(key)));
+    assert!(mount.list("roles/").data()["keys"].to_string().contains(&key));
     for org_id in [json!(ORG_B), json!("")] {
         let named = json!({ "org_id": org_id, "role_name": key });
         assert_eq!(mount.read("role", named.clone()).data()["ttl"], "2m0s");

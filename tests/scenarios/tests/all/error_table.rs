@@ -45,7 +45,7 @@ fn every_conflict_and_failure_of_the_engine_is_in_the_table_of_errors() {
 
 fn table_of_errors() -> String {
     let page = fs::read_to_string(workspace_root().join("docs/operations.md")).unwrap();
-    page.split_once("\n## Errors\n").expect("a section Errors").1.to_owned()
+    page.split_once("\n## Errors\n").unwrap().1.to_owned()
 }
 
 /// The literal of an error: in its call, or in the last one before it, where the sentence has a variable of its own.
@@ -53,7 +53,7 @@ fn sentence_at(text: &str, at: usize) -> String {
     let literal = Regex::new(r#""((?:[^"\\]|\\[\s\S])*)""#).unwrap();
     let is_its_own = |start: usize| !text[at..start].contains(')');
     let after = literal.captures_at(text, at).filter(|found| is_its_own(found.get(0).unwrap().start()));
-    let found = after.or_else(|| literal.captures_iter(&text[..at]).last()).expect("a sentence");
+    let found = after.or_else(|| literal.captures_iter(&text[..at]).last()).unwrap();
     Regex::new(r"\\\n\s*").unwrap().replace_all(&found[1], "").into_owned()
 }
 
