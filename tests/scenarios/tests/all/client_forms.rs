@@ -10,6 +10,8 @@ scenarios! { all:
     the_key_of_a_listed_role_is_taken_by_the_old_path,
     a_time_to_live_asked_for_stays_through_renewals,
     numbers_that_are_whole_are_taken_however_they_are_written,
+    a_role_has_no_more_leased_tokens_than_it_may,
+    a_static_role_takes_an_existing_token_over,
 }
 
 /// Two organizations with a role of one name, a second role and two static roles.
@@ -124,4 +126,40 @@ fn numbers_that_are_whole_are_taken_however_they_are_written(stage: &Stage) {
     {
         stage.write(&config, json!({ name: written })).expect_error(400, &[name]);
     }
+}
+
+fn a_role_has_no_more_leased_tokens_than_it_may(stage: &Stage) {
+    stage.configure(&stage.alpha);
+    stage.make_role(&stage.alpha, "reader", json!({ "max_tokens": 2 }));
+    let first = stage.mint(&stage.alpha, "reader").expect(200);
+    stage.mint(&stage.alpha, "reader").expect(200);
+    stage.mint(&stage.alpha, "reader").expect_error(400, &["`reader`", "2 of 2 tokens alive"]);
+    let body = json!({ "org_id": stage.alpha.id, "role_name": "reader" });
+    stage.write("org/token", body).expect_error(400, &["2 of 2 tokens alive"]);
+    stage.assert_consistent(&stage.alpha, 2);
+    stage.revoke(&first.lease_id()).expect(204);
+    stage.mint(&stage.alpha, "reader").expect(200);
+    stage.assert_consistent(&stage.alpha, 2);
+}
+
+fn a_static_role_takes_an_existing_token_over(stage: &Stage) {
+    stage.configure(&stage.alpha);
+    let role_id = stage.astra_role(&stage.alpha, "R/W User");
+    let portal = stage.astra.add_token(&stage.alpha.id, &[&role_id], "made in the portal", None);
+    let path = format!("static-roles/{}/app", stage.alpha.id);
+    let body = |role: &str| json!({ "role_ids": [role], "rotation_period": "24h", "token": portal.token });
+    let other = stage.astra_role(&stage.alpha, "RO User");
+    stage.write(&path, body(&other)).expect_error(400, &["role_ids", &role_id]);
+    let written = stage.write(&path, body(&role_id));
+    assert!(written.status < 300, "{written:#?}");
+    let creds = format!("static-creds/{}/app", stage.alpha.id);
+    let served = stage.read(&creds, Value::Null).expect(200);
+    assert_eq!((served.text("clientId"), served.text("token")), (portal.client_id.as_str(), portal.token.as_str()));
+    let again = format!("static-roles/{}/other", stage.alpha.id);
+    stage.write(&again, body(&role_id)).expect_error(409, &[&portal.client_id]);
+    stage.write(&format!("rotate-role/{}/app", stage.alpha.id), json!({})).expect(200);
+    assert_ne!(stage.read(&creds, Value::Null).text("clientId"), portal.client_id);
+    assert!(stage.works(&portal.token), "in its grace period");
+    assert!(stage.delete(&path, Value::Null).status < 300);
+    assert!(!stage.works(&portal.token), "the token belongs to the mount");
 }
