@@ -72,7 +72,7 @@ fn work(context: &Context<'_>, due: Vec<QueuedTask>, deadline: Duration) -> Resu
         if let Err(error) = work_on(context, &due) {
             let fields = [("task", due.key()), ("error", error.to_string())];
             let fields = fields.each_ref().map(|(name, text)| (*name, text.as_str()));
-            context.log(LogLevel::Warn, "something due was not done", &fields);
+            context.log(LogLevel::Warn, "a scheduled task failed", &fields);
             result = Err(error);
         }
     }

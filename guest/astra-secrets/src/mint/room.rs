@@ -18,8 +18,8 @@ use crate::record::{self, Record, Seen};
 
 /// Refuses a mint that has no room. Otherwise answers the lock under which the mint must be noted, if there is a limit.
 pub(super) fn enter<'a>(context: &Context<'a>, order: &Order<'_>) -> Result<Option<Box<dyn LockGuard + 'a>>, Error> {
-    let limits = Limits { of_role: order.role.max_tokens, of_org: order.config.max_tokens };
-    if limits.is_none() {
+    let (max_of_role, max_of_org) = (order.role.max_tokens, order.config.max_tokens);
+    if max_of_role.is_none() && max_of_org.is_none() {
         return Ok(None);
     }
     let org_id = &order.config.org_id;
@@ -31,24 +31,12 @@ pub(super) fn enter<'a>(context: &Context<'a>, order: &Order<'_>) -> Result<Opti
              limit raised"
         )))
     };
-    match (limits.of_role, limits.of_org) {
+    match (max_of_role, max_of_org) {
         (Some(max), _) if alive.of_role >= max as usize => {
             refuse(format!("role `{}` of organization `{org_id}`", order.role.name), alive.of_role, max)
         }
         (_, Some(max)) if alive.of_org >= max as usize => refuse(format!("organization `{org_id}`"), alive.of_org, max),
         _ => Ok(Some(turn)),
-    }
-}
-
-#[derive(Clone, Copy)]
-struct Limits {
-    of_role: Option<u32>,
-    of_org: Option<u32>,
-}
-
-impl Limits {
-    fn is_none(self) -> bool {
-        self.of_role.is_none() && self.of_org.is_none()
     }
 }
 

@@ -7,6 +7,7 @@ use secrets_framework::testing::StorageCall;
 use serde_json::json;
 
 use crate::config::test_mount::{Mount, ORG_A, ORG_B, ROLE_ID, TOKEN_B};
+use crate::limits::ROLES_DESCRIBED_MAX;
 
 const OTHER_ID: &str = "88888888-8888-4888-8888-888888888888";
 
@@ -302,4 +303,19 @@ fn a_role_of_the_very_name_goes_before_the_key_of_a_list() {
     mount.host.storage.seed(&format!("role/{ORG_A}:{name}"), old.to_string());
     let read = mount.read("role", json!({ "org_id": ORG_A, "role_name": name })).data();
     assert_eq!(read["role_id"], OTHER_ID);
+}
+
+#[test]
+fn a_list_describes_a_bounded_number_of_roles_and_says_so() {
+    let mount = Mount::with_org_a();
+    for number in 0..=ROLES_DESCRIBED_MAX {
+        let name = format!("r{number:05}");
+        let role = json!({ "role_name": name, "role_id": ROLE_ID, "org_id": ORG_A, "ttl": 0, "max_ttl": 0 });
+        mount.host.storage.seed(&format!("role/{ORG_A}:{name}"), role.to_string());
+    }
+    let list = mount.list(&format!("roles/{ORG_A}/")).data();
+    assert_eq!(list["keys"].as_array().map(Vec::len), Some(ROLES_DESCRIBED_MAX + 1));
+    assert_eq!(list["key_info"].as_object().map(|info| info.len()), Some(ROLES_DESCRIBED_MAX));
+    let warnings = mount.list("roles/").warnings();
+    assert!(warnings[0].contains("`limit` and `after`"), "{warnings:?}");
 }

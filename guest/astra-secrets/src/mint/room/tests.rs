@@ -8,6 +8,7 @@ use std::thread;
 use secrets_framework::testing::StorageCall;
 use serde_json::json;
 
+use crate::limits::LIMITED_TOKENS_SEEN_MAX;
 use crate::testing::{Fault, Leased, Mount, ORG_A, On, ROLE_ID};
 
 /// A mount whose role `reader` may have so many tokens.
@@ -107,4 +108,16 @@ fn a_damaged_record_takes_a_place_of_its_organization() {
     let text = mount.creds().mistake();
     assert!(text.contains("1 of 1"), "its token may be alive: {text}");
     assert_eq!(mount.astra.live(), BTreeSet::from([client_id]));
+}
+
+#[test]
+fn an_organization_with_too_many_tokens_to_count_is_told_what_to_do() {
+    let mount = limited(Mount::new(), 1);
+    for number in 0..=LIMITED_TOKENS_SEEN_MAX {
+        mount.host.storage.seed(&format!("client-index/{ORG_A}/C{number:06}"), "{}");
+    }
+    let (code, text) = mount.creds().failed();
+    assert_eq!(code, Some(503), "{text}");
+    assert!(text.contains(&LIMITED_TOKENS_SEEN_MAX.to_string()) && text.contains("`max_tokens`"), "{text}");
+    assert!(mount.astra.live().is_empty() && mount.open_entries() == 0);
 }
