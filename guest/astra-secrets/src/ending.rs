@@ -190,7 +190,7 @@ pub(crate) fn drop_retired_if_unused(context: &Context<'_>, org_id: &OrgId) -> R
     let needs_it = |record: &Record| {
         record.kind != TokenKind::Admin || record.lease_end.is_some() || current != Some(record.client_id.as_str())
     };
-    if record::any_in_org_where(context, org_id, needs_it)? || mint::any_open_in_org(context, org_id)? {
+    if mint::any_made_or_being_made(context, org_id, needs_it)? {
         return Ok(());
     }
     listed::forget(context, org_id)?;

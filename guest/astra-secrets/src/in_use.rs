@@ -73,7 +73,7 @@ pub(crate) fn is_still_needed(context: &Context<'_>, record: &Record) -> Result<
             .is_none_or(|origin| origins.contains(origin) || (may_be_any && current_origin != Some(origin)));
         is_there && other.client_id != record.client_id
     };
-    Ok(record::any_in_org_where(context, org_id, is_other)? || mint::any_open_in_org(context, org_id)?)
+    mint::any_made_or_being_made(context, org_id, is_other)
 }
 
 /// A token that is held is not for others to end; says who may.

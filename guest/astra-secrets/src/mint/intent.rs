@@ -15,7 +15,7 @@ use crate::limits::OPEN_INTENTS_MAX;
 use crate::lock::Lock;
 use crate::mark::{fresh_mark, is_mark};
 use crate::names::{OrgId, RoleName};
-use crate::record::RecordId;
+use crate::record::{self, Record, RecordId};
 use crate::storage::own_error;
 
 /// The kind of the entry.
@@ -112,9 +112,16 @@ pub(crate) fn is_open(context: &Context<'_>, mark: &str) -> Result<bool, Error> 
     any_open(context, |data, _| data.mark == mark)
 }
 
-/// Is a mint of this organization unsettled? Its config must then stay usable for revocation.
-pub(crate) fn any_open_in_org(context: &Context<'_>, org_id: &OrgId) -> Result<bool, Error> {
-    any_open(context, |data, _| data.org_id == org_id.as_str())
+/// Has the organization a token that `is_it` takes, or one that is being made? The config of such a token must stay usable
+/// for its revocation. Entries before records, because a mint stores its record before its entry goes: in the other order,
+/// a mint that ends between the two looks would be seen by neither.
+pub(crate) fn any_made_or_being_made(
+    context: &Context<'_>,
+    org_id: &OrgId,
+    is_it: impl Fn(&Record) -> bool,
+) -> Result<bool, Error> {
+    Ok(any_open(context, |data, _| data.org_id == org_id.as_str())?
+        || record::any_in_org_where(context, org_id, is_it)?)
 }
 
 /// Visits an organization's unsettled mints of leased tokens: the mark of each, and its role.

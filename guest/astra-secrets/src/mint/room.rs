@@ -4,7 +4,7 @@
 //! by their entries, so no two mints get the last place, and none waits for another's request to Astra. Without a limit,
 //! nothing is counted and no lock is taken.
 
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 
 use secrets_framework::host::LockGuard;
 use secrets_framework::{Context, Error};
@@ -50,15 +50,19 @@ struct Alive {
 impl Alive {
     fn count(context: &Context<'_>, order: &Order<'_>) -> Result<Self, Error> {
         let mut alive = Self::default();
-        // A mint that is being stored on a server without transactions has a record and an entry for a moment.
-        let mut marks = BTreeSet::new();
         let org_id = &order.config.org_id;
+        // Entries before records: a mint stores its record before its entry goes, so one that ends between the two looks
+        // is seen at least once. One that is seen twice counts by its record.
+        let mut being_made = BTreeMap::new();
+        intent::visit_leased_in_org(context, org_id, |mark, role_name| {
+            being_made.insert(mark.to_owned(), role_name.clone());
+        })?;
         let seen = record::visit_in_org(context, org_id, LIMITED_TOKENS_SEEN_MAX, |record| match record {
             // The token of a record that cannot be read may be alive. Nobody knows of which role it is.
             None => alive.of_org += 1,
             Some(record) if is_leased(&record) => {
+                being_made.remove(&record.mark);
                 alive.add(&record.role_name, order);
-                marks.insert(record.mark);
             }
             Some(_) => {}
         })?;
@@ -71,11 +75,7 @@ impl Alive {
                 ),
             ));
         }
-        intent::visit_leased_in_org(context, org_id, |mark, role_name| {
-            if !marks.contains(mark) {
-                alive.add(role_name, order);
-            }
-        })?;
+        being_made.values().for_each(|role_name| alive.add(role_name, order));
         Ok(alive)
     }
 

@@ -3,6 +3,7 @@
 
 #![expect(clippy::unwrap_used, reason = "tests")]
 
+mod being_made;
 mod faults;
 mod storage_faults;
 

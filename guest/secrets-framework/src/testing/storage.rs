@@ -237,11 +237,13 @@ impl StorageView for MemoryStorage {
         Ok(())
     }
     fn list(&self, prefix: &str) -> Result<Vec<String>, StorageError> {
+        self.do_meanwhile(StorageCall::List, prefix);
         let mut state = lock(&self.0);
         state.call(StorageCall::List, prefix)?;
         Ok(children(state.entries.keys(), prefix))
     }
     fn list_page(&self, prefix: &str, after: &str, limit: u32) -> Result<Vec<String>, StorageError> {
+        self.do_meanwhile(StorageCall::List, prefix);
         let mut state = lock(&self.0);
         state.call(StorageCall::List, prefix)?;
         // From the page's place on: tests of large mounts read many pages.
