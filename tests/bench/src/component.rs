@@ -95,21 +95,29 @@ impl StorageView for ReadOnlyStorage {
         let entry = |value: &Vec<u8>| StorageEntry { key: key.to_owned(), value: value.clone(), seal_wrap: false };
         Ok(self.entries.get(key).map(entry))
     }
-    async fn put(&self, _: StorageEntry) -> Result<(), StorageError> {
-        Err(nothing_else())
+    async fn put(&self, entry: StorageEntry) -> Result<(), StorageError> {
+        Err(nothing_else("put", &entry.key))
     }
-    async fn delete(&self, _: &str) -> Result<(), StorageError> {
-        Err(nothing_else())
+    async fn delete(&self, key: &str) -> Result<(), StorageError> {
+        Err(nothing_else("delete", key))
     }
-    async fn list(&self, _: &str) -> Result<Vec<String>, StorageError> {
-        Err(nothing_else())
+    async fn list(&self, prefix: &str) -> Result<Vec<String>, StorageError> {
+        Err(nothing_else("list", prefix))
     }
-    /// As a server whose storage is sorted: the page is found at once, however much there is. None of the
-    /// measured lists has folders.
+    /// As a server whose storage is sorted: the page is found at once, however much there is.
     async fn list_page(&self, prefix: &str, after: &str, limit: u32) -> Result<Vec<String>, StorageError> {
-        let from = (Bound::Excluded(format!("{prefix}{after}")), Bound::Unbounded);
-        let names = self.entries.range(from).map_while(|(key, _)| key.strip_prefix(prefix));
-        Ok(names.take(limit as usize).map(str::to_owned).collect())
+        let mut from = Bound::Excluded(format!("{prefix}{}", past(after)));
+        let mut names = Vec::new();
+        while names.len() < limit as usize
+            && let Some((key, _)) = self.entries.range((from, Bound::Unbounded)).next()
+            && let Some(name) = key.strip_prefix(prefix)
+        {
+            // A folder is one name, whatever is in it.
+            let name = name.split_inclusive('/').next().unwrap_or(name);
+            from = Bound::Excluded(format!("{prefix}{}", past(name)));
+            names.push(name.to_owned());
+        }
+        Ok(names)
     }
 }
 
@@ -120,9 +128,14 @@ impl Storage for ReadOnlyStorage {
     }
 }
 
+/// The last key that is of this name: behind all that a folder may have.
+fn past(name: &str) -> String {
+    if name.ends_with('/') { format!("{name}{}", char::MAX) } else { name.to_owned() }
+}
+
 /// The measured requests read, and list by pages. Anything more is to be seen, not to be served.
-fn nothing_else() -> StorageError {
-    StorageError::Failed("the measured requests only read, and list by pages".to_owned())
+fn nothing_else(call: &str, key: &str) -> StorageError {
+    StorageError::Failed(format!("the measured requests only read, and list by pages: not {call} `{key}`"))
 }
 
 /// A server's defaults.

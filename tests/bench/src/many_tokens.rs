@@ -94,6 +94,8 @@ fn mount(tokens: usize) -> anyhow::Result<TestHost> {
             .context("failed to make the static role")?;
         multiply(&host, FIRST_STATIC, STATIC_ROLES, |number| format!("static{number:018}"))?;
     }
+    // Once an hour rollback also notes when it looked for dead tokens: done for this hour.
+    BACKEND.handle(&host, &rollback_request(false)).context("failed to roll back")?;
     Ok(host)
 }
 
