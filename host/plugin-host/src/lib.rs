@@ -4,6 +4,7 @@
 //! knows Astra only by the embedded component and by the three origins that the component may reach by default.
 
 mod bridge;
+mod cache_key;
 mod cli;
 mod code_slot;
 mod component;
@@ -29,7 +30,8 @@ pub use crate::component::fill_code_slot;
 pub use crate::config::Config;
 pub use crate::egress_args::EgressArgs;
 
-pub use crate::module_args::{CACHE_KEY_VARIABLE, ModuleArgs};
+pub use crate::cache_key::CACHE_KEY_VARIABLE;
+pub use crate::module_args::ModuleArgs;
 pub use crate::network_args::NetworkArgs;
 
 /// The program's name, as operators register it.

@@ -5,13 +5,9 @@ use std::path::PathBuf;
 
 use clap::Args;
 use modules::{CacheSettings, Digest, EngineTrust, PublicKey, RegistrySettings, Scoped, TrustPolicy};
-use zeroize::Zeroizing;
 
+use crate::cache_key::{self, CACHE_KEY_VARIABLE};
 use crate::component::EMBEDDED_ENGINE;
-
-/// The environment variable of the key that seals compiled modules. The registration has the key in `env`: `ps` shows
-/// arguments, but not the environment.
-pub const CACHE_KEY_VARIABLE: &str = "MODULE_CACHE_KEY";
 
 /// Which modules may run beside the embedded one. Without a directory, none.
 #[derive(Args, Clone, Debug, Default)]
@@ -117,7 +113,7 @@ impl ModuleArgs {
     /// # Errors
     /// Names the arguments that contradict each other.
     pub(crate) fn take_settings(&self) -> Result<RegistrySettings, String> {
-        self.settings_with(take_cache_key().as_ref().map(|key| key.as_str()))
+        self.settings_with(cache_key::take().as_ref().map(|key| key.as_str()))
     }
 
     /// Logs what is unusual about these settings, once for each start.
@@ -171,20 +167,6 @@ impl ModuleArgs {
         let key = CacheSettings::key_from_text(key).ok_or_else(wrong)?;
         Ok(Some(CacheSettings { directory, key }))
     }
-}
-
-/// Takes the key out of the environment: nothing that reads the environment later finds it, and no child inherits it.
-#[expect(clippy::disallowed_methods, reason = "part of the configuration, read once at the start")]
-fn take_cache_key() -> Option<Zeroizing<String>> {
-    let key = std::env::var_os(CACHE_KEY_VARIABLE)?;
-    // SAFETY: nobody else reads or changes the environment meanwhile, for this is called before the process starts its
-    // first thread (`run` makes its threads after it has the settings).
-    #[expect(unsafe_code, reason = "see SAFETY")]
-    unsafe {
-        std::env::remove_var(CACHE_KEY_VARIABLE);
-    }
-    // A value that is no text becomes an empty key, which is refused.
-    Some(Zeroizing::new(key.into_string().unwrap_or_default()))
 }
 
 #[cfg(test)]

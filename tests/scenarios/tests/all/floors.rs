@@ -211,6 +211,7 @@ const CRATES: [Floors; 8] = [
             "code_slot",
             "component",
             // Arguments.
+            "cache_key",
             "network_args",
             "egress_args",
             "module_args",
