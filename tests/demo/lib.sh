@@ -333,7 +333,7 @@ register_and_enable() {
     local sum arguments=("${plugin_arguments[@]}")
     sum=$(sha256sum "$work/plugins/$PLUGIN" | cut -d' ' -f1)
     # By default the plugin reaches Astra's own hosts only; the simulator is not one of them.
-    if [[ -z ${ASTRA_TOKEN:-} ]]; then arguments+=(-args="--allow-egress=$astra"); fi
+    if [[ -z ${ASTRA_TOKEN:-} ]]; then arguments+=(-args="--allow-egress=astra=$astra"); fi
     say "Register the plugin with its SHA-256, and enable it"
     run bao plugin register -sha256="$sum" "${arguments[@]}" secret "$PLUGIN"
     run bao secrets enable -path=astra "$PLUGIN"

@@ -15,7 +15,7 @@ prepare_modules() {
     mkdir "$work/modules"
     say "Make a key that signs updates of the engine; the registration of the plugin names its public half"
     run plugin module keygen --out "$work/release.pem"
-    plugin_arguments+=(-args="--modules-dir=$work/modules" -args="--trust-key=$(grep -oE 'ed25519:[A-Za-z0-9+/=]+' <<<"$output")")
+    plugin_arguments+=(-args="--modules-dir=$work/modules" -args="--trust-key=astra=$(grep -oE 'ed25519:[A-Za-z0-9+/=]+' <<<"$output")")
 }
 
 update_and_go_back() {

@@ -13,6 +13,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
+use component_runtime::egress::{EgressSettings, Policy};
 use component_runtime::{Limits, Module, Mount, MountSettings, Runtime, RuntimeSettings};
 use envelope::{
     Operation, Request, Storage, StorageEntry, StorageError, StorageView, SystemView, SystemViewError, Transaction,
@@ -52,7 +53,7 @@ fn micros(time: Duration) -> f64 {
 /// Times of all requests, and from the first's begin to the last's end.
 async fn measure(wasm: &[u8], threads: usize, requests: usize) -> Result<(Vec<Duration>, Duration), Box<dyn Error>> {
     let settings = RuntimeSettings {
-        egress: Vec::new().into(),
+        egress: EgressSettings::default(),
         upstream_read_only: false,
         wal_minimum_age: Duration::from_secs(600),
         limits: Limits::default(),
@@ -63,6 +64,7 @@ async fn measure(wasm: &[u8], threads: usize, requests: usize) -> Result<(Vec<Du
         backend_uuid: "6ba7b812-9dad-11d1-80b4-00c04fd430c8".to_owned(),
         name: "astra/".to_owned(),
         options: BTreeMap::new(),
+        egress: Policy::default(),
         storage: Arc::new(OneRole),
         system_view: Arc::new(OneRole),
     });

@@ -1,4 +1,4 @@
-//! Makes and loads code that is compiled ahead of time. This file alone has `unsafe` written by hand.
+//! Makes and loads code that is compiled ahead of time. This file alone has `unsafe` of this crate.
 
 use std::os::fd::{AsRawFd as _, OwnedFd};
 

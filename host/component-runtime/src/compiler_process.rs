@@ -19,9 +19,9 @@ use tokio::process::Child;
 use wasmtime::Engine;
 use wasmtime::component::Component;
 
-use crate::limits::{COMPILE_MEMORY_BYTES_MAX, WASM_BYTES_MAX, bytes_text};
+use crate::limits::{COMPILE_MEMORY_BYTES_MAX, COMPILE_PROCESSOR_TIME, WASM_BYTES_MAX, bytes_text};
 use crate::priority::lower_priority;
-use crate::{LoadError, aot, engine};
+use crate::{LoadError, aot, compiler_sandbox, engine, harden_process};
 
 /// Exit code if the component does not compile; the output has the reason in place of the code.
 const EXIT_INVALID: i32 = 65;
@@ -30,6 +30,8 @@ const EXIT_UNAVAILABLE: i32 = 69;
 /// Signals from outside: the process does not send them to itself.
 const SIGKILL: i32 = rustix::process::Signal::KILL.as_raw();
 const SIGTERM: i32 = rustix::process::Signal::TERM.as_raw();
+/// The signal of a process whose processor time is used up.
+const SIGXCPU: i32 = rustix::process::Signal::XCPU.as_raw();
 /// Bytes of the reason.
 const REASON_BYTES_MAX: u64 = 4096;
 
@@ -95,6 +97,9 @@ fn take(engine: &Engine, ended: ExitStatus, output: OwnedFd) -> Result<Component
         (Some(EXIT_UNAVAILABLE), _) => return Err(unavailable("it could not begin")),
         // From outside: for want of memory on the machine, or by hand.
         (_, Some(SIGKILL | SIGTERM)) => LoadError::Engine("the process that compiled it was killed".to_owned()),
+        (_, Some(SIGXCPU)) => {
+            LoadError::Invalid(format!("compiling it took more than {COMPILE_PROCESSOR_TIME:?} of processor time"))
+        }
         _ => {
             let memory = bytes_text(COMPILE_MEMORY_BYTES_MAX);
             LoadError::Invalid(format!("the compiler failed on it, with at most {memory} of memory: {ended}"))
@@ -130,9 +135,14 @@ fn content(output: OwnedFd, bytes_max: u64) -> std::io::Result<Vec<u8>> {
 #[must_use]
 pub fn compile_for_parent() -> ExitCode {
     lower_priority();
-    let memory = Some(COMPILE_MEMORY_BYTES_MAX as u64);
-    // Where there is no such limit, the deadline is what ends it.
-    let _ = setrlimit(Resource::Data, Rlimit { current: memory, maximum: memory });
+    // Nobody reads what this process logs. Where the system refuses one of these, the others and the deadline hold.
+    let _ = harden_process();
+    for (resource, limit) in
+        [(Resource::Data, COMPILE_MEMORY_BYTES_MAX as u64), (Resource::Cpu, COMPILE_PROCESSOR_TIME.as_secs())]
+    {
+        let _ = setrlimit(resource, Rlimit { current: Some(limit), maximum: Some(limit) });
+    }
+    let _ = compiler_sandbox::enter();
     let code = compile_input().unwrap_or(EXIT_UNAVAILABLE);
     u8::try_from(code).map_or(ExitCode::FAILURE, ExitCode::from)
 }

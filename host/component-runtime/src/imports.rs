@@ -5,6 +5,7 @@ use std::fmt;
 use std::str::FromStr;
 
 use wasmtime::component::Component;
+use wasmtime::component::types::ComponentItem;
 
 use crate::LoadError;
 
@@ -17,8 +18,12 @@ pub enum Capability {
     Locks,
     /// To write to the log.
     Log,
-    /// To ask the server about mount, node and entities.
+    /// To ask the server about mount and node.
     SystemView,
+    /// To look up identity entities of the server by their IDs.
+    Entities,
+    /// To make passwords by password policies of the server.
+    PasswordPolicies,
     /// To read the time and to wait.
     Clock,
     /// Random bytes.
@@ -29,8 +34,17 @@ pub enum Capability {
 
 impl Capability {
     /// All capabilities.
-    pub const ALL: [Self; 7] =
-        [Self::Storage, Self::Locks, Self::Log, Self::SystemView, Self::Clock, Self::Random, Self::OutboundHttp];
+    pub const ALL: [Self; 9] = [
+        Self::Storage,
+        Self::Locks,
+        Self::Log,
+        Self::SystemView,
+        Self::Entities,
+        Self::PasswordPolicies,
+        Self::Clock,
+        Self::Random,
+        Self::OutboundHttp,
+    ];
 
     /// The name for people.
     #[must_use]
@@ -40,6 +54,8 @@ impl Capability {
             Self::Locks => "locks",
             Self::Log => "log",
             Self::SystemView => "system view",
+            Self::Entities => "entities",
+            Self::PasswordPolicies => "password policies",
             Self::Clock => "clock",
             Self::Random => "random",
             Self::OutboundHttp => "outbound HTTP",
@@ -51,6 +67,7 @@ impl Capability {
     pub fn name(self) -> &'static str {
         match self {
             Self::SystemView => "system-view",
+            Self::PasswordPolicies => "password-policies",
             Self::OutboundHttp => "outbound-http",
             other => other.word(),
         }
@@ -93,6 +110,13 @@ const ALLOWED: [(&str, Option<Capability>); 13] = [
     ("wasi:random/random", Some(Capability::Random)),
 ];
 
+/// Functions of these interfaces that are a capability of their own: they reach what belongs to the server and not to the
+/// mount. A component imports only the functions that it calls.
+const FUNCTIONS: [(&str, &str, Capability); 2] = [
+    ("secrets-engine:host/system-view", "entity-info", Capability::Entities),
+    ("secrets-engine:host/system-view", "generate-password", Capability::PasswordPolicies),
+];
+
 /// The capabilities of a component.
 ///
 /// # Errors
@@ -100,10 +124,21 @@ const ALLOWED: [(&str, Option<Capability>); 13] = [
 pub(crate) fn capabilities(component: &Component) -> Result<BTreeSet<Capability>, LoadError> {
     let ty = component.component_type();
     let (mut capabilities, mut refused) = (BTreeSet::new(), Vec::new());
-    for (name, _) in ty.imports(component.engine()) {
-        match ALLOWED.iter().find(|(allowed, _)| *allowed == interface(name)) {
-            Some((_, capability)) => capabilities.extend(*capability),
-            None => refused.push(name.to_owned()),
+    for (name, import) in ty.imports(component.engine()) {
+        let Some((interface, capability)) = ALLOWED.iter().find(|(allowed, _)| *allowed == interface(name)) else {
+            refused.push(name.to_owned());
+            continue;
+        };
+        let own = |function: &str| {
+            FUNCTIONS.iter().find(|(of, known, _)| of == interface && *known == function).map(|(_, _, own)| *own)
+        };
+        match import.ty {
+            ComponentItem::ComponentInstance(instance) if FUNCTIONS.iter().any(|(of, _, _)| of == interface) => {
+                let functions = instance.exports(component.engine());
+                let functions = functions.filter(|(_, item)| matches!(item.ty, ComponentItem::ComponentFunc(_)));
+                capabilities.extend(functions.filter_map(|(function, _)| own(function).or(*capability)));
+            }
+            _ => capabilities.extend(*capability),
         }
     }
     if refused.is_empty() {
@@ -140,10 +175,24 @@ mod tests {
     }
 
     #[test]
+    fn functions_of_their_own_capability_are_in_the_world() {
+        let mut resolve = wit_parser::Resolve::default();
+        resolve.push_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/../../wit")).unwrap();
+        for (of, function, _) in FUNCTIONS {
+            let known = resolve.interfaces.iter().any(|(id, known)| {
+                resolve.id_of(id).is_some_and(|name| interface(&name) == of) && known.functions.contains_key(function)
+            });
+            assert!(known, "{of} has no function {function}");
+        }
+    }
+
+    #[test]
     fn a_capability_is_read_from_its_name() {
         for capability in Capability::ALL {
             assert_eq!(capability.name().parse(), Ok(capability));
-            assert!(ALLOWED.iter().any(|(_, known)| *known == Some(capability)), "{capability} is asked for by import");
+            let by_interface = ALLOWED.iter().any(|(_, known)| *known == Some(capability));
+            let by_function = FUNCTIONS.iter().any(|(_, _, known)| *known == capability);
+            assert!(by_interface || by_function, "{capability} is asked for by import");
         }
         let wrong = "files".parse::<Capability>();
         assert!(matches!(&wrong, Err(text) if text.contains("`outbound-http`")), "{wrong:?}");

@@ -179,6 +179,11 @@ limits! {
 /// Memory of a compiler process: the largest component takes about half.
 pub const COMPILE_MEMORY_BYTES_MAX: usize = 2048 * MIB;
 
+/// Processor time in which a component must be compiled, of all threads of the process that compiles: the largest engine
+/// takes a few seconds, and nobody should make the machine work for two minutes with one file. The deadline of a compile
+/// also counts the waiting for a busy machine.
+pub const COMPILE_PROCESSOR_TIME: Duration = Duration::from_secs(60);
+
 /// Reads of one `get-many` in progress at once, so that one request does not fill the connection of its mount.
 pub const READS_AT_ONCE: usize = 32;
 
@@ -200,6 +205,9 @@ pub(crate) const LOOKUP_STACK_BYTES: usize = 512 * KIB;
 /// A name's look-up on a system that names no DNS server: the hosts file answers at once, and musl's resolver would wait
 /// for a server that is not there until [`EGRESS_CONNECT_TIMEOUT`] ends the attempt without a reason.
 pub const LOOKUP_WITHOUT_RESOLVER: Duration = Duration::from_secs(1);
+
+/// TLS sessions that one mount keeps, the oldest go first: a mount has few upstreams, and a session takes some KiB.
+pub(crate) const TLS_SESSIONS_PER_MOUNT_MAX: usize = 32;
 
 /// Head of a proxy's answer to `CONNECT`: a status line and some headers.
 pub(crate) const PROXY_HEAD_BYTES_MAX: usize = 16 * KIB;

@@ -7,7 +7,7 @@ use envelope::{Storage, SystemView};
 use tokio::sync::Semaphore;
 
 use crate::capability::{Entities, LockTable, LogRate, Nothing, ReadOnly};
-use crate::egress::{Access, Egress, MountEgress};
+use crate::egress::{Access, Egress, MountEgress, Policy};
 use crate::limits::Limits;
 
 /// What a mount is made of.
@@ -18,6 +18,8 @@ pub struct MountSettings {
     pub name: String,
     /// The mount's options. With `upstream=read-only` its guests may only read from their upstream.
     pub options: BTreeMap<String, String>,
+    /// Where its guests may send HTTP requests.
+    pub egress: Policy,
     /// Its storage.
     pub storage: Arc<dyn Storage>,
     /// Its system view.
@@ -28,6 +30,7 @@ pub struct MountSettings {
 pub struct Mount {
     pub(crate) settings: MountSettings,
     pub(crate) shared: Arc<MountShared>,
+    pub(crate) egress: Arc<MountEgress>,
 }
 
 impl Mount {
@@ -37,13 +40,16 @@ impl Mount {
             backend_uuid: String::new(),
             name: "(describe)".into(),
             options: BTreeMap::new(),
+            egress: Policy::default(),
             storage: Arc::new(Nothing),
             system_view: Arc::new(Nothing),
         };
-        Arc::new(Self {
-            settings,
-            shared: Arc::new(MountShared::new(|rate| MountEgress::closed(egress, rate), limits)),
-        })
+        Self::new(settings, Arc::new(MountShared::new(limits)), egress)
+    }
+
+    fn new(settings: MountSettings, shared: Arc<MountShared>, egress: &Arc<Egress>) -> Arc<Self> {
+        let egress = shared.egress_by(&settings.egress, egress);
+        Arc::new(Self { settings, shared, egress })
     }
 
     /// As log lines name it.
@@ -60,18 +66,16 @@ impl Mount {
     /// This mount for one who may only look: the same entries, which nothing can change, no HTTP, and permits,
     /// locks and log rate of its own, so that nothing waits for it.
     pub(crate) fn scratch(&self, egress: &Arc<Egress>, limits: &Limits) -> Arc<Self> {
-        let MountSettings { backend_uuid, name, options, storage, system_view } = &self.settings;
+        let MountSettings { backend_uuid, name, options, egress: _, storage, system_view } = &self.settings;
         let settings = MountSettings {
             backend_uuid: backend_uuid.clone(),
             name: name.clone(),
             options: options.clone(),
+            egress: Policy::default(),
             storage: Arc::new(ReadOnly(Arc::clone(storage))),
             system_view: Arc::clone(system_view),
         };
-        Arc::new(Self {
-            settings,
-            shared: Arc::new(MountShared::new(|rate| MountEgress::closed(egress, rate), limits)),
-        })
+        Self::new(settings, Arc::new(MountShared::new(limits)), egress)
     }
 }
 
@@ -81,19 +85,29 @@ pub(crate) struct MountShared {
     pub(crate) locks: LockTable,
     pub(crate) entities: Entities,
     pub(crate) log_rate: Arc<LogRate>,
-    pub(crate) egress: Arc<MountEgress>,
+    /// The connections of the latest mount. A reload keeps them, unless it changes where guests may send requests.
+    egress: Mutex<Weak<MountEgress>>,
 }
 
 impl MountShared {
-    fn new(egress: impl FnOnce(&Arc<LogRate>) -> MountEgress, limits: &Limits) -> Self {
-        let log_rate = Arc::new(LogRate::new(limits.log_lines_per_second_max));
+    fn new(limits: &Limits) -> Self {
         Self {
             permits: Arc::new(Semaphore::new(limits.requests_in_flight_per_mount_max)),
             locks: LockTable::default(),
             entities: Entities::default(),
-            egress: Arc::new(egress(&log_rate)),
-            log_rate,
+            log_rate: Arc::new(LogRate::new(limits.log_lines_per_second_max)),
+            egress: Mutex::default(),
         }
+    }
+
+    fn egress_by(&self, policy: &Policy, shared: &Arc<Egress>) -> Arc<MountEgress> {
+        let mut latest = self.egress.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(known) = latest.upgrade().filter(|known| *known.policy == *policy) {
+            return known;
+        }
+        let egress = Arc::new(MountEgress::new(shared, policy.clone(), &self.log_rate));
+        *latest = Arc::downgrade(&egress);
+        egress
     }
 }
 
@@ -107,9 +121,9 @@ impl Mounts {
     /// A mount that shares with those of the same UUID. Without a UUID (the server only asks for the
     /// plugin's description then) there is nobody to share with.
     pub(crate) fn mount(&self, settings: MountSettings, egress: &Arc<Egress>, limits: &Limits) -> Arc<Mount> {
-        let make = || Arc::new(MountShared::new(|rate| MountEgress::new(egress, rate), limits));
+        let make = || Arc::new(MountShared::new(limits));
         if settings.backend_uuid.is_empty() {
-            return Arc::new(Mount { settings, shared: make() });
+            return Mount::new(settings, make(), egress);
         }
         let mut by_uuid = self.by_uuid.lock().unwrap_or_else(PoisonError::into_inner);
         by_uuid.retain(|_, shared| shared.strong_count() > 0);
@@ -120,23 +134,41 @@ impl Mounts {
             shared
         });
         drop(by_uuid);
-        Arc::new(Mount { settings, shared })
+        Mount::new(settings, shared, egress)
     }
 }
 
 #[cfg(test)]
 mod tests {
+    #![expect(clippy::unwrap_used, reason = "tests")]
     use super::*;
-    use crate::egress::EgressSettings;
+    use crate::egress::{EgressSettings, Origin};
 
     fn settings(backend_uuid: &str) -> MountSettings {
         MountSettings {
             backend_uuid: backend_uuid.into(),
             name: "test/".into(),
             options: BTreeMap::new(),
+            egress: Policy::default(),
             storage: Arc::new(Nothing),
             system_view: Arc::new(Nothing),
         }
+    }
+
+    #[test]
+    fn a_reload_keeps_connections_unless_it_changes_where_requests_may_go() {
+        let (limits, mounts) = (Limits::default(), Mounts::default());
+        let egress = Egress::new(EgressSettings::default(), &limits.egress);
+        let mount = |origin: &str| {
+            let policy = Policy::new("toy", vec![Origin::parse(origin).unwrap()]);
+            mounts.mount(MountSettings { egress: policy, ..settings("u1") }, &egress, &limits)
+        };
+        let (first, reloaded, moved) =
+            (mount("https://a.example"), mount("https://a.example"), mount("https://b.example"));
+        assert!(Arc::ptr_eq(&first.egress, &reloaded.egress));
+        assert!(!Arc::ptr_eq(&first.egress, &moved.egress));
+        assert!(moved.egress.policy.check("https://a.example").is_err());
+        assert!(Arc::ptr_eq(&first.shared, &moved.shared), "permits and locks are the mount's all the same");
     }
 
     #[test]

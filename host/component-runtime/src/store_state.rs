@@ -67,7 +67,7 @@ impl StoreState {
         http.set_field_size_limit(limits.egress.header_bytes_max);
         let received = Received::default();
         let path = if caller.mount_point.is_empty() { &mount.settings.name } else { &caller.mount_point };
-        let egress = Arc::clone(&mount.shared.egress);
+        let egress = Arc::clone(&mount.egress);
         Self {
             hooks: EgressHooks::new(egress, mount.access(), path, deadline, received.clone()),
             table,

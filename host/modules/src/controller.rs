@@ -54,6 +54,7 @@ use state::State;
 
 pub use controllers::ModuleControllers;
 pub use manifest::ModuleManifest;
+pub use options::engine_option;
 pub use outcome::{CallError, Done};
 pub use report::{CandidateReport, Condition, Report, Serving};
 pub use select_request::{SelectRequest, VersionSelector};

@@ -37,11 +37,7 @@ impl ModuleId {
     /// When one of them cannot stand in a file's name or in a signature.
     pub fn new(engine: &str, version: &str) -> Result<Self, IdError> {
         let wrong = |error: semver::Error| IdError::Version(version.to_owned(), error.to_string());
-        let allowed = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || matches!(byte, b'-' | b'_');
-        let starts = engine.starts_with(|first: char| first.is_ascii_lowercase());
-        if !starts || engine.len() > ENGINE_NAME_BYTES_MAX || !engine.bytes().all(allowed) {
-            return Err(IdError::Engine(engine.to_owned()));
-        }
+        check_engine_name(engine)?;
         Ok(Self { engine: engine.to_owned(), version: Version::parse(version).map_err(wrong)? })
     }
 
@@ -63,6 +59,17 @@ impl ModuleId {
         let (engine, _) = major.rsplit_once('-').ok_or_else(wrong)?;
         Self::new(engine, &stem[engine.len() + 1..])
     }
+}
+
+/// # Errors
+/// When no engine has this name.
+pub(crate) fn check_engine_name(engine: &str) -> Result<(), IdError> {
+    let allowed = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || matches!(byte, b'-' | b'_');
+    let starts = engine.starts_with(|first: char| first.is_ascii_lowercase());
+    if starts && engine.len() <= ENGINE_NAME_BYTES_MAX && engine.bytes().all(allowed) {
+        return Ok(());
+    }
+    Err(IdError::Engine(engine.to_owned()))
 }
 
 impl fmt::Display for ModuleId {

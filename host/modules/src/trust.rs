@@ -1,9 +1,10 @@
-//! Whom the operator trusts: the digests and keys of the plugin's registration.
+//! Whom the operator trusts for each engine: the digests and keys of the plugin's registration.
 //!
 //! The server's SHA-256 covers the binary, and its arguments say what else may run. Nothing that lies in the
-//! directory of modules can widen that.
+//! directory of modules can widen that. What is trusted for one engine counts for no other: else whoever signs the
+//! modules of one engine could replace the module of another, and read what its mounts store.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use thiserror::Error;
 
@@ -28,20 +29,44 @@ pub enum TrustError {
 }
 
 /// Which modules of a directory may run. The default: none.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub struct TrustPolicy {
+    by_engine: BTreeMap<String, EngineTrust>,
+}
+
+/// Which modules of one engine may run.
+#[derive(Clone, Debug)]
+pub struct EngineTrust {
     pins: BTreeSet<crate::Digest>,
     keys: BTreeSet<PublicKey>,
     threshold: usize,
 }
 
-impl Default for TrustPolicy {
-    fn default() -> Self {
-        Self { pins: BTreeSet::new(), keys: BTreeSet::new(), threshold: 1 }
+impl TrustPolicy {
+    /// The modules of this engine that `trust` approves may run.
+    pub fn trust(&mut self, engine: &str, trust: EngineTrust) {
+        self.by_engine.insert(engine.to_owned(), trust);
+    }
+
+    /// No module of a directory may run.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.by_engine.values().all(EngineTrust::is_empty)
+    }
+
+    /// May a module run that is what `module` says? `signatures` is the content of its signature file.
+    ///
+    /// # Errors
+    /// Why not.
+    pub fn approve(&self, module: &Statement, signatures: Option<&[u8]>) -> Result<Approval, Rejection> {
+        match self.by_engine.get(&module.id.engine) {
+            Some(trust) => trust.approve(module, signatures),
+            None => Err(nobody_is_trusted(module)),
+        }
     }
 }
 
-impl TrustPolicy {
+impl EngineTrust {
     /// Pinned modules, and those that `threshold` different ones of the keys signed.
     ///
     /// # Errors
@@ -62,25 +87,16 @@ impl TrustPolicy {
         Ok(Self { pins, keys, threshold })
     }
 
-    /// No module of a directory may run.
-    #[must_use]
-    pub fn is_empty(&self) -> bool {
+    fn is_empty(&self) -> bool {
         self.pins.is_empty() && self.keys.is_empty()
     }
 
-    /// May a module run that is what `module` says? `signatures` is the content of its signature file.
-    ///
-    /// # Errors
-    /// Why not.
-    pub fn approve(&self, module: &Statement, signatures: Option<&[u8]>) -> Result<Approval, Rejection> {
+    fn approve(&self, module: &Statement, signatures: Option<&[u8]>) -> Result<Approval, Rejection> {
         if self.pins.contains(&module.digest) {
             return Ok(Approval::AllowListed);
         }
         if self.keys.is_empty() {
-            return Err(Rejection::Permanent(format!(
-                "its SHA-256 {} is not pinned, and no key is trusted",
-                module.digest
-            )));
+            return Err(nobody_is_trusted(module));
         }
         let Some(signatures) = signatures else {
             return Err(Rejection::Permanent(format!(
@@ -115,6 +131,14 @@ impl TrustPolicy {
         }
         Err(Rejection::Permanent(text))
     }
+}
+
+fn nobody_is_trusted(module: &Statement) -> Rejection {
+    let Statement { id, digest } = module;
+    Rejection::Permanent(format!(
+        "its SHA-256 {digest} is not pinned, and no key is trusted for engine `{}`",
+        id.engine
+    ))
 }
 
 #[cfg(test)]

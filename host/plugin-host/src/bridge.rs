@@ -11,25 +11,44 @@ use component_runtime::egress::EgressSettings;
 use component_runtime::{CompilerProgram, InvokeError, Limits, MountSettings, Runtime, RuntimeSettings};
 use envelope::{Error, Operation, Request, Response, SpecialPaths, SystemView};
 use modules::controller::{ControllerSettings, ModuleController, ModuleControllers, ServeError};
-use modules::{ModuleRegistry, Source};
+use modules::{ModuleRegistry, RegistrySettings, Source};
 use plugin_protocol::{Backend, Factory, Setup};
 
 use crate::egress_args::check_mount_options;
-use crate::{Config, VERSION, component, host_paths};
+use crate::{Config, EgressArgs, VERSION, component, host_paths};
 
 /// All mounts of this process, which share one runtime and one module registry.
 pub(crate) struct Mounts {
     runtime: Runtime,
     registry: Arc<ModuleRegistry>,
     controllers: Arc<ModuleControllers>,
-    /// Does the registration make all mounts read-only? Then the options of a mount do not matter.
-    upstream_read_only: bool,
+    /// What the registration says about requests to upstreams.
+    egress: EgressArgs,
+}
+
+/// What was done before the process had threads.
+pub(crate) struct Prepared {
+    /// The way to upstreams, with the files that arguments name.
+    pub(crate) egress: EgressSettings,
+    /// Which modules may run, with the key of the cache.
+    pub(crate) modules: RegistrySettings,
+    /// What the system refused when the process was hardened.
+    pub(crate) not_hardened: Vec<String>,
 }
 
 impl Mounts {
     /// Starts the runtime. Modules are loaded with the first mount.
-    pub(crate) fn new(config: &Config, egress: EgressSettings) -> Result<Self, String> {
+    pub(crate) fn new(config: &Config, prepared: Prepared) -> Result<Self, String> {
+        let Prepared { egress, modules, not_hardened } = prepared;
         config.log();
+        config.modules.log(&modules);
+        if !not_hardened.is_empty() {
+            let refused = not_hardened.join("; ");
+            tracing::warn!(
+                refused,
+                "the system refused to harden this process: a crash may leave secrets in a core dump"
+            );
+        }
         let settings = RuntimeSettings {
             egress,
             upstream_read_only: config.egress.astra_read_only,
@@ -41,12 +60,12 @@ impl Mounts {
         let path = PathBuf::from("/proc/self/exe");
         let arguments = crate::COMPILE.map(OsString::from).to_vec();
         runtime.compile_in_processes(CompilerProgram { path, arguments });
-        let registry = ModuleRegistry::new(runtime.clone(), component::embedded(), config.modules.settings()?);
+        let registry = ModuleRegistry::new(runtime.clone(), component::embedded(), modules);
         let controllers = Arc::new(ModuleControllers::default());
         if registry.has_directory() {
             controllers.follow(registry.changes());
         }
-        Ok(Self { runtime, registry, controllers, upstream_read_only: config.egress.astra_read_only })
+        Ok(Self { runtime, registry, controllers, egress: config.egress.clone() })
     }
 }
 
@@ -59,9 +78,11 @@ impl Factory for Mounts {
     async fn setup(&self, setup: Setup) -> Result<Arc<dyn Backend>, String> {
         let Setup { storage, system_view, .. } = &setup;
         let (storage, system_view) = (Arc::clone(storage), Arc::clone(system_view));
-        if !self.upstream_read_only {
+        // A registration that makes all mounts read-only leaves this option nothing to say.
+        if !self.egress.astra_read_only {
             check_mount_options(&setup.config)?;
         }
+        let egress = self.egress.policy(&setup.config)?;
         let backend_uuid = setup.backend_uuid.clone().unwrap_or_default();
         let settings = ControllerSettings {
             // Without a UUID the server only asks what the plugin is.
@@ -71,6 +92,7 @@ impl Factory for Mounts {
                 name: backend_uuid.clone(),
                 backend_uuid,
                 options: setup.config,
+                egress,
                 storage,
                 system_view: setup.system_view,
             }),

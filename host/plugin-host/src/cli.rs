@@ -18,8 +18,8 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 
 use crate::Config;
-use crate::config::{EXIT_USAGE, report, without_legacy_flags};
-use crate::failure::Failure;
+use crate::config::without_legacy_flags;
+use crate::failure::{EXIT_USAGE, Failure, report};
 
 /// A secrets engine for DataStax Astra tokens: a plugin of Vault and OpenBao.
 ///

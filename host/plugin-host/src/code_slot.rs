@@ -39,7 +39,7 @@ fn code_in(slot: &[u8]) -> Option<&[u8]> {
 pub(crate) fn fill(wasm: &[u8], copy: &Path) -> ExitCode {
     match try_fill(wasm, copy) {
         Ok(()) => ExitCode::SUCCESS,
-        Err(reason) => crate::config::fail(&format!("failed to write `{}`: {reason}", copy.display())),
+        Err(reason) => crate::failure::fail(&format!("failed to write `{}`: {reason}", copy.display())),
     }
 }
 

@@ -7,6 +7,9 @@ use modules::Embedded;
 
 use crate::code_slot;
 
+/// The name of the engine that the binary carries: arguments without the name of an engine are about this one.
+pub(crate) const EMBEDDED_ENGINE: &str = "astra";
+
 /// The Astra engine.
 pub(crate) const ASTRA_WASM: &[u8] = include_bytes!(env!("ASTRA_WASM"));
 

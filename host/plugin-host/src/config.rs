@@ -4,8 +4,6 @@
 //! entries work on.
 
 use std::ffi::OsString;
-use std::io::Write as _;
-use std::process::ExitCode;
 use std::time::Duration;
 
 use clap::Args;
@@ -18,9 +16,6 @@ use crate::module_args::ModuleArgs;
 
 /// Default of `--wal-min-age`.
 pub(crate) const WAL_MIN_AGE: Duration = Duration::from_secs(600);
-
-/// Exit code for wrong arguments, from `sysexits.h`.
-pub(crate) const EXIT_USAGE: u8 = 64;
 
 /// Flags of the Go plugin that take a value (`api/plugin_helpers.go` of the server).
 const LEGACY_VALUE_FLAGS: [&str; 5] = ["ca-cert", "ca-path", "client-cert", "client-key", "tls-server-name"];
@@ -66,26 +61,6 @@ impl Config {
         }
         self.egress.log();
     }
-}
-
-/// Ends a start that failed, but not because of the arguments.
-#[must_use]
-pub(crate) fn fail(message: &str) -> ExitCode {
-    report(message);
-    ExitCode::FAILURE
-}
-
-/// Ends a start with contradictory arguments.
-#[must_use]
-pub(crate) fn fail_usage(message: &str) -> ExitCode {
-    report(message);
-    ExitCode::from(EXIT_USAGE)
-}
-
-/// Writes one line with the prefix by which the server logs the line as an error.
-pub(crate) fn report(message: &str) {
-    // An error on stderr has no other place to go.
-    let _ = writeln!(std::io::stderr(), "[ERROR] {}: {message}", crate::PROGRAM);
 }
 
 /// Reads the level names of the server.
@@ -136,6 +111,7 @@ fn legacy_flag(arg: &OsString) -> Option<(&str, LegacyValue)> {
 mod tests {
     #![expect(clippy::unwrap_used, reason = "tests")]
     use super::*;
+    use crate::component::EMBEDDED_ENGINE;
 
     fn parse(args: &[&str]) -> Result<Config, clap::Error> {
         let args = std::iter::once("plugin").chain(args.iter().copied());
@@ -145,7 +121,7 @@ mod tests {
     #[test]
     fn defaults_are_astra_info_and_ten_minutes() {
         let config = parse(&[]).unwrap();
-        assert_eq!(config.egress.origins().unwrap().len(), 3);
+        assert_eq!(config.egress.origins(EMBEDDED_ENGINE, EMBEDDED_ENGINE).unwrap().len(), 3);
         assert!(!config.egress.astra_read_only);
         assert_eq!(config.log_level, LevelFilter::INFO);
         assert_eq!(*config.wal_min_age, WAL_MIN_AGE);

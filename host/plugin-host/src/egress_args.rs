@@ -3,8 +3,13 @@
 use std::collections::BTreeMap;
 
 use clap::Args;
-use component_runtime::egress::{EgressSettings, Origin, OriginError, UPSTREAM_OPTION, UPSTREAM_READ_ONLY};
+use component_runtime::egress::{
+    EgressSettings, ORIGINS_OPTION, Origin, OriginError, Policy, UPSTREAM_OPTION, UPSTREAM_READ_ONLY,
+};
+use modules::Scoped;
+use modules::controller::engine_option;
 
+use crate::component::EMBEDDED_ENGINE;
 use crate::network_args::NetworkArgs;
 
 /// The hosts of Astra itself: production, development and test.
@@ -14,12 +19,13 @@ const ASTRA_ORIGINS: [&str; 3] =
 /// Where requests may go, and what they may do there.
 #[derive(Args, Clone, Debug, Default)]
 pub struct EgressArgs {
-    /// Allow requests to this origin, beside Astra's own three hosts; may be given several times.
+    /// Allow the modules of this engine to send requests to this origin; may be given several times.
     ///
     /// `https://host`, `https://host:port` or `https://*.host`. Plain `http` and private addresses are
-    /// reached only where an origin names them exactly.
-    #[arg(long, value_name = "ORIGIN", value_parser = Origin::parse)]
-    pub allow_egress: Vec<Origin>,
+    /// reached only where an origin names them exactly. Without `ENGINE=`, and for Astra's own three hosts, the
+    /// engine is the one that this program carries; in `run`, the one that runs.
+    #[arg(long, value_name = "ENGINE=ORIGIN")]
+    pub allow_egress: Vec<Scoped<Origin>>,
 
     /// Allow no requests to Astra's own three hosts, unless `--allow-egress` names them.
     #[arg(long)]
@@ -38,13 +44,30 @@ pub struct EgressArgs {
 }
 
 impl EgressArgs {
-    /// All origins that requests may go to.
+    /// All origins that the modules of `engine` may send requests to. What names no engine is about `unscoped`.
     ///
     /// # Errors
     /// Never in practice: Astra's own origins parse, as a test shows.
-    pub fn origins(&self) -> Result<Vec<Origin>, OriginError> {
-        let own: &[&str] = if self.no_default_egress { &[] } else { &ASTRA_ORIGINS };
-        own.iter().map(|text| Origin::parse(text)).chain(self.allow_egress.iter().cloned().map(Ok)).collect()
+    pub(crate) fn origins(&self, engine: &str, unscoped: &str) -> Result<Vec<Origin>, OriginError> {
+        let own: &[&str] = if self.no_default_egress || engine != unscoped { &[] } else { &ASTRA_ORIGINS };
+        let allowed = self.allow_egress.iter().filter(|allowed| allowed.engine(unscoped) == engine);
+        own.iter().map(|text| Origin::parse(text)).chain(allowed.map(|allowed| Ok(allowed.value.clone()))).collect()
+    }
+
+    /// Where the guests of a mount with these options may send requests.
+    ///
+    /// # Errors
+    /// Names the option, and the origin that the registration does not allow.
+    pub(crate) fn policy(&self, options: &BTreeMap<String, String>) -> Result<Policy, String> {
+        let engine = engine_option(options).unwrap_or(EMBEDDED_ENGINE);
+        let origins = self.origins(engine, EMBEDDED_ENGINE).map_err(|error| error.to_string())?;
+        let policy = Policy::new(engine, origins);
+        match options.get(ORIGINS_OPTION).map(|origins| origins.trim()) {
+            None | Some("") => Ok(policy),
+            Some(origins) => {
+                policy.narrow(origins).map_err(|error| format!("the mount's option `{ORIGINS_OPTION}`: {error}"))
+            }
+        }
     }
 
     /// What the runtime is made with. Files are read.
@@ -57,7 +80,7 @@ impl EgressArgs {
             authorities: network.authorities()?,
             identity: network.identity()?,
             proxies: network.proxies()?,
-            ..EgressSettings::from(self.origins().map_err(|error| error.to_string())?)
+            ..EgressSettings::default()
         })
     }
 
@@ -68,8 +91,8 @@ impl EgressArgs {
         }
         self.network.log();
         if self.no_default_egress {
-            let allowed: Vec<String> = self.allow_egress.iter().map(ToString::to_string).collect();
-            let allowed = allowed.join(" ");
+            let origin = |allowed: &Scoped<Origin>| format!("{}={}", allowed.engine(EMBEDDED_ENGINE), allowed.value);
+            let allowed = self.allow_egress.iter().map(origin).collect::<Vec<String>>().join(" ");
             tracing::warn!(allowed, "Astra's own hosts cannot be reached (--no-default-egress)");
         }
     }
@@ -106,7 +129,11 @@ mod tests {
     }
 
     fn origins(args: &[&str]) -> Vec<String> {
-        parse(args).origins().unwrap().iter().map(ToString::to_string).collect()
+        origins_of(EMBEDDED_ENGINE, args)
+    }
+
+    fn origins_of(engine: &str, args: &[&str]) -> Vec<String> {
+        parse(args).origins(engine, EMBEDDED_ENGINE).unwrap().iter().map(ToString::to_string).collect()
     }
 
     #[test]
@@ -118,6 +145,35 @@ mod tests {
         assert_eq!(origins(&["--no-default-egress", own]), ["https://a.example"]);
         let named = "--allow-egress=https://api.astra.datastax.com";
         assert_eq!(origins(&["--no-default-egress", named]), ["https://api.astra.datastax.com"]);
+    }
+
+    #[test]
+    fn an_origin_is_allowed_for_the_engine_that_the_argument_names() {
+        let args = ["--allow-egress=toy=https://a.example", "--allow-egress=https://b.example"];
+        assert_eq!(origins_of("toy", &args), ["https://a.example"]);
+        assert_eq!(origins(&args)[ASTRA_ORIGINS.len()..], ["https://b.example"]);
+        assert!(origins_of("other", &args).is_empty());
+        assert!(Line::try_parse_from(["plugin", "--allow-egress=Toy=https://a.example"]).is_err());
+    }
+
+    #[test]
+    fn a_mounts_options_choose_the_engine_and_narrow_its_origins() {
+        let args = parse(&["--allow-egress=toy=https://a.example", "--allow-egress=toy=https://b.example"]);
+        let options = |rows: &[(&str, &str)]| {
+            rows.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect::<BTreeMap<_, _>>()
+        };
+        let allows = |policy: &Policy, origin: &str| policy.check(origin).is_ok();
+        let astra = args.policy(&options(&[])).unwrap();
+        assert!(allows(&astra, ASTRA_ORIGINS[0]) && !allows(&astra, "https://a.example"));
+        let toy = args.policy(&options(&[("module", "toy"), ("allowed_origins", "")])).unwrap();
+        assert!(
+            allows(&toy, "https://a.example") && allows(&toy, "https://b.example") && !allows(&toy, ASTRA_ORIGINS[0])
+        );
+        let narrowed = args.policy(&options(&[("module", "toy"), ("allowed_origins", "https://b.example")])).unwrap();
+        assert!(allows(&narrowed, "https://b.example") && !allows(&narrowed, "https://a.example"));
+        let refused = args.policy(&options(&[("allowed_origins", "https://a.example")])).unwrap_err();
+        assert!(refused.contains("`allowed_origins`") && refused.contains("`https://a.example`"), "{refused}");
+        assert!(refused.contains("--allow-egress=astra=https://a.example"), "{refused}");
     }
 
     #[test]

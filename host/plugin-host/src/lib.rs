@@ -4,6 +4,7 @@
 //! knows Astra only by the embedded component and by the three origins that the component may reach by default.
 
 mod bridge;
+mod cache_key;
 mod cli;
 mod code_slot;
 mod component;
@@ -19,17 +20,18 @@ mod network_args;
 use std::process::ExitCode;
 use std::sync::Arc;
 
-use component_runtime::Runtime;
+use component_runtime::{Runtime, harden_process};
 use plugin_protocol::{ServeOptions, serve};
 
-use crate::bridge::Mounts;
+use crate::bridge::{Mounts, Prepared};
 pub use crate::cli::{Command, CommandLine, ModuleCommand, Stop, execute};
 pub use crate::code_slot::code_of as precompiled_code_of;
 pub use crate::component::fill_code_slot;
 pub use crate::config::Config;
 pub use crate::egress_args::EgressArgs;
 
-pub use crate::module_args::{CACHE_KEY_VARIABLE, ModuleArgs};
+pub use crate::cache_key::CACHE_KEY_VARIABLE;
+pub use crate::module_args::ModuleArgs;
 pub use crate::network_args::NetworkArgs;
 
 /// The program's name, as operators register it.
@@ -47,21 +49,23 @@ pub const FILL_CODE_SLOT: &str = "fill-code-slot";
 
 /// Serves until the server stops the plugin or goes away.
 pub fn run(config: Config) -> ExitCode {
-    if let Err(contradiction) = config.modules.settings() {
-        return config::fail_usage(&contradiction);
-    }
-    let egress = match config.egress.settings() {
-        Ok(egress) => egress,
-        Err(reason) => return config::fail_usage(&reason),
+    let not_hardened = harden_process();
+    let prepared = config.modules.take_settings().and_then(|modules| {
+        let egress = config.egress.settings()?;
+        Ok(Prepared { egress, modules, not_hardened })
+    });
+    let prepared = match prepared {
+        Ok(prepared) => prepared,
+        Err(reason) => return failure::fail_usage(&reason),
     };
     let runtime =
         tokio::runtime::Builder::new_multi_thread().event_interval(Runtime::EVENT_INTERVAL).enable_all().build();
     let runtime = match runtime {
         Ok(runtime) => runtime,
-        Err(error) => return config::fail(&format!("failed to start worker threads: {error}")),
+        Err(error) => return failure::fail(&format!("failed to start worker threads: {error}")),
     };
     let options = ServeOptions { program: PROGRAM, log_level: config.log_level };
-    let code = runtime.block_on(serve(options, move || Mounts::new(&config, egress).map(Arc::new)));
+    let code = runtime.block_on(serve(options, move || Mounts::new(&config, prepared).map(Arc::new)));
     // Calls may still be running, and the server waits for our exit only two seconds.
     runtime.shutdown_background();
     code

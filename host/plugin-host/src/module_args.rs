@@ -1,14 +1,13 @@
 //! The arguments that say which modules may run beside the embedded one.
 
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 
 use clap::Args;
-use modules::{CacheSettings, Digest, PublicKey, RegistrySettings, TrustPolicy};
-use zeroize::Zeroizing;
+use modules::{CacheSettings, Digest, EngineTrust, PublicKey, RegistrySettings, Scoped, TrustPolicy};
 
-/// The environment variable of the key that seals compiled modules. The registration has the key in `env`: `ps` shows
-/// arguments, but not the environment.
-pub const CACHE_KEY_VARIABLE: &str = "MODULE_CACHE_KEY";
+use crate::cache_key::{self, CACHE_KEY_VARIABLE};
+use crate::component::EMBEDDED_ENGINE;
 
 /// Which modules may run beside the embedded one. Without a directory, none.
 #[derive(Args, Clone, Debug, Default)]
@@ -32,20 +31,20 @@ pub struct ModuleArgs {
     pub module_cache_dir: Option<PathBuf>,
 }
 
-/// Which modules of a directory may run.
+/// Which modules of a directory may run, for each engine. Without `ENGINE=`, the engine that this program carries.
 #[derive(Args, Clone, Debug, Default)]
 pub struct TrustArgs {
-    /// Let the module with this SHA-256 run, signed or not; may be given several times.
-    #[arg(long, value_name = "SHA256")]
-    pub module_sha256: Vec<Digest>,
+    /// Let the module of this engine with this SHA-256 run, signed or not; may be given several times.
+    #[arg(long, value_name = "ENGINE=SHA256")]
+    pub module_sha256: Vec<Scoped<Digest>>,
 
-    /// Let modules run that this key signed: `ed25519:` and the key in base64; may be given several times.
-    #[arg(long, value_name = "KEY")]
-    pub trust_key: Vec<PublicKey>,
+    /// Let modules of this engine run that this key signed: `ed25519:` and the key in base64; may be given several times.
+    #[arg(long, value_name = "ENGINE=KEY")]
+    pub trust_key: Vec<Scoped<PublicKey>>,
 
-    /// How many different trusted keys must have signed a module [default: 1].
-    #[arg(long, value_name = "NUMBER")]
-    pub trust_threshold: Option<usize>,
+    /// How many different keys of those trusted for this engine must have signed its module [default: 1].
+    #[arg(long, value_name = "ENGINE=NUMBER")]
+    pub trust_threshold: Vec<Scoped<usize>>,
 }
 
 impl TrustArgs {
@@ -55,21 +54,74 @@ impl TrustArgs {
     }
 
     /// # Errors
-    /// When the threshold cannot be meant.
+    /// When a threshold cannot be meant.
     pub(crate) fn policy(&self) -> Result<TrustPolicy, String> {
-        let (pins, keys) = (self.module_sha256.iter().copied(), self.trust_key.iter().copied());
-        let policy = TrustPolicy::new(pins, keys, self.trust_threshold.unwrap_or(1));
-        policy.map_err(|error| format!("--trust-threshold: {error}"))
+        let mut policy = TrustPolicy::default();
+        for engine in self.engines() {
+            let pins = values_for(engine, &self.module_sha256).copied();
+            let keys = values_for(engine, &self.trust_key).copied();
+            let thresholds: Vec<usize> = values_for(engine, &self.trust_threshold).copied().collect();
+            let threshold = match thresholds[..] {
+                [] => 1,
+                [threshold] => threshold,
+                [..] => return Err(format!("--trust-threshold: given more than once for engine `{engine}`")),
+            };
+            let trust = EngineTrust::new(pins, keys, threshold);
+            policy.trust(engine, trust.map_err(|error| format!("--trust-threshold: {error} for engine `{engine}`"))?);
+        }
+        Ok(policy)
+    }
+
+    /// The engines that an argument is about.
+    fn engines(&self) -> BTreeSet<&str> {
+        let pins = self.module_sha256.iter().map(|pin| pin.engine(EMBEDDED_ENGINE));
+        let keys = self.trust_key.iter().map(|key| key.engine(EMBEDDED_ENGINE));
+        let thresholds = self.trust_threshold.iter().map(|threshold| threshold.engine(EMBEDDED_ENGINE));
+        pins.chain(keys).chain(thresholds).collect()
+    }
+
+    /// Warns of arguments that name no engine: whoever gave such a key may have meant another engine's modules.
+    pub(crate) fn log(&self) {
+        let pins = self.module_sha256.iter().map(|pin| ("--module-sha256", pin.engine.is_none()));
+        let keys = self.trust_key.iter().map(|key| ("--trust-key", key.engine.is_none()));
+        let thresholds = self.trust_threshold.iter().map(|threshold| ("--trust-threshold", threshold.engine.is_none()));
+        let unscoped: BTreeSet<&str> = pins
+            .chain(keys)
+            .chain(thresholds)
+            .filter(|(_, unscoped)| *unscoped)
+            .map(|(argument, _)| argument)
+            .collect();
+        for argument in unscoped {
+            tracing::warn!(
+                argument,
+                "this argument names no engine, so it counts for modules of the engine `{EMBEDDED_ENGINE}` only: write \
+                 `{argument}={EMBEDDED_ENGINE}=…`, or name the engine that it is about"
+            );
+        }
     }
 }
 
+/// The values that arguments give for this engine.
+fn values_for<'a, T>(engine: &'a str, arguments: &'a [Scoped<T>]) -> impl Iterator<Item = &'a T> {
+    arguments.iter().filter(move |given| given.engine(EMBEDDED_ENGINE) == engine).map(|given| &given.value)
+}
+
 impl ModuleArgs {
-    /// The settings of the module registry.
+    /// The settings of the module registry. Takes the key of the cache out of the environment, so the process must have
+    /// no other threads yet.
     ///
     /// # Errors
     /// Names the arguments that contradict each other.
-    pub fn settings(&self) -> Result<RegistrySettings, String> {
-        self.settings_with(cache_key_from_environment().as_ref().map(|key| key.as_str()))
+    pub(crate) fn take_settings(&self) -> Result<RegistrySettings, String> {
+        self.settings_with(cache_key::take().as_ref().map(|key| key.as_str()))
+    }
+
+    /// Logs what is unusual about these settings, once for each start.
+    pub(crate) fn log(&self, settings: &RegistrySettings) {
+        self.trust.log();
+        if self.module_cache_dir.is_some() && settings.cache.is_none() {
+            tracing::warn!(%CACHE_KEY_VARIABLE, "--module-cache-dir is not used: its key is not in the environment");
+        }
     }
 
     fn settings_with(&self, cache_key: Option<&str>) -> Result<RegistrySettings, String> {
@@ -83,7 +135,7 @@ impl ModuleArgs {
             let without = [
                 (!self.trust.module_sha256.is_empty(), "--module-sha256"),
                 (!self.trust.trust_key.is_empty(), "--trust-key"),
-                (self.trust.trust_threshold.is_some(), "--trust-threshold"),
+                (!self.trust.trust_threshold.is_empty(), "--trust-threshold"),
                 (self.module_cache_dir.is_some(), "--module-cache-dir"),
             ];
             return match without.into_iter().find(|(given, _)| *given) {
@@ -102,7 +154,7 @@ impl ModuleArgs {
         if self.trust.is_empty() {
             let directory = directory.display();
             return Err(format!(
-                "no module of --modules-dir={directory} could run: name some by --module-sha256 or a --trust-key"
+                "no module of --modules-dir={directory} could run: name some by --module-sha256, or a key by --trust-key"
             ));
         }
         Ok(())
@@ -110,27 +162,18 @@ impl ModuleArgs {
 
     fn cache(&self, key: Option<&str>) -> Result<Option<CacheSettings>, String> {
         let Some(directory) = self.module_cache_dir.clone() else { return Ok(None) };
-        let Some(key) = key else {
-            tracing::warn!(%CACHE_KEY_VARIABLE, "--module-cache-dir is not used: its key is not in the environment");
-            return Ok(None);
-        };
+        let Some(key) = key else { return Ok(None) };
         let wrong = || format!("{CACHE_KEY_VARIABLE}: expected 32 bytes, as 64 hexadecimal digits or in base64");
         let key = CacheSettings::key_from_text(key).ok_or_else(wrong)?;
         Ok(Some(CacheSettings { directory, key }))
     }
 }
 
-#[expect(clippy::disallowed_methods, reason = "part of the configuration, read once at the start")]
-fn cache_key_from_environment() -> Option<Zeroizing<String>> {
-    // A value that is no text becomes an empty key, which is refused.
-    let key = std::env::var_os(CACHE_KEY_VARIABLE)?;
-    Some(Zeroizing::new(key.into_string().unwrap_or_default()))
-}
-
 #[cfg(test)]
 mod tests {
     #![expect(clippy::unwrap_used, reason = "tests")]
     use clap::Parser;
+    use modules::{ModuleId, Statement};
 
     use super::*;
 
@@ -173,6 +216,20 @@ mod tests {
     }
 
     #[test]
+    fn an_argument_counts_for_the_engine_that_it_names_and_else_for_the_embedded_one() {
+        let wasm = Digest::of(b"wasm");
+        let is_pinned = |argument: &str, engine: &str| {
+            let args = with(&[&format!("--module-sha256={argument}")]);
+            let module = Statement { id: ModuleId::new(engine, "1.2.3").unwrap(), digest: wasm };
+            settings(&args, None).unwrap().trust.approve(&module, None).is_ok()
+        };
+        assert!(is_pinned(&wasm.to_string(), "astra"));
+        assert!(!is_pinned(&wasm.to_string(), "toy"));
+        assert!(is_pinned(&format!("toy={wasm}"), "toy"));
+        assert!(!is_pinned(&format!("toy={wasm}"), "astra"));
+    }
+
+    #[test]
     fn without_its_key_there_is_no_cache() {
         assert!(settings(&with(&["--module-cache-dir=/cache"]), None).unwrap().cache.is_none());
     }
@@ -191,7 +248,14 @@ mod tests {
             (with(&["--trust-threshold=0"]), "--trust-threshold: a threshold of 0 would trust"),
             (with(&["--trust-threshold=2"]), "--trust-threshold: a threshold of 2 cannot be reached with 1 different"),
             (with(&[&format!("--trust-key={KEY}"), "--trust-threshold=2"]), "cannot be reached with 1 different keys"),
+            (
+                with(&["--trust-threshold=toy=2"]),
+                "a threshold of 2 cannot be reached with 0 different keys for engine `toy`",
+            ),
+            (with(&["--trust-threshold=1", "--trust-threshold=astra=1"]), "given more than once for engine `astra`"),
             (with(&["--trust-key=rsa:x"]), "`rsa:x` is no public key"),
+            (with(&["--trust-key=toy=rsa:x"]), "`rsa:x` is no public key"),
+            (with(&["--trust-key=Toy=rsa:x"]), "engine `Toy`"),
             (with(&["--module-sha256=abc"]), "`abc` is no SHA-256"),
         ];
         for (args, expected) in rows {

@@ -65,6 +65,15 @@ pub(crate) const FACTORY_WAIT: Duration = Duration::from_secs(30);
 /// A multiplexing ID. Servers use 10 characters.
 pub(crate) const MULTIPLEX_ID_BYTES_MAX: usize = 64;
 
+/// Age from which on a socket without a listener counts as left by a process that was killed: no start takes as long.
+pub(crate) const ABANDONED_SOCKET_AGE_MIN: Duration = Duration::from_secs(60);
+
+/// Entries of the directory of sockets that a start looks at, for a temporary directory may be full.
+pub(crate) const ABANDONED_SOCKETS_SEEN_MAX: usize = 10_000;
+
+/// Time in which a process that listens on a socket must be heard of.
+pub(crate) const SOCKET_ANSWER_DEADLINE: Duration = Duration::from_secs(1);
+
 /// One log line. The server cuts lines of 64 KiB into pieces that are no
 /// longer JSON.
 pub(crate) const LOG_LINE_BYTES_MAX: usize = 60 << 10;

@@ -4,7 +4,7 @@ use std::future::Future;
 use std::io::Write as _;
 use std::process::ExitCode;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use rustls::pki_types::CertificateDer;
 use thiserror::Error as ThisError;
@@ -22,7 +22,7 @@ use crate::go_plugin::GoPlugin;
 use crate::handshake::{self, Environment, Refusal};
 use crate::limits::{CALLS_MAX, CANCELLED_CALLS_MAX, EXIT_GRACE, MESSAGE_BYTES_MAX, WATCHDOG, WINDOW_BYTES};
 use crate::mtls::Identity;
-use crate::socket::{Socket, SocketError};
+use crate::socket::{Socket, SocketError, remove_abandoned};
 use crate::wire::health::health_server::HealthServer;
 use crate::wire::logical::plugin_version_server::PluginVersionServer;
 use crate::wire::multiplexing::plugin_multiplexing_server::PluginMultiplexingServer;
@@ -132,6 +132,7 @@ async fn run<F: Factory>(
     let broker = Broker::new(exit.clone());
     let backend = BackendServer::new(factory, broker.clone(), tls.connector, environment.metadata_mode);
     task::spawn(watch(broker.clone(), exit.clone(), watchdog));
+    task::spawn(remove_abandoned(socket.file.to_path_buf(), SystemTime::now()));
 
     let serving = services(backend, broker, GoPlugin::new(exit.clone()))
         .serve_with_incoming_shutdown(incoming::accept(socket.listener, tls.acceptor), ended(exit.clone()));

@@ -2,12 +2,19 @@
 
 use std::fs;
 use std::io;
-use std::os::unix::fs::{PermissionsExt, chown};
+use std::os::unix::fs::{FileTypeExt as _, MetadataExt as _, PermissionsExt as _, chown};
 use std::path::{Path, PathBuf};
+use std::time::SystemTime;
 
 use tempfile::TempPath;
 use thiserror::Error as ThisError;
-use tokio::net::UnixListener;
+use tokio::net::{UnixListener, UnixStream};
+use tokio::time::timeout;
+
+use crate::limits::{ABANDONED_SOCKET_AGE_MIN, ABANDONED_SOCKETS_SEEN_MAX, SOCKET_ANSWER_DEADLINE};
+
+/// What the names of the sockets begin with.
+const PREFIX: &str = "plugin-";
 
 /// The file in which containers, which alone name a group, have their groups.
 const GROUP_FILE: &str = "/etc/group";
@@ -34,7 +41,7 @@ impl Socket {
     /// Listens in `directory`, or in the temporary directory, for this user and the members of a named group.
     pub(crate) fn bind(directory: Option<&Path>, group: Option<&str>) -> Result<Self, SocketError> {
         let directory = directory.map_or_else(std::env::temp_dir, Path::to_path_buf);
-        let made = tempfile::Builder::new().prefix("plugin-").make_in(&directory, |path| UnixListener::bind(path));
+        let made = tempfile::Builder::new().prefix(PREFIX).make_in(&directory, |path| UnixListener::bind(path));
         let (listener, file) = made.map_err(|source| SocketError::Bind { directory, source })?.into_parts();
         restrict(&file, group).map_err(|source| SocketError::Group {
             path: file.to_path_buf(),
@@ -43,6 +50,36 @@ impl Socket {
         })?;
         Ok(Self { listener, file })
     }
+}
+
+/// Removes the sockets that killed processes of this user left beside the own one: those on which nobody listens.
+pub(crate) async fn remove_abandoned(own: PathBuf, now: SystemTime) {
+    let found = tokio::task::spawn_blocking(move || candidates(&own, now).unwrap_or_default());
+    for path in found.await.unwrap_or_default() {
+        let connected = timeout(SOCKET_ANSWER_DEADLINE, UnixStream::connect(&path)).await;
+        if matches!(connected, Ok(Err(error)) if error.kind() == io::ErrorKind::ConnectionRefused) {
+            match fs::remove_file(&path) {
+                Ok(()) => tracing::debug!(path = %path.display(), "removed the socket of a process that was killed"),
+                Err(error) => tracing::debug!(path = %path.display(), %error, "cannot remove a socket"),
+            }
+        }
+    }
+}
+
+/// The other sockets of the directory that are this user's and not new: a process that starts has a socket before it
+/// listens on it.
+fn candidates(own: &Path, now: SystemTime) -> io::Result<Vec<PathBuf>> {
+    let user = fs::symlink_metadata(own)?.uid();
+    let directory = own.parent().unwrap_or(own);
+    let is_old = |modified: SystemTime| now.duration_since(modified).is_ok_and(|age| age >= ABANDONED_SOCKET_AGE_MIN);
+    let candidates = fs::read_dir(directory)?.filter_map(Result::ok).take(ABANDONED_SOCKETS_SEEN_MAX).filter(|entry| {
+        entry.path() != own
+            && entry.file_name().to_string_lossy().starts_with(PREFIX)
+            && entry.metadata().is_ok_and(|found| {
+                found.file_type().is_socket() && found.uid() == user && found.modified().is_ok_and(is_old)
+            })
+    });
+    Ok(candidates.map(|entry| entry.path()).collect())
 }
 
 fn restrict(path: &Path, group: Option<&str>) -> io::Result<()> {
@@ -75,8 +112,6 @@ fn group_id(group: &str) -> io::Result<u32> {
 #[cfg(test)]
 mod tests {
     #![expect(clippy::unwrap_used, reason = "tests")]
-    use std::os::unix::fs::MetadataExt;
-
     use super::*;
 
     #[tokio::test]
@@ -88,6 +123,28 @@ mod tests {
         assert_eq!(fs::metadata(&first.file).unwrap().mode() & 0o777, 0o600);
         drop((first, second));
         assert_eq!(fs::read_dir(directory.path()).unwrap().count(), 0);
+    }
+
+    #[tokio::test]
+    async fn sockets_that_killed_processes_left_are_removed_and_no_others() {
+        let directory = tempfile::tempdir().unwrap();
+        let own = Socket::bind(Some(directory.path()), None).unwrap();
+        let path = |name: &str| directory.path().join(name);
+        let living = UnixListener::bind(path("plugin-living")).unwrap();
+        for name in ["plugin-abandoned", "other-abandoned"] {
+            drop(UnixListener::bind(path(name)).unwrap());
+        }
+        fs::create_dir(path("plugin-folder")).unwrap();
+        let now = SystemTime::now();
+        remove_abandoned(own.file.to_path_buf(), now).await;
+        assert!(path("plugin-abandoned").exists(), "a process that starts listens a little later");
+        remove_abandoned(own.file.to_path_buf(), now + ABANDONED_SOCKET_AGE_MIN * 2).await;
+        assert!(!path("plugin-abandoned").exists());
+        for name in ["plugin-living", "other-abandoned", "plugin-folder"] {
+            assert!(path(name).exists(), "{name}");
+        }
+        assert!(own.file.exists());
+        drop(living);
     }
 
     #[tokio::test]

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use anyhow::{Context, bail};
 use async_trait::async_trait;
+use component_runtime::egress::{EgressSettings, Policy};
 use component_runtime::{Limits, Module, Mount, MountSettings, Runtime, RuntimeSettings};
 use envelope::{
     Identity, Operation, Request, Storage, StorageEntry, StorageError, StorageView, SystemView, SystemViewError,
@@ -28,7 +29,7 @@ impl Component {
     /// Loads it as the plugin does; its storage holds what the native engine wrote.
     pub(crate) async fn load(host: &TestHost) -> anyhow::Result<Self> {
         let settings = RuntimeSettings {
-            egress: Vec::new().into(),
+            egress: EgressSettings::default(),
             upstream_read_only: false,
             wal_minimum_age: Duration::from_secs(600),
             limits: Limits::default(),
@@ -44,6 +45,7 @@ impl Component {
             backend_uuid: "11111111-2222-4333-8444-555555555555".to_owned(),
             name: "astra/".to_owned(),
             options: BTreeMap::new(),
+            egress: Policy::default(),
             storage: Arc::new(ReadOnlyStorage { entries }),
             system_view: Arc::new(FixedSystemView),
         });

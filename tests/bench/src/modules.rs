@@ -3,6 +3,7 @@
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, bail};
+use component_runtime::egress::EgressSettings;
 use component_runtime::{CompilerProgram, Limits, Runtime, RuntimeSettings, SealKey};
 use harness::modules::{ModuleFile, ModulesDir};
 use serde_json::Value;
@@ -30,7 +31,7 @@ pub(crate) fn measure(table: &mut Table) -> anyhow::Result<()> {
 fn loads(table: &mut Table, wasm: &[u8], code: &'static [u8]) -> anyhow::Result<()> {
     let tokio = tokio()?;
     let settings = RuntimeSettings {
-        egress: Vec::new().into(),
+        egress: EgressSettings::default(),
         upstream_read_only: false,
         wal_minimum_age: Duration::from_secs(600),
         limits: Limits::default(),

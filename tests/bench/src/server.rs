@@ -33,7 +33,7 @@ impl TestServer {
         let astra = Simulator::start(Settings::default()).context("failed to start the simulator")?;
         let server = Server::start(ServerKind::Dev);
         let client = server.client();
-        let egress = format!("--allow-egress={}", astra.url());
+        let egress = format!("--allow-egress=astra={}", astra.url());
         server.register(PLUGIN, &[&[egress], arguments].concat());
         let (token, address) = (child_token(&client)?, address(&server)?);
         let org = astra.organization(0).clone();

@@ -25,6 +25,8 @@ pub struct ModuleFile {
 
 /// The version of the embedded Astra engine: the workspace's.
 pub const ASTRA_VERSION: &str = env!("CARGO_PKG_VERSION");
+/// The engine of the toys.
+pub(crate) const TOY: &str = "toy";
 /// The version that all toys are built in.
 const TOY_VERSION: &str = "10.20.30";
 
@@ -42,7 +44,7 @@ impl ModuleFile {
     /// # Panics
     /// When it is not built, or does not say its version in one place.
     pub fn toy(variant: &str, version: &str) -> Self {
-        Self::renamed("toy", &toy_wasm(variant), TOY_VERSION, version)
+        Self::renamed(TOY, &toy_wasm(variant), TOY_VERSION, version)
     }
 
     /// The text of the version is data of the component: with others of its length it is the same engine in another version.
@@ -83,7 +85,7 @@ impl ModuleFile {
 
     /// The argument of a registration that trusts it.
     pub fn pin(&self) -> String {
-        format!("--module-sha256={}", self.sha256())
+        format!("--module-sha256={}={}", self.engine, self.sha256())
     }
 }
 

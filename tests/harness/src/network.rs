@@ -20,7 +20,7 @@ use crate::http_client::runtime;
 /// How the component driver's runtime reaches its upstreams.
 #[derive(Clone, Debug, Default)]
 pub struct Network {
-    /// Without the origins, which the driver adds.
+    /// The way to upstreams.
     pub egress: EgressSettings,
     /// The runtime's own but for a test that would take long.
     pub limits: Limits,

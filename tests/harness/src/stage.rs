@@ -459,6 +459,6 @@ pub fn arguments(options: &StageOptions, origin: Option<String>) -> Vec<String> 
     let mut arguments =
         vec!["--log-level=debug".to_owned(), format!("--wal-min-age={}ms", options.wal_min_age.as_millis())];
     let origins = origin.into_iter().chain(options.more_origins.iter().cloned());
-    arguments.extend(origins.map(|origin| format!("--allow-egress={origin}")));
+    arguments.extend(origins.map(|origin| format!("--allow-egress=astra={origin}")));
     arguments
 }

@@ -8,8 +8,11 @@ use std::task::{Context, Poll};
 
 use futures_util::future::BoxFuture;
 use http::Uri;
+use rustls::ClientConfig;
+use rustls::client::Resumption;
 use rustls::pki_types::ServerName;
 use tokio::net::TcpStream;
+use tokio::sync::OnceCell;
 use tokio::time::timeout;
 use tokio_rustls::TlsConnector;
 use tower::Service;
@@ -24,8 +27,10 @@ use super::proxy::Proxy;
 use super::race::first_connected;
 use super::resolve::{all_addresses, vetted};
 use super::slots::Slots;
+use super::trust::TrustError;
 use super::tunnel::tunnel;
 use super::wire::Wire;
+use crate::limits::TLS_SESSIONS_PER_MOUNT_MAX;
 
 /// ALPN's name of HTTP/2.
 const HTTP2: &[u8] = b"h2";
@@ -37,13 +42,25 @@ pub(crate) struct Connector {
     policy: Arc<Policy>,
     slots: Arc<Slots>,
     lookups: Arc<Lookups>,
+    tls: Arc<OnceCell<Arc<ClientConfig>>>,
 }
 
 impl Connector {
     pub(crate) fn new(egress: &Arc<Egress>, policy: &Arc<Policy>) -> Self {
         let slots = Arc::new(Slots::new(egress.limits.connections_per_authority_max));
         let lookups = Arc::new(Lookups::new(&egress.resolver, &egress.limits, &egress.lookups));
-        Self { egress: Arc::clone(egress), policy: Arc::clone(policy), slots, lookups }
+        Self { egress: Arc::clone(egress), policy: Arc::clone(policy), slots, lookups, tls: Arc::default() }
+    }
+
+    /// The settings that all mounts share, with TLS sessions of this mount alone: a resumed session would tell a server
+    /// that two mounts are one client.
+    async fn tls(&self) -> Result<Arc<ClientConfig>, Arc<TrustError>> {
+        let own = async {
+            let mut config = ClientConfig::clone(&*self.egress.tls().await?);
+            config.resumption = Resumption::in_memory_sessions(TLS_SESSIONS_PER_MOUNT_MAX);
+            Ok(Arc::new(config))
+        };
+        self.tls.get_or_try_init(|| own).await.cloned()
     }
 
     async fn connect(self, uri: Uri, progress: Progress) -> Result<Wire, ConnectError> {
@@ -53,7 +70,7 @@ impl Connector {
         // Before anything is connected to: without a trusted authority there is no TLS.
         let tls = match destination.scheme {
             Scheme::Http => None,
-            Scheme::Https => Some(self.egress.tls().await.map_err(ConnectError::TrustStore)?),
+            Scheme::Https => Some(self.tls().await.map_err(ConnectError::TrustStore)?),
         };
         progress.enter(Phase::Connection);
         let slot = self.slots.take(format!("{}:{}", destination.host, destination.port)).await;

@@ -1,9 +1,9 @@
 //! Where guests may send HTTP requests, and the pool that sends them.
 //!
-//! A request goes through: access (may this mount do more than read?), policy (is the origin allowed?), body collected within its limit, a place among the
-//! mount's requests, a connection (pooled, or to an address that was resolved, checked and is connected to as
-//! checked), head of the answer, and a body that is counted and timed while the guest reads it. Redirects are
-//! answers like others: whoever follows one goes through the policy again.
+//! A request goes through: access (may this mount do more than read?), policy (may this mount reach the origin?), body
+//! collected within its limit, a place among the mount's requests, a connection (pooled, or to an address that was
+//! resolved, checked and is connected to as checked), head of the answer, and a body that is counted and timed while
+//! the guest reads it. Redirects are answers like others: whoever follows one goes through the policy again.
 
 mod access;
 mod address;
@@ -34,6 +34,7 @@ mod wire;
 
 pub use access::{UPSTREAM_OPTION, UPSTREAM_READ_ONLY};
 pub use origin::{Origin, OriginError};
+pub use policy::{ORIGINS_OPTION, Policy};
 pub use proxy::{Proxies, ProxyUrlError};
 pub use resolve::Resolve;
 pub use settings::EgressSettings;

@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::net::{IpAddr, Ipv6Addr};
+use std::str::FromStr;
 
 /// The longest DNS name.
 pub(crate) const HOST_BYTES_MAX: usize = 253;
@@ -88,6 +89,30 @@ impl Origin {
             None => exact_host(host)?,
         };
         Ok(Self { scheme, host, port: port.unwrap_or(scheme.default_port()) })
+    }
+}
+
+impl Origin {
+    /// Does whoever allows this origin allow the other one, too? A wildcard covers the names below its own, and the
+    /// wildcards below.
+    pub(crate) fn covers(&self, other: &Self) -> bool {
+        let is_below = |name: &str, suffix: &str| {
+            name.strip_suffix(suffix).is_some_and(|labels| labels.len() > 1 && labels.ends_with('.'))
+        };
+        let covers_host = match (&self.host, &other.host) {
+            (Host::Below(suffix), Host::Name(name)) => is_below(name, suffix),
+            (Host::Below(suffix), Host::Below(other)) => other == suffix || is_below(other, suffix),
+            (host, other) => host == other,
+        };
+        self.scheme == other.scheme && self.port == other.port && covers_host
+    }
+}
+
+impl FromStr for Origin {
+    type Err = OriginError;
+
+    fn from_str(text: &str) -> Result<Self, OriginError> {
+        Self::parse(text)
     }
 }
 

@@ -1,14 +1,22 @@
-//! The egress policy: which origins guests may talk to, and at which addresses.
+//! The egress policy of a mount: to which origins its guests may send requests, and at which addresses.
 
 use std::net::IpAddr;
 
 use super::address::{Reach, reach};
 use super::origin::{Host, Origin, Scheme, exact_host};
 
-/// The allowed origins. None = nothing is allowed.
-#[derive(Clone, Debug, Default)]
-pub(crate) struct Policy {
-    origins: Vec<Origin>,
+/// The mount option that narrows where the guests of a mount may send requests: origins, separated by commas.
+pub const ORIGINS_OPTION: &str = "allowed_origins";
+
+/// Where the guests of a mount may send requests. By default nowhere.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Policy {
+    /// The engine of the mount, for which the registration allows origins.
+    engine: String,
+    /// What the plugin's registration allows.
+    registered: Vec<Origin>,
+    /// What the options of the mount leave of that. Such an origin decides about no address.
+    narrowed: Option<Vec<Origin>>,
 }
 
 /// An origin that a request goes to and that the policy allows.
@@ -22,8 +30,26 @@ pub(crate) struct Destination {
 }
 
 impl Policy {
-    pub(crate) fn new(origins: Vec<Origin>) -> Self {
-        Self { origins }
+    /// What a registration allows to the guests of this engine.
+    #[must_use]
+    pub fn new(engine: &str, registered: Vec<Origin>) -> Self {
+        Self { engine: engine.to_owned(), registered, narrowed: None }
+    }
+
+    /// Leaves only these origins: texts separated by commas, each of them allowed until now.
+    ///
+    /// # Errors
+    /// Names the text that is no origin, or whose origin is not allowed.
+    pub fn narrow(self, origins: &str) -> Result<Self, String> {
+        let mut left = Vec::new();
+        for text in origins.split(',').map(str::trim).filter(|text| !text.is_empty()) {
+            let origin = Origin::parse(text).map_err(|error| error.to_string())?;
+            if !self.registered.iter().any(|registered| registered.covers(&origin)) {
+                return Err(self.how_to_allow(&origin));
+            }
+            left.push(origin);
+        }
+        Ok(Self { narrowed: Some(left), ..self })
     }
 
     /// May a request go there?
@@ -31,23 +57,41 @@ impl Policy {
         let scheme = Scheme::parse(scheme)?;
         let host = exact_host(host).ok()?;
         let port = port.unwrap_or(scheme.default_port());
-        let mut allowing = self.origins.iter().filter(|origin| origin.scheme == scheme && origin.port == port);
-        let named_exactly = allowing.clone().any(|origin| origin.host == host);
-        let allowed = named_exactly || allowing.any(|origin| is_below(&host, &origin.host));
-        allowed.then_some(Destination { scheme, host, port, named_exactly })
+        let asked = Origin { scheme, host, port };
+        let is_allowed_by = |origins: &[Origin]| origins.iter().any(|origin| origin.covers(&asked));
+        if !is_allowed_by(&self.registered) || self.narrowed.as_deref().is_some_and(|left| !is_allowed_by(left)) {
+            return None;
+        }
+        let named_exactly = self.registered.contains(&asked);
+        let Origin { scheme, host, port } = asked;
+        Some(Destination { scheme, host, port, named_exactly })
     }
 
     /// May requests go to this origin? The error tells an operator what to do.
     ///
     /// # Errors
     /// A sentence that names the option.
-    pub(crate) fn check(&self, text: &str) -> Result<(), String> {
+    pub fn check(&self, text: &str) -> Result<(), String> {
         let origin = Origin::parse(text).map_err(|error| error.to_string())?;
         if matches!(origin.host, Host::Below(_)) {
             return Err(format!("`{text}` is not an origin: a request goes to one host"));
         }
-        let allowed = self.destination(origin.scheme.name(), &origin.host.to_string(), Some(origin.port)).is_some();
-        if allowed { Ok(()) } else { Err(how_to_allow(&origin)) }
+        if self.destination(origin.scheme.name(), &origin.host.to_string(), Some(origin.port)).is_some() {
+            return Ok(());
+        }
+        if self.registered.iter().any(|registered| registered.covers(&origin)) {
+            return Err(format!("requests to `{origin}` are not allowed by this mount's option `{ORIGINS_OPTION}`"));
+        }
+        Err(self.how_to_allow(&origin))
+    }
+
+    fn how_to_allow(&self, origin: &Origin) -> String {
+        let engine = &self.engine;
+        format!(
+            "requests to `{origin}` are not allowed by this plugin's registration; register it with \
+             `-args=--allow-egress={engine}={origin}` to allow them (`--allow-egress=<engine>=<origin>` may be given \
+             several times)"
+        )
     }
 }
 
@@ -63,29 +107,13 @@ impl Destination {
     }
 }
 
-fn is_below(host: &Host, pattern: &Host) -> bool {
-    match (host, pattern) {
-        (Host::Name(name), Host::Below(suffix)) => {
-            name.strip_suffix(suffix.as_str()).is_some_and(|label| label.len() > 1 && label.ends_with('.'))
-        }
-        _ => false,
-    }
-}
-
-fn how_to_allow(origin: &Origin) -> String {
-    format!(
-        "requests to `{origin}` are not allowed by this plugin's registration; register it with \
-         `-args=--allow-egress={origin}` to allow them (`--allow-egress=<origin>` may be given several times)"
-    )
-}
-
 #[cfg(test)]
 mod tests {
     #![expect(clippy::unwrap_used, reason = "tests")]
     use super::*;
 
     fn policy(origins: &[&str]) -> Policy {
-        Policy::new(origins.iter().map(|text| Origin::parse(text).unwrap()).collect())
+        Policy::new("toy", origins.iter().map(|text| Origin::parse(text).unwrap()).collect())
     }
 
     #[test]
@@ -120,10 +148,35 @@ mod tests {
         let policy = policy(&["https://a.example"]);
         assert_eq!(policy.check("https://a.example"), Ok(()));
         let sentence = policy.check("http://b.example:8080").unwrap_err();
-        assert!(sentence.contains("`-args=--allow-egress=http://b.example:8080`"), "{sentence}");
-        assert!(sentence.contains("`--allow-egress=<origin>`"), "{sentence}");
+        assert!(sentence.contains("`-args=--allow-egress=toy=http://b.example:8080`"), "{sentence}");
         assert!(policy.check("https://*.a.example").is_err());
         assert!(policy.check("nonsense").unwrap_err().contains("`nonsense`"));
+    }
+
+    #[test]
+    fn a_mount_narrows_what_its_registration_allows_and_widens_nothing() {
+        let registered = policy(&["https://a.example", "https://*.b.example"]);
+        let narrowed = registered.clone().narrow("https://x.b.example, https://*.y.b.example").unwrap();
+        let rows = [("x.b.example", true), ("z.y.b.example", true), ("z.b.example", false), ("a.example", false)];
+        for (host, allowed) in rows {
+            assert_eq!(narrowed.destination("https", host, None).is_some(), allowed, "{host}");
+        }
+        let private = "10.0.0.1".parse().unwrap();
+        let named_by_the_mount = narrowed.destination("https", "x.b.example", None).unwrap();
+        assert!(!named_by_the_mount.may_be_at(private), "only the registration names hosts in a private network");
+        let sentence = narrowed.check("https://a.example").unwrap_err();
+        assert!(sentence.contains("`https://a.example`") && sentence.contains("`allowed_origins`"), "{sentence}");
+        for (lacking, named) in [
+            ("https://a.example,https://c.example", "`https://c.example`"),
+            ("https://*.a.example", "`https://*.a.example`"),
+            ("https://b.example", "`https://b.example`"),
+            ("https://a.example:8443", "`https://a.example:8443`"),
+            ("http://a.example", "`http://a.example`"),
+            ("a.example", "`a.example`"),
+        ] {
+            let sentence = registered.clone().narrow(lacking).unwrap_err();
+            assert!(sentence.contains(named), "{sentence}");
+        }
     }
 
     #[test]

@@ -27,14 +27,13 @@ const H2_STREAM_WINDOW_BYTES: u32 = 256 * 1024;
 /// The same for a connection, shared by its streams.
 const H2_CONNECTION_WINDOW_BYTES: u32 = 1024 * 1024;
 
-/// What all mounts share: policy, limits, trust store, proxies.
+/// What all mounts share: limits, trust store, proxies.
 pub(crate) struct Egress {
     pub(crate) limits: EgressLimits,
     pub(crate) resolver: Arc<dyn Resolve>,
     pub(crate) proxies: Proxies,
     /// The look-ups of all mounts.
     pub(crate) lookups: Arc<Semaphore>,
-    policy: Arc<Policy>,
     authorities: Authorities,
     identity: Option<ClientIdentity>,
     tls: OnceCell<Arc<ClientConfig>>,
@@ -42,13 +41,12 @@ pub(crate) struct Egress {
 
 impl Egress {
     pub(crate) fn new(settings: EgressSettings, limits: &EgressLimits) -> Arc<Self> {
-        let EgressSettings { origins, authorities, identity, proxies, resolver } = settings;
+        let EgressSettings { authorities, identity, proxies, resolver } = settings;
         Arc::new(Self {
             limits: limits.clone(),
             resolver,
             proxies,
             lookups: Arc::new(Semaphore::new(LOOKUPS_MAX)),
-            policy: Arc::new(Policy::new(origins)),
             authorities,
             identity,
             tls: OnceCell::new(),
@@ -57,8 +55,8 @@ impl Egress {
 
     /// With a TLS identity of the test's own.
     #[cfg(test)]
-    pub(crate) fn with_tls(settings: EgressSettings, limits: &EgressLimits, config: ClientConfig) -> Arc<Self> {
-        let egress = Self::new(settings, limits);
+    pub(crate) fn with_tls(limits: &EgressLimits, config: ClientConfig) -> Arc<Self> {
+        let egress = Self::new(EgressSettings::default(), limits);
         assert!(egress.tls.set(Arc::new(super::trust::with_alpn(config))).is_ok(), "it is new");
         egress
     }
@@ -82,7 +80,8 @@ impl Egress {
 
 type Pool = Client<Connector, Full<Bytes>>;
 
-/// What one mount has of its own: connections, its count of requests, and its share of the log.
+/// What one mount has of its own: where it may send requests, connections, its count of requests, and its share of the
+/// log.
 pub(crate) struct MountEgress {
     pub(crate) shared: Arc<Egress>,
     pub(crate) policy: Arc<Policy>,
@@ -92,16 +91,8 @@ pub(crate) struct MountEgress {
 }
 
 impl MountEgress {
-    pub(crate) fn new(shared: &Arc<Egress>, log_rate: &Arc<LogRate>) -> Self {
-        Self::with_policy(shared, Arc::clone(&shared.policy), log_rate)
-    }
-
-    /// One that reaches nothing.
-    pub(crate) fn closed(shared: &Arc<Egress>, log_rate: &Arc<LogRate>) -> Self {
-        Self::with_policy(shared, Arc::default(), log_rate)
-    }
-
-    fn with_policy(shared: &Arc<Egress>, policy: Arc<Policy>, log_rate: &Arc<LogRate>) -> Self {
+    pub(crate) fn new(shared: &Arc<Egress>, policy: Policy, log_rate: &Arc<LogRate>) -> Self {
+        let policy = Arc::new(policy);
         Self {
             requests: Arc::new(Semaphore::new(shared.limits.requests_per_mount_max)),
             pool: pool(&shared.limits, Connector::new(shared, &policy)),

@@ -187,7 +187,7 @@ mod tests {
 
     fn of(proxies: &Proxies, url: &str) -> Option<String> {
         let origin = Origin::parse(url).unwrap();
-        let policy = Policy::new(vec![origin.clone()]);
+        let policy = Policy::new("toy", vec![origin.clone()]);
         let destination =
             policy.destination(origin.scheme.name(), &origin.host.to_string(), Some(origin.port)).unwrap();
         proxies.of(&destination).map(ToString::to_string)

@@ -100,7 +100,7 @@ mod tests {
 
     async fn resolve(host: &str, found: &[&'static str]) -> Result<Vec<String>, ConnectError> {
         let origins = ["https://named.example", "https://*.wild.example"];
-        let policy = Policy::new(origins.iter().map(|text| Origin::parse(text).unwrap()).collect());
+        let policy = Policy::new("toy", origins.iter().map(|text| Origin::parse(text).unwrap()).collect());
         let destination = policy.destination("https", host, None).unwrap();
         let resolver: Arc<dyn Resolve> = Arc::new(Fixed(found.to_vec()));
         let lookups = Lookups::new(&resolver, &EgressLimits::default(), &Arc::new(Semaphore::new(1)));

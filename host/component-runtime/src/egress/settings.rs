@@ -3,16 +3,13 @@
 use std::fmt;
 use std::sync::Arc;
 
-use super::origin::Origin;
 use super::proxy::Proxies;
 use super::resolve::{Resolve, SystemResolver};
 use super::trust::{Authorities, ClientIdentity};
 
-/// Where guests may send HTTP requests, and how upstreams are reached. By default nothing is reached.
+/// How upstreams are reached. Each mount has its own [`super::Policy`] of where its guests may send requests.
 #[derive(Clone)]
 pub struct EgressSettings {
-    /// The origins that guests may send requests to.
-    pub origins: Vec<Origin>,
     /// Trusted beside the authorities of the system.
     pub authorities: Authorities,
     /// For upstreams that ask for a client certificate.
@@ -26,7 +23,6 @@ pub struct EgressSettings {
 impl Default for EgressSettings {
     fn default() -> Self {
         Self {
-            origins: Vec::new(),
             authorities: Authorities::default(),
             identity: None,
             proxies: Proxies::default(),
@@ -35,17 +31,10 @@ impl Default for EgressSettings {
     }
 }
 
-impl From<Vec<Origin>> for EgressSettings {
-    fn from(origins: Vec<Origin>) -> Self {
-        Self { origins, ..Self::default() }
-    }
-}
-
 impl fmt::Debug for EgressSettings {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { origins, authorities, identity, proxies, resolver: _ } = self;
+        let Self { authorities, identity, proxies, resolver: _ } = self;
         f.debug_struct("EgressSettings")
-            .field("origins", origins)
             .field("authorities", authorities)
             .field("identity", identity)
             .field("proxies", proxies)

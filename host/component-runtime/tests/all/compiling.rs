@@ -10,12 +10,12 @@ use std::time::{Duration, Instant};
 
 use component_runtime::{CompilerProgram, Limits, LoadError, Runtime};
 
-use crate::support::{limits, runtime, wasm};
+use crate::support::{TestRuntime, limits, runtime, wasm};
 
 /// Compiles as the plugin does.
 const COMPILER: &str = env!("CARGO_BIN_EXE_compile-for-parent");
 
-fn runtime_with(path: &str, arguments: &[&str], limits: Limits) -> Runtime {
+fn runtime_with(path: &str, arguments: &[&str], limits: Limits) -> TestRuntime {
     let runtime = runtime(limits, &[]);
     let arguments = arguments.iter().map(Into::into).collect();
     runtime.compile_in_processes(CompilerProgram { path: path.into(), arguments });
@@ -23,7 +23,7 @@ fn runtime_with(path: &str, arguments: &[&str], limits: Limits) -> Runtime {
 }
 
 /// A shell that does this with its input and output in the compiler's place.
-fn shell(script: &str, limits: Limits) -> Runtime {
+fn shell(script: &str, limits: Limits) -> TestRuntime {
     runtime_with("/bin/sh", &["-c", script], limits)
 }
 

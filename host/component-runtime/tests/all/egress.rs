@@ -8,12 +8,14 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use component_runtime::{InvokeError, Limits, Runtime};
+use component_runtime::{InvokeError, Limits};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
 use tokio::task::JoinSet;
 
-use crate::support::{answer, call, limits, load, mount, mount_with, on_each_scheduler, reading_runtime, runtime};
+use crate::support::{
+    TestRuntime, answer, call, limits, load, mount, mount_with, on_each_scheduler, reading_runtime, runtime,
+};
 
 /// Writes this to each connection after it sent something, and keeps it open.
 struct Upstream {
@@ -46,7 +48,7 @@ impl Upstream {
         Self { address, connections, _serving: serving }
     }
 
-    fn runtime(&self, limits: Limits) -> Runtime {
+    fn runtime(&self, limits: Limits) -> TestRuntime {
         runtime(limits, &[&format!("http://{}", self.address)])
     }
 

@@ -5,6 +5,7 @@
 mod abuse;
 mod compiling;
 mod egress;
+mod hardening;
 mod isolation;
 mod logs;
 mod reads;

@@ -9,10 +9,10 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
-use component_runtime::{Module, Runtime};
+use component_runtime::Module;
 use envelope::{Lease, Operation, Request, Secret};
 
-use crate::support::{answer, limits, mount, on_each_scheduler, request, runtime, wasm};
+use crate::support::{TestRuntime, answer, limits, mount, on_each_scheduler, request, runtime, wasm};
 
 #[test]
 fn a_guest_of_a_released_world_is_served_by_every_host() {
@@ -41,7 +41,7 @@ fn folder() -> &'static Path {
     Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/released"))
 }
 
-async fn is_served(runtime: &Runtime, guest: &[u8]) {
+async fn is_served(runtime: &TestRuntime, guest: &[u8]) {
     let module = runtime.load(guest).await.unwrap();
     let mount = mount(runtime, "m", &Arc::default());
     assert_eq!(module.description().name, "every_import");

@@ -4,13 +4,14 @@
 #![expect(clippy::disallowed_methods, reason = "tests read the guests that were built")]
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Deref;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use component_runtime::egress::{EgressSettings, Origin};
+use component_runtime::egress::{EgressSettings, Origin, Policy};
 use component_runtime::{InvokeError, Limits, Module, Mount, MountSettings, Runtime, RuntimeSettings};
 use envelope::{
     Operation, Request, Response, Storage, StorageEntry, StorageError, StorageView, SystemView, SystemViewError,
@@ -29,23 +30,38 @@ pub(crate) fn limits() -> Limits {
     }
 }
 
-pub(crate) fn runtime(limits: Limits, origins: &[&str]) -> Runtime {
-    Runtime::new(settings(limits, origins)).unwrap()
+/// A runtime, and where the guests of its mounts may send requests.
+pub(crate) struct TestRuntime {
+    runtime: Runtime,
+    egress: Policy,
+}
+
+impl Deref for TestRuntime {
+    type Target = Runtime;
+
+    fn deref(&self) -> &Runtime {
+        &self.runtime
+    }
+}
+
+pub(crate) fn runtime(limits: Limits, origins: &[&str]) -> TestRuntime {
+    runtime_that(false, limits, origins)
 }
 
 /// A runtime that lets no guest do more than read from these origins.
-pub(crate) fn reading_runtime(limits: Limits, origins: &[&str]) -> Runtime {
-    Runtime::new(RuntimeSettings { upstream_read_only: true, ..settings(limits, origins) }).unwrap()
+pub(crate) fn reading_runtime(limits: Limits, origins: &[&str]) -> TestRuntime {
+    runtime_that(true, limits, origins)
 }
 
-fn settings(limits: Limits, origins: &[&str]) -> RuntimeSettings {
-    let egress = origins.iter().map(|text| Origin::parse(text).unwrap()).collect();
-    RuntimeSettings {
-        egress: EgressSettings { origins: egress, ..EgressSettings::default() },
-        upstream_read_only: false,
+fn runtime_that(upstream_read_only: bool, limits: Limits, origins: &[&str]) -> TestRuntime {
+    let settings = RuntimeSettings {
+        egress: EgressSettings::default(),
+        upstream_read_only,
         wal_minimum_age: Duration::from_secs(600),
         limits,
-    }
+    };
+    let origins = origins.iter().map(|text| Origin::parse(text).unwrap()).collect();
+    TestRuntime { runtime: Runtime::new(settings).unwrap(), egress: Policy::new("toy", origins) }
 }
 
 /// Runs a test on several workers and on one: what holds a worker must not hold the others' requests.
@@ -83,13 +99,13 @@ pub(crate) async fn load(runtime: &Runtime, name: &str) -> Arc<Module> {
     runtime.load_embedded(compiled, b"").await.unwrap()
 }
 
-pub(crate) fn mount(runtime: &Runtime, uuid: &str, storage: &Arc<MemoryStorage>) -> Arc<Mount> {
+pub(crate) fn mount(runtime: &TestRuntime, uuid: &str, storage: &Arc<MemoryStorage>) -> Arc<Mount> {
     mount_with(runtime, uuid, storage, BTreeMap::new())
 }
 
 /// A mount with these options.
 pub(crate) fn mount_with(
-    runtime: &Runtime,
+    runtime: &TestRuntime,
     uuid: &str,
     storage: &Arc<MemoryStorage>,
     options: BTreeMap<String, String>,
@@ -99,6 +115,7 @@ pub(crate) fn mount_with(
         backend_uuid: uuid.to_owned(),
         name: format!("{uuid}/"),
         options,
+        egress: runtime.egress.clone(),
         storage,
         system_view: Arc::new(NoSystemView),
     })
@@ -109,7 +126,7 @@ pub(crate) fn request(path: &str) -> Request {
 }
 
 /// One request to one guest, on a mount of its own.
-pub(crate) async fn call(runtime: &Runtime, name: &str, path: &str) -> Result<String, InvokeError> {
+pub(crate) async fn call(runtime: &TestRuntime, name: &str, path: &str) -> Result<String, InvokeError> {
     let module = load(runtime, name).await;
     let mount = mount(runtime, name, &Arc::default());
     answer(&module, &mount, path).await
@@ -127,7 +144,7 @@ pub(crate) fn result(response: Option<&Response>) -> String {
 }
 
 /// Runs one request beside a neighbour, whose every request must succeed, and that must be served meanwhile.
-pub(crate) async fn beside_a_neighbour(runtime: &Runtime, name: &str, path: &str) -> Result<String, InvokeError> {
+pub(crate) async fn beside_a_neighbour(runtime: &TestRuntime, name: &str, path: &str) -> Result<String, InvokeError> {
     let good = load(runtime, "good").await;
     let rogue = load(runtime, name).await;
     let (neighbour, mount) = (mount(runtime, "neighbour", &Arc::default()), mount(runtime, name, &Arc::default()));

@@ -77,11 +77,14 @@ impl ModuleManifest {
         Paths { unauthenticated, sudo, local_storage, seal_wrap }
     }
 
-    /// What it asks for more than another one, in the words by which an operator accepts it.
-    pub(super) fn asks_more_than(&self, other: &Self) -> BTreeSet<String> {
+    /// What it asks for more than another module of its engine, in the words by which an operator accepts it. The first
+    /// module of its engine on a mount is asked for its paths without a token only.
+    pub(super) fn asks_more_than(&self, other: Option<&Self>) -> BTreeSet<String> {
+        let Some(other) = other.filter(|other| other.engine == self.engine) else {
+            return self.unauthenticated.iter().map(|path| unauthenticated_word(path)).collect();
+        };
         let capabilities = self.capabilities.difference(&other.capabilities).cloned();
-        let open =
-            self.unauthenticated.difference(&other.unauthenticated).map(|path| format!("unauthenticated:{path}"));
+        let open = self.unauthenticated.difference(&other.unauthenticated).map(|path| unauthenticated_word(path));
         let no_sudo = other.sudo.difference(&self.sudo).map(|path| format!("no-sudo:{path}"));
         capabilities.chain(open).chain(no_sudo).collect()
     }
@@ -90,6 +93,10 @@ impl ModuleManifest {
     pub(super) fn reads_what_is_written_by(&self, other: &Self) -> bool {
         (self.storage_readable_from..=self.storage_written).contains(&other.storage_written)
     }
+}
+
+fn unauthenticated_word(path: &str) -> String {
+    format!("unauthenticated:{path}")
 }
 
 #[cfg(test)]

@@ -6,6 +6,16 @@ use semver::Version;
 
 use crate::{LoadedModule, Rejection};
 
+/// The engine that a mount's options select. None stands for the engine of the embedded module.
+#[must_use]
+pub fn engine_option(options: &BTreeMap<String, String>) -> Option<&str> {
+    given(options, "module")
+}
+
+fn given<'a>(options: &'a BTreeMap<String, String>, name: &str) -> Option<&'a str> {
+    options.get(name).map(String::as_str).filter(|value| !value.is_empty())
+}
+
 /// The mount's options that select a module.
 pub(super) struct Options {
     /// None stands for the engine of the embedded module.
@@ -17,13 +27,13 @@ impl Options {
     /// # Errors
     /// When the value of an option is not valid.
     pub(super) fn parse(options: &BTreeMap<String, String>) -> Result<Self, Rejection> {
-        let given = |name: &str| options.get(name).filter(|value| !value.is_empty());
-        let parse = |text: &String| {
+        let parse = |text: &str| {
             let wrong =
                 |error| Rejection::Permanent(format!("the mount's option `module_version` is `{text}`: {error}"));
             Version::parse(text).map_err(wrong)
         };
-        Ok(Self { engine: given("module").cloned(), version: given("module_version").map(parse).transpose()? })
+        let version = given(options, "module_version").map(parse).transpose()?;
+        Ok(Self { engine: engine_option(options).map(ToOwned::to_owned), version })
     }
 
     /// Where there is only the embedded module.

@@ -234,7 +234,7 @@ fn check_accepted(
     baseline: Option<&ModuleManifest>,
     accepted: &BTreeSet<String>,
 ) -> Result<(), Rejection> {
-    let more = baseline.map(|baseline| new.asks_more_than(baseline)).unwrap_or_default();
+    let more = new.asks_more_than(baseline);
     if accepted.is_empty() || more == *accepted {
         return Ok(());
     }

@@ -27,7 +27,10 @@ pub(super) fn check_update(
     old: Option<&ModuleManifest>,
     terms: Terms<'_>,
 ) -> Result<(), Rejection> {
-    let incompatibilities = old.map(|old| Incompatibility::between(old, new)).unwrap_or_default();
+    let incompatibilities = match old {
+        Some(old) => Incompatibility::between(old, new),
+        None => Incompatibility::of_first(new).into_iter().collect(),
+    };
     let first = incompatibilities.into_iter().find(|incompatibility| !incompatibility.is_waived(terms));
     first.map_or(Ok(()), |incompatibility| Err(Rejection::Permanent(incompatibility.to_string())))
 }
@@ -69,8 +72,8 @@ pub enum Incompatibility {
     AsksMore {
         /// In the words by which an operator accepts them.
         words: BTreeSet<String>,
-        /// The old one's version.
-        old: String,
+        /// The old one's version; none if no module of this engine has served the mount.
+        old: Option<String>,
     },
 }
 
@@ -83,10 +86,11 @@ impl Incompatibility {
         }
         if old.engine != new.engine {
             // Nothing else can be compared.
-            return vec![Self::OtherEngine { old: old.engine.clone(), new: new.engine.clone() }];
+            let other = Self::OtherEngine { old: old.engine.clone(), new: new.engine.clone() };
+            return [other].into_iter().chain(Self::of_first(new)).collect();
         }
         let lost: Vec<_> = old.secret_kinds.difference(&new.secret_kinds).cloned().collect();
-        let more = new.asks_more_than(old);
+        let more = new.asks_more_than(Some(old));
         let old_version = || old.version.0.to_string();
         let (stored, written, from) = (old.storage_written, new.storage_written, new.storage_readable_from);
         [
@@ -94,11 +98,18 @@ impl Incompatibility {
             (from > stored).then_some(Self::CannotRead { from, stored }),
             (written < stored).then_some(Self::TooOld { known: written, stored }),
             (!old.reads_what_is_written_by(new)).then(|| Self::NoWayBack { written, old: old_version() }),
-            (!more.is_empty()).then(|| Self::AsksMore { words: more, old: old_version() }),
+            (!more.is_empty()).then(|| Self::AsksMore { words: more, old: Some(old_version()) }),
         ]
         .into_iter()
         .flatten()
         .collect()
+    }
+
+    /// What stands against the first module of its engine on a mount: whoever enables a mount expects that it needs a
+    /// token.
+    fn of_first(new: &ModuleManifest) -> Option<Self> {
+        let words = new.asks_more_than(None);
+        (!words.is_empty()).then_some(Self::AsksMore { words, old: None })
     }
 
     fn is_waived(&self, terms: Terms<'_>) -> bool {
@@ -137,7 +148,14 @@ impl fmt::Display for Incompatibility {
             ),
             Self::AsksMore { words, old } => {
                 let list = words.iter().map(String::as_str).collect::<Vec<_>>().join(",");
-                write!(f, "it asks for more than {old} does: {list}; `module/use` with `accept_capabilities={list}` ")?;
+                match old {
+                    Some(old) => write!(f, "it asks for more than {old} does: {list}")?,
+                    None => write!(
+                        f,
+                        "as the first module of its engine here, it asks for paths that need no token: {list}"
+                    )?,
+                }
+                write!(f, "; `module/use` with `accept_capabilities={list}` ")?;
                 f.write_str("accepts exactly that")
             }
         }

@@ -4,6 +4,7 @@
 
 use std::time::Duration;
 
+use component_runtime::egress::EgressSettings;
 use component_runtime::{Limits, RuntimeSettings};
 
 use super::*;
@@ -11,7 +12,7 @@ use super::*;
 fn registry() -> Arc<ModuleRegistry> {
     let limits = Limits { requests_in_flight_max: 16, requests_in_flight_per_mount_max: 8, ..Limits::default() };
     let settings = RuntimeSettings {
-        egress: Vec::new().into(),
+        egress: EgressSettings::default(),
         upstream_read_only: false,
         wal_minimum_age: Duration::from_secs(600),
         limits,

@@ -24,7 +24,14 @@ fn signed(statement: Statement, keys: &[&SigningKey]) -> Vec<u8> {
 }
 
 fn policy(keys: &[&SigningKey], threshold: usize) -> TrustPolicy {
-    TrustPolicy::new([], keys.iter().map(|key| key.public_key()), threshold).unwrap()
+    trusting(EngineTrust::new([], keys.iter().map(|key| key.public_key()), threshold).unwrap())
+}
+
+/// This for the module's engine, and nothing for others.
+fn trusting(trust: EngineTrust) -> TrustPolicy {
+    let mut policy = TrustPolicy::default();
+    policy.trust("astra", trust);
+    policy
 }
 
 fn refused(policy: &TrustPolicy, signatures: Option<&[u8]>) -> String {
@@ -34,16 +41,38 @@ fn refused(policy: &TrustPolicy, signatures: Option<&[u8]>) -> String {
 #[test]
 fn nothing_is_trusted_that_nobody_named() {
     let text = refused(&TrustPolicy::default(), Some(&signed(module(), &[&key()])));
-    assert!(text.contains("is not pinned, and no key is trusted"), "{text}");
+    assert!(text.contains("is not pinned, and no key is trusted for engine `astra`"), "{text}");
     assert!(TrustPolicy::default().is_empty());
 }
 
 #[test]
 fn a_pinned_digest_is_enough_and_another_is_not() {
-    let policy = TrustPolicy::new([module().digest], [], 1).unwrap();
+    let policy = trusting(EngineTrust::new([module().digest], [], 1).unwrap());
     assert_eq!(policy.approve(&module(), None), Ok(Approval::AllowListed));
     let other = Statement { digest: Digest::of(b"other"), ..module() };
     assert!(policy.approve(&other, None).is_err());
+}
+
+#[test]
+fn what_is_trusted_for_one_engine_counts_for_no_other() {
+    let (of_astra, of_other) = (key(), key());
+    let mut policy = policy(&[&of_astra], 1);
+    let other = Statement { id: ModuleId::new("other", "1.2.3").unwrap(), ..module() };
+    policy.trust("other", EngineTrust::new([other.digest], [of_other.public_key()], 1).unwrap());
+    for (module, signer, approved) in [
+        (module(), &of_astra, true),
+        (module(), &of_other, false),
+        (Statement { digest: Digest::of(b"second"), ..other.clone() }, &of_other, true),
+        (Statement { digest: Digest::of(b"second"), ..other.clone() }, &of_astra, false),
+    ] {
+        let file = signed(module.clone(), &[signer]);
+        assert_eq!(policy.approve(&module, Some(&file)).is_ok(), approved, "{module}");
+    }
+    assert!(policy.approve(&other, None).is_ok(), "pinned");
+    // The same bytes under the name of the other engine are not.
+    assert!(policy.approve(&module(), None).is_err());
+    let third = Statement { id: ModuleId::new("third", "1.2.3").unwrap(), ..module() };
+    assert!(policy.approve(&third, Some(&signed(third.clone(), &[&of_astra]))).is_err());
 }
 
 #[test]
@@ -115,8 +144,8 @@ fn no_file_and_a_malformed_file_are_told_apart() {
 #[test]
 fn thresholds_that_cannot_be_meant_are_refused() {
     let a = key().public_key();
-    assert_eq!(TrustPolicy::new([], [a], 0).unwrap_err(), TrustError::ThresholdZero);
+    assert_eq!(EngineTrust::new([], [a], 0).unwrap_err(), TrustError::ThresholdZero);
     let unreachable = |threshold, keys| TrustError::ThresholdUnreachable { threshold, keys };
-    assert_eq!(TrustPolicy::new([], [a, a], 2).unwrap_err(), unreachable(2, 1), "the same key twice is one");
-    assert_eq!(TrustPolicy::new([module().digest], [], 2).unwrap_err(), unreachable(2, 0));
+    assert_eq!(EngineTrust::new([], [a, a], 2).unwrap_err(), unreachable(2, 1), "the same key twice is one");
+    assert_eq!(EngineTrust::new([module().digest], [], 2).unwrap_err(), unreachable(2, 0));
 }

@@ -9,7 +9,8 @@ use std::time::Duration;
 
 use component_runtime::{Capability, Limits};
 use modules::{
-    Approval, Candidate, Digest, ModuleRegistry, Origin, RegistrySettings, Rejection, Source as _, TrustPolicy,
+    Approval, Candidate, Digest, EngineTrust, ModuleRegistry, Origin, RegistrySettings, Rejection, Source as _,
+    TrustPolicy,
 };
 
 use crate::support::{Stage, candidate, embedded, refused, runtime, wasm};
@@ -46,7 +47,8 @@ async fn a_signed_file_is_loaded_with_what_it_asks_for() {
 async fn a_pinned_file_needs_no_signature() {
     let stage = Stage::new();
     let good = wasm("good");
-    let trust = TrustPolicy::new([Digest::of(&good)], [], 1).unwrap();
+    let mut trust = TrustPolicy::default();
+    trust.trust("good", EngineTrust::new([Digest::of(&good)], [], 1).unwrap());
     let registry =
         ModuleRegistry::new(runtime(Limits::default()), embedded(), RegistrySettings { trust, ..stage.settings() });
     fs::write(stage.path().join("good-0.0.0.wasm"), &good).unwrap();

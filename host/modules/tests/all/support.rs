@@ -8,10 +8,11 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
+use component_runtime::egress::EgressSettings;
 use component_runtime::{Limits, Runtime, RuntimeSettings, SealKey};
 use modules::{
-    CacheSettings, Candidate, Digest, Embedded, ModuleId, ModuleRegistry, Origin, PublicKey, RegistrySettings,
-    SignatureFile, SigningKey, Source as _, Statement, TrustPolicy,
+    CacheSettings, Candidate, Digest, Embedded, EngineTrust, ModuleId, ModuleRegistry, Origin, PublicKey,
+    RegistrySettings, SignatureFile, SigningKey, Source as _, Statement, TrustPolicy,
 };
 use tempfile::TempDir;
 
@@ -36,7 +37,7 @@ pub(crate) fn embedded() -> Embedded {
 pub(crate) fn runtime(limits: Limits) -> Runtime {
     let limits = Limits { requests_in_flight_max: 16, requests_in_flight_per_mount_max: 8, ..limits };
     Runtime::new(RuntimeSettings {
-        egress: Vec::new().into(),
+        egress: EgressSettings::default(),
         upstream_read_only: false,
         wal_minimum_age: Duration::from_secs(600),
         limits,
@@ -61,7 +62,10 @@ impl Stage {
 
     pub(crate) fn settings(&self) -> RegistrySettings {
         fs::create_dir_all(self.path()).unwrap();
-        let trust = TrustPolicy::new([], [self.key.public_key()], 1).unwrap();
+        let mut trust = TrustPolicy::default();
+        for engine in ["astra", "good", "keep_state", "sleep_in_describe", "spin_in_describe", "trap"] {
+            trust.trust(engine, EngineTrust::new([], [self.key.public_key()], 1).unwrap());
+        }
         RegistrySettings { directory: Some(self.path()), trust, cache: None }
     }
 

@@ -11,6 +11,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use component_runtime::capability::Nothing;
+use component_runtime::egress::{EgressSettings, Policy};
 use component_runtime::{Limits, MountSettings, Runtime, RuntimeSettings};
 use envelope::{Operation, Request, SpecialPaths, Storage};
 use modules::controller::{
@@ -37,7 +38,7 @@ impl World {
 
     pub(crate) fn with(limits: Limits) -> Self {
         let settings = RuntimeSettings {
-            egress: Vec::new().into(),
+            egress: EgressSettings::default(),
             upstream_read_only: false,
             wal_minimum_age: Duration::from_secs(600),
             limits,
@@ -85,6 +86,7 @@ impl World {
                 backend_uuid: "uuid".into(),
                 name: "test/".into(),
                 options: self.options.clone(),
+                egress: Policy::default(),
                 storage,
                 system_view: Arc::new(Nothing),
             }),

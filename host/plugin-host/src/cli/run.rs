@@ -11,6 +11,7 @@ mod values;
 use std::process::ExitCode;
 use std::sync::Arc;
 
+use component_runtime::egress::Policy;
 use component_runtime::{Module, Runtime};
 use envelope::{Identity, StorageError};
 use local_server::{Leased, Leases as _, MountSettings, Outcome, Server, Verb};
@@ -31,7 +32,7 @@ use crate::failure::Failure;
 /// Why the module has no document.
 pub(crate) async fn help_document(runtime: &Runtime, module: &Arc<Module>) -> Result<Value, String> {
     let storage = FileStorage::open(None).map_err(|failure| format!("{failure:?}"))?;
-    let engine = ModuleEngine::new(runtime, Arc::clone(module), &storage);
+    let engine = ModuleEngine::new(runtime, Arc::clone(module), &storage, Policy::default());
     let outcome = server(&engine, &storage, module).ask(Verb::Help, "", Map::new()).await;
     let mut outcome = outcome.map_err(|error| error.to_string())?;
     let causes = outcome.errors.into_iter().chain(engine.take_cause());
@@ -53,7 +54,10 @@ impl Arguments {
         let (outcome, cause) = sandbox::with(&self.egress, *self.wal_min_age, async |runtime| {
             let storage = FileStorage::open(self.storage.as_deref())?;
             let module = self.module.load(runtime, &self.module.read()?).await?;
-            let engine = ModuleEngine::new(runtime, Arc::clone(&module), &storage);
+            // There is no other engine that an argument could be about.
+            let name = &module.description().name;
+            let origins = self.egress.origins(name, name).map_err(|error| Failure::Usage(error.to_string()))?;
+            let engine = ModuleEngine::new(runtime, Arc::clone(&module), &storage, Policy::new(name, origins));
             let outcome = self.ask(server(&engine, &storage, &module), &path, data, lease).await?;
             Ok((outcome, engine.take_cause()))
         })?;

@@ -7,7 +7,7 @@ use component_runtime::{Limits, Runtime, RuntimeSettings};
 use crate::EgressArgs;
 use crate::failure::Failure;
 
-/// Runs a command's work with a runtime whose guests may send the requests that these settings allow.
+/// Runs a command's work with a runtime whose mounts reach upstreams as these settings say.
 ///
 /// # Errors
 /// The error of the work, or why the runtime did not start.
@@ -31,11 +31,10 @@ pub(crate) fn with<T>(
     })
 }
 
-/// As `with`, for guests that reach nothing outside.
+/// As `with`, for work whose guests reach nothing outside.
 ///
 /// # Errors
 /// As `with`.
 pub(crate) fn closed<T>(work: impl AsyncFnOnce(&Runtime) -> Result<T, Failure>) -> Result<T, Failure> {
-    let nothing = EgressArgs { no_default_egress: true, ..EgressArgs::default() };
-    with(&nothing, crate::config::WAL_MIN_AGE, work)
+    with(&EgressArgs::default(), crate::config::WAL_MIN_AGE, work)
 }

@@ -5,6 +5,7 @@ use std::sync::OnceLock;
 use std::time::Duration;
 
 use component_runtime::capability::Nothing;
+use component_runtime::egress::{EgressSettings, Policy};
 use component_runtime::{Limits, MountSettings, Runtime, RuntimeSettings};
 use modules::controller::ControllerSettings;
 use modules::{Embedded, ModuleId, ModuleRegistry, RegistrySettings};
@@ -22,7 +23,7 @@ fn embedded() -> Embedded {
 /// A mount as it is without a directory of modules.
 async fn controller() -> Arc<ModuleController> {
     let settings = RuntimeSettings {
-        egress: Vec::new().into(),
+        egress: EgressSettings::default(),
         upstream_read_only: false,
         wal_minimum_age: Duration::from_secs(600),
         limits: Limits { requests_in_flight_max: 4, requests_in_flight_per_mount_max: 2, ..Limits::default() },
@@ -33,6 +34,7 @@ async fn controller() -> Arc<ModuleController> {
         backend_uuid: "uuid".to_owned(),
         name: "test/".to_owned(),
         options: BTreeMap::new(),
+        egress: Policy::default(),
         storage: Arc::new(Nothing),
         system_view: Arc::new(Nothing),
     });

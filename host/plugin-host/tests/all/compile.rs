@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use component_runtime::egress::EgressSettings;
 use component_runtime::{CompilerProgram, Limits, Runtime, RuntimeSettings};
 
 use crate::program::{plugin, rogue};
@@ -10,7 +11,7 @@ use crate::program::{plugin, rogue};
 async fn started_to_compile_it_compiles_and_does_nothing_else() {
     let limits = Limits { requests_in_flight_max: 8, requests_in_flight_per_mount_max: 4, ..Limits::default() };
     let settings = RuntimeSettings {
-        egress: Vec::new().into(),
+        egress: EgressSettings::default(),
         upstream_read_only: false,
         wal_minimum_age: Duration::from_secs(600),
         limits,

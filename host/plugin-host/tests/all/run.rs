@@ -63,7 +63,7 @@ fn the_cause_of_a_trap_is_told_beside_what_a_client_would_see() {
 fn origins_are_as_closed_as_when_serving() {
     let folder = tempfile::tempdir().unwrap();
     let arguments = ["write", "config", "org_id=x", "astra_token=AstraCS:a:b", "url=https://elsewhere.example"];
-    ask(folder.path(), &arguments).expect(2).says("not allowed").says("--allow-egress=https://elsewhere.example");
+    ask(folder.path(), &arguments).expect(2).says("not allowed").says("--allow-egress=astra=https://elsewhere.example");
 }
 
 #[test]
@@ -75,7 +75,7 @@ fn astras_own_hosts_are_closed_and_astra_is_read_only_where_arguments_say_so() {
     ask(folder.path(), &[&write[..], &closed].concat())
         .expect(2)
         .says("status 400")
-        .says("--allow-egress=https://api.astra.datastax.com");
+        .says("--allow-egress=astra=https://api.astra.datastax.com");
     ask(folder.path(), &[&write[..], &["--astra-read-only"]].concat())
         .expect(2)
         .says("status 503")

@@ -36,20 +36,22 @@ fn what_enough_trusted_keys_signed_verifies_and_nothing_else() {
     let folder = tempfile::tempdir().unwrap();
     place_module(folder.path());
     let (a, b, c) = (new_key(folder.path(), "a.pem"), new_key(folder.path(), "b.pem"), new_key(folder.path(), "c.pem"));
+    let [a, b, c] = [a, b, c].map(|key| format!("good={key}"));
     let verify = |arguments: &[&str]| run(folder.path(), &[&["module", "verify", MODULE], arguments].concat());
 
     verify(&["--trust-key", &a]).expect(1);
     run(folder.path(), &["module", "sign", "--key", "a.pem", MODULE]).expect(0);
     verify(&["--trust-key", &a]).expect(0);
     verify(&["--trust-key", &b]).expect(1);
-    verify(&["--trust-key", &a, "--trust-key", &b, "--trust-threshold=2"]).expect(1);
+    verify(&["--trust-key", &a, "--trust-key", &b, "--trust-threshold=good=2"]).expect(1);
     // A second signature is added to the first, the same one again is not counted twice.
     run(folder.path(), &["module", "sign", "--key", "a.pem", MODULE]).expect(0);
     let signed = run(folder.path(), &["module", "sign", "--key", "b.pem", MODULE, "--format=json"]).expect(0).json();
     assert_eq!(signed["signed"][0]["signatures"], 2);
-    let two = verify(&["--trust-key", &a, "--trust-key", &b, "--trust-threshold=2", "--format=json"]).expect(0).json();
+    let two =
+        verify(&["--trust-key", &a, "--trust-key", &b, "--trust-threshold=good=2", "--format=json"]).expect(0).json();
     assert_eq!((&two["approved"], two["signers"].as_array().map(Vec::len)), (&json!(true), Some(2)), "{two}");
-    verify(&["--trust-key", &a, "--trust-key", &c, "--trust-threshold=2"]).expect(1);
+    verify(&["--trust-key", &a, "--trust-key", &c, "--trust-threshold=good=2"]).expect(1);
 
     // Other bytes under the same signatures.
     let mut wasm = fs::read(folder.path().join(MODULE)).unwrap();
@@ -68,9 +70,19 @@ fn a_pinned_digest_needs_no_signature() {
     let folder = tempfile::tempdir().unwrap();
     place_module(folder.path());
     let inspected = run(folder.path(), &["module", "inspect", MODULE, "--format=json"]).expect(0).json();
-    let pin = inspected["sha256"].as_str().unwrap();
-    run(folder.path(), &["module", "verify", MODULE, "--module-sha256", pin]).expect(0);
-    run(folder.path(), &["module", "verify", MODULE, "--module-sha256", &"0".repeat(64)]).expect(1);
+    let pin = format!("good={}", inspected["sha256"].as_str().unwrap());
+    run(folder.path(), &["module", "verify", MODULE, "--module-sha256", &pin]).expect(0);
+    run(folder.path(), &["module", "verify", MODULE, "--module-sha256", &format!("good={}", "0".repeat(64))]).expect(1);
+}
+
+#[test]
+fn a_key_without_an_engine_is_trusted_for_the_engine_of_this_program_only() {
+    let folder = tempfile::tempdir().unwrap();
+    place_module(folder.path());
+    let key = new_key(folder.path(), "a.pem");
+    run(folder.path(), &["module", "sign", "--key", "a.pem", MODULE]).expect(0);
+    let refused = run(folder.path(), &["module", "verify", MODULE, "--trust-key", &key]).expect(1).stdout;
+    assert!(refused.contains("no key is trusted for engine `good`"), "{refused}");
 }
 
 #[test]
@@ -104,9 +116,9 @@ fn keys_and_signatures_that_are_none_are_named_and_left_alone() {
 fn contradictions_are_wrong_usage() {
     let folder = tempfile::tempdir().unwrap();
     place_module(folder.path());
-    let key = new_key(folder.path(), "a.pem");
+    let key = format!("good={}", new_key(folder.path(), "a.pem"));
     run(folder.path(), &["module", "verify", MODULE]).expect(64).says("--trust-key");
     run(folder.path(), &["module", "verify", MODULE, "--trust-key", "ed25519:short"]).expect(64).says("ed25519:short");
-    let two_of_one = ["module", "verify", MODULE, "--trust-key", &key, "--trust-threshold=2"];
+    let two_of_one = ["module", "verify", MODULE, "--trust-key", &key, "--trust-threshold=good=2"];
     run(folder.path(), &two_of_one).expect(64).says("threshold of 2");
 }

@@ -6,7 +6,7 @@ use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use component_runtime::egress::{EgressSettings, Origin, UPSTREAM_OPTION, UPSTREAM_READ_ONLY};
+use component_runtime::egress::{Origin, Policy, UPSTREAM_OPTION, UPSTREAM_READ_ONLY};
 use component_runtime::{Module, Mount, MountSettings, Runtime, RuntimeSettings};
 use envelope::{Error, Request, Response, SystemView, SystemViewError};
 
@@ -56,9 +56,9 @@ impl ComponentEngine {
         log_capture::install();
         let options = &fake.options;
         let origins = ASTRA_ORIGINS.into_iter().chain(options.egress.iter().map(String::as_str));
-        let origins = origins.map(Origin::parse).collect::<Result<_, _>>().map_err(|error| error.to_string())?;
+        let origins = origins.map(Origin::parse).collect::<Result<Vec<_>, _>>().map_err(|error| error.to_string())?;
         let settings = RuntimeSettings {
-            egress: EgressSettings { origins, ..network.egress },
+            egress: network.egress,
             upstream_read_only: false,
             wal_minimum_age: options.wal_minimum_age,
             limits: network.limits,
@@ -73,6 +73,7 @@ impl ComponentEngine {
                 backend_uuid: fake.backend_uuid().to_owned(),
                 name: fake.options.mount_point.clone(),
                 options,
+                egress: Policy::new("astra", origins.clone()),
                 storage: Arc::new(fake.storage.clone()),
                 system_view: Arc::new(FakeSystemView { default: fake.options.default_ttl, max: fake.options.max_ttl }),
             })

@@ -10,6 +10,7 @@ use base64::engine::general_purpose::STANDARD;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
+use super::TOY;
 use crate::settings::plugin_binary;
 use crate::sha256_hex;
 
@@ -39,9 +40,14 @@ impl SigningKey {
         Self { folder, public }
     }
 
-    /// The argument of a registration that trusts it.
+    /// The argument of a registration that trusts it for modules of the toy engine.
     pub fn trust(&self) -> String {
-        format!("--trust-key={}", self.public)
+        self.trust_for(TOY)
+    }
+
+    /// The argument of a registration that trusts it for modules of this engine.
+    pub fn trust_for(&self, engine: &str) -> String {
+        format!("--trust-key={engine}={}", self.public)
     }
 
     /// Its public half, as arguments and answers have it.

@@ -11,7 +11,7 @@ use serde_json::Value;
 fn run(folder: &Path, astra: &Simulator, arguments: &[&str]) -> Output {
     let mut command = Command::new(plugin_binary());
     command.current_dir(folder).args(["run", "--storage", "mount.redb", "--format", "json"]);
-    command.arg(format!("--allow-egress={}", astra.url())).args(arguments);
+    command.arg(format!("--allow-egress=astra={}", astra.url())).args(arguments);
     command.output().unwrap()
 }
 

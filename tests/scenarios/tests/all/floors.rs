@@ -142,6 +142,8 @@ const CRATES: [Floors; 8] = [
             // Know nothing of a guest.
             "limits",
             "priority",
+            "hardening",
+            "compiler_sandbox",
             "description",
             "sealed",
             "error",
@@ -182,6 +184,7 @@ const CRATES: [Floors; 8] = [
             "notices",
             // What a module is, and who vouches for it.
             "identity",
+            "scoped",
             "candidate",
             "signature",
             "signature_file",
@@ -204,14 +207,15 @@ const CRATES: [Floors; 8] = [
             "limits",
             "failure",
             "files",
+            // The embedded component.
+            "code_slot",
+            "component",
             // Arguments.
+            "cache_key",
             "network_args",
             "egress_args",
             "module_args",
             "config",
-            // The embedded component.
-            "code_slot",
-            "component",
             // Serving, and the commands for people.
             "host_paths",
             "bridge",

@@ -12,6 +12,7 @@ pub(crate) mod leases;
 mod life;
 mod load;
 mod names;
+mod origins;
 mod race;
 mod side_by_side;
 mod trust;

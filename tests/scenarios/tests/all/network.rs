@@ -313,6 +313,6 @@ fn nothing_is_sent_to_a_proxy_for_an_origin_that_is_not_allowed() {
     let stage = way.stage_for(&way.url);
     let config = json!({ "astra_token": stage.alpha.token, "url": "https://elsewhere.example" });
     let refused = stage.write(&format!("config/{}", stage.alpha.id), config);
-    refused.expect_error(400, &["https://elsewhere.example", "--allow-egress=https://elsewhere.example"]);
+    refused.expect_error(400, &["https://elsewhere.example", "--allow-egress=astra=https://elsewhere.example"]);
     assert_eq!(proxy.targets(), Vec::<String>::new());
 }

@@ -9,7 +9,7 @@ use cargo_metadata::{DependencyKind, MetadataCommand, Package};
 use harness::workspace_root;
 
 /// Crates from outside, and who alone may use them. Each knows one thing of the outside world.
-const OWNERS: [(&str, &[&str]); 12] = [
+const OWNERS: [(&str, &[&str]); 14] = [
     ("wit-bindgen", &["engine-component", "rogue-components"]),
     ("wasmtime", &["component-runtime"]),
     ("wasmtime-wasi", &["component-runtime"]),
@@ -22,6 +22,8 @@ const OWNERS: [(&str, &[&str]); 12] = [
     ("redb", &["plugin-host"]),
     ("memchr", &["plugin-host"]),
     ("mimalloc", &["plugin-host", "harness"]),
+    ("seccompiler", &["component-runtime"]),
+    ("libc", &["component-runtime"]),
 ];
 
 /// Our own crates: what each of those that ship may build on.

@@ -28,8 +28,8 @@ fn ips(texts: &[&str]) -> Vec<IpAddr> {
 }
 
 fn mount(port: u16, resolver: Arc<Fixed>) -> MountEgress {
-    let origin = Origin::parse(&format!("http://astra.example:{port}")).unwrap();
-    mount_of(&Egress::new(EgressSettings { resolver, ..EgressSettings::from(vec![origin]) }, &EgressLimits::default()))
+    let settings = EgressSettings { resolver, ..EgressSettings::default() };
+    mount_of(&Egress::new(settings, &EgressLimits::default()), &[&format!("http://astra.example:{port}")])
 }
 
 fn url(port: u16) -> String {
@@ -76,8 +76,7 @@ async fn an_address_that_drops_packets_is_a_connect_timeout_and_one_that_refuses
     assert!(matches!(error, Error::ConnectionRefused), "{error:?}");
     let (_listener, _queued) = dropping(address).await;
     let limits = EgressLimits { connect_timeout: Duration::from_millis(300), ..EgressLimits::default() };
-    let origin = Origin::parse(&format!("http://{address}")).unwrap();
-    let mount = mount_of(&Egress::new(vec![origin].into(), &limits));
+    let mount = mount_of(&Egress::new(EgressSettings::default(), &limits), &[&format!("http://{address}")]);
     let error = get(&mount, &format!("http://{address}/")).await.unwrap_err();
     assert!(matches!(error, Error::ConnectionTimeout), "{error:?}");
 }
@@ -88,11 +87,8 @@ async fn each_address_is_checked_also_where_the_name_changes_its_mind() {
     let port = server.address.port();
     let resolver = Fixed::at(&["127.0.0.1"]);
     let limits = EgressLimits { idle_timeout: Duration::from_millis(1), ..EgressLimits::default() };
-    let origin = Origin::parse(&format!("http://astra.example:{port}")).unwrap();
-    let mount = mount_of(&Egress::new(
-        EgressSettings { resolver: Arc::clone(&resolver) as _, ..EgressSettings::from(vec![origin]) },
-        &limits,
-    ));
+    let settings = EgressSettings { resolver: Arc::clone(&resolver) as _, ..EgressSettings::default() };
+    let mount = mount_of(&Egress::new(settings, &limits), &[&format!("http://astra.example:{port}")]);
     get(&mount, &url(port)).await.unwrap();
     tokio::time::sleep(Duration::from_millis(50)).await;
     // Metadata services are reached through no name.

@@ -54,17 +54,22 @@ fn impatient() -> EgressLimits {
 
 const HOSTS: [&str; 4] = ["hang-1.example", "hang-2.example", "hang-3.example", "good.example"];
 
-fn egress(port: u16, resolver: &Resolver) -> Arc<Egress> {
-    let origins = HOSTS.iter().map(|host| Origin::parse(&format!("http://{host}:{port}")).unwrap()).collect();
+fn egress(resolver: &Resolver) -> Arc<Egress> {
     let resolver: Arc<dyn Resolve> = Arc::clone(&resolver.0) as _;
-    Egress::new(EgressSettings { resolver, origins, ..EgressSettings::default() }, &impatient())
+    Egress::new(EgressSettings { resolver, ..EgressSettings::default() }, &impatient())
+}
+
+/// A mount that may send requests to all hosts at this port.
+fn mount(egress: &Arc<Egress>, port: u16) -> MountEgress {
+    let origins = HOSTS.map(|host| format!("http://{host}:{port}"));
+    mount_of(egress, &origins.each_ref().map(String::as_str))
 }
 
 #[tokio::test]
 async fn a_name_whose_look_up_hangs_is_a_dns_timeout_and_takes_one_thread() {
     let server = Server::start(keep_alive).await;
     let resolver = Resolver(Arc::default());
-    let mount = mount_of(&egress(server.address.port(), &resolver));
+    let mount = mount(&egress(&resolver), server.address.port());
     let url = format!("http://hang-1.example:{}/", server.address.port());
     for _ in 0..3 {
         let error = get(&mount, &url).await.unwrap_err();
@@ -82,9 +87,8 @@ async fn a_name_whose_look_up_hangs_is_a_dns_timeout_and_takes_one_thread() {
 async fn a_look_up_that_hangs_stops_no_other_name_and_no_other_mount() {
     let server = Server::start(keep_alive).await;
     let resolver = Resolver(Arc::default());
-    let egress = egress(server.address.port(), &resolver);
-    let (first, second) = (mount_of(&egress), mount_of(&egress));
-    let port = server.address.port();
+    let (egress, port) = (egress(&resolver), server.address.port());
+    let (first, second) = (mount(&egress, port), mount(&egress, port));
     get(&first, &format!("http://hang-1.example:{port}/")).await.unwrap_err();
     get(&first, &format!("http://good.example:{port}/")).await.unwrap();
     // All look-ups that the mount may have hang now.
@@ -113,7 +117,7 @@ fn a_look_up_that_hangs_holds_no_thread_of_those_that_read_files() {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().max_blocking_threads(1).build().unwrap();
     runtime.block_on(async {
         let resolver = Resolver(Arc::default());
-        let mount = mount_of(&egress(1, &resolver));
+        let mount = mount(&egress(&resolver), 1);
         get(&mount, "http://hang-1.example:1/").await.unwrap_err();
         // The pool of blocking threads has one: the trust store and modules are read there.
         let read = tokio::time::timeout(Duration::from_secs(30), tokio::task::spawn_blocking(|| 7)).await;

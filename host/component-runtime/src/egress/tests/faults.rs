@@ -76,9 +76,8 @@ async fn what_was_certainly_not_sent_says_so() {
         listener.local_addr().unwrap()
     };
     let origins = [format!("http://{closed}"), "http://does-not-exist.invalid".to_owned()];
-    let origins = origins.iter().map(|text| Origin::parse(text).unwrap()).collect();
-    let mount =
-        mount_of(&Egress::new(EgressSettings { origins, ..EgressSettings::default() }, &EgressLimits::default()));
+    let egress = Egress::new(EgressSettings::default(), &EgressLimits::default());
+    let mount = mount_of(&egress, &origins.each_ref().map(String::as_str));
     let error = get(&mount, &format!("http://{closed}/")).await.unwrap_err();
     assert!(matches!(error, Error::ConnectionRefused), "{error:?}");
     let error = get(&mount, "http://does-not-exist.invalid/").await.unwrap_err();

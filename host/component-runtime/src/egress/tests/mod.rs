@@ -19,7 +19,7 @@ use wasmtime_wasi_http::{Error, RequestOptions, WasiBody};
 use super::access::Access;
 use super::pool::{Egress, MountEgress};
 use super::send::{Sender, send};
-use super::{EgressSettings, Origin, hooks};
+use super::{EgressSettings, Origin, Policy, hooks};
 use crate::capability::LogRate;
 use crate::limits::EgressLimits;
 
@@ -59,8 +59,7 @@ impl Server {
     }
 
     fn mount(&self, limits: &EgressLimits) -> MountEgress {
-        let origin = Origin::parse(&format!("http://{}", self.address)).unwrap();
-        mount_of(&Egress::new(vec![origin].into(), limits))
+        mount_of(&Egress::new(EgressSettings::default(), limits), &[&format!("http://{}", self.address)])
     }
 
     fn connections(&self) -> usize {
@@ -174,9 +173,13 @@ async fn send_until(
     send(&Sender { egress: mount, access, mount: "test/", alive: &alive() }, request, wish, deadline).await
 }
 
-/// A mount that logs as much as it likes.
-fn mount_of(egress: &Arc<Egress>) -> MountEgress {
-    MountEgress::new(egress, &Arc::new(LogRate::new(u32::MAX)))
+/// A mount that may send requests to these origins, and logs as much as it likes.
+fn mount_of(egress: &Arc<Egress>, origins: &[&str]) -> MountEgress {
+    MountEgress::new(egress, policy(origins), &Arc::new(LogRate::new(u32::MAX)))
+}
+
+fn policy(origins: &[&str]) -> Policy {
+    Policy::new("toy", origins.iter().map(|text| Origin::parse(text).unwrap()).collect())
 }
 
 /// Status and body, or the error of either.

@@ -46,9 +46,9 @@ async fn connections_are_capped_even_where_requests_are_not() {
 #[tokio::test]
 async fn mounts_share_no_connection() {
     let server = Server::start(keep_alive).await;
-    let origin = Origin::parse(&format!("http://{}", server.address)).unwrap();
-    let egress = Egress::new(vec![origin].into(), &EgressLimits::default());
-    let (first, second) = (mount_of(&egress), mount_of(&egress));
+    let origin = format!("http://{}", server.address);
+    let egress = Egress::new(EgressSettings::default(), &EgressLimits::default());
+    let (first, second) = (mount_of(&egress, &[&origin]), mount_of(&egress, &[&origin]));
     for _ in 0..3 {
         get(&first, &server.url()).await.unwrap();
         get(&second, &server.url()).await.unwrap();

@@ -26,12 +26,8 @@ const CONNECTED: &str = "HTTP/1.1 200 Connection established\r\n\r\n";
 
 fn behind(proxy: SocketAddr, origins: &[&str]) -> MountEgress {
     let limits = EgressLimits { connect_timeout: Duration::from_secs(2), ..EgressLimits::default() };
-    let settings = EgressSettings {
-        origins: origins.iter().map(|text| Origin::parse(text).unwrap()).collect(),
-        proxies: Proxies::every(&format!("http://{proxy}")).unwrap(),
-        ..EgressSettings::default()
-    };
-    mount_of(&Egress::new(settings, &limits))
+    let proxies = Proxies::every(&format!("http://{proxy}")).unwrap();
+    mount_of(&Egress::new(EgressSettings { proxies, ..EgressSettings::default() }, &limits), origins)
 }
 
 #[tokio::test]

@@ -84,8 +84,8 @@ async fn tls_server(config: rustls::ServerConfig) -> (SocketAddr, JoinSet<()>) {
 
 async fn refused(config: rustls::ServerConfig, roots: &rustls::RootCertStore) -> Error {
     let (address, _server) = tls_server(config).await;
-    let origin = Origin::parse(&format!("https://{address}")).unwrap();
-    let mount = mount_of(&Egress::with_tls(vec![origin].into(), &EgressLimits::default(), tls_that_trusts(roots)));
+    let egress = Egress::with_tls(&EgressLimits::default(), tls_that_trusts(roots));
+    let mount = mount_of(&egress, &[&format!("https://{address}")]);
     exchange(&mount, request(Method::POST, &format!("https://{address}/"))).await.unwrap_err()
 }
 
@@ -138,9 +138,9 @@ async fn a_peer_without_tls_is_told_from_one_that_closes_and_from_one_that_waits
     ];
     for (serve, is_expected) in rows {
         let server = Server::start(serve).await;
-        let origin = Origin::parse(&format!("https://{}", server.address)).unwrap();
         let config = tls_that_trusts(&rustls::RootCertStore::empty());
-        let mount = mount_of(&Egress::with_tls(vec![origin].into(), &limits, config));
+        let origin = format!("https://{}", server.address);
+        let mount = mount_of(&Egress::with_tls(&limits, config), &[&origin]);
         let error = get(&mount, &format!("https://{}/", server.address)).await.unwrap_err();
         assert!(is_expected(&error), "{error:?}");
     }
@@ -149,9 +149,9 @@ async fn a_peer_without_tls_is_told_from_one_that_closes_and_from_one_that_waits
 #[tokio::test]
 async fn the_guests_own_connect_timeout_says_what_was_waited_for() {
     let server = Server::start(hold).await;
-    let origin = Origin::parse(&format!("https://{}", server.address)).unwrap();
     let config = tls_that_trusts(&rustls::RootCertStore::empty());
-    let mount = mount_of(&Egress::with_tls(vec![origin].into(), &EgressLimits::default(), config));
+    let origin = format!("https://{}", server.address);
+    let mount = mount_of(&Egress::with_tls(&EgressLimits::default(), config), &[&origin]);
     let wish = RequestOptions { connect_timeout: Some(Duration::from_millis(100)), ..RequestOptions::default() };
     let far = Instant::now() + Duration::from_secs(60);
     let request = request(Method::GET, &format!("https://{}/", server.address));
@@ -189,9 +189,9 @@ async fn the_log_names_mount_host_and_cause_and_keeps_within_the_mounts_rate() {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         listener.local_addr().unwrap()
     };
-    let origin = Origin::parse(&format!("http://{address}")).unwrap();
-    let egress = Egress::new(vec![origin].into(), &EgressLimits::default());
-    let mount = MountEgress::new(&egress, &Arc::new(LogRate::new(2)));
+    let egress = Egress::new(EgressSettings::default(), &EgressLimits::default());
+    let policy = policy(&[&format!("http://{address}")]);
+    let mount = MountEgress::new(&egress, policy, &Arc::new(LogRate::new(2)));
     for _ in 0..5 {
         get(&mount, &format!("http://{address}/")).await.unwrap_err();
     }

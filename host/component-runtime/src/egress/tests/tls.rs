@@ -1,5 +1,7 @@
 //! TLS and HTTP/2.
 
+use std::sync::Mutex;
+
 use super::*;
 
 #[tokio::test]
@@ -10,9 +12,8 @@ async fn a_server_that_does_not_speak_tls_ends_at_the_connect_timeout_and_gives_
         connections_per_authority_max: 1,
         ..EgressLimits::default()
     };
-    let origin = Origin::parse(&format!("https://{}", server.address)).unwrap();
-    let egress = Egress::with_tls(vec![origin].into(), &limits, tls_without_trust());
-    let mount = mount_of(&egress);
+    let egress = Egress::with_tls(&limits, tls_without_trust());
+    let mount = mount_of(&egress, &[&format!("https://{}", server.address)]);
     for _ in 0..2 {
         let error = get(&mount, &format!("https://{}/", server.address)).await.unwrap_err();
         assert!(is_not_sent(&error, "tls-timeout"), "{error:?}");
@@ -32,8 +33,17 @@ pub(super) fn tls_that_trusts(roots: &rustls::RootCertStore) -> rustls::ClientCo
     builder.with_root_certificates(roots.clone()).with_no_client_auth()
 }
 
-/// An HTTP/2 server with a certificate of its own, and the roots that trust it.
-async fn h2_server() -> (SocketAddr, Arc<AtomicUsize>, rustls::RootCertStore, JoinSet<()>) {
+/// An HTTP/2 server with a certificate of its own, until dropped.
+struct H2Server {
+    address: SocketAddr,
+    /// Of each connection in turn: was a session resumed?
+    resumed: Arc<Mutex<Vec<bool>>>,
+    /// They trust its certificate.
+    roots: rustls::RootCertStore,
+    _tasks: JoinSet<()>,
+}
+
+async fn h2_server() -> H2Server {
     let certified = rcgen::generate_simple_self_signed(vec!["127.0.0.1".to_owned()]).unwrap();
     let mut roots = rustls::RootCertStore::empty();
     roots.add(certified.cert.der().clone()).unwrap();
@@ -45,17 +55,18 @@ async fn h2_server() -> (SocketAddr, Arc<AtomicUsize>, rustls::RootCertStore, Jo
     let acceptor = tokio_rustls::TlsAcceptor::from(Arc::new(config));
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
-    let connections = Arc::new(AtomicUsize::new(0));
-    let counted = Arc::clone(&connections);
+    let resumed = Arc::<Mutex<Vec<bool>>>::default();
+    let kinds = Arc::clone(&resumed);
     let mut tasks = JoinSet::new();
     tasks.spawn(async move {
         let mut serving = JoinSet::new();
         loop {
             let (stream, _) = listener.accept().await.unwrap();
-            counted.fetch_add(1, Ordering::Relaxed);
-            let acceptor = acceptor.clone();
+            let (acceptor, kinds) = (acceptor.clone(), Arc::clone(&kinds));
             serving.spawn(async move {
                 let Ok(stream) = acceptor.accept(stream).await else { return };
+                let kind = stream.get_ref().1.handshake_kind().unwrap();
+                kinds.lock().unwrap().push(kind == rustls::HandshakeKind::Resumed);
                 let service = hyper::service::service_fn(|request: Request<hyper::body::Incoming>| async move {
                     let text = format!("{:?} {}", request.version(), request.uri());
                     Ok::<_, std::convert::Infallible>(Response::new(Full::new(Bytes::from(text))))
@@ -66,15 +77,15 @@ async fn h2_server() -> (SocketAddr, Arc<AtomicUsize>, rustls::RootCertStore, Jo
             });
         }
     });
-    (address, connections, roots, tasks)
+    H2Server { address, resumed, roots, _tasks: tasks }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn http2_is_spoken_where_offered_and_one_connection_does() {
-    let (address, connections, roots, _server) = h2_server().await;
-    let origin = Origin::parse(&format!("https://{address}")).unwrap();
-    let egress = Egress::with_tls(vec![origin].into(), &EgressLimits::default(), tls_that_trusts(&roots));
-    let mount = Arc::new(mount_of(&egress));
+    let server = h2_server().await;
+    let address = server.address;
+    let egress = Egress::with_tls(&EgressLimits::default(), tls_that_trusts(&server.roots));
+    let mount = Arc::new(mount_of(&egress, &[&format!("https://{address}")]));
     let url = format!("https://{address}/path");
     assert_eq!(get(&mount, &url).await.unwrap().1, format!("HTTP/2.0 {url}"));
     let mut workers = JoinSet::new();
@@ -83,14 +94,30 @@ async fn http2_is_spoken_where_offered_and_one_connection_does() {
         workers.spawn(async move { get(&mount, &url).await.unwrap().0 });
     }
     assert_eq!(workers.join_all().await, [200; 30]);
-    assert_eq!(connections.load(Ordering::Relaxed), 1);
+    assert_eq!(*server.resumed.lock().unwrap(), [false]);
+}
+
+#[tokio::test]
+async fn a_session_is_resumed_by_its_own_mount_only() {
+    let server = h2_server().await;
+    let limits = EgressLimits { idle_timeout: Duration::from_millis(1), ..EgressLimits::default() };
+    let egress = Egress::with_tls(&limits, tls_that_trusts(&server.roots));
+    let origin = format!("https://{}", server.address);
+    let (first, second) = (mount_of(&egress, &[&origin]), mount_of(&egress, &[&origin]));
+    for mount in [&first, &first, &second] {
+        get(mount, &format!("{origin}/")).await.unwrap();
+        // Until the pool has dropped the connection.
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    assert_eq!(*server.resumed.lock().unwrap(), [false, true, false]);
 }
 
 #[tokio::test]
 async fn a_certificate_that_nobody_vouches_for_is_refused() {
-    let (address, _, _, _server) = h2_server().await;
-    let origin = Origin::parse(&format!("https://{address}")).unwrap();
-    let mount = mount_of(&Egress::with_tls(vec![origin].into(), &EgressLimits::default(), tls_without_trust()));
+    let server = h2_server().await;
+    let address = server.address;
+    let egress = Egress::with_tls(&EgressLimits::default(), tls_without_trust());
+    let mount = mount_of(&egress, &[&format!("https://{address}")]);
     let error = get(&mount, &format!("https://{address}/")).await.unwrap_err();
     assert!(matches!(error, Error::TlsAlertReceived { alert_id: Some(48), .. }), "{error:?}");
 }

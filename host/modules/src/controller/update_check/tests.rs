@@ -72,6 +72,23 @@ fn the_same_bytes_and_a_mount_without_a_state_need_no_update_check() {
 }
 
 #[test]
+fn the_first_module_of_its_engine_is_asked_for_its_paths_without_a_token() {
+    let mut first = manifest("1.0.0");
+    first.unauthenticated.insert("open/*".into());
+    let word = BTreeSet::from(["unauthenticated:open/*".to_owned()]);
+    let none = BTreeSet::new();
+    let terms = |accepted, force, embedded| Terms { force, accepted, embedded };
+    let asked = check_update(&first, None, terms(&none, true, false)).unwrap_err().to_string();
+    assert!(asked.contains("first module") && asked.contains("accept_capabilities=unauthenticated:open/*"), "{asked}");
+    assert_eq!(check_update(&first, None, terms(&word, false, false)), Ok(()));
+    assert_eq!(check_update(&first, None, terms(&none, false, true)), Ok(()), "the binary is accepted by its SHA-256");
+    let mut other = manifest("2.0.0");
+    other.engine = "other".into();
+    assert!(check_update(&first, Some(&other), terms(&none, true, false)).is_err(), "force takes only the storage");
+    assert_eq!(check_update(&first, Some(&other), terms(&word, true, false)), Ok(()));
+}
+
+#[test]
 fn the_embedded_module_needs_no_acceptance_of_its_own() {
     let terms = Terms { force: false, accepted: &BTreeSet::new(), embedded: true };
     let checked = |change: Change| {

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
+use component_runtime::egress::Policy;
 use component_runtime::{InvokeError, Module, Mount, MountSettings, Runtime};
 use envelope::{Error, Request, Response, SystemView};
 
@@ -16,12 +17,13 @@ pub(super) struct ModuleEngine {
 }
 
 impl ModuleEngine {
-    /// Gives the module a mount with this storage, named as its engine.
-    pub(super) fn new(runtime: &Runtime, module: Arc<Module>, storage: &FileStorage) -> Self {
+    /// Gives the module a mount with this storage, named as its engine, that may send requests as `egress` says.
+    pub(super) fn new(runtime: &Runtime, module: Arc<Module>, storage: &FileStorage, egress: Policy) -> Self {
         let mount = runtime.mount(MountSettings {
             name: mount_point(&module),
             backend_uuid: storage.backend_uuid().to_owned(),
             options: BTreeMap::new(),
+            egress,
             storage: Arc::new(storage.clone()),
             system_view: Arc::new(NoServer),
         });

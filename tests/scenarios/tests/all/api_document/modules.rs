@@ -32,7 +32,8 @@ pub(super) fn with_directory(act: impl FnOnce(&Stage, Vec<Exchange>)) {
     let settings = MountSettings {
         plugin: "astra-api".to_owned(),
         mount_point: "astra-api/".to_owned(),
-        arguments: [arguments(&options, Some(astra.url().to_owned())), vec![folder.argument(), key.trust()]].concat(),
+        arguments: [arguments(&options, Some(astra.url().to_owned())), vec![folder.argument(), key.trust_for("astra")]]
+            .concat(),
         ..MountSettings::default()
     };
     let stage = Stage::with_driver(Arc::new(OpenBaoDriver::mount(server(), &settings)), astra);
@@ -47,7 +48,7 @@ fn exchanges(stage: &Stage, folder: &ModulesDir, key: &SigningKey) -> Vec<Exchan
     let words = vec![
         (next.sha256(), format!("<SHA-256 of {}>", next.name())),
         (embedded, "<SHA-256 of the embedded module>".to_owned()),
-        (key.trust().replace("--trust-key=", ""), "ed25519:<public key>".to_owned()),
+        (key.public().to_owned(), "ed25519:<public key>".to_owned()),
     ];
     let mut recorder = Recorder::new(stage, words);
     let nowhere = "go back before another module served";

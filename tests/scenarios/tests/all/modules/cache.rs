@@ -6,7 +6,7 @@ use std::time::Instant;
 
 use harness::Verb;
 use harness::modules::{ASTRA_VERSION, ModuleFile, ModulesDir};
-use harness::openbao::{MountSettings, OpenBaoDriver};
+use harness::openbao::{MountSettings, OpenBaoDriver, Server};
 use serde_json::{Value, json};
 
 use super::leases::next_version;
@@ -73,6 +73,40 @@ fn beside(modules: &ModulesDir, name: &str) -> PathBuf {
 
 fn sealed_by(byte: &str) -> String {
     format!("MODULE_CACHE_KEY={}", byte.repeat(32))
+}
+
+/// The process of the one plugin whose arguments name this text.
+fn plugin_with(server: &Server, argument: &str) -> u32 {
+    let has_it =
+        |pid: &u32| fs::read_to_string(format!("/proc/{pid}/cmdline")).is_ok_and(|line| line.contains(argument));
+    let found: Vec<u32> = server.plugin_pids().into_iter().filter(has_it).collect();
+    assert_eq!(found.len(), 1, "{argument}: {found:?}");
+    found[0]
+}
+
+#[test]
+fn the_key_of_the_cache_does_not_stay_in_the_environment_of_the_process() {
+    let cached = Cached::new();
+    let pid = plugin_with(&cached.toys.server, &cached.folder.display().to_string());
+    let environment = fs::read(format!("/proc/{pid}/environ")).unwrap();
+    let environment = String::from_utf8_lossy(&environment);
+    assert!(environment.contains("MODULE_CACHE_KEY=\0"), "its value is overwritten where it stood");
+    assert!(!environment.contains(&"0f".repeat(4)));
+    // And it was taken: the code of both modules is sealed by it.
+    cached.entry(30);
+}
+
+#[test]
+fn a_plugin_that_serves_leaves_no_core_dump_and_gets_no_new_privileges() {
+    let cached = Cached::new();
+    let pid = plugin_with(&cached.toys.server, &cached.folder.display().to_string());
+    let read = |file: &str| fs::read_to_string(format!("/proc/{pid}/{file}")).unwrap();
+    let has = |text: &str, words: &[&str]| {
+        text.lines().any(|line| line.split_whitespace().collect::<Vec<_>>().starts_with(words))
+    };
+    let (status, limits) = (read("status"), read("limits"));
+    assert!(has(&status, &["NoNewPrivs:", "1"]) && has(&status, &["Umask:", "0077"]), "{status}");
+    assert!(has(&limits, &["Max", "core", "file", "size", "0", "0"]), "{limits}");
 }
 
 #[test]

@@ -1,8 +1,10 @@
 //! A module that asks for more than the one before it needs a yes to exactly that.
 
+use harness::Verb;
+use harness::openbao::{MountSettings, OpenBaoDriver};
 use serde_json::{Value, json};
 
-use super::{Toys, full, good, server, toy};
+use super::{Toys, ask, full, good, server, toy};
 
 #[test]
 fn more_capabilities_need_a_yes_to_exactly_the_difference() {
@@ -52,6 +54,35 @@ fn a_path_that_needs_no_token_needs_a_yes() {
     toys.restart();
     toys.assert_serves(31);
     assert_eq!(nobody.call("GET", &path, &Value::Null).status, 200);
+}
+
+#[test]
+fn the_first_module_of_an_engine_on_a_mount_needs_a_yes_to_its_paths_without_a_token() {
+    let opens = toy("opens_a_path", 31);
+    let toys = Toys::pinned(server(), &[&opens]);
+    toys.folder.drop_in(&opens);
+    toys.wait_for_refusal(31, &["unauthenticated:version"]);
+    let settings = MountSettings {
+        mount_point: format!("{}-first/", toys.name),
+        options: json!({ "module": "toy", "module_version": full(31) }),
+        ..toys.settings.clone()
+    };
+    let first = OpenBaoDriver::mount_registered(server(), &settings);
+    let nobody = toys.server.client().with_token("");
+    let opened = || nobody.call("GET", &format!("{}version", settings.mount_point), &Value::Null).status;
+    let word = "unauthenticated:version";
+    let refused = ask(&first, Verb::Read, "version", Value::Null);
+    refused.expect_error(503, &["first module of its engine", &format!("accept_capabilities={word}")]);
+    assert_eq!(opened(), 403);
+    let accepted = |words: &[&str]| json!({ "version": full(31), "accept_capabilities": words });
+    ask(&first, Verb::Write, "module/use", accepted(&[])).expect_error(400, &[word]);
+    ask(&first, Verb::Write, "module/use", accepted(&[word, "random"])).expect_error(400, &[word]);
+    let yes = ask(&first, Verb::Write, "module/use", accepted(&[word]));
+    assert_eq!((yes.status, yes.data["live"].clone()), (200, json!(false)), "{yes:#?}");
+    assert_eq!(opened(), 403, "the server is told of such paths at a load only");
+    toys.restart();
+    assert_eq!(ask(&first, Verb::Read, "version", Value::Null).expect(200).text("version"), full(31));
+    assert_eq!(opened(), 200);
 }
 
 /// The server is told at a load only which storage the seal wraps.

@@ -23,7 +23,7 @@ impl Updated {
         let (folder, key) = (ModulesDir::new(), SigningKey::generate());
         let options = StageOptions::default();
         let astra = start_astra(&options);
-        let more = [folder.argument(), key.trust()];
+        let more = [folder.argument(), key.trust_for("astra")];
         let settings = MountSettings {
             plugin: name.to_owned(),
             mount_point: format!("{name}/"),

@@ -76,7 +76,7 @@ fn a_module_is_what_its_file_its_signatures_and_itself_say() {
 #[test]
 fn a_toy_that_is_named_as_the_astra_engine_does_not_take_its_place() {
     let key = SigningKey::generate();
-    let toys = Toys::mount(server(), vec![key.trust()], |folder| {
+    let toys = Toys::mount(server(), vec![key.trust(), key.trust_for("astra")], |folder| {
         folder.drop_in_signed(&good(30), &[&key]);
         folder.put("astra-99.0.0.wasm.sig", &SigningKey::signatures_as("astra", "99.0.0", &good(30).wasm, &[&key]));
         folder.put("astra-99.0.0.wasm", &good(30).wasm);

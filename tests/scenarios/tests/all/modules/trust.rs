@@ -1,15 +1,18 @@
 //! Whom the operator trusts: pins, keys, a threshold, and no way down.
 
-use harness::modules::{ModuleFile, SigningKey};
-use serde_json::json;
+use harness::Verb;
+use harness::modules::{ASTRA_VERSION, ModuleFile, SigningKey};
+use harness::openbao::{MountSettings, OpenBaoDriver};
+use serde_json::{Value, json};
 
-use super::{Toys, full, good, server};
+use super::leases::next_version;
+use super::{Toys, ask, full, good, reason, runs, server};
 
 /// Two of three keys must sign.
 pub(crate) fn two_of_three() -> ([SigningKey; 3], Vec<String>) {
     let keys = [SigningKey::generate(), SigningKey::generate(), SigningKey::generate()];
     let mut trust: Vec<String> = keys.iter().map(SigningKey::trust).collect();
-    trust.push("--trust-threshold=2".to_owned());
+    trust.push("--trust-threshold=toy=2".to_owned());
     (keys, trust)
 }
 
@@ -57,6 +60,27 @@ fn a_module_goes_live_by_enough_signatures_only() {
     let mut expected = [one.public().to_owned(), three.public().to_owned()];
     expected.sort();
     assert_eq!(signers, expected);
+}
+
+/// The embedded engine is replaced by its own keys only: a module reads what its mount stores.
+#[test]
+fn a_key_of_one_engine_replaces_no_module_of_another() {
+    let key = SigningKey::generate();
+    let next = ModuleFile::astra(&next_version());
+    let toys = Toys::mount(server(), vec![key.trust()], |folder| {
+        folder.drop_in_signed(&good(30), &[&key]);
+        folder.drop_in_signed(&next, &[&key]);
+    });
+    let mount_point = format!("{}-astra/", toys.name);
+    let settings = MountSettings { mount_point, options: json!({}), ..toys.settings.clone() };
+    let astra = OpenBaoDriver::mount_registered(server(), &settings);
+    let status = ask(&astra, Verb::Read, "module", Value::Null).data;
+    assert_eq!(runs(&status), ASTRA_VERSION);
+    let why = reason(&status, &next.version);
+    assert!(why.contains("no key is trusted for engine `astra`"), "{why}");
+    let asked = ask(&astra, Verb::Write, "module/use", json!({ "version": next.version, "force": true }));
+    asked.expect_error(400, &["no key is trusted for engine `astra`"]);
+    assert_eq!(runs(&ask(&astra, Verb::Read, "module", Value::Null).data), ASTRA_VERSION);
 }
 
 /// The one way to be rid of a key that was stolen.
@@ -117,7 +141,7 @@ fn contradictions_between_arguments_fail_the_mount() {
         ("nobody-trusted", vec!["--modules-dir=/nowhere".to_owned()], "modules-dir"),
         (
             "threshold-out-of-reach",
-            vec!["--modules-dir=/nowhere".to_owned(), key.trust(), "--trust-threshold=2".to_owned()],
+            vec!["--modules-dir=/nowhere".to_owned(), key.trust(), "--trust-threshold=toy=2".to_owned()],
             "trust-threshold",
         ),
         ("no-sum", vec!["--modules-dir=/nowhere".to_owned(), "--module-sha256=abc".to_owned()], "abc"),

@@ -1,0 +1,137 @@
+//! The system calls that the process has which compiles a component. The component may be hostile, and a fault of the
+//! compiler would be its way out: from then on the process can read its standard input, write its standard output, and
+//! compute.
+
+use std::collections::BTreeMap;
+
+use seccompiler::{
+    BpfProgram, Error, SeccompAction, SeccompCmpArgLen, SeccompCmpOp, SeccompCondition, SeccompFilter, SeccompRule,
+    apply_filter,
+};
+
+use libc::c_long;
+
+/// Calls with any arguments: memory, threads, time, random numbers, signals, the end.
+const ANY: [c_long; 29] = [
+    libc::SYS_brk,
+    libc::SYS_clock_gettime,
+    libc::SYS_clock_nanosleep,
+    libc::SYS_clone,
+    libc::SYS_clone3,
+    libc::SYS_close,
+    libc::SYS_exit,
+    libc::SYS_exit_group,
+    libc::SYS_futex,
+    libc::SYS_getpid,
+    libc::SYS_getrandom,
+    libc::SYS_gettid,
+    libc::SYS_madvise,
+    libc::SYS_membarrier,
+    libc::SYS_mremap,
+    libc::SYS_munmap,
+    libc::SYS_nanosleep,
+    libc::SYS_prctl,
+    libc::SYS_restart_syscall,
+    libc::SYS_rseq,
+    libc::SYS_rt_sigaction,
+    libc::SYS_rt_sigprocmask,
+    libc::SYS_rt_sigreturn,
+    libc::SYS_sched_getaffinity,
+    libc::SYS_sched_yield,
+    libc::SYS_set_robust_list,
+    libc::SYS_set_tid_address,
+    libc::SYS_sigaltstack,
+    libc::SYS_tgkill,
+];
+
+/// Calls that read, and the descriptor that each may have: standard input.
+const READS: [c_long; 2] = [libc::SYS_read, libc::SYS_readv];
+/// Calls that write. Standard error leads nowhere.
+const WRITES: [c_long; 2] = [libc::SYS_write, libc::SYS_writev];
+/// Calls that map memory or change it: none of it becomes code.
+const MAPS: [c_long; 2] = [libc::SYS_mmap, libc::SYS_mprotect];
+
+/// Which argument of [`MAPS`] says what the memory may be used for.
+const PROTECTION: u8 = 2;
+
+/// Leaves these calls to this thread, and to the threads that it starts. All others fail with `EPERM`.
+///
+/// # Errors
+/// When the system has no such filters.
+pub(crate) fn enter() -> Result<(), Error> {
+    let only_descriptor = |descriptor: u64| condition(0, SeccompCmpOp::Eq, descriptor);
+    let no_code = || condition(PROTECTION, SeccompCmpOp::MaskedEq(libc::PROT_EXEC as u64), 0);
+    let mut rules: BTreeMap<c_long, Vec<SeccompRule>> = ANY.into_iter().map(|call| (call, Vec::new())).collect();
+    for call in READS {
+        rules.insert(call, vec![only_descriptor(0)?]);
+    }
+    for call in WRITES {
+        rules.insert(call, vec![only_descriptor(1)?, only_descriptor(2)?]);
+    }
+    for call in MAPS {
+        rules.insert(call, vec![no_code()?]);
+    }
+    let refuse = SeccompAction::Errno(libc::EPERM as u32);
+    let filter = SeccompFilter::new(rules, refuse, SeccompAction::Allow, std::env::consts::ARCH.try_into()?)?;
+    apply_filter(&BpfProgram::try_from(filter)?)
+}
+
+fn condition(argument: u8, operation: SeccompCmpOp, value: u64) -> Result<SeccompRule, Error> {
+    let condition = SeccompCondition::new(argument, SeccompCmpArgLen::Dword, operation, value)?;
+    Ok(SeccompRule::new(vec![condition])?)
+}
+
+#[cfg(test)]
+mod tests {
+    #![expect(clippy::unwrap_used, reason = "tests")]
+    #![expect(clippy::disallowed_methods, clippy::disallowed_types, reason = "what the compiler may not do is tried")]
+
+    use std::io::ErrorKind::PermissionDenied;
+    use std::io::Write as _;
+
+    use super::*;
+
+    /// What a compiler that has been taken over would try; on a thread of its own, for the filter is the thread's.
+    fn within<T: Send>(act: impl FnOnce() -> T + Send) -> T {
+        let in_sandbox = || {
+            enter().unwrap();
+            act()
+        };
+        std::thread::scope(|scope| scope.spawn(in_sandbox).join().unwrap())
+    }
+
+    #[test]
+    fn files_sockets_and_programs_are_out_of_reach() {
+        let refused = within(|| {
+            [
+                std::fs::read("/etc/passwd").err().map(|error| error.kind()),
+                std::fs::write("/tmp/compiler", b"").err().map(|error| error.kind()),
+                std::net::TcpStream::connect(("127.0.0.1", 1)).err().map(|error| error.kind()),
+                std::os::unix::net::UnixListener::bind("/tmp/compiler").err().map(|error| error.kind()),
+                std::process::Command::new("/proc/self/exe").spawn().err().map(|error| error.kind()),
+            ]
+        });
+        assert_eq!(refused, [Some(PermissionDenied); 5]);
+    }
+
+    #[test]
+    fn other_descriptors_than_the_standard_ones_are_out_of_reach() {
+        let (reader, mut writer) = std::io::pipe().unwrap();
+        let refused = within(|| writer.write_all(b"out").err().map(|error| error.kind()));
+        assert_eq!(refused, Some(PermissionDenied));
+        writer.write_all(b"in").unwrap();
+        drop(writer);
+        let mut reader = reader;
+        let refused = within(|| std::io::Read::read(&mut reader, &mut [0]).err().map(|error| error.kind()));
+        assert_eq!(refused, Some(PermissionDenied));
+    }
+
+    #[test]
+    fn it_can_compute_and_start_threads() {
+        let sum = within(|| {
+            let threads = [(); 4].map(|()| std::thread::spawn(|| vec![1_u64; 1_000_000].iter().sum::<u64>()));
+            threads.into_iter().map(|thread| thread.join().unwrap()).sum::<u64>()
+        });
+        assert_eq!(sum, 4_000_000);
+    }
+}
