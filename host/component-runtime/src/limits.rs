@@ -38,8 +38,15 @@ limits! {
     /// allows 65,530 mappings by default.
     pub const REQUESTS_IN_FLIGHT_MAX: usize = 1_000; => requests_in_flight_max,
 
-    /// Requests at once of one mount: half of all, so that no mount can starve the others.
-    pub const REQUESTS_IN_FLIGHT_PER_MOUNT_MAX: usize = 500; => requests_in_flight_per_mount_max,
+    /// Requests at once that a mount may have, as long as any permits are free, however many other mounts hold. Beyond
+    /// these, a mount may have as many as are free.
+    pub const REQUESTS_GUARANTEED_PER_MOUNT: usize = 16; => requests_guaranteed_per_mount,
+
+    /// Requests of one mount that wait for a permit. More are refused, late.
+    pub const REQUESTS_WAITING_PER_MOUNT_MAX: usize = 10_000; => requests_waiting_per_mount_max,
+
+    /// Bytes that the requests hold which wait for a permit of one mount: the data of two requests of the largest size.
+    pub const WAITING_BYTES_PER_MOUNT_MAX: usize = 64 * MIB; => waiting_bytes_per_mount_max,
 
     /// Time that a request waits for a permit; then the client should retry.
     pub const PERMIT_WAIT: Duration = Duration::from_secs(5); => permit_wait,
@@ -242,6 +249,6 @@ mod tests {
     fn the_pool_stays_well_under_the_mappings_that_linux_allows() {
         let limits = Limits::default();
         assert!(limits.requests_in_flight_max <= 4_000);
-        assert!(limits.requests_in_flight_per_mount_max < limits.requests_in_flight_max);
+        assert!(limits.requests_guaranteed_per_mount < limits.requests_in_flight_max / 2);
     }
 }

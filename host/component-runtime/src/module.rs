@@ -10,7 +10,7 @@ use tokio::time::Instant;
 use crate::bindings::v0_1::{self, EnginePre};
 use crate::description::Description;
 use crate::invoke::{self, Call};
-use crate::permits::Permit;
+use crate::permits::{Permit, Refusal, refuse_late};
 use crate::sealed::{self, Subject};
 use crate::shared::Shared;
 use crate::store_state::{Caller, StoreState};
@@ -31,7 +31,7 @@ impl Module {
         pre: EnginePre<StoreState>,
         capabilities: BTreeSet<Capability>,
     ) -> Result<Self, LoadError> {
-        let mount = Mount::nowhere(&runtime.egress, &runtime.limits);
+        let mount = Mount::nowhere(&runtime.of_mounts());
         let call = Call::new(&runtime, &mount, Caller::default(), Instant::now(), runtime.limits.describe_deadline);
         let answer = invoke::run(&pre, call, &(), |guest, store, ()| Box::pin(guest.call_describe(store))).await?;
         let description = v0_1::check_description(answer)?;
@@ -66,9 +66,7 @@ impl Module {
     /// # Errors
     /// The guest's own error, or why the guest did not answer.
     pub async fn handle_request(&self, mount: &Arc<Mount>, request: Request) -> Result<Option<Response>, InvokeError> {
-        // Converted first, so that the memory of secrets is cleared also if the request is not let in.
-        let (timeout, request) = (request.timeout, v0_1::into_wit(request));
-        let (call, _permit) = self.admit(mount, caller(&request), timeout).await?;
+        let (call, _permit, request) = self.admit(mount, request).await?;
         let answer = invoke::run(&self.pre, call, &request.0, |guest, store, request| {
             Box::pin(guest.call_handle_request(store, request))
         })
@@ -81,9 +79,7 @@ impl Module {
     /// # Errors
     /// As `handle_request`.
     pub async fn check_existence(&self, mount: &Arc<Mount>, request: Request) -> Result<Option<bool>, InvokeError> {
-        // Converted first, so that the memory of secrets is cleared also if the request is not let in.
-        let (timeout, request) = (request.timeout, v0_1::into_wit(request));
-        let (call, _permit) = self.admit(mount, caller(&request), timeout).await?;
+        let (call, _permit, request) = self.admit(mount, request).await?;
         let answer = invoke::run(&self.pre, call, &request.0, |guest, store, request| {
             Box::pin(guest.call_check_existence(store, request))
         })
@@ -91,19 +87,27 @@ impl Module {
         v0_1::check_existence(answer, &self.runtime.limits)
     }
 
-    /// Waits for its turn.
+    /// Waits for a permit. A request that is not let in holds no memory while it waits for its refusal.
     async fn admit(
         &self,
         mount: &Arc<Mount>,
-        caller: Caller,
-        timeout: Option<Duration>,
-    ) -> Result<(Call, Permit), InvokeError> {
-        let limits = &self.runtime.limits;
-        let began = Instant::now();
-        let allowed = timeout.unwrap_or(Duration::MAX).min(limits.request_deadline);
+        request: Request,
+    ) -> Result<(Call, Permit, v0_1::WitRequest), InvokeError> {
+        let (limits, began) = (&self.runtime.limits, Instant::now());
+        let allowed = request.timeout.unwrap_or(Duration::MAX).min(limits.request_deadline);
         let wait = limits.permit_wait.min(allowed);
-        let permit = Permit::acquire(&mount.shared.permits, &self.runtime.permits, wait).await?;
-        Ok((Call::new(&self.runtime, mount, caller, began, allowed), permit))
+        let bytes = request.data.len();
+        // Converted first, so that the memory of secrets is cleared also if the request is not let in.
+        let request = v0_1::into_wit(request);
+        let permit = match mount.shared.permits.acquire(bytes, wait).await {
+            Ok(permit) => permit,
+            Err(Refusal::Waited(what)) => return Err(InvokeError::Busy(what)),
+            Err(Refusal::Full) => {
+                drop(request);
+                return Err(refuse_late(wait).await);
+            }
+        };
+        Ok((Call::new(&self.runtime, mount, caller(&request), began, allowed), permit, request))
     }
 }
 

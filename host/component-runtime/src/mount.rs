@@ -4,11 +4,11 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 
 use envelope::{Storage, SystemView};
-use tokio::sync::Semaphore;
 
 use crate::capability::{Entities, LockTable, LogRate, Nothing, ReadOnly};
 use crate::egress::{Access, Egress, MountEgress, Policy};
 use crate::limits::Limits;
+use crate::permits::{MountPermits, Permits};
 
 /// What a mount is made of.
 pub struct MountSettings {
@@ -35,7 +35,7 @@ pub struct Mount {
 
 impl Mount {
     /// A mount for `describe`, which must reach nothing but the log.
-    pub(crate) fn nowhere(egress: &Arc<Egress>, limits: &Limits) -> Arc<Self> {
+    pub(crate) fn nowhere(of_all: &OfAllMounts<'_>) -> Arc<Self> {
         let settings = MountSettings {
             backend_uuid: String::new(),
             name: "(describe)".into(),
@@ -44,11 +44,11 @@ impl Mount {
             storage: Arc::new(Nothing),
             system_view: Arc::new(Nothing),
         };
-        Self::new(settings, Arc::new(MountShared::new(limits)), egress)
+        Self::new(settings, Arc::new(MountShared::new(of_all)), of_all)
     }
 
-    fn new(settings: MountSettings, shared: Arc<MountShared>, egress: &Arc<Egress>) -> Arc<Self> {
-        let egress = shared.egress_by(&settings.egress, egress);
+    fn new(settings: MountSettings, shared: Arc<MountShared>, of_all: &OfAllMounts<'_>) -> Arc<Self> {
+        let egress = shared.egress_by(&settings.egress, of_all.egress);
         Arc::new(Self { settings, shared, egress })
     }
 
@@ -65,7 +65,7 @@ impl Mount {
 
     /// This mount for one who may only look: the same entries, which nothing can change, no HTTP, and permits,
     /// locks and log rate of its own, so that nothing waits for it.
-    pub(crate) fn scratch(&self, egress: &Arc<Egress>, limits: &Limits) -> Arc<Self> {
+    pub(crate) fn scratch(&self, of_all: &OfAllMounts<'_>) -> Arc<Self> {
         let MountSettings { backend_uuid, name, options, egress: _, storage, system_view } = &self.settings;
         let settings = MountSettings {
             backend_uuid: backend_uuid.clone(),
@@ -75,13 +75,20 @@ impl Mount {
             storage: Arc::new(ReadOnly(Arc::clone(storage))),
             system_view: Arc::clone(system_view),
         };
-        Self::new(settings, Arc::new(MountShared::new(limits)), egress)
+        Self::new(settings, Arc::new(MountShared::new(of_all)), of_all)
     }
+}
+
+/// What all mounts of the process share.
+pub(crate) struct OfAllMounts<'a> {
+    pub(crate) egress: &'a Arc<Egress>,
+    pub(crate) permits: &'a Permits,
+    pub(crate) limits: &'a Limits,
 }
 
 /// What outlives a reload: the server makes the new mount before it drops the old one.
 pub(crate) struct MountShared {
-    pub(crate) permits: Arc<Semaphore>,
+    pub(crate) permits: MountPermits,
     pub(crate) locks: LockTable,
     pub(crate) entities: Entities,
     pub(crate) log_rate: Arc<LogRate>,
@@ -90,12 +97,12 @@ pub(crate) struct MountShared {
 }
 
 impl MountShared {
-    fn new(limits: &Limits) -> Self {
+    fn new(of_all: &OfAllMounts<'_>) -> Self {
         Self {
-            permits: Arc::new(Semaphore::new(limits.requests_in_flight_per_mount_max)),
+            permits: of_all.permits.mount(),
             locks: LockTable::default(),
             entities: Entities::default(),
-            log_rate: Arc::new(LogRate::new(limits.log_lines_per_second_max)),
+            log_rate: Arc::new(LogRate::new(of_all.limits.log_lines_per_second_max)),
             egress: Mutex::default(),
         }
     }
@@ -120,10 +127,10 @@ pub(crate) struct Mounts {
 impl Mounts {
     /// A mount that shares with those of the same UUID. Without a UUID (the server only asks for the
     /// plugin's description then) there is nobody to share with.
-    pub(crate) fn mount(&self, settings: MountSettings, egress: &Arc<Egress>, limits: &Limits) -> Arc<Mount> {
-        let make = || Arc::new(MountShared::new(limits));
+    pub(crate) fn mount(&self, settings: MountSettings, of_all: &OfAllMounts<'_>) -> Arc<Mount> {
+        let make = || Arc::new(MountShared::new(of_all));
         if settings.backend_uuid.is_empty() {
-            return Mount::new(settings, make(), egress);
+            return Mount::new(settings, make(), of_all);
         }
         let mut by_uuid = self.by_uuid.lock().unwrap_or_else(PoisonError::into_inner);
         by_uuid.retain(|_, shared| shared.strong_count() > 0);
@@ -134,7 +141,7 @@ impl Mounts {
             shared
         });
         drop(by_uuid);
-        Mount::new(settings, shared, egress)
+        Mount::new(settings, shared, of_all)
     }
 }
 
@@ -143,6 +150,26 @@ mod tests {
     #![expect(clippy::unwrap_used, reason = "tests")]
     use super::*;
     use crate::egress::{EgressSettings, Origin};
+
+    struct Process {
+        egress: Arc<Egress>,
+        permits: Permits,
+        limits: Limits,
+    }
+
+    impl Default for Process {
+        fn default() -> Self {
+            let limits = Limits::default();
+            let egress = Egress::new(EgressSettings::default(), &limits.egress);
+            Self { egress, permits: Permits::new(limits.requests_in_flight_max, &limits), limits }
+        }
+    }
+
+    impl Process {
+        fn of_mounts(&self) -> OfAllMounts<'_> {
+            OfAllMounts { egress: &self.egress, permits: &self.permits, limits: &self.limits }
+        }
+    }
 
     fn settings(backend_uuid: &str) -> MountSettings {
         MountSettings {
@@ -157,11 +184,10 @@ mod tests {
 
     #[test]
     fn a_reload_keeps_connections_unless_it_changes_where_requests_may_go() {
-        let (limits, mounts) = (Limits::default(), Mounts::default());
-        let egress = Egress::new(EgressSettings::default(), &limits.egress);
+        let (process, mounts) = (Process::default(), Mounts::default());
         let mount = |origin: &str| {
             let policy = Policy::new("toy", vec![Origin::parse(origin).unwrap()]);
-            mounts.mount(MountSettings { egress: policy, ..settings("u1") }, &egress, &limits)
+            mounts.mount(MountSettings { egress: policy, ..settings("u1") }, &process.of_mounts())
         };
         let (first, reloaded, moved) =
             (mount("https://a.example"), mount("https://a.example"), mount("https://b.example"));
@@ -173,9 +199,8 @@ mod tests {
 
     #[test]
     fn mounts_share_by_uuid_and_never_without_one() {
-        let (limits, mounts) = (Limits::default(), Mounts::default());
-        let egress = Egress::new(EgressSettings::default(), &limits.egress);
-        let mount = |uuid| mounts.mount(settings(uuid), &egress, &limits);
+        let (process, mounts) = (Process::default(), Mounts::default());
+        let mount = |uuid| mounts.mount(settings(uuid), &process.of_mounts());
         let (first, reloaded, other) = (mount("u1"), mount("u1"), mount("u2"));
         assert!(Arc::ptr_eq(&first.shared, &reloaded.shared));
         assert!(!Arc::ptr_eq(&first.shared, &other.shared));
@@ -184,12 +209,11 @@ mod tests {
 
     #[test]
     fn what_no_mount_needs_is_forgotten() {
-        let (limits, mounts) = (Limits::default(), Mounts::default());
-        let egress = Egress::new(EgressSettings::default(), &limits.egress);
+        let (process, mounts) = (Process::default(), Mounts::default());
         for uuid in ["a", "b", "c"] {
-            drop(mounts.mount(settings(uuid), &egress, &limits));
+            drop(mounts.mount(settings(uuid), &process.of_mounts()));
         }
-        let _last = mounts.mount(settings("d"), &egress, &limits);
+        let _last = mounts.mount(settings("d"), &process.of_mounts());
         assert_eq!(mounts.by_uuid.lock().map(|by_uuid| by_uuid.len()).ok(), Some(1));
     }
 }

@@ -1,79 +1,250 @@
-//! Back-pressure before the pool: a permit of the mount, then a permit of all mounts, each with a deadline.
+//! Back-pressure before the pool of instances: a permit for each request that runs, shared fairly between mounts.
 //!
-//! The mount's permit comes first: the requests of a flooded mount wait for each other, and hold nothing that other
-//! mounts wait for.
+//! A mount gets a permit while it holds fewer than [`Limits::requests_guaranteed_per_mount`] or fewer than are free. So
+//! one busy mount alone takes half of all permits, two take a third each, and a mount that begins while others hold many
+//! always finds some. Mounts that wait get freed permits in turn.
+//!
+//! What waits is bounded for each mount. A request beyond that is refused late and at a random time: clients that are
+//! refused at once ask again at once, which costs other mounts more than waiting does.
 
-use std::sync::Arc;
+use std::collections::{HashMap, VecDeque};
+use std::hash::{BuildHasher as _, RandomState};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
-use tokio::time::Instant;
+use tokio::sync::oneshot;
+use tokio::time::{Instant, sleep, timeout_at};
 
 use crate::InvokeError;
+use crate::limits::Limits;
+
+/// What a request waited for in vain.
+const OF_ALL: &str = "requests in flight";
+const OF_MOUNT: &str = "requests in flight to this mount";
+
+/// All permits of the process. Clones share them.
+#[derive(Clone)]
+pub(crate) struct Permits(Arc<Shared>);
+
+struct Shared {
+    guaranteed: usize,
+    waiting_max: usize,
+    waiting_bytes_max: usize,
+    state: Mutex<State>,
+}
+
+struct State {
+    free: usize,
+    mounts: HashMap<u64, Share>,
+    /// The mounts that wait; the first one is next.
+    turns: VecDeque<u64>,
+    next_mount: u64,
+}
+
+/// What one mount has.
+#[derive(Default)]
+struct Share {
+    held: usize,
+    /// In the order of their arrival. Those that gave up are still among them.
+    waiting: VecDeque<oneshot::Sender<Permit>>,
+    waiting_count: usize,
+    waiting_bytes: usize,
+}
+
+/// The share of one mount, for as long as it lives.
+pub(crate) struct MountPermits {
+    permits: Permits,
+    mount: u64,
+}
 
 /// The permit for one instance, until its drop.
 pub(crate) struct Permit {
-    _mount: OwnedSemaphorePermit,
-    _global: OwnedSemaphorePermit,
+    permits: Permits,
+    mount: u64,
 }
 
-impl Permit {
-    /// Waits for both permits, no longer than `wait`.
+/// Why a request has no permit.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Refusal {
+    /// It waited as long as it may.
+    Waited(&'static str),
+    /// Too many wait already. Whoever drops the request should then wait for [`refuse_late`].
+    Full,
+}
+
+impl Permits {
+    pub(crate) fn new(max: usize, limits: &Limits) -> Self {
+        let state = State { free: max, mounts: HashMap::new(), turns: VecDeque::new(), next_mount: 0 };
+        Self(Arc::new(Shared {
+            guaranteed: limits.requests_guaranteed_per_mount,
+            waiting_max: limits.requests_waiting_per_mount_max,
+            waiting_bytes_max: limits.waiting_bytes_per_mount_max,
+            state: Mutex::new(state),
+        }))
+    }
+
+    /// The share of a new mount.
+    pub(crate) fn mount(&self) -> MountPermits {
+        let mut state = self.state();
+        let mount = state.next_mount;
+        state.next_mount += 1;
+        state.mounts.insert(mount, Share::default());
+        MountPermits { permits: self.clone(), mount }
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.0.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn permit(&self, mount: u64) -> Permit {
+        Permit { permits: self.clone(), mount }
+    }
+
+    /// Gives free permits to those that wait.
+    fn hand_out(&self) {
+        loop {
+            let (waiting, permit) = {
+                let mut state = self.state();
+                let Some((mount, waiting)) = state.next(self.0.guaranteed) else { return };
+                state.take(mount);
+                (waiting, self.permit(mount))
+            };
+            // Without the lock: a permit that nobody waits for any more is given back right here.
+            drop(waiting.send(permit));
+        }
+    }
+
+    /// A permit was given back.
+    fn give_back(&self, mount: u64) {
+        let mut state = self.state();
+        state.free += 1;
+        if let Some(share) = state.mounts.get_mut(&mount) {
+            share.held -= 1;
+        }
+        drop(state);
+        self.hand_out();
+    }
+}
+
+impl State {
+    fn take(&mut self, mount: u64) {
+        self.free -= 1;
+        if let Some(share) = self.mounts.get_mut(&mount) {
+            share.held += 1;
+        }
+    }
+
+    fn may_take(&self, share: &Share, guaranteed: usize) -> bool {
+        self.free > 0 && share.held < guaranteed.max(self.free)
+    }
+
+    /// The next one that waits, of the first mount in turn that may take a permit.
+    fn next(&mut self, guaranteed: usize) -> Option<(u64, oneshot::Sender<Permit>)> {
+        for _ in 0..self.turns.len() {
+            let mount = self.turns.pop_front()?;
+            let Some(share) = self.mounts.get(&mount) else { continue };
+            let may_take = self.may_take(share, guaranteed);
+            let Some(share) = self.mounts.get_mut(&mount) else { continue };
+            while share.waiting.front().is_some_and(oneshot::Sender::is_closed) {
+                share.waiting.pop_front();
+            }
+            let next = if may_take { share.waiting.pop_front() } else { None };
+            if !share.waiting.is_empty() {
+                self.turns.push_back(mount);
+            }
+            if let Some(next) = next {
+                return Some((mount, next));
+            }
+        }
+        None
+    }
+}
+
+impl MountPermits {
+    /// Waits for a permit, no longer than `wait`. `bytes` is what the request holds meanwhile.
     ///
     /// # Errors
-    /// `Busy` at the deadline.
-    pub(crate) async fn acquire(
-        mount: &Arc<Semaphore>,
-        global: &Arc<Semaphore>,
-        wait: Duration,
-    ) -> Result<Self, InvokeError> {
+    /// At the deadline, or when too much waits for this mount already.
+    pub(crate) async fn acquire(&self, bytes: usize, wait: Duration) -> Result<Permit, Refusal> {
         let until = Instant::now() + wait;
-        let mount = one(mount, until, "requests in flight to this mount").await?;
-        let global = one(global, until, "requests in flight").await?;
-        Ok(Self { _mount: mount, _global: global })
+        let (granted, waiting) = {
+            let mut state = self.permits.state();
+            let Some(share) = state.mounts.get(&self.mount) else { return Err(Refusal::Waited(OF_ALL)) };
+            if share.waiting_count == 0 && state.may_take(share, self.permits.0.guaranteed) {
+                state.take(self.mount);
+                return Ok(self.permits.permit(self.mount));
+            }
+            self.enqueue(&mut state, bytes)?
+        };
+        match timeout_at(until, granted).await {
+            Ok(Ok(permit)) => Ok(permit),
+            Ok(Err(_)) | Err(_) => Err(Refusal::Waited(waiting.what())),
+        }
+    }
+
+    fn enqueue(&self, state: &mut State, bytes: usize) -> Result<(oneshot::Receiver<Permit>, Waiting<'_>), Refusal> {
+        let Shared { waiting_max, waiting_bytes_max, .. } = *self.permits.0;
+        let Some(share) = state.mounts.get_mut(&self.mount) else { return Err(Refusal::Waited(OF_ALL)) };
+        let waiting_bytes = share.waiting_bytes.saturating_add(bytes);
+        if share.waiting_count >= waiting_max || waiting_bytes > waiting_bytes_max {
+            return Err(Refusal::Full);
+        }
+        // Those that gave up take no more room than those that wait.
+        if share.waiting.len() > 2 * share.waiting_count.max(1) {
+            share.waiting.retain(|waiting| !waiting.is_closed());
+        }
+        let (sender, receiver) = oneshot::channel();
+        let is_first = share.waiting.is_empty();
+        share.waiting.push_back(sender);
+        share.waiting_count += 1;
+        share.waiting_bytes = waiting_bytes;
+        if is_first {
+            state.turns.push_back(self.mount);
+        }
+        Ok((receiver, Waiting { permits: self, bytes }))
     }
 }
 
-async fn one(
-    semaphore: &Arc<Semaphore>,
-    until: Instant,
-    what: &'static str,
-) -> Result<OwnedSemaphorePermit, InvokeError> {
-    if let Ok(permit) = Arc::clone(semaphore).try_acquire_owned() {
-        return Ok(permit);
+impl Drop for MountPermits {
+    fn drop(&mut self) {
+        self.permits.state().mounts.remove(&self.mount);
     }
-    match tokio::time::timeout_at(until, Arc::clone(semaphore).acquire_owned()).await {
-        Ok(Ok(permit)) => Ok(permit),
-        Ok(Err(_)) | Err(_) => Err(InvokeError::Busy(what)),
+}
+
+impl Drop for Permit {
+    fn drop(&mut self) {
+        self.permits.give_back(self.mount);
     }
+}
+
+/// The place of a request that waits, until its drop.
+struct Waiting<'a> {
+    permits: &'a MountPermits,
+    bytes: usize,
+}
+
+impl Waiting<'_> {
+    /// What it waits for.
+    fn what(&self) -> &'static str {
+        if self.permits.permits.state().free > 0 { OF_MOUNT } else { OF_ALL }
+    }
+}
+
+impl Drop for Waiting<'_> {
+    fn drop(&mut self) {
+        if let Some(share) = self.permits.permits.state().mounts.get_mut(&self.permits.mount) {
+            share.waiting_count -= 1;
+            share.waiting_bytes -= self.bytes;
+        }
+    }
+}
+
+/// Refuses at a random time within the second half of what a request may wait.
+pub(crate) async fn refuse_late(wait: Duration) -> InvokeError {
+    let random = u32::from((RandomState::new().hash_one(()) & 0xffff) as u16);
+    sleep(wait / 2 + (wait / 2) * random / (1 << 16)).await;
+    InvokeError::Busy(OF_MOUNT)
 }
 
 #[cfg(test)]
-mod tests {
-    #![expect(clippy::unwrap_used, reason = "tests")]
-    use super::*;
-
-    #[tokio::test(start_paused = true)]
-    async fn a_full_mount_is_busy_and_holds_nothing_of_the_others() {
-        let (mount, other) = (Arc::new(Semaphore::new(1)), Arc::new(Semaphore::new(1)));
-        let global = Arc::new(Semaphore::new(2));
-        let wait = Duration::from_secs(5);
-        let held = Permit::acquire(&mount, &global, wait).await.unwrap();
-        let refused = Permit::acquire(&mount, &global, wait).await.err();
-        assert_eq!(refused, Some(InvokeError::Busy("requests in flight to this mount")));
-        let second = Permit::acquire(&other, &global, wait).await.unwrap();
-        drop((held, second));
-        assert_eq!(global.available_permits(), 2);
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn a_request_is_busy_when_all_permits_are_taken() {
-        let global = Arc::new(Semaphore::new(1));
-        let wait = Duration::from_secs(5);
-        let _held = Permit::acquire(&Arc::new(Semaphore::new(1)), &global, wait).await.unwrap();
-        let mount = Arc::new(Semaphore::new(1));
-        let refused = Permit::acquire(&mount, &global, wait).await.err();
-        assert_eq!(refused, Some(InvokeError::Busy("requests in flight")));
-        assert_eq!(mount.available_permits(), 1, "the mount's permit was given back");
-    }
-}
+mod tests;

@@ -3,14 +3,13 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::sync::Semaphore;
-
 use crate::compiler::Compiler;
 use crate::egress::{Egress, EgressSettings, UPSTREAM_OPTION, UPSTREAM_READ_ONLY};
 use crate::engine::Started;
 use crate::epoch::Ticker;
 use crate::limits::Limits;
 use crate::mount::Mounts;
+use crate::permits::Permits;
 use crate::shared::Shared;
 use crate::{
     CompilerProgram, Inspection, LoadError, Module, Mount, MountSettings, SealKey, aot, engine, inspect, linker,
@@ -54,7 +53,7 @@ impl Runtime {
         let Started { engine, requests_max } = engine::start(&limits)?;
         let shared = Shared {
             linker: linker::linker(&engine)?,
-            permits: Arc::new(Semaphore::new(requests_max)),
+            permits: Permits::new(requests_max, &limits),
             egress: Egress::new(settings.egress, &limits.egress),
             wal_minimum_age: settings.wal_minimum_age,
             upstream_read_only: settings.upstream_read_only,
@@ -133,14 +132,14 @@ impl Runtime {
         if self.shared.upstream_read_only {
             settings.options.insert(UPSTREAM_OPTION.to_owned(), UPSTREAM_READ_ONLY.to_owned());
         }
-        self.shared.mounts.mount(settings, &self.shared.egress, &self.shared.limits)
+        self.shared.mounts.mount(settings, &self.shared.of_mounts())
     }
 
     /// The same mount for the probe of a module: reads are real, nothing can be changed, and no request waits for the
     /// probe.
     #[must_use]
     pub fn scratch(&self, mount: &Mount) -> Arc<Mount> {
-        mount.scratch(&self.shared.egress, &self.shared.limits)
+        mount.scratch(&self.shared.of_mounts())
     }
 
     /// Compiles a component for `load_embedded`, for any machine of this architecture.

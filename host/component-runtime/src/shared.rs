@@ -3,7 +3,6 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::sync::Semaphore;
 use wasmtime::Engine;
 use wasmtime::component::Linker;
 
@@ -11,7 +10,8 @@ use crate::compiler::Compiler;
 use crate::egress::Egress;
 use crate::epoch::Ticker;
 use crate::limits::Limits;
-use crate::mount::Mounts;
+use crate::mount::{Mounts, OfAllMounts};
+use crate::permits::Permits;
 use crate::store_state::StoreState;
 
 pub(crate) struct Shared {
@@ -19,7 +19,7 @@ pub(crate) struct Shared {
     pub(crate) linker: Linker<StoreState>,
     pub(crate) limits: Arc<Limits>,
     pub(crate) compiler: Compiler,
-    pub(crate) permits: Arc<Semaphore>,
+    pub(crate) permits: Permits,
     pub(crate) egress: Arc<Egress>,
     pub(crate) wal_minimum_age: Duration,
     pub(crate) upstream_read_only: bool,
@@ -27,4 +27,11 @@ pub(crate) struct Shared {
     /// Ends the epoch thread with the last clone.
     #[expect(dead_code, reason = "held for its drop")]
     pub(crate) ticker: Ticker,
+}
+
+impl Shared {
+    /// What a mount needs of the process.
+    pub(crate) fn of_mounts(&self) -> OfAllMounts<'_> {
+        OfAllMounts { egress: &self.egress, permits: &self.permits, limits: &self.limits }
+    }
 }

@@ -26,7 +26,7 @@ use tokio_rustls::TlsConnector;
 use tonic::body::Body;
 use tower::Service;
 
-use crate::limits::{CALLS_MAX, DIAL_TIMEOUT, MOUNT_CLOSE_GRACE, WINDOW_BYTES};
+use crate::limits::{DIAL_TIMEOUT, MOUNT_CLOSE_GRACE, RESET_CALLS_MAX, WINDOW_BYTES};
 use crate::mtls::SERVER_NAME;
 use crate::task;
 
@@ -72,7 +72,7 @@ impl Connection {
         let (sender, driver) = Builder::new(TokioExecutor::new())
             .initial_stream_window_size(WINDOW_BYTES)
             .initial_connection_window_size(WINDOW_BYTES)
-            .max_concurrent_reset_streams(CALLS_MAX as usize)
+            .max_concurrent_reset_streams(RESET_CALLS_MAX)
             .handshake(TokioIo::new(stream))
             .await
             .map_err(|source| DialError::Http { path: path.to_owned(), source })?;

@@ -35,9 +35,14 @@ pub(crate) const TLS_HANDSHAKES_MAX: usize = 32;
 /// listener takes by default, for JSON that grew when it was escaped.
 pub(crate) const MESSAGE_BYTES_MAX: usize = 64 << 20;
 
-/// Calls of the server in progress at once; the server waits with more. Two of them are the streams of broker and
-/// stdio, which never end.
-pub(crate) const CALLS_MAX: u32 = 1024;
+/// Calls of the server in progress at once: far more than any server sends. The server has one connection for all mounts
+/// and would wait with more calls, also with those of mounts that nobody floods; each mount bounds its own calls by
+/// permits and by what may wait for them.
+pub(crate) const CALLS_MAX: u32 = 1 << 20;
+
+/// Calls to the server that were given up, and that one connection remembers until the server has noticed: as many as the
+/// server's HTTP/2 client has in progress on it.
+pub(crate) const RESET_CALLS_MAX: usize = 1024;
 
 /// The window of HTTP/2 flow control, per stream and for the connection: a
 /// megabyte at a time instead of the standard's 64 KiB for large answers.

@@ -100,7 +100,12 @@ fn sleeping_is_not_processor_time() {
 #[test]
 fn a_flooded_mount_is_busy_and_others_are_not() {
     on_each_scheduler(|| async {
-        let limits = Limits { requests_in_flight_per_mount_max: 2, permit_wait: Duration::from_millis(50), ..limits() };
+        let limits = Limits {
+            requests_in_flight_max: 4,
+            requests_guaranteed_per_mount: 1,
+            permit_wait: Duration::from_millis(50),
+            ..limits()
+        };
         let runtime = runtime(limits, &[]);
         let (sleeper, good) = (load(&runtime, "sleep").await, load(&runtime, "good").await);
         let (flooded, other) = (mount(&runtime, "flooded", &Arc::default()), mount(&runtime, "other", &Arc::default()));

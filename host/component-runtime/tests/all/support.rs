@@ -23,7 +23,7 @@ use tokio::task::JoinSet;
 pub(crate) fn limits() -> Limits {
     Limits {
         requests_in_flight_max: 16,
-        requests_in_flight_per_mount_max: 8,
+        requests_guaranteed_per_mount: 2,
         request_deadline: Duration::from_secs(30),
         lock_wait: Duration::from_millis(200),
         ..Limits::default()

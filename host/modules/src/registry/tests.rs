@@ -10,7 +10,7 @@ use component_runtime::{Limits, RuntimeSettings};
 use super::*;
 
 fn registry() -> Arc<ModuleRegistry> {
-    let limits = Limits { requests_in_flight_max: 16, requests_in_flight_per_mount_max: 8, ..Limits::default() };
+    let limits = Limits { requests_in_flight_max: 16, requests_guaranteed_per_mount: 2, ..Limits::default() };
     let settings = RuntimeSettings {
         egress: EgressSettings::default(),
         upstream_read_only: false,

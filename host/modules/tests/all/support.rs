@@ -35,7 +35,7 @@ pub(crate) fn embedded() -> Embedded {
 }
 
 pub(crate) fn runtime(limits: Limits) -> Runtime {
-    let limits = Limits { requests_in_flight_max: 16, requests_in_flight_per_mount_max: 8, ..limits };
+    let limits = Limits { requests_in_flight_max: 16, requests_guaranteed_per_mount: 2, ..limits };
     Runtime::new(RuntimeSettings {
         egress: EgressSettings::default(),
         upstream_read_only: false,

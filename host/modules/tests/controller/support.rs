@@ -33,7 +33,7 @@ pub(crate) struct World {
 impl World {
     /// With `tiny_1` embedded, and a directory that is empty.
     pub(crate) fn new() -> Self {
-        Self::with(Limits { requests_in_flight_max: 16, requests_in_flight_per_mount_max: 8, ..Limits::default() })
+        Self::with(Limits { requests_in_flight_max: 16, requests_guaranteed_per_mount: 2, ..Limits::default() })
     }
 
     pub(crate) fn with(limits: Limits) -> Self {

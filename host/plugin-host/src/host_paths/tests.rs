@@ -26,7 +26,7 @@ async fn controller() -> Arc<ModuleController> {
         egress: EgressSettings::default(),
         upstream_read_only: false,
         wal_minimum_age: Duration::from_secs(600),
-        limits: Limits { requests_in_flight_max: 4, requests_in_flight_per_mount_max: 2, ..Limits::default() },
+        limits: Limits { requests_in_flight_max: 4, requests_guaranteed_per_mount: 1, ..Limits::default() },
     };
     let runtime = Runtime::new(settings).unwrap();
     let registry = ModuleRegistry::new(runtime.clone(), embedded(), RegistrySettings::default());

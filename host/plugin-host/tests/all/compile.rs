@@ -9,7 +9,7 @@ use crate::program::{plugin, rogue};
 
 #[tokio::test]
 async fn started_to_compile_it_compiles_and_does_nothing_else() {
-    let limits = Limits { requests_in_flight_max: 8, requests_in_flight_per_mount_max: 4, ..Limits::default() };
+    let limits = Limits { requests_in_flight_max: 8, requests_guaranteed_per_mount: 2, ..Limits::default() };
     let settings = RuntimeSettings {
         egress: EgressSettings::default(),
         upstream_read_only: false,

@@ -1,5 +1,7 @@
 //! Requests and answers, panics, cancellation, limits.
 
+use std::sync::Arc;
+
 use super::*;
 
 #[tokio::test]
@@ -191,4 +193,27 @@ async fn many_requests_given_up_at_once_do_not_end_the_connection() {
     signal(&plugin, "-CONT");
     assert!(read(&mount, "echo").await.unwrap().is_some());
     assert!(plugin.shutdown().await.unwrap().success());
+}
+
+/// The server has one connection for all mounts: calls that one mount keeps waiting must leave room for those of others.
+#[tokio::test]
+async fn two_thousand_calls_that_hang_delay_no_other_call() {
+    const HANGING: usize = 2_000;
+    let plugin = toy().start().await.unwrap();
+    let flooded = Arc::new(plugin.mount(MountOptions::default()).await.unwrap());
+    let other = plugin.mount(MountOptions::default()).await.unwrap();
+    let mut hanging = tokio::task::JoinSet::new();
+    for number in 1..=HANGING {
+        let flooded = Arc::clone(&flooded);
+        hanging.spawn(async move { read(&flooded, "hang/").await.err() });
+        // Not more at once than the plugin's queue of log lines takes.
+        if number % 500 == 0 {
+            plugin.wait_for_logs("a request hangs", number).await.unwrap();
+        }
+    }
+    assert!(read(&other, "counts/").await.unwrap().is_some());
+    assert_eq!(hanging.len(), HANGING);
+    assert!(hanging.try_join_next().is_none(), "none of them was answered");
+    hanging.shutdown().await;
+    assert!(read(&flooded, "counts/").await.unwrap().is_some());
 }

@@ -151,6 +151,7 @@ const CRATES: [Floors; 8] = [
             // What a guest may do, and how much.
             "capability",
             "egress",
+            "permits",
             "mount",
             "epoch",
             "store_state",
@@ -162,7 +163,6 @@ const CRATES: [Floors; 8] = [
             "aot",
             "compiler_process",
             "compiler",
-            "permits",
             "shared",
             // One call.
             "fault",
