@@ -71,9 +71,16 @@ const fn repeated(document: &'static str, says: &'static str, constant: &'static
 
 const OPERATIONS: &str = "docs/operations.md";
 
-const REPEATED: [Repeated; 25] = [
-    repeated(OPERATIONS, "1,000; 500 of one mount", "REQUESTS_IN_FLIGHT_MAX: usize = 1_000;"),
-    repeated(OPERATIONS, "1,000; 500 of one mount", "REQUESTS_IN_FLIGHT_PER_MOUNT_MAX: usize = 500;"),
+const REPEATED: [Repeated; 28] = [
+    repeated(OPERATIONS, "requests at once | 1,000. A mount gets 16", "REQUESTS_IN_FLIGHT_MAX: usize = 1_000;"),
+    repeated(OPERATIONS, "requests at once | 1,000. A mount gets 16", "REQUESTS_GUARANTEED_PER_MOUNT: usize = 16;"),
+    repeated(OPERATIONS, "10,000, and 64 MiB of their data", "REQUESTS_WAITING_PER_MOUNT_MAX: usize = 10_000;"),
+    repeated(OPERATIONS, "10,000, and 64 MiB of their data", "WAITING_BYTES_PER_MOUNT_MAX: usize = 64 * MIB;"),
+    repeated(
+        OPERATIONS,
+        "60 s of processor time and 2 GiB",
+        "COMPILE_PROCESSOR_TIME: Duration = Duration::from_secs(60);",
+    ),
     repeated(OPERATIONS, "wait 5 s, then 503", "PERMIT_WAIT: Duration = Duration::from_secs(5);"),
     repeated(OPERATIONS, "60 s, 64 MiB of memory", "REQUEST_DEADLINE: Duration = Duration::from_secs(60);"),
     repeated(OPERATIONS, "waiting for a lock | 10 s", "LOCK_WAIT: Duration = Duration::from_secs(10);"),
