@@ -1,53 +1,16 @@
-//! Advances the engine's epoch, and measures the processor time of a request.
-//!
-//! The ticker is a thread of the operating system: a guest that spins can hold every worker of the async runtime, and
-//! with the workers any task that would tick. The epoch only ticks; the budget of each store decides whether its guest
-//! stops.
+//! Measures the processor time of a request, and makes guests look at it: at each tick of the epoch.
 
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::mpsc::{self, RecvTimeoutError};
 use std::time::Duration;
 
 use rustix::time::{ClockId, clock_gettime};
 use thiserror::Error;
-use wasmtime::{Engine, Store, UpdateDeadline};
+use wasmtime::{Store, UpdateDeadline};
 
-use crate::LoadError;
 use crate::egress::Received;
 use crate::limits::Limits;
 
-/// Time between two checks of a running guest. A millisecond costs nothing measurable, and limits how long a guest
-/// keeps its worker from other requests.
-const TICK: Duration = Duration::from_millis(1);
-
 const MIB: usize = 1024 * 1024;
-
-/// Ticks until dropped.
-pub(crate) struct Ticker {
-    /// The drop closes the channel, which wakes and ends the thread.
-    _stop: mpsc::SyncSender<()>,
-}
-
-impl Ticker {
-    /// Starts the thread.
-    ///
-    /// # Errors
-    /// When no thread can be started.
-    pub(crate) fn start(engine: &Engine) -> Result<Self, LoadError> {
-        let (stop, stopped) = mpsc::sync_channel::<()>(0);
-        let engine = engine.weak();
-        let tick = move || {
-            // A late tick is skipped: a burst of ticks would stop guests too early.
-            while stopped.recv_timeout(TICK) == Err(RecvTimeoutError::Timeout) {
-                let Some(engine) = engine.upgrade() else { return };
-                engine.increment_epoch();
-            }
-        };
-        let thread = std::thread::Builder::new().name("epoch".into()).spawn(tick);
-        thread.map_err(|error| LoadError::Engine(format!("failed to start the epoch thread: {error}")))?;
-        Ok(Self { _stop: stop })
-    }
-}
 
 /// The request used up its processor time.
 #[derive(Debug, Error)]
@@ -130,6 +93,8 @@ pub(crate) fn bound_processor_time<T: 'static>(store: &mut Store<T>, meter: fn(&
 
 #[cfg(test)]
 mod tests {
+    use std::sync::mpsc::{self, RecvTimeoutError};
+
     use super::*;
 
     /// Keeps this thread on its processor for `time`.

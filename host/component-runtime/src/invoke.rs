@@ -15,11 +15,13 @@ use crate::bindings::v0_1::{EnginePre, Guest};
 use crate::epoch::ProcessorMeter;
 use crate::shared::Shared;
 use crate::store_state::{Caller, StoreState};
+use crate::ticker::Ticker;
 use crate::{InvokeError, Mount, fault};
 
 /// The store and the deadline of one call.
 pub(crate) struct Call {
     store: Store<StoreState>,
+    ticker: Arc<Ticker>,
     deadline: Instant,
     allowed: Duration,
 }
@@ -32,7 +34,7 @@ impl Call {
         let state = StoreState::new(Arc::clone(mount), limits, caller, runtime.wal_minimum_age, deadline);
         let mut store = Store::new(&runtime.engine, state);
         StoreState::bound(&mut store);
-        Self { store, deadline, allowed }
+        Self { store, ticker: Arc::clone(&runtime.ticker), deadline, allowed }
     }
 }
 
@@ -52,18 +54,18 @@ pub(crate) async fn run<P, R>(
         let instance = pre.instantiate_async(&mut *store).await?;
         export(instance.secrets_engine_backend_backend(), store, parameter).await
     };
-    match tokio::time::timeout_at(call.deadline, metered(&meter, called)).await {
+    match tokio::time::timeout_at(call.deadline, metered(&meter, &call.ticker, called)).await {
         Ok(Ok(answer)) => Ok(answer),
         Ok(Err(error)) => Err(fault::classify(&error, call.store.data())),
         Err(_) => Err(InvokeError::Deadline(call.allowed)),
     }
 }
 
-/// Counts the time of the polls of a future.
-async fn metered<T>(meter: &ProcessorMeter, future: impl Future<Output = T>) -> T {
+/// Counts the time of the polls of a future, and lets the epoch tick during them.
+async fn metered<T>(meter: &ProcessorMeter, ticker: &Ticker, future: impl Future<Output = T>) -> T {
     let mut future = pin!(future);
     poll_fn(|context| {
-        let _running = meter.enter();
+        let _running = (ticker.enter(), meter.enter());
         future.as_mut().poll(context)
     })
     .await

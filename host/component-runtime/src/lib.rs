@@ -33,6 +33,7 @@ mod runtime;
 mod sealed;
 mod shared;
 mod store_state;
+mod ticker;
 
 pub use capability::{RESERVED_PATH, RESERVED_PREFIX};
 pub use compiler_process::{CompilerProgram, compile_for_parent};

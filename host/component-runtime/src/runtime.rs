@@ -6,11 +6,11 @@ use std::time::Duration;
 use crate::compiler::Compiler;
 use crate::egress::{Egress, EgressSettings, UPSTREAM_OPTION, UPSTREAM_READ_ONLY};
 use crate::engine::Started;
-use crate::epoch::Ticker;
 use crate::limits::Limits;
 use crate::mount::Mounts;
 use crate::permits::Permits;
 use crate::shared::Shared;
+use crate::ticker::Ticker;
 use crate::{
     CompilerProgram, Inspection, LoadError, Module, Mount, MountSettings, SealKey, aot, engine, inspect, linker,
     loader, sealed,
@@ -59,7 +59,7 @@ impl Runtime {
             upstream_read_only: settings.upstream_read_only,
             compiler: Compiler::new(limits.compile_deadline),
             mounts: Mounts::default(),
-            ticker: Ticker::start(&engine)?,
+            ticker: Arc::new(Ticker::start(&engine)?),
             engine,
             limits,
         };

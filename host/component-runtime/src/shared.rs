@@ -8,11 +8,11 @@ use wasmtime::component::Linker;
 
 use crate::compiler::Compiler;
 use crate::egress::Egress;
-use crate::epoch::Ticker;
 use crate::limits::Limits;
 use crate::mount::{Mounts, OfAllMounts};
 use crate::permits::Permits;
 use crate::store_state::StoreState;
+use crate::ticker::Ticker;
 
 pub(crate) struct Shared {
     pub(crate) engine: Engine,
@@ -24,9 +24,8 @@ pub(crate) struct Shared {
     pub(crate) wal_minimum_age: Duration,
     pub(crate) upstream_read_only: bool,
     pub(crate) mounts: Mounts,
-    /// Ends the epoch thread with the last clone.
-    #[expect(dead_code, reason = "held for its drop")]
-    pub(crate) ticker: Ticker,
+    /// Ends the epoch thread with its last user.
+    pub(crate) ticker: Arc<Ticker>,
 }
 
 impl Shared {

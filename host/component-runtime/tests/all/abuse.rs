@@ -65,6 +65,19 @@ fn names_listed_are_counted() {
     });
 }
 
+/// The thread that ticks sleeps while nothing runs.
+#[test]
+fn a_guest_that_spins_after_a_rest_is_stopped_like_any() {
+    on_each_scheduler(|| async {
+        let runtime = runtime(limits(), &[]);
+        let (spin, mount) = (load(&runtime, "spin").await, mount(&runtime, "m", &Arc::default()));
+        for _ in 0..2 {
+            tokio::time::sleep(Duration::from_millis(200)).await;
+            assert!(matches!(answer(&spin, &mount, "").await, Err(InvokeError::ProcessorTime(_))));
+        }
+    });
+}
+
 #[test]
 fn handles_are_counted() {
     check("many_handles", "", &patient(), &limit("1024 resource handles"));

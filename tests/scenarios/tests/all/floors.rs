@@ -154,6 +154,7 @@ const CRATES: [Floors; 8] = [
             "permits",
             "mount",
             "epoch",
+            "ticker",
             "store_state",
             "bindings",
             "imports",
