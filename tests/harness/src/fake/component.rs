@@ -2,6 +2,7 @@
 //! the fake server's storage behind its imports.
 
 use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
@@ -74,7 +75,11 @@ impl ComponentEngine {
                 name: fake.options.mount_point.clone(),
                 options,
                 storage: Arc::new(fake.storage.clone()),
-                system_view: Arc::new(FakeSystemView { default: fake.options.default_ttl, max: fake.options.max_ttl }),
+                system_view: Arc::new(FakeSystemView {
+                    default: fake.options.default_ttl,
+                    max: fake.options.max_ttl,
+                    tainted: fake.tainted(),
+                }),
             })
         };
         let read_only = BTreeMap::from([(UPSTREAM_OPTION.to_owned(), UPSTREAM_READ_ONLY.to_owned())]);
@@ -128,10 +133,11 @@ impl EngineCalls for ComponentEngine {
     }
 }
 
-/// The mount's lease settings; nothing else is asked for.
+/// The mount's lease settings, and whether the server is removing the mount; nothing else is asked for.
 struct FakeSystemView {
     default: Duration,
     max: Duration,
+    tainted: Arc<AtomicBool>,
 }
 
 #[async_trait]
@@ -141,5 +147,8 @@ impl SystemView for FakeSystemView {
     }
     async fn max_lease_ttl(&self) -> Result<Duration, SystemViewError> {
         Ok(self.max)
+    }
+    async fn tainted(&self) -> Result<bool, SystemViewError> {
+        Ok(self.tainted.load(Ordering::SeqCst))
     }
 }
