@@ -1,5 +1,7 @@
 //! The texts of a tainted mount: none leads to a path that the server has closed.
 
+#![expect(clippy::unwrap_used, reason = "tests")]
+
 use secrets_framework::host::{HttpError, LogLevel};
 use secrets_framework::{Lease, Operation};
 use serde_json::{Value, json};
@@ -38,7 +40,7 @@ fn only_a_failure_asks_whether_the_mount_is_tainted() {
     let lease = leased(&mount);
     mount.send(Operation::Read, &format!("config/{ORG_A}"), Value::Null).data();
     mount.write("tidy", json!({})).data();
-    mount.rollback().expect("a rollback call without work");
+    mount.rollback().unwrap();
     mount.revoke(lease).done();
     assert_eq!(mount.host.system_view.tainted_asked(), 0);
     mount.astra.fail_times(On::Make, 10, Fault::Status(404, ""));
@@ -117,7 +119,7 @@ fn an_admin_token_of_another_organization_is_told_without_a_write_of_that_config
         "clientId": "AdminOfA", "orgId": ORG_B, "roleName": "reader", "secret_type": "astra_token",
         "tokenId": "AdminOfA",
     }))
-    .expect("an object");
+    .unwrap();
     taint(&mount);
     let (code, text) = mount.revoke(lease).failed();
     assert_eq!(code, Some(409));
@@ -134,7 +136,7 @@ fn rollback_logs_no_write_of_a_config() {
     mount.astra.set_lag(1);
     mount.astra.fail(On::Make, Fault::DoneThenFails(HttpError::TimedOut));
     mount.creds().failed();
-    let entry = mount.host.storage.keys().into_iter().find(|key| key.starts_with("wal/")).expect("an open entry");
+    let entry = mount.host.storage.keys().into_iter().find(|key| key.starts_with("wal/")).unwrap();
     let mut undone = mount.host.storage.json(&entry);
     undone["data"]["org_id"] = "another".into();
     undone["data"]["orgId"] = "another".into();
