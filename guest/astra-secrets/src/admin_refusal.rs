@@ -30,7 +30,7 @@ pub(crate) fn warn(host: &dyn Host, asked: &OrgConfig, error: &ClientError) {
     if was_warned(host, org_id, client_id, now) || !is_current(host, asked) {
         return;
     }
-    let error = upstream(org_id, error).to_string();
+    let error = upstream(host, org_id, error).to_string();
     let fields = [("org", org_id.as_str()), ("client_id", client_id), ("error", &error)];
     host.log().log(LogLevel::Warn, "Astra refused the admin token of an organization", &fields);
     let warned = Warned { client_id: client_id.to_owned(), at: now };

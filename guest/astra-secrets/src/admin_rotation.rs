@@ -17,7 +17,7 @@ use secrets_framework::{Context, Error};
 pub(crate) use hand_back::{HandBack, hand_back};
 pub(crate) use scheduled::run_due;
 
-use crate::client::{AstraClient, ClientError, upstream};
+use crate::client::{AstraClient, ClientError};
 use crate::config::{self, OrgConfig};
 use crate::ending::{Patience, end_at_once};
 use crate::lock::Lock;
@@ -57,7 +57,7 @@ pub(crate) fn rotate(context: &Context<'_>, org_id: &OrgId) -> Result<Option<Rot
 /// The lock under which an organization's admin token is rotated: taken before
 /// any other, for Astra is asked under it.
 fn lock<'a>(context: &Context<'a>, org_id: &OrgId) -> Result<Box<dyn LockGuard + 'a>, Error> {
-    Ok(Lock::AdminRotation(org_id).acquire(context)?)
+    Lock::AdminRotation(org_id).acquire(context)
 }
 
 /// Makes a new token, proves it, and puts it into the place of the one in
@@ -90,7 +90,7 @@ fn current_role_ids(client: &AstraClient<'_>, config: &OrgConfig) -> Result<Vec<
              cannot be found in Astra's list and was not rotated: write another to the config"
         )));
     };
-    let shown = client.find_token(|token| token.client_id == client_id).map_err(|error| upstream(org_id, &error))?;
+    let shown = client.find_token(|token| token.client_id == client_id).map_err(|error| client.failure(&error))?;
     let what = match shown.map(|token| token.roles.unwrap_or_default()) {
         Some(role_ids) if !role_ids.is_empty() => return Ok(role_ids),
         Some(_) => "shows its admin token",

@@ -15,6 +15,7 @@ use secrets_framework::host::StorageEntry;
 use secrets_framework::{Context, Error};
 use serde::Serialize;
 
+use crate::astra_role::{self, Room};
 use crate::client::AstraClient;
 use crate::config::OrgConfig;
 use crate::limits::{CHECK_NAMES_SHOWN_MAX, CHECK_REQUEST_TIMEOUT};
@@ -98,6 +99,9 @@ pub(crate) fn check(context: &Context<'_>, config: &OrgConfig, deep: bool) -> Re
     let open = standing::open_entries(context, config)?;
     let roles = StoredRoles::load(context, config)?;
     let unreadable = open.as_ref().map(|open| open.unreadable.as_slice()).unwrap_or_default();
+    if let Some(listed) = answers.roles() {
+        astra_role::note(context, &config.org_id, listed, &Room::new());
+    }
     let items = BTreeMap::from([
         ("token_valid", answers.token_valid()),
         ("organization_matches", answers.organization_matches()),

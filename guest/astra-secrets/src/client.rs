@@ -18,6 +18,7 @@ use std::cell::Cell;
 use std::ops::ControlFlow;
 use std::time::Duration;
 
+use secrets_framework::Error;
 use secrets_framework::host::{Host, HttpMethod};
 
 pub(crate) use error::{ClientError, is_about_the_token};
@@ -113,6 +114,16 @@ impl<'a> AstraClient<'a> {
             deadline: Cell::new(work_deadline),
             ..AstraClient::with_bounds(self.host, candidate, self.request_timeout.min(VERIFY_TIMEOUT), PROOF_RETRIES)
         }
+    }
+
+    /// The outside of the request.
+    pub(crate) fn host(&self) -> &'a dyn Host {
+        self.host
+    }
+
+    /// What the caller is told of a failure of this client.
+    pub(crate) fn failure(&self, error: &ClientError) -> Error {
+        upstream(self.host, self.org_id(), error)
     }
 
     /// The organization this client is bound to.

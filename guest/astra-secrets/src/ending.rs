@@ -13,7 +13,7 @@ use secrets_framework::Context;
 use secrets_framework::host::{LogLevel, StorageEntry};
 
 use crate::admin_refusal;
-use crate::client::{AstraClient, ClientError, is_about_the_token, upstream};
+use crate::client::{AstraClient, ClientError, is_about_the_token};
 use crate::config::{self, OrgConfig, Origin, Retired};
 use crate::history::{End, Whereabouts};
 use crate::limits::{ROLLBACK_REQUEST_TIMEOUT, ROLLBACK_UPSTREAM_BUDGET};
@@ -22,6 +22,7 @@ use crate::names::OrgId;
 use crate::read_only;
 use crate::record::{self, Record, TokenKind};
 use crate::storage;
+use crate::tainted;
 
 pub(crate) use due::{end_at_once, run_due};
 pub(crate) use elsewhere::remove_absent;
@@ -115,7 +116,7 @@ pub(crate) fn end_token_with(context: &Context<'_>, target: &Target<'_>, config:
         Patience::Once => client.delete_token(target.client_id).map(|()| Revoked::Deleted),
         Patience::Caller | Patience::Rollback => revoke(context, &client, target),
     };
-    let whereabouts = match revoked.map_err(|error| upstream(target.org_id, &error))? {
+    let whereabouts = match revoked.map_err(|error| client.failure(&error))? {
         Revoked::Absent if target.may_be_elsewhere() => {
             let Target { org_id, client_id, record, patience, .. } = *target;
             let absent = Absent { org_id, client_id, record, asked: &config.config, patience, began };
@@ -164,7 +165,10 @@ pub(crate) fn config_for_ending_from(
     current: Option<&StorageEntry>,
 ) -> Result<EndingConfig, Error> {
     let fits = |config: &OrgConfig| origin.is_none_or(|origin| config.url.origin() == origin);
-    let current = current.map(|entry| config::decode(entry, org_id)).transpose()?;
+    let current = current.map(|entry| config::decode(entry, org_id)).transpose().map_err(|error| {
+        let write = format!("write `config/{org_id}` anew, with `astra_token` and `url`");
+        Error::Internal(format!("{error}: {}", tainted::next_step(context.host, write)))
+    })?;
     if let Some(config) = current.filter(fits) {
         return Ok(EndingConfig { config, retired: false });
     }
@@ -173,8 +177,9 @@ pub(crate) fn config_for_ending_from(
     }
     let at = origin.map(|origin| format!(" at `{origin}`")).unwrap_or_default();
     let damage = Retired::load(context, org_id)?.damage().map(|damage| format!(" ({damage})")).unwrap_or_default();
+    let next_step = tainted::next_step(context.host, "write one with the `url` they were made at");
     Err(Error::mistake(format!(
-        "there is no config of organization `{org_id}`{at} with which its tokens could be ended{damage}: write one with the `url` they were made at"
+        "there is no config of organization `{org_id}`{at} with which its tokens could be ended{damage}: {next_step}"
     )))
 }
 

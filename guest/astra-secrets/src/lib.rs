@@ -24,6 +24,7 @@ mod role;
 
 mod admin_refusal;
 mod admin_rotation;
+mod astra_role;
 mod astra_token;
 mod backend;
 mod check;
@@ -52,6 +53,7 @@ mod schedule;
 mod static_role;
 mod static_rotation;
 mod storage;
+mod tainted;
 mod tidy;
 mod time_text;
 

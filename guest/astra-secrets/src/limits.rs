@@ -97,6 +97,22 @@ pub(crate) const VERIFY_TIMEOUT: Duration = Duration::from_secs(5);
 /// written singly, and the host allows a request 10,000 storage calls.
 pub(crate) const IMPORTED_ROLES_MAX: usize = 2_000;
 
+/// 16 KiB: the entry of an Astra role. A resource has some 100 bytes, and a role some ten of them.
+pub(crate) const ASTRA_ROLE_BYTES_MAX: usize = 16 * 1024;
+
+/// Entries of Astra roles that one request reads, and writes if they changed: beside the other work of a `tidy` or a
+/// `sync-roles`, for the host allows a request 10,000 storage calls. An organization has some twenty Astra roles.
+pub(crate) const ASTRA_ROLES_NOTED_MAX: usize = 400;
+
+/// Entries of Astra roles in one write: together they fit an entry of the server's log, 1 MiB.
+pub(crate) const ASTRA_ROLES_PER_WRITE: usize = 20;
+
+/// How long an entry of an Astra role that has not changed is not written again.
+pub(crate) const ASTRA_ROLE_NOTED_AGAIN: Duration = Duration::from_secs(24 * 3600);
+
+/// How long what is known of an Astra role is kept after Astra listed the role last: as long as the history of a token.
+pub(crate) const ASTRA_ROLE_KEPT: Duration = Duration::from_secs(90 * 24 * 3600);
+
 /// How long `sync-roles` begins with further organizations: with one more's
 /// [`UPSTREAM_BUDGET`] it fits the host's 60 s.
 pub(crate) const SYNC_ALL_BUDGET: Duration = Duration::from_secs(20);

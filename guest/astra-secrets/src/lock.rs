@@ -7,8 +7,8 @@
 //! * A write of a config holds the lock of its new admin token before [`Lock::Configs`]. No config holds that token yet,
 //!   so nobody asks for its lock under [`Lock::Configs`].
 
-use secrets_framework::Context;
 use secrets_framework::host::{LockError, LockGuard};
+use secrets_framework::{Context, Error};
 
 use crate::names::{OrgId, RoleName};
 use crate::storage::key;
@@ -39,9 +39,33 @@ pub(crate) enum Lock<'a> {
 }
 
 impl Lock<'_> {
-    /// Takes the lock, or fails when the host's limit of waiting is met.
-    pub(crate) fn acquire<'a>(self, context: &Context<'a>) -> Result<Box<dyn LockGuard + 'a>, LockError> {
-        context.host.locks().acquire(&self.key())
+    /// Takes the lock, or fails with a 503 when the host's limit of waiting is met.
+    pub(crate) fn acquire<'a>(self, context: &Context<'a>) -> Result<Box<dyn LockGuard + 'a>, Error> {
+        context.host.locks().acquire(&self.key()).map_err(|error| match error {
+            LockError::TimedOut(_) => Error::coded(503, self.busy()),
+            error @ LockError::Limit(_) => error.into(),
+        })
+    }
+
+    /// Which request holds the lock, and what to do.
+    fn busy(self) -> String {
+        let what = match self {
+            Self::Tidy => {
+                return "this mount is being tidied already: read `tidy` a little later, its result will be there"
+                    .into();
+            }
+            Self::AdminRotation(org_id) => format!("rotates the admin token of organization `{org_id}`"),
+            Self::StaticRole(org_id, name) => {
+                format!("changes or rotates static role `{name}` of organization `{org_id}`")
+            }
+            Self::Roles(org_id) => format!("writes roles of organization `{org_id}`"),
+            Self::Mint(mark) => format!("makes the token with the mark `{mark}`"),
+            Self::Configs => "writes a config of this mount".to_owned(),
+            Self::Token(id) => format!("works on the token of the record `{}{id}`", key::TOKEN_PREFIX),
+            Self::TokenLimit(org_id) => format!("counts the tokens of organization `{org_id}` for `max_tokens`"),
+            Self::ListedTokens(key) => format!("reads Astra's list of tokens for `{key}`"),
+        };
+        format!("another request {what}: try again in a few seconds")
     }
 
     fn key(self) -> String {
@@ -55,6 +79,48 @@ impl Lock<'_> {
             Self::Token(id) => format!("{}{id}", key::TOKEN_PREFIX),
             Self::TokenLimit(org_id) => format!("max-tokens/{org_id}"),
             Self::ListedTokens(key) => key.to_owned(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![expect(clippy::unwrap_used, reason = "tests")]
+
+    use std::time::Duration;
+
+    use secrets_framework::Operation;
+    use secrets_framework::host::Host;
+    use secrets_framework::testing::{TestHost, request};
+    use serde_json::Value;
+
+    use super::*;
+
+    #[test]
+    fn a_lock_that_another_request_holds_is_a_503_that_names_its_object_and_the_next_step() {
+        let host = TestHost::new();
+        host.locks.set_wait(Duration::ZERO);
+        let request = request(Operation::Read, "x", Value::Null);
+        let context = Context { host: &host, request: &request };
+        let (org_id, name) = (OrgId::stored("o-1"), RoleName::stored("app"));
+        let locks = [
+            (Lock::Tidy, "tidied already"),
+            (Lock::AdminRotation(&org_id), "rotates the admin token of organization `o-1`"),
+            (Lock::StaticRole(&org_id, &name), "static role `app` of organization `o-1`"),
+            (Lock::Roles(&org_id), "roles of organization `o-1`"),
+            (Lock::Mint("m"), "the mark `m`"),
+            (Lock::Configs, "a config of this mount"),
+            (Lock::Token("id"), "the record `token/id`"),
+            (Lock::TokenLimit(&org_id), "counts the tokens of organization `o-1`"),
+            (Lock::ListedTokens("listed-tokens/o-1"), "list of tokens for `listed-tokens/o-1`"),
+        ];
+        for (lock, object) in locks {
+            let held = host.locks().acquire(&lock.key()).unwrap();
+            let error = lock.acquire(&context).err().unwrap();
+            let Error::Coded { code: 503, message } = error else { panic!("{lock:?}: {error:?}") };
+            assert!(message.contains(object), "{lock:?}: {message}");
+            assert!(message.contains(": try again") || message.contains(": read `tidy`"), "{message}");
+            drop(held);
         }
     }
 }

@@ -15,12 +15,17 @@ const MARK_RANDOM_BYTES: usize = 16;
 pub(crate) fn fresh_mark(context: &Context<'_>) -> String {
     let mut random = [0_u8; MARK_RANDOM_BYTES];
     context.host.random().fill(&mut random);
-    let mut mark = format!("{MARK_START}{}:", context.host.system_view().backend_uuid());
+    let mut mark = start_of_mount(&context.host.system_view().backend_uuid());
     for byte in random {
         // Writing to a string cannot fail.
         let _ = write!(mark, "{byte:02x}");
     }
     mark
+}
+
+/// What each mark of the mount with this backend UUID begins with.
+pub(crate) fn start_of_mount(backend_uuid: &str) -> String {
+    format!("{MARK_START}{backend_uuid}:")
 }
 
 /// Is this the description of the token with this mark? Only its end counts:

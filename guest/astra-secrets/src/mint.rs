@@ -26,7 +26,7 @@ pub(crate) use prove::{Owner, make_proven, owner_of};
 pub(crate) use settle::{SwitchError, undo};
 
 use crate::astra_token;
-use crate::client::{AstraClient, ClientError, upstream};
+use crate::client::{AstraClient, ClientError};
 use crate::config::OrgConfig;
 use crate::names::TokenLogicalName;
 use crate::record::{self, Inserted, Record, RecordId, TokenKind, TokenSecrets};
@@ -87,7 +87,7 @@ pub(crate) fn mint(context: &Context<'_>, order: &Order<'_>) -> Result<Response,
     {
         undo(context, &client, &made, None);
         let reason = "the token that it made has expired already; compare the clocks";
-        return Err(upstream(client.org_id(), &ClientError::Nonsense { reason }));
+        return Err(client.failure(&ClientError::Nonsense { reason }));
     }
     let record = Record { created_by: created_by.clone(), ..new_record(order, role_ids, &made, &terms, now) };
     match record::insert(context, &record, made.wal_id()) {
@@ -129,7 +129,8 @@ fn allowed_role_ids(order: &Order<'_>) -> Result<Vec<String>, Error> {
     }
     if let Some(forbidden) = order.config.forbidden_role_id(&role.role_ids) {
         return Err(Error::mistake(format!(
-            "role `{}` uses the Astra role `{forbidden}`, which is not among the `allowed_role_ids` of organization `{org_id}`",
+            "role `{}` uses the Astra role `{forbidden}`, which is not among the `allowed_role_ids` of organization \
+             `{org_id}`: choose another, or have it added to the config",
             role.name
         )));
     }

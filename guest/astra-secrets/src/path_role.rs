@@ -11,6 +11,7 @@ use secrets_framework::{
     Context, Error, Field, FieldData, FieldType, Operation, OperationSpec, Outcome, Path, Segment,
 };
 
+use crate::astra_role;
 use crate::duration_form::DurationForm;
 use crate::page::{AFTER, LIMIT, Page};
 use crate::path_config;
@@ -88,7 +89,7 @@ const ROLE_ANSWER: &[Field] = &answer(DurationForm::GoText);
 /// What a read of `roles/:org/:role` answers.
 const ROLES_ORG_ROLE_ANSWER: &[Field] = &answer(DurationForm::Seconds);
 
-const fn answer(durations: DurationForm) -> [Field; 9] {
+const fn answer(durations: DurationForm) -> [Field; 10] {
     let duration = durations.kind();
     [
         Field::new("org_id", FieldType::String, "ID of the organization."),
@@ -104,6 +105,7 @@ const fn answer(durations: DurationForm) -> [Field; 9] {
             FieldType::Int64,
             "How many of its leased tokens may be alive at once; 0 = any number.",
         ),
+        astra_role::FIELD,
     ]
 }
 
@@ -122,11 +124,11 @@ fn write_by_path(context: &Context<'_>, data: &FieldData) -> Outcome {
 }
 
 fn read_by_body(context: &Context<'_>, data: &FieldData) -> Outcome {
-    target::role_in_body(context, data).and_then(|role| read::read(role.as_ref(), DurationForm::GoText))
+    target::role_in_body(context, data).and_then(|role| read::read(context, role.as_ref(), DurationForm::GoText))
 }
 
 fn read_by_path(context: &Context<'_>, data: &FieldData) -> Outcome {
-    target::role_in_path(context, data).and_then(|role| read::read(role.as_ref(), DurationForm::Seconds))
+    target::role_in_path(context, data).and_then(|role| read::read(context, role.as_ref(), DurationForm::Seconds))
 }
 
 fn delete_by_body(context: &Context<'_>, data: &FieldData) -> Outcome {

@@ -9,6 +9,7 @@ use secrets_framework::{
     Context, Error, Field, FieldData, FieldType, Operation, OperationSpec, Outcome, Path, Response, Segment,
 };
 
+use crate::astra_role;
 use crate::names::{OrgId, RoleName};
 use crate::page::{AFTER, LIMIT, Page};
 use crate::path_config::fields::ORG;
@@ -83,6 +84,7 @@ const READ_FIELDS: &[Field] = &[
     Field::new("next_rotation", FieldType::String, "When it rotates next, or is tried again."),
     Field::new("failures", FieldType::Int64, "How often in a row the scheduled rotation has failed."),
     Field::new("last_error", FieldType::String, "Why it failed last; empty = it did not."),
+    astra_role::FIELD,
 ];
 
 /// What a list answers.

@@ -11,7 +11,8 @@ use secrets_framework::{
     Context, Error, Field, FieldData, FieldType, Operation, OperationSpec, Outcome, Path, Segment,
 };
 
-use crate::client::{AstraClient, upstream};
+use crate::astra_role::{self, Room};
+use crate::client::AstraClient;
 use crate::config::{self, OrgConfig};
 use crate::limits::{IMPORTED_ROLES_MAX, SYNC_ALL_BUDGET};
 use crate::lock::Lock;
@@ -88,6 +89,7 @@ struct Order {
     wishes: Wishes,
     dry_run: bool,
     warnings: Vec<String>,
+    room: Room,
 }
 
 fn sync_one(context: &Context<'_>, data: &FieldData) -> Outcome {
@@ -149,7 +151,8 @@ fn sync_by_id(context: &Context<'_>, org_id: &OrgId, order: &Order) -> Result<Op
 /// Imports the roles of one organization.
 fn sync(context: &Context<'_>, config: &OrgConfig, order: &Order) -> Result<Plan, Error> {
     let org_id = &config.org_id;
-    let listed = AstraClient::new(context.host, config).list_roles().map_err(|error| upstream(org_id, &error))?;
+    let client = AstraClient::new(context.host, config);
+    let listed = client.list_roles().map_err(|error| client.failure(&error))?;
     if listed.len() > IMPORTED_ROLES_MAX {
         return Err(Error::mistake(format!(
             "Astra lists {} roles of organization `{org_id}`, more than the {IMPORTED_ROLES_MAX} that can be imported: \
@@ -157,8 +160,10 @@ fn sync(context: &Context<'_>, config: &OrgConfig, order: &Order) -> Result<Plan
             listed.len()
         )));
     }
-    let upstream: Vec<Upstream> =
-        listed.into_iter().map(|role| Upstream { name: role.name, id: AstraRoleId::stored(role.id) }).collect();
+    let upstream: Vec<Upstream> = listed
+        .iter()
+        .map(|role| Upstream { name: role.name.clone(), id: AstraRoleId::stored(role.id.as_str()) })
+        .collect();
     // A list without even Astra's built-in roles is some fault of Astra's; it
     // must not empty the mount.
     let prune = order.wishes.prune && !upstream.is_empty();
@@ -171,6 +176,7 @@ fn sync(context: &Context<'_>, config: &OrgConfig, order: &Order) -> Result<Plan
     pass_over(&mut plan, passed_over, &unreadable);
     if !order.dry_run {
         apply(context, org_id, &plan)?;
+        astra_role::note(context, org_id, &listed, &order.room);
     }
     Ok(plan)
 }
@@ -235,7 +241,12 @@ impl Order {
         let (mut ttl, max_ttl) = (seconds("ttl")?, seconds("max_ttl")?);
         let warnings = role::clamp(&mut ttl, max_ttl).into_iter().collect();
         let prune = data.bool("prune").unwrap_or(false);
-        Ok(Self { wishes: Wishes { ttl, max_ttl, prune }, dry_run: data.bool("dry_run").unwrap_or(false), warnings })
+        Ok(Self {
+            wishes: Wishes { ttl, max_ttl, prune },
+            dry_run: data.bool("dry_run").unwrap_or(false),
+            warnings,
+            room: Room::new(),
+        })
     }
 }
 

@@ -7,8 +7,9 @@ use secrets_framework::{
     Context, Error, Field, FieldData, FieldType, Operation, OperationSpec, Outcome, Path, Response, Segment,
 };
 
+use crate::astra_role;
 use crate::ending::{Patience, Target, end_token};
-use crate::history::{self, End};
+use crate::history::{self, End, Facts};
 use crate::in_use;
 use crate::names::OrgId;
 use crate::page::{AFTER, LIMIT, Page};
@@ -83,9 +84,16 @@ fn read(context: &Context<'_>, data: &FieldData) -> Outcome {
     let warning = history.warning(client_id, &key);
     history.add(record::waiting_reads(context, &org_id, client_id)?);
     let events = std::mem::take(&mut history.events);
+    let known_roles = |facts: &Facts| astra_role::known(context, &org_id, facts.role_ids.iter().map(String::as_str));
     let answer = match (record, ended.and_then(|history| history.ended)) {
-        (Some(record), _) => Response::json(&Shown::live(&org_id, client_id, &record.facts(), events))?,
-        (None, Some(ended)) => Response::json(&Shown::ended(&org_id, client_id, &ended, events))?,
+        (Some(record), _) => {
+            let facts = record.facts();
+            Response::json(&Shown::live(&org_id, client_id, &facts, events).joined(known_roles(&facts)))?
+        }
+        (None, Some(ended)) => {
+            let known = known_roles(&ended.facts);
+            Response::json(&Shown::ended(&org_id, client_id, &ended, events).joined(known))?
+        }
         (None, None) => return Ok(None),
     };
     Ok(Some(warning.into_iter().fold(answer, Response::warn)))

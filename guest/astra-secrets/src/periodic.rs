@@ -102,14 +102,10 @@ fn keep_due(context: &Context<'_>, ended: usize, due: &[QueuedTask], immediate: 
         return Ok(());
     }
     if immediate {
-        return Err(Error::coded(
-            503,
-            format!(
-                "the mount is disabled and {entries} write-ahead entries and {ended} ended tokens are not settled, so \
-                 that their tokens may live on in Astra: {}",
-                read_only::CAUSE
-            ),
-        ));
+        return Err(read_only::failure(&format!(
+            "the mount is disabled and {entries} write-ahead entries and {ended} ended tokens are not settled, so that \
+             their tokens may live on in Astra"
+        )));
     }
     let fields = [("write_ahead_entries", entries.as_str()), ("ended_tokens", &ended), ("scheduled_tasks", &scheduled)];
     context.log(LogLevel::Info, "rollback kept what is due, for Astra is read-only here", &fields);

@@ -28,7 +28,8 @@ pub(crate) fn warning(context: &Context<'_>) -> Option<String> {
 pub(crate) const CAUSE: &str = "this mount may only read from Astra (`--astra-read-only` in the plugin's registration, \
     or the mount option `upstream=read-only`)";
 
-const REMEDY: &str = "unless this is a copy of a live server, remove that setting and reload the plugin";
+/// What lets the mount change Astra again.
+pub(crate) const REMEDY: &str = "unless this is a copy of a live server, remove that setting and reload the plugin";
 
 #[cfg(test)]
 mod tests;

@@ -212,7 +212,7 @@ impl fmt::Debug for Record {
 
 /// The lock under which a token's record is changed.
 pub(crate) fn lock<'a>(context: &Context<'a>, id: &RecordId) -> Result<Box<dyn LockGuard + 'a>, Error> {
-    Ok(Lock::Token(id.as_str()).acquire(context)?)
+    Lock::Token(id.as_str()).acquire(context)
 }
 
 /// Loads a record by its ID, in one read.

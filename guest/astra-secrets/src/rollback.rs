@@ -8,7 +8,7 @@ use secrets_framework::host::LogLevel;
 use secrets_framework::{Context, Error, Undo};
 use serde_json::Value;
 
-use crate::client::{AstraClient, upstream};
+use crate::client::AstraClient;
 use crate::ending::{Patience, config_for_ending};
 use crate::history::End;
 use crate::in_use;
@@ -49,7 +49,7 @@ fn undo_mint(context: &Context<'_>, data: &IntentData) -> Result<Undo, Error> {
         }
         ControlFlow::Continue(())
     });
-    scanned.map_err(|error| upstream(&org_id, &error))?;
+    scanned.map_err(|error| client.failure(&error))?;
     for client_id in &marked {
         remove_marked(context, &client, data, client_id)?;
     }
@@ -78,7 +78,7 @@ fn remove_marked(
     if is_held(context, org_id, client_id, record.as_ref())? {
         return Ok(());
     }
-    client.delete_token(client_id).map_err(|error| upstream(org_id, &error))?;
+    client.delete_token(client_id).map_err(|error| client.failure(&error))?;
     if let Some(record) = &record {
         record::remove(context, record, End::Undone)?;
     }

@@ -231,7 +231,7 @@ pub(crate) fn lock<'a>(
     org_id: &OrgId,
     name: &RoleName,
 ) -> Result<Box<dyn LockGuard + 'a>, Error> {
-    Ok(Lock::StaticRole(org_id, name).acquire(context)?)
+    Lock::StaticRole(org_id, name).acquire(context)
 }
 
 #[cfg(test)]

@@ -14,7 +14,7 @@ mod turn;
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use secrets_framework::host::{LockError, LockGuard, LogLevel};
+use secrets_framework::host::LogLevel;
 use secrets_framework::{Context, Error};
 
 use crate::config;
@@ -61,7 +61,7 @@ pub(crate) fn tidy(context: &Context<'_>, order: &Order) -> Result<Tidied, Error
     if !order.dry_run {
         read_only::check(context, || "nothing was tidied; `dry_run=true` tells what would be done".to_owned())?;
     }
-    let _turn = one_at_a_time(context)?;
+    let _turn = Lock::Tidy.acquire(context)?;
     check_index(context)?;
     let began = context.now().as_secs();
     let last_run = load_run(context)?.unwrap_or_default();
@@ -111,16 +111,6 @@ pub(crate) fn tidy(context: &Context<'_>, order: &Order) -> Result<Tidied, Error
     store_run(context, &run)?;
     let nothing_done = failures.len() == results.len();
     Ok(Tidied { run, results, failure: failures.into_iter().next().filter(|_| nothing_done) })
-}
-
-fn one_at_a_time<'a>(context: &Context<'a>) -> Result<Box<dyn LockGuard + 'a>, Error> {
-    Lock::Tidy.acquire(context).map_err(|error| match error {
-        LockError::TimedOut => {
-            let sentence = "this mount is being tidied already: read `tidy` a little later, its result will be there";
-            Error::coded(503, sentence)
-        }
-        LockError::Limit(_) => error.into(),
-    })
 }
 
 /// The index by client ID must have every record, else what it does not have would pass for an orphan.

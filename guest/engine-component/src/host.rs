@@ -46,7 +46,7 @@ impl Locks for ComponentHost {
     fn acquire(&self, key: &str) -> Result<Box<dyn LockGuard + '_>, LockError> {
         match locks::acquire(key) {
             Ok(guard) => Ok(Box::new(Held { _guard: guard })),
-            Err(locks::Error::TimedOut) => Err(LockError::TimedOut),
+            Err(locks::Error::TimedOut) => Err(LockError::TimedOut(key.to_owned())),
             Err(locks::Error::Limit(text)) => Err(LockError::Limit(text)),
         }
     }
@@ -69,6 +69,9 @@ impl SystemView for ComponentHost {
     fn is_upstream_read_only(&self) -> bool {
         let options = system_view::mount_options();
         options.iter().any(|(name, value)| name == UPSTREAM_OPTION && value == UPSTREAM_READ_ONLY)
+    }
+    fn is_tainted(&self) -> Result<bool, SystemViewError> {
+        system_view::tainted().map_err(system_view_error)
     }
     fn default_lease_ttl(&self) -> Result<Duration, SystemViewError> {
         system_view::default_lease_ttl().map(Duration::from_nanos).map_err(system_view_error)

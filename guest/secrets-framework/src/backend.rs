@@ -1,12 +1,13 @@
 //! The way of a request through the tables of an engine, step by step as the server's framework goes
 //! (`sdk/framework/backend.go`).
 
-use serde_json::{Map, Value};
+use serde_json::Value;
 
 use crate::host::{Host, LogLevel};
 use crate::pattern::Captures;
 use crate::{
-    Backend, Context, Error, FieldData, Operation, OperationSpec, Outcome, Path, Request, Response, help, rollback,
+    Backend, Context, Error, Field, FieldData, Operation, OperationSpec, Outcome, Path, Request, Response, help,
+    rollback,
 };
 
 /// A request to a path, checked against the table.
@@ -48,7 +49,7 @@ impl Backend {
         let operation = operation.ok_or(Error::UnsupportedOperation)?;
         let fields = FieldData::new(path.fields, &request.data, &captures)
             .map_err(|detail| Error::BadRequest(format!("Field validation failed: {detail}")))?;
-        let warnings = data_warnings(path, &request.data, &captures);
+        let warnings = data_warnings(path, request, &captures);
         Ok(Checked { operation, fields, warnings, path })
     }
 
@@ -131,9 +132,11 @@ fn refuse_stray_update(path: &Path, context: &Context<'_>, fields: &FieldData) -
 }
 
 /// What the client sent in vain, in the server's words.
-fn data_warnings(path: &Path, data: &Map<String, Value>, captures: &Captures<'_>) -> Vec<String> {
+fn data_warnings(path: &Path, request: &Request, captures: &Captures<'_>) -> Vec<String> {
+    let Request { data, operation, .. } = request;
     let mut warnings = Vec::new();
-    let is_field = |name: &str| path.fields.iter().any(|field| field.name == name);
+    let is_read = |field: &Field| !field.of_lists || *operation == Operation::List;
+    let is_field = |name: &str| path.fields.iter().any(|field| field.name == name && is_read(field));
     let ignored: Vec<&str> = data.keys().map(String::as_str).filter(|name| !is_field(name)).collect();
     if !ignored.is_empty() {
         let names = go_list(ignored);

@@ -51,12 +51,14 @@ pub struct Field {
     /// would send it on a command line: `standard`, `true`, `10m`. Not for
     /// lists, pairs and objects.
     pub default: Option<&'static str>,
+    /// Only a list reads the field, on a path that also has other operations.
+    pub of_lists: bool,
 }
 
 impl Field {
     /// An optional field without a default.
     pub const fn new(name: &'static str, kind: FieldType, description: &'static str) -> Self {
-        Self { name, kind, description, required: false, default: None }
+        Self { name, kind, description, required: false, default: None, of_lists: false }
     }
 
     /// The same, shown as required.
@@ -67,6 +69,11 @@ impl Field {
     /// The same with a default, written as a client would send it: `standard`, `true`, `10m`.
     pub const fn or(self, default: &'static str) -> Self {
         Self { default: Some(default), ..self }
+    }
+
+    /// The same for lists only: on any other operation the server warns that the field does nothing.
+    pub const fn of_lists(self) -> Self {
+        Self { of_lists: true, ..self }
     }
 
     /// The default as a typed value.

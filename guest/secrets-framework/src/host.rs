@@ -93,9 +93,9 @@ pub trait Transaction: StorageView {
 /// Why a lock was not had.
 #[derive(Clone, Debug, Error, PartialEq, Eq)]
 pub enum LockError {
-    /// Held by others for the whole of the host's bounded wait.
-    #[error("timed out waiting for a lock")]
-    TimedOut,
+    /// Another request held the lock on this key for the whole of the host's bounded wait.
+    #[error("another request holds the lock `{0}`: try again in a few seconds")]
+    TimedOut(String),
     /// A limit of the host was reached.
     #[error("{0}")]
     Limit(String),
@@ -134,6 +134,9 @@ pub trait SystemView {
     fn wal_minimum_age(&self) -> Duration;
     /// Does the host refuse every upstream request but GET and HEAD?
     fn is_upstream_read_only(&self) -> bool;
+    /// Is the server removing the mount? Then it lets only revocations and rollback calls through, for good where a
+    /// disable failed.
+    fn is_tainted(&self) -> Result<bool, SystemViewError>;
     /// Time to live of leases that name none.
     fn default_lease_ttl(&self) -> Result<Duration, SystemViewError>;
     /// The longest time to live of a lease of this mount.

@@ -80,29 +80,28 @@ fn operation(path: &Path, spec: &OperationSpec, prefix: &str, lists: bool, schem
     insert_text(&mut operation, "summary", spec.summary.trim().to_owned());
     operation.insert("operationId".to_owned(), id.as_str().into());
     operation.insert("tags".to_owned(), json!(["secrets"]));
-    match spec.operation {
-        Operation::List => operation.insert(
-            "parameters".to_owned(),
-            json!([{
-                "name": "list",
-                "description": "Must be set to `true`",
-                "in": "query",
-                "required": true,
-                "schema": { "type": "string", "enum": ["true"] },
-            }]),
-        ),
-        Operation::Read if lists => operation.insert(
-            "parameters".to_owned(),
-            json!([{
-                "name": "list",
-                "description": "Return a list if `true`",
-                "in": "query",
-                "schema": { "type": "string" },
-            }]),
-        ),
+    let list = match spec.operation {
+        Operation::List => Some(json!({
+            "name": "list",
+            "description": "Must be set to `true`",
+            "in": "query",
+            "required": true,
+            "schema": { "type": "string", "enum": ["true"] },
+        })),
+        Operation::Read if lists => Some(json!({
+            "name": "list",
+            "description": "Return a list if `true`",
+            "in": "query",
+            "schema": { "type": "string" },
+        })),
         _ => None,
     };
-    let body_fields = || path.fields.iter().filter(|field| !path.is_capture(field.name));
+    if let Some(list) = list {
+        let of_lists = path.fields.iter().filter(|field| field.of_lists);
+        let all: Vec<Value> = [list].into_iter().chain(of_lists.map(|field| parameter(path, field))).collect();
+        operation.insert("parameters".to_owned(), all.into());
+    }
+    let body_fields = || path.fields.iter().filter(|field| !path.is_capture(field.name) && !field.of_lists);
     if takes_body(spec.operation) && body_fields().next().is_some() {
         let content = add_schema(schemas, format!("{}Request", title_case(&id)), body_fields());
         operation.insert("requestBody".to_owned(), json!({ "required": true, "content": content }));
@@ -120,23 +119,25 @@ fn operation(path: &Path, spec: &OperationSpec, prefix: &str, lists: bool, schem
 /// Captures, and where a path has no body to put them in, all other fields as query parameters.
 fn parameters(path: &Path) -> Vec<Value> {
     let has_body = path.operations.iter().any(|spec| takes_body(spec.operation));
-    let mut fields: Vec<&Field> = path.fields.iter().filter(|field| path.is_capture(field.name) || !has_body).collect();
+    let is_parameter = |field: &&Field| path.is_capture(field.name) || (!has_body && !field.of_lists);
+    let mut fields: Vec<&Field> = path.fields.iter().filter(is_parameter).collect();
     fields.sort_by_key(|field| field.name.to_lowercase());
-    let parameters = fields.into_iter().map(|field| {
-        let in_path = path.is_capture(field.name);
-        let mut schema = schema(field);
-        schema.remove("description");
-        let mut parameter = Map::new();
-        parameter.insert("name".to_owned(), field.name.into());
-        insert_text(&mut parameter, "description", clean(field.description));
-        parameter.insert("in".to_owned(), if in_path { "path" } else { "query" }.into());
-        parameter.insert("schema".to_owned(), schema.into());
-        if in_path {
-            parameter.insert("required".to_owned(), true.into());
-        }
-        parameter.into()
-    });
-    parameters.collect()
+    fields.into_iter().map(|field| parameter(path, field)).collect()
+}
+
+fn parameter(path: &Path, field: &Field) -> Value {
+    let in_path = path.is_capture(field.name);
+    let mut schema = schema(field);
+    schema.remove("description");
+    let mut parameter = Map::new();
+    parameter.insert("name".to_owned(), field.name.into());
+    insert_text(&mut parameter, "description", clean(field.description));
+    parameter.insert("in".to_owned(), if in_path { "path" } else { "query" }.into());
+    parameter.insert("schema".to_owned(), schema.into());
+    if in_path {
+        parameter.insert("required".to_owned(), true.into());
+    }
+    parameter.into()
 }
 
 fn takes_body(operation: Operation) -> bool {

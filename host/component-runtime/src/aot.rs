@@ -2,6 +2,7 @@
 
 use std::os::fd::{AsRawFd as _, OwnedFd};
 
+use rustix::io::Errno;
 use wasmtime::Engine;
 use wasmtime::component::Component;
 
@@ -51,5 +52,37 @@ pub(crate) fn deserialize_compiled(engine: &Engine, sealed: &OwnedFd) -> wasmtim
     #[expect(unsafe_code, reason = "see SAFETY")]
     unsafe {
         Component::deserialize_file(engine, path)
+    }
+}
+
+/// Why code was not loaded. An error of the system says nothing about the code: with other code, it would come again.
+pub(crate) fn not_loaded(error: &wasmtime::Error) -> LoadError {
+    let text = format!("{error:#}");
+    match error.downcast_ref::<Errno>() {
+        Some(&(Errno::ACCESS | Errno::PERM)) => LoadError::ExecutableMemory(text),
+        Some(_) => LoadError::Engine(text),
+        None if error.is::<std::io::Error>() => LoadError::Engine(text),
+        None => LoadError::Invalid(text),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_error_of_the_system_is_not_taken_for_code_that_does_not_fit() {
+        let of = |errno: Errno| not_loaded(&wasmtime::Error::from(errno).context("unable to make memory executable"));
+        for denied in [Errno::ACCESS, Errno::PERM] {
+            let error = of(denied);
+            assert!(matches!(error, LoadError::ExecutableMemory(_)) && error.is_of_the_machine(), "{error}");
+            let text = error.to_string();
+            assert!(text.contains("MemoryDenyWriteExecute=") && text.contains("execmem"), "{text}");
+        }
+        assert!(matches!(of(Errno::NOMEM), LoadError::Engine(_)));
+        let file = wasmtime::Error::from(std::io::Error::other("no file")).context("failed to open");
+        assert!(matches!(not_loaded(&file), LoadError::Engine(_)));
+        let other = not_loaded(&wasmtime::Error::msg("Module was compiled with a different Wasmtime version"));
+        assert!(matches!(other, LoadError::Invalid(_)) && !other.is_of_the_machine());
     }
 }

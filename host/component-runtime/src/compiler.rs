@@ -13,7 +13,7 @@ use wasmtime::component::Component;
 
 use crate::compiler_process::Failed;
 use crate::priority::lower_priority;
-use crate::{CompilerProgram, LoadError, compiler_process};
+use crate::{CompilerProgram, LoadError, aot, compiler_process};
 
 /// The compiler of one runtime.
 pub(crate) struct Compiler {
@@ -46,7 +46,7 @@ impl Compiler {
         }
         let (engine, wasm) = (engine.clone(), wasm.to_vec());
         let compiled = self.run(move || Component::from_binary(&engine, &wasm)).await?;
-        compiled.map_err(|error| LoadError::Invalid(format!("{error:#}")))
+        compiled.map_err(|error| aot::not_loaded(&error))
     }
 
     /// Compiles in a process, which ends at the deadline.

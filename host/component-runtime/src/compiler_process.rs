@@ -110,11 +110,13 @@ fn take(engine: &Engine, ended: ExitStatus, output: OwnedFd) -> Result<Component
 
 /// Where this machine does not map it, it is copied. What is not loaded then cannot run here, however it is compiled.
 fn load(engine: &Engine, output: OwnedFd) -> Result<Component, Failed> {
-    if let Ok(component) = aot::deserialize_compiled(engine, &output) {
-        return Ok(component);
+    match aot::deserialize_compiled(engine, &output).map_err(|error| aot::not_loaded(&error)) {
+        Ok(component) => return Ok(component),
+        Err(error @ LoadError::ExecutableMemory(_)) => return Err(Failed::Load(error)),
+        Err(_) => {}
     }
     let code = content(output, COMPILE_MEMORY_BYTES_MAX as u64).map_err(unavailable)?;
-    aot::deserialize(engine, &code).map_err(|error| Failed::Load(LoadError::Invalid(format!("{error:#}"))))
+    aot::deserialize(engine, &code).map_err(|error| Failed::Load(aot::not_loaded(&error)))
 }
 
 fn reason(output: OwnedFd) -> String {

@@ -47,7 +47,10 @@ impl InvokeError {
     pub fn to_error(&self, request_id: &str) -> envelope::Error {
         let text = match self {
             Self::Guest(error) => return error.clone(),
-            Self::Busy(what) => format!("too many {what}, try again later"),
+            Self::Busy(what) => format!(
+                "too many {what} for as long as a request waits: try again later; if it stays so, look into the server's \
+                 log for requests that take long"
+            ),
             Self::Limit { limit } => format!("plugin component failed: it met its limit of {limit}"),
             Self::ProcessorTime(limit) => {
                 format!("plugin component failed: it met its limit of {limit:?} of processor time")
@@ -71,6 +74,12 @@ pub enum LoadError {
     /// This machine lacks something that the engine needs.
     #[error("this machine lacks something that the engine needs: {0}")]
     Engine(String),
+    /// The system lets no memory become executable, which compiled code needs.
+    #[error(
+        "this system lets no memory of the plugin become executable, which compiled code needs ({0}): remove \
+         `MemoryDenyWriteExecute=` from the systemd unit of the server, or allow the server `execmem` in SELinux"
+    )]
+    ExecutableMemory(String),
     /// Too many components wait, or this one is too large for this machine.
     #[error("compiling it took longer than {0:?}, the wait for its turn included")]
     Deadline(Duration),
@@ -102,8 +111,14 @@ impl LoadError {
                 | InvokeError::Contract(_) => true,
                 InvokeError::Busy(_) | InvokeError::Deadline(_) | InvokeError::Host(_) => false,
             },
-            Self::Engine(_) | Self::Deadline(_) | Self::Sealed(_) => false,
+            Self::Engine(_) | Self::ExecutableMemory(_) | Self::Deadline(_) | Self::Sealed(_) => false,
         }
+    }
+
+    /// Is the reason this machine, so that it says nothing about the bytes?
+    #[must_use]
+    pub fn is_of_the_machine(&self) -> bool {
+        matches!(self, Self::Engine(_) | Self::ExecutableMemory(_))
     }
 }
 
@@ -114,7 +129,11 @@ mod tests {
     #[test]
     fn callers_see_limit_and_request_id_and_nothing_else() {
         let rows = [
-            (InvokeError::Busy("requests in flight"), "too many requests in flight, try again later (request ID r1)"),
+            (
+                InvokeError::Busy("requests in flight"),
+                "too many requests in flight for as long as a request waits: try again later; if it stays so, look into \
+                 the server's log for requests that take long (request ID r1)",
+            ),
             (
                 InvokeError::Limit { limit: "64 MiB of memory".into() },
                 "plugin component failed: it met its limit of 64 MiB of memory (request ID r1)",
@@ -133,6 +152,25 @@ mod tests {
         ];
         for (error, expected) in rows {
             assert_eq!(error.to_error("r1").to_string(), expected);
+        }
+    }
+
+    #[test]
+    fn each_text_stands_in_the_table_of_errors() {
+        let page = include_str!("../../../docs/operations.md").replace('`', "");
+        let (_, table) = page.split_once("\n## Errors\n").unwrap_or_default();
+        for (status, text) in [
+            (503, "too many requests in flight to this mount for as long as"),
+            (503, "too many requests in flight for as long as"),
+            (500, "plugin component failed: it met its limit of"),
+            (500, "plugin component failed"),
+            (500, "internal error of the plugin"),
+        ] {
+            let is_row = |line: &&str| line.starts_with(&format!("| {status} |")) && line.contains(text);
+            assert!(
+                table.lines().any(|line| is_row(&line)),
+                "docs/operations.md, section Errors, lacks {status} {text}"
+            );
         }
     }
 
@@ -168,6 +206,7 @@ mod tests {
         ];
         let passing = [
             LoadError::Engine(String::new()),
+            LoadError::ExecutableMemory(String::new()),
             LoadError::Deadline(deadline),
             LoadError::Describe(InvokeError::Busy("instances")),
             LoadError::Describe(InvokeError::Deadline(deadline)),

@@ -37,7 +37,7 @@ pub(crate) async fn sealed(
     // A large component takes milliseconds, too long for a thread that serves.
     let loaded = tokio::task::spawn_blocking(move || {
         let code = sealed::open(&key, Subject::new(&engine, digest), &sealed)?;
-        aot::deserialize(&engine, code).map_err(|error| LoadError::Invalid(format!("{error:#}")))
+        aot::deserialize(&engine, code).map_err(|error| aot::not_loaded(&error))
     });
     loaded.await.map_err(|stopped| LoadError::Engine(stopped.to_string()))?
 }
@@ -53,8 +53,10 @@ pub(crate) async fn embedded(runtime: &Arc<Shared>, precompiled: &[u8], wasm: &[
         );
         return compile(runtime, wasm).await;
     }
-    match aot::deserialize(&runtime.engine, precompiled) {
+    match aot::deserialize(&runtime.engine, precompiled).map_err(|error| aot::not_loaded(&error)) {
         Ok(component) => Ok(component),
+        // Compiled code would meet the same.
+        Err(error) if error.is_of_the_machine() => Err(error),
         Err(refused) => {
             tracing::warn!(reason = %refused, "the embedded precompiled code does not fit this engine: the component is compiled now");
             compile(runtime, wasm).await

@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use cap_std::ambient_authority;
 use cap_std::fs::{Dir, MetadataExt as _, OpenOptions, OpenOptionsExt as _};
-use component_runtime::{Module, Runtime, SealKey};
+use component_runtime::{LoadError, Module, Runtime, SealKey};
 
 use crate::Digest;
 use crate::blocking::OneAtATime;
@@ -50,13 +50,19 @@ impl Cache {
     }
 
     /// The module, if it was kept.
-    pub(crate) async fn load(&self, runtime: &Runtime, digest: Digest) -> Option<Arc<Module>> {
+    ///
+    /// # Errors
+    /// When this machine can load no code, so that compiling would not help.
+    pub(crate) async fn load(&self, runtime: &Runtime, digest: Digest) -> Result<Option<Arc<Module>>, LoadError> {
         let (directory, name) = (self.settings.directory.clone(), entry_name(runtime, digest));
         let read = self.disk.run(move |()| read(&directory, &name)).await;
-        let sealed = read.flatten().unwrap_or_else(|reason| self.complain(digest, &reason))?;
+        let Some(sealed) = read.flatten().unwrap_or_else(|reason| self.complain(digest, &reason)) else {
+            return Ok(None);
+        };
         match runtime.load_sealed(&self.settings.key, digest.bytes(), sealed).await {
-            Ok(module) => Some(module),
-            Err(error) => self.complain(digest, &error.to_string()),
+            Ok(module) => Ok(Some(module)),
+            Err(error) if error.is_of_the_machine() => Err(error),
+            Err(error) => Ok(self.complain(digest, &error.to_string())),
         }
     }
 

@@ -50,6 +50,7 @@ use advertised::AdvertisedPaths;
 use failed_attempts::FailedAttempts;
 use mailbox::{Lifecycle, Mailbox, Message, Revert};
 use options::Options;
+use report::NO_MODULE;
 use state::State;
 
 pub use controllers::ModuleControllers;
@@ -124,7 +125,26 @@ impl ServeError {
     pub fn to_error(&self, request_id: &str) -> envelope::Error {
         match self {
             Self::Invoke(failure) => failure.to_error(request_id),
-            Self::NoModule(rejection) => envelope::Error::Coded { code: 503, message: rejection.to_string() },
+            Self::NoModule(rejection) => {
+                let reason = rejection.text();
+                let begin = if reason.starts_with(NO_MODULE) { String::new() } else { format!("{NO_MODULE}: ") };
+                let message = format!("{begin}{reason}; a read of `module` says more");
+                envelope::Error::Coded { code: 503, message }
+            }
+        }
+    }
+
+    /// The same error on a mount that the server is removing: the paths that the reasons name are closed.
+    #[must_use]
+    pub fn on_tainted_mount(self) -> Self {
+        match self {
+            Self::NoModule(rejection) => Self::NoModule(Rejection::Permanent(format!(
+                "{rejection}; the mount is being removed, and the server has closed its paths, those of `module` too: \
+                 put the module back into its directory, or register the plugin with arguments that let it serve and \
+                 reload, then repeat `vault secrets disable`; if that is not possible, run `vault lease revoke -force \
+                 -prefix` with the path of the mount first, which asks no module"
+            ))),
+            error => error,
         }
     }
 }
@@ -249,5 +269,37 @@ impl ModuleController {
 impl Drop for ModuleController {
     fn drop(&mut self) {
         self.mailbox.wake();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::limits::SWITCH_WAIT;
+
+    #[test]
+    fn on_a_tainted_mount_the_reason_says_that_its_paths_are_closed() {
+        let reason = || Rejection::Transient("no module may serve this mount: `module/use` with `force` …".to_owned());
+        let told = ServeError::NoModule(reason()).on_tainted_mount().to_error("r1");
+        let envelope::Error::Coded { code: 503, message } = told else { panic!("{told:?}") };
+        assert!(message.starts_with(reason().text()), "{message}");
+        for text in ["closed its paths", "`vault secrets disable`", "revoke -force -prefix`"] {
+            assert!(message.contains(text), "{text}: {message}");
+        }
+        let late = ServeError::NoModule(Rejection::Transient("the mount had no module after 60s".to_owned()));
+        let late = late.to_error("r1").to_string();
+        assert!(late.starts_with("no module may serve this mount: the mount had no module"), "{late}");
+        let failed = ServeError::Invoke(InvokeError::Busy("requests of this mount"));
+        assert!(!failed.on_tainted_mount().to_error("r1").to_string().contains("disable"));
+    }
+
+    #[test]
+    fn each_text_stands_in_the_table_of_errors() {
+        let page = include_str!("../../../docs/operations.md");
+        let (_, table) = page.split_once("\n## Errors\n").unwrap_or_default();
+        let late = CallError::Late.to_string().replace(&format!("{SWITCH_WAIT:?}"), "…").replace('`', "");
+        for row in [format!("| 503 | `{NO_MODULE}: …` |"), format!("| 504 | `{late}` |")] {
+            assert!(table.contains(&row), "docs/operations.md, section Errors, lacks {row}");
+        }
     }
 }

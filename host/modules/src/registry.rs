@@ -152,7 +152,7 @@ impl ModuleRegistry {
 
     async fn load_or_compile(&self, digest: Digest, wasm: &[u8]) -> Result<Arc<Module>, Rejection> {
         if let Some(cache) = &self.cache
-            && let Some(module) = cache.load(&self.runtime, digest).await
+            && let Some(module) = cache.load(&self.runtime, digest).await.map_err(|error| rejection(&error))?
         {
             return Ok(module);
         }

@@ -125,7 +125,17 @@ impl MountBackend {
     /// Asks the guest.
     async fn guest(&self, request: Request) -> Result<Option<Response>, Error> {
         let line = RequestLine::new(&request, "handle-request");
-        line.log(self.controller.handle_request(request)).await
+        line.log(self.serve(request)).await
+    }
+
+    async fn serve(&self, request: Request) -> Result<Option<Response>, ServeError> {
+        match self.controller.handle_request(request).await {
+            // Asked only where a reason is told that leads to the paths of the mount.
+            Err(error @ ServeError::NoModule(_)) if matches!(self.system_view.tainted().await, Ok(true)) => {
+                Err(error.on_tainted_mount())
+            }
+            answer => answer,
+        }
     }
 }
 

@@ -197,10 +197,8 @@ async fn check_existence(
 async fn guarded<T>(request_id: &str, call: impl Future<Output = T>) -> Result<T, Error> {
     AssertUnwindSafe(call).catch_unwind().await.map_err(|_| {
         tracing::error!(request_id, "the plugin panicked while it served a request");
-        Error::Internal(match request_id {
-            "" => "internal error in the plugin; the server's log has the place".to_owned(),
-            id => format!("internal error in the plugin; the server's log has the place, under request id {id}"),
-        })
+        let under = if request_id.is_empty() { String::new() } else { format!(", under request id {request_id}") };
+        Error::Internal(format!("internal error in the plugin; the server's log has the place{under}"))
     })
 }
 

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use secrets_framework::{Context, Error, wal};
 
-use super::upstream::{Answers, sentence};
+use super::upstream::Answers;
 use super::{Item, named, unless_damaged};
 use crate::client::{AstraClient, ClientError, Skew};
 use crate::config::OrgConfig;
@@ -48,7 +48,7 @@ pub(super) fn make_and_delete(
         Ok(made) => made,
         Err(MintError::Failed(error @ Error::Plain(_))) => return Err(error),
         Err(MintError::Failed(failure)) => return untried(Item::unknown(failure.to_string())),
-        Err(MintError::Upstream(error)) => return untried(not_made(config, &roles, &error)),
+        Err(MintError::Upstream(error)) => return untried(not_made(client, &roles, &error)),
     };
     let skew = skew(context, &made, asked_at);
     let item = delete(context, client, &made, &roles.whose)?;
@@ -88,7 +88,7 @@ fn roles_to_give(
     Ok(own.map(|ids| RolesToGive { ids, whose: whose(), unproven: None }))
 }
 
-fn not_made(config: &OrgConfig, roles: &RolesToGive, error: &ClientError) -> Item {
+fn not_made(client: &AstraClient<'_>, roles: &RolesToGive, error: &ClientError) -> Item {
     let whose = &roles.whose;
     match (&roles.unproven, error) {
         (Some(path), ClientError::NotFound | ClientError::Rejected { .. }) => Item::no(format!(
@@ -96,7 +96,7 @@ fn not_made(config: &OrgConfig, roles: &RolesToGive, error: &ClientError) -> Ite
             named(whose, roles.ids.clone()).unwrap_or_default()
         )),
         _ => {
-            let told = sentence(&config.org_id, error);
+            let told = client.failure(error);
             no_or_unknown(error, format!("A token could not be made with {whose}: {told}"))
         }
     }
@@ -108,7 +108,7 @@ fn delete(context: &Context<'_>, client: &AstraClient<'_>, made: &MintedToken<'_
         wal::delete(context, made.wal_id())?;
         return Ok(Item::yes(format!("A token was made with {whose}, and deleted.")));
     };
-    let told = sentence(client.org_id(), &error);
+    let told = client.failure(&error);
     Ok(no_or_unknown(
         &error,
         format!("A token was made with {whose}, but not deleted; rollback goes on trying. {told}"),

@@ -5,9 +5,10 @@ use std::collections::BTreeSet;
 use std::ops::ControlFlow;
 
 use secrets_framework::Context;
+use secrets_framework::host::Host;
 
 use super::Item;
-use crate::client::{self, AstraClient, ClientError, ListedRole, ListedToken, Skew};
+use crate::client::{AstraClient, ClientError, ListedRole, ListedToken, Skew, upstream};
 use crate::held_tokens::HeldTokens;
 use crate::limits::{ADMIN_TOKEN_EXPIRY_NEAR, CLOCK_SKEW_MAX};
 use crate::names::{OrgId, is_uuid, shown};
@@ -16,6 +17,7 @@ use crate::time_text;
 
 /// Astra's answers.
 pub(super) struct Answers<'a> {
+    host: &'a dyn Host,
     org_id: &'a OrgId,
     owner: Result<String, ClientError>,
     roles: Result<Vec<ListedRole>, ClientError>,
@@ -42,6 +44,7 @@ impl<'a> Answers<'a> {
     /// Asks, and compares the `held` tokens with the list of tokens.
     pub(super) fn ask(client: &AstraClient<'a>, held: &mut HeldTokens) -> Self {
         Self {
+            host: client.host(),
             org_id: &client.config().org_id,
             owner: client.current_org(),
             roles: client.list_roles(),
@@ -61,6 +64,11 @@ impl<'a> Answers<'a> {
             (Ok(list), _) if list.own.is_none() => Some("Astra's list does not even show the admin token"),
             _ => None,
         }
+    }
+
+    /// Astra's roles, where it lists them.
+    pub(super) fn roles(&self) -> Option<&[ListedRole]> {
+        self.roles.as_deref().ok()
     }
 
     /// The IDs of Astra's roles, where it lists them.
@@ -163,7 +171,7 @@ impl<'a> Answers<'a> {
 
     /// A refusal is a no; anything else says nothing about the admin token.
     fn refused_or_unknown(&self, error: &ClientError) -> Item {
-        let sentence = sentence(self.org_id, error);
+        let sentence = upstream(self.host, self.org_id, error).to_string();
         match error {
             ClientError::Refused { .. } => Item::no(sentence),
             _ => Item::unknown(sentence),
@@ -181,9 +189,4 @@ fn list_tokens(client: &AstraClient<'_>, held: &mut HeldTokens) -> Result<TokenL
         ControlFlow::Continue(())
     })?;
     Ok(TokenList { own })
-}
-
-/// What a caller would be told.
-pub(super) fn sentence(org_id: &OrgId, error: &ClientError) -> String {
-    client::upstream(org_id, error).to_string()
 }

@@ -113,7 +113,16 @@ impl AstraClient<'_> {
             ("error", &error_text),
             ("upstream_request_id", &request_id),
         ];
-        fields.extend(next_step(error).map(|step| ("next_step", step)));
+        let is_of_the_way = matches!(
+            error,
+            ClientError::NotSent(_)
+                | ClientError::Lost(_)
+                | ClientError::TimedOut
+                | ClientError::BodyTimedOut
+                | ClientError::OutOfTime
+        );
+        let next_step = is_of_the_way.then(|| next_step(self.host, self.org_id(), error));
+        fields.extend(next_step.as_deref().map(|step| ("next_step", step)));
         self.host.log().log(LogLevel::Warn, "a request to Astra failed", &fields);
     }
 }

@@ -2,92 +2,122 @@
 //! step. docs/operations.md lists each of them.
 
 use secrets_framework::Error;
-use secrets_framework::host::{Loss, NotSent};
+use secrets_framework::host::{Host, Loss, NotSent};
 
 use super::error::{AnsweredBy, ClientError, is_about_the_token};
 use crate::names::OrgId;
 use crate::read_only;
+use crate::tainted;
 
 /// What the caller is told when Astra did not do what was asked. The sentence names the organization, gives Astra's
 /// status and says what to do next; it quotes nothing of Astra's.
-pub(crate) fn upstream(org_id: &OrgId, error: &ClientError) -> Error {
-    let (code, sentence) = match error {
-        ClientError::Denied { sentence } => return Error::mistake(sentence.clone()),
-        ClientError::ReadOnly => {
-            return read_only::failure(&format!("nothing was changed for organization `{org_id}`"));
+pub(crate) fn upstream(host: &dyn Host, org_id: &OrgId, error: &ClientError) -> Error {
+    match error {
+        ClientError::Denied { sentence } if tainted::is_tainted(host) => {
+            Error::mistake(format!("{sentence}; then {}", tainted::REPEAT))
         }
-        ClientError::Refused { error_id: Some(id), .. } if is_about_the_token(*id) => (
-            502,
-            format!(
-                "Astra does not know the admin token of organization `{org_id}` ({error}): it has ended, was deleted in Astra's portal or was never valid; make another there, and write it as `astra_token` to `config/{org_id}`"
-            ),
-        ),
-        ClientError::Refused { .. } => (
-            502,
-            format!(
-                "Astra refused the admin token of organization `{org_id}` ({error}): check that the token is valid, may manage tokens and has the permissions that the role gives, or write another `astra_token` to `config/{org_id}`"
-            ),
-        ),
-        ClientError::NotFound => (
-            502,
-            format!(
-                "Astra did not find what was asked for organization `{org_id}` ({error}): check the config's `url` and the role's Astra role IDs"
-            ),
-        ),
-        ClientError::Rejected { .. } => (
-            502,
-            format!(
-                "Astra rejected the request for organization `{org_id}` ({error}): check the role's Astra role IDs"
-            ),
-        ),
-        ClientError::Failing { status: 502..=504, by: AnsweredBy::Gateway, .. } => (
-            502,
-            format!(
-                "A gateway before Astra failed for organization `{org_id}` ({error}): try again later; if it stays so, ask those who run gateways and proxies between this machine and Astra"
-            ),
-        ),
-        ClientError::Failing { .. } => {
-            (502, format!("Astra failed for organization `{org_id}` ({error}): try again later"))
+        ClientError::Denied { sentence } => Error::mistake(sentence.clone()),
+        ClientError::ReadOnly => read_only::failure(&format!("nothing was changed for organization `{org_id}`")),
+        error => {
+            let (code, cause) = cause(org_id, error);
+            Error::coded(code, format!("{cause} ({error}): {}", next_step(host, org_id, error)))
         }
-        ClientError::Unexpected { .. } | ClientError::Nonsense { .. } => (
-            502,
-            format!(
-                "Astra's answer for organization `{org_id}` was not understood ({error}): check the config's `url`"
-            ),
-        ),
-        ClientError::NotSent(reason) => (
-            if reason.is_timeout() { 504 } else { 502 },
-            format!("Astra could not be reached for organization `{org_id}` ({error}): {}", remedy(*reason)),
-        ),
-        ClientError::Lost(loss) => {
-            (502, format!("Astra's answer for organization `{org_id}` was lost ({error}): {}", remedy_of_loss(*loss)))
-        }
-        ClientError::RateLimited { by: AnsweredBy::Gateway, .. } => (
-            503,
-            format!(
-                "A gateway before Astra limits the rate of requests for organization `{org_id}` ({error}): try again later, or ask those who run it for a higher rate"
-            ),
-        ),
-        ClientError::RateLimited { .. } => {
-            (503, format!("Astra limits the rate of requests for organization `{org_id}` ({error}): try again later"))
-        }
-        ClientError::TimedOut | ClientError::BodyTimedOut | ClientError::OutOfTime => {
-            (504, format!("Astra did not answer in time for organization `{org_id}` ({error}): {RAISE_TIMEOUT}"))
-        }
-    };
-    Error::coded(code, sentence)
+    }
 }
 
-/// What to do about an answer that did not come in time.
-const RAISE_TIMEOUT: &str = "try again later, or raise the config's `request_timeout`";
+/// Status and cause of a failure.
+fn cause(org_id: &OrgId, error: &ClientError) -> (u16, String) {
+    let (code, begin, end) = match error {
+        ClientError::Refused { error_id: Some(id), .. } if is_about_the_token(*id) => {
+            (502, "Astra does not know the admin token of", "")
+        }
+        ClientError::Refused { .. } => (502, "Astra refused the admin token of", ""),
+        ClientError::NotFound => (502, "Astra did not find what was asked for", ""),
+        ClientError::Rejected { .. } => (502, "Astra rejected the request for", ""),
+        ClientError::Failing { status: 502..=504, by: AnsweredBy::Gateway, .. } => {
+            (502, "A gateway before Astra failed for", "")
+        }
+        ClientError::Failing { .. } => (502, "Astra failed for", ""),
+        ClientError::Unexpected { .. } | ClientError::Nonsense { .. } => {
+            (502, "Astra's answer for", " was not understood")
+        }
+        ClientError::NotSent(reason) => {
+            (if reason.is_timeout() { 504 } else { 502 }, "Astra could not be reached for", "")
+        }
+        ClientError::Lost(_) => (502, "Astra's answer for", " was lost"),
+        ClientError::RateLimited { by: AnsweredBy::Gateway, .. } => {
+            (503, "A gateway before Astra limits the rate of requests for", "")
+        }
+        ClientError::RateLimited { .. } => (503, "Astra limits the rate of requests for", ""),
+        ClientError::TimedOut | ClientError::BodyTimedOut | ClientError::OutOfTime => {
+            (504, "Astra did not answer in time for", "")
+        }
+        // Both have sentences of their own.
+        ClientError::Denied { .. } | ClientError::ReadOnly => (502, "nothing was sent for", ""),
+    };
+    (code, format!("{begin} organization `{org_id}`{end}"))
+}
 
-/// What to do about a failure of the way to Astra, for the log; none for other errors.
-pub(super) fn next_step(error: &ClientError) -> Option<&'static str> {
+/// The next step after a failure, for the caller and the log. No path of a tainted mount is open for one.
+pub(super) fn next_step(host: &dyn Host, org_id: &OrgId, error: &ClientError) -> String {
+    if tainted::is_tainted(host) { on_tainted_mount(host, error) } else { on_open_mount(org_id, error) }
+}
+
+fn on_open_mount(org_id: &OrgId, error: &ClientError) -> String {
+    let step = match error {
+        ClientError::Refused { error_id: Some(id), .. } if is_about_the_token(*id) => {
+            return format!(
+                "it has ended, was deleted in Astra's portal or was never valid; make another there, and write it as \
+                 `astra_token` to `config/{org_id}`"
+            );
+        }
+        ClientError::Refused { .. } => {
+            return format!(
+                "check that the token is valid, may manage tokens and has the permissions that the role gives, or write \
+                 another `astra_token` to `config/{org_id}`"
+            );
+        }
+        ClientError::NotFound => "check the config's `url` and the role's Astra role IDs",
+        ClientError::Rejected { .. } => "check the role's Astra role IDs",
+        ClientError::Failing { status: 502..=504, by: AnsweredBy::Gateway, .. } => {
+            "try again later; if it stays so, ask those who run gateways and proxies between this machine and Astra"
+        }
+        ClientError::Failing { .. } | ClientError::RateLimited { by: AnsweredBy::Astra, .. } => "try again later",
+        ClientError::RateLimited { .. } => "try again later, or ask those who run it for a higher rate",
+        ClientError::Unexpected { .. } | ClientError::Nonsense { .. } => "check the config's `url`",
+        ClientError::NotSent(reason) => remedy(*reason),
+        ClientError::Lost(loss) => remedy_of_loss(*loss),
+        ClientError::TimedOut | ClientError::BodyTimedOut | ClientError::OutOfTime => {
+            "try again later, or raise the config's `request_timeout`"
+        }
+        ClientError::ReadOnly => read_only::REMEDY,
+        ClientError::Denied { .. } => "see to it that the plugin's registration allows the origin",
+    };
+    step.to_owned()
+}
+
+/// What ends the tokens of a mount whose paths are closed.
+fn on_tainted_mount(host: &dyn Host, error: &ClientError) -> String {
+    let (repeat, give_up) = (tainted::REPEAT, || tainted::give_up(host));
     match error {
-        ClientError::NotSent(reason) => Some(remedy(*reason)),
-        ClientError::Lost(loss) => Some(remedy_of_loss(*loss)),
-        ClientError::TimedOut | ClientError::BodyTimedOut | ClientError::OutOfTime => Some(RAISE_TIMEOUT),
-        _ => None,
+        ClientError::Refused { error_id: Some(id), .. } if is_about_the_token(*id) => give_up(),
+        ClientError::Refused { .. } => {
+            format!("give the token its rights back in Astra, and {repeat}; if that is not possible: {}", give_up())
+        }
+        ClientError::NotFound
+        | ClientError::Rejected { .. }
+        | ClientError::Unexpected { .. }
+        | ClientError::Nonsense { .. } => format!("{repeat}; if it stays so: {}", give_up()),
+        ClientError::NotSent(_) | ClientError::Denied { .. } => {
+            format!("repair the way from this machine to Astra, and {repeat}; if that is not possible: {}", give_up())
+        }
+        ClientError::Failing { .. }
+        | ClientError::RateLimited { .. }
+        | ClientError::TimedOut
+        | ClientError::BodyTimedOut
+        | ClientError::OutOfTime
+        | ClientError::Lost(_) => repeat.to_owned(),
+        ClientError::ReadOnly => read_only::REMEDY.to_owned(),
     }
 }
 
@@ -162,13 +192,41 @@ fn remedy_of_loss(loss: Loss) -> &'static str {
 
 #[cfg(test)]
 mod tests {
+    use secrets_framework::testing::TestHost;
+
     use super::super::error::RetryAfter;
     use super::*;
 
     #[test]
     fn callers_are_told_status_organization_and_what_to_do() {
-        let org_id = OrgId::stored("o-1");
-        let errors = [
+        insta::assert_snapshot!(told(&TestHost::new(), &failures()));
+    }
+
+    #[test]
+    fn on_a_tainted_mount_no_failure_leads_to_a_path_of_the_mount() {
+        let host = TestHost::new();
+        host.system_view.set_tainted(true);
+        let told = told(&host, &failures());
+        insta::assert_snapshot!(told);
+        for error in failures().into_iter().chain(of_the_way()) {
+            let sentence = upstream(&host, &OrgId::stored("o-1"), &error).to_string();
+            let step = next_step(&host, &OrgId::stored("o-1"), &error);
+            for closed in ["config", "astra_token", "request_timeout"] {
+                assert!(!sentence.contains(closed) && !step.contains(closed), "{error:?}: {sentence}, {step}");
+            }
+            let names_disable = sentence.contains("`vault secrets disable`");
+            assert!(names_disable || error == ClientError::ReadOnly, "{error:?}: {sentence}");
+        }
+    }
+
+    fn of_the_way() -> Vec<ClientError> {
+        let not_sent = NOT_SENT.map(ClientError::NotSent);
+        let lost = [Loss::Closed, Loss::NotHttp, Loss::RequestCut, Loss::HostFailed].map(ClientError::Lost);
+        not_sent.into_iter().chain(lost).collect()
+    }
+
+    fn failures() -> Vec<ClientError> {
+        vec![
             ClientError::Refused { status: 401, error_id: Some(340_016) },
             ClientError::Refused { status: 403, error_id: None },
             ClientError::NotFound,
@@ -189,17 +247,13 @@ mod tests {
             ClientError::OutOfTime,
             ClientError::ReadOnly,
             ClientError::Denied { sentence: "the host's sentence".to_owned() },
-        ];
-        insta::assert_snapshot!(told(&org_id, &errors));
+        ]
     }
 
     #[test]
     fn every_failure_of_the_way_has_its_own_words_and_next_step() {
-        let org_id = OrgId::stored("o-1");
-        let not_sent = NOT_SENT.map(ClientError::NotSent);
-        let lost = [Loss::Closed, Loss::NotHttp, Loss::RequestCut, Loss::HostFailed].map(ClientError::Lost);
-        let errors: Vec<ClientError> = not_sent.into_iter().chain(lost).collect();
-        let told = told(&org_id, &errors);
+        let errors = of_the_way();
+        let told = told(&TestHost::new(), &errors);
         let mut lines: Vec<&str> = told.lines().collect();
         lines.sort_unstable();
         lines.dedup();
@@ -227,7 +281,9 @@ mod tests {
     fn time_is_a_504_and_all_else_of_the_way_a_502() {
         for reason in NOT_SENT {
             let expected = if reason.is_timeout() { 504 } else { 502 };
-            let Error::Coded { code, .. } = upstream(&OrgId::stored("o"), &ClientError::NotSent(reason)) else {
+            let Error::Coded { code, .. } =
+                upstream(&TestHost::new(), &OrgId::stored("o"), &ClientError::NotSent(reason))
+            else {
                 panic!("{reason:?}")
             };
             assert_eq!(code, expected, "{reason:?}");
@@ -264,8 +320,8 @@ mod tests {
         NotSent::Unsendable("its body cannot be written"),
     ];
 
-    fn told(org_id: &OrgId, errors: &[ClientError]) -> String {
-        let told = errors.iter().map(|error| match upstream(org_id, error) {
+    fn told(host: &dyn Host, errors: &[ClientError]) -> String {
+        let told = errors.iter().map(|error| match upstream(host, &OrgId::stored("o-1"), error) {
             Error::BadRequest(sentence) => format!("400 {sentence}"),
             Error::Coded { code, message } => format!("{code} {message}"),
             error => panic!("{error}"),

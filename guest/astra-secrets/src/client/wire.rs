@@ -77,6 +77,8 @@ pub(crate) struct ListedRole {
     pub(crate) id: String,
     /// Its name, which may hold spaces and slashes.
     pub(crate) name: String,
+    /// What its policy reaches; nothing where the policy has another form.
+    pub(crate) resources: Vec<String>,
 }
 
 #[derive(Deserialize)]
@@ -171,11 +173,31 @@ pub(super) fn read_roles(body: &[u8]) -> Result<Vec<ListedRole>, ClientError> {
     let nonsense = || ClientError::Nonsense { reason: "it is not a list of roles" };
     let roles: Vec<Map<String, Value>> = serde_json::from_slice(body).map_err(|_| nonsense())?;
     let text = |role: &Map<String, Value>, name: &str| {
-        let found = role.iter().find(|(key, _)| key.eq_ignore_ascii_case(name))?;
-        found.1.as_str().filter(|text| !text.is_empty()).map(str::to_owned)
+        member(role, name)?.as_str().filter(|text| !text.is_empty()).map(str::to_owned)
     };
-    let read = |role: &Map<String, Value>| Some(ListedRole { id: text(role, "id")?, name: text(role, "name")? });
+    let read = |role: &Map<String, Value>| {
+        let resources = member(role, "policy").and_then(resources).unwrap_or_default();
+        Some(ListedRole { id: text(role, "id")?, name: text(role, "name")?, resources })
+    };
     roles.iter().map(|role| read(role).ok_or_else(nonsense)).collect()
+}
+
+/// The resources of a policy, which is an object or the text of one.
+fn resources(policy: &Value) -> Option<Vec<String>> {
+    let of_object = |policy: &Map<String, Value>| {
+        let all = member(policy, "resources")?.as_array()?;
+        Some(all.iter().filter_map(Value::as_str).map(str::to_owned).collect())
+    };
+    match policy {
+        Value::Object(policy) => of_object(policy),
+        Value::String(text) => of_object(&serde_json::from_str(text).ok()?),
+        _ => None,
+    }
+}
+
+/// The member of an object, its name in any letter case.
+fn member<'a>(object: &'a Map<String, Value>, name: &str) -> Option<&'a Value> {
+    object.iter().find(|(key, _)| key.eq_ignore_ascii_case(name)).map(|(_, value)| value)
 }
 
 /// The list in the body of one of Astra's errors, `{"errors":[{"ID":340002}]}`; none = the body has another form.

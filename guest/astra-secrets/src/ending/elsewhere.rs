@@ -14,7 +14,6 @@ use secrets_framework::host::LogLevel;
 use secrets_framework::{Context, Error};
 
 use super::Patience;
-use crate::client::upstream;
 use crate::config::OrgConfig;
 use crate::history::{End, Whereabouts};
 use crate::limits::{
@@ -23,6 +22,7 @@ use crate::limits::{
 };
 use crate::names::OrgId;
 use crate::record::{self, Record, TokenKind};
+use crate::tainted;
 
 use organizations::{Other, others};
 use progress::Progress;
@@ -137,11 +137,11 @@ impl Search<'_> {
         let client_id = self.absent.client_id;
         match client.find_token(|token| token.client_id == client_id) {
             Ok(None) => Ok(Answer::NotThere),
-            Err(error) => Ok(self.not_answered(other, upstream(&other.org_id, &error))),
-            Ok(Some(_)) if client.asks_with(client_id) => Err(self.explained(&in_use(&other.org_id))),
+            Err(error) => Ok(self.not_answered(other, client.failure(&error))),
+            Ok(Some(_)) if client.asks_with(client_id) => Err(self.explained(&in_use(self.context, &other.org_id))),
             Ok(Some(_)) => match client.delete_token(client_id) {
                 Ok(()) => Ok(Answer::Ended),
-                Err(error) => Err(self.explained(&upstream(&other.org_id, &error))),
+                Err(error) => Err(self.explained(&client.failure(&error))),
             },
         }
     }
@@ -179,10 +179,9 @@ impl Search<'_> {
     }
 }
 
-fn in_use(org_id: &OrgId) -> Error {
-    let sentence =
-        format!("it is the admin token of organization `{org_id}`: write another `astra_token` to that config");
-    Error::coded(409, sentence)
+fn in_use(context: &Context<'_>, org_id: &OrgId) -> Error {
+    let next_step = tainted::next_step(context.host, "write another `astra_token` to that config");
+    Error::coded(409, format!("it is the admin token of organization `{org_id}`: {next_step}"))
 }
 
 fn no_time(org_id: &OrgId) -> Error {

@@ -10,7 +10,7 @@ use secrets_framework::{Context, Error};
 use serde::{Deserialize, Serialize};
 
 use super::{HeldTokens, Missing, Verdict, judge};
-use crate::client::{AstraClient, upstream};
+use crate::client::AstraClient;
 use crate::config;
 use crate::ending::Patience;
 use crate::limits::{HELD_LOOK_PERIOD, HELD_ORGANIZATIONS_PER_ROLLBACK_MAX, HELD_PROOFS_MAX, ROLLBACK_REQUEST_TIMEOUT};
@@ -160,7 +160,7 @@ fn log_failure(context: &Context<'_>, org_id: &OrgId, missing: Missing<'_>, erro
 /// Compares with the list of the client's organization. False = the list is not whole, or another organization's.
 fn compare(client: &AstraClient<'_>, held: &mut HeldTokens) -> Result<bool, Error> {
     let org_id = client.org_id();
-    let told = |error| upstream(org_id, &error);
+    let told = |error| client.failure(&error);
     // Old mounts may know an organization by another name than Astra's UUID.
     if is_uuid(org_id.as_str()) && !client.current_org().map_err(told)?.eq_ignore_ascii_case(org_id.as_str()) {
         return Ok(false);

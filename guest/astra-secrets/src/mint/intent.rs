@@ -169,7 +169,7 @@ pub(crate) struct OpenMarks {
 
 /// The lock under which an attempt, or its rollback, goes on.
 pub(crate) fn lock<'a>(context: &Context<'a>, mark: &str) -> Result<Box<dyn LockGuard + 'a>, Error> {
-    Ok(Lock::Mint(mark).acquire(context)?)
+    Lock::Mint(mark).acquire(context)
 }
 
 fn any_open(context: &Context<'_>, is_it: impl Fn(&IntentData, u64) -> bool) -> Result<bool, Error> {

@@ -9,7 +9,7 @@ use secrets_framework::wal::WalId;
 use super::Order;
 use super::intent::{self, Intent};
 use super::settle::{Settled, settle};
-use crate::client::{AstraClient, ClientError, CreatedToken, TokenRequest, upstream};
+use crate::client::{AstraClient, ClientError, CreatedToken, TokenRequest};
 use crate::config::OrgConfig;
 use crate::read_only;
 use crate::record::RecordId;
@@ -69,7 +69,7 @@ pub(crate) fn make<'a>(
     wanted: &MintRequest<'_>,
 ) -> Result<MintedToken<'a>, Error> {
     try_make(context, client, wanted).map_err(|not_made| match not_made {
-        MintError::Upstream(error) => upstream(client.org_id(), &error),
+        MintError::Upstream(error) => client.failure(&error),
         MintError::Failed(failure) => failure,
     })
 }

@@ -6,6 +6,7 @@ use secrets_framework::{Context, Error, FieldData, Outcome, Response};
 
 use crate::admin_refusal;
 use crate::admin_rotation;
+use crate::astra_role;
 use crate::config::{self, Retired};
 use crate::ending::{drop_retired_if_unused, leave_to_rollback};
 use crate::names::OrgId;
@@ -68,6 +69,8 @@ fn forget(context: &Context<'_>, org_id: &OrgId, force: bool) -> Result<(), Erro
              and its admin token is kept, hidden, to revoke them, until the last has gone"
         )));
     }
+    // Before the config, for a deletion that is repeated goes no further where the config is gone.
+    astra_role::forget(context, org_id)?;
     // In this order, for a server without transactions: at no time is nothing left to revoke with.
     let mut writes = vec![retired.keep(&config)?];
     let mut hand_back = admin_rotation::hand_back(context, &config, None)?;

@@ -113,7 +113,7 @@ const FORCE: Field = Field::new(
 
 /// Fields of `config`: the Go plugin's, how to write, and how to list.
 pub(crate) const CONFIG_FIELDS: &[Field] =
-    &[ORG_ID, ASTRA_TOKEN, URL, LOGICAL_NAME, CALLER_MODE, VERIFY, FORCE, AFTER, LIMIT];
+    &[ORG_ID, ASTRA_TOKEN, URL, LOGICAL_NAME, CALLER_MODE, VERIFY, FORCE, AFTER.of_lists(), LIMIT.of_lists()];
 
 /// Fields of `config/:org`.
 pub(crate) const CONFIG_ORG_FIELDS: &[Field] = &[

@@ -5,7 +5,7 @@
 use secrets_framework::Context;
 use secrets_framework::Error;
 
-use crate::client::{AstraClient, ClientError, upstream};
+use crate::client::{AstraClient, ClientError};
 use crate::config::OrgConfig;
 use crate::limits::VERIFY_TIMEOUT;
 use crate::names::{is_uuid, shown};
@@ -20,7 +20,8 @@ pub(super) fn verify(context: &Context<'_>, candidate: &OrgConfig, is_new: bool)
             "`astra_token` of organization `{org_id}` was not checked, and nothing was stored; `verify=false` stores it unchecked"
         )
     })?;
-    match AstraClient::with_bounds(context.host, candidate, VERIFY_TIMEOUT, 0).current_org() {
+    let client = AstraClient::with_bounds(context.host, candidate, VERIFY_TIMEOUT, 0);
+    match client.current_org() {
         Ok(owner) if owner.eq_ignore_ascii_case(org_id.as_str()) => Ok(None),
         // An old mount may know an organization by another name than Astra's UUID.
         Ok(owner) if !is_new && !is_uuid(org_id.as_str()) => Ok(Some(format!(
@@ -40,7 +41,7 @@ pub(super) fn verify(context: &Context<'_>, candidate: &OrgConfig, is_new: bool)
         }
         // Nobody answered, or somebody who is not Astra, or who has trouble of its own.
         Err(error) => {
-            let told = upstream(org_id, &error);
+            let told = client.failure(&error);
             Ok(Some(format!("the token was stored unchecked, for `{url}` could not say whose it is: {told}")))
         }
     }

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use secrets_framework::{Context, Outcome, Response};
 use serde::Serialize;
 
+use crate::astra_role::{self, KnownRole};
 use crate::duration_form::{DurationForm, ShownDuration};
 use crate::limits::ROLES_DESCRIBED_MAX;
 use crate::names::{AstraRoleId, OrgId, RoleName};
@@ -24,6 +25,8 @@ struct RoleAnswer<'a> {
     description: &'a str,
     token_expiry: &'static str,
     max_tokens: u32,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    astra_roles: Vec<KnownRole>,
 }
 
 #[derive(Serialize)]
@@ -42,7 +45,7 @@ struct KeyInfo {
 }
 
 /// Answers a role; nothing where there is none.
-pub(super) fn read(role: Option<&Role>, form: DurationForm) -> Outcome {
+pub(super) fn read(context: &Context<'_>, role: Option<&Role>, form: DurationForm) -> Outcome {
     let Some(role) = role else { return Ok(None) };
     Ok(Some(Response::json(&RoleAnswer {
         org_id: role.org_id.as_str(),
@@ -54,6 +57,7 @@ pub(super) fn read(role: Option<&Role>, form: DurationForm) -> Outcome {
         description: &role.description,
         token_expiry: token_expiry_word(role.token_expiry),
         max_tokens: role.max_tokens.unwrap_or_default(),
+        astra_roles: astra_role::known(context, &role.org_id, role.role_ids.iter().map(AstraRoleId::as_str)),
     })?))
 }
 

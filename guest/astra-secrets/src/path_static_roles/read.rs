@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use secrets_framework::{Context, Outcome, Response};
 use serde::Serialize;
 
+use crate::astra_role::{self, KnownRole};
 use crate::names::{AstraRoleId, OrgId, RoleName};
 use crate::page::Page;
 use crate::schedule::ScheduleFields;
@@ -28,6 +29,8 @@ struct StaticRoleAnswer<'a> {
     next_rotation: Option<String>,
     failures: u32,
     last_error: &'a str,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    astra_roles: Vec<KnownRole>,
 }
 
 #[derive(Serialize)]
@@ -65,6 +68,7 @@ pub(super) fn read(context: &Context<'_>, role: Option<&StaticRole>) -> Outcome 
         next_rotation: time_text::of_seconds(role.turn.due),
         failures: role.turn.failures,
         last_error: &role.turn.error,
+        astra_roles: astra_role::known(context, &role.org_id, role.role_ids.iter().map(AstraRoleId::as_str)),
     })?;
     let trouble = role.trouble(now);
     Ok(Some(Response { warnings: trouble.into_iter().collect(), ..response }))

@@ -7,6 +7,7 @@ use std::time::Duration;
 use secrets_framework::{Field, FieldType};
 use serde::Serialize;
 
+use crate::astra_role::{self, KnownRole};
 use crate::history::{Ended, Facts, Happened};
 use crate::names::OrgId;
 use crate::record::Record;
@@ -19,6 +20,7 @@ pub(super) const READ_FIELDS: &[Field] = &[
     Field::new("org_id", FieldType::String, "ID of its organization."),
     Field::new("role", FieldType::String, "Role it was made for; of a static token, the static role."),
     Field::new("role_ids", FieldType::CommaStringSlice, "Its Astra roles."),
+    astra_role::FIELD,
     Field::new("logical_name", FieldType::String, "Its logical name; empty where it has none."),
     Field::new("metadata", FieldType::KvPairs, "What the client noted about it."),
     Field::new(
@@ -86,6 +88,8 @@ pub(super) struct Shown<'a> {
     org_id: &'a str,
     role: &'a str,
     role_ids: &'a [String],
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    astra_roles: Vec<KnownRole>,
     logical_name: &'a str,
     metadata: &'a BTreeMap<String, String>,
     created_by: ShownCreator<'a>,
@@ -137,6 +141,7 @@ impl<'a> Shown<'a> {
             org_id: org_id.as_str(),
             role: &facts.role_name,
             role_ids: &facts.role_ids,
+            astra_roles: Vec::new(),
             logical_name: &facts.logical_name,
             metadata: &facts.metadata,
             created_by: ShownCreator {
@@ -156,6 +161,11 @@ impl<'a> Shown<'a> {
             not_asked: &[],
             history: facts.mint().into_iter().chain(events).map(ShownEvent::of).collect(),
         }
+    }
+
+    /// The same with what is known of the Astra roles.
+    pub(super) fn joined(self, astra_roles: Vec<KnownRole>) -> Self {
+        Self { astra_roles, ..self }
     }
 
     /// A token that has ended.

@@ -8,7 +8,7 @@ use secrets_framework::host::LogLevel;
 use secrets_framework::{Context, Error, Sensitive};
 
 use super::rotate::allowed_role_ids;
-use crate::client::{AstraClient, ClientError, ListedToken, upstream};
+use crate::client::{AstraClient, ClientError, ListedToken};
 use crate::config::{self, AdminToken, OrgConfig, Retired, unknown_org};
 use crate::ending::Patience;
 use crate::history;
@@ -101,10 +101,10 @@ fn proven(
                  organization `{org_id}` that works"
             )));
         }
-        Err(error) => return Err(upstream(org_id, &error)),
+        Err(error) => return Err(client.failure(&error)),
     }
     let client_id = token.client_id().unwrap_or_default();
-    let listed = client.find_token(|listed| listed.client_id == client_id).map_err(|error| upstream(org_id, &error))?;
+    let listed = client.find_token(|listed| listed.client_id == client_id).map_err(|error| client.failure(&error))?;
     let Some(listed) = listed else { return Err(not_listed(org_id, client_id)) };
     let has: BTreeSet<&str> = listed.roles.iter().flatten().map(String::as_str).collect();
     let wanted: BTreeSet<&str> = role_ids.iter().map(String::as_str).collect();

@@ -25,6 +25,9 @@ pub(crate) const ADMIN_REFUSAL_PREFIX: &str = "admin-token-refused/";
 /// `role/<organization>:<role>`: a role; the Go plugin's key.
 pub(crate) const ROLE_PREFIX: &str = "role/";
 
+/// `astra-role/<organization>/<Astra role ID>`: what one of Astra's own roles is called and what it reaches.
+pub(crate) const ASTRA_ROLE_PREFIX: &str = "astra-role/";
+
 /// `static-role/<organization>/<name>`: a static role; seal-wrapped.
 pub(crate) const STATIC_ROLE_PREFIX: &str = "static-role/";
 
@@ -140,6 +143,7 @@ mod tests {
             LOGICAL_NAME_PREFIX,
             ADMIN_REFUSAL_PREFIX,
             ROLE_PREFIX,
+            ASTRA_ROLE_PREFIX,
             STATIC_ROLE_PREFIX,
             TOKEN_PREFIX,
             CLIENT_INDEX_PREFIX,

@@ -7,6 +7,7 @@ use std::time::Duration;
 use secrets_framework::Context;
 
 use crate::admin_refusal;
+use crate::astra_role::Room;
 use crate::client::AstraClient;
 use crate::config::OrgConfig;
 use crate::limits::{
@@ -34,6 +35,7 @@ pub(super) struct Bounds<'a> {
     looked_at: Cell<usize>,
     removed: Cell<usize>,
     refused: Cell<bool>,
+    room: Room,
 }
 
 impl<'a> Bounds<'a> {
@@ -54,6 +56,7 @@ impl<'a> Bounds<'a> {
             looked_at: Cell::new(0),
             removed: Cell::new(0),
             refused: Cell::new(false),
+            room: Room::new(),
         }
     }
 
@@ -88,6 +91,16 @@ impl<'a> Bounds<'a> {
     /// Is there time for something that takes several requests?
     pub(super) fn is_early(&self) -> bool {
         self.context.now() < self.begin_until
+    }
+
+    /// Is there time and room to note the Astra roles of one more organization?
+    pub(super) fn may_note(&self) -> bool {
+        self.is_early() && self.room.is_left()
+    }
+
+    /// The room for notes of Astra roles.
+    pub(super) fn room(&self) -> &Room {
+        &self.room
     }
 
     /// How many records may still be compared.

@@ -17,10 +17,13 @@ use secrets_framework::{Context, Error};
 
 use super::bounds::Bounds;
 use super::result::OrgResult;
-use crate::client::{AstraClient, ListedToken, upstream};
+use crate::astra_role;
+use crate::client::{AstraClient, ListedToken};
 use crate::config::{self, OrgConfig, Retired};
 use crate::held_tokens::HeldTokens;
-use crate::limits::{ADMIN_TOKEN_EXPIRY_NEAR, TIDY_ORPHANS_MAX, TIDY_READS_PER_ENTRY};
+use crate::limits::{
+    ADMIN_TOKEN_EXPIRY_NEAR, ASTRA_ROLE_NOTED_AGAIN, ROLLBACK_REQUEST_TIMEOUT, TIDY_ORPHANS_MAX, TIDY_READS_PER_ENTRY,
+};
 use crate::names::{OrgId, is_uuid};
 use crate::record;
 use crate::static_role;
@@ -93,7 +96,30 @@ impl<'a> Organization<'a> {
         }
         self.replace_dead(&sources, &compared.served, result)?;
         let touch = Touch::new(self, &configs, &sources, compared.served.tokens());
-        self.visit(&touch, &compared.slice, ended, result)
+        self.visit(&touch, &compared.slice, ended, result)?;
+        if is_configured {
+            self.note_astra_roles(&sources, result);
+        }
+        Ok(())
+    }
+
+    /// Notes what Astra's own roles are called and reach, once a day. If Astra does not list them, the tidy is none the
+    /// worse for it.
+    fn note_astra_roles(&self, sources: &[Source<'_>], result: &mut OrgResult) {
+        let now = self.context.now().as_secs();
+        let is_due = now >= result.roles_noted.saturating_add(ASTRA_ROLE_NOTED_AGAIN.as_secs());
+        if self.dry_run || !is_due || !self.bounds.may_note() {
+            return;
+        }
+        // The first of the configs is the current one.
+        let Some(source) = sources.iter().find(|source| source.number == 0) else { return };
+        // A token that may list tokens and no roles is not refused as a whole, so nothing warns of it here.
+        let timeout = source.config.request_timeout().min(ROLLBACK_REQUEST_TIMEOUT);
+        let client = AstraClient::with_bounds(self.context.host, source.config, timeout, 0);
+        if let Ok(listed) = client.list_roles() {
+            astra_role::note(self.context, self.org_id, &listed, self.bounds.room());
+            result.roles_noted = now;
+        }
     }
 
     fn rules(&self) -> Rules {
@@ -159,7 +185,10 @@ impl<'a> Organization<'a> {
             }
         }
         if configs.is_empty() {
-            return Err(Error::mistake(format!("no organization `{}` is configured", self.org_id)));
+            return Err(Error::mistake(format!(
+                "no organization `{}` is configured: write its config first, or tidy all organizations",
+                self.org_id
+            )));
         }
         Ok((is_current, configs))
     }
@@ -170,7 +199,7 @@ impl<'a> Organization<'a> {
         'a: 'b,
     {
         let client = self.bounds.client(config);
-        let told = |error| upstream(self.org_id, &error);
+        let told = |error| client.failure(&error);
         // Old mounts may know an organization by another name than Astra's UUID.
         if is_uuid(self.org_id.as_str())
             && !client.current_org().map_err(told)?.eq_ignore_ascii_case(self.org_id.as_str())
@@ -195,7 +224,7 @@ impl<'a> Organization<'a> {
             compared.served.see(&token.client_id);
             ControlFlow::Continue(())
         });
-        scanned.map_err(told)?;
+        scanned.map_err(|error| source.client.failure(&error))?;
         (source.is_whole, source.expiry) = (is_whole, expiry);
         Ok(source)
     }

@@ -82,6 +82,9 @@ pub(crate) struct OrgResult {
     /// The number of the round that it belongs to; 0 = to none.
     #[serde(skip_serializing_if = "is_zero")]
     pub(super) round: u64,
+    /// When the Astra roles of the organization were noted, in seconds since 1970-01-01T00:00:00Z; 0 = never.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub(super) roles_noted: u64,
 }
 
 impl OrgResult {
@@ -94,12 +97,14 @@ impl OrgResult {
     /// As [`Self::new`], for a tidy that goes on where `last` stopped, if `last` is of the same kind and not too old.
     pub(super) fn after(order: &Order, at: u64, last: Option<&Self>) -> Self {
         let goes_on = |last: &&Self| last.dry_run == order.dry_run && at < last.at + TIDY_GO_ON_WITHIN.as_secs();
-        let Some(last) = last.filter(goes_on) else { return Self::new(order, at) };
+        let roles_noted = last.map_or(0, |last| last.roles_noted);
+        let Some(last) = last.filter(goes_on) else { return Self { roles_noted, ..Self::new(order, at) } };
         Self {
             after: last.after.clone(),
             unfinished: !last.after.is_empty(),
             skipped: last.skipped && !last.after.is_empty(),
             is_retry: last.failed.is_some(),
+            roles_noted,
             ..Self::new(order, at)
         }
     }

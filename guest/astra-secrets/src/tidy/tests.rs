@@ -39,10 +39,13 @@ fn orphan(mount: &Mount, client_id: &str) {
     mount.host.clock.advance(LATER);
 }
 
-/// What changed in storage, but for the result.
+/// What changed in storage, but for the result and what is noted of Astra's roles.
 fn stored(mount: &Mount) -> Vec<(String, Vec<u8>)> {
     let entries = mount.host.storage.snapshot().into_iter();
-    entries.filter(|(key, _)| !key.starts_with("tidy/")).map(|(key, entry)| (key, entry.value)).collect()
+    entries
+        .filter(|(key, _)| !key.starts_with("tidy/") && !key.starts_with("astra-role/"))
+        .map(|(key, entry)| (key, entry.value))
+        .collect()
 }
 
 #[test]

@@ -51,7 +51,7 @@ impl Locks for MemoryLocks {
             .unwrap_or_else(PoisonError::into_inner);
         if waited.timed_out() && held.contains(key) {
             *lock(&self.held_at_timeout) = held.iter().cloned().collect();
-            return Err(LockError::TimedOut);
+            return Err(LockError::TimedOut(key.to_owned()));
         }
         held.insert(key.to_owned());
         Ok(Box::new(MemoryGuard { locks: self, key: key.to_owned() }))
@@ -83,7 +83,7 @@ mod tests {
         let locks = MemoryLocks::default();
         locks.set_wait(Duration::ZERO);
         let first = locks.acquire("a").unwrap();
-        assert_eq!(locks.acquire("a").err(), Some(LockError::TimedOut));
+        assert_eq!(locks.acquire("a").err(), Some(LockError::TimedOut("a".to_owned())));
         assert_eq!(locks.held_at_timeout(), ["a"]);
         let other = locks.acquire("b").unwrap();
         drop((first, other));

@@ -121,6 +121,8 @@ struct Settings {
     backend_uuid: String,
     wal_minimum_age: Duration,
     upstream_read_only: bool,
+    tainted: bool,
+    tainted_asked: usize,
     default_lease_ttl: Result<Duration, SystemViewError>,
     max_lease_ttl: Result<Duration, SystemViewError>,
     entity_names: Result<BTreeMap<String, String>, SystemViewError>,
@@ -139,11 +141,18 @@ impl TestSystemView {
     pub fn set_upstream_read_only(&self, read_only: bool) {
         lock(&self.0).upstream_read_only = read_only;
     }
+    /// Sets whether the server is removing the mount.
+    pub fn set_tainted(&self, tainted: bool) {
+        lock(&self.0).tainted = tainted;
+    }
+    /// How often the server was asked whether it is removing the mount.
+    pub fn tainted_asked(&self) -> usize {
+        lock(&self.0).tainted_asked
+    }
     /// Sets what the server answers as the mount's default time to live.
     pub fn set_default_lease_ttl(&self, ttl: Result<Duration, SystemViewError>) {
         lock(&self.0).default_lease_ttl = ttl;
     }
-    /// Sets what the server answers as the mount's longest time to live.
     /// Names an identity entity.
     pub fn set_entity_name(&self, entity_id: &str, name: &str) {
         let mut settings = lock(&self.0);
@@ -155,7 +164,7 @@ impl TestSystemView {
     pub fn fail_entities(&self, error: SystemViewError) {
         lock(&self.0).entity_names = Err(error);
     }
-    /// The longest time to live of a lease.
+    /// Sets what the server answers as the mount's longest time to live.
     pub fn set_max_lease_ttl(&self, ttl: Result<Duration, SystemViewError>) {
         lock(&self.0).max_lease_ttl = ttl;
     }
@@ -168,6 +177,8 @@ impl Default for TestSystemView {
             backend_uuid: "11111111-2222-4333-8444-555555555555".to_owned(),
             wal_minimum_age: Duration::from_secs(600),
             upstream_read_only: false,
+            tainted: false,
+            tainted_asked: 0,
             default_lease_ttl: Ok(Duration::from_secs(768 * 3600)),
             max_lease_ttl: Ok(Duration::from_secs(768 * 3600)),
             entity_names: Ok(BTreeMap::new()),
@@ -184,6 +195,11 @@ impl SystemView for TestSystemView {
     }
     fn is_upstream_read_only(&self) -> bool {
         lock(&self.0).upstream_read_only
+    }
+    fn is_tainted(&self) -> Result<bool, SystemViewError> {
+        let mut settings = lock(&self.0);
+        settings.tainted_asked += 1;
+        Ok(settings.tainted)
     }
     fn default_lease_ttl(&self) -> Result<Duration, SystemViewError> {
         lock(&self.0).default_lease_ttl.clone()

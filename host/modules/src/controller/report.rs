@@ -8,6 +8,9 @@ use super::state::{Pin, State};
 use crate::limits::REASONS_TOLD_MAX;
 use crate::{Approval, Digest, ModuleId, Origin, RejectedFile, Rejection};
 
+/// What the reasons begin with why nothing serves a mount.
+pub(super) const NO_MODULE: &str = "no module may serve this mount";
+
 /// Whether and how a mount is served.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Condition {
@@ -103,7 +106,7 @@ impl Report {
         let its_engine = engine.map_or_else(|| "its engine".to_owned(), |engine| format!("the engine `{engine}`"));
         let none = || format!("none of {its_engine} is there");
         let reasons = if reasons.is_empty() { none() } else { reasons.join("; ") };
-        Rejection::Transient(format!("no module may serve this mount: {reasons}"))
+        Rejection::Transient(format!("{NO_MODULE}: {reasons}"))
     }
 }
 

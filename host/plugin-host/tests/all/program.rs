@@ -44,9 +44,14 @@ pub(crate) fn run(folder: &Path, arguments: &[&str]) -> Run {
 }
 
 pub(crate) fn run_with_stdin(folder: &Path, arguments: &[&str], stdin: &str) -> Run {
+    run_program(&plugin(), folder, arguments, stdin)
+}
+
+/// Runs another program in its place.
+pub(crate) fn run_program(program: &Path, folder: &Path, arguments: &[&str], stdin: &str) -> Run {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     runtime.block_on(async {
-        let mut command = Command::new(plugin());
+        let mut command = Command::new(program);
         command.args(arguments).current_dir(folder).kill_on_drop(true);
         command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut child = command.spawn().unwrap();

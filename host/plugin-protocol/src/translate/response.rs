@@ -43,7 +43,7 @@ fn check_object(text: &str, what: &str) -> Result<(), Error> {
         return Ok(());
     }
     tracing::error!(what, bytes = text.len(), "the engine's answer is no JSON object");
-    Err(Error::Internal(format!("{what} is not a JSON object")))
+    Err(Error::Internal(format!("the engine's answer cannot be sent: {what} is not a JSON object; report the fault")))
 }
 
 #[cfg(test)]
@@ -87,11 +87,23 @@ mod tests {
         }
         for bad in ["", "canary", "[1]", "1", "{", "{} {}", r#"{"a":}"#] {
             let error = with_data(bad).map(|_| ()).unwrap_err();
-            assert_eq!(error, Error::Internal("response data is not a JSON object".into()), "{bad}");
+            assert_eq!(
+                error,
+                Error::Internal(
+                    "the engine's answer cannot be sent: response data is not a JSON object; report the fault".into()
+                ),
+                "{bad}"
+            );
         }
         let secret = Secret { ttl: None, max_ttl: None, renewable: false, internal_data: "canary".into() };
         let error = response_into_pb(Response { secret: Some(secret), ..Response::default() }).map(|_| ()).unwrap_err();
-        assert_eq!(error, Error::Internal("the lease's internal data is not a JSON object".into()));
+        assert_eq!(
+            error,
+            Error::Internal(
+                "the engine's answer cannot be sent: the lease's internal data is not a JSON object; report the fault"
+                    .into()
+            )
+        );
     }
 
     proptest! {

@@ -41,7 +41,12 @@ async fn errors_keep_their_kind() {
         ("fail/denied", Error::PermissionDenied),
         ("fail/plain", Error::Plain("plain".into())),
         ("nowhere", Error::UnsupportedPath),
-        ("text/canary", Error::Internal("response data is not a JSON object".into())),
+        (
+            "text/canary",
+            Error::Internal(
+                "the engine's answer cannot be sent: response data is not a JSON object; report the fault".into(),
+            ),
+        ),
     ];
     for (path, expected) in rows {
         assert_eq!(backend_error(read(&mount, path).await), expected, "{path}");

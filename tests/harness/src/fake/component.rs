@@ -2,6 +2,7 @@
 //! the fake server's storage behind its imports.
 
 use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
@@ -75,7 +76,11 @@ impl ComponentEngine {
                 options,
                 egress: Policy::new("astra", origins.clone()),
                 storage: Arc::new(fake.storage.clone()),
-                system_view: Arc::new(FakeSystemView { default: fake.options.default_ttl, max: fake.options.max_ttl }),
+                system_view: Arc::new(FakeSystemView {
+                    default: fake.options.default_ttl,
+                    max: fake.options.max_ttl,
+                    tainted: fake.tainted(),
+                }),
             })
         };
         let read_only = BTreeMap::from([(UPSTREAM_OPTION.to_owned(), UPSTREAM_READ_ONLY.to_owned())]);
@@ -129,10 +134,11 @@ impl EngineCalls for ComponentEngine {
     }
 }
 
-/// The mount's lease settings; nothing else is asked for.
+/// The mount's lease settings, and whether the server is removing the mount; nothing else is asked for.
 struct FakeSystemView {
     default: Duration,
     max: Duration,
+    tainted: Arc<AtomicBool>,
 }
 
 #[async_trait]
@@ -142,5 +148,8 @@ impl SystemView for FakeSystemView {
     }
     async fn max_lease_ttl(&self) -> Result<Duration, SystemViewError> {
         Ok(self.max)
+    }
+    async fn tainted(&self) -> Result<bool, SystemViewError> {
+        Ok(self.tainted.load(Ordering::SeqCst))
     }
 }

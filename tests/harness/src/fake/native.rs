@@ -1,6 +1,7 @@
 //! The native driver: the engine in this process.
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::SystemTime;
 
 use envelope::Secret;
@@ -32,6 +33,7 @@ impl EngineCalls for NativeEngine {
 
     fn handle(&self, fake: &Fake, request: envelope::Request) -> Result<Option<envelope::Response>, envelope::Error> {
         self.outside.system_view.set_upstream_read_only(fake.is_upstream_read_only());
+        self.outside.system_view.set_tainted(fake.tainted().load(Ordering::SeqCst));
         let host = NativeHost { outside: &self.outside, fake };
         let answer = astra_secrets::BACKEND.handle(&host, &into_framework(request));
         answer.map(|response| response.map(from_framework)).map_err(error)

@@ -2,7 +2,7 @@
 
 use std::pin::pin;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker};
 use std::time::{Duration, SystemTime};
 
@@ -56,6 +56,7 @@ pub struct Fake {
     leases: Mutex<StoredLeases>,
     lose_next_answer: AtomicBool,
     upstream_read_only: AtomicBool,
+    tainted: Arc<AtomicBool>,
     rollback_errors: Mutex<Vec<String>>,
 }
 
@@ -69,6 +70,7 @@ impl Fake {
             leases: Mutex::default(),
             lose_next_answer: AtomicBool::new(false),
             upstream_read_only: AtomicBool::new(false),
+            tainted: Arc::default(),
             rollback_errors: Mutex::default(),
         }
     }
@@ -85,6 +87,12 @@ impl Fake {
 
     pub(crate) fn is_upstream_read_only(&self) -> bool {
         self.upstream_read_only.load(Ordering::SeqCst)
+    }
+
+    /// Whether a disable of the mount has begun. This server keeps the paths of such a mount open, so that a test sees the
+    /// end state.
+    pub(crate) fn tainted(&self) -> Arc<AtomicBool> {
+        Arc::clone(&self.tainted)
     }
 
     /// Stores a lease that the engine did not make: issued just now, with the mount's own times; its ID.
@@ -273,6 +281,7 @@ impl<E: EngineCalls> Driver for FakeServer<E> {
     }
 
     fn disable(&self) -> Outcome {
+        self.fake.tainted.store(true, Ordering::SeqCst);
         self.rollback(Map::from_iter([("immediate".to_owned(), Value::Bool(true))]));
         self.revoke_prefix("")
     }

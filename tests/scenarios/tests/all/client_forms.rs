@@ -10,6 +10,7 @@ scenarios! { all:
     the_key_of_a_listed_role_is_taken_by_the_old_path,
     a_time_to_live_asked_for_stays_through_renewals,
     numbers_that_are_whole_are_taken_however_they_are_written,
+    an_error_of_conversion_names_the_field_and_quotes_no_value,
     a_role_has_no_more_leased_tokens_than_it_may,
     a_static_role_takes_an_existing_token_over,
 }
@@ -69,6 +70,9 @@ fn a_parameter_that_does_nothing_is_warned_of(stage: &Stage) {
         let written = stage.write(&path, body).expect(200);
         assert!(written.warnings.iter().any(|warning| warning.contains("tll")), "{path}: {written:#?}");
     }
+    // Only the list of the path reads these.
+    let page = stage.write("config", json!({ "org_id": alpha, "after": "a", "limit": 1 })).expect(200);
+    assert!(page.warnings.iter().any(|warning| warning.contains("[after limit]")), "{page:#?}");
     let replaced = stage.write(&format!("roles/{alpha}/reader"), json!({ "role": "writer" })).expect(200);
     assert!(replaced.warnings.iter().any(|warning| warning.contains("[role]")), "{replaced:#?}");
     let deleted = stage.delete(&format!("roles/{alpha}/writer"), json!({ "tll": "1h" }));
@@ -125,6 +129,21 @@ fn numbers_that_are_whole_are_taken_however_they_are_written(stage: &Stage) {
         [("max_retries", json!(1.5)), ("request_timeout", json!(0.5)), ("request_timeout", json!("500ms"))]
     {
         stage.write(&config, json!({ name: written })).expect_error(400, &[name]);
+    }
+}
+
+/// A client that puts a secret into the wrong field, or in the wrong form, does not find it in logs.
+fn an_error_of_conversion_names_the_field_and_quotes_no_value(stage: &Stage) {
+    stage.configure(&stage.alpha);
+    let config = format!("config/{}", stage.alpha.id);
+    for (name, value) in [
+        ("max_retries", json!("secret-value")),
+        ("record_reads", json!("secret-value")),
+        ("astra_token", json!({ "token": "secret-value" })),
+        ("url", json!(["secret-value"])),
+    ] {
+        let refused = stage.write(&config, json!({ name: value })).expect_error(400, &[name]);
+        assert!(!refused.messages().contains("secret-value"), "{name}: {refused:#?}");
     }
 }
 

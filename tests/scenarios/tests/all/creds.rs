@@ -10,6 +10,7 @@ scenarios! { all:
     a_ttl_is_asked_for_and_clamped,
     metadata_travels,
     the_description_is_filled_in_and_ends_in_the_mark,
+    a_token_without_a_template_is_described_by_mount_and_role,
     a_description_that_grows_too_long_keeps_its_mark_whole,
     the_expiry_in_astra_is_after_the_lease_can_end,
     an_expiry_that_astra_refuses_is_left_out_with_a_warning with short_maximum(),
@@ -85,6 +86,15 @@ fn the_description_is_filled_in_and_ends_in_the_mark(stage: &Stage) {
     let description = stage.astra_token(minted.text("clientId")).description;
     assert!(description.starts_with(&format!("reader of {} for data by ", stage.alpha.id)), "{description}");
     assert_marked(&description);
+}
+
+fn a_token_without_a_template_is_described_by_mount_and_role(stage: &Stage) {
+    stage.ready();
+    let minted = stage.mint(&stage.alpha, "reader").expect(200);
+    let lease = minted.lease_id();
+    let (mount, _) = lease.split_once("/creds/").unwrap();
+    let description = stage.astra_token(minted.text("clientId")).description;
+    assert!(description.starts_with(mount) && description.contains(" reader vault-mark:"), "{description}");
 }
 
 fn a_description_that_grows_too_long_keeps_its_mark_whole(stage: &Stage) {

@@ -61,7 +61,13 @@ fn a_busy_mount_answers_503_and_lets_nobody_create() {
     stage.configure_with(&stage.alpha, json!({ "request_timeout": "30s", "max_retries": 10 }));
     stage.make_role(&stage.alpha, "reader", json!({ "description": "as it was" }));
     let roles = format!("roles/{}", stage.alpha.id);
-    let before = stage.read(&format!("{roles}/reader"), Value::Null).expect(200).data;
+    let reader = || {
+        let mut data = stage.read(&format!("{roles}/reader"), Value::Null).expect(200).data;
+        // The flood lets Astra tell of its roles.
+        data.as_object_mut().unwrap().remove("astra_roles");
+        data
+    };
+    let before = reader();
     let root = server.client();
     let creator = client_with(&root, &format!("astra/{roles}"), "create");
     let updater = client_with(&root, &format!("astra/{roles}"), "update");
@@ -88,7 +94,7 @@ fn a_busy_mount_answers_503_and_lets_nobody_create() {
     stage.astra.drop_connections();
     flood.end();
     server.wait_for("the mount to answer", || stage.read(&config, Value::Null).status == 200);
-    assert_eq!(stage.read(&format!("{roles}/reader"), Value::Null).expect(200).data, before);
+    assert_eq!(reader(), before);
     stage.read(&format!("{roles}/another"), Value::Null).expect(404);
 }
 

@@ -34,6 +34,7 @@ const CRATES: [Floors; 8] = [
             "schedule",
             "schedule_queue",
             "read_only",
+            "tainted",
             // What is stored.
             "config",
             "role",
@@ -42,6 +43,7 @@ const CRATES: [Floors; 8] = [
             // Astra.
             "client",
             "admin_refusal",
+            "astra_role",
             // The life of a token.
             "astra_token",
             "mint",

@@ -283,6 +283,9 @@ fn who_did_it_is_known_as_the_server_knows_it() {
         let client_id = made["data"]["clientId"].as_str().unwrap();
         let shown = record(stage, client_id).expect(200);
         assert_eq!(shown.data["created_by"]["entity_id"], auth["entity_id"]);
+        let entity =
+            root.must("GET", &format!("identity/entity/id/{}", auth["entity_id"].as_str().unwrap()), &Value::Null);
+        assert_eq!(shown.data["created_by"]["entity_name"], entity["data"]["name"]);
         let history = history(stage, client_id);
         assert_eq!(events(stage, client_id), ["mint", "read"]);
         for (event, answer) in history.iter().zip([&made, &read]) {

@@ -19,6 +19,7 @@ scenarios! { all:
     a_wrong_url_does_not_count_as_revoked,
     a_prefix_of_leases_is_revoked,
     disabling_the_mount_revokes_everything,
+    a_failed_disable_leads_to_no_path_of_the_mount,
     the_last_list_settles_a_refused_delete with unknown_is(500),
     a_bad_request_for_a_gone_token_is_settled_by_the_list with unknown_is(400),
 }
@@ -184,6 +185,25 @@ fn disabling_the_mount_revokes_everything(stage: &Stage) {
     stage.driver.disable().expect(204);
     assert!(stage.live(&stage.alpha).is_empty());
     assert!(stage.driver.leases().is_empty());
+}
+
+/// The server closes the paths of such a mount for good.
+fn a_failed_disable_leads_to_no_path_of_the_mount(stage: &Stage) {
+    stage.ready();
+    stage.mint(&stage.alpha, "reader").expect(200);
+    let client_id = stage.admin_client_id(&stage.alpha);
+    assert!(stage.astra.change(&OutsideChange::RevokeToken { client_id }));
+    let told = stage.driver.disable().expect_error(
+        400,
+        &[
+            "does not know the admin token",
+            "`vault lease revoke -force -prefix`",
+            "`vault secrets disable`",
+            "vault-mark:",
+        ],
+    );
+    let text = told.messages();
+    assert!(!text.contains("config") && !text.contains("astra_token"), "{text}");
 }
 
 fn the_last_list_settles_a_refused_delete(stage: &Stage) {

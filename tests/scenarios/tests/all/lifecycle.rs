@@ -4,6 +4,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use astra_simulator::OutsideChange;
 use harness::openbao::{Client, MountSettings, OpenBaoDriver, Server, ServerKind};
 use harness::{Driver as _, DriverKind, Stage, StageOptions, arguments, play, start_astra};
 use serde_json::{Value, json};
@@ -297,6 +298,28 @@ fn disabling_waits_for_an_astra_that_is_away() {
         stage.astra.listener_on();
         stage.driver.disable().expect(204);
         assert!(stage.live(&stage.alpha).is_empty());
+    });
+}
+
+/// The steps that the error of a failed disable names, and that operations.md describes.
+#[test]
+fn a_mount_that_cannot_be_disabled_goes_by_the_steps_of_its_error() {
+    play(DriverKind::OpenBao, StageOptions::default(), |stage| {
+        stage.ready();
+        let (mount, root) = (mount_of(stage), client_of(stage));
+        let client_id = stage.admin_client_id(&stage.alpha);
+        assert!(stage.astra.change(&OutsideChange::RevokeToken { client_id }));
+        let told = stage.driver.disable().expect(400).messages();
+        assert!(!told.contains("config") && !told.contains("astra_token"), "{told}");
+        let closed = stage.write(&format!("config/{}", stage.alpha.id), json!({ "astra_token": stage.alpha.token }));
+        assert!(closed.status >= 400, "the server has closed the paths: {closed:#?}");
+        root.must("PUT", &format!("sys/leases/revoke-force/{mount}"), &Value::Null);
+        stage.driver.disable().expect(204);
+        let (_, mark) = told.split_once("vault-mark:").unwrap();
+        let mark = format!("vault-mark:{}", mark.split('`').next().unwrap_or_default());
+        let live: Vec<_> =
+            stage.live(&stage.alpha).iter().map(|client_id| stage.astra_token(client_id).description).collect();
+        assert!(!live.is_empty() && live.iter().all(|text| text.contains(&mark)), "{mark}: {live:?}");
     });
 }
 

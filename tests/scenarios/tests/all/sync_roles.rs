@@ -17,6 +17,8 @@ scenarios! { all:
     both_spellings_of_astras_fields_are_read,
     an_organization_that_is_not_there_is_a_400,
     a_refusal_of_astra_changes_nothing,
+    a_role_without_ascii_letters_and_digits_is_named_after_its_id,
+    a_role_and_a_token_show_what_their_astra_roles_are,
 }
 
 fn sync(stage: &Stage, body: Value) -> Outcome {
@@ -145,4 +147,35 @@ fn a_refusal_of_astra_changes_nothing(stage: &Stage) {
     let path = format!("config/{}/sync-roles", stage.alpha.id);
     stage.write(&path, json!({})).expect_error(502, &[&stage.alpha.id, "403"]);
     assert!(roles(stage).is_empty());
+}
+
+fn a_role_and_a_token_show_what_their_astra_roles_are(stage: &Stage) {
+    stage.configure(&stage.alpha);
+    sync(stage, json!({}));
+    let made = stage.mint(&stage.alpha, "r_w_user").expect(200);
+    let alpha = &stage.alpha.id;
+    let role_id = stage.astra_role(&stage.alpha, "R/W User");
+    let token = format!("tokens/{alpha}/{}", made.text("clientId"));
+    for path in [format!("roles/{alpha}/r_w_user"), token.clone()] {
+        let known = stage.read(&path, Value::Null).expect(200).data["astra_roles"].clone();
+        let known = known.as_array().map(Vec::as_slice).unwrap_or_default();
+        let [only] = known else { panic!("{path}: {known:?}") };
+        assert_eq!((&only["id"], &only["name"]), (&json!(role_id), &json!("R/W User")), "{path}");
+        assert!(only["resources"].as_array().is_some_and(|all| !all.is_empty()), "{path}: {only}");
+        assert!(only["seen_at"].as_str().is_some_and(|time| time.ends_with('Z')), "{path}: {only}");
+    }
+    assert_eq!(roles(stage).len(), 16, "a list of roles has roles only");
+    stage.revoke(&made.lease_id()).expect(204);
+    assert!(stage.read(&token, Value::Null).expect(200).data["astra_roles"].is_array(), "of a token that has ended");
+    stage.delete(&format!("config/{alpha}"), Value::Null).expect(204);
+    let role = stage.read(&format!("roles/{alpha}/r_w_user"), Value::Null).expect(200);
+    assert_eq!(role.data.get("astra_roles"), None, "they go with the config: {role:#?}");
+}
+
+fn a_role_without_ascii_letters_and_digits_is_named_after_its_id(stage: &Stage) {
+    stage.configure(&stage.alpha);
+    stage.astra.add_role(&stage.alpha.id, "Чтение", &["org-db-view"]).unwrap();
+    sync(stage, json!({}));
+    let name = stage.astra_role(&stage.alpha, "Чтение").to_ascii_lowercase().replace('-', "_");
+    assert!(roles(stage).contains(&name), "{:?}", roles(stage));
 }

@@ -71,7 +71,7 @@ const fn repeated(document: &'static str, says: &'static str, constant: &'static
 
 const OPERATIONS: &str = "docs/operations.md";
 
-const REPEATED: [Repeated; 28] = [
+const REPEATED: [Repeated; 31] = [
     repeated(OPERATIONS, "requests at once | 1,000. A mount gets 16", "REQUESTS_IN_FLIGHT_MAX: usize = 1_000;"),
     repeated(OPERATIONS, "requests at once | 1,000. A mount gets 16", "REQUESTS_GUARANTEED_PER_MOUNT: usize = 16;"),
     repeated(OPERATIONS, "10,000, and 64 MiB of their data", "REQUESTS_WAITING_PER_MOUNT_MAX: usize = 10_000;"),
@@ -101,6 +101,13 @@ const REPEATED: [Repeated; 28] = [
     repeated(OPERATIONS, "64 pairs, keys of 128 bytes, values of 512", "METADATA_VALUE_BYTES_MAX: usize = 512;"),
     repeated(OPERATIONS, "4,000; 16 replaced tokens of each", "STATIC_ROLES_MAX: usize = 4_000;"),
     repeated(OPERATIONS, "4,000; 16 replaced tokens of each", "REPLACED_TOKENS_MAX: usize = 16;"),
+    repeated(OPERATIONS, "16 KiB; 400 Astra roles", "ASTRA_ROLE_BYTES_MAX: usize = 16 * 1024;"),
+    repeated(OPERATIONS, "16 KiB; 400 Astra roles", "ASTRA_ROLES_NOTED_MAX: usize = 400;"),
+    repeated(
+        OPERATIONS,
+        "90 days after Astra listed the role",
+        "ASTRA_ROLE_KEPT: Duration = Duration::from_secs(90 * 24 * 3600);",
+    ),
     repeated(OPERATIONS, "100 events; 90 days after its end", "HISTORY_EVENTS_MAX: usize = 100;"),
     repeated(
         OPERATIONS,

@@ -156,7 +156,7 @@ fn storage_that_dies_anywhere_leaves_no_token() {
         assert_item(&deep(&mount), "may_manage_tokens", "yes", "");
         died
     };
-    assert_eq!((1..9).take_while(|nth| deaths(*nth)).count(), 4);
+    assert_eq!((1..9).take_while(|nth| deaths(*nth)).count(), 5);
 }
 
 #[test]

@@ -15,7 +15,7 @@ use super::super::judge;
 use super::super::result::OrgResult;
 use super::comparison::{Compared, Orphan};
 use super::{MORE, Organization, Source, unless_storage_fails};
-use crate::client::{ClientError, upstream};
+use crate::client::ClientError;
 use crate::config::OrgConfig;
 use crate::ending::remove_absent;
 use crate::history::End;
@@ -262,7 +262,7 @@ impl<'a> Touch<'a> {
             // What Astra says of this one token says nothing of the others.
             let of_this_one = matches!(error, ClientError::NotFound | ClientError::Rejected { .. });
             self.gave_up.set(!of_this_one);
-            upstream(self.organization.org_id, &error)
+            source.client.failure(&error)
         })
     }
 

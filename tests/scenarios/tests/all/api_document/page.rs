@@ -80,6 +80,7 @@ fn path_page(stage: &Stage, path: &str, item: &Value, schemas: &Value) -> PathPa
             let summary = if lists_only { summary } else { "List.".to_owned() };
             operations.push(Operation { method: "LIST", summary });
         }
+        collect_parameters(operation, &mut parameters);
         collect_fields(schema_of(&operation["requestBody"], schemas), &mut parameters);
         collect_fields(schema_of(&operation["responses"]["200"], schemas), &mut answers);
     }
@@ -101,7 +102,8 @@ fn schema_of<'a>(part: &Value, schemas: &'a Value) -> &'a Value {
 }
 
 fn collect_parameters(item: &Value, found: &mut Vec<Parameter>) {
-    for parameter in item["parameters"].as_array().into_iter().flatten() {
+    let all = item["parameters"].as_array().into_iter().flatten();
+    for parameter in all.filter(|parameter| parameter["name"] != "list") {
         let in_path = parameter["in"] == "path";
         let name = parameter["name"].as_str().unwrap();
         let meaning = parameter["description"].as_str().unwrap_or_default();
