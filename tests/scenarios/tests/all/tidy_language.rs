@@ -71,7 +71,8 @@ const fn repeated(document: &'static str, says: &'static str, constant: &'static
 
 const OPERATIONS: &str = "docs/operations.md";
 
-const REPEATED: [Repeated; 25] = [
+const REPEATED: [Repeated; 26] = [
+    repeated(OPERATIONS, "fewer than 1000 tokens", "TOKENS_KEPT_COUNT_MIN: usize = 1_000;"),
     repeated(OPERATIONS, "1,000; 500 of one mount", "REQUESTS_IN_FLIGHT_MAX: usize = 1_000;"),
     repeated(OPERATIONS, "1,000; 500 of one mount", "REQUESTS_IN_FLIGHT_PER_MOUNT_MAX: usize = 500;"),
     repeated(OPERATIONS, "wait 5 s, then 503", "PERMIT_WAIT: Duration = Duration::from_secs(5);"),
