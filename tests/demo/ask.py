@@ -10,7 +10,7 @@ url = urllib.parse.urlsplit(sys.argv[1])
 server = http.client.HTTPConnection(url.netloc, timeout=60)
 with open(sys.argv[2], "a", buffering=1, encoding="utf-8") as answers:
     while True:
-        server.request("GET", url.path, headers={"X-Vault-Token": os.environ["BAO_TOKEN"]})
+        server.request("GET", url.path, headers={"X-Vault-Token": os.environ.get("BAO_TOKEN") or os.environ["VAULT_TOKEN"]})
         answer = server.getresponse()
         body = json.loads(answer.read() or b"{}")
         # One write, so that lines of several clients do not mix.

@@ -11,7 +11,7 @@ readonly ROLE=${ASTRA_ROLE:-r_w_user}
 main() {
     prepare
     bring_up_astra
-    start_openbao
+    start_server
     prepare_modules
     register_and_enable
     configure

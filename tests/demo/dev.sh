@@ -7,7 +7,7 @@ source "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 main() {
     prepare
     bring_up_astra
-    start_openbao
+    start_server
     register_and_enable
     configure
     tell_how_to_use
@@ -28,20 +28,20 @@ tell_how_to_use() {
 
 It runs. Paste this in another terminal:
 
-    alias bao='"$BAO_BIN"'
-    export BAO_ADDR=$BAO_ADDR
-    export BAO_TOKEN=$BAO_TOKEN
+    alias $command_name='"$BAO_BIN"'
+    export ${variable}_ADDR=$server_address
+    export ${variable}_TOKEN=$server_token
 
 and then, for example:
 
-    bao path-help astra
-    bao list astra/roles/$organization
-    bao read astra/creds/$organization/r_w_user
-    bao write astra/org/token org_id=$organization role_name=r_w_user logical_name=billing-service
-    bao list astra/tokens/$organization
-    bao lease revoke -prefix -sync astra/creds
+    $command_name path-help astra
+    $command_name list astra/roles/$organization
+    $command_name read astra/creds/$organization/r_w_user
+    $command_name write astra/org/token org_id=$organization role_name=r_w_user logical_name=billing-service
+    $command_name list astra/tokens/$organization
+    $command_name lease revoke -prefix -sync astra/creds
 
-The server's log: $work/openbao.log
+The server's log: $work/server.log
 The audit log:    $work/audit.log
 
 Ctrl-C stops it, revokes every token it made and removes everything.

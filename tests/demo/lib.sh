@@ -1,8 +1,9 @@
 # shellcheck shell=bash
 # Shared by demo.sh and dev.sh: a server, an Astra, the plugin enabled and configured, and nothing left behind.
 #
-# Sourced, not run. It needs PLUGIN_BIN, SIMULATOR_BIN and BAO_BIN from the Makefile. With ASTRA_TOKEN and ASTRA_ORG_ID
-# set, the real Astra takes the simulator's place; that token is never an argument of a program and never printed.
+# Sourced, not run. It needs PLUGIN_BIN, SIMULATOR_BIN and BAO_BIN, a `bao` or a `vault`, from the Makefile. With
+# ASTRA_TOKEN and ASTRA_ORG_ID set, the real Astra takes the simulator's place; that token is never an argument of a
+# program and never printed.
 
 readonly PLUGIN=vault-plugin-secrets-datastax-astra
 readonly START_SECONDS_MAX=60
@@ -17,6 +18,9 @@ steps=0          # how many steps of the demo have begun
 interrupted=     # set by Ctrl-C and the like, which are no failures
 mounted=         # set once the engine is enabled: there may be leases
 organizations=() # Astra's organization IDs
+product=         # OpenBao or Vault
+command_name=    # of its command line
+variable=        # how its environment variables begin
 plugin_arguments=() # of the plugin's registration, each as `-args=…`
 declare -A admin_token=()
 
@@ -33,9 +37,20 @@ prepare() {
     trap 'interrupted=1; exit 130' INT
     trap 'interrupted=1; exit 143' TERM HUP
     mkdir "$work/plugins" "$work/home" "$work/tmp"
+    detect_product
     echo "DEMO=$work   # all files of the demo; the end of the demo removes them"
     install -m 0755 "$PLUGIN_BIN" "$work/plugins/$PLUGIN"
     forget_surroundings
+}
+
+# Which server the binary is, by the line that its command `version` prints, and how its own command and variables are named.
+detect_product() {
+    product=$("$BAO_BIN" version | cut -d' ' -f1)
+    case $product in
+        OpenBao) command_name=bao variable=BAO ;;
+        Vault) command_name=vault variable=VAULT ;;
+        *) die "\`$BAO_BIN\` is neither OpenBao nor Vault" ;;
+    esac
 }
 
 # What the caller's own server needs must not reach ours, and Astra's token must reach no program's environment.
@@ -131,8 +146,8 @@ say() { printf '\n%s── %d ── %s%s\n' "$DIM" "$((++steps))" "$*" "$PLAIN"
 # Shows a command as an operator would type it, on several lines where it is long.
 show() {
     local line='' word words
-    current=$*
-    read -ra words <<<"$(abbreviated "$*")"
+    current=${*/#bao /$command_name }
+    read -ra words <<<"$(abbreviated "$current")"
     printf '%s$ ' "$BOLD"
     for word in "${words[@]}"; do
         if ((${#line} + ${#word} > COMMAND_WIDTH)); then
@@ -283,10 +298,12 @@ astra_tokens() {
 # -------------------------------------------------------------------------------------------------------------- server
 
 # A dev server on free loopback ports, with the plugin's folder and an audit device.
-start_openbao() {
+start_server() {
     local attempt port
-    cat >"$work/openbao.hcl" <<HCL
-plugin_directory = "$work/plugins"
+    echo "plugin_directory = \"$work/plugins\"" >"$work/server.hcl"
+    # Vault ignores a device in the file, and OpenBao enables none by its API.
+    if [[ $product != Vault ]]; then
+        cat >>"$work/server.hcl" <<HCL
 
 audit "file" "demo" {
   options {
@@ -294,20 +311,26 @@ audit "file" "demo" {
   }
 }
 HCL
-    BAO_TOKEN=$(python3 -c 'import secrets; print(secrets.token_hex(16))')
+    fi
+    server_token=$(python3 -c 'import secrets; print(secrets.token_hex(16))')
     for ((attempt = 1; attempt <= START_ATTEMPTS; attempt++)); do
         port=$(free_ports)
-        export BAO_ADDR="http://127.0.0.1:$port" BAO_TOKEN
-        BAO_DEV_ROOT_TOKEN_ID=$BAO_TOKEN start "$work/openbao.log" "$BAO_BIN" server -dev -dev-no-store-token \
-            -dev-listen-address="127.0.0.1:$port" -config="$work/openbao.hcl"
-        openbao_pid=$started
-        if wait_for "$openbao_pid" OpenBao bao token lookup; then
-            echo "$("$BAO_BIN" --version | cut -d' ' -f1,2) is a dev server at $BAO_ADDR"
+        server_address=http://127.0.0.1:$port
+        export "${variable}_ADDR=$server_address" "${variable}_TOKEN=$server_token"
+        export "${variable}_DEV_ROOT_TOKEN_ID=$server_token"
+        start "$work/server.log" "$BAO_BIN" server -dev -dev-no-store-token \
+            -dev-listen-address="127.0.0.1:$port" -config="$work/server.hcl"
+        server_pid=$started
+        if wait_for "$server_pid" "$product" bao token lookup; then
+            echo "$("$BAO_BIN" version | cut -d' ' -f1,2) is a dev server at $server_address"
+            if [[ $product == Vault ]]; then
+                bao audit enable -path=demo file file_path="$work/audit.log" >/dev/null
+            fi
             return
         fi
         # Most likely somebody took the port meanwhile.
     done
-    current="bao server -dev"
+    current="$command_name server -dev"
     exit 1
 }
 

@@ -98,7 +98,7 @@ ask_all_the_time() {
     : >"$answers"
     local client
     for client in 1 2 3 4; do
-        python3 "$(dirname "${BASH_SOURCE[0]}")/ask.py" "$BAO_ADDR/v1/astra/info" "$answers" &
+        python3 "$(dirname "${BASH_SOURCE[0]}")/ask.py" "$server_address/v1/astra/info" "$answers" &
         clients+=("$!")
     done
     sleep 1

@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # Runs all tests: run-tests.sh CARGO-PACKAGE-SELECTION…
 #
-# A run that skips a test, or has none, fails.
+# A run that skips a test, or has none, fails. Scenarios that the server cannot play are printed, and must be those of the
+# list in the repository.
 set -euo pipefail
 
 # As the tests are to run everywhere: a snapshot that differs is a failure, never a new file.
@@ -9,13 +10,32 @@ export INSTA_UPDATE=no
 # Output goes through a pipe; keep the colours where a person looks.
 if [[ -t 1 && -z ${CARGO_TERM_COLOR:-} ]]; then export CARGO_TERM_COLOR=always; fi
 
+# Where the scenarios note that they were not played, and the list of those that Vault cannot play.
+readonly NOT_PLAYED=target/not-played NOT_PLAYED_ON_VAULT=tests/tools/not-played-on-vault.txt
+
 main() {
     mkdir -p target
+    : >"$NOT_PLAYED"
     log=$(mktemp -p target --suffix=.test-log)
     trap 'rm -f "$log"' EXIT
     # One selection of packages: with another, cargo would choose other features and build wasmtime again.
     step cargo test --no-fail-fast "$@"
+    compare_not_played
     summary
+}
+
+# Which scenarios were not played, and are they those of the list?
+compare_not_played() {
+    local expected=/dev/null
+    if [[ $("$BAO_BIN" version) == Vault* ]]; then expected=$NOT_PLAYED_ON_VAULT; fi
+    if [[ -s $NOT_PLAYED ]]; then
+        printf '\nscenarios that this server cannot play:\n'
+        sort -u "$NOT_PLAYED"
+    fi
+    diff <(grep -v '^#' "$expected" | sort -u) <(sort -u "$NOT_PLAYED") || {
+        echo "FAILED: the list of scenarios that this server cannot play differs from what was not played" >&2
+        exit 1
+    }
 }
 
 # Runs one command, keeping what it prints for the summary.

@@ -246,6 +246,17 @@ pub(crate) const TOKENS_LISTED_MAX: usize = 100_000;
 /// Tokens that one request counts, of all organizations: see [`TOKENS_LISTED_MAX`].
 pub(crate) const TOKENS_COUNTED_MAX: usize = 200_000;
 
+/// Tokens of an organization from which on their number is kept, and not counted for each who asks: one page of names.
+pub(crate) const TOKENS_KEPT_COUNT_MIN: usize = 1_000;
+
+/// Tokens of all organizations that one rollback call counts: with those of a scheduled tidy
+/// ([`TIDY_COMPARED_MAX`]) and of the schedule queue ([`QUEUE_NAMES_MAX`]) below the host's 250,000 names for a request.
+pub(crate) const TOKENS_RECOUNTED_MAX: usize = 100_000;
+
+/// How long a kept number counts while the walk of the index goes on: the walk rests for an hour ([`INDEX_WALK_PAUSE`]), and takes
+/// a step of two hundred tokens a minute.
+pub(crate) const TOKENS_RECOUNT_PAUSE: Duration = Duration::from_secs(10 * 60);
+
 /// Write-ahead entries looked through for one mark or organization: one read each of the host's 10,000 for a request.
 pub(crate) const OPEN_INTENTS_MAX: u32 = 2_000;
 

@@ -13,6 +13,7 @@ use crate::read_only;
 use crate::record;
 use crate::role;
 use crate::static_role;
+use crate::time_text;
 use crate::version::{NAME, VERSION};
 
 /// `info`.
@@ -27,7 +28,7 @@ pub(crate) const INFO: Path = Path {
     synopsis: "Show which version of the engine runs, and how much it holds.",
     description: "`organizations` holds, for each configured organization, its logical name, how many roles and \
         static roles it has, and how many tokens of it this mount keeps a record of; `null` = more than one request \
-        may count.",
+        may count. From 1000 tokens on, the mount counts them about once an hour, and `tokens_counted` says when it did.",
 };
 
 const ANSWER_FIELDS: &[Field] = &[
@@ -35,7 +36,11 @@ const ANSWER_FIELDS: &[Field] = &[
     Field::new("version", FieldType::String, "Version of the engine."),
     Field::new("storage_version", FieldType::Int64, "Version of the form in which the engine stores its data."),
     Field::new("astra_read_only", FieldType::Bool, "May this mount only read from Astra? See `--astra-read-only`."),
-    Field::new("organizations", FieldType::Map, "By organization: `logical_name`, `roles`, `static_roles`, `tokens`."),
+    Field::new(
+        "organizations",
+        FieldType::Map,
+        "By organization: `logical_name`, `roles`, `static_roles`, `tokens`, `tokens_counted`.",
+    ),
 ];
 
 /// Goes up when an older version of the engine could no longer read what we
@@ -58,6 +63,9 @@ struct Counts {
     roles: Option<usize>,
     static_roles: Option<usize>,
     tokens: Option<usize>,
+    /// When many tokens were counted.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    tokens_counted: Option<String>,
 }
 
 impl Counts {
@@ -71,14 +79,16 @@ fn read(context: &Context<'_>, _: &FieldData) -> Outcome {
     let mut organizations = BTreeMap::new();
     let org_ids = config::org_ids(storage)?;
     let tokens = record::counts(context, &org_ids)?;
-    for (org_id, tokens) in org_ids.into_iter().zip(tokens) {
+    let roles = role::counts(storage, &org_ids)?;
+    for ((org_id, tokens), roles) in org_ids.into_iter().zip(tokens).zip(roles) {
         // Deleted since the list was made, or damaged: not counted.
         let Some(config) = config::load_readable(context, &org_id)? else { continue };
         let counts = Counts {
             logical_name: config.logical_name_text().to_owned(),
-            roles: within_limits(role::role_names(storage, &org_id).map(|names| names.len()))?,
+            roles,
             static_roles: within_limits(static_role::names(storage, &org_id).map(|names| names.len()))?,
-            tokens,
+            tokens: tokens.tokens,
+            tokens_counted: tokens.counted.and_then(time_text::of_seconds),
         };
         organizations.insert(org_id, counts);
     }

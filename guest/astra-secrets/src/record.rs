@@ -5,11 +5,13 @@
 //! Only `stored` turns a record into bytes and back. Nothing here asks Astra.
 
 mod backfill;
+mod counts;
 mod find;
 mod index;
 mod listing;
 mod reads;
 mod stored;
+mod totals;
 mod visit;
 mod walk;
 mod write;
@@ -35,11 +37,13 @@ use crate::who::Who;
 pub(crate) use crate::storage::RecordId;
 pub(crate) use backfill::{backfill_index, being_indexed, is_complete, passed_over, write_of_empty_mount};
 pub(crate) use find::{find, find_indexed, find_so_far, is_indexed};
+pub(crate) use index::org_ids;
 pub(crate) use listing::{Cut, Listing, all, in_org};
 pub(crate) use reads::{fold_reads, note_read, unknown_read_keys, waiting_reads};
 pub(crate) use stored::decode;
+pub(crate) use totals::counts;
 pub(crate) use visit::{Seen, visit_in_org};
-pub(crate) use walk::{IndexSlice, any_given_out, any_in_org_where, counts, index_slice, load_own, org_ids};
+pub(crate) use walk::{IndexSlice, any_given_out, any_in_org_where, index_slice, load_own};
 pub(crate) use write::{
     Inserted, end_later, hold, insert, prove_writable, remove, remove_from, remove_if_same, remove_unreadable, renew,
     write_of, writes_of_end, writes_of_new,

@@ -22,7 +22,7 @@ pub(crate) use secrets_framework::duration::format as go_text;
 pub(crate) use stored::decode;
 
 pub(crate) use import::{Plan, Skipped, Upstream, Wishes, imported_name, plan};
-pub(crate) use list::{all_roles, role_names, short_keys};
+pub(crate) use list::{all_roles, counts, role_names, short_keys};
 pub(crate) use ttl::{above_mount, clamp, parse_ttl};
 
 /// Does Astra get to know when a token ends?

@@ -3,6 +3,7 @@
 //! Only `bindings` knows the WIT of a version.
 
 mod entities;
+mod kept_lists;
 mod locks;
 mod logging;
 mod nothing;
@@ -14,6 +15,7 @@ pub use nothing::Nothing;
 pub use reserved::{RESERVED_PATH, RESERVED_PREFIX};
 
 pub(crate) use entities::Entities;
+pub(crate) use kept_lists::KeptLists;
 pub(crate) use locks::{LockGuard, LockTable};
 pub(crate) use logging::{LogBudget, LogLevel, LogLine, LogRate};
 pub(crate) use quota::{LimitReached, Quota, QuotaError};

@@ -194,6 +194,13 @@ pub const COMPILE_PROCESSOR_TIME: Duration = Duration::from_secs(60);
 /// Reads of one `get-many` in progress at once, so that one request does not fill the connection of its mount.
 pub const READS_AT_ONCE: usize = 32;
 
+/// Lists that one request keeps on a server without pages: a scan within a scan, and some to spare.
+pub(crate) const KEPT_LISTS_MAX: usize = 4;
+
+/// Bytes of the names in them: some 400,000 names of 40 bytes, more than a request may list
+/// ([`STORAGE_KEYS_LISTED_MAX`]). Beyond, each page is read from the server.
+pub(crate) const KEPT_LIST_BYTES_MAX: usize = 16 * MIB;
+
 /// What the server says of an identity entity is kept so long for a mount; a new name is seen after that time.
 pub(crate) const ENTITY_KEPT: Duration = Duration::from_secs(60);
 

@@ -13,7 +13,7 @@ use wasmtime::{ResourceLimiter, Store};
 use wasmtime_wasi::{WasiCtx, WasiCtxView, WasiView};
 use wasmtime_wasi_http::{WasiHttpCtx, WasiHttpCtxView, WasiHttpView};
 
-use crate::capability::{LockGuard, LogBudget, LogLine, Quota};
+use crate::capability::{KeptLists, LockGuard, LogBudget, LogLine, Quota};
 use crate::egress::{EgressHooks, Received};
 use crate::epoch::ProcessorMeter;
 use crate::limits::{Limits, bytes_text};
@@ -41,6 +41,7 @@ pub(crate) struct StoreState {
     pub(crate) mount: Arc<Mount>,
     pub(crate) limits: Arc<Limits>,
     pub(crate) quota: Quota,
+    pub(crate) kept_lists: KeptLists,
     pub(crate) memory: MemoryLimiter,
     pub(crate) meter: Arc<ProcessorMeter>,
     pub(crate) wal_minimum_age: Duration,
@@ -72,6 +73,7 @@ impl StoreState {
             hooks: EgressHooks::new(egress, mount.access(), path, deadline, received.clone()),
             table,
             quota: Quota::new(Arc::clone(&limits)),
+            kept_lists: KeptLists::default(),
             memory: MemoryLimiter::new(&limits),
             meter: Arc::new(ProcessorMeter::new(&limits, received)),
             wal_minimum_age,

@@ -40,6 +40,11 @@ pub trait StorageView: Send + Sync {
     async fn list(&self, prefix: &str) -> Result<Vec<String>, StorageError>;
     /// The first `limit` direct children that are greater than `after`.
     async fn list_page(&self, prefix: &str, after: &str, limit: u32) -> Result<Vec<String>, StorageError>;
+    /// Does a page cost what it has? Where not, it is cut from the list of all children, and a caller who wants more than
+    /// one page had better ask for that list.
+    fn has_pages(&self) -> bool {
+        true
+    }
 }
 
 /// A mount's storage.

@@ -107,7 +107,7 @@ impl StorageCalls {
         if limit == 0 {
             return Ok(Vec::new());
         }
-        if !self.server.without_list_page.load(Ordering::Relaxed) {
+        if self.has_pages() {
             let args = pb::StorageListPageArgs {
                 prefix: prefix.to_owned(),
                 after: after.to_owned(),
@@ -126,6 +126,11 @@ impl StorageCalls {
             }
         }
         Ok(page(self.list(txn, prefix).await?, after, limit))
+    }
+
+    /// Does the server list pages, as far as is known? The first page that is asked for tells.
+    pub(crate) fn has_pages(&self) -> bool {
+        !self.server.without_list_page.load(Ordering::Relaxed)
     }
 
     pub(crate) async fn commit(&self, txn: &str) -> Result<(), StorageError> {
@@ -160,9 +165,10 @@ fn sorted(mut keys: Vec<String>) -> Vec<String> {
     keys
 }
 
-/// The first `limit` keys greater than `after`.
+/// The first `limit` keys greater than `after`. As servers cut a page, an entry under the prefix itself, whose name is
+/// empty, is on the first one.
 fn page(keys: Vec<String>, after: &str, limit: u32) -> Vec<String> {
-    let keys = sorted(keys).into_iter().filter(|key| key.as_str() > after);
+    let keys = sorted(keys).into_iter().filter(|key| after.is_empty() || key.as_str() > after);
     keys.take(usize::try_from(limit).unwrap_or(usize::MAX)).collect()
 }
 
@@ -176,7 +182,8 @@ mod tests {
 
     #[test]
     fn pages_are_sorted_exclusive_and_bounded() {
-        let rows: [(&[&str], &str, u32, &[&str]); 5] = [
+        let rows: [(&[&str], &str, u32, &[&str]); 6] = [
+            (&["a", ""], "", 2, &["", "a"]),
             (&["a", "b", "c"], "", 2, &["a", "b"]),
             (&["a", "b", "c"], "a", 9, &["b", "c"]),
             (&["c", "a", "b/"], "a", 1, &["b/"]),

@@ -21,6 +21,7 @@
 mod launch;
 mod log;
 mod mount;
+mod plain_storage;
 mod process;
 mod storage;
 mod storage_service;
@@ -35,6 +36,7 @@ use thiserror::Error as ThisError;
 
 pub use self::launch::Launch;
 pub use self::mount::{Announce, Mount, MountOptions};
+pub use self::plain_storage::PlainStorage;
 pub use self::process::PluginProcess;
 pub use self::storage::{MemoryStorage, StorageKind};
 pub use self::system_view::MemorySystemView;

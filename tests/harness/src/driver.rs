@@ -16,6 +16,8 @@ pub enum DriverKind {
     Component,
     /// The plugin under a real server.
     OpenBao,
+    /// The plugin under a played server that has no transactions and no pages of lists, as Vault.
+    PlayedVault,
 }
 
 /// One request of a client.

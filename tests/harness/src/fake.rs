@@ -1,4 +1,4 @@
-//! The fake side of the server: what the native and the component driver have
+//! The fake side of the server: what the native, the component and the played driver have
 //! in place of a real one. It routes, leases and maps errors as the real one
 //! does, and can be made to fail at any storage call.
 
@@ -16,10 +16,14 @@ mod component;
 mod component_storage;
 #[cfg(feature = "component")]
 mod log_capture;
+#[cfg(feature = "component")]
+mod played_vault;
 
 pub use clock::FakeClock;
 #[cfg(feature = "component")]
 pub use component::{ComponentDriver, precompiled_component};
 pub use native::NativeDriver;
+#[cfg(feature = "component")]
+pub use played_vault::PlayedVault;
 pub use server::{Fake, FakeOptions};
-pub use storage::{FAULT_TEXT, FakeStorage, READ_ONLY_TEXT, StorageFault};
+pub use storage::{FAULT_TEXT, FakeStorage, READ_ONLY_TEXT, StorageFault, Traffic};

@@ -129,7 +129,7 @@ pub fn taken_over(kind: DriverKind, options: &StageOptions) -> (Stage, Recording
     replace_url(&mut recorded, astra.url());
     let recording = read(&recorded);
     let stage = match kind {
-        DriverKind::Native | DriverKind::Component => {
+        DriverKind::Native | DriverKind::Component | DriverKind::PlayedVault => {
             let stage = Stage::on_astra(kind, options, astra);
             let fake = stage.fake();
             recording.storage.iter().for_each(|(key, entry)| fake.storage.seed(key, entry));

@@ -1,8 +1,9 @@
 //! What the scenarios run on.
 //!
-//! One suite, three drivers: `native` runs the engine in this process,
-//! `component` runs the same engine as a component in the real runtime, and
-//! `openbao` runs the real plugin under a real server. The first two have a
+//! One suite, four drivers: `native` runs the engine in this process,
+//! `component` runs the same engine as a component in the real runtime,
+//! `played_vault` runs the real plugin under a played server that can do what
+//! Vault can, and `openbao` runs it under a real server. All but the last have a
 //! fake server side: the `local-server` that also serves the command `run`, with
 //! scripted faults; a difference between drivers is a bug by definition.
 

@@ -1,11 +1,13 @@
-//! A real OpenBao server: started, spoken to, and always ended.
+//! A real server, OpenBao or Vault: started, spoken to, and always ended.
 
+mod audit;
 mod catalog;
 mod client;
 mod client_program;
 mod cluster;
 mod driver;
 mod process;
+mod product;
 mod server;
 mod server_config;
 mod storage;
@@ -14,4 +16,5 @@ pub use client::{Client, Reply};
 pub use client_program::ClientProgram;
 pub use cluster::Cluster;
 pub use driver::{MountSettings, OpenBaoDriver};
+pub use product::{Ability, Product, can_play};
 pub use server::{Server, ServerKind};

@@ -25,7 +25,7 @@ pub(crate) fn toy_wasm(variant: &str) -> PathBuf {
     existing(workspace_root().join(format!("target/component/toy/toy_{variant}.wasm")), "make rogue")
 }
 
-/// The server: `BAO_BIN`, or what `make tools` fetched.
+/// The server: `BAO_BIN`, a `bao` or a `vault`, or what `make tools` fetched.
 ///
 /// # Panics
 /// When it is not there.

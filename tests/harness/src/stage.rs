@@ -101,6 +101,7 @@ impl Stage {
             DriverKind::Native => NativeDriver::mount(fake_options(options, origin), &backend_uuid(options)),
             DriverKind::Component => component(fake_options(options, origin), &backend_uuid(options)),
             DriverKind::OpenBao => Arc::new(openbao(options, origin)),
+            DriverKind::PlayedVault => played_vault(options, origin),
         };
         Self::with_driver(driver, astra)
     }
@@ -424,6 +425,17 @@ fn component(options: FakeOptions, backend_uuid: &str) -> Arc<dyn Driver> {
 
 #[cfg(not(feature = "component"))]
 fn component(_: FakeOptions, _: &str) -> Arc<dyn Driver> {
+    panic!("built without the feature `component`")
+}
+
+#[cfg(feature = "component")]
+fn played_vault(options: &StageOptions, origin: Option<String>) -> Arc<dyn Driver> {
+    let arguments = arguments(options, origin.clone());
+    crate::fake::PlayedVault::mount(fake_options(options, origin), &backend_uuid(options), &arguments)
+}
+
+#[cfg(not(feature = "component"))]
+fn played_vault(_: &StageOptions, _: Option<String>) -> Arc<dyn Driver> {
     panic!("built without the feature `component`")
 }
 

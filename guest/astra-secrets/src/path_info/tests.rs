@@ -1,7 +1,16 @@
-use serde_json::json;
+#![expect(clippy::unwrap_used, reason = "tests")]
 
+use std::ops::Range;
+
+use secrets_framework::testing::{StorageCall, rollback_request};
+use serde_json::{Value, json};
+
+use crate::BACKEND;
 use crate::config::test_mount::{Mount, ORG_A, ORG_B, ROLE_ID, TOKEN_B};
-use crate::limits::{ROLES_LISTED_MAX, TOKENS_COUNTED_MAX, TOKENS_DESCRIBED_MAX};
+use crate::limits::{
+    INDEX_WALK_PAUSE, ROLES_LISTED_MAX, TOKENS_COUNTED_MAX, TOKENS_DESCRIBED_MAX, TOKENS_KEPT_COUNT_MIN,
+    TOKENS_RECOUNTED_MAX,
+};
 
 #[test]
 fn it_tells_version_and_counts_and_nothing_secret() {
@@ -77,4 +86,56 @@ fn tokens_too_many_for_one_request_are_null_and_told() {
 #[test]
 fn an_empty_mount_has_no_organizations() {
     assert_eq!(Mount::new().read("info", json!({})).data()["organizations"], json!({}));
+}
+
+fn index(mount: &Mount, tokens: Range<usize>) {
+    for number in tokens {
+        mount.host.storage.seed(&format!("client-index/{ORG_A}/T{number:06}"), "{}");
+    }
+}
+
+fn walk(mount: &Mount) {
+    mount.host.clock.advance(INDEX_WALK_PAUSE);
+    BACKEND.handle(&mount.host, &rollback_request(false)).unwrap();
+}
+
+/// What `info` tells of organization A's tokens, and how many lists that took.
+fn tokens(mount: &Mount) -> (Value, Value, u64) {
+    mount.host.storage.clear_calls();
+    let told = mount.read("info", json!({})).data()["organizations"][ORG_A].clone();
+    (told["tokens"].clone(), told["tokens_counted"].clone(), mount.host.storage.calls(StorageCall::List))
+}
+
+#[test]
+fn few_tokens_are_counted_for_each_who_asks_and_many_once_an_hour() {
+    let mount = Mount::with_org_a();
+    mount.host.storage.seed("index-state", r#"{"complete":true}"#);
+    index(&mount, 1..TOKENS_KEPT_COUNT_MIN);
+    walk(&mount);
+    assert_eq!(tokens(&mount), (json!(TOKENS_KEPT_COUNT_MIN - 1), Value::Null, 4));
+    index(&mount, 0..6_000);
+    // The walk has not come past yet.
+    assert_eq!(tokens(&mount), (json!(6_000), Value::Null, 10));
+    walk(&mount);
+    let counted = json!("2026-01-01T02:00:00Z");
+    assert_eq!(tokens(&mount), (json!(6_000), counted.clone(), 3));
+    index(&mount, 6_000..12_000);
+    assert_eq!(tokens(&mount), (json!(6_000), counted, 3), "as it was then, at the same cost");
+    walk(&mount);
+    assert_eq!(tokens(&mount), (json!(12_000), json!("2026-01-01T03:00:00Z"), 3));
+    assert!(super::INFO.description.contains(&format!("From {TOKENS_KEPT_COUNT_MIN} tokens on")));
+}
+
+#[test]
+fn tokens_too_many_for_one_rollback_call_are_counted_for_each_who_asks() {
+    let mount = Mount::with_org_a();
+    mount.host.storage.seed("index-state", r#"{"complete":true}"#);
+    index(&mount, 0..TOKENS_RECOUNTED_MAX + 1);
+    walk(&mount);
+    assert_eq!(tokens(&mount).0, json!(TOKENS_RECOUNTED_MAX + 1));
+    assert_eq!(tokens(&mount).1, Value::Null);
+    mount.host.storage.remove(&format!("client-index/{ORG_A}/T000000"));
+    walk(&mount);
+    assert_eq!(tokens(&mount).0, json!(TOKENS_RECOUNTED_MAX));
+    assert_ne!(tokens(&mount).1, Value::Null);
 }

@@ -14,6 +14,7 @@ use secrets_framework::host::{LogLevel, StorageEntry};
 use secrets_framework::{Context, Error};
 use serde::{Deserialize, Serialize};
 
+use super::counts::KeptCounts;
 use super::index::{client_entry, client_key, names_record};
 use super::walk::load_own;
 use super::{Record, RecordId, stored, write};
@@ -40,6 +41,8 @@ pub(super) struct State {
     /// The same of the last whole walk.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     passed_over: Vec<String>,
+    /// How many tokens the large organizations have.
+    pub(super) counts: KeptCounts,
 }
 
 impl State {
@@ -64,8 +67,8 @@ impl State {
     }
 
     fn end_walk(&mut self, now: u64) {
-        let passed_over = std::mem::take(&mut self.found);
-        *self = Self { complete: true, walked: now, passed_over, ..Self::default() };
+        let (passed_over, counts) = (std::mem::take(&mut self.found), std::mem::take(&mut self.counts));
+        *self = Self { complete: true, walked: now, passed_over, counts, ..Self::default() };
     }
 
     fn entry(&self) -> Result<StorageEntry, Error> {
@@ -103,6 +106,9 @@ pub(crate) fn backfill_index(context: &Context<'_>) -> Result<(), Error> {
     match names.last() {
         Some(last) if names.len() >= INDEXED_PER_ROLLBACK_MAX as usize => state.after.clone_from(last),
         _ => state.end_walk(now),
+    }
+    if state.complete {
+        state.counts.refresh(context, now)?;
     }
     Ok(context.storage().put(state.entry()?)?)
 }

@@ -6,12 +6,24 @@ use secrets_framework::host::{StorageEntry, StorageView};
 use serde_json::json;
 
 use super::{Record, RecordId};
+use crate::limits::LIST_PAGE;
 use crate::names::OrgId;
-use crate::storage::key::{CLIENT_INDEX_PREFIX, segment};
+use crate::storage::key::{CLIENT_INDEX_PREFIX, from_segment, segment};
+use crate::storage::visit_names;
 
 /// The folder of an organization's client IDs.
 pub(super) fn client_folder(org_id: &OrgId) -> String {
     format!("{CLIENT_INDEX_PREFIX}{}/", segment(org_id.as_str()))
+}
+
+/// The organizations of which the index has tokens.
+pub(crate) fn org_ids(view: &(impl StorageView + ?Sized)) -> Result<Vec<OrgId>, Error> {
+    let mut org_ids = Vec::new();
+    visit_names(view, CLIENT_INDEX_PREFIX, "", LIST_PAGE, |folder| {
+        org_ids.extend(folder.strip_suffix('/').and_then(from_segment).map(OrgId::stored));
+        Ok(true)
+    })?;
+    Ok(org_ids)
 }
 
 /// The key of a client ID.

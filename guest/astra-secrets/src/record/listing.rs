@@ -6,8 +6,8 @@ use secrets_framework::{Context, Error};
 use super::Record;
 use super::backfill::{being_indexed, is_complete};
 use super::find::{Indexed, look_in_index};
-use super::index::client_folder;
-use super::walk::{Walked, Weight, log_unreadable, org_ids, visit_records};
+use super::index::{client_folder, org_ids};
+use super::walk::{Walked, Weight, log_unreadable, visit_records};
 use crate::history::History;
 use crate::limits::{LIST_PAGE, TOKENS_LISTED_MAX};
 use crate::names::OrgId;
@@ -67,7 +67,7 @@ pub(crate) fn all(context: &Context<'_>, page: &Page<'_>) -> Result<Listing, Err
         return without_index(context, page, |_| true);
     }
     let mut listing = Listing::default();
-    let org_ids = org_ids(context)?;
+    let org_ids = org_ids(context.storage())?;
     if page.is_whole() {
         for org_id in &org_ids {
             add_org(context, org_id, page, &mut listing)?;

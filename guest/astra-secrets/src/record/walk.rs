@@ -1,21 +1,19 @@
 //! Walking through records: those of an organization, or all, as far as one request may.
 
-use std::collections::BTreeMap;
-
 use secrets_framework::host::LogLevel;
 use secrets_framework::{Context, Error};
 
-use super::backfill::{self, being_indexed, is_complete};
+use super::backfill::{self, being_indexed};
 use super::index::client_folder;
 use super::listing::in_index;
 use super::{Record, RecordId, TokenKind, stored};
 use crate::limits::{
-    LIST_PAGE, TOKEN_DESCRIBED_BYTES, TOKENS_COUNTED_MAX, TOKENS_DESCRIBED_BYTES_MAX,
-    TOKENS_DESCRIBED_HISTORY_BYTES_MAX, TOKENS_DESCRIBED_MAX,
+    LIST_PAGE, TOKEN_DESCRIBED_BYTES, TOKENS_DESCRIBED_BYTES_MAX, TOKENS_DESCRIBED_HISTORY_BYTES_MAX,
+    TOKENS_DESCRIBED_MAX,
 };
 use crate::names::OrgId;
 use crate::page::Page;
-use crate::storage::key::{CLIENT_INDEX_PREFIX, TOKEN_PREFIX, from_segment};
+use crate::storage::key::TOKEN_PREFIX;
 use crate::storage::{self, visit_names};
 
 /// Has the organization a token that was given out, admin tokens apart?
@@ -67,41 +65,6 @@ fn any_indexed_where(context: &Context<'_>, org_id: &OrgId, is_it: impl Fn(&Reco
     }
 }
 
-/// How many records each of the organizations has; none = more than one request may count.
-pub(crate) fn counts(context: &Context<'_>, org_ids: &[OrgId]) -> Result<Vec<Option<usize>>, Error> {
-    if !is_complete(context)? {
-        return counts_without_index(context, org_ids);
-    }
-    let mut left = TOKENS_COUNTED_MAX;
-    let count = |org_id: &OrgId| {
-        // Each further list would cost a page of names.
-        if left == 0 {
-            return Ok(None);
-        }
-        let mut count = 0;
-        // The names alone: a count may be off by a crash's left-over, a list not.
-        visit_names(context.storage(), &client_folder(org_id), "", LIST_PAGE, |_| {
-            count += 1;
-            Ok(count <= left)
-        })?;
-        let counted = (count <= left).then_some(count);
-        left -= counted.unwrap_or(left);
-        Ok(counted)
-    };
-    org_ids.iter().map(count).collect()
-}
-
-/// Each record is read, once for all.
-fn counts_without_index(context: &Context<'_>, org_ids: &[OrgId]) -> Result<Vec<Option<usize>>, Error> {
-    let mut by_org: BTreeMap<OrgId, usize> = BTreeMap::new();
-    let walked = visit_records(context, "", |record| {
-        *by_org.entry(record.org_id).or_default() += 1;
-        true
-    })?;
-    let count = |org_id| (walked == Walked::All).then(|| by_org.get(org_id).copied().unwrap_or_default());
-    Ok(org_ids.iter().map(count).collect())
-}
-
 /// A part of an organization's index by client ID.
 #[derive(Debug, Default)]
 pub(crate) struct IndexSlice {
@@ -124,16 +87,6 @@ pub(crate) fn index_slice(context: &Context<'_>, org_id: &OrgId, after: &str, ma
     })?;
     slice.names.sort_unstable();
     Ok(slice)
-}
-
-/// The organizations of which the index has tokens.
-pub(crate) fn org_ids(context: &Context<'_>) -> Result<Vec<OrgId>, Error> {
-    let mut org_ids = Vec::new();
-    visit_names(context.storage(), CLIENT_INDEX_PREFIX, "", LIST_PAGE, |folder| {
-        org_ids.extend(folder.strip_suffix('/').and_then(from_segment).map(OrgId::stored));
-        Ok(true)
-    })?;
-    Ok(org_ids)
 }
 
 /// How far a walk through the records came.

@@ -8,7 +8,7 @@ use serde_json::Value;
 
 use crate::limits::ROLES_LISTED_MAX;
 use crate::names::{OrgId, RoleName};
-use crate::storage::{keys_below, read_one};
+use crate::storage::{first_keys_below, keys_below, read_one};
 
 use super::{ROLE_PREFIX, stored};
 
@@ -36,6 +36,25 @@ pub(crate) fn all_roles(view: &(impl StorageView + ?Sized)) -> Result<Vec<(OrgId
     }
     roles.sort();
     Ok(roles)
+}
+
+/// How many roles each of the organizations has, by one list of all; none where there are more than such a list holds.
+pub(crate) fn counts(view: &(impl StorageView + ?Sized), org_ids: &[OrgId]) -> Result<Vec<Option<usize>>, Error> {
+    let keys = first_keys_below(view, ROLE_PREFIX, ROLES_LISTED_MAX + 1)?;
+    let mut by_org: BTreeMap<OrgId, usize> = BTreeMap::new();
+    for key in &keys {
+        if let Some((owner, _)) = owner_and_name(view, key)? {
+            *by_org.entry(owner).or_default() += 1;
+        }
+    }
+    // An organization's keys stand together, so those before the last one's are complete.
+    let cut = keys.last().filter(|_| keys.len() > ROLES_LISTED_MAX);
+    let count = |org_id: &OrgId| {
+        let start = format!("{org_id}:");
+        let is_complete = cut.is_none_or(|last| start < *last && !last.starts_with(&start));
+        is_complete.then(|| by_org.get(org_id).copied().unwrap_or_default())
+    };
+    Ok(org_ids.iter().map(count).collect())
 }
 
 /// A key for each role: its name, or `<org id>:<role name>` where several of

@@ -6,6 +6,7 @@ use serde_json::json;
 
 use super::*;
 use crate::config::test_mount::{ORG_A, ORG_B, ROLE_ID};
+use crate::limits::ROLES_LISTED_MAX;
 
 fn load_in(host: &TestHost, org_id: &str, name: &str) -> Option<Role> {
     let request = request(Operation::Read, "role", Value::Null);
@@ -92,6 +93,23 @@ fn listing_one_organization_does_not_read_the_others() {
     host.storage.clear_calls();
     assert_eq!(role_names(&*host.storage, &OrgId::stored(ORG_B)).unwrap(), [RoleName::stored("only")]);
     assert_eq!((host.storage.calls(StorageCall::List), host.storage.calls(StorageCall::Get)), (1, 0));
+}
+
+#[test]
+fn roles_of_all_organizations_are_counted_by_one_list() {
+    let host = TestHost::new();
+    let org_ids = [ORG_A, ORG_B, "odd/one", "zzz"].map(OrgId::stored);
+    for (org_id, name) in [(ORG_A, "a"), (ORG_A, "x:y"), (ORG_B, "a"), ("odd/one", "a")] {
+        seed(&host, org_id, name);
+    }
+    host.storage.clear_calls();
+    assert_eq!(counts(&*host.storage, &org_ids).unwrap(), [Some(2), Some(1), Some(1), Some(0)]);
+    assert_eq!(host.storage.calls(StorageCall::List), 2, "the folder of the odd one is listed, too");
+    // Beyond a limit, those are counted that the list has as a whole.
+    for number in 0..ROLES_LISTED_MAX {
+        host.storage.seed(&format!("role/{ORG_B}:{number:05}"), "{}");
+    }
+    assert_eq!(counts(&*host.storage, &org_ids).unwrap(), [Some(2), None, None, None]);
 }
 
 #[test]

@@ -32,6 +32,9 @@ impl StorageView for ReadOnly {
     async fn list_page(&self, prefix: &str, after: &str, limit: u32) -> Result<Vec<String>, StorageError> {
         self.0.list_page(prefix, after, limit).await
     }
+    fn has_pages(&self) -> bool {
+        self.0.has_pages()
+    }
 }
 
 #[async_trait]

@@ -1,4 +1,5 @@
-//! Reads of several entries in one call: as many single ones, in less time, within the same limits.
+//! Reads of several entries in one call: as many single ones, in less time, within the same limits. And pages of a list
+//! from a server that lists whole folders only.
 
 #![expect(clippy::unwrap_used, reason = "tests")]
 
@@ -89,6 +90,31 @@ fn each_key_stays_below_the_mount() {
         ] {
             let (told, _) = read(limits(), &STORED, &["a", key]).await;
             assert_eq!(told, format!("Err(Error::Failed({text:?}))"), "{key}");
+        }
+    });
+}
+
+#[test]
+fn a_server_without_pages_sends_a_folder_once_until_a_write_or_a_lock() {
+    on_each_scheduler(|| async {
+        let rows = [
+            ("fnn", r#"["x", "y", "z"]"#, 1),
+            // Further pages come from one list, and a first page is the server's.
+            ("fnf", r#"["x", "y", "x"]"#, 2),
+            // What the guest wrote is seen, and after a lock what others wrote.
+            ("fwn", r#"["x", "y"]"#, 2),
+            ("wfdn", r#"["w", "x"]"#, 2),
+            ("fln", r#"["x", "y"]"#, 2),
+        ];
+        for (steps, expected, lists) in rows {
+            let runtime = runtime(limits(), &[]);
+            let storage = Arc::new(MemoryStorage::default());
+            storage.is_without_pages.store(true, Ordering::SeqCst);
+            let stored = ["a/x", "a/y", "a/z"].map(|key| (key.to_owned(), Vec::new()));
+            storage.entries.lock().unwrap().extend(stored);
+            let module = load(&runtime, "good").await;
+            let told = answer(&module, &mount(&runtime, "m", &storage), &format!("pages/{steps}")).await.unwrap();
+            assert_eq!((told.as_str(), storage.lists.load(Ordering::SeqCst)), (expected, lists), "{steps}");
         }
     });
 }

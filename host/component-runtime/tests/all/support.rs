@@ -180,6 +180,10 @@ pub(crate) struct MemoryStorage {
     pub(crate) reads: AtomicUsize,
     reading: AtomicUsize,
     pub(crate) read_at_once: AtomicUsize,
+    /// Lists of whole folders.
+    pub(crate) lists: AtomicUsize,
+    /// As on Vault: whole folders are all that there is.
+    pub(crate) is_without_pages: AtomicBool,
 }
 
 #[async_trait]
@@ -207,7 +211,11 @@ impl StorageView for MemoryStorage {
         self.entries.lock().unwrap().remove(key);
         Ok(())
     }
+    fn has_pages(&self) -> bool {
+        !self.is_without_pages.load(Ordering::SeqCst)
+    }
     async fn list(&self, prefix: &str) -> Result<Vec<String>, StorageError> {
+        self.lists.fetch_add(1, Ordering::SeqCst);
         let entries = self.entries.lock().unwrap();
         let below = entries.keys().filter_map(|key| key.strip_prefix(prefix));
         let children = below.filter_map(|rest| rest.split_inclusive('/').next());

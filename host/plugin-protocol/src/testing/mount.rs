@@ -14,7 +14,7 @@ use tonic::transport::Server;
 use super::storage_service::StorageService;
 use super::system_view::SystemViewService;
 use super::translate::{error_from_pb, request_into_pb, response_from_pb, special_paths_from_pb};
-use super::{MemoryStorage, MemorySystemView, PluginProcess, TestError};
+use super::{MemoryStorage, MemorySystemView, PlainStorage, PluginProcess, TestError};
 use crate::connection::Connection;
 use crate::limits::MESSAGE_BYTES_MAX;
 use crate::mounts::MULTIPLEX_ID;
@@ -46,6 +46,8 @@ pub struct MountOptions {
     pub backend_uuid: String,
     /// The mount's storage; keep a clone to look into it.
     pub storage: Arc<MemoryStorage>,
+    /// A storage of the test's own in its place, as Vault serves it.
+    pub plain_storage: Option<PlainStorage>,
     /// What the server says about the mount.
     pub system_view: MemorySystemView,
     /// When the broker speaks.
@@ -217,10 +219,15 @@ fn serve(plugin: &PluginProcess, options: &MountOptions) -> Result<Services, Tes
     let socket =
         Socket::bind(Some(plugin.sockets.path()), None).map_err(|error| TestError::Process(error.to_string()))?;
     let stop = Arc::new(Notify::new());
-    let storage = StorageServer::new(StorageService(options.storage.clone()));
-    let router = Server::builder()
-        .add_service(storage.max_decoding_message_size(MESSAGE_BYTES_MAX))
-        .add_service(SystemViewServer::new(SystemViewService(options.system_view.clone())));
+    let system_view = SystemViewServer::new(SystemViewService(options.system_view.clone()));
+    let router = Server::builder().add_service(system_view);
+    let router = match options.plain_storage.clone() {
+        Some(plain) => router.add_service(StorageServer::new(plain).max_decoding_message_size(MESSAGE_BYTES_MAX)),
+        None => {
+            let storage = StorageServer::new(StorageService(options.storage.clone()));
+            router.add_service(storage.max_decoding_message_size(MESSAGE_BYTES_MAX))
+        }
+    };
     let stopped = {
         let stop = stop.clone();
         async move { stop.notified().await }

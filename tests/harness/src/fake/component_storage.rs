@@ -22,6 +22,9 @@ impl StorageView for FakeStorage {
     async fn list_page(&self, prefix: &str, after: &str, limit: u32) -> Result<Vec<String>, StorageError> {
         Self::list_page(self, prefix, after, limit as usize)
     }
+    fn has_pages(&self) -> bool {
+        self.is_transactional()
+    }
 }
 
 #[async_trait]

@@ -24,6 +24,17 @@ pub enum StorageFault {
     GoneForGood,
 }
 
+/// What storage was asked, and how much it sent and took.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Traffic {
+    /// Calls, those in transactions included.
+    pub calls: usize,
+    /// Names in lists.
+    pub names: usize,
+    /// Bytes of values and of listed names.
+    pub bytes: usize,
+}
+
 /// One mount's storage. Clones share it.
 #[derive(Clone)]
 pub struct FakeStorage {
@@ -38,6 +49,7 @@ struct State {
     reached: bool,
     read_only: bool,
     transactional: bool,
+    traffic: Traffic,
 }
 
 /// What a counted call is to do.
@@ -50,9 +62,27 @@ enum Turn {
 impl FakeStorage {
     /// An empty storage, with transactions as OpenBao has them or without, as Vault.
     pub fn new(transactional: bool) -> Self {
-        let state =
-            State { entries: Entries::new(), calls: 0, fault: None, reached: false, read_only: false, transactional };
+        let state = State {
+            entries: Entries::new(),
+            calls: 0,
+            fault: None,
+            reached: false,
+            read_only: false,
+            transactional,
+            traffic: Traffic::default(),
+        };
         Self { state: Arc::new(Mutex::new(state)) }
+    }
+
+    /// Is this a storage as OpenBao has it? Vault's has neither transactions nor pages.
+    #[cfg(feature = "component")]
+    pub(crate) fn is_transactional(&self) -> bool {
+        self.lock().transactional
+    }
+
+    /// The traffic since the last look.
+    pub fn take_traffic(&self) -> Traffic {
+        std::mem::take(&mut self.lock().traffic)
     }
 
     /// Scripts a fault for the `call`-th call from now, counted from 1.
@@ -102,12 +132,18 @@ impl FakeStorage {
     }
 
     pub(crate) fn get(&self, key: &str) -> Result<Option<StorageEntry>, StorageError> {
-        self.call(false, |state| check_key(key).map(|()| state.entries.get(key).cloned()))
+        self.call(false, |state| {
+            check_key(key)?;
+            let entry = state.entries.get(key).cloned();
+            state.traffic.bytes += entry.as_ref().map_or(0, |entry| entry.value.len());
+            Ok(entry)
+        })
     }
 
     pub(crate) fn put(&self, entry: StorageEntry) -> Result<(), StorageError> {
         self.call(true, |state| {
             check_key(&entry.key)?;
+            state.traffic.bytes += entry.value.len();
             state.entries.insert(entry.key.clone(), entry);
             Ok(())
         })
@@ -122,7 +158,12 @@ impl FakeStorage {
     }
 
     pub(crate) fn list_page(&self, prefix: &str, after: &str, limit: usize) -> Result<Vec<String>, StorageError> {
-        self.call(false, |state| Ok(children(&state.entries, prefix, after, limit)))
+        self.call(false, |state| {
+            let names = children(&state.entries, prefix, after, limit);
+            state.traffic.names += names.len();
+            state.traffic.bytes += names.iter().map(String::len).sum::<usize>();
+            Ok(names)
+        })
     }
 
     pub(crate) fn begin(&self) -> Result<Option<FakeTransaction>, StorageError> {
@@ -152,6 +193,7 @@ impl State {
             return Err(StorageError::ReadOnly(READ_ONLY_TEXT.to_owned()));
         }
         self.calls += 1;
+        self.traffic.calls += 1;
         let Some((call, kind)) = self.fault else { return Ok(Turn::Go) };
         let hit = if kind == StorageFault::GoneForGood { self.calls >= call } else { self.calls == call };
         self.reached |= hit;

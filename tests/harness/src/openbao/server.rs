@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 
 use super::process::{GuardedProcess, OUTPUT, children_named, is_alive, signal};
-use super::{Client, server_config};
+use super::{Client, Product, server_config};
 use crate::limits::{CONDITION_DEADLINE, HEALTH_DEADLINE, POLL_INTERVAL, SERVER_START_ATTEMPTS, SERVER_START_DEADLINE};
 use crate::settings::{openbao_binary, plugin_binary};
 
@@ -88,6 +88,7 @@ impl Server {
         if kind == ServerKind::Raft {
             server.initialise();
             server.unseal();
+            server.enable_audit();
         }
         Ok(server)
     }
@@ -138,7 +139,7 @@ impl Server {
 
     fn write_config(&self) -> Result<(), String> {
         let folder = self.directory.path();
-        let mut text = server_config::common(self.folder_as_seen());
+        let mut text = server_config::common(Product::of_binary(), self.folder_as_seen());
         if self.kind == ServerKind::Raft {
             fs::create_dir(folder.join("raft")).map_err(|error| error.to_string())?;
             text += &server_config::raft(folder, self.port, self.cluster_port);
@@ -183,6 +184,10 @@ impl Server {
                 ServerKind::Raft => health.is_ok(),
             };
             if ready {
+                // A dev server keeps nothing. The storage of the others keeps the device.
+                if self.kind == ServerKind::Dev {
+                    self.enable_audit();
+                }
                 return Ok(());
             }
             std::thread::sleep(POLL_INTERVAL);
@@ -300,16 +305,8 @@ impl Server {
         self.lines_of(OUTPUT)
     }
 
-    /// The audit device's lines so far.
-    ///
-    /// # Panics
-    /// When there are none: see [`Self::log`].
-    pub fn audit_log(&self) -> String {
-        self.lines_of("audit.log")
-    }
-
     /// A program may be in the middle of a character that takes several bytes.
-    fn lines_of(&self, name: &str) -> String {
+    pub(super) fn lines_of(&self, name: &str) -> String {
         match fs::read(self.directory.path().join(name)) {
             Ok(bytes) => String::from_utf8_lossy(&bytes).into_owned(),
             Err(error) => panic!("the server's `{name}` cannot be read: {error}"),

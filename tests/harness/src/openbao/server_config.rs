@@ -2,19 +2,24 @@
 
 use std::path::Path;
 
-/// What every server has. The audit file is relative to the server's own
-/// folder: nodes of one cluster must agree on it, letter by letter.
-pub(super) fn common(folder: &Path) -> String {
+use super::Product;
+use super::audit::AUDIT_FILE;
+
+/// What every server has.
+pub(super) fn common(product: Product, folder: &Path) -> String {
+    let plugins = format!("plugin_directory = \"{}\"\n", folder.join("plugins").display());
+    if !product.audits_by_configuration() {
+        // Vault with raft storage refuses to start without this line, or the right to lock memory.
+        return format!("{plugins}disable_mlock = true\n");
+    }
     format!(
-        r#"
-plugin_directory = "{plugins}"
+        r#"{plugins}
 audit "file" "to-file" {{
   options {{
-    file_path = "audit.log"
+    file_path = "{AUDIT_FILE}"
   }}
 }}
-"#,
-        plugins = folder.join("plugins").display()
+"#
     )
 }
 

@@ -60,6 +60,8 @@ fn surroundings(server: &Server) -> String {
         ("PLUGIN", plugin_binary().display().to_string()),
         ("BAO_ADDR", server.address().to_owned()),
         ("BAO_TOKEN", server.root_token()),
+        ("VAULT_ADDR", server.address().to_owned()),
+        ("VAULT_TOKEN", server.root_token()),
         ("BAO", openbao_binary().display().to_string()),
     ];
     let lines = variables.map(|(name, value)| format!("export {name}='{value}'\n"));

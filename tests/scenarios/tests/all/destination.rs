@@ -16,6 +16,10 @@ macro_rules! beside_another_astra {
         mod component {
             $(#[test] fn $name() { super::beside_another(harness::DriverKind::Component, super::$name) })+
         }
+        #[cfg(feature = "component")]
+        mod played_vault {
+            $(#[test] fn $name() { super::beside_another(harness::DriverKind::PlayedVault, super::$name) })+
+        }
         mod openbao {
             $(#[test] fn $name() { super::beside_another(harness::DriverKind::OpenBao, super::$name) })+
         }

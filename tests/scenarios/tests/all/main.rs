@@ -6,13 +6,17 @@
 
 #![expect(clippy::unwrap_used, reason = "tests")]
 
-/// Makes `native::x`, `component::x` and `openbao::x` of each scenario `x`;
-/// `fake` leaves out the real server, where a scenario must reach behind it.
+/// Makes `native::x`, `component::x`, `played_vault::x` and `openbao::x` of each scenario `x`;
+/// `fake` leaves out the server, real or played, where a scenario must reach behind it.
 /// `clock` are those that move time, which only the native driver can.
 /// `with` names a function that answers other than the usual options.
 macro_rules! scenarios {
     (all: $($name:ident $(with $options:expr)?),+ $(,)?) => {
         scenarios!(@fakes $($name $(with $options)?),+);
+        #[cfg(feature = "component")]
+        mod played_vault {
+            $(#[test] fn $name() { scenarios!(@play PlayedVault $name $(, $options)?) })+
+        }
         mod openbao {
             $(#[test] fn $name() { scenarios!(@play OpenBao $name $(, $options)?) })+
         }
@@ -102,3 +106,5 @@ mod tidy_language;
 mod tidy_tokens;
 mod token;
 mod wit;
+#[cfg(feature = "component")]
+mod without_pages;

@@ -22,6 +22,10 @@ macro_rules! recorded {
         mod component {
             $(#[test] fn $name() { crate::recorded::play(harness::DriverKind::Component, super::$name) })+
         }
+        #[cfg(feature = "component")]
+        mod played_vault {
+            $(#[test] fn $name() { crate::recorded::play(harness::DriverKind::PlayedVault, super::$name) })+
+        }
         mod openbao {
             $(#[test] fn $name() { crate::recorded::play(harness::DriverKind::OpenBao, super::$name) })+
         }

@@ -238,6 +238,28 @@ fn the_tests_in_the_list_of_differences_exist() {
     assert!(names > 50, "only {names} names were found");
 }
 
+/// `run-tests.sh` compares this list with what a Vault was not asked to play; here it is compared with the code.
+#[test]
+fn the_list_of_scenarios_that_vault_cannot_play_is_that_of_the_code() {
+    let folder = workspace_root().join("tests/scenarios/tests/all");
+    let mut asking = BTreeSet::new();
+    for file in rust_files().into_iter().filter(|file| file.starts_with(&folder) && !file.ends_with("tidy.rs")) {
+        let text = fs::read_to_string(&file).unwrap();
+        let module = file.strip_prefix(&folder).unwrap().with_extension("").display().to_string().replace('/', "::");
+        for (at, _) in text.match_indices("can_play(scenario, ") {
+            let last = |begin: &str| text[..at].rsplit(begin).next().unwrap();
+            let function = last("\nfn ").split('(').next().unwrap();
+            let name = last("let scenario = \"").split('"').next().unwrap();
+            assert_eq!(name, format!("{module}::{function}"), "a scenario notes another name than its own");
+            asking.insert(name.to_owned());
+        }
+    }
+    let list = fs::read_to_string(workspace_root().join("tests/tools/not-played-on-vault.txt")).unwrap();
+    let listed = list.lines().filter(|line| !line.starts_with('#')).map(str::to_owned);
+    assert_eq!(listed.collect::<BTreeSet<_>>(), asking);
+    assert!(!asking.is_empty());
+}
+
 /// Lines of the README: it is read before anybody has decided to stay.
 const README_LINES_MAX: usize = 150;
 

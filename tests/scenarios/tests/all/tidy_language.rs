@@ -71,7 +71,8 @@ const fn repeated(document: &'static str, says: &'static str, constant: &'static
 
 const OPERATIONS: &str = "docs/operations.md";
 
-const REPEATED: [Repeated; 31] = [
+const REPEATED: [Repeated; 32] = [
+    repeated(OPERATIONS, "fewer than 1000 tokens", "TOKENS_KEPT_COUNT_MIN: usize = 1_000;"),
     repeated(OPERATIONS, "requests at once | 1,000. A mount gets 16", "REQUESTS_IN_FLIGHT_MAX: usize = 1_000;"),
     repeated(OPERATIONS, "requests at once | 1,000. A mount gets 16", "REQUESTS_GUARANTEED_PER_MOUNT: usize = 16;"),
     repeated(OPERATIONS, "10,000, and 64 MiB of their data", "REQUESTS_WAITING_PER_MOUNT_MAX: usize = 10_000;"),

@@ -11,7 +11,10 @@ impl Host for StoreState {
         let wait = self.limits.lock_wait;
         let acquired = self.mount.shared.locks.acquire(key, wait).await;
         match acquired {
-            Ok(guard) => Ok(Ok(self.table.push(HeldLock(guard))?)),
+            Ok(guard) => {
+                self.kept_lists.forget();
+                Ok(Ok(self.table.push(HeldLock(guard))?))
+            }
             Err(_) => {
                 self.quota.lock_released();
                 Ok(Err(Error::TimedOut))

@@ -46,12 +46,14 @@ impl Host for StoreState {
     async fn put(&mut self, entry: Entry) -> Answer<()> {
         granted!(self.quota.storage_call(&entry.key), Error::Limit);
         granted!(self.quota.storage_bytes(entry.value.len()), Error::Limit);
+        self.kept_lists.forget_key(&entry.key);
         let storage = Arc::clone(&self.mount.settings.storage);
         Ok(put(&*storage, entry).await)
     }
 
     async fn delete(&mut self, key: String) -> Answer<()> {
         granted!(self.quota.storage_call(&key), Error::Limit);
+        self.kept_lists.forget_key(&key);
         let storage = Arc::clone(&self.mount.settings.storage);
         Ok(delete(&*storage, &key).await)
     }
@@ -66,7 +68,11 @@ impl Host for StoreState {
     async fn list_page(&mut self, prefix: String, after: String, limit: u32) -> Answer<Vec<String>> {
         granted!(self.quota.storage_call(&prefix), Error::Limit);
         let storage = Arc::clone(&self.mount.settings.storage);
-        let names = list(&*storage, &prefix, Some((&after, limit))).await;
+        let names = if storage.has_pages() || limit == 0 {
+            list(&*storage, &prefix, Some((&after, limit))).await
+        } else {
+            self.page_of_all(&*storage, prefix, &after, limit).await
+        };
         self.count_listed(names)
     }
 
@@ -145,6 +151,21 @@ impl HostTransaction for StoreState {
 }
 
 impl StoreState {
+    /// A page, where the server lists whole folders only.
+    async fn page_of_all(
+        &mut self,
+        storage: &dyn StorageView,
+        prefix: String,
+        after: &str,
+        limit: u32,
+    ) -> Result<Vec<String>, Error> {
+        if let Some(page) = self.kept_lists.page(&prefix, after, limit) {
+            return Ok(page);
+        }
+        let names = list(storage, &prefix, None).await?;
+        Ok(self.kept_lists.keep(prefix, names, after, limit))
+    }
+
     /// Counts the bytes of an entry: too late to save the read, but not the guest's memory.
     fn count_read(&mut self, found: Result<Option<Entry>, Error>) -> Answer<Option<Entry>> {
         if let Ok(Some(entry)) = &found {

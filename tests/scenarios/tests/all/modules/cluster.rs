@@ -4,7 +4,7 @@ use std::fs;
 use std::sync::Arc;
 
 use harness::Verb;
-use harness::openbao::{Cluster, MountSettings, OpenBaoDriver, Server};
+use harness::openbao::{Ability, Cluster, MountSettings, OpenBaoDriver, Server, can_play};
 use serde_json::{Value, json};
 
 use super::{ask, full, good, runs};
@@ -14,6 +14,10 @@ const OWN_FOLDER: &str = "/proc/self/cwd/modules";
 
 #[test]
 fn nodes_with_different_directories_say_what_each_runs() {
+    let scenario = "modules::cluster::nodes_with_different_directories_say_what_each_runs";
+    if !can_play(scenario, Ability::StandbysServe) {
+        return;
+    }
     let (first, update) = (good(30), good(31));
     let cluster = Cluster::start();
     let drop_in = |node: &Server, module: &harness::modules::ModuleFile| {

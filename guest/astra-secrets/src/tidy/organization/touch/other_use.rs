@@ -14,7 +14,7 @@ impl Touch<'_> {
     pub(super) fn is_of_namesake(&self, client_id: &str, result: &mut OrgResult) -> Result<bool, Error> {
         let Organization { context, org_id, bounds, .. } = self.organization;
         if self.namesakes.get().is_none() {
-            let mut org_ids = record::org_ids(context)?;
+            let mut org_ids = record::org_ids(context.storage())?;
             org_ids.retain(|other| other != *org_id && may_be_the_same(other, org_id));
             let _ = self.namesakes.set(org_ids);
         }

@@ -1,0 +1,126 @@
+//! The lists of one request on a server that cannot list pages: such a server sends all names of a folder, and a guest
+//! that reads a folder page by page would have it sent once for each page.
+//!
+//! A page from the beginning is always read from the server. Pages after it come from the list that was read then, until
+//! the guest writes below the folder or gets a lock: what others wrote before the lock was free must be seen.
+
+use std::collections::VecDeque;
+
+use crate::limits::{KEPT_LIST_BYTES_MAX, KEPT_LISTS_MAX};
+
+/// The kept lists, the one used last first.
+#[derive(Default)]
+pub(crate) struct KeptLists(VecDeque<KeptList>);
+
+struct KeptList {
+    prefix: String,
+    /// Sorted.
+    names: Vec<String>,
+    bytes: usize,
+}
+
+impl KeptLists {
+    /// The page of a kept list that follows the name `after`; none if the server is to be asked.
+    pub(crate) fn page(&mut self, prefix: &str, after: &str, limit: u32) -> Option<Vec<String>> {
+        let at = self.0.iter().position(|kept| kept.prefix == prefix && !after.is_empty())?;
+        let kept = self.0.remove(at)?;
+        let page = page(&kept.names, after, limit);
+        self.0.push_front(kept);
+        Some(page)
+    }
+
+    /// Keeps a list for further pages, in the place of an earlier one of the folder, and answers a page of it.
+    pub(crate) fn keep(&mut self, prefix: String, names: Vec<String>, after: &str, limit: u32) -> Vec<String> {
+        self.0.retain(|kept| kept.prefix != prefix);
+        let page = page(&names, after, limit);
+        // A folder that one page has needs no second one.
+        if page.len() < names.len() {
+            let bytes = names.iter().map(String::len).sum();
+            self.0.push_front(KeptList { prefix, names, bytes });
+            self.0.truncate(KEPT_LISTS_MAX);
+        }
+        while self.0.iter().map(|kept| kept.bytes).sum::<usize>() > KEPT_LIST_BYTES_MAX {
+            self.0.pop_back();
+        }
+        page
+    }
+
+    /// The guest writes this key.
+    pub(crate) fn forget_key(&mut self, key: &str) {
+        self.0.retain(|kept| !key.starts_with(&kept.prefix));
+    }
+
+    /// Forgets all lists.
+    pub(crate) fn forget(&mut self) {
+        self.0.clear();
+    }
+}
+
+/// As servers cut a page: an entry under the prefix itself, whose name is empty, is on the first one.
+fn page(names: &[String], after: &str, limit: u32) -> Vec<String> {
+    let first = if after.is_empty() { 0 } else { names.partition_point(|name| name.as_str() <= after) };
+    names.iter().skip(first).take(usize::try_from(limit).unwrap_or(usize::MAX)).cloned().collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn names(names: &[&str]) -> Vec<String> {
+        names.iter().map(|&name| name.to_owned()).collect()
+    }
+
+    fn with(prefix: &str) -> KeptLists {
+        let mut kept = KeptLists::default();
+        assert_eq!(kept.keep(prefix.to_owned(), names(&["", "a", "b", "c"]), "", 2), names(&["", "a"]));
+        kept
+    }
+
+    #[test]
+    fn further_pages_come_from_the_list_and_first_pages_from_the_server() {
+        let mut kept = with("token/");
+        let rows: [(&str, u32, &[&str]); 5] =
+            [("a", 1, &["b"]), ("a", 9, &["b", "c"]), ("aa", 9, &["b", "c"]), ("c", 9, &[]), ("a", 0, &[])];
+        for (after, limit, expected) in rows {
+            assert_eq!(kept.page("token/", after, limit), Some(names(expected)), "{limit} after {after}");
+        }
+        assert_eq!(kept.page("token/", "", 9), None);
+        assert_eq!(kept.page("role/", "a", 9), None);
+    }
+
+    #[test]
+    fn a_write_below_a_folder_forgets_its_list_and_a_lock_all() {
+        let mut kept = with("token/");
+        kept.keep("role/".to_owned(), names(&["x", "y"]), "", 1);
+        kept.forget_key("token/new");
+        assert_eq!(kept.page("token/", "a", 9), None);
+        assert_eq!(kept.page("role/", "x", 9), Some(names(&["y"])));
+        kept.forget();
+        assert_eq!(kept.page("role/", "x", 9), None);
+    }
+
+    #[test]
+    fn a_list_is_replaced_and_one_that_fits_one_page_is_not_kept() {
+        let mut kept = with("token/");
+        assert_eq!(kept.keep("token/".to_owned(), names(&["a", "z"]), "", 1), names(&["a"]));
+        assert_eq!(kept.page("token/", "a", 9), Some(names(&["z"])));
+        kept.keep("token/".to_owned(), names(&["a"]), "", 1);
+        assert_eq!(kept.page("token/", "a", 9), None);
+    }
+
+    #[test]
+    fn lists_are_kept_up_to_a_number_and_a_size() {
+        let mut kept = KeptLists::default();
+        let is_kept = |kept: &mut KeptLists, at: usize| kept.page(&format!("{at}/"), "a", 1).is_some();
+        for at in 0..=KEPT_LISTS_MAX {
+            kept.keep(format!("{at}/"), names(&["a", "b"]), "", 1);
+        }
+        assert!(!is_kept(&mut kept, 0) && is_kept(&mut kept, 1) && is_kept(&mut kept, KEPT_LISTS_MAX));
+        let large = || vec!["a".repeat(KEPT_LIST_BYTES_MAX / 2), "b".to_owned()];
+        kept.keep("1/".to_owned(), large(), "", 1);
+        kept.keep("2/".to_owned(), large(), "", 1);
+        assert!(is_kept(&mut kept, 2) && !is_kept(&mut kept, 1), "the later one stays");
+        kept.keep("3/".to_owned(), vec!["a".repeat(KEPT_LIST_BYTES_MAX), "b".to_owned()], "", 1);
+        assert!(!is_kept(&mut kept, 3) && !is_kept(&mut kept, 2));
+    }
+}

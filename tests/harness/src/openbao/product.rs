@@ -1,0 +1,114 @@
+//! Which server the binary under test is. The suite takes OpenBao and Vault, and expects of each what it can do.
+
+use std::fs::OpenOptions;
+use std::io::Write as _;
+use std::path::Path;
+use std::process::Command;
+use std::sync::OnceLock;
+
+use crate::settings::{openbao_binary, workspace_root};
+
+/// A server that the suite knows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Product {
+    /// OpenBao.
+    OpenBao,
+    /// HashiCorp Vault without a licence. It has no transactions and no pages of lists, and its standbys load no plugin.
+    Vault,
+}
+
+/// A part of a server that a scenario needs, and that not every server has.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ability {
+    /// The standbys of a cluster load plugins, and serve requests that write nothing.
+    StandbysServe,
+}
+
+impl Product {
+    /// The product of the binary under test; the binary is asked once.
+    ///
+    /// # Panics
+    /// When the binary does not say that it is a server that the suite knows.
+    pub fn of_binary() -> Self {
+        static PRODUCT: OnceLock<Product> = OnceLock::new();
+        *PRODUCT.get_or_init(|| Self::of_program(&openbao_binary()).unwrap_or_else(|text| panic!("{text}")))
+    }
+
+    fn of_program(program: &Path) -> Result<Self, String> {
+        let output = Command::new(program).arg("version").output();
+        let output = output.map_err(|error| format!("{}: {error}", program.display()))?;
+        let line = String::from_utf8_lossy(&output.stdout).trim().to_owned();
+        Self::of_version(&line)
+            .ok_or_else(|| format!("{} is neither OpenBao nor Vault: it says `{line}`", program.display()))
+    }
+
+    /// The product that prints this line for its command `version`, such as `Vault v1.21.4 (…), built …`.
+    fn of_version(line: &str) -> Option<Self> {
+        match line.split_once(" v")?.0 {
+            "OpenBao" => Some(Self::OpenBao),
+            "Vault" => Some(Self::Vault),
+            _ => None,
+        }
+    }
+
+    /// Has the server this ability?
+    pub fn has(self, ability: Ability) -> bool {
+        match ability {
+            Ability::StandbysServe => self == Self::OpenBao,
+        }
+    }
+
+    /// Does the configuration file enable audit devices? OpenBao refuses to do it by the API, and Vault ignores such a
+    /// part of the file.
+    pub(super) fn audits_by_configuration(self) -> bool {
+        self == Self::OpenBao
+    }
+}
+
+/// Can the server play a scenario that needs this ability? If not, the scenario's name is noted. `run-tests.sh` prints
+/// what was noted, and compares it with the list in the repository.
+///
+/// # Panics
+/// When the name cannot be noted: nobody would know that the scenario was not played.
+#[must_use]
+pub fn can_play(scenario: &str, ability: Ability) -> bool {
+    if Product::of_binary().has(ability) {
+        return true;
+    }
+    let notes = workspace_root().join("target/not-played");
+    let noted = OpenOptions::new().create(true).append(true).open(notes);
+    let noted = noted.and_then(|mut notes| notes.write_all(format!("{scenario}\n").as_bytes()));
+    noted.unwrap_or_else(|error| panic!("`{scenario}` was not played, and that cannot be noted: {error}"));
+    false
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_server_is_known_by_its_version_line() {
+        let rows = [
+            ("OpenBao v2.7.2 (0123abc), built 2026-01-01T00:00:00Z", Some(Product::OpenBao)),
+            ("Vault v1.21.4 (0123abc), built 2026-01-01T00:00:00Z", Some(Product::Vault)),
+            ("Vault v1.14.1+ent (0123abc)", Some(Product::Vault)),
+            ("Consul v1.20.0", None),
+            ("", None),
+        ];
+        for (line, expected) in rows {
+            assert_eq!(Product::of_version(line), expected, "{line}");
+        }
+    }
+
+    #[test]
+    fn a_program_that_is_no_server_is_named() {
+        // It says `version`, for that is what it is asked.
+        let text = Product::of_program(Path::new("/bin/echo")).err().unwrap_or_default();
+        assert_eq!(text, "/bin/echo is neither OpenBao nor Vault: it says `version`");
+    }
+
+    #[test]
+    fn vault_lacks_what_its_standbys_do_not_do() {
+        assert!(Product::OpenBao.has(Ability::StandbysServe) && !Product::Vault.has(Ability::StandbysServe));
+    }
+}
