@@ -125,6 +125,25 @@ fn a_failure_backs_off_is_shown_and_ends_with_a_success() {
     mount.assert_static(1, 1);
 }
 
+/// As Vault Secrets Operator polls: it reads again when `ttl` has passed.
+#[test]
+fn a_client_that_reads_again_after_ttl_gets_the_new_token_as_soon_as_a_failing_rotation_works() {
+    let (mount, first) = with_role(Mount::new());
+    mount.host.clock.advance(DAY);
+    mount.astra.fail_times(On::Make, 100, Fault::Status(503, ""));
+    for pause in [60, 120, 240] {
+        mount.rollback().unwrap_err();
+        let read = mount.read_creds("app").data();
+        assert_eq!((&read["ttl"], &read["clientId"]), (&json!(pause), &json!(first)), "the time to the next try");
+        mount.host.clock.advance(Duration::from_secs(pause));
+    }
+    mount.astra.heal();
+    mount.rollback().unwrap();
+    let read = mount.read_creds("app").data();
+    assert_eq!((&read["ttl"], &read["clientId"]), (&json!(86_400), &json!(mount.static_token("app"))));
+    assert_ne!(mount.static_token("app"), first);
+}
+
 #[test]
 fn a_rotation_by_hand_ends_a_row_of_failures() {
     let (mount, _) = with_role(Mount::new());
