@@ -189,12 +189,13 @@ impl MountPermits {
         if share.waiting_count >= waiting_max || waiting_bytes > waiting_bytes_max {
             return Err(Refusal::Full);
         }
+        // It is among the turns with those that gave up, too.
+        let is_first = share.waiting.is_empty();
         // Those that gave up take no more room than those that wait.
         if share.waiting.len() > 2 * share.waiting_count.max(1) {
             share.waiting.retain(|waiting| !waiting.is_closed());
         }
         let (sender, receiver) = oneshot::channel();
-        let is_first = share.waiting.is_empty();
         share.waiting.push_back(sender);
         share.waiting_count += 1;
         share.waiting_bytes = waiting_bytes;
