@@ -161,25 +161,6 @@ async fn a_request_that_the_server_gives_up_is_dropped() {
 }
 
 #[tokio::test]
-async fn calls_beyond_the_limit_wait_for_their_turn() {
-    // Two of the 1024 are the broker's and the stdio stream.
-    const CALLS: usize = 1022;
-    let (plugin, mount) = mounted().await;
-    let mount = std::sync::Arc::new(mount);
-    let start = |path: &'static str| {
-        let mount = mount.clone();
-        tokio::spawn(async move { read(&mount, path).await })
-    };
-    let mut hanging: Vec<_> = (0..CALLS).map(|_| start("hang")).collect();
-    plugin.wait_for_logs("a request hangs", CALLS).await.unwrap();
-    let mut waiting = start("echo");
-    // There is no event for a call that does not begin.
-    assert!(tokio::time::timeout(Duration::from_millis(100), &mut waiting).await.is_err());
-    hanging.pop().unwrap().abort();
-    assert!(waiting.await.unwrap().unwrap().is_some());
-}
-
-#[tokio::test]
 async fn many_requests_given_up_at_once_do_not_end_the_connection() {
     let (plugin, mount) = mounted().await;
     let mount = std::sync::Arc::new(mount);
