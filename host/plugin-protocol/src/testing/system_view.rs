@@ -1,6 +1,8 @@
 //! A server's view of a mount, with answers that a test chooses.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use envelope::Entity;
@@ -19,8 +21,8 @@ pub struct MemorySystemView {
     pub default_lease_ttl: Duration,
     /// 32 days, as on both servers.
     pub max_lease_ttl: Duration,
-    /// Is the mount being removed?
-    pub tainted: bool,
+    /// Is the mount being removed? Clones share the answer, which a test may change.
+    pub tainted: Arc<AtomicBool>,
     /// Is it local to this cluster?
     pub local_mount: bool,
     /// The server's bits.
@@ -40,7 +42,7 @@ impl Default for MemorySystemView {
             implemented: true,
             default_lease_ttl: MONTH,
             max_lease_ttl: MONTH,
-            tainted: false,
+            tainted: Arc::default(),
             local_mount: false,
             replication_state: 0,
             version: "2.7.2".to_owned(),
@@ -73,7 +75,7 @@ impl SystemView for SystemViewService {
     }
 
     async fn tainted(&self, _request: Request<pb::Empty>) -> Result<Response<pb::TaintedReply>, Status> {
-        self.answer(|view| pb::TaintedReply { tainted: view.tainted })
+        self.answer(|view| pb::TaintedReply { tainted: view.tainted.load(Ordering::SeqCst) })
     }
 
     async fn local_mount(&self, _request: Request<pb::Empty>) -> Result<Response<pb::LocalMountReply>, Status> {

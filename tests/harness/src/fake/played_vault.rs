@@ -46,6 +46,7 @@ impl PluginEngine {
             system_view: MemorySystemView {
                 default_lease_ttl: fake.options.default_ttl,
                 max_lease_ttl: fake.options.max_ttl,
+                tainted: fake.tainted(),
                 version: VAULT_VERSION.to_owned(),
                 ..MemorySystemView::default()
             },
