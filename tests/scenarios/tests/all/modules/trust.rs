@@ -83,6 +83,17 @@ fn a_key_of_one_engine_replaces_no_module_of_another() {
     assert_eq!(runs(&ask(&astra, Verb::Read, "module", Value::Null).data), ASTRA_VERSION);
 }
 
+/// Whoever gave such an argument may have meant another engine.
+#[test]
+fn arguments_of_trust_that_name_no_engine_are_warned_of_at_the_start() {
+    let key = SigningKey::generate();
+    let unscoped = format!("--trust-key={}", key.public());
+    let toys = Toys::mount(server(), vec![key.trust(), unscoped], |folder| folder.drop_in_signed(&good(30), &[&key]));
+    toys.server.wait_for_line("the warning", |line| {
+        ["--trust-key", "names no engine", "astra"].iter().all(|word| line.contains(word))
+    });
+}
+
 /// The one way to be rid of a key that was stolen.
 #[test]
 fn a_key_that_is_no_longer_trusted_takes_its_modules_along() {
