@@ -246,3 +246,16 @@ pub(crate) fn assert_no_secret(text: &str) {
         assert!(!text.contains(secret), "{secret} in: {text}");
     }
 }
+
+/// A lease as the server gives it once more.
+pub(crate) fn copy_of_lease(lease: &Lease) -> Lease {
+    Lease {
+        id: lease.id.clone(),
+        issue_time: lease.issue_time,
+        ttl: lease.ttl,
+        max_ttl: lease.max_ttl,
+        increment: lease.increment,
+        renewable: lease.renewable,
+        internal_data: lease.internal_data.clone(),
+    }
+}

@@ -1,15 +1,13 @@
-//! The system calls that the process has which compiles a component. The component may be hostile, and a fault of the
-//! compiler would be its way out: from then on the process can read its standard input, write its standard output, and
-//! compute.
+//! The system calls of the process that compiles a component. A hostile component could use a fault of the compiler to
+//! take over this process, so the process can only read its standard input, write its standard output, and compute.
 
 use std::collections::BTreeMap;
 
+use libc::c_long;
 use seccompiler::{
     BpfProgram, Error, SeccompAction, SeccompCmpArgLen, SeccompCmpOp, SeccompCondition, SeccompFilter, SeccompRule,
     apply_filter,
 };
-
-use libc::c_long;
 
 /// Calls with any arguments: memory, threads, time, random numbers, signals, the end.
 const ANY: [c_long; 29] = [

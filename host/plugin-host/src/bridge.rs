@@ -46,7 +46,8 @@ impl Mounts {
             let refused = not_hardened.join("; ");
             tracing::warn!(
                 refused,
-                "the system refused to harden this process: a crash may leave secrets in a core dump"
+                "the system refused a part of the hardening of this process: allow the plugin what `refused` names, or set \
+                 `LimitCORE=0` for the server, for a crash may leave secrets in a core dump"
             );
         }
         let settings = RuntimeSettings {

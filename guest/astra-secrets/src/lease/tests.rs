@@ -13,7 +13,7 @@ use secrets_framework::{Lease, Operation};
 use serde_json::{Value, json};
 
 use crate::config::test_mount::Answered;
-use crate::testing::{Fault, Leased, Mount, ORG_A, On, ROLE_ID};
+use crate::testing::{Fault, Leased, Mount, ORG_A, On, ROLE_ID, copy_of_lease};
 
 const HOUR: Duration = Duration::from_secs(3600);
 
@@ -29,15 +29,7 @@ fn granted(answered: Answered) -> (Duration, Duration, Vec<String>) {
 }
 
 fn with(lease: &Lease, change: impl FnOnce(&mut Lease)) -> Lease {
-    let mut copy = Lease {
-        id: lease.id.clone(),
-        issue_time: lease.issue_time,
-        ttl: lease.ttl,
-        max_ttl: lease.max_ttl,
-        increment: lease.increment,
-        renewable: lease.renewable,
-        internal_data: lease.internal_data.clone(),
-    };
+    let mut copy = copy_of_lease(lease);
     change(&mut copy);
     copy
 }

@@ -6,7 +6,7 @@ use secrets_framework::host::{HttpError, LogLevel};
 use secrets_framework::{Lease, Operation};
 use serde_json::{Value, json};
 
-use crate::testing::{ADMIN_A, ADMIN_B, Fault, LATER, Leased, Mount, ORG_A, ORG_B, On};
+use crate::testing::{ADMIN_A, ADMIN_B, Fault, LATER, Leased, Mount, ORG_A, ORG_B, On, copy_of_lease};
 
 fn leased(mount: &Mount) -> Lease {
     let made = Leased::of(mount.creds());
@@ -79,7 +79,7 @@ fn a_missing_config_and_a_damaged_one_are_told_without_a_write_of_them() {
     let missing = Mount::new();
     let lease = leased(&missing);
     missing.host.storage.remove(&key);
-    let open = missing.revoke(leased_again(&lease)).mistake();
+    let open = missing.revoke(copy_of_lease(&lease)).mistake();
     assert!(open.contains("write one with the `url`"), "{open}");
     taint(&missing);
     assert_given_up(&missing.revoke(lease).mistake());
@@ -87,22 +87,10 @@ fn a_missing_config_and_a_damaged_one_are_told_without_a_write_of_them() {
     let damaged = Mount::new();
     let lease = leased(&damaged);
     damaged.host.storage.seed(&key, "canary");
-    let (_, open) = damaged.revoke(leased_again(&lease)).failed();
+    let (_, open) = damaged.revoke(copy_of_lease(&lease)).failed();
     assert!(open.contains(&format!("write `{key}` anew")), "{open}");
     taint(&damaged);
     assert_given_up(&damaged.revoke(lease).failed().1);
-}
-
-fn leased_again(lease: &Lease) -> Lease {
-    Lease {
-        id: lease.id.clone(),
-        issue_time: lease.issue_time,
-        ttl: lease.ttl,
-        max_ttl: lease.max_ttl,
-        increment: lease.increment,
-        renewable: lease.renewable,
-        internal_data: lease.internal_data.clone(),
-    }
 }
 
 #[test]
