@@ -14,7 +14,7 @@ use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
 use component_runtime::egress::{EgressSettings, Policy};
-use component_runtime::{Limits, Module, Mount, MountSettings, Runtime, RuntimeSettings};
+use component_runtime::{CompilePriority, Limits, Module, Mount, MountSettings, Runtime, RuntimeSettings};
 use envelope::{
     Operation, Request, Storage, StorageEntry, StorageError, StorageView, SystemView, SystemViewError, Transaction,
 };
@@ -56,6 +56,7 @@ async fn measure(wasm: &[u8], threads: usize, requests: usize) -> Result<(Vec<Du
         egress: EgressSettings::default(),
         upstream_read_only: false,
         wal_minimum_age: Duration::from_secs(600),
+        compile_priority: CompilePriority::Background,
         limits: Limits::default(),
     };
     let runtime = Runtime::new(settings)?;

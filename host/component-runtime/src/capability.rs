@@ -4,6 +4,7 @@
 
 mod entities;
 mod kept_lists;
+mod lifetimes;
 mod locks;
 mod logging;
 mod nothing;
@@ -16,6 +17,7 @@ pub use reserved::{RESERVED_PATH, RESERVED_PREFIX};
 
 pub(crate) use entities::Entities;
 pub(crate) use kept_lists::KeptLists;
+pub(crate) use lifetimes::Lifetimes;
 pub(crate) use locks::{LockGuard, LockTable};
 pub(crate) use logging::{LogBudget, LogLevel, LogLine, LogRate};
 pub(crate) use quota::{LimitReached, Quota, QuotaError};

@@ -1,11 +1,11 @@
-//! Compiles one component at a time, at the lowest priority, so that requests are not slower. The compiler runs in a
-//! process of its own, or on threads of this process if no program is known.
+//! Compiles one component at a time, in a serving process at the lowest priority, so that requests are not slower. The
+//! compiler runs in a process of its own, or on threads of this process if no program is known.
 
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use rayon::{ThreadPool, ThreadPoolBuilder};
-use tokio::sync::Semaphore;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::task::JoinError;
 use tokio::time::timeout;
 use wasmtime::Engine;
@@ -19,12 +19,22 @@ use crate::{CompilerProgram, LoadError, aot, compiler_process};
 pub(crate) struct Compiler {
     turn: Arc<Semaphore>,
     deadline: Duration,
+    priority: CompilePriority,
     pub(crate) program: OnceLock<CompilerProgram>,
 }
 
+/// The priority of the compiler.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum CompilePriority {
+    /// The lowest: requests go first.
+    Background,
+    /// That of the process: a person waits for the compiler, and nothing else is to be done.
+    Normal,
+}
+
 impl Compiler {
-    pub(crate) fn new(deadline: Duration) -> Self {
-        Self { turn: Arc::new(Semaphore::new(1)), deadline, program: OnceLock::new() }
+    pub(crate) fn new(deadline: Duration, priority: CompilePriority) -> Self {
+        Self { turn: Arc::new(Semaphore::new(1)), deadline, priority, program: OnceLock::new() }
     }
 
     /// Waits for its turn, then compiles.
@@ -49,13 +59,18 @@ impl Compiler {
         compiled.map_err(|error| aot::not_loaded(&error))
     }
 
+    /// Waits for its turn, no longer than what has the turn may take.
+    async fn turn(&self) -> Result<OwnedSemaphorePermit, LoadError> {
+        match timeout(self.deadline, Arc::clone(&self.turn).acquire_owned()).await {
+            Ok(turn) => turn.map_err(|closed| LoadError::Engine(closed.to_string())),
+            Err(_) => Err(LoadError::Turn(self.deadline)),
+        }
+    }
+
     /// Compiles in a process, which ends at the deadline.
     async fn in_process(&self, program: &CompilerProgram, engine: &Engine, wasm: &[u8]) -> Result<Component, Failed> {
-        let work = async {
-            let turn = self.turn.acquire().await;
-            let _turn = turn.map_err(|closed| Failed::Load(LoadError::Engine(closed.to_string())))?;
-            compiler_process::compile(program, engine, wasm).await
-        };
+        let _turn = self.turn().await.map_err(Failed::Load)?;
+        let work = compiler_process::compile(program, engine, wasm);
         timeout(self.deadline, work).await.unwrap_or(Err(Failed::Load(LoadError::Deadline(self.deadline))))
     }
 
@@ -65,16 +80,15 @@ impl Compiler {
     /// # Errors
     /// At the deadline, or when the job panicked.
     async fn run<T: Send + 'static>(&self, job: impl FnOnce() -> T + Send + 'static) -> Result<T, LoadError> {
-        let work = async {
-            let turn = Arc::clone(&self.turn).acquire_owned().await;
-            let turn = turn.map_err(|closed| LoadError::Engine(closed.to_string()))?;
-            let done = tokio::task::spawn_blocking(move || {
-                let _turn = turn;
-                Ok(pool()?.install(job))
-            });
-            done.await.unwrap_or_else(|stopped| Err(given_up(&stopped)))
-        };
-        timeout(self.deadline, work).await.unwrap_or(Err(LoadError::Deadline(self.deadline)))
+        let (turn, priority) = (self.turn().await?, self.priority);
+        let done = tokio::task::spawn_blocking(move || {
+            let _turn = turn;
+            Ok(pool(priority)?.install(job))
+        });
+        match timeout(self.deadline, done).await {
+            Ok(done) => done.unwrap_or_else(|stopped| Err(given_up(&stopped))),
+            Err(_) => Err(LoadError::Deadline(self.deadline)),
+        }
     }
 }
 
@@ -87,8 +101,13 @@ fn given_up(stopped: &JoinError) -> LoadError {
 }
 
 /// Threads for one job, which end with the job: compiling is rare.
-fn pool() -> Result<ThreadPool, LoadError> {
-    let pool = ThreadPoolBuilder::new().thread_name(|_| "compile".to_owned()).start_handler(|_| lower_priority());
+fn pool(priority: CompilePriority) -> Result<ThreadPool, LoadError> {
+    let start = move |_| {
+        if priority == CompilePriority::Background {
+            lower_priority();
+        }
+    };
+    let pool = ThreadPoolBuilder::new().thread_name(|_| "compile".to_owned()).start_handler(start);
     pool.build().map_err(|error| LoadError::Engine(format!("failed to start compiler threads: {error}")))
 }
 
@@ -101,22 +120,24 @@ mod tests {
 
     #[tokio::test]
     async fn jobs_run_on_threads_of_lowest_priority_and_no_other_thread_gets_slower() {
-        let compiler = Compiler::new(Duration::from_secs(30));
+        let compiler = Compiler::new(Duration::from_secs(30), CompilePriority::Background);
         let before = rustix::process::nice(0).unwrap();
         assert_eq!(compiler.run(|| rustix::process::nice(0)).await.unwrap(), Ok(crate::priority::NICE_MAX));
         assert_eq!(rustix::process::nice(0), Ok(before));
+        let for_a_person = Compiler::new(Duration::from_secs(30), CompilePriority::Normal);
+        assert_eq!(for_a_person.run(|| rustix::process::nice(0)).await.unwrap(), Ok(before));
     }
 
     #[tokio::test]
     async fn one_job_runs_at_a_time_and_a_job_that_waits_too_long_fails() {
-        let compiler = Compiler::new(Duration::from_millis(50));
+        let compiler = Compiler::new(Duration::from_millis(50), CompilePriority::Background);
         let (go, wait) = sync_channel::<()>(0);
         let slow = compiler.run(move || wait.recv()).await.err().unwrap();
-        assert_eq!(slow.to_string(), "compiling it took longer than 50ms, the wait for its turn included");
+        assert_eq!(slow.to_string(), "compiling it took longer than 50ms");
         // The slow one is still at it, so that the next has no turn, and is not begun later either.
         let (begun, was_begun) = sync_channel::<()>(1);
         let second = compiler.run(move || begun.try_send(())).await;
-        assert!(matches!(second, Err(LoadError::Deadline(_))));
+        assert!(matches!(second, Err(LoadError::Turn(_))));
         assert!(was_begun.try_recv().is_err());
         go.send(()).unwrap();
         let compiler = Compiler { deadline: Duration::from_secs(30), ..compiler };
@@ -126,7 +147,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_job_that_panics_fails_alone() {
-        let compiler = Compiler::new(Duration::from_secs(30));
+        let compiler = Compiler::new(Duration::from_secs(30), CompilePriority::Background);
         let failed = compiler.run(|| panic!("of a test")).await;
         assert!(matches!(failed, Err(LoadError::Invalid(_))));
         assert_eq!(compiler.run(|| 3).await.unwrap(), 3);

@@ -97,9 +97,7 @@ fn take(engine: &Engine, ended: ExitStatus, output: OwnedFd) -> Result<Component
         (Some(EXIT_UNAVAILABLE), _) => return Err(unavailable("it could not begin")),
         // From outside: for want of memory on the machine, or by hand.
         (_, Some(SIGKILL | SIGTERM)) => LoadError::Engine("the process that compiled it was killed".to_owned()),
-        (_, Some(SIGXCPU)) => {
-            LoadError::Invalid(format!("compiling it took more than {COMPILE_PROCESSOR_TIME:?} of processor time"))
-        }
+        (_, Some(SIGXCPU)) => LoadError::ProcessorTime(COMPILE_PROCESSOR_TIME),
         _ => {
             let memory = bytes_text(COMPILE_MEMORY_BYTES_MAX);
             LoadError::Invalid(format!("the compiler failed on it, with at most {memory} of memory: {ended}"))
@@ -136,6 +134,7 @@ fn content(output: OwnedFd, bytes_max: u64) -> std::io::Result<Vec<u8>> {
 /// writes the code to standard output.
 #[must_use]
 pub fn compile_for_parent() -> ExitCode {
+    // A process that serves is its only parent: commands for people compile on threads of their own.
     lower_priority();
     // Nobody reads what this process logs. Where the system refuses one of these, the others and the deadline hold.
     let _ = harden_process();

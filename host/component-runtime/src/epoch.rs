@@ -52,6 +52,11 @@ impl ProcessorMeter {
         self.basic.saturating_add(self.per_received_mib.saturating_mul(mib)).min(self.most)
     }
 
+    /// What the polls that ended have spent.
+    pub(crate) fn spent(&self) -> Duration {
+        Duration::from_nanos(self.spent_ns.load(Ordering::Relaxed))
+    }
+
     /// Counts until the drop of the guard, which must be on the same thread.
     pub(crate) fn enter(&self) -> impl Drop + '_ {
         self.on_since_ns.store(thread_ns(), Ordering::Relaxed);

@@ -80,9 +80,15 @@ pub enum LoadError {
          `MemoryDenyWriteExecute=` from the systemd unit of the server, or allow the server `execmem` in SELinux"
     )]
     ExecutableMemory(String),
-    /// Too many components wait, or this one is too large for this machine.
-    #[error("compiling it took longer than {0:?}, the wait for its turn included")]
+    /// Other components were compiled for longer than this one may wait.
+    #[error("it waited for its turn to be compiled for longer than {0:?}")]
+    Turn(Duration),
+    /// The machine is too busy, or too slow for this component.
+    #[error("compiling it took longer than {0:?}")]
     Deadline(Duration),
+    /// The compiler used up its processor time.
+    #[error("compiling it took more than {0:?} of processor time")]
+    ProcessorTime(Duration),
     /// Sealed code with another seal, or for another module or engine.
     #[error("its precompiled code is not loaded: {0}")]
     Sealed(#[from] SealError),
@@ -111,7 +117,12 @@ impl LoadError {
                 | InvokeError::Contract(_) => true,
                 InvokeError::Busy(_) | InvokeError::Deadline(_) | InvokeError::Host(_) => false,
             },
-            Self::Engine(_) | Self::ExecutableMemory(_) | Self::Deadline(_) | Self::Sealed(_) => false,
+            Self::Engine(_)
+            | Self::ExecutableMemory(_)
+            | Self::Turn(_)
+            | Self::Deadline(_)
+            | Self::ProcessorTime(_)
+            | Self::Sealed(_) => false,
         }
     }
 
@@ -207,7 +218,9 @@ mod tests {
         let passing = [
             LoadError::Engine(String::new()),
             LoadError::ExecutableMemory(String::new()),
+            LoadError::Turn(deadline),
             LoadError::Deadline(deadline),
+            LoadError::ProcessorTime(deadline),
             LoadError::Describe(InvokeError::Busy("instances")),
             LoadError::Describe(InvokeError::Deadline(deadline)),
         ];

@@ -2,8 +2,6 @@
 //!
 //! A store is not used again after an error: a trap, or a call that was cancelled or late, leaves a store in any state.
 
-use std::future::poll_fn;
-use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -12,29 +10,41 @@ use tokio::time::Instant;
 use wasmtime::Store;
 
 use crate::bindings::v0_1::{EnginePre, Guest};
-use crate::epoch::ProcessorMeter;
+use crate::lane::PaidCall;
+use crate::permits::Permit;
 use crate::shared::Shared;
 use crate::store_state::{Caller, StoreState};
-use crate::ticker::Ticker;
 use crate::{InvokeError, Mount, fault};
 
 /// The store and the deadline of one call.
 pub(crate) struct Call {
+    runtime: Arc<Shared>,
     store: Store<StoreState>,
-    ticker: Arc<Ticker>,
+    /// Held until the instance is gone. `describe` has none.
+    permit: Option<Permit>,
     deadline: Instant,
     allowed: Duration,
 }
 
 impl Call {
     /// `allowed` counts from `began`: a request's wait for its turn is part of its time.
-    pub(crate) fn new(runtime: &Shared, mount: &Arc<Mount>, caller: Caller, began: Instant, allowed: Duration) -> Self {
+    pub(crate) fn new(
+        runtime: &Arc<Shared>,
+        mount: &Arc<Mount>,
+        caller: Caller,
+        began: Instant,
+        allowed: Duration,
+    ) -> Self {
         let deadline = began + allowed;
         let limits = Arc::clone(&runtime.limits);
         let state = StoreState::new(Arc::clone(mount), limits, caller, runtime.wal_minimum_age, deadline);
         let mut store = Store::new(&runtime.engine, state);
         StoreState::bound(&mut store);
-        Self { store, ticker: Arc::clone(&runtime.ticker), deadline, allowed }
+        Self { runtime: Arc::clone(runtime), store, permit: None, deadline, allowed }
+    }
+
+    pub(crate) fn with_permit(self, permit: Permit) -> Self {
+        Self { permit: Some(permit), ..self }
     }
 }
 
@@ -44,29 +54,32 @@ impl Call {
 /// Why the guest did not answer.
 pub(crate) async fn run<P, R>(
     pre: &EnginePre<StoreState>,
-    mut call: Call,
-    parameter: &P,
-    export: impl for<'a> FnOnce(&'a Guest, &'a mut Store<StoreState>, &'a P) -> BoxFuture<'a, wasmtime::Result<R>>,
-) -> Result<R, InvokeError> {
-    let meter = Arc::clone(&call.store.data().meter);
-    let store = &mut call.store;
-    let called = async move {
-        let instance = pre.instantiate_async(&mut *store).await?;
-        export(instance.secrets_engine_backend_backend(), store, parameter).await
-    };
-    match tokio::time::timeout_at(call.deadline, metered(&meter, &call.ticker, called)).await {
-        Ok(Ok(answer)) => Ok(answer),
-        Ok(Err(error)) => Err(fault::classify(&error, call.store.data())),
-        Err(_) => Err(InvokeError::Deadline(call.allowed)),
-    }
-}
-
-/// Counts the time of the polls of a future, and lets the epoch tick during them.
-async fn metered<T>(meter: &ProcessorMeter, ticker: &Ticker, future: impl Future<Output = T>) -> T {
-    let mut future = pin!(future);
-    poll_fn(|context| {
-        let _running = (ticker.enter(), meter.enter());
-        future.as_mut().poll(context)
-    })
-    .await
+    call: Call,
+    parameter: P,
+    export: impl for<'a> FnOnce(&'a Guest, &'a mut Store<StoreState>, &'a P) -> BoxFuture<'a, wasmtime::Result<R>>
+    + Send
+    + 'static,
+) -> Result<R, InvokeError>
+where
+    P: Send + Sync + 'static,
+    R: Send + 'static,
+{
+    let Call { runtime, store, permit, deadline, allowed } = call;
+    let (meter, share) = (Arc::clone(&store.data().meter), Arc::clone(&store.data().mount.shared.processor));
+    let pre = pre.clone();
+    let call = Box::pin(async move {
+        // Dropped in this order: the instance, then its permit.
+        let (_permit, mut store) = (permit, store);
+        let called = async {
+            let instance = pre.instantiate_async(&mut store).await?;
+            export(instance.secrets_engine_backend_backend(), &mut store, &parameter).await
+        };
+        match called.await {
+            Ok(answer) => Ok(answer),
+            Err(error) => Err(fault::classify(&error, store.data())),
+        }
+    });
+    let call = PaidCall { call, meter, share, ticker: Arc::clone(&runtime.ticker) };
+    let answer = tokio::time::timeout_at(deadline, runtime.lane.run(call)).await;
+    answer.unwrap_or(Err(InvokeError::Deadline(allowed)))
 }

@@ -58,7 +58,8 @@ limits! {
     /// Time of `describe`, which waits for nothing.
     pub const DESCRIBE_DEADLINE: Duration = Duration::from_secs(5); => describe_deadline,
 
-    /// Time to compile a component, with the wait for its turn: 20 modules of a megabyte on a busy machine.
+    /// Time to compile a component, from the begin of its turn: a minute of processor time on a busy machine. A component
+    /// waits no longer for its turn.
     pub const COMPILE_DEADLINE: Duration = Duration::from_secs(120); => compile_deadline,
 
     /// Processor time of one request. A mint takes well under a millisecond, a full OpenAPI document some.
@@ -70,6 +71,17 @@ limits! {
 
     /// Largest processor time of one request, for a list of 300 MB.
     pub const PROCESSOR_TIME_MAX: Duration = Duration::from_secs(15); => processor_time_max,
+
+    /// Processor time that the requests of one mount may use before they take turns with those of other mounts that use
+    /// much: fifty mints at once need less.
+    pub const PROCESSOR_BURST_PER_MOUNT: Duration = Duration::from_millis(50); => processor_burst_per_mount,
+
+    /// Percent of a core with which this processor time refills: less than one turn gives, so that a mount that uses more
+    /// stays among those that take turns.
+    pub const PROCESSOR_PERCENT_PER_MOUNT: u32 = 60; => processor_percent_per_mount,
+
+    /// Longest time until a mount that uses nothing any more has no debt: a long flood is forgiven soon after its end.
+    pub const PROCESSOR_DEBT_MAX: Duration = Duration::from_secs(1); => processor_debt_max,
 
     /// Linear memory of one request, all memories together.
     pub const MEMORY_BYTES_MAX: usize = 64 * MIB; => memory_bytes_max,
@@ -125,6 +137,12 @@ limits! {
 
     /// Log lines of one mount in a second, all its requests together; further ones are counted and dropped.
     pub const LOG_LINES_PER_SECOND_MAX: u32 = 1_000; => log_lines_per_second_max,
+
+    /// Bytes that one mount may log in a second over time: some 200 lines.
+    pub const LOG_BYTES_PER_SECOND: usize = 64 * KIB; => log_bytes_per_second,
+
+    /// Bytes that one mount may log at once when it logged little before: a stack of errors after an outage.
+    pub const LOG_BURST_BYTES: usize = MIB; => log_burst_bytes,
 
     /// All text of one response.
     pub const RESPONSE_BYTES_MAX: usize = 8 * MIB; => response_bytes_max,
@@ -203,6 +221,9 @@ pub(crate) const KEPT_LIST_BYTES_MAX: usize = 16 * MIB;
 
 /// What the server says of an identity entity is kept so long for a mount; a new name is seen after that time.
 pub(crate) const ENTITY_KEPT: Duration = Duration::from_secs(60);
+
+/// The lifetimes of leases are kept so long for a mount: short enough that a tune seems to take effect at once.
+pub(crate) const LIFETIMES_KEPT: Duration = Duration::from_secs(5);
 
 /// Entities that are kept for a mount, with their metadata of up to some 40 KiB each.
 pub(crate) const ENTITIES_KEPT_MAX: usize = 256;

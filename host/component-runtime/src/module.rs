@@ -10,7 +10,7 @@ use tokio::time::Instant;
 use crate::bindings::v0_1::{self, EnginePre};
 use crate::description::Description;
 use crate::invoke::{self, Call};
-use crate::permits::{Permit, Refusal, refuse_late};
+use crate::permits::{Refusal, refuse_late};
 use crate::sealed::{self, Subject};
 use crate::shared::Shared;
 use crate::store_state::{Caller, StoreState};
@@ -33,7 +33,7 @@ impl Module {
     ) -> Result<Self, LoadError> {
         let mount = Mount::nowhere(&runtime.of_mounts());
         let call = Call::new(&runtime, &mount, Caller::default(), Instant::now(), runtime.limits.describe_deadline);
-        let answer = invoke::run(&pre, call, &(), |guest, store, ()| Box::pin(guest.call_describe(store))).await?;
+        let answer = invoke::run(&pre, call, (), |guest, store, ()| Box::pin(guest.call_describe(store))).await?;
         let description = v0_1::check_description(answer)?;
         Ok(Self { runtime, pre, capabilities, description })
     }
@@ -66,9 +66,9 @@ impl Module {
     /// # Errors
     /// The guest's own error, or why the guest did not answer.
     pub async fn handle_request(&self, mount: &Arc<Mount>, request: Request) -> Result<Option<Response>, InvokeError> {
-        let (call, _permit, request) = self.admit(mount, request).await?;
-        let answer = invoke::run(&self.pre, call, &request.0, |guest, store, request| {
-            Box::pin(guest.call_handle_request(store, request))
+        let (call, request) = self.admit(mount, request).await?;
+        let answer = invoke::run(&self.pre, call, request, |guest, store, request| {
+            Box::pin(guest.call_handle_request(store, &request.0))
         })
         .await?;
         v0_1::check_response(answer, &self.runtime.limits)
@@ -79,20 +79,16 @@ impl Module {
     /// # Errors
     /// As `handle_request`.
     pub async fn check_existence(&self, mount: &Arc<Mount>, request: Request) -> Result<Option<bool>, InvokeError> {
-        let (call, _permit, request) = self.admit(mount, request).await?;
-        let answer = invoke::run(&self.pre, call, &request.0, |guest, store, request| {
-            Box::pin(guest.call_check_existence(store, request))
+        let (call, request) = self.admit(mount, request).await?;
+        let answer = invoke::run(&self.pre, call, request, |guest, store, request| {
+            Box::pin(guest.call_check_existence(store, &request.0))
         })
         .await?;
         v0_1::check_existence(answer, &self.runtime.limits)
     }
 
     /// Waits for a permit. A request that is not let in holds no memory while it waits for its refusal.
-    async fn admit(
-        &self,
-        mount: &Arc<Mount>,
-        request: Request,
-    ) -> Result<(Call, Permit, v0_1::WitRequest), InvokeError> {
+    async fn admit(&self, mount: &Arc<Mount>, request: Request) -> Result<(Call, v0_1::WitRequest), InvokeError> {
         let (limits, began) = (&self.runtime.limits, Instant::now());
         let allowed = request.timeout.unwrap_or(Duration::MAX).min(limits.request_deadline);
         let wait = limits.permit_wait.min(allowed);
@@ -107,7 +103,8 @@ impl Module {
                 return Err(refuse_late(wait).await);
             }
         };
-        Ok((Call::new(&self.runtime, mount, caller(&request), began, allowed), permit, request))
+        let call = Call::new(&self.runtime, mount, caller(&request), began, allowed).with_permit(permit);
+        Ok((call, request))
     }
 }
 

@@ -5,10 +5,11 @@ use std::sync::{Arc, Mutex, PoisonError, Weak};
 
 use envelope::{Storage, SystemView};
 
-use crate::capability::{Entities, LockTable, LogRate, Nothing, ReadOnly};
+use crate::capability::{Entities, Lifetimes, LockTable, LogRate, Nothing, ReadOnly};
 use crate::egress::{Access, Egress, MountEgress, Policy};
 use crate::limits::Limits;
 use crate::permits::{MountPermits, Permits};
+use crate::processor_share::ProcessorShare;
 
 /// What a mount is made of.
 pub struct MountSettings {
@@ -88,9 +89,11 @@ pub(crate) struct OfAllMounts<'a> {
 
 /// What outlives a reload: the server makes the new mount before it drops the old one.
 pub(crate) struct MountShared {
+    pub(crate) processor: Arc<ProcessorShare>,
     pub(crate) permits: MountPermits,
     pub(crate) locks: LockTable,
     pub(crate) entities: Entities,
+    pub(crate) lifetimes: Lifetimes,
     pub(crate) log_rate: Arc<LogRate>,
     /// The connections of the latest mount. A reload keeps them, unless it changes where guests may send requests.
     egress: Mutex<Weak<MountEgress>>,
@@ -98,11 +101,14 @@ pub(crate) struct MountShared {
 
 impl MountShared {
     fn new(of_all: &OfAllMounts<'_>) -> Self {
+        let processor = ProcessorShare::new(of_all.limits);
         Self {
-            permits: of_all.permits.mount(),
+            permits: of_all.permits.mount(&processor),
+            processor,
             locks: LockTable::default(),
             entities: Entities::default(),
-            log_rate: Arc::new(LogRate::new(of_all.limits.log_lines_per_second_max)),
+            lifetimes: Lifetimes::default(),
+            log_rate: Arc::new(LogRate::new(of_all.limits)),
             egress: Mutex::default(),
         }
     }

@@ -2,7 +2,8 @@
 //!
 //! A mount gets a permit while it holds fewer than [`Limits::requests_guaranteed_per_mount`] or fewer than are free. So
 //! one busy mount alone takes half of all permits, two take a third each, and a mount that begins while others hold many
-//! always finds some. Mounts that wait get freed permits in turn.
+//! always finds some. Mounts that wait get freed permits in turn. A mount in debt of processor time gets the guaranteed
+//! permits only: more requests at once would do no more work, and each costs the server and other mounts.
 //!
 //! What waits is bounded for each mount. A request beyond that is refused late and at a random time: clients that are
 //! refused at once ask again at once, which costs other mounts more than waiting does.
@@ -17,6 +18,7 @@ use tokio::time::{Instant, sleep, timeout_at};
 
 use crate::InvokeError;
 use crate::limits::Limits;
+use crate::processor_share::ProcessorShare;
 
 /// What a request waited for in vain.
 const OF_ALL: &str = "requests in flight";
@@ -42,8 +44,8 @@ struct State {
 }
 
 /// What one mount has.
-#[derive(Default)]
 struct Share {
+    processor: Arc<ProcessorShare>,
     held: usize,
     /// In the order of their arrival. Those that gave up are still among them.
     waiting: VecDeque<oneshot::Sender<Permit>>,
@@ -84,11 +86,11 @@ impl Permits {
     }
 
     /// The share of a new mount.
-    pub(crate) fn mount(&self) -> MountPermits {
+    pub(crate) fn mount(&self, processor: &Arc<ProcessorShare>) -> MountPermits {
         let mut state = self.state();
         let mount = state.next_mount;
         state.next_mount += 1;
-        state.mounts.insert(mount, Share::default());
+        state.mounts.insert(mount, Share::new(processor));
         MountPermits { permits: self.clone(), mount }
     }
 
@@ -135,7 +137,7 @@ impl State {
     }
 
     fn may_take(&self, share: &Share, guaranteed: usize) -> bool {
-        self.free > 0 && share.held < guaranteed.max(self.free)
+        self.free > 0 && (share.held < guaranteed || (share.held < self.free && !share.processor.in_debt()))
     }
 
     /// The next one that waits, of the first mount in turn that may take a permit.
@@ -157,6 +159,12 @@ impl State {
             }
         }
         None
+    }
+}
+
+impl Share {
+    fn new(processor: &Arc<ProcessorShare>) -> Self {
+        Self { processor: Arc::clone(processor), held: 0, waiting: VecDeque::new(), waiting_count: 0, waiting_bytes: 0 }
     }
 }
 

@@ -6,14 +6,15 @@ use std::time::Duration;
 use crate::compiler::Compiler;
 use crate::egress::{Egress, EgressSettings, UPSTREAM_OPTION, UPSTREAM_READ_ONLY};
 use crate::engine::Started;
+use crate::lane::Lane;
 use crate::limits::Limits;
 use crate::mount::Mounts;
 use crate::permits::Permits;
 use crate::shared::Shared;
 use crate::ticker::Ticker;
 use crate::{
-    CompilerProgram, Inspection, LoadError, Module, Mount, MountSettings, SealKey, aot, engine, inspect, linker,
-    loader, sealed,
+    CompilePriority, CompilerProgram, Inspection, LoadError, Module, Mount, MountSettings, SealKey, aot, engine,
+    inspect, linker, loader, sealed,
 };
 
 /// The settings of a runtime.
@@ -25,6 +26,8 @@ pub struct RuntimeSettings {
     pub upstream_read_only: bool,
     /// The age from which a write-ahead entry counts as left behind, for guests.
     pub wal_minimum_age: Duration,
+    /// The priority of compiling.
+    pub compile_priority: CompilePriority,
     /// The limits; tests have smaller ones.
     pub limits: Limits,
 }
@@ -54,10 +57,11 @@ impl Runtime {
         let shared = Shared {
             linker: linker::linker(&engine)?,
             permits: Permits::new(requests_max, &limits),
+            lane: Lane::new(),
             egress: Egress::new(settings.egress, &limits.egress),
             wal_minimum_age: settings.wal_minimum_age,
             upstream_read_only: settings.upstream_read_only,
-            compiler: Compiler::new(limits.compile_deadline),
+            compiler: Compiler::new(limits.compile_deadline, settings.compile_priority),
             mounts: Mounts::default(),
             ticker: Arc::new(Ticker::start(&engine)?),
             engine,

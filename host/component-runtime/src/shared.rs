@@ -8,6 +8,7 @@ use wasmtime::component::Linker;
 
 use crate::compiler::Compiler;
 use crate::egress::Egress;
+use crate::lane::Lane;
 use crate::limits::Limits;
 use crate::mount::{Mounts, OfAllMounts};
 use crate::permits::Permits;
@@ -20,6 +21,7 @@ pub(crate) struct Shared {
     pub(crate) limits: Arc<Limits>,
     pub(crate) compiler: Compiler,
     pub(crate) permits: Permits,
+    pub(crate) lane: Lane,
     pub(crate) egress: Arc<Egress>,
     pub(crate) wal_minimum_age: Duration,
     pub(crate) upstream_read_only: bool,

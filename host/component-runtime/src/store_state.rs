@@ -99,7 +99,8 @@ impl StoreState {
     /// Writes a guest's log line, if its budget allows.
     pub(crate) fn log(&mut self, line: &LogLine) {
         self.panicked |= line.is_panic();
-        if self.log.take(&self.mount.shared.log_rate, &self.limits) {
+        let bytes = line.bytes(self.limits.log_line_bytes_max);
+        if self.log.take(bytes, &self.mount.shared.log_rate, &self.limits) {
             line.write(self.mount_name(), &self.caller.request_id, self.limits.log_line_bytes_max);
         }
     }

@@ -53,10 +53,13 @@ pub const RETRY_WAIT_MAX: Duration = Duration::from_secs(600);
 /// Reasons in the error that a client gets when no module serves; `module` lists all of them.
 pub const REASONS_TOLD_MAX: usize = 5;
 
-/// Longest load, including the wait for the same load by another mount.
-pub const LOAD_DEADLINE: Duration = Duration::from_secs(180);
-/// Modules that are being loaded at once, whose bytes are in memory for that: one compiles, and those that need not
-/// be compiled pass by.
+/// Longest wait of a load for its turn: for the same load by another mount, for other modules of its engine, and for
+/// modules of other engines. The next reconcile pass tries again.
+pub const LOAD_WAIT: Duration = Duration::from_secs(180);
+/// Longest load from its turn on: the longest wait for the compiler, the longest compilation, and time to read the file.
+pub const LOAD_DEADLINE: Duration = Duration::from_secs(270);
+/// Modules that are being loaded at once, each of another engine, whose bytes are in memory for that: one compiles, and
+/// those that need not be compiled pass by.
 pub const LOADS_AT_ONCE: usize = 4;
 /// Modules that are known not to load, each with its reason. A module that is dropped from the list is compiled once
 /// more.

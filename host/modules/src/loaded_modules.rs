@@ -1,15 +1,18 @@
 //! Modules that are loaded, so that mounts share one: it is loaded by one of them at a time, and gone with its last
 //! user. What cannot be loaded is known as well, so that a bad file costs its compiling once and not once a mount.
+//!
+//! Engines take turns: one module of each is loaded at a time, so that many modules of one engine put off a module of
+//! another by one load and no more.
 
 use std::collections::{BTreeMap, VecDeque};
-use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
 use component_runtime::Module;
 use tokio::sync::OwnedMutexGuard;
 
-use crate::Rejection;
 use crate::limits::KNOWN_FAILURES_MAX;
 use crate::signature::Statement;
+use crate::{Approval, Rejection};
 
 /// Whoever holds it loads; the others wait and find it loaded.
 type Slot = Arc<tokio::sync::Mutex<Weak<Module>>>;
@@ -18,8 +21,19 @@ type Slot = Arc<tokio::sync::Mutex<Weak<Module>>>;
 #[derive(Default)]
 pub(crate) struct LoadedModules {
     slots: Mutex<BTreeMap<Statement, Slot>>,
+    /// One for each engine of which a module is loaded or waits.
+    engine_turns: Mutex<BTreeMap<String, Arc<tokio::sync::Mutex<()>>>>,
     /// The oldest first.
-    failures: Mutex<VecDeque<(Statement, Rejection)>>,
+    failures: Mutex<VecDeque<Failure>>,
+}
+
+/// An attempt that failed. It counts for as long as the approval is the same.
+struct Failure {
+    module: Statement,
+    approval: Approval,
+    rejection: Rejection,
+    /// Does no other attempt help? Else the next failure is the last.
+    is_final: bool,
 }
 
 /// The place of one module, and the turn at it.
@@ -43,24 +57,57 @@ impl LoadedModules {
         LoadSlot(self.slot_of(module).lock_owned().await)
     }
 
-    /// Why the module cannot be loaded, if that is known.
-    pub(crate) fn failure(&self, module: &Statement) -> Option<Rejection> {
-        let failures = self.failures.lock().unwrap_or_else(PoisonError::into_inner);
-        failures.iter().find(|(failed, _)| failed == module).map(|(_, rejection)| rejection.clone())
+    /// Waits for the turn of an engine.
+    pub(crate) async fn engine_turn(&self, engine: &str) -> OwnedMutexGuard<()> {
+        let turn = {
+            let mut turns = self.engine_turns.lock().unwrap_or_else(PoisonError::into_inner);
+            turns.retain(|_, turn| Arc::strong_count(turn) > 1);
+            Arc::clone(turns.entry(engine.to_owned()).or_default())
+        };
+        turn.lock_owned().await
+    }
+
+    /// Why the module is not loaded, if that is known.
+    pub(crate) fn failure(&self, module: &Statement, approval: &Approval) -> Option<Rejection> {
+        let failures = self.failures();
+        let known = failures.iter().find(|failure| failure.is_final && failure.is_of(module, approval));
+        known.map(|failure| failure.rejection.clone())
     }
 
     /// The module cannot be loaded, and will not be however often it is tried.
-    pub(crate) fn keep_failure(&self, module: Statement, rejection: Rejection) {
-        let mut failures = self.failures.lock().unwrap_or_else(PoisonError::into_inner);
+    pub(crate) fn keep_failure(&self, module: Statement, approval: Approval, rejection: Rejection) {
+        self.keep(Failure { module, approval, rejection, is_final: true });
+    }
+
+    /// The module used up what loading it may use. That may be the machine's fault once, and is the module's the second
+    /// time: nobody should have the machine work for it again and again.
+    pub(crate) fn keep_excess(&self, module: Statement, approval: Approval, text: &str) -> Rejection {
+        let is_final = self.failures().iter().any(|failure| failure.is_of(&module, &approval));
+        let rejection = if is_final {
+            Rejection::Permanent(format!("{text}, twice"))
+        } else {
+            Rejection::Transient(text.to_owned())
+        };
+        self.keep(Failure { module, approval, rejection: rejection.clone(), is_final });
+        rejection
+    }
+
+    fn keep(&self, failure: Failure) {
+        let mut failures = self.failures();
+        failures.retain(|known| !known.is_of(&failure.module, &failure.approval));
         if failures.len() >= KNOWN_FAILURES_MAX {
             failures.pop_front();
         }
-        failures.push_back((module, rejection));
+        failures.push_back(failure);
+    }
+
+    fn failures(&self) -> MutexGuard<'_, VecDeque<Failure>> {
+        self.failures.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// What could not be loaded may be tried again.
     pub(crate) fn forget_failures(&self) {
-        self.failures.lock().unwrap_or_else(PoisonError::into_inner).clear();
+        self.failures().clear();
     }
 
     /// Forgets those that nobody uses any more on the way.
@@ -70,6 +117,12 @@ impl LoadedModules {
             Arc::strong_count(slot_of) > 1 || slot_of.try_lock().is_ok_and(|held| held.strong_count() > 0)
         });
         Arc::clone(slots.entry(module.clone()).or_default())
+    }
+}
+
+impl Failure {
+    fn is_of(&self, module: &Statement, approval: &Approval) -> bool {
+        self.module == *module && self.approval == *approval
     }
 }
 
@@ -95,18 +148,49 @@ mod tests {
         assert_eq!(modules.slots.lock().unwrap().len(), 1, "places that nobody needs are gone");
     }
 
+    #[tokio::test(start_paused = true)]
+    async fn engines_take_turns_and_one_that_waits_keeps_no_other_waiting() {
+        let modules = LoadedModules::default();
+        let held = modules.engine_turn("toy").await;
+        let wait = std::time::Duration::from_secs(60);
+        assert!(tokio::time::timeout(wait, modules.engine_turn("toy")).await.is_err());
+        let other = modules.engine_turn("astra").await;
+        drop((held, other));
+        drop(modules.engine_turn("toy").await);
+        assert_eq!(modules.engine_turns.lock().unwrap().len(), 1, "turns that nobody needs are gone");
+    }
+
+    const SIGNED: fn(&str) -> Approval = |key| Approval::Signed(vec![key.to_owned()]);
+
     #[test]
-    fn failures_are_known_by_bytes_and_name_and_the_oldest_make_room() {
+    fn failures_are_known_by_bytes_name_and_approval_and_the_oldest_make_room() {
         let modules = LoadedModules::default();
         for number in 0..=KNOWN_FAILURES_MAX {
-            modules.keep_failure(statement(number), Rejection::Permanent(format!("reason {number}")));
+            let rejection = Rejection::Permanent(format!("reason {number}"));
+            modules.keep_failure(statement(number), SIGNED("a"), rejection);
         }
-        assert_eq!(modules.failure(&statement(0)), None);
-        assert_eq!(modules.failure(&statement(1)), Some(Rejection::Permanent("reason 1".to_owned())));
+        assert_eq!(modules.failure(&statement(0), &SIGNED("a")), None);
+        let known = Some(Rejection::Permanent("reason 1".to_owned()));
+        assert_eq!(modules.failure(&statement(1), &SIGNED("a")), known);
+        assert_eq!(modules.failure(&statement(1), &SIGNED("b")), None);
         let renamed = Statement { id: ModuleId::new("astra", "1.2.4").unwrap(), ..statement(1) };
-        assert_eq!(modules.failure(&renamed), None);
-        assert_eq!(modules.failures.lock().unwrap().len(), KNOWN_FAILURES_MAX);
+        assert_eq!(modules.failure(&renamed, &SIGNED("a")), None);
+        assert_eq!(modules.failures().len(), KNOWN_FAILURES_MAX);
         modules.forget_failures();
-        assert_eq!(modules.failure(&statement(1)), None);
+        assert_eq!(modules.failure(&statement(1), &SIGNED("a")), None);
+    }
+
+    #[test]
+    fn an_excess_is_transient_once_and_permanent_the_second_time() {
+        let modules = LoadedModules::default();
+        let exceed = |key| modules.keep_excess(statement(1), SIGNED(key), "it took too much");
+        assert_eq!(exceed("a"), Rejection::Transient("it took too much".to_owned()));
+        assert_eq!(modules.failure(&statement(1), &SIGNED("a")), None);
+        assert!(matches!(exceed("b"), Rejection::Transient(_)), "signed anew, it begins anew");
+        let twice = Rejection::Permanent("it took too much, twice".to_owned());
+        assert_eq!(exceed("a"), twice);
+        assert_eq!(modules.failure(&statement(1), &SIGNED("a")), Some(twice));
+        modules.forget_failures();
+        assert!(matches!(exceed("a"), Rejection::Transient(_)), "an operator named it");
     }
 }

@@ -5,13 +5,13 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use async_trait::async_trait;
 use component_runtime::{LoadError, Module, Runtime};
-use tokio::sync::{OnceCell, Semaphore, watch};
+use tokio::sync::{OnceCell, OwnedMutexGuard, Semaphore, SemaphorePermit, watch};
 use tokio::time::timeout;
 
 use crate::cache::Cache;
 use crate::directory::{Listing, ModuleFile, RejectedFile};
-use crate::limits::{LOAD_DEADLINE, LOADS_AT_ONCE, WATCH_INTERVAL};
-use crate::loaded_modules::LoadedModules;
+use crate::limits::{LOAD_DEADLINE, LOAD_WAIT, LOADS_AT_ONCE, WATCH_INTERVAL};
+use crate::loaded_modules::{LoadSlot, LoadedModules};
 use crate::reader::Reader;
 use crate::signature::Statement;
 use crate::source::Source;
@@ -89,35 +89,52 @@ impl ModuleRegistry {
         Candidate { id: statement.id, digest, origin: Origin::File(name), approval }
     }
 
-    async fn load_file(&self, name: &str, listed: Digest) -> Result<Arc<LoadedModule>, Rejection> {
+    async fn load_file(&self, name: &str, listed: Digest, approval: &Approval) -> Result<Arc<LoadedModule>, Rejection> {
         let reader =
             self.reader.as_ref().ok_or_else(|| Rejection::Permanent("there is no directory of modules".to_owned()))?;
         let id = ModuleId::from_file_name(name).map_err(|error| Rejection::Permanent(error.to_string()))?;
-        let load = self.load_in_turn(reader, name, Statement { id, digest: listed });
-        let too_slow = |_| Err(Rejection::Transient(format!("loading it took longer than {LOAD_DEADLINE:?}")));
-        timeout(LOAD_DEADLINE, load).await.unwrap_or_else(too_slow)
+        self.load_in_turn(reader, name, Statement { id, digest: listed }, approval).await
     }
 
-    /// One mount at a time for each module, and few modules at once, so that memory holds the bytes of a file once
-    /// and not once for each mount. What does not load is known to the mounts that come after.
+    /// One mount at a time for each module, one module at a time for each engine, and few modules at once, so that memory
+    /// holds the bytes of a file once and not once for each mount. What does not load is known to the mounts that come
+    /// after.
     async fn load_in_turn(
         &self,
         reader: &Reader,
         name: &str,
         listed: Statement,
+        approval: &Approval,
     ) -> Result<Arc<LoadedModule>, Rejection> {
-        let mut slot = self.loaded_modules.slot(&listed).await;
-        if let Some(known) = self.loaded_modules.failure(&listed) {
+        let turn = timeout(LOAD_WAIT, self.turn(&listed)).await;
+        let mut turn = turn.unwrap_or_else(|_| {
+            Err(Rejection::Transient(format!("it waited for its turn to be loaded for longer than {LOAD_WAIT:?}")))
+        })?;
+        if let Some(known) = self.loaded_modules.failure(&listed, approval) {
             return Err(known);
         }
-        let _turn = self.loads.acquire().await.map_err(|closed| Rejection::Transient(closed.to_string()))?;
-        let loaded = self.load_now(reader, name, &listed, slot.module()).await;
-        match &loaded {
-            Ok(loaded) => slot.put(&loaded.module),
-            Err(rejection @ Rejection::Permanent(_)) => self.loaded_modules.keep_failure(listed, rejection.clone()),
-            Err(Rejection::Transient(_)) => {}
+        let load = timeout(LOAD_DEADLINE, self.load_now(reader, name, &listed, turn.slot.module())).await;
+        let too_slow = |_| Err(Rejection::Transient(format!("loading it took longer than {LOAD_DEADLINE:?}")).into());
+        match load.unwrap_or_else(too_slow) {
+            Ok(loaded) => {
+                turn.slot.put(&loaded.module);
+                Ok(loaded)
+            }
+            Err(NotLoaded::Excess(text)) => Err(self.loaded_modules.keep_excess(listed, approval.clone(), &text)),
+            Err(NotLoaded::Rejected(rejection)) => {
+                if matches!(rejection, Rejection::Permanent(_)) {
+                    self.loaded_modules.keep_failure(listed, approval.clone(), rejection.clone());
+                }
+                Err(rejection)
+            }
         }
-        loaded
+    }
+
+    async fn turn(&self, module: &Statement) -> Result<LoadTurn<'_>, Rejection> {
+        let slot = self.loaded_modules.slot(module).await;
+        let of_engine = self.loaded_modules.engine_turn(&module.id.engine).await;
+        let of_all = self.loads.acquire().await.map_err(|closed| Rejection::Transient(closed.to_string()))?;
+        Ok(LoadTurn { slot, _of_engine: of_engine, _of_all: of_all })
     }
 
     /// The bytes are read once: what is checked here is what runs. Whatever differs from the list may still be on its
@@ -128,12 +145,12 @@ impl ModuleRegistry {
         name: &str,
         listed: &Statement,
         in_use: Option<Arc<Module>>,
-    ) -> Result<Arc<LoadedModule>, Rejection> {
+    ) -> Result<Arc<LoadedModule>, NotLoaded> {
         let (bytes, signatures) = reader.read(name.to_owned()).await.map_err(Rejection::into_transient)?;
         let digest = Digest::of(&bytes);
         if digest != listed.digest {
             let text = format!("`{name}` changed since it was listed with SHA-256 {}", listed.digest);
-            return Err(Rejection::Transient(text));
+            return Err(Rejection::Transient(text).into());
         }
         let approval = self.trust.approve(listed, signatures.as_deref()).map_err(Rejection::into_transient)?;
         let module = match in_use.or_else(|| self.copy_of_embedded(digest)) {
@@ -141,7 +158,7 @@ impl ModuleRegistry {
             None => self.load_or_compile(digest, &bytes).await?,
         };
         let loaded = loaded(module, digest, Origin::File(name.to_owned()), approval, Some(&listed.id));
-        loaded.map_err(Rejection::into_permanent)
+        loaded.map_err(|rejection| rejection.into_permanent().into())
     }
 
     /// What is embedded is not compiled again because it also lies in the directory.
@@ -150,13 +167,13 @@ impl ModuleRegistry {
         Some(Arc::clone(&embedded.module))
     }
 
-    async fn load_or_compile(&self, digest: Digest, wasm: &[u8]) -> Result<Arc<Module>, Rejection> {
+    async fn load_or_compile(&self, digest: Digest, wasm: &[u8]) -> Result<Arc<Module>, LoadError> {
         if let Some(cache) = &self.cache
-            && let Some(module) = cache.load(&self.runtime, digest).await.map_err(|error| rejection(&error))?
+            && let Some(module) = cache.load(&self.runtime, digest).await?
         {
             return Ok(module);
         }
-        let module = self.runtime.load(wasm).await.map_err(|error| rejection(&error))?;
+        let module = self.runtime.load(wasm).await?;
         if let Some(cache) = &self.cache {
             cache.keep(&self.runtime, digest, &module).await;
         }
@@ -214,7 +231,10 @@ impl Source for ModuleRegistry {
     async fn load(&self, candidate: &Candidate) -> Result<Arc<LoadedModule>, Rejection> {
         match &candidate.origin {
             Origin::Embedded => self.embedded().await.map_err(Rejection::into_transient),
-            Origin::File(name) => self.load_file(name, candidate.digest).await,
+            Origin::File(name) => {
+                let approval = candidate.approval.as_ref().map_err(|rejection| rejection.clone().into_transient())?;
+                self.load_file(name, candidate.digest, approval).await
+            }
         }
     }
 
@@ -223,8 +243,35 @@ impl Source for ModuleRegistry {
     }
 }
 
-fn rejection(error: &LoadError) -> Rejection {
-    if error.is_lasting() { Rejection::Permanent(error.to_string()) } else { Rejection::Transient(error.to_string()) }
+/// The turn at a module, of its engine, and of the process.
+struct LoadTurn<'a> {
+    slot: LoadSlot,
+    _of_engine: OwnedMutexGuard<()>,
+    _of_all: SemaphorePermit<'a>,
+}
+
+/// Why a file made no module now.
+enum NotLoaded {
+    Rejected(Rejection),
+    /// It used up what compiling it may use.
+    Excess(String),
+}
+
+impl From<Rejection> for NotLoaded {
+    fn from(rejection: Rejection) -> Self {
+        Self::Rejected(rejection)
+    }
+}
+
+impl From<LoadError> for NotLoaded {
+    fn from(error: LoadError) -> Self {
+        let text = error.to_string();
+        match error {
+            LoadError::ProcessorTime(_) => Self::Excess(text),
+            _ if error.is_lasting() => Rejection::Permanent(text).into(),
+            _ => Rejection::Transient(text).into(),
+        }
+    }
 }
 
 /// A module must say of itself what its file says.

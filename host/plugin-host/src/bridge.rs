@@ -8,7 +8,9 @@ use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
 use component_runtime::egress::EgressSettings;
-use component_runtime::{CompilerProgram, InvokeError, Limits, MountSettings, Runtime, RuntimeSettings};
+use component_runtime::{
+    CompilePriority, CompilerProgram, InvokeError, Limits, MountSettings, Runtime, RuntimeSettings,
+};
 use envelope::{Error, Operation, Request, Response, SpecialPaths, SystemView};
 use modules::controller::{ControllerSettings, ModuleController, ModuleControllers, ServeError};
 use modules::{ModuleRegistry, RegistrySettings, Source};
@@ -54,6 +56,7 @@ impl Mounts {
             egress,
             upstream_read_only: config.egress.astra_read_only,
             wal_minimum_age: *config.wal_min_age,
+            compile_priority: CompilePriority::Background,
             limits: Limits::default(),
         };
         let runtime = Runtime::new(settings).map_err(|error| error.to_string())?;

@@ -94,6 +94,12 @@ pub(crate) const LOG_QUEUE_LINES_MAX: usize = 1024;
 /// Bytes of those lines, so that long lines do not add up to 60 MiB.
 pub(crate) const LOG_QUEUE_BYTES_MAX: usize = 4 << 20;
 
+/// Of these lines, those of guests: the host's own lines find room also while guests flood the log.
+pub(crate) const LOG_QUEUE_GUEST_LINES_MAX: usize = LOG_QUEUE_LINES_MAX / 4 * 3;
+
+/// Bytes of the lines of guests.
+pub(crate) const LOG_QUEUE_GUEST_BYTES_MAX: usize = LOG_QUEUE_BYTES_MAX / 4 * 3;
+
 /// Time that the end of the process, or a panic, waits for the log. Together with `EXIT_GRACE` below the 2 s that the
 /// server waits.
 pub(crate) const LOG_FLUSH_WAIT: Duration = Duration::from_millis(500);

@@ -9,7 +9,7 @@ use std::time::Duration;
 use anyhow::{Context, bail};
 use async_trait::async_trait;
 use component_runtime::egress::{EgressSettings, Policy};
-use component_runtime::{Limits, Module, Mount, MountSettings, Runtime, RuntimeSettings};
+use component_runtime::{CompilePriority, Limits, Module, Mount, MountSettings, Runtime, RuntimeSettings};
 use envelope::{
     Identity, Operation, Request, Storage, StorageEntry, StorageError, StorageView, SystemView, SystemViewError,
     Transaction,
@@ -32,6 +32,7 @@ impl Component {
             egress: EgressSettings::default(),
             upstream_read_only: false,
             wal_minimum_age: Duration::from_secs(600),
+            compile_priority: CompilePriority::Background,
             limits: Limits::default(),
         };
         let runtime = Runtime::new(settings).context("failed to start the runtime")?;

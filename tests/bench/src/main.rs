@@ -7,6 +7,7 @@
 #![expect(clippy::print_stderr, reason = "says what is being measured; the table goes to stdout")]
 
 mod component;
+mod floods;
 mod handshake;
 mod in_process;
 mod load;
@@ -43,6 +44,8 @@ fn main() -> anyhow::Result<()> {
     modules::measure(&mut table)?;
     progress("switches of the module under load");
     switch::measure(&mut table)?;
+    progress("floods of another mount");
+    floods::measure(&mut table)?;
     progress("requests through the server");
     let server = TestServer::start()?;
     through_server::measure(&server, &mut table)?;

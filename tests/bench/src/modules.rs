@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, bail};
 use component_runtime::egress::EgressSettings;
-use component_runtime::{CompilerProgram, Limits, Runtime, RuntimeSettings, SealKey};
+use component_runtime::{CompilePriority, CompilerProgram, Limits, Runtime, RuntimeSettings, SealKey};
 use harness::modules::{ModuleFile, ModulesDir};
 use serde_json::Value;
 use tokio::runtime::Runtime as Tokio;
@@ -34,6 +34,7 @@ fn loads(table: &mut Table, wasm: &[u8], code: &'static [u8]) -> anyhow::Result<
         egress: EgressSettings::default(),
         upstream_read_only: false,
         wal_minimum_age: Duration::from_secs(600),
+        compile_priority: CompilePriority::Background,
         limits: Limits::default(),
     };
     let runtime = tokio.block_on(async { Runtime::new(settings) }).context("failed to start the runtime")?;

@@ -10,6 +10,12 @@ use serde_json::Value;
 
 const DEADLINE: Duration = Duration::from_secs(100);
 
+/// How the end of a body is told.
+enum Length {
+    Bytes(usize),
+    Chunks,
+}
+
 /// One kept-alive connection with a token.
 pub(crate) struct RawClient {
     stream: BufReader<TcpStream>,
@@ -38,14 +44,39 @@ impl RawClient {
 
     /// Sends a request that must succeed; the body of the answer.
     pub(crate) fn send(&mut self, request: &[u8]) -> anyhow::Result<Vec<u8>> {
-        self.stream.get_mut().write_all(request)?;
-        let (status, length) = self.head()?;
-        let mut body = vec![0; length];
-        self.stream.read_exact(&mut body)?;
+        let (status, body) = self.exchange(request)?;
         if !(200..300).contains(&status) {
             bail!("the server answered {status}: {}", String::from_utf8_lossy(&body));
         }
         Ok(body)
+    }
+
+    /// Sends a request; status and body of the answer.
+    pub(crate) fn exchange(&mut self, request: &[u8]) -> anyhow::Result<(u16, Vec<u8>)> {
+        self.stream.get_mut().write_all(request)?;
+        let (status, length) = self.head()?;
+        let mut body = Vec::new();
+        match length {
+            Length::Bytes(bytes) => self.piece(&mut body, bytes)?,
+            Length::Chunks => while self.chunk(&mut body)? {},
+        }
+        Ok((status, body))
+    }
+
+    fn piece(&mut self, body: &mut Vec<u8>, bytes: usize) -> anyhow::Result<()> {
+        let read = self.stream.by_ref().take(bytes as u64).read_to_end(body)?;
+        if read < bytes { bail!("the server closed the connection within an answer") } else { Ok(()) }
+    }
+
+    /// One chunk of the body; false after the last one.
+    fn chunk(&mut self, body: &mut Vec<u8>) -> anyhow::Result<bool> {
+        let mut line = String::new();
+        self.stream.read_line(&mut line)?;
+        let bytes = usize::from_str_radix(line.trim_end(), 16).with_context(|| format!("`{line}` begins no chunk"))?;
+        self.piece(body, bytes)?;
+        line.clear();
+        self.stream.read_line(&mut line)?;
+        Ok(bytes > 0)
     }
 
     pub(crate) fn json(&mut self, request: &[u8]) -> anyhow::Result<Value> {
@@ -53,12 +84,12 @@ impl RawClient {
     }
 
     /// Status and length of the body.
-    fn head(&mut self) -> anyhow::Result<(u16, usize)> {
+    fn head(&mut self) -> anyhow::Result<(u16, Length)> {
         let mut line = String::new();
         self.stream.read_line(&mut line)?;
         let status = line.split(' ').nth(1).and_then(|status| status.parse().ok());
         let status = status.with_context(|| format!("`{line}` is not a status line"))?;
-        let mut length = if status == 204 { Some(0) } else { None };
+        let mut length = if status == 204 { Some(Length::Bytes(0)) } else { None };
         loop {
             line.clear();
             self.stream.read_line(&mut line)?;
@@ -66,10 +97,12 @@ impl RawClient {
             if line.is_empty() {
                 return Ok((status, length.context("the answer has no length")?));
             }
-            if let Some((name, value)) = line.split_once(':')
-                && name.eq_ignore_ascii_case("content-length")
-            {
-                length = Some(value.trim().parse()?);
+            match line.split_once(':') {
+                Some((name, value)) if name.eq_ignore_ascii_case("content-length") => {
+                    length = Some(Length::Bytes(value.trim().parse()?));
+                }
+                Some((name, _)) if name.eq_ignore_ascii_case("transfer-encoding") => length = Some(Length::Chunks),
+                _ => {}
             }
         }
     }

@@ -61,6 +61,12 @@ impl TestServer {
         self.server.plugin_pids()
     }
 
+    /// Mounts a module of another engine.
+    pub(crate) fn mount_module(&self, path: &str, engine: &str) {
+        let mount = json!({"type": PLUGIN, "options": {"module": engine}});
+        self.client.must("POST", &format!("sys/mounts/{path}"), &mount);
+    }
+
     /// Mounts the plugin once more.
     pub(crate) fn mount(&self, path: &str) {
         self.client.must("POST", &format!("sys/mounts/{path}"), &json!({"type": PLUGIN}));

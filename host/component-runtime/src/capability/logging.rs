@@ -20,6 +20,9 @@ pub(crate) enum LogLevel {
     Error,
 }
 
+/// What the host adds to a line: time, level, names.
+const LINE_FRAME_BYTES: usize = 256;
+
 /// One line as a guest wrote it.
 pub(crate) struct LogLine {
     pub(crate) level: LogLevel,
@@ -32,6 +35,12 @@ impl LogLine {
     pub(crate) fn is_panic(&self) -> bool {
         let is_named = || self.fields.iter().any(|(name, _)| name == "panic");
         self.level == LogLevel::Error && (self.message.starts_with("panicked at ") || is_named())
+    }
+
+    /// Its bytes in the log, of which at most so many are the guest's.
+    pub(crate) fn bytes(&self, line_bytes_max: usize) -> usize {
+        let fields: usize = self.fields.iter().map(|(name, value)| name.len() + value.len()).sum();
+        LINE_FRAME_BYTES + self.message.len().saturating_add(fields).min(line_bytes_max)
     }
 
     /// Writes it, with what it belongs to.
@@ -70,9 +79,9 @@ pub(crate) struct LogBudget {
 }
 
 impl LogBudget {
-    /// May one more line be written? A line that may not is counted.
-    pub(crate) fn take(&mut self, rate: &LogRate, limits: &Limits) -> bool {
-        let granted = self.written < limits.log_lines_max && rate.take();
+    /// May a line of so many bytes be written? A line that may not is counted.
+    pub(crate) fn take(&mut self, bytes: usize, rate: &LogRate, limits: &Limits) -> bool {
+        let granted = self.written < limits.log_lines_max && rate.take(bytes);
         if granted {
             self.written += 1;
         } else {
@@ -87,27 +96,53 @@ impl LogBudget {
     }
 }
 
-/// Lines of one mount in the current second.
+/// What one mount may log now: lines in the current second, and bytes that refill with time.
 pub(crate) struct LogRate {
-    per_second_max: u32,
-    window: Mutex<(Instant, u32)>,
+    lines_per_second_max: u32,
+    bytes_per_second: usize,
+    bytes_max: usize,
+    state: Mutex<RateState>,
+}
+
+struct RateState {
+    second: Instant,
+    lines: u32,
+    refilled: Instant,
+    bytes: usize,
 }
 
 impl LogRate {
-    pub(crate) fn new(per_second_max: u32) -> Self {
-        Self { per_second_max, window: Mutex::new((Instant::now(), 0)) }
+    pub(crate) fn new(limits: &Limits) -> Self {
+        let now = Instant::now();
+        Self {
+            lines_per_second_max: limits.log_lines_per_second_max,
+            bytes_per_second: limits.log_bytes_per_second,
+            bytes_max: limits.log_burst_bytes,
+            state: Mutex::new(RateState { second: now, lines: 0, refilled: now, bytes: limits.log_burst_bytes }),
+        }
     }
 
-    /// May one more line be written now?
-    pub(crate) fn take(&self) -> bool {
-        let mut window = self.window.lock().unwrap_or_else(PoisonError::into_inner);
-        let (begin, count) = &mut *window;
-        if begin.elapsed() >= Duration::from_secs(1) {
-            (*begin, *count) = (Instant::now(), 0);
+    /// May a line of so many bytes be written now?
+    pub(crate) fn take(&self, bytes: usize) -> bool {
+        self.take_at(Instant::now(), bytes)
+    }
+
+    fn take_at(&self, now: Instant, bytes: usize) -> bool {
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        if now.duration_since(state.second) >= Duration::from_secs(1) {
+            (state.second, state.lines) = (now, 0);
         }
-        let granted = *count < self.per_second_max;
-        *count = count.saturating_add(1);
-        granted
+        let refill = now.duration_since(state.refilled).as_micros().saturating_mul(self.bytes_per_second as u128);
+        let refill = usize::try_from(refill / 1_000_000).unwrap_or(usize::MAX);
+        // Less than a byte waits for the next line.
+        if refill > 0 {
+            (state.refilled, state.bytes) = (now, state.bytes.saturating_add(refill).min(self.bytes_max));
+        }
+        if state.lines >= self.lines_per_second_max || state.bytes < bytes {
+            return false;
+        }
+        (state.lines, state.bytes) = (state.lines + 1, state.bytes - bytes);
+        true
     }
 }
 
@@ -151,7 +186,6 @@ fn fields_text(fields: &[(String, String)], bytes_max: usize) -> Option<String> 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::limits::LOG_LINES_PER_SECOND_MAX;
 
     #[test]
     fn no_line_breaks_the_log() {
@@ -174,19 +208,38 @@ mod tests {
 
     #[test]
     fn lines_beyond_the_requests_limit_are_counted() {
-        let (rate, limits) = (LogRate::new(LOG_LINES_PER_SECOND_MAX), Limits { log_lines_max: 2, ..Limits::default() });
-        let mut budget = LogBudget::default();
-        assert_eq!([0; 4].map(|_| budget.take(&rate, &limits)), [true, true, false, false]);
+        let limits = Limits { log_lines_max: 2, ..Limits::default() };
+        let (rate, mut budget) = (LogRate::new(&limits), LogBudget::default());
+        assert_eq!([0; 4].map(|_| budget.take(10, &rate, &limits)), [true, true, false, false]);
         assert_eq!(budget.dropped(), 2);
     }
 
     #[test]
     fn a_mounts_rate_holds_across_its_requests() {
-        let (rate, limits) = (LogRate::new(1), Limits::default());
-        assert!(LogBudget::default().take(&rate, &limits));
+        let limits = Limits { log_lines_per_second_max: 1, ..Limits::default() };
+        let rate = LogRate::new(&limits);
+        assert!(LogBudget::default().take(10, &rate, &limits));
         let mut other = LogBudget::default();
-        assert!(!other.take(&rate, &limits));
+        assert!(!other.take(10, &rate, &limits));
         assert_eq!(other.dropped(), 1);
+    }
+
+    #[test]
+    fn bytes_of_a_mount_have_a_burst_and_refill_with_time() {
+        let limits = Limits { log_bytes_per_second: 1_000, log_burst_bytes: 3_000, ..Limits::default() };
+        let (rate, begin) = (LogRate::new(&limits), Instant::now());
+        let mut taken = |after_ms, bytes| rate.take_at(begin + Duration::from_millis(after_ms), bytes);
+        assert_eq!([taken(0, 2_000), taken(0, 1_000), taken(0, 1)], [true, true, false]);
+        assert_eq!([taken(500, 501), taken(500, 500), taken(500, 1)], [false, true, false]);
+        assert_eq!([taken(60_000, 3_001), taken(60_000, 3_000)], [false, true], "no more than the burst is saved");
+    }
+
+    #[test]
+    fn a_line_counts_with_its_frame_and_without_what_is_cut() {
+        let fields = vec![("name".to_owned(), "v".repeat(96))];
+        let line = LogLine { level: LogLevel::Info, message: "m".repeat(100), fields };
+        assert_eq!(line.bytes(10_000), LINE_FRAME_BYTES + 200);
+        assert_eq!(line.bytes(150), LINE_FRAME_BYTES + 150);
     }
 
     #[test]

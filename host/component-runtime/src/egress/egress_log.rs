@@ -7,6 +7,9 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use super::failure::Failure;
 use crate::capability::LogRate;
 
+/// What a line counts as.
+const LINE_BYTES: usize = 512;
+
 /// The lines of one mount.
 pub(crate) struct EgressLog {
     rate: Arc<LogRate>,
@@ -48,7 +51,7 @@ impl EgressLog {
     }
 
     fn may_write(&self, mount: &str) -> bool {
-        if !self.rate.take() {
+        if !self.rate.take(LINE_BYTES) {
             self.dropped.fetch_add(1, Ordering::Relaxed);
             return false;
         }

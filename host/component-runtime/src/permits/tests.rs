@@ -12,6 +12,11 @@ fn permits(max: usize, guaranteed: usize) -> Permits {
     Permits::new(max, &Limits { requests_guaranteed_per_mount: guaranteed, ..Limits::default() })
 }
 
+/// A mount that uses no processor time.
+fn mount(permits: &Permits) -> MountPermits {
+    permits.mount(&ProcessorShare::new(&Limits::default()))
+}
+
 /// As many as a mount gets without waiting.
 async fn all(mount: &MountPermits) -> Vec<Permit> {
     let mut held = Vec::new();
@@ -24,7 +29,7 @@ async fn all(mount: &MountPermits) -> Vec<Permit> {
 #[tokio::test(start_paused = true)]
 async fn one_mount_gets_half_and_the_next_ones_their_shares() {
     let permits = permits(1_000, 16);
-    let [first, second, third] = [permits.mount(), permits.mount(), permits.mount()];
+    let [first, second, third] = [mount(&permits), mount(&permits), mount(&permits)];
     let of_first = all(&first).await;
     let of_second = all(&second).await;
     let of_third = all(&third).await;
@@ -40,7 +45,7 @@ async fn one_mount_gets_half_and_the_next_ones_their_shares() {
 #[tokio::test(start_paused = true)]
 async fn a_few_are_guaranteed_to_each_mount_while_any_are_free() {
     let permits = permits(20, 4);
-    let mounts = [(); 6].map(|()| permits.mount());
+    let mounts = [(); 6].map(|()| mount(&permits));
     let mut held = Vec::new();
     let mut counts = Vec::new();
     for mount in &mounts {
@@ -52,9 +57,21 @@ async fn a_few_are_guaranteed_to_each_mount_while_any_are_free() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_mount_in_debt_of_processor_time_gets_the_guaranteed_permits_only() {
+    let (permits, processor) = (permits(1_000, 16), ProcessorShare::new(&Limits::default()));
+    let busy = permits.mount(&processor);
+    processor.charge(Duration::from_secs(1));
+    let held = all(&busy).await;
+    assert_eq!(held.len(), 16);
+    assert_eq!(all(&mount(&permits)).await.len(), 492, "half of the others");
+    drop(held);
+    assert_eq!(all(&busy).await.len(), 16, "it finds its own also later");
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_request_that_waits_in_vain_says_what_for() {
     let permits = permits(2, 1);
-    let (flooded, other) = (permits.mount(), permits.mount());
+    let (flooded, other) = (mount(&permits), mount(&permits));
     let held = flooded.acquire(0, WAIT).await.unwrap();
     assert_eq!(flooded.acquire(0, WAIT).await.err(), Some(Refusal::Waited("requests in flight to this mount")));
     let last = other.acquire(0, WAIT).await.unwrap();
@@ -66,7 +83,7 @@ async fn a_request_that_waits_in_vain_says_what_for() {
 #[tokio::test(start_paused = true)]
 async fn freed_permits_go_to_the_mounts_in_turn_and_within_one_in_order() {
     let permits = permits(2, 1);
-    let (a, b) = (Arc::new(permits.mount()), Arc::new(permits.mount()));
+    let (a, b) = (Arc::new(mount(&permits)), Arc::new(mount(&permits)));
     let held = [a.acquire(0, WAIT).await.unwrap(), b.acquire(0, WAIT).await.unwrap()];
     let order = Arc::new(Mutex::new(Vec::new()));
     let mut waiting = JoinSet::new();
@@ -95,7 +112,7 @@ async fn what_waits_is_bounded_by_count_and_bytes_and_those_that_gave_up_do_not_
         ..Limits::default()
     };
     let permits = Permits::new(1, &limits);
-    let mount = Arc::new(permits.mount());
+    let mount = Arc::new(mount(&permits));
     let held = mount.acquire(0, WAIT).await.unwrap();
     let wait = async |waiting: &mut JoinSet<_>, bytes: usize| {
         let mount = Arc::clone(&mount);

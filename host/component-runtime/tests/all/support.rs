@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use component_runtime::egress::{EgressSettings, Origin, Policy};
-use component_runtime::{InvokeError, Limits, Module, Mount, MountSettings, Runtime, RuntimeSettings};
+use component_runtime::{CompilePriority, InvokeError, Limits, Module, Mount, MountSettings, Runtime, RuntimeSettings};
 use envelope::{
     Operation, Request, Response, Storage, StorageEntry, StorageError, StorageView, SystemView, SystemViewError,
     Transaction,
@@ -58,6 +58,7 @@ fn runtime_that(upstream_read_only: bool, limits: Limits, origins: &[&str]) -> T
         egress: EgressSettings::default(),
         upstream_read_only,
         wal_minimum_age: Duration::from_secs(600),
+        compile_priority: CompilePriority::Background,
         limits,
     };
     let origins = origins.iter().map(|text| Origin::parse(text).unwrap()).collect();

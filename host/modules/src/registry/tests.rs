@@ -5,7 +5,7 @@
 use std::time::Duration;
 
 use component_runtime::egress::EgressSettings;
-use component_runtime::{Limits, RuntimeSettings};
+use component_runtime::{CompilePriority, Limits, RuntimeSettings};
 
 use super::*;
 
@@ -15,6 +15,7 @@ fn registry() -> Arc<ModuleRegistry> {
         egress: EgressSettings::default(),
         upstream_read_only: false,
         wal_minimum_age: Duration::from_secs(600),
+        compile_priority: CompilePriority::Background,
         limits,
     };
     let directory = Some(PathBuf::from("/nowhere"));
@@ -27,10 +28,14 @@ fn registry() -> Arc<ModuleRegistry> {
 }
 
 async fn refused(registry: &ModuleRegistry, content: &[u8]) -> Rejection {
+    refused_of("astra", registry, content).await
+}
+
+async fn refused_of(engine: &str, registry: &ModuleRegistry, content: &[u8]) -> Rejection {
     let candidate = Candidate {
-        id: ModuleId::new("astra", "1.2.3").unwrap(),
+        id: ModuleId::new(engine, "1.2.3").unwrap(),
         digest: Digest::of(content),
-        origin: Origin::File("astra-1.2.3.wasm".to_owned()),
+        origin: Origin::File(format!("{engine}-1.2.3.wasm")),
         approval: Ok(Approval::AllowListed),
     };
     registry.load(&candidate).await.err().unwrap()
@@ -41,7 +46,7 @@ async fn few_modules_are_loaded_at_once_and_who_waits_too_long_is_told() {
     let registry = registry();
     let others = registry.loads.acquire_many(u32::try_from(LOADS_AT_ONCE).unwrap()).await.unwrap();
     let reason = refused(&registry, b"").await;
-    assert_eq!(reason.to_string(), "loading it took longer than 180s");
+    assert_eq!(reason.to_string(), "it waited for its turn to be loaded for longer than 180s");
     drop(others);
     let reason = refused(&registry, b"").await;
     assert!(reason.to_string().contains("cannot be read"), "it had its turn: {reason}");
@@ -53,8 +58,19 @@ async fn mounts_wait_for_each_other_at_one_module_only() {
     let statement = Statement { id: ModuleId::new("astra", "1.2.3").unwrap(), digest: Digest::of(b"one") };
     let held = registry.loaded_modules.slot(&statement).await;
     let reason = refused(&registry, b"one").await;
-    assert_eq!(reason.to_string(), "loading it took longer than 180s");
+    assert_eq!(reason.to_string(), "it waited for its turn to be loaded for longer than 180s");
     let reason = refused(&registry, b"another").await;
+    assert!(reason.to_string().contains("cannot be read"), "it had its turn: {reason}");
+    drop(held);
+}
+
+#[tokio::test(start_paused = true)]
+async fn many_modules_of_one_engine_do_not_put_off_another_engine() {
+    let registry = registry();
+    let held = registry.loaded_modules.engine_turn("toy").await;
+    let waits = "it waited for its turn to be loaded for longer than 180s";
+    assert_eq!(refused_of("toy", &registry, b"one").await.to_string(), waits);
+    let reason = refused_of("astra", &registry, b"two").await;
     assert!(reason.to_string().contains("cannot be read"), "it had its turn: {reason}");
     drop(held);
 }

@@ -9,7 +9,7 @@ use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use component_runtime::egress::EgressSettings;
-use component_runtime::{Limits, Runtime, RuntimeSettings, SealKey};
+use component_runtime::{CompilePriority, Limits, Runtime, RuntimeSettings, SealKey};
 use modules::{
     CacheSettings, Candidate, Digest, Embedded, EngineTrust, ModuleId, ModuleRegistry, Origin, PublicKey,
     RegistrySettings, SignatureFile, SigningKey, Source as _, Statement, TrustPolicy,
@@ -40,6 +40,7 @@ pub(crate) fn runtime(limits: Limits) -> Runtime {
         egress: EgressSettings::default(),
         upstream_read_only: false,
         wal_minimum_age: Duration::from_secs(600),
+        compile_priority: CompilePriority::Background,
         limits,
     })
     .unwrap()

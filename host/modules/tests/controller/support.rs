@@ -12,7 +12,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use component_runtime::capability::Nothing;
 use component_runtime::egress::{EgressSettings, Policy};
-use component_runtime::{Limits, MountSettings, Runtime, RuntimeSettings};
+use component_runtime::{CompilePriority, Limits, MountSettings, Runtime, RuntimeSettings};
 use envelope::{Operation, Request, SpecialPaths, Storage};
 use modules::controller::{
     CandidateReport, ControllerSettings, ModuleController, SelectRequest, ServeError, VersionSelector, state_key,
@@ -41,6 +41,7 @@ impl World {
             egress: EgressSettings::default(),
             upstream_read_only: false,
             wal_minimum_age: Duration::from_secs(600),
+            compile_priority: CompilePriority::Background,
             limits,
         };
         let runtime = Runtime::new(settings).unwrap();

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use component_runtime::{Limits, Runtime, RuntimeSettings};
+use component_runtime::{CompilePriority, Limits, Runtime, RuntimeSettings};
 
 use crate::EgressArgs;
 use crate::failure::Failure;
@@ -24,6 +24,7 @@ pub(crate) fn with<T>(
             egress: egress.settings().map_err(Failure::Usage)?,
             upstream_read_only: egress.astra_read_only,
             wal_minimum_age,
+            compile_priority: CompilePriority::Normal,
             limits: Limits::default(),
         };
         let runtime = Runtime::new(settings).map_err(|error| Failure::Not(error.to_string()))?;

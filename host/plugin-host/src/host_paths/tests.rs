@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use component_runtime::capability::Nothing;
 use component_runtime::egress::{EgressSettings, Policy};
-use component_runtime::{Limits, MountSettings, Runtime, RuntimeSettings};
+use component_runtime::{CompilePriority, Limits, MountSettings, Runtime, RuntimeSettings};
 use modules::controller::ControllerSettings;
 use modules::{Embedded, ModuleId, ModuleRegistry, RegistrySettings};
 
@@ -26,6 +26,7 @@ async fn controller() -> Arc<ModuleController> {
         egress: EgressSettings::default(),
         upstream_read_only: false,
         wal_minimum_age: Duration::from_secs(600),
+        compile_priority: CompilePriority::Background,
         limits: Limits { requests_in_flight_max: 4, requests_guaranteed_per_mount: 1, ..Limits::default() },
     };
     let runtime = Runtime::new(settings).unwrap();

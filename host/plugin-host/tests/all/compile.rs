@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use component_runtime::egress::EgressSettings;
-use component_runtime::{CompilerProgram, Limits, Runtime, RuntimeSettings};
+use component_runtime::{CompilePriority, CompilerProgram, Limits, Runtime, RuntimeSettings};
 
 use crate::program::{plugin, rogue};
 
@@ -14,6 +14,7 @@ async fn started_to_compile_it_compiles_and_does_nothing_else() {
         egress: EgressSettings::default(),
         upstream_read_only: false,
         wal_minimum_age: Duration::from_secs(600),
+        compile_priority: CompilePriority::Background,
         limits,
     };
     let runtime = Runtime::new(settings).unwrap();

@@ -11,7 +11,7 @@ use tracing_subscriber::layer::Context;
 use tracing_subscriber::registry::LookupSpan;
 
 use super::line;
-use super::queue::Log;
+use super::queue::{Log, Source};
 
 /// Libraries whose lines below warnings would show headers and bodies of requests.
 const QUIET: [&str; 16] = [
@@ -32,6 +32,9 @@ const QUIET: [&str; 16] = [
     "wasmtime",
     "webpki",
 ];
+
+/// The target of lines that guests wrote.
+const GUEST_TARGET: &str = "guest";
 
 /// Writes the lines at or above a level.
 pub(super) struct Layer {
@@ -81,8 +84,17 @@ impl<S: Subscriber + for<'a> LookupSpan<'a>> tracing_subscriber::Layer<S> for La
         }
         event.record(&mut fields);
         let metadata = event.metadata();
-        self.log.write(line::encode(*metadata.level(), metadata.target(), &fields.message, fields.values));
+        let source = source(metadata.target(), &fields.values);
+        self.log.write(source, line::encode(*metadata.level(), metadata.target(), &fields.message, fields.values));
     }
+}
+
+/// The runtime writes the lines of guests with this target, and with the name of the mount as a field.
+fn source(target: &str, fields: &Map<String, Value>) -> Source {
+    if target != GUEST_TARGET {
+        return Source::Host;
+    }
+    Source::Guest(fields.get("mount").and_then(Value::as_str).unwrap_or_default().to_owned())
 }
 
 fn is_quiet(target: &str) -> bool {
@@ -203,6 +215,18 @@ mod tests {
         for (key, value) in expected {
             assert_eq!(lines[0][key], value, "{key}");
         }
+    }
+
+    #[test]
+    fn a_line_of_a_guest_counts_as_its_mounts() {
+        let fields = |text| serde_json::from_str::<Map<String, Value>>(text).unwrap();
+        let mount = |source| match source {
+            Source::Guest(mount) => Some(mount),
+            Source::Host => None,
+        };
+        assert_eq!(mount(source("guest", &fields(r#"{"mount":"a/"}"#))), Some("a/".to_owned()));
+        assert_eq!(mount(source("guest", &fields("{}"))), Some(String::new()));
+        assert_eq!(mount(source("plugin_host::bridge", &fields(r#"{"mount":"a/"}"#))), None);
     }
 
     #[test]

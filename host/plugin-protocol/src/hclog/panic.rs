@@ -7,12 +7,12 @@ use std::panic::{self, PanicHookInfo};
 use tracing::Level;
 
 use super::line;
-use super::queue::Log;
+use super::queue::{Log, Source};
 
 /// Sends every panic of the process to the log.
 pub(super) fn install(log: Log) {
     panic::set_hook(Box::new(move |info| {
-        log.write(encode(info));
+        log.write(Source::Host, encode(info));
         log.flush();
     }));
 }

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use component_runtime::egress::{Origin, Policy, UPSTREAM_OPTION, UPSTREAM_READ_ONLY};
-use component_runtime::{Module, Mount, MountSettings, Runtime, RuntimeSettings};
+use component_runtime::{CompilePriority, Module, Mount, MountSettings, Runtime, RuntimeSettings};
 use envelope::{Error, Request, Response, SystemView, SystemViewError};
 
 use super::log_capture;
@@ -62,6 +62,7 @@ impl ComponentEngine {
             egress: network.egress,
             upstream_read_only: false,
             wal_minimum_age: options.wal_minimum_age,
+            compile_priority: CompilePriority::Background,
             limits: network.limits,
         };
         let _entered = tokio_runtime().enter();

@@ -144,6 +144,8 @@ const CRATES: [Floors; 8] = [
             // Know nothing of a guest.
             "limits",
             "priority",
+            "processor_share",
+            "turns",
             "hardening",
             "compiler_sandbox",
             "description",
@@ -157,6 +159,7 @@ const CRATES: [Floors; 8] = [
             "mount",
             "epoch",
             "ticker",
+            "lane",
             "store_state",
             "bindings",
             "imports",

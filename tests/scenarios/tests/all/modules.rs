@@ -7,6 +7,7 @@ mod cache;
 mod cluster;
 mod consent;
 mod directory;
+mod floods;
 mod killed;
 pub(crate) mod leases;
 mod life;

@@ -9,7 +9,7 @@ use cargo_metadata::{DependencyKind, MetadataCommand, Package};
 use harness::workspace_root;
 
 /// Crates from outside, and who alone may use them. Each knows one thing of the outside world.
-const OWNERS: [(&str, &[&str]); 14] = [
+const OWNERS: [(&str, &[&str]); 15] = [
     ("wit-bindgen", &["engine-component", "rogue-components"]),
     ("wasmtime", &["component-runtime"]),
     ("wasmtime-wasi", &["component-runtime"]),
@@ -17,6 +17,7 @@ const OWNERS: [(&str, &[&str]); 14] = [
     ("cap-std", &["modules"]),
     ("tonic", &["plugin-protocol"]),
     ("prost", &["plugin-protocol"]),
+    ("h2", &["plugin-protocol"]),
     ("tokio-rustls", &["plugin-protocol", "component-runtime", "astra-simulator"]),
     ("clap", &["plugin-host", "astra-simulator", "bench"]),
     ("redb", &["plugin-host"]),

@@ -22,13 +22,13 @@ impl Host for StoreState {
 
     async fn default_lease_ttl(&mut self) -> wasmtime::Result<Result<u64, Error>> {
         granted!(self.quota.system_view_call(), Error::Failed);
-        let answer = self.mount.settings.system_view.default_lease_ttl().await;
+        let answer = self.mount.shared.lifetimes.default_ttl(&*self.mount.settings.system_view).await;
         Ok(answer.map(nanoseconds).map_err(into_wit))
     }
 
     async fn max_lease_ttl(&mut self) -> wasmtime::Result<Result<u64, Error>> {
         granted!(self.quota.system_view_call(), Error::Failed);
-        let answer = self.mount.settings.system_view.max_lease_ttl().await;
+        let answer = self.mount.shared.lifetimes.max_ttl(&*self.mount.settings.system_view).await;
         Ok(answer.map(nanoseconds).map_err(into_wit))
     }
 

@@ -21,7 +21,7 @@ use super::pool::{Egress, MountEgress};
 use super::send::{Sender, send};
 use super::{EgressSettings, Origin, Policy, hooks};
 use crate::capability::LogRate;
-use crate::limits::EgressLimits;
+use crate::limits::{EgressLimits, Limits};
 
 const OK: &str = "HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok";
 
@@ -173,9 +173,14 @@ async fn send_until(
     send(&Sender { egress: mount, access, mount: "test/", alive: &alive() }, request, wish, deadline).await
 }
 
+/// A log that takes every line.
+fn unlimited_log() -> Limits {
+    Limits { log_lines_per_second_max: u32::MAX, log_burst_bytes: usize::MAX, ..Limits::default() }
+}
+
 /// A mount that may send requests to these origins, and logs as much as it likes.
 fn mount_of(egress: &Arc<Egress>, origins: &[&str]) -> MountEgress {
-    MountEgress::new(egress, policy(origins), &Arc::new(LogRate::new(u32::MAX)))
+    MountEgress::new(egress, policy(origins), &Arc::new(LogRate::new(&unlimited_log())))
 }
 
 fn policy(origins: &[&str]) -> Policy {

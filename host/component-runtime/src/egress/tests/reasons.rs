@@ -191,7 +191,11 @@ async fn the_log_names_mount_host_and_cause_and_keeps_within_the_mounts_rate() {
     };
     let egress = Egress::new(EgressSettings::default(), &EgressLimits::default());
     let policy = policy(&[&format!("http://{address}")]);
-    let mount = MountEgress::new(&egress, policy, &Arc::new(LogRate::new(2)));
+    let mount = MountEgress::new(
+        &egress,
+        policy,
+        &Arc::new(LogRate::new(&Limits { log_lines_per_second_max: 2, ..Limits::default() })),
+    );
     for _ in 0..5 {
         get(&mount, &format!("http://{address}/")).await.unwrap_err();
     }

@@ -1,0 +1,45 @@
+//! Good, and a flood on paths of its own: each request uses as much of one thing as it gets.
+
+use std::hint::black_box;
+
+use rogue_components::bindings::secrets_engine::backend::types::Request;
+use rogue_components::bindings::secrets_engine::host::logging::{Level, log};
+use rogue_components::bindings::secrets_engine::host::storage::{Entry, put};
+use rogue_components::{Answer, data};
+use toy_engines::{TOY, Toy};
+
+toy_engines::toy!(Toy { first: crate::first, ..TOY });
+
+fn first(request: &Request) -> Option<Answer> {
+    match request.path.as_str() {
+        "flood/processor" => spin(),
+        "flood/answers" => Some(data(&format!("{{\"text\":\"{}\"}}", "x".repeat(ANSWER_BYTES)))),
+        "flood/storage" => Some(fill_storage()),
+        "flood/log" => Some(fill_log()),
+        _ => None,
+    }
+}
+
+fn spin() -> ! {
+    let mut turns = 0_u64;
+    loop {
+        turns = black_box(turns.wrapping_add(1));
+    }
+}
+
+/// Writes until the host refuses.
+fn fill_storage() -> Answer {
+    let entry = Entry { key: "flood".to_owned(), value: vec![0; 16], seal_wrap: false };
+    while put(&entry).is_ok() {}
+    data("{}")
+}
+
+fn fill_log() -> Answer {
+    for _ in 0..1_000 {
+        log(Level::Info, &"flood ".repeat(1_000), &[]);
+    }
+    data("{}")
+}
+
+/// A little less than the host lets through.
+const ANSWER_BYTES: usize = 7 * 1024 * 1024;
