@@ -198,7 +198,8 @@ mod tests {
     /// The lane has neither timers nor sockets of its own.
     #[tokio::test]
     async fn a_call_in_the_lane_uses_the_timers_and_tasks_of_the_place_where_it_began() {
-        let answer = Mount::in_debt().run(async {
+        let mount = Mount::in_debt();
+        let answer = mount.run(async {
             tokio::time::sleep(Duration::from_millis(1)).await;
             tokio::spawn(async { thread_name() }).await.unwrap()
         });
@@ -210,7 +211,7 @@ mod tests {
         struct Ends(Option<tokio::sync::oneshot::Sender<()>>);
         impl Drop for Ends {
             fn drop(&mut self) {
-                drop(self.0.take().map(|ended| ended.send(())));
+                let _ = self.0.take().map(|ended| ended.send(()));
             }
         }
         let mount = Mount::in_debt();

@@ -189,8 +189,9 @@ mod tests {
                         mount.share.charge(SLICE);
                         *had += 1;
                         turns += 1;
-                        // Whoever comes meanwhile waits.
                         drop(turn);
+                        // A guest that computes asks for its next turn at once.
+                        drop(poll(place));
                     }
                 }
             }

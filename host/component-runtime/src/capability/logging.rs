@@ -228,7 +228,7 @@ mod tests {
     fn bytes_of_a_mount_have_a_burst_and_refill_with_time() {
         let limits = Limits { log_bytes_per_second: 1_000, log_burst_bytes: 3_000, ..Limits::default() };
         let (rate, begin) = (LogRate::new(&limits), Instant::now());
-        let mut taken = |after_ms, bytes| rate.take_at(begin + Duration::from_millis(after_ms), bytes);
+        let taken = |after_ms, bytes| rate.take_at(begin + Duration::from_millis(after_ms), bytes);
         assert_eq!([taken(0, 2_000), taken(0, 1_000), taken(0, 1)], [true, true, false]);
         assert_eq!([taken(500, 501), taken(500, 500), taken(500, 1)], [false, true, false]);
         assert_eq!([taken(60_000, 3_001), taken(60_000, 3_000)], [false, true], "no more than the burst is saved");

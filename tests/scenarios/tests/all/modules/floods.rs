@@ -68,11 +68,11 @@ impl Neighbour {
 
     /// How long each of its requests took, reads and writes in turn. None may fail.
     fn work(&self) -> Vec<Duration> {
-        let path = format!("role/{ORGANIZATION}/neighbour");
+        let path = format!("roles/{ORGANIZATION}/neighbour");
         let one = |number: usize| {
             let begun = Instant::now();
             if number.is_multiple_of(2) {
-                ask(&self.0, Verb::Write, &path, json!({ "role": "Organization Administrator" })).expect(204);
+                ask(&self.0, Verb::Write, &path, json!({ "role_id": ORGANIZATION })).expect(204);
             } else {
                 ask(&self.0, Verb::Read, &path, Value::Null).expect(200);
             }
