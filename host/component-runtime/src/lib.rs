@@ -33,6 +33,7 @@ mod runtime;
 mod sealed;
 mod shared;
 mod store_state;
+mod surrogates;
 mod ticker;
 
 pub use capability::{RESERVED_PATH, RESERVED_PREFIX};
@@ -47,3 +48,4 @@ pub use module::Module;
 pub use mount::{Mount, MountSettings};
 pub use runtime::{Runtime, RuntimeSettings};
 pub use sealed::{SealError, SealKey};
+pub use sealed_secrets::Declaration;

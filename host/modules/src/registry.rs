@@ -151,6 +151,8 @@ impl ModuleRegistry {
     }
 
     async fn load_or_compile(&self, digest: Digest, wasm: &[u8]) -> Result<Arc<Module>, Rejection> {
+        // What the embedded engine declares of its secrets must be known first: it holds for all modules of the engine.
+        self.embedded().await?;
         if let Some(cache) = &self.cache
             && let Some(module) = cache.load(&self.runtime, digest).await.map_err(|error| rejection(&error))?
         {
