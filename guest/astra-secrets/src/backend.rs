@@ -18,6 +18,7 @@ use crate::path_tidy::TIDY;
 use crate::path_tokens::{TOKENS_ORG, TOKENS_ORG_CLIENT};
 use crate::periodic::periodic;
 use crate::rollback::rollback;
+use crate::secret_classes::SECRET_CLASSES;
 use crate::storage::key::{CONFIG_PREFIX, RETIRED_PREFIX, STATIC_ROLE_PREFIX, TOKEN_PREFIX};
 use crate::version::{NAME, VERSION};
 
@@ -68,6 +69,7 @@ pub static BACKEND: Backend = Backend {
         INFO,
     ],
     secrets: &[ASTRA_TOKEN],
+    secret_classes: SECRET_CLASSES,
     rollback: Some(rollback),
     periodic: Some(periodic),
 };

@@ -33,6 +33,7 @@ mod ending;
 mod in_use;
 mod periodic;
 mod schedule_queue;
+mod secret_classes;
 
 mod held_tokens;
 mod history;

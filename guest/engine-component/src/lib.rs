@@ -23,6 +23,7 @@ mod limits;
 #[cfg(not(feature = "http"))]
 mod no_http;
 mod panic;
+mod secret_classes;
 mod storage;
 
 #[doc(hidden)]
@@ -31,6 +32,7 @@ pub use secrets_framework::Backend;
 use bindings::exports::secrets_engine::backend::backend::{
     Description, Error, Guest, Request, Response, SpecialPaths, StorageVersions,
 };
+use bindings::exports::secrets_engine::secrets::declaration::{Class, Guest as SecretsGuest};
 use host::ComponentHost;
 
 /// Exports a `static` [`Backend`] as the component's engine. To be written once, in a `cdylib`.
@@ -92,5 +94,12 @@ impl<E: Engine> Guest for E {
         // Data that cannot be parsed are for the request itself to tell: the server hides an error of this check.
         let Ok(request) = convert::request_from_wit(request) else { return Ok(None) };
         Ok(E::BACKEND.check_existence(&ComponentHost(E::BACKEND), &request))
+    }
+}
+
+impl<E: Engine> SecretsGuest for E {
+    fn declare() -> Vec<Class> {
+        panic::report_to_log();
+        E::BACKEND.secret_classes.iter().map(secret_classes::class_into_wit).collect()
     }
 }

@@ -80,6 +80,7 @@ static TOY: Backend = Backend {
         SecretKind { kind: "toy", renew: Some(renew), revoke },
         SecretKind { kind: "fixed", renew: None, revoke },
     ],
+    secret_classes: &[],
     rollback: Some(undo),
     periodic: Some(periodic),
 };
@@ -179,6 +180,7 @@ fn check_table_finds_what_is_wrong() {
         storage_versions: StorageVersions { written: 1, readable_from: 1 },
         paths: &[BAD, BAD],
         secrets: &[],
+        secret_classes: &[],
         rollback: None,
         periodic: None,
     };

@@ -27,6 +27,7 @@ mod request;
 mod response;
 mod rollback;
 mod secret;
+mod secret_class;
 mod sensitive;
 mod table;
 #[cfg(any(test, feature = "testing"))]
@@ -41,5 +42,9 @@ pub use path::{DisplayAttributes, ExistenceCheck, Handler, OperationSpec, Path, 
 pub use request::{Identity, Lease, Operation, Request};
 pub use response::{Outcome, Response, Secret};
 pub use secret::{LeaseAnswer, SecretKind};
+pub use secret_class::{
+    Alphabet, AnsweredField, ApiCall, At, Destination, RequestField, SecretClass, SecretShape, ShownField, StoredField,
+    StoredUrl, UnreadableField,
+};
 pub use sensitive::Sensitive;
 pub use table::{Backend, PeriodicWork, SpecialPaths, StorageVersions, Undo, UndoEntry};

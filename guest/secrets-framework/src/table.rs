@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use crate::{Context, Error, Path, SecretKind};
+use crate::{Context, Error, Path, SecretClass, SecretKind};
 
 /// Undoes one write-ahead entry. After an error the next rollback call tries again.
 pub type UndoEntry = fn(&Context<'_>, kind: &str, data: &Value) -> Result<Undo, Error>;
@@ -60,6 +60,8 @@ pub struct Backend {
     pub paths: &'static [Path],
     /// Kinds of leased secrets.
     pub secrets: &'static [SecretKind],
+    /// Classes of values that the engine never holds: the host gives it surrogates for them.
+    pub secret_classes: &'static [SecretClass],
     /// Undoes one write-ahead entry. See [`crate::wal`]. Not called while the upstream is read-only.
     pub rollback: Option<UndoEntry>,
     /// Periodic work, after the write-ahead entries.

@@ -23,6 +23,7 @@ pub static BACKEND: Backend = Backend {
     storage_versions: StorageVersions { written: 1, readable_from: 1 },
     paths: &[greeting::GREETINGS, greeting::GREETING, pass::PASSES],
     secrets: &[pass::PASS],
+    secret_classes: &[],
     rollback: None,
     periodic: None,
 };

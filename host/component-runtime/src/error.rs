@@ -35,6 +35,12 @@ pub enum InvokeError {
     /// The guest's answer breaks the contract (not JSON, a code out of range …).
     #[error("the component broke its contract: {0}")]
     Contract(String),
+    /// A mistake of the client that the host found before the guest saw the request: 400.
+    #[error("the request was refused: {0}")]
+    Refused(String),
+    /// The guest put a secret where its declaration does not let the secret go: the class of the secret and the place.
+    #[error("the component tried to take a secret out of its place: {0}")]
+    Sealed(String),
     /// A fault of the host.
     #[error("host error: {0}")]
     Host(String),
@@ -47,6 +53,7 @@ impl InvokeError {
     pub fn to_error(&self, request_id: &str) -> envelope::Error {
         let text = match self {
             Self::Guest(error) => return error.clone(),
+            Self::Refused(text) => return envelope::Error::BadRequest(text.clone()),
             Self::Busy(what) => format!(
                 "too many {what} for as long as a request waits: try again later; if it stays so, look into the server's \
                  log for requests that take long"
@@ -57,6 +64,11 @@ impl InvokeError {
             }
             Self::Deadline(limit) => format!("plugin component failed: it met its limit of {limit:?} for one request"),
             Self::Trap(_) | Self::Contract(_) => "plugin component failed".to_owned(),
+            Self::Sealed(_) => {
+                "plugin component failed: it put a secret where its declaration does not let the secret go; \
+                                the server's log names the place"
+                    .to_owned()
+            }
             Self::Host(_) => "internal error of the plugin".to_owned(),
         };
         let text = if request_id.is_empty() { text } else { format!("{text} (request ID {request_id})") };
@@ -114,7 +126,9 @@ impl LoadError {
                 | InvokeError::Limit { .. }
                 | InvokeError::ProcessorTime(_)
                 | InvokeError::Trap(_)
-                | InvokeError::Contract(_) => true,
+                | InvokeError::Contract(_)
+                | InvokeError::Refused(_)
+                | InvokeError::Sealed(_) => true,
                 InvokeError::Busy(_) | InvokeError::Deadline(_) | InvokeError::Host(_) => false,
             },
             Self::Engine(_)

@@ -147,6 +147,12 @@ pub(crate) fn capabilities(component: &Component) -> Result<BTreeSet<Capability>
     Err(LoadError::World(format!("it imports `{}`, which no engine gets", refused.join("`, `"))))
 }
 
+/// Does a component export an interface, in any version?
+pub(crate) fn has_export(component: &Component, name: &str) -> bool {
+    let ty = component.component_type();
+    ty.exports(component.engine()).any(|(export, _)| interface(export) == name)
+}
+
 /// `a:b/c` of `a:b/c@1.2.3`.
 fn interface(name: &str) -> &str {
     name.split_once('@').map_or(name, |(interface, _)| interface)

@@ -9,11 +9,12 @@ use futures_util::future::BoxFuture;
 use tokio::time::Instant;
 use wasmtime::Store;
 
-use crate::bindings::v0_1::{EnginePre, Guest};
+use crate::bindings::{v0_1, v0_2};
 use crate::lane::PaidCall;
 use crate::permits::Permit;
 use crate::shared::Shared;
 use crate::store_state::{Caller, StoreState};
+use crate::surrogates::Surrogates;
 use crate::{InvokeError, Mount, fault};
 
 /// The store and the deadline of one call.
@@ -32,15 +33,20 @@ impl Call {
         runtime: &Arc<Shared>,
         mount: &Arc<Mount>,
         caller: Caller,
+        surrogates: Surrogates,
         began: Instant,
         allowed: Duration,
     ) -> Self {
         let deadline = began + allowed;
         let limits = Arc::clone(&runtime.limits);
-        let state = StoreState::new(Arc::clone(mount), limits, caller, runtime.wal_minimum_age, deadline);
+        let state = StoreState::new(Arc::clone(mount), limits, caller, surrogates, runtime.wal_minimum_age, deadline);
         let mut store = Store::new(&runtime.engine, state);
         StoreState::bound(&mut store);
         Self { runtime: Arc::clone(runtime), store, permit: None, deadline, allowed }
+    }
+
+    pub(crate) fn deadline(&self) -> Instant {
+        self.deadline
     }
 
     pub(crate) fn with_permit(self, permit: Permit) -> Self {
@@ -48,36 +54,64 @@ impl Call {
     }
 }
 
-/// Instantiates and calls, on a fiber: a host call that waits suspends the guest, not the thread.
+/// A component whose exports of one version can be called.
+pub(crate) trait Exports: Sync {
+    /// Its instance.
+    type Instance: Send + Sync;
+
+    /// Makes an instance.
+    fn instantiate<'a>(&'a self, store: &'a mut Store<StoreState>) -> BoxFuture<'a, wasmtime::Result<Self::Instance>>;
+}
+
+impl Exports for v0_1::EnginePre<StoreState> {
+    type Instance = v0_1::Engine;
+
+    fn instantiate<'a>(&'a self, store: &'a mut Store<StoreState>) -> BoxFuture<'a, wasmtime::Result<v0_1::Engine>> {
+        Box::pin(self.instantiate_async(store))
+    }
+}
+
+impl Exports for v0_2::AdditionsPre<StoreState> {
+    type Instance = v0_2::Additions;
+
+    fn instantiate<'a>(&'a self, store: &'a mut Store<StoreState>) -> BoxFuture<'a, wasmtime::Result<v0_2::Additions>> {
+        Box::pin(self.instantiate_async(store))
+    }
+}
+
+/// Instantiates and calls, on a fiber: a host call that waits suspends the guest, not the thread. `check` looks at the
+/// answer as a part of the call: a large answer takes time, which is the mount's.
 ///
 /// # Errors
 /// Why the guest did not answer.
-pub(crate) async fn run<P, R>(
-    pre: &EnginePre<StoreState>,
+pub(crate) async fn run<E, P, R, T>(
+    component: &E,
     call: Call,
     parameter: P,
-    export: impl for<'a> FnOnce(&'a Guest, &'a mut Store<StoreState>, &'a P) -> BoxFuture<'a, wasmtime::Result<R>>
+    export: impl for<'a> FnOnce(&'a E::Instance, &'a mut Store<StoreState>, &'a P) -> BoxFuture<'a, wasmtime::Result<R>>
     + Send
     + 'static,
-) -> Result<R, InvokeError>
+    check: impl FnOnce(Result<R, InvokeError>) -> Result<T, InvokeError> + Send + 'static,
+) -> Result<T, InvokeError>
 where
+    E: Exports + Clone + Send + 'static,
     P: Send + Sync + 'static,
     R: Send + 'static,
+    T: Send + 'static,
 {
     let Call { runtime, store, permit, deadline, allowed } = call;
     let (meter, share) = (Arc::clone(&store.data().meter), Arc::clone(&store.data().mount.shared.processor));
-    let pre = pre.clone();
+    let component = component.clone();
     let call = Box::pin(async move {
         // Dropped in this order: the instance, then its permit.
         let (_permit, mut store) = (permit, store);
         let called = async {
-            let instance = pre.instantiate_async(&mut store).await?;
-            export(instance.secrets_engine_backend_backend(), &mut store, &parameter).await
+            let instance = component.instantiate(&mut store).await?;
+            export(&instance, &mut store, &parameter).await
         };
-        match called.await {
-            Ok(answer) => Ok(answer),
-            Err(error) => Err(fault::classify(&error, store.data())),
-        }
+        let answer = called.await.map_err(|error| fault::classify(&error, store.data()));
+        drop(store);
+        check(answer)
     });
     let call = PaidCall { call, meter, share, ticker: Arc::clone(&runtime.ticker) };
     let answer = tokio::time::timeout_at(deadline, runtime.lane.run(call)).await;

@@ -8,6 +8,7 @@ pub mod capability;
 pub mod egress;
 pub mod limits;
 
+mod answer_share;
 mod aot;
 mod bindings;
 mod compiler;
@@ -35,6 +36,7 @@ mod runtime;
 mod sealed;
 mod shared;
 mod store_state;
+mod surrogates;
 mod ticker;
 mod turns;
 
@@ -51,3 +53,4 @@ pub use module::Module;
 pub use mount::{Mount, MountSettings};
 pub use runtime::{Runtime, RuntimeSettings};
 pub use sealed::{SealError, SealKey};
+pub use sealed_secrets::Declaration;

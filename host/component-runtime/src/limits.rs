@@ -147,6 +147,15 @@ limits! {
     /// All text of one response.
     pub const RESPONSE_BYTES_MAX: usize = 8 * MIB; => response_bytes_max,
 
+    /// A response from so many bytes on is large: larger than any answer but long lists.
+    pub const LARGE_ANSWER_BYTES: usize = 64 * KIB; => large_answer_bytes,
+
+    /// Bytes of the large responses of one mount in a second: the server needs some 10 ms of processor time for each MiB.
+    pub const LARGE_ANSWER_BYTES_PER_SECOND: usize = 8 * MIB; => large_answer_bytes_per_second,
+
+    /// Bytes of large responses that one mount may send at once when it sent few before: two of the largest.
+    pub const LARGE_ANSWER_BURST_BYTES: usize = 16 * MIB; => large_answer_burst_bytes,
+
     /// A guest's error text.
     pub const ERROR_BYTES_MAX: usize = 64 * KIB; => error_bytes_max,
 

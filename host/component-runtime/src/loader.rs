@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use wasmtime::component::Component;
 
-use crate::bindings::v0_1;
+use crate::bindings::{v0_1, v0_2};
 use crate::limits::bytes_text;
 use crate::sealed::{self, Subject};
 use crate::shared::Shared;
@@ -72,6 +72,8 @@ pub(crate) async fn module(runtime: &Arc<Shared>, component: &Component) -> Resu
     let capabilities = imports::capabilities(component)?;
     let world = |error: wasmtime::Error| LoadError::World(format!("{error:#}"));
     let pre = runtime.linker.instantiate_pre(component).map_err(world)?;
+    let declares = imports::has_export(component, v0_2::DECLARATION);
+    let additions = declares.then(|| v0_2::AdditionsPre::new(pre.clone())).transpose().map_err(world)?;
     let pre = v0_1::EnginePre::new(pre).map_err(world)?;
-    Ok(Arc::new(Module::describe(Arc::clone(runtime), pre, capabilities).await?))
+    Ok(Arc::new(Module::describe(Arc::clone(runtime), pre, additions, capabilities).await?))
 }

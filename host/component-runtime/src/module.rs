@@ -1,19 +1,23 @@
 //! A loaded component, ready to be instantiated for each request.
 
 use std::collections::BTreeSet;
+use std::convert;
 use std::sync::Arc;
 use std::time::Duration;
 
 use envelope::{Request, Response};
+use sealed_secrets::{Declaration, Rules};
 use tokio::time::Instant;
 
 use crate::bindings::v0_1::{self, EnginePre};
+use crate::bindings::v0_2::{self, AdditionsPre};
 use crate::description::Description;
 use crate::invoke::{self, Call};
-use crate::permits::{Refusal, refuse_late};
+use crate::permits::{OF_MOUNT, Refusal, refuse_late};
 use crate::sealed::{self, Subject};
 use crate::shared::Shared;
 use crate::store_state::{Caller, StoreState};
+use crate::surrogates::Surrogates;
 use crate::{Capability, InvokeError, LoadError, Mount, SealKey};
 
 /// A loaded component.
@@ -22,20 +26,51 @@ pub struct Module {
     pre: EnginePre<StoreState>,
     capabilities: BTreeSet<Capability>,
     description: Description,
+    declaration: Declaration,
+    rules: Arc<Rules>,
 }
 
 impl Module {
-    /// Calls `describe`, which reaches nothing but the log.
+    /// Calls `describe`, and `declare` if the component exports it. They reach nothing but the log.
     pub(crate) async fn describe(
         runtime: Arc<Shared>,
         pre: EnginePre<StoreState>,
+        additions: Option<AdditionsPre<StoreState>>,
         capabilities: BTreeSet<Capability>,
     ) -> Result<Self, LoadError> {
         let mount = Mount::nowhere(&runtime.of_mounts());
-        let call = Call::new(&runtime, &mount, Caller::default(), Instant::now(), runtime.limits.describe_deadline);
-        let answer = invoke::run(&pre, call, (), |guest, store, ()| Box::pin(guest.call_describe(store))).await?;
-        let description = v0_1::check_description(answer)?;
-        Ok(Self { runtime, pre, capabilities, description })
+        let deadline = runtime.limits.describe_deadline;
+        let call = || {
+            let (caller, surrogates) = (Caller::default(), Surrogates::default());
+            Call::new(&runtime, &mount, caller, surrogates, Instant::now(), deadline)
+        };
+        let describe = invoke::run(
+            &pre,
+            call(),
+            (),
+            |engine, store, ()| Box::pin(engine.secrets_engine_backend_backend().call_describe(store)),
+            convert::identity,
+        );
+        let description = v0_1::check_description(describe.await?)?;
+        let mut declaration = Declaration::default();
+        if let Some(additions) = &additions {
+            let declare = invoke::run(
+                additions,
+                call(),
+                (),
+                |additions, store, ()| Box::pin(additions.secrets_engine_secrets_declaration().call_declare(store)),
+                convert::identity,
+            );
+            declaration = v0_2::check_declaration(declare.await?)?;
+        }
+        let rules = Arc::new(runtime.rules(&description.name, &declaration));
+        Ok(Self { runtime, pre, capabilities, description, declaration, rules })
+    }
+
+    /// What the guest declared of its secrets at the time of loading.
+    #[must_use]
+    pub fn declaration(&self) -> &Declaration {
+        &self.declaration
     }
 
     /// The guest's description from the time of loading.
@@ -66,12 +101,24 @@ impl Module {
     /// # Errors
     /// The guest's own error, or why the guest did not answer.
     pub async fn handle_request(&self, mount: &Arc<Mount>, request: Request) -> Result<Option<Response>, InvokeError> {
-        let (call, request) = self.admit(mount, request).await?;
-        let answer = invoke::run(&self.pre, call, request, |guest, store, request| {
-            Box::pin(guest.call_handle_request(store, &request.0))
-        })
+        let Admitted { call, request, surrogates } = self.admit(mount, request).await?;
+        let (path, limits, deadline) = (request.0.path.clone(), Arc::clone(&self.runtime.limits), call.deadline());
+        let response = invoke::run(
+            &self.pre,
+            call,
+            request,
+            |engine, store, request| {
+                Box::pin(engine.secrets_engine_backend_backend().call_handle_request(store, &request.0))
+            },
+            move |answer| {
+                let answer = answer.and_then(|answer| v0_1::check_response(answer, &limits));
+                surrogates.open_answer(&path, answer)
+            },
+        )
         .await?;
-        v0_1::check_response(answer, &self.runtime.limits)
+        let bytes = response.as_ref().and_then(|response| response.data.as_ref()).map_or(0, |data| data.len());
+        mount.shared.answers.admit(bytes, deadline).await?;
+        Ok(response)
     }
 
     /// Existence check in a fresh instance.
@@ -79,33 +126,53 @@ impl Module {
     /// # Errors
     /// As `handle_request`.
     pub async fn check_existence(&self, mount: &Arc<Mount>, request: Request) -> Result<Option<bool>, InvokeError> {
-        let (call, request) = self.admit(mount, request).await?;
-        let answer = invoke::run(&self.pre, call, request, |guest, store, request| {
-            Box::pin(guest.call_check_existence(store, &request.0))
-        })
-        .await?;
-        v0_1::check_existence(answer, &self.runtime.limits)
+        let Admitted { call, request, surrogates } = match self.admit(mount, request).await {
+            Ok(admitted) => admitted,
+            // The request itself tells the client: the server hides an error of this check.
+            Err(InvokeError::Refused(_)) => return Ok(None),
+            Err(error) => return Err(error),
+        };
+        let limits = Arc::clone(&self.runtime.limits);
+        invoke::run(
+            &self.pre,
+            call,
+            request,
+            |engine, store, request| {
+                Box::pin(engine.secrets_engine_backend_backend().call_check_existence(store, &request.0))
+            },
+            move |answer| surrogates.checked(answer.and_then(|answer| v0_1::check_existence(answer, &limits))),
+        )
+        .await
     }
 
     /// Waits for a permit. A request that is not let in holds no memory while it waits for its refusal.
-    async fn admit(&self, mount: &Arc<Mount>, request: Request) -> Result<(Call, v0_1::WitRequest), InvokeError> {
+    async fn admit(&self, mount: &Arc<Mount>, request: Request) -> Result<Admitted, InvokeError> {
         let (limits, began) = (&self.runtime.limits, Instant::now());
         let allowed = request.timeout.unwrap_or(Duration::MAX).min(limits.request_deadline);
         let wait = limits.permit_wait.min(allowed);
         let bytes = request.data.len();
         // Converted first, so that the memory of secrets is cleared also if the request is not let in.
-        let request = v0_1::into_wit(request);
+        let mut request = v0_1::into_wit(request);
         let permit = match mount.shared.permits.acquire(bytes, wait).await {
             Ok(permit) => permit,
             Err(Refusal::Waited(what)) => return Err(InvokeError::Busy(what)),
             Err(Refusal::Full) => {
                 drop(request);
-                return Err(refuse_late(wait).await);
+                return Err(refuse_late(wait, OF_MOUNT).await);
             }
         };
-        let call = Call::new(&self.runtime, mount, caller(&request), began, allowed).with_permit(permit);
-        Ok((call, request))
+        let surrogates = Surrogates::new(&self.rules);
+        surrogates.seal_request(&request.0.path, &mut request.0.data)?;
+        let call = Call::new(&self.runtime, mount, caller(&request), surrogates.clone(), began, allowed);
+        Ok(Admitted { call: call.with_permit(permit), request, surrogates })
     }
+}
+
+/// A request that has a permit, without its secrets.
+struct Admitted {
+    call: Call,
+    request: v0_1::WitRequest,
+    surrogates: Surrogates,
 }
 
 fn caller(request: &v0_1::WitRequest) -> Caller {

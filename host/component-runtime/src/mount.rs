@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex, PoisonError, Weak};
 
 use envelope::{Storage, SystemView};
 
+use crate::answer_share::AnswerShare;
 use crate::capability::{Entities, Lifetimes, LockTable, LogRate, Nothing, ReadOnly};
 use crate::egress::{Access, Egress, MountEgress, Policy};
 use crate::limits::Limits;
@@ -90,6 +91,7 @@ pub(crate) struct OfAllMounts<'a> {
 /// What outlives a reload: the server makes the new mount before it drops the old one.
 pub(crate) struct MountShared {
     pub(crate) processor: Arc<ProcessorShare>,
+    pub(crate) answers: AnswerShare,
     pub(crate) permits: MountPermits,
     pub(crate) locks: LockTable,
     pub(crate) entities: Entities,
@@ -105,6 +107,7 @@ impl MountShared {
         Self {
             permits: of_all.permits.mount(&processor),
             processor,
+            answers: AnswerShare::new(of_all.limits),
             locks: LockTable::default(),
             entities: Entities::default(),
             lifetimes: Lifetimes::default(),

@@ -22,7 +22,7 @@ use crate::processor_share::ProcessorShare;
 
 /// What a request waited for in vain.
 const OF_ALL: &str = "requests in flight";
-const OF_MOUNT: &str = "requests in flight to this mount";
+pub(crate) const OF_MOUNT: &str = "requests in flight to this mount";
 
 /// All permits of the process. Clones share them.
 #[derive(Clone)]
@@ -248,11 +248,11 @@ impl Drop for Waiting<'_> {
     }
 }
 
-/// Refuses at a random time within the second half of what a request may wait.
-pub(crate) async fn refuse_late(wait: Duration) -> InvokeError {
+/// Refuses, for want of `what`, at a random time within the second half of what a request may wait.
+pub(crate) async fn refuse_late(wait: Duration, what: &'static str) -> InvokeError {
     let random = u32::from((RandomState::new().hash_one(()) & 0xffff) as u16);
     sleep(wait / 2 + (wait / 2) * random / (1 << 16)).await;
-    InvokeError::Busy(OF_MOUNT)
+    InvokeError::Busy(what)
 }
 
 #[cfg(test)]

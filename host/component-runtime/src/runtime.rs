@@ -1,6 +1,6 @@
 //! The runtime: one engine, its pool, its epoch thread and its egress. One in a process.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use crate::compiler::Compiler;
@@ -10,7 +10,7 @@ use crate::lane::Lane;
 use crate::limits::Limits;
 use crate::mount::Mounts;
 use crate::permits::Permits;
-use crate::shared::Shared;
+use crate::shared::{EmbeddedSecrets, Shared};
 use crate::ticker::Ticker;
 use crate::{
     CompilePriority, CompilerProgram, Inspection, LoadError, Module, Mount, MountSettings, SealKey, aot, engine,
@@ -63,6 +63,7 @@ impl Runtime {
             upstream_read_only: settings.upstream_read_only,
             compiler: Compiler::new(limits.compile_deadline, settings.compile_priority),
             mounts: Mounts::default(),
+            embedded: OnceLock::new(),
             ticker: Arc::new(Ticker::start(&engine)?),
             engine,
             limits,
@@ -91,13 +92,18 @@ impl Runtime {
     }
 
     /// As `load`, from precompiled code that the caller trusts, because the binary embeds it. If this engine refuses
-    /// the code, from `wasm`, with a warning in the log.
+    /// the code, from `wasm`, with a warning in the log. What the module declares of its secrets holds for every module
+    /// of its engine that is loaded later.
     ///
     /// # Errors
     /// As `load`.
     pub async fn load_embedded(&self, precompiled: &'static [u8], wasm: &[u8]) -> Result<Arc<Module>, LoadError> {
         let component = loader::embedded(&self.shared, precompiled, wasm).await?;
-        loader::module(&self.shared, &component).await
+        let module = loader::module(&self.shared, &component).await?;
+        let (engine, declaration) = (module.description().name.clone(), module.declaration().clone());
+        // The first one stays: a process has one.
+        let _ = self.shared.embedded.set(EmbeddedSecrets { engine, declaration });
+        Ok(module)
     }
 
     /// As `load`, with the imports and exports also of a component that does not load.

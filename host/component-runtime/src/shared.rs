@@ -1,8 +1,9 @@
 //! The state that the clones of a runtime share: one engine, its pool, its epoch thread and its egress.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
+use sealed_secrets::{Declaration, Rules};
 use wasmtime::Engine;
 use wasmtime::component::Linker;
 
@@ -26,11 +27,29 @@ pub(crate) struct Shared {
     pub(crate) wal_minimum_age: Duration,
     pub(crate) upstream_read_only: bool,
     pub(crate) mounts: Mounts,
+    /// What the embedded engine declares of its secrets, once it is loaded.
+    pub(crate) embedded: OnceLock<EmbeddedSecrets>,
     /// Ends the epoch thread with its last user.
     pub(crate) ticker: Arc<Ticker>,
 }
 
+/// What the embedded engine declares.
+pub(crate) struct EmbeddedSecrets {
+    /// Its name.
+    pub(crate) engine: String,
+    pub(crate) declaration: Declaration,
+}
+
 impl Shared {
+    /// The rules for the secrets of a module. The declaration of the embedded engine comes with the binary, which the
+    /// operator approved: it holds for every module of the same engine, whatever the module declares itself.
+    pub(crate) fn rules(&self, engine: &str, own: &Declaration) -> Rules {
+        match self.embedded.get().filter(|embedded| embedded.engine == engine) {
+            Some(embedded) => Rules::new(&embedded.declaration, Some(own)),
+            None => Rules::new(own, None),
+        }
+    }
+
     /// What a mount needs of the process.
     pub(crate) fn of_mounts(&self) -> OfAllMounts<'_> {
         OfAllMounts { egress: &self.egress, permits: &self.permits, limits: &self.limits }

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use envelope::{StorageView, Transaction};
+use sealed_secrets::Violation;
 use tokio::time::Instant;
 use wasmtime::component::ResourceTable;
 use wasmtime::{ResourceLimiter, Store};
@@ -17,6 +18,7 @@ use crate::capability::{KeptLists, LockGuard, LogBudget, LogLine, Quota};
 use crate::egress::{EgressHooks, Received};
 use crate::epoch::ProcessorMeter;
 use crate::limits::{Limits, bytes_text};
+use crate::surrogates::Surrogates;
 use crate::{Mount, epoch};
 
 /// Core instances of one request.
@@ -44,6 +46,7 @@ pub(crate) struct StoreState {
     pub(crate) kept_lists: KeptLists,
     pub(crate) memory: MemoryLimiter,
     pub(crate) meter: Arc<ProcessorMeter>,
+    pub(crate) surrogates: Surrogates,
     pub(crate) wal_minimum_age: Duration,
     /// The guest's panic hook logged a panic.
     pub(crate) panicked: bool,
@@ -59,6 +62,7 @@ impl StoreState {
         mount: Arc<Mount>,
         limits: Arc<Limits>,
         caller: Caller,
+        surrogates: Surrogates,
         wal_minimum_age: Duration,
         deadline: Instant,
     ) -> Self {
@@ -70,12 +74,13 @@ impl StoreState {
         let path = if caller.mount_point.is_empty() { &mount.settings.name } else { &caller.mount_point };
         let egress = Arc::clone(&mount.egress);
         Self {
-            hooks: EgressHooks::new(egress, mount.access(), path, deadline, received.clone()),
+            hooks: EgressHooks::new(egress, mount.access(), path, deadline, received.clone(), surrogates.clone()),
             table,
             quota: Quota::new(Arc::clone(&limits)),
             kept_lists: KeptLists::default(),
             memory: MemoryLimiter::new(&limits),
             meter: Arc::new(ProcessorMeter::new(&limits, received)),
+            surrogates,
             wal_minimum_age,
             panicked: false,
             caller,
@@ -97,12 +102,17 @@ impl StoreState {
     }
 
     /// Writes a guest's log line, if its budget allows.
-    pub(crate) fn log(&mut self, line: &LogLine) {
+    ///
+    /// # Errors
+    /// When the line holds a surrogate. Such a line is not written.
+    pub(crate) fn log(&mut self, line: &LogLine) -> Result<(), Violation> {
         self.panicked |= line.is_panic();
+        self.surrogates.check("a log line", line.texts())?;
         let bytes = line.bytes(self.limits.log_line_bytes_max);
         if self.log.take(bytes, &self.mount.shared.log_rate, &self.limits) {
             line.write(self.mount_name(), &self.caller.request_id, self.limits.log_line_bytes_max);
         }
+        Ok(())
     }
 
     /// The mount as operators know it: by its path, else by the name it was made with.

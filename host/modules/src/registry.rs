@@ -155,7 +155,12 @@ impl ModuleRegistry {
         let approval = self.trust.approve(listed, signatures.as_deref()).map_err(Rejection::into_transient)?;
         let module = match in_use.or_else(|| self.copy_of_embedded(digest)) {
             Some(module) => module,
-            None => self.load_or_compile(digest, &bytes).await?,
+            None => {
+                // What the embedded engine declares of its secrets must be known first: it holds for all modules of the
+                // engine.
+                self.embedded().await?;
+                self.load_or_compile(digest, &bytes).await?
+            }
         };
         let loaded = loaded(module, digest, Origin::File(name.to_owned()), approval, Some(&listed.id));
         loaded.map_err(|rejection| rejection.into_permanent().into())

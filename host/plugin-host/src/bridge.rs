@@ -228,7 +228,7 @@ impl RequestLine {
                 self.write("answered");
                 Ok(value)
             }
-            Err(error @ ServeError::Invoke(InvokeError::Guest(_))) => {
+            Err(error @ ServeError::Invoke(InvokeError::Guest(_) | InvokeError::Refused(_))) => {
                 self.write("refused");
                 Err(error.to_error(&self.request_id))
             }

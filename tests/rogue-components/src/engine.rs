@@ -50,6 +50,12 @@ macro_rules! engine {
                 }
             }
 
+            impl $crate::bindings::exports::secrets_engine::secrets::declaration::Guest for Component {
+                fn declare() -> Vec<$crate::bindings::exports::secrets_engine::secrets::declaration::Class> {
+                    vec![]
+                }
+            }
+
             $crate::bindings::export!(Component with_types_in $crate::bindings);
         }
     };

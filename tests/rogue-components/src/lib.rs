@@ -71,6 +71,12 @@ macro_rules! guest {
                 }
             }
 
+            impl $crate::bindings::exports::secrets_engine::secrets::declaration::Guest for Component {
+                fn declare() -> Vec<$crate::bindings::exports::secrets_engine::secrets::declaration::Class> {
+                    vec![]
+                }
+            }
+
             $crate::bindings::export!(Component with_types_in $crate::bindings);
         }
     };

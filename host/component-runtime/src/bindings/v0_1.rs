@@ -20,14 +20,13 @@ mod storage;
 mod system_view;
 
 pub(crate) use convert::{WitRequest, check_description, check_existence, check_response, into_wit};
-pub(crate) use generated::EnginePre;
-pub(crate) use generated::exports::secrets_engine::backend::backend::Guest;
 pub(crate) use generated::secrets_engine::host;
+pub(crate) use generated::{Engine, EnginePre};
 
 mod generated {
     wasmtime::component::bindgen!({
         path: "../../wit",
-        world: "engine",
+        world: "secrets-engine:%world/engine@0.1.0",
         imports: {
             "secrets-engine:host/logging": trappable,
             "secrets-engine:host/system-view.backend-uuid": trappable,

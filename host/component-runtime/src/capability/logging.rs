@@ -43,6 +43,12 @@ impl LogLine {
         LINE_FRAME_BYTES + self.message.len().saturating_add(fields).min(line_bytes_max)
     }
 
+    /// All that the guest wrote.
+    pub(crate) fn texts(&self) -> impl Iterator<Item = &[u8]> {
+        let fields = self.fields.iter().flat_map(|(name, value)| [name.as_bytes(), value.as_bytes()]);
+        std::iter::once(self.message.as_bytes()).chain(fields)
+    }
+
     /// Writes it, with what it belongs to.
     pub(crate) fn write(&self, mount: &str, request_id: &str, line_bytes_max: usize) {
         let message = printable(&self.message, line_bytes_max);

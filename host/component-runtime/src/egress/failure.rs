@@ -1,5 +1,6 @@
 //! Why a request of a guest was not answered: the code that the guest gets, and what the log says.
 
+use sealed_secrets::Violation;
 use wasmtime_wasi_http::Error;
 
 /// Why a request of a guest was not answered.
@@ -23,6 +24,13 @@ impl Failure {
                 code
             }
         }
+    }
+}
+
+impl From<Violation> for Failure {
+    /// The request of the server fails; the guest learns no more than that nothing was sent.
+    fn from(violation: Violation) -> Self {
+        Self::Refused(Error::HttpRequestDenied, violation.to_string())
     }
 }
 

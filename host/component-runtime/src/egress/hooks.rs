@@ -14,6 +14,7 @@ use super::access::Access;
 use super::policy::Policy;
 use super::pool::MountEgress;
 use super::send::{self, Sender};
+use crate::surrogates::Surrogates;
 
 /// Bytes of one write to a request's body.
 const BODY_CHUNK_BYTES_MAX: usize = 256 * 1024;
@@ -30,6 +31,7 @@ pub(crate) struct EgressHooks {
     deadline: Instant,
     alive: Alive,
     received: Received,
+    surrogates: Surrogates,
 }
 
 /// Bytes of answers' bodies that the guest received so far. Clones share the count.
@@ -77,9 +79,10 @@ impl EgressHooks {
         mount: &str,
         deadline: Instant,
         received: Received,
+        surrogates: Surrogates,
     ) -> Self {
         let alive = Alive(Arc::new(AtomicBool::new(true)));
-        Self { egress, access, mount: mount.into(), deadline, alive, received }
+        Self { egress, access, mount: mount.into(), deadline, alive, received, surrogates }
     }
 
     #[cfg(test)]
@@ -120,8 +123,9 @@ impl WasiHttpHooks for EgressHooks {
     ) -> Box<dyn Future<Output = Result<(Sent, InTheBackground), Error>> + Send> {
         let (egress, access, mount) = (Arc::clone(&self.egress), self.access, Arc::clone(&self.mount));
         let (alive, deadline, received) = (self.alive.clone(), self.deadline, self.received.clone());
+        let surrogates = self.surrogates.clone();
         Box::new(async move {
-            let sender = Sender { egress: &egress, access, mount: &mount, alive: &alive };
+            let sender = Sender { egress: &egress, access, mount: &mount, alive: &alive, surrogates: &surrogates };
             let answer = send::send(&sender, request, options.unwrap_or_default(), deadline).await?;
             let answer = answer.map(|body| received.count(body));
             Ok((answer, Box::new(async { Ok(()) }) as InTheBackground))

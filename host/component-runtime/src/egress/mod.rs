@@ -22,6 +22,7 @@ mod progress;
 mod proxy;
 mod race;
 mod resolve;
+mod sealed_body;
 mod send;
 mod settings;
 mod slots;

@@ -21,8 +21,10 @@ use super::hooks::Alive;
 use super::origin::{HOST_BYTES_MAX, Scheme};
 use super::pool::MountEgress;
 use super::progress::Progress;
+use super::sealed_body::SealedBody;
 use super::upstream_error::{of_connect, of_send};
 use crate::limits::EgressLimits;
+use crate::surrogates::Surrogates;
 
 /// Bounds of one exchange: what the guest wishes, the limits, and what is left of its own request.
 struct Times {
@@ -51,6 +53,7 @@ pub(crate) struct Sender<'a> {
     /// The mount's path, for the log.
     pub(crate) mount: &'a str,
     pub(crate) alive: &'a Alive,
+    pub(crate) surrogates: &'a Surrogates,
 }
 
 /// Sends one request of a guest.
@@ -122,6 +125,8 @@ async fn exchange(
         return Err(Error::HttpProtocolError.into());
     }
     sender.access.check_body(&head.method, &body)?;
+    sender.surrogates.check("the body of a request", [&*body])?;
+    let answered = sender.surrogates.open_head(&mut head)?;
     // The client writes both: the host from the address that was checked, the length from the body that is here.
     head.headers.remove(header::HOST);
     head.headers.remove(header::CONTENT_LENGTH);
@@ -137,7 +142,12 @@ async fn exchange(
     if answer.status() == StatusCode::SWITCHING_PROTOCOLS {
         return Err(Error::HttpUpgradeFailed.into());
     }
-    Ok(answer.map(|body| AnswerBody::new(body, limits, times.between_bytes, times.ends, place).boxed_unsync()))
+    let mut answer = answer.map(|body| AnswerBody::new(body, limits, times.between_bytes, times.ends, place));
+    let Some(call) = answered else { return Ok(answer.map(BodyExt::boxed_unsync)) };
+    // A surrogate may be written in fewer characters than its value.
+    answer.headers_mut().remove(header::CONTENT_LENGTH);
+    let surrogates = sender.surrogates.clone();
+    Ok(answer.map(|body| SealedBody::new(body, call, surrogates).boxed_unsync()))
 }
 
 /// A place among the mount's requests.

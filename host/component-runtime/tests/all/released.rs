@@ -17,7 +17,8 @@ use crate::support::{TestRuntime, answer, limits, mount, on_each_scheduler, requ
 #[test]
 fn a_guest_of_a_released_world_is_served_by_every_host() {
     let frozen = std::fs::read_to_string(folder().join("../../../../wit/FROZEN")).unwrap();
-    let worlds = frozen.lines().filter_map(|line| line.split_once("secrets-engine-world@"));
+    let released_lines = frozen.lines().filter(|line| !line.starts_with("unreleased"));
+    let worlds = released_lines.filter_map(|line| line.split_once("secrets-engine-world@"));
     let guests: Vec<Vec<u8>> = worlds.map(|(_, version)| released(version)).collect();
     assert!(!guests.is_empty(), "no world is released");
     on_each_scheduler(|| async {

@@ -86,7 +86,10 @@ impl Trial {
 
 /// The module's own fault, not the client's, the server's or Astra's.
 fn is_fault(error: &InvokeError) -> bool {
-    matches!(error, InvokeError::Trap(_) | InvokeError::Contract(_) | InvokeError::ProcessorTime(_))
+    matches!(
+        error,
+        InvokeError::Trap(_) | InvokeError::Contract(_) | InvokeError::ProcessorTime(_) | InvokeError::Sealed(_)
+    )
 }
 
 #[cfg(test)]
@@ -135,6 +138,7 @@ mod tests {
             InvokeError::Trap("x".into()),
             InvokeError::Contract("x".into()),
             InvokeError::ProcessorTime(Duration::from_secs(1)),
+            InvokeError::Sealed("x".into()),
         ];
         assert!(faults.iter().all(is_fault));
         let others = [
@@ -142,6 +146,7 @@ mod tests {
             InvokeError::Deadline(Duration::from_secs(1)),
             InvokeError::Limit { limit: "x".into() },
             InvokeError::Host("x".into()),
+            InvokeError::Refused("x".into()),
             InvokeError::Guest(envelope::Error::UnsupportedPath),
         ];
         assert!(!others.iter().any(is_fault));

@@ -15,6 +15,7 @@ pub(super) static TABLE: Backend = Backend {
     storage_versions: StorageVersions { written: 0, readable_from: 0 },
     paths: &PATHS,
     secrets: &[],
+    secret_classes: &[],
     rollback: None,
     periodic: None,
 };

@@ -30,6 +30,7 @@ const CRATES: [Floors; 8] = [
             "mark",
             // Storage and time.
             "storage",
+            "secret_classes",
             "lock",
             "schedule",
             "schedule_queue",
@@ -95,6 +96,7 @@ const CRATES: [Floors; 8] = [
             "pattern",
             "wal",
             "passed_over",
+            "secret_class",
             "table",
             "openapi",
             "help",
@@ -152,10 +154,12 @@ const CRATES: [Floors; 8] = [
             "sealed",
             "error",
             "header",
+            "surrogates",
             // What a guest may do, and how much.
             "capability",
             "egress",
             "permits",
+            "answer_share",
             "mount",
             "epoch",
             "ticker",

@@ -21,14 +21,14 @@ const OWNERS: [(&str, &[&str]); 15] = [
     ("tokio-rustls", &["plugin-protocol", "component-runtime", "astra-simulator"]),
     ("clap", &["plugin-host", "astra-simulator", "bench"]),
     ("redb", &["plugin-host"]),
-    ("memchr", &["plugin-host"]),
+    ("memchr", &["plugin-host", "sealed-secrets"]),
     ("mimalloc", &["plugin-host", "harness"]),
     ("seccompiler", &["component-runtime"]),
     ("libc", &["component-runtime"]),
 ];
 
 /// Our own crates: what each of those that ship may build on.
-const INNER: [(&str, &[&str]); 11] = [
+const INNER: [(&str, &[&str]); 12] = [
     ("secrets-framework", &[]),
     ("astra-secrets", &["secrets-framework"]),
     ("engine-component", &["secrets-framework"]),
@@ -37,7 +37,8 @@ const INNER: [(&str, &[&str]); 11] = [
     ("envelope", &[]),
     ("local-server", &["envelope"]),
     ("plugin-protocol", &["envelope"]),
-    ("component-runtime", &["envelope"]),
+    ("sealed-secrets", &[]),
+    ("component-runtime", &["envelope", "sealed-secrets"]),
     ("modules", &["envelope", "component-runtime"]),
     (
         "plugin-host",
@@ -109,7 +110,7 @@ fn the_component_imports_what_it_may_and_nothing_else() {
     }
     assert!(imports.contains(&"secrets-engine:host/storage@0.1.0".to_owned()), "{imports:?}");
     let exports: Vec<String> = world.exports.keys().map(|key| resolve.name_world_key(key)).collect();
-    assert_eq!(exports, ["secrets-engine:backend/backend@0.1.0"]);
+    assert_eq!(exports, ["secrets-engine:backend/backend@0.1.0", "secrets-engine:secrets/declaration@0.2.0"]);
 }
 
 #[test]

@@ -13,7 +13,6 @@ impl Host for StoreState {
             Level::Warn => LogLevel::Warn,
             Level::Error => LogLevel::Error,
         };
-        self.log(&LogLine { level, message, fields });
-        Ok(())
+        Ok(self.log(&LogLine { level, message, fields })?)
     }
 }

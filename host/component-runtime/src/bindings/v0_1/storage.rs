@@ -19,7 +19,7 @@ impl Host for StoreState {
         granted!(self.quota.storage_call(&key), Error::Limit);
         let storage = Arc::clone(&self.mount.settings.storage);
         let found = get(&*storage, &key).await;
-        self.count_read(found)
+        self.count_read(&key, found)
     }
 
     async fn get_many(&mut self, keys: Vec<String>) -> Answer<Vec<Option<Entry>>> {
@@ -32,9 +32,9 @@ impl Host for StoreState {
         let mut waiting = keys.iter();
         let mut reads: FuturesOrdered<_> =
             waiting.by_ref().take(READS_AT_ONCE).map(|key| get(&*storage, key)).collect();
-        let mut entries = Vec::new();
-        while let Some(found) = reads.next().await {
-            match self.count_read(found)? {
+        let (mut entries, mut answered) = (Vec::new(), keys.iter());
+        while let (Some(found), Some(key)) = (reads.next().await, answered.next()) {
+            match self.count_read(key, found)? {
                 Ok(entry) => entries.push(entry),
                 Err(error) => return Ok(Err(error)),
             }
@@ -43,9 +43,10 @@ impl Host for StoreState {
         Ok(Ok(entries))
     }
 
-    async fn put(&mut self, entry: Entry) -> Answer<()> {
+    async fn put(&mut self, mut entry: Entry) -> Answer<()> {
         granted!(self.quota.storage_call(&entry.key), Error::Limit);
         granted!(self.quota.storage_bytes(entry.value.len()), Error::Limit);
+        self.surrogates.open_entry(&entry.key, &mut entry.value)?;
         self.kept_lists.forget_key(&entry.key);
         let storage = Arc::clone(&self.mount.settings.storage);
         Ok(put(&*storage, entry).await)
@@ -99,12 +100,13 @@ impl HostTransaction for StoreState {
         granted!(self.quota.storage_call(&key), Error::Limit);
         let Some(view) = self.table.get(&transaction)?.view() else { return Ok(Err(finished())) };
         let found = get(view, &key).await;
-        self.count_read(found)
+        self.count_read(&key, found)
     }
 
-    async fn put(&mut self, transaction: Resource<OpenTransaction>, entry: Entry) -> Answer<()> {
+    async fn put(&mut self, transaction: Resource<OpenTransaction>, mut entry: Entry) -> Answer<()> {
         granted!(self.quota.storage_call(&entry.key), Error::Limit);
         granted!(self.quota.storage_bytes(entry.value.len()), Error::Limit);
+        self.surrogates.open_entry(&entry.key, &mut entry.value)?;
         let Some(view) = self.table.get(&transaction)?.view() else { return Ok(Err(finished())) };
         Ok(put(view, entry).await)
     }
@@ -166,10 +168,13 @@ impl StoreState {
         Ok(self.kept_lists.keep(prefix, names, after, limit))
     }
 
-    /// Counts the bytes of an entry: too late to save the read, but not the guest's memory.
-    fn count_read(&mut self, found: Result<Option<Entry>, Error>) -> Answer<Option<Entry>> {
-        if let Ok(Some(entry)) = &found {
+    /// Counts the bytes of an entry: too late to save the read, but not the guest's memory. Then seals its secrets.
+    fn count_read(&mut self, key: &str, mut found: Result<Option<Entry>, Error>) -> Answer<Option<Entry>> {
+        if let Ok(Some(entry)) = &mut found {
             granted!(self.quota.storage_bytes(entry.value.len()), Error::Limit);
+            if let Err(error) = self.surrogates.seal_entry(key, &mut entry.value) {
+                return Ok(Err(Error::Limit(error.to_string())));
+            }
         }
         Ok(found)
     }

@@ -106,10 +106,23 @@ async fn nothing_is_sent_for_a_guest_that_is_gone() {
     let server = Server::start(keep_alive).await;
     let mount = Arc::new(server.mount(&EgressLimits::default()));
     let deadline = Instant::now() + Duration::from_secs(60);
-    let hooks = EgressHooks::new(Arc::clone(&mount), Access::Full, "test/", deadline, Received::default());
+    let hooks = EgressHooks::new(
+        Arc::clone(&mount),
+        Access::Full,
+        "test/",
+        deadline,
+        Received::default(),
+        Surrogates::default(),
+    );
     let alive = hooks.alive();
     drop(hooks);
-    let sender = Sender { egress: &mount, access: Access::Full, mount: "test/", alive: &alive };
+    let sender = Sender {
+        egress: &mount,
+        access: Access::Full,
+        mount: "test/",
+        alive: &alive,
+        surrogates: &Surrogates::default(),
+    };
     let outcome = send(&sender, request(Method::POST, &server.url()), RequestOptions::default(), deadline).await;
     assert!(outcome.is_err());
     assert_eq!(server.connections(), 0);

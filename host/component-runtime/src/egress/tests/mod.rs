@@ -22,6 +22,7 @@ use super::send::{Sender, send};
 use super::{EgressSettings, Origin, Policy, hooks};
 use crate::capability::LogRate;
 use crate::limits::{EgressLimits, Limits};
+use crate::surrogates::Surrogates;
 
 const OK: &str = "HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok";
 
@@ -170,7 +171,13 @@ async fn send_until(
     wish: RequestOptions,
     deadline: Instant,
 ) -> Result<Response<WasiBody>, Error> {
-    send(&Sender { egress: mount, access, mount: "test/", alive: &alive() }, request, wish, deadline).await
+    send(
+        &Sender { egress: mount, access, mount: "test/", alive: &alive(), surrogates: &Surrogates::default() },
+        request,
+        wish,
+        deadline,
+    )
+    .await
 }
 
 /// A log that takes every line.

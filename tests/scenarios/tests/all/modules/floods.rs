@@ -7,20 +7,22 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use harness::Verb;
-use harness::limits::REQUEST_DEADLINE;
 use harness::openbao::{MountSettings, OpenBaoDriver};
 use serde_json::{Value, json};
 
 use super::{Toys, ask, server, toy};
 
 /// How often quiet and flooded times alternate, so that whatever else the machine does meets both.
-const ROUNDS: usize = 3;
+const ROUNDS: usize = 2;
 
 /// Requests of the neighbour in each of these times.
 const REQUESTS: usize = 60;
 
 /// The median of the neighbour's requests grows by no more than this, also on a machine that runs other tests.
 const RATIO_MAX: u32 = 6;
+
+/// A client of the flood gives an answer up after this time, so that the end of a flood waits for none.
+const PATIENCE: Duration = Duration::from_secs(2);
 
 /// Clients that send the same request again and again, whatever its answer is.
 struct Flood {
@@ -35,7 +37,7 @@ impl Flood {
             let (client, path, stop) = (toys.server.client(), format!("{}/flood/{path}", toys.name), Arc::clone(&stop));
             std::thread::spawn(move || {
                 while !stop.load(Ordering::Relaxed) {
-                    let _ = client.try_call("GET", &path, &Value::Null, &[], REQUEST_DEADLINE);
+                    let _ = client.try_call("GET", &path, &Value::Null, &[], PATIENCE);
                 }
             })
         });

@@ -1,0 +1,156 @@
+//! How fast a mount may send large answers: each costs the server, which all mounts share, as much time as hundreds of
+//! ordinary requests.
+//!
+//! Large answers of a mount take from a budget of bytes that refills with time. An answer that the budget does not cover
+//! waits until the budget does. What waits is bounded for each mount; an answer beyond that is refused, late.
+
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use tokio::time::{Instant, sleep_until};
+
+use crate::InvokeError;
+use crate::limits::Limits;
+use crate::permits::refuse_late;
+
+/// What an answer waited for in vain.
+const LARGE_ANSWERS: &str = "large answers of this mount";
+
+/// The budget of one mount.
+pub(crate) struct AnswerShare {
+    large_from: usize,
+    bytes_per_second: usize,
+    /// How far the payment may lie ahead without a wait: the time in which a burst refills.
+    ahead: Duration,
+    waiting_bytes_max: usize,
+    state: Mutex<State>,
+}
+
+struct State {
+    /// When the refill has paid for all answers so far.
+    paid_at: Instant,
+    waiting_bytes: usize,
+}
+
+impl AnswerShare {
+    pub(crate) fn new(limits: &Limits) -> Self {
+        let bytes_per_second = limits.large_answer_bytes_per_second.max(1);
+        Self {
+            large_from: limits.large_answer_bytes,
+            bytes_per_second,
+            ahead: time_of(limits.large_answer_burst_bytes, bytes_per_second),
+            waiting_bytes_max: limits.waiting_bytes_per_mount_max,
+            state: Mutex::new(State { paid_at: Instant::now(), waiting_bytes: 0 }),
+        }
+    }
+
+    /// Waits until an answer of so many bytes may go out.
+    ///
+    /// # Errors
+    /// When that would be after `until`, or when too much waits for this mount already.
+    pub(crate) async fn admit(&self, bytes: usize, until: Instant) -> Result<(), InvokeError> {
+        if bytes < self.large_from {
+            return Ok(());
+        }
+        let Some((turn, _waiting)) = self.enqueue(bytes, until) else {
+            let wait = until.saturating_duration_since(Instant::now()).min(crate::limits::PERMIT_WAIT);
+            return Err(refuse_late(wait, LARGE_ANSWERS).await);
+        };
+        sleep_until(turn).await;
+        Ok(())
+    }
+
+    /// The time at which the answer may go out, and its place among those that wait.
+    fn enqueue(&self, bytes: usize, until: Instant) -> Option<(Instant, Waiting<'_>)> {
+        let now = Instant::now();
+        let mut state = self.state();
+        let paid_from = state.paid_at.max(now);
+        let turn = paid_from.checked_sub(self.ahead).map_or(now, |turn| turn.max(now));
+        let waiting_bytes = state.waiting_bytes.saturating_add(bytes);
+        if turn > now && (turn > until || waiting_bytes > self.waiting_bytes_max) {
+            return None;
+        }
+        state.paid_at = paid_from + time_of(bytes, self.bytes_per_second);
+        state.waiting_bytes = waiting_bytes;
+        Some((turn, Waiting { share: self, bytes }))
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// The place of an answer that waits, until its drop.
+struct Waiting<'a> {
+    share: &'a AnswerShare,
+    bytes: usize,
+}
+
+impl Drop for Waiting<'_> {
+    fn drop(&mut self) {
+        self.share.state().waiting_bytes -= self.bytes;
+    }
+}
+
+fn time_of(bytes: usize, bytes_per_second: usize) -> Duration {
+    let microseconds = (bytes as u128).saturating_mul(1_000_000) / bytes_per_second as u128;
+    Duration::from_micros(u64::try_from(microseconds).unwrap_or(u64::MAX / 4))
+}
+
+#[cfg(test)]
+mod tests {
+    #![expect(clippy::unwrap_used, reason = "tests")]
+    use futures_util::future::join_all;
+
+    use super::*;
+
+    /// 100 bytes are large; 1,000 bytes a second, after a burst of 2,000.
+    fn share() -> AnswerShare {
+        AnswerShare::new(&Limits {
+            large_answer_bytes: 100,
+            large_answer_bytes_per_second: 1_000,
+            large_answer_burst_bytes: 2_000,
+            waiting_bytes_per_mount_max: 5_000,
+            ..Limits::default()
+        })
+    }
+
+    async fn taken(share: &AnswerShare, bytes: usize) -> Duration {
+        let begin = Instant::now();
+        share.admit(bytes, begin + Duration::from_secs(60)).await.unwrap();
+        begin.elapsed()
+    }
+
+    fn seconds(whole: u64) -> Duration {
+        Duration::from_secs(whole)
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn small_answers_never_wait_and_large_ones_after_a_burst() {
+        let share = share();
+        for _ in 0..1_000 {
+            assert_eq!(taken(&share, 99).await, Duration::ZERO);
+        }
+        assert_eq!(taken(&share, 2_000).await, Duration::ZERO);
+        assert_eq!(taken(&share, 1_000).await, Duration::ZERO, "the burst covered what came before");
+        assert!(taken(&share, 1_000).await.abs_diff(seconds(1)) <= Duration::from_millis(2));
+        assert_eq!(taken(&share, 99).await, Duration::ZERO);
+        tokio::time::advance(seconds(60)).await;
+        assert_eq!(taken(&share, 2_000).await, Duration::ZERO, "it refilled");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_waits_is_bounded_and_what_is_refused_is_refused_late() {
+        let share = share();
+        share.admit(10_000, Instant::now()).await.unwrap();
+        let begin = Instant::now();
+        let answers = join_all((0..8).map(|_| share.admit(1_000, begin + seconds(60)))).await;
+        assert_eq!(answers.iter().filter(|answer| answer.is_ok()).count(), 5, "{answers:?}");
+        assert!(answers.contains(&Err(InvokeError::Busy(LARGE_ANSWERS))));
+        assert_eq!(share.state().waiting_bytes, 0);
+        let begin = Instant::now();
+        let late = share.admit(1_000, begin + Duration::from_millis(100)).await;
+        assert_eq!(late, Err(InvokeError::Busy(LARGE_ANSWERS)), "its turn comes after the end of its request");
+        assert!(begin.elapsed() >= Duration::from_millis(50));
+    }
+}

@@ -1,0 +1,20 @@
+//! The additions of `secrets-engine:world@0.2.0`: generated bindings of what a component may export beside world 0.1.0.
+
+mod convert;
+
+pub(crate) use convert::check_declaration;
+pub(crate) use generated::{Additions, AdditionsPre};
+
+/// The name of the export that declares secrets, without its version: the linker matches versions within a compatible
+/// line.
+pub(crate) const DECLARATION: &str = "secrets-engine:secrets/declaration";
+
+mod generated {
+    wasmtime::component::bindgen!({
+        path: "../../wit",
+        world: "additions",
+        imports: { default: async | trappable },
+        exports: { default: async },
+        require_store_data_send: true,
+    });
+}

@@ -1,0 +1,75 @@
+//! Converts what a component declares of its secrets.
+
+use sealed_secrets::{
+    Alphabet, AnsweredField, Call, Class, Declaration, Destination, RequestField, Shape, ShownField, StoredField,
+    StoredUrl, UnreadableField,
+};
+
+use super::generated::exports::secrets_engine::secrets::declaration as wit;
+use crate::InvokeError;
+
+/// What a component declares, checked.
+///
+/// # Errors
+/// `Contract`.
+pub(crate) fn check_declaration(classes: Vec<wit::Class>) -> Result<Declaration, InvokeError> {
+    let declaration = Declaration { classes: classes.into_iter().map(class).collect() };
+    declaration.check().map_err(|error| InvokeError::Contract(error.to_string()))?;
+    Ok(declaration)
+}
+
+fn class(class: wit::Class) -> Class {
+    let request_field = |field: wit::RequestField| RequestField {
+        paths: field.paths,
+        at: field.at,
+        destination: destination(field.destination),
+    };
+    let stored_field = |field: wit::StoredField| StoredField {
+        prefix: field.prefix,
+        at: field.at,
+        destination: destination(field.destination),
+    };
+    let unreadable_field = |field: wit::UnreadableField| UnreadableField { prefix: field.prefix, at: field.at };
+    let answered_field = |field: wit::AnsweredField| AnsweredField { call: call(field.call), at: field.at };
+    let shown_field = |field: wit::ShownField| ShownField { paths: field.paths, at: field.at };
+    Class {
+        name: class.name,
+        shape: Shape {
+            public: class.shape.public,
+            alphabet: match class.shape.alphabet {
+                wit::Alphabet::LowerHex => Alphabet::LowerHex,
+                wit::Alphabet::LettersAndDigits => Alphabet::LettersAndDigits,
+            },
+            plain_endings: class.shape.plain_endings,
+            secret_characters_min: class.shape.secret_characters_min,
+        },
+        request_fields: class.request_fields.into_iter().map(request_field).collect(),
+        stored_fields: class.stored_fields.into_iter().map(stored_field).collect(),
+        unreadable_fields: class.unreadable_fields.into_iter().map(unreadable_field).collect(),
+        answered_fields: class.answered_fields.into_iter().map(answered_field).collect(),
+        bearer_of: class.bearer_of.into_iter().map(call).collect(),
+        shown_fields: class.shown_fields.into_iter().map(shown_field).collect(),
+        becomes: class.becomes,
+    }
+}
+
+fn call(call: wit::Call) -> Call {
+    Call { method: call.method, path: call.path }
+}
+
+fn destination(destination: wit::Destination) -> Destination {
+    match destination {
+        wit::Destination::None => Destination::Nowhere,
+        wit::Destination::Sibling(wit::Sibling { key, otherwise }) => Destination::Sibling { key, otherwise },
+        wit::Destination::Requested(wit::Requested { field, stored, otherwise }) => Destination::Requested {
+            field,
+            stored: stored.map(|stored| StoredUrl {
+                prefix: stored.prefix,
+                named_by: stored.named_by,
+                second_name: stored.second_name,
+                key: stored.key,
+            }),
+            otherwise,
+        },
+    }
+}

@@ -1,0 +1,83 @@
+//! The body of an answer that holds secrets: read as a whole, then given to the guest with surrogates.
+
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+
+use bytes::{Buf, Bytes};
+use http_body::{Body, Frame};
+use sealed_secrets::AnsweredCall;
+use sealed_secrets::limits::SEALED_ANSWER_BYTES_MAX;
+use wasmtime_wasi_http::Error;
+use zeroize::Zeroizing;
+
+use super::body::AnswerBody;
+use crate::surrogates::Surrogates;
+
+/// Gives one frame, when the answer is complete. An answer that breaks off gives nothing but the error. Trailers are
+/// dropped: nobody declares them.
+pub(crate) struct SealedBody {
+    answer: AnswerBody,
+    call: AnsweredCall,
+    surrogates: Surrogates,
+    /// None once it is given.
+    collected: Option<Zeroizing<Vec<u8>>>,
+}
+
+impl SealedBody {
+    pub(crate) fn new(answer: AnswerBody, call: AnsweredCall, surrogates: Surrogates) -> Self {
+        // A buffer that grows leaves copies behind; nearly all such answers have some hundred bytes.
+        let collected = Some(Zeroizing::new(Vec::with_capacity(FIRST_BYTES)));
+        Self { answer, call, surrogates, collected }
+    }
+
+    fn collect(&mut self, mut data: Bytes) -> Result<(), Error> {
+        let Some(collected) = &mut self.collected else { return Ok(()) };
+        let bytes = collected.len() + data.remaining();
+        if bytes > SEALED_ANSWER_BYTES_MAX {
+            return Err(Error::HttpResponseBodySize(Some(SEALED_ANSWER_BYTES_MAX as u64)));
+        }
+        if bytes > collected.capacity() {
+            let mut larger = Zeroizing::new(Vec::with_capacity((2 * bytes).min(SEALED_ANSWER_BYTES_MAX)));
+            larger.extend_from_slice(collected);
+            *collected = larger;
+        }
+        while data.has_remaining() {
+            let chunk = data.chunk();
+            collected.extend_from_slice(chunk);
+            let length = chunk.len();
+            data.advance(length);
+        }
+        Ok(())
+    }
+}
+
+/// Bytes that are set aside at first.
+const FIRST_BYTES: usize = 4 * 1024;
+
+impl Body for SealedBody {
+    type Data = Bytes;
+    type Error = Error;
+
+    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Error>>> {
+        while self.collected.is_some() {
+            match ready!(Pin::new(&mut self.answer).poll_frame(cx)) {
+                Some(Ok(frame)) => {
+                    let Ok(data) = frame.into_data() else { continue };
+                    self.collect(data)?;
+                }
+                Some(Err(error)) => {
+                    self.collected = None;
+                    return Poll::Ready(Some(Err(error)));
+                }
+                None => {
+                    let Some(mut collected) = self.collected.take() else { break };
+                    let sealed = self.surrogates.seal_answer(&self.call, &mut collected);
+                    // The machine gives no random bytes, or the request has too many secrets.
+                    sealed.map_err(|error| Error::InternalError(Some(error.to_string())))?;
+                    return Poll::Ready(Some(Ok(Frame::data(Bytes::from(std::mem::take(&mut *collected))))));
+                }
+            }
+        }
+        Poll::Ready(None)
+    }
+}

@@ -1,0 +1,70 @@
+//! Base URLs of APIs: an origin and a path, compared in one spelling.
+
+use http::Uri;
+
+/// A base URL in one spelling: lower-case scheme and host, no port that is the scheme's own, no slash at the end.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct BaseUrl {
+    origin: String,
+    path: String,
+}
+
+impl BaseUrl {
+    /// None if it is no URL of `http` or `https`, or has a user, a query or a fragment: nothing is sent there.
+    pub(crate) fn parse(text: &str) -> Option<Self> {
+        if text.contains(['#', '?']) {
+            return None;
+        }
+        let uri: Uri = text.parse().ok()?;
+        let path = uri.path().trim_end_matches('/');
+        let steps = path.split('/').any(|segment| matches!(segment, "." | ".."));
+        (!steps).then_some(())?;
+        Some(Self { origin: origin(&uri)?, path: path.to_owned() })
+    }
+
+    /// The base of a request of which `path` stands before the path of a call.
+    pub(crate) fn of_request(uri: &Uri, path: &str) -> Option<Self> {
+        Some(Self { origin: origin(uri)?, path: path.to_owned() })
+    }
+}
+
+fn origin(uri: &Uri) -> Option<String> {
+    let scheme = uri.scheme_str()?;
+    let own_port = match scheme {
+        "https" => 443,
+        "http" => 80,
+        _ => return None,
+    };
+    let authority = uri.authority()?;
+    let (host, port) = (authority.host().trim_end_matches('.').to_ascii_lowercase(), authority.port_u16());
+    if host.is_empty() || authority.as_str().contains('@') {
+        return None;
+    }
+    Some(format!("{scheme}://{host}:{}", port.unwrap_or(own_port)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_base_has_one_spelling() {
+        let base = BaseUrl::parse("https://api.example.com/gateway");
+        assert!(base.is_some());
+        for same in ["HTTPS://API.example.com:443/gateway/", "https://api.example.com./gateway"] {
+            assert_eq!(BaseUrl::parse(same), base, "{same}");
+        }
+        for other in
+            ["http://api.example.com/gateway", "https://api.example.com:8443/gateway", "https://api.example.com"]
+        {
+            assert_ne!(BaseUrl::parse(other), base, "{other}");
+        }
+    }
+
+    #[test]
+    fn nothing_is_sent_to_what_is_no_base_url() {
+        for text in ["", "x", "ftp://a", "https://u@a", "https://a?q", "https://a#f", "https://a/../b", "/v2"] {
+            assert_eq!(BaseUrl::parse(text), None, "{text}");
+        }
+    }
+}

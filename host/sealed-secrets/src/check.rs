@@ -1,0 +1,174 @@
+//! Checks what an engine declares: no declaration of a guest is trusted.
+
+use thiserror::Error;
+
+use crate::declaration::{At, Class, Declaration, Destination, StoredUrl};
+use crate::limits::{CLASSES_MAX, LIST_ENTRIES_MAX, PLACE_DEPTH_MAX, SECRET_CHARACTERS_MIN, TEXT_BYTES_MAX};
+
+/// What is wrong with a declaration: it names the class and the field.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+#[error("{0}")]
+pub struct DeclarationError(String);
+
+type Checked = Result<(), String>;
+
+impl Declaration {
+    /// Checks a declaration.
+    ///
+    /// # Errors
+    /// The first thing that is wrong.
+    pub fn check(&self) -> Result<(), DeclarationError> {
+        if self.classes.len() > CLASSES_MAX {
+            let text = format!("it has {} classes of secrets; at most {CLASSES_MAX}", self.classes.len());
+            return Err(DeclarationError(text));
+        }
+        for (index, class) in self.classes.iter().enumerate() {
+            let is_twice = self.classes.iter().take(index).any(|before| before.name == class.name);
+            let checked = if is_twice { Err("another class has its name".to_owned()) } else { self.check_class(class) };
+            checked.map_err(|what| {
+                let name: String = class.name.chars().take(NAME_CHARACTERS_SHOWN).collect();
+                DeclarationError(format!("class `{name}` of its secrets: {what}"))
+            })?;
+        }
+        Ok(())
+    }
+
+    fn check_class(&self, class: &Class) -> Checked {
+        if class.name.is_empty()
+            || !class.name.bytes().all(|byte| byte.is_ascii_lowercase() || b"-0123456789".contains(&byte))
+        {
+            return Err("`name` has small letters, digits and `-` only".to_owned());
+        }
+        text("name", &class.name)?;
+        check_shape(class)?;
+        let lists = [
+            ("request-fields", class.request_fields.len()),
+            ("stored-fields", class.stored_fields.len()),
+            ("unreadable-fields", class.unreadable_fields.len()),
+            ("answered-fields", class.answered_fields.len()),
+            ("bearer-of", class.bearer_of.len()),
+            ("shown-fields", class.shown_fields.len()),
+            ("becomes", class.becomes.len()),
+        ];
+        lists.into_iter().try_for_each(|(name, length)| list(name, length))?;
+        for field in &class.request_fields {
+            paths("request-fields", &field.paths)?;
+            place("request-fields", &field.at)?;
+            destination("request-fields", &field.destination)?;
+        }
+        for field in &class.stored_fields {
+            prefix("stored-fields", &field.prefix)?;
+            place("stored-fields", &field.at)?;
+            destination("stored-fields", &field.destination)?;
+            if matches!(field.destination, Destination::Requested { .. }) {
+                return Err("`stored-fields`: the destination of a stored value cannot be in a request".to_owned());
+            }
+        }
+        for field in &class.unreadable_fields {
+            prefix("unreadable-fields", &field.prefix)?;
+            place("unreadable-fields", &field.at)?;
+        }
+        for field in &class.answered_fields {
+            call("answered-fields", &field.call.method, &field.call.path)?;
+            place("answered-fields", &field.at)?;
+        }
+        for own in &class.bearer_of {
+            call("bearer-of", &own.method, &own.path)?;
+        }
+        for field in &class.shown_fields {
+            paths("shown-fields", &field.paths)?;
+            place("shown-fields", &field.at)?;
+        }
+        match class.becomes.iter().find(|name| !self.classes.iter().any(|class| class.name == **name)) {
+            Some(_) => Err("`becomes` names a class that is not declared".to_owned()),
+            None => Ok(()),
+        }
+    }
+}
+
+/// Characters of a class's name in an error: the name is the guest's own text.
+const NAME_CHARACTERS_SHOWN: usize = 40;
+
+fn check_shape(class: &Class) -> Checked {
+    let shape = &class.shape;
+    text("shape.public", &shape.public)?;
+    list("shape.plain-endings", shape.plain_endings.len())?;
+    shape.plain_endings.iter().try_for_each(|ending| text("shape.plain-endings", ending))?;
+    if shape.plain_endings.iter().any(String::is_empty) {
+        return Err("`shape.plain-endings` has an empty text, with which every value ends".to_owned());
+    }
+    if shape.public.split("{}").skip(1).any(str::is_empty) {
+        return Err("`shape.public` has a `{}` without a character after it".to_owned());
+    }
+    if usize::try_from(shape.secret_characters_min).unwrap_or(usize::MAX) < SECRET_CHARACTERS_MIN {
+        return Err(format!("`shape.secret-characters-min` is below {SECRET_CHARACTERS_MIN}"));
+    }
+    Ok(())
+}
+
+fn text(name: &str, text: &str) -> Checked {
+    if text.len() > TEXT_BYTES_MAX { Err(format!("`{name}` has more than {TEXT_BYTES_MAX} bytes")) } else { Ok(()) }
+}
+
+fn list(name: &str, length: usize) -> Checked {
+    if length > LIST_ENTRIES_MAX { Err(format!("`{name}` has more than {LIST_ENTRIES_MAX} entries")) } else { Ok(()) }
+}
+
+fn paths(name: &str, paths: &[String]) -> Checked {
+    list(name, paths.len())?;
+    paths.iter().try_for_each(|path| text(name, path))?;
+    if paths.is_empty() || paths.iter().any(String::is_empty) {
+        return Err(format!("`{name}` has a field without a path"));
+    }
+    Ok(())
+}
+
+fn place(name: &str, at: &At) -> Checked {
+    if at.is_empty() || at.len() > PLACE_DEPTH_MAX || at.first().is_some_and(|key| key == "*") {
+        return Err(format!("`{name}`: a place has 1 to {PLACE_DEPTH_MAX} keys, and begins with one of an object"));
+    }
+    at.iter().try_for_each(|key| text(name, key))
+}
+
+fn prefix(name: &str, prefix: &str) -> Checked {
+    text(name, prefix)?;
+    let steps = prefix.split('/').any(|segment| matches!(segment, "." | ".."));
+    if prefix.len() < 2 || !prefix.ends_with('/') || prefix.starts_with('/') || prefix.contains("//") || steps {
+        return Err(format!("`{name}`: a prefix is a storage path that ends in `/`"));
+    }
+    Ok(())
+}
+
+fn call(name: &str, method: &str, path: &str) -> Checked {
+    text(name, method)?;
+    text(name, path)?;
+    let is_path = path.starts_with('/') && !path.contains(['?', '#', '%']) && !path.contains("//");
+    let steps = path.split('/').any(|segment| matches!(segment, "." | ".."));
+    if method.is_empty() || !method.bytes().all(|byte| byte.is_ascii_uppercase()) || !is_path || steps || path.len() < 2
+    {
+        return Err(format!("`{name}`: a call has a method in capitals, and a path from `/` without a query"));
+    }
+    Ok(())
+}
+
+fn destination(name: &str, destination: &Destination) -> Checked {
+    let (key, stored, otherwise) = match destination {
+        Destination::Nowhere => return Ok(()),
+        Destination::Sibling { key, otherwise } => (key, None, otherwise),
+        Destination::Requested { field, stored, otherwise } => (field, stored.as_ref(), otherwise),
+    };
+    text(name, key)?;
+    if let Some(StoredUrl { prefix: own, named_by, second_name, key }) = stored {
+        prefix(name, own)?;
+        list(name, named_by.len())?;
+        named_by.iter().chain(second_name).chain([key]).try_for_each(|own| text(name, own))?;
+    }
+    otherwise.iter().try_for_each(|url| text(name, url))?;
+    match otherwise.as_deref().map(crate::base_url::BaseUrl::parse) {
+        Some(None) => Err(format!("`{name}`: `otherwise` is no base URL")),
+        _ => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,105 @@
+use super::*;
+use crate::declaration::{
+    Alphabet, AnsweredField, Call, RequestField, Shape, ShownField, StoredField, UnreadableField,
+};
+
+fn class() -> Class {
+    Class {
+        name: "admin-token".into(),
+        shape: Shape {
+            public: "AstraCS:{}:".into(),
+            alphabet: Alphabet::LowerHex,
+            plain_endings: vec![":redacted".into()],
+            secret_characters_min: 16,
+        },
+        request_fields: vec![RequestField {
+            paths: vec!["config/{org}".into()],
+            at: vec!["astra_token".into()],
+            destination: Destination::Requested {
+                field: "url".into(),
+                stored: Some(StoredUrl {
+                    prefix: "config/".into(),
+                    named_by: vec!["org".into()],
+                    second_name: None,
+                    key: "url".into(),
+                }),
+                otherwise: Some("https://api.example.com".into()),
+            },
+        }],
+        stored_fields: vec![StoredField {
+            prefix: "config/".into(),
+            at: vec!["configs".into(), "*".into(), "token".into()],
+            destination: Destination::Sibling { key: "url".into(), otherwise: None },
+        }],
+        unreadable_fields: vec![UnreadableField { prefix: "config/".into(), at: vec!["damaged".into()] }],
+        answered_fields: vec![AnsweredField {
+            call: Call { method: "POST".into(), path: "/v2/tokens".into() },
+            at: vec!["token".into()],
+        }],
+        bearer_of: vec![Call { method: "DELETE".into(), path: "/v2/tokens/+".into() }],
+        shown_fields: vec![ShownField { paths: vec!["creds/+".into()], at: vec!["token".into()] }],
+        becomes: vec!["admin-token".into()],
+    }
+}
+
+type Change = fn(&mut Class);
+
+fn checked(change: Change) -> Result<(), String> {
+    let mut class = class();
+    change(&mut class);
+    Declaration { classes: vec![class] }.check().map_err(|error| error.to_string())
+}
+
+#[test]
+fn what_is_wrong_with_a_declaration_is_named() {
+    assert_eq!(checked(|_| {}), Ok(()));
+    assert_eq!(Declaration::default().check(), Ok(()));
+    let rows: [(Change, &str); 22] = [
+        (|class| class.name.clear(), "`name`"),
+        (|class| class.name = "Admin token".into(), "`name`"),
+        (|class| class.name = "a".repeat(TEXT_BYTES_MAX + 1), "`name` has more than 1024 bytes"),
+        (|class| class.shape.public = "{}".into(), "`shape.public`"),
+        (|class| class.shape.public = "{}{}x".into(), "`shape.public`"),
+        (|class| class.shape.plain_endings.push(String::new()), "`shape.plain-endings`"),
+        (|class| class.shape.secret_characters_min = 15, "`shape.secret-characters-min` is below 16"),
+        (|class| class.request_fields[0].paths.clear(), "`request-fields` has a field without a path"),
+        (|class| class.request_fields[0].at.clear(), "`request-fields`: a place"),
+        (|class| class.request_fields[0].at = vec!["*".into()], "`request-fields`: a place"),
+        (|class| class.request_fields[0].at = vec!["a".into(); PLACE_DEPTH_MAX + 1], "`request-fields`: a place"),
+        (|class| class.request_fields[0].paths = vec!["a".into(); LIST_ENTRIES_MAX + 1], "more than 64 entries"),
+        (|class| class.stored_fields[0].prefix = "config".into(), "`stored-fields`: a prefix"),
+        (|class| class.stored_fields[0].prefix = "/".into(), "`stored-fields`: a prefix"),
+        (|class| class.stored_fields[0].prefix = "a/../".into(), "`stored-fields`: a prefix"),
+        (
+            |class| class.stored_fields[0].destination = class.request_fields[0].destination.clone(),
+            "`stored-fields`: the destination",
+        ),
+        (
+            |class| {
+                class.stored_fields[0].destination =
+                    Destination::Sibling { key: "u".into(), otherwise: Some("x".into()) };
+            },
+            "`otherwise` is no base URL",
+        ),
+        (|class| class.unreadable_fields[0].prefix.clear(), "`unreadable-fields`: a prefix"),
+        (|class| class.answered_fields[0].call.path = "/v2/tokens?x".into(), "`answered-fields`: a call"),
+        (|class| class.bearer_of[0].method = "get".into(), "`bearer-of`: a call"),
+        (|class| class.bearer_of[0].path = "v2".into(), "`bearer-of`: a call"),
+        (|class| class.becomes.push("other".into()), "`becomes`"),
+    ];
+    for (change, expected) in rows {
+        let refused = checked(change);
+        assert!(refused.as_ref().is_err_and(|text| text.contains(expected)), "{expected}: {refused:?}");
+    }
+}
+
+#[test]
+fn a_declaration_has_a_largest_number_of_classes_each_with_a_name_of_its_own() {
+    let classes = |number: usize| {
+        let named = |index| Class { name: format!("class-{index}"), becomes: vec![], ..class() };
+        Declaration { classes: (0..number).map(named).collect() }
+    };
+    assert_eq!(classes(CLASSES_MAX).check(), Ok(()));
+    assert!(classes(CLASSES_MAX + 1).check().is_err());
+    assert!(Declaration { classes: vec![class(), class()] }.check().is_err());
+}

@@ -1,0 +1,130 @@
+//! Patterns of request paths and of calls of an API.
+
+/// A pattern of request paths: `{name}` is one segment with a name, `+` is one segment, a `*` at the end is any rest.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct PathPattern {
+    segments: Vec<Segment>,
+    is_open: bool,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Segment {
+    Literal(String),
+    Named(String),
+    Any,
+}
+
+impl PathPattern {
+    pub(crate) fn new(text: &str) -> Self {
+        let (text, is_open) = text.strip_suffix('*').map_or((text, false), |start| (start, true));
+        let segment = |text: &str| match text.strip_prefix('{').and_then(|text| text.strip_suffix('}')) {
+            Some(name) => Segment::Named(name.to_owned()),
+            None if text == "+" => Segment::Any,
+            None => Segment::Literal(text.to_owned()),
+        };
+        Self { segments: text.split('/').map(segment).collect(), is_open }
+    }
+
+    pub(crate) fn matches(&self, path: &str) -> bool {
+        let parts: Vec<&str> = path.split('/').collect();
+        let Some((last, start)) = self.segments.split_last() else { return false };
+        let fits = |(segment, part): (&Segment, &&str)| match segment {
+            Segment::Literal(literal) => literal == part,
+            Segment::Named(_) | Segment::Any => !part.is_empty(),
+        };
+        if !self.is_open {
+            return parts.len() == self.segments.len() && self.segments.iter().zip(&parts).all(fits);
+        }
+        let ends = parts.get(start.len()).is_some_and(|part| match last {
+            Segment::Literal(literal) => part.starts_with(literal.as_str()),
+            Segment::Named(_) | Segment::Any => !part.is_empty(),
+        });
+        ends && start.iter().zip(&parts).all(fits)
+    }
+
+    /// The segment of a path that has this name; the path matches.
+    pub(crate) fn named<'a>(&self, path: &'a str, name: &str) -> Option<&'a str> {
+        let at = self.segments.iter().position(|segment| matches!(segment, Segment::Named(own) if own == name))?;
+        path.split('/').nth(at)
+    }
+}
+
+/// A call of an API: a method, and a path below a base URL in which `+` is one segment.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct CallPattern {
+    pub(crate) method: String,
+    pub(crate) path: String,
+}
+
+impl CallPattern {
+    /// What stands before the call's path in the path of a request; none if the request is another call.
+    pub(crate) fn base<'a>(&self, method: &str, path: &'a str) -> Option<&'a str> {
+        if method != self.method {
+            return None;
+        }
+        let mut rest = path;
+        for segment in self.path.split('/').skip(1).collect::<Vec<_>>().into_iter().rev() {
+            let (before, last) = rest.rsplit_once('/')?;
+            let fits = if segment == "+" { is_one_segment(last) } else { last == segment };
+            if !fits {
+                return None;
+            }
+            rest = before;
+        }
+        Some(rest)
+    }
+}
+
+/// A segment that no server takes for more or less than one: no escapes, no step upwards.
+fn is_one_segment(text: &str) -> bool {
+    let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~:".contains(&byte);
+    !text.is_empty() && text.bytes().all(is_plain) && !text.bytes().all(|byte| byte == b'.')
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_path_pattern_matches_by_segments() {
+        let rows = [
+            ("config", "config", true),
+            ("config", "configs", false),
+            ("config", "config/", false),
+            ("config/{org}", "config/a", true),
+            ("config/{org}", "config/", false),
+            ("config/{org}", "config/a/b", false),
+            ("creds/+/+", "creds/a/b", true),
+            ("creds/+/+", "creds//b", false),
+            ("creds/*", "creds/a/b", true),
+            ("creds/*", "creds/", true),
+            ("creds*", "creds-of/a", true),
+            ("a/+/c*", "a/b/cd/e", true),
+            ("*", "anything/at/all", true),
+        ];
+        for (pattern, path, expected) in rows {
+            assert_eq!(PathPattern::new(pattern).matches(path), expected, "{pattern} {path}");
+        }
+        assert_eq!(PathPattern::new("config/{org}").named("config/a", "org"), Some("a"));
+        assert_eq!(PathPattern::new("config/{org}").named("config/a", "name"), None);
+    }
+
+    #[test]
+    fn a_call_is_a_method_and_the_end_of_a_path() {
+        let call = |method: &str, path: &str| CallPattern { method: method.into(), path: path.into() };
+        let (mint, delete) = (call("POST", "/v2/tokens"), call("DELETE", "/v2/tokens/+"));
+        assert_eq!(mint.base("POST", "/v2/tokens"), Some(""));
+        assert_eq!(mint.base("POST", "/gateway/v2/tokens"), Some("/gateway"));
+        assert_eq!(delete.base("DELETE", "/v2/tokens/a-B_1.~:"), Some(""));
+        for (method, path) in
+            [("GET", "/v2/tokens"), ("POST", "/v2/tokens/"), ("POST", "/v2/tokens2"), ("POST", "tokens")]
+        {
+            assert_eq!(mint.base(method, path), None, "{method} {path}");
+        }
+        for path in
+            ["/v2/tokens/", "/v2/tokens/..", "/v2/tokens/.", "/v2/tokens/a%2fb", "/v2/tokens/a;b", "/v2/tokens/a/b"]
+        {
+            assert_eq!(delete.base("DELETE", path), None, "{path}");
+        }
+    }
+}

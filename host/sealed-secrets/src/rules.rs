@@ -1,0 +1,149 @@
+//! What holds for the requests of a mount: one declaration, or two of which the first one precedes.
+
+use crate::declaration::{At, Class, Declaration, Destination, Shape};
+use crate::pattern::{CallPattern, PathPattern};
+
+/// The rules of a mount.
+///
+/// With two declarations, the first one is that of the mount: its places keep its rules whatever the second one says of
+/// them. The second one only adds places, whose values are of its own classes. So a module that declares less, more or
+/// something else than the mount lets no value of the mount go anywhere else.
+#[derive(Debug, Default)]
+pub struct Rules {
+    pub(crate) classes: Vec<ClassRules>,
+    pub(crate) requests: Vec<RequestRule>,
+    pub(crate) stored: Vec<StoredRule>,
+    pub(crate) answered: Vec<AnsweredRule>,
+    pub(crate) shown: Vec<ShownRule>,
+}
+
+/// A class.
+#[derive(Debug)]
+pub(crate) struct ClassRules {
+    pub(crate) name: String,
+    pub(crate) shape: Shape,
+    pub(crate) bearer_of: Vec<CallPattern>,
+    /// Indexes of classes, its own among them.
+    pub(crate) stored_as: Vec<usize>,
+    /// 0 for the first declaration, 1 for the second.
+    pub(crate) rank: usize,
+}
+
+/// A field of requests.
+#[derive(Debug)]
+pub(crate) struct RequestRule {
+    pub(crate) paths: Vec<PathPattern>,
+    pub(crate) at: At,
+    pub(crate) class: usize,
+    pub(crate) destination: Destination,
+}
+
+/// A field of entries below a prefix.
+#[derive(Debug)]
+pub(crate) struct StoredRule {
+    pub(crate) prefix: String,
+    pub(crate) at: At,
+    pub(crate) class: usize,
+    /// None = a field that keeps what the engine could not read.
+    pub(crate) destination: Option<Destination>,
+}
+
+/// A field of the answer to a call.
+#[derive(Debug)]
+pub(crate) struct AnsweredRule {
+    pub(crate) call: CallPattern,
+    pub(crate) at: At,
+    pub(crate) class: usize,
+}
+
+/// A field of responses.
+#[derive(Debug)]
+pub(crate) struct ShownRule {
+    pub(crate) paths: Vec<PathPattern>,
+    pub(crate) at: At,
+    pub(crate) class: usize,
+}
+
+impl Rules {
+    /// The rules of one declaration or two. The declarations are checked.
+    #[must_use]
+    pub fn new(of_mount: &Declaration, of_module: Option<&Declaration>) -> Self {
+        let mut rules = Self::default();
+        rules.add(of_mount, 0);
+        if let Some(of_module) = of_module.filter(|of_module| *of_module != of_mount) {
+            rules.add(of_module, 1);
+        }
+        rules
+    }
+
+    /// Is no value of the mount secret?
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.classes.is_empty()
+    }
+
+    fn add(&mut self, declaration: &Declaration, rank: usize) {
+        let first = self.classes.len();
+        for (index, class) in (first..).zip(&declaration.classes) {
+            let named = |name: &String| declaration.classes.iter().position(|class| class.name == *name);
+            let becomes = class.becomes.iter().filter_map(named).map(|position| position + first);
+            self.classes.push(ClassRules {
+                name: class.name.clone(),
+                shape: class.shape.clone(),
+                bearer_of: class.bearer_of.iter().map(call).collect(),
+                stored_as: std::iter::once(index).chain(becomes).collect(),
+                rank,
+            });
+            self.add_places(class, index, rank);
+        }
+    }
+
+    fn add_places(&mut self, class: &Class, index: usize, rank: usize) {
+        let paths = |texts: &[String]| texts.iter().map(|text| PathPattern::new(text)).collect();
+        self.requests.extend(class.request_fields.iter().map(|field| RequestRule {
+            paths: paths(&field.paths),
+            at: field.at.clone(),
+            class: index,
+            destination: field.destination.clone(),
+        }));
+        self.stored.extend(class.stored_fields.iter().map(|field| StoredRule {
+            prefix: field.prefix.clone(),
+            at: field.at.clone(),
+            class: index,
+            destination: Some(field.destination.clone()),
+        }));
+        // An open field of a second declaration could swallow places of the first one.
+        let unreadable = class.unreadable_fields.iter().filter(|_| rank == 0);
+        self.stored.extend(unreadable.map(|field| StoredRule {
+            prefix: field.prefix.clone(),
+            at: field.at.clone(),
+            class: index,
+            destination: None,
+        }));
+        self.answered.extend(class.answered_fields.iter().map(|field| AnsweredRule {
+            call: call(&field.call),
+            at: field.at.clone(),
+            class: index,
+        }));
+        self.shown.extend(class.shown_fields.iter().map(|field| ShownRule {
+            paths: paths(&field.paths),
+            at: field.at.clone(),
+            class: index,
+        }));
+    }
+
+    pub(crate) fn class(&self, index: usize) -> Option<&ClassRules> {
+        self.classes.get(index)
+    }
+
+    /// Of the classes that have one place, those of the declaration that precedes.
+    pub(crate) fn preceding<'a, T>(&self, rules: &[&'a T], class: impl Fn(&T) -> usize) -> Vec<&'a T> {
+        let rank = |rule: &T| self.class(class(rule)).map_or(usize::MAX, |class| class.rank);
+        let first = rules.iter().map(|rule| rank(rule)).min();
+        rules.iter().copied().filter(|rule| Some(rank(rule)) == first).collect()
+    }
+}
+
+fn call(call: &crate::declaration::Call) -> CallPattern {
+    CallPattern { method: call.method.clone(), path: call.path.clone() }
+}

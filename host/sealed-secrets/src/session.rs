@@ -1,0 +1,155 @@
+//! One request: the table of its surrogates, and one method for each way by which data cross between host and guest.
+
+mod answer;
+mod outbound;
+mod request;
+mod stored;
+mod stored_url;
+
+use std::ops::Range;
+use std::sync::Arc;
+
+use thiserror::Error;
+use zeroize::Zeroizing;
+
+use crate::base_url::BaseUrl;
+use crate::declaration::{At, Destination};
+use crate::json::{Found, FoundText};
+use crate::rules::Rules;
+use crate::shape::{self, Kind};
+use crate::table::{Bound, Entry, Hold, Table, TableError};
+
+pub use outbound::AnsweredCall;
+pub use request::RefusedRequest;
+use stored_url::StoredUrls;
+
+/// A surrogate is where it may not be. The text is for the log: it names the class of the value and the place, and quotes
+/// nothing of the guest.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+#[error("{0}")]
+pub struct Violation(String);
+
+/// Why a value was not sealed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+pub enum SessionError {
+    /// The request has too many secret values.
+    #[error("100000 secret values in one request")]
+    TooMany,
+    /// The machine gives no random bytes.
+    #[error("the machine gives no random bytes")]
+    NoRandomness,
+}
+
+impl From<TableError> for SessionError {
+    fn from(error: TableError) -> Self {
+        match error {
+            TableError::Full => Self::TooMany,
+            TableError::NoRandomness => Self::NoRandomness,
+        }
+    }
+}
+
+/// The sealing of one request.
+pub struct Session {
+    rules: Arc<Rules>,
+    table: Table,
+    urls: StoredUrls,
+    violation: Option<Violation>,
+}
+
+impl Session {
+    /// A request to a mount with these rules.
+    #[must_use]
+    pub fn new(rules: Arc<Rules>) -> Self {
+        Self { rules, table: Table::default(), urls: StoredUrls::default(), violation: None }
+    }
+
+    /// The first violation of the request, whatever the guest did afterwards.
+    #[must_use]
+    pub fn violation(&self) -> Option<&Violation> {
+        self.violation.as_ref()
+    }
+
+    /// Checks that a text that leaves the guest holds no surrogate. `place` is for the log.
+    ///
+    /// # Errors
+    /// When the text holds one.
+    pub fn check(&mut self, place: &str, text: &[u8]) -> Result<(), Violation> {
+        let found = self.table.occurrences(text).next().map(|(_, entry)| class_name(&self.rules, entry));
+        found.map_or(Ok(()), |class| Err(self.violate(&class, place)))
+    }
+
+    fn violate(&mut self, class: &str, place: &str) -> Violation {
+        let violation = Violation(format!("a value of the class `{class}` is in {place}"));
+        self.violation.get_or_insert_with(|| violation.clone());
+        violation
+    }
+
+    /// The base URL that a declared destination names for a value that was found.
+    fn bound(&self, destination: &Destination, found: &Found, text: &FoundText) -> Bound {
+        match destination {
+            Destination::Nowhere => Bound::Nowhere,
+            Destination::Sibling { key, otherwise } => {
+                stored_url::bound(&found.beside(text.object, key), otherwise.as_deref())
+            }
+            Destination::Requested { field, stored, otherwise } => {
+                self.urls.bound(&found.beside(text.object, field), stored.is_some(), otherwise.as_deref())
+            }
+        }
+    }
+
+    /// The base URL to which a value may be sent.
+    fn base(&self, bound: &Bound) -> Option<BaseUrl> {
+        match bound {
+            Bound::Nowhere => None,
+            Bound::Base(base) => Some(base.clone()),
+            Bound::Stored => self.urls.base(),
+        }
+    }
+
+    /// Seals a value as several classes may hold it, if the value is a secret.
+    fn seal(&mut self, value: &str, holds: Vec<(usize, Bound)>) -> Result<Sealed, TableError> {
+        let rules = Arc::clone(&self.rules);
+        let mut sealed = Sealed::Plain;
+        for (class, destination) in holds {
+            let Some(own) = rules.class(class) else { continue };
+            sealed = match shape::kind(&own.shape, value) {
+                Kind::Plain => continue,
+                Kind::TooShort => return Ok(Sealed::TooShort(own.shape.secret_characters_min)),
+                Kind::TooLong => return Ok(Sealed::TooLong),
+                Kind::Secret(run) => {
+                    let hold = Hold::Class { class, destination };
+                    Sealed::Surrogate(self.table.seal(&own.shape, value, &run, hold)?.to_owned())
+                }
+            };
+        }
+        Ok(sealed)
+    }
+}
+
+/// What became of a value.
+enum Sealed {
+    Plain,
+    Surrogate(String),
+    TooShort(u32),
+    TooLong,
+}
+
+type Replaced = Vec<(Range<usize>, Zeroizing<Vec<u8>>)>;
+
+/// The class of a value, for the log.
+fn class_name(rules: &Rules, entry: &Entry) -> String {
+    let class = entry.holds.iter().find_map(|hold| match hold {
+        Hold::Class { class, .. } => rules.class(*class),
+        Hold::Unreadable { .. } => None,
+    });
+    class.map_or_else(|| "(an unreadable entry)".to_owned(), |class| class.name.clone())
+}
+
+/// A place as people write it.
+fn dotted(at: &At) -> String {
+    at.join(".")
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,120 @@
+//! Outbound requests and the answers to them.
+
+use std::sync::Arc;
+
+use http::Uri;
+use zeroize::Zeroizing;
+
+use super::{Replaced, Sealed, Session, SessionError, Violation, class_name};
+use crate::base_url::BaseUrl;
+use crate::json::{self, Place, Wanted};
+use crate::rules::AnsweredRule;
+use crate::table::{Bound, Entry, Hold};
+
+/// The scheme of the header that may carry a value.
+const BEARER: &str = "Bearer ";
+
+/// What the guest gets in the place of an answer that the host cannot read: no JSON, so that an engine takes the answer
+/// for what it is.
+const UNREADABLE_ANSWER: &[u8] = b"(the host withheld this answer: it is not the JSON that the engine declared)";
+
+/// A call whose answer holds secrets.
+#[derive(Debug)]
+pub struct AnsweredCall {
+    /// Indexes of the rules of its fields.
+    rules: Vec<usize>,
+    base: BaseUrl,
+}
+
+impl Session {
+    /// The `authorization` header of a request that is sent: the value in the place of its surrogate, or none if the
+    /// header holds no surrogate.
+    ///
+    /// # Errors
+    /// When the request may not carry the value.
+    pub fn open_authorization(
+        &mut self,
+        method: &str,
+        uri: &Uri,
+        header: &[u8],
+    ) -> Result<Option<Zeroizing<Vec<u8>>>, Violation> {
+        let text = std::str::from_utf8(header).unwrap_or_default();
+        let scheme_is_bearer = text.get(..BEARER.len()).is_some_and(|scheme| scheme.eq_ignore_ascii_case(BEARER));
+        let token = text.get(BEARER.len()..).filter(|_| scheme_is_bearer).unwrap_or_default();
+        let Some(entry) = self.table.behind(token) else {
+            return self.check("the `authorization` header of a request, with other text", header).map(|()| None);
+        };
+        if !self.may_be_sent(entry, method, uri) {
+            let class = class_name(&self.rules, entry);
+            return Err(
+                self.violate(&class, "the `authorization` header of a request that is no declared call to its API")
+            );
+        }
+        let mut value = Zeroizing::new(Vec::with_capacity(BEARER.len() + entry.value.len()));
+        value.extend_from_slice(BEARER.as_bytes());
+        value.extend_from_slice(entry.value.as_bytes());
+        Ok(Some(value))
+    }
+
+    fn may_be_sent(&self, entry: &Entry, method: &str, uri: &Uri) -> bool {
+        entry.holds.iter().any(|hold| {
+            let Hold::Class { class, destination } = hold else { return false };
+            let Some(base) = self.base(destination) else { return false };
+            let calls = self.rules.class(*class).map(|class| class.bearer_of.as_slice()).unwrap_or_default();
+            uri.query().is_none()
+                && calls.iter().any(|call| {
+                    let path = call.base(method, uri.path());
+                    path.and_then(|path| BaseUrl::of_request(uri, path)).is_some_and(|called| called == base)
+                })
+        })
+    }
+
+    /// The declared call that a request is, whose answer holds secrets.
+    #[must_use]
+    pub fn answered_call(&self, method: &str, uri: &Uri) -> Option<AnsweredCall> {
+        let fits = |rule: &AnsweredRule| rule.call.base(method, uri.path());
+        let rules: Vec<usize> =
+            (0..).zip(&self.rules.answered).filter(|(_, rule)| fits(rule).is_some()).map(|(index, _)| index).collect();
+        let path = self.rules.answered.iter().find_map(fits)?;
+        Some(AnsweredCall { rules, base: BaseUrl::of_request(uri, path)? })
+    }
+
+    /// Puts surrogates into the body of an answer. An answer that is not the declared JSON is replaced as a whole.
+    ///
+    /// # Errors
+    /// When the request has too many secrets.
+    pub fn seal_answer(&mut self, call: &AnsweredCall, body: &mut Vec<u8>) -> Result<(), SessionError> {
+        if body.is_empty() {
+            return Ok(());
+        }
+        let rules = Arc::clone(&self.rules);
+        let rules: Vec<&AnsweredRule> = call.rules.iter().filter_map(|rule| rules.answered.get(*rule)).collect();
+        let places: Vec<Place<'_>> = rules.iter().map(|rule| Place { at: &rule.at, is_open: false }).collect();
+        let found = json::find(body, Wanted { places: &places, beside: &[], any_case: false });
+        let Some(found) = found.ok().filter(|found| found.others.is_empty()) else {
+            withhold(body);
+            return Ok(());
+        };
+        let mut replaced: Replaced = Vec::new();
+        for text in &found.texts {
+            let here: Vec<&AnsweredRule> = text.places.iter().filter_map(|place| rules.get(*place).copied()).collect();
+            let here = self.rules.preceding(&here, |rule| rule.class);
+            let holds = here.iter().map(|rule| (rule.class, Bound::Base(call.base.clone()))).collect();
+            match self.seal(&text.value, holds)? {
+                Sealed::Plain => {}
+                Sealed::Surrogate(surrogate) => replaced.push((text.span.clone(), json::quoted(&surrogate))),
+                Sealed::TooShort(_) | Sealed::TooLong => {
+                    withhold(body);
+                    return Ok(());
+                }
+            }
+        }
+        json::splice(body, &replaced);
+        Ok(())
+    }
+}
+
+fn withhold(body: &mut Vec<u8>) {
+    let withheld: Replaced = vec![(0..body.len(), Zeroizing::new(UNREADABLE_ANSWER.to_vec()))];
+    json::splice(body, &withheld);
+}

@@ -1,0 +1,257 @@
+//! Storage entries, on the way to the guest and back.
+
+use std::ops::Range;
+use std::sync::Arc;
+
+use zeroize::Zeroizing;
+
+use super::request::top_level;
+use super::stored_url::bound;
+use super::{Replaced, Sealed, Session, SessionError, Violation, class_name};
+use crate::declaration::{Alphabet, Destination, Shape};
+use crate::json::{self, BesideText, Found, FoundText, Place, Wanted};
+use crate::limits::SECRET_CHARACTERS_MIN;
+use crate::rules::{Rules, StoredRule};
+use crate::shape;
+use crate::table::{Bound, Entry, Hold};
+
+impl Session {
+    /// Puts surrogates into the value of an entry that the guest reads.
+    ///
+    /// A declared place that holds something else than a secret of its class, and an entry that is no JSON, become
+    /// unreadable: every text in them that could be a secret gets a surrogate, which may only be written back.
+    ///
+    /// # Errors
+    /// When the request has too many secrets.
+    pub fn seal_stored(&mut self, key: &str, value: &mut Vec<u8>) -> Result<(), SessionError> {
+        let key = one_spelling(key);
+        self.know_url(&key, value);
+        let rules = Arc::clone(&self.rules);
+        let Some(stored) = Stored::of(&rules, &key) else { return Ok(()) };
+        let mut replaced: Replaced = Vec::new();
+        match stored.find(value) {
+            Err(_) => self.seal_unreadable(value, 0..value.len(), &stored, &mut replaced)?,
+            Ok(found) => {
+                for text in &found.texts {
+                    self.seal_text(value, &found, text, &stored, &mut replaced)?;
+                }
+                for other in &found.others {
+                    self.seal_unreadable(value, other.clone(), &stored, &mut replaced)?;
+                }
+                replaced.sort_by_key(|(span, _)| span.start);
+            }
+        }
+        json::splice(value, &replaced);
+        Ok(())
+    }
+
+    fn seal_text(
+        &mut self,
+        value: &[u8],
+        found: &Found,
+        text: &FoundText,
+        stored: &Stored<'_>,
+        replaced: &mut Replaced,
+    ) -> Result<(), SessionError> {
+        let destination = |rule: &&StoredRule| {
+            rule.destination.as_ref().map(|destination| (rule.class, self.bound(destination, found, text)))
+        };
+        let holds = stored.rules_of(text, &self.rules).iter().filter_map(destination).collect();
+        match self.seal(&text.value, holds)? {
+            Sealed::Plain => Ok(()),
+            Sealed::Surrogate(surrogate) => {
+                replaced.push((text.span.clone(), json::quoted(&surrogate)));
+                Ok(())
+            }
+            Sealed::TooShort(_) | Sealed::TooLong => self.seal_unreadable(value, text.span.clone(), stored, replaced),
+        }
+    }
+
+    /// Every run of characters in a span that could be a secret gets a surrogate.
+    fn seal_unreadable(
+        &mut self,
+        value: &[u8],
+        span: Range<usize>,
+        stored: &Stored<'_>,
+        replaced: &mut Replaced,
+    ) -> Result<(), SessionError> {
+        for run in shape::runs(value.get(span.clone()).unwrap_or_default()) {
+            let run = run.start + span.start..run.end + span.start;
+            let Some(Ok(text)) = value.get(run.clone()).map(std::str::from_utf8) else { continue };
+            let hold = Hold::Unreadable { prefix: stored.prefix.to_owned() };
+            let surrogate = self.table.seal(&unreadable(), text, &(0..text.len()), hold)?;
+            replaced.push((run, Zeroizing::new(surrogate.as_bytes().to_vec())));
+        }
+        Ok(())
+    }
+
+    /// Keeps the base URL of an entry, if the request needs the URL.
+    fn know_url(&mut self, key: &str, value: &[u8]) {
+        let Some((name, stored)) = self.urls.wanted(key) else { return };
+        let second_name = stored.second_name.as_deref().unwrap_or_default();
+        let mut found = top_level(value, &[&stored.key, second_name]).into_iter();
+        let url = found.next().unwrap_or(BesideText::Other);
+        let second_name = match found.next() {
+            Some(BesideText::Text(text)) if !text.is_empty() => Some(text),
+            _ => None,
+        };
+        let name = name.to_owned();
+        self.urls.know(&name, second_name, url);
+    }
+
+    /// Puts the values of surrogates into an entry that the guest writes.
+    ///
+    /// # Errors
+    /// When a surrogate is where its value may not be written.
+    pub fn open_stored(&mut self, key: &str, value: &mut Vec<u8>) -> Result<(), Violation> {
+        if self.table.is_empty() {
+            return Ok(());
+        }
+        self.check("the key of a storage entry", key.as_bytes())?;
+        let key = one_spelling(key);
+        let rules = Arc::clone(&self.rules);
+        let Some(stored) = Stored::of(&rules, &key) else {
+            return self.check("a storage entry whose prefix is not declared", value);
+        };
+        let (mut replaced, mut open): (Replaced, Vec<Range<usize>>) = Default::default();
+        match stored.find(value) {
+            Err(_) => open.push(0..value.len()),
+            Ok(found) => {
+                for text in &found.texts {
+                    let Some(entry) = self.table.behind(&text.value) else { continue };
+                    let rules = stored.rules_of(text, &self.rules);
+                    if !rules.iter().any(|rule| self.may_be_kept(entry, rule, &found, text)) {
+                        let class = class_name(&self.rules, entry);
+                        return Err(self.violate(&class, &stored.place("where the value may not be kept")));
+                    }
+                    replaced.push((text.span.clone(), json::quoted(&entry.value)));
+                }
+                open.extend(found.others);
+            }
+        }
+        match self.opened_rest(value, &stored, &open, &mut replaced) {
+            Ok(()) => {
+                replaced.sort_by_key(|(span, _)| span.start);
+                json::splice(value, &replaced);
+                Ok(())
+            }
+            Err(class) => Err(self.violate(&class, &stored.place("in a field that is not declared"))),
+        }
+    }
+
+    /// May a value be written here, beside the base URL that is written with it?
+    fn may_be_kept(&self, entry: &Entry, rule: &StoredRule, found: &Found, text: &FoundText) -> bool {
+        let bound_here = match &rule.destination {
+            Some(Destination::Sibling { key, otherwise }) => {
+                bound(&found.beside(text.object, key), otherwise.as_deref())
+            }
+            Some(Destination::Nowhere) => Bound::Nowhere,
+            Some(Destination::Requested { .. }) | None => return false,
+        };
+        let here = self.base(&bound_here);
+        entry.holds.iter().any(|hold| {
+            let Hold::Class { class, destination } = hold else { return false };
+            let becomes = self.rules.class(*class).is_some_and(|class| class.stored_as.contains(&rule.class));
+            becomes && (here.is_none() || here == self.base(destination))
+        })
+    }
+
+    /// Surrogates outside of declared places: none may be there, but in spans that are for what was not readable.
+    fn opened_rest(
+        &self,
+        value: &[u8],
+        stored: &Stored<'_>,
+        open: &[Range<usize>],
+        replaced: &mut Replaced,
+    ) -> Result<(), String> {
+        let mut rest: Replaced = Vec::new();
+        for (at, entry) in self.table.occurrences(value) {
+            let span = usize::try_from(at).ok().map(|at| at..at + entry.surrogate.len());
+            let is_within = |outer: &Range<usize>| {
+                span.as_ref().is_some_and(|span| outer.start <= span.start && span.end <= outer.end)
+            };
+            if replaced.iter().any(|(outer, _)| is_within(outer)) {
+                continue;
+            }
+            let may_be_here = entry.holds.iter().any(|hold| match hold {
+                Hold::Unreadable { .. } => is_of_prefix(hold, stored.prefix),
+                Hold::Class { class, .. } => {
+                    let kept = |rule: &&StoredRule| {
+                        self.rules.class(*class).is_some_and(|own| own.stored_as.contains(&rule.class))
+                    };
+                    stored.rules.iter().any(kept)
+                }
+            });
+            let Some(span) = span.clone().filter(|_| may_be_here && open.iter().any(is_within)) else {
+                return Err(class_name(&self.rules, entry));
+            };
+            let is_whole = value.get(span.clone()) == Some(entry.surrogate.as_bytes());
+            if !is_whole || !needs_no_escape(&entry.value) {
+                return Err(class_name(&self.rules, entry));
+            }
+            rest.push((span, Zeroizing::new(entry.value.as_bytes().to_vec())));
+        }
+        replaced.append(&mut rest);
+        Ok(())
+    }
+}
+
+/// What is declared of the entry with one key.
+struct Stored<'a> {
+    prefix: &'a str,
+    rules: Vec<&'a StoredRule>,
+}
+
+impl<'a> Stored<'a> {
+    fn of(rules: &'a Rules, key: &str) -> Option<Self> {
+        let rules: Vec<&StoredRule> = rules.stored.iter().filter(|rule| key.starts_with(&rule.prefix)).collect();
+        let prefix = rules.first()?.prefix.as_str();
+        Some(Self { prefix, rules })
+    }
+
+    fn find(&self, value: &[u8]) -> Result<Found, json::NotJson> {
+        let place = |rule: &&'a StoredRule| Place { at: &rule.at, is_open: rule.destination.is_none() };
+        let places: Vec<Place<'_>> = self.rules.iter().map(place).collect();
+        let key = |rule: &&'a StoredRule| match &rule.destination {
+            Some(Destination::Sibling { key, .. }) => Some(key.as_str()),
+            _ => None,
+        };
+        let beside: Vec<&str> = self.rules.iter().filter_map(key).collect();
+        json::find(value, Wanted { places: &places, beside: &beside, any_case: false })
+    }
+
+    fn rules_of(&self, text: &FoundText, rules: &Rules) -> Vec<&'a StoredRule> {
+        let here: Vec<&StoredRule> = text.places.iter().filter_map(|place| self.rules.get(*place).copied()).collect();
+        rules.preceding(&here, |rule| rule.class)
+    }
+
+    fn place(&self, what: &str) -> String {
+        format!("a storage entry below `{}`, {what}", self.prefix)
+    }
+}
+
+fn is_of_prefix(hold: &Hold, own: &str) -> bool {
+    matches!(hold, Hold::Unreadable { prefix } if prefix == own)
+}
+
+/// The shape of what could be a secret in what cannot be read.
+fn unreadable() -> Shape {
+    let secret_characters_min = u32::try_from(SECRET_CHARACTERS_MIN).unwrap_or(u32::MAX);
+    Shape {
+        public: String::new(),
+        alphabet: Alphabet::LettersAndDigits,
+        plain_endings: Vec::new(),
+        secret_characters_min,
+    }
+}
+
+/// Is a text the same in JSON?
+fn needs_no_escape(text: &str) -> bool {
+    text.bytes().all(|byte| (b' '..0x7f).contains(&byte) && byte != b'"' && byte != b'\\')
+}
+
+/// A key as storage sees it, which may take `a//b` and `a/./b` for `a/b`.
+fn one_spelling(key: &str) -> String {
+    let segments = key.split('/').filter(|segment| !matches!(*segment, "" | "."));
+    segments.collect::<Vec<_>>().join("/")
+}

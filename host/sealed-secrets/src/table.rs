@@ -1,0 +1,208 @@
+//! The surrogates of one request: one for each value, whatever the value is of, and what each may be used for.
+
+use std::collections::HashMap;
+use std::collections::hash_map::RandomState;
+use std::hash::BuildHasher as _;
+use std::ops::Range;
+
+use memchr::memmem::Finder;
+use zeroize::Zeroizing;
+
+use crate::base_url::BaseUrl;
+use crate::declaration::Shape;
+use crate::limits::{SECRET_CHARACTERS_MIN, SURROGATES_MAX};
+use crate::random::{Characters, NoRandomness};
+use crate::shape;
+
+/// Characters by which all surrogates of a request are found, in one pass however many there are.
+const MARK_LENGTH: usize = SECRET_CHARACTERS_MIN / 2;
+
+/// The mark and the characters after it: no two surrogates of a request have the same.
+type Head = [u8; SECRET_CHARACTERS_MIN];
+
+/// What a value may be used for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Hold {
+    /// For what the class may be, with requests to one base URL at most.
+    Class { class: usize, destination: Bound },
+    /// To be written back below a prefix: the engine could not read it.
+    Unreadable { prefix: String },
+}
+
+/// Where a value may be sent.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Bound {
+    /// Nowhere.
+    Nowhere,
+    /// To calls below this base.
+    Base(BaseUrl),
+    /// To the base that storage has for the object of the request.
+    Stored,
+}
+
+/// A value with its surrogate.
+pub(crate) struct Entry {
+    pub(crate) value: Zeroizing<String>,
+    pub(crate) surrogate: String,
+    pub(crate) holds: Vec<Hold>,
+    mark_at: usize,
+}
+
+/// Why a value gets no surrogate.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum TableError {
+    /// There are as many as a request may have.
+    Full,
+    /// The machine gives no random bytes.
+    NoRandomness,
+}
+
+impl From<NoRandomness> for TableError {
+    fn from(_: NoRandomness) -> Self {
+        Self::NoRandomness
+    }
+}
+
+/// The surrogates of one request.
+#[derive(Default)]
+pub(crate) struct Table {
+    entries: Vec<Entry>,
+    by_value: HashMap<u64, Vec<usize>>,
+    by_head: HashMap<Head, usize>,
+    hasher: RandomState,
+    random: Characters,
+    mark: Option<Finder<'static>>,
+}
+
+impl Table {
+    pub(crate) fn is_empty(&self) -> bool {
+        self.entries.is_empty()
+    }
+
+    /// The surrogate of a value, which may be used for `hold`, too, from now on. `run` is where the value is secret.
+    pub(crate) fn seal(
+        &mut self,
+        shape: &Shape,
+        value: &str,
+        run: &Range<usize>,
+        hold: Hold,
+    ) -> Result<&str, TableError> {
+        let hash = self.hasher.hash_one(value);
+        let known = self.by_value.get(&hash).into_iter().flatten().copied();
+        let known = known.into_iter().find(|index| self.entries.get(*index).is_some_and(|entry| *entry.value == value));
+        let index = match known {
+            Some(index) => index,
+            None => self.add(shape, value, run, hash)?,
+        };
+        let entry = self.entries.get_mut(index).ok_or(TableError::Full)?;
+        if !entry.holds.contains(&hold) {
+            entry.holds.push(hold);
+        }
+        Ok(&entry.surrogate)
+    }
+
+    fn add(&mut self, shape: &Shape, value: &str, run: &Range<usize>, hash: u64) -> Result<usize, TableError> {
+        if self.entries.len() >= SURROGATES_MAX {
+            return Err(TableError::Full);
+        }
+        let mark = self.mark()?;
+        loop {
+            let surrogate = shape::surrogate(shape, value, run, &mark, &mut self.random)?;
+            let Some(head) = head(surrogate.as_bytes(), run.start) else { return Err(TableError::Full) };
+            if self.by_head.contains_key(&head) {
+                continue;
+            }
+            let index = self.entries.len();
+            let value = Zeroizing::new(value.to_owned());
+            self.entries.push(Entry { value, surrogate, holds: Vec::with_capacity(1), mark_at: run.start });
+            self.by_head.insert(head, index);
+            self.by_value.entry(hash).or_default().push(index);
+            return Ok(index);
+        }
+    }
+
+    fn mark(&mut self) -> Result<Vec<u8>, NoRandomness> {
+        if let Some(mark) = &self.mark {
+            return Ok(mark.needle().to_vec());
+        }
+        // Hexadecimal, which every alphabet has.
+        let mark = (0..MARK_LENGTH).map(|_| self.random.hex()).collect::<Result<Vec<u8>, _>>()?;
+        self.mark = Some(Finder::new(&mark).into_owned());
+        Ok(mark)
+    }
+
+    /// The value behind a text that is a surrogate, and nothing else.
+    pub(crate) fn behind(&self, text: &str) -> Option<&Entry> {
+        self.occurrences(text.as_bytes()).next().map(|(_, entry)| entry).filter(|entry| entry.surrogate == text)
+    }
+
+    /// Surrogates in a text: for each the place where it would begin, and its entry. Only the part that is sure to be
+    /// secret is compared, so a text that has no more than this part has the surrogate, too.
+    pub(crate) fn occurrences<'a>(&'a self, text: &[u8]) -> impl Iterator<Item = (isize, &'a Entry)> {
+        let marks = self.mark.iter().filter(|_| !self.entries.is_empty()).flat_map(|mark| mark.find_iter(text));
+        marks.filter_map(|at| {
+            let entry = self.entries.get(*self.by_head.get(&head(text, at)?)?)?;
+            Some((at.cast_signed() - entry.mark_at.cast_signed(), entry))
+        })
+    }
+}
+
+fn head(text: &[u8], at: usize) -> Option<Head> {
+    text.get(at..)?.first_chunk().copied()
+}
+
+#[cfg(test)]
+mod tests {
+    #![expect(clippy::unwrap_used, reason = "tests")]
+
+    use super::*;
+    use crate::declaration::Alphabet;
+    use crate::shape::{Kind, kind};
+
+    fn shape() -> Shape {
+        let public = "AstraCS:{}:".to_owned();
+        Shape { public, alphabet: Alphabet::LowerHex, plain_endings: vec![], secret_characters_min: 16 }
+    }
+
+    fn seal(table: &mut Table, value: &str, class: usize) -> String {
+        let Kind::Secret(run) = kind(&shape(), value) else { panic!("{value} is no secret") };
+        table.seal(&shape(), value, &run, Hold::Class { class, destination: Bound::Nowhere }).unwrap().to_owned()
+    }
+
+    #[test]
+    fn one_value_has_one_surrogate_with_all_that_it_may_be_used_for() {
+        let mut table = Table::default();
+        let first = seal(&mut table, "AstraCS:a:0123456789abcdef0123456789abcdef", 0);
+        let same = seal(&mut table, "AstraCS:a:0123456789abcdef0123456789abcdef", 1);
+        let other = seal(&mut table, "AstraCS:a:0123456789abcdef0123456789abcde0", 0);
+        assert_eq!(first, same);
+        assert_ne!(first, other);
+        assert_eq!(table.behind(&first).unwrap().holds.len(), 2);
+        assert_eq!(*table.behind(&other).unwrap().value, "AstraCS:a:0123456789abcdef0123456789abcde0");
+        for text in ["", "x", &first[1..], &format!("{first}x"), "AstraCS:a:0123456789abcdef0123456789abcdef"] {
+            assert!(table.behind(text).is_none(), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_surrogate_is_found_in_any_text_and_by_its_secret_part_alone() {
+        let mut table = Table::default();
+        let surrogate = seal(&mut table, "AstraCS:a:0123456789abcdef0123456789abcdef", 0);
+        let text = format!("{{\"a\":\"{surrogate}\",\"b\":\"{surrogate}\"}}");
+        let places: Vec<isize> = table.occurrences(text.as_bytes()).map(|(at, _)| at).collect();
+        assert_eq!(places, [6, 6 + 42 + 7]);
+        assert_eq!(table.occurrences(&surrogate.as_bytes()[10..26]).count(), 1, "a part of it");
+        assert_eq!(table.occurrences(&surrogate.as_bytes()[10..25]).count(), 0);
+        assert_eq!(Table::default().occurrences(text.as_bytes()).count(), 0);
+    }
+
+    #[test]
+    fn a_request_has_a_largest_number_of_surrogates() {
+        let mut table = Table::default();
+        for number in 0..SURROGATES_MAX {
+            seal(&mut table, &format!("{number:032x}"), 0);
+        }
+        let (value, hold) = ("f".repeat(32), Hold::Class { class: 0, destination: Bound::Nowhere });
+        assert_eq!(table.seal(&shape(), &value, &(0..32), hold).err(), Some(TableError::Full));
+    }
+}

@@ -1,0 +1,39 @@
+//! A declaration in the words of operators: what is sealed, where it comes from, and where it may go.
+
+use std::collections::BTreeSet;
+
+use crate::declaration::{Class, Declaration};
+
+impl Declaration {
+    /// One line for each class.
+    #[must_use]
+    pub fn lines(&self) -> Vec<String> {
+        self.classes.iter().map(line).collect()
+    }
+}
+
+fn line(class: &Class) -> String {
+    let requests = class
+        .request_fields
+        .iter()
+        .flat_map(|field| field.paths.iter().map(|path| format!("`{}` of requests to `{path}`", field.at.join("."))));
+    let stored = class.stored_fields.iter().map(|field| format!("`{}` below `{}`", field.at.join("."), field.prefix));
+    let answered = class
+        .answered_fields
+        .iter()
+        .map(|field| format!("`{}` of the answer to `{} {}`", field.at.join("."), field.call.method, field.call.path));
+    let sent = class.bearer_of.iter().map(|call| format!("`{} {}`", call.method, call.path));
+    let shown: BTreeSet<String> = class.shown_fields.iter().flat_map(|field| field.paths.clone()).collect();
+    let shown = shown.into_iter().map(|path| format!("`{path}`"));
+    let becomes = class.becomes.iter().map(|name| format!("`{name}`"));
+    let mut line = format!("{}: from {}", class.name, listed(requests.chain(stored).chain(answered)));
+    for (word, list) in [("sent with", listed(sent)), ("shown on", listed(shown)), ("becomes", listed(becomes))] {
+        line.push_str(&format!("; {word} {list}"));
+    }
+    line
+}
+
+fn listed(items: impl Iterator<Item = String>) -> String {
+    let items: Vec<String> = items.collect();
+    if items.is_empty() { "nothing".to_owned() } else { items.join(", ") }
+}
