@@ -138,7 +138,7 @@ async fn what_waits_is_bounded_by_count_and_bytes_and_those_that_gave_up_do_not_
 #[tokio::test(start_paused = true)]
 async fn a_request_for_which_there_is_no_room_is_refused_late() {
     let began = Instant::now();
-    assert_eq!(refuse_late(WAIT).await, InvokeError::Busy("requests in flight to this mount"));
+    assert_eq!(refuse_late(WAIT, OF_MOUNT).await, InvokeError::Busy("requests in flight to this mount"));
     let waited = began.elapsed();
     assert!(waited >= WAIT / 2 && waited <= WAIT, "{waited:?}");
 }
