@@ -61,9 +61,8 @@ impl Neighbour {
         let mount_point = format!("{}-astra/", toys.name);
         let settings = MountSettings { mount_point, options: json!({}), ..toys.settings.clone() };
         let mount = OpenBaoDriver::mount_registered(server(), &settings);
-        let config = json!({
-            "astra_token": "AstraCS:clientclientclientclient:secret", "verify": false, "force": true,
-        });
+        let token = format!("AstraCS:clientclientclientclient:{}", "0123456789abcdef".repeat(4));
+        let config = json!({ "astra_token": token, "verify": false, "force": true });
         ask(&mount, Verb::Write, &format!("config/{ORGANIZATION}"), config).expect(204);
         Self(mount)
     }
