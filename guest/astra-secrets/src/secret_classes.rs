@@ -1,8 +1,9 @@
 //! Which values are secret, where they come from, and where they may go: the host gives the engine surrogates for them.
 //!
 //! `token` is `AstraCS:<client ID>:<SHA-256 of the secret>`, so token and secret are classes of their own. Of the classes
-//! of tokens, an admin token never becomes another one, a made token may become one that is kept or an admin token, and
-//! a kept token is shown and never sent.
+//! of tokens, an admin token never becomes another one, and is shown to nobody; a made token may become a kept token or an
+//! admin token; a given token, which a static role takes over, may become a kept token; a kept token is shown, and sent
+//! only to find out whether it is dead.
 
 use secrets_framework::{
     Alphabet, AnsweredField, ApiCall, Destination, RequestField, SecretClass, SecretShape, ShownField, StoredField,
@@ -12,7 +13,8 @@ use secrets_framework::{
 use crate::storage::key::{CONFIG_PREFIX, RETIRED_PREFIX, TOKEN_PREFIX};
 
 /// All classes.
-pub(crate) const SECRET_CLASSES: &[SecretClass] = &[ADMIN_TOKEN, MADE_TOKEN, MADE_SECRET, KEPT_TOKEN, KEPT_SECRET];
+pub(crate) const SECRET_CLASSES: &[SecretClass] =
+    &[ADMIN_TOKEN, MADE_TOKEN, MADE_SECRET, GIVEN_TOKEN, KEPT_TOKEN, KEPT_SECRET];
 
 const ASTRA: &str = "https://api.astra.datastax.com";
 
@@ -33,6 +35,11 @@ const CURRENT_ORG: ApiCall = ApiCall { method: "GET", path: "/v2/currentOrg" };
 /// The `url` beside a stored token.
 const URL_BESIDE: Destination = Destination::Sibling { key: "url", otherwise: Some(ASTRA) };
 
+/// The `url` of the config of an organization.
+const fn url_of_config(named_by: &'static [&'static str]) -> StoredUrl {
+    StoredUrl { prefix: CONFIG_PREFIX, named_by, second_name: Some("logical_name"), key: "url" }
+}
+
 const ADMIN_TOKEN: SecretClass = SecretClass {
     name: "admin-token",
     shape: TOKEN_SHAPE,
@@ -40,13 +47,8 @@ const ADMIN_TOKEN: SecretClass = SecretClass {
         paths: &["config", "config/{org}"],
         at: &["astra_token"],
         destination: Destination::Requested {
-            field: "url",
-            stored: Some(StoredUrl {
-                prefix: CONFIG_PREFIX,
-                named_by: &["org", "org_id", "logical_name"],
-                second_name: Some("logical_name"),
-                key: "url",
-            }),
+            field: Some("url"),
+            stored: Some(url_of_config(&["org", "org_id", "logical_name"])),
             otherwise: Some(ASTRA),
         },
     }],
@@ -93,14 +95,36 @@ const MADE_SECRET: SecretClass = SecretClass {
     becomes: &["kept-secret"],
 };
 
+/// What a static role takes over.
+const GIVEN_TOKEN: SecretClass = SecretClass {
+    name: "given-token",
+    shape: TOKEN_SHAPE,
+    request_fields: &[RequestField {
+        paths: &["static-roles/{org}/{name}"],
+        at: &["token"],
+        destination: Destination::Requested { field: None, stored: Some(url_of_config(&["org"])), otherwise: None },
+    }],
+    stored_fields: &[],
+    unreadable_fields: &[],
+    answered_fields: &[],
+    bearer_of: &[CURRENT_ORG],
+    shown_fields: &[],
+    becomes: &["kept-token"],
+};
+
 const KEPT_TOKEN: SecretClass = SecretClass {
     name: "kept-token",
     shape: TOKEN_SHAPE,
     request_fields: &[],
-    stored_fields: &[StoredField { prefix: TOKEN_PREFIX, at: &["token"], destination: Destination::Nowhere }],
+    // The Go plugin's records name no origin. They get that of the config.
+    stored_fields: &[StoredField {
+        prefix: TOKEN_PREFIX,
+        at: &["token"],
+        destination: Destination::SiblingOrigin { key: "origin", stored: Some(url_of_config(&["orgId"])) },
+    }],
     unreadable_fields: &[],
     answered_fields: &[],
-    bearer_of: &[],
+    bearer_of: &[CURRENT_ORG],
     shown_fields: &[ShownField { paths: SHOWN_ON, at: &["token"] }],
     becomes: &[],
 };

@@ -56,16 +56,24 @@ fn destination(destination: &framework::Destination) -> wit::Destination {
         framework::Destination::Sibling { key, otherwise } => {
             wit::Destination::Sibling(wit::Sibling { key: (*key).to_owned(), otherwise: owned(otherwise) })
         }
+        framework::Destination::SiblingOrigin { key, stored } => wit::Destination::SiblingOrigin(wit::SiblingOrigin {
+            key: (*key).to_owned(),
+            stored: stored.as_ref().map(stored_url),
+        }),
         framework::Destination::Requested { field, stored, otherwise } => wit::Destination::Requested(wit::Requested {
-            field: (*field).to_owned(),
-            stored: stored.as_ref().map(|stored| wit::StoredUrl {
-                prefix: stored.prefix.to_owned(),
-                named_by: texts(stored.named_by),
-                second_name: owned(&stored.second_name),
-                key: stored.key.to_owned(),
-            }),
+            field: owned(field),
+            stored: stored.as_ref().map(stored_url),
             otherwise: owned(otherwise),
         }),
+    }
+}
+
+fn stored_url(stored: &framework::StoredUrl) -> wit::StoredUrl {
+    wit::StoredUrl {
+        prefix: stored.prefix.to_owned(),
+        named_by: texts(stored.named_by),
+        second_name: stored.second_name.map(str::to_owned),
+        key: stored.key.to_owned(),
     }
 }
 

@@ -62,10 +62,17 @@ pub enum Destination {
         /// The base URL if the key is missing or empty.
         otherwise: Option<&'static str>,
     },
+    /// The origin under a key of the same object, else in storage.
+    SiblingOrigin {
+        /// The key.
+        key: &'static str,
+        /// Where storage has a URL with the origin.
+        stored: Option<StoredUrl>,
+    },
     /// The base URL in a field of the request, else in storage.
     Requested {
-        /// The field.
-        field: &'static str,
+        /// The field; none = no field holds it.
+        field: Option<&'static str>,
         /// Where storage has the base URL.
         stored: Option<StoredUrl>,
         /// The base URL if neither has one.
@@ -76,9 +83,9 @@ pub enum Destination {
 /// An entry of storage that holds a base URL.
 #[derive(Debug)]
 pub struct StoredUrl {
-    /// The prefix of its key; the rest is a name from the request.
+    /// The prefix of its key; the rest is a name.
     pub prefix: &'static str,
-    /// Fields and named path segments that have the name; the first that is present counts.
+    /// Fields, named path segments, or keys beside the value, that have the name; the first that is present counts.
     pub named_by: &'static [&'static str],
     /// The key of the entry that holds a second name of the same object.
     pub second_name: Option<&'static str>,

@@ -2,11 +2,12 @@
 
 use http::Uri;
 
-/// A base URL in one spelling: lower-case scheme and host, no port that is the scheme's own, no slash at the end.
+/// A base URL in one spelling: lower-case scheme and host, the port, no slash at the end.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct BaseUrl {
     origin: String,
-    path: String,
+    /// None = any.
+    path: Option<String>,
 }
 
 impl BaseUrl {
@@ -19,12 +20,23 @@ impl BaseUrl {
         let path = uri.path().trim_end_matches('/');
         let steps = path.split('/').any(|segment| matches!(segment, "." | ".."));
         (!steps).then_some(())?;
-        Some(Self { origin: origin(&uri)?, path: path.to_owned() })
+        Some(Self { origin: origin(&uri)?, path: Some(path.to_owned()) })
+    }
+
+    /// All base URLs with the origin of this one.
+    pub(crate) fn any_path(self) -> Self {
+        Self { path: None, ..self }
+    }
+
+    /// Is one of the two within the other?
+    pub(crate) fn fits(&self, other: &Self) -> bool {
+        let paths = self.path.as_ref().zip(other.path.as_ref());
+        self.origin == other.origin && paths.is_none_or(|(own, other)| own == other)
     }
 
     /// The base of a request of which `path` stands before the path of a call.
     pub(crate) fn of_request(uri: &Uri, path: &str) -> Option<Self> {
-        Some(Self { origin: origin(uri)?, path: path.to_owned() })
+        Some(Self { origin: origin(uri)?, path: Some(path.to_owned()) })
     }
 }
 
@@ -59,6 +71,19 @@ mod tests {
         {
             assert_ne!(BaseUrl::parse(other), base, "{other}");
         }
+    }
+
+    #[test]
+    fn an_origin_fits_every_base_that_it_has() {
+        let base = |text: &str| BaseUrl::parse(text).into_iter().next();
+        let (Some(gateway), Some(plain), Some(other)) =
+            (base("https://a.example.com/gateway"), base("https://a.example.com"), base("https://b.example.com"))
+        else {
+            panic!("they are base URLs")
+        };
+        let origin = plain.clone().any_path();
+        assert!(origin.fits(&gateway) && gateway.fits(&origin) && origin.fits(&plain) && plain.fits(&plain));
+        assert!(!gateway.fits(&plain) && !origin.fits(&other) && !other.any_path().fits(&plain));
     }
 
     #[test]

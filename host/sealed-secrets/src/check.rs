@@ -154,10 +154,11 @@ fn call(name: &str, method: &str, path: &str) -> Checked {
 fn destination(name: &str, destination: &Destination) -> Checked {
     let (key, stored, otherwise) = match destination {
         Destination::Nowhere => return Ok(()),
-        Destination::Sibling { key, otherwise } => (key, None, otherwise),
-        Destination::Requested { field, stored, otherwise } => (field, stored.as_ref(), otherwise),
+        Destination::Sibling { key, otherwise } => (Some(key), None, otherwise),
+        Destination::SiblingOrigin { key, stored } => (Some(key), stored.as_ref(), &None),
+        Destination::Requested { field, stored, otherwise } => (field.as_ref(), stored.as_ref(), otherwise),
     };
-    text(name, key)?;
+    key.into_iter().try_for_each(|key| text(name, key))?;
     if let Some(StoredUrl { prefix: own, named_by, second_name, key }) = stored {
         prefix(name, own)?;
         list(name, named_by.len())?;

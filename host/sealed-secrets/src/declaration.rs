@@ -67,10 +67,17 @@ pub enum Destination {
         /// The base URL if the key is missing or empty.
         otherwise: Option<String>,
     },
+    /// The origin under a key of the same object, else in storage.
+    SiblingOrigin {
+        /// The key.
+        key: String,
+        /// Where storage has a URL with the origin.
+        stored: Option<StoredUrl>,
+    },
     /// The base URL in a field of the request, else in storage.
     Requested {
-        /// The field.
-        field: String,
+        /// The field; none = no field holds it.
+        field: Option<String>,
         /// Where storage has the base URL.
         stored: Option<StoredUrl>,
         /// The base URL if neither has one.
@@ -81,9 +88,9 @@ pub enum Destination {
 /// An entry of storage that holds a base URL.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct StoredUrl {
-    /// The prefix of its key; the rest is a name from the request.
+    /// The prefix of its key; the rest is a name.
     pub prefix: String,
-    /// Fields and named path segments that have the name.
+    /// Fields, named path segments, or keys beside the value, that have the name.
     pub named_by: Vec<String>,
     /// The key of the entry that holds a second name.
     pub second_name: Option<String>,

@@ -1,6 +1,6 @@
 //! What holds for the requests of a mount: one declaration, or two of which the first one precedes.
 
-use crate::declaration::{At, Class, Declaration, Destination, Shape};
+use crate::declaration::{At, Class, Declaration, Destination, Shape, StoredUrl};
 use crate::pattern::{CallPattern, PathPattern};
 
 /// The rules of a mount.
@@ -15,6 +15,8 @@ pub struct Rules {
     pub(crate) stored: Vec<StoredRule>,
     pub(crate) answered: Vec<AnsweredRule>,
     pub(crate) shown: Vec<ShownRule>,
+    /// Entries whose base URLs are the destinations of values. One prefix has one kind of entry: the first one counts.
+    pub(crate) stored_urls: Vec<StoredUrl>,
 }
 
 /// A class.
@@ -99,6 +101,12 @@ impl Rules {
     }
 
     fn add_places(&mut self, class: &Class, index: usize, rank: usize) {
+        let requested = class.request_fields.iter().map(|field| &field.destination);
+        let stored = class.stored_fields.iter().map(|field| &field.destination);
+        self.stored_urls.extend(requested.chain(stored).filter_map(|destination| match destination {
+            Destination::SiblingOrigin { stored, .. } | Destination::Requested { stored, .. } => stored.clone(),
+            Destination::Nowhere | Destination::Sibling { .. } => None,
+        }));
         let paths = |texts: &[String]| texts.iter().map(|text| PathPattern::new(text)).collect();
         self.requests.extend(class.request_fields.iter().map(|field| RequestRule {
             paths: paths(&field.paths),

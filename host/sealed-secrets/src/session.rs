@@ -14,14 +14,15 @@ use zeroize::Zeroizing;
 
 use crate::base_url::BaseUrl;
 use crate::declaration::{At, Destination};
-use crate::json::{Found, FoundText};
+use crate::json::{BesideText, Found, FoundText};
+use crate::limits::SURROGATES_MAX;
 use crate::rules::Rules;
 use crate::shape::{self, Kind};
 use crate::table::{Bound, Entry, Hold, Table, TableError};
 
 pub use outbound::AnsweredCall;
 pub use request::RefusedRequest;
-use stored_url::StoredUrls;
+use stored_url::{StoredUrls, bound, of_object};
 
 /// A surrogate is where it may not be. The text is for the log: it names the class of the value and the place, and quotes
 /// nothing of the guest.
@@ -33,7 +34,7 @@ pub struct Violation(String);
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
 pub enum SessionError {
     /// The request has too many secret values.
-    #[error("100000 secret values in one request")]
+    #[error("{SURROGATES_MAX} secret values in one request")]
     TooMany,
     /// The machine gives no random bytes.
     #[error("the machine gives no random bytes")]
@@ -86,15 +87,23 @@ impl Session {
     }
 
     /// The base URL that a declared destination names for a value that was found.
-    fn bound(&self, destination: &Destination, found: &Found, text: &FoundText) -> Bound {
+    fn bound(destination: &Destination, found: &Found, text: &FoundText) -> Bound {
         match destination {
-            Destination::Nowhere => Bound::Nowhere,
-            Destination::Sibling { key, otherwise } => {
-                stored_url::bound(&found.beside(text.object, key), otherwise.as_deref())
-            }
-            Destination::Requested { field, stored, otherwise } => {
-                self.urls.bound(&found.beside(text.object, field), stored.is_some(), otherwise.as_deref())
-            }
+            Destination::Nowhere | Destination::Requested { .. } => Bound::Nowhere,
+            Destination::Sibling { key, otherwise } => bound(&found.beside(text.object, key), otherwise.as_deref()),
+            Destination::SiblingOrigin { key, stored } => match (found.beside(text.object, key), stored) {
+                (BesideText::Missing, Some(stored)) => {
+                    let name = stored.named_by.iter().find_map(|key| match found.beside(text.object, key) {
+                        BesideText::Text(name) => Some(name),
+                        BesideText::Missing | BesideText::Other => None,
+                    });
+                    of_object(stored, name, None, true)
+                }
+                (beside, _) => match bound(&beside, None) {
+                    Bound::Base(base) => Bound::Base(base.any_path()),
+                    nowhere => nowhere,
+                },
+            },
         }
     }
 
@@ -103,7 +112,7 @@ impl Session {
         match bound {
             Bound::Nowhere => None,
             Bound::Base(base) => Some(base.clone()),
-            Bound::Stored => self.urls.base(),
+            Bound::Stored(stored) => self.urls.base(stored),
         }
     }
 
@@ -144,6 +153,19 @@ fn class_name(rules: &Rules, entry: &Entry) -> String {
         Hold::Unreadable { .. } => None,
     });
     class.map_or_else(|| "(an unreadable entry)".to_owned(), |class| class.name.clone())
+}
+
+/// The keys beside a value that name its destination.
+fn keys_beside(destination: &Destination) -> Vec<&str> {
+    match destination {
+        Destination::Nowhere => Vec::new(),
+        Destination::Sibling { key, .. } => vec![key],
+        Destination::SiblingOrigin { key, stored } => {
+            let names = stored.iter().flat_map(|stored| &stored.named_by);
+            names.chain([key]).map(String::as_str).collect()
+        }
+        Destination::Requested { field, .. } => field.as_deref().into_iter().collect(),
+    }
 }
 
 /// A place as people write it.

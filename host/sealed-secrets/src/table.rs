@@ -36,8 +36,18 @@ pub(crate) enum Bound {
     Nowhere,
     /// To calls below this base.
     Base(BaseUrl),
-    /// To the base that storage has for the object of the request.
-    Stored,
+    /// To the base that storage has for an object.
+    Stored(StoredBase),
+}
+
+/// An object whose entry holds a base URL.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct StoredBase {
+    pub(crate) prefix: String,
+    pub(crate) name: String,
+    pub(crate) otherwise: Option<String>,
+    /// Only the origin of the URL counts.
+    pub(crate) any_path: bool,
 }
 
 /// A value with its surrogate.

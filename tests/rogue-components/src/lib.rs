@@ -4,6 +4,7 @@
 //! test in `host/component-runtime/tests`. Nothing here may be used by code that ships.
 
 pub mod engine;
+pub mod thief;
 
 use std::fmt::Write as _;
 
@@ -29,13 +30,17 @@ pub mod bindings {
 /// A guest's answer.
 pub type Answer = Result<Option<Response>, Error>;
 
-/// Makes a guest of a function that serves requests, and optionally of one that runs in `describe`.
+/// Makes a guest of a function that serves requests, and optionally of one that runs in `describe`; or of its name, both
+/// functions, and one that declares secrets.
 #[macro_export]
 macro_rules! guest {
     ($handle:path) => {
         $crate::guest!($handle, drop);
     };
     ($handle:path, $in_describe:path) => {
+        $crate::guest!(env!("CARGO_CRATE_NAME"), $handle, $in_describe, Vec::new);
+    };
+    ($name:expr, $handle:path, $in_describe:path, $declare:path) => {
         #[expect(unsafe_code, reason = "written by wit-bindgen")]
         mod component {
             use $crate::bindings::exports::secrets_engine::backend::backend::{
@@ -49,7 +54,7 @@ macro_rules! guest {
                 fn describe() -> Description {
                     $in_describe(());
                     Description {
-                        name: env!("CARGO_CRATE_NAME").to_owned(),
+                        name: $name.to_owned(),
                         version: "0.0.0".to_owned(),
                         special_paths: SpecialPaths {
                             root: vec![],
@@ -73,7 +78,7 @@ macro_rules! guest {
 
             impl $crate::bindings::exports::secrets_engine::secrets::declaration::Guest for Component {
                 fn declare() -> Vec<$crate::bindings::exports::secrets_engine::secrets::declaration::Class> {
-                    vec![]
+                    $declare()
                 }
             }
 

@@ -10,6 +10,7 @@ mod isolation;
 mod logs;
 mod reads;
 mod released;
+mod sealed_secrets;
 mod shared;
 mod support;
 mod world;
@@ -24,6 +25,7 @@ fn every_rogue_has_a_test() {
         include_str!("logs.rs"),
         include_str!("reads.rs"),
         include_str!("released.rs"),
+        include_str!("sealed_secrets.rs"),
         include_str!("shared.rs"),
         include_str!("world.rs"),
         include_str!("../../../modules/tests/controller/support.rs"),

@@ -51,6 +51,8 @@ struct Described {
     capabilities: Vec<Capability>,
     secret_kinds: Vec<String>,
     special_paths: SpecialPaths,
+    /// What the host keeps from the module: a sentence for each class of secrets.
+    sealed_secrets: Vec<String>,
 }
 
 impl Arguments {
@@ -84,9 +86,11 @@ impl Inspected {
     }
 }
 
-/// `0.1.0` of `secrets-engine:backend/backend@0.1.0`.
+/// `0.1.0` of `secrets-engine:backend/backend@0.1.0`; a component that declares its secrets is of a later world.
 fn world(exports: &[String]) -> Option<String> {
-    exports.iter().find_map(|name| name.strip_prefix("secrets-engine:backend/backend@")).map(str::to_owned)
+    let version = |interface: &str| exports.iter().find_map(|name| name.strip_prefix(interface)?.strip_prefix('@'));
+    let backend = version("secrets-engine:backend/backend")?;
+    Some(version("secrets-engine:secrets/declaration").unwrap_or(backend).to_owned())
 }
 
 impl Described {
@@ -100,6 +104,7 @@ impl Described {
             capabilities: module.capabilities().iter().copied().collect(),
             secret_kinds: description.secret_kinds.clone(),
             special_paths: description.special_paths.clone(),
+            sealed_secrets: module.declaration().lines(),
         }
     }
 
@@ -137,7 +142,12 @@ impl Report for Inspected {
         rows.extend(self.description.iter().flat_map(Described::rows));
         rows.extend(self.world.clone().map(|world| ("world", world)));
         let mut text = columns(&rows);
-        for (title, names) in [("imports", &self.imports), ("exports", &self.exports)] {
+        let sealed_secrets = self.description.as_ref().map(|description| description.sealed_secrets.as_slice());
+        for (title, names) in [
+            ("imports", self.imports.as_slice()),
+            ("exports", self.exports.as_slice()),
+            ("secrets that the module never holds", sealed_secrets.unwrap_or_default()),
+        ] {
             if !names.is_empty() {
                 text += &format!("{title}\n  {}\n", names.join("\n  "));
             }
@@ -158,6 +168,8 @@ mod tests {
         let exports = ["a:b/c@9.9.9", "secrets-engine:backend/backend@0.1.0"].map(str::to_owned);
         assert_eq!(world(&exports).as_deref(), Some("0.1.0"));
         assert_eq!(world(&exports[..1]), None);
+        let exports = [&exports[..], &["secrets-engine:secrets/declaration@0.2.0".to_owned()]].concat();
+        assert_eq!(world(&exports).as_deref(), Some("0.2.0"));
     }
 
     #[test]

@@ -15,8 +15,18 @@ fn the_embedded_module_is_described() {
     assert_eq!(inspected["secret_kinds"], json!(["astra_token"]));
     let all = ["storage", "locks", "log", "system-view", "entities", "clock", "random", "outbound-http"];
     assert_eq!(inspected["capabilities"], json!(all));
-    assert_eq!(inspected["exports"], json!(["secrets-engine:backend/backend@0.1.0"]));
-    assert_eq!(inspected["world"], "0.1.0");
+    let exports = ["secrets-engine:backend/backend@0.1.0", "secrets-engine:secrets/declaration@0.2.0"];
+    assert_eq!(inspected["exports"], json!(exports));
+    assert_eq!(inspected["world"], "0.2.0");
+    let sealed = inspected["sealed_secrets"].as_array().unwrap();
+    assert_eq!(
+        sealed[0],
+        "admin-token: from `astra_token` of requests to `config`, `astra_token` of requests to `config/{org}`, \
+         `astra_token` below `config/`, `configs.*.astra_token` below `retired-config/`; sent with `GET \
+         /v2/clientIdSecrets`, `POST /v2/clientIdSecrets`, `DELETE /v2/clientIdSecrets/+`, `GET /v2/currentOrg`, `GET \
+         /v2/organizations/roles`; shown on nothing; becomes nothing"
+    );
+    assert_eq!(sealed.len(), 6);
     assert_eq!(inspected["sha256"].as_str().unwrap().len(), 64);
 }
 

@@ -16,7 +16,7 @@ fn class() -> Class {
             paths: vec!["config/{org}".into()],
             at: vec!["astra_token".into()],
             destination: Destination::Requested {
-                field: "url".into(),
+                field: Some("url".into()),
                 stored: Some(StoredUrl {
                     prefix: "config/".into(),
                     named_by: vec!["org".into()],

@@ -4,10 +4,13 @@ use std::sync::Arc;
 
 use thiserror::Error;
 
-use super::{Replaced, Sealed, Session, SessionError, dotted};
+use super::stored_url::{bound, of_object, top_level};
+use super::{Replaced, Sealed, Session, SessionError, dotted, keys_beside};
 use crate::declaration::{Destination, StoredUrl};
-use crate::json::{self, BesideText, Place, Wanted};
+use crate::json::{self, BesideText, Found, FoundText, Place, Wanted};
+use crate::limits::{SECRET_CHARACTERS_MIN, VALUE_BYTES_MAX};
 use crate::rules::RequestRule;
+use crate::table::Bound;
 
 /// Why a request does not reach the guest.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
@@ -32,7 +35,7 @@ impl Session {
             return Ok(());
         }
         let places: Vec<Place<'_>> = rules.iter().map(|rule| Place { at: &rule.at, is_open: false }).collect();
-        let beside = names(&rules);
+        let beside: Vec<&str> = rules.iter().flat_map(|rule| keys_beside(&rule.destination)).collect();
         let wanted = Wanted { places: &places, beside: &beside, any_case: true };
         let refused = |text: String| RefusedRequest::Client(text);
         let found =
@@ -45,10 +48,7 @@ impl Session {
         for text in &found.texts {
             let here: Vec<&RequestRule> = text.places.iter().filter_map(|place| rules.get(*place).copied()).collect();
             let here = self.rules.preceding(&here, |rule| rule.class);
-            for rule in &here {
-                self.want_url(rule, path, data);
-            }
-            let holds = here.iter().map(|rule| (rule.class, self.bound(&rule.destination, &found, text))).collect();
+            let holds = here.iter().map(|rule| (rule.class, bound_of(rule, path, data, &found, text))).collect();
             let field = here.first().map(|rule| dotted(&rule.at)).unwrap_or_default();
             match self.seal(&text.value, holds).map_err(SessionError::from)? {
                 Sealed::Plain => {}
@@ -56,10 +56,10 @@ impl Session {
                 Sealed::TooShort(least) => {
                     return Err(refused(format!(
                         "`{field}` is no secret of the expected form: it has fewer than {least} characters that could be \
-                         secret, 16 of them in a row; check that the whole value was sent"
+                         secret, {SECRET_CHARACTERS_MIN} of them in a row; check that the whole value was sent"
                     )));
                 }
-                Sealed::TooLong => return Err(refused(format!("`{field}` has more than 65536 bytes"))),
+                Sealed::TooLong => return Err(refused(format!("`{field}` has more than {VALUE_BYTES_MAX} bytes"))),
             }
         }
         if !replaced.is_empty() {
@@ -69,27 +69,24 @@ impl Session {
         }
         Ok(())
     }
+}
 
-    /// Remembers whose base URL counts if the request names none.
-    fn want_url(&mut self, rule: &RequestRule, path: &str, data: &str) {
-        if let Destination::Requested { stored: Some(stored), otherwise, .. } = &rule.destination {
-            self.urls.want(stored, name(rule, stored, path, data), otherwise.as_deref());
+/// Where a value of a request may be sent.
+fn bound_of(rule: &RequestRule, path: &str, data: &str, found: &Found, text: &FoundText) -> Bound {
+    let Destination::Requested { field, stored, otherwise } = &rule.destination else {
+        return Session::bound(&rule.destination, found, text);
+    };
+    let beside = field.as_ref().map_or(BesideText::Missing, |field| found.beside(text.object, field));
+    match stored {
+        Some(stored) if beside == BesideText::Missing => {
+            of_object(stored, name(rule, stored, path, data), otherwise.as_deref(), false)
         }
+        _ => bound(&beside, otherwise.as_deref()),
     }
 }
 
 fn matches(rule: &RequestRule, path: &str) -> bool {
     rule.paths.iter().any(|pattern| pattern.matches(path))
-}
-
-/// The keys whose texts name a base URL.
-fn names<'a>(rules: &[&'a RequestRule]) -> Vec<&'a str> {
-    let key = |rule: &&'a RequestRule| match &rule.destination {
-        Destination::Nowhere => None,
-        Destination::Sibling { key, .. } => Some(key.as_str()),
-        Destination::Requested { field, .. } => Some(field.as_str()),
-    };
-    rules.iter().filter_map(key).collect()
 }
 
 /// The name of the object that a request is about.
@@ -98,23 +95,9 @@ fn name(rule: &RequestRule, stored: &StoredUrl, path: &str, data: &str) -> Optio
         let pattern = rule.paths.iter().find(|pattern| pattern.matches(path))?;
         pattern.named(path, name).map(str::to_owned)
     };
-    let in_data = |name: &String| {
-        let at = [name.clone()];
-        let place = [Place { at: &at, is_open: false }];
-        let wanted = Wanted { places: &place, beside: &[], any_case: false };
-        let mut found = json::find(data.as_bytes(), wanted).ok()?;
-        found.texts.pop().map(|text| String::clone(&text.value))
+    let in_data = |name: &String| match top_level(data.as_bytes(), &[name]).pop() {
+        Some(BesideText::Text(text)) => Some(text),
+        _ => None,
     };
     stored.named_by.iter().find_map(|name| in_path(name).or_else(|| in_data(name)))
-}
-
-/// What an object of the outermost level holds under keys.
-pub(super) fn top_level(text: &[u8], keys: &[&str]) -> Vec<BesideText> {
-    let find = |key: &&str| {
-        let at = [(*key).to_owned()];
-        let place = [Place { at: &at, is_open: false }];
-        let found = json::find(text, Wanted { places: &place, beside: &[key], any_case: false });
-        found.map_or(BesideText::Other, |found| found.beside(1, key))
-    };
-    keys.iter().map(find).collect()
 }

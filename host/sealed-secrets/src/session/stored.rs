@@ -5,15 +5,13 @@ use std::sync::Arc;
 
 use zeroize::Zeroizing;
 
-use super::request::top_level;
-use super::stored_url::bound;
-use super::{Replaced, Sealed, Session, SessionError, Violation, class_name};
-use crate::declaration::{Alphabet, Destination, Shape};
-use crate::json::{self, BesideText, Found, FoundText, Place, Wanted};
+use super::{Replaced, Sealed, Session, SessionError, Violation, class_name, keys_beside};
+use crate::declaration::{Alphabet, Shape};
+use crate::json::{self, Found, FoundText, Place, Wanted};
 use crate::limits::SECRET_CHARACTERS_MIN;
 use crate::rules::{Rules, StoredRule};
 use crate::shape;
-use crate::table::{Bound, Entry, Hold};
+use crate::table::{Entry, Hold};
 
 impl Session {
     /// Puts surrogates into the value of an entry that the guest reads.
@@ -25,8 +23,8 @@ impl Session {
     /// When the request has too many secrets.
     pub fn seal_stored(&mut self, key: &str, value: &mut Vec<u8>) -> Result<(), SessionError> {
         let key = one_spelling(key);
-        self.know_url(&key, value);
         let rules = Arc::clone(&self.rules);
+        self.urls.note(&rules, &key, value);
         let Some(stored) = Stored::of(&rules, &key) else { return Ok(()) };
         let mut replaced: Replaced = Vec::new();
         match stored.find(value) {
@@ -54,7 +52,7 @@ impl Session {
         replaced: &mut Replaced,
     ) -> Result<(), SessionError> {
         let destination = |rule: &&StoredRule| {
-            rule.destination.as_ref().map(|destination| (rule.class, self.bound(destination, found, text)))
+            rule.destination.as_ref().map(|destination| (rule.class, Self::bound(destination, found, text)))
         };
         let holds = stored.rules_of(text, &self.rules).iter().filter_map(destination).collect();
         match self.seal(&text.value, holds)? {
@@ -85,20 +83,6 @@ impl Session {
         Ok(())
     }
 
-    /// Keeps the base URL of an entry, if the request needs the URL.
-    fn know_url(&mut self, key: &str, value: &[u8]) {
-        let Some((name, stored)) = self.urls.wanted(key) else { return };
-        let second_name = stored.second_name.as_deref().unwrap_or_default();
-        let mut found = top_level(value, &[&stored.key, second_name]).into_iter();
-        let url = found.next().unwrap_or(BesideText::Other);
-        let second_name = match found.next() {
-            Some(BesideText::Text(text)) if !text.is_empty() => Some(text),
-            _ => None,
-        };
-        let name = name.to_owned();
-        self.urls.know(&name, second_name, url);
-    }
-
     /// Puts the values of surrogates into an entry that the guest writes.
     ///
     /// # Errors
@@ -113,9 +97,9 @@ impl Session {
         let Some(stored) = Stored::of(&rules, &key) else {
             return self.check("a storage entry whose prefix is not declared", value);
         };
-        let (mut replaced, mut open): (Replaced, Vec<Range<usize>>) = Default::default();
+        let (mut replaced, mut open) = (Replaced::new(), Open { spans: Vec::new(), is_json: true });
         match stored.find(value) {
-            Err(_) => open.push(0..value.len()),
+            Err(_) => open = Open { spans: std::iter::once(0..value.len()).collect(), is_json: false },
             Ok(found) => {
                 for text in &found.texts {
                     let Some(entry) = self.table.behind(&text.value) else { continue };
@@ -126,7 +110,7 @@ impl Session {
                     }
                     replaced.push((text.span.clone(), json::quoted(&entry.value)));
                 }
-                open.extend(found.others);
+                open.spans = found.others;
             }
         }
         match self.opened_rest(value, &stored, &open, &mut replaced) {
@@ -141,18 +125,13 @@ impl Session {
 
     /// May a value be written here, beside the base URL that is written with it?
     fn may_be_kept(&self, entry: &Entry, rule: &StoredRule, found: &Found, text: &FoundText) -> bool {
-        let bound_here = match &rule.destination {
-            Some(Destination::Sibling { key, otherwise }) => {
-                bound(&found.beside(text.object, key), otherwise.as_deref())
-            }
-            Some(Destination::Nowhere) => Bound::Nowhere,
-            Some(Destination::Requested { .. }) | None => return false,
-        };
-        let here = self.base(&bound_here);
+        let Some(declared) = &rule.destination else { return false };
+        let here = self.base(&Self::bound(declared, found, text));
         entry.holds.iter().any(|hold| {
             let Hold::Class { class, destination } = hold else { return false };
             let becomes = self.rules.class(*class).is_some_and(|class| class.stored_as.contains(&rule.class));
-            becomes && (here.is_none() || here == self.base(destination))
+            let goes_there = || self.base(destination).zip(here.as_ref()).is_some_and(|(own, here)| own.fits(here));
+            becomes && (here.is_none() || goes_there())
         })
     }
 
@@ -161,7 +140,7 @@ impl Session {
         &self,
         value: &[u8],
         stored: &Stored<'_>,
-        open: &[Range<usize>],
+        open: &Open,
         replaced: &mut Replaced,
     ) -> Result<(), String> {
         let mut rest: Replaced = Vec::new();
@@ -179,10 +158,10 @@ impl Session {
                     let kept = |rule: &&StoredRule| {
                         self.rules.class(*class).is_some_and(|own| own.stored_as.contains(&rule.class))
                     };
-                    stored.rules.iter().any(kept)
+                    open.is_json && stored.rules.iter().any(kept)
                 }
             });
-            let Some(span) = span.clone().filter(|_| may_be_here && open.iter().any(is_within)) else {
+            let Some(span) = span.clone().filter(|_| may_be_here && open.spans.iter().any(is_within)) else {
                 return Err(class_name(&self.rules, entry));
             };
             let is_whole = value.get(span.clone()) == Some(entry.surrogate.as_bytes());
@@ -194,6 +173,13 @@ impl Session {
         replaced.append(&mut rest);
         Ok(())
     }
+}
+
+/// The parts of an entry that are for what the engine could not read.
+struct Open {
+    spans: Vec<Range<usize>>,
+    /// An entry that is no JSON was not readable as a whole: it only takes back what was in it.
+    is_json: bool,
 }
 
 /// What is declared of the entry with one key.
@@ -212,11 +198,8 @@ impl<'a> Stored<'a> {
     fn find(&self, value: &[u8]) -> Result<Found, json::NotJson> {
         let place = |rule: &&'a StoredRule| Place { at: &rule.at, is_open: rule.destination.is_none() };
         let places: Vec<Place<'_>> = self.rules.iter().map(place).collect();
-        let key = |rule: &&'a StoredRule| match &rule.destination {
-            Some(Destination::Sibling { key, .. }) => Some(key.as_str()),
-            _ => None,
-        };
-        let beside: Vec<&str> = self.rules.iter().filter_map(key).collect();
+        let declared = self.rules.iter().filter_map(|rule| rule.destination.as_ref());
+        let beside: Vec<&str> = declared.flat_map(keys_beside).collect();
         json::find(value, Wanted { places: &places, beside: &beside, any_case: false })
     }
 

@@ -1,66 +1,60 @@
-//! Base URLs in storage, for a value that comes with a request that names no base URL: the URL of the object that the
-//! request names counts, and no other.
+//! Base URLs in storage. The host knows those of the entries that the guest reads during the request: the URL of the
+//! object that a value belongs to counts, and no other.
 
 use crate::base_url::BaseUrl;
 use crate::declaration::StoredUrl;
-use crate::json::BesideText;
+use crate::json::{self, BesideText, Place, Wanted};
 use crate::limits::BASE_URLS_MAX;
-use crate::table::Bound;
+use crate::rules::Rules;
+use crate::table::{Bound, StoredBase};
 
-/// What a request with such a value knows of storage.
+/// The base URLs of the entries that the guest read.
 #[derive(Default)]
-pub(crate) struct StoredUrls {
-    wanted: Option<WantedUrl>,
-    known: Vec<KnownUrl>,
-}
-
-struct WantedUrl {
-    stored: StoredUrl,
-    /// What the request names.
-    name: String,
-    otherwise: Option<String>,
-}
+pub(crate) struct StoredUrls(Vec<KnownUrl>);
 
 struct KnownUrl {
+    prefix: String,
     name: String,
     second_name: Option<String>,
     url: BesideText,
 }
 
 impl StoredUrls {
-    /// The URL of the object `name` is wanted. One request is about one object: the first one counts.
-    pub(crate) fn want(&mut self, stored: &StoredUrl, name: Option<String>, otherwise: Option<&str>) {
-        let otherwise = otherwise.map(str::to_owned);
-        let name = name.unwrap_or_default();
-        self.wanted.get_or_insert_with(|| WantedUrl { stored: stored.clone(), name, otherwise });
-    }
-
-    /// What to read of an entry that the guest reads under this key; none if nothing of it is wanted.
-    pub(crate) fn wanted<'a>(&self, key: &'a str) -> Option<(&'a str, &StoredUrl)> {
-        let wanted = self.wanted.as_ref().filter(|_| self.known.len() < BASE_URLS_MAX)?;
-        let name = key.strip_prefix(wanted.stored.prefix.as_str())?;
-        Some((name, &wanted.stored))
-    }
-
-    pub(crate) fn know(&mut self, name: &str, second_name: Option<String>, url: BesideText) {
-        self.known.push(KnownUrl { name: name.to_owned(), second_name, url });
-    }
-
-    /// Where a value may go whose request holds this in the field of the base URL.
-    pub(crate) fn bound(&self, field: &BesideText, is_stored: bool, otherwise: Option<&str>) -> Bound {
-        if *field == BesideText::Missing && is_stored { Bound::Stored } else { bound(field, otherwise) }
-    }
-
-    /// The URL of the object that the request names. Objects that have the same name and other URLs have none.
-    pub(crate) fn base(&self) -> Option<BaseUrl> {
-        let wanted = self.wanted.as_ref()?;
-        let is_named = |known: &&KnownUrl| {
-            known.name.eq_ignore_ascii_case(&wanted.name) || known.second_name.as_ref() == Some(&wanted.name)
+    /// Notes the base URL of an entry that the guest reads, if a declared destination could be there.
+    pub(crate) fn note(&mut self, rules: &Rules, key: &str, value: &[u8]) {
+        let Some((stored, name)) =
+            rules.stored_urls.iter().find_map(|url| Some((url, key.strip_prefix(url.prefix.as_str())?)))
+        else {
+            return;
         };
-        let mut bases = self.known.iter().filter(is_named).map(|known| bound(&known.url, wanted.otherwise.as_deref()));
+        // What was noted once stays: another answer to the same read is no reason to send a value elsewhere.
+        let is_known = self.0.iter().any(|known| known.prefix == stored.prefix && known.name == name);
+        if is_known || self.0.len() >= BASE_URLS_MAX {
+            return;
+        }
+        let second_key = stored.second_name.as_deref().unwrap_or_default();
+        let mut found = top_level(value, &[&stored.key, second_key]).into_iter();
+        let url = found.next().unwrap_or(BesideText::Other);
+        let second_name = match found.next() {
+            Some(BesideText::Text(text)) if !text.is_empty() => Some(text),
+            _ => None,
+        };
+        self.0.push(KnownUrl { prefix: stored.prefix.clone(), name: name.to_owned(), second_name, url });
+    }
+
+    /// The URL of an object. Objects that have the same name and other URLs have none.
+    pub(crate) fn base(&self, wanted: &StoredBase) -> Option<BaseUrl> {
+        let is_named = |known: &&KnownUrl| {
+            let is_name =
+                known.name.eq_ignore_ascii_case(&wanted.name) || known.second_name.as_ref() == Some(&wanted.name);
+            known.prefix == wanted.prefix && is_name
+        };
+        let mut bases = self.0.iter().filter(is_named).map(|known| bound(&known.url, wanted.otherwise.as_deref()));
         let first = bases.next().unwrap_or_else(|| bound(&BesideText::Missing, wanted.otherwise.as_deref()));
         match first {
-            Bound::Base(base) if bases.all(|other| other == Bound::Base(base.clone())) => Some(base),
+            Bound::Base(base) if bases.all(|other| other == Bound::Base(base.clone())) => {
+                Some(if wanted.any_path { base.any_path() } else { base })
+            }
             _ => None,
         }
     }
@@ -74,4 +68,20 @@ pub(crate) fn bound(beside: &BesideText, otherwise: Option<&str>) -> Bound {
         BesideText::Other => None,
     };
     text.and_then(BaseUrl::parse).map_or(Bound::Nowhere, Bound::Base)
+}
+
+/// The base URL that storage has for an object; none without a name.
+pub(crate) fn of_object(stored: &StoredUrl, name: Option<String>, otherwise: Option<&str>, any_path: bool) -> Bound {
+    let otherwise = otherwise.map(str::to_owned);
+    Bound::Stored(StoredBase { prefix: stored.prefix.clone(), name: name.unwrap_or_default(), otherwise, any_path })
+}
+
+/// What an object of the outermost level holds under keys.
+pub(crate) fn top_level(text: &[u8], keys: &[&str]) -> Vec<BesideText> {
+    // An object is only looked into if it could have a place.
+    let at = [keys.first().copied().unwrap_or_default().to_owned()];
+    let place = [Place { at: &at, is_open: true }];
+    let found = json::find(text, Wanted { places: &place, beside: keys, any_case: false });
+    let text = |key: &&str| found.as_ref().map_or(BesideText::Other, |found| found.beside(1, key));
+    keys.iter().map(text).collect()
 }

@@ -48,7 +48,7 @@ fn declaration() -> Declaration {
     let shown = |at: &str| vec![ShownField { paths: texts(&["creds/{org}/{role}"]), at: texts(&[at]) }];
     let mint = || call("POST", "/v2/tokens");
     let requested = Destination::Requested {
-        field: "url".into(),
+        field: Some("url".into()),
         stored: Some(StoredUrl {
             prefix: "config/".into(),
             named_by: texts(&["org", "org_id"]),
@@ -84,8 +84,19 @@ fn declaration() -> Declaration {
         becomes: texts(&["kept-secret"]),
         ..class("made-secret")
     };
+    let of_config = |named_by: &str| StoredUrl {
+        prefix: "config/".into(),
+        named_by: texts(&[named_by]),
+        second_name: Some("logical_name".into()),
+        key: "url".into(),
+    };
     let kept = Class {
-        stored_fields: vec![stored("token/", &["token"], Destination::Nowhere)],
+        stored_fields: vec![stored(
+            "token/",
+            &["token"],
+            Destination::SiblingOrigin { key: "origin".into(), stored: Some(of_config("orgId")) },
+        )],
+        bearer_of: vec![call("GET", "/v2/org")],
         shown_fields: shown("token"),
         ..class("kept-token")
     };
@@ -209,6 +220,8 @@ fn a_value_is_written_only_beside_its_own_base() {
         ("config/b", format!("{{\"{token}\":1}}")),
         ("token/a", format!("{{\"token\":\"{token}\"}}")),
         ("other/a", config(&token, BASE)),
+        ("config/b", format!("{{\"astra_token\":{token},\"url\":\"{BASE}\"}}")),
+        ("config/b", token.clone()),
         (token.as_str(), "{}".to_owned()),
     ] {
         write(&mut session, key, &value).unwrap_err();
@@ -281,7 +294,7 @@ fn a_made_value_is_proved_shown_kept_and_becomes_an_admin_token() {
 }
 
 #[test]
-fn a_kept_value_is_shown_and_never_sent_and_an_admin_token_never_shown() {
+fn a_kept_value_is_shown_and_an_admin_token_never() {
     let mut session = session();
     let seen = read(&mut session, "token/x", &format!("{{\"token\":\"{OTHER}\"}}"));
     let kept = text_of(&seen, "token");
@@ -292,6 +305,38 @@ fn a_kept_value_is_shown_and_never_sent_and_an_admin_token_never_shown() {
     assert_eq!(text_of(&data, "token"), OTHER);
     let token = admin(&mut session, BASE);
     session.open_response("creds/a/b", &mut format!("{{\"token\":\"{token}\"}}")).unwrap_err();
+}
+
+#[test]
+fn a_value_that_is_bound_to_an_origin_goes_below_any_path_of_it() {
+    let record = |rest: &str| format!("{{\"token\":\"{OTHER}\"{rest}}}");
+    let gateway = "https://api.example.com/gateway";
+    // What is beside the value, and to which bases it may go once the guest read the config of `a`.
+    let rows: [(&str, &[&str], &[&str]); 5] = [
+        (",\"origin\":\"https://api.example.com\",\"orgId\":\"a\"", &[BASE, gateway], &["https://a.example.com"]),
+        (",\"orgId\":\"a\"", &["https://a.example.com", "https://a.example.com/gateway"], &[BASE]),
+        (",\"orgId\":\"b\"", &[], &[BASE, "https://a.example.com"]),
+        (",\"origin\":7,\"orgId\":\"a\"", &[], &[BASE, "https://a.example.com"]),
+        ("", &[], &[BASE, "https://a.example.com"]),
+    ];
+    for (rest, allowed, refused) in rows {
+        let mut session = session();
+        let kept = text_of(&read(&mut session, "token/x", &record(rest)), "token");
+        read(&mut session, "config/a", "{\"url\":\"https://a.example.com/path\"}");
+        let header = format!("Bearer {kept}");
+        for base in allowed {
+            sent(&mut session, "GET", &format!("{base}/v2/org"), &header).unwrap();
+        }
+        for base in refused {
+            sent(&mut session, "GET", &format!("{base}/v2/org"), &header).unwrap_err();
+        }
+        // A record without an origin gets that of its config, and no other.
+        let with = |origin: &str| format!("{{\"token\":\"{kept}\",\"origin\":\"{origin}\"}}");
+        for origin in ["https://api.example.com", "https://a.example.com", "https://evil.example.com"] {
+            let may = allowed.contains(&origin);
+            assert_eq!(write(&mut session, "token/x", &with(origin)).is_ok(), may, "{rest} {origin}");
+        }
+    }
 }
 
 #[test]

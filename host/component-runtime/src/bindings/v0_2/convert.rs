@@ -61,15 +61,16 @@ fn destination(destination: wit::Destination) -> Destination {
     match destination {
         wit::Destination::None => Destination::Nowhere,
         wit::Destination::Sibling(wit::Sibling { key, otherwise }) => Destination::Sibling { key, otherwise },
-        wit::Destination::Requested(wit::Requested { field, stored, otherwise }) => Destination::Requested {
-            field,
-            stored: stored.map(|stored| StoredUrl {
-                prefix: stored.prefix,
-                named_by: stored.named_by,
-                second_name: stored.second_name,
-                key: stored.key,
-            }),
-            otherwise,
-        },
+        wit::Destination::SiblingOrigin(wit::SiblingOrigin { key, stored }) => {
+            Destination::SiblingOrigin { key, stored: stored.map(stored_url) }
+        }
+        wit::Destination::Requested(wit::Requested { field, stored, otherwise }) => {
+            Destination::Requested { field, stored: stored.map(stored_url), otherwise }
+        }
     }
+}
+
+fn stored_url(stored: wit::StoredUrl) -> StoredUrl {
+    let wit::StoredUrl { prefix, named_by, second_name, key } = stored;
+    StoredUrl { prefix, named_by, second_name, key }
 }
