@@ -59,6 +59,7 @@ const CRATES: [Floors; 8] = [
             "rollback",
             "periodic",
             // Paths.
+            "report",
             "check",
             "path_config",
             "path_role",
@@ -72,6 +73,7 @@ const CRATES: [Floors; 8] = [
             "path_sync_roles",
             "path_check",
             "path_tidy",
+            "path_report",
             "path_info",
             "backend",
         ],
