@@ -14,7 +14,7 @@ struct Floors {
     modules: &'static [&'static str],
 }
 
-const CRATES: [Floors; 8] = [
+const CRATES: [Floors; 9] = [
     Floors {
         folder: "guest/astra-secrets/src",
         modules: &[
@@ -106,6 +106,12 @@ const CRATES: [Floors; 8] = [
         ],
     },
     Floors { folder: "host/envelope/src", modules: &["error", "request", "response", "storage", "system_view"] },
+    Floors {
+        folder: "host/insight/src",
+        modules: &[
+            "limits", "text", "settings", "client", "report", "summary", "fetch", "csv", "table", "page", "check",
+        ],
+    },
     Floors { folder: "host/local-server/src", modules: &["storage", "mount", "lease", "outcome", "server"] },
     Floors {
         folder: "host/plugin-protocol/src",

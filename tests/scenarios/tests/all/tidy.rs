@@ -9,7 +9,7 @@ use cargo_metadata::{DependencyKind, MetadataCommand, Package};
 use harness::workspace_root;
 
 /// Crates from outside, and who alone may use them. Each knows one thing of the outside world.
-const OWNERS: [(&str, &[&str]); 14] = [
+const OWNERS: [(&str, &[&str]); 15] = [
     ("wit-bindgen", &["engine-component", "rogue-components"]),
     ("wasmtime", &["component-runtime"]),
     ("wasmtime-wasi", &["component-runtime"]),
@@ -20,6 +20,7 @@ const OWNERS: [(&str, &[&str]); 14] = [
     ("tokio-rustls", &["plugin-protocol", "component-runtime", "astra-simulator"]),
     ("clap", &["plugin-host", "astra-simulator", "bench"]),
     ("redb", &["plugin-host"]),
+    ("reqwest", &["insight"]),
     ("memchr", &["plugin-host"]),
     ("mimalloc", &["plugin-host", "harness"]),
     ("seccompiler", &["component-runtime"]),
@@ -27,20 +28,29 @@ const OWNERS: [(&str, &[&str]); 14] = [
 ];
 
 /// Our own crates: what each of those that ship may build on.
-const INNER: [(&str, &[&str]); 11] = [
+const INNER: [(&str, &[&str]); 12] = [
     ("secrets-framework", &[]),
     ("astra-secrets", &["secrets-framework"]),
     ("engine-component", &["secrets-framework"]),
     ("astra-component", &["engine-component", "astra-secrets"]),
     ("componentize", &[]),
     ("envelope", &[]),
+    ("insight", &[]),
     ("local-server", &["envelope"]),
     ("plugin-protocol", &["envelope"]),
     ("component-runtime", &["envelope"]),
     ("modules", &["envelope", "component-runtime"]),
     (
         "plugin-host",
-        &["envelope", "secrets-framework", "local-server", "plugin-protocol", "component-runtime", "modules"],
+        &[
+            "envelope",
+            "insight",
+            "secrets-framework",
+            "local-server",
+            "plugin-protocol",
+            "component-runtime",
+            "modules",
+        ],
     ),
 ];
 
