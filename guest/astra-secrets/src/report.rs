@@ -36,13 +36,13 @@ use token::Token;
 pub(crate) struct Question {
     /// The organizations, in the order of their places.
     pub(crate) org_ids: Vec<OrgId>,
-    /// Which tokens.
+    /// The tokens that the report shows.
     pub(crate) filter: Filter,
-    /// In which order.
+    /// The order of the tokens.
     pub(crate) order: Order,
     /// After which place; none = from the first.
     pub(crate) after: Option<Place>,
-    /// How many tokens at the most.
+    /// The largest number of tokens on the page.
     pub(crate) limit: usize,
 }
 

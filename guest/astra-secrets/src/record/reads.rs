@@ -58,7 +58,7 @@ pub(crate) struct WaitingReads {
 /// Reads of one token that wait.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct WaitingOfToken {
-    /// How many.
+    /// The number of reads that wait.
     pub(crate) count: usize,
     /// The time of the last, in seconds since 1970-01-01T00:00:00Z.
     pub(crate) last: Option<u64>,

@@ -25,7 +25,7 @@ pub(super) struct Token {
 /// Events of one kind.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Uses {
-    /// How many.
+    /// The number of them, as far as the history goes back.
     pub(super) count: usize,
     /// The time of the last, in seconds since 1970-01-01T00:00:00Z.
     pub(super) last: Option<u64>,
