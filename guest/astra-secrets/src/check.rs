@@ -75,6 +75,31 @@ pub(crate) struct Checkup {
     items: BTreeMap<&'static str, Item>,
 }
 
+/// The same with the items as a list, each by itself, for monitoring.
+#[derive(Debug, Serialize)]
+pub(crate) struct FlatCheckup {
+    healthy: bool,
+    deep: bool,
+    astra_read_only: bool,
+    items: Vec<FlatItem>,
+}
+
+#[derive(Debug, Serialize)]
+struct FlatItem {
+    name: &'static str,
+    #[serde(flatten)]
+    item: Item,
+}
+
+impl Checkup {
+    /// Its items as a list, by name.
+    pub(crate) fn flat(self) -> FlatCheckup {
+        let Self { healthy, deep, astra_read_only, items } = self;
+        let items = items.into_iter().map(|(name, item)| FlatItem { name, item }).collect();
+        FlatCheckup { healthy, deep, astra_read_only, items }
+    }
+}
+
 /// Checks an organization. `deep` really makes a token, and deletes it.
 pub(crate) fn check(context: &Context<'_>, config: &OrgConfig, deep: bool) -> Result<Checkup, Error> {
     if deep {

@@ -327,6 +327,30 @@ pub(crate) const READS_FOLD_CALLS_PER_ROLLBACK_MAX: usize = 2_000;
 /// Bytes of each text that says who: the server bounds none of them, and a full history must fit an entry of 1 MiB.
 pub(crate) const WHO_BYTES_MAX: usize = 256;
 
+// ---- report ----
+
+/// Tokens on one page of a report, as the contract says.
+pub(crate) const REPORT_PAGE_MAX: usize = 1_000;
+
+/// Storage calls in which a report begins to read a further hundred records: with three for each record and the other
+/// reads of a page below the host's 10,000 for a request, and well within its one second of processor time.
+pub(crate) const REPORT_CALLS_MAX: usize = 5_000;
+
+/// 8 MiB: entries of records that a report reads, beyond which it begins no further hundred: see
+/// [`TOKENS_DESCRIBED_HISTORY_BYTES_MAX`].
+pub(crate) const REPORT_READ_BYTES_MAX: usize = 8 * 1024 * 1024;
+
+/// 4 MiB: what a page of a report shows, beyond which it ends early. A token has at most some 60 KiB, with its Astra roles
+/// 1.6 MiB more, and the host allows an answer 8 MiB.
+pub(crate) const REPORT_SHOWN_BYTES_MAX: usize = 4 * 1024 * 1024;
+
+/// Names that one count of a summary has, such as owners: beyond, tokens are counted together, as the answer has 8 MiB
+/// and a pair of metadata some 640 bytes.
+pub(crate) const SUMMARY_NAMES_MAX: usize = 2_000;
+
+/// Tokens of a mount with reads that wait for rollback which a report knows of: more than are read in a minute.
+pub(crate) const WAITING_READS_SEEN_MAX: usize = 20_000;
+
 // ---- tidy and check ----
 
 /// How long a tidy by hand begins with further organizations: with one more's

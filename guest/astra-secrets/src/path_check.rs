@@ -5,6 +5,7 @@ use secrets_framework::{
 };
 
 use crate::check::check;
+use crate::names::NameError;
 use crate::path_config::{fields::ORG, target};
 use crate::read_only;
 
@@ -12,7 +13,7 @@ use crate::read_only;
 pub(crate) const CONFIG_ORG_CHECK: Path = Path {
     pattern: &[Segment::Literal("config"), Segment::Capture("org"), Segment::Literal("check")],
     list: false,
-    fields: &[ORG, DEEP],
+    fields: &[ORG, DEEP, FORMAT],
     operations: &[OperationSpec::new(Operation::Read, read, "Check an organization.").answering(ANSWER_FIELDS)],
     existence_check: None,
     synopsis: "Check whether an organization is healthy.",
@@ -28,6 +29,13 @@ const DEEP: Field = Field::new(
     "Really make a token, and delete it. On a node that cannot write the request is forwarded.",
 )
 .or("false");
+
+const FORMAT: Field = Field::new(
+    "format",
+    FieldType::String,
+    "`nested` = each item under its name; `flat` = `items`, a list of `name`, `ok` and `message`, for monitoring.",
+)
+.or("nested");
 
 /// What it answers.
 const ANSWER_FIELDS: &[Field] = &[
@@ -48,11 +56,27 @@ const ANSWER_FIELDS: &[Field] = &[
     Field::new("static_roles", FieldType::Map, "Do the static roles rotate in time?"),
     Field::new("served_tokens", FieldType::Map, "Has Astra still the tokens that static roles serve?"),
     Field::new("tidy", FieldType::Map, "How does the scheduled tidy stand?"),
+    Field::new(
+        "items",
+        FieldType::Slice,
+        "With `format=flat`, in place of the items under their names: `name`, `ok` and `message` of each.",
+    ),
 ];
 
 fn read(context: &Context<'_>, data: &FieldData) -> Outcome {
     let Some(config) = target::in_path(context, data)?.config else { return Ok(None) };
+    // Known before anything is asked of Astra.
+    let is_flat = is_flat(data)?;
     let checkup = check(context, &config, data.bool("deep").unwrap_or(false))?;
     let warnings = read_only::warning(context).into_iter().collect();
-    Ok(Some(Response { warnings, ..Response::json(&checkup)? }))
+    let answer = if is_flat { Response::json(&checkup.flat())? } else { Response::json(&checkup)? };
+    Ok(Some(Response { warnings, ..answer }))
+}
+
+fn is_flat(data: &FieldData) -> Result<bool, NameError> {
+    match data.text("format") {
+        Some("flat") => Ok(true),
+        Some("nested" | "") | None => Ok(false),
+        Some(other) => Err(NameError::new("format", other, "must be `flat` or `nested`")),
+    }
 }

@@ -26,7 +26,7 @@ use serde_json::{Map, Value};
 
 use crate::config::Origin;
 use crate::history::{Facts, History};
-use crate::limits::LEASE_END_MARGIN;
+use crate::limits::{LEASE_END_MARGIN, TOKEN_DESCRIBED_BYTES};
 use crate::lock::Lock;
 use crate::names::{OrgId, RoleName};
 use crate::schedule_queue::{QueuedTask, Task};
@@ -39,11 +39,11 @@ pub(crate) use backfill::{backfill_index, being_indexed, is_complete, passed_ove
 pub(crate) use find::{find, find_indexed, find_so_far, is_indexed};
 pub(crate) use index::org_ids;
 pub(crate) use listing::{Cut, Listing, all, in_org};
-pub(crate) use reads::{fold_reads, note_read, unknown_read_keys, waiting_reads};
+pub(crate) use reads::{WaitingReads, fold_reads, note_read, unknown_read_keys, waiting_reads};
 pub(crate) use stored::decode;
 pub(crate) use totals::counts;
-pub(crate) use visit::{Seen, visit_in_org};
-pub(crate) use walk::{IndexSlice, any_given_out, any_in_org_where, index_slice, load_own};
+pub(crate) use visit::{Looked, Seen, look_at, visit_in_org};
+pub(crate) use walk::{IndexSlice, any_given_out, any_in_org_where, index_slice, load_own, log_unreadable};
 pub(crate) use write::{
     Inserted, end_later, hold, insert, prove_writable, remove, remove_from, remove_if_same, remove_unreadable, renew,
     write_of, writes_of_end, writes_of_new,
@@ -66,6 +66,9 @@ pub(crate) enum TokenKind {
 }
 
 impl TokenKind {
+    /// Every kind.
+    pub(crate) const ALL: [Self; 5] = [Self::Standard, Self::Sidecar, Self::Creds, Self::Static, Self::Admin];
+
     /// Its word in storage and answers.
     pub(crate) fn as_str(self) -> &'static str {
         match self {
@@ -195,6 +198,13 @@ impl Record {
             lease_end: self.lease_end,
             expires_at: self.expires_at.clone(),
         }
+    }
+
+    /// About how many bytes an answer shows of it.
+    pub(crate) fn described_bytes(&self) -> usize {
+        let noted = self.metadata.iter().map(|(key, value)| key.len() + value.len());
+        let role_ids = self.role_ids.iter().map(String::len);
+        TOKEN_DESCRIBED_BYTES + self.logical_name.len() + noted.chain(role_ids).sum::<usize>()
     }
 
     /// When its token was made; none where neither the mount nor Astra noted a time that can be read.

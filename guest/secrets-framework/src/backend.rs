@@ -136,7 +136,7 @@ fn data_warnings(path: &Path, request: &Request, captures: &Captures<'_>) -> Vec
     let Request { data, operation, .. } = request;
     let mut warnings = Vec::new();
     let is_read = |field: &Field| !field.of_lists || *operation == Operation::List;
-    let is_field = |name: &str| path.fields.iter().any(|field| field.name == name && is_read(field));
+    let is_field = |name: &str| path.fields.iter().any(|field| field.takes(name) && is_read(field));
     let ignored: Vec<&str> = data.keys().map(String::as_str).filter(|name| !is_field(name)).collect();
     if !ignored.is_empty() {
         let names = go_list(ignored);

@@ -53,12 +53,14 @@ pub struct Field {
     pub default: Option<&'static str>,
     /// Only a list reads the field, on a path that also has other operations.
     pub of_lists: bool,
+    /// Pairs that may also come one by one, each as a parameter `<name>.<key>` of its own: a client of GET sends no object.
+    pub by_key: bool,
 }
 
 impl Field {
     /// An optional field without a default.
     pub const fn new(name: &'static str, kind: FieldType, description: &'static str) -> Self {
-        Self { name, kind, description, required: false, default: None, of_lists: false }
+        Self { name, kind, description, required: false, default: None, of_lists: false, by_key: false }
     }
 
     /// The same, shown as required.
@@ -74,6 +76,21 @@ impl Field {
     /// The same for lists only: on any other operation the server warns that the field does nothing.
     pub const fn of_lists(self) -> Self {
         Self { of_lists: true, ..self }
+    }
+
+    /// The same for pairs that may also come one by one: `metadata.team=payments`.
+    pub const fn by_key(self) -> Self {
+        Self { by_key: true, ..self }
+    }
+
+    /// Is this the name of a parameter that the field takes?
+    pub(crate) fn takes(&self, name: &str) -> bool {
+        self.name == name || self.key_in(name).is_some()
+    }
+
+    /// The key of a pair that comes as a parameter of this name.
+    fn key_in<'a>(&self, name: &'a str) -> Option<&'a str> {
+        name.strip_prefix(self.name)?.strip_prefix('.').filter(|_| self.by_key)
     }
 
     /// The default as a typed value.
@@ -124,8 +141,8 @@ impl FieldData {
                 Some((_, text)) => coerce::coerce(field.kind, &Value::from(*text)),
                 None => data.get(field.name).map_or(Ok(None), |sent| coerce::coerce(field.kind, sent)),
             };
-            let coerced =
-                coerced.map_err(|error| format!("error converting input for field \"{}\": {error}", field.name))?;
+            let coerced = coerced.map_err(|error| unconvertible(field.name, &error))?;
+            let coerced = if field.by_key { with_single_pairs(field, coerced, data)? } else { coerced };
             values.extend(coerced.map(|value| (field.name, value)));
         }
         Ok(Self { values, fields })
@@ -219,6 +236,34 @@ impl FieldData {
     fn value_or_default(&self, name: &str) -> Option<FieldValue> {
         self.value(name).cloned().or_else(|| self.field(name)?.default_value())
     }
+}
+
+/// Adds the pairs that came one by one to those that came together.
+fn with_single_pairs(
+    field: &Field,
+    coerced: Option<FieldValue>,
+    data: &Map<String, Value>,
+) -> Result<Option<FieldValue>, String> {
+    let mut single = BTreeMap::new();
+    for (name, sent) in data {
+        let Some(key) = field.key_in(name) else { continue };
+        let coerced = coerce::coerce(FieldType::String, sent).map_err(|error| unconvertible(name, &error))?;
+        if let Some(FieldValue::String(text)) = coerced {
+            single.insert(key.to_owned(), text);
+        }
+    }
+    Ok(match coerced {
+        coerced if single.is_empty() => coerced,
+        Some(FieldValue::Pairs(mut pairs)) => {
+            pairs.append(&mut single);
+            Some(FieldValue::Pairs(pairs))
+        }
+        _ => Some(FieldValue::Pairs(single)),
+    })
+}
+
+fn unconvertible(name: &str, error: &str) -> String {
+    format!("error converting input for field \"{name}\": {error}")
 }
 
 impl std::fmt::Debug for FieldData {
@@ -315,6 +360,22 @@ mod tests {
             "error converting input for field \"retries\": '' cannot parse value as 'int64': \
              strconv.ParseInt: invalid syntax"
         );
+    }
+
+    #[test]
+    fn pairs_of_a_query_come_one_by_one() {
+        const BY_KEY: &[Field] = &[Field::new("metadata", FieldType::KvPairs, "Pairs.").by_key()];
+        let pairs = |sent: Value| {
+            FieldData::new(BY_KEY, sent.as_object().unwrap(), &[]).map(|data| data.pairs("metadata").cloned())
+        };
+        let expected = BTreeMap::from([("a.b", "2"), ("team", "pay=ments")].map(|(k, v)| (k.to_owned(), v.to_owned())));
+        assert_eq!(pairs(json!({ "metadata.team": "pay=ments", "metadata.a.b": 2 })), Ok(Some(expected.clone())));
+        assert_eq!(pairs(json!({ "metadata": "team=pay=ments", "metadata.a.b": "2" })), Ok(Some(expected)));
+        assert_eq!(pairs(json!({ "metadatas.team": "x", "other": 1 })), Ok(None));
+        let error = pairs(json!({ "metadata.team": ["a", "b"] })).unwrap_err();
+        assert!(error.contains("\"metadata.team\""), "{error}");
+        assert!(BY_KEY[0].takes("metadata.team") && BY_KEY[0].takes("metadata"));
+        assert!(!BY_KEY[0].takes("metadatas") && !FIELDS[8].takes("metadata.team"));
     }
 
     #[test]

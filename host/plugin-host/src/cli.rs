@@ -1,14 +1,18 @@
 //! The command line. Without a command the program serves, as the server starts it; the commands are for people.
 //!
 //! Exit codes: 0 for success, 1 for a failure, 2 if the module answered with an error (as the server's own command line
-//! does), 64 for wrong usage.
+//! does), 64 for wrong usage. `check` has those of monitoring systems: 0 for healthy, 1 if something is not known, 2 if
+//! something is wrong, 3 if the server could not be asked.
 
+mod check;
 mod diff;
 mod inspect;
 mod module_file;
 mod output;
+mod report;
 mod run;
 mod sandbox;
+mod server;
 mod trust;
 
 use std::ffi::OsString;
@@ -28,7 +32,7 @@ use crate::failure::{EXIT_USAGE, Failure, report};
 ///
 ///   vault plugin register -sha256=SUM -args=--log-level=debug secret vault-plugin-secrets-datastax-astra
 ///
-/// The commands are for people, and need no server.
+/// The commands are for people. `report` and `check` ask a server, the others need none.
 #[derive(Debug, Parser)]
 #[command(name = crate::PROGRAM, version = crate::VERSION, verbatim_doc_comment)]
 #[command(args_conflicts_with_subcommands = true, disable_help_subcommand = true)]
@@ -49,7 +53,17 @@ pub enum Command {
     Module(ModuleCommand),
     /// Send one request to a module, in the sandbox that it has when serving, without a server.
     Run(Box<run::Arguments>),
+    /// Report who owns each token of a mount, what the token reaches, and whether it is used.
+    Report(Box<report::Arguments>),
+    /// Check organizations of a mount, for people and for monitoring.
+    ///
+    /// Exit codes: 0 if everything is well, 1 if something is not known, 2 if something is wrong, 3 if the server could
+    /// not be asked, 64 for wrong usage.
+    Check(Box<check::Arguments>),
 }
+
+/// The words by which the commands begin.
+const COMMANDS: [&str; 4] = ["module", "run", "report", "check"];
 
 /// What is done with modules.
 #[derive(Debug, Subcommand)]
@@ -75,7 +89,7 @@ impl CommandLine {
     pub fn parse_args(args: impl IntoIterator<Item = OsString>) -> Result<Self, Stop> {
         let args: Vec<OsString> = args.into_iter().collect();
         // The flags of the Go plugin come from old registrations, which name no command.
-        let by_hand = args.get(1).is_some_and(|first| first == "module" || first == "run");
+        let by_hand = args.get(1).is_some_and(|first| COMMANDS.iter().any(|command| first == command));
         let (args, dropped) = if by_hand { (args, Vec::new()) } else { without_legacy_flags(args) };
         // A server waits for the start, so serving needs no parsers of commands. With wrong arguments they are used.
         if !by_hand && let Ok(Serving { mut config }) = Serving::try_parse_from(&args) {
@@ -134,6 +148,8 @@ pub fn execute(command: Command) -> ExitCode {
         Command::Module(ModuleCommand::Inspect(arguments)) => arguments.execute(),
         Command::Module(ModuleCommand::Diff(arguments)) => arguments.execute(),
         Command::Run(arguments) => arguments.execute(),
+        Command::Report(arguments) => arguments.execute(),
+        Command::Check(arguments) => arguments.execute(),
     };
     let (code, text) = match done {
         Ok(code) => return code,

@@ -41,6 +41,23 @@ fn assert_item(answer: &Value, name: &str, ok: &str, holds: &str) {
 }
 
 #[test]
+fn a_flat_check_lists_the_items_of_a_nested_one() {
+    let mount = Mount::new();
+    let nested = check(&mount);
+    let flat = check_with(&mount, json!({ "format": "flat" }));
+    let items = flat["items"].as_array().unwrap();
+    assert_eq!((&flat["healthy"], items.len()), (&json!(true), nested.as_object().unwrap().len() - 3));
+    for item in items {
+        let name = item["name"].as_str().unwrap();
+        assert_eq!((&item["ok"], &item["message"]), (&nested[name]["ok"], &nested[name]["message"]), "{name}");
+    }
+    let asked = mount.host.http.requests().len();
+    let wrong = mount.send(Operation::Read, &format!("config/{ORG_A}/check"), json!({ "format": "list" })).mistake();
+    assert!(wrong.contains("`format` is `list`"), "{wrong}");
+    assert_eq!(mount.host.http.requests().len(), asked, "nothing is asked of Astra");
+}
+
+#[test]
 fn a_healthy_organization_is_told_so() {
     let mount = Mount::new();
     let before = mount.host.storage.keys();
@@ -65,9 +82,9 @@ fn a_healthy_organization_is_told_so() {
     assert_eq!(mount.host.http.requests().len(), 3);
     let noted = |key: &String| key.starts_with("astra-role/");
     assert_eq!(mount.host.storage.keys().into_iter().filter(|key| !noted(key)).collect::<Vec<_>>(), before);
-    // The table and what is answered are the same.
-    let fields: Vec<&str> =
-        crate::path_check::CONFIG_ORG_CHECK.operations[0].response.iter().map(|field| field.name).collect();
+    // The table and what is answered are the same, but for the list of a flat check.
+    let fields = crate::path_check::CONFIG_ORG_CHECK.operations[0].response.iter().map(|field| field.name);
+    let fields: Vec<&str> = fields.filter(|name| *name != "items").collect();
     let answered: Vec<&str> = answer.as_object().unwrap().keys().map(String::as_str).collect();
     assert_eq!(std::collections::BTreeSet::from_iter(fields), std::collections::BTreeSet::from_iter(answered));
 }

@@ -4,6 +4,7 @@
 //! Rollback folds the entries into the history of their token. One in [`READS_PER_FOLD`] readers does the same for the
 //! token that it reads, so that a flood of reads between two rollback calls is bounded, too.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use secrets_framework::host::{LogLevel, StorageEntry};
@@ -15,10 +16,11 @@ use super::{Record, RecordId};
 use crate::history::{self, Event, Happened};
 use crate::limits::{
     HISTORY_EVENTS_MAX, LIST_PAGE, READS_FOLD_CALLS_PER_ROLLBACK_MAX, READS_FOLDED_AT_ONCE_MAX, READS_PER_FOLD,
+    WAITING_READS_SEEN_MAX,
 };
 use crate::names::OrgId;
 use crate::storage::key::READS_PREFIX;
-use crate::storage::{OwnRead, TokenRef, Write, read_many, write_batch};
+use crate::storage::{OwnRead, TokenRef, Write, read_many, visit_names, write_batch};
 use crate::who::Who;
 
 /// Records that a token's secret is about to be shown, unless the organization wants no such records, and logs it. If
@@ -45,6 +47,52 @@ pub(crate) fn note_read(context: &Context<'_>, record_reads: bool, record: &Reco
 /// Reads of a token that wait to be folded into its history, the oldest first.
 pub(crate) fn waiting_reads(context: &Context<'_>, org_id: &OrgId, client_id: &str) -> Result<Vec<Happened>, Error> {
     events(context, &keys(context, org_id, client_id, LIST_PAGE)?)
+}
+
+/// Which tokens have reads that wait, for those who look at many.
+#[derive(Debug, Default)]
+pub(crate) struct WaitingReads {
+    folders: BTreeSet<String>,
+}
+
+/// Reads of one token that wait.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct WaitingOfToken {
+    /// The number of reads that wait.
+    pub(crate) count: usize,
+    /// The time of the last, in seconds since 1970-01-01T00:00:00Z.
+    pub(crate) last: Option<u64>,
+    /// How many storage calls it took to find out.
+    pub(crate) calls: usize,
+}
+
+impl WaitingReads {
+    /// Those of the mount, in one list for each thousand.
+    pub(crate) fn load(context: &Context<'_>) -> Result<Self, Error> {
+        let mut folders = BTreeSet::new();
+        visit_names(context.storage(), READS_PREFIX, "", LIST_PAGE, |name| {
+            folders.insert(format!("{READS_PREFIX}{name}"));
+            Ok(folders.len() < WAITING_READS_SEEN_MAX)
+        })?;
+        Ok(Self { folders })
+    }
+
+    /// Those of a token: no storage call where none waits.
+    pub(crate) fn of(&self, context: &Context<'_>, org_id: &OrgId, client_id: &str) -> Result<WaitingOfToken, Error> {
+        let folder = folder(org_id, client_id);
+        let mut waiting = WaitingOfToken::default();
+        if self.folders.contains(&folder) {
+            visit_names(context.storage(), &folder, "", LIST_PAGE, |name| {
+                if let Some(time) = time_of(name) {
+                    waiting.count += 1;
+                    waiting.last = waiting.last.max(Some(time));
+                }
+                Ok(true)
+            })?;
+            waiting.calls = 1 + waiting.count / LIST_PAGE as usize;
+        }
+        Ok(waiting)
+    }
 }
 
 /// Folds reads that wait into the histories of their tokens until `deadline` has passed; the next call goes on.

@@ -7,10 +7,7 @@ use super::backfill::{self, being_indexed};
 use super::index::client_folder;
 use super::listing::in_index;
 use super::{Record, RecordId, TokenKind, stored};
-use crate::limits::{
-    LIST_PAGE, TOKEN_DESCRIBED_BYTES, TOKENS_DESCRIBED_BYTES_MAX, TOKENS_DESCRIBED_HISTORY_BYTES_MAX,
-    TOKENS_DESCRIBED_MAX,
-};
+use crate::limits::{LIST_PAGE, TOKENS_DESCRIBED_BYTES_MAX, TOKENS_DESCRIBED_HISTORY_BYTES_MAX, TOKENS_DESCRIBED_MAX};
 use crate::names::OrgId;
 use crate::page::Page;
 use crate::storage::key::TOKEN_PREFIX;
@@ -151,9 +148,7 @@ impl Weight {
     }
 
     pub(super) fn add_bytes(&mut self, record: &Record) {
-        let noted = record.metadata.iter().map(|(key, value)| key.len() + value.len());
-        let role_ids = record.role_ids.iter().map(String::len);
-        self.bytes += TOKEN_DESCRIBED_BYTES + record.logical_name.len() + noted.chain(role_ids).sum::<usize>();
+        self.bytes += record.described_bytes();
         self.history_bytes += record.history.bytes();
     }
 }
@@ -166,7 +161,7 @@ pub(crate) fn load_own(context: &Context<'_>, id: &RecordId) -> Result<Result<Op
 }
 
 /// Logs, in one line, the records that one request passed over.
-pub(super) fn log_unreadable(context: &Context<'_>, errors: &[Error]) {
+pub(crate) fn log_unreadable(context: &Context<'_>, errors: &[Error]) {
     let Some(first) = errors.first() else { return };
     let (count, first) = (errors.len().to_string(), first.to_string());
     let fields = [("records", count.as_str()), ("error", &first)];

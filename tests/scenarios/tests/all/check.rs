@@ -12,6 +12,7 @@ use crate::rotation::client_id_of;
 
 scenarios! { all:
     a_healthy_organization_is_told_so,
+    a_flat_check_is_a_list_of_items,
     a_deep_check_leaves_no_token,
     a_deep_check_that_fails_leaves_no_token,
     a_dead_admin_token_is_a_no,
@@ -87,6 +88,19 @@ fn a_healthy_organization_is_told_so(stage: &Stage) {
         assert_item(&outcome, name, "yes");
     }
     assert_eq!(stage.astra.tokens_marked(&stage.alpha.id, "vault-mark:"), [], "a plain check makes nothing");
+}
+
+fn a_flat_check_is_a_list_of_items(stage: &Stage) {
+    stage.ready();
+    let outcome = check_with(stage, json!({ "format": "flat" }));
+    let items = outcome.data["items"].as_array().unwrap();
+    let names: Vec<&str> = items.iter().map(|item| item["name"].as_str().unwrap()).collect();
+    for name in ITEMS {
+        assert!(names.contains(&name) && outcome.data.get(name).is_none(), "{outcome:#?}");
+    }
+    assert!(items.iter().all(|item| item["ok"].is_string() && item["message"].as_str().unwrap().ends_with('.')));
+    let path = format!("config/{}/check", stage.alpha.id);
+    stage.read(&path, json!({ "format": "list" })).expect_error(400, &["`format`", "`list`", "`flat`"]);
 }
 
 fn a_deep_check_leaves_no_token(stage: &Stage) {

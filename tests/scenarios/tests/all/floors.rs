@@ -14,7 +14,7 @@ struct Floors {
     modules: &'static [&'static str],
 }
 
-const CRATES: [Floors; 8] = [
+const CRATES: [Floors; 9] = [
     Floors {
         folder: "guest/astra-secrets/src",
         modules: &[
@@ -60,6 +60,7 @@ const CRATES: [Floors; 8] = [
             "rollback",
             "periodic",
             // Paths.
+            "report",
             "check",
             "path_config",
             "path_role",
@@ -73,6 +74,7 @@ const CRATES: [Floors; 8] = [
             "path_sync_roles",
             "path_check",
             "path_tidy",
+            "path_report",
             "path_info",
             "backend",
         ],
@@ -106,6 +108,12 @@ const CRATES: [Floors; 8] = [
         ],
     },
     Floors { folder: "host/envelope/src", modules: &["error", "request", "response", "storage", "system_view"] },
+    Floors {
+        folder: "host/insight/src",
+        modules: &[
+            "limits", "text", "settings", "client", "report", "summary", "fetch", "csv", "table", "page", "check",
+        ],
+    },
     Floors { folder: "host/local-server/src", modules: &["storage", "mount", "lease", "outcome", "server"] },
     Floors {
         folder: "host/plugin-protocol/src",

@@ -11,7 +11,7 @@ scenarios! { all:
 }
 
 /// A path of each row of the table, with what its matching route must name.
-const PATHS: [(&str, &str); 24] = [
+const PATHS: [(&str, &str); 26] = [
     ("config", "config"),
     ("configs", "configs"),
     ("role", "role"),
@@ -26,6 +26,8 @@ const PATHS: [(&str, &str); 24] = [
     ("roles/abc", "roles/"),
     ("roles/abc/reader", "roles/"),
     ("creds/abc/reader", "creds/"),
+    ("report", "report"),
+    ("report/abc", "report/"),
     ("tokens/abc", "tokens/"),
     ("tokens/abc/def", "tokens/"),
     ("static-roles/abc", "static-roles/"),

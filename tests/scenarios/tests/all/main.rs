@@ -94,6 +94,8 @@ mod policies;
 mod read_only;
 mod recorded;
 mod recorded_faults;
+mod report;
+mod report_command;
 mod role;
 mod rotation;
 mod static_role;

@@ -10,7 +10,7 @@ scenarios! { all:
     references_lead_somewhere,
 }
 
-pub(crate) const PATHS: [&str; 22] = [
+pub(crate) const PATHS: [&str; 24] = [
     "/config",
     "/configs/",
     "/role",
@@ -32,6 +32,8 @@ pub(crate) const PATHS: [&str; 22] = [
     "/static-creds/{org}/{name}",
     "/rotate-role/{org}/{name}",
     "/tidy",
+    "/report",
+    "/report/{org}",
     "/info",
 ];
 

@@ -87,6 +87,7 @@ fn by_its_own_paths(stage: &Stage, org: &Org) -> Vec<Request> {
         ("GET", format!("creds/{id}/reader"), Value::Null),
         ("POST", format!("creds/{id}/reader"), json!({})),
         ("LIST", format!("tokens/{id}"), Value::Null),
+        ("GET", format!("report/{id}?limit=1"), Value::Null),
         ("LIST", format!("static-roles/{id}"), Value::Null),
         ("POST", format!("static-roles/{id}/new"), fixed),
         ("GET", format!("static-roles/{id}/app"), Value::Null),
@@ -116,6 +117,7 @@ fn by_aliases(stage: &Stage, org: &Org) -> Vec<Request> {
         ("POST", "tidy".to_owned(), json!({ "org_id": id })),
         ("GET", "tidy".to_owned(), Value::Null),
         ("GET", "info".to_owned(), Value::Null),
+        ("GET", "report".to_owned(), Value::Null),
         ("GET", "module".to_owned(), Value::Null),
         ("POST", "module/reload".to_owned(), json!({})),
     ]

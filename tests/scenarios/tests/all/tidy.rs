@@ -21,6 +21,7 @@ const OWNERS: [(&str, &[&str]); 15] = [
     ("tokio-rustls", &["plugin-protocol", "component-runtime", "astra-simulator"]),
     ("clap", &["plugin-host", "astra-simulator", "bench"]),
     ("redb", &["plugin-host"]),
+    ("reqwest", &["insight"]),
     ("memchr", &["plugin-host", "sealed-secrets"]),
     ("mimalloc", &["plugin-host", "harness"]),
     ("seccompiler", &["component-runtime"]),
@@ -35,6 +36,7 @@ const INNER: [(&str, &[&str]); 12] = [
     ("astra-component", &["engine-component", "astra-secrets"]),
     ("componentize", &[]),
     ("envelope", &[]),
+    ("insight", &[]),
     ("local-server", &["envelope"]),
     ("plugin-protocol", &["envelope"]),
     ("sealed-secrets", &[]),
@@ -42,7 +44,15 @@ const INNER: [(&str, &[&str]); 12] = [
     ("modules", &["envelope", "component-runtime"]),
     (
         "plugin-host",
-        &["envelope", "secrets-framework", "local-server", "plugin-protocol", "component-runtime", "modules"],
+        &[
+            "envelope",
+            "insight",
+            "secrets-framework",
+            "local-server",
+            "plugin-protocol",
+            "component-runtime",
+            "modules",
+        ],
     ),
 ];
 

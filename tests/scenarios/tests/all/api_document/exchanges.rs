@@ -222,6 +222,25 @@ fn stored_tokens(recorder: &mut Recorder<'_>) {
     recorder.shows(path, "Revoke a token", Verb::Delete, &at, Value::Null);
     let nothing = format!("tokens/{org}/nothing");
     recorder.fails(path, "read a token that this mount did not make", 404, Verb::Read, &nothing, Value::Null);
+    reports(recorder);
+}
+
+fn reports(recorder: &mut Recorder<'_>) {
+    let org = &recorder.stage.alpha.id;
+    let of_team = json!({ "metadata.team": "payments" });
+    recorder.shows("report", "Report the tokens of a team", Verb::Read, "report", of_team);
+    recorder.fails(
+        "report",
+        "filter by a kind that there is not",
+        400,
+        Verb::Read,
+        "report",
+        json!({ "kind": "leased" }),
+    );
+    let (path, at) = ("report/{org}", format!("report/{org}"));
+    recorder.shows(path, "Count the tokens of an organization", Verb::Read, &at, json!({ "summary": true }));
+    let nobody = "report/00000000-0000-4000-8000-000000000001";
+    recorder.fails(path, "report an organization without a config and tokens", 404, Verb::Read, nobody, Value::Null);
 }
 
 fn static_roles(recorder: &mut Recorder<'_>) {

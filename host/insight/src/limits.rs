@@ -1,0 +1,27 @@
+//! Limits of what a command asks and reads.
+
+use std::time::Duration;
+
+/// One request to the server, from connect to the last byte: the server's own deadline is 90 s.
+pub(crate) const REQUEST_TIMEOUT: Duration = Duration::from_secs(100);
+
+/// A connection to the server, TLS included.
+pub(crate) const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// 32 MiB: one answer. A page of the report has at most 8 MiB, which the server writes anew.
+pub(crate) const ANSWER_BYTES_MAX: usize = 32 * 1024 * 1024;
+
+/// Redirections of one request: a standby names the active node, which answers.
+pub(crate) const REDIRECTS_MAX: usize = 3;
+
+/// Tokens of one report: some 1 KiB of memory each, and a browser shows no more.
+pub(crate) const TOKENS_MAX: usize = 500_000;
+
+/// Tokens that one request asks for: the largest page of the engine.
+pub(crate) const PAGE: usize = 1_000;
+
+/// Bytes of a file with a token or with certificates; all public authorities take some 220 KiB.
+pub(crate) const FILE_BYTES_MAX: u64 = 4 * 1024 * 1024;
+
+/// Characters of one cell of a table for a terminal; a longer text is cut.
+pub(crate) const CELL_CHARS_MAX: usize = 48;
