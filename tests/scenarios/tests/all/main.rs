@@ -96,6 +96,7 @@ mod policies;
 mod read_only;
 mod recorded;
 mod recorded_faults;
+mod release;
 mod role;
 mod rotation;
 mod static_role;
