@@ -118,7 +118,7 @@ dist: plugin simulator ## the files of a release, in dist/: archives, images, bi
 	    --module target/component/astra.wasm --simulator "$(BUILT)/astra-simulator" $(if $(MODULE_KEY),--module-key "$(MODULE_KEY)")
 	@python3 release/dist.py finish --builder "$(BUILDER)" --source "$(SOURCE)" $(if $(KEY),--key "$(KEY)")
 
-dist-check: component ## build the module again elsewhere and pack twice, and compare the bytes; FULL=1 builds the plugin twice, too
+dist-check: component ## build module and simulator again elsewhere, pack twice, compare the bytes; FULL=1 builds the plugin twice, too
 	@bash release/check.sh $(if $(FULL),full)
 
 publish: ## publish what `make dist` made as a release of GitHub, by `gh`: make publish TAG=v3.0.0

@@ -51,11 +51,13 @@ def names_in_tree(text):
 
 
 def crate_of(package, checksum):
+    if not package["license"]:
+        raise SystemExit(f"{package['name']} {package['version']} names no licence")
     return Crate(
         name=package["name"],
         version=package["version"],
         # The old form `MIT/Apache-2.0` is no SPDX expression.
-        licence=" ".join((package["license"] or "").replace("/", " OR ").split()),
+        licence=" ".join(package["license"].replace("/", " OR ").split()),
         repository=package["repository"] or "",
         checksum=checksum,
         folder=Path(package["manifest_path"]).parent,

@@ -144,6 +144,14 @@ class Proofs(unittest.TestCase):
 
 
 class Resolved(unittest.TestCase):
+    PACKAGE = {"name": "a", "version": "1.0.0", "repository": None, "manifest_path": "/a/Cargo.toml", "source": "registry"}
+
+    def test_a_licence_is_an_expression_of_spdx(self):
+        old = crates.crate_of(self.PACKAGE | {"license": "MIT / Apache-2.0"}, "")
+        self.assertEqual(old.licence, "MIT OR Apache-2.0")
+        with self.assertRaisesRegex(SystemExit, "a 1.0.0 names no licence"):
+            crates.crate_of(self.PACKAGE | {"license": None}, "")
+
     def test_lines_of_cargos_tree_are_names_and_versions(self):
         text = "plugin-host v3.0.0 (/folder)\nserde v1.0.229\nserde v1.0.229 (*)\n\n"
         self.assertEqual(crates.names_in_tree(text), {("plugin-host", "3.0.0"), ("serde", "1.0.229")})

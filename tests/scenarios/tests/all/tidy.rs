@@ -194,7 +194,9 @@ fn the_commands_in_the_documents_exist() {
         .filter_map(|line| line.split_once(':'))
         .flat_map(|(names, _)| names.split_whitespace())
         .collect();
-    let mut documents = ["README.md", "CONTRIBUTING.md"].map(|name| workspace_root().join(name)).to_vec();
+    let mut documents = ["README.md", "CONTRIBUTING.md", "SECURITY.md", "examples/README.md"]
+        .map(|name| workspace_root().join(name))
+        .to_vec();
     walk(&workspace_root().join("docs"), &mut documents);
     let mut commands = 0;
     for document in documents.iter().filter(|file| has_extension(file, &["md"])) {

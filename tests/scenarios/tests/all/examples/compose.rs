@@ -64,6 +64,8 @@ fn the_commands_of_the_compose_file_make_a_server_that_serves_tokens() {
         ("BAO_ADDR", &server.address),
         ("BAO_TOKEN", TOKEN),
     ];
+    // Each product's command has its own variables.
+    setup.env("VAULT_ADDR", &server.address).env("VAULT_TOKEN", TOKEN);
     setup.envs(variables).env("HOME", tools.path()).env("DEMO", plugin_binary().parent().unwrap());
     let done = setup.output().unwrap();
     let printed = String::from_utf8_lossy(&done.stdout);
