@@ -4,6 +4,7 @@
 mod declarative;
 mod made;
 mod pipelines;
+mod tutorial;
 
 use std::fs;
 use std::path::Path;
