@@ -89,7 +89,7 @@ deny: toolchain target/tools/cargo-deny ## check licences, sources and bans of a
 	@bash tests/tools/deny.sh $(ADVISORIES)
 
 component: toolchain ## the Astra engine as a WebAssembly component, in target/component/
-	bash guest/build-wasm.sh
+	$(if $(FOREIGN),env -u CARGO_BUILD_TARGET) bash guest/build-wasm.sh
 
 rogue: toolchain ## the guests that the tests run, hostile ones and toys, in target/component/{rogue,toy}/
 	bash guest/build-wasm.sh rogue
@@ -115,7 +115,8 @@ KEY :=
 
 dist: plugin simulator ## the files of a release, in dist/: archives, images, bill of materials, provenance, sums; see docs/releasing.md
 	@python3 release/dist.py pack --target "$(CARGO_BUILD_TARGET)" --plugin "$(FINISHED)/$(PLUGIN)" \
-	    --module target/component/astra.wasm --simulator "$(BUILT)/astra-simulator" $(if $(MODULE_KEY),--module-key "$(MODULE_KEY)")
+	    --module target/component/astra.wasm --simulator "$(BUILT)/astra-simulator" --runner "$(RUNNER)" \
+	    $(if $(MODULE_KEY),--module-key "$(MODULE_KEY)")
 	@python3 release/dist.py finish --builder "$(BUILDER)" --source "$(SOURCE)" $(if $(KEY),--key "$(KEY)")
 
 dist-check: component ## build module and simulator again elsewhere, pack twice, compare the bytes; FULL=1 builds the plugin twice, too

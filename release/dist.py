@@ -46,6 +46,7 @@ def arguments():
     packing.add_argument("--module", type=Path, required=True)
     packing.add_argument("--simulator", type=Path, required=True)
     packing.add_argument("--module-key", help="a private key of `module keygen`, or env:NAME of a variable that holds one")
+    packing.add_argument("--runner", default="", help="a program that runs programs of the target, where this machine cannot")
     packing.set_defaults(run=pack)
     finishing = commands.add_parser("finish", help="images, provenance and sums of everything that was packed")
     finishing.add_argument("--key", help="a private key in PEM, or env:NAME of a variable that holds one")
@@ -120,7 +121,8 @@ def write_module(options, module):
         # Of the owner only, and gone with the block; `module sign` reads files.
         key.write(signing.key_text(options.module_key))
         key.flush()
-        subprocess.run([options.plugin.resolve(), "module", "sign", "--key", key.name, path], check=True, stdout=subprocess.DEVNULL)
+        program = [*options.runner.split(), options.plugin.resolve()]
+        subprocess.run([*program, "module", "sign", "--key", key.name, path], check=True, stdout=subprocess.DEVNULL)
     return [Entry(signature.name, signature)]
 
 
