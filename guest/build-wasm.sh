@@ -61,10 +61,8 @@ make_engine() {
 build() {
     # Sources must lie unpacked where the flags are made, or they differ in the next run and all is built again.
     has_crates || cargo fetch --quiet
-    remap "$ROOT" .
-    remap "$CARGO_FOLDER" /cargo
-    local registry
-    for registry in "$CARGO_FOLDER"/registry/src/*; do remap "$registry" /crates; done
+    # What is built for wasm lies in this folder, wherever the native programs do.
+    FLAGS=$(env -u CARGO_TARGET_DIR bash "$ROOT/release/remap.sh" $'\x1f')
     if use_distribution; then
         prepare_distribution
         TARGET_DIR=target/wasm-distribution

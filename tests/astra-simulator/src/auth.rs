@@ -6,7 +6,8 @@ use std::net::IpAddr;
 use ipnet::IpNet;
 
 use crate::answer::Answer;
-use crate::call::CallKind;
+use crate::call::{CallKind, DATA_API};
+use crate::framing::Request;
 use crate::state::World;
 use crate::switches::ErrorShape;
 use crate::token::{TokenState, client_id_and_rest, well_formed_client_id};
@@ -19,9 +20,14 @@ pub(crate) struct Caller {
 }
 
 /// The bearer token of an `Authorization` header; `Some("")` when the scheme stands alone.
-pub(crate) fn bearer(authorization: Option<&str>) -> Option<&str> {
+fn bearer(authorization: Option<&str>) -> Option<&str> {
     let rest = authorization?.strip_prefix("Bearer")?;
     if rest.is_empty() { Some("") } else { rest.strip_prefix(' ') }
+}
+
+/// The token that a request carries: the Data API has a header without a scheme for it (SDK).
+pub(crate) fn token_of(request: &Request) -> Option<&str> {
+    if request.path.starts_with(DATA_API) { request.header("token") } else { bearer(request.header("authorization")) }
 }
 
 /// Whose call it is by the look of its token, which may still be refused.

@@ -25,7 +25,11 @@ pub enum CallKind {
     AclRead,
     AclWrite,
     AclDelete,
+    DataCommand,
 }
+
+/// Where the Data API of a database begins (SDK); its clients send the token in a header of its own.
+pub(crate) const DATA_API: &str = "/api/json/v1/";
 
 /// A call with what its path names.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -64,11 +68,19 @@ pub(crate) enum Call {
     AclDelete {
         organization: String,
     },
+    /// A command of the Data API, which each database has beside the DevOps API.
+    DataCommand {
+        keyspace: String,
+    },
 }
 
 impl Call {
     /// The call, or none: then the answer is 404.
     pub(crate) fn route(method: &str, path: &str, query: Option<&str>, tokens_delete: TokensDelete) -> Option<Self> {
+        if let Some(keyspace) = path.strip_prefix(DATA_API) {
+            let is_command = method == "POST" && !keyspace.is_empty() && !keyspace.contains('/');
+            return is_command.then(|| Self::DataCommand { keyspace: percent_decode(keyspace) });
+        }
         let rest = path.strip_prefix("/v2/")?;
         let segments: Vec<String> = rest.split('/').map(percent_decode).collect();
         let segments: Vec<&str> = segments.iter().map(String::as_str).collect();
@@ -127,6 +139,7 @@ impl Call {
             Self::AclRead { .. } => CallKind::AclRead,
             Self::AclWrite { .. } => CallKind::AclWrite,
             Self::AclDelete { .. } => CallKind::AclDelete,
+            Self::DataCommand { .. } => CallKind::DataCommand,
         }
     }
 }
@@ -199,6 +212,19 @@ mod tests {
     fn segments_are_decoded_once_and_keep_their_case() {
         let call = route("DELETE", "/v2/clientIdSecrets/aB%43%2e%25x%4");
         assert_eq!(call, Some(Call::TokenDelete { client_id: "aBC.%x%4".into() }));
+    }
+
+    #[test]
+    fn a_command_of_the_data_api_names_a_keyspace() {
+        let command = Some(Call::DataCommand { keyspace: "default_keyspace".into() });
+        assert_eq!(route("POST", "/api/json/v1/default_keyspace"), command);
+        for (method, path) in [
+            ("GET", "/api/json/v1/default_keyspace"),
+            ("POST", "/api/json/v1/"),
+            ("POST", "/api/json/v1/default_keyspace/notes"),
+        ] {
+            assert_eq!(route(method, path), None, "{method} {path}");
+        }
     }
 
     #[test]

@@ -1,4 +1,4 @@
-//! The calls about the organization itself: which one it is, its users, databases and lists of
+//! The calls about the organization itself: which one it is, its users, databases, what is in these, and lists of
 //! addresses. Enough to check a token, to page, and to turn an access list on.
 
 use serde_json::{Map, Value, json};
@@ -74,12 +74,37 @@ impl Desk<'_> {
             "ownerId": self.own().map(|own| own.user.clone()),
             "info": {
                 "name": database.name,
-                "keyspace": "default_keyspace",
+                "keyspace": KEYSPACE,
+                "keyspaces": [KEYSPACE],
                 "cloudProvider": "AWS",
-                "region": "us-east-2",
+                "region": REGION,
+                // astrapy makes the address of the Data API of the ID and of these regions.
+                "datacenters": [{
+                    "id": format!("{}-1", database.id),
+                    "name": "dc-1",
+                    "tier": "serverless",
+                    "cloudProvider": "AWS",
+                    "region": REGION,
+                    "status": "ACTIVE",
+                }],
             },
             "status": "ACTIVE",
         })
+    }
+
+    /// Enough of the Data API for a client to learn whether its token works: the collections of a keyspace, of which there
+    /// are none (SDK). What a command cannot do is an error in an answer with status 200.
+    pub(crate) fn data_command(&mut self, keyspace: &str) -> Outcome {
+        self.require(&["db-cql"])?;
+        let command = self.object(&["findCollections"])?;
+        let answer = if keyspace != KEYSPACE {
+            command_error("KEYSPACE_DOES_NOT_EXIST", "the keyspace does not exist")
+        } else if command.contains_key("findCollections") {
+            json!({"status": {"collections": []}})
+        } else {
+            command_error("COMMAND_UNKNOWN", "the simulator knows `findCollections` only")
+        };
+        Ok(Answer::json(200, &answer))
     }
 
     /// Access lists of databases: none of ours has one (SPEC26: a bare array).
@@ -138,10 +163,18 @@ impl Desk<'_> {
     }
 }
 
+fn command_error(code: &str, message: &str) -> Value {
+    json!({"errors": [{"errorCode": code, "message": message}]})
+}
+
 fn addresses(body: &Map<String, Value>) -> Option<Vec<String>> {
     let items = body.get("addresses")?.as_array()?;
     items.iter().map(|item| item.get("address").and_then(Value::as_str).map(str::to_owned)).collect()
 }
+
+/// Of every database.
+const KEYSPACE: &str = "default_keyspace";
+const REGION: &str = "us-east-2";
 
 const LIMIT_DEFAULT: usize = 25;
 const LIMIT_MAX: usize = 100;

@@ -43,6 +43,7 @@ impl Desk<'_> {
             Call::AclRead { organization } => self.read_acl(organization),
             Call::AclWrite { organization, replace } => self.write_acl(organization, *replace),
             Call::AclDelete { organization } => self.delete_acl(organization),
+            Call::DataCommand { keyspace } => self.data_command(keyspace),
         };
         outcome.unwrap_or_else(|refusal| refusal)
     }

@@ -5,7 +5,7 @@
 use std::net::IpAddr;
 
 use crate::answer::Answer;
-use crate::auth::{authorize, bearer, claimed};
+use crate::auth::{authorize, claimed, token_of};
 use crate::call::Call;
 use crate::desk::Desk;
 use crate::faults::{CallFacts, Plan};
@@ -37,7 +37,7 @@ impl Exchange {
     pub(crate) fn begin(hub: &Hub, request: &Request, origin: Origin) -> Self {
         let mut state = hub.state();
         let state = &mut *state;
-        let token = bearer(request.header("authorization"));
+        let token = token_of(request);
         let (client_id, organization) = claimed(&state.world, token);
         let facts = CallFacts {
             method: &request.method,

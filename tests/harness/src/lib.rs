@@ -30,7 +30,9 @@ pub use http_client::{HttpAnswer, HttpClient, HttpFailure};
 pub use local_server::Verb;
 pub use note::Note;
 pub use outcome::{LeaseInfo, Outcome};
-pub use settings::{component_wasm, hvac_python, openbao_binary, plugin_binary, workspace_root};
+pub use settings::{
+    component_wasm, examples_python, hvac_python, openbao_binary, plugin_binary, simulator_binary, tool, workspace_root,
+};
 pub use stage::{Org, Stage, StageOptions, arguments, play, start_astra};
 
 /// As in the plugin: the allocator of the static C library is slow where threads share it.

@@ -39,7 +39,33 @@ pub fn openbao_binary() -> PathBuf {
 /// # Panics
 /// When it is not there.
 pub fn hvac_python() -> PathBuf {
-    existing(workspace_root().join("target/tools/hvac/bin/python"), "make tools")
+    tool("hvac/bin/python")
+}
+
+/// A Python that has what the examples use: what `make tools` installed.
+///
+/// # Panics
+/// When it is not there.
+pub fn examples_python() -> PathBuf {
+    tool("examples/bin/python")
+}
+
+/// A program that `make tools` fetched.
+///
+/// # Panics
+/// When it is not there.
+pub fn tool(name: &str) -> PathBuf {
+    existing(workspace_root().join("target/tools").join(name), "make tools")
+}
+
+/// The simulator as a program. Cargo builds it for the simulator's own tests, beside all test programs.
+///
+/// # Panics
+/// When it is not there.
+pub fn simulator_binary() -> PathBuf {
+    let program = std::env::current_exe().unwrap_or_default();
+    let folder = program.ancestors().nth(2).unwrap_or(&program);
+    existing(folder.join("astra-simulator"), "cargo build -p astra-simulator")
 }
 
 /// The plugin: `PLUGIN_BIN`, or the one that `make plugin` finished.

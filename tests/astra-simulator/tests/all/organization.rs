@@ -67,3 +67,20 @@ async fn the_access_list_is_turned_on_and_locks_the_caller_out() {
     assert_eq!(foreign.status, 403);
     assert!(astra.violations().is_empty());
 }
+
+#[tokio::test]
+async fn the_data_api_answers_a_token_in_its_own_header() {
+    let astra = start();
+    let url = format!("{}/api/json/v1/default_keyspace", astra.url());
+    let ask = async |name: &str, value: &str, command: Value| {
+        let sent = reqwest::Client::new().post(&url).header(name, value).json(&command).send().await.unwrap();
+        (sent.status().as_u16(), sent.json::<Value>().await.unwrap())
+    };
+    let token = astra.organization(0).bootstrap.token.clone();
+    let find = json!({"findCollections": {}});
+    assert_eq!(ask("Token", &token, find.clone()).await, (200, json!({"status": {"collections": []}})));
+    assert_eq!(ask("Authorization", &format!("Bearer {token}"), find.clone()).await.0, 401);
+    assert_eq!(ask("Token", &format!("{token}0"), find).await.0, 403);
+    let unknown = ask("Token", &token, json!({"dropCollection": {}})).await;
+    assert_eq!((unknown.0, &unknown.1["errors"][0]["errorCode"]), (200, &json!("COMMAND_UNKNOWN")));
+}

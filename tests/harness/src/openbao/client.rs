@@ -29,7 +29,8 @@ pub struct Client {
 }
 
 impl Client {
-    pub(super) fn new(address: &str, token: &str) -> Self {
+    /// A client of the server at an address, such as `http://127.0.0.1:8200`.
+    pub fn new(address: &str, token: &str) -> Self {
         Self { http: HttpClient::new(SERVER_RESPONSE_BYTES_MAX), address: address.to_owned(), token: token.to_owned() }
     }
 

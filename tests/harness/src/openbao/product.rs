@@ -22,6 +22,8 @@ pub enum Product {
 pub enum Ability {
     /// The standbys of a cluster load plugins, and serve requests that write nothing.
     StandbysServe,
+    /// The server downloads plugins that its configuration names, and registers them.
+    DeclarativePlugins,
 }
 
 impl Product {
@@ -54,7 +56,7 @@ impl Product {
     /// Has the server this ability?
     pub fn has(self, ability: Ability) -> bool {
         match ability {
-            Ability::StandbysServe => self == Self::OpenBao,
+            Ability::StandbysServe | Ability::DeclarativePlugins => self == Self::OpenBao,
         }
     }
 
@@ -108,7 +110,9 @@ mod tests {
     }
 
     #[test]
-    fn vault_lacks_what_its_standbys_do_not_do() {
-        assert!(Product::OpenBao.has(Ability::StandbysServe) && !Product::Vault.has(Ability::StandbysServe));
+    fn vault_lacks_what_only_openbao_does() {
+        for ability in [Ability::StandbysServe, Ability::DeclarativePlugins] {
+            assert!(Product::OpenBao.has(ability) && !Product::Vault.has(ability), "{ability:?}");
+        }
     }
 }

@@ -1,0 +1,2 @@
+# Where the server finds plugins: the unpacked archive.
+plugin_directory = "/plugins"

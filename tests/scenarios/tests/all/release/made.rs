@@ -1,0 +1,86 @@
+//! One release of the plugin under test, for all tests of this process, signed by keys that nobody else has.
+
+use std::env::consts::ARCH;
+use std::fs;
+use std::path::Path;
+use std::process::Command;
+use std::sync::OnceLock;
+
+use harness::{component_wasm, plugin_binary, simulator_binary, workspace_root};
+use tempfile::TempDir;
+
+use super::run;
+
+pub(super) const PLUGIN: &str = "vault-plugin-secrets-datastax-astra";
+
+/// A release in a folder of its own.
+pub(super) struct Release {
+    folder: TempDir,
+    pub(super) version: String,
+    /// The public key of the module's signature, as a registration names it.
+    pub(super) module_key: String,
+}
+
+impl Release {
+    pub(super) fn made() -> &'static Self {
+        static MADE: OnceLock<Release> = OnceLock::new();
+        MADE.get_or_init(Self::make)
+    }
+
+    fn make() -> Self {
+        let (folder, keys) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+        let [module_key, key] = ["module.pem", "release.pem"].map(|name| keys.path().join(name));
+        let keygen = run(Command::new(plugin_binary()).args(["module", "keygen", "--out"]).arg(&module_key));
+        let printed = String::from_utf8(keygen.stdout).unwrap();
+        let public = printed.split_whitespace().find(|word| word.starts_with("ed25519:")).unwrap().to_owned();
+        let curve = ["genpkey", "-algorithm", "EC", "-pkeyopt", "ec_paramgen_curve:P-256", "-out"];
+        run(Command::new("openssl").args(curve).arg(&key));
+        let target = format!("{ARCH}-unknown-linux-{}", if cfg!(target_env = "musl") { "musl" } else { "gnu" });
+        let mut pack = Self::script(folder.path());
+        pack.args(["pack", "--target", &target, "--plugin"]).arg(plugin_binary()).arg("--module").arg(component_wasm());
+        run(pack.arg("--simulator").arg(simulator_binary()).arg("--module-key").arg(module_key));
+        run(Self::script(folder.path()).args(["finish", "--builder", "urn:test", "--key"]).arg(key));
+        Self { folder, version: env!("CARGO_PKG_VERSION").to_owned(), module_key: public }
+    }
+
+    fn script(out: &Path) -> Command {
+        let mut command = Command::new("python3");
+        command.arg(workspace_root().join("release/dist.py")).arg("--out").arg(out);
+        // A program of the development profile is large, and nobody downloads this release.
+        command.env("DIST_GZIP_LEVEL", "1");
+        command
+    }
+
+    pub(super) fn folder(&self) -> &Path {
+        self.folder.path()
+    }
+
+    /// The name of a file of this machine's architecture.
+    pub(super) fn name(&self, end: &str) -> String {
+        let architecture = if ARCH == "aarch64" { "arm64" } else { "amd64" };
+        format!("{PLUGIN}_{}_linux_{architecture}{end}", self.version)
+    }
+
+    pub(super) fn module_signature(&self) -> String {
+        format!("astra-{}.wasm.sig", self.version)
+    }
+
+    pub(super) fn text(&self, end: &str) -> String {
+        fs::read_to_string(self.folder().join(self.name(end))).unwrap()
+    }
+
+    /// What is in the archive, or in the one with a word more in its name.
+    pub(super) fn unpacked(&self, kind: &str) -> TempDir {
+        let folder = tempfile::tempdir().unwrap();
+        let archive = self.folder().join(self.name(&format!("{kind}.tar.gz")));
+        run(Command::new("tar").arg("-xzf").arg(archive).args(["--strip-components=1", "-C"]).arg(folder.path()));
+        folder
+    }
+
+    pub(super) fn copy_to(&self, folder: &Path) {
+        for entry in fs::read_dir(self.folder()).unwrap() {
+            let path = entry.unwrap().path();
+            fs::copy(&path, folder.join(path.file_name().unwrap())).unwrap();
+        }
+    }
+}
