@@ -194,7 +194,9 @@ fn exchange(method: &Method, url: &str, headers: &[(String, Vec<u8>)], text: &st
         }
     };
     let mut text = answer.status().to_string();
-    if let Some(stream) = answer.consume().ok().and_then(|body| body.stream().ok()) {
+    let Ok(body) = answer.consume() else { return text };
+    // The stream is a child of the body and goes first.
+    if let Ok(stream) = body.stream() {
         while let Ok(chunk) = stream.blocking_read(64 * 1024) {
             text.push_str(&String::from_utf8_lossy(&chunk));
         }

@@ -405,8 +405,9 @@ fn a_value_of_a_request_goes_to_the_base_that_the_request_names() {
 fn without_a_base_in_the_request_that_of_the_named_object_counts() {
     let data = |org: &str| format!("{{\"astra_token\":\"{TOKEN}\",\"org_id\":\"{org}\"}}");
     let entry = |url: &str| format!("{{\"url\":\"{url}\",\"logical_name\":\"name\"}}");
-    // The path, the data, what the guest reads, and the base to which the token may go.
-    let rows: [(&str, &str, &[(&str, &str)], &str); 6] = [
+    // The path, the organization in the data, what the guest reads, and the base to which the token may go.
+    type Row = (&'static str, &'static str, &'static [(&'static str, &'static str)], &'static str);
+    let rows: [Row; 6] = [
         ("config", "a", &[], BASE),
         ("config", "a", &[("config/a", "https://a.example.com")], "https://a.example.com"),
         ("config", "A", &[("config/a", "https://a.example.com")], "https://a.example.com"),
