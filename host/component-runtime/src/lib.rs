@@ -35,7 +35,7 @@ mod shared;
 mod store_state;
 mod ticker;
 
-pub use capability::{RESERVED_PATH, RESERVED_PREFIX};
+pub use capability::{METRICS_PATH, RESERVED_PATH, RESERVED_PREFIX};
 pub use compiler_process::{CompilerProgram, compile_for_parent};
 pub use description::{Description, StorageVersions};
 pub use error::{InvokeError, LoadError};

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError, Weak};
 use envelope::{Storage, SystemView};
 
 use crate::capability::{Entities, LockTable, LogRate, Nothing, ReadOnly};
-use crate::egress::{Access, Egress, MountEgress, Policy};
+use crate::egress::{Access, Egress, MountEgress, Policy, UpstreamCalls};
 use crate::limits::Limits;
 use crate::permits::{MountPermits, Permits};
 
@@ -56,6 +56,12 @@ impl Mount {
     #[must_use]
     pub fn name(&self) -> &str {
         &self.settings.name
+    }
+
+    /// How often its guests asked their upstreams, and what came of it, since its origins changed last.
+    #[must_use]
+    pub fn upstream_calls(&self) -> UpstreamCalls {
+        self.egress.calls.snapshot()
     }
 
     /// What its guests may do upstream: of this mount alone, for a reload may change the options.

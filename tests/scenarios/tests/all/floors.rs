@@ -60,6 +60,7 @@ const CRATES: [Floors; 9] = [
             "periodic",
             // Paths.
             "report",
+            "metrics",
             "check",
             "path_config",
             "path_role",
@@ -74,6 +75,7 @@ const CRATES: [Floors; 9] = [
             "path_check",
             "path_tidy",
             "path_report",
+            "path_metrics",
             "path_info",
             "backend",
         ],
@@ -228,6 +230,7 @@ const CRATES: [Floors; 9] = [
             "module_args",
             "config",
             // Serving, and the commands for people.
+            "metrics",
             "host_paths",
             "bridge",
             "cli",
