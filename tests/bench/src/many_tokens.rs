@@ -26,6 +26,9 @@ const REPORTS: usize = 20;
 /// One request, by a name for the table.
 type Subject = (&'static str, fn() -> Request);
 
+/// A request, how often it is sent, and how many milliseconds it may take.
+type Whole = (&'static str, fn() -> Request, usize, f64);
+
 const SUBJECTS: [Subject; 2] = [("look a token up by its client ID", look_up), ("a page of 10 of the tokens", page)];
 
 pub(crate) fn measure(table: &mut Table) -> anyhow::Result<()> {
@@ -53,7 +56,7 @@ pub(crate) fn measure(table: &mut Table) -> anyhow::Result<()> {
         table.target(format!("{name}: p50 / that with {FEW}"), many / few, "×", Target::AtMost(1.25));
         table.figure(format!("{name}: p50"), quantity(many, "µs"), format!("with {FEW}: {}", quantity(few, "µs")));
     }
-    let whole: [(&str, fn() -> Request, usize, f64); 3] = [
+    let whole: [Whole; 3] = [
         ("a rollback call with nothing due: p50", rollback, CALLS, 5.0),
         ("a page of 1,000 tokens of the report: p50", report, REPORTS, 500.0),
         ("the metrics of the engine: p50", metrics, REPORTS, 20.0),
