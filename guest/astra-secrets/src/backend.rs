@@ -7,6 +7,7 @@ use crate::path_check::CONFIG_ORG_CHECK;
 use crate::path_config::{CONFIG, CONFIG_ORG, CONFIGS};
 use crate::path_creds::CREDS;
 use crate::path_info::INFO;
+use crate::path_metrics::METRICS;
 use crate::path_org_token::{ORG_TOKEN, ORG_TOKENS};
 use crate::path_report::{REPORT, REPORT_ORG};
 use crate::path_role::{ROLE, ROLES, ROLES_ORG, ROLES_ORG_ROLE};
@@ -69,6 +70,7 @@ pub static BACKEND: Backend = Backend {
         TIDY,
         REPORT,
         REPORT_ORG,
+        METRICS,
         INFO,
     ],
     secrets: &[ASTRA_TOKEN],

@@ -351,6 +351,9 @@ pub(crate) const SUMMARY_NAMES_MAX: usize = 2_000;
 /// Tokens of a mount with reads that wait for rollback which a report knows of: more than are read in a minute.
 pub(crate) const WAITING_READS_SEEN_MAX: usize = 20_000;
 
+/// Organizations with metrics of their own: some ten lines of text each, and two reads beside those of their static roles.
+pub(crate) const METRICS_ORGANIZATIONS_MAX: usize = 200;
+
 // ---- tidy and check ----
 
 /// How long a tidy by hand begins with further organizations: with one more's

@@ -13,7 +13,7 @@ mod read_only;
 mod reserved;
 
 pub use nothing::Nothing;
-pub use reserved::{RESERVED_PATH, RESERVED_PREFIX};
+pub use reserved::{METRICS_PATH, RESERVED_PATH, RESERVED_PREFIX};
 
 pub(crate) use entities::Entities;
 pub(crate) use kept_lists::KeptLists;

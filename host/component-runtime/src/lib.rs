@@ -40,7 +40,7 @@ mod surrogates;
 mod ticker;
 mod turns;
 
-pub use capability::{RESERVED_PATH, RESERVED_PREFIX};
+pub use capability::{METRICS_PATH, RESERVED_PATH, RESERVED_PREFIX};
 pub use compiler::CompilePriority;
 pub use compiler_process::{CompilerProgram, compile_for_parent};
 pub use description::{Description, StorageVersions};

@@ -7,7 +7,7 @@ use envelope::{Storage, SystemView};
 
 use crate::answer_share::AnswerShare;
 use crate::capability::{Entities, Lifetimes, LockTable, LogRate, Nothing, ReadOnly};
-use crate::egress::{Access, Egress, MountEgress, Policy};
+use crate::egress::{Access, Egress, MountEgress, Policy, UpstreamCalls};
 use crate::limits::Limits;
 use crate::permits::{MountPermits, Permits};
 use crate::processor_share::ProcessorShare;
@@ -58,6 +58,12 @@ impl Mount {
     #[must_use]
     pub fn name(&self) -> &str {
         &self.settings.name
+    }
+
+    /// How often its guests asked their upstreams, and what came of it, since its origins changed last.
+    #[must_use]
+    pub fn upstream_calls(&self) -> UpstreamCalls {
+        self.egress.calls.snapshot()
     }
 
     /// What its guests may do upstream: of this mount alone, for a reload may change the options.

@@ -23,7 +23,7 @@ pub enum ClientError {
         address: String,
         /// What was asked for.
         path: String,
-        /// Why.
+        /// The chain of causes.
         reason: String,
     },
     /// Nothing is there.

@@ -72,7 +72,7 @@ pub enum SettingsError {
         what: &'static str,
         /// The file.
         path: String,
-        /// Why.
+        /// What is wrong with it, and never what is in it.
         reason: String,
     },
     /// A certificate without its key, or the other way round.

@@ -34,7 +34,7 @@ pub struct Summary {
 pub struct Band {
     /// The end of the span.
     pub up_to: String,
-    /// How many.
+    /// The tokens within the span.
     pub tokens: u64,
 }
 

@@ -1,7 +1,6 @@
 //! Takes each request of the server to the module of its mount, and writes one log line for each request.
 
 use std::ffi::OsString;
-use std::future::Future;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -9,7 +8,7 @@ use std::time::{Duration, Instant};
 use async_trait::async_trait;
 use component_runtime::egress::EgressSettings;
 use component_runtime::{
-    CompilePriority, CompilerProgram, InvokeError, Limits, MountSettings, Runtime, RuntimeSettings,
+    CompilePriority, CompilerProgram, InvokeError, Limits, Mount, MountSettings, Runtime, RuntimeSettings,
 };
 use envelope::{Error, Operation, Request, Response, SpecialPaths, SystemView};
 use modules::controller::{ControllerSettings, ModuleController, ModuleControllers, ServeError};
@@ -17,6 +16,8 @@ use modules::{ModuleRegistry, RegistrySettings, Source};
 use plugin_protocol::{Backend, Factory, Setup};
 
 use crate::egress_args::check_mount_options;
+use crate::host_paths::HostView;
+use crate::metrics::{self, MountMetrics, Outcome};
 use crate::{Config, EgressArgs, VERSION, component, host_paths};
 
 /// All mounts of this process, which share one runtime and one module registry.
@@ -88,25 +89,24 @@ impl Factory for Mounts {
         }
         let egress = self.egress.policy(&setup.config)?;
         let backend_uuid = setup.backend_uuid.clone().unwrap_or_default();
-        let settings = ControllerSettings {
-            // Without a UUID the server only asks what the plugin is.
-            storage: setup.backend_uuid.is_some().then(|| Arc::clone(&storage)),
-            options: setup.config.clone(),
-            mount: self.runtime.mount(MountSettings {
-                name: backend_uuid.clone(),
-                backend_uuid,
-                options: setup.config,
-                egress,
-                storage,
-                system_view: setup.system_view,
-            }),
-        };
+        // Without a UUID the server only asks what the plugin is.
+        let state = setup.backend_uuid.is_some().then(|| Arc::clone(&storage));
+        let options = setup.config.clone();
+        let mount = self.runtime.mount(MountSettings {
+            name: backend_uuid.clone(),
+            backend_uuid,
+            options: setup.config,
+            egress,
+            storage,
+            system_view: setup.system_view,
+        });
+        let settings = ControllerSettings { storage: state, options, mount: Arc::clone(&mount) };
         let registry = Arc::clone(&self.registry) as Arc<dyn Source>;
         let controller = ModuleController::open(registry, self.runtime.clone(), settings)
             .await
             .map_err(|rejection| rejection.to_string())?;
         self.controllers.add(&controller);
-        Ok(Arc::new(MountBackend { controller, system_view }))
+        Ok(Arc::new(MountBackend { controller, system_view, mount, metrics: MountMetrics::default() }))
     }
 }
 
@@ -114,6 +114,8 @@ impl Factory for Mounts {
 struct MountBackend {
     controller: Arc<ModuleController>,
     system_view: Arc<dyn SystemView>,
+    mount: Arc<Mount>,
+    metrics: MountMetrics,
 }
 
 /// The data of the last rollback of a mount, which must leave nothing for a later one.
@@ -129,7 +131,15 @@ impl MountBackend {
     /// Asks the guest.
     async fn guest(&self, request: Request) -> Result<Option<Response>, Error> {
         let line = RequestLine::new(&request, "handle-request");
-        line.log(self.serve(request)).await
+        let operation = request.operation;
+        let _in_flight = self.metrics.begin();
+        let answer = self.serve(request).await;
+        let outcome = match &answer {
+            Ok(answer) => Outcome::Answered { leased: answer.as_ref().is_some_and(|answer| answer.secret.is_some()) },
+            Err(error) => metrics::cause(error).map_or(Outcome::Refused, Outcome::Failed),
+        };
+        self.metrics.count(operation, outcome, line.start.elapsed());
+        line.log(answer)
     }
 
     async fn serve(&self, request: Request) -> Result<Option<Response>, ServeError> {
@@ -159,7 +169,12 @@ impl Backend for MountBackend {
     async fn handle_request(&self, mut request: Request) -> Result<Option<Response>, Error> {
         if host_paths::is_host_path(&request.path) && request.lease.is_none() {
             let line = RequestLine::new(&request, "host-path");
-            let answer = host_paths::handle(&self.controller, &request).await;
+            let _in_flight = self.metrics.begin();
+            let calls = self.mount.upstream_calls();
+            let view = HostView { controller: &self.controller, metrics: &self.metrics, calls };
+            let answer = host_paths::handle(&view, &request).await;
+            let outcome = if answer.is_ok() { Outcome::Answered { leased: false } } else { Outcome::Refused };
+            self.metrics.count(request.operation, outcome, line.start.elapsed());
             line.write(if answer.is_ok() { "answered" } else { "refused" });
             return answer;
         }
@@ -185,7 +200,7 @@ impl Backend for MountBackend {
             return Ok(None);
         }
         let line = RequestLine::new(&request, "check-existence");
-        line.log(self.controller.check_existence(request)).await
+        line.log(self.controller.check_existence(request).await)
     }
 
     /// Instances keep nothing, so the state of modules is the only cache.
@@ -221,9 +236,9 @@ impl RequestLine {
         }
     }
 
-    /// Waits for the answer and writes the line: at debug if the guest answered, at warn with the cause if not.
-    async fn log<T>(self, answer: impl Future<Output = Result<T, ServeError>>) -> Result<T, Error> {
-        match answer.await {
+    /// Writes the line of an answer: at debug if the guest answered, at warn with the cause if not.
+    fn log<T>(self, answer: Result<T, ServeError>) -> Result<T, Error> {
+        match answer {
             Ok(value) => {
                 self.write("answered");
                 Ok(value)

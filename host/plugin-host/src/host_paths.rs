@@ -1,15 +1,17 @@
-//! The paths below each mount that the host serves itself: which module serves, and which one should.
+//! The paths below each mount that the host serves itself: which module serves, which one should, and the metrics.
 //!
 //! The guest never sees requests to these paths, or to anything else below `module/`. Policies govern them like any
 //! other path.
 
 mod help;
+mod metrics;
 mod status;
 mod table;
 
 use std::sync::Arc;
 
-use component_runtime::RESERVED_PATH;
+use component_runtime::egress::UpstreamCalls;
+use component_runtime::{METRICS_PATH, RESERVED_PATH};
 use envelope::{Error, Operation, Request, Response};
 use modules::controller::{CallError, Done, ModuleController, SelectRequest, VersionSelector};
 use secrets_framework as framework;
@@ -17,16 +19,27 @@ use secrets_framework::FieldData;
 use serde_json::{Map, Value, json};
 
 use self::table::TABLE;
+use crate::metrics::MountMetrics;
 
 pub(crate) use help::merge;
 
 /// Is this path the host's?
 pub(crate) fn is_host_path(path: &str) -> bool {
-    path.split('/').next() == Some(RESERVED_PATH)
+    path.split('/').next().is_some_and(|first| first == RESERVED_PATH || first == METRICS_PATH)
+}
+
+/// What the host knows of a mount.
+pub(crate) struct HostView<'a> {
+    /// What decides which module serves the mount.
+    pub(crate) controller: &'a Arc<ModuleController>,
+    /// The counts of its requests.
+    pub(crate) metrics: &'a MountMetrics,
+    /// The counts of its requests to upstreams.
+    pub(crate) calls: UpstreamCalls,
 }
 
 /// Serves a request to a path of the host.
-pub(crate) async fn handle(controller: &Arc<ModuleController>, request: &Request) -> Result<Option<Response>, Error> {
+pub(crate) async fn handle(view: &HostView<'_>, request: &Request) -> Result<Option<Response>, Error> {
     let checked = to_framework(request).and_then(|request| match request.operation {
         framework::Operation::Help => TABLE.help(&request).map(Err),
         _ => TABLE.check(&request).map(Ok),
@@ -39,7 +52,7 @@ pub(crate) async fn handle(controller: &Arc<ModuleController>, request: &Request
         Err(framework::Error::UnsupportedOperation) => return Err(Error::UnsupportedOperation),
         Err(other) => return Err(Error::Internal(other.to_string())),
     };
-    let mut response = match serve(controller, &request.path, &checked.fields).await {
+    let mut response = match serve(view, request, &checked.fields).await {
         Ok(response) => response,
         Err(CallError::ReadOnly(text)) => return Err(Error::Plain(text)),
         Err(CallError::Rejected(rejection)) => refused(rejection.text()),
@@ -70,9 +83,11 @@ fn to_framework(request: &Request) -> Result<framework::Request, framework::Erro
     })
 }
 
-async fn serve(controller: &Arc<ModuleController>, path: &str, fields: &FieldData) -> Result<Response, CallError> {
+async fn serve(view: &HostView<'_>, request: &Request, fields: &FieldData) -> Result<Response, CallError> {
+    let controller = view.controller;
     let force = || fields.bool("force").unwrap_or_default();
-    match path {
+    match request.path.as_str() {
+        METRICS_PATH => return Ok(read_metrics(view, request, fields.text("format").unwrap_or_default()).await),
         "module/reload" => controller.reload().await?,
         "module/rollback" => return Ok(done(controller.revert(force()).await?)),
         "module/use" => match select_request(fields, force()) {
@@ -82,6 +97,26 @@ async fn serve(controller: &Arc<ModuleController>, path: &str, fields: &FieldDat
         _ => {}
     }
     Ok(data(&status::of(&controller.report())))
+}
+
+/// The metrics of the host and of the engine. An engine that has none, or fails, hides none of the host's.
+async fn read_metrics(view: &HostView<'_>, request: &Request, format: &str) -> Response {
+    let form = match format {
+        "" | "json" => metrics::as_json,
+        "prometheus" => metrics::as_text,
+        other => return refused(&format!("`format` is `{}`: it must be `json` or `prometheus`", other.escape_debug())),
+    };
+    let of_engine = Request {
+        id: request.id.clone(),
+        mount_point: request.mount_point.clone(),
+        ..Request::new(Operation::Read, METRICS_PATH, "{}")
+    };
+    let answer = view.controller.handle_request(of_engine).await;
+    let of_engine = metrics::of_engine(answer.ok().flatten().as_ref());
+    let report = view.controller.report();
+    let mut families = metrics::of_host(view.metrics, &view.calls, &report, of_engine.is_some());
+    families.extend(of_engine.unwrap_or_default());
+    form(&families)
 }
 
 fn select_request(fields: &FieldData, force: bool) -> Result<SelectRequest, String> {

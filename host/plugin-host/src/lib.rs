@@ -14,6 +14,7 @@ mod failure;
 mod files;
 mod host_paths;
 mod limits;
+mod metrics;
 mod module_args;
 mod network_args;
 

@@ -21,9 +21,13 @@ const FEW: usize = 10;
 const MANY: usize = 100_000;
 const STATIC_ROLES: usize = 1_000;
 const CALLS: usize = 300;
+const REPORTS: usize = 20;
 
 /// One request, by a name for the table.
 type Subject = (&'static str, fn() -> Request);
+
+/// A request, how often it is sent, and how many milliseconds it may take.
+type Whole = (&'static str, fn() -> Request, usize, f64);
 
 const SUBJECTS: [Subject; 2] = [("look a token up by its client ID", look_up), ("a page of 10 of the tokens", page)];
 
@@ -52,12 +56,18 @@ pub(crate) fn measure(table: &mut Table) -> anyhow::Result<()> {
         table.target(format!("{name}: p50 / that with {FEW}"), many / few, "×", Target::AtMost(1.25));
         table.figure(format!("{name}: p50"), quantity(many, "µs"), format!("with {FEW}: {}", quantity(few, "µs")));
     }
-    let mut samples = Samples::default();
-    for _ in 0..CALLS {
-        call(&many, rollback, &mut samples)?;
+    let whole: [Whole; 3] = [
+        ("a rollback call with nothing due: p50", rollback, CALLS, 5.0),
+        ("a page of 1,000 tokens of the report: p50", report, REPORTS, 500.0),
+        ("the metrics of the engine: p50", metrics, REPORTS, 20.0),
+    ];
+    for (name, request, calls, most) in whole {
+        let mut samples = Samples::default();
+        for _ in 0..calls {
+            call(&many, request, &mut samples)?;
+        }
+        table.target(name, milliseconds(samples.percentile(50)), "ms", Target::AtMost(most));
     }
-    let p50 = milliseconds(samples.percentile(50));
-    table.target("a rollback call with nothing due: p50", p50, "ms", Target::AtMost(5.0));
     Ok(())
 }
 
@@ -67,6 +77,14 @@ fn look_up() -> Request {
 
 fn page() -> Request {
     component::request(Operation::List, format!("tokens/{ORG}/"), r#"{"limit":10}"#)
+}
+
+fn report() -> Request {
+    component::request(Operation::Read, format!("report/{ORG}"), r#"{"limit":1000}"#)
+}
+
+fn metrics() -> Request {
+    component::request(Operation::Read, "metrics".to_owned(), "{}")
 }
 
 fn rollback() -> Request {

@@ -156,6 +156,16 @@ pub(crate) fn open_marks(context: &Context<'_>, org_id: &OrgId) -> Result<OpenMa
     Ok(open)
 }
 
+/// When each of the mount's unsettled mints was noted, in seconds since 1970-01-01T00:00:00Z.
+pub(crate) fn open_times(context: &Context<'_>) -> Result<Vec<u64>, Error> {
+    let mut times = Vec::new();
+    visit_open(context, |_, intent| {
+        times.extend(intent.map(|(_, noted)| noted));
+        true
+    })?;
+    Ok(times)
+}
+
 /// Unsettled mints of one organization.
 #[derive(Debug, Default)]
 pub(crate) struct OpenMarks {

@@ -6,6 +6,8 @@ use envelope::{StorageError, StorageView};
 pub const RESERVED_PREFIX: &str = "secrets-engine-host/";
 /// The host serves this path of a mount, and all paths below.
 pub const RESERVED_PATH: &str = "module";
+/// The host serves this path, too, with the guest's own metrics among its own.
+pub const METRICS_PATH: &str = "metrics";
 
 /// Is this key or prefix in the host's part, in any spelling? Storage in files takes `a/./b` and `a//b` for `a/b`.
 pub(crate) fn is_reserved(path: &str) -> bool {

@@ -8,6 +8,7 @@
 mod access;
 mod address;
 mod body;
+mod calls;
 mod connect;
 mod connect_error;
 mod egress_log;
@@ -34,6 +35,7 @@ mod upstream_error;
 mod wire;
 
 pub use access::{UPSTREAM_OPTION, UPSTREAM_READ_ONLY};
+pub use calls::UpstreamCalls;
 pub use origin::{Origin, OriginError};
 pub use policy::{ORIGINS_OPTION, Policy};
 pub use proxy::{Proxies, ProxyUrlError};

@@ -10,6 +10,7 @@ use hyper_util::rt::{TokioExecutor, TokioTimer};
 use rustls::ClientConfig;
 use tokio::sync::{OnceCell, Semaphore};
 
+use super::calls::CallCounts;
 use super::connect::Connector;
 use super::egress_log::EgressLog;
 use super::policy::Policy;
@@ -87,6 +88,7 @@ pub(crate) struct MountEgress {
     pub(crate) policy: Arc<Policy>,
     pub(crate) requests: Arc<Semaphore>,
     pub(crate) log: EgressLog,
+    pub(crate) calls: CallCounts,
     pool: Pool,
 }
 
@@ -97,6 +99,7 @@ impl MountEgress {
             requests: Arc::new(Semaphore::new(shared.limits.requests_per_mount_max)),
             pool: pool(&shared.limits, Connector::new(shared, &policy)),
             log: EgressLog::new(log_rate),
+            calls: CallCounts::default(),
             shared: Arc::clone(shared),
             policy,
         }

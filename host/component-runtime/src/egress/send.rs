@@ -72,7 +72,11 @@ pub(crate) async fn send(
     // The guest's own text: only its length is bounded.
     let host: String = request.uri().host().unwrap_or_default().chars().take(HOST_BYTES_MAX).collect();
     let port = request.uri().port_u16();
-    match exchange(sender, request, &times).await {
+    let method = request.method().clone();
+    let exchanged = exchange(sender, request, &times).await;
+    let status = exchanged.as_ref().ok().map(|answer| answer.status().as_u16());
+    sender.egress.calls.count(&method, status, began.elapsed());
+    match exchanged {
         Ok(answer) => {
             let elapsed_ms = began.elapsed().as_millis();
             tracing::debug!(host, status = answer.status().as_u16(), elapsed_ms, "outbound request answered");

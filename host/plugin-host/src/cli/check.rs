@@ -13,7 +13,7 @@ use crate::failure::Failure;
 /// Exit code of a check that could not be made, as monitoring systems know it.
 const EXIT_UNKNOWN: u8 = 3;
 
-/// Which organizations.
+/// The organizations that are checked, and how.
 #[derive(Debug, clap::Args)]
 pub struct Arguments {
     /// IDs of the organizations; without any, all of the mount.

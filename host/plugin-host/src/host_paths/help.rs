@@ -69,7 +69,7 @@ mod tests {
         assert_eq!(merged.warnings, ["w"]);
         let merged = parsed(&merged);
         let paths: Vec<_> = merged["openapi"]["paths"].as_object().unwrap().keys().collect();
-        assert_eq!(paths, ["/config", "/module", "/module/reload", "/module/rollback", "/module/use"]);
+        assert_eq!(paths, ["/config", "/metrics", "/module", "/module/reload", "/module/rollback", "/module/use"]);
         assert!(merged["help"].as_str().unwrap().starts_with("of the guest\n"));
         assert!(merged["help"].as_str().unwrap().contains("^module/use$"));
         assert_eq!(merged["openapi"]["paths"]["/module/use"]["post"]["operationId"], "mine-use-module");

@@ -34,7 +34,8 @@ pub(super) fn of(report: &Report) -> Value {
     })
 }
 
-fn state(condition: Condition) -> &'static str {
+/// The word for it.
+pub(super) fn state(condition: Condition) -> &'static str {
     match condition {
         Condition::Starting => "starting",
         Condition::NothingServes => "nothing serves",

@@ -20,7 +20,21 @@ pub(super) static TABLE: Backend = Backend {
     periodic: None,
 };
 
-const PATHS: [Path; 4] = [
+const PATHS: [Path; 5] = [
+    Path {
+        pattern: &[Literal("metrics")],
+        fields: &[field(
+            "format",
+            FieldType::String,
+            "`json` = as data; `prometheus` = as the text that Prometheus reads, which the server passes on as it is.",
+        )
+        .or("json")],
+        operations: &[operation(Operation::Read, "Read the metrics of this mount.", METRICS).named("read", "metrics")],
+        synopsis: "Read the metrics of this mount on this node.",
+        description: "The host counts the requests of this mount on this node since the process started or the mount was \
+                      reloaded. The engine adds what lies in the mount's storage. Nothing is of another mount.",
+        ..PATH
+    },
     Path {
         pattern: &[Literal("module")],
         operations: &[
@@ -98,6 +112,13 @@ const PATH: Path = Path {
     synopsis: "",
     description: "",
 };
+
+const METRICS: &[Field] = &[field(
+    "families",
+    FieldType::Slice,
+    "The metrics: for each `name`, `type`, `help` and `samples`, which have `labels`, `value` and, for the parts of a \
+     histogram, `suffix`.",
+)];
 
 const STATUS: &[Field] = &[
     field("state", FieldType::String, "`starting`, `nothing serves`, `on trial` or `serves`."),

@@ -48,16 +48,18 @@ fn request(operation: Operation, path: &str, data: &str) -> Request {
 }
 
 async fn answer(operation: Operation, path: &str, data: &str) -> Result<(Value, Vec<String>), Error> {
-    let response = handle(&controller().await, &request(operation, path, data)).await?.unwrap();
+    let (controller, metrics) = (controller().await, MountMetrics::default());
+    let view = HostView { controller: &controller, metrics: &metrics, calls: UpstreamCalls::default() };
+    let response = handle(&view, &request(operation, path, data)).await?.unwrap();
     Ok((serde_json::from_str(response.data.as_deref().unwrap()).unwrap(), response.warnings))
 }
 
 #[test]
 fn the_hosts_paths_are_these_and_all_below() {
-    for path in ["module", "module/use", "module/anything", "module/"] {
+    for path in ["module", "module/use", "module/anything", "module/", "metrics", "metrics/x"] {
         assert!(is_host_path(path), "{path}");
     }
-    for path in ["", "modules", "module_x", "a/module", "config"] {
+    for path in ["", "modules", "module_x", "a/module", "config", "a/metrics", "metric"] {
         assert!(!is_host_path(path), "{path}");
     }
 }
@@ -73,10 +75,22 @@ async fn a_read_of_module_names_the_module_that_serves() {
     assert!(status["since"].as_str().unwrap().ends_with('Z'));
     // The table says of each field what it is, and of no other.
     let mut told: Vec<_> = status.as_object().unwrap().keys().map(String::as_str).collect();
-    let mut described: Vec<_> = TABLE.paths[0].operations[0].response.iter().map(|field| field.name).collect();
+    let mut described: Vec<_> = TABLE.paths[1].operations[0].response.iter().map(|field| field.name).collect();
     told.sort_unstable();
     described.sort_unstable();
     assert_eq!(told, described);
+}
+
+#[tokio::test]
+async fn metrics_are_read_as_data_and_as_text() {
+    let (data, _) = answer(Operation::Read, "metrics", "{}").await.unwrap();
+    let names: Vec<&str> =
+        data["families"].as_array().unwrap().iter().map(|family| family["name"].as_str().unwrap()).collect();
+    assert!(names.contains(&"secrets_engine_requests_total"), "{names:?}");
+    let (raw, _) = answer(Operation::Read, "metrics", r#"{"format":"prometheus"}"#).await.unwrap();
+    assert_eq!((&raw["http_status_code"], raw["http_raw_body"].is_string()), (&json!(200), true));
+    let (refused, _) = answer(Operation::Read, "metrics", r#"{"format":"xml"}"#).await.unwrap();
+    assert!(refused["error"].as_str().unwrap().contains("`format` is `xml`"), "{refused}");
 }
 
 #[test]
@@ -143,7 +157,7 @@ async fn other_operations_and_other_paths_below_module_are_unsupported() {
 
 #[tokio::test]
 async fn each_path_of_the_host_has_help() {
-    for path in ["module", "module/reload", "module/rollback", "module/use"] {
+    for path in ["metrics", "module", "module/reload", "module/rollback", "module/use"] {
         let (help, _) = answer(Operation::Help, path, "{}").await.unwrap();
         let text = help["help"].as_str().unwrap();
         assert!(text.contains(&format!("Matching Route: ^{path}$")), "{text}");

@@ -67,6 +67,24 @@ impl Client {
         }
     }
 
+    /// GET of `/v1/<path>` whose answer is text that the server passes on as it is.
+    ///
+    /// # Panics
+    /// When the server does not answer with 200 and text.
+    #[track_caller]
+    pub fn text(&self, path: &str) -> String {
+        let token = HeaderValue::from_str(&self.token).unwrap_or_else(|_| panic!("not a token"));
+        let headers = HeaderMap::from_iter([(HeaderName::from_static("x-vault-token"), token)]);
+        let url = format!("{}/v1/{path}", self.address);
+        let answer = match self.http.send(Method::GET, &url, headers, Vec::new(), REQUEST_DEADLINE) {
+            Ok(answer) => answer,
+            Err(failure) => panic!("GET {path}: {failure:?}"),
+        };
+        let text = String::from_utf8_lossy(&answer.body).into_owned();
+        assert_eq!(answer.status, 200, "GET {path}: {text}");
+        text
+    }
+
     fn exchange(
         &self,
         method: &str,

@@ -61,6 +61,7 @@ const CRATES: [Floors; 9] = [
             "periodic",
             // Paths.
             "report",
+            "metrics",
             "check",
             "path_config",
             "path_role",
@@ -75,6 +76,7 @@ const CRATES: [Floors; 9] = [
             "path_check",
             "path_tidy",
             "path_report",
+            "path_metrics",
             "path_info",
             "backend",
         ],
@@ -235,6 +237,7 @@ const CRATES: [Floors; 9] = [
             "module_args",
             "config",
             // Serving, and the commands for people.
+            "metrics",
             "host_paths",
             "bridge",
             "cli",

@@ -10,7 +10,7 @@ scenarios! { all:
     references_lead_somewhere,
 }
 
-pub(crate) const PATHS: [&str; 24] = [
+pub(crate) const PATHS: [&str; 25] = [
     "/config",
     "/configs/",
     "/role",
@@ -34,6 +34,7 @@ pub(crate) const PATHS: [&str; 24] = [
     "/tidy",
     "/report",
     "/report/{org}",
+    "/metrics",
     "/info",
 ];
 

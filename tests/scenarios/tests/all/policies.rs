@@ -118,6 +118,7 @@ fn by_aliases(stage: &Stage, org: &Org) -> Vec<Request> {
         ("GET", "tidy".to_owned(), Value::Null),
         ("GET", "info".to_owned(), Value::Null),
         ("GET", "report".to_owned(), Value::Null),
+        ("GET", "metrics".to_owned(), Value::Null),
         ("GET", "module".to_owned(), Value::Null),
         ("POST", "module/reload".to_owned(), json!({})),
     ]
@@ -193,7 +194,7 @@ fn the_policies_of_the_readme_do_what_they_say() {
         place.may_not(&administrator, &by_aliases(stage, &stage.alpha));
 
         let shut = place.client(&stage.beta, &[WIDE.to_owned(), readme("Beside a wider grant")]);
-        let listed = ["configs", "roles", "org/tokens", "info", "module", "module/reload"];
+        let listed = ["configs", "roles", "org/tokens", "info", "metrics", "module", "module/reload"];
         let aliases = by_aliases(stage, &stage.beta).into_iter();
         let aliases: Vec<Request> = aliases.filter(|(_, path, _)| !listed.contains(&path.as_str())).collect();
         place.may_not(&shut, &aliases);

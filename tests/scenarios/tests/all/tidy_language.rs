@@ -71,7 +71,16 @@ const fn repeated(document: &'static str, says: &'static str, constant: &'static
 
 const OPERATIONS: &str = "docs/operations.md";
 
-const REPEATED: [Repeated; 32] = [
+const REPEATED: [Repeated; 37] = [
+    repeated(OPERATIONS, "1,000 tokens a page", "REPORT_PAGE_MAX: usize = 1_000;"),
+    repeated(OPERATIONS, "one request reads 5,000 records and 8 MiB", "REPORT_CALLS_MAX: usize = 5_000;"),
+    repeated(
+        OPERATIONS,
+        "one request reads 5,000 records and 8 MiB",
+        "REPORT_READ_BYTES_MAX: usize = 8 * 1024 * 1024;",
+    ),
+    repeated(OPERATIONS, "2,000 names in each count", "SUMMARY_NAMES_MAX: usize = 2_000;"),
+    repeated(OPERATIONS, "those beyond 200, which have no metrics", "METRICS_ORGANIZATIONS_MAX: usize = 200;"),
     repeated(OPERATIONS, "fewer than 1000 tokens", "TOKENS_KEPT_COUNT_MIN: usize = 1_000;"),
     repeated(OPERATIONS, "requests at once | 1,000. A mount gets 16", "REQUESTS_IN_FLIGHT_MAX: usize = 1_000;"),
     repeated(OPERATIONS, "requests at once | 1,000. A mount gets 16", "REQUESTS_GUARANTEED_PER_MOUNT: usize = 16;"),

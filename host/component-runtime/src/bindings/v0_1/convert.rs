@@ -13,7 +13,7 @@ use zeroize::Zeroize;
 use super::generated::exports::secrets_engine::backend::backend::Description as WitDescription;
 use super::generated::secrets_engine::backend::types as wit;
 use crate::limits::{Limits, bytes_text};
-use crate::{Description, InvokeError, RESERVED_PATH, StorageVersions};
+use crate::{Description, InvokeError, METRICS_PATH, RESERVED_PATH, StorageVersions};
 
 /// The server keeps durations as signed nanoseconds.
 const DURATION_NS_MAX: u64 = i64::MAX as u64;
@@ -253,7 +253,8 @@ pub(crate) fn check_description(description: WitDescription) -> Result<Descripti
         "`storage-versions.readable-from` is above `written`"
     } else if let Some(pattern) = paths.unauthenticated.iter().find(opens_the_hosts) {
         let text = format!(
-            "`special-paths.unauthenticated` has `{pattern}`, which opens `{RESERVED_PATH}`, a path of the host"
+            "`special-paths.unauthenticated` has `{pattern}`, which opens `{RESERVED_PATH}` or `{METRICS_PATH}`, paths of \
+             the host"
         );
         return Err(InvokeError::Contract(text));
     } else {
@@ -269,7 +270,8 @@ fn opens_host_path(pattern: &str) -> bool {
         Some((first, _)) => (first, false),
         None => pattern.strip_suffix('*').map_or((pattern, false), |prefix| (prefix, true)),
     };
-    first == "+" || first == RESERVED_PATH || (is_prefix && RESERVED_PATH.starts_with(first))
+    let opens = |path: &str| first == path || (is_prefix && path.starts_with(first));
+    first == "+" || opens(RESERVED_PATH) || opens(METRICS_PATH)
 }
 
 fn is_version(text: &str) -> bool {
@@ -302,7 +304,9 @@ mod tests {
 
     #[test]
     fn no_pattern_opens_the_hosts_paths() {
-        for pattern in ["module", "module/*", "module/use", "*", "mod*", "module*", "+", "+/use", "+/*"] {
+        for pattern in
+            ["module", "module/*", "module/use", "*", "mod*", "module*", "+", "+/use", "+/*", "metrics", "met*"]
+        {
             assert!(opens_host_path(pattern), "{pattern}");
         }
         for pattern in ["modules", "modules*", "modul", "ca/+", "login/*", "a*", "issuer/+/pem", "x/module"] {

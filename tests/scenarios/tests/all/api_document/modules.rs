@@ -21,7 +21,7 @@ The plugin itself serves these paths, whatever engine runs: see
 
 /// The host's paths, as each one's help describes it.
 pub(super) fn pages(stage: &Stage) -> Vec<PathPage> {
-    let paths = ["module", "module/reload", "module/rollback", "module/use"];
+    let paths = ["metrics", "module", "module/reload", "module/rollback", "module/use"];
     paths.iter().flat_map(|path| page::of_document(stage, &stage.help(path).expect(200).data["openapi"])).collect()
 }
 
@@ -51,6 +51,15 @@ fn exchanges(stage: &Stage, folder: &ModulesDir, key: &SigningKey) -> Vec<Exchan
         (key.public().to_owned(), "ed25519:<public key>".to_owned()),
     ];
     let mut recorder = Recorder::new(stage, words);
+    recorder.shows("metrics", "Read the metrics (here four of them)", Verb::Read, "metrics", Value::Null);
+    let stable = [
+        "secrets_engine_module_problem",
+        "secrets_engine_engine_metrics",
+        "astra_organizations",
+        "astra_upstream_read_only",
+    ];
+    recorder.shorten_metrics(&stable);
+    recorder.fails("metrics", "ask for another form", 400, Verb::Read, "metrics", json!({ "format": "xml" }));
     let nowhere = "go back before another module served";
     recorder.fails("module/rollback", nowhere, 400, Verb::Write, "module/rollback", json!({}));
     let version = json!({ "version": next.version });

@@ -1,0 +1,259 @@
+//! The answer of the path `metrics`: what the host counts of the mount, and the engine's own families, as JSON or as the text
+//! that Prometheus reads.
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use component_runtime::egress::UpstreamCalls;
+use envelope::Response;
+use modules::controller::Report;
+use serde::{Deserialize, Serialize};
+use serde_json::json;
+
+use super::status;
+use crate::metrics::{MountMetrics, Value, number};
+
+/// One metric.
+#[derive(Debug, Deserialize, Serialize)]
+pub(super) struct Family {
+    name: String,
+    r#type: String,
+    help: String,
+    samples: Vec<Sample>,
+}
+
+/// One value of a metric.
+#[derive(Debug, Deserialize, Serialize)]
+struct Sample {
+    /// What follows the name of the metric, for the parts of a histogram.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    suffix: String,
+    #[serde(default)]
+    labels: BTreeMap<String, String>,
+    value: f64,
+}
+
+impl Family {
+    fn new(name: &str, kind: &str, help: &str, values: Vec<Value>) -> Self {
+        let sample = |(labels, value): Value| Sample {
+            suffix: String::new(),
+            labels: labels.into_iter().map(|(name, value)| (name.to_owned(), value)).collect(),
+            value,
+        };
+        Self {
+            name: name.to_owned(),
+            r#type: kind.to_owned(),
+            help: help.to_owned(),
+            samples: values.into_iter().map(sample).collect(),
+        }
+    }
+
+    fn histogram(name: &str, help: &str, (buckets, all, seconds): (Vec<(f64, u64)>, u64, f64)) -> Self {
+        let ends = buckets.into_iter().map(|(end, count)| (end.to_string(), count)).chain([("+Inf".to_owned(), all)]);
+        let bucket = |(end, count): (String, u64)| Sample {
+            suffix: "_bucket".to_owned(),
+            labels: BTreeMap::from([("le".to_owned(), end)]),
+            value: number(count),
+        };
+        let part = |suffix: &str, value: f64| Sample { suffix: suffix.to_owned(), labels: BTreeMap::new(), value };
+        let samples = ends.map(bucket).chain([part("_sum", seconds), part("_count", number(all))]).collect();
+        Self { samples, ..Self::new(name, "histogram", help, Vec::new()) }
+    }
+}
+
+/// The families of the host.
+pub(super) fn of_host(
+    metrics: &MountMetrics,
+    calls: &UpstreamCalls,
+    report: &Report,
+    has_engines: bool,
+) -> Vec<Family> {
+    let one = |value: f64| vec![(Vec::new(), value)];
+    let call = |(method, outcome, count): &(&'static str, &'static str, u64)| -> Value {
+        (vec![("method", (*method).to_owned()), ("class", (*outcome).to_owned())], number(*count))
+    };
+    let times = (calls.buckets.clone(), calls.answered, calls.seconds);
+    vec![
+        Family::new(
+            "secrets_engine_counted_since_timestamp_seconds",
+            "gauge",
+            "When the counters of this mount and process began.",
+            one(metrics.since()),
+        ),
+        Family::new(
+            "secrets_engine_requests_total",
+            "counter",
+            "Requests, by operation and outcome.",
+            metrics.requests(),
+        ),
+        Family::new(
+            "secrets_engine_request_failures_total",
+            "counter",
+            "Requests that neither the engine nor the host answered, by cause.",
+            metrics.causes(),
+        ),
+        Family::histogram("secrets_engine_request_duration_seconds", "Time of requests.", metrics.times()),
+        Family::new(
+            "secrets_engine_requests_in_flight",
+            "gauge",
+            "Requests in progress, this one among them.",
+            one(metrics.in_flight()),
+        ),
+        Family::new(
+            "secrets_engine_leases_total",
+            "counter",
+            "Leases that were issued, renewed and revoked.",
+            metrics.leases(),
+        ),
+        Family::new(
+            "secrets_engine_upstream_requests_total",
+            "counter",
+            "Requests to upstreams, by method and class of the answer.",
+            calls.calls.iter().map(call).collect(),
+        ),
+        Family::histogram(
+            "secrets_engine_upstream_duration_seconds",
+            "Time from a request to the head of its answer.",
+            times,
+        ),
+        Family::new(
+            "secrets_engine_module_info",
+            "gauge",
+            "1, with the module that serves and its state.",
+            vec![(module(report), 1.0)],
+        ),
+        Family::new(
+            "secrets_engine_module_problem",
+            "gauge",
+            "1 if the modules could not be listed or a fallback serves.",
+            one(number(u64::from(report.problem.is_some()))),
+        ),
+        Family::new(
+            "secrets_engine_engine_metrics",
+            "gauge",
+            "1 if the engine answered with its metrics.",
+            one(number(u64::from(has_engines))),
+        ),
+    ]
+}
+
+fn module(report: &Report) -> Vec<(&'static str, String)> {
+    let serving = report.serving.as_ref();
+    let text = |of: Option<String>| of.unwrap_or_default();
+    vec![
+        ("engine", text(serving.map(|serving| serving.id.engine.clone()))),
+        ("version", text(serving.map(|serving| serving.id.version.to_string()))),
+        ("digest", text(serving.map(|serving| serving.digest.to_string()))),
+        ("state", status::state(report.condition).to_owned()),
+    ]
+}
+
+/// The families of the engine, from its answer to the same path; none of what is no such answer.
+pub(super) fn of_engine(answer: Option<&Response>) -> Option<Vec<Family>> {
+    #[derive(Deserialize)]
+    struct Answer {
+        families: Vec<Family>,
+    }
+    let data = answer?.data.as_deref()?;
+    let families = serde_json::from_str::<Answer>(data).ok()?.families;
+    let is_good = |family: &Family| {
+        ["counter", "gauge"].contains(&family.r#type.as_str())
+            && is_name(&family.name)
+            && family
+                .samples
+                .iter()
+                .all(|sample| sample.suffix.is_empty() && sample.labels.keys().all(|name| is_name(name)))
+    };
+    // The engine's names are its own: none may stand for one of the host's.
+    families.iter().all(|family| is_good(family) && !family.name.starts_with(HOST_PREFIX)).then_some(families)
+}
+
+/// The answer as JSON.
+pub(super) fn as_json(families: &[Family]) -> Response {
+    Response { data: Some(json!({ "families": families }).to_string()), ..Response::default() }
+}
+
+/// The answer as text, which the server passes on as it is.
+pub(super) fn as_text(families: &[Family]) -> Response {
+    let data = json!({
+        "http_content_type": "text/plain; version=0.0.4; charset=utf-8",
+        "http_status_code": 200,
+        "http_raw_body": STANDARD.encode(text(families)),
+    });
+    Response { data: Some(data.to_string()), ..Response::default() }
+}
+
+fn text(families: &[Family]) -> String {
+    let mut text = String::new();
+    for family in families.iter().filter(|family| !family.samples.is_empty()) {
+        let Family { name, r#type, help, samples } = family;
+        // Writing to a string cannot fail.
+        let _ =
+            writeln!(text, "# HELP {name} {}\n# TYPE {name} {type}", help.replace('\\', "\\\\").replace('\n', "\\n"));
+        for Sample { suffix, labels, value } in samples {
+            let labels: Vec<String> =
+                labels.iter().map(|(name, value)| format!("{name}=\"{}\"", escaped(value))).collect();
+            let labels = if labels.is_empty() { String::new() } else { format!("{{{}}}", labels.join(",")) };
+            let _ = writeln!(text, "{name}{suffix}{labels} {value}");
+        }
+    }
+    text
+}
+
+fn escaped(text: &str) -> String {
+    text.replace('\\', "\\\\").replace('"', "\\\"").replace('\n', "\\n")
+}
+
+fn is_name(text: &str) -> bool {
+    let is_first = |byte: u8| byte.is_ascii_lowercase() || byte == b'_';
+    text.bytes().next().is_some_and(is_first) && text.bytes().all(|byte| is_first(byte) || byte.is_ascii_digit())
+}
+
+const HOST_PREFIX: &str = "secrets_engine_";
+
+#[cfg(test)]
+mod tests {
+    #![expect(clippy::unwrap_used, reason = "tests")]
+    use super::*;
+
+    fn engine(data: &serde_json::Value) -> Option<Vec<Family>> {
+        of_engine(Some(&Response { data: Some(data.to_string()), ..Response::default() }))
+    }
+
+    #[test]
+    fn metrics_are_text_as_prometheus_reads_it() {
+        let labels = vec![("organization", "a\"b\\c\nd".to_owned())];
+        let families = [
+            Family::new("astra_tokens", "gauge", "Live tokens.", vec![(labels, 3.0)]),
+            Family::new("astra_nothing", "gauge", "None.", Vec::new()),
+            Family::histogram("t_seconds", "Time.", (vec![(0.5, 1)], 2, 1.25)),
+        ];
+        let expected = "# HELP astra_tokens Live tokens.\n# TYPE astra_tokens gauge\nastra_tokens{organization=\"a\\\"b\\\\c\\nd\"} 3\n\
+            # HELP t_seconds Time.\n# TYPE t_seconds histogram\nt_seconds_bucket{le=\"0.5\"} 1\nt_seconds_bucket{le=\"+Inf\"} 2\n\
+            t_seconds_sum 1.25\nt_seconds_count 2\n";
+        assert_eq!(text(&families), expected);
+        let raw: serde_json::Value = serde_json::from_str(as_text(&families).data.as_deref().unwrap()).unwrap();
+        assert_eq!(STANDARD.decode(raw["http_raw_body"].as_str().unwrap()).unwrap(), expected.as_bytes());
+    }
+
+    #[test]
+    fn an_engine_adds_its_own_metrics_and_no_others() {
+        let family = |name: &str, label: &str| {
+            json!({ "families": [{
+            "name": name, "type": "gauge", "help": "h", "samples": [{ "labels": { label: "x" }, "value": 1 }],
+        }] })
+        };
+        assert_eq!(engine(&family("astra_tokens", "organization")).unwrap().len(), 1);
+        for wrong in [
+            family("secrets_engine_requests_total", "a"),
+            family("a b", "a"),
+            family("a", "b\"c"),
+            json!({ "families": 1 }),
+        ] {
+            assert!(engine(&wrong).is_none(), "{wrong}");
+        }
+        assert!(of_engine(None).is_none());
+    }
+}

@@ -1,0 +1,133 @@
+//! `metrics`: what operators alert on, as data and as the text that Prometheus reads.
+
+use std::collections::BTreeSet;
+use std::fs;
+
+use harness::openbao::Server;
+use harness::{DriverKind, Stage, StageOptions, play, workspace_root};
+use serde_json::{Value, json};
+
+use crate::lifecycle::mount_of;
+
+scenarios! { all:
+    metrics_of_the_engine_tell_what_lies_in_storage,
+}
+
+/// The value of a metric with these labels; none where there is none.
+fn value(families: &Value, name: &str, labels: &Value) -> Option<f64> {
+    let family = families.as_array().unwrap().iter().find(|family| family["name"] == name)?;
+    let samples = family["samples"].as_array().unwrap();
+    samples.iter().find(|sample| sample["labels"] == *labels).and_then(|sample| sample["value"].as_f64())
+}
+
+fn families(stage: &Stage) -> Value {
+    stage.read("metrics", Value::Null).expect(200).data["families"].clone()
+}
+
+fn metrics_of_the_engine_tell_what_lies_in_storage(stage: &Stage) {
+    stage.ready();
+    stage.configure(&stage.beta);
+    stage.mint(&stage.alpha, "reader").expect(200);
+    let families = families(stage);
+    let tokens = |org: &str| value(&families, "astra_tokens", &json!({ "organization": org }));
+    assert_eq!((tokens(&stage.alpha.id), tokens(&stage.beta.id)), (Some(1.0), Some(0.0)));
+    assert_eq!(value(&families, "astra_organizations", &json!({})), Some(2.0));
+    assert_eq!(value(&families, "astra_write_ahead_entries", &json!({})), Some(0.0));
+}
+
+#[test]
+fn the_host_counts_requests_leases_and_calls_of_the_mount_and_of_no_other() {
+    play(DriverKind::OpenBao, StageOptions::default(), |stage| {
+        stage.ready();
+        let minted = stage.mint(&stage.alpha, "reader").expect(200);
+        stage.renew(&minted.lease_id(), None).expect(200);
+        stage.revoke(&minted.lease_id()).expect(204);
+        stage.read("creds/nobody/reader", Value::Null).expect(400);
+        let families = families(stage);
+        let leases = |event: &str| value(&families, "secrets_engine_leases_total", &json!({ "event": event }));
+        assert_eq!((leases("issued"), leases("renewed"), leases("revoked")), (Some(1.0), Some(1.0), Some(1.0)));
+        let posts = json!({ "method": "POST", "class": "2xx" });
+        assert_eq!(value(&families, "secrets_engine_upstream_requests_total", &posts), Some(1.0));
+        let trapped = json!({ "cause": "trap" });
+        assert_eq!(value(&families, "secrets_engine_request_failures_total", &trapped), Some(0.0));
+        assert_eq!(value(&families, "secrets_engine_requests_in_flight", &json!({})), Some(1.0));
+        assert_eq!(value(&families, "secrets_engine_engine_metrics", &json!({})), Some(1.0));
+        stage.read("metrics", json!({ "format": "xml" })).expect_error(400, &["`format`", "`prometheus`"]);
+    });
+}
+
+/// What the server passes on as it is.
+fn text(stage: &Stage) -> String {
+    let client = Server::shared().client();
+    let reply = client.text(&format!("{}/metrics?format=prometheus", mount_of(stage)));
+    assert!(reply.starts_with("# HELP "), "{reply}");
+    reply
+}
+
+#[test]
+fn prometheus_reads_the_text_form_through_the_server() {
+    play(DriverKind::OpenBao, StageOptions::default(), |stage| {
+        stage.ready();
+        let text = text(stage);
+        let sample = format!("astra_tokens{{organization=\"{}\"}} 1", stage.alpha.id);
+        assert!(text.lines().any(|line| line == sample), "{text}");
+        for line in text.lines().filter(|line| !line.starts_with('#')) {
+            let (_, value) = line.rsplit_once(' ').unwrap();
+            assert!(value.parse::<f64>().is_ok(), "{line}");
+        }
+    });
+}
+
+/// All metrics that this plugin has, and the parts of histograms.
+fn known(text: &str) -> BTreeSet<String> {
+    let types = text.lines().filter_map(|line| line.strip_prefix("# TYPE "));
+    let names = types.filter_map(|line| line.split_once(' '));
+    let parts = |(name, kind): (&str, &str)| match kind {
+        "histogram" => ["", "_bucket", "_sum", "_count"].map(|part| format!("{name}{part}")).to_vec(),
+        _ => vec![name.to_owned()],
+    };
+    names.flat_map(parts).collect()
+}
+
+/// The words of a text that look like our metrics.
+fn used(text: &str) -> BTreeSet<String> {
+    let words = text.split(|c: char| !(c.is_ascii_alphanumeric() || c == '_'));
+    words.filter(|word| word.starts_with("astra_") || word.starts_with("secrets_engine_")).map(str::to_owned).collect()
+}
+
+#[test]
+fn the_alert_rules_and_the_dashboard_use_metrics_that_there_are() {
+    play(DriverKind::OpenBao, StageOptions::default(), |stage| {
+        stage.configure_with(&stage.alpha, json!({ "rotation_period": "720h", "tidy_period": "1h" }));
+        stage.make_role(&stage.alpha, "reader", json!({}));
+        let role = json!({ "role_ids": stage.astra_role(&stage.alpha, "R/W User"), "rotation_period": "24h" });
+        assert!(stage.write(&format!("static-roles/{}/app", stage.alpha.id), role).status < 300);
+        stage.write(&format!("config/{}/rotate-root", stage.alpha.id), json!({})).expect(200);
+        stage.write("tidy", json!({ "org_id": stage.alpha.id, "dry_run": true })).expect(200);
+        let mut known = known(&text(stage));
+        // Only a mount with an open entry, or with many tokens, has these.
+        known.extend(
+            ["astra_write_ahead_oldest_timestamp_seconds", "astra_tokens_counted_timestamp_seconds"].map(str::to_owned),
+        );
+        let mut documented = BTreeSet::new();
+        for file in ["docs/monitoring/alerts.yaml", "docs/monitoring/dashboard.json", "docs/operations.md"] {
+            let text = fs::read_to_string(workspace_root().join(file)).unwrap();
+            // The page has a section of its own for them.
+            let text = text.split_once("### Metrics\n").map_or(text.as_str(), |(_, section)| section);
+            let text = text.split("\n### ").next().unwrap_or_default();
+            let used = used(text);
+            assert!(!used.is_empty(), "{file} uses no metric");
+            let unknown: Vec<&String> = used.iter().filter(|name| !known.contains(*name)).collect();
+            assert!(unknown.is_empty(), "{file}: {unknown:?} are no metrics");
+            if file == "docs/operations.md" {
+                documented = used;
+            }
+        }
+        let parts = ["_bucket", "_sum", "_count"];
+        let undocumented: Vec<&String> = known
+            .iter()
+            .filter(|name| !documented.contains(*name) && !parts.iter().any(|part| name.ends_with(part)))
+            .collect();
+        assert!(undocumented.is_empty(), "docs/operations.md has no {undocumented:?}");
+    });
+}
