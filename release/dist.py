@@ -163,7 +163,8 @@ def finish(options):
     sums = options.out / f"{NAME}_{version()}_SHA256SUMS"
     lines = [f"{sha256(path.read_bytes())}  {path.name}\n" for path in sorted([*files, proof])]
     sums.write_text("".join(lines))
-    sums.with_name(sums.name + ".sig").unlink(missing_ok=True)
+    for old in (".sig", ".sigstore.json"):
+        sums.with_name(sums.name + old).unlink(missing_ok=True)
     if options.key:
         signing.write_signature(options.key, sums)
         (options.out / f"{NAME}_{version()}.pub").write_bytes(signing.public(options.key))
@@ -219,7 +220,8 @@ def dependencies(source):
 def released(folder):
     """The files of this version that are no sum, no proof and no signature of those."""
     ours = [path for start in (f"{NAME}_", "astra-") for path in folder.glob(f"{start}{version()}*")]
-    return sorted(path for path in ours if not path.name.endswith((".intoto.jsonl", "_SHA256SUMS", "_SHA256SUMS.sig", ".pub")))
+    papers = (".intoto.jsonl", "_SHA256SUMS", "_SHA256SUMS.sig", "_SHA256SUMS.sigstore.json", ".pub")
+    return sorted(path for path in ours if not path.name.endswith(papers))
 
 
 def version():

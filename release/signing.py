@@ -1,8 +1,10 @@
-"""Signatures of files by openssl: ECDSA over SHA-256 in Base64, which `cosign verify-blob --key` reads, too.
+"""Signatures of files by openssl: ECDSA over SHA-256, in Base64 and as a bundle that `cosign verify-blob --key` reads.
 
 The key is a file or, with `env:NAME`, a variable: it is no argument of a program and goes into no file of ours."""
 
 import base64
+import hashlib
+import json
 import os
 import subprocess
 import tempfile
@@ -35,9 +37,29 @@ def verify(public_key, data, signature):
 
 
 def write_signature(key, path):
-    """Puts `FILE.sig` beside a file."""
-    signature = base64.b64encode(sign(key, path.read_bytes())).decode()
-    path.with_name(path.name + ".sig").write_text(signature + "\n")
+    """Puts `FILE.sig` and `FILE.sigstore.json` beside a file: one signature in both."""
+    data = path.read_bytes()
+    signature = sign(key, data)
+    path.with_name(path.name + ".sig").write_text(text(signature) + "\n")
+    path.with_name(path.name + ".sigstore.json").write_text(bundle(key, data, signature))
+
+
+def bundle(key, data, signature):
+    """A Sigstore bundle, which names the key by the sum of its public half."""
+    der = openssl(["pkey", "-pubout", "-outform", "DER"], key_text(key))
+    whole = {
+        "mediaType": "application/vnd.dev.sigstore.bundle.v0.3+json",
+        "verificationMaterial": {"publicKey": {"hint": text(hashlib.sha256(der).digest())}},
+        "messageSignature": {
+            "messageDigest": {"algorithm": "SHA2_256", "digest": text(hashlib.sha256(data).digest())},
+            "signature": text(signature),
+        },
+    }
+    return json.dumps(whole) + "\n"
+
+
+def text(data):
+    return base64.b64encode(data).decode()
 
 
 def key_text(key):

@@ -1,6 +1,7 @@
 """The papers of a release: bill of materials, licences, the list in the program, provenance, signatures."""
 
 import base64
+import hashlib
 import json
 import subprocess
 import sys
@@ -127,6 +128,9 @@ class Proofs(unittest.TestCase):
         signing.write_signature(str(self.key), path)
         signature = base64.b64decode((self.folder / "SUMS.sig").read_text())
         signing.verify(signing.public(str(self.key)), b"sums", signature)
+        bundle = json.loads((self.folder / "SUMS.sigstore.json").read_text())["messageSignature"]
+        self.assertEqual(base64.b64decode(bundle["signature"]), signature)
+        self.assertEqual(base64.b64decode(bundle["messageDigest"]["digest"]), hashlib.sha256(b"sums").digest())
         with self.assertRaises(SystemExit):
             signing.verify(signing.public(str(self.key)), b"other", signature)
 
