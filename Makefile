@@ -32,7 +32,7 @@ ifneq ($(if $(FROM),,$(filter-out help clean docs publish,$(or $(MAKECMDGOALS),h
 include $(TARGET_FILE)
 endif
 # A release has the same bytes whatever the folders are called that it is built in.
-REMAPPED = $(if $(filter release,$(PROFILE)),CARGO_ENCODED_RUSTFLAGS="$$(bash release/remap.sh $$'\x1f')")
+REMAPPED = $(if $(filter release,$(PROFILE)),CARGO_ENCODED_RUSTFLAGS="$$(bash tests/tools/release/remap.sh $$'\x1f')")
 
 # A `bao` or a `vault` of your own is taken as it is; else the pinned `bao` is fetched.
 ifdef BAO_BIN
@@ -116,19 +116,19 @@ MODULE_KEY :=
 KEY :=
 
 dist: plugin simulator ## the files of a release, in dist/: archives, images, bill of materials, provenance, sums; see docs/releasing.md
-	@python3 release/dist.py pack --target "$(CARGO_BUILD_TARGET)" --plugin "$(FINISHED)/$(PLUGIN)" \
+	@python3 tests/tools/release/dist.py pack --target "$(CARGO_BUILD_TARGET)" --plugin "$(FINISHED)/$(PLUGIN)" \
 	    --module target/component/astra.wasm --simulator "$(BUILT)/astra-simulator" --runner "$(RUNNER)" \
 	    $(if $(MODULE_KEY),--module-key "$(MODULE_KEY)")
-	@python3 release/dist.py finish --builder "$(BUILDER)" --source "$(SOURCE)" $(if $(KEY),--key "$(KEY)")
+	@python3 tests/tools/release/dist.py finish --builder "$(BUILDER)" --source "$(SOURCE)" $(if $(KEY),--key "$(KEY)")
 
 dist-check: component ## build module and simulator again elsewhere, pack twice, compare the bytes; FULL=1 builds the plugin twice, too
-	@bash release/check.sh $(if $(FULL),full)
+	@bash tests/tools/release/check.sh $(if $(FULL),full)
 
 publish: ## publish what `make dist` made as a release of GitHub, by `gh`: make publish TAG=v3.0.0
-	@bash release/publish.sh "$(TAG)"
+	@bash tests/tools/release/publish.sh "$(TAG)"
 
 docs: target/tools/mdbook ## the documents as a site, in target/site/
-	@python3 release/book.py "$(CURDIR)/target/site"
+	@python3 tests/tools/release/book.py "$(CURDIR)/target/site"
 
 bench: build $(BAO_READY) ## speed and memory, as a table, against the server's own engines
 	bash tests/bench/bench.sh

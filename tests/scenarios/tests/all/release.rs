@@ -30,7 +30,7 @@ fn run(command: &mut Command) -> Output {
 
 #[test]
 fn the_scripts_of_a_release_pass_their_own_tests() {
-    let tests = ["-m", "unittest", "discover", "-s", "release/tests"];
+    let tests = ["-m", "unittest", "discover", "-s", "tests/tools/release/tests"];
     let output = run(Command::new("python3").args(tests).current_dir(workspace_root()));
     let summary = String::from_utf8_lossy(&output.stderr);
     assert!(summary.contains("\nRan ") && !summary.contains("Ran 0 tests"), "{summary}");

@@ -14,7 +14,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-ROOT = Path(__file__).resolve().parents[1]
+ROOT = Path(__file__).resolve().parents[3]
 LINK = re.compile(r"(?<!!)\[([^\]]*)\]\(([^)\s]+)\)")
 
 
@@ -35,7 +35,7 @@ def build(site):
         sources.mkdir()
         for path, page in pages.items():
             (sources / page).write_text(rewritten((ROOT / path).read_text(), path, pages))
-        shutil.copy(ROOT / "release/book.toml", folder)
+        shutil.copy(ROOT / "tests/tools/release/book.toml", folder)
         shutil.rmtree(site, ignore_errors=True)
         command = [ROOT / "target/tools/mdbook", "build", folder, "--dest-dir", site.resolve()]
         subprocess.run(command, check=True, stderr=subprocess.DEVNULL)

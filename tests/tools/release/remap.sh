@@ -3,7 +3,7 @@
 # the same bytes wherever they lie: remap.sh SEPARATOR. Later flags win over earlier ones.
 set -euo pipefail
 
-root=$(cd -P "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
+root=$(cd -P "$(dirname "${BASH_SOURCE[0]}")/../../.." && pwd)
 cargo_folder=${CARGO_HOME:-$HOME/.cargo}
 
 flags=("--remap-path-prefix=$root=.")

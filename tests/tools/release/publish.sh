@@ -2,7 +2,7 @@
 # Publishes what `make dist` made as a release of GitHub, with the changelog's words about it: publish.sh TAG. Needs `gh`.
 set -euo pipefail
 
-cd "$(dirname "${BASH_SOURCE[0]}")/.."
+cd "$(dirname "${BASH_SOURCE[0]}")/../../.."
 
 tag=${1:?usage: publish.sh TAG}
 version=$(sed -nE '/^\[workspace.package\]/,/^$/s/^version = "(.*)"$/\1/p' Cargo.toml)

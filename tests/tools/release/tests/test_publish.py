@@ -9,8 +9,8 @@ import tomllib
 import unittest
 from pathlib import Path
 
-ROOT = Path(__file__).resolve().parents[2]
-sys.path.insert(0, str(ROOT / "release"))
+ROOT = Path(__file__).resolve().parents[4]
+sys.path.insert(0, str(ROOT / "tests/tools/release"))
 
 import book
 
@@ -38,7 +38,7 @@ class Publishing(unittest.TestCase):
     def publish(self, tag):
         path = f"{self.folder}:{os.environ['PATH']}"
         told = {"PATH": path, "DIST": self.folder / "dist", "CHANGELOG": self.folder / "CHANGELOG.md"}
-        command = ["bash", ROOT / "release/publish.sh", tag]
+        command = ["bash", ROOT / "tests/tools/release/publish.sh", tag]
         return subprocess.run(command, env=os.environ | told, capture_output=True, text=True)
 
     def test_the_files_of_the_version_and_its_changes_are_published(self):

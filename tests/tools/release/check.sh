@@ -6,7 +6,7 @@
 # a release that are packed from one build. `full` compares the plugin, too: it compiles it twice, with its WebAssembly compiler.
 set -euo pipefail
 
-root=$(cd -P "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
+root=$(cd -P "$(dirname "${BASH_SOURCE[0]}")/../../.." && pwd)
 readonly root
 readonly PLUGIN=vault-plugin-secrets-datastax-astra
 elsewhere=$(mktemp -d)
@@ -70,9 +70,9 @@ newest() {
 # Packs by the scripts in a folder: pack SOURCES OUT.
 pack() {
     local module=$1/target/component/astra.wasm
-    python3 "$1/release/dist.py" --out "$2" pack --target "$CARGO_BUILD_TARGET" --plugin "$plugin" --module "$module" \
+    python3 "$1/tests/tools/release/dist.py" --out "$2" pack --target "$CARGO_BUILD_TARGET" --plugin "$plugin" --module "$module" \
         --simulator "$simulator"
-    python3 "$1/release/dist.py" --out "$2" finish >/dev/null
+    python3 "$1/tests/tools/release/dist.py" --out "$2" finish >/dev/null
 }
 
 same() {

@@ -22,7 +22,7 @@ import signing
 from archive import Entry, member, tar_gz
 from crates import crates_of, musl_version, toolchain
 
-ROOT = Path(__file__).resolve().parents[1]
+ROOT = Path(__file__).resolve().parents[3]
 NAME = "vault-plugin-secrets-datastax-astra"
 MODULE_TARGET = "wasm32-unknown-unknown"
 ARCHITECTURES = {"x86_64": "amd64", "aarch64": "arm64"}
@@ -101,7 +101,7 @@ def pack_demo(options, stem, common, crates):
     entries = [
         *common,
         Entry("astra-simulator", carried.with_list(options.simulator.read_bytes(), simulator), 0o755),
-        Entry("demo", ROOT / "release/demo", 0o755),
+        Entry("demo", ROOT / "tests/tools/release/demo", 0o755),
         *[Entry(f"scripts/{name}", ROOT / "tests/demo" / name) for name in scripts],
         *[Entry(f"tools/{name}", ROOT / "tests/tools" / name) for name in ("fetch.sh", "openbao.txt")],
         Entry("THIRD-PARTY-LICENSES.txt", texts.encode()),
