@@ -19,7 +19,7 @@ fn ask(folder: &Path, arguments: &[&str]) -> Run {
 fn what_is_written_is_there_for_the_next_run_and_only_its_owner_reads_the_file() {
     let folder = tempfile::tempdir().unwrap();
     let path = format!("config/{ORG}");
-    let token = "astra_token=AstraCS:clientclientclientclient:secret";
+    let token = "astra_token=AstraCS:clientclientclientclient:0123456789abcdef";
     let written = ask(folder.path(), &["write", &path, token, "verify=false", "logical_name=prod"]).expect(0);
     assert!(written.stdout.contains(&format!("Success! Data written to: {path}")), "{}", written.stdout);
     let read = ask(folder.path(), &["read", &path, "--format=json"]).expect(0).json();
@@ -62,7 +62,8 @@ fn the_cause_of_a_trap_is_told_beside_what_a_client_would_see() {
 #[test]
 fn origins_are_as_closed_as_when_serving() {
     let folder = tempfile::tempdir().unwrap();
-    let arguments = ["write", "config", "org_id=x", "astra_token=AstraCS:a:b", "url=https://elsewhere.example"];
+    let arguments =
+        ["write", "config", "org_id=x", "astra_token=AstraCS:a:0123456789abcdef", "url=https://elsewhere.example"];
     ask(folder.path(), &arguments).expect(2).says("not allowed").says("--allow-egress=astra=https://elsewhere.example");
 }
 
@@ -70,7 +71,7 @@ fn origins_are_as_closed_as_when_serving() {
 fn astras_own_hosts_are_closed_and_astra_is_read_only_where_arguments_say_so() {
     let folder = tempfile::tempdir().unwrap();
     let path = format!("config/{ORG}");
-    let write = ["write", &path, "astra_token=AstraCS:clientclientclientclient:secret"];
+    let write = ["write", &path, "astra_token=AstraCS:clientclientclientclient:0123456789abcdef"];
     let closed = ["--no-default-egress", "verify=false"];
     ask(folder.path(), &[&write[..], &closed].concat())
         .expect(2)
@@ -89,7 +90,7 @@ fn astras_own_hosts_are_closed_and_astra_is_read_only_where_arguments_say_so() {
 #[test]
 fn fields_come_from_stdin_and_files() {
     let folder = tempfile::tempdir().unwrap();
-    fs::write(folder.path().join("token"), "AstraCS:clientclientclientclient:secret").unwrap();
+    fs::write(folder.path().join("token"), "AstraCS:clientclientclientclient:0123456789abcdef").unwrap();
     let body = json!({"verify": false, "logical_name": "from-stdin"}).to_string();
     let path = format!("config/{ORG}");
     let arguments = ["run", "--storage", "mount.redb", "write", &path, "-", "astra_token=@token"];

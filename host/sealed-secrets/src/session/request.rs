@@ -39,7 +39,7 @@ impl Session {
         let wanted = Wanted { places: &places, beside: &beside, any_case: true };
         let refused = |text: String| RefusedRequest::Client(text);
         let found =
-            json::find(data.as_bytes(), wanted).map_err(|_| refused("the data of the request is no JSON".into()))?;
+            json::find(data.as_bytes(), wanted).map_err(|_| refused("the data cannot be parsed as JSON".into()))?;
         if !found.others.is_empty() {
             let names: Vec<String> = rules.iter().map(|rule| format!("`{}`", dotted(&rule.at))).collect();
             return Err(refused(format!("{} must be a text: send it as a JSON string", names.join(" or "))));
