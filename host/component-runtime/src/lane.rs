@@ -201,7 +201,9 @@ mod tests {
         let mount = Mount::in_debt();
         let answer = mount.run(async {
             tokio::time::sleep(Duration::from_millis(1)).await;
-            tokio::spawn(async { thread_name() }).await.unwrap()
+            let mut task = JoinSet::new();
+            task.spawn(async { thread_name() });
+            task.join_next().await.unwrap().unwrap()
         });
         assert_ne!(answer.await, "lane");
     }
