@@ -14,7 +14,7 @@ struct Floors {
     modules: &'static [&'static str],
 }
 
-const CRATES: [Floors; 9] = [
+const CRATES: [Floors; 10] = [
     Floors {
         folder: "guest/astra-secrets/src",
         modules: &[
@@ -148,6 +148,23 @@ const CRATES: [Floors; 9] = [
             "backend_server",
             "serve",
             "testing",
+        ],
+    },
+    Floors {
+        folder: "host/sealed-secrets/src",
+        modules: &[
+            "limits",
+            "declaration",
+            "words",
+            "random",
+            "pattern",
+            "base_url",
+            "json",
+            "shape",
+            "check",
+            "rules",
+            "table",
+            "session",
         ],
     },
     Floors {
