@@ -45,7 +45,7 @@ impl Release {
 
     fn script(out: &Path) -> Command {
         let mut command = Command::new("python3");
-        command.arg(workspace_root().join("release/dist.py")).arg("--out").arg(out);
+        command.arg(workspace_root().join("tests/tools/release/dist.py")).arg("--out").arg(out);
         // A program of the development profile is large, and nobody downloads this release.
         command.env("DIST_GZIP_LEVEL", "1");
         command
