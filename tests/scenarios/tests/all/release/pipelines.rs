@@ -85,7 +85,10 @@ fn a_database_of_advisories_that_is_not_reached_stops_a_release_and_is_told_of_e
 fn the_documents_make_a_site_without_dead_links() {
     let site = tempfile::tempdir().unwrap();
     let _built = tool("mdbook");
-    run(Command::new("python3").arg("tests/tools/release/book.py").arg(site.path().join("site")).current_dir(workspace_root()));
+    run(Command::new("python3")
+        .arg("tests/tools/release/book.py")
+        .arg(site.path().join("site"))
+        .current_dir(workspace_root()));
     let documents = fs::read_dir(workspace_root().join("docs")).unwrap().map(|entry| entry.unwrap().path());
     for page in documents.filter(|page| !page.ends_with("SUMMARY.md")) {
         let made = site.path().join("site").join(page.with_extension("html").file_name().unwrap());
