@@ -62,7 +62,7 @@ build() {
     # Sources must lie unpacked where the flags are made, or they differ in the next run and all is built again.
     has_crates || cargo fetch --quiet
     # What is built for wasm lies in this folder, wherever the native programs do.
-    FLAGS=$(env -u CARGO_TARGET_DIR bash "$ROOT/release/remap.sh" $'\x1f')
+    FLAGS=$(env -u CARGO_TARGET_DIR bash "$ROOT/tests/tools/release/remap.sh" $'\x1f')
     if use_distribution; then
         prepare_distribution
         TARGET_DIR=target/wasm-distribution
