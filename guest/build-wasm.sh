@@ -11,6 +11,8 @@
 # with GUEST_TOOLCHAIN=distribution, Debian's packages of a Rust compiler and its sources do: the library is then built
 # from these sources.
 set -euo pipefail
+# What fails within `$(…)` fails here, too.
+shopt -s inherit_errexit
 
 readonly TARGET=wasm32-unknown-unknown
 ROOT=$(cd -P "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)

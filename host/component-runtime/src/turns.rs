@@ -202,9 +202,8 @@ mod tests {
     #[test]
     fn mounts_get_the_same_time_however_many_requests_they_have() {
         let turns = Turns::new(1);
-        let holder = Mount::new(&turns, 1).places.remove(0);
-        let mut holder = Some(holder);
-        let held = holder.as_mut().and_then(poll);
+        let mut first = turns.place(&ProcessorShare::new(&Limits::default()));
+        let held = poll(&mut first);
         let mut mounts = [Mount::new(&turns, 1), Mount::new(&turns, 50)];
         // All wait before the first turn is free.
         for mount in &mut mounts {

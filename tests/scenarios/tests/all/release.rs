@@ -125,7 +125,7 @@ fn the_module_of_a_release_is_signed_for_the_registration_that_trusts_its_key() 
 #[test]
 fn the_provenance_names_every_file_the_commit_and_what_is_pinned() {
     let release = Release::made();
-    let read = "import sys; sys.path.insert(0, 'release'); import json, pathlib, provenance, signing\n\
+    let read = "import sys; sys.path.insert(0, 'tests/tools/release'); import json, pathlib, provenance, signing\n\
                 statement, signed, signatures = provenance.opened(pathlib.Path(sys.argv[1]).read_text())\n\
                 signing.verify(pathlib.Path(sys.argv[2]).read_bytes(), signed, signatures[0])\n\
                 print(json.dumps(statement))";

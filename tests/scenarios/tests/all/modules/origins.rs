@@ -28,7 +28,7 @@ fn mount(name: &str, options: Value) -> OpenBaoDriver {
 
 /// A config whose token nobody checks: the answer tells whether the origin is allowed.
 fn configure(mount: &OpenBaoDriver, url: &str) -> Outcome {
-    let token = "AstraCS:clientclientclientclient:secret";
+    let token = format!("AstraCS:clientclientclientclient:{}", "0123456789abcdef".repeat(4));
     let config = json!({ "astra_token": token, "url": url, "verify": false, "force": true });
     ask(mount, Verb::Write, "config/11111111-2222-4333-8444-555555555555", config)
 }

@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
+use std::path::Path;
 use std::process::Command;
 
 use harness::{tool, workspace_root};
@@ -90,7 +91,8 @@ fn the_documents_make_a_site_without_dead_links() {
         .arg(site.path().join("site"))
         .current_dir(workspace_root()));
     let documents = fs::read_dir(workspace_root().join("docs")).unwrap().map(|entry| entry.unwrap().path());
-    for page in documents.filter(|page| !page.ends_with("SUMMARY.md")) {
+    let is_page = |path: &Path| path.extension().is_some_and(|end| end == "md") && !path.ends_with("SUMMARY.md");
+    for page in documents.filter(|path| is_page(path)) {
         let made = site.path().join("site").join(page.with_extension("html").file_name().unwrap());
         assert!(made.is_file(), "docs/SUMMARY.md leaves {} out", page.display());
     }
