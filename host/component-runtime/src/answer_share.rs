@@ -23,6 +23,7 @@ pub(crate) struct AnswerShare {
     /// How far the payment may lie ahead without a wait: the time in which a burst refills.
     ahead: Duration,
     waiting_bytes_max: usize,
+    refusal_wait: Duration,
     state: Mutex<State>,
 }
 
@@ -40,6 +41,7 @@ impl AnswerShare {
             bytes_per_second,
             ahead: time_of(limits.large_answer_burst_bytes, bytes_per_second),
             waiting_bytes_max: limits.waiting_bytes_per_mount_max,
+            refusal_wait: limits.permit_wait,
             state: Mutex::new(State { paid_at: Instant::now(), waiting_bytes: 0 }),
         }
     }
@@ -53,7 +55,7 @@ impl AnswerShare {
             return Ok(());
         }
         let Some((turn, _waiting)) = self.enqueue(bytes, until) else {
-            let wait = until.saturating_duration_since(Instant::now()).min(crate::limits::PERMIT_WAIT);
+            let wait = until.saturating_duration_since(Instant::now()).min(self.refusal_wait);
             return Err(refuse_late(wait, LARGE_ANSWERS).await);
         };
         sleep_until(turn).await;

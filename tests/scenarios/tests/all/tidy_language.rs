@@ -71,7 +71,7 @@ const fn repeated(document: &'static str, says: &'static str, constant: &'static
 
 const OPERATIONS: &str = "docs/operations.md";
 
-const REPEATED: [Repeated; 37] = [
+const REPEATED: [Repeated; 45] = [
     repeated(OPERATIONS, "1,000 tokens a page", "REPORT_PAGE_MAX: usize = 1_000;"),
     repeated(OPERATIONS, "one request reads 5,000 records and 8 MiB", "REPORT_CALLS_MAX: usize = 5_000;"),
     repeated(
@@ -93,6 +93,30 @@ const REPEATED: [Repeated; 37] = [
     ),
     repeated(OPERATIONS, "wait 5 s, then 503", "PERMIT_WAIT: Duration = Duration::from_secs(5);"),
     repeated(OPERATIONS, "60 s, 64 MiB of memory", "REQUEST_DEADLINE: Duration = Duration::from_secs(60);"),
+    repeated(
+        OPERATIONS,
+        "50 ms at once, and 60 % of a core",
+        "PROCESSOR_BURST_PER_MOUNT: Duration = Duration::from_millis(50);",
+    ),
+    repeated(OPERATIONS, "50 ms at once, and 60 % of a core", "PROCESSOR_PERCENT_PER_MOUNT: u32 = 60;"),
+    repeated(
+        OPERATIONS,
+        "from 64 KiB on | 8 MiB a second, after a burst of 16 MiB",
+        "LARGE_ANSWER_BYTES: usize = 64 * KIB;",
+    ),
+    repeated(
+        OPERATIONS,
+        "from 64 KiB on | 8 MiB a second, after a burst of 16 MiB",
+        "LARGE_ANSWER_BYTES_PER_SECOND: usize = 8 * MIB;",
+    ),
+    repeated(
+        OPERATIONS,
+        "from 64 KiB on | 8 MiB a second, after a burst of 16 MiB",
+        "LARGE_ANSWER_BURST_BYTES: usize = 16 * MIB;",
+    ),
+    repeated(OPERATIONS, "64 KiB a second after a burst of 1 MiB", "LOG_BYTES_PER_SECOND: usize = 64 * KIB;"),
+    repeated(OPERATIONS, "64 KiB a second after a burst of 1 MiB", "LOG_BURST_BYTES: usize = MIB;"),
+    repeated(OPERATIONS, "at most every 5 s", "LIFETIMES_KEPT: Duration = Duration::from_secs(5);"),
     repeated(OPERATIONS, "waiting for a lock | 10 s", "LOCK_WAIT: Duration = Duration::from_secs(10);"),
     repeated(
         OPERATIONS,
