@@ -30,8 +30,9 @@ main() {
     shift
     local program
     program=$(test_program)
-    # As `make test` has them: a snapshot that differs is a failure, and the pinned server is used.
+    # As `make test` has them: a snapshot that differs is a failure, the pinned server is used, and as many tests run at once.
     export INSTA_UPDATE=no BAO_BIN=${BAO_BIN:-$root/target/tools/bao}
+    export RUST_TEST_THREADS=${RUST_TEST_THREADS:-$((2 * $(nproc)))}
     rm -rf "$logs"
     mkdir -p "$logs"
     trap end_load EXIT

@@ -18,6 +18,8 @@ main() {
     : >"$NOT_PLAYED"
     log=$(mktemp -p target --suffix=.test-log)
     trap 'rm -f "$log"' EXIT
+    # Many tests wait: for a server, for a pause between attempts, for a fault that takes its time.
+    export RUST_TEST_THREADS=${RUST_TEST_THREADS:-$((2 * $(nproc)))}
     # One selection of packages: with another, cargo would choose other features and build wasmtime again.
     step cargo test --no-fail-fast "$@"
     compare_not_played

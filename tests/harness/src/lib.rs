@@ -21,6 +21,7 @@ mod hash;
 mod http_client;
 mod note;
 mod outcome;
+mod rows;
 mod settings;
 mod stage;
 
@@ -30,6 +31,7 @@ pub use http_client::{HttpAnswer, HttpClient, HttpFailure};
 pub use local_server::Verb;
 pub use note::Note;
 pub use outcome::{LeaseInfo, Outcome};
+pub use rows::play_rows;
 pub use settings::{
     component_wasm, examples_python, hvac_python, openbao_binary, plugin_binary, simulator_binary, tool, workspace_root,
 };

@@ -34,3 +34,6 @@ pub const SERVER_RESPONSE_BYTES_MAX: usize = 64 * 1024 * 1024;
 
 /// Attempts to start a server: the free port that was found may be taken by another process meanwhile.
 pub const SERVER_START_ATTEMPTS: u32 = 3;
+
+/// Rows of a walk that are played side by side. Most of them wait, for a hanging Astra or for a pause between attempts.
+pub const ROWS_AT_ONCE: usize = 8;

@@ -5,7 +5,7 @@
 use std::time::Duration;
 
 use astra_simulator::{Action, Damage, Effect, FaultRule, ResetAt, RetryAfter};
-use harness::{DriverKind, Note, Outcome, Stage, StageOptions, play};
+use harness::{DriverKind, Outcome, Stage, StageOptions, play, play_rows};
 use serde_json::json;
 
 use crate::faults::{SECRETS, impatient, mint, rate_limit, status};
@@ -122,44 +122,43 @@ fn a_grace_that_ends(stage: &Stage) {
 
 /// Each fault once, and each for good, at the call that makes a token.
 fn walk_mint(kind: DriverKind) {
-    for (name, action) in mint_faults() {
-        for lasting in [false, true] {
-            let what = format!("{name}, lasting {lasting}: {action:?}");
-            let _note = Note::new(&what);
-            play(kind, StageOptions::default(), |stage| {
-                impatient(stage);
-                let rule = FaultRule::new(action.clone()).method("POST").path(SECRETS);
-                stage.astra.fault(if lasting { rule } else { rule.first(1) });
-                let outcome = mint(stage);
-                settles(stage, &what, &outcome);
-            });
-        }
-    }
+    let once_and_lasting = |(name, action): (_, Action)| [false, true].map(|lasting| (name, action.clone(), lasting));
+    let rows = mint_faults().into_iter().flat_map(once_and_lasting).collect();
+    let named = |(name, action, lasting): &_| format!("{name}, lasting {lasting}: {action:?}");
+    play_rows(rows, named, |row| {
+        play(kind, StageOptions::default(), |stage| {
+            impatient(stage);
+            let rule = FaultRule::new(row.1.clone()).method("POST").path(SECRETS);
+            stage.astra.fault(if row.2 { rule } else { rule.first(1) });
+            let outcome = mint(stage);
+            settles(stage, &named(&row), &outcome);
+        });
+    });
 }
 
 /// Each fault at every call while a token is ended: the delete and the lists that settle doubt.
 fn walk_revoke(kind: DriverKind) {
-    for (name, action) in mint_faults() {
-        for method in ["DELETE", "*"] {
-            let what = format!("{name} at {method}: {action:?}");
-            let _note = Note::new(&what);
-            play(kind, StageOptions::default(), |stage| {
-                impatient(stage);
-                let minted = mint(stage).expect(200);
-                let rule = FaultRule::new(action.clone());
-                stage.astra.fault(if method == "*" { rule } else { rule.method(method) });
-                let outcome = stage.revoke(&minted.lease_id());
-                stage.astra.clear_faults();
-                match outcome.status {
-                    204 => assert!(!stage.works(minted.text("token")), "{what}: the lease is gone, the token lives"),
-                    400 => drop(stage.revoke(&minted.lease_id()).expect(204)),
-                    _ => panic!("{what}: {outcome:#?}"),
-                }
-                stage.age_wal();
-                stage.settle_at(&stage.alpha, 0);
-            });
-        }
-    }
+    let at_each = |(name, action): (_, Action)| ["DELETE", "*"].map(|method| (name, action.clone(), method));
+    let rows = mint_faults().into_iter().flat_map(at_each).collect();
+    let named = |(name, action, method): &_| format!("{name} at {method}: {action:?}");
+    play_rows(rows, named, |row| {
+        let what = named(&row);
+        play(kind, StageOptions::default(), |stage| {
+            impatient(stage);
+            let minted = mint(stage).expect(200);
+            let rule = FaultRule::new(row.1.clone());
+            stage.astra.fault(if row.2 == "*" { rule } else { rule.method(row.2) });
+            let outcome = stage.revoke(&minted.lease_id());
+            stage.astra.clear_faults();
+            match outcome.status {
+                204 => assert!(!stage.works(minted.text("token")), "{what}: the lease is gone, the token lives"),
+                400 => drop(stage.revoke(&minted.lease_id()).expect(204)),
+                _ => panic!("{what}: {outcome:#?}"),
+            }
+            stage.age_wal();
+            stage.settle_at(&stage.alpha, 0);
+        });
+    });
 }
 
 /// After a fault: what was answered 200 lives with record and lease, all else is gone.

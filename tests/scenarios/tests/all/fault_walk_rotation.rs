@@ -2,11 +2,10 @@
 //! and of a static role, and at the making and the ending of a static role.
 //! In the end one token works, and nothing else of the engine's is left.
 
-use std::sync::Mutex;
 use std::time::Duration;
 
 use astra_simulator::{Action, FaultRule, TokenState};
-use harness::{DriverKind, Note, Outcome, Stage, StageOptions, play};
+use harness::{DriverKind, Outcome, Stage, StageOptions, play, play_rows};
 use serde_json::{Value, json};
 
 use crate::fault_walk::{call_faults, mint_faults};
@@ -29,12 +28,6 @@ const LIST: (&str, &str) = ("GET", SECRETS);
 const MAKE: (&str, &str) = ("POST", SECRETS);
 const PROVE: (&str, &str) = ("GET", "/v2/currentOrg");
 const END: (&str, &str) = ("DELETE", "/v2/clientIdSecrets/*");
-
-/// Rows that wait for a hanging Astra cost no processor time, so some go side by side.
-const AT_ONCE: usize = 4;
-
-/// Less with components: what others take of the processors counts against a guest's own time.
-const COMPONENTS_AT_ONCE: usize = 2;
 
 const ADMIN: Walk = Walk { prepare: with_config, act: rotation::rotate, check: one_admin_token };
 const STATIC: Walk = Walk { prepare: with_static_role, act: rotate_static, check: one_static_token };
@@ -63,6 +56,9 @@ walks! {
     deleting_a_static_role(DELETE, [LIST, END], [LIST, END]);
 }
 
+/// A call, a fault's name, the fault, and whether it lasts.
+type Row = ((&'static str, &'static str), &'static str, Action, bool);
+
 /// Each fault at each call, once and for good.
 fn walk(kind: DriverKind, walk: Walk, calls: &[(&'static str, &'static str)]) {
     let mut rows = Vec::new();
@@ -72,21 +68,10 @@ fn walk(kind: DriverKind, walk: Walk, calls: &[(&'static str, &'static str)]) {
             rows.extend([false, true].map(|lasting| (*call, name, action.clone(), lasting)));
         }
     }
-    let rows = Mutex::new(rows);
-    std::thread::scope(|scope| {
-        for _ in 0..(if kind == DriverKind::Component { COMPONENTS_AT_ONCE } else { AT_ONCE }) {
-            scope.spawn(|| {
-                while let Some((call, name, action, lasting)) = next(&rows) {
-                    let _note = Note::new(&format!("{name} at {call:?}, lasting {lasting}: {action:?}"));
-                    play(kind, StageOptions::default(), |stage| row(stage, walk, call, &action, lasting));
-                }
-            });
-        }
+    let named = |row: &Row| format!("{} at {:?}, lasting {}: {:?}", row.1, row.0, row.3, row.2);
+    play_rows(rows, named, |(call, _, action, lasting)| {
+        play(kind, StageOptions::default(), |stage| row(stage, walk, call, &action, lasting));
     });
-}
-
-fn next<T>(rows: &Mutex<Vec<T>>) -> Option<T> {
-    rows.lock().unwrap().pop()
 }
 
 fn row(stage: &Stage, walk: Walk, (method, path): (&str, &str), action: &Action, lasting: bool) {

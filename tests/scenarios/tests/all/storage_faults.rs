@@ -6,7 +6,7 @@
 use std::time::Duration;
 
 use harness::fake::StorageFault;
-use harness::{DriverKind, Note, Outcome, Stage, StageOptions, play};
+use harness::{DriverKind, Note, Outcome, Stage, StageOptions, play, play_rows};
 use serde_json::{Value, json};
 
 use crate::{fault_walk_rotation, static_role};
@@ -24,29 +24,29 @@ fn walk(
     act: fn(&Stage, &str) -> Outcome,
     check: fn(&Stage, &str, Outcome),
 ) {
-    for transactional in [true, false] {
-        for fault in FAULTS {
-            let mut step = 0;
-            let mut reached = true;
-            while reached {
-                step += 1;
-                assert!(step < STEPS_MAX, "{fault:?}: the walk does not end");
-                let options = StageOptions { transactional, ..StageOptions::default() };
-                let _note = Note::new(&format!("{fault:?} at call {step}, transactions: {transactional}"));
-                play(kind, options, |stage| {
-                    let subject = prepare(stage);
-                    stage.fake().storage.script(step, fault);
-                    let outcome = act(stage, &subject);
-                    reached = stage.fake().storage.heal();
-                    if !reached {
-                        assert!(outcome.status < 300, "{outcome:#?}");
-                    }
-                    check(stage, &subject, outcome);
-                });
-            }
-            assert!(step > 2, "{fault:?}: there was no step to fail at");
+    let rows = [true, false].into_iter().flat_map(|transactional| FAULTS.map(|fault| (transactional, fault)));
+    let named = |(transactional, fault): &_| format!("{fault:?}, transactions: {transactional}");
+    play_rows(rows.collect(), named, |(transactional, fault)| {
+        let mut step = 0;
+        let mut reached = true;
+        while reached {
+            step += 1;
+            assert!(step < STEPS_MAX, "{fault:?}: the walk does not end");
+            let options = StageOptions { transactional, ..StageOptions::default() };
+            let _note = Note::new(&format!("call {step}"));
+            play(kind, options, |stage| {
+                let subject = prepare(stage);
+                stage.fake().storage.script(step, fault);
+                let outcome = act(stage, &subject);
+                reached = stage.fake().storage.heal();
+                if !reached {
+                    assert!(outcome.status < 300, "{outcome:#?}");
+                }
+                check(stage, &subject, outcome);
+            });
         }
-    }
+        assert!(step > 2, "{fault:?}: there was no step to fail at");
+    });
 }
 
 fn ready(stage: &Stage) -> String {

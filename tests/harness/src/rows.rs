@@ -1,0 +1,51 @@
+//! Plays the rows of a walk side by side.
+
+use std::sync::{Mutex, PoisonError};
+
+use crate::Note;
+use crate::limits::ROWS_AT_ONCE;
+
+/// Plays each row, several at a time: most rows wait for a fault that takes its time, and cost no processor time meanwhile.
+/// `name` is what a failed row is called.
+///
+/// # Panics
+/// When a row panics, once the rows that run beside it have ended.
+pub fn play_rows<T: Send>(rows: Vec<T>, name: impl Fn(&T) -> String + Sync, play: impl Fn(T) + Sync) {
+    let rows = Mutex::new(rows.into_iter());
+    std::thread::scope(|scope| {
+        for _ in 0..ROWS_AT_ONCE {
+            scope.spawn(|| {
+                while let Some(row) = next(&rows) {
+                    let _note = Note::new(&name(&row));
+                    play(row);
+                }
+            });
+        }
+    });
+}
+
+/// The lock is held for this call only, and not while a row is played.
+fn next<T>(rows: &Mutex<std::vec::IntoIter<T>>) -> Option<T> {
+    rows.lock().unwrap_or_else(PoisonError::into_inner).next()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    use super::*;
+
+    #[test]
+    fn each_row_is_played_once() {
+        let sum = AtomicUsize::new(0);
+        let add = |row| drop(sum.fetch_add(row, Ordering::Relaxed));
+        play_rows((0..100).collect(), usize::to_string, add);
+        assert_eq!(sum.into_inner(), 4950);
+    }
+
+    #[test]
+    #[should_panic(expected = "a scoped thread panicked")]
+    fn a_row_that_fails_fails_the_walk() {
+        play_rows(vec![1, 2, 3], i32::to_string, |row| assert_ne!(row, 2));
+    }
+}
