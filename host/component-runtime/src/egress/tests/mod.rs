@@ -20,6 +20,7 @@ use super::access::Access;
 use super::pool::{Egress, MountEgress};
 use super::send::{Sender, send};
 use super::{EgressSettings, Origin, Policy, hooks};
+use crate::memory_account::Account;
 use crate::capability::LogRate;
 use crate::limits::{EgressLimits, Limits};
 use crate::surrogates::Surrogates;
@@ -172,7 +173,14 @@ async fn send_until(
     deadline: Instant,
 ) -> Result<Response<WasiBody>, Error> {
     send(
-        &Sender { egress: mount, access, mount: "test/", alive: &alive(), surrogates: &Surrogates::default() },
+        &Sender {
+            egress: mount,
+            access,
+            mount: "test/",
+            alive: &alive(),
+            surrogates: &Surrogates::default(),
+            account: &Account::for_tests(),
+        },
         request,
         wish,
         deadline,
