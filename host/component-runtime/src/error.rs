@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use thiserror::Error;
 
-use crate::memory_account::MemoryLimit;
 use crate::SealError;
+use crate::memory_account::MemoryLimit;
 
 /// Why a request got no answer of the guest, or an error as its answer.
 /// `Display` is for the log, [`InvokeError::to_error`] for the client.
@@ -147,7 +147,9 @@ impl LoadError {
                 | InvokeError::Contract(_)
                 | InvokeError::Refused(_)
                 | InvokeError::Sealed(_) => true,
-                InvokeError::Busy(_) | InvokeError::Memory(_) | InvokeError::Deadline(_) | InvokeError::Host(_) => false,
+                InvokeError::Busy(_) | InvokeError::Memory(_) | InvokeError::Deadline(_) | InvokeError::Host(_) => {
+                    false
+                }
             },
             Self::Engine(_)
             | Self::ExecutableMemory(_)

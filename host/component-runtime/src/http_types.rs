@@ -83,10 +83,7 @@ fn field_memory(name: &str, value: &[u8]) -> usize {
 }
 
 /// The error as the guest gets it, or the trap.
-fn answered<T>(
-    view: &mut WasiHttpCtxView<'_>,
-    result: HeaderResult<T>,
-) -> wasmtime::Result<Result<T, HeaderError>> {
+fn answered<T>(view: &mut WasiHttpCtxView<'_>, result: HeaderResult<T>) -> wasmtime::Result<Result<T, HeaderError>> {
     match result {
         Ok(answer) => Ok(Ok(answer)),
         Err(error) => types::Host::convert_header_error(view, error).map(Err),
@@ -152,8 +149,7 @@ fn link_bodies(types: &mut Instance<'_>) -> wasmtime::Result<()> {
         },
     )?;
     // A guest answers no HTTP request, so its response needs no body.
-    types.func_wrap(
-        "[method]outgoing-response.body",
-        |_: Store<'_>, (_,): (Resource<HostOutgoingResponse>,)| Ok((Err::<Resource<HostOutgoingBody>, ()>(()),)),
-    )
+    types.func_wrap("[method]outgoing-response.body", |_: Store<'_>, (_,): (Resource<HostOutgoingResponse>,)| {
+        Ok((Err::<Resource<HostOutgoingBody>, ()>(()),))
+    })
 }

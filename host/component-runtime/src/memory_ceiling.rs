@@ -85,7 +85,11 @@ mod tests {
             ("version 1", &[MACHINE, v1, (v1_max, "1073741824\n")], GIB / 2),
             ("version 1 without a limit", &[MACHINE, v1, (v1_max, "9223372036854771712\n")], 4 * GIB),
             ("in a container", &[MACHINE, v1, ("sys/fs/cgroup/memory/memory.limit_in_bytes", "1073741824")], GIB / 2),
-            ("version 2 first", &[MACHINE, v1, ("sys/fs/cgroup/memory.max", "2147483648"), (v1_max, "1073741824")], GIB),
+            (
+                "version 2 first",
+                &[MACHINE, v1, ("sys/fs/cgroup/memory.max", "2147483648"), (v1_max, "1073741824")],
+                GIB,
+            ),
         ];
         for (case, files, expected) in rows {
             assert_eq!(ceiling_with(files), expected, "{case}");

@@ -211,11 +211,7 @@ struct Admitted {
 }
 
 /// Replaces the secrets of a request. The request is there twice meanwhile: as it came, and as its JSON is checked.
-fn seal_request(
-    surrogates: &Surrogates,
-    request: &mut v0_1::WitRequest,
-    account: &Account,
-) -> Result<(), InvokeError> {
+fn seal_request(surrogates: &Surrogates, request: &mut v0_1::WitRequest, account: &Account) -> Result<(), InvokeError> {
     let _checked: Held = account.take(request.0.data.len())?;
     surrogates.seal_request(&request.0.path, &mut request.0.data)
 }

@@ -78,7 +78,8 @@ pub(crate) fn level_parser() -> impl TypedValueParser<Value = LevelFilter> {
 /// Reads a size: a whole number with its unit.
 fn parse_memory_limit(text: &str) -> Result<usize, String> {
     let least = MEMORY_CEILING_BYTES_MIN / MIB;
-    let write = format!("write a whole number and `MiB` or `GiB`, at least `{least}MiB`, such as `--memory-limit=1GiB`");
+    let write =
+        format!("write a whole number and `MiB` or `GiB`, at least `{least}MiB`, such as `--memory-limit=1GiB`");
     let (number, unit) = match (text.strip_suffix("MiB"), text.strip_suffix("GiB")) {
         (Some(number), _) => (number, MIB),
         (_, Some(number)) => (number, 1024 * MIB),
@@ -186,7 +187,11 @@ mod tests {
     fn a_memory_limit_is_a_number_with_its_unit() {
         assert_eq!(parse(&[]).unwrap().memory_limit, None);
         for (text, expected) in [("128MiB", 128), ("1GiB", 1024), ("700 MiB", 700)] {
-            assert_eq!(parse(&[&format!("--memory-limit={text}")]).unwrap().memory_limit, Some(expected * MIB), "{text}");
+            assert_eq!(
+                parse(&[&format!("--memory-limit={text}")]).unwrap().memory_limit,
+                Some(expected * MIB),
+                "{text}"
+            );
         }
         let rows = [
             ("1", "it is no size"),

@@ -54,7 +54,8 @@ impl Socket {
 
 /// Removes the sockets that killed processes of this user left beside the own one: those on which nobody listens.
 pub(crate) async fn remove_abandoned(own: PathBuf, now: SystemTime) {
-    let found = tokio::task::spawn_blocking(move || candidates(&own, now, ABANDONED_SOCKETS_SEEN_MAX).unwrap_or_default());
+    let found =
+        tokio::task::spawn_blocking(move || candidates(&own, now, ABANDONED_SOCKETS_SEEN_MAX).unwrap_or_default());
     for path in found.await.unwrap_or_default() {
         let connected = timeout(SOCKET_ANSWER_DEADLINE, UnixStream::connect(&path)).await;
         if matches!(connected, Ok(Err(error)) if error.kind() == io::ErrorKind::ConnectionRefused) {

@@ -19,7 +19,9 @@ fn handle(request: Request) -> Answer {
         "copies" => result(copies()),
         "paths" => result((0..1_000).map(|_| path()).filter(Result::is_ok).count()),
         "entries" => result(get_many(&(0..1_000).map(|number| format!("many/{number}")).collect::<Vec<_>>()).is_ok()),
-        "lists" => result((0..1_000).map(|page| list_page("many/", &format!("{page}"), 1)).filter(Result::is_ok).count()),
+        "lists" => {
+            result((0..1_000).map(|page| list_page("many/", &format!("{page}"), 1)).filter(Result::is_ok).count())
+        }
         "entity" => result(entity_info(&"e".repeat(8 * MIB)).is_ok()),
         "answer" => data(&format!("{{\"text\":\"{}\"}}", "x".repeat(4 * MIB))),
         _ => result("nothing"),

@@ -155,9 +155,8 @@ async fn exchange(
     if answer.status() == StatusCode::SWITCHING_PROTOCOLS {
         return Err(Error::HttpUpgradeFailed.into());
     }
-    let mut answer = answer.map(|body| {
-        AnswerBody::new(body, limits, times.between_bytes, times.ends, sender.account, (place, window))
-    });
+    let mut answer = answer
+        .map(|body| AnswerBody::new(body, limits, times.between_bytes, times.ends, sender.account, (place, window)));
     let (Some(call), Some(held)) = (answered, sealed_place) else { return Ok(answer.map(BodyExt::boxed_unsync)) };
     // A surrogate may be written in fewer characters than its value.
     answer.headers_mut().remove(header::CONTENT_LENGTH);

@@ -173,8 +173,7 @@ fn check_object<'a, T: Deserialize<'a>>(text: &'a str, name: &str) -> Result<(),
 }
 
 fn response_bytes(response: &wit::Response) -> usize {
-    let headers =
-        response.headers.iter().map(|(name, values)| texts_memory(name, values));
+    let headers = response.headers.iter().map(|(name, values)| texts_memory(name, values));
     response.data.as_ref().map_or(0, String::len)
         + response.warnings.iter().map(String::len).sum::<usize>()
         + response.secret.as_ref().map_or(0, |secret| secret.internal_data.len())

@@ -20,9 +20,9 @@ use super::access::Access;
 use super::pool::{Egress, MountEgress};
 use super::send::{Sender, send};
 use super::{EgressSettings, Origin, Policy, hooks};
-use crate::memory_account::Account;
 use crate::capability::LogRate;
 use crate::limits::{EgressLimits, Limits};
+use crate::memory_account::Account;
 use crate::surrogates::Surrogates;
 
 const OK: &str = "HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok";

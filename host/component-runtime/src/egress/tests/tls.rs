@@ -140,7 +140,11 @@ async fn a_mount_keeps_a_bounded_number_of_sessions_and_the_oldest_go_first() {
         }
     }
     let resumed = server.resumed.lock().unwrap().clone();
-    assert_eq!(resumed.get(last + 1..), Some(&[true, false][..]), "that of the last server was kept, the first one was not");
+    assert_eq!(
+        resumed.get(last + 1..),
+        Some(&[true, false][..]),
+        "that of the last server was kept, the first one was not"
+    );
 }
 
 #[tokio::test]

@@ -73,7 +73,8 @@ impl Flood {
         let (address, token) = (server.address().trim_start_matches("http://"), server.root_token());
         let begin = |mount: &String| {
             let mut connection = TcpStream::connect(address).unwrap();
-            let head = format!("GET /v1/{mount}/flood/sleep HTTP/1.1\r\nhost: {address}\r\nx-vault-token: {token}\r\n\r\n");
+            let head =
+                format!("GET /v1/{mount}/flood/sleep HTTP/1.1\r\nhost: {address}\r\nx-vault-token: {token}\r\n\r\n");
             connection.write_all(head.as_bytes()).unwrap();
             connection
         };
