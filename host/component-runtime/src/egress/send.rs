@@ -134,9 +134,6 @@ async fn exchange(
     sender.access.check_body(&head.method, &body)?;
     sender.surrogates.check("the body of a request", [&*body])?;
     let answered = sender.surrogates.open_head(&mut head)?;
-    // An answer that has no place is better not asked for.
-    let mut window = sender.account.take(answer_window(Version::HTTP_2, limits))?;
-    let sealed_place = answered.is_some().then(|| SealedBody::place(sender.account)).transpose()?;
     // The client writes both: the host from the address that was checked, the length from the body that is here.
     head.headers.remove(header::HOST);
     head.headers.remove(header::CONTENT_LENGTH);
@@ -144,6 +141,9 @@ async fn exchange(
 
     let connect_by = times.ends.min(Instant::now() + times.connect);
     let place = place(egress, connect_by).await?;
+    // An answer for which there is no memory is better not asked for.
+    let mut window = sender.account.take(answer_window(Version::HTTP_2, limits))?;
+    let sealed_place = answered.is_some().then(|| SealedBody::place(sender.account)).transpose()?;
     let answer = answer_head(egress, request, times, connect_by).await?;
     let bytes = header_bytes(answer.headers());
     if bytes > limits.header_bytes_max {

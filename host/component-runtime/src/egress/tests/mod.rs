@@ -114,6 +114,7 @@ mod addresses;
 mod dns;
 mod faults;
 mod log_lines;
+mod memory;
 mod pool;
 mod proxies;
 mod reasons;

@@ -28,7 +28,7 @@ const RATIO_MAX: u32 = 6;
 const PATIENCE: Duration = Duration::from_secs(2);
 
 /// The limit of the plugin process in these tests.
-const MEMORY_LIMIT_MIB: usize = 256;
+const MEMORY_LIMIT_MIB: usize = 1_024;
 
 /// What the process may have resident: the limit, what it has without any request, and what its allocator keeps.
 const RESIDENT_MIB_MAX: usize = MEMORY_LIMIT_MIB + 256;
