@@ -25,10 +25,10 @@ const REQUESTS: usize = 40;
 const RATIO_MAX: u32 = 6;
 
 /// A client of the flood gives an answer up after this time, so that the end of a flood waits for none.
-const PATIENCE: Duration = Duration::from_secs(2);
+const PATIENCE: Duration = Duration::from_secs(1);
 
 /// The limit of the plugin process in these tests.
-const MEMORY_LIMIT_MIB: usize = 1_024;
+const MEMORY_LIMIT_MIB: usize = 256;
 
 /// What the process may have resident: the limit, what it has without any request, and what its allocator keeps.
 const RESIDENT_MIB_MAX: usize = MEMORY_LIMIT_MIB + 256;
