@@ -59,7 +59,9 @@ mod tests {
     /// A machine of 8 GiB.
     const MACHINE: (&str, &str) = ("proc/meminfo", "MemTotal:        8388608 kB\nMemFree:         1000000 kB\n");
 
-    fn ceiling_with(files: &[(&str, &str)]) -> usize {
+    type Files<'a> = [(&'a str, &'a str)];
+
+    fn ceiling_with(files: &Files<'_>) -> usize {
         let root = tempfile::tempdir().unwrap();
         for (path, text) in files {
             let path = root.path().join(path);
@@ -75,7 +77,7 @@ mod tests {
         let around = "sys/fs/cgroup/a/memory.max";
         let v1 = ("proc/self/cgroup", "3:cpu,cpuacct:/c\n2:memory:/d\n0::/\n");
         let v1_max = "sys/fs/cgroup/memory/d/memory.limit_in_bytes";
-        let rows: [(&str, &[(&str, &str)], usize); 10] = [
+        let rows: [(&str, &Files<'_>, usize); 10] = [
             ("no groups", &[MACHINE], 4 * GIB),
             ("version 2", &[MACHINE, v2, (max, "1073741824\n")], GIB / 2),
             ("version 2 without a limit", &[MACHINE, v2, (max, "max\n")], 4 * GIB),
