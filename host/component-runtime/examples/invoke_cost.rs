@@ -57,6 +57,7 @@ async fn measure(wasm: &[u8], threads: usize, requests: usize) -> Result<(Vec<Du
         upstream_read_only: false,
         wal_minimum_age: Duration::from_secs(600),
         compile_priority: CompilePriority::Background,
+        memory_limit: None,
         limits: Limits::default(),
     };
     let runtime = Runtime::new(settings)?;

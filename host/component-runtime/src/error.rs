@@ -5,6 +5,7 @@ use std::time::Duration;
 use thiserror::Error;
 
 use crate::SealError;
+use crate::memory_account::MemoryLimit;
 
 /// Why a request got no answer of the guest, or an error as its answer.
 /// `Display` is for the log, [`InvokeError::to_error`] for the client.
@@ -23,6 +24,9 @@ pub enum InvokeError {
         /// Name and value, such as `64 MiB of memory`.
         limit: String,
     },
+    /// The requests of the mount, or of all mounts, held too much memory: 503, with whose limit it is.
+    #[error("the request was refused for the limit of {0}")]
+    Memory(MemoryLimit),
     /// The guest used up its processor time.
     #[error("the component used its {0:?} of processor time")]
     ProcessorTime(Duration),
@@ -58,6 +62,10 @@ impl InvokeError {
                 "too many {what} for as long as a request waits: try again later; if it stays so, look into the server's \
                  log for requests that take long"
             ),
+            Self::Memory(limit) => format!(
+                "the plugin met its limit of {limit}: try again later; if it stays so, look into the server's log for \
+                 requests that take long or ask for much, or register the plugin with a larger --memory-limit"
+            ),
             Self::Limit { limit } => format!("plugin component failed: it met its limit of {limit}"),
             Self::ProcessorTime(limit) => {
                 format!("plugin component failed: it met its limit of {limit:?} of processor time")
@@ -73,8 +81,18 @@ impl InvokeError {
         };
         let text = if request_id.is_empty() { text } else { format!("{text} (request ID {request_id})") };
         match self {
-            Self::Busy(_) => envelope::Error::Coded { code: 503, message: text },
+            Self::Busy(_) | Self::Memory(_) => envelope::Error::Coded { code: 503, message: text },
             _ => envelope::Error::Internal(text),
+        }
+    }
+}
+
+impl From<MemoryLimit> for InvokeError {
+    /// A request that met its own limit is to blame itself; the others may come again.
+    fn from(limit: MemoryLimit) -> Self {
+        match limit {
+            MemoryLimit::Request(_) => Self::Limit { limit: limit.to_string() },
+            MemoryLimit::Mount(_) | MemoryLimit::Process(_) => Self::Memory(limit),
         }
     }
 }
@@ -129,7 +147,9 @@ impl LoadError {
                 | InvokeError::Contract(_)
                 | InvokeError::Refused(_)
                 | InvokeError::Sealed(_) => true,
-                InvokeError::Busy(_) | InvokeError::Deadline(_) | InvokeError::Host(_) => false,
+                InvokeError::Busy(_) | InvokeError::Memory(_) | InvokeError::Deadline(_) | InvokeError::Host(_) => {
+                    false
+                }
             },
             Self::Engine(_)
             | Self::ExecutableMemory(_)
@@ -164,6 +184,17 @@ mod tests {
                 "plugin component failed: it met its limit of 64 MiB of memory (request ID r1)",
             ),
             (
+                MemoryLimit::Mount(512 * 1024 * 1024).into(),
+                "the plugin met its limit of 512 MiB of memory for all requests of one mount together: try again later; if \
+                 it stays so, look into the server's log for requests that take long or ask for much, or register the \
+                 plugin with a larger --memory-limit (request ID r1)",
+            ),
+            (
+                MemoryLimit::Request(192 * 1024 * 1024).into(),
+                "plugin component failed: it met its limit of 192 MiB of memory, with what the host holds for the request \
+                 (request ID r1)",
+            ),
+            (
                 InvokeError::ProcessorTime(Duration::from_secs(1)),
                 "plugin component failed: it met its limit of 1s of processor time (request ID r1)",
             ),
@@ -187,6 +218,8 @@ mod tests {
         for (status, text) in [
             (503, "too many requests in flight to this mount for as long as"),
             (503, "too many requests in flight for as long as"),
+            (503, "of memory for all requests of one mount together"),
+            (503, "of memory for all requests of the plugin process together"),
             (500, "plugin component failed: it met its limit of"),
             (500, "plugin component failed"),
             (500, "internal error of the plugin"),
@@ -205,7 +238,9 @@ mod tests {
         for error in [envelope::Error::UnsupportedPath, envelope::Error::Plain("text".to_owned()), coded] {
             assert_eq!(InvokeError::Guest(error.clone()).to_error("r1"), error);
         }
-        assert!(matches!(InvokeError::Busy("mount").to_error("r1"), envelope::Error::Coded { code: 503, .. }));
+        for later in [InvokeError::Busy("mount"), MemoryLimit::Process(1).into()] {
+            assert!(matches!(later.to_error("r1"), envelope::Error::Coded { code: 503, .. }));
+        }
         let ours = [
             InvokeError::Limit { limit: "64 MiB of memory".to_owned() },
             InvokeError::ProcessorTime(Duration::from_secs(1)),
@@ -236,6 +271,7 @@ mod tests {
             LoadError::Deadline(deadline),
             LoadError::ProcessorTime(deadline),
             LoadError::Describe(InvokeError::Busy("instances")),
+            LoadError::Describe(MemoryLimit::Process(1).into()),
             LoadError::Describe(InvokeError::Deadline(deadline)),
         ];
         assert!(lasting.iter().all(LoadError::is_lasting));

@@ -11,6 +11,7 @@ use crate::InvokeError;
 use crate::capability::LimitReached;
 use crate::epoch::OutOfProcessorTime;
 use crate::limits::bytes_text;
+use crate::memory_account::MemoryLimit;
 use crate::store_state::StoreState;
 
 /// Frames of a trap in the error.
@@ -27,6 +28,9 @@ pub(crate) fn classify(error: &wasmtime::Error, state: &StoreState) -> InvokeErr
     if error.is::<PoolConcurrencyLimitError>() {
         return InvokeError::Busy("instances");
     }
+    if let Some(limit) = error.downcast_ref::<MemoryLimit>() {
+        return (*limit).into();
+    }
     if let Some(LimitReached(limit)) = error.downcast_ref() {
         return InvokeError::Limit { limit: limit.clone() };
     }
@@ -37,6 +41,10 @@ pub(crate) fn classify(error: &wasmtime::Error, state: &StoreState) -> InvokeErr
         return InvokeError::Limit { limit: format!("{} of HTTP fields", bytes_text(limits.egress.header_bytes_max)) };
     }
     let Some(trap) = error.downcast_ref::<Trap>() else { return other(error, state) };
+    // A guest that panics at an error of the host for want of memory.
+    if let (Trap::UnreachableCodeReached, Some(limit)) = (trap, state.account.refused()) {
+        return limit.into();
+    }
     match (trap, state.memory.denied()) {
         // A guest whose allocation fails aborts, as one that panics does; only the denial tells them apart.
         (Trap::UnreachableCodeReached, Some(denied)) => InvokeError::Limit { limit: denied.to_owned() },

@@ -11,6 +11,7 @@ use wasmtime::Store;
 
 use crate::bindings::{v0_1, v0_2};
 use crate::lane::PaidCall;
+use crate::memory_account::{Account, Held};
 use crate::permits::Permit;
 use crate::shared::Shared;
 use crate::store_state::{Caller, StoreState};
@@ -21,8 +22,8 @@ use crate::{InvokeError, Mount, fault};
 pub(crate) struct Call {
     runtime: Arc<Shared>,
     store: Store<StoreState>,
-    /// Held until the instance is gone. `describe` has none.
-    permit: Option<Permit>,
+    /// A permit, and the place of the request in memory. Held until the instance is gone. `describe` has none.
+    admission: Option<(Permit, Held)>,
     deadline: Instant,
     allowed: Duration,
 }
@@ -34,23 +35,25 @@ impl Call {
         mount: &Arc<Mount>,
         caller: Caller,
         surrogates: Surrogates,
+        account: Account,
         began: Instant,
         allowed: Duration,
     ) -> Self {
         let deadline = began + allowed;
         let limits = Arc::clone(&runtime.limits);
-        let state = StoreState::new(Arc::clone(mount), limits, caller, surrogates, runtime.wal_minimum_age, deadline);
+        let (mount, wal_minimum_age) = (Arc::clone(mount), runtime.wal_minimum_age);
+        let state = StoreState::new(mount, limits, caller, surrogates, wal_minimum_age, deadline, account);
         let mut store = Store::new(&runtime.engine, state);
         StoreState::bound(&mut store);
-        Self { runtime: Arc::clone(runtime), store, permit: None, deadline, allowed }
+        Self { runtime: Arc::clone(runtime), store, admission: None, deadline, allowed }
     }
 
     pub(crate) fn deadline(&self) -> Instant {
         self.deadline
     }
 
-    pub(crate) fn with_permit(self, permit: Permit) -> Self {
-        Self { permit: Some(permit), ..self }
+    pub(crate) fn admitted(self, permit: Permit, request: Held) -> Self {
+        Self { admission: Some((permit, request)), ..self }
     }
 }
 
@@ -99,12 +102,12 @@ where
     R: Send + 'static,
     T: Send + 'static,
 {
-    let Call { runtime, store, permit, deadline, allowed } = call;
+    let Call { runtime, store, admission, deadline, allowed } = call;
     let (meter, share) = (Arc::clone(&store.data().meter), Arc::clone(&store.data().mount.shared.processor));
     let component = component.clone();
     let call = Box::pin(async move {
         // Dropped in this order: the instance, then its permit.
-        let (_permit, mut store) = (permit, store);
+        let (_admission, mut store) = (admission, store);
         let called = async {
             let instance = component.instantiate(&mut store).await?;
             export(&instance, &mut store, &parameter).await

@@ -86,6 +86,10 @@ limits! {
     /// Linear memory of one request, all memories together.
     pub const MEMORY_BYTES_MAX: usize = 64 * MIB; => memory_bytes_max,
 
+    /// Memory of one request: its linear memory, and twice as much for what the host holds for it, for what the host checks
+    /// is there as text and as what is made of it.
+    pub const REQUEST_MEMORY_BYTES_MAX: usize = 192 * MIB; => request_memory_bytes_max,
+
     /// Table elements of one request, all tables together. A Rust guest has about a thousand.
     pub const TABLE_ELEMENTS_MAX: usize = 20_000; => table_elements_max,
 
@@ -111,11 +115,22 @@ limits! {
     /// Bytes that one request may read from and write to storage.
     pub const STORAGE_BYTES_MAX: usize = 64 * MIB; => storage_bytes_max,
 
+    /// Storage calls of one mount in a second for each core of the machine, over time; a write counts as four. The server
+    /// needs some 50 µs of a core for a call, so that one mount leaves half of the machine to others.
+    pub const STORAGE_CALLS_PER_SECOND_AND_CORE: u32 = 10_000; => storage_calls_per_second_and_core,
+
+    /// Storage calls that one mount may make at once when it made few before: those of two requests.
+    pub const STORAGE_CALLS_BURST: u32 = 20_000; => storage_calls_burst,
+
     /// A storage key. Raft storage refuses more than 32 KiB; engines need a few hundred bytes.
     pub const STORAGE_KEY_BYTES_MAX: usize = 4 * KIB; => storage_key_bytes_max,
 
     /// Open transactions at once; each holds resources in the server.
     pub const TRANSACTIONS_OPEN_MAX: usize = 4; => transactions_open_max,
+
+    /// Open transactions of one mount at once; further ones wait as long as a request waits for a permit. Each has a state
+    /// of its own in the server, and a mint has one for some milliseconds.
+    pub const TRANSACTIONS_OPEN_PER_MOUNT_MAX: usize = 128; => transactions_open_per_mount_max,
 
     /// System view calls of one request.
     pub const SYSTEM_VIEW_CALLS_MAX: u32 = 1_000; => system_view_calls_max,
@@ -209,6 +224,12 @@ limits! {
     /// An idle connection is kept so long: less than load balancers do (60 s), so that we close first.
     pub const EGRESS_IDLE_TIMEOUT: Duration = Duration::from_secs(30); => idle_timeout,
 }
+
+/// The memory of all requests is never limited to less: the half of one mount is then the linear memory of one request.
+pub const MEMORY_CEILING_BYTES_MIN: usize = 128 * MIB;
+
+/// What a list, a table or a header takes in memory beside the bytes of each of its texts.
+pub(crate) const TEXT_FRAME_BYTES: usize = 128;
 
 /// Memory of a compiler process: the largest component takes about half.
 pub const COMPILE_MEMORY_BYTES_MAX: usize = 2048 * MIB;

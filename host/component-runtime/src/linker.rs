@@ -2,18 +2,17 @@
 //!
 //! Not linked: files, sockets, environment, arguments, standard streams, exit, insecure randomness.
 
-use wasmtime::component::{HasData, HasSelf, Linker, Resource, ResourceTable};
-use wasmtime::{Engine, StoreContextMut};
+use wasmtime::Engine;
+use wasmtime::component::{HasData, HasSelf, Linker, ResourceTable};
 use wasmtime_wasi::clocks::{WasiClocks, WasiClocksView};
 use wasmtime_wasi::p2::bindings::{clocks, io, random};
 use wasmtime_wasi::random::{WasiRandom, WasiRandomView};
 use wasmtime_wasi_http::p2::bindings::http;
 use wasmtime_wasi_http::{WasiHttp, WasiHttpView};
 
-use crate::LoadError;
 use crate::bindings::v0_1::host;
-use crate::egress;
 use crate::store_state::StoreState;
+use crate::{LoadError, http_types};
 
 /// A linker with all interfaces.
 ///
@@ -41,7 +40,7 @@ fn link(l: &mut Linker<StoreState>) -> wasmtime::Result<()> {
     let options = wasmtime_wasi_http::p2::bindings::LinkOptions::default();
     http::outgoing_handler::add_to_linker::<_, WasiHttp>(l, StoreState::http)?;
     http::types::add_to_linker::<_, WasiHttp>(l, &(&options).into(), StoreState::http)?;
-    link_error_codes_of_bodies(l)
+    http_types::link(l)
 }
 
 struct Table;
@@ -49,23 +48,3 @@ struct Table;
 impl HasData for Table {
     type Data<'a> = &'a mut ResourceTable;
 }
-
-/// Replaces `http-error-code`: wasmtime-wasi-http 48 finds no code for an error of a response's body (it looks for the
-/// WIT type in place of its own error type), so that a guest could not tell "too large" from "cut off".
-fn link_error_codes_of_bodies(l: &mut Linker<StoreState>) -> wasmtime::Result<()> {
-    type IoError = wasmtime_wasi::p2::bindings::io::error::Error;
-    l.allow_shadowing(true);
-    let mut types = l.instance(HTTP_TYPES)?;
-    types.func_wrap(
-        "http-error-code",
-        |mut store: StoreContextMut<'_, StoreState>, (error,): (Resource<IoError>,)| {
-            let error = store.data_mut().table.get(&error)?;
-            Ok((egress::error_code(error),))
-        },
-    )?;
-    l.allow_shadowing(false);
-    Ok(())
-}
-
-/// The name in wasmtime-wasi-http; a test fails if it changes.
-const HTTP_TYPES: &str = "wasi:http/types@0.2.12";

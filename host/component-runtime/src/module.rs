@@ -13,7 +13,8 @@ use crate::bindings::v0_1::{self, EnginePre};
 use crate::bindings::v0_2::{self, AdditionsPre};
 use crate::description::Description;
 use crate::invoke::{self, Call};
-use crate::permits::{OF_MOUNT, Refusal, refuse_late};
+use crate::memory_account::{Account, Held};
+use crate::permits::{OF_MOUNT, Refusal, late, refuse_late};
 use crate::sealed::{self, Subject};
 use crate::shared::Shared;
 use crate::store_state::{Caller, StoreState};
@@ -42,7 +43,8 @@ impl Module {
         let deadline = runtime.limits.describe_deadline;
         let call = || {
             let (caller, surrogates) = (Caller::default(), Surrogates::default());
-            Call::new(&runtime, &mount, caller, surrogates, Instant::now(), deadline)
+            let account = mount.shared.memory.account(runtime.limits.request_memory_bytes_max);
+            Call::new(&runtime, &mount, caller, surrogates, account, Instant::now(), deadline)
         };
         let describe = invoke::run(
             &pre,
@@ -101,9 +103,9 @@ impl Module {
     /// # Errors
     /// The guest's own error, or why the guest did not answer.
     pub async fn handle_request(&self, mount: &Arc<Mount>, request: Request) -> Result<Option<Response>, InvokeError> {
-        let Admitted { call, request, surrogates } = self.admit(mount, request).await?;
+        let Admitted { call, request, surrogates, account } = self.admit(mount, request).await?;
         let (path, limits, deadline) = (request.0.path.clone(), Arc::clone(&self.runtime.limits), call.deadline());
-        let response = invoke::run(
+        let answer = invoke::run(
             &self.pre,
             call,
             request,
@@ -111,11 +113,19 @@ impl Module {
                 Box::pin(engine.secrets_engine_backend_backend().call_handle_request(store, &request.0))
             },
             move |answer| {
-                let answer = answer.and_then(|answer| v0_1::check_response(answer, &limits));
-                surrogates.open_answer(&path, answer)
+                let mut held = account.nothing();
+                let answer = answer.and_then(|answer| {
+                    let bytes = v0_1::response_memory(&answer);
+                    // As the guest gave it, and as what is checked and sent.
+                    held.resize(2 * bytes)?;
+                    v0_1::check_response(answer, &limits)
+                });
+                let answer = surrogates.open_answer(&path, unhidden(answer, &account))?;
+                Ok((answer, held))
             },
         )
-        .await?;
+        .await;
+        let (response, _held) = self.refused_late(answer, deadline).await?;
         let bytes = response.as_ref().and_then(|response| response.data.as_ref()).map_or(0, |data| data.len());
         mount.shared.answers.admit(bytes, deadline).await?;
         Ok(response)
@@ -126,45 +136,69 @@ impl Module {
     /// # Errors
     /// As `handle_request`.
     pub async fn check_existence(&self, mount: &Arc<Mount>, request: Request) -> Result<Option<bool>, InvokeError> {
-        let Admitted { call, request, surrogates } = match self.admit(mount, request).await {
+        let Admitted { call, request, surrogates, account } = match self.admit(mount, request).await {
             Ok(admitted) => admitted,
             // The request itself tells the client: the server hides an error of this check.
             Err(InvokeError::Refused(_)) => return Ok(None),
             Err(error) => return Err(error),
         };
-        let limits = Arc::clone(&self.runtime.limits);
-        invoke::run(
+        let (limits, deadline) = (Arc::clone(&self.runtime.limits), call.deadline());
+        let answer = invoke::run(
             &self.pre,
             call,
             request,
             |engine, store, request| {
                 Box::pin(engine.secrets_engine_backend_backend().call_check_existence(store, &request.0))
             },
-            move |answer| surrogates.checked(answer.and_then(|answer| v0_1::check_existence(answer, &limits))),
+            move |answer| {
+                let answer = answer.and_then(|answer| v0_1::check_existence(answer, &limits));
+                surrogates.checked(unhidden(answer, &account))
+            },
         )
-        .await
+        .await;
+        self.refused_late(answer, deadline).await
     }
 
-    /// Waits for a permit. A request that is not let in holds no memory while it waits for its refusal.
+    /// Takes a place in memory, and waits for a permit. A request that is not let in holds no memory while it waits for
+    /// its refusal.
     async fn admit(&self, mount: &Arc<Mount>, request: Request) -> Result<Admitted, InvokeError> {
         let (limits, began) = (&self.runtime.limits, Instant::now());
         let allowed = request.timeout.unwrap_or(Duration::MAX).min(limits.request_deadline);
         let wait = limits.permit_wait.min(allowed);
-        let bytes = request.data.len();
         // Converted first, so that the memory of secrets is cleared also if the request is not let in.
         let mut request = v0_1::into_wit(request);
-        let permit = match mount.shared.permits.acquire(bytes, wait).await {
+        let account = mount.shared.memory.account(limits.request_memory_bytes_max);
+        let bytes = v0_1::request_memory(&request);
+        let held = match account.take(bytes) {
+            Ok(held) => held,
+            Err(limit) => {
+                drop(request);
+                return self.refused_late(Err(limit.into()), began + wait).await;
+            }
+        };
+        let permit = match mount.shared.permits.acquire(request.0.data.len(), wait).await {
             Ok(permit) => permit,
             Err(Refusal::Waited(what)) => return Err(InvokeError::Busy(what)),
             Err(Refusal::Full) => {
-                drop(request);
+                drop((request, held));
                 return Err(refuse_late(wait, OF_MOUNT).await);
             }
         };
         let surrogates = Surrogates::new(&self.rules);
-        surrogates.seal_request(&request.0.path, &mut request.0.data)?;
-        let call = Call::new(&self.runtime, mount, caller(&request), surrogates.clone(), began, allowed);
-        Ok(Admitted { call: call.with_permit(permit), request, surrogates })
+        seal_request(&surrogates, &mut request, &account)?;
+        let call =
+            Call::new(&self.runtime, mount, caller(&request), surrogates.clone(), account.clone(), began, allowed);
+        Ok(Admitted { call: call.admitted(permit, held), request, surrogates, account })
+    }
+
+    /// An answer. A refusal for want of memory comes late, when its memory is free: a client that is refused at once asks
+    /// again at once.
+    async fn refused_late<T>(&self, answer: Result<T, InvokeError>, deadline: Instant) -> Result<T, InvokeError> {
+        if let Err(InvokeError::Memory(_)) = answer {
+            let left = deadline.saturating_duration_since(Instant::now());
+            late(self.runtime.limits.permit_wait.min(left)).await;
+        }
+        answer
     }
 }
 
@@ -173,6 +207,27 @@ struct Admitted {
     call: Call,
     request: v0_1::WitRequest,
     surrogates: Surrogates,
+    account: Account,
+}
+
+/// Replaces the secrets of a request. The request is there twice meanwhile: as it came, and as its JSON is checked.
+fn seal_request(surrogates: &Surrogates, request: &mut v0_1::WitRequest, account: &Account) -> Result<(), InvokeError> {
+    let _checked: Held = account.take(request.0.data.len())?;
+    surrogates.seal_request(&request.0.path, &mut request.0.data)
+}
+
+/// A guest that the host refused memory may say anything else of why it failed; the limit is the reason.
+fn unhidden<T>(answer: Result<T, InvokeError>, account: &Account) -> Result<T, InvokeError> {
+    match (answer, account.refused()) {
+        (Err(InvokeError::Guest(error)), Some(limit)) if is_fault(&error) => Err(limit.into()),
+        (answer, _) => answer,
+    }
+}
+
+/// Not a mistake of the client, nor a text that the server knows.
+fn is_fault(error: &envelope::Error) -> bool {
+    use envelope::Error::{Coded, Internal, User};
+    matches!(error, Internal(_) | User(_) | Coded { code: 500.., .. })
 }
 
 fn caller(request: &v0_1::WitRequest) -> Caller {

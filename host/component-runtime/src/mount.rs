@@ -9,8 +9,10 @@ use crate::answer_share::AnswerShare;
 use crate::capability::{Entities, Lifetimes, LockTable, LogRate, Nothing, ReadOnly};
 use crate::egress::{Access, Egress, MountEgress, Policy, UpstreamCalls};
 use crate::limits::Limits;
+use crate::memory_account::{MountMemory, ProcessMemory};
 use crate::permits::{MountPermits, Permits};
 use crate::processor_share::ProcessorShare;
+use crate::storage_share::StorageShare;
 
 /// What a mount is made of.
 pub struct MountSettings {
@@ -66,6 +68,12 @@ impl Mount {
         self.egress.calls.snapshot()
     }
 
+    /// Bytes of memory that its requests hold: their linear memory, and what the host holds for them.
+    #[must_use]
+    pub fn memory_held(&self) -> usize {
+        self.shared.memory.held()
+    }
+
     /// What its guests may do upstream: of this mount alone, for a reload may change the options.
     pub(crate) fn access(&self) -> Access {
         Access::of_options(&self.settings.options)
@@ -91,6 +99,7 @@ impl Mount {
 pub(crate) struct OfAllMounts<'a> {
     pub(crate) egress: &'a Arc<Egress>,
     pub(crate) permits: &'a Permits,
+    pub(crate) memory: &'a Arc<ProcessMemory>,
     pub(crate) limits: &'a Limits,
 }
 
@@ -98,6 +107,8 @@ pub(crate) struct OfAllMounts<'a> {
 pub(crate) struct MountShared {
     pub(crate) processor: Arc<ProcessorShare>,
     pub(crate) answers: AnswerShare,
+    pub(crate) storage: StorageShare,
+    pub(crate) memory: Arc<MountMemory>,
     pub(crate) permits: MountPermits,
     pub(crate) locks: LockTable,
     pub(crate) entities: Entities,
@@ -114,6 +125,8 @@ impl MountShared {
             permits: of_all.permits.mount(&processor),
             processor,
             answers: AnswerShare::new(of_all.limits),
+            storage: StorageShare::new(of_all.limits),
+            memory: of_all.memory.mount(),
             locks: LockTable::default(),
             entities: Entities::default(),
             lifetimes: Lifetimes::default(),
@@ -169,6 +182,7 @@ mod tests {
     struct Process {
         egress: Arc<Egress>,
         permits: Permits,
+        memory: Arc<ProcessMemory>,
         limits: Limits,
     }
 
@@ -176,13 +190,15 @@ mod tests {
         fn default() -> Self {
             let limits = Limits::default();
             let egress = Egress::new(EgressSettings::default(), &limits.egress);
-            Self { egress, permits: Permits::new(limits.requests_in_flight_max, &limits), limits }
+            let permits = Permits::new(limits.requests_in_flight_max, &limits);
+            Self { egress, permits, memory: ProcessMemory::new(0), limits }
         }
     }
 
     impl Process {
         fn of_mounts(&self) -> OfAllMounts<'_> {
-            OfAllMounts { egress: &self.egress, permits: &self.permits, limits: &self.limits }
+            let Self { egress, permits, memory, limits } = self;
+            OfAllMounts { egress, permits, memory, limits }
         }
     }
 

@@ -248,11 +248,16 @@ impl Drop for Waiting<'_> {
     }
 }
 
-/// Refuses, for want of `what`, at a random time within the second half of what a request may wait.
+/// Refuses, for want of `what`, late.
 pub(crate) async fn refuse_late(wait: Duration, what: &'static str) -> InvokeError {
+    late(wait).await;
+    InvokeError::Busy(what)
+}
+
+/// Waits until a random time within the second half of what a request may wait.
+pub(crate) async fn late(wait: Duration) {
     let random = u32::from((RandomState::new().hash_one(()) & 0xffff) as u16);
     sleep(wait / 2 + (wait / 2) * random / (1 << 16)).await;
-    InvokeError::Busy(what)
 }
 
 #[cfg(test)]

@@ -8,13 +8,14 @@ use crate::egress::{Egress, EgressSettings, UPSTREAM_OPTION, UPSTREAM_READ_ONLY}
 use crate::engine::Started;
 use crate::lane::Lane;
 use crate::limits::Limits;
+use crate::memory_account::ProcessMemory;
 use crate::mount::Mounts;
 use crate::permits::Permits;
 use crate::shared::{EmbeddedSecrets, Shared};
 use crate::ticker::Ticker;
 use crate::{
     CompilePriority, CompilerProgram, Inspection, LoadError, Module, Mount, MountSettings, SealKey, aot, engine,
-    inspect, linker, loader, sealed,
+    inspect, linker, loader, memory_ceiling, sealed,
 };
 
 /// The settings of a runtime.
@@ -28,6 +29,9 @@ pub struct RuntimeSettings {
     pub wal_minimum_age: Duration,
     /// The priority of compiling.
     pub compile_priority: CompilePriority,
+    /// Bytes of memory that all requests may hold together. None: half of what the control group or the machine has. Not
+    /// less than [`crate::MEMORY_CEILING_BYTES_MIN`].
+    pub memory_limit: Option<usize>,
     /// The limits; tests have smaller ones.
     pub limits: Limits,
 }
@@ -57,6 +61,7 @@ impl Runtime {
         let shared = Shared {
             linker: linker::linker(&engine)?,
             permits: Permits::new(requests_max, &limits),
+            memory: ProcessMemory::new(settings.memory_limit.unwrap_or_else(memory_ceiling::of_this_machine)),
             lane: Lane::new(),
             egress: Egress::new(settings.egress, &limits.egress),
             wal_minimum_age: settings.wal_minimum_age,
@@ -74,6 +79,18 @@ impl Runtime {
     /// Compiles in processes of this program from now on, which call `compile_for_parent`. The first program stays.
     pub fn compile_in_processes(&self, program: CompilerProgram) {
         let _ = self.shared.compiler.program.set(program);
+    }
+
+    /// Bytes of memory that all requests may hold together.
+    #[must_use]
+    pub fn memory_limit(&self) -> usize {
+        self.shared.memory.ceiling()
+    }
+
+    /// Bytes of memory that all requests hold.
+    #[must_use]
+    pub fn memory_held(&self) -> usize {
+        self.shared.memory.held()
     }
 
     /// The largest component that the runtime loads.

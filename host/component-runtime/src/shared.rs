@@ -11,6 +11,7 @@ use crate::compiler::Compiler;
 use crate::egress::Egress;
 use crate::lane::Lane;
 use crate::limits::Limits;
+use crate::memory_account::ProcessMemory;
 use crate::mount::{Mounts, OfAllMounts};
 use crate::permits::Permits;
 use crate::store_state::StoreState;
@@ -22,6 +23,7 @@ pub(crate) struct Shared {
     pub(crate) limits: Arc<Limits>,
     pub(crate) compiler: Compiler,
     pub(crate) permits: Permits,
+    pub(crate) memory: Arc<ProcessMemory>,
     pub(crate) lane: Lane,
     pub(crate) egress: Arc<Egress>,
     pub(crate) wal_minimum_age: Duration,
@@ -52,6 +54,7 @@ impl Shared {
 
     /// What a mount needs of the process.
     pub(crate) fn of_mounts(&self) -> OfAllMounts<'_> {
-        OfAllMounts { egress: &self.egress, permits: &self.permits, limits: &self.limits }
+        let Self { egress, permits, memory, limits, .. } = self;
+        OfAllMounts { egress, permits, memory, limits }
     }
 }

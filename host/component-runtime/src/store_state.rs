@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use envelope::{StorageView, Transaction};
 use sealed_secrets::Violation;
+use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::Instant;
 use wasmtime::component::ResourceTable;
 use wasmtime::{ResourceLimiter, Store};
@@ -18,6 +19,7 @@ use crate::capability::{KeptLists, LockGuard, LogBudget, LogLine, Quota};
 use crate::egress::{EgressHooks, Received};
 use crate::epoch::ProcessorMeter;
 use crate::limits::{Limits, bytes_text};
+use crate::memory_account::{Account, Held, MemoryLimit};
 use crate::surrogates::Surrogates;
 use crate::{Mount, epoch};
 
@@ -45,6 +47,9 @@ pub(crate) struct StoreState {
     pub(crate) quota: Quota,
     pub(crate) kept_lists: KeptLists,
     pub(crate) memory: MemoryLimiter,
+    pub(crate) account: Account,
+    /// What the host copied for the last call of the guest.
+    copied: Held,
     pub(crate) meter: Arc<ProcessorMeter>,
     pub(crate) surrogates: Surrogates,
     pub(crate) wal_minimum_age: Duration,
@@ -65,6 +70,7 @@ impl StoreState {
         surrogates: Surrogates,
         wal_minimum_age: Duration,
         deadline: Instant,
+        account: Account,
     ) -> Self {
         let mut table = ResourceTable::new();
         table.set_max_capacity(limits.handles_max);
@@ -74,11 +80,21 @@ impl StoreState {
         let path = if caller.mount_point.is_empty() { &mount.settings.name } else { &caller.mount_point };
         let egress = Arc::clone(&mount.egress);
         Self {
-            hooks: EgressHooks::new(egress, mount.access(), path, deadline, received.clone(), surrogates.clone()),
+            hooks: EgressHooks::new(
+                egress,
+                mount.access(),
+                path,
+                deadline,
+                received.clone(),
+                surrogates.clone(),
+                account.clone(),
+            ),
             table,
             quota: Quota::new(Arc::clone(&limits)),
             kept_lists: KeptLists::default(),
-            memory: MemoryLimiter::new(&limits),
+            memory: MemoryLimiter::new(&limits, account.nothing()),
+            copied: account.nothing(),
+            account,
             meter: Arc::new(ProcessorMeter::new(&limits, received)),
             surrogates,
             wal_minimum_age,
@@ -113,6 +129,20 @@ impl StoreState {
             line.write(self.mount_name(), &self.caller.request_id, self.limits.log_line_bytes_max);
         }
         Ok(())
+    }
+
+    /// Takes the place of what the host copies for a call of the guest, instead of what the host copied for the call
+    /// before.
+    ///
+    /// # Errors
+    /// As `Account::take`.
+    pub(crate) fn copy(&mut self, bytes: usize) -> Result<(), MemoryLimit> {
+        self.copied.resize(bytes)
+    }
+
+    /// As `copy`, for one thing more of the same call, which has a place already.
+    pub(crate) fn copy_more(&mut self, more: Held) {
+        self.copied.add(more);
     }
 
     /// The mount as operators know it: by its path, else by the name it was made with.
@@ -152,12 +182,12 @@ pub struct HeldLock(#[expect(dead_code, reason = "held for its drop")] pub(crate
 
 /// A transaction until it is committed. Dropped before, it is rolled back by its implementation.
 #[expect(unreachable_pub, reason = "generated bindings re-export it")]
-pub struct OpenTransaction(pub(crate) Option<Box<dyn Transaction>>);
+pub struct OpenTransaction(pub(crate) Option<(Box<dyn Transaction>, OwnedSemaphorePermit)>);
 
 impl OpenTransaction {
     /// What it reads and writes; none once it is finished.
     pub(crate) fn view(&self) -> Option<&dyn StorageView> {
-        self.0.as_ref().map(|open| &**open as &dyn StorageView)
+        self.0.as_ref().map(|(open, _)| &**open as &dyn StorageView)
     }
 }
 
@@ -169,16 +199,18 @@ pub(crate) struct MemoryLimiter {
     table_elements: usize,
     table_elements_max: usize,
     denied: Option<String>,
+    held: Held,
 }
 
 impl MemoryLimiter {
-    fn new(limits: &Limits) -> Self {
+    fn new(limits: &Limits, held: Held) -> Self {
         Self {
             memory_bytes: 0,
             memory_bytes_max: limits.memory_bytes_max,
             table_elements: 0,
             table_elements_max: limits.table_elements_max,
             denied: None,
+            held,
         }
     }
 
@@ -195,6 +227,8 @@ impl ResourceLimiter for MemoryLimiter {
             self.denied = Some(format!("{} of memory", bytes_text(self.memory_bytes_max)));
             return Ok(false);
         }
+        // An error ends the request here: its memory is needed, and a guest would take any refusal for its own limit.
+        self.held.resize(sum)?;
         self.memory_bytes = sum;
         Ok(true)
     }
@@ -226,11 +260,25 @@ impl ResourceLimiter for MemoryLimiter {
 mod tests {
     #![expect(clippy::unwrap_used, reason = "tests")]
     use super::*;
+    use crate::memory_account::ProcessMemory;
+
+    #[test]
+    fn linear_memory_is_on_the_account_of_its_request() {
+        let account = ProcessMemory::new(0).mount().account(1000);
+        let mut limiter = MemoryLimiter::new(&Limits::default(), account.nothing());
+        let _held = account.take(300).unwrap();
+        assert!(limiter.memory_growing(0, 700, None).unwrap());
+        let error = limiter.memory_growing(700, 701, None).unwrap_err();
+        assert_eq!(error.downcast_ref(), Some(&MemoryLimit::Request(1000)));
+        assert_eq!(limiter.denied(), None, "it is not the limit of linear memory");
+        drop(limiter);
+        assert!(account.take(700).is_ok());
+    }
 
     #[test]
     fn memories_are_summed_and_the_denial_is_remembered() {
         let limits = Limits { memory_bytes_max: 1024, table_elements_max: 10, ..Limits::default() };
-        let mut limiter = MemoryLimiter::new(&limits);
+        let mut limiter = MemoryLimiter::new(&limits, Account::for_tests().nothing());
         assert!(limiter.memory_growing(0, 600, None).unwrap());
         assert!(limiter.memory_growing(0, 400, None).unwrap());
         assert_eq!(limiter.denied(), None);

@@ -58,9 +58,16 @@ impl Mounts {
             upstream_read_only: config.egress.astra_read_only,
             wal_minimum_age: *config.wal_min_age,
             compile_priority: CompilePriority::Background,
+            memory_limit: config.memory_limit,
             limits: Limits::default(),
         };
         let runtime = Runtime::new(settings).map_err(|error| error.to_string())?;
+        let (memory_limit_mib, is_argument) = (runtime.memory_limit() >> 20, config.memory_limit.is_some());
+        tracing::info!(
+            memory_limit_mib,
+            is_argument,
+            "all requests together may hold so much memory, and those of one mount half"
+        );
         // The running program, also if there is another file under its name by now.
         let path = PathBuf::from("/proc/self/exe");
         let arguments = crate::COMPILE.map(OsString::from).to_vec();

@@ -9,6 +9,7 @@ use std::time::Duration;
 use clap::Args;
 use clap::builder::PossibleValuesParser;
 use clap::builder::TypedValueParser;
+use component_runtime::MEMORY_CEILING_BYTES_MIN;
 use tracing::level_filters::LevelFilter;
 
 use crate::egress_args::EgressArgs;
@@ -39,6 +40,12 @@ pub struct Config {
     #[arg(long, value_name = "DURATION", default_value_t = WAL_MIN_AGE.into())]
     pub wal_min_age: humantime::Duration,
 
+    /// Memory that all requests together may hold, such as `512MiB` or `2GiB`; one mount may hold half of it.
+    ///
+    /// Without this argument: half of what the container may use, or half of the machine's memory.
+    #[arg(long, value_name = "SIZE", value_parser = parse_memory_limit)]
+    pub memory_limit: Option<usize>,
+
     /// Which modules may run beside the embedded one.
     #[command(flatten)]
     pub modules: ModuleArgs,
@@ -67,6 +74,26 @@ impl Config {
 pub(crate) fn level_parser() -> impl TypedValueParser<Value = LevelFilter> {
     PossibleValuesParser::new(["trace", "debug", "info", "warn", "error"]).try_map(|name| name.parse())
 }
+
+/// Reads a size: a whole number with its unit.
+fn parse_memory_limit(text: &str) -> Result<usize, String> {
+    let least = MEMORY_CEILING_BYTES_MIN / MIB;
+    let write =
+        format!("write a whole number and `MiB` or `GiB`, at least `{least}MiB`, such as `--memory-limit=1GiB`");
+    let (number, unit) = match (text.strip_suffix("MiB"), text.strip_suffix("GiB")) {
+        (Some(number), _) => (number, MIB),
+        (_, Some(number)) => (number, 1024 * MIB),
+        (None, None) => return Err(format!("it is no size: {write}")),
+    };
+    let number: usize = number.trim_end().parse().map_err(|_| format!("it is no size: {write}"))?;
+    match number.checked_mul(unit) {
+        Some(bytes) if bytes >= MEMORY_CEILING_BYTES_MIN => Ok(bytes),
+        Some(_) => Err(format!("it leaves no room for a large request: {write}")),
+        None => Err(format!("it is more than any machine has: {write}")),
+    }
+}
+
+const MIB: usize = 1024 * 1024;
 
 /// Drops the Go plugin's flags: one or two dashes, value joined by `=` or in the next argument. The second list names
 /// the flags that were dropped.
@@ -157,12 +184,42 @@ mod tests {
     }
 
     #[test]
+    fn a_memory_limit_is_a_number_with_its_unit() {
+        assert_eq!(parse(&[]).unwrap().memory_limit, None);
+        for (text, expected) in [("128MiB", 128), ("1GiB", 1024), ("700 MiB", 700)] {
+            assert_eq!(
+                parse(&[&format!("--memory-limit={text}")]).unwrap().memory_limit,
+                Some(expected * MIB),
+                "{text}"
+            );
+        }
+        let rows = [
+            ("1", "it is no size"),
+            ("1.5GiB", "it is no size"),
+            ("-1GiB", "it is no size"),
+            ("1GB", "it is no size"),
+            ("50%", "it is no size"),
+            ("127MiB", "it leaves no room for a large request"),
+            ("0GiB", "it leaves no room for a large request"),
+            ("99999999999999GiB", "it is more than any machine has"),
+        ];
+        for (text, reason) in rows {
+            let error = parse(&[&format!("--memory-limit={text}")]).unwrap_err().to_string();
+            let says_what_to_write = "write a whole number and `MiB` or `GiB`, at least `128MiB`";
+            for part in ["--memory-limit", text, reason, says_what_to_write] {
+                assert!(error.contains(part), "{part}: {error}");
+            }
+        }
+    }
+
+    #[test]
     fn bad_arguments_are_named_with_their_value() {
         let rows = [
             (vec!["--allow-egress=ftp://host"], "ftp://host"),
             (vec!["--allow-egress=https://host/path"], "https://host/path"),
             (vec!["--log-level=loud"], "loud"),
             (vec!["--wal-min-age=soon"], "soon"),
+            (vec!["--memory-limit=much"], "much"),
             (vec!["--unknown"], "--unknown"),
             (vec!["stray"], "stray"),
         ];

@@ -152,7 +152,7 @@ pub(crate) fn cause(error: &ServeError) -> Option<usize> {
     Some(match error {
         ServeError::NoModule(_) => 0,
         ServeError::Invoke(InvokeError::Guest(_)) => return None,
-        ServeError::Invoke(InvokeError::Busy(_)) => 1,
+        ServeError::Invoke(InvokeError::Busy(_) | InvokeError::Memory(_)) => 1,
         ServeError::Invoke(InvokeError::Limit { .. }) => 2,
         ServeError::Invoke(InvokeError::ProcessorTime(_)) => 3,
         ServeError::Invoke(InvokeError::Deadline(_)) => 4,

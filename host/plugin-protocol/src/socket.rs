@@ -54,7 +54,8 @@ impl Socket {
 
 /// Removes the sockets that killed processes of this user left beside the own one: those on which nobody listens.
 pub(crate) async fn remove_abandoned(own: PathBuf, now: SystemTime) {
-    let found = tokio::task::spawn_blocking(move || candidates(&own, now).unwrap_or_default());
+    let found =
+        tokio::task::spawn_blocking(move || candidates(&own, now, ABANDONED_SOCKETS_SEEN_MAX).unwrap_or_default());
     for path in found.await.unwrap_or_default() {
         let connected = timeout(SOCKET_ANSWER_DEADLINE, UnixStream::connect(&path)).await;
         if matches!(connected, Ok(Err(error)) if error.kind() == io::ErrorKind::ConnectionRefused) {
@@ -67,12 +68,12 @@ pub(crate) async fn remove_abandoned(own: PathBuf, now: SystemTime) {
 }
 
 /// The other sockets of the directory that are this user's and not new: a process that starts has a socket before it
-/// listens on it.
-fn candidates(own: &Path, now: SystemTime) -> io::Result<Vec<PathBuf>> {
+/// listens on it. Of a full directory some entries are looked at.
+fn candidates(own: &Path, now: SystemTime, seen_max: usize) -> io::Result<Vec<PathBuf>> {
     let user = fs::symlink_metadata(own)?.uid();
     let directory = own.parent().unwrap_or(own);
     let is_old = |modified: SystemTime| now.duration_since(modified).is_ok_and(|age| age >= ABANDONED_SOCKET_AGE_MIN);
-    let candidates = fs::read_dir(directory)?.filter_map(Result::ok).take(ABANDONED_SOCKETS_SEEN_MAX).filter(|entry| {
+    let candidates = fs::read_dir(directory)?.filter_map(Result::ok).take(seen_max).filter(|entry| {
         entry.path() != own
             && entry.file_name().to_string_lossy().starts_with(PREFIX)
             && entry.metadata().is_ok_and(|found| {
@@ -145,6 +146,21 @@ mod tests {
         }
         assert!(own.file.exists());
         drop(living);
+    }
+
+    #[tokio::test]
+    async fn of_a_full_directory_a_bounded_number_of_entries_is_looked_at() {
+        let directory = tempfile::tempdir().unwrap();
+        let own = Socket::bind(Some(directory.path()), None).unwrap();
+        for number in 0..6 {
+            drop(UnixListener::bind(directory.path().join(format!("plugin-{number}"))).unwrap());
+        }
+        let later = SystemTime::now() + ABANDONED_SOCKET_AGE_MIN * 2;
+        let found = |seen_max| candidates(&own.file, later, seen_max).unwrap().len();
+        // The own socket may be among those that are looked at.
+        assert!((2..=3).contains(&found(3)));
+        assert_eq!((found(7), found(0)), (6, 0));
+        assert_eq!(candidates(&own.file, later, ABANDONED_SOCKETS_SEEN_MAX).unwrap().len(), 6);
     }
 
     #[tokio::test]

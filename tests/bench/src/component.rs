@@ -33,6 +33,7 @@ impl Component {
             upstream_read_only: false,
             wal_minimum_age: Duration::from_secs(600),
             compile_priority: CompilePriority::Background,
+            memory_limit: None,
             limits: Limits::default(),
         };
         let runtime = Runtime::new(settings).context("failed to start the runtime")?;

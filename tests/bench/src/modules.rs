@@ -35,6 +35,7 @@ fn loads(table: &mut Table, wasm: &[u8], code: &'static [u8]) -> anyhow::Result<
         upstream_read_only: false,
         wal_minimum_age: Duration::from_secs(600),
         compile_priority: CompilePriority::Background,
+        memory_limit: None,
         limits: Limits::default(),
     };
     let runtime = tokio.block_on(async { Runtime::new(settings) }).context("failed to start the runtime")?;

@@ -146,6 +146,36 @@ pub fn get(url: &str) -> Result<IncomingResponse, ErrorCode> {
     }
 }
 
+/// Sends 900 bodies of one MiB and takes no answer.
+#[must_use]
+pub fn send_bodies(url: &str) -> usize {
+    let length = ("content-length".to_owned(), MIB.to_string().into_bytes());
+    (0..900).take_while(|_| send_body(url, length.clone()).is_some()).count()
+}
+
+const MIB: usize = 1024 * 1024;
+
+fn send_body(url: &str, length: (String, Vec<u8>)) -> Option<()> {
+    let outgoing = outgoing(&Method::Post, url, &[length]);
+    let body = outgoing.body().ok()?;
+    std::mem::forget(handle(outgoing, None).ok()?);
+    let stream = body.write().ok()?;
+    let mut left = MIB;
+    while left > 0 {
+        stream.subscribe().block();
+        // An error: the host has given the body up.
+        let Ok(room) = stream.check_write() else { break };
+        let now = left.min(usize::try_from(room).unwrap_or(left));
+        if stream.write(&vec![b'x'; now]).is_err() {
+            break;
+        }
+        left -= now;
+    }
+    drop(stream);
+    let _ = OutgoingBody::finish(body, None);
+    Some(())
+}
+
 /// Reads a body to its end; answers how many bytes it had.
 pub fn read(response: &IncomingResponse) -> Result<usize, Option<ErrorCode>> {
     let body = response.consume().map_err(|()| None)?;

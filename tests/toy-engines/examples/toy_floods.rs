@@ -5,7 +5,8 @@ use std::hint::black_box;
 use rogue_components::bindings::secrets_engine::backend::types::Request;
 use rogue_components::bindings::secrets_engine::host::logging::{Level, log};
 use rogue_components::bindings::secrets_engine::host::storage::{Entry, put};
-use rogue_components::{Answer, data};
+use rogue_components::bindings::wasi::clocks::monotonic_clock::subscribe_duration;
+use rogue_components::{Answer, data, result, send_bodies};
 use toy_engines::{TOY, Toy};
 
 toy_engines::toy!(Toy { first: crate::first, ..TOY });
@@ -16,8 +17,21 @@ fn first(request: &Request) -> Option<Answer> {
         "flood/answers" => Some(data(&format!("{{\"text\":\"{}\"}}", "x".repeat(ANSWER_BYTES)))),
         "flood/storage" => Some(fill_storage()),
         "flood/log" => Some(fill_log()),
-        _ => None,
+        "flood/texts" => Some(data("{}")),
+        "flood/sleep" => Some(sleep()),
+        path => path.strip_prefix("flood/bodies/").map(bodies),
     }
+}
+
+/// Until the host ends the request.
+fn sleep() -> Answer {
+    subscribe_duration(u64::MAX / 2).block();
+    data("{}")
+}
+
+/// To a port of this machine.
+fn bodies(port: &str) -> Answer {
+    result(send_bodies(&format!("http://127.0.0.1:{port}")))
 }
 
 fn spin() -> ! {

@@ -7,6 +7,7 @@
 use std::collections::VecDeque;
 
 use crate::limits::{KEPT_LIST_BYTES_MAX, KEPT_LISTS_MAX};
+use crate::memory_account::Held;
 
 /// The kept lists, the one used last first.
 #[derive(Default)]
@@ -17,6 +18,7 @@ struct KeptList {
     /// Sorted.
     names: Vec<String>,
     bytes: usize,
+    _held: Held,
 }
 
 impl KeptLists {
@@ -29,14 +31,21 @@ impl KeptLists {
         Some(page)
     }
 
-    /// Keeps a list for further pages, in the place of an earlier one of the folder, and answers a page of it.
-    pub(crate) fn keep(&mut self, prefix: String, names: Vec<String>, after: &str, limit: u32) -> Vec<String> {
+    /// Keeps a list for further pages, in the place of an earlier one of the folder, and answers a page of it. `held` is
+    /// the list's place on the account of the request.
+    pub(crate) fn keep(
+        &mut self,
+        prefix: String,
+        (names, held): (Vec<String>, Held),
+        after: &str,
+        limit: u32,
+    ) -> Vec<String> {
         self.0.retain(|kept| kept.prefix != prefix);
         let page = page(&names, after, limit);
         // A folder that one page has needs no second one.
         if page.len() < names.len() {
             let bytes = names.iter().map(String::len).sum();
-            self.0.push_front(KeptList { prefix, names, bytes });
+            self.0.push_front(KeptList { prefix, names, bytes, _held: held });
             self.0.truncate(KEPT_LISTS_MAX);
         }
         while self.0.iter().map(|kept| kept.bytes).sum::<usize>() > KEPT_LIST_BYTES_MAX {
@@ -65,14 +74,19 @@ fn page(names: &[String], after: &str, limit: u32) -> Vec<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::memory_account::Account;
 
     fn names(names: &[&str]) -> Vec<String> {
         names.iter().map(|&name| name.to_owned()).collect()
     }
 
+    fn held(names: Vec<String>) -> (Vec<String>, Held) {
+        (names, Account::for_tests().nothing())
+    }
+
     fn with(prefix: &str) -> KeptLists {
         let mut kept = KeptLists::default();
-        assert_eq!(kept.keep(prefix.to_owned(), names(&["", "a", "b", "c"]), "", 2), names(&["", "a"]));
+        assert_eq!(kept.keep(prefix.to_owned(), held(names(&["", "a", "b", "c"])), "", 2), names(&["", "a"]));
         kept
     }
 
@@ -91,7 +105,7 @@ mod tests {
     #[test]
     fn a_write_below_a_folder_forgets_its_list_and_a_lock_all() {
         let mut kept = with("token/");
-        kept.keep("role/".to_owned(), names(&["x", "y"]), "", 1);
+        kept.keep("role/".to_owned(), held(names(&["x", "y"])), "", 1);
         kept.forget_key("token/new");
         assert_eq!(kept.page("token/", "a", 9), None);
         assert_eq!(kept.page("role/", "x", 9), Some(names(&["y"])));
@@ -102,9 +116,9 @@ mod tests {
     #[test]
     fn a_list_is_replaced_and_one_that_fits_one_page_is_not_kept() {
         let mut kept = with("token/");
-        assert_eq!(kept.keep("token/".to_owned(), names(&["a", "z"]), "", 1), names(&["a"]));
+        assert_eq!(kept.keep("token/".to_owned(), held(names(&["a", "z"])), "", 1), names(&["a"]));
         assert_eq!(kept.page("token/", "a", 9), Some(names(&["z"])));
-        kept.keep("token/".to_owned(), names(&["a"]), "", 1);
+        kept.keep("token/".to_owned(), held(names(&["a"])), "", 1);
         assert_eq!(kept.page("token/", "a", 9), None);
     }
 
@@ -113,14 +127,14 @@ mod tests {
         let mut kept = KeptLists::default();
         let is_kept = |kept: &mut KeptLists, at: usize| kept.page(&format!("{at}/"), "a", 1).is_some();
         for at in 0..=KEPT_LISTS_MAX {
-            kept.keep(format!("{at}/"), names(&["a", "b"]), "", 1);
+            kept.keep(format!("{at}/"), held(names(&["a", "b"])), "", 1);
         }
         assert!(!is_kept(&mut kept, 0) && is_kept(&mut kept, 1) && is_kept(&mut kept, KEPT_LISTS_MAX));
         let large = || vec!["a".repeat(KEPT_LIST_BYTES_MAX / 2), "b".to_owned()];
-        kept.keep("1/".to_owned(), large(), "", 1);
-        kept.keep("2/".to_owned(), large(), "", 1);
+        kept.keep("1/".to_owned(), held(large()), "", 1);
+        kept.keep("2/".to_owned(), held(large()), "", 1);
         assert!(is_kept(&mut kept, 2) && !is_kept(&mut kept, 1), "the later one stays");
-        kept.keep("3/".to_owned(), vec!["a".repeat(KEPT_LIST_BYTES_MAX), "b".to_owned()], "", 1);
+        kept.keep("3/".to_owned(), held(vec!["a".repeat(KEPT_LIST_BYTES_MAX), "b".to_owned()]), "", 1);
         assert!(!is_kept(&mut kept, 3) && !is_kept(&mut kept, 2));
     }
 }

@@ -4,7 +4,7 @@ use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
-use bytes::{Buf, Bytes, BytesMut};
+use bytes::{Buf, Bytes};
 use http::HeaderMap;
 use http_body::{Body, Frame, SizeHint};
 use http_body_util::BodyExt;
@@ -13,24 +13,56 @@ use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::{Instant, Sleep};
 use wasmtime_wasi_http::{Error, WasiBody};
 
+use super::failure::Failure;
 use super::upstream_error::of_hyper;
-use crate::limits::EgressLimits;
+use crate::limits::{EgressLimits, TEXT_FRAME_BYTES};
+use crate::memory_account::{Account, Held, MemoryLimit};
 
-/// Takes a request's body whole, so that nothing is sent of a request whose guest does not finish it.
+/// Takes a request's body whole, so that nothing is sent of a request whose guest does not finish it. The body has its
+/// place on the account before it is collected: all of it if the head says how long the body is.
 ///
 /// # Errors
-/// When it is too large, or the guest gave it up.
-pub(crate) async fn collect(mut body: WasiBody, bytes_max: usize) -> Result<Bytes, Error> {
-    let mut collected = BytesMut::new();
+/// When it is too large, the account has no room for it, or the guest gave it up.
+pub(crate) async fn collect(
+    mut body: WasiBody,
+    bytes_max: usize,
+    declared: Option<usize>,
+    account: &Account,
+) -> Result<Bytes, Failure> {
+    let capacity = declared.unwrap_or_default().min(bytes_max);
+    let mut held = account.take(capacity)?;
+    let mut collected = Vec::with_capacity(capacity);
     while let Some(frame) = body.frame().await {
         // Trailers of a request are dropped: none of our upstreams reads any.
         let Ok(data) = frame?.into_data() else { continue };
-        if collected.len() + data.remaining() > bytes_max {
-            return Err(Error::HttpRequestBodySize(Some(bytes_max as u64)));
+        let bytes = collected.len() + data.remaining();
+        if bytes > bytes_max {
+            return Err(Error::HttpRequestBodySize(Some(bytes_max as u64)).into());
+        }
+        if bytes > collected.capacity() {
+            let capacity = (2 * bytes).min(bytes_max);
+            held.resize(capacity)?;
+            collected.reserve_exact(capacity - collected.len());
         }
         collected.extend_from_slice(&data);
     }
-    Ok(collected.freeze())
+    Ok(held_bytes(collected, held))
+}
+
+/// Bytes that keep their place on an account for as long as anybody has some of them.
+pub(crate) fn held_bytes(bytes: impl AsRef<[u8]> + Send + 'static, held: Held) -> Bytes {
+    struct Owner<T>(T, #[expect(dead_code, reason = "held for its drop")] Held);
+    impl<T: AsRef<[u8]>> AsRef<[u8]> for Owner<T> {
+        fn as_ref(&self) -> &[u8] {
+            self.0.as_ref()
+        }
+    }
+    Bytes::from_owner(Owner(bytes, held))
+}
+
+/// What header fields take in memory.
+pub(crate) fn fields_memory(headers: &HeaderMap) -> usize {
+    header_bytes(headers) + headers.len() * TEXT_FRAME_BYTES
 }
 
 /// Bytes of names and values.
@@ -38,7 +70,12 @@ pub(crate) fn header_bytes(headers: &HeaderMap) -> usize {
     headers.iter().map(|(name, value)| name.as_str().len() + value.len()).sum()
 }
 
-/// The body of an answer. Holds the request's place until it is read or dropped.
+/// For a guest whose request was sent: what it waits for has no room.
+pub(crate) fn no_room(limit: MemoryLimit) -> Error {
+    Error::InternalError(Some(format!("the request met its limit of {limit}")))
+}
+
+/// The body of an answer. Holds the request's place, and that of what was received and not read yet, until it is read or dropped.
 pub(crate) struct AnswerBody {
     incoming: Incoming,
     bytes_left: usize,
@@ -47,7 +84,8 @@ pub(crate) struct AnswerBody {
     between_bytes: Duration,
     quiet_until: Pin<Box<Sleep>>,
     ends: Pin<Box<Sleep>>,
-    _place: OwnedSemaphorePermit,
+    account: Account,
+    _place: (OwnedSemaphorePermit, Held),
 }
 
 impl AnswerBody {
@@ -56,7 +94,8 @@ impl AnswerBody {
         limits: &EgressLimits,
         between_bytes: Duration,
         ends: Instant,
-        place: OwnedSemaphorePermit,
+        account: &Account,
+        place: (OwnedSemaphorePermit, Held),
     ) -> Self {
         Self {
             incoming,
@@ -66,6 +105,7 @@ impl AnswerBody {
             between_bytes,
             quiet_until: Box::pin(tokio::time::sleep(between_bytes)),
             ends: Box::pin(tokio::time::sleep_until(ends)),
+            account: account.clone(),
             _place: place,
         }
     }
@@ -76,8 +116,11 @@ impl AnswerBody {
                 return Err(Error::HttpResponseBodySize(Some(self.bytes_max as u64)));
             };
             self.bytes_left = left;
-        } else if frame.trailers_ref().is_some_and(|trailers| header_bytes(trailers) > self.header_bytes_max) {
-            return Err(Error::HttpResponseTrailerSectionSize(u32::try_from(self.header_bytes_max).ok()));
+        } else if let Some(trailers) = frame.trailers_ref() {
+            if header_bytes(trailers) > self.header_bytes_max {
+                return Err(Error::HttpResponseTrailerSectionSize(u32::try_from(self.header_bytes_max).ok()));
+            }
+            self.account.keep(fields_memory(trailers)).map_err(no_room)?;
         }
         Ok(frame)
     }

@@ -3,6 +3,8 @@
 use sealed_secrets::Violation;
 use wasmtime_wasi_http::Error;
 
+use crate::memory_account::MemoryLimit;
+
 /// Why a request of a guest was not answered.
 #[derive(Debug)]
 pub(crate) enum Failure {
@@ -31,6 +33,13 @@ impl From<Violation> for Failure {
     /// The request of the server fails; the guest learns no more than that nothing was sent.
     fn from(violation: Violation) -> Self {
         Self::Refused(Error::HttpRequestDenied, violation.to_string())
+    }
+}
+
+impl From<MemoryLimit> for Failure {
+    /// Nothing was sent.
+    fn from(limit: MemoryLimit) -> Self {
+        Self::NotConnected(Error::ConnectionLimitReached, format!("it met its limit of {limit}"))
     }
 }
 

@@ -14,10 +14,15 @@ use super::access::Access;
 use super::policy::Policy;
 use super::pool::MountEgress;
 use super::send::{self, Sender};
+use crate::memory_account::Account;
 use crate::surrogates::Surrogates;
 
-/// Bytes of one write to a request's body.
-const BODY_CHUNK_BYTES_MAX: usize = 256 * 1024;
+/// Bytes of one write to a request's body: more than most bodies have.
+const BODY_CHUNK_BYTES_MAX: usize = 64 * 1024;
+/// Writes to a request's body that wait for the request to be sent.
+const BODY_CHUNKS_WAITING: usize = 1;
+/// What a request's body may hold before it is collected. `wasmtime-wasi-http` adds a chunk to those that wait.
+pub(crate) const BODY_BUFFER_BYTES: usize = (BODY_CHUNKS_WAITING + 1) * BODY_CHUNK_BYTES_MAX;
 
 type Sent = http::Response<WasiBody>;
 type InTheBackground = Box<dyn Future<Output = Result<(), Error>> + Send>;
@@ -32,6 +37,7 @@ pub(crate) struct EgressHooks {
     alive: Alive,
     received: Received,
     surrogates: Surrogates,
+    account: Account,
 }
 
 /// Bytes of answers' bodies that the guest received so far. Clones share the count.
@@ -80,9 +86,10 @@ impl EgressHooks {
         deadline: Instant,
         received: Received,
         surrogates: Surrogates,
+        account: Account,
     ) -> Self {
         let alive = Alive(Arc::new(AtomicBool::new(true)));
-        Self { egress, access, mount: mount.into(), deadline, alive, received, surrogates }
+        Self { egress, access, mount: mount.into(), deadline, alive, received, surrogates, account }
     }
 
     #[cfg(test)]
@@ -123,13 +130,18 @@ impl WasiHttpHooks for EgressHooks {
     ) -> Box<dyn Future<Output = Result<(Sent, InTheBackground), Error>> + Send> {
         let (egress, access, mount) = (Arc::clone(&self.egress), self.access, Arc::clone(&self.mount));
         let (alive, deadline, received) = (self.alive.clone(), self.deadline, self.received.clone());
-        let surrogates = self.surrogates.clone();
+        let (surrogates, account) = (self.surrogates.clone(), self.account.clone());
         Box::new(async move {
-            let sender = Sender { egress: &egress, access, mount: &mount, alive: &alive, surrogates: &surrogates };
+            let (mount, alive, surrogates, account) = (&*mount, &alive, &surrogates, &account);
+            let sender = Sender { egress: &egress, access, mount, alive, surrogates, account };
             let answer = send::send(&sender, request, options.unwrap_or_default(), deadline).await?;
             let answer = answer.map(|body| received.count(body));
             Ok((answer, Box::new(async { Ok(()) }) as InTheBackground))
         })
+    }
+
+    fn p2_outgoing_body_buffer_chunks(&mut self) -> usize {
+        BODY_CHUNKS_WAITING
     }
 
     fn p2_outgoing_body_chunk_size(&mut self) -> usize {

@@ -44,6 +44,7 @@ pub use settings::EgressSettings;
 pub use trust::{Authorities, ClientIdentity, TrustError};
 
 pub(crate) use access::Access;
-pub(crate) use hooks::{EgressHooks, Received};
+pub(crate) use body::fields_memory;
+pub(crate) use hooks::{BODY_BUFFER_BYTES, EgressHooks, Received};
 pub(crate) use pool::{Egress, MountEgress};
 pub(crate) use upstream_error::error_code;

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
+use http::Version;
 use http_body_util::Full;
 use hyper::body::Incoming;
 use hyper_util::client::legacy::Client;
@@ -27,6 +28,15 @@ const HEADER_FIELDS_MAX: usize = 128;
 const H2_STREAM_WINDOW_BYTES: u32 = 256 * 1024;
 /// The same for a connection, shared by its streams.
 const H2_CONNECTION_WINDOW_BYTES: u32 = 1024 * 1024;
+
+/// What of an answer is received and not read yet, at most.
+pub(crate) fn answer_window(version: Version, limits: &EgressLimits) -> usize {
+    match version {
+        Version::HTTP_2 => H2_STREAM_WINDOW_BYTES as usize,
+        // The buffer of the connection.
+        _ => limits.header_bytes_max,
+    }
+}
 
 /// What all mounts share: limits, trust store, proxies.
 pub(crate) struct Egress {

@@ -10,7 +10,8 @@ use sealed_secrets::limits::SEALED_ANSWER_BYTES_MAX;
 use wasmtime_wasi_http::Error;
 use zeroize::Zeroizing;
 
-use super::body::AnswerBody;
+use super::body::{AnswerBody, held_bytes, no_room};
+use crate::memory_account::{Account, Held, MemoryLimit};
 use crate::surrogates::Surrogates;
 
 /// Gives one frame, when the answer is complete. An answer that breaks off gives nothing but the error. Trailers are
@@ -19,25 +20,35 @@ pub(crate) struct SealedBody {
     answer: AnswerBody,
     call: AnsweredCall,
     surrogates: Surrogates,
-    /// None once it is given.
-    collected: Option<Zeroizing<Vec<u8>>>,
+    /// With its place on the account. None once it is given.
+    collected: Option<(Zeroizing<Vec<u8>>, Held)>,
 }
 
 impl SealedBody {
-    pub(crate) fn new(answer: AnswerBody, call: AnsweredCall, surrogates: Surrogates) -> Self {
+    pub(crate) fn new(answer: AnswerBody, call: AnsweredCall, surrogates: Surrogates, held: Held) -> Self {
         // A buffer that grows leaves copies behind; nearly all such answers have some hundred bytes.
-        let collected = Some(Zeroizing::new(Vec::with_capacity(FIRST_BYTES)));
+        let collected = Some((Zeroizing::new(Vec::with_capacity(FIRST_BYTES)), held));
         Self { answer, call, surrogates, collected }
     }
 
+    /// The place for an answer of usual length, taken before the request is sent: an answer without a place is lost.
+    ///
+    /// # Errors
+    /// As `Account::take`.
+    pub(crate) fn place(account: &Account) -> Result<Held, MemoryLimit> {
+        account.take(FIRST_BYTES)
+    }
+
     fn collect(&mut self, mut data: Bytes) -> Result<(), Error> {
-        let Some(collected) = &mut self.collected else { return Ok(()) };
+        let Some((collected, held)) = &mut self.collected else { return Ok(()) };
         let bytes = collected.len() + data.remaining();
         if bytes > SEALED_ANSWER_BYTES_MAX {
             return Err(Error::HttpResponseBodySize(Some(SEALED_ANSWER_BYTES_MAX as u64)));
         }
         if bytes > collected.capacity() {
-            let mut larger = Zeroizing::new(Vec::with_capacity((2 * bytes).min(SEALED_ANSWER_BYTES_MAX)));
+            let capacity = (2 * bytes).min(SEALED_ANSWER_BYTES_MAX);
+            held.resize(collected.capacity() + capacity).map_err(no_room)?;
+            let mut larger = Zeroizing::new(Vec::with_capacity(capacity));
             larger.extend_from_slice(collected);
             *collected = larger;
         }
@@ -70,11 +81,11 @@ impl Body for SealedBody {
                     return Poll::Ready(Some(Err(error)));
                 }
                 None => {
-                    let Some(mut collected) = self.collected.take() else { break };
+                    let Some((mut collected, held)) = self.collected.take() else { break };
                     let sealed = self.surrogates.seal_answer(&self.call, &mut collected);
                     // The machine gives no random bytes, or the request has too many secrets.
                     sealed.map_err(|error| Error::InternalError(Some(error.to_string())))?;
-                    return Poll::Ready(Some(Ok(Frame::data(Bytes::from(std::mem::take(&mut *collected))))));
+                    return Poll::Ready(Some(Ok(Frame::data(held_bytes(collected, held)))));
                 }
             }
         }

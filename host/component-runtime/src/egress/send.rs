@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::{Method, Request, Response, StatusCode, header};
+use http::{HeaderMap, Method, Request, Response, StatusCode, Version, header};
 use http_body_util::{BodyExt, Full};
 use hyper::body::Incoming;
 use hyper_util::client::legacy::connect::{CaptureConnection, capture_connection};
@@ -13,17 +13,18 @@ use tokio::time::{Instant, sleep_until, timeout_at};
 use wasmtime_wasi_http::{Error, RequestOptions, WasiBody};
 
 use super::access::Access;
-use super::body::{AnswerBody, collect, header_bytes};
+use super::body::{AnswerBody, collect, fields_memory, header_bytes, no_room};
 use super::connect_error::ConnectError;
 use super::egress_log::Subject;
 use super::failure::Failure;
 use super::hooks::Alive;
 use super::origin::{HOST_BYTES_MAX, Scheme};
-use super::pool::MountEgress;
+use super::pool::{MountEgress, answer_window};
 use super::progress::Progress;
 use super::sealed_body::SealedBody;
 use super::upstream_error::{of_connect, of_send};
 use crate::limits::EgressLimits;
+use crate::memory_account::Account;
 use crate::surrogates::Surrogates;
 
 /// Bounds of one exchange: what the guest wishes, the limits, and what is left of its own request.
@@ -54,6 +55,7 @@ pub(crate) struct Sender<'a> {
     pub(crate) mount: &'a str,
     pub(crate) alive: &'a Alive,
     pub(crate) surrogates: &'a Surrogates,
+    pub(crate) account: &'a Account,
 }
 
 /// Sends one request of a guest.
@@ -123,7 +125,8 @@ async fn exchange(
     sender.access.check_head(&request)?;
     check(egress, &request)?;
     let (mut head, body) = request.into_parts();
-    let body = timeout_at(times.ends, collect(body, limits.request_body_bytes_max)).await;
+    let declared = declared_length(&head.headers);
+    let body = timeout_at(times.ends, collect(body, limits.request_body_bytes_max, declared, sender.account)).await;
     let body = body.map_err(|_| Error::ConnectionWriteTimeout)??;
     if !sender.alive.is_so() {
         return Err(Error::HttpProtocolError.into());
@@ -138,20 +141,32 @@ async fn exchange(
 
     let connect_by = times.ends.min(Instant::now() + times.connect);
     let place = place(egress, connect_by).await?;
+    // An answer for which there is no memory is better not asked for.
+    let mut window = sender.account.take(answer_window(Version::HTTP_2, limits))?;
+    let sealed_place = answered.is_some().then(|| SealedBody::place(sender.account)).transpose()?;
     let answer = answer_head(egress, request, times, connect_by).await?;
     let bytes = header_bytes(answer.headers());
     if bytes > limits.header_bytes_max {
         return Err(Error::HttpResponseHeaderSectionSize(u32::try_from(bytes).ok()).into());
     }
+    sender.account.keep(fields_memory(answer.headers())).map_err(no_room)?;
+    // Smaller, so that there is room.
+    let _ = window.resize(answer_window(answer.version(), limits));
     if answer.status() == StatusCode::SWITCHING_PROTOCOLS {
         return Err(Error::HttpUpgradeFailed.into());
     }
-    let mut answer = answer.map(|body| AnswerBody::new(body, limits, times.between_bytes, times.ends, place));
-    let Some(call) = answered else { return Ok(answer.map(BodyExt::boxed_unsync)) };
+    let mut answer = answer
+        .map(|body| AnswerBody::new(body, limits, times.between_bytes, times.ends, sender.account, (place, window)));
+    let (Some(call), Some(held)) = (answered, sealed_place) else { return Ok(answer.map(BodyExt::boxed_unsync)) };
     // A surrogate may be written in fewer characters than its value.
     answer.headers_mut().remove(header::CONTENT_LENGTH);
     let surrogates = sender.surrogates.clone();
-    Ok(answer.map(|body| SealedBody::new(body, call, surrogates).boxed_unsync()))
+    Ok(answer.map(|body| SealedBody::new(body, call, surrogates, held).boxed_unsync()))
+}
+
+/// The length of the body, as the guest declares it. `wasmtime-wasi-http` refuses a body of another length.
+fn declared_length(headers: &HeaderMap) -> Option<usize> {
+    headers.get(header::CONTENT_LENGTH)?.to_str().ok()?.parse().ok()
 }
 
 /// A place among the mount's requests.

@@ -8,6 +8,7 @@ mod egress;
 mod hardening;
 mod isolation;
 mod logs;
+mod memory;
 mod reads;
 mod released;
 mod sealed_secrets;
@@ -23,6 +24,7 @@ fn every_rogue_has_a_test() {
         include_str!("egress.rs"),
         include_str!("isolation.rs"),
         include_str!("logs.rs"),
+        include_str!("memory.rs"),
         include_str!("reads.rs"),
         include_str!("released.rs"),
         include_str!("sealed_secrets.rs"),

@@ -45,20 +45,31 @@ impl Deref for TestRuntime {
 }
 
 pub(crate) fn runtime(limits: Limits, origins: &[&str]) -> TestRuntime {
-    runtime_that(false, limits, origins)
+    runtime_that(false, None, limits, origins)
+}
+
+/// A runtime whose requests together may hold so much memory.
+pub(crate) fn runtime_that_holds(memory_limit: usize, limits: Limits) -> TestRuntime {
+    runtime_that(false, Some(memory_limit), limits, &[])
 }
 
 /// A runtime that lets no guest do more than read from these origins.
 pub(crate) fn reading_runtime(limits: Limits, origins: &[&str]) -> TestRuntime {
-    runtime_that(true, limits, origins)
+    runtime_that(true, None, limits, origins)
 }
 
-fn runtime_that(upstream_read_only: bool, limits: Limits, origins: &[&str]) -> TestRuntime {
+fn runtime_that(
+    upstream_read_only: bool,
+    memory_limit: Option<usize>,
+    limits: Limits,
+    origins: &[&str],
+) -> TestRuntime {
     let settings = RuntimeSettings {
         egress: EgressSettings::default(),
         upstream_read_only,
         wal_minimum_age: Duration::from_secs(600),
         compile_priority: CompilePriority::Background,
+        memory_limit,
         limits,
     };
     let origins = origins.iter().map(|text| Origin::parse(text).unwrap()).collect();

@@ -143,6 +143,7 @@ mod tests {
         assert!(faults.iter().all(is_fault));
         let others = [
             InvokeError::Busy("x"),
+            InvokeError::Memory(component_runtime::MemoryLimit::Mount(1)),
             InvokeError::Deadline(Duration::from_secs(1)),
             InvokeError::Limit { limit: "x".into() },
             InvokeError::Host("x".into()),

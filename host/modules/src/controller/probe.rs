@@ -36,9 +36,9 @@ async fn call(
         Ok(Ok(answer)) => Ok(answer.and_then(|answer| answer.data)),
         Ok(Err(InvokeError::Guest(_))) => Ok(None),
         // One that loops meets its limit of processor time; here the machine had no time or no room.
-        Ok(Err(error @ (InvokeError::Busy(_) | InvokeError::Deadline(_) | InvokeError::Host(_)))) => {
-            Err(Rejection::Transient(failed(error.to_string())))
-        }
+        Ok(Err(
+            error @ (InvokeError::Busy(_) | InvokeError::Memory(_) | InvokeError::Deadline(_) | InvokeError::Host(_)),
+        )) => Err(Rejection::Transient(failed(error.to_string()))),
         Ok(Err(error)) => Err(Rejection::Permanent(failed(error.to_string()))),
         Err(_) => Err(Rejection::Transient(failed(format!("the probe took longer than {PROBE_DEADLINE:?}")))),
     }

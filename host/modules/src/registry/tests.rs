@@ -16,6 +16,7 @@ fn registry() -> Arc<ModuleRegistry> {
         upstream_read_only: false,
         wal_minimum_age: Duration::from_secs(600),
         compile_priority: CompilePriority::Background,
+        memory_limit: None,
         limits,
     };
     let directory = Some(PathBuf::from("/nowhere"));

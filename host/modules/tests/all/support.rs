@@ -41,6 +41,7 @@ pub(crate) fn runtime(limits: Limits) -> Runtime {
         upstream_read_only: false,
         wal_minimum_age: Duration::from_secs(600),
         compile_priority: CompilePriority::Background,
+        memory_limit: None,
         limits,
     })
     .unwrap()

@@ -42,6 +42,7 @@ impl World {
             upstream_read_only: false,
             wal_minimum_age: Duration::from_secs(600),
             compile_priority: CompilePriority::Background,
+            memory_limit: None,
             limits,
         };
         let runtime = Runtime::new(settings).unwrap();

@@ -25,6 +25,7 @@ pub(crate) fn with<T>(
             upstream_read_only: egress.astra_read_only,
             wal_minimum_age,
             compile_priority: CompilePriority::Normal,
+            memory_limit: None,
             limits: Limits::default(),
         };
         let runtime = Runtime::new(settings).map_err(|error| Failure::Not(error.to_string()))?;

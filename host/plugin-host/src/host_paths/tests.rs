@@ -27,6 +27,7 @@ async fn controller() -> Arc<ModuleController> {
         upstream_read_only: false,
         wal_minimum_age: Duration::from_secs(600),
         compile_priority: CompilePriority::Background,
+        memory_limit: None,
         limits: Limits { requests_in_flight_max: 4, requests_guaranteed_per_mount: 1, ..Limits::default() },
     };
     let runtime = Runtime::new(settings).unwrap();

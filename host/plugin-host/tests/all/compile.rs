@@ -15,6 +15,7 @@ async fn started_to_compile_it_compiles_and_does_nothing_else() {
         upstream_read_only: false,
         wal_minimum_age: Duration::from_secs(600),
         compile_priority: CompilePriority::Background,
+        memory_limit: None,
         limits,
     };
     let runtime = Runtime::new(settings).unwrap();

@@ -63,6 +63,7 @@ impl ComponentEngine {
             upstream_read_only: false,
             wal_minimum_age: options.wal_minimum_age,
             compile_priority: CompilePriority::Background,
+            memory_limit: None,
             limits: network.limits,
         };
         let _entered = tokio_runtime().enter();

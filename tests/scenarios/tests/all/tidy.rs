@@ -252,6 +252,29 @@ fn the_tests_in_the_list_of_differences_exist() {
     assert!(names > 50, "only {names} names were found");
 }
 
+/// A test is named by its own name, which has at least three `_`, or by its module and its name, or by a module of tests.
+#[test]
+fn the_tests_in_the_threat_model_exist() {
+    let text = fs::read_to_string(workspace_root().join("docs/threat-model.md")).unwrap();
+    let files = rust_files();
+    let code: Vec<String> = files.iter().map(|file| fs::read_to_string(file).unwrap()).collect();
+    let is_function = |name: &str| code.iter().any(|code| code.contains(&format!("fn {name}(")));
+    let is_module = |name: &str| files.iter().any(|file| file.file_stem().is_some_and(|stem| stem == name));
+    let is_name = |part: &&str| part.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"_:".contains(&byte));
+    let mut names = 0;
+    for name in text.split('`').skip(1).step_by(2).filter(is_name) {
+        let exists = match name.rsplit_once("::") {
+            Some((module, "tests")) => is_module(module),
+            Some((_, last)) => is_function(last) || is_module(last),
+            None if name.matches('_').count() >= 3 => is_function(name),
+            None => continue,
+        };
+        names += 1;
+        assert!(exists, "docs/threat-model.md names `{name}`, which is not there");
+    }
+    assert!(names > 50, "only {names} names were found");
+}
+
 /// `run-tests.sh` compares this list with what a Vault was not asked to play; here it is compared with the code.
 #[test]
 fn the_list_of_scenarios_that_vault_cannot_play_is_that_of_the_code() {

@@ -71,7 +71,20 @@ const fn repeated(document: &'static str, says: &'static str, constant: &'static
 
 const OPERATIONS: &str = "docs/operations.md";
 
-const REPEATED: [Repeated; 45] = [
+const REPEATED: [Repeated; 50] = [
+    repeated(OPERATIONS, "192 MiB with what the host holds", "REQUEST_MEMORY_BYTES_MAX: usize = 192 * MIB;"),
+    repeated(OPERATIONS, "at least 128 MiB; one mount may hold half", "MEMORY_CEILING_BYTES_MIN: usize = 128 * MIB;"),
+    repeated(
+        OPERATIONS,
+        "10,000 calls a second for each core, after a burst of 20,000",
+        "STORAGE_CALLS_PER_SECOND_AND_CORE: u32 = 10_000;",
+    ),
+    repeated(
+        OPERATIONS,
+        "10,000 calls a second for each core, after a burst of 20,000",
+        "STORAGE_CALLS_BURST: u32 = 20_000;",
+    ),
+    repeated(OPERATIONS, "128 open transactions", "TRANSACTIONS_OPEN_PER_MOUNT_MAX: usize = 128;"),
     repeated(OPERATIONS, "1,000 tokens a page", "REPORT_PAGE_MAX: usize = 1_000;"),
     repeated(OPERATIONS, "one request reads 5,000 records and 8 MiB", "REPORT_CALLS_MAX: usize = 5_000;"),
     repeated(

@@ -12,7 +12,7 @@ use zeroize::Zeroize;
 
 use super::generated::exports::secrets_engine::backend::backend::Description as WitDescription;
 use super::generated::secrets_engine::backend::types as wit;
-use crate::limits::{Limits, bytes_text};
+use crate::limits::{Limits, TEXT_FRAME_BYTES, bytes_text};
 use crate::{Description, InvokeError, METRICS_PATH, RESERVED_PATH, StorageVersions};
 
 /// The server keeps durations as signed nanoseconds.
@@ -51,6 +51,22 @@ pub(crate) fn into_wit(request: Request) -> WitRequest {
         lease: request.lease.map(lease),
         headers: request.headers.into_iter().collect(),
     })
+}
+
+/// Bytes of memory that a request takes.
+pub(crate) fn request_memory(WitRequest(request): &WitRequest) -> usize {
+    let headers = request.headers.iter().map(|(name, values)| TEXT_FRAME_BYTES + texts_memory(name, values));
+    let internal_data = request.lease.as_ref().map_or(0, |lease| lease.internal_data.len());
+    request.data.len() + request.path.len() + internal_data + headers.sum::<usize>()
+}
+
+/// Bytes of memory that an answer takes; an error has a limit of its own.
+pub(crate) fn response_memory(answer: &Result<Option<wit::Response>, wit::Error>) -> usize {
+    answer.as_ref().ok().and_then(Option::as_ref).map_or(0, response_bytes)
+}
+
+fn texts_memory(name: &str, values: &[String]) -> usize {
+    name.len() + values.iter().map(String::len).sum::<usize>()
 }
 
 fn operation(operation: Operation) -> wit::Operation {
@@ -157,8 +173,7 @@ fn check_object<'a, T: Deserialize<'a>>(text: &'a str, name: &str) -> Result<(),
 }
 
 fn response_bytes(response: &wit::Response) -> usize {
-    let headers =
-        response.headers.iter().map(|(name, values)| name.len() + values.iter().map(String::len).sum::<usize>());
+    let headers = response.headers.iter().map(|(name, values)| texts_memory(name, values));
     response.data.as_ref().map_or(0, String::len)
         + response.warnings.iter().map(String::len).sum::<usize>()
         + response.secret.as_ref().map_or(0, |secret| secret.internal_data.len())

@@ -8,7 +8,9 @@ use wasmtime::component::Resource;
 
 use super::host::storage::{Entry, Error, Host, HostTransaction};
 use crate::capability::{RESERVED_PREFIX, is_reserved, list_visible};
-use crate::limits::READS_AT_ONCE;
+use crate::limits::{READS_AT_ONCE, TEXT_FRAME_BYTES};
+use crate::memory_account::{Account, Held, MemoryLimit};
+use crate::storage_share::StorageCost::{Read, Write};
 use crate::store_state::{OpenTransaction, StoreState};
 
 /// The outer error traps, the inner one is the guest's.
@@ -17,6 +19,7 @@ type Answer<T> = wasmtime::Result<Result<T, Error>>;
 impl Host for StoreState {
     async fn get(&mut self, key: String) -> Answer<Option<Entry>> {
         granted!(self.quota.storage_call(&key), Error::Limit);
+        self.mount.shared.storage.admit(Read, 1).await;
         let storage = Arc::clone(&self.mount.settings.storage);
         let found = get(&*storage, &key).await;
         self.count_read(&key, found)
@@ -28,24 +31,30 @@ impl Host for StoreState {
         for key in &keys {
             granted!(self.quota.storage_call(key), Error::Limit);
         }
-        let storage = Arc::clone(&self.mount.settings.storage);
+        self.copy(texts_memory(&keys))?;
+        self.mount.shared.storage.admit(Read, keys.len()).await;
+        let (storage, account) = (Arc::clone(&self.mount.settings.storage), self.account.clone());
         let mut waiting = keys.iter();
         let mut reads: FuturesOrdered<_> =
-            waiting.by_ref().take(READS_AT_ONCE).map(|key| get(&*storage, key)).collect();
+            waiting.by_ref().take(READS_AT_ONCE).map(|key| held_get(&*storage, key, &account)).collect();
         let (mut entries, mut answered) = (Vec::new(), keys.iter());
-        while let (Some(found), Some(key)) = (reads.next().await, answered.next()) {
-            match self.count_read(key, found)? {
+        while let (Some((found, held)), Some(key)) = (reads.next().await, answered.next()) {
+            self.copy_more(held?);
+            match self.seal_read(key, found)? {
                 Ok(entry) => entries.push(entry),
                 Err(error) => return Ok(Err(error)),
             }
-            reads.extend(waiting.next().map(|key| get(&*storage, key)));
+            reads.extend(waiting.next().map(|key| held_get(&*storage, key, &account)));
         }
         Ok(Ok(entries))
     }
 
     async fn put(&mut self, mut entry: Entry) -> Answer<()> {
         granted!(self.quota.storage_call(&entry.key), Error::Limit);
+        self.mount.shared.storage.admit(Write, 1).await;
         granted!(self.quota.storage_bytes(entry.value.len()), Error::Limit);
+        // As the guest gave it, and as a message to the server.
+        self.copy(2 * entry.value.len())?;
         self.surrogates.open_entry(&entry.key, &mut entry.value)?;
         self.kept_lists.forget_key(&entry.key);
         let storage = Arc::clone(&self.mount.settings.storage);
@@ -54,6 +63,7 @@ impl Host for StoreState {
 
     async fn delete(&mut self, key: String) -> Answer<()> {
         granted!(self.quota.storage_call(&key), Error::Limit);
+        self.mount.shared.storage.admit(Write, 1).await;
         self.kept_lists.forget_key(&key);
         let storage = Arc::clone(&self.mount.settings.storage);
         Ok(delete(&*storage, &key).await)
@@ -61,6 +71,7 @@ impl Host for StoreState {
 
     async fn list(&mut self, prefix: String) -> Answer<Vec<String>> {
         granted!(self.quota.storage_call(&prefix), Error::Limit);
+        self.mount.shared.storage.admit(Read, 1).await;
         let storage = Arc::clone(&self.mount.settings.storage);
         let names = list(&*storage, &prefix, None).await;
         self.count_listed(names)
@@ -68,21 +79,28 @@ impl Host for StoreState {
 
     async fn list_page(&mut self, prefix: String, after: String, limit: u32) -> Answer<Vec<String>> {
         granted!(self.quota.storage_call(&prefix), Error::Limit);
+        self.mount.shared.storage.admit(Read, 1).await;
         let storage = Arc::clone(&self.mount.settings.storage);
         let names = if storage.has_pages() || limit == 0 {
             list(&*storage, &prefix, Some((&after, limit))).await
         } else {
-            self.page_of_all(&*storage, prefix, &after, limit).await
+            self.page_of_all(&*storage, prefix, &after, limit).await?
         };
         self.count_listed(names)
     }
 
     async fn begin(&mut self) -> Answer<Option<Resource<OpenTransaction>>> {
         granted!(self.quota.storage_call(""), Error::Limit);
+        self.mount.shared.storage.admit(Read, 1).await;
         granted!(self.quota.transaction_opened(), Error::Limit);
+        let Some(place) = self.mount.shared.storage.transaction().await else {
+            self.quota.transaction_closed();
+            let max = self.limits.transactions_open_per_mount_max;
+            return Ok(Err(Error::Limit(format!("limit of {max} open transactions of this mount reached"))));
+        };
         let storage = Arc::clone(&self.mount.settings.storage);
         match storage.begin().await {
-            Ok(Some(transaction)) => Ok(Ok(Some(self.table.push(OpenTransaction(Some(transaction)))?))),
+            Ok(Some(transaction)) => Ok(Ok(Some(self.table.push(OpenTransaction(Some((transaction, place))))?))),
             Ok(None) => {
                 self.quota.transaction_closed();
                 Ok(Ok(None))
@@ -98,6 +116,7 @@ impl Host for StoreState {
 impl HostTransaction for StoreState {
     async fn get(&mut self, transaction: Resource<OpenTransaction>, key: String) -> Answer<Option<Entry>> {
         granted!(self.quota.storage_call(&key), Error::Limit);
+        self.mount.shared.storage.admit(Read, 1).await;
         let Some(view) = self.table.get(&transaction)?.view() else { return Ok(Err(finished())) };
         let found = get(view, &key).await;
         self.count_read(&key, found)
@@ -105,7 +124,10 @@ impl HostTransaction for StoreState {
 
     async fn put(&mut self, transaction: Resource<OpenTransaction>, mut entry: Entry) -> Answer<()> {
         granted!(self.quota.storage_call(&entry.key), Error::Limit);
+        self.mount.shared.storage.admit(Write, 1).await;
         granted!(self.quota.storage_bytes(entry.value.len()), Error::Limit);
+        // As the guest gave it, and as a message to the server.
+        self.copy(2 * entry.value.len())?;
         self.surrogates.open_entry(&entry.key, &mut entry.value)?;
         let Some(view) = self.table.get(&transaction)?.view() else { return Ok(Err(finished())) };
         Ok(put(view, entry).await)
@@ -113,12 +135,14 @@ impl HostTransaction for StoreState {
 
     async fn delete(&mut self, transaction: Resource<OpenTransaction>, key: String) -> Answer<()> {
         granted!(self.quota.storage_call(&key), Error::Limit);
+        self.mount.shared.storage.admit(Write, 1).await;
         let Some(view) = self.table.get(&transaction)?.view() else { return Ok(Err(finished())) };
         Ok(delete(view, &key).await)
     }
 
     async fn list(&mut self, transaction: Resource<OpenTransaction>, prefix: String) -> Answer<Vec<String>> {
         granted!(self.quota.storage_call(&prefix), Error::Limit);
+        self.mount.shared.storage.admit(Read, 1).await;
         let Some(view) = self.table.get(&transaction)?.view() else { return Ok(Err(finished())) };
         let names = list(view, &prefix, None).await;
         self.count_listed(names)
@@ -132,6 +156,7 @@ impl HostTransaction for StoreState {
         limit: u32,
     ) -> Answer<Vec<String>> {
         granted!(self.quota.storage_call(&prefix), Error::Limit);
+        self.mount.shared.storage.admit(Read, 1).await;
         let Some(view) = self.table.get(&transaction)?.view() else { return Ok(Err(finished())) };
         let names = list(view, &prefix, Some((&after, limit))).await;
         self.count_listed(names)
@@ -139,7 +164,8 @@ impl HostTransaction for StoreState {
 
     async fn commit(&mut self, transaction: Resource<OpenTransaction>) -> Answer<()> {
         granted!(self.quota.storage_call(""), Error::Limit);
-        let Some(open) = self.table.get_mut(&transaction)?.0.take() else { return Ok(Err(finished())) };
+        self.mount.shared.storage.admit(Write, 1).await;
+        let Some((open, _place)) = self.table.get_mut(&transaction)?.0.take() else { return Ok(Err(finished())) };
         self.quota.transaction_closed();
         Ok(open.commit().await.map_err(into_wit))
     }
@@ -160,16 +186,26 @@ impl StoreState {
         prefix: String,
         after: &str,
         limit: u32,
-    ) -> Result<Vec<String>, Error> {
+    ) -> Answer<Vec<String>> {
         if let Some(page) = self.kept_lists.page(&prefix, after, limit) {
-            return Ok(page);
+            return Ok(Ok(page));
         }
-        let names = list(storage, &prefix, None).await?;
-        Ok(self.kept_lists.keep(prefix, names, after, limit))
+        let names = match list(storage, &prefix, None).await {
+            Ok(names) => names,
+            Err(error) => return Ok(Err(error)),
+        };
+        let held = self.account.take(texts_memory(&names))?;
+        Ok(Ok(self.kept_lists.keep(prefix, (names, held), after, limit)))
+    }
+
+    /// Takes the place of an entry that was read, counts its bytes, and seals its secrets.
+    fn count_read(&mut self, key: &str, found: Result<Option<Entry>, Error>) -> Answer<Option<Entry>> {
+        self.copy(entry_memory(&found))?;
+        self.seal_read(key, found)
     }
 
     /// Counts the bytes of an entry: too late to save the read, but not the guest's memory. Then seals its secrets.
-    fn count_read(&mut self, key: &str, mut found: Result<Option<Entry>, Error>) -> Answer<Option<Entry>> {
+    fn seal_read(&mut self, key: &str, mut found: Result<Option<Entry>, Error>) -> Answer<Option<Entry>> {
         if let Ok(Some(entry)) = &mut found {
             granted!(self.quota.storage_bytes(entry.value.len()), Error::Limit);
             if let Err(error) = self.surrogates.seal_entry(key, &mut entry.value) {
@@ -182,9 +218,30 @@ impl StoreState {
     fn count_listed(&mut self, names: Result<Vec<String>, Error>) -> Answer<Vec<String>> {
         if let Ok(names) = &names {
             granted!(self.quota.storage_keys_listed(names.len()), Error::Limit);
+            self.copy(texts_memory(names))?;
         }
         Ok(names)
     }
+}
+
+/// An entry with its place, which the entry has while it waits for those before it.
+async fn held_get(
+    view: &dyn StorageView,
+    key: &str,
+    account: &Account,
+) -> (Result<Option<Entry>, Error>, Result<Held, MemoryLimit>) {
+    let found = get(view, key).await;
+    let held = account.take(entry_memory(&found));
+    (found, held)
+}
+
+fn entry_memory(found: &Result<Option<Entry>, Error>) -> usize {
+    let entry = found.as_ref().ok().and_then(Option::as_ref);
+    entry.map_or(0, |entry| TEXT_FRAME_BYTES + entry.key.len() + entry.value.len())
+}
+
+fn texts_memory(texts: &[String]) -> usize {
+    texts.iter().map(|text| text.len() + size_of::<String>()).sum()
 }
 
 async fn get(view: &dyn StorageView, key: &str) -> Result<Option<Entry>, Error> {

@@ -60,6 +60,7 @@ impl Host for StoreState {
 
     async fn entity_info(&mut self, entity_id: String) -> wasmtime::Result<Result<Option<Entity>, Error>> {
         granted!(self.quota.system_view_call(), Error::Failed);
+        self.copy(entity_id.len())?;
         let answer = self.mount.shared.entities.info(&*self.mount.settings.system_view, &entity_id).await;
         let entity = answer.map(|found| {
             found.map(|entity| Entity {
@@ -73,6 +74,7 @@ impl Host for StoreState {
 
     async fn generate_password(&mut self, policy_name: String) -> wasmtime::Result<Result<String, Error>> {
         granted!(self.quota.system_view_call(), Error::Failed);
+        self.copy(policy_name.len())?;
         Ok(self.mount.settings.system_view.generate_password(&policy_name).await.map_err(into_wit))
     }
 

@@ -113,6 +113,7 @@ async fn nothing_is_sent_for_a_guest_that_is_gone() {
         deadline,
         Received::default(),
         Surrogates::default(),
+        Account::for_tests(),
     );
     let alive = hooks.alive();
     drop(hooks);
@@ -122,6 +123,7 @@ async fn nothing_is_sent_for_a_guest_that_is_gone() {
         mount: "test/",
         alive: &alive,
         surrogates: &Surrogates::default(),
+        account: &Account::for_tests(),
     };
     let outcome = send(&sender, request(Method::POST, &server.url()), RequestOptions::default(), deadline).await;
     assert!(outcome.is_err());

@@ -22,6 +22,7 @@ use super::send::{Sender, send};
 use super::{EgressSettings, Origin, Policy, hooks};
 use crate::capability::LogRate;
 use crate::limits::{EgressLimits, Limits};
+use crate::memory_account::Account;
 use crate::surrogates::Surrogates;
 
 const OK: &str = "HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok";
@@ -113,6 +114,7 @@ mod addresses;
 mod dns;
 mod faults;
 mod log_lines;
+mod memory;
 mod pool;
 mod proxies;
 mod reasons;
@@ -172,7 +174,14 @@ async fn send_until(
     deadline: Instant,
 ) -> Result<Response<WasiBody>, Error> {
     send(
-        &Sender { egress: mount, access, mount: "test/", alive: &alive(), surrogates: &Surrogates::default() },
+        &Sender {
+            egress: mount,
+            access,
+            mount: "test/",
+            alive: &alive(),
+            surrogates: &Surrogates::default(),
+            account: &Account::for_tests(),
+        },
         request,
         wish,
         deadline,

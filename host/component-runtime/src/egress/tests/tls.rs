@@ -3,6 +3,7 @@
 use std::sync::Mutex;
 
 use super::*;
+use crate::limits::TLS_SESSIONS_PER_MOUNT_MAX;
 
 #[tokio::test]
 async fn a_server_that_does_not_speak_tls_ends_at_the_connect_timeout_and_gives_its_slot_back() {
@@ -44,7 +45,12 @@ struct H2Server {
 }
 
 async fn h2_server() -> H2Server {
-    let certified = rcgen::generate_simple_self_signed(vec!["127.0.0.1".to_owned()]).unwrap();
+    h2_server_at(1).await
+}
+
+/// Reached at `127.0.0.1` and the addresses after it.
+async fn h2_server_at(addresses: usize) -> H2Server {
+    let certified = rcgen::generate_simple_self_signed((0..addresses).map(loopback).collect::<Vec<_>>()).unwrap();
     let mut roots = rustls::RootCertStore::empty();
     roots.add(certified.cert.der().clone()).unwrap();
     let key = rustls::pki_types::PrivateKeyDer::try_from(certified.signing_key.serialize_der()).unwrap();
@@ -53,8 +59,8 @@ async fn h2_server() -> H2Server {
     let mut config = builder.with_no_client_auth().with_single_cert(vec![certified.cert.der().clone()], key).unwrap();
     config.alpn_protocols = vec![b"h2".to_vec()];
     let acceptor = tokio_rustls::TlsAcceptor::from(Arc::new(config));
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let address = listener.local_addr().unwrap();
+    let listener = TcpListener::bind("0.0.0.0:0").await.unwrap();
+    let address = SocketAddr::from(([127, 0, 0, 1], listener.local_addr().unwrap().port()));
     let resumed = Arc::<Mutex<Vec<bool>>>::default();
     let kinds = Arc::clone(&resumed);
     let mut tasks = JoinSet::new();
@@ -78,6 +84,10 @@ async fn h2_server() -> H2Server {
         }
     });
     H2Server { address, resumed, roots, _tasks: tasks }
+}
+
+fn loopback(number: usize) -> String {
+    format!("127.0.0.{}", number + 1)
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -110,6 +120,31 @@ async fn a_session_is_resumed_by_its_own_mount_only() {
         tokio::time::sleep(Duration::from_millis(50)).await;
     }
     assert_eq!(*server.resumed.lock().unwrap(), [false, true, false]);
+}
+
+#[tokio::test]
+async fn a_mount_keeps_a_bounded_number_of_sessions_and_the_oldest_go_first() {
+    let servers = TLS_SESSIONS_PER_MOUNT_MAX + 1;
+    let server = h2_server_at(servers).await;
+    let limits = EgressLimits { idle_timeout: Duration::from_millis(1), ..EgressLimits::default() };
+    let egress = Egress::with_tls(&limits, tls_that_trusts(&server.roots));
+    let origins: Vec<_> =
+        (0..servers).map(|number| format!("https://{}:{}", loopback(number), server.address.port())).collect();
+    let mount = mount_of(&egress, &origins.iter().map(String::as_str).collect::<Vec<_>>());
+    let last = servers - 1;
+    for number in (0..servers).chain([last, 0]) {
+        get(&mount, &format!("{}/", origins[number])).await.unwrap();
+        if number == last {
+            // Until the pool has dropped the connection.
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    }
+    let resumed = server.resumed.lock().unwrap().clone();
+    assert_eq!(
+        resumed.get(last + 1..),
+        Some(&[true, false][..]),
+        "that of the last server was kept, the first one was not"
+    );
 }
 
 #[tokio::test]

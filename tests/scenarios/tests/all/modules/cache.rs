@@ -76,7 +76,7 @@ fn sealed_by(byte: &str) -> String {
 }
 
 /// The process of the one plugin whose arguments name this text.
-fn plugin_with(server: &Server, argument: &str) -> u32 {
+pub(super) fn plugin_with(server: &Server, argument: &str) -> u32 {
     let has_it =
         |pid: &u32| fs::read_to_string(format!("/proc/{pid}/cmdline")).is_ok_and(|line| line.contains(argument));
     let found: Vec<u32> = server.plugin_pids().into_iter().filter(has_it).collect();

@@ -1,53 +1,91 @@
 //! What a mount feels while clients flood another mount of the same process: its requests are slower by a little, and
 //! none fails.
 
+use std::io::Write as _;
+use std::net::{TcpListener, TcpStream};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use harness::Verb;
-use harness::openbao::{MountSettings, OpenBaoDriver};
+use harness::openbao::{MountSettings, OpenBaoDriver, Server};
 use serde_json::{Value, json};
 
+use super::cache::plugin_with;
 use super::{Toys, ask, server, toy};
 
 /// How often quiet and flooded times alternate, so that whatever else the machine does meets both.
 const ROUNDS: usize = 2;
 
 /// Requests of the neighbour in each of these times.
-const REQUESTS: usize = 60;
+const REQUESTS: usize = 40;
 
 /// The median of the neighbour's requests grows by no more than this, also on a machine that runs other tests.
 const RATIO_MAX: u32 = 6;
 
 /// A client of the flood gives an answer up after this time, so that the end of a flood waits for none.
-const PATIENCE: Duration = Duration::from_secs(2);
+const PATIENCE: Duration = Duration::from_secs(1);
 
-/// Clients that send the same request again and again, whatever its answer is.
-struct Flood {
-    stop: Arc<AtomicBool>,
-    clients: Vec<JoinHandle<()>>,
+/// The limit of the plugin process in these tests.
+const MEMORY_LIMIT_MIB: usize = 256;
+
+/// What the process may have resident: the limit, what it has without any request, and what its allocator keeps.
+const RESIDENT_MIB_MAX: usize = MEMORY_LIMIT_MIB + 256;
+
+/// What the clients of a flood do.
+enum Kind {
+    /// Send the same request again and again, whatever its answer is.
+    Ask { path: String, body: Value },
+    /// Send one request to each of two mounts, and wait for an answer that never comes.
+    Sleep { mounts: [String; 2] },
+}
+
+/// Clients at work, until the end of the flood.
+enum Flood {
+    Asking { stop: Arc<AtomicBool>, clients: Vec<JoinHandle<()>> },
+    Sleeping { _connections: Vec<TcpStream> },
 }
 
 impl Flood {
-    fn start(toys: &Toys, path: &str, clients: usize) -> Self {
+    fn start(server: &Server, kind: &Kind, clients: usize) -> Self {
+        match kind {
+            Kind::Ask { path, body } => Self::asking(server, path, body, clients),
+            Kind::Sleep { mounts } => Self::sleeping(server, mounts, clients),
+        }
+    }
+
+    fn asking(server: &Server, path: &str, body: &Value, clients: usize) -> Self {
         let stop = Arc::new(AtomicBool::new(false));
+        let method = if body.is_null() { "GET" } else { "PUT" };
         let clients = (0..clients).map(|_| {
-            let (client, path, stop) = (toys.server.client(), format!("{}/flood/{path}", toys.name), Arc::clone(&stop));
+            let (client, path, body, stop) = (server.client(), path.to_owned(), body.clone(), Arc::clone(&stop));
             std::thread::spawn(move || {
                 while !stop.load(Ordering::Relaxed) {
-                    let _ = client.try_call("GET", &path, &Value::Null, &[], PATIENCE);
+                    let _ = client.try_call(method, &path, &body, &[], PATIENCE);
                 }
             })
         });
-        Self { clients: clients.collect(), stop }
+        Self::Asking { clients: clients.collect(), stop }
     }
 
-    /// Waits until the last request is answered.
+    fn sleeping(server: &Server, mounts: &[String; 2], clients: usize) -> Self {
+        let (address, token) = (server.address().trim_start_matches("http://"), server.root_token());
+        let begin = |mount: &String| {
+            let mut connection = TcpStream::connect(address).unwrap();
+            let head =
+                format!("GET /v1/{mount}/flood/sleep HTTP/1.1\r\nhost: {address}\r\nx-vault-token: {token}\r\n\r\n");
+            connection.write_all(head.as_bytes()).unwrap();
+            connection
+        };
+        Self::Sleeping { _connections: mounts.iter().cycle().take(clients).map(begin).collect() }
+    }
+
+    /// Waits until the last request is answered. The server ends those of connections that are closed.
     fn end(self) {
-        self.stop.store(true, Ordering::Relaxed);
-        for client in self.clients {
+        let Self::Asking { stop, clients } = self else { return };
+        stop.store(true, Ordering::Relaxed);
+        for client in clients {
             client.join().unwrap();
         }
     }
@@ -96,17 +134,45 @@ fn show(figures: &str) {
     println!("{figures}");
 }
 
+/// MiB of the plugin's process that were resident at most.
+fn resident_mib(toys: &Toys) -> usize {
+    let pid = plugin_with(&toys.server, &toys.folder.argument());
+    let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap();
+    let most = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap();
+    most.trim().trim_end_matches(" kB").parse::<usize>().unwrap() / 1024
+}
+
 #[test]
 fn a_flood_of_one_mount_slows_another_a_little_and_fails_none_of_its_requests() {
     let module = toy("floods", 30);
-    let toys = Toys::mount(server(), vec![module.pin()], |folder| folder.drop_in(&module));
+    // Takes connections, and never answers.
+    let silent = TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = silent.local_addr().unwrap().port();
+    let arguments = vec![
+        module.pin(),
+        format!("--allow-egress=toy=http://127.0.0.1:{port}"),
+        format!("--memory-limit={MEMORY_LIMIT_MIB}MiB"),
+    ];
+    let toys = Toys::mount(server(), arguments, |folder| folder.drop_in(&module));
+    let second = MountSettings { mount_point: format!("{}-second/", toys.name), ..toys.settings.clone() };
+    let _second = OpenBaoDriver::mount_registered(server(), &second);
     let neighbour = Neighbour::mount(&toys);
+    let ask = |path: &str, body: Value| Kind::Ask { path: format!("{}/flood/{path}", toys.name), body };
+    let floods = [
+        ("processor", 100, ask("processor", Value::Null)),
+        ("answers", 20, ask("answers", Value::Null)),
+        ("storage", 20, ask("storage", Value::Null)),
+        ("log", 20, ask("log", Value::Null)),
+        ("sleep", 1_100, Kind::Sleep { mounts: [toys.name.clone(), format!("{}-second", toys.name)] }),
+        ("texts", 2, ask("texts", json!({ "text": "x".repeat(30_000_000) }))),
+        ("bodies", 4, ask(&format!("bodies/{port}"), Value::Null)),
+    ];
     let mut slow = Vec::new();
-    for (path, clients) in [("processor", 100), ("answers", 20), ("storage", 20), ("log", 20)] {
+    for (name, clients, kind) in floods {
         let (mut quiet, mut flooded) = (Vec::new(), Vec::new());
         for _ in 0..ROUNDS {
             quiet.extend(neighbour.work());
-            let flood = Flood::start(&toys, path, clients);
+            let flood = Flood::start(&toys.server, &kind, clients);
             flooded.extend(neighbour.work());
             flood.end();
         }
@@ -115,10 +181,12 @@ fn a_flood_of_one_mount_slows_another_a_little_and_fails_none_of_its_requests() 
         }
         let figures = [(500, "p50"), (990, "p99"), (1_000, "max")]
             .map(|(of, name)| format!("{name} {:?} → {:?}", at(&quiet, of), at(&flooded, of)));
-        show(&format!("{path}, {clients} clients: {}", figures.join(", ")));
+        show(&format!("{name}, {clients} clients: {}; {} MiB", figures.join(", "), resident_mib(&toys)));
         if at(&flooded, 500) > at(&quiet, 500) * RATIO_MAX {
-            slow.push(path);
+            slow.push(name);
         }
     }
     assert!(slow.is_empty(), "the neighbour is more than {RATIO_MAX} times slower while clients flood {slow:?}");
+    let resident = resident_mib(&toys);
+    assert!(resident <= RESIDENT_MIB_MAX, "{resident} MiB were resident, with a limit of {MEMORY_LIMIT_MIB} MiB");
 }
