@@ -458,6 +458,33 @@ pub(crate) const HELD_PROOFS_MAX: usize = 20;
 /// token it fits the host's 60 s.
 pub(crate) const CHECK_PROOF_BUDGET: Duration = Duration::from_secs(5);
 
+// ---- metrics ----
+
+/// How long rollback waits between two counts of the tokens of each role: alerts need no newer numbers.
+pub(crate) const ROLE_COUNT_PAUSE: Duration = Duration::from_secs(5 * 60);
+
+/// Records that one rollback call reads to count them, as many of its 10,000 storage calls: 10,000 tokens are counted in
+/// five calls.
+pub(crate) const ROLE_COUNT_RECORDS_MAX: usize = 2_000;
+
+/// 8 MiB: the records that such a call reads, of the 64 MiB that the host allows a request.
+pub(crate) const ROLE_COUNT_BYTES_MAX: usize = 8 * 1024 * 1024;
+
+/// Organizations, roles and kinds together that are counted apart: each is a time series, and some 300 bytes of one entry.
+pub(crate) const ROLE_COUNT_SERIES_MAX: usize = 1_000;
+
+/// How often rollback looks whether the end of an admin token is known.
+pub(crate) const ADMIN_END_LOOK_PERIOD: Duration = Duration::from_secs(3600);
+
+/// How long what Astra said of the end of an admin token is believed: a day is short of the weeks in which to act.
+pub(crate) const ADMIN_END_KEPT: Duration = Duration::from_secs(24 * 3600);
+
+/// Organizations that one rollback call looks at so: two storage calls each.
+pub(crate) const ADMIN_END_ORGANIZATIONS_MAX: usize = 100;
+
+/// Lists of Astra that one rollback call asks for so; the next call goes on.
+pub(crate) const ADMIN_END_LISTS_MAX: usize = 10;
+
 // ---- static roles ----
 
 /// Static roles of one organization: a list reads each, and the host allows a request 10,000 storage calls.

@@ -2,13 +2,17 @@
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::time::Duration;
 
 use envelope::{Storage, SystemView};
 
 use crate::answer_share::AnswerShare;
-use crate::capability::{Entities, Lifetimes, LockTable, LogRate, Nothing, ReadOnly};
+use crate::capability::{
+    CountedSeries, EngineCounters, Entities, Lifetimes, LockTable, LogRate, Nothing, ReadOnly,
+};
 use crate::egress::{Access, Egress, MountEgress, Policy, UpstreamCalls};
 use crate::limits::Limits;
+use crate::memory_use::MemoryUse;
 use crate::permits::{MountPermits, Permits};
 use crate::processor_share::ProcessorShare;
 
@@ -33,6 +37,9 @@ pub struct Mount {
     pub(crate) settings: MountSettings,
     pub(crate) shared: Arc<MountShared>,
     pub(crate) egress: Arc<MountEgress>,
+    pub(crate) counters: EngineCounters,
+    /// What the mounts of this backend UUID had used before: those of an earlier load.
+    processor_before: Duration,
 }
 
 impl Mount {
@@ -51,7 +58,9 @@ impl Mount {
 
     fn new(settings: MountSettings, shared: Arc<MountShared>, of_all: &OfAllMounts<'_>) -> Arc<Self> {
         let egress = shared.egress_by(&settings.egress, of_all.egress);
-        Arc::new(Self { settings, shared, egress })
+        let counters = EngineCounters::new(of_all.limits);
+        let processor_before = shared.processor.used();
+        Arc::new(Self { settings, shared, egress, counters, processor_before })
     }
 
     /// As log lines name it.
@@ -64,6 +73,30 @@ impl Mount {
     #[must_use]
     pub fn upstream_calls(&self) -> UpstreamCalls {
         self.egress.calls.snapshot()
+    }
+
+    /// What its guests have added to counters of their own.
+    #[must_use]
+    pub fn counted(&self) -> Vec<CountedSeries> {
+        self.counters.series()
+    }
+
+    /// How many calls of its guests that count were dropped.
+    #[must_use]
+    pub fn counts_dropped(&self) -> u64 {
+        self.counters.dropped()
+    }
+
+    /// The processor time that its requests have used since the server loaded it.
+    #[must_use]
+    pub fn processor_time(&self) -> Duration {
+        self.shared.processor.used().saturating_sub(self.processor_before)
+    }
+
+    /// The memory that its guests use now, and the most that they used at a time, in bytes.
+    #[must_use]
+    pub fn memory_bytes(&self) -> (usize, usize) {
+        (self.shared.memory.bytes(), self.shared.memory.bytes_max())
     }
 
     /// What its guests may do upstream: of this mount alone, for a reload may change the options.
@@ -97,6 +130,7 @@ pub(crate) struct OfAllMounts<'a> {
 /// What outlives a reload: the server makes the new mount before it drops the old one.
 pub(crate) struct MountShared {
     pub(crate) processor: Arc<ProcessorShare>,
+    pub(crate) memory: Arc<MemoryUse>,
     pub(crate) answers: AnswerShare,
     pub(crate) permits: MountPermits,
     pub(crate) locks: LockTable,
@@ -113,6 +147,7 @@ impl MountShared {
         Self {
             permits: of_all.permits.mount(&processor),
             processor,
+            memory: Arc::default(),
             answers: AnswerShare::new(of_all.limits),
             locks: LockTable::default(),
             entities: Entities::default(),

@@ -14,10 +14,11 @@ use wasmtime::{ResourceLimiter, Store};
 use wasmtime_wasi::{WasiCtx, WasiCtxView, WasiView};
 use wasmtime_wasi_http::{WasiHttpCtx, WasiHttpCtxView, WasiHttpView};
 
-use crate::capability::{KeptLists, LockGuard, LogBudget, LogLine, Quota};
+use crate::capability::{Count, KeptLists, LockGuard, LogBudget, LogLine, Quota};
 use crate::egress::{EgressHooks, Received};
 use crate::epoch::ProcessorMeter;
 use crate::limits::{Limits, bytes_text};
+use crate::memory_use::MemoryUse;
 use crate::surrogates::Surrogates;
 use crate::{Mount, epoch};
 
@@ -52,6 +53,8 @@ pub(crate) struct StoreState {
     pub(crate) panicked: bool,
     caller: Caller,
     log: LogBudget,
+    /// Calls of the request that added to counters.
+    counts: u32,
     /// Made on first use: it seeds generators of randomness, and most requests need neither them nor a clock.
     wasi: Option<WasiCtx>,
     http: WasiHttpCtx,
@@ -78,13 +81,14 @@ impl StoreState {
             table,
             quota: Quota::new(Arc::clone(&limits)),
             kept_lists: KeptLists::default(),
-            memory: MemoryLimiter::new(&limits),
+            memory: MemoryLimiter::new(&limits, Arc::clone(&mount.shared.memory)),
             meter: Arc::new(ProcessorMeter::new(&limits, received)),
             surrogates,
             wal_minimum_age,
             panicked: false,
             caller,
             log: LogBudget::default(),
+            counts: 0,
             wasi: None,
             http,
             mount,
@@ -112,6 +116,29 @@ impl StoreState {
         if self.log.take(bytes, &self.mount.shared.log_rate, &self.limits) {
             line.write(self.mount_name(), &self.caller.request_id, self.limits.log_line_bytes_max);
         }
+        Ok(())
+    }
+
+    /// Adds to a counter of the engine, if the budget of the request allows.
+    ///
+    /// # Errors
+    /// When a text holds a surrogate. Such a call adds nothing.
+    pub(crate) fn count(
+        &mut self,
+        name: String,
+        help: String,
+        labels: Vec<(String, String)>,
+        number: u64,
+    ) -> Result<(), Violation> {
+        let count = Count { name, help, labels, number };
+        self.surrogates.check("a counter", count.texts())?;
+        let counters = &self.mount.counters;
+        if self.counts >= self.limits.counts_per_request_max {
+            counters.drop_one();
+            return Ok(());
+        }
+        self.counts += 1;
+        counters.add(count);
         Ok(())
     }
 
@@ -169,22 +196,30 @@ pub(crate) struct MemoryLimiter {
     table_elements: usize,
     table_elements_max: usize,
     denied: Option<String>,
+    of_mount: Arc<MemoryUse>,
 }
 
 impl MemoryLimiter {
-    fn new(limits: &Limits) -> Self {
+    fn new(limits: &Limits, of_mount: Arc<MemoryUse>) -> Self {
         Self {
             memory_bytes: 0,
             memory_bytes_max: limits.memory_bytes_max,
             table_elements: 0,
             table_elements_max: limits.table_elements_max,
             denied: None,
+            of_mount,
         }
     }
 
     /// The limit that was met, if any.
     pub(crate) fn denied(&self) -> Option<&str> {
         self.denied.as_deref()
+    }
+}
+
+impl Drop for MemoryLimiter {
+    fn drop(&mut self) {
+        self.of_mount.subtract(self.memory_bytes);
     }
 }
 
@@ -195,6 +230,7 @@ impl ResourceLimiter for MemoryLimiter {
             self.denied = Some(format!("{} of memory", bytes_text(self.memory_bytes_max)));
             return Ok(false);
         }
+        self.of_mount.add(sum.saturating_sub(self.memory_bytes));
         self.memory_bytes = sum;
         Ok(true)
     }
@@ -230,7 +266,8 @@ mod tests {
     #[test]
     fn memories_are_summed_and_the_denial_is_remembered() {
         let limits = Limits { memory_bytes_max: 1024, table_elements_max: 10, ..Limits::default() };
-        let mut limiter = MemoryLimiter::new(&limits);
+        let memory = Arc::new(MemoryUse::default());
+        let mut limiter = MemoryLimiter::new(&limits, Arc::clone(&memory));
         assert!(limiter.memory_growing(0, 600, None).unwrap());
         assert!(limiter.memory_growing(0, 400, None).unwrap());
         assert_eq!(limiter.denied(), None);
@@ -238,5 +275,8 @@ mod tests {
         assert_eq!(limiter.denied(), Some("1 KiB of memory"));
         assert!(!limiter.table_growing(0, 11, None).unwrap());
         assert_eq!(limiter.denied(), Some("10 table elements"));
+        assert_eq!(memory.bytes(), 1000);
+        drop(limiter);
+        assert_eq!((memory.bytes(), memory.bytes_max()), (0, 1000));
     }
 }

@@ -71,7 +71,10 @@ const fn repeated(document: &'static str, says: &'static str, constant: &'static
 
 const OPERATIONS: &str = "docs/operations.md";
 
-const REPEATED: [Repeated; 45] = [
+const REPEATED: [Repeated; 48] = [
+    repeated(OPERATIONS, "at most 256 series", "COUNTER_SERIES_PER_MOUNT_MAX: usize = 256;"),
+    repeated(OPERATIONS, "256 series of the engine's counters, and 1000 of", "ROLE_COUNT_SERIES_MAX: usize = 1_000;"),
+    repeated(OPERATIONS, "longer with more than 2000 tokens", "ROLE_COUNT_RECORDS_MAX: usize = 2_000;"),
     repeated(OPERATIONS, "1,000 tokens a page", "REPORT_PAGE_MAX: usize = 1_000;"),
     repeated(OPERATIONS, "one request reads 5,000 records and 8 MiB", "REPORT_CALLS_MAX: usize = 5_000;"),
     repeated(
