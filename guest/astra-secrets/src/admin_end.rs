@@ -93,13 +93,14 @@ pub(crate) fn look(context: &Context<'_>, deadline: Duration) -> Result<(), Erro
         org_id.as_str().clone_into(&mut state.after);
         // Deleted since the list was made, or damaged: `check` names it.
         let Ok(Some(config)) = config::load_own(context, org_id)? else { continue };
+        let Some(client_id) = config.admin_token.client_id() else { continue };
         if known.is_some_and(|known| known.is_of(&config) && known.is_fresh(now)) {
             continue;
         }
         // Noted first: a list that does not come back must not stand in the way of the others.
         store(context, &state)?;
         listed += 1;
-        ask(context, &config)?;
+        ask(context, &config, client_id)?;
     }
     if is_last_part {
         state = State { after: String::new(), next: now + ADMIN_END_LOOK_PERIOD.as_secs() };
@@ -108,8 +109,7 @@ pub(crate) fn look(context: &Context<'_>, deadline: Duration) -> Result<(), Erro
 }
 
 /// Reads Astra's list as far as the admin token. A failure is logged and stops nothing: the next look asks again.
-fn ask(context: &Context<'_>, config: &OrgConfig) -> Result<(), Error> {
-    let Some(client_id) = config.admin_token.client_id() else { return Ok(()) };
+fn ask(context: &Context<'_>, config: &OrgConfig, client_id: &str) -> Result<(), Error> {
     let client = Patience::Rollback.client(context, config);
     match client.find_token(|token| token.client_id == client_id) {
         Ok(Some(token)) => {

@@ -296,7 +296,7 @@ fn a_call_costs_what_is_due_and_not_what_is_stored() {
     mount.host.http.clear();
     mount.rollback().unwrap();
     let calls = |call| mount.host.storage.calls(call);
-    assert!(calls(StorageCall::Get) <= 3 && calls(StorageCall::List) <= 6, "an idle call");
+    assert!(calls(StorageCall::Get) <= 4 && calls(StorageCall::List) <= 6, "an idle call");
     assert_eq!((calls(StorageCall::Put), mount.host.http.requests().len()), (0, 0));
 
     // The first two hourly ones are due.
