@@ -19,6 +19,9 @@ fn handle(request: Request) -> Answer {
             add("x_total 1\nsecrets_engine_requests_total", "Forged.", &[], 1);
             add("greetings_total", "Greetings.", &label("low\"} 1\nforged_total{a=\"b"), 1);
         }
+        // What the bench measures.
+        "nothing" => {}
+        "often" => (0..100).for_each(|_| add("greetings_total", "Greetings.", &label("loud"), 1)),
         which => (0..1_000).for_each(|number| add(&format!("flood_{which}_{number}_total"), "Flood.", &[], 1)),
     }
     data("{}")

@@ -176,6 +176,7 @@ const CRATES: [Floors; 10] = [
             // Know nothing of a guest.
             "limits",
             "priority",
+            "memory_use",
             "processor_share",
             "turns",
             "hardening",
