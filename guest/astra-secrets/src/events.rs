@@ -89,6 +89,7 @@ events! {
     INDEX_NOT_REPAIRED: Debug "the index was not repaired" ["error"];
     RECORD_PASSED_OVER: Error "a token's record was passed over" ["key", "error"];
     EMPTY_RECORD_REMOVED: Info "a record of the Go plugin that stands for no token was removed" ["org", "role", "key"];
+    ROLES_NOT_COUNTED: Warn "the tokens of each role were not counted, and the metrics show the count before" ["error"];
     READS_WAIT: Debug "reads of a token wait for rollback" ["error"];
     HISTORY_NOT_STORED: Warn "a token has ended, and its history could not be stored" ["org", "client_id", "error"];
     RECORDS_UNREADABLE: Error "records of tokens cannot be read and were passed over" ["records", "error"];

@@ -6,8 +6,8 @@
 
 mod back_off;
 mod counters;
-mod events;
 mod duration_form;
+mod events;
 mod limits;
 mod lock;
 mod mark;

@@ -7,9 +7,7 @@ use std::time::Duration;
 use envelope::{Storage, SystemView};
 
 use crate::answer_share::AnswerShare;
-use crate::capability::{
-    CountedSeries, EngineCounters, Entities, Lifetimes, LockTable, LogRate, Nothing, ReadOnly,
-};
+use crate::capability::{CountedSeries, EngineCounters, Entities, Lifetimes, LockTable, LogRate, Nothing, ReadOnly};
 use crate::egress::{Access, Egress, MountEgress, Policy, UpstreamCalls};
 use crate::limits::Limits;
 use crate::memory_use::MemoryUse;

@@ -104,7 +104,8 @@ fn counting(table: &mut Table, host: &TestHost, tokio: &Tokio, read_us: f64) -> 
         }
     }
     let one = (microseconds(often.percentile(50)) - microseconds(nothing.percentile(50))) / 100.0;
-    let note = format!("{:.2} % of the read above, which counts nothing itself; a mint counts once", 100.0 * one / read_us);
+    let note =
+        format!("{:.2} % of the read above, which counts nothing itself; a mint counts once", 100.0 * one / read_us);
     table.figure("one count of the engine", quantity(one, "µs"), note);
     Ok(())
 }

@@ -5,8 +5,8 @@ use crate::bindings::exports::secrets_engine::secrets::declaration::{
 };
 use crate::bindings::secrets_engine::backend::types::{CodedError, Error, Operation, Request, Response, Secret};
 use crate::bindings::secrets_engine::host::logging::{self, Level};
-use crate::bindings::secrets_engine::metrics::counters;
 use crate::bindings::secrets_engine::host::storage::{self, Entry};
+use crate::bindings::secrets_engine::metrics::counters;
 use crate::bindings::wasi::http::outgoing_handler::handle as send;
 use crate::bindings::wasi::http::types::{Method, OutgoingBody};
 use crate::{Answer, data, json_text, outgoing, result};

@@ -22,7 +22,10 @@ fn metric(mount: &Mount, name: &str, org_id: &str) -> Option<u64> {
 fn lists(mount: &Mount) -> usize {
     let requests = mount.host.http.requests();
     mount.host.http.clear();
-    requests.iter().filter(|request| request.method == HttpMethod::Get && request.path_and_query.ends_with("/v2/clientIdSecrets")).count()
+    requests
+        .iter()
+        .filter(|request| request.method == HttpMethod::Get && request.path_and_query.ends_with("/v2/clientIdSecrets"))
+        .count()
 }
 
 fn rollback_after(mount: &Mount, time: Duration) -> usize {

@@ -30,7 +30,11 @@ fn the_operations_page_lists_every_line_with_its_fields() {
         })
         .collect();
     let missing: Vec<&String> = rows.iter().filter(|row| !listed.contains(row.as_str())).collect();
-    assert!(missing.is_empty(), "the page lacks:\n{}", missing.iter().map(|row| format!("{row}\n")).collect::<String>());
+    assert!(
+        missing.is_empty(),
+        "the page lacks:\n{}",
+        missing.iter().map(|row| format!("{row}\n")).collect::<String>()
+    );
     let foreign: Vec<&&str> = listed.iter().filter(|row| !rows.contains(**row)).collect();
     assert!(foreign.is_empty(), "the page has lines that are none: {foreign:?}");
 }

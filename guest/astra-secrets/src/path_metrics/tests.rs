@@ -104,7 +104,9 @@ fn tokens_that_are_made_read_and_ended_are_counted_by_kind() {
     let value = |name, label: (&str, &str)| mount.host.metrics.value(name, &[label]);
     let leased = Leased::of(mount.creds());
     mount.org_token(json!({ "logical_name": "app" })).data();
-    mount.send(Operation::Read, "org/token", json!({ "org_id": ORG_A, "role_name": "reader", "logical_name": "app" })).data();
+    mount
+        .send(Operation::Read, "org/token", json!({ "org_id": ORG_A, "role_name": "reader", "logical_name": "app" }))
+        .data();
     mount.revoke(mount.lease(leased.secret)).0.unwrap();
     assert_eq!(value("astra_tokens_made_total", ("kind", "creds")), 1);
     assert_eq!(value("astra_tokens_made_total", ("kind", "standard")), 1);

@@ -154,10 +154,7 @@ fn not_listed(org_id: &OrgId, client_id: &str) -> Error {
 }
 
 fn log(context: &Context<'_>, record: &Record) {
-    let fields = [
-        ("org", record.org_id.as_str()),
-        ("static_role", record.role_name.as_str()),
-        ("client_id", &record.client_id),
-    ];
+    let fields =
+        [("org", record.org_id.as_str()), ("static_role", record.role_name.as_str()), ("client_id", &record.client_id)];
     record.created_by.log(context, &events::STATIC_TOKEN_TAKEN_OVER, &fields);
 }

@@ -39,11 +39,8 @@ async fn controller() -> (Arc<ModuleController>, Arc<Mount>) {
         storage: Arc::new(Nothing),
         system_view: Arc::new(Nothing),
     });
-    let settings = ControllerSettings {
-        mount: Arc::clone(&mount),
-        storage: Some(Arc::new(Nothing)),
-        options: BTreeMap::new(),
-    };
+    let settings =
+        ControllerSettings { mount: Arc::clone(&mount), storage: Some(Arc::new(Nothing)), options: BTreeMap::new() };
     (ModuleController::open(registry, runtime, settings).await.unwrap(), mount)
 }
 

@@ -27,7 +27,8 @@ impl Server {
         std::thread::scope(|scope| {
             for part in entries.chunks(entries.len().div_ceil(WRITERS).max(1)) {
                 let folder = &folder;
-                scope.spawn(move || part.iter().for_each(|(key, entry)| self.put_raw(&format!("{folder}{key}"), entry)));
+                scope
+                    .spawn(move || part.iter().for_each(|(key, entry)| self.put_raw(&format!("{folder}{key}"), entry)));
             }
         });
     }

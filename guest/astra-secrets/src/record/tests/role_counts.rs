@@ -8,7 +8,8 @@ use crate::limits::{ROLE_COUNT_BYTES_MAX, ROLE_COUNT_PAUSE, ROLE_COUNT_RECORDS_M
 use crate::record::role_counts;
 use crate::record::role_counts::RoleCounts;
 use crate::testing::{Mount, ORG_A, ORG_B, ROLE_ID};
-use secrets_framework::testing::{request, StorageCall};
+use secrets_framework::host::StorageError;
+use secrets_framework::testing::{StorageCall, request};
 use secrets_framework::{Context, Operation};
 
 fn counts(mount: &Mount) -> RoleCounts {
@@ -109,4 +110,19 @@ fn a_mount_without_tokens_writes_no_counts() {
     let counts = counted(&mount, 1);
     assert_eq!(json!(counts.tokens), json!({}));
     assert!(counts.at > 0);
+}
+
+#[test]
+fn a_count_that_meets_a_limit_leaves_the_last_one_and_is_tried_again_later() {
+    let mount = Mount::new();
+    mount.creds().data();
+    let before = counted(&mount, 1);
+    let limit = StorageError::Limit("a request lists no more names".to_owned());
+    mount.host.storage.fail_prefix(StorageCall::List, "token/", limit);
+    let after = counted(&mount, 3);
+    assert_eq!((after.at, json!(after.tokens)), (before.at, json!(before.tokens)));
+    let told = mount.host.log.lines().into_iter().filter(|line| line.message.contains("were not counted")).count();
+    assert_eq!(told, 1, "not with each call");
+    mount.host.storage.clear_faults();
+    assert!(counted(&mount, 1).at > before.at);
 }
