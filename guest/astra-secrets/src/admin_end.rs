@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use crate::config::{self, OrgConfig};
 use crate::ending::Patience;
 use crate::events;
-use crate::limits::{ADMIN_END_KEPT, ADMIN_END_LISTS_MAX, ADMIN_END_LOOK_PERIOD, ADMIN_END_ORGANIZATIONS_MAX};
+use crate::limits::{ADMIN_END_KEPT, ADMIN_END_LISTS_MAX, ADMIN_END_ORGANIZATIONS_MAX, HELD_LOOK_PERIOD};
 use crate::names::OrgId;
 use crate::storage::key::{ADMIN_END_PREFIX, ADMIN_END_STATE_KEY, segment};
 use crate::storage::read_many;
@@ -50,7 +50,7 @@ impl AdminEnd {
 impl State {
     /// Is it too early? A clock that was set back is no reason to wait.
     fn rests(&self, now: u64) -> bool {
-        let earliest = self.next.saturating_sub(ADMIN_END_LOOK_PERIOD.as_secs());
+        let earliest = self.next.saturating_sub(HELD_LOOK_PERIOD.as_secs());
         self.after.is_empty() && (earliest..self.next).contains(&now)
     }
 }
@@ -79,7 +79,7 @@ pub(crate) fn look(context: &Context<'_>, deadline: Duration) -> Result<(), Erro
         return Ok(());
     }
     if state.next == 0 {
-        return store(context, &State { next: now + ADMIN_END_LOOK_PERIOD.as_secs(), ..state });
+        return store(context, &State { next: now + HELD_LOOK_PERIOD.as_secs(), ..state });
     }
     org_ids.retain(|org_id| org_id.as_str() > state.after.as_str());
     org_ids.sort();
@@ -103,7 +103,7 @@ pub(crate) fn look(context: &Context<'_>, deadline: Duration) -> Result<(), Erro
         ask(context, &config, client_id)?;
     }
     if is_last_part {
-        state = State { after: String::new(), next: now + ADMIN_END_LOOK_PERIOD.as_secs() };
+        state = State { after: String::new(), next: now + HELD_LOOK_PERIOD.as_secs() };
     }
     store(context, &state)
 }

@@ -19,7 +19,7 @@ use crate::role;
 use crate::storage::key::{ROLE_COUNTS_KEY, TOKEN_PREFIX};
 use crate::storage::read_many;
 
-/// How far the count came. It stands in the state of the index, which each rollback call reads anyway.
+/// How far the count came: a part of the state of the index, which each rollback call reads anyway.
 #[derive(Debug, Default, Deserialize, PartialEq, Serialize)]
 #[serde(default)]
 pub(super) struct CountTurn {
