@@ -106,12 +106,12 @@ pub(crate) fn being_indexed() -> Error {
 pub(crate) fn backfill_index(context: &Context<'_>) -> Result<(), Error> {
     let mut state = load(context)?;
     let now = context.now().as_secs();
-    let has_walked = !state.rests(now);
-    if has_walked {
+    let is_due = !state.rests(now);
+    if is_due {
         walk_on(context, &mut state, now)?;
     }
     let has_counted = state.role_count.step(context, state.walked, now)?;
-    if has_walked || has_counted {
+    if is_due || has_counted {
         context.storage().put(state.entry()?)?;
     }
     Ok(())

@@ -55,10 +55,10 @@ struct Kept {
 }
 
 impl CountTurn {
-    /// Goes on with the count if it is time for that. A count begins no sooner after the `walked` index than after another
+    /// Goes on with the count if it is time for that. A count begins no sooner after a scan of the index than after another
     /// count: one call has no need to read everything twice. True = the turn has changed.
-    pub(super) fn step(&mut self, context: &Context<'_>, walked: u64, now: u64) -> Result<bool, Error> {
-        let last = self.ended.max(walked);
+    pub(super) fn step(&mut self, context: &Context<'_>, scan_end: u64, now: u64) -> Result<bool, Error> {
+        let last = self.ended.max(scan_end);
         // A clock that was set back is no reason to wait.
         let rests = (last..last.saturating_add(ROLE_COUNT_PAUSE.as_secs())).contains(&now);
         if self.after.is_empty() && rests {

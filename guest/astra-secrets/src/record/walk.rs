@@ -33,11 +33,11 @@ pub(crate) fn any_in_org_where(
         return Ok(false);
     }
     let mut any = false;
-    let walked = visit_records(context, &state.after, |record| {
+    let scan_end = visit_records(context, &state.after, |record| {
         any = record.org_id == *org_id && is_it(&record);
         !any
     })?;
-    match walked {
+    match scan_end {
         Walked::Far if !any => Err(being_indexed()),
         _ => Ok(any),
     }

@@ -76,14 +76,14 @@ fn a_walk_that_finds_nothing_writes_its_state_alone_and_then_rests() {
     mount.host.storage.seed("token/damaged", "canary");
     mount.host.storage.seed("token/a/b", "{}");
     seed_go(&mount, 1, "OfB", ORG_B);
-    let walked = || mount.host.storage.json("index-state")["walked"].clone();
-    let (before, walked_before) = (mount.host.storage.snapshot(), walked());
+    let scan_end = || mount.host.storage.json("index-state")["walked"].clone();
+    let (before, end_before) = (mount.host.storage.snapshot(), scan_end());
     // What rollback counts for the metrics changes oftener, and the state of the index says how far the count came.
     let changed = || {
         let after = mount.host.storage.snapshot();
         let keys = after.iter().filter(|(key, entry)| before.get(*key) != Some(entry)).map(|(key, _)| key.clone());
         let is_of_walk = |key: &String| match key.as_str() {
-            "index-state" => walked() != walked_before,
+            "index-state" => scan_end() != end_before,
             key => !["queue", "metrics/", "held-look-state"].iter().any(|other| key.starts_with(other)),
         };
         keys.filter(is_of_walk).collect::<Vec<_>>()

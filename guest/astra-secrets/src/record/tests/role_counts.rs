@@ -27,6 +27,11 @@ fn counted(mount: &Mount, calls: usize) -> RoleCounts {
     counts(mount)
 }
 
+/// No other scan of records is due.
+fn rest(mount: &Mount) {
+    mount.has_walked();
+}
+
 fn seed(mount: &Mount, number: usize, record: &serde_json::Value) {
     mount.host.storage.seed(&format!("token/Seeded{number:06}"), record.to_string());
 }
@@ -60,7 +65,7 @@ fn a_count_of_many_tokens_takes_several_calls_and_shows_the_last_whole_one_meanw
     for number in 0..=ROLE_COUNT_RECORDS_MAX {
         seed(&mount, number, &json!({ "clientId": format!("c{number}"), "orgId": ORG_A, "roleName": "r" }));
     }
-    mount.has_walked();
+    rest(&mount);
     let of = |counts: &RoleCounts| json!(counts.tokens)[ORG_A]["r"]["standard"].as_u64();
     assert_eq!(of(&counted(&mount, 1)), None);
     mount.rollback().unwrap();
@@ -79,7 +84,7 @@ fn large_records_make_the_steps_smaller() {
         let record = json!({ "clientId": format!("c{number}"), "orgId": ORG_A, "roleName": "r", "history": history });
         seed(&mount, number, &record);
     }
-    mount.has_walked();
+    rest(&mount);
     assert_eq!(counted(&mount, 1).at, 0, "the first call stops after 8 MiB");
     mount.rollback().unwrap();
     assert_eq!(json!(counts(&mount).tokens)[ORG_A]["r"]["standard"], 150);
@@ -92,7 +97,7 @@ fn more_roles_than_are_counted_apart_are_counted_together() {
         let record = json!({ "clientId": format!("c{number}"), "orgId": ORG_A, "roleName": format!("r{number}") });
         seed(&mount, number, &record);
     }
-    mount.has_walked();
+    rest(&mount);
     let counts = counted(&mount, 1);
     assert_eq!((counts.tokens.values().map(|roles| roles.len()).sum(), counts.left_out), (ROLE_COUNT_SERIES_MAX, 3));
 }
