@@ -2,11 +2,12 @@
 //! tidy find that out first, and a dead admin token cannot replace itself, so
 //! the warning is a line of its own: at most one an hour for each organization.
 
-use secrets_framework::host::{Host, LogLevel, StorageEntry};
+use secrets_framework::host::{Host, StorageEntry};
 use serde::{Deserialize, Serialize};
 
 use crate::client::{ClientError, upstream};
 use crate::config::{self, OrgConfig};
+use crate::events;
 use crate::limits::ADMIN_REFUSAL_LOG_PERIOD;
 use crate::names::OrgId;
 use crate::storage::key::{ADMIN_REFUSAL_PREFIX, segment};
@@ -32,13 +33,12 @@ pub(crate) fn warn(host: &dyn Host, asked: &OrgConfig, error: &ClientError) {
     }
     let error = upstream(host, org_id, error).to_string();
     let fields = [("org", org_id.as_str()), ("client_id", client_id), ("error", &error)];
-    host.log().log(LogLevel::Warn, "Astra refused the admin token of an organization", &fields);
+    events::ADMIN_TOKEN_REFUSED.log_on(host, &fields);
     let warned = Warned { client_id: client_id.to_owned(), at: now };
     let stored = StorageEntry::json(key(org_id), &warned).and_then(|entry| Ok(host.storage().put(entry)?));
     if let Err(error) = stored {
         let fields = [("org", org_id.as_str()), ("error", &error.to_string())];
-        let message = "the time of a warning could not be stored, so the warning may come again within the hour";
-        host.log().log(LogLevel::Warn, message, &fields);
+        events::WARNING_NOT_NOTED.log_on(host, &fields);
     }
 }
 

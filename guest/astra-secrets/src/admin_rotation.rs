@@ -19,12 +19,14 @@ pub(crate) use scheduled::run_due;
 
 use crate::client::{AstraClient, ClientError};
 use crate::config::{self, OrgConfig};
+use crate::counters::{TOKENS_MADE, count_rotation};
 use crate::ending::{Patience, end_at_once};
+use crate::events;
 use crate::lock::Lock;
 use crate::mint::{Facts, MintRequest, describe, make_proven};
 use crate::names::OrgId;
 use crate::read_only;
-use crate::record::{self, RecordId};
+use crate::record::{self, RecordId, TokenKind};
 use crate::storage::TokenRef;
 use crate::who::{self, Who};
 
@@ -63,6 +65,12 @@ fn lock<'a>(context: &Context<'a>, org_id: &OrgId) -> Result<Box<dyn LockGuard +
 /// Makes a new token, proves it, and puts it into the place of the one in
 /// `config`. The caller holds the organization's lock.
 fn replace_token(context: &Context<'_>, config: &OrgConfig, patience: Patience) -> Result<Rotated, Error> {
+    let rotated = make_and_switch(context, config, patience);
+    count_rotation(context, TokenKind::Admin.as_str(), &rotated);
+    rotated
+}
+
+fn make_and_switch(context: &Context<'_>, config: &OrgConfig, patience: Patience) -> Result<Rotated, Error> {
     let client = patience.client(context, config);
     let role_ids = current_role_ids(&client, config)?;
     let created_by = who::creator(context);
@@ -77,6 +85,7 @@ fn replace_token(context: &Context<'_>, config: &OrgConfig, patience: Patience) 
     let made = make_proven(context, &client, &wanted, |error| not_proven(&config.org_id, error))?;
     let rotated = switch(context, &client, config, &made, Successor { role_ids, created_by: created_by.clone() })?;
     log_rotation(context, &config.org_id, &rotated);
+    context.count(&TOKENS_MADE, &[("kind", TokenKind::Admin.as_str())]);
     end_at_once(context, &rotated.previous, rotated.previous_ends);
     Ok(rotated)
 }
@@ -145,7 +154,7 @@ fn log_rotation(context: &Context<'_>, org_id: &OrgId, rotated: &Rotated) {
         ("client_id", &rotated.client_id),
         ("previous_client_id", &rotated.previous_client_id),
     ];
-    Who::of(context.request).log(context, "an admin token was rotated", &fields);
+    Who::of(context.request).log(context, &events::ADMIN_TOKEN_ROTATED, &fields);
 }
 
 #[cfg(test)]

@@ -5,13 +5,14 @@
 use std::cell::Cell;
 use std::collections::{BTreeMap, BTreeSet};
 
-use secrets_framework::host::{LogLevel, StorageEntry};
+use secrets_framework::host::StorageEntry;
 use secrets_framework::{Context, Error, Field, FieldType};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::client::ListedRole;
 use crate::config;
+use crate::events;
 use crate::limits::{
     ASTRA_ROLE_BYTES_MAX, ASTRA_ROLE_KEPT, ASTRA_ROLE_NOTED_AGAIN, ASTRA_ROLES_NOTED_MAX, ASTRA_ROLES_PER_WRITE,
     NAME_BYTES_MAX,
@@ -109,7 +110,7 @@ pub(crate) fn note(context: &Context<'_>, org_id: &OrgId, listed: &[ListedRole],
     // A node that cannot write goes on without, and so does all else: the next look notes them.
     if let Err(error) = try_note(context, org_id, listed, room) {
         let fields = [("org", org_id.as_str()), ("error", &error.to_string())];
-        context.log(LogLevel::Debug, "the Astra roles of an organization were not noted", &fields);
+        events::ASTRA_ROLES_NOT_NOTED.log(context, &fields);
     }
 }
 

@@ -15,10 +15,11 @@ mod url;
 use std::fmt;
 use std::time::Duration;
 
-use secrets_framework::host::{LogLevel, StorageEntry, StorageView};
+use secrets_framework::host::{StorageEntry, StorageView};
 use secrets_framework::{Context, Error};
 use serde_json::{Map, Value};
 
+use crate::events;
 use crate::limits::{CONFIGS_MAX, REQUEST_TIMEOUT_DEFAULT, RETRIES_DEFAULT, ROTATION_GRACE_DEFAULT};
 use crate::names::{AstraRoleId, LogicalName, OrgId, shown};
 use crate::schedule::Schedule;
@@ -170,7 +171,7 @@ pub(crate) fn load_readable(context: &Context<'_>, org_id: &OrgId) -> Result<Opt
     match load_own(context, org_id)? {
         Ok(config) => Ok(config),
         Err(error) => {
-            context.log(LogLevel::Error, "a config was passed over", &[("error", &error.to_string())]);
+            events::CONFIG_PASSED_OVER.log(context, &[("error", &error.to_string())]);
             Ok(None)
         }
     }

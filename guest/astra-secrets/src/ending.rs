@@ -10,11 +10,12 @@ use secrets_framework::Error;
 use std::time::Duration;
 
 use secrets_framework::Context;
-use secrets_framework::host::{LogLevel, StorageEntry};
+use secrets_framework::host::StorageEntry;
 
 use crate::admin_refusal;
 use crate::client::{AstraClient, ClientError, is_about_the_token};
 use crate::config::{self, OrgConfig, Origin, Retired};
+use crate::events;
 use crate::history::{End, Whereabouts};
 use crate::limits::{ROLLBACK_REQUEST_TIMEOUT, ROLLBACK_UPSTREAM_BUDGET};
 use crate::mint;
@@ -207,7 +208,7 @@ pub(crate) fn leave_to_rollback(context: &Context<'_>, org_id: &OrgId, dropped: 
     if let Err(error) = dropped {
         let error = error.to_string();
         let fields = [("org", org_id.as_str()), ("error", &error)];
-        context.log(LogLevel::Warn, "whether a retired config is still needed was left to rollback", &fields);
+        events::RETIRED_CONFIG_LEFT_TO_ROLLBACK.log(context, &fields);
     }
 }
 

@@ -3,12 +3,13 @@
 
 use std::time::Duration;
 
-use secrets_framework::host::{LogLevel, StorageEntry};
+use secrets_framework::host::StorageEntry;
 use secrets_framework::{Context, Error, Lease, Outcome, Response, Secret, SecretKind};
 
 use crate::astra_token::{Held, KIND};
 use crate::config;
 use crate::ending::{Patience, Target, config_for_ending_from, end_token_with};
+use crate::events::{self, Event};
 use crate::history::{self, End};
 use crate::limits::RENEWAL_ROUNDING;
 use crate::record::{self, Record, RecordId};
@@ -62,7 +63,7 @@ pub(crate) fn renew(context: &Context<'_>, lease: &Lease) -> Outcome {
         }
         .of_kind(KIND),
     );
-    log_lease(context, "a token's lease was renewed", &held);
+    log_lease(context, &events::LEASE_RENEWED, &held);
     Ok(Some(response))
 }
 
@@ -93,7 +94,7 @@ pub(crate) fn revoke(context: &Context<'_>, lease: &Lease) -> Outcome {
     if let Some(id) = &unreadable {
         record::remove_unreadable(context, &held.org_id, client_id, id)?;
     }
-    log_lease(context, "a token was revoked", &held);
+    log_lease(context, &events::TOKEN_REVOKED, &held);
     Ok(None)
 }
 
@@ -106,7 +107,7 @@ fn end_nothing(context: &Context<'_>, held: &Held) -> Outcome {
             record::remove(context, &record, End::Revoked)?;
         }
     }
-    log_lease(context, "a lease that stood for no token was ended", held);
+    log_lease(context, &events::EMPTY_LEASE_ENDED, held);
     Ok(None)
 }
 
@@ -183,7 +184,7 @@ fn find_record_and(
             Err(error) => {
                 // The lease itself holds what renewing and ending it takes.
                 let error = error.to_string();
-                context.log(LogLevel::Error, "a lease goes on without its record", &[("error", &error)]);
+                events::LEASE_WITHOUT_RECORD.log(context, &[("error", &error)]);
                 unreadable = Some(id.clone());
             }
         }
@@ -214,17 +215,14 @@ fn stands_for_nothing() -> Error {
     )
 }
 
-fn log_lease(context: &Context<'_>, message: &str, held: &Held) {
-    let text = |value: &Option<String>| value.clone().unwrap_or_default();
-    context.log(
-        LogLevel::Info,
-        message,
-        &[
-            ("org", held.org_id.as_str()),
-            ("role", held.role_name.as_ref().map_or("", |name| name.as_str())),
-            ("client_id", &text(&held.client_id)),
-        ],
-    );
+fn log_lease(context: &Context<'_>, event: &Event, held: &Held) {
+    let fields = [
+        ("org", held.org_id.as_str()),
+        ("role", held.role_name.as_ref().map_or("", |name| name.as_str())),
+        ("client_id", held.client_id.as_deref().unwrap_or_default()),
+        ("request_id", &context.request.id),
+    ];
+    event.log(context, &fields);
 }
 
 #[cfg(test)]

@@ -5,7 +5,9 @@
 //! component in production, unchanged.
 
 mod back_off;
+mod counters;
 mod duration_form;
+mod events;
 mod limits;
 mod lock;
 mod mark;
@@ -22,6 +24,7 @@ mod path_rotate_root;
 mod path_sync_roles;
 mod role;
 
+mod admin_end;
 mod admin_refusal;
 mod admin_rotation;
 mod astra_role;

@@ -1,5 +1,4 @@
-//! The engine's limits: each with its unit, its reason, and a test that
-//! reaches it. No code here.
+//! The engine's limits: each with its unit, its reason, and a test that reaches it. No code here.
 
 use std::time::Duration;
 
@@ -113,8 +112,7 @@ pub(crate) const ASTRA_ROLE_NOTED_AGAIN: Duration = Duration::from_secs(24 * 360
 /// How long what is known of an Astra role is kept after Astra listed the role last: as long as the history of a token.
 pub(crate) const ASTRA_ROLE_KEPT: Duration = Duration::from_secs(90 * 24 * 3600);
 
-/// How long `sync-roles` begins with further organizations: with one more's
-/// [`UPSTREAM_BUDGET`] it fits the host's 60 s.
+/// How long `sync-roles` begins with further organizations: with one more's [`UPSTREAM_BUDGET`] it fits the host's 60 s.
 pub(crate) const SYNC_ALL_BUDGET: Duration = Duration::from_secs(20);
 
 // ---- tokens ----
@@ -444,7 +442,7 @@ pub(crate) const ADMIN_REFUSAL_LOG_PERIOD: Duration = Duration::from_secs(3600);
 
 // ---- tokens that the mount serves ----
 
-/// How often rollback compares the tokens of static roles with Astra's list, as the contract says.
+/// How often rollback compares static roles' tokens with Astra's list, as the contract says, and looks for admin tokens' ends.
 pub(crate) const HELD_LOOK_PERIOD: Duration = Duration::from_secs(3600);
 
 /// Organizations that one rollback call compares so: each takes a list of Astra's; the next call goes on.
@@ -457,6 +455,27 @@ pub(crate) const HELD_PROOFS_MAX: usize = 20;
 /// How long a check begins with further such calls: with its other questions, one of the calls and a deep check's
 /// token it fits the host's 60 s.
 pub(crate) const CHECK_PROOF_BUDGET: Duration = Duration::from_secs(5);
+
+/// How long rollback waits between two counts of the tokens of each role: alerts need no newer numbers.
+pub(crate) const ROLE_COUNT_PAUSE: Duration = Duration::from_secs(5 * 60);
+
+/// Records that one rollback call reads to count them: 10,000 are counted in five calls of the host's 10,000 storage calls.
+pub(crate) const ROLE_COUNT_RECORDS_MAX: usize = 2_000;
+
+/// 8 MiB: the records that such a call reads, of the 64 MiB that the host allows a request.
+pub(crate) const ROLE_COUNT_BYTES_MAX: usize = 8 * 1024 * 1024;
+
+/// Organizations, roles and kinds together that are counted apart: each is a time series, and some 300 bytes of one entry.
+pub(crate) const ROLE_COUNT_SERIES_MAX: usize = 1_000;
+
+/// How long what Astra said of the end of an admin token is believed: a day is short of the weeks in which to act.
+pub(crate) const ADMIN_END_KEPT: Duration = Duration::from_secs(24 * 3600);
+
+/// Organizations whose end of the admin token one rollback call looks at: two storage calls each.
+pub(crate) const ADMIN_END_ORGANIZATIONS_MAX: usize = 100;
+
+/// Lists of Astra that one rollback call asks for so; the next call goes on.
+pub(crate) const ADMIN_END_LISTS_MAX: usize = 10;
 
 // ---- static roles ----
 

@@ -6,12 +6,14 @@ use std::collections::BTreeMap;
 use secrets_framework::{Context, Error};
 use serde::Serialize;
 
+use crate::admin_end::{self, AdminEnd};
 use crate::config::{self, OrgConfig};
 use crate::limits::METRICS_ORGANIZATIONS_MAX;
 use crate::mint;
 use crate::names::OrgId;
 use crate::read_only;
-use crate::record;
+use crate::record::{self, TokenKind};
+use crate::schedule_queue::{self, Kind, Task};
 use crate::static_role;
 use crate::tidy;
 
@@ -42,8 +44,14 @@ impl Family {
     }
 
     fn add(&mut self, org_id: &OrgId, value: Option<u64>) {
-        let labels = BTreeMap::from([("organization", org_id.as_str().to_owned())]);
-        self.samples.extend(value.map(|value| Sample { labels, value }));
+        if let Some(value) = value {
+            self.add_labelled(&[("organization", org_id.as_str())], value);
+        }
+    }
+
+    fn add_labelled(&mut self, labels: &[(&'static str, &str)], value: u64) {
+        let labels = labels.iter().map(|(name, value)| (*name, (*value).to_owned())).collect();
+        self.samples.push(Sample { labels, value });
     }
 }
 
@@ -63,6 +71,8 @@ pub(crate) fn families(context: &Context<'_>) -> Result<Vec<Family>, Error> {
     ];
     families.extend(write_ahead(context)?);
     families.extend(tokens(context, shown)?);
+    families.extend(tokens_by_role(context)?);
+    families.push(rotations_due(context)?);
     families.extend(of_organizations(context, shown)?);
     families.retain(|family| !family.samples.is_empty());
     Ok(families)
@@ -99,22 +109,95 @@ fn tokens(context: &Context<'_>, org_ids: &[OrgId]) -> Result<[Family; 2], Error
     Ok([tokens, counted])
 }
 
+/// What rollback counted last.
+fn tokens_by_role(context: &Context<'_>) -> Result<[Family; 4], Error> {
+    let counts = record::role_counts(context)?;
+    let mut tokens =
+        Family::new("astra_role_tokens", "Live tokens by role and kind; static and admin tokens have an empty role.");
+    let mut max = Family::new("astra_role_max_tokens", "The max_tokens of roles that have tokens and a limit.");
+    for (org_id, roles) in &counts.tokens {
+        for (role, kinds) in roles {
+            for (kind, count) in kinds {
+                let labels = [("organization", org_id.as_str()), ("role", role.as_str()), ("kind", kind.as_str())];
+                tokens.add_labelled(&labels, *count);
+            }
+        }
+    }
+    for (org_id, roles) in &counts.max_tokens {
+        for (role, limit) in roles {
+            max.add_labelled(&[("organization", org_id.as_str()), ("role", role.as_str())], u64::from(*limit));
+        }
+    }
+    let counted = Some(counts.at).filter(|at| *at != 0);
+    Ok([
+        tokens,
+        max,
+        Family::of_mount(
+            "astra_role_tokens_counted_timestamp_seconds",
+            "When the tokens of each role were counted.",
+            counted,
+        ),
+        Family::of_mount(
+            "astra_role_tokens_left_out",
+            "Tokens that are not counted by role and kind, because there are too many of those.",
+            counted.map(|_| counts.left_out),
+        ),
+    ])
+}
+
+fn rotations_due(context: &Context<'_>) -> Result<Family, Error> {
+    // Not this very second: a look at the hour that has begun may write, and metrics are read on standbys, too.
+    let until = context.now().as_secs().saturating_sub(1);
+    let due = schedule_queue::due(context, &[Kind::RotateAdmin, Kind::RotateStatic], until)?;
+    let mut family = Family::new("astra_rotations_due", "Rotations that are due and not done yet, by kind.");
+    let of = |is_it: fn(&Task) -> bool| count(due.iter().filter(|due| is_it(&due.task)).count());
+    family.add_labelled(&[("kind", TokenKind::Admin.as_str())], of(|task| matches!(task, Task::RotateAdmin(_))));
+    family.add_labelled(&[("kind", TokenKind::Static.as_str())], of(|task| matches!(task, Task::RotateStatic(..))));
+    Ok(family)
+}
+
 fn of_organizations(context: &Context<'_>, org_ids: &[OrgId]) -> Result<Vec<Family>, Error> {
     let mut rotation = Rotation::new();
     let mut statics = Statics::new();
     let mut orphans = Family::new("astra_tidy_orphans", "Tokens in Astra without a record that the last tidy found.");
     let mut tidied = Family::new("astra_tidy_timestamp_seconds", "When the last tidy of the organization began.");
-    for org_id in org_ids {
+    let mut max = Family::new("astra_organization_max_tokens", "The max_tokens of organizations that have a limit.");
+    let mut ends = Ends::new();
+    for (org_id, end) in org_ids.iter().zip(admin_end::load_each(context, org_ids)?) {
         // Deleted since the list was made, or damaged: `check` names it.
         let Ok(Some(config)) = config::load_own(context, org_id)? else { continue };
         rotation.add(&config);
+        max.add(org_id, config.max_tokens.map(u64::from));
+        if let Some(end) = end.filter(|end| end.is_of(&config)) {
+            ends.add(org_id, &end, context.now().as_secs());
+        }
         statics.add(context, org_id)?;
         if let Ok(Some(result)) = tidy::load_result(context, org_id) {
             orphans.add(org_id, Some(count(result.orphans.len())));
             tidied.add(org_id, Some(result.at));
         }
     }
-    Ok(rotation.0.into_iter().chain(statics.0).chain([orphans, tidied]).collect())
+    Ok(rotation.0.into_iter().chain(ends.0).chain(statics.0).chain([orphans, tidied, max]).collect())
+}
+
+/// The ends of admin tokens, as rollback found them in Astra's lists.
+struct Ends([Family; 3]);
+
+impl Ends {
+    fn new() -> Self {
+        Self([
+            Family::new("astra_admin_token_end_timestamp_seconds", "When Astra ends the admin token, if Astra tells."),
+            Family::new("astra_admin_token_remaining_seconds", "Seconds to the end of the admin token; 0 after it."),
+            Family::new("astra_admin_token_seen_timestamp_seconds", "When Astra's list showed the admin token last."),
+        ])
+    }
+
+    fn add(&mut self, org_id: &OrgId, end: &AdminEnd, now: u64) {
+        let [ends, remaining, seen] = &mut self.0;
+        ends.add(org_id, end.ends);
+        remaining.add(org_id, end.ends.map(|ends| ends.saturating_sub(now)));
+        seen.add(org_id, Some(end.seen));
+    }
 }
 
 /// The rotation of admin tokens.

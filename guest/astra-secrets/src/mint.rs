@@ -30,6 +30,8 @@ pub(crate) use settle::{SwitchError, undo};
 use crate::astra_token;
 use crate::client::{AstraClient, ClientError};
 use crate::config::OrgConfig;
+use crate::counters::TOKENS_MADE;
+use crate::events;
 use crate::names::TokenLogicalName;
 use crate::record::{self, Inserted, Record, RecordId, TokenKind, TokenSecrets};
 use crate::role::{Role, TokenExpiry};
@@ -193,7 +195,8 @@ fn log_mint(context: &Context<'_>, record: &Record) {
         ("client_id", &record.client_id),
         ("kind", record.kind.as_str()),
     ];
-    record.created_by.log(context, "a token was made", &fields);
+    record.created_by.log(context, &events::TOKEN_MADE, &fields);
+    context.count(&TOKENS_MADE, &[("kind", record.kind.as_str())]);
 }
 
 #[cfg(test)]

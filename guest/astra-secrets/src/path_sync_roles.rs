@@ -6,7 +6,6 @@ mod report;
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use secrets_framework::host::LogLevel;
 use secrets_framework::{
     Context, Error, Field, FieldData, FieldType, Operation, OperationSpec, Outcome, Path, Segment,
 };
@@ -14,6 +13,7 @@ use secrets_framework::{
 use crate::astra_role::{self, Room};
 use crate::client::AstraClient;
 use crate::config::{self, OrgConfig};
+use crate::events;
 use crate::limits::{IMPORTED_ROLES_MAX, SYNC_ALL_BUDGET};
 use crate::lock::Lock;
 use crate::names::{AstraRoleId, OrgId, RoleName, shown};
@@ -215,7 +215,7 @@ fn stored_roles(
             Ok(None) => {}
             Err(error) => {
                 let error = error.to_string();
-                context.log(LogLevel::Error, "a role was passed over", &[("error", &error)]);
+                events::ROLE_PASSED_OVER.log(context, &[("error", &error)]);
                 unreadable.insert(name);
             }
         }

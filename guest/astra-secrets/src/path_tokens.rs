@@ -9,6 +9,7 @@ use secrets_framework::{
 
 use crate::astra_role;
 use crate::ending::{Patience, Target, end_token};
+use crate::events;
 use crate::history::{self, End, Facts};
 use crate::in_use;
 use crate::names::OrgId;
@@ -111,7 +112,7 @@ fn delete(context: &Context<'_>, data: &FieldData) -> Outcome {
     record::prove_writable(context, &record)?;
     end_token(context, &Target::of(&record, End::Deleted, Patience::Caller))?;
     let fields = [("org", org_id.as_str()), ("client_id", &record.client_id)];
-    Who::of(context.request).log(context, "a token was deleted", &fields);
+    Who::of(context.request).log(context, &events::TOKEN_DELETED, &fields);
     Ok(None)
 }
 

@@ -8,11 +8,12 @@ mod ttl;
 
 use std::time::Duration;
 
-use secrets_framework::host::{LogLevel, StorageEntry, SystemViewError};
+use secrets_framework::host::{StorageEntry, SystemViewError};
 use secrets_framework::{Context, Error};
 use serde_json::{Map, Value};
 
 use crate::config::{self, OrgConfig};
+use crate::events;
 use crate::limits::ROLES_READ_AT_ONCE;
 use crate::names::{AstraRoleId, OrgId, RoleName};
 use crate::storage;
@@ -122,7 +123,7 @@ pub(crate) fn load_each(
             let role =
                 read.and_then(|found| Ok(found.map(|found| decode(&found, org_id, name)).transpose()?.flatten()));
             loaded.push(role.unwrap_or_else(|error| {
-                context.log(LogLevel::Error, "a role was passed over", &[("error", &error.to_string())]);
+                events::ROLE_PASSED_OVER.log(context, &[("error", &error.to_string())]);
                 None
             }));
         }

@@ -4,12 +4,12 @@
 use std::collections::BTreeSet;
 use std::ops::ControlFlow;
 
-use secrets_framework::host::LogLevel;
 use secrets_framework::{Context, Error, Undo};
 use serde_json::Value;
 
 use crate::client::AstraClient;
 use crate::ending::{Patience, config_for_ending};
+use crate::events;
 use crate::history::End;
 use crate::in_use;
 use crate::mint::{self, INTENT_KIND, IntentData};
@@ -83,7 +83,7 @@ fn remove_marked(
         record::remove(context, record, End::Undone)?;
     }
     let fields = [("org", org_id.as_str()), ("client_id", client_id), ("mark", &data.mark)];
-    context.log(LogLevel::Warn, "a token that a failed request left in Astra was removed", &fields);
+    events::UNFINISHED_TOKEN_REMOVED.log(context, &fields);
     Ok(())
 }
 

@@ -13,10 +13,11 @@ mod tokens;
 use std::fmt;
 use std::time::Duration;
 
-use secrets_framework::host::{LockGuard, LogLevel, StorageEntry, StorageView};
+use secrets_framework::host::{LockGuard, StorageEntry, StorageView};
 use secrets_framework::{Context, Error};
 use serde_json::{Map, Value};
 
+use crate::events;
 use crate::limits::{STATIC_GRACE_DEFAULT, STATIC_ROLES_MAX, STORAGE_KEY_BYTES_MAX};
 use crate::lock::Lock;
 use crate::names::{AstraRoleId, OrgId, RoleName};
@@ -187,7 +188,7 @@ pub(crate) fn load_readable(
     match load_own(context, org_id, name)? {
         Ok(role) => Ok(role),
         Err(error) => {
-            context.log(LogLevel::Error, "a static role was passed over", &[("error", &error.to_string())]);
+            events::STATIC_ROLE_PASSED_OVER.log(context, &[("error", &error.to_string())]);
             Ok(None)
         }
     }

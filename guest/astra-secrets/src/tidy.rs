@@ -14,10 +14,10 @@ mod turn;
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use secrets_framework::host::LogLevel;
 use secrets_framework::{Context, Error};
 
 use crate::config;
+use crate::events;
 use crate::limits::{CONFIGS_MAX, ENDED_RETRY_PAUSE, TIDY_ENDED_MAX, TIDY_ORGANIZATIONS_MAX};
 use crate::lock::Lock;
 use crate::names::OrgId;
@@ -156,23 +156,20 @@ fn log_result(context: &Context<'_>, org_id: &OrgId, result: &OrgResult) {
     let count = |list: &[String]| list.len().to_string();
     let (orphans, gone, expired) = (count(&result.orphans), count(&result.gone), count(&result.expired));
     let removed = count(&result.removed);
-    let (level, failed) = match &result.failed {
-        Some(sentence) => (LogLevel::Warn, sentence.as_str()),
-        None => (LogLevel::Info, ""),
+    let event = match &result.failed {
+        Some(_) => &events::ORGANIZATION_NOT_TIDIED,
+        None => &events::ORGANIZATION_TIDIED,
     };
-    context.log(
-        level,
-        "an organization was tidied",
-        &[
-            ("org", org_id.as_str()),
-            ("dry_run", if result.dry_run { "true" } else { "false" }),
-            ("orphans", &orphans),
-            ("gone", &gone),
-            ("expired", &expired),
-            ("removed", &removed),
-            ("failed", failed),
-        ],
-    );
+    let fields = [
+        ("org", org_id.as_str()),
+        ("dry_run", if result.dry_run { "true" } else { "false" }),
+        ("orphans", &orphans),
+        ("gone", &gone),
+        ("expired", &expired),
+        ("removed", &removed),
+        ("failed", result.failed.as_deref().unwrap_or_default()),
+    ];
+    event.log(context, &fields);
 }
 
 #[cfg(test)]

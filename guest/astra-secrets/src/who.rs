@@ -1,10 +1,10 @@
 //! Who a request came from, as far as the server told: the server names nobody
 //! on a renewal, a revocation or a rollback call.
 
-use secrets_framework::host::LogLevel;
 use secrets_framework::{Context, Request};
 use serde::{Deserialize, Serialize};
 
+use crate::events::{self, Event};
 use crate::limits::WHO_BYTES_MAX;
 
 /// Who had something done to a token.
@@ -46,13 +46,13 @@ impl Who {
     }
 
     /// Logs what they had done.
-    pub(crate) fn log(&self, context: &Context<'_>, message: &str, fields: &[(&str, &str)]) {
+    pub(crate) fn log(&self, context: &Context<'_>, event: &Event, fields: &[(&str, &str)]) {
         let by = [
             ("display_name", self.display_name.as_str()),
             ("entity_id", &self.entity_id),
             ("request_id", &context.request.id),
         ];
-        context.log(LogLevel::Info, message, &[fields, &by].concat());
+        event.log(context, &[fields, &by].concat());
     }
 
     /// Bytes of all its texts.
@@ -72,7 +72,7 @@ pub(crate) fn creator(context: &Context<'_>) -> Who {
         Ok(name) => Who { entity_name: bounded(&name.unwrap_or_default()), ..who },
         Err(error) => {
             let fields = [("entity_id", who.entity_id.as_str()), ("error", &error.to_string())];
-            context.log(LogLevel::Warn, "the name of an entity could not be had and is not noted", &fields);
+            events::ENTITY_NAME_UNKNOWN.log(context, &fields);
             who
         }
     }

@@ -5,11 +5,12 @@ use std::time::Duration;
 
 use secrets_framework::Backend;
 use secrets_framework::host::{
-    Clock, Host, Http, LockError, LockGuard, Locks, Log, LogLevel, Random, Storage, SystemView, SystemViewError,
-    UPSTREAM_OPTION, UPSTREAM_READ_ONLY,
+    Clock, Counter, Host, Http, LockError, LockGuard, Locks, Log, LogLevel, Metrics, Random, Storage, SystemView,
+    SystemViewError, UPSTREAM_OPTION, UPSTREAM_READ_ONLY,
 };
 
 use crate::bindings::secrets_engine::host::{locks, logging, system_view};
+use crate::bindings::secrets_engine::metrics::counters;
 use crate::bindings::wasi::clocks::{monotonic_clock, wall_clock};
 use crate::bindings::wasi::random::random;
 use crate::limits::RANDOM_BYTES_PER_CALL_MAX;
@@ -35,6 +36,9 @@ impl Host for ComponentHost {
         self
     }
     fn log(&self) -> &dyn Log {
+        self
+    }
+    fn metrics(&self) -> &dyn Metrics {
         self
     }
     fn http(&self) -> &dyn Http {
@@ -121,8 +125,16 @@ impl Log for ComponentHost {
             LogLevel::Warn => logging::Level::Warn,
             LogLevel::Error => logging::Level::Error,
         };
-        let fields: Vec<(String, String)> =
-            fields.iter().map(|&(name, value)| (name.to_owned(), value.to_owned())).collect();
-        logging::log(level, message, &fields);
+        logging::log(level, message, &owned(fields));
     }
+}
+
+impl Metrics for ComponentHost {
+    fn add(&self, counter: &Counter, labels: &[(&str, &str)], number: u64) {
+        counters::add(counter.name, counter.help, &owned(labels), number);
+    }
+}
+
+fn owned(pairs: &[(&str, &str)]) -> Vec<(String, String)> {
+    pairs.iter().map(|&(name, value)| (name.to_owned(), value.to_owned())).collect()
 }

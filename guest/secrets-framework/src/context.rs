@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use crate::Request;
-use crate::host::{Host, LogLevel, Storage};
+use crate::host::{Counter, Host, LogLevel, Storage, log_line};
 
 /// The outside and the request.
 #[derive(Clone, Copy)]
@@ -25,8 +25,13 @@ impl<'a> Context<'a> {
         self.host.storage()
     }
 
-    /// Writes one line of the log. Nothing secret belongs in the line.
+    /// Writes one line of the log, without the fields that are empty. Nothing secret belongs in the line.
     pub fn log(&self, level: LogLevel, message: &str, fields: &[(&str, &str)]) {
-        self.host.log().log(level, message, fields);
+        log_line(self.host, level, message, fields);
+    }
+
+    /// Adds one to a counter among the metrics of the mount. A label's value is one of a few, and nothing secret.
+    pub fn count(&self, counter: &Counter, labels: &[(&str, &str)]) {
+        self.host.metrics().add(counter, labels, 1);
     }
 }

@@ -5,6 +5,7 @@
 
 mod http;
 mod http_error;
+mod metrics;
 
 use std::time::Duration;
 
@@ -12,6 +13,7 @@ use thiserror::Error;
 
 pub use http::{Http, HttpBody, HttpMethod, HttpRequest, HttpResponse, StreamedResponse};
 pub use http_error::{HttpError, Loss, NotSent};
+pub use metrics::{Counter, Metrics};
 
 /// All of the outside, as one request sees it.
 pub trait Host {
@@ -27,6 +29,8 @@ pub trait Host {
     fn random(&self) -> &dyn Random;
     /// The log.
     fn log(&self) -> &dyn Log;
+    /// Counters among the metrics of the mount.
+    fn metrics(&self) -> &dyn Metrics;
     /// Outbound HTTP.
     fn http(&self) -> &dyn Http;
 }
@@ -176,4 +180,10 @@ pub enum LogLevel {
 pub trait Log {
     /// Writes one line. Nothing secret belongs in it.
     fn log(&self, level: LogLevel, message: &str, fields: &[(&str, &str)]);
+}
+
+/// Writes one line of the log, without the fields that are empty. Nothing secret belongs in the line.
+pub fn log_line(host: &dyn Host, level: LogLevel, message: &str, fields: &[(&str, &str)]) {
+    let fields: Vec<(&str, &str)> = fields.iter().copied().filter(|(_, text)| !text.is_empty()).collect();
+    host.log().log(level, message, &fields);
 }

@@ -2,6 +2,7 @@
 //!
 //! Only `bindings` knows the WIT of a version.
 
+mod counters;
 mod entities;
 mod kept_lists;
 mod lifetimes;
@@ -12,9 +13,11 @@ mod quota;
 mod read_only;
 mod reserved;
 
+pub use counters::{CountedSeries, HOST_METRIC_PREFIX, is_metric_name};
 pub use nothing::Nothing;
 pub use reserved::{METRICS_PATH, RESERVED_PATH, RESERVED_PREFIX};
 
+pub(crate) use counters::{Count, EngineCounters};
 pub(crate) use entities::Entities;
 pub(crate) use kept_lists::KeptLists;
 pub(crate) use lifetimes::Lifetimes;

@@ -18,6 +18,8 @@ pub enum Capability {
     Locks,
     /// To write to the log.
     Log,
+    /// To add to counters among the mount's metrics.
+    Metrics,
     /// To ask the server about mount and node.
     SystemView,
     /// To look up identity entities of the server by their IDs.
@@ -34,10 +36,11 @@ pub enum Capability {
 
 impl Capability {
     /// All capabilities.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 10] = [
         Self::Storage,
         Self::Locks,
         Self::Log,
+        Self::Metrics,
         Self::SystemView,
         Self::Entities,
         Self::PasswordPolicies,
@@ -53,6 +56,7 @@ impl Capability {
             Self::Storage => "storage",
             Self::Locks => "locks",
             Self::Log => "log",
+            Self::Metrics => "metrics",
             Self::SystemView => "system view",
             Self::Entities => "entities",
             Self::PasswordPolicies => "password policies",
@@ -94,11 +98,12 @@ impl FromStr for Capability {
 /// The interfaces that guests may import, which the world in `wit/` names, and the capability that each stands for.
 /// Names have no version: the linker matches versions within a compatible line. An interface without a capability only
 /// names types, or works on what another interface gave.
-const ALLOWED: [(&str, Option<Capability>); 13] = [
+const ALLOWED: [(&str, Option<Capability>); 14] = [
     ("secrets-engine:host/locks", Some(Capability::Locks)),
     ("secrets-engine:host/logging", Some(Capability::Log)),
     ("secrets-engine:host/storage", Some(Capability::Storage)),
     ("secrets-engine:host/system-view", Some(Capability::SystemView)),
+    ("secrets-engine:metrics/counters", Some(Capability::Metrics)),
     ("secrets-engine:backend/types", None),
     ("wasi:clocks/monotonic-clock", Some(Capability::Clock)),
     ("wasi:clocks/wall-clock", Some(Capability::Clock)),

@@ -44,7 +44,7 @@ mod surrogates;
 mod ticker;
 mod turns;
 
-pub use capability::{METRICS_PATH, RESERVED_PATH, RESERVED_PREFIX};
+pub use capability::{CountedSeries, HOST_METRIC_PREFIX, METRICS_PATH, RESERVED_PATH, RESERVED_PREFIX, is_metric_name};
 pub use compiler::CompilePriority;
 pub use compiler_process::{CompilerProgram, compile_for_parent};
 pub use description::{Description, StorageVersions};

@@ -159,6 +159,13 @@ limits! {
     /// Bytes that one mount may log at once when it logged little before: a stack of errors after an outage.
     pub const LOG_BURST_BYTES: usize = MIB; => log_burst_bytes,
 
+    /// Calls of one request that add to counters of the engine; further ones are dropped and counted.
+    pub const COUNTS_PER_REQUEST_MAX: u32 = 100; => counts_per_request_max,
+
+    /// Series of the engine's counters of one mount: some ten counters with a few values of their labels. Each takes some
+    /// 300 bytes of the host and of each answer of `metrics`.
+    pub const COUNTER_SERIES_PER_MOUNT_MAX: usize = 256; => counter_series_per_mount_max,
+
     /// All text of one response.
     pub const RESPONSE_BYTES_MAX: usize = 8 * MIB; => response_bytes_max,
 
@@ -248,6 +255,15 @@ pub(crate) const KEPT_LISTS_MAX: usize = 4;
 /// Bytes of the names in them: some 400,000 names of 40 bytes, more than a request may list
 /// ([`STORAGE_KEYS_LISTED_MAX`]). Beyond, each page is read from the server.
 pub(crate) const KEPT_LIST_BYTES_MAX: usize = 16 * MIB;
+
+/// Bytes of the name of an engine's counter, of a label, and of a label's value: a name is a few words.
+pub(crate) const METRIC_NAME_BYTES_MAX: usize = 64;
+
+/// Labels of one counter of an engine: each multiplies the number of series.
+pub(crate) const METRIC_LABELS_MAX: usize = 4;
+
+/// Bytes of the help text of an engine's counter: one sentence.
+pub(crate) const METRIC_HELP_BYTES_MAX: usize = 256;
 
 /// What the server says of an identity entity is kept so long for a mount; a new name is seen after that time.
 pub(crate) const ENTITY_KEPT: Duration = Duration::from_secs(60);

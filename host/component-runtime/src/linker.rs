@@ -11,6 +11,7 @@ use wasmtime_wasi_http::p2::bindings::http;
 use wasmtime_wasi_http::{WasiHttp, WasiHttpView};
 
 use crate::bindings::v0_1::host;
+use crate::bindings::v0_2::metrics;
 use crate::store_state::StoreState;
 use crate::{LoadError, http_types};
 
@@ -29,6 +30,7 @@ fn link(l: &mut Linker<StoreState>) -> wasmtime::Result<()> {
     host::logging::add_to_linker::<_, HasSelf<StoreState>>(l, |state| state)?;
     host::storage::add_to_linker::<_, HasSelf<StoreState>>(l, |state| state)?;
     host::system_view::add_to_linker::<_, HasSelf<StoreState>>(l, |state| state)?;
+    metrics::counters::add_to_linker::<_, HasSelf<StoreState>>(l, |state| state)?;
 
     clocks::monotonic_clock::add_to_linker::<_, WasiClocks>(l, StoreState::clocks)?;
     clocks::wall_clock::add_to_linker::<_, WasiClocks>(l, StoreState::clocks)?;

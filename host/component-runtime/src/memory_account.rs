@@ -62,7 +62,11 @@ impl ProcessMemory {
 
     /// The part of a new mount: half, so that one mount leaves the other half to all others.
     pub(crate) fn mount(self: &Arc<Self>) -> Arc<MountMemory> {
-        Arc::new(MountMemory { process: Arc::clone(self), sum: Sum::new(self.0.max / 2) })
+        Arc::new(MountMemory {
+            process: Arc::clone(self),
+            sum: Sum::new(self.0.max / 2),
+            held_max: AtomicUsize::new(0),
+        })
     }
 
     pub(crate) fn ceiling(&self) -> usize {
@@ -78,6 +82,7 @@ impl ProcessMemory {
 pub(crate) struct MountMemory {
     process: Arc<ProcessMemory>,
     sum: Sum,
+    held_max: AtomicUsize,
 }
 
 impl MountMemory {
@@ -88,6 +93,11 @@ impl MountMemory {
 
     pub(crate) fn held(&self) -> usize {
         self.sum.held()
+    }
+
+    /// The most that was held at a time.
+    pub(crate) fn held_max(&self) -> usize {
+        self.held_max.load(Ordering::Relaxed)
     }
 }
 
@@ -142,6 +152,7 @@ impl Account {
             mount.sum.give_back(bytes);
             MemoryLimit::Process(mount.process.0.max)
         } else {
+            mount.held_max.fetch_max(mount.sum.held(), Ordering::Relaxed);
             return Ok(());
         };
         let _ = refused.set(limit);

@@ -2,11 +2,12 @@
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::time::Duration;
 
 use envelope::{Storage, SystemView};
 
 use crate::answer_share::AnswerShare;
-use crate::capability::{Entities, Lifetimes, LockTable, LogRate, Nothing, ReadOnly};
+use crate::capability::{CountedSeries, EngineCounters, Entities, Lifetimes, LockTable, LogRate, Nothing, ReadOnly};
 use crate::egress::{Access, Egress, MountEgress, Policy, UpstreamCalls};
 use crate::limits::Limits;
 use crate::memory_account::{MountMemory, ProcessMemory};
@@ -35,6 +36,9 @@ pub struct Mount {
     pub(crate) settings: MountSettings,
     pub(crate) shared: Arc<MountShared>,
     pub(crate) egress: Arc<MountEgress>,
+    pub(crate) counters: EngineCounters,
+    /// What the mounts of this backend UUID had used before: those of an earlier load.
+    processor_before: Duration,
 }
 
 impl Mount {
@@ -53,7 +57,9 @@ impl Mount {
 
     fn new(settings: MountSettings, shared: Arc<MountShared>, of_all: &OfAllMounts<'_>) -> Arc<Self> {
         let egress = shared.egress_by(&settings.egress, of_all.egress);
-        Arc::new(Self { settings, shared, egress })
+        let counters = EngineCounters::new(of_all.limits);
+        let processor_before = shared.processor.used();
+        Arc::new(Self { settings, shared, egress, counters, processor_before })
     }
 
     /// As log lines name it.
@@ -72,6 +78,30 @@ impl Mount {
     #[must_use]
     pub fn memory_held(&self) -> usize {
         self.shared.memory.held()
+    }
+
+    /// The most that its requests held at a time since the server loaded it, in bytes.
+    #[must_use]
+    pub fn memory_held_max(&self) -> usize {
+        self.shared.memory.held_max()
+    }
+
+    /// What its guests have added to counters of their own.
+    #[must_use]
+    pub fn counted(&self) -> Vec<CountedSeries> {
+        self.counters.series()
+    }
+
+    /// How many calls of its guests that count were dropped.
+    #[must_use]
+    pub fn counts_dropped(&self) -> u64 {
+        self.counters.dropped()
+    }
+
+    /// The processor time that its requests have used since the server loaded it.
+    #[must_use]
+    pub fn processor_time(&self) -> Duration {
+        self.shared.processor.used().saturating_sub(self.processor_before)
     }
 
     /// What its guests may do upstream: of this mount alone, for a reload may change the options.

@@ -17,6 +17,8 @@ pub(crate) struct ProcessorShare {
     paid_at_ns: AtomicU64,
     /// What the mount had while it was in debt: whoever had least is next.
     had_ns: AtomicU64,
+    /// All that was spent.
+    used_ns: AtomicU64,
 }
 
 /// The limits as durations of the clock.
@@ -55,6 +57,7 @@ impl ProcessorShare {
             rates: Rates::new(limits),
             paid_at_ns: AtomicU64::new(0),
             had_ns: AtomicU64::new(0),
+            used_ns: AtomicU64::new(0),
         })
     }
 
@@ -69,6 +72,12 @@ impl ProcessorShare {
         let paid_at = |paid_at_ns| Some(self.rates.paid_at(paid_at_ns, now_ns, spent_ns));
         let _ = self.paid_at_ns.fetch_update(Ordering::Relaxed, Ordering::Relaxed, paid_at);
         self.had_ns.fetch_add(spent_ns, Ordering::Relaxed);
+        self.used_ns.fetch_add(spent_ns, Ordering::Relaxed);
+    }
+
+    /// The processor time that the mount has used, whatever others had.
+    pub(crate) fn used(&self) -> Duration {
+        Duration::from_nanos(self.used_ns.load(Ordering::Relaxed))
     }
 
     /// The processor time that the mount had, for the order of turns.
@@ -123,6 +132,15 @@ mod tests {
         let rates = rates();
         let rested = 3_600_000 * MS;
         assert!(rates.in_debt(rates.paid_at(0, rested, 61 * MS), rested));
+    }
+
+    #[test]
+    fn what_a_mount_used_is_what_it_spent_whatever_others_had() {
+        let share = ProcessorShare::new(&Limits::default());
+        share.charge(Duration::from_millis(7));
+        share.had_at_least(1_000 * MS);
+        share.charge(Duration::from_millis(5));
+        assert_eq!(share.used(), Duration::from_millis(12));
     }
 
     #[test]

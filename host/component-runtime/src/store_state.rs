@@ -15,7 +15,7 @@ use wasmtime::{ResourceLimiter, Store};
 use wasmtime_wasi::{WasiCtx, WasiCtxView, WasiView};
 use wasmtime_wasi_http::{WasiHttpCtx, WasiHttpCtxView, WasiHttpView};
 
-use crate::capability::{KeptLists, LockGuard, LogBudget, LogLine, Quota};
+use crate::capability::{Count, KeptLists, LockGuard, LogBudget, LogLine, Quota};
 use crate::egress::{EgressHooks, Received};
 use crate::epoch::ProcessorMeter;
 use crate::limits::{Limits, bytes_text};
@@ -57,6 +57,8 @@ pub(crate) struct StoreState {
     pub(crate) panicked: bool,
     caller: Caller,
     log: LogBudget,
+    /// Calls of the request that added to counters.
+    counts: u32,
     /// Made on first use: it seeds generators of randomness, and most requests need neither them nor a clock.
     wasi: Option<WasiCtx>,
     http: WasiHttpCtx,
@@ -101,6 +103,7 @@ impl StoreState {
             panicked: false,
             caller,
             log: LogBudget::default(),
+            counts: 0,
             wasi: None,
             http,
             mount,
@@ -143,6 +146,29 @@ impl StoreState {
     /// As `copy`, for one thing more of the same call, which has a place already.
     pub(crate) fn copy_more(&mut self, more: Held) {
         self.copied.add(more);
+    }
+
+    /// Adds to a counter of the engine, if the budget of the request allows.
+    ///
+    /// # Errors
+    /// When a text holds a surrogate. Such a call adds nothing.
+    pub(crate) fn count(
+        &mut self,
+        name: String,
+        help: String,
+        labels: Vec<(String, String)>,
+        number: u64,
+    ) -> Result<(), Violation> {
+        let count = Count { name, help, labels, number };
+        self.surrogates.check("a counter", count.texts())?;
+        let counters = &self.mount.counters;
+        if self.counts >= self.limits.counts_per_request_max {
+            counters.drop_one();
+            return Ok(());
+        }
+        self.counts += 1;
+        counters.add(count);
+        Ok(())
     }
 
     /// The mount as operators know it: by its path, else by the name it was made with.
@@ -286,5 +312,8 @@ mod tests {
         assert_eq!(limiter.denied(), Some("1 KiB of memory"));
         assert!(!limiter.table_growing(0, 11, None).unwrap());
         assert_eq!(limiter.denied(), Some("10 table elements"));
+        assert_eq!(memory.bytes(), 1000);
+        drop(limiter);
+        assert_eq!((memory.bytes(), memory.bytes_max()), (0, 1000));
     }
 }

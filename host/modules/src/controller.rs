@@ -35,6 +35,7 @@ mod update_check;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::SystemTime;
 
 use arc_swap::{ArcSwap, ArcSwapOption};
@@ -87,6 +88,7 @@ pub struct ModuleController {
     activated: Notify,
     mailbox: Arc<Mailbox>,
     report: ArcSwap<Report>,
+    automatic_reverts: AtomicU64,
 }
 
 /// What the controller's task knows.
@@ -171,6 +173,7 @@ impl ModuleController {
             activated: Notify::new(),
             mailbox: Arc::new(Mailbox::new()),
             report: ArcSwap::default(),
+            automatic_reverts: AtomicU64::new(0),
             storage,
         };
         if controller.storage.is_none() {
@@ -188,6 +191,11 @@ impl ModuleController {
         self.active.store(Some(Active::proven(embedded, SystemTime::now())));
         self.mailbox.set_started();
         Ok(())
+    }
+
+    /// How often this controller reverted a module that failed its trial.
+    pub fn automatic_reverts(&self) -> u64 {
+        self.automatic_reverts.load(Ordering::Relaxed)
     }
 
     /// Serves one request by the module that is active when the request arrives.

@@ -177,8 +177,12 @@ impl Backend for MountBackend {
         if host_paths::is_host_path(&request.path) && request.lease.is_none() {
             let line = RequestLine::new(&request, "host-path");
             let _in_flight = self.metrics.begin();
-            let calls = self.mount.upstream_calls();
-            let view = HostView { controller: &self.controller, metrics: &self.metrics, calls };
+            let view = HostView {
+                controller: &self.controller,
+                metrics: &self.metrics,
+                mount: &self.mount,
+                system_view: &*self.system_view,
+            };
             let answer = host_paths::handle(&view, &request).await;
             let outcome = if answer.is_ok() { Outcome::Answered { leased: false } } else { Outcome::Refused };
             self.metrics.count(request.operation, outcome, line.start.elapsed());

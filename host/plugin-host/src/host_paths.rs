@@ -10,9 +10,8 @@ mod table;
 
 use std::sync::Arc;
 
-use component_runtime::egress::UpstreamCalls;
-use component_runtime::{METRICS_PATH, RESERVED_PATH};
-use envelope::{Error, Operation, Request, Response};
+use component_runtime::{METRICS_PATH, Mount, RESERVED_PATH};
+use envelope::{Error, Operation, Request, Response, SystemView};
 use modules::controller::{CallError, Done, ModuleController, SelectRequest, VersionSelector};
 use secrets_framework as framework;
 use secrets_framework::FieldData;
@@ -34,8 +33,10 @@ pub(crate) struct HostView<'a> {
     pub(crate) controller: &'a Arc<ModuleController>,
     /// The counts of its requests.
     pub(crate) metrics: &'a MountMetrics,
-    /// The counts of its requests to upstreams.
-    pub(crate) calls: UpstreamCalls,
+    /// The mount in the runtime.
+    pub(crate) mount: &'a Mount,
+    /// The server's view of the mount.
+    pub(crate) system_view: &'a dyn SystemView,
 }
 
 /// Serves a request to a path of the host.
@@ -114,9 +115,17 @@ async fn read_metrics(view: &HostView<'_>, request: &Request, format: &str) -> R
     let answer = view.controller.handle_request(of_engine).await;
     let of_engine = metrics::of_engine(answer.ok().flatten().as_ref());
     let report = view.controller.report();
-    let mut families = metrics::of_host(view.metrics, &view.calls, &report, of_engine.is_some());
+    let mut families = metrics::of_host(&metrics::Snapshot {
+        metrics: view.metrics,
+        mount: view.mount,
+        report: &report,
+        automatic_reverts: view.controller.automatic_reverts(),
+        node: view.system_view.replication_state().await,
+        has_engines: of_engine.is_some(),
+    });
+    families.extend(metrics::counted(view.mount.counted()));
     families.extend(of_engine.unwrap_or_default());
-    form(&families)
+    form(&metrics::without_repeats(families))
 }
 
 fn select_request(fields: &FieldData, force: bool) -> Result<SelectRequest, String> {

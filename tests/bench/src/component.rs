@@ -3,6 +3,7 @@
 
 use std::collections::BTreeMap;
 use std::ops::Bound;
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -28,6 +29,11 @@ pub(crate) struct Component {
 impl Component {
     /// Loads it as the plugin does; its storage holds what the native engine wrote.
     pub(crate) async fn load(host: &TestHost) -> anyhow::Result<Self> {
+        Self::load_from(host, &harness::component_wasm()).await
+    }
+
+    /// Loads another component so.
+    pub(crate) async fn load_from(host: &TestHost, path: &Path) -> anyhow::Result<Self> {
         let settings = RuntimeSettings {
             egress: EgressSettings::default(),
             upstream_read_only: false,
@@ -37,8 +43,7 @@ impl Component {
             limits: Limits::default(),
         };
         let runtime = Runtime::new(settings).context("failed to start the runtime")?;
-        let path = harness::component_wasm();
-        let wasm = std::fs::read(&path).with_context(|| format!("failed to read `{}`", path.display()))?;
+        let wasm = std::fs::read(path).with_context(|| format!("failed to read `{}`", path.display()))?;
         // As in the binary, where the code is embedded: it lives as long as the process.
         let code: &'static [u8] = Vec::leak(Runtime::precompile(&wasm).context("failed to precompile")?);
         let module = runtime.load_embedded(code, &wasm).await.context("failed to load the component")?;

@@ -16,6 +16,7 @@ use crate::table::{Table, Target, quantity};
 
 const ROUNDS: usize = 5;
 const ROUND: Duration = Duration::from_millis(600);
+const COUNTING_CALLS: usize = 2_000;
 const WARM_UP: Duration = Duration::from_millis(300);
 
 /// What one round of one subject found.
@@ -87,6 +88,25 @@ pub(crate) fn measure(table: &mut Table) -> anyhow::Result<()> {
     let per_request = figure(faults) / figure(instances);
     // Pages that a request touches anew show that it made memory calls; the measuring itself adds a few.
     table.target("page faults in each request", per_request, "", Target::AtMost(0.1));
+    counting(table, &host, &tokio, p50)
+}
+
+/// What it costs a guest to add to a counter: a request that adds a hundred times beside one that adds nothing.
+fn counting(table: &mut Table, host: &TestHost, tokio: &Tokio, read_us: f64) -> anyhow::Result<()> {
+    let guest = tokio.block_on(Component::load_from(host, &harness::rogue_wasm("flood_counters")))?;
+    let [mut nothing, mut often] = [Samples::default(), Samples::default()];
+    for _ in 0..COUNTING_CALLS {
+        for (path, samples) in [("count/nothing", &mut nothing), ("count/often", &mut often)] {
+            let request = component::request(envelope::Operation::Read, path.to_owned(), "{}");
+            let before = Instant::now();
+            tokio.block_on(guest.data(request))?;
+            samples.add(before.elapsed());
+        }
+    }
+    let one = (microseconds(often.percentile(50)) - microseconds(nothing.percentile(50))) / 100.0;
+    let note =
+        format!("{:.2} % of the read above, which counts nothing itself; a mint counts once", 100.0 * one / read_us);
+    table.figure("one count of the engine", quantity(one, "µs"), note);
     Ok(())
 }
 

@@ -17,6 +17,14 @@ pub fn component_wasm() -> PathBuf {
     existing(workspace_root().join("target/component/astra.wasm"), "make component")
 }
 
+/// A hostile guest: `make rogue` writes them.
+///
+/// # Panics
+/// When it is not there.
+pub fn rogue_wasm(name: &str) -> PathBuf {
+    existing(workspace_root().join(format!("target/component/rogue/{name}.wasm")), "make rogue")
+}
+
 /// A variant of the toy engine: `make rogue` writes them.
 ///
 /// # Panics

@@ -4,6 +4,7 @@
 use rogue_components::bindings::secrets_engine::backend::types::{Lease, Operation, Request, Response, Secret};
 use rogue_components::bindings::secrets_engine::host::storage::{self, Entry};
 use rogue_components::bindings::secrets_engine::host::{locks, logging, system_view};
+use rogue_components::bindings::secrets_engine::metrics::counters;
 use rogue_components::bindings::wasi::clocks::{monotonic_clock, wall_clock};
 use rogue_components::bindings::wasi::http::types::ErrorCode;
 use rogue_components::bindings::wasi::random::random;
@@ -29,6 +30,7 @@ fn handle(request: Request) -> Answer {
     for level in [logging::Level::Debug, logging::Level::Info, logging::Level::Warn, logging::Level::Error] {
         logging::log(level, "called", &[("field".to_owned(), request.id.clone())]);
     }
+    counters::add("called_total", "Calls.", &[("kind".to_owned(), "all".to_owned())], 1);
     let failed: Vec<&str> = checks.iter().filter(|(_, is_right)| !is_right).map(|(name, _)| *name).collect();
     data(&["{\"result\":\"", &failed.join(" "), "\"}"].concat())
 }

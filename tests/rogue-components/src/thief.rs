@@ -6,6 +6,7 @@ use crate::bindings::exports::secrets_engine::secrets::declaration::{
 use crate::bindings::secrets_engine::backend::types::{CodedError, Error, Operation, Request, Response, Secret};
 use crate::bindings::secrets_engine::host::logging::{self, Level};
 use crate::bindings::secrets_engine::host::storage::{self, Entry};
+use crate::bindings::secrets_engine::metrics::counters;
 use crate::bindings::wasi::http::outgoing_handler::handle as send;
 use crate::bindings::wasi::http::types::{Method, OutgoingBody};
 use crate::{Answer, data, json_text, outgoing, result};
@@ -112,6 +113,10 @@ fn steal(what: &str, token: &str, url: &str, rest: &str, request: &Request) -> A
         "log" => {
             logging::log(Level::Info, "stolen", &[("token".to_owned(), token.to_owned())]);
             result("logged")
+        }
+        "counter" => {
+            counters::add("stolen_total", "Stolen.", &[("token".to_owned(), token.to_owned())], 1);
+            result("counted")
         }
         "panic" => {
             logging::log(Level::Error, &format!("panicked at {token}"), &[]);

@@ -2,13 +2,15 @@
 //! that fails is tried again, later each time; one outside its window waits
 //! for the next time.
 
-use secrets_framework::host::LogLevel;
 use secrets_framework::{Context, Error};
 
 use super::{lock, replace_token};
 use crate::config::{self, OrgConfig};
+use crate::counters::count_missed_rotation;
 use crate::ending::Patience;
+use crate::events;
 use crate::names::OrgId;
+use crate::record::TokenKind;
 use crate::schedule_queue::QueuedTask;
 
 /// Rotates the token if its config confirms that it is due.
@@ -22,8 +24,8 @@ pub(crate) fn run_due(context: &Context<'_>, org_id: &OrgId, due: &QueuedTask) -
     let Some(config) = taken else { return Ok(()) };
     if !begins {
         let fields = [("org", org_id.as_str())];
-        let message = "the rotation of an admin token missed its window and waits for the next";
-        context.log(LogLevel::Warn, message, &fields);
+        events::ADMIN_ROTATION_MISSED.log(context, &fields);
+        count_missed_rotation(context, TokenKind::Admin.as_str());
         return Ok(());
     }
     match replace_token(context, &config, Patience::Rollback) {

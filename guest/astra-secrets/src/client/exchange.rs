@@ -3,10 +3,11 @@
 
 use std::time::Duration;
 
-use secrets_framework::host::{HttpMethod, HttpRequest, HttpResponse, LogLevel, StreamedResponse};
+use secrets_framework::host::{HttpMethod, HttpRequest, HttpResponse, StreamedResponse};
 
 use super::sentence::next_step;
 use super::{AstraClient, ClientError, Skew, encode, retry, wire};
+use crate::events;
 use crate::limits::{ANSWER_BYTES_MAX, UPSTREAM_TIME_MIN};
 
 impl AstraClient<'_> {
@@ -123,6 +124,6 @@ impl AstraClient<'_> {
         );
         let next_step = is_of_the_way.then(|| next_step(self.host, self.org_id(), error));
         fields.extend(next_step.as_deref().map(|step| ("next_step", step)));
-        self.host.log().log(LogLevel::Warn, "a request to Astra failed", &fields);
+        events::REQUEST_FAILED.log_on(self.host, &fields);
     }
 }

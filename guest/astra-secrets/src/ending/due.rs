@@ -1,10 +1,10 @@
 //! The tasks of tokens in the schedule queue. A task whose token has a record ends the token, or moves to the deadline that
 //! the record says by now. A task whose token has none waits until the history of the token can be deleted.
 
-use secrets_framework::host::LogLevel;
 use secrets_framework::{Context, Error};
 
 use super::{Patience, Target, end_token};
+use crate::events;
 use crate::history::{self, End};
 use crate::in_use;
 use crate::limits::{ENDED_PER_ROLLBACK_MAX, ENDED_RETRY_PAUSE, QUEUED_TOKENS_PER_WRITE, ROLLBACK_BUDGET};
@@ -201,7 +201,7 @@ pub(crate) fn end_at_once(context: &Context<'_>, replaced: &TokenRef, ends: u64)
         record::lock(context, &replaced.record_id).and_then(|_guard| end_one(context, replaced, When::Replaced));
     if let Err(error) = ended {
         let error = error.to_string();
-        context.log(LogLevel::Warn, "a replaced token was left to rollback", &[("error", &error)]);
+        events::REPLACED_TOKEN_LEFT_TO_ROLLBACK.log(context, &[("error", &error)]);
     }
 }
 
@@ -226,18 +226,31 @@ fn end_one(context: &Context<'_>, token: &TokenRef, when: When) -> Result<Ending
         Err(error) => Err(error),
     };
     match ended {
-        Ok(()) => log_ended(context, LogLevel::Info, "a token whose lease had ended was removed", &record, ""),
+        Ok(()) => log_ended(context, &record, ""),
         Err(failure) if when == When::Replaced => return Err(failure),
         Err(error) => {
-            let message = "a token whose lease has ended could not be removed yet";
-            log_ended(context, LogLevel::Warn, message, &record, &error.to_string());
+            log_ended(context, &record, &error.to_string());
             return Ok(Ending::Failed);
         }
     }
     Ok(Ending::Ended)
 }
 
-fn log_ended(context: &Context<'_>, level: LogLevel, message: &str, record: &Record, error: &str) {
-    let fields = [("org", record.org_id.as_str()), ("client_id", &record.client_id), ("error", error)];
-    context.log(level, message, &fields);
+/// Logs that a token was removed, or with an `error` that it was not. Only some kinds of tokens have a lease.
+fn log_ended(context: &Context<'_>, record: &Record, error: &str) {
+    let event = match (record.kind.is_replaceable(), error.is_empty()) {
+        (true, true) => &events::REPLACED_TOKEN_REMOVED,
+        (true, false) => &events::REPLACED_TOKEN_NOT_REMOVED,
+        (false, true) => &events::LEASED_TOKEN_REMOVED,
+        (false, false) => &events::LEASED_TOKEN_NOT_REMOVED,
+    };
+    let role = if record.kind.is_replaceable() { "static_role" } else { "role" };
+    let fields = [
+        ("org", record.org_id.as_str()),
+        (role, record.role_name.as_str()),
+        ("client_id", &record.client_id),
+        ("kind", record.kind.as_str()),
+        ("error", error),
+    ];
+    event.log(context, &fields);
 }

@@ -10,11 +10,11 @@ mod progress;
 
 use std::time::Duration;
 
-use secrets_framework::host::LogLevel;
 use secrets_framework::{Context, Error};
 
 use super::Patience;
 use crate::config::OrgConfig;
+use crate::events;
 use crate::history::{End, Whereabouts};
 use crate::limits::{
     ELSEWHERE_ASKED_PER_CALL_MAX, ELSEWHERE_BUDGET, ELSEWHERE_GIVE_UP_AFTER, ELSEWHERE_NAMED_MAX,
@@ -208,20 +208,14 @@ fn named(mut names: Vec<String>) -> Vec<String> {
 }
 
 fn log_found(context: &Context<'_>, absent: &Absent<'_>, other: &Other) {
-    context.log(
-        LogLevel::Warn,
-        "a token was found in another organization of this mount and ended there",
-        &[("org", absent.org_id.as_str()), ("client_id", absent.client_id), ("found_in", &other.name)],
-    );
+    let fields = [("org", absent.org_id.as_str()), ("client_id", absent.client_id), ("found_in", &other.name)];
+    events::TOKEN_FOUND_ELSEWHERE.log(context, &fields);
 }
 
 fn log_given_up(context: &Context<'_>, absent: &Absent<'_>, not_asked: &[String]) {
     let not_asked = not_asked.join(", ");
-    context.log(
-        LogLevel::Warn,
-        "a token was taken for ended although organizations of this mount could not be asked for it: look for it there",
-        &[("org", absent.org_id.as_str()), ("client_id", absent.client_id), ("not_asked", &not_asked)],
-    );
+    let fields = [("org", absent.org_id.as_str()), ("client_id", absent.client_id), ("not_asked", &not_asked)];
+    events::TOKEN_TAKEN_FOR_ENDED.log(context, &fields);
 }
 
 #[cfg(test)]

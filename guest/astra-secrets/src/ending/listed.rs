@@ -8,12 +8,13 @@
 
 use std::time::Duration;
 
-use secrets_framework::host::{LogLevel, StorageEntry, StorageError};
+use secrets_framework::host::{StorageEntry, StorageError};
 use secrets_framework::{Context, Error};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 use crate::client::AstraClient;
+use crate::events::{self, Event};
 use crate::limits::{LISTED_TOKENS_FILTER_BYTES_MAX, LISTED_TOKENS_MAX, LISTED_TOKENS_USED_FOR, RETIRED_CONFIGS_MAX};
 use crate::names::OrgId;
 use crate::storage::key::LISTED_TOKENS_PREFIX;
@@ -59,7 +60,7 @@ impl Listed {
         let entry = match context.storage().get(&key(client)) {
             Ok(entry) => entry?,
             Err(error) => {
-                log(context, client, "what Astra's last list said could not be read", &error);
+                log(context, client, &events::LISTED_NOT_READ, &error);
                 return None;
             }
         };
@@ -128,7 +129,7 @@ impl TakenDown {
         value.extend_from_slice(&filter.bits);
         let entry = StorageEntry { key: key(client), value, seal_wrap: false };
         if let Err(error) = context.storage().put(entry) {
-            log(context, client, "what Astra's list said could not be kept", &error);
+            log(context, client, &events::LISTED_NOT_KEPT, &error);
         }
     }
 }
@@ -151,9 +152,9 @@ pub(super) fn key(client: &AstraClient<'_>) -> String {
     format!("{LISTED_TOKENS_PREFIX}{}/{name}", client.org_id())
 }
 
-fn log(context: &Context<'_>, client: &AstraClient<'_>, message: &str, error: &StorageError) {
+fn log(context: &Context<'_>, client: &AstraClient<'_>, event: &Event, error: &StorageError) {
     let fields = [("org", client.org_id().as_str()), ("error", &error.to_string())];
-    context.log(LogLevel::Debug, message, &fields);
+    event.log(context, &fields);
 }
 
 /// 64 bits of a hash that never changes, as a filter outlives the instance and the build that wrote it.

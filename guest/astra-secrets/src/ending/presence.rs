@@ -3,10 +3,10 @@
 use std::ops::ControlFlow;
 
 use secrets_framework::Context;
-use secrets_framework::host::LogLevel;
 
 use super::listed::{self, Listed, Sought, TakenDown};
 use crate::client::{AstraClient, ClientError, ScanEnd};
+use crate::events;
 use crate::lock::Lock;
 use crate::names::is_uuid;
 
@@ -26,8 +26,7 @@ pub(super) fn is_gone(
         Ok(turn) => turn,
         Err(error) => {
             let fields = [("org", client.org_id().as_str()), ("error", &error.to_string())];
-            let message = "Astra's list was not read for a token that may be gone: another request is reading it";
-            context.log(LogLevel::Info, message, &fields);
+            events::LIST_NOT_READ.log(context, &fields);
             return Err(ClientError::OutOfTime);
         }
     };

@@ -5,7 +5,7 @@
 use std::ops::ControlFlow;
 use std::time::Duration;
 
-use secrets_framework::host::{LogLevel, StorageEntry};
+use secrets_framework::host::StorageEntry;
 use secrets_framework::{Context, Error};
 use serde::{Deserialize, Serialize};
 
@@ -13,6 +13,7 @@ use super::{HeldTokens, Missing, Verdict, judge};
 use crate::client::AstraClient;
 use crate::config;
 use crate::ending::Patience;
+use crate::events;
 use crate::limits::{HELD_LOOK_PERIOD, HELD_ORGANIZATIONS_PER_ROLLBACK_MAX, HELD_PROOFS_MAX, ROLLBACK_REQUEST_TIMEOUT};
 use crate::names::{OrgId, is_uuid};
 use crate::static_role;
@@ -105,8 +106,7 @@ fn look_at(context: &Context<'_>, org_id: &OrgId, deadline: Duration) -> Result<
         Err(error @ Error::Plain(_)) => Err(error),
         Err(error) => {
             let error = error.to_string();
-            let message = "the tokens of static roles could not be compared with Astra's list";
-            context.log(LogLevel::Warn, message, &[("org", org_id.as_str()), ("error", &error)]);
+            events::STATIC_TOKENS_NOT_COMPARED.log(context, &[("org", org_id.as_str()), ("error", &error)]);
             Ok(Looked::default())
         }
     }
@@ -153,7 +153,7 @@ fn log_failure(context: &Context<'_>, org_id: &OrgId, missing: Missing<'_>, erro
     }
     let error = error.to_string();
     let fields = [("org", org_id.as_str()), ("static_role", missing.name.as_str()), ("error", &error)];
-    context.log(LogLevel::Warn, "the dead token of a static role was not replaced yet", &fields);
+    events::STATIC_TOKEN_NOT_REPLACED.log(context, &fields);
     Ok(())
 }
 
@@ -186,7 +186,7 @@ pub(crate) fn log_dead(context: &Context<'_>, org_id: &OrgId, missing: Missing<'
         ("client_id", missing.client_id),
         ("remedy", "rollback replaces it"),
     ];
-    context.log(LogLevel::Warn, "the token of a static role has ended in Astra", &fields);
+    events::STATIC_TOKEN_DEAD.log(context, &fields);
 }
 
 /// A state that cannot be read is none, and the look is planned anew.

@@ -1,9 +1,9 @@
 //! How long the history of an ended token is kept.
 
-use secrets_framework::host::LogLevel;
 use secrets_framework::{Context, Error};
 
 use super::stored::{History, key};
+use crate::events;
 use crate::limits::HISTORY_KEPT;
 use crate::storage::{OwnRead, TokenRef, Write};
 
@@ -27,8 +27,7 @@ pub(crate) fn keep_or_forget(
         Err(_) => return Ok((Some(forget_at(now)), None)),
     };
     if !is_readable {
-        let message = "a token's history is not readable, and is kept for as long as that of a token that ends now";
-        context.log(LogLevel::Error, message, &[("key", &key(org_id, client_id))]);
+        events::HISTORY_UNREADABLE.log(context, &[("key", &key(org_id, client_id))]);
         // Stored in a form that can be read, the history is deleted the next time.
         return Ok((Some(forget_at(now)), Some(Write::Put(history.to_entry(org_id, client_id)?))));
     }

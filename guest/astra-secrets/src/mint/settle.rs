@@ -2,12 +2,12 @@
 //! been made is looked for by its mark, and one that is not wanted is deleted.
 //! Whatever cannot be settled now keeps its write-ahead entry for rollback.
 
-use secrets_framework::host::LogLevel;
 use secrets_framework::{Context, Error, wal};
 
 use super::intent::Intent;
 use super::make::MintedToken;
 use crate::client::{AstraClient, ClientError};
+use crate::events;
 use crate::record::{self, Record};
 
 /// What is known of a token whose making failed.
@@ -96,15 +96,11 @@ impl<T: Into<Error>> From<T> for SwitchError {
 fn drop_entry(context: &Context<'_>, intent: &Intent<'_>) {
     if let Err(error) = wal::delete(context, &intent.wal_id) {
         let error = error.to_string();
-        context.log(LogLevel::Debug, "a write-ahead entry stays for rollback", &[("error", &error)]);
+        events::WRITE_AHEAD_ENTRY_LEFT.log(context, &[("error", &error)]);
     }
 }
 
 fn left_to_rollback(context: &Context<'_>, client: &AstraClient<'_>, intent: &Intent<'_>) -> Settled {
-    context.log(
-        LogLevel::Warn,
-        "a token may have been left in Astra; rollback will remove it",
-        &[("org", client.org_id().as_str()), ("mark", &intent.mark)],
-    );
+    events::TOKEN_MAY_BE_LEFT.log(context, &[("org", client.org_id().as_str()), ("mark", &intent.mark)]);
     Settled::MayHaveBeenMade
 }

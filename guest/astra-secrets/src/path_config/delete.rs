@@ -1,14 +1,15 @@
 //! Deleting a config. While tokens of the organization are alive, something
 //! must be left to revoke them with.
 
-use secrets_framework::host::LogLevel;
 use secrets_framework::{Context, Error, FieldData, Outcome, Response};
 
+use crate::admin_end;
 use crate::admin_refusal;
 use crate::admin_rotation;
 use crate::astra_role;
 use crate::config::{self, Retired};
 use crate::ending::{drop_retired_if_unused, leave_to_rollback};
+use crate::events;
 use crate::names::OrgId;
 use crate::read_only;
 use crate::record;
@@ -77,20 +78,20 @@ fn forget(context: &Context<'_>, org_id: &OrgId, force: bool) -> Result<(), Erro
     writes.append(&mut hand_back.writes);
     writes.push(Write::Delete(config::key(org_id)));
     writes.push(Write::Delete(admin_refusal::key(org_id)));
+    writes.push(Write::Delete(admin_end::key(org_id)));
     writes.extend(config::tasks(&config).iter().map(|task| Write::Delete(task.key())));
     writes.extend(config::rename(config.logical_name.as_ref(), None, org_id)?);
     storage::write_batch(context, &writes)?;
     log_given_up(context, org_id, given_up);
     let kept = if has_tokens { "true" } else { "false" };
     let fields = [("org", org_id.as_str()), ("kept_to_revoke", kept)];
-    context.log(LogLevel::Info, "a config was deleted", &fields);
+    events::CONFIG_DELETED.log(context, &fields);
     Ok(())
 }
 
 fn log_given_up(context: &Context<'_>, org_id: &OrgId, given_up: Option<String>) {
     if let Some(reason) = given_up {
         let fields = [("org", org_id.as_str()), ("reason", &reason)];
-        let message = "a damaged retired config was given up, for the config was deleted by force";
-        context.log(LogLevel::Warn, message, &fields);
+        events::RETIRED_CONFIG_GIVEN_UP.log(context, &fields);
     }
 }

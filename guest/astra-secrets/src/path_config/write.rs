@@ -2,12 +2,13 @@
 //! then, under the lock that makes writers take turns, check against what is
 //! stored by then, and store.
 
-use secrets_framework::host::{LockGuard, LogLevel};
+use secrets_framework::host::LockGuard;
 use secrets_framework::{Context, Error, FieldData, Outcome, Response};
 
 use crate::admin_rotation::{self, HandBack};
 use crate::config::{self, AdminToken, ApiUrl, OrgConfig, Retired, RotationState};
 use crate::ending::{drop_retired_if_unused, end_at_once, leave_to_rollback};
+use crate::events;
 use crate::history;
 use crate::names::OrgId;
 use crate::record;
@@ -135,7 +136,7 @@ fn store(
     let old_name = stored.and_then(|config| config.logical_name.as_ref());
     writes.extend(config::rename(old_name, config.logical_name.as_ref(), org_id)?);
     storage::write_batch(context, &writes)?;
-    context.log(LogLevel::Info, "a config was written", &[("org", org_id.as_str())]);
+    events::CONFIG_WRITTEN.log(context, &[("org", org_id.as_str())]);
     Ok(hand_back.replaced)
 }
 

@@ -1,10 +1,11 @@
 #![expect(clippy::unwrap_used, reason = "tests")]
 
 use secrets_framework::Operation;
+use secrets_framework::testing::StorageCall;
 use serde_json::{Value, json};
 
 use crate::limits::METRICS_ORGANIZATIONS_MAX;
-use crate::testing::{ADMIN_B, Mount, ORG_A, ORG_B, ROLE_ID};
+use crate::testing::{ADMIN_B, Fault, Leased, Mount, ORG_A, ORG_B, On, ROLE_ID};
 
 /// The value of a metric, of an organization or of the mount; none where there is none.
 fn value(mount: &Mount, name: &str, org_id: Option<&str>) -> Option<u64> {
@@ -67,4 +68,48 @@ fn organizations_beyond_the_limit_are_told_as_left_out() {
     let data = mount.send(Operation::Read, "metrics", Value::Null).data();
     let tokens = data["families"].as_array().unwrap().iter().find(|family| family["name"] == "astra_tokens").unwrap();
     assert_eq!(tokens["samples"].as_array().unwrap().len(), METRICS_ORGANIZATIONS_MAX);
+}
+
+#[test]
+fn rotations_that_are_due_done_failed_and_missed_are_told() {
+    let mount = Mount::new();
+    mount.write_static("app", json!({ "role_ids": [ROLE_ID], "rotation_period": "24h" })).0.unwrap();
+    let rotations = |kind: &str, outcome: &str| {
+        mount.host.metrics.value("astra_rotations_total", &[("kind", kind), ("outcome", outcome)])
+    };
+    let due = |mount: &Mount, kind: &str| {
+        let data = mount.send(Operation::Read, "metrics", Value::Null).data();
+        let families = data["families"].as_array().unwrap();
+        let family = families.iter().find(|family| family["name"] == "astra_rotations_due").unwrap();
+        let samples = family["samples"].as_array().unwrap();
+        samples.iter().find(|sample| sample["labels"]["kind"] == kind).unwrap()["value"].as_u64().unwrap()
+    };
+    assert_eq!((due(&mount, "admin"), due(&mount, "static"), rotations("static", "done")), (0, 0, 0));
+    mount.host.clock.advance(std::time::Duration::from_secs(24 * 3600 + 2));
+    mount.host.storage.clear_calls();
+    assert_eq!((due(&mount, "admin"), due(&mount, "static")), (0, 1));
+    assert_eq!(mount.host.storage.calls(StorageCall::Put), 0, "metrics are read on standbys, too");
+    mount.rollback().unwrap();
+    assert_eq!((due(&mount, "static"), rotations("static", "done")), (0, 1));
+    mount.write(&format!("config/{ORG_A}/rotate-root"), json!({})).data();
+    assert_eq!((rotations("admin", "done"), rotations("admin", "failed")), (1, 0));
+    mount.astra.fail_times(On::Make, 9, Fault::Status(403, ""));
+    mount.write(&format!("config/{ORG_A}/rotate-root"), json!({})).0.unwrap_err();
+    assert_eq!((rotations("admin", "done"), rotations("admin", "failed")), (1, 1));
+}
+
+#[test]
+fn tokens_that_are_made_read_and_ended_are_counted_by_kind() {
+    let mount = Mount::new();
+    let value = |name, label: (&str, &str)| mount.host.metrics.value(name, &[label]);
+    let leased = Leased::of(mount.creds());
+    mount.org_token(json!({ "logical_name": "app" })).data();
+    mount
+        .send(Operation::Read, "org/token", json!({ "org_id": ORG_A, "role_name": "reader", "logical_name": "app" }))
+        .data();
+    mount.revoke(mount.lease(leased.secret)).0.unwrap();
+    assert_eq!(value("astra_tokens_made_total", ("kind", "creds")), 1);
+    assert_eq!(value("astra_tokens_made_total", ("kind", "standard")), 1);
+    assert_eq!(value("astra_secrets_read_total", ("kind", "standard")), 1);
+    assert_eq!(value("astra_tokens_ended_total", ("how", "revoked")), 1);
 }

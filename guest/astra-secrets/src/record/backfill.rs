@@ -10,15 +10,17 @@
 
 use std::collections::BTreeMap;
 
-use secrets_framework::host::{LogLevel, StorageEntry};
+use secrets_framework::host::StorageEntry;
 use secrets_framework::{Context, Error};
 use serde::{Deserialize, Serialize};
 
 use super::counts::KeptCounts;
 use super::index::{client_entry, client_key, names_record};
+use super::role_counts::CountTurn;
 use super::walk::load_own;
 use super::{Record, RecordId, stored, write};
 use crate::config::{self, Origin};
+use crate::events;
 use crate::history::End;
 use crate::limits::{INDEX_WALK_PAUSE, INDEXED_PER_ROLLBACK_MAX, UNREADABLE_KEPT_MAX};
 use crate::names::OrgId;
@@ -43,6 +45,13 @@ pub(super) struct State {
     passed_over: Vec<String>,
     /// How many tokens the large organizations have.
     pub(super) counts: KeptCounts,
+    /// How far the count of tokens by role came.
+    #[serde(skip_serializing_if = "is_default")]
+    role_count: CountTurn,
+}
+
+fn is_default(turn: &CountTurn) -> bool {
+    *turn == CountTurn::default()
 }
 
 impl State {
@@ -58,7 +67,7 @@ impl State {
             if !self.passed_over.contains(&key) && !self.found.contains(&key) {
                 let error = error.to_string();
                 let fields = [("key", key.as_str()), ("error", &error)];
-                context.log(LogLevel::Error, "a token's record was passed over", &fields);
+                events::RECORD_PASSED_OVER.log(context, &fields);
             }
             if self.found.len() < UNREADABLE_KEPT_MAX {
                 self.found.push(key);
@@ -67,8 +76,14 @@ impl State {
     }
 
     fn end_walk(&mut self, now: u64) {
-        let (passed_over, counts) = (std::mem::take(&mut self.found), std::mem::take(&mut self.counts));
-        *self = Self { complete: true, walked: now, passed_over, counts, ..Self::default() };
+        *self = Self {
+            complete: true,
+            walked: now,
+            passed_over: std::mem::take(&mut self.found),
+            counts: std::mem::take(&mut self.counts),
+            role_count: std::mem::take(&mut self.role_count),
+            ..Self::default()
+        };
     }
 
     fn entry(&self) -> Result<StorageEntry, Error> {
@@ -87,13 +102,22 @@ pub(crate) fn being_indexed() -> Error {
     Error::coded(503, sentence)
 }
 
-/// Takes the next step, if it is time for one.
+/// Takes the next steps of the walk and of the count of tokens by role, if it is time for one.
 pub(crate) fn backfill_index(context: &Context<'_>) -> Result<(), Error> {
     let mut state = load(context)?;
     let now = context.now().as_secs();
-    if state.rests(now) {
-        return Ok(());
+    let is_due = !state.rests(now);
+    if is_due {
+        walk_on(context, &mut state, now)?;
     }
+    let has_counted = state.role_count.step(context, state.walked, now)?;
+    if is_due || has_counted {
+        context.storage().put(state.entry()?)?;
+    }
+    Ok(())
+}
+
+fn walk_on(context: &Context<'_>, state: &mut State, now: u64) -> Result<(), Error> {
     let names = context.storage().list_page(TOKEN_PREFIX, &state.after, INDEXED_PER_ROLLBACK_MAX)?;
     // No record of ours or the Go plugin's stands in a folder.
     let ids = names.iter().filter(|name| !name.ends_with('/')).map(RecordId::stored).collect();
@@ -110,7 +134,7 @@ pub(crate) fn backfill_index(context: &Context<'_>) -> Result<(), Error> {
     if state.complete {
         state.counts.refresh(context, now)?;
     }
-    Ok(context.storage().put(state.entry()?)?)
+    Ok(())
 }
 
 /// The change that makes the index of a mount complete which has no record yet: all that comes is put into the index
@@ -244,8 +268,7 @@ fn remove_without_token(context: &Context<'_>, record: &Record) -> Result<(), Er
     write::remove(context, record, End::Tidied)?;
     let key = record.id.key();
     let fields = [("org", record.org_id.as_str()), ("role", record.role_name.as_str()), ("key", &key)];
-    let message = "a record of the Go plugin that stands for no token was removed";
-    context.log(LogLevel::Info, message, &fields);
+    events::EMPTY_RECORD_REMOVED.log(context, &fields);
     Ok(())
 }
 

@@ -1,12 +1,13 @@
 //! Finding one record by its client ID.
 
-use secrets_framework::host::{LogLevel, StorageError};
+use secrets_framework::host::StorageError;
 use secrets_framework::{Context, Error};
 
 use super::backfill::{self, being_indexed};
 use super::index::{client_entry, client_key, record_of_client};
 use super::walk::{Walked, log_unreadable, visit_records};
 use super::{Record, RecordId};
+use crate::events;
 use crate::names::OrgId;
 
 /// Finds an organization's record by client ID: two reads where the index
@@ -131,6 +132,6 @@ fn look_up(context: &Context<'_>, org_id: &OrgId, client_id: &str) -> Result<(Op
 /// answer is right all the same.
 fn repair(context: &Context<'_>, write: impl FnOnce() -> Result<(), StorageError>) {
     if let Err(error) = write() {
-        context.log(LogLevel::Debug, "the index was not repaired", &[("error", &error.to_string())]);
+        events::INDEX_NOT_REPAIRED.log(context, &[("error", &error.to_string())]);
     }
 }

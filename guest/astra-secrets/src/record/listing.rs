@@ -169,13 +169,13 @@ fn add(context: &Context<'_>, org_id: &OrgId, name: &str, listing: &mut Listing)
 fn without_index(context: &Context<'_>, page: &Page<'_>, wanted: impl Fn(&Record) -> bool) -> Result<Listing, Error> {
     let mut listing = Listing::default();
     let after = segment(page.after);
-    let walked = visit_records(context, "", |record| {
+    let scan_end = visit_records(context, "", |record| {
         if wanted(&record) && segment(&record.client_id) > after {
             listing.records.push(Record { history: History::default(), ..record });
         }
         true
     })?;
-    listing.cut = (walked == Walked::Far).then_some(Cut::NotFilled);
+    listing.cut = (scan_end == Walked::Far).then_some(Cut::NotFilled);
     if listing.cut.is_some() && !page.is_whole() {
         // What is missing would look like the end of the list.
         return Err(being_indexed());

@@ -7,12 +7,14 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use secrets_framework::host::{LogLevel, StorageEntry};
+use secrets_framework::host::StorageEntry;
 use secrets_framework::{Context, Error};
 
 use super::backfill::is_complete;
 use super::find::{Indexed, look_in_index};
-use super::{Record, RecordId};
+use super::{Record, RecordId, TokenKind};
+use crate::counters::SECRETS_READ;
+use crate::events;
 use crate::history::{self, Event, Happened};
 use crate::limits::{
     HISTORY_EVENTS_MAX, LIST_PAGE, READS_FOLD_CALLS_PER_ROLLBACK_MAX, READS_FOLDED_AT_ONCE_MAX, READS_PER_FOLD,
@@ -26,7 +28,7 @@ use crate::who::Who;
 /// Records that a token's secret is about to be shown, unless the organization wants no such records, and logs it. If
 /// this fails, the secret must not be shown.
 pub(crate) fn note_read(context: &Context<'_>, record_reads: bool, record: &Record) -> Result<(), Error> {
-    let Record { id, org_id, client_id, role_name, .. } = record;
+    let Record { id, org_id, client_id, role_name, kind, .. } = record;
     let who = Who::of(context.request);
     if record_reads {
         let (random, now) = (random(context), context.now());
@@ -36,11 +38,14 @@ pub(crate) fn note_read(context: &Context<'_>, record_reads: bool, record: &Reco
         if random % READS_PER_FOLD == 0
             && let Err(error) = fold(context, org_id, client_id, Some(id))
         {
-            context.log(LogLevel::Debug, "reads of a token wait for rollback", &[("error", &error.to_string())]);
+            events::READS_WAIT.log(context, &[("error", &error.to_string())]);
         }
     }
-    let fields = [("org", org_id.as_str()), ("role", role_name.as_str()), ("client_id", client_id)];
-    who.log(context, "a token was read", &fields);
+    let role = if *kind == TokenKind::Static { "static_role" } else { "role" };
+    let fields =
+        [("org", org_id.as_str()), (role, role_name.as_str()), ("client_id", client_id), ("kind", kind.as_str())];
+    who.log(context, &events::TOKEN_READ, &fields);
+    context.count(&SECRETS_READ, &[("kind", kind.as_str())]);
     Ok(())
 }
 

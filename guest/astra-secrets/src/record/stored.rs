@@ -120,6 +120,30 @@ pub(crate) fn decode(entry: &StorageEntry, id: &RecordId) -> Result<Record, Erro
     })
 }
 
+/// What a count needs of a record.
+pub(super) struct Brief {
+    pub(super) client_id: String,
+    pub(super) org_id: String,
+    pub(super) role_name: String,
+    pub(super) kind: TokenKind,
+}
+
+/// The few fields of a record that a count needs; none of an entry that is no record.
+pub(super) fn brief(entry: &StorageEntry) -> Option<Brief> {
+    #[derive(Deserialize)]
+    #[serde(rename_all = "camelCase")]
+    struct Fields {
+        client_id: String,
+        org_id: String,
+        #[serde(default, deserialize_with = "or_default")]
+        role_name: String,
+        #[serde(default, deserialize_with = "or_default")]
+        kind: String,
+    }
+    let Fields { client_id, org_id, role_name, kind: word } = serde_json::from_slice(&entry.value).ok()?;
+    Some(Brief { client_id, org_id, role_name, kind: kind(&word) })
+}
+
 fn kind(word: &str) -> TokenKind {
     match word {
         "sidecar" => TokenKind::Sidecar,

@@ -4,6 +4,7 @@
 
 mod empty_mount;
 mod index;
+mod role_counts;
 mod unreadable;
 
 use secrets_framework::host::{Host, StorageEntry};

@@ -31,10 +31,10 @@ fn counts_by_index(context: &Context<'_>, org_ids: &[OrgId], kept: &KeptCounts) 
 /// Before the index is complete: each record is read, once for all organizations.
 fn counts_without_index(context: &Context<'_>, org_ids: &[OrgId]) -> Result<Vec<TokenCount>, Error> {
     let mut by_org: BTreeMap<OrgId, usize> = BTreeMap::new();
-    let walked = visit_records(context, "", |record| {
+    let scan_end = visit_records(context, "", |record| {
         *by_org.entry(record.org_id).or_default() += 1;
         true
     })?;
-    let count = |org_id| (walked == Walked::All).then(|| by_org.get(org_id).copied().unwrap_or_default());
+    let count = |org_id| (scan_end == Walked::All).then(|| by_org.get(org_id).copied().unwrap_or_default());
     Ok(org_ids.iter().map(|org_id| TokenCount::now(count(org_id))).collect())
 }

@@ -1,12 +1,12 @@
 //! Walking through records: those of an organization, or all, as far as one request may.
 
-use secrets_framework::host::LogLevel;
 use secrets_framework::{Context, Error};
 
 use super::backfill::{self, being_indexed};
 use super::index::client_folder;
 use super::listing::in_index;
 use super::{Record, RecordId, TokenKind, stored};
+use crate::events;
 use crate::limits::{LIST_PAGE, TOKENS_DESCRIBED_BYTES_MAX, TOKENS_DESCRIBED_HISTORY_BYTES_MAX, TOKENS_DESCRIBED_MAX};
 use crate::names::OrgId;
 use crate::page::Page;
@@ -33,11 +33,11 @@ pub(crate) fn any_in_org_where(
         return Ok(false);
     }
     let mut any = false;
-    let walked = visit_records(context, &state.after, |record| {
+    let scan_end = visit_records(context, &state.after, |record| {
         any = record.org_id == *org_id && is_it(&record);
         !any
     })?;
-    match walked {
+    match scan_end {
         Walked::Far if !any => Err(being_indexed()),
         _ => Ok(any),
     }
@@ -165,5 +165,5 @@ pub(crate) fn log_unreadable(context: &Context<'_>, errors: &[Error]) {
     let Some(first) = errors.first() else { return };
     let (count, first) = (errors.len().to_string(), first.to_string());
     let fields = [("records", count.as_str()), ("error", &first)];
-    context.log(LogLevel::Error, "records of tokens cannot be read and were passed over", &fields);
+    events::RECORDS_UNREADABLE.log(context, &fields);
 }

@@ -2,12 +2,14 @@
 //! the server has them, else in an order that leaves each crash recoverable:
 //! a record never stands without its index entries.
 
-use secrets_framework::host::{LogLevel, Storage, StorageError};
+use secrets_framework::host::{Storage, StorageError};
 use secrets_framework::wal::{self, WalId};
 use secrets_framework::{Context, Error};
 
 use super::index::{client_entry, client_key, names_record};
 use super::{Record, RecordId, stored};
+use crate::counters::TOKENS_ENDED;
+use crate::events;
 use crate::history::{self, End, Ended, Event, Whereabouts};
 use crate::limits::{LEASE_END_MARGIN, TRANSACTION_ATTEMPTS_MAX};
 use crate::names::OrgId;
@@ -103,6 +105,7 @@ pub(crate) fn remove_from(
         // Index and history are by client ID.
         return write_batch(context, &[Write::Delete(id.key())]);
     }
+    context.count(&TOKENS_ENDED, &[("how", how.as_str())]);
     let now = context.now().as_secs();
     let mut history = record.history.clone();
     history.note(context, Event::Revoke);
@@ -120,7 +123,7 @@ pub(crate) fn remove_from(
     write_batch(context, writes.get(kept..).unwrap_or_default())?;
     let error = error.to_string();
     let fields = [("org", org_id.as_str()), ("client_id", client_id), ("error", &error)];
-    context.log(LogLevel::Warn, "a token has ended, and its history could not be stored", &fields);
+    events::HISTORY_NOT_STORED.log(context, &fields);
     Ok(())
 }
 

@@ -1,9 +1,9 @@
 //! The record of a static role's token, and what stands in for a record that was lost.
 
-use secrets_framework::host::LogLevel;
 use secrets_framework::{Context, Error};
 
 use super::StaticRole;
+use crate::events;
 use crate::record::{self, Record, RecordId, TokenKind};
 
 /// The record of the role's current token; none if it has none yet, or somebody took it away.
@@ -22,7 +22,7 @@ pub(crate) fn load_token(context: &Context<'_>, id: &RecordId) -> Result<Option<
         Err(Error::Internal(error)) => {
             let fields = [("key", id.key()), ("error", error)];
             let fields = fields.each_ref().map(|(name, text)| (*name, text.as_str()));
-            context.log(LogLevel::Error, "the record of a static role's token is not readable", &fields);
+            events::STATIC_RECORD_UNREADABLE.log(context, &fields);
             Ok(None)
         }
         record => record,

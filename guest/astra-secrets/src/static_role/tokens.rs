@@ -3,10 +3,10 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use secrets_framework::host::LogLevel;
 use secrets_framework::{Context, Error};
 
 use super::stored;
+use crate::events;
 use crate::limits::STATIC_ROLES_READ_AT_ONCE;
 use crate::names::{OrgId, RoleName};
 use crate::storage::{key, read_many};
@@ -43,7 +43,7 @@ pub(crate) fn tokens(context: &Context<'_>, org_id: &OrgId, names: &[RoleName]) 
                 Err(error) => {
                     let fields = [("error", error.to_string())];
                     let fields = fields.each_ref().map(|(name, text)| (*name, text.as_str()));
-                    context.log(LogLevel::Error, "a static role's tokens are not known", &fields);
+                    events::STATIC_TOKENS_UNKNOWN.log(context, &fields);
                     tokens.unknown = Some(error);
                 }
             }

@@ -4,11 +4,13 @@
 
 use secrets_framework::Context;
 use secrets_framework::Error;
-use secrets_framework::host::LogLevel;
 
 use super::rotate;
+use crate::counters::count_missed_rotation;
 use crate::ending::Patience;
+use crate::events;
 use crate::names::{OrgId, RoleName};
+use crate::record::TokenKind;
 use crate::schedule_queue::{QueuedTask, drop_entry};
 use crate::static_role::{load_readable, lock, save};
 
@@ -23,8 +25,8 @@ pub(crate) fn run_due(context: &Context<'_>, org_id: &OrgId, name: &str, due: &Q
     save(context, &role, due.at)?;
     if !begins {
         let fields = [("org", org_id.as_str()), ("static_role", name.as_str())];
-        let message = "a static role's rotation missed its window and waits for the next";
-        context.log(LogLevel::Warn, message, &fields);
+        events::STATIC_ROTATION_MISSED.log(context, &fields);
+        count_missed_rotation(context, TokenKind::Static.as_str());
         return Ok(());
     }
     let Err(error) = rotate(context, &mut role, Patience::Rollback) else { return Ok(()) };

@@ -5,6 +5,7 @@ use secrets_framework::{Context, Error};
 
 use crate::config;
 use crate::ending::{Patience, Target, end_token};
+use crate::events::{self, Event};
 use crate::history::{self, End};
 use crate::limits::{STATIC_DELETE_BUDGET, STATIC_ROLES_ENDED_MAX};
 use crate::names::{OrgId, RoleName};
@@ -40,7 +41,7 @@ pub(crate) fn delete(context: &Context<'_>, org_id: &OrgId, name: &RoleName) -> 
         end_recorded(context, &role, client_id)?;
     }
     forget(context, &role, Vec::new())?;
-    log(context, &role, "a static role was deleted, and its tokens");
+    log(context, &role, &events::STATIC_ROLE_DELETED);
     Ok(None)
 }
 
@@ -100,7 +101,7 @@ pub(crate) fn hand_back(context: &Context<'_>, role: &StaticRole) -> Result<(), 
         },
     };
     forget(context, role, writes)?;
-    log(context, role, "a static role was forgotten with its organization's config; its token is about to end");
+    log(context, role, &events::STATIC_ROLE_FORGOTTEN);
     Ok(())
 }
 
@@ -166,7 +167,7 @@ fn took_too_long(role: &StaticRole) -> Error {
     Error::coded(504, sentence)
 }
 
-fn log(context: &Context<'_>, role: &StaticRole, message: &str) {
+fn log(context: &Context<'_>, role: &StaticRole, event: &Event) {
     let fields = [("org", role.org_id.as_str()), ("static_role", role.name.as_str())];
-    Who::of(context.request).log(context, message, &fields);
+    Who::of(context.request).log(context, event, &fields);
 }

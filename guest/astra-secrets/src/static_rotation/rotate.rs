@@ -7,7 +7,9 @@ use secrets_framework::{Context, Error, Sensitive};
 use super::switch::switch;
 use crate::client::ClientError;
 use crate::config::{self, OrgConfig, unknown_org};
+use crate::counters::{TOKENS_MADE, count_rotation};
 use crate::ending::{Patience, end_at_once};
+use crate::events;
 use crate::limits::REPLACED_TOKENS_MAX;
 use crate::mint::{Facts, MintRequest, MintedToken, describe, make_proven};
 use crate::read_only;
@@ -20,6 +22,16 @@ use crate::who::{self, Who};
 /// Gives the role a new token, and stores both. The caller holds the role's
 /// lock; a role that is not stored yet has no token.
 pub(crate) fn rotate(context: &Context<'_>, role: &mut StaticRole, patience: Patience) -> Result<(), Error> {
+    // A role's first token is no rotation.
+    let is_rotation = !role.client_id.is_empty();
+    let rotated = make_and_switch(context, role, patience);
+    if is_rotation {
+        count_rotation(context, TokenKind::Static.as_str(), &rotated);
+    }
+    rotated
+}
+
+fn make_and_switch(context: &Context<'_>, role: &mut StaticRole, patience: Patience) -> Result<(), Error> {
     let config = config::load(context, &role.org_id)?.ok_or_else(|| unknown_org("org", role.org_id.as_str()))?;
     let role_ids = allowed_role_ids(&config, role)?;
     read_only::check(context, || {
@@ -41,6 +53,7 @@ pub(crate) fn rotate(context: &Context<'_>, role: &mut StaticRole, patience: Pat
     let record = new_record(context, role, &config, role_ids, &made, created_by.clone());
     switch(context, &client, role, &made, &record)?;
     log_rotation(context, role, &record);
+    context.count(&TOKENS_MADE, &[("kind", record.kind.as_str())]);
     if let Some(old) = role.replaced.last() {
         end_at_once(context, &TokenRef::of_client(&role.org_id, &old.client_id), old.ends);
     }
@@ -159,5 +172,5 @@ fn log_rotation(context: &Context<'_>, role: &StaticRole, record: &Record) {
         ("client_id", &record.client_id),
         ("replaced", role.replaced.last().map_or("", |token| &token.client_id)),
     ];
-    record.created_by.log(context, "a token of a static role was made", &fields);
+    record.created_by.log(context, &events::STATIC_TOKEN_MADE, &fields);
 }

@@ -4,13 +4,13 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use secrets_framework::host::LogLevel;
 use secrets_framework::{Context, Error, Sensitive};
 
 use super::rotate::allowed_role_ids;
 use crate::client::{AstraClient, ClientError, ListedToken};
 use crate::config::{self, AdminToken, OrgConfig, Retired, unknown_org};
 use crate::ending::Patience;
+use crate::events;
 use crate::history;
 use crate::in_use;
 use crate::mint::{Owner, owner_of};
@@ -154,13 +154,7 @@ fn not_listed(org_id: &OrgId, client_id: &str) -> Error {
 }
 
 fn log(context: &Context<'_>, record: &Record) {
-    let fields = [
-        ("org", record.org_id.as_str()),
-        ("static_role", record.role_name.as_str()),
-        ("client_id", &record.client_id),
-        ("display_name", &record.created_by.display_name),
-        ("entity_id", &record.created_by.entity_id),
-        ("request_id", &context.request.id),
-    ];
-    context.log(LogLevel::Info, "a static role took a token over", &fields);
+    let fields =
+        [("org", record.org_id.as_str()), ("static_role", record.role_name.as_str()), ("client_id", &record.client_id)];
+    record.created_by.log(context, &events::STATIC_TOKEN_TAKEN_OVER, &fields);
 }

@@ -61,6 +61,15 @@ pub(crate) const LISTED_TOKENS_PREFIX: &str = "listed-tokens/";
 /// When and how far rollback looked for dead tokens of static roles.
 pub(crate) const HELD_LOOK_STATE_KEY: &str = "held-look-state";
 
+/// How many tokens there are of each role and kind, as rollback counted them.
+pub(crate) const ROLE_COUNTS_KEY: &str = "metrics/role-counts";
+
+/// When and how far rollback looked for the ends of admin tokens.
+pub(crate) const ADMIN_END_STATE_KEY: &str = "metrics/admin-end-state";
+
+/// `metrics/admin-end/<organization>`: when Astra ends the admin token.
+pub(crate) const ADMIN_END_PREFIX: &str = "metrics/admin-end/";
+
 /// The last run of tidy.
 pub(crate) const TIDY_RUN_KEY: &str = "tidy/run";
 
@@ -155,6 +164,9 @@ mod tests {
             ELSEWHERE_PREFIX,
             LISTED_TOKENS_PREFIX,
             HELD_LOOK_STATE_KEY,
+            ROLE_COUNTS_KEY,
+            ADMIN_END_STATE_KEY,
+            ADMIN_END_PREFIX,
             TIDY_RUN_KEY,
             TIDY_RESULT_PREFIX,
         ];

@@ -16,12 +16,12 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use serde_json::Value;
 
-use crate::host::{Clock, Host, Http, Locks, Log, Random, Storage, SystemView};
+use crate::host::{Clock, Host, Http, Locks, Log, Metrics, Random, Storage, SystemView};
 use crate::{Lease, Operation, Request};
 
 pub use http::{RecordedRequest, ScriptedBody, ScriptedHttp};
 pub use locks::MemoryLocks;
-pub use outside::{CapturedLog, LogLine, ManualClock, SeededRandom, TestSystemView};
+pub use outside::{CapturedLog, CapturedMetrics, LogLine, ManualClock, SeededRandom, TestSystemView};
 pub use storage::{MemoryStorage, READ_ONLY_TEXT, StorageCall};
 pub use table::check_table;
 
@@ -40,6 +40,8 @@ pub struct TestHost {
     pub random: Arc<SeededRandom>,
     /// All lines logged.
     pub log: Arc<CapturedLog>,
+    /// All that was counted.
+    pub metrics: Arc<CapturedMetrics>,
     /// Outbound HTTP.
     pub http: Arc<ScriptedHttp>,
 }
@@ -60,6 +62,7 @@ impl Default for TestHost {
             system_view: Arc::default(),
             random: Arc::default(),
             log: Arc::default(),
+            metrics: Arc::default(),
             http: Arc::new(ScriptedHttp::new(&clock)),
             clock,
         }
@@ -84,6 +87,9 @@ impl Host for TestHost {
     }
     fn log(&self) -> &dyn Log {
         &*self.log
+    }
+    fn metrics(&self) -> &dyn Metrics {
+        &*self.metrics
     }
     fn http(&self) -> &dyn Http {
         &*self.http

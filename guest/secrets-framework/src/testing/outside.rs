@@ -6,7 +6,7 @@ use std::sync::Mutex;
 use std::time::Duration;
 
 use super::lock;
-use crate::host::{Clock, Log, LogLevel, Random, SystemView, SystemViewError};
+use crate::host::{Clock, Counter, Log, LogLevel, Metrics, Random, SystemView, SystemViewError};
 
 /// A clock that stands until it is moved; sleeping moves it.
 pub struct ManualClock {
@@ -111,6 +111,30 @@ impl Log for CapturedLog {
         let fields = fields.iter().map(|&(name, value)| (name.to_owned(), value.to_owned())).collect();
         lock(&self.0).push_back(LogLine { level, message: message.to_owned(), fields });
     }
+}
+
+/// Keeps what was counted.
+#[derive(Default)]
+pub struct CapturedMetrics(Mutex<BTreeMap<Series, u64>>);
+
+/// The name of a counter and its labels.
+type Series = (&'static str, BTreeMap<String, String>);
+
+impl CapturedMetrics {
+    /// The number of a series; 0 where nothing was added.
+    pub fn value(&self, name: &'static str, labels: &[(&str, &str)]) -> u64 {
+        lock(&self.0).get(&(name, owned(labels))).copied().unwrap_or_default()
+    }
+}
+
+impl Metrics for CapturedMetrics {
+    fn add(&self, counter: &Counter, labels: &[(&str, &str)], number: u64) {
+        *lock(&self.0).entry((counter.name, owned(labels))).or_default() += number;
+    }
+}
+
+fn owned(labels: &[(&str, &str)]) -> BTreeMap<String, String> {
+    labels.iter().map(|&(name, value)| (name.to_owned(), value.to_owned())).collect()
 }
 
 /// The server's settings, each of which a test can change.

@@ -1,8 +1,11 @@
-//! The additions of `secrets-engine:world@0.2.0`: generated bindings of what a component may export beside world 0.1.0.
+//! The additions of `secrets-engine:world@0.2.0`: generated bindings of what a component may import and export beside world
+//! 0.1.0, and the host functions.
 
 mod convert;
+mod counters;
 
 pub(crate) use convert::check_declaration;
+pub(crate) use generated::secrets_engine::metrics;
 pub(crate) use generated::{Additions, AdditionsPre};
 
 /// The name of the export that declares secrets, without its version: the linker matches versions within a compatible
@@ -13,7 +16,7 @@ mod generated {
     wasmtime::component::bindgen!({
         path: "../../wit",
         world: "additions",
-        imports: { default: async | trappable },
+        imports: { default: trappable },
         exports: { default: async },
         require_store_data_send: true,
     });

@@ -4,6 +4,7 @@
 
 mod abuse;
 mod compiling;
+mod counters;
 mod egress;
 mod hardening;
 mod isolation;
@@ -21,6 +22,7 @@ mod world;
 fn every_rogue_has_a_test() {
     let sources = [
         include_str!("abuse.rs"),
+        include_str!("counters.rs"),
         include_str!("egress.rs"),
         include_str!("isolation.rs"),
         include_str!("logs.rs"),

@@ -149,6 +149,7 @@ fn a_thief_that_tries_every_way_ends_with_nothing() {
                 ("error", ""),
                 ("coded", ""),
                 ("log", ""),
+                ("counter", ""),
                 ("panic", ""),
                 ("key", ""),
                 ("copy", ""),
@@ -176,6 +177,7 @@ fn a_thief_that_tries_every_way_ends_with_nothing() {
         let part = world.says(&thief, "part/a").await;
         assert!(part.len() > 32 && !TOKEN.contains(&part), "{part}");
         assert!(is_clean(&world.api.got()) && is_clean(&world.other.got()), "nothing was sent");
+        assert_eq!(world.mount.counted(), [], "nothing was counted");
         let entries = world.storage.entries.lock().unwrap();
         assert_eq!(entries.keys().collect::<Vec<_>>(), ["config/a"], "nothing was stored");
     });

@@ -1,6 +1,7 @@
 //! Reverts to the module that served before: for an operator, or automatically when a module fails its trial.
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::SystemTime;
 
 use super::active::Active;
@@ -43,12 +44,17 @@ impl ModuleController {
         if !is_active {
             return self.reject_replaced(work, failed, &reason).await;
         }
-        if let Err(rejection) = self.try_revert(work, &reason).await {
-            let module = failed.loaded.id.to_string();
-            tracing::error!(mount = self.name(), module, reason, %rejection, "automatic revert failed, the module stays active");
-            // The next pass begins a new trial: the revert may be possible by then.
-            self.report_problem(format!("{module} fails and goes on serving: {rejection}"));
-            self.schedule_retry(work);
+        match self.try_revert(work, &reason).await {
+            Ok(()) => {
+                self.automatic_reverts.fetch_add(1, Ordering::Relaxed);
+            }
+            Err(rejection) => {
+                let module = failed.loaded.id.to_string();
+                tracing::error!(mount = self.name(), module, reason, %rejection, "automatic revert failed, the module stays active");
+                // The next pass begins a new trial: the revert may be possible by then.
+                self.report_problem(format!("{module} fails and goes on serving: {rejection}"));
+                self.schedule_retry(work);
+            }
         }
     }
 

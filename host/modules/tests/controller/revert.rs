@@ -67,9 +67,11 @@ async fn a_module_that_traps_during_its_trial_is_reverted_automatically() {
     }
     controller.reload().await.unwrap();
     assert_eq!(version(&controller).await, "2.0.0", "three may be chance");
+    assert_eq!(controller.automatic_reverts(), 0);
     assert!(ask(&controller, Operation::Update, "trap").await.is_err());
     until("1.0.0 serves again", || async { version(&controller).await == "1.0.0" }).await;
     until("it is told", || async { controller.report().condition == Condition::Serves }).await;
+    until("it is counted", || async { controller.automatic_reverts() == 1 }).await;
     controller.reload().await.unwrap();
     assert!(reason(&controller, "tiny_2_traps").contains("it trapped"));
     assert_eq!(version(&controller).await, "1.0.0");

@@ -1,19 +1,21 @@
-//! The answer of the path `metrics`: what the host counts of the mount, and the engine's own families, as JSON or as the text
-//! that Prometheus reads.
+//! The answer of the path `metrics`: what the host counts of the mount (`host_families.rs`), and the engine's own counters and
+//! families, as JSON or as the text that Prometheus reads.
 
-use std::collections::BTreeMap;
+mod host_families;
+
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use component_runtime::egress::UpstreamCalls;
+use component_runtime::{CountedSeries, HOST_METRIC_PREFIX, is_metric_name};
 use envelope::Response;
-use modules::controller::Report;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
-use super::status;
-use crate::metrics::{MountMetrics, Value, number};
+use crate::metrics::{Value, number};
+
+pub(super) use host_families::{Snapshot, of_host};
 
 /// One metric.
 #[derive(Debug, Deserialize, Serialize)]
@@ -63,91 +65,25 @@ impl Family {
     }
 }
 
-/// The families of the host.
-pub(super) fn of_host(
-    metrics: &MountMetrics,
-    calls: &UpstreamCalls,
-    report: &Report,
-    has_engines: bool,
-) -> Vec<Family> {
-    let one = |value: f64| vec![(Vec::new(), value)];
-    let call = |(method, outcome, count): &(&'static str, &'static str, u64)| -> Value {
-        (vec![("method", (*method).to_owned()), ("class", (*outcome).to_owned())], number(*count))
-    };
-    let times = (calls.buckets.clone(), calls.answered, calls.seconds);
-    vec![
-        Family::new(
-            "secrets_engine_counted_since_timestamp_seconds",
-            "gauge",
-            "When the counters of this mount and process began.",
-            one(metrics.since()),
-        ),
-        Family::new(
-            "secrets_engine_requests_total",
-            "counter",
-            "Requests, by operation and outcome.",
-            metrics.requests(),
-        ),
-        Family::new(
-            "secrets_engine_request_failures_total",
-            "counter",
-            "Requests that neither the engine nor the host answered, by cause.",
-            metrics.causes(),
-        ),
-        Family::histogram("secrets_engine_request_duration_seconds", "Time of requests.", metrics.times()),
-        Family::new(
-            "secrets_engine_requests_in_flight",
-            "gauge",
-            "Requests in progress, this one among them.",
-            one(metrics.in_flight()),
-        ),
-        Family::new(
-            "secrets_engine_leases_total",
-            "counter",
-            "Leases that were issued, renewed and revoked.",
-            metrics.leases(),
-        ),
-        Family::new(
-            "secrets_engine_upstream_requests_total",
-            "counter",
-            "Requests to upstreams, by method and class of the answer.",
-            calls.calls.iter().map(call).collect(),
-        ),
-        Family::histogram(
-            "secrets_engine_upstream_duration_seconds",
-            "Time from a request to the head of its answer.",
-            times,
-        ),
-        Family::new(
-            "secrets_engine_module_info",
-            "gauge",
-            "1, with the module that serves and its state.",
-            vec![(module(report), 1.0)],
-        ),
-        Family::new(
-            "secrets_engine_module_problem",
-            "gauge",
-            "1 if the modules could not be listed or a fallback serves.",
-            one(number(u64::from(report.problem.is_some()))),
-        ),
-        Family::new(
-            "secrets_engine_engine_metrics",
-            "gauge",
-            "1 if the engine answered with its metrics.",
-            one(number(u64::from(has_engines))),
-        ),
-    ]
+/// The counters of the engine.
+pub(super) fn counted(series: Vec<CountedSeries>) -> Vec<Family> {
+    let mut families: Vec<Family> = Vec::new();
+    for CountedSeries { name, help, labels, value } in series {
+        let sample = Sample { suffix: String::new(), labels, value: number(value) };
+        match families.last_mut() {
+            // The series come by name.
+            Some(family) if family.name == name => family.samples.push(sample),
+            _ => families.push(Family { name, r#type: "counter".to_owned(), help, samples: vec![sample] }),
+        }
+    }
+    families
 }
 
-fn module(report: &Report) -> Vec<(&'static str, String)> {
-    let serving = report.serving.as_ref();
-    let text = |of: Option<String>| of.unwrap_or_default();
-    vec![
-        ("engine", text(serving.map(|serving| serving.id.engine.clone()))),
-        ("version", text(serving.map(|serving| serving.id.version.to_string()))),
-        ("digest", text(serving.map(|serving| serving.digest.to_string()))),
-        ("state", status::state(report.condition).to_owned()),
-    ]
+/// Those families whose name no earlier one has: a text with a metric twice is none.
+pub(super) fn without_repeats(mut families: Vec<Family>) -> Vec<Family> {
+    let mut seen = BTreeSet::new();
+    families.retain(|family| seen.insert(family.name.clone()));
+    families
 }
 
 /// The families of the engine, from its answer to the same path; none of what is no such answer.
@@ -160,14 +96,14 @@ pub(super) fn of_engine(answer: Option<&Response>) -> Option<Vec<Family>> {
     let families = serde_json::from_str::<Answer>(data).ok()?.families;
     let is_good = |family: &Family| {
         ["counter", "gauge"].contains(&family.r#type.as_str())
-            && is_name(&family.name)
+            && is_metric_name(&family.name)
             && family
                 .samples
                 .iter()
-                .all(|sample| sample.suffix.is_empty() && sample.labels.keys().all(|name| is_name(name)))
+                .all(|sample| sample.suffix.is_empty() && sample.labels.keys().all(|name| is_metric_name(name)))
     };
     // The engine's names are its own: none may stand for one of the host's.
-    families.iter().all(|family| is_good(family) && !family.name.starts_with(HOST_PREFIX)).then_some(families)
+    families.iter().all(|family| is_good(family) && !family.name.starts_with(HOST_METRIC_PREFIX)).then_some(families)
 }
 
 /// The answer as JSON.
@@ -206,13 +142,6 @@ fn escaped(text: &str) -> String {
     text.replace('\\', "\\\\").replace('"', "\\\"").replace('\n', "\\n")
 }
 
-fn is_name(text: &str) -> bool {
-    let is_first = |byte: u8| byte.is_ascii_lowercase() || byte == b'_';
-    text.bytes().next().is_some_and(is_first) && text.bytes().all(|byte| is_first(byte) || byte.is_ascii_digit())
-}
-
-const HOST_PREFIX: &str = "secrets_engine_";
-
 #[cfg(test)]
 mod tests {
     #![expect(clippy::unwrap_used, reason = "tests")]
@@ -236,6 +165,22 @@ mod tests {
         assert_eq!(text(&families), expected);
         let raw: serde_json::Value = serde_json::from_str(as_text(&families).data.as_deref().unwrap()).unwrap();
         assert_eq!(STANDARD.decode(raw["http_raw_body"].as_str().unwrap()).unwrap(), expected.as_bytes());
+    }
+
+    #[test]
+    fn counters_of_an_engine_are_a_family_for_each_name_and_no_metric_comes_twice() {
+        let series = |name: &str, kind: &str, value| CountedSeries {
+            name: name.to_owned(),
+            help: "Help.".to_owned(),
+            labels: BTreeMap::from([("kind".to_owned(), kind.to_owned())]),
+            value,
+        };
+        let all = vec![series("a_total", "x", 1), series("a_total", "y", 2), series("b_total", "x", 3)];
+        let mut families = counted(all.clone());
+        families.push(Family::new("a_total", "gauge", "Another.", vec![(Vec::new(), 9.0)]));
+        let expected = "# HELP a_total Help.\n# TYPE a_total counter\na_total{kind=\"x\"} 1\na_total{kind=\"y\"} 2\n\
+            # HELP b_total Help.\n# TYPE b_total counter\nb_total{kind=\"x\"} 3\n";
+        assert_eq!(text(&without_repeats(families)), expected);
     }
 
     #[test]

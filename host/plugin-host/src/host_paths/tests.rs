@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use component_runtime::capability::Nothing;
 use component_runtime::egress::{EgressSettings, Policy};
-use component_runtime::{CompilePriority, Limits, MountSettings, Runtime, RuntimeSettings};
+use component_runtime::{CompilePriority, Limits, Mount, MountSettings, Runtime, RuntimeSettings};
 use modules::controller::ControllerSettings;
 use modules::{Embedded, ModuleId, ModuleRegistry, RegistrySettings};
 
@@ -21,7 +21,7 @@ fn embedded() -> Embedded {
 }
 
 /// A mount as it is without a directory of modules.
-async fn controller() -> Arc<ModuleController> {
+async fn controller() -> (Arc<ModuleController>, Arc<Mount>) {
     let settings = RuntimeSettings {
         egress: EgressSettings::default(),
         upstream_read_only: false,
@@ -40,8 +40,9 @@ async fn controller() -> Arc<ModuleController> {
         storage: Arc::new(Nothing),
         system_view: Arc::new(Nothing),
     });
-    let settings = ControllerSettings { mount, storage: Some(Arc::new(Nothing)), options: BTreeMap::new() };
-    ModuleController::open(registry, runtime, settings).await.unwrap()
+    let settings =
+        ControllerSettings { mount: Arc::clone(&mount), storage: Some(Arc::new(Nothing)), options: BTreeMap::new() };
+    (ModuleController::open(registry, runtime, settings).await.unwrap(), mount)
 }
 
 fn request(operation: Operation, path: &str, data: &str) -> Request {
@@ -49,8 +50,8 @@ fn request(operation: Operation, path: &str, data: &str) -> Request {
 }
 
 async fn answer(operation: Operation, path: &str, data: &str) -> Result<(Value, Vec<String>), Error> {
-    let (controller, metrics) = (controller().await, MountMetrics::default());
-    let view = HostView { controller: &controller, metrics: &metrics, calls: UpstreamCalls::default() };
+    let ((controller, mount), metrics) = (controller().await, MountMetrics::default());
+    let view = HostView { controller: &controller, metrics: &metrics, mount: &mount, system_view: &Nothing };
     let response = handle(&view, &request(operation, path, data)).await?.unwrap();
     Ok((serde_json::from_str(response.data.as_deref().unwrap()).unwrap(), response.warnings))
 }

@@ -13,7 +13,7 @@ fn the_embedded_module_is_described() {
     assert_eq!(inspected["engine"], "astra");
     assert_eq!(inspected["usable"], true);
     assert_eq!(inspected["secret_kinds"], json!(["astra_token"]));
-    let all = ["storage", "locks", "log", "system-view", "entities", "clock", "random", "outbound-http"];
+    let all = ["storage", "locks", "log", "metrics", "system-view", "entities", "clock", "random", "outbound-http"];
     assert_eq!(inspected["capabilities"], json!(all));
     let exports = ["secrets-engine:backend/backend@0.1.0", "secrets-engine:secrets/declaration@0.2.0"];
     assert_eq!(inspected["exports"], json!(exports));

@@ -7,10 +7,10 @@ use http::header::{AUTHORIZATION, CONTENT_TYPE, DATE, RETRY_AFTER};
 use http::{HeaderMap, HeaderValue, Method};
 use secrets_framework::Sensitive;
 use secrets_framework::host::{
-    Clock, Host, Http, HttpBody, HttpError, HttpMethod, HttpRequest, HttpResponse, Locks, Log, Loss, NotSent, Random,
-    Storage, StorageEntry, StorageError, StorageView, StreamedResponse, SystemView, Transaction,
+    Clock, Host, Http, HttpBody, HttpError, HttpMethod, HttpRequest, HttpResponse, Locks, Log, Loss, Metrics, NotSent,
+    Random, Storage, StorageEntry, StorageError, StorageView, StreamedResponse, SystemView, Transaction,
 };
-use secrets_framework::testing::{CapturedLog, MemoryLocks, SeededRandom, TestSystemView};
+use secrets_framework::testing::{CapturedLog, CapturedMetrics, MemoryLocks, SeededRandom, TestSystemView};
 
 use super::storage::FakeTransaction;
 use super::{Fake, FakeClock, FakeOptions, FakeStorage};
@@ -25,6 +25,7 @@ pub(super) struct Outside {
     pub(super) system_view: TestSystemView,
     http: RealHttp,
     pub(super) log: CapturedLog,
+    metrics: CapturedMetrics,
 }
 
 impl Outside {
@@ -41,6 +42,7 @@ impl Outside {
             system_view,
             http,
             log: CapturedLog::default(),
+            metrics: CapturedMetrics::default(),
         }
     }
 }
@@ -69,6 +71,9 @@ impl Host for NativeHost<'_> {
     }
     fn log(&self) -> &dyn Log {
         &self.outside.log
+    }
+    fn metrics(&self) -> &dyn Metrics {
+        &self.outside.metrics
     }
     fn http(&self) -> &dyn Http {
         &self.outside.http

@@ -5,6 +5,9 @@ use serde_json::{Value, json};
 
 use super::Server;
 
+/// Entries that are written at a time: the server commits those that wait together in one step.
+const WRITERS: usize = 32;
+
 impl Server {
     /// Writes an entry into a mount's storage.
     ///
@@ -13,6 +16,21 @@ impl Server {
     #[track_caller]
     pub fn put_entry(&self, mount_point: &str, key: &str, entry: &Value) {
         self.put_raw(&self.raw_key(mount_point, key), entry);
+    }
+
+    /// Writes many entries into a mount's storage, several at a time.
+    ///
+    /// # Panics
+    /// When the server refuses one.
+    pub fn put_entries(&self, mount_point: &str, entries: &[(String, Value)]) {
+        let folder = self.raw_key(mount_point, "");
+        std::thread::scope(|scope| {
+            for part in entries.chunks(entries.len().div_ceil(WRITERS).max(1)) {
+                let folder = &folder;
+                scope
+                    .spawn(move || part.iter().for_each(|(key, entry)| self.put_raw(&format!("{folder}{key}"), entry)));
+            }
+        });
     }
 
     /// Deletes an entry of a mount's storage.

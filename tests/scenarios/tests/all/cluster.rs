@@ -91,13 +91,23 @@ fn every_node_takes_every_request_and_each_happens_once() {
         };
         if Product::of_binary().has(Ability::StandbysServe) {
             standby.wait_for_line("a standby serves what it can", did("answered", "tokens/"));
+            a_node_says_what_it_is(&mounted.through(&standby), "standby");
             standby.wait_for_line("and meets a storage that it cannot write to", did("refused", "creds/"));
         } else {
             assert_eq!(standby.plugin_pids(), [0; 0], "a standby forwards all, and loads no plugin");
         }
         assert!(!standby.log().contains("a token was made"), "so it makes nothing");
     }
+    a_node_says_what_it_is(&mounted.stage, "active");
     mounted.finish();
+}
+
+/// Its metrics are those of this node.
+fn a_node_says_what_it_is(at: &Stage, state: &str) {
+    let families = at.read("metrics", Value::Null).expect(200).data["families"].clone();
+    let family = |name: &str| families.as_array().unwrap().iter().find(|family| family["name"] == name).unwrap();
+    assert_eq!(family("secrets_engine_node_info")["samples"][0]["labels"]["state"], state);
+    assert!(!family("astra_tokens")["samples"].as_array().unwrap().is_empty(), "what lies in storage, all know");
 }
 
 /// Mint, read, renew, revoke.

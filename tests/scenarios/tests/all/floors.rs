@@ -26,6 +26,8 @@ const CRATES: [Floors; 10] = [
             "time_text",
             "duration_form",
             "page",
+            "counters",
+            "events",
             "who",
             "mark",
             // Storage and time.
@@ -55,6 +57,7 @@ const CRATES: [Floors; 10] = [
             "admin_rotation",
             "static_rotation",
             "held_tokens",
+            "admin_end",
             "tidy",
             // What the server calls each minute.
             "rollback",

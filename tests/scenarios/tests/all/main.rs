@@ -84,6 +84,7 @@ mod killed;
 mod lease;
 mod lifecycle;
 mod long_lists;
+mod many_tokens;
 mod metrics;
 mod modules;
 #[cfg(feature = "component")]

@@ -52,6 +52,16 @@ fn the_host_counts_requests_leases_and_calls_of_the_mount_and_of_no_other() {
         assert_eq!(value(&families, "secrets_engine_request_failures_total", &trapped), Some(0.0));
         assert_eq!(value(&families, "secrets_engine_requests_in_flight", &json!({})), Some(1.0));
         assert_eq!(value(&families, "secrets_engine_engine_metrics", &json!({})), Some(1.0));
+        let of_mount = |name: &str| value(&families, name, &json!({})).unwrap();
+        assert!(of_mount("secrets_engine_processor_seconds_total") > 0.0);
+        assert!(of_mount("secrets_engine_memory_peak_bytes") >= 65_536.0, "a guest has a page of memory at least");
+        assert_eq!(of_mount("secrets_engine_memory_bytes"), 0.0, "no guest runs now");
+        assert_eq!(of_mount("secrets_engine_module_automatic_reverts_total"), 0.0);
+        assert_eq!(value(&families, "secrets_engine_node_info", &json!({ "state": "active" })), Some(1.0));
+        // What the engine itself counts, through its import.
+        assert_eq!(value(&families, "astra_tokens_made_total", &json!({ "kind": "creds" })), Some(1.0));
+        assert_eq!(value(&families, "astra_tokens_ended_total", &json!({ "how": "revoked" })), Some(1.0));
+        assert_eq!(of_mount("secrets_engine_engine_counts_dropped_total"), 0.0);
         stage.read("metrics", json!({ "format": "xml" })).expect_error(400, &["`format`", "`prometheus`"]);
     });
 }
@@ -95,16 +105,60 @@ fn used(text: &str) -> BTreeSet<String> {
     words.filter(|word| word.starts_with("astra_") || word.starts_with("secrets_engine_")).map(str::to_owned).collect()
 }
 
+/// Puts into storage what rollback counts and looks up, for no test waits so long.
+fn what_rollback_finds_out_in_an_hour(stage: &Stage) {
+    let org = &stage.alpha.id;
+    let counts = json!({ "shown": {
+        "at": 1_700_000_000, "tokens": { org: { "reader": { "creds": 3 } } }, "max_tokens": { org: { "reader": 4 } },
+    } });
+    let end = json!({
+        "client_id": stage.admin_client_id(&stage.alpha), "ends": 4_000_000_000_u64, "seen": 1_700_000_000,
+    });
+    let server = Server::shared();
+    server.put_entry(&mount_of(stage), "metrics/role-counts", &counts);
+    server.put_entry(&mount_of(stage), &format!("metrics/admin-end/{org}"), &end);
+    let families = families(stage);
+    let of_role = json!({ "organization": org, "role": "reader", "kind": "creds" });
+    assert_eq!(value(&families, "astra_role_tokens", &of_role), Some(3.0));
+    let left = value(&families, "astra_admin_token_remaining_seconds", &json!({ "organization": org })).unwrap();
+    assert!(left > 1e9 && left < 4e9, "{left}");
+}
+
+/// The conventions of Prometheus that its own checker asks for.
+fn assert_conventions(text: &str) {
+    let names: Vec<(&str, &str)> =
+        text.lines().filter_map(|line| line.strip_prefix("# TYPE ")).filter_map(|line| line.split_once(' ')).collect();
+    let all: BTreeSet<&str> = names.iter().map(|(name, _)| *name).collect();
+    assert_eq!(all.len(), names.len(), "a metric comes once");
+    for (name, kind) in names {
+        assert!(text.contains(&format!("# HELP {name} ")), "{name} has no help text");
+        assert_eq!(kind == "counter", name.ends_with("_total"), "{name} is a {kind}");
+        assert!(!name.ends_with("_count") && !name.ends_with("_sum") && !name.ends_with("_bucket"), "{name}");
+        for unit in ["minutes", "hours", "days", "ms", "milliseconds", "microseconds", "kilobytes", "megabytes"] {
+            assert!(!name.split('_').any(|word| word == unit), "{name} is in no base unit");
+        }
+        assert!(kind != "histogram" || name.ends_with("_seconds"), "{name} names its unit");
+    }
+}
+
 #[test]
 fn the_alert_rules_and_the_dashboard_use_metrics_that_there_are() {
     play(DriverKind::OpenBao, StageOptions::default(), |stage| {
-        stage.configure_with(&stage.alpha, json!({ "rotation_period": "720h", "tidy_period": "1h" }));
+        let limits = json!({ "rotation_period": "720h", "tidy_period": "1h", "max_tokens": 1000 });
+        stage.configure_with(&stage.alpha, limits);
         stage.make_role(&stage.alpha, "reader", json!({}));
         let role = json!({ "role_ids": stage.astra_role(&stage.alpha, "R/W User"), "rotation_period": "24h" });
         assert!(stage.write(&format!("static-roles/{}/app", stage.alpha.id), role).status < 300);
         stage.write(&format!("config/{}/rotate-root", stage.alpha.id), json!({})).expect(200);
         stage.write("tidy", json!({ "org_id": stage.alpha.id, "dry_run": true })).expect(200);
-        let mut known = known(&text(stage));
+        let named = json!({ "org_id": stage.alpha.id, "role_name": "reader", "logical_name": "app" });
+        stage.write("org/token", named.clone()).expect(200);
+        stage.read("org/token", named).expect(200);
+        stage.revoke(&stage.mint(&stage.alpha, "reader").expect(200).lease_id()).expect(204);
+        what_rollback_finds_out_in_an_hour(stage);
+        let shown = text(stage);
+        assert_conventions(&shown);
+        let mut known = known(&shown);
         // Only a mount with an open entry, or with many tokens, has these.
         known.extend(
             ["astra_write_ahead_oldest_timestamp_seconds", "astra_tokens_counted_timestamp_seconds"].map(str::to_owned),

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use harness::{DriverKind, Outcome, Stage, StageOptions, play};
+use harness::{Outcome, Stage};
 use serde_json::{Value, json};
 
 scenarios! { all:
@@ -129,23 +129,4 @@ fn a_token_that_ended_is_in_no_report(stage: &Stage) {
     assert_eq!(tokens(&report(stage, Value::Null)).len(), 1);
     stage.revoke(&minted.lease_id()).expect(204);
     assert!(tokens(&report(stage, Value::Null)).is_empty());
-}
-
-/// Beyond one page, on a real server.
-const MANY: usize = 1_100;
-
-#[test]
-fn more_tokens_than_a_page_holds_are_reported_on_a_real_server() {
-    play(DriverKind::OpenBao, StageOptions::default(), |stage| {
-        stage.ready();
-        for _ in 0..MANY {
-            stage.mint(&stage.alpha, "reader").expect(200);
-        }
-        let first = report(stage, Value::Null);
-        assert_eq!((tokens(&first).len(), first.data["next"].is_string()), (1_000, true));
-        let ids = all_pages(stage, &json!({}));
-        assert_eq!(ids.into_iter().collect::<BTreeSet<_>>(), stage.records(&stage.alpha));
-        let counted = report(stage, json!({ "summary": true }));
-        assert_eq!((&counted.data["summary"]["tokens"], &counted.data["next"]), (&json!(MANY), &Value::Null));
-    });
 }

@@ -10,10 +10,10 @@ use serde_json::{Value, json};
 use crate::lifecycle::mount_of;
 
 /// A mount with two organizations, each with a token.
-struct Place {
-    mount: String,
-    root: Client,
-    home: tempfile::TempDir,
+pub(crate) struct Place {
+    pub(crate) mount: String,
+    pub(crate) root: Client,
+    pub(crate) home: tempfile::TempDir,
 }
 
 impl Place {
@@ -24,11 +24,16 @@ impl Place {
         for (org, team) in [(&stage.alpha, "=payments"), (&stage.beta, "</script>")] {
             stage.write(&format!("creds/{}/reader", org.id), json!({ "metadata": { "team": team } })).expect(200);
         }
+        Self::of(stage)
+    }
+
+    /// A mount as it is.
+    pub(crate) fn of(stage: &Stage) -> Self {
         Self { mount: mount_of(stage), root: Server::shared().client(), home: tempfile::tempdir().unwrap() }
     }
 
     /// Runs a command with a token.
-    fn run(&self, token: &str, arguments: &[&str]) -> Output {
+    pub(crate) fn run(&self, token: &str, arguments: &[&str]) -> Output {
         let mut command = Command::new(plugin_binary());
         command.env_clear().env("VAULT_ADDR", Server::shared().address()).env("HOME", self.home.path());
         if !token.is_empty() {
@@ -39,7 +44,7 @@ impl Place {
 
     /// What a command of the root token prints.
     #[track_caller]
-    fn print(&self, arguments: &[&str]) -> String {
+    pub(crate) fn print(&self, arguments: &[&str]) -> String {
         let output = self.run(&Server::shared().root_token(), arguments);
         let stderr = String::from_utf8_lossy(&output.stderr);
         assert!(output.status.success() && stderr.is_empty(), "{arguments:?}: {stderr}");
@@ -47,7 +52,7 @@ impl Place {
     }
 
     /// A token that may read one path.
-    fn token_for(&self, path: &str) -> String {
+    pub(crate) fn token_for(&self, path: &str) -> String {
         let name = format!("{}-report", self.mount);
         let policy = format!("path \"{}/{path}\" {{ capabilities = [\"read\"] }}", self.mount);
         self.root.must("PUT", &format!("sys/policies/acl/{name}"), &json!({ "policy": policy }));

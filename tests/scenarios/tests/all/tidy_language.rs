@@ -71,7 +71,7 @@ const fn repeated(document: &'static str, says: &'static str, constant: &'static
 
 const OPERATIONS: &str = "docs/operations.md";
 
-const REPEATED: [Repeated; 50] = [
+const REPEATED: [Repeated; 53] = [
     repeated(OPERATIONS, "192 MiB with what the host holds", "REQUEST_MEMORY_BYTES_MAX: usize = 192 * MIB;"),
     repeated(OPERATIONS, "at least 128 MiB; one mount may hold half", "MEMORY_CEILING_BYTES_MIN: usize = 128 * MIB;"),
     repeated(
@@ -85,6 +85,9 @@ const REPEATED: [Repeated; 50] = [
         "STORAGE_CALLS_BURST: u32 = 20_000;",
     ),
     repeated(OPERATIONS, "128 open transactions", "TRANSACTIONS_OPEN_PER_MOUNT_MAX: usize = 128;"),
+    repeated(OPERATIONS, "at most 256 series", "COUNTER_SERIES_PER_MOUNT_MAX: usize = 256;"),
+    repeated(OPERATIONS, "256 series of the engine's counters, and 1000 of", "ROLE_COUNT_SERIES_MAX: usize = 1_000;"),
+    repeated(OPERATIONS, "longer with more than 2000 tokens", "ROLE_COUNT_RECORDS_MAX: usize = 2_000;"),
     repeated(OPERATIONS, "1,000 tokens a page", "REPORT_PAGE_MAX: usize = 1_000;"),
     repeated(OPERATIONS, "one request reads 5,000 records and 8 MiB", "REPORT_CALLS_MAX: usize = 5_000;"),
     repeated(

@@ -72,6 +72,7 @@ fn outside_its_window_it_waits_for_the_next_time() {
     let mount = Mount::new();
     mount.set(json!({ "rotation_schedule": "30 3 * * SUN", "rotation_window": "1h" }));
     pass(&mount, 3 * DAY + 4 * HOUR + 30 * MINUTE + 1);
+    mount.has_looked();
     mount.host.http.clear();
     mount.rollback().unwrap();
     assert_eq!(mount.current(), OPERATORS);
@@ -126,6 +127,7 @@ fn failures_back_off_are_told_and_pass() {
         assert_no_secret(error);
         mount.host.http.clear();
         pass(&mount, pause * MINUTE - 1);
+        mount.has_looked();
         mount.rollback().unwrap();
         assert!(mount.host.http.requests().is_empty(), "not before its time");
         pass(&mount, 1);

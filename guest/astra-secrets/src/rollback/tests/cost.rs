@@ -8,10 +8,11 @@ use super::HOUR;
 use crate::limits::LEASE_END_MARGIN;
 use crate::testing::{Leased, Mount, ORG_A, task_key};
 
-/// Gets, lists, puts and deletes of an idle call. It reads the states of the index and the schedule queue, and lists
+/// Gets, lists, puts and deletes of an idle call. It reads the states of the index, the schedule queue and the ends of
+/// admin tokens, and lists
 /// write-ahead entries (twice, for a start in their midst), the hour that runs in the schedule queue, static roles,
 /// tokens with reads, and retired configs.
-const IDLE: [u64; 4] = [2, 6, 0, 0];
+const IDLE: [u64; 4] = [3, 6, 0, 0];
 
 fn calls(mount: &Mount) -> [u64; 4] {
     [StorageCall::Get, StorageCall::List, StorageCall::Put, StorageCall::Delete]
@@ -45,6 +46,7 @@ fn cost(stored: u64, due: u64) -> [u64; 4] {
     mount.host.clock.advance(HOUR + LEASE_END_MARGIN);
     // Once an hour a call walks through records, and looks for earlier hours of the schedule queue, too.
     mount.has_walked();
+    mount.has_looked();
     let hour = mount.host.clock.now().as_secs() / 3600;
     mount.host.storage.seed("queue-state", json!({ "hour": hour }).to_string());
     mount.host.storage.clear_calls();

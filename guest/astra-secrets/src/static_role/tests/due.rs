@@ -48,6 +48,21 @@ fn it_rotates_when_its_time_has_come_and_not_before() {
     assert_eq!(mount.read_static("app")["previous_client_id"], Value::Null);
 }
 
+#[test]
+fn the_end_of_a_replaced_token_is_logged_as_such_and_not_as_that_of_a_lease() {
+    let (mount, first) = with_role(Mount::new());
+    mount.host.clock.advance(DAY);
+    mount.rollback().unwrap();
+    mount.host.log.clear();
+    mount.host.clock.advance(HOUR);
+    mount.rollback().unwrap();
+    let lines = mount.host.log.lines();
+    let [line] = <[_; 1]>::try_from(lines).unwrap();
+    assert_eq!(line.message, "a replaced token was removed at the end of its grace period");
+    let fields: Vec<_> = line.fields.iter().map(|(name, text)| (name.as_str(), text.as_str())).collect();
+    assert_eq!(fields, [("org", ORG_A), ("static_role", "app"), ("client_id", &first), ("kind", "static")]);
+}
+
 /// Else it would keep all others waiting, each minute.
 #[test]
 fn a_rotation_that_does_not_come_back_is_not_first_in_line_again() {
@@ -296,7 +311,7 @@ fn a_call_costs_what_is_due_and_not_what_is_stored() {
     mount.host.http.clear();
     mount.rollback().unwrap();
     let calls = |call| mount.host.storage.calls(call);
-    assert!(calls(StorageCall::Get) <= 3 && calls(StorageCall::List) <= 6, "an idle call");
+    assert!(calls(StorageCall::Get) <= 4 && calls(StorageCall::List) <= 6, "an idle call");
     assert_eq!((calls(StorageCall::Put), mount.host.http.requests().len()), (0, 0));
 
     // The first two hourly ones are due.

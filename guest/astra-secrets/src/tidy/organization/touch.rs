@@ -9,7 +9,6 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use secrets_framework::Error;
-use secrets_framework::host::LogLevel;
 
 use super::super::judge;
 use super::super::result::OrgResult;
@@ -18,6 +17,7 @@ use super::{MORE, Organization, Source, unless_storage_fails};
 use crate::client::ClientError;
 use crate::config::OrgConfig;
 use crate::ending::remove_absent;
+use crate::events;
 use crate::history::End;
 use crate::in_use;
 use crate::mint;
@@ -143,7 +143,7 @@ impl<'a> Touch<'a> {
         }
         self.delete(source, client_id)?;
         let fields = [("org", org_id.as_str()), ("client_id", client_id), ("mark", mark)];
-        context.log(LogLevel::Info, "a token without a record was removed", &fields);
+        events::ORPHAN_REMOVED.log(context, &fields);
         Ok(Act::Removed)
     }
 

@@ -1,0 +1,142 @@
+//! When Astra ends the admin token of each organization, for the metrics. Only Astra's list of tokens tells. Rollback reads
+//! the list as far as that token, once a day for each organization and after each change of the token.
+
+use std::time::Duration;
+
+use secrets_framework::host::StorageEntry;
+use secrets_framework::{Context, Error};
+use serde::{Deserialize, Serialize};
+
+use crate::config::{self, OrgConfig};
+use crate::ending::Patience;
+use crate::events;
+use crate::limits::{ADMIN_END_KEPT, ADMIN_END_LISTS_MAX, ADMIN_END_ORGANIZATIONS_MAX, HELD_LOOK_PERIOD};
+use crate::names::OrgId;
+use crate::storage::key::{ADMIN_END_PREFIX, ADMIN_END_STATE_KEY, segment};
+use crate::storage::read_many;
+
+/// What Astra's list showed of an admin token. Times are in seconds since 1970-01-01T00:00:00Z.
+#[derive(Debug, Deserialize, Serialize)]
+pub(crate) struct AdminEnd {
+    client_id: String,
+    /// When Astra ends the token; none = Astra tells no end.
+    pub(crate) ends: Option<u64>,
+    /// When the list showed that.
+    pub(crate) seen: u64,
+}
+
+/// How far the look came.
+#[derive(Debug, Default, Deserialize, Serialize)]
+#[serde(default)]
+struct State {
+    /// The last organization that was looked at; empty = the look begins.
+    after: String,
+    /// When the next look begins; 0 = none has been planned.
+    next: u64,
+}
+
+impl AdminEnd {
+    /// Is this of the config's admin token?
+    pub(crate) fn is_of(&self, config: &OrgConfig) -> bool {
+        config.admin_token.client_id() == Some(self.client_id.as_str())
+    }
+
+    /// A clock that was set back is no reason to believe it for longer.
+    fn is_fresh(&self, now: u64) -> bool {
+        (self.seen..self.seen.saturating_add(ADMIN_END_KEPT.as_secs())).contains(&now)
+    }
+}
+
+impl State {
+    /// Is it too early? A clock that was set back is no reason to wait.
+    fn rests(&self, now: u64) -> bool {
+        let earliest = self.next.saturating_sub(HELD_LOOK_PERIOD.as_secs());
+        self.after.is_empty() && (earliest..self.next).contains(&now)
+    }
+}
+
+/// Where the end of an organization's admin token is noted; goes with the config.
+pub(crate) fn key(org_id: &OrgId) -> String {
+    format!("{ADMIN_END_PREFIX}{}", segment(org_id.as_str()))
+}
+
+/// What is known of the organizations' admin tokens, each in the place of its organization.
+pub(crate) fn load_each(context: &Context<'_>, org_ids: &[OrgId]) -> Result<Vec<Option<AdminEnd>>, Error> {
+    let keys: Vec<String> = org_ids.iter().map(key).collect();
+    let read = read_many(context.storage(), &keys)?;
+    Ok(read.into_iter().map(|read| read.ok().flatten().and_then(|entry| entry.parsed())).collect())
+}
+
+/// Goes on with the look, if it is time for one, until `deadline`.
+pub(crate) fn look(context: &Context<'_>, deadline: Duration) -> Result<(), Error> {
+    let mut state = load(context)?;
+    let now = context.now().as_secs();
+    if state.rests(now) {
+        return Ok(());
+    }
+    let mut org_ids = config::org_ids(context.storage())?;
+    if org_ids.is_empty() {
+        return Ok(());
+    }
+    if state.next == 0 {
+        return store(context, &State { next: now + HELD_LOOK_PERIOD.as_secs(), ..state });
+    }
+    org_ids.retain(|org_id| org_id.as_str() > state.after.as_str());
+    org_ids.sort();
+    let is_last_part = org_ids.len() <= ADMIN_END_ORGANIZATIONS_MAX;
+    org_ids.truncate(ADMIN_END_ORGANIZATIONS_MAX);
+    let mut listed = 0;
+    for (org_id, known) in org_ids.iter().zip(load_each(context, &org_ids)?) {
+        if listed >= ADMIN_END_LISTS_MAX || context.now() > deadline {
+            return store(context, &state);
+        }
+        org_id.as_str().clone_into(&mut state.after);
+        // Deleted since the list was made, or damaged: `check` names it.
+        let Ok(Some(config)) = config::load_own(context, org_id)? else { continue };
+        let Some(client_id) = config.admin_token.client_id() else { continue };
+        if known.is_some_and(|known| known.is_of(&config) && known.is_fresh(now)) {
+            continue;
+        }
+        // Noted first: a list that does not come back must not stand in the way of the others.
+        store(context, &state)?;
+        listed += 1;
+        ask(context, &config, client_id)?;
+    }
+    if is_last_part {
+        state = State { after: String::new(), next: now + HELD_LOOK_PERIOD.as_secs() };
+    }
+    store(context, &state)
+}
+
+/// Reads Astra's list as far as the admin token. A failure is logged and stops nothing: the next look asks again.
+fn ask(context: &Context<'_>, config: &OrgConfig, client_id: &str) -> Result<(), Error> {
+    let client = Patience::Rollback.client(context, config);
+    match client.find_token(|token| token.client_id == client_id) {
+        Ok(Some(token)) => {
+            let ends = token.expiry.map(|expiry| expiry.as_secs());
+            let end = AdminEnd { client_id: client_id.to_owned(), ends, seen: context.now().as_secs() };
+            Ok(context.storage().put(StorageEntry::json(key(&config.org_id), &end)?)?)
+        }
+        // A list that does not show the token that asks is not whole: `check` says so.
+        Ok(None) => Ok(()),
+        Err(error) => {
+            let error = client.failure(&error).to_string();
+            let fields = [("org", config.org_id.as_str()), ("error", &error)];
+            events::ADMIN_TOKEN_END_UNKNOWN.log(context, &fields);
+            Ok(())
+        }
+    }
+}
+
+/// A state that cannot be read is none, and the look is planned anew.
+fn load(context: &Context<'_>) -> Result<State, Error> {
+    let entry = context.storage().get(ADMIN_END_STATE_KEY)?;
+    Ok(entry.and_then(|entry| entry.parsed()).unwrap_or_default())
+}
+
+fn store(context: &Context<'_>, state: &State) -> Result<(), Error> {
+    Ok(context.storage().put(StorageEntry::json(ADMIN_END_STATE_KEY, state)?)?)
+}
+
+#[cfg(test)]
+mod tests;
