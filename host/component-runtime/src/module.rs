@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 use std::convert;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use envelope::{Request, Response};
@@ -12,6 +13,7 @@ use tokio::time::Instant;
 use crate::bindings::v0_1::{self, EnginePre};
 use crate::bindings::v0_2::{self, AdditionsPre};
 use crate::description::Description;
+use crate::held_secrets::HeldSecrets;
 use crate::invoke::{self, Call};
 use crate::permits::{OF_MOUNT, Refusal, refuse_late};
 use crate::sealed::{self, Subject};
@@ -27,7 +29,10 @@ pub struct Module {
     capabilities: BTreeSet<Capability>,
     description: Description,
     declaration: Declaration,
+    /// On a mount that holds no declarations.
     rules: Arc<Rules>,
+    /// No two loaded modules of the process have the same.
+    number: u64,
 }
 
 impl Module {
@@ -63,8 +68,10 @@ impl Module {
             );
             declaration = v0_2::check_declaration(declare.await?)?;
         }
-        let rules = Arc::new(runtime.rules(&description.name, &declaration));
-        Ok(Self { runtime, pre, capabilities, description, declaration, rules })
+        static NEXT: AtomicU64 = AtomicU64::new(0);
+        let number = NEXT.fetch_add(1, Ordering::Relaxed);
+        let rules = Arc::new(runtime.rules(&description.name, &declaration, &HeldSecrets::default()));
+        Ok(Self { runtime, pre, capabilities, description, declaration, rules, number })
     }
 
     /// What the guest declared of its secrets at the time of loading.
@@ -161,7 +168,9 @@ impl Module {
                 return Err(refuse_late(wait, OF_MOUNT).await);
             }
         };
-        let surrogates = Surrogates::new(&self.rules);
+        let of_mount = |held: &HeldSecrets| self.runtime.rules(&self.description.name, &self.declaration, held);
+        let rules = mount.secrets.rules(self.number, of_mount);
+        let surrogates = Surrogates::new(rules.as_ref().unwrap_or(&self.rules));
         surrogates.seal_request(&request.0.path, &mut request.0.data)?;
         let call = Call::new(&self.runtime, mount, caller(&request), surrogates.clone(), began, allowed);
         Ok(Admitted { call: call.with_permit(permit), request, surrogates })

@@ -8,6 +8,7 @@ use envelope::{Storage, SystemView};
 use crate::answer_share::AnswerShare;
 use crate::capability::{Entities, Lifetimes, LockTable, LogRate, Nothing, ReadOnly};
 use crate::egress::{Access, Egress, MountEgress, Policy, UpstreamCalls};
+use crate::held_secrets::{HeldSecrets, MountSecrets};
 use crate::limits::Limits;
 use crate::permits::{MountPermits, Permits};
 use crate::processor_share::ProcessorShare;
@@ -33,6 +34,7 @@ pub struct Mount {
     pub(crate) settings: MountSettings,
     pub(crate) shared: Arc<MountShared>,
     pub(crate) egress: Arc<MountEgress>,
+    pub(crate) secrets: Arc<MountSecrets>,
 }
 
 impl Mount {
@@ -51,7 +53,7 @@ impl Mount {
 
     fn new(settings: MountSettings, shared: Arc<MountShared>, of_all: &OfAllMounts<'_>) -> Arc<Self> {
         let egress = shared.egress_by(&settings.egress, of_all.egress);
-        Arc::new(Self { settings, shared, egress })
+        Arc::new(Self { settings, shared, egress, secrets: Arc::default() })
     }
 
     /// As log lines name it.
@@ -64,6 +66,11 @@ impl Mount {
     #[must_use]
     pub fn upstream_calls(&self) -> UpstreamCalls {
         self.egress.calls.snapshot()
+    }
+
+    /// Holds these declarations from now on, for every module that serves the mount.
+    pub fn hold_secrets(&self, held: HeldSecrets) {
+        self.secrets.hold(held);
     }
 
     /// What its guests may do upstream: of this mount alone, for a reload may change the options.
@@ -83,7 +90,9 @@ impl Mount {
             storage: Arc::new(ReadOnly(Arc::clone(storage))),
             system_view: Arc::clone(system_view),
         };
-        Self::new(settings, Arc::new(MountShared::new(of_all)), of_all)
+        let shared = Arc::new(MountShared::new(of_all));
+        let egress = shared.egress_by(&settings.egress, of_all.egress);
+        Arc::new(Self { settings, shared, egress, secrets: Arc::clone(&self.secrets) })
     }
 }
 

@@ -3,6 +3,7 @@
 //! `modules`.
 
 mod abuse;
+mod canary;
 mod compiling;
 mod egress;
 mod hardening;
@@ -20,6 +21,7 @@ mod world;
 fn every_rogue_has_a_test() {
     let sources = [
         include_str!("abuse.rs"),
+        include_str!("canary.rs"),
         include_str!("egress.rs"),
         include_str!("isolation.rs"),
         include_str!("logs.rs"),

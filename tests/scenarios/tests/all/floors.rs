@@ -133,6 +133,7 @@ const CRATES: [Floors; 10] = [
             "handshake",
             "socket",
             "mtls",
+            "scrub",
             "incoming",
             "connection",
             "broker",
@@ -156,6 +157,7 @@ const CRATES: [Floors; 10] = [
             "limits",
             "declaration",
             "words",
+            "exits",
             "random",
             "pattern",
             "base_url",
@@ -182,6 +184,7 @@ const CRATES: [Floors; 10] = [
             "error",
             "header",
             "surrogates",
+            "held_secrets",
             // What a guest may do, and how much.
             "capability",
             "egress",
