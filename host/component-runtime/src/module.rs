@@ -80,6 +80,13 @@ impl Module {
         &self.declaration
     }
 
+    /// What the host keeps from the module on a mount, in words: a line for each class of secrets.
+    #[must_use]
+    pub fn sealed_secrets(&self, mount: &Mount) -> Vec<String> {
+        let embedded = self.runtime.embedded_declaration(&self.description.name);
+        mount.secrets.held().lines(embedded, &self.declaration)
+    }
+
     /// The guest's description from the time of loading.
     #[must_use]
     pub fn description(&self) -> &Description {

@@ -46,8 +46,13 @@ impl Shared {
     /// engine comes with the binary, which the operator approved: it holds for every module of the same engine, whatever the
     /// module declares itself.
     pub(crate) fn rules(&self, engine: &str, own: &Declaration, held: &HeldSecrets) -> Rules {
+        held.rules(self.embedded_declaration(engine), own)
+    }
+
+    /// What the embedded module declares, if it is of this engine.
+    pub(crate) fn embedded_declaration(&self, engine: &str) -> Option<&Declaration> {
         let embedded = self.embedded.get().filter(|embedded| embedded.engine == engine);
-        held.rules(embedded.map(|embedded| &embedded.declaration), own)
+        embedded.map(|embedded| &embedded.declaration)
     }
 
     /// What a mount needs of the process.
