@@ -1,5 +1,6 @@
 # shellcheck shell=bash
-# The end of the demo: an update of the engine under load, a damaged module, and the revert to the previous module.
+# The end of the demo: an update of the engine under load, a damaged module, the revert to the previous module, and a module
+# that a lost key signed.
 #
 # Sourced by demo.sh, not run. It needs MODULE_WASM from the Makefile: the engine as a module, as `make build` writes it.
 
@@ -23,6 +24,7 @@ update_and_go_back() {
     drop_in_an_update
     refuse_a_bad_module
     go_back
+    let_a_thief_in
 }
 
 lease_before_the_update() {
@@ -76,20 +78,47 @@ go_back() {
     [[ $output == *"HTTP 401"* || $output == *"HTTP 403"* ]] || die "Astra still accepts the revoked token"
 }
 
+# Somebody who has the key: the engine as it is, but for the name of one header.
+let_a_thief_in() {
+    local thief attempt line deadline=$((SECONDS + GO_LIVE_SECONDS_MAX))
+    thief=$(next_version "$(next_version "$new_version")")
+    say "The key is lost: a thief signs version $thief, which sends admin tokens in a header of its own. It goes live, and gets nothing"
+    make_version "$old_version" "$thief" authorization x-stolentoken >"$work/astra-$thief.wasm"
+    captured plugin module sign --key "$work/release.pem" "$work/astra-$thief.wasm" >"$work/sign.log"
+    run mv "$work/astra-$thief.wasm.sig" "$work/astra-$thief.wasm" "$work/modules/"
+    wait_for_module "$thief"
+    run bao read "astra/creds/$organization/$ROLE" && die "the thief made a token"
+    [[ $output == *"Code: 500"* ]] || die "the request did not fail as it should"
+    until line=$(grep -m 1 -oE 'a value of the class [^ ]*admin-token[^ ]* is in a header of a request' "$work/server.log"); do
+        ((SECONDS < deadline + GO_LIVE_SECONDS_MAX)) || die "the log does not say what the thief tried"
+        sleep 0.1
+    done
+    echo "the log of the server says: $line"
+    say "Such requests are faults of the module: after the fourth, the module before it serves again by itself"
+    for attempt in 2 3 4; do
+        bao read "astra/creds/$organization/$ROLE" >/dev/null 2>&1 && die "the thief made a token in attempt $attempt"
+    done
+    wait_for_module "$old_version"
+    run_view candidates bao read -format=json astra/module
+    ! grep -qF -- "${admin_token[$organization]}" "$work"/*.log || die "the admin token is in a log"
+}
+
 # The plugin's program, by hand.
 plugin() { "$work/plugins/$PLUGIN" "$@"; }
 
 # 3.0.1 of 3.0.0.
 next_version() { echo "${1%.*}.$((${1##*.} + 1))"; }
 
-# The engine with another version number, as a release would have it: make_version FROM TO.
+# The engine with another version number, as a release would have it, and perhaps with another text: make_version FROM TO…
 make_version() {
     python3 -c '
 import sys
-wasm, old, new = open(sys.argv[1], "rb").read(), *(text.encode() for text in sys.argv[2:])
-assert len(old) == len(new) and wasm.count(old) == 1, "the version does not stand in one place"
-sys.stdout.buffer.write(wasm.replace(old, new))
-' "$MODULE_WASM" "$1" "$2"
+wasm, texts = open(sys.argv[1], "rb").read(), [text.encode() for text in sys.argv[2:]]
+for old, new in zip(texts[::2], texts[1::2]):
+    assert len(old) == len(new) and wasm.count(old) == 1, f"{old} does not stand in one place"
+    wasm = wasm.replace(old, new)
+sys.stdout.buffer.write(wasm)
+' "$MODULE_WASM" "$@"
 }
 
 # Four clients write a line for each answer: status and version of the module that served it.

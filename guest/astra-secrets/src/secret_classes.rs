@@ -7,7 +7,7 @@
 
 use secrets_framework::{
     Alphabet, AnsweredField, ApiCall, Destination, RequestField, SecretClass, SecretShape, ShownField, StoredField,
-    StoredUrl, UnreadableField,
+    StoredOwner, StoredUrl, UnreadableField,
 };
 
 use crate::storage::key::{CONFIG_PREFIX, RETIRED_PREFIX, TOKEN_PREFIX};
@@ -51,10 +51,21 @@ const ADMIN_TOKEN: SecretClass = SecretClass {
             stored: Some(url_of_config(&["org", "org_id", "logical_name"])),
             otherwise: Some(ASTRA),
         },
+        owner: &["org", "org_id", "logical_name"],
     }],
     stored_fields: &[
-        StoredField { prefix: CONFIG_PREFIX, at: &["astra_token"], destination: URL_BESIDE },
-        StoredField { prefix: RETIRED_PREFIX, at: &["configs", "*", "astra_token"], destination: URL_BESIDE },
+        StoredField {
+            prefix: CONFIG_PREFIX,
+            at: &["astra_token"],
+            destination: URL_BESIDE,
+            owner: Some(StoredOwner::Key),
+        },
+        StoredField {
+            prefix: RETIRED_PREFIX,
+            at: &["configs", "*", "astra_token"],
+            destination: URL_BESIDE,
+            owner: Some(StoredOwner::Key),
+        },
     ],
     unreadable_fields: &[UnreadableField { prefix: RETIRED_PREFIX, at: &["damaged"] }],
     answered_fields: &[],
@@ -79,7 +90,7 @@ const MADE_TOKEN: SecretClass = SecretClass {
     answered_fields: &[AnsweredField { call: MINT, at: &["token"] }],
     // The proof that a new token works.
     bearer_of: &[CURRENT_ORG],
-    shown_fields: &[ShownField { paths: SHOWN_ON, at: &["token"] }],
+    shown_fields: &[ShownField { paths: SHOWN_ON, at: &["token"], owner: ASKED_FOR }],
     becomes: &["admin-token", "kept-token"],
 };
 
@@ -91,7 +102,7 @@ const MADE_SECRET: SecretClass = SecretClass {
     unreadable_fields: &[],
     answered_fields: &[AnsweredField { call: MINT, at: &["secret"] }],
     bearer_of: &[],
-    shown_fields: &[ShownField { paths: SHOWN_ON, at: &["secret"] }],
+    shown_fields: &[ShownField { paths: SHOWN_ON, at: &["secret"], owner: ASKED_FOR }],
     becomes: &["kept-secret"],
 };
 
@@ -103,6 +114,7 @@ const GIVEN_TOKEN: SecretClass = SecretClass {
         paths: &["static-roles/{org}/{name}"],
         at: &["token"],
         destination: Destination::Requested { field: None, stored: Some(url_of_config(&["org"])), otherwise: None },
+        owner: &["org"],
     }],
     stored_fields: &[],
     unreadable_fields: &[],
@@ -121,11 +133,12 @@ const KEPT_TOKEN: SecretClass = SecretClass {
         prefix: TOKEN_PREFIX,
         at: &["token"],
         destination: Destination::SiblingOrigin { key: "origin", stored: Some(url_of_config(&["orgId"])) },
+        owner: OF_RECORD,
     }],
     unreadable_fields: &[],
     answered_fields: &[],
     bearer_of: &[CURRENT_ORG],
-    shown_fields: &[ShownField { paths: SHOWN_ON, at: &["token"] }],
+    shown_fields: &[ShownField { paths: SHOWN_ON, at: &["token"], owner: ASKED_FOR }],
     becomes: &[],
 };
 
@@ -133,13 +146,24 @@ const KEPT_SECRET: SecretClass = SecretClass {
     name: "kept-secret",
     shape: SECRET_SHAPE,
     request_fields: &[],
-    stored_fields: &[StoredField { prefix: TOKEN_PREFIX, at: &["secret"], destination: Destination::Nowhere }],
+    stored_fields: &[StoredField {
+        prefix: TOKEN_PREFIX,
+        at: &["secret"],
+        destination: Destination::Nowhere,
+        owner: OF_RECORD,
+    }],
     unreadable_fields: &[],
     answered_fields: &[],
     bearer_of: &[],
-    shown_fields: &[ShownField { paths: SHOWN_ON, at: &["secret"] }],
+    shown_fields: &[ShownField { paths: SHOWN_ON, at: &["secret"], owner: ASKED_FOR }],
     becomes: &[],
 };
+
+/// The organization of a record.
+const OF_RECORD: Option<StoredOwner> = Some(StoredOwner::Sibling("orgId"));
+
+/// Who asks for one organization's token gets no other one's. In a body, the logical name may stand for the ID.
+const ASKED_FOR: &[&str] = &["org", "org_id"];
 
 /// The paths that answer a token and its secret.
 const SHOWN_ON: &[&str] = &["creds/{org}/{role}", "org/token", "static-creds/{org}/{name}"];

@@ -10,11 +10,13 @@ pub(crate) fn class_into_wit(class: &framework::SecretClass) -> wit::Class {
         paths: texts(field.paths),
         at: texts(field.at),
         destination: destination(&field.destination),
+        owner: texts(field.owner),
     };
     let stored_field = |field: &framework::StoredField| wit::StoredField {
         prefix: field.prefix.to_owned(),
         at: texts(field.at),
         destination: destination(&field.destination),
+        owner: field.owner.map(stored_owner),
     };
     let unreadable_field = |field: &framework::UnreadableField| wit::UnreadableField {
         prefix: field.prefix.to_owned(),
@@ -22,8 +24,11 @@ pub(crate) fn class_into_wit(class: &framework::SecretClass) -> wit::Class {
     };
     let answered_field =
         |field: &framework::AnsweredField| wit::AnsweredField { call: call(&field.call), at: texts(field.at) };
-    let shown_field =
-        |field: &framework::ShownField| wit::ShownField { paths: texts(field.paths), at: texts(field.at) };
+    let shown_field = |field: &framework::ShownField| wit::ShownField {
+        paths: texts(field.paths),
+        at: texts(field.at),
+        owner: texts(field.owner),
+    };
     wit::Class {
         name: class.name.to_owned(),
         shape: shape(&class.shape),
@@ -74,6 +79,13 @@ fn stored_url(stored: &framework::StoredUrl) -> wit::StoredUrl {
         named_by: texts(stored.named_by),
         second_name: stored.second_name.map(str::to_owned),
         key: stored.key.to_owned(),
+    }
+}
+
+fn stored_owner(owner: framework::StoredOwner) -> wit::StoredOwner {
+    match owner {
+        framework::StoredOwner::Key => wit::StoredOwner::Key,
+        framework::StoredOwner::Sibling(key) => wit::StoredOwner::Sibling(key.to_owned()),
     }
 }
 

@@ -44,7 +44,7 @@ pub use response::{Outcome, Response, Secret};
 pub use secret::{LeaseAnswer, SecretKind};
 pub use secret_class::{
     Alphabet, AnsweredField, ApiCall, At, Destination, RequestField, SecretClass, SecretShape, ShownField, StoredField,
-    StoredUrl, UnreadableField,
+    StoredOwner, StoredUrl, UnreadableField,
 };
 pub use sensitive::Sensitive;
 pub use table::{Backend, PeriodicWork, SpecialPaths, StorageVersions, Undo, UndoEntry};

@@ -102,6 +102,8 @@ pub struct RequestField {
     pub at: At,
     /// Where the value may be sent.
     pub destination: Destination,
+    /// Fields of the request, or named segments of its path, that name the owner; empty = the value has no owner.
+    pub owner: &'static [&'static str],
 }
 
 /// A field of storage entries.
@@ -113,6 +115,17 @@ pub struct StoredField {
     pub at: At,
     /// Where the value may be sent.
     pub destination: Destination,
+    /// Where the owner is named; none = the values have no owner.
+    pub owner: Option<StoredOwner>,
+}
+
+/// Where an entry names the owner of its values.
+#[derive(Clone, Copy, Debug)]
+pub enum StoredOwner {
+    /// The rest of the entry's key.
+    Key,
+    /// A key beside the value.
+    Sibling(&'static str),
 }
 
 /// A field in which the engine keeps what it could not read.
@@ -149,4 +162,6 @@ pub struct ShownField {
     pub paths: &'static [&'static str],
     /// The field.
     pub at: At,
+    /// As of a [`RequestField`]: only a value of this owner is shown; empty = of any owner.
+    pub owner: &'static [&'static str],
 }

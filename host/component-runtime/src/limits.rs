@@ -228,8 +228,10 @@ limits! {
     /// Connections of one mount to one authority, idle ones included.
     pub const EGRESS_CONNECTIONS_PER_AUTHORITY_MAX: usize = 32; => connections_per_authority_max,
 
-    /// An idle connection is kept so long: less than load balancers do (60 s), so that we close first.
-    pub const EGRESS_IDLE_TIMEOUT: Duration = Duration::from_secs(30); => idle_timeout,
+    /// An idle connection is kept so long, and no more than twice so long. Its buffers hold the last request and answer, and
+    /// so an admin token and perhaps a new token, which have to leave the memory within 5 s. A mount that makes a token each
+    /// second or two keeps its connections; another one pays for a new connection, with a resumed TLS session.
+    pub const EGRESS_IDLE_TIMEOUT: Duration = Duration::from_secs(2); => idle_timeout,
 }
 
 /// The memory of all requests is never limited to less: the half of one mount is then the linear memory of one request.
@@ -248,6 +250,9 @@ pub const COMPILE_PROCESSOR_TIME: Duration = Duration::from_secs(60);
 
 /// Reads of one `get-many` in progress at once, so that one request does not fill the connection of its mount.
 pub const READS_AT_ONCE: usize = 32;
+
+/// Modules of a mount whose rules for secrets are kept: the one that serves, the one before it, one that is tried.
+pub(crate) const MODULES_WITH_RULES_MAX: usize = 4;
 
 /// Lists that one request keeps on a server without pages: a scan within a scan, and some to spare.
 pub(crate) const KEPT_LISTS_MAX: usize = 4;

@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 use std::convert;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use envelope::{Request, Response};
@@ -12,6 +13,7 @@ use tokio::time::Instant;
 use crate::bindings::v0_1::{self, EnginePre};
 use crate::bindings::v0_2::{self, AdditionsPre};
 use crate::description::Description;
+use crate::held_secrets::HeldSecrets;
 use crate::invoke::{self, Call};
 use crate::memory_account::{Account, Held};
 use crate::permits::{OF_MOUNT, Refusal, late, refuse_late};
@@ -28,7 +30,10 @@ pub struct Module {
     capabilities: BTreeSet<Capability>,
     description: Description,
     declaration: Declaration,
+    /// On a mount that holds no declarations.
     rules: Arc<Rules>,
+    /// No two loaded modules of the process have the same.
+    number: u64,
 }
 
 impl Module {
@@ -65,14 +70,23 @@ impl Module {
             );
             declaration = v0_2::check_declaration(declare.await?)?;
         }
-        let rules = Arc::new(runtime.rules(&description.name, &declaration));
-        Ok(Self { runtime, pre, capabilities, description, declaration, rules })
+        static NEXT: AtomicU64 = AtomicU64::new(0);
+        let number = NEXT.fetch_add(1, Ordering::Relaxed);
+        let rules = Arc::new(runtime.rules(&description.name, &declaration, &HeldSecrets::default()));
+        Ok(Self { runtime, pre, capabilities, description, declaration, rules, number })
     }
 
     /// What the guest declared of its secrets at the time of loading.
     #[must_use]
     pub fn declaration(&self) -> &Declaration {
         &self.declaration
+    }
+
+    /// What the host keeps from the module on a mount, in words: a line for each class of secrets.
+    #[must_use]
+    pub fn sealed_secrets(&self, mount: &Mount) -> Vec<String> {
+        let embedded = self.runtime.embedded_declaration(&self.description.name);
+        mount.secrets.held().lines(embedded, &self.declaration)
     }
 
     /// The guest's description from the time of loading.
@@ -184,7 +198,9 @@ impl Module {
                 return Err(refuse_late(wait, OF_MOUNT).await);
             }
         };
-        let surrogates = Surrogates::new(&self.rules);
+        let of_mount = |held: &HeldSecrets| self.runtime.rules(&self.description.name, &self.declaration, held);
+        let rules = mount.secrets.rules(self.number, of_mount);
+        let surrogates = Surrogates::new(rules.as_ref().unwrap_or(&self.rules));
         seal_request(&surrogates, &mut request, &account)?;
         let call =
             Call::new(&self.runtime, mount, caller(&request), surrogates.clone(), account.clone(), began, allowed);

@@ -9,6 +9,7 @@ use envelope::{Storage, SystemView};
 use crate::answer_share::AnswerShare;
 use crate::capability::{CountedSeries, EngineCounters, Entities, Lifetimes, LockTable, LogRate, Nothing, ReadOnly};
 use crate::egress::{Access, Egress, MountEgress, Policy, UpstreamCalls};
+use crate::held_secrets::{HeldSecrets, MountSecrets};
 use crate::limits::Limits;
 use crate::memory_account::{MountMemory, ProcessMemory};
 use crate::permits::{MountPermits, Permits};
@@ -39,6 +40,7 @@ pub struct Mount {
     pub(crate) counters: EngineCounters,
     /// What the mounts of this backend UUID had used before: those of an earlier load.
     processor_before: Duration,
+    pub(crate) secrets: Arc<MountSecrets>,
 }
 
 impl Mount {
@@ -59,7 +61,7 @@ impl Mount {
         let egress = shared.egress_by(&settings.egress, of_all.egress);
         let counters = EngineCounters::new(of_all.limits);
         let processor_before = shared.processor.used();
-        Arc::new(Self { settings, shared, egress, counters, processor_before })
+        Arc::new(Self { settings, shared, egress, counters, processor_before, secrets: Arc::default() })
     }
 
     /// As log lines name it.
@@ -104,6 +106,11 @@ impl Mount {
         self.shared.processor.used().saturating_sub(self.processor_before)
     }
 
+    /// Holds these declarations from now on, for every module that serves the mount.
+    pub fn hold_secrets(&self, held: HeldSecrets) {
+        self.secrets.hold(held);
+    }
+
     /// What its guests may do upstream: of this mount alone, for a reload may change the options.
     pub(crate) fn access(&self) -> Access {
         Access::of_options(&self.settings.options)
@@ -121,7 +128,9 @@ impl Mount {
             storage: Arc::new(ReadOnly(Arc::clone(storage))),
             system_view: Arc::clone(system_view),
         };
-        Self::new(settings, Arc::new(MountShared::new(of_all)), of_all)
+        let shared = Arc::new(MountShared::new(of_all));
+        let egress = shared.egress_by(&settings.egress, of_all.egress);
+        Arc::new(Self { settings, shared, egress, secrets: Arc::clone(&self.secrets) })
     }
 }
 

@@ -9,6 +9,7 @@ use wasmtime::component::Linker;
 
 use crate::compiler::Compiler;
 use crate::egress::Egress;
+use crate::held_secrets::HeldSecrets;
 use crate::lane::Lane;
 use crate::limits::Limits;
 use crate::memory_account::ProcessMemory;
@@ -43,13 +44,17 @@ pub(crate) struct EmbeddedSecrets {
 }
 
 impl Shared {
-    /// The rules for the secrets of a module. The declaration of the embedded engine comes with the binary, which the
-    /// operator approved: it holds for every module of the same engine, whatever the module declares itself.
-    pub(crate) fn rules(&self, engine: &str, own: &Declaration) -> Rules {
-        match self.embedded.get().filter(|embedded| embedded.engine == engine) {
-            Some(embedded) => Rules::new(&embedded.declaration, Some(own)),
-            None => Rules::new(own, None),
-        }
+    /// The rules for the secrets of a module on a mount that holds these declarations. The declaration of the embedded
+    /// engine comes with the binary, which the operator approved: it holds for every module of the same engine, whatever the
+    /// module declares itself.
+    pub(crate) fn rules(&self, engine: &str, own: &Declaration, held: &HeldSecrets) -> Rules {
+        held.rules(self.embedded_declaration(engine), own)
+    }
+
+    /// What the embedded module declares, if it is of this engine.
+    pub(crate) fn embedded_declaration(&self, engine: &str) -> Option<&Declaration> {
+        let embedded = self.embedded.get().filter(|embedded| embedded.engine == engine);
+        embedded.map(|embedded| &embedded.declaration)
     }
 
     /// What a mount needs of the process.

@@ -70,18 +70,22 @@ impl Surrogates {
     pub(crate) fn open_head(&self, head: &mut Parts) -> Result<Option<AnsweredCall>, Violation> {
         let Some(mut session) = self.session() else { return Ok(None) };
         session.check("the URL of a request", head.uri.to_string().as_bytes())?;
+        let mut sent = None;
         for (name, value) in &mut head.headers {
-            if name != header::AUTHORIZATION {
+            // One token, so that it is known whose answer comes.
+            if name != header::AUTHORIZATION || sent.is_some() {
                 session.check("a header of a request", value.as_bytes())?;
                 continue;
             }
             let opened = session.open_authorization(head.method.as_str(), &head.uri, value.as_bytes())?;
-            if let Some(opened) = opened.and_then(|opened| HeaderValue::from_bytes(&opened).ok()) {
-                *value = opened;
+            let Some(opened) = opened else { continue };
+            if let Ok(header) = HeaderValue::from_bytes(&opened.value) {
+                *value = header;
                 value.set_sensitive(true);
             }
+            sent = Some(opened);
         }
-        Ok(session.answered_call(head.method.as_str(), &head.uri))
+        Ok(session.answered_call(head.method.as_str(), &head.uri, sent.as_ref()))
     }
 
     /// Puts surrogates into the body of an answer.

@@ -239,6 +239,8 @@ impl ModuleController {
             Some(active) if active.is_on_trial() => Condition::OnTrial,
             Some(_) => Condition::Serves,
         };
+        let sealed = active.as_ref().map(|active| active.loaded.module.sealed_secrets(&self.mount));
+        report.sealed_secrets = sealed.unwrap_or_default();
         report.serving = active.map(|active| Serving::from(&*active));
         report
     }

@@ -3,11 +3,14 @@
 use std::process::ExitCode;
 
 use component_runtime::compile_for_parent;
+use mimalloc::MiMalloc;
 use plugin_host::{COMPILE, CommandLine, FILL_CODE_SLOT, execute, fill_code_slot, run};
+use zeroizing_alloc::ZeroAlloc;
 
-/// For the static program: the C library that it carries has an allocator that does not scale with threads.
+/// For the static program: the C library that it carries has an allocator that does not scale with threads. What is freed
+/// is wiped, so that no secret stays in memory that nobody uses.
 #[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+static ALLOCATOR: ZeroAlloc<MiMalloc> = ZeroAlloc(MiMalloc);
 
 fn main() -> ExitCode {
     if std::env::args_os().skip(1).eq(COMPILE) {

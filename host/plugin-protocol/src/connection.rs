@@ -32,6 +32,7 @@ use tower::Service;
 
 use crate::limits::{DIAL_TIMEOUT, MOUNT_CLOSE_GRACE, RESET_CALLS_MAX, WINDOW_BYTES};
 use crate::mtls::SERVER_NAME;
+use crate::scrub::Scrubbing;
 use crate::task;
 
 /// Why there is no connection.
@@ -72,7 +73,7 @@ impl Connection {
         let stream = UnixStream::connect(Path::new(path)).await.map_err(socket_error)?;
         let socket = second_handle(&stream).map_err(socket_error)?;
         let name = ServerName::try_from(SERVER_NAME).map_err(|error| socket_error(io::Error::other(error)))?;
-        let stream = tls.connect(name, stream).await.map_err(socket_error)?;
+        let stream = tls.connect(name, Scrubbing(stream)).await.map_err(socket_error)?;
         let (sender, driver) = Builder::new()
             .enable_push(false)
             .initial_window_size(WINDOW_BYTES)

@@ -20,13 +20,14 @@ use tokio_rustls::server::TlsStream;
 use tonic::transport::server::Connected;
 
 use crate::limits::{TLS_HANDSHAKE_TIMEOUT, TLS_HANDSHAKES_MAX};
+use crate::scrub::Scrubbing;
 use crate::task;
 
 /// Pause after a failed `accept`, so that a process without free file descriptors does not spin.
 const ACCEPT_RETRY_PAUSE: Duration = Duration::from_millis(50);
 
 /// A connection to the server: the peer has shown the server's certificate.
-pub(crate) struct Verified(TlsStream<UnixStream>);
+pub(crate) struct Verified(TlsStream<Scrubbing<UnixStream>>);
 
 /// The verified connections, in the order in which they were verified.
 pub(crate) fn accept(
@@ -65,7 +66,7 @@ async fn verify(
     verified: mpsc::Sender<Verified>,
     _permit: OwnedSemaphorePermit,
 ) {
-    match timeout(TLS_HANDSHAKE_TIMEOUT, acceptor.accept(stream)).await {
+    match timeout(TLS_HANDSHAKE_TIMEOUT, acceptor.accept(Scrubbing(stream))).await {
         // Fails only when the process ends.
         Ok(Ok(stream)) => drop(verified.send(Verified(stream)).await),
         Ok(Err(error)) => tracing::warn!(%error, "refused a connection to the plugin's socket: TLS failed"),

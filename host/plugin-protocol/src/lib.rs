@@ -22,6 +22,7 @@ mod incoming;
 mod limits;
 mod mounts;
 mod mtls;
+mod scrub;
 mod serve;
 mod socket;
 mod storage_calls;

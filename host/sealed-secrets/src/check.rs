@@ -2,7 +2,7 @@
 
 use thiserror::Error;
 
-use crate::declaration::{At, Class, Declaration, Destination, StoredUrl};
+use crate::declaration::{At, Class, Declaration, Destination, StoredOwner, StoredUrl};
 use crate::limits::{CLASSES_MAX, LIST_ENTRIES_MAX, PLACE_DEPTH_MAX, SECRET_CHARACTERS_MIN, TEXT_BYTES_MAX};
 
 /// What is wrong with a declaration: it names the class and the field.
@@ -55,11 +55,15 @@ impl Declaration {
             paths("request-fields", &field.paths)?;
             place("request-fields", &field.at)?;
             destination("request-fields", &field.destination)?;
+            owner("request-fields", &field.owner)?;
         }
         for field in &class.stored_fields {
             prefix("stored-fields", &field.prefix)?;
             place("stored-fields", &field.at)?;
             destination("stored-fields", &field.destination)?;
+            if let Some(StoredOwner::Sibling(key)) = &field.owner {
+                owner("stored-fields", std::slice::from_ref(key))?;
+            }
             if matches!(field.destination, Destination::Requested { .. }) {
                 return Err("`stored-fields`: the destination of a stored value cannot be in a request".to_owned());
             }
@@ -78,6 +82,7 @@ impl Declaration {
         for field in &class.shown_fields {
             paths("shown-fields", &field.paths)?;
             place("shown-fields", &field.at)?;
+            owner("shown-fields", &field.owner)?;
         }
         match class.becomes.iter().find(|name| !self.classes.iter().any(|class| class.name == **name)) {
             Some(_) => Err("`becomes` names a class that is not declared".to_owned()),
@@ -121,6 +126,14 @@ fn paths(name: &str, paths: &[String]) -> Checked {
         return Err(format!("`{name}` has a field without a path"));
     }
     Ok(())
+}
+
+fn owner(name: &str, owner: &[String]) -> Checked {
+    list(name, owner.len())?;
+    if owner.iter().any(String::is_empty) {
+        return Err(format!("`{name}` has an owner without a name"));
+    }
+    owner.iter().try_for_each(|own| text(name, own))
 }
 
 fn place(name: &str, at: &At) -> Checked {

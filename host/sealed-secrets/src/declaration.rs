@@ -1,17 +1,19 @@
 //! What an engine declares: the types of the interface `secrets-engine:secrets/declaration`, which documents each item.
 
+use serde::{Deserialize, Serialize};
+
 /// The keys from the outermost object inwards; `*` is every element of a list.
 pub type At = Vec<String>;
 
 /// The classes of an engine's secret values. Empty = the engine holds no secrets.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Declaration {
     /// The classes.
     pub classes: Vec<Class>,
 }
 
 /// Secret values of one kind.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Class {
     /// Its name, for operators and log lines.
     pub name: String,
@@ -34,7 +36,7 @@ pub struct Class {
 }
 
 /// Which part of a value is secret.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Shape {
     /// What stands before the secret part; `{}` is any text without the character after it.
     pub public: String,
@@ -47,7 +49,7 @@ pub struct Shape {
 }
 
 /// The characters of the secret part of a surrogate.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Alphabet {
     /// `0` to `9` and `a` to `f`.
     LowerHex,
@@ -56,7 +58,7 @@ pub enum Alphabet {
 }
 
 /// The API to which requests may carry a value.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Destination {
     /// None.
     Nowhere,
@@ -86,7 +88,7 @@ pub enum Destination {
 }
 
 /// An entry of storage that holds a base URL.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct StoredUrl {
     /// The prefix of its key; the rest is a name.
     pub prefix: String,
@@ -99,7 +101,7 @@ pub struct StoredUrl {
 }
 
 /// A field of the data of requests.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RequestField {
     /// Paths of requests.
     pub paths: Vec<String>,
@@ -107,10 +109,12 @@ pub struct RequestField {
     pub at: At,
     /// Where the value may be sent.
     pub destination: Destination,
+    /// Fields of the request, or named segments of its path, that name the owner; the first that is there counts.
+    pub owner: Vec<String>,
 }
 
 /// A field of storage entries.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct StoredField {
     /// The prefix of the keys.
     pub prefix: String,
@@ -118,10 +122,21 @@ pub struct StoredField {
     pub at: At,
     /// Where the value may be sent.
     pub destination: Destination,
+    /// Where the owner is named; none = the values have no owner.
+    pub owner: Option<StoredOwner>,
+}
+
+/// Where an entry names the owner of its values.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum StoredOwner {
+    /// The rest of the entry's key.
+    Key,
+    /// A key beside the value.
+    Sibling(String),
 }
 
 /// A field in which the engine keeps what it could not read.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct UnreadableField {
     /// The prefix of the keys.
     pub prefix: String,
@@ -130,7 +145,7 @@ pub struct UnreadableField {
 }
 
 /// A call of an API.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Call {
     /// The method.
     pub method: String,
@@ -139,7 +154,7 @@ pub struct Call {
 }
 
 /// A field of the API's answer to a call.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct AnsweredField {
     /// The call.
     pub call: Call,
@@ -148,10 +163,12 @@ pub struct AnsweredField {
 }
 
 /// A field of the response to a client.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ShownField {
     /// Paths of requests.
     pub paths: Vec<String>,
     /// The field.
     pub at: At,
+    /// As of a [`RequestField`]: only a value of this owner is shown. Empty = of any owner.
+    pub owner: Vec<String>,
 }

@@ -10,6 +10,7 @@ pub mod limits;
 mod base_url;
 mod check;
 mod declaration;
+mod exits;
 mod json;
 mod pattern;
 mod random;
@@ -22,7 +23,7 @@ mod words;
 pub use check::DeclarationError;
 pub use declaration::{
     Alphabet, AnsweredField, At, Call, Class, Declaration, Destination, RequestField, Shape, ShownField, StoredField,
-    StoredUrl, UnreadableField,
+    StoredOwner, StoredUrl, UnreadableField,
 };
 pub use rules::Rules;
-pub use session::{AnsweredCall, RefusedRequest, Session, SessionError, Violation};
+pub use session::{AnsweredCall, OpenedHeader, RefusedRequest, Session, SessionError, Violation};

@@ -25,8 +25,9 @@ pub const SURROGATES_MAX: usize = 100_000;
 /// Bytes of one secret value. The largest credentials, private keys with their chains, have some kilobytes.
 pub const VALUE_BYTES_MAX: usize = 64 * 1024;
 
-/// Entries whose base URLs a request remembers, for a value that came without one: a request is about one object.
-pub const BASE_URLS_MAX: usize = 64;
+/// Entries whose base URLs and second names a request remembers, some 200 bytes each. A request is about one object, but may
+/// look through all of them for one with a second name.
+pub const BASE_URLS_MAX: usize = 1_024;
 
 /// Bytes of an answer that the host reads as a whole because the answer holds a secret. Such answers have some hundred
 /// bytes.

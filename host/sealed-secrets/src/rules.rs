@@ -1,13 +1,13 @@
-//! What holds for the requests of a mount: one declaration, or two of which the first one precedes.
+//! What holds for the requests of a mount: declarations, of which each one precedes those after it.
 
-use crate::declaration::{At, Class, Declaration, Destination, Shape, StoredUrl};
+use crate::declaration::{At, Class, Declaration, Destination, Shape, StoredOwner, StoredUrl};
 use crate::pattern::{CallPattern, PathPattern};
 
 /// The rules of a mount.
 ///
-/// With two declarations, the first one is that of the mount: its places keep its rules whatever the second one says of
-/// them. The second one only adds places, whose values are of its own classes. So a module that declares less, more or
-/// something else than the mount lets no value of the mount go anywhere else.
+/// Of several declarations, each keeps the rules of its places whatever those after it say of them. A later one only adds
+/// places, whose values are of its own classes. So a module that declares less, more or something else than what holds for
+/// the mount lets no value of the mount go anywhere else.
 #[derive(Debug, Default)]
 pub struct Rules {
     pub(crate) classes: Vec<ClassRules>,
@@ -27,7 +27,7 @@ pub(crate) struct ClassRules {
     pub(crate) bearer_of: Vec<CallPattern>,
     /// Indexes of classes, its own among them.
     pub(crate) stored_as: Vec<usize>,
-    /// 0 for the first declaration, 1 for the second.
+    /// The number of its declaration: 0 for the first one.
     pub(crate) rank: usize,
 }
 
@@ -38,6 +38,7 @@ pub(crate) struct RequestRule {
     pub(crate) at: At,
     pub(crate) class: usize,
     pub(crate) destination: Destination,
+    pub(crate) owner: Vec<String>,
 }
 
 /// A field of entries below a prefix.
@@ -48,6 +49,7 @@ pub(crate) struct StoredRule {
     pub(crate) class: usize,
     /// None = a field that keeps what the engine could not read.
     pub(crate) destination: Option<Destination>,
+    pub(crate) owner: Option<StoredOwner>,
 }
 
 /// A field of the answer to a call.
@@ -64,16 +66,19 @@ pub(crate) struct ShownRule {
     pub(crate) paths: Vec<PathPattern>,
     pub(crate) at: At,
     pub(crate) class: usize,
+    pub(crate) owner: Vec<String>,
 }
 
 impl Rules {
-    /// The rules of one declaration or two. The declarations are checked.
+    /// The rules of declarations, the first one first. The declarations are checked.
     #[must_use]
-    pub fn new(of_mount: &Declaration, of_module: Option<&Declaration>) -> Self {
-        let mut rules = Self::default();
-        rules.add(of_mount, 0);
-        if let Some(of_module) = of_module.filter(|of_module| *of_module != of_mount) {
-            rules.add(of_module, 1);
+    pub fn new<'a>(declarations: impl IntoIterator<Item = &'a Declaration>) -> Self {
+        let (mut rules, mut added) = (Self::default(), Vec::new());
+        for declaration in declarations {
+            if !added.contains(&declaration) {
+                rules.add(declaration, added.len());
+                added.push(declaration);
+            }
         }
         rules
     }
@@ -113,20 +118,23 @@ impl Rules {
             at: field.at.clone(),
             class: index,
             destination: field.destination.clone(),
+            owner: field.owner.clone(),
         }));
         self.stored.extend(class.stored_fields.iter().map(|field| StoredRule {
             prefix: field.prefix.clone(),
             at: field.at.clone(),
             class: index,
             destination: Some(field.destination.clone()),
+            owner: field.owner.clone(),
         }));
-        // An open field of a second declaration could swallow places of the first one.
+        // An open field of a later declaration could swallow places of the first one.
         let unreadable = class.unreadable_fields.iter().filter(|_| rank == 0);
         self.stored.extend(unreadable.map(|field| StoredRule {
             prefix: field.prefix.clone(),
             at: field.at.clone(),
             class: index,
             destination: None,
+            owner: None,
         }));
         self.answered.extend(class.answered_fields.iter().map(|field| AnsweredRule {
             call: call(&field.call),
@@ -137,6 +145,7 @@ impl Rules {
             paths: paths(&field.paths),
             at: field.at.clone(),
             class: index,
+            owner: field.owner.clone(),
         }));
     }
 

@@ -13,14 +13,14 @@ use thiserror::Error;
 use zeroize::Zeroizing;
 
 use crate::base_url::BaseUrl;
-use crate::declaration::{At, Destination};
+use crate::declaration::Destination;
 use crate::json::{BesideText, Found, FoundText};
 use crate::limits::SURROGATES_MAX;
 use crate::rules::Rules;
 use crate::shape::{self, Kind};
-use crate::table::{Bound, Entry, Hold, Table, TableError};
+use crate::table::{Bound, Entry, Hold, Owner, Table, TableError};
 
-pub use outbound::AnsweredCall;
+pub use outbound::{AnsweredCall, OpenedHeader};
 pub use request::RefusedRequest;
 use stored_url::{StoredUrls, bound, of_object};
 
@@ -55,6 +55,8 @@ pub struct Session {
     rules: Arc<Rules>,
     table: Table,
     urls: StoredUrls,
+    /// The owner that the request names, for each shown field of the rules.
+    asked: Vec<Option<String>>,
     violation: Option<Violation>,
 }
 
@@ -62,7 +64,7 @@ impl Session {
     /// A request to a mount with these rules.
     #[must_use]
     pub fn new(rules: Arc<Rules>) -> Self {
-        Self { rules, table: Table::default(), urls: StoredUrls::default(), violation: None }
+        Self { rules, table: Table::default(), urls: StoredUrls::default(), asked: Vec::new(), violation: None }
     }
 
     /// The first violation of the request, whatever the guest did afterwards.
@@ -116,18 +118,28 @@ impl Session {
         }
     }
 
+    /// Is a value of the owner that is named? A name may be the second one of an object.
+    fn is_owner(&self, owner: &Owner, named: Option<&str>) -> bool {
+        match owner {
+            Owner::Undeclared => true,
+            Owner::Name(owner) => {
+                owner.as_deref().zip(named).is_some_and(|(owner, named)| self.urls.is_one(owner, named))
+            }
+        }
+    }
+
     /// Seals a value as several classes may hold it, if the value is a secret.
-    fn seal(&mut self, value: &str, holds: Vec<(usize, Bound)>) -> Result<Sealed, TableError> {
+    fn seal(&mut self, value: &str, holds: Vec<(usize, Bound, Owner)>) -> Result<Sealed, TableError> {
         let rules = Arc::clone(&self.rules);
         let mut sealed = Sealed::Plain;
-        for (class, destination) in holds {
+        for (class, destination, owner) in holds {
             let Some(own) = rules.class(class) else { continue };
             sealed = match shape::kind(&own.shape, value) {
                 Kind::Plain => continue,
                 Kind::TooShort => return Ok(Sealed::TooShort(own.shape.secret_characters_min)),
                 Kind::TooLong => return Ok(Sealed::TooLong),
                 Kind::Secret(run) => {
-                    let hold = Hold::Class { class, destination };
+                    let hold = Hold::Class { class, destination, owner };
                     Sealed::Surrogate(self.table.seal(&own.shape, value, &run, hold)?.to_owned())
                 }
             };
@@ -168,10 +180,5 @@ fn keys_beside(destination: &Destination) -> Vec<&str> {
     }
 }
 
-/// A place as people write it.
-fn dotted(at: &At) -> String {
-    at.join(".")
-}
-
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

@@ -24,7 +24,7 @@ type Head = [u8; SECRET_CHARACTERS_MIN];
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Hold {
     /// For what the class may be, with requests to one base URL at most.
-    Class { class: usize, destination: Bound },
+    Class { class: usize, destination: Bound, owner: Owner },
     /// To be written back below a prefix: the engine could not read it.
     Unreadable { prefix: String },
 }
@@ -38,6 +38,16 @@ pub(crate) enum Bound {
     Base(BaseUrl),
     /// To the base that storage has for an object.
     Stored(StoredBase),
+}
+
+/// Whose a value is.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) enum Owner {
+    /// Nobody declared whose.
+    #[default]
+    Undeclared,
+    /// The name that an entry or a request has where the declaration says; none = the name is missing there.
+    Name(Option<String>),
 }
 
 /// An object whose entry holds a base URL.
@@ -176,7 +186,10 @@ mod tests {
 
     fn seal(table: &mut Table, value: &str, class: usize) -> String {
         let Kind::Secret(run) = kind(&shape(), value) else { panic!("{value} is no secret") };
-        table.seal(&shape(), value, &run, Hold::Class { class, destination: Bound::Nowhere }).unwrap().to_owned()
+        table
+            .seal(&shape(), value, &run, Hold::Class { class, destination: Bound::Nowhere, owner: Owner::Undeclared })
+            .unwrap()
+            .to_owned()
     }
 
     #[test]
@@ -212,7 +225,8 @@ mod tests {
         for number in 0..SURROGATES_MAX {
             seal(&mut table, &format!("{number:032x}"), 0);
         }
-        let (value, hold) = ("f".repeat(32), Hold::Class { class: 0, destination: Bound::Nowhere });
+        let (value, hold) =
+            ("f".repeat(32), Hold::Class { class: 0, destination: Bound::Nowhere, owner: Owner::Undeclared });
         assert_eq!(table.seal(&shape(), &value, &(0..32), hold).err(), Some(TableError::Full));
     }
 }

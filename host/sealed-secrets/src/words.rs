@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use crate::declaration::{Class, Declaration};
+use crate::declaration::{At, Class, Declaration, ShownField};
 
 impl Declaration {
     /// One line for each class.
@@ -16,21 +16,33 @@ fn line(class: &Class) -> String {
     let requests = class
         .request_fields
         .iter()
-        .flat_map(|field| field.paths.iter().map(|path| format!("`{}` of requests to `{path}`", field.at.join("."))));
-    let stored = class.stored_fields.iter().map(|field| format!("`{}` below `{}`", field.at.join("."), field.prefix));
+        .flat_map(|field| field.paths.iter().map(|path| format!("`{}` of requests to `{path}`", dotted(&field.at))));
+    let stored = class.stored_fields.iter().map(|field| format!("`{}` below `{}`", dotted(&field.at), field.prefix));
     let answered = class
         .answered_fields
         .iter()
-        .map(|field| format!("`{}` of the answer to `{} {}`", field.at.join("."), field.call.method, field.call.path));
+        .map(|field| format!("`{}` of the answer to `{} {}`", dotted(&field.at), field.call.method, field.call.path));
     let sent = class.bearer_of.iter().map(|call| format!("`{} {}`", call.method, call.path));
-    let shown: BTreeSet<String> = class.shown_fields.iter().flat_map(|field| field.paths.clone()).collect();
-    let shown = shown.into_iter().map(|path| format!("`{path}`"));
+    let shown: BTreeSet<String> = class.shown_fields.iter().flat_map(shown_on).collect();
     let becomes = class.becomes.iter().map(|name| format!("`{name}`"));
     let mut line = format!("{}: from {}", class.name, listed(requests.chain(stored).chain(answered)));
-    for (word, list) in [("sent with", listed(sent)), ("shown on", listed(shown)), ("becomes", listed(becomes))] {
+    for (word, list) in
+        [("sent with", listed(sent)), ("shown on", listed(shown.into_iter())), ("becomes", listed(becomes))]
+    {
         line.push_str(&format!("; {word} {list}"));
     }
     line
+}
+
+/// A place as people write it.
+pub(crate) fn dotted(at: &At) -> String {
+    at.join(".")
+}
+
+/// Paths, each with the word that the value is shown to who asks for its owner only.
+fn shown_on(field: &ShownField) -> Vec<String> {
+    let whose = if field.owner.is_empty() { "" } else { " (its owner's)" };
+    field.paths.iter().map(|path| format!("`{path}`{whose}")).collect()
 }
 
 fn listed(items: impl Iterator<Item = String>) -> String {

@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 use std::ops::Bound;
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use anyhow::{Context, bail};
@@ -29,11 +29,20 @@ pub(crate) struct Component {
 impl Component {
     /// Loads it as the plugin does; its storage holds what the native engine wrote.
     pub(crate) async fn load(host: &TestHost) -> anyhow::Result<Self> {
-        Self::load_from(host, &harness::component_wasm()).await
+        Self::load_as(host, &Sealing::AsDeclared, Policy::default()).await
     }
 
     /// Loads another component so.
     pub(crate) async fn load_from(host: &TestHost, path: &Path) -> anyhow::Result<Self> {
+        Self::load_file(host, path, &Sealing::AsDeclared, Policy::default()).await
+    }
+
+    /// The same, sealed or not, with HTTP to where the policy lets it.
+    pub(crate) async fn load_as(host: &TestHost, sealing: &Sealing, egress: Policy) -> anyhow::Result<Self> {
+        Self::load_file(host, &harness::component_wasm(), sealing, egress).await
+    }
+
+    async fn load_file(host: &TestHost, path: &Path, sealing: &Sealing, egress: Policy) -> anyhow::Result<Self> {
         let settings = RuntimeSettings {
             egress: EgressSettings::default(),
             upstream_read_only: false,
@@ -43,7 +52,10 @@ impl Component {
             limits: Limits::default(),
         };
         let runtime = Runtime::new(settings).context("failed to start the runtime")?;
-        let wasm = std::fs::read(path).with_context(|| format!("failed to read `{}`", path.display()))?;
+        let mut wasm = std::fs::read(path).with_context(|| format!("failed to read `{}`", path.display()))?;
+        if matches!(sealing, Sealing::Off) {
+            hide_declaration(&mut wasm)?;
+        }
         // As in the binary, where the code is embedded: it lives as long as the process.
         let code: &'static [u8] = Vec::leak(Runtime::precompile(&wasm).context("failed to precompile")?);
         let module = runtime.load_embedded(code, &wasm).await.context("failed to load the component")?;
@@ -52,8 +64,8 @@ impl Component {
             backend_uuid: "11111111-2222-4333-8444-555555555555".to_owned(),
             name: "astra/".to_owned(),
             options: BTreeMap::new(),
-            egress: Policy::default(),
-            storage: Arc::new(ReadOnlyStorage { entries }),
+            egress,
+            storage: Arc::new(MemoryStorage { entries: Mutex::new(entries) }),
             system_view: Arc::new(FixedSystemView),
         });
         Ok(Self { module, mount })
@@ -72,6 +84,30 @@ impl Component {
         let answer = self.module.handle_request(&self.mount, request).await.context("failed to serve a request")?;
         Ok(answer.and_then(|answer| answer.data))
     }
+}
+
+/// Does the host keep the engine's secrets from it?
+pub(crate) enum Sealing {
+    /// As the engine declares.
+    AsDeclared,
+    /// No: the same engine, whose declaration the host does not find.
+    Off,
+}
+
+/// Gives the export that declares secrets another name of its length.
+fn hide_declaration(wasm: &mut [u8]) -> anyhow::Result<()> {
+    let (name, other) = (b"secrets-engine:secrets/", b"secrets-engine:nothing/");
+    let places: Vec<usize> =
+        (0..wasm.len()).filter(|&at| wasm.get(at..).is_some_and(|rest| rest.starts_with(name))).collect();
+    if places.is_empty() {
+        bail!("the component declares no secrets");
+    }
+    for place in places {
+        if let Some(found) = wasm.get_mut(place..place + name.len()) {
+            found.copy_from_slice(other);
+        }
+    }
+    Ok(())
 }
 
 /// The request that is measured, as `native::read_role`.
@@ -94,31 +130,39 @@ pub(crate) fn request(operation: Operation, path: String, data: &str) -> Request
     }
 }
 
-struct ReadOnlyStorage {
-    entries: BTreeMap<String, Vec<u8>>,
+struct MemoryStorage {
+    entries: Mutex<BTreeMap<String, Vec<u8>>>,
+}
+
+impl MemoryStorage {
+    fn entries(&self) -> MutexGuard<'_, BTreeMap<String, Vec<u8>>> {
+        self.entries.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
 #[async_trait]
-impl StorageView for ReadOnlyStorage {
+impl StorageView for MemoryStorage {
     async fn get(&self, key: &str) -> Result<Option<StorageEntry>, StorageError> {
         let entry = |value: &Vec<u8>| StorageEntry { key: key.to_owned(), value: value.clone(), seal_wrap: false };
-        Ok(self.entries.get(key).map(entry))
+        Ok(self.entries().get(key).map(entry))
     }
     async fn put(&self, entry: StorageEntry) -> Result<(), StorageError> {
-        Err(nothing_else("put", &entry.key))
+        self.entries().insert(entry.key, entry.value);
+        Ok(())
     }
     async fn delete(&self, key: &str) -> Result<(), StorageError> {
-        Err(nothing_else("delete", key))
+        self.entries().remove(key);
+        Ok(())
     }
     async fn list(&self, prefix: &str) -> Result<Vec<String>, StorageError> {
-        Err(nothing_else("list", prefix))
+        self.list_page(prefix, "", u32::MAX).await
     }
     /// As a server whose storage is sorted: the page is found at once, however much there is.
     async fn list_page(&self, prefix: &str, after: &str, limit: u32) -> Result<Vec<String>, StorageError> {
+        let (entries, mut names) = (self.entries(), Vec::new());
         let mut from = Bound::Excluded(format!("{prefix}{}", past(after)));
-        let mut names = Vec::new();
         while names.len() < limit as usize
-            && let Some((key, _)) = self.entries.range((from, Bound::Unbounded)).next()
+            && let Some((key, _)) = entries.range((from, Bound::Unbounded)).next()
             && let Some(name) = key.strip_prefix(prefix)
         {
             // A folder is one name, whatever is in it.
@@ -131,7 +175,7 @@ impl StorageView for ReadOnlyStorage {
 }
 
 #[async_trait]
-impl Storage for ReadOnlyStorage {
+impl Storage for MemoryStorage {
     async fn begin(&self) -> Result<Option<Box<dyn Transaction>>, StorageError> {
         Ok(None)
     }
@@ -140,11 +184,6 @@ impl Storage for ReadOnlyStorage {
 /// The last key that is of this name: behind all that a folder may have.
 fn past(name: &str) -> String {
     if name.ends_with('/') { format!("{name}{}", char::MAX) } else { name.to_owned() }
-}
-
-/// The measured requests read, and list by pages. Anything more is to be seen, not to be served.
-fn nothing_else(call: &str, key: &str) -> StorageError {
-    StorageError::Failed(format!("the measured requests only read, and list by pages: not {call} `{key}`"))
 }
 
 /// A server's defaults.

@@ -19,6 +19,7 @@ mod modules;
 mod native;
 mod raw_client;
 mod samples;
+mod sealed;
 mod server;
 mod switch;
 mod table;
@@ -36,6 +37,8 @@ fn main() -> anyhow::Result<()> {
     handshake::measure(&mut table)?;
     progress("one request in this process");
     in_process::measure(&mut table)?;
+    progress("the seal of secrets");
+    sealed::measure(&mut table)?;
     progress("100,000 tokens");
     many_tokens::measure(&mut table)?;
     progress("memory of the plugin");

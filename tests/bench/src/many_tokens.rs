@@ -98,7 +98,7 @@ fn rollback() -> Request {
 
 /// A mount in which so many tokens were made. The engine makes one of each kind itself; the others
 /// are the same entries under other names, as making them all would take minutes.
-fn mount(tokens: usize) -> anyhow::Result<TestHost> {
+pub(crate) fn mount(tokens: usize) -> anyhow::Result<TestHost> {
     let host = native::configured()?;
     // The component's clock is the machine's: nothing may be due by that one.
     let now = SystemTime::now().duration_since(UNIX_EPOCH)?;

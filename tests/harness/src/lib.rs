@@ -11,6 +11,7 @@ pub mod canary;
 pub mod fake;
 pub mod go_plugin;
 pub mod limits;
+pub mod memory;
 pub mod modules;
 #[cfg(feature = "component")]
 pub mod network;
@@ -41,4 +42,4 @@ pub use stage::{Org, Stage, StageOptions, arguments, play, start_astra};
 /// As in the plugin: the allocator of the static C library is slow where threads share it.
 #[cfg(target_env = "musl")]
 #[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+static ALLOCATOR: zeroizing_alloc::ZeroAlloc<mimalloc::MiMalloc> = zeroizing_alloc::ZeroAlloc(mimalloc::MiMalloc);

@@ -1,12 +1,14 @@
 //! An engine that declares its secrets, and a thief that pretends to be the engine and takes them wherever it can.
 
 use crate::bindings::exports::secrets_engine::secrets::declaration::{
-    Alphabet, AnsweredField, Call, Class, Destination, RequestField, Requested, Shape, ShownField, Sibling, StoredField,
+    Alphabet, AnsweredField, Call, Class, Destination, RequestField, Requested, Shape, ShownField, Sibling,
+    StoredField, StoredOwner,
 };
 use crate::bindings::secrets_engine::backend::types::{CodedError, Error, Operation, Request, Response, Secret};
 use crate::bindings::secrets_engine::host::logging::{self, Level};
 use crate::bindings::secrets_engine::host::storage::{self, Entry};
 use crate::bindings::secrets_engine::metrics::counters;
+use crate::bindings::wasi::clocks::monotonic_clock;
 use crate::bindings::wasi::http::outgoing_handler::handle as send;
 use crate::bindings::wasi::http::types::{Method, OutgoingBody};
 use crate::{Answer, data, json_text, outgoing, result};
@@ -43,18 +45,24 @@ pub fn declare() -> Vec<Class> {
                 stored: None,
                 otherwise: None,
             }),
+            owner: vec![],
         }],
         stored_fields: vec![StoredField {
             prefix: "config/".to_owned(),
             at: texts(&["token"]),
             destination: Destination::Sibling(Sibling { key: "url".to_owned(), otherwise: None }),
+            owner: Some(StoredOwner::Key),
         }],
         bearer_of: vec![call("POST", "/mint"), call("GET", "/org")],
         ..class("admin-token")
     };
     let made = Class {
         answered_fields: vec![AnsweredField { call: call("POST", "/mint"), at: texts(&["made"]) }],
-        shown_fields: vec![ShownField { paths: texts(&["mint/*"]), at: texts(&["result"]) }],
+        shown_fields: vec![ShownField {
+            paths: texts(&["mint/{name}", "lend/{name}/*"]),
+            at: texts(&["result"]),
+            owner: texts(&["name"]),
+        }],
         ..class("made-token")
     };
     vec![admin, made]
@@ -88,12 +96,47 @@ pub fn handle(request: Request) -> Answer {
             let made = field(&exchange(&Method::Post, &format!("{url}/mint"), &[bearer(&token)], "{}"), "made");
             data(&format!("{{\"result\":{}}}", json_text(&made)))
         }
+        // Makes a token with the config of another name than the request asks for.
+        "lend" => {
+            let entry = read(&format!("config/{rest}"));
+            let header = bearer(&field(&entry, "token"));
+            let url = field(&entry, "url");
+            let made = field(&exchange(&Method::Post, &format!("{url}/mint"), &[header], "{}"), "made");
+            data(&format!("{{\"result\":{}}}", json_text(&made)))
+        }
         "memory" => {
             let sent = exchange(&Method::Get, &format!("{url}/org"), &[bearer(&token)], "");
             result((sent.contains("200"), occurrences(&rest)))
         }
+        "end" => end(&rest, &token, &url),
         _ => steal(what, &token, &url, &rest, &request),
     }
+}
+
+/// Uses the token, makes another one, and ends in one of the ways in which an instance can. `rest` names the way and what may
+/// not be in the guest's memory, backwards; an answer means that it was there, or that the instance did not end.
+fn end(rest: &str, token: &str, url: &str) -> Answer {
+    let mut words = rest.split(':');
+    let way = words.next().unwrap_or_default();
+    let made = field(&exchange(&Method::Post, &format!("{url}/mint"), &[bearer(token)], "{}"), "made");
+    let found: usize = words.map(occurrences).sum();
+    if found > 0 || made.is_empty() {
+        return result((found, made.len()));
+    }
+    match way {
+        "trap" => std::process::abort(),
+        "sleep" => monotonic_clock::subscribe_duration(365 * 24 * 3600 * 1_000_000_000).block(),
+        "memory" => loop {
+            std::mem::forget(std::hint::black_box(token.repeat(1024)));
+        },
+        "spin" => loop {
+            std::hint::black_box(token);
+        },
+        // The server is gone: no storage call is answered any more.
+        "server" => return storage::get("gone").map(|_| None).map_err(|_| Error::Internal("no storage".to_owned())),
+        _ => {}
+    }
+    result((token, made))
 }
 
 fn steal(what: &str, token: &str, url: &str, rest: &str, request: &Request) -> Answer {

@@ -6,6 +6,9 @@
 
 use std::hint::black_box;
 
+use rogue_components::bindings::exports::secrets_engine::secrets::declaration::{
+    Alphabet, Class, Destination, RequestField, Shape, ShownField, StoredField,
+};
 use rogue_components::bindings::secrets_engine::backend::types::{Error, Operation, Request, Response, Secret};
 use rogue_components::bindings::secrets_engine::host::storage;
 use rogue_components::bindings::wasi::clocks::monotonic_clock;
@@ -26,6 +29,8 @@ pub struct Toy {
     pub seal_wrapped: &'static [&'static str],
     /// The storage version that it writes, and the oldest that it reads.
     pub storage_versions: (u32, u32),
+    /// The classes of its secrets.
+    pub secrets: fn() -> Vec<Class>,
     /// Happens in `describe`.
     pub in_describe: fn(),
     /// May answer a request before the usual way.
@@ -38,9 +43,39 @@ pub const TOY: Toy = Toy {
     unauthenticated: &[],
     seal_wrapped: &[],
     storage_versions: (1, 1),
+    secrets: Vec::new,
     in_describe: || {},
     first: |_| None,
 };
+
+/// What `key/secret/:name` keeps in its field `password`, and `show/:name` answers, is secret.
+#[must_use]
+pub fn passwords() -> Vec<Class> {
+    let texts = |text: &str| vec![text.to_owned()];
+    let shape = Shape {
+        public: String::new(),
+        alphabet: Alphabet::LettersAndDigits,
+        plain_endings: vec![],
+        secret_characters_min: 16,
+    };
+    let (at, destination) = (texts("password"), Destination::None);
+    vec![Class {
+        name: "password".to_owned(),
+        shape,
+        request_fields: vec![RequestField {
+            paths: texts("key/secret/+"),
+            at: at.clone(),
+            destination: destination.clone(),
+            owner: vec![],
+        }],
+        stored_fields: vec![StoredField { prefix: "secret/".to_owned(), at: at.clone(), destination, owner: None }],
+        unreadable_fields: vec![],
+        answered_fields: vec![],
+        bearer_of: vec![],
+        shown_fields: vec![ShownField { paths: texts("show/+"), at, owner: vec![] }],
+        becomes: vec![],
+    }]
+}
 
 /// Makes a guest of a variant.
 #[macro_export]
@@ -88,7 +123,7 @@ macro_rules! toy {
 
             impl $crate::bindings::exports::secrets_engine::secrets::declaration::Guest for Component {
                 fn declare() -> Vec<$crate::bindings::exports::secrets_engine::secrets::declaration::Class> {
-                    vec![]
+                    (ENGINE.secrets)()
                 }
             }
 
@@ -123,6 +158,10 @@ pub fn handle(request: &Request) -> Answer {
         "wait" => wait(argument(request)),
         "key" => one_key(request),
         "keys" => list(argument(request)),
+        "show" => match storage::get(&format!("secret/{}", argument(request))).map_err(failed)? {
+            Some(entry) => data(&String::from_utf8_lossy(&entry.value)),
+            None => Ok(None),
+        },
         _ if matches!(request.operation, Operation::Rollback) => Ok(None),
         _ => Err(Error::UnsupportedPath),
     }

@@ -3,6 +3,7 @@
 //! `modules`.
 
 mod abuse;
+mod canary;
 mod compiling;
 mod counters;
 mod egress;
@@ -22,6 +23,7 @@ mod world;
 fn every_rogue_has_a_test() {
     let sources = [
         include_str!("abuse.rs"),
+        include_str!("canary.rs"),
         include_str!("counters.rs"),
         include_str!("egress.rs"),
         include_str!("isolation.rs"),

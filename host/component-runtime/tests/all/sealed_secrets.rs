@@ -178,8 +178,16 @@ fn a_thief_that_tries_every_way_ends_with_nothing() {
         assert!(part.len() > 32 && !TOKEN.contains(&part), "{part}");
         assert!(is_clean(&world.api.got()) && is_clean(&world.other.got()), "nothing was sent");
         assert_eq!(world.mount.counted(), [], "nothing was counted");
-        let entries = world.storage.entries.lock().unwrap();
-        assert_eq!(entries.keys().collect::<Vec<_>>(), ["config/a"], "nothing was stored");
+        let stored: Vec<_> = world.storage.entries.lock().unwrap().keys().cloned().collect();
+        assert_eq!(stored, ["config/a"], "nothing was stored");
+        // A token of one name is not for who asks for another one.
+        for module in [world.engine().await, world.thief().await] {
+            assert_eq!(world.says(&module, "lend/a/a").await, MADE);
+            let Some(InvokeError::Sealed(place)) = world.ask(&module, "lend/b/a").await.err() else {
+                panic!("it is lent")
+            };
+            assert!(place.contains("`made-token`") && place.contains("does not name the owner"), "{place}");
+        }
     });
 }
 

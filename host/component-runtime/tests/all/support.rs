@@ -122,7 +122,16 @@ pub(crate) fn mount_with(
     storage: &Arc<MemoryStorage>,
     options: BTreeMap<String, String>,
 ) -> Arc<Mount> {
-    let storage: Arc<dyn Storage> = Arc::<MemoryStorage>::clone(storage);
+    mount_on(runtime, uuid, Arc::<MemoryStorage>::clone(storage), options)
+}
+
+/// A mount on any storage.
+pub(crate) fn mount_on(
+    runtime: &TestRuntime,
+    uuid: &str,
+    storage: Arc<dyn Storage>,
+    options: BTreeMap<String, String>,
+) -> Arc<Mount> {
     runtime.mount(MountSettings {
         backend_uuid: uuid.to_owned(),
         name: format!("{uuid}/"),

@@ -12,7 +12,7 @@ use super::state::{ActivationRecord, State};
 use super::update_check::{Terms, check_update};
 use super::{ModuleController, Work};
 use crate::limits::TRIAL_TIME;
-use crate::{Candidate, LoadedModule, Rejection};
+use crate::{Approval, Candidate, LoadedModule, Rejection};
 
 /// What is known during one reconcile pass.
 pub(super) struct Pass {
@@ -53,9 +53,9 @@ impl ModuleController {
         if !pass.is_listed || next.verdict != Verdict::Eligible {
             return self.activate(work, Active::proven(loaded, SystemTime::now()));
         }
-        let next = pass
-            .state
-            .with_active(manifest.clone(), self.previous_record(&pass.state, &manifest, pass.baseline.as_ref()));
+        let previous = self.previous_record(&pass.state, &manifest, pass.baseline.as_ref());
+        let next = pass.state.with_active(manifest.clone(), previous);
+        let next = self.holding_secrets(next, &loaded, pass.baseline.as_ref());
         // Store before activating: after a crash in between, the next process knows which module may have run.
         self.save_or_keep(work, next).await.map_err(Rejection::into_transient)?;
         self.activate(work, Active::on_trial(loaded, SystemTime::now()))
@@ -69,7 +69,23 @@ impl ModuleController {
             return Ok(());
         }
         let previous = self.previous_record(&pass.state, &serving.manifest, pass.baseline.as_ref());
-        self.save_or_keep(work, pass.state.with_active(serving.manifest.clone(), previous)).await
+        let next = pass.state.with_active(serving.manifest.clone(), previous);
+        self.save_or_keep(work, self.holding_secrets(next, &serving.loaded, pass.baseline.as_ref())).await
+    }
+
+    /// The state with what the module declares of its secrets, and the module before it. What the module lets go anywhere
+    /// else was accepted when the update was checked; for the embedded one, with the binary.
+    pub(super) fn holding_secrets(
+        &self,
+        next: State,
+        loaded: &LoadedModule,
+        baseline: Option<&ModuleManifest>,
+    ) -> State {
+        let manifest = ModuleManifest::of(loaded);
+        let accepted = loaded.approval != Approval::Embedded && !manifest.secret_exits_beyond(baseline).is_empty();
+        let before = self.active.load_full().map(|active| active.manifest.clone());
+        let next = baseline.into_iter().chain(before.as_ref()).fold(next, |next, before| next.holding(before, false));
+        next.holding(&manifest, accepted)
     }
 
     pub(super) async fn probe(&self, loaded: &LoadedModule) -> Result<(), Rejection> {

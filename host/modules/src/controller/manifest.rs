@@ -3,7 +3,7 @@
 
 use std::collections::BTreeSet;
 
-use component_runtime::{Capability, Description, StorageVersions};
+use component_runtime::{Capability, Declaration, Description, StorageVersions};
 use semver::Version;
 use serde::{Deserialize, Serialize};
 
@@ -38,17 +38,27 @@ pub struct ModuleManifest {
     /// Storage that the seal wraps.
     #[serde(default)]
     pub(super) seal_wrap: BTreeSet<String>,
+    /// What it declares of its secrets.
+    #[serde(default, skip_serializing_if = "Declaration::is_empty")]
+    pub(super) secrets: Declaration,
 }
 
 impl ModuleManifest {
     /// The manifest of a loaded module.
     pub(super) fn of(loaded: &LoadedModule) -> Self {
-        Self::new(&loaded.id, loaded.digest, loaded.module.description(), loaded.capabilities())
+        let module = &loaded.module;
+        Self::new(&loaded.id, loaded.digest, module.description(), loaded.capabilities(), module.declaration())
     }
 
     /// What a module says of itself, and what it imports.
     #[must_use]
-    pub fn new(id: &ModuleId, digest: Digest, description: &Description, capabilities: &BTreeSet<Capability>) -> Self {
+    pub fn new(
+        id: &ModuleId,
+        digest: Digest,
+        description: &Description,
+        capabilities: &BTreeSet<Capability>,
+        secrets: &Declaration,
+    ) -> Self {
         let StorageVersions { written, readable_from } = description.storage_versions;
         let Paths { unauthenticated, sudo, local_storage, seal_wrap } = Paths::from(&description.special_paths);
         Self {
@@ -63,6 +73,7 @@ impl ModuleManifest {
             sudo,
             local_storage,
             seal_wrap,
+            secrets: secrets.clone(),
         }
     }
 
@@ -77,7 +88,8 @@ impl ModuleManifest {
         Paths { unauthenticated, sudo, local_storage, seal_wrap }
     }
 
-    /// What it asks for more than another module of its engine, in the words by which an operator accepts it. The first
+    /// What it asks for more than another module of its engine, in the words by which an operator accepts it: capabilities, paths,
+    /// and places where secrets may go. The first
     /// module of its engine on a mount is asked for its paths without a token only.
     pub(super) fn asks_more_than(&self, other: Option<&Self>) -> BTreeSet<String> {
         let Some(other) = other.filter(|other| other.engine == self.engine) else {
@@ -86,7 +98,13 @@ impl ModuleManifest {
         let capabilities = self.capabilities.difference(&other.capabilities).cloned();
         let open = self.unauthenticated.difference(&other.unauthenticated).map(|path| unauthenticated_word(path));
         let no_sudo = other.sudo.difference(&self.sudo).map(|path| format!("no-sudo:{path}"));
-        capabilities.chain(open).chain(no_sudo).collect()
+        capabilities.chain(open).chain(no_sudo).chain(self.secret_exits_beyond(Some(other))).collect()
+    }
+
+    /// Where it lets secrets go that another module of its engine did not.
+    pub(super) fn secret_exits_beyond(&self, other: Option<&Self>) -> BTreeSet<String> {
+        let other = other.filter(|other| other.engine == self.engine);
+        other.map(|other| self.secrets.exits_beyond(&other.secrets)).unwrap_or_default()
     }
 
     /// Can it read what the other one wrote, for all that both say?
@@ -121,6 +139,7 @@ pub(super) mod tests {
             sudo: set(&["admin"]),
             local_storage: set(&[]),
             seal_wrap: set(&[]),
+            secrets: Declaration::default(),
         }
     }
 }

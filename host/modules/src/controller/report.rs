@@ -42,6 +42,8 @@ pub struct Report {
     pub rejected_files: Vec<RejectedFile>,
     /// Why the last pass failed, or why another module serves than the one that should.
     pub problem: Option<String>,
+    /// What the host keeps from the active module: a line for each class of secrets.
+    pub sealed_secrets: Vec<String>,
     /// This node cannot write: the state is not in storage.
     pub unsaved: bool,
 }

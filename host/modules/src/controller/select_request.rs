@@ -139,7 +139,10 @@ impl ModuleController {
         }
         let manifest = ModuleManifest::of(&loaded);
         let previous = self.previous_record(&next, &manifest, baseline);
-        let next = if next.is_last_active(loaded.digest) { next } else { next.with_active(manifest, previous) };
+        let next = match next.is_last_active(loaded.digest) {
+            true => next,
+            false => self.holding_secrets(next.with_active(manifest, previous), &loaded, baseline),
+        };
         self.save(work, next).await?;
         if !serves {
             self.activate(work, Active::on_trial(loaded, SystemTime::now()))?;

@@ -6,7 +6,7 @@
 use std::collections::BTreeMap;
 use std::time::SystemTime;
 
-use component_runtime::RESERVED_PREFIX;
+use component_runtime::{Declaration, HeldSecrets, RESERVED_PREFIX};
 use semver::Version;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
@@ -54,6 +54,9 @@ pub(super) struct State {
     /// The special paths that the server was told, if the last active module has others.
     #[serde(default, rename = "told", skip_serializing_if = "Option::is_none")]
     pub advertised: Option<Paths>,
+    /// What modules of this mount declared of their secrets. It holds for every module, and nothing of it is ever dropped.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub secrets: Vec<HeldDeclaration>,
     #[serde(flatten)]
     unknown: Map<String, Value>,
 }
@@ -84,6 +87,14 @@ pub(super) struct Pin {
     pub accepted: Vec<String>,
 }
 
+/// A declaration of secrets that the mount keeps.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct HeldDeclaration {
+    /// Did an operator accept where it lets secrets go?
+    pub accepted: bool,
+    pub declaration: Declaration,
+}
+
 /// A module that failed on this mount.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct RejectedDigest {
@@ -102,6 +113,7 @@ impl Default for State {
             pin: None,
             rejected: Vec::new(),
             advertised: None,
+            secrets: Vec::new(),
             unknown: Map::new(),
         }
     }
@@ -144,6 +156,27 @@ impl State {
         next.previous = before;
         next.last_active = Some(ActivationRecord::new(manifest));
         next
+    }
+
+    /// The state with what a module declares of its secrets. `accepted`: the operator said yes to where it lets them go.
+    pub(super) fn holding(mut self, manifest: &ModuleManifest, accepted: bool) -> Self {
+        let declaration = &manifest.secrets;
+        let is_known = self.secrets.iter().any(|held| held.declaration == *declaration && (held.accepted || !accepted));
+        let is_covered = declaration.is_covered_by(self.secrets.iter().map(|held| &held.declaration));
+        if !is_known && (accepted || !is_covered) {
+            self.secrets.retain(|held| held.declaration != *declaration);
+            self.secrets.push(HeldDeclaration { accepted, declaration: declaration.clone() });
+        }
+        self
+    }
+
+    /// What the mount holds, as the runtime wants it.
+    pub(super) fn held_secrets(&self) -> HeldSecrets {
+        let of = |accepted: bool| self.secrets.iter().filter(move |held| held.accepted == accepted);
+        HeldSecrets {
+            accepted: of(true).rev().map(|held| held.declaration.clone()).collect(),
+            others: of(false).map(|held| held.declaration.clone()).collect(),
+        }
     }
 
     /// The state once this digest must not run again.

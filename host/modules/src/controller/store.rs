@@ -43,6 +43,7 @@ impl ModuleController {
         }
         let state = self.read_state().await?;
         work.is_state_stale = false;
+        self.mount.hold_secrets(state.held_secrets());
         work.adopt(state.clone());
         Ok(state)
     }
@@ -85,6 +86,7 @@ impl ModuleController {
             StorageEntry { key: state_key(), value: next.to_bytes().map_err(SaveError::Failed)?, seal_wrap: false };
         let rejection = match timeout(STATE_WAIT, storage.put(entry)).await {
             Ok(Ok(())) => {
+                self.mount.hold_secrets(next.held_secrets());
                 work.adopt(next);
                 return Ok(());
             }
@@ -112,6 +114,7 @@ impl ModuleController {
         match self.save(work, next.clone()).await {
             Ok(()) => Ok(()),
             Err(SaveError::ReadOnly(_)) => {
+                self.mount.hold_secrets(next.held_secrets());
                 work.adopt_unsaved(self.with_advertised(next));
                 Ok(())
             }

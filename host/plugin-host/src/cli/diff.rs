@@ -7,7 +7,7 @@ mod surface;
 use std::collections::BTreeSet;
 use std::process::ExitCode;
 
-use component_runtime::{Capability, Description, Runtime};
+use component_runtime::{Capability, Declaration, Description, Runtime};
 use modules::controller::ModuleManifest;
 use modules::{Digest, ModuleId};
 
@@ -37,6 +37,8 @@ pub(super) struct Side {
     digest: Digest,
     description: Description,
     capabilities: BTreeSet<Capability>,
+    /// What the host keeps from it.
+    secrets: Declaration,
     /// The paths, or why they are unknown.
     surface: Result<Surface, String>,
 }
@@ -65,10 +67,11 @@ impl Side {
         let surface = document.map(|document| Surface::of(&document));
         let surface = surface.map_err(|text| format!("`{file}` has no OpenAPI document: {text}"));
         let (digest, capabilities) = (Digest::of(&wasm), module.capabilities().clone());
-        Ok(Self { file: file.to_string(), id, digest, description, capabilities, surface })
+        let secrets = module.declaration().clone();
+        Ok(Self { file: file.to_string(), id, digest, description, capabilities, secrets, surface })
     }
 
     fn manifest(&self) -> ModuleManifest {
-        ModuleManifest::new(&self.id, self.digest, &self.description, &self.capabilities)
+        ModuleManifest::new(&self.id, self.digest, &self.description, &self.capabilities, &self.secrets)
     }
 }

@@ -51,7 +51,7 @@ impl Arguments {
         let (path, data) = self.path_and_data()?;
         let lease = self.lease_file()?;
         log::install(self.log_level);
-        let (outcome, cause) = sandbox::with(&self.egress, *self.wal_min_age, async |runtime| {
+        let (outcome, cause, sealed) = sandbox::with(&self.egress, *self.wal_min_age, async |runtime| {
             let storage = FileStorage::open(self.storage.as_deref())?;
             let module = self.module.load(runtime, &self.module.read()?).await?;
             // There is no other engine that an argument could be about.
@@ -59,10 +59,10 @@ impl Arguments {
             let origins = self.egress.origins(name, name).map_err(|error| Failure::Usage(error.to_string()))?;
             let engine = ModuleEngine::new(runtime, Arc::clone(&module), &storage, Policy::new(name, origins));
             let outcome = self.ask(server(&engine, &storage, &module), &path, data, lease).await?;
-            Ok((outcome, engine.take_cause()))
+            Ok((outcome, engine.take_cause(), module.declaration().lines()))
         })?;
         let is_error = outcome.is_error();
-        let report = Report::new(self.operation, path, outcome, cause);
+        let report = Report::new(self.operation, path, outcome, cause, sealed);
         report.note(self.output.format, self.storage.is_some());
         self.output.print(&report)?;
         Ok(if is_error { ExitCode::from(EXIT_ERROR_ANSWER) } else { ExitCode::SUCCESS })

@@ -29,6 +29,7 @@ pub(super) fn of(report: &Report) -> Value {
         "held": pin,
         "candidates": report.candidates.iter().map(candidate).collect::<Vec<_>>(),
         "refused_files": report.rejected_files.iter().map(refused_file).collect::<Vec<_>>(),
+        "sealed_secrets": report.sealed_secrets,
         "problem": report.problem,
         "node_local": report.unsaved,
     })

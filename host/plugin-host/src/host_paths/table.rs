@@ -133,6 +133,11 @@ const STATUS: &[Field] = &[
     field("held", FieldType::Map, "The module that `module/use` holds."),
     field("candidates", FieldType::Slice, "The other modules, best first, with the reason why each does not serve."),
     field("refused_files", FieldType::Slice, "Files of the directory that are no modules, with the reason."),
+    field(
+        "sealed_secrets",
+        FieldType::CommaStringSlice,
+        "What the host keeps from the module: for each class of secrets, where its values come from and may go.",
+    ),
     field("problem", FieldType::String, "Why the modules could not be listed, or why a fallback serves."),
     field("node_local", FieldType::Bool, "This node cannot write to storage: the answer holds for this node only."),
 ];

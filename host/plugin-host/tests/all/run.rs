@@ -60,6 +60,20 @@ fn the_cause_of_a_trap_is_told_beside_what_a_client_would_see() {
 }
 
 #[test]
+fn a_secret_in_a_wrong_place_is_told_with_what_is_sealed() {
+    let folder = tempfile::tempdir().unwrap();
+    let engine = rogue("sealed_engine").display().to_string();
+    let ask = |arguments: &[&str]| ask(folder.path(), &[&["--module", &engine], arguments].concat());
+    let token = format!("token=id:client:{}", "0123456789abcdef".repeat(4));
+    ask(&["write", "config", &token, "url=https://api.example.com"]).expect(0);
+    let failed = ask(&["read", "data/from-request"]).expect(2);
+    let failed = failed.says("a value of the class `admin-token` is in");
+    failed.says("keeps these secrets from the module").says("`token` below `config/`");
+    let json = ask(&["read", "see/from-request", "--format=json"]).expect(0).json();
+    assert!(json["sealed_secrets"][0].as_str().unwrap().contains("sent with `POST /mint`"), "{json}");
+}
+
+#[test]
 fn origins_are_as_closed_as_when_serving() {
     let folder = tempfile::tempdir().unwrap();
     let arguments =

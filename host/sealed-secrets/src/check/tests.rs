@@ -1,6 +1,6 @@
 use super::*;
 use crate::declaration::{
-    Alphabet, AnsweredField, Call, RequestField, Shape, ShownField, StoredField, UnreadableField,
+    Alphabet, AnsweredField, Call, RequestField, Shape, ShownField, StoredField, StoredOwner, UnreadableField,
 };
 
 fn class() -> Class {
@@ -25,11 +25,13 @@ fn class() -> Class {
                 }),
                 otherwise: Some("https://api.example.com".into()),
             },
+            owner: vec!["org".into()],
         }],
         stored_fields: vec![StoredField {
             prefix: "config/".into(),
             at: vec!["configs".into(), "*".into(), "token".into()],
             destination: Destination::Sibling { key: "url".into(), otherwise: None },
+            owner: Some(StoredOwner::Sibling("orgId".into())),
         }],
         unreadable_fields: vec![UnreadableField { prefix: "config/".into(), at: vec!["damaged".into()] }],
         answered_fields: vec![AnsweredField {
@@ -37,7 +39,11 @@ fn class() -> Class {
             at: vec!["token".into()],
         }],
         bearer_of: vec![Call { method: "DELETE".into(), path: "/v2/tokens/+".into() }],
-        shown_fields: vec![ShownField { paths: vec!["creds/+".into()], at: vec!["token".into()] }],
+        shown_fields: vec![ShownField {
+            paths: vec!["creds/+".into()],
+            at: vec!["token".into()],
+            owner: vec!["org".into()],
+        }],
         becomes: vec!["admin-token".into()],
     }
 }
@@ -54,7 +60,12 @@ fn checked(change: Change) -> Result<(), String> {
 fn what_is_wrong_with_a_declaration_is_named() {
     assert_eq!(checked(|_| {}), Ok(()));
     assert_eq!(Declaration::default().check(), Ok(()));
-    let rows: [(Change, &str); 22] = [
+    let rows: [(Change, &str); 24] = [
+        (|class| class.shown_fields[0].owner.push(String::new()), "`shown-fields` has an owner without a name"),
+        (
+            |class| class.stored_fields[0].owner = Some(StoredOwner::Sibling(String::new())),
+            "`stored-fields` has an owner without a name",
+        ),
         (|class| class.name.clear(), "`name`"),
         (|class| class.name = "Admin token".into(), "`name`"),
         (|class| class.name = "a".repeat(TEXT_BYTES_MAX + 1), "`name` has more than 1024 bytes"),

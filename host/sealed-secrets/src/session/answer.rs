@@ -3,10 +3,11 @@
 use std::ops::Range;
 use std::sync::Arc;
 
-use super::{Replaced, Session, Violation, class_name, dotted};
+use super::{Replaced, Session, Violation, class_name};
 use crate::json::{self, Found, Place, Wanted};
 use crate::rules::ShownRule;
-use crate::table::Hold;
+use crate::table::{Hold, Owner};
+use crate::words::dotted;
 
 impl Session {
     /// Puts the values of surrogates into the data of a response.
@@ -18,9 +19,9 @@ impl Session {
             return Ok(());
         }
         let rules = Arc::clone(&self.rules);
-        let matches = |rule: &&ShownRule| rule.paths.iter().any(|pattern| pattern.matches(path));
-        let rules: Vec<&ShownRule> = rules.shown.iter().filter(matches).collect();
-        let places: Vec<Place<'_>> = rules.iter().map(|rule| Place { at: &rule.at, is_open: false }).collect();
+        let matches = |(_, rule): &(usize, &ShownRule)| rule.paths.iter().any(|pattern| pattern.matches(path));
+        let rules: Vec<(usize, &ShownRule)> = (0..).zip(&rules.shown).filter(matches).collect();
+        let places: Vec<Place<'_>> = rules.iter().map(|(_, rule)| Place { at: &rule.at, is_open: false }).collect();
         let found = json::find(data.as_bytes(), Wanted { places: &places, beside: &[], any_case: false });
         // What is no JSON breaks the contract anyway; here it shows nothing.
         let found = found.unwrap_or_default();
@@ -38,21 +39,29 @@ impl Session {
         Ok(())
     }
 
-    fn shown(&mut self, found: &Found, rules: &[&ShownRule]) -> Result<Replaced, Violation> {
+    fn shown(&mut self, found: &Found, rules: &[(usize, &ShownRule)]) -> Result<Replaced, Violation> {
         let mut replaced: Replaced = Vec::new();
         for text in &found.texts {
             let Some(entry) = self.table.behind(&text.value) else { continue };
-            let here: Vec<&ShownRule> = text.places.iter().filter_map(|place| rules.get(*place).copied()).collect();
-            let is_shown = entry
-                .holds
-                .iter()
-                .any(|hold| matches!(hold, Hold::Class { class, .. } if here.iter().any(|rule| rule.class == *class)));
+            let here: Vec<_> = text.places.iter().filter_map(|place| rules.get(*place)).collect();
+            let fits = |is_owner: &dyn Fn(&ShownRule, usize, &Owner) -> bool| {
+                entry.holds.iter().any(|hold| match hold {
+                    Hold::Class { class, owner, .. } => {
+                        here.iter().any(|(number, rule)| rule.class == *class && is_owner(rule, *number, owner))
+                    }
+                    Hold::Unreadable { .. } => false,
+                })
+            };
+            let asked = |number: usize| self.asked.get(number).and_then(Option::as_deref);
+            let is_shown = fits(&|rule, number, owner| rule.owner.is_empty() || self.is_owner(owner, asked(number)));
             if !is_shown {
                 let class = class_name(&self.rules, entry);
-                let field = here.first().map(|rule| dotted(&rule.at)).unwrap_or_default();
-                return Err(
-                    self.violate(&class, &format!("the field `{field}` of the response, which does not show it"))
-                );
+                let field = here.first().map(|(_, rule)| dotted(&rule.at)).unwrap_or_default();
+                let why = match fits(&|_, _, _| true) {
+                    true => "whose request does not name the owner of the value",
+                    false => "which does not show it",
+                };
+                return Err(self.violate(&class, &format!("the field `{field}` of the response, {why}")));
             }
             replaced.push((text.span.clone(), json::quoted(&entry.value)));
         }

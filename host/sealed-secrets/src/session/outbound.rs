@@ -9,7 +9,7 @@ use super::{Replaced, Sealed, Session, SessionError, Violation, class_name};
 use crate::base_url::BaseUrl;
 use crate::json::{self, Place, Wanted};
 use crate::rules::AnsweredRule;
-use crate::table::{Bound, Entry, Hold};
+use crate::table::{Bound, Entry, Hold, Owner};
 
 /// The scheme of the header that may carry a value.
 const BEARER: &str = "Bearer ";
@@ -24,6 +24,16 @@ pub struct AnsweredCall {
     /// Indexes of the rules of its fields.
     rules: Vec<usize>,
     base: BaseUrl,
+    /// Whose the answered values are: the owners of the token of the request.
+    owners: Vec<Owner>,
+}
+
+/// The header of a request with the value in the place of its surrogate.
+#[derive(Debug)]
+pub struct OpenedHeader {
+    /// The header.
+    pub value: Zeroizing<Vec<u8>>,
+    owners: Vec<Owner>,
 }
 
 impl Session {
@@ -37,14 +47,15 @@ impl Session {
         method: &str,
         uri: &Uri,
         header: &[u8],
-    ) -> Result<Option<Zeroizing<Vec<u8>>>, Violation> {
+    ) -> Result<Option<OpenedHeader>, Violation> {
         let text = std::str::from_utf8(header).unwrap_or_default();
         let scheme_is_bearer = text.get(..BEARER.len()).is_some_and(|scheme| scheme.eq_ignore_ascii_case(BEARER));
         let token = text.get(BEARER.len()..).filter(|_| scheme_is_bearer).unwrap_or_default();
         let Some(entry) = self.table.behind(token) else {
             return self.check("the `authorization` header of a request, with other text", header).map(|()| None);
         };
-        if !self.may_be_sent(entry, method, uri) {
+        let owners = self.senders(entry, method, uri);
+        if owners.is_empty() {
             let class = class_name(&self.rules, entry);
             return Err(
                 self.violate(&class, "the `authorization` header of a request that is no declared call to its API")
@@ -53,30 +64,36 @@ impl Session {
         let mut value = Zeroizing::new(Vec::with_capacity(BEARER.len() + entry.value.len()));
         value.extend_from_slice(BEARER.as_bytes());
         value.extend_from_slice(entry.value.as_bytes());
-        Ok(Some(value))
+        Ok(Some(OpenedHeader { value, owners }))
     }
 
-    fn may_be_sent(&self, entry: &Entry, method: &str, uri: &Uri) -> bool {
-        entry.holds.iter().any(|hold| {
-            let Hold::Class { class, destination } = hold else { return false };
-            let Some(base) = self.base(destination) else { return false };
+    /// The owners as whose value an entry may be sent with a request; none if the request may not carry it.
+    fn senders(&self, entry: &Entry, method: &str, uri: &Uri) -> Vec<Owner> {
+        let sender = |hold: &Hold| {
+            let Hold::Class { class, destination, owner } = hold else { return None };
+            let base = self.base(destination)?;
             let calls = self.rules.class(*class).map(|class| class.bearer_of.as_slice()).unwrap_or_default();
-            uri.query().is_none()
+            let is_call = uri.query().is_none()
                 && calls.iter().any(|call| {
                     let path = call.base(method, uri.path());
                     path.and_then(|path| BaseUrl::of_request(uri, path)).is_some_and(|called| base.fits(&called))
-                })
-        })
+                });
+            is_call.then(|| owner.clone())
+        };
+        entry.holds.iter().filter_map(sender).collect()
     }
 
-    /// The declared call that a request is, whose answer holds secrets.
+    /// The declared call that a request is, whose answer holds secrets. `opened` is the request's header, if it carries a
+    /// value.
     #[must_use]
-    pub fn answered_call(&self, method: &str, uri: &Uri) -> Option<AnsweredCall> {
+    pub fn answered_call(&self, method: &str, uri: &Uri, opened: Option<&OpenedHeader>) -> Option<AnsweredCall> {
         let fits = |rule: &AnsweredRule| rule.call.base(method, uri.path());
         let rules: Vec<usize> =
             (0..).zip(&self.rules.answered).filter(|(_, rule)| fits(rule).is_some()).map(|(index, _)| index).collect();
         let path = self.rules.answered.iter().find_map(fits)?;
-        Some(AnsweredCall { rules, base: BaseUrl::of_request(uri, path)? })
+        // Without a token of anybody, the answer is nobody's.
+        let owners = opened.map_or_else(|| vec![Owner::Undeclared], |opened| opened.owners.clone());
+        Some(AnsweredCall { rules, base: BaseUrl::of_request(uri, path)?, owners })
     }
 
     /// Puts surrogates into the body of an answer. An answer that is not the declared JSON is replaced as a whole.
@@ -99,7 +116,8 @@ impl Session {
         for text in &found.texts {
             let here: Vec<&AnsweredRule> = text.places.iter().filter_map(|place| rules.get(*place).copied()).collect();
             let here = self.rules.preceding(&here, |rule| rule.class);
-            let holds = here.iter().map(|rule| (rule.class, Bound::Base(call.base.clone()))).collect();
+            let hold = |class, owner: &Owner| (class, Bound::Base(call.base.clone()), owner.clone());
+            let holds = here.iter().flat_map(|rule| call.owners.iter().map(|owner| hold(rule.class, owner))).collect();
             match self.seal(&text.value, holds)? {
                 Sealed::Plain => {}
                 Sealed::Surrogate(surrogate) => replaced.push((text.span.clone(), json::quoted(&surrogate))),

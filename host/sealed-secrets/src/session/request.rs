@@ -5,12 +5,14 @@ use std::sync::Arc;
 use thiserror::Error;
 
 use super::stored_url::{bound, of_object, top_level};
-use super::{Replaced, Sealed, Session, SessionError, dotted, keys_beside};
-use crate::declaration::{Destination, StoredUrl};
+use super::{Replaced, Sealed, Session, SessionError, keys_beside};
+use crate::declaration::Destination;
 use crate::json::{self, BesideText, Found, FoundText, Place, Wanted};
 use crate::limits::{SECRET_CHARACTERS_MIN, VALUE_BYTES_MAX};
+use crate::pattern::PathPattern;
 use crate::rules::RequestRule;
-use crate::table::Bound;
+use crate::table::{Bound, Owner};
+use crate::words::dotted;
 
 /// Why a request does not reach the guest.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
@@ -30,6 +32,7 @@ impl Session {
     /// When a declared field holds what is no secret of its class.
     pub fn seal_request(&mut self, path: &str, data: &mut String) -> Result<(), RefusedRequest> {
         let rules = Arc::clone(&self.rules);
+        self.asked = rules.shown.iter().map(|rule| name(&rule.paths, &rule.owner, path, data)).collect();
         let rules: Vec<&RequestRule> = rules.requests.iter().filter(|rule| matches(rule, path)).collect();
         if rules.is_empty() {
             return Ok(());
@@ -48,7 +51,14 @@ impl Session {
         for text in &found.texts {
             let here: Vec<&RequestRule> = text.places.iter().filter_map(|place| rules.get(*place).copied()).collect();
             let here = self.rules.preceding(&here, |rule| rule.class);
-            let holds = here.iter().map(|rule| (rule.class, bound_of(rule, path, data, &found, text))).collect();
+            let hold = |rule: &&RequestRule| {
+                let owner = match rule.owner.is_empty() {
+                    true => Owner::Undeclared,
+                    false => Owner::Name(name(&rule.paths, &rule.owner, path, data)),
+                };
+                (rule.class, bound_of(rule, path, data, &found, text), owner)
+            };
+            let holds = here.iter().map(hold).collect();
             let field = here.first().map(|rule| dotted(&rule.at)).unwrap_or_default();
             match self.seal(&text.value, holds).map_err(SessionError::from)? {
                 Sealed::Plain => {}
@@ -79,7 +89,7 @@ fn bound_of(rule: &RequestRule, path: &str, data: &str, found: &Found, text: &Fo
     let beside = field.as_ref().map_or(BesideText::Missing, |field| found.beside(text.object, field));
     match stored {
         Some(stored) if beside == BesideText::Missing => {
-            of_object(stored, name(rule, stored, path, data), otherwise.as_deref(), false)
+            of_object(stored, name(&rule.paths, &stored.named_by, path, data), otherwise.as_deref(), false)
         }
         _ => bound(&beside, otherwise.as_deref()),
     }
@@ -89,15 +99,13 @@ fn matches(rule: &RequestRule, path: &str) -> bool {
     rule.paths.iter().any(|pattern| pattern.matches(path))
 }
 
-/// The name of the object that a request is about.
-fn name(rule: &RequestRule, stored: &StoredUrl, path: &str, data: &str) -> Option<String> {
-    let in_path = |name: &String| {
-        let pattern = rule.paths.iter().find(|pattern| pattern.matches(path))?;
-        pattern.named(path, name).map(str::to_owned)
-    };
+/// The name of the object that a request is about: the first of named segments and fields that is there.
+fn name(paths: &[PathPattern], named_by: &[String], path: &str, data: &str) -> Option<String> {
+    let pattern = paths.iter().find(|pattern| pattern.matches(path))?;
     let in_data = |name: &String| match top_level(data.as_bytes(), &[name]).pop() {
         Some(BesideText::Text(text)) => Some(text),
         _ => None,
     };
-    stored.named_by.iter().find_map(|name| in_path(name).or_else(|| in_data(name)))
+    let named = |name: &String| pattern.named(path, name).map(str::to_owned).or_else(|| in_data(name));
+    named_by.iter().filter_map(named).find(|name| !name.is_empty())
 }

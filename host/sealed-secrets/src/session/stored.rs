@@ -6,12 +6,12 @@ use std::sync::Arc;
 use zeroize::Zeroizing;
 
 use super::{Replaced, Sealed, Session, SessionError, Violation, class_name, keys_beside};
-use crate::declaration::{Alphabet, Shape};
-use crate::json::{self, Found, FoundText, Place, Wanted};
+use crate::declaration::{Alphabet, Shape, StoredOwner};
+use crate::json::{self, BesideText, Found, FoundText, Place, Wanted};
 use crate::limits::SECRET_CHARACTERS_MIN;
 use crate::rules::{Rules, StoredRule};
 use crate::shape;
-use crate::table::{Entry, Hold};
+use crate::table::{Entry, Hold, Owner};
 
 impl Session {
     /// Puts surrogates into the value of an entry that the guest reads.
@@ -52,7 +52,8 @@ impl Session {
         replaced: &mut Replaced,
     ) -> Result<(), SessionError> {
         let destination = |rule: &&StoredRule| {
-            rule.destination.as_ref().map(|destination| (rule.class, Self::bound(destination, found, text)))
+            let destination = rule.destination.as_ref()?;
+            Some((rule.class, Self::bound(destination, found, text), stored.owner(rule, found, text)))
         };
         let holds = stored.rules_of(text, &self.rules).iter().filter_map(destination).collect();
         match self.seal(&text.value, holds)? {
@@ -104,7 +105,7 @@ impl Session {
                 for text in &found.texts {
                     let Some(entry) = self.table.behind(&text.value) else { continue };
                     let rules = stored.rules_of(text, &self.rules);
-                    if !rules.iter().any(|rule| self.may_be_kept(entry, rule, &found, text)) {
+                    if !rules.iter().any(|rule| self.may_be_kept(entry, rule, &stored, &found, text)) {
                         let class = class_name(&self.rules, entry);
                         return Err(self.violate(&class, &stored.place("where the value may not be kept")));
                     }
@@ -123,15 +124,28 @@ impl Session {
         }
     }
 
-    /// May a value be written here, beside the base URL that is written with it?
-    fn may_be_kept(&self, entry: &Entry, rule: &StoredRule, found: &Found, text: &FoundText) -> bool {
+    /// May a value be written here, beside the base URL and the owner that are written with it?
+    fn may_be_kept(
+        &self,
+        entry: &Entry,
+        rule: &StoredRule,
+        stored: &Stored<'_>,
+        found: &Found,
+        text: &FoundText,
+    ) -> bool {
         let Some(declared) = &rule.destination else { return false };
         let here = self.base(&Self::bound(declared, found, text));
+        let owner_here = stored.owner(rule, found, text);
         entry.holds.iter().any(|hold| {
-            let Hold::Class { class, destination } = hold else { return false };
+            let Hold::Class { class, destination, owner } = hold else { return false };
+            let is_owner = match &owner_here {
+                // Where no owner is named, the value is nobody's from now on: it is not shown any more.
+                Owner::Undeclared | Owner::Name(None) => true,
+                Owner::Name(named) => self.is_owner(owner, named.as_deref()),
+            };
             let becomes = self.rules.class(*class).is_some_and(|class| class.stored_as.contains(&rule.class));
             let goes_there = || self.base(destination).zip(here.as_ref()).is_some_and(|(own, here)| own.fits(here));
-            becomes && (here.is_none() || goes_there())
+            becomes && is_owner && (here.is_none() || goes_there())
         })
     }
 
@@ -185,6 +199,8 @@ struct Open {
 /// What is declared of the entry with one key.
 struct Stored<'a> {
     prefix: &'a str,
+    /// The rest of the key.
+    name: String,
     rules: Vec<&'a StoredRule>,
 }
 
@@ -192,20 +208,36 @@ impl<'a> Stored<'a> {
     fn of(rules: &'a Rules, key: &str) -> Option<Self> {
         let rules: Vec<&StoredRule> = rules.stored.iter().filter(|rule| key.starts_with(&rule.prefix)).collect();
         let prefix = rules.first()?.prefix.as_str();
-        Some(Self { prefix, rules })
+        Some(Self { prefix, name: key.strip_prefix(prefix)?.to_owned(), rules })
     }
 
     fn find(&self, value: &[u8]) -> Result<Found, json::NotJson> {
         let place = |rule: &&'a StoredRule| Place { at: &rule.at, is_open: rule.destination.is_none() };
         let places: Vec<Place<'_>> = self.rules.iter().map(place).collect();
         let declared = self.rules.iter().filter_map(|rule| rule.destination.as_ref());
-        let beside: Vec<&str> = declared.flat_map(keys_beside).collect();
+        let owners = self.rules.iter().filter_map(|rule| match &rule.owner {
+            Some(StoredOwner::Sibling(key)) => Some(key.as_str()),
+            Some(StoredOwner::Key) | None => None,
+        });
+        let beside: Vec<&str> = declared.flat_map(keys_beside).chain(owners).collect();
         json::find(value, Wanted { places: &places, beside: &beside, any_case: false })
     }
 
     fn rules_of(&self, text: &FoundText, rules: &Rules) -> Vec<&'a StoredRule> {
         let here: Vec<&StoredRule> = text.places.iter().filter_map(|place| self.rules.get(*place).copied()).collect();
         rules.preceding(&here, |rule| rule.class)
+    }
+
+    /// Whose a value is that a rule finds.
+    fn owner(&self, rule: &StoredRule, found: &Found, text: &FoundText) -> Owner {
+        match &rule.owner {
+            None => Owner::Undeclared,
+            Some(StoredOwner::Key) => Owner::Name(Some(self.name.clone())),
+            Some(StoredOwner::Sibling(key)) => Owner::Name(match found.beside(text.object, key) {
+                BesideText::Text(owner) => Some(owner),
+                BesideText::Missing | BesideText::Other => None,
+            }),
+        }
     }
 
     fn place(&self, what: &str) -> String {

@@ -1,6 +1,8 @@
 //! Base URLs in storage. The host knows those of the entries that the guest reads during the request: the URL of the
 //! object that a value belongs to counts, and no other.
 
+use percent_encoding::percent_decode_str;
+
 use crate::base_url::BaseUrl;
 use crate::declaration::StoredUrl;
 use crate::json::{self, BesideText, Place, Wanted};
@@ -40,6 +42,19 @@ impl StoredUrls {
             _ => None,
         };
         self.0.push(KnownUrl { prefix: stored.prefix.clone(), name: name.to_owned(), second_name, url });
+    }
+
+    /// Do two names mean one object? A name is the rest of a key, perhaps with `%` for what no segment has, or the second name
+    /// that one known entry has, and no other.
+    pub(crate) fn is_one(&self, name: &str, other: &str) -> bool {
+        let decoded = |name: &str| percent_decode_str(name).decode_utf8_lossy().to_lowercase();
+        let is_same = |one: &str, other: &str| one.eq_ignore_ascii_case(other) || decoded(one) == decoded(other);
+        let is_second = |name: &str, second: &str| {
+            let known = |known: &&KnownUrl| known.second_name.as_deref() == Some(second);
+            let mut with_it = self.0.iter().filter(known);
+            with_it.next().is_some_and(|known| is_same(&known.name, name)) && with_it.next().is_none()
+        };
+        is_same(name, other) || is_second(name, other) || is_second(other, name)
     }
 
     /// The URL of an object. Objects that have the same name and other URLs have none.

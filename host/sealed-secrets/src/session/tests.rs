@@ -3,6 +3,9 @@
 use super::*;
 use crate::declaration::*;
 
+mod other_modules;
+mod owners;
+
 const TOKEN: &str = "AstraCS:client:0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef";
 const OTHER: &str = "AstraCS:client:f123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef";
 const SECRET: &str = "aB3_aB3-aB3.aB3~aB3+aB3/";
@@ -41,11 +44,15 @@ fn class(name: &str) -> Class {
 }
 
 /// As the Astra engine declares.
-fn declaration() -> Declaration {
+pub(crate) fn declaration() -> Declaration {
     let beside = || Destination::Sibling { key: "url".into(), otherwise: Some(BASE.into()) };
-    let stored =
-        |prefix: &str, at: &[&str], destination| StoredField { prefix: prefix.into(), at: texts(at), destination };
-    let shown = |at: &str| vec![ShownField { paths: texts(&["creds/{org}/{role}"]), at: texts(&[at]) }];
+    let stored = |prefix: &str, at: &[&str], destination| StoredField {
+        prefix: prefix.into(),
+        at: texts(at),
+        destination,
+        owner: None,
+    };
+    let shown = |at: &str| vec![ShownField { paths: texts(&["creds/{org}/{role}"]), at: texts(&[at]), owner: vec![] }];
     let mint = || call("POST", "/v2/tokens");
     let requested = Destination::Requested {
         field: Some("url".into()),
@@ -62,6 +69,7 @@ fn declaration() -> Declaration {
             paths: texts(&["config", "config/{org}"]),
             at: texts(&["astra_token"]),
             destination: requested,
+            owner: vec![],
         }],
         stored_fields: vec![
             stored("config/", &["astra_token"], beside()),
@@ -110,7 +118,7 @@ fn declaration() -> Declaration {
 
 fn session() -> Session {
     declaration().check().unwrap();
-    Session::new(Arc::new(Rules::new(&declaration(), None)))
+    Session::new(Arc::new(Rules::new([&declaration()])))
 }
 
 /// What the guest reads of an entry.
@@ -144,7 +152,7 @@ fn text_of(json: &str, key: &str) -> String {
 fn sent(session: &mut Session, method: &str, url: &str, header: &str) -> Result<Option<String>, String> {
     let opened = session.open_authorization(method, &url.parse().unwrap(), header.as_bytes());
     let opened = opened.map_err(|violation| violation.to_string())?;
-    Ok(opened.map(|opened| String::from_utf8(opened.to_vec()).unwrap()))
+    Ok(opened.map(|opened| String::from_utf8(opened.value.to_vec()).unwrap()))
 }
 
 #[test]
@@ -257,7 +265,7 @@ fn one_value_of_two_entries_has_one_surrogate_and_both_bases() {
 
 /// What the guest gets of a mint.
 fn minted(session: &mut Session) -> (String, String) {
-    let call = session.answered_call("POST", &format!("{BASE}/v2/tokens").parse().unwrap()).unwrap();
+    let call = session.answered_call("POST", &format!("{BASE}/v2/tokens").parse().unwrap(), None).unwrap();
     let mut body = format!("{{\"token\":\"{TOKEN}\",\"secret\":\"{SECRET}\",\"clientId\":\"client\"}}").into_bytes();
     session.seal_answer(&call, &mut body).unwrap();
     let body = String::from_utf8(body).unwrap();
@@ -348,20 +356,20 @@ fn an_answer_that_is_not_what_was_declared_is_withheld() {
         "{\"token\":\"short\"}".into(),
     ] {
         let mut session = session();
-        let call = session.answered_call("POST", &format!("{BASE}/v2/tokens").parse().unwrap()).unwrap();
+        let call = session.answered_call("POST", &format!("{BASE}/v2/tokens").parse().unwrap(), None).unwrap();
         let mut bytes = body.clone().into_bytes();
         session.seal_answer(&call, &mut bytes).unwrap();
         let seen = String::from_utf8(bytes).unwrap();
         assert!(seen.starts_with("(the host withheld") && !seen.contains("0123456789abcdef"), "{body}: {seen}");
     }
     let mut session = session();
-    let call = session.answered_call("POST", &format!("{BASE}/v2/tokens").parse().unwrap()).unwrap();
+    let call = session.answered_call("POST", &format!("{BASE}/v2/tokens").parse().unwrap(), None).unwrap();
     for body in ["", "{\"errors\":[{\"message\":\"no\"}]}", "{\"token\":null}", "null"] {
         let mut bytes = body.as_bytes().to_vec();
         session.seal_answer(&call, &mut bytes).unwrap();
         assert_eq!(bytes, body.as_bytes());
     }
-    assert!(session.answered_call("GET", &format!("{BASE}/v2/tokens").parse().unwrap()).is_none());
+    assert!(session.answered_call("GET", &format!("{BASE}/v2/tokens").parse().unwrap(), None).is_none());
 }
 
 #[test]
@@ -458,32 +466,6 @@ fn a_request_field_that_holds_no_secret_of_its_class_is_refused_by_name() {
     }
     let seen = asked(&mut session(), "config", &format!("{{\"ASTRA_Token\":\"{TOKEN}\"}}")).unwrap();
     assert!(!seen.contains("0123456789abcdef"), "{seen}");
-}
-
-#[test]
-fn a_module_that_declares_otherwise_changes_nothing_of_the_mounts_values() {
-    let mut evil = declaration();
-    for class in &mut evil.classes {
-        class.bearer_of = vec![call("GET", "/steal")];
-        class.shown_fields = vec![ShownField { paths: texts(&["*"]), at: texts(&["token"]) }];
-        class.becomes = texts(&["admin-token", "kept-token"]);
-    }
-    evil.classes[0].stored_fields.push(StoredField {
-        prefix: "loot/".into(),
-        at: texts(&["astra_token"]),
-        destination: Destination::Nowhere,
-    });
-    evil.check().unwrap();
-    for of_module in [evil, Declaration::default()] {
-        let mut session = Session::new(Arc::new(Rules::new(&declaration(), Some(&of_module))));
-        let token = admin(&mut session, BASE);
-        assert_ne!(token, TOKEN);
-        sent(&mut session, "GET", &format!("{BASE}/v2/org"), &format!("Bearer {token}")).unwrap();
-        sent(&mut session, "GET", &format!("{BASE}/steal"), &format!("Bearer {token}")).unwrap_err();
-        session.open_response("x", &mut format!("{{\"token\":\"{token}\"}}")).unwrap_err();
-        write(&mut session, "loot/a", &config(&token, BASE)).unwrap_err();
-        write(&mut session, "token/a", &format!("{{\"token\":\"{token}\"}}")).unwrap_err();
-    }
 }
 
 #[test]

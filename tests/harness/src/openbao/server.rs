@@ -315,7 +315,10 @@ impl Server {
 
     /// Processes of the plugin that this server started and that are alive.
     pub fn plugin_pids(&self) -> Vec<u32> {
-        children_named(self.pid(), PLUGIN_FILE)
+        // A confined server is a child of the program that confines it.
+        let confined = || children_named(self.pid(), SERVER_FILE);
+        let parents = if self.is_confined { confined() } else { vec![self.pid()] };
+        parents.into_iter().flat_map(|parent| children_named(parent, PLUGIN_FILE)).collect()
     }
 
     /// Is this plugin process having a module compiled, in a process of its own?

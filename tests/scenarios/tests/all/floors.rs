@@ -136,6 +136,7 @@ const CRATES: [Floors; 10] = [
             "handshake",
             "socket",
             "mtls",
+            "scrub",
             "incoming",
             "connection",
             "broker",
@@ -159,6 +160,7 @@ const CRATES: [Floors; 10] = [
             "limits",
             "declaration",
             "words",
+            "exits",
             "random",
             "pattern",
             "base_url",
@@ -187,6 +189,7 @@ const CRATES: [Floors; 10] = [
             "error",
             "header",
             "surrogates",
+            "held_secrets",
             // What a guest may do, and how much.
             "capability",
             "egress",

@@ -58,6 +58,7 @@ mod authors;
 // Only the static binary starts in such a root; `make` says so where it cannot build that.
 #[cfg(target_env = "musl")]
 mod bare_root;
+mod canary;
 mod check;
 mod client_forms;
 mod clients;

@@ -15,6 +15,7 @@ mod load;
 mod names;
 mod origins;
 mod race;
+mod sealed;
 mod side_by_side;
 mod trust;
 mod update;

@@ -9,7 +9,7 @@ use cargo_metadata::{DependencyKind, MetadataCommand, Package};
 use harness::workspace_root;
 
 /// Crates from outside, and who alone may use them. Each knows one thing of the outside world.
-const OWNERS: [(&str, &[&str]); 16] = [
+const OWNERS: [(&str, &[&str]); 17] = [
     ("wit-bindgen", &["engine-component", "rogue-components"]),
     ("wasmtime", &["component-runtime"]),
     ("wasmtime-wasi", &["component-runtime"]),
@@ -24,6 +24,7 @@ const OWNERS: [(&str, &[&str]); 16] = [
     ("reqwest", &["insight"]),
     ("memchr", &["plugin-host", "sealed-secrets"]),
     ("mimalloc", &["plugin-host", "harness"]),
+    ("zeroizing-alloc", &["plugin-host", "harness"]),
     ("seccompiler", &["component-runtime"]),
     ("libc", &["component-runtime"]),
 ];

@@ -2,7 +2,7 @@
 
 use sealed_secrets::{
     Alphabet, AnsweredField, Call, Class, Declaration, Destination, RequestField, Shape, ShownField, StoredField,
-    StoredUrl, UnreadableField,
+    StoredOwner, StoredUrl, UnreadableField,
 };
 
 use super::generated::exports::secrets_engine::secrets::declaration as wit;
@@ -23,15 +23,17 @@ fn class(class: wit::Class) -> Class {
         paths: field.paths,
         at: field.at,
         destination: destination(field.destination),
+        owner: field.owner,
     };
     let stored_field = |field: wit::StoredField| StoredField {
         prefix: field.prefix,
         at: field.at,
         destination: destination(field.destination),
+        owner: field.owner.map(stored_owner),
     };
     let unreadable_field = |field: wit::UnreadableField| UnreadableField { prefix: field.prefix, at: field.at };
     let answered_field = |field: wit::AnsweredField| AnsweredField { call: call(field.call), at: field.at };
-    let shown_field = |field: wit::ShownField| ShownField { paths: field.paths, at: field.at };
+    let shown_field = |field: wit::ShownField| ShownField { paths: field.paths, at: field.at, owner: field.owner };
     Class {
         name: class.name,
         shape: Shape {
@@ -50,6 +52,13 @@ fn class(class: wit::Class) -> Class {
         bearer_of: class.bearer_of.into_iter().map(call).collect(),
         shown_fields: class.shown_fields.into_iter().map(shown_field).collect(),
         becomes: class.becomes,
+    }
+}
+
+fn stored_owner(owner: wit::StoredOwner) -> StoredOwner {
+    match owner {
+        wit::StoredOwner::Key => StoredOwner::Key,
+        wit::StoredOwner::Sibling(key) => StoredOwner::Sibling(key),
     }
 }
 

@@ -2,6 +2,8 @@
 
 #![expect(clippy::unwrap_used, reason = "tests")]
 
+use std::collections::BTreeSet;
+
 use serde_json::json;
 
 use super::super::manifest::tests::manifest;
@@ -68,4 +70,41 @@ fn rejected_digests_reasons_and_the_whole_state_are_bounded() {
     wordy.sudo = (0..1_000).map(|n| format!("{n}{}", "x".repeat(1_000))).collect();
     let rejected = State::default().with_active(wordy, None).to_bytes().unwrap_err().to_string();
     assert!(rejected.contains(&format!("at most {STATE_BYTES_MAX}")), "{rejected}");
+}
+
+/// A module that declares a class below a prefix, whose values go with one call.
+fn declaring(name: &str, prefix: &str, call: &str) -> ModuleManifest {
+    let class = serde_json::json!({
+        "name": "token",
+        "shape": { "public": "", "alphabet": "LowerHex", "plain_endings": [], "secret_characters_min": 16 },
+        "request_fields": [],
+        "stored_fields": [{ "prefix": prefix, "at": ["token"], "destination": "Nowhere", "owner": null }],
+        "unreadable_fields": [],
+        "answered_fields": [],
+        "bearer_of": [{ "method": "GET", "path": call }],
+        "shown_fields": [],
+        "becomes": [],
+    });
+    let secrets = serde_json::from_value(serde_json::json!({ "classes": [class] })).unwrap();
+    ModuleManifest { secrets, ..manifest(name) }
+}
+
+#[test]
+fn what_modules_declared_is_kept_and_what_an_operator_accepted_comes_first() {
+    let one = declaring("1.0.0", "config/", "/a");
+    let widened = declaring("2.0.0", "config/", "/b");
+    let more = declaring("3.0.0", "more/", "/a");
+    let words = widened.asks_more_than(Some(&one));
+    assert_eq!(words.into_iter().collect::<Vec<_>>(), ["secret:token:send:GET:/b"]);
+    assert_eq!(widened.asks_more_than(None), BTreeSet::new(), "the first module of its engine");
+    assert_eq!(more.asks_more_than(Some(&one)), BTreeSet::new(), "another source is no other exit");
+
+    let state = State::default().holding(&manifest("0.1.0"), false).holding(&one, false);
+    let state = state.holding(&widened, false).holding(&one, false);
+    assert_eq!(state.held_secrets().others, [one.secrets.clone()], "the same sources once");
+    let state = state.holding(&more, false).holding(&widened, true).holding(&widened, true);
+    let kept = State::from_bytes(&state.to_bytes().unwrap()).unwrap().held_secrets();
+    assert_eq!(kept.others, [one.secrets.clone(), more.secrets]);
+    assert_eq!(kept.accepted, [widened.secrets.clone()]);
+    assert_eq!(state.holding(&one, true).held_secrets().accepted, [one.secrets, widened.secrets], "the newest first");
 }

@@ -2,7 +2,7 @@
 
 use std::cmp::Ordering;
 
-use component_runtime::{Capability, Description};
+use component_runtime::{Capability, Declaration, Description};
 use modules::ModuleId;
 use modules::controller::Incompatibility;
 use serde::Serialize;
@@ -28,6 +28,8 @@ pub(super) struct Difference {
     secret_kinds_added: Vec<String>,
     secret_kinds_removed: Vec<String>,
     special_paths: Vec<String>,
+    /// A sentence for each class of secrets that only one of the modules declares in this way.
+    sealed_secrets: Vec<String>,
     /// `None` if the paths of one module are unknown.
     changes: Option<Vec<Change>>,
 }
@@ -63,6 +65,7 @@ impl Difference {
             secret_kinds_added: missing(&after.secret_kinds, &before.secret_kinds),
             secret_kinds_removed: missing(&before.secret_kinds, &after.secret_kinds),
             special_paths: special_paths(before, after),
+            sealed_secrets: sealed_secrets(&old.secrets, &new.secrets),
             changes: old.surface.as_ref().ok().zip(new.surface.as_ref().ok()).map(|(old, new)| changes(old, new)),
         };
         difference.incompatibilities = difference.find_incompatibilities(old, new);
@@ -107,6 +110,12 @@ fn revert(old: &Side, new: &Side) -> Revert {
         format!("the new one writes storage version {written}, and the old one reads {from} to {to}")
     };
     Revert { possible, text }
+}
+
+fn sealed_secrets(old: &Declaration, new: &Declaration) -> Vec<String> {
+    let (old, new) = (old.lines(), new.lines());
+    let gone = missing(&old, &new).into_iter().map(|line| format!("no more: {line}"));
+    gone.chain(missing(&new, &old).into_iter().map(|line| format!("new: {line}"))).collect()
 }
 
 /// The items of `all` that are not in `others`.
@@ -162,13 +171,14 @@ impl Report for Difference {
             said_of(&self.capabilities_removed, "is not asked for any more"),
         ];
         let kinds = [said_of(&self.secret_kinds_added, "is new"), said_of(&self.secret_kinds_removed, "is gone")];
-        let sections: [(&str, Vec<String>); 7] = [
+        let sections: [(&str, Vec<String>); 8] = [
             ("Is not activated automatically", self.incompatibilities.clone()),
             ("Would a revert be possible", vec![revert]),
             ("Clients may fail", breaking.iter().map(said).collect()),
             ("Special paths", self.special_paths.clone()),
             ("Capabilities", capabilities.concat()),
             ("Secret kinds", kinds.concat()),
+            ("Secrets that the host keeps from it", self.sealed_secrets.clone()),
             ("Also new or changed", other.iter().map(said).collect()),
         ];
         for (title, lines) in sections.iter().filter(|(_, lines)| !lines.is_empty()) {

@@ -10,6 +10,9 @@ use serde_json::Value;
 use super::arguments::Operation;
 use crate::cli::output::{Format, columns, printable};
 
+/// How the host speaks of a secret that a module let go where it may not.
+const OF_A_CLASS: &str = "a value of the class";
+
 /// One request's answer.
 #[derive(Debug, Serialize)]
 pub(super) struct Report {
@@ -21,6 +24,8 @@ pub(super) struct Report {
     /// The cause of an error, which a server would write only to its log.
     cause: Option<String>,
     lease: Option<Lease>,
+    /// What the host keeps from the module: a sentence for each class of secrets.
+    sealed_secrets: Vec<String>,
     #[serde(skip)]
     operation: Operation,
     #[serde(skip)]
@@ -28,9 +33,15 @@ pub(super) struct Report {
 }
 
 impl Report {
-    pub(super) fn new(operation: Operation, path: String, outcome: Outcome, cause: Option<String>) -> Self {
+    pub(super) fn new(
+        operation: Operation,
+        path: String,
+        outcome: Outcome,
+        cause: Option<String>,
+        sealed_secrets: Vec<String>,
+    ) -> Self {
         let Outcome { status, data, warnings, errors, lease } = outcome;
-        Self { status, data, warnings, errors, cause, lease, operation, path }
+        Self { status, data, warnings, errors, cause, lease, sealed_secrets, operation, path }
     }
 
     /// Writes errors and warnings to stderr for people, and that changes are not kept without a storage file.
@@ -57,6 +68,12 @@ impl Report {
                 }
             };
             text.extend(self.cause.iter().map(|cause| format!("\nIts log would say: {cause}\n")));
+            if self.cause.as_ref().is_some_and(|cause| cause.contains(OF_A_CLASS)) {
+                let list = self.sealed_secrets.join("\n* ");
+                text += &format!(
+                    "\nThe host keeps these secrets from the module, and lets them go nowhere else:\n\n* {list}\n"
+                );
+            }
         }
         if !self.warnings.is_empty() {
             text += &format!("WARNING! These warnings came with the answer:\n\n* {}\n\n", self.warnings.join("\n* "));

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use component_runtime::StorageVersions;
+use component_runtime::{Declaration, StorageVersions};
 use envelope::SpecialPaths;
 use modules::Digest;
 use serde_json::json;
@@ -31,6 +31,7 @@ fn side(version: &str) -> Side {
             storage_versions: versions(2, 1),
         },
         capabilities: BTreeSet::from([Capability::Storage, Capability::Log]),
+        secrets: Declaration::default(),
         surface: Ok(Surface::of(&json!({"paths": {"/config": {"get": {}}}}))),
     }
 }

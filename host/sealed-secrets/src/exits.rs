@@ -1,0 +1,240 @@
+//! Where the values of a declaration come from and where they may go, in words that can be compared: a module that lets the
+//! values of a mount go anywhere else needs an operator's yes to exactly these words.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::declaration::{Class, Declaration, Destination, Shape, StoredOwner, StoredUrl};
+use crate::words::dotted;
+
+/// The exits of each source.
+type Exits = BTreeMap<String, BTreeSet<String>>;
+
+/// What an exit says of a value that has no owner.
+const NO_OWNER: &str = "owner:none";
+
+impl Declaration {
+    /// Does it declare nothing?
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.classes.is_empty()
+    }
+
+    /// Has one of these declarations, or several together, each source of this one?
+    #[must_use]
+    pub fn is_covered_by<'a>(&self, others: impl IntoIterator<Item = &'a Self>) -> bool {
+        let known: BTreeSet<String> = others.into_iter().flat_map(|other| other.exits().into_keys()).collect();
+        self.exits().keys().all(|source| known.contains(source))
+    }
+
+    /// The exits that this declaration gives to values of another one, and that one does not. If there are any, the exits
+    /// of its own new sources stand beside them, for such a source may be another name of an old one.
+    #[must_use]
+    pub fn exits_beyond(&self, other: &Self) -> BTreeSet<String> {
+        let (own, known) = (self.exits(), other.exits());
+        let (mut beyond, mut of_new) = (BTreeSet::new(), BTreeSet::new());
+        for (source, exits) in &own {
+            match known.get(source) {
+                Some(known) => {
+                    beyond.extend(exits.iter().filter(|exit| is_more(exit, known)).map(|exit| word(source, exit)))
+                }
+                None => of_new.extend(exits.iter().map(|exit| word(source, exit))),
+            }
+        }
+        if !beyond.is_empty() {
+            beyond.append(&mut of_new);
+        }
+        beyond
+    }
+
+    fn exits(&self) -> Exits {
+        let mut exits = Exits::new();
+        for class in &self.classes {
+            let of_class = self.of_class(class);
+            let mut add = |source: String, own: Vec<String>| {
+                exits.entry(source).or_default().extend(of_class.iter().cloned().chain(own));
+            };
+            for field in &class.request_fields {
+                let own =
+                    || [destination(&field.destination), Some(owner(&field.owner))].into_iter().flatten().collect();
+                field.paths.iter().for_each(|path| add(format!("request:{path}:{}", dotted(&field.at)), own()));
+            }
+            for field in &class.stored_fields {
+                let whose = match &field.owner {
+                    None => NO_OWNER.to_owned(),
+                    Some(StoredOwner::Key) => "owner:key".to_owned(),
+                    Some(StoredOwner::Sibling(key)) => format!("owner:{key}"),
+                };
+                let own = destination(&field.destination).into_iter().chain([whose]).collect();
+                add(format!("storage:{}:{}", field.prefix, dotted(&field.at)), own);
+            }
+            for field in &class.answered_fields {
+                let (method, path) = (&field.call.method, &field.call.path);
+                add(format!("answer:{method} {path}:{}", dotted(&field.at)), Vec::new());
+            }
+        }
+        exits
+    }
+
+    /// What holds for a value of a class wherever it comes from.
+    fn of_class(&self, class: &Class) -> BTreeSet<String> {
+        let sent = class.bearer_of.iter().map(|call| format!("send:{}:{}", call.method, call.path));
+        let shown = class.shown_fields.iter().flat_map(|field| {
+            field.paths.iter().map(|path| format!("show:{path}:{}:{}", dotted(&field.at), owner(&field.owner)))
+        });
+        let becomes = class.becomes.iter().filter_map(|name| self.classes.iter().find(|class| class.name == *name));
+        let kept = [class].into_iter().chain(becomes).flat_map(|class| &class.stored_fields);
+        let kept = kept.map(|field| format!("keep:{}:{}", field.prefix, dotted(&field.at)));
+        let open = class.unreadable_fields.iter().map(|field| format!("keep:{}:{}", field.prefix, dotted(&field.at)));
+        sent.chain(shown).chain(kept).chain(open).chain([shape(&class.shape)]).collect()
+    }
+}
+
+/// Is it an exit beyond those that are known? A value that gets an owner gets no exit by that.
+fn is_more(exit: &str, known: &BTreeSet<String>) -> bool {
+    !known.contains(exit) && !(exit.starts_with("owner:") && known.contains(NO_OWNER))
+}
+
+/// As an operator accepts it: the field, and where its values go. Commas part such words.
+fn word(source: &str, exit: &str) -> String {
+    let field = source.rsplit([':', '.']).next().unwrap_or_default();
+    format!("secret:{field}:{exit}").replace(',', ";")
+}
+
+fn shape(shape: &Shape) -> String {
+    let Shape { public, alphabet, plain_endings, secret_characters_min } = shape;
+    format!("shape:{public}:{alphabet:?}:{secret_characters_min}:{}", plain_endings.join("|"))
+}
+
+fn owner(names: &[String]) -> String {
+    if names.is_empty() { NO_OWNER.to_owned() } else { format!("owner:{}", names.join("|")) }
+}
+
+/// None for a value that is not sent.
+fn destination(destination: &Destination) -> Option<String> {
+    let text = |text: &Option<String>| text.clone().unwrap_or_default();
+    let stored = |stored: &Option<StoredUrl>| {
+        let named = |url: &StoredUrl| {
+            let second = text(&url.second_name);
+            format!("{}{}[{}|{second}]", url.prefix, url.key, url.named_by.join("|"))
+        };
+        stored.as_ref().map(named).unwrap_or_default()
+    };
+    match destination {
+        Destination::Nowhere => None,
+        Destination::Sibling { key, otherwise } => Some(format!("to:beside:{key}:{}", text(otherwise))),
+        Destination::SiblingOrigin { key, stored: url } => Some(format!("to:origin:{key}:{}", stored(url))),
+        Destination::Requested { field, stored: url, otherwise } => {
+            Some(format!("to:request:{}:{}:{}", text(field), stored(url), text(otherwise)))
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![expect(clippy::unwrap_used, reason = "tests")]
+
+    use super::*;
+    use crate::declaration::{AnsweredField, Call, RequestField, ShownField, StoredField, UnreadableField};
+    use crate::session::tests::declaration;
+
+    type Change = fn(&mut Class);
+
+    /// The words for a change of the first class, of admin tokens.
+    fn words(change: Change) -> Vec<String> {
+        let mut changed = declaration();
+        change(changed.classes.first_mut().unwrap());
+        changed.exits_beyond(&declaration()).into_iter().collect()
+    }
+
+    #[test]
+    fn every_way_to_widen_a_declaration_has_its_words() {
+        let rows: [(Change, &[&str]); 7] = [
+            (
+                |class| class.bearer_of.push(Call { method: "GET".into(), path: "/steal".into() }),
+                &["secret:astra_token:send:GET:/steal"],
+            ),
+            (
+                |class| {
+                    let shown = ShownField { paths: vec!["x".into()], at: vec!["t".into()], owner: vec![] };
+                    class.shown_fields.push(shown);
+                },
+                &["secret:astra_token:show:x:t:owner:none"],
+            ),
+            (|class| class.becomes.push("kept-token".into()), &["secret:astra_token:keep:token/:token"]),
+            (
+                |class| {
+                    let open = UnreadableField { prefix: "loot/".into(), at: vec!["a".into()] };
+                    class.unreadable_fields.push(open);
+                },
+                &["secret:astra_token:keep:loot/:a"],
+            ),
+            (
+                |class| class.stored_fields[0].destination = Destination::Sibling { key: "u".into(), otherwise: None },
+                &["secret:astra_token:to:beside:u:"],
+            ),
+            (
+                |class| class.shape.secret_characters_min += 1,
+                &["secret:astra_token:shape:AstraCS:{}::LowerHex:17::redacted"],
+            ),
+            (
+                |class| class.request_fields[0].destination = Destination::Sibling { key: "u".into(), otherwise: None },
+                &["secret:astra_token:to:beside:u:"],
+            ),
+        ];
+        for (change, expected) in rows {
+            assert_eq!(words(change), expected);
+        }
+    }
+
+    #[test]
+    fn less_and_new_sources_alone_need_no_words() {
+        let rows: [Change; 5] = [
+            |_| {},
+            |class| class.bearer_of.clear(),
+            |class| class.stored_fields[0].owner = Some(StoredOwner::Key),
+            |class| class.stored_fields[0].destination = Destination::Nowhere,
+            |class| {
+                class.answered_fields.push(AnsweredField {
+                    call: Call { method: "GET".into(), path: "/keys".into() },
+                    at: vec!["key".into()],
+                });
+            },
+        ];
+        for change in rows {
+            assert_eq!(words(change), Vec::<String>::new());
+        }
+    }
+
+    #[test]
+    fn a_new_source_beside_a_new_exit_shows_all_its_exits() {
+        let words = words(|class| {
+            class.bearer_of.push(Call { method: "GET".into(), path: "/harmless".into() });
+            class.request_fields.push(RequestField {
+                paths: vec!["*".into()],
+                at: vec!["astra_token".into()],
+                destination: Destination::Nowhere,
+                owner: vec![],
+            });
+        });
+        // The source `*` is another name of each that was there.
+        assert!(words.contains(&"secret:astra_token:send:DELETE:/v2/tokens/+".to_owned()), "{words:?}");
+    }
+
+    #[test]
+    fn sources_are_covered_by_several_declarations_together() {
+        let (mut one, mut two) = (declaration(), declaration());
+        one.classes.truncate(1);
+        two.classes.remove(0);
+        // What `becomes` names is no source.
+        assert!(!declaration().is_covered_by([&one]) && !declaration().is_covered_by([&two]));
+        assert!(declaration().is_covered_by([&one, &two]) && Declaration::default().is_covered_by([]));
+        let field = StoredField {
+            prefix: "more/".into(),
+            at: vec!["x".into()],
+            destination: Destination::Nowhere,
+            owner: None,
+        };
+        one.classes[0].stored_fields.push(field);
+        assert!(!one.is_covered_by([&declaration()]));
+    }
+}

@@ -1,0 +1,136 @@
+//! A module that somebody signed who should not have: it goes live, and gets no secret.
+
+use std::sync::Arc;
+
+use harness::modules::{ASTRA_VERSION, ModuleFile, ModulesDir, SigningKey};
+use harness::openbao::{MountSettings, OpenBaoDriver};
+use harness::{Stage, StageOptions, arguments, start_astra};
+use serde_json::{Value, json};
+
+use super::{Toys, good, reason, runs, server, toy};
+
+/// A mount of the Astra engine that trusts a key, which is lost.
+struct Robbed {
+    stage: Stage,
+    folder: ModulesDir,
+    lost: SigningKey,
+}
+
+impl Robbed {
+    fn new(name: &str) -> Self {
+        let (folder, lost) = (ModulesDir::new(), SigningKey::generate());
+        let options = StageOptions::default();
+        let astra = start_astra(&options);
+        let more = [folder.argument(), lost.trust_for("astra")];
+        let settings = MountSettings {
+            plugin: name.to_owned(),
+            mount_point: format!("{name}/"),
+            arguments: [arguments(&options, Some(astra.url().to_owned())), more.to_vec()].concat(),
+            ..MountSettings::default()
+        };
+        let stage = Stage::with_driver(Arc::new(OpenBaoDriver::mount(server(), &settings)), astra);
+        stage.ready();
+        Self { stage, folder, lost }
+    }
+
+    fn status(&self) -> Value {
+        self.stage.read("module", Value::Null).expect(200).data
+    }
+
+    /// The real engine with another text in the place of one of its own, under a version so many steps later.
+    fn drop_in(&self, steps: usize, part: &str, other: &str) -> String {
+        let (front, last) = ASTRA_VERSION.split_at(ASTRA_VERSION.len() - 1);
+        let version = format!("{front}{}", last.parse::<usize>().unwrap() + steps);
+        let thief = ModuleFile::astra(&version).with(part, other);
+        self.folder.drop_in_signed(&thief, &[&self.lost]);
+        version
+    }
+
+    fn wait_for(&self, version: &str) {
+        server().wait_for("the module", || runs(&self.status()) == version);
+    }
+
+    /// What Astra got of the mount, as texts.
+    fn asked(&self) -> Vec<String> {
+        self.stage.astra.requests().iter().map(|request| format!("{request:?}")).collect()
+    }
+}
+
+#[test]
+fn a_module_that_a_lost_key_signed_goes_live_and_gets_nothing() {
+    let robbed = Robbed::new("astra-robbed");
+    let stage = &robbed.stage;
+    let thefts = [
+        // The admin token in a header of the thief's own.
+        ("authorization", "x-stolentoken", "is in a header of a request"),
+        // The admin token behind another word, which a server of the thief's would know.
+        ("Bearer ", "Stolen ", "in the `authorization` header of a request, with other text"),
+    ];
+    for (steps, (part, other, told)) in (1..).zip(thefts) {
+        let version = robbed.drop_in(steps, part, other);
+        robbed.wait_for(&version);
+        let before = robbed.asked().len();
+        let failed = stage.mint(&stage.alpha, "reader");
+        failed.expect_error(500, &["request ID"]);
+        server().wait_for_line(told, |line| line.contains("a value of the class `admin-token`") && line.contains(told));
+        let asked = robbed.asked();
+        assert!(!asked[before..].iter().any(|request| request.contains(other)), "{other} was sent");
+        // It fails its trial, and the module before it serves again.
+        server().wait_for("the module before", || {
+            let _ = stage.mint(&stage.alpha, "reader");
+            runs(&robbed.status()) == ASTRA_VERSION
+        });
+        stage.mint(&stage.alpha, "reader").expect(200);
+    }
+}
+
+#[test]
+fn a_module_that_lets_a_secret_go_elsewhere_needs_a_yes_to_exactly_that() {
+    let robbed = Robbed::new("astra-widened");
+    let stage = &robbed.stage;
+    let sealed = robbed.status()["sealed_secrets"].to_string();
+    assert!(
+        sealed.contains("`astra_token` below `config/`") && sealed.contains("GET /v2/organizations/roles"),
+        "{sealed}"
+    );
+    // The engine declares the call that it makes.
+    let version = robbed.drop_in(1, "/v2/organizations/roles", "/v2/organizations/rules");
+    let word = "secret:astra_token:send:GET:/v2/organizations/rules";
+    server().wait_for("the reason", || reason(&robbed.status(), &version).contains(word));
+    assert_eq!(runs(&robbed.status()), ASTRA_VERSION);
+    let asked_for = || robbed.asked().iter().any(|request| request.contains("organizations/rules"));
+    let accepted = |words: &[&str]| json!({ "version": version, "accept_capabilities": words });
+    stage.write("module/use", accepted(&[])).expect_error(400, &[word]);
+    assert!(!asked_for());
+    let done = stage.write("module/use", accepted(&[word]));
+    assert!(done.status < 300, "{done:#?}");
+    robbed.wait_for(&version);
+    // Astra has no such call; that it was asked shows that the operator's yes counts.
+    let _ = stage.write(&format!("config/{}/sync-roles", stage.alpha.id), json!({}));
+    assert!(asked_for(), "{:#?}", robbed.asked());
+    assert!(robbed.status()["sealed_secrets"].to_string().contains("organizations/rules"));
+}
+
+/// The second engine, which declares in a few lines.
+#[test]
+fn what_was_once_declared_stays_sealed_for_every_later_module() {
+    let (seals, later) = (toy("seals", 31), good(32));
+    let toys = Toys::pinned(server(), &[&seals, &later]);
+    toys.folder.drop_in(&seals);
+    toys.wait_for(31);
+    assert!(toys.status()["sealed_secrets"].to_string().contains("`password` below `secret/`"));
+    let password = "correct-horse-battery-staple";
+    toys.must("key/secret/a", json!({ "password": password }));
+    assert_eq!(toys.read("show/a").expect(200).text("password"), password);
+    toys.read("key/secret/a").expect_error(500, &["request ID"]);
+    toys.write("key/secret/b", json!({ "password": "short" })).expect_error(400, &["`password`", "fewer than 16"]);
+    // A module that declares nothing, and the one from before that never knew of it.
+    toys.folder.drop_in(&later);
+    toys.wait_for(32);
+    for _ in 0..2 {
+        toys.read("key/secret/a").expect_error(500, &["request ID"]);
+        assert_eq!(toys.read("show/a").expect(200).text("password"), password);
+        toys.restart();
+    }
+    assert!(toys.status()["sealed_secrets"].to_string().contains("`password` below `secret/`"));
+}
