@@ -142,6 +142,24 @@ fn resident_mib(toys: &Toys) -> usize {
     most.trim().trim_end_matches(" kB").parse::<usize>().unwrap() / 1024
 }
 
+/// Is the neighbour too slow while a flood goes on?
+fn is_slow(name: &str, neighbour: &Neighbour, start: impl Fn() -> Flood) -> bool {
+    let (mut quiet, mut flooded) = (Vec::new(), Vec::new());
+    for _ in 0..ROUNDS {
+        quiet.extend(neighbour.work());
+        let flood = start();
+        flooded.extend(neighbour.work());
+        flood.end();
+    }
+    for times in [&mut quiet, &mut flooded] {
+        times.sort_unstable();
+    }
+    let figures = [(500, "p50"), (990, "p99"), (1_000, "max")]
+        .map(|(of, name)| format!("{name} {:?} → {:?}", at(&quiet, of), at(&flooded, of)));
+    show(&format!("{name}: {}", figures.join(", ")));
+    at(&flooded, 500) > at(&quiet, 500) * RATIO_MAX
+}
+
 #[test]
 fn a_flood_of_one_mount_slows_another_a_little_and_fails_none_of_its_requests() {
     let module = toy("floods", 30);
@@ -169,22 +187,12 @@ fn a_flood_of_one_mount_slows_another_a_little_and_fails_none_of_its_requests() 
     ];
     let mut slow = Vec::new();
     for (name, clients, kind) in floods {
-        let (mut quiet, mut flooded) = (Vec::new(), Vec::new());
-        for _ in 0..ROUNDS {
-            quiet.extend(neighbour.work());
-            let flood = Flood::start(&toys.server, &kind, clients);
-            flooded.extend(neighbour.work());
-            flood.end();
-        }
-        for times in [&mut quiet, &mut flooded] {
-            times.sort_unstable();
-        }
-        let figures = [(500, "p50"), (990, "p99"), (1_000, "max")]
-            .map(|(of, name)| format!("{name} {:?} → {:?}", at(&quiet, of), at(&flooded, of)));
-        show(&format!("{name}, {clients} clients: {}; {} MiB", figures.join(", "), resident_mib(&toys)));
-        if at(&flooded, 500) > at(&quiet, 500) * RATIO_MAX {
+        let is_slow = || is_slow(name, &neighbour, || Flood::start(&toys.server, &kind, clients));
+        // Whatever else the machine does may meet one of the times and not the other: that does not happen again.
+        if is_slow() && is_slow() {
             slow.push(name);
         }
+        show(&format!("{name}, {clients} clients: {} MiB", resident_mib(&toys)));
     }
     assert!(slow.is_empty(), "the neighbour is more than {RATIO_MAX} times slower while clients flood {slow:?}");
     let resident = resident_mib(&toys);
