@@ -237,6 +237,18 @@ mod tests {
     }
 
     #[test]
+    fn the_most_that_a_mount_held_stays_when_requests_end() {
+        let mount = process().mount();
+        let account = mount.account(MIB);
+        let (first, second) = (account.take(10).unwrap(), account.take(20).unwrap());
+        drop(first);
+        let third = account.take(5).unwrap();
+        assert_eq!((mount.held(), mount.held_max()), (25, 30));
+        drop((second, third));
+        assert_eq!((mount.held(), mount.held_max()), (0, 30));
+    }
+
+    #[test]
     fn a_request_is_refused_at_its_own_limit_and_holds_what_it_held() {
         let process = process();
         let account = process.mount().account(10);

@@ -54,14 +54,19 @@ impl Mount {
             storage: Arc::new(Nothing),
             system_view: Arc::new(Nothing),
         };
-        Self::new(settings, Arc::new(MountShared::new(of_all)), of_all)
+        Self::new(settings, Arc::new(MountShared::new(of_all)), Arc::default(), of_all)
     }
 
-    fn new(settings: MountSettings, shared: Arc<MountShared>, of_all: &OfAllMounts<'_>) -> Arc<Self> {
+    fn new(
+        settings: MountSettings,
+        shared: Arc<MountShared>,
+        secrets: Arc<MountSecrets>,
+        of_all: &OfAllMounts<'_>,
+    ) -> Arc<Self> {
         let egress = shared.egress_by(&settings.egress, of_all.egress);
         let counters = EngineCounters::new(of_all.limits);
         let processor_before = shared.processor.used();
-        Arc::new(Self { settings, shared, egress, counters, processor_before, secrets: Arc::default() })
+        Arc::new(Self { settings, shared, egress, counters, processor_before, secrets })
     }
 
     /// As log lines name it.
@@ -128,9 +133,7 @@ impl Mount {
             storage: Arc::new(ReadOnly(Arc::clone(storage))),
             system_view: Arc::clone(system_view),
         };
-        let shared = Arc::new(MountShared::new(of_all));
-        let egress = shared.egress_by(&settings.egress, of_all.egress);
-        Arc::new(Self { settings, shared, egress, secrets: Arc::clone(&self.secrets) })
+        Self::new(settings, Arc::new(MountShared::new(of_all)), Arc::clone(&self.secrets), of_all)
     }
 }
 
@@ -197,7 +200,7 @@ impl Mounts {
     pub(crate) fn mount(&self, settings: MountSettings, of_all: &OfAllMounts<'_>) -> Arc<Mount> {
         let make = || Arc::new(MountShared::new(of_all));
         if settings.backend_uuid.is_empty() {
-            return Mount::new(settings, make(), of_all);
+            return Mount::new(settings, make(), Arc::default(), of_all);
         }
         let mut by_uuid = self.by_uuid.lock().unwrap_or_else(PoisonError::into_inner);
         by_uuid.retain(|_, shared| shared.strong_count() > 0);
@@ -208,7 +211,7 @@ impl Mounts {
             shared
         });
         drop(by_uuid);
-        Mount::new(settings, shared, of_all)
+        Mount::new(settings, shared, Arc::default(), of_all)
     }
 }
 

@@ -91,7 +91,7 @@ impl Declaration {
 
 /// Is it an exit beyond those that are known? A value that gets an owner gets no exit by that.
 fn is_more(exit: &str, known: &BTreeSet<String>) -> bool {
-    !known.contains(exit) && !(exit.starts_with("owner:") && known.contains(NO_OWNER))
+    !(known.contains(exit) || exit.starts_with("owner:") && known.contains(NO_OWNER))
 }
 
 /// As an operator accepts it: the field, and where its values go. Commas part such words.

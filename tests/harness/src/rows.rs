@@ -38,8 +38,9 @@ mod tests {
     #[test]
     fn each_row_is_played_once() {
         let sum = AtomicUsize::new(0);
-        let add = |row| drop(sum.fetch_add(row, Ordering::Relaxed));
-        play_rows((0..100).collect(), usize::to_string, add);
+        play_rows((0..100).collect(), usize::to_string, |row| {
+            sum.fetch_add(row, Ordering::Relaxed);
+        });
         assert_eq!(sum.into_inner(), 4950);
     }
 

@@ -6,6 +6,7 @@
 #![expect(clippy::unwrap_used, reason = "tests")]
 
 #[expect(dead_code, unreachable_pub, reason = "the harness has more use for it")]
+#[expect(clippy::disallowed_methods, clippy::disallowed_types, reason = "the memory of a process is a file")]
 #[path = "../../../../tests/harness/src/memory.rs"]
 mod memory;
 

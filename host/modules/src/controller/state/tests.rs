@@ -101,10 +101,10 @@ fn what_modules_declared_is_kept_and_what_an_operator_accepted_comes_first() {
 
     let state = State::default().holding(&manifest("0.1.0"), false).holding(&one, false);
     let state = state.holding(&widened, false).holding(&one, false);
-    assert_eq!(state.held_secrets().others, [one.secrets.clone()], "the same sources once");
+    assert_eq!(state.held_secrets().others, std::slice::from_ref(&one.secrets), "the same sources once");
     let state = state.holding(&more, false).holding(&widened, true).holding(&widened, true);
     let kept = State::from_bytes(&state.to_bytes().unwrap()).unwrap().held_secrets();
     assert_eq!(kept.others, [one.secrets.clone(), more.secrets]);
-    assert_eq!(kept.accepted, [widened.secrets.clone()]);
+    assert_eq!(kept.accepted, std::slice::from_ref(&widened.secrets));
     assert_eq!(state.holding(&one, true).held_secrets().accepted, [one.secrets, widened.secrets], "the newest first");
 }
