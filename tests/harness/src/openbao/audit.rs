@@ -22,9 +22,14 @@ impl Server {
     /// # Panics
     /// When there are none: see [`Self::log`].
     pub fn audit_log(&self) -> String {
+        self.audit_log_since(0)
+    }
+
+    /// Those that were added since the device had so many bytes.
+    pub(super) fn audit_log_since(&self, bytes: u64) -> String {
         // A standby of Vault opens the device when it becomes active.
         let is_opened = Product::of_binary().audits_by_configuration() || self.is_active();
         let is_there = self.folder().join(AUDIT_FILE).exists();
-        if is_opened || is_there { self.lines_of(AUDIT_FILE) } else { String::new() }
+        if is_opened || is_there { self.lines_since(AUDIT_FILE, bytes) } else { String::new() }
     }
 }

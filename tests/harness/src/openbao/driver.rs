@@ -5,6 +5,8 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
+use super::audit::AUDIT_FILE;
+use super::process::OUTPUT;
 use super::{Client, Reply, Server};
 use crate::fake::Fake;
 use crate::limits::{POLL_INTERVAL, REQUEST_DEADLINE, ROLLBACK_DEADLINE};
@@ -36,6 +38,9 @@ pub struct OpenBaoDriver {
     server: Arc<Server>,
     client: Client,
     mount_point: String,
+    /// How long log and audit log were before the mount: what others wrote before says nothing of its secrets, and the logs
+    /// of a server that all scenarios share are long.
+    logged_before: [u64; 2],
     /// Does the mount go with this?
     owns_mount: bool,
 }
@@ -48,12 +53,15 @@ impl OpenBaoDriver {
     #[track_caller]
     pub fn mount(server: Arc<Server>, settings: &MountSettings) -> Self {
         let MountSettings { plugin, arguments, environment, shell, .. } = settings;
+        let logged_before = logged(&server);
         if shell.is_empty() {
             server.register_with(plugin, arguments, environment);
         } else {
             server.register_behind(shell, plugin, arguments, environment);
         }
-        Self::mount_registered(server, settings)
+        let mut mounted = Self::mount_registered(server, settings);
+        mounted.logged_before = logged_before;
+        mounted
     }
 
     /// Enables what is registered already.
@@ -62,19 +70,19 @@ impl OpenBaoDriver {
     /// When the server refuses it.
     #[track_caller]
     pub fn mount_registered(server: Arc<Server>, settings: &MountSettings) -> Self {
-        let client = server.client();
+        let (client, logged_before) = (server.client(), logged(&server));
         let seconds = |ttl: Option<Duration>| ttl.map(|ttl| format!("{}s", ttl.as_secs())).unwrap_or_default();
         let config =
             json!({ "default_lease_ttl": seconds(settings.default_ttl), "max_lease_ttl": seconds(settings.max_ttl) });
         let body = json!({ "type": settings.plugin, "config": config, "options": settings.options });
         client.must("POST", &format!("sys/mounts/{}", settings.mount_point.trim_end_matches('/')), &body);
-        Self { server, client, mount_point: settings.mount_point.clone(), owns_mount: true }
+        Self { server, client, mount_point: settings.mount_point.clone(), logged_before, owns_mount: true }
     }
 
     /// The same mount, asked through another node of the cluster.
     pub fn through(&self, node: Arc<Server>) -> Self {
         let client = node.client();
-        Self { server: node, client, mount_point: self.mount_point.clone(), owns_mount: false }
+        Self { server: node, client, mount_point: self.mount_point.clone(), logged_before: [0; 2], owns_mount: false }
     }
 
     /// The mount's path, with trailing slash.
@@ -170,7 +178,8 @@ impl Driver for OpenBaoDriver {
     }
 
     fn logs(&self) -> String {
-        format!("{}\n{}", self.server.log(), self.server.audit_log())
+        let [log, audit] = self.logged_before;
+        format!("{}\n{}", self.server.lines_since(OUTPUT, log), self.server.audit_log_since(audit))
     }
 
     fn fake(&self) -> Option<&Fake> {
@@ -193,6 +202,11 @@ impl Drop for OpenBaoDriver {
             let _ = call("DELETE", &format!("sys/mounts/{mount}"));
         }
     }
+}
+
+/// How long the server's log and audit log are.
+fn logged(server: &Server) -> [u64; 2] {
+    [OUTPUT, AUDIT_FILE].map(|name| server.bytes_of(name))
 }
 
 /// `?name=value&…`, escaped.

@@ -1,7 +1,8 @@
 //! Starts a server in a folder of its own on free loopback ports: a dev server
 //! in memory, or one with file storage that is initialised and unsealed here.
 
-use std::fs;
+use std::fs::{self, File};
+use std::io::{Read as _, Seek as _, SeekFrom};
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
@@ -305,12 +306,30 @@ impl Server {
         self.lines_of(OUTPUT)
     }
 
-    /// A program may be in the middle of a character that takes several bytes.
+    /// What a file of the server's folder holds.
     pub(super) fn lines_of(&self, name: &str) -> String {
-        match fs::read(self.directory.path().join(name)) {
-            Ok(bytes) => String::from_utf8_lossy(&bytes).into_owned(),
+        self.lines_since(name, 0)
+    }
+
+    /// What was added to a file of the server's folder since it had so many bytes; all of it if a new start of the server
+    /// began the file anew.
+    pub(super) fn lines_since(&self, name: &str, bytes: u64) -> String {
+        let read = File::open(self.directory.path().join(name)).and_then(|mut file| {
+            let from = if file.metadata()?.len() < bytes { 0 } else { bytes };
+            file.seek(SeekFrom::Start(from))?;
+            let mut lines = Vec::new();
+            file.read_to_end(&mut lines).map(|_| lines)
+        });
+        // A program may be in the middle of a character that takes several bytes.
+        match read {
+            Ok(lines) => String::from_utf8_lossy(&lines).into_owned(),
             Err(error) => panic!("the server's `{name}` cannot be read: {error}"),
         }
+    }
+
+    /// How many bytes a file of the server's folder has; none if there is no such file yet.
+    pub(super) fn bytes_of(&self, name: &str) -> u64 {
+        fs::metadata(self.directory.path().join(name)).map_or(0, |metadata| metadata.len())
     }
 
     /// Processes of the plugin that this server started and that are alive.

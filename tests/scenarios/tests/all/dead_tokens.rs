@@ -113,7 +113,9 @@ fn a_dead_static_token_is_replaced_within_the_hour(stage: &Stage) {
     for _ in 0..55 {
         minutes_pass(stage, 1);
     }
-    assert_eq!(stage.astra.request_count(), before, "not each minute");
+    // One look is for the end of the admin token, once a day.
+    let asked = stage.astra.request_count() - before;
+    assert!(asked <= 1, "not each minute: {asked}");
     for _ in 0..10 {
         minutes_pass(stage, 1);
     }
