@@ -115,8 +115,9 @@ limits! {
     /// Bytes that one request may read from and write to storage.
     pub const STORAGE_BYTES_MAX: usize = 64 * MIB; => storage_bytes_max,
 
-    /// Storage calls of one mount in a second for each core of the machine, over time; a write counts as four. The server
-    /// needs some 50 µs of a core for a call, so that one mount leaves half of the machine to others.
+    /// Storage calls of one mount in a second for each core of the machine, over time; a write counts as four. Server
+    /// and plugin together take some 50 µs of a core for a call while many clients ask, so one mount leaves half of the
+    /// machine to others.
     pub const STORAGE_CALLS_PER_SECOND_AND_CORE: u32 = 10_000; => storage_calls_per_second_and_core,
 
     /// Storage calls that one mount may make at once when it made few before: those of two requests.

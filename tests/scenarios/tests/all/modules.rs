@@ -26,9 +26,9 @@ use std::sync::{Arc, OnceLock};
 use std::time::Instant;
 
 use harness::limits::{CONDITION_DEADLINE, POLL_INTERVAL};
-use harness::modules::{ModuleFile, ModulesDir};
+use harness::modules::{ModuleFile, ModulesDir, SigningKey};
 use harness::openbao::{MountSettings, OpenBaoDriver, Server, ServerKind};
-use harness::{Ask, Driver as _, Outcome, Verb};
+use harness::{Ask, Driver as _, Outcome, Stage, StageOptions, Verb, arguments, start_astra};
 use serde_json::{Value, json};
 
 /// The toy engine of a version.
@@ -50,6 +50,22 @@ pub(crate) fn full(version: u8) -> String {
 pub(crate) fn server() -> Arc<Server> {
     static SERVER: OnceLock<Arc<Server>> = OnceLock::new();
     Arc::clone(SERVER.get_or_init(|| Arc::new(Server::start(ServerKind::Dev))))
+}
+
+/// A mount of the Astra engine, ready for mints, whose modules come from a directory and are signed by a key.
+fn astra(name: &str, folder: &ModulesDir, key: &SigningKey) -> Stage {
+    let options = StageOptions::default();
+    let astra = start_astra(&options);
+    let more = [folder.argument(), key.trust_for("astra")];
+    let settings = MountSettings {
+        plugin: name.to_owned(),
+        mount_point: format!("{name}/"),
+        arguments: [arguments(&options, Some(astra.url().to_owned())), more.to_vec()].concat(),
+        ..MountSettings::default()
+    };
+    let stage = Stage::with_driver(Arc::new(OpenBaoDriver::mount(server(), &settings)), astra);
+    stage.ready();
+    stage
 }
 
 /// A mount of the toy engine, and the directory that its modules come from.

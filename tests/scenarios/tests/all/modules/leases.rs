@@ -1,14 +1,12 @@
 //! Updates with leases alive: the new module renews and revokes what the old one made, or the way back does.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use harness::modules::{ASTRA_VERSION, ModuleFile, ModulesDir, SigningKey};
-use harness::openbao::{MountSettings, OpenBaoDriver};
-use harness::{Driver as _, Outcome, Stage, StageOptions, arguments, start_astra};
+use harness::{Driver as _, Outcome, Stage};
 use serde_json::{Value, json};
 
-use super::{Toys, runs, server, toy};
+use super::{Toys, astra, runs, server, toy};
 
 /// A mount of the Astra engine, with the directory that its next version is to come from.
 struct Updated {
@@ -21,17 +19,7 @@ struct Updated {
 impl Updated {
     fn new(name: &str) -> Self {
         let (folder, key) = (ModulesDir::new(), SigningKey::generate());
-        let options = StageOptions::default();
-        let astra = start_astra(&options);
-        let more = [folder.argument(), key.trust_for("astra")];
-        let settings = MountSettings {
-            plugin: name.to_owned(),
-            mount_point: format!("{name}/"),
-            arguments: [arguments(&options, Some(astra.url().to_owned())), more.to_vec()].concat(),
-            ..MountSettings::default()
-        };
-        let stage = Stage::with_driver(Arc::new(OpenBaoDriver::mount(server(), &settings)), astra);
-        stage.ready();
+        let stage = astra(name, &folder, &key);
         let updated = Self { stage, folder, key, next: ModuleFile::astra(&next_version()) };
         updated.assert_serves(ASTRA_VERSION);
         updated

@@ -1,13 +1,10 @@
 //! A module that somebody signed who should not have: it goes live, and gets no secret.
 
-use std::sync::Arc;
-
+use harness::Stage;
 use harness::modules::{ASTRA_VERSION, ModuleFile, ModulesDir, SigningKey};
-use harness::openbao::{MountSettings, OpenBaoDriver};
-use harness::{Stage, StageOptions, arguments, start_astra};
 use serde_json::{Value, json};
 
-use super::{Toys, good, reason, runs, server, toy};
+use super::{Toys, astra, good, reason, runs, server, toy};
 
 /// A mount of the Astra engine that trusts a key, which is lost.
 struct Robbed {
@@ -19,17 +16,7 @@ struct Robbed {
 impl Robbed {
     fn new(name: &str) -> Self {
         let (folder, lost) = (ModulesDir::new(), SigningKey::generate());
-        let options = StageOptions::default();
-        let astra = start_astra(&options);
-        let more = [folder.argument(), lost.trust_for("astra")];
-        let settings = MountSettings {
-            plugin: name.to_owned(),
-            mount_point: format!("{name}/"),
-            arguments: [arguments(&options, Some(astra.url().to_owned())), more.to_vec()].concat(),
-            ..MountSettings::default()
-        };
-        let stage = Stage::with_driver(Arc::new(OpenBaoDriver::mount(server(), &settings)), astra);
-        stage.ready();
+        let stage = astra(name, &folder, &lost);
         Self { stage, folder, lost }
     }
 
