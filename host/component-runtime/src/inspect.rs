@@ -19,6 +19,15 @@ pub struct Inspection {
     pub module: Result<Arc<Module>, LoadError>,
 }
 
+impl Inspection {
+    /// Of a module that is loaded.
+    #[must_use]
+    pub fn of(module: Arc<Module>) -> Self {
+        let (imports, exports) = names(module.component());
+        Self { imports, exports, module: Ok(module) }
+    }
+}
+
 /// Compiles a component, reads its imports and exports, and loads it.
 ///
 /// # Errors

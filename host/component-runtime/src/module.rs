@@ -9,6 +9,7 @@ use std::time::Duration;
 use envelope::{Request, Response};
 use sealed_secrets::{Declaration, Rules};
 use tokio::time::Instant;
+use wasmtime::component::Component;
 
 use crate::bindings::v0_1::{self, EnginePre};
 use crate::bindings::v0_2::{self, AdditionsPre};
@@ -101,13 +102,18 @@ impl Module {
         &self.capabilities
     }
 
+    /// The compiled component.
+    pub(crate) fn component(&self) -> &Component {
+        self.pre.instance_pre().component()
+    }
+
     /// The compiled code, sealed for `Runtime::load_sealed`. `digest` is the SHA-256 of the component. Blocks for
     /// milliseconds.
     ///
     /// # Errors
     /// When the code cannot be serialized, which does not happen in practice.
     pub fn seal(&self, key: &SealKey, digest: [u8; 32]) -> Result<Vec<u8>, LoadError> {
-        let code = self.pre.instance_pre().component().serialize();
+        let code = self.component().serialize();
         let code = code.map_err(|error| LoadError::Engine(format!("{error:#}")))?;
         Ok(sealed::seal(key, Subject::new(&self.runtime.engine, digest), &code))
     }

@@ -1,7 +1,10 @@
 //! Compiled modules on disk, so that a restart does not compile them again.
 //!
-//! An entry is sealed with a key of the plugin's registration, so whoever can write here can make a start slower
-//! and nothing else. Whatever is wrong with it costs a line in the log, and the module is compiled.
+//! An entry is sealed with a key of the plugin's registration, or of the user who runs commands, so whoever else can write
+//! here can make a start slower and nothing else. Whatever is wrong with an entry costs a line in the log, and the module
+//! is compiled.
+
+mod user;
 
 use std::io::{Read as _, Write as _};
 use std::path::PathBuf;
@@ -9,7 +12,7 @@ use std::sync::Arc;
 
 use cap_std::ambient_authority;
 use cap_std::fs::{Dir, MetadataExt as _, OpenOptions, OpenOptionsExt as _};
-use component_runtime::{LoadError, Module, Runtime, SealKey};
+use component_runtime::{Inspection, LoadError, Module, Runtime, SealKey};
 
 use crate::Digest;
 use crate::blocking::OneAtATime;
@@ -39,21 +42,56 @@ impl CacheSettings {
 }
 
 /// The cache of one directory.
-pub(crate) struct Cache {
+pub struct Cache {
     settings: Arc<CacheSettings>,
     disk: OneAtATime<()>,
 }
 
 impl Cache {
-    pub(crate) fn new(settings: CacheSettings) -> Self {
+    /// Nothing is read yet.
+    #[must_use]
+    pub fn new(settings: CacheSettings) -> Self {
         Self { settings: Arc::new(settings), disk: OneAtATime::new((), CACHE_DEADLINE) }
+    }
+
+    /// The module as it was kept, or compiled now and kept for the next time.
+    ///
+    /// # Errors
+    /// When the module cannot run here.
+    pub async fn load_or_compile(
+        &self,
+        runtime: &Runtime,
+        digest: Digest,
+        wasm: &[u8],
+    ) -> Result<Arc<Module>, LoadError> {
+        if let Some(module) = self.load(runtime, digest).await? {
+            return Ok(module);
+        }
+        let module = runtime.load(wasm).await?;
+        self.keep(runtime, digest, &module).await;
+        Ok(module)
+    }
+
+    /// As `load_or_compile`, with the imports and exports also of a component that does not load.
+    ///
+    /// # Errors
+    /// When the bytes are no component.
+    pub async fn inspect(&self, runtime: &Runtime, digest: Digest, wasm: &[u8]) -> Result<Inspection, LoadError> {
+        if let Some(module) = self.load(runtime, digest).await? {
+            return Ok(Inspection::of(module));
+        }
+        let inspection = runtime.inspect(wasm).await?;
+        if let Ok(module) = &inspection.module {
+            self.keep(runtime, digest, module).await;
+        }
+        Ok(inspection)
     }
 
     /// The module, if it was kept.
     ///
     /// # Errors
     /// When this machine can load no code, so that compiling would not help.
-    pub(crate) async fn load(&self, runtime: &Runtime, digest: Digest) -> Result<Option<Arc<Module>>, LoadError> {
+    async fn load(&self, runtime: &Runtime, digest: Digest) -> Result<Option<Arc<Module>>, LoadError> {
         let (directory, name) = (self.settings.directory.clone(), entry_name(runtime, digest));
         let read = self.disk.run(move |()| read(&directory, &name)).await;
         let Some(sealed) = read.flatten().unwrap_or_else(|reason| self.complain(digest, &reason)) else {
@@ -67,7 +105,7 @@ impl Cache {
     }
 
     /// Keeps a module, in the place of what did not fit.
-    pub(crate) async fn keep(&self, runtime: &Runtime, digest: Digest, module: &Arc<Module>) {
+    async fn keep(&self, runtime: &Runtime, digest: Digest, module: &Arc<Module>) {
         let (settings, name) = (Arc::clone(&self.settings), entry_name(runtime, digest));
         let module = Arc::clone(module);
         let kept = self.disk.run(move |()| {

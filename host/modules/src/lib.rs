@@ -24,7 +24,7 @@ mod source;
 mod trust;
 mod watch;
 
-pub use cache::CacheSettings;
+pub use cache::{Cache, CacheSettings};
 pub use candidate::{Approval, Candidate, LoadedModule, Origin, Rejection};
 pub use directory::RejectedFile;
 pub use identity::{Digest, DigestError, IdError, ModuleId};

@@ -173,16 +173,10 @@ impl ModuleRegistry {
     }
 
     async fn load_or_compile(&self, digest: Digest, wasm: &[u8]) -> Result<Arc<Module>, LoadError> {
-        if let Some(cache) = &self.cache
-            && let Some(module) = cache.load(&self.runtime, digest).await?
-        {
-            return Ok(module);
+        match &self.cache {
+            Some(cache) => cache.load_or_compile(&self.runtime, digest, wasm).await,
+            None => self.runtime.load(wasm).await,
         }
-        let module = self.runtime.load(wasm).await?;
-        if let Some(cache) = &self.cache {
-            cache.keep(&self.runtime, digest, &module).await;
-        }
-        Ok(module)
     }
 
     async fn load_embedded(&self) -> Result<Arc<LoadedModule>, Rejection> {

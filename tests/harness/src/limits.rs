@@ -37,3 +37,10 @@ pub const SERVER_START_ATTEMPTS: u32 = 3;
 
 /// Rows of a walk that are played side by side. Most of them wait, for a hanging Astra or for a pause between attempts.
 pub const ROWS_AT_ONCE: usize = 8;
+
+/// Rows of all walks of a test program that are played side by side. Each may have a runtime of its own.
+pub const ROWS_IN_ALL_MAX: usize = 16;
+
+/// Requests at once of a runtime of the component driver. Linux allows a process 65,530 memory mappings by default, and
+/// many tests, each with a runtime, run in one process: with the 1,000 of a plugin, 30 runtimes would be too many.
+pub const REQUESTS_IN_FLIGHT_MAX: usize = 100;

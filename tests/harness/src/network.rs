@@ -16,14 +16,22 @@ use tokio::task::JoinSet;
 use tokio::time::timeout;
 
 use crate::http_client::runtime;
+use crate::limits::REQUESTS_IN_FLIGHT_MAX;
 
 /// How the component driver's runtime reaches its upstreams.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub struct Network {
     /// The way to upstreams.
     pub egress: EgressSettings,
-    /// The runtime's own but for a test that would take long.
+    /// The runtime's own but for the requests at once, and for a test that would take long.
     pub limits: Limits,
+}
+
+impl Default for Network {
+    fn default() -> Self {
+        let limits = Limits { requests_in_flight_max: REQUESTS_IN_FLIGHT_MAX, ..Limits::default() };
+        Self { egress: EgressSettings::default(), limits }
+    }
 }
 
 /// What a proxy does with a connection.

@@ -1,9 +1,32 @@
 //! Plays the rows of a walk side by side.
 
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Condvar, Mutex, PoisonError};
 
 use crate::Note;
-use crate::limits::ROWS_AT_ONCE;
+use crate::limits::{ROWS_AT_ONCE, ROWS_IN_ALL_MAX};
+
+/// How many rows may begin, and the sign that one ended.
+static FREE: (Mutex<usize>, Condvar) = (Mutex::new(ROWS_IN_ALL_MAX), Condvar::new());
+
+/// The right to play one row, until dropped.
+struct Turn;
+
+impl Turn {
+    fn wait() -> Self {
+        let (free, ended) = &FREE;
+        let free = free.lock().unwrap_or_else(PoisonError::into_inner);
+        *ended.wait_while(free, |free| *free == 0).unwrap_or_else(PoisonError::into_inner) -= 1;
+        Self
+    }
+}
+
+impl Drop for Turn {
+    fn drop(&mut self) {
+        let (free, ended) = &FREE;
+        *free.lock().unwrap_or_else(PoisonError::into_inner) += 1;
+        ended.notify_one();
+    }
+}
 
 /// Plays each row, several at a time: most rows wait for a fault that takes its time, and cost no processor time meanwhile.
 /// `name` is what a failed row is called.
@@ -16,6 +39,7 @@ pub fn play_rows<T: Send>(rows: Vec<T>, name: impl Fn(&T) -> String + Sync, play
         for _ in 0..ROWS_AT_ONCE {
             scope.spawn(|| {
                 while let Some(row) = next(&rows) {
+                    let _turn = Turn::wait();
                     let _note = Note::new(&name(&row));
                     play(row);
                 }

@@ -59,7 +59,7 @@ impl Arguments {
     /// Exit 1 if the module cannot serve.
     pub(crate) fn execute(&self) -> Result<ExitCode, Failure> {
         let wasm = self.file.read()?;
-        let inspection = sandbox::closed(async |runtime| Ok(runtime.inspect(&wasm).await))?;
+        let inspection = sandbox::closed(async |runtime| Ok(sandbox::inspect(runtime, &wasm).await))?;
         let inspected = Inspected::new(self.file.to_string(), &wasm, inspection);
         self.output.print(&inspected)?;
         Ok(exit_code(inspected.usable))

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use component_runtime::limits::WASM_BYTES_MAX;
 use component_runtime::{Module, Runtime};
 
+use super::sandbox;
 use crate::component::{ASTRA_WASM, embedded};
 use crate::failure::Failure;
 use crate::files;
@@ -55,7 +56,7 @@ impl ModuleFile {
     pub(crate) async fn load(&self, runtime: &Runtime, wasm: &[u8]) -> Result<Arc<Module>, Failure> {
         let loaded = match self {
             Self::Embedded => runtime.load_embedded(embedded().precompiled, ASTRA_WASM).await,
-            Self::Path(_) => runtime.load(wasm).await,
+            Self::Path(_) => sandbox::load(runtime, wasm).await,
         };
         loaded.map_err(|error| Failure::Not(format!("`{self}`: {error}")))
     }

@@ -151,7 +151,7 @@ impl Read {
 
     /// Fails if the module's own description differs from its file name.
     fn check_description(&self) -> Result<(), String> {
-        let loaded = sandbox::closed(async |runtime| Ok(runtime.load(&self.wasm).await));
+        let loaded = sandbox::closed(async |runtime| Ok(sandbox::load(runtime, &self.wasm).await));
         let module = match loaded {
             Ok(Ok(module)) => module,
             Ok(Err(error)) => return Err(error.to_string()),

@@ -4,6 +4,7 @@
 #![expect(clippy::disallowed_methods, reason = "tests make the files that they need")]
 
 mod built;
+mod code_cache;
 mod compile;
 mod inspect;
 mod program;

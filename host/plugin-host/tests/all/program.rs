@@ -38,6 +38,9 @@ impl Run {
     }
 }
 
+/// Where runs without a cache folder of their own keep compiled code.
+const USER_CACHE: &str = concat!(env!("CARGO_TARGET_TMPDIR"), "/user-cache");
+
 /// Runs it in a folder.
 pub(crate) fn run(folder: &Path, arguments: &[&str]) -> Run {
     run_with_stdin(folder, arguments, "")
@@ -49,10 +52,15 @@ pub(crate) fn run_with_stdin(folder: &Path, arguments: &[&str], stdin: &str) -> 
 
 /// Runs another program in its place.
 pub(crate) fn run_program(program: &Path, folder: &Path, arguments: &[&str], stdin: &str) -> Run {
+    run_cached(Path::new(USER_CACHE), program, folder, arguments, stdin)
+}
+
+/// Runs another program in its place, with a cache folder of its own.
+pub(crate) fn run_cached(cache: &Path, program: &Path, folder: &Path, arguments: &[&str], stdin: &str) -> Run {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     runtime.block_on(async {
         let mut command = Command::new(program);
-        command.args(arguments).current_dir(folder).kill_on_drop(true);
+        command.args(arguments).current_dir(folder).env("XDG_CACHE_HOME", cache).kill_on_drop(true);
         command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut child = command.spawn().unwrap();
         let mut input = child.stdin.take().unwrap();

@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 
 use super::TOY;
-use crate::settings::plugin_binary;
+use crate::settings::{plugin_binary, workspace_root};
 use crate::sha256_hex;
 
 /// A key pair made by the plugin's own program.
@@ -92,7 +92,8 @@ impl SigningKey {
 /// Runs the plugin's program as a person does; answers what it prints.
 fn plugin(arguments: &[&str]) -> String {
     let program = plugin_binary();
-    let run = Command::new(&program).args(arguments).output();
+    let user_cache = workspace_root().join("target/tmp/user-cache");
+    let run = Command::new(&program).args(arguments).env("XDG_CACHE_HOME", user_cache).output();
     let run = run.unwrap_or_else(|error| panic!("{}: {error}", program.display()));
     let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
     assert!(run.status.success(), "{arguments:?}: {}{}", text(&run.stdout), text(&run.stderr));

@@ -1,0 +1,151 @@
+//! The cache of a user's commands, in a folder of the user.
+//!
+//! Sealed code becomes part of a process that loads it, so the folder, and the key in it, must be the user's alone.
+
+use std::io::{ErrorKind, Read as _, Write as _};
+use std::os::unix::fs::DirBuilderExt as _;
+use std::path::Path;
+
+use aws_lc_rs::rand;
+use cap_std::ambient_authority;
+use cap_std::fs::{Dir, Metadata, MetadataExt as _, OpenOptions, OpenOptionsExt as _};
+use component_runtime::SealKey;
+use rustix::fs::OFlags;
+use zeroize::Zeroizing;
+
+use super::CacheSettings;
+
+/// The file with the key.
+const KEY: &str = "key";
+const KEY_BYTES: usize = 32;
+/// Bits of a mode for all but the owner.
+const OTHERS: u32 = 0o077;
+
+impl CacheSettings {
+    /// A cache in a folder of the user of this process, with a key of its own beside the code. Whatever is not there is
+    /// made. Blocks for as long as the disk does.
+    ///
+    /// # Errors
+    /// Names the folder: it cannot be made or read, or others than the user can read it or own it.
+    pub fn of_user(folder: &Path) -> Result<Self, String> {
+        let key = open(folder).and_then(|dir| key(&dir));
+        let key = key.map_err(|reason| format!("`{}`: {reason}", folder.display()))?;
+        Ok(Self { directory: folder.to_path_buf(), key })
+    }
+}
+
+fn open(folder: &Path) -> Result<Dir, String> {
+    // With its mode from the beginning, which `create_ambient_dir_all` does not offer.
+    let made = std::fs::DirBuilder::new().recursive(true).mode(0o700).create(folder);
+    made.map_err(|error| error.to_string())?;
+    let dir = Dir::open_ambient_dir(folder, ambient_authority()).map_err(|error| error.to_string())?;
+    private("the folder", &dir.dir_metadata().map_err(|error| error.to_string())?)?;
+    Ok(dir)
+}
+
+fn key(dir: &Dir) -> Result<SealKey, String> {
+    loop {
+        match read_key(dir) {
+            Ok(Some(key)) => return Ok(key),
+            Ok(None) => make_key(dir)?,
+            Err(reason) => return Err(format!("its file `{KEY}`: {reason}")),
+        }
+    }
+}
+
+/// None where there is no key yet.
+fn read_key(dir: &Dir) -> Result<Option<SealKey>, String> {
+    let mut options = OpenOptions::new();
+    options.read(true).custom_flags((OFlags::NOFOLLOW | OFlags::NONBLOCK).bits().cast_signed());
+    let mut file = match dir.open_with(KEY, &options) {
+        Ok(file) => file,
+        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
+        Err(error) => return Err(error.to_string()),
+    };
+    private("it", &file.metadata().map_err(|error| error.to_string())?)?;
+    let mut key = Zeroizing::new([0; KEY_BYTES]);
+    file.read_exact(&mut *key).map_err(|error| format!("it has no {KEY_BYTES} bytes, remove it: {error}"))?;
+    Ok(Some(SealKey::new(*key)))
+}
+
+/// Whichever of several commands is first makes the key: a link is made as a whole, and only where nothing is.
+fn make_key(dir: &Dir) -> Result<(), String> {
+    let mut bytes = Zeroizing::new([0; KEY_BYTES]);
+    rand::fill(&mut *bytes).map_err(|error| error.to_string())?;
+    let unfinished = format!("{KEY}.{}{}", std::process::id(), super::UNFINISHED);
+    let mut options = OpenOptions::new();
+    options.write(true).create(true).truncate(true).mode(0o600);
+    let written = dir.open_with(&unfinished, &options).and_then(|mut file| file.write_all(&*bytes));
+    let linked = written.and_then(|()| dir.hard_link(&unfinished, dir, KEY));
+    let removed = dir.remove_file(&unfinished);
+    match linked {
+        Err(error) if error.kind() != ErrorKind::AlreadyExists => Err(error.to_string()),
+        _ => removed.map_err(|error| error.to_string()),
+    }
+}
+
+/// Does it belong to the user of this process, and to nobody else?
+fn private(what: &str, metadata: &Metadata) -> Result<(), String> {
+    let user = rustix::process::geteuid().as_raw();
+    if metadata.uid() != user {
+        return Err(format!("{what} belongs to user {}, not to user {user}", metadata.uid()));
+    }
+    if metadata.mode() & OTHERS != 0 {
+        return Err(format!("{what} has the mode {:o}: others than its owner can use it", metadata.mode() & 0o7777));
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    #![expect(clippy::unwrap_used, clippy::disallowed_methods, reason = "tests")]
+    use std::fs::{self, Permissions};
+    use std::os::unix::fs::{PermissionsExt as _, symlink};
+
+    use super::*;
+
+    fn mode(path: &Path) -> u32 {
+        fs::metadata(path).unwrap().permissions().mode() & 0o7777
+    }
+
+    fn key_file(folder: &Path) -> Vec<u8> {
+        fs::read(folder.join(KEY)).unwrap()
+    }
+
+    #[test]
+    fn the_first_command_makes_the_key_and_later_ones_use_it() {
+        let base = tempfile::tempdir().unwrap();
+        let folder = base.path().join("cache/of-plugin");
+        let made = std::thread::scope(|scope| {
+            let commands: Vec<_> =
+                (0..8).map(|_| scope.spawn(|| CacheSettings::of_user(&folder).map(|_| key_file(&folder)))).collect();
+            commands.into_iter().map(|command| command.join().unwrap().unwrap()).collect::<Vec<_>>()
+        });
+        assert!(made.iter().all(|key| key.len() == KEY_BYTES && *key == made[0] && *key != [0; KEY_BYTES]));
+        assert_eq!([mode(&folder), mode(&folder.join(KEY))], [0o700, 0o600]);
+        let names: Vec<_> = fs::read_dir(&folder).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+        assert_eq!(names, [KEY], "nothing unfinished stays");
+    }
+
+    #[test]
+    fn what_others_can_use_is_not_trusted() {
+        let base = tempfile::tempdir().unwrap();
+        let (folder, key) = (base.path().join("cache"), base.path().join("cache/key"));
+        let refused = || CacheSettings::of_user(&folder).unwrap_err();
+        CacheSettings::of_user(&folder).unwrap();
+        fs::set_permissions(&key, Permissions::from_mode(0o640)).unwrap();
+        assert!(refused().contains("has the mode 640"), "{}", refused());
+        fs::set_permissions(&key, Permissions::from_mode(0o600)).unwrap();
+        fs::set_permissions(&folder, Permissions::from_mode(0o770)).unwrap();
+        assert!(refused().contains("has the mode 770"), "{}", refused());
+        fs::set_permissions(&folder, Permissions::from_mode(0o700)).unwrap();
+        CacheSettings::of_user(&folder).unwrap();
+        fs::rename(&key, base.path().join("elsewhere")).unwrap();
+        symlink(base.path().join("elsewhere"), &key).unwrap();
+        assert!(refused().contains("its file `key`"), "{}", refused());
+        fs::remove_file(&key).unwrap();
+        fs::write(&key, "short").unwrap();
+        fs::set_permissions(&key, Permissions::from_mode(0o600)).unwrap();
+        assert!(refused().contains("remove it"), "{}", refused());
+    }
+}
