@@ -32,6 +32,7 @@ pub use secrets_framework::Backend;
 use bindings::exports::secrets_engine::backend::backend::{
     Description, Error, Guest, Request, Response, SpecialPaths, StorageVersions,
 };
+use bindings::exports::secrets_engine::paths::existence::Guest as ExistenceGuest;
 use bindings::exports::secrets_engine::secrets::declaration::{Class, Guest as SecretsGuest};
 use host::ComponentHost;
 
@@ -101,5 +102,12 @@ impl<E: Engine> SecretsGuest for E {
     fn declare() -> Vec<Class> {
         panic::report_to_log();
         E::BACKEND.secret_classes.iter().map(secret_classes::class_into_wit).collect()
+    }
+}
+
+impl<E: Engine> ExistenceGuest for E {
+    fn checked_paths() -> Vec<String> {
+        panic::report_to_log();
+        E::BACKEND.checked_paths()
     }
 }

@@ -53,6 +53,13 @@ impl Backend {
         Ok(Checked { operation, fields, warnings, path })
     }
 
+    /// The paths for which `check_existence` may have an answer, as patterns: `{name}` is one segment.
+    #[must_use]
+    pub fn checked_paths(&self) -> Vec<String> {
+        let checked = self.paths.iter().filter(|path| path.existence_check.is_some());
+        checked.flat_map(|path| [Some(path.template()), path.list.then(|| path.template() + "/")]).flatten().collect()
+    }
+
     /// Does the thing that a write names exist? None = its path has no check, or the check cannot be answered.
     ///
     /// The server hides the text of an error here and answers 500, so there is none: the request tells its own. And

@@ -162,6 +162,11 @@ fn the_table_is_in_order() {
 }
 
 #[test]
+fn the_paths_with_an_existence_check_are_told() {
+    assert_eq!(TOY.checked_paths(), ["things/{name}"]);
+}
+
+#[test]
 fn check_table_finds_what_is_wrong() {
     const BAD: Path = Path {
         pattern: &[Segment::Literal("a/b"), Segment::Capture("x")],

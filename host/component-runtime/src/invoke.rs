@@ -82,6 +82,14 @@ impl Exports for v0_2::AdditionsPre<StoreState> {
     }
 }
 
+impl Exports for v0_2::ExistenceChecksPre<StoreState> {
+    type Instance = v0_2::ExistenceChecks;
+
+    fn instantiate<'a>(&'a self, store: &'a mut Store<StoreState>) -> BoxFuture<'a, wasmtime::Result<Self::Instance>> {
+        Box::pin(self.instantiate_async(store))
+    }
+}
+
 /// Instantiates and calls, on a fiber: a host call that waits suspends the guest, not the thread. `check` looks at the
 /// answer as a part of the call: a large answer takes time, which is the mount's.
 ///

@@ -302,6 +302,12 @@ pub(crate) const PROXY_HEAD_BYTES_MAX: usize = 16 * KIB;
 /// Header fields of that answer.
 pub(crate) const PROXY_HEAD_FIELDS_MAX: usize = 64;
 
+/// Paths that a component may name as those whose existence it checks: the host compares a write with each of them.
+pub(crate) const CHECKED_PATHS_MAX: usize = 1_000;
+
+/// Bytes of such a path, as of a key of storage.
+pub(crate) const CHECKED_PATH_BYTES_MAX: usize = 1_024;
+
 /// A number of bytes for people.
 pub(crate) fn bytes_text(bytes: usize) -> String {
     if bytes >= MIB && bytes.is_multiple_of(MIB) {

@@ -6,6 +6,7 @@ use wasmtime::component::Component;
 
 use crate::bindings::{v0_1, v0_2};
 use crate::limits::bytes_text;
+use crate::module::Optional;
 use crate::sealed::{self, Subject};
 use crate::shared::Shared;
 use crate::{LoadError, Module, SealKey, aot, header, imports};
@@ -74,6 +75,8 @@ pub(crate) async fn module(runtime: &Arc<Shared>, component: &Component) -> Resu
     let pre = runtime.linker.instantiate_pre(component).map_err(world)?;
     let declares = imports::has_export(component, v0_2::DECLARATION);
     let additions = declares.then(|| v0_2::AdditionsPre::new(pre.clone())).transpose().map_err(world)?;
+    let says = imports::has_export(component, v0_2::EXISTENCE);
+    let existence = says.then(|| v0_2::ExistenceChecksPre::new(pre.clone())).transpose().map_err(world)?;
     let pre = v0_1::EnginePre::new(pre).map_err(world)?;
-    Ok(Arc::new(Module::describe(Arc::clone(runtime), pre, additions, capabilities).await?))
+    Ok(Arc::new(Module::describe(Arc::clone(runtime), pre, Optional { additions, existence }, capabilities).await?))
 }

@@ -7,12 +7,12 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use envelope::{Request, Response};
-use sealed_secrets::{Declaration, Rules};
+use sealed_secrets::{Declaration, PathPattern, Rules};
 use tokio::time::Instant;
 use wasmtime::component::Component;
 
 use crate::bindings::v0_1::{self, EnginePre};
-use crate::bindings::v0_2::{self, AdditionsPre};
+use crate::bindings::v0_2::{self, AdditionsPre, ExistenceChecksPre};
 use crate::description::Description;
 use crate::held_secrets::HeldSecrets;
 use crate::invoke::{self, Call};
@@ -31,18 +31,26 @@ pub struct Module {
     capabilities: BTreeSet<Capability>,
     description: Description,
     declaration: Declaration,
+    /// The paths of writes whose existence the guest may check; None where the guest does not say.
+    checked_paths: Option<Vec<PathPattern>>,
     /// On a mount that holds no declarations.
     rules: Arc<Rules>,
     /// No two loaded modules of the process have the same.
     number: u64,
 }
 
+/// The exports that a component may lack.
+pub(crate) struct Optional {
+    pub(crate) additions: Option<AdditionsPre<StoreState>>,
+    pub(crate) existence: Option<ExistenceChecksPre<StoreState>>,
+}
+
 impl Module {
-    /// Calls `describe`, and `declare` if the component exports it. They reach nothing but the log.
+    /// Calls `describe`, and of the functions that a component may lack those that it has. They reach nothing but the log.
     pub(crate) async fn describe(
         runtime: Arc<Shared>,
         pre: EnginePre<StoreState>,
-        additions: Option<AdditionsPre<StoreState>>,
+        optional: Optional,
         capabilities: BTreeSet<Capability>,
     ) -> Result<Self, LoadError> {
         let mount = Mount::nowhere(&runtime.of_mounts());
@@ -61,7 +69,7 @@ impl Module {
         );
         let description = v0_1::check_description(describe.await?)?;
         let mut declaration = Declaration::default();
-        if let Some(additions) = &additions {
+        if let Some(additions) = &optional.additions {
             let declare = invoke::run(
                 additions,
                 call(),
@@ -71,10 +79,21 @@ impl Module {
             );
             declaration = v0_2::check_declaration(declare.await?)?;
         }
+        let mut checked_paths = None;
+        if let Some(existence) = &optional.existence {
+            let paths = invoke::run(
+                existence,
+                call(),
+                (),
+                |existence, store, ()| Box::pin(existence.secrets_engine_paths_existence().call_checked_paths(store)),
+                convert::identity,
+            );
+            checked_paths = Some(v0_2::check_paths(&paths.await?)?);
+        }
         static NEXT: AtomicU64 = AtomicU64::new(0);
         let number = NEXT.fetch_add(1, Ordering::Relaxed);
         let rules = Arc::new(runtime.rules(&description.name, &declaration, &HeldSecrets::default()));
-        Ok(Self { runtime, pre, capabilities, description, declaration, rules, number })
+        Ok(Self { runtime, pre, capabilities, description, declaration, checked_paths, rules, number })
     }
 
     /// What the guest declared of its secrets at the time of loading.
@@ -151,11 +170,14 @@ impl Module {
         Ok(response)
     }
 
-    /// Existence check in a fresh instance.
+    /// Existence check in a fresh instance, unless the guest has no check for this path.
     ///
     /// # Errors
     /// As `handle_request`.
     pub async fn check_existence(&self, mount: &Arc<Mount>, request: Request) -> Result<Option<bool>, InvokeError> {
+        if self.checked_paths.as_ref().is_some_and(|paths| !paths.iter().any(|path| path.matches(&request.path))) {
+            return Ok(None);
+        }
         let Admitted { call, request, surrogates, account } = match self.admit(mount, request).await {
             Ok(admitted) => admitted,
             // The request itself tells the client: the server hides an error of this check.

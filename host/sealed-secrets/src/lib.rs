@@ -25,5 +25,6 @@ pub use declaration::{
     Alphabet, AnsweredField, At, Call, Class, Declaration, Destination, RequestField, Shape, ShownField, StoredField,
     StoredOwner, StoredUrl, UnreadableField,
 };
+pub use pattern::PathPattern;
 pub use rules::Rules;
 pub use session::{AnsweredCall, OpenedHeader, RefusedRequest, Session, SessionError, Violation};

@@ -2,7 +2,7 @@
 
 /// A pattern of request paths: `{name}` is one segment with a name, `+` is one segment, a `*` at the end is any rest.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct PathPattern {
+pub struct PathPattern {
     segments: Vec<Segment>,
     is_open: bool,
 }
@@ -15,7 +15,9 @@ enum Segment {
 }
 
 impl PathPattern {
-    pub(crate) fn new(text: &str) -> Self {
+    /// Any text is a pattern.
+    #[must_use]
+    pub fn new(text: &str) -> Self {
         let (text, is_open) = text.strip_suffix('*').map_or((text, false), |start| (start, true));
         let segment = |text: &str| match text.strip_prefix('{').and_then(|text| text.strip_suffix('}')) {
             Some(name) => Segment::Named(name.to_owned()),
@@ -25,7 +27,9 @@ impl PathPattern {
         Self { segments: text.split('/').map(segment).collect(), is_open }
     }
 
-    pub(crate) fn matches(&self, path: &str) -> bool {
+    /// Does the whole path match?
+    #[must_use]
+    pub fn matches(&self, path: &str) -> bool {
         let parts: Vec<&str> = path.split('/').collect();
         let Some((last, start)) = self.segments.split_last() else { return false };
         let fits = |(segment, part): (&Segment, &&str)| match segment {

@@ -56,6 +56,12 @@ macro_rules! engine {
                 }
             }
 
+            impl $crate::bindings::exports::secrets_engine::paths::existence::Guest for Component {
+                fn checked_paths() -> Vec<String> {
+                    vec![]
+                }
+            }
+
             $crate::bindings::export!(Component with_types_in $crate::bindings);
         }
     };

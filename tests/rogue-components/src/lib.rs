@@ -71,14 +71,20 @@ macro_rules! guest {
                     $handle(request)
                 }
 
-                fn check_existence(_: Request) -> Result<Option<bool>, Error> {
-                    Ok(None)
+                fn check_existence(request: Request) -> Result<Option<bool>, Error> {
+                    $handle(request).map(|_| Some(true))
                 }
             }
 
             impl $crate::bindings::exports::secrets_engine::secrets::declaration::Guest for Component {
                 fn declare() -> Vec<$crate::bindings::exports::secrets_engine::secrets::declaration::Class> {
                     $declare()
+                }
+            }
+
+            impl $crate::bindings::exports::secrets_engine::paths::existence::Guest for Component {
+                fn checked_paths() -> Vec<String> {
+                    ["checked/{name}", "config"].map(str::to_owned).to_vec()
                 }
             }
 

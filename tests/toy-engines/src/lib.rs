@@ -127,6 +127,12 @@ macro_rules! toy {
                 }
             }
 
+            impl $crate::bindings::exports::secrets_engine::paths::existence::Guest for Component {
+                fn checked_paths() -> Vec<String> {
+                    vec![]
+                }
+            }
+
             $crate::bindings::export!(Component with_types_in $crate::bindings);
         }
     };

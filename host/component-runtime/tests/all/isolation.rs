@@ -87,6 +87,21 @@ fn the_servers_own_deadline_counts_where_it_comes_first() {
 }
 
 #[test]
+fn no_instance_is_made_for_a_path_without_an_existence_check() {
+    on_each_scheduler(|| async {
+        let runtime = runtime(limits(), &[]);
+        let (module, mount) = (load(&runtime, "trap").await, mount(&runtime, "m", &Arc::default()));
+        for path in ["", "checked", "checked/", "checked/a/b", "other/a"] {
+            assert_eq!(module.check_existence(&mount, request(path)).await, Ok(None), "{path}");
+        }
+        for path in ["checked/a", "config"] {
+            let error = module.check_existence(&mount, request(path)).await.err();
+            assert!(matches!(error, Some(InvokeError::Trap(_))), "{path}: {error:?}");
+        }
+    });
+}
+
+#[test]
 fn sleeping_is_not_processor_time() {
     on_each_scheduler(|| async {
         let limits =

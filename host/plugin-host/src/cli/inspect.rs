@@ -86,11 +86,12 @@ impl Inspected {
     }
 }
 
-/// `0.1.0` of `secrets-engine:backend/backend@0.1.0`; a component that declares its secrets is of a later world.
+/// `0.1.0` of `secrets-engine:backend/backend@0.1.0`; a component with an export of a later world is of that.
 fn world(exports: &[String]) -> Option<String> {
     let version = |interface: &str| exports.iter().find_map(|name| name.strip_prefix(interface)?.strip_prefix('@'));
     let backend = version("secrets-engine:backend/backend")?;
-    Some(version("secrets-engine:secrets/declaration").unwrap_or(backend).to_owned())
+    let later = ["secrets-engine:secrets/declaration", "secrets-engine:paths/existence"].into_iter().find_map(version);
+    Some(later.unwrap_or(backend).to_owned())
 }
 
 impl Described {

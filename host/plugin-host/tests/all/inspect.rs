@@ -15,7 +15,11 @@ fn the_embedded_module_is_described() {
     assert_eq!(inspected["secret_kinds"], json!(["astra_token"]));
     let all = ["storage", "locks", "log", "metrics", "system-view", "entities", "clock", "random", "outbound-http"];
     assert_eq!(inspected["capabilities"], json!(all));
-    let exports = ["secrets-engine:backend/backend@0.1.0", "secrets-engine:secrets/declaration@0.2.0"];
+    let exports = [
+        "secrets-engine:backend/backend@0.1.0",
+        "secrets-engine:paths/existence@0.2.0",
+        "secrets-engine:secrets/declaration@0.2.0",
+    ];
     assert_eq!(inspected["exports"], json!(exports));
     assert_eq!(inspected["world"], "0.2.0");
     let sealed = inspected["sealed_secrets"].as_array().unwrap();

@@ -121,7 +121,12 @@ fn the_component_imports_what_it_may_and_nothing_else() {
     }
     assert!(imports.contains(&"secrets-engine:host/storage@0.1.0".to_owned()), "{imports:?}");
     let exports: Vec<String> = world.exports.keys().map(|key| resolve.name_world_key(key)).collect();
-    assert_eq!(exports, ["secrets-engine:backend/backend@0.1.0", "secrets-engine:secrets/declaration@0.2.0"]);
+    let expected = [
+        "secrets-engine:backend/backend@0.1.0",
+        "secrets-engine:secrets/declaration@0.2.0",
+        "secrets-engine:paths/existence@0.2.0",
+    ];
+    assert_eq!(exports, expected);
 }
 
 #[test]

@@ -1,12 +1,13 @@
 //! Converts what a component declares of its secrets.
 
 use sealed_secrets::{
-    Alphabet, AnsweredField, Call, Class, Declaration, Destination, RequestField, Shape, ShownField, StoredField,
-    StoredOwner, StoredUrl, UnreadableField,
+    Alphabet, AnsweredField, Call, Class, Declaration, Destination, PathPattern, RequestField, Shape, ShownField,
+    StoredField, StoredOwner, StoredUrl, UnreadableField,
 };
 
 use super::generated::exports::secrets_engine::secrets::declaration as wit;
 use crate::InvokeError;
+use crate::limits::{CHECKED_PATH_BYTES_MAX, CHECKED_PATHS_MAX};
 
 /// What a component declares, checked.
 ///
@@ -16,6 +17,26 @@ pub(crate) fn check_declaration(classes: Vec<wit::Class>) -> Result<Declaration,
     let declaration = Declaration { classes: classes.into_iter().map(class).collect() };
     declaration.check().map_err(|error| InvokeError::Contract(error.to_string()))?;
     Ok(declaration)
+}
+
+/// The paths for which a component checks existence.
+///
+/// # Errors
+/// `Contract`.
+pub(crate) fn check_paths(paths: &[String]) -> Result<Vec<PathPattern>, InvokeError> {
+    if paths.len() > CHECKED_PATHS_MAX {
+        return Err(InvokeError::Contract(format!(
+            "`checked-paths` has {} paths, of at most {CHECKED_PATHS_MAX}",
+            paths.len()
+        )));
+    }
+    if let Some(long) = paths.iter().find(|path| path.len() > CHECKED_PATH_BYTES_MAX) {
+        return Err(InvokeError::Contract(format!(
+            "a path of `checked-paths` has {} bytes, of at most {CHECKED_PATH_BYTES_MAX}",
+            long.len()
+        )));
+    }
+    Ok(paths.iter().map(|path| PathPattern::new(path)).collect())
 }
 
 fn class(class: wit::Class) -> Class {
@@ -82,4 +103,22 @@ fn destination(destination: wit::Destination) -> Destination {
 fn stored_url(stored: wit::StoredUrl) -> StoredUrl {
     let wit::StoredUrl { prefix, named_by, second_name, key } = stored;
     StoredUrl { prefix, named_by, second_name, key }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn checked_paths_are_bounded() {
+        let paths = |count: usize, bytes: usize| check_paths(&vec!["x".repeat(bytes); count]);
+        assert_eq!(paths(CHECKED_PATHS_MAX, 1).map(|paths| paths.len()), Ok(CHECKED_PATHS_MAX));
+        assert_eq!(paths(1, CHECKED_PATH_BYTES_MAX).map(|paths| paths.len()), Ok(1));
+        for (count, bytes, expected) in [
+            (CHECKED_PATHS_MAX + 1, 1, "`checked-paths` has 1001 paths, of at most 1000"),
+            (1, CHECKED_PATH_BYTES_MAX + 1, "a path of `checked-paths` has 1025 bytes, of at most 1024"),
+        ] {
+            assert_eq!(paths(count, bytes), Err(InvokeError::Contract(expected.to_owned())));
+        }
+    }
 }
