@@ -24,8 +24,10 @@ mod server;
 mod switch;
 mod table;
 mod through_server;
+mod versus;
 
 use std::io::Write;
+use std::path::Path;
 
 use crate::server::TestServer;
 use crate::table::Table;
@@ -52,6 +54,10 @@ fn main() -> anyhow::Result<()> {
     progress("requests through the server");
     let server = TestServer::start()?;
     through_server::measure(&server, &mut table)?;
+    if let Some(base) = std::env::var_os("BASE_PLUGIN") {
+        progress("requests to this plugin and to that of BASE_PLUGIN, in turns");
+        versus::measure(Path::new(&base), &mut table)?;
+    }
     progress("3,000 mints, 30 at once");
     mints::measure(&server, &mut table)?;
     progress("200,000 tokens in Astra");

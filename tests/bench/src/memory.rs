@@ -1,13 +1,23 @@
-//! Resident memory of the plugin's process, from `/proc`: with one mount that nobody uses, and
-//! with a hundred.
+//! Resident memory of the plugin's process, from `/proc`: with one mount that nobody uses, with a hundred, and after a
+//! burst of requests.
+
+use std::time::Duration;
 
 use anyhow::{Context, bail};
+use harness::modules::{ModuleFile, ModulesDir};
 
+use crate::load::{Until, run};
 use crate::samples::figure;
 use crate::server::TestServer;
 use crate::table::{Table, Target, quantity};
 
 const MOUNTS: usize = 100;
+
+/// Requests that are served at once, as many as there may be, and how long each waits.
+const BURST: usize = 1_000;
+const BURST_PATH: &str = "toy/wait/3000";
+/// From the last answer until what is not in use is given back.
+const REST: Duration = Duration::from_secs(10);
 
 pub(crate) fn measure(table: &mut Table) -> anyhow::Result<()> {
     let server = TestServer::start()?;
@@ -26,6 +36,28 @@ pub(crate) fn measure(table: &mut Table) -> anyhow::Result<()> {
     table.target("each further mount", grown / figure(MOUNTS - 1), "KiB", Target::AtMost(200.0));
     let all = quantity(figure(after.total_kib) / 1024.0, "MiB");
     table.figure(format!("{MOUNTS} mounts"), all, format!("processes: {}", after.processes));
+    drop(server);
+    after_a_burst(table)
+}
+
+fn after_a_burst(table: &mut Table) -> anyhow::Result<()> {
+    let module = ModuleFile::toy("floods", "10.20.30");
+    let folder = ModulesDir::new();
+    folder.drop_in(&module);
+    let server = TestServer::start_with(&[module.pin(), folder.argument()])?;
+    server.mount_module("toy", "toy");
+    let before = resident(&server)?;
+    run(&server, BURST, Until::Done(1), |client| {
+        let request = client.request("GET", BURST_PATH, "");
+        Box::new(move |client| client.exchange(&request).map(drop))
+    })?;
+    let highest = resident(&server)?;
+    std::thread::sleep(REST);
+    let after = resident(&server)?;
+    let mib = |resident: &Resident| figure(resident.anonymous_kib) / 1024.0;
+    let what =
+        format!("not of files, after {BURST} requests at once (before {:.0}, then {:.0})", mib(&before), mib(&highest));
+    table.figure(what, quantity(mib(&after), "MiB"), format!("{} s later", REST.as_secs()));
     Ok(())
 }
 

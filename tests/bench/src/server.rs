@@ -1,6 +1,8 @@
 //! The set-up of the measurements through a server: a real one with its own kv-v2 engine, our
 //! plugin, and an Astra that answers at once.
 
+use std::path::Path;
+
 use anyhow::Context;
 use astra_simulator::{Settings, Simulator};
 use harness::openbao::{Client, Server, ServerKind};
@@ -30,12 +32,21 @@ impl TestServer {
 
     /// The same, with further arguments of the plugin's registration.
     pub(crate) fn start_with(arguments: &[String]) -> anyhow::Result<Self> {
+        Self::start_on(Server::start(ServerKind::Dev), arguments)
+    }
+
+    /// The same on a server of this kind, with another program as the plugin.
+    pub(crate) fn start_plugin(kind: ServerKind, plugin: &Path) -> anyhow::Result<Self> {
+        Self::start_on(Server::start_plugin(kind, plugin), &[])
+    }
+
+    fn start_on(server: Server, arguments: &[String]) -> anyhow::Result<Self> {
         let astra = Simulator::start(Settings::default()).context("failed to start the simulator")?;
-        let server = Server::start(ServerKind::Dev);
         let client = server.client();
         let egress = format!("--allow-egress=astra={}", astra.url());
         server.register(PLUGIN, &[&[egress], arguments].concat());
-        let (token, address) = (child_token(&client)?, address(&server)?);
+        let token = child_token(&client)?;
+        let address = server.address().trim_start_matches("http://").to_owned();
         let org = astra.organization(0).clone();
         let role = astra.role_id(&org.id, "RO User").context("no role `RO User`")?;
 
@@ -77,13 +88,6 @@ impl TestServer {
 fn child_token(client: &Client) -> anyhow::Result<String> {
     let made = client.must("POST", "auth/token/create", &json!({"ttl": "1h"}));
     text(&made, "/auth/client_token").context("the server made no token")
-}
-
-/// Where the server listens, as it says itself when it starts.
-fn address(server: &Server) -> anyhow::Result<String> {
-    let log = server.log();
-    let address = log.lines().find_map(|line| line.trim().strip_prefix("Api Address: http://"));
-    address.map(str::to_owned).context("the server names no address")
 }
 
 fn text(value: &Value, pointer: &str) -> Option<String> {

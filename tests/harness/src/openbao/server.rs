@@ -62,7 +62,15 @@ impl Server {
     /// # Panics
     /// When it does not start, with the end of its log.
     pub fn start(kind: ServerKind) -> Self {
-        Self::attempt(|| Self::try_start(kind))
+        Self::start_plugin(kind, &plugin_binary())
+    }
+
+    /// The same, with another program as the plugin.
+    ///
+    /// # Panics
+    /// As `start`.
+    pub fn start_plugin(kind: ServerKind, plugin: &Path) -> Self {
+        Self::attempt(|| Self::try_start(kind, plugin))
     }
 
     /// Starts a dev server whose root holds itself, the plugin, `/proc` and these files by their names, as in a container
@@ -72,7 +80,7 @@ impl Server {
     /// When it does not start, with the end of its log.
     pub fn start_in_bare_root(files: &[(&str, &[u8])]) -> Self {
         Self::attempt(|| {
-            let server = Self::prepare(ServerKind::Dev, true)?;
+            let server = Self::prepare(ServerKind::Dev, true, &plugin_binary())?;
             let root = server.directory.path();
             let placed = fs::create_dir(root.join("proc"))
                 .and_then(|()| files.iter().try_for_each(|(name, bytes)| fs::write(root.join(name), bytes)));
@@ -83,8 +91,8 @@ impl Server {
         })
     }
 
-    fn try_start(kind: ServerKind) -> Result<Self, String> {
-        let server = Self::prepare(kind, false)?;
+    fn try_start(kind: ServerKind, plugin: &Path) -> Result<Self, String> {
+        let server = Self::prepare(kind, false, plugin)?;
         server.launch()?;
         if kind == ServerKind::Raft {
             server.initialise();
@@ -108,7 +116,7 @@ impl Server {
     }
 
     fn try_start_joining(first: &Self) -> Result<Self, String> {
-        let server = Self::prepare(ServerKind::Raft, false)?;
+        let server = Self::prepare(ServerKind::Raft, false, &plugin_binary())?;
         let keys = first.keys.lock().unwrap_or_else(PoisonError::into_inner).clone();
         *server.keys.lock().unwrap_or_else(PoisonError::into_inner) = keys;
         server.launch()?;
@@ -118,11 +126,11 @@ impl Server {
     }
 
     /// A folder with all that a server needs; nothing runs yet.
-    fn prepare(kind: ServerKind, is_confined: bool) -> Result<Self, String> {
+    fn prepare(kind: ServerKind, is_confined: bool, plugin: &Path) -> Result<Self, String> {
         let directory = tempfile::Builder::new().prefix("bao").tempdir().map_err(|error| error.to_string())?;
         let plugins = directory.path().join("plugins");
         fs::create_dir(&plugins).map_err(|error| error.to_string())?;
-        place(&plugin_binary(), &plugins.join(PLUGIN_FILE))?;
+        place(plugin, &plugins.join(PLUGIN_FILE))?;
         let [port, cluster_port] = free_ports().map_err(|error| error.to_string())?;
         let server = Self {
             process: Mutex::new(None),
