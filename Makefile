@@ -130,9 +130,9 @@ publish: ## publish what `make dist` made as a release of GitHub, by `gh`: make 
 docs: target/tools/mdbook ## the documents as a site, in target/site/
 	@python3 tests/tools/release/book.py "$(CURDIR)/target/site"
 
-bench: build $(BAO_READY) ## speed and memory, as a table, against the server's own engines
+bench: build $(BAO_READY) ## speed and memory, as a table, against the server's own engines (ONLY="seal floods" measures a part)
 	@# With the flags of the plugin's build, so that no crate is compiled twice.
-	@$(REMAPPED) bash tests/bench/bench.sh
+	@$(REMAPPED) bash tests/bench/bench.sh $(ONLY)
 
 bless: component rogue plugin $(TEST_TOOLS) ## rewrite snapshots and generated files; look at the diff before you commit it
 	UPDATE_GEN=1 INSTA_UPDATE=always cargo test $(NATIVE) --no-fail-fast

@@ -18,7 +18,8 @@ const MANY: usize = 200_000;
 const DESCRIPTION_BYTES: usize = 150;
 const ROTATIONS: usize = 5;
 
-pub(crate) fn measure(server: &TestServer, table: &mut Table) -> anyhow::Result<()> {
+pub(crate) fn measure(table: &mut Table) -> anyhow::Result<()> {
+    let server = &TestServer::start()?;
     let client = server.client();
     server.astra.set_crowd(&server.org, FEW, &"x".repeat(DESCRIPTION_BYTES));
     let (few_rotating, few_revoking) = measured(server, client)?;

@@ -27,49 +27,52 @@ mod through_server;
 mod versus;
 
 use std::io::Write;
-use std::path::Path;
 
-use crate::server::TestServer;
+use anyhow::bail;
+
 use crate::table::Table;
 
+/// What is measured, in this order, each by the name that an argument gives.
+const MEASUREMENTS: [(&str, Measure); 12] = [
+    ("starts", handshake::measure),
+    ("in-process", in_process::measure),
+    ("seal", sealed::measure),
+    ("many-tokens", many_tokens::measure),
+    ("memory", memory::measure),
+    ("modules", modules::measure),
+    ("switches", switch::measure),
+    ("floods", floods::measure),
+    ("server", through_server::measure),
+    ("base", versus::measure),
+    ("mints", mints::measure),
+    ("long-list", long_list::measure),
+];
+
+type Measure = fn(&mut Table) -> anyhow::Result<()>;
+
+/// Measures what the arguments name; without arguments, all.
 fn main() -> anyhow::Result<()> {
+    let wanted: Vec<String> = std::env::args().skip(1).collect();
+    let is_known = |name: &String| MEASUREMENTS.iter().any(|(known, _)| known == name);
+    if let Some(unknown) = wanted.iter().find(|name| !is_known(name)) {
+        let names = MEASUREMENTS.map(|(name, _)| name).join(", ");
+        bail!("there is no measurement `{unknown}`; there are {names}");
+    }
     let machine = machine();
     let mut table = Table::default();
-    progress("starts of the plugin");
-    handshake::measure(&mut table)?;
-    progress("one request in this process");
-    in_process::measure(&mut table)?;
-    progress("the seal of secrets");
-    sealed::measure(&mut table)?;
-    progress("100,000 tokens");
-    many_tokens::measure(&mut table)?;
-    progress("memory of the plugin");
-    memory::measure(&mut table)?;
-    progress("modules");
-    modules::measure(&mut table)?;
-    progress("switches of the module under load");
-    switch::measure(&mut table)?;
-    progress("floods of another mount");
-    floods::measure(&mut table)?;
-    progress("requests through the server");
-    let server = TestServer::start()?;
-    through_server::measure(&server, &mut table)?;
-    if let Some(base) = std::env::var_os("BASE_PLUGIN") {
-        progress("requests to this plugin and to that of BASE_PLUGIN, in turns");
-        versus::measure(Path::new(&base), &mut table)?;
+    for (name, measure) in MEASUREMENTS {
+        if wanted.is_empty() || wanted.iter().any(|wanted| wanted == name) {
+            progress(name);
+            measure(&mut table)?;
+        }
     }
-    progress("3,000 mints, 30 at once");
-    mints::measure(&server, &mut table)?;
-    progress("200,000 tokens in Astra");
-    long_list::measure(&server, &mut table)?;
-    drop(server);
     let mut out = std::io::stdout().lock();
     writeln!(out, "{machine}")?;
     write!(out, "{table}")?;
     Ok(())
 }
 
-/// What is being measured now: the whole takes a minute or two.
+/// What is being measured now: the whole takes minutes.
 fn progress(what: &str) {
     eprintln!("measuring: {what}");
 }

@@ -12,7 +12,8 @@ use crate::table::{Table, Target, quantity};
 const MINTS: usize = 3_000;
 const AT_ONCE: usize = 30;
 
-pub(crate) fn measure(server: &TestServer, table: &mut Table) -> anyhow::Result<()> {
+pub(crate) fn measure(table: &mut Table) -> anyhow::Result<()> {
+    let server = &TestServer::start()?;
     let live_before = server.astra.counts(&server.org).live;
     let before = server.astra.connections();
     let path = format!("astra/creds/{}/reader", server.org);

@@ -56,7 +56,7 @@ pub(crate) fn measure(table: &mut Table) -> anyhow::Result<()> {
         table.figure(format!("{name}: sealed"), quantity(sealed, "µs"), format!("unsealed {}", quantity(plain, "µs")));
     }
     let list = component::request(Operation::List, format!("tokens/{ORG}/"), &format!("{{\"limit\":{RECORDS}}}"));
-    let pair = Pair::load(&many_tokens::mount(RECORDS)?, astra.url())?;
+    let pair = Pair::load(&many_tokens::mount(RECORDS, 0)?, astra.url())?;
     let [sealed, plain] = pair.measure(&list, 20).context("failed to list")?;
     table.target(format!("a list of {RECORDS} records: sealed / unsealed"), sealed / plain, "×", Target::AtMost(1.2));
     Ok(())

@@ -22,7 +22,8 @@ const KV_WRITE: &str = r#"{"data":{"password":"0123456789"}}"#;
 /// What is measured, each beside what it is compared with.
 const SUBJECTS: [&str; 5] = ["kv-v2 read", "kv-v2 write", "read config", "read role", "mint + revoke"];
 
-pub(crate) fn measure(server: &TestServer, table: &mut Table) -> anyhow::Result<()> {
+pub(crate) fn measure(table: &mut Table) -> anyhow::Result<()> {
+    let server = &TestServer::start()?;
     let mut rates: [Vec<f64>; SUBJECTS.len()] = Default::default();
     let mut samples: [Samples; SUBJECTS.len()] = Default::default();
     for round in 0..=ROUNDS {

@@ -1,6 +1,6 @@
 //! This plugin beside another build of it, each on a server of its own: the same operations in turns, as ratios.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
@@ -33,14 +33,16 @@ struct Subject {
     leases: Mutex<Vec<String>>,
 }
 
-pub(crate) fn measure(base: &Path, table: &mut Table) -> anyhow::Result<()> {
+/// Nothing where no `BASE_PLUGIN` is named.
+pub(crate) fn measure(table: &mut Table) -> anyhow::Result<()> {
+    let Some(base) = std::env::var_os("BASE_PLUGIN").map(PathBuf::from) else { return Ok(()) };
     for (kind, name, clients) in
         [(ServerKind::Dev, "in memory", &[1, 4, 16, 64][..]), (ServerKind::Raft, "on raft", &[1, 16])]
     {
         let start = |plugin: &Path| {
             TestServer::start_plugin(kind, plugin).map(|server| Subject { server, leases: Mutex::default() })
         };
-        let subjects = [start(&plugin_binary())?, start(base)?];
+        let subjects = [start(&plugin_binary())?, start(&base)?];
         table.section(format!("this plugin ÷ BASE_PLUGIN, storage {name}, medians of {ROUNDS} rounds in turns"));
         for &clients in clients {
             operations(&subjects, clients, table)?;

@@ -92,7 +92,8 @@ fn a_diff_says_which_secrets_are_sealed_now_and_which_no_more() {
     let good = rogue("good").display().to_string();
     for (old, new, word) in [("embedded", good.as_str(), "no more"), (&good, "embedded", "new")] {
         let text = run(folder.path(), &["module", "diff", old, new]).expect(0).stdout;
-        let (_, section) = text.split_once("\nSecrets that the host keeps from it:\n").unwrap_or_else(|| panic!("{text}"));
+        let (_, section) =
+            text.split_once("\nSecrets that the host keeps from it:\n").unwrap_or_else(|| panic!("{text}"));
         let lines: Vec<_> = section.lines().take_while(|line| line.starts_with("  - ")).collect();
         assert_eq!(lines.len(), 6, "{section}");
         assert!(lines.iter().all(|line| line.starts_with(&format!("  - {word}: "))), "{section}");
