@@ -23,7 +23,7 @@ readonly CARGO_FOLDER=${CARGO_HOME:-$HOME/.cargo}
 readonly STACK_BYTES=$((64 * 1024))
 # Stack, data and the heap of an ordinary request, so that it needs no memory system call. The host keeps as much resident
 # for each slot of its pool (`component-runtime`): change both.
-readonly INITIAL_MEMORY_BYTES=$((256 * 1024))
+readonly INITIAL_MEMORY_BYTES=$((320 * 1024))
 
 main() {
     case "${1:-astra}" in

@@ -9,11 +9,14 @@ use crate::LoadError;
 use crate::limits::Limits;
 
 /// Initial memory of a guest (link argument `--initial-memory`) that is reset by copying instead of `madvise`.
-const MEMORY_KEEP_RESIDENT_BYTES: usize = 256 * 1024;
+const MEMORY_KEEP_RESIDENT_BYTES: usize = 320 * 1024;
 /// Bytes of tables that are reset in the same way: 8,192 elements.
 const TABLE_KEEP_RESIDENT_BYTES: usize = 64 * 1024;
 /// Stack of a fiber: the wasm stack and room for host calls. Zeroed after each request.
 const STACK_BYTES: usize = 256 * 1024;
+/// The part of it that is zeroed by writing, and stays resident: more than an ordinary request needs. What lies deeper is
+/// given back.
+const STACK_KEEP_RESIDENT_BYTES: usize = 64 * 1024;
 /// The part of a fiber's stack that wasm may use.
 const WASM_STACK_BYTES: usize = 128 * 1024;
 /// Address space of a memory: all that 32 bits can name, so that an access beyond its bytes faults and compiled code
@@ -139,7 +142,7 @@ fn pool(limits: &Limits, requests_max: usize) -> PoolingAllocationConfig {
         .max_unused_warm_slots(UNUSED_WARM_SLOTS_MAX)
         .linear_memory_keep_resident(MEMORY_KEEP_RESIDENT_BYTES)
         .table_keep_resident(TABLE_KEEP_RESIDENT_BYTES)
-        .async_stack_keep_resident(STACK_BYTES);
+        .async_stack_keep_resident(STACK_KEEP_RESIDENT_BYTES);
     // Not in the 48 line: with `pagemap_scan` a dirty page that was swapped out is seen by the next guest
     // (wasmtime#14357); with batches, freed memory waits dirty. Memory protection keys are not compiled in.
     pool.pagemap_scan(Enabled::No).decommit_batch_size(1);
@@ -160,7 +163,7 @@ mod tests {
         let pool = pool(&Limits::default(), 1);
         assert!(matches!(pool.get_pagemap_scan(), Enabled::No));
         assert_eq!(pool.get_decommit_batch_size(), 1);
-        assert_eq!(pool.get_async_stack_keep_resident(), STACK_BYTES, "a stack is zeroed as a whole");
+        assert_eq!(pool.get_async_stack_keep_resident(), STACK_KEEP_RESIDENT_BYTES);
     }
 
     #[test]

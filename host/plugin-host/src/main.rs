@@ -7,6 +7,9 @@ use mimalloc::MiMalloc;
 use plugin_host::{COMPILE, CommandLine, FILL_CODE_SLOT, execute, fill_code_slot, run};
 use zeroizing_alloc::ZeroAlloc;
 
+// Linked for its functions' names, which the compiler calls.
+use memory_functions as _;
+
 /// For the static program: the C library that it carries has an allocator that does not scale with threads. What is freed
 /// is wiped, so that no secret stays in memory that nobody uses.
 #[global_allocator]

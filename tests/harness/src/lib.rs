@@ -39,6 +39,10 @@ pub use settings::{
 };
 pub use stage::{Org, Stage, StageOptions, arguments, play, start_astra};
 
+// As in the plugin, linked for its functions' names.
+#[cfg(target_env = "musl")]
+use memory_functions as _;
+
 /// As in the plugin: the allocator of the static C library is slow where threads share it.
 #[cfg(target_env = "musl")]
 #[global_allocator]
