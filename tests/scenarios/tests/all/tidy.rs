@@ -30,7 +30,7 @@ const OWNERS: [(&str, &[&str]); 17] = [
 ];
 
 /// Our own crates: what each of those that ship may build on.
-const INNER: [(&str, &[&str]); 13] = [
+const INNER: [(&str, &[&str]); 14] = [
     ("secrets-framework", &[]),
     ("astra-secrets", &["secrets-framework"]),
     ("engine-component", &["secrets-framework"]),
@@ -39,6 +39,7 @@ const INNER: [(&str, &[&str]); 13] = [
     ("envelope", &[]),
     ("insight", &[]),
     ("local-server", &["envelope"]),
+    ("memory-functions", &[]),
     ("plugin-protocol", &["envelope"]),
     ("sealed-secrets", &[]),
     ("component-runtime", &["envelope", "sealed-secrets"]),
@@ -50,6 +51,7 @@ const INNER: [(&str, &[&str]); 13] = [
             "insight",
             "secrets-framework",
             "local-server",
+            "memory-functions",
             "plugin-protocol",
             "component-runtime",
             "modules",
