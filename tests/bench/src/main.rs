@@ -23,6 +23,7 @@ mod sealed;
 mod server;
 mod switch;
 mod table;
+mod tenants;
 mod through_server;
 mod versus;
 
@@ -33,7 +34,7 @@ use anyhow::bail;
 use crate::table::Table;
 
 /// What is measured, in this order, each by the name that an argument gives.
-const MEASUREMENTS: [(&str, Measure); 12] = [
+const MEASUREMENTS: [(&str, Measure); 13] = [
     ("starts", handshake::measure),
     ("in-process", in_process::measure),
     ("seal", sealed::measure),
@@ -46,6 +47,7 @@ const MEASUREMENTS: [(&str, Measure); 12] = [
     ("base", versus::measure),
     ("mints", mints::measure),
     ("long-list", long_list::measure),
+    ("tenants", tenants::measure),
 ];
 
 type Measure = fn(&mut Table) -> anyhow::Result<()>;

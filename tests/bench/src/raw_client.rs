@@ -53,7 +53,17 @@ impl RawClient {
 
     /// Sends a request; status and body of the answer.
     pub(crate) fn exchange(&mut self, request: &[u8]) -> anyhow::Result<(u16, Vec<u8>)> {
-        self.stream.get_mut().write_all(request)?;
+        self.begin(request)?;
+        self.end()
+    }
+
+    /// Sends a request whose answer is read later.
+    pub(crate) fn begin(&mut self, request: &[u8]) -> anyhow::Result<()> {
+        Ok(self.stream.get_mut().write_all(request)?)
+    }
+
+    /// Status and body of the next answer.
+    pub(crate) fn end(&mut self) -> anyhow::Result<(u16, Vec<u8>)> {
         let (status, length) = self.head()?;
         let mut body = Vec::new();
         match length {
