@@ -17,8 +17,8 @@ use core::arch::asm;
 use core::arch::x86_64::{__m128i, _mm_cmpeq_epi8, _mm_loadu_si128, _mm_movemask_epi8, _mm_storeu_si128};
 use core::ffi::c_int;
 
-/// From this length on, the processor's own copy is faster than a loop.
-const STRING_COPY_BYTES_MIN: usize = 2_048;
+/// From this length on, the processor's own copy is faster than a loop (measured on a Xeon with `erms` and `fsrm`).
+const STRING_COPY_BYTES_MIN: usize = 1_024;
 
 /// Bytes of a register.
 const REGISTER: usize = size_of::<__m128i>();
@@ -32,15 +32,7 @@ const ROUND: usize = 4 * REGISTER;
 #[cfg_attr(target_env = "musl", unsafe(no_mangle))]
 pub unsafe extern "C" fn memcpy(to: *mut u8, from: *const u8, bytes: usize) -> *mut u8 {
     // SAFETY: the caller's promise; each function below has the same.
-    unsafe {
-        if bytes <= ROUND {
-            copy_short(to, from, bytes);
-        } else if bytes < STRING_COPY_BYTES_MIN {
-            copy_forward(to, from, bytes);
-        } else {
-            copy_as_string(to, from, bytes);
-        }
-    }
+    unsafe { if bytes <= ROUND { copy_short(to, from, bytes) } else { copy_long(to, from, bytes) } }
     to
 }
 
@@ -50,12 +42,14 @@ pub unsafe extern "C" fn memcpy(to: *mut u8, from: *const u8, bytes: usize) -> *
 /// As of [`memcpy`].
 #[cfg_attr(target_env = "musl", unsafe(no_mangle))]
 pub unsafe extern "C" fn memmove(to: *mut u8, from: *const u8, bytes: usize) -> *mut u8 {
-    let distance = to.addr().wrapping_sub(from.addr());
+    let (to_at, from_at) = (to.addr(), from.addr());
     // SAFETY: the caller's promise. Backwards where `to` lies among the bytes that are still to be read.
     unsafe {
         if bytes <= ROUND {
             copy_short(to, from, bytes);
-        } else if distance < bytes {
+        } else if to_at.abs_diff(from_at) >= bytes {
+            copy_long(to, from, bytes);
+        } else if to_at > from_at {
             copy_backward(to, from, bytes);
         } else {
             copy_forward(to, from, bytes);
@@ -149,6 +143,15 @@ unsafe fn copy_ends<T: Copy>(to: *mut u8, from: *const u8, bytes: usize) {
         let (head, tail) = (from.cast::<T>().read_unaligned(), from.add(last).cast::<T>().read_unaligned());
         to.cast::<T>().write_unaligned(head);
         to.add(last).cast::<T>().write_unaligned(tail);
+    }
+}
+
+/// More than [`ROUND`] bytes that do not overlap.
+#[inline(always)]
+unsafe fn copy_long(to: *mut u8, from: *const u8, bytes: usize) {
+    // SAFETY: the caller's promise.
+    unsafe {
+        if bytes < STRING_COPY_BYTES_MIN { copy_forward(to, from, bytes) } else { copy_as_string(to, from, bytes) }
     }
 }
 
