@@ -49,7 +49,12 @@ impl Component {
             wal_minimum_age: Duration::from_secs(600),
             compile_priority: CompilePriority::Background,
             memory_limit: None,
-            limits: Limits::default(),
+            // A measurement is a flood: it must not wait for its own mount's turn.
+            limits: Limits {
+                processor_percent_per_mount: 1_000,
+                storage_calls_per_second_and_core: 1_000_000,
+                ..Limits::default()
+            },
         };
         let runtime = Runtime::new(settings).context("failed to start the runtime")?;
         let mut wasm = std::fs::read(path).with_context(|| format!("failed to read `{}`", path.display()))?;
