@@ -11,9 +11,13 @@ const WIT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../wit");
 /// The names of all interfaces that a guest may import, sorted: what the world `engine` imports, and what these
 /// interfaces need themselves.
 pub fn allowed_imports() -> Result<Vec<String>> {
+    imports_of_world("engine")
+}
+
+fn imports_of_world(name: &str) -> Result<Vec<String>> {
     let mut resolve = Resolve::default();
     let (package, _) = resolve.push_dir(WIT).with_context(|| format!("failed to read the WIT in `{WIT}`"))?;
-    let world = resolve.select_world(&[package], Some("engine"))?;
+    let world = resolve.select_world(&[package], Some(name))?;
     Ok(imports_of(&resolve, world))
 }
 
@@ -25,7 +29,7 @@ pub fn componentize(core_wasm: &[u8]) -> Result<Vec<u8>> {
         .validate(true)
         .encode()
         .context("failed to make a component of it")?;
-    let allowed = allowed_imports()?;
+    let allowed = [allowed_imports()?, imports_of_world("inert")?].concat();
     let foreign: Vec<String> = imports(&component)?.into_iter().filter(|name| !allowed.contains(name)).collect();
     if !foreign.is_empty() {
         bail!("the component imports what no guest may: {}", foreign.join(", "));

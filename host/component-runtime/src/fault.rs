@@ -5,6 +5,7 @@
 
 use wasmtime::component::ResourceTableError;
 use wasmtime::{PoolConcurrencyLimitError, Trap, WasmBacktrace};
+use wasmtime_wasi::I32Exit;
 use wasmtime_wasi_http::FieldMapError;
 
 use crate::InvokeError;
@@ -39,6 +40,9 @@ pub(crate) fn classify(error: &wasmtime::Error, state: &StoreState) -> InvokeErr
     }
     if matches!(error.downcast_ref(), Some(FieldMapError::TotalSizeTooBig | FieldMapError::TooManyFields)) {
         return InvokeError::Limit { limit: format!("{} of HTTP fields", bytes_text(limits.egress.header_bytes_max)) };
+    }
+    if let Some(I32Exit(status)) = error.downcast_ref() {
+        return InvokeError::Trap(format!("it called `exit` with status {status}"));
     }
     let Some(trap) = error.downcast_ref::<Trap>() else { return other(error, state) };
     // A guest that panics at an error of the host for want of memory.

@@ -115,6 +115,29 @@ const ALLOWED: [(&str, Option<Capability>); 14] = [
     ("wasi:random/random", Some(Capability::Random)),
 ];
 
+/// The interfaces that toolchains import whether a program needs them or not. They are linked, and nothing stands behind
+/// them: no variable, no argument, no file, no input; the output goes to the log.
+const INERT: [&str; 12] = [
+    "wasi:cli/environment",
+    "wasi:cli/exit",
+    "wasi:cli/stderr",
+    "wasi:cli/stdin",
+    "wasi:cli/stdout",
+    "wasi:cli/terminal-input",
+    "wasi:cli/terminal-output",
+    "wasi:cli/terminal-stderr",
+    "wasi:cli/terminal-stdin",
+    "wasi:cli/terminal-stdout",
+    "wasi:filesystem/preopens",
+    "wasi:filesystem/types",
+];
+
+/// Is this the name of an import that grants nothing?
+#[must_use]
+pub fn is_inert(import: &str) -> bool {
+    INERT.contains(&interface(import))
+}
+
 /// Functions of these interfaces that are a capability of their own: they reach what belongs to the server and not to the
 /// mount. A component imports only the functions that it calls.
 const FUNCTIONS: [(&str, &str, Capability); 2] = [
@@ -130,6 +153,9 @@ pub(crate) fn capabilities(component: &Component) -> Result<BTreeSet<Capability>
     let ty = component.component_type();
     let (mut capabilities, mut refused) = (BTreeSet::new(), Vec::new());
     for (name, import) in ty.imports(component.engine()) {
+        if is_inert(name) {
+            continue;
+        }
         let Some((interface, capability)) = ALLOWED.iter().find(|(allowed, _)| *allowed == interface(name)) else {
             refused.push(name.to_owned());
             continue;
@@ -172,17 +198,23 @@ mod tests {
     fn an_import_is_allowed_in_any_version() {
         assert_eq!(interface("wasi:io/poll@0.2.6"), "wasi:io/poll");
         assert_eq!(interface("run"), "run");
-        assert!(ALLOWED.iter().all(|(allowed, _)| *allowed != interface("wasi:filesystem/types@0.2.12")));
+        assert!(ALLOWED.iter().all(|(allowed, _)| *allowed != interface("wasi:sockets/tcp@0.2.12")));
+        assert!(is_inert("wasi:filesystem/types@0.2.3") && !is_inert("wasi:sockets/tcp@0.2.12"));
     }
 
     #[test]
     fn guests_may_import_what_the_world_names_and_nothing_else() {
         let mut resolve = wit_parser::Resolve::default();
         let (package, _) = resolve.push_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/../../wit")).unwrap();
-        let world = &resolve.worlds[resolve.select_world(&[package], Some("engine")).unwrap()];
-        let named: Vec<String> = world.imports.keys().map(|key| resolve.name_world_key(key)).collect();
-        let named: BTreeSet<&str> = named.iter().map(|name| interface(name)).collect();
-        assert_eq!(named, ALLOWED.iter().map(|(allowed, _)| *allowed).collect());
+        let named = |world: &str| {
+            let world = &resolve.worlds[resolve.select_world(&[package], Some(world)).unwrap()];
+            let names = world.imports.keys().map(|key| resolve.name_world_key(key));
+            names.map(|name| interface(&name).to_owned()).collect::<BTreeSet<_>>()
+        };
+        let allowed: BTreeSet<_> = ALLOWED.iter().map(|(allowed, _)| (*allowed).to_owned()).collect();
+        assert_eq!(named("engine"), allowed);
+        let inert: BTreeSet<_> = INERT.iter().map(|inert| (*inert).to_owned()).collect();
+        assert_eq!(&named("inert") - &allowed, inert);
     }
 
     #[test]

@@ -120,7 +120,10 @@ where
             let instance = component.instantiate(&mut store).await?;
             export(&instance, &mut store, &parameter).await
         };
-        let answer = called.await.map_err(|error| fault::classify(&error, store.data()));
+        let answer = called.await;
+        // Before the error is classified: a guest may tell its panic there.
+        store.data_mut().log_output();
+        let answer = answer.map_err(|error| fault::classify(&error, store.data()));
         drop(store);
         check(answer)
     });

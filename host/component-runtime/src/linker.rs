@@ -1,11 +1,15 @@
-//! Links the interfaces that guests can import: those of the world, and those that they need themselves.
+//! Links the interfaces that guests can import: those of the world, those that they need themselves, and inert ones.
 //!
-//! Not linked: files, sockets, environment, arguments, standard streams, exit, insecure randomness.
+//! Inert is what toolchains import whether a program needs it or not: there are no files, no arguments and no environment,
+//! standard input is empty, standard output and error go to the log, and `exit` is a trap. Not linked: sockets, insecure
+//! randomness.
 
 use wasmtime::Engine;
 use wasmtime::component::{HasData, HasSelf, Linker, ResourceTable};
+use wasmtime_wasi::cli::{WasiCli, WasiCliView};
 use wasmtime_wasi::clocks::{WasiClocks, WasiClocksView};
-use wasmtime_wasi::p2::bindings::{clocks, io, random};
+use wasmtime_wasi::filesystem::{WasiFilesystem, WasiFilesystemView};
+use wasmtime_wasi::p2::bindings::{cli, clocks, filesystem, io, random};
 use wasmtime_wasi::random::{WasiRandom, WasiRandomView};
 use wasmtime_wasi_http::p2::bindings::http;
 use wasmtime_wasi_http::{WasiHttp, WasiHttpView};
@@ -42,7 +46,23 @@ fn link(l: &mut Linker<StoreState>) -> wasmtime::Result<()> {
     let options = wasmtime_wasi_http::p2::bindings::LinkOptions::default();
     http::outgoing_handler::add_to_linker::<_, WasiHttp>(l, StoreState::http)?;
     http::types::add_to_linker::<_, WasiHttp>(l, &(&options).into(), StoreState::http)?;
-    http_types::link(l)
+    http_types::link(l)?;
+    link_inert(l)
+}
+
+fn link_inert(l: &mut Linker<StoreState>) -> wasmtime::Result<()> {
+    cli::environment::add_to_linker::<_, WasiCli>(l, StoreState::cli)?;
+    cli::exit::add_to_linker::<_, WasiCli>(l, StoreState::cli)?;
+    cli::stdin::add_to_linker::<_, WasiCli>(l, StoreState::cli)?;
+    cli::stdout::add_to_linker::<_, WasiCli>(l, StoreState::cli)?;
+    cli::stderr::add_to_linker::<_, WasiCli>(l, StoreState::cli)?;
+    cli::terminal_input::add_to_linker::<_, WasiCli>(l, StoreState::cli)?;
+    cli::terminal_output::add_to_linker::<_, WasiCli>(l, StoreState::cli)?;
+    cli::terminal_stdin::add_to_linker::<_, WasiCli>(l, StoreState::cli)?;
+    cli::terminal_stdout::add_to_linker::<_, WasiCli>(l, StoreState::cli)?;
+    cli::terminal_stderr::add_to_linker::<_, WasiCli>(l, StoreState::cli)?;
+    filesystem::preopens::add_to_linker::<_, WasiFilesystem>(l, StoreState::filesystem)?;
+    filesystem::types::add_to_linker::<_, WasiFilesystem>(l, StoreState::filesystem)
 }
 
 struct Table;

@@ -15,11 +15,12 @@ use wasmtime::{ResourceLimiter, Store};
 use wasmtime_wasi::{WasiCtx, WasiCtxView, WasiView};
 use wasmtime_wasi_http::{WasiHttpCtx, WasiHttpCtxView, WasiHttpView};
 
-use crate::capability::{Count, KeptLists, LockGuard, LogBudget, LogLine, Quota};
+use crate::capability::{Count, KeptLists, LockGuard, LogBudget, LogLevel, LogLine, Quota};
 use crate::egress::{EgressHooks, Received};
 use crate::epoch::ProcessorMeter;
 use crate::limits::{Limits, bytes_text};
 use crate::memory_account::{Account, Held, MemoryLimit};
+use crate::output::Output;
 use crate::surrogates::Surrogates;
 use crate::{Mount, epoch};
 
@@ -60,7 +61,7 @@ pub(crate) struct StoreState {
     /// Calls of the request that added to counters.
     counts: u32,
     /// Made on first use: it seeds generators of randomness, and most requests need neither them nor a clock.
-    wasi: Option<WasiCtx>,
+    wasi: Option<Wasi>,
     http: WasiHttpCtx,
 }
 
@@ -134,6 +135,27 @@ impl StoreState {
         Ok(())
     }
 
+    /// Writes what the guest wrote to its standard streams to the log. A line that holds a surrogate is not written, and
+    /// fails the request, as a line of the log does.
+    pub(crate) fn log_output(&mut self) {
+        let Some(wasi) = &self.wasi else { return };
+        for (level, (lines, dropped)) in [(LogLevel::Info, wasi.stdout.take()), (LogLevel::Warn, wasi.stderr.take())] {
+            for message in lines {
+                // The violation stays with the surrogates.
+                let _ = self.log(&LogLine { level, message, fields: Vec::new() });
+            }
+            if dropped > 0 {
+                let (mount, request_id) = (self.mount_name(), self.caller.request_id.as_str());
+                tracing::warn!(
+                    mount,
+                    request_id,
+                    dropped,
+                    "bytes of the component's output beyond its limit were dropped"
+                );
+            }
+        }
+    }
+
     /// Takes the place of what the host copies for a call of the guest, instead of what the host copied for the call
     /// before.
     ///
@@ -178,8 +200,26 @@ impl StoreState {
     }
 }
 
+/// The host's side of WASI: no arguments, no environment, no files, an empty standard input.
+struct Wasi {
+    ctx: WasiCtx,
+    stdout: Output,
+    stderr: Output,
+}
+
+impl Wasi {
+    fn new(limits: &Limits, account: &Account) -> Self {
+        let [stdout, stderr] = [(); 2].map(|()| Output::new(account.nothing()));
+        let mut builder = WasiCtx::builder();
+        builder.max_random_size(limits.random_bytes_per_call_max as u64);
+        builder.stdout(stdout.clone()).stderr(stderr.clone());
+        Self { ctx: builder.build(), stdout, stderr }
+    }
+}
+
 impl Drop for StoreState {
     fn drop(&mut self) {
+        self.log_output();
         let dropped = self.log.dropped();
         if dropped > 0 {
             let (mount, request_id) = (self.mount_name(), self.caller.request_id.as_str());
@@ -190,9 +230,8 @@ impl Drop for StoreState {
 
 impl WasiView for StoreState {
     fn ctx(&mut self) -> WasiCtxView<'_> {
-        let random_bytes_max = self.limits.random_bytes_per_call_max as u64;
-        let ctx = self.wasi.get_or_insert_with(|| WasiCtx::builder().max_random_size(random_bytes_max).build());
-        WasiCtxView { ctx, table: &mut self.table }
+        let wasi = self.wasi.get_or_insert_with(|| Wasi::new(&self.limits, &self.account));
+        WasiCtxView { ctx: &mut wasi.ctx, table: &mut self.table }
     }
 }
 

@@ -31,10 +31,15 @@ pub(crate) struct LogLine {
 }
 
 impl LogLine {
-    /// Does it come from the guest's panic hook? Such a line has a field `panic`, or Rust's own text of a panic.
+    /// Does it come from the guest's panic hook? Such a line has a field `panic`, or Rust's own text of a panic, which
+    /// without a hook goes to standard error.
     pub(crate) fn is_panic(&self) -> bool {
         let is_named = || self.fields.iter().any(|(name, _)| name == "panic");
-        self.level == LogLevel::Error && (self.message.starts_with("panicked at ") || is_named())
+        match self.level {
+            LogLevel::Error => self.message.starts_with("panicked at ") || is_named(),
+            LogLevel::Warn => self.message.starts_with("thread ") && self.message.contains(" panicked at "),
+            _ => false,
+        }
     }
 
     /// Its bytes in the log, of which at most so many are the guest's.

@@ -76,3 +76,28 @@ fn a_long_line_is_cut() {
     let longest = lines.iter().map(String::len).max().unwrap();
     assert!(longest > max / 2 && longest < max + 200, "{longest}");
 }
+
+#[test]
+fn nothing_stands_behind_what_toolchains_import_and_output_is_logged() {
+    let (lines, outcome) = logged(limits(), "standard_streams", "out/first\n\n  second");
+    assert_eq!(outcome.unwrap(), "0", "no variable, argument, folder, file, input or terminal");
+    let said: Vec<_> = lines.iter().filter(|line| line.starts_with("guest ")).collect();
+    assert_eq!(said.len(), 2, "{lines:?}");
+    assert!(said[0].contains("message=first ") && said[1].contains("message=  second "), "{said:?}");
+    let (lines, outcome) = logged(limits(), "standard_streams", "much/");
+    assert_eq!(outcome.unwrap(), "0", "a guest that writes much is no worse for it");
+    assert!(
+        lines.iter().any(|line| line.contains("output beyond its limit") && line.contains("dropped=753664")),
+        "{lines:?}"
+    );
+}
+
+#[test]
+fn an_exit_is_a_trap_and_a_panic_on_standard_error_is_one() {
+    let (_, outcome) = logged(limits(), "standard_streams", "exit/");
+    assert!(matches!(&outcome, Err(InvokeError::Trap(text)) if text.contains("`exit` with status 1")), "{outcome:?}");
+    let (lines, outcome) =
+        logged(limits(), "standard_streams", "panic/thread '<unnamed>' (1) panicked at src/lib.rs:1:1:\nno");
+    assert!(matches!(&outcome, Err(InvokeError::Trap(text)) if text.starts_with("panicked")), "{outcome:?}");
+    assert_eq!(lines.iter().filter(|line| line.starts_with("guest ")).count(), 2, "{lines:?}");
+}

@@ -2,7 +2,7 @@
 
 use std::process::ExitCode;
 
-use component_runtime::{Capability, Inspection, LoadError, Module};
+use component_runtime::{Capability, Inspection, LoadError, Module, is_inert};
 use envelope::SpecialPaths;
 use modules::Digest;
 use serde::Serialize;
@@ -36,6 +36,8 @@ struct Inspected {
     /// The version of the world that the module is built for.
     world: Option<String>,
     imports: Vec<String>,
+    /// The imports behind which nothing stands.
+    inert_imports: Vec<String>,
     exports: Vec<String>,
 }
 
@@ -78,6 +80,7 @@ impl Inspected {
             sha256: Digest::of(wasm).to_string(),
             usable: module.is_ok(),
             world: world(&exports),
+            inert_imports: imports.iter().filter(|name| is_inert(name)).cloned().collect(),
             imports,
             exports,
             description: module.as_ref().ok().map(|module| Described::new(module)),
@@ -146,6 +149,7 @@ impl Report for Inspected {
         let sealed_secrets = self.description.as_ref().map(|description| description.sealed_secrets.as_slice());
         for (title, names) in [
             ("imports", self.imports.as_slice()),
+            ("of these, nothing stands behind", self.inert_imports.as_slice()),
             ("exports", self.exports.as_slice()),
             ("secrets that the module never holds", sealed_secrets.unwrap_or_default()),
         ] {
