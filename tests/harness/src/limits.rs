@@ -14,7 +14,7 @@ pub const SERVER_START_DEADLINE: Duration = Duration::from_secs(60);
 pub const HEALTH_DEADLINE: Duration = Duration::from_secs(5);
 
 /// From the end of a cluster's leader to the next one, several rounds of votes included.
-pub const FAILOVER_DEADLINE: Duration = Duration::from_secs(120);
+pub const FAILOVER_DEADLINE: Duration = Duration::from_secs(240);
 
 /// How often a condition is looked at again while it is waited for.
 pub const POLL_INTERVAL: Duration = Duration::from_millis(25);

@@ -1,5 +1,5 @@
 //! What a mount feels while clients flood another mount of the same process: none of its requests fails, and none waits
-//! for all clients of the flood. How much slower it is, `make bench` says.
+//! for all clients that compute. How much slower it is, `make bench` says.
 
 use std::io::Write as _;
 use std::net::{TcpListener, TcpStream};
@@ -142,7 +142,7 @@ fn resident_mib(toys: &Toys) -> usize {
 }
 
 #[test]
-fn a_flood_of_one_mount_fails_no_request_of_another_and_makes_none_wait_for_all_its_clients() {
+fn a_flood_of_one_mount_fails_no_request_of_another() {
     let module = toy("floods", 30);
     // Takes connections, and never answers.
     let silent = TcpListener::bind("127.0.0.1:0").unwrap();
@@ -173,8 +173,9 @@ fn a_flood_of_one_mount_fails_no_request_of_another_and_makes_none_wait_for_all_
         overtaken.sort_unstable();
         let median = overtaken[REQUESTS / 2];
         show(&format!("{name}, {clients} clients: {overtaken:?}, {} MiB", resident_mib(&toys)));
-        // Whoever takes the end of a queue of all that the clients sent meets as many answers as there are clients.
-        assert!(median <= (clients / 2).max(10), "{name}: {clients} clients, {median} answers during a request");
+        // Whoever takes the end of a queue of long requests meets as many answers as there are clients. The other floods
+        // have short requests, many of which are answered during one of the neighbour's, whatever the order.
+        assert!(name != "processor" || median <= clients / 2, "{clients} clients, {median} answers during a request");
     }
     let resident = resident_mib(&toys);
     assert!(resident <= RESIDENT_MIB_MAX, "{resident} MiB were resident, with a limit of {MEMORY_LIMIT_MIB} MiB");
