@@ -190,6 +190,7 @@ const CRATES: [Floors; 10] = [
             "header",
             "surrogates",
             "held_secrets",
+            "output",
             // What a guest may do, and how much.
             "capability",
             "egress",
