@@ -1,8 +1,10 @@
 //! How the plugin is registered: by its SHA-256, with arguments and an environment.
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
-use std::sync::OnceLock;
+use std::path::PathBuf;
+use std::sync::{Mutex, PoisonError};
 
 use serde_json::json;
 
@@ -44,8 +46,6 @@ impl Server {
     /// When there is no such file.
     #[track_caller]
     pub fn rename_plugin(&self, file: &str) {
-        // The sum is read from the file under its first name.
-        let _ = self.plugin_sha256();
         let plugins = self.folder().join("plugins");
         let renamed = fs::rename(plugins.join(PLUGIN_FILE), plugins.join(file));
         renamed.unwrap_or_else(|error| panic!("the plugin was not renamed to `{file}`: {error}"));
@@ -74,8 +74,9 @@ impl Server {
 
     /// SHA-256 of the plugin, in hex.
     pub fn plugin_sha256(&self) -> String {
-        static SUM: OnceLock<String> = OnceLock::new();
-        let file = self.folder().join("plugins").join(PLUGIN_FILE);
-        SUM.get_or_init(|| sha256_hex(&fs::read(file).unwrap_or_default())).clone()
+        static SUMS: Mutex<BTreeMap<PathBuf, String>> = Mutex::new(BTreeMap::new());
+        let mut sums = SUMS.lock().unwrap_or_else(PoisonError::into_inner);
+        let sum = || sha256_hex(&fs::read(self.plugin()).unwrap_or_default());
+        sums.entry(self.plugin().to_owned()).or_insert_with(sum).clone()
     }
 }

@@ -30,6 +30,8 @@ pub struct Server {
     process: Mutex<Option<GuardedProcess>>,
     kind: ServerKind,
     directory: TempDir,
+    /// The program that was placed as the plugin.
+    plugin: PathBuf,
     /// Is the server's folder its root, so that the server sees nothing else of this machine?
     is_confined: bool,
     address: String,
@@ -136,6 +138,7 @@ impl Server {
             process: Mutex::new(None),
             kind,
             directory,
+            plugin: plugin.to_owned(),
             is_confined,
             address: format!("http://127.0.0.1:{port}"),
             cluster_port,
@@ -144,6 +147,11 @@ impl Server {
         };
         server.write_config()?;
         Ok(server)
+    }
+
+    /// The program that was placed as the plugin.
+    pub(super) fn plugin(&self) -> &Path {
+        &self.plugin
     }
 
     fn write_config(&self) -> Result<(), String> {
