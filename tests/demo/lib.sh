@@ -37,6 +37,8 @@ prepare() {
     trap 'interrupted=1; exit 130' INT
     trap 'interrupted=1; exit 143' TERM HUP
     mkdir "$work/plugins" "$work/home" "$work/tmp"
+    # What the plugin's commands compile goes with the demo, too.
+    export XDG_CACHE_HOME="$work/cache"
     detect_product
     echo "DEMO=$work   # all files of the demo; the end of the demo removes them"
     install -m 0755 "$PLUGIN_BIN" "$work/plugins/$PLUGIN"

@@ -308,7 +308,8 @@ pub(crate) const CHECKED_PATHS_MAX: usize = 1_000;
 /// Bytes of such a path, as of a key of storage.
 pub(crate) const CHECKED_PATH_BYTES_MAX: usize = 1_024;
 
-/// Bytes of standard output, and of standard error, that are kept of a request for the log: some times what the log takes.
+/// Bytes of standard output, and of standard error, that are kept of a request for the log: room for a long traceback. The
+/// budget of log lines bounds what is written of them.
 pub(crate) const OUTPUT_BYTES_MAX: usize = 64 * KIB;
 
 /// A number of bytes for people.

@@ -139,20 +139,17 @@ impl StoreState {
     /// fails the request, as a line of the log does.
     pub(crate) fn log_output(&mut self) {
         let Some(wasi) = &self.wasi else { return };
-        for (level, (lines, dropped)) in [(LogLevel::Info, wasi.stdout.take()), (LogLevel::Warn, wasi.stderr.take())] {
+        let mut dropped = 0;
+        for (level, (lines, more)) in [(LogLevel::Info, wasi.stdout.take()), (LogLevel::Warn, wasi.stderr.take())] {
             for message in lines {
                 // The violation stays with the surrogates.
                 let _ = self.log(&LogLine { level, message, fields: Vec::new() });
             }
-            if dropped > 0 {
-                let (mount, request_id) = (self.mount_name(), self.caller.request_id.as_str());
-                tracing::warn!(
-                    mount,
-                    request_id,
-                    dropped,
-                    "bytes of the component's output beyond its limit were dropped"
-                );
-            }
+            dropped += more;
+        }
+        if dropped > 0 {
+            let (mount, request_id) = (self.mount_name(), self.caller.request_id.as_str());
+            tracing::warn!(mount, request_id, dropped, "bytes of the component's output beyond its limit were dropped");
         }
     }
 

@@ -7,7 +7,6 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use anyhow::bail;
-use harness::modules::{ModuleFile, ModulesDir};
 
 use crate::raw_client::RawClient;
 use crate::samples::{Samples, figure, milliseconds};
@@ -35,11 +34,7 @@ const FLOODS: [(&str, &str, usize); 7] = [
 const KV: &str = "kv/data/secret";
 
 pub(crate) fn measure(table: &mut Table) -> anyhow::Result<()> {
-    let module = ModuleFile::toy("floods", "10.20.30");
-    let folder = ModulesDir::new();
-    folder.drop_in(&module);
-    let server = TestServer::start_with(&[module.pin(), folder.argument()])?;
-    server.mount_module("flooded", "toy");
+    let server = TestServer::start_with_floods(&["flooded"])?;
     table.section("p99 of another mount while clients flood one: ÷ the larger of quiet and as many requests to kv");
     for (name, path, clients) in FLOODS {
         let quiet = Neighbour::work(&server)?;

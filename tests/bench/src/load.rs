@@ -10,6 +10,11 @@ use crate::server::TestServer;
 /// What a thread does again and again.
 pub(crate) type Operation<'server> = Box<dyn FnMut(&mut RawClient) -> anyhow::Result<()> + Send + 'server>;
 
+/// The same request again and again.
+pub(crate) fn same<'server>(request: Vec<u8>) -> Operation<'server> {
+    Box::new(move |client| client.send(&request).map(drop))
+}
+
 /// What one run found.
 pub(crate) struct Load {
     pub(crate) per_second: f64,

@@ -1,10 +1,10 @@
 //! Resident memory of the plugin's process, from `/proc`: with one mount that nobody uses, with a hundred, and after a
 //! burst of requests.
 
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use anyhow::{Context, bail};
-use harness::modules::{ModuleFile, ModulesDir};
 
 use crate::load::{Until, run};
 use crate::samples::figure;
@@ -13,9 +13,9 @@ use crate::table::{Table, Target, quantity};
 
 const MOUNTS: usize = 100;
 
-/// Requests that are served at once, as many as there may be, and how long each waits.
+/// Requests that are served at once: as many as there may be, of which one mount may have half.
 const BURST: usize = 1_000;
-const BURST_PATH: &str = "toy/wait/3000";
+const BURST_MOUNTS: [&str; 2] = ["first", "second"];
 /// From the last answer until what is not in use is given back.
 const REST: Duration = Duration::from_secs(10);
 
@@ -41,22 +41,23 @@ pub(crate) fn measure(table: &mut Table) -> anyhow::Result<()> {
 }
 
 fn after_a_burst(table: &mut Table) -> anyhow::Result<()> {
-    let module = ModuleFile::toy("floods", "10.20.30");
-    let folder = ModulesDir::new();
-    folder.drop_in(&module);
-    let server = TestServer::start_with(&[module.pin(), folder.argument()])?;
-    server.mount_module("toy", "toy");
+    let server = TestServer::start_with_floods(&BURST_MOUNTS)?;
     let before = resident(&server)?;
+    let number = AtomicUsize::new(0);
     run(&server, BURST, Until::Done(1), |client| {
-        let request = client.request("GET", BURST_PATH, "");
+        let mount = BURST_MOUNTS[number.fetch_add(1, Ordering::Relaxed) % BURST_MOUNTS.len()];
+        let request = client.request("GET", &format!("{mount}/wait/3000"), "");
         Box::new(move |client| client.exchange(&request).map(drop))
     })?;
-    let highest = resident(&server)?;
+    let at_the_end = resident(&server)?;
     std::thread::sleep(REST);
     let after = resident(&server)?;
     let mib = |resident: &Resident| figure(resident.anonymous_kib) / 1024.0;
-    let what =
-        format!("not of files, after {BURST} requests at once (before {:.0}, then {:.0})", mib(&before), mib(&highest));
+    let what = format!(
+        "not of files, after {BURST} requests at once (before {:.0}, then {:.0})",
+        mib(&before),
+        mib(&at_the_end)
+    );
     table.figure(what, quantity(mib(&after), "MiB"), format!("{} s later", REST.as_secs()));
     Ok(())
 }

@@ -5,6 +5,7 @@ use std::path::Path;
 
 use anyhow::Context;
 use astra_simulator::{Settings, Simulator};
+use harness::modules::{ModuleFile, ModulesDir};
 use harness::openbao::{Client, Server, ServerKind};
 use serde_json::{Value, json};
 
@@ -21,6 +22,8 @@ pub(crate) struct TestServer {
     token: String,
     pub(crate) astra: Simulator,
     pub(crate) org: String,
+    /// Where modules beside the embedded one lie.
+    _modules: Option<ModulesDir>,
 }
 
 impl TestServer {
@@ -33,6 +36,18 @@ impl TestServer {
     /// The same, with further arguments of the plugin's registration.
     pub(crate) fn start_with(arguments: &[String]) -> anyhow::Result<Self> {
         Self::start_on(Server::start(ServerKind::Dev), arguments)
+    }
+
+    /// The same, with mounts of the toy engine that floods and waits.
+    pub(crate) fn start_with_floods(mounts: &[&str]) -> anyhow::Result<Self> {
+        let module = ModuleFile::toy("floods", "10.20.30");
+        let folder = ModulesDir::new();
+        folder.drop_in(&module);
+        let server = Self::start_with(&[module.pin(), folder.argument()])?;
+        for mount in mounts {
+            server.mount_module(mount, "toy");
+        }
+        Ok(Self { _modules: Some(folder), ..server })
     }
 
     /// The same on a server of this kind, with another program as the plugin.
@@ -56,7 +71,7 @@ impl TestServer {
         let config = json!({"astra_token": org.bootstrap.token, "url": astra.url()});
         client.must("POST", &format!("astra/config/{}", org.id), &config);
         client.must("POST", &format!("astra/roles/{}/reader", org.id), &json!({"role_id": role, "ttl": "1h"}));
-        Ok(Self { server, client, address, token, astra, org: org.id })
+        Ok(Self { server, client, address, token, astra, org: org.id, _modules: None })
     }
 
     pub(crate) fn raw_client(&self) -> anyhow::Result<RawClient> {
@@ -73,7 +88,7 @@ impl TestServer {
     }
 
     /// Mounts a module of another engine.
-    pub(crate) fn mount_module(&self, path: &str, engine: &str) {
+    fn mount_module(&self, path: &str, engine: &str) {
         let mount = json!({"type": PLUGIN, "options": {"module": engine}});
         self.client.must("POST", &format!("sys/mounts/{path}"), &mount);
     }

@@ -3,7 +3,6 @@
 use std::time::{Duration, Instant};
 
 use anyhow::bail;
-use harness::modules::{ModuleFile, ModulesDir};
 
 use crate::memory::resident;
 use crate::raw_client::RawClient;
@@ -56,11 +55,7 @@ fn many_mounts(table: &mut Table) -> anyhow::Result<()> {
 }
 
 fn many_requests(table: &mut Table) -> anyhow::Result<()> {
-    let module = ModuleFile::toy("floods", "10.20.30");
-    let folder = ModulesDir::new();
-    folder.drop_in(&module);
-    let server = TestServer::start_with(&[module.pin(), folder.argument()])?;
-    server.mount_module("toy", "toy");
+    let server = TestServer::start_with_floods(&["toy"])?;
     let before = resident(&server)?;
     let clients: anyhow::Result<Vec<RawClient>> = (0..REQUESTS).map(|_| server.raw_client()).collect();
     let mut clients = clients?;

@@ -6,7 +6,7 @@ use std::time::Duration;
 use anyhow::Context;
 use serde_json::{Value, json};
 
-use crate::load::{Load, Operation, Until, run};
+use crate::load::{Load, Operation, Until, run, same};
 use crate::raw_client::RawClient;
 use crate::samples::{Samples, median, milliseconds};
 use crate::server::TestServer;
@@ -56,9 +56,9 @@ fn one_client(server: &TestServer, table: &mut Table) -> anyhow::Result<()> {
     let org = &server.org;
     for round in 0..=ROUNDS {
         let written =
-            run(server, 1, Until::Passed(ROUND), |client| repeat(client.request("POST", "kv/data/secret", KV_WRITE)))?;
+            run(server, 1, Until::Passed(ROUND), |client| same(client.request("POST", "kv/data/secret", KV_WRITE)))?;
         let path = format!("astra/creds/{org}/reader");
-        let minted = run(server, 1, Until::Passed(ROUND), |client| repeat(client.request("GET", &path, "")))?;
+        let minted = run(server, 1, Until::Passed(ROUND), |client| same(client.request("GET", &path, "")))?;
         server.client().must("PUT", &format!("sys/leases/revoke-prefix/{path}"), &json!({"sync": true}));
         if round > 0 {
             write.extend(&written.samples);
@@ -78,18 +78,13 @@ fn one(server: &TestServer, subject: usize) -> anyhow::Result<Load> {
     let config = format!("astra/config/{org}");
     let role = format!("astra/roles/{org}/reader");
     run(server, THREADS, Until::Passed(ROUND), |client| match subject {
-        0 => repeat(client.request("GET", "kv/data/secret", "")),
-        1 => repeat(client.request("POST", "kv/data/secret", KV_WRITE)),
-        2 => repeat(client.request("GET", &config, "")),
-        3 => repeat(client.request("GET", &role, "")),
+        0 => same(client.request("GET", "kv/data/secret", "")),
+        1 => same(client.request("POST", "kv/data/secret", KV_WRITE)),
+        2 => same(client.request("GET", &config, "")),
+        3 => same(client.request("GET", &role, "")),
         _ => mint_and_revoke(client, org),
     })
     .with_context(|| format!("failed to measure {}", SUBJECTS.get(subject).unwrap_or(&"")))
-}
-
-/// The same request again and again.
-fn repeat<'server>(request: Vec<u8>) -> Operation<'server> {
-    Box::new(move |client| client.send(&request).map(drop))
 }
 
 /// A lease made and ended, in Astra as well as in the server.

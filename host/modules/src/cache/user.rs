@@ -88,10 +88,14 @@ fn make_key(dir: &Dir) -> Result<(), String> {
 fn private(what: &str, metadata: &Metadata) -> Result<(), String> {
     let user = rustix::process::geteuid().as_raw();
     if metadata.uid() != user {
-        return Err(format!("{what} belongs to user {}, not to user {user}", metadata.uid()));
+        let owner = metadata.uid();
+        return Err(format!("{what} belongs to user {owner}, not to user {user}: remove it, or set `XDG_CACHE_HOME`"));
     }
     if metadata.mode() & OTHERS != 0 {
-        return Err(format!("{what} has the mode {:o}: others than its owner can use it", metadata.mode() & 0o7777));
+        let mode = metadata.mode() & 0o7777;
+        return Err(format!(
+            "{what} has the mode {mode:o}, by which others can use it: take that away with `chmod go=`"
+        ));
     }
     Ok(())
 }

@@ -92,6 +92,7 @@ impl SigningKey {
 /// Runs the plugin's program as a person does; answers what it prints.
 fn plugin(arguments: &[&str]) -> String {
     let program = plugin_binary();
+    // Not the cache folder of whoever runs the tests.
     let user_cache = workspace_root().join("target/tmp/user-cache");
     let run = Command::new(&program).args(arguments).env("XDG_CACHE_HOME", user_cache).output();
     let run = run.unwrap_or_else(|error| panic!("{}: {error}", program.display()));

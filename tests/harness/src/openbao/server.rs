@@ -118,7 +118,7 @@ impl Server {
     }
 
     fn try_start_joining(first: &Self) -> Result<Self, String> {
-        let server = Self::prepare(ServerKind::Raft, false, &plugin_binary())?;
+        let server = Self::prepare(ServerKind::Raft, false, &first.plugin)?;
         let keys = first.keys.lock().unwrap_or_else(PoisonError::into_inner).clone();
         *server.keys.lock().unwrap_or_else(PoisonError::into_inner) = keys;
         server.launch()?;

@@ -1,4 +1,4 @@
-//! Converts what a component declares of its secrets.
+//! Converts what a component declares of its secrets and of its paths.
 
 use sealed_secrets::{
     Alphabet, AnsweredField, Call, Class, Declaration, Destination, PathPattern, RequestField, Shape, ShownField,
@@ -26,13 +26,13 @@ pub(crate) fn check_declaration(classes: Vec<wit::Class>) -> Result<Declaration,
 pub(crate) fn check_paths(paths: &[String]) -> Result<Vec<PathPattern>, InvokeError> {
     if paths.len() > CHECKED_PATHS_MAX {
         return Err(InvokeError::Contract(format!(
-            "`checked-paths` has {} paths, of at most {CHECKED_PATHS_MAX}",
+            "`checked-paths` has {} paths; at most {CHECKED_PATHS_MAX} are allowed",
             paths.len()
         )));
     }
     if let Some(long) = paths.iter().find(|path| path.len() > CHECKED_PATH_BYTES_MAX) {
         return Err(InvokeError::Contract(format!(
-            "a path of `checked-paths` has {} bytes, of at most {CHECKED_PATH_BYTES_MAX}",
+            "a path of `checked-paths` has {} bytes; at most {CHECKED_PATH_BYTES_MAX} are allowed",
             long.len()
         )));
     }
@@ -115,8 +115,8 @@ mod tests {
         assert_eq!(paths(CHECKED_PATHS_MAX, 1).map(|paths| paths.len()), Ok(CHECKED_PATHS_MAX));
         assert_eq!(paths(1, CHECKED_PATH_BYTES_MAX).map(|paths| paths.len()), Ok(1));
         for (count, bytes, expected) in [
-            (CHECKED_PATHS_MAX + 1, 1, "`checked-paths` has 1001 paths, of at most 1000"),
-            (1, CHECKED_PATH_BYTES_MAX + 1, "a path of `checked-paths` has 1025 bytes, of at most 1024"),
+            (CHECKED_PATHS_MAX + 1, 1, "`checked-paths` has 1001 paths; at most 1000 are allowed"),
+            (1, CHECKED_PATH_BYTES_MAX + 1, "a path of `checked-paths` has 1025 bytes; at most 1024 are allowed"),
         ] {
             assert_eq!(paths(count, bytes), Err(InvokeError::Contract(expected.to_owned())));
         }
