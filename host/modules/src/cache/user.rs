@@ -72,9 +72,12 @@ fn read_key(dir: &Dir) -> Result<Option<SealKey>, String> {
 fn make_key(dir: &Dir) -> Result<(), String> {
     let mut bytes = Zeroizing::new([0; KEY_BYTES]);
     rand::fill(&mut *bytes).map_err(|error| error.to_string())?;
-    let unfinished = format!("{KEY}.{}{}", std::process::id(), super::UNFINISHED);
+    // A name of its own, also where several processes have the same number because each is in a container.
+    let mut number = [0; 8];
+    rand::fill(&mut number).map_err(|error| error.to_string())?;
+    let unfinished = format!("{KEY}.{:016x}{}", u64::from_ne_bytes(number), super::UNFINISHED);
     let mut options = OpenOptions::new();
-    options.write(true).create(true).truncate(true).mode(0o600);
+    options.write(true).create_new(true).mode(0o600);
     let written = dir.open_with(&unfinished, &options).and_then(|mut file| file.write_all(&*bytes));
     let linked = written.and_then(|()| dir.hard_link(&unfinished, dir, KEY));
     let removed = dir.remove_file(&unfinished);
