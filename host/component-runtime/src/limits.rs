@@ -34,8 +34,8 @@ limits! {
     /// All limits, with the constants of this module as default.
     Limits { egress: EgressLimits }
 
-    /// Requests at once, of all mounts. A waiting request costs about 50 KiB and six memory mappings; Linux
-    /// allows 65,530 mappings by default.
+    /// Requests at once, of all mounts. A request that waits for its upstream costs about 300 KiB (`make bench ONLY=memory`),
+    /// which stay with its slot, and six memory mappings; Linux allows 65,530 mappings by default.
     pub const REQUESTS_IN_FLIGHT_MAX: usize = 1_000; => requests_in_flight_max,
 
     /// Requests at once that a mount may have, as long as any permits are free, however many other mounts hold. Beyond
