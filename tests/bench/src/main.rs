@@ -7,6 +7,7 @@
 #![expect(clippy::print_stderr, reason = "says what is being measured; the table goes to stdout")]
 
 mod component;
+mod flood_clients;
 mod floods;
 mod handshake;
 mod in_process;

@@ -41,7 +41,7 @@ pub(crate) fn measure(table: &mut Table) -> anyhow::Result<()> {
 }
 
 fn after_a_burst(table: &mut Table) -> anyhow::Result<()> {
-    let server = TestServer::start_with_floods(&BURST_MOUNTS)?;
+    let server = TestServer::start_with_floods(&BURST_MOUNTS, &[])?;
     let before = resident(&server)?;
     let number = AtomicUsize::new(0);
     run(&server, BURST, Until::Done(1), |client| {

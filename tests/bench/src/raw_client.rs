@@ -32,6 +32,11 @@ impl RawClient {
         Ok(Self { stream: BufReader::new(stream), address: address.to_owned(), token: token.to_owned() })
     }
 
+    /// The same connection once more, to close it while an answer is awaited.
+    pub(crate) fn connection(&self) -> anyhow::Result<TcpStream> {
+        Ok(self.stream.get_ref().try_clone()?)
+    }
+
     /// The bytes of a request to `/v1/<path>`.
     pub(crate) fn request(&self, method: &str, path: &str, body: &str) -> Vec<u8> {
         let (address, token, length) = (&self.address, &self.token, body.len());

@@ -38,12 +38,12 @@ impl TestServer {
         Self::start_on(Server::start(ServerKind::Dev), arguments)
     }
 
-    /// The same, with mounts of the toy engine that floods and waits.
-    pub(crate) fn start_with_floods(mounts: &[&str]) -> anyhow::Result<Self> {
+    /// The same, with mounts of the toy engine that floods and waits, and further arguments.
+    pub(crate) fn start_with_floods(mounts: &[&str], arguments: &[String]) -> anyhow::Result<Self> {
         let module = ModuleFile::toy("floods", "10.20.30");
         let folder = ModulesDir::new();
         folder.drop_in(&module);
-        let server = Self::start_with(&[module.pin(), folder.argument()])?;
+        let server = Self::start_with(&[&[module.pin(), folder.argument()], arguments].concat())?;
         for mount in mounts {
             server.mount_module(mount, "toy");
         }

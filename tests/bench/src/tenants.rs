@@ -55,7 +55,7 @@ fn many_mounts(table: &mut Table) -> anyhow::Result<()> {
 }
 
 fn many_requests(table: &mut Table) -> anyhow::Result<()> {
-    let server = TestServer::start_with_floods(&["toy"])?;
+    let server = TestServer::start_with_floods(&["toy"], &[])?;
     let before = resident(&server)?;
     let clients: anyhow::Result<Vec<RawClient>> = (0..REQUESTS).map(|_| server.raw_client()).collect();
     let mut clients = clients?;

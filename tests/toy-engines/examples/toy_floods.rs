@@ -4,7 +4,7 @@ use std::hint::black_box;
 
 use rogue_components::bindings::secrets_engine::backend::types::Request;
 use rogue_components::bindings::secrets_engine::host::logging::{Level, log};
-use rogue_components::bindings::secrets_engine::host::storage::{Entry, put};
+use rogue_components::bindings::secrets_engine::host::storage::{Entry, get_many, put};
 use rogue_components::bindings::wasi::clocks::monotonic_clock::subscribe_duration;
 use rogue_components::{Answer, data, result, send_bodies};
 use toy_engines::{TOY, Toy};
@@ -16,6 +16,7 @@ fn first(request: &Request) -> Option<Answer> {
         "flood/processor" => spin(),
         "flood/answers" => Some(data(&format!("{{\"text\":\"{}\"}}", "x".repeat(ANSWER_BYTES)))),
         "flood/storage" => Some(fill_storage()),
+        "flood/reads" => Some(read_storage()),
         "flood/log" => Some(fill_log()),
         "flood/texts" => Some(data("{}")),
         "flood/sleep" => Some(sleep()),
@@ -48,6 +49,12 @@ fn fill_storage() -> Answer {
     data("{}")
 }
 
+/// As many entries as one request may ask for.
+fn read_storage() -> Answer {
+    let keys: Vec<String> = (0..STORAGE_CALLS).map(|number| format!("flood/{number}")).collect();
+    result(get_many(&keys).map(|entries| entries.len()))
+}
+
 fn fill_log() -> Answer {
     for _ in 0..1_000 {
         log(Level::Info, &"flood ".repeat(1_000), &[]);
@@ -57,3 +64,6 @@ fn fill_log() -> Answer {
 
 /// A little less than the host lets through.
 const ANSWER_BYTES: usize = 7 * 1024 * 1024;
+
+/// The host's limit for a request.
+const STORAGE_CALLS: usize = 10_000;

@@ -161,6 +161,7 @@ fn a_flood_of_one_mount_fails_no_request_of_another() {
         ("processor", 100, ask("processor", Value::Null)),
         ("answers", 20, ask("answers", Value::Null)),
         ("storage", 20, ask("storage", Value::Null)),
+        ("reads", 20, ask("reads", Value::Null)),
         ("log", 20, ask("log", Value::Null)),
         ("sleep", 1_100, Kind::Sleep { mounts: [toys.name.clone(), format!("{}-second", toys.name)] }),
         ("texts", 2, ask("texts", json!({ "text": "x".repeat(30_000_000) }))),
