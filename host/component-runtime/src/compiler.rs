@@ -8,11 +8,11 @@ use rayon::{ThreadPool, ThreadPoolBuilder};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::task::JoinError;
 use tokio::time::timeout;
-use wasmtime::Engine;
 use wasmtime::component::Component;
 
 use crate::compiler_process::Failed;
 use crate::priority::lower_priority;
+use crate::shared::Shared;
 use crate::{CompilerProgram, LoadError, aot, compiler_process};
 
 /// The compiler of one runtime.
@@ -41,9 +41,9 @@ impl Compiler {
     ///
     /// # Errors
     /// When the bytes are no component, or at the deadline.
-    pub(crate) async fn compile(&self, engine: &Engine, wasm: &[u8]) -> Result<Component, LoadError> {
+    pub(crate) async fn compile(&self, runtime: &Arc<Shared>, wasm: &[u8]) -> Result<Component, LoadError> {
         if let Some(program) = self.program.get() {
-            match self.in_process(program, engine, wasm).await {
+            match self.in_process(program, runtime, wasm).await {
                 Err(Failed::Unavailable(reason)) => {
                     tracing::warn!(
                         reason,
@@ -54,8 +54,8 @@ impl Compiler {
                 Ok(component) => return Ok(component),
             }
         }
-        let (engine, wasm) = (engine.clone(), wasm.to_vec());
-        let compiled = self.run(move || Component::from_binary(&engine, &wasm)).await?;
+        let (runtime, wasm) = (Arc::clone(runtime), wasm.to_vec());
+        let compiled = self.run(move || runtime.pools.load(|engine| Component::from_binary(engine, &wasm))).await?;
         compiled.map_err(|error| aot::not_loaded(&error))
     }
 
@@ -68,9 +68,14 @@ impl Compiler {
     }
 
     /// Compiles in a process, which ends at the deadline.
-    async fn in_process(&self, program: &CompilerProgram, engine: &Engine, wasm: &[u8]) -> Result<Component, Failed> {
+    async fn in_process(
+        &self,
+        program: &CompilerProgram,
+        runtime: &Arc<Shared>,
+        wasm: &[u8],
+    ) -> Result<Component, Failed> {
         let _turn = self.turn().await.map_err(Failed::Load)?;
-        let work = compiler_process::compile(program, engine, wasm);
+        let work = compiler_process::compile(program, runtime, wasm);
         timeout(self.deadline, work).await.unwrap_or(Err(Failed::Load(LoadError::Deadline(self.deadline))))
     }
 

@@ -11,16 +11,18 @@ use std::os::fd::OwnedFd;
 use std::os::unix::process::ExitStatusExt as _;
 use std::path::PathBuf;
 use std::process::{ExitCode, ExitStatus, Stdio};
+use std::sync::Arc;
 
 use rustix::fs::{MemfdFlags, SealFlags, fcntl_add_seals, memfd_create};
 use rustix::process::{Resource, Rlimit, setrlimit};
 use tokio::io::AsyncWriteExt as _;
 use tokio::process::Child;
-use wasmtime::Engine;
 use wasmtime::component::Component;
 
 use crate::limits::{COMPILE_MEMORY_BYTES_MAX, COMPILE_PROCESSOR_TIME, WASM_BYTES_MAX, bytes_text};
+use crate::pool::Pools;
 use crate::priority::lower_priority;
+use crate::shared::Shared;
 use crate::{LoadError, aot, compiler_sandbox, engine, harden_process};
 
 /// Exit code if the component does not compile; the output has the reason in place of the code.
@@ -55,7 +57,11 @@ pub(crate) enum Failed {
 ///
 /// # Errors
 /// When no process can compile here, or the component does not load.
-pub(crate) async fn compile(program: &CompilerProgram, engine: &Engine, wasm: &[u8]) -> Result<Component, Failed> {
+pub(crate) async fn compile(
+    program: &CompilerProgram,
+    runtime: &Arc<Shared>,
+    wasm: &[u8],
+) -> Result<Component, Failed> {
     let output = memfd_create("compiled", MemfdFlags::CLOEXEC | MemfdFlags::ALLOW_SEALING);
     let output = output.map_err(unavailable)?;
     let mut child = start(program, &output).map_err(unavailable)?;
@@ -67,8 +73,8 @@ pub(crate) async fn compile(program: &CompilerProgram, engine: &Engine, wasm: &[
         let _ = input.write_all(wasm).await;
     }
     let ended = child.wait().await.map_err(|error| Failed::Load(LoadError::Engine(error.to_string())))?;
-    let engine = engine.clone();
-    let loaded = tokio::task::spawn_blocking(move || take(&engine, ended, output)).await;
+    let runtime = Arc::clone(runtime);
+    let loaded = tokio::task::spawn_blocking(move || take(&runtime.pools, ended, output)).await;
     loaded.unwrap_or_else(|stopped| Err(unavailable(stopped)))
 }
 
@@ -85,13 +91,13 @@ fn start(program: &CompilerProgram, output: &OwnedFd) -> std::io::Result<Child> 
     tokio::process::Command::from(command).kill_on_drop(true).spawn()
 }
 
-fn take(engine: &Engine, ended: ExitStatus, output: OwnedFd) -> Result<Component, Failed> {
+fn take(pools: &Pools, ended: ExitStatus, output: OwnedFd) -> Result<Component, Failed> {
     let failed = match (ended.code(), ended.signal()) {
         (Some(0), _) => {
             // From here on nobody changes it, and nobody else has it.
             let seals = SealFlags::WRITE | SealFlags::SHRINK | SealFlags::GROW | SealFlags::SEAL;
             fcntl_add_seals(&output, seals).map_err(unavailable)?;
-            return load(engine, output);
+            return load(pools, output);
         }
         (Some(EXIT_INVALID), _) => LoadError::Invalid(reason(output)),
         (Some(EXIT_UNAVAILABLE), _) => return Err(unavailable("it could not begin")),
@@ -107,14 +113,14 @@ fn take(engine: &Engine, ended: ExitStatus, output: OwnedFd) -> Result<Component
 }
 
 /// Where this machine does not map it, it is copied. What is not loaded then cannot run here, however it is compiled.
-fn load(engine: &Engine, output: OwnedFd) -> Result<Component, Failed> {
-    match aot::deserialize_compiled(engine, &output).map_err(|error| aot::not_loaded(&error)) {
+fn load(pools: &Pools, output: OwnedFd) -> Result<Component, Failed> {
+    match pools.load(|engine| aot::deserialize_compiled(engine, &output)).map_err(|error| aot::not_loaded(&error)) {
         Ok(component) => return Ok(component),
         Err(error @ LoadError::ExecutableMemory(_)) => return Err(Failed::Load(error)),
         Err(_) => {}
     }
     let code = content(output, COMPILE_MEMORY_BYTES_MAX as u64).map_err(unavailable)?;
-    aot::deserialize(engine, &code).map_err(|error| Failed::Load(aot::not_loaded(&error)))
+    pools.load(|engine| aot::deserialize(engine, &code)).map_err(|error| Failed::Load(aot::not_loaded(&error)))
 }
 
 fn reason(output: OwnedFd) -> String {

@@ -6,7 +6,7 @@
 use wasmtime::{Config, Enabled, Engine, InstanceAllocationStrategy, OptLevel, PoolingAllocationConfig, Strategy};
 
 use crate::LoadError;
-use crate::limits::Limits;
+use crate::limits::{CORE_INSTANCES_PER_REQUEST_MAX, Limits, MEMORIES_PER_REQUEST_MAX, TABLES_PER_REQUEST_MAX};
 
 /// Initial memory of a guest (link argument `--initial-memory`) that is reset by copying instead of `madvise`.
 const MEMORY_KEEP_RESIDENT_BYTES: usize = 320 * 1024;
@@ -29,19 +29,41 @@ const MEMORY_GUARD_BYTES: u64 = 64 * 1024;
 const REQUESTS_MIN: usize = 4;
 /// Slots beyond the permits: for `describe`, and for instances that are being dropped.
 const SPARE_SLOTS: usize = 24;
-/// Core instances of a component: the core module, adapters and shims.
-const CORE_INSTANCES_PER_COMPONENT: usize = 4;
-/// Tables of a component: its own and those of shims.
-const TABLES_PER_COMPONENT: usize = 3;
 /// Slots that stay warm. More are busy at once only for moments.
 const UNUSED_WARM_SLOTS_MAX: u32 = 100;
-/// Bytes of the functions, globals and imports of an instance in the host's memory.
-const INSTANCE_BYTES_MAX: usize = 1024 * 1024;
+/// Bytes of the functions, globals and imports of a core instance in the host's memory.
+const CORE_INSTANCE_BYTES_MAX: usize = 1024 * 1024;
 
 /// Memory mappings of a request that waits: memory, stack and their guards.
 const MAPPINGS_PER_REQUEST: usize = 6;
 /// Mappings left to the rest of the process.
 const MAPPINGS_OF_PROCESS: usize = 5_000;
+
+/// What one instance of a component may take of a pool.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct SlotSize {
+    /// The core module, adapters and shims.
+    core_instances: usize,
+    memories: usize,
+    /// Its own and those of shims.
+    tables: usize,
+    /// Bytes that all its core instances take of the host's memory, linear memory and tables apart.
+    bytes: usize,
+}
+
+impl SlotSize {
+    /// For one core module, as Rust, C and Go make components.
+    pub(crate) const ORDINARY: Self =
+        Self { core_instances: 4, memories: 1, tables: 3, bytes: CORE_INSTANCE_BYTES_MAX };
+
+    /// For an interpreter with its libraries, and for components that are composed of several.
+    pub(crate) const LARGE: Self = Self {
+        core_instances: CORE_INSTANCES_PER_REQUEST_MAX,
+        memories: MEMORIES_PER_REQUEST_MAX,
+        tables: TABLES_PER_REQUEST_MAX,
+        bytes: 4 * CORE_INSTANCE_BYTES_MAX,
+    };
+}
 
 /// An engine for running guests.
 pub(crate) struct Started {
@@ -50,13 +72,13 @@ pub(crate) struct Started {
     pub(crate) requests_max: usize,
 }
 
-/// Starts an engine, with fewer slots if address space is scarce (39 bits on some small machines).
+/// Starts an engine for so many requests at once, with fewer slots if address space is scarce (39 bits on some small
+/// machines).
 ///
 /// # Errors
 /// When there is no address space for the pool.
-pub(crate) fn start(limits: &Limits) -> Result<Started, LoadError> {
-    let wanted = limits.requests_in_flight_max;
-    let started = with_at_most(wanted.min(mappings_allow()).max(1), limits)?;
+pub(crate) fn start(wanted: usize, size: SlotSize, limits: &Limits) -> Result<Started, LoadError> {
+    let started = with_at_most(wanted.min(mappings_allow()).max(1), size, limits)?;
     if started.requests_max < wanted {
         tracing::warn!(
             possible = started.requests_max,
@@ -67,11 +89,11 @@ pub(crate) fn start(limits: &Limits) -> Result<Started, LoadError> {
     Ok(started)
 }
 
-fn with_at_most(requests_max: usize, limits: &Limits) -> Result<Started, LoadError> {
-    match Engine::new(&config(limits, requests_max)) {
+fn with_at_most(requests_max: usize, size: SlotSize, limits: &Limits) -> Result<Started, LoadError> {
+    match Engine::new(&config(limits, requests_max, size)) {
         Ok(engine) => Ok(Started { engine, requests_max }),
         Err(error) if requests_max <= REQUESTS_MIN => Err(LoadError::Engine(format!("{error:#}"))),
-        Err(_) => with_at_most(requests_max / 2, limits),
+        Err(_) => with_at_most(requests_max / 2, size, limits),
     }
 }
 
@@ -92,7 +114,7 @@ fn mappings_max() -> Option<usize> {
 /// When this architecture is not known.
 pub(crate) fn for_precompiling() -> Result<Engine, LoadError> {
     let limits = Limits::default();
-    let mut config = config(&limits, limits.requests_in_flight_max);
+    let mut config = config(&limits, limits.requests_in_flight_max, SlotSize::ORDINARY);
     let engine = config.target(&baseline_target()).and_then(|config| Engine::new(config));
     engine.map_err(|error| LoadError::Engine(format!("{error:#}")))
 }
@@ -102,7 +124,7 @@ pub(crate) fn for_precompiling() -> Result<Engine, LoadError> {
 /// # Errors
 /// As `start`.
 pub(crate) fn for_compiling() -> Result<Engine, LoadError> {
-    Ok(with_at_most(REQUESTS_MIN, &Limits::default())?.engine)
+    Ok(with_at_most(REQUESTS_MIN, SlotSize::ORDINARY, &Limits::default())?.engine)
 }
 
 /// Naming a target, even this machine's own, switches off what only the builder's processor has.
@@ -110,11 +132,12 @@ fn baseline_target() -> String {
     format!("{}-unknown-linux-gnu", std::env::consts::ARCH)
 }
 
-fn config(limits: &Limits, requests_max: usize) -> Config {
+fn config(limits: &Limits, requests_max: usize, size: SlotSize) -> Config {
     let mut config = Config::new();
     config.strategy(Strategy::Cranelift).cranelift_opt_level(OptLevel::Speed).parallel_compilation(true);
     config.wasm_component_model(true).concurrency_support(false);
-    config.wasm_memory64(false).wasm_multi_memory(false).wasm_relaxed_simd(false);
+    // A component that is composed of two needs an adapter with the memories of both.
+    config.wasm_memory64(false).wasm_multi_memory(true).wasm_relaxed_simd(false);
     config.shared_memory(false);
     config.epoch_interruption(true);
     config.max_wasm_stack(WASM_STACK_BYTES).async_stack_size(STACK_BYTES).async_stack_zeroing(true);
@@ -123,20 +146,23 @@ fn config(limits: &Limits, requests_max: usize) -> Config {
     // No map from code to offsets in the component, an eighth of its size: traps name functions.
     config.generate_address_map(false);
     // Threads, garbage collection, and core dumps, which would hold secrets, are not compiled in.
-    config.allocation_strategy(InstanceAllocationStrategy::Pooling(pool(limits, requests_max)));
+    config.allocation_strategy(InstanceAllocationStrategy::Pooling(pool(limits, requests_max, size)));
     config
 }
 
-fn pool(limits: &Limits, requests_max: usize) -> PoolingAllocationConfig {
+fn pool(limits: &Limits, requests_max: usize, size: SlotSize) -> PoolingAllocationConfig {
     let slots = requests_max + SPARE_SLOTS;
     let mut pool = PoolingAllocationConfig::new();
     pool.total_component_instances(count(slots))
-        .total_core_instances(count(slots * CORE_INSTANCES_PER_COMPONENT))
-        .total_memories(count(slots))
-        .total_tables(count(slots * TABLES_PER_COMPONENT))
+        .total_core_instances(count(slots * size.core_instances))
+        .total_memories(count(slots * size.memories))
+        .total_tables(count(slots * size.tables))
         .total_stacks(count(slots))
-        .max_component_instance_size(INSTANCE_BYTES_MAX)
-        .max_core_instance_size(INSTANCE_BYTES_MAX)
+        .max_core_instances_per_component(count(size.core_instances))
+        .max_memories_per_component(count(size.memories))
+        .max_tables_per_component(count(size.tables))
+        .max_component_instance_size(size.bytes)
+        .max_core_instance_size(CORE_INSTANCE_BYTES_MAX)
         .max_memory_size(limits.memory_bytes_max)
         .table_elements(limits.table_elements_max)
         .max_unused_warm_slots(UNUSED_WARM_SLOTS_MAX)
@@ -160,7 +186,7 @@ mod tests {
 
     #[test]
     fn what_leaks_between_guests_is_off() {
-        let pool = pool(&Limits::default(), 1);
+        let pool = pool(&Limits::default(), 1, SlotSize::ORDINARY);
         assert!(matches!(pool.get_pagemap_scan(), Enabled::No));
         assert_eq!(pool.get_decommit_batch_size(), 1);
         assert_eq!(pool.get_async_stack_keep_resident(), STACK_KEEP_RESIDENT_BYTES);
@@ -169,7 +195,7 @@ mod tests {
     #[test]
     fn every_permit_has_its_slot() {
         let limits = Limits::default();
-        let pool = pool(&limits, limits.requests_in_flight_max);
+        let pool = pool(&limits, limits.requests_in_flight_max, SlotSize::ORDINARY);
         for slots in [pool.get_total_component_instances(), pool.get_total_memories(), pool.get_total_stacks()] {
             assert!(slots as usize > limits.requests_in_flight_max);
         }
@@ -180,9 +206,9 @@ mod tests {
     fn scarce_address_space_lowers_the_number_of_requests() {
         // Twice what 47 bits can name.
         let wanted = usize::try_from((1_u64 << 48) / MEMORY_RESERVATION_BYTES).unwrap();
-        let few = with_at_most(wanted, &Limits::default()).unwrap();
+        let few = with_at_most(wanted, SlotSize::ORDINARY, &Limits::default()).unwrap();
         assert!((1..wanted).contains(&few.requests_max), "{}", few.requests_max);
-        let some = start(&Limits { requests_in_flight_max: 8, ..Limits::default() }).unwrap();
+        let some = start(8, SlotSize::ORDINARY, &Limits::default()).unwrap();
         assert_eq!(some.requests_max, 8);
     }
 }

@@ -13,6 +13,7 @@ use crate::bindings::{v0_1, v0_2};
 use crate::lane::PaidCall;
 use crate::memory_account::{Account, Held};
 use crate::permits::Permit;
+use crate::pool::Pool;
 use crate::shared::Shared;
 use crate::store_state::{Caller, StoreState};
 use crate::surrogates::Surrogates;
@@ -21,35 +22,46 @@ use crate::{InvokeError, Mount, fault};
 /// The store and the deadline of one call.
 pub(crate) struct Call {
     runtime: Arc<Shared>,
+    pool: Arc<Pool>,
     store: Store<StoreState>,
     /// A permit, and the place of the request in memory. Held until the instance is gone. `describe` has none.
     admission: Option<(Permit, Held)>,
-    deadline: Instant,
-    allowed: Duration,
+    time: Time,
+}
+
+/// The time of one call. It counts from when the request came: a wait for its turn is a part of it.
+#[derive(Clone, Copy)]
+pub(crate) struct Time {
+    pub(crate) began: Instant,
+    pub(crate) allowed: Duration,
+}
+
+impl Time {
+    fn deadline(self) -> Instant {
+        self.began + self.allowed
+    }
 }
 
 impl Call {
-    /// `allowed` counts from `began`: a request's wait for its turn is part of its time.
     pub(crate) fn new(
         runtime: &Arc<Shared>,
+        pool: &Arc<Pool>,
         mount: &Arc<Mount>,
         caller: Caller,
         surrogates: Surrogates,
         account: Account,
-        began: Instant,
-        allowed: Duration,
+        time: Time,
     ) -> Self {
-        let deadline = began + allowed;
         let limits = Arc::clone(&runtime.limits);
         let (mount, wal_minimum_age) = (Arc::clone(mount), runtime.wal_minimum_age);
-        let state = StoreState::new(mount, limits, caller, surrogates, wal_minimum_age, deadline, account);
-        let mut store = Store::new(&runtime.engine, state);
+        let state = StoreState::new(mount, limits, caller, surrogates, wal_minimum_age, time.deadline(), account);
+        let mut store = Store::new(&pool.engine, state);
         StoreState::bound(&mut store);
-        Self { runtime: Arc::clone(runtime), store, admission: None, deadline, allowed }
+        Self { runtime: Arc::clone(runtime), pool: Arc::clone(pool), store, admission: None, time }
     }
 
     pub(crate) fn deadline(&self) -> Instant {
-        self.deadline
+        self.time.deadline()
     }
 
     pub(crate) fn admitted(self, permit: Permit, request: Held) -> Self {
@@ -110,7 +122,7 @@ where
     R: Send + 'static,
     T: Send + 'static,
 {
-    let Call { runtime, store, admission, deadline, allowed } = call;
+    let Call { runtime, pool, store, admission, time } = call;
     let (meter, share) = (Arc::clone(&store.data().meter), Arc::clone(&store.data().mount.shared.processor));
     let component = component.clone();
     let call = Box::pin(async move {
@@ -127,7 +139,7 @@ where
         drop(store);
         check(answer)
     });
-    let call = PaidCall { call, meter, share, ticker: Arc::clone(&runtime.ticker) };
-    let answer = tokio::time::timeout_at(deadline, runtime.lane.run(call)).await;
-    answer.unwrap_or(Err(InvokeError::Deadline(allowed)))
+    let call = PaidCall { call, meter, share, ticker: Arc::clone(&pool.ticker) };
+    let answer = tokio::time::timeout_at(time.deadline(), runtime.lane.run(call)).await;
+    answer.unwrap_or(Err(InvokeError::Deadline(time.allowed)))
 }

@@ -35,6 +35,7 @@ mod module;
 mod mount;
 mod output;
 mod permits;
+mod pool;
 mod priority;
 mod processor_share;
 mod runtime;

@@ -38,6 +38,10 @@ limits! {
     /// which stay with its slot, and six memory mappings; Linux allows 65,530 mappings by default.
     pub const REQUESTS_IN_FLIGHT_MAX: usize = 1_000; => requests_in_flight_max,
 
+    /// Requests at once to modules that need a large slot: more core instances, memories or tables than one core module
+    /// needs. A slot is up to 16 GiB of addresses, and 4 MiB of the host's memory.
+    pub const LARGE_REQUESTS_IN_FLIGHT_MAX: usize = 64; => large_requests_in_flight_max,
+
     /// Requests at once that a mount may have, as long as any permits are free, however many other mounts hold. Beyond
     /// these, a mount may have as many as are free.
     pub const REQUESTS_GUARANTEED_PER_MOUNT: usize = 16; => requests_guaranteed_per_mount,
@@ -240,6 +244,15 @@ pub const MEMORY_CEILING_BYTES_MIN: usize = 128 * MIB;
 
 /// What a list, a table or a header takes in memory beside the bytes of each of its texts.
 pub(crate) const TEXT_FRAME_BYTES: usize = 128;
+
+/// Core instances of one request. Python with its libraries has about 40.
+pub const CORE_INSTANCES_PER_REQUEST_MAX: usize = 128;
+
+/// Tables of one request.
+pub const TABLES_PER_REQUEST_MAX: usize = 64;
+
+/// Memories of one request.
+pub const MEMORIES_PER_REQUEST_MAX: usize = 4;
 
 /// Memory of a compiler process: the largest component takes about half.
 pub const COMPILE_MEMORY_BYTES_MAX: usize = 2048 * MIB;

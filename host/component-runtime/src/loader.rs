@@ -21,7 +21,7 @@ pub(crate) async fn compile(runtime: &Arc<Shared>, wasm: &[u8]) -> Result<Compon
         return Err(LoadError::Invalid(format!("it has {} bytes; at most {}", wasm.len(), bytes_text(max))));
     }
     header::check_header(wasm)?;
-    runtime.compiler.compile(&runtime.engine, wasm).await
+    runtime.compiler.compile(runtime, wasm).await
 }
 
 /// A component from code that this program sealed.
@@ -34,11 +34,12 @@ pub(crate) async fn sealed(
     digest: [u8; 32],
     sealed: Vec<u8>,
 ) -> Result<Component, LoadError> {
-    let (engine, key) = (runtime.engine.clone(), key.clone());
+    let (runtime, key) = (Arc::clone(runtime), key.clone());
     // A large component takes milliseconds, too long for a thread that serves.
     let loaded = tokio::task::spawn_blocking(move || {
-        let code = sealed::open(&key, Subject::new(&engine, digest), &sealed)?;
-        aot::deserialize(&engine, code).map_err(|error| aot::not_loaded(&error))
+        let code = sealed::open(&key, Subject::new(runtime.pools.engine(), digest), &sealed)?;
+        let loaded = runtime.pools.load(|engine| aot::deserialize(engine, code));
+        loaded.map_err(|error| aot::not_loaded(&error))
     });
     loaded.await.map_err(|stopped| LoadError::Engine(stopped.to_string()))?
 }
@@ -54,7 +55,8 @@ pub(crate) async fn embedded(runtime: &Arc<Shared>, precompiled: &[u8], wasm: &[
         );
         return compile(runtime, wasm).await;
     }
-    match aot::deserialize(&runtime.engine, precompiled).map_err(|error| aot::not_loaded(&error)) {
+    let loaded = runtime.pools.load(|engine| aot::deserialize(engine, precompiled));
+    match loaded.map_err(|error| aot::not_loaded(&error)) {
         Ok(component) => Ok(component),
         // Compiled code would meet the same.
         Err(error) if error.is_of_the_machine() => Err(error),
@@ -72,7 +74,7 @@ pub(crate) async fn embedded(runtime: &Arc<Shared>, precompiled: &[u8], wasm: &[
 pub(crate) async fn module(runtime: &Arc<Shared>, component: &Component) -> Result<Arc<Module>, LoadError> {
     let capabilities = imports::capabilities(component)?;
     let world = |error: wasmtime::Error| LoadError::World(format!("{error:#}"));
-    let pre = runtime.linker.instantiate_pre(component).map_err(world)?;
+    let pre = runtime.pools.of(component).linker.instantiate_pre(component).map_err(world)?;
     let declares = imports::has_export(component, v0_2::DECLARATION);
     let additions = declares.then(|| v0_2::AdditionsPre::new(pre.clone())).transpose().map_err(world)?;
     let says = imports::has_export(component, v0_2::EXISTENCE);

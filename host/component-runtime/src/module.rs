@@ -15,9 +15,10 @@ use crate::bindings::v0_1::{self, EnginePre};
 use crate::bindings::v0_2::{self, AdditionsPre, ExistenceChecksPre};
 use crate::description::Description;
 use crate::held_secrets::HeldSecrets;
-use crate::invoke::{self, Call};
+use crate::invoke::{self, Call, Time};
 use crate::memory_account::{Account, Held};
 use crate::permits::{OF_MOUNT, Refusal, late, refuse_late};
+use crate::pool::Pool;
 use crate::sealed::{self, Subject};
 use crate::shared::Shared;
 use crate::store_state::{Caller, StoreState};
@@ -27,6 +28,7 @@ use crate::{Capability, InvokeError, LoadError, Mount, SealKey};
 /// A loaded component.
 pub struct Module {
     runtime: Arc<Shared>,
+    pool: Arc<Pool>,
     pre: EnginePre<StoreState>,
     capabilities: BTreeSet<Capability>,
     description: Description,
@@ -54,11 +56,20 @@ impl Module {
         capabilities: BTreeSet<Capability>,
     ) -> Result<Self, LoadError> {
         let mount = Mount::nowhere(&runtime.of_mounts());
+        let pool = Arc::clone(runtime.pools.of(pre.instance_pre().component()));
         let deadline = runtime.limits.describe_deadline;
         let call = || {
             let (caller, surrogates) = (Caller::default(), Surrogates::default());
             let account = mount.shared.memory.account(runtime.limits.request_memory_bytes_max);
-            Call::new(&runtime, &mount, caller, surrogates, account, Instant::now(), deadline)
+            Call::new(
+                &runtime,
+                &pool,
+                &mount,
+                caller,
+                surrogates,
+                account,
+                Time { began: Instant::now(), allowed: deadline },
+            )
         };
         let describe = invoke::run(
             &pre,
@@ -93,7 +104,7 @@ impl Module {
         static NEXT: AtomicU64 = AtomicU64::new(0);
         let number = NEXT.fetch_add(1, Ordering::Relaxed);
         let rules = Arc::new(runtime.rules(&description.name, &declaration, &HeldSecrets::default()));
-        Ok(Self { runtime, pre, capabilities, description, declaration, checked_paths, rules, number })
+        Ok(Self { runtime, pool, pre, capabilities, description, declaration, checked_paths, rules, number })
     }
 
     /// What the guest declared of its secrets at the time of loading.
@@ -134,7 +145,7 @@ impl Module {
     pub fn seal(&self, key: &SealKey, digest: [u8; 32]) -> Result<Vec<u8>, LoadError> {
         let code = self.component().serialize();
         let code = code.map_err(|error| LoadError::Engine(format!("{error:#}")))?;
-        Ok(sealed::seal(key, Subject::new(&self.runtime.engine, digest), &code))
+        Ok(sealed::seal(key, Subject::new(self.runtime.pools.engine(), digest), &code))
     }
 
     /// Serves one request in a fresh instance. The drop of the future ends the instance.
@@ -218,7 +229,7 @@ impl Module {
                 return self.refused_late(Err(limit.into()), began + wait).await;
             }
         };
-        let permit = match mount.shared.permits.acquire(request.0.data.len(), wait).await {
+        let permit = match mount.shared.permits_of(self.pool.kind).acquire(request.0.data.len(), wait).await {
             Ok(permit) => permit,
             Err(Refusal::Waited(what)) => return Err(InvokeError::Busy(what)),
             Err(Refusal::Full) => {
@@ -230,8 +241,8 @@ impl Module {
         let rules = mount.secrets.rules(self.number, of_mount);
         let surrogates = Surrogates::new(rules.as_ref().unwrap_or(&self.rules));
         seal_request(&surrogates, &mut request, &account)?;
-        let call =
-            Call::new(&self.runtime, mount, caller(&request), surrogates.clone(), account.clone(), began, allowed);
+        let (caller, time) = (caller(&request), Time { began, allowed });
+        let call = Call::new(&self.runtime, &self.pool, mount, caller, surrogates.clone(), account.clone(), time);
         Ok(Admitted { call: call.admitted(permit, held), request, surrogates, account })
     }
 

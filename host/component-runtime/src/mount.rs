@@ -13,6 +13,7 @@ use crate::held_secrets::{HeldSecrets, MountSecrets};
 use crate::limits::Limits;
 use crate::memory_account::{MountMemory, ProcessMemory};
 use crate::permits::{MountPermits, Permits};
+use crate::pool::PoolKind;
 use crate::processor_share::ProcessorShare;
 use crate::storage_share::StorageShare;
 
@@ -141,6 +142,7 @@ impl Mount {
 pub(crate) struct OfAllMounts<'a> {
     pub(crate) egress: &'a Arc<Egress>,
     pub(crate) permits: &'a Permits,
+    pub(crate) large_permits: &'a Permits,
     pub(crate) memory: &'a Arc<ProcessMemory>,
     pub(crate) limits: &'a Limits,
 }
@@ -151,7 +153,8 @@ pub(crate) struct MountShared {
     pub(crate) answers: AnswerShare,
     pub(crate) storage: StorageShare,
     pub(crate) memory: Arc<MountMemory>,
-    pub(crate) permits: MountPermits,
+    permits: MountPermits,
+    large_permits: MountPermits,
     pub(crate) locks: LockTable,
     pub(crate) entities: Entities,
     pub(crate) lifetimes: Lifetimes,
@@ -165,6 +168,7 @@ impl MountShared {
         let processor = ProcessorShare::new(of_all.limits);
         Self {
             permits: of_all.permits.mount(&processor),
+            large_permits: of_all.large_permits.mount(&processor),
             processor,
             answers: AnswerShare::new(of_all.limits),
             storage: StorageShare::new(of_all.limits),
@@ -174,6 +178,14 @@ impl MountShared {
             lifetimes: Lifetimes::default(),
             log_rate: Arc::new(LogRate::new(of_all.limits)),
             egress: Mutex::default(),
+        }
+    }
+
+    /// The permits for modules of a pool.
+    pub(crate) fn permits_of(&self, pool: PoolKind) -> &MountPermits {
+        match pool {
+            PoolKind::Ordinary => &self.permits,
+            PoolKind::Large => &self.large_permits,
         }
     }
 
@@ -224,6 +236,7 @@ mod tests {
     struct Process {
         egress: Arc<Egress>,
         permits: Permits,
+        large_permits: Permits,
         memory: Arc<ProcessMemory>,
         limits: Limits,
     }
@@ -233,14 +246,14 @@ mod tests {
             let limits = Limits::default();
             let egress = Egress::new(EgressSettings::default(), &limits.egress);
             let permits = Permits::new(limits.requests_in_flight_max, &limits);
-            Self { egress, permits, memory: ProcessMemory::new(0), limits }
+            Self { egress, large_permits: permits.clone(), permits, memory: ProcessMemory::new(0), limits }
         }
     }
 
     impl Process {
         fn of_mounts(&self) -> OfAllMounts<'_> {
-            let Self { egress, permits, memory, limits } = self;
-            OfAllMounts { egress, permits, memory, limits }
+            let Self { egress, permits, large_permits, memory, limits } = self;
+            OfAllMounts { egress, permits, large_permits, memory, limits }
         }
     }
 

@@ -1,21 +1,20 @@
-//! The runtime: one engine, its pool, its epoch thread and its egress. One in a process.
+//! The runtime: the pools with their engines, and the egress. One in a process.
 
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use crate::compiler::Compiler;
 use crate::egress::{Egress, EgressSettings, UPSTREAM_OPTION, UPSTREAM_READ_ONLY};
-use crate::engine::Started;
 use crate::lane::Lane;
 use crate::limits::Limits;
 use crate::memory_account::ProcessMemory;
 use crate::mount::Mounts;
 use crate::permits::Permits;
+use crate::pool::Pools;
 use crate::shared::{EmbeddedSecrets, Shared};
-use crate::ticker::Ticker;
 use crate::{
-    CompilePriority, CompilerProgram, Inspection, LoadError, Module, Mount, MountSettings, SealKey, aot, engine,
-    inspect, linker, loader, memory_ceiling, sealed,
+    CompilePriority, CompilerProgram, Inspection, LoadError, Module, Mount, MountSettings, SealKey, aot, inspect,
+    loader, memory_ceiling, sealed,
 };
 
 /// The settings of a runtime.
@@ -57,10 +56,11 @@ impl Runtime {
     /// When the machine lacks something that the pool needs.
     pub fn new(settings: RuntimeSettings) -> Result<Self, LoadError> {
         let limits = Arc::new(settings.limits);
-        let Started { engine, requests_max } = engine::start(&limits)?;
+        let (pools, requests_max) = Pools::start(&limits)?;
         let shared = Shared {
-            linker: linker::linker(&engine)?,
+            pools,
             permits: Permits::new(requests_max, &limits),
+            large_permits: Permits::new(limits.large_requests_in_flight_max, &limits),
             memory: ProcessMemory::new(settings.memory_limit.unwrap_or_else(memory_ceiling::of_this_machine)),
             lane: Lane::new(),
             egress: Egress::new(settings.egress, &limits.egress),
@@ -69,8 +69,6 @@ impl Runtime {
             compiler: Compiler::new(limits.compile_deadline, settings.compile_priority),
             mounts: Mounts::default(),
             embedded: OnceLock::new(),
-            ticker: Arc::new(Ticker::start(&engine)?),
-            engine,
             limits,
         };
         Ok(Self { shared: Arc::new(shared) })
@@ -149,7 +147,7 @@ impl Runtime {
     /// A number that changes if older sealed code cannot be loaded any more: a part of the name of such code.
     #[must_use]
     pub fn compatibility(&self) -> u64 {
-        sealed::compatibility(&self.shared.engine)
+        sealed::compatibility(self.shared.pools.engine())
     }
 
     /// The mount with this backend UUID. All mounts with the same UUID share locks, permits and connections as long as

@@ -1,11 +1,9 @@
-//! The state that the clones of a runtime share: one engine, its pool, its epoch thread and its egress.
+//! The state that the clones of a runtime share: the pools with their engines, and the egress.
 
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use sealed_secrets::{Declaration, Rules};
-use wasmtime::Engine;
-use wasmtime::component::Linker;
 
 use crate::compiler::Compiler;
 use crate::egress::Egress;
@@ -15,15 +13,15 @@ use crate::limits::Limits;
 use crate::memory_account::ProcessMemory;
 use crate::mount::{Mounts, OfAllMounts};
 use crate::permits::Permits;
-use crate::store_state::StoreState;
-use crate::ticker::Ticker;
+use crate::pool::Pools;
 
 pub(crate) struct Shared {
-    pub(crate) engine: Engine,
-    pub(crate) linker: Linker<StoreState>,
+    pub(crate) pools: Pools,
     pub(crate) limits: Arc<Limits>,
     pub(crate) compiler: Compiler,
     pub(crate) permits: Permits,
+    /// For modules that need a large slot.
+    pub(crate) large_permits: Permits,
     pub(crate) memory: Arc<ProcessMemory>,
     pub(crate) lane: Lane,
     pub(crate) egress: Arc<Egress>,
@@ -32,8 +30,6 @@ pub(crate) struct Shared {
     pub(crate) mounts: Mounts,
     /// What the embedded engine declares of its secrets, once it is loaded.
     pub(crate) embedded: OnceLock<EmbeddedSecrets>,
-    /// Ends the epoch thread with its last user.
-    pub(crate) ticker: Arc<Ticker>,
 }
 
 /// What the embedded engine declares.
@@ -59,7 +55,7 @@ impl Shared {
 
     /// What a mount needs of the process.
     pub(crate) fn of_mounts(&self) -> OfAllMounts<'_> {
-        let Self { egress, permits, memory, limits, .. } = self;
-        OfAllMounts { egress, permits, memory, limits }
+        let Self { egress, permits, large_permits, memory, limits, .. } = self;
+        OfAllMounts { egress, permits, large_permits, memory, limits }
     }
 }

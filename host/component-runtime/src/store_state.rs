@@ -18,18 +18,13 @@ use wasmtime_wasi_http::{WasiHttpCtx, WasiHttpCtxView, WasiHttpView};
 use crate::capability::{Count, KeptLists, LockGuard, LogBudget, LogLevel, LogLine, Quota};
 use crate::egress::{EgressHooks, Received};
 use crate::epoch::ProcessorMeter;
-use crate::limits::{Limits, bytes_text};
+use crate::limits::{
+    CORE_INSTANCES_PER_REQUEST_MAX, Limits, MEMORIES_PER_REQUEST_MAX, TABLES_PER_REQUEST_MAX, bytes_text,
+};
 use crate::memory_account::{Account, Held, MemoryLimit};
 use crate::output::Output;
 use crate::surrogates::Surrogates;
 use crate::{Mount, epoch};
-
-/// Core instances of one request.
-const INSTANCES_MAX: usize = 32;
-/// Tables of one request.
-const TABLES_MAX: usize = 32;
-/// Memories of one request.
-const MEMORIES_MAX: usize = 4;
 
 /// What the log says that a call belongs to.
 #[derive(Default)]
@@ -306,15 +301,15 @@ impl ResourceLimiter for MemoryLimiter {
     }
 
     fn instances(&self) -> usize {
-        INSTANCES_MAX
+        CORE_INSTANCES_PER_REQUEST_MAX
     }
 
     fn tables(&self) -> usize {
-        TABLES_MAX
+        TABLES_PER_REQUEST_MAX
     }
 
     fn memories(&self) -> usize {
-        MEMORIES_MAX
+        MEMORIES_PER_REQUEST_MAX
     }
 }
 

@@ -99,13 +99,7 @@ fn start(silent: &TcpListener) -> anyhow::Result<TestServer> {
 }
 
 /// Two rows: reads and mints of the neighbour beside these floods.
-fn compare(
-    table: &mut Table,
-    server: &TestServer,
-    name: &str,
-    floods: &[Flood],
-    at_most: f64,
-) -> anyhow::Result<()> {
+fn compare(table: &mut Table, server: &TestServer, name: &str, floods: &[Flood], at_most: f64) -> anyhow::Result<()> {
     let clients: usize = floods.iter().map(|flood| flood.clients).sum();
     let quiet = Neighbour::work(server)?;
     let running: anyhow::Result<Vec<FloodClients>> =

@@ -9,6 +9,7 @@ mod counters;
 mod egress;
 mod hardening;
 mod isolation;
+mod large;
 mod logs;
 mod memory;
 mod reads;
