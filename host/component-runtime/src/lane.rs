@@ -54,9 +54,14 @@ impl<T> PaidCall<T> {
 
 impl Lane {
     pub(crate) fn new() -> Self {
-        let cores = std::thread::available_parallelism().map_or(1, usize::from);
-        let count = cores.saturating_sub(1).max(1);
+        let count = Self::turns_of_this_machine();
         Self { count, turns: Turns::new(count), threads: OnceLock::new() }
+    }
+
+    /// How many requests of mounts in debt run at once: one core is left to all others, if there is another.
+    pub(crate) fn turns_of_this_machine() -> usize {
+        let cores = std::thread::available_parallelism().map_or(1, usize::from);
+        cores.saturating_sub(1).max(1)
     }
 
     /// Runs a call to its end: here while its mount has no debt, and in the lane from the first poll with a debt on.
@@ -152,7 +157,7 @@ mod tests {
         fn new() -> Self {
             let engine = Engine::default();
             let ticker = Arc::new(Ticker::start(&engine).unwrap());
-            Self { lane: Arc::new(Lane::new()), share: ProcessorShare::new(&Limits::default()), ticker }
+            Self { lane: Arc::new(Lane::new()), share: ProcessorShare::alone(), ticker }
         }
 
         fn in_debt() -> Self {

@@ -84,6 +84,10 @@ limits! {
     /// stays among those that take turns.
     pub const PROCESSOR_PERCENT_PER_MOUNT: u32 = 60; => processor_percent_per_mount,
 
+    /// Percent of a core with which the processor time of a mount refills while all mounts together use more than
+    /// [`PROCESSOR_PERCENT_PER_MOUNT`] for each turn: about what a mint every other millisecond takes.
+    pub const PROCESSOR_PERCENT_PER_BUSY_MOUNT: u32 = 10; => processor_percent_per_busy_mount,
+
     /// Longest time until a mount that uses nothing any more has no debt: a long flood is forgiven soon after its end.
     pub const PROCESSOR_DEBT_MAX: Duration = Duration::from_secs(1); => processor_debt_max,
 

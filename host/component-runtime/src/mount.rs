@@ -14,7 +14,7 @@ use crate::limits::Limits;
 use crate::memory_account::{MountMemory, ProcessMemory};
 use crate::permits::{MountPermits, Permits};
 use crate::pool::PoolKind;
-use crate::processor_share::ProcessorShare;
+use crate::processor_share::{Budget, ProcessorShare};
 use crate::storage_share::StorageShare;
 
 /// What a mount is made of.
@@ -144,6 +144,7 @@ pub(crate) struct OfAllMounts<'a> {
     pub(crate) permits: &'a Permits,
     pub(crate) large_permits: &'a Permits,
     pub(crate) memory: &'a Arc<ProcessMemory>,
+    pub(crate) processor: &'a Arc<Budget>,
     pub(crate) limits: &'a Limits,
 }
 
@@ -165,7 +166,7 @@ pub(crate) struct MountShared {
 
 impl MountShared {
     fn new(of_all: &OfAllMounts<'_>) -> Self {
-        let processor = ProcessorShare::new(of_all.limits);
+        let processor = ProcessorShare::new(of_all.limits, of_all.processor);
         Self {
             permits: of_all.permits.mount(&processor),
             large_permits: of_all.large_permits.mount(&processor),
@@ -238,6 +239,7 @@ mod tests {
         permits: Permits,
         large_permits: Permits,
         memory: Arc<ProcessMemory>,
+        processor: Arc<Budget>,
         limits: Limits,
     }
 
@@ -246,14 +248,15 @@ mod tests {
             let limits = Limits::default();
             let egress = Egress::new(EgressSettings::default(), &limits.egress);
             let permits = Permits::new(limits.requests_in_flight_max, &limits);
-            Self { egress, large_permits: permits.clone(), permits, memory: ProcessMemory::new(0), limits }
+            let processor = Budget::of_all(&limits, 1);
+            Self { egress, large_permits: permits.clone(), permits, memory: ProcessMemory::new(0), processor, limits }
         }
     }
 
     impl Process {
         fn of_mounts(&self) -> OfAllMounts<'_> {
-            let Self { egress, permits, large_permits, memory, limits } = self;
-            OfAllMounts { egress, permits, large_permits, memory, limits }
+            let Self { egress, permits, large_permits, memory, processor, limits } = self;
+            OfAllMounts { egress, permits, large_permits, memory, processor, limits }
         }
     }
 

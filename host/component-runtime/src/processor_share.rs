@@ -2,23 +2,37 @@
 //!
 //! Each mount has a budget of processor time that refills with the time of day, and each poll of its requests is charged
 //! to the budget. A mount that has spent more than its budget is in debt until the refill has paid for it.
+//!
+//! Several mounts can fill the processor while each stays within its budget, and on one core so can a single mount beside
+//! the server. So there are two more rules: while all mounts together spend more than the turns give, the budget of each
+//! is a small one; and a mount that has requests in the queue for a turn stays in debt until the queue is empty.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use crate::limits::Limits;
 
 /// The processor time of one mount. All its requests share it.
 pub(crate) struct ProcessorShare {
-    began: Instant,
-    rates: Rates,
-    /// The moment, counted from `began`, at which the refill has paid for all that was spent.
-    paid_at_ns: AtomicU64,
+    own: Budget,
+    /// What the mount may spend while the process is busy.
+    busy: Budget,
+    of_all: Arc<Budget>,
+    /// Its requests in the queue for a turn.
+    queued: AtomicUsize,
     /// What the mount had while it was in debt: whoever had least is next.
     had_ns: AtomicU64,
     /// All that was spent.
     used_ns: AtomicU64,
+}
+
+/// Processor time that refills with the time of day.
+pub(crate) struct Budget {
+    began: Instant,
+    rates: Rates,
+    /// The moment, counted from `began`, at which the refill has paid for all that was spent.
+    paid_at_ns: AtomicU64,
 }
 
 /// The limits as durations of the clock.
@@ -32,8 +46,8 @@ struct Rates {
 }
 
 impl Rates {
-    fn new(limits: &Limits) -> Self {
-        let percent = u64::from(limits.processor_percent_per_mount.max(1));
+    fn new(limits: &Limits, percent: u32) -> Self {
+        let percent = u64::from(percent.max(1));
         let ahead_ns = nanoseconds(limits.processor_burst_per_mount) * 100 / percent;
         Self { percent, ahead_ns, ahead_max_ns: ahead_ns.saturating_add(nanoseconds(limits.processor_debt_max)) }
     }
@@ -50,12 +64,35 @@ impl Rates {
     }
 }
 
+impl Budget {
+    /// Of all mounts of a process with so many turns.
+    pub(crate) fn of_all(limits: &Limits, turns: usize) -> Arc<Self> {
+        let turns = u32::try_from(turns).unwrap_or(u32::MAX);
+        Arc::new(Self::new(limits, limits.processor_percent_per_mount.saturating_mul(turns)))
+    }
+
+    fn new(limits: &Limits, percent: u32) -> Self {
+        Self { began: Instant::now(), rates: Rates::new(limits, percent), paid_at_ns: AtomicU64::new(0) }
+    }
+
+    fn in_debt(&self) -> bool {
+        self.rates.in_debt(self.paid_at_ns.load(Ordering::Relaxed), nanoseconds(self.began.elapsed()))
+    }
+
+    fn charge(&self, spent_ns: u64) {
+        let now_ns = nanoseconds(self.began.elapsed());
+        let paid_at = |paid_at_ns| Some(self.rates.paid_at(paid_at_ns, now_ns, spent_ns));
+        let _ = self.paid_at_ns.fetch_update(Ordering::Relaxed, Ordering::Relaxed, paid_at);
+    }
+}
+
 impl ProcessorShare {
-    pub(crate) fn new(limits: &Limits) -> Arc<Self> {
+    pub(crate) fn new(limits: &Limits, of_all: &Arc<Budget>) -> Arc<Self> {
         Arc::new(Self {
-            began: Instant::now(),
-            rates: Rates::new(limits),
-            paid_at_ns: AtomicU64::new(0),
+            own: Budget::new(limits, limits.processor_percent_per_mount),
+            busy: Budget::new(limits, limits.processor_percent_per_busy_mount),
+            of_all: Arc::clone(of_all),
+            queued: AtomicUsize::new(0),
             had_ns: AtomicU64::new(0),
             used_ns: AtomicU64::new(0),
         })
@@ -63,16 +100,27 @@ impl ProcessorShare {
 
     /// Must requests of this mount take turns now?
     pub(crate) fn in_debt(&self) -> bool {
-        self.rates.in_debt(self.paid_at_ns.load(Ordering::Relaxed), self.now_ns())
+        self.own.in_debt() || self.queued.load(Ordering::Relaxed) > 0 || (self.busy.in_debt() && self.of_all.in_debt())
     }
 
     /// Charges one poll of a request to the mount.
     pub(crate) fn charge(&self, spent: Duration) {
-        let (now_ns, spent_ns) = (self.now_ns(), nanoseconds(spent));
-        let paid_at = |paid_at_ns| Some(self.rates.paid_at(paid_at_ns, now_ns, spent_ns));
-        let _ = self.paid_at_ns.fetch_update(Ordering::Relaxed, Ordering::Relaxed, paid_at);
+        let spent_ns = nanoseconds(spent);
+        for budget in [&self.own, &self.busy, &self.of_all] {
+            budget.charge(spent_ns);
+        }
         self.had_ns.fetch_add(spent_ns, Ordering::Relaxed);
         self.used_ns.fetch_add(spent_ns, Ordering::Relaxed);
+    }
+
+    /// A request of the mount waits for a turn from now on.
+    pub(crate) fn enqueue(&self) {
+        self.queued.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// It has its turn, or has gone.
+    pub(crate) fn dequeue(&self) {
+        self.queued.fetch_sub(1, Ordering::Relaxed);
     }
 
     /// The processor time that the mount has used, whatever others had.
@@ -89,9 +137,14 @@ impl ProcessorShare {
     pub(crate) fn had_at_least(&self, ns: u64) {
         self.had_ns.fetch_max(ns, Ordering::Relaxed);
     }
+}
 
-    fn now_ns(&self) -> u64 {
-        nanoseconds(self.began.elapsed())
+#[cfg(test)]
+impl ProcessorShare {
+    /// Of the only mount of a process.
+    pub(crate) fn alone() -> Arc<Self> {
+        let limits = Limits::default();
+        Self::new(&limits, &Budget::of_all(&limits, 1))
     }
 }
 
@@ -107,12 +160,12 @@ mod tests {
 
     /// A burst of 60 ms at 60 % of a core refills in 100 ms.
     fn rates() -> Rates {
-        Rates::new(&Limits {
-            processor_percent_per_mount: 60,
+        let limits = Limits {
             processor_burst_per_mount: Duration::from_millis(60),
             processor_debt_max: Duration::from_millis(500),
             ..Limits::default()
-        })
+        };
+        Rates::new(&limits, 60)
     }
 
     #[test]
@@ -135,8 +188,37 @@ mod tests {
     }
 
     #[test]
+    fn mounts_that_are_busy_together_are_in_debt_and_one_that_does_little_is_not() {
+        let limits = Limits { processor_debt_max: Duration::from_secs(3_600), ..Limits::default() };
+        let of_all = Budget::of_all(&limits, 1);
+        let [first, second, third] = [(); 3].map(|()| ProcessorShare::new(&limits, &of_all));
+        // Less than the burst of one mount, and more than the burst of all.
+        for mount in [&first, &second] {
+            mount.charge(limits.processor_burst_per_mount - Duration::from_millis(2));
+            assert!(!first.in_debt() && !third.in_debt());
+        }
+        assert!(of_all.in_debt());
+        // A little more of each, which the budget of a mount alone would cover.
+        first.charge(Duration::from_millis(1));
+        assert!(!first.in_debt());
+        first.busy.charge(u64::from(u32::MAX));
+        assert!(first.in_debt() && !second.in_debt() && !third.in_debt());
+    }
+
+    #[test]
+    fn a_mount_with_requests_in_the_queue_stays_in_debt_until_the_queue_is_empty() {
+        let share = ProcessorShare::alone();
+        share.enqueue();
+        share.enqueue();
+        share.dequeue();
+        assert!(share.in_debt());
+        share.dequeue();
+        assert!(!share.in_debt());
+    }
+
+    #[test]
     fn what_a_mount_used_is_what_it_spent_whatever_others_had() {
-        let share = ProcessorShare::new(&Limits::default());
+        let share = ProcessorShare::alone();
         share.charge(Duration::from_millis(7));
         share.had_at_least(1_000 * MS);
         share.charge(Duration::from_millis(5));

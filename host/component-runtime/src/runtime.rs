@@ -11,6 +11,7 @@ use crate::memory_account::ProcessMemory;
 use crate::mount::Mounts;
 use crate::permits::Permits;
 use crate::pool::Pools;
+use crate::processor_share::Budget;
 use crate::shared::{EmbeddedSecrets, Shared};
 use crate::{
     CompilePriority, CompilerProgram, Inspection, LoadError, Module, Mount, MountSettings, SealKey, aot, inspect,
@@ -62,6 +63,7 @@ impl Runtime {
             permits: Permits::new(requests_max, &limits),
             large_permits: Permits::new(limits.large_requests_in_flight_max, &limits),
             memory: ProcessMemory::new(settings.memory_limit.unwrap_or_else(memory_ceiling::of_this_machine)),
+            processor: Budget::of_all(&limits, Lane::turns_of_this_machine()),
             lane: Lane::new(),
             egress: Egress::new(settings.egress, &limits.egress),
             wal_minimum_age: settings.wal_minimum_age,

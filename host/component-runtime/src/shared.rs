@@ -14,6 +14,7 @@ use crate::memory_account::ProcessMemory;
 use crate::mount::{Mounts, OfAllMounts};
 use crate::permits::Permits;
 use crate::pool::Pools;
+use crate::processor_share::Budget;
 
 pub(crate) struct Shared {
     pub(crate) pools: Pools,
@@ -23,6 +24,7 @@ pub(crate) struct Shared {
     /// For modules that need a large slot.
     pub(crate) large_permits: Permits,
     pub(crate) memory: Arc<ProcessMemory>,
+    pub(crate) processor: Arc<Budget>,
     pub(crate) lane: Lane,
     pub(crate) egress: Arc<Egress>,
     pub(crate) wal_minimum_age: Duration,
@@ -55,7 +57,7 @@ impl Shared {
 
     /// What a mount needs of the process.
     pub(crate) fn of_mounts(&self) -> OfAllMounts<'_> {
-        let Self { egress, permits, large_permits, memory, limits, .. } = self;
-        OfAllMounts { egress, permits, large_permits, memory, limits }
+        let Self { egress, permits, large_permits, memory, processor, limits, .. } = self;
+        OfAllMounts { egress, permits, large_permits, memory, processor, limits }
     }
 }

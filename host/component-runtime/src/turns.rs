@@ -85,6 +85,7 @@ impl State {
         let (&key, queue) = self.waiting.iter_mut().min_by_key(|(_, queue)| queue.share.had_ns())?;
         self.had_ns = queue.share.had_ns();
         let (request, waker) = queue.requests.pop_first()?;
+        queue.share.dequeue();
         if queue.requests.is_empty() {
             self.waiting.remove(&key);
         }
@@ -113,7 +114,9 @@ impl Place {
             self.share.had_at_least(had_ns);
             Queue { share: Arc::clone(&self.share), requests: BTreeMap::new() }
         });
-        queue.requests.insert(self.request, context.waker().clone());
+        if queue.requests.insert(self.request, context.waker().clone()).is_none() {
+            self.share.enqueue();
+        }
         self.is_queued = true;
         Poll::Pending
     }
@@ -133,7 +136,9 @@ impl Drop for Place {
             drop(state);
             self.turns.give_back();
         } else if let Some(queue) = state.waiting.get_mut(&self.key()) {
-            queue.requests.remove(&self.request);
+            if queue.requests.remove(&self.request).is_some() {
+                self.share.dequeue();
+            }
             if queue.requests.is_empty() {
                 let key = self.key();
                 state.waiting.remove(&key);
@@ -153,7 +158,6 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
-    use crate::limits::Limits;
 
     const SLICE: Duration = Duration::from_millis(1);
 
@@ -165,7 +169,7 @@ mod tests {
 
     impl Mount {
         fn new(turns: &Turns, requests: usize) -> Self {
-            let share = ProcessorShare::new(&Limits::default());
+            let share = ProcessorShare::alone();
             let places = (0..requests).map(|_| turns.place(&share)).collect();
             Self { share, places }
         }
@@ -202,7 +206,7 @@ mod tests {
     #[test]
     fn mounts_get_the_same_time_however_many_requests_they_have() {
         let turns = Turns::new(1);
-        let mut first = turns.place(&ProcessorShare::new(&Limits::default()));
+        let mut first = turns.place(&ProcessorShare::alone());
         let held = poll(&mut first);
         let mut mounts = [Mount::new(&turns, 1), Mount::new(&turns, 50)];
         // All wait before the first turn is free.
@@ -218,7 +222,7 @@ mod tests {
     #[test]
     fn within_a_mount_the_oldest_request_is_next() {
         let turns = Turns::new(1);
-        let mut first = turns.place(&ProcessorShare::new(&Limits::default()));
+        let mut first = turns.place(&ProcessorShare::alone());
         let held = poll(&mut first);
         let mut mount = Mount::new(&turns, 3);
         for place in mount.places.iter_mut().rev() {

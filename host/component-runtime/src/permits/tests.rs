@@ -14,7 +14,7 @@ fn permits(max: usize, guaranteed: usize) -> Permits {
 
 /// A mount that uses no processor time.
 fn mount(permits: &Permits) -> MountPermits {
-    permits.mount(&ProcessorShare::new(&Limits::default()))
+    permits.mount(&ProcessorShare::alone())
 }
 
 /// As many as a mount gets without waiting.
@@ -58,7 +58,7 @@ async fn a_few_are_guaranteed_to_each_mount_while_any_are_free() {
 
 #[tokio::test(start_paused = true)]
 async fn a_mount_in_debt_of_processor_time_gets_the_guaranteed_permits_only() {
-    let (permits, processor) = (permits(1_000, 16), ProcessorShare::new(&Limits::default()));
+    let (permits, processor) = (permits(1_000, 16), ProcessorShare::alone());
     let busy = permits.mount(&processor);
     processor.charge(Duration::from_secs(1));
     let held = all(&busy).await;
