@@ -63,22 +63,22 @@ pub use select_request::{SelectRequest, VersionSelector};
 pub use state::state_key;
 pub use update_check::Incompatibility;
 
-/// What a controller is made for.
+/// Settings of a controller.
 pub struct ControllerSettings {
-    /// The mount that it serves.
+    /// The mount that the controller serves.
     pub mount: Arc<Mount>,
-    /// Its storage, for the host's own part of it. None while the plugin is only being registered.
+    /// The mount's storage, for the state of modules. `None` while the server only registers the plugin.
     pub storage: Option<Arc<dyn Storage>>,
     /// The mount's options; `module` and `module_version` are read.
     pub options: BTreeMap<String, String>,
 }
 
-/// Serves one mount's requests by its active module. Its task changes which module that is.
+/// Serves the requests of one mount with the active module. The controller's task changes which module is active.
 pub struct ModuleController {
     source: Arc<dyn Source>,
     runtime: Runtime,
     mount: Arc<Mount>,
-    /// Storage for the state; none where only the embedded module serves.
+    /// Storage of the state; `None` where only the embedded module serves.
     storage: Option<Arc<dyn Storage>>,
     options: Options,
     active: ArcSwapOption<Active>,
@@ -91,16 +91,16 @@ pub struct ModuleController {
     automatic_reverts: AtomicU64,
 }
 
-/// What the controller's task knows.
+/// State of the controller's task.
 #[derive(Default)]
 struct Work {
     state: Option<State>,
-    /// The state must be read again before it is used.
+    /// If true, the task reads the stored state before it uses the state.
     is_state_stale: bool,
     /// This node cannot write: the state is not in storage.
     unsaved: bool,
     failed_attempts: FailedAttempts,
-    /// The reasons that the log has already.
+    /// The reasons that are already in the log.
     logged: BTreeMap<(ModuleId, Digest), String>,
     /// The module that served before, kept loaded for a revert.
     previous: Option<Arc<LoadedModule>>,
@@ -116,13 +116,13 @@ pub enum ServeError {
     /// No module may serve this mount. The client should retry later.
     #[error(transparent)]
     NoModule(Rejection),
-    /// The module was called and failed.
+    /// The module was called, and the call failed.
     #[error(transparent)]
     Invoke(InvokeError),
 }
 
 impl ServeError {
-    /// The error that the server gets: a mount without a module answers 503, so that the client retries.
+    /// The error for the server. A mount without a module answers 503, so that the client retries.
     #[must_use]
     pub fn to_error(&self, request_id: &str) -> envelope::Error {
         match self {
@@ -136,7 +136,7 @@ impl ServeError {
         }
     }
 
-    /// The same error on a mount that the server is removing: the paths that the reasons name are closed.
+    /// The same error on a mount that the server is removing: the paths that the reasons name are closed then.
     #[must_use]
     pub fn on_tainted_mount(self) -> Self {
         match self {
@@ -152,10 +152,12 @@ impl ServeError {
 }
 
 impl ModuleController {
-    /// A controller of this mount. Storage is not asked yet: it may not answer before the mount is set up.
+    /// Creates the controller of a mount without reading storage: the server may not answer before it has set the mount
+    /// up.
     ///
     /// # Errors
-    /// When the mount's options name a module that cannot serve, or the embedded module does not run here.
+    /// When the mount's options select a module that cannot serve, or when the embedded module does not run on this
+    /// machine.
     pub async fn open(
         source: Arc<dyn Source>,
         runtime: Runtime,
@@ -193,15 +195,15 @@ impl ModuleController {
         Ok(())
     }
 
-    /// How often this controller reverted a module that failed its trial.
+    /// Number of automatic reverts of this controller.
     pub fn automatic_reverts(&self) -> u64 {
         self.automatic_reverts.load(Ordering::Relaxed)
     }
 
-    /// Serves one request by the module that is active when the request arrives.
+    /// Serves one request with the module that is active when the request arrives.
     ///
     /// # Errors
-    /// When no module may serve, or the module fails.
+    /// When no module may serve, or when the module fails.
     pub async fn handle_request(&self, request: Request) -> Result<Option<Response>, ServeError> {
         let active = self.serving().await?;
         let answer = active.loaded.module.handle_request(&self.mount, request).await;

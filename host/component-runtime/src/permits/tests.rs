@@ -1,4 +1,4 @@
-//! Who gets a permit, who waits, and who is refused.
+//! Requests that get a permit, that wait, and that are refused.
 
 #![expect(clippy::unwrap_used, reason = "tests")]
 
@@ -17,7 +17,7 @@ fn mount(permits: &Permits) -> MountPermits {
     permits.mount(&ProcessorShare::new(&Limits::default()))
 }
 
-/// As many as a mount gets without waiting.
+/// All permits that a mount gets without waiting.
 async fn all(mount: &MountPermits) -> Vec<Permit> {
     let mut held = Vec::new();
     while let Ok(permit) = mount.acquire(0, Duration::ZERO).await {
@@ -34,7 +34,7 @@ async fn one_mount_gets_half_and_the_next_ones_their_shares() {
     let of_second = all(&second).await;
     let of_third = all(&third).await;
     assert_eq!((of_first.len(), of_second.len(), of_third.len()), (500, 250, 125));
-    // What others give back is shared anew.
+    // Returned permits are shared anew.
     drop(of_second);
     assert!(all(&third).await.len() > 50);
     assert_eq!(all(&first).await.len(), 0, "it holds more than are free");

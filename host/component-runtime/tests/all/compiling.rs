@@ -1,4 +1,4 @@
-//! Compiling in a process of its own: what it makes serves, and whatever becomes of it, nothing else suffers.
+//! Compiling in a separate process: its output serves, and its failures affect nothing else.
 
 #![expect(clippy::unwrap_used, reason = "tests")]
 #![expect(clippy::disallowed_methods, clippy::disallowed_types, reason = "tests look at processes")]
@@ -12,7 +12,7 @@ use component_runtime::{CompilerProgram, Limits, LoadError, Runtime};
 
 use crate::support::{TestRuntime, limits, runtime, wasm};
 
-/// Compiles as the plugin does.
+/// The program that compiles as the plugin does.
 const COMPILER: &str = env!("CARGO_BIN_EXE_compile-for-parent");
 
 fn runtime_with(path: &str, arguments: &[&str], limits: Limits) -> TestRuntime {
@@ -22,7 +22,7 @@ fn runtime_with(path: &str, arguments: &[&str], limits: Limits) -> TestRuntime {
     runtime
 }
 
-/// A shell that does this with its input and output in the compiler's place.
+/// A shell script in place of the compiler, with its input and output.
 fn shell(script: &str, limits: Limits) -> TestRuntime {
     runtime_with("/bin/sh", &["-c", script], limits)
 }
@@ -71,7 +71,7 @@ async fn one_that_takes_too_long_is_ended_and_the_next_has_its_turn() {
     std::fs::remove_file(&folder).unwrap();
 }
 
-/// Neither gone nor only waiting to be counted.
+/// True unless the process is gone, or is a zombie.
 fn is_running(pid: &str) -> bool {
     let status = std::fs::read_to_string(Path::new("/proc").join(pid).join("stat")).unwrap_or_default();
     status.rsplit(") ").next().is_some_and(|rest| !rest.is_empty() && !rest.starts_with('Z'))
@@ -102,11 +102,11 @@ async fn where_no_process_can_do_it_this_one_does() {
 fn it_ends_with_the_process_that_it_works_for() {
     let good = wasm("good");
     assert!(!is_done_for_nobody(&good[..good.len() / 2], good.len()), "it waits for the rest in vain");
-    // With all that it needs it may now and then be done before it sees that nobody waits.
+    // With all its input, it may sometimes finish before it notices the end of its parent.
     assert!((0..20).any(|_| !is_done_for_nobody(&good, good.len())));
 }
 
-/// Does it compile these bytes to the end, though its input closes right after them?
+/// Does it compile these bytes to the end, although its input closes right after them?
 fn is_done_for_nobody(bytes: &[u8], length: usize) -> bool {
     let mut child = Command::new(COMPILER).stdin(Stdio::piped()).stdout(Stdio::null()).spawn().unwrap();
     let mut input = child.stdin.take().unwrap();

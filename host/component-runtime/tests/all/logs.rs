@@ -1,4 +1,4 @@
-//! What guests log: bounded, in one line each, and with a panic's message in the log only.
+//! Log lines of guests: limited, one line each, and the message of a panic only in the log.
 
 #![expect(clippy::unwrap_used, reason = "tests")]
 
@@ -34,7 +34,7 @@ impl<S: tracing::Subscriber> Layer<S> for Log {
     }
 }
 
-/// What one request logs, on one thread.
+/// The log lines of one request, on one thread.
 fn logged(limits: Limits, name: &str, path: &str) -> (Vec<String>, Result<String, InvokeError>) {
     let log = Log::default();
     let subscriber = tracing_subscriber::registry().with(log.clone());

@@ -23,7 +23,7 @@ impl ModuleController {
         let (candidates, unlisted) = match self.mailbox.unless_revert_pending(self.source.candidates()).await? {
             Ok(candidates) => (candidates, None),
             Err(rejection) if serving.is_some() => return Err(rejection),
-            // At a start without its directory, a mount can still be served by the embedded module.
+            // At a start, the embedded module can serve a mount although the directory is missing.
             Err(rejection) => (vec![embedded.candidate()], Some(rejection)),
         };
         let engine = self.options.engine.as_ref().unwrap_or(&embedded.id.engine);
@@ -42,7 +42,7 @@ impl ModuleController {
         self.settle_advertised();
         let with_advertised = self.with_advertised(state.clone());
         if with_advertised != state {
-            // If the write fails, the next pass tries again; the mount is served meanwhile.
+            // If the write fails, the next pass tries again; meanwhile the mount is served.
             let _ = self.save_or_keep(work, with_advertised).await;
         }
         let problem = self.missing_module(&state, &ranked, unlisted.as_ref());

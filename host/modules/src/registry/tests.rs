@@ -1,4 +1,4 @@
-//! Loads take turns.
+//! The order of loads.
 
 #![expect(clippy::unwrap_used, reason = "tests")]
 

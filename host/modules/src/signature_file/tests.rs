@@ -1,4 +1,4 @@
-//! Keys and signature files as they lie on disk.
+//! Keys and signature files in their stored form.
 
 #![expect(clippy::unwrap_used, reason = "tests")]
 

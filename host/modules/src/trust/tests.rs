@@ -1,4 +1,4 @@
-//! Which modules may run, and what is said of those that may not.
+//! Modules that may run, and the reasons why others may not.
 
 #![expect(clippy::unwrap_used, reason = "tests")]
 
@@ -27,7 +27,7 @@ fn policy(keys: &[&SigningKey], threshold: usize) -> TrustPolicy {
     trusting(EngineTrust::new([], keys.iter().map(|key| key.public_key()), threshold).unwrap())
 }
 
-/// This for the module's engine, and nothing for others.
+/// Trust for the module's engine, and for no other.
 fn trusting(trust: EngineTrust) -> TrustPolicy {
     let mut policy = TrustPolicy::default();
     policy.trust("astra", trust);
@@ -69,7 +69,7 @@ fn what_is_trusted_for_one_engine_counts_for_no_other() {
         assert_eq!(policy.approve(&module, Some(&file)).is_ok(), approved, "{module}");
     }
     assert!(policy.approve(&other, None).is_ok(), "pinned");
-    // The same bytes under the name of the other engine are not.
+    // The same bytes under the name of the other engine are rejected.
     assert!(policy.approve(&module(), None).is_err());
     let third = Statement { id: ModuleId::new("third", "1.2.3").unwrap(), ..module() };
     assert!(policy.approve(&third, Some(&signed(third.clone(), &[&of_astra]))).is_err());
@@ -119,11 +119,11 @@ fn a_signature_of_something_else_under_this_modules_name_is_wrong() {
         Statement { id: ModuleId::new("other", "1.2.3").unwrap(), ..module() },
     ];
     for other in others {
-        // As it is: the file says what it is for.
+        // The original file: it names the other module.
         let file = signed(other.clone(), &[&a]);
         let text = refused(&policy, Some(&file));
         assert!(text.starts_with(&format!("its signature file is for {other}, and it is astra 1.2.3")), "{text}");
-        // With the fields of this module written over it.
+        // The fields of this module over the same signatures.
         let mut json: serde_json::Value = serde_json::from_slice(&file).unwrap();
         json["engine"] = "astra".into();
         json["version"] = "1.2.3".into();

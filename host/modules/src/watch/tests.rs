@@ -1,4 +1,4 @@
-//! Changes are told by notice, and by looking where no notice comes.
+//! Changes are found by notices, and by the periodic look.
 
 #![expect(clippy::unwrap_used, clippy::expect_used, reason = "tests")]
 #![expect(clippy::disallowed_methods, reason = "tests lay out directories")]
@@ -8,7 +8,7 @@ use std::path::Path;
 
 use super::*;
 
-/// Longer than any test: only a notice can be meant.
+/// Longer than any test, so that only a notice can trigger.
 const NEVER: Duration = Duration::from_secs(3600);
 const SOON: Duration = Duration::from_millis(20);
 
@@ -43,7 +43,7 @@ async fn a_notice_tells_of_new_changed_and_removed_files() {
 async fn a_directory_that_vanishes_and_comes_back_is_told_and_watched_again() {
     let dir = tempfile::tempdir().unwrap();
     let (path, aside) = (dir.path().join("modules"), dir.path().join("aside"));
-    // It is not even there when the watch begins.
+    // The directory does not exist when the watch begins.
     let (_watcher, mut changes) = watcher(&path, SOON);
     change(&mut changes).await;
     fs::create_dir(&path).unwrap();

@@ -1,4 +1,4 @@
-//! Going live: what is better takes over, what is not leaves everything as it was.
+//! Activation: a better module is activated, and a rejected one changes nothing.
 
 #![expect(clippy::unwrap_used, reason = "tests")]
 
@@ -78,7 +78,7 @@ async fn a_higher_version_is_activated_when_its_file_appears() {
     assert_eq!(state["running"]["version"], "2.0.0");
     assert_eq!(state["previous"]["version"], "1.0.0");
     assert_eq!(state["floors"]["tiny"], "2.0.0");
-    // The same again is no work.
+    // A further pass does nothing.
     let loads = world.source.loads.load(Ordering::SeqCst);
     controller.reload().await.unwrap();
     assert_eq!(
@@ -185,7 +185,7 @@ async fn an_unreadable_directory_leaves_the_active_module_serving() {
     assert!(controller.reload().await.is_err());
     assert_eq!(version(&controller).await, "2.0.0");
     assert!(controller.report().problem.unwrap().contains("cannot be read"));
-    // A file that is gone is no reason to go back, either.
+    // A missing file is no reason for a revert.
     world.source.unreadable.store(false, Ordering::SeqCst);
     world.source.remove("tiny_2");
     controller.reload().await.unwrap();

@@ -1,4 +1,4 @@
-//! A mount's storage is one engine's, also where nobody wrote down whose.
+//! A mount's storage belongs to one engine, also before a record says so.
 
 #![expect(clippy::unwrap_used, reason = "tests")]
 
@@ -8,7 +8,7 @@ use crate::support::{World, reason, select, version};
 
 #[tokio::test]
 async fn stored_data_is_given_to_another_engine_only_by_an_operator() {
-    // Written before there was a record: by an older host, or by the plugin that this one replaces.
+    // Written without a record, by an older host or by the Go plugin.
     let world = World::new().option("module", "other");
     world.source.put("other_2");
     let controller = world.load().await;

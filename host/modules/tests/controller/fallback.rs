@@ -10,7 +10,7 @@ use modules::controller::{Condition, SelectRequest, state_key};
 
 use crate::support::{World, digest, select, until, version};
 
-/// A mount that runs 2.0.0, to which somebody had to say yes: as an update it would be refused the next time.
+/// A mount whose active module 2.0.0 an operator had to accept: an automatic update to it would be rejected.
 async fn world() -> World {
     let world = World::new();
     world.source.put("tiny_2_more_capabilities");
@@ -70,7 +70,7 @@ async fn a_missing_last_active_module_is_reported_and_activated_when_it_is_back(
     let controller = world.load().await;
     assert_eq!(version(&controller).await, "1.0.0");
     assert!(controller.report().problem.unwrap().contains(": it is not there; 1.0.0 serves in its place"));
-    // There is nothing to go back to, and nobody goes anywhere.
+    // There is no previous module.
     let refused = controller.revert(true).await.unwrap_err().to_string();
     assert!(refused.contains("is not there any more"), "{refused}");
     assert_eq!(world.state(), before);
@@ -90,11 +90,11 @@ async fn a_missing_pinned_module_is_reported_and_activated_when_it_is_back() {
     let before = world.state();
     world.source.remove("tiny_2");
     controller.reload().await.unwrap();
-    assert_eq!(controller.report().serving.unwrap().digest, digest("tiny_2"), "what serves stays");
+    assert_eq!(controller.report().serving.unwrap().digest, digest("tiny_2"), "the active module stays");
     let controller = world.load().await;
     assert_eq!(version(&controller).await, "2.0.0");
     let serving = controller.report().serving.unwrap();
-    assert_eq!(serving.digest, digest("tiny_3_traps"), "what ran before it");
+    assert_eq!(serving.digest, digest("tiny_3_traps"), "the previous module");
     let problem = controller.report().problem.unwrap();
     assert!(problem.starts_with("`module/use` holds 2.0.0") && problem.contains("it is not there"), "{problem}");
     assert_eq!(world.state(), before);
@@ -142,7 +142,7 @@ async fn a_node_without_the_active_module_serves_a_fallback_and_does_not_change_
     let controller = standby.load().await;
     assert_eq!(version(&controller).await, "1.0.0");
     assert_eq!(active.state(), before);
-    // It names what serves here: then that is what runs.
+    // An operator selects the module that serves here, which makes it the active one.
     controller.use_module(select("1.0.0")).await.unwrap();
     assert_eq!((active.state()["running"]["version"].clone(), controller.report().problem), ("1.0.0".into(), None));
     let other = active.load().await;

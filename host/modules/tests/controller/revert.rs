@@ -1,4 +1,4 @@
-//! Going back: by hand, and by itself when a new module fails.
+//! Reverts: by an operator, and automatically when a new module fails.
 
 #![expect(clippy::unwrap_used, reason = "tests")]
 
@@ -22,9 +22,9 @@ async fn a_module_that_an_operator_reverted_is_not_activated_again_automatically
     assert_eq!(version(&controller).await, "1.0.0");
     controller.reload().await.unwrap();
     assert_eq!(version(&controller).await, "1.0.0");
-    assert!(reason(&controller, "tiny_2").contains("an operator went back from it"));
+    assert!(reason(&controller, "tiny_2").contains("an operator reverted it"));
     assert_eq!(controller.report().condition, Condition::Serves);
-    // Nor after a restart.
+    // The same after a restart.
     assert_eq!(version(&world.load().await).await, "1.0.0");
     assert!(controller.revert(false).await.unwrap_err().to_string().contains("no module served before"));
 }
@@ -66,7 +66,7 @@ async fn a_module_that_traps_during_its_trial_is_reverted_automatically() {
         assert!(ask(&controller, Operation::Update, "trap").await.is_err());
     }
     controller.reload().await.unwrap();
-    assert_eq!(version(&controller).await, "2.0.0", "three may be chance");
+    assert_eq!(version(&controller).await, "2.0.0", "three faults may be a coincidence");
     assert_eq!(controller.automatic_reverts(), 0);
     assert!(ask(&controller, Operation::Update, "trap").await.is_err());
     until("1.0.0 serves again", || async { version(&controller).await == "1.0.0" }).await;
@@ -77,7 +77,7 @@ async fn a_module_that_traps_during_its_trial_is_reverted_automatically() {
     assert_eq!(version(&controller).await, "1.0.0");
     assert_eq!(ask(&controller, Operation::Read, "note").await.unwrap(), "Ok(Some([49, 46, 48, 46, 48]))");
     assert_eq!(world.state()["refused"][0]["digest"], digest("tiny_2_traps").to_string());
-    // Until it is named.
+    // An operator selects the module.
     let named = SelectRequest { digest: Some(digest("tiny_2_traps")), ..select("latest") };
     controller.use_module(named).await.unwrap();
     assert_eq!(version(&controller).await, "2.0.0");
@@ -89,7 +89,7 @@ async fn an_automatic_revert_that_fails_is_retried_after_a_new_trial() {
     let world = World::new();
     world.source.put("tiny_2_traps");
     drop(world.load().await);
-    // After a restart the module of before must be found first.
+    // After a restart, the previous module must be found first.
     let controller = world.load().await;
     world.source.unreadable.store(true, Ordering::SeqCst);
     for _ in 0..4 {
@@ -111,7 +111,7 @@ async fn a_failed_module_is_recorded_though_another_one_replaced_it_meanwhile() 
     let controller = world.load().await;
     assert_eq!(version(&controller).await, "2.0.0");
     world.source.put("tiny_2");
-    // It is at work, and all but done, before the task that goes back.
+    // The selection is almost done before the revert begins.
     *world.storage.gated.lock().unwrap() = Some(state_key());
     let closed = world.storage.gate.lock().await;
     let mut changes = tokio::task::JoinSet::new();
@@ -138,7 +138,7 @@ async fn a_revert_succeeds_though_the_reconcile_pass_after_it_fails() {
     world.source.put("tiny_2");
     let controller = world.load().await;
     assert_eq!(version(&controller).await, "2.0.0");
-    // The way back is loaded still, where this process made the switch.
+    // The previous module is still loaded, because this process replaced it.
     world.source.remove("tiny_2");
     world.source.put("tiny_2_traps");
     controller.use_module(SelectRequest { digest: Some(digest("tiny_2_traps")), ..select("2.0.0") }).await.unwrap();
@@ -204,7 +204,7 @@ async fn a_revert_on_one_node_is_followed_by_the_others() {
     assert_eq!(version(&standby).await, "2.0.0");
     standby.invalidate(&state_key());
     until("the other node goes back", || async { version(&standby).await == "1.0.0" }).await;
-    // And not back to it, though it is still loaded there.
+    // It does not return to the reverted module, although that one is still loaded there.
     let refused = standby.revert(true).await.unwrap_err().to_string();
     assert!(refused.contains("no module served before"), "{refused}");
     assert_eq!(version(&standby).await, "1.0.0");
@@ -223,7 +223,7 @@ async fn a_revert_to_other_special_paths_needs_a_reload() {
     assert_eq!(version(&world.load().await).await, "1.0.0");
 }
 
-/// A mount whose look hangs at loading `tiny_3`.
+/// A mount whose pass hangs while it loads `tiny_3`.
 async fn hanging() -> (World, Arc<ModuleController>) {
     let world = World::new();
     world.source.put("tiny_2_traps");
@@ -250,7 +250,7 @@ async fn an_automatic_revert_does_not_wait_for_a_hanging_reconcile_pass() {
 #[tokio::test]
 async fn a_revert_by_an_operator_does_not_wait_for_a_hanging_reconcile_pass() {
     let (world, controller) = hanging().await;
-    // Somebody waits for the look already.
+    // Other callers already wait for the pass.
     let mut others = tokio::task::JoinSet::new();
     others.spawn({
         let controller = Arc::clone(&controller);

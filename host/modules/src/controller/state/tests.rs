@@ -72,7 +72,7 @@ fn rejected_digests_reasons_and_the_whole_state_are_bounded() {
     assert!(rejected.contains(&format!("at most {STATE_BYTES_MAX}")), "{rejected}");
 }
 
-/// A module that declares a class below a prefix, whose values go with one call.
+/// A module that declares a class of values below a prefix, which one call sends.
 fn declaring(name: &str, prefix: &str, call: &str) -> ModuleManifest {
     let class = serde_json::json!({
         "name": "token",

@@ -1,4 +1,4 @@
-//! What stands against an update, as tables.
+//! Incompatibilities of an update, as tables.
 
 #![expect(clippy::unwrap_used, reason = "tests")]
 
@@ -7,7 +7,7 @@ use super::*;
 
 type Change = fn(&mut ModuleManifest);
 
-/// What is said of a module that differs from the one before by `change`.
+/// The outcome of the check for a module that differs from the previous one by `change`.
 fn checked(change: Change, force: bool, accepted: &[&str]) -> Result<(), String> {
     let mut new = manifest("2.0.0");
     change(&mut new);
@@ -97,7 +97,7 @@ fn the_embedded_module_needs_no_acceptance_of_its_own() {
         check_update(&new, Some(&manifest("1.0.0")), terms).is_ok()
     };
     assert!(checked(|new| new.capabilities.extend(["clock".into()])));
-    assert!(checked(|new| new.storage_written = 2), "Vault's own way back is the binary of before");
+    assert!(checked(|new| new.storage_written = 2), "the operator can register the previous binary");
     assert!(!checked(|new| new.secret_kinds.clear()));
     assert!(!checked(|new| (new.storage_written, new.storage_readable_from) = (0, 0)), "it is older");
 }

@@ -1,4 +1,4 @@
-//! The way back: by hand, by itself, and where storage does not allow it.
+//! Reverts: by an operator, automatically, and where storage does not allow them.
 
 use std::time::Instant;
 
@@ -23,13 +23,14 @@ fn going_back_by_hand_fails_no_request_and_lasts() {
     assert_eq!(toys.serving(), full(30));
     assert_switched(&load.end(), &full(31), told, &full(30));
 
-    // What was left does not come back by itself.
+    // The reverted module is not activated again automatically.
     toys.reload();
     toys.assert_serves(30);
     toys.restart();
     toys.assert_serves(30);
     assert!(!super::reason(&toys.status(), &full(31)).is_empty());
-    // It does by name. Who goes back from what was named gets nothing newer before it is let go.
+    // An operator can select it. After a revert from a pinned module, no newer one is activated until the pin is
+    // removed.
     toys.must("module/use", json!({ "version": full(31) }));
     toys.assert_serves(31);
     toys.must("module/rollback", Value::Null);
@@ -42,7 +43,7 @@ fn going_back_by_hand_fails_no_request_and_lasts() {
 
 #[test]
 fn a_module_that_fails_too_often_is_left_by_itself() {
-    // A trap, and an answer that is none.
+    // A trap, and an invalid answer.
     for variant in ["traps", "breaks_its_contract"] {
         let _note = harness::Note::new(variant);
         let fails = toy(variant, 31);
@@ -72,7 +73,7 @@ fn a_module_that_fails_too_often_is_left_by_itself() {
 
 const WHY: &str = "it went wrong here: it trapped, broke its contract or used up its processor time";
 
-/// Neither by a look nor by a start; whoever names it has it.
+/// Neither a pass nor a start activates the module; an operator can select it.
 fn it_does_not_come_back_by_itself(toys: &Toys) {
     toys.reload();
     toys.assert_serves(30);
@@ -96,7 +97,7 @@ fn storage_that_could_not_be_read_after_going_back_needs_force() {
     toys.assert_serves(30);
     toys.must("module/use", json!({ "version": full(31), "force": true }));
     toys.assert_serves(31);
-    // It wrote what version 30 cannot read.
+    // Version 31 wrote data that version 30 cannot read.
     toys.write("key/note", json!({})).expect(204);
     toys.write("module/rollback", Value::Null).expect_error(400, &["force"]);
     toys.assert_serves(31);

@@ -1,4 +1,4 @@
-//! Starts, ends and crashes: what ran runs again.
+//! Starts, ends and crashes: the active module serves again.
 
 use std::sync::Arc;
 
@@ -28,14 +28,14 @@ fn what_runs_outlives_reload_kill_seal_and_crash() {
         toys.assert_serves(version);
     };
     each_end(31);
-    // What was left by hand stays left.
+    // The reverted module stays reverted.
     toys.must("module/rollback", Value::Null);
     each_end(30);
     toys.must("module/use", json!({ "version": full(31) }));
     each_end(31);
 }
 
-/// Vault's own way: a new version of the host, told to the mount, reloaded.
+/// Vault's own way of an update: register a new version of the plugin, tune the mount, reload.
 #[test]
 fn the_servers_own_way_still_works() {
     let update = good(31);
