@@ -143,7 +143,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn what_waits_is_bounded_and_what_is_refused_is_refused_late() {
+    async fn waiting_answers_are_limited_and_a_refusal_comes_late() {
         let share = share();
         share.admit(10_000, Instant::now()).await.unwrap();
         let begin = Instant::now();

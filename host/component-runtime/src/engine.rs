@@ -159,7 +159,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_leaks_between_guests_is_off() {
+    fn engine_features_that_leak_between_guests_are_off() {
         let pool = pool(&Limits::default(), 1);
         assert!(matches!(pool.get_pagemap_scan(), Enabled::No));
         assert_eq!(pool.get_decommit_batch_size(), 1);

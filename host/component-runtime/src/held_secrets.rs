@@ -150,7 +150,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_held_is_told_once_in_words() {
+    fn each_held_declaration_is_described_once() {
         let (config, token) = (declaration("config", "a"), declaration("token", "b"));
         let held = HeldSecrets { accepted: vec![], others: vec![config.clone(), token] };
         let lines = held.lines(Some(&config), &Declaration::default());

@@ -275,7 +275,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_kept_goes_with_the_request_and_not_before() {
+    fn kept_memory_is_returned_at_the_end_of_the_request() {
         let process = process();
         let account = process.mount().account(MIB);
         account.keep(100).unwrap();
@@ -323,7 +323,7 @@ mod tests {
     }
 
     #[test]
-    fn each_limit_says_whose_it_is() {
+    fn each_memory_limit_names_its_owner() {
         let rows = [
             (MemoryLimit::Request(192 * MIB), "192 MiB of memory, with what the host holds for the request"),
             (MemoryLimit::Mount(MIB), "1 MiB of memory for all requests of one mount together"),

@@ -281,7 +281,7 @@ mod tests {
     }
 
     #[test]
-    fn what_no_mount_needs_is_forgotten() {
+    fn state_without_a_mount_is_dropped() {
         let (process, mounts) = (Process::default(), Mounts::default());
         for uuid in ["a", "b", "c"] {
             drop(mounts.mount(settings(uuid), &process.of_mounts()));

@@ -97,7 +97,7 @@ mod tests {
     use crate::memory_account::ProcessMemory;
 
     #[test]
-    fn the_text_becomes_lines_and_what_has_no_room_is_counted() {
+    fn output_becomes_lines_and_dropped_bytes_are_counted() {
         let account = ProcessMemory::new(0).mount().account(2 * OUTPUT_BYTES_MAX);
         let output = Output::new(account.nothing());
         let mut stream = output.p2_stream();

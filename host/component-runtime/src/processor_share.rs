@@ -135,7 +135,7 @@ mod tests {
     }
 
     #[test]
-    fn what_a_mount_used_is_what_it_spent_whatever_others_had() {
+    fn the_used_time_of_a_mount_does_not_depend_on_other_mounts() {
         let share = ProcessorShare::new(&Limits::default());
         share.charge(Duration::from_millis(7));
         share.had_at_least(1_000 * MS);

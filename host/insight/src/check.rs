@@ -155,7 +155,7 @@ mod tests {
     }
 
     #[test]
-    fn what_needs_somebody_comes_first() {
+    fn items_that_need_attention_come_first() {
         let text = checkup(false, &["yes", "unknown", "no"]).text();
         let expected = "CRITICAL o\n  no       is_no       Why.\\u{1b}\n  unknown  is_unknown  Why.\\u{1b}\n  yes      is_yes      Why.\\u{1b}\n  warning  w\n";
         assert_eq!(text, expected);

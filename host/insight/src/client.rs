@@ -253,14 +253,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_has_a_meaning_in_an_address_is_escaped() {
+    fn characters_with_a_meaning_in_an_address_are_escaped() {
         let query = [("metadata.a&b".to_owned(), "1=2 #é".to_owned())];
         let url = address_of("http://x:1", "astra/report/o%1?", &query);
         assert_eq!(url, "http://x:1/v1/astra/report/o%251%3F?metadata.a%26b=1%3D2%20%23%C3%A9");
     }
 
     #[test]
-    fn each_status_has_its_own_words() {
+    fn each_status_has_an_error_text_of_its_own() {
         let said = |status: u16, body: &str| {
             answer_of("astra/report", "read", StatusCode::from_u16(status).unwrap(), body.as_bytes())
                 .unwrap_err()

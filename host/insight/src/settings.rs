@@ -258,7 +258,7 @@ mod tests {
     }
 
     #[test]
-    fn what_cannot_be_used_is_named() {
+    fn an_unusable_setting_is_refused_by_name() {
         let token = ("VAULT_TOKEN", "t");
         let missing = Sources { ca_cert: Some("none.pem".into()), ..Sources::default() };
         assert!(resolve(missing, &[token]).err().unwrap().contains("`none.pem`"));

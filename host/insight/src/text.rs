@@ -34,7 +34,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_could_fool_a_reader_is_escaped() {
+    fn characters_that_could_deceive_a_reader_are_escaped() {
         assert_eq!(printable("a\u{1b}[2Jé\u{202e}x\n"), "a\\u{1b}[2Jé\\u{202e}x\n");
         assert_eq!(one_line("a\nb\tc"), "a b c");
     }

@@ -77,7 +77,7 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn a_job_that_hangs_keeps_one_thread_and_those_after_it_are_told_at_the_deadline() {
+    async fn a_job_that_hangs_keeps_one_thread_and_later_jobs_fail_at_the_deadline() {
         let jobs = OneAtATime::new(0, Duration::from_millis(50));
         let (go, wait) = sync_channel::<()>(0);
         // This test has one thread, which must not block.

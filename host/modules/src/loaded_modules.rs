@@ -137,7 +137,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn one_at_a_time_has_the_turn_at_a_module_and_those_at_others_do_not_wait() {
+    async fn one_mount_at_a_time_loads_a_module_and_other_modules_do_not_wait() {
         let modules = LoadedModules::default();
         let held = modules.slot(&statement(1)).await;
         let other = modules.slot(&statement(2)).await;
@@ -149,7 +149,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn engines_take_turns_and_one_that_waits_keeps_no_other_waiting() {
+    async fn one_load_of_an_engine_at_a_time_delays_no_other_engine() {
         let modules = LoadedModules::default();
         let held = modules.engine_turn("toy").await;
         let wait = std::time::Duration::from_secs(60);

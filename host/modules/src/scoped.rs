@@ -71,7 +71,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_wrong_is_named() {
+    fn a_scoped_value_with_a_mistake_is_refused_with_its_reason() {
         let text = |text: &str| match text.parse::<Scoped<Digest>>() {
             Ok(_) => String::new(),
             Err(error) => error.to_string(),

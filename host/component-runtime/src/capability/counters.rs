@@ -193,7 +193,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_metric_of_an_engine_is_dropped_and_counted() {
+    fn an_invalid_metric_of_an_engine_is_dropped_and_counted() {
         let counters = counters(8);
         let long = "x".repeat(METRIC_NAME_BYTES_MAX + 1);
         let rows: [(&str, &[(&str, &str)]); 12] = [

@@ -125,7 +125,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn keys_that_nobody_uses_take_no_memory() {
+    async fn unused_lock_keys_take_no_memory() {
         let table = LockTable::default();
         let held = table.acquire("a".into(), LONG).await.unwrap();
         drop(tokio::time::timeout(Duration::from_secs(1), table.acquire("a".into(), LONG)).await);

@@ -209,7 +209,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_origin_is_refused_by_name() {
+    fn a_text_that_is_not_an_origin_is_refused_by_name() {
         let rows = [
             "",
             "host",
@@ -248,7 +248,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn parsing_what_was_written_gives_the_same(text in "https?://[a-z0-9.*\\[\\]:-]{1,24}") {
+        fn an_origin_parses_to_itself_after_printing(text in "https?://[a-z0-9.*\\[\\]:-]{1,24}") {
             if let Ok(origin) = Origin::parse(&text) {
                 prop_assert_eq!(Origin::parse(&origin.to_string()).unwrap(), origin);
             }

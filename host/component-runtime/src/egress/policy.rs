@@ -144,7 +144,7 @@ mod tests {
     }
 
     #[test]
-    fn the_refusal_says_what_to_do() {
+    fn a_refused_origin_names_the_next_step() {
         let policy = policy(&["https://a.example"]);
         assert_eq!(policy.check("https://a.example"), Ok(()));
         let sentence = policy.check("http://b.example:8080").unwrap_err();

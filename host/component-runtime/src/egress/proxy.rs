@@ -207,7 +207,7 @@ mod tests {
     }
 
     #[test]
-    fn what_no_proxy_names_and_loopback_are_reached_directly() {
+    fn loopback_and_no_proxy_destinations_are_reached_directly() {
         let proxies =
             from(&[("HTTPS_PROXY", "http://p:1"), ("no_proxy", ".inner.example,astra.example:8443")]).unwrap();
         assert_eq!(of(&proxies, "https://x.inner.example"), None);
@@ -236,7 +236,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_proxy_is_refused_by_name() {
+    fn an_invalid_proxy_is_refused_by_name() {
         let rows = [
             ("https://p.example:1", "reached by TLS is not supported"),
             ("socks5://p.example:1", "SOCKS proxies are not supported"),

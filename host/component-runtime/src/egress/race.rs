@@ -138,7 +138,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn the_failure_of_each_address_is_told() {
+    async fn the_error_lists_the_failure_of_each_address() {
         let (outcome, after, _) = race(&[2, 2, 2]).await;
         assert_eq!((outcome, after), (Err(3), Duration::ZERO));
         assert_eq!(race(&[]).await.0, Err(0));

@@ -90,7 +90,7 @@ fn open_transactions_are_counted() {
 }
 
 #[test]
-fn what_a_host_call_copies_is_bounded() {
+fn the_bytes_that_a_host_call_copies_are_limited() {
     check("log_flood", "x/huge", &patient(), &limit("32 MiB copied in one host call"));
 }
 
@@ -126,7 +126,7 @@ fn a_response_has_a_size() {
 }
 
 #[test]
-fn a_response_is_json_and_what_is_not_is_not_quoted() {
+fn a_response_that_is_not_json_is_refused_without_quoting_it() {
     check("invalid_json", "", &limits(), &contract("`data` is no JSON"));
 }
 

@@ -104,7 +104,7 @@ fn everything_else_is_denied_however_it_is_spelled() {
 }
 
 #[test]
-fn a_redirect_is_followed_by_nobody_but_the_guest_and_only_where_it_may_go() {
+fn only_the_guest_follows_a_redirect_and_only_to_allowed_origins() {
     const REDIRECT: &[u8] = b"HTTP/1.1 302 Found\r\nlocation: http://169.254.169.254/\r\ncontent-length: 0\r\n\r\n";
     on_each_scheduler(|| async {
         let upstream = Upstream::start(REDIRECT, false).await;

@@ -65,7 +65,7 @@ fn recursion_ends_with_the_stack() {
 }
 
 #[test]
-fn a_trap_is_told_by_functions_alone() {
+fn the_error_of_a_trap_names_functions_only() {
     check("trap", &limits(), |error| matches!(error, InvokeError::Trap(text) if text.contains("unreachable")));
 }
 

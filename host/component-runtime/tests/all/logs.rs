@@ -46,7 +46,7 @@ fn logged(limits: Limits, name: &str, path: &str) -> (Vec<String>, Result<String
 }
 
 #[test]
-fn a_panic_is_told_apart_and_its_message_stays_in_the_log() {
+fn a_panic_is_reported_and_its_message_stays_in_the_log() {
     let (lines, outcome) = logged(limits(), "panic", "");
     let error = outcome.unwrap_err();
     assert!(matches!(&error, InvokeError::Trap(text) if text.starts_with("panicked")), "{error:?}");
@@ -78,7 +78,7 @@ fn a_long_line_is_cut() {
 }
 
 #[test]
-fn nothing_stands_behind_what_toolchains_import_and_output_is_logged() {
+fn inert_imports_give_nothing_and_output_is_logged() {
     let (lines, outcome) = logged(limits(), "standard_streams", "out/first\n\n  second");
     assert_eq!(outcome.unwrap(), "0", "no variable, argument, folder, file, input or terminal");
     let said: Vec<_> = lines.iter().filter(|line| line.starts_with("guest ")).collect();

@@ -72,7 +72,7 @@ async fn upstream(head: Option<&'static [u8]>) -> (String, JoinSet<()>) {
 }
 
 #[test]
-fn whatever_a_guest_makes_the_host_hold_is_on_the_account_of_its_request() {
+fn all_memory_that_the_host_holds_for_a_guest_is_on_its_requests_account() {
     on_each_scheduler(|| async {
         let runtime = runtime(small(), &[]);
         let (module, mount) = (load(&runtime, "hoard").await, mount(&runtime, "m", &full_storage()));

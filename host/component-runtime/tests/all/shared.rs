@@ -49,7 +49,7 @@ fn a_lock_is_released_when_the_client_goes_away() {
 }
 
 #[test]
-fn a_lock_that_is_not_had_is_told_after_a_bounded_wait() {
+fn a_lock_that_stays_held_fails_after_a_bounded_wait() {
     on_each_scheduler(|| async {
         let runtime = runtime(limits(), &[]);
         let module = load(&runtime, "lock_twice").await;

@@ -63,7 +63,7 @@ fn a_component_without_a_backend_is_refused() {
 }
 
 #[test]
-fn what_is_no_component_is_refused() {
+fn bytes_that_are_not_a_component_are_refused() {
     on_each_scheduler(|| async {
         let runtime = runtime(limits(), &[]);
         let core_module = b"\0asm\x01\0\0\0";

@@ -136,7 +136,7 @@ mod tests {
     }
 
     #[test]
-    fn what_others_can_use_is_not_trusted() {
+    fn a_key_or_folder_that_other_users_can_use_is_refused() {
         let base = tempfile::tempdir().unwrap();
         let (folder, key) = (base.path().join("cache"), base.path().join("cache/key"));
         let refused = || CacheSettings::of_user(&folder).unwrap_err();

@@ -86,7 +86,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn what_lasts_is_known_until_the_approval_is_another() {
+    async fn a_permanent_rejection_is_kept_until_the_approval_changes() {
         let mut failed_attempts = FailedAttempts::default();
         let lasting = rejection();
         let signed = |key: &str| candidate(Ok(Approval::Signed(vec![key.to_owned()])));
@@ -98,7 +98,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn what_passes_is_due_again_later_each_time_and_never_given_up() {
+    async fn a_transient_rejection_is_retried_after_growing_waits_without_end() {
         let mut failed_attempts = FailedAttempts::default();
         let (candidate, passing) = (candidate(Ok(Approval::AllowListed)), rejection().into_transient());
         for times in 1..50 {

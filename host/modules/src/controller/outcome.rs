@@ -31,6 +31,6 @@ pub enum CallError {
     #[error(transparent)]
     Rejected(#[from] Rejection),
     /// The change continues; the report will show the outcome.
-    #[error("the change of module goes on after {SWITCH_WAIT:?}: read `module` to see what became of it")]
+    #[error("the change of module continues after {SWITCH_WAIT:?}: read `module` for its outcome")]
     Late,
 }

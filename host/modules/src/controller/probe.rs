@@ -86,7 +86,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_read_is_what_the_document_names_without_parameters() {
+    fn a_probe_reads_the_paths_without_parameters() {
         let list = json!([{ "name": "list", "required": true }]);
         let document = json!({ "paths": {
             "/config": { "get": {}, "post": {} },
@@ -102,7 +102,7 @@ mod tests {
     }
 
     #[test]
-    fn a_document_must_be_one() {
+    fn a_probe_refuses_help_without_an_openapi_document() {
         assert_eq!(document(r#"{"help":"x"}"#).unwrap(), Value::Null);
         assert!(document(r#"{"openapi":{"paths":{}}}"#).is_ok());
         for wrong in [r#"{"openapi":7}"#, r#"{"openapi":{}}"#, r#"{"openapi":{"paths":[]}}"#, "[", "{"] {

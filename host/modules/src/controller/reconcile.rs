@@ -130,10 +130,10 @@ impl ModuleController {
     /// The module that should serve, and where that is said; none for a mount without a state.
     fn desired(&self, state: &State) -> Option<(&'static str, Version, Option<Digest>)> {
         if let Some(version) = &self.options.version {
-            return Some(("the mount's option `module_version` holds", version.clone(), None));
+            return Some(("the mount's option `module_version` selects", version.clone(), None));
         }
         if let Some(pin) = state.exclusive_pin() {
-            return Some(("`module/use` holds", pin.version.0.clone(), Some(pin.digest.0)));
+            return Some(("`module/use` selects", pin.version.0.clone(), Some(pin.digest.0)));
         }
         let manifest = &state.last_active.as_ref()?.manifest;
         let is_own = self.options.engine.as_ref().is_none_or(|engine| *engine == manifest.engine);

@@ -79,7 +79,7 @@ fn verdict(
         Err(rejection) => return Verdict::Rejected(rejection.clone().into_permanent()),
     };
     if let Some(reason) = state.rejection(digest) {
-        let text = format!("it went wrong here: {reason}; `module/use` with its `digest` tries it again");
+        let text = format!("it was rejected on this mount: {reason}; `module/use` with its `digest` tries it again");
         return Verdict::Rejected(Rejection::Permanent(text));
     }
     let is =
@@ -87,11 +87,11 @@ fn verdict(
     let has_run = is(&state.last_active) || is(&state.previous);
     let instead = |may: bool, text: String| if may { Verdict::Fallback(text) } else { Verdict::NotWanted(text) };
     if let Some(pin) = criteria.version.filter(|pin| *pin != version) {
-        return instead(is(&state.last_active), format!("the mount's option `module_version` holds {pin}"));
+        return instead(is(&state.last_active), format!("the mount's option `module_version` selects {pin}"));
     }
     let pin = state.pin_of(digest).is_some();
     if let (Some(pin), false) = (state.exclusive_pin(), pin) {
-        let text = format!("`module/use` holds {} with SHA-256 {}", pin.version.0, pin.digest.0);
+        let text = format!("`module/use` selects {} with SHA-256 {}", pin.version.0, pin.digest.0);
         return instead(has_run || is_embedded(candidate), text);
     }
     let floor = state.floors.get(criteria.engine).filter(|floor| *version < floor.0);
@@ -118,7 +118,7 @@ fn verdict(
         Some(current) if lower.is_some() => Verdict::Fallback(format!("the last active module is {}", current.version)),
         // An allow-list entry lifts the rejection but selects no module: otherwise a revert would not last.
         Some(_) if floor.is_some() && !has_run && criteria.version.is_none() => {
-            Verdict::Fallback("it is older than what has run here; `module/use` takes it".to_owned())
+            Verdict::Fallback("it is older than a module that has run here; `module/use` activates it".to_owned())
         }
         Some(_) => Verdict::Eligible,
     }

@@ -213,7 +213,7 @@ fn exactly_one(
             "there is no {selected} of the engine `{engine}`: read `module` to see what is there"
         ))),
         _ => Err(Rejection::Permanent(format!(
-            "several modules are meant; `version` and `digest` together tell which: {}",
+            "several modules match; name one by `version` and `digest` together: {}",
             all()
         ))),
     }
@@ -244,9 +244,9 @@ fn check_accepted(
     }
     let list = more.into_iter().collect::<Vec<_>>().join(",");
     let text = if list.is_empty() {
-        "it asks for nothing more than the one that runs: leave `accept_capabilities` out".to_owned()
+        "it asks for nothing beyond the active module: leave `accept_capabilities` out".to_owned()
     } else {
-        format!("`accept_capabilities` must name exactly what it asks for more: {list}")
+        format!("`accept_capabilities` must name exactly what it asks for beyond the active module: {list}")
     };
     Err(Rejection::Permanent(text))
 }

@@ -127,24 +127,27 @@ impl fmt::Display for Incompatibility {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::OtherEngine { old, new } => {
-                write!(f, "storage is of the engine `{old}`; `module/use` with `force` gives it to `{new}`")
+                write!(
+                    f,
+                    "the storage belongs to the engine `{old}`; `module/use` with `force` gives the storage to `{new}`"
+                )
             }
             Self::LostLeases(kinds) => {
                 let kinds = kinds.join("`, `");
-                write!(f, "leases of `{kinds}` could not be renewed or revoked: it does not know them")
+                write!(f, "leases of `{kinds}` could not be renewed or revoked: the module does not know them")
             }
             Self::CannotRead { from, stored } => {
-                write!(f, "it reads storage from version {from} on, and here is version {stored}")
+                write!(f, "it reads storage from version {from} on, and the mount has storage of version {stored}")
             }
             Self::TooOld { known, stored } => write!(
                 f,
-                "here is storage of version {stored}, and it knows {known} at most; `module/use` with `force` runs it \
-                 all the same"
+                "the mount has storage of version {stored}, and the module knows {known} at most; `module/use` with `force` \
+                 activates it anyway"
             ),
             Self::NoWayBack { written, old } => write!(
                 f,
-                "it writes storage of version {written}, which {old} cannot read: there would be no way back; \
-                 `module/use` with `force` takes it"
+                "it writes storage of version {written}, which {old} cannot read: a revert would be impossible; \
+                 `module/use` with `force` activates it"
             ),
             Self::AsksMore { words, old } => {
                 let list = words.iter().map(String::as_str).collect::<Vec<_>>().join(",");

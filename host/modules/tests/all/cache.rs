@@ -38,7 +38,7 @@ fn written(entry: &PathBuf) -> std::time::SystemTime {
 }
 
 #[tokio::test]
-async fn what_was_compiled_once_is_loaded_by_the_next_process() {
+async fn the_next_process_loads_the_cached_module() {
     let (stage, entry) = cached().await;
     let before = written(&entry);
     load(&stage.library_with_cache(1)).await;
@@ -46,7 +46,7 @@ async fn what_was_compiled_once_is_loaded_by_the_next_process() {
 }
 
 #[tokio::test]
-async fn an_entry_that_does_not_fit_is_replaced_whatever_is_wrong_with_it() {
+async fn an_unusable_cache_entry_is_replaced() {
     let (stage, entry) = cached().await;
     let good = fs::read(&entry).unwrap();
     let mut damaged = good.clone();

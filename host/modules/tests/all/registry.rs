@@ -26,7 +26,7 @@ async fn without_a_directory_there_is_the_embedded_module_only() {
 }
 
 #[tokio::test]
-async fn a_signed_file_is_loaded_with_what_it_asks_for() {
+async fn a_signed_file_is_loaded_with_its_capabilities() {
     let stage = Stage::new();
     let registry = stage.registry();
     stage.drop_in("good-0.0.0.wasm", &wasm("good"));
@@ -68,7 +68,7 @@ async fn an_unsigned_file_is_listed_and_never_loaded() {
 }
 
 #[tokio::test]
-async fn what_is_trusted_is_asked_again_of_the_bytes_that_are_read() {
+async fn the_bytes_that_are_read_are_checked_again() {
     let stage = Stage::new();
     let registry = stage.registry();
     stage.drop_in("good-0.0.0.wasm", &wasm("good"));
@@ -96,7 +96,7 @@ async fn passing(registry: &ModuleRegistry, candidate: &Candidate) -> String {
 }
 
 #[tokio::test]
-async fn a_module_that_loops_is_bad_for_good_and_one_that_was_slow_is_not() {
+async fn a_module_that_loops_fails_permanently_and_a_slow_one_does_not() {
     let stage = Stage::new();
     let limits = Limits {
         describe_deadline: Duration::from_millis(200),
@@ -116,7 +116,7 @@ async fn a_module_that_loops_is_bad_for_good_and_one_that_was_slow_is_not() {
 }
 
 #[tokio::test]
-async fn files_that_are_no_engine_are_refused_by_what_is_wrong_with_them() {
+async fn files_that_are_not_engines_are_refused_with_their_mistake() {
     let stage = Stage::new();
     let registry = stage.registry();
     let good = wasm("good");
@@ -136,7 +136,7 @@ async fn files_that_are_no_engine_are_refused_by_what_is_wrong_with_them() {
 }
 
 #[tokio::test]
-async fn a_file_that_is_not_even_a_candidate_is_told_with_its_reason() {
+async fn a_file_that_is_not_a_candidate_is_reported_with_its_reason() {
     let stage = Stage::new();
     let limits = Limits { wasm_bytes_max: 1024, ..Limits::default() };
     // The embedded module is loaded from its precompiled form, to which the limit does not apply.
@@ -179,7 +179,7 @@ async fn a_module_that_cannot_describe_itself_is_refused() {
 }
 
 #[tokio::test]
-async fn mounts_share_what_is_loaded_and_it_goes_with_the_last_of_them() {
+async fn mounts_share_a_loaded_module_until_the_last_mount_drops_it() {
     let stage = Stage::new();
     let registry = stage.registry();
     stage.drop_in("good-0.0.0.wasm", &wasm("good"));
@@ -211,7 +211,7 @@ async fn a_module_that_cannot_be_loaded_is_tried_once_for_all_mounts() {
 }
 
 #[tokio::test]
-async fn what_passes_is_tried_again() {
+async fn a_transient_failure_is_tried_again() {
     let stage = Stage::new();
     let registry = stage.registry();
     stage.drop_in("good-0.0.0.wasm", &wasm("good"));
@@ -234,7 +234,7 @@ async fn a_copy_of_the_embedded_module_is_the_embedded_module() {
 }
 
 #[tokio::test]
-async fn a_change_of_the_directory_is_told() {
+async fn a_change_of_the_directory_is_reported() {
     let stage = Stage::new();
     let registry = stage.registry();
     let mut changes = registry.changes();
@@ -249,7 +249,7 @@ async fn a_change_of_the_directory_is_told() {
 }
 
 #[tokio::test]
-async fn a_directory_that_vanishes_leaves_what_is_loaded() {
+async fn a_directory_that_vanishes_leaves_the_loaded_modules() {
     let stage = Stage::new();
     let registry = stage.registry();
     stage.drop_in("good-0.0.0.wasm", &wasm("good"));

@@ -112,7 +112,7 @@ async fn a_rejected_candidate_leaves_the_active_module_serving_and_is_tried_once
     let rows = [
         ("tiny_2_fails_its_probe", "its probe failed at Read of `version`"),
         ("tiny_2_drops_a_secret_kind", "leases of `token` could not be renewed or revoked"),
-        ("tiny_2_newer_storage", "there would be no way back"),
+        ("tiny_2_newer_storage", "a revert would be impossible"),
         ("tiny_2_more_capabilities", "accept_capabilities=random"),
         ("tiny_2_other_special_paths", "it goes live with `plugin reload`"),
         ("spin_in_describe", "could not describe itself"),
@@ -200,7 +200,7 @@ async fn the_version_that_the_option_names_serves() {
     let controller = world.load().await;
     assert_eq!(version(&controller).await, "1.0.0");
     let candidate = reported(&controller, "tiny_2");
-    assert!(candidate.acceptable && candidate.reason.unwrap().contains("`module_version` holds 1.0.0"));
+    assert!(candidate.acceptable && candidate.reason.unwrap().contains("`module_version` selects 1.0.0"));
 }
 
 #[tokio::test]

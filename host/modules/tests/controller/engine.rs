@@ -12,8 +12,8 @@ async fn stored_data_is_given_to_another_engine_only_by_an_operator() {
     let world = World::new().option("module", "other");
     world.source.put("other_2");
     let controller = world.load().await;
-    assert!(version(&controller).await.contains("storage is of the engine `tiny`"));
-    assert!(reason(&controller, "other_2").contains("`module/use` with `force` gives it to `other`"));
+    assert!(version(&controller).await.contains("the storage belongs to the engine `tiny`"));
+    assert!(reason(&controller, "other_2").contains("`module/use` with `force` gives the storage to `other`"));
     assert_eq!(controller.report().condition, Condition::NothingServes);
     assert!(controller.use_module(select("2.0.0")).await.unwrap_err().to_string().contains("`force`"));
     assert!(world.state().is_null());

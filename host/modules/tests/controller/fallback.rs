@@ -96,7 +96,7 @@ async fn a_missing_pinned_module_is_reported_and_activated_when_it_is_back() {
     let serving = controller.report().serving.unwrap();
     assert_eq!(serving.digest, digest("tiny_3_traps"), "the previous module");
     let problem = controller.report().problem.unwrap();
-    assert!(problem.starts_with("`module/use` holds 2.0.0") && problem.contains("it is not there"), "{problem}");
+    assert!(problem.starts_with("`module/use` selects 2.0.0") && problem.contains("it is not there"), "{problem}");
     assert_eq!(world.state(), before);
     world.source.put_as("tiny_2", Ok(Approval::AllowListed));
     controller.trigger();
@@ -112,7 +112,7 @@ async fn a_module_that_cannot_read_the_storage_is_no_fallback() {
     world.source.remove("tiny_2_newer_storage");
     let controller = world.load().await;
     let told = version(&controller).await;
-    assert!(told.contains("`module/use` holds 2.0.0") && told.contains("storage of version 2"), "{told}");
+    assert!(told.contains("`module/use` selects 2.0.0") && told.contains("storage of version 2"), "{told}");
     assert_eq!(controller.report().condition, Condition::NothingServes);
     world.source.put("tiny_2_newer_storage");
     controller.trigger();
@@ -128,7 +128,7 @@ async fn only_the_last_active_module_is_a_fallback_for_a_version_that_the_option
     let controller = world.load().await;
     assert_eq!(version(&controller).await, "2.0.0");
     let problem = controller.report().problem.unwrap();
-    let expected = "the mount's option `module_version` holds 9.0.0: it is not there; 2.0.0 serves in its place";
+    let expected = "the mount's option `module_version` selects 9.0.0: it is not there; 2.0.0 serves in its place";
     assert_eq!(problem, expected);
     world.source.remove("tiny_2");
     assert!(version(&world.load().await).await.contains("no module may serve this mount"));

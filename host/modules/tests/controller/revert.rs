@@ -41,7 +41,7 @@ async fn a_revert_from_a_pinned_module_activates_no_higher_version() {
     assert!(matches!(done, Done::Serves(id) if id.version.to_string() == "1.0.0"));
     for controller in [controller, world.load().await] {
         assert_eq!(version(&controller).await, "1.0.0");
-        assert!(reported(&controller, "tiny_3_traps").reason.unwrap().contains("`module/use` holds 1.0.0"));
+        assert!(reported(&controller, "tiny_3_traps").reason.unwrap().contains("`module/use` selects 1.0.0"));
     }
 }
 
@@ -276,7 +276,7 @@ async fn a_revert_lasts_over_a_restart_though_an_allow_listed_version_lies_betwe
     assert_eq!(version(&controller).await, "1.0.0");
     let restarted = world.load().await;
     assert_eq!(version(&restarted).await, "1.0.0");
-    assert!(reported(&restarted, "tiny_2").reason.unwrap().contains("`module/use` takes it"));
+    assert!(reported(&restarted, "tiny_2").reason.unwrap().contains("`module/use` activates it"));
     restarted.use_module(select("2.0.0")).await.unwrap();
     assert_eq!(version(&restarted).await, "2.0.0");
 }

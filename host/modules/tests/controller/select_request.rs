@@ -45,7 +45,7 @@ async fn a_selected_module_is_pinned_until_the_latest_is_selected() {
     assert_eq!(version(&controller).await, "1.0.0");
     assert_eq!(controller.report().pin.unwrap(), ("1.0.0".to_owned(), digest("tiny_1")));
     let candidate = reported(&controller, "tiny_2");
-    assert!(candidate.acceptable && candidate.reason.unwrap().contains("`module/use` holds 1.0.0"));
+    assert!(candidate.acceptable && candidate.reason.unwrap().contains("`module/use` selects 1.0.0"));
     assert_eq!(version(&world.load().await).await, "1.0.0");
     controller.use_module(select("latest")).await.unwrap();
     assert_eq!(version(&controller).await, "2.0.0");
@@ -91,7 +91,7 @@ async fn selecting_a_module_does_not_replace_its_approval() {
     let held = World::new().option("module_version", "1.0.0");
     held.source.put("tiny_2");
     let refused = held.load().await.use_module(select("2.0.0")).await.unwrap_err().to_string();
-    assert!(refused.contains("`module_version` holds 1.0.0"), "{refused}");
+    assert!(refused.contains("`module_version` selects 1.0.0"), "{refused}");
 }
 
 #[tokio::test]

@@ -115,7 +115,7 @@ async fn a_module_that_cannot_read_the_stored_version_does_not_serve() {
 async fn a_mount_whose_option_names_a_missing_version_is_not_served() {
     let world = World::new().option("module_version", "2.0.0");
     let controller = world.load().await;
-    assert!(version(&controller).await.contains("`module_version` holds 2.0.0"));
+    assert!(version(&controller).await.contains("`module_version` selects 2.0.0"));
     world.source.put("tiny_2");
     controller.reload().await.unwrap();
     assert_eq!(version(&controller).await, "2.0.0");
@@ -230,7 +230,7 @@ async fn the_error_of_an_unserved_mount_names_a_bounded_number_of_reasons() {
         world.source.put(name);
     }
     let told = version(&world.load().await).await;
-    assert_eq!(told.matches("holds 9.0.0").count(), modules::limits::REASONS_TOLD_MAX, "{told}");
+    assert_eq!(told.matches("selects 9.0.0").count(), modules::limits::REASONS_TOLD_MAX, "{told}");
 }
 
 #[tokio::test(start_paused = true)]

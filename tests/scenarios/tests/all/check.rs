@@ -11,7 +11,7 @@ use crate::faults::{SECRETS, impatient, status};
 use crate::rotation::client_id_of;
 
 scenarios! { all:
-    a_healthy_organization_is_told_so,
+    a_healthy_organization_is_reported_as_healthy,
     a_flat_check_is_a_list_of_items,
     a_deep_check_leaves_no_token,
     a_deep_check_that_fails_leaves_no_token,
@@ -74,7 +74,7 @@ fn assert_sick(outcome: &Outcome, name: &str) -> String {
     assert_item(outcome, name, "no")
 }
 
-fn a_healthy_organization_is_told_so(stage: &Stage) {
+fn a_healthy_organization_is_reported_as_healthy(stage: &Stage) {
     stage.ready();
     let outcome = check(stage);
     assert_eq!((&outcome.data["healthy"], &outcome.data["deep"]), (&json!(true), &json!(false)));

@@ -77,7 +77,7 @@ fn every_node_takes_every_request_and_each_happens_once() {
     for node in mounted.cluster.nodes() {
         a_lease_lives_and_ends_through(&mounted, node);
         a_stored_token_is_read_through(&mounted, node);
-        what_is_written_is_seen_by_all(&mounted, node);
+        every_node_sees_a_write(&mounted, node);
         a_tidy_is_done_once_through(&mounted, node);
         each_rotation_is_done_once_through(&mounted, node);
         a_deep_check_is_done_once_through(&mounted, node);
@@ -154,7 +154,7 @@ fn a_stored_token_is_read_through(mounted: &Mounted, node: &Arc<Server>) {
 }
 
 /// Writes a config with a new admin token, and a role: each node uses the new values.
-fn what_is_written_is_seen_by_all(mounted: &Mounted, node: &Arc<Server>) {
+fn every_node_sees_a_write(mounted: &Mounted, node: &Arc<Server>) {
     let (alpha, at) = (&mounted.stage.alpha, mounted.through(node));
     let number = mounted.number_of(node);
     let (config, name, role) = (format!("config/{}", alpha.id), format!("node-{number}"), format!("role-{number}"));

@@ -7,11 +7,11 @@ use serde_json::{Value, json};
 scenarios! { fake:
     old_configs_and_roles_are_read,
     an_old_token_is_read_renewed_and_revoked,
-    old_names_that_are_refused_now_go_on_working,
+    names_of_the_go_plugin_that_are_refused_now_still_work,
     unknown_fields_survive_a_rewrite,
     old_tokens_are_found_by_client_id,
     an_odd_client_id_is_escaped_on_its_way_to_astra,
-    what_another_node_wrote_is_seen_at_once,
+    an_entry_of_another_node_is_seen_at_once,
     nothing_is_rewritten_that_need_not_be,
 }
 
@@ -183,7 +183,7 @@ fn an_old_token_is_read_renewed_and_revoked(stage: &Stage) {
 }
 
 /// The Go plugin accepted any name; `/` and `:` crashed its lists.
-fn old_names_that_are_refused_now_go_on_working(stage: &Stage) {
+fn names_of_the_go_plugin_that_are_refused_now_still_work(stage: &Stage) {
     seed_config(stage);
     for name in ["team/reader", "a:b", "with space"] {
         seed_role(stage, name);
@@ -252,7 +252,7 @@ fn an_odd_client_id_is_escaped_on_its_way_to_astra(stage: &Stage) {
 }
 
 /// No config is cached between requests, so that no node uses an old one.
-fn what_another_node_wrote_is_seen_at_once(stage: &Stage) {
+fn an_entry_of_another_node_is_seen_at_once(stage: &Stage) {
     stage.ready();
     stage.mint(&stage.alpha, "reader").expect(200);
     let storage = &stage.fake().storage;

@@ -14,7 +14,7 @@ use crate::static_role::{creds, current, made};
 scenarios! { all:
     a_dead_static_token_is_named_by_a_check_and_replaced_by_tidy with any_age(),
     a_dead_static_token_is_replaced_by_rollback with any_age(),
-    a_dead_admin_token_is_told_with_what_to_do,
+    a_dead_admin_token_is_reported_with_the_next_step,
 }
 
 scenarios! { clock:
@@ -81,7 +81,7 @@ fn a_dead_static_token_is_replaced_by_rollback(stage: &Stage) {
     assert_replaced(stage, &dead);
 }
 
-fn a_dead_admin_token_is_told_with_what_to_do(stage: &Stage) {
+fn a_dead_admin_token_is_reported_with_the_next_step(stage: &Stage) {
     stage.ready();
     end_in_astra(stage, &stage.admin_client_id(&stage.alpha));
     let remedy = format!("`config/{}`", stage.alpha.id);

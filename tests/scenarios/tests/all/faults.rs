@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 scenarios! { all:
     a_rate_limit_that_passes_is_waited_for,
     a_rate_limit_that_stays_is_a_503,
-    a_gateway_before_astra_is_told_from_astra,
+    errors_of_a_gateway_and_of_astra_differ,
     a_server_error_that_passes_is_repeated,
     a_server_error_that_stays_is_a_502,
     a_refused_admin_token_is_a_502,
@@ -74,7 +74,7 @@ fn a_rate_limit_that_stays_is_a_503(stage: &Stage) {
 }
 
 /// Astra's own errors are distinguished from pages of a gateway, and the text says how long either asks to wait.
-fn a_gateway_before_astra_is_told_from_astra(stage: &Stage) {
+fn errors_of_a_gateway_and_of_astra_differ(stage: &Stage) {
     impatient(stage);
     let answer = |status, body, retry_after| Action::Status { status, body, retry_after, effect: Effect::NotDone };
     let (seconds, date) = (Some(RetryAfter::Seconds(86_400)), Some(RetryAfter::Date(86_400)));

@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use crate::rotation::minutes_pass;
 
 scenarios! { all:
-    what_happens_to_a_token_is_on_record,
+    the_history_records_each_event_of_a_token,
     reads_are_recorded_only_where_wanted,
     an_ended_token_is_read_and_not_listed,
     each_way_to_end_has_its_word,
@@ -45,7 +45,7 @@ fn named(stage: &Stage) -> Value {
     json!({ "org_id": stage.alpha.id, "role_name": "reader", "logical_name": "app" })
 }
 
-fn what_happens_to_a_token_is_on_record(stage: &Stage) {
+fn the_history_records_each_event_of_a_token(stage: &Stage) {
     stage.ready();
     let made = stage.write("org/token", named(stage)).expect(200);
     let client_id = made.text("clientId");
@@ -262,7 +262,7 @@ fn a_history_is_forgotten_after_ninety_days(stage: &Stage) {
 
 /// With a client that is an entity of the server, and the server's own request IDs.
 #[test]
-fn who_did_it_is_known_as_the_server_knows_it() {
+fn the_history_names_the_client_as_the_server_does() {
     play(DriverKind::OpenBao, StageOptions::default(), |stage| {
         stage.ready();
         let root = harness::openbao::Server::shared().client();

@@ -207,15 +207,15 @@ fn a_failed_disable_leads_to_no_path_of_the_mount(stage: &Stage) {
 }
 
 fn the_last_list_settles_a_refused_delete(stage: &Stage) {
-    gone_behind_our_back_is_settled(stage);
+    a_token_that_vanished_in_astra_is_settled(stage);
 }
 
 fn a_bad_request_for_a_gone_token_is_settled_by_the_list(stage: &Stage) {
-    gone_behind_our_back_is_settled(stage);
+    a_token_that_vanished_in_astra_is_settled(stage);
 }
 
 /// Astra's answer for a missing token is not specified, so the list decides.
-fn gone_behind_our_back_is_settled(stage: &Stage) {
+fn a_token_that_vanished_in_astra_is_settled(stage: &Stage) {
     stage.ready();
     let minted = stage.mint(&stage.alpha, "reader").expect(200);
     let client_id = minted.text("clientId").to_owned();

@@ -130,7 +130,7 @@ fn a_dead_first_address_does_not_hide_a_living_one() {
 }
 
 #[test]
-fn an_address_that_drops_packets_is_told_from_one_that_refuses() {
+fn an_address_that_drops_packets_and_one_that_refuses_have_different_errors() {
     let way = Way::to(None);
     let _dropping = Dropping::start(SocketAddr::from(([127, 0, 0, 2], way.port())));
     way.names.set(HOST, &["127.0.0.2"]);
@@ -140,7 +140,7 @@ fn an_address_that_drops_packets_is_told_from_one_that_refuses() {
 }
 
 #[test]
-fn a_name_that_is_not_found_is_told_from_dns_that_hangs() {
+fn a_missing_name_and_dns_that_hangs_have_different_errors() {
     let way = Way::to(None);
     way.names.forget(HOST);
     assert_told(&way.stage(), 502, "the host name does not resolve");
@@ -189,7 +189,7 @@ fn dns_that_hangs_for_one_organization_stops_no_other() {
 }
 
 #[test]
-fn each_fault_of_a_certificate_is_told() {
+fn each_fault_of_a_certificate_has_its_text() {
     let rows = [
         (Certificate::Expired, "the server's certificate has expired"),
         (Certificate::WrongHost, "the server's certificate is for another name"),
@@ -263,7 +263,7 @@ fn a_proxys_credentials_are_used_and_never_shown() {
 }
 
 #[test]
-fn each_failure_of_a_proxy_is_told() {
+fn each_failure_of_a_proxy_has_its_text() {
     let rows = [
         (ProxyPlay::Answer("HTTP/1.1 403 Forbidden\r\n\r\n"), 502, "the proxy refused with status 403"),
         // The plugin does not go to the address to which the proxy redirects.

@@ -17,7 +17,7 @@ use crate::static_role;
 
 scenarios! { fake:
     each_change_of_astra_is_refused_with_its_argument,
-    what_only_reads_from_astra_goes_on,
+    reads_from_astra_continue_on_a_read_only_mount,
     a_lost_mint_waits_and_is_undone_afterwards,
     a_mount_with_leases_is_not_disabled,
 }
@@ -105,7 +105,7 @@ fn each_change_of_astra_is_refused_with_its_argument(stage: &Stage) {
     assert!(rotate(stage).status < 300 && static_role::rotate(stage, "app").status < 300);
 }
 
-fn what_only_reads_from_astra_goes_on(stage: &Stage) {
+fn reads_from_astra_continue_on_a_read_only_mount(stage: &Stage) {
     stage.ready();
     static_role::made(stage, json!({}));
     let minted = stage.mint(&stage.alpha, "reader").expect(200);

@@ -105,7 +105,7 @@ fn read_secret(stage: &Stage, _: &str) -> Outcome {
 }
 
 /// No access stays unrecorded.
-fn what_was_shown_is_recorded(stage: &Stage, client_id: &str, outcome: Outcome) {
+fn every_shown_token_is_recorded(stage: &Stage, client_id: &str, outcome: Outcome) {
     let history = || stage.read(&format!("tokens/{}/{client_id}", stage.alpha.id), Value::Null).expect(200).data;
     let reads = || history()["history"].as_array().unwrap().iter().filter(|event| event["event"] == "read").count();
     assert!(outcome.status != 200 || reads() == 1, "{outcome:#?}");
@@ -245,7 +245,7 @@ macro_rules! walks {
 walks! {
     minting(ready, mint, settled_as_answered);
     minting_by_name(ready, mint_named, name_is_free_or_taken);
-    reading_a_secret(with_a_named_token, read_secret, what_was_shown_is_recorded);
+    reading_a_secret(with_a_named_token, read_secret, every_shown_token_is_recorded);
     revoking(with_a_token, revoke, ends_revoked);
     renewing(with_a_token, renew, still_lives);
     deleting_a_record(with_a_record, delete_record, record_and_token_go_together);

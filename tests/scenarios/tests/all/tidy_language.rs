@@ -11,7 +11,7 @@ use harness::workspace_root;
 use crate::tidy::{is_generated, text_files};
 
 /// Folders, and the number of doc comments without content that each may have.
-const EMPTY_COMMENTS_MAX: [(&str, usize); 4] = [("guest", 14), ("host", 1), ("tests", 0), ("wit", 0)];
+const EMPTY_COMMENTS_MAX: [(&str, usize); 4] = [("guest", 13), ("host", 0), ("tests", 0), ("wit", 0)];
 
 /// Begins of doc comments that only send the reader to another place.
 const REFERENCES: [&str; 3] = ["See there", "See the module's head", "See the text"];
@@ -49,14 +49,14 @@ const BANNED_IN_CODE_MAX: [(&str, &str, usize); 12] = [
     ("agenda", "schedule queue", 0),
     ("obstacle", "incompatibility", 0),
     ("judge", "update check", 15),
-    ("let_go", "hand back", 1),
-    ("aside", "quarantine", 19),
-    ("stands in", "fallback", 15),
-    ("stood in", "fallback", 1),
+    ("let_go", "hand back", 0),
+    ("aside", "quarantine", 17),
+    ("stands in", "fallback", 12),
+    ("stood in", "fallback", 0),
     ("ran last", "last active module", 0),
-    ("holder", "in use", 12),
-    ("walked", "scan end", 37),
-    ("sought", "lookup", 25),
+    ("holder", "in use", 10),
+    ("walked", "scan end", 35),
+    ("sought", "lookup", 12),
 ];
 
 /// A number in a document, and the constant that it repeats.
@@ -271,7 +271,7 @@ fn stands_in(text: &str, word: &str) -> bool {
 }
 
 #[test]
-fn words_that_the_code_is_losing_come_back_nowhere() {
+fn words_that_the_code_is_losing_do_not_come_back() {
     let files: Vec<String> = ["guest", "host", "tests"]
         .iter()
         .flat_map(|folder| files_below(folder, &["rs"]))

@@ -13,7 +13,7 @@ use crate::rotation::minutes_pass;
 
 scenarios! { all:
     a_mount_in_order_has_nothing_to_tidy with any_age(),
-    orphans_are_told_and_then_removed with any_age(),
+    orphans_are_reported_and_then_removed with any_age(),
     records_without_a_token_are_removed with any_age(),
     foreign_tokens_are_never_touched with any_age(),
     one_organization_is_tidied_alone with any_age(),
@@ -27,14 +27,14 @@ scenarios! { all:
 
 scenarios! { fake:
     static_and_admin_tokens_are_not_orphans with any_age(),
-    what_is_still_in_the_making_is_left_alone with any_age(),
+    a_mint_in_progress_is_left_alone with any_age(),
     a_list_that_lags_hides_no_record with any_age(),
     a_read_only_node_tidies_nothing with any_age(),
-    two_at_a_time_are_one with any_age(),
+    two_tidies_at_a_time_are_one with any_age(),
 }
 
 scenarios! { clock:
-    what_is_over_is_ended,
+    a_token_whose_lease_is_over_is_revoked,
     a_period_tidies_for_real,
 }
 
@@ -102,7 +102,7 @@ fn a_mount_in_order_has_nothing_to_tidy(stage: &Stage) {
     stage.assert_consistent(&stage.alpha, 2);
 }
 
-fn orphans_are_told_and_then_removed(stage: &Stage) {
+fn orphans_are_reported_and_then_removed(stage: &Stage) {
     stage.ready();
     let minted = stage.mint(&stage.alpha, "reader").expect(200);
     let orphans = BTreeSet::from(['1', '2'].map(|digit| orphan(stage, minted.text("clientId"), digit)));
@@ -295,7 +295,7 @@ fn a_tidy_goes_on_where_the_last_one_stopped(stage: &Stage) {
 }
 
 /// The write-ahead entry is open: rollback will settle the token.
-fn what_is_still_in_the_making_is_left_alone(stage: &Stage) {
+fn a_mint_in_progress_is_left_alone(stage: &Stage) {
     stage.configure_with(&stage.alpha, json!({ "request_timeout": "1s", "max_retries": 0 }));
     stage.make_role(&stage.alpha, "reader", json!({}));
     let lost = Action::Reset { at: ResetAt::BeforeAnswer, effect: Effect::Done };
@@ -341,7 +341,7 @@ fn a_read_only_node_tidies_nothing(stage: &Stage) {
     assert!(is_live(stage, &orphan));
 }
 
-fn two_at_a_time_are_one(stage: &Stage) {
+fn two_tidies_at_a_time_are_one(stage: &Stage) {
     stage.ready();
     let minted = stage.mint(&stage.alpha, "reader").expect(200);
     let orphan = orphan(stage, minted.text("clientId"), '1');
@@ -357,7 +357,7 @@ fn two_at_a_time_are_one(stage: &Stage) {
 }
 
 /// The server lost the lease, and Astra was down when rollback should have revoked the token.
-fn what_is_over_is_ended(stage: &Stage) {
+fn a_token_whose_lease_is_over_is_revoked(stage: &Stage) {
     stage.configure_with(&stage.alpha, json!({ "max_retries": 0 }));
     stage.make_role(&stage.alpha, "reader", json!({ "ttl": "10m", "max_ttl": "10m", "token_expiry": "off" }));
     stage.fake().lose_next_answer();

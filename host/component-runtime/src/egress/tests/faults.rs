@@ -70,7 +70,7 @@ async fn the_guests_wish_and_its_deadline_bound_the_exchange() {
 }
 
 #[tokio::test]
-async fn what_was_certainly_not_sent_says_so() {
+async fn a_request_that_was_certainly_not_sent_has_an_error_code_that_says_so() {
     let closed = {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         listener.local_addr().unwrap()

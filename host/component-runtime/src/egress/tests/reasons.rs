@@ -97,7 +97,7 @@ fn alert(error: &Error) -> Option<(u8, &str)> {
 }
 
 #[tokio::test]
-async fn each_fault_of_a_certificate_is_told_by_its_alert_and_a_word() {
+async fn each_fault_of_a_certificate_has_its_alert_and_word() {
     type Change = fn(&mut CertificateParams);
     let (authority, renewed, stranger) = (Authority::new(), Authority::new(), Authority::named("Another"));
     let rows: [(&Authority, &str, Change, (u8, &str)); 5] = [
@@ -147,7 +147,7 @@ async fn a_peer_without_tls_is_told_from_one_that_closes_and_from_one_that_waits
 }
 
 #[tokio::test]
-async fn the_guests_own_connect_timeout_says_what_was_waited_for() {
+async fn the_guests_own_connect_timeout_names_the_unfinished_step() {
     let server = Server::start(hold).await;
     let config = tls_that_trusts(&rustls::RootCertStore::empty());
     let origin = format!("https://{}", server.address);
@@ -160,7 +160,7 @@ async fn the_guests_own_connect_timeout_says_what_was_waited_for() {
 }
 
 #[test]
-fn the_most_telling_failure_of_several_addresses_is_told() {
+fn the_most_telling_failure_of_several_addresses_is_reported() {
     use std::io::ErrorKind::{
         AddrNotAvailable, ConnectionRefused, ConnectionReset, HostUnreachable, NetworkUnreachable, TimedOut,
     };

@@ -148,7 +148,7 @@ async fn a_mount_keeps_a_bounded_number_of_sessions_and_the_oldest_go_first() {
 }
 
 #[tokio::test]
-async fn a_certificate_that_nobody_vouches_for_is_refused() {
+async fn a_certificate_of_an_unknown_authority_is_refused() {
     let server = h2_server().await;
     let address = server.address;
     let egress = Egress::with_tls(&EgressLimits::default(), tls_without_trust());

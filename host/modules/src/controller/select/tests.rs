@@ -77,7 +77,7 @@ fn all() -> Vec<Candidate> {
 }
 
 #[test]
-fn the_highest_version_is_first_and_other_engines_are_none_of_it() {
+fn the_highest_version_is_first_and_other_engines_are_left_out() {
     let mut candidates = all();
     let mut other = signed("9.0.0");
     other.id.engine = "other".into();

@@ -90,7 +90,7 @@ fn declaring(name: &str, prefix: &str, call: &str) -> ModuleManifest {
 }
 
 #[test]
-fn what_modules_declared_is_kept_and_what_an_operator_accepted_comes_first() {
+fn declarations_are_kept_and_accepted_ones_come_first() {
     let one = declaring("1.0.0", "config/", "/a");
     let widened = declaring("2.0.0", "config/", "/b");
     let more = declaring("3.0.0", "more/", "/a");

@@ -29,8 +29,8 @@ fn each_incompatibility_is_reported() {
     let rows: [(Change, &str); 7] = [
         (|new| new.secret_kinds.clear(), "leases of `token` could not be renewed or revoked"),
         (|new| (new.storage_written, new.storage_readable_from) = (3, 2), "reads storage from version 2 on"),
-        (|new| new.storage_written = 2, "there would be no way back"),
-        (|new| (new.storage_written, new.storage_readable_from) = (0, 0), "here is storage of version 1"),
+        (|new| new.storage_written = 2, "a revert would be impossible"),
+        (|new| (new.storage_written, new.storage_readable_from) = (0, 0), "has storage of version 1"),
         (|new| new.capabilities.extend(["outbound-http".into()]), "accept_capabilities=outbound-http"),
         (|new| new.unauthenticated.extend(["open/*".into()]), "accept_capabilities=unauthenticated:open/*"),
         (|new| new.sudo.clear(), "accept_capabilities=no-sudo:admin"),
@@ -39,7 +39,9 @@ fn each_incompatibility_is_reported() {
         let rejected = checked(change, false, &[]).unwrap_err();
         assert!(rejected.contains(expected), "{rejected}");
     }
-    assert!(checked(|new| new.engine = "other".into(), false, &[]).unwrap_err().contains("of the engine `tiny`"));
+    assert!(
+        checked(|new| new.engine = "other".into(), false, &[]).unwrap_err().contains("belongs to the engine `tiny`")
+    );
 }
 
 #[test]

@@ -8,7 +8,7 @@ use super::load::{Load, assert_switched};
 use super::{Toys, full, good, server, toy};
 
 #[test]
-fn going_back_by_hand_fails_no_request_and_lasts() {
+fn a_revert_by_an_operator_fails_no_request_and_lasts() {
     let update = good(31);
     let toys = Toys::pinned(server(), &[&update, &good(32)]);
     toys.write("module/rollback", Value::Null).expect_error(400, &["served before"]);
@@ -42,7 +42,7 @@ fn going_back_by_hand_fails_no_request_and_lasts() {
 }
 
 #[test]
-fn a_module_that_fails_too_often_is_left_by_itself() {
+fn a_module_that_fails_too_often_is_reverted_automatically() {
     // A trap, and an invalid answer.
     for variant in ["traps", "breaks_its_contract"] {
         let _note = harness::Note::new(variant);
@@ -71,7 +71,7 @@ fn a_module_that_fails_too_often_is_left_by_itself() {
     }
 }
 
-const WHY: &str = "it went wrong here: it trapped, broke its contract or used up its processor time";
+const WHY: &str = "it was rejected on this mount: it trapped, broke its contract or used up its processor time";
 
 /// Neither a pass nor a start activates the module; an operator can select it.
 fn it_does_not_come_back_by_itself(toys: &Toys) {
@@ -87,11 +87,11 @@ fn it_does_not_come_back_by_itself(toys: &Toys) {
 }
 
 #[test]
-fn storage_that_could_not_be_read_after_going_back_needs_force() {
+fn an_update_that_prevents_a_revert_needs_force() {
     let newer = toy("writes_newer", 31);
     let toys = Toys::pinned(server(), &[&newer]);
     toys.folder.drop_in(&newer);
-    toys.wait_for_refusal(31, &["no way back", "force"]);
+    toys.wait_for_refusal(31, &["a revert would be impossible", "force"]);
     toys.assert_serves(30);
     toys.write("module/use", json!({ "version": full(31) })).expect_error(400, &["force"]);
     toys.assert_serves(30);
@@ -108,7 +108,7 @@ fn storage_that_could_not_be_read_after_going_back_needs_force() {
 }
 
 #[test]
-fn a_held_version_stays_until_it_is_let_go() {
+fn a_pinned_version_stays_until_the_pin_is_removed() {
     let update = good(31);
     let toys = Toys::pinned(server(), &[&update]);
     let tune = |version: Value| {

@@ -67,7 +67,7 @@ fn damaged(wasm: &[u8]) -> Vec<u8> {
 }
 
 #[test]
-fn a_bad_file_never_goes_live() {
+fn a_bad_file_is_never_activated() {
     let bad = bad_files();
     let (newest, files) = (good(99), bad.iter().map(|bad| &bad.file));
     let trusted: Vec<&ModuleFile> = files.chain([&newest]).collect();
@@ -114,7 +114,7 @@ fn pipe(place: &Path, _: &Path) {
 
 /// The host reads only regular files of a bounded size inside the directory.
 #[test]
-fn what_is_no_regular_file_is_not_read() {
+fn a_module_that_is_not_a_regular_file_is_not_read() {
     let modules: Vec<ModuleFile> = (31_u8..38).map(good).collect();
     let newest = good(39);
     let toys = Toys::pinned(server(), &modules.iter().chain([&newest]).collect::<Vec<_>>());
@@ -144,7 +144,7 @@ fn what_is_no_regular_file_is_not_read() {
 
 /// The same for signature files; the good ones are outside the directory.
 #[test]
-fn what_is_no_regular_file_of_signatures_is_not_read() {
+fn a_signature_file_that_is_not_a_regular_file_is_not_read() {
     let key = SigningKey::generate();
     let toys = Toys::mount(server(), vec![key.trust()], |folder| folder.drop_in_signed(&good(30), &[&key]));
     for ((what, put, words), version) in ODDITIES.into_iter().zip(31_u8..) {
@@ -163,7 +163,7 @@ fn what_is_no_regular_file_of_signatures_is_not_read() {
 
 /// The bytes that run were read once, so a later change of the file has no effect.
 #[test]
-fn a_file_that_changes_after_it_went_live_changes_nothing() {
+fn a_change_of_the_active_modules_file_has_no_effect() {
     let update = good(31);
     let toys = Toys::pinned(server(), &[&update]);
     toys.folder.drop_in(&update);

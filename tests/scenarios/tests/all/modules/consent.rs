@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use super::{Toys, ask, full, good, server, toy};
 
 #[test]
-fn more_capabilities_need_a_yes_to_exactly_the_difference() {
+fn more_capabilities_must_be_accepted_exactly() {
     let (wants, later) = (toy("wants_http", 31), toy("wants_http", 32));
     let toys = Toys::pinned(server(), &[&wants, &later]);
     toys.folder.drop_in(&wants);
@@ -33,7 +33,7 @@ fn more_capabilities_need_a_yes_to_exactly_the_difference() {
 }
 
 #[test]
-fn a_path_that_needs_no_token_needs_a_yes() {
+fn a_path_without_a_token_must_be_accepted() {
     let opens = toy("opens_a_path", 31);
     let toys = Toys::pinned(server(), &[&opens, &good(32)]);
     toys.folder.drop_in(&opens);
@@ -57,7 +57,7 @@ fn a_path_that_needs_no_token_needs_a_yes() {
 }
 
 #[test]
-fn the_first_module_of_an_engine_on_a_mount_needs_a_yes_to_its_paths_without_a_token() {
+fn the_paths_without_a_token_of_a_mounts_first_module_must_be_accepted() {
     let opens = toy("opens_a_path", 31);
     let toys = Toys::pinned(server(), &[&opens]);
     toys.folder.drop_in(&opens);

@@ -37,7 +37,7 @@ fn clear(path: &Path) {
 }
 
 #[test]
-fn a_directory_that_cannot_be_read_takes_nothing_along() {
+fn an_unreadable_directory_affects_no_loaded_module() {
     let (update, later) = (good(31), good(32));
     let toys = Toys::pinned(server(), &[&update, &later]);
     toys.folder.drop_in(&update);
@@ -71,7 +71,7 @@ fn a_directory_that_cannot_be_read_takes_nothing_along() {
 /// A mount whose engine is only in the directory cannot start without it. The mount reports that, and has lost nothing
 /// when the directory is back.
 #[test]
-fn a_start_without_its_directory_says_so_and_goes_on_where_it_was() {
+fn a_start_without_its_directory_is_reported_and_loses_nothing() {
     let update = good(31);
     let toys = Toys::pinned(server(), &[&update]);
     toys.folder.drop_in(&update);

@@ -173,7 +173,7 @@ fn a_module_that_does_not_know_the_leases_never_serves() {
 
 /// A module that falsely declares a kind of leases loses none of them; after a revert they are revoked.
 #[test]
-fn leases_that_a_module_forgot_end_after_the_way_back() {
+fn leases_that_a_module_forgot_end_after_a_revert() {
     let forgets = toy("forgets_leases", 31);
     let toys = Toys::pinned(server(), &[&forgets]);
     let old = leased(&toys, "lease", 2);

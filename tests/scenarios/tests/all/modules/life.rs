@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use super::{Toys, full, good, server};
 
 #[test]
-fn what_runs_outlives_reload_kill_seal_and_crash() {
+fn the_active_module_survives_reload_kill_seal_and_crash() {
     let server = Arc::new(Server::start(ServerKind::Raft));
     let update = good(31);
     let toys = Toys::pinned(Arc::clone(&server), &[&update]);
@@ -37,7 +37,7 @@ fn what_runs_outlives_reload_kill_seal_and_crash() {
 
 /// Vault's own way of an update: register a new version of the plugin, tune the mount, reload.
 #[test]
-fn the_servers_own_way_still_works() {
+fn the_servers_own_upgrade_of_a_plugin_still_works() {
     let update = good(31);
     let toys = Toys::pinned(server(), &[&update]);
     toys.folder.drop_in(&update);

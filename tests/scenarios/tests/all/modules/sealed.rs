@@ -44,7 +44,7 @@ impl Robbed {
 }
 
 #[test]
-fn a_module_that_a_lost_key_signed_goes_live_and_gets_nothing() {
+fn a_module_with_a_stolen_signature_is_activated_and_gets_no_secret() {
     let robbed = Robbed::new("astra-robbed");
     let stage = &robbed.stage;
     let thefts = [
@@ -72,7 +72,7 @@ fn a_module_that_a_lost_key_signed_goes_live_and_gets_nothing() {
 }
 
 #[test]
-fn a_module_that_lets_a_secret_go_elsewhere_needs_a_yes_to_exactly_that() {
+fn a_new_exit_for_secrets_must_be_accepted_exactly() {
     let robbed = Robbed::new("astra-widened");
     let stage = &robbed.stage;
     let sealed = robbed.status()["sealed_secrets"].to_string();
@@ -100,7 +100,7 @@ fn a_module_that_lets_a_secret_go_elsewhere_needs_a_yes_to_exactly_that() {
 
 /// The second engine, whose declaration has only a few lines.
 #[test]
-fn what_was_once_declared_stays_sealed_for_every_later_module() {
+fn a_declared_secret_stays_sealed_for_every_later_module() {
     let (seals, later) = (toy("seals", 31), good(32));
     let toys = Toys::pinned(server(), &[&seals, &later]);
     toys.folder.drop_in(&seals);

@@ -17,7 +17,7 @@ pub(crate) fn two_of_three() -> ([SigningKey; 3], Vec<String>) {
 }
 
 #[test]
-fn a_module_goes_live_by_enough_signatures_only() {
+fn a_module_is_activated_with_enough_signatures_only() {
     let ([one, two, three], trust) = two_of_three();
     let stranger = SigningKey::generate();
     let toys = Toys::mount(server(), trust, |folder| folder.drop_in_signed(&good(30), &[&one, &two]));
@@ -96,7 +96,7 @@ fn arguments_of_trust_that_name_no_engine_are_warned_of_at_the_start() {
 
 /// Removing a stolen key from the registration is the only remedy.
 #[test]
-fn a_key_that_is_no_longer_trusted_takes_its_modules_along() {
+fn the_modules_of_a_removed_key_are_rejected() {
     let (kept, stolen) = (SigningKey::generate(), SigningKey::generate());
     let trust = vec![kept.trust(), stolen.trust()];
     let toys = Toys::mount(server(), trust, |folder| folder.drop_in_signed(&good(30), &[&kept]));

@@ -88,7 +88,7 @@ fn storage_is_the_same_before_and_after() {
 
 /// As `scp` copies into the directory. An incomplete file is not trusted, and its failure is not remembered.
 #[test]
-fn a_file_that_is_copied_in_pieces_goes_live_when_it_is_whole() {
+fn a_file_that_is_copied_in_pieces_is_activated_when_it_is_complete() {
     let update = good(31);
     let toys = Toys::pinned(server(), &[&update]);
     let mut file = File::create(toys.folder.path().join(update.name())).unwrap();
@@ -103,7 +103,7 @@ fn a_file_that_is_copied_in_pieces_goes_live_when_it_is_whole() {
 
 /// As Kubernetes mounts a volume: each name leads through one link, which is replaced for all of them at once.
 #[test]
-fn an_update_through_links_within_the_directory_goes_live() {
+fn an_update_through_links_within_the_directory_is_activated() {
     let updates = [good(31), good(32)];
     let toys = Toys::pinned(server(), &updates.each_ref());
     let path = toys.folder.path();

@@ -61,7 +61,7 @@ fn each_incompatibility_is_named() {
         (changed(|new| new.id = id("astra", "1.1.0")), "the same version, 1.1.0, and other content"),
         (
             changed(|new| new.description.storage_versions = versions(4, 3)),
-            "it reads storage from version 3 on, and here is version 2",
+            "it reads storage from version 3 on, and the mount has storage of version 2",
         ),
         (
             changed(|new| new.description.storage_versions = versions(3, 1)),
