@@ -63,7 +63,7 @@ async fn measure(wasm: &[u8], threads: usize, requests: usize) -> Result<(Vec<Du
     let runtime = Runtime::new(settings)?;
     let module = runtime.load(wasm).await?;
     let mount = runtime.mount(MountSettings {
-        backend_uuid: "6ba7b812-9dad-11d1-80b4-00c04fd430c8".to_owned(),
+        backend_uuid: Some("6ba7b812-9dad-11d1-80b4-00c04fd430c8".to_owned()),
         name: "astra/".to_owned(),
         options: BTreeMap::new(),
         egress: Policy::default(),
@@ -105,7 +105,7 @@ async fn serve(module: &Module, mount: &Arc<Mount>, requests: usize) -> Result<V
 
 fn read_role() -> Request {
     Request {
-        id: "6ba7b813-9dad-11d1-80b4-00c04fd430c8".to_owned(),
+        id: Some("6ba7b813-9dad-11d1-80b4-00c04fd430c8".to_owned()),
         mount_point: "astra/".to_owned(),
         ..Request::new(Operation::Read, "role", DATA)
     }

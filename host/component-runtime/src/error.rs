@@ -56,7 +56,7 @@ impl InvokeError {
     /// The error for the server. Only the guest's own errors keep their kind and text. For all others the client gets a
     /// short, stable text without secrets, which names the limit and the request ID.
     #[must_use]
-    pub fn to_error(&self, request_id: &str) -> envelope::Error {
+    pub fn to_error(&self, request_id: Option<&str>) -> envelope::Error {
         let text = match self {
             Self::Guest(error) => return error.clone(),
             Self::Refused(text) => return envelope::Error::BadRequest(text.clone()),
@@ -81,7 +81,7 @@ impl InvokeError {
             }
             Self::Host(_) => "internal error of the plugin".to_owned(),
         };
-        let text = if request_id.is_empty() { text } else { format!("{text} (request ID {request_id})") };
+        let text = request_id.map_or(text.clone(), |id| format!("{text} (request ID {id})"));
         match self {
             Self::Busy(_) | Self::Memory(_) => envelope::Error::Coded { code: 503, message: text },
             _ => envelope::Error::Internal(text),
@@ -209,7 +209,7 @@ mod tests {
             (InvokeError::Host("pool".into()), "internal error of the plugin (request ID r1)"),
         ];
         for (error, expected) in rows {
-            assert_eq!(error.to_error("r1").to_string(), expected);
+            assert_eq!(error.to_error(Some("r1")).to_string(), expected);
         }
     }
 
@@ -238,10 +238,10 @@ mod tests {
     fn each_failure_has_its_kind_on_the_wire() {
         let coded = envelope::Error::Coded { code: 409, message: "taken".to_owned() };
         for error in [envelope::Error::UnsupportedPath, envelope::Error::Plain("text".to_owned()), coded] {
-            assert_eq!(InvokeError::Guest(error.clone()).to_error("r1"), error);
+            assert_eq!(InvokeError::Guest(error.clone()).to_error(Some("r1")), error);
         }
         for later in [InvokeError::Busy("mount"), MemoryLimit::Process(1).into()] {
-            assert!(matches!(later.to_error("r1"), envelope::Error::Coded { code: 503, .. }));
+            assert!(matches!(later.to_error(Some("r1")), envelope::Error::Coded { code: 503, .. }));
         }
         let ours = [
             InvokeError::Limit { limit: "64 MiB of memory".to_owned() },
@@ -252,7 +252,7 @@ mod tests {
             InvokeError::Host("pool".to_owned()),
         ];
         for failure in ours {
-            let error = failure.to_error("request-1");
+            let error = failure.to_error(Some("request-1"));
             assert!(matches!(&error, envelope::Error::Internal(text) if text.contains("request-1")), "{error:?}");
         }
     }
@@ -282,6 +282,6 @@ mod tests {
 
     #[test]
     fn the_error_of_an_internal_request_names_no_id() {
-        assert_eq!(InvokeError::Trap(String::new()).to_error("").to_string(), "plugin component failed");
+        assert_eq!(InvokeError::Trap(String::new()).to_error(None).to_string(), "plugin component failed");
     }
 }

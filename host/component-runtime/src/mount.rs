@@ -18,8 +18,8 @@ use crate::storage_share::StorageShare;
 
 /// Settings of a mount.
 pub struct MountSettings {
-    /// The server's UUID of the mount.
-    pub backend_uuid: String,
+    /// The server's UUID of the mount; `None` while the server only asks for the plugin's description.
+    pub backend_uuid: Option<String>,
     /// Name of the mount in log lines.
     pub name: String,
     /// Options of the mount. With `upstream=read-only` its guests may only read from their upstream.
@@ -47,7 +47,7 @@ impl Mount {
     /// A mount for `describe`, from which a guest reaches only the log.
     pub(crate) fn nowhere(of_all: &OfAllMounts<'_>) -> Arc<Self> {
         let settings = MountSettings {
-            backend_uuid: String::new(),
+            backend_uuid: None,
             name: "(describe)".into(),
             options: BTreeMap::new(),
             egress: Policy::default(),
@@ -199,15 +199,15 @@ impl Mounts {
     /// description, and there is nothing to share.
     pub(crate) fn mount(&self, settings: MountSettings, of_all: &OfAllMounts<'_>) -> Arc<Mount> {
         let make = || Arc::new(MountShared::new(of_all));
-        if settings.backend_uuid.is_empty() {
+        let Some(uuid) = settings.backend_uuid.clone() else {
             return Mount::new(settings, make(), Arc::default(), of_all);
-        }
+        };
         let mut by_uuid = self.by_uuid.lock().unwrap_or_else(PoisonError::into_inner);
         by_uuid.retain(|_, shared| shared.strong_count() > 0);
-        let known = by_uuid.get(&settings.backend_uuid).and_then(Weak::upgrade);
+        let known = by_uuid.get(&uuid).and_then(Weak::upgrade);
         let shared = known.unwrap_or_else(|| {
             let shared = make();
-            by_uuid.insert(settings.backend_uuid.clone(), Arc::downgrade(&shared));
+            by_uuid.insert(uuid, Arc::downgrade(&shared));
             shared
         });
         drop(by_uuid);
@@ -246,7 +246,7 @@ mod tests {
 
     fn settings(backend_uuid: &str) -> MountSettings {
         MountSettings {
-            backend_uuid: backend_uuid.into(),
+            backend_uuid: Some(backend_uuid).filter(|uuid| !uuid.is_empty()).map(str::to_owned),
             name: "test/".into(),
             options: BTreeMap::new(),
             egress: Policy::default(),

@@ -55,6 +55,7 @@ use report::NO_MODULE;
 use state::State;
 
 pub use controllers::ModuleControllers;
+pub use mailbox::UnreadableStorage;
 pub use manifest::ModuleManifest;
 pub use options::engine_option;
 pub use outcome::{CallError, Done};
@@ -124,7 +125,7 @@ pub enum ServeError {
 impl ServeError {
     /// The error for the server. A mount without a module answers 503, so that the client retries.
     #[must_use]
-    pub fn to_error(&self, request_id: &str) -> envelope::Error {
+    pub fn to_error(&self, request_id: Option<&str>) -> envelope::Error {
         match self {
             Self::Invoke(failure) => failure.to_error(request_id),
             Self::NoModule(rejection) => {
@@ -292,17 +293,17 @@ mod tests {
     #[test]
     fn on_a_tainted_mount_the_reason_says_that_its_paths_are_closed() {
         let reason = || Rejection::Transient("no module may serve this mount: `module/use` with `force` …".to_owned());
-        let told = ServeError::NoModule(reason()).on_tainted_mount().to_error("r1");
+        let told = ServeError::NoModule(reason()).on_tainted_mount().to_error(Some("r1"));
         let envelope::Error::Coded { code: 503, message } = told else { panic!("{told:?}") };
         assert!(message.starts_with(reason().text()), "{message}");
         for text in ["closed its paths", "`vault secrets disable`", "revoke -force -prefix`"] {
             assert!(message.contains(text), "{text}: {message}");
         }
         let late = ServeError::NoModule(Rejection::Transient("the mount had no module after 60s".to_owned()));
-        let late = late.to_error("r1").to_string();
+        let late = late.to_error(Some("r1")).to_string();
         assert!(late.starts_with("no module may serve this mount: the mount had no module"), "{late}");
         let failed = ServeError::Invoke(InvokeError::Busy("requests of this mount"));
-        assert!(!failed.on_tainted_mount().to_error("r1").to_string().contains("disable"));
+        assert!(!failed.on_tainted_mount().to_error(Some("r1")).to_string().contains("disable"));
     }
 
     #[test]

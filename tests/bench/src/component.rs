@@ -66,7 +66,7 @@ impl Component {
         let module = runtime.load_embedded(code, &wasm).await.context("failed to load the component")?;
         let entries = host.storage.snapshot().into_iter().map(|(key, entry)| (key, entry.value)).collect();
         let mount = runtime.mount(MountSettings {
-            backend_uuid: "11111111-2222-4333-8444-555555555555".to_owned(),
+            backend_uuid: Some("11111111-2222-4333-8444-555555555555".to_owned()),
             name: "astra/".to_owned(),
             options: BTreeMap::new(),
             egress,
@@ -123,7 +123,7 @@ pub(crate) fn read_role() -> Request {
 /// Any request, in the server's form.
 pub(crate) fn request(operation: Operation, path: String, data: &str) -> Request {
     Request {
-        id: "00000000-0000-4000-8000-000000000001".to_owned(),
+        id: Some("00000000-0000-4000-8000-000000000001".to_owned()),
         mount_point: "astra/".to_owned(),
         identity: Identity {
             display_name: "userpass-alice".to_owned(),

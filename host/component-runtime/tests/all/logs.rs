@@ -50,7 +50,7 @@ fn a_panic_is_reported_and_its_message_stays_in_the_log() {
     let (lines, outcome) = logged(limits(), "panic", "");
     let error = outcome.unwrap_err();
     assert!(matches!(&error, InvokeError::Trap(text) if text.starts_with("panicked")), "{error:?}");
-    assert!(!error.to_string().contains("canary") && !error.to_error("r").to_string().contains("canary"));
+    assert!(!error.to_string().contains("canary") && !error.to_error(Some("r")).to_string().contains("canary"));
     assert!(lines.iter().any(|line| line.contains("canary-panic-message")), "{lines:?}");
 }
 

@@ -167,7 +167,7 @@ fn a_thief_that_tries_every_way_ends_with_nothing() {
                 let failed = world.ask(&module, &format!("{what}/a/{rest}")).await.err();
                 let Some(InvokeError::Sealed(place)) = &failed else { panic!("{what}: {failed:?}") };
                 assert!(place.starts_with("a value of the class `admin-token` is in ") && is_clean(place), "{place}");
-                let told = failed.unwrap().to_error("r1").to_string();
+                let told = failed.unwrap().to_error(Some("r1")).to_string();
                 assert!(told.contains("request ID r1") && !told.contains("admin-token"), "{told}");
             }
         }

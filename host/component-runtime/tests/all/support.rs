@@ -133,7 +133,7 @@ pub(crate) fn mount_on(
     options: BTreeMap<String, String>,
 ) -> Arc<Mount> {
     runtime.mount(MountSettings {
-        backend_uuid: uuid.to_owned(),
+        backend_uuid: Some(uuid.to_owned()),
         name: format!("{uuid}/"),
         options,
         egress: runtime.egress.clone(),
@@ -143,7 +143,11 @@ pub(crate) fn mount_on(
 }
 
 pub(crate) fn request(path: &str) -> Request {
-    Request { id: "request-1".to_owned(), mount_point: "test/".to_owned(), ..Request::new(Operation::Read, path, "{}") }
+    Request {
+        id: Some("request-1".to_owned()),
+        mount_point: "test/".to_owned(),
+        ..Request::new(Operation::Read, path, "{}")
+    }
 }
 
 /// Sends one request to one guest, on a mount of its own.

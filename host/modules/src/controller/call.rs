@@ -4,7 +4,7 @@ use tokio::sync::oneshot::error::RecvError;
 use tokio::time::{Instant, timeout_at};
 
 use super::ModuleController;
-use super::mailbox::{Lifecycle, Message, Reply, Revert, Waiting};
+use super::mailbox::{Lifecycle, Message, Reply, Revert, UnreadableStorage, Waiting};
 use super::outcome::{CallError, Done};
 use super::select_request::SelectRequest;
 use super::store::SaveError;
@@ -41,13 +41,13 @@ impl ModuleController {
     /// selects it.
     ///
     /// # Errors
-    /// When there is no module to revert to, or when the revert needs `force`.
-    pub async fn revert(&self, force: bool) -> Result<Done, CallError> {
+    /// When there is no module to revert to, or when that module cannot read the storage and `unreadable` refuses it.
+    pub async fn revert(&self, unreadable: UnreadableStorage) -> Result<Done, CallError> {
         // This process may not have served the mount yet. Log and report have the outcome of the first pass.
         if self.mailbox.lifecycle() == Lifecycle::Starting && self.storage.is_some() {
             let _ = self.start().await;
         }
-        self.call(|reply| Message::Revert(Revert::Operator { force, reply })).await
+        self.call(|reply| Message::Revert(Revert::Operator { unreadable, reply })).await
     }
 
     /// Sends a message of an operator and waits for the outcome.

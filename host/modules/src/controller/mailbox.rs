@@ -34,7 +34,16 @@ pub(super) enum Revert {
     /// The trial of the active module failed.
     FailedTrial(Arc<Active>),
     /// An operator, who waits for the outcome.
-    Operator { force: bool, reply: Reply<Result<Done, CallError>> },
+    Operator { unreadable: UnreadableStorage, reply: Reply<Result<Done, CallError>> },
+}
+
+/// Decides about a revert to a module that cannot read the storage of the module that is reverted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum UnreadableStorage {
+    /// The revert fails.
+    Refuse,
+    /// The revert is done: the operator said `force`.
+    Accept,
 }
 
 /// Stage in the life of a controller.

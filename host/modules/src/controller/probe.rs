@@ -46,7 +46,11 @@ async fn call(
 }
 
 fn request(operation: Operation, path: &str) -> Request {
-    Request { id: "module-probe".to_owned(), timeout: Some(PROBE_DEADLINE), ..Request::new(operation, path, "{}") }
+    Request {
+        id: Some("module-probe".to_owned()),
+        timeout: Some(PROBE_DEADLINE),
+        ..Request::new(operation, path, "{}")
+    }
 }
 
 /// The OpenAPI document in a help answer; null if the engine has none.

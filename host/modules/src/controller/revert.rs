@@ -5,6 +5,7 @@ use std::sync::atomic::Ordering;
 use std::time::SystemTime;
 
 use super::active::Active;
+use super::mailbox::UnreadableStorage;
 use super::manifest::ModuleManifest;
 use super::outcome::{CallError, Done};
 use super::state::{ActivationRecord, Pin, State};
@@ -22,8 +23,12 @@ struct RevertPlan {
 
 impl ModuleController {
     /// An operator asks for a revert. The module that is reverted is activated again only when an operator selects it.
-    pub(super) async fn revert_for_operator(&self, work: &mut Work, force: bool) -> Result<Done, CallError> {
-        let plan = self.plan_revert(work, "an operator reverted it", force).await?;
+    pub(super) async fn revert_for_operator(
+        &self,
+        work: &mut Work,
+        unreadable: UnreadableStorage,
+    ) -> Result<Done, CallError> {
+        let plan = self.plan_revert(work, "an operator reverted it", unreadable).await?;
         self.save(work, plan.next).await?;
         let to = plan.to.id.clone();
         let is_live = self.swap_back(work, &plan.from, plan.to).is_ok();
@@ -85,7 +90,7 @@ impl ModuleController {
     }
 
     async fn try_revert(&self, work: &mut Work, reason: &str) -> Result<(), Rejection> {
-        let plan = self.plan_revert(work, reason, false).await?;
+        let plan = self.plan_revert(work, reason, UnreadableStorage::Refuse).await?;
         let to = plan.to.id.clone();
         // Activate before storing, because requests fail until then. After a crash in between, the next process runs
         // the trial again.
@@ -100,12 +105,17 @@ impl ModuleController {
         switched.map_err(|failure| Rejection::Permanent(format!("{to}: {failure}")))
     }
 
-    async fn plan_revert(&self, work: &mut Work, reason: &str, force: bool) -> Result<RevertPlan, Rejection> {
+    async fn plan_revert(
+        &self,
+        work: &mut Work,
+        reason: &str,
+        unreadable: UnreadableStorage,
+    ) -> Result<RevertPlan, Rejection> {
         let state = self.state(work).await?;
         let from = self.active.load_full().ok_or_else(|| Rejection::Permanent("no module serves".to_owned()))?;
         let to = self.revert_target(work, &state, from.loaded.digest).await?;
         let manifest = ModuleManifest::of(&to);
-        if !manifest.reads_what_is_written_by(&from.manifest) && !force {
+        if !manifest.reads_what_is_written_by(&from.manifest) && unreadable == UnreadableStorage::Refuse {
             let (version, written) = (&from.manifest.version.0, from.manifest.storage_written);
             let text = format!("{version} writes storage of version {written}, which {} cannot read", to.id.version);
             return Err(Rejection::Permanent(format!("{text}; `force` reverts anyway")));

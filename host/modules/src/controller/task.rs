@@ -53,9 +53,9 @@ impl ModuleController {
                 let Some(caller) = reply.begin() else { return };
                 let _ = caller.send(self.select(work, request).await);
             }
-            Message::Revert(Revert::Operator { force, reply }) => {
+            Message::Revert(Revert::Operator { unreadable, reply }) => {
                 let Some(caller) = reply.begin() else { return };
-                let _ = caller.send(self.revert_for_operator(work, force).await);
+                let _ = caller.send(self.revert_for_operator(work, unreadable).await);
             }
             Message::Revert(Revert::FailedTrial(failed)) => self.revert_automatically(work, &failed).await,
         }

@@ -4,7 +4,7 @@
 
 use std::sync::atomic::Ordering;
 
-use modules::controller::{Condition, Done};
+use modules::controller::{Condition, Done, UnreadableStorage};
 
 use crate::support::{World, no_special_paths, reason, select, until, version};
 
@@ -34,7 +34,7 @@ async fn a_process_that_takes_over_a_mount_keeps_the_advertised_paths_also_after
     world.source.put(OTHER);
     let controller = world.load().await;
     assert_eq!(version(&controller).await, "2.0.0");
-    assert!(matches!(controller.revert(false).await.unwrap(), Done::NeedsReload(_)));
+    assert!(matches!(controller.revert(UnreadableStorage::Refuse).await.unwrap(), Done::NeedsReload(_)));
     assert_eq!((version(&controller).await.as_str(), controller.report().condition), ("2.0.0", Condition::OnTrial));
     let taken_over = world.open().await;
     let told = version(&taken_over).await;

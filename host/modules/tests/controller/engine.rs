@@ -2,7 +2,7 @@
 
 #![expect(clippy::unwrap_used, reason = "tests")]
 
-use modules::controller::{Condition, Done, SelectRequest};
+use modules::controller::{Condition, Done, SelectRequest, UnreadableStorage};
 
 use crate::support::{World, reason, select, version};
 
@@ -20,7 +20,9 @@ async fn stored_data_is_given_to_another_engine_only_by_an_operator() {
     let done = controller.use_module(SelectRequest { force: true, ..select("2.0.0") }).await.unwrap();
     assert!(matches!(done, Done::Serves(id) if id.engine == "other"));
     assert_eq!(world.state()["running"]["engine"], "other");
-    assert!(controller.revert(true).await.unwrap_err().to_string().contains("no module served before"));
+    assert!(
+        controller.revert(UnreadableStorage::Accept).await.unwrap_err().to_string().contains("no module served before")
+    );
     assert_eq!(version(&world.load().await).await, "2.0.0");
 }
 

@@ -6,7 +6,7 @@
 use std::sync::atomic::Ordering;
 
 use modules::Approval;
-use modules::controller::{Condition, SelectRequest, state_key};
+use modules::controller::{Condition, SelectRequest, UnreadableStorage, state_key};
 
 use crate::support::{World, digest, select, until, version};
 
@@ -71,7 +71,7 @@ async fn a_missing_last_active_module_is_reported_and_activated_when_it_is_back(
     assert_eq!(version(&controller).await, "1.0.0");
     assert!(controller.report().problem.unwrap().contains(": it is not there; 1.0.0 serves in its place"));
     // There is no previous module.
-    let refused = controller.revert(true).await.unwrap_err().to_string();
+    let refused = controller.revert(UnreadableStorage::Accept).await.unwrap_err().to_string();
     assert!(refused.contains("is not there any more"), "{refused}");
     assert_eq!(world.state(), before);
     world.source.put("tiny_2_more_capabilities");
@@ -160,6 +160,6 @@ async fn a_module_activated_over_a_fallback_reverts_to_the_fallback() {
     controller.reload().await.unwrap();
     assert_eq!(controller.report().serving.unwrap().digest, digest("tiny_3_traps"));
     assert_eq!(world.state()["previous"]["version"], "1.0.0");
-    controller.revert(false).await.unwrap();
+    controller.revert(UnreadableStorage::Refuse).await.unwrap();
     assert_eq!(version(&controller).await, "1.0.0");
 }

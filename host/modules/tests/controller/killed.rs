@@ -6,7 +6,7 @@
 use std::sync::Arc;
 
 use envelope::Operation;
-use modules::controller::{CallError, ModuleController, SelectRequest};
+use modules::controller::{CallError, ModuleController, SelectRequest, UnreadableStorage};
 
 use crate::storage::Fault;
 use crate::support::{World, ask, digest, reported, select, version};
@@ -45,7 +45,7 @@ async fn a_crash_during_an_activation_ends_with_the_old_or_the_new_module() {
         drop(controller);
         let restarted = restarted(&world, "2.0.0").await;
         assert_eq!(world.state()["previous"]["version"], "1.0.0", "{fault:?}");
-        restarted.revert(false).await.unwrap();
+        restarted.revert(UnreadableStorage::Refuse).await.unwrap();
         assert_eq!(version(&restarted).await, "1.0.0", "{fault:?}");
     }
 }
@@ -56,7 +56,7 @@ async fn a_crash_during_a_revert_ends_with_the_old_or_the_new_module() {
         let (world, controller) = world().await;
         controller.reload().await.unwrap();
         *world.storage.fault.lock().unwrap() = Some(fault);
-        assert!(controller.revert(false).await.is_err(), "{fault:?}");
+        assert!(controller.revert(UnreadableStorage::Refuse).await.is_err(), "{fault:?}");
         assert_eq!(version(&controller).await, "2.0.0");
         // A process that continues learns the outcome in its next pass.
         controller.reload().await.unwrap();

@@ -7,7 +7,7 @@ use std::sync::atomic::Ordering;
 
 use envelope::Operation;
 use modules::Approval;
-use modules::controller::{Condition, Done, ModuleController, SelectRequest, state_key};
+use modules::controller::{Condition, Done, ModuleController, SelectRequest, UnreadableStorage, state_key};
 
 use crate::support::{World, ask, digest, reason, reported, select, until, version};
 
@@ -17,7 +17,7 @@ async fn a_module_that_an_operator_reverted_is_not_activated_again_automatically
     world.source.put("tiny_2");
     let controller = world.load().await;
     assert_eq!(version(&controller).await, "2.0.0");
-    let done = controller.revert(false).await.unwrap();
+    let done = controller.revert(UnreadableStorage::Refuse).await.unwrap();
     assert!(matches!(done, Done::Serves(id) if id.version.to_string() == "1.0.0"));
     assert_eq!(version(&controller).await, "1.0.0");
     controller.reload().await.unwrap();
@@ -26,7 +26,9 @@ async fn a_module_that_an_operator_reverted_is_not_activated_again_automatically
     assert_eq!(controller.report().condition, Condition::Serves);
     // The same after a restart.
     assert_eq!(version(&world.load().await).await, "1.0.0");
-    assert!(controller.revert(false).await.unwrap_err().to_string().contains("no module served before"));
+    assert!(
+        controller.revert(UnreadableStorage::Refuse).await.unwrap_err().to_string().contains("no module served before")
+    );
 }
 
 #[tokio::test]
@@ -37,7 +39,7 @@ async fn a_revert_from_a_pinned_module_activates_no_higher_version() {
     controller.use_module(select("2.0.0")).await.unwrap();
     world.source.put("tiny_3_traps");
     controller.reload().await.unwrap();
-    let done = controller.revert(false).await.unwrap();
+    let done = controller.revert(UnreadableStorage::Refuse).await.unwrap();
     assert!(matches!(done, Done::Serves(id) if id.version.to_string() == "1.0.0"));
     for controller in [controller, world.load().await] {
         assert_eq!(version(&controller).await, "1.0.0");
@@ -50,7 +52,7 @@ async fn a_process_that_has_not_served_the_mount_yet_can_revert_it() {
     let world = World::new();
     world.source.put("tiny_2");
     drop(world.load().await);
-    let done = world.open().await.revert(false).await.unwrap();
+    let done = world.open().await.revert(UnreadableStorage::Refuse).await.unwrap();
     assert!(matches!(done, Done::Serves(id) if id.version.to_string() == "1.0.0"));
 }
 
@@ -128,7 +130,7 @@ async fn a_failed_module_is_recorded_though_another_one_replaced_it_meanwhile() 
     let failed = digest("tiny_2_traps").to_string();
     until("it is on record", || async { world.state()["refused"][0]["digest"] == failed }).await;
     assert_eq!(controller.report().serving.unwrap().digest, digest("tiny_2"));
-    let refused = controller.revert(false).await.unwrap_err().to_string();
+    let refused = controller.revert(UnreadableStorage::Refuse).await.unwrap_err().to_string();
     assert!(refused.contains("no module served before"), "{refused}");
 }
 
@@ -143,7 +145,7 @@ async fn a_revert_succeeds_though_the_reconcile_pass_after_it_fails() {
     world.source.put("tiny_2_traps");
     controller.use_module(SelectRequest { digest: Some(digest("tiny_2_traps")), ..select("2.0.0") }).await.unwrap();
     world.source.unreadable.store(true, Ordering::SeqCst);
-    let done = controller.revert(false).await.unwrap();
+    let done = controller.revert(UnreadableStorage::Refuse).await.unwrap();
     assert!(matches!(done, Done::Serves(id) if id.version.to_string() == "2.0.0"));
     assert_eq!(controller.report().serving.unwrap().digest, digest("tiny_2"));
     assert!(controller.report().problem.unwrap().contains("cannot be read"));
@@ -185,10 +187,10 @@ async fn a_revert_to_an_incompatible_module_must_be_forced() {
     let controller = world.load().await;
     assert!(reason(&controller, "tiny_2_newer_storage").contains("`force`"));
     controller.use_module(SelectRequest { force: true, ..select("2.0.0") }).await.unwrap();
-    let refused = controller.revert(false).await.unwrap_err().to_string();
+    let refused = controller.revert(UnreadableStorage::Refuse).await.unwrap_err().to_string();
     assert!(refused.contains("storage of version 2") && refused.contains("`force`"), "{refused}");
     assert_eq!(version(&controller).await, "2.0.0");
-    controller.revert(true).await.unwrap();
+    controller.revert(UnreadableStorage::Accept).await.unwrap();
     assert_eq!(version(&controller).await, "1.0.0");
 }
 
@@ -199,13 +201,13 @@ async fn a_revert_on_one_node_is_followed_by_the_others() {
     world.source.put("tiny_2_leases_more");
     let (active, standby) = (world.load().await, world.load().await);
     assert_eq!((version(&active).await.as_str(), version(&standby).await.as_str()), ("2.0.0", "2.0.0"));
-    active.revert(false).await.unwrap();
+    active.revert(UnreadableStorage::Refuse).await.unwrap();
     standby.invalidate("some/other/key");
     assert_eq!(version(&standby).await, "2.0.0");
     standby.invalidate(&state_key());
     until("the other node goes back", || async { version(&standby).await == "1.0.0" }).await;
     // It does not return to the reverted module, although that one is still loaded there.
-    let refused = standby.revert(true).await.unwrap_err().to_string();
+    let refused = standby.revert(UnreadableStorage::Accept).await.unwrap_err().to_string();
     assert!(refused.contains("no module served before"), "{refused}");
     assert_eq!(version(&standby).await, "1.0.0");
 }
@@ -217,7 +219,7 @@ async fn a_revert_to_other_special_paths_needs_a_reload() {
     drop(world.load().await);
     let controller = world.load().await;
     assert_eq!(version(&controller).await, "2.0.0");
-    let done = controller.revert(false).await.unwrap();
+    let done = controller.revert(UnreadableStorage::Refuse).await.unwrap();
     assert!(matches!(done, Done::NeedsReload(id) if id.version.to_string() == "1.0.0"));
     assert_eq!(version(&controller).await, "2.0.0");
     assert_eq!(version(&world.load().await).await, "1.0.0");
@@ -258,7 +260,7 @@ async fn a_revert_by_an_operator_does_not_wait_for_a_hanging_reconcile_pass() {
     });
     tokio::task::yield_now().await;
     world.source.remove("tiny_3");
-    controller.revert(false).await.unwrap();
+    controller.revert(UnreadableStorage::Refuse).await.unwrap();
     assert_eq!(version(&controller).await, "1.0.0");
     let other = others.join_next().await.unwrap().unwrap();
     assert!(other.unwrap_err().to_string().contains("a revert is in progress on this mount"));
@@ -270,7 +272,7 @@ async fn a_revert_lasts_over_a_restart_though_an_allow_listed_version_lies_betwe
     world.source.put("tiny_3_traps");
     let controller = world.load().await;
     assert_eq!(version(&controller).await, "2.0.0", "as it calls itself; its file is named 3.0.0");
-    controller.revert(false).await.unwrap();
+    controller.revert(UnreadableStorage::Refuse).await.unwrap();
     world.source.put_as("tiny_2", Ok(Approval::AllowListed));
     controller.reload().await.unwrap();
     assert_eq!(version(&controller).await, "1.0.0");

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use component_runtime::Limits;
-use modules::controller::{Condition, Report, state_key};
+use modules::controller::{Condition, Report, UnreadableStorage, state_key};
 use serde_json::Value;
 
 use crate::support::{World, digest, until, version};
@@ -132,7 +132,7 @@ async fn a_standby_activates_a_module_and_keeps_the_state_unsaved() {
     assert_eq!(world.state(), Value::Null);
     assert!(controller.report().unsaved);
     // The node that can write records an operator's decision: the server forwards the request because of this text.
-    let refused = controller.revert(false).await.unwrap_err();
+    let refused = controller.revert(UnreadableStorage::Refuse).await.unwrap_err();
     assert_eq!(refused.to_string(), "cannot write to readonly storage");
     assert_eq!(version(&controller).await, "2.0.0");
 }

@@ -85,7 +85,7 @@ impl World {
             storage: Some(Arc::clone(&storage)),
             options: self.options.clone(),
             mount: self.runtime.mount(MountSettings {
-                backend_uuid: "uuid".into(),
+                backend_uuid: Some("uuid".into()),
                 name: "test/".into(),
                 options: self.options.clone(),
                 egress: Policy::default(),
@@ -253,7 +253,7 @@ pub(crate) async fn ask(
     path: &str,
 ) -> Result<String, ServeError> {
     let request =
-        Request { id: "request-1".into(), mount_point: "test/".into(), ..Request::new(operation, path, "{}") };
+        Request { id: Some("request-1".into()), mount_point: "test/".into(), ..Request::new(operation, path, "{}") };
     let answer = controller.handle_request(request).await?;
     let data = answer.and_then(|answer| answer.data).unwrap_or_default();
     let data: Value = serde_json::from_str(&data).unwrap();

@@ -73,7 +73,7 @@ impl ComponentEngine {
         let module = tokio_runtime().block_on(loading).map_err(|error| error.to_string())?;
         let mount = |options| {
             runtime.mount(MountSettings {
-                backend_uuid: fake.backend_uuid().to_owned(),
+                backend_uuid: Some(fake.backend_uuid().to_owned()),
                 name: fake.options.mount_point.clone(),
                 options,
                 egress: Policy::new("astra", origins.clone()),
@@ -121,7 +121,7 @@ impl EngineCalls for ComponentEngine {
     fn handle(&self, fake: &Fake, request: Request) -> Result<Option<Response>, Error> {
         let id = request.id.clone();
         let call = self.module.handle_request(self.mount_of(fake), request);
-        self.log.run(|| tokio_runtime().block_on(call)).map_err(|error| error.to_error(&id))
+        self.log.run(|| tokio_runtime().block_on(call)).map_err(|error| error.to_error(id.as_deref()))
     }
 
     fn check_existence(&self, fake: &Fake, request: Request) -> Option<bool> {

@@ -134,7 +134,7 @@ impl Fake {
     fn mount(&self) -> MountSettings {
         MountSettings {
             mount_point: self.options.mount_point.clone(),
-            request_id: "00000000-0000-4000-8000-000000000000".to_owned(),
+            request_id: Some("00000000-0000-4000-8000-000000000000".to_owned()),
             identity: Identity {
                 display_name: "token".to_owned(),
                 entity_id: String::new(),

@@ -37,7 +37,7 @@ impl Drop for WitRequest {
 /// Moves the fields, so that no copy of a secret stays behind.
 pub(crate) fn into_wit(request: Request) -> WitRequest {
     WitRequest(wit::Request {
-        id: request.id,
+        id: request.id.unwrap_or_default(),
         operation: operation(request.operation),
         path: request.path,
         data: request.data,
