@@ -23,7 +23,7 @@ pub struct Checkup {
 #[derive(Debug, Default, Deserialize, Serialize)]
 #[serde(default)]
 pub struct Item {
-    /// Its name.
+    /// Name of the item.
     pub name: String,
     /// `yes`, `no` or `unknown`.
     pub ok: String,

@@ -1,4 +1,4 @@
-//! Which module serves one mount.
+//! Decides which module serves one mount.
 //!
 //! A mount's requests go through a [`ModuleController`]. Requests take the active module without a lock and keep it
 //! until they are answered. The controller's task (`task.rs`) changes the active module, one message of its mailbox
@@ -83,7 +83,7 @@ pub struct ModuleController {
     storage: Option<Arc<dyn Storage>>,
     options: Options,
     active: ArcSwapOption<Active>,
-    /// Locked while a module is activated, so that the server is told the special paths of the module that serves.
+    /// Locked while a module is activated, so that the advertised special paths are those of the active module.
     advertised: std::sync::Mutex<AdvertisedPaths>,
     /// Notified when a module is activated.
     activated: Notify,

@@ -39,7 +39,7 @@ pub(crate) struct ModuleFile {
 /// A file that is not a usable module: its name is wrong, or it is unreadable or too large.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RejectedFile {
-    /// Its name in the directory.
+    /// Name in the directory.
     pub name: String,
     /// Why the file is not a module.
     pub reason: Rejection,

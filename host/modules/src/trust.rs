@@ -28,13 +28,13 @@ pub enum TrustError {
     },
 }
 
-/// Which modules of a directory may run. The default: none.
+/// The trusted modules of a directory, for each engine. By default there are none.
 #[derive(Clone, Debug, Default)]
 pub struct TrustPolicy {
     by_engine: BTreeMap<String, EngineTrust>,
 }
 
-/// Which modules of one engine may run.
+/// The trusted modules of one engine.
 #[derive(Clone, Debug)]
 pub struct EngineTrust {
     pins: BTreeSet<crate::Digest>,

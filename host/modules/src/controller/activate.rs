@@ -14,13 +14,13 @@ use super::{ModuleController, Work};
 use crate::limits::TRIAL_TIME;
 use crate::{Approval, Candidate, LoadedModule, Rejection};
 
-/// What is known during one reconcile pass.
+/// The knowledge of one reconcile pass.
 pub(super) struct Pass {
     /// The state when the pass began.
     pub(super) state: State,
     /// The module that candidates are compared with.
     pub(super) baseline: Option<ModuleManifest>,
-    /// If false, the directory could not be listed and whatever serves is a fallback.
+    /// If false, the directory could not be listed, and the serving module is a fallback.
     pub(super) is_listed: bool,
 }
 

@@ -13,7 +13,7 @@ use semver::Version;
 use super::state::{ActivationRecord, State};
 use crate::{Approval, Candidate, Digest, ModuleId, Rejection};
 
-/// What the selection depends on beside the state.
+/// The input of the selection beside the state.
 #[derive(Clone, Debug)]
 pub(super) struct Criteria<'a> {
     /// Engine of the mount.

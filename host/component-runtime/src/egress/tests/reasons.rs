@@ -1,4 +1,4 @@
-//! Every way in which a request is not sent has a code of its own, and a log line with its cause.
+//! Every reason why a request is not sent has a code of its own, and a log line with the cause.
 
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair, date_time_ymd};
 use rustls::server::WebPkiClientVerifier;
@@ -11,7 +11,7 @@ use crate::egress::upstream_error::of_connect;
 
 const NAME: &str = "127.0.0.1";
 
-/// An authority of the test's own.
+/// A certificate authority of the test.
 struct Authority(CertifiedIssuer<'static, KeyPair>);
 
 impl Authority {
@@ -36,7 +36,7 @@ impl Authority {
         self.server_that(name, change, None)
     }
 
-    /// A server that wants a certificate of this authority from its clients.
+    /// A server that asks its clients for a certificate of this authority.
     fn server_for_known_clients(&self) -> rustls::ServerConfig {
         let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
         let verifier = WebPkiClientVerifier::builder_with_provider(Arc::new(self.roots()), provider).build().unwrap();
@@ -65,7 +65,7 @@ impl Authority {
     }
 }
 
-/// Accepts TLS, and answers nothing.
+/// Accepts TLS, and never answers.
 async fn tls_server(config: rustls::ServerConfig) -> (SocketAddr, JoinSet<()>) {
     let acceptor = tokio_rustls::TlsAcceptor::from(Arc::new(config));
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
