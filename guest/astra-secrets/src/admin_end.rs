@@ -11,14 +11,14 @@ use crate::config::{self, OrgConfig};
 use crate::ending::Patience;
 use crate::events;
 use crate::limits::{ADMIN_END_KEPT, ADMIN_END_LISTS_MAX, ADMIN_END_ORGANIZATIONS_MAX, HELD_LOOK_PERIOD};
-use crate::names::OrgId;
+use crate::names::{ClientId, OrgId};
 use crate::storage::key::{ADMIN_END_PREFIX, ADMIN_END_STATE_KEY, segment};
 use crate::storage::read_many;
 
 /// What Astra's list showed of an admin token. Times are in seconds since 1970-01-01T00:00:00Z.
 #[derive(Debug, Deserialize, Serialize)]
 pub(crate) struct AdminEnd {
-    client_id: String,
+    client_id: ClientId,
     /// When Astra ends the token; none = Astra tells no end.
     pub(crate) ends: Option<u64>,
     /// When the list showed that.
@@ -38,7 +38,7 @@ struct State {
 impl AdminEnd {
     /// Is this of the config's admin token?
     pub(crate) fn is_of(&self, config: &OrgConfig) -> bool {
-        config.admin_token.client_id() == Some(self.client_id.as_str())
+        config.admin_token.is(&self.client_id)
     }
 
     /// A clock that was set back is no reason to believe it for longer.
@@ -100,7 +100,7 @@ pub(crate) fn look(context: &Context<'_>, deadline: Duration) -> Result<(), Erro
         // Noted first: a list that does not come back must not stand in the way of the others.
         store(context, &state)?;
         listed += 1;
-        ask(context, &config, client_id)?;
+        ask(context, &config, &client_id)?;
     }
     if is_last_part {
         state = State { after: String::new(), next: now + HELD_LOOK_PERIOD.as_secs() };
@@ -109,12 +109,12 @@ pub(crate) fn look(context: &Context<'_>, deadline: Duration) -> Result<(), Erro
 }
 
 /// Reads Astra's list as far as the admin token. A failure is logged and stops nothing: the next look asks again.
-fn ask(context: &Context<'_>, config: &OrgConfig, client_id: &str) -> Result<(), Error> {
+fn ask(context: &Context<'_>, config: &OrgConfig, client_id: &ClientId) -> Result<(), Error> {
     let client = Patience::Rollback.client(context, config);
-    match client.find_token(|token| token.client_id == client_id) {
+    match client.find_token(|token| token.client_id == *client_id) {
         Ok(Some(token)) => {
             let ends = token.expiry.map(|expiry| expiry.as_secs());
-            let end = AdminEnd { client_id: client_id.to_owned(), ends, seen: context.now().as_secs() };
+            let end = AdminEnd { client_id: client_id.clone(), ends, seen: context.now().as_secs() };
             Ok(context.storage().put(StorageEntry::json(key(&config.org_id), &end)?)?)
         }
         // A list that does not show the token that asks is not whole: `check` says so.

@@ -9,7 +9,7 @@ use crate::client::{ClientError, upstream};
 use crate::config::{self, OrgConfig};
 use crate::events;
 use crate::limits::ADMIN_REFUSAL_LOG_PERIOD;
-use crate::names::OrgId;
+use crate::names::{ClientId, OrgId};
 use crate::storage::key::{ADMIN_REFUSAL_PREFIX, segment};
 
 /// The last warning of one organization.
@@ -17,7 +17,7 @@ use crate::storage::key::{ADMIN_REFUSAL_PREFIX, segment};
 #[serde(default)]
 struct Warned {
     /// The refused admin token; empty = the token has not the form of an Astra token.
-    client_id: String,
+    client_id: ClientId,
     /// When, in seconds since 1970-01-01T00:00:00Z.
     at: u64,
 }
@@ -28,13 +28,13 @@ pub(crate) fn warn(host: &dyn Host, asked: &OrgConfig, error: &ClientError) {
     let org_id = &asked.org_id;
     let client_id = asked.admin_token.client_id().unwrap_or_default();
     let now = host.clock().now().as_secs();
-    if was_warned(host, org_id, client_id, now) || !is_current(host, asked) {
+    if was_warned(host, org_id, &client_id, now) || !is_current(host, asked) {
         return;
     }
     let error = upstream(host, org_id, error).to_string();
-    let fields = [("org", org_id.as_str()), ("client_id", client_id), ("error", &error)];
+    let fields = [("org", org_id.as_str()), ("client_id", &client_id), ("error", &error)];
     events::ADMIN_TOKEN_REFUSED.log_on(host, &fields);
-    let warned = Warned { client_id: client_id.to_owned(), at: now };
+    let warned = Warned { client_id, at: now };
     let stored = StorageEntry::json(key(org_id), &warned).and_then(|entry| Ok(host.storage().put(entry)?));
     if let Err(error) = stored {
         let fields = [("org", org_id.as_str()), ("error", &error.to_string())];
@@ -48,12 +48,12 @@ pub(crate) fn key(org_id: &OrgId) -> String {
 }
 
 /// What cannot be read is no reason to be silent, and neither is a clock that was set back.
-fn was_warned(host: &dyn Host, org_id: &OrgId, client_id: &str, now: u64) -> bool {
+fn was_warned(host: &dyn Host, org_id: &OrgId, client_id: &ClientId, now: u64) -> bool {
     let entry = host.storage().get(&key(org_id)).ok().flatten();
     let warned: Option<Warned> = entry.and_then(|entry| entry.parsed());
     warned.is_some_and(|warned| {
         let again = warned.at.saturating_add(ADMIN_REFUSAL_LOG_PERIOD.as_secs());
-        warned.client_id == client_id && (warned.at..again).contains(&now)
+        warned.client_id == *client_id && (warned.at..again).contains(&now)
     })
 }
 

@@ -24,7 +24,7 @@ use crate::ending::{Patience, end_at_once};
 use crate::events;
 use crate::lock::Lock;
 use crate::mint::{Facts, MintRequest, describe, make_proven};
-use crate::names::OrgId;
+use crate::names::{ClientId, OrgId};
 use crate::read_only;
 use crate::record::{self, RecordId, TokenKind};
 use crate::storage::TokenRef;
@@ -36,9 +36,9 @@ use switch::{Successor, switch};
 #[derive(Debug)]
 pub(crate) struct Rotated {
     /// The new admin token.
-    pub(crate) client_id: String,
+    pub(crate) client_id: ClientId,
     /// The one that it replaces.
-    pub(crate) previous_client_id: String,
+    pub(crate) previous_client_id: ClientId,
     /// That one.
     previous: TokenRef,
     /// When that one ends, in seconds since 1970-01-01T00:00:00Z.
@@ -118,7 +118,7 @@ fn current_role_ids(client: &AstraClient<'_>, config: &OrgConfig) -> Result<Vec<
 
 /// Where the record of an admin token stands, or would: under its client ID, unless
 /// it was made as a token with a logical name and then put into the config.
-pub(crate) fn record_id(context: &Context<'_>, org_id: &OrgId, client_id: &str) -> Result<RecordId, Error> {
+pub(crate) fn record_id(context: &Context<'_>, org_id: &OrgId, client_id: &ClientId) -> Result<RecordId, Error> {
     let id = RecordId::of_client(client_id);
     if record::load(context, &id)?.is_some() || !record::is_complete(context)? {
         return Ok(id);

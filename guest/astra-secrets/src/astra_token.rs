@@ -9,7 +9,7 @@ use serde::Serialize;
 use serde_json::{Map, Value};
 
 use crate::config::Origin;
-use crate::names::{OrgId, RoleName};
+use crate::names::{ClientId, OrgId, RoleName};
 use crate::record::{Record, RecordId, TokenKind, TokenSecrets};
 
 /// The kind of secret, by the Go plugin's name for it, so that leases of the Go plugin can be renewed and revoked.
@@ -37,7 +37,7 @@ pub(crate) struct Held {
     /// The organization.
     pub(crate) org_id: OrgId,
     /// The token's ID in Astra; the first versions of the Go plugin left it out.
-    pub(crate) client_id: Option<String>,
+    pub(crate) client_id: Option<ClientId>,
     /// The role it was made for.
     pub(crate) role_name: Option<RoleName>,
     /// The ID of its record.
@@ -61,7 +61,7 @@ impl Held {
         };
         Some(Self {
             org_id: OrgId::stored(text("orgId")?),
-            client_id: text("clientId"),
+            client_id: text("clientId").map(ClientId::stored),
             role_name: text("roleName").map(RoleName::stored),
             record_id: text("tokenId").map(RecordId::stored),
             origin: text("origin").map(Origin::stored),

@@ -27,7 +27,7 @@ pub(crate) use wire::{CreatedToken, ListedRole, ListedToken, TokenRequest};
 
 use crate::config::OrgConfig;
 use crate::limits::{PROOF_BUDGET, PROOF_RETRIES, SETTLE_BUDGET, UPSTREAM_BUDGET, UPSTREAM_TIME_MIN, VERIFY_TIMEOUT};
-use crate::names::OrgId;
+use crate::names::{ClientId, OrgId};
 
 const TOKENS_PATH: &str = "/v2/clientIdSecrets";
 
@@ -132,8 +132,8 @@ impl<'a> AstraClient<'a> {
     }
 
     /// Does it ask with this very token?
-    pub(crate) fn asks_with(&self, client_id: &str) -> bool {
-        self.config.admin_token.client_id() == Some(client_id)
+    pub(crate) fn asks_with(&self, client_id: &ClientId) -> bool {
+        self.config.admin_token.is(client_id)
     }
 
     /// That organization's settings.
@@ -175,7 +175,7 @@ impl<'a> AstraClient<'a> {
     }
 
     /// Revokes a token; `Ok` only on Astra's own 200 or 204.
-    pub(crate) fn delete_token(&self, client_id: &str) -> Result<(), ClientError> {
+    pub(crate) fn delete_token(&self, client_id: &ClientId) -> Result<(), ClientError> {
         let path = format!("{TOKENS_PATH}/{}", encode::path_segment(client_id));
         let response = self.send_repeatedly(HttpMethod::Delete, &path)?;
         match response.status {

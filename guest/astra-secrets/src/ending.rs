@@ -19,7 +19,7 @@ use crate::events;
 use crate::history::{End, Whereabouts};
 use crate::limits::{ROLLBACK_REQUEST_TIMEOUT, ROLLBACK_UPSTREAM_BUDGET};
 use crate::mint;
-use crate::names::OrgId;
+use crate::names::{ClientId, OrgId};
 use crate::read_only;
 use crate::record::{self, Record, TokenKind};
 use crate::storage;
@@ -37,7 +37,7 @@ pub(crate) struct Target<'a> {
     /// Its organization.
     pub(crate) org_id: &'a OrgId,
     /// Its ID in Astra.
-    pub(crate) client_id: &'a str,
+    pub(crate) client_id: &'a ClientId,
     /// Where it was made, where that is known.
     pub(crate) origin: Option<&'a Origin>,
     /// Its record, if there is one.
@@ -194,7 +194,7 @@ pub(crate) fn drop_retired_if_unused(context: &Context<'_>, org_id: &OrgId) -> R
     let current = config::load(context, org_id)?;
     let current = current.as_ref().and_then(|config| config.admin_token.client_id());
     let needs_it = |record: &Record| {
-        record.kind != TokenKind::Admin || record.lease_end.is_some() || current != Some(record.client_id.as_str())
+        record.kind != TokenKind::Admin || record.lease_end.is_some() || current.as_ref() != Some(&record.client_id)
     };
     if mint::any_made_or_being_made(context, org_id, needs_it)? {
         return Ok(());

@@ -15,7 +15,7 @@ use secrets_framework::{Context, Error};
 
 use crate::client::{AstraClient, ClientError};
 use crate::config::{AdminToken, OrgConfig};
-use crate::names::{OrgId, RoleName};
+use crate::names::{ClientId, OrgId, RoleName};
 use crate::static_role::{self, Tokens};
 
 pub(crate) use look::{log_dead, look};
@@ -23,14 +23,14 @@ pub(crate) use look::{log_dead, look};
 /// The tokens that an organization's static roles hold, while they are compared with Astra's lists.
 pub(crate) struct HeldTokens {
     tokens: Tokens,
-    listed: BTreeSet<String>,
+    listed: BTreeSet<ClientId>,
 }
 
 /// A held token that no list showed.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Missing<'a> {
     /// Its ID in Astra.
-    pub(crate) client_id: &'a str,
+    pub(crate) client_id: &'a ClientId,
     /// The static role that holds it.
     pub(crate) name: &'a RoleName,
     /// Was it found dead before, and is it about to be replaced?
@@ -61,23 +61,22 @@ impl HeldTokens {
 
     /// How many there are.
     pub(crate) fn count(&self) -> usize {
-        self.tokens.current.keys().filter(|client_id| !client_id.is_empty()).count()
+        self.tokens.current.len()
     }
 
     /// Notes a token that a list shows; the same token may be noted more than once.
-    pub(crate) fn see(&mut self, client_id: &str) {
+    pub(crate) fn see(&mut self, client_id: &ClientId) {
         if self.tokens.current.contains_key(client_id) {
-            self.listed.insert(client_id.to_owned());
+            self.listed.insert(client_id.clone());
         }
     }
 
     /// Those that no list has shown.
     pub(crate) fn missing(&self) -> impl Iterator<Item = Missing<'_>> {
-        let is_missing = |client_id: &String| !client_id.is_empty() && !self.listed.contains(client_id);
         self.tokens
             .current
             .iter()
-            .filter(move |(client_id, _)| is_missing(client_id))
+            .filter(|(client_id, _)| !self.listed.contains(*client_id))
             .map(|(client_id, name)| Missing { client_id, name, is_known: self.tokens.dead.contains(client_id) })
     }
 }
@@ -92,7 +91,9 @@ pub(crate) fn judge(
 ) -> Result<Verdict, Error> {
     // Again, for the role may have been rotated since it was read.
     let role = static_role::load_readable(context, &config.org_id, missing.name)?;
-    let Some(role) = role.filter(|role| role.client_id == missing.client_id) else { return Ok(Verdict::NotDead) };
+    let Some(role) = role.filter(|role| role.client_id.as_ref() == Some(missing.client_id)) else {
+        return Ok(Verdict::NotDead);
+    };
     let Some(record) = static_role::current_record(context, &role)? else {
         return Ok(Verdict::Unknown("the record of the token was lost".to_owned()));
     };

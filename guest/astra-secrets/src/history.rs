@@ -16,7 +16,7 @@ use crate::who::Who;
 pub(crate) use forget::{forget_at, keep_or_forget};
 pub(crate) use stored::{Ended, Facts, Happened, History, Whereabouts, key, load};
 
-use crate::names::OrgId;
+use crate::names::{ClientId, OrgId};
 
 /// What can happen to a token.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -84,7 +84,7 @@ impl History {
     }
 
     /// What a reader is told of a history that stands at `key` and lacks something.
-    pub(crate) fn warning(&self, client_id: &str, key: &str) -> Option<String> {
+    pub(crate) fn warning(&self, client_id: &ClientId, key: &str) -> Option<String> {
         (!self.damaged.is_empty()).then(|| {
             format!(
                 "a part of the history of token `{client_id}` cannot be read and is not shown: it is kept in the mount's \
@@ -95,7 +95,7 @@ impl History {
 }
 
 /// Is it on record that the token has ended in Astra?
-pub(crate) fn has_ended(context: &Context<'_>, org_id: &OrgId, client_id: &str) -> Result<bool, Error> {
+pub(crate) fn has_ended(context: &Context<'_>, org_id: &OrgId, client_id: &ClientId) -> Result<bool, Error> {
     Ok(load(context, org_id, client_id)?.is_some_and(|history| history.ended.is_some()))
 }
 

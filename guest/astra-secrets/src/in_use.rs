@@ -7,7 +7,7 @@ use secrets_framework::{Context, Error};
 
 use crate::config::{self, Origin, Retired};
 use crate::mint;
-use crate::names::OrgId;
+use crate::names::{ClientId, OrgId};
 use crate::record::{self, Record, TokenKind};
 use crate::static_role;
 
@@ -23,9 +23,9 @@ pub(crate) fn is_held(context: &Context<'_>, record: &Record) -> Result<bool, Er
 }
 
 /// Is it the token by which the organization is configured?
-pub(crate) fn is_admin_token(context: &Context<'_>, org_id: &OrgId, client_id: &str) -> Result<bool, Error> {
+pub(crate) fn is_admin_token(context: &Context<'_>, org_id: &OrgId, client_id: &ClientId) -> Result<bool, Error> {
     let config = config::load(context, org_id)?;
-    Ok(config.is_some_and(|config| config.admin_token.client_id() == Some(client_id)))
+    Ok(config.is_some_and(|config| config.admin_token.is(client_id)))
 }
 
 /// A token whose end has come is held all the same: what was to replace it did
@@ -58,7 +58,7 @@ pub(crate) fn is_still_needed(context: &Context<'_>, record: &Record) -> Result<
     let may_be_any = retired.damage().is_some();
     let origins: Vec<Origin> = retired
         .into_configs()
-        .filter(|kept| kept.admin_token.client_id() == Some(record.client_id.as_str()))
+        .filter(|kept| kept.admin_token.is(&record.client_id))
         .map(|kept| kept.url.origin().clone())
         .filter(|origin| current_origin != Some(origin))
         .collect();

@@ -77,8 +77,8 @@ pub(crate) fn revoke(context: &Context<'_>, lease: &Lease) -> Outcome {
     let _guard = record::lock(context, &record_id(&held)?)?;
     let (stored, config) = find_record_and(context, &held, Some(&config::key(&held.org_id)))?;
     let Stored { record, unreadable } = stored;
-    let known = record.as_ref().map(|record| record.client_id.as_str());
-    let client_id = held.client_id.as_deref().or(known).ok_or_else(names_no_token)?;
+    let known = record.as_ref().map(|record| &record.client_id);
+    let client_id = held.client_id.as_ref().or(known).ok_or_else(names_no_token)?;
     if client_id.is_empty() {
         return end_nothing(context, &held);
     }
@@ -198,7 +198,7 @@ fn find_record_and(
 }
 
 fn record_id(held: &Held) -> Result<RecordId, Error> {
-    let of_client = || held.client_id.as_deref().map(RecordId::of_client);
+    let of_client = || held.client_id.as_ref().map(RecordId::of_client);
     held.record_id.clone().or_else(of_client).ok_or_else(names_no_token)
 }
 

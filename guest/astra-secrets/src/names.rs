@@ -6,6 +6,7 @@
 //! that came from a client and is to be stored for the first time may use it.
 
 use std::fmt;
+use std::ops::Deref;
 
 use secrets_framework::Error;
 use serde::{Deserialize, Serialize};
@@ -85,11 +86,34 @@ name_type! {
 }
 
 name_type! {
+    /// A token's ID in Astra; case matters. It is no secret. Empty only for the tokens that the Go plugin stored although
+    /// Astra had made none.
+    #[derive(Default)]
+    ClientId
+}
+
+name_type! {
     /// A role's ID within Astra.
     AstraRoleId
 }
 
-stored_name!(OrgId, RoleName, LogicalName, AstraRoleId);
+stored_name!(ClientId, OrgId, RoleName, LogicalName, AstraRoleId);
+
+/// Its text, for keys, log lines and sentences.
+impl Deref for ClientId {
+    type Target = str;
+
+    fn deref(&self) -> &str {
+        &self.0
+    }
+}
+
+#[cfg(test)]
+impl PartialEq<&str> for ClientId {
+    fn eq(&self, other: &&str) -> bool {
+        self.0 == *other
+    }
+}
 
 impl OrgId {
     /// A new organization ID.

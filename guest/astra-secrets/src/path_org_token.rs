@@ -14,7 +14,7 @@ use crate::astra_token::{ORG_TOKEN_ANSWER, plain_answer};
 use crate::config::{self, CallerMode, OrgConfig, unknown_org};
 use crate::history::End;
 use crate::mint::{Order, already_exists, mint};
-use crate::names::{OrgId, RoleName, TokenLogicalName, is_name, shown};
+use crate::names::{ClientId, OrgId, RoleName, TokenLogicalName, is_name, shown};
 use crate::page::{AFTER, LIMIT, Page};
 use crate::path_config::target;
 use crate::record::{self, Cut, Listing, Record, RecordId, TokenKind};
@@ -125,7 +125,7 @@ pub(crate) fn list_answer<'a, T: Serialize>(listing: &'a Listing, info: impl Fn(
 /// Written as it is, for it may be long: an object of all of it would take its memory twice.
 #[derive(Serialize)]
 struct ListAnswer<'a, T> {
-    keys: &'a [String],
+    keys: &'a [ClientId],
     key_info: BTreeMap<&'a str, T>,
 }
 
@@ -151,7 +151,7 @@ fn write_standard(context: &Context<'_>, data: &FieldData, known: &Known) -> Out
 
 fn read_standard(context: &Context<'_>, data: &FieldData, known: &Known) -> Outcome {
     let Known { config, along } = known;
-    let client_id = data.text("client_id").unwrap_or_default();
+    let client_id = ClientId::stored(data.text("client_id").unwrap_or_default());
     let record = if client_id.is_empty() {
         let id = named_id(data, config)?;
         match along {
@@ -159,7 +159,7 @@ fn read_standard(context: &Context<'_>, data: &FieldData, known: &Known) -> Outc
             None => record::load(context, &id)?,
         }
     } else {
-        record::find(context, &config.org_id, client_id)?
+        record::find(context, &config.org_id, &client_id)?
     };
     let Some(record) = record.filter(|record| !record.names_no_token()) else { return Ok(None) };
     if record.kind == TokenKind::Static {

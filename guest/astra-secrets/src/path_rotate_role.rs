@@ -50,10 +50,10 @@ fn rotate(context: &Context<'_>, data: &FieldData) -> Outcome {
     let Some(mut role) = static_role::load(context, &found.org_id, &found.name)? else { return Err(unknown(data)) };
     let replaced = role.client_id.clone();
     static_rotation::rotate(context, &mut role, Patience::Caller)?;
-    let previous = role.replaced.iter().find(|token| token.client_id == replaced);
+    let previous = role.replaced.iter().find(|token| Some(&token.client_id) == replaced.as_ref());
     let time = |seconds| time_text::format(Duration::from_secs(seconds));
     let response = Response::json(&RotateAnswer {
-        client_id: &role.client_id,
+        client_id: role.client_id.as_deref().unwrap_or_default(),
         previous_client_id: previous.map(|token| token.client_id.as_str()),
         previous_ends: previous.and_then(|token| time(token.ends)),
         last_rotated: time(role.last_rotated),

@@ -12,7 +12,7 @@ use crate::ending::{Patience, Target, end_token};
 use crate::events;
 use crate::history::{self, End, Facts};
 use crate::in_use;
-use crate::names::OrgId;
+use crate::names::{ClientId, OrgId};
 use crate::page::{AFTER, LIMIT, Page};
 use crate::path_config::target;
 use crate::path_org_token::list_answer;
@@ -66,7 +66,7 @@ fn list(context: &Context<'_>, data: &FieldData) -> Outcome {
 
 fn read(context: &Context<'_>, data: &FieldData) -> Outcome {
     let org_id = target::in_path(context, data)?.org_id;
-    let client_id = data.text("client_id").unwrap_or_default();
+    let client_id = &ClientId::stored(data.text("client_id").unwrap_or_default());
     let mut record = record::find_indexed(context, &org_id, client_id)?;
     // Read after the record, which goes when the token ends.
     let mut ended = match record {
@@ -117,7 +117,7 @@ fn delete(context: &Context<'_>, data: &FieldData) -> Outcome {
 }
 
 fn find(context: &Context<'_>, data: &FieldData, org_id: &OrgId) -> Result<Option<Record>, Error> {
-    record::find(context, org_id, data.text("client_id").unwrap_or_default())
+    record::find(context, org_id, &ClientId::stored(data.text("client_id").unwrap_or_default()))
 }
 
 #[cfg(test)]

@@ -29,7 +29,7 @@ use crate::config::Origin;
 use crate::history::{Facts, History};
 use crate::limits::{LEASE_END_MARGIN, TOKEN_DESCRIBED_BYTES};
 use crate::lock::Lock;
-use crate::names::{OrgId, RoleName};
+use crate::names::{ClientId, OrgId, RoleName};
 use crate::schedule_queue::{QueuedTask, Task};
 use crate::storage::TokenRef;
 use crate::time_text;
@@ -48,7 +48,7 @@ pub(crate) use visit::{Looked, Seen, look_at, visit_in_org};
 pub(crate) use walk::{IndexSlice, any_given_out, any_in_org_where, index_slice, load_own, log_unreadable};
 pub(crate) use write::{
     Inserted, end_later, hold, insert, prove_writable, remove, remove_from, remove_if_same, remove_unreadable, renew,
-    write_of, writes_of_end, writes_of_new,
+    write_of, writes_of_end, writes_of_new, writes_of_replaced,
 };
 
 /// How a token was made.
@@ -101,7 +101,7 @@ pub(crate) struct Record {
     /// Where it is stored.
     pub(crate) id: RecordId,
     /// The token's ID in Astra; case matters.
-    pub(crate) client_id: String,
+    pub(crate) client_id: ClientId,
     /// Its organization.
     pub(crate) org_id: OrgId,
     /// The role it was made for; that may be gone.
@@ -139,7 +139,7 @@ pub(crate) struct Record {
 
 impl Record {
     /// A record of a token of which only its organization and its client ID are known. It is stored nowhere.
-    pub(crate) fn new(org_id: OrgId, client_id: &str) -> Self {
+    pub(crate) fn new(org_id: OrgId, client_id: &ClientId) -> Self {
         Self {
             id: RecordId::of_client(client_id),
             client_id: client_id.to_owned(),

@@ -13,7 +13,7 @@ use crate::events;
 use crate::history::End;
 use crate::in_use;
 use crate::mint::{self, INTENT_KIND, IntentData};
-use crate::names::{OrgId, shown};
+use crate::names::{ClientId, OrgId, shown};
 use crate::record::{self, Record};
 
 /// Undoes one write-ahead entry. An entry of another kind may be of a newer version of this engine, which can undo it.
@@ -61,7 +61,7 @@ fn remove_marked(
     context: &Context<'_>,
     client: &AstraClient<'_>,
     data: &IntentData,
-    client_id: &str,
+    client_id: &ClientId,
 ) -> Result<(), Error> {
     let org_id = client.org_id();
     // What bears a mark of ours is in the index from the start.
@@ -69,7 +69,7 @@ fn remove_marked(
     let _guard = found.as_ref().map(|record| record::lock(context, &record.id)).transpose()?;
     // Again, now that nobody else changes it.
     let current = found.map(|record| record::load(context, &record.id)).transpose()?.flatten();
-    let record = current.filter(|record| record.client_id == client_id);
+    let record = current.filter(|record| record.client_id == *client_id);
     // The mint came to its end while we waited for the lock: the token is given out.
     if record.is_some() && !mint::is_open(context, &data.mark)? {
         return Ok(());
@@ -87,7 +87,12 @@ fn remove_marked(
     Ok(())
 }
 
-fn is_held(context: &Context<'_>, org_id: &OrgId, client_id: &str, record: Option<&Record>) -> Result<bool, Error> {
+fn is_held(
+    context: &Context<'_>,
+    org_id: &OrgId,
+    client_id: &ClientId,
+    record: Option<&Record>,
+) -> Result<bool, Error> {
     match record {
         // It was held, and lives on until the end that its holder then gave it.
         Some(record) if record.kind.is_replaceable() && record.lease_end.is_some() => Ok(true),

@@ -20,7 +20,7 @@ use serde_json::{Map, Value};
 use crate::events;
 use crate::limits::{STATIC_GRACE_DEFAULT, STATIC_ROLES_MAX, STORAGE_KEY_BYTES_MAX};
 use crate::lock::Lock;
-use crate::names::{AstraRoleId, OrgId, RoleName};
+use crate::names::{AstraRoleId, ClientId, OrgId, RoleName};
 use crate::schedule::{Schedule, Turn};
 use crate::schedule_queue::{QueuedTask, Task};
 use crate::storage::{self, Write, key, keys_below, write_batch};
@@ -49,8 +49,8 @@ pub(crate) struct StaticRole {
     pub(crate) description: String,
     /// Who created it, and so had its scheduled tokens made.
     pub(crate) created_by: Who,
-    /// Client ID of its current token; empty = it has none yet.
-    pub(crate) client_id: String,
+    /// Client ID of its current token; none if it has no token yet.
+    pub(crate) client_id: Option<ClientId>,
     /// Where its current token was made, as a config's `url`; empty = it has none yet.
     pub(crate) token_url: String,
     /// Was its current token found dead in Astra?
@@ -69,7 +69,7 @@ pub(crate) struct StaticRole {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Replaced {
     /// Its ID in Astra.
-    pub(crate) client_id: String,
+    pub(crate) client_id: ClientId,
     /// When it ends, in seconds since 1970-01-01T00:00:00Z.
     pub(crate) ends: u64,
 }
@@ -85,7 +85,7 @@ impl StaticRole {
             grace_period: STATIC_GRACE_DEFAULT,
             description: String::new(),
             created_by,
-            client_id: String::new(),
+            client_id: None,
             token_url: String::new(),
             token_dead: false,
             replaced: Vec::new(),
@@ -222,9 +222,14 @@ pub(crate) fn names(view: &(impl StorageView + ?Sized), org_id: &OrgId) -> Resul
 }
 
 /// Is this the current token of the static role?
-pub(crate) fn is_current(context: &Context<'_>, org_id: &OrgId, name: &str, client_id: &str) -> Result<bool, Error> {
+pub(crate) fn is_current(
+    context: &Context<'_>,
+    org_id: &OrgId,
+    name: &str,
+    client_id: &ClientId,
+) -> Result<bool, Error> {
     let role = load(context, org_id, &RoleName::stored(name))?;
-    Ok(role.is_some_and(|role| role.client_id == client_id))
+    Ok(role.is_some_and(|role| role.client_id.as_ref() == Some(client_id)))
 }
 
 /// The lock under which a static role is changed, its rotation included. Taken

@@ -20,7 +20,7 @@ use crate::config;
 use crate::events;
 use crate::limits::{CONFIGS_MAX, ENDED_RETRY_PAUSE, TIDY_ENDED_MAX, TIDY_ORGANIZATIONS_MAX};
 use crate::lock::Lock;
-use crate::names::OrgId;
+use crate::names::{ClientId, OrgId};
 use crate::read_only;
 use crate::record;
 use crate::schedule_queue::{self, Kind, Task};
@@ -134,9 +134,9 @@ fn organizations(context: &Context<'_>, order: &Order) -> Result<BTreeSet<OrgId>
 
 /// Client IDs by organization whose lease's end and margin have passed, those
 /// that rollback has put off included.
-fn ended_records(context: &Context<'_>, bounds: &Bounds<'_>) -> Result<BTreeMap<OrgId, BTreeSet<String>>, Error> {
+fn ended_records(context: &Context<'_>, bounds: &Bounds<'_>) -> Result<BTreeMap<OrgId, BTreeSet<ClientId>>, Error> {
     let now = context.now();
-    let mut ended: BTreeMap<OrgId, BTreeSet<String>> = BTreeMap::new();
+    let mut ended: BTreeMap<OrgId, BTreeSet<ClientId>> = BTreeMap::new();
     let due = schedule_queue::due(context, &[Kind::Token], (now + ENDED_RETRY_PAUSE).as_secs())?;
     for due in due.into_iter().take(TIDY_ENDED_MAX) {
         let Task::Token(token) = due.task else { continue };

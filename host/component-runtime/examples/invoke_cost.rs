@@ -1,8 +1,8 @@
-//! What one request costs in the process: fresh instance, guest, one read from a storage that is faked.
+//! Measures one request within the process: a fresh instance, the guest, and one read from a simulated storage.
 //!
-//! `invoke_cost COMPONENT.wasm [REQUESTS]` reads a role with the Astra engine on one thread and on two, and
-//! prints p50, p99 and requests per second. Run it under `strace -f -c -e trace=memory` with two numbers of
-//! requests: the counts must not differ.
+//! `invoke_cost COMPONENT.wasm [REQUESTS]` reads a role with the Astra engine on one thread and on two, and prints p50,
+//! p99 and requests per second. Run it under `strace -f -c -e trace=memory` with two numbers of requests: the counts
+//! must not differ.
 
 #![expect(clippy::print_stdout, reason = "a measuring tool prints what it measured")]
 #![expect(clippy::disallowed_methods, reason = "a measuring tool reads the component that it measures")]
@@ -50,7 +50,7 @@ fn micros(time: Duration) -> f64 {
     time.as_secs_f64() * 1e6
 }
 
-/// Times of all requests, and from the first's begin to the last's end.
+/// The times of all requests, and the time from the begin of the first to the end of the last.
 async fn measure(wasm: &[u8], threads: usize, requests: usize) -> Result<(Vec<Duration>, Duration), Box<dyn Error>> {
     let settings = RuntimeSettings {
         egress: EgressSettings::default(),
@@ -63,7 +63,7 @@ async fn measure(wasm: &[u8], threads: usize, requests: usize) -> Result<(Vec<Du
     let runtime = Runtime::new(settings)?;
     let module = runtime.load(wasm).await?;
     let mount = runtime.mount(MountSettings {
-        backend_uuid: "6ba7b812-9dad-11d1-80b4-00c04fd430c8".to_owned(),
+        backend_uuid: Some("6ba7b812-9dad-11d1-80b4-00c04fd430c8".to_owned()),
         name: "astra/".to_owned(),
         options: BTreeMap::new(),
         egress: Policy::default(),
@@ -105,13 +105,13 @@ async fn serve(module: &Module, mount: &Arc<Mount>, requests: usize) -> Result<V
 
 fn read_role() -> Request {
     Request {
-        id: "6ba7b813-9dad-11d1-80b4-00c04fd430c8".to_owned(),
+        id: Some("6ba7b813-9dad-11d1-80b4-00c04fd430c8".to_owned()),
         mount_point: "astra/".to_owned(),
         ..Request::new(Operation::Read, "role", DATA)
     }
 }
 
-/// A storage that holds one role, at no cost.
+/// A storage with one role, whose reads cost nothing.
 struct OneRole;
 
 #[async_trait]

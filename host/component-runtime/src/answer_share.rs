@@ -1,8 +1,9 @@
-//! How fast a mount may send large answers: each costs the server, which all mounts share, as much time as hundreds of
-//! ordinary requests.
+//! Limits the rate of large answers of a mount: each costs the server, which all mounts share, as much time as hundreds
+//! of ordinary requests.
 //!
-//! Large answers of a mount take from a budget of bytes that refills with time. An answer that the budget does not cover
-//! waits until the budget does. What waits is bounded for each mount; an answer beyond that is refused, late.
+//! Large answers of a mount take from a budget of bytes that refills with time. An answer that the budget does not
+//! cover waits until the budget does. The waiting answers of a mount have a limit; an answer beyond the limit is
+//! refused late.
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -13,14 +14,14 @@ use crate::InvokeError;
 use crate::limits::Limits;
 use crate::permits::refuse_late;
 
-/// What an answer waited for in vain.
+/// The name of this limit in errors.
 const LARGE_ANSWERS: &str = "large answers of this mount";
 
 /// The budget of one mount.
 pub(crate) struct AnswerShare {
     large_from: usize,
     bytes_per_second: usize,
-    /// How far the payment may lie ahead without a wait: the time in which a burst refills.
+    /// How far the payment may lie ahead without a wait: the time in which the burst refills.
     ahead: Duration,
     waiting_bytes_max: usize,
     refusal_wait: Duration,
@@ -46,10 +47,10 @@ impl AnswerShare {
         }
     }
 
-    /// Waits until an answer of so many bytes may go out.
+    /// Waits until an answer of this size may go out.
     ///
     /// # Errors
-    /// When that would be after `until`, or when too much waits for this mount already.
+    /// When the wait would end after `until`, or when too many answers of this mount wait already.
     pub(crate) async fn admit(&self, bytes: usize, until: Instant) -> Result<(), InvokeError> {
         if bytes < self.large_from {
             return Ok(());
@@ -62,7 +63,7 @@ impl AnswerShare {
         Ok(())
     }
 
-    /// The time at which the answer may go out, and its place among those that wait.
+    /// The time at which the answer may go out, and the answer's place in the queue.
     fn enqueue(&self, bytes: usize, until: Instant) -> Option<(Instant, Waiting<'_>)> {
         let now = Instant::now();
         let mut state = self.state();
@@ -82,7 +83,7 @@ impl AnswerShare {
     }
 }
 
-/// The place of an answer that waits, until its drop.
+/// The place of a waiting answer, until its drop.
 struct Waiting<'a> {
     share: &'a AnswerShare,
     bytes: usize,
@@ -106,7 +107,7 @@ mod tests {
 
     use super::*;
 
-    /// 100 bytes are large; 1,000 bytes a second, after a burst of 2,000.
+    /// 100 bytes count as large; 1,000 bytes a second are allowed, after a burst of 2,000.
     fn share() -> AnswerShare {
         AnswerShare::new(&Limits {
             large_answer_bytes: 100,
@@ -142,7 +143,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn what_waits_is_bounded_and_what_is_refused_is_refused_late() {
+    async fn waiting_answers_are_limited_and_a_refusal_comes_late() {
         let share = share();
         share.admit(10_000, Instant::now()).await.unwrap();
         let begin = Instant::now();

@@ -1,4 +1,4 @@
-//! Makes and loads code that is compiled ahead of time. This file alone has `unsafe` of this crate.
+//! Makes and loads code that is compiled ahead of time. Only this file of the crate has `unsafe`.
 
 use std::os::fd::{AsRawFd as _, OwnedFd};
 
@@ -11,7 +11,7 @@ use crate::{LoadError, engine};
 /// Compiles for the baseline of this architecture.
 ///
 /// # Errors
-/// When the bytes are no component.
+/// When the bytes are not a component.
 pub(crate) fn precompile(wasm: &[u8]) -> Result<Vec<u8>, LoadError> {
     let engine = engine::for_precompiling()?;
     engine.precompile_component(wasm).map_err(|error| LoadError::Invalid(format!("{error:#}")))
@@ -25,37 +25,37 @@ pub(crate) fn precompile(wasm: &[u8]) -> Result<Vec<u8>, LoadError> {
 /// # Errors
 /// When another version made the code, or the code is for another machine or other settings.
 pub(crate) fn deserialize(engine: &Engine, precompiled: &[u8]) -> wasmtime::Result<Component> {
-    // SAFETY: `Component::deserialize` asks that the bytes are unmodified output of wasmtime. The only callers
-    // pass (1) a slice that the linker put into this very executable (`Runtime::load_embedded` demands it and says
-    // so); whoever can change it can change any other code of the process as well; (2) bytes that `sealed::open`
-    // found to be what `sealed::seal` was given, which is `Component::serialize`'s output and nothing else: they
-    // lie in memory of this process, whose owner nobody else has, from the check to the end of this call, and
-    // whoever has the key of the seal has it from the plugin's registration, which names the code that runs anyway.
-    // Output of another version, target or configuration is recognised by wasmtime itself and refused.
+    // SAFETY: `Component::deserialize` demands that the bytes are unmodified output of wasmtime. The only callers pass
+    // (1) a slice that the linker put into this executable, as `Runtime::load_embedded` demands; an attacker who can
+    // change that slice can change any other code of the process as well; (2) bytes that `sealed::open` found to be the
+    // bytes that `sealed::seal` was given, which are the output of `Component::serialize`. Those bytes are in memory
+    // that only this process owns, from the check to the end of this call, and the key of the seal comes from the
+    // plugin's registration, which decides anyway which code runs. Wasmtime itself recognises and refuses output of
+    // another version, target or configuration.
     #[expect(unsafe_code, reason = "see SAFETY")]
     unsafe {
         Component::deserialize(engine, precompiled)
     }
 }
 
-/// Loads the output of another process of this program, in memory that is sealed against changes. Nothing is copied:
-/// code that no request reaches is not even mapped.
+/// Loads the output of another process of this program, from memory that is sealed against changes. The code is not
+/// copied, and code that no request reaches is not even mapped.
 ///
 /// # Errors
 /// As `deserialize`.
 pub(crate) fn deserialize_compiled(engine: &Engine, sealed: &OwnedFd) -> wasmtime::Result<Component> {
     let path = format!("/proc/self/fd/{}", sealed.as_raw_fd());
-    // SAFETY: as for `deserialize`: the bytes are `Engine::precompile_component`'s output. They were written by a child
-    // that this process started from its own executable with a pipe and this memory as all that it has, and that ended
-    // well; a file in memory has no name but below `/proc`, where only those reach it who may read and change this
-    // process, and its seals refuse writing and resizing from before this call on, to ourselves as well.
+    // SAFETY: as for `deserialize`: the bytes are the output of `Engine::precompile_component`. A child wrote them that
+    // this process started from its own executable, with only a pipe and this memory, and the child ended without an
+    // error. A file in memory has no name except below `/proc`, where only users reach it who may read and change this
+    // process anyway. Its seals refuse writing and resizing from before this call on, also to this process.
     #[expect(unsafe_code, reason = "see SAFETY")]
     unsafe {
         Component::deserialize_file(engine, path)
     }
 }
 
-/// Why code was not loaded. An error of the system says nothing about the code: with other code, it would come again.
+/// Reason why code was not loaded. A system error says nothing about the code: other code would meet the same error.
 pub(crate) fn not_loaded(error: &wasmtime::Error) -> LoadError {
     let text = format!("{error:#}");
     match error.downcast_ref::<Errno>() {

@@ -1,4 +1,4 @@
-//! One module for each supported version of the WIT, with its conversions and its host functions.
+//! One module for each supported version of the WIT, with its conversions and host functions.
 
 pub(crate) mod v0_1;
 pub(crate) mod v0_2;

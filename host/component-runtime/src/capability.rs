@@ -1,4 +1,4 @@
-//! The interfaces that the host offers to guests, as far as they need more than the traits of [`envelope`].
+//! The interfaces that the host offers to guests, where they need more than the traits of [`envelope`].
 //!
 //! Only `bindings` knows the WIT of a version.
 

@@ -1,5 +1,5 @@
-//! Compiles one component at a time, in a serving process at the lowest priority, so that requests are not slower. The
-//! compiler runs in a process of its own, or on threads of this process if no program is known.
+//! Compiles one component at a time. A process that serves compiles at the lowest priority, so that requests do not
+//! become slower. The compiler is a separate process, or threads of this process if no program is known.
 
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
@@ -26,9 +26,9 @@ pub(crate) struct Compiler {
 /// The priority of the compiler.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum CompilePriority {
-    /// The lowest: requests go first.
+    /// The lowest priority: requests take precedence.
     Background,
-    /// That of the process: a person waits for the compiler, and nothing else is to be done.
+    /// The priority of the process: a person waits for the compiler, and the process has no other work.
     Normal,
 }
 
@@ -37,7 +37,7 @@ impl Compiler {
         Self { turn: Arc::new(Semaphore::new(1)), deadline, priority, program: OnceLock::new() }
     }
 
-    /// Waits for its turn, then compiles.
+    /// Waits for the turn of this component, then compiles.
     ///
     /// # Errors
     /// When the bytes are no component, or at the deadline.
@@ -59,7 +59,7 @@ impl Compiler {
         compiled.map_err(|error| aot::not_loaded(&error))
     }
 
-    /// Waits for its turn, no longer than what has the turn may take.
+    /// Waits for the compiler, as long as the running job may take at most.
     async fn turn(&self) -> Result<OwnedSemaphorePermit, LoadError> {
         match timeout(self.deadline, Arc::clone(&self.turn).acquire_owned()).await {
             Ok(turn) => turn.map_err(|closed| LoadError::Engine(closed.to_string())),
@@ -79,8 +79,8 @@ impl Compiler {
         timeout(self.deadline, work).await.unwrap_or(Err(Failed::Load(LoadError::Deadline(self.deadline))))
     }
 
-    /// Waits for its turn, then runs the job. A job cannot be stopped: at the deadline only the wait ends, and the next
-    /// job waits until this one is done.
+    /// Waits for the compiler, then runs the job. A job cannot be stopped: at the deadline only the wait ends, and the
+    /// next job waits until the late one is done.
     ///
     /// # Errors
     /// At the deadline, or when the job panicked.
@@ -97,7 +97,7 @@ impl Compiler {
     }
 }
 
-/// The error of a job that did not end. A job that panics will panic again with the same bytes.
+/// The error of a job that did not finish. A job that panics would panic again with the same bytes.
 fn given_up(stopped: &JoinError) -> LoadError {
     if stopped.is_panic() {
         return LoadError::Invalid("the compiler panicked".to_owned());
@@ -105,7 +105,7 @@ fn given_up(stopped: &JoinError) -> LoadError {
     LoadError::Engine(format!("the compiler did not end: {stopped}"))
 }
 
-/// Threads for one job, which end with the job: compiling is rare.
+/// Threads for one job. They end with the job, because the host compiles seldom.
 fn pool(priority: CompilePriority) -> Result<ThreadPool, LoadError> {
     let start = move |_| {
         if priority == CompilePriority::Background {
@@ -139,7 +139,7 @@ mod tests {
         let (go, wait) = sync_channel::<()>(0);
         let slow = compiler.run(move || wait.recv()).await.err().unwrap();
         assert_eq!(slow.to_string(), "compiling it took longer than 50ms");
-        // The slow one is still at it, so that the next has no turn, and is not begun later either.
+        // The slow job still runs, so the next one does not start, and does not start later either.
         let (begun, was_begun) = sync_channel::<()>(1);
         let second = compiler.run(move || begun.try_send(())).await;
         assert!(matches!(second, Err(LoadError::Turn(_))));

@@ -1,8 +1,8 @@
-//! Compiles in a process of its own: the same program, started again for one component.
+//! Compiles in a separate process: the same program, started again for one component.
 //!
-//! The memory of the compiler is freed with the process; a process that takes too long is ended; a process that takes
-//! too much memory, or crashes, ends no mount; and its work on memory does not stop the threads that serve. If no
-//! process can be started, this process compiles.
+//! The end of the process frees the compiler's memory. A process that takes too long is killed; one that takes too much
+//! memory or crashes affects no mount; and its memory operations do not stop the threads that serve. If no process can
+//! be started, this process compiles.
 
 use std::ffi::OsString;
 use std::fmt::Display;
@@ -29,10 +29,10 @@ use crate::{LoadError, aot, compiler_sandbox, engine, harden_process};
 const EXIT_INVALID: i32 = 65;
 /// Exit code if the process could not start to compile.
 const EXIT_UNAVAILABLE: i32 = 69;
-/// Signals from outside: the process does not send them to itself.
+/// This signal and SIGTERM come from outside: the process does not send them to itself.
 const SIGKILL: i32 = rustix::process::Signal::KILL.as_raw();
 const SIGTERM: i32 = rustix::process::Signal::TERM.as_raw();
-/// The signal of a process whose processor time is used up.
+/// The signal to a process that has used up its processor time.
 const SIGXCPU: i32 = rustix::process::Signal::XCPU.as_raw();
 /// Bytes of the reason.
 const REASON_BYTES_MAX: u64 = 4096;
@@ -46,7 +46,7 @@ pub struct CompilerProgram {
     pub arguments: Vec<OsString>,
 }
 
-/// Why the process made no component.
+/// The process made no component.
 pub(crate) enum Failed {
     /// No process can compile on this machine; a thread may.
     Unavailable(String),
@@ -65,7 +65,8 @@ pub(crate) async fn compile(
     let output = memfd_create("compiled", MemfdFlags::CLOEXEC | MemfdFlags::ALLOW_SEALING);
     let output = output.map_err(unavailable)?;
     let mut child = start(program, &output).map_err(unavailable)?;
-    // Held until the end: the compiler process ends when the process that serves ends.
+    // The input stays open until the end: if the serving process ends, the compiler sees the end of its input and ends,
+    // too.
     let mut input = child.stdin.take();
     if let Some(input) = &mut input {
         // A process that does not read all of the component ends with a reason.
@@ -94,14 +95,14 @@ fn start(program: &CompilerProgram, output: &OwnedFd) -> std::io::Result<Child> 
 fn take(pools: &Pools, ended: ExitStatus, output: OwnedFd) -> Result<Component, Failed> {
     let failed = match (ended.code(), ended.signal()) {
         (Some(0), _) => {
-            // From here on nobody changes it, and nobody else has it.
+            // After this, nobody can change the memory, and no other process has it.
             let seals = SealFlags::WRITE | SealFlags::SHRINK | SealFlags::GROW | SealFlags::SEAL;
             fcntl_add_seals(&output, seals).map_err(unavailable)?;
             return load(pools, output);
         }
         (Some(EXIT_INVALID), _) => LoadError::Invalid(reason(output)),
         (Some(EXIT_UNAVAILABLE), _) => return Err(unavailable("it could not begin")),
-        // From outside: for want of memory on the machine, or by hand.
+        // The signal came from outside: the machine was out of memory, or a person killed the process.
         (_, Some(SIGKILL | SIGTERM)) => LoadError::Engine("the process that compiled it was killed".to_owned()),
         (_, Some(SIGXCPU)) => LoadError::ProcessorTime(COMPILE_PROCESSOR_TIME),
         _ => {
@@ -136,13 +137,13 @@ fn content(output: OwnedFd, bytes_max: u64) -> std::io::Result<Vec<u8>> {
     Ok(bytes)
 }
 
-/// What the program does that [`CompilerProgram`] names: compiles what comes on standard input, for this machine, and
-/// writes the code to standard output.
+/// The program of [`CompilerProgram`]: compiles the component on standard input for this machine, and writes the code
+/// to standard output.
 #[must_use]
 pub fn compile_for_parent() -> ExitCode {
-    // A process that serves is its only parent: commands for people compile on threads of their own.
+    // Only serving processes start it: commands for people compile on threads of their own.
     lower_priority();
-    // Nobody reads what this process logs. Where the system refuses one of these, the others and the deadline hold.
+    // This process has no log. If the system refuses one of these measures, the others and the deadline still hold.
     let _ = harden_process();
     for (resource, limit) in
         [(Resource::Data, COMPILE_MEMORY_BYTES_MAX as u64), (Resource::Cpu, COMPILE_PROCESSOR_TIME.as_secs())]
@@ -167,7 +168,7 @@ fn compile_input() -> Result<i32, LoadError> {
     Ok(code)
 }
 
-/// Its length in eight bytes, then itself.
+/// The length of the component in eight bytes, then the component.
 fn read_component() -> std::io::Result<Vec<u8>> {
     let (mut stdin, mut length) = (std::io::stdin().lock(), [0; 8]);
     stdin.read_exact(&mut length)?;
@@ -177,7 +178,7 @@ fn read_component() -> std::io::Result<Vec<u8>> {
     Ok(wasm)
 }
 
-/// Nothing more comes on standard input: it closes when the parent is gone.
+/// Ends this process when standard input closes, because the parent is gone then.
 #[expect(clippy::disallowed_methods, clippy::exit, reason = "nobody is left to work for, and nothing to clean up")]
 fn end_with_parent() {
     let _ = std::io::stdin().lock().read(&mut [0]);

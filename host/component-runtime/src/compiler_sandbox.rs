@@ -9,7 +9,7 @@ use seccompiler::{
     apply_filter,
 };
 
-/// Calls with any arguments: memory, threads, time, random numbers, signals, the end.
+/// Calls with any arguments: memory, threads, time, random numbers, signals, and the end of the process.
 const ANY: [c_long; 29] = [
     libc::SYS_brk,
     libc::SYS_clock_gettime,
@@ -42,20 +42,20 @@ const ANY: [c_long; 29] = [
     libc::SYS_tgkill,
 ];
 
-/// Calls that read, and the descriptor that each may have: standard input.
+/// Calls that read. They may use standard input only.
 const READS: [c_long; 2] = [libc::SYS_read, libc::SYS_readv];
 /// Calls that write. Standard error leads nowhere.
 const WRITES: [c_long; 2] = [libc::SYS_write, libc::SYS_writev];
-/// Calls that map memory or change it: none of it becomes code.
+/// Calls that map memory or change its protection. Memory must not become executable.
 const MAPS: [c_long; 2] = [libc::SYS_mmap, libc::SYS_mprotect];
 
-/// Which argument of [`MAPS`] says what the memory may be used for.
+/// Index of the argument of [`MAPS`] that holds the protection.
 const PROTECTION: u8 = 2;
 
-/// Leaves these calls to this thread, and to the threads that it starts. All others fail with `EPERM`.
+/// Allows these calls to this thread and to the threads that it starts. All others fail with `EPERM`.
 ///
 /// # Errors
-/// When the system has no such filters.
+/// When the system has no seccomp filters.
 pub(crate) fn enter() -> Result<(), Error> {
     let only_descriptor = |descriptor: u64| condition(0, SeccompCmpOp::Eq, descriptor);
     let no_code = || condition(PROTECTION, SeccompCmpOp::MaskedEq(libc::PROT_EXEC as u64), 0);
@@ -89,7 +89,7 @@ mod tests {
 
     use super::*;
 
-    /// What a compiler that has been taken over would try; on a thread of its own, for the filter is the thread's.
+    /// Runs what a compromised compiler would try, on a thread of its own because the filter applies to a thread.
     fn within<T: Send>(act: impl FnOnce() -> T + Send) -> T {
         let in_sandbox = || {
             enter().unwrap();

@@ -1,11 +1,11 @@
-//! What an engine says about itself.
+//! An engine's description of itself.
 
 use envelope::SpecialPaths;
 
 /// The answer of a module's `describe`, checked.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Description {
-    /// Its name.
+    /// Name of the engine.
     pub name: String,
     /// Semantic version without leading `v`.
     pub version: String,
@@ -17,11 +17,11 @@ pub struct Description {
     pub storage_versions: StorageVersions,
 }
 
-/// Versions of what an engine keeps in storage. They grow when the engine of before could not read it.
+/// Versions of an engine's stored data. They grow when the previous engine could not read the data.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct StorageVersions {
-    /// What it writes.
+    /// Version that the engine writes.
     pub written: u32,
-    /// The oldest that it reads; at most `written`.
+    /// Oldest version that the engine reads; at most `written`.
     pub readable_from: u32,
 }

@@ -1,31 +1,31 @@
 //! The engine's configuration: pool, copy-on-write memories, epochs, stacks.
 //!
-//! One function makes the settings for running and for precompiling, since an engine refuses code with other settings.
-//! Measure each change: `examples/invoke_cost.rs`, and `strace -c` (no memory system call for a request).
+//! Running and precompiling share one function for their settings, because an engine refuses code with other settings.
+//! Measure each change with `examples/invoke_cost.rs`, and with `strace -c` (a request makes no memory system call).
 
 use wasmtime::{Config, Enabled, Engine, InstanceAllocationStrategy, OptLevel, PoolingAllocationConfig, Strategy};
 
 use crate::LoadError;
 use crate::limits::{CORE_INSTANCES_PER_REQUEST_MAX, Limits, MEMORIES_PER_REQUEST_MAX, TABLES_PER_REQUEST_MAX};
 
-/// Initial memory of a guest (link argument `--initial-memory`) that is reset by copying instead of `madvise`.
+/// Initial memory of a guest (link argument `--initial-memory`), which is reset by copying instead of `madvise`.
 const MEMORY_KEEP_RESIDENT_BYTES: usize = 320 * 1024;
 /// Bytes of tables that are reset in the same way: 8,192 elements.
 const TABLE_KEEP_RESIDENT_BYTES: usize = 64 * 1024;
 /// Stack of a fiber: the wasm stack and room for host calls. Zeroed after each request.
 const STACK_BYTES: usize = 256 * 1024;
-/// The part of it that is zeroed by writing, and stays resident: more than an ordinary request needs. What lies deeper is
-/// given back.
+/// Bytes of the stack that are zeroed by writing and stay resident: more than an ordinary request needs. Deeper bytes
+/// are returned to the system.
 const STACK_KEEP_RESIDENT_BYTES: usize = 64 * 1024;
 /// The part of a fiber's stack that wasm may use.
 const WASM_STACK_BYTES: usize = 128 * 1024;
-/// Address space of a memory: all that 32 bits can name, so that an access beyond its bytes faults and compiled code
-/// need not check each. With the 64 MiB that a guest may use, code was a quarter larger and took as much longer to
-/// compile. What is reserved costs no memory.
+/// Address space of a memory: all that 32 bits can address, so that an access beyond the memory faults and compiled
+/// code needs no checks. With 64 MiB, the limit of a guest, code was a quarter larger and took a quarter longer to
+/// compile. Reserved address space costs no memory.
 const MEMORY_RESERVATION_BYTES: u64 = 4 << 30;
 /// Address space after a memory, for accesses with an offset.
 const MEMORY_GUARD_BYTES: u64 = 64 * 1024;
-/// The plugin does not start on a machine without room for so many requests at once.
+/// Minimum of requests at once. The plugin does not start on a machine with less room.
 const REQUESTS_MIN: usize = 4;
 /// Slots beyond the permits: for `describe`, and for instances that are being dropped.
 const SPARE_SLOTS: usize = 24;
@@ -34,9 +34,9 @@ const UNUSED_WARM_SLOTS_MAX: u32 = 100;
 /// Bytes of the functions, globals and imports of a core instance in the host's memory.
 const CORE_INSTANCE_BYTES_MAX: usize = 1024 * 1024;
 
-/// Memory mappings of a request that waits: memory, stack and their guards.
+/// Memory mappings of a waiting request: memory, stack and their guards.
 const MAPPINGS_PER_REQUEST: usize = 6;
-/// Mappings left to the rest of the process.
+/// Mappings for the rest of the process.
 const MAPPINGS_OF_PROCESS: usize = 5_000;
 
 /// What one instance of a component may take of a pool.
@@ -68,7 +68,7 @@ impl SlotSize {
 /// An engine for running guests.
 pub(crate) struct Started {
     pub(crate) engine: Engine,
-    /// Requests at once: the limit, or less if the machine has less room. More would fail in the middle of a request.
+    /// Requests at once: the limit, or fewer if the machine has less room. A further request would fail halfway.
     pub(crate) requests_max: usize,
 }
 
@@ -111,7 +111,7 @@ fn mappings_max() -> Option<usize> {
 /// An engine that compiles for any machine of this architecture, with the settings of one that runs.
 ///
 /// # Errors
-/// When this architecture is not known.
+/// When the architecture is unknown.
 pub(crate) fn for_precompiling() -> Result<Engine, LoadError> {
     let limits = Limits::default();
     let mut config = config(&limits, limits.requests_in_flight_max, SlotSize::ORDINARY);
@@ -127,7 +127,7 @@ pub(crate) fn for_compiling() -> Result<Engine, LoadError> {
     Ok(with_at_most(REQUESTS_MIN, SlotSize::ORDINARY, &Limits::default())?.engine)
 }
 
-/// Naming a target, even this machine's own, switches off what only the builder's processor has.
+/// Naming a target, even this machine's own, switches off features that only the builder's processor has.
 fn baseline_target() -> String {
     format!("{}-unknown-linux-gnu", std::env::consts::ARCH)
 }
@@ -143,7 +143,7 @@ fn config(limits: &Limits, requests_max: usize, size: SlotSize) -> Config {
     config.max_wasm_stack(WASM_STACK_BYTES).async_stack_size(STACK_BYTES).async_stack_zeroing(true);
     config.memory_init_cow(true);
     config.memory_reservation(MEMORY_RESERVATION_BYTES).memory_guard_size(MEMORY_GUARD_BYTES);
-    // No map from code to offsets in the component, an eighth of its size: traps name functions.
+    // The map from code to offsets in the component, an eighth of its size, is left out: traps name functions.
     config.generate_address_map(false);
     // Threads, garbage collection, and core dumps, which would hold secrets, are not compiled in.
     config.allocation_strategy(InstanceAllocationStrategy::Pooling(pool(limits, requests_max, size)));
@@ -169,8 +169,8 @@ fn pool(limits: &Limits, requests_max: usize, size: SlotSize) -> PoolingAllocati
         .linear_memory_keep_resident(MEMORY_KEEP_RESIDENT_BYTES)
         .table_keep_resident(TABLE_KEEP_RESIDENT_BYTES)
         .async_stack_keep_resident(STACK_KEEP_RESIDENT_BYTES);
-    // Not in the 48 line: with `pagemap_scan` a dirty page that was swapped out is seen by the next guest
-    // (wasmtime#14357); with batches, freed memory waits dirty. Memory protection keys are not compiled in.
+    // Both are off in version 48: with `pagemap_scan` the next guest sees a dirty page that was swapped out
+    // (wasmtime#14357); with batches, freed memory stays dirty for a while. Memory protection keys are not compiled in.
     pool.pagemap_scan(Enabled::No).decommit_batch_size(1);
     pool
 }
@@ -185,7 +185,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_leaks_between_guests_is_off() {
+    fn engine_features_that_leak_between_guests_are_off() {
         let pool = pool(&Limits::default(), 1, SlotSize::ORDINARY);
         assert!(matches!(pool.get_pagemap_scan(), Enabled::No));
         assert_eq!(pool.get_decommit_batch_size(), 1);
@@ -204,7 +204,7 @@ mod tests {
 
     #[test]
     fn scarce_address_space_lowers_the_number_of_requests() {
-        // Twice what 47 bits can name.
+        // Twice the number that 47 bits can address.
         let wanted = usize::try_from((1_u64 << 48) / MEMORY_RESERVATION_BYTES).unwrap();
         let few = with_at_most(wanted, SlotSize::ORDINARY, &Limits::default()).unwrap();
         assert!((1..wanted).contains(&few.requests_max), "{}", few.requests_max);

@@ -1,4 +1,4 @@
-//! Measures the processor time of a request, and makes guests look at it: at each tick of the epoch.
+//! Measures the processor time of a request, and checks it at each tick of the epoch.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
@@ -17,10 +17,10 @@ const MIB: usize = 1024 * 1024;
 #[error("out of processor time")]
 pub(crate) struct OutOfProcessorTime;
 
-/// Processor time of one request: the time that threads spent on polls of its future, by the clocks of the threads.
+/// Processor time of one request: the time of the threads that polled its future, by the clocks of the threads.
 ///
-/// Waits do not count, nor does the time in which other threads had the processor: also on a busy machine a request has
-/// its whole budget. Received bytes of answers add to the budget, up to a maximum.
+/// Neither waits nor the time of other threads count, so a request has its whole budget also on a busy machine.
+/// Received bytes of answers add to the budget, up to a maximum.
 pub(crate) struct ProcessorMeter {
     basic: Duration,
     per_received_mib: Duration,
@@ -46,24 +46,24 @@ impl ProcessorMeter {
         }
     }
 
-    /// The budget of the request, with the bytes that it has received so far.
+    /// The budget of the request, including the share for received bytes.
     pub(crate) fn budget(&self) -> Duration {
         let mib = u32::try_from(self.received.bytes() / MIB).unwrap_or(u32::MAX);
         self.basic.saturating_add(self.per_received_mib.saturating_mul(mib)).min(self.most)
     }
 
-    /// What the polls that ended have spent.
+    /// Processor time of all finished polls.
     pub(crate) fn spent(&self) -> Duration {
         Duration::from_nanos(self.spent_ns.load(Ordering::Relaxed))
     }
 
-    /// Counts until the drop of the guard, which must be on the same thread.
+    /// Counts until the drop of the guard, which must happen on the same thread.
     pub(crate) fn enter(&self) -> impl Drop + '_ {
         self.on_since_ns.store(thread_ns(), Ordering::Relaxed);
         Running(self)
     }
 
-    /// Is the budget used up? Called within a poll, and so on the thread of the poll.
+    /// Is the budget used up? Only called within a poll, on its thread.
     fn exhausted(&self) -> bool {
         let on_since = self.on_since_ns.load(Ordering::Relaxed);
         let running = if on_since == OFF { 0 } else { thread_ns().saturating_sub(on_since) };
@@ -88,7 +88,7 @@ fn thread_ns() -> u64 {
     u64::try_from(spent.as_nanos()).unwrap_or(OFF - 1)
 }
 
-/// Makes the guest yield at each tick, and ends it once the budget of the store's meter is spent.
+/// Makes the guest yield at each tick, and stops the guest once the budget of the store's meter is used up.
 pub(crate) fn bound_processor_time<T: 'static>(store: &mut Store<T>, meter: fn(&T) -> &ProcessorMeter) {
     store.set_epoch_deadline(1);
     store.epoch_deadline_callback(move |context| {
@@ -102,7 +102,7 @@ mod tests {
 
     use super::*;
 
-    /// Keeps this thread on its processor for `time`.
+    /// Uses the processor for `time`.
     fn work(time: Duration) {
         let until = thread_ns() + u64::try_from(time.as_nanos()).unwrap_or_default();
         while thread_ns() < until {}
@@ -160,7 +160,7 @@ mod tests {
     fn a_thread_that_is_kept_from_running_spends_nothing() {
         let meter = meter(&Received::default());
         let running = meter.enter();
-        // Off its processor, as if others had it.
+        // A wait, as if other threads had the processor.
         let (_sender, never) = mpsc::sync_channel::<()>(0);
         assert_eq!(never.recv_timeout(BUDGET * 2), Err(RecvTimeoutError::Timeout));
         assert!(!meter.exhausted(), "within the poll");

@@ -7,8 +7,8 @@ use thiserror::Error;
 use crate::SealError;
 use crate::memory_account::MemoryLimit;
 
-/// Why a request got no answer of the guest, or an error as its answer.
-/// `Display` is for the log, [`InvokeError::to_error`] for the client.
+/// A request got no answer of the guest, or an error as its answer. `Display` is for the log, [`InvokeError::to_error`]
+/// for the client.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 #[non_exhaustive]
 pub enum InvokeError {
@@ -21,10 +21,10 @@ pub enum InvokeError {
     /// The guest reached a limit: 500, with the limit.
     #[error("the component met its limit of {limit}")]
     Limit {
-        /// Name and value, such as `64 MiB of memory`.
+        /// Value and name of the limit, such as `64 MiB of memory`.
         limit: String,
     },
-    /// The requests of the mount, or of all mounts, held too much memory: 503, with whose limit it is.
+    /// The requests of the mount, or of all mounts, held too much memory: 503. The text names the owner of the limit.
     #[error("the request was refused for the limit of {0}")]
     Memory(MemoryLimit),
     /// The guest used up its processor time.
@@ -33,16 +33,18 @@ pub enum InvokeError {
     /// The request's deadline passed.
     #[error("the request took longer than {0:?}")]
     Deadline(Duration),
-    /// The guest trapped or panicked; wasm function names only. A panic's message is in the guest's own log line.
+    /// The guest trapped or panicked. The text has only names of wasm functions; a panic's message is in the guest's
+    /// own log line.
     #[error("the component trapped: {0}")]
     Trap(String),
-    /// The guest's answer breaks the contract (not JSON, a code out of range …).
+    /// The guest's answer breaks the contract, for example by text that is not JSON or a code out of range.
     #[error("the component broke its contract: {0}")]
     Contract(String),
     /// A mistake of the client that the host found before the guest saw the request: 400.
     #[error("the request was refused: {0}")]
     Refused(String),
-    /// The guest put a secret where its declaration does not let the secret go: the class of the secret and the place.
+    /// The guest put a secret in a place that its declaration does not allow. The text names the class of the secret
+    /// and the place.
     #[error("the component tried to take a secret out of its place: {0}")]
     Sealed(String),
     /// A fault of the host.
@@ -51,10 +53,10 @@ pub enum InvokeError {
 }
 
 impl InvokeError {
-    /// The error that the server gets. Only the guest's own errors keep their kind and text. Of all others the client
-    /// sees a short, stable text without secrets, which names the limit and the request ID.
+    /// The error for the server. Only the guest's own errors keep their kind and text. For all others the client gets a
+    /// short, stable text without secrets, which names the limit and the request ID.
     #[must_use]
-    pub fn to_error(&self, request_id: &str) -> envelope::Error {
+    pub fn to_error(&self, request_id: Option<&str>) -> envelope::Error {
         let text = match self {
             Self::Guest(error) => return error.clone(),
             Self::Refused(text) => return envelope::Error::BadRequest(text.clone()),
@@ -79,7 +81,7 @@ impl InvokeError {
             }
             Self::Host(_) => "internal error of the plugin".to_owned(),
         };
-        let text = if request_id.is_empty() { text } else { format!("{text} (request ID {request_id})") };
+        let text = request_id.map_or(text.clone(), |id| format!("{text} (request ID {id})"));
         match self {
             Self::Busy(_) | Self::Memory(_) => envelope::Error::Coded { code: 503, message: text },
             _ => envelope::Error::Internal(text),
@@ -88,7 +90,7 @@ impl InvokeError {
 }
 
 impl From<MemoryLimit> for InvokeError {
-    /// A request that met its own limit is to blame itself; the others may come again.
+    /// A request over its own limit must not come again; the others may.
     fn from(limit: MemoryLimit) -> Self {
         match limit {
             MemoryLimit::Request(_) => Self::Limit { limit: limit.to_string() },
@@ -97,20 +99,20 @@ impl From<MemoryLimit> for InvokeError {
     }
 }
 
-/// Why a module cannot be used.
+/// A module cannot be used.
 #[derive(Debug, Error)]
 #[non_exhaustive]
 pub enum LoadError {
     /// This machine lacks something that the engine needs.
     #[error("this machine lacks something that the engine needs: {0}")]
     Engine(String),
-    /// The system lets no memory become executable, which compiled code needs.
+    /// The system does not let memory become executable, which compiled code needs.
     #[error(
         "this system lets no memory of the plugin become executable, which compiled code needs ({0}): remove \
          `MemoryDenyWriteExecute=` from the systemd unit of the server, or allow the server `execmem` in SELinux"
     )]
     ExecutableMemory(String),
-    /// Other components were compiled for longer than this one may wait.
+    /// The compiler was busy with other components for too long.
     #[error("it waited for its turn to be compiled for longer than {0:?}")]
     Turn(Duration),
     /// The machine is too busy, or too slow for this component.
@@ -119,13 +121,13 @@ pub enum LoadError {
     /// The compiler used up its processor time.
     #[error("compiling it took more than {0:?} of processor time")]
     ProcessorTime(Duration),
-    /// Sealed code with another seal, or for another module or engine.
+    /// Sealed code has another seal, or belongs to another module or engine.
     #[error("its precompiled code is not loaded: {0}")]
     Sealed(#[from] SealError),
-    /// The bytes are no component, or do not compile.
+    /// The bytes are not a component, or do not compile.
     #[error("not a component that can run here: {0}")]
     Invalid(String),
-    /// The component imports something that no guest gets, or exports no backend of a known version.
+    /// The component has an import that no guest gets, or no export of a known version.
     #[error("not of the world `secrets-engine:world/engine`: {0}")]
     World(String),
     /// `describe` failed.
@@ -134,7 +136,7 @@ pub enum LoadError {
 }
 
 impl LoadError {
-    /// Would the same bytes fail again in this process, under any load of the machine?
+    /// Would the same bytes fail again in this process, whatever the load of the machine?
     #[must_use]
     pub fn is_lasting(&self) -> bool {
         match self {
@@ -160,7 +162,7 @@ impl LoadError {
         }
     }
 
-    /// Is the reason this machine, so that it says nothing about the bytes?
+    /// Is this machine the cause, so that the error says nothing about the bytes?
     #[must_use]
     pub fn is_of_the_machine(&self) -> bool {
         matches!(self, Self::Engine(_) | Self::ExecutableMemory(_))
@@ -207,7 +209,7 @@ mod tests {
             (InvokeError::Host("pool".into()), "internal error of the plugin (request ID r1)"),
         ];
         for (error, expected) in rows {
-            assert_eq!(error.to_error("r1").to_string(), expected);
+            assert_eq!(error.to_error(Some("r1")).to_string(), expected);
         }
     }
 
@@ -236,10 +238,10 @@ mod tests {
     fn each_failure_has_its_kind_on_the_wire() {
         let coded = envelope::Error::Coded { code: 409, message: "taken".to_owned() };
         for error in [envelope::Error::UnsupportedPath, envelope::Error::Plain("text".to_owned()), coded] {
-            assert_eq!(InvokeError::Guest(error.clone()).to_error("r1"), error);
+            assert_eq!(InvokeError::Guest(error.clone()).to_error(Some("r1")), error);
         }
         for later in [InvokeError::Busy("mount"), MemoryLimit::Process(1).into()] {
-            assert!(matches!(later.to_error("r1"), envelope::Error::Coded { code: 503, .. }));
+            assert!(matches!(later.to_error(Some("r1")), envelope::Error::Coded { code: 503, .. }));
         }
         let ours = [
             InvokeError::Limit { limit: "64 MiB of memory".to_owned() },
@@ -250,7 +252,7 @@ mod tests {
             InvokeError::Host("pool".to_owned()),
         ];
         for failure in ours {
-            let error = failure.to_error("request-1");
+            let error = failure.to_error(Some("request-1"));
             assert!(matches!(&error, envelope::Error::Internal(text) if text.contains("request-1")), "{error:?}");
         }
     }
@@ -280,6 +282,6 @@ mod tests {
 
     #[test]
     fn the_error_of_an_internal_request_names_no_id() {
-        assert_eq!(InvokeError::Trap(String::new()).to_error("").to_string(), "plugin component failed");
+        assert_eq!(InvokeError::Trap(String::new()).to_error(None).to_string(), "plugin component failed");
     }
 }

@@ -1,7 +1,7 @@
-//! From an error of wasmtime to the limit that a guest reached, or the place of its trap.
+//! Turns an error of wasmtime into the limit that a guest reached, or the place of its trap.
 //!
-//! A trap is named by wasm functions, without memory or arguments. The message of a panic is in the guest's own log
-//! line.
+//! The text of a trap names wasm functions, but neither memory nor arguments. The message of a panic is in the guest's
+//! own log line.
 
 use wasmtime::component::ResourceTableError;
 use wasmtime::{PoolConcurrencyLimitError, Trap, WasmBacktrace};
@@ -15,9 +15,9 @@ use crate::limits::bytes_text;
 use crate::memory_account::MemoryLimit;
 use crate::store_state::StoreState;
 
-/// Frames of a trap in the error.
+/// Frames of a trap in the text.
 const FRAMES_MAX: usize = 8;
-/// Bytes of a function's name: a mangled name can be long.
+/// Bytes of a function's name. A mangled name can be longer.
 const NAME_BYTES_MAX: usize = 200;
 
 /// The error of a call, from wasmtime's error and the state of the store.
@@ -45,12 +45,12 @@ pub(crate) fn classify(error: &wasmtime::Error, state: &StoreState) -> InvokeErr
         return InvokeError::Trap(format!("it called `exit` with status {status}"));
     }
     let Some(trap) = error.downcast_ref::<Trap>() else { return other(error, state) };
-    // A guest that panics at an error of the host for want of memory.
+    // A guest panics if the host answers a call with an error for want of memory.
     if let (Trap::UnreachableCodeReached, Some(limit)) = (trap, state.account.refused()) {
         return limit.into();
     }
     match (trap, state.memory.denied()) {
-        // A guest whose allocation fails aborts, as one that panics does; only the denial tells them apart.
+        // A guest whose allocation fails aborts like one that panics; only the recorded denial shows the difference.
         (Trap::UnreachableCodeReached, Some(denied)) => InvokeError::Limit { limit: denied.to_owned() },
         (Trap::StackOverflow, _) => InvokeError::Limit { limit: "its call stack".into() },
         (Trap::UnreachableCodeReached, None) if state.panicked => {
@@ -60,7 +60,7 @@ pub(crate) fn classify(error: &wasmtime::Error, state: &StoreState) -> InvokeErr
     }
 }
 
-/// An error without a type of its own: recognised by its text, or from the host.
+/// An error without a type of its own, which is recognised by its text or comes from the host.
 fn other(error: &wasmtime::Error, state: &StoreState) -> InvokeError {
     let text = error.root_cause().to_string();
     if text.contains("fuel allocated for hostcalls has been exhausted") {

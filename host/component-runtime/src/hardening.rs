@@ -1,21 +1,21 @@
-//! What a process that serves or compiles gives up, because it needs none of it: core dumps, being looked into by other
-//! processes of its user, new privileges, and files that others may read.
+//! Rights that a serving or compiling process gives up: core dumps, inspection by other processes of its user, new
+//! privileges, and files that others may read.
 
 use rustix::fs::Mode;
 use rustix::io::Errno;
 use rustix::process::{DumpableBehavior, Resource, Rlimit, set_dumpable_behavior, setrlimit, umask};
 use rustix::thread::set_no_new_privs;
 
-/// Files of the process are its owner's only.
+/// Only the owner may access files of the process.
 const OWNER_ONLY: Mode = Mode::from_raw_mode(0o077);
 
-/// Hardens this process, and the threads that it starts from now on: to be called before there are any.
+/// Hardens this process and all threads that it starts later. Call this before any thread starts.
 ///
-/// A core dump would hold the secrets of all mounts, and the kernel would first walk the addresses that are reserved for
-/// instances: 4 TiB, for minutes, in which no mount is served. A process that cannot be dumped cannot be traced by its
-/// own user either, and its files below `/proc` are those of root; the process itself still reaches them.
+/// A core dump would contain the secrets of all mounts. Before it, the kernel would walk the 4 TiB of addresses that
+/// are reserved for instances; that takes minutes in which no mount is served. A process that cannot be dumped cannot
+/// be traced by its own user either, and root owns its files below `/proc`, which the process itself still reaches.
 ///
-/// The umask holds in any case. The answer names what the system refused.
+/// The umask always takes effect. Returns the names of the measures that the system refused.
 #[must_use]
 pub fn harden_process() -> Vec<String> {
     umask(OWNER_ONLY);

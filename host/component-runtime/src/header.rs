@@ -1,8 +1,9 @@
-//! The first look at bytes that should be a component.
+//! Checks the first bytes of a component.
 
 use crate::LoadError;
 
-/// Does each section end within the file? A section is its kind, its length as unsigned LEB128, and so many bytes.
+/// Does each section end within the file? A section has its kind, its length as unsigned LEB128, and that number of
+/// bytes.
 fn is_whole(mut sections: &[u8]) -> bool {
     while let [_, rest @ ..] = sections {
         let Some(length_bytes) = rest.iter().position(|byte| byte & 0x80 == 0) else { return false };
@@ -37,7 +38,8 @@ pub(crate) fn check_header(wasm: &[u8]) -> Result<(), LoadError> {
     Err(LoadError::Invalid(what.to_owned()))
 }
 
-/// The start of all WebAssembly (<https://webassembly.github.io/spec/core/binary/modules.html>); version and layer
+/// The first bytes of all WebAssembly (<https://webassembly.github.io/spec/core/binary/modules.html>); version and
+/// layer follow.
 /// follow.
 const MAGIC: &[u8] = b"\0asm";
 const HEADER_BYTES: usize = 8;

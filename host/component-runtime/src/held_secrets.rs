@@ -1,5 +1,5 @@
-//! What was ever declared of the secrets of one mount. It holds for every module that serves the mount, also for one that
-//! declares less.
+//! All declarations of secrets that modules of one mount ever made. They apply to every module of the mount, also to
+//! one that declares less.
 
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -10,15 +10,17 @@ use crate::limits::MODULES_WITH_RULES_MAX;
 /// The declarations that a mount keeps, beside that of the embedded engine.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct HeldSecrets {
-    /// Those whose additional exits an operator accepted, the newest first: they precede that of the embedded engine.
+    /// Declarations whose additional exits an operator accepted, the newest first. They precede that of the embedded
+    /// engine.
     pub accepted: Vec<Declaration>,
-    /// All others: they add sources.
+    /// All other declarations. They add sources only.
     pub others: Vec<Declaration>,
 }
 
 impl HeldSecrets {
-    /// What holds for a module, which declares `own` itself: each declaration precedes those after it. A module keeps the
-    /// exits that an operator accepted for it, and the embedded one those of the binary; no module has others.
+    /// The declarations that apply to a module, which itself declares `own`: each one precedes those after it. A module
+    /// keeps the exits that an operator accepted for it, and the embedded one keeps those of the binary; no module has
+    /// other exits.
     fn for_module<'a>(
         &'a self,
         embedded: Option<&'a Declaration>,
@@ -36,7 +38,7 @@ impl HeldSecrets {
         Rules::new(self.for_module(embedded, own))
     }
 
-    /// In words, a line for each class that adds a source.
+    /// Words for the declarations, one line for each class that adds a source.
     pub(crate) fn lines(&self, embedded: Option<&Declaration>, own: &Declaration) -> Vec<String> {
         let (mut lines, mut known) = (Vec::new(), Vec::new());
         for declaration in self.for_module(embedded, own) {
@@ -56,7 +58,7 @@ pub(crate) struct MountSecrets(Mutex<Kept>);
 #[derive(Default)]
 struct Kept {
     held: HeldSecrets,
-    /// By the number of the module, the newest last.
+    /// Number of the module, and its rules; the newest last.
     rules: Vec<(u64, Arc<Rules>)>,
 }
 
@@ -69,12 +71,12 @@ impl MountSecrets {
         }
     }
 
-    /// What is held.
+    /// The held declarations.
     pub(crate) fn held(&self) -> HeldSecrets {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).held.clone()
     }
 
-    /// The rules for a module; none if nothing is held, so that the module's own count.
+    /// The rules for a module; `None` if the mount holds no declarations, so that the module's own rules apply.
     pub(crate) fn rules(&self, module: u64, make: impl FnOnce(&HeldSecrets) -> Rules) -> Option<Arc<Rules>> {
         let mut kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if kept.held == HeldSecrets::default() {
@@ -98,7 +100,7 @@ mod tests {
 
     use super::*;
 
-    /// A declaration of one class below a prefix, whose values go with one call.
+    /// A declaration of one class of values below a prefix, which one call sends.
     fn declaration(prefix: &str, call: &str) -> Declaration {
         let shape = Shape {
             public: String::new(),
@@ -148,7 +150,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_held_is_told_once_in_words() {
+    fn each_held_declaration_is_described_once() {
         let (config, token) = (declaration("config", "a"), declaration("token", "b"));
         let held = HeldSecrets { accepted: vec![], others: vec![config.clone(), token] };
         let lines = held.lines(Some(&config), &Declaration::default());

@@ -1,7 +1,7 @@
-//! Functions of `wasi:http/types` in the place of those of wasmtime-wasi-http: those by which a guest makes the host hold
-//! memory, which goes to the account of the request, and one that finds no error code.
+//! Functions of `wasi:http/types` that replace those of wasmtime-wasi-http: the functions with which a guest makes the
+//! host hold memory, so that the request's account pays for it, and one that finds no error code.
 //!
-//! Fields and texts keep their place until the end of the request, for a guest hands them from one resource to the next.
+//! Fields and texts stay on the account until the end of the request, because a guest passes them between resources.
 
 use http_body_util::BodyExt as _;
 use wasmtime::StoreContextMut;
@@ -20,13 +20,13 @@ type Store<'a> = StoreContextMut<'a, StoreState>;
 type Instance<'a> = LinkerInstance<'a, StoreState>;
 type IoError = wasmtime_wasi::p2::bindings::io::error::Error;
 
-/// The name in wasmtime-wasi-http; a test fails if it changes.
+/// Name of the interface in wasmtime-wasi-http; a test fails if it changes.
 const HTTP_TYPES: &str = "wasi:http/types@0.2.12";
 
-/// Replaces functions that are linked already.
+/// Replaces functions that the linker already has.
 ///
 /// # Errors
-/// None in practice: the names are known.
+/// Never in practice: the names are known.
 pub(crate) fn link(l: &mut Linker<StoreState>) -> wasmtime::Result<()> {
     l.allow_shadowing(true);
     let mut types = l.instance(HTTP_TYPES)?;
@@ -38,8 +38,8 @@ pub(crate) fn link(l: &mut Linker<StoreState>) -> wasmtime::Result<()> {
     Ok(())
 }
 
-/// wasmtime-wasi-http 48 finds no code for an error of a response's body (it looks for the WIT type in place of its own
-/// error type), so that a guest could not tell "too large" from "cut off".
+/// wasmtime-wasi-http 48 finds no code for an error of a response's body, because it looks for the WIT type instead of
+/// its own error type. A guest could then not tell "too large" from "cut off".
 fn link_error_codes(types: &mut Instance<'_>) -> wasmtime::Result<()> {
     types.func_wrap("http-error-code", |mut store: Store<'_>, (error,): (Resource<IoError>,)| {
         let error = store.data_mut().table.get(&error)?;
@@ -128,7 +128,7 @@ fn link_bodies(types: &mut Instance<'_>) -> wasmtime::Result<()> {
         "[method]outgoing-request.body",
         |mut store: Store<'_>, (request,): (Resource<HostOutgoingRequest>,)| {
             let account = &store.data().account;
-            // Bodies are collected elsewhere, so a guest that looks at no answer learns of no refusal.
+            // Bodies are collected elsewhere, so a guest that reads no answer does not learn of a refusal.
             if let Some(limit) = account.refused() {
                 return Err(limit.into());
             }
@@ -137,7 +137,7 @@ fn link_bodies(types: &mut Instance<'_>) -> wasmtime::Result<()> {
             let mut view = store.data_mut().http();
             let body = types::HostOutgoingRequest::body(&mut view, request)?;
             if body.is_ok() {
-                // The place goes with the body, whoever drops it.
+                // The memory belongs to the body, whoever drops it.
                 let request = view.table.get_mut(&known)?;
                 let keep_place = move |frame| {
                     let _ = &held;

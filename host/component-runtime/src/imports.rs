@@ -9,28 +9,28 @@ use wasmtime::component::types::ComponentItem;
 
 use crate::LoadError;
 
-/// One service of the host. The imports of a module say which capabilities the module asks for.
+/// One service of the host. A module asks for capabilities by its imports.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Capability {
-    /// To read and write the mount's storage.
+    /// Read and write the mount's storage.
     Storage,
     /// Locks that the mount's requests share.
     Locks,
-    /// To write to the log.
+    /// Write to the log.
     Log,
-    /// To add to counters among the mount's metrics.
+    /// Add to counters among the mount's metrics.
     Metrics,
-    /// To ask the server about mount and node.
+    /// Ask the server about mount and node.
     SystemView,
-    /// To look up identity entities of the server by their IDs.
+    /// Look up identity entities of the server by their IDs.
     Entities,
-    /// To make passwords by password policies of the server.
+    /// Make passwords by password policies of the server.
     PasswordPolicies,
-    /// To read the time and to wait.
+    /// Read the time and wait.
     Clock,
     /// Random bytes.
     Random,
-    /// To send HTTP requests to allowed origins.
+    /// Send HTTP requests to allowed origins.
     OutboundHttp,
 }
 
@@ -87,7 +87,7 @@ impl fmt::Display for Capability {
 impl FromStr for Capability {
     type Err = String;
 
-    /// Reads the name for programs.
+    /// Parses the name for programs.
     fn from_str(text: &str) -> Result<Self, String> {
         let found = Self::ALL.into_iter().find(|capability| capability.name() == text);
         let names = || Self::ALL.map(Self::name).join("`, `");
@@ -95,9 +95,9 @@ impl FromStr for Capability {
     }
 }
 
-/// The interfaces that guests may import, which the world in `wit/` names, and the capability that each stands for.
-/// Names have no version: the linker matches versions within a compatible line. An interface without a capability only
-/// names types, or works on what another interface gave.
+/// Interfaces that guests may import, as the world in `wit/` lists them, each with its capability. Names have no
+/// version: the linker matches any compatible version. An interface without a capability only names types, or works on
+/// values of another interface.
 const ALLOWED: [(&str, Option<Capability>); 14] = [
     ("secrets-engine:host/locks", Some(Capability::Locks)),
     ("secrets-engine:host/logging", Some(Capability::Log)),
@@ -115,8 +115,8 @@ const ALLOWED: [(&str, Option<Capability>); 14] = [
     ("wasi:random/random", Some(Capability::Random)),
 ];
 
-/// The interfaces that toolchains import whether a program needs them or not. They are linked, and nothing stands behind
-/// them: no variable, no argument, no file, no input; the output goes to the log.
+/// Interfaces that toolchains import whether a program needs them or not. They are linked without effect: there are no
+/// variables, arguments, files or input, and the output goes to the log.
 const INERT: [&str; 12] = [
     "wasi:cli/environment",
     "wasi:cli/exit",
@@ -132,13 +132,13 @@ const INERT: [&str; 12] = [
     "wasi:filesystem/types",
 ];
 
-/// Is this the name of an import that grants nothing?
+/// True for an import that grants nothing.
 #[must_use]
 pub fn is_inert(import: &str) -> bool {
     INERT.contains(&interface(import))
 }
 
-/// Functions of these interfaces that are a capability of their own: they reach what belongs to the server and not to the
+/// Functions of these interfaces with a capability of their own, because they reach data of the server beyond the
 /// mount. A component imports only the functions that it calls.
 const FUNCTIONS: [(&str, &str, Capability); 2] = [
     ("secrets-engine:host/system-view", "entity-info", Capability::Entities),
@@ -178,7 +178,7 @@ pub(crate) fn capabilities(component: &Component) -> Result<BTreeSet<Capability>
     Err(LoadError::World(format!("it imports `{}`, which no engine gets", refused.join("`, `"))))
 }
 
-/// Does a component export an interface, in any version?
+/// True if a component exports an interface, in any version.
 pub(crate) fn has_export(component: &Component, name: &str) -> bool {
     let ty = component.component_type();
     ty.exports(component.engine()).any(|(export, _)| interface(export) == name)

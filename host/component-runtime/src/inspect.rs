@@ -9,18 +9,18 @@ use wasmtime::component::Component;
 use crate::shared::Shared;
 use crate::{LoadError, Module, loader};
 
-/// A component that compiles.
+/// The result of an inspection.
 pub struct Inspection {
-    /// Names of its imports with versions, such as `secrets-engine:host/storage@0.1.0`, sorted.
+    /// Sorted names of the imports with versions, such as `secrets-engine:host/storage@0.1.0`.
     pub imports: Vec<String>,
-    /// Names of its exports, sorted.
+    /// Sorted names of the exports.
     pub exports: Vec<String>,
-    /// The module, or why it cannot serve here.
+    /// The module, or the reason why it cannot serve here.
     pub module: Result<Arc<Module>, LoadError>,
 }
 
 impl Inspection {
-    /// Of a module that is loaded.
+    /// The inspection of a loaded module.
     #[must_use]
     pub fn of(module: Arc<Module>) -> Self {
         let (imports, exports) = names(module.component());
@@ -31,7 +31,7 @@ impl Inspection {
 /// Compiles a component, reads its imports and exports, and loads it.
 ///
 /// # Errors
-/// When the bytes are no component.
+/// When the bytes are not a component.
 pub(crate) async fn inspect(runtime: &Arc<Shared>, wasm: &[u8]) -> Result<Inspection, LoadError> {
     let component = loader::compile(runtime, wasm).await?;
     let (imports, exports) = names(&component);

@@ -1,6 +1,8 @@
-//! One call of an export: a fresh store and instance, with a deadline for the whole call, and dropped in every case.
+//! One call of an export, in a fresh store and instance and with a deadline for the whole call. Both are dropped in
+//! every case.
 //!
-//! A store is not used again after an error: a trap, or a call that was cancelled or late, leaves a store in any state.
+//! A store is not used again after an error: a trap, or a call that was cancelled or late, leaves the store in an
+//! undefined state.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -24,7 +26,7 @@ pub(crate) struct Call {
     runtime: Arc<Shared>,
     pool: Arc<Pool>,
     store: Store<StoreState>,
-    /// A permit, and the place of the request in memory. Held until the instance is gone. `describe` has none.
+    /// Permit and memory of the request, held until the instance is gone. `describe` has none.
     admission: Option<(Permit, Held)>,
     time: Time,
 }
@@ -102,11 +104,11 @@ impl Exports for v0_2::ExistenceChecksPre<StoreState> {
     }
 }
 
-/// Instantiates and calls, on a fiber: a host call that waits suspends the guest, not the thread. `check` looks at the
-/// answer as a part of the call: a large answer takes time, which is the mount's.
+/// Instantiates and calls on a fiber: a host call that waits suspends the guest, not the thread. `check` checks the
+/// answer as a part of the call, because a large answer takes time, which counts for the mount.
 ///
 /// # Errors
-/// Why the guest did not answer.
+/// When the guest did not answer. The error says why.
 pub(crate) async fn run<E, P, R, T>(
     component: &E,
     call: Call,
@@ -126,14 +128,14 @@ where
     let (meter, share) = (Arc::clone(&store.data().meter), Arc::clone(&store.data().mount.shared.processor));
     let component = component.clone();
     let call = Box::pin(async move {
-        // Dropped in this order: the instance, then its permit.
+        // The order of drops: the instance, then its permit.
         let (_admission, mut store) = (admission, store);
         let called = async {
             let instance = component.instantiate(&mut store).await?;
             export(&instance, &mut store, &parameter).await
         };
         let answer = called.await;
-        // Before the error is classified: a guest may tell its panic there.
+        // Before the error is classified, because a guest may report its panic in its output.
         store.data_mut().log_output();
         let answer = answer.map_err(|error| fault::classify(&error, store.data()));
         drop(store);

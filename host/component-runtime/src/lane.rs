@@ -1,7 +1,7 @@
-//! Where the calls of mounts in debt run: on threads of their own, as many as there are turns, with a lower priority.
+//! Runs the calls of mounts in debt on threads of their own, one for each turn, at a lower priority.
 //!
-//! A guest that computes keeps its thread for a tick of the epoch at a time. On the threads that serve all mounts, other
-//! requests would wait for the tick; the system takes the processor from a thread of the lane at once.
+//! A guest that computes keeps its thread until the next tick of the epoch. On the threads that serve all mounts, other
+//! requests would wait for the tick; from a thread of the lane the system takes the processor at once.
 
 use std::future::poll_fn;
 use std::sync::{Arc, OnceLock};
@@ -19,19 +19,19 @@ use crate::processor_share::ProcessorShare;
 use crate::ticker::Ticker;
 use crate::turns::Turns;
 
-/// Below the threads that serve, and above all that works in the background: with 10, requests of a mount in debt made
-/// no progress beside other programs.
+/// Lower than the threads that serve, and higher than all background work: with 10, requests of a mount in debt made no
+/// progress beside other programs.
 const NICE: i32 = 1;
 
-/// The turns of a process, and the threads on which whoever has a turn runs.
+/// The turns of a process, and the threads that run the calls with a turn.
 pub(crate) struct Lane {
     count: usize,
     turns: Turns,
-    /// Started with the first mount in debt. None: the system gives no threads.
+    /// Started with the first mount in debt. `None` if the system gives no threads.
     threads: OnceLock<Option<runtime::Runtime>>,
 }
 
-/// A call of a guest, with what its polls are charged to.
+/// A call of a guest, with the accounts that its polls are charged to.
 pub(crate) struct PaidCall<T> {
     pub(crate) call: BoxFuture<'static, T>,
     pub(crate) meter: Arc<ProcessorMeter>,
@@ -40,7 +40,7 @@ pub(crate) struct PaidCall<T> {
 }
 
 impl<T> PaidCall<T> {
-    /// One poll, which is charged to the request and to its mount, and during which the epoch ticks.
+    /// One poll. The epoch ticks meanwhile, and the time is charged to the request and to its mount.
     fn poll(&mut self, context: &mut std::task::Context<'_>) -> Poll<T> {
         let spent_before = self.meter.spent();
         let polled = {
@@ -65,7 +65,7 @@ impl Lane {
     }
 
     /// Runs a call to its end: here while its mount has no debt, and in the lane from the first poll with a debt on.
-    /// Dropped, it drops the call.
+    /// Dropping this future drops the call.
     pub(crate) async fn run<T: Send + 'static>(&self, call: PaidCall<T>) -> T {
         let mut running = Some(call);
         let done = poll_fn(|context| match &mut running {
@@ -75,14 +75,14 @@ impl Lane {
         match (done.await, running) {
             (Some(answer), _) => answer,
             (None, Some(call)) => self.take_turns(call).await,
-            // The call is taken out nowhere.
+            // The call is never taken out.
             (None, None) => std::future::pending().await,
         }
     }
 
     async fn take_turns<T: Send + 'static>(&self, mut call: PaidCall<T>) -> T {
         let mut place = self.turns.place(&call.share);
-        // Timers and connections of the call stay where it began.
+        // Timers and connections of the call stay on the runtime where it began.
         let home = Handle::current();
         let turns = async move {
             poll_fn(|context| {
@@ -107,7 +107,7 @@ impl Lane {
         match task.join_next().await {
             Some(Ok(answer)) => answer,
             Some(Err(stopped)) if stopped.is_panic() => std::panic::resume_unwind(stopped.into_panic()),
-            // The process ends.
+            // The process is ending.
             Some(Err(_)) | None => std::future::pending().await,
         }
     }
@@ -129,7 +129,7 @@ impl Lane {
 impl Drop for Lane {
     fn drop(&mut self) {
         if let Some(Some(threads)) = self.threads.take() {
-            // Also where a thread must not wait for others.
+            // Works also on a thread that must not block.
             threads.shutdown_background();
         }
     }
@@ -146,7 +146,7 @@ mod tests {
     use crate::egress::Received;
     use crate::limits::Limits;
 
-    /// A mount, and what its calls need.
+    /// A mount with the context of its calls.
     struct Mount {
         lane: Arc<Lane>,
         share: Arc<ProcessorShare>,

@@ -1,5 +1,5 @@
-//! Runs secrets engines as sandboxed components: a fresh instance for each
-//! request, with a limit on everything it can use or make the host use.
+//! Runs secrets engines as sandboxed components: a fresh instance for each request, with a limit on everything that it
+//! can use or make the host use.
 //!
 //! The crate knows nothing of gRPC or of the server's processes: storage and system view come in through the traits
 //! of [`envelope`].

@@ -1,13 +1,13 @@
-//! Every limit of a guest, of an upstream and of the runtime itself: unit, value and reason.
+//! Every limit of a guest, of an upstream and of the runtime: unit, value and reason.
 //!
-//! [`Limits`] has them with the constants as default. Only tests use other values.
+//! [`Limits`] holds them, with the constants as defaults. Only tests use other values.
 
 use std::time::Duration;
 
 const KIB: usize = 1024;
 const MIB: usize = 1024 * KIB;
 
-/// Declares limits, each once: the constant, and the field of the struct with the constant as its default.
+/// Declares each limit once: the constant, and the field of the struct with the constant as its default.
 macro_rules! limits {
     (
         $(#[$about:meta])* $name:ident { $($more:ident: $kind_of_more:ty)? }
@@ -34,8 +34,8 @@ limits! {
     /// All limits, with the constants of this module as default.
     Limits { egress: EgressLimits }
 
-    /// Requests at once, of all mounts. A request that waits for its upstream costs about 300 KiB (`make bench ONLY=memory`),
-    /// which stay with its slot, and six memory mappings; Linux allows 65,530 mappings by default.
+    /// Requests at once, of all mounts. A request that waits for its upstream costs about 300 KiB (`make bench
+    /// ONLY=memory`), which stay with its slot, and six memory mappings; Linux allows 65,530 mappings by default.
     pub const REQUESTS_IN_FLIGHT_MAX: usize = 1_000; => requests_in_flight_max,
 
     /// Requests at once to modules that need a large slot: more core instances, memories or tables than one core module
@@ -46,10 +46,10 @@ limits! {
     /// these, a mount may have as many as are free.
     pub const REQUESTS_GUARANTEED_PER_MOUNT: usize = 16; => requests_guaranteed_per_mount,
 
-    /// Requests of one mount that wait for a permit. More are refused, late.
+    /// Requests of one mount that wait for a permit. Further ones are refused late.
     pub const REQUESTS_WAITING_PER_MOUNT_MAX: usize = 10_000; => requests_waiting_per_mount_max,
 
-    /// Bytes that the requests hold which wait for a permit of one mount: the data of two requests of the largest size.
+    /// Bytes held by the requests that wait for a permit of one mount: the data of two requests of the largest size.
     pub const WAITING_BYTES_PER_MOUNT_MAX: usize = 64 * MIB; => waiting_bytes_per_mount_max,
 
     /// Time that a request waits for a permit; then the client should retry.
@@ -59,11 +59,11 @@ limits! {
     /// gets the reason.
     pub const REQUEST_DEADLINE: Duration = Duration::from_secs(60); => request_deadline,
 
-    /// Time of `describe`, which waits for nothing.
+    /// Time of `describe`, which has nothing to wait for.
     pub const DESCRIBE_DEADLINE: Duration = Duration::from_secs(5); => describe_deadline,
 
-    /// Time to compile a component, from the begin of its turn: a minute of processor time on a busy machine. A component
-    /// waits no longer for its turn.
+    /// Time to compile a component, from the begin of its turn: a minute of processor time on a busy machine. A
+    /// component waits no longer than that for its turn.
     pub const COMPILE_DEADLINE: Duration = Duration::from_secs(120); => compile_deadline,
 
     /// Processor time of one request. A mint takes well under a millisecond, a full OpenAPI document some.
@@ -76,12 +76,12 @@ limits! {
     /// Largest processor time of one request, for a list of 300 MB.
     pub const PROCESSOR_TIME_MAX: Duration = Duration::from_secs(15); => processor_time_max,
 
-    /// Processor time that the requests of one mount may use before they take turns with those of other mounts that use
-    /// much: fifty mints at once need less.
+    /// Processor time that the requests of one mount may use before they take turns with those of other busy mounts.
+    /// Fifty mints at once need less.
     pub const PROCESSOR_BURST_PER_MOUNT: Duration = Duration::from_millis(50); => processor_burst_per_mount,
 
-    /// Percent of a core with which this processor time refills: less than one turn gives, so that a mount that uses more
-    /// stays among those that take turns.
+    /// Percent of a core with which this processor time refills. A turn gives more than that, so a mount that uses more
+    /// continues to take turns.
     pub const PROCESSOR_PERCENT_PER_MOUNT: u32 = 60; => processor_percent_per_mount,
 
     /// Percent of a core with which the processor time of a mount refills while all mounts together use more than
@@ -94,8 +94,8 @@ limits! {
     /// Linear memory of one request, all memories together.
     pub const MEMORY_BYTES_MAX: usize = 64 * MIB; => memory_bytes_max,
 
-    /// Memory of one request: its linear memory, and twice as much for what the host holds for it, for what the host checks
-    /// is there as text and as what is made of it.
+    /// Memory of one request: its linear memory, and twice as much for the data that the host holds for it, because the
+    /// host has checked data both as text and as parsed values.
     pub const REQUEST_MEMORY_BYTES_MAX: usize = 192 * MIB; => request_memory_bytes_max,
 
     /// Table elements of one request, all tables together. A Rust guest has about a thousand.
@@ -131,14 +131,14 @@ limits! {
     /// Storage calls that one mount may make at once when it made few before: those of two requests.
     pub const STORAGE_CALLS_BURST: u32 = 20_000; => storage_calls_burst,
 
-    /// A storage key. Raft storage refuses more than 32 KiB; engines need a few hundred bytes.
+    /// Bytes of a storage key. Raft storage refuses more than 32 KiB; engines need a few hundred bytes.
     pub const STORAGE_KEY_BYTES_MAX: usize = 4 * KIB; => storage_key_bytes_max,
 
-    /// Open transactions at once; each holds resources in the server.
+    /// Open transactions of one request at once; each holds resources in the server.
     pub const TRANSACTIONS_OPEN_MAX: usize = 4; => transactions_open_max,
 
-    /// Open transactions of one mount at once; further ones wait as long as a request waits for a permit. Each has a state
-    /// of its own in the server, and a mint has one for some milliseconds.
+    /// Open transactions of one mount at once; further ones wait as long as a request waits for a permit. Each has a
+    /// state of its own in the server, and a mint has one for some milliseconds.
     pub const TRANSACTIONS_OPEN_PER_MOUNT_MAX: usize = 128; => transactions_open_per_mount_max,
 
     /// System view calls of one request.
@@ -153,7 +153,7 @@ limits! {
     /// Bytes of a lock's key: a storage key with a prefix.
     pub const LOCK_KEY_BYTES_MAX: usize = 4 * KIB; => lock_key_bytes_max,
 
-    /// A log line with its fields; longer ones are cut.
+    /// Bytes of a log line with its fields; longer ones are cut.
     pub const LOG_LINE_BYTES_MAX: usize = 8 * KIB; => log_line_bytes_max,
 
     /// Log lines of one request; further ones are counted and dropped.
@@ -175,10 +175,10 @@ limits! {
     /// 300 bytes of the host and of each answer of `metrics`.
     pub const COUNTER_SERIES_PER_MOUNT_MAX: usize = 256; => counter_series_per_mount_max,
 
-    /// All text of one response.
+    /// Bytes of all texts of one response.
     pub const RESPONSE_BYTES_MAX: usize = 8 * MIB; => response_bytes_max,
 
-    /// A response from so many bytes on is large: larger than any answer but long lists.
+    /// Bytes from which on a response is large. Only long lists are larger.
     pub const LARGE_ANSWER_BYTES: usize = 64 * KIB; => large_answer_bytes,
 
     /// Bytes of the large responses of one mount in a second: the server needs some 10 ms of processor time for each MiB.
@@ -187,7 +187,7 @@ limits! {
     /// Bytes of large responses that one mount may send at once when it sent few before: two of the largest.
     pub const LARGE_ANSWER_BURST_BYTES: usize = 16 * MIB; => large_answer_burst_bytes,
 
-    /// A guest's error text.
+    /// Bytes of a guest's error text.
     pub const ERROR_BYTES_MAX: usize = 64 * KIB; => error_bytes_max,
 
     /// Bytes of a component; the compiler takes about a second for each MiB.
@@ -198,55 +198,56 @@ limits! {
     /// Limits of outbound HTTP.
     EgressLimits {}
 
-    /// DNS, TCP and TLS together, and the wait for a free connection.
+    /// Time for DNS, TCP and TLS together, and for the wait for a free connection.
     pub const EGRESS_CONNECT_TIMEOUT: Duration = Duration::from_secs(5); => connect_timeout,
 
-    /// The next address of a name is tried so long after the last one: what RFC 8305 recommends.
+    /// Pause before the next address of a name is tried, as RFC 8305 recommends.
     pub const ADDRESS_STAGGER: Duration = Duration::from_millis(250); => address_stagger,
 
-    /// One look-up of a name: time for a second question after a lost packet (2.5 s in musl), and some of
-    /// [`EGRESS_CONNECT_TIMEOUT`] is left to connect.
+    /// Time of one look-up of a name. It covers a second question after a lost packet (2.5 s in musl), and leaves a
+    /// part of [`EGRESS_CONNECT_TIMEOUT`] to connect.
     pub const LOOKUP_DEADLINE: Duration = Duration::from_secs(4); => lookup_deadline,
 
-    /// Look-ups of one mount at once, each of another name: those that hang for longer than a request waits count, too.
+    /// Look-ups of one mount at once, each of another name. Those that hang longer than their request waits count, too.
     pub const LOOKUPS_PER_MOUNT_MAX: usize = 8; => lookups_per_mount_max,
 
-    /// From a request sent to the head of its answer.
+    /// Time from the end of a request to the head of its answer.
     pub const EGRESS_FIRST_BYTE_TIMEOUT: Duration = Duration::from_secs(30); => first_byte_timeout,
 
-    /// Between two pieces of an answer's body: ends slow-loris answers.
+    /// Time between two pieces of an answer's body: ends slow-loris answers.
     pub const EGRESS_BETWEEN_BYTES_TIMEOUT: Duration = Duration::from_secs(10); => between_bytes_timeout,
 
-    /// One exchange as a whole.
+    /// Time of one whole exchange.
     pub const EGRESS_TOTAL_TIMEOUT: Duration = Duration::from_secs(60); => total_timeout,
 
-    /// Head of a request or of an answer, and trailers.
+    /// Bytes of the head of a request or of an answer, and of trailers.
     pub const EGRESS_HEADER_BYTES_MAX: usize = 64 * KIB; => header_bytes_max,
 
-    /// Body of a request. It is held in memory until sent.
+    /// Bytes of the body of a request. The body is in memory until it is sent.
     pub const EGRESS_REQUEST_BODY_BYTES_MAX: usize = MIB; => request_body_bytes_max,
 
-    /// Body of an answer: Astra's list of 1,000,000 tokens has some 300 MB, and a guest that reads it as a stream needs
-    /// no memory for it. The host holds a window of it only: at most [`EGRESS_HEADER_BYTES_MAX`] over HTTP/1 and 256
-    /// KiB over HTTP/2, and an upstream waits for a guest that does not read.
+    /// Bytes of the body of an answer: Astra's list of 1,000,000 tokens has some 300 MB, and a guest that reads it as a
+    /// stream needs no memory for it. The host holds only a window: at most [`EGRESS_HEADER_BYTES_MAX`] over HTTP/1 and
+    /// 256 KiB over HTTP/2. An upstream waits for a guest that does not read.
     pub const EGRESS_RESPONSE_BODY_BYTES_MAX: usize = 512 * MIB; => response_body_bytes_max,
 
-    /// HTTP requests of one mount at once, to whatever origin; further ones wait for the connect timeout.
+    /// HTTP requests of one mount at once, to all origins together; further ones wait for the connect timeout.
     pub const EGRESS_REQUESTS_PER_MOUNT_MAX: usize = 64; => requests_per_mount_max,
 
     /// Connections of one mount to one authority, idle ones included.
     pub const EGRESS_CONNECTIONS_PER_AUTHORITY_MAX: usize = 32; => connections_per_authority_max,
 
-    /// An idle connection is kept so long, and no more than twice so long. Its buffers hold the last request and answer, and
-    /// so an admin token and perhaps a new token, which have to leave the memory within 5 s. A mount that makes a token each
-    /// second or two keeps its connections; another one pays for a new connection, with a resumed TLS session.
+    /// Time that an idle connection is kept; twice as much at most. Its buffers hold the last request and answer, and
+    /// so an admin token and perhaps a new token, which have to leave the memory within 5 s. A mount that makes a token
+    /// every second or two keeps its connections; another one pays for a new connection, with a resumed TLS session.
     pub const EGRESS_IDLE_TIMEOUT: Duration = Duration::from_secs(2); => idle_timeout,
 }
 
-/// The memory of all requests is never limited to less: the half of one mount is then the linear memory of one request.
+/// Lowest limit of the memory of all requests: half of it, the part of one mount, is then the linear memory of one
+/// request.
 pub const MEMORY_CEILING_BYTES_MIN: usize = 128 * MIB;
 
-/// What a list, a table or a header takes in memory beside the bytes of each of its texts.
+/// Bytes of memory of a list, a table or a header beside the bytes of each of its texts.
 pub(crate) const TEXT_FRAME_BYTES: usize = 128;
 
 /// Core instances of one request. Python with its libraries has about 40.
@@ -261,75 +262,78 @@ pub const MEMORIES_PER_REQUEST_MAX: usize = 4;
 /// Memory of a compiler process: the largest component takes about half.
 pub const COMPILE_MEMORY_BYTES_MAX: usize = 2048 * MIB;
 
-/// Processor time in which a component must be compiled, of all threads of the process that compiles: the largest engine
-/// takes a few seconds, and nobody should make the machine work for two minutes with one file. The deadline of a compile
-/// also counts the waiting for a busy machine.
+/// Processor time to compile a component, of all threads of the compiling process: the largest engine takes a few
+/// seconds, and one file must not keep the machine busy for two minutes. The deadline of a compilation also counts the
+/// time that it waits for a busy machine.
 pub const COMPILE_PROCESSOR_TIME: Duration = Duration::from_secs(60);
 
 /// Reads of one `get-many` in progress at once, so that one request does not fill the connection of its mount.
 pub const READS_AT_ONCE: usize = 32;
 
-/// Modules of a mount whose rules for secrets are kept: the one that serves, the one before it, one that is tried.
+/// Modules of a mount whose rules for secrets are kept: the active one, the previous one, and a candidate that is
+/// tried.
 pub(crate) const MODULES_WITH_RULES_MAX: usize = 4;
 
 /// Lists that one request keeps on a server without pages: a scan within a scan, and some to spare.
 pub(crate) const KEPT_LISTS_MAX: usize = 4;
 
-/// Bytes of the names in them: some 400,000 names of 40 bytes, more than a request may list
-/// ([`STORAGE_KEYS_LISTED_MAX`]). Beyond, each page is read from the server.
+/// Bytes of the names in the kept lists: some 400,000 names of 40 bytes, more than a request may list
+/// ([`STORAGE_KEYS_LISTED_MAX`]). Beyond that, each page is read from the server.
 pub(crate) const KEPT_LIST_BYTES_MAX: usize = 16 * MIB;
 
-/// Bytes of the name of an engine's counter, of a label, and of a label's value: a name is a few words.
+/// Bytes of the name of an engine's counter, of a label, and of a label's value. A name has a few words.
 pub(crate) const METRIC_NAME_BYTES_MAX: usize = 64;
 
-/// Labels of one counter of an engine: each multiplies the number of series.
+/// Labels of one counter of an engine. Each multiplies the number of series.
 pub(crate) const METRIC_LABELS_MAX: usize = 4;
 
 /// Bytes of the help text of an engine's counter: one sentence.
 pub(crate) const METRIC_HELP_BYTES_MAX: usize = 256;
 
-/// What the server says of an identity entity is kept so long for a mount; a new name is seen after that time.
+/// Time that the server's answer about an identity entity is kept for a mount. A new name is seen after that time.
 pub(crate) const ENTITY_KEPT: Duration = Duration::from_secs(60);
 
-/// The lifetimes of leases are kept so long for a mount: short enough that a tune seems to take effect at once.
+/// Time that the lifetimes of leases are kept for a mount: short enough that a tune seems to take effect at once.
 pub(crate) const LIFETIMES_KEPT: Duration = Duration::from_secs(5);
 
-/// Entities that are kept for a mount, with their metadata of up to some 40 KiB each.
+/// Entities that are kept for a mount, each with metadata of up to some 40 KiB.
 pub(crate) const ENTITIES_KEPT_MAX: usize = 256;
 
-/// Addresses of one name that are tried: with [`ADDRESS_STAGGER`] between them, all have begun within the connect timeout.
+/// Addresses of one name that are tried. With [`ADDRESS_STAGGER`] between them, all attempts begin within the connect
+/// timeout.
 pub(crate) const ADDRESSES_MAX: usize = 8;
 
-/// Look-ups of all mounts at once. Each has a thread of its own; 32 mounts may have all of their names hang.
+/// Look-ups of all mounts at once, each with a thread of its own. All look-ups of 32 mounts may hang.
 pub(crate) const LOOKUPS_MAX: usize = 256;
 
-/// Stack of the thread of a look-up: glibc's resolver and its modules need the most, some 100 KiB.
+/// Bytes of the stack of a look-up's thread: glibc's resolver and its modules need the most, some 100 KiB.
 pub(crate) const LOOKUP_STACK_BYTES: usize = 512 * KIB;
 
-/// A name's look-up on a system that names no DNS server: the hosts file answers at once, and musl's resolver would wait
-/// for a server that is not there until [`EGRESS_CONNECT_TIMEOUT`] ends the attempt without a reason.
+/// Time of a name's look-up on a system that names no DNS server: the hosts file answers at once, and musl's resolver
+/// would wait for a missing server until [`EGRESS_CONNECT_TIMEOUT`] ends the attempt without a reason.
 pub const LOOKUP_WITHOUT_RESOLVER: Duration = Duration::from_secs(1);
 
-/// TLS sessions that one mount keeps, the oldest go first: a mount has few upstreams, and a session takes some KiB.
+/// TLS sessions that one mount keeps; the oldest is dropped first. A mount has few upstreams, and a session takes some
+/// KiB.
 pub(crate) const TLS_SESSIONS_PER_MOUNT_MAX: usize = 32;
 
-/// Head of a proxy's answer to `CONNECT`: a status line and some headers.
+/// Bytes of the head of a proxy's answer to `CONNECT`: a status line and some headers.
 pub(crate) const PROXY_HEAD_BYTES_MAX: usize = 16 * KIB;
 
-/// Header fields of that answer.
+/// Header fields of a proxy's answer to `CONNECT`.
 pub(crate) const PROXY_HEAD_FIELDS_MAX: usize = 64;
 
-/// Paths that a component may name as those whose existence it checks: the host compares a write with each of them.
+/// Paths for which a component may declare an existence check. The host compares each write with each of them.
 pub(crate) const CHECKED_PATHS_MAX: usize = 1_000;
 
-/// Bytes of such a path, as of a key of storage.
+/// Bytes of such a path, as long as a storage key of the engine.
 pub(crate) const CHECKED_PATH_BYTES_MAX: usize = 1_024;
 
-/// Bytes of standard output, and of standard error, that are kept of a request for the log: room for a long traceback. The
-/// budget of log lines bounds what is written of them.
+/// Bytes of standard output, and of standard error, that are kept for the log of a request: room for a long traceback.
+/// The budget of log lines limits how many are written.
 pub(crate) const OUTPUT_BYTES_MAX: usize = 64 * KIB;
 
-/// A number of bytes for people.
+/// A number of bytes, for people.
 pub(crate) fn bytes_text(bytes: usize) -> String {
     if bytes >= MIB && bytes.is_multiple_of(MIB) {
         format!("{} MiB", bytes / MIB)

@@ -1,8 +1,8 @@
-//! Links the interfaces that guests can import: those of the world, those that they need themselves, and inert ones.
+//! Links the interfaces that guests may import: those of the world, their dependencies, and inert ones.
 //!
-//! Inert is what toolchains import whether a program needs it or not: there are no files, no arguments and no environment,
-//! standard input is empty, standard output and error go to the log, and `exit` is a trap. Not linked: sockets, insecure
-//! randomness.
+//! Toolchains import inert interfaces whether a program needs them or not: there are no files, arguments or
+//! environment, standard input is empty, standard output and error go to the log, and `exit` is a trap. Sockets and
+//! insecure randomness are not linked.
 
 use wasmtime::Engine;
 use wasmtime::component::{HasData, HasSelf, Linker, ResourceTable};
@@ -22,7 +22,7 @@ use crate::{LoadError, http_types};
 /// A linker with all interfaces.
 ///
 /// # Errors
-/// None in practice: the names are known.
+/// Never in practice: the names are known.
 pub(crate) fn linker(engine: &Engine) -> Result<Linker<StoreState>, LoadError> {
     let mut linker = Linker::new(engine);
     link(&mut linker).map_err(|error| LoadError::Engine(format!("{error:#}")))?;

@@ -1,4 +1,5 @@
-//! From bytes to a module that can serve: compile or deserialize, check the world, link, describe.
+//! Turns bytes into a module that can serve: compiles or deserializes them, checks the world, links and describes the
+//! component.
 
 use std::sync::Arc;
 
@@ -11,10 +12,10 @@ use crate::sealed::{self, Subject};
 use crate::shared::Shared;
 use crate::{LoadError, Module, SealKey, aot, header, imports};
 
-/// Compiles off the serving threads, in its turn.
+/// Compiles in turn, away from the threads that serve.
 ///
 /// # Errors
-/// When the bytes are too many, or no component.
+/// When there are too many bytes, or they are not a component.
 pub(crate) async fn compile(runtime: &Arc<Shared>, wasm: &[u8]) -> Result<Component, LoadError> {
     let max = runtime.limits.wasm_bytes_max;
     if wasm.len() > max {
@@ -27,7 +28,7 @@ pub(crate) async fn compile(runtime: &Arc<Shared>, wasm: &[u8]) -> Result<Compon
 /// A component from code that this program sealed.
 ///
 /// # Errors
-/// When the seal is of another key, or for another module or engine.
+/// When the seal has another key, or is for another module or engine.
 pub(crate) async fn sealed(
     runtime: &Arc<Shared>,
     key: &SealKey,
@@ -58,7 +59,7 @@ pub(crate) async fn embedded(runtime: &Arc<Shared>, precompiled: &[u8], wasm: &[
     let loaded = runtime.pools.load(|engine| aot::deserialize(engine, precompiled));
     match loaded.map_err(|error| aot::not_loaded(&error)) {
         Ok(component) => Ok(component),
-        // Compiled code would meet the same.
+        // Compiling would fail in the same way.
         Err(error) if error.is_of_the_machine() => Err(error),
         Err(refused) => {
             tracing::warn!(reason = %refused, "the embedded precompiled code does not fit this engine: the component is compiled now");

@@ -1,8 +1,8 @@
-//! The memory that the process holds for guests: linear memory and what the host keeps for a request, counted for each
-//! request, and summed for each mount and for the process.
+//! Counts the memory that the process holds for guests, linear memory and the data that the host keeps for a request,
+//! for each request, each mount and the process.
 //!
-//! A place is taken before the memory is, and given back by the drop of its [`Held`]. Where no place is left, the
-//! request is refused: the process would otherwise grow until the system ends it, with the requests of all mounts.
+//! Memory is reserved before it is allocated, and the drop of its [`Held`] returns it. If none is left, the request is
+//! refused: otherwise the process would grow until the system kills it, with the requests of all mounts.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock};
@@ -11,21 +11,21 @@ use thiserror::Error;
 
 use crate::limits::{MEMORY_CEILING_BYTES_MIN, bytes_text};
 
-/// The limit of memory that a request met: its own, that of its mount, or that of the process.
+/// The limit that a request reached: its own, that of its mount, or that of the process.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
 pub enum MemoryLimit {
-    /// Of one request, with what the host holds for it.
+    /// Limit of one request, including the data that the host holds for it.
     #[error("{} of memory, with what the host holds for the request", bytes_text(*.0))]
     Request(usize),
-    /// Of all requests of a mount together.
+    /// Limit of all requests of a mount together.
     #[error("{} of memory for all requests of one mount together", bytes_text(*.0))]
     Mount(usize),
-    /// Of all requests of the process together.
+    /// Limit of all requests of the process together.
     #[error("{} of memory for all requests of the plugin process together", bytes_text(*.0))]
     Process(usize),
 }
 
-/// A number of bytes with a largest value.
+/// A number of bytes with a maximum.
 struct Sum {
     bytes: AtomicUsize,
     max: usize,
@@ -36,7 +36,7 @@ impl Sum {
         Self { bytes: AtomicUsize::new(0), max }
     }
 
-    /// The order of other memory accesses does not depend on the sum.
+    /// Relaxed: no other memory access depends on the sum.
     fn take(&self, bytes: usize) -> bool {
         let grown = |held: usize| held.checked_add(bytes).filter(|&sum| sum <= self.max);
         self.bytes.fetch_update(Ordering::Relaxed, Ordering::Relaxed, grown).is_ok()
@@ -55,12 +55,12 @@ impl Sum {
 pub(crate) struct ProcessMemory(Sum);
 
 impl ProcessMemory {
-    /// With a ceiling that leaves room for a large request.
+    /// The memory of a process with this limit, which has room for a large request.
     pub(crate) fn new(ceiling: usize) -> Arc<Self> {
         Arc::new(Self(Sum::new(ceiling.max(MEMORY_CEILING_BYTES_MIN))))
     }
 
-    /// The part of a new mount: half, so that one mount leaves the other half to all others.
+    /// The memory of a new mount: half of all, so that one mount leaves the other half to all others.
     pub(crate) fn mount(self: &Arc<Self>) -> Arc<MountMemory> {
         Arc::new(MountMemory {
             process: Arc::clone(self),
@@ -95,7 +95,7 @@ impl MountMemory {
         self.sum.held()
     }
 
-    /// The most that was held at a time.
+    /// The most that the mount held at any time.
     pub(crate) fn held_max(&self) -> usize {
         self.held_max.load(Ordering::Relaxed)
     }
@@ -108,26 +108,26 @@ pub(crate) struct Account(Arc<Inner>);
 struct Inner {
     mount: Arc<MountMemory>,
     own: Sum,
-    /// The first limit that the request met.
+    /// The first limit that the request reached.
     refused: OnceLock<MemoryLimit>,
 }
 
 impl Account {
-    /// A place for so many bytes, until the drop of the answer.
+    /// Reserves memory until the drop of the answer.
     ///
     /// # Errors
-    /// The limit that leaves no room.
+    /// The limit that has no room left.
     pub(crate) fn take(&self, bytes: usize) -> Result<Held, MemoryLimit> {
         self.charge(bytes)?;
         Ok(Held { account: self.clone(), bytes })
     }
 
-    /// A place for nothing yet.
+    /// An empty reservation.
     pub(crate) fn nothing(&self) -> Held {
         Held { account: self.clone(), bytes: 0 }
     }
 
-    /// A place until the end of the request, for what many small things hold whose ends nobody tells.
+    /// Reserves memory until the end of the request, for many small things whose ends are not reported.
     ///
     /// # Errors
     /// As `take`.
@@ -135,7 +135,7 @@ impl Account {
         self.charge(bytes)
     }
 
-    /// The first limit that the request met, if any: a guest can hide it behind an error of its own.
+    /// The first limit that the request reached, if any. A guest can hide it behind an error of its own.
     pub(crate) fn refused(&self) -> Option<MemoryLimit> {
         self.0.refused.get().copied()
     }
@@ -174,23 +174,23 @@ impl Inner {
 }
 
 impl Drop for Inner {
-    /// What was kept until the end.
+    /// Returns the memory that was kept until the end.
     fn drop(&mut self) {
         self.give_back(self.own.held());
     }
 }
 
-/// A place on the account of a request, until its drop.
+/// Reserved memory of a request, until its drop.
 pub(crate) struct Held {
     account: Account,
     bytes: usize,
 }
 
 impl Held {
-    /// Makes the place larger or smaller.
+    /// Makes the reservation larger or smaller.
     ///
     /// # Errors
-    /// As `Account::take`. The place stays as it was.
+    /// As `Account::take`. The reservation then stays as it was.
     pub(crate) fn resize(&mut self, bytes: usize) -> Result<(), MemoryLimit> {
         match bytes.checked_sub(self.bytes) {
             Some(more) => self.account.charge(more)?,
@@ -200,7 +200,7 @@ impl Held {
         Ok(())
     }
 
-    /// Makes one place of two of the same request.
+    /// Joins two reservations of one request.
     pub(crate) fn add(&mut self, mut other: Self) {
         self.bytes += std::mem::take(&mut other.bytes);
     }
@@ -219,7 +219,7 @@ mod tests {
 
     const MIB: usize = 1024 * 1024;
 
-    /// 128 MiB for the process, and so 64 MiB for each mount.
+    /// A process with 128 MiB, and so 64 MiB for each mount.
     fn process() -> Arc<ProcessMemory> {
         ProcessMemory::new(0)
     }
@@ -275,7 +275,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_kept_goes_with_the_request_and_not_before() {
+    fn kept_memory_is_returned_at_the_end_of_the_request() {
         let process = process();
         let account = process.mount().account(MIB);
         account.keep(100).unwrap();
@@ -323,7 +323,7 @@ mod tests {
     }
 
     #[test]
-    fn each_limit_says_whose_it_is() {
+    fn each_memory_limit_names_its_owner() {
         let rows = [
             (MemoryLimit::Request(192 * MIB), "192 MiB of memory, with what the host holds for the request"),
             (MemoryLimit::Mount(MIB), "1 MiB of memory for all requests of one mount together"),

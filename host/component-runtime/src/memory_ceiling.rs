@@ -1,10 +1,10 @@
-//! How much memory this machine, or the container, leaves to the requests of the plugin.
+//! Computes how much memory of this machine, or of the container, the plugin's requests may use.
 //!
-//! The server and its plugins share a container, so the plugin takes half of what the container has.
+//! The server and its plugins share a container, so the plugin takes half of the container's memory.
 
 use std::path::{Path, PathBuf};
 
-/// Half of the memory that the process may use: of its control group, else of the machine.
+/// Half of the memory that the process may use: that of its control group, or else of the machine.
 pub(crate) fn of_this_machine() -> usize {
     ceiling(Path::new("/"))
 }
@@ -14,14 +14,14 @@ fn ceiling(root: &Path) -> usize {
     bytes.unwrap_or(usize::MAX) / 2
 }
 
-/// `MemTotal:       32780812 kB`, where the kernel means KiB.
+/// The number of a line such as `MemTotal:       32780812 kB`, where the kernel means KiB.
 fn machine_bytes(root: &Path) -> Option<usize> {
     let memory = read(&root.join("proc/meminfo"))?;
     let total = memory.lines().find_map(|line| line.strip_prefix("MemTotal:"))?;
     total.trim().strip_suffix(" kB")?.parse::<usize>().ok()?.checked_mul(1024)
 }
 
-/// The lowest limit of the group of this process and of the groups around it: of version 2, else of version 1.
+/// The lowest limit of this process's control group and the groups around it: of version 2, or else of version 1.
 fn control_group_bytes(root: &Path) -> Option<usize> {
     let groups = read(&root.join("proc/self/cgroup"))?;
     let path = |of: fn(&str) -> bool| {
@@ -36,11 +36,11 @@ fn control_group_bytes(root: &Path) -> Option<usize> {
 }
 
 /// The lowest limit in the folders from the group up to the mounted root. In a container the root is often the group
-/// itself, and the path that of the host.
+/// itself, while the path is that of the host.
 fn lowest(mounted: &Path, group: &str, file: &str) -> Option<usize> {
     let folders: PathBuf = mounted.join(group.trim_start_matches('/'));
     let folders = folders.ancestors().take_while(|folder| folder.starts_with(mounted));
-    // A group without a limit says `max`; version 1 says a number above all memory.
+    // A group without a limit says `max` in version 2, and a number larger than any memory in version 1.
     folders.filter_map(|folder| read(&folder.join(file))?.trim().parse().ok()).min()
 }
 

@@ -33,22 +33,22 @@ pub struct Module {
     capabilities: BTreeSet<Capability>,
     description: Description,
     declaration: Declaration,
-    /// The paths of writes whose existence the guest may check; None where the guest does not say.
+    /// The paths of writes with an existence check; `None` if the guest does not list them.
     checked_paths: Option<Vec<PathPattern>>,
-    /// On a mount that holds no declarations.
+    /// Rules on a mount that holds no declarations.
     rules: Arc<Rules>,
-    /// No two loaded modules of the process have the same.
+    /// Unique among the loaded modules of the process.
     number: u64,
 }
 
-/// The exports that a component may lack.
+/// Exports that a component may lack.
 pub(crate) struct Optional {
     pub(crate) additions: Option<AdditionsPre<StoreState>>,
     pub(crate) existence: Option<ExistenceChecksPre<StoreState>>,
 }
 
 impl Module {
-    /// Calls `describe`, and of the functions that a component may lack those that it has. They reach nothing but the log.
+    /// Calls `describe` and those optional functions that the component has. They reach only the log.
     pub(crate) async fn describe(
         runtime: Arc<Shared>,
         pre: EnginePre<StoreState>,
@@ -107,13 +107,13 @@ impl Module {
         Ok(Self { runtime, pool, pre, capabilities, description, declaration, checked_paths, rules, number })
     }
 
-    /// What the guest declared of its secrets at the time of loading.
+    /// The guest's declaration of its secrets, from the time of loading.
     #[must_use]
     pub fn declaration(&self) -> &Declaration {
         &self.declaration
     }
 
-    /// What the host keeps from the module on a mount, in words: a line for each class of secrets.
+    /// Words for the secrets that the host keeps from the module on a mount: a line for each class.
     #[must_use]
     pub fn sealed_secrets(&self, mount: &Mount) -> Vec<String> {
         let embedded = self.runtime.embedded_declaration(&self.description.name);
@@ -151,7 +151,7 @@ impl Module {
     /// Serves one request in a fresh instance. The drop of the future ends the instance.
     ///
     /// # Errors
-    /// The guest's own error, or why the guest did not answer.
+    /// The guest's own error, or the reason why the guest did not answer.
     pub async fn handle_request(&self, mount: &Arc<Mount>, request: Request) -> Result<Option<Response>, InvokeError> {
         let Admitted { call, request, surrogates, account } = self.admit(mount, request).await?;
         let (path, limits, deadline) = (request.0.path.clone(), Arc::clone(&self.runtime.limits), call.deadline());
@@ -166,7 +166,7 @@ impl Module {
                 let mut held = account.nothing();
                 let answer = answer.and_then(|answer| {
                     let bytes = v0_1::response_memory(&answer);
-                    // As the guest gave it, and as what is checked and sent.
+                    // Twice: the guest's text, and the checked value that is sent.
                     held.resize(2 * bytes)?;
                     v0_1::check_response(answer, &limits)
                 });
@@ -191,7 +191,7 @@ impl Module {
         }
         let Admitted { call, request, surrogates, account } = match self.admit(mount, request).await {
             Ok(admitted) => admitted,
-            // The request itself tells the client: the server hides an error of this check.
+            // The request itself fails with the same error; the server hides an error of this check.
             Err(InvokeError::Refused(_)) => return Ok(None),
             Err(error) => return Err(error),
         };
@@ -212,13 +212,12 @@ impl Module {
         self.refused_late(answer, deadline).await
     }
 
-    /// Takes a place in memory, and waits for a permit. A request that is not let in holds no memory while it waits for
-    /// its refusal.
+    /// Reserves memory and waits for a permit. A request that is not admitted holds no memory while its refusal waits.
     async fn admit(&self, mount: &Arc<Mount>, request: Request) -> Result<Admitted, InvokeError> {
         let (limits, began) = (&self.runtime.limits, Instant::now());
         let allowed = request.timeout.unwrap_or(Duration::MAX).min(limits.request_deadline);
         let wait = limits.permit_wait.min(allowed);
-        // Converted first, so that the memory of secrets is cleared also if the request is not let in.
+        // Converted first, so that the memory of secrets is cleared also if the request is not admitted.
         let mut request = v0_1::into_wit(request);
         let account = mount.shared.memory.account(limits.request_memory_bytes_max);
         let bytes = v0_1::request_memory(&request);
@@ -246,8 +245,8 @@ impl Module {
         Ok(Admitted { call: call.admitted(permit, held), request, surrogates, account })
     }
 
-    /// An answer. A refusal for want of memory comes late, when its memory is free: a client that is refused at once asks
-    /// again at once.
+    /// Delays a refusal for want of memory, after the memory is free: a client that is refused at once asks again at
+    /// once.
     async fn refused_late<T>(&self, answer: Result<T, InvokeError>, deadline: Instant) -> Result<T, InvokeError> {
         if let Err(InvokeError::Memory(_)) = answer {
             let left = deadline.saturating_duration_since(Instant::now());
@@ -257,7 +256,7 @@ impl Module {
     }
 }
 
-/// A request that has a permit, without its secrets.
+/// A request that has a permit, with surrogates for its secrets.
 struct Admitted {
     call: Call,
     request: v0_1::WitRequest,
@@ -265,13 +264,13 @@ struct Admitted {
     account: Account,
 }
 
-/// Replaces the secrets of a request. The request is there twice meanwhile: as it came, and as its JSON is checked.
+/// Replaces the secrets of a request. Reserves twice its memory meanwhile, because the check parses its JSON.
 fn seal_request(surrogates: &Surrogates, request: &mut v0_1::WitRequest, account: &Account) -> Result<(), InvokeError> {
     let _checked: Held = account.take(request.0.data.len())?;
     surrogates.seal_request(&request.0.path, &mut request.0.data)
 }
 
-/// A guest that the host refused memory may say anything else of why it failed; the limit is the reason.
+/// The limit of memory is the reason, whatever error the guest made of the refusal.
 fn unhidden<T>(answer: Result<T, InvokeError>, account: &Account) -> Result<T, InvokeError> {
     match (answer, account.refused()) {
         (Err(InvokeError::Guest(error)), Some(limit)) if is_fault(&error) => Err(limit.into()),
@@ -279,7 +278,7 @@ fn unhidden<T>(answer: Result<T, InvokeError>, account: &Account) -> Result<T, I
     }
 }
 
-/// Not a mistake of the client, nor a text that the server knows.
+/// True unless the error is a mistake of the client, or a text that the server knows.
 fn is_fault(error: &envelope::Error) -> bool {
     use envelope::Error::{Coded, Internal, User};
     matches!(error, Internal(_) | User(_) | Coded { code: 500.., .. })

@@ -1,4 +1,4 @@
-//! A mount, as guests see it through their imports, and what all mounts of one backend UUID share.
+//! A mount, as guests see it through their imports, and the state that all mounts of one backend UUID share.
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
@@ -17,19 +17,19 @@ use crate::pool::PoolKind;
 use crate::processor_share::{Budget, ProcessorShare};
 use crate::storage_share::StorageShare;
 
-/// What a mount is made of.
+/// Settings of a mount.
 pub struct MountSettings {
-    /// The server's UUID of the backend.
-    pub backend_uuid: String,
-    /// For log lines.
+    /// The server's UUID of the mount; `None` while the server only asks for the plugin's description.
+    pub backend_uuid: Option<String>,
+    /// Name of the mount in log lines.
     pub name: String,
-    /// The mount's options. With `upstream=read-only` its guests may only read from their upstream.
+    /// Options of the mount. With `upstream=read-only` its guests may only read from their upstream.
     pub options: BTreeMap<String, String>,
-    /// Where its guests may send HTTP requests.
+    /// Destinations of its guests' HTTP requests.
     pub egress: Policy,
-    /// Its storage.
+    /// Storage of the mount.
     pub storage: Arc<dyn Storage>,
-    /// Its system view.
+    /// System view of the mount.
     pub system_view: Arc<dyn SystemView>,
 }
 
@@ -39,16 +39,16 @@ pub struct Mount {
     pub(crate) shared: Arc<MountShared>,
     pub(crate) egress: Arc<MountEgress>,
     pub(crate) counters: EngineCounters,
-    /// What the mounts of this backend UUID had used before: those of an earlier load.
+    /// Processor time that earlier loads of this backend UUID had used.
     processor_before: Duration,
     pub(crate) secrets: Arc<MountSecrets>,
 }
 
 impl Mount {
-    /// A mount for `describe`, which must reach nothing but the log.
+    /// A mount for `describe`, from which a guest reaches only the log.
     pub(crate) fn nowhere(of_all: &OfAllMounts<'_>) -> Arc<Self> {
         let settings = MountSettings {
-            backend_uuid: String::new(),
+            backend_uuid: None,
             name: "(describe)".into(),
             options: BTreeMap::new(),
             egress: Policy::default(),
@@ -70,43 +70,43 @@ impl Mount {
         Arc::new(Self { settings, shared, egress, counters, processor_before, secrets })
     }
 
-    /// As log lines name it.
+    /// Name of the mount in log lines.
     #[must_use]
     pub fn name(&self) -> &str {
         &self.settings.name
     }
 
-    /// How often its guests asked their upstreams, and what came of it, since its origins changed last.
+    /// Number and outcome of its guests' outbound requests, since its origins last changed.
     #[must_use]
     pub fn upstream_calls(&self) -> UpstreamCalls {
         self.egress.calls.snapshot()
     }
 
-    /// Bytes of memory that its requests hold: their linear memory, and what the host holds for them.
+    /// Bytes of memory that its requests hold: their linear memory, and the data that the host holds for them.
     #[must_use]
     pub fn memory_held(&self) -> usize {
         self.shared.memory.held()
     }
 
-    /// The most that its requests held at a time since the server loaded it, in bytes.
+    /// The most bytes that its requests held at any time since the server loaded it.
     #[must_use]
     pub fn memory_held_max(&self) -> usize {
         self.shared.memory.held_max()
     }
 
-    /// What its guests have added to counters of their own.
+    /// Counters of its guests.
     #[must_use]
     pub fn counted(&self) -> Vec<CountedSeries> {
         self.counters.series()
     }
 
-    /// How many calls of its guests that count were dropped.
+    /// Number of dropped calls to counters.
     #[must_use]
     pub fn counts_dropped(&self) -> u64 {
         self.counters.dropped()
     }
 
-    /// The processor time that its requests have used since the server loaded it.
+    /// Processor time that its requests have used since the server loaded it.
     #[must_use]
     pub fn processor_time(&self) -> Duration {
         self.shared.processor.used().saturating_sub(self.processor_before)
@@ -117,13 +117,13 @@ impl Mount {
         self.secrets.hold(held);
     }
 
-    /// What its guests may do upstream: of this mount alone, for a reload may change the options.
+    /// Upstream access of its guests. Belongs to this mount alone, because a reload may change the options.
     pub(crate) fn access(&self) -> Access {
         Access::of_options(&self.settings.options)
     }
 
-    /// This mount for one who may only look: the same entries, which nothing can change, no HTTP, and permits,
-    /// locks and log rate of its own, so that nothing waits for it.
+    /// A copy of this mount for a probe: the same entries, read-only, no HTTP, and permits, locks and log rate of its
+    /// own, so that no request waits for the probe.
     pub(crate) fn scratch(&self, of_all: &OfAllMounts<'_>) -> Arc<Self> {
         let MountSettings { backend_uuid, name, options, egress: _, storage, system_view } = &self.settings;
         let settings = MountSettings {
@@ -138,7 +138,7 @@ impl Mount {
     }
 }
 
-/// What all mounts of the process share.
+/// State that all mounts of the process share.
 pub(crate) struct OfAllMounts<'a> {
     pub(crate) egress: &'a Arc<Egress>,
     pub(crate) permits: &'a Permits,
@@ -148,7 +148,7 @@ pub(crate) struct OfAllMounts<'a> {
     pub(crate) limits: &'a Limits,
 }
 
-/// What outlives a reload: the server makes the new mount before it drops the old one.
+/// State that outlives a reload: the server makes the new mount before it drops the old one.
 pub(crate) struct MountShared {
     pub(crate) processor: Arc<ProcessorShare>,
     pub(crate) answers: AnswerShare,
@@ -201,26 +201,26 @@ impl MountShared {
     }
 }
 
-/// The mounts that live, by backend UUID.
+/// The existing mounts, by backend UUID.
 #[derive(Default)]
 pub(crate) struct Mounts {
     by_uuid: Mutex<HashMap<String, Weak<MountShared>>>,
 }
 
 impl Mounts {
-    /// A mount that shares with those of the same UUID. Without a UUID (the server only asks for the
-    /// plugin's description then) there is nobody to share with.
+    /// A mount that shares with those of the same UUID. Without a UUID the server only asks for the plugin's
+    /// description, and there is nothing to share.
     pub(crate) fn mount(&self, settings: MountSettings, of_all: &OfAllMounts<'_>) -> Arc<Mount> {
         let make = || Arc::new(MountShared::new(of_all));
-        if settings.backend_uuid.is_empty() {
+        let Some(uuid) = settings.backend_uuid.clone() else {
             return Mount::new(settings, make(), Arc::default(), of_all);
-        }
+        };
         let mut by_uuid = self.by_uuid.lock().unwrap_or_else(PoisonError::into_inner);
         by_uuid.retain(|_, shared| shared.strong_count() > 0);
-        let known = by_uuid.get(&settings.backend_uuid).and_then(Weak::upgrade);
+        let known = by_uuid.get(&uuid).and_then(Weak::upgrade);
         let shared = known.unwrap_or_else(|| {
             let shared = make();
-            by_uuid.insert(settings.backend_uuid.clone(), Arc::downgrade(&shared));
+            by_uuid.insert(uuid, Arc::downgrade(&shared));
             shared
         });
         drop(by_uuid);
@@ -262,7 +262,7 @@ mod tests {
 
     fn settings(backend_uuid: &str) -> MountSettings {
         MountSettings {
-            backend_uuid: backend_uuid.into(),
+            backend_uuid: Some(backend_uuid).filter(|uuid| !uuid.is_empty()).map(str::to_owned),
             name: "test/".into(),
             options: BTreeMap::new(),
             egress: Policy::default(),
@@ -297,7 +297,7 @@ mod tests {
     }
 
     #[test]
-    fn what_no_mount_needs_is_forgotten() {
+    fn state_without_a_mount_is_dropped() {
         let (process, mounts) = (Process::default(), Mounts::default());
         for uuid in ["a", "b", "c"] {
             drop(mounts.mount(settings(uuid), &process.of_mounts()));

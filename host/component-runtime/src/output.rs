@@ -1,7 +1,7 @@
-//! What a guest writes to its standard output and standard error: lines for the log.
+//! Standard output and standard error of a guest, as lines for the log.
 //!
-//! Programs of several languages write there: a panic, a traceback, `print`. The text of a request is kept until the guest
-//! is done, and then takes part in the guest's budget of log lines.
+//! Programs of several languages write there: a panic, a traceback, `print`. The text of a request is kept until the
+//! guest is done, and then counts against the guest's budget of log lines.
 
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -19,22 +19,22 @@ pub(crate) struct Output(Arc<Mutex<Written>>);
 
 struct Written {
     text: Vec<u8>,
-    /// Bytes that found no room.
+    /// Bytes beyond the limit.
     dropped: usize,
     held: Held,
 }
 
 impl Output {
-    /// `held` is the place on the account of the request, for nothing yet.
+    /// `held` is an empty reservation on the account of the request.
     pub(crate) fn new(held: Held) -> Self {
         Self(Arc::new(Mutex::new(Written { text: Vec::new(), dropped: 0, held })))
     }
 
-    /// The lines since the last call, and how many bytes were dropped.
+    /// The lines since the last call, and the number of dropped bytes.
     pub(crate) fn take(&self) -> (Vec<String>, usize) {
         let mut written = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let text = std::mem::take(&mut written.text);
-        // The place is given back: a smaller one always fits.
+        // Returns the memory: a smaller reservation always fits.
         let _ = written.held.resize(0);
         let lines =
             String::from_utf8_lossy(&text).lines().filter(|line| !line.trim().is_empty()).map(str::to_owned).collect();
@@ -43,7 +43,7 @@ impl Output {
 }
 
 impl Written {
-    /// What has no room is dropped: a guest that writes much is no worse for it.
+    /// Adds bytes. Bytes beyond the limit are dropped, and the guest continues.
     fn add(&mut self, bytes: &[u8]) {
         let room = OUTPUT_BYTES_MAX.saturating_sub(self.text.len());
         let kept = bytes.get(..room.min(bytes.len())).unwrap_or_default();
@@ -84,7 +84,7 @@ impl StdoutStream for Output {
         Box::new(self.clone())
     }
 
-    /// Of a later version of WASI, which is not linked.
+    /// Belongs to a later version of WASI, which is not linked.
     fn async_stream(&self) -> Box<dyn AsyncWrite + Send + Sync> {
         Box::new(tokio::io::sink())
     }
@@ -97,7 +97,7 @@ mod tests {
     use crate::memory_account::ProcessMemory;
 
     #[test]
-    fn the_text_becomes_lines_and_what_has_no_room_is_counted() {
+    fn output_becomes_lines_and_dropped_bytes_are_counted() {
         let account = ProcessMemory::new(0).mount().account(2 * OUTPUT_BYTES_MAX);
         let output = Output::new(account.nothing());
         let mut stream = output.p2_stream();

@@ -1,12 +1,12 @@
-//! Back-pressure before the pool of instances: a permit for each request that runs, shared fairly between mounts.
+//! Limits the requests that run at once: each needs a permit, and mounts share the permits fairly.
 //!
-//! A mount gets a permit while it holds fewer than [`Limits::requests_guaranteed_per_mount`] or fewer than are free. So
-//! one busy mount alone takes half of all permits, two take a third each, and a mount that begins while others hold many
-//! always finds some. Mounts that wait get freed permits in turn. A mount in debt of processor time gets the guaranteed
-//! permits only: more requests at once would do no more work, and each costs the server and other mounts.
+//! A mount gets a permit while it holds fewer than [`Limits::requests_guaranteed_per_mount`], or fewer than are free.
+//! So one busy mount alone takes half of all permits, two take a third each, and a new mount always finds some. Waiting
+//! mounts get freed permits in turn. A mount in debt of processor time gets only the guaranteed permits: more requests
+//! at once would do no more work, and each costs the server and other mounts.
 //!
-//! What waits is bounded for each mount. A request beyond that is refused late and at a random time: clients that are
-//! refused at once ask again at once, which costs other mounts more than waiting does.
+//! The waiting requests of a mount have a limit. A request beyond it is refused late, at a random time: clients that
+//! are refused at once ask again at once, and that costs other mounts more than the wait.
 
 use std::collections::{HashMap, VecDeque};
 use std::hash::{BuildHasher as _, RandomState};
@@ -20,7 +20,7 @@ use crate::InvokeError;
 use crate::limits::Limits;
 use crate::processor_share::ProcessorShare;
 
-/// What a request waited for in vain.
+/// The name of this limit in errors.
 const OF_ALL: &str = "requests in flight";
 pub(crate) const OF_MOUNT: &str = "requests in flight to this mount";
 
@@ -38,22 +38,22 @@ struct Shared {
 struct State {
     free: usize,
     mounts: HashMap<u64, Share>,
-    /// The mounts that wait; the first one is next.
+    /// The waiting mounts; the first one is next.
     turns: VecDeque<u64>,
     next_mount: u64,
 }
 
-/// What one mount has.
+/// State of one mount.
 struct Share {
     processor: Arc<ProcessorShare>,
     held: usize,
-    /// In the order of their arrival. Those that gave up are still among them.
+    /// In order of arrival. Contains requests that gave up, until they are removed.
     waiting: VecDeque<oneshot::Sender<Permit>>,
     waiting_count: usize,
     waiting_bytes: usize,
 }
 
-/// The share of one mount, for as long as it lives.
+/// The share of one mount, as long as it lives.
 pub(crate) struct MountPermits {
     permits: Permits,
     mount: u64,
@@ -65,12 +65,12 @@ pub(crate) struct Permit {
     mount: u64,
 }
 
-/// Why a request has no permit.
+/// A request got no permit.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Refusal {
-    /// It waited as long as it may.
+    /// The request waited for the whole allowed time.
     Waited(&'static str),
-    /// Too many wait already. Whoever drops the request should then wait for [`refuse_late`].
+    /// Too many requests wait already. The caller drops the request and then waits in [`refuse_late`].
     Full,
 }
 
@@ -102,7 +102,7 @@ impl Permits {
         Permit { permits: self.clone(), mount }
     }
 
-    /// Gives free permits to those that wait.
+    /// Gives free permits to waiting requests.
     fn hand_out(&self) {
         loop {
             let (waiting, permit) = {
@@ -111,12 +111,12 @@ impl Permits {
                 state.take(mount);
                 (waiting, self.permit(mount))
             };
-            // Without the lock: a permit that nobody waits for any more is given back right here.
+            // After the lock is released: if the request has given up, its permit comes back right here.
             drop(waiting.send(permit));
         }
     }
 
-    /// A permit was given back.
+    /// Takes back a permit.
     fn give_back(&self, mount: u64) {
         let mut state = self.state();
         state.free += 1;
@@ -140,7 +140,7 @@ impl State {
         self.free > 0 && (share.held < guaranteed || (share.held < self.free && !share.processor.in_debt()))
     }
 
-    /// The next one that waits, of the first mount in turn that may take a permit.
+    /// The next waiting request, of the first mount in turn that may have a permit.
     fn next(&mut self, guaranteed: usize) -> Option<(u64, oneshot::Sender<Permit>)> {
         for _ in 0..self.turns.len() {
             let mount = self.turns.pop_front()?;
@@ -169,10 +169,10 @@ impl Share {
 }
 
 impl MountPermits {
-    /// Waits for a permit, no longer than `wait`. `bytes` is what the request holds meanwhile.
+    /// Waits for a permit for at most `wait`. The request holds `bytes` meanwhile.
     ///
     /// # Errors
-    /// At the deadline, or when too much waits for this mount already.
+    /// At the deadline, or when too many requests of this mount wait already.
     pub(crate) async fn acquire(&self, bytes: usize, wait: Duration) -> Result<Permit, Refusal> {
         let until = Instant::now() + wait;
         let (granted, waiting) = {
@@ -197,9 +197,9 @@ impl MountPermits {
         if share.waiting_count >= waiting_max || waiting_bytes > waiting_bytes_max {
             return Err(Refusal::Full);
         }
-        // It is among the turns with those that gave up, too.
+        // A mount with only abandoned requests is among the turns, too.
         let is_first = share.waiting.is_empty();
-        // Those that gave up take no more room than those that wait.
+        // Abandoned requests take at most as much room as waiting ones.
         if share.waiting.len() > 2 * share.waiting_count.max(1) {
             share.waiting.retain(|waiting| !waiting.is_closed());
         }
@@ -226,14 +226,14 @@ impl Drop for Permit {
     }
 }
 
-/// The place of a request that waits, until its drop.
+/// The place of a waiting request, until its drop.
 struct Waiting<'a> {
     permits: &'a MountPermits,
     bytes: usize,
 }
 
 impl Waiting<'_> {
-    /// What it waits for.
+    /// The name of the limit that the request waits for.
     fn what(&self) -> &'static str {
         if self.permits.permits.state().free > 0 { OF_MOUNT } else { OF_ALL }
     }
@@ -248,13 +248,13 @@ impl Drop for Waiting<'_> {
     }
 }
 
-/// Refuses, for want of `what`, late.
+/// Refuses a request late. `what` names the missing resource.
 pub(crate) async fn refuse_late(wait: Duration, what: &'static str) -> InvokeError {
     late(wait).await;
     InvokeError::Busy(what)
 }
 
-/// Waits until a random time within the second half of what a request may wait.
+/// Waits until a random time in the second half of a request's allowed wait.
 pub(crate) async fn late(wait: Duration) {
     let random = u32::from((RandomState::new().hash_one(()) & 0xffff) as u16);
     sleep(wait / 2 + (wait / 2) * random / (1 << 16)).await;

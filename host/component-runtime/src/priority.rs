@@ -9,7 +9,7 @@ pub(crate) fn lower_priority() {
     lower_priority_by(NICE_MAX);
 }
 
-/// As [`lower_priority`], by so much.
+/// As [`lower_priority`], by this nice value.
 pub(crate) fn lower_priority_by(nice: i32) {
     if let Err(error) = rustix::process::nice(nice) {
         tracing::debug!(%error, nice, "failed to lower the priority of a thread");

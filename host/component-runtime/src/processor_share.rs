@@ -1,4 +1,4 @@
-//! The share of the processor that a mount has before its requests must take turns.
+//! Processor time that a mount may use before its requests must take turns.
 //!
 //! Each mount has a budget of processor time that refills with the time of day, and each poll of its requests is charged
 //! to the budget. A mount that has spent more than its budget is in debt until the refill has paid for it.
@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 
 use crate::limits::Limits;
 
-/// The processor time of one mount. All its requests share it.
+/// Processor time of one mount. All its requests share it.
 pub(crate) struct ProcessorShare {
     own: Budget,
     /// What the mount may spend while the process is busy.
@@ -23,7 +23,7 @@ pub(crate) struct ProcessorShare {
     queued: AtomicUsize,
     /// What the mount had while it was in debt: whoever had least is next.
     had_ns: AtomicU64,
-    /// All that was spent.
+    /// All processor time so far.
     used_ns: AtomicU64,
 }
 
@@ -52,7 +52,7 @@ impl Rates {
         Self { percent, ahead_ns, ahead_max_ns: ahead_ns.saturating_add(nanoseconds(limits.processor_debt_max)) }
     }
 
-    /// When all is paid, after `spent_ns` more.
+    /// The moment at which everything is paid, after `spent_ns` more.
     fn paid_at(self, paid_at_ns: u64, now_ns: u64, spent_ns: u64) -> u64 {
         let refill_ns = spent_ns.saturating_mul(100) / self.percent;
         let paid_at_ns = paid_at_ns.max(now_ns).saturating_add(refill_ns);
@@ -128,12 +128,12 @@ impl ProcessorShare {
         Duration::from_nanos(self.used_ns.load(Ordering::Relaxed))
     }
 
-    /// The processor time that the mount had, for the order of turns.
+    /// The processor time that decides the order of turns.
     pub(crate) fn had_ns(&self) -> u64 {
         self.had_ns.load(Ordering::Relaxed)
     }
 
-    /// A mount that comes to the turns late has no claim to what it did not use before.
+    /// Raises that time: a mount that begins to take turns late has no claim to time that it did not use before.
     pub(crate) fn had_at_least(&self, ns: u64) {
         self.had_ns.fetch_max(ns, Ordering::Relaxed);
     }

@@ -25,12 +25,12 @@ pub struct RuntimeSettings {
     pub egress: EgressSettings,
     /// May guests only read from their upstreams? The options of a mount cannot override this.
     pub upstream_read_only: bool,
-    /// The age from which a write-ahead entry counts as left behind, for guests.
+    /// The age from which a guest considers a write-ahead entry abandoned.
     pub wal_minimum_age: Duration,
     /// The priority of compiling.
     pub compile_priority: CompilePriority,
-    /// Bytes of memory that all requests may hold together. None: half of what the control group or the machine has. Not
-    /// less than [`crate::MEMORY_CEILING_BYTES_MIN`].
+    /// Bytes of memory that all requests may hold together; `None` for half of the memory of the control group or of
+    /// the machine. The minimum is [`crate::MEMORY_CEILING_BYTES_MIN`].
     pub memory_limit: Option<usize>,
     /// The limits; tests have smaller ones.
     pub limits: Limits,
@@ -39,8 +39,8 @@ pub struct RuntimeSettings {
 /// The runtime of a process. Clones share everything.
 ///
 /// Methods that load or serve need a tokio runtime with time and I/O. Build that runtime with
-/// [`Runtime::EVENT_INTERVAL`]: a guest that spins gives its worker back each millisecond, and tokio then checks the
-/// events for other requests once in so many turns.
+/// [`Runtime::EVENT_INTERVAL`]: a guest that spins yields its worker each millisecond, and tokio then checks the events
+/// of other requests only once in that number of polls.
 #[derive(Clone)]
 pub struct Runtime {
     shared: Arc<Shared>,
@@ -76,7 +76,7 @@ impl Runtime {
         Ok(Self { shared: Arc::new(shared) })
     }
 
-    /// Compiles in processes of this program from now on, which call `compile_for_parent`. The first program stays.
+    /// Compiles from now on in processes of this program, which call `compile_for_parent`. Later calls have no effect.
     pub fn compile_in_processes(&self, program: CompilerProgram) {
         let _ = self.shared.compiler.program.set(program);
     }
@@ -93,7 +93,7 @@ impl Runtime {
         self.shared.memory.held()
     }
 
-    /// The largest component that the runtime loads.
+    /// Bytes of the largest component that the runtime loads.
     #[must_use]
     pub fn wasm_bytes_max(&self) -> usize {
         self.shared.limits.wasm_bytes_max
@@ -102,15 +102,15 @@ impl Runtime {
     /// Compiles, links and describes a component.
     ///
     /// # Errors
-    /// When the component cannot run here.
+    /// When the component cannot run on this machine.
     pub async fn load(&self, wasm: &[u8]) -> Result<Arc<Module>, LoadError> {
         let component = loader::compile(&self.shared, wasm).await?;
         loader::module(&self.shared, &component).await
     }
 
-    /// As `load`, from precompiled code that the caller trusts, because the binary embeds it. If this engine refuses
-    /// the code, from `wasm`, with a warning in the log. What the module declares of its secrets holds for every module
-    /// of its engine that is loaded later.
+    /// As `load`, from precompiled code that the caller trusts because the binary embeds it. If this engine refuses the
+    /// code, loads `wasm` and logs a warning. The module's declaration of secrets applies to every module of its engine
+    /// that is loaded later.
     ///
     /// # Errors
     /// As `load`.
@@ -118,15 +118,15 @@ impl Runtime {
         let component = loader::embedded(&self.shared, precompiled, wasm).await?;
         let module = loader::module(&self.shared, &component).await?;
         let (engine, declaration) = (module.description().name.clone(), module.declaration().clone());
-        // The first one stays: a process has one.
+        // The first declaration stays: a process has one embedded engine.
         let _ = self.shared.embedded.set(EmbeddedSecrets { engine, declaration });
         Ok(module)
     }
 
-    /// As `load`, with the imports and exports also of a component that does not load.
+    /// As `load`; also lists the imports and exports of a component that cannot be loaded.
     ///
     /// # Errors
-    /// When the bytes are no component.
+    /// When the bytes are not a component.
     pub async fn inspect(&self, wasm: &[u8]) -> Result<Inspection, LoadError> {
         inspect::inspect(&self.shared, wasm).await
     }
@@ -146,7 +146,8 @@ impl Runtime {
         loader::module(&self.shared, &component).await
     }
 
-    /// A number that changes if older sealed code cannot be loaded any more: a part of the name of such code.
+    /// A number that changes when older sealed code can no longer be loaded. It is a part of the names of cache
+    /// entries.
     #[must_use]
     pub fn compatibility(&self) -> u64 {
         sealed::compatibility(self.shared.pools.engine())
@@ -162,8 +163,7 @@ impl Runtime {
         self.shared.mounts.mount(settings, &self.shared.of_mounts())
     }
 
-    /// The same mount for the probe of a module: reads are real, nothing can be changed, and no request waits for the
-    /// probe.
+    /// The same mount for the probe of a module: reads are real, writes fail, and no request waits for the probe.
     #[must_use]
     pub fn scratch(&self, mount: &Mount) -> Arc<Mount> {
         mount.scratch(&self.shared.of_mounts())
@@ -172,7 +172,7 @@ impl Runtime {
     /// Compiles a component for `load_embedded`, for any machine of this architecture.
     ///
     /// # Errors
-    /// When it is no component.
+    /// When the bytes are not a component.
     pub fn precompile(wasm: &[u8]) -> Result<Vec<u8>, LoadError> {
         aot::precompile(wasm)
     }

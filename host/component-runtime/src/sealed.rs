@@ -1,7 +1,7 @@
-//! Precompiled code on a disk that others can write, sealed with a key that they do not have.
+//! Precompiled code on a disk that other users can write, sealed with a key that they do not have.
 //!
-//! Code becomes part of this process, so the process loads only code that this program made itself. The seal is an HMAC
-//! over the digest of the component, the engine, and the code; `aot.rs` relies on it.
+//! The code becomes part of this process, so the process loads only code that this program made itself. The seal is an
+//! HMAC over the digest of the component, the engine and the code; `aot.rs` relies on it.
 
 use std::hash::{DefaultHasher, Hash, Hasher};
 
@@ -11,7 +11,7 @@ use thiserror::Error;
 use wasmtime::Engine;
 use zeroize::Zeroizing;
 
-/// The start of sealed code, which the seal covers.
+/// First bytes of sealed code. The seal covers them.
 const MAGIC: &[u8; 16] = b"sealed module 1\n";
 /// Bytes of an HMAC-SHA-256.
 const TAG_BYTES: usize = 32;
@@ -34,13 +34,13 @@ impl std::fmt::Debug for SealKey {
     }
 }
 
-/// Why sealed code is not loaded.
+/// Sealed code is not loaded.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
 pub enum SealError {
-    /// The bytes are cut off, or no sealed code.
+    /// The bytes are cut off or are not sealed code.
     #[error("it is not sealed code")]
     Format,
-    /// The code is damaged, of another module or engine, or sealed with another key.
+    /// The code is damaged, belongs to another module or engine, or has another key.
     #[error("its seal does not fit")]
     Seal,
 }
@@ -58,7 +58,7 @@ impl Subject {
     }
 }
 
-/// A number that differs if an engine cannot load the code of another.
+/// A number that differs between engines that cannot load each other's code.
 pub(crate) fn compatibility(engine: &Engine) -> u64 {
     let mut hasher = DefaultHasher::new();
     engine.precompile_compatibility_hash().hash(&mut hasher);
@@ -73,10 +73,10 @@ pub(crate) fn seal(key: &SealKey, subject: Subject, code: &[u8]) -> Vec<u8> {
     sealed
 }
 
-/// The code, if it was sealed by this key for this subject.
+/// The code, if this key sealed it for this subject.
 ///
 /// # Errors
-/// When another key sealed the code, or another subject has it.
+/// When another key sealed the code, or the seal is for another subject.
 pub(crate) fn open<'s>(key: &SealKey, subject: Subject, sealed: &'s [u8]) -> Result<&'s [u8], SealError> {
     let rest = sealed.strip_prefix(MAGIC).ok_or(SealError::Format)?;
     let (found, code) = rest.split_at_checked(TAG_BYTES).ok_or(SealError::Format)?;

@@ -30,32 +30,32 @@ pub(crate) struct Shared {
     pub(crate) wal_minimum_age: Duration,
     pub(crate) upstream_read_only: bool,
     pub(crate) mounts: Mounts,
-    /// What the embedded engine declares of its secrets, once it is loaded.
+    /// The embedded engine's declaration of secrets, once that engine is loaded.
     pub(crate) embedded: OnceLock<EmbeddedSecrets>,
 }
 
-/// What the embedded engine declares.
+/// The embedded engine's declaration of secrets.
 pub(crate) struct EmbeddedSecrets {
-    /// Its name.
+    /// Name of the engine.
     pub(crate) engine: String,
     pub(crate) declaration: Declaration,
 }
 
 impl Shared {
-    /// The rules for the secrets of a module on a mount that holds these declarations. The declaration of the embedded
-    /// engine comes with the binary, which the operator approved: it holds for every module of the same engine, whatever the
-    /// module declares itself.
+    /// The rules for a module's secrets on a mount that holds these declarations. The declaration of the embedded
+    /// engine comes with the binary, which the operator approved: it applies to every module of the same engine,
+    /// whatever the module declares.
     pub(crate) fn rules(&self, engine: &str, own: &Declaration, held: &HeldSecrets) -> Rules {
         held.rules(self.embedded_declaration(engine), own)
     }
 
-    /// What the embedded module declares, if it is of this engine.
+    /// The embedded module's declaration, if the module has this engine.
     pub(crate) fn embedded_declaration(&self, engine: &str) -> Option<&Declaration> {
         let embedded = self.embedded.get().filter(|embedded| embedded.engine == engine);
         embedded.map(|embedded| &embedded.declaration)
     }
 
-    /// What a mount needs of the process.
+    /// The parts that a mount needs.
     pub(crate) fn of_mounts(&self) -> OfAllMounts<'_> {
         let Self { egress, permits, large_permits, memory, processor, limits, .. } = self;
         OfAllMounts { egress, permits, large_permits, memory, processor, limits }

@@ -1,8 +1,8 @@
-//! How many storage calls a mount may make in a second, and how many transactions it may have open: the server, which all
-//! mounts share, does the work.
+//! Limits a mount's storage calls per second and its open transactions, because the server, which all mounts share,
+//! does the work.
 //!
-//! The calls of a mount take from a budget that refills with time. A call that the budget does not cover waits until the
-//! budget does, at most until the end of its request.
+//! The calls of a mount take from a budget that refills with time. A call that the budget does not cover waits until
+//! the budget covers it, or until the end of its request.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -13,7 +13,7 @@ use tokio::time::{Instant, sleep, timeout};
 
 use crate::limits::Limits;
 
-/// What a call costs: a write is agreed on by the nodes of a cluster, and written to disks.
+/// Cost of a call. A write costs more: the nodes of a cluster agree on it and write it to disks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum StorageCost {
     Read,
@@ -33,7 +33,7 @@ impl StorageCost {
 pub(crate) struct StorageShare {
     began: Instant,
     call_ns: u64,
-    /// How far the payment may lie ahead without a wait: the time in which a burst refills.
+    /// How far the payment may lie ahead without a wait: the time in which the burst refills.
     ahead_ns: u64,
     /// The moment, counted from `began`, at which the refill has paid for all calls so far.
     paid_at_ns: AtomicU64,
@@ -69,18 +69,18 @@ impl StorageShare {
         }
     }
 
-    /// Charges calls; answers how long they wait.
+    /// Charges calls; returns how long they wait.
     fn charge(&self, calls: u64) -> Duration {
         let now_ns = u64::try_from(self.began.elapsed().as_nanos()).unwrap_or(u64::MAX);
         let refill_ns = calls.saturating_mul(self.call_ns);
         let paid_after = |paid_at_ns: u64| paid_at_ns.max(now_ns).saturating_add(refill_ns);
         let paid_at = |paid_at_ns| Some(paid_after(paid_at_ns));
-        // The update is never refused.
+        // The closure always returns `Some`, so the update succeeds.
         let (Ok(before) | Err(before)) = self.paid_at_ns.fetch_update(Ordering::Relaxed, Ordering::Relaxed, paid_at);
         Duration::from_nanos(paid_after(before).saturating_sub(now_ns.saturating_add(self.ahead_ns)))
     }
 
-    /// A place among the open transactions of the mount; none if all were taken for as long as a request waits.
+    /// A place among the open transactions of the mount; `None` if all were taken for as long as a request may wait.
     pub(crate) async fn transaction(&self) -> Option<OwnedSemaphorePermit> {
         let place = Arc::clone(&self.transactions).acquire_owned();
         timeout(self.transaction_wait, place).await.ok()?.ok()
@@ -94,7 +94,7 @@ mod tests {
     #![expect(clippy::unwrap_used, reason = "tests")]
     use super::*;
 
-    /// 100 calls a second after a burst of 50, and two transactions.
+    /// A share of 100 calls a second after a burst of 50, and of two transactions.
     fn share() -> StorageShare {
         let limits = Limits {
             storage_calls_per_second_and_core: 50,

@@ -1,6 +1,6 @@
 //! The state of a store: limits, counts and resources of one request.
 //!
-//! Fields are dropped in order of declaration: `hooks` first, so that no unfinished HTTP request goes out after the
+//! Fields are dropped in order of declaration: `hooks` first, so that no unfinished HTTP request is sent after the
 //! guest is gone.
 
 use std::sync::Arc;
@@ -29,7 +29,7 @@ use crate::{Mount, epoch};
 /// What the log says that a call belongs to.
 #[derive(Default)]
 pub(crate) struct Caller {
-    /// The mount's path, where a request tells it.
+    /// Path of the mount, if the request has it.
     pub(crate) mount_point: String,
     pub(crate) request_id: String,
 }
@@ -44,7 +44,7 @@ pub(crate) struct StoreState {
     pub(crate) kept_lists: KeptLists,
     pub(crate) memory: MemoryLimiter,
     pub(crate) account: Account,
-    /// What the host copied for the last call of the guest.
+    /// Memory of the host's copies for the last call of the guest.
     copied: Held,
     pub(crate) meter: Arc<ProcessorMeter>,
     pub(crate) surrogates: Surrogates,
@@ -53,9 +53,9 @@ pub(crate) struct StoreState {
     pub(crate) panicked: bool,
     caller: Caller,
     log: LogBudget,
-    /// Calls of the request that added to counters.
+    /// Number of the request's calls to counters.
     counts: u32,
-    /// Made on first use: it seeds generators of randomness, and most requests need neither them nor a clock.
+    /// Made on first use: it seeds random generators, and most requests need neither them nor a clock.
     wasi: Option<Wasi>,
     http: WasiHttpCtx,
 }
@@ -107,7 +107,7 @@ impl StoreState {
         }
     }
 
-    /// Sets the bounds that the store itself keeps.
+    /// Sets the limits that the store itself enforces.
     pub(crate) fn bound(store: &mut Store<Self>) {
         store.limiter(|state| &mut state.memory);
         let (hostcall_bytes, handles) = (store.data().limits.hostcall_bytes_max, store.data().limits.handles_max);
@@ -130,14 +130,14 @@ impl StoreState {
         Ok(())
     }
 
-    /// Writes what the guest wrote to its standard streams to the log. A line that holds a surrogate is not written, and
-    /// fails the request, as a line of the log does.
+    /// Logs the guest's standard output and error. A line that contains a surrogate is not written and fails the
+    /// request, like any other log line.
     pub(crate) fn log_output(&mut self) {
         let Some(wasi) = &self.wasi else { return };
         let mut dropped = 0;
         for (level, (lines, more)) in [(LogLevel::Info, wasi.stdout.take()), (LogLevel::Warn, wasi.stderr.take())] {
             for message in lines {
-                // The violation stays with the surrogates.
+                // The surrogates remember the violation.
                 let _ = self.log(&LogLine { level, message, fields: Vec::new() });
             }
             dropped += more;
@@ -148,8 +148,7 @@ impl StoreState {
         }
     }
 
-    /// Takes the place of what the host copies for a call of the guest, instead of what the host copied for the call
-    /// before.
+    /// Reserves memory for the host's copies of a call, in place of those of the previous call.
     ///
     /// # Errors
     /// As `Account::take`.
@@ -157,7 +156,7 @@ impl StoreState {
         self.copied.resize(bytes)
     }
 
-    /// As `copy`, for one thing more of the same call, which has a place already.
+    /// As `copy`, for a further value of the same call, whose memory is already reserved.
     pub(crate) fn copy_more(&mut self, more: Held) {
         self.copied.add(more);
     }
@@ -185,7 +184,7 @@ impl StoreState {
         Ok(())
     }
 
-    /// The mount as operators know it: by its path, else by the name it was made with.
+    /// The mount as operators know it: its path, or else its name.
     fn mount_name(&self) -> &str {
         let path = &self.caller.mount_point;
         if path.is_empty() { &self.mount.settings.name } else { path }
@@ -237,19 +236,19 @@ impl WasiHttpView for StoreState {
 #[expect(unreachable_pub, reason = "generated bindings re-export it")]
 pub struct HeldLock(#[expect(dead_code, reason = "held for its drop")] pub(crate) LockGuard);
 
-/// A transaction until it is committed. Dropped before, it is rolled back by its implementation.
+/// A transaction until it is committed. If it is dropped before, its implementation rolls it back.
 #[expect(unreachable_pub, reason = "generated bindings re-export it")]
 pub struct OpenTransaction(pub(crate) Option<(Box<dyn Transaction>, OwnedSemaphorePermit)>);
 
 impl OpenTransaction {
-    /// What it reads and writes; none once it is finished.
+    /// The transaction's view; `None` once it is finished.
     pub(crate) fn view(&self) -> Option<&dyn StorageView> {
         self.0.as_ref().map(|(open, _)| &**open as &dyn StorageView)
     }
 }
 
-/// Sums memories and tables of one request, and remembers what it refused: to a guest, memory that it does
-/// not get looks like any panic.
+/// Sums memories and tables of one request, and remembers a refusal: a guest that gets no memory panics, and the panic
+/// does not show why.
 pub(crate) struct MemoryLimiter {
     memory_bytes: usize,
     memory_bytes_max: usize,
@@ -271,7 +270,7 @@ impl MemoryLimiter {
         }
     }
 
-    /// The limit that was met, if any.
+    /// The limit that was reached, if any.
     pub(crate) fn denied(&self) -> Option<&str> {
         self.denied.as_deref()
     }
@@ -284,7 +283,8 @@ impl ResourceLimiter for MemoryLimiter {
             self.denied = Some(format!("{} of memory", bytes_text(self.memory_bytes_max)));
             return Ok(false);
         }
-        // An error ends the request here: its memory is needed, and a guest would take any refusal for its own limit.
+        // An error ends the request here: other requests need the memory, and the guest would report a refusal as its
+        // own limit.
         self.held.resize(sum)?;
         self.memory_bytes = sum;
         Ok(true)

@@ -1,4 +1,4 @@
-//! The surrogates of one request, where data cross between host and guest: storage, HTTP and the log in one place each,
+//! The surrogates of one request, at the border between host and guest: storage, HTTP and the log each in one place,
 //! request and response in `module.rs`.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -10,12 +10,12 @@ use sealed_secrets::{AnsweredCall, RefusedRequest, Rules, Session, SessionError,
 
 use crate::InvokeError;
 
-/// The surrogates of one request; none if no value of the module is secret. Clones share them.
+/// The surrogates of one request; `None` if the module has no secret values. Clones share them.
 #[derive(Clone, Default)]
 pub(crate) struct Surrogates(Option<Arc<Mutex<Session>>>);
 
 impl Surrogates {
-    /// For one request to a module with these rules.
+    /// The surrogates of one request to a module with these rules.
     pub(crate) fn new(rules: &Arc<Rules>) -> Self {
         let session = (!rules.is_empty()).then(|| Arc::new(Mutex::new(Session::new(Arc::clone(rules)))));
         Self(session)
@@ -28,7 +28,7 @@ impl Surrogates {
     /// Puts surrogates into the data of a request.
     ///
     /// # Errors
-    /// When a declared field holds what is no secret of its class.
+    /// When a declared field contains a value that is not a secret of its class.
     pub(crate) fn seal_request(&self, path: &str, data: &mut String) -> Result<(), InvokeError> {
         let Some(mut session) = self.session() else { return Ok(()) };
         session.seal_request(path, data).map_err(|error| match error {
@@ -53,17 +53,17 @@ impl Surrogates {
         self.session().map_or(Ok(()), |mut session| session.open_stored(key, value))
     }
 
-    /// Checks that texts that leave the guest hold no surrogate.
+    /// Checks that texts that leave the guest contain no surrogate.
     ///
     /// # Errors
-    /// When one does.
+    /// When a text contains one.
     pub(crate) fn check<'a>(&self, place: &str, texts: impl IntoIterator<Item = &'a [u8]>) -> Result<(), Violation> {
         let Some(mut session) = self.session() else { return Ok(()) };
         texts.into_iter().try_for_each(|text| session.check(place, text))
     }
 
-    /// Puts a value into the head of a request that is sent, and checks the rest of the head. Answers the declared call
-    /// that the request is, if the answer holds secrets.
+    /// Puts a value into the head of a request, and checks the rest of the head. Returns the declared call, if the
+    /// answer will contain secrets.
     ///
     /// # Errors
     /// When a surrogate is where its value may not be.
@@ -72,7 +72,7 @@ impl Surrogates {
         session.check("the URL of a request", head.uri.to_string().as_bytes())?;
         let mut sent = None;
         for (name, value) in &mut head.headers {
-            // One token, so that it is known whose answer comes.
+            // Only one token, so that its owner's answer is known.
             if name != header::AUTHORIZATION || sent.is_some() {
                 session.check("a header of a request", value.as_bytes())?;
                 continue;
@@ -96,7 +96,7 @@ impl Surrogates {
         self.session().map_or(Ok(()), |mut session| session.seal_answer(call, body))
     }
 
-    /// Puts values into a response. What the guest did before counts, too: after a violation there is no response.
+    /// Puts values into a response. After an earlier violation of the guest there is no response.
     ///
     /// # Errors
     /// The violation, or else the failure of the request.
@@ -115,7 +115,7 @@ impl Surrogates {
         self.checked(answer)
     }
 
-    /// An answer of the guest without data, if there was no violation.
+    /// A guest's answer without data, if there was no violation.
     ///
     /// # Errors
     /// The violation, or else the failure of the request.

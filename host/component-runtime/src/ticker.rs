@@ -1,8 +1,8 @@
 //! Advances the engine's epoch while guests run.
 //!
-//! The ticker is a thread of the operating system: a guest that spins can hold every worker of the async runtime, and
-//! with the workers any task that would tick. The epoch only ticks; the budget of each store decides whether its guest
-//! stops. While no guest runs, the thread sleeps: a plugin without requests wakes no processor.
+//! The ticker is an operating system thread: guests that spin can hold all workers of the async runtime, and with them
+//! any task that would tick. The ticker only advances the epoch; the budget of each store decides whether its guest
+//! stops. While no guest runs, the thread sleeps, so that a plugin without requests wakes no processor.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -13,25 +13,25 @@ use wasmtime::{Engine, EngineWeak};
 
 use crate::LoadError;
 
-/// Time between two checks of a running guest. A millisecond costs nothing measurable, and limits how long a guest
-/// keeps its worker from other requests.
+/// Time between two checks of a running guest. A millisecond has no measurable cost, and limits how long a guest keeps
+/// its worker from other requests.
 const TICK: Duration = Duration::from_millis(1);
 
-/// Ticks without a running guest after which the thread sleeps. To wake the thread takes a system call, which should not
-/// come with each of the requests that follow each other.
+/// Ticks without a running guest before the thread sleeps. A wake-up takes a system call, which should not happen for
+/// each of several consecutive requests.
 const IDLE_TICKS: u32 = 50;
 
-/// Ticks until dropped.
+/// Ticks until its drop.
 pub(crate) struct Ticker {
     guests: Arc<RunningGuests>,
     thread: JoinHandle<()>,
 }
 
-/// How many guests run now: their futures are being polled.
+/// Number of running guests, that is of futures that are being polled.
 #[derive(Default)]
 pub(crate) struct RunningGuests {
     running: AtomicUsize,
-    /// The thread sleeps, or is about to: whoever sets this back wakes the thread.
+    /// True when the thread sleeps or is about to sleep. Whoever resets it wakes the thread.
     asleep: AtomicBool,
     stopped: AtomicBool,
 }
@@ -49,11 +49,11 @@ impl Ticker {
         Ok(Self { guests, thread })
     }
 
-    /// Ticks until the drop of the guard: a guest may run.
+    /// Counts a running guest until the drop of the guard.
     pub(crate) fn enter(&self) -> impl Drop + '_ {
         self.guests.running.fetch_add(1, Ordering::SeqCst);
-        // The thread sets its mark before it looks for guests, and here a guest counts before it looks for the mark: so
-        // one of the two sees the other.
+        // The thread sets its mark before it checks for guests, and a guest counts before it checks for the mark, so at
+        // least one sees the other.
         if self.guests.asleep.load(Ordering::SeqCst) && self.guests.asleep.swap(false, Ordering::SeqCst) {
             self.thread.thread().unpark();
         }
@@ -95,7 +95,7 @@ fn tick(engine: &EngineWeak, guests: &RunningGuests) {
 }
 
 impl RunningGuests {
-    /// Until a guest runs, or the ticker is dropped.
+    /// Sleeps until a guest runs, or until the ticker is dropped.
     fn sleep(&self) {
         self.asleep.store(true, Ordering::SeqCst);
         while self.running.load(Ordering::SeqCst) == 0
@@ -128,7 +128,7 @@ mod tests {
             until(is_asleep);
             let running = ticker.enter();
             assert!(!is_asleep(), "the guest woke it");
-            // Longer than it takes to fall asleep.
+            // Longer than the time until it falls asleep.
             thread::park_timeout(TICK * IDLE_TICKS * 3);
             assert!(!is_asleep(), "a guest runs");
             drop(running);

@@ -1,8 +1,8 @@
-//! Turns of the mounts in debt: a request of such a mount needs a turn for each poll of its call.
+//! Turns of mounts in debt: a request of such a mount needs a turn for each poll of its call.
 //!
 //! There are fewer turns than cores, so that mounts without a debt always find a free core. A free turn goes to the
-//! waiting mount that had the least processor time, and within this mount to the request that began first: so long
-//! requests end, too. A request holds a turn only while it runs, and not while it waits for a call of the host.
+//! waiting mount that had the least processor time, and within this mount to the oldest request, so that long requests
+//! end, too. A request holds a turn while it runs, and not while it waits for a call of the host.
 
 use std::collections::{BTreeMap, HashSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -16,10 +16,10 @@ pub(crate) struct Turns(Arc<Mutex<State>>);
 
 struct State {
     free: usize,
-    /// What the last mount that got a turn had at that time.
+    /// Processor time of the last mount that got a turn, at that time.
     had_ns: u64,
     waiting: BTreeMap<MountKey, Queue>,
-    /// The requests that have a turn and do not know it yet.
+    /// Requests that have a turn and do not know it yet.
     granted: HashSet<u64>,
     requests: u64,
 }
@@ -27,13 +27,13 @@ struct State {
 /// The address of a mount's share, which lives as long as any of the mount's requests.
 type MountKey = usize;
 
-/// The requests of one mount that wait, the oldest first.
+/// The waiting requests of one mount, the oldest first.
 struct Queue {
     share: Arc<ProcessorShare>,
     requests: BTreeMap<u64, Waker>,
 }
 
-/// The place of one request among those that take turns.
+/// The place of one request in its mount's queue.
 pub(crate) struct Place {
     turns: Turns,
     share: Arc<ProcessorShare>,
@@ -45,7 +45,7 @@ pub(crate) struct Place {
 pub(crate) struct Turn(Turns);
 
 impl Turns {
-    /// `count` is how many requests may run at once.
+    /// `count` requests may run at once.
     pub(crate) fn new(count: usize) -> Self {
         Self(Arc::new(Mutex::new(State {
             free: count,
@@ -56,7 +56,7 @@ impl Turns {
         })))
     }
 
-    /// The place of a request that begins to take turns now.
+    /// The place of a request that begins to take turns.
     pub(crate) fn place(&self, share: &Arc<ProcessorShare>) -> Place {
         let mut state = self.state();
         state.requests += 1;
@@ -67,7 +67,7 @@ impl Turns {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// A turn was given back.
+    /// Takes back a turn.
     fn give_back(&self) {
         let mut state = self.state();
         state.free += 1;
@@ -80,7 +80,7 @@ impl Turns {
 }
 
 impl State {
-    /// Gives a free turn to the next request, which has to be woken.
+    /// Gives a free turn to the next request, and returns its waker.
     fn hand_out(&mut self) -> Option<Waker> {
         let (&key, queue) = self.waiting.iter_mut().min_by_key(|(_, queue)| queue.share.had_ns())?;
         self.had_ns = queue.share.had_ns();
@@ -96,14 +96,14 @@ impl State {
 }
 
 impl Place {
-    /// The turn of this request, at once or when the waker of the context is called.
+    /// The turn of this request, at once or after the context's waker is called.
     pub(crate) fn poll_turn(&mut self, context: &Context<'_>) -> Poll<Turn> {
         let mut state = self.turns.state();
         if state.granted.remove(&self.request) {
             self.is_queued = false;
             return Poll::Ready(Turn(self.turns.clone()));
         }
-        // A free turn means that nobody waits.
+        // A free turn means that no request waits.
         if state.free > 0 {
             state.free -= 1;
             state.had_ns = state.had_ns.max(self.share.had_ns());
@@ -161,7 +161,7 @@ mod tests {
 
     const SLICE: Duration = Duration::from_millis(1);
 
-    /// A mount whose requests take turns without end.
+    /// A mount whose requests always take another turn.
     struct Mount {
         share: Arc<ProcessorShare>,
         places: Vec<Place>,
@@ -182,7 +182,7 @@ mod tests {
         }
     }
 
-    /// How many turns each request of each mount got, of `rounds` turns in all.
+    /// Number of turns of each request of each mount, after `rounds` turns in all.
     fn play(mounts: &mut [Mount], rounds: usize) -> Vec<Vec<usize>> {
         let mut had: Vec<Vec<usize>> = mounts.iter().map(|mount| vec![0; mount.places.len()]).collect();
         let mut turns = 0;
@@ -209,7 +209,7 @@ mod tests {
         let mut first = turns.place(&ProcessorShare::alone());
         let held = poll(&mut first);
         let mut mounts = [Mount::new(&turns, 1), Mount::new(&turns, 50)];
-        // All wait before the first turn is free.
+        // All requests wait before the first turn is free.
         for mount in &mut mounts {
             assert!(mount.places.iter_mut().all(|place| poll(place).is_none()));
         }
@@ -261,11 +261,11 @@ mod tests {
         let held = poll(&mut mount.places[0]);
         assert!(held.is_some());
         assert!(poll(&mut mount.places[1]).is_none() && poll(&mut mount.places[2]).is_none());
-        // One has the turn without knowing it, and goes.
+        // One request has the turn without knowing it, and goes away.
         drop(held);
         drop(mount.places.remove(1));
         assert!(poll(&mut mount.places[1]).is_some());
-        // One waits, and goes.
+        // One request waits, and goes away.
         let held = poll(&mut mount.places[0]);
         assert!(poll(&mut mount.places[1]).is_none());
         drop(mount.places.remove(1));

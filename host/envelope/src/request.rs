@@ -55,8 +55,8 @@ pub struct Lease {
 /// One request.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Request {
-    /// The ID in the audit log; empty on internal requests.
-    pub id: String,
+    /// The ID in the audit log; `None` on internal requests.
+    pub id: Option<String>,
     /// What the server asks for.
     pub operation: Operation,
     /// Path below the mount, without leading slash.
@@ -80,7 +80,7 @@ impl Request {
     #[must_use]
     pub fn new(operation: Operation, path: impl Into<String>, data: impl Into<String>) -> Self {
         Self {
-            id: String::new(),
+            id: None,
             operation,
             path: path.into(),
             data: data.into(),

@@ -1,5 +1,5 @@
-//! Writes the page of an invented report to stdout: `sample_page [TOKENS]`. The browser test reads it, and the picture of the
-//! documents is taken of it. The same in each run.
+//! Writes the page of an invented report to stdout: `sample_page [TOKENS]`. The browser test reads the page, and the
+//! picture in the documents shows it. The output is the same in each run.
 
 use std::io::Write as _;
 use std::time::Duration;
@@ -49,7 +49,7 @@ const OWNERS: [&str; 19] = [
 const LETTERS: &[u8] = b"abcdefghijkmnpqrstuvwxyzABCDEFGHJKLMNPQRSTUVWXYZ";
 const TEAMS: [&str; 6] = ["payments", "web", "data", "platform", "growth", "logistics"];
 
-/// Numbers that look random and are the same in each run.
+/// Pseudo-random numbers that are the same in each run.
 struct Numbers(u64);
 
 impl Numbers {

@@ -5,45 +5,45 @@ use serde::{Deserialize, Serialize};
 use crate::client::{Client, ClientError};
 use crate::text::one_line;
 
-/// What came of the check of one organization.
+/// Result of the check of one organization.
 #[derive(Debug, Default, Deserialize, Serialize)]
 #[serde(default)]
 pub struct Checkup {
     /// The organization.
     pub org_id: String,
-    /// Is the admin token valid, and no item a no?
+    /// True if the admin token is valid and no item is `no`.
     pub healthy: bool,
-    /// Each thing that was looked at.
+    /// One item for each check that was made.
     pub items: Vec<Item>,
-    /// What the server warned of.
+    /// Warnings of the server.
     pub warnings: Vec<String>,
 }
 
-/// One thing that was looked at.
+/// Result of one single check.
 #[derive(Debug, Default, Deserialize, Serialize)]
 #[serde(default)]
 pub struct Item {
-    /// Its name.
+    /// Name of the item.
     pub name: String,
     /// `yes`, `no` or `unknown`.
     pub ok: String,
-    /// Why, and what to do.
+    /// Reason, and the next step.
     pub message: String,
 }
 
-/// How all organizations stand together, from the best to the worst.
+/// Verdict about all organizations, from the best to the worst.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Verdict {
-    /// Every item is a yes.
+    /// Every item is `yes`.
     Ok,
-    /// No item is a no, and some are unknown.
+    /// No item is `no`, and some are `unknown`.
     Warning,
-    /// Some item is a no, or an admin token is not known to be valid.
+    /// Some item is `no`, or an admin token is not known to be valid.
     Critical,
 }
 
 impl Verdict {
-    /// The exit code by which monitoring systems know it.
+    /// The exit code of monitoring plugins for this verdict.
     #[must_use]
     pub fn exit_code(self) -> u8 {
         match self {
@@ -53,7 +53,7 @@ impl Verdict {
         }
     }
 
-    /// Its word.
+    /// The word of monitoring plugins for this verdict.
     #[must_use]
     pub fn word(self) -> &'static str {
         match self {
@@ -65,7 +65,7 @@ impl Verdict {
 }
 
 impl Checkup {
-    /// How the organization stands.
+    /// The verdict about this organization.
     #[must_use]
     pub fn verdict(&self) -> Verdict {
         let is_any = |ok: &str| self.items.iter().any(|item| item.ok == ok);
@@ -76,7 +76,7 @@ impl Checkup {
         }
     }
 
-    /// Lines for people: the verdict, then each item, those that need somebody first.
+    /// Lines for people: the verdict, then each item, first those that need attention.
     #[must_use]
     pub fn text(&self) -> String {
         let mut items: Vec<&Item> = self.items.iter().collect();
@@ -97,10 +97,10 @@ impl Checkup {
     }
 }
 
-/// Checks an organization; `deep` makes a token and deletes it.
+/// Checks an organization. A `deep` check also creates a token and deletes it.
 ///
 /// # Errors
-/// Says what could not be asked, and why.
+/// Says which request failed, and why.
 pub async fn check(client: &Client, mount: &str, org_id: &str, deep: bool) -> Result<Checkup, ClientError> {
     let path = format!("{}/config/{org_id}/check", mount.trim_matches('/'));
     let mut query = vec![("format".to_owned(), "flat".to_owned())];
@@ -119,7 +119,7 @@ pub async fn check(client: &Client, mount: &str, org_id: &str, deep: bool) -> Re
 /// The organizations of a mount.
 ///
 /// # Errors
-/// Says what could not be asked, and why.
+/// Says which request failed, and why.
 pub async fn organizations(client: &Client, mount: &str) -> Result<Vec<String>, ClientError> {
     client.list(&format!("{}/configs", mount.trim_matches('/'))).await
 }
@@ -155,7 +155,7 @@ mod tests {
     }
 
     #[test]
-    fn what_needs_somebody_comes_first() {
+    fn items_that_need_attention_come_first() {
         let text = checkup(false, &["yes", "unknown", "no"]).text();
         let expected = "CRITICAL o\n  no       is_no       Why.\\u{1b}\n  unknown  is_unknown  Why.\\u{1b}\n  yes      is_yes      Why.\\u{1b}\n  warning  w\n";
         assert_eq!(text, expected);

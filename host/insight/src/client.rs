@@ -10,51 +10,51 @@ use crate::limits::{ANSWER_BYTES_MAX, CONNECT_TIMEOUT, REDIRECTS_MAX, REQUEST_TI
 use crate::settings::Settings;
 use crate::text::printable;
 
-/// Why a request has no answer.
+/// A request that got no usable answer.
 #[derive(Debug, Error)]
 pub enum ClientError {
-    /// The settings make no client.
+    /// No client can be built from the settings.
     #[error("no connection can be made with these settings: {0}")]
     Settings(String),
-    /// The server could not be asked.
+    /// The request could not be sent, or got no answer.
     #[error("the server at {address} cannot be asked for `{path}`: {reason}")]
     NotSent {
-        /// The server.
+        /// Address of the server.
         address: String,
-        /// What was asked for.
+        /// Path of the request.
         path: String,
-        /// The chain of causes.
+        /// Chain of causes.
         reason: String,
     },
-    /// Nothing is there.
+    /// The server answered 404.
     #[error("`{0}` is not there: is the mount's path right (`--mount`), and the organization's ID?")]
     NotFound(String),
-    /// The token may not read it.
+    /// The server answered 403.
     #[error("the server refuses `{path}` (HTTP 403): the token needs a policy with `{capability}` on `{path}`{detail}")]
     Denied {
-        /// What was asked for.
+        /// Path of the request.
         path: String,
         /// The missing capability.
         capability: &'static str,
-        /// The server's own text.
+        /// Text of the server.
         detail: String,
     },
-    /// Another refusal.
+    /// The server answered with another error.
     #[error("the server answers `{path}` with HTTP {status}{detail}")]
     Refused {
-        /// What was asked for.
+        /// Path of the request.
         path: String,
-        /// The status.
+        /// HTTP status.
         status: u16,
-        /// The server's own text.
+        /// Text of the server.
         detail: String,
     },
-    /// An answer that is none of the engine's.
+    /// The answer does not have the form of the engine's answers.
     #[error("the answer to `{path}` cannot be read: {reason}")]
     BadAnswer {
-        /// What was asked for.
+        /// Path of the request.
         path: String,
-        /// What is wrong with it.
+        /// The mistake in the answer.
         reason: String,
     },
 }
@@ -62,9 +62,9 @@ pub enum ClientError {
 /// An answer of the engine.
 #[derive(Debug)]
 pub struct Answer {
-    /// Its data.
+    /// Data of the answer.
     pub data: Value,
-    /// Its warnings.
+    /// Warnings of the answer.
     pub warnings: Vec<String>,
 }
 
@@ -74,7 +74,7 @@ pub struct Client {
     settings: Settings,
 }
 
-/// Everything that has a meaning in a path or in a query.
+/// Characters that have a meaning in a path or in a query.
 const ESCAPED: &AsciiSet = &CONTROLS
     .add(b' ')
     .add(b'"')
@@ -106,7 +106,7 @@ impl Client {
             Ok::<_, ClientError>(())
         };
         header(TOKEN, settings.token.expose())?;
-        // Agents refuse requests without it.
+        // Agents refuse requests without this header.
         header("x-vault-request", "true")?;
         if let Some(namespace) = &settings.namespace {
             header("x-vault-namespace", namespace)?;
@@ -115,7 +115,7 @@ impl Client {
             .default_headers(headers)
             .connect_timeout(CONNECT_TIMEOUT)
             .timeout(REQUEST_TIMEOUT)
-            // Followed by hand: the token goes to no other scheme.
+            // The client follows redirects itself, because the token must not go to another scheme.
             .redirect(redirect::Policy::none())
             .tls_danger_accept_invalid_certs(settings.skip_verify);
         if !settings.authorities.is_empty() {
@@ -136,15 +136,15 @@ impl Client {
     /// Reads a path with a query.
     ///
     /// # Errors
-    /// Says what was asked for, and why there is no answer.
+    /// Names the path, and why there is no answer.
     pub async fn read(&self, path: &str, query: &[(String, String)]) -> Result<Answer, ClientError> {
         self.ask(path, query, "read").await
     }
 
-    /// Lists a path: its keys.
+    /// The keys below a path.
     ///
     /// # Errors
-    /// As [`Self::read`]; an empty list is none.
+    /// As [`Self::read`]. An empty list is not an error.
     pub async fn list(&self, path: &str) -> Result<Vec<String>, ClientError> {
         let query = [("list".to_owned(), "true".to_owned())];
         let answer = match self.ask(path, &query, "list").await {
@@ -231,7 +231,7 @@ fn answer_of(path: &str, capability: &'static str, status: StatusCode, body: &[u
     })
 }
 
-/// The chain of causes, without the address, which a query makes long.
+/// The chain of causes without the address, which the query makes long.
 fn reason_of(error: &reqwest::Error) -> String {
     let mut causes = Vec::new();
     let mut cause: Option<&(dyn std::error::Error + 'static)> = std::error::Error::source(error);
@@ -253,14 +253,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_has_a_meaning_in_an_address_is_escaped() {
+    fn characters_with_a_meaning_in_an_address_are_escaped() {
         let query = [("metadata.a&b".to_owned(), "1=2 #é".to_owned())];
         let url = address_of("http://x:1", "astra/report/o%1?", &query);
         assert_eq!(url, "http://x:1/v1/astra/report/o%251%3F?metadata.a%26b=1%3D2%20%23%C3%A9");
     }
 
     #[test]
-    fn each_status_has_its_own_words() {
+    fn each_status_has_an_error_text_of_its_own() {
         let said = |status: u16, body: &str| {
             answer_of("astra/report", "read", StatusCode::from_u16(status).unwrap(), body.as_bytes())
                 .unwrap_err()

@@ -1,4 +1,4 @@
-//! The report as CSV (RFC 4180), which a spreadsheet can open without harm.
+//! The report as CSV (RFC 4180), in which no cell can become a formula of a spreadsheet.
 
 use crate::report::{Report, Token};
 use crate::text::printable;
@@ -26,7 +26,7 @@ const COLUMNS: [Column; 18] = [
     ("expires_at", |_, token| time(&token.expires_at)),
 ];
 
-/// The report as CSV, with a line of names.
+/// The report as CSV, with a header line.
 #[must_use]
 pub fn csv(report: &Report) -> String {
     let names: Vec<String> = COLUMNS.iter().map(|(name, _)| (*name).to_owned()).collect();
@@ -39,7 +39,7 @@ pub fn csv(report: &Report) -> String {
     text
 }
 
-/// What the Astra roles of a token reach, each resource once.
+/// The resources that the Astra roles of a token reach, each once.
 fn resources(report: &Report, token: &Token) -> String {
     let Some(known) = report.astra_roles.get(&token.org_id) else { return String::new() };
     let roles = token.role_ids.iter().filter_map(|id| known.get(id));
@@ -53,8 +53,8 @@ fn time(time: &Option<String>) -> String {
     time.clone().unwrap_or_default()
 }
 
-/// One cell. A spreadsheet takes a cell that begins with one of these characters for a formula; an apostrophe before it makes
-/// it text.
+/// One cell. A spreadsheet reads a cell that begins with one of these characters as a formula; an apostrophe before it
+/// marks text.
 fn cell(text: &str) -> String {
     let is_formula =
         text.trim_start().starts_with(['=', '+', '-', '@', '|', '%']) || text.starts_with(['\t', '\r', '\n']);

@@ -1,4 +1,4 @@
-//! All pages of a report.
+//! Fetches all pages of a report.
 
 use serde::Deserialize;
 use serde_json::Value;
@@ -8,14 +8,14 @@ use crate::limits::{PAGE, TOKENS_MAX};
 use crate::report::Report;
 use crate::summary::Summary;
 
-/// Which tokens are asked for.
+/// Selects the tokens of a report.
 #[derive(Clone, Debug, Default)]
 pub struct Query {
-    /// The path of the mount.
+    /// Path of the mount.
     pub mount: String,
-    /// One organization; none = all.
+    /// ID of one organization; `None` = all.
     pub org_id: Option<String>,
-    /// The filters, by their names.
+    /// Names and values of the filters.
     pub filters: Vec<(String, String)>,
 }
 
@@ -29,10 +29,10 @@ impl Query {
     }
 }
 
-/// Reads all pages. Answers with the report what the server warned of.
+/// Reads all pages. Returns the report and the warnings of the server.
 ///
 /// # Errors
-/// Says what could not be read, and why.
+/// Says which request failed, and why.
 pub async fn fetch_report(client: &Client, query: &Query) -> Result<(Report, Vec<String>), ClientError> {
     let mut report = Report::default();
     let wanted = [("limit".to_owned(), PAGE.to_string())];
@@ -48,10 +48,10 @@ pub async fn fetch_report(client: &Client, query: &Query) -> Result<(Report, Vec
     Ok((report, warnings))
 }
 
-/// Reads the summary, and adds up what comes in parts.
+/// Reads the summary and adds up its parts.
 ///
 /// # Errors
-/// Says what could not be read, and why.
+/// Says which request failed, and why.
 pub async fn fetch_summary(client: &Client, query: &Query) -> Result<(Summary, Vec<String>), ClientError> {
     let mut summary = Summary::default();
     let wanted = [("summary".to_owned(), "true".to_owned())];
@@ -63,7 +63,7 @@ pub async fn fetch_summary(client: &Client, query: &Query) -> Result<(Summary, V
     Ok((summary, warnings))
 }
 
-/// Asks until an answer names no next page.
+/// Sends requests until an answer names no next page.
 async fn each_page(
     client: &Client,
     query: &Query,

@@ -1,7 +1,7 @@
-//! What the commands for operators ask of a server, and how they show it: the report of tokens, and the check of
-//! organizations. It knows the paths of the Astra engine and no engine itself.
+//! Requests of the commands for operators, and the output of these commands: the report of tokens, and the check of
+//! organizations. This crate knows the paths of the Astra engine, but not the engine.
 //!
-//! All texts of an answer come from clients of the mount or from a network: each form escapes them for its reader.
+//! All texts of an answer come from clients of the mount or from a network, so each output form escapes them.
 
 mod check;
 mod client;

@@ -1,23 +1,23 @@
-//! Limits of what a command asks and reads.
+//! Limits of requests and answers.
 
 use std::time::Duration;
 
-/// One request to the server, from connect to the last byte: the server's own deadline is 90 s.
+/// Time of one request to the server, from connect to the last byte. The server's own deadline is 90 s.
 pub(crate) const REQUEST_TIMEOUT: Duration = Duration::from_secs(100);
 
-/// A connection to the server, TLS included.
+/// Time of a connect to the server, TLS included.
 pub(crate) const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// 32 MiB: one answer. A page of the report has at most 8 MiB, which the server writes anew.
+/// Bytes of one answer: 32 MiB. A page of the report has at most 8 MiB, and the server may encode it longer.
 pub(crate) const ANSWER_BYTES_MAX: usize = 32 * 1024 * 1024;
 
-/// Redirections of one request: a standby names the active node, which answers.
+/// Redirections of one request. A standby redirects to the active node, which answers.
 pub(crate) const REDIRECTS_MAX: usize = 3;
 
-/// Tokens of one report: some 1 KiB of memory each, and a browser shows no more.
+/// Tokens of one report. Each takes some 1 KiB of memory, and a browser cannot show more.
 pub(crate) const TOKENS_MAX: usize = 500_000;
 
-/// Tokens that one request asks for: the largest page of the engine.
+/// Tokens that one request asks for: the engine's largest page.
 pub(crate) const PAGE: usize = 1_000;
 
 /// Bytes of a file with a token or with certificates; all public authorities take some 220 KiB.

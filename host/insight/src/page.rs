@@ -1,8 +1,8 @@
 //! The report as one self-contained HTML page.
 //!
-//! The page is the same for every report: all that comes from a server is in one block of JSON, which the page's script shows
-//! as text. The content policy allows this script and this style by their digests, and nothing else: no other script runs,
-//! and nothing is loaded or sent.
+//! The page is the same for every report: all texts of a server are in one block of JSON, which the page's script shows
+//! as text. The content policy allows this script and this style by their digests, and nothing else: no other script
+//! runs, and the page neither loads nor sends anything.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -11,18 +11,18 @@ use sha2::{Digest, Sha256};
 
 use crate::report::Report;
 
-/// What the page says of the report.
+/// Facts about the report, which the page shows above it.
 #[derive(Clone, Debug, Default, Serialize)]
 pub struct About {
-    /// The path of the mount.
+    /// Path of the mount.
     pub mount: String,
-    /// The address of the server.
+    /// Address of the server.
     pub address: String,
-    /// When the report was read, RFC 3339.
+    /// Time of the report, RFC 3339.
     pub generated: String,
-    /// The filters with which the server was asked.
+    /// Filters of the request.
     pub filters: Vec<(String, String)>,
-    /// What the server warned of.
+    /// Warnings of the server.
     pub warnings: Vec<String>,
 }
 
@@ -45,10 +45,10 @@ const SCRIPT: &str = concat!(
     "})();\n",
 );
 
-/// The page.
+/// Builds the page.
 ///
 /// # Errors
-/// None of the texts can fail; a writer's error would be one of memory.
+/// Only when memory for a text is missing.
 pub fn page(about: &About, report: &Report) -> Result<String, serde_json::Error> {
     let data = in_html(&serde_json::to_string(&Data { about, report })?);
     let policy = format!(
@@ -58,7 +58,8 @@ pub fn page(about: &About, report: &Report) -> Result<String, serde_json::Error>
     );
     let parts = [("{{policy}}", policy.as_str()), ("{{style}}", STYLE), ("{{data}}", &data), ("{{script}}", SCRIPT)];
     let (mut page, mut rest) = (String::with_capacity(data.len() + 128 * 1024), SKELETON);
-    // In the order of the skeleton, so that no part is looked through for the name of another.
+    // The parts are inserted in the order of the skeleton, so that an inserted text is not searched for the names of
+    // later parts.
     for (name, part) in parts {
         let Some((before, after)) = rest.split_once(name) else { continue };
         page.push_str(before);
@@ -69,7 +70,7 @@ pub fn page(about: &About, report: &Report) -> Result<String, serde_json::Error>
     Ok(page)
 }
 
-/// JSON that ends no element and begins no comment, whatever its texts are.
+/// JSON whose texts can neither end an element nor begin a comment.
 fn in_html(json: &str) -> String {
     let mut text = String::with_capacity(json.len() + json.len() / 16);
     for c in json.chars() {

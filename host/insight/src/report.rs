@@ -1,4 +1,4 @@
-//! The tokens of a report, as the engine answers them. A field that an older or newer engine lacks is empty.
+//! The tokens of a report, in the engine's form. A field that an older or newer engine lacks is empty.
 
 use std::cmp::Ordering;
 use std::collections::BTreeMap;
@@ -11,9 +11,9 @@ use serde::{Deserialize, Deserializer, Serialize};
 pub struct Report {
     /// The tokens.
     pub tokens: Vec<Token>,
-    /// What is known of their organizations.
+    /// Known organizations of the tokens, by ID.
     pub organizations: BTreeMap<String, Organization>,
-    /// What is known of their Astra roles, by organization and ID.
+    /// Known Astra roles, by organization and ID.
     pub astra_roles: BTreeMap<String, BTreeMap<String, AstraRole>>,
 }
 
@@ -21,47 +21,47 @@ pub struct Report {
 #[derive(Clone, Debug, Default, Deserialize, PartialEq, Eq, Serialize)]
 #[serde(default)]
 pub struct Token {
-    /// ID of its organization.
+    /// ID of the token's organization.
     pub org_id: String,
-    /// Its ID in Astra.
+    /// ID of the token in Astra.
     pub client_id: String,
-    /// How it was made.
+    /// How the token was minted.
     pub kind: String,
-    /// Its role.
+    /// Name of the role.
     pub role: String,
-    /// Its Astra roles.
+    /// IDs of the Astra roles.
     #[serde(deserialize_with = "or_default")]
     pub role_ids: Vec<String>,
-    /// Their names.
+    /// Names of the Astra roles.
     #[serde(deserialize_with = "or_default")]
     pub astra_roles: Vec<String>,
-    /// Its logical name.
+    /// Logical name of the organization.
     pub logical_name: String,
-    /// What the client noted about it.
+    /// Metadata that the client stored with the token.
     #[serde(deserialize_with = "or_default")]
     pub metadata: BTreeMap<String, String>,
-    /// Who had it made.
+    /// Client for whom the token was minted.
     pub owner: String,
-    /// The same, as the server named it.
+    /// The same client, in the server's terms.
     #[serde(deserialize_with = "or_default")]
     pub created_by: BTreeMap<String, String>,
-    /// When it was made.
+    /// Time of the mint.
     pub made: Option<String>,
-    /// When a client read it last.
+    /// Time of the last read by a client.
     pub last_read: Option<String>,
-    /// How often it was read.
+    /// Number of reads.
     pub reads: u64,
-    /// When its lease was renewed last.
+    /// Time of the last renewal of the lease.
     pub last_renewed: Option<String>,
-    /// How often its lease was renewed.
+    /// Number of renewals of the lease.
     pub renewals: u64,
-    /// When somebody made, read or renewed it last.
+    /// Time of the last mint, read or renewal.
     pub last_use: Option<String>,
-    /// When its lease ends.
+    /// End of the lease.
     pub expires: Option<String>,
-    /// When Astra ends it.
+    /// Expiry of the token in Astra.
     pub expires_at: Option<String>,
-    /// Does it reach what was asked for?
+    /// Whether the token reaches the resource of the query.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub reach: Option<String>,
 }
@@ -70,7 +70,7 @@ pub struct Token {
 #[derive(Clone, Debug, Default, Deserialize, Serialize)]
 #[serde(default)]
 pub struct Organization {
-    /// Its other name.
+    /// Logical name.
     pub logical_name: String,
     /// Are reads of its tokens recorded?
     pub record_reads: bool,
@@ -80,17 +80,17 @@ pub struct Organization {
 #[derive(Clone, Debug, Default, Deserialize, Serialize)]
 #[serde(default)]
 pub struct AstraRole {
-    /// Its ID.
+    /// ID of the Astra role.
     pub id: String,
-    /// Its name.
+    /// Name of the Astra role.
     pub name: String,
-    /// What it reaches.
+    /// Resources that the Astra role reaches.
     #[serde(deserialize_with = "or_default")]
     pub resources: Vec<String>,
-    /// How many more.
+    /// Number of further resources.
     #[serde(skip_serializing_if = "is_zero")]
     pub resources_left_out: u64,
-    /// When Astra listed it last.
+    /// Time at which Astra last listed the Astra role.
     pub seen_at: Option<String>,
 }
 
@@ -107,7 +107,7 @@ fn or_default<'de, D: Deserializer<'de>, T: Default + Deserialize<'de>>(deserial
 const SORTED_BY: [&str; 6] = ["made", "last_read", "last_use", "expires", "owner", "role"];
 
 impl Report {
-    /// Adds a page.
+    /// Adds the tokens of a page.
     pub(crate) fn add(&mut self, page: Self) {
         self.tokens.extend(page.tokens);
         self.organizations.extend(page.organizations);
@@ -116,10 +116,10 @@ impl Report {
         }
     }
 
-    /// Sorts the tokens by a field, with a `-` before it for the largest first; those without a value come last.
+    /// Sorts the tokens by a field; a `-` before the field sorts the largest first. Tokens without a value come last.
     ///
     /// # Errors
-    /// Names the fields that there are.
+    /// Names the valid fields.
     pub fn sort(&mut self, by: &str) -> Result<(), String> {
         let field = by.strip_prefix('-').unwrap_or(by);
         if !SORTED_BY.contains(&field) {
@@ -159,13 +159,13 @@ impl Token {
         time.as_deref().unwrap_or_default()
     }
 
-    /// When it ends: with its lease or by Astra, whatever comes first; empty = never.
+    /// End of the token, with its lease or by Astra, whichever comes first; empty = never.
     #[must_use]
     pub fn end(&self) -> &str {
         [&self.expires, &self.expires_at].into_iter().flatten().map(String::as_str).min().unwrap_or_default()
     }
 
-    /// Its metadata as one text.
+    /// The metadata as one text.
     #[must_use]
     pub fn metadata_text(&self) -> String {
         self.metadata.iter().map(|(key, value)| format!("{key}={value}")).collect::<Vec<_>>().join(", ")
@@ -184,7 +184,7 @@ pub(crate) mod tests {
 
     use super::*;
 
-    /// Tokens whose texts attack every reader.
+    /// Tokens whose texts attack every reader of the output.
     pub(crate) fn hostile() -> Report {
         serde_json::from_value(json!({
             "tokens": [

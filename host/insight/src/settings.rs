@@ -1,7 +1,8 @@
-//! How to reach the server: the flags and the environment that its own command line takes.
+//! Settings of the connection to the server: the flags and environment variables of the server's own command line.
 //!
-//! Each setting is the flag, or else `BAO_<NAME>`, or else `VAULT_<NAME>`. The token is no flag, since every user of the
-//! machine sees arguments: it comes from the environment or from the file that a login leaves.
+//! The value of a setting is the flag, or else `BAO_<NAME>`, or else `VAULT_<NAME>`. There is no flag for the token,
+//! because every user of the machine sees arguments: the token comes from the environment, or from the file that a
+//! login writes.
 
 #![expect(clippy::disallowed_types, reason = "the files are the user's, named by the user")]
 
@@ -15,7 +16,7 @@ use zeroize::Zeroizing;
 
 use crate::limits::FILE_BYTES_MAX;
 
-/// What the flags say, and where the environment is read.
+/// Values of the flags, and the environment.
 #[derive(Debug, Default)]
 pub struct Sources {
     /// `--address`.
@@ -34,7 +35,7 @@ pub struct Sources {
     pub tls_skip_verify: bool,
 }
 
-/// How to reach the server.
+/// Settings of the connection to the server.
 pub struct Settings {
     pub(crate) address: String,
     pub(crate) token: Secret,
@@ -44,7 +45,7 @@ pub struct Settings {
     pub(crate) skip_verify: bool,
 }
 
-/// A text that nobody prints.
+/// A text that cannot be printed.
 pub(crate) struct Secret(Zeroizing<String>);
 
 impl Secret {
@@ -53,37 +54,37 @@ impl Secret {
     }
 }
 
-/// Why the settings are of no use. No text shows a token.
+/// An unusable setting. No text shows a token.
 #[derive(Debug, Error)]
 pub enum SettingsError {
-    /// Nobody has logged in.
+    /// The user has not logged in.
     #[error("there is no token: set VAULT_TOKEN or BAO_TOKEN, or log in with `vault login` or `bao login`")]
     NoToken,
-    /// A token that no header can hold.
+    /// The token has characters that an HTTP header cannot have.
     #[error("the token of {0} holds characters that no token has: log in again")]
     BadToken(String),
-    /// An address that is none.
+    /// The address is not a URL of HTTP.
     #[error("the address `{0}` must begin with `https://` or `http://`: set `--address`, VAULT_ADDR or BAO_ADDR")]
     BadAddress(String),
-    /// A file that cannot be used.
+    /// The file cannot be used.
     #[error("{what} `{path}` cannot be used: {reason}")]
     BadFile {
-        /// What the file is for.
+        /// Purpose of the file.
         what: &'static str,
-        /// The file.
+        /// Path of the file.
         path: String,
-        /// What is wrong with it, and never what is in it.
+        /// Mistake in the file. The text never quotes the file.
         reason: String,
     },
-    /// A certificate without its key, or the other way round.
+    /// A client certificate without its key, or a key without its certificate.
     #[error("a client certificate needs its key: set both `--client-cert` and `--client-key`, or neither")]
     HalfIdentity,
-    /// A switch that is neither on nor off.
+    /// A switch has another value than `true` or `false`.
     #[error("{name} is `{value}`: set it to `true` or `false`")]
     BadSwitch {
-        /// The variable.
+        /// Name of the variable.
         name: String,
-        /// Its value.
+        /// Value of the variable.
         value: String,
     },
 }
@@ -92,10 +93,10 @@ pub enum SettingsError {
 const DEFAULT_ADDRESS: &str = "https://127.0.0.1:8200";
 
 impl Settings {
-    /// The settings of the flags, of the environment and of the home directory.
+    /// Settings from the flags, the environment and the home directory.
     ///
     /// # Errors
-    /// Names the setting and what to do.
+    /// Names the setting, and the next step.
     pub fn resolve(sources: Sources, environment: impl Fn(&str) -> Option<String>) -> Result<Self, SettingsError> {
         let of = |name: &str| variable(&environment, name);
         let address = sources.address.or_else(|| of("ADDR")).unwrap_or_else(|| DEFAULT_ADDRESS.to_owned());
@@ -104,7 +105,7 @@ impl Settings {
             return Err(SettingsError::BadAddress(address));
         }
         let path = |flag: Option<PathBuf>, name: &str| flag.or_else(|| of(name).map(PathBuf::from));
-        // As the server's own command line: a file wins over a directory.
+        // A file takes precedence over a directory, as in the server's own command line.
         let authorities = match (path(sources.ca_cert, "CACERT"), path(sources.ca_path, "CAPATH")) {
             (Some(file), _) => certificates(&file)?,
             (None, Some(directory)) => certificates_of_directory(&directory)?,
@@ -134,7 +135,7 @@ impl Settings {
     }
 }
 
-/// An environment variable of the server's command line; empty counts as not set.
+/// An environment variable of the server's command line. An empty one counts as not set.
 fn variable(environment: impl Fn(&str) -> Option<String>, name: &str) -> Option<String> {
     ["BAO", "VAULT"]
         .iter()
@@ -257,7 +258,7 @@ mod tests {
     }
 
     #[test]
-    fn what_cannot_be_used_is_named() {
+    fn an_unusable_setting_is_refused_by_name() {
         let token = ("VAULT_TOKEN", "t");
         let missing = Sources { ca_cert: Some("none.pem".into()), ..Sources::default() };
         assert!(resolve(missing, &[token]).err().unwrap().contains("`none.pem`"));

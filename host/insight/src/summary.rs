@@ -1,30 +1,30 @@
-//! Counts of tokens, as the engine answers them.
+//! Counts of tokens, in the engine's form.
 
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-/// How many tokens there are, by what people ask for.
+/// Numbers of tokens, by different properties.
 #[derive(Clone, Debug, Default, Deserialize, PartialEq, Eq, Serialize)]
 #[serde(default)]
 pub struct Summary {
-    /// All of them.
+    /// Number of all tokens.
     pub tokens: u64,
-    /// By organization.
+    /// Number of tokens of each organization.
     pub by_organization: BTreeMap<String, u64>,
-    /// By role.
+    /// Number of tokens of each role.
     pub by_role: BTreeMap<String, u64>,
-    /// By kind.
+    /// Number of tokens of each kind.
     pub by_kind: BTreeMap<String, u64>,
-    /// By owner.
+    /// Number of tokens of each owner.
     pub by_owner: BTreeMap<String, u64>,
-    /// By `<key>=<value>`.
+    /// Number of tokens for each `<key>=<value>` of the metadata.
     pub by_metadata: BTreeMap<String, u64>,
-    /// By age.
+    /// Number of tokens by age.
     pub by_age: Vec<Band>,
-    /// By how long ago somebody made, read or renewed them.
+    /// Number of tokens by the time since the last mint, read or renewal.
     pub by_last_use: Vec<Band>,
-    /// By the time until they end.
+    /// Number of tokens by the time until they end.
     pub by_expiry: Vec<Band>,
 }
 

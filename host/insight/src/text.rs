@@ -1,4 +1,4 @@
-//! Texts that somebody else wrote, for a terminal; and times as text.
+//! Foreign texts, made safe for a terminal; and times as text.
 
 use std::time::Duration;
 
@@ -13,14 +13,14 @@ pub fn rfc3339(time: Duration) -> String {
     time.and_then(|time| time.format(&Rfc3339).ok()).unwrap_or_default()
 }
 
-/// The text with control characters escaped, and those that turn the direction of a line or cannot be seen.
+/// The text with escapes for control characters, invisible characters, and those that change the direction of a line.
 #[must_use]
 pub fn printable(text: &str) -> String {
     let is_plain = |c: char| !(c.is_control() || is_invisible(c)) || c == '\n' || c == '\t';
     text.chars().map(|c| if is_plain(c) { c.to_string() } else { c.escape_unicode().to_string() }).collect()
 }
 
-/// The same on one line.
+/// As [`printable`], on one line.
 pub(crate) fn one_line(text: &str) -> String {
     printable(text).replace(['\n', '\t'], " ")
 }
@@ -34,7 +34,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_could_fool_a_reader_is_escaped() {
+    fn characters_that_could_deceive_a_reader_are_escaped() {
         assert_eq!(printable("a\u{1b}[2Jé\u{202e}x\n"), "a\\u{1b}[2Jé\\u{202e}x\n");
         assert_eq!(one_line("a\nb\tc"), "a b c");
     }

@@ -9,8 +9,8 @@ use envelope::{Identity, SERVER_LEASE_TTL};
 pub struct MountSettings {
     /// Path of the mount, with trailing slash.
     pub mount_point: String,
-    /// ID of the requests of clients.
-    pub request_id: String,
+    /// ID of the requests of clients; `None` = they have none.
+    pub request_id: Option<String>,
     /// The client.
     pub identity: Identity,
     /// Time to live of leases that name none.
@@ -25,7 +25,7 @@ impl MountSettings {
     pub fn new(mount_point: String) -> Self {
         Self {
             mount_point,
-            request_id: String::new(),
+            request_id: None,
             identity: Identity::default(),
             default_lease_ttl: SERVER_LEASE_TTL,
             max_lease_ttl: SERVER_LEASE_TTL,

@@ -1,7 +1,7 @@
-//! Work on disks, which may hang: one job at a time, off the serving threads, each with a deadline.
+//! Work on disks, which may hang: one job runs at a time, away from the threads that serve requests, with a deadline.
 //!
-//! A job cannot be stopped. One that hangs keeps its thread, and those after it wait for it without one of their own,
-//! until its deadline and no longer: a directory that never answers holds one thread, however often it is looked at.
+//! A job cannot be stopped. A job that hangs keeps its thread; later jobs wait for that job without a thread, up to
+//! their own deadlines. So a directory that never answers blocks one thread, however often it is read.
 
 use std::sync::{Arc, PoisonError};
 use std::time::{Duration, Instant};
@@ -9,10 +9,10 @@ use std::time::{Duration, Instant};
 use tokio::sync::Mutex;
 use tokio::time::timeout;
 
-/// What jobs work on.
+/// The state that jobs share.
 pub(crate) struct OneAtATime<T> {
     state: Arc<Mutex<T>>,
-    /// Of the job that runs.
+    /// Start of the running job.
     began: Arc<std::sync::Mutex<Option<Instant>>>,
     deadline: Duration,
 }
@@ -23,7 +23,7 @@ impl<T: Send + 'static> OneAtATime<T> {
     }
 
     /// # Errors
-    /// What became of it instead of an end, as in `it did not end`.
+    /// The reason, as the end of a sentence, such as `did not end: …`.
     pub(crate) async fn run<R: Send + 'static>(
         &self,
         job: impl FnOnce(&mut T) -> R + Send + 'static,
@@ -33,7 +33,7 @@ impl<T: Send + 'static> OneAtATime<T> {
             return Err(late);
         }
         let work = async {
-            // The thread holds the lock, whatever becomes of who waits.
+            // The thread holds the lock also after its caller has gone away.
             let mut state = Arc::clone(&self.state).lock_owned().await;
             let running = Running::new(&self.began);
             tokio::task::spawn_blocking(move || {
@@ -53,7 +53,7 @@ impl<T: Send + 'static> OneAtATime<T> {
     }
 }
 
-/// Until it is dropped, a job runs.
+/// A job runs until this value is dropped.
 struct Running(Arc<std::sync::Mutex<Option<Instant>>>);
 
 impl Running {
@@ -77,10 +77,10 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn a_job_that_hangs_keeps_one_thread_and_those_after_it_are_told_at_the_deadline() {
+    async fn a_job_that_hangs_keeps_one_thread_and_later_jobs_fail_at_the_deadline() {
         let jobs = OneAtATime::new(0, Duration::from_millis(50));
         let (go, wait) = sync_channel::<()>(0);
-        // This test has one thread, which goes on.
+        // This test has one thread, which must not block.
         let hung = jobs.run(move |_| wait.recv()).await;
         assert_eq!(hung, Err("took longer than 50ms".to_owned()));
         tokio::time::pause();
@@ -88,11 +88,11 @@ mod tests {
         for _ in 0..20 {
             assert_eq!(jobs.run(|begun| *begun += 1).await, late);
         }
-        assert_eq!(before.elapsed(), Duration::ZERO, "nobody waits for a job that hangs");
+        assert_eq!(before.elapsed(), Duration::ZERO, "no job waits for a job that hangs");
         tokio::time::resume();
         go.send(()).unwrap();
         let jobs = OneAtATime { deadline: Duration::from_secs(60), ..jobs };
-        assert_eq!(jobs.run(|begun| *begun).await, Ok(0), "none of the others had a thread");
+        assert_eq!(jobs.run(|begun| *begun).await, Ok(0), "no other job got a thread");
     }
 
     #[tokio::test]

@@ -1,8 +1,8 @@
 //! Compiled modules on disk, so that a restart does not compile them again.
 //!
-//! An entry is sealed with a key of the plugin's registration, or of the user who runs commands, so whoever else can write
-//! here can make a start slower and nothing else. Whatever is wrong with an entry costs a line in the log, and the module
-//! is compiled.
+//! Each entry is sealed with a key of the plugin's registration, or of the user who runs commands. Another writer of
+//! the directory can therefore only make a start slower. If an entry is unusable for any reason, the log says so and
+//! the module is compiled.
 
 mod user;
 
@@ -19,15 +19,15 @@ use crate::blocking::OneAtATime;
 use crate::encoding::{from_base64, from_hex};
 use crate::limits::{CACHE_BYTES_MAX, CACHE_DEADLINE, CACHE_ENTRIES_MAX, CACHE_ENTRY_BYTES_MAX};
 
-/// What entries end in. Other files are somebody else's.
+/// Suffix of the entries. The cache leaves other files alone.
 const SUFFIX: &str = ".sealed";
-/// What an entry ends in while it is written.
+/// Suffix of an entry while it is written.
 const UNFINISHED: &str = ".unfinished";
 
-/// Where compiled modules are kept, and the key that seals them.
+/// Directory of compiled modules, and the key that seals them.
 #[derive(Clone, Debug)]
 pub struct CacheSettings {
-    /// Made when it is first needed.
+    /// The cache creates the directory when it first needs it.
     pub directory: PathBuf,
     /// Key that seals each entry.
     pub key: SealKey,
@@ -48,16 +48,16 @@ pub struct Cache {
 }
 
 impl Cache {
-    /// Nothing is read yet.
+    /// Reads nothing yet.
     #[must_use]
     pub fn new(settings: CacheSettings) -> Self {
         Self { settings: Arc::new(settings), disk: OneAtATime::new((), CACHE_DEADLINE) }
     }
 
-    /// The module as it was kept, or compiled now and kept for the next time.
+    /// The module from its entry; without a usable entry, compiles the module and writes an entry.
     ///
     /// # Errors
-    /// When the module cannot run here.
+    /// When the module cannot run on this machine.
     pub async fn load_or_compile(
         &self,
         runtime: &Runtime,
@@ -72,10 +72,10 @@ impl Cache {
         Ok(module)
     }
 
-    /// As `load_or_compile`, with the imports and exports also of a component that does not load.
+    /// As `load_or_compile`; also lists the imports and exports of a component that cannot be loaded.
     ///
     /// # Errors
-    /// When the bytes are no component.
+    /// When the bytes are not a component.
     pub async fn inspect(&self, runtime: &Runtime, digest: Digest, wasm: &[u8]) -> Result<Inspection, LoadError> {
         if let Some(module) = self.load(runtime, digest).await? {
             return Ok(Inspection::of(module));
@@ -87,10 +87,10 @@ impl Cache {
         Ok(inspection)
     }
 
-    /// The module, if it was kept.
+    /// The module, if it has an entry.
     ///
     /// # Errors
-    /// When this machine can load no code, so that compiling would not help.
+    /// When this machine can load no compiled code at all: compiling would not help.
     async fn load(&self, runtime: &Runtime, digest: Digest) -> Result<Option<Arc<Module>>, LoadError> {
         let (directory, name) = (self.settings.directory.clone(), entry_name(runtime, digest));
         let read = self.disk.run(move |()| read(&directory, &name)).await;
@@ -104,7 +104,7 @@ impl Cache {
         }
     }
 
-    /// Keeps a module, in the place of what did not fit.
+    /// Writes the entry of a module. The oldest entries make room for it.
     async fn keep(&self, runtime: &Runtime, digest: Digest, module: &Arc<Module>) {
         let (settings, name) = (Arc::clone(&self.settings), entry_name(runtime, digest));
         let module = Arc::clone(module);
@@ -119,7 +119,7 @@ impl Cache {
 
     fn complain<T>(&self, digest: Digest, reason: &str) -> Option<T> {
         let directory = self.settings.directory.display();
-        tracing::warn!(%directory, %digest, reason, "the cache of compiled modules was of no use, compiling instead");
+        tracing::warn!(%directory, %digest, reason, "cannot use the cache of compiled modules, compiling instead");
         None
     }
 }
@@ -128,7 +128,7 @@ fn entry_name(runtime: &Runtime, digest: Digest) -> String {
     format!("{digest}-{:016x}{SUFFIX}", runtime.compatibility())
 }
 
-/// None where there is no such entry.
+/// `None` if there is no such entry.
 fn read(directory: &PathBuf, name: &str) -> Result<Option<Vec<u8>>, String> {
     let dir = match Dir::open_ambient_dir(directory, ambient_authority()) {
         Ok(dir) => dir,
@@ -151,7 +151,7 @@ fn read(directory: &PathBuf, name: &str) -> Result<Option<Vec<u8>>, String> {
     Ok(Some(sealed))
 }
 
-/// Writes a temporary file and renames it, so that an entry is there as a whole or not at all.
+/// Writes a temporary file and renames the file, so that no reader sees half an entry.
 fn write(directory: &PathBuf, name: &str, sealed: &[u8]) -> Result<(), String> {
     if sealed.len() as u64 > CACHE_ENTRY_BYTES_MAX {
         return Err(format!("the entry would have more than {CACHE_ENTRY_BYTES_MAX} bytes"));
@@ -160,11 +160,11 @@ fn write(directory: &PathBuf, name: &str, sealed: &[u8]) -> Result<(), String> {
     Dir::create_ambient_dir_all(directory, ambient_authority()).map_err(text)?;
     let dir = Dir::open_ambient_dir(directory, ambient_authority()).map_err(text)?;
     make_room(&dir, sealed.len() as u64).map_err(text)?;
-    // Of this process: several may share the directory.
+    // The name contains the process ID, because several processes may share the directory.
     let unfinished = format!("{name}.{}{UNFINISHED}", std::process::id());
     let written = write_aside(&dir, &unfinished, sealed).and_then(|()| dir.rename(&unfinished, &dir, name));
     if written.is_err() {
-        // On a full disk what was begun would fill it for good.
+        // On a full disk, an unfinished file would keep the disk full.
         let _ = dir.remove_file(&unfinished);
     }
     written.map_err(text)
@@ -174,7 +174,7 @@ fn write_aside(dir: &Dir, name: &str, sealed: &[u8]) -> std::io::Result<()> {
     let mut options = OpenOptions::new();
     options.write(true).create(true).truncate(true).mode(0o600);
     let mut file = dir.open_with(name, &options)?;
-    // Not synced: an entry that a crash cuts off does not fit its seal.
+    // Not synced: the seal of an entry that a crash cut off does not match.
     file.write_all(sealed)
 }
 

@@ -1,4 +1,4 @@
-//! A module before and after it is loaded.
+//! A module, before and after the host loads it.
 
 use std::collections::BTreeSet;
 use std::fmt;
@@ -9,12 +9,12 @@ use thiserror::Error;
 
 use crate::{Digest, ModuleId};
 
-/// Where a module's bytes come from.
+/// Source of a module's bytes.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Origin {
-    /// The plugin's binary, whose SHA-256 the server checks.
+    /// The plugin's binary. The server checks the SHA-256 of the binary.
     Embedded,
-    /// A file of the directory of modules, by its name there.
+    /// A file in the directory of modules, by its name there.
     File(String),
 }
 
@@ -27,44 +27,44 @@ impl fmt::Display for Origin {
     }
 }
 
-/// Why these bytes may run.
+/// Reason why these bytes may run.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Approval {
-    /// They are part of the binary.
+    /// The bytes are part of the binary.
     Embedded,
     /// The catalog names their SHA-256.
     AllowListed,
-    /// Enough of the catalog's keys signed them: these.
+    /// Enough trusted keys signed the bytes: these.
     Signed(Vec<String>),
 }
 
 /// Why a module does not serve a mount: a sentence without secrets, for the operator, the log and the status.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 pub enum Rejection {
-    /// Another attempt with the same bytes and the same configuration fails in the same way.
+    /// The same bytes with the same configuration fail again in the same way.
     #[error("{0}")]
     Permanent(String),
-    /// Nothing is known against the module: the machine was busy, a directory slow, a file incomplete.
+    /// The module itself may be good: the machine was busy, a directory slow, a file incomplete.
     #[error("{0}")]
     Transient(String),
 }
 
 impl Rejection {
-    /// The sentence alone.
+    /// The sentence, without its class.
     #[must_use]
     pub fn text(&self) -> &str {
         let (Self::Permanent(text) | Self::Transient(text)) = self;
         text
     }
 
-    /// The same sentence, where another attempt cannot help.
+    /// The same sentence as a permanent rejection.
     #[must_use]
     pub fn into_permanent(self) -> Self {
         let (Self::Permanent(text) | Self::Transient(text)) = self;
         Self::Permanent(text)
     }
 
-    /// The same sentence, where another attempt may succeed.
+    /// The same sentence as a transient rejection.
     #[must_use]
     pub fn into_transient(self) -> Self {
         let (Self::Permanent(text) | Self::Transient(text)) = self;
@@ -72,26 +72,26 @@ impl Rejection {
     }
 }
 
-/// A module that is there, not loaded.
+/// A module that is available and not loaded.
 #[derive(Clone, Debug)]
 pub struct Candidate {
-    /// Engine and version, by the name of the file.
+    /// Engine and version, from the name of the file.
     pub id: ModuleId,
     /// The SHA-256 of the bytes when the directory was listed.
     pub digest: Digest,
-    /// Where the bytes come from.
+    /// Source of the bytes.
     pub origin: Origin,
-    /// Whether its bytes may run at all.
+    /// Whether the bytes may run, and why.
     pub approval: Result<Approval, Rejection>,
 }
 
 /// A module that can serve.
 pub struct LoadedModule {
-    /// Engine and version by the module's own description; its file is named after them.
+    /// Engine and version, from the module's own description. The name of the file says the same.
     pub id: ModuleId,
-    /// The SHA-256 of the bytes that run.
+    /// SHA-256 of the bytes.
     pub digest: Digest,
-    /// Where the bytes come from.
+    /// Source of the bytes.
     pub origin: Origin,
     /// Why the bytes may run.
     pub approval: Approval,
@@ -100,14 +100,14 @@ pub struct LoadedModule {
 }
 
 impl Candidate {
-    /// The identity of a candidate: a file under another name is another candidate, also with the same bytes.
+    /// The identity of a candidate. The same bytes under another file name are another candidate.
     pub(crate) fn key(&self) -> (ModuleId, Digest) {
         (self.id.clone(), self.digest)
     }
 }
 
 impl LoadedModule {
-    /// The capabilities that the module asks for, by its imports.
+    /// The capabilities that the module imports.
     #[must_use]
     pub fn capabilities(&self) -> &BTreeSet<Capability> {
         self.module.capabilities()

@@ -1,4 +1,4 @@
-//! Which module serves one mount.
+//! Decides which module serves one mount.
 //!
 //! A mount's requests go through a [`ModuleController`]. Requests take the active module without a lock and keep it
 //! until they are answered. The controller's task (`task.rs`) changes the active module, one message of its mailbox
@@ -55,6 +55,7 @@ use report::NO_MODULE;
 use state::State;
 
 pub use controllers::ModuleControllers;
+pub use mailbox::UnreadableStorage;
 pub use manifest::ModuleManifest;
 pub use options::engine_option;
 pub use outcome::{CallError, Done};
@@ -63,26 +64,26 @@ pub use select_request::{SelectRequest, VersionSelector};
 pub use state::state_key;
 pub use update_check::Incompatibility;
 
-/// What a controller is made for.
+/// Settings of a controller.
 pub struct ControllerSettings {
-    /// The mount that it serves.
+    /// The mount that the controller serves.
     pub mount: Arc<Mount>,
-    /// Its storage, for the host's own part of it. None while the plugin is only being registered.
+    /// The mount's storage, for the state of modules. `None` while the server only registers the plugin.
     pub storage: Option<Arc<dyn Storage>>,
     /// The mount's options; `module` and `module_version` are read.
     pub options: BTreeMap<String, String>,
 }
 
-/// Serves one mount's requests by its active module. Its task changes which module that is.
+/// Serves the requests of one mount with the active module. The controller's task changes which module is active.
 pub struct ModuleController {
     source: Arc<dyn Source>,
     runtime: Runtime,
     mount: Arc<Mount>,
-    /// Storage for the state; none where only the embedded module serves.
+    /// Storage of the state; `None` where only the embedded module serves.
     storage: Option<Arc<dyn Storage>>,
     options: Options,
     active: ArcSwapOption<Active>,
-    /// Locked while a module is activated, so that the server is told the special paths of the module that serves.
+    /// Locked while a module is activated, so that the advertised special paths are those of the active module.
     advertised: std::sync::Mutex<AdvertisedPaths>,
     /// Notified when a module is activated.
     activated: Notify,
@@ -91,16 +92,16 @@ pub struct ModuleController {
     automatic_reverts: AtomicU64,
 }
 
-/// What the controller's task knows.
+/// State of the controller's task.
 #[derive(Default)]
 struct Work {
     state: Option<State>,
-    /// The state must be read again before it is used.
+    /// If true, the task reads the stored state before it uses the state.
     is_state_stale: bool,
     /// This node cannot write: the state is not in storage.
     unsaved: bool,
     failed_attempts: FailedAttempts,
-    /// The reasons that the log has already.
+    /// The reasons that are already in the log.
     logged: BTreeMap<(ModuleId, Digest), String>,
     /// The module that served before, kept loaded for a revert.
     previous: Option<Arc<LoadedModule>>,
@@ -116,15 +117,15 @@ pub enum ServeError {
     /// No module may serve this mount. The client should retry later.
     #[error(transparent)]
     NoModule(Rejection),
-    /// The module was called and failed.
+    /// The module was called, and the call failed.
     #[error(transparent)]
     Invoke(InvokeError),
 }
 
 impl ServeError {
-    /// The error that the server gets: a mount without a module answers 503, so that the client retries.
+    /// The error for the server. A mount without a module answers 503, so that the client retries.
     #[must_use]
-    pub fn to_error(&self, request_id: &str) -> envelope::Error {
+    pub fn to_error(&self, request_id: Option<&str>) -> envelope::Error {
         match self {
             Self::Invoke(failure) => failure.to_error(request_id),
             Self::NoModule(rejection) => {
@@ -136,7 +137,7 @@ impl ServeError {
         }
     }
 
-    /// The same error on a mount that the server is removing: the paths that the reasons name are closed.
+    /// The same error on a mount that the server is removing: the paths that the reasons name are closed then.
     #[must_use]
     pub fn on_tainted_mount(self) -> Self {
         match self {
@@ -152,10 +153,12 @@ impl ServeError {
 }
 
 impl ModuleController {
-    /// A controller of this mount. Storage is not asked yet: it may not answer before the mount is set up.
+    /// Creates the controller of a mount without reading storage: the server may not answer before it has set the mount
+    /// up.
     ///
     /// # Errors
-    /// When the mount's options name a module that cannot serve, or the embedded module does not run here.
+    /// When the mount's options select a module that cannot serve, or when the embedded module does not run on this
+    /// machine.
     pub async fn open(
         source: Arc<dyn Source>,
         runtime: Runtime,
@@ -193,15 +196,15 @@ impl ModuleController {
         Ok(())
     }
 
-    /// How often this controller reverted a module that failed its trial.
+    /// Number of automatic reverts of this controller.
     pub fn automatic_reverts(&self) -> u64 {
         self.automatic_reverts.load(Ordering::Relaxed)
     }
 
-    /// Serves one request by the module that is active when the request arrives.
+    /// Serves one request with the module that is active when the request arrives.
     ///
     /// # Errors
-    /// When no module may serve, or the module fails.
+    /// When no module may serve, or when the module fails.
     pub async fn handle_request(&self, request: Request) -> Result<Option<Response>, ServeError> {
         let active = self.serving().await?;
         let answer = active.loaded.module.handle_request(&self.mount, request).await;
@@ -290,17 +293,17 @@ mod tests {
     #[test]
     fn on_a_tainted_mount_the_reason_says_that_its_paths_are_closed() {
         let reason = || Rejection::Transient("no module may serve this mount: `module/use` with `force` …".to_owned());
-        let told = ServeError::NoModule(reason()).on_tainted_mount().to_error("r1");
+        let told = ServeError::NoModule(reason()).on_tainted_mount().to_error(Some("r1"));
         let envelope::Error::Coded { code: 503, message } = told else { panic!("{told:?}") };
         assert!(message.starts_with(reason().text()), "{message}");
         for text in ["closed its paths", "`vault secrets disable`", "revoke -force -prefix`"] {
             assert!(message.contains(text), "{text}: {message}");
         }
         let late = ServeError::NoModule(Rejection::Transient("the mount had no module after 60s".to_owned()));
-        let late = late.to_error("r1").to_string();
+        let late = late.to_error(Some("r1")).to_string();
         assert!(late.starts_with("no module may serve this mount: the mount had no module"), "{late}");
         let failed = ServeError::Invoke(InvokeError::Busy("requests of this mount"));
-        assert!(!failed.on_tainted_mount().to_error("r1").to_string().contains("disable"));
+        assert!(!failed.on_tainted_mount().to_error(Some("r1")).to_string().contains("disable"));
     }
 
     #[test]

@@ -1,7 +1,8 @@
-//! A directory of modules: what lies in it, and the bytes of one.
+//! A directory of modules: lists it, and reads one module.
 //!
-//! Nothing in it is believed: names must be of the form, files regular and of a bounded size, and no symbolic
-//! link leads out. The directory is opened anew for each look, so it may be replaced, vanish and come back.
+//! The content is not trusted: names must have the right form, files must be regular and have a bounded size, and no
+//! symbolic link may lead out. Each look opens the directory anew, so the directory may be replaced, vanish and come
+//! back.
 
 use std::collections::BTreeMap;
 use std::io::Read as _;
@@ -15,7 +16,7 @@ use crate::limits::{DIRECTORY_ENTRIES_MAX, DIRECTORY_MODULES_MAX, SETTLED_AFTER,
 use crate::signature_file::SIGNATURE_SUFFIX;
 use crate::{Digest, IdError, ModuleId, Rejection};
 
-/// What modules end in. Other files are somebody else's.
+/// Suffix of modules. The directory may hold other files.
 const MODULE_SUFFIX: &str = ".wasm";
 
 /// A directory of modules. All methods block.
@@ -35,23 +36,23 @@ pub(crate) struct ModuleFile {
     pub(crate) signatures: Option<Vec<u8>>,
 }
 
-/// A file that is none of the modules: badly named, not readable, too large.
+/// A file that is not a usable module: its name is wrong, or it is unreadable or too large.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RejectedFile {
-    /// Its name in the directory.
+    /// Name in the directory.
     pub name: String,
     /// Why the file is not a module.
     pub reason: Rejection,
 }
 
-/// What lies in the directory, by name.
+/// Content of the directory, by name.
 #[derive(Default)]
 pub(crate) struct Listing {
     pub(crate) modules: Vec<ModuleFile>,
     pub(crate) refused: Vec<RejectedFile>,
 }
 
-/// By what a file is seen to have changed.
+/// Metadata that change with the content of a file.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub(crate) struct Stamp {
     len: u64,
@@ -66,10 +67,10 @@ impl Directory {
         Self { path, module_bytes_max, known: BTreeMap::new() }
     }
 
-    /// Reads what is new, and says what is there.
+    /// Reads new files and lists all.
     ///
     /// # Errors
-    /// When the directory cannot be read or holds too much.
+    /// When the directory cannot be read or has too many entries.
     pub(crate) fn list(&mut self) -> Result<Listing, Rejection> {
         let dir = self.open()?;
         let names = self.module_names(&dir)?;
@@ -84,19 +85,19 @@ impl Directory {
         Ok(listing)
     }
 
-    /// The bytes of a module and its signature file, read now.
+    /// The bytes of a module and of its signature file, as they are now.
     ///
     /// # Errors
-    /// When they cannot be read.
+    /// When one of the files cannot be read.
     pub(crate) fn read(&mut self, name: &str) -> Result<(Vec<u8>, Option<Vec<u8>>), Rejection> {
         let dir = self.open()?;
-        // Its digest is looked at again, whatever comes of this.
+        // The next listing hashes the file again, also if this read fails.
         self.known.remove(name);
         let (bytes, _) = read(&dir, name, self.module_bytes_max)?;
         Ok((bytes, signatures(&dir, name)?))
     }
 
-    /// By what a change is seen without reading any file: names and stamps of modules and signature files.
+    /// Names and stamps of modules and signature files. They show a change without reading a file.
     ///
     /// # Errors
     /// As `list`.
@@ -132,7 +133,7 @@ impl Directory {
             if seen > DIRECTORY_ENTRIES_MAX {
                 return Err(too_many("entries", DIRECTORY_ENTRIES_MAX));
             }
-            // A name that is no text is no module's.
+            // The name of a module is valid UTF-8.
             names.extend(name.into_string().ok().filter(|name| name.ends_with(MODULE_SUFFIX)));
             if names.len() > DIRECTORY_MODULES_MAX {
                 return Err(too_many("modules", DIRECTORY_MODULES_MAX));
@@ -179,7 +180,7 @@ impl Stamp {
         }
     }
 
-    /// Would another change be seen? Times of files move in steps of milliseconds, on some systems of a second.
+    /// Would a further change get another time? File systems round times to milliseconds, some to a second.
     fn is_settled(&self) -> bool {
         let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
         let changed = u64::try_from(self.changed.0).unwrap_or(0);
@@ -200,7 +201,7 @@ fn signatures(dir: &Dir, module: &str) -> Result<Option<Vec<u8>>, Rejection> {
 fn read(dir: &Dir, name: &str, max: usize) -> Result<(Vec<u8>, Stamp), Rejection> {
     let refused = |reason: &dyn std::fmt::Display| Rejection::Transient(format!("`{name}` cannot be read: {reason}"));
     let mut options = OpenOptions::new();
-    // A named pipe would keep whoever opens it waiting.
+    // Opening a named pipe would block.
     options.read(true).custom_flags(rustix::fs::OFlags::NONBLOCK.bits().cast_signed());
     let file = dir.open_with(name, &options).map_err(|error| refused(&error))?;
     let metadata = file.metadata().map_err(|error| refused(&error))?;
@@ -212,7 +213,7 @@ fn read(dir: &Dir, name: &str, max: usize) -> Result<(Vec<u8>, Stamp), Rejection
         return Err(too_large(metadata.len()));
     }
     let mut bytes = Vec::new();
-    // It may grow while it is read.
+    // The file may grow while it is read.
     file.take(max as u64 + 1).read_to_end(&mut bytes).map_err(|error| refused(&error))?;
     if bytes.len() > max {
         return Err(too_large(bytes.len() as u64));

@@ -1,21 +1,21 @@
-//! Bytes of a known length as text.
+//! Text forms of bytes of a known length.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use zeroize::Zeroizing;
 
-/// Base64 with padding, one spelling for each value.
+/// Base64 with padding: one text for each value.
 pub(crate) fn to_base64(bytes: &[u8]) -> String {
     STANDARD.encode(bytes)
 }
 
 pub(crate) fn from_base64<const N: usize>(text: &str) -> Option<[u8; N]> {
-    // It may be a key.
+    // The bytes may be a key.
     let bytes = Zeroizing::new(STANDARD.decode(text).ok()?);
     bytes.as_slice().try_into().ok()
 }
 
-/// Either case.
+/// Accepts upper and lower case.
 pub(crate) fn from_hex<const N: usize>(text: &str) -> Option<[u8; N]> {
     if text.len() != 2 * N {
         return None;

@@ -1,4 +1,4 @@
-//! What tells one module from another: engine, version and digest.
+//! The identity of a module: engine, version and digest.
 
 use std::fmt;
 use std::str::FromStr;
@@ -9,7 +9,7 @@ use thiserror::Error;
 
 use crate::limits::ENGINE_NAME_BYTES_MAX;
 
-/// Which engine in which version, as a module says of itself and as its file is named.
+/// Engine and version, as in a module's description and in the name of its file.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct ModuleId {
     /// The engine's name, for example `astra`.
@@ -18,43 +18,43 @@ pub struct ModuleId {
     pub version: Version,
 }
 
-/// A name or a version that no module has.
+/// The name or the version cannot belong to a module.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 pub enum IdError {
-    /// The name of the engine has another form.
+    /// The name of the engine has the wrong form.
     #[error("engine `{0}`: expected at most {ENGINE_NAME_BYTES_MAX} of a-z, 0-9, `-` and `_`, a letter first")]
     Engine(String),
-    /// The version is not one of semantic versioning.
+    /// The version is not a semantic version.
     #[error("version `{0}`: {1}")]
     Version(String, String),
-    /// The file is not named after a module.
+    /// The name of the file has the wrong form.
     #[error("`{0}` is not named `<engine>-<version>.wasm`, for example `astra-1.2.3.wasm`")]
     FileName(String),
 }
 
 impl ModuleId {
     /// # Errors
-    /// When one of them cannot stand in a file's name or in a signature.
+    /// When the engine's name or the version cannot be part of a file name or of a signature.
     pub fn new(engine: &str, version: &str) -> Result<Self, IdError> {
         let wrong = |error: semver::Error| IdError::Version(version.to_owned(), error.to_string());
         check_engine_name(engine)?;
         Ok(Self { engine: engine.to_owned(), version: Version::parse(version).map_err(wrong)? })
     }
 
-    /// The name that a module's file must have.
+    /// The required name of the module's file.
     #[must_use]
     pub fn file_name(&self) -> String {
         format!("{}-{}.wasm", self.engine, self.version)
     }
 
-    /// As its file is named.
+    /// Engine and version from the name of a file.
     ///
     /// # Errors
-    /// When the name is not of that form.
+    /// When the name has another form.
     pub fn from_file_name(name: &str) -> Result<Self, IdError> {
         let wrong = || IdError::FileName(name.to_owned());
         let stem = name.strip_suffix(".wasm").ok_or_else(wrong)?;
-        // The version holds the first dot, since no engine's name has one.
+        // The first dot belongs to the version, because an engine's name has no dot.
         let (major, _) = stem.split_once('.').ok_or_else(wrong)?;
         let (engine, _) = major.rsplit_once('-').ok_or_else(wrong)?;
         Self::new(engine, &stem[engine.len() + 1..])
@@ -62,7 +62,7 @@ impl ModuleId {
 }
 
 /// # Errors
-/// When no engine has this name.
+/// When no engine may have this name.
 pub(crate) fn check_engine_name(engine: &str) -> Result<(), IdError> {
     let allowed = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || matches!(byte, b'-' | b'_');
     let starts = engine.starts_with(|first: char| first.is_ascii_lowercase());
@@ -83,13 +83,13 @@ impl fmt::Display for ModuleId {
 pub struct Digest([u8; 32]);
 
 impl Digest {
-    /// Of these bytes.
+    /// Hashes the bytes.
     #[must_use]
     pub fn of(bytes: &[u8]) -> Self {
         Self(Sha256::digest(bytes).into())
     }
 
-    /// Not as text.
+    /// The 32 bytes of the digest.
     #[must_use]
     pub fn bytes(self) -> [u8; 32] {
         self.0
@@ -108,7 +108,7 @@ impl fmt::Debug for Digest {
     }
 }
 
-/// Not a SHA-256 in hexadecimal.
+/// The text is not a SHA-256 in hexadecimal.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 #[error("`{0}` is no SHA-256: expected 64 hexadecimal digits")]
 pub struct DigestError(String);

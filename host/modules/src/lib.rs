@@ -1,8 +1,8 @@
-//! Which module serves a mount.
+//! Decides which module serves a mount.
 //!
-//! A [`ModuleRegistry`] has the modules that this process may run: the embedded one, and those of a directory that are
-//! allowed by digest or signed. A [`controller::ModuleController`] decides which of them serves one mount. This crate
-//! knows nothing of gRPC; component-runtime runs the modules.
+//! A [`ModuleRegistry`] has the modules that this process may run: the embedded one, and those in a directory that are
+//! pinned or signed. A [`controller::ModuleController`] decides which of them serves one mount. This crate knows
+//! nothing of gRPC; component-runtime runs the modules.
 
 pub mod controller;
 pub mod limits;

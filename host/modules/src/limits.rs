@@ -1,42 +1,42 @@
-//! Limits of what is read of a directory of modules and kept in a cache, and of going live and back: unit, value
-//! and reason.
+//! Limits of this crate, with unit and reason: of the directory of modules, the cache, activation and reverts.
 
 use std::time::Duration;
 
-/// An engine's name, in a file's name and in paths of the server.
+/// Length of an engine's name, which is part of file names and of paths of the server.
 pub const ENGINE_NAME_BYTES_MAX: usize = 64;
-/// Entries of a directory that are looked at; more are not modules that somebody put there on purpose.
+/// Entries that a listing reads. A directory with more of them was not made for modules.
 pub const DIRECTORY_ENTRIES_MAX: usize = 1_000;
-/// Modules in a directory. Each is read and hashed when it is new.
+/// Modules in a directory. Each new one is read and hashed.
 pub const DIRECTORY_MODULES_MAX: usize = 100;
-/// A file of signatures. One signature takes some 200 bytes.
+/// Size of a signature file. One signature takes some 200 bytes.
 pub const SIGNATURE_FILE_BYTES_MAX: usize = 16 * 1024;
-/// Signatures in one file; each of a trusted key is verified, in some 50 µs.
+/// Signatures in one file. Those of trusted keys are verified, each in some 50 µs.
 pub const SIGNATURES_MAX: usize = 32;
-/// A directory may lie on a network; whoever waits for it is told so after this. Well below what a request waits for
-/// the first look, so that what the binary carries can stand in.
+/// Longest read of the directory, which may be on a network. It is much shorter than a request's wait for the first
+/// pass, so that the embedded module can serve as a fallback.
 pub const DIRECTORY_DEADLINE: Duration = Duration::from_secs(10);
-/// A file that changed this lately may change again without another time of change: its digest is not kept.
+/// Age from which on a digest is kept. A file that changed more recently may change again without another timestamp.
 pub const SETTLED_AFTER: Duration = Duration::from_secs(2);
 
-/// The stored state. It is read with the first request and written with each switch; a full one has some 20 KiB.
+/// Size of the stored state. It is read with the first request and written with each change; a full one has some 20
+/// KiB.
 pub const STATE_BYTES_MAX: usize = 256 << 10;
-/// Rejected digests in the state; the oldest is dropped first. A hundred bad modules are far apart.
+/// Rejected digests in the state; the oldest is dropped first. An operator sees at most a few bad modules a year.
 pub const REFUSED_DIGESTS_MAX: usize = 100;
-/// A stored reason; longer ones are cut.
+/// Length of a stored reason; longer ones are cut.
 pub const REASON_BYTES_MAX: usize = 1 << 10;
-/// One storage call about the state. A server that does not answer for so long does not serve either.
+/// Duration of one storage call about the state. If the server takes longer, it does not serve requests either.
 pub const STATE_WAIT: Duration = Duration::from_secs(10);
-/// How long a request waits until its mount has a module: a start may compile one, about a second, several on a
-/// loaded machine. Later, the client is better told to come back.
+/// Longest wait of a request for the mount's first module. A start may compile a module, which takes about a second,
+/// and several seconds on a loaded machine. After that, the client should retry.
 pub const START_WAIT: Duration = Duration::from_secs(30);
 const _: () = assert!(DIRECTORY_DEADLINE.as_secs() * 2 < START_WAIT.as_secs());
 /// Longest wait of an operator's call for a change of module: below the 60 s of any request.
 pub const SWITCH_WAIT: Duration = Duration::from_secs(55);
 
-/// All calls of a probe together. One takes about a millisecond.
+/// Duration of all calls of a probe together. One call takes about a millisecond.
 pub const PROBE_DEADLINE: Duration = Duration::from_secs(10);
-/// Paths that a probe reads; the document of an engine has some ten without parameters.
+/// Paths that a probe reads. The document of an engine has some ten without parameters.
 pub const PROBE_PATHS_MAX: usize = 50;
 
 /// Faults tolerated during a trial; the next one triggers an automatic revert. A single fault may be a coincidence, but
@@ -58,24 +58,24 @@ pub const REASONS_TOLD_MAX: usize = 5;
 pub const LOAD_WAIT: Duration = Duration::from_secs(180);
 /// Longest load from its turn on: the longest wait for the compiler, the longest compilation, and time to read the file.
 pub const LOAD_DEADLINE: Duration = Duration::from_secs(270);
-/// Modules that are being loaded at once, each of another engine, whose bytes are in memory for that: one compiles, and
-/// those that need not be compiled pass by.
+/// Modules that are loaded at once, each of another engine; the bytes of each are in memory meanwhile. One of them
+/// compiles, and the others need no compilation.
 pub const LOADS_AT_ONCE: usize = 4;
-/// Modules that are known not to load, each with its reason. A module that is dropped from the list is compiled once
-/// more.
+/// Known load failures, each with its reason. A module whose failure is dropped from the list is compiled once more.
 pub const KNOWN_FAILURES_MAX: usize = 200;
-/// Between two looks at the directory when no notice comes: of a directory on a network, or one that is not there.
+/// Time between two looks at the directory without a notice. Notices are missing for a network directory and for one
+/// that does not exist.
 pub const WATCH_INTERVAL: Duration = Duration::from_secs(5);
-/// After a notice, no other may come for so long before the directory is looked at: a copy writes many times.
+/// Time without a further notice before the directory is read: a copy causes many notices.
 pub const WATCH_QUIET: Duration = Duration::from_millis(200);
-/// A directory that is never quiet is looked at this often.
+/// Longest delay of a read by further notices.
 pub const WATCH_QUIET_MAX: Duration = Duration::from_secs(2);
 
-/// Entries of the cache on disk: what an operator has in use, and what was there before.
+/// Entries of the cache on disk: the modules in use and their predecessors.
 pub const CACHE_ENTRIES_MAX: usize = 100;
-/// All entries together. The oldest make room.
+/// Size of all entries together. The oldest make room.
 pub const CACHE_BYTES_MAX: u64 = 1024 * 1024 * 1024;
-/// One entry. Code takes three to four times the bytes of its component.
+/// Size of one entry. Compiled code takes three to four times the bytes of its component.
 pub const CACHE_ENTRY_BYTES_MAX: u64 = 256 * 1024 * 1024;
-/// A disk may hang; whoever waits for the cache compiles after this.
+/// Longest disk operation of the cache. After that, the module is compiled.
 pub const CACHE_DEADLINE: Duration = Duration::from_secs(10);

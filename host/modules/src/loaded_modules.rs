@@ -1,8 +1,8 @@
-//! Modules that are loaded, so that mounts share one: it is loaded by one of them at a time, and gone with its last
-//! user. What cannot be loaded is known as well, so that a bad file costs its compiling once and not once a mount.
+//! Loaded modules, which all mounts share: the first mount that needs a module loads it, and the module is dropped with
+//! its last user. Known failures are kept as well, so that a bad file is compiled once and not once for each mount.
 //!
-//! Engines take turns: one module of each is loaded at a time, so that many modules of one engine put off a module of
-//! another by one load and no more.
+//! The registry loads one module of each engine at a time, so that many modules of one engine delay the module of
+//! another engine by one load at most.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
@@ -14,45 +14,45 @@ use crate::limits::KNOWN_FAILURES_MAX;
 use crate::signature::Statement;
 use crate::{Approval, Rejection};
 
-/// Whoever holds it loads; the others wait and find it loaded.
+/// Its holder loads the module; the others wait and then find the module loaded.
 type Slot = Arc<tokio::sync::Mutex<Weak<Module>>>;
 
 /// Loaded modules and known failures, by statement.
 #[derive(Default)]
 pub(crate) struct LoadedModules {
     slots: Mutex<BTreeMap<Statement, Slot>>,
-    /// One for each engine of which a module is loaded or waits.
+    /// One lock for each engine of which a module is loading or waiting.
     engine_turns: Mutex<BTreeMap<String, Arc<tokio::sync::Mutex<()>>>>,
     /// The oldest first.
     failures: Mutex<VecDeque<Failure>>,
 }
 
-/// An attempt that failed. It counts for as long as the approval is the same.
+/// A failed attempt. It counts while the approval is the same.
 struct Failure {
     module: Statement,
     approval: Approval,
     rejection: Rejection,
-    /// Does no other attempt help? Else the next failure is the last.
+    /// Is another attempt useless? If not, the next failure is final.
     is_final: bool,
 }
 
-/// The place of one module, and the turn at it.
+/// The place of one module, with the exclusive right to load it.
 pub(crate) struct LoadSlot(OwnedMutexGuard<Weak<Module>>);
 
 impl LoadSlot {
-    /// The module, if it is in use.
+    /// The module, if a mount uses it.
     pub(crate) fn module(&self) -> Option<Arc<Module>> {
         self.0.upgrade()
     }
 
-    /// For as long as somebody uses it.
+    /// Keeps the module as long as a mount uses it.
     pub(crate) fn put(&mut self, module: &Arc<Module>) {
         *self.0 = Arc::downgrade(module);
     }
 }
 
 impl LoadedModules {
-    /// Waits for the turn at the module that is called this.
+    /// Waits for the place of this module.
     pub(crate) async fn slot(&self, module: &Statement) -> LoadSlot {
         LoadSlot(self.slot_of(module).lock_owned().await)
     }
@@ -67,20 +67,20 @@ impl LoadedModules {
         turn.lock_owned().await
     }
 
-    /// Why the module is not loaded, if that is known.
+    /// Reason why the module cannot be loaded, if that is known.
     pub(crate) fn failure(&self, module: &Statement, approval: &Approval) -> Option<Rejection> {
         let failures = self.failures();
         let known = failures.iter().find(|failure| failure.is_final && failure.is_of(module, approval));
         known.map(|failure| failure.rejection.clone())
     }
 
-    /// The module cannot be loaded, and will not be however often it is tried.
+    /// Records that the module cannot be loaded in any attempt.
     pub(crate) fn keep_failure(&self, module: Statement, approval: Approval, rejection: Rejection) {
         self.keep(Failure { module, approval, rejection, is_final: true });
     }
 
-    /// The module used up what loading it may use. That may be the machine's fault once, and is the module's the second
-    /// time: nobody should have the machine work for it again and again.
+    /// Records that the module exceeded a limit while it loaded. The first time the machine may be the cause. The
+    /// second excess is final, so that the machine does not repeat the work.
     pub(crate) fn keep_excess(&self, module: Statement, approval: Approval, text: &str) -> Rejection {
         let is_final = self.failures().iter().any(|failure| failure.is_of(&module, &approval));
         let rejection = if is_final {
@@ -105,12 +105,12 @@ impl LoadedModules {
         self.failures.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// What could not be loaded may be tried again.
+    /// Permits new attempts for all failed modules.
     pub(crate) fn forget_failures(&self) {
         self.failures().clear();
     }
 
-    /// Forgets those that nobody uses any more on the way.
+    /// The place of a module. Drops the places that have no user.
     fn slot_of(&self, module: &Statement) -> Slot {
         let mut slots = self.slots.lock().unwrap_or_else(PoisonError::into_inner);
         slots.retain(|_, slot_of| {
@@ -137,7 +137,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn one_at_a_time_has_the_turn_at_a_module_and_those_at_others_do_not_wait() {
+    async fn one_mount_at_a_time_loads_a_module_and_other_modules_do_not_wait() {
         let modules = LoadedModules::default();
         let held = modules.slot(&statement(1)).await;
         let other = modules.slot(&statement(2)).await;
@@ -149,7 +149,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn engines_take_turns_and_one_that_waits_keeps_no_other_waiting() {
+    async fn one_load_of_an_engine_at_a_time_delays_no_other_engine() {
         let modules = LoadedModules::default();
         let held = modules.engine_turn("toy").await;
         let wait = std::time::Duration::from_secs(60);

@@ -1,18 +1,18 @@
-//! The kernel's notices that something in a directory changed; none where they cannot be had.
+//! Notices of the kernel about changes in a directory, where the kernel offers them.
 
 use std::path::Path;
 
 use rustix::fs::inotify::{self, CreateFlags, WatchFlags};
 use tokio::net::unix::pipe::Receiver;
 
-/// What is read of notices at once. What they say does not matter.
+/// Size of one read. The content does not matter.
 const BUFFER_BYTES: usize = 4096;
 
 /// The kernel's queue of notices.
 pub(crate) struct Notices {
-    /// Read like a pipe, which is all that tokio's type does.
+    /// Read like a pipe: tokio's pipe type needs no more than a readable descriptor.
     queue: Option<Receiver>,
-    /// The directory in the queue's own count: another one when another is there under the same name.
+    /// The watch of the directory. It stays with the old directory when another one takes the name.
     watched: Option<i32>,
 }
 
@@ -22,21 +22,21 @@ impl Notices {
         Self { queue: queue.and_then(|queue| Receiver::from_owned_fd_unchecked(queue).ok()), watched: None }
     }
 
-    /// From now on, of what is at this path now.
+    /// Watches the directory that is at this path now.
     pub(crate) fn expect(&mut self, path: &Path) {
         let Some(queue) = &self.queue else { return };
         let changes = WatchFlags::CREATE | WatchFlags::CLOSE_WRITE | WatchFlags::MOVE | WatchFlags::DELETE;
         let itself = WatchFlags::ATTRIB | WatchFlags::DELETE_SELF | WatchFlags::MOVE_SELF;
-        // Without a watch there is a look now and then.
+        // Without a watch, the periodic look finds changes.
         let watched = inotify::add_watch(queue, path, changes | itself | WatchFlags::ONLYDIR).ok();
         if let Some(before) = self.watched.filter(|before| watched != Some(*before)) {
-            // Fails when the directory is gone, and its watch with it.
+            // Fails if the directory and its watch are gone.
             let _ = inotify::remove_watch(queue, before);
         }
         self.watched = watched;
     }
 
-    /// When there were some.
+    /// Waits for the next notices.
     pub(crate) async fn next(&self) {
         let Some(queue) = &self.queue else { return std::future::pending().await };
         let mut buffer = [0; BUFFER_BYTES];
@@ -47,7 +47,7 @@ impl Notices {
             match queue.try_read(&mut buffer) {
                 Ok(_) => return,
                 Err(error) if error.kind() == std::io::ErrorKind::WouldBlock => {}
-                // A queue that fails would be asked again and again.
+                // A queue that fails would fail in a busy loop.
                 Err(_) => return std::future::pending().await,
             }
         }

@@ -1,4 +1,4 @@
-//! The directory of modules, read off the serving threads, by one at a time.
+//! Reads the directory of modules away from the threads that serve requests, one read at a time.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -27,19 +27,19 @@ impl Reader {
     }
 
     /// # Errors
-    /// As `Directory::list`, or when it takes too long.
+    /// As `Directory::list`, or when the read takes too long.
     pub(crate) async fn list(&self) -> Result<Listing, Rejection> {
         self.run(Directory::list).await
     }
 
     /// # Errors
-    /// As `Directory::read`, or when it takes too long.
+    /// As `Directory::read`, or when the read takes too long.
     pub(crate) async fn read(&self, name: String) -> Result<(Vec<u8>, Option<Vec<u8>>), Rejection> {
         self.run(move |directory| directory.read(&name)).await
     }
 
     /// # Errors
-    /// As `Directory::stamps`, or when it takes too long.
+    /// As `Directory::stamps`, or when the read takes too long.
     pub(crate) async fn stamps(&self) -> Result<BTreeMap<String, Option<Stamp>>, Rejection> {
         self.run(|directory| directory.stamps()).await
     }

@@ -23,22 +23,22 @@ use crate::{Approval, CacheSettings, Candidate, Digest, LoadedModule, ModuleId, 
 pub struct Embedded {
     /// The component.
     pub wasm: &'static [u8],
-    /// The same, compiled by `Runtime::precompile`.
+    /// The same component, compiled by `Runtime::precompile`.
     pub precompiled: &'static [u8],
 }
 
-/// Where modules come from beside the binary. The default: from nowhere.
+/// Sources of modules beside the binary. By default there are none.
 #[derive(Clone, Debug, Default)]
 pub struct RegistrySettings {
-    /// The directory of modules. It need not be there yet.
+    /// The directory of modules. It may appear later.
     pub directory: Option<PathBuf>,
-    /// Which modules of it may run.
+    /// Decides which modules of the directory may run.
     pub trust: TrustPolicy,
-    /// Where compiled ones are kept; without it, a restart compiles them again.
+    /// Cache of compiled modules. Without it, a restart compiles them again.
     pub cache: Option<CacheSettings>,
 }
 
-/// The modules of one process. All mounts share what is loaded.
+/// The modules of one process. All mounts share the loaded ones.
 pub struct ModuleRegistry {
     runtime: Runtime,
     embedded: Embedded,
@@ -54,7 +54,7 @@ pub struct ModuleRegistry {
 }
 
 impl ModuleRegistry {
-    /// Nothing is read or loaded yet.
+    /// Reads and loads nothing yet.
     #[must_use]
     pub fn new(runtime: Runtime, embedded: Embedded, settings: RegistrySettings) -> Arc<Self> {
         let RegistrySettings { directory, trust, cache } = settings;
@@ -73,8 +73,8 @@ impl ModuleRegistry {
         })
     }
 
-    /// A number that grows when the directory changed, and once soon after the first call. The directory is watched
-    /// from the first call on, which needs a tokio runtime; without one there are no changes.
+    /// A number that grows with each change of the directory, and once soon after the first call. The first call starts
+    /// the watch, which needs a tokio runtime; without one there are no changes.
     pub fn changes(&self) -> watch::Receiver<u64> {
         if let Some(reader) = &self.reader {
             self.watcher.get_or_init(|| Watcher::start(reader.clone(), self.changes.clone(), WATCH_INTERVAL));
@@ -96,9 +96,9 @@ impl ModuleRegistry {
         self.load_in_turn(reader, name, Statement { id, digest: listed }, approval).await
     }
 
-    /// One mount at a time for each module, one module at a time for each engine, and few modules at once, so that memory
-    /// holds the bytes of a file once and not once for each mount. What does not load is known to the mounts that come
-    /// after.
+    /// Loads each module for one mount at a time, each engine's modules one at a time, and few modules at once. Memory
+    /// therefore holds the bytes of a file once, not once for each mount. Later mounts learn of a known failure without
+    /// another attempt.
     async fn load_in_turn(
         &self,
         reader: &Reader,
@@ -137,8 +137,8 @@ impl ModuleRegistry {
         Ok(LoadTurn { slot, _of_engine: of_engine, _of_all: of_all })
     }
 
-    /// The bytes are read once: what is checked here is what runs. Whatever differs from the list may still be on its
-    /// way there; the next list tells.
+    /// Reads the bytes once, so that the checked bytes are those that run. A file that differs from the listing may
+    /// still be incomplete; the next listing decides.
     async fn load_now(
         &self,
         reader: &Reader,
@@ -156,8 +156,8 @@ impl ModuleRegistry {
         let module = match in_use.or_else(|| self.copy_of_embedded(digest)) {
             Some(module) => module,
             None => {
-                // What the embedded engine declares of its secrets must be known first: it holds for all modules of the
-                // engine.
+                // The embedded module's declaration of secrets applies to all modules of its engine, so it must be
+                // known first.
                 self.embedded().await?;
                 self.load_or_compile(digest, &bytes).await?
             }
@@ -166,7 +166,7 @@ impl ModuleRegistry {
         loaded.map_err(|rejection| rejection.into_permanent().into())
     }
 
-    /// What is embedded is not compiled again because it also lies in the directory.
+    /// The embedded module, if the file has the same bytes: it need not be compiled again.
     fn copy_of_embedded(&self, digest: Digest) -> Option<Arc<Module>> {
         let embedded = self.embedded_module.get().filter(|embedded| embedded.digest == digest)?;
         Some(Arc::clone(&embedded.module))
@@ -186,7 +186,7 @@ impl ModuleRegistry {
         loaded(module, Digest::of(wasm), Origin::Embedded, Approval::Embedded, None)
     }
 
-    /// The log has each once, for as long as the file stays as it is.
+    /// Logs each file once while the file stays the same.
     fn keep_refused(&self, refused: Vec<RejectedFile>) {
         let mut kept = self.rejected_files.lock().unwrap_or_else(PoisonError::into_inner);
         for RejectedFile { name, reason } in refused.iter().filter(|file| !kept.contains(file)) {
@@ -242,17 +242,17 @@ impl Source for ModuleRegistry {
     }
 }
 
-/// The turn at a module, of its engine, and of the process.
+/// The turns for a module, for its engine, and in the process.
 struct LoadTurn<'a> {
     slot: LoadSlot,
     _of_engine: OwnedMutexGuard<()>,
     _of_all: SemaphorePermit<'a>,
 }
 
-/// Why a file made no module now.
+/// Reason why a file could not be loaded now.
 enum NotLoaded {
     Rejected(Rejection),
-    /// It used up what compiling it may use.
+    /// Compiling exceeded a limit.
     Excess(String),
 }
 
@@ -273,7 +273,7 @@ impl From<LoadError> for NotLoaded {
     }
 }
 
-/// A module must say of itself what its file says.
+/// Checks that the module's description agrees with the name of its file.
 fn loaded(
     module: Arc<Module>,
     digest: Digest,

@@ -7,22 +7,22 @@ use thiserror::Error;
 
 use crate::identity::{IdError, check_engine_name};
 
-/// A value for one engine: `ENGINE=VALUE`. `VALUE` alone is for the engine that the plugin carries.
+/// A value for one engine: `ENGINE=VALUE`. `VALUE` alone is for the engine of the embedded module.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Scoped<T> {
-    /// None stands for the engine that the plugin carries.
+    /// `None` stands for the engine of the embedded module.
     pub engine: Option<String>,
-    /// What is said about that engine.
+    /// The value for that engine.
     pub value: T,
 }
 
-/// Why a text is no such value.
+/// The text is not such a value.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 pub enum ScopeError {
-    /// What stands before the `=` is no engine.
+    /// The text before the `=` cannot be the name of an engine.
     #[error("{0}")]
     Engine(#[from] IdError),
-    /// The value itself.
+    /// The value is wrong.
     #[error("{0}")]
     Value(String),
 }
@@ -40,7 +40,7 @@ impl<T: FromStr<Err: Display>> FromStr for Scoped<T> {
 
     fn from_str(text: &str) -> Result<Self, ScopeError> {
         let (engine, value) = match text.split_once('=') {
-            // Keys in base64 end with `=`, and keys and origins have a `:` before each of theirs.
+            // A key in base64 ends with `=`, and a key and an origin have a `:` before each `=`.
             Some((engine, value)) if !engine.contains(':') => (Some(engine), value),
             _ => (None, text),
         };
@@ -71,7 +71,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_wrong_is_named() {
+    fn a_scoped_value_with_a_mistake_is_refused_with_its_reason() {
         let text = |text: &str| match text.parse::<Scoped<Digest>>() {
             Ok(_) => String::new(),
             Err(error) => error.to_string(),

@@ -1,8 +1,8 @@
-//! Detached signatures: who says that these bytes are this engine in this version.
+//! Detached signatures: a key says that these bytes are this engine in this version.
 //!
-//! What is signed is a [`Statement`], never the bytes alone: a signature for one engine or version is none for
-//! another. Keys are ed25519; a public key is the text `ed25519:BASE64`, a private one a PKCS#8 PEM file, as
-//! `openssl genpkey -algorithm ed25519` writes it. Whose signature counts is decided in `trust.rs`.
+//! A key signs a [`Statement`], never the bytes alone: a signature for one engine or version is not valid for another.
+//! Keys are ed25519; a public key is the text `ed25519:BASE64`, a private one a PKCS#8 PEM file, as `openssl genpkey
+//! -algorithm ed25519` writes it. `trust.rs` decides whose signatures count.
 
 use std::fmt;
 use std::str::FromStr;
@@ -15,21 +15,21 @@ use zeroize::Zeroizing;
 use crate::encoding::{from_base64, to_base64};
 use crate::{Digest, ModuleId};
 
-/// In front of a public key, so that another kind of key can be told apart one day.
+/// Prefix of a public key, which leaves room for another kind of key.
 const KEY_PREFIX: &str = "ed25519:";
 /// The label of a PKCS#8 file.
 const PEM_LABEL: &str = "PRIVATE KEY";
 
-/// What can be wrong with a key. Says nothing of a private key's content.
+/// An unusable key. The text reveals nothing of a private key.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 pub enum KeyError {
     /// The text is not a public key.
     #[error("`{0}` is no public key: expected `ed25519:` and 44 characters of base64")]
     Public(String),
-    /// The file holds no usable private key.
+    /// The file contains no usable private key.
     #[error("not a private key: expected an unencrypted ed25519 key as a PKCS#8 PEM file")]
     Private,
-    /// No key can be made without randomness.
+    /// Without randomness, no key can be created.
     #[error("the system gave no randomness for a key")]
     Random,
 }
@@ -39,12 +39,12 @@ pub enum KeyError {
 pub struct Statement {
     /// Engine and version.
     pub id: ModuleId,
-    /// Of the module's bytes.
+    /// SHA-256 of the module's bytes.
     pub digest: Digest,
 }
 
 impl Statement {
-    /// The bytes that are signed. The first line keeps a signature from meaning anything elsewhere.
+    /// The bytes that are signed. The first line makes the signature useless in any other protocol.
     #[must_use]
     pub fn text(&self) -> String {
         let Self { id: ModuleId { engine, version }, digest } = self;
@@ -58,7 +58,7 @@ impl fmt::Display for Statement {
     }
 }
 
-/// A public key. Shown in full: an operator compares it with the one that was given out.
+/// A public key. It is shown in full, because an operator compares it with the published one.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct PublicKey([u8; 32]);
 
@@ -96,7 +96,7 @@ impl fmt::Debug for PublicKey {
 pub struct Signature([u8; 64]);
 
 impl Signature {
-    /// From base64.
+    /// Parses base64.
     #[must_use]
     pub fn from_text(text: &str) -> Option<Self> {
         from_base64(text).map(Self)
@@ -119,10 +119,10 @@ impl fmt::Debug for Signature {
 pub struct SigningKey(Ed25519KeyPair);
 
 impl SigningKey {
-    /// A new one.
+    /// Creates a key.
     ///
     /// # Errors
-    /// When the system has no randomness.
+    /// When the system gives no randomness.
     pub fn generate() -> Result<Self, KeyError> {
         Ed25519KeyPair::generate().map(Self).map_err(|_| KeyError::Random)
     }
@@ -130,7 +130,7 @@ impl SigningKey {
     /// Reads a PKCS#8 PEM file.
     ///
     /// # Errors
-    /// When it holds anything else than one ed25519 key.
+    /// When the file contains anything but one ed25519 key.
     pub fn from_pem(text: &str) -> Result<Self, KeyError> {
         let pem = pem::parse(text).map_err(|_| KeyError::Private)?;
         if pem.tag() != PEM_LABEL {
@@ -140,17 +140,17 @@ impl SigningKey {
         Ed25519KeyPair::from_pkcs8(&der).map(Self).map_err(|_| KeyError::Private)
     }
 
-    /// The PKCS#8 PEM file, for its owner's eyes only: mode 0600.
+    /// The PKCS#8 PEM file. Only its owner may read it: mode 0600.
     ///
     /// # Errors
-    /// When it cannot be encoded, which was not seen.
+    /// When the key cannot be encoded.
     pub fn to_pem(&self) -> Result<Zeroizing<String>, KeyError> {
-        // Version 1, which other tools read.
+        // Version 1, because other tools read it.
         let der = self.0.to_pkcs8v1().map_err(|_| KeyError::Private)?;
         Ok(Zeroizing::new(pem::encode(&Pem::new(PEM_LABEL, der.as_ref()))))
     }
 
-    /// What verifies its signatures.
+    /// The key that verifies the signatures of this one.
     #[must_use]
     pub fn public_key(&self) -> PublicKey {
         let mut key = [0; 32];
@@ -158,7 +158,7 @@ impl SigningKey {
         PublicKey(key)
     }
 
-    /// Signs.
+    /// Signs the statement.
     #[must_use]
     pub fn sign(&self, statement: &Statement) -> Signature {
         let mut signature = [0; 64];

@@ -1,4 +1,4 @@
-//! The file of signatures beside a module, `<engine>-<version>.wasm.sig`: one statement, and who signed it.
+//! The signature file of a module, `<engine>-<version>.wasm.sig`: one statement and its signatures.
 //!
 //! ```json
 //! {"engine": "astra", "version": "1.2.3", "sha256": "…",
@@ -14,10 +14,10 @@ use crate::limits::{SIGNATURE_FILE_BYTES_MAX, SIGNATURES_MAX};
 use crate::signature::{PublicKey, Signature, SigningKey, Statement};
 use crate::{Digest, ModuleId};
 
-/// What a module's signature file adds to its name.
+/// Suffix of a signature file, after the name of the module.
 pub const SIGNATURE_SUFFIX: &str = ".sig";
 
-/// Why a file is not one of signatures.
+/// The file is not a valid signature file.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 #[error("not a file of signatures: {0}")]
 pub struct SignatureFileError(String);
@@ -25,22 +25,22 @@ pub struct SignatureFileError(String);
 /// The content of a signature file. Reading it verifies no signature.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SignatureFile {
-    /// What they sign.
+    /// The statement that all keys sign.
     pub statement: Statement,
     signatures: Vec<(PublicKey, Signature)>,
 }
 
 impl SignatureFile {
-    /// Without a signature yet.
+    /// A file without signatures.
     #[must_use]
     pub fn new(statement: Statement) -> Self {
         Self { statement, signatures: Vec::new() }
     }
 
-    /// Signs, in the place of an earlier signature by the same key.
+    /// Adds a signature. It replaces an earlier one by the same key.
     ///
     /// # Errors
-    /// When there are too many signatures already.
+    /// When the file is full.
     pub fn sign(&mut self, key: &SigningKey) -> Result<(), SignatureFileError> {
         let public = key.public_key();
         self.signatures.retain(|(other, _)| *other != public);
@@ -51,13 +51,13 @@ impl SignatureFile {
         Ok(())
     }
 
-    /// The keys that the file names, whether their signatures are good or not.
+    /// The keys that the file names. Their signatures need not be valid.
     #[must_use]
     pub fn named_keys(&self) -> BTreeSet<PublicKey> {
         self.signatures.iter().map(|(key, _)| *key).collect()
     }
 
-    /// Which of these keys signed the statement. Each counts once.
+    /// Those of these keys that signed the statement.
     #[must_use]
     pub fn signers<'k>(&self, keys: impl IntoIterator<Item = &'k PublicKey>) -> BTreeSet<PublicKey> {
         let signed = |key: &PublicKey| {
@@ -67,7 +67,7 @@ impl SignatureFile {
         keys.into_iter().copied().filter(signed).collect()
     }
 
-    /// Reads what `to_text` writes. Strict: what is not understood is not trusted.
+    /// Reads the form that `to_text` writes. Strict: an unknown field is an error.
     ///
     /// # Errors
     /// Names the field that is wrong.
@@ -89,7 +89,7 @@ impl SignatureFile {
         Ok(file)
     }
 
-    /// A key that stood there twice would be verified twice, and nobody signs twice on purpose.
+    /// The same key twice would be verified twice, and no honest file has it.
     fn check_keys_differ(&self) -> Result<(), SignatureFileError> {
         let mut seen = BTreeSet::new();
         match self.signatures.iter().find(|(key, _)| !seen.insert(*key)) {
@@ -98,10 +98,10 @@ impl SignatureFile {
         }
     }
 
-    /// The file.
+    /// The content of the file.
     ///
     /// # Errors
-    /// When it cannot be written as JSON, which was not seen.
+    /// When the statement cannot be written as JSON.
     pub fn to_text(&self) -> Result<String, SignatureFileError> {
         let signature = |(key, signature): &(PublicKey, Signature)| JsonSignature {
             key: key.to_string(),

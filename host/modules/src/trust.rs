@@ -1,8 +1,8 @@
-//! Whom the operator trusts for each engine: the digests and keys of the plugin's registration.
+//! The digests and keys that the operator trusts for each engine, from the plugin's registration.
 //!
-//! The server's SHA-256 covers the binary, and its arguments say what else may run. Nothing that lies in the
-//! directory of modules can widen that. What is trusted for one engine counts for no other: else whoever signs the
-//! modules of one engine could replace the module of another, and read what its mounts store.
+//! The server checks the SHA-256 of the binary, and the arguments of the registration say which other modules may run.
+//! No file in the directory of modules can widen that. Trust counts for one engine only: otherwise a signer of one
+//! engine's modules could replace the module of another, and read the storage of its mounts.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -12,29 +12,29 @@ use crate::signature::{PublicKey, Statement};
 use crate::signature_file::SignatureFile;
 use crate::{Approval, Rejection};
 
-/// Contradictions between what is trusted.
+/// Contradictions in the trust settings.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 pub enum TrustError {
-    /// No signature would be needed.
+    /// Modules without a signature would be trusted.
     #[error("a threshold of 0 would trust modules that nobody signed")]
     ThresholdZero,
-    /// More signatures would be needed than there are keys.
+    /// The threshold is higher than the number of keys.
     #[error("a threshold of {threshold} cannot be reached with {keys} different keys")]
     ThresholdUnreachable {
-        /// What was asked for.
+        /// The threshold.
         threshold: usize,
-        /// How many keys there are.
+        /// Number of different keys.
         keys: usize,
     },
 }
 
-/// Which modules of a directory may run. The default: none.
+/// The trusted modules of a directory, for each engine. By default there are none.
 #[derive(Clone, Debug, Default)]
 pub struct TrustPolicy {
     by_engine: BTreeMap<String, EngineTrust>,
 }
 
-/// Which modules of one engine may run.
+/// The trusted modules of one engine.
 #[derive(Clone, Debug)]
 pub struct EngineTrust {
     pins: BTreeSet<crate::Digest>,
@@ -43,21 +43,21 @@ pub struct EngineTrust {
 }
 
 impl TrustPolicy {
-    /// The modules of this engine that `trust` approves may run.
+    /// Adds `trust` for this engine.
     pub fn trust(&mut self, engine: &str, trust: EngineTrust) {
         self.by_engine.insert(engine.to_owned(), trust);
     }
 
-    /// No module of a directory may run.
+    /// True if no module of a directory may run.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.by_engine.values().all(EngineTrust::is_empty)
     }
 
-    /// May a module run that is what `module` says? `signatures` is the content of its signature file.
+    /// Decides whether the module of this statement may run. `signatures` is the content of its signature file.
     ///
     /// # Errors
-    /// Why not.
+    /// When the module may not run. The text says why.
     pub fn approve(&self, module: &Statement, signatures: Option<&[u8]>) -> Result<Approval, Rejection> {
         match self.by_engine.get(&module.id.engine) {
             Some(trust) => trust.approve(module, signatures),
@@ -67,7 +67,7 @@ impl TrustPolicy {
 }
 
 impl EngineTrust {
-    /// Pinned modules, and those that `threshold` different ones of the keys signed.
+    /// Trusts pinned modules, and those that at least `threshold` of the keys signed.
     ///
     /// # Errors
     /// When the threshold is 0, or above the number of different keys.
@@ -80,7 +80,7 @@ impl EngineTrust {
         if threshold == 0 {
             return Err(TrustError::ThresholdZero);
         }
-        // Without keys the default threshold says nothing.
+        // The default threshold means nothing without keys.
         if threshold > keys.len().max(1) {
             return Err(TrustError::ThresholdUnreachable { threshold, keys: keys.len() });
         }

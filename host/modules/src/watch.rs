@@ -1,7 +1,7 @@
-//! Notices when a directory of modules changes. Only a trigger: what changed is found by looking.
+//! Notices changes of the directory of modules. It only triggers a pass, which finds out what changed.
 //!
-//! The kernel's notices make it fast; a look now and then makes it sure, also on a network, over a directory that
-//! vanishes and comes back, or that is a link which is moved to another one.
+//! The kernel's notices make the trigger fast. A periodic look makes it reliable: on a network, with a directory that
+//! vanishes and comes back, and with a link that is moved to another directory.
 
 use std::path::Path;
 use std::time::Duration;
@@ -14,11 +14,11 @@ use crate::limits::{DIRECTORY_DEADLINE, WATCH_QUIET, WATCH_QUIET_MAX};
 use crate::notices::Notices;
 use crate::reader::Reader;
 
-/// Watches until it is dropped.
+/// Watches until the value is dropped.
 pub(crate) struct Watcher(JoinHandle<()>);
 
 impl Watcher {
-    /// Counts `changes` up, once soon and then with each change. Looks at least each `interval`.
+    /// Counts `changes` up once soon, then with each change. Looks at least once in each `interval`.
     #[expect(clippy::disallowed_methods, reason = "owned: it ends with the watcher")]
     pub(crate) fn start(reader: Reader, changes: watch::Sender<u64>, interval: Duration) -> Self {
         Self(tokio::spawn(watch(reader, changes, interval)))
@@ -35,7 +35,7 @@ async fn watch(reader: Reader, changes: watch::Sender<u64>, interval: Duration) 
     let mut notices = Some(Notices::new());
     let mut seen = None;
     loop {
-        // Before the look, so that what changes after it is noticed.
+        // The watch begins before the look, so that a change after the look causes a notice.
         notices = expect(notices, reader.path()).await;
         let now = Some(reader.stamps().await.ok());
         if now != seen {
@@ -49,7 +49,8 @@ async fn watch(reader: Reader, changes: watch::Sender<u64>, interval: Duration) 
     }
 }
 
-/// Has the directory watched. A path that hangs keeps one thread and ends the notices; the looks now and then go on.
+/// Makes the kernel watch the directory. A path that hangs keeps one thread and ends the notices; the periodic look
+/// continues.
 async fn expect(notices: Option<Notices>, path: &Path) -> Option<Notices> {
     let (mut notices, path) = (notices?, path.to_owned());
     let expecting = tokio::task::spawn_blocking(move || {

@@ -95,12 +95,12 @@ impl Factory for Mounts {
             check_mount_options(&setup.config)?;
         }
         let egress = self.egress.policy(&setup.config)?;
-        let backend_uuid = setup.backend_uuid.clone().unwrap_or_default();
+        let backend_uuid = setup.backend_uuid;
         // Without a UUID the server only asks what the plugin is.
-        let state = setup.backend_uuid.is_some().then(|| Arc::clone(&storage));
+        let state = backend_uuid.is_some().then(|| Arc::clone(&storage));
         let options = setup.config.clone();
         let mount = self.runtime.mount(MountSettings {
-            name: backend_uuid.clone(),
+            name: backend_uuid.clone().unwrap_or_default(),
             backend_uuid,
             options: setup.config,
             egress,
@@ -170,7 +170,7 @@ impl Backend for MountBackend {
     }
 
     async fn special_paths(&self) -> Result<SpecialPaths, Error> {
-        self.controller.special_paths().await.map_err(|error| error.to_error(""))
+        self.controller.special_paths().await.map_err(|error| error.to_error(None))
     }
 
     async fn handle_request(&self, mut request: Request) -> Result<Option<Response>, Error> {
@@ -227,7 +227,7 @@ impl Backend for MountBackend {
 
 /// The log line of one request.
 struct RequestLine {
-    request_id: String,
+    request_id: Option<String>,
     operation: Operation,
     path: String,
     mount: String,
@@ -256,13 +256,14 @@ impl RequestLine {
             }
             Err(error @ ServeError::Invoke(InvokeError::Guest(_) | InvokeError::Refused(_))) => {
                 self.write("refused");
-                Err(error.to_error(&self.request_id))
+                Err(error.to_error(self.request_id.as_deref()))
             }
             Err(error) => {
                 let Self { request_id, operation, path, mount, export, start } = self;
                 let elapsed_ms = milliseconds(start.elapsed());
-                tracing::warn!(mount, request_id, ?operation, path, export, elapsed_ms, outcome = "failed", %error, "request");
-                Err(error.to_error(&request_id))
+                let shown = request_id.as_deref().unwrap_or_default();
+                tracing::warn!(mount, request_id = shown, ?operation, path, export, elapsed_ms, outcome = "failed", %error, "request");
+                Err(error.to_error(request_id.as_deref()))
             }
         }
     }
@@ -270,6 +271,7 @@ impl RequestLine {
     fn write(&self, outcome: &str) {
         let Self { request_id, operation, path, mount, export, start } = self;
         let elapsed_ms = milliseconds(start.elapsed());
+        let request_id = request_id.as_deref().unwrap_or_default();
         tracing::debug!(mount, request_id, ?operation, path, export, elapsed_ms, outcome, "request");
     }
 }

@@ -12,7 +12,7 @@ use std::sync::Arc;
 
 use component_runtime::{METRICS_PATH, Mount, RESERVED_PATH};
 use envelope::{Error, Operation, Request, Response, SystemView};
-use modules::controller::{CallError, Done, ModuleController, SelectRequest, VersionSelector};
+use modules::controller::{CallError, Done, ModuleController, SelectRequest, UnreadableStorage, VersionSelector};
 use secrets_framework as framework;
 use secrets_framework::FieldData;
 use serde_json::{Map, Value, json};
@@ -74,7 +74,7 @@ fn to_framework(request: &Request) -> Result<framework::Request, framework::Erro
         _ => return Err(framework::Error::UnsupportedOperation),
     };
     Ok(framework::Request {
-        id: request.id.clone(),
+        id: request.id.clone().unwrap_or_default(),
         operation,
         path: request.path.clone(),
         data: data.unwrap_or_default(),
@@ -90,7 +90,10 @@ async fn serve(view: &HostView<'_>, request: &Request, fields: &FieldData) -> Re
     match request.path.as_str() {
         METRICS_PATH => return Ok(read_metrics(view, request, fields.text("format").unwrap_or_default()).await),
         "module/reload" => controller.reload().await?,
-        "module/rollback" => return Ok(done(controller.revert(force()).await?)),
+        "module/rollback" => {
+            let unreadable = if force() { UnreadableStorage::Accept } else { UnreadableStorage::Refuse };
+            return Ok(done(controller.revert(unreadable).await?));
+        }
         "module/use" => match select_request(fields, force()) {
             Ok(select_request) => return Ok(done(controller.use_module(select_request).await?)),
             Err(text) => return Ok(refused(&text)),

@@ -69,7 +69,7 @@ impl<F: Factory> BackendServer<F> {
             storage: Arc::new(StorageClient::new(connection.clone())),
             system_view: Arc::new(SystemViewClient::new(connection)),
         };
-        let backend = guarded("", factory.setup(setup)).await.map_err(|error| error.to_string())??;
+        let backend = guarded(None, factory.setup(setup)).await.map_err(|error| error.to_string())??;
         let mount = Mount { backend, connection: closer };
         match self.shared.mounts.insert(id.to_owned(), mount) {
             true => Ok(()),
@@ -93,14 +93,14 @@ impl<F: Factory> BackendService for BackendServer<F> {
 
     async fn initialize(&self, request: Request<pb::InitializeArgs>) -> Result<Response<pb::InitializeReply>, Status> {
         let mount = self.mount(request.metadata())?;
-        let outcome = guarded("", mount.backend.initialize()).await.flatten();
+        let outcome = guarded(None, mount.backend.initialize()).await.flatten();
         Ok(Response::new(pb::InitializeReply { err: outcome.err().map(translate::error_into_pb) }))
     }
 
     async fn special_paths(&self, request: Request<pb::Empty>) -> Result<Response<pb::SpecialPathsReply>, Status> {
         let mount = self.shared.mounts.find(multiplex_id(request.metadata())?)?;
         // The reply has no field for an error; the server takes a failed call for "none" or refuses the mount.
-        let paths = guarded("", mount.backend.special_paths()).await.flatten();
+        let paths = guarded(None, mount.backend.special_paths()).await.flatten();
         let paths = paths.map_err(|error| Status::unknown(error.to_string()))?;
         Ok(Response::new(pb::SpecialPathsReply { paths: Some(translate::special_paths_into_pb(paths)) }))
     }
@@ -137,7 +137,7 @@ impl<F: Factory> BackendService for BackendServer<F> {
     async fn invalidate_key(&self, request: Request<pb::InvalidateKeyArgs>) -> Result<Response<pb::Empty>, Status> {
         let mount = self.mount(request.metadata())?;
         // The server does not look at the outcome; a panic was logged.
-        drop(guarded("", mount.backend.invalidate_key(&request.get_ref().key)).await);
+        drop(guarded(None, mount.backend.invalidate_key(&request.get_ref().key)).await);
         Ok(Response::new(pb::Empty {}))
     }
 
@@ -145,7 +145,7 @@ impl<F: Factory> BackendService for BackendServer<F> {
     async fn cleanup(&self, request: Request<pb::Empty>) -> Result<Response<pb::Empty>, Status> {
         let id = multiplex_id(request.metadata())?;
         if let Some(mount) = self.shared.mounts.remove(id) {
-            drop(guarded("", mount.backend.cleanup()).await);
+            drop(guarded(None, mount.backend.cleanup()).await);
             mount.connection.close();
         }
         Ok(Response::new(pb::Empty {}))
@@ -179,7 +179,7 @@ async fn handle(
 ) -> Result<Option<pb::Response>, Error> {
     let request = translate::request_from_pb(args.request, timeout)?;
     let id = request.id.clone();
-    let response = guarded(&id, backend.handle_request(request)).await??;
+    let response = guarded(id.as_deref(), backend.handle_request(request)).await??;
     response.map(translate::response_into_pb).transpose()
 }
 
@@ -190,14 +190,15 @@ async fn check_existence(
 ) -> Result<Option<bool>, Error> {
     let request = translate::request_from_pb(args.request, timeout)?;
     let id = request.id.clone();
-    guarded(&id, backend.check_existence(request)).await?
+    guarded(id.as_deref(), backend.check_existence(request)).await?
 }
 
 /// Turns a panic of the backend into an error. The panic hook of `hclog` has logged the place.
-async fn guarded<T>(request_id: &str, call: impl Future<Output = T>) -> Result<T, Error> {
+async fn guarded<T>(request_id: Option<&str>, call: impl Future<Output = T>) -> Result<T, Error> {
     AssertUnwindSafe(call).catch_unwind().await.map_err(|_| {
-        tracing::error!(request_id, "the plugin panicked while it served a request");
-        let under = if request_id.is_empty() { String::new() } else { format!(", under request id {request_id}") };
+        let shown = request_id.unwrap_or_default();
+        tracing::error!(request_id = shown, "the plugin panicked while it served a request");
+        let under = request_id.map(|id| format!(", under request id {id}")).unwrap_or_default();
         Error::Internal(format!("internal error in the plugin; the server's log has the place{under}"))
     })
 }
@@ -249,7 +250,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_panic_is_an_error_that_names_the_request() {
-        let outcome = guarded("17", async { panic!("canary") }).await.map(|(): ()| ());
+        let outcome = guarded(Some("17"), async { panic!("canary") }).await.map(|(): ()| ());
         let error = outcome.unwrap_err();
         assert!(matches!(&error, Error::Internal(text) if text.ends_with("request id 17")), "{error:?}");
         assert!(!error.to_string().contains("canary"));

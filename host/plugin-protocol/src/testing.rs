@@ -91,7 +91,11 @@ impl From<std::io::Error> for TestError {
 /// A request with an id and nothing else.
 #[must_use]
 pub fn request(operation: Operation, path: &str, data: &str) -> Request {
-    Request { id: format!("request-{path}"), mount_point: "mount/".to_owned(), ..Request::new(operation, path, data) }
+    Request {
+        id: Some(format!("request-{path}")),
+        mount_point: "mount/".to_owned(),
+        ..Request::new(operation, path, data)
+    }
 }
 
 /// As [`serve`], with another time for the server to begin to use the plugin.

@@ -1,5 +1,5 @@
-//! The engine as a component in the product's own runtime, from the product's own precompiled
-//! code, with storage that answers from memory at once.
+//! The engine as a component in the product's runtime, from the product's precompiled code, with storage in memory that
+//! answers at once.
 
 use std::collections::BTreeMap;
 use std::ops::Bound;
@@ -27,17 +27,17 @@ pub(crate) struct Component {
 }
 
 impl Component {
-    /// Loads it as the plugin does; its storage holds what the native engine wrote.
+    /// Loads the component as the plugin does. Its storage contains the native engine's entries.
     pub(crate) async fn load(host: &TestHost) -> anyhow::Result<Self> {
         Self::load_as(host, &Sealing::AsDeclared, Policy::default()).await
     }
 
-    /// Loads another component so.
+    /// Loads another component in the same way.
     pub(crate) async fn load_from(host: &TestHost, path: &Path) -> anyhow::Result<Self> {
         Self::load_file(host, path, &Sealing::AsDeclared, Policy::default()).await
     }
 
-    /// The same, sealed or not, with HTTP to where the policy lets it.
+    /// As [`Self::load`], with or without sealed secrets, and with HTTP as the policy allows.
     pub(crate) async fn load_as(host: &TestHost, sealing: &Sealing, egress: Policy) -> anyhow::Result<Self> {
         Self::load_file(host, &harness::component_wasm(), sealing, egress).await
     }
@@ -49,7 +49,7 @@ impl Component {
             wal_minimum_age: Duration::from_secs(600),
             compile_priority: CompilePriority::Background,
             memory_limit: None,
-            // A measurement is a flood: it must not wait for its own mount's turn.
+            // A measurement is a flood, and must not wait for its own mount's turn.
             limits: Limits {
                 processor_percent_per_mount: 1_000,
                 storage_calls_per_second_and_core: 1_000_000,
@@ -61,12 +61,12 @@ impl Component {
         if matches!(sealing, Sealing::Off) {
             hide_declaration(&mut wasm)?;
         }
-        // As in the binary, where the code is embedded: it lives as long as the process.
+        // As in the binary, where the embedded code lives as long as the process.
         let code: &'static [u8] = Vec::leak(Runtime::precompile(&wasm).context("failed to precompile")?);
         let module = runtime.load_embedded(code, &wasm).await.context("failed to load the component")?;
         let entries = host.storage.snapshot().into_iter().map(|(key, entry)| (key, entry.value)).collect();
         let mount = runtime.mount(MountSettings {
-            backend_uuid: "11111111-2222-4333-8444-555555555555".to_owned(),
+            backend_uuid: Some("11111111-2222-4333-8444-555555555555".to_owned()),
             name: "astra/".to_owned(),
             options: BTreeMap::new(),
             egress,
@@ -76,7 +76,7 @@ impl Component {
         Ok(Self { module, mount })
     }
 
-    /// Does the request once, in a fresh instance; fails unless it gets the role.
+    /// Sends the request once, in a fresh instance; fails unless the role comes back.
     pub(crate) async fn handle(&self, request: Request) -> anyhow::Result<()> {
         match self.data(request).await? {
             Some(_) => Ok(()),
@@ -84,22 +84,22 @@ impl Component {
         }
     }
 
-    /// Does the request once, in a fresh instance, and answers its data.
+    /// Sends the request once, in a fresh instance, and returns the data of the answer.
     pub(crate) async fn data(&self, request: Request) -> anyhow::Result<Option<String>> {
         let answer = self.module.handle_request(&self.mount, request).await.context("failed to serve a request")?;
         Ok(answer.and_then(|answer| answer.data))
     }
 }
 
-/// Does the host keep the engine's secrets from it?
+/// Does the host keep the engine's secrets from the engine?
 pub(crate) enum Sealing {
     /// As the engine declares.
     AsDeclared,
-    /// No: the same engine, whose declaration the host does not find.
+    /// No: the host does not find the declaration of the same engine.
     Off,
 }
 
-/// Gives the export that declares secrets another name of its length.
+/// Gives the export that declares secrets another name of the same length.
 fn hide_declaration(wasm: &mut [u8]) -> anyhow::Result<()> {
     let (name, other) = (b"secrets-engine:secrets/", b"secrets-engine:nothing/");
     let places: Vec<usize> =
@@ -115,15 +115,15 @@ fn hide_declaration(wasm: &mut [u8]) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// The request that is measured, as `native::read_role`.
+/// The measured request, as in `native::read_role`.
 pub(crate) fn read_role() -> Request {
     request(Operation::Read, role_path(), "{}")
 }
 
-/// Any request, as a server sends it.
+/// Any request, in the server's form.
 pub(crate) fn request(operation: Operation, path: String, data: &str) -> Request {
     Request {
-        id: "00000000-0000-4000-8000-000000000001".to_owned(),
+        id: Some("00000000-0000-4000-8000-000000000001".to_owned()),
         mount_point: "astra/".to_owned(),
         identity: Identity {
             display_name: "userpass-alice".to_owned(),
@@ -162,7 +162,7 @@ impl StorageView for MemoryStorage {
     async fn list(&self, prefix: &str) -> Result<Vec<String>, StorageError> {
         self.list_page(prefix, "", u32::MAX).await
     }
-    /// As a server whose storage is sorted: the page is found at once, however much there is.
+    /// As a server with sorted storage: it finds the page at once, whatever the number of entries.
     async fn list_page(&self, prefix: &str, after: &str, limit: u32) -> Result<Vec<String>, StorageError> {
         let (entries, mut names) = (self.entries(), Vec::new());
         let mut from = Bound::Excluded(format!("{prefix}{}", past(after)));
@@ -170,7 +170,7 @@ impl StorageView for MemoryStorage {
             && let Some((key, _)) = entries.range((from, Bound::Unbounded)).next()
             && let Some(name) = key.strip_prefix(prefix)
         {
-            // A folder is one name, whatever is in it.
+            // A folder is one name, whatever its content.
             let name = name.split_inclusive('/').next().unwrap_or(name);
             from = Bound::Excluded(format!("{prefix}{}", past(name)));
             names.push(name.to_owned());
@@ -186,7 +186,7 @@ impl Storage for MemoryStorage {
     }
 }
 
-/// The last key that is of this name: behind all that a folder may have.
+/// The last possible key of this name: after all keys of a folder.
 fn past(name: &str) -> String {
     if name.ends_with('/') { format!("{name}{}", char::MAX) } else { name.to_owned() }
 }

@@ -1,5 +1,5 @@
-//! From exec to the handshake line, as the server starts the plugin: the time in which nobody can
-//! be served after a restart.
+//! Time from exec to the handshake line, as the server starts the plugin: after a restart, no request is served in this
+//! time.
 
 use std::io::{BufRead as _, BufReader};
 use std::path::Path;
@@ -18,7 +18,7 @@ const STARTS: usize = 41;
 pub(crate) fn measure(table: &mut Table) -> anyhow::Result<()> {
     let plugin = harness::plugin_binary();
     let certificate = server_certificate()?;
-    // Killed plugins leave their sockets behind; this folder takes them along.
+    // Killed plugins leave their sockets; the removal of this folder removes them.
     let sockets = tempfile::tempdir().context("failed to make a folder")?;
     let mut samples = Samples::default();
     // The first start reads the binary from disk.
@@ -40,10 +40,10 @@ fn server_certificate() -> anyhow::Result<String> {
     Ok(params.self_signed(&key)?.pem())
 }
 
-/// Starts the plugin, reads its line, and ends it.
+/// Starts the plugin, reads its handshake line, and ends the process.
 fn start(plugin: &Path, certificate: &str, sockets: &Path) -> anyhow::Result<Duration> {
     let mut command = Command::new(plugin);
-    // The names are go-plugin's (`client.go`) and the server's (`sdk/helper/pluginutil`).
+    // The names come from go-plugin (`client.go`) and the server (`sdk/helper/pluginutil`).
     command
         .env(COOKIE.0, COOKIE.1)
         .env("PLUGIN_PROTOCOL_VERSIONS", "5")

@@ -1,5 +1,5 @@
-//! One request in this process: fresh instance, guest, storage faked; beside the same engine
-//! native. On one thread and on two, in turns, so that what else the machine does hits all alike.
+//! One request in this process, with a fresh instance, the guest and a fake storage, beside the same engine in native
+//! code. The rounds alternate between one and two threads, so that other load of the machine affects all alike.
 
 use std::sync::Barrier;
 use std::time::{Duration, Instant};
@@ -19,7 +19,7 @@ const ROUND: Duration = Duration::from_millis(600);
 const COUNTING_CALLS: usize = 2_000;
 const WARM_UP: Duration = Duration::from_millis(300);
 
-/// What one round of one subject found.
+/// Result of one round of one subject.
 struct Round {
     per_second: f64,
     samples: Samples,
@@ -86,12 +86,12 @@ pub(crate) fn measure(table: &mut Table) -> anyhow::Result<()> {
     let native_scale = native_two.rate() / native_one.rate();
     table.figure("native, 2 threads / 1 thread", quantity(native_scale, "×"), "what this machine gives now");
     let per_request = figure(faults) / figure(instances);
-    // Pages that a request touches anew show that it made memory calls; the measuring itself adds a few.
+    // New pages in a request show that the request made memory calls; the measurement itself adds a few.
     table.target("page faults in each request", per_request, "", Target::AtMost(0.1));
     counting(table, &host, &tokio, p50)
 }
 
-/// What it costs a guest to add to a counter: a request that adds a hundred times beside one that adds nothing.
+/// Cost of a guest's addition to a counter: a request with a hundred additions beside one without.
 fn counting(table: &mut Table, host: &TestHost, tokio: &Tokio, read_us: f64) -> anyhow::Result<()> {
     let guest = tokio.block_on(Component::load_from(host, &harness::rogue_wasm("flood_counters")))?;
     let [mut nothing, mut often] = [Samples::default(), Samples::default()];
@@ -116,7 +116,7 @@ fn time(samples: &Samples, percent: usize) -> String {
 
 fn run_native(host: &TestHost, threads: usize, length: Duration) -> anyhow::Result<Round> {
     in_threads(threads, length, || {
-        // The mount's mutexes are shared as a server's would be; requests are not.
+        // Threads share the mount's mutexes, as in a server, but not requests.
         let request = native::read_role();
         Ok(move || native::handle(host, &request))
     })
@@ -130,7 +130,7 @@ fn run_component(component: &Component, threads: usize, length: Duration) -> any
     })
 }
 
-/// Calls as often as it can, on so many threads that begin together.
+/// Calls as often as possible, on this number of threads that begin together.
 fn in_threads<F: FnMut() -> anyhow::Result<()>>(
     threads: usize,
     length: Duration,

@@ -1,4 +1,4 @@
-//! Closed-loop load: so many threads, each with a client of its own, one call after the other.
+//! Closed-loop load: threads with one client each, which makes one call after the other.
 
 use std::sync::Barrier;
 use std::time::{Duration, Instant};
@@ -7,28 +7,28 @@ use crate::raw_client::RawClient;
 use crate::samples::{Samples, figure};
 use crate::server::TestServer;
 
-/// What a thread does again and again.
+/// The repeated operation of a thread.
 pub(crate) type Operation<'server> = Box<dyn FnMut(&mut RawClient) -> anyhow::Result<()> + Send + 'server>;
 
-/// The same request again and again.
+/// The same request each time.
 pub(crate) fn same<'server>(request: Vec<u8>) -> Operation<'server> {
     Box::new(move |client| client.send(&request).map(drop))
 }
 
-/// What one run found.
+/// Result of one run.
 pub(crate) struct Load {
     pub(crate) per_second: f64,
     pub(crate) samples: Samples,
 }
 
-/// When a thread stops.
+/// End of a thread.
 #[derive(Clone, Copy)]
 pub(crate) enum Until {
     Passed(Duration),
     Done(usize),
 }
 
-/// Runs the operation on so many threads that begin together.
+/// Runs the operation on this number of threads, which begin together.
 pub(crate) fn run<'server>(
     server: &'server TestServer,
     threads: usize,

@@ -1,5 +1,5 @@
-//! What a look-up in Astra's list costs with many tokens upstream: a rotation of the admin token, whose token stands in
-//! the middle of the list, and the revocation of a token that is gone, which reads the whole list.
+//! Cost of a look-up in Astra's list with many tokens upstream: a rotation of the admin token, whose token is in the
+//! middle of the list, and the revocation of a missing token, which reads the whole list.
 
 use std::time::Instant;
 
@@ -14,7 +14,7 @@ use crate::table::{Table, Target, quantity};
 
 const FEW: usize = 10;
 const MANY: usize = 200_000;
-/// As a description of the Go plugin and an operator's remark together.
+/// Length of a description of the Go plugin with an operator's remark.
 const DESCRIPTION_BYTES: usize = 150;
 const ROTATIONS: usize = 5;
 
@@ -40,7 +40,8 @@ pub(crate) fn measure(table: &mut Table) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Milliseconds of a rotation that reads half of the list, and of the revocation of a gone token that does.
+/// Milliseconds of a rotation that reads half of the list, and of the revocation of a missing token, which reads all of
+/// it.
 fn measured(server: &TestServer, client: &Client) -> anyhow::Result<(f64, f64)> {
     let rotate = format!("astra/config/{}/rotate-root", server.org);
     let mut rotating = Samples::default();
@@ -53,7 +54,7 @@ fn measured(server: &TestServer, client: &Client) -> anyhow::Result<(f64, f64)> 
     let text = |pointer: &str| minted.pointer(pointer).and_then(Value::as_str).map(str::to_owned);
     let client_id = text("/data/clientId").context("a mint has no client ID")?;
     server.astra.change(&OutsideChange::RevokeToken { client_id });
-    // A token of this second: no list that was read before counts for it.
+    // The token is new, so an earlier copy of the list does not settle its revocation.
     let lease = json!({"lease_id": text("/lease_id").context("a mint has no lease")?, "sync": true});
     let before = Instant::now();
     client.must("PUT", "sys/leases/revoke", &lease);

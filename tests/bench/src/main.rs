@@ -1,8 +1,8 @@
-//! Measures speed and memory, and prints one table: each figure beside its target or beside the
-//! server's own engine in the same run. Asserts nothing: a figure depends on the machine.
+//! Measures speed and memory, and prints one table: each figure beside its target, or beside the server's own engine in
+//! the same run. Asserts nothing, because a figure depends on the machine.
 //!
-//! Everything runs on this machine at once, load generator and simulator included, so that
-//! figures are worth comparing only with each other.
+//! Everything runs on this machine at once, including load generator and simulator, so figures can only be compared
+//! with each other.
 
 #![expect(clippy::print_stderr, reason = "says what is being measured; the table goes to stdout")]
 
@@ -34,7 +34,7 @@ use anyhow::bail;
 
 use crate::table::Table;
 
-/// What is measured, in this order, each by the name that an argument gives.
+/// The measurements in their order, with the names of the arguments.
 const MEASUREMENTS: [(&str, Measure); 13] = [
     ("starts", handshake::measure),
     ("in-process", in_process::measure),
@@ -53,7 +53,7 @@ const MEASUREMENTS: [(&str, Measure); 13] = [
 
 type Measure = fn(&mut Table) -> anyhow::Result<()>;
 
-/// Measures what the arguments name; without arguments, all.
+/// Runs the measurements that the arguments name; all without arguments.
 fn main() -> anyhow::Result<()> {
     let wanted: Vec<String> = std::env::args().skip(1).collect();
     let is_known = |name: &String| MEASUREMENTS.iter().any(|(known, _)| known == name);
@@ -75,12 +75,12 @@ fn main() -> anyhow::Result<()> {
     Ok(())
 }
 
-/// What is being measured now: the whole takes minutes.
+/// Prints the current measurement, because all of them take minutes.
 fn progress(what: &str) {
     eprintln!("measuring: {what}");
 }
 
-/// What was measured on. Other work on the machine makes every figure worse, ratios the least.
+/// The machine of the measurement. Other load makes every figure worse, and ratios the least.
 fn machine() -> String {
     let cores = std::thread::available_parallelism().map_or(0, std::num::NonZero::get);
     let load = std::fs::read_to_string("/proc/loadavg").unwrap_or_default();

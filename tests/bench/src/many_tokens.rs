@@ -1,5 +1,5 @@
-//! What a look-up, a page and a rollback call cost with many tokens in storage: as much as with
-//! few. In this process, storage faked, so that the engine's own work is all that is measured.
+//! Cost of a look-up, a page and a rollback call with many tokens in storage, which should be as with few. All in this
+//! process with a fake storage, so that only the engine's own work is measured.
 
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
@@ -20,20 +20,20 @@ use crate::table::{Table, Target, quantity};
 const FEW: usize = 10;
 const MANY: usize = 100_000;
 const STATIC_ROLES: usize = 1_000;
-/// Tokens of the mount whose report and metrics have a target.
+/// Tokens of the mount for whose report and metrics there is a target.
 const REPORTED: usize = 10_000;
 const CALLS: usize = 300;
 const REPORT_CALLS: usize = 20;
-/// How long ago the tokens were made, and how long ago rollback began to count them: it counts every five minutes.
+/// Time between the mint of the tokens and the measurement. Rollback counts the tokens every five minutes.
 const BEFORE: Duration = Duration::from_secs(7 * 60);
 const COUNTED: Duration = Duration::from_secs(60);
 /// Records that a rollback call counts.
 const COUNTED_IN_A_CALL: usize = 2_000;
 
-/// One request, by a name for the table.
+/// A request, with its name in the table.
 type Subject = (&'static str, fn() -> Request);
 
-/// A request, and how many milliseconds it may take.
+/// A request with its name and its longest time in milliseconds.
 type Report = (&'static str, fn() -> Request, f64);
 
 const SUBJECTS: [Subject; 2] = [("look a token up by its client ID", look_up), ("a page of 10 of the tokens", page)];
@@ -109,16 +109,16 @@ fn rollback() -> Request {
     component::request(Operation::Rollback, String::new(), "{}")
 }
 
-/// A mount in which so many tokens and static roles were made. The engine makes one of each kind itself; the others
-/// are the same entries under other names, as making them all would take minutes.
+/// A mount with this number of tokens and static roles. The engine makes one of each kind; the others are copies under
+/// other names, because making them all would take minutes.
 pub(crate) fn mount(tokens: usize, static_roles: usize) -> anyhow::Result<TestHost> {
     let host = native::configured()?;
-    // The component's clock is the machine's: nothing may be due by that one.
+    // The component's clock is the machine's, so nothing may be due by that clock.
     let now = SystemTime::now().duration_since(UNIX_EPOCH)?;
     let began = now.saturating_sub(BEFORE);
     host.clock.advance(began.saturating_sub(host.clock.now()));
     host.http.script(|request| Ok(if request.path_and_query.contains("currentOrg") { current_org() } else { made() }));
-    // The first call takes stock of a mount that the Go plugin may have left; the measured ones find that done.
+    // The first call looks for tokens of the Go plugin; the measured calls find that done.
     BACKEND.handle(&host, &rollback_request(false)).context("failed to roll back")?;
     let creds = request(secrets_framework::Operation::Read, &format!("creds/{ORG}/reader"), Value::Null);
     BACKEND.handle(&host, &creds).context("failed to make the token")?;
@@ -131,8 +131,8 @@ pub(crate) fn mount(tokens: usize, static_roles: usize) -> anyhow::Result<TestHo
             .context("failed to make the static role")?;
         multiply(&host, FIRST_STATIC, static_roles, |number| format!("static{number:018}"))?;
     }
-    // Rollback counts the tokens of each role, some with each call, so that the metrics have them. Once an hour it also notes
-    // when it looked for dead tokens, and for the ends of admin tokens: done for this hour.
+    // Rollback counts the tokens of each role for the metrics, some in each call. Once an hour it also records when it
+    // looked for dead tokens and for the ends of admin tokens: that is done here.
     host.clock.advance(BEFORE.saturating_sub(COUNTED));
     for _ in 0..=tokens.div_ceil(COUNTED_IN_A_CALL) {
         BACKEND.handle(&host, &rollback_request(false)).context("failed to roll back")?;
@@ -151,7 +151,7 @@ fn made() -> HttpResponse {
     answer(201, &token)
 }
 
-/// Astra's answer to whom a token belongs to.
+/// Astra's answer with the owner of a token.
 fn current_org() -> HttpResponse {
     answer(200, &json!({"id": ORG}))
 }
@@ -166,7 +166,7 @@ fn answer(status: u16, body: &Value) -> HttpResponse {
     }
 }
 
-/// Makes all entries that name `first` stand there so many times, each under a name of its own.
+/// Copies all entries of `first` until there are `count`, each under a name of its own.
 fn multiply(host: &TestHost, first: &str, count: usize, name: impl Fn(usize) -> String) -> anyhow::Result<()> {
     let entries: Vec<(String, String)> = host
         .storage

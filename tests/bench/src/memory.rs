@@ -1,5 +1,5 @@
-//! Resident memory of the plugin's process, from `/proc`: with one mount that nobody uses, with a hundred, and after a
-//! burst of requests.
+//! Resident memory of the plugin's process, from `/proc`: with one idle mount, with a hundred, and after a burst of
+//! requests.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
@@ -13,10 +13,10 @@ use crate::table::{Table, Target, quantity};
 
 const MOUNTS: usize = 100;
 
-/// Requests that are served at once: as many as there may be, of which one mount may have half.
+/// Requests at once: the maximum of all mounts, of which one mount may have half.
 const BURST: usize = 1_000;
 const BURST_MOUNTS: [&str; 2] = ["first", "second"];
-/// From the last answer until what is not in use is given back.
+/// Wait after the last answer, in which unused memory is freed.
 const REST: Duration = Duration::from_secs(10);
 
 pub(crate) fn measure(table: &mut Table) -> anyhow::Result<()> {
@@ -64,7 +64,7 @@ fn after_a_burst(table: &mut Table) -> anyhow::Result<()> {
 
 pub(crate) struct Resident {
     pub(crate) total_kib: usize,
-    /// Of that not of files.
+    /// The part that is not backed by files.
     pub(crate) anonymous_kib: usize,
     processes: usize,
 }

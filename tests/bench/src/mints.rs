@@ -1,4 +1,4 @@
-//! Many mints at once: how many connections they open to Astra, and that nothing is left there.
+//! Many mints at once: the number of their connections to Astra, and the absence of left-over tokens.
 
 use anyhow::Context;
 use serde_json::json;
@@ -26,7 +26,7 @@ pub(crate) fn measure(table: &mut Table) -> anyhow::Result<()> {
     let made = server.astra.counts(&server.org).live.saturating_sub(live_before);
 
     table.section(format!("{made} mints, {AT_ONCE} at once, one organization"));
-    // What stood open before serves them as well, and counts.
+    // Connections that were open before are used as well, and count.
     let opened = after.accepted - before.accepted + before.open;
     table.target("connections to Astra", figure(opened), "", Target::AtMost(32.0));
     let note = format!("p50 {:.1} ms", milliseconds(load.samples.percentile(50)));

@@ -1,4 +1,4 @@
-//! Modules: how long one takes to load, and what a second version of one costs in memory.
+//! Modules: the time to load one, and the memory of a second version.
 
 use std::time::{Duration, Instant};
 
@@ -45,7 +45,7 @@ fn loads(table: &mut Table, wasm: &[u8], code: &'static [u8]) -> anyhow::Result<
         tokio.block_on(runtime.load_embedded(code, wasm)).context("failed to load")?;
         embedded.add(before.elapsed());
     }
-    // As the plugin does, in a process of its own.
+    // In a separate process, as the plugin does.
     let (path, arguments) = (harness::plugin_binary(), vec!["compile-for-parent".into()]);
     runtime.compile_in_processes(CompilerProgram { path, arguments });
     let mut compiled = Samples::default();
@@ -62,7 +62,7 @@ fn loads(table: &mut Table, wasm: &[u8], code: &'static [u8]) -> anyhow::Result<
     Ok(())
 }
 
-/// As from the cache: read, unsealed, loaded.
+/// As from the cache: reads, unseals and loads.
 fn cached_loads(tokio: &Tokio, runtime: &Runtime, wasm: &[u8]) -> anyhow::Result<Samples> {
     let (key, digest) = (SealKey::new([7; 32]), [1; 32]);
     let module = tokio.block_on(runtime.load(wasm)).context("failed to compile")?;
@@ -79,7 +79,7 @@ fn cached_loads(tokio: &Tokio, runtime: &Runtime, wasm: &[u8]) -> anyhow::Result
     Ok(samples)
 }
 
-/// The old module is kept for going back.
+/// Memory of the previous module, which is kept for a revert.
 fn second_version(table: &mut Table, code_bytes: usize) -> anyhow::Result<()> {
     let front = &harness::modules::ASTRA_VERSION[..harness::modules::ASTRA_VERSION.len() - 1];
     let modules: Vec<ModuleFile> = (1..=3).map(|number| ModuleFile::astra(&format!("{front}{number}"))).collect();
@@ -93,14 +93,14 @@ fn second_version(table: &mut Table, code_bytes: usize) -> anyhow::Result<()> {
         wait_for(&server, module)?;
         after = resident(&server)?;
     }
-    // Two are loaded beside the embedded one: what serves, and what it could go back to.
+    // Two modules are loaded beside the embedded one: the active and the previous one.
     let each = |before: usize, after: usize| figure(after.saturating_sub(before)) / 2.0 / 1024.0;
     let resident = each(before.total_kib, after.total_kib);
     let code_mib = figure(code_bytes) / 1024.0 / 1024.0;
     table.target("memory of a further version that is kept / its code", resident / code_mib, "×", Target::AtMost(1.0));
     let note = format!("its code {}", quantity(code_mib, "MiB"));
     table.figure("memory of a further version that is kept", quantity(resident, "MiB"), note);
-    // Code that no request has reached is in memory, and not mapped by the process.
+    // Code that no request has reached is in memory, but not mapped by the process.
     let whole = each(before.anonymous_kib, after.anonymous_kib) + code_mib;
     table.figure("the same, all of its code counted", quantity(whole, "MiB"), "");
     Ok(())

@@ -1,4 +1,4 @@
-//! The engine in this process, without a component: what it is compared with.
+//! The engine in this process without a component, for comparison.
 
 use anyhow::{Context, bail};
 use astra_secrets::BACKEND;
@@ -6,15 +6,15 @@ use secrets_framework::testing::{TestHost, request};
 use secrets_framework::{Operation, Request};
 use serde_json::{Value, json};
 
-/// An organization that exists only here; its token is never used.
+/// An organization that exists only here. Its token is never used.
 pub(crate) const ORG: &str = "5d5b9ad5-4ca9-4a7e-a1d6-3ab7d93e5a52";
 
-/// The path of the request that is measured: one storage read.
+/// Path of the measured request, which reads storage once.
 pub(crate) fn role_path() -> String {
     format!("roles/{ORG}/reader")
 }
 
-/// A mount with a config and a role, as the engine itself wrote them.
+/// A mount with a config and a role that the engine itself wrote.
 pub(crate) fn configured() -> anyhow::Result<TestHost> {
     let host = TestHost::new();
     let token = format!("AstraCS:{}:{}", "a".repeat(24), "0".repeat(64));
@@ -29,12 +29,12 @@ fn write(host: &TestHost, path: &str, data: Value) -> anyhow::Result<()> {
     answer.map(drop).with_context(|| format!("failed to write `{path}`"))
 }
 
-/// The request that is measured.
+/// The measured request.
 pub(crate) fn read_role() -> Request {
     request(Operation::Read, &role_path(), Value::Null)
 }
 
-/// Does it once; fails unless it gets the role.
+/// Sends the request once; fails unless the role comes back.
 pub(crate) fn handle(host: &TestHost, request: &Request) -> anyhow::Result<()> {
     let answer = BACKEND.handle(host, request).context("failed to read the role")?;
     if answer.and_then(|answer| answer.data).is_none() {

@@ -1,5 +1,5 @@
-//! A client that costs next to nothing: one connection, bytes made beforehand, answers read by
-//! their length. The load generator shares the machine with what it measures.
+//! A client with little cost of its own: one connection, prepared bytes, answers read by their length. The load
+//! generator shares the machine with the measured program.
 
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::TcpStream;
@@ -10,7 +10,7 @@ use serde_json::Value;
 
 const DEADLINE: Duration = Duration::from_secs(100);
 
-/// How the end of a body is told.
+/// Form of a body's length.
 enum Length {
     Bytes(usize),
     Chunks,
@@ -47,7 +47,7 @@ impl RawClient {
         .into_bytes()
     }
 
-    /// Sends a request that must succeed; the body of the answer.
+    /// Sends a request that must succeed; returns the body of the answer.
     pub(crate) fn send(&mut self, request: &[u8]) -> anyhow::Result<Vec<u8>> {
         let (status, body) = self.exchange(request)?;
         if !(200..300).contains(&status) {
@@ -56,7 +56,7 @@ impl RawClient {
         Ok(body)
     }
 
-    /// Sends a request; status and body of the answer.
+    /// Sends a request; returns status and body of the answer.
     pub(crate) fn exchange(&mut self, request: &[u8]) -> anyhow::Result<(u16, Vec<u8>)> {
         self.begin(request)?;
         self.end()
@@ -83,7 +83,7 @@ impl RawClient {
         if read < bytes { bail!("the server closed the connection within an answer") } else { Ok(()) }
     }
 
-    /// One chunk of the body; false after the last one.
+    /// Reads one chunk of the body; false after the last one.
     fn chunk(&mut self, body: &mut Vec<u8>) -> anyhow::Result<bool> {
         let mut line = String::new();
         self.stream.read_line(&mut line)?;

@@ -1,8 +1,8 @@
-//! Durations measured, and what is said of them.
+//! Measured durations, and their statistics.
 
 use std::time::Duration;
 
-/// Samples of one thing, in the order they came.
+/// Samples of one subject, in order of time.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Samples {
     nanoseconds: Vec<u64>,
@@ -21,7 +21,7 @@ impl Samples {
         self.nanoseconds.len()
     }
 
-    /// The sample below which `percent` of all lie (nearest rank); zero when there is none.
+    /// The sample below which `percent` of all are (nearest rank); zero without samples.
     pub(crate) fn percentile(&self, percent: usize) -> Duration {
         let mut sorted = self.nanoseconds.clone();
         sorted.sort_unstable();
@@ -30,7 +30,7 @@ impl Samples {
     }
 }
 
-/// The middle one of some figures; zero when there is none.
+/// The median of the figures; zero without figures.
 pub(crate) fn median(figures: &[f64]) -> f64 {
     let mut sorted = figures.to_vec();
     sorted.sort_by(f64::total_cmp);

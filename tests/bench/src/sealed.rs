@@ -1,5 +1,5 @@
-//! What it costs that the host keeps an engine's secrets: each request beside the same one to the same engine unsealed, in
-//! turns, so that what else the machine does hits both alike.
+//! Cost of sealed secrets: each request beside the same request to the same engine unsealed, in turns, so that other
+//! load of the machine affects both alike.
 
 use std::time::Instant;
 
@@ -21,7 +21,7 @@ use crate::table::{Table, Target, quantity};
 /// Records of the list.
 const RECORDS: usize = 10_000;
 
-/// A request, how often it is sent, and how many microseconds more it may take.
+/// A request with its name, the number of its repetitions, and its longest additional time in microseconds.
 type Subject = (&'static str, Request, usize, f64);
 
 pub(crate) fn measure(table: &mut Table) -> anyhow::Result<()> {
@@ -96,7 +96,7 @@ impl Pair {
     }
 }
 
-/// A mount with the simulator's first organization and a role, as the engine itself wrote them.
+/// A mount with the simulator's first organization and a role, which the engine itself wrote.
 fn configured(astra: &Simulator) -> anyhow::Result<TestHost> {
     let host = TestHost::new();
     let organization = astra.organization(0);

@@ -1,5 +1,5 @@
-//! The set-up of the measurements through a server: a real one with its own kv-v2 engine, our
-//! plugin, and an Astra that answers at once.
+//! The set-up of measurements through a server: a real one with its own kv-v2 engine, our plugin, and an Astra that
+//! answers at once.
 
 use std::path::Path;
 
@@ -22,18 +22,18 @@ pub(crate) struct TestServer {
     token: String,
     pub(crate) astra: Simulator,
     pub(crate) org: String,
-    /// Where modules beside the embedded one lie.
+    /// Directory of modules beside the embedded one.
     _modules: Option<ModulesDir>,
 }
 
 impl TestServer {
-    /// Starts all, mounts the plugin at `astra/` with one organization and one role, and a secret
-    /// at `kv/data/secret`.
+    /// Starts all, mounts the plugin at `astra/` with one organization and one role, and writes a secret to
+    /// `kv/data/secret`.
     pub(crate) fn start() -> anyhow::Result<Self> {
         Self::start_with(&[])
     }
 
-    /// The same, with further arguments of the plugin's registration.
+    /// As [`Self::start`], with further arguments of the plugin's registration.
     pub(crate) fn start_with(arguments: &[String]) -> anyhow::Result<Self> {
         Self::start_on(Server::start(ServerKind::Dev), arguments)
     }
@@ -50,7 +50,7 @@ impl TestServer {
         Ok(Self { _modules: Some(folder), ..server })
     }
 
-    /// The same on a server of this kind, with another program as the plugin.
+    /// As [`Self::start`], with a server of this kind and another program as the plugin.
     pub(crate) fn start_plugin(kind: ServerKind, plugin: &Path) -> anyhow::Result<Self> {
         Self::start_on(Server::start_plugin(kind, plugin), &[])
     }

@@ -1,7 +1,7 @@
-//! An update dropped in while a thousand requests come each second, whatever becomes of those before them.
+//! Updates of the module under a load of a thousand requests a second.
 //!
-//! Nine of ten read a role; the tenth reads `info`, whose answer says which module served. A request's time counts
-//! from when it was due, so that one that waits makes those behind it slow, too.
+//! Nine of ten requests read a role; the tenth reads `info`, whose answer names the version of the module. The time of
+//! a request counts from its planned start, so a request that waits makes later ones slow, too.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
@@ -16,17 +16,17 @@ use crate::server::TestServer;
 use crate::table::{Table, Target, quantity};
 
 const RATE: u32 = 1_000;
-/// So many connections that none is waited for at this rate.
+/// Enough connections that no request waits for one at this rate.
 const CLIENTS: u32 = 16;
 const SWITCHES: u32 = 5;
-/// Calm before each switch, and what follows a switch that was reported.
+/// Pause before each update, and after the report of its activation.
 const BEFORE: Duration = Duration::from_secs(3);
 const AFTER: Duration = Duration::from_millis(500);
-/// From the file to its serving, at most.
+/// Longest time from the file to its activation.
 const SWITCH_DEADLINE: Duration = Duration::from_secs(30);
-/// How often it is asked what serves.
+/// Pause between two questions for the active module.
 const LOOK: Duration = Duration::from_millis(20);
-/// One of so many requests asks for the version.
+/// One of this number of requests reads the version.
 const TELLING: u32 = 10;
 
 /// One request.
@@ -34,11 +34,11 @@ struct Shot {
     due: Instant,
     begun: Instant,
     ended: Instant,
-    /// The version that served, where the answer says it; the failure.
+    /// The version that served, if the answer has it; or the failure.
     answer: Result<Option<String>, String>,
 }
 
-/// One switch: the file was there, and its version was reported.
+/// One update: the time of the file, and the time of its report.
 struct Switch {
     dropped: Instant,
     told: Instant,
@@ -66,7 +66,7 @@ pub(crate) fn measure(table: &mut Table) -> anyhow::Result<()> {
     report(table, &shots, &switches)
 }
 
-/// The same patch version with another last digit.
+/// The same version with another last digit.
 fn later(number: u32) -> String {
     let front = &ASTRA_VERSION[..ASTRA_VERSION.len() - 1];
     format!("{front}{number}")
@@ -93,7 +93,7 @@ fn switch(server: &TestServer, folder: &ModulesDir, module: &ModuleFile) -> anyh
     Ok(Switch { dropped, told, version: module.version.clone() })
 }
 
-/// Sends its share of the requests, each when it is due.
+/// Sends the client's share of the requests, each at its planned start.
 fn shoot(server: &TestServer, number: u32, stop: &AtomicBool) -> anyhow::Result<Vec<Shot>> {
     let mut client = server.raw_client()?;
     let role = client.request("GET", &format!("astra/roles/{}/reader", server.org), "");
@@ -161,7 +161,7 @@ fn report(table: &mut Table, shots: &[Shot], switches: &[Switch]) -> anyhow::Res
     Ok(())
 }
 
-/// Of the requests that began in this time, in milliseconds.
+/// The p99 in milliseconds of the requests that began in this time.
 fn p99(shots: &[Shot], from: Instant, to: Instant) -> f64 {
     let mut samples = Samples::default();
     shots.iter().filter(|shot| (from..to).contains(&shot.begun)).for_each(|shot| samples.add(shot.ended - shot.due));

@@ -1,8 +1,8 @@
-//! The table: figure, target, ratio to the target, met or not.
+//! The table: figure, target, ratio to the target, and whether the target is met.
 
 use std::fmt::{Display, Formatter, Result};
 
-/// Rows in the order they were measured.
+/// Rows in order of measurement.
 #[derive(Debug, Default)]
 pub(crate) struct Table {
     rows: Vec<Row>,
@@ -17,7 +17,7 @@ struct Row {
     met: &'static str,
 }
 
-/// What a figure should be.
+/// The target of a figure.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Target {
     AtMost(f64),
@@ -25,7 +25,7 @@ pub(crate) enum Target {
 }
 
 impl Table {
-    /// A figure with a target.
+    /// Adds a figure with a target.
     pub(crate) fn target(&mut self, what: impl Into<String>, figure: f64, unit: &str, target: Target) {
         let (sign, wanted, met) = match target {
             Target::AtMost(wanted) => ("≤", wanted, figure <= wanted),
@@ -40,7 +40,7 @@ impl Table {
         });
     }
 
-    /// A figure without one, with a note in place of the target.
+    /// Adds a figure without a target, with a note in its place.
     pub(crate) fn figure(&mut self, what: impl Into<String>, figure: impl Into<String>, note: impl Into<String>) {
         self.rows.push(Row {
             what: what.into(),
@@ -51,13 +51,13 @@ impl Table {
         });
     }
 
-    /// The name of the rows that follow.
+    /// Sets the section of the rows that follow.
     pub(crate) fn section(&mut self, name: impl Into<String>) {
         self.figure(format!("— {}", name.into()), "", "");
     }
 }
 
-/// A number with as many digits as it deserves, and its unit.
+/// A number with a sensible number of digits, and its unit.
 pub(crate) fn quantity(figure: f64, unit: &str) -> String {
     let digits = match figure {
         small if small < 10.0 => 2,

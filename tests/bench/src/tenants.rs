@@ -11,13 +11,13 @@ use crate::server::TestServer;
 use crate::table::{Table, Target, quantity};
 
 const MOUNTS: usize = 1_000;
-/// Reads of the first and of the last mount, in turns.
+/// Reads of the first and of the last mount, alternating.
 const READS: usize = 500;
 
 const REQUESTS: usize = 10_000;
-/// Longer than a request waits for its turn.
+/// Waits longer than a request waits for its turn.
 const PATH: &str = "toy/wait/8000";
-/// From the last request until all are held or refused.
+/// Wait after the last request, until all are held or refused.
 const SETTLE: Duration = Duration::from_secs(3);
 
 pub(crate) fn measure(table: &mut Table) -> anyhow::Result<()> {

@@ -1,5 +1,5 @@
-//! Requests per second and latencies through a real server, beside the server's own kv-v2 engine
-//! in the same run: the rounds take turns, so that what else the machine does hits all alike.
+//! Requests per second and latencies through a real server, beside the server's own kv-v2 engine in the same run. The
+//! rounds alternate, so that other load of the machine affects all alike.
 
 use std::time::Duration;
 
@@ -14,12 +14,12 @@ use crate::table::{Table, Target, quantity};
 
 const ROUNDS: usize = 5;
 const ROUND: Duration = Duration::from_millis(1_500);
-/// Two more than the cores of a small machine, so that none of them waits for the load generator.
+/// Two more than the cores of a small machine, so that no core waits for the load generator.
 const THREADS: usize = 4;
 
 const KV_WRITE: &str = r#"{"data":{"password":"0123456789"}}"#;
 
-/// What is measured, each beside what it is compared with.
+/// The subjects, each beside the one that it is compared with.
 const SUBJECTS: [&str; 5] = ["kv-v2 read", "kv-v2 write", "read config", "read role", "mint + revoke"];
 
 pub(crate) fn measure(table: &mut Table) -> anyhow::Result<()> {
@@ -29,7 +29,7 @@ pub(crate) fn measure(table: &mut Table) -> anyhow::Result<()> {
     for round in 0..=ROUNDS {
         for (subject, (rates, samples)) in rates.iter_mut().zip(&mut samples).enumerate() {
             let load = one(server, subject)?;
-            // The first round warms all of them up.
+            // The first round warms up.
             if round > 0 {
                 rates.push(load.per_second);
                 samples.extend(&load.samples);
@@ -50,7 +50,7 @@ pub(crate) fn measure(table: &mut Table) -> anyhow::Result<()> {
     one_client(server, table)
 }
 
-/// How long one client waits for a mint, beside a write of the server's own engine: nobody else asks.
+/// Latency of a mint for one client, beside a write of the server's own engine, without other load.
 fn one_client(server: &TestServer, table: &mut Table) -> anyhow::Result<()> {
     let [mut write, mut mint] = [Samples::default(), Samples::default()];
     let org = &server.org;
@@ -87,7 +87,7 @@ fn one(server: &TestServer, subject: usize) -> anyhow::Result<Load> {
     .with_context(|| format!("failed to measure {}", SUBJECTS.get(subject).unwrap_or(&"")))
 }
 
-/// A lease made and ended, in Astra as well as in the server.
+/// One lease, made and ended in Astra and in the server.
 fn mint_and_revoke<'server>(client: &RawClient, org: &str) -> Operation<'server> {
     let mint = client.request("GET", &format!("astra/creds/{org}/reader"), "");
     Box::new(move |client| {

@@ -1,4 +1,5 @@
-//! This plugin beside another build of it, each on a server of its own: the same operations in turns, as ratios.
+//! This plugin beside another build, each on a server of its own: the same operations alternate, and the table shows
+//! ratios.
 
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -18,12 +19,12 @@ use crate::table::{Table, Target, quantity};
 
 const ROUNDS: usize = 5;
 const ROUND: Duration = Duration::from_millis(700);
-/// How long nobody asks while the idle process is watched.
+/// Time in which the idle process gets no request.
 const IDLE: Duration = Duration::from_secs(10);
-/// Clients whose reads are charged to the plugin.
+/// Clients of the reads whose processor time is measured.
 const CHARGED_CLIENTS: usize = 16;
 
-/// What is measured, and what the ratio should be: in memory, and on raft.
+/// The operations, each with its target ratio in memory and on raft.
 const OPERATIONS: [(&str, [f64; 2]); 6] = [
     ("read config", [1.15, 1.0]),
     ("read role", [1.15, 1.0]),
@@ -39,7 +40,7 @@ struct Subject {
     leases: Mutex<Vec<String>>,
 }
 
-/// Nothing where no `BASE_PLUGIN` is named.
+/// Does nothing without `BASE_PLUGIN`.
 pub(crate) fn measure(table: &mut Table) -> anyhow::Result<()> {
     let Some(base) = std::env::var_os("BASE_PLUGIN").map(PathBuf::from) else { return Ok(()) };
     for (kind, name, clients) in
@@ -65,13 +66,13 @@ fn operations(subjects: &[Subject; 2], kind: ServerKind, clients: usize, table: 
     let mut found: [Vec<[Load; 2]>; OPERATIONS.len()] = Default::default();
     for round in 0..=ROUNDS {
         for (operation, found) in found.iter_mut().enumerate() {
-            // Whoever is first meets the other's last work.
+            // The first subject of a round may meet the rest of the other's work, so the order alternates.
             let order = if round % 2 == 0 { [0, 1] } else { [1, 0] };
             let mut loads = [None, None];
             for subject in order {
                 loads[subject] = Some(subjects[subject].load(operation, clients)?);
             }
-            // The first round warms both up.
+            // The first round warms up.
             if let ([Some(own), Some(base)], true) = (loads, round > 0) {
                 found.push([own, base]);
             }
@@ -134,7 +135,7 @@ impl Subject {
         })
     }
 
-    /// A call about one lease after the other.
+    /// The same call for one lease after the other.
     fn of_lease<'a>(&'a self, call: &'static str, next: &'a AtomicUsize) -> Operation<'a> {
         Box::new(move |client| {
             let number = next.fetch_add(1, Ordering::Relaxed);
@@ -148,7 +149,7 @@ impl Subject {
         })
     }
 
-    /// Ends what is left of a round.
+    /// Ends the leases of a round.
     fn clear(&self) -> anyhow::Result<()> {
         let left = format!("sys/leases/revoke-prefix/astra/creds/{}/reader", self.server.org);
         self.server.client().must("PUT", &left, &json!({ "sync": true }));
@@ -183,7 +184,7 @@ fn charged(subjects: &[Subject; 2], table: &mut Table) -> anyhow::Result<()> {
 }
 
 fn idle(subjects: &[Subject; 2], table: &mut Table) -> anyhow::Result<()> {
-    // What the last requests left to do is done first.
+    // Work after the last requests is done first.
     std::thread::sleep(IDLE);
     let [own, base] = {
         let before = [Spent::by(&subjects[0].server)?, Spent::by(&subjects[1].server)?];
@@ -199,7 +200,7 @@ fn idle(subjects: &[Subject; 2], table: &mut Table) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// What the threads of the plugin's processes have used.
+/// Use of processor time by the threads of the plugin's processes.
 struct Spent {
     milliseconds: f64,
     wakes: f64,
@@ -210,7 +211,7 @@ impl Spent {
         let mut spent = Self { milliseconds: 0.0, wakes: 0.0 };
         for pid in server.plugin_pids() {
             for thread in std::fs::read_dir(format!("/proc/{pid}/task")).context("the plugin has gone")? {
-                // A thread may end meanwhile.
+                // A thread may end in the meantime.
                 let Ok(text) = std::fs::read_to_string(thread?.path().join("schedstat")) else { continue };
                 let mut numbers = text.split_whitespace().filter_map(|number| number.parse::<f64>().ok());
                 let (time, _, slices) = (numbers.next(), numbers.next(), numbers.next());

@@ -1,9 +1,8 @@
-//! Looks for tokens where none may be: logs, error texts, help, lists.
+//! Searches for tokens in texts that must not contain any: logs, error texts, help, lists.
 
 use astra_simulator::Simulator;
 
-/// What stands in a text that may hold no secret: a token of Astra's form,
-/// whole or cut, or a secret that this Astra gave out.
+/// The secret in a text that must not contain one: a token of Astra's form, whole or cut, or a secret of this Astra.
 pub fn find_secret(text: &str, astra: &Simulator) -> Option<String> {
     let by_form = text.match_indices(TOKEN_PREFIX).find_map(|(start, _)| token_at(&text[start..]));
     by_form.or_else(|| {
@@ -13,7 +12,7 @@ pub fn find_secret(text: &str, astra: &Simulator) -> Option<String> {
 }
 
 const TOKEN_PREFIX: &str = "AstraCS:";
-/// Hex digits from which on a token counts as shown: a cut one is a leak, too.
+/// Hex digits that count as a shown token. A cut token is a leak, too.
 const HEX_DIGITS_MIN: usize = 16;
 
 fn token_at(text: &str) -> Option<String> {

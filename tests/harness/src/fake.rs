@@ -1,6 +1,5 @@
-//! The fake side of the server: what the native, the component and the played driver have
-//! in place of a real one. It routes, leases and maps errors as the real one
-//! does, and can be made to fail at any storage call.
+//! The fake server, which the native, the component and the played driver have in place of a real one. It routes,
+//! leases and maps errors as the real one does, and can fail at any storage call.
 
 mod clock;
 mod lease;

@@ -1,10 +1,8 @@
-//! A recorded run of the Go plugin 2.0.0: requests and answers, what the
-//! plugin stored, its leases as the server keeps them, and where each token
-//! really lives. All IDs and secrets in the recording are made up.
+//! A recorded run of the Go plugin 2.0.0: requests and answers, the plugin's stored entries, its leases in the server's
+//! form, and the real organization of each token. All IDs and secrets in the recording are made up.
 //!
-//! A stage that takes the recording over has an Astra that holds exactly the
-//! recorded tokens, with the recorded URL replaced by the simulator's and all
-//! times moved so that the recording ended just now.
+//! A stage that takes the recording over has an Astra with exactly the recorded tokens. The simulator's URL replaces
+//! the recorded one, and all times are moved so that the recording ended just now.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -21,36 +19,36 @@ use crate::{DriverKind, Stage, StageOptions};
 
 const RECORDED: &str = include_str!("go_plugin/recorded.json");
 
-/// Stands for the upstream's URL in the recording.
+/// Placeholder of the upstream's URL in the recording.
 const URL_PLACEHOLDER: &str = "ASTRA";
 
-/// Times of Go that stand for "never".
+/// Go's zero time, which means "never".
 const ZERO_TIME: &str = "0001-01-01T00:00:00Z";
 
-/// The ID of the recording's first organization, `alpha`, and of its second, `beta`.
+/// IDs of the recording's organizations `alpha` and `beta`.
 const ORGANIZATIONS: [&str; 2] = ["11111111-aaaa-4aaa-8aaa-111111111111", "22222222-bbbb-4bbb-8bbb-222222222222"];
 
-/// The recorded run, with its URL and times replaced.
+/// The recorded run, with URL and times replaced.
 pub struct Recording {
     /// Requests and answers, in order.
     pub exchanges: Vec<Exchange>,
     /// Entries of the mount's storage at the end, by key.
     pub storage: Map<String, Value>,
-    /// The leases at the end, in the order in which they were made.
+    /// The leases at the end, in order of their creation.
     pub leases: Vec<RecordedLease>,
-    /// Where each token lives, by client ID; the admin tokens are among them.
+    /// The tokens by client ID, with their real organizations. Includes the admin tokens.
     pub tokens: BTreeMap<String, RecordedToken>,
 }
 
 /// One request to the Go plugin, and its answer.
 pub struct Exchange {
-    /// What is notable about the request; often empty.
+    /// A remark about the request; often empty.
     pub note: String,
     /// The HTTP method.
     pub method: String,
     /// The path below the mount, without its query.
     pub path: String,
-    /// The query's parameters, or the body.
+    /// Parameters of the query, or the body.
     pub data: Value,
     /// The HTTP status of the answer.
     pub status: u16,
@@ -60,19 +58,19 @@ pub struct Exchange {
 
 /// One lease of the Go plugin.
 pub struct RecordedLease {
-    /// Its ID, with the mount's path.
+    /// ID of the lease, with the mount's path.
     pub id: String,
-    /// The client ID in its internal data; empty for the token that was never made.
+    /// The client ID in the lease's internal data; empty for the token that was never made.
     pub client_id: String,
-    /// The organization in its internal data.
+    /// The organization in the lease's internal data.
     pub org_id: String,
-    /// The entry as the server keeps it.
+    /// The entry in the server's form.
     pub entry: Value,
 }
 
 /// One token in Astra.
 pub struct RecordedToken {
-    /// The organization that the token is really in.
+    /// The organization to which the token really belongs.
     pub org_id: String,
     /// The token's text.
     pub token: String,
@@ -88,7 +86,7 @@ impl Recording {
         self.tokens.get(client_id).unwrap_or_else(|| panic!("the recording has no token `{client_id}`"))
     }
 
-    /// The lease that was made for this logical name.
+    /// The lease of this logical name.
     ///
     /// # Panics
     /// When the recording has none.
@@ -117,8 +115,8 @@ impl Recording {
     }
 }
 
-/// A mount on this driver that holds what the recorded Go plugin left behind,
-/// leases included, with an Astra that holds exactly the recorded tokens.
+/// A mount on this driver with the recorded data of the Go plugin, leases included, and an Astra with exactly the
+/// recorded tokens.
 ///
 /// # Panics
 /// When the recording cannot be read or planted.
@@ -141,7 +139,7 @@ pub fn taken_over(kind: DriverKind, options: &StageOptions) -> (Stage, Recording
     (stage, recording)
 }
 
-/// The server loads leases when it is unsealed, so both are written behind its back before that.
+/// The server loads leases when it is unsealed, so both are written to its storage before that.
 fn on_a_server_of_its_own(options: &StageOptions, astra: Simulator, recording: &Recording) -> Stage {
     let server = Arc::new(Server::start(ServerKind::Raft));
     let driver = openbao_on(Arc::clone(&server), "astra", options, Some(astra.url().to_owned()));
@@ -177,7 +175,7 @@ fn astra_of(recorded: &Value, options: &StageOptions) -> Simulator {
     let astra = start_simulator(settings);
     for (client_id, place) in object(&recorded["tokens_in_astra"]) {
         let credential = credential_of(recorded, client_id);
-        // The admin tokens are the organizations' own.
+        // Each admin token belongs to its organization.
         if credential.secret.is_empty() {
             continue;
         }
@@ -200,7 +198,7 @@ fn admin_of(recorded: &Value, org_id: &str) -> (Credential, String) {
     (Credential { client_id, secret: String::new(), token }, role)
 }
 
-/// A token as the storage has it; without a secret for an admin token.
+/// A token in the form of the storage; without a secret for an admin token.
 fn credential_of(recorded: &Value, client_id: &str) -> Credential {
     let entries = object(&recorded["storage"]);
     let stored = entries.values().find(|entry| entry["clientId"] == client_id);
@@ -261,7 +259,7 @@ fn exchange(recorded: &Value) -> Exchange {
     }
 }
 
-/// Moves every time by as much as passed since the recording's last lease.
+/// Moves every time forward by the time since the recording's last lease.
 fn move_times_to_now(recorded: &mut Value) {
     let issued = object(&recorded["leases"]).values().filter_map(|lease| time(&lease["entry"]["issue_time"]));
     let end = issued.max().unwrap_or_else(|| panic!("the recording has no lease"));
@@ -276,7 +274,7 @@ fn replace_url(recorded: &mut Value, url: &str) {
     each_text(recorded, &|text| (text == URL_PLACEHOLDER).then(|| url.to_owned()));
 }
 
-/// Replaces each text in a value for which there is another one.
+/// Replaces each text of a value for which `other` returns a replacement.
 fn each_text(value: &mut Value, other: &impl Fn(&str) -> Option<String>) {
     match value {
         Value::String(text) => {

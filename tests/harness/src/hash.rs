@@ -1,4 +1,4 @@
-//! SHA-256 in hex: of the plugin for its registration, and of names for old storage keys.
+//! SHA-256 in hex: the digest of the plugin for its registration, and the digests of names in old storage keys.
 
 use sha2::{Digest as _, Sha256};
 

@@ -1,5 +1,5 @@
-//! A small blocking HTTP client on a runtime of its own: the native driver's
-//! way to Astra and the OpenBao driver's way to the server. Plain HTTP only.
+//! A small blocking HTTP client on a runtime of its own, without TLS: the native driver reaches Astra with it, and the
+//! OpenBao driver the server.
 
 use std::sync::OnceLock;
 use std::time::Duration;
@@ -12,7 +12,7 @@ use hyper_util::client::legacy::{Client, connect::HttpConnector};
 use hyper_util::rt::TokioExecutor;
 use tokio::runtime::Runtime;
 
-/// An answer, read to its end.
+/// An answer with its whole body.
 #[derive(Debug)]
 pub struct HttpAnswer {
     /// Status code.
@@ -23,7 +23,7 @@ pub struct HttpAnswer {
     pub body: Bytes,
 }
 
-/// An answer whose body is still to be read.
+/// An answer whose body has not been read yet.
 #[derive(Debug)]
 pub struct HttpExchange {
     /// Status code.
@@ -37,7 +37,7 @@ impl HttpExchange {
     /// Waits for the next piece of the body; an empty one is its end.
     ///
     /// # Errors
-    /// Why there is none.
+    /// When the body is late, too large or cut off.
     pub fn read(&mut self, timeout: Duration) -> Result<Bytes, HttpFailure> {
         runtime()
             .block_on(async { tokio::time::timeout(timeout, self.piece()).await.unwrap_or(Err(HttpFailure::TimedOut)) })
@@ -56,16 +56,16 @@ impl HttpExchange {
     }
 }
 
-/// Why there is none.
+/// A request without an answer.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum HttpFailure {
-    /// No connection was had.
+    /// There was no connection.
     NotSent(String),
-    /// Not in time.
+    /// The answer was late.
     TimedOut,
-    /// Larger than allowed.
+    /// The answer was too large.
     TooLarge,
-    /// Cut off.
+    /// The answer was cut off.
     Lost(String),
 }
 
@@ -77,7 +77,7 @@ pub struct HttpClient {
 }
 
 impl HttpClient {
-    /// A client that reads answers up to this size.
+    /// A client that accepts answers up to this size.
     pub fn new(response_bytes_max: usize) -> Self {
         let client = Client::builder(TokioExecutor::new()).build_http();
         Self { client, response_bytes_max }
@@ -86,7 +86,7 @@ impl HttpClient {
     /// Sends a request and waits for the whole answer.
     ///
     /// # Errors
-    /// Why there is no answer.
+    /// When there is no answer.
     pub fn send(
         &self,
         method: Method,
@@ -104,7 +104,7 @@ impl HttpClient {
     /// Sends a request and waits for the head of the answer.
     ///
     /// # Errors
-    /// Why there is no answer.
+    /// When there is no answer.
     pub fn begin(
         &self,
         method: Method,
@@ -153,10 +153,10 @@ fn request(method: Method, url: &str, headers: HeaderMap, body: Vec<u8>) -> Resu
     Ok(request)
 }
 
-/// The runtime that all of the harness's waiting happens on.
+/// The runtime for all waits of the harness.
 ///
 /// # Panics
-/// When the process can have no more threads.
+/// When the process cannot start more threads.
 #[expect(clippy::expect_used, reason = "a test process without threads can do nothing")]
 pub(crate) fn runtime() -> &'static Runtime {
     static RUNTIME: OnceLock<Runtime> = OnceLock::new();

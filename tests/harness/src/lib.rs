@@ -1,11 +1,9 @@
-//! What the scenarios run on.
+//! The ground of the scenarios: drivers, stages, servers.
 //!
-//! One suite, four drivers: `native` runs the engine in this process,
-//! `component` runs the same engine as a component in the real runtime,
-//! `played_vault` runs the real plugin under a played server that can do what
-//! Vault can, and `openbao` runs it under a real server. All but the last have a
-//! fake server side: the `local-server` that also serves the command `run`, with
-//! scripted faults; a difference between drivers is a bug by definition.
+//! One suite, four drivers: `native` runs the engine in this process, `component` runs the same engine as a component
+//! in the real runtime, `played_vault` runs the real plugin under a simulated server with Vault's abilities, and
+//! `openbao` runs it under a real server. All but the last have a fake server: the `local-server` that also serves the
+//! command `run`, with scripted faults. A difference between drivers is a bug by definition.
 
 pub mod canary;
 pub mod fake;
@@ -39,7 +37,7 @@ pub use settings::{
 };
 pub use stage::{Org, Stage, StageOptions, arguments, play, start_astra};
 
-// As in the plugin, linked for its functions' names.
+// As in the plugin; linked for the names of its functions.
 #[cfg(target_env = "musl")]
 use memory_functions as _;
 

@@ -1,44 +1,45 @@
-//! How long the harness waits for anything, and how much it reads.
+//! The harness's deadlines, and its limits of answers.
 //!
-//! Deadlines are generous: they end a hang, they measure nothing.
+//! Deadlines are long: they end a hang, and measure nothing.
 
 use std::time::Duration;
 
-/// One request to a server: longer than the server's own bound of 90 s on a request.
+/// Time of one request to a server: longer than the server's own limit of 90 s.
 pub const REQUEST_DEADLINE: Duration = Duration::from_secs(100);
 
-/// From exec of a server to its first answer. A loaded machine takes seconds.
+/// Time from the exec of a server to its first answer. A loaded machine takes seconds.
 pub const SERVER_START_DEADLINE: Duration = Duration::from_secs(60);
 
-/// One question whether a server serves: asked again at once.
+/// Time of one health check. A failed check is repeated at once.
 pub const HEALTH_DEADLINE: Duration = Duration::from_secs(5);
 
-/// From the end of a cluster's leader to the next one, several rounds of votes included.
+/// Time from the end of a cluster's leader to the next leader, including several rounds of votes.
 pub const FAILOVER_DEADLINE: Duration = Duration::from_secs(240);
 
-/// How often a condition is looked at again while it is waited for.
+/// Pause between two checks of a condition.
 pub const POLL_INTERVAL: Duration = Duration::from_millis(25);
 
-/// The server runs its rollback each 60 s and offers no setting for it; one missed turn is allowed for.
+/// Wait for the server's rollback, which runs each 60 s without a setting. One missed call is allowed for.
 pub const ROLLBACK_DEADLINE: Duration = Duration::from_secs(150);
 
-/// A condition that needs no turn of the server's rollback. Modules compile at the lowest priority, so on a machine whose
-/// cores are all in use an update takes minutes.
+/// Wait for a condition that does not need the server's rollback. Modules compile at the lowest priority, so an update
+/// takes minutes on a machine whose cores are all busy.
 pub const CONDITION_DEADLINE: Duration = Duration::from_secs(240);
 
-/// The largest answer that is read whole from the simulator.
+/// Bytes of an answer of the simulator.
 pub const UPSTREAM_RESPONSE_BYTES_MAX: usize = 8 * 1024 * 1024;
 
-/// The largest answer read from a server: far above any list that a scenario makes.
+/// Bytes of an answer of a server, far more than any list of a scenario.
 pub const SERVER_RESPONSE_BYTES_MAX: usize = 64 * 1024 * 1024;
 
-/// Attempts to start a server: the free port that was found may be taken by another process meanwhile.
+/// Attempts to start a server, because another process may take the free port in the meantime.
 pub const SERVER_START_ATTEMPTS: u32 = 3;
 
-/// Rows of a walk that are played side by side. Most of them wait, for a hanging Astra or for a pause between attempts.
+/// Rows of a fault walk that are played at the same time. Most of them wait, for a hanging Astra or for a pause between
+/// attempts.
 pub const ROWS_AT_ONCE: usize = 8;
 
-/// Rows of all walks of a test program that are played side by side. Each may have a runtime of its own.
+/// Rows of all fault walks of a test program that are played at the same time. Each may have a runtime of its own.
 pub const ROWS_IN_ALL_MAX: usize = 16;
 
 /// Requests at once of a runtime of the component driver. Linux allows a process 65,530 memory mappings by default, and

@@ -1,14 +1,14 @@
-//! Looks through the memory of a process for texts that may not be there.
+//! Searches the memory of a process for texts that it must not contain.
 //!
-//! The texts are kept inverted, so that a search of the own process does not find them here. `component-runtime` includes
-//! this file in its tests.
+//! The texts are kept inverted, so that a search of the own process does not find them here. The tests of
+//! `component-runtime` include this file.
 
 use std::fs::{self, File};
 use std::hash::{BuildHasher as _, RandomState};
 use std::io::{self, BufRead as _};
 use std::os::unix::fs::FileExt as _;
 
-/// A text that no search finds in the place where it is kept.
+/// A text that a search does not find in this value.
 #[derive(Clone)]
 pub struct Hidden(Vec<u8>);
 
@@ -18,7 +18,7 @@ impl Hidden {
         Self(text.bytes().map(|byte| !byte).collect())
     }
 
-    /// So many random hexadecimal digits, which were never in memory.
+    /// Random hexadecimal digits that were never in memory.
     pub fn random(digits: usize) -> Self {
         let random = |number: usize| RandomState::new().hash_one(number) % 16;
         let digit =
@@ -26,18 +26,18 @@ impl Hidden {
         Self((0..digits).map(|number| !(digit(number) as u8)).collect())
     }
 
-    /// So much of the beginning.
+    /// The first characters of the text.
     #[must_use]
     pub fn beginning(&self, characters: usize) -> Self {
         Self(self.0.iter().take(characters).copied().collect())
     }
 
-    /// The text. It is in memory for as long as the answer lives.
+    /// The text. It is in memory as long as the returned value lives.
     pub fn reveal(&self) -> String {
         self.0.iter().map(|byte| char::from(!byte)).collect()
     }
 
-    /// The places of a memory where the text begins.
+    /// The positions in a memory at which the text begins.
     fn places(&self, memory: &[u8]) -> Vec<usize> {
         let Some(first) = self.0.first().map(|byte| !byte) else { return Vec::new() };
         let (mut rest, mut places) = (memory, Vec::new());
@@ -55,8 +55,8 @@ impl Hidden {
     }
 }
 
-/// Where the texts are in the writable memory of a process, for people: the address, the mapping, and the bytes around.
-/// Of another process that makes no dumps only root can tell.
+/// The places of the texts in the writable memory of a process, for people: address, mapping, and the bytes around.
+/// Only root can read another process that makes no dumps.
 ///
 /// # Errors
 /// When the memory cannot be read.
@@ -76,10 +76,10 @@ pub fn places(process: u32, texts: &[Hidden]) -> io::Result<Vec<String>> {
 }
 
 const PAGE_BYTES: u64 = 4096;
-/// What is read at once. Two reads share [`OVERLAP_BYTES`], so that no text lies across.
+/// Bytes of one read. Two reads share [`OVERLAP_BYTES`], so that no text is split between them.
 const BUFFER_BYTES: usize = 1024 * 1024;
 const OVERLAP_BYTES: u64 = 4096;
-/// Bytes shown around a text.
+/// Bytes that are shown around a text.
 const AROUND: usize = 48;
 
 struct Search {
@@ -100,7 +100,7 @@ impl Search {
         }
     }
 
-    /// The next pages that are in memory or in the swap: most of what is reserved is neither.
+    /// The next pages that are in memory or in swap. Most reserved pages are in neither.
     fn present(&self, range: std::ops::Range<u64>) -> Option<std::ops::Range<u64>> {
         let mut entries = [0_u8; 8 * 512];
         let (mut at, mut begin) = (range.start, None);
@@ -125,7 +125,7 @@ impl Search {
     fn part(&mut self, range: std::ops::Range<u64>, name: &str, texts: &[Hidden]) {
         let length = usize::try_from(range.end - range.start).unwrap_or_default().min(self.buffer.len());
         let Some(buffer) = self.buffer.get_mut(..length) else { return };
-        // Memory that is gone meanwhile holds nothing.
+        // Memory that was unmapped in the meantime contains nothing.
         let Ok(read) = self.memory.read_at(buffer, range.start) else { return };
         let own = buffer.as_ptr().addr() as u64;
         let is_own = |address: u64| (own..own + BUFFER_BYTES as u64).contains(&address);

@@ -1,4 +1,4 @@
-//! Modules as an operator has them: files in any version, a directory to drop them in, keys that sign them.
+//! Modules of an operator: files of any version, a directory for them, keys that sign them.
 
 mod signing;
 
@@ -12,12 +12,12 @@ use crate::sha256_hex;
 
 pub use signing::SigningKey;
 
-/// A module's bytes, with what they say of themselves.
+/// A module's bytes, with their engine and version.
 #[derive(Clone)]
 pub struct ModuleFile {
     /// The engine.
     pub engine: &'static str,
-    /// Its version.
+    /// Version of the engine.
     pub version: String,
     /// The component.
     pub wasm: Vec<u8>,
@@ -27,27 +27,27 @@ pub struct ModuleFile {
 pub const ASTRA_VERSION: &str = env!("CARGO_PKG_VERSION");
 /// The engine of the toys.
 pub(crate) const TOY: &str = "toy";
-/// The version that all toys are built in.
+/// Version of all toy engines.
 const TOY_VERSION: &str = "10.20.30";
 
 impl ModuleFile {
-    /// The real Astra engine in another version of as many digits.
+    /// The real Astra engine with another version of the same length.
     ///
     /// # Panics
-    /// When the component is not built, or does not say its version in one place.
+    /// When the component is not built, or contains its version not exactly once.
     pub fn astra(version: &str) -> Self {
         Self::renamed("astra", &component_wasm(), ASTRA_VERSION, version)
     }
 
-    /// A variant of the toy engine, in a version of as many digits as `10.20.30`.
+    /// A variant of the toy engine, with a version of the length of `10.20.30`.
     ///
     /// # Panics
-    /// When it is not built, or does not say its version in one place.
+    /// When the variant is not built, or contains its version not exactly once.
     pub fn toy(variant: &str, version: &str) -> Self {
         Self::renamed(TOY, &toy_wasm(variant), TOY_VERSION, version)
     }
 
-    /// The text of the version is data of the component: with others of its length it is the same engine in another version.
+    /// The version is a text in the component: another text of its length makes the same engine another version.
     fn renamed(engine: &'static str, built: &Path, from: &str, to: &str) -> Self {
         let mut wasm = fs::read(built).unwrap_or_else(|error| panic!("{}: {error}", built.display()));
         assert_eq!(from.len(), to.len(), "`{to}` is not as long as `{from}`");
@@ -57,10 +57,10 @@ impl ModuleFile {
         Self { engine, version: to.to_owned(), wasm }
     }
 
-    /// A part of it overwritten by another of its length, wherever it stands.
+    /// Overwrites a part of the bytes, at all its places, by another of its length.
     ///
     /// # Panics
-    /// When it stands nowhere.
+    /// When the part does not occur.
     #[must_use]
     pub fn with(mut self, part: &str, other: &str) -> Self {
         assert_eq!(part.len(), other.len(), "`{other}` is not as long as `{part}`");
@@ -73,17 +73,17 @@ impl ModuleFile {
         self
     }
 
-    /// As its file is to be named.
+    /// The required name of the file.
     pub fn name(&self) -> String {
         format!("{}-{}.wasm", self.engine, self.version)
     }
 
-    /// Its SHA-256.
+    /// SHA-256 of the bytes.
     pub fn sha256(&self) -> String {
         sha256_hex(&self.wasm)
     }
 
-    /// The argument of a registration that trusts it.
+    /// The argument of a registration that pins the module.
     pub fn pin(&self) -> String {
         format!("--module-sha256={}={}", self.engine, self.sha256())
     }
@@ -101,10 +101,10 @@ impl Default for ModulesDir {
 }
 
 impl ModulesDir {
-    /// An empty one.
+    /// An empty directory.
     ///
     /// # Panics
-    /// When there can be no folder.
+    /// When the folder cannot be created.
     pub fn new() -> Self {
         let folder = tempfile::Builder::new().prefix("modules").tempdir();
         let folder = folder.unwrap_or_else(|error| panic!("no folder for modules: {error}"));
@@ -112,28 +112,28 @@ impl ModulesDir {
         Self { folder }
     }
 
-    /// Where it is. It can be moved away and back.
+    /// Path of the directory, which a test can move away and back.
     pub fn path(&self) -> PathBuf {
         self.folder.path().join("modules")
     }
 
-    /// The argument of a registration that names it.
+    /// The argument of a registration that names the directory.
     pub fn argument(&self) -> String {
         format!("--modules-dir={}", self.path().display())
     }
 
-    /// Drops a module in, by its own name.
+    /// Adds a module under its own name.
     ///
     /// # Panics
-    /// When that fails.
+    /// When the write fails.
     pub fn drop_in(&self, module: &ModuleFile) {
         self.put(&module.name(), &module.wasm);
     }
 
-    /// Drops a module in with its signatures, which come first: it is never there without them.
+    /// Adds a module with its signatures. The signatures come first, so that the module is never there without them.
     ///
     /// # Panics
-    /// When that fails.
+    /// When a write fails.
     pub fn drop_in_signed(&self, module: &ModuleFile, keys: &[&SigningKey]) {
         self.put(&format!("{}.sig", module.name()), &self.signatures(module, keys));
         self.drop_in(module);
@@ -142,7 +142,7 @@ impl ModulesDir {
     /// The signature file of a module, made outside the directory.
     ///
     /// # Panics
-    /// When that fails.
+    /// When the plugin's program fails.
     pub fn signatures(&self, module: &ModuleFile, keys: &[&SigningKey]) -> Vec<u8> {
         let signed = self.folder.path().join(module.name());
         fs::write(&signed, &module.wasm).unwrap_or_else(|error| panic!("{}: {error}", signed.display()));
@@ -151,25 +151,25 @@ impl ModulesDir {
             key.sign(&signed);
         }
         let text = fs::read(&signatures).unwrap_or_else(|error| panic!("{}: {error}", signatures.display()));
-        // Another test's module of the same name must not find these.
+        // Another test's module of the same name must not find these signatures.
         fs::remove_file(&signatures).unwrap_or_else(|error| panic!("{}: {error}", signatures.display()));
         text
     }
 
-    /// Puts a file there at once, as `mv` does.
+    /// Adds a file atomically, as `mv` does.
     ///
     /// # Panics
-    /// When that fails.
+    /// When the write fails.
     pub fn put(&self, name: &str, bytes: &[u8]) {
         let unfinished = self.folder.path().join("unfinished");
         let put = fs::write(&unfinished, bytes).and_then(|()| fs::rename(&unfinished, self.path().join(name)));
         put.unwrap_or_else(|error| panic!("{name}: {error}"));
     }
 
-    /// Takes a file away.
+    /// Removes a file.
     ///
     /// # Panics
-    /// When that fails.
+    /// When the removal fails.
     pub fn remove(&self, name: &str) {
         fs::remove_file(self.path().join(name)).unwrap_or_else(|error| panic!("{name}: {error}"));
     }
@@ -177,7 +177,7 @@ impl ModulesDir {
     /// Moves the whole directory away, or back.
     ///
     /// # Panics
-    /// When that fails.
+    /// When the move fails.
     pub fn vanish(&self, away: bool) {
         let elsewhere = self.folder.path().join("elsewhere");
         let (from, to) = if away { (self.path(), elsewhere) } else { (elsewhere, self.path()) };

@@ -1,4 +1,4 @@
-//! What stands between a plugin and Astra, played by the test: a proxy that does as it is told, addresses that drop
+//! The network between a plugin and Astra, simulated by the test: a proxy with scripted behaviour, addresses that drop
 //! packets, names that resolve as the test says.
 
 use std::collections::BTreeMap;
@@ -18,12 +18,12 @@ use tokio::time::timeout;
 use crate::http_client::runtime;
 use crate::limits::REQUESTS_IN_FLIGHT_MAX;
 
-/// How the component driver's runtime reaches its upstreams.
+/// The way of the component driver's runtime to its upstreams.
 #[derive(Clone, Debug)]
 pub struct Network {
     /// The way to upstreams.
     pub egress: EgressSettings,
-    /// The runtime's own but for the requests at once, and for a test that would take long.
+    /// The runtime's default limits, except for the requests at once and for a test that would take long.
     pub limits: Limits,
 }
 
@@ -34,14 +34,14 @@ impl Default for Network {
     }
 }
 
-/// What a proxy does with a connection.
+/// Behaviour of a proxy.
 #[derive(Clone, Debug)]
 pub enum ProxyPlay {
     /// Connects every target to its one destination.
     Tunnel,
-    /// The same, for those who send this value of `Proxy-Authorization`.
+    /// As `Tunnel`, for clients that send this value of `Proxy-Authorization`.
     TunnelFor(String),
-    /// Connects, and cuts the connection after so many bytes of the destination.
+    /// Connects, and cuts the connection after this number of bytes from the destination.
     CutAfter(usize),
     /// Answers these bytes.
     Answer(&'static str),
@@ -59,10 +59,10 @@ pub struct Proxy {
 }
 
 impl Proxy {
-    /// Starts one, whose every target is `destination`.
+    /// Starts a proxy that connects every target to `destination`.
     ///
     /// # Panics
-    /// When it cannot listen.
+    /// When the proxy cannot listen.
     #[expect(clippy::expect_used, reason = "a test without sockets can do nothing")]
     pub fn start(play: ProxyPlay, destination: SocketAddr) -> Self {
         let listener = runtime().block_on(TcpListener::bind("127.0.0.1:0")).expect("a listener on loopback");
@@ -86,7 +86,7 @@ impl Proxy {
         format!("http://{}", self.address)
     }
 
-    /// What clients asked to be connected to, in turn.
+    /// Targets that clients asked for, in order.
     pub fn targets(&self) -> Vec<String> {
         self.targets.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
@@ -145,7 +145,7 @@ async fn read_head(stream: &mut TcpStream) -> io::Result<String> {
     Ok(String::from_utf8_lossy(&head).into_owned())
 }
 
-/// A port of an address that drops packets: its queue of connections is full, so that the system answers no further one.
+/// A port of an address that drops packets: its queue of connections is full, so the system answers no further one.
 pub struct Dropping {
     /// Address and port.
     pub address: SocketAddr,
@@ -154,10 +154,10 @@ pub struct Dropping {
 }
 
 impl Dropping {
-    /// Begins, at a loopback address.
+    /// Starts at a loopback address.
     ///
     /// # Panics
-    /// When it cannot listen.
+    /// When the address cannot be used.
     #[expect(clippy::expect_used, reason = "a test without sockets can do nothing")]
     pub fn start(address: SocketAddr) -> Self {
         let _entered = runtime().enter();
@@ -177,7 +177,7 @@ impl Dropping {
     }
 }
 
-/// A loopback connection that takes so long finds the queue full.
+/// A loopback connection that takes longer has met a full queue.
 const IS_FULL_AFTER: Duration = Duration::from_millis(500);
 
 /// Names that resolve as the test says.
@@ -191,21 +191,21 @@ struct NamesState {
 }
 
 impl Names {
-    /// From now on this name has these addresses.
+    /// Sets the addresses of this name.
     ///
     /// # Panics
-    /// When a text is no address.
+    /// When a text is not an address.
     pub fn set(&self, name: &str, addresses: &[&str]) {
         let parse = |text: &&str| text.parse().unwrap_or_else(|_| panic!("`{text}` is no address"));
         self.put(name, Some(addresses.iter().map(parse).collect()));
     }
 
-    /// From now on look-ups of this name hang, until it is set.
+    /// Lets look-ups of this name hang until it is set.
     pub fn hang(&self, name: &str) {
         self.put(name, None);
     }
 
-    /// From now on this name does not exist.
+    /// Removes this name.
     pub fn forget(&self, name: &str) {
         self.0.answers.lock().unwrap_or_else(PoisonError::into_inner).remove(name);
         self.0.changed.notify_all();

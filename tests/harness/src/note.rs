@@ -1,10 +1,10 @@
-//! Says which row of a walk failed.
+//! Reports which row of a fault walk failed.
 
-/// Held while a row is played; printed when the row panics.
+/// Held while a row is played; printed if the row panics.
 pub struct Note(String);
 
 impl Note {
-    /// A note on what is being played.
+    /// A note about the row.
     pub fn new(text: &str) -> Self {
         Self(text.to_owned())
     }

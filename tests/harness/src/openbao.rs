@@ -1,4 +1,4 @@
-//! A real server, OpenBao or Vault: started, spoken to, and always ended.
+//! A real server, OpenBao or Vault, which always ends with the test.
 
 mod audit;
 mod catalog;

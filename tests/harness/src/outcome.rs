@@ -1,4 +1,4 @@
-//! What a client of the server sees.
+//! The outcome of a request, from the client's view.
 
 use local_server::Lease;
 use serde_json::Value;
@@ -6,44 +6,44 @@ use serde_json::Value;
 /// The lease of an answer.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LeaseInfo {
-    /// The server's name of it.
+    /// The server's ID of the lease.
     pub id: String,
-    /// Seconds.
+    /// Duration in seconds.
     pub duration: u64,
-    /// May it be renewed?
+    /// Is the lease renewable?
     pub renewable: bool,
 }
 
-/// What a client sees of one request.
+/// The outcome of one request.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Outcome {
     /// HTTP status.
     pub status: u16,
-    /// The answer's data; null where there is none.
+    /// Data of the answer; null if there are none.
     pub data: Value,
     /// Warnings.
     pub warnings: Vec<String>,
-    /// Error texts, without the server's "1 error occurred" around them.
+    /// Error texts, without the server's text "1 error occurred".
     pub errors: Vec<String>,
-    /// The lease, where the answer is leased.
+    /// The lease, if the answer has one.
     pub lease: Option<LeaseInfo>,
 }
 
 impl Outcome {
-    /// The outcome must have this status.
+    /// Asserts the status of the outcome.
     ///
     /// # Panics
-    /// When it has another; says all that it has.
+    /// When the status differs. The text has the whole outcome.
     #[track_caller]
     pub fn expect(self, status: u16) -> Self {
         assert_eq!(self.status, status, "{self:#?}");
         self
     }
 
-    /// The outcome must be an error with this status and all of these texts in it.
+    /// Asserts an error with this status and all of these texts.
     ///
     /// # Panics
-    /// When it is not.
+    /// When the outcome differs.
     #[track_caller]
     pub fn expect_error(self, status: u16, texts: &[&str]) -> Self {
         assert_eq!(self.status, status, "{self:#?}");
@@ -54,7 +54,7 @@ impl Outcome {
         self
     }
 
-    /// A text field of the data; empty where it is not one.
+    /// A text field of the data; empty if the field is not a text.
     pub fn text(&self, name: &str) -> &str {
         self.data.get(name).and_then(Value::as_str).unwrap_or_default()
     }
@@ -62,14 +62,14 @@ impl Outcome {
     /// The lease's ID.
     ///
     /// # Panics
-    /// When the answer is not leased.
+    /// When the answer has no lease.
     #[track_caller]
     pub fn lease_id(&self) -> String {
         self.lease.as_ref().unwrap_or_else(|| panic!("not leased: {self:#?}")).id.clone()
     }
 
-    /// The keys of a list, sorted. An empty list is a 404 without an error
-    /// text; nothing else counts as one, so that an error never looks empty.
+    /// The keys of a list, sorted. A 404 without an error text is an empty list; anything else is an error, so that an
+    /// error never looks like an empty list.
     ///
     /// # Panics
     /// When the outcome is neither a list nor that 404.
@@ -78,8 +78,8 @@ impl Outcome {
         self.try_keys().unwrap_or_else(|| panic!("neither a list nor an empty one: {self:#?}"))
     }
 
-    /// The keys of a list, sorted; none where the outcome is neither a list nor
-    /// an empty one. For waits in which an error is expected.
+    /// The keys of a list, sorted; `None` if the outcome is neither a list nor an empty one. For waits in which an
+    /// error may occur.
     pub fn try_keys(&self) -> Option<Vec<String>> {
         let listed = self.data.get("keys").and_then(Value::as_array).filter(|_| self.status == 200);
         let is_empty = self.status == 404 && self.errors.is_empty();
@@ -91,7 +91,7 @@ impl Outcome {
         })
     }
 
-    /// All text that a client sees of this outcome besides its data.
+    /// All texts of this outcome besides its data.
     pub fn messages(&self) -> String {
         self.errors.iter().chain(&self.warnings).cloned().collect::<Vec<_>>().join("\n")
     }
@@ -105,7 +105,10 @@ impl From<local_server::Outcome> for Outcome {
     }
 }
 
-/// Takes the server's wrapping off an error text: `1 error occurred:\n\t* text\n\n`.
+/// Removes the server's frame around an error text: `1 error occurred:
+/// \t* text
+///
+/// `.
 pub(crate) fn unwrapped(text: &str) -> String {
     let inner = text.strip_prefix("1 error occurred:").map_or(text, str::trim_start);
     inner.strip_prefix("* ").unwrap_or(inner).trim_end().to_owned()

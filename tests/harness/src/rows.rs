@@ -1,14 +1,14 @@
-//! Plays the rows of a walk side by side.
+//! Plays the rows of a fault walk at the same time.
 
 use std::sync::{Condvar, Mutex, PoisonError};
 
 use crate::Note;
 use crate::limits::{ROWS_AT_ONCE, ROWS_IN_ALL_MAX};
 
-/// How many rows may begin, and the sign that one ended.
+/// Number of rows that may begin, and the signal that one ended.
 static FREE: (Mutex<usize>, Condvar) = (Mutex::new(ROWS_IN_ALL_MAX), Condvar::new());
 
-/// The right to play one row, until dropped.
+/// The right to play one row, until its drop.
 struct Turn;
 
 impl Turn {
@@ -28,11 +28,11 @@ impl Drop for Turn {
     }
 }
 
-/// Plays each row, several at a time: most rows wait for a fault that takes its time, and cost no processor time meanwhile.
-/// `name` is what a failed row is called.
+/// Plays each row, several at a time: most rows wait for a slow fault, and use no processor time meanwhile. `name`
+/// names a failed row.
 ///
 /// # Panics
-/// When a row panics, once the rows that run beside it have ended.
+/// When a row panics, after the rows that run at the same time have ended.
 pub fn play_rows<T: Send>(rows: Vec<T>, name: impl Fn(&T) -> String + Sync, play: impl Fn(T) + Sync) {
     let rows = Mutex::new(rows.into_iter());
     std::thread::scope(|scope| {
@@ -48,7 +48,7 @@ pub fn play_rows<T: Send>(rows: Vec<T>, name: impl Fn(&T) -> String + Sync, play
     });
 }
 
-/// The lock is held for this call only, and not while a row is played.
+/// The lock is held for this call only, not while a row is played.
 fn next<T>(rows: &Mutex<std::vec::IntoIter<T>>) -> Option<T> {
     rows.lock().unwrap_or_else(PoisonError::into_inner).next()
 }

@@ -1,5 +1,5 @@
-//! Where the binaries under test are: the environment names them, or they are
-//! where the Makefile puts them. All of the harness's environment is read here.
+//! Paths of the binaries under test: from the environment, or the Makefile's. Only this file reads the harness's
+//! environment.
 
 use std::path::{Path, PathBuf};
 
@@ -9,51 +9,51 @@ pub fn workspace_root() -> PathBuf {
     manifest.ancestors().nth(2).unwrap_or(manifest).to_path_buf()
 }
 
-/// The component: `make component` writes it.
+/// The component, which `make component` builds.
 ///
 /// # Panics
-/// When it is not there: a scenario never passes by being left out.
+/// When the file is missing: a scenario never passes by being skipped.
 pub fn component_wasm() -> PathBuf {
     existing(workspace_root().join("target/component/astra.wasm"), "make component")
 }
 
-/// A hostile guest: `make rogue` writes them.
+/// A hostile guest, which `make rogue` builds.
 ///
 /// # Panics
-/// When it is not there.
+/// When the file is missing.
 pub fn rogue_wasm(name: &str) -> PathBuf {
     existing(workspace_root().join(format!("target/component/rogue/{name}.wasm")), "make rogue")
 }
 
-/// A variant of the toy engine: `make rogue` writes them.
+/// A variant of the toy engine, which `make rogue` builds.
 ///
 /// # Panics
-/// When it is not there.
+/// When the file is missing.
 pub(crate) fn toy_wasm(variant: &str) -> PathBuf {
     existing(workspace_root().join(format!("target/component/toy/toy_{variant}.wasm")), "make rogue")
 }
 
-/// The server: `BAO_BIN`, a `bao` or a `vault`, or what `make tools` fetched.
+/// The server: `BAO_BIN`, a `bao` or a `vault`, or the binary that `make tools` fetched.
 ///
 /// # Panics
-/// When it is not there.
+/// When the file is missing.
 pub fn openbao_binary() -> PathBuf {
     let named = std::env::var_os("BAO_BIN").map(PathBuf::from);
     existing(named.unwrap_or_else(|| workspace_root().join("target/tools/bao")), "make tools")
 }
 
-/// A Python that has hvac: what `make tools` installed.
+/// A Python with hvac, which `make tools` installed.
 ///
 /// # Panics
-/// When it is not there.
+/// When the file is missing.
 pub fn hvac_python() -> PathBuf {
     tool("hvac/bin/python")
 }
 
-/// A Python that has what the examples use: what `make tools` installed.
+/// A Python with the packages of the examples, which `make tools` installed.
 ///
 /// # Panics
-/// When it is not there.
+/// When the file is missing.
 pub fn examples_python() -> PathBuf {
     tool("examples/bin/python")
 }
@@ -61,7 +61,7 @@ pub fn examples_python() -> PathBuf {
 /// A program that `make tools` fetched.
 ///
 /// # Panics
-/// When it is not there.
+/// When the file is missing.
 pub fn tool(name: &str) -> PathBuf {
     existing(workspace_root().join("target/tools").join(name), "make tools")
 }
@@ -69,23 +69,23 @@ pub fn tool(name: &str) -> PathBuf {
 /// The simulator as a program. Cargo builds it for the simulator's own tests, beside all test programs.
 ///
 /// # Panics
-/// When it is not there.
+/// When the file is missing.
 pub fn simulator_binary() -> PathBuf {
     let program = std::env::current_exe().unwrap_or_default();
     let folder = program.ancestors().nth(2).unwrap_or(&program);
     existing(folder.join("astra-simulator"), "cargo build -p astra-simulator")
 }
 
-/// The plugin: `PLUGIN_BIN`, or the one that `make plugin` finished.
+/// The plugin: `PLUGIN_BIN`, or the binary of `make plugin`.
 ///
 /// # Panics
-/// When it is not there.
+/// When the file is missing.
 pub fn plugin_binary() -> PathBuf {
     let named = std::env::var_os("PLUGIN_BIN").map(PathBuf::from);
     existing(named.unwrap_or_else(finished_plugin), "make plugin")
 }
 
-/// Of the profile of the tests; the one in cargo's own folder lacks its precompiled code.
+/// The plugin in the profile of the tests. The binary in cargo's own folder lacks its precompiled code.
 fn finished_plugin() -> PathBuf {
     let profile = if cfg!(debug_assertions) { "debug" } else { "release" };
     workspace_root().join("target/plugin").join(profile).join("vault-plugin-secrets-datastax-astra")

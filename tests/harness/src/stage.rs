@@ -1,6 +1,5 @@
-//! Where a scenario plays: one mount on one driver, with an Astra of its own
-//! that has the organizations alpha and beta. Watches all that is said for
-//! secrets, and ends with a check that nobody has to remember.
+//! The stage of a scenario: one mount on one driver, with an Astra of its own that has the organizations alpha and
+//! beta. Every text is searched for secrets, and the final check runs automatically.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -18,28 +17,28 @@ use crate::limits::{CONDITION_DEADLINE, POLL_INTERVAL, UPSTREAM_RESPONSE_BYTES_M
 use crate::openbao::{MountSettings, OpenBaoDriver, Server};
 use crate::{Ask, Driver, DriverKind, HttpClient, Outcome, Verb};
 
-/// How a stage differs from the usual one.
+/// Differences of a stage from the usual one.
 #[derive(Clone, Debug)]
 pub struct StageOptions {
-    /// Seed of Astra's IDs, secrets and chances.
+    /// Seed of Astra's IDs, secrets and random decisions.
     pub seed: u64,
-    /// The choices that Astra's sources leave open.
+    /// Choices about Astra's behaviour that its sources leave open.
     pub switches: Switches,
-    /// How far Astra's effects trail behind its answers.
+    /// Delay of Astra's effects after its answers.
     pub lag: Lag,
-    /// The longest life of a token that the organizations allow; none = any.
+    /// The longest life of a token that the organizations allow; `None` = any.
     pub token_expiry_max: Option<Duration>,
-    /// Age at which a write-ahead entry counts as left behind.
+    /// Age from which a write-ahead entry counts as abandoned.
     pub wal_min_age: Duration,
-    /// The mount's default time to live of leases; none = the server's.
+    /// The mount's default time to live of leases; `None` = the server's.
     pub default_ttl: Option<Duration>,
-    /// The longest; none = the server's.
+    /// The mount's longest time to live of leases; `None` = the server's.
     pub max_ttl: Option<Duration>,
-    /// A server with transactions, as OpenBao; false = as Vault. Only a fake one can be without.
+    /// Does storage have transactions, as in OpenBao? False for Vault; only a fake server supports false.
     pub transactional: bool,
-    /// Whether the registration allows requests to the simulator.
+    /// True if the registration allows requests to the simulator.
     pub egress_allowed: bool,
-    /// More origins that the registration allows.
+    /// Further origins that the registration allows.
     pub more_origins: Vec<String>,
 }
 
@@ -63,9 +62,9 @@ impl Default for StageOptions {
 /// An organization in Astra.
 #[derive(Clone)]
 pub struct Org {
-    /// Its ID.
+    /// ID of the organization.
     pub id: String,
-    /// Its admin token.
+    /// Admin token of the organization.
     pub token: String,
 }
 
@@ -73,15 +72,15 @@ pub struct Org {
 pub struct Stage {
     /// The mount.
     pub driver: Arc<dyn Driver>,
-    /// Its Astra.
+    /// Astra of the mount.
     pub astra: Arc<Simulator>,
     /// The first organization.
     pub alpha: Org,
-    /// The second.
+    /// The second organization.
     pub beta: Org,
 }
 
-/// Plays a scenario on a fresh stage, then checks what holds at the end of all of them.
+/// Plays a scenario on a fresh stage, then checks the conditions that hold at the end of every scenario.
 pub fn play(kind: DriverKind, options: StageOptions, scenario: impl FnOnce(&Stage)) {
     let stage = Stage::new(kind, &options);
     scenario(&stage);
@@ -89,12 +88,12 @@ pub fn play(kind: DriverKind, options: StageOptions, scenario: impl FnOnce(&Stag
 }
 
 impl Stage {
-    /// A fresh mount with nothing configured.
+    /// A fresh mount without configuration.
     pub fn new(kind: DriverKind, options: &StageOptions) -> Self {
         Self::on_astra(kind, options, start_astra(options))
     }
 
-    /// A fresh mount with nothing configured, on an Astra of the caller's own.
+    /// A fresh mount without configuration, with an Astra of the caller.
     pub(crate) fn on_astra(kind: DriverKind, options: &StageOptions, astra: Simulator) -> Self {
         let origin = options.egress_allowed.then(|| astra.url().to_owned());
         let driver: Arc<dyn Driver> = match kind {
@@ -106,7 +105,7 @@ impl Stage {
         Self::with_driver(driver, astra)
     }
 
-    /// A stage on a driver of the caller's own.
+    /// A stage on a driver of the caller.
     pub fn with_driver(driver: Arc<dyn Driver>, astra: impl Into<Arc<Simulator>>) -> Self {
         let astra = astra.into();
         let orgs: Vec<Org> = astra
@@ -118,7 +117,7 @@ impl Stage {
         Self { driver, astra, alpha, beta }
     }
 
-    /// The fake server side.
+    /// The fake server.
     ///
     /// # Panics
     /// On a real server.
@@ -147,7 +146,7 @@ impl Stage {
         self.ask(Verb::Help, path, Value::Null)
     }
 
-    /// One request; its outcome is looked through for secrets.
+    /// Sends one request and searches its outcome for secrets.
     pub fn ask(&self, verb: Verb, path: &str, data: Value) -> Outcome {
         let outcome = self.driver.ask(Ask { verb, path: path.to_owned(), data });
         self.watch(verb, path, &outcome);
@@ -168,13 +167,13 @@ impl Stage {
         outcome
     }
 
-    /// Configures an organization by its own path.
+    /// Configures an organization at its own path.
     #[track_caller]
     pub fn configure(&self, org: &Org) {
         self.configure_with(org, json!({}));
     }
 
-    /// Configures an organization by its own path, with more fields.
+    /// Configures an organization at its own path, with further fields.
     #[track_caller]
     pub fn configure_with(&self, org: &Org, more: Value) {
         let mut body = json!({ "astra_token": org.token, "url": self.astra.url() });
@@ -186,7 +185,7 @@ impl Stage {
         assert!(outcome.warnings.is_empty(), "{outcome:#?}");
     }
 
-    /// A role of the mount on a built-in role of Astra.
+    /// Makes a role of the mount with a built-in role of Astra.
     #[track_caller]
     pub fn make_role(&self, org: &Org, name: &str, more: Value) {
         let mut body = json!({ "role_id": self.astra_role(org, "R/W User") });
@@ -214,14 +213,14 @@ impl Stage {
         self.astra.role_id(&org.id, name).unwrap_or_else(|| panic!("Astra has no role `{name}`"))
     }
 
-    /// The live tokens in Astra that carry an engine's mark, by client ID.
+    /// The live tokens in Astra with an engine's mark, by client ID.
     pub fn live(&self, org: &Org) -> BTreeSet<String> {
         let tokens = self.astra.tokens(&org.id);
         let live = tokens.into_iter().filter(|token| token.state == TokenState::Live && is_marked(token));
         live.map(|token| token.client_id).collect()
     }
 
-    /// Everything that Astra knows of one token.
+    /// All that Astra knows of one token.
     pub fn astra_token(&self, client_id: &str) -> TokenInfo {
         let all = [&self.alpha, &self.beta].into_iter().flat_map(|org| self.astra.tokens(&org.id));
         all.into_iter()
@@ -232,7 +231,7 @@ impl Stage {
     /// The records of an organization, by client ID.
     ///
     /// # Panics
-    /// When they cannot be listed, or the list says that it is not whole.
+    /// When the records cannot be listed, or the list is incomplete.
     #[track_caller]
     pub fn records(&self, org: &Org) -> BTreeSet<String> {
         let listed = self.list(&format!("tokens/{}", org.id));
@@ -240,27 +239,26 @@ impl Stage {
         listed.keys().into_iter().collect()
     }
 
-    /// Write-ahead entries; none are seen on a real server.
+    /// Write-ahead entries. A real server does not show them.
     pub fn wal(&self) -> Vec<String> {
         self.driver.fake().map(|fake| fake.storage.keys_below("wal/")).unwrap_or_default()
     }
 
-    /// The client ID of the admin token that an organization is configured by.
+    /// The client ID of the organization's admin token.
     #[track_caller]
     pub fn admin_client_id(&self, org: &Org) -> String {
         let config = self.read(&format!("config/{}", org.id), Value::Null).expect(200);
         config.text("astra_token_client_id").to_owned()
     }
 
-    /// So many tokens live, each with its record and its lease, and nothing is left to undo.
+    /// Asserts this number of live tokens, each with record and lease, and nothing left to undo.
     #[track_caller]
     pub fn assert_consistent(&self, org: &Org, tokens: usize) {
         self.assert_held(org, tokens, 0);
     }
 
-    /// So many tokens live with a lease, and so many that a static role, a
-    /// config or a grace period holds instead; each has its record, and
-    /// nothing is left to undo.
+    /// Asserts numbers of live tokens with a lease, and of those in use by a static role, a config or a grace period
+    /// instead. Each has its record, and nothing is left to undo.
     #[track_caller]
     pub fn assert_held(&self, org: &Org, leased: usize, held: usize) {
         let known = self.known(org);
@@ -270,13 +268,13 @@ impl Stage {
         assert_eq!(self.wal(), Vec::<String>::new(), "write-ahead entries");
     }
 
-    /// Periodic calls bring it about that so many tokens live, each with its record and its lease.
+    /// Waits with periodic calls for this number of live tokens, each with record and lease.
     #[track_caller]
     pub fn settle_at(&self, org: &Org, tokens: usize) {
         self.settle_held(org, tokens, 0);
     }
 
-    /// As [`Self::settle_at`], with tokens that are held without a lease.
+    /// As [`Self::settle_at`], with tokens that are in use without a lease.
     #[track_caller]
     pub fn settle_held(&self, org: &Org, leased: usize, held: usize) {
         self.driver.settle(&|| {
@@ -286,11 +284,10 @@ impl Stage {
         self.assert_held(org, leased, held);
     }
 
-    /// Lets time pass, and periodic calls happen until `done`: a clock that
-    /// tests move is moved; for another one it is waited.
+    /// Lets time pass with periodic calls until `done`: a test clock is moved; with another clock, the test waits.
     ///
     /// # Panics
-    /// When they do not get there.
+    /// When `done` does not become true.
     #[track_caller]
     pub fn settle_after(&self, time: Duration, done: &dyn Fn() -> bool) {
         if let (DriverKind::Native, Some(fake)) = (self.driver.kind(), self.driver.fake()) {
@@ -303,7 +300,7 @@ impl Stage {
         }
     }
 
-    /// The live tokens in Astra that are ours to know: by the engine's mark, or by a record.
+    /// The live tokens in Astra that belong to the mount, by the engine's mark or by a record.
     fn known(&self, org: &Org) -> BTreeSet<String> {
         let records = self.records(org);
         let live = self.astra.tokens(&org.id).into_iter().filter(|token| token.state == TokenState::Live);
@@ -311,7 +308,7 @@ impl Stage {
         known.map(|token| token.client_id).collect()
     }
 
-    /// Makes all write-ahead entries as old as ones that a crash left behind.
+    /// Makes all write-ahead entries old enough to count as abandoned.
     pub fn age_wal(&self) {
         let storage = &self.fake().storage;
         for (key, mut entry) in storage.dump().into_iter().filter(|(key, _)| key.starts_with("wal/")) {
@@ -337,20 +334,20 @@ impl Stage {
         }
     }
 
-    /// What must hold at the end of each scenario: [`play`] calls it.
+    /// Checks the conditions at the end of each scenario; [`play`] calls it.
     ///
     /// # Panics
-    /// When it does not.
+    /// When a condition does not hold.
     #[track_caller]
     pub fn finish(&self) {
         let violations = self.astra.violations();
         assert!(violations.is_empty(), "Astra was sent what no client should send: {violations:#?}");
         self.assert_no_secret("the logs", &self.driver.logs());
-        // What comes now is the mount's end, not the scenario.
+        // The rest is the end of the mount, not the scenario.
         self.astra.clear_faults();
     }
 
-    /// Looks for secrets where there may be none.
+    /// Searches an outcome for secrets.
     #[track_caller]
     fn watch(&self, verb: Verb, path: &str, outcome: &Outcome) {
         self.assert_no_secret(&format!("the messages of {verb:?} {path}"), &outcome.messages());
@@ -361,10 +358,10 @@ impl Stage {
         }
     }
 
-    /// Fails if a text has a token or a secret.
+    /// Fails if a text contains a token or a secret.
     ///
     /// # Panics
-    /// When one does.
+    /// When the text contains one.
     #[track_caller]
     pub fn assert_no_secret(&self, place: &str, text: &str) {
         if let Some(found) = find_secret(text, &self.astra) {
@@ -439,14 +436,14 @@ fn played_vault(_: &StageOptions, _: Option<String>) -> Arc<dyn Driver> {
     panic!("built without the feature `component`")
 }
 
-/// A mount of its own, under a plugin name of its own, on the server that all scenarios share.
+/// A mount with a plugin name of its own, on the server that all scenarios share.
 fn openbao(options: &StageOptions, origin: Option<String>) -> OpenBaoDriver {
     static NEXT: AtomicU32 = AtomicU32::new(1);
     let name = format!("astra-{}", NEXT.fetch_add(1, Ordering::SeqCst));
     openbao_on(Server::shared(), &name, options, origin)
 }
 
-/// A mount under the plugin's own name, on a server of the caller's.
+/// A mount under the plugin's own name, on a server of the caller.
 pub(crate) fn openbao_on(
     server: Arc<Server>,
     name: &str,

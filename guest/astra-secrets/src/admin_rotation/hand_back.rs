@@ -36,7 +36,7 @@ pub(crate) fn hand_back<'a>(
         return Ok(HandBack::default());
     }
     let Some(client_id) = config.admin_token.client_id() else { return Ok(HandBack::default()) };
-    let id = RecordId::of_client(client_id);
+    let id = RecordId::of_client(&client_id);
     let guard = record::lock(context, &id)?;
     let is_it = |record: &Record| record.org_id == config.org_id && in_use::is_made_here(record);
     let Some(mut record) = record::load(context, &id)?.filter(is_it) else { return Ok(HandBack::default()) };

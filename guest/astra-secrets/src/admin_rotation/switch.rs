@@ -6,10 +6,9 @@ use secrets_framework::{Context, Error, Sensitive, wal};
 use super::{Rotated, record_id};
 use crate::client::AstraClient;
 use crate::config::{self, AdminToken, OrgConfig, RotationState, write_in_step};
-use crate::history::Event;
 use crate::mint::{MintedToken, SwitchError};
-use crate::names::OrgId;
-use crate::record::{self, Record, RecordId, TokenKind};
+use crate::names::{ClientId, OrgId};
+use crate::record::{self, Record, TokenKind};
 use crate::schedule::{Turn, renewal};
 use crate::storage::{Write, write_batch};
 use crate::who::Who;
@@ -42,14 +41,17 @@ fn try_switch(
     let _turn = config::lock(context)?;
     let stored = config::load(context, &config.org_id)?.filter(|stored| same_access(stored, config));
     let Some(stored) = stored else { return Err(changed(&config.org_id).into()) };
-    let client_id = stored.admin_token.client_id().unwrap_or_default().to_owned();
+    let client_id = stored.admin_token.client_id().unwrap_or_default();
     let now = context.now().as_secs();
     let ends = now.saturating_add(stored.rotation_grace_period().as_secs());
 
     // Held until all is written, so that rollback does not see an end that does not count yet.
     let old_id = record_id(context, &stored.org_id, &client_id)?;
     let _guard = record::lock(context, &old_id)?;
-    let (old, mut writes) = end_old(context, &stored, &old_id, &successor.role_ids, ends)?;
+    let old = record::load(context, &old_id)?.filter(|record| record.client_id == client_id);
+    // An operator's token has no record before it is replaced.
+    let unrecorded = || admin_record(&stored, &client_id, successor.role_ids.clone());
+    let (old, mut writes) = record::writes_of_replaced(context, old, unrecorded, ends)?;
     let new = new_record(context, &stored, made, successor);
     writes.extend(record::writes_of_new(&new)?);
     let before = config::tasks(&stored);
@@ -69,34 +71,13 @@ fn try_switch(
 /// The order, for a server without transactions: the old token's end, which
 /// does not count while the config holds it; the new record; the config; the
 /// write-ahead entry.
-fn store(context: &Context<'_>, org_id: &OrgId, client_id: &str, writes: &[Write]) -> Result<(), SwitchError> {
+fn store(context: &Context<'_>, org_id: &OrgId, client_id: &ClientId, writes: &[Write]) -> Result<(), SwitchError> {
     let Err(error) = write_batch(context, writes) else { return Ok(()) };
     // What comes after the config is put right by rollback and the schedule queue.
     match config::load(context, org_id) {
-        Ok(Some(stored)) if stored.admin_token.client_id() == Some(client_id) => Ok(()),
+        Ok(Some(stored)) if stored.admin_token.is(client_id) => Ok(()),
         _ => Err(SwitchError::perhaps(error)),
     }
-}
-
-/// The old token's record with its end, and the changes that store it. An
-/// operator's token has none before it is replaced.
-fn end_old(
-    context: &Context<'_>,
-    config: &OrgConfig,
-    id: &RecordId,
-    role_ids: &[String],
-    ends: u64,
-) -> Result<(Record, Vec<Write>), Error> {
-    let client_id = config.admin_token.client_id().unwrap_or_default();
-    if let Some(mut old) = record::load(context, id)?.filter(|record| record.client_id == client_id) {
-        old.history.note(context, Event::Rotate);
-        let writes = record::writes_of_end(&mut old, ends)?;
-        return Ok((old, writes));
-    }
-    let mut old = Record { lease_end: Some(ends), ..admin_record(config, client_id, role_ids.to_vec()) };
-    old.history.note(context, Event::Rotate);
-    let writes = record::writes_of_new(&old)?.into();
-    Ok((old, writes))
 }
 
 fn new_record(context: &Context<'_>, config: &OrgConfig, made: &MintedToken<'_>, new: Successor) -> Record {
@@ -111,7 +92,7 @@ fn new_record(context: &Context<'_>, config: &OrgConfig, made: &MintedToken<'_>,
 }
 
 /// The record of an admin token of which nothing else is known. Its secret is in the config only.
-fn admin_record(config: &OrgConfig, client_id: &str, role_ids: Vec<String>) -> Record {
+fn admin_record(config: &OrgConfig, client_id: &ClientId, role_ids: Vec<String>) -> Record {
     Record {
         role_ids,
         origin: Some(config.url.origin().clone()),

@@ -58,7 +58,7 @@ fn a_flat_check_lists_the_items_of_a_nested_one() {
 }
 
 #[test]
-fn a_healthy_organization_is_told_so() {
+fn a_healthy_organization_is_reported_as_healthy() {
     let mount = Mount::new();
     let before = mount.host.storage.keys();
     let answer = check(&mount);

@@ -11,6 +11,7 @@ use super::error::AnsweredBy;
 use super::*;
 use crate::config::{AdminToken, ApiUrl};
 use crate::limits::{ANSWER_BYTES_MAX, BACK_OFF_FIRST, BACK_OFF_MAX, ERROR_BODY_BYTES_MAX, RETRY_AFTER_MAX};
+use crate::names::ClientId;
 use crate::testing::{ADMIN_A, ORG_A, assert_no_secret};
 
 fn config() -> OrgConfig {
@@ -39,7 +40,7 @@ fn a_base_path_stands_before_every_path_and_client_ids_are_escaped() {
     let host = answering(204, "");
     let mut config = config();
     config.url = ApiUrl::parse("https://gateway.example.org/astra/").unwrap();
-    AstraClient::new(&host, &config).delete_token("AbC/../x?y").unwrap();
+    AstraClient::new(&host, &config).delete_token(&ClientId::stored("AbC/../x?y")).unwrap();
     let request = &host.http.requests()[0];
     assert_eq!(request.origin, "https://gateway.example.org");
     assert_eq!(request.path_and_query, "/astra/v2/clientIdSecrets/AbC%2F..%2Fx%3Fy");
@@ -53,7 +54,7 @@ fn a_client_that_may_only_read_sends_gets_only() {
     let client = AstraClient::new(&host, &config);
     let request = TokenRequest { roles: &["r".to_owned()], description: "d", expiry: None };
     assert!(matches!(client.create_token(&request), Err(ClientError::ReadOnly)));
-    assert!(matches!(client.delete_token("a"), Err(ClientError::ReadOnly)));
+    assert!(matches!(client.delete_token(&ClientId::stored("a")), Err(ClientError::ReadOnly)));
     assert!(host.http.requests().is_empty() && host.log.lines().is_empty());
     client.list_roles().unwrap();
     assert_eq!(host.http.requests().len(), 1);
@@ -124,7 +125,7 @@ fn failures_are_told_apart() {
         (202, "", ClientError::Unexpected { status: 202 }),
     ] {
         let host = answering(status, body);
-        assert_eq!(AstraClient::new(&host, &config()).delete_token("c").unwrap_err(), error);
+        assert_eq!(AstraClient::new(&host, &config()).delete_token(&ClientId::stored("c")).unwrap_err(), error);
     }
     for (http, error) in [
         (HttpError::TimedOut, ClientError::TimedOut),
@@ -269,7 +270,7 @@ fn a_list_that_is_lost_on_the_way_is_read_again_from_its_beginning() {
     let config = config();
     let mut seen = Vec::new();
     let scanned = AstraClient::new(&host, &config).scan_tokens(&mut |token| {
-        seen.push(token.client_id);
+        seen.push(token.client_id.to_string());
         ControlFlow::Continue(())
     });
     assert_eq!((scanned, seen), (Ok(ScanEnd::Complete), ["a", "a", "b"].map(str::to_owned).to_vec()));

@@ -13,7 +13,7 @@ use super::error::{AnsweredBy, ClientError};
 use super::retry::parse_retry_after;
 use crate::limits::{CLIENT_ID_BYTES_MAX, ERROR_BODY_BYTES_MAX};
 use crate::mark::has_mark;
-use crate::names::{OrgId, is_uuid};
+use crate::names::{ClientId, OrgId, is_uuid};
 use crate::time_text;
 
 /// A token to ask for.
@@ -32,7 +32,7 @@ pub(crate) struct TokenRequest<'a> {
 #[derive(Debug)]
 pub(crate) struct CreatedToken {
     /// Its ID; case matters.
-    pub(crate) client_id: String,
+    pub(crate) client_id: ClientId,
     /// The secret half, which CQL drivers want.
     pub(crate) secret: Sensitive,
     /// The token.
@@ -48,7 +48,7 @@ pub(crate) struct CreatedToken {
 pub(crate) struct ListedToken {
     /// Its ID; case matters.
     #[serde(rename = "clientId")]
-    pub(crate) client_id: String,
+    pub(crate) client_id: ClientId,
     /// Ends in our mark if we made it.
     #[serde(default)]
     pub(crate) description: Option<String>,
@@ -84,7 +84,7 @@ pub(crate) struct ListedRole {
 #[derive(Deserialize)]
 struct Created {
     #[serde(rename = "clientId")]
-    client_id: String,
+    client_id: ClientId,
     #[serde(deserialize_with = "sensitive")]
     secret: Sensitive,
     #[serde(deserialize_with = "sensitive")]
@@ -239,7 +239,7 @@ fn time<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Duration>, 
 }
 
 /// A client ID goes into storage keys and URLs, so it must be plain.
-fn check_client_id(client_id: &str) -> Result<(), ClientError> {
+fn check_client_id(client_id: &ClientId) -> Result<(), ClientError> {
     let plain = client_id.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_'));
     if plain && !client_id.is_empty() && client_id.len() <= CLIENT_ID_BYTES_MAX {
         return Ok(());

@@ -4,7 +4,7 @@
 use secrets_framework::Sensitive;
 
 use crate::limits::ADMIN_TOKEN_BYTES_MAX;
-use crate::names::NameError;
+use crate::names::{ClientId, NameError};
 
 /// An organization's admin token.
 #[derive(Debug)]
@@ -46,13 +46,18 @@ impl AdminToken {
     }
 
     /// Its client ID; none if it has not the shape of an Astra token.
-    pub(crate) fn client_id(&self) -> Option<&str> {
-        client_id(self.0.expose())
+    pub(crate) fn client_id(&self) -> Option<ClientId> {
+        client_id(self.0.expose()).map(ClientId::stored)
+    }
+
+    /// Is it the token with this client ID?
+    pub(crate) fn is(&self, other: &ClientId) -> bool {
+        client_id(self.0.expose()) == Some(other.as_str())
     }
 
     /// What a read shows.
     pub(crate) fn redacted(&self) -> String {
-        format!("{PREFIX}{}{REDACTED_SUFFIX}", self.client_id().unwrap_or("unknown"))
+        format!("{PREFIX}{}{REDACTED_SUFFIX}", client_id(self.0.expose()).unwrap_or("unknown"))
     }
 }
 

@@ -13,6 +13,7 @@ use crate::limits::{
     ADMIN_TOKEN_BYTES_MAX, RETIRED_CONFIGS_MAX, RETIRED_DAMAGED_BYTES_MAX, STORAGE_KEY_BYTES_MAX,
     TRANSACTION_ATTEMPTS_MAX,
 };
+use crate::names::ClientId;
 use crate::storage::first_keys_below;
 
 fn with_context<T>(host: &TestHost, act: impl FnOnce(&Context<'_>) -> T) -> T {
@@ -238,7 +239,10 @@ fn admin_tokens_are_checked_and_never_shown() {
         AdminToken::parse("astra_token", TOKEN_A).unwrap().redacted(),
         "AstraCS:AdminClientOfOrgAaaaaaaa:redacted"
     );
-    assert_eq!(AdminToken::parse("astra_token", "AstraCS:short-1:x").unwrap().client_id(), Some("short-1"));
+    assert_eq!(
+        AdminToken::parse("astra_token", "AstraCS:short-1:x").unwrap().client_id(),
+        Some(ClientId::stored("short-1"))
+    );
     let longest = format!("AstraCS:a:{}", "b".repeat(ADMIN_TOKEN_BYTES_MAX - 10));
     assert!(AdminToken::parse("astra_token", &longest).is_ok());
     for bad in [

@@ -20,7 +20,7 @@ use crate::limits::{
     ELSEWHERE_ASKED_PER_CALL_MAX, ELSEWHERE_BUDGET, ELSEWHERE_GIVE_UP_AFTER, ELSEWHERE_NAMED_MAX,
     ELSEWHERE_ROLLBACK_BUDGET, ENDED_RETRY_PAUSE,
 };
-use crate::names::OrgId;
+use crate::names::{ClientId, OrgId};
 use crate::record::{self, Record, TokenKind};
 use crate::tainted;
 
@@ -32,7 +32,7 @@ pub(super) struct Absent<'a> {
     /// Its organization.
     pub(super) org_id: &'a OrgId,
     /// Its ID in Astra.
-    pub(super) client_id: &'a str,
+    pub(super) client_id: &'a ClientId,
     /// Its record, if there is one.
     pub(super) record: Option<&'a Record>,
     /// With what its own organization was asked.
@@ -55,7 +55,7 @@ pub(crate) fn remove_absent(context: &Context<'_>, record: &Record, asked: &OrgC
     if !may_be_elsewhere(record) {
         return record::remove(context, record, how);
     }
-    let (org_id, client_id, began) = (&record.org_id, record.client_id.as_str(), context.now());
+    let (org_id, client_id, began) = (&record.org_id, &record.client_id, context.now());
     let patience = Patience::Rollback;
     let absent = Absent { org_id, client_id, record: Some(record), asked, patience, began };
     let whereabouts = end_elsewhere(context, &absent)?;
@@ -135,7 +135,7 @@ impl Search<'_> {
         self.asked_now += 1;
         let client = Patience::Rollback.client(self.context, config);
         let client_id = self.absent.client_id;
-        match client.find_token(|token| token.client_id == client_id) {
+        match client.find_token(|token| token.client_id == *client_id) {
             Ok(None) => Ok(Answer::NotThere),
             Err(error) => Ok(self.not_answered(other, client.failure(&error))),
             Ok(Some(_)) if client.asks_with(client_id) => Err(self.explained(&in_use(self.context, &other.org_id))),

@@ -16,7 +16,7 @@ use sha2::{Digest, Sha256};
 use crate::client::AstraClient;
 use crate::events::{self, Event};
 use crate::limits::{LISTED_TOKENS_FILTER_BYTES_MAX, LISTED_TOKENS_MAX, LISTED_TOKENS_USED_FOR, RETIRED_CONFIGS_MAX};
-use crate::names::OrgId;
+use crate::names::{ClientId, OrgId};
 use crate::storage::key::LISTED_TOKENS_PREFIX;
 use crate::storage::keys_below;
 
@@ -41,7 +41,7 @@ struct Head {
 
 /// The token that is looked for.
 pub(super) struct Sought<'a> {
-    pub(super) client_id: &'a str,
+    pub(super) client_id: &'a ClientId,
     /// When it was made, where that is known.
     pub(super) made: Option<Duration>,
     /// Did Astra just answer 404 to its deletion?
@@ -109,7 +109,7 @@ impl TakenDown {
     }
 
     /// Notes a listed token.
-    pub(super) fn note(&mut self, client: &AstraClient<'_>, client_id: &str) {
+    pub(super) fn note(&mut self, client: &AstraClient<'_>, client_id: &ClientId) {
         self.shows_asker |= client.asks_with(client_id);
         // One more than is kept, which tells that there were too many.
         if self.hashes.len() <= LISTED_TOKENS_MAX {
@@ -159,7 +159,7 @@ fn log(context: &Context<'_>, client: &AstraClient<'_>, event: &Event, error: &S
 
 /// 64 bits of a hash that never changes, as a filter outlives the instance and the build that wrote it.
 fn hash(client_id: &str) -> u64 {
-    let digest = Sha256::digest(client_id);
+    let digest = Sha256::digest(client_id.as_bytes());
     digest.iter().take(8).fold(0, |hash, byte| hash << 8 | u64::from(*byte))
 }
 

@@ -8,7 +8,7 @@ use super::listed::{self, Listed, Sought, TakenDown};
 use crate::client::{AstraClient, ClientError, ScanEnd};
 use crate::events;
 use crate::lock::Lock;
-use crate::names::is_uuid;
+use crate::names::{ClientId, is_uuid};
 
 /// Answers whether a complete list of the client's own organization lacks the token. A list that was read a moment ago
 /// for another token serves for this one, too.
@@ -36,10 +36,10 @@ pub(super) fn is_gone(
     read_list(context, client, sought.client_id)
 }
 
-fn read_list(context: &Context<'_>, client: &AstraClient<'_>, client_id: &str) -> Result<bool, ClientError> {
+fn read_list(context: &Context<'_>, client: &AstraClient<'_>, client_id: &ClientId) -> Result<bool, ClientError> {
     let mut taken_down = TakenDown::begin(context);
     let scanned = client.scan_tokens(&mut |token| {
-        if token.client_id == client_id {
+        if token.client_id == *client_id {
             return ControlFlow::Break(());
         }
         taken_down.note(client, &token.client_id);

@@ -14,7 +14,7 @@ use serde_json::{Map, Value};
 
 use super::Event;
 use crate::limits::{HISTORY_DAMAGED_BYTES_MAX, HISTORY_EVENTS_MAX};
-use crate::names::OrgId;
+use crate::names::{ClientId, OrgId};
 use crate::storage::json::undecoded;
 use crate::storage::key::{HISTORY_PREFIX, segment};
 use crate::who::Who;
@@ -156,7 +156,7 @@ impl History {
     }
 
     /// Its entry, for a token that has ended.
-    pub(crate) fn to_entry(&self, org_id: &OrgId, client_id: &str) -> Result<StorageEntry, Error> {
+    pub(crate) fn to_entry(&self, org_id: &OrgId, client_id: &ClientId) -> Result<StorageEntry, Error> {
         StorageEntry::json(key(org_id, client_id), self)
     }
 
@@ -188,12 +188,12 @@ impl History {
 }
 
 /// The history of a token that has ended.
-pub(crate) fn load(context: &Context<'_>, org_id: &OrgId, client_id: &str) -> Result<Option<History>, Error> {
+pub(crate) fn load(context: &Context<'_>, org_id: &OrgId, client_id: &ClientId) -> Result<Option<History>, Error> {
     let entry = crate::storage::entry(context.storage(), &key(org_id, client_id))?;
     Ok(entry.map(|entry| History::read(&entry).0))
 }
 
 /// The key of the history of a token that has ended.
-pub(crate) fn key(org_id: &OrgId, client_id: &str) -> String {
+pub(crate) fn key(org_id: &OrgId, client_id: &ClientId) -> String {
     format!("{HISTORY_PREFIX}{}/{}", segment(org_id.as_str()), segment(client_id))
 }

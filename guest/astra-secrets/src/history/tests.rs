@@ -17,7 +17,7 @@ use serde_json::{Value, json};
 use super::Event;
 use crate::config::test_mount::Answered;
 use crate::limits::HISTORY_EVENTS_MAX;
-use crate::names::OrgId;
+use crate::names::{ClientId, OrgId};
 use crate::record;
 use crate::storage::write_batch;
 use crate::testing::{Leased, Mount, ORG_A, assert_no_secret};
@@ -71,7 +71,7 @@ fn stored_record(mount: &Mount, client_id: &str) -> (String, Value) {
 fn with_record(mount: &Mount, client_id: &str, act: impl FnOnce(&Context<'_>, record::Record)) {
     let request = request(Operation::Update, "x", Value::Null);
     let context = Context { host: &mount.host as &dyn Host, request: &request };
-    let record = record::find(&context, &OrgId::stored(ORG_A), client_id).unwrap().unwrap();
+    let record = record::find(&context, &OrgId::stored(ORG_A), &ClientId::stored(client_id)).unwrap().unwrap();
     act(&context, record);
 }
 

@@ -7,7 +7,7 @@ use serde::Serialize;
 
 use crate::config::{self, OrgConfig};
 use crate::duration_form::{DurationForm, ShownDuration};
-use crate::names::{AstraRoleId, OrgId};
+use crate::names::{AstraRoleId, ClientId, OrgId};
 use crate::page::Page;
 use crate::schedule::ScheduleFields;
 use crate::time_text;
@@ -20,7 +20,7 @@ struct ConfigAnswer<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     astra_token: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    astra_token_client_id: Option<&'a str>,
+    astra_token_client_id: Option<ClientId>,
     url: String,
     logical_name: &'a str,
     caller_mode: &'static str,

@@ -91,9 +91,9 @@ fn hold_new_token<'a>(
 ) -> Result<Option<Box<dyn LockGuard + 'a>>, Error> {
     let current = before.and_then(|config| config.admin_token.client_id());
     let new = changes.admin_token.as_ref().and_then(AdminToken::client_id);
-    let Some(client_id) = new.filter(|new| Some(*new) != current) else { return Ok(None) };
-    let guard = record::lock(context, &admin_rotation::record_id(context, org_id, client_id)?)?;
-    if history::has_ended(context, org_id, client_id)? {
+    let Some(client_id) = new.filter(|new| Some(new) != current.as_ref()) else { return Ok(None) };
+    let guard = record::lock(context, &admin_rotation::record_id(context, org_id, &client_id)?)?;
+    if history::has_ended(context, org_id, &client_id)? {
         return Err(Error::conflict(format!(
             "`astra_token` is the token `{client_id}`, which this mount has ended in Astra, and nothing was stored: write \
              another token of organization `{org_id}`, or leave the field out to keep the stored one"

@@ -54,7 +54,7 @@ impl Changes {
         role.grace_period = grace_period(self.grace_period, role.grace_period, &schedule, now, &mut warnings)?;
         role.set_schedule(schedule, now);
         if let Some(role_ids) = self.role_ids {
-            if !role.client_id.is_empty() && role.role_ids != role_ids {
+            if role.client_id.is_some() && role.role_ids != role_ids {
                 warnings.push(format!(
                     "`role_ids` are those of the next token: the current one keeps its own until it rotates; write \
                      `rotate-role/{}/{}` to rotate it now",

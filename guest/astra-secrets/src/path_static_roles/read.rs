@@ -61,7 +61,7 @@ pub(super) fn read(context: &Context<'_>, role: Option<&StaticRole>) -> Outcome 
         rotation_window: window.as_secs(),
         grace_period: role.grace_period.as_secs(),
         description: &role.description,
-        client_id: &role.client_id,
+        client_id: role.client_id.as_deref().unwrap_or_default(),
         previous_client_id: previous.map(|token| token.client_id.as_str()),
         previous_ends: previous.and_then(|token| time_text::of_seconds(token.ends)),
         last_rotated: time_text::of_seconds(role.last_rotated),

@@ -40,7 +40,7 @@ pub(super) fn write(context: &Context<'_>, data: &FieldData) -> Outcome {
 
 fn update(context: &Context<'_>, mut role: StaticRole, changes: Changes) -> Result<Vec<String>, Error> {
     let token = changes.token.as_ref().and_then(AdminToken::client_id);
-    if token.is_some_and(|client_id| client_id != role.client_id) {
+    if token.is_some() && token != role.client_id {
         return Err(Error::mistake(format!(
             "`token` cannot be taken over by static role `{}` of organization `{}`, which has a token already: leave the \
              field out, or create another static role with it",

@@ -8,12 +8,12 @@ use super::index::{client_entry, client_key, record_of_client};
 use super::walk::{Walked, log_unreadable, visit_records};
 use super::{Record, RecordId};
 use crate::events;
-use crate::names::OrgId;
+use crate::names::{ClientId, OrgId};
 
 /// Finds an organization's record by client ID: two reads where the index
 /// has it. A missing or wrong entry of the index is put right. Where only a
 /// filled index would know, that is the error.
-pub(crate) fn find(context: &Context<'_>, org_id: &OrgId, client_id: &str) -> Result<Option<Record>, Error> {
+pub(crate) fn find(context: &Context<'_>, org_id: &OrgId, client_id: &ClientId) -> Result<Option<Record>, Error> {
     match look_up(context, org_id, client_id)? {
         (None, false) => Err(being_indexed()),
         (record, _) => Ok(record),
@@ -21,13 +21,21 @@ pub(crate) fn find(context: &Context<'_>, org_id: &OrgId, client_id: &str) -> Re
 }
 
 /// As [`find`], for those who cannot wait for the index: none is also what is not in it yet.
-pub(crate) fn find_so_far(context: &Context<'_>, org_id: &OrgId, client_id: &str) -> Result<Option<Record>, Error> {
+pub(crate) fn find_so_far(
+    context: &Context<'_>,
+    org_id: &OrgId,
+    client_id: &ClientId,
+) -> Result<Option<Record>, Error> {
     Ok(look_up(context, org_id, client_id)?.0)
 }
 
 /// As [`find`], among what the index has and what stands under its client ID,
 /// as a record without a logical name does. Few reads, whatever else there is.
-pub(crate) fn find_indexed(context: &Context<'_>, org_id: &OrgId, client_id: &str) -> Result<Option<Record>, Error> {
+pub(crate) fn find_indexed(
+    context: &Context<'_>,
+    org_id: &OrgId,
+    client_id: &ClientId,
+) -> Result<Option<Record>, Error> {
     match look_in_index(context, org_id, client_id)? {
         Indexed::Record(record) => Ok(Some(*record)),
         Indexed::Unknown => Ok(None),
@@ -47,9 +55,9 @@ pub(super) enum Indexed {
 }
 
 /// As [`find_indexed`], for those who look at many.
-pub(super) fn look_in_index(context: &Context<'_>, org_id: &OrgId, client_id: &str) -> Result<Indexed, Error> {
+pub(super) fn look_in_index(context: &Context<'_>, org_id: &OrgId, client_id: &ClientId) -> Result<Indexed, Error> {
     let storage = context.storage();
-    let is_it = |record: &Record| record.org_id == *org_id && record.client_id == client_id;
+    let is_it = |record: &Record| record.org_id == *org_id && record.client_id == *client_id;
     let indexed = record_of_client(storage, org_id, client_id)?;
     let mut unreadable = None;
     if let Some(id) = &indexed {
@@ -85,17 +93,17 @@ fn readable(loaded: Result<Option<Record>, Error>) -> Result<Result<Option<Recor
 }
 
 /// Has the index this client ID, whatever has become of its record? One read.
-pub(crate) fn is_indexed(context: &Context<'_>, org_id: &OrgId, client_id: &str) -> Result<bool, Error> {
+pub(crate) fn is_indexed(context: &Context<'_>, org_id: &OrgId, client_id: &ClientId) -> Result<bool, Error> {
     Ok(record_of_client(context.storage(), org_id, client_id)?.is_some())
 }
 
 /// Drops an entry of the index whose record is not that client ID's; answers the record if it is all the same.
-fn drop_if_stale(context: &Context<'_>, org_id: &OrgId, client_id: &str, id: &RecordId) -> Result<Indexed, Error> {
+fn drop_if_stale(context: &Context<'_>, org_id: &OrgId, client_id: &ClientId, id: &RecordId) -> Result<Indexed, Error> {
     let storage = context.storage();
     repair(context, || storage.delete(&client_key(org_id, client_id)));
     // Without transactions a mint puts its entry here before its record, and then looks whether the entry is there
     // still. If it looked before this delete, its record is there by now.
-    let is_it = |record: &Record| record.org_id == *org_id && record.client_id == client_id;
+    let is_it = |record: &Record| record.org_id == *org_id && record.client_id == *client_id;
     let record = match readable(super::load(context, id))? {
         Ok(record) => record.filter(is_it),
         Err(error) => return Ok(Indexed::Unreadable(error)),
@@ -107,7 +115,7 @@ fn drop_if_stale(context: &Context<'_>, org_id: &OrgId, client_id: &str, id: &Re
 
 /// Looks beyond the index, too, where it is not filled yet: among the records after those that are in it. Answers with the
 /// record whether the answer is certain: the record may be one of the Go plugin's that is not in the index yet.
-fn look_up(context: &Context<'_>, org_id: &OrgId, client_id: &str) -> Result<(Option<Record>, bool), Error> {
+fn look_up(context: &Context<'_>, org_id: &OrgId, client_id: &ClientId) -> Result<(Option<Record>, bool), Error> {
     if let Some(record) = find_indexed(context, org_id, client_id)? {
         return Ok((Some(record), true));
     }
@@ -117,7 +125,7 @@ fn look_up(context: &Context<'_>, org_id: &OrgId, client_id: &str) -> Result<(Op
     }
     let mut found = None;
     let walked = visit_records(context, &state.after, |record| {
-        if record.org_id == *org_id && record.client_id == client_id {
+        if record.org_id == *org_id && record.client_id == *client_id {
             found = Some(record);
         }
         found.is_none()

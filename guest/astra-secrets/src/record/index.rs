@@ -7,7 +7,7 @@ use serde_json::json;
 
 use super::{Record, RecordId};
 use crate::limits::LIST_PAGE;
-use crate::names::OrgId;
+use crate::names::{ClientId, OrgId};
 use crate::storage::key::{CLIENT_INDEX_PREFIX, from_segment, segment};
 use crate::storage::visit_names;
 
@@ -27,7 +27,7 @@ pub(crate) fn org_ids(view: &(impl StorageView + ?Sized)) -> Result<Vec<OrgId>, 
 }
 
 /// The key of a client ID.
-pub(super) fn client_key(org_id: &OrgId, client_id: &str) -> String {
+pub(super) fn client_key(org_id: &OrgId, client_id: &ClientId) -> String {
     format!("{}{}", client_folder(org_id), segment(client_id))
 }
 
@@ -41,7 +41,7 @@ pub(super) fn client_entry(record: &Record) -> StorageEntry {
 pub(super) fn record_of_client(
     view: &(impl StorageView + ?Sized),
     org_id: &OrgId,
-    client_id: &str,
+    client_id: &ClientId,
 ) -> Result<Option<RecordId>, Error> {
     Ok(view.get(&client_key(org_id, client_id))?.as_ref().and_then(record_of_entry))
 }

@@ -10,7 +10,7 @@ use super::index::{client_folder, org_ids};
 use super::walk::{Walked, Weight, log_unreadable, visit_records};
 use crate::history::History;
 use crate::limits::{LIST_PAGE, TOKENS_LISTED_MAX};
-use crate::names::OrgId;
+use crate::names::{ClientId, OrgId};
 use crate::page::Page;
 use crate::storage::key::{from_segment, segment};
 use crate::storage::own_error;
@@ -19,7 +19,7 @@ use crate::storage::own_error;
 #[derive(Debug, Default)]
 pub(crate) struct Listing {
     /// The client IDs, in the index's order, which is theirs but for odd ones.
-    pub(crate) client_ids: Vec<String>,
+    pub(crate) client_ids: Vec<ClientId>,
     /// The records of the first of them.
     pub(crate) records: Vec<Record>,
     /// Why there is less than was asked for.
@@ -141,7 +141,7 @@ fn add_org(context: &Context<'_>, org_id: &OrgId, page: &Page<'_>, listing: &mut
 }
 
 fn add(context: &Context<'_>, org_id: &OrgId, name: &str, listing: &mut Listing) -> Result<(), Error> {
-    let Some(client_id) = from_segment(name) else { return Ok(()) };
+    let Some(client_id) = from_segment(name).map(ClientId::stored) else { return Ok(()) };
     if listing.weight.is_full() {
         listing.client_ids.push(client_id);
         return Ok(());

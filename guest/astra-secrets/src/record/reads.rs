@@ -20,7 +20,7 @@ use crate::limits::{
     HISTORY_EVENTS_MAX, LIST_PAGE, READS_FOLD_CALLS_PER_ROLLBACK_MAX, READS_FOLDED_AT_ONCE_MAX, READS_PER_FOLD,
     WAITING_READS_SEEN_MAX,
 };
-use crate::names::OrgId;
+use crate::names::{ClientId, OrgId};
 use crate::storage::key::READS_PREFIX;
 use crate::storage::{OwnRead, TokenRef, Write, read_many, visit_names, write_batch};
 use crate::who::Who;
@@ -50,7 +50,11 @@ pub(crate) fn note_read(context: &Context<'_>, record_reads: bool, record: &Reco
 }
 
 /// Reads of a token that wait to be folded into its history, the oldest first.
-pub(crate) fn waiting_reads(context: &Context<'_>, org_id: &OrgId, client_id: &str) -> Result<Vec<Happened>, Error> {
+pub(crate) fn waiting_reads(
+    context: &Context<'_>,
+    org_id: &OrgId,
+    client_id: &ClientId,
+) -> Result<Vec<Happened>, Error> {
     events(context, &keys(context, org_id, client_id, LIST_PAGE)?)
 }
 
@@ -83,7 +87,12 @@ impl WaitingReads {
     }
 
     /// Those of a token: no storage call where none waits.
-    pub(crate) fn of(&self, context: &Context<'_>, org_id: &OrgId, client_id: &str) -> Result<WaitingOfToken, Error> {
+    pub(crate) fn of(
+        &self,
+        context: &Context<'_>,
+        org_id: &OrgId,
+        client_id: &ClientId,
+    ) -> Result<WaitingOfToken, Error> {
         let folder = folder(org_id, client_id);
         let mut waiting = WaitingOfToken::default();
         if self.folders.contains(&folder) {
@@ -129,7 +138,7 @@ pub(crate) fn unknown_read_keys(context: &Context<'_>) -> Result<Vec<String>, Er
 
 /// Folds reads of a token, at most [`READS_FOLDED_AT_ONCE_MAX`]. Answers how many. On a server without transactions that
 /// dies in between, the history has some of them twice.
-fn fold(context: &Context<'_>, org_id: &OrgId, client_id: &str, id: Option<&RecordId>) -> Result<usize, Error> {
+fn fold(context: &Context<'_>, org_id: &OrgId, client_id: &ClientId, id: Option<&RecordId>) -> Result<usize, Error> {
     let id = match id {
         Some(id) => id.clone(),
         None => match look_in_index(context, org_id, client_id)? {
@@ -142,7 +151,7 @@ fn fold(context: &Context<'_>, org_id: &OrgId, client_id: &str, id: Option<&Reco
     let _guard = super::lock(context, &id)?;
     let keys = keys(context, org_id, client_id, READS_FOLDED_AT_ONCE_MAX)?;
     let events = events(context, &keys)?;
-    let is_it = |record: &Record| record.org_id == *org_id && record.client_id == client_id;
+    let is_it = |record: &Record| record.org_id == *org_id && record.client_id == *client_id;
     let record = super::load(context, &id)?.filter(is_it);
     let mut writes = Vec::new();
     if let Some(mut record) = record {
@@ -161,7 +170,7 @@ fn fold(context: &Context<'_>, org_id: &OrgId, client_id: &str, id: Option<&Reco
 }
 
 /// Keys of the reads of a token, the oldest first.
-fn keys(context: &Context<'_>, org_id: &OrgId, client_id: &str, limit: u32) -> Result<Vec<String>, Error> {
+fn keys(context: &Context<'_>, org_id: &OrgId, client_id: &ClientId, limit: u32) -> Result<Vec<String>, Error> {
     let folder = folder(org_id, client_id);
     let names = context.storage().list_page(&folder, "", limit)?;
     let own = names.iter().filter(|name| time_of(name).is_some());
@@ -189,7 +198,7 @@ fn time_of(name: &str) -> Option<u64> {
     seconds.parse().ok().filter(|_| are_whole)
 }
 
-fn folder(org_id: &OrgId, client_id: &str) -> String {
+fn folder(org_id: &OrgId, client_id: &ClientId) -> String {
     let token =
         TokenRef { org_id: org_id.clone(), client_id: client_id.to_owned(), record_id: RecordId::of_client(client_id) };
     format!("{READS_PREFIX}{}/", token.name())

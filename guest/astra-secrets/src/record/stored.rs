@@ -12,14 +12,14 @@ use zeroize::Zeroize;
 use super::{Record, RecordId, TokenKind, TokenSecrets};
 use crate::config::Origin;
 use crate::history::History;
-use crate::names::{OrgId, RoleName};
+use crate::names::{ClientId, OrgId, RoleName};
 use crate::who::Who;
 
 /// The Go plugin wrote each field, `null` for an empty list or map.
 #[derive(Deserialize, Serialize)]
 #[serde(rename_all = "camelCase")]
 struct Stored {
-    client_id: String,
+    client_id: ClientId,
     #[serde(default, deserialize_with = "or_default", skip_serializing_if = "String::is_empty")]
     secret: String,
     org_id: String,
@@ -122,7 +122,7 @@ pub(crate) fn decode(entry: &StorageEntry, id: &RecordId) -> Result<Record, Erro
 
 /// What a count needs of a record.
 pub(super) struct Brief {
-    pub(super) client_id: String,
+    pub(super) client_id: ClientId,
     pub(super) org_id: String,
     pub(super) role_name: String,
     pub(super) kind: TokenKind,
@@ -133,7 +133,7 @@ pub(super) fn brief(entry: &StorageEntry) -> Option<Brief> {
     #[derive(Deserialize)]
     #[serde(rename_all = "camelCase")]
     struct Fields {
-        client_id: String,
+        client_id: ClientId,
         org_id: String,
         #[serde(default, deserialize_with = "or_default")]
         role_name: String,

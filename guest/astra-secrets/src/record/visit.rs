@@ -7,7 +7,7 @@ use super::index::{client_folder, record_of_entry};
 use super::walk::index_slice;
 use super::{Record, RecordId, stored};
 use crate::limits::RECORDS_READ_AT_ONCE;
-use crate::names::OrgId;
+use crate::names::{ClientId, OrgId};
 use crate::storage::key::{from_segment, is_key};
 use crate::storage::read_many;
 
@@ -101,15 +101,15 @@ pub(crate) fn look_at(context: &Context<'_>, org_id: &OrgId, names: &[String]) -
 
 /// A token of the index, and where its record is looked for.
 struct Token {
-    client_id: Option<String>,
+    client_id: Option<ClientId>,
     id: Option<RecordId>,
 }
 
 impl Token {
     /// The token of a name of the index, its record under its client ID.
     fn of_name(name: &str) -> Self {
-        let client_id = from_segment(name);
-        let id = client_id.as_deref().map(RecordId::of_client).filter(|id| is_key(&id.key()));
+        let client_id = from_segment(name).map(ClientId::stored);
+        let id = client_id.as_ref().map(RecordId::of_client).filter(|id| is_key(&id.key()));
         Self { client_id, id }
     }
 }

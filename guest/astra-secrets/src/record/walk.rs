@@ -55,7 +55,7 @@ fn any_indexed_where(context: &Context<'_>, org_id: &OrgId, is_it: impl Fn(&Reco
         let (looked_at, listed) = (listing.records.len(), listing.client_ids.len());
         let last = listing.client_ids.get(looked_at.saturating_sub(1));
         match last.filter(|_| looked_at < listed || listed >= limit) {
-            Some(last) => after.clone_from(last),
+            Some(last) => last.as_str().clone_into(&mut after),
             None => return Ok(false),
         }
         limit = (8 * limit).min(LIST_PAGE as usize);

@@ -12,7 +12,7 @@ use crate::counters::TOKENS_ENDED;
 use crate::events;
 use crate::history::{self, End, Ended, Event, Whereabouts};
 use crate::limits::{LEASE_END_MARGIN, TRANSACTION_ATTEMPTS_MAX};
-use crate::names::OrgId;
+use crate::names::{ClientId, OrgId};
 use crate::storage::{self, Write, write_batch};
 
 /// What became of a new record.
@@ -82,6 +82,24 @@ pub(crate) fn writes_of_end(record: &mut Record, end: u64) -> Result<Vec<Write>,
     Ok(vec![Write::Put(record.task(end).entry()), write_of(record)?])
 }
 
+/// Ends the token that a rotation replaces at `end`. Answers the token's record, which is `unrecorded` where it has none
+/// yet, and the changes that store it. As for [`writes_of_end`], they come before the change that switches.
+pub(crate) fn writes_of_replaced(
+    context: &Context<'_>,
+    record: Option<Record>,
+    unrecorded: impl FnOnce() -> Record,
+    end: u64,
+) -> Result<(Record, Vec<Write>), Error> {
+    let is_recorded = record.is_some();
+    let mut old = record.unwrap_or_else(|| Record { lease_end: Some(end), ..unrecorded() });
+    old.history.note(context, Event::Rotate);
+    let writes = match is_recorded {
+        true => writes_of_end(&mut old, end)?,
+        false => writes_of_new(&old)?.into(),
+    };
+    Ok((old, writes))
+}
+
 /// Writes a record as it is: a node that cannot write says so here, before
 /// Astra is asked for what the record would have to follow.
 pub(crate) fn prove_writable(context: &Context<'_>, record: &Record) -> Result<(), Error> {
@@ -132,12 +150,12 @@ pub(crate) fn remove_from(
 pub(crate) fn remove_unreadable(
     context: &Context<'_>,
     org_id: &OrgId,
-    client_id: &str,
+    client_id: &ClientId,
     id: &RecordId,
 ) -> Result<(), Error> {
     let index_key = client_key(org_id, client_id);
     let indexed = storage::entry(context.storage(), &index_key)?;
-    if id.as_str() != client_id && !indexed.is_some_and(|indexed| names_record(&indexed, id)) {
+    if id.as_str() != client_id.as_str() && !indexed.is_some_and(|indexed| names_record(&indexed, id)) {
         return Ok(());
     }
     write_batch(context, &[Write::Delete(id.key()), Write::Delete(index_key)])
@@ -188,7 +206,8 @@ fn try_insert(
 /// for a crash's left-over and dropped it (`walk`). A record under its client ID
 /// is found without.
 fn keep_indexed(storage: &dyn Storage, record: &Record) -> Result<(), StorageError> {
-    if record.id.as_str() == record.client_id || storage.get(&client_key(&record.org_id, &record.client_id))?.is_some()
+    if record.id.as_str() == record.client_id.as_str()
+        || storage.get(&client_key(&record.org_id, &record.client_id))?.is_some()
     {
         return Ok(());
     }

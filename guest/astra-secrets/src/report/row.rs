@@ -7,14 +7,14 @@ use serde::Serialize;
 use super::reach::Reach;
 use super::token::Token;
 use crate::astra_role::KnownRole;
-use crate::names::OrgId;
+use crate::names::{ClientId, OrgId};
 use crate::time_text;
 
 /// One token of a page.
 #[derive(Debug, Serialize)]
 pub(crate) struct Row {
     org_id: OrgId,
-    client_id: String,
+    client_id: ClientId,
     kind: &'static str,
     role: String,
     role_ids: Vec<String>,

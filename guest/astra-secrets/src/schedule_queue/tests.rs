@@ -10,6 +10,7 @@ use secrets_framework::testing::{StorageCall, request};
 use serde_json::Value;
 
 use super::*;
+use crate::names::ClientId;
 use crate::storage::RecordId;
 use crate::testing::{Mount, ORG_A, task_key};
 
@@ -36,12 +37,12 @@ fn count(due: &[QueuedTask], is_it: fn(&Task) -> bool) -> usize {
 #[test]
 fn every_task_comes_back_from_its_key_and_keys_of_a_kind_sort_by_time() {
     let org_id = OrgId::stored("o.1/x");
-    let token = |record_id| TokenRef { org_id: org_id.clone(), client_id: "C.1".to_owned(), record_id };
+    let token = |record_id| TokenRef { org_id: org_id.clone(), client_id: ClientId::stored("C.1"), record_id };
     let tasks = [
         Task::RotateAdmin(org_id.clone()),
         Task::RotateStatic(org_id.clone(), "a.b-c".to_owned()),
         Task::Tidy(org_id.clone()),
-        Task::Token(token(RecordId::of_client("C.1"))),
+        Task::Token(token(RecordId::of_client(&ClientId::stored("C.1")))),
         Task::Token(token(RecordId::stored("f00"))),
     ];
     for task in tasks {

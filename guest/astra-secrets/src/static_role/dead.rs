@@ -5,7 +5,7 @@ use secrets_framework::Context;
 use secrets_framework::Error;
 
 use super::{load_readable, lock, save};
-use crate::names::{OrgId, RoleName};
+use crate::names::{ClientId, OrgId, RoleName};
 use crate::schedule_queue::QueuedTask;
 
 /// A rotation that was brought forward.
@@ -23,10 +23,10 @@ pub(crate) fn replace_soon(
     context: &Context<'_>,
     org_id: &OrgId,
     name: &RoleName,
-    client_id: &str,
+    client_id: &ClientId,
 ) -> Result<Option<Soon>, Error> {
     let _turn = lock(context, org_id, name)?;
-    let same = load_readable(context, org_id, name)?.filter(|role| role.client_id == client_id);
+    let same = load_readable(context, org_id, name)?.filter(|role| role.client_id.as_ref() == Some(client_id));
     let Some(mut role) = same.filter(|role| role.schedule.is_some()) else { return Ok(None) };
     let left = role.turn.due;
     let was_known = std::mem::replace(&mut role.token_dead, true);

@@ -8,7 +8,7 @@ use serde_json::{Map, Value};
 
 use super::{Replaced, StaticRole};
 use crate::limits::STATIC_GRACE_DEFAULT;
-use crate::names::{AstraRoleId, OrgId, RoleName};
+use crate::names::{AstraRoleId, ClientId, OrgId, RoleName};
 use crate::schedule::{Schedule, Turn};
 use crate::storage::json::nanoseconds;
 use crate::storage::key;
@@ -34,7 +34,7 @@ struct Stored {
     #[serde(default)]
     created_by: Who,
     #[serde(default)]
-    client_id: String,
+    client_id: ClientId,
     #[serde(default, skip_serializing_if = "String::is_empty")]
     token_url: String,
     #[serde(default, skip_serializing_if = "is_zero")]
@@ -51,7 +51,7 @@ struct Stored {
 
 #[derive(Deserialize, Serialize)]
 struct StoredReplaced {
-    client_id: String,
+    client_id: ClientId,
     ends: u64,
 }
 
@@ -59,7 +59,7 @@ struct StoredReplaced {
 #[derive(Deserialize)]
 struct StoredTokens {
     #[serde(default)]
-    client_id: String,
+    client_id: ClientId,
     #[serde(default)]
     token_dead: bool,
     #[serde(default)]
@@ -86,7 +86,7 @@ pub(super) fn encode(role: &StaticRole) -> Result<StorageEntry, Error> {
         grace_period: Some(nanoseconds(role.grace_period)),
         description: role.description.clone(),
         created_by: role.created_by.clone(),
-        client_id: role.client_id.clone(),
+        client_id: role.client_id.clone().unwrap_or_default(),
         token_url: role.token_url.clone(),
         token_dead: role.token_dead,
         replaced: replaced
@@ -112,7 +112,7 @@ pub(crate) fn decode(entry: &StorageEntry, org_id: &OrgId, name: &RoleName) -> R
         grace_period: stored.grace_period.map_or(STATIC_GRACE_DEFAULT, duration),
         description: stored.description,
         created_by: stored.created_by,
-        client_id: stored.client_id,
+        client_id: current(stored.client_id),
         token_url: stored.token_url,
         token_dead: stored.token_dead,
         replaced: stored.replaced.into_iter().map(Replaced::from).collect(),
@@ -124,8 +124,8 @@ pub(crate) fn decode(entry: &StorageEntry, org_id: &OrgId, name: &RoleName) -> R
 
 /// The tokens of one static role.
 pub(super) struct RoleTokens {
-    /// The client ID of its current token; empty = it has none yet.
-    pub(super) client_id: String,
+    /// The client ID of its current token; none if it has no token yet.
+    pub(super) client_id: Option<ClientId>,
     /// Was that token found dead?
     pub(super) is_dead: bool,
     /// The replaced ones.
@@ -136,10 +136,15 @@ pub(super) struct RoleTokens {
 pub(super) fn decode_tokens(entry: &StorageEntry, org_id: &OrgId) -> Result<RoleTokens, Error> {
     let stored: StoredTokens = parse(entry, org_id)?;
     Ok(RoleTokens {
-        client_id: stored.client_id,
+        client_id: current(stored.client_id),
         is_dead: stored.token_dead,
         replaced: stored.replaced.into_iter().map(Replaced::from).collect(),
     })
+}
+
+/// The stored form has an empty client ID where there is no token.
+fn current(stored: ClientId) -> Option<ClientId> {
+    Some(stored).filter(|client_id| !client_id.is_empty())
 }
 
 fn parse<T: for<'de> Deserialize<'de>>(entry: &StorageEntry, org_id: &OrgId) -> Result<T, Error> {

@@ -4,15 +4,14 @@ use secrets_framework::{Context, Error};
 
 use super::StaticRole;
 use crate::events;
+use crate::names::ClientId;
 use crate::record::{self, Record, RecordId, TokenKind};
 
 /// The record of the role's current token; none if it has none yet, or somebody took it away.
 pub(crate) fn current_record(context: &Context<'_>, role: &StaticRole) -> Result<Option<Record>, Error> {
-    if role.client_id.is_empty() {
-        return Ok(None);
-    }
-    let record = load_token(context, &RecordId::of_client(&role.client_id))?;
-    Ok(record.filter(|record| record.org_id == role.org_id && record.client_id == role.client_id))
+    let Some(client_id) = &role.client_id else { return Ok(None) };
+    let record = load_token(context, &RecordId::of_client(client_id))?;
+    Ok(record.filter(|record| record.org_id == role.org_id && record.client_id == *client_id))
 }
 
 /// Loads the record of a static role's token. One that is not readable is as good as lost: the role itself knows the
@@ -29,13 +28,13 @@ pub(crate) fn load_token(context: &Context<'_>, id: &RecordId) -> Result<Option<
     }
 }
 
-/// Of the role's current token what the role knows. Where it was made is not known.
-pub(crate) fn lost_record(role: &StaticRole) -> Record {
+/// What the role knows of its current token, `client_id`, whose record was lost. Where it was made is not known.
+pub(crate) fn lost_record(role: &StaticRole, client_id: &ClientId) -> Record {
     Record {
         role_name: role.name.clone(),
         kind: TokenKind::Static,
         created_by: role.created_by.clone(),
         made: Some(role.last_rotated),
-        ..Record::new(role.org_id.clone(), &role.client_id)
+        ..Record::new(role.org_id.clone(), client_id)
     }
 }

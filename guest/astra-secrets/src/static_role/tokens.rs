@@ -8,18 +8,18 @@ use secrets_framework::{Context, Error};
 use super::stored;
 use crate::events;
 use crate::limits::STATIC_ROLES_READ_AT_ONCE;
-use crate::names::{OrgId, RoleName};
+use crate::names::{ClientId, OrgId, RoleName};
 use crate::storage::{key, read_many};
 
 /// The tokens that these static roles have.
 #[derive(Debug, Default)]
 pub(crate) struct Tokens {
     /// Those that are current, and whose.
-    pub(crate) current: BTreeMap<String, RoleName>,
+    pub(crate) current: BTreeMap<ClientId, RoleName>,
     /// Those of the current ones that were found dead, and are about to be replaced.
-    pub(crate) dead: BTreeSet<String>,
+    pub(crate) dead: BTreeSet<ClientId>,
     /// When those end that live on for their grace period, in seconds since 1970-01-01T00:00:00Z.
-    pub(crate) replaced: BTreeMap<String, u64>,
+    pub(crate) replaced: BTreeMap<ClientId, u64>,
     /// Why those of one are not known, where one cannot be read.
     pub(crate) unknown: Option<Error>,
 }
@@ -35,9 +35,9 @@ pub(crate) fn tokens(context: &Context<'_>, org_id: &OrgId, names: &[RoleName]) 
                 Ok(None) => {}
                 Ok(Some(role)) => {
                     if role.is_dead {
-                        tokens.dead.insert(role.client_id.clone());
+                        tokens.dead.extend(role.client_id.clone());
                     }
-                    tokens.current.insert(role.client_id, name.clone());
+                    tokens.current.extend(role.client_id.map(|client_id| (client_id, name.clone())));
                     tokens.replaced.extend(role.replaced.into_iter().map(|token| (token.client_id, token.ends)));
                 }
                 Err(error) => {

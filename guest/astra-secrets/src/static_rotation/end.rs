@@ -8,7 +8,7 @@ use crate::ending::{Patience, Target, end_token};
 use crate::events::{self, Event};
 use crate::history::{self, End};
 use crate::limits::{STATIC_DELETE_BUDGET, STATIC_ROLES_ENDED_MAX};
-use crate::names::{OrgId, RoleName};
+use crate::names::{ClientId, OrgId, RoleName};
 use crate::read_only;
 use crate::record::{self, Record, RecordId};
 use crate::static_role::{StaticRole, current_record, exists, load_readable, load_token, lock, lost_record, names};
@@ -34,7 +34,7 @@ pub(crate) fn delete(context: &Context<'_>, org_id: &OrgId, name: &RoleName) -> 
     context.storage().put(role.to_entry()?)?;
     let deadline = context.now() + STATIC_DELETE_BUDGET;
     let replaced = role.replaced.iter().map(|token| &token.client_id);
-    for client_id in replaced.chain([&role.client_id]) {
+    for client_id in replaced.chain(&role.client_id) {
         if context.now() > deadline {
             return Err(took_too_long(&role));
         }
@@ -92,7 +92,8 @@ fn end_while(
 pub(crate) fn hand_back(context: &Context<'_>, role: &StaticRole) -> Result<(), Error> {
     let now = context.now().as_secs();
     // Kept until the role is gone, so that rollback does not find the token held in between.
-    let _guard = record::lock(context, &RecordId::of_client(&role.client_id))?;
+    let id = role.client_id.as_ref().map(RecordId::of_client);
+    let _guard = id.map(|id| record::lock(context, &id)).transpose()?;
     let writes = match current_record(context, role)? {
         Some(mut record) => record::writes_of_end(&mut record, now)?,
         None => match lost(context, role)? {
@@ -116,16 +117,17 @@ fn forget(context: &Context<'_>, role: &StaticRole, mut writes: Vec<Write>) -> R
 
 /// Of the role's current token, whose record was lost, what the role knows; none if the token has ended.
 fn lost(context: &Context<'_>, role: &StaticRole) -> Result<Option<Record>, Error> {
-    let lives = !role.client_id.is_empty() && !history::has_ended(context, &role.org_id, &role.client_id)?;
-    Ok(lives.then(|| lost_record(role)))
+    let Some(client_id) = &role.client_id else { return Ok(None) };
+    let has_ended = history::has_ended(context, &role.org_id, client_id)?;
+    Ok((!has_ended).then(|| lost_record(role, client_id)))
 }
 
 /// Ends a token of the role in Astra; a replaced one without a record has gone already.
-fn end_recorded(context: &Context<'_>, role: &StaticRole, client_id: &str) -> Result<(), Error> {
+fn end_recorded(context: &Context<'_>, role: &StaticRole, client_id: &ClientId) -> Result<(), Error> {
     let id = RecordId::of_client(client_id);
     let _guard = record::lock(context, &id)?;
-    let is_it = |record: &Record| record.client_id == client_id;
-    let record = match client_id == role.client_id {
+    let is_it = |record: &Record| record.client_id == *client_id;
+    let record = match role.client_id.as_ref() == Some(client_id) {
         true => match load_token(context, &id)?.filter(is_it) {
             None => lost(context, role)?,
             record => record,

@@ -23,7 +23,7 @@ use crate::who::{self, Who};
 /// lock; a role that is not stored yet has no token.
 pub(crate) fn rotate(context: &Context<'_>, role: &mut StaticRole, patience: Patience) -> Result<(), Error> {
     // A role's first token is no rotation.
-    let is_rotation = !role.client_id.is_empty();
+    let is_rotation = role.client_id.is_some();
     let rotated = make_and_switch(context, role, patience);
     if is_rotation {
         count_rotation(context, TokenKind::Static.as_str(), &rotated);

@@ -6,7 +6,6 @@ use std::time::Duration;
 use secrets_framework::{Context, Error, wal};
 
 use crate::client::AstraClient;
-use crate::history::Event;
 use crate::mint::{MintedToken, SwitchError};
 use crate::record::{self, Record, RecordId};
 use crate::schedule::{Turn, renewal};
@@ -38,27 +37,20 @@ fn try_switch(
     let now = context.now().as_secs();
     let mut writes = Vec::from(record::writes_of_new(record)?);
     // Kept until all is written, so that rollback does not find the old token held, and its end for nothing.
-    let _guard = match role.client_id.as_str() {
-        "" => None,
-        current => Some(record::lock(context, &RecordId::of_client(current))?),
-    };
-    let mut old = current_record(context, &role)?;
+    let id = role.client_id.as_ref().map(RecordId::of_client);
+    let _guard = id.map(|id| record::lock(context, &id)).transpose()?;
+    let old = current_record(context, &role)?;
     // Nobody can use a dead token on, so it takes up no room.
     let grace_period = if role.token_dead { Duration::ZERO } else { role.grace_period };
     let ends = end_of_replaced(old.as_ref(), now, now + grace_period.as_secs());
-    if let Some(old) = &mut old {
-        old.history.note(context, Event::Rotate);
-        writes.extend(record::writes_of_end(old, ends)?);
-    } else if !role.client_id.is_empty() {
-        // It was lost; the token is in use all the same, and is to end as any other.
-        let mut lost = Record { lease_end: Some(ends), ..lost_record(&role) };
-        lost.history.note(context, Event::Rotate);
-        writes.extend(record::writes_of_new(&lost)?);
-        old = Some(lost);
+    if let Some(current) = &role.client_id {
+        // A token whose record was lost is in use all the same, and is to end as any other.
+        let (old, ended) = record::writes_of_replaced(context, old, || lost_record(&role, current), ends)?;
+        writes.extend(ended);
+        role.replaced.push(Replaced { client_id: old.client_id, ends });
     }
-    role.replaced.extend(old.iter().map(|old| Replaced { client_id: old.client_id.clone(), ends }));
     let left = role.turn.due;
-    role.client_id = record.client_id.clone();
+    role.client_id = Some(record.client_id.clone());
     role.token_url = client.config().url.to_string();
     role.token_dead = false;
     role.last_rotated = now;
@@ -76,7 +68,7 @@ fn try_switch(
 /// was loaded: its token would be lost to one that knows nothing of it.
 fn check_unchanged(context: &Context<'_>, role: &StaticRole) -> Result<(), Error> {
     let stored = load(context, &role.org_id, &role.name)?;
-    if stored.map_or(String::new(), |stored| stored.client_id) == role.client_id {
+    if stored.and_then(|stored| stored.client_id) == role.client_id {
         return Ok(());
     }
     Err(Error::conflict(format!(
@@ -95,7 +87,7 @@ fn end_of_replaced(old: Option<&Record>, now: u64, grace_ends: u64) -> u64 {
 /// Storage that fails may have stored the entry that counts, the role's.
 fn as_stored(context: &Context<'_>, record: &Record, error: Error) -> Result<StaticRole, SwitchError> {
     match load(context, &record.org_id, &record.role_name) {
-        Ok(Some(stored)) if stored.client_id == record.client_id => Ok(stored),
+        Ok(Some(stored)) if stored.client_id.as_ref() == Some(&record.client_id) => Ok(stored),
         _ => Err(SwitchError::perhaps(error)),
     }
 }

@@ -14,7 +14,7 @@ use crate::events;
 use crate::history;
 use crate::in_use;
 use crate::mint::{Owner, owner_of};
-use crate::names::OrgId;
+use crate::names::{ClientId, OrgId};
 use crate::read_only;
 use crate::record::{self, Record, RecordId, TokenKind, TokenSecrets};
 use crate::schedule::{Turn, renewal};
@@ -32,14 +32,14 @@ pub(crate) fn take_over(context: &Context<'_>, role: &mut StaticRole, token: &Ad
         format!("no token was taken over for static role `{}` of organization `{}`", role.name, role.org_id)
     })?;
     let client_id = token.client_id().unwrap_or_default();
-    let id = RecordId::of_client(client_id);
+    let id = RecordId::of_client(&client_id);
     let _guard = record::lock(context, &id)?;
-    refuse_if_known(context, &config, role, client_id)?;
+    refuse_if_known(context, &config, role, &client_id)?;
     let client = Patience::Caller.client(context, &config);
     let listed = proven(&client, &config, token, &role_ids)?;
     let record = record_of(context, role, &config, role_ids, token, &listed);
     let now = context.now().as_secs();
-    role.client_id = client_id.to_owned();
+    role.client_id = Some(client_id);
     role.token_url = config.url.to_string();
     role.last_rotated = now;
     role.turn = Turn::after(role.schedule.as_ref(), now, renewal(record.expires_at.as_deref(), now, role.grace_period));
@@ -52,7 +52,12 @@ pub(crate) fn take_over(context: &Context<'_>, role: &mut StaticRole, token: &Ad
 }
 
 /// A token that the mount has for something else cannot become a static role's.
-fn refuse_if_known(context: &Context<'_>, config: &OrgConfig, role: &StaticRole, client_id: &str) -> Result<(), Error> {
+fn refuse_if_known(
+    context: &Context<'_>,
+    config: &OrgConfig,
+    role: &StaticRole,
+    client_id: &ClientId,
+) -> Result<(), Error> {
     let org_id = &config.org_id;
     let refuse = |what: &str| {
         Err(Error::conflict(format!(
@@ -60,8 +65,8 @@ fn refuse_if_known(context: &Context<'_>, config: &OrgConfig, role: &StaticRole,
         )))
     };
     let kept = Retired::load(context, org_id)?.into_configs();
-    let mut admin_tokens = kept.map(|kept| kept.admin_token).filter(|kept| kept.client_id() == Some(client_id));
-    if config.admin_token.client_id() == Some(client_id) || admin_tokens.next().is_some() {
+    let mut admin_tokens = kept.map(|kept| kept.admin_token).filter(|kept| kept.is(client_id));
+    if config.admin_token.is(client_id) || admin_tokens.next().is_some() {
         return refuse(&format!("the admin token of organization `{org_id}`"));
     }
     if history::has_ended(context, org_id, client_id)? {
@@ -105,7 +110,7 @@ fn proven(
     }
     let client_id = token.client_id().unwrap_or_default();
     let listed = client.find_token(|listed| listed.client_id == client_id).map_err(|error| client.failure(&error))?;
-    let Some(listed) = listed else { return Err(not_listed(org_id, client_id)) };
+    let Some(listed) = listed else { return Err(not_listed(org_id, &client_id)) };
     let has: BTreeSet<&str> = listed.roles.iter().flatten().map(String::as_str).collect();
     let wanted: BTreeSet<&str> = role_ids.iter().map(String::as_str).collect();
     if has != wanted {
@@ -143,7 +148,7 @@ fn record_of(
     }
 }
 
-fn not_listed(org_id: &OrgId, client_id: &str) -> Error {
+fn not_listed(org_id: &OrgId, client_id: &ClientId) -> Error {
     Error::coded(
         502,
         format!(

@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use sha2::{Digest, Sha256};
 
 use super::key::{TOKEN_PREFIX, from_segment, segment};
-use crate::names::{OrgId, RoleName};
+use crate::names::{ClientId, OrgId, RoleName};
 
 /// The ID of a record within the mount.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -24,8 +24,8 @@ impl RecordId {
     }
 
     /// Of a token without one: its client ID.
-    pub(crate) fn of_client(client_id: &str) -> Self {
-        Self(client_id.to_owned())
+    pub(crate) fn of_client(client_id: &ClientId) -> Self {
+        Self(client_id.as_str().to_owned())
     }
 
     /// As storage, an index or a lease holds it.
@@ -50,14 +50,14 @@ pub(crate) struct TokenRef {
     /// Its organization.
     pub(crate) org_id: OrgId,
     /// Its ID in Astra.
-    pub(crate) client_id: String,
+    pub(crate) client_id: ClientId,
     /// Where its record stands or stood.
     pub(crate) record_id: RecordId,
 }
 
 impl TokenRef {
     /// A token whose record stands under its client ID.
-    pub(crate) fn of_client(org_id: &OrgId, client_id: &str) -> Self {
+    pub(crate) fn of_client(org_id: &OrgId, client_id: &ClientId) -> Self {
         let record_id = RecordId::of_client(client_id);
         Self { org_id: org_id.clone(), client_id: client_id.to_owned(), record_id }
     }
@@ -65,7 +65,7 @@ impl TokenRef {
     /// Its name in a key: `<organization>.<client ID>`, and `.<record ID>` where that is not the client ID.
     pub(crate) fn name(&self) -> String {
         let name = format!("{}.{}", segment(self.org_id.as_str()), segment(&self.client_id));
-        match self.record_id.as_str() == self.client_id {
+        match self.record_id.as_str() == self.client_id.as_str() {
             true => name,
             false => format!("{name}.{}", segment(self.record_id.as_str())),
         }
@@ -74,7 +74,7 @@ impl TokenRef {
     /// The token of such a name.
     pub(crate) fn of_name(name: &str) -> Option<Self> {
         let mut parts = name.split('.').map(from_segment);
-        let (org_id, client_id) = (OrgId::stored(parts.next()??), parts.next()??);
+        let (org_id, client_id) = (OrgId::stored(parts.next()??), ClientId::stored(parts.next()??));
         let record_id = match parts.next() {
             Some(id) => RecordId::stored(id?),
             None => RecordId::of_client(&client_id),
@@ -96,8 +96,8 @@ mod tests {
 
     #[test]
     fn a_token_comes_back_from_its_name() {
-        for record_id in [RecordId::of_client("C.1"), RecordId::stored("a/b")] {
-            let token = TokenRef { org_id: OrgId::stored("o:1"), client_id: "C.1".to_owned(), record_id };
+        for record_id in [RecordId::of_client(&ClientId::stored("C.1")), RecordId::stored("a/b")] {
+            let token = TokenRef { org_id: OrgId::stored("o:1"), client_id: ClientId::stored("C.1"), record_id };
             assert_eq!(TokenRef::of_name(&token.name()), Some(token));
         }
         for name in ["", "o", "o.%2"] {

@@ -24,7 +24,7 @@ use crate::held_tokens::HeldTokens;
 use crate::limits::{
     ADMIN_TOKEN_EXPIRY_NEAR, ASTRA_ROLE_NOTED_AGAIN, ROLLBACK_REQUEST_TIMEOUT, TIDY_ORPHANS_MAX, TIDY_READS_PER_ENTRY,
 };
-use crate::names::{OrgId, is_uuid};
+use crate::names::{ClientId, OrgId, is_uuid};
 use crate::record;
 use crate::static_role;
 use crate::storage::{key, own_error};
@@ -65,7 +65,7 @@ impl<'a> Organization<'a> {
     /// alone; `Err` only where storage fails, and so for all.
     pub(super) fn tidy(
         &self,
-        ended: &BTreeMap<OrgId, BTreeSet<String>>,
+        ended: &BTreeMap<OrgId, BTreeSet<ClientId>>,
         result: &mut OrgResult,
     ) -> Result<Option<Error>, Error> {
         match self.try_tidy(ended.get(self.org_id), result) {
@@ -78,7 +78,7 @@ impl<'a> Organization<'a> {
         }
     }
 
-    fn try_tidy(&self, ended: Option<&BTreeSet<String>>, result: &mut OrgResult) -> Result<(), Error> {
+    fn try_tidy(&self, ended: Option<&BTreeSet<ClientId>>, result: &mut OrgResult) -> Result<(), Error> {
         let names = static_role::names(self.context.storage(), self.org_id)?;
         if !self.bounds.look_at(names.len().div_ceil(TIDY_READS_PER_ENTRY)) {
             result.unfinished = true;
@@ -235,7 +235,7 @@ impl<'a> Organization<'a> {
         let Some(client_id) = source.config.admin_token.client_id() else { return };
         let now = self.context.now();
         if source.expiry.is_some_and(|expiry| expiry < now + ADMIN_TOKEN_EXPIRY_NEAR) {
-            result.warnings.push(client_id.to_owned());
+            result.warnings.push(client_id.to_string());
             result.tell(format!(
                 "the admin token `{client_id}` of organization `{}` is near its expiry: rotate it by `config/{}/rotate-root`, or write another",
                 self.org_id, self.org_id
@@ -249,7 +249,7 @@ impl<'a> Organization<'a> {
         &self,
         touch: &Touch<'_>,
         slice: &Comparison,
-        ended: Option<&BTreeSet<String>>,
+        ended: Option<&BTreeSet<ClientId>>,
         result: &mut OrgResult,
     ) -> Result<(), Error> {
         // The name up to which all is done, once something is left to the next tidy.
@@ -259,7 +259,7 @@ impl<'a> Organization<'a> {
         for (name, item) in slice.items() {
             let visited = match item {
                 Item::Record(record) => match key::from_segment(name) {
-                    Some(client_id) => touch.record(&client_id, record, ended, result)?,
+                    Some(client_id) => touch.record(&ClientId::stored(client_id), record, ended, result)?,
                     None => true,
                 },
                 Item::Orphan(orphan) => touch.orphan(orphan, result)?,

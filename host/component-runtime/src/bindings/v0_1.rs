@@ -1,8 +1,8 @@
 //! `secrets-engine:world@0.1.0`: generated bindings, and the host functions that its guests import.
 //!
-//! A host function counts against the quota, calls the capability and converts the error, and no more.
+//! A host function counts against the quota, calls the capability and converts the error.
 
-/// Lets a call through that the quota grants. Otherwise answers the guest with this error, or traps.
+/// Lets a call pass if the quota allows it. Otherwise answers the guest with this error, or traps.
 macro_rules! granted {
     ($granted:expr, $refused:expr) => {
         match $granted {

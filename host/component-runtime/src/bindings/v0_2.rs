@@ -1,5 +1,5 @@
-//! The additions of `secrets-engine:world@0.2.0`: generated bindings of what a component may import and export beside world
-//! 0.1.0, and the host functions.
+//! The additions of `secrets-engine:world@0.2.0`: generated bindings of the imports and exports beyond world 0.1.0, and
+//! the host functions.
 
 mod convert;
 mod counters;
@@ -9,11 +9,10 @@ pub(crate) use existence::{ExistenceChecks, ExistenceChecksPre};
 pub(crate) use generated::secrets_engine::metrics;
 pub(crate) use generated::{Additions, AdditionsPre};
 
-/// The name of the export that declares secrets, without its version: the linker matches versions within a compatible
-/// line.
+/// Name of the export that declares secrets, without a version: the linker matches any compatible version.
 pub(crate) const DECLARATION: &str = "secrets-engine:secrets/declaration";
 
-/// The name of the export that says which paths have an existence check, without its version as above.
+/// Name of the export that lists the paths with an existence check, without a version.
 pub(crate) const EXISTENCE: &str = "secrets-engine:paths/existence";
 
 mod existence {

@@ -1,7 +1,7 @@
 //! Counters that engines add to the metrics of their mount.
 //!
-//! Requests of a mount add without a lock: a series has a slot of its own in a table of fixed size, and no slot is ever given
-//! back. The table is made with the first count, and goes with the mount.
+//! Requests of a mount add without a lock: each series has a slot in a table of fixed size, and a slot is never reused.
+//! The first count creates the table, and the end of the mount drops it.
 
 use std::collections::BTreeMap;
 use std::hash::{DefaultHasher, Hash, Hasher};
@@ -10,10 +10,10 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use crate::limits::{Limits, METRIC_HELP_BYTES_MAX, METRIC_LABELS_MAX, METRIC_NAME_BYTES_MAX};
 
-/// The prefix of the host's own metrics, which no engine's metric may have.
+/// Prefix of the host's own metrics. A metric of an engine must not have this prefix.
 pub const HOST_METRIC_PREFIX: &str = "secrets_engine_";
 
-/// What a guest adds to a counter.
+/// One addition to a counter.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Count {
     pub(crate) name: String,
@@ -27,11 +27,11 @@ pub(crate) struct Count {
 pub struct CountedSeries {
     /// The name of the counter.
     pub name: String,
-    /// What the engine says about the counter.
+    /// Help text of the counter.
     pub help: String,
     /// The labels of the series.
     pub labels: BTreeMap<String, String>,
-    /// The number.
+    /// Value of the counter.
     pub value: u64,
 }
 
@@ -48,7 +48,7 @@ struct Slot {
     value: AtomicU64,
 }
 
-/// What names a series. The help text is no part of the name.
+/// Identity of a series. The help text does not belong to it.
 struct Series {
     name: String,
     help: String,
@@ -56,13 +56,13 @@ struct Series {
 }
 
 impl Count {
-    /// All that the guest wrote.
+    /// All texts that the guest wrote.
     pub(crate) fn texts(&self) -> impl Iterator<Item = &[u8]> {
         let labels = self.labels.iter().flat_map(|(name, value)| [name.as_bytes(), value.as_bytes()]);
         [self.name.as_bytes(), self.help.as_bytes()].into_iter().chain(labels)
     }
 
-    /// The series, if the texts are such as a metric may have.
+    /// The series, if the texts are valid for a metric.
     fn series(self) -> Option<(Series, u64)> {
         let Self { name, help, labels, number } = self;
         let count = labels.len();
@@ -83,7 +83,7 @@ impl EngineCounters {
         Self { series_max, slots: OnceLock::new(), dropped: AtomicU64::new(0) }
     }
 
-    /// Adds to a counter. What cannot be added is counted.
+    /// Adds to a counter. An invalid addition increases the number of dropped ones.
     pub(crate) fn add(&self, count: Count) {
         let Some((mut series, number)) = count.series() else { return self.drop_one() };
         let slots = self.slots.get_or_init(|| (0..self.series_max).map(|_| Slot::default()).collect());
@@ -131,7 +131,7 @@ impl EngineCounters {
 }
 
 impl Slot {
-    /// Is the slot this series' by now? If the slot is another series', the series comes back.
+    /// Takes the slot for this series. Returns the series if the slot belongs to another one.
     fn take(&self, series: Series) -> Result<(), Series> {
         let is_own = |other: &Series| (&other.name, &other.labels) == (&series.name, &series.labels);
         match self.series.get() {
@@ -139,14 +139,14 @@ impl Slot {
             Some(_) => Err(series),
             None => match self.series.set(series) {
                 Ok(()) => Ok(()),
-                // Another request took the slot meanwhile.
+                // Another request took the slot in the meantime.
                 Err(series) => self.take(series),
             },
         }
     }
 }
 
-/// Is this the name of a metric or of a label, as Prometheus' conventions have it?
+/// True for a valid name of a metric or label by the conventions of Prometheus.
 #[must_use]
 pub fn is_metric_name(text: &str) -> bool {
     let is_first = |byte: u8| byte.is_ascii_lowercase() || byte == b'_';
@@ -155,7 +155,7 @@ pub fn is_metric_name(text: &str) -> bool {
     is_written_so && text.len() <= METRIC_NAME_BYTES_MAX && !text.starts_with("__")
 }
 
-/// `le` and `quantile` are the parts of histograms and summaries.
+/// True for a label that an engine may use. `le` and `quantile` belong to histograms and summaries.
 fn is_label(name: &str, value: &str) -> bool {
     is_metric_name(name)
         && !["le", "quantile"].contains(&name)
@@ -193,7 +193,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_metric_of_an_engine_is_dropped_and_counted() {
+    fn an_invalid_metric_of_an_engine_is_dropped_and_counted() {
         let counters = counters(8);
         let long = "x".repeat(METRIC_NAME_BYTES_MAX + 1);
         let rows: [(&str, &[(&str, &str)]); 12] = [

@@ -1,5 +1,5 @@
-//! What the server says of identity entities, kept for a while for each mount: a mint that notes the name of the entity
-//! then waits for the server once a minute, and not each time.
+//! Identity entities of the server, kept for a while for each mount: a mint that records the name of the entity waits
+//! for the server once a minute, not each time.
 
 use std::collections::HashMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -21,7 +21,7 @@ struct Kept {
 }
 
 impl Entities {
-    /// What the server says of an entity, or said at most [`ENTITY_KEPT`] ago. A failure is not kept.
+    /// The server's answer about an entity, at most [`ENTITY_KEPT`] old. A failure is not kept.
     pub(crate) async fn info(&self, view: &dyn SystemView, entity_id: &str) -> Result<Option<Entity>, SystemViewError> {
         if let Some(kept) = self.lock().get(entity_id).filter(|kept| kept.since.elapsed() < ENTITY_KEPT) {
             return Ok(kept.entity.clone());
@@ -31,7 +31,7 @@ impl Entities {
         if kept.len() >= ENTITIES_KEPT_MAX {
             kept.retain(|_, kept| kept.since.elapsed() < ENTITY_KEPT);
         }
-        // With so many entities in a minute, the next requests ask the server.
+        // If more entities are used in a minute, further requests ask the server.
         if kept.len() < ENTITIES_KEPT_MAX {
             kept.insert(entity_id.to_owned(), Kept { since: Instant::now(), entity: entity.clone() });
         }
@@ -55,7 +55,7 @@ mod tests {
 
     use super::*;
 
-    /// Counts how often it is asked; the name of an entity is that number.
+    /// Counts the calls, and answers with the count as the entity's name.
     #[derive(Default)]
     struct Server {
         asked: AtomicUsize,
@@ -87,7 +87,7 @@ mod tests {
         assert_eq!(name(&entities, &server, "alice").await.unwrap(), "2");
         assert_eq!(name(&entities, &server, "none").await, None);
         assert_eq!(name(&entities, &server, "none").await, None);
-        assert_eq!(server.asked.load(Ordering::Relaxed), 3, "that there is no such entity is kept, too");
+        assert_eq!(server.asked.load(Ordering::Relaxed), 3, "a missing entity is kept, too");
     }
 
     #[tokio::test(start_paused = true)]
@@ -108,6 +108,6 @@ mod tests {
         assert_eq!(entities.lock().len(), ENTITIES_KEPT_MAX);
         tokio::time::advance(ENTITY_KEPT).await;
         name(&entities, &server, "next").await.unwrap();
-        assert_eq!(entities.lock().len(), 1, "those that are over make room");
+        assert_eq!(entities.lock().len(), 1, "expired entities make room");
     }
 }

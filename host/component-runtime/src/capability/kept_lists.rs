@@ -1,28 +1,29 @@
-//! The lists of one request on a server that cannot list pages: such a server sends all names of a folder, and a guest
-//! that reads a folder page by page would have it sent once for each page.
+//! Lists of one request, for a server that cannot list pages: such a server sends all names of a folder, and would send
+//! them again for each page that a guest reads.
 //!
-//! A page from the beginning is always read from the server. Pages after it come from the list that was read then, until
-//! the guest writes below the folder or gets a lock: what others wrote before the lock was free must be seen.
+//! The first page always comes from the server. Later pages come from the list that the first page read, until the
+//! guest writes below the folder or gets a lock: after it gets the lock, the guest must see all writes of other
+//! requests.
 
 use std::collections::VecDeque;
 
 use crate::limits::{KEPT_LIST_BYTES_MAX, KEPT_LISTS_MAX};
 use crate::memory_account::Held;
 
-/// The kept lists, the one used last first.
+/// The kept lists, the most recently used first.
 #[derive(Default)]
 pub(crate) struct KeptLists(VecDeque<KeptList>);
 
 struct KeptList {
     prefix: String,
-    /// Sorted.
+    /// Names in order.
     names: Vec<String>,
     bytes: usize,
     _held: Held,
 }
 
 impl KeptLists {
-    /// The page of a kept list that follows the name `after`; none if the server is to be asked.
+    /// The page of a kept list after the name `after`; `None` if the server must be asked.
     pub(crate) fn page(&mut self, prefix: &str, after: &str, limit: u32) -> Option<Vec<String>> {
         let at = self.0.iter().position(|kept| kept.prefix == prefix && !after.is_empty())?;
         let kept = self.0.remove(at)?;
@@ -31,8 +32,8 @@ impl KeptLists {
         Some(page)
     }
 
-    /// Keeps a list for further pages, in the place of an earlier one of the folder, and answers a page of it. `held` is
-    /// the list's place on the account of the request.
+    /// Keeps a list for further pages, in place of an earlier list of the folder, and returns a page of it. `held` is
+    /// the memory of the list.
     pub(crate) fn keep(
         &mut self,
         prefix: String,
@@ -42,7 +43,7 @@ impl KeptLists {
     ) -> Vec<String> {
         self.0.retain(|kept| kept.prefix != prefix);
         let page = page(&names, after, limit);
-        // A folder that one page has needs no second one.
+        // A folder that fits in one page needs no second one.
         if page.len() < names.len() {
             let bytes = names.iter().map(String::len).sum();
             self.0.push_front(KeptList { prefix, names, bytes, _held: held });
@@ -54,7 +55,7 @@ impl KeptLists {
         page
     }
 
-    /// The guest writes this key.
+    /// Forgets the lists that contain this key, because the guest writes the key.
     pub(crate) fn forget_key(&mut self, key: &str) {
         self.0.retain(|kept| !key.starts_with(&kept.prefix));
     }
@@ -65,7 +66,7 @@ impl KeptLists {
     }
 }
 
-/// As servers cut a page: an entry under the prefix itself, whose name is empty, is on the first one.
+/// Cuts a page as servers do: an entry at the prefix itself, whose name is empty, is on the first page.
 fn page(names: &[String], after: &str, limit: u32) -> Vec<String> {
     let first = if after.is_empty() { 0 } else { names.partition_point(|name| name.as_str() <= after) };
     names.iter().skip(first).take(usize::try_from(limit).unwrap_or(usize::MAX)).cloned().collect()

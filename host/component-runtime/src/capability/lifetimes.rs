@@ -1,7 +1,8 @@
-//! The lifetimes of leases on a mount, kept for a moment: each mint and each renewal needs them, and the server would be
-//! one more wait.
+//! The lifetimes of leases on a mount, kept for a moment: each mint and each renewal needs them, and asking the server
+//! would add a wait.
 //!
-//! A tune of the mount is seen when the moment is over. A lease is never longer for it: the server caps each lease.
+//! A tune of the mount takes effect after that moment. No lease becomes longer by this, because the server caps each
+//! lease.
 
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
@@ -18,17 +19,17 @@ pub(crate) struct Lifetimes {
     max_ttl: Kept,
 }
 
-/// An answer of the server, and when it came.
+/// An answer of the server, and its time.
 #[derive(Default)]
 struct Kept(Mutex<Option<(Instant, Duration)>>);
 
 impl Lifetimes {
-    /// The default time to live of a lease, of at most [`LIFETIMES_KEPT`] ago. A failure is not kept.
+    /// The default time to live of a lease, at most [`LIFETIMES_KEPT`] old. A failure is not kept.
     pub(crate) async fn default_ttl(&self, view: &dyn SystemView) -> Result<Duration, SystemViewError> {
         self.default_ttl.or_ask(|| view.default_lease_ttl()).await
     }
 
-    /// The longest life of a lease, as above.
+    /// The longest life of a lease, at most [`LIFETIMES_KEPT`] old.
     pub(crate) async fn max_ttl(&self, view: &dyn SystemView) -> Result<Duration, SystemViewError> {
         self.max_ttl.or_ask(|| view.max_lease_ttl()).await
     }
@@ -43,7 +44,7 @@ impl Kept {
         if let Some((_, ttl)) = kept.filter(|(since, _)| since.elapsed() < LIFETIMES_KEPT) {
             return Ok(ttl);
         }
-        // As old as the question: a tune may come before the answer.
+        // The age counts from the question, because a tune may come before the answer.
         let asked = Instant::now();
         let ttl = ask().await?;
         *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some((asked, ttl));
@@ -60,7 +61,7 @@ mod tests {
 
     use super::*;
 
-    /// Fails first; then each answer is a second longer than the last.
+    /// Fails first; then each answer is one second longer than the previous one.
     #[derive(Default)]
     struct Server(AtomicU64);
 

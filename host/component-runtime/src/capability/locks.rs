@@ -1,7 +1,7 @@
 //! Locks on keys of one mount, shared by all its requests in this process and by all versions of its module.
 //!
-//! The drop of a guard releases the lock. A guard lives in the request's store, so a trap, a cancel or a deadline
-//! releases the lock too.
+//! A lock is released when its guard is dropped. The guard lives in the request's store, so a trap, a cancel or a
+//! deadline releases the lock too.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -10,7 +10,7 @@ use std::time::Duration;
 use thiserror::Error;
 use tokio::sync::OwnedMutexGuard;
 
-/// Why a lock was not acquired.
+/// The lock was not acquired.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
 pub(crate) enum LockError {
     /// Other requests held the lock for the whole wait.
@@ -41,7 +41,7 @@ pub(crate) struct LockGuard {
 }
 
 impl LockTable {
-    /// Waits for the lock on `key`, first come, first served.
+    /// Waits for the lock on `key`. Requests get the lock in order of arrival.
     ///
     /// # Errors
     /// When the lock was not acquired within `wait`.
@@ -125,7 +125,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn keys_that_nobody_uses_take_no_memory() {
+    async fn unused_lock_keys_take_no_memory() {
         let table = LockTable::default();
         let held = table.acquire("a".into(), LONG).await.unwrap();
         drop(tokio::time::timeout(Duration::from_secs(1), table.acquire("a".into(), LONG)).await);

@@ -1,5 +1,5 @@
-//! Guests' log lines: cut to size, counted against the request and against the mount's rate, and kept from
-//! breaking the log's format.
+//! Log lines of guests: cut to size, counted against the request and against the mount's rate, and escaped so that they
+//! cannot break the format of the log.
 //!
 //! Lines go to `tracing` with target `guest` and the fields `mount`, `request_id`, `source` and `fields`
 //! (a JSON object of the guest's own fields, if any).
@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use crate::limits::Limits;
 
-/// How important a line is.
+/// Severity of a line.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum LogLevel {
     Trace,
@@ -20,10 +20,10 @@ pub(crate) enum LogLevel {
     Error,
 }
 
-/// What the host adds to a line: time, level, names.
+/// Bytes that the host adds to a line: time, level, names.
 const LINE_FRAME_BYTES: usize = 256;
 
-/// One line as a guest wrote it.
+/// One line of a guest.
 pub(crate) struct LogLine {
     pub(crate) level: LogLevel,
     pub(crate) message: String,
@@ -31,8 +31,8 @@ pub(crate) struct LogLine {
 }
 
 impl LogLine {
-    /// Does it come from the guest's panic hook? Such a line has a field `panic`, or Rust's own text of a panic, which
-    /// without a hook goes to standard error.
+    /// Did the guest's panic hook write the line? Such a line has a field `panic`, or begins with Rust's own text of a
+    /// panic, which goes to standard error if there is no hook.
     pub(crate) fn is_panic(&self) -> bool {
         let is_named = || self.fields.iter().any(|(name, _)| name == "panic");
         match self.level {
@@ -42,19 +42,19 @@ impl LogLine {
         }
     }
 
-    /// Its bytes in the log, of which at most so many are the guest's.
+    /// Bytes of the line in the log, of which at most `line_bytes_max` are the guest's.
     pub(crate) fn bytes(&self, line_bytes_max: usize) -> usize {
         let fields: usize = self.fields.iter().map(|(name, value)| name.len() + value.len()).sum();
         LINE_FRAME_BYTES + self.message.len().saturating_add(fields).min(line_bytes_max)
     }
 
-    /// All that the guest wrote.
+    /// All texts that the guest wrote.
     pub(crate) fn texts(&self) -> impl Iterator<Item = &[u8]> {
         let fields = self.fields.iter().flat_map(|(name, value)| [name.as_bytes(), value.as_bytes()]);
         std::iter::once(self.message.as_bytes()).chain(fields)
     }
 
-    /// Writes it, with what it belongs to.
+    /// Writes the line with its mount and request ID.
     pub(crate) fn write(&self, mount: &str, request_id: &str, line_bytes_max: usize) {
         let message = printable(&self.message, line_bytes_max);
         let fields = fields_text(&self.fields, line_bytes_max.saturating_sub(message.len()));
@@ -82,7 +82,7 @@ impl LogLine {
     }
 }
 
-/// Lines of one request.
+/// The budget of one request for log lines.
 #[derive(Default)]
 pub(crate) struct LogBudget {
     written: u32,
@@ -90,7 +90,7 @@ pub(crate) struct LogBudget {
 }
 
 impl LogBudget {
-    /// May a line of so many bytes be written? A line that may not is counted.
+    /// May a line of this size be written? Counts a line that may not.
     pub(crate) fn take(&mut self, bytes: usize, rate: &LogRate, limits: &Limits) -> bool {
         let granted = self.written < limits.log_lines_max && rate.take(bytes);
         if granted {
@@ -107,7 +107,7 @@ impl LogBudget {
     }
 }
 
-/// What one mount may log now: lines in the current second, and bytes that refill with time.
+/// The rate of one mount: lines in the current second, and bytes that refill with time.
 pub(crate) struct LogRate {
     lines_per_second_max: u32,
     bytes_per_second: usize,
@@ -133,7 +133,7 @@ impl LogRate {
         }
     }
 
-    /// May a line of so many bytes be written now?
+    /// May a line of this size be written now?
     pub(crate) fn take(&self, bytes: usize) -> bool {
         self.take_at(Instant::now(), bytes)
     }
@@ -145,7 +145,7 @@ impl LogRate {
         }
         let refill = now.duration_since(state.refilled).as_micros().saturating_mul(self.bytes_per_second as u128);
         let refill = usize::try_from(refill / 1_000_000).unwrap_or(usize::MAX);
-        // Less than a byte waits for the next line.
+        // A time too short for one byte counts for the next line.
         if refill > 0 {
             (state.refilled, state.bytes) = (now, state.bytes.saturating_add(refill).min(self.bytes_max));
         }
@@ -173,12 +173,12 @@ fn printable(text: &str, bytes_max: usize) -> Cow<'_, str> {
     Cow::Owned(clean)
 }
 
-/// Control characters, and the separators that some viewers take for a line's end.
+/// Control characters, and the separators that some viewers take for the end of a line.
 fn breaks_a_line(c: char) -> bool {
     c.is_control() || matches!(c, '\u{2028}' | '\u{2029}')
 }
 
-/// The fields as a JSON object, as many as fit.
+/// The fields that fit, as a JSON object.
 fn fields_text(fields: &[(String, String)], bytes_max: usize) -> Option<String> {
     let mut object = serde_json::Map::new();
     let mut left = bytes_max;

@@ -1,4 +1,4 @@
-//! A storage and a system view without a server, for `describe`, and for tests that need a mount and nothing of it.
+//! A storage and a system view without a server, for `describe` and for tests that use neither.
 
 use std::time::Duration;
 

@@ -8,12 +8,12 @@ use thiserror::Error;
 
 use crate::limits::{Limits, bytes_text};
 
-/// The request reached a limit. The text is value and name of the limit, such as `10000 storage calls`.
+/// The request reached a limit. The text has value and name of the limit, such as `10000 storage calls`.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 #[error("limit of {0} reached")]
 pub(crate) struct LimitReached(pub(crate) String);
 
-/// Why a call was refused.
+/// The quota refused a call.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum QuotaError {
     /// The guest gets an error.
@@ -93,7 +93,7 @@ impl Quota {
         self.transactions_open = self.transactions_open.saturating_sub(1);
     }
 
-    /// One question to the server about mount, node or entities.
+    /// Counts a call of the system view.
     pub(crate) fn system_view_call(&mut self) -> Result<(), QuotaError> {
         let max = self.limits.system_view_calls_max;
         if self.system_view_calls >= max {

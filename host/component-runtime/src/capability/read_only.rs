@@ -5,10 +5,10 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use envelope::{Storage, StorageEntry, StorageError, StorageView, Transaction};
 
-/// The server's own text if a node cannot write, which guests know.
+/// The server's own text for a node that cannot write. Guests know this text.
 const READ_ONLY: &str = "cannot write to readonly storage";
 
-/// Reads pass, writes fail. A transaction opens nothing in the server, as there are no writes to keep together.
+/// Reads pass, writes fail. A transaction opens nothing in the server, because it has no writes to commit.
 pub(crate) struct ReadOnly(pub(crate) Arc<dyn Storage>);
 
 fn refused() -> StorageError {

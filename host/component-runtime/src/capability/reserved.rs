@@ -1,4 +1,4 @@
-//! The host's part of a mount's storage, which guests neither reach nor see.
+//! The host's part of a mount's storage, which guests can neither reach nor see.
 
 use envelope::{StorageError, StorageView};
 
@@ -6,26 +6,26 @@ use envelope::{StorageError, StorageView};
 pub const RESERVED_PREFIX: &str = "secrets-engine-host/";
 /// The host serves this path of a mount, and all paths below.
 pub const RESERVED_PATH: &str = "module";
-/// The host serves this path, too, with the guest's own metrics among its own.
+/// The host serves this path, too. Its answer contains the guest's own metrics.
 pub const METRICS_PATH: &str = "metrics";
 
-/// Is this key or prefix in the host's part, in any spelling? Storage in files takes `a/./b` and `a//b` for `a/b`.
+/// True for a key or prefix of the host's part, in any spelling: storage in files reads `a/./b` and `a//b` as `a/b`.
 pub(crate) fn is_reserved(path: &str) -> bool {
     let first = path.split('/').find(|segment| !matches!(*segment, "" | "."));
     first.is_some_and(|first| Some(first) == RESERVED_PREFIX.strip_suffix('/'))
 }
 
-/// All names below a prefix, or a page of them (the name before, and the number), without the host's part.
+/// All names below a prefix, or a page of them (the name before the page, and the size), without the host's part.
 ///
 /// # Errors
-/// The view's.
+/// As the view's own errors.
 pub(crate) async fn list_visible(
     view: &dyn StorageView,
     prefix: &str,
     page: Option<(&str, u32)>,
 ) -> Result<Vec<String>, StorageError> {
-    // Only the root has a name to hide. A page of the root has one name more, so that it is full without the hidden
-    // one.
+    // Only the root has a name to hide. A page of the root asks for one name more, so that the page is full without the
+    // hidden name.
     let is_root = prefix.split('/').all(|segment| matches!(segment, "" | "."));
     let mut names = match page {
         None => view.list(prefix).await?,
@@ -65,7 +65,7 @@ mod tests {
         }
     }
 
-    /// A storage of these names, nothing else.
+    /// A storage with these names and no values.
     struct Names(Vec<&'static str>);
 
     #[async_trait]
@@ -100,7 +100,7 @@ mod tests {
             ("", Some(("role/", 1)), &["token/"]),
             ("", Some(("", u32::MAX)), &["config", "role/", "token/", "zone"]),
             ("", Some(("", 0)), &[]),
-            // Below another prefix the name is a guest's own.
+            // Below another prefix, the same name belongs to the guest.
             ("a/", Some(("role/", 2)), &["secrets-engine-host/", "token/"]),
         ];
         for (prefix, page, expected) in rows {

@@ -1,5 +1,5 @@
-//! What a mount's guests may do upstream. On a copy of a server they may only read: nothing that they send can
-//! change or end what the live server uses.
+//! The upstream access of a mount's guests. On a copy of a server they may only read, so that no request can change or
+//! end what the live server uses.
 
 use std::collections::BTreeMap;
 
@@ -8,26 +8,26 @@ use wasmtime_wasi_http::Error;
 
 use super::failure::Failure;
 
-/// The mount option that says what guests may do upstream.
+/// The mount option that limits the upstream access of guests.
 pub const UPSTREAM_OPTION: &str = "upstream";
 
 /// The value of [`UPSTREAM_OPTION`] with which guests may only read.
 pub const UPSTREAM_READ_ONLY: &str = "read-only";
 
-/// Headers by which some frameworks let a GET stand for another method.
+/// Headers with which some frameworks let a GET stand for another method.
 const METHOD_OVERRIDES: [&str; 3] = ["x-http-method", "x-http-method-override", "x-method-override"];
 
-/// What a mount's guests may do upstream.
+/// Upstream access of a mount's guests.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Access {
-    /// Send any request.
+    /// Guests may send any request.
     Full,
-    /// Send GET and HEAD without a body.
+    /// Guests may send GET and HEAD without a body.
     ReadOnly,
 }
 
 impl Access {
-    /// What the options of a mount say.
+    /// The access that the options of a mount set.
     pub(crate) fn of_options(options: &BTreeMap<String, String>) -> Self {
         let is_read_only = options.get(UPSTREAM_OPTION).is_some_and(|value| value == UPSTREAM_READ_ONLY);
         if is_read_only { Self::ReadOnly } else { Self::Full }
@@ -58,7 +58,7 @@ impl Access {
 }
 
 fn denied(method: &Method) -> Failure {
-    // An extension method is the guest's own text: only its length is bounded.
+    // An extension method is the guest's own text, so its length is limited.
     let method: String = method.as_str().chars().take(METHOD_CHARS_SHOWN_MAX).collect();
     let reason = format!("this mount may only read from its upstream: method {method}");
     Failure::Refused(Error::HttpRequestDenied, reason)

@@ -1,6 +1,6 @@
-//! Which addresses a name may resolve to.
+//! Addresses to which a name may resolve.
 //!
-//! A name that an attacker controls can point anywhere: to the host's own services, to its network, to the
+//! An attacker who controls a name can let it resolve to any address: the host's own services, its network, or the
 //! metadata service that hands out cloud credentials.
 
 use std::net::{IpAddr, Ipv6Addr};
@@ -8,18 +8,18 @@ use std::sync::LazyLock;
 
 use ipnet::IpNet;
 
-/// What an address is for.
+/// Class of an address.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Reach {
-    /// The internet.
+    /// An address of the internet.
     Public,
-    /// This host or its network: only for a host that an origin names exactly.
+    /// An address of this host or its network: allowed only if an origin names the host exactly.
     Private,
-    /// Never through a name.
+    /// Not allowed for a name.
     Never,
 }
 
-/// Decides for one address.
+/// The class of one address.
 pub(crate) fn reach(ip: IpAddr) -> Reach {
     if ip == IpAddr::V6(Ipv6Addr::LOCALHOST) {
         Reach::Private
@@ -35,12 +35,12 @@ pub(crate) fn reach(ip: IpAddr) -> Reach {
 static NEVER: LazyLock<Vec<IpNet>> = LazyLock::new(|| nets(&NEVER_TEXT));
 static PRIVATE: LazyLock<Vec<IpNet>> = LazyLock::new(|| nets(&PRIVATE_TEXT));
 
-/// The tables are constants; a test proves that each parses.
+/// Parses the tables. They are constants, and a test proves that each entry parses.
 fn nets(texts: &[&str]) -> Vec<IpNet> {
     texts.iter().filter_map(|text| text.parse().ok()).collect()
 }
 
-/// RFC 6890 and successors, and the metadata services of clouds.
+/// Special addresses by RFC 6890 and its successors, and the metadata services of clouds.
 const NEVER_TEXT: [&str; 21] = [
     "0.0.0.0/8",          // This network; 0.0.0.0 is this host.
     "100.100.100.200/32", // Alibaba's metadata.

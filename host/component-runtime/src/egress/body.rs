@@ -1,4 +1,4 @@
-//! Bodies of outbound requests and of their answers, within bounds of size and time.
+//! Bodies of outbound requests and answers, with limits of size and time.
 
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
@@ -18,11 +18,11 @@ use super::upstream_error::of_hyper;
 use crate::limits::{EgressLimits, TEXT_FRAME_BYTES};
 use crate::memory_account::{Account, Held, MemoryLimit};
 
-/// Takes a request's body whole, so that nothing is sent of a request whose guest does not finish it. The body has its
-/// place on the account before it is collected: all of it if the head says how long the body is.
+/// Reads a request's whole body before anything is sent, so that an unfinished request is never sent. Reserves the
+/// memory before it reads: all of it if the head states the length.
 ///
 /// # Errors
-/// When it is too large, the account has no room for it, or the guest gave it up.
+/// When the body is too large, the memory is not available, or the guest gave the body up.
 pub(crate) async fn collect(
     mut body: WasiBody,
     bytes_max: usize,
@@ -33,7 +33,7 @@ pub(crate) async fn collect(
     let mut held = account.take(capacity)?;
     let mut collected = Vec::with_capacity(capacity);
     while let Some(frame) = body.frame().await {
-        // Trailers of a request are dropped: none of our upstreams reads any.
+        // Trailers of a request are dropped: no upstream of ours reads any.
         let Ok(data) = frame?.into_data() else { continue };
         let bytes = collected.len() + data.remaining();
         if bytes > bytes_max {
@@ -49,7 +49,7 @@ pub(crate) async fn collect(
     Ok(held_bytes(collected, held))
 }
 
-/// Bytes that keep their place on an account for as long as anybody has some of them.
+/// Bytes that keep their memory reserved as long as a clone exists.
 pub(crate) fn held_bytes(bytes: impl AsRef<[u8]> + Send + 'static, held: Held) -> Bytes {
     struct Owner<T>(T, #[expect(dead_code, reason = "held for its drop")] Held);
     impl<T: AsRef<[u8]>> AsRef<[u8]> for Owner<T> {
@@ -60,22 +60,23 @@ pub(crate) fn held_bytes(bytes: impl AsRef<[u8]> + Send + 'static, held: Held) -
     Bytes::from_owner(Owner(bytes, held))
 }
 
-/// What header fields take in memory.
+/// Bytes of memory of header fields.
 pub(crate) fn fields_memory(headers: &HeaderMap) -> usize {
     header_bytes(headers) + headers.len() * TEXT_FRAME_BYTES
 }
 
-/// Bytes of names and values.
+/// Bytes of the names and values.
 pub(crate) fn header_bytes(headers: &HeaderMap) -> usize {
     headers.iter().map(|(name, value)| name.as_str().len() + value.len()).sum()
 }
 
-/// For a guest whose request was sent: what it waits for has no room.
+/// The error for a guest whose request was sent and whose answer has no memory.
 pub(crate) fn no_room(limit: MemoryLimit) -> Error {
     Error::InternalError(Some(format!("the request met its limit of {limit}")))
 }
 
-/// The body of an answer. Holds the request's place, and that of what was received and not read yet, until it is read or dropped.
+/// The body of an answer. Keeps the request's place, and the memory of received and unread bytes, until it is read or
+/// dropped.
 pub(crate) struct AnswerBody {
     incoming: Incoming,
     bytes_left: usize,
@@ -131,7 +132,7 @@ impl Body for AnswerBody {
     type Error = Error;
 
     fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Error>>> {
-        // Checked first: an upstream that always has one more byte must not outrun the end.
+        // Checked first: an upstream that always has one more byte must not delay the end.
         if self.ends.as_mut().poll(cx).is_ready() {
             return Poll::Ready(Some(Err(Error::HttpResponseTimeout)));
         }

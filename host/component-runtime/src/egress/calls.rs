@@ -1,16 +1,16 @@
-//! Counts the requests of a mount to its upstreams, without a lock: by method and class of the answer, and by the time to the
-//! head of the answer.
+//! Counts the requests of a mount to its upstreams, without a lock: by method and class of the answer, and by the time
+//! to the head of the answer.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use http::Method;
 
-/// The methods that are told apart; the last stands for all others.
+/// The methods that are counted separately; the last stands for all others.
 const METHODS: [&str; 5] = ["GET", "POST", "PUT", "DELETE", "other"];
-/// What can become of a request: the class of its answer, `429`, or no answer.
+/// Outcomes of a request: the class of its answer, `429`, or no answer.
 const OUTCOMES: [&str; 7] = ["1xx", "2xx", "3xx", "4xx", "429", "5xx", "failed"];
-/// Seconds of the buckets of time; the last bucket has no end.
+/// Ends of the buckets of time, in seconds; the last bucket has no end.
 const BUCKETS: [f64; 9] = [0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0];
 
 /// The counts of a mount.
@@ -24,18 +24,18 @@ pub(crate) struct CallCounts {
 /// The counts of a mount at one time.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct UpstreamCalls {
-    /// Method, class of the answer or `failed`, and how many; without those that never were.
+    /// Method, class of the answer or `failed`, and number. Combinations that did not occur are left out.
     pub calls: Vec<(&'static str, &'static str, u64)>,
-    /// End of the bucket in seconds, and how many answers took at most so long.
+    /// End of the bucket in seconds, and number of answers within it.
     pub buckets: Vec<(f64, u64)>,
-    /// All answers.
+    /// Number of all answers.
     pub answered: u64,
-    /// Their seconds together.
+    /// Sum of the times of all answers, in seconds.
     pub seconds: f64,
 }
 
 impl CallCounts {
-    /// Counts a request; no status if it had no answer.
+    /// Counts a request. `status` is `None` if there was no answer.
     pub(crate) fn count(&self, method: &Method, status: Option<u16>, elapsed: Duration) {
         let method = METHODS.iter().position(|known| *known == method.as_str()).unwrap_or(METHODS.len() - 1);
         let outcome = match status {

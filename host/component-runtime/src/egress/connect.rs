@@ -1,5 +1,5 @@
-//! Makes connections: to checked addresses only, counted for each authority, with TLS where the origin asks for it, and
-//! all of it within the connect timeout.
+//! Makes connections: only to checked addresses, counted for each authority, with TLS where the origin asks for it, all
+//! within the connect timeout.
 
 use std::io;
 use std::net::SocketAddr;
@@ -35,7 +35,7 @@ use crate::limits::TLS_SESSIONS_PER_MOUNT_MAX;
 /// ALPN's name of HTTP/2.
 const HTTP2: &[u8] = b"h2";
 
-/// Connects for one mount. Clones share the count.
+/// Connects for one mount. Clones share the counts.
 #[derive(Clone)]
 pub(crate) struct Connector {
     egress: Arc<Egress>,
@@ -53,7 +53,7 @@ impl Connector {
     }
 
     /// The settings that all mounts share, with TLS sessions of this mount alone: a resumed session would tell a server
-    /// that two mounts are one client.
+    /// that two mounts belong to one client.
     async fn tls(&self) -> Result<Arc<ClientConfig>, Arc<TrustError>> {
         let own = async {
             let mut config = ClientConfig::clone(&*self.egress.tls().await?);
@@ -67,7 +67,7 @@ impl Connector {
         let host = uri.host().unwrap_or_default();
         let destination = self.policy.destination(uri.scheme_str().unwrap_or_default(), host, uri.port_u16());
         let destination = destination.ok_or(ConnectError::Denied)?;
-        // Before anything is connected to: without a trusted authority there is no TLS.
+        // TLS settings come first: without a trusted authority there is no reason to connect.
         let tls = match destination.scheme {
             Scheme::Http => None,
             Scheme::Https => Some(self.tls().await.map_err(ConnectError::TrustStore)?),
@@ -94,8 +94,8 @@ impl Connector {
         self.first_connected(&addresses).await.map_err(ConnectError::Addresses)
     }
 
-    /// The proxy may be at any address, as the operator named it. It resolves the name of the destination, so that only
-    /// a literal address can be checked here.
+    /// Connects through the proxy, which may be at any address because the operator named it. The proxy resolves the
+    /// name of the destination, so only a literal address can be checked here.
     async fn through(
         &self,
         proxy: &Proxy,
@@ -120,7 +120,7 @@ impl Connector {
     async fn first_connected(&self, addresses: &[SocketAddr]) -> Result<TcpStream, Vec<(SocketAddr, io::Error)>> {
         let connect = async |address| {
             let stream = TcpStream::connect(address).await?;
-            // A request is written at once; waiting for more to fill a packet only costs time.
+            // A request is written at once, so waiting to fill a packet would only cost time.
             stream.set_nodelay(true)?;
             Ok(stream)
         };
@@ -128,7 +128,7 @@ impl Connector {
     }
 }
 
-/// The name that the certificate must be for.
+/// The name that the certificate must contain.
 fn server_name(host: &Host) -> Option<ServerName<'static>> {
     match host {
         Host::Name(name) => ServerName::try_from(name.clone()).ok(),
@@ -146,8 +146,8 @@ impl Service<Uri> for Connector {
         Poll::Ready(Ok(()))
     }
 
-    /// Bounded here, too: the pool goes on with a connect that no request waits for any more, and a server that never
-    /// answers must not hold its slot.
+    /// Limited here, too: the pool continues a connect although no request waits for it, and a server that never
+    /// answers must not keep its slot.
     fn call(&mut self, uri: Uri) -> Self::Future {
         let (bound, progress) = (self.egress.limits.connect_timeout, Progress::of_this_request());
         let connecting = self.clone().connect(uri, progress.clone());

@@ -1,4 +1,4 @@
-//! Why a connection to an upstream was not made.
+//! Errors of connections to upstreams.
 
 use std::fmt::Write as _;
 use std::io;
@@ -10,7 +10,7 @@ use thiserror::Error;
 use super::progress::Phase;
 use super::trust::TrustError;
 
-/// Why there is no connection. In each case nothing was sent.
+/// There is no connection. In each case nothing was sent.
 #[derive(Debug, Error)]
 pub(crate) enum ConnectError {
     #[error("the policy does not allow the destination")]
@@ -35,7 +35,7 @@ pub(crate) enum ConnectError {
     TimedOut(Phase),
 }
 
-/// Why a proxy made no connection.
+/// A proxy made no connection.
 #[derive(Debug, Error)]
 pub(crate) enum ProxyFailure {
     #[error("its name does not resolve: {0}")]
@@ -55,7 +55,7 @@ pub(crate) enum ProxyFailure {
 }
 
 impl ConnectError {
-    /// DNS knows the name and has no address of it.
+    /// DNS knows the name, but the name has no address.
     pub(crate) fn no_address() -> Self {
         Self::Dns(Arc::new(io::Error::new(io::ErrorKind::NotFound, "the name has no address")))
     }
@@ -65,7 +65,7 @@ fn listed(failed: &[(SocketAddr, io::Error)]) -> String {
     let mut text = String::new();
     for (address, error) in failed {
         let separator = if text.is_empty() { ": " } else { "; " };
-        // A text takes whatever is written to it.
+        // Writing to a text cannot fail.
         let _ = write!(text, "{separator}{address}: {error}");
     }
     text

@@ -1,5 +1,5 @@
-//! The log lines of outbound requests that failed. They share the rate of their mount with the lines of its guests: an
-//! upstream that is down must not flood the log.
+//! Log lines of failed outbound requests. They share the rate of their mount with the lines of its guests, so that an
+//! upstream that is down does not flood the log.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -7,16 +7,16 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use super::failure::Failure;
 use crate::capability::LogRate;
 
-/// What a line counts as.
+/// Bytes that a line counts.
 const LINE_BYTES: usize = 512;
 
-/// The lines of one mount.
+/// Log lines of one mount.
 pub(crate) struct EgressLog {
     rate: Arc<LogRate>,
     dropped: AtomicU64,
 }
 
-/// The request that a line is about.
+/// The request of a line.
 pub(crate) struct Subject<'a> {
     pub(crate) mount: &'a str,
     pub(crate) host: &'a str,
@@ -28,7 +28,7 @@ impl EgressLog {
         Self { rate: Arc::clone(rate), dropped: AtomicU64::new(0) }
     }
 
-    /// Writes why a request was not answered, if the rate of the mount allows a line.
+    /// Logs why a request was not answered, if the rate of the mount allows a line.
     pub(crate) fn failed(&self, subject: &Subject<'_>, failure: &Failure) {
         let Subject { mount, host, port } = subject;
         if let Failure::Other(error) = failure {

@@ -1,25 +1,25 @@
-//! Why a request of a guest was not answered: the code that the guest gets, and what the log says.
+//! The failure of a guest's request: the code for the guest, and the text for the log.
 
 use sealed_secrets::Violation;
 use wasmtime_wasi_http::Error;
 
 use crate::memory_account::MemoryLimit;
 
-/// Why a request of a guest was not answered.
+/// A request of a guest was not answered.
 #[derive(Debug)]
 pub(crate) enum Failure {
-    /// The mount may not send it.
+    /// The mount may not send the request.
     Refused(Error, String),
     /// There is no connection.
     NotConnected(Error, String),
-    /// There is no TLS at all: this host trusts no certificate.
+    /// This host trusts no certificate, so there is no TLS.
     NoTrustStore(Error, String),
-    /// The guest's own request, or an answer of the upstream.
+    /// A mistake in the guest's request or in the upstream's answer.
     Other(Error),
 }
 
 impl Failure {
-    /// For the guest.
+    /// The code for the guest.
     pub(crate) fn code(self) -> Error {
         match self {
             Self::Refused(code, _) | Self::NotConnected(code, _) | Self::NoTrustStore(code, _) | Self::Other(code) => {
@@ -30,14 +30,14 @@ impl Failure {
 }
 
 impl From<Violation> for Failure {
-    /// The request of the server fails; the guest learns no more than that nothing was sent.
+    /// The server's request fails; the guest learns only that the request was not sent.
     fn from(violation: Violation) -> Self {
         Self::Refused(Error::HttpRequestDenied, violation.to_string())
     }
 }
 
 impl From<MemoryLimit> for Failure {
-    /// Nothing was sent.
+    /// The request was not sent.
     fn from(limit: MemoryLimit) -> Self {
         Self::NotConnected(Error::ConnectionLimitReached, format!("it met its limit of {limit}"))
     }

@@ -1,4 +1,4 @@
-//! Where `wasi:http` hands over: which headers a guest may set, and how a request is sent.
+//! The hooks of `wasi:http`: which headers a guest may set, and how a request is sent.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -17,21 +17,22 @@ use super::send::{self, Sender};
 use crate::memory_account::Account;
 use crate::surrogates::Surrogates;
 
-/// Bytes of one write to a request's body: more than most bodies have.
+/// Bytes of one write to a request's body. Most bodies are smaller.
 const BODY_CHUNK_BYTES_MAX: usize = 64 * 1024;
-/// Writes to a request's body that wait for the request to be sent.
+/// Writes to a request's body that wait until the request is sent.
 const BODY_CHUNKS_WAITING: usize = 1;
-/// What a request's body may hold before it is collected. `wasmtime-wasi-http` adds a chunk to those that wait.
+/// Bytes that a request's body may hold before it is collected. `wasmtime-wasi-http` adds one chunk to the waiting
+/// ones.
 pub(crate) const BODY_BUFFER_BYTES: usize = (BODY_CHUNKS_WAITING + 1) * BODY_CHUNK_BYTES_MAX;
 
 type Sent = http::Response<WasiBody>;
 type InTheBackground = Box<dyn Future<Output = Result<(), Error>> + Send>;
 
-/// For one request of the server.
+/// The hooks of one request of the server.
 pub(crate) struct EgressHooks {
     egress: Arc<MountEgress>,
     access: Access,
-    /// The mount's path, for the log.
+    /// Path of the mount, for the log.
     mount: Arc<str>,
     deadline: Instant,
     alive: Alive,
@@ -40,7 +41,7 @@ pub(crate) struct EgressHooks {
     account: Account,
 }
 
-/// Bytes of answers' bodies that the guest received so far. Clones share the count.
+/// Bytes of answer bodies that the guest has received. Clones share the count.
 #[derive(Clone, Default)]
 pub(crate) struct Received(Arc<AtomicUsize>);
 
@@ -53,7 +54,7 @@ impl Received {
         self.0.fetch_add(bytes, Ordering::Relaxed);
     }
 
-    /// Counts what the guest takes of a body.
+    /// Counts the bytes that the guest takes from a body.
     fn count(self, body: WasiBody) -> WasiBody {
         let count = move |frame: http_body::Frame<bytes::Bytes>| {
             self.add(frame.data_ref().map_or(0, bytes::Bytes::len));
@@ -63,7 +64,7 @@ impl Received {
     }
 }
 
-/// Is the guest still there? A body that a dropped store leaves behind looks finished; this tells.
+/// Tells whether the guest still exists: a body that a dropped store leaves behind looks finished.
 #[derive(Clone)]
 pub(crate) struct Alive(Arc<AtomicBool>);
 
@@ -117,7 +118,7 @@ impl WasiHttpHooks for EgressHooks {
         is_forbidden(name)
     }
 
-    /// The client writes it, from the address that was checked.
+    /// The client writes the header, from the checked address.
     fn set_host_header(&mut self) -> bool {
         false
     }
@@ -149,7 +150,7 @@ impl WasiHttpHooks for EgressHooks {
     }
 }
 
-/// What belongs to the connection is ours: framing, authority, proxies, upgrades.
+/// Headers that belong to the connection: framing, authority, proxies, upgrades.
 fn is_forbidden(name: &HeaderName) -> bool {
     DEFAULT_FORBIDDEN_HEADERS.contains(name) || [header::TE, header::TRAILER, header::EXPECT].contains(name)
 }

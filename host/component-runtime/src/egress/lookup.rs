@@ -1,6 +1,6 @@
-//! Looks names up, each on a thread of its own: the system's look-up blocks its thread for as long as a DNS server is
-//! silent. Requests for one name share a look-up, and the look-ups of a mount are bounded, so a name whose server hangs
-//! stops no other name, no other mount, and nothing else that blocks threads.
+//! Looks names up, each on a thread of its own, because the system's look-up blocks its thread while a DNS server is
+//! silent. Requests for one name share a look-up, and the look-ups of a mount are limited. So a name whose DNS server
+//! hangs delays no other name, no other mount, and no other blocking work.
 
 use std::collections::HashMap;
 use std::io;
@@ -15,14 +15,14 @@ use super::progress::Phase;
 use super::resolve::Resolve;
 use crate::limits::{EgressLimits, LOOKUP_STACK_BYTES, LOOKUP_WITHOUT_RESOLVER};
 
-/// What a look-up found; the addresses and the reason are shared by those who wait.
+/// Result of a look-up. All waiting requests share the addresses or the reason.
 type Found = Result<Arc<[IpAddr]>, Arc<io::Error>>;
 
-/// How far a look-up is.
+/// State of a look-up.
 #[derive(Clone)]
 enum State {
     Asking,
-    /// The system names no DNS server.
+    /// The system names no DNS server. The error is for a name that local files do not know.
     AskingNobody(Arc<io::Error>),
     Found(Found),
 }
@@ -38,7 +38,7 @@ pub(crate) struct Lookups {
 
 type Running = HashMap<String, watch::Receiver<State>>;
 
-/// Given back by the thread, not by those who wait: a thread that hangs still counts.
+/// The thread of a look-up returns its places, not the waiting requests: a thread that hangs still counts.
 type Places = [OwnedSemaphorePermit; 2];
 
 impl Lookups {
@@ -55,7 +55,7 @@ impl Lookups {
     /// The addresses of a name.
     ///
     /// # Errors
-    /// Why there are none by the deadline of a look-up.
+    /// When there are none at the deadline of the look-up.
     pub(crate) async fn addresses(&self, name: &str) -> Result<Arc<[IpAddr]>, ConnectError> {
         let deadline = Instant::now() + self.limits.lookup_deadline;
         let found = timeout_at(deadline, self.found(name)).await;
@@ -87,7 +87,7 @@ impl Lookups {
     async fn begin(&self, name: &str) -> Result<watch::Receiver<State>, Arc<io::Error>> {
         let places = [place(&self.of_mount).await?, place(&self.of_process).await?];
         let mut running = self.running.lock().unwrap_or_else(PoisonError::into_inner);
-        // Another request may have begun meanwhile.
+        // Another request may have begun the look-up in the meantime.
         if let Some(state) = running.get(name) {
             return Ok(state.clone());
         }

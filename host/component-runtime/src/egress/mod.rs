@@ -1,9 +1,9 @@
-//! Where guests may send HTTP requests, and the pool that sends them.
+//! Outbound HTTP of guests: the policy, and the pool that sends requests.
 //!
-//! A request goes through: access (may this mount do more than read?), policy (may this mount reach the origin?), body
-//! collected within its limit, a place among the mount's requests, a connection (pooled, or to an address that was
-//! resolved, checked and is connected to as checked), head of the answer, and a body that is counted and timed while
-//! the guest reads it. Redirects are answers like others: whoever follows one goes through the policy again.
+//! A request passes these steps: access (may this mount write?), policy (may this mount reach the origin?), collection
+//! of the body within its limit, a place among the mount's requests, a connection (from the pool, or to an address that
+//! was resolved and checked), the head of the answer, and a body that is counted and timed while the guest reads it. A
+//! redirect is an answer like any other: a guest that follows it goes through the policy again.
 
 mod access;
 mod address;

@@ -1,6 +1,5 @@
-//! Which destinations are reached without the proxy: `NO_PROXY`, by the rules of Go's `httpproxy`, which the Go plugin
-//! and the server itself follow. (Libraries for Rust follow curl, which knows no port and reads a leading dot in another
-//! way.)
+//! Destinations that are reached without the proxy: `NO_PROXY`, by the rules of Go's `httpproxy`, which the Go plugin
+//! and the server follow. (Rust libraries follow curl, which ignores ports and reads a leading dot differently.)
 
 use std::net::IpAddr;
 
@@ -8,19 +7,19 @@ use ipnet::IpNet;
 
 use super::origin::Host;
 
-/// The exceptions. By default only loopback is one.
+/// The exceptions. By default, only loopback is one.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct NoProxy {
     is_everything: bool,
     entries: Vec<Entry>,
 }
 
-/// One item of the list, with the port that it is for; none = any.
+/// One item of the list, with its port; `None` = any port.
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum Entry {
     Net(IpNet),
     Address(IpAddr, Option<String>),
-    /// Names that end in this suffix, which begins with a dot; with `itself` also the name without the dot.
+    /// Names that end in this suffix, which begins with a dot; if `itself`, also the name without the dot.
     Below {
         suffix: String,
         itself: bool,
@@ -29,7 +28,7 @@ enum Entry {
 }
 
 impl NoProxy {
-    /// Reads a list. As in Go, an item that makes no sense is passed over.
+    /// Reads a list. An item without sense is skipped, as in Go.
     pub(crate) fn parse(list: &str) -> Self {
         let items: Vec<String> = list.split(',').map(|item| item.trim().to_ascii_lowercase()).collect();
         let is_everything = items.iter().any(|item| item == "*");
@@ -57,7 +56,7 @@ impl Entry {
         if let Ok(ip) = host.parse() {
             return Some(Self::Address(ip, port));
         }
-        // `*.domain` is `.domain`: the names below it, and not itself.
+        // `*.domain` means `.domain`: the names below it, without the name itself.
         let host = if host.starts_with("*.") { host.get(1..)? } else { host };
         let itself = !host.starts_with('.');
         let suffix = if itself { format!(".{host}") } else { host.to_owned() };
@@ -96,7 +95,7 @@ mod tests {
     use super::super::origin::exact_host;
     use super::*;
 
-    /// The list of Go's own test (`httpproxy/proxy_test.go`, `UseProxyTests`), with what it answers for each host.
+    /// The list of Go's own test (`httpproxy/proxy_test.go`, `UseProxyTests`), with Go's answer for each host.
     const GO: &str = "foobar.com, barbaz.net, .example.com, 192.168.1.1, 192.168.1.2:81, 192.168.1.3:80, 10.0.0.0/30, \
         2001:db8::52:0:1, [2001:db8::52:0:2]:443, [2001:db8::52:0:3]:80, 2002:db8:a::45/64";
 

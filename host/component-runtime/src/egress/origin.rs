@@ -1,16 +1,16 @@
-//! Allowed origins, as an operator writes them.
+//! Allowed origins, in the form that an operator writes.
 
 use std::fmt;
 use std::net::{IpAddr, Ipv6Addr};
 use std::str::FromStr;
 
-/// The longest DNS name.
+/// Bytes of the longest DNS name.
 pub(crate) const HOST_BYTES_MAX: usize = 253;
-/// The longest label of a DNS name.
+/// Bytes of the longest label of a DNS name.
 const LABEL_BYTES_MAX: usize = 63;
 
-/// An allowed origin: `https://host`, `https://host:port`, `https://*.host`;
-/// `http://…` and private addresses only where named exactly.
+/// An allowed origin: `https://host`, `https://host:port`, `https://*.host`. `http://…` and private addresses are
+/// allowed only if they are named exactly.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Origin {
     pub(crate) scheme: Scheme,
@@ -49,24 +49,24 @@ impl Scheme {
     }
 }
 
-/// Which hosts.
+/// Hosts of an origin.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Host {
-    /// This name.
+    /// Exactly this name.
     Name(String),
-    /// This address.
+    /// Exactly this address.
     Address(IpAddr),
-    /// Every name below this one, but not itself.
+    /// Every name below this one, without the name itself.
     Below(String),
 }
 
-/// Why an origin was refused; the text names the value.
+/// The origin is invalid; the text names the value.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{0}")]
 pub struct OriginError(pub String);
 
 impl Origin {
-    /// Parses one; no path, no user, no query.
+    /// Parses an origin, which has no path, user or query.
     ///
     /// # Errors
     /// Names the value and what is wrong with it.
@@ -93,8 +93,7 @@ impl Origin {
 }
 
 impl Origin {
-    /// Does whoever allows this origin allow the other one, too? A wildcard covers the names below its own, and the
-    /// wildcards below.
+    /// True if this origin includes the other one. A wildcard includes the names below it, and the wildcards below.
     pub(crate) fn covers(&self, other: &Self) -> bool {
         let is_below = |name: &str, suffix: &str| {
             name.strip_suffix(suffix).is_some_and(|labels| labels.len() > 1 && labels.ends_with('.'))
@@ -125,7 +124,8 @@ pub(crate) fn exact_host(text: &str) -> Result<Host, &'static str> {
     if let Ok(ip) = text.parse::<std::net::Ipv4Addr>() {
         return Ok(Host::Address(ip.into()));
     }
-    // Resolvers take `127.1` and `0x7f000001` for addresses: what looks like one must be written as one.
+    // Resolvers read `127.1` and `0x7f000001` as addresses, so a host that looks like an address must be written as
+    // one.
     let last = text.trim_end_matches('.').rsplit('.').next().unwrap_or_default();
     if last.starts_with(|c: char| c.is_ascii_digit()) {
         return Err("an IPv4 address has four decimal numbers");
@@ -133,7 +133,7 @@ pub(crate) fn exact_host(text: &str) -> Result<Host, &'static str> {
     name(text).map(Host::Name)
 }
 
-/// A DNS name in lower case, without the dot that ends it.
+/// A DNS name in lower case, without a final dot.
 fn name(text: &str) -> Result<String, &'static str> {
     let name = text.strip_suffix('.').unwrap_or(text).to_ascii_lowercase();
     let is_label = |label: &str| {
@@ -209,7 +209,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_origin_is_refused_by_name() {
+    fn a_text_that_is_not_an_origin_is_refused_by_name() {
         let rows = [
             "",
             "host",
@@ -248,7 +248,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn parsing_what_was_written_gives_the_same(text in "https?://[a-z0-9.*\\[\\]:-]{1,24}") {
+        fn an_origin_parses_to_itself_after_printing(text in "https?://[a-z0-9.*\\[\\]:-]{1,24}") {
             if let Ok(origin) = Origin::parse(&text) {
                 prop_assert_eq!(Origin::parse(&origin.to_string()).unwrap(), origin);
             }

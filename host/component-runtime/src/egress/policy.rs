@@ -1,45 +1,45 @@
-//! The egress policy of a mount: to which origins its guests may send requests, and at which addresses.
+//! The egress policy of a mount: the origins of requests, and the addresses that these may have.
 
 use std::net::IpAddr;
 
 use super::address::{Reach, reach};
 use super::origin::{Host, Origin, Scheme, exact_host};
 
-/// The mount option that narrows where the guests of a mount may send requests: origins, separated by commas.
+/// The mount option that narrows the origins of a mount: origins, separated by commas.
 pub const ORIGINS_OPTION: &str = "allowed_origins";
 
-/// Where the guests of a mount may send requests. By default nowhere.
+/// The origins that guests of a mount may reach. By default there are none.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Policy {
-    /// The engine of the mount, for which the registration allows origins.
+    /// Engine of the mount. The registration allows origins for each engine.
     engine: String,
-    /// What the plugin's registration allows.
+    /// Origins that the plugin's registration allows.
     registered: Vec<Origin>,
-    /// What the options of the mount leave of that. Such an origin decides about no address.
+    /// Origins that the options of the mount leave of those. They do not decide about addresses.
     narrowed: Option<Vec<Origin>>,
 }
 
-/// An origin that a request goes to and that the policy allows.
+/// A destination that the policy allows.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Destination {
     pub(crate) scheme: Scheme,
     pub(crate) host: Host,
     pub(crate) port: u16,
-    /// An origin names exactly this host, so that it may be in a private network.
+    /// An origin names exactly this host, so the host may be in a private network.
     named_exactly: bool,
 }
 
 impl Policy {
-    /// What a registration allows to the guests of this engine.
+    /// The origins that a registration allows to guests of this engine.
     #[must_use]
     pub fn new(engine: &str, registered: Vec<Origin>) -> Self {
         Self { engine: engine.to_owned(), registered, narrowed: None }
     }
 
-    /// Leaves only these origins: texts separated by commas, each of them allowed until now.
+    /// Leaves only these origins: texts separated by commas. The policy must allow each of them already.
     ///
     /// # Errors
-    /// Names the text that is no origin, or whose origin is not allowed.
+    /// Names the text that is not an origin, or whose origin is not allowed.
     pub fn narrow(self, origins: &str) -> Result<Self, String> {
         let mut left = Vec::new();
         for text in origins.split(',').map(str::trim).filter(|text| !text.is_empty()) {
@@ -52,7 +52,7 @@ impl Policy {
         Ok(Self { narrowed: Some(left), ..self })
     }
 
-    /// May a request go there?
+    /// The destination, if a request may go there.
     pub(crate) fn destination(&self, scheme: &str, host: &str, port: Option<u16>) -> Option<Destination> {
         let scheme = Scheme::parse(scheme)?;
         let host = exact_host(host).ok()?;
@@ -67,10 +67,10 @@ impl Policy {
         Some(Destination { scheme, host, port, named_exactly })
     }
 
-    /// May requests go to this origin? The error tells an operator what to do.
+    /// Checks that requests may go to this origin. The error names the next step for an operator.
     ///
     /// # Errors
-    /// A sentence that names the option.
+    /// Names the option.
     pub fn check(&self, text: &str) -> Result<(), String> {
         let origin = Origin::parse(text).map_err(|error| error.to_string())?;
         if matches!(origin.host, Host::Below(_)) {
@@ -96,12 +96,12 @@ impl Policy {
 }
 
 impl Destination {
-    /// May it be at this address?
+    /// True if the host may have this address.
     pub(crate) fn may_be_at(&self, ip: IpAddr) -> bool {
         match reach(ip) {
             Reach::Public => true,
             Reach::Private => self.named_exactly,
-            // An operator who writes the address means it; a name that leads there was not meant to.
+            // An operator who writes the address means it. A name that resolves to the address was not meant so.
             Reach::Never => self.named_exactly && self.host == Host::Address(ip),
         }
     }
@@ -144,7 +144,7 @@ mod tests {
     }
 
     #[test]
-    fn the_refusal_says_what_to_do() {
+    fn a_refused_origin_names_the_next_step() {
         let policy = policy(&["https://a.example"]);
         assert_eq!(policy.check("https://a.example"), Ok(()));
         let sentence = policy.check("http://b.example:8080").unwrap_err();

@@ -1,4 +1,4 @@
-//! Keeps connections alive: one pool for each mount, so that no two mounts share a connection.
+//! Keeps connections alive: each mount has its own pool, so that mounts share no connection.
 
 use std::sync::Arc;
 
@@ -22,28 +22,28 @@ use super::trust::{Authorities, ClientIdentity, TrustError, client_config};
 use crate::capability::LogRate;
 use crate::limits::{EgressLimits, LOOKUPS_MAX};
 
-/// Header fields of an answer; each takes memory of its own beside its bytes.
+/// Header fields of an answer. Each takes memory beside its bytes.
 const HEADER_FIELDS_MAX: usize = 128;
-/// Flow control of HTTP/2: what an upstream may send before the guest reads.
+/// Flow control of HTTP/2: bytes of a stream that an upstream may send before the guest reads.
 const H2_STREAM_WINDOW_BYTES: u32 = 256 * 1024;
-/// The same for a connection, shared by its streams.
+/// The same for a connection, whose streams share it.
 const H2_CONNECTION_WINDOW_BYTES: u32 = 1024 * 1024;
 
-/// What of an answer is received and not read yet, at most.
+/// Most bytes of an answer that are received and not read yet.
 pub(crate) fn answer_window(version: Version, limits: &EgressLimits) -> usize {
     match version {
         Version::HTTP_2 => H2_STREAM_WINDOW_BYTES as usize,
-        // The buffer of the connection.
+        // HTTP/1: the buffer of the connection.
         _ => limits.header_bytes_max,
     }
 }
 
-/// What all mounts share: limits, trust store, proxies.
+/// State that all mounts share: limits, trust store, proxies.
 pub(crate) struct Egress {
     pub(crate) limits: EgressLimits,
     pub(crate) resolver: Arc<dyn Resolve>,
     pub(crate) proxies: Proxies,
-    /// The look-ups of all mounts.
+    /// Limit of the look-ups of all mounts.
     pub(crate) lookups: Arc<Semaphore>,
     authorities: Authorities,
     identity: Option<ClientIdentity>,
@@ -64,7 +64,7 @@ impl Egress {
         })
     }
 
-    /// With a TLS identity of the test's own.
+    /// An egress with a TLS identity of the test.
     #[cfg(test)]
     pub(crate) fn with_tls(limits: &EgressLimits, config: ClientConfig) -> Arc<Self> {
         let egress = Self::new(EgressSettings::default(), limits);
@@ -77,7 +77,7 @@ impl Egress {
         self.tls.initialized()
     }
 
-    /// The trust store is read when the first request needs it, and not on a serving thread.
+    /// Reads the trust store when the first request needs it, away from the threads that serve.
     pub(crate) async fn tls(&self) -> Result<Arc<ClientConfig>, Arc<TrustError>> {
         let (authorities, identity) = (self.authorities.clone(), self.identity.clone());
         let read = async {
@@ -91,8 +91,7 @@ impl Egress {
 
 type Pool = Client<Connector, Full<Bytes>>;
 
-/// What one mount has of its own: where it may send requests, connections, its count of requests, and its share of the
-/// log.
+/// State of one mount: its policy, connections, number of requests, and share of the log.
 pub(crate) struct MountEgress {
     pub(crate) shared: Arc<Egress>,
     pub(crate) policy: Arc<Policy>,
@@ -115,11 +114,11 @@ impl MountEgress {
         }
     }
 
-    /// Sends on a pooled or a new connection. A request is sent again only where the pool knows that the
-    /// connection was closed before any of it was sent.
+    /// Sends on a pooled or a new connection. Sends a request again only if the pool knows that the connection was
+    /// closed before any part of the request was sent.
     ///
     /// # Errors
-    /// See `upstream_error`.
+    /// As `upstream_error` describes.
     pub(crate) async fn request(
         &self,
         request: http::Request<Full<Bytes>>,

@@ -1,5 +1,5 @@
-//! What a request waits for before it is sent. The pool calls a connector with nothing but a URI, so a request hands its
-//! progress over as a value of its task.
+//! The current wait of a request before it is sent. The pool calls a connector with only a URI, so a request passes its
+//! progress as a value of its task.
 
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -7,7 +7,7 @@ tokio::task_local! {
     static PROGRESS: Progress;
 }
 
-/// A wait before a request is sent.
+/// A wait of a request before it is sent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Phase {
     /// For one of the connections that a mount may have to a host.
@@ -22,7 +22,7 @@ pub(crate) enum Phase {
     Tls,
 }
 
-/// The wait that a request is in. Clones share it.
+/// The current wait of a request. Clones share it.
 #[derive(Clone)]
 pub(crate) struct Progress(Arc<Mutex<Phase>>);
 
@@ -31,12 +31,12 @@ impl Progress {
         Self(Arc::new(Mutex::new(Phase::Connection)))
     }
 
-    /// The progress of the request that this task sends; one of its own for a connector that no request called.
+    /// The progress of the request that this task sends; a new one if the connector runs without a request.
     pub(crate) fn of_this_request() -> Self {
         PROGRESS.try_with(Self::clone).unwrap_or_else(|_| Self::new())
     }
 
-    /// Runs a request whose connector is to report here.
+    /// Runs a request whose connector reports to this progress.
     pub(crate) async fn scope<T>(&self, request: impl Future<Output = T>) -> T {
         PROGRESS.scope(self.clone(), request).await
     }

@@ -1,4 +1,4 @@
-//! Through which proxy a destination is reached.
+//! Selects the proxy of a destination.
 
 use std::fmt;
 use std::sync::Arc;
@@ -30,14 +30,14 @@ pub(crate) struct Proxy {
     credentials: Option<Arc<Zeroizing<Vec<u8>>>>,
 }
 
-/// Why a proxy was refused. The text never contains credentials.
+/// The proxy is invalid. The text never contains credentials.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 #[error("{0}")]
 pub struct ProxyUrlError(String);
 
 impl Proxies {
-    /// One proxy for every destination but loopback. It must have no credentials: arguments of a registration lie in
-    /// the server's catalog, and everybody on the machine can list those of a process.
+    /// One proxy for every destination except loopback. It must have no credentials: the server's catalog shows the
+    /// arguments of a registration, and everybody on the machine can list the arguments of a process.
     ///
     /// # Errors
     /// Names the URL and what is wrong with it.
@@ -53,7 +53,7 @@ impl Proxies {
         Ok(Self { http: Some(proxy.clone()), https: Some(proxy), except: NoProxy::default() })
     }
 
-    /// As the environment says: `HTTPS_PROXY`, `HTTP_PROXY` and `NO_PROXY`, or the same in lower case.
+    /// The proxies of the environment: `HTTPS_PROXY`, `HTTP_PROXY` and `NO_PROXY`, in upper or lower case.
     ///
     /// # Errors
     /// Names the variable and what is wrong with it.
@@ -73,14 +73,14 @@ impl Proxies {
         Ok(Self { https: proxy(["HTTPS_PROXY", "https_proxy"])?, http: proxy(["HTTP_PROXY", "http_proxy"])?, except })
     }
 
-    /// Does no destination have a proxy?
+    /// True if no destination has a proxy.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.http.is_none() && self.https.is_none()
     }
 
-    /// The proxy of a destination; none = it is reached directly. It depends on scheme, host and port alone, by which the
-    /// pool keeps connections apart: none is used for what another proxy carries.
+    /// The proxy of a destination; `None` if it is reached directly. It depends only on scheme, host and port, by which
+    /// the pool keeps connections apart, so no connection is reused through another proxy.
     pub(crate) fn of(&self, destination: &Destination) -> Option<&Proxy> {
         let proxy = match destination.scheme {
             Scheme::Http => self.http.as_ref(),
@@ -150,7 +150,7 @@ fn with_scheme(url: &Zeroizing<String>) -> Zeroizing<String> {
     if url.contains("://") { url.clone() } else { Zeroizing::new(format!("http://{}", url.as_str())) }
 }
 
-/// `Basic` and the credentials of a URL, in which they may be escaped by percent signs.
+/// `Basic` and the credentials of a URL, with percent escapes decoded.
 fn basic(user: &str) -> Zeroizing<Vec<u8>> {
     let (user, password) = user.split_once(':').unwrap_or((user, ""));
     let mut plain = Zeroizing::new(Vec::with_capacity(user.len() + password.len() + 1));
@@ -161,7 +161,7 @@ fn basic(user: &str) -> Zeroizing<Vec<u8>> {
     Zeroizing::new([b"Basic ", encoded.as_bytes()].concat())
 }
 
-/// The URL without its credentials.
+/// The error for a URL, which the text shows without its credentials.
 fn refused(url: &str, why: &str) -> ProxyUrlError {
     let shown = match url.split_once("://") {
         Some((scheme, rest)) => format!("{scheme}://{}", rest.rsplit_once('@').map_or(rest, |(_, host)| host)),
@@ -207,7 +207,7 @@ mod tests {
     }
 
     #[test]
-    fn what_no_proxy_names_and_loopback_are_reached_directly() {
+    fn loopback_and_no_proxy_destinations_are_reached_directly() {
         let proxies =
             from(&[("HTTPS_PROXY", "http://p:1"), ("no_proxy", ".inner.example,astra.example:8443")]).unwrap();
         assert_eq!(of(&proxies, "https://x.inner.example"), None);
@@ -236,7 +236,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_proxy_is_refused_by_name() {
+    fn an_invalid_proxy_is_refused_by_name() {
         let rows = [
             ("https://p.example:1", "reached by TLS is not supported"),
             ("socks5://p.example:1", "SOCKS proxies are not supported"),

@@ -1,5 +1,5 @@
-//! Which of several addresses is connected to: RFC 8305, "Happy Eyeballs". Families alternate, each attempt begins a
-//! little after the last one or at once where that failed, and the first connection that is made is used.
+//! Selects one of several addresses by RFC 8305, "Happy Eyeballs": families alternate, each attempt begins a little
+//! after the previous one, or at once if that one failed, and the first connection wins.
 
 use std::collections::VecDeque;
 use std::io;
@@ -9,7 +9,7 @@ use std::time::Duration;
 use futures_util::StreamExt as _;
 use futures_util::stream::FuturesUnordered;
 
-/// The addresses with their families in turn, beginning with that of the first. Within a family the order stays.
+/// The addresses, with families alternating and the first address first. The order within a family stays.
 pub(crate) fn alternating(found: Vec<IpAddr>) -> Vec<IpAddr> {
     let begins_with_v6 = found.first().is_some_and(IpAddr::is_ipv6);
     let (mut first, mut second): (VecDeque<_>, VecDeque<_>) =
@@ -22,10 +22,10 @@ pub(crate) fn alternating(found: Vec<IpAddr>) -> Vec<IpAddr> {
     ordered
 }
 
-/// The first connection that is made.
+/// The first connection that succeeds.
 ///
 /// # Errors
-/// Why there is none at each address, in the order of the failures.
+/// The error of each address, in the order of the failures.
 pub(crate) async fn first_connected<T, F>(
     addresses: &[SocketAddr],
     stagger: Duration,
@@ -83,7 +83,7 @@ mod tests {
         }
     }
 
-    /// What an address does, by its port: 1 never answers, 2 refuses, 3 accepts, 4 accepts after a second.
+    /// Behaviour of an address, by its port: 1 never answers, 2 refuses, 3 accepts, 4 accepts after a second.
     async fn play(port: u16) -> io::Result<u16> {
         match port {
             1 => std::future::pending().await,
@@ -94,7 +94,7 @@ mod tests {
         Ok(port)
     }
 
-    /// The outcome, when it was there, and when each attempt began.
+    /// The outcome, its time, and the start of each attempt.
     async fn race(ports: &[u16]) -> (Result<u16, usize>, Duration, Vec<(u16, Duration)>) {
         let began = Instant::now();
         let attempts = RefCell::new(Vec::new());
@@ -120,7 +120,7 @@ mod tests {
     async fn an_address_that_refuses_costs_nothing() {
         let (outcome, after, _) = race(&[2, 2, 3]).await;
         assert_eq!((outcome, after), (Ok(3), Duration::ZERO));
-        // Nor where the one before it is still silent.
+        // The same if the previous address is still silent.
         let (outcome, after, _) = race(&[1, 2, 3]).await;
         assert_eq!((outcome, after), (Ok(3), STAGGER));
     }
@@ -138,7 +138,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn the_failure_of_each_address_is_told() {
+    async fn the_error_lists_the_failure_of_each_address() {
         let (outcome, after, _) = race(&[2, 2, 2]).await;
         assert_eq!((outcome, after), (Err(3), Duration::ZERO));
         assert_eq!(race(&[]).await.0, Err(0));

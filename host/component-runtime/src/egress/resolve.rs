@@ -1,4 +1,4 @@
-//! From a destination to the addresses that it may be connected at.
+//! Resolves a destination to the addresses of its host.
 
 use std::io;
 use std::net::{IpAddr, SocketAddr, ToSocketAddrs as _};
@@ -11,21 +11,21 @@ use super::policy::Destination;
 use super::race::alternating;
 use crate::limits::ADDRESSES_MAX;
 
-/// Looks names up. Tests give their own.
+/// Looks names up. Tests have implementations of their own.
 pub trait Resolve: Send + Sync {
-    /// The addresses of a name. It may block its thread for as long as it likes.
+    /// The addresses of a name. May block its thread without limit.
     ///
     /// # Errors
-    /// Why there are none.
+    /// When there are none. The error says why.
     fn lookup(&self, name: &str) -> io::Result<Vec<IpAddr>>;
 
-    /// Why a name that needs a DNS server cannot be found, where the system names none.
+    /// Why a name that needs a DNS server cannot be found, if the system names no DNS server.
     fn without_server(&self, _name: &str) -> Option<io::Error> {
         None
     }
 }
 
-/// As this host is configured.
+/// Looks names up as this host is configured.
 pub(crate) struct SystemResolver;
 
 impl Resolve for SystemResolver {
@@ -34,7 +34,7 @@ impl Resolve for SystemResolver {
     }
 
     fn without_server(&self, name: &str) -> Option<io::Error> {
-        // Only a file that is certainly not there counts as missing.
+        // Only a file that certainly does not exist counts as missing.
         let is_missing = matches!(Path::new(RESOLVER_CONFIGURATION).try_exists(), Ok(false));
         let reason = "the system names no DNS server: give the plugin that file, or add the name to `/etc/hosts`";
         let text = format!("`{name}`: `{RESOLVER_CONFIGURATION}` is missing, so {reason}");
@@ -42,10 +42,10 @@ impl Resolve for SystemResolver {
     }
 }
 
-/// Where a system names its DNS servers. Without the file the C library asks a server on this machine.
+/// File in which a system names its DNS servers. Without the file, the C library asks a server on this machine.
 const RESOLVER_CONFIGURATION: &str = "/etc/resolv.conf";
 
-/// The addresses to connect to, each checked. They are used as they are: nothing is looked up again.
+/// The checked addresses to connect to. The connector uses them as they are and looks nothing up again.
 ///
 /// # Errors
 /// When the name does not resolve, or only to addresses that are refused.
@@ -56,7 +56,7 @@ pub(crate) async fn vetted(lookups: &Lookups, destination: &Destination) -> Resu
     if addresses.is_empty() { Err(ConnectError::AddressRefused) } else { Ok(addresses) }
 }
 
-/// The addresses of a host that an operator named, wherever they are.
+/// The addresses of a host that an operator named. They may be anywhere.
 ///
 /// # Errors
 /// When the name does not resolve.

@@ -1,4 +1,4 @@
-//! The body of an answer that holds secrets: read as a whole, then given to the guest with surrogates.
+//! The body of an answer with secrets: read as a whole, then given to the guest with surrogates.
 
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
@@ -14,24 +14,25 @@ use super::body::{AnswerBody, held_bytes, no_room};
 use crate::memory_account::{Account, Held, MemoryLimit};
 use crate::surrogates::Surrogates;
 
-/// Gives one frame, when the answer is complete. An answer that breaks off gives nothing but the error. Trailers are
-/// dropped: nobody declares them.
+/// Gives one frame when the answer is complete. An incomplete answer gives only the error. Trailers are dropped,
+/// because no declaration covers them.
 pub(crate) struct SealedBody {
     answer: AnswerBody,
     call: AnsweredCall,
     surrogates: Surrogates,
-    /// With its place on the account. None once it is given.
+    /// The collected bytes and their memory; `None` after they are given.
     collected: Option<(Zeroizing<Vec<u8>>, Held)>,
 }
 
 impl SealedBody {
     pub(crate) fn new(answer: AnswerBody, call: AnsweredCall, surrogates: Surrogates, held: Held) -> Self {
-        // A buffer that grows leaves copies behind; nearly all such answers have some hundred bytes.
+        // A buffer that grows leaves copies behind; most such answers have some hundred bytes.
         let collected = Some((Zeroizing::new(Vec::with_capacity(FIRST_BYTES)), held));
         Self { answer, call, surrogates, collected }
     }
 
-    /// The place for an answer of usual length, taken before the request is sent: an answer without a place is lost.
+    /// Memory for an answer of usual length, reserved before the request is sent: without memory the answer would be
+    /// lost.
     ///
     /// # Errors
     /// As `Account::take`.
@@ -62,7 +63,7 @@ impl SealedBody {
     }
 }
 
-/// Bytes that are set aside at first.
+/// Bytes that are reserved first.
 const FIRST_BYTES: usize = 4 * 1024;
 
 impl Body for SealedBody {

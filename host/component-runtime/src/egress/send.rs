@@ -27,7 +27,7 @@ use crate::limits::EgressLimits;
 use crate::memory_account::Account;
 use crate::surrogates::Surrogates;
 
-/// Bounds of one exchange: what the guest wishes, the limits, and what is left of its own request.
+/// Times of one exchange: the guest's wishes, the limits, and the rest of the guest's own request.
 struct Times {
     connect: Duration,
     first_byte: Duration,
@@ -47,11 +47,11 @@ impl Times {
     }
 }
 
-/// Whose request is sent, and what it may do.
+/// The sender of a request, and what it may do.
 pub(crate) struct Sender<'a> {
     pub(crate) egress: &'a MountEgress,
     pub(crate) access: Access,
-    /// The mount's path, for the log.
+    /// Path of the mount, for the log.
     pub(crate) mount: &'a str,
     pub(crate) alive: &'a Alive,
     pub(crate) surrogates: &'a Surrogates,
@@ -61,7 +61,7 @@ pub(crate) struct Sender<'a> {
 /// Sends one request of a guest.
 ///
 /// # Errors
-/// See `upstream_error`.
+/// As `upstream_error` describes.
 pub(crate) async fn send(
     sender: &Sender<'_>,
     request: Request<WasiBody>,
@@ -71,7 +71,7 @@ pub(crate) async fn send(
     let limits = &sender.egress.shared.limits;
     let times = Times::new(wish, limits, deadline);
     let began = Instant::now();
-    // The guest's own text: only its length is bounded.
+    // The host is the guest's own text, so its length is limited.
     let host: String = request.uri().host().unwrap_or_default().chars().take(HOST_BYTES_MAX).collect();
     let port = request.uri().port_u16();
     let method = request.method().clone();
@@ -91,7 +91,7 @@ pub(crate) async fn send(
     }
 }
 
-/// Is it a request that may be sent at all?
+/// Checks that the request may be sent at all.
 fn check(egress: &MountEgress, request: &Request<WasiBody>) -> Result<(), Failure> {
     let uri = request.uri();
     let authority = uri.authority().ok_or(Error::HttpRequestUriInvalid)?;
@@ -108,7 +108,7 @@ fn check(egress: &MountEgress, request: &Request<WasiBody>) -> Result<(), Failur
     }
     let scheme = uri.scheme_str().unwrap_or_default();
     if egress.policy.destination(scheme, authority.host(), authority.port_u16()).is_none() {
-        // The guest's own text, too: it is shown where it is one of ours.
+        // The scheme is the guest's own text. It is shown only if it is a known one.
         let scheme = Scheme::parse(scheme).map_or("this scheme", Scheme::name);
         let reason = format!("the egress policy does not allow {scheme} to this host and port");
         return Err(Failure::Refused(Error::HttpRequestDenied, reason));
@@ -134,14 +134,14 @@ async fn exchange(
     sender.access.check_body(&head.method, &body)?;
     sender.surrogates.check("the body of a request", [&*body])?;
     let answered = sender.surrogates.open_head(&mut head)?;
-    // The client writes both: the host from the address that was checked, the length from the body that is here.
+    // The client writes both headers: the host from the checked address, the length from the collected body.
     head.headers.remove(header::HOST);
     head.headers.remove(header::CONTENT_LENGTH);
     let request = Request::from_parts(head, Full::new(body));
 
     let connect_by = times.ends.min(Instant::now() + times.connect);
     let place = place(egress, connect_by).await?;
-    // An answer for which there is no memory is better not asked for.
+    // If there is no memory for the answer, the request must not be sent.
     let mut window = sender.account.take(answer_window(Version::HTTP_2, limits))?;
     let sealed_place = answered.is_some().then(|| SealedBody::place(sender.account)).transpose()?;
     let answer = answer_head(egress, request, times, connect_by).await?;
@@ -150,7 +150,7 @@ async fn exchange(
         return Err(Error::HttpResponseHeaderSectionSize(u32::try_from(bytes).ok()).into());
     }
     sender.account.keep(fields_memory(answer.headers())).map_err(no_room)?;
-    // Smaller, so that there is room.
+    // A smaller size, so it always fits.
     let _ = window.resize(answer_window(answer.version(), limits));
     if answer.status() == StatusCode::SWITCHING_PROTOCOLS {
         return Err(Error::HttpUpgradeFailed.into());
@@ -158,7 +158,7 @@ async fn exchange(
     let mut answer = answer
         .map(|body| AnswerBody::new(body, limits, times.between_bytes, times.ends, sender.account, (place, window)));
     let (Some(call), Some(held)) = (answered, sealed_place) else { return Ok(answer.map(BodyExt::boxed_unsync)) };
-    // A surrogate may be written in fewer characters than its value.
+    // A surrogate may take fewer characters than its value.
     answer.headers_mut().remove(header::CONTENT_LENGTH);
     let surrogates = sender.surrogates.clone();
     Ok(answer.map(|body| SealedBody::new(body, call, surrogates, held).boxed_unsync()))
@@ -169,7 +169,7 @@ fn declared_length(headers: &HeaderMap) -> Option<usize> {
     headers.get(header::CONTENT_LENGTH)?.to_str().ok()?.parse().ok()
 }
 
-/// A place among the mount's requests.
+/// Waits for a place among the mount's requests.
 async fn place(egress: &MountEgress, until: Instant) -> Result<OwnedSemaphorePermit, Failure> {
     match timeout_at(until, Arc::clone(&egress.requests).acquire_owned()).await {
         Ok(Ok(place)) => Ok(place),
@@ -180,7 +180,7 @@ async fn place(egress: &MountEgress, until: Instant) -> Result<OwnedSemaphorePer
     }
 }
 
-/// Two waits: for a connection, after which nothing was sent; then for the answer's head.
+/// Waits for a connection, before which nothing is sent, and then for the head of the answer.
 async fn answer_head(
     egress: &MountEgress,
     mut request: Request<Full<Bytes>>,
@@ -204,7 +204,7 @@ async fn answer_head(
 }
 
 async fn connected(connection: &mut CaptureConnection) {
-    // Where the sender is dropped without a connection, the answer is an error and ready already.
+    // If the sender is dropped without a connection, the answer is an error and already available.
     if connection.wait_for_connection_metadata().await.is_none() {
         std::future::pending::<()>().await;
     }

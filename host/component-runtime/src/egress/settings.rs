@@ -1,4 +1,4 @@
-//! What an operator decides of outbound HTTP.
+//! An operator's settings of outbound HTTP.
 
 use std::fmt;
 use std::sync::Arc;
@@ -7,16 +7,16 @@ use super::proxy::Proxies;
 use super::resolve::{Resolve, SystemResolver};
 use super::trust::{Authorities, ClientIdentity};
 
-/// How upstreams are reached. Each mount has its own [`super::Policy`] of where its guests may send requests.
+/// The way to upstreams. Each mount has its own [`super::Policy`] about its destinations.
 #[derive(Clone)]
 pub struct EgressSettings {
-    /// Trusted beside the authorities of the system.
+    /// Authorities that are trusted beside those of the system.
     pub authorities: Authorities,
-    /// For upstreams that ask for a client certificate.
+    /// Identity for upstreams that ask for a client certificate.
     pub identity: Option<ClientIdentity>,
-    /// Through which proxies upstreams are reached.
+    /// Proxies for upstreams.
     pub proxies: Proxies,
-    /// The system's own, but in tests.
+    /// The system's resolver; tests have others.
     pub resolver: Arc<dyn Resolve>,
 }
 

@@ -16,11 +16,11 @@ impl Slots {
         Self { per_authority_max, by_authority: Mutex::default() }
     }
 
-    /// Waits for a free one. None = never, as the semaphore was closed; nobody does that.
+    /// Waits for a free slot. `None` only if the semaphore was closed, which never happens.
     pub(crate) async fn take(&self, authority: String) -> Option<OwnedSemaphorePermit> {
         let semaphore = {
             let mut by_authority = self.by_authority.lock().unwrap_or_else(PoisonError::into_inner);
-            // Those without connections are nobody's: a wildcard origin can have any number of hosts.
+            // Entries without connections are dropped: a wildcard origin can have any number of hosts.
             by_authority
                 .retain(|_, slots| slots.available_permits() < self.per_authority_max || Arc::strong_count(slots) > 1);
             let semaphore =

@@ -1,4 +1,4 @@
-//! Whom the plugin trusts to be an upstream, and how it proves itself to one.
+//! The upstreams that the plugin trusts, and its identity towards them.
 
 use std::fmt;
 use std::sync::Arc;
@@ -14,27 +14,28 @@ use zeroize::Zeroize as _;
 #[derive(Clone, Debug, Default)]
 pub struct Authorities(Vec<CertificateDer<'static>>);
 
-/// What an upstream that asks for a client certificate is shown. The key cannot be printed, and its bytes are not kept.
+/// The identity for an upstream that asks for a client certificate. The key cannot be printed, and its bytes are not
+/// kept.
 #[derive(Clone)]
 pub struct ClientIdentity(Arc<CertifiedKey>);
 
-/// Why a file of certificates or a key cannot be used. The text names the file.
+/// A file of certificates or of a key cannot be used. The text names the file.
 #[derive(Debug, Error)]
 pub enum TrustError {
-    /// A text without certificates.
+    /// The file has no certificate.
     #[error("`{0}` contains no certificate in PEM form (`-----BEGIN CERTIFICATE-----`)")]
     NoCertificate(String),
-    /// A certificate that is none.
+    /// A certificate of the file is invalid.
     #[error("certificate {number} of `{file}` cannot be used: {reason}")]
     BadCertificate {
-        /// The file.
+        /// Name of the file.
         file: String,
-        /// Which of its certificates, from 1 on.
+        /// Number of the certificate in the file, from 1 on.
         number: usize,
-        /// What is wrong with it.
+        /// Mistake in the certificate.
         reason: String,
     },
-    /// A text without a key.
+    /// The file has no private key.
     #[error("`{0}` contains no private key in PEM form that can be used (PKCS #8, PKCS #1 or SEC 1, not encrypted)")]
     NoKey(String),
     /// Certificate and key do not belong together.
@@ -45,10 +46,10 @@ pub enum TrustError {
         /// The file of the key.
         key: String,
     },
-    /// Nobody is trusted.
+    /// No authority is trusted.
     #[error("no certificate of an authority was found{}", listed(.0))]
     NoAuthorities(Vec<String>),
-    /// TLS itself.
+    /// TLS itself failed.
     #[error("{0}")]
     Tls(rustls::Error),
 }
@@ -74,7 +75,7 @@ impl Authorities {
 }
 
 impl ClientIdentity {
-    /// A certificate, after which those of its authorities may follow, and its key, both in PEM form.
+    /// An identity from a certificate, which those of its authorities may follow, and its key, both in PEM form.
     ///
     /// # Errors
     /// Names the file that cannot be used.
@@ -116,11 +117,11 @@ fn bad(file: &str, index: usize, reason: &dyn std::fmt::Display) -> TrustError {
     TrustError::BadCertificate { file: file.to_owned(), number: index + 1, reason: reason.to_string() }
 }
 
-/// TLS towards upstreams: the certificates of the system (`SSL_CERT_FILE` and `SSL_CERT_DIR` name others), those of the
-/// registration, and the identity of the registration.
+/// TLS settings towards upstreams: the system's certificates (`SSL_CERT_FILE` and `SSL_CERT_DIR` name others), those of
+/// the registration, and the identity of the registration.
 ///
 /// # Errors
-/// When there is nobody to trust.
+/// When no authority is trusted.
 pub(crate) fn client_config(
     authorities: &Authorities,
     identity: Option<&ClientIdentity>,
@@ -138,7 +139,7 @@ pub(crate) fn client_config(
     Ok(with_alpn(config))
 }
 
-/// Both versions of HTTP are spoken, the newer one where the peer offers it.
+/// Adds both versions of HTTP, the newer one first.
 pub(crate) fn with_alpn(mut config: ClientConfig) -> ClientConfig {
     config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
     config

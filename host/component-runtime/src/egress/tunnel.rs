@@ -15,10 +15,10 @@ use super::policy::Destination;
 use super::proxy::Proxy;
 use crate::limits::{PROXY_HEAD_BYTES_MAX, PROXY_HEAD_FIELDS_MAX};
 
-/// Has the proxy at the other end of a stream connect it to a destination.
+/// Asks the proxy at the other end of a stream to connect it to a destination.
 ///
 /// # Errors
-/// Why the proxy did not.
+/// When the proxy did not connect. The error says why.
 pub(crate) async fn tunnel(
     stream: TcpStream,
     proxy: &Proxy,
@@ -39,7 +39,7 @@ pub(crate) async fn tunnel(
     let upgraded = tokio::select! {
         biased;
         asked = &mut asking => asked?,
-        // The connection ends with the upgrade, or tells the request why there is none.
+        // The connection ends with the upgrade, or its error explains why there is none.
         _ = connection.with_upgrades() => asking.await?,
     };
     whole(upgraded)
@@ -54,7 +54,7 @@ fn request(proxy: &Proxy, destination: &Destination) -> Result<Request<Empty<Byt
     request.body(Empty::new()).map_err(|_| ProxyFailure::Target)
 }
 
-/// The stream itself. Whatever the proxy sent after its answer did not come from the destination, which speaks second.
+/// The stream of the tunnel. The destination speaks second, so bytes after the proxy's answer did not come from it.
 fn whole(upgraded: Upgraded) -> Result<TcpStream, ProxyFailure> {
     let parts = upgraded.downcast::<TokioIo<TcpStream>>().map_err(|_| ProxyFailure::Target)?;
     if parts.read_buf.is_empty() { Ok(parts.io.into_inner()) } else { Err(ProxyFailure::TooMuch) }

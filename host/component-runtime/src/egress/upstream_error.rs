@@ -31,13 +31,13 @@ use super::connect_error::{ConnectError, ProxyFailure};
 use super::failure::Failure;
 use super::progress::Phase;
 
-/// Begins the message of a TLS alert with which this host refused the certificate of the server.
+/// Begin of the message of a TLS alert with which this host refused the server's certificate.
 const HOST_ALERT: &str = "host:";
 
-/// Begins the text of an internal error after which certainly nothing was sent.
+/// Begin of the text of an internal error after which certainly nothing was sent.
 const NOT_SENT: &str = "not-sent:";
 
-/// A request that failed before its answer began.
+/// The failure of a request before its answer began.
 pub(crate) fn of_send(error: &hyper_util::client::legacy::Error) -> Failure {
     if let Some(error) = find::<ConnectError>(error) {
         return of_connect(error);
@@ -46,7 +46,7 @@ pub(crate) fn of_send(error: &hyper_util::client::legacy::Error) -> Failure {
         return Failure::NotConnected(of_alert(alert), causes(error));
     }
     match find::<hyper::Error>(error) {
-        // The pool's word for a request that it could not even begin to send.
+        // The pool says so of a request that it could not begin to send.
         Some(cause) if cause.is_canceled() => Failure::NotConnected(Error::DestinationUnavailable, causes(error)),
         Some(cause) => of_hyper(cause).into(),
         None if error.is_connect() => Failure::NotConnected(Error::DestinationUnavailable, causes(error)),
@@ -54,7 +54,7 @@ pub(crate) fn of_send(error: &hyper_util::client::legacy::Error) -> Failure {
     }
 }
 
-/// A request whose connection was not made.
+/// The failure of a request that has no connection.
 pub(crate) fn of_connect(error: &ConnectError) -> Failure {
     let code = match error {
         ConnectError::Denied => return Failure::Refused(Error::HttpRequestDenied, error.to_string()),
@@ -93,7 +93,7 @@ fn of_proxy(failure: &ProxyFailure) -> Error {
     })
 }
 
-/// The most telling of the errors: one address that refuses says more than another without a route.
+/// The most telling of the errors: an address that refuses says more than one without a route.
 fn of_addresses(kinds: impl Iterator<Item = io::ErrorKind> + Clone) -> Error {
     let any = |kind| kinds.clone().any(|found| found == kind);
     let unroutable =
@@ -115,7 +115,7 @@ fn of_tls(error: &io::Error) -> Error {
         Some(rustls::Error::NoCertificatesPresented) => Error::TlsCertificateError,
         Some(rustls::Error::AlertReceived(alert)) => of_alert(*alert),
         Some(_) => Error::TlsProtocolError,
-        // TLS could not be agreed on because the peer went away.
+        // TLS failed because the peer closed the connection.
         None => Error::DestinationUnavailable,
     }
 }
@@ -124,7 +124,7 @@ fn of_alert(alert: AlertDescription) -> Error {
     Error::TlsAlertReceived { alert_id: Some(alert.into()), alert_message: alert.as_str().map(str::to_owned) }
 }
 
-/// The alert that this host sent, and why.
+/// The alert that this host sent, with its reason.
 fn refused_by_us(reason: &CertificateError) -> Error {
     use CertificateError::{
         BadSignature, Expired, ExpiredContext, NotValidForName, NotValidForNameContext, NotValidYet,
@@ -134,7 +134,7 @@ fn refused_by_us(reason: &CertificateError) -> Error {
         Expired | ExpiredContext { .. } => "expired",
         NotValidYet | NotValidYetContext { .. } => "not-yet-valid",
         NotValidForName | NotValidForNameContext { .. } => "another-name",
-        // A wrong signature is that of another authority which has the name of one that is trusted.
+        // A wrong signature comes from another authority with the name of a trusted one.
         UnknownIssuer | BadSignature => "unknown-authority",
         _ => "unusable",
     };
@@ -142,8 +142,8 @@ fn refused_by_us(reason: &CertificateError) -> Error {
     Error::TlsAlertReceived { alert_id: Some(alert.into()), alert_message: Some(format!("{HOST_ALERT}{word}")) }
 }
 
-/// In TLS 1.3 a server refuses the client's certificate, or its absence, after the client's side of the handshake is
-/// done. It ends the handshake with that, so it has not read the request.
+/// In TLS 1.3 a server refuses the client's certificate, or its absence, after the client's side of the handshake. The
+/// server then ends the handshake, so it has not read the request.
 fn refused_our_certificate(error: &(dyn StdError + 'static)) -> Option<AlertDescription> {
     let Some(rustls::Error::AlertReceived(alert)) = find_rustls(error) else { return None };
     let is_about_us = matches!(
@@ -160,7 +160,7 @@ fn refused_our_certificate(error: &(dyn StdError + 'static)) -> Option<AlertDesc
     is_about_us.then_some(*alert)
 }
 
-/// A code for what `wasi:http` has none for.
+/// The code for a reason that has none in `wasi:http`.
 fn not_sent(reason: &str) -> Error {
     Error::InternalError(Some(format!("{NOT_SENT}{reason}")))
 }
@@ -177,7 +177,7 @@ fn causes(error: &(dyn StdError + 'static)) -> String {
     text
 }
 
-/// The code of an error of HTTP itself, in head or body.
+/// The code of an HTTP error, in head or body.
 pub(crate) fn of_hyper(error: &hyper::Error) -> Error {
     if error.is_parse() {
         let text = error.to_string();
@@ -193,7 +193,7 @@ pub(crate) fn of_hyper(error: &hyper::Error) -> Error {
     Error::HttpProtocolError
 }
 
-/// The first of this type among the causes.
+/// The first cause of this type.
 fn find<'a, E: StdError + 'static>(error: &'a (dyn StdError + 'static)) -> Option<&'a E> {
     let mut next = Some(error);
     while let Some(error) = next {
@@ -205,7 +205,7 @@ fn find<'a, E: StdError + 'static>(error: &'a (dyn StdError + 'static)) -> Optio
     None
 }
 
-/// TLS errors come wrapped in `io::Error`, whose `source` skips what it wraps.
+/// TLS errors are wrapped in `io::Error`, whose `source` skips the wrapped error.
 fn find_rustls<'a>(error: &'a (dyn StdError + 'static)) -> Option<&'a rustls::Error> {
     if let Some(found) = find::<rustls::Error>(error) {
         return Some(found);
@@ -222,7 +222,7 @@ fn find_rustls<'a>(error: &'a (dyn StdError + 'static)) -> Option<&'a rustls::Er
     None
 }
 
-/// The code of an error that a stream of a body reported; none for other errors.
+/// The code of an error of a body's stream; `None` for other errors.
 pub(crate) fn error_code(error: &wasmtime::Error) -> Option<ErrorCode> {
     if let Some(code) = error.downcast_ref::<ErrorCode>() {
         return Some(code.clone());

@@ -1,4 +1,4 @@
-//! A connection as the pool holds it.
+//! A connection of the pool.
 
 use std::io;
 use std::pin::Pin;
@@ -10,12 +10,12 @@ use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::sync::OwnedSemaphorePermit;
 
-/// With or without TLS.
+/// A stream with or without TLS.
 pub(crate) trait Stream: AsyncRead + AsyncWrite + Send + Unpin {}
 
 impl<T: AsyncRead + AsyncWrite + Send + Unpin> Stream for T {}
 
-/// A connection, which counts until it is closed.
+/// A connection. It counts until it is closed.
 pub(crate) struct Wire {
     io: TokioIo<Box<dyn Stream>>,
     is_http2: bool,

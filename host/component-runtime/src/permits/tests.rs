@@ -1,4 +1,4 @@
-//! Who gets a permit, who waits, and who is refused.
+//! Requests that get a permit, that wait, and that are refused.
 
 #![expect(clippy::unwrap_used, reason = "tests")]
 
@@ -17,7 +17,7 @@ fn mount(permits: &Permits) -> MountPermits {
     permits.mount(&ProcessorShare::alone())
 }
 
-/// As many as a mount gets without waiting.
+/// All permits that a mount gets without waiting.
 async fn all(mount: &MountPermits) -> Vec<Permit> {
     let mut held = Vec::new();
     while let Ok(permit) = mount.acquire(0, Duration::ZERO).await {
@@ -34,7 +34,7 @@ async fn one_mount_gets_half_and_the_next_ones_their_shares() {
     let of_second = all(&second).await;
     let of_third = all(&third).await;
     assert_eq!((of_first.len(), of_second.len(), of_third.len()), (500, 250, 125));
-    // What others give back is shared anew.
+    // Returned permits are shared anew.
     drop(of_second);
     assert!(all(&third).await.len() > 50);
     assert_eq!(all(&first).await.len(), 0, "it holds more than are free");
@@ -69,7 +69,7 @@ async fn a_mount_in_debt_of_processor_time_gets_the_guaranteed_permits_only() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_request_that_waits_in_vain_says_what_for() {
+async fn a_refused_request_names_the_limit_that_it_waited_for() {
     let permits = permits(2, 1);
     let (flooded, other) = (mount(&permits), mount(&permits));
     let held = flooded.acquire(0, WAIT).await.unwrap();
@@ -104,7 +104,7 @@ async fn freed_permits_go_to_the_mounts_in_turn_and_within_one_in_order() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_waits_is_bounded_by_count_and_bytes_and_those_that_gave_up_do_not_count() {
+async fn waiting_requests_are_limited_by_count_and_bytes_and_abandoned_ones_do_not_count() {
     let limits = Limits {
         requests_guaranteed_per_mount: 1,
         requests_waiting_per_mount_max: 2,

@@ -1,4 +1,4 @@
-//! Guests that ask for too much of the host, or answer what they must not.
+//! Guests that exceed limits of the host, or whose answers break the contract.
 
 #![expect(clippy::unwrap_used, reason = "tests")]
 
@@ -11,7 +11,7 @@ use crate::support::{
     MemoryStorage, answer, beside_a_neighbour, call, limits, load, mount, on_each_scheduler, runtime,
 };
 
-/// What a rogue's request ends with, beside a neighbour, on each scheduler.
+/// Checks the outcome of a rogue's request beside a neighbour, on each scheduler.
 fn check(name: &str, path: &str, limits: &Limits, expected: &Result<String, InvokeError>) {
     on_each_scheduler(|| async {
         let runtime = runtime(limits.clone(), &[]);
@@ -27,7 +27,7 @@ fn contract(text: &str) -> Result<String, InvokeError> {
     Err(InvokeError::Contract(text.to_owned()))
 }
 
-/// Time enough for what is bounded otherwise.
+/// Enough time for requests that reach another limit.
 fn patient() -> Limits {
     Limits { processor_time: Duration::from_secs(30), ..limits() }
 }
@@ -65,7 +65,7 @@ fn names_listed_are_counted() {
     });
 }
 
-/// The thread that ticks sleeps while nothing runs.
+/// The ticking thread sleeps while no guest runs.
 #[test]
 fn a_guest_that_spins_after_a_rest_is_stopped_like_any() {
     on_each_scheduler(|| async {
@@ -90,7 +90,7 @@ fn open_transactions_are_counted() {
 }
 
 #[test]
-fn what_a_host_call_copies_is_bounded() {
+fn the_bytes_that_a_host_call_copies_are_limited() {
     check("log_flood", "x/huge", &patient(), &limit("32 MiB copied in one host call"));
 }
 
@@ -126,7 +126,7 @@ fn a_response_has_a_size() {
 }
 
 #[test]
-fn a_response_is_json_and_what_is_not_is_not_quoted() {
+fn a_response_that_is_not_json_is_refused_without_quoting_it() {
     check("invalid_json", "", &limits(), &contract("`data` is no JSON"));
 }
 

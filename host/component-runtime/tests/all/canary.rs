@@ -1,7 +1,7 @@
-//! No memory of the process holds a secret that is out of use, however the instances ended that used it.
+//! No memory of the process holds a secret that is no longer used, however the instances ended that used it.
 //!
-//! The tokens are random and kept inverted, here, in the played storage and in the played API, so that the search finds no
-//! copy but those of the runtime.
+//! The tokens are random. The test, its storage and its API keep them inverted, so that the search finds only the
+//! runtime's copies.
 
 #![expect(clippy::unwrap_used, reason = "tests")]
 
@@ -26,14 +26,14 @@ use zeroizing_alloc::ZeroAlloc;
 
 use crate::support::{limits, mount_on, request, result, runtime, wasm};
 
-/// As in the plugin: what is freed is wiped.
+/// As in the plugin: freed memory is wiped.
 #[global_allocator]
 static ALLOCATOR: ZeroAlloc<std::alloc::System> = ZeroAlloc(std::alloc::System);
 
-/// Digits that are searched for: a part of a token is a leak, too.
+/// Digits of a token that the search needs, because a part of a token is a leak, too.
 const SEARCHED: usize = 32;
 
-/// The secrets of one test: an admin token in storage, one that a client sends, one that the API makes.
+/// The secrets of one test: an admin token in storage, a token from a client, and a token from the API.
 #[derive(Clone)]
 struct Canaries {
     kept: Hidden,
@@ -47,20 +47,20 @@ impl Canaries {
         Self { kept: random(), sent: random(), made: random() }
     }
 
-    /// Where the process has them.
+    /// Places of the secrets in the memory of the process.
     fn places(&self) -> Vec<String> {
         let texts = [&self.kept, &self.sent, &self.made].map(|canary| canary.beginning(SEARCHED));
         memory::places(std::process::id(), &texts).unwrap()
     }
 
-    /// As a guest is asked for them: backwards, which no search finds.
+    /// The form in which a guest is asked for them: reversed, so that the search does not find it.
     fn backwards(&self) -> String {
         let backwards = |canary: &Hidden| canary.beginning(SEARCHED).reveal().chars().rev().collect::<String>();
         [&self.kept, &self.made].map(backwards).join(":")
     }
 }
 
-/// A storage that has one config, and keeps nothing.
+/// A storage with one config, which stores nothing.
 struct OneConfig {
     canaries: Canaries,
     url: String,
@@ -99,7 +99,7 @@ impl Storage for OneConfig {
     }
 }
 
-/// An API that answers the kept token with another one, and anything else with 401. It forgets what it read.
+/// An API that answers the kept token with another one, and anything else with 401. The API keeps no request.
 async fn start_api(canaries: Canaries) -> (String, JoinSet<()>) {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("http://{}", listener.local_addr().unwrap());
@@ -148,14 +148,14 @@ impl World {
         Self { canaries, module, mount, _serving: serving }
     }
 
-    /// One request; the answer is not kept.
+    /// Sends one request, and does not keep the answer.
     async fn ask(&self, request: Request) -> Result<String, InvokeError> {
         let answer = self.module.handle_request(&self.mount, request).await?;
         let made = self.canaries.made.reveal();
         Ok(result(answer.as_ref()).replace(&made, "made"))
     }
 
-    /// A request to use the secrets and to end in this way.
+    /// A request that uses the secrets and ends in this way.
     fn ending(&self, way: &str) -> Request {
         request(&format!("end/a/{way}:{}", self.canaries.backwards()))
     }
@@ -164,7 +164,7 @@ impl World {
         self.ask(self.ending(way)).await
     }
 
-    /// Sees that the secrets leave the memory, within the time that is promised.
+    /// Asserts that the secrets leave the memory in time.
     async fn assert_wiped(&self) {
         let deadline = tokio::time::Instant::now() + PATIENCE;
         while !self.canaries.places().is_empty() && tokio::time::Instant::now() < deadline {
@@ -174,12 +174,12 @@ impl World {
     }
 }
 
-/// What is promised on a machine that is not busy.
+/// The promised time on an idle machine.
 const PROMISED: Duration = Duration::from_secs(5);
-/// What a busy machine may take for it.
+/// The time on a busy machine.
 const PATIENCE: Duration = Duration::from_secs(60);
 
-/// Idle connections are closed when they are found to have been idle for this long, which is looked for as seldom.
+/// The pool checks at this interval for connections that were idle as long, and closes them.
 const _: () = assert!(EGRESS_IDLE_TIMEOUT.as_millis() * 2 < PROMISED.as_millis());
 
 #[test]
@@ -190,7 +190,7 @@ fn five_seconds_after_the_last_request_no_memory_holds_its_secrets() {
         let world = World::new(limits).await;
         assert_eq!(world.canaries.places(), Vec::<String>::new(), "before any request");
 
-        // An instance that is cancelled in the middle: meanwhile the host holds what the guest may use.
+        // An instance that is cancelled halfway: meanwhile the host holds the secrets that the guest may use.
         let mut cancelled = Box::pin(world.end("sleep"));
         let waited = tokio::time::timeout(Duration::from_millis(500), &mut cancelled).await;
         assert!(waited.is_err(), "{waited:?}");

@@ -1,4 +1,4 @@
-//! Compiling in a process of its own: what it makes serves, and whatever becomes of it, nothing else suffers.
+//! Compiling in a separate process: its output serves, and its failures affect nothing else.
 
 #![expect(clippy::unwrap_used, reason = "tests")]
 #![expect(clippy::disallowed_methods, clippy::disallowed_types, reason = "tests look at processes")]
@@ -12,7 +12,7 @@ use component_runtime::{CompilerProgram, Limits, LoadError, Runtime};
 
 use crate::support::{TestRuntime, limits, runtime, wasm};
 
-/// Compiles as the plugin does.
+/// The program that compiles as the plugin does.
 const COMPILER: &str = env!("CARGO_BIN_EXE_compile-for-parent");
 
 fn runtime_with(path: &str, arguments: &[&str], limits: Limits) -> TestRuntime {
@@ -22,7 +22,7 @@ fn runtime_with(path: &str, arguments: &[&str], limits: Limits) -> TestRuntime {
     runtime
 }
 
-/// A shell that does this with its input and output in the compiler's place.
+/// A shell script in place of the compiler, with its input and output.
 fn shell(script: &str, limits: Limits) -> TestRuntime {
     runtime_with("/bin/sh", &["-c", script], limits)
 }
@@ -32,7 +32,7 @@ async fn fails(runtime: &Runtime) -> LoadError {
 }
 
 #[tokio::test]
-async fn what_another_process_compiled_serves_and_can_be_sealed() {
+async fn a_module_from_the_compiler_process_serves_and_can_be_sealed() {
     let runtime = runtime_with(COMPILER, &[], limits());
     let module = runtime.load(&wasm("good")).await.unwrap();
     assert_eq!(module.description().name, "good");
@@ -43,7 +43,7 @@ async fn what_another_process_compiled_serves_and_can_be_sealed() {
 }
 
 #[tokio::test]
-async fn what_does_not_compile_is_refused_in_the_same_words() {
+async fn a_compile_error_has_the_same_text_from_a_process() {
     let mut broken = wasm("good");
     let middle = broken.len() / 2;
     broken[middle..middle + 64].fill(0xff);
@@ -54,7 +54,7 @@ async fn what_does_not_compile_is_refused_in_the_same_words() {
 }
 
 #[tokio::test]
-async fn one_that_takes_too_long_is_ended_and_the_next_has_its_turn() {
+async fn a_slow_compiler_process_is_killed_and_the_next_one_runs() {
     let folder = std::env::temp_dir().join(format!("compiling-{}", std::process::id()));
     let script = format!("echo $$ > {}; exec sleep 600", folder.display());
     let slow = shell(&script, Limits { compile_deadline: Duration::from_secs(2), ..limits() });
@@ -71,14 +71,14 @@ async fn one_that_takes_too_long_is_ended_and_the_next_has_its_turn() {
     std::fs::remove_file(&folder).unwrap();
 }
 
-/// Neither gone nor only waiting to be counted.
+/// True unless the process is gone, or is a zombie.
 fn is_running(pid: &str) -> bool {
     let status = std::fs::read_to_string(Path::new("/proc").join(pid).join("stat")).unwrap_or_default();
     status.rsplit(") ").next().is_some_and(|rest| !rest.is_empty() && !rest.starts_with('Z'))
 }
 
 #[tokio::test]
-async fn one_that_crashes_fails_alone_and_what_was_killed_may_be_tried_again() {
+async fn a_crashed_compiler_fails_alone_and_a_killed_one_may_be_repeated() {
     let crashed = fails(&shell("kill -ABRT $$", limits())).await;
     assert!(crashed.is_lasting() && crashed.to_string().contains("2048 MiB of memory"), "{crashed}");
     let nonsense = fails(&shell("cat > /dev/null & echo nonsense", limits())).await;
@@ -90,7 +90,7 @@ async fn one_that_crashes_fails_alone_and_what_was_killed_may_be_tried_again() {
 }
 
 #[tokio::test]
-async fn where_no_process_can_do_it_this_one_does() {
+async fn without_a_compiler_process_the_host_compiles_itself() {
     let cannot = shell("exit 69", limits());
     let not_there = runtime_with("/nowhere", &[], limits());
     for runtime in [cannot, not_there] {
@@ -99,14 +99,14 @@ async fn where_no_process_can_do_it_this_one_does() {
 }
 
 #[test]
-fn it_ends_with_the_process_that_it_works_for() {
+fn a_compiler_process_ends_with_its_parent() {
     let good = wasm("good");
     assert!(!is_done_for_nobody(&good[..good.len() / 2], good.len()), "it waits for the rest in vain");
-    // With all that it needs it may now and then be done before it sees that nobody waits.
+    // With all its input, it may sometimes finish before it notices the end of its parent.
     assert!((0..20).any(|_| !is_done_for_nobody(&good, good.len())));
 }
 
-/// Does it compile these bytes to the end, though its input closes right after them?
+/// Does it compile these bytes to the end, although its input closes right after them?
 fn is_done_for_nobody(bytes: &[u8], length: usize) -> bool {
     let mut child = Command::new(COMPILER).stdin(Stdio::piped()).stdout(Stdio::null()).spawn().unwrap();
     let mut input = child.stdin.take().unwrap();

@@ -1,4 +1,4 @@
-//! Counters that guests add to the metrics of their mount, and what a mount used.
+//! Counters that guests add to the metrics of their mount, and the resources that a mount used.
 
 #![expect(clippy::unwrap_used, reason = "tests")]
 
@@ -28,7 +28,7 @@ fn a_guest_counts_among_the_metrics_of_its_mount_and_of_no_other() {
         assert_eq!(counted(&own), [greetings("loud", 6), greetings("low", 2)]);
         assert_eq!(own.counted()[0].help, "Greetings.");
         assert_eq!((counted(&other), own.counts_dropped()), (vec![], 0));
-        // The counters go with the mount: a reload begins anew.
+        // The counters belong to the mount: a reload starts at zero.
         assert_eq!(counted(&mount(&runtime, "own", &storage)), []);
     });
 }

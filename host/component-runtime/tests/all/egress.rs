@@ -1,4 +1,4 @@
-//! Guests and outbound HTTP: where they may go, and that they learn what happened.
+//! Outbound HTTP of guests: the allowed destinations, and the errors that guests get.
 
 #![expect(clippy::unwrap_used, reason = "tests")]
 
@@ -17,7 +17,7 @@ use crate::support::{
     TestRuntime, answer, call, limits, load, mount, mount_with, on_each_scheduler, reading_runtime, runtime,
 };
 
-/// Writes this to each connection after it sent something, and keeps it open.
+/// Answers the first bytes of each connection with this text, and keeps the connection open.
 struct Upstream {
     address: SocketAddr,
     connections: Arc<AtomicUsize>,
@@ -104,7 +104,7 @@ fn everything_else_is_denied_however_it_is_spelled() {
 }
 
 #[test]
-fn a_redirect_is_followed_by_nobody_but_the_guest_and_only_where_it_may_go() {
+fn only_the_guest_follows_a_redirect_and_only_to_allowed_origins() {
     const REDIRECT: &[u8] = b"HTTP/1.1 302 Found\r\nlocation: http://169.254.169.254/\r\ncontent-length: 0\r\n\r\n";
     on_each_scheduler(|| async {
         let upstream = Upstream::start(REDIRECT, false).await;
@@ -137,7 +137,7 @@ fn an_endless_answer_ends_and_the_guest_learns_why() {
 
 const MIB: usize = 1024 * 1024;
 
-/// An answer with a body of so many MiB.
+/// An answer with a body of this size in MiB.
 fn long_answer(mib: usize) -> &'static [u8] {
     let mut answer = format!("HTTP/1.1 200 OK\r\ncontent-length: {}\r\n\r\n", mib * MIB).into_bytes();
     answer.resize(answer.len() + mib * MIB, b'x');
@@ -181,7 +181,7 @@ fn half_a_request_is_not_sent_whether_its_guest_traps_or_is_cut_off() {
             let outcome = answer(&rogue, &mount, &path).await;
             assert!(matches!(outcome, Err(InvokeError::Trap(_) | InvokeError::Deadline(_))), "{outcome:?}");
         }
-        // Whatever was on its way has had its turn once another request has gone through.
+        // After another request has gone through, anything that was on its way has arrived.
         let good = load(&runtime, "good").await;
         assert_eq!(answer(&good, &mount, &upstream.path()).await.unwrap(), "(200, Ok(2))");
         assert_eq!(upstream.connections.load(Ordering::SeqCst), 1);
@@ -203,10 +203,10 @@ fn requests_of_one_mount_at_once_are_bounded() {
     });
 }
 
-/// All that a guest can try, and how many attempts that is.
+/// All ways in which a guest can try to write, and the number of attempts of each.
 const WRITES: [(&str, usize); 4] = [("write", 7), ("spell", 8), ("stand-for", 3), ("hide", 1)];
 
-/// Does the answer say of all so many attempts that they were refused?
+/// True if the answer says that all attempts were refused.
 fn all_refused(told: &str, attempts: usize) -> bool {
     told.matches("ErrorCode::HttpRequestDenied").count() + told.matches("no method").count() == attempts
 }
@@ -217,7 +217,7 @@ fn a_guest_that_may_only_read_changes_nothing_whatever_it_tries() {
         let upstream = Upstream::start(OK, false).await;
         let origin = format!("http://{}", upstream.address);
         let all = reading_runtime(patient(), &[&origin]);
-        // The runtime's word counts, whatever the mount's option says.
+        // The setting of the runtime takes precedence over the mount's option.
         let option = |value: &str| BTreeMap::from([("upstream".to_owned(), value.to_owned())]);
         let one = upstream.runtime(patient());
         let mounts = [

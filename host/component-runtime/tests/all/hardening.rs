@@ -1,4 +1,4 @@
-//! What processes that serve and compile give up, seen from outside.
+//! The rights that serving and compiling processes give up, seen from outside.
 
 #![expect(clippy::unwrap_used, reason = "tests")]
 #![expect(clippy::disallowed_methods, clippy::disallowed_types, reason = "tests start processes and look at them")]
@@ -15,10 +15,10 @@ use component_runtime::harden_process;
 
 /// A user without rights.
 const NOBODY: u32 = 65_534;
-/// Says to this program that it is the child that a test started.
+/// Tells this program that it is a test's child.
 const IN_CHILD: &str = "HARDENED_CHILD";
 
-/// A command for a copy of a program, as a user without rights where this user can become another.
+/// A command for a copy of a program, as a user without rights if this user may become another one.
 fn as_nobody(program: &Path, folder: &Path) -> Command {
     let copy = folder.join("program");
     fs::copy(program, &copy).unwrap();
@@ -30,7 +30,7 @@ fn as_nobody(program: &Path, folder: &Path) -> Command {
     command
 }
 
-/// A line of `/proc/PID/FILE`, by what it begins with.
+/// The line of `/proc/PID/FILE` with this begin.
 fn line(id: u32, file: &str, begin: &str) -> String {
     let text = fs::read_to_string(format!("/proc/{id}/{file}")).unwrap();
     let line = text.lines().find_map(|line| line.strip_prefix(begin)).unwrap_or_else(|| panic!("no `{begin}`: {text}"));
@@ -44,7 +44,7 @@ fn the_compiler_has_no_dumps_no_privileges_few_system_calls_and_a_bounded_time()
     let mut command = as_nobody(program, folder.path());
     let mut child = command.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
     let mut input = child.stdin.take().unwrap();
-    // It reads the length of a component, and waits for the component.
+    // The process reads the length of a component, and waits for the component.
     input.write_all(&1_u64.to_le_bytes()).unwrap();
     let id = child.id();
     while line(id, "status", "Seccomp:") != "2" {
@@ -60,7 +60,7 @@ fn the_compiler_has_no_dumps_no_privileges_few_system_calls_and_a_bounded_time()
     child.wait().unwrap();
 }
 
-/// The compiler is started by `/proc/self/exe`, and what it wrote is mapped by `/proc/self/fd`.
+/// The compiler starts from `/proc/self/exe`, and its output is mapped from `/proc/self/fd`.
 #[test]
 fn a_hardened_process_reaches_its_own_program_and_files() {
     if std::env::var_os(IN_CHILD).is_some() {

@@ -1,4 +1,4 @@
-//! Guests that do not end well: each fails its own request, with the right error, on any scheduler.
+//! Guests that end badly: each fails its own request, with the right error, on any scheduler.
 
 #![expect(clippy::unwrap_used, reason = "tests")]
 
@@ -19,7 +19,7 @@ fn check(name: &str, limits: &Limits, is_expected: fn(&InvokeError) -> bool) {
     });
 }
 
-/// Little processor time, but more than an honest guest needs.
+/// Little processor time, but enough for an honest guest.
 fn impatient() -> Limits {
     Limits { processor_time: Duration::from_millis(300), ..limits() }
 }
@@ -32,7 +32,7 @@ fn a_guest_that_spins_is_stopped_by_its_processor_time() {
 #[test]
 fn a_guest_that_spins_in_describe_is_not_loaded() {
     on_each_scheduler(|| async {
-        // A busy machine may need a multiple of it until the processor time is spent.
+        // A busy machine may need a multiple of the processor time.
         let limits = Limits { describe_deadline: Duration::from_secs(30), ..impatient() };
         let error = runtime(limits, &[]).load(&wasm("spin_in_describe")).await.err().unwrap();
         assert!(matches!(error, LoadError::Describe(InvokeError::ProcessorTime(_))), "{error}");
@@ -65,7 +65,7 @@ fn recursion_ends_with_the_stack() {
 }
 
 #[test]
-fn a_trap_is_told_by_functions_alone() {
+fn the_error_of_a_trap_names_functions_only() {
     check("trap", &limits(), |error| matches!(error, InvokeError::Trap(text) if text.contains("unreachable")));
 }
 
@@ -137,7 +137,7 @@ fn a_flooded_mount_is_busy_and_others_are_not() {
         };
         assert_eq!(busy, InvokeError::Busy("requests in flight to this mount"));
         assert!(answer(&good, &other, "").await.is_ok());
-        // A client that goes away takes its instance with it.
+        // A client that goes away ends its instance.
         sleeping.shutdown().await;
         assert!(answer(&good, &flooded, "").await.is_ok());
     });
@@ -160,7 +160,7 @@ fn every_request_has_a_fresh_instance() {
 #[test]
 fn memory_is_clean_when_the_next_guest_gets_it() {
     on_each_scheduler(|| async {
-        // One slot only, so that it is certainly the same memory.
+        // With one slot, both requests use the same memory.
         let limits = Limits { requests_in_flight_max: 1, processor_time: Duration::from_secs(30), ..limits() };
         let runtime = runtime(limits, &[]);
         let (module, mount) = (load(&runtime, "search_memory").await, mount(&runtime, "m", &Arc::default()));
@@ -169,7 +169,7 @@ fn memory_is_clean_when_the_next_guest_gets_it() {
         for _ in 0..3 {
             assert_eq!(answer(&module, &mount, "search").await.unwrap(), before);
         }
-        // It does find what is there.
+        // The guest finds secrets that are there.
         let both = answer(&module, &mount, "both").await.unwrap();
         let found: usize = both.trim_matches(['(', ')']).split_once(", ").unwrap().1.parse().unwrap();
         assert!(found >= 40_000 * 32, "{both}, before {before}");

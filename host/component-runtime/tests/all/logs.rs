@@ -1,4 +1,4 @@
-//! What guests log: bounded, in one line each, and with a panic's message in the log only.
+//! Log lines of guests: limited, one line each, and the message of a panic only in the log.
 
 #![expect(clippy::unwrap_used, reason = "tests")]
 
@@ -34,7 +34,7 @@ impl<S: tracing::Subscriber> Layer<S> for Log {
     }
 }
 
-/// What one request logs, on one thread.
+/// The log lines of one request, on one thread.
 fn logged(limits: Limits, name: &str, path: &str) -> (Vec<String>, Result<String, InvokeError>) {
     let log = Log::default();
     let subscriber = tracing_subscriber::registry().with(log.clone());
@@ -46,11 +46,11 @@ fn logged(limits: Limits, name: &str, path: &str) -> (Vec<String>, Result<String
 }
 
 #[test]
-fn a_panic_is_told_apart_and_its_message_stays_in_the_log() {
+fn a_panic_is_reported_and_its_message_stays_in_the_log() {
     let (lines, outcome) = logged(limits(), "panic", "");
     let error = outcome.unwrap_err();
     assert!(matches!(&error, InvokeError::Trap(text) if text.starts_with("panicked")), "{error:?}");
-    assert!(!error.to_string().contains("canary") && !error.to_error("r").to_string().contains("canary"));
+    assert!(!error.to_string().contains("canary") && !error.to_error(Some("r")).to_string().contains("canary"));
     assert!(lines.iter().any(|line| line.contains("canary-panic-message")), "{lines:?}");
 }
 
@@ -78,7 +78,7 @@ fn a_long_line_is_cut() {
 }
 
 #[test]
-fn nothing_stands_behind_what_toolchains_import_and_output_is_logged() {
+fn inert_imports_give_nothing_and_output_is_logged() {
     let (lines, outcome) = logged(limits(), "standard_streams", "out/first\n\n  second");
     assert_eq!(outcome.unwrap(), "0", "no variable, argument, folder, file, input or terminal");
     let said: Vec<_> = lines.iter().filter(|line| line.starts_with("guest ")).collect();

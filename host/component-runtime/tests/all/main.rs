@@ -1,6 +1,5 @@
-//! The runtime against hostile guests: what each does fails that one request, and a well-behaved neighbour goes
-//! on being served. The guests are built by `make rogue`; those that are versions of one engine are tried by the crate
-//! `modules`.
+//! The runtime with hostile guests: each fails its own request, and a well-behaved neighbour is still served. `make
+//! rogue` builds the guests; the crate `modules` tests those that are versions of one engine.
 
 mod abuse;
 mod canary;
@@ -19,7 +18,7 @@ mod shared;
 mod support;
 mod world;
 
-/// No rogue without a test: one of the files here has each guest's name.
+/// Each guest has a test: its name is in one of the files here.
 #[test]
 fn every_rogue_has_a_test() {
     let sources = [

@@ -1,5 +1,5 @@
-//! Guests that make the host hold memory: all of it is on the account of their request, and what their request, their
-//! mount and the process may hold has a limit.
+//! Guests that make the host hold memory. The account of their request counts all of it, and request, mount and process
+//! each have a limit.
 
 #![expect(clippy::unwrap_used, reason = "tests")]
 
@@ -17,13 +17,13 @@ use crate::support::{
 
 const MIB: usize = 1024 * 1024;
 
-/// Time enough for what is bounded otherwise, and a short wait for a late refusal.
+/// Enough time for requests that reach another limit, and a short wait for a late refusal.
 fn patient() -> Limits {
     let second = Duration::from_secs(1);
     Limits { processor_time: second * 30, permit_wait: second / 5, ..limits() }
 }
 
-/// 8 MiB for a request.
+/// A limit of 8 MiB for a request.
 fn small() -> Limits {
     Limits { request_memory_bytes_max: 8 * MIB, ..patient() }
 }
@@ -32,7 +32,7 @@ fn of_request(mib: usize) -> InvokeError {
     InvokeError::Limit { limit: format!("{mib} MiB of memory, with what the host holds for the request") }
 }
 
-/// 1,000 entries of 20 KiB.
+/// A storage with 1,000 entries of 20 KiB.
 fn full_storage() -> Arc<MemoryStorage> {
     let storage = MemoryStorage::default();
     let entries = (0..1_000).map(|number| (format!("many/{number}"), vec![b'x'; 20 * 1024]));
@@ -40,7 +40,7 @@ fn full_storage() -> Arc<MemoryStorage> {
     Arc::new(storage)
 }
 
-/// Nothing is held once the tasks of the request are gone.
+/// Asserts that no memory is held after the tasks of the request are gone.
 async fn nothing_is_left(runtime: &TestRuntime) {
     let empty = async {
         while runtime.memory_held() > 0 {
@@ -50,7 +50,7 @@ async fn nothing_is_left(runtime: &TestRuntime) {
     assert!(tokio::time::timeout(Duration::from_secs(20), empty).await.is_ok(), "{} are left", runtime.memory_held());
 }
 
-/// Answers each request with a head of some KiB, or with nothing.
+/// Answers each request with a head of some KiB, or does not answer.
 async fn upstream(head: Option<&'static [u8]>) -> (String, JoinSet<()>) {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let origin = format!("http://{}", listener.local_addr().unwrap());
@@ -72,7 +72,7 @@ async fn upstream(head: Option<&'static [u8]>) -> (String, JoinSet<()>) {
 }
 
 #[test]
-fn whatever_a_guest_makes_the_host_hold_is_on_the_account_of_its_request() {
+fn all_memory_that_the_host_holds_for_a_guest_is_on_its_requests_account() {
     on_each_scheduler(|| async {
         let runtime = runtime(small(), &[]);
         let (module, mount) = (load(&runtime, "hoard").await, mount(&runtime, "m", &full_storage()));
@@ -80,7 +80,7 @@ fn whatever_a_guest_makes_the_host_hold_is_on_the_account_of_its_request() {
             assert_eq!(answer(&module, &mount, &format!("x/{kind}")).await, Err(of_request(8)), "{kind}");
             nothing_is_left(&runtime).await;
         }
-        // As large as the limit, before the guest has it.
+        // The request is as large as the limit before the guest has it.
         let large = envelope::Request { data: format!("{{\"a\":\"{}\"}}", "x".repeat(8 * MIB)), ..request("x/y") };
         assert_eq!(module.handle_request(&mount, large).await.err(), Some(of_request(8)));
         nothing_is_left(&runtime).await;
@@ -155,7 +155,7 @@ fn an_answer_that_waits_until_it_may_go_out_is_held() {
             asking.spawn(async move { module.handle_request(&mount, request("x/answer")).await });
         }
         let bytes = "{'text':''}".len() + 4 * MIB;
-        // The text, and what is made of it to be sent.
+        // The text, and the value that is made from it to be sent.
         let waits = async {
             while runtime.memory_held() != 2 * bytes {
                 tokio::time::sleep(Duration::from_millis(1)).await;
@@ -167,7 +167,7 @@ fn an_answer_that_waits_until_it_may_go_out_is_held() {
     });
 }
 
-/// A request that holds 50 MiB until the test ends it, or why there is none.
+/// A request that holds 50 MiB until the test ends it; the error if it is refused.
 async fn holding(runtime: &TestRuntime, name: &str) -> Result<JoinSet<()>, InvokeError> {
     let (module, mount) = (load(runtime, "hold_memory").await, mount(runtime, name, &Arc::default()));
     let held_before = runtime.memory_held();
@@ -190,7 +190,7 @@ async fn holding(runtime: &TestRuntime, name: &str) -> Result<JoinSet<()>, Invok
 #[test]
 fn a_mount_that_holds_all_it_may_is_refused_and_another_mount_is_served() {
     on_each_scheduler(|| async {
-        // 64 MiB for each mount, less than its two requests want.
+        // 64 MiB for each mount, less than its two requests need.
         let runtime = runtime_that_holds(128 * MIB, patient());
         let first = holding(&runtime, "m").await.unwrap();
         let second = holding(&runtime, "m").await;

@@ -1,5 +1,5 @@
-//! Reads of several entries in one call: as many single ones, in less time, within the same limits. And pages of a list
-//! from a server that lists whole folders only.
+//! Reads of several entries in one call: they are like as many single reads, but faster, and have the same limits. And
+//! pages of a list from a server that lists whole folders only.
 
 #![expect(clippy::unwrap_used, reason = "tests")]
 
@@ -10,7 +10,7 @@ use component_runtime::Limits;
 
 use crate::support::{MemoryStorage, answer, limits, load, mount, on_each_scheduler, runtime};
 
-/// What is told of one call for these keys, and the storage that it read.
+/// The guest's report of one call for these keys, and the storage.
 async fn read(limits: Limits, stored: &[(&str, &str)], keys: &[&str]) -> (String, Arc<MemoryStorage>) {
     let runtime = runtime(limits, &[]);
     let storage = Arc::new(MemoryStorage::default());
@@ -64,7 +64,7 @@ fn the_bytes_of_all_are_counted_as_they_come() {
         let limits = Limits { storage_bytes_max: 5, ..limits() };
         let (told, _) = read(limits.clone(), &STORED, &["cc/ccc/cccc", "b/bb"]).await;
         assert_eq!(told, r#"Ok([Some("333"), Some("22")])"#);
-        // The second one goes beyond it, and what is not on its way by then is never asked for.
+        // The second entry exceeds the limit, and a read that has not begun by then never begins.
         let (told, storage) = read(limits, &STORED, &["cc/ccc/cccc"; 100]).await;
         assert_eq!(told, r#"Err(Error::Limit("limit of 5 bytes read from and written to storage reached"))"#);
         assert!(storage.reads.load(Ordering::SeqCst) < 40);
@@ -99,9 +99,9 @@ fn a_server_without_pages_sends_a_folder_once_until_a_write_or_a_lock() {
     on_each_scheduler(|| async {
         let rows = [
             ("fnn", r#"["x", "y", "z"]"#, 1),
-            // Further pages come from one list, and a first page is the server's.
+            // Later pages come from one list; a first page comes from the server.
             ("fnf", r#"["x", "y", "x"]"#, 2),
-            // What the guest wrote is seen, and after a lock what others wrote.
+            // The guest's own writes are visible, and after a lock those of others.
             ("fwn", r#"["x", "y"]"#, 2),
             ("wfdn", r#"["w", "x"]"#, 2),
             ("fln", r#"["x", "y"]"#, 2),

@@ -1,6 +1,6 @@
-//! Guests that were built for a released world, and are never built again: every later host runs them.
+//! Guests that were built for a released world. They are never built again, and every later host runs them.
 //!
-//! With a world that is released comes a copy of the guest `every_import`, as it was built then, in `released/`.
+//! The release of a world adds a copy of the guest `every_import`, as built then, to `released/`.
 
 #![expect(clippy::unwrap_used, reason = "tests")]
 #![expect(clippy::disallowed_methods, reason = "tests read what is checked in")]
@@ -26,7 +26,7 @@ fn a_guest_of_a_released_world_is_served_by_every_host() {
         for guest in &guests {
             is_served(&runtime, guest).await;
         }
-        // The one that is kept when the newest world is released.
+        // The guest that will be kept when the newest world is released.
         is_served(&runtime, &wasm("every_import")).await;
     });
 }
@@ -46,7 +46,7 @@ async fn is_served(runtime: &TestRuntime, guest: &[u8]) {
     let module = runtime.load(guest).await.unwrap();
     let mount = mount(runtime, "m", &Arc::default());
     assert_eq!(module.description().name, "every_import");
-    // Names of what failed; none did.
+    // The names of the failed steps: none.
     assert_eq!(answer(&module, &mount, "").await.unwrap(), "");
     assert_eq!(module.check_existence(&mount, request("")).await.unwrap(), None);
     let lease = Lease {

@@ -1,4 +1,4 @@
-//! What an engine declares as secret never reaches a guest, whatever the guest does.
+//! A guest never gets a value that its engine declares as secret, whatever the guest does.
 
 #![expect(clippy::unwrap_used, reason = "tests")]
 
@@ -15,10 +15,10 @@ use crate::support::{MemoryStorage, TestRuntime, limits, mount, on_each_schedule
 
 const TOKEN: &str = "id:client:0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef";
 const MADE: &str = "id:made:fedcba9876543210fedcba9876543210fedcba9876543210fedcba9876543210";
-/// What is secret of both.
+/// The secret parts of both tokens.
 const SECRETS: [&str; 2] = ["0123456789abcdef0123456789abcdef", "fedcba9876543210fedcba9876543210"];
 
-/// An API that answers every request, and keeps what it got.
+/// An API that answers every request, and keeps the requests.
 struct Api {
     address: SocketAddr,
     got: Arc<Mutex<String>>,
@@ -82,7 +82,7 @@ impl World {
         Self { api, other, runtime, storage, mount }
     }
 
-    /// The engine, as the binary has it.
+    /// The engine as the binary has it.
     async fn engine(&self) -> Arc<Module> {
         let compiled = Runtime::precompile(&wasm("sealed_engine")).unwrap().leak();
         self.runtime.load_embedded(compiled, b"").await.unwrap()
@@ -113,7 +113,7 @@ fn is_clean(text: &str) -> bool {
 fn a_guest_uses_its_secrets_without_ever_holding_them() {
     on_each_scheduler(|| async {
         let world = World::new().await;
-        // Storage in files takes one key for the other.
+        // Storage in files takes both keys for the same one.
         let config = world.storage.entries.lock().unwrap().get("config/a").cloned().unwrap();
         world.storage.entries.lock().unwrap().insert("config/.//a".to_owned(), config);
         for module in [world.engine().await, world.thief().await] {
@@ -123,12 +123,11 @@ fn a_guest_uses_its_secrets_without_ever_holding_them() {
             }
             assert!(world.says(&module, "use/a").await.starts_with("\"200"));
             assert!(world.api.got().contains(&format!("Bearer {TOKEN}\r\n")), "{}", world.api.got());
-            // The client gets the token that was made.
+            // The client gets the new token.
             assert_eq!(world.says(&module, "mint/a").await, MADE);
             let backwards: String = TOKEN.chars().rev().take(48).collect();
             assert_eq!(world.says(&module, &format!("memory/a/{backwards}")).await, "(true, 0)");
-            // What is sure to be there is found.
-            // What is public of the token is found.
+            // The search works: it finds the public part of the token.
             let backwards: String = "id:client:".chars().rev().collect();
             assert_ne!(world.says(&module, &format!("memory/a/{backwards}")).await, "(true, 0)");
         }
@@ -168,11 +167,11 @@ fn a_thief_that_tries_every_way_ends_with_nothing() {
                 let failed = world.ask(&module, &format!("{what}/a/{rest}")).await.err();
                 let Some(InvokeError::Sealed(place)) = &failed else { panic!("{what}: {failed:?}") };
                 assert!(place.starts_with("a value of the class `admin-token` is in ") && is_clean(place), "{place}");
-                let told = failed.unwrap().to_error("r1").to_string();
+                let told = failed.unwrap().to_error(Some("r1")).to_string();
                 assert!(told.contains("request ID r1") && !told.contains("admin-token"), "{told}");
             }
         }
-        // A part of a surrogate is as worthless as the whole, and not always found.
+        // A part of a surrogate is as useless as the whole, and is not always found.
         let thief = world.thief().await;
         let part = world.says(&thief, "part/a").await;
         assert!(part.len() > 32 && !TOKEN.contains(&part), "{part}");
@@ -180,7 +179,7 @@ fn a_thief_that_tries_every_way_ends_with_nothing() {
         assert_eq!(world.mount.counted(), [], "nothing was counted");
         let stored: Vec<_> = world.storage.entries.lock().unwrap().keys().cloned().collect();
         assert_eq!(stored, ["config/a"], "nothing was stored");
-        // A token of one name is not for who asks for another one.
+        // A token of one name is not available to a request for another name.
         for module in [world.engine().await, world.thief().await] {
             assert_eq!(world.says(&module, "lend/a/a").await, MADE);
             let Some(InvokeError::Sealed(place)) = world.ask(&module, "lend/b/a").await.err() else {

@@ -1,4 +1,5 @@
-//! What requests share: locks and transactions are given back however a request ends, and mounts stay apart.
+//! Locks and transactions that requests share: each is released however its request ends, and mounts do not affect each
+//! other.
 
 #![expect(clippy::unwrap_used, reason = "tests")]
 
@@ -48,7 +49,7 @@ fn a_lock_is_released_when_the_client_goes_away() {
 }
 
 #[test]
-fn a_lock_that_is_not_had_is_told_after_a_bounded_wait() {
+fn a_lock_that_stays_held_fails_after_a_bounded_wait() {
     on_each_scheduler(|| async {
         let runtime = runtime(limits(), &[]);
         let module = load(&runtime, "lock_twice").await;
@@ -153,7 +154,7 @@ fn a_scratch_mount_reads_what_is_there_and_changes_nothing() {
         assert_eq!(told, r#""not written""#);
         assert_eq!(storage.transactions_open.load(Ordering::SeqCst), 0);
         assert_eq!(storage.entries.lock().unwrap().get("good").unwrap(), b"0");
-        // A lock that the mount holds is not what the scratch mount waits for.
+        // The scratch mount does not wait for a lock that the mount holds.
         let mut holding = tokio::task::JoinSet::new();
         let holding_guest = load(&runtime, "lock_and_trap").await;
         let held = Arc::clone(&mount);

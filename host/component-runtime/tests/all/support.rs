@@ -1,4 +1,4 @@
-//! What the tests share: guests, a storage in memory, mounts, a neighbour, a log.
+//! Helpers of the tests: guests, a storage in memory, mounts, a neighbour, a log.
 
 #![expect(clippy::unwrap_used, reason = "tests")]
 #![expect(clippy::disallowed_methods, reason = "tests read the guests that were built")]
@@ -19,7 +19,7 @@ use envelope::{
 };
 use tokio::task::JoinSet;
 
-/// Limits that are reached soon.
+/// Low limits.
 pub(crate) fn limits() -> Limits {
     Limits {
         requests_in_flight_max: 16,
@@ -30,7 +30,7 @@ pub(crate) fn limits() -> Limits {
     }
 }
 
-/// A runtime, and where the guests of its mounts may send requests.
+/// A runtime, and the destinations of its mounts.
 pub(crate) struct TestRuntime {
     runtime: Runtime,
     egress: Policy,
@@ -48,12 +48,12 @@ pub(crate) fn runtime(limits: Limits, origins: &[&str]) -> TestRuntime {
     runtime_that(false, None, limits, origins)
 }
 
-/// A runtime whose requests together may hold so much memory.
+/// A runtime whose requests together may hold this much memory.
 pub(crate) fn runtime_that_holds(memory_limit: usize, limits: Limits) -> TestRuntime {
     runtime_that(false, Some(memory_limit), limits, &[])
 }
 
-/// A runtime that lets no guest do more than read from these origins.
+/// A runtime whose guests may only read, from these origins.
 pub(crate) fn reading_runtime(limits: Limits, origins: &[&str]) -> TestRuntime {
     runtime_that(true, None, limits, origins)
 }
@@ -76,7 +76,7 @@ fn runtime_that(
     TestRuntime { runtime: Runtime::new(settings).unwrap(), egress: Policy::new("toy", origins) }
 }
 
-/// Runs a test on several workers and on one: what holds a worker must not hold the others' requests.
+/// Runs a test on several workers and on one: a request that blocks a worker must not block the others.
 pub(crate) fn on_each_scheduler<F: Future<Output = ()>>(test: impl Fn() -> F) {
     let mut one = tokio::runtime::Builder::new_current_thread();
     let mut two = tokio::runtime::Builder::new_multi_thread();
@@ -103,7 +103,7 @@ pub(crate) fn wasm(name: &str) -> Vec<u8> {
     wasm
 }
 
-/// Loads a guest. Each is compiled once for all tests.
+/// Loads a guest. Compiles each guest once for all tests.
 pub(crate) async fn load(runtime: &Runtime, name: &str) -> Arc<Module> {
     static COMPILED: Mutex<BTreeMap<String, &'static [u8]>> = Mutex::new(BTreeMap::new());
     let compile = || &*Runtime::precompile(&wasm(name)).unwrap().leak();
@@ -133,7 +133,7 @@ pub(crate) fn mount_on(
     options: BTreeMap<String, String>,
 ) -> Arc<Mount> {
     runtime.mount(MountSettings {
-        backend_uuid: uuid.to_owned(),
+        backend_uuid: Some(uuid.to_owned()),
         name: format!("{uuid}/"),
         options,
         egress: runtime.egress.clone(),
@@ -143,17 +143,21 @@ pub(crate) fn mount_on(
 }
 
 pub(crate) fn request(path: &str) -> Request {
-    Request { id: "request-1".to_owned(), mount_point: "test/".to_owned(), ..Request::new(Operation::Read, path, "{}") }
+    Request {
+        id: Some("request-1".to_owned()),
+        mount_point: "test/".to_owned(),
+        ..Request::new(Operation::Read, path, "{}")
+    }
 }
 
-/// One request to one guest, on a mount of its own.
+/// Sends one request to one guest, on a mount of its own.
 pub(crate) async fn call(runtime: &TestRuntime, name: &str, path: &str) -> Result<String, InvokeError> {
     let module = load(runtime, name).await;
     let mount = mount(runtime, name, &Arc::default());
     answer(&module, &mount, path).await
 }
 
-/// What the guest says in its field `result`.
+/// The field `result` of the guest's answer.
 pub(crate) async fn answer(module: &Module, mount: &Arc<Mount>, path: &str) -> Result<String, InvokeError> {
     module.handle_request(mount, request(path)).await.map(|response| result(response.as_ref()))
 }
@@ -164,7 +168,7 @@ pub(crate) fn result(response: Option<&Response>) -> String {
     data["result"].as_str().unwrap_or_default().to_owned()
 }
 
-/// Runs one request beside a neighbour, whose every request must succeed, and that must be served meanwhile.
+/// Sends one request beside a neighbour, all of whose requests must succeed while the request runs.
 pub(crate) async fn beside_a_neighbour(runtime: &TestRuntime, name: &str, path: &str) -> Result<String, InvokeError> {
     let good = load(runtime, "good").await;
     let rogue = load(runtime, name).await;
@@ -187,7 +191,7 @@ pub(crate) async fn beside_a_neighbour(runtime: &TestRuntime, name: &str, path: 
     over.store(true, Ordering::Release);
     let served = serving.join_next().await.unwrap().unwrap();
     assert!(served > 0);
-    // The mount of the rogue itself is not broken either: its next request gets as far as the first.
+    // The rogue's own mount still works: its next request gets as far as the first.
     assert!(tokio::time::timeout(Duration::from_secs(20), answer(&rogue, &mount, path)).await.is_ok());
     outcome
 }
@@ -197,13 +201,13 @@ pub(crate) async fn beside_a_neighbour(runtime: &TestRuntime, name: &str, path: 
 pub(crate) struct MemoryStorage {
     pub(crate) entries: Arc<Mutex<BTreeMap<String, Vec<u8>>>>,
     pub(crate) transactions_open: Arc<AtomicUsize>,
-    /// All reads, those that are on their way, and the most that were so at once.
+    /// Number of reads, of those in progress, and the maximum of those.
     pub(crate) reads: AtomicUsize,
     reading: AtomicUsize,
     pub(crate) read_at_once: AtomicUsize,
-    /// Lists of whole folders.
+    /// Number of lists of whole folders.
     pub(crate) lists: AtomicUsize,
-    /// As on Vault: whole folders are all that there is.
+    /// Lists whole folders only, as Vault does.
     pub(crate) is_without_pages: AtomicBool,
 }
 
@@ -213,7 +217,7 @@ impl StorageView for MemoryStorage {
         self.reads.fetch_add(1, Ordering::SeqCst);
         let reading = self.reading.fetch_add(1, Ordering::SeqCst) + 1;
         self.read_at_once.fetch_max(reading, Ordering::SeqCst);
-        // A real storage is a call away: here the further, the longer the key.
+        // A call to a real storage takes time: here the longer the key, the longer the call.
         for _ in 0..=key.len() {
             tokio::task::yield_now().await;
         }

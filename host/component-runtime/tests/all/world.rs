@@ -1,4 +1,4 @@
-//! Which components are loaded at all.
+//! The components that can be loaded.
 
 #![expect(clippy::unwrap_used, reason = "tests")]
 
@@ -8,7 +8,7 @@ use wit_parser::Resolve;
 
 use crate::support::{limits, on_each_scheduler, runtime, wasm};
 
-/// A component of a world with one function, `f`, that takes and gives nothing.
+/// A component of a world with one function, `f`, without parameters and result.
 fn component(wit: &str, import: Option<&str>) -> Vec<u8> {
     let mut module = b"\0asm\x01\0\0\0".to_vec();
     let section = |id: u8, content: &[u8]| [&[id, content.len().try_into().unwrap()], content].concat();
@@ -28,7 +28,7 @@ fn component(wit: &str, import: Option<&str>) -> Vec<u8> {
     ComponentEncoder::default().module(&module).unwrap().validate(true).encode().unwrap()
 }
 
-/// Why a component is not loaded.
+/// The error of a component that cannot be loaded.
 async fn refused(runtime: &Runtime, wasm: &[u8]) -> LoadError {
     runtime.load(wasm).await.err().unwrap()
 }
@@ -63,7 +63,7 @@ fn a_component_without_a_backend_is_refused() {
 }
 
 #[test]
-fn what_is_no_component_is_refused() {
+fn bytes_that_are_not_a_component_are_refused() {
     on_each_scheduler(|| async {
         let runtime = runtime(limits(), &[]);
         let core_module = b"\0asm\x01\0\0\0";
@@ -90,7 +90,7 @@ fn precompiled_code_is_the_same_component_and_damaged_code_is_compiled_anew() {
         let runtime = runtime(component_runtime::Limits::default(), &[]);
         let wasm = wasm("good");
         let precompiled: &'static [u8] = Runtime::precompile(&wasm).unwrap().leak();
-        // Without the wasm to fall back to, so that it is the precompiled code that is loaded.
+        // Without wasm to fall back to, only the precompiled code can be loaded.
         let module = runtime.load_embedded(precompiled, b"").await.unwrap();
         assert_eq!(module.description().name, "good");
         let module = runtime.load_embedded(b"of another version", &wasm).await.unwrap();

@@ -6,7 +6,7 @@ use serde_json::Value;
 use super::*;
 use crate::report::tests::hostile;
 
-/// What stands between two texts of the page.
+/// The text between two texts of the page.
 fn between<'a>(page: &'a str, begin: &str, end: &str) -> &'a str {
     page.split_once(begin).unwrap().1.split_once(end).unwrap().0
 }
@@ -18,7 +18,7 @@ fn made(report: &Report) -> String {
 #[test]
 fn hostile_texts_stay_data() {
     let page = made(&hostile());
-    // Our own two scripts and the block of data, and nothing that the texts could have begun or ended.
+    // Our own two scripts and the block of data: the hostile texts begin and end no element.
     assert_eq!((page.matches("<script").count(), page.matches("</script").count()), (2, 2));
     assert_eq!((page.matches("<!--").count(), page.matches("<img").count()), (0, 0));
     let data: Value = serde_json::from_str(between(&page, "id=\"data\">", "</script>")).unwrap();

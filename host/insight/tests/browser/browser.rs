@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
-/// How long a browser may take for one thing, on a busy machine.
+/// Longest duration of one action of the browser on a busy machine.
 const DEADLINE: Duration = Duration::from_secs(60);
 
 /// Messages of the browser that wait to be read.
@@ -19,14 +19,14 @@ pub(crate) struct Browser {
     process: Child,
     input: ChildStdin,
     messages: Receiver<Value>,
-    /// Of what the page did wrong.
+    /// Faults that the page reported.
     faults: Vec<String>,
     session: String,
     next: u64,
     _profile: tempfile::TempDir,
 }
 
-/// `CHROMIUM_BIN`, or else the one that `make tools` fetched.
+/// `CHROMIUM_BIN`, or else the browser that `make tools` fetched.
 fn program() -> PathBuf {
     let fetched = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../target/tools/chromium/chromium");
     let program = std::env::var_os("CHROMIUM_BIN").map_or(fetched, PathBuf::from);
@@ -38,7 +38,7 @@ impl Browser {
     pub(crate) fn start() -> Self {
         let program = program();
         let profile = tempfile::tempdir().unwrap();
-        // The browser reads file descriptor 3 and writes 4.
+        // The browser reads file descriptor 3 and writes file descriptor 4.
         let mut command = Command::new("bash");
         command.args(["-c", "exec \"$0\" \"$@\" 3<&0 4>&1 0</dev/null 1>/dev/null 2>/dev/null"]).arg(&program);
         command.args([
@@ -76,13 +76,13 @@ impl Browser {
         browser
     }
 
-    /// Opens a page, and waits until it has drawn itself.
+    /// Opens a page and waits until the page is drawn.
     pub(crate) fn open(&mut self, url: &str) {
         self.ask("Page.navigate", json!({ "url": url }));
         self.comes_true("document.documentElement?.dataset.ready === 'yes'");
     }
 
-    /// What an expression comes to, as text.
+    /// The value of an expression, as text.
     pub(crate) fn run(&mut self, expression: &str) -> String {
         match self.evaluate(expression) {
             Value::String(text) => text,
@@ -121,13 +121,13 @@ impl Browser {
         }
     }
 
-    /// The look that the system prefers.
+    /// Sets the colour scheme that the system prefers.
     pub(crate) fn prefer(&mut self, look: &str) {
         let feature = json!([{ "name": "prefers-color-scheme", "value": look }]);
         self.ask("Emulation.setEmulatedMedia", json!({ "features": feature }));
     }
 
-    /// Exceptions, errors of the console and violations of the policy so far.
+    /// Exceptions, errors of the console and violations of the content policy so far.
     pub(crate) fn faults(&mut self) -> Vec<String> {
         self.evaluate("1");
         self.faults.clone()
@@ -176,7 +176,7 @@ impl Browser {
 
 impl Drop for Browser {
     fn drop(&mut self) {
-        // A browser that is gone already is as good.
+        // The browser may have ended already.
         let _ = self.process.kill();
         let _ = self.process.wait();
     }

@@ -1,4 +1,4 @@
-//! The page in a real browser, without its window: what a person sees and does, and what hostile texts cannot do.
+//! The page in a real browser without a window: what a person can see and do, and what hostile texts cannot do.
 
 #![expect(clippy::unwrap_used, clippy::disallowed_methods, clippy::disallowed_types, reason = "tests")]
 
@@ -10,7 +10,7 @@ use browser::Browser;
 use insight::{About, Report, page};
 use serde_json::{Value, json};
 
-/// A page in a file of its own.
+/// Opens a page from a file.
 fn opened(report: Value, warnings: &[&str]) -> (Browser, tempfile::TempDir) {
     let report: Report = serde_json::from_value(report).unwrap();
     let about = About {
@@ -28,7 +28,7 @@ fn opened(report: Value, warnings: &[&str]) -> (Browser, tempfile::TempDir) {
     (browser, folder)
 }
 
-/// So many tokens of ten owners.
+/// This number of tokens, of ten owners.
 fn tokens(count: usize) -> Value {
     let token = |number: usize| {
         json!({
@@ -49,7 +49,7 @@ fn ten_thousand_tokens_are_filtered_sorted_and_read_in_pages() {
     assert_eq!(browser.text("#count"), "10,000 tokens");
     assert_eq!(browser.number("document.querySelectorAll('#rows tr').length"), 100);
     assert_eq!(browser.text("#page"), "1 to 100 of 10,000");
-    // A name of the picture, a band of a chart and a word together.
+    // A node of the graph, a band of a chart and a search word together.
     browser.click(".node[aria-label^='Owner owner-3:']");
     assert_eq!(
         (browser.text("#count").as_str(), browser.text("#chips").as_str()),
@@ -68,7 +68,7 @@ fn ten_thousand_tokens_are_filtered_sorted_and_read_in_pages() {
     browser.run("document.querySelector('dialog').close()");
     browser.type_into("#search", "");
     browser.comes_true("document.querySelector('#count').textContent === '10,000 tokens'");
-    // By client ID, then the other way round.
+    // By client ID, then in reverse.
     browser.click("#heads th:first-child button");
     assert_eq!(browser.text("#rows .open"), "C00000");
     browser.click("#heads th:first-child button");
@@ -112,7 +112,7 @@ fn hostile_texts_are_shown_as_text_and_run_nothing() {
         assert_eq!(browser.number(&format!("document.querySelectorAll({selector:?}).length")), 0, "{selector}");
     }
     assert_eq!(browser.run("String(window.pwned)"), "undefined");
-    // And if a text did become an element, the policy of the page would not run it.
+    // If a text did become an element, the content policy of the page would not run it.
     browser.run("(() => { const s = document.createElement('script'); s.textContent = 'window.pwned=3'; document.body.append(s); return ''; })()");
     assert_eq!(browser.run("String(window.pwned)"), "undefined");
     assert!(
@@ -140,7 +140,7 @@ fn an_exported_table_has_no_formulas() {
     let mut report = tokens(2);
     report["tokens"][0]["owner"] = json!("=1+1");
     let (mut browser, _folder) = opened(report, &[]);
-    // What is saved, beside the file.
+    // The saved table, read beside the file.
     browser.run(
         "window.saved = []; const make = URL.createObjectURL; \
          URL.createObjectURL = (blob) => { blob.text().then((text) => window.saved.push(text)); return make(blob); }; ''",

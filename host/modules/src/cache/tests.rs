@@ -1,4 +1,4 @@
-//! Entries as files: bounded, and whole or not there.
+//! Entries as files: each has a size limit, and is complete or absent.
 
 #![expect(clippy::unwrap_used, reason = "tests")]
 #![expect(clippy::disallowed_types, reason = "tests lay out directories")]

@@ -1,6 +1,6 @@
 //! The cache of a user's commands, in a folder of the user.
 //!
-//! Sealed code becomes part of a process that loads it, so the folder, and the key in it, must be the user's alone.
+//! A process executes the sealed code that it loads, so only the user may own and write the folder and its key.
 
 use std::io::{ErrorKind, Read as _, Write as _};
 use std::os::unix::fs::DirBuilderExt as _;
@@ -15,18 +15,19 @@ use zeroize::Zeroizing;
 
 use super::CacheSettings;
 
-/// The file with the key.
+/// File of the key.
 const KEY: &str = "key";
 const KEY_BYTES: usize = 32;
-/// Bits of a mode for all but the owner.
+/// Mode bits of the group and of other users.
 const OTHERS: u32 = 0o077;
 
 impl CacheSettings {
-    /// A cache in a folder of the user of this process, with a key of its own beside the code. Whatever is not there is
-    /// made. Blocks for as long as the disk does.
+    /// A cache in a folder of this process's user, with a key of its own beside the entries. Creates folder and key if
+    /// they are missing. Blocks while the disk works.
     ///
     /// # Errors
-    /// Names the folder: it cannot be made or read, or others than the user can read it or own it.
+    /// When the folder cannot be created or read, or when another user owns it or can use it. The text names the
+    /// folder.
     pub fn of_user(folder: &Path) -> Result<Self, String> {
         let key = open(folder).and_then(|dir| key(&dir));
         let key = key.map_err(|reason| format!("`{}`: {reason}", folder.display()))?;
@@ -35,7 +36,7 @@ impl CacheSettings {
 }
 
 fn open(folder: &Path) -> Result<Dir, String> {
-    // With its mode from the beginning, which `create_ambient_dir_all` does not offer.
+    // The folder needs its mode from the beginning, and `create_ambient_dir_all` takes no mode.
     let made = std::fs::DirBuilder::new().recursive(true).mode(0o700).create(folder);
     made.map_err(|error| error.to_string())?;
     let dir = Dir::open_ambient_dir(folder, ambient_authority()).map_err(|error| error.to_string())?;
@@ -53,7 +54,7 @@ fn key(dir: &Dir) -> Result<SealKey, String> {
     }
 }
 
-/// None where there is no key yet.
+/// `None` if there is no key yet.
 fn read_key(dir: &Dir) -> Result<Option<SealKey>, String> {
     let mut options = OpenOptions::new();
     options.read(true).custom_flags((OFlags::NOFOLLOW | OFlags::NONBLOCK).bits().cast_signed());
@@ -68,11 +69,11 @@ fn read_key(dir: &Dir) -> Result<Option<SealKey>, String> {
     Ok(Some(SealKey::new(*key)))
 }
 
-/// Whichever of several commands is first makes the key: a link is made as a whole, and only where nothing is.
+/// The first of several commands creates the key: a hard link appears complete, and only if the name is free.
 fn make_key(dir: &Dir) -> Result<(), String> {
     let mut bytes = Zeroizing::new([0; KEY_BYTES]);
     rand::fill(&mut *bytes).map_err(|error| error.to_string())?;
-    // A name of its own, also where several processes have the same number because each is in a container.
+    // A random name, because processes in different containers may have the same process ID.
     let mut number = [0; 8];
     rand::fill(&mut number).map_err(|error| error.to_string())?;
     let unfinished = format!("{KEY}.{:016x}{}", u64::from_ne_bytes(number), super::UNFINISHED);
@@ -87,7 +88,7 @@ fn make_key(dir: &Dir) -> Result<(), String> {
     }
 }
 
-/// Does it belong to the user of this process, and to nobody else?
+/// Refuses what another user owns or can use.
 fn private(what: &str, metadata: &Metadata) -> Result<(), String> {
     let user = rustix::process::geteuid().as_raw();
     if metadata.uid() != user {
@@ -135,7 +136,7 @@ mod tests {
     }
 
     #[test]
-    fn what_others_can_use_is_not_trusted() {
+    fn a_key_or_folder_that_other_users_can_use_is_refused() {
         let base = tempfile::tempdir().unwrap();
         let (folder, key) = (base.path().join("cache"), base.path().join("cache/key"));
         let refused = || CacheSettings::of_user(&folder).unwrap_err();

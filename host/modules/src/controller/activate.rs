@@ -14,13 +14,13 @@ use super::{ModuleController, Work};
 use crate::limits::TRIAL_TIME;
 use crate::{Approval, Candidate, LoadedModule, Rejection};
 
-/// What is known during one reconcile pass.
+/// The knowledge of one reconcile pass.
 pub(super) struct Pass {
     /// The state when the pass began.
     pub(super) state: State,
     /// The module that candidates are compared with.
     pub(super) baseline: Option<ModuleManifest>,
-    /// If false, the directory could not be listed and whatever serves is a fallback.
+    /// If false, the directory could not be listed, and the serving module is a fallback.
     pub(super) is_listed: bool,
 }
 
@@ -32,7 +32,7 @@ impl ModuleController {
         }
         let loaded = self.mailbox.unless_revert_pending(self.source.load(candidate)).await??;
         let manifest = ModuleManifest::of(&loaded);
-        // The last active module was checked when it was activated, here or on another node.
+        // The last active module passed its checks when it was activated, on this node or on another one.
         let is_last_active = pass.state.is_last_active(candidate.digest);
         if !is_last_active {
             let pin = pass.state.pin_of(candidate.digest);
@@ -73,8 +73,9 @@ impl ModuleController {
         self.save_or_keep(work, self.holding_secrets(next, &serving.loaded, pass.baseline.as_ref())).await
     }
 
-    /// The state with what the module declares of its secrets, and the module before it. What the module lets go anywhere
-    /// else was accepted when the update was checked; for the embedded one, with the binary.
+    /// Adds the module's declaration of secrets, and the previous module's, to the state. The update check has already
+    /// accepted any new place where the module sends secrets; for the embedded module, the operator accepted the
+    /// binary.
     pub(super) fn holding_secrets(
         &self,
         next: State,

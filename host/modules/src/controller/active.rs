@@ -84,7 +84,7 @@ impl Trial {
     }
 }
 
-/// The module's own fault, not the client's, the server's or Astra's.
+/// Did the module itself fail, rather than the client, the server or Astra?
 fn is_fault(error: &InvokeError) -> bool {
     matches!(
         error,
@@ -127,7 +127,7 @@ mod tests {
         assert!(by_requests.goes_on(), "it had no request yet");
         assert!(!by_time.goes_on());
         for _ in 0..5 {
-            assert!(!by_time.count(true), "a fault after the trial is none of the update");
+            assert!(!by_time.count(true), "a fault after the trial does not count");
         }
         assert_eq!([true; 4].map(|fault| by_requests.count(fault)), [false, false, false, true]);
     }

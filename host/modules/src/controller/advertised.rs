@@ -1,8 +1,9 @@
-//! The special paths that the server was told of a mount: which paths need `sudo`, and which need no token.
+//! The special paths that a mount advertised to the server: paths that need `sudo`, and paths that need no token.
 //!
-//! The server asks once each time it loads a mount. A module with other special paths must wait for the next load:
-//! otherwise a path that needs `sudo` would be open. When a process ends and another one takes over its mounts, the
-//! server does not ask again. What the server was told then is stored, or follows from the last active module.
+//! The server asks once each time it loads a mount. A module with other special paths must wait for the next load,
+//! because the server would leave a path open that needs `sudo`. When another process takes over the mounts of a
+//! process that ended, the server does not ask again. The advertised paths are therefore stored, unless they are those
+//! of the last active module.
 
 use std::sync::{Arc, MutexGuard, PoisonError};
 
@@ -15,20 +16,20 @@ use super::state::State;
 use super::{ModuleController, ServeError};
 use crate::{LoadedModule, Rejection};
 
-/// What an operator does about it.
+/// The next step for the operator.
 const NEEDS_RELOAD: &str =
-    "its special paths are others than the server was told when it loaded the mount: it goes live with `plugin reload`";
+    "its special paths differ from those at the last load of the mount: it goes live with `plugin reload`";
 
-/// The special paths that the server was told, or may still be told.
+/// The special paths that the mount advertised, or may still advertise.
 pub(super) enum AdvertisedPaths {
-    /// The server may still be told any special paths.
+    /// The mount may still advertise any special paths.
     Open {
         /// The server has asked this process.
         is_asked: bool,
-        /// What the server is told if no module serves.
+        /// The paths to advertise if no module serves.
         assumed: Option<Paths>,
     },
-    /// The server was told these: no module with other ones is activated.
+    /// The mount advertised these paths: a module with other ones is not activated.
     Settled(Paths),
 }
 
@@ -59,7 +60,7 @@ impl AdvertisedPaths {
         }
     }
 
-    /// The server asked: settles the paths of the module that serves, else the assumed ones.
+    /// The server has asked: settles the paths of the serving module, or else the assumed ones.
     fn settle(&mut self, serving: Option<Paths>) {
         if let Self::Open { is_asked: true, assumed } = self
             && let Some(told) = serving.or_else(|| assumed.take())
@@ -68,8 +69,8 @@ impl AdvertisedPaths {
         }
     }
 
-    /// Sets what the server is told if no module serves. Where the server has not asked this process, it has asked
-    /// another one: then the paths are settled, as they were stored.
+    /// Sets the paths to advertise if no module serves. If the server has not asked this process, it has asked an
+    /// earlier one: then the stored paths are settled.
     fn assume(&mut self, known: Option<Paths>, stored: Option<&Paths>) {
         match self {
             Self::Open { is_asked: true, assumed } => *assumed = known,
@@ -80,15 +81,15 @@ impl AdvertisedPaths {
 }
 
 impl ModuleController {
-    /// The special paths of the module that serves, else of the last active module, else of the embedded one. From now
-    /// on no module with other special paths is activated.
+    /// The special paths of the serving module, or else of the last active module, or else of the embedded one. From
+    /// now on no module with other special paths is activated.
     ///
     /// # Errors
-    /// When no module may serve and none is known that may. The server goes on without special paths then, and no
-    /// module with any is activated.
+    /// When no module may serve and none is known that may. The server then assumes that the mount has no special
+    /// paths, and no module with special paths is activated.
     pub async fn special_paths(&self) -> Result<SpecialPaths, ServeError> {
         self.advertised().set_asked();
-        // The server is told the paths of the module that the first pass ends with, not of one that serves meanwhile.
+        // The answer needs the module at the end of the first pass. Another module may serve before that.
         let is_starting = self.mailbox.lifecycle() == Lifecycle::Starting;
         let started = if is_starting { self.start().await } else { Ok(()) };
         let serving = match started {
@@ -110,7 +111,7 @@ impl ModuleController {
         }
     }
 
-    /// Settles what the server is told, if the server has asked and a module is known.
+    /// Settles the advertised paths, if the server has asked and a module is known.
     pub(super) fn settle_advertised(&self) {
         let mut advertised = self.advertised();
         let serving = self.active.load_full();
@@ -134,15 +135,15 @@ impl ModuleController {
     }
 
     /// # Errors
-    /// When the module has other special paths than the server was told.
+    /// When the special paths of the module differ from the advertised ones.
     pub(super) fn check_advertised(&self, loaded: &LoadedModule) -> Result<(), Rejection> {
         self.advertised().check(loaded)
     }
 
-    /// Makes a module the active one: requests that begin now go to this module.
+    /// Makes a module the active one: later requests go to this module.
     ///
     /// # Errors
-    /// When the server was told other special paths meanwhile.
+    /// When the mount advertised other special paths in the meantime.
     pub(super) fn swap_active(&self, active: Arc<Active>) -> Result<Option<Arc<Active>>, Rejection> {
         let advertised = self.advertised();
         advertised.check(&active.loaded)?;
@@ -151,7 +152,7 @@ impl ModuleController {
         Ok(replaced)
     }
 
-    /// The state, with the paths that the server was told where the last active module has others.
+    /// The state, with the advertised paths if they differ from those of the last active module.
     pub(super) fn with_advertised(&self, mut state: State) -> State {
         let last_active = state.last_active.as_ref().map(|record| record.manifest.paths());
         let told = self.advertised().settled().cloned();

@@ -1,10 +1,10 @@
-//! Calls of operators: each sends a message to the task and waits for the outcome.
+//! Calls of operators. Each call sends a message to the task and waits for the outcome.
 
 use tokio::sync::oneshot::error::RecvError;
 use tokio::time::{Instant, timeout_at};
 
 use super::ModuleController;
-use super::mailbox::{Lifecycle, Message, Reply, Revert, Waiting};
+use super::mailbox::{Lifecycle, Message, Reply, Revert, UnreadableStorage, Waiting};
 use super::outcome::{CallError, Done};
 use super::select_request::SelectRequest;
 use super::store::SaveError;
@@ -21,10 +21,10 @@ impl From<SaveError> for CallError {
 }
 
 impl ModuleController {
-    /// Reconciles and waits until that is done. Modules that were rejected before are tried again.
+    /// Reconciles and waits for the end. Tries modules again that were rejected before.
     ///
     /// # Errors
-    /// When the modules could not be listed. That a candidate is rejected is no error: the report has it.
+    /// When the modules could not be listed. A rejected candidate is not an error: the report names it.
     pub async fn reload(&self) -> Result<(), CallError> {
         self.call(Message::Reload).await
     }
@@ -32,7 +32,7 @@ impl ModuleController {
     /// Activates the module that an operator selects.
     ///
     /// # Errors
-    /// Why another module serves, or the same one as before.
+    /// When another module serves, or still the same one. The text says why.
     pub async fn use_module(&self, request: SelectRequest) -> Result<Done, CallError> {
         self.call(|reply| Message::Use(request, reply)).await
     }
@@ -41,13 +41,13 @@ impl ModuleController {
     /// selects it.
     ///
     /// # Errors
-    /// When there is no module to revert to, or none without `force`.
-    pub async fn revert(&self, force: bool) -> Result<Done, CallError> {
-        // This process may not have served the mount yet. The outcome of the first pass is in log and report.
+    /// When there is no module to revert to, or when that module cannot read the storage and `unreadable` refuses it.
+    pub async fn revert(&self, unreadable: UnreadableStorage) -> Result<Done, CallError> {
+        // This process may not have served the mount yet. Log and report have the outcome of the first pass.
         if self.mailbox.lifecycle() == Lifecycle::Starting && self.storage.is_some() {
             let _ = self.start().await;
         }
-        self.call(|reply| Message::Revert(Revert::Operator { force, reply })).await
+        self.call(|reply| Message::Revert(Revert::Operator { unreadable, reply })).await
     }
 
     /// Sends a message of an operator and waits for the outcome.

@@ -1,5 +1,5 @@
-//! Candidates that could not be activated: a permanent rejection is not tried again until something changes, a
-//! transient one after a wait.
+//! Candidates that could not be activated. A permanently rejected candidate is not tried again until something changes;
+//! a transiently rejected one is tried again after a wait.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -10,7 +10,7 @@ use super::select::Ranked;
 use crate::limits::{RETRY_WAIT, RETRY_WAIT_MAX};
 use crate::{Approval, Candidate, Digest, ModuleId, Rejection};
 
-/// Failed attempts by name and bytes. An attempt counts for as long as the approval is the same.
+/// Failed attempts, by name and bytes. An attempt counts while the approval of the candidate is the same.
 #[derive(Default)]
 pub(super) struct FailedAttempts(BTreeMap<(ModuleId, Digest), Entry>);
 
@@ -19,7 +19,7 @@ struct Entry {
     rejection: Rejection,
     /// Failed attempts in a row.
     times: u32,
-    /// Time of the next attempt; none after a permanent rejection.
+    /// Time of the next attempt; `None` after a permanent rejection.
     again: Option<Instant>,
 }
 
@@ -51,8 +51,8 @@ impl FailedAttempts {
         self.0.clear();
     }
 
-    /// Forgets permanent rejections, because they may not hold against another active module. Transient ones keep their
-    /// time.
+    /// Forgets permanent rejections, because another active module may make them obsolete. Transient rejections keep
+    /// their time.
     pub(super) fn forget_permanent(&mut self) {
         self.0.retain(|_, entry| entry.again.is_some());
     }
@@ -86,7 +86,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn what_lasts_is_known_until_the_approval_is_another() {
+    async fn a_permanent_rejection_is_kept_until_the_approval_changes() {
         let mut failed_attempts = FailedAttempts::default();
         let lasting = rejection();
         let signed = |key: &str| candidate(Ok(Approval::Signed(vec![key.to_owned()])));
@@ -98,12 +98,12 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn what_passes_is_due_again_later_each_time_and_never_given_up() {
+    async fn a_transient_rejection_is_retried_after_growing_waits_without_end() {
         let mut failed_attempts = FailedAttempts::default();
         let (candidate, passing) = (candidate(Ok(Approval::AllowListed)), rejection().into_transient());
         for times in 1..50 {
             failed_attempts.record(&candidate, passing.clone());
-            // Looked at once more before it is due, which does not put it off.
+            // A second look before that time does not postpone the retry.
             failed_attempts.record(&candidate, passing.clone());
             let due = failed_attempts.next_retry().unwrap();
             assert_eq!(due - Instant::now(), wait(times));
@@ -111,7 +111,7 @@ mod tests {
             assert_eq!(failed_attempts.rejection(&candidate), Some(passing.clone()));
             tokio::time::advance(wait(times)).await;
             assert_eq!(failed_attempts.rejection(&candidate), None);
-            assert_eq!(failed_attempts.next_retry(), None, "it is due, and nobody need wait for it");
+            assert_eq!(failed_attempts.next_retry(), None, "the retry is due now");
         }
         assert_eq!(wait(50), RETRY_WAIT_MAX);
     }

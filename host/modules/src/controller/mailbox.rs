@@ -1,8 +1,8 @@
 //! The messages that wait for a mount's controller task.
 //!
-//! The task changes a mount's module one message at a time. A revert takes precedence: it is received before anything
-//! that waits, it answers the waiting changes with an error, and the running change gives way to it at its next slow
-//! step. Requests to reconcile are merged: one pass sees everything that changed before it began.
+//! The task changes a mount's module one message at a time. A revert takes precedence: the task receives it first, the
+//! waiting changes fail, and the running change gives way at its next slow step. Requests to reconcile are merged: one
+//! pass sees everything that changed before the pass began.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -15,41 +15,50 @@ use super::outcome::{CallError, Done};
 use super::select_request::SelectRequest;
 use crate::Rejection;
 
-/// What the task is asked to do.
+/// One message to the task.
 pub(super) enum Message {
-    /// A pass over the modules that are there, which nobody waits for.
+    /// A pass over the available modules. No caller waits for it.
     Reconcile,
-    /// The first pass, for a request that has no module yet.
+    /// The first pass. A request that has no module yet waits for it.
     Start(Reply<Result<(), Rejection>>),
-    /// A pass that tries rejected modules again, for an operator.
+    /// A pass that tries rejected modules again. An operator waits for it.
     Reload(Reply<Result<(), CallError>>),
-    /// A module that an operator selects.
+    /// The activation of a module that an operator selected.
     Use(SelectRequest, Reply<Result<Done, CallError>>),
-    /// The module that served before is to serve again.
+    /// The return to the previous module.
     Revert(Revert),
 }
 
-/// Who asks for a revert.
+/// Origin of a revert.
 pub(super) enum Revert {
     /// The trial of the active module failed.
     FailedTrial(Arc<Active>),
     /// An operator, who waits for the outcome.
-    Operator { force: bool, reply: Reply<Result<Done, CallError>> },
+    Operator { unreadable: UnreadableStorage, reply: Reply<Result<Done, CallError>> },
 }
 
-/// How far a controller is.
+/// Decides about a revert to a module that cannot read the storage of the module that is reverted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum UnreadableStorage {
+    /// The revert fails.
+    Refuse,
+    /// The revert is done: the operator said `force`.
+    Accept,
+}
+
+/// Stage in the life of a controller.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) enum Lifecycle {
-    /// No pass has finished. The first request causes the first pass: before, storage may not answer.
+    /// No pass has finished. The first request causes the first pass: before that, storage may not answer.
     #[default]
     Starting,
-    /// A pass has finished: changes of storage and directory cause passes.
+    /// A pass has finished. From now on, changes of storage and directory cause passes.
     Started,
-    /// The server has unloaded the mount: nothing is written any more.
+    /// The server has unloaded the mount. The controller writes nothing any more.
     Closed,
 }
 
-/// Where a caller waits: first until the task has begun, then for the outcome.
+/// The task's side of a call: the caller waits until the task has begun, then for the outcome.
 pub(super) struct Reply<T> {
     began: oneshot::Sender<()>,
     outcome: oneshot::Sender<T>,
@@ -68,7 +77,7 @@ impl<T> Reply<T> {
         (Self { began, outcome }, Waiting { began: has_begun, outcome: has_ended })
     }
 
-    /// Where to send the outcome; none if the caller has gone away.
+    /// The channel for the outcome; `None` if the caller has gone away.
     pub(super) fn begin(self) -> Option<oneshot::Sender<T>> {
         self.began.send(()).is_ok().then_some(self.outcome)
     }
@@ -93,7 +102,7 @@ impl Revert {
     }
 }
 
-/// Why a change gives way.
+/// The rejection of a change that a revert displaces.
 fn revert_first() -> Rejection {
     Rejection::Transient("a revert is in progress on this mount: try again".to_owned())
 }
@@ -124,7 +133,7 @@ impl Queue {
         (self.lifecycle == Lifecycle::Started && self.must_reconcile).then_some(Message::Reconcile)
     }
 
-    /// Answers the changes that wait, since a revert comes first.
+    /// Refuses the changes that wait, because a revert comes first.
     fn refuse_changes(&mut self) {
         for change in self.changes.drain(..) {
             match change {
@@ -137,7 +146,7 @@ impl Queue {
     }
 }
 
-/// The messages that wait, and what the task must know of a mount before it takes one.
+/// The waiting messages, and the changes that the task must know about before it receives one.
 pub(super) struct Mailbox(watch::Sender<Queue>);
 
 impl Mailbox {
@@ -156,7 +165,7 @@ impl Mailbox {
         });
     }
 
-    /// The next message, or a pass at the time of the scheduled retry; none once `is_over` holds.
+    /// The next message, or a pass at the time of the scheduled retry; `None` once `is_over` holds.
     pub(super) async fn next(&self, retry_at: Option<Instant>, is_over: impl Fn() -> bool) -> Option<Message> {
         let mut sent = self.0.subscribe();
         loop {
@@ -168,14 +177,14 @@ impl Mailbox {
             }
             let retry_at = retry_at.filter(|_| self.lifecycle() == Lifecycle::Started);
             tokio::select! {
-                // Its sender is this mailbox.
+                // The sender cannot be gone: it is this mailbox.
                 _ = sent.changed() => {}
                 () = until(retry_at) => return Some(Message::Reconcile),
             }
         }
     }
 
-    /// Makes the task look whether its controller is still there.
+    /// Wakes the task, so that it notices the end of its controller.
     pub(super) fn wake(&self) {
         self.0.send_modify(|_| {});
     }
@@ -193,7 +202,7 @@ impl Mailbox {
         self.0.borrow().lifecycle
     }
 
-    /// A pass has finished.
+    /// Records the end of a pass.
     pub(super) fn set_started(&self) {
         self.0.send_modify(|queue| {
             if queue.lifecycle == Lifecycle::Starting {
@@ -202,7 +211,7 @@ impl Mailbox {
         });
     }
 
-    /// The server has unloaded the mount.
+    /// Records that the server has unloaded the mount.
     pub(super) fn close(&self) {
         self.0.send_modify(|queue| {
             queue.lifecycle = Lifecycle::Closed;
@@ -210,24 +219,24 @@ impl Mailbox {
         });
     }
 
-    /// A pass begins, which sees all that changed before.
+    /// Records the begin of a pass, which sees all earlier changes.
     pub(super) fn begin_pass(&self) {
         self.0.send_modify(|queue| queue.must_reconcile = false);
     }
 
-    /// Another node has written the stored state.
+    /// Records that another node has written the stored state.
     pub(super) fn invalidate_state(&self) {
         self.0.send_modify(|queue| queue.is_state_stale = true);
     }
 
-    /// Must the state be read again?
+    /// Must the task read the state again? Asking resets the answer.
     pub(super) fn take_invalidation(&self) -> bool {
         let mut is_stale = false;
         self.0.send_modify(|queue| is_stale = std::mem::take(&mut queue.is_state_stale));
         is_stale
     }
 
-    /// A step that may take long. It is dropped, and must have changed nothing then, when a revert arrives.
+    /// Runs a step that may take long. A revert drops the step, so an unfinished step must not change anything.
     pub(super) async fn unless_revert_pending<T>(&self, step: impl Future<Output = T>) -> Result<T, Rejection> {
         let mut sent = self.0.subscribe();
         tokio::select! {

@@ -1,5 +1,5 @@
-//! What an update check needs to know of a module. The manifest of the last active module is stored, so that candidates
-//! can be compared with a module whose file is gone.
+//! The part of a module's description that the update check needs. The manifest of the last active module is stored, so
+//! that candidates can be compared with it after its file is gone.
 
 use std::collections::BTreeSet;
 
@@ -11,22 +11,22 @@ use super::paths::Paths;
 use super::text::Text;
 use crate::{Digest, LoadedModule, ModuleId};
 
-/// The part of a module's description that an update check compares.
+/// The part of a module's description that the update check compares.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ModuleManifest {
-    /// Its engine's name.
+    /// Name of the engine.
     pub(super) engine: String,
-    /// Its version.
+    /// Version of the module.
     pub(super) version: Text<Version>,
-    /// Of its bytes.
+    /// SHA-256 of the module's bytes.
     pub(super) digest: Text<Digest>,
-    /// The version of what it writes to storage.
+    /// Version of the storage that the module writes.
     pub(super) storage_written: u32,
-    /// The oldest that it reads.
+    /// Oldest version of the storage that the module reads.
     pub(super) storage_readable_from: u32,
-    /// Kinds of secrets whose leases it renews and revokes.
+    /// Kinds of secrets whose leases the module renews and revokes.
     pub(super) secret_kinds: BTreeSet<String>,
-    /// What it asks of the host, by name.
+    /// Names of the capabilities that the module imports.
     pub(super) capabilities: BTreeSet<String>,
     /// Paths that need no token.
     pub(super) unauthenticated: BTreeSet<String>,
@@ -38,7 +38,7 @@ pub struct ModuleManifest {
     /// Storage that the seal wraps.
     #[serde(default)]
     pub(super) seal_wrap: BTreeSet<String>,
-    /// What it declares of its secrets.
+    /// Declaration of the module's secrets.
     #[serde(default, skip_serializing_if = "Declaration::is_empty")]
     pub(super) secrets: Declaration,
 }
@@ -50,7 +50,7 @@ impl ModuleManifest {
         Self::new(&loaded.id, loaded.digest, module.description(), loaded.capabilities(), module.declaration())
     }
 
-    /// What a module says of itself, and what it imports.
+    /// A manifest from a module's description and its imports.
     #[must_use]
     pub fn new(
         id: &ModuleId,
@@ -82,15 +82,15 @@ impl ModuleManifest {
         ModuleId { engine: self.engine.clone(), version: self.version.0.clone() }
     }
 
-    /// Those that the server is told of.
+    /// The module's special paths, which the mount advertises.
     pub(super) fn paths(&self) -> Paths {
         let Self { unauthenticated, sudo, local_storage, seal_wrap, .. } = self.clone();
         Paths { unauthenticated, sudo, local_storage, seal_wrap }
     }
 
-    /// What it asks for more than another module of its engine, in the words by which an operator accepts it: capabilities, paths,
-    /// and places where secrets may go. The first
-    /// module of its engine on a mount is asked for its paths without a token only.
+    /// Words for what this module asks for beyond another module of its engine: capabilities, paths, and places where
+    /// secrets may go. An operator accepts the update with these words. The first module of its engine on a mount needs
+    /// acceptance for its paths without a token only.
     pub(super) fn asks_more_than(&self, other: Option<&Self>) -> BTreeSet<String> {
         let Some(other) = other.filter(|other| other.engine == self.engine) else {
             return self.unauthenticated.iter().map(|path| unauthenticated_word(path)).collect();
@@ -101,13 +101,13 @@ impl ModuleManifest {
         capabilities.chain(open).chain(no_sudo).chain(self.secret_exits_beyond(Some(other))).collect()
     }
 
-    /// Where it lets secrets go that another module of its engine did not.
+    /// Places where this module sends secrets and another module of its engine did not.
     pub(super) fn secret_exits_beyond(&self, other: Option<&Self>) -> BTreeSet<String> {
         let other = other.filter(|other| other.engine == self.engine);
         other.map(|other| self.secrets.exits_beyond(&other.secrets)).unwrap_or_default()
     }
 
-    /// Can it read what the other one wrote, for all that both say?
+    /// Can this module read the storage of the other one, according to both manifests?
     pub(super) fn reads_what_is_written_by(&self, other: &Self) -> bool {
         (self.storage_readable_from..=self.storage_written).contains(&other.storage_written)
     }
@@ -123,7 +123,8 @@ pub(super) mod tests {
 
     use super::*;
 
-    /// Of the engine `tiny`; its bytes are its name: `2.0.0`, or `2.0.0!other` for other bytes of the same version.
+    /// A manifest of the engine `tiny`. The bytes are the name: `2.0.0`, or `2.0.0!other` for other bytes of the same
+    /// version.
     pub(in super::super) fn manifest(name: &str) -> ModuleManifest {
         let (text, _) = name.split_once('!').unwrap_or((name, ""));
         let set = |items: &[&str]| items.iter().map(|&item| item.to_owned()).collect::<BTreeSet<_>>();

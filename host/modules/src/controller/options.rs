@@ -6,7 +6,7 @@ use semver::Version;
 
 use crate::{LoadedModule, Rejection};
 
-/// The engine that a mount's options select. None stands for the engine of the embedded module.
+/// The engine that a mount's options select; `None` stands for the engine of the embedded module.
 #[must_use]
 pub fn engine_option(options: &BTreeMap<String, String>) -> Option<&str> {
     given(options, "module")
@@ -18,7 +18,7 @@ fn given<'a>(options: &'a BTreeMap<String, String>, name: &str) -> Option<&'a st
 
 /// The mount's options that select a module.
 pub(super) struct Options {
-    /// None stands for the engine of the embedded module.
+    /// `None` stands for the engine of the embedded module.
     pub(super) engine: Option<String>,
     pub(super) version: Option<Version>,
 }
@@ -36,10 +36,10 @@ impl Options {
         Ok(Self { engine: engine_option(options).map(ToOwned::to_owned), version })
     }
 
-    /// Where there is only the embedded module.
+    /// Checks the options of a mount that has only the embedded module.
     ///
     /// # Errors
-    /// When another one is asked for.
+    /// When the options select another module.
     pub(super) fn refuse_all_but(&self, embedded: &LoadedModule) -> Result<(), Rejection> {
         let engine = self.engine.as_ref().filter(|engine| **engine != embedded.id.engine);
         let version = self.version.as_ref().filter(|version| **version != embedded.id.version);

@@ -1,5 +1,5 @@
-//! Tries a module before it serves: on a view of the mount that shows what is there and cannot be written, without
-//! HTTP. What a guest answers is its own affair, also an error; that it answers is not.
+//! Tries a module before it serves: with a read-only view of the mount, and without HTTP. The module may answer with an
+//! error, but it must answer.
 
 use std::sync::Arc;
 
@@ -23,7 +23,7 @@ pub(super) async fn probe(module: &Module, scratch: &Arc<Mount>) -> Result<(), R
     Ok(())
 }
 
-/// The data of the answer; none where the guest refused.
+/// The data of the answer; `None` if the guest refused.
 async fn call(
     module: &Module,
     scratch: &Arc<Mount>,
@@ -35,7 +35,8 @@ async fn call(
     match timeout_at(until, module.handle_request(scratch, request(operation, path))).await {
         Ok(Ok(answer)) => Ok(answer.and_then(|answer| answer.data)),
         Ok(Err(InvokeError::Guest(_))) => Ok(None),
-        // One that loops meets its limit of processor time; here the machine had no time or no room.
+        // A guest that loops reaches its limit of processor time. This timeout therefore means that the machine was
+        // short of time or memory.
         Ok(Err(
             error @ (InvokeError::Busy(_) | InvokeError::Memory(_) | InvokeError::Deadline(_) | InvokeError::Host(_)),
         )) => Err(Rejection::Transient(failed(error.to_string()))),
@@ -45,10 +46,14 @@ async fn call(
 }
 
 fn request(operation: Operation, path: &str) -> Request {
-    Request { id: "module-probe".to_owned(), timeout: Some(PROBE_DEADLINE), ..Request::new(operation, path, "{}") }
+    Request {
+        id: Some("module-probe".to_owned()),
+        timeout: Some(PROBE_DEADLINE),
+        ..Request::new(operation, path, "{}")
+    }
 }
 
-/// The OpenAPI document within a help answer; null where an engine has none.
+/// The OpenAPI document in a help answer; null if the engine has none.
 fn document(help: &str) -> Result<Value, String> {
     let mut help: Value = serde_json::from_str(help).map_err(|error| format!("its help is no JSON: {error}"))?;
     let document = help.get_mut("openapi").map(Value::take).unwrap_or_default();
@@ -59,7 +64,7 @@ fn document(help: &str) -> Result<Value, String> {
     Err("the OpenAPI document in its help has no `paths`".to_owned())
 }
 
-/// What can be read or listed without knowing anything.
+/// The operations that need no parameter.
 fn readable(document: &Value) -> Vec<(Operation, String)> {
     let Some(paths) = document.get("paths").and_then(Value::as_object) else { return Vec::new() };
     let plain = paths.iter().filter(|(path, item)| !path.contains('{') && item.get("get").is_some());
@@ -70,7 +75,7 @@ fn readable(document: &Value) -> Vec<(Operation, String)> {
     plain.map(call).take(PROBE_PATHS_MAX).collect()
 }
 
-/// Does its GET only list? The server's framework says so by a parameter that must be given.
+/// Does the path only list on GET? The server's framework says so by a required parameter.
 fn must_list(item: &Value) -> bool {
     let parameters = item["get"]["parameters"].as_array();
     let is_list = |parameter: &Value| parameter["name"] == "list" && parameter["required"] == true;
@@ -85,7 +90,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_read_is_what_the_document_names_without_parameters() {
+    fn a_probe_reads_the_paths_without_parameters() {
         let list = json!([{ "name": "list", "required": true }]);
         let document = json!({ "paths": {
             "/config": { "get": {}, "post": {} },
@@ -101,7 +106,7 @@ mod tests {
     }
 
     #[test]
-    fn a_document_must_be_one() {
+    fn a_probe_refuses_help_without_an_openapi_document() {
         assert_eq!(document(r#"{"help":"x"}"#).unwrap(), Value::Null);
         assert!(document(r#"{"openapi":{"paths":{}}}"#).is_ok());
         for wrong in [r#"{"openapi":7}"#, r#"{"openapi":{}}"#, r#"{"openapi":{"paths":[]}}"#, "[", "{"] {

@@ -23,7 +23,7 @@ impl ModuleController {
         let (candidates, unlisted) = match self.mailbox.unless_revert_pending(self.source.candidates()).await? {
             Ok(candidates) => (candidates, None),
             Err(rejection) if serving.is_some() => return Err(rejection),
-            // At a start without its directory, a mount can still be served by the embedded module.
+            // At a start, the embedded module can serve a mount although the directory is missing.
             Err(rejection) => (vec![embedded.candidate()], Some(rejection)),
         };
         let engine = self.options.engine.as_ref().unwrap_or(&embedded.id.engine);
@@ -42,7 +42,7 @@ impl ModuleController {
         self.settle_advertised();
         let with_advertised = self.with_advertised(state.clone());
         if with_advertised != state {
-            // If the write fails, the next pass tries again; the mount is served meanwhile.
+            // If the write fails, the next pass tries again; meanwhile the mount is served.
             let _ = self.save_or_keep(work, with_advertised).await;
         }
         let problem = self.missing_module(&state, &ranked, unlisted.as_ref());
@@ -130,10 +130,10 @@ impl ModuleController {
     /// The module that should serve, and where that is said; none for a mount without a state.
     fn desired(&self, state: &State) -> Option<(&'static str, Version, Option<Digest>)> {
         if let Some(version) = &self.options.version {
-            return Some(("the mount's option `module_version` holds", version.clone(), None));
+            return Some(("the mount's option `module_version` selects", version.clone(), None));
         }
         if let Some(pin) = state.exclusive_pin() {
-            return Some(("`module/use` holds", pin.version.0.clone(), Some(pin.digest.0)));
+            return Some(("`module/use` selects", pin.version.0.clone(), Some(pin.digest.0)));
         }
         let manifest = &state.last_active.as_ref()?.manifest;
         let is_own = self.options.engine.as_ref().is_none_or(|engine| *engine == manifest.engine);

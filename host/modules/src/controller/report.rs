@@ -1,4 +1,4 @@
-//! What an operator can read of a mount's modules.
+//! The report on a mount's modules, for operators.
 
 use std::time::SystemTime;
 
@@ -8,16 +8,16 @@ use super::state::{Pin, State};
 use crate::limits::REASONS_TOLD_MAX;
 use crate::{Approval, Digest, ModuleId, Origin, RejectedFile, Rejection};
 
-/// What the reasons begin with why nothing serves a mount.
+/// Begin of the reason why no module serves a mount.
 pub(super) const NO_MODULE: &str = "no module may serve this mount";
 
-/// Whether and how a mount is served.
+/// State of a mount: which kind of module serves it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Condition {
-    /// There was no request yet.
+    /// There has been no request yet.
     #[default]
     Starting,
-    /// No module may serve it.
+    /// No module may serve the mount.
     NothingServes,
     /// A module on trial serves: too many faults cause an automatic revert.
     OnTrial,
@@ -25,10 +25,10 @@ pub enum Condition {
     Serves,
 }
 
-/// What an operator can read of a mount's modules.
+/// The report on a mount's modules.
 #[derive(Clone, Debug, Default)]
 pub struct Report {
-    /// Whether the mount is served, and by a module on trial or not.
+    /// State of the mount.
     pub condition: Condition,
     /// The active module.
     pub serving: Option<Serving>,
@@ -38,13 +38,13 @@ pub struct Report {
     pub pin: Option<(String, Digest)>,
     /// Modules of the mount's engine, best first.
     pub candidates: Vec<CandidateReport>,
-    /// Files of the directory that are no modules at all.
+    /// Files of the directory that are not modules.
     pub rejected_files: Vec<RejectedFile>,
-    /// Why the last pass failed, or why another module serves than the one that should.
+    /// Reason why the last pass failed, or why another module serves than the desired one.
     pub problem: Option<String>,
-    /// What the host keeps from the active module: a line for each class of secrets.
+    /// The secrets that the host keeps from the active module: one line for each class.
     pub sealed_secrets: Vec<String>,
-    /// This node cannot write: the state is not in storage.
+    /// This node cannot write: the state is not stored.
     pub unsaved: bool,
 }
 
@@ -71,7 +71,7 @@ impl From<&Active> for Serving {
     }
 }
 
-/// A module that is there.
+/// A module that is available.
 #[derive(Clone, Debug)]
 #[expect(missing_docs, reason = "see `Candidate`")]
 pub struct CandidateReport {
@@ -101,7 +101,7 @@ impl Report {
         better.filter_map(CandidateReport::why_not).take(REASONS_TOLD_MAX).collect()
     }
 
-    /// One sentence for clients and log.
+    /// One sentence for clients and the log.
     pub(super) fn why_nothing_serves(&self, engine: Option<&str>) -> Rejection {
         let reasons = self.candidates.iter().filter_map(CandidateReport::why_not);
         let reasons: Vec<_> = self.problem.iter().cloned().chain(reasons).take(REASONS_TOLD_MAX).collect();
@@ -125,7 +125,7 @@ impl From<Ranked> for CandidateReport {
             Verdict::Eligible => (true, None),
             Verdict::Fallback(reason) | Verdict::NotWanted(reason) => (true, Some(reason)),
             Verdict::Rejected(Rejection::Transient(reason)) => {
-                (true, Some(format!("not just now: {reason}; it is tried again by itself")))
+                (true, Some(format!("not just now: {reason}; the plugin tries again automatically")))
             }
             Verdict::Rejected(Rejection::Permanent(reason)) => (false, Some(reason)),
         };

@@ -5,6 +5,7 @@ use std::sync::atomic::Ordering;
 use std::time::SystemTime;
 
 use super::active::Active;
+use super::mailbox::UnreadableStorage;
 use super::manifest::ModuleManifest;
 use super::outcome::{CallError, Done};
 use super::state::{ActivationRecord, Pin, State};
@@ -22,8 +23,12 @@ struct RevertPlan {
 
 impl ModuleController {
     /// An operator asks for a revert. The module that is reverted is activated again only when an operator selects it.
-    pub(super) async fn revert_for_operator(&self, work: &mut Work, force: bool) -> Result<Done, CallError> {
-        let plan = self.plan_revert(work, "an operator went back from it", force).await?;
+    pub(super) async fn revert_for_operator(
+        &self,
+        work: &mut Work,
+        unreadable: UnreadableStorage,
+    ) -> Result<Done, CallError> {
+        let plan = self.plan_revert(work, "an operator reverted it", unreadable).await?;
         self.save(work, plan.next).await?;
         let to = plan.to.id.clone();
         let is_live = self.swap_back(work, &plan.from, plan.to).is_ok();
@@ -58,8 +63,8 @@ impl ModuleController {
         }
     }
 
-    /// Another module replaced the failed one meanwhile: the failed one is neither a candidate nor the target of a
-    /// revert any more.
+    /// Another module has replaced the failed one: the failed module is no longer a candidate or the target of a
+    /// revert.
     async fn reject_replaced(&self, work: &mut Work, failed: &Active, reason: &str) {
         let digest = failed.loaded.digest;
         if self.active.load().as_ref().is_some_and(|active| active.loaded.digest == digest) {
@@ -85,7 +90,7 @@ impl ModuleController {
     }
 
     async fn try_revert(&self, work: &mut Work, reason: &str) -> Result<(), Rejection> {
-        let plan = self.plan_revert(work, reason, false).await?;
+        let plan = self.plan_revert(work, reason, UnreadableStorage::Refuse).await?;
         let to = plan.to.id.clone();
         // Activate before storing, because requests fail until then. After a crash in between, the next process runs
         // the trial again.
@@ -95,20 +100,25 @@ impl ModuleController {
         if let Err(SaveError::Failed(rejection)) = self.save(work, plan.next).await {
             tracing::warn!(mount = self.name(), %rejection, "cannot store an automatic revert");
         }
-        // The report names the module that serves now, whatever this pass comes to.
+        // The report names the serving module, also if this pass fails.
         let _ = self.reconcile_and_report(work).await;
         switched.map_err(|failure| Rejection::Permanent(format!("{to}: {failure}")))
     }
 
-    async fn plan_revert(&self, work: &mut Work, reason: &str, force: bool) -> Result<RevertPlan, Rejection> {
+    async fn plan_revert(
+        &self,
+        work: &mut Work,
+        reason: &str,
+        unreadable: UnreadableStorage,
+    ) -> Result<RevertPlan, Rejection> {
         let state = self.state(work).await?;
         let from = self.active.load_full().ok_or_else(|| Rejection::Permanent("no module serves".to_owned()))?;
         let to = self.revert_target(work, &state, from.loaded.digest).await?;
         let manifest = ModuleManifest::of(&to);
-        if !manifest.reads_what_is_written_by(&from.manifest) && !force {
+        if !manifest.reads_what_is_written_by(&from.manifest) && unreadable == UnreadableStorage::Refuse {
             let (version, written) = (&from.manifest.version.0, from.manifest.storage_written);
             let text = format!("{version} writes storage of version {written}, which {} cannot read", to.id.version);
-            return Err(Rejection::Permanent(format!("{text}; `force` goes back all the same")));
+            return Err(Rejection::Permanent(format!("{text}; `force` reverts anyway")));
         }
         let mut next = state.with_rejected(from.loaded.digest, reason);
         if state.exclusive_pin().is_some_and(|pin| pin.digest.0 == from.loaded.digest) {
@@ -121,8 +131,9 @@ impl ModuleController {
         Ok(RevertPlan { from, to, next })
     }
 
-    /// The module that served before; or the last active module, where a fallback serves in its place or another node
-    /// reverted to it. The module is still loaded if this process replaced it, else it is loaded again.
+    /// The previous module. If a fallback serves in place of the last active module, or if another node reverted to
+    /// that module, the last active module. A module that this process replaced is still loaded; another one is loaded
+    /// now.
     async fn revert_target(&self, work: &Work, state: &State, from: Digest) -> Result<Arc<LoadedModule>, Rejection> {
         let revert_target =
             state.last_active.as_ref().filter(|record| record.manifest.digest.0 != from).or(state.previous.as_ref());

@@ -1,5 +1,5 @@
-//! When a controller reconciles: with the mount's first request, when something changed, and again for as long as a
-//! problem lasts.
+//! The times of a controller's passes: at the mount's first request, after each change, and repeatedly while a problem
+//! lasts.
 
 use std::sync::Arc;
 
@@ -21,12 +21,12 @@ impl ModuleController {
         }
     }
 
-    /// The server has unloaded the mount: from now on this controller writes nothing.
+    /// The server has unloaded the mount. From now on this controller writes nothing.
     pub fn close(&self) {
         self.mailbox.close();
     }
 
-    /// The server has set the mount up, and may accept now what could not be stored meanwhile.
+    /// The server has set the mount up and may now accept a state that it refused during the set-up.
     pub fn set_up(&self) {
         if self.report.load().unsaved {
             self.trigger();
@@ -54,7 +54,7 @@ impl ModuleController {
         Ok(self.reconcile_and_report(work).await?)
     }
 
-    /// Reconciles, tells log and report of a failure, and schedules a retry where one is needed.
+    /// Reconciles, reports a failure in the log and in the report, and schedules a retry where one is needed.
     pub(super) async fn reconcile_and_report(&self, work: &mut Work) -> Result<(), Rejection> {
         self.mailbox.begin_pass();
         let reconciled = self.reconcile(work).await;
@@ -71,7 +71,7 @@ impl ModuleController {
         self.report.store(Arc::new(report));
     }
 
-    /// Logs a problem once for as long as it lasts.
+    /// Logs a problem once while it lasts.
     pub(super) fn log_problem(&self, problem: &str) {
         if self.report.load().problem.as_deref() != Some(problem) {
             tracing::warn!(mount = self.name(), reason = problem, "module reconcile reported a problem");

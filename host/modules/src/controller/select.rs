@@ -1,7 +1,9 @@
-//! Which module should serve a mount. Pure functions, so that tables can show which module is selected and why not.
+//! Selects the module that should serve a mount. All functions are pure, so that tables can show each selection and its
+//! reason.
 //!
-//! Selection has two steps, because a loaded module tells more than a listed file: [`rank`] says which candidates to
-//! load, [`check_update`](super::update_check::check_update) whether a loaded module may replace the active one.
+//! Selection has two steps, because a loaded module reveals more than a listed file. [`rank`] orders the candidates to
+//! load; [`check_update`](super::update_check::check_update) decides whether a loaded module may replace the active
+//! one.
 
 use std::cmp::Reverse;
 use std::collections::BTreeSet;
@@ -11,14 +13,14 @@ use semver::Version;
 use super::state::{ActivationRecord, State};
 use crate::{Approval, Candidate, Digest, ModuleId, Rejection};
 
-/// What the selection depends on beside the state.
+/// The input of the selection beside the state.
 #[derive(Clone, Debug)]
 pub(super) struct Criteria<'a> {
-    /// The engine that the mount is of.
+    /// Engine of the mount.
     pub engine: &'a str,
     /// The version that the mount's option `module_version` names.
     pub version: Option<&'a Version>,
-    /// The active module; none at a start.
+    /// The active module; `None` at a start.
     pub serving: Option<(&'a ModuleId, Digest)>,
 }
 
@@ -53,7 +55,7 @@ pub(super) fn rank(candidates: Vec<Candidate>, state: &State, criteria: &Criteri
     of_engine.sort_by_key(|candidate| {
         (Reverse(candidate.id.version.clone()), !is_current(candidate), !is_embedded(candidate))
     });
-    // The same bytes twice, in the binary and in a file, are one module. Under another name they are none.
+    // Bytes that are in the binary and in a file are one module. Bytes under another name are another module.
     let mut seen = BTreeSet::new();
     of_engine.retain(|candidate| seen.insert(candidate.key()));
     let ranked = |candidate: Candidate| {
@@ -63,7 +65,7 @@ pub(super) fn rank(candidates: Vec<Candidate>, state: &State, criteria: &Criteri
     of_engine.into_iter().map(ranked).collect()
 }
 
-/// `current` is what goes on as long as nothing better is there, unless that is the candidate itself.
+/// `current` is the module that continues to serve while there is no better one, unless it is the candidate itself.
 fn verdict(
     candidate: &Candidate,
     state: &State,
@@ -77,7 +79,7 @@ fn verdict(
         Err(rejection) => return Verdict::Rejected(rejection.clone().into_permanent()),
     };
     if let Some(reason) = state.rejection(digest) {
-        let text = format!("it went wrong here: {reason}; `module/use` with its `digest` tries it again");
+        let text = format!("it was rejected on this mount: {reason}; `module/use` with its `digest` tries it again");
         return Verdict::Rejected(Rejection::Permanent(text));
     }
     let is =
@@ -85,11 +87,11 @@ fn verdict(
     let has_run = is(&state.last_active) || is(&state.previous);
     let instead = |may: bool, text: String| if may { Verdict::Fallback(text) } else { Verdict::NotWanted(text) };
     if let Some(pin) = criteria.version.filter(|pin| *pin != version) {
-        return instead(is(&state.last_active), format!("the mount's option `module_version` holds {pin}"));
+        return instead(is(&state.last_active), format!("the mount's option `module_version` selects {pin}"));
     }
     let pin = state.pin_of(digest).is_some();
     if let (Some(pin), false) = (state.exclusive_pin(), pin) {
-        let text = format!("`module/use` holds {} with SHA-256 {}", pin.version.0, pin.digest.0);
+        let text = format!("`module/use` selects {} with SHA-256 {}", pin.version.0, pin.digest.0);
         return instead(has_run || is_embedded(candidate), text);
     }
     let floor = state.floors.get(criteria.engine).filter(|floor| *version < floor.0);
@@ -106,7 +108,7 @@ fn verdict(
     match current {
         None => Verdict::Eligible,
         Some(current) if *version == current.version => match criteria.serving {
-            // At a start the embedded module may have other bytes than that of the binary before.
+            // At a start, a new binary may embed other bytes of the same version.
             None if is_embedded(candidate) && !current_is_there => Verdict::Eligible,
             None if is_embedded(candidate) => {
                 Verdict::Fallback("the last active module has other bytes of this version".to_owned())
@@ -114,9 +116,9 @@ fn verdict(
             _ => Verdict::Rejected(same_version(version)),
         },
         Some(current) if lower.is_some() => Verdict::Fallback(format!("the last active module is {}", current.version)),
-        // An allow-list entry lifts the rejection; it selects no module, or a revert would not last.
+        // An allow-list entry lifts the rejection but selects no module: otherwise a revert would not last.
         Some(_) if floor.is_some() && !has_run && criteria.version.is_none() => {
-            Verdict::Fallback("it is older than what has run here; `module/use` takes it".to_owned())
+            Verdict::Fallback("it is older than a module that has run here; `module/use` activates it".to_owned())
         }
         Some(_) => Verdict::Eligible,
     }

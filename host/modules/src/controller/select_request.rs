@@ -1,4 +1,5 @@
-//! An operator selects a module: to pin it, to accept what it asks for, or to have it tried again.
+//! The selection of a module by an operator: pins a module, accepts its additional requests, or tries a rejected one
+//! again.
 
 use std::collections::BTreeSet;
 use std::fmt;
@@ -22,7 +23,7 @@ use crate::{Candidate, Digest, LoadedModule, Rejection};
 pub enum VersionSelector {
     /// The highest version that may run, now and later.
     Latest,
-    /// Exactly this version until another one is selected.
+    /// Exactly this version, until an operator selects another one.
     Exactly(Version),
 }
 
@@ -35,12 +36,12 @@ impl fmt::Display for VersionSelector {
     }
 }
 
-/// What an operator asks for by `module/use`.
+/// A request to `module/use`.
 #[derive(Clone, Debug)]
 pub struct SelectRequest {
     /// Selected version.
     pub version: VersionSelector,
-    /// Needed where several modules have this version. With `Latest`, a higher version may replace this module.
+    /// Needed if several modules have this version. With `Latest`, a higher version may replace this module.
     pub digest: Option<Digest>,
     /// Activate the module also where no revert is possible.
     pub force: bool,
@@ -60,7 +61,7 @@ impl ModuleController {
 
     async fn state_to_change(&self, work: &mut Work, force: bool) -> Result<State, CallError> {
         match self.state(work).await {
-            // Nobody can read the state: `force` is the only way to replace it.
+            // The state is unreadable for good: only `force` can replace it.
             Err(Rejection::Permanent(rejection)) if force => {
                 tracing::warn!(mount = self.name(), %rejection, "the unreadable state of modules is replaced by an empty one");
                 Ok(State::default())
@@ -69,7 +70,7 @@ impl ModuleController {
         }
     }
 
-    /// Removes the pin first: this must not depend on the outcome of the pass.
+    /// Removes the pin first, because that must not depend on the outcome of the pass.
     async fn use_latest(&self, work: &mut Work, mut state: State, request: SelectRequest) -> Result<Done, CallError> {
         let was_pinned = state.exclusive_pin().is_some();
         if state.pin.take().is_some() {
@@ -87,7 +88,7 @@ impl ModuleController {
         };
         outcome.map_err(|error| match error {
             CallError::Rejected(rejection) if was_pinned => {
-                Rejection::Permanent(format!("nothing is held any more, but {rejection}")).into()
+                Rejection::Permanent(format!("no module is pinned any more, but {rejection}")).into()
             }
             error => error,
         })
@@ -170,7 +171,7 @@ impl ModuleController {
         };
         let candidate = exactly_one(candidates, engine, &request.version)?;
         let next = with_pin(state, request, &candidate);
-        // As at a start: the active module is no reason against a selected one.
+        // As at a start: an active module must not exclude the selected one.
         let criteria = Criteria { engine, version: self.options.version.as_ref(), serving: None };
         match rank(vec![candidate.clone()], &next, &criteria).pop().map(|ranked| ranked.verdict) {
             Some(Verdict::Rejected(rejection)) => Err(rejection),
@@ -212,7 +213,7 @@ fn exactly_one(
             "there is no {selected} of the engine `{engine}`: read `module` to see what is there"
         ))),
         _ => Err(Rejection::Permanent(format!(
-            "several modules are meant; `version` and `digest` together tell which: {}",
+            "several modules match; name one by `version` and `digest` together: {}",
             all()
         ))),
     }
@@ -231,7 +232,7 @@ fn with_pin(state: &State, request: &SelectRequest, candidate: &Candidate) -> St
     next
 }
 
-/// The operator must accept exactly what the module asks for in addition, so that nothing is accepted unseen.
+/// The operator must accept exactly the module's additional requests, so that none is accepted unseen.
 fn check_accepted(
     new: &ModuleManifest,
     baseline: Option<&ModuleManifest>,
@@ -243,9 +244,9 @@ fn check_accepted(
     }
     let list = more.into_iter().collect::<Vec<_>>().join(",");
     let text = if list.is_empty() {
-        "it asks for nothing more than the one that runs: leave `accept_capabilities` out".to_owned()
+        "it asks for nothing beyond the active module: leave `accept_capabilities` out".to_owned()
     } else {
-        format!("`accept_capabilities` must name exactly what it asks for more: {list}")
+        format!("`accept_capabilities` must name exactly what it asks for beyond the active module: {list}")
     };
     Err(Rejection::Permanent(text))
 }

@@ -1,7 +1,7 @@
 //! The state of a mount's modules, in the mount's own storage below the host's prefix. The state is one entry, so that
-//! each write is all or nothing.
+//! each write happens completely or not at all.
 //!
-//! Fields that this version does not know are kept, so that an older host does not lose what a newer one wrote.
+//! Unknown fields are kept, so that an older host does not lose the fields of a newer one.
 
 use std::collections::BTreeMap;
 use std::time::SystemTime;
@@ -26,7 +26,7 @@ pub fn state_key() -> String {
 /// Version of the stored form. This host does not use a state of a higher version.
 const FORMAT: u32 = 1;
 
-/// What every format has.
+/// The field that each format has.
 #[derive(Deserialize)]
 struct Format {
     format: u32,
@@ -54,7 +54,7 @@ pub(super) struct State {
     /// The special paths that the server was told, if the last active module has others.
     #[serde(default, rename = "told", skip_serializing_if = "Option::is_none")]
     pub advertised: Option<Paths>,
-    /// What modules of this mount declared of their secrets. It holds for every module, and nothing of it is ever dropped.
+    /// Declarations of secrets by modules of this mount. They apply to every module and are never dropped.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub secrets: Vec<HeldDeclaration>,
     #[serde(flatten)]
@@ -64,10 +64,10 @@ pub(super) struct State {
 /// Record of an activation.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct ActivationRecord {
-    /// What it is.
+    /// The module.
     #[serde(flatten)]
     pub manifest: ModuleManifest,
-    /// Since when, in Unix seconds.
+    /// Time of the activation, in Unix seconds.
     pub since: u64,
     #[serde(flatten)]
     unknown: Map<String, Value>,
@@ -90,7 +90,7 @@ pub(super) struct Pin {
 /// A declaration of secrets that the mount keeps.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct HeldDeclaration {
-    /// Did an operator accept where it lets secrets go?
+    /// Did an operator accept where the declaration sends secrets?
     pub accepted: bool,
     pub declaration: Declaration,
 }
@@ -99,7 +99,7 @@ pub(super) struct HeldDeclaration {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct RejectedDigest {
     pub digest: Text<Digest>,
-    /// What went wrong.
+    /// The fault.
     pub reason: String,
 }
 
@@ -121,11 +121,11 @@ impl Default for State {
 
 impl State {
     /// # Errors
-    /// Permanent when nobody can read the state, transient when a later host wrote it.
+    /// Permanent when no host can read the state, transient when a later host wrote it.
     pub(super) fn from_bytes(bytes: &[u8]) -> Result<Self, Rejection> {
         let unreadable = |why: String| format!("the stored state of modules, `{}`, cannot be read: {why}", state_key());
         let damaged = |error: serde_json::Error| Rejection::Permanent(unreadable(error.to_string()));
-        // First: a later host may have given the rest another form.
+        // The format comes first: a later host may have changed all other fields.
         let Format { format } = serde_json::from_slice(bytes).map_err(damaged)?;
         if format > FORMAT {
             return Err(Rejection::Transient(unreadable(format!("it has format {format}, this host knows {FORMAT}"))));
@@ -134,7 +134,7 @@ impl State {
     }
 
     /// # Errors
-    /// When it is too large.
+    /// When the state is too large.
     pub(super) fn to_bytes(&self) -> Result<Vec<u8>, Rejection> {
         let bytes = serde_json::to_vec(self).map_err(|error| Rejection::Transient(error.to_string()))?;
         if bytes.len() > STATE_BYTES_MAX {
@@ -158,7 +158,7 @@ impl State {
         next
     }
 
-    /// The state with what a module declares of its secrets. `accepted`: the operator said yes to where it lets them go.
+    /// The state with the module's declaration of secrets. `accepted`: an operator accepted where it sends them.
     pub(super) fn holding(mut self, manifest: &ModuleManifest, accepted: bool) -> Self {
         let declaration = &manifest.secrets;
         let is_known = self.secrets.iter().any(|held| held.declaration == *declaration && (held.accepted || !accepted));
@@ -170,7 +170,7 @@ impl State {
         self
     }
 
-    /// What the mount holds, as the runtime wants it.
+    /// The mount's declarations in the form that the runtime needs.
     pub(super) fn held_secrets(&self) -> HeldSecrets {
         let of = |accepted: bool| self.secrets.iter().filter(move |held| held.accepted == accepted);
         HeldSecrets {

@@ -13,14 +13,14 @@ use crate::limits::STATE_WAIT;
 /// Why the state was not written.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum SaveError {
-    /// This node cannot write; the server's text.
+    /// This node cannot write. The text is the server's.
     ReadOnly(String),
-    /// Anything else.
+    /// Any other failure.
     Failed(Rejection),
 }
 
 impl Work {
-    /// Uses this state from now on. Permanent rejections may not hold any more.
+    /// Uses this state from now on. A permanent rejection may be obsolete with it.
     pub(super) fn adopt(&mut self, state: State) {
         self.failed_attempts.forget_permanent();
         self.state = Some(state);
@@ -35,7 +35,7 @@ impl Work {
 }
 
 impl ModuleController {
-    /// The state, which is read if it is unknown or stale.
+    /// The state. Reads it from storage if it is unknown or stale.
     pub(super) async fn state(&self, work: &mut Work) -> Result<State, Rejection> {
         work.is_state_stale |= self.mailbox.take_invalidation();
         if let (Some(state), false) = (&work.state, work.is_state_stale) {
@@ -94,7 +94,8 @@ impl ModuleController {
             Ok(Err(error)) => failed(error.to_string()),
             Err(_) => failed(format!("no answer in {STATE_WAIT:?}")),
         };
-        // The write may have been done all the same: read the state again, unless this node keeps an unsaved one.
+        // The server may have done the write in spite of the error: read the state again, unless this node keeps an
+        // unsaved one.
         if !work.unsaved {
             work.is_state_stale = true;
         }

@@ -1,6 +1,6 @@
 //! The task that changes a mount's module, one message at a time.
 //!
-//! A change runs to its end also when the client that asked for it goes away. The task ends with its controller.
+//! A change runs to its end although the client that asked for it goes away. The task ends with its controller.
 
 use std::future::Future;
 use std::sync::{Arc, Weak};
@@ -25,7 +25,7 @@ async fn run(mailbox: Arc<Mailbox>, controller: Weak<ModuleController>) {
             controller.receive(&mut work, message).await;
             work
         });
-        // A message whose work panics fails alone: the next one reads what is stored.
+        // A panic ends only its own message: the next one reads the stored state.
         work = changing.await.unwrap_or_else(|stopped| {
             tracing::error!(mount, %stopped, "a change of module stopped before its end");
             Work::default()
@@ -37,7 +37,7 @@ impl ModuleController {
     async fn receive(&self, work: &mut Work, message: Message) {
         match message {
             Message::Reconcile => {
-                // The failure is in the log and in the report.
+                // Log and report have the failure.
                 let _ = self.reconcile_and_report(work).await;
             }
             Message::Start(reply) => {
@@ -53,16 +53,16 @@ impl ModuleController {
                 let Some(caller) = reply.begin() else { return };
                 let _ = caller.send(self.select(work, request).await);
             }
-            Message::Revert(Revert::Operator { force, reply }) => {
+            Message::Revert(Revert::Operator { unreadable, reply }) => {
                 let Some(caller) = reply.begin() else { return };
-                let _ = caller.send(self.revert_for_operator(work, force).await);
+                let _ = caller.send(self.revert_for_operator(work, unreadable).await);
             }
             Message::Revert(Revert::FailedTrial(failed)) => self.revert_automatically(work, &failed).await,
         }
     }
 }
 
-/// The only place where this crate starts tasks that nobody joins.
+/// The only place where this crate starts tasks that it does not join.
 pub(super) fn spawn<F>(work: F) -> JoinHandle<F::Output>
 where
     F: Future + Send + 'static,

@@ -1,5 +1,5 @@
-//! May a module replace another one? The same rules hold when a module is activated and when an operator asks
-//! beforehand (`module diff`).
+//! Decides whether a module may replace another one, at an activation and when an operator asks beforehand (`module
+//! diff`).
 
 use std::collections::BTreeSet;
 use std::fmt;
@@ -7,14 +7,14 @@ use std::fmt;
 use super::manifest::ModuleManifest;
 use crate::Rejection;
 
-/// What lifts an incompatibility.
+/// Terms that lift an incompatibility.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Terms<'a> {
     /// The operator accepts that no revert is possible.
     pub(super) force: bool,
     /// The additional capabilities and paths that the operator accepts.
     pub(super) accepted: &'a BTreeSet<String>,
-    /// The module comes with the binary, which the operator accepted by its SHA-256.
+    /// The module is embedded in the binary, whose SHA-256 the operator accepted.
     pub(super) embedded: bool,
 }
 
@@ -38,54 +38,54 @@ pub(super) fn check_update(
 /// A reason why a module does not replace another one automatically. Its text says what an operator can do.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Incompatibility {
-    /// What is stored is another engine's.
+    /// The stored data belong to another engine.
     OtherEngine {
-        /// Whose it is.
+        /// The engine that wrote the data.
         old: String,
-        /// Who would get it.
+        /// The engine of the candidate.
         new: String,
     },
-    /// Kinds of secrets whose leases nobody could renew or revoke.
+    /// Kinds of secrets whose leases the candidate could not renew or revoke.
     LostLeases(Vec<String>),
-    /// It cannot read what is stored.
+    /// The candidate cannot read the stored data.
     CannotRead {
-        /// The oldest storage version that it reads.
+        /// The oldest storage version that the candidate reads.
         from: u32,
-        /// What is there.
+        /// The stored version.
         stored: u32,
     },
-    /// It is older than what is stored.
+    /// The candidate is older than the stored data.
     TooOld {
-        /// The newest storage version that it knows.
+        /// The newest storage version that the candidate knows.
         known: u32,
-        /// What is there.
+        /// The stored version.
         stored: u32,
     },
-    /// The old one cannot read what the new one writes.
+    /// The old module cannot read what the new one writes.
     NoWayBack {
-        /// The storage version that the new one writes.
+        /// The storage version that the new module writes.
         written: u32,
-        /// The old one's version.
+        /// Version of the old module.
         old: String,
     },
     /// Capabilities, paths without a token, paths without `sudo`.
     AsksMore {
-        /// In the words by which an operator accepts them.
+        /// The words with which an operator accepts them.
         words: BTreeSet<String>,
-        /// The old one's version; none if no module of this engine has served the mount.
+        /// Version of the old module; `None` if no module of this engine has served the mount.
         old: Option<String>,
     },
 }
 
 impl Incompatibility {
-    /// All between two modules, the most serious first. The same bytes have none.
+    /// All incompatibilities between two modules, the most serious first. The same bytes have none.
     #[must_use]
     pub fn between(old: &ModuleManifest, new: &ModuleManifest) -> Vec<Self> {
         if old.digest == new.digest {
             return Vec::new();
         }
         if old.engine != new.engine {
-            // Nothing else can be compared.
+            // No other comparison makes sense between engines.
             let other = Self::OtherEngine { old: old.engine.clone(), new: new.engine.clone() };
             return [other].into_iter().chain(Self::of_first(new)).collect();
         }
@@ -105,7 +105,7 @@ impl Incompatibility {
         .collect()
     }
 
-    /// What stands against the first module of its engine on a mount: whoever enables a mount expects that it needs a
+    /// Paths without a token of the first module of its engine on a mount: an operator expects that a new mount needs a
     /// token.
     fn of_first(new: &ModuleManifest) -> Option<Self> {
         let words = new.asks_more_than(None);
@@ -116,7 +116,7 @@ impl Incompatibility {
         match self {
             Self::LostLeases(_) | Self::CannotRead { .. } => false,
             Self::OtherEngine { .. } | Self::TooOld { .. } => terms.force,
-            // Vault's own way back is the binary of before.
+            // With a new binary, the operator reverts by registering the previous binary.
             Self::NoWayBack { .. } => terms.force || terms.embedded,
             Self::AsksMore { words, .. } => words.is_subset(terms.accepted) || terms.embedded,
         }
@@ -127,24 +127,27 @@ impl fmt::Display for Incompatibility {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::OtherEngine { old, new } => {
-                write!(f, "storage is of the engine `{old}`; `module/use` with `force` gives it to `{new}`")
+                write!(
+                    f,
+                    "the storage belongs to the engine `{old}`; `module/use` with `force` gives the storage to `{new}`"
+                )
             }
             Self::LostLeases(kinds) => {
                 let kinds = kinds.join("`, `");
-                write!(f, "leases of `{kinds}` could not be renewed or revoked: it does not know them")
+                write!(f, "leases of `{kinds}` could not be renewed or revoked: the module does not know them")
             }
             Self::CannotRead { from, stored } => {
-                write!(f, "it reads storage from version {from} on, and here is version {stored}")
+                write!(f, "it reads storage from version {from} on, and the mount has storage of version {stored}")
             }
             Self::TooOld { known, stored } => write!(
                 f,
-                "here is storage of version {stored}, and it knows {known} at most; `module/use` with `force` runs it \
-                 all the same"
+                "the mount has storage of version {stored}, and the module knows {known} at most; `module/use` with `force` \
+                 activates it anyway"
             ),
             Self::NoWayBack { written, old } => write!(
                 f,
-                "it writes storage of version {written}, which {old} cannot read: there would be no way back; \
-                 `module/use` with `force` takes it"
+                "it writes storage of version {written}, which {old} cannot read: a revert would be impossible; \
+                 `module/use` with `force` activates it"
             ),
             Self::AsksMore { words, old } => {
                 let list = words.iter().map(String::as_str).collect::<Vec<_>>().join(",");

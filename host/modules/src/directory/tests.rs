@@ -1,4 +1,4 @@
-//! What lies in a directory, and what only seems to.
+//! The content of a directory: what counts as a module and what does not.
 
 #![expect(clippy::unwrap_used, reason = "tests")]
 #![expect(clippy::disallowed_methods, reason = "tests lay out directories")]
@@ -18,14 +18,14 @@ fn directory() -> (TempDir, Directory) {
     (dir, directory)
 }
 
-/// Names of modules, then name and reason of what was refused.
+/// Names of the modules, then name and reason of each rejected file.
 fn listed(directory: &mut Directory) -> (Vec<String>, Vec<(String, String)>) {
     let Listing { modules, refused } = directory.list().unwrap();
     let refused = refused.into_iter().map(|file| (file.name, file.reason.to_string()));
     (modules.into_iter().map(|file| file.name).collect(), refused.collect())
 }
 
-/// The one reason for which the one file there is refused.
+/// The reason for which the only file is rejected.
 fn refused(directory: &mut Directory) -> String {
     let (modules, refused) = listed(directory);
     assert_eq!(modules, Vec::<String>::new());
@@ -76,7 +76,7 @@ fn links_lead_within_the_directory_only() {
         assert!(refused(&mut directory).starts_with("`astra-1.0.0.wasm` cannot be read: "));
         fs::remove_file(&link).unwrap();
     }
-    // As volumes of secrets and settings are laid out: a link to a link to a folder.
+    // A link to a link to a folder, as Kubernetes lays out volumes of secrets and settings.
     fs::create_dir(dir.path().join("..2026")).unwrap();
     fs::write(dir.path().join("..2026/astra-1.0.0.wasm"), "within").unwrap();
     symlink("..2026", dir.path().join("..data")).unwrap();
@@ -100,7 +100,7 @@ fn only_regular_files_are_read() {
     fs::create_dir(&path).unwrap();
     assert!(refused(&mut directory).contains("it is not a regular file"));
     fs::remove_dir(&path).unwrap();
-    // A pipe that nobody writes to must not keep us waiting.
+    // Opening a pipe without a writer must not block.
     rustix::fs::mkfifoat(rustix::fs::CWD, &path, rustix::fs::Mode::RUSR).unwrap();
     assert!(refused(&mut directory).contains("it is not a regular file"));
 }
@@ -160,7 +160,7 @@ fn a_change_is_seen_by_stamps_and_by_digest() {
     fs::write(&path, "one").unwrap();
     let before = directory.stamps().unwrap();
     assert_eq!(digest(&mut directory), Digest::of(b"one"));
-    // The same length in the same moment, as an attacker or a fast script would.
+    // The same length within the resolution of the clock.
     fs::write(&path, "two").unwrap();
     assert_eq!(digest(&mut directory), Digest::of(b"two"));
     fs::write(dir.path().join("astra-1.0.0.wasm.sig"), "signed").unwrap();
@@ -177,7 +177,7 @@ fn an_unchanged_file_is_not_read_again() {
     let stamp = Stamp::of(&directory.open().unwrap().metadata("astra-1.0.0.wasm").unwrap());
     directory.known.insert("astra-1.0.0.wasm".to_owned(), (stamp, Digest::of(b"of before")));
     assert_eq!(directory.list().unwrap().modules[0].digest, Digest::of(b"of before"));
-    // Another file in its place, of the same length.
+    // Another file of the same length at the same path.
     fs::write(dir.path().join("new"), "two").unwrap();
     fs::rename(dir.path().join("new"), &path).unwrap();
     assert_eq!(directory.list().unwrap().modules[0].digest, Digest::of(b"two"));

@@ -1,4 +1,4 @@
-//! Loads take turns.
+//! The order of loads.
 
 #![expect(clippy::unwrap_used, reason = "tests")]
 
@@ -43,7 +43,7 @@ async fn refused_of(engine: &str, registry: &ModuleRegistry, content: &[u8]) -> 
 }
 
 #[tokio::test(start_paused = true)]
-async fn few_modules_are_loaded_at_once_and_who_waits_too_long_is_told() {
+async fn the_number_of_loads_at_once_is_limited_and_a_late_load_fails() {
     let registry = registry();
     let others = registry.loads.acquire_many(u32::try_from(LOADS_AT_ONCE).unwrap()).await.unwrap();
     let reason = refused(&registry, b"").await;
@@ -54,7 +54,7 @@ async fn few_modules_are_loaded_at_once_and_who_waits_too_long_is_told() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn mounts_wait_for_each_other_at_one_module_only() {
+async fn a_mount_waits_for_another_only_if_both_load_the_same_module() {
     let registry = registry();
     let statement = Statement { id: ModuleId::new("astra", "1.2.3").unwrap(), digest: Digest::of(b"one") };
     let held = registry.loaded_modules.slot(&statement).await;
@@ -66,7 +66,7 @@ async fn mounts_wait_for_each_other_at_one_module_only() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn many_modules_of_one_engine_do_not_put_off_another_engine() {
+async fn many_modules_of_one_engine_do_not_delay_another_engine() {
     let registry = registry();
     let held = registry.loaded_modules.engine_turn("toy").await;
     let waits = "it waited for its turn to be loaded for longer than 180s";

@@ -1,4 +1,4 @@
-//! Keys and signature files as they lie on disk.
+//! Keys and signature files in their stored form.
 
 #![expect(clippy::unwrap_used, reason = "tests")]
 
@@ -10,7 +10,7 @@ fn statement() -> Statement {
 }
 
 #[test]
-fn what_is_signed_names_engine_version_and_digest() {
+fn a_signed_statement_names_engine_version_and_digest() {
     let expected = format!("secrets-engine module v1\nengine=astra\nversion=1.2.3\nsha256={}\n", Digest::of(b"wasm"));
     assert_eq!(statement().text(), expected);
 }
@@ -71,7 +71,7 @@ fn a_file_is_read_as_it_is_written_and_signing_again_adds_nothing() {
 }
 
 #[test]
-fn what_is_not_understood_is_refused_by_name() {
+fn an_unknown_field_of_a_signature_file_is_refused_by_name() {
     let key = SigningKey::generate().unwrap();
     let mut file = SignatureFile::new(statement());
     file.sign(&key).unwrap();

@@ -1,4 +1,4 @@
-//! Which modules may run, and what is said of those that may not.
+//! Modules that may run, and the reasons why others may not.
 
 #![expect(clippy::unwrap_used, reason = "tests")]
 
@@ -27,7 +27,7 @@ fn policy(keys: &[&SigningKey], threshold: usize) -> TrustPolicy {
     trusting(EngineTrust::new([], keys.iter().map(|key| key.public_key()), threshold).unwrap())
 }
 
-/// This for the module's engine, and nothing for others.
+/// Trust for the module's engine, and for no other.
 fn trusting(trust: EngineTrust) -> TrustPolicy {
     let mut policy = TrustPolicy::default();
     policy.trust("astra", trust);
@@ -39,7 +39,7 @@ fn refused(policy: &TrustPolicy, signatures: Option<&[u8]>) -> String {
 }
 
 #[test]
-fn nothing_is_trusted_that_nobody_named() {
+fn no_module_is_trusted_by_default() {
     let text = refused(&TrustPolicy::default(), Some(&signed(module(), &[&key()])));
     assert!(text.contains("is not pinned, and no key is trusted for engine `astra`"), "{text}");
     assert!(TrustPolicy::default().is_empty());
@@ -54,7 +54,7 @@ fn a_pinned_digest_is_enough_and_another_is_not() {
 }
 
 #[test]
-fn what_is_trusted_for_one_engine_counts_for_no_other() {
+fn trust_for_one_engine_does_not_apply_to_another() {
     let (of_astra, of_other) = (key(), key());
     let mut policy = policy(&[&of_astra], 1);
     let other = Statement { id: ModuleId::new("other", "1.2.3").unwrap(), ..module() };
@@ -69,7 +69,7 @@ fn what_is_trusted_for_one_engine_counts_for_no_other() {
         assert_eq!(policy.approve(&module, Some(&file)).is_ok(), approved, "{module}");
     }
     assert!(policy.approve(&other, None).is_ok(), "pinned");
-    // The same bytes under the name of the other engine are not.
+    // The same bytes under the name of the other engine are rejected.
     assert!(policy.approve(&module(), None).is_err());
     let third = Statement { id: ModuleId::new("third", "1.2.3").unwrap(), ..module() };
     assert!(policy.approve(&third, Some(&signed(third.clone(), &[&of_astra]))).is_err());
@@ -119,11 +119,11 @@ fn a_signature_of_something_else_under_this_modules_name_is_wrong() {
         Statement { id: ModuleId::new("other", "1.2.3").unwrap(), ..module() },
     ];
     for other in others {
-        // As it is: the file says what it is for.
+        // The original file: it names the other module.
         let file = signed(other.clone(), &[&a]);
         let text = refused(&policy, Some(&file));
         assert!(text.starts_with(&format!("its signature file is for {other}, and it is astra 1.2.3")), "{text}");
-        // With the fields of this module written over it.
+        // The fields of this module over the same signatures.
         let mut json: serde_json::Value = serde_json::from_slice(&file).unwrap();
         json["engine"] = "astra".into();
         json["version"] = "1.2.3".into();
@@ -134,7 +134,7 @@ fn a_signature_of_something_else_under_this_modules_name_is_wrong() {
 }
 
 #[test]
-fn no_file_and_a_malformed_file_are_told_apart() {
+fn a_missing_and_a_malformed_signature_file_have_different_reasons() {
     let policy = policy(&[&key()], 1);
     assert!(refused(&policy, None).starts_with("it has no signature file"));
     assert!(refused(&policy, Some(b"{")).starts_with("not a file of signatures: "));
@@ -142,7 +142,7 @@ fn no_file_and_a_malformed_file_are_told_apart() {
 }
 
 #[test]
-fn thresholds_that_cannot_be_meant_are_refused() {
+fn impossible_thresholds_are_refused() {
     let a = key().public_key();
     assert_eq!(EngineTrust::new([], [a], 0).unwrap_err(), TrustError::ThresholdZero);
     let unreachable = |threshold, keys| TrustError::ThresholdUnreachable { threshold, keys };

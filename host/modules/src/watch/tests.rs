@@ -1,4 +1,4 @@
-//! Changes are told by notice, and by looking where no notice comes.
+//! Changes are found by notices, and by the periodic look.
 
 #![expect(clippy::unwrap_used, clippy::expect_used, reason = "tests")]
 #![expect(clippy::disallowed_methods, reason = "tests lay out directories")]
@@ -8,7 +8,7 @@ use std::path::Path;
 
 use super::*;
 
-/// Longer than any test: only a notice can be meant.
+/// Longer than any test, so that only a notice can trigger.
 const NEVER: Duration = Duration::from_secs(3600);
 const SOON: Duration = Duration::from_millis(20);
 
@@ -23,7 +23,7 @@ async fn change(changes: &mut watch::Receiver<u64>) {
 }
 
 #[tokio::test]
-async fn a_notice_tells_of_new_changed_and_removed_files() {
+async fn new_changed_and_removed_files_cause_a_notice() {
     let dir = tempfile::tempdir().unwrap();
     let (_watcher, mut changes) = watcher(dir.path(), NEVER);
     change(&mut changes).await;
@@ -40,10 +40,10 @@ async fn a_notice_tells_of_new_changed_and_removed_files() {
 }
 
 #[tokio::test]
-async fn a_directory_that_vanishes_and_comes_back_is_told_and_watched_again() {
+async fn a_directory_that_comes_back_counts_as_changed_and_is_watched() {
     let dir = tempfile::tempdir().unwrap();
     let (path, aside) = (dir.path().join("modules"), dir.path().join("aside"));
-    // It is not even there when the watch begins.
+    // The directory does not exist when the watch begins.
     let (_watcher, mut changes) = watcher(&path, SOON);
     change(&mut changes).await;
     fs::create_dir(&path).unwrap();
@@ -59,7 +59,7 @@ async fn a_directory_that_vanishes_and_comes_back_is_told_and_watched_again() {
 }
 
 #[tokio::test]
-async fn a_link_that_is_moved_to_another_directory_is_told() {
+async fn a_link_that_moves_to_another_directory_counts_as_a_change() {
     let dir = tempfile::tempdir().unwrap();
     for name in ["a", "b"] {
         fs::create_dir(dir.path().join(name)).unwrap();
@@ -75,7 +75,7 @@ async fn a_link_that_is_moved_to_another_directory_is_told() {
 }
 
 #[tokio::test]
-async fn files_that_are_no_modules_do_not_count_and_an_end_is_an_end() {
+async fn files_that_are_not_modules_cause_no_change_and_the_watch_ends_with_its_owner() {
     let dir = tempfile::tempdir().unwrap();
     let (watcher, mut changes) = watcher(dir.path(), SOON);
     change(&mut changes).await;

@@ -1,4 +1,4 @@
-//! Compiled modules across restarts, and a cache that somebody else can write to.
+//! Compiled modules across restarts, also with a cache that another user can write.
 
 #![expect(clippy::unwrap_used, reason = "tests")]
 #![expect(clippy::disallowed_methods, reason = "tests lay out directories")]
@@ -32,13 +32,13 @@ fn entries(stage: &Stage) -> Vec<PathBuf> {
     fs::read_dir(stage.cache_path()).unwrap().map(|entry| entry.unwrap().path()).collect()
 }
 
-/// When the entry was last written: an entry that was of use is not written again.
+/// Time of the entry's last write: a usable entry is not written again.
 fn written(entry: &PathBuf) -> std::time::SystemTime {
     fs::metadata(entry).unwrap().modified().unwrap()
 }
 
 #[tokio::test]
-async fn what_was_compiled_once_is_loaded_by_the_next_process() {
+async fn the_next_process_loads_the_cached_module() {
     let (stage, entry) = cached().await;
     let before = written(&entry);
     load(&stage.library_with_cache(1)).await;
@@ -46,7 +46,7 @@ async fn what_was_compiled_once_is_loaded_by_the_next_process() {
 }
 
 #[tokio::test]
-async fn an_entry_that_does_not_fit_is_replaced_whatever_is_wrong_with_it() {
+async fn an_unusable_cache_entry_is_replaced() {
     let (stage, entry) = cached().await;
     let good = fs::read(&entry).unwrap();
     let mut damaged = good.clone();
@@ -82,12 +82,12 @@ async fn the_entry_of_another_module_is_not_loaded() {
 #[tokio::test]
 async fn a_cache_that_cannot_be_written_or_read_costs_nothing_but_time() {
     let (stage, entry) = cached().await;
-    // A file in the place of the directory: nothing below it can be made, as on a full disk.
+    // A file at the path of the directory: nothing can be created below it, as on a full disk.
     fs::remove_dir_all(stage.cache_path()).unwrap();
     fs::write(stage.cache_path(), "").unwrap();
     load(&stage.library_with_cache(1)).await;
     fs::remove_file(stage.cache_path()).unwrap();
-    // A directory in the place of the entry: the temporary file cannot be renamed, and is removed.
+    // A directory at the path of the entry: the temporary file cannot be renamed, and is removed.
     fs::create_dir_all(entry.join("in the way")).unwrap();
     load(&stage.library_with_cache(1)).await;
     assert_eq!(entries(&stage), [entry]);

@@ -1,4 +1,4 @@
-//! The library with real components: the guests that `make rogue` builds.
+//! The registry with real components: the guests that `make rogue` builds.
 
 mod cache;
 mod registry;

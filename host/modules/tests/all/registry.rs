@@ -1,4 +1,4 @@
-//! From a file dropped in to a module that can serve, and every way of not getting there.
+//! The way of a file from the directory to a loaded module, and every failure on it.
 
 #![expect(clippy::unwrap_used, reason = "tests")]
 #![expect(clippy::disallowed_methods, reason = "tests lay out directories")]
@@ -26,7 +26,7 @@ async fn without_a_directory_there_is_the_embedded_module_only() {
 }
 
 #[tokio::test]
-async fn a_signed_file_is_loaded_with_what_it_asks_for() {
+async fn a_signed_file_is_loaded_with_its_capabilities() {
     let stage = Stage::new();
     let registry = stage.registry();
     stage.drop_in("good-0.0.0.wasm", &wasm("good"));
@@ -68,26 +68,26 @@ async fn an_unsigned_file_is_listed_and_never_loaded() {
 }
 
 #[tokio::test]
-async fn what_is_trusted_is_asked_again_of_the_bytes_that_are_read() {
+async fn the_bytes_that_are_read_are_checked_again() {
     let stage = Stage::new();
     let registry = stage.registry();
     stage.drop_in("good-0.0.0.wasm", &wasm("good"));
     let listed = candidate(&registry, "good-0.0.0.wasm").await;
-    // Replaced between the look and the use, by something that is signed as well.
+    // The file is replaced between listing and load, by another signed file.
     stage.drop_in("good-0.0.0.wasm", &wasm("trap"));
     let reason = passing(&registry, &listed).await;
     assert_eq!(reason, format!("`good-0.0.0.wasm` changed since it was listed with SHA-256 {}", listed.digest));
-    // Its signature taken back between the look and the use.
+    // The signature is removed between listing and load.
     stage.drop_in("good-0.0.0.wasm", &wasm("good"));
     let listed = candidate(&registry, "good-0.0.0.wasm").await;
     fs::remove_file(stage.path().join("good-0.0.0.wasm.sig")).unwrap();
     assert!(passing(&registry, &listed).await.starts_with("it has no signature file"));
-    // Gone altogether.
+    // The file is removed.
     fs::remove_file(stage.path().join("good-0.0.0.wasm")).unwrap();
     assert!(passing(&registry, &listed).await.starts_with("`good-0.0.0.wasm` cannot be read: "));
 }
 
-/// Why it cannot serve now, of something that may serve later.
+/// The transient reason why the candidate cannot be loaded.
 async fn passing(registry: &ModuleRegistry, candidate: &Candidate) -> String {
     match registry.load(candidate).await.err().unwrap() {
         Rejection::Transient(text) => text,
@@ -96,7 +96,7 @@ async fn passing(registry: &ModuleRegistry, candidate: &Candidate) -> String {
 }
 
 #[tokio::test]
-async fn a_module_that_loops_is_bad_for_good_and_one_that_was_slow_is_not() {
+async fn a_module_that_loops_fails_permanently_and_a_slow_one_does_not() {
     let stage = Stage::new();
     let limits = Limits {
         describe_deadline: Duration::from_millis(200),
@@ -116,7 +116,7 @@ async fn a_module_that_loops_is_bad_for_good_and_one_that_was_slow_is_not() {
 }
 
 #[tokio::test]
-async fn files_that_are_no_engine_are_refused_by_what_is_wrong_with_them() {
+async fn files_that_are_not_engines_are_refused_with_their_mistake() {
     let stage = Stage::new();
     let registry = stage.registry();
     let good = wasm("good");
@@ -125,7 +125,7 @@ async fn files_that_are_no_engine_are_refused_by_what_is_wrong_with_them() {
         (b"nonsense", "not a component that can run here"),
         (b"\0asm\x01\0\0\0", "not a component that can run here"),
         (&good[..good.len() / 2], "not a component that can run here"),
-        // An empty component: of no world of ours.
+        // An empty component has none of our worlds.
         (b"\0asm\x0d\0\x01\0", "not of the world `secrets-engine:world/engine`"),
     ];
     for (wasm, expected) in rows {
@@ -136,10 +136,10 @@ async fn files_that_are_no_engine_are_refused_by_what_is_wrong_with_them() {
 }
 
 #[tokio::test]
-async fn a_file_that_is_not_even_a_candidate_is_told_with_its_reason() {
+async fn a_file_that_is_not_a_candidate_is_reported_with_its_reason() {
     let stage = Stage::new();
     let limits = Limits { wasm_bytes_max: 1024, ..Limits::default() };
-    // The embedded code is loaded from its precompiled form, which has no such limit.
+    // The embedded module is loaded from its precompiled form, to which the limit does not apply.
     let registry = ModuleRegistry::new(runtime(limits), embedded(), stage.settings());
     stage.drop_in("good-0.0.0.wasm", &wasm("good"));
     fs::write(stage.path().join("good.wasm"), "").unwrap();
@@ -179,7 +179,7 @@ async fn a_module_that_cannot_describe_itself_is_refused() {
 }
 
 #[tokio::test]
-async fn mounts_share_what_is_loaded_and_it_goes_with_the_last_of_them() {
+async fn mounts_share_a_loaded_module_until_the_last_mount_drops_it() {
     let stage = Stage::new();
     let registry = stage.registry();
     stage.drop_in("good-0.0.0.wasm", &wasm("good"));
@@ -189,7 +189,7 @@ async fn mounts_share_what_is_loaded_and_it_goes_with_the_last_of_them() {
     assert!(Arc::ptr_eq(&one.module, &two.module), "compiled once");
     let module = Arc::downgrade(&one.module);
     drop((one, two));
-    assert_eq!(module.strong_count(), 0, "nothing keeps what nobody uses");
+    assert_eq!(module.strong_count(), 0, "an unused module is dropped");
     registry.load(&listed).await.unwrap();
 }
 
@@ -201,17 +201,17 @@ async fn a_module_that_cannot_be_loaded_is_tried_once_for_all_mounts() {
         stage.drop_in(name, &wasm);
         let listed = candidate(&registry, name).await;
         let reason = registry.load(&listed).await.err().unwrap();
-        // Nothing to read and to compile any more: the answer is known.
+        // The known failure needs neither the file nor a compilation.
         fs::remove_file(stage.path().join(name)).unwrap();
         assert_eq!(registry.load(&listed).await.err(), Some(reason));
     }
-    // The right name for the same bytes is another thing.
+    // The same bytes under the right name are another candidate.
     stage.drop_in("good-0.0.0.wasm", &wasm("good"));
     registry.load(&candidate(&registry, "good-0.0.0.wasm").await).await.unwrap();
 }
 
 #[tokio::test]
-async fn what_passes_is_tried_again() {
+async fn a_transient_failure_is_tried_again() {
     let stage = Stage::new();
     let registry = stage.registry();
     stage.drop_in("good-0.0.0.wasm", &wasm("good"));
@@ -234,7 +234,7 @@ async fn a_copy_of_the_embedded_module_is_the_embedded_module() {
 }
 
 #[tokio::test]
-async fn a_change_of_the_directory_is_told() {
+async fn a_change_of_the_directory_is_reported() {
     let stage = Stage::new();
     let registry = stage.registry();
     let mut changes = registry.changes();
@@ -242,11 +242,14 @@ async fn a_change_of_the_directory_is_told() {
     stage.drop_in("good-0.0.0.wasm", &wasm("good"));
     tokio::time::timeout(std::time::Duration::from_secs(60), changes.changed()).await.unwrap().unwrap();
     let quiet = ModuleRegistry::new(runtime(Limits::default()), embedded(), RegistrySettings::default());
-    assert!(!quiet.changes().has_changed().unwrap(), "without a directory nothing changes, and nobody is hung up on");
+    assert!(
+        !quiet.changes().has_changed().unwrap(),
+        "without a directory there are no changes, and the channel stays open"
+    );
 }
 
 #[tokio::test]
-async fn a_directory_that_vanishes_leaves_what_is_loaded() {
+async fn a_directory_that_vanishes_leaves_the_loaded_modules() {
     let stage = Stage::new();
     let registry = stage.registry();
     stage.drop_in("good-0.0.0.wasm", &wasm("good"));

@@ -1,4 +1,4 @@
-//! What the tests share: guests, a directory to drop them into, keys.
+//! Helpers of the tests: guests, a directory of modules, keys.
 
 #![expect(clippy::unwrap_used, reason = "tests")]
 #![expect(clippy::disallowed_methods, reason = "tests lay out directories")]
@@ -16,7 +16,7 @@ use modules::{
 };
 use tempfile::TempDir;
 
-/// A guest, which calls itself by its name, in version 0.0.0.
+/// A guest, whose engine has the guest's name and version 0.0.0.
 pub(crate) fn wasm(name: &str) -> Vec<u8> {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("../../target/component/rogue/{name}.wasm"));
     let Ok(wasm) = fs::read(&path) else {
@@ -25,7 +25,7 @@ pub(crate) fn wasm(name: &str) -> Vec<u8> {
     wasm
 }
 
-/// The guest that stands for the one in the binary.
+/// The guest that plays the embedded module.
 pub(crate) fn embedded() -> Embedded {
     static EMBEDDED: OnceLock<Embedded> = OnceLock::new();
     *EMBEDDED.get_or_init(|| {
@@ -47,7 +47,7 @@ pub(crate) fn runtime(limits: Limits) -> Runtime {
     .unwrap()
 }
 
-/// A directory of modules, a key that is trusted, and what is made of them.
+/// A directory of modules, a trusted key, and registries made from them.
 pub(crate) struct Stage {
     pub(crate) dir: TempDir,
     pub(crate) key: SigningKey,
@@ -75,7 +75,7 @@ impl Stage {
         self.dir.path().join("cache")
     }
 
-    /// As a new process would be, with a cache sealed by a key of this byte.
+    /// A registry as in a new process, with a cache that a key of this byte seals.
     pub(crate) fn library_with_cache(&self, key: u8) -> Arc<ModuleRegistry> {
         let cache = Some(CacheSettings { directory: self.cache_path(), key: SealKey::new([key; 32]) });
         ModuleRegistry::new(runtime(Limits::default()), embedded(), RegistrySettings { cache, ..self.settings() })
@@ -85,7 +85,7 @@ impl Stage {
         ModuleRegistry::new(runtime(Limits::default()), embedded(), self.settings())
     }
 
-    /// Drops a file in, signed as what its name says.
+    /// Writes a module to the directory, with a signature for its name.
     pub(crate) fn drop_in(&self, name: &str, wasm: &[u8]) {
         fs::write(self.path().join(name), wasm).unwrap();
         self.sign(name, wasm);
@@ -110,7 +110,7 @@ pub(crate) async fn candidate(registry: &ModuleRegistry, name: &str) -> Candidat
     found.unwrap_or_else(|| panic!("`{name}` is not listed; refused: {:?}", registry.rejected_files()))
 }
 
-/// Why this file cannot serve.
+/// The reason why this file cannot serve.
 pub(crate) async fn refused(registry: &ModuleRegistry, name: &str) -> String {
     let candidate = candidate(registry, name).await;
     registry.load(&candidate).await.err().unwrap().to_string()

@@ -1,4 +1,4 @@
-//! Going live: what is better takes over, what is not leaves everything as it was.
+//! Activation: a better module is activated, and a rejected one changes nothing.
 
 #![expect(clippy::unwrap_used, reason = "tests")]
 
@@ -78,7 +78,7 @@ async fn a_higher_version_is_activated_when_its_file_appears() {
     assert_eq!(state["running"]["version"], "2.0.0");
     assert_eq!(state["previous"]["version"], "1.0.0");
     assert_eq!(state["floors"]["tiny"], "2.0.0");
-    // The same again is no work.
+    // A further pass does nothing.
     let loads = world.source.loads.load(Ordering::SeqCst);
     controller.reload().await.unwrap();
     assert_eq!(
@@ -112,7 +112,7 @@ async fn a_rejected_candidate_leaves_the_active_module_serving_and_is_tried_once
     let rows = [
         ("tiny_2_fails_its_probe", "its probe failed at Read of `version`"),
         ("tiny_2_drops_a_secret_kind", "leases of `token` could not be renewed or revoked"),
-        ("tiny_2_newer_storage", "there would be no way back"),
+        ("tiny_2_newer_storage", "a revert would be impossible"),
         ("tiny_2_more_capabilities", "accept_capabilities=random"),
         ("tiny_2_other_special_paths", "it goes live with `plugin reload`"),
         ("spin_in_describe", "could not describe itself"),
@@ -185,7 +185,7 @@ async fn an_unreadable_directory_leaves_the_active_module_serving() {
     assert!(controller.reload().await.is_err());
     assert_eq!(version(&controller).await, "2.0.0");
     assert!(controller.report().problem.unwrap().contains("cannot be read"));
-    // A file that is gone is no reason to go back, either.
+    // A missing file is no reason for a revert.
     world.source.unreadable.store(false, Ordering::SeqCst);
     world.source.remove("tiny_2");
     controller.reload().await.unwrap();
@@ -200,7 +200,7 @@ async fn the_version_that_the_option_names_serves() {
     let controller = world.load().await;
     assert_eq!(version(&controller).await, "1.0.0");
     let candidate = reported(&controller, "tiny_2");
-    assert!(candidate.acceptable && candidate.reason.unwrap().contains("`module_version` holds 1.0.0"));
+    assert!(candidate.acceptable && candidate.reason.unwrap().contains("`module_version` selects 1.0.0"));
 }
 
 #[tokio::test]

@@ -1,11 +1,10 @@
-//! What the server was told of special paths: it asks once for each load, and not at all when another process takes
-//! over its mounts.
+//! Advertised special paths: the server asks once for each load, and not when another process takes over its mounts.
 
 #![expect(clippy::unwrap_used, reason = "tests")]
 
 use std::sync::atomic::Ordering;
 
-use modules::controller::{Condition, Done};
+use modules::controller::{Condition, Done, UnreadableStorage};
 
 use crate::support::{World, no_special_paths, reason, select, until, version};
 
@@ -16,17 +15,17 @@ async fn a_process_that_takes_over_a_mount_keeps_the_advertised_special_paths() 
     let world = World::new();
     drop(world.load().await);
     world.source.put(OTHER);
-    // Its process ended; the server sets the mount up in a new one, and goes on.
+    // The process has ended; the server sets the mount up in a new one and does not ask again.
     let controller = world.open().await;
     assert_eq!(version(&controller).await, "1.0.0");
     assert!(reason(&controller, OTHER).contains("`plugin reload`"));
-    // Nor if it is named, with the first request of all.
+    // The same if the first request of all selects the module.
     let named = world.open().await.use_module(select("2.0.0")).await.unwrap();
     assert!(matches!(named, Done::NeedsReload(_)));
     assert_eq!(version(&world.open().await).await, "1.0.0");
     let reloaded = world.load().await;
     assert_eq!(version(&reloaded).await, "2.0.0");
-    assert_eq!(version(&world.open().await).await, "2.0.0", "by now it is told");
+    assert_eq!(version(&world.open().await).await, "2.0.0", "the server has asked by now");
 }
 
 #[tokio::test]
@@ -35,13 +34,13 @@ async fn a_process_that_takes_over_a_mount_keeps_the_advertised_paths_also_after
     world.source.put(OTHER);
     let controller = world.load().await;
     assert_eq!(version(&controller).await, "2.0.0");
-    assert!(matches!(controller.revert(false).await.unwrap(), Done::NeedsReload(_)));
+    assert!(matches!(controller.revert(UnreadableStorage::Refuse).await.unwrap(), Done::NeedsReload(_)));
     assert_eq!((version(&controller).await.as_str(), controller.report().condition), ("2.0.0", Condition::OnTrial));
     let taken_over = world.open().await;
     let told = version(&taken_over).await;
     assert!(told.contains("`plugin reload`"), "{told}");
     assert_eq!(version(&world.load().await).await, "1.0.0");
-    assert_eq!(version(&world.open().await).await, "1.0.0", "by now it was told");
+    assert_eq!(version(&world.open().await).await, "1.0.0", "the server has asked by now");
 }
 
 #[tokio::test]
@@ -110,7 +109,7 @@ async fn a_module_whose_sudo_paths_the_server_does_not_know_is_not_activated() {
     assert!(no_special_paths(&controller.special_paths().await.unwrap()));
     world.storage.unreadable.store(false, Ordering::SeqCst);
     assert_eq!(version(&controller).await, "1.0.0");
-    // The paths of another engine are none of this mount's.
+    // The paths of another engine do not matter to this mount.
     let other = World::new().option("module", "other");
     *other.source.embedded.lock().unwrap() = "tiny_2_other_special_paths";
     assert!(other.open().await.special_paths().await.is_err());

@@ -6,11 +6,11 @@
 use std::sync::atomic::Ordering;
 
 use modules::Approval;
-use modules::controller::{Condition, SelectRequest, state_key};
+use modules::controller::{Condition, SelectRequest, UnreadableStorage, state_key};
 
 use crate::support::{World, digest, select, until, version};
 
-/// A mount that runs 2.0.0, to which somebody had to say yes: as an update it would be refused the next time.
+/// A mount whose active module 2.0.0 an operator had to accept: an automatic update to it would be rejected.
 async fn world() -> World {
     let world = World::new();
     world.source.put("tiny_2_more_capabilities");
@@ -70,8 +70,8 @@ async fn a_missing_last_active_module_is_reported_and_activated_when_it_is_back(
     let controller = world.load().await;
     assert_eq!(version(&controller).await, "1.0.0");
     assert!(controller.report().problem.unwrap().contains(": it is not there; 1.0.0 serves in its place"));
-    // There is nothing to go back to, and nobody goes anywhere.
-    let refused = controller.revert(true).await.unwrap_err().to_string();
+    // There is no previous module.
+    let refused = controller.revert(UnreadableStorage::Accept).await.unwrap_err().to_string();
     assert!(refused.contains("is not there any more"), "{refused}");
     assert_eq!(world.state(), before);
     world.source.put("tiny_2_more_capabilities");
@@ -90,13 +90,13 @@ async fn a_missing_pinned_module_is_reported_and_activated_when_it_is_back() {
     let before = world.state();
     world.source.remove("tiny_2");
     controller.reload().await.unwrap();
-    assert_eq!(controller.report().serving.unwrap().digest, digest("tiny_2"), "what serves stays");
+    assert_eq!(controller.report().serving.unwrap().digest, digest("tiny_2"), "the active module stays");
     let controller = world.load().await;
     assert_eq!(version(&controller).await, "2.0.0");
     let serving = controller.report().serving.unwrap();
-    assert_eq!(serving.digest, digest("tiny_3_traps"), "what ran before it");
+    assert_eq!(serving.digest, digest("tiny_3_traps"), "the previous module");
     let problem = controller.report().problem.unwrap();
-    assert!(problem.starts_with("`module/use` holds 2.0.0") && problem.contains("it is not there"), "{problem}");
+    assert!(problem.starts_with("`module/use` selects 2.0.0") && problem.contains("it is not there"), "{problem}");
     assert_eq!(world.state(), before);
     world.source.put_as("tiny_2", Ok(Approval::AllowListed));
     controller.trigger();
@@ -112,7 +112,7 @@ async fn a_module_that_cannot_read_the_storage_is_no_fallback() {
     world.source.remove("tiny_2_newer_storage");
     let controller = world.load().await;
     let told = version(&controller).await;
-    assert!(told.contains("`module/use` holds 2.0.0") && told.contains("storage of version 2"), "{told}");
+    assert!(told.contains("`module/use` selects 2.0.0") && told.contains("storage of version 2"), "{told}");
     assert_eq!(controller.report().condition, Condition::NothingServes);
     world.source.put("tiny_2_newer_storage");
     controller.trigger();
@@ -128,7 +128,7 @@ async fn only_the_last_active_module_is_a_fallback_for_a_version_that_the_option
     let controller = world.load().await;
     assert_eq!(version(&controller).await, "2.0.0");
     let problem = controller.report().problem.unwrap();
-    let expected = "the mount's option `module_version` holds 9.0.0: it is not there; 2.0.0 serves in its place";
+    let expected = "the mount's option `module_version` selects 9.0.0: it is not there; 2.0.0 serves in its place";
     assert_eq!(problem, expected);
     world.source.remove("tiny_2");
     assert!(version(&world.load().await).await.contains("no module may serve this mount"));
@@ -142,7 +142,7 @@ async fn a_node_without_the_active_module_serves_a_fallback_and_does_not_change_
     let controller = standby.load().await;
     assert_eq!(version(&controller).await, "1.0.0");
     assert_eq!(active.state(), before);
-    // It names what serves here: then that is what runs.
+    // An operator selects the module that serves here, which makes it the active one.
     controller.use_module(select("1.0.0")).await.unwrap();
     assert_eq!((active.state()["running"]["version"].clone(), controller.report().problem), ("1.0.0".into(), None));
     let other = active.load().await;
@@ -160,6 +160,6 @@ async fn a_module_activated_over_a_fallback_reverts_to_the_fallback() {
     controller.reload().await.unwrap();
     assert_eq!(controller.report().serving.unwrap().digest, digest("tiny_3_traps"));
     assert_eq!(world.state()["previous"]["version"], "1.0.0");
-    controller.revert(false).await.unwrap();
+    controller.revert(UnreadableStorage::Refuse).await.unwrap();
     assert_eq!(version(&controller).await, "1.0.0");
 }

@@ -1,17 +1,17 @@
-//! A process that ends at any step: each write of the state is all or nothing, so each step is a start with what was
-//! there before the write, or after it.
+//! A process that ends at any step. Each write of the state happens completely or not at all, so the next start finds
+//! the state before the write or after it.
 
 #![expect(clippy::unwrap_used, reason = "tests")]
 
 use std::sync::Arc;
 
 use envelope::Operation;
-use modules::controller::{CallError, ModuleController, SelectRequest};
+use modules::controller::{CallError, ModuleController, SelectRequest, UnreadableStorage};
 
 use crate::storage::Fault;
 use crate::support::{World, ask, digest, reported, select, version};
 
-/// A mount that runs 2.0.0 since its last restart, with 1.0.0 before it, and a note of 1.0.0.
+/// A mount whose active module is 2.0.0 since its last restart, with 1.0.0 as the previous one, and a note of 1.0.0.
 async fn world() -> (World, Arc<ModuleController>) {
     let world = World::new();
     let first = world.load().await;
@@ -20,7 +20,7 @@ async fn world() -> (World, Arc<ModuleController>) {
     (world, first)
 }
 
-/// After a restart: this version serves, knows what was written, and another look changes nothing.
+/// A restart: this version serves and reads the stored note, and a further pass changes nothing.
 async fn restarted(world: &World, expected: &str) -> Arc<ModuleController> {
     *world.storage.fault.lock().unwrap() = None;
     let restarted = world.load().await;
@@ -40,12 +40,12 @@ async fn a_crash_during_an_activation_ends_with_the_old_or_the_new_module() {
         *world.storage.fault.lock().unwrap() = Some(fault);
         controller.reload().await.unwrap();
         let told = reported(&controller, "tiny_2").reason.unwrap();
-        assert!(told.contains("the connection was cut; it is tried again by itself"), "{fault:?}: {told}");
-        assert_eq!(version(&controller).await, "1.0.0", "{fault:?}: not before it is known to be stored");
+        assert!(told.contains("the connection was cut; the plugin tries again automatically"), "{fault:?}: {told}");
+        assert_eq!(version(&controller).await, "1.0.0", "{fault:?}: not before the state is known to be stored");
         drop(controller);
         let restarted = restarted(&world, "2.0.0").await;
         assert_eq!(world.state()["previous"]["version"], "1.0.0", "{fault:?}");
-        restarted.revert(false).await.unwrap();
+        restarted.revert(UnreadableStorage::Refuse).await.unwrap();
         assert_eq!(version(&restarted).await, "1.0.0", "{fault:?}");
     }
 }
@@ -56,9 +56,9 @@ async fn a_crash_during_a_revert_ends_with_the_old_or_the_new_module() {
         let (world, controller) = world().await;
         controller.reload().await.unwrap();
         *world.storage.fault.lock().unwrap() = Some(fault);
-        assert!(controller.revert(false).await.is_err(), "{fault:?}");
+        assert!(controller.revert(UnreadableStorage::Refuse).await.is_err(), "{fault:?}");
         assert_eq!(version(&controller).await, "2.0.0");
-        // A process that lives on finds out by its next look.
+        // A process that continues learns the outcome in its next pass.
         controller.reload().await.unwrap();
         assert_eq!(version(&controller).await, expected, "{fault:?}");
         drop(controller);

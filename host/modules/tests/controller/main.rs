@@ -1,4 +1,4 @@
-//! Which module serves a mount, shown with real modules: versions of a small engine that `make rogue` builds.
+//! A mount's module controller with real modules: versions of a small engine that `make rogue` builds.
 
 mod activate;
 mod advertised;

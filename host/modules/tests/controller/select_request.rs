@@ -1,4 +1,4 @@
-//! What an operator names.
+//! Selections by an operator.
 
 #![expect(clippy::unwrap_used, reason = "tests")]
 
@@ -27,7 +27,7 @@ async fn a_module_with_more_capabilities_is_activated_when_exactly_these_are_acc
     }
     controller.use_module(accepting("2.0.0", &["random"])).await.unwrap();
     assert_eq!(version(&controller).await, "2.0.0");
-    // What was accepted is what runs: a restart asks for nothing.
+    // The accepted module is the active one: a restart needs no new acceptance.
     assert_eq!(version(&world.load().await).await, "2.0.0");
     let refused = controller.use_module(accepting("2.0.0", &["random"])).await.unwrap_err().to_string();
     assert!(refused.contains("leave `accept_capabilities` out"), "{refused}");
@@ -45,7 +45,7 @@ async fn a_selected_module_is_pinned_until_the_latest_is_selected() {
     assert_eq!(version(&controller).await, "1.0.0");
     assert_eq!(controller.report().pin.unwrap(), ("1.0.0".to_owned(), digest("tiny_1")));
     let candidate = reported(&controller, "tiny_2");
-    assert!(candidate.acceptable && candidate.reason.unwrap().contains("`module/use` holds 1.0.0"));
+    assert!(candidate.acceptable && candidate.reason.unwrap().contains("`module/use` selects 1.0.0"));
     assert_eq!(version(&world.load().await).await, "1.0.0");
     controller.use_module(select("latest")).await.unwrap();
     assert_eq!(version(&controller).await, "2.0.0");
@@ -64,7 +64,7 @@ async fn other_bytes_of_one_version_must_be_selected_by_digest() {
     let refused = controller.use_module(select("2.0.0")).await.unwrap_err().to_string();
     assert!(refused.contains(&digest("tiny_2_traps").to_string()), "{refused}");
     let named = |name| SelectRequest { digest: Some(digest(name)), force: true, ..select("2.0.0") };
-    // That it is named makes nothing good that is wrong with it.
+    // A selection lifts no incompatibility.
     for (name, expected) in [("tiny_2_drops_a_secret_kind", "`token`"), ("tiny_2_fails_its_probe", "its probe failed")]
     {
         world.source.put(name);
@@ -91,7 +91,7 @@ async fn selecting_a_module_does_not_replace_its_approval() {
     let held = World::new().option("module_version", "1.0.0");
     held.source.put("tiny_2");
     let refused = held.load().await.use_module(select("2.0.0")).await.unwrap_err().to_string();
-    assert!(refused.contains("`module_version` holds 1.0.0"), "{refused}");
+    assert!(refused.contains("`module_version` selects 1.0.0"), "{refused}");
 }
 
 #[tokio::test]
@@ -114,11 +114,11 @@ async fn selecting_the_latest_removes_the_pin_whatever_follows() {
     controller.use_module(select("1.0.0")).await.unwrap();
     world.source.put("tiny_2_more_capabilities");
     let refused = controller.use_module(accepting("latest", &["clock"])).await.unwrap_err().to_string();
-    assert!(refused.starts_with("nothing is held any more, but `accept_capabilities` must name"), "{refused}");
+    assert!(refused.starts_with("no module is pinned any more, but `accept_capabilities` must name"), "{refused}");
     assert_eq!((controller.report().pin, world.state()["held"].clone()), (None, Value::Null));
     controller.use_module(select("1.0.0")).await.unwrap();
     let Done::Unpinned { serves, passed_over } = controller.use_module(select("latest")).await.unwrap() else {
-        panic!("nothing is held")
+        panic!("no module is pinned")
     };
     assert_eq!(serves.unwrap().version.to_string(), "1.0.0");
     let [only] = passed_over.try_into().unwrap();

@@ -1,4 +1,4 @@
-//! A start: what serves, by what is there and what is stored, and what cannot be read or written meanwhile.
+//! Starts: the module that serves, for each directory and stored state, with reads and writes that fail.
 
 #![expect(clippy::unwrap_used, reason = "tests")]
 
@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use component_runtime::Limits;
-use modules::controller::{Condition, Report, state_key};
+use modules::controller::{Condition, Report, UnreadableStorage, state_key};
 use serde_json::Value;
 
 use crate::support::{World, digest, until, version};
@@ -62,12 +62,12 @@ async fn a_copy_of_a_module_under_another_name_replaces_no_module() {
     let world = World::new();
     world.source.put("tiny_2");
     drop(world.load().await);
-    // The same bytes.
+    // A copy of the same bytes, unsigned.
     world.source.put_as("tiny_3", Err(modules::Rejection::Permanent("it is not signed".into())));
     let restarted = world.load().await;
     assert_eq!(version(&restarted).await, "2.0.0");
     assert_eq!(restarted.report().problem, None);
-    // Trusted, but not what it is called.
+    // The copy is trusted, but its name is not that of its description.
     let failure = modules::Rejection::Permanent("it describes itself as tiny 2.0.0".into());
     world.source.fail("tiny_3", Some(failure));
     world.source.put("tiny_3");
@@ -115,7 +115,7 @@ async fn a_module_that_cannot_read_the_stored_version_does_not_serve() {
 async fn a_mount_whose_option_names_a_missing_version_is_not_served() {
     let world = World::new().option("module_version", "2.0.0");
     let controller = world.load().await;
-    assert!(version(&controller).await.contains("`module_version` holds 2.0.0"));
+    assert!(version(&controller).await.contains("`module_version` selects 2.0.0"));
     world.source.put("tiny_2");
     controller.reload().await.unwrap();
     assert_eq!(version(&controller).await, "2.0.0");
@@ -131,8 +131,8 @@ async fn a_standby_activates_a_module_and_keeps_the_state_unsaved() {
     assert_eq!(version(&controller).await, "2.0.0");
     assert_eq!(world.state(), Value::Null);
     assert!(controller.report().unsaved);
-    // What is for an operator to decide is written where it can be: the server forwards by this text.
-    let refused = controller.revert(false).await.unwrap_err();
+    // The node that can write records an operator's decision: the server forwards the request because of this text.
+    let refused = controller.revert(UnreadableStorage::Refuse).await.unwrap_err();
     assert_eq!(refused.to_string(), "cannot write to readonly storage");
     assert_eq!(version(&controller).await, "2.0.0");
 }
@@ -140,7 +140,7 @@ async fn a_standby_activates_a_module_and_keeps_the_state_unsaved() {
 #[tokio::test]
 async fn an_unsaved_state_is_written_by_a_later_pass() {
     let world = World::new();
-    // As while the server sets the mount up.
+    // The server accepts no writes while it sets the mount up.
     world.storage.read_only.store(true, Ordering::SeqCst);
     world.source.put("tiny_2");
     let controller = world.load().await;
@@ -186,7 +186,7 @@ async fn force_does_not_replace_a_state_that_is_unreadable_for_now() {
     let refused = world.open().await.use_module(forced()).await.unwrap_err().to_string();
     assert!(refused.contains("the server is sealed"), "{refused}");
     assert_eq!(world.state(), before);
-    // Of a later host, which may have given it any form.
+    // A later host may have given the state any form.
     let later = br#"{"format":2,"running":"elsewhere"}"#;
     world.storage.unreadable.store(false, Ordering::SeqCst);
     world.storage.entries.lock().unwrap().insert(state_key(), later.to_vec());
@@ -230,7 +230,7 @@ async fn the_error_of_an_unserved_mount_names_a_bounded_number_of_reasons() {
         world.source.put(name);
     }
     let told = version(&world.load().await).await;
-    assert_eq!(told.matches("holds 9.0.0").count(), modules::limits::REASONS_TOLD_MAX, "{told}");
+    assert_eq!(told.matches("selects 9.0.0").count(), modules::limits::REASONS_TOLD_MAX, "{told}");
 }
 
 #[tokio::test(start_paused = true)]

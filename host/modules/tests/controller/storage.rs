@@ -1,4 +1,4 @@
-//! The server's side of a mount: a storage in memory, with faults.
+//! The server's side of a mount: storage in memory, with faults.
 
 #![expect(clippy::unwrap_used, reason = "tests")]
 
@@ -10,12 +10,12 @@ use async_trait::async_trait;
 use envelope::{Storage, StorageEntry, StorageError, StorageView, Transaction};
 use modules::controller::state_key;
 
-/// How each write goes wrong until the process is started again.
+/// How each write fails until the process is started again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Fault {
-    /// It is not done.
+    /// The write is not done.
     Before,
-    /// It is done, and its answer is lost.
+    /// The write is done, and its answer is lost.
     After,
 }
 
@@ -25,11 +25,11 @@ pub(crate) struct FaultyStorage {
     pub(crate) entries: Mutex<BTreeMap<String, Vec<u8>>>,
     pub(crate) read_only: AtomicBool,
     pub(crate) unreadable: AtomicBool,
-    /// The host's own calls.
+    /// Number of the host's own calls.
     pub(crate) of_the_host: AtomicUsize,
-    /// The next write of the host goes wrong.
+    /// The next write of the host fails so.
     pub(crate) fault: Mutex<Option<Fault>>,
-    /// While it is locked, nobody gets past the key that is gated.
+    /// While it is locked, calls for the gated key wait.
     pub(crate) gate: tokio::sync::Mutex<()>,
     pub(crate) gated: Mutex<Option<String>>,
     pub(crate) at_the_gate: AtomicUsize,

@@ -22,7 +22,7 @@ use serde_json::Value;
 
 use crate::storage::FaultyStorage;
 
-/// The modules that are there, and a mount's storage: what stays when the process ends.
+/// The available modules, and a mount's storage: all that outlives the process.
 pub(crate) struct World {
     pub(crate) runtime: Runtime,
     pub(crate) source: Arc<FakeSource>,
@@ -31,7 +31,7 @@ pub(crate) struct World {
 }
 
 impl World {
-    /// With `tiny_1` embedded, and a directory that is empty.
+    /// A mount with `tiny_1` embedded, and an empty directory.
     pub(crate) fn new() -> Self {
         Self::with(Limits { requests_in_flight_max: 16, requests_guaranteed_per_mount: 2, ..Limits::default() })
     }
@@ -64,7 +64,7 @@ impl World {
         Self { runtime, source: Arc::new(source), storage: Arc::new(storage), options: BTreeMap::new() }
     }
 
-    /// Another node of the cluster: the same storage, a directory of its own.
+    /// Another node of the cluster, with the same storage and a directory of its own.
     pub(crate) fn other_node(&self) -> Self {
         Self { storage: Arc::clone(&self.storage), ..Self::new() }
     }
@@ -74,7 +74,7 @@ impl World {
         self
     }
 
-    /// As the server loads the mount: set up, nothing asked yet.
+    /// Loads the mount as the server does. No request or question has come yet.
     pub(crate) async fn open(&self) -> Arc<ModuleController> {
         self.try_open().await.unwrap()
     }
@@ -85,7 +85,7 @@ impl World {
             storage: Some(Arc::clone(&storage)),
             options: self.options.clone(),
             mount: self.runtime.mount(MountSettings {
-                backend_uuid: "uuid".into(),
+                backend_uuid: Some("uuid".into()),
                 name: "test/".into(),
                 options: self.options.clone(),
                 egress: Policy::default(),
@@ -97,14 +97,14 @@ impl World {
         ModuleController::open(source, self.runtime.clone(), settings).await
     }
 
-    /// As the server loads the mount and reads its special paths.
+    /// Loads the mount as the server does, which reads its special paths.
     pub(crate) async fn load(&self) -> Arc<ModuleController> {
         let controller = self.open().await;
         let _ = controller.special_paths().await;
         controller
     }
 
-    /// What the host keeps, or null.
+    /// The stored state, or null.
     pub(crate) fn state(&self) -> Value {
         let entries = self.storage.entries.lock().unwrap();
         entries.get(&state_key()).map(|bytes| serde_json::from_slice(bytes).unwrap()).unwrap_or_default()
@@ -118,15 +118,15 @@ pub(crate) struct FakeSource {
     files: Mutex<BTreeMap<String, Result<Approval, Rejection>>>,
     pub(crate) has_directory: AtomicBool,
     pub(crate) unreadable: AtomicBool,
-    /// What cannot be loaded, and why.
+    /// Modules that cannot be loaded, with the reason.
     failing: Mutex<BTreeMap<String, Rejection>>,
-    /// What hangs while it is loaded.
+    /// The module whose load hangs.
     closed: tokio::sync::watch::Sender<Option<&'static str>>,
     pub(crate) waiting: AtomicUsize,
     pub(crate) loads: AtomicUsize,
-    /// How often something could not be loaded.
+    /// Number of failed loads.
     pub(crate) failed: AtomicUsize,
-    /// How often it was told to try again what does not load.
+    /// Number of calls that permit new attempts.
     pub(crate) forgotten: AtomicUsize,
 }
 
@@ -239,33 +239,33 @@ pub(crate) fn digest(name: &str) -> Digest {
     Digest::of(&wasm(name))
 }
 
-/// Each is compiled once for all tests.
+/// Compiles each guest once for all tests.
 fn compiled(name: &str) -> &'static [u8] {
     static COMPILED: Mutex<BTreeMap<String, &'static [u8]>> = Mutex::new(BTreeMap::new());
     let compile = || &*Runtime::precompile(&wasm(name)).unwrap().leak();
     COMPILED.lock().unwrap().entry(name.to_owned()).or_insert_with(compile)
 }
 
-/// One request; what the guest says in its field `result`.
+/// Sends one request; returns the field `result` of the guest's answer.
 pub(crate) async fn ask(
     controller: &Arc<ModuleController>,
     operation: Operation,
     path: &str,
 ) -> Result<String, ServeError> {
     let request =
-        Request { id: "request-1".into(), mount_point: "test/".into(), ..Request::new(operation, path, "{}") };
+        Request { id: Some("request-1".into()), mount_point: "test/".into(), ..Request::new(operation, path, "{}") };
     let answer = controller.handle_request(request).await?;
     let data = answer.and_then(|answer| answer.data).unwrap_or_default();
     let data: Value = serde_json::from_str(&data).unwrap();
     Ok(data["result"].as_str().unwrap_or_default().trim_matches('"').to_owned())
 }
 
-/// The version that answers.
+/// The version of the module that answers.
 pub(crate) async fn version(controller: &Arc<ModuleController>) -> String {
     ask(controller, Operation::Read, "who").await.unwrap_or_else(|error| error.to_string())
 }
 
-/// Waits for what happens by itself.
+/// Waits for an asynchronous effect.
 pub(crate) async fn until<F: Future<Output = bool>>(what: &str, is_so: impl Fn() -> F) {
     let wait = async {
         while !is_so().await {
@@ -275,14 +275,14 @@ pub(crate) async fn until<F: Future<Output = bool>>(what: &str, is_so: impl Fn()
     assert!(tokio::time::timeout(Duration::from_secs(60), wait).await.is_ok(), "in vain: {what}");
 }
 
-/// What the report says of a candidate.
+/// A candidate in the report.
 pub(crate) fn reported(controller: &ModuleController, name: &str) -> CandidateReport {
     let digest = digest(name);
     let found = controller.report().candidates.into_iter().find(|candidate| candidate.digest == digest);
     found.unwrap_or_else(|| panic!("`{name}` is not in the report"))
 }
 
-/// Why a candidate does not serve.
+/// The reason in the report why a candidate does not serve.
 pub(crate) fn reason(controller: &ModuleController, name: &str) -> String {
     let candidate = reported(controller, name);
     assert!(!candidate.acceptable, "`{name}` is acceptable: {:?}", candidate.reason);

@@ -1,4 +1,4 @@
-//! What fails for a while only: it is told, and tried again by itself.
+//! Transient failures are reported, and the host tries again automatically.
 
 #![expect(clippy::unwrap_used, reason = "tests")]
 
@@ -20,15 +20,15 @@ async fn a_transient_load_failure_is_reported_and_retried_automatically() {
     world.source.put("tiny_2");
     world.source.fail("tiny_2", Some(slow()));
     let controller = world.load().await;
-    assert_eq!(version(&controller).await, "1.0.0", "a mount does not wait for it, at a start either");
+    assert_eq!(version(&controller).await, "1.0.0", "a mount does not wait for the module, also at a start");
     let told = reported(&controller, "tiny_2");
-    assert_eq!(told.reason.unwrap(), "not just now: the directory was slow; it is tried again by itself");
+    assert_eq!(told.reason.unwrap(), "not just now: the directory was slow; the plugin tries again automatically");
     assert!(told.acceptable);
-    // Looks for other reasons do not try it before it is due.
+    // A pass for another reason does not try the module before the retry is due.
     let loads = world.source.loads.load(Ordering::SeqCst);
     controller.trigger();
     until("it was looked at", || async { world.source.loads.load(Ordering::SeqCst) > loads }).await;
-    assert_eq!(world.source.loads.load(Ordering::SeqCst), loads + 1, "the embedded one is asked for");
+    assert_eq!(world.source.loads.load(Ordering::SeqCst), loads + 1, "only the embedded module was asked for");
     world.source.fail("tiny_2", None);
     until("2.0.0 serves", || async { version(&controller).await == "2.0.0" }).await;
 }
@@ -102,7 +102,10 @@ async fn a_probe_that_timed_out_is_retried_automatically() {
     world.source.put("tiny_2");
     controller.reload().await.unwrap();
     let told = reported(&controller, "tiny_2").reason.unwrap();
-    assert!(told.contains("its probe failed at Read of `note`") && told.contains("tried again by itself"), "{told}");
+    assert!(
+        told.contains("its probe failed at Read of `note`") && told.contains("tries again automatically"),
+        "{told}"
+    );
     assert_eq!(version(&controller).await, "1.0.0");
     drop(closed);
     until("2.0.0 serves", || async { version(&controller).await == "2.0.0" }).await;
@@ -134,6 +137,6 @@ async fn an_unsaved_state_is_written_when_the_mount_is_set_up() {
     let then = Instant::now();
     controller.set_up();
     until("it is stored", || async { world.state()["running"]["version"] == "2.0.0" }).await;
-    assert!(then.elapsed() < RETRY_WAIT, "nothing was waited for");
+    assert!(then.elapsed() < RETRY_WAIT, "there was no wait");
     until("it is told", || async { !controller.report().unsaved }).await;
 }

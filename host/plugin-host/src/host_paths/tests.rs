@@ -33,7 +33,7 @@ async fn controller() -> (Arc<ModuleController>, Arc<Mount>) {
     let runtime = Runtime::new(settings).unwrap();
     let registry = ModuleRegistry::new(runtime.clone(), embedded(), RegistrySettings::default());
     let mount = runtime.mount(MountSettings {
-        backend_uuid: "uuid".to_owned(),
+        backend_uuid: Some("uuid".to_owned()),
         name: "test/".to_owned(),
         options: BTreeMap::new(),
         egress: Policy::default(),
@@ -46,7 +46,7 @@ async fn controller() -> (Arc<ModuleController>, Arc<Mount>) {
 }
 
 fn request(operation: Operation, path: &str, data: &str) -> Request {
-    Request { id: "request-1".to_owned(), mount_point: "test/".to_owned(), ..Request::new(operation, path, data) }
+    Request { id: Some("request-1".to_owned()), mount_point: "test/".to_owned(), ..Request::new(operation, path, data) }
 }
 
 async fn answer(operation: Operation, path: &str, data: &str) -> Result<(Value, Vec<String>), Error> {

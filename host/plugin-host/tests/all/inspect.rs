@@ -79,7 +79,7 @@ fn the_same_module_differs_in_nothing_and_another_engine_is_named() {
     assert!(same.stdout.contains("The same bytes."), "{}", same.stdout);
     let other = run(folder.path(), &["module", "diff", "embedded", &good, "--format=json"]).expect(0).json();
     let obstacles = other["obstacles"].to_string();
-    for expected in ["`module/use` with `force` gives it to `good`", "has no OpenAPI document"] {
+    for expected in ["`module/use` with `force` gives the storage to `good`", "has no OpenAPI document"] {
         assert!(obstacles.contains(expected), "no `{expected}` in {obstacles}");
     }
     assert!(other["capabilities_removed"].as_array().unwrap().contains(&json!("random")), "{other}");

@@ -12,7 +12,7 @@ use crate::wire::pb;
 pub(crate) fn request_into_pb(request: Request) -> pb::Request {
     let connection = pb::Connection { remote_addr: request.identity.remote_address, ..pb::Connection::default() };
     pb::Request {
-        id: request.id,
+        id: request.id.unwrap_or_default(),
         operation: operation_name(request.operation).to_owned(),
         path: request.path,
         data: request.data,

@@ -20,7 +20,7 @@ pub(crate) fn request_from_pb(request: Option<pb::Request>, timeout: Option<Dura
     let request = request.ok_or(Error::InvalidRequest)?;
     Ok(Request {
         operation: operation_from_pb(&request.operation).ok_or(Error::UnsupportedOperation)?,
-        id: request.id,
+        id: Some(request.id).filter(|id| !id.is_empty()),
         path: request.path,
         data: json_or(request.data, NULL),
         mount_point: request.mount_point,
@@ -167,7 +167,7 @@ mod tests {
             let [id, path, mount_point, display_name, entity_id, token_accessor, remote_address] =
                 <[String; 7]>::try_from(texts).unwrap();
             let make = || Request {
-                id: id.clone(),
+                id: Some(id.clone()).filter(|id| !id.is_empty()),
                 operation: Operation::Renew,
                 path: path.clone(),
                 data: data.clone(),

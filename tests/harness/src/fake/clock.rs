@@ -1,17 +1,16 @@
-//! A clock that tests can move. Waiting on it moves it instead: the native
-//! driver never sleeps.
+//! A clock that tests can move. A wait moves the clock instead: the native driver never sleeps.
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-/// Real time plus what tests and waits added. Clones share it.
+/// Real time plus the time that tests and waits added. Clones share it.
 #[derive(Clone, Default)]
 pub struct FakeClock {
     ahead: Arc<Mutex<Duration>>,
 }
 
 impl FakeClock {
-    /// Since 1970-01-01T00:00:00Z.
+    /// Time since 1970-01-01T00:00:00Z.
     pub fn now(&self) -> Duration {
         let real = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
         real + *self.ahead.lock().unwrap_or_else(PoisonError::into_inner)

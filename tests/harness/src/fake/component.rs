@@ -32,7 +32,7 @@ impl ComponentDriver {
         Self::mount_on(options, backend_uuid, Network::default())
     }
 
-    /// The same on a network of the test's own.
+    /// As `mount`, on a network of the test.
     ///
     /// # Panics
     /// As `mount`.
@@ -47,7 +47,7 @@ impl ComponentDriver {
 struct ComponentEngine {
     module: Arc<Module>,
     mount: Arc<Mount>,
-    /// The same mount, from whose Astra guests may only read.
+    /// The same mount, whose guests may only read from Astra.
     reading: Arc<Mount>,
     log: log_capture::Source,
 }
@@ -73,7 +73,7 @@ impl ComponentEngine {
         let module = tokio_runtime().block_on(loading).map_err(|error| error.to_string())?;
         let mount = |options| {
             runtime.mount(MountSettings {
-                backend_uuid: fake.backend_uuid().to_owned(),
+                backend_uuid: Some(fake.backend_uuid().to_owned()),
                 name: fake.options.mount_point.clone(),
                 options,
                 egress: Policy::new("astra", origins.clone()),
@@ -100,12 +100,12 @@ struct Compiled {
     native: Vec<u8>,
 }
 
-/// The component as code that is compiled already, which no module of a directory may be.
+/// The component as precompiled code, which a module in a directory must not be.
 pub fn precompiled_component() -> &'static [u8] {
     &compiled().native
 }
 
-/// Compiled once for all mounts of this process: that takes a second.
+/// Compiled once for all mounts of this process, because that takes a second.
 fn compiled() -> &'static Compiled {
     static COMPILED: OnceLock<Compiled> = OnceLock::new();
     COMPILED.get_or_init(|| {
@@ -121,13 +121,13 @@ impl EngineCalls for ComponentEngine {
     fn handle(&self, fake: &Fake, request: Request) -> Result<Option<Response>, Error> {
         let id = request.id.clone();
         let call = self.module.handle_request(self.mount_of(fake), request);
-        self.log.run(|| tokio_runtime().block_on(call)).map_err(|error| error.to_error(&id))
+        self.log.run(|| tokio_runtime().block_on(call)).map_err(|error| error.to_error(id.as_deref()))
     }
 
     fn check_existence(&self, fake: &Fake, request: Request) -> Option<bool> {
         let call = self.module.check_existence(self.mount_of(fake), request);
         let answer = self.log.run(|| tokio_runtime().block_on(call));
-        // As the plugin binary tells the server.
+        // As the plugin binary reports it to the server.
         answer.unwrap_or_default()
     }
 
@@ -136,7 +136,7 @@ impl EngineCalls for ComponentEngine {
     }
 }
 
-/// The mount's lease settings, and whether the server is removing the mount; nothing else is asked for.
+/// The mount's lease settings, and whether the server is removing the mount. The engine asks for nothing else.
 struct FakeSystemView {
     default: Duration,
     max: Duration,

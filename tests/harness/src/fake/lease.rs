@@ -1,4 +1,4 @@
-//! The fake server's leases: in memory, and as the recorded run of the Go plugin has them.
+//! The fake server's leases, in memory and in the form of the recorded run of the Go plugin.
 
 use std::collections::BTreeMap;
 use std::time::SystemTime;
@@ -11,7 +11,7 @@ use time::format_description::well_known::Rfc3339;
 /// The leases of one mount.
 #[derive(Default)]
 pub(super) struct StoredLeases {
-    /// Leases made so far.
+    /// Number of leases made so far.
     made: u64,
     pub(super) by_id: BTreeMap<String, Leased>,
 }
@@ -27,7 +27,7 @@ impl StoredLeases {
     }
 }
 
-/// The lease of an entry that a server stored for the mount at this path.
+/// The lease of an entry that a real server stored for the mount at this path.
 pub(super) fn of_server_entry(entry: &Value, mount_point: &str) -> Option<Leased> {
     let secret = &entry["secret"];
     let seconds = |value: &Value| value.as_u64().map(|nanoseconds| nanoseconds / 1_000_000_000);

@@ -1,5 +1,5 @@
-//! Keeps all that the runtime and its guests log in this process, at every
-//! level, to be looked through for secrets.
+//! Keeps all log lines of the runtime and its guests in this process, at every level, so that tests can search them for
+//! secrets.
 
 use std::cell::Cell;
 use std::fmt::{self, Write as _};
@@ -16,28 +16,29 @@ thread_local! {
     static CURRENT: Cell<Option<Source>> = const { Cell::new(None) };
 }
 
-/// Begins; further calls do nothing.
+/// Begins the capture. Further calls do nothing.
 pub(super) fn install() {
     static ONCE: Once = Once::new();
     ONCE.call_once(|| {
         let subscriber = tracing_subscriber::registry().with(Capture);
-        // Somebody else's subscriber would mean that nothing is looked through.
+        // With another subscriber, nothing would be searched.
         assert!(tracing::subscriber::set_global_default(subscriber).is_ok(), "there is another log subscriber");
     });
 }
 
-/// One mount of this process. Mounts of other tests run side by side and log to the same place.
+/// The source of lines: one mount of this process. Mounts of other tests run at the same time and log to the same
+/// place.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Source(u32);
 
 impl Source {
-    /// One that no other mount has.
+    /// A source that no other mount has.
     pub(super) fn new() -> Self {
         static SOURCES: AtomicU32 = AtomicU32::new(0);
         Self(SOURCES.fetch_add(1, Ordering::Relaxed))
     }
 
-    /// Runs a call whose lines are this source's. A guest runs, and logs, on the thread that waits for its answer.
+    /// Runs a call whose lines belong to this source. A guest runs, and logs, on the thread that waits for its answer.
     pub(super) fn run<T>(self, call: impl FnOnce() -> T) -> T {
         CURRENT.set(Some(self));
         let answer = call();
@@ -45,7 +46,7 @@ impl Source {
         answer
     }
 
-    /// This source's lines so far, and those of no certain source.
+    /// This source's lines so far, and those without a known source.
     pub(super) fn text(self) -> String {
         let lines = LINES.lock().unwrap_or_else(PoisonError::into_inner);
         lines.iter().filter(|(source, _)| source.is_none_or(|of| of == self)).map(|(_, line)| line.as_str()).collect()
@@ -56,7 +57,7 @@ struct Capture;
 
 impl<S: Subscriber> Layer<S> for Capture {
     fn on_event(&self, event: &Event<'_>, _: Context<'_, S>) {
-        // Of the libraries below only ours is known to be worth its lines.
+        // Among the libraries, only ours has lines worth searching.
         if !["component_runtime", "guest"].iter().any(|prefix| event.metadata().target().starts_with(prefix)) {
             return;
         }

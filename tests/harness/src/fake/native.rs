@@ -52,7 +52,7 @@ impl EngineCalls for NativeEngine {
 fn into_framework(request: envelope::Request) -> framework::Request {
     let envelope::Identity { display_name, entity_id, token_accessor, remote_address } = request.identity;
     framework::Request {
-        id: request.id,
+        id: request.id.unwrap_or_default(),
         operation: operation(request.operation),
         path: request.path,
         data: object(&request.data),

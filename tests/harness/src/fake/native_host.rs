@@ -1,5 +1,5 @@
-//! What the native driver's engine reaches: the fake server's storage and
-//! clock, real HTTP to the simulator, and the framework's own test parts.
+//! The host of the native driver's engine: the fake server's storage and clock, real HTTP to the simulator, and the
+//! framework's own test parts.
 
 use std::time::{Duration, Instant};
 
@@ -47,7 +47,7 @@ impl Outside {
     }
 }
 
-/// All of it, for one request.
+/// The whole host, for one request.
 pub(super) struct NativeHost<'a> {
     pub(super) outside: &'a Outside,
     pub(super) fake: &'a Fake,
@@ -153,11 +153,11 @@ fn storage_error(error: envelope::StorageError) -> StorageError {
     }
 }
 
-/// Astra's own origins, as the plugin allows them.
+/// Astra's own origins, which the plugin allows by default.
 pub(super) const ASTRA_ORIGINS: [&str; 3] =
     ["https://api.astra.datastax.com", "https://api.dev.cloud.datastax.com", "https://api.test.cloud.datastax.com"];
 
-/// HTTP over a real socket, behind an allow-list as the host's.
+/// HTTP over a real socket, with an allow-list like the host's.
 struct RealHttp {
     client: HttpClient,
     egress: Vec<String>,
@@ -198,7 +198,7 @@ impl Http for RealHttp {
     }
 }
 
-/// A body over a real socket, within the request's bounds.
+/// A body over a real socket, within the limits of the request.
 struct Body {
     exchange: HttpExchange,
     between_reads: Duration,
@@ -215,7 +215,7 @@ impl HttpBody for Body {
 
 fn http_error(failure: HttpFailure) -> HttpError {
     match failure {
-        // The client of this driver tells no more.
+        // This driver's client reports no more detail.
         HttpFailure::NotSent(_) => HttpError::NotSent(NotSent::Refused),
         HttpFailure::TimedOut => HttpError::TimedOut,
         HttpFailure::TooLarge => HttpError::TooLarge,

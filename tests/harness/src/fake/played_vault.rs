@@ -1,5 +1,5 @@
-//! The played Vault: the real plugin in a process of its own, whose server is the fake one behind the real protocol.
-//! As under Vault, storage has neither transactions nor pages.
+//! The played Vault: the real plugin in a separate process, whose server is the fake one behind the real protocol. As
+//! under Vault, storage has neither transactions nor pages.
 
 use std::sync::Arc;
 
@@ -19,10 +19,10 @@ const VAULT_VERSION: &str = "1.21.4";
 pub struct PlayedVault;
 
 impl PlayedVault {
-    /// A fresh mount in a process of its own, registered with these arguments.
+    /// A fresh mount in a separate process, registered with these arguments.
     ///
     /// # Panics
-    /// When the plugin does not start, or refuses the mount.
+    /// When the plugin does not start, or rejects the mount.
     pub fn mount(options: FakeOptions, backend_uuid: &str, arguments: &[String]) -> Arc<dyn Driver> {
         let fake = Fake::new(FakeOptions { transactional: false, ..options }, backend_uuid.to_owned());
         let engine = runtime().block_on(PluginEngine::start(&fake, arguments));
@@ -69,7 +69,7 @@ impl EngineCalls for PluginEngine {
     }
 
     fn check_existence(&self, _: &Fake, request: Request) -> Option<bool> {
-        // The server hides the text of an error here, and answers 500; an engine must not let it come to that.
+        // The server hides the text of an error here and answers 500, so an engine must not return one.
         let answer = runtime().block_on(self.mount.check_existence(request));
         answer.unwrap_or_else(|error| panic!("the existence check failed: {error}"))
     }

@@ -1,4 +1,4 @@
-//! The fake server: the local server of `run` around an engine, with what tests see of it and make it do.
+//! The fake server: the local server of `run` around an engine, with access for tests to its state and faults.
 
 use std::pin::pin;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -14,25 +14,25 @@ use super::lease::{StoredLeases, of_server_entry, unix_seconds};
 use super::{FakeClock, FakeStorage};
 use crate::{Ask, Driver, DriverKind, Outcome};
 
-/// How a fake server's mount is set up.
+/// Settings of a fake server's mount.
 #[derive(Clone, Debug)]
 pub struct FakeOptions {
     /// Path of the mount, with trailing slash.
     pub mount_point: String,
-    /// Transactions, as OpenBao has them.
+    /// Does storage have transactions, as in OpenBao?
     pub transactional: bool,
-    /// Age at which a write-ahead entry counts as left behind.
+    /// Age from which a write-ahead entry counts as abandoned.
     pub wal_minimum_age: Duration,
-    /// The mount's lease settings: default and maximum.
+    /// Default time to live of the mount's leases.
     pub default_ttl: Duration,
-    /// See `default_ttl`.
+    /// Longest time to live of the mount's leases.
     pub max_ttl: Duration,
-    /// Origins that the engine may call, beside Astra's own.
+    /// Origins that the engine may call beside Astra's own.
     pub egress: Vec<String>,
 }
 
 impl Default for FakeOptions {
-    /// As a dev server of OpenBao.
+    /// The settings of an OpenBao dev server.
     fn default() -> Self {
         Self {
             mount_point: "astra/".to_owned(),
@@ -45,11 +45,11 @@ impl Default for FakeOptions {
     }
 }
 
-/// What tests see of a fake server, and how they make it fail.
+/// State of a fake server for tests, and its faults.
 pub struct Fake {
     /// The mount's storage.
     pub storage: FakeStorage,
-    /// The mount's clock; moves the native driver only.
+    /// The mount's clock. Moving it affects the native driver only.
     pub clock: FakeClock,
     pub(crate) options: FakeOptions,
     pub(crate) backend_uuid: String,
@@ -75,12 +75,12 @@ impl Fake {
         }
     }
 
-    /// The server dies after the engine's next answer and before it stores the lease.
+    /// The server crashes after the engine's next answer, before it stores the lease.
     pub fn lose_next_answer(&self) {
         self.lose_next_answer.store(true, Ordering::SeqCst);
     }
 
-    /// From now on, the mount may only read from Astra, or do all again: as after a reload with other arguments.
+    /// Sets whether the mount may only read from Astra, as a reload with other arguments would.
     pub fn set_upstream_read_only(&self, read_only: bool) {
         self.upstream_read_only.store(read_only, Ordering::SeqCst);
     }
@@ -89,13 +89,13 @@ impl Fake {
         self.upstream_read_only.load(Ordering::SeqCst)
     }
 
-    /// Whether a disable of the mount has begun. This server keeps the paths of such a mount open, so that a test sees the
-    /// end state.
+    /// True after a disable of the mount has begun. This server keeps the paths of such a mount open, so that a test
+    /// can read the end state.
     pub(crate) fn tainted(&self) -> Arc<AtomicBool> {
         Arc::clone(&self.tainted)
     }
 
-    /// Stores a lease that the engine did not make: issued just now, with the mount's own times; its ID.
+    /// Stores a lease that the engine did not make, issued now, with the mount's lease settings. Returns its ID.
     pub fn seed_lease(&self, path: &str, internal_data: Value) -> String {
         let mut leases = self.lock();
         let lease = Lease {
@@ -112,16 +112,16 @@ impl Fake {
         id
     }
 
-    /// Stores a lease from the entry that a real server stored, with its own ID, times and data.
+    /// Stores a lease from the entry of a real server, with its own ID, times and data.
     ///
     /// # Panics
-    /// When the entry is no lease of this mount.
+    /// When the entry is not a lease of this mount.
     pub fn plant_lease(&self, entry: &Value) {
         let leased = of_server_entry(entry, &self.options.mount_point);
         self.lock().put(leased.unwrap_or_else(|| panic!("not a lease of this mount: {entry}")));
     }
 
-    /// The errors that rollback calls answered since the last look, which a real server logs.
+    /// Errors of rollback calls since the last call of this function. A real server logs them.
     pub fn take_rollback_errors(&self) -> Vec<String> {
         std::mem::take(&mut *self.rollback_errors.lock().unwrap_or_else(PoisonError::into_inner))
     }
@@ -134,7 +134,7 @@ impl Fake {
     fn mount(&self) -> MountSettings {
         MountSettings {
             mount_point: self.options.mount_point.clone(),
-            request_id: "00000000-0000-4000-8000-000000000000".to_owned(),
+            request_id: Some("00000000-0000-4000-8000-000000000000".to_owned()),
             identity: Identity {
                 display_name: "token".to_owned(),
                 entity_id: String::new(),
@@ -214,7 +214,7 @@ impl<E: EngineCalls> FakeServer<E> {
         }
     }
 
-    /// Calls rollback. The server logs the errors and continues; the end state tells the rest.
+    /// Calls rollback. The server logs the errors and continues; a test asserts the end state.
     fn rollback(&self, data: Map<String, Value>) {
         let outcome = self.serve(async |server| server.rollback(data).await);
         self.fake.rollback_errors.lock().unwrap_or_else(PoisonError::into_inner).extend(outcome.errors);
@@ -232,7 +232,7 @@ impl<E: EngineCalls> FakeServer<E> {
     }
 }
 
-/// The value of a future that waits for nothing: engines behind a fake server answer before they return.
+/// The value of a future that never waits: engines behind a fake server answer before they return.
 fn ready<T>(future: impl Future<Output = T>) -> T {
     match pin!(future).poll(&mut Context::from_waker(Waker::noop())) {
         Poll::Ready(value) => value,
@@ -295,5 +295,5 @@ impl<E: EngineCalls> Driver for FakeServer<E> {
     }
 }
 
-/// Bounded work per call: what is left is done in the next few.
+/// A rollback call does a limited amount of work; the next few calls do the rest.
 const TURNS_MAX: u32 = 5;

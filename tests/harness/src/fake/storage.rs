@@ -1,5 +1,5 @@
-//! The fake server's storage of one mount: a map with transactions as the
-//! real server has them, scripted faults, and a dump for asserting end states.
+//! The fake server's storage of one mount: a map with transactions like the real server's, scripted faults, and a dump
+//! with which tests assert end states.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -7,35 +7,35 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use envelope::{StorageEntry, StorageError};
 use local_server::{Entries, Work, apply, children};
 
-/// The server's text where a node cannot write.
+/// The server's text of a node that cannot write.
 pub const READ_ONLY_TEXT: &str = "cannot write to readonly storage";
 
 /// The text of a scripted failure.
 pub const FAULT_TEXT: &str = "scripted storage fault";
 
-/// How storage misbehaves from a counted call on.
+/// A storage fault at a counted call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum StorageFault {
     /// This one call fails and does nothing.
     FailsOnce,
-    /// This one call does its work, but its answer is lost.
+    /// This call does its work, but its answer is lost.
     DoneButNotTold,
-    /// This call and all later ones fail: the server is gone.
+    /// This call and all later ones fail: the server has crashed.
     GoneForGood,
 }
 
-/// What storage was asked, and how much it sent and took.
+/// Load of the storage.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Traffic {
-    /// Calls, those in transactions included.
+    /// Number of calls, including those in transactions.
     pub calls: usize,
-    /// Names in lists.
+    /// Number of names in lists.
     pub names: usize,
     /// Bytes of values and of listed names.
     pub bytes: usize,
 }
 
-/// One mount's storage. Clones share it.
+/// Storage of one mount. Clones share it.
 #[derive(Clone)]
 pub struct FakeStorage {
     state: Arc<Mutex<State>>,
@@ -43,7 +43,7 @@ pub struct FakeStorage {
 
 struct State {
     entries: Entries,
-    /// Calls since the last fault was scripted.
+    /// Number of calls since the last fault was scripted.
     calls: u32,
     fault: Option<(u32, StorageFault)>,
     reached: bool,
@@ -52,7 +52,7 @@ struct State {
     traffic: Traffic,
 }
 
-/// What a counted call is to do.
+/// The behaviour of a counted call.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Turn {
     Go,
@@ -60,7 +60,7 @@ enum Turn {
 }
 
 impl FakeStorage {
-    /// An empty storage, with transactions as OpenBao has them or without, as Vault.
+    /// An empty storage, with transactions and pages as OpenBao, or without either as Vault.
     pub fn new(transactional: bool) -> Self {
         let state = State {
             entries: Entries::new(),
@@ -74,13 +74,13 @@ impl FakeStorage {
         Self { state: Arc::new(Mutex::new(state)) }
     }
 
-    /// Is this a storage as OpenBao has it? Vault's has neither transactions nor pages.
+    /// True for a storage like OpenBao's. Vault's has neither transactions nor pages.
     #[cfg(feature = "component")]
     pub(crate) fn is_transactional(&self) -> bool {
         self.lock().transactional
     }
 
-    /// The traffic since the last look.
+    /// The traffic since the last call of this function.
     pub fn take_traffic(&self) -> Traffic {
         std::mem::take(&mut self.lock().traffic)
     }
@@ -93,7 +93,7 @@ impl FakeStorage {
         state.fault = Some((call, fault));
     }
 
-    /// Ends all faults; was the scripted call reached?
+    /// Ends all faults. True if the scripted call was reached.
     pub fn heal(&self) -> bool {
         let mut state = self.lock();
         state.fault = None;
@@ -101,18 +101,18 @@ impl FakeStorage {
         std::mem::take(&mut state.reached)
     }
 
-    /// Refuses all writes with the server's own text, as a standby does.
+    /// Refuses all writes with the text of a standby.
     pub fn set_read_only(&self) {
         self.lock().read_only = true;
     }
 
-    /// Writes an entry, as something before the engine's time did.
+    /// Writes an entry, as if it came from an earlier time.
     pub fn seed(&self, key: &str, value: &serde_json::Value) {
         let entry = StorageEntry { key: key.to_owned(), value: value.to_string().into_bytes(), seal_wrap: false };
         self.lock().entries.insert(key.to_owned(), entry);
     }
 
-    /// All that is stored, by key; JSON where it is.
+    /// All entries by key, as JSON where the value is JSON.
     pub fn dump(&self) -> BTreeMap<String, serde_json::Value> {
         let state = self.lock();
         let value = |entry: &StorageEntry| serde_json::from_slice(&entry.value).unwrap_or_default();
@@ -205,7 +205,7 @@ impl State {
     }
 }
 
-/// As the server and the host do it.
+/// Checks a key as the server and the host do.
 fn check_key(key: &str) -> Result<(), StorageError> {
     if key.is_empty() || key.ends_with('/') {
         return Err(StorageError::Failed("a storage key is not empty and does not end in `/`".to_owned()));

@@ -1,4 +1,4 @@
-//! Keys that sign modules, and signatures as the plugin's own program makes them and as it refuses to.
+//! Keys that sign modules, and signatures: those of the plugin's own program, and those that it refuses to make.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -14,14 +14,14 @@ use super::TOY;
 use crate::settings::{plugin_binary, workspace_root};
 use crate::sha256_hex;
 
-/// A key pair made by the plugin's own program.
+/// A key pair from the plugin's own program.
 pub struct SigningKey {
     folder: TempDir,
     public: String,
 }
 
 impl SigningKey {
-    /// A fresh one.
+    /// Creates a key pair.
     ///
     /// # Panics
     /// When the program fails.
@@ -50,13 +50,13 @@ impl SigningKey {
         format!("--trust-key={engine}={}", self.public)
     }
 
-    /// Its public half, as arguments and answers have it.
+    /// The public key, in the form of arguments and answers.
     pub fn public(&self) -> &str {
         &self.public
     }
 
-    /// A file of signatures by these keys that says of any bytes whatever is to be said, which the program refuses
-    /// to sign: made as an author's own tools would, by the documented text.
+    /// A signature file by these keys with any statement about any bytes, which the program refuses to sign. Made by
+    /// the documented format, as an author's own tools would.
     ///
     /// # Panics
     /// When the system's random numbers or a key's file are missing.
@@ -89,10 +89,10 @@ impl SigningKey {
     }
 }
 
-/// Runs the plugin's program as a person does; answers what it prints.
+/// Runs the plugin's program as a person does; returns its output.
 fn plugin(arguments: &[&str]) -> String {
     let program = plugin_binary();
-    // Not the cache folder of whoever runs the tests.
+    // Not the cache folder of the user who runs the tests.
     let user_cache = workspace_root().join("target/tmp/user-cache");
     let run = Command::new(&program).args(arguments).env("XDG_CACHE_HOME", user_cache).output();
     let run = run.unwrap_or_else(|error| panic!("{}: {error}", program.display()));

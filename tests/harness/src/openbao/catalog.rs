@@ -1,4 +1,4 @@
-//! How the plugin is registered: by its SHA-256, with arguments and an environment.
+//! Registrations of the plugin, with its SHA-256, arguments and environment.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -16,31 +16,31 @@ impl Server {
     /// Registers the plugin under a name, by its SHA-256, with arguments.
     ///
     /// # Panics
-    /// When the server refuses it.
+    /// When the server refuses the registration.
     #[track_caller]
     pub fn register(&self, name: &str, arguments: &[String]) {
         self.register_with(name, arguments, &[]);
     }
 
-    /// The same, with an environment.
+    /// As [`Self::register`], with an environment.
     ///
     /// # Panics
-    /// When the server refuses it.
+    /// When the server refuses the registration.
     #[track_caller]
     pub fn register_with(&self, name: &str, arguments: &[String], environment: &[String]) {
         self.put_in_catalog(name, PLUGIN_FILE, &self.plugin_sha256(), arguments, environment);
     }
 
-    /// Registers the plugin from a file of another name, where [`Self::rename_plugin`] has put it.
+    /// Registers the plugin from a file of another name, which [`Self::rename_plugin`] gave it.
     ///
     /// # Panics
-    /// When the server refuses it.
+    /// When the server refuses the registration.
     #[track_caller]
     pub fn register_renamed(&self, name: &str, file: &str, arguments: &[String]) {
         self.put_in_catalog(name, file, &self.plugin_sha256(), arguments, &[]);
     }
 
-    /// Gives the plugin's file in the server's folder of plugins another name: what is registered so far finds none.
+    /// Renames the plugin's file in the server's folder of plugins. Earlier registrations then find no file.
     ///
     /// # Panics
     /// When there is no such file.
@@ -51,10 +51,10 @@ impl Server {
         renamed.unwrap_or_else(|error| panic!("the plugin was not renamed to `{file}`: {error}"));
     }
 
-    /// The same behind lines of shell, which the plugin's process runs before it becomes the plugin.
+    /// Registers a shell script that runs these lines and then becomes the plugin.
     ///
     /// # Panics
-    /// When the server refuses it, or there can be no such program.
+    /// When the server refuses the registration, or the script cannot be written.
     #[track_caller]
     pub fn register_behind(&self, shell: &str, name: &str, arguments: &[String], environment: &[String]) {
         let (file, plugins) = (format!("{name}.sh"), self.folder().join("plugins"));

@@ -16,7 +16,7 @@ pub struct Reply {
     pub status: u16,
     /// Headers.
     pub headers: HeaderMap,
-    /// The body as JSON; null where it is none.
+    /// The body as JSON; null if it is not JSON.
     pub body: Value,
 }
 
@@ -34,12 +34,12 @@ impl Client {
         Self { http: HttpClient::new(SERVER_RESPONSE_BYTES_MAX), address: address.to_owned(), token: token.to_owned() }
     }
 
-    /// The same server with another token.
+    /// A client of the same server with another token.
     pub fn with_token(&self, token: &str) -> Self {
         Self { token: token.to_owned(), ..self.clone() }
     }
 
-    /// One request to `/v1/<path>` with further headers; the failure's text where there is no answer.
+    /// One request to `/v1/<path>` with further headers; the text of the failure if there is no answer.
     ///
     /// # Errors
     /// When the server does not answer.
@@ -55,7 +55,7 @@ impl Client {
         self.exchange(method, path, body, headers, deadline)
     }
 
-    /// A POST to `/v1/<path>` with this text as its body, be it JSON or not.
+    /// A POST to `/v1/<path>` with this text as its body, which need not be JSON.
     ///
     /// # Panics
     /// When the server does not answer.
@@ -67,7 +67,7 @@ impl Client {
         }
     }
 
-    /// GET of `/v1/<path>` whose answer is text that the server passes on as it is.
+    /// A GET of `/v1/<path>` whose answer is text that the server passes on unchanged.
     ///
     /// # Panics
     /// When the server does not answer with 200 and text.
@@ -114,9 +114,8 @@ impl Client {
         self.call_with(method, path, body, &[])
     }
 
-    /// One request to `/v1/<path>` with further headers. A cluster may change
-    /// its leader at any time on a busy machine; a request that met no active
-    /// node is sent again, as clients do.
+    /// One request to `/v1/<path>` with further headers. A cluster may change its leader at any time on a busy machine:
+    /// a request that reached no active node is sent again, as clients do.
     ///
     /// # Panics
     /// When the server does not answer, or no node becomes active in time.
@@ -136,7 +135,7 @@ impl Client {
     /// One request that must succeed.
     ///
     /// # Panics
-    /// When it does not.
+    /// When the request fails.
     #[track_caller]
     pub fn must(&self, method: &str, path: &str, body: &Value) -> Value {
         let reply = self.call(method, path, body);
@@ -145,17 +144,17 @@ impl Client {
     }
 }
 
-/// What a node answers that is not active and knows no active one: it has done nothing.
+/// Texts of a node that is not active and knows no active node. Such a node has done nothing.
 const NO_ACTIVE_NODE: [&str; 2] = ["local node not active but active cluster node not found", "is in standby mode"];
 
 impl Reply {
-    /// Is this the answer of a node that could hand the request to nobody?
+    /// Did the node know no active node?
     pub fn met_no_active_node(&self) -> bool {
         let errors = self.outcome().errors;
         self.status >= 500 && errors.iter().any(|error| NO_ACTIVE_NODE.iter().any(|text| error.contains(text)))
     }
 
-    /// As scenarios see it.
+    /// The reply as an outcome of a scenario.
     pub fn outcome(&self) -> Outcome {
         let texts = |name: &str| -> Vec<String> {
             let list = self.body.get(name).and_then(Value::as_array).into_iter().flatten();

@@ -1,5 +1,4 @@
-//! A program that is a client of the server, in a folder of its own. It never
-//! outlives the test.
+//! A client program of the server, in a folder of its own. It never outlives the test.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -17,60 +16,60 @@ pub struct ClientProgram {
 }
 
 impl ClientProgram {
-    /// A folder for a program's files; nothing runs yet.
+    /// A folder for a program's files. No program runs yet.
     ///
     /// # Panics
-    /// When there can be no folder.
+    /// When the folder cannot be created.
     pub fn new() -> Self {
         let folder = tempfile::Builder::new().prefix("client").tempdir();
         Self { process: None, folder: folder.unwrap_or_else(|error| panic!("no folder for a client: {error}")) }
     }
 
-    /// Writes a file into its folder.
+    /// Writes a file into the folder.
     ///
     /// # Panics
-    /// When that fails.
+    /// When the write fails.
     pub fn write(&self, name: &str, text: &str) -> PathBuf {
         let path = self.path(name);
         fs::write(&path, text).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
         path
     }
 
-    /// Where a file of its folder is, or will be.
+    /// Path of a file in the folder, which need not exist yet.
     pub fn path(&self, name: &str) -> PathBuf {
         self.folder.path().join(name)
     }
 
-    /// A file of its folder; empty while it is not there.
+    /// Content of a file in the folder; empty if the file does not exist.
     pub fn read(&self, name: &str) -> String {
         fs::read_to_string(self.path(name)).unwrap_or_default()
     }
 
-    /// Starts the program in its folder.
+    /// Starts the program in the folder.
     ///
     /// # Panics
-    /// When it does not start.
+    /// When the program does not start.
     pub fn start(&mut self, program: &Path, arguments: &[String]) {
         let process = GuardedProcess::start(program, arguments, self.folder.path());
         self.process = Some(process.unwrap_or_else(|error| panic!("{}: {error}", program.display())));
     }
 
-    /// Does it run?
+    /// Is the program running?
     pub fn is_running(&self) -> bool {
         self.process.as_ref().is_some_and(|process| is_alive(process.pid))
     }
 
-    /// Waits for it to end by itself. False = it still runs.
+    /// Waits until the program ends by itself. False if it still runs.
     pub fn ends_within(&self, longest: Duration) -> bool {
         comes_true(longest, || !self.is_running())
     }
 
-    /// Ends it, and leaves its folder.
+    /// Ends the program and keeps its folder.
     pub fn stop(&mut self) {
         self.process.take().into_iter().for_each(GuardedProcess::end_keeping_folder);
     }
 
-    /// All that it printed so far.
+    /// Output of the program so far.
     pub fn output(&self) -> String {
         self.read(OUTPUT)
     }

@@ -1,5 +1,5 @@
-//! Three servers on one raft storage, one of them active. Requests go to any
-//! of them; what a standby cannot do, it hands to the active one.
+//! Three servers on one raft storage, of which one is active. Requests may go to any of them: a standby forwards what
+//! it cannot do to the active one.
 
 use std::sync::Arc;
 
@@ -9,10 +9,10 @@ use super::Server;
 use super::server::{ServerKind, comes_true};
 use crate::limits::{FAILOVER_DEADLINE, HEALTH_DEADLINE};
 
-/// The smallest cluster that goes on without one of its nodes.
+/// The smallest cluster that survives the loss of a node.
 const NODES: usize = 3;
 
-/// A running cluster. Its nodes end with it.
+/// A running cluster. Its nodes end with this value.
 pub struct Cluster {
     nodes: Vec<Arc<Server>>,
 }
@@ -21,7 +21,7 @@ impl Cluster {
     /// Starts the nodes one after another and waits until all of them serve.
     ///
     /// # Panics
-    /// When one does not, with the end of its log.
+    /// When a node does not serve in time. The text has the end of its log.
     pub fn start() -> Self {
         let first = Arc::new(Server::start(ServerKind::Raft));
         let mut nodes = vec![Arc::clone(&first)];
@@ -33,15 +33,15 @@ impl Cluster {
         cluster
     }
 
-    /// All nodes, dead ones too.
+    /// All nodes, including dead ones.
     pub fn nodes(&self) -> &[Arc<Server>] {
         &self.nodes
     }
 
-    /// The active node, as it says itself; waits for one.
+    /// The node that says that it is active. Waits for one.
     ///
     /// # Panics
-    /// When there is none in time.
+    /// When no node becomes active in time.
     pub fn leader(&self) -> Arc<Server> {
         let mut found = None;
         let is_found = comes_true(FAILOVER_DEADLINE, || {
@@ -51,11 +51,11 @@ impl Cluster {
         found.filter(|_| is_found).unwrap_or_else(|| panic!("no node became active in {FAILOVER_DEADLINE:?}"))
     }
 
-    /// The living nodes beside the active one, once all of them serve: one that
-    /// is too busy to say so in time is a standby all the same.
+    /// The living nodes beside the active one, once all of them serve. A node that is too busy to answer in time counts
+    /// as a standby, too.
     ///
     /// # Panics
-    /// When one does not serve in time.
+    /// When a node does not serve in time.
     pub fn standbys(&self) -> Vec<Arc<Server>> {
         let leader = self.leader();
         let others = self.nodes.iter().filter(|node| !Arc::ptr_eq(node, &leader) && node.runs());
@@ -66,7 +66,8 @@ impl Cluster {
         standbys
     }
 
-    /// A node joins without a vote, and the cluster outlives its leader only with the votes of the others.
+    /// Waits until all nodes vote. A node joins without a vote, and the cluster survives its leader only with the votes
+    /// of the others.
     fn wait_for_voters(&self) {
         self.nodes[0].wait_at_most(FAILOVER_DEADLINE, "all nodes to vote", || {
             let client = self.nodes[0].client();

@@ -12,24 +12,24 @@ use crate::fake::Fake;
 use crate::limits::{POLL_INTERVAL, REQUEST_DEADLINE, ROLLBACK_DEADLINE};
 use crate::{Ask, Driver, DriverKind, Outcome, Verb};
 
-/// How a mount is registered and enabled.
+/// Settings of a registration and its mount.
 #[derive(Clone, Debug, Default)]
 pub struct MountSettings {
-    /// Name in the catalog: mounts of one name share one process.
+    /// Name in the catalog. Mounts of one name share one process.
     pub plugin: String,
     /// Path, with trailing slash.
     pub mount_point: String,
     /// Arguments of the registration.
     pub arguments: Vec<String>,
-    /// Its environment, each as `NAME=value`.
+    /// Environment of the registration, each as `NAME=value`.
     pub environment: Vec<String>,
     /// Lines of shell that the plugin's process runs first; empty = none.
     pub shell: String,
     /// Options of the mount: an object, or null.
     pub options: Value,
-    /// The mount's default time to live of leases; none = the server's.
+    /// The mount's default time to live of leases; `None` = the server's.
     pub default_ttl: Option<Duration>,
-    /// The longest; none = the server's.
+    /// The mount's longest time to live of leases; `None` = the server's.
     pub max_ttl: Option<Duration>,
 }
 
@@ -38,15 +38,15 @@ pub struct OpenBaoDriver {
     server: Arc<Server>,
     client: Client,
     mount_point: String,
-    /// How long log and audit log were before the mount: what others wrote before says nothing of its secrets, and the logs
-    /// of a server that all scenarios share are long.
+    /// Sizes of log and audit log before the mount existed. Earlier lines say nothing of the mount's secrets, and the
+    /// logs of a server that all scenarios share are long.
     logged_before: [u64; 2],
-    /// Does the mount go with this?
+    /// Does the mount end with this value?
     owns_mount: bool,
 }
 
 impl OpenBaoDriver {
-    /// Registers and enables.
+    /// Registers the plugin and enables the mount.
     ///
     /// # Panics
     /// When the server refuses either.
@@ -64,10 +64,10 @@ impl OpenBaoDriver {
         mounted
     }
 
-    /// Enables what is registered already.
+    /// Enables a mount of a registered plugin.
     ///
     /// # Panics
-    /// When the server refuses it.
+    /// When the server refuses the mount.
     #[track_caller]
     pub fn mount_registered(server: Arc<Server>, settings: &MountSettings) -> Self {
         let (client, logged_before) = (server.client(), logged(&server));
@@ -79,7 +79,7 @@ impl OpenBaoDriver {
         Self { server, client, mount_point: settings.mount_point.clone(), logged_before, owns_mount: true }
     }
 
-    /// The same mount, asked through another node of the cluster.
+    /// The same mount, through another node of the cluster.
     pub fn through(&self, node: Arc<Server>) -> Self {
         let client = node.client();
         Self { server: node, client, mount_point: self.mount_point.clone(), logged_before: [0; 2], owns_mount: false }
@@ -90,7 +90,7 @@ impl OpenBaoDriver {
         &self.mount_point
     }
 
-    /// The server.
+    /// The server of the mount.
     pub fn server(&self) -> &Arc<Server> {
         &self.server
     }
@@ -130,7 +130,7 @@ impl Driver for OpenBaoDriver {
             }
             Verb::Patch => self.client.call_with("PATCH", &path, &ask.data, &merge_patch).outcome(),
             Verb::Help => {
-                // Help is the data itself, without the usual envelope.
+                // An answer with help has no envelope around the data.
                 let reply = self.client.call("GET", &format!("{path}?help=1"), &Value::Null);
                 let outcome = reply.outcome();
                 if reply.status == 200 { Outcome { data: reply.body, ..outcome } } else { outcome }
@@ -167,7 +167,7 @@ impl Driver for OpenBaoDriver {
             if done() {
                 return true;
             }
-            // The wait is for the server's own minute: looking more often only costs.
+            // The wait is for the server's call each minute, so a shorter pause would only cost time.
             std::thread::sleep(POLL_INTERVAL * 10);
         }
         false
@@ -188,7 +188,7 @@ impl Driver for OpenBaoDriver {
 }
 
 impl Drop for OpenBaoDriver {
-    /// A process for each mount of each scenario would be too many: what is left of the mount goes.
+    /// Removes the mount: a process for each mount of each scenario would be too many.
     fn drop(&mut self) {
         if !self.owns_mount {
             return;
@@ -204,7 +204,7 @@ impl Drop for OpenBaoDriver {
     }
 }
 
-/// How long the server's log and audit log are.
+/// Sizes of the server's log and audit log.
 fn logged(server: &Server) -> [u64; 2] {
     [OUTPUT, AUDIT_FILE].map(|name| server.bytes_of(name))
 }

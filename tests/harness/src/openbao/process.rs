@@ -1,7 +1,6 @@
-//! A server's or a client's process, which never outlives the test: a small
-//! shell waits for the end of its own input, then kills the program with all
-//! that it started and removes its folder, so that a test killed in any way leaves
-//! nothing behind.
+//! The process of a server or a client, which never outlives the test: a small shell waits for the end of its own
+//! input, then kills the program with all its children and removes its folder. A test that is killed in any way
+//! therefore leaves nothing behind.
 
 use std::fs::File;
 use std::io::{BufRead as _, BufReader, Result, Write as _};
@@ -9,8 +8,8 @@ use std::os::unix::process::CommandExt as _;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 
-/// `$0` is the program, the arguments are its own. Says the program's process ID
-/// first; `keep` as the last word leaves the folder.
+/// `$0` is the program, followed by its arguments. First prints the program's process ID. The final word `keep` on
+/// standard input keeps the folder.
 const GUARD: &str = r#"
 setsid "$0" "$@" </dev/null >"$PROGRAM_OUTPUT" 2>&1 &
 program=$!
@@ -21,10 +20,10 @@ kill -KILL "-$program"
 [ "$last_word" = keep ] || rm -rf "$PROGRAM_FOLDER"
 "#;
 
-/// What a program prints, in its folder.
+/// File with the output of a program, in its folder.
 pub(super) const OUTPUT: &str = "output.log";
 
-/// A running program. Dropped, it is killed with all that it started.
+/// A running program. The drop kills it with all its children.
 pub(super) struct GuardedProcess {
     guard: Child,
     pub(super) pid: u32,
@@ -58,10 +57,10 @@ impl GuardedProcess {
 }
 
 impl GuardedProcess {
-    /// Kills it, and leaves its folder for the next one.
+    /// Kills the program and keeps its folder for the next one.
     pub(super) fn end_keeping_folder(mut self) {
         if let Some(stdin) = &mut self.guard.stdin {
-            // A guard that has gone removes nothing either.
+            // A guard that has ended removes nothing either.
             let _ = stdin.write_all(b"keep\n");
         }
     }
@@ -76,7 +75,7 @@ impl Drop for GuardedProcess {
 
 /// Sends a signal to a process.
 pub(super) fn signal(pid: u32, name: &str) {
-    // One that has ended meanwhile is as good as killed.
+    // The process may have ended already.
     let _ = Command::new("kill").arg(format!("-{name}")).arg(pid.to_string()).stderr(Stdio::null()).status();
 }
 
@@ -87,7 +86,7 @@ pub(super) fn children_named(parent: u32, name: &str) -> Vec<u32> {
     pids.filter(|&pid| parent_of(pid) == Some(parent) && command_line(pid).contains(name)).collect()
 }
 
-/// Is the process alive? One that has ended and was not waited for is not.
+/// Is the process alive? A process that has ended and was not reaped is not.
 pub(super) fn is_alive(pid: u32) -> bool {
     stat(pid).is_some_and(|(state, _)| state != "Z")
 }
@@ -96,7 +95,7 @@ fn parent_of(pid: u32) -> Option<u32> {
     stat(pid).filter(|(state, _)| state != "Z").map(|(_, parent)| parent)
 }
 
-/// State and parent, after the program's name in parentheses.
+/// State and parent, which follow the program's name in parentheses.
 fn stat(pid: u32) -> Option<(String, u32)> {
     let text = std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
     let mut fields = text.rsplit_once(')')?.1.split_whitespace();

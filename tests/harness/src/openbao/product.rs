@@ -1,4 +1,4 @@
-//! Which server the binary under test is. The suite takes OpenBao and Vault, and expects of each what it can do.
+//! The product of the server under test. The suite supports OpenBao and Vault, and expects of each what it can do.
 
 use std::fs::OpenOptions;
 use std::io::Write as _;
@@ -13,11 +13,12 @@ use crate::settings::{openbao_binary, workspace_root};
 pub enum Product {
     /// OpenBao.
     OpenBao,
-    /// HashiCorp Vault without a licence. It has no transactions and no pages of lists, and its standbys load no plugin.
+    /// HashiCorp Vault without a licence. It has neither transactions nor pages of lists, and its standbys load no
+    /// plugin.
     Vault,
 }
 
-/// A part of a server that a scenario needs, and that not every server has.
+/// An ability of a server that a scenario needs and not every server has.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Ability {
     /// The standbys of a cluster load plugins, and serve requests that write nothing.
@@ -27,10 +28,10 @@ pub enum Ability {
 }
 
 impl Product {
-    /// The product of the binary under test; the binary is asked once.
+    /// The product of the binary under test, which is asked once.
     ///
     /// # Panics
-    /// When the binary does not say that it is a server that the suite knows.
+    /// When the binary is neither OpenBao nor Vault.
     pub fn of_binary() -> Self {
         static PRODUCT: OnceLock<Product> = OnceLock::new();
         *PRODUCT.get_or_init(|| Self::of_program(&openbao_binary()).unwrap_or_else(|text| panic!("{text}")))
@@ -44,7 +45,7 @@ impl Product {
             .ok_or_else(|| format!("{} is neither OpenBao nor Vault: it says `{line}`", program.display()))
     }
 
-    /// The product that prints this line for its command `version`, such as `Vault v1.21.4 (…), built …`.
+    /// The product that prints this line for the command `version`, such as `Vault v1.21.4 (…), built …`.
     fn of_version(line: &str) -> Option<Self> {
         match line.split_once(" v")?.0 {
             "OpenBao" => Some(Self::OpenBao),
@@ -60,18 +61,18 @@ impl Product {
         }
     }
 
-    /// Does the configuration file enable audit devices? OpenBao refuses to do it by the API, and Vault ignores such a
-    /// part of the file.
+    /// Does the configuration file enable audit devices? OpenBao has no API for it, and Vault ignores that part of the
+    /// file.
     pub(super) fn audits_by_configuration(self) -> bool {
         self == Self::OpenBao
     }
 }
 
-/// Can the server play a scenario that needs this ability? If not, the scenario's name is noted. `run-tests.sh` prints
-/// what was noted, and compares it with the list in the repository.
+/// Can the server play a scenario that needs this ability? If not, the scenario's name is recorded. `run-tests.sh`
+/// prints the recorded names and compares them with the list in the repository.
 ///
 /// # Panics
-/// When the name cannot be noted: nobody would know that the scenario was not played.
+/// When the name cannot be recorded: otherwise the gap would stay unknown.
 #[must_use]
 pub fn can_play(scenario: &str, ability: Ability) -> bool {
     if Product::of_binary().has(ability) {
@@ -104,7 +105,7 @@ mod tests {
 
     #[test]
     fn a_program_that_is_no_server_is_named() {
-        // It says `version`, for that is what it is asked.
+        // The program prints its argument, `version`.
         let text = Product::of_program(Path::new("/bin/echo")).err().unwrap_or_default();
         assert_eq!(text, "/bin/echo is neither OpenBao nor Vault: it says `version`");
     }

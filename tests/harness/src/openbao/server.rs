@@ -1,5 +1,5 @@
-//! Starts a server in a folder of its own on free loopback ports: a dev server
-//! in memory, or one with file storage that is initialised and unsealed here.
+//! Starts a server in a folder of its own on free loopback ports: a dev server in memory, or one with stored data that
+//! is initialised and unsealed here.
 
 use std::fs::{self, File};
 use std::io::{Read as _, Seek as _, SeekFrom};
@@ -16,7 +16,7 @@ use super::{Client, Product, server_config};
 use crate::limits::{CONDITION_DEADLINE, HEALTH_DEADLINE, POLL_INTERVAL, SERVER_START_ATTEMPTS, SERVER_START_DEADLINE};
 use crate::settings::{openbao_binary, plugin_binary};
 
-/// How a server stores.
+/// Storage of a server.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ServerKind {
     /// `-dev`: in memory, unsealed, root token known.
@@ -32,7 +32,7 @@ pub struct Server {
     directory: TempDir,
     /// The program that was placed as the plugin.
     plugin: PathBuf,
-    /// Is the server's folder its root, so that the server sees nothing else of this machine?
+    /// Is the server's folder its root, so that it sees no other file of this machine?
     is_confined: bool,
     address: String,
     cluster_port: u16,
@@ -62,12 +62,12 @@ impl Server {
     /// Starts a server and waits until it serves.
     ///
     /// # Panics
-    /// When it does not start, with the end of its log.
+    /// When the server does not start. The text has the end of its log.
     pub fn start(kind: ServerKind) -> Self {
         Self::start_plugin(kind, &plugin_binary())
     }
 
-    /// The same, with another program as the plugin.
+    /// As [`Self::start`], with another program as the plugin.
     ///
     /// # Panics
     /// As `start`.
@@ -75,11 +75,11 @@ impl Server {
         Self::attempt(|| Self::try_start(kind, plugin))
     }
 
-    /// Starts a dev server whose root holds itself, the plugin, `/proc` and these files by their names, as in a container
-    /// image without a distribution. Needs a machine on which a process may have a user namespace.
+    /// Starts a dev server whose root contains only itself, the plugin, `/proc` and these files by their names, as in a
+    /// container image without a distribution. Needs a machine that allows user namespaces.
     ///
     /// # Panics
-    /// When it does not start, with the end of its log.
+    /// When the server does not start. The text has the end of its log.
     pub fn start_in_bare_root(files: &[(&str, &[u8])]) -> Self {
         Self::attempt(|| {
             let server = Self::prepare(ServerKind::Dev, true, &plugin_binary())?;
@@ -104,10 +104,10 @@ impl Server {
         Ok(server)
     }
 
-    /// Starts a server that joins another one's raft storage, and waits until it serves.
+    /// Starts a server that joins another one's raft storage, and waits until the new server serves.
     ///
     /// # Panics
-    /// When it does not start, with the end of its log.
+    /// When the server does not start. The text has the end of its log.
     pub(super) fn start_joining(first: &Self) -> Self {
         Self::attempt(|| Self::try_start_joining(first))
     }
@@ -127,7 +127,7 @@ impl Server {
         if comes_true(CONDITION_DEADLINE, || server.serves()) { Ok(server) } else { Err(server.end_of_log()) }
     }
 
-    /// A folder with all that a server needs; nothing runs yet.
+    /// A folder with all files of a server. No process runs yet.
     fn prepare(kind: ServerKind, is_confined: bool, plugin: &Path) -> Result<Self, String> {
         let directory = tempfile::Builder::new().prefix("bao").tempdir().map_err(|error| error.to_string())?;
         let plugins = directory.path().join("plugins");
@@ -168,7 +168,7 @@ impl Server {
         self.directory.path().join(CONFIG_FILE)
     }
 
-    /// The path of the server's folder for the server itself and what it starts.
+    /// The path of the server's folder as the server and its children see it.
     fn folder_as_seen(&self) -> &Path {
         if self.is_confined { Path::new("/") } else { self.directory.path() }
     }
@@ -201,7 +201,7 @@ impl Server {
                 ServerKind::Raft => health.is_ok(),
             };
             if ready {
-                // A dev server keeps nothing. The storage of the others keeps the device.
+                // A dev server stores nothing. The storage of the others keeps the device.
                 if self.kind == ServerKind::Dev {
                     self.enable_audit();
                 }
@@ -217,8 +217,8 @@ impl Server {
         if !self.is_confined {
             return GuardedProcess::start(&openbao_binary(), &arguments, folder);
         }
-        // A container has no variables of this machine. A user namespace lets anybody change the root; the namespace of
-        // process IDs has a `/proc` of its own.
+        // A container has no variables of this machine. A user namespace allows any user to change the root, and the
+        // namespace of process IDs needs its own `/proc`.
         let confine = ["-i", "HOME=/", "TMPDIR=/", "unshare", "--user", "--map-root-user", "--mount", "--pid"];
         let inside = [format!("--root={}", folder.display()), format!("/{SERVER_FILE}")];
         let options = confine.into_iter().chain(["--kill-child", "--mount-proc"]).map(str::to_owned);
@@ -237,10 +237,10 @@ impl Server {
         *self.keys.lock().unwrap_or_else(PoisonError::into_inner) = keys;
     }
 
-    /// Unseals and waits until the node is active.
+    /// Unseals the server and waits until the node is active.
     ///
     /// # Panics
-    /// When it does not become active in time.
+    /// When the node does not become active in time.
     pub fn unseal(&self) {
         self.send_unseal_key();
         self.wait_for("the server to be active", || self.is_active());
@@ -251,17 +251,17 @@ impl Server {
         self.client().must("PUT", "sys/unseal", &json!({ "key": key }));
     }
 
-    /// Is its process alive?
+    /// Is the server's process alive?
     pub(super) fn runs(&self) -> bool {
         is_alive(self.pid())
     }
 
-    /// Is it unsealed, be it active or a standby?
+    /// Is the server unsealed, as the active node or as a standby?
     pub(super) fn serves(&self) -> bool {
         self.is_healthy("sys/health?standbyok=true&perfstandbyok=true")
     }
 
-    /// Is it the active one?
+    /// Is the server the active node?
     pub fn is_active(&self) -> bool {
         self.is_healthy("sys/health")
     }
@@ -271,15 +271,15 @@ impl Server {
         health.is_ok_and(|reply| reply.status == 200)
     }
 
-    /// Seals.
+    /// Seals the server.
     pub fn seal(&self) {
         self.client().must("PUT", "sys/seal", &Value::Null);
     }
 
-    /// Kills the server as a crash does, and starts it again over the same storage, sealed where it seals.
+    /// Kills the server as a crash does, and starts it again with the same storage, sealed unless it is a dev server.
     ///
     /// # Panics
-    /// When it does not start.
+    /// When the server does not start.
     pub fn crash_and_restart(&self) {
         self.crash();
         let process = self.process.lock().unwrap_or_else(PoisonError::into_inner).take();
@@ -287,7 +287,7 @@ impl Server {
         self.launch().unwrap_or_else(|text| panic!("the server did not start again: {text}"));
     }
 
-    /// Kills the server, and only it, as a crash does.
+    /// Kills the server process as a crash does, and no other process.
     pub fn crash(&self) {
         let pid = self.pid();
         signal(pid, "KILL");
@@ -304,12 +304,12 @@ impl Server {
         self.keys.lock().unwrap_or_else(PoisonError::into_inner).root_token.clone()
     }
 
-    /// Where it listens: `http://127.0.0.1:PORT`.
+    /// Address of the server: `http://127.0.0.1:PORT`.
     pub fn address(&self) -> &str {
         &self.address
     }
 
-    /// The server's own folder, in which it and its plugins run.
+    /// The server's own folder, in which the server and its plugins run.
     pub fn folder(&self) -> &Path {
         self.directory.path()
     }
@@ -317,18 +317,18 @@ impl Server {
     /// All that the server and its plugins logged so far.
     ///
     /// # Panics
-    /// When there is no log: nothing would be looked through for secrets.
+    /// When there is no log, because then no log would be searched for secrets.
     pub fn log(&self) -> String {
         self.lines_of(OUTPUT)
     }
 
-    /// What a file of the server's folder holds.
+    /// Content of a file in the server's folder.
     pub(super) fn lines_of(&self, name: &str) -> String {
         self.lines_since(name, 0)
     }
 
-    /// What was added to a file of the server's folder since it had so many bytes; all of it if a new start of the server
-    /// began the file anew.
+    /// The part that was added to a file of the server's folder since it had this size. The whole file if a new start
+    /// of the server began the file anew.
     pub(super) fn lines_since(&self, name: &str, bytes: u64) -> String {
         let read = File::open(self.directory.path().join(name)).and_then(|mut file| {
             let from = if file.metadata()?.len() < bytes { 0 } else { bytes };
@@ -336,27 +336,27 @@ impl Server {
             let mut lines = Vec::new();
             file.read_to_end(&mut lines).map(|_| lines)
         });
-        // A program may be in the middle of a character that takes several bytes.
+        // A program may have written only a part of a character.
         match read {
             Ok(lines) => String::from_utf8_lossy(&lines).into_owned(),
             Err(error) => panic!("the server's `{name}` cannot be read: {error}"),
         }
     }
 
-    /// How many bytes a file of the server's folder has; none if there is no such file yet.
+    /// Size of a file in the server's folder; 0 if the file does not exist.
     pub(super) fn bytes_of(&self, name: &str) -> u64 {
         fs::metadata(self.directory.path().join(name)).map_or(0, |metadata| metadata.len())
     }
 
-    /// Processes of the plugin that this server started and that are alive.
+    /// Living processes of the plugin that this server started.
     pub fn plugin_pids(&self) -> Vec<u32> {
-        // A confined server is a child of the program that confines it.
+        // The parent of a confined server is the program that confines it.
         let confined = || children_named(self.pid(), SERVER_FILE);
         let parents = if self.is_confined { confined() } else { vec![self.pid()] };
         parents.into_iter().flat_map(|parent| children_named(parent, PLUGIN_FILE)).collect()
     }
 
-    /// Is this plugin process having a module compiled, in a process of its own?
+    /// Has this plugin process a child that compiles a module?
     pub fn is_compiling(&self, plugin: u32) -> bool {
         !children_named(plugin, "compile-for-parent").is_empty()
     }
@@ -375,7 +375,7 @@ impl Server {
     /// Waits for a condition.
     ///
     /// # Panics
-    /// When it does not come true in time.
+    /// When the condition does not become true in time.
     #[track_caller]
     pub fn wait_for(&self, what: &str, condition: impl FnMut() -> bool) {
         self.wait_at_most(CONDITION_DEADLINE, what, condition);
@@ -384,16 +384,16 @@ impl Server {
     /// Waits for a condition that has a deadline of its own.
     ///
     /// # Panics
-    /// When it does not come true in time.
+    /// When the condition does not become true in time.
     #[track_caller]
     pub fn wait_at_most(&self, longest: Duration, what: &str, condition: impl FnMut() -> bool) {
         assert!(comes_true(longest, condition), "waited {longest:?} for {what}");
     }
 
-    /// Waits for a line of the log. A plugin's line arrives a moment after the answer to the request that wrote it.
+    /// Waits for a line of the log. A plugin's line arrives a moment after the answer to its request.
     ///
     /// # Panics
-    /// When there is none in time.
+    /// When there is no such line in time.
     #[track_caller]
     pub fn wait_for_line(&self, what: &str, is_it: impl Fn(&str) -> bool) {
         self.wait_for(&format!("a log line: {what}"), || self.log().lines().any(&is_it));
@@ -404,7 +404,7 @@ impl Server {
     }
 }
 
-/// Polls a condition; false = it did not come true in time.
+/// Polls a condition; false if it did not become true in time.
 pub(super) fn comes_true(longest: Duration, mut condition: impl FnMut() -> bool) -> bool {
     let deadline = Instant::now() + longest;
     loop {
@@ -418,7 +418,7 @@ pub(super) fn comes_true(longest: Duration, mut condition: impl FnMut() -> bool)
     }
 }
 
-/// Puts the plugin where the server may start it: it follows no symbolic link out of its folder.
+/// Copies the plugin into the server's folder: the server follows no symbolic link out of it.
 fn place(from: &Path, to: &Path) -> Result<(), String> {
     fs::hard_link(from, to).or_else(|_| fs::copy(from, to).map(drop)).map_err(|error| error.to_string())
 }

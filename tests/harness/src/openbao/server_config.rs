@@ -5,11 +5,11 @@ use std::path::Path;
 use super::Product;
 use super::audit::AUDIT_FILE;
 
-/// What every server has.
+/// The part of every server.
 pub(super) fn common(product: Product, folder: &Path) -> String {
     let plugins = format!("plugin_directory = \"{}\"\n", folder.join("plugins").display());
     if !product.audits_by_configuration() {
-        // Vault with raft storage refuses to start without this line, or the right to lock memory.
+        // Vault with raft storage needs this line or the right to lock memory.
         return format!("{plugins}disable_mlock = true\n");
     }
     format!(
@@ -25,9 +25,8 @@ audit "file" "to-file" {{
 
 /// Raft storage in the server's folder, alone or as a node of a cluster.
 ///
-/// The times are shorter than for a network between the nodes, so that a new
-/// leader is there in seconds, and long enough for a machine that is busy with
-/// other tests; a joining node has its vote as soon as it is up to date.
+/// The times are shorter than for a network between the nodes, so that a new leader is elected in seconds, and long
+/// enough for a machine that is busy with other tests. A joining node gets its vote as soon as it is up to date.
 pub(super) fn raft(folder: &Path, port: u16, cluster_port: u16) -> String {
     format!(
         r#"

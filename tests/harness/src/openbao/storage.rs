@@ -1,18 +1,17 @@
-//! Behind the back of a mount: entries and leases are written into the
-//! server's own storage, as something before this server's time did.
+//! Writes entries and leases directly into the server's own storage, as if they came from an earlier time.
 
 use serde_json::{Value, json};
 
 use super::Server;
 
-/// Entries that are written at a time: the server commits those that wait together in one step.
+/// Writes at a time: the server commits waiting writes in one step.
 const WRITERS: usize = 32;
 
 impl Server {
     /// Writes an entry into a mount's storage.
     ///
     /// # Panics
-    /// When the server refuses it.
+    /// When the server refuses the write.
     #[track_caller]
     pub fn put_entry(&self, mount_point: &str, key: &str, entry: &Value) {
         self.put_raw(&self.raw_key(mount_point, key), entry);
@@ -21,7 +20,7 @@ impl Server {
     /// Writes many entries into a mount's storage, several at a time.
     ///
     /// # Panics
-    /// When the server refuses one.
+    /// When the server refuses a write.
     pub fn put_entries(&self, mount_point: &str, entries: &[(String, Value)]) {
         let folder = self.raw_key(mount_point, "");
         std::thread::scope(|scope| {
@@ -36,7 +35,7 @@ impl Server {
     /// Deletes an entry of a mount's storage.
     ///
     /// # Panics
-    /// When the server refuses it.
+    /// When the server refuses the deletion.
     #[track_caller]
     pub fn delete_entry(&self, mount_point: &str, key: &str) {
         let key = self.raw_key(mount_point, key);
@@ -52,11 +51,10 @@ impl Server {
         format!("logical/{uuid}/{key}")
     }
 
-    /// Writes a lease as the server keeps it, on behalf of the root token. The
-    /// server loads it when it is unsealed the next time.
+    /// Writes a lease in the server's form, on behalf of the root token. The server loads the lease at its next unseal.
     ///
     /// # Panics
-    /// When the server refuses it.
+    /// When the server refuses the write.
     #[track_caller]
     pub fn put_lease(&self, id: &str, entry: &Value) {
         let mut entry = entry.clone();

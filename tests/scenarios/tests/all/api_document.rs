@@ -1,8 +1,7 @@
 //! `docs/api.md`: the page of all paths, written from the path table and from exchanges with a mount.
 //!
-//! The tables come from the OpenAPI documents and the help texts that the mount itself answers; the samples are
-//! recorded here. Times and random values are replaced, so every driver must give the same bytes. `UPDATE_GEN=1`
-//! writes the page anew.
+//! The tables come from the mount's own OpenAPI documents and help texts; the samples are recorded here. Times and
+//! random values are replaced, so every driver must give the same bytes. `UPDATE_GEN=1` writes the page anew.
 
 mod exchanges;
 mod modules;
@@ -19,7 +18,7 @@ use harness::{DriverKind, Stage, Verb, workspace_root};
 use exchanges::Exchange;
 use page::PathPage;
 
-/// Stands between the engine's part of the page and the host's.
+/// Separates the engine's part of the page from the host's.
 const HOST_PART: &str = "## Paths of the host\n";
 
 scenarios! { all:
@@ -30,7 +29,7 @@ fn the_page_of_all_paths_says_what_the_engine_answers(stage: &Stage) {
     let exchanges = exchanges::of_the_engine(stage);
     let document = stage.help("").expect(200).data["openapi"].clone();
     let mut pages = page::of_document(stage, &document);
-    // Only a real plugin has the host's paths; they have a part of their own.
+    // Only a real plugin has the host's paths, which are in a part of their own.
     pages.retain(|page| !["module", "metrics"].contains(&page.path.split('/').next().unwrap_or_default()));
     assert_every_operation_has_a_sample(&pages, &exchanges);
     let text = format!("{}{}", page::HEAD, page::render(&pages, &exchanges));
@@ -45,7 +44,7 @@ fn the_page_of_all_paths_says_what_the_engine_answers(stage: &Stage) {
     );
 }
 
-/// The plugin itself answers these paths, so only a real server can be asked.
+/// The plugin itself answers these paths, so only a real server has them.
 #[test]
 fn the_page_of_the_hosts_paths_says_what_the_plugin_answers() {
     modules::with_directory(|stage, exchanges| {
@@ -64,7 +63,8 @@ fn the_page_of_the_hosts_paths_says_what_the_plugin_answers() {
     });
 }
 
-/// Compares a part of the page with what it should be. With `UPDATE_GEN` nothing is compared: one driver writes the page.
+/// Compares a part of the page with the expected text. With `UPDATE_GEN`, one driver writes the page and nothing is
+/// compared.
 #[track_caller]
 fn check_or_write(writes: bool, expected: &str, part: impl Fn(&str) -> Option<&str>, whole: impl Fn(&str) -> String) {
     /// Two tests write one file.
@@ -107,7 +107,7 @@ fn assert_every_operation_has_a_sample(pages: &[PathPage], exchanges: &[Exchange
     }
 }
 
-/// The method that a client sends.
+/// The HTTP method of an operation.
 fn method_of(verb: Verb) -> &'static str {
     match verb {
         Verb::Read | Verb::Help => "GET",

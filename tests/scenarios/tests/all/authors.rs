@@ -1,4 +1,4 @@
-//! What docs/engine-authors.md tells an author to do, done as it stands there, and the template that it begins with.
+//! Runs the steps of docs/engine-authors.md as they stand there, and tests the template with which they begin.
 
 use std::collections::BTreeSet;
 use std::env;
@@ -11,7 +11,7 @@ use harness::{openbao_binary, plugin_binary, workspace_root};
 use serde_json::Value;
 use wit_component::DecodedWasm;
 
-/// A build of the template for its tests and as a component, on a machine that is busy with other tests.
+/// Time to build the template for its tests and as a component, on a machine that is busy with other tests.
 const STEPS_LONGEST: Duration = Duration::from_secs(900);
 
 const LAST_WORDS: &str = "all steps are done";
@@ -30,11 +30,11 @@ fn an_author_gets_from_an_empty_folder_to_an_engine() {
     for expected in blocks(&page, "text") {
         assert!(printed.contains(expected), "the page says that this is printed:\n{expected}\nbut it was:\n{printed}");
     }
-    // Its folder of modules goes with the author.
+    // The folder of modules ends with this test.
     server.client().must("DELETE", "sys/mounts/greeter", &Value::Null);
     let imports = imports(&author.path("greeter/greeter-0.1.0.wasm"));
     assert!(imports.contains("secrets-engine:host/storage@0.1.0"), "{imports:?}");
-    // An operator allows a module what it imports; this one has no upstream.
+    // An operator must allow each import of a module; this one imports no HTTP.
     assert!(!imports.iter().any(|import| import.starts_with("wasi:http/")), "{imports:?}");
 }
 
@@ -46,8 +46,8 @@ fn imports(component: &Path) -> BTreeSet<String> {
     resolve.worlds[world].imports.keys().map(|key| resolve.name_world_key(key)).collect()
 }
 
-/// What the page takes as given. The toolchain lies in the home folder, which the program has none of; what was built in
-/// an earlier run is there again.
+/// The conditions that the page assumes. The toolchain is in the home folder, to which the program has no access; the
+/// build of an earlier run is kept.
 fn surroundings(server: &Server) -> String {
     let home = env::var("HOME").unwrap_or_default();
     let from_env = |name: &str, otherwise: String| env::var(name).unwrap_or(otherwise);
@@ -76,7 +76,7 @@ fn blocks<'a>(page: &'a str, language: &str) -> Vec<&'a str> {
     found
 }
 
-/// Else the template would be tested with other code than ours is, and `cargo` would have to fetch it.
+/// Otherwise the template would be tested with other code than ours, and `cargo` would have to fetch it.
 #[test]
 fn the_template_is_built_from_the_versions_that_we_use() {
     let ours = locked("Cargo.lock");
@@ -88,7 +88,7 @@ fn the_template_is_built_from_the_versions_that_we_use() {
     );
 }
 
-/// The packages of a lock file that come from outside.
+/// The external packages of a lock file.
 fn locked(file: &str) -> BTreeSet<String> {
     let text = fs::read_to_string(workspace_root().join(file)).unwrap();
     let outside = |package: &&str| package.contains("\nchecksum = ");

@@ -1,5 +1,5 @@
-//! The static binary under a real server in a root without a distribution: no C library, no shell, no trust store, no
-//! resolver. So run container images that hold only the server.
+//! The static binary under a real server, in a root without a C library, a shell, a trust store or a resolver, like a
+//! container image that contains only the server.
 
 use std::sync::Arc;
 
@@ -8,7 +8,7 @@ use harness::openbao::{MountSettings, OpenBaoDriver, Server};
 use harness::{Stage, StageOptions, arguments};
 use serde_json::{Value, json};
 
-/// A port of a name that no resolver knows.
+/// An origin whose name does not exist.
 const UNKNOWN_NAME: &str = "https://astra.invalid";
 
 fn mount(server: &Arc<Server>, astra: &Arc<Simulator>, name: &str, environment: &[&str]) -> Stage {

@@ -1,4 +1,4 @@
-//! The memory of a plugin that rests, looked through from outside, holds no token. Only who owns the machine can look.
+//! The memory of an idle plugin, searched from outside, contains no token. Only the owner of the machine can search it.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -9,9 +9,9 @@ use harness::openbao::{MountSettings, OpenBaoDriver, Server};
 use harness::{Stage, StageOptions, arguments};
 use serde_json::{Value, json};
 
-/// Characters of a secret that are searched for: a part is a leak, too.
+/// Characters of a secret that the search needs, because a part is a leak, too.
 const SEARCHED: usize = 32;
-/// What a busy machine may take for what is promised within 5 s.
+/// Time on a busy machine for the wipe that is promised within 5 s.
 const PATIENCE: Duration = Duration::from_secs(60);
 
 fn hidden(secret: &str) -> Hidden {
@@ -20,7 +20,7 @@ fn hidden(secret: &str) -> Hidden {
     Hidden::new(&part[..SEARCHED])
 }
 
-/// Where the plugin has any of the secrets.
+/// The places of the secrets in the plugin's memory.
 fn found(server: &Server, secrets: &[Hidden]) -> Vec<String> {
     let [plugin] = server.plugin_pids()[..] else { panic!("there is one plugin") };
     places(plugin, secrets).unwrap()
@@ -31,7 +31,7 @@ fn the_memory_of_a_plugin_that_rests_holds_no_token() {
     let settings = Settings { certificate: Some(Certificate::Good), ..Settings::default() };
     let astra = Arc::new(Simulator::start(settings).unwrap());
     let authority = astra.authority_pem().unwrap();
-    // In a user namespace of this test's own, anybody may look.
+    // In this test's own user namespace, any user may read the memory.
     let server = Arc::new(Server::start_in_bare_root(&[("ca.pem", authority.as_bytes())]));
     let mount = MountSettings {
         plugin: "canary".to_owned(),
@@ -49,7 +49,7 @@ fn the_memory_of_a_plugin_that_rests_holds_no_token() {
     assert!(!found(&server, &secrets).is_empty(), "the search finds what a request has just used");
     stage.revoke(&minted.lease_id()).expect(204);
 
-    // The buffers of HTTP/2 to the server keep what they had last until other requests and answers take its place: writes
+    // The buffers of HTTP/2 to the server keep their last content until other requests and answers replace it: writes
     // of other entries, then reads that need no token.
     let synced = stage.write(&format!("config/{}/sync-roles", stage.alpha.id), json!({}));
     assert!(synced.status < 300, "{synced:#?}");

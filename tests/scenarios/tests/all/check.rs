@@ -1,5 +1,5 @@
-//! `config/:org/check`: is an organization healthy? Each item as yes, no or
-//! unknown, with a sentence; whatever Astra does is an answer, not a failure.
+//! `config/:org/check`: the health of an organization. Each item is yes, no or unknown, with a sentence. A fault of
+//! Astra is part of the answer, not a failure of the request.
 
 use std::time::Duration;
 
@@ -11,7 +11,7 @@ use crate::faults::{SECRETS, impatient, status};
 use crate::rotation::client_id_of;
 
 scenarios! { all:
-    a_healthy_organization_is_told_so,
+    a_healthy_organization_is_reported_as_healthy,
     a_flat_check_is_a_list_of_items,
     a_deep_check_leaves_no_token,
     a_deep_check_that_fails_leaves_no_token,
@@ -58,7 +58,7 @@ fn deep(stage: &Stage) -> Outcome {
     check_with(stage, json!({ "deep": true }))
 }
 
-/// The item is this, and its sentence says something.
+/// Asserts the item, and that its sentence is not empty.
 #[track_caller]
 fn assert_item(outcome: &Outcome, name: &str, ok: &str) -> String {
     let item = &outcome.data[name];
@@ -74,7 +74,7 @@ fn assert_sick(outcome: &Outcome, name: &str) -> String {
     assert_item(outcome, name, "no")
 }
 
-fn a_healthy_organization_is_told_so(stage: &Stage) {
+fn a_healthy_organization_is_reported_as_healthy(stage: &Stage) {
     stage.ready();
     let outcome = check(stage);
     assert_eq!((&outcome.data["healthy"], &outcome.data["deep"]), (&json!(true), &json!(false)));
@@ -117,18 +117,18 @@ fn a_deep_check_leaves_no_token(stage: &Stage) {
 
 fn a_deep_check_that_fails_leaves_no_token(stage: &Stage) {
     impatient(stage);
-    // The making is refused.
+    // Astra refuses to make the token.
     stage.astra.fault(FaultRule::new(status(403, Effect::NotDone)).method("POST").path(SECRETS));
     assert_sick(&deep(stage), "may_manage_tokens");
     stage.astra.clear_faults();
     stage.assert_consistent(&stage.alpha, 0);
-    // Made, but the answer is lost.
+    // Astra makes the token, but the answer is lost.
     stage.astra.fault(FaultRule::new(status(502, Effect::Done)).method("POST").path(SECRETS));
     let outcome = deep(stage);
     assert_item(&outcome, "may_manage_tokens", "unknown");
     stage.astra.clear_faults();
     assert!(stage.live(&stage.alpha).is_empty());
-    // It cannot be deleted: rollback will.
+    // The token cannot be deleted: rollback will do it.
     stage.astra.fault(FaultRule::new(status(403, Effect::NotDone)).method("DELETE"));
     let outcome = deep(stage);
     assert_sick(&outcome, "may_manage_tokens");
@@ -162,7 +162,7 @@ fn an_astra_that_is_away_is_unknown(stage: &Stage) {
         for name in ["token_valid", "organization_matches", "may_list_roles", "token_expiry", "roles_exist"] {
             assert_item(&outcome, name, "unknown");
         }
-        // What the mount itself knows is still told.
+        // The mount still reports its own items.
         assert_item(&outcome, "pending_wal", "yes");
     };
     for code in [404, 500, 503] {
@@ -257,7 +257,7 @@ fn an_open_entry_is_shown(stage: &Stage) {
     stage.astra.clear_faults();
     let message = assert_item(&check(stage), "pending_wal", "yes");
     assert!(message.starts_with('1'), "{message}");
-    // Rollback ought to have settled it long ago.
+    // Rollback should have settled the entry long ago.
     stage.age_wal();
     assert_sick(&check(stage), "pending_wal");
     stage.settle_at(&stage.alpha, 0);

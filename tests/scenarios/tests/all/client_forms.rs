@@ -1,5 +1,5 @@
-//! The forms that clients go by: pages of lists, warnings of parameters that do nothing, keys of lists that are taken
-//! again, and a time to live that stays.
+//! Forms that clients rely on: pages of lists, warnings about parameters without effect, keys of lists that can be used
+//! in requests, and a stable time to live.
 
 use harness::{Stage, Verb};
 use serde_json::{Value, json};
@@ -15,7 +15,7 @@ scenarios! { all:
     a_static_role_takes_an_existing_token_over,
 }
 
-/// Two organizations with a role of one name, a second role and two static roles.
+/// A mount with two organizations that have a role of one name, a second role and two static roles.
 fn filled(stage: &Stage) {
     for org in [&stage.alpha, &stage.beta] {
         stage.configure(org);
@@ -70,7 +70,7 @@ fn a_parameter_that_does_nothing_is_warned_of(stage: &Stage) {
         let written = stage.write(&path, body).expect(200);
         assert!(written.warnings.iter().any(|warning| warning.contains("tll")), "{path}: {written:#?}");
     }
-    // Only the list of the path reads these.
+    // Only the list of the path reads these parameters.
     let page = stage.write("config", json!({ "org_id": alpha, "after": "a", "limit": 1 })).expect(200);
     assert!(page.warnings.iter().any(|warning| warning.contains("[after limit]")), "{page:#?}");
     let replaced = stage.write(&format!("roles/{alpha}/reader"), json!({ "role": "writer" })).expect(200);
@@ -132,7 +132,7 @@ fn numbers_that_are_whole_are_taken_however_they_are_written(stage: &Stage) {
     }
 }
 
-/// A client that puts a secret into the wrong field, or in the wrong form, does not find it in logs.
+/// If a client puts a secret into the wrong field, or in the wrong form, the secret does not get into logs.
 fn an_error_of_conversion_names_the_field_and_quotes_no_value(stage: &Stage) {
     stage.configure(&stage.alpha);
     let config = format!("config/{}", stage.alpha.id);

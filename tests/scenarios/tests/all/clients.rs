@@ -1,6 +1,5 @@
-//! Real clients, each with a policy that allows one role of one organization:
-//! OpenBao's agent keeps a file with a token that works, and a Python program
-//! with hvac goes through a token's whole life.
+//! Real clients, each with a policy for one role of one organization: OpenBao's agent keeps a file with a valid token,
+//! and a Python program with hvac uses a token through its whole life.
 
 use std::time::Duration;
 
@@ -10,7 +9,7 @@ use serde_json::{Value, json};
 
 use crate::lifecycle::on;
 
-/// What an application may do: one role of one organization, and to keep its own things alive.
+/// The rights of an application: one role of one organization, and the renewal of its own leases.
 fn policy(mount: &str, org: &str) -> String {
     let rules = [
         (format!("{mount}/creds/{org}/reader"), "read"),
@@ -23,7 +22,7 @@ fn policy(mount: &str, org: &str) -> String {
     rules.concat()
 }
 
-/// What it may not read: everything that is near.
+/// Related paths that the application must not read.
 fn denied(stage: &Stage, mount: &str) -> Vec<String> {
     let (alpha, beta) = (&stage.alpha.id, &stage.beta.id);
     let paths = [
@@ -38,7 +37,7 @@ fn denied(stage: &Stage, mount: &str) -> Vec<String> {
     paths.map(|path| format!("{mount}/{path}")).to_vec()
 }
 
-/// Tokens that the mount ever made, those that have ended too.
+/// Number of tokens that the mount ever made, including those that have ended.
 fn ever_made(stage: &Stage, org: &Org) -> usize {
     stage.astra.tokens_marked(&org.id, "vault-mark:").len()
 }
@@ -70,7 +69,7 @@ fn an_agent_keeps_a_file_with_a_token_that_works() {
     stage.assert_consistent(&stage.alpha, 1);
     let lease = stage.driver.leases().pop().unwrap();
 
-    // The agent renews at once, and again because time goes by.
+    // The agent renews at once, and again as time passes.
     let lookup =
         || root.must("PUT", "sys/leases/lookup", &json!({ "lease_id": lease }))["data"]["last_renewal"].clone();
     server.wait_for("a renewal", || lookup().is_string());
@@ -95,7 +94,7 @@ fn an_agent_keeps_a_file_with_a_token_that_works() {
     stage.finish();
 }
 
-/// An AppRole to log in by, and the agent's configuration: log in, keep its own token in one file and Astra's in another.
+/// Makes an AppRole, and the agent's configuration: log in, write its own token to one file and Astra's to another.
 fn agent_config(stage: &Stage, agent: &ClientProgram, root: &Client) -> String {
     let (mount, org) = (MOUNT_OF_AGENT, &stage.alpha.id);
     let policy = policy(mount, org);
@@ -159,7 +158,7 @@ fn a_python_program_goes_through_the_whole_life() {
     program.start(&hvac_python(), &arguments);
     server.wait_at_most(PROGRAM_DEADLINE, "the program's end", || !program.is_running());
     assert_eq!(program.output().trim(), "done");
-    // The server ends the leases of a token that has gone in its own time.
+    // The server revokes the leases of an ended token asynchronously.
     server
         .wait_for("the end of its leases", || stage.live(&stage.alpha).is_empty() && stage.driver.leases().is_empty());
     stage.assert_consistent(&stage.alpha, 0);
@@ -168,5 +167,5 @@ fn a_python_program_goes_through_the_whole_life() {
     stage.finish();
 }
 
-/// Some thirty requests, and the start of Python, on a busy machine.
+/// Time for some thirty requests, and the start of Python, on a busy machine.
 const PROGRAM_DEADLINE: Duration = Duration::from_secs(120);

@@ -1,6 +1,5 @@
-//! A cluster of three servers: every node takes every request, what changes
-//! anything happens once and on the active node, and a node that dies takes no
-//! lease and leaves no token.
+//! A cluster of three servers: every node accepts every request, each change happens once on the active node, and a
+//! node that crashes loses no lease and leaves no token behind.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -15,11 +14,11 @@ use serde_json::{Value, json};
 
 use crate::faults::SECRETS;
 
-/// The mount on a cluster: registered and enabled once, asked through any node.
+/// The mount on a cluster: registered and enabled once, used through any node.
 struct Mounted {
     cluster: Cluster,
     driver: OpenBaoDriver,
-    /// The mount through the node that was active at first.
+    /// The mount through the first active node.
     stage: Stage,
 }
 
@@ -53,13 +52,13 @@ impl Mounted {
         self.cluster.nodes().iter().position(|other| Arc::ptr_eq(other, node)).unwrap()
     }
 
-    /// What holds at the end, as each node sees it.
+    /// The final checks, through each node.
     fn finish(&self) {
         self.cluster.nodes().iter().for_each(|node| self.through(node).finish());
     }
 }
 
-/// What Astra was asked while something happened: method and path.
+/// Requests to Astra during an action: method and path.
 fn asked_of_astra<T>(stage: &Stage, action: impl FnOnce() -> T) -> (T, Vec<String>) {
     let before = stage.astra.requests().len();
     let answer = action();
@@ -78,7 +77,7 @@ fn every_node_takes_every_request_and_each_happens_once() {
     for node in mounted.cluster.nodes() {
         a_lease_lives_and_ends_through(&mounted, node);
         a_stored_token_is_read_through(&mounted, node);
-        what_is_written_is_seen_by_all(&mounted, node);
+        every_node_sees_a_write(&mounted, node);
         a_tidy_is_done_once_through(&mounted, node);
         each_rotation_is_done_once_through(&mounted, node);
         a_deep_check_is_done_once_through(&mounted, node);
@@ -102,7 +101,7 @@ fn every_node_takes_every_request_and_each_happens_once() {
     mounted.finish();
 }
 
-/// Its metrics are those of this node.
+/// The metrics are those of this node.
 fn a_node_says_what_it_is(at: &Stage, state: &str) {
     let families = at.read("metrics", Value::Null).expect(200).data["families"].clone();
     let family = |name: &str| families.as_array().unwrap().iter().find(|family| family["name"] == name).unwrap();
@@ -110,7 +109,7 @@ fn a_node_says_what_it_is(at: &Stage, state: &str) {
     assert!(!family("astra_tokens")["samples"].as_array().unwrap().is_empty(), "what lies in storage, all know");
 }
 
-/// Mint, read, renew, revoke.
+/// Mints, reads, renews and revokes a token.
 fn a_lease_lives_and_ends_through(mounted: &Mounted, node: &Arc<Server>) {
     let (alpha, at) = (&mounted.stage.alpha, mounted.through(node));
     let (minted, asked) = asked_of_astra(&at, || at.mint(alpha, "reader").expect(200));
@@ -131,7 +130,7 @@ fn a_lease_lives_and_ends_through(mounted: &Mounted, node: &Arc<Server>) {
     seen_by_all(mounted, "the end of the token", |stage| !stage.read(&path, Value::Null).data["ended"].is_null());
 }
 
-/// A token that is kept is read again through any node, and ended by its record.
+/// A stored token can be read through any node, and ended by its record.
 fn a_stored_token_is_read_through(mounted: &Mounted, node: &Arc<Server>) {
     let (alpha, at) = (&mounted.stage.alpha, mounted.through(node));
     let named = json!({ "org_id": alpha.id, "role_name": "reader", "logical_name": "app" });
@@ -142,20 +141,20 @@ fn a_stored_token_is_read_through(mounted: &Mounted, node: &Arc<Server>) {
             let read = stage.read("org/token", named.clone());
             read.status == 200 && read.text("token") == made.text("token")
         });
-        // A second one is refused, wherever it is asked for.
+        // A second one is refused at every node.
         at.write("org/token", named.clone()).expect(409);
     });
     assert_eq!(asked, NOTHING);
     let path = format!("tokens/{}/{}", alpha.id, made.text("clientId"));
     let (_, asked) = asked_of_astra(&at, || at.delete(&path, Value::Null).expect(204));
     assert_eq!(asked, [format!("DELETE {SECRETS}/{}", made.text("clientId"))]);
-    // The lease that was left finds nothing more to do.
+    // The remaining lease finds nothing to revoke.
     at.revoke(&made.lease_id()).expect(204);
     seen_by_all(mounted, "the end of the token", |stage| stage.read("org/token", named.clone()).status != 200);
 }
 
-/// A config with a new admin token, and a role: each node uses what another one was told.
-fn what_is_written_is_seen_by_all(mounted: &Mounted, node: &Arc<Server>) {
+/// Writes a config with a new admin token, and a role: each node uses the new values.
+fn every_node_sees_a_write(mounted: &Mounted, node: &Arc<Server>) {
     let (alpha, at) = (&mounted.stage.alpha, mounted.through(node));
     let number = mounted.number_of(node);
     let (config, name, role) = (format!("config/{}", alpha.id), format!("node-{number}"), format!("role-{number}"));
@@ -175,7 +174,7 @@ fn what_is_written_is_seen_by_all(mounted: &Mounted, node: &Arc<Server>) {
     }
 }
 
-/// The admin token of the other organization, and a static role in it.
+/// Rotates the admin token of the other organization, and a static role in it.
 fn each_rotation_is_done_once_through(mounted: &Mounted, node: &Arc<Server>) {
     let (beta, at) = (&mounted.stage.beta, mounted.through(node));
     let make = format!("POST {SECRETS}");
@@ -208,7 +207,7 @@ fn each_rotation_is_done_once_through(mounted: &Mounted, node: &Arc<Server>) {
     assert!(at.works(at.read(&creds, Value::Null).expect(200).text("token")));
 }
 
-/// It makes a token and ends it.
+/// The check makes a token and revokes it.
 fn a_deep_check_is_done_once_through(mounted: &Mounted, node: &Arc<Server>) {
     let (beta, at) = (&mounted.stage.beta, mounted.through(node));
     let live = at.live(beta);
@@ -219,9 +218,9 @@ fn a_deep_check_is_done_once_through(mounted: &Mounted, node: &Arc<Server>) {
     assert_eq!(at.live(beta), live);
 }
 
-/// Through a standby Astra is asked as often as through the active node.
+/// A standby causes as many requests to Astra as the active node.
 fn a_tidy_is_done_once_through(mounted: &Mounted, node: &Arc<Server>) {
-    // This one notes Astra's roles, which happens once a day.
+    // This first tidy stores Astra's roles, which happens once a day.
     mounted.stage.write("tidy", json!({ "dry_run": false })).expect(200);
     for dry_run in [true, false] {
         let asked_by = |stage: &Stage| {
@@ -234,7 +233,7 @@ fn a_tidy_is_done_once_through(mounted: &Mounted, node: &Arc<Server>) {
     }
 }
 
-/// A standby trails the active node by moments.
+/// A standby lags behind the active node for moments.
 #[track_caller]
 fn seen_by_all(mounted: &Mounted, what: &str, holds: impl Fn(&Stage) -> bool) {
     for node in mounted.cluster.nodes() {
@@ -243,8 +242,8 @@ fn seen_by_all(mounted: &Mounted, what: &str, holds: impl Fn(&Stage) -> bool) {
     }
 }
 
-/// Each node answers all records or an error while the leader changes: a client
-/// that took an error for an empty list would forget tokens that live.
+/// Each node answers with all records or with an error while the leader changes: a client that took an error for an
+/// empty list would forget live tokens.
 #[test]
 fn a_change_of_leader_never_shows_an_empty_list() {
     const TOKENS: usize = 5;
@@ -259,7 +258,7 @@ fn a_change_of_leader_never_shows_an_empty_list() {
     for _ in 0..CHANGES_OF_LEADER {
         let leader = mounted.cluster.leader();
         leader.client().must("PUT", "sys/step-down", &Value::Null);
-        // Until each node has answered in full since then.
+        // Until each node has answered completely since then.
         for node in mounted.cluster.nodes() {
             node.wait_at_most(FAILOVER_DEADLINE, "all records after a change of leader", || {
                 let answers = mounted
@@ -267,7 +266,7 @@ fn a_change_of_leader_never_shows_an_empty_list() {
                     .nodes()
                     .iter()
                     .map(|node| node.client().try_call("LIST", &path, &Value::Null, &[], ATTEMPT_DEADLINE));
-                // What is no list says so, and its client asks again.
+                // An error is recognisable, and the client asks again.
                 let lists = answers.flatten().filter_map(|reply| reply.outcome().try_keys());
                 lists.for_each(|keys| assert_eq!(keys.into_iter().collect::<BTreeSet<_>>(), known));
                 let reply = node.client().try_call("LIST", &path, &Value::Null, &[], ATTEMPT_DEADLINE);
@@ -283,20 +282,20 @@ const CHANGES_OF_LEADER: usize = 3;
 const MINTS: usize = 200;
 const CLIENTS: usize = 4;
 
-/// A token that a client was given.
+/// A token that a client got.
 struct Held {
     lease_id: String,
     client_id: String,
 }
 
-/// The active node is killed in the middle of 200 mints. Its clients go to
-/// another node, as real ones do; nobody loses a lease, and nothing is left.
+/// The active node is killed during 200 mints. The clients continue on another node, as real ones do; no lease is lost,
+/// and no token is left over.
 #[test]
 fn a_leader_that_dies_loses_no_lease_and_leaves_no_token() {
     let mounted = Mounted::new(&StageOptions { wal_min_age: Duration::from_secs(2), ..StageOptions::default() });
     let stage = &mounted.stage;
     stage.ready();
-    // Each making takes a while, so that some are always on their way.
+    // Each mint takes a while, so that some are always in progress.
     stage.astra.fault(FaultRule::new(Action::Delay { from_ms: 10, to_ms: 60 }).method("POST").path(SECRETS));
 
     let leader = mounted.cluster.leader();
@@ -322,7 +321,7 @@ fn a_leader_that_dies_loses_no_lease_and_leaves_no_token() {
     mounted.finish();
 }
 
-/// One client's share of the mints, asked of one node after another until each has succeeded.
+/// One client's share of the mints, sent to one node after another until each mint has succeeded.
 fn mint_through(mounted: &Mounted, number: usize, made: &AtomicUsize, failed: &AtomicUsize) -> Vec<Held> {
     let nodes: Vec<Client> = mounted.cluster.nodes().iter().map(|node| node.client()).collect();
     let path = format!("astra/creds/{}/reader", mounted.stage.alpha.id);
@@ -338,7 +337,7 @@ fn mint_through(mounted: &Mounted, number: usize, made: &AtomicUsize, failed: &A
                 deadline = Instant::now() + FAILOVER_DEADLINE;
                 held.push(Held { lease_id: outcome.lease_id(), client_id: outcome.text("clientId").to_owned() });
             }
-            // Not reached, or it has no leader to turn to.
+            // The node cannot be reached, or knows no leader.
             _ => {
                 failed.fetch_add(1, Ordering::SeqCst);
                 node += 1;
@@ -349,12 +348,12 @@ fn mint_through(mounted: &Mounted, number: usize, made: &AtomicUsize, failed: &A
     held
 }
 
-/// A client gives up on a node that does not answer, and asks another.
+/// Time until a client gives up on a node and asks another one.
 const ATTEMPT_DEADLINE: Duration = Duration::from_secs(20);
-/// As real clients do, so that a cluster without a leader is not flooded.
+/// As real clients do, so that they do not flood a cluster without a leader.
 const PAUSE_BETWEEN_ATTEMPTS: Duration = Duration::from_millis(200);
 
-/// All that clients were given lives, is known, and can be renewed, through either node that is left.
+/// Every token of a client is alive, has a record, and can be renewed through either remaining node.
 fn no_lease_was_lost(active: &Stage, survivors: &[Stage], held: &[Held]) {
     let alpha = &active.alpha;
     let leases: BTreeSet<_> = active.driver.leases().into_iter().collect();
@@ -366,14 +365,14 @@ fn no_lease_was_lost(active: &Stage, survivors: &[Stage], held: &[Held]) {
         let renewed = survivors[number % survivors.len()].renew(&token.lease_id, None).expect(200);
         assert_eq!(renewed.lease_id(), token.lease_id);
     }
-    // One through each is revoked by itself, the others by their prefix.
+    // One token through each node is revoked by itself, the others by their prefix.
     for (stage, token) in survivors.iter().zip(held) {
         stage.revoke(&token.lease_id).expect(204);
         assert!(!active.live(alpha).contains(&token.client_id));
     }
 }
 
-/// What the dead node began is undone by rollback, or it is on record; what is on record can be ended.
+/// Rollback undoes what the dead node began, unless it has a record; every recorded token can be revoked.
 fn nothing_is_left(stage: &Stage, client: &Client, held: &[Held], failed: usize) {
     let alpha = &stage.alpha;
     let mount = client.must("GET", "sys/mounts/astra", &Value::Null);

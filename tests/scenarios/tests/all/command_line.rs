@@ -1,4 +1,4 @@
-//! `run` of the plugin's binary against an Astra: what an author of an engine does without a server.
+//! `run` of the plugin's binary with an Astra, as an author of an engine uses it without a server.
 
 use std::path::Path;
 use std::process::{Command, Output};
@@ -15,7 +15,7 @@ fn run(folder: &Path, astra: &Simulator, arguments: &[&str]) -> Output {
     command.output().unwrap()
 }
 
-/// As `run`; it must succeed.
+/// As `run`, for a command that must succeed.
 #[track_caller]
 fn ask(folder: &Path, astra: &Simulator, arguments: &[&str]) -> Value {
     let output = run(folder, astra, arguments);
@@ -51,7 +51,7 @@ fn a_token_is_made_renewed_and_revoked_without_a_server() {
     let ttl = renewed["lease"]["ttl_seconds"].as_u64().unwrap();
     assert!((1_790..=1_800).contains(&ttl), "{renewed}");
 
-    // By its ID, and by what an earlier run printed.
+    // By the lease's ID, and by the output of an earlier run.
     ask(folder, &astra, &["revoke", lease]);
     assert_eq!(live(), 1);
     std::fs::write(folder.join("lease.json"), other.to_string()).unwrap();

@@ -1,6 +1,5 @@
-//! A mount of the Go plugin goes on working: its entries, as it wrote them,
-//! odd names and leases included (storage keys and JSON as
-//! datastax/vault-plugin-secrets-datastax-astra 2.0.0 has them).
+//! A mount of the Go plugin continues to work: its stored entries, with odd names and leases (storage keys and JSON of
+//! datastax/vault-plugin-secrets-datastax-astra 2.0.0).
 
 use harness::{Org, Stage};
 use serde_json::{Value, json};
@@ -8,28 +7,28 @@ use serde_json::{Value, json};
 scenarios! { fake:
     old_configs_and_roles_are_read,
     an_old_token_is_read_renewed_and_revoked,
-    old_names_that_are_refused_now_go_on_working,
+    names_of_the_go_plugin_that_are_refused_now_still_work,
     unknown_fields_survive_a_rewrite,
     old_tokens_are_found_by_client_id,
     an_odd_client_id_is_escaped_on_its_way_to_astra,
-    what_another_node_wrote_is_seen_at_once,
+    an_entry_of_another_node_is_seen_at_once,
     nothing_is_rewritten_that_need_not_be,
 }
 
-/// An entry as the Go plugin wrote it: key and JSON.
+/// An entry in the Go plugin's form: key and JSON.
 pub(crate) type Entry = (String, Value);
 
-/// A mint of the Go plugin: made in Astra, and stored as it stored.
+/// A mint of the Go plugin: the token in Astra, and the stored entry.
 pub(crate) struct OldToken {
     pub(crate) client_id: String,
     pub(crate) token: String,
-    /// Its record.
+    /// Record of the token.
     pub(crate) entry: Entry,
-    /// What its lease holds.
+    /// Internal data of the lease.
     pub(crate) internal_data: Value,
 }
 
-/// `caller_mode` is 1 for standard, 2 for sidecar.
+/// `caller_mode` is 1 for standard and 2 for sidecar.
 pub(crate) fn go_config(stage: &Stage, org: &Org, logical_name: &str, caller_mode: u8) -> Entry {
     let entry = json!({
         "astra_token": org.token,
@@ -137,7 +136,7 @@ fn nothing_is_rewritten_that_need_not_be(stage: &Stage) {
         assert_eq!(dump.get(key), Some(entry), "`{key}` was rewritten");
     }
 
-    // Once, rollback notes where each token was made, for the URL may change; the Go plugin's fields stay.
+    // Rollback stores once where each token was made, because the URL may change; the Go plugin's fields stay.
     stage.write("tidy", json!({ "dry_run": false })).expect(200);
     stage.driver.settle(&|| stage.records(&stage.alpha).len() == 2);
     let dump = stage.fake().storage.dump();
@@ -173,7 +172,7 @@ fn an_old_token_is_read_renewed_and_revoked(stage: &Stage) {
     assert_eq!((read.text("clientId"), read.text("token")), (old.client_id.as_str(), old.token.as_str()));
     assert_eq!(read.text("generatedOn"), "2024-04-30T19:38:26.147847107Z");
     stage.write("org/token", query.clone()).expect(409);
-    // The Go plugin's lease, as it left it with the server.
+    // The Go plugin's lease, as the server stored it.
     let lease = stage.fake().seed_lease("org/token", old.internal_data);
     let renewed = stage.renew(&lease, None).expect(200);
     assert_eq!(renewed.lease.as_ref().map(|lease| lease.duration), Some(600));
@@ -183,8 +182,8 @@ fn an_old_token_is_read_renewed_and_revoked(stage: &Stage) {
     assert!(stage.fake().storage.keys_below("token/").is_empty());
 }
 
-/// The Go plugin took any name; `/` and `:` crashed its lists.
-fn old_names_that_are_refused_now_go_on_working(stage: &Stage) {
+/// The Go plugin accepted any name; `/` and `:` crashed its lists.
+fn names_of_the_go_plugin_that_are_refused_now_still_work(stage: &Stage) {
     seed_config(stage);
     for name in ["team/reader", "a:b", "with space"] {
         seed_role(stage, name);
@@ -233,7 +232,7 @@ fn old_tokens_are_found_by_client_id(stage: &Stage) {
     stage.delete(&format!("config/{}", stage.alpha.id), Value::Null).expect_error(400, &["force"]);
 }
 
-/// A client ID is text from storage: it must never become another path of Astra's.
+/// A client ID is text from storage: it must not change the path of a request to Astra.
 fn an_odd_client_id_is_escaped_on_its_way_to_astra(stage: &Stage) {
     seed_config(stage);
     let internal = json!({
@@ -252,8 +251,8 @@ fn an_odd_client_id_is_escaped_on_its_way_to_astra(stage: &Stage) {
     assert!(stage.astra.request_count() > 0, "Astra was asked");
 }
 
-/// Nothing of a config is kept between requests, so no node serves an old one.
-fn what_another_node_wrote_is_seen_at_once(stage: &Stage) {
+/// No config is cached between requests, so that no node uses an old one.
+fn an_entry_of_another_node_is_seen_at_once(stage: &Stage) {
     stage.ready();
     stage.mint(&stage.alpha, "reader").expect(200);
     let storage = &stage.fake().storage;

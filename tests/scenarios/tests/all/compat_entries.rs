@@ -1,6 +1,5 @@
-//! What a mount of the Go plugin holds that is damaged or false: leases and
-//! records that stand for no token, tokens in another organization than noted,
-//! entries that cannot be read. Each ends or is passed over, and stops nothing.
+//! Damaged or false entries of a mount of the Go plugin: leases and records without a token, tokens in another
+//! organization than recorded, entries that cannot be decoded. Each is ended or skipped, and blocks nothing.
 
 use std::time::Duration;
 
@@ -28,8 +27,8 @@ scenarios! { clock:
 
 const HOUR: Duration = Duration::from_secs(3600);
 
-/// A record and the internal data of its lease as the Go plugin 2.0.0 leaves them where Astra answers a mint with 401
-/// and a JSON body.
+/// A record and the internal data of its lease, as the Go plugin 2.0.0 stores them if Astra answers a mint with 401 and
+/// a JSON body.
 pub(crate) fn go_empty_token(org: &Org, role: &str, logical_name: &str) -> (Entry, Value) {
     let id = harness::sha256_hex(format!("{}:{role}:{logical_name}", org.id).as_bytes());
     let record = json!({
@@ -42,7 +41,7 @@ pub(crate) fn go_empty_token(org: &Org, role: &str, logical_name: &str) -> (Entr
     ((format!("token/{id}"), record), internal_data)
 }
 
-/// A token that the Go plugin noted of `noted`, and made with the admin token of `real`.
+/// A token that the Go plugin recorded in `noted`, and made with the admin token of `real`.
 pub(crate) fn go_misplaced_token(stage: &Stage, noted: &Org, real: &Org) -> OldToken {
     let mut token = go_token(stage, real, "reader", "");
     token.entry.1["orgId"] = json!(noted.id);
@@ -50,7 +49,7 @@ pub(crate) fn go_misplaced_token(stage: &Stage, noted: &Org, real: &Org) -> OldT
     token
 }
 
-/// Both organizations with a role each, as the Go plugin has them.
+/// The Go plugin's entries of both organizations with a role each.
 pub(crate) fn go_mount(stage: &Stage) -> Vec<Entry> {
     vec![
         go_config(stage, &stage.alpha, "alpha", 1),
@@ -127,7 +126,7 @@ fn record(stage: &Stage, org: &Org, token: &OldToken) -> Outcome {
     stage.read(&format!("tokens/{}/{}", org.id, token.client_id), Value::Null)
 }
 
-/// Everything that lives in Astra, whoever made it.
+/// Number of all live tokens in Astra.
 fn live(stage: &Stage) -> usize {
     let all = [&stage.alpha, &stage.beta].into_iter().flat_map(|org| stage.astra.tokens(&org.id));
     all.filter(|token| token.state == TokenState::Live).count()
@@ -135,7 +134,7 @@ fn live(stage: &Stage) -> usize {
 
 fn a_token_is_ended_in_the_organization_that_has_it(stage: &Stage) {
     let (lease, token) = misplaced(stage);
-    // The index may have noted an origin for it, by its organization's config.
+    // The index may have recorded an origin for the token, from its organization's config.
     assert!(stage.driver.settle(&|| stage.records(&stage.beta).contains(&token.client_id)));
     let before = live(stage);
     assert!(stage.works(&token.token));
@@ -225,7 +224,7 @@ fn entries_that_cannot_be_read_stop_nothing_and_are_named(stage: &Stage) {
     let check = stage.read(&format!("config/{}/check", stage.alpha.id), Value::Null).expect(200);
     let message = check.data["entries"]["message"].as_str().unwrap();
     assert_eq!(check.data["entries"]["ok"], "no");
-    // The first five of them are named, and the others counted.
+    // The first five of them are named; the others are counted.
     assert!(message.contains("`config/damaged`") && message.contains("and 2 more"), "{message}");
 }
 

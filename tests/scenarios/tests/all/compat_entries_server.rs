@@ -1,5 +1,5 @@
-//! The same through a real server, leases included: what the Go plugin left
-//! that stands for no token, or lives in another organization than noted.
+//! The same through a real server, with leases: leases of the Go plugin without a token, and tokens in another
+//! organization than recorded.
 
 use std::sync::Arc;
 
@@ -25,7 +25,7 @@ fn taken() -> Taken {
     let stage = on(&server, "astra");
     let form = lease_form(&stage, &server);
     go_mount(&stage).iter().for_each(|entry| put(&server, entry));
-    // As on a mount that only the Go plugin has had.
+    // As on a mount that only the Go plugin has served.
     server.delete_entry("astra/", "index-state");
     Taken { server, stage, form }
 }
@@ -43,7 +43,7 @@ impl Taken {
         (plant_lease(&self.server, &self.form, &token.internal_data), token)
     }
 
-    /// The server loads what was put under it.
+    /// The server loads the entries that were written below it.
     fn load(&self) {
         self.server.seal();
         self.server.unseal();
@@ -58,7 +58,7 @@ fn leases_that_stand_for_no_token_end_and_stop_nothing() {
     let stage = &taken.stage;
     assert_eq!(stage.driver.leases().len(), 3);
 
-    // A lease is renewed in vain, and ends; the name of its record is given out again.
+    // The renewal of a lease fails, and the lease ends; the name of its record can be used again.
     stage.renew(&leases[0], None).expect_error(400, &["stands for no token"]);
     stage.revoke(&leases[0]).expect(204);
     let named = json!({ "org_id": stage.alpha.id, "role_name": "reader", "logical_name": "two" });
@@ -71,7 +71,7 @@ fn leases_that_stand_for_no_token_end_and_stop_nothing() {
     let check = stage.read(&format!("config/{}/check", stage.alpha.id), Value::Null).expect(200);
     assert_eq!(check.data["healthy"], true, "{check:#?}");
 
-    // A prefix of leases, among them those that stand for nothing and one that does not.
+    // A prefix of leases: some without a token, and one with.
     stage.driver.revoke_prefix("org/token").expect(204);
     assert!(!stage.works(made.text("token")));
     assert!(stage.driver.leases().is_empty());

@@ -1,6 +1,5 @@
-//! A mount of the Go plugin under a real server, leases included: entries as
-//! it wrote them are put under the mount behind the engine's back, and leases
-//! into the server's own storage, which it loads when it is unsealed.
+//! A mount of the Go plugin under a real server, with leases: its entries are written into the mount's storage, and its
+//! leases into the server's own storage, which the server loads when it is unsealed.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -12,7 +11,7 @@ use serde_json::{Value, json};
 use crate::compat::{Entry, OldToken, go_config, go_role, go_token};
 use crate::lifecycle::on;
 
-/// A lease of the Go plugin, and what must become of it.
+/// A lease of the Go plugin, and its expected end.
 struct OldLease {
     id: String,
     token: OldToken,
@@ -31,7 +30,7 @@ fn a_mount_of_the_go_plugin_is_taken_over_in_place() {
     for (org, role, logical_name) in
         [(alpha, "reader", "app"), (alpha, "team/a:b c", "with space"), (alpha, "gone", "x"), (beta, "reader", "")]
     {
-        // The role of one of them has been deleted since.
+        // The role of one of them has been deleted.
         if role != "gone" {
             put(&server, &go_role(&stage, org, role));
         }
@@ -64,12 +63,12 @@ fn a_mount_of_the_go_plugin_is_taken_over_in_place() {
     }
     assert!(stage.records(alpha).is_empty());
     assert_eq!(stage.driver.leases(), std::slice::from_ref(&last.id));
-    // What is left ends with the mount.
+    // The remaining leases end with the mount.
     stage.driver.disable().expect(204);
     assert!(!stage.works(&last.token.token));
 }
 
-/// The server's own form of a lease, from one that it made just now.
+/// The server's own form of a lease, from a new one.
 pub(crate) fn lease_form(stage: &Stage, server: &Server) -> Value {
     stage.ready();
     let lease = stage.mint(&stage.alpha, "reader").expect(200).lease_id();
@@ -82,7 +81,7 @@ pub(crate) fn lease_form(stage: &Stage, server: &Server) -> Value {
     form
 }
 
-/// A token and a lease as the Go plugin left them: with its own internal data, and nothing of ours.
+/// A token and a lease as the Go plugin left them: with its own internal data, and none of ours.
 fn old_lease(stage: &Stage, server: &Server, form: &Value, (org, role, logical_name): (&Org, &str, &str)) -> OldLease {
     let token = go_token(stage, org, role, logical_name);
     put(server, &token.entry);
@@ -90,7 +89,7 @@ fn old_lease(stage: &Stage, server: &Server, form: &Value, (org, role, logical_n
     OldLease { id, token }
 }
 
-/// Puts a lease of the Go plugin into the server's storage; its ID.
+/// Writes a lease of the Go plugin into the server's storage; returns its ID.
 pub(crate) fn plant_lease(server: &Server, form: &Value, internal_data: &Value) -> String {
     let id = format!("astra/org/token/{}", &harness::sha256_hex(internal_data.to_string().as_bytes())[..24]);
     let mut entry = form.clone();

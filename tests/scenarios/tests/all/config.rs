@@ -123,7 +123,7 @@ fn a_logical_name_stands_for_the_organization(stage: &Stage) {
     stage.configure_with(&stage.alpha, json!({ "logical_name": "Main" }));
     let read = stage.read("config", json!({ "logical_name": "Main" })).expect(200);
     assert_eq!(read.text("org_id"), stage.alpha.id);
-    // In a body or query the name may stand in place of the ID.
+    // In a body or query, the name may replace the ID.
     let role =
         json!({ "org_id": "Main", "role_name": "reader", "role_id": stage.astra_role(&stage.alpha, "R/W User") });
     let written = stage.write("role", role);
@@ -144,7 +144,7 @@ fn a_logical_name_is_unique(stage: &Stage) {
     let body = json!({ "astra_token": stage.beta.token, "url": stage.astra.url(), "logical_name": "main" });
     stage.write(&format!("config/{}", stage.beta.id), body).expect_error(409, &["main", &stage.alpha.id]);
     assert_eq!(stage.list("configs").keys(), std::slice::from_ref(&stage.alpha.id));
-    // The name is free again once its owner gives it up.
+    // The name is free again after its owner gives it up.
     let renamed = stage.write(&path(stage), json!({ "logical_name": "other" }));
     assert!(renamed.status < 300, "{renamed:#?}");
     stage.configure_with(&stage.beta, json!({ "logical_name": "main" }));
@@ -192,7 +192,7 @@ fn values_out_of_range_are_refused(stage: &Stage) {
 fn a_definite_no_of_astra_is_a_400(stage: &Stage) {
     let unknown = format!("AstraCS:{}:{}", "a".repeat(24), "0".repeat(64));
     stage.write("config", with(fields(stage), "astra_token", unknown)).expect_error(400, &["astra_token"]);
-    // Another organization's token.
+    // The token of another organization.
     stage.write("config", with(fields(stage), "astra_token", stage.beta.token.clone())).expect_error(400, &[]);
     stage.list("configs").expect(404);
     for status in [401, 403] {
@@ -295,7 +295,7 @@ fn the_origin_stays_while_tokens_live(stage: &Stage) {
     let mut forced = elsewhere;
     forced["force"] = json!(true);
     assert!(stage.write(&path(stage), forced).status < 300);
-    // Revoking goes to the origin that the token came from.
+    // The revocation goes to the origin at which the token was made.
     stage.revoke(&minted.lease_id()).expect(204);
     assert!(stage.live(&stage.alpha).is_empty());
 }

@@ -1,4 +1,4 @@
-//! Minting by the path of one role: `creds/:org/:role`.
+//! Mints at the path of one role: `creds/:org/:role`.
 
 use std::time::Duration;
 
@@ -120,7 +120,7 @@ fn the_expiry_in_astra_is_after_the_lease_can_end(stage: &Stage) {
     stage.driver.fake().inspect(|fake| fake.clock.advance(Duration::from_secs(3600)));
     stage.astra.advance(Duration::from_secs(3600));
     assert!(stage.works(minted.text("token")), "it lives for as long as its lease can");
-    // A day is far more than any margin: a lost server still ends access.
+    // A day is far longer than any margin: also without a server, the token ends.
     stage.astra.advance(Duration::from_secs(24 * 3600));
     assert!(!stage.works(minted.text("token")));
 }
@@ -147,7 +147,7 @@ fn an_expiry_can_be_switched_off(stage: &Stage) {
     stage.write(&role, json!({ "token_expiry": "sometimes" })).expect_error(400, &["token_expiry"]);
 }
 
-/// Whether Astra refuses a longer expiry or shortens it, the lease ends no later than the token.
+/// The lease ends no later than the token, whether Astra refuses a longer expiry or shortens it.
 fn a_maximum_of_the_organization_caps_the_lease(stage: &Stage) {
     use astra_simulator::ExpiryBeyondMaximum::{Clamped, Refused};
     stage.configure(&stage.alpha);
@@ -205,7 +205,7 @@ fn many_at_once_are_all_made_over_few_connections(stage: &Stage) {
         }
     });
     stage.assert_consistent(&stage.alpha, AT_ONCE);
-    // The native driver's own client has no such bound.
+    // The native driver's own client has no such limit.
     if stage.driver.kind() != harness::DriverKind::Native {
         let connections = stage.astra.connections();
         assert!(connections.open_max <= CONNECTIONS_MAX, "{connections:?}");

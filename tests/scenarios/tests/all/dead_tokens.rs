@@ -1,6 +1,5 @@
-//! Tokens that end in Astra behind the engine's back: a check names them,
-//! tidy and rollback replace those of static roles, and of a dead admin token
-//! every error says what to do.
+//! Tokens that ended in Astra without the engine: a check names them, tidy and rollback replace those of static roles,
+//! and every error about a dead admin token says what to do.
 
 use std::time::Duration;
 
@@ -15,7 +14,7 @@ use crate::static_role::{creds, current, made};
 scenarios! { all:
     a_dead_static_token_is_named_by_a_check_and_replaced_by_tidy with any_age(),
     a_dead_static_token_is_replaced_by_rollback with any_age(),
-    a_dead_admin_token_is_told_with_what_to_do,
+    a_dead_admin_token_is_reported_with_the_next_step,
 }
 
 scenarios! { clock:
@@ -24,7 +23,7 @@ scenarios! { clock:
     a_young_static_token_is_not_judged,
 }
 
-/// A millisecond is an age, and zero is not one that anybody would set.
+/// A minimum age of a millisecond: zero would mean the default.
 fn any_age() -> StageOptions {
     StageOptions { wal_min_age: Duration::from_millis(1), ..StageOptions::default() }
 }
@@ -37,7 +36,7 @@ fn check(stage: &Stage) -> Outcome {
     stage.read(&format!("config/{}/check", stage.alpha.id), Value::Null).expect(200)
 }
 
-/// A static role `app` whose token, which is answered, has ended in Astra.
+/// A static role `app` whose current token has ended in Astra. Returns the token's client ID.
 fn with_dead(stage: &Stage) -> String {
     stage.configure(&stage.alpha);
     made(stage, json!({}));
@@ -53,7 +52,7 @@ fn assert_named(stage: &Stage) {
     assert!(item["message"].as_str().unwrap().contains("`app`"), "{item}");
 }
 
-/// Clients read a token that works, the mount has it and no other, and nothing is left to be told.
+/// Clients read a valid token, the mount knows it and no other one, and no check reports a dead token.
 fn assert_replaced(stage: &Stage, dead: &str) {
     let new = creds(stage, "app").expect(200);
     assert_ne!(new.text("clientId"), dead);
@@ -82,7 +81,7 @@ fn a_dead_static_token_is_replaced_by_rollback(stage: &Stage) {
     assert_replaced(stage, &dead);
 }
 
-fn a_dead_admin_token_is_told_with_what_to_do(stage: &Stage) {
+fn a_dead_admin_token_is_reported_with_the_next_step(stage: &Stage) {
     stage.ready();
     end_in_astra(stage, &stage.admin_client_id(&stage.alpha));
     let remedy = format!("`config/{}`", stage.alpha.id);
@@ -92,7 +91,7 @@ fn a_dead_admin_token_is_told_with_what_to_do(stage: &Stage) {
     stage.mint(&stage.alpha, "reader").expect_error(502, &told);
     stage.write(&format!("config/{}/rotate-root", stage.alpha.id), json!({})).expect_error(502, &told);
     stage.write("tidy", json!({ "org_id": stage.alpha.id })).expect_error(502, &told);
-    // What it says to do works.
+    // The next step in the text works.
     let administrator = stage.astra_role(&stage.alpha, "Organization Administrator");
     let mut org = stage.alpha.clone();
     org.token = stage.astra.add_token(&org.id, &[&administrator], "another", None).token;
@@ -101,7 +100,7 @@ fn a_dead_admin_token_is_told_with_what_to_do(stage: &Stage) {
     stage.assert_consistent(&stage.alpha, 1);
 }
 
-/// With one list an hour, however many static roles and calls there are.
+/// With one list each hour, whatever the number of static roles and calls.
 fn a_dead_static_token_is_replaced_within_the_hour(stage: &Stage) {
     stage.configure(&stage.alpha);
     made(stage, json!({}));
@@ -113,7 +112,7 @@ fn a_dead_static_token_is_replaced_within_the_hour(stage: &Stage) {
     for _ in 0..55 {
         minutes_pass(stage, 1);
     }
-    // The day's look for the end of the admin token, and nothing each minute.
+    // Only the daily request about the end of the admin token, and none each minute.
     assert_eq!(stage.astra.request_count(), before + 1);
     for _ in 0..10 {
         minutes_pass(stage, 1);
@@ -131,14 +130,14 @@ fn a_young_static_token_is_not_judged(stage: &Stage) {
     }
     assert_eq!(check(stage).data["served_tokens"]["ok"], "yes");
     assert_eq!(current(stage), young);
-    // Old enough now, and a minute before rollback looks for the first time.
+    // Old enough now, and a minute before rollback checks for the first time.
     minutes_pass(stage, 2);
     assert_named(stage);
     stage.write("tidy", json!({ "dry_run": false })).expect(200);
     assert_replaced(stage, &young);
 }
 
-/// The hourly look finds out, a tidy finds out again, and the log says so once for both, each hour.
+/// The hourly check finds the dead token, a tidy finds it again, and the log has one line for both, each hour.
 fn a_dead_admin_token_has_a_log_line_of_its_own_once_an_hour(stage: &Stage) {
     let lines = || stage.driver.logs().matches("Astra refused the admin token of an organization").count();
     stage.ready();

@@ -1,12 +1,11 @@
-//! A stored token goes only where it was stored for: another Astra, which knows
-//! the very same organizations and tokens, never sees one that was not given
-//! together with its URL.
+//! A stored token goes only to the URL that it was stored with: another Astra with the very same organizations and
+//! tokens never gets a token that was not given together with its URL.
 
 use astra_simulator::Simulator;
 use harness::{DriverKind, Stage, StageOptions, play, start_astra};
 use serde_json::{Value, json};
 
-/// Each scenario on each driver, with another Astra that the registration allows, too.
+/// Runs each scenario on each driver with another Astra that the registration allows, too.
 macro_rules! beside_another_astra {
     ($($name:ident),+ $(,)?) => {
         mod native {
@@ -74,7 +73,7 @@ fn a_stored_token_is_sent_to_no_other_url(stage: &Stage, other: &Simulator) {
         assert_eq!(stage.astra.request_count(), before, "tokens alive: {with_tokens}");
         assert_eq!(stage.read(&path(stage), Value::Null).expect(200).text("url"), stage.astra.url());
     }
-    // The same URL in other words is none.
+    // Another spelling of the same URL is the same URL.
     let same = format!("{}/", stage.astra.url().replacen("http", "HTTP", 1));
     assert!(stage.write(&path(stage), json!({ "url": same })).status < 300);
     stage.mint(&stage.alpha, "reader").expect(200);
@@ -92,7 +91,7 @@ fn a_token_given_with_the_url_is_sent_there(stage: &Stage, other: &Simulator) {
     stage.revoke(&minted.lease_id()).expect(204);
 }
 
-/// Somebody who may write and delete configs, but read no token, brings a token of another organization.
+/// A client that may write and delete configs, but not read tokens, brings a token of another organization.
 fn tokens_kept_for_revocation_stay_at_their_url(stage: &Stage, other: &Simulator) {
     stage.ready();
     let weak = json!({ "url": other.url(), "astra_token": stage.beta.token, "verify": false });
@@ -112,7 +111,8 @@ fn tokens_kept_for_revocation_stay_at_their_url(stage: &Stage, other: &Simulator
         live.iter().all(|id| [&rotated.data["client_id"], &rotated.data["previous_client_id"]].contains(&&json!(id))),
         "{live:?}"
     );
-    // What both Astras know is told apart by who asked: only the token that came with the URL was sent there.
+    // Both Astras know the same tokens, so the requests tell them apart: the other one got only the token that came
+    // with its URL.
     let theirs = stage.beta.token.split(':').nth(1);
     let requests = other.requests();
     assert!(!requests.is_empty());

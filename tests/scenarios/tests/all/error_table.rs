@@ -1,6 +1,6 @@
-//! Every error that is not about one field stands in the table of docs/operations.md, so that whoever reads one at night
-//! finds what to do. The errors are those that the source makes with a status of their own, and the mistakes of clients
-//! whose sentence does not begin with the name of a field.
+//! Every error that is not about one field is in the table of docs/operations.md, so that an operator finds the next
+//! step. The test finds the errors to which the source gives a status of its own, and the client mistakes whose
+//! sentence does not begin with the name of a field.
 
 use std::fs;
 
@@ -9,26 +9,26 @@ use regex::Regex;
 
 use crate::tidy::text_files;
 
-/// A part of a sentence that has no fewer words tells it from others.
+/// Fewest words of a part of a sentence that identifies the sentence.
 const WORDS_MIN: usize = 3;
 
-/// So many words of a part are looked for.
+/// Words of a part that the test searches for.
 const WORDS_SHOWN: usize = 5;
 
 /// A folder of source whose errors reach clients.
 struct Source {
     folder: &'static str,
-    /// A regular expression of what makes an error with a sentence of its own.
+    /// A regular expression for code that makes an error with a sentence of its own.
     made: &'static str,
-    /// Files whose sentences are made elsewhere, each with a test of its own.
+    /// Files whose sentences other files make; each has a test of its own.
     elsewhere: &'static [&'static str],
-    /// At least so many are found.
+    /// Minimum number of errors that must be found.
     count_min: usize,
 }
 
-/// `client/sentence.rs` has a test of its own, `read_only.rs` joins two parts that the table has, and `lock.rs` has one
-/// sentence for all locks. Errors of rollback are for the log alone. Of the host, `error.rs` and `controller.rs` have
-/// tests of their own, and what the paths of `module` refuse is in the table of reasons.
+/// `client/sentence.rs` has a test of its own, `read_only.rs` joins two parts that are in the table, and `lock.rs` has
+/// one sentence for all locks. Errors of rollback go to the log only. In the host, `error.rs` and `controller.rs` have
+/// tests of their own, and the rejections of the `module` paths are in the table of reasons.
 const SOURCES: [Source; 5] = [
     Source {
         folder: "guest/astra-secrets/src",
@@ -80,7 +80,7 @@ fn every_failure_and_every_mistake_that_is_not_about_one_field_is_in_the_table_o
     assert!(missing.is_empty(), "docs/operations.md, section Errors, lacks\n{}", missing.join("\n"));
 }
 
-/// A 503 is repeated, or not, by what its text says.
+/// The text of a 503 tells a client whether to repeat the request.
 #[test]
 fn every_503_of_the_engine_names_a_next_step() {
     let source = Source { made: r"Error::coded\(\s*503,", ..SOURCES[0] };
@@ -92,12 +92,12 @@ fn every_503_of_the_engine_names_a_next_step() {
     }
 }
 
-/// Each file below the folder, tests excluded, with the sentences of its errors.
+/// Each file below the folder, without tests, with the sentences of its errors.
 fn sentences(source: &Source) -> Vec<(String, String)> {
     let folder = workspace_root().join(source.folder);
     let is_test = Regex::new(r"tests?(\.rs|/)|testing|test_mount|round_trips").unwrap();
     let made = Regex::new(source.made).unwrap();
-    // `Error::BadRequest(reason)) =>` takes an error apart.
+    // `Error::BadRequest(reason)) =>` matches an error.
     let is_pattern = Regex::new(r"^\w+\)+ (?:=>|=|if)").unwrap();
     let mut found = Vec::new();
     for file in text_files(&["rs"]) {
@@ -113,12 +113,12 @@ fn sentences(source: &Source) -> Vec<(String, String)> {
     found
 }
 
-/// A pattern that ends in the quote of a literal leaves the literal to be found.
+/// A pattern that ends in the quote of a literal must leave the literal for the search.
 fn closing_quote(made: &str) -> usize {
     usize::from(made.ends_with('"'))
 }
 
-/// Does the sentence name a field first, or one that is missing?
+/// Does the sentence begin with a field, or with a missing field?
 fn is_about_a_field(sentence: &str) -> bool {
     sentence.starts_with('`') || sentence.starts_with("missing `")
 }
@@ -128,7 +128,7 @@ fn table_of_errors() -> String {
     page.split_once("\n## Errors\n").unwrap().1.to_owned()
 }
 
-/// The literal of an error: in its call, or in the last one before it, where the sentence has a variable of its own.
+/// The literal of an error: in its call, or the last one before it if the sentence has a variable of its own.
 fn sentence_at(text: &str, at: usize) -> String {
     let literal = Regex::new(r#""((?:[^"\\]|\\[\s\S])*)""#).unwrap();
     let is_its_own = |start: usize| !text[at..start].contains(')');
@@ -137,7 +137,7 @@ fn sentence_at(text: &str, at: usize) -> String {
     Regex::new(r"\\\n\s*").unwrap().replace_all(&found[1], "").into_owned()
 }
 
-/// What a sentence says in every case.
+/// The fixed parts of a sentence.
 fn parts(sentence: &str) -> Vec<String> {
     let values = Regex::new(r"\{[^}]*\}").unwrap();
     let parts =
@@ -146,7 +146,7 @@ fn parts(sentence: &str) -> Vec<String> {
     long.map(|part| part.split(' ').take(WORDS_SHOWN).collect::<Vec<_>>().join(" ")).collect()
 }
 
-/// Without marks of code and with single spaces.
+/// The text without marks of code, with single spaces.
 fn plain(text: &str) -> String {
     text.replace('`', "").split_whitespace().collect::<Vec<_>>().join(" ")
 }

@@ -1,4 +1,5 @@
-//! The files in examples/ do what they say: run where that can be done, and compared with what their readers know elsewhere.
+//! The files in examples/ work as they say: they are run where that is possible, and compared with what their readers
+//! accept elsewhere.
 
 mod agents;
 mod compose;
@@ -17,7 +18,7 @@ fn example(name: &str) -> String {
     fs::read_to_string(workspace_root().join("examples").join(name)).unwrap()
 }
 
-/// An example with the reader's own in place of what the file names; every one of these must stand in the file.
+/// An example with the reader's own values in place of those in the file; the file must contain each of them.
 #[track_caller]
 fn filled_in(name: &str, own: &[(&str, &str)]) -> String {
     let mut text = example(name);

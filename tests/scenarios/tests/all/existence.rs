@@ -1,6 +1,5 @@
-//! Writes whose existence check cannot be answered. The server would hide the
-//! reason behind a 500, so the check says that there is none; such a write
-//! counts as an update, and tells its own reason.
+//! Writes whose existence check fails. The server would hide the reason behind a 500, so the check says that nothing
+//! exists; such a write counts as an update and reports its own reason.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -13,12 +12,12 @@ use serde_json::{Value, json};
 
 use crate::lifecycle::{mount_of, on};
 
-/// More than the 500 of one mount that run at once; what is left waits in front of a request that comes later.
+/// More than the 500 requests of one mount that run at once; the rest waits before a later request.
 const REQUESTS: usize = 600;
-/// Of one of these requests: longer than it takes to see that the mount is busy, and to be refused twice.
+/// Duration of one of these requests: longer than it takes to see that the mount is busy, and to be refused twice.
 const HELD: Duration = Duration::from_secs(45);
 
-/// Requests that fill a mount, until dropped.
+/// Requests that occupy a mount, until the drop.
 struct Flood {
     ends: Arc<AtomicBool>,
     threads: Vec<std::thread::JoinHandle<()>>,
@@ -45,7 +44,7 @@ impl Flood {
     }
 }
 
-/// A client that has this capability, and no other, on the roles below `path`.
+/// A client with this capability, and no other, on the roles below `path`.
 fn client_with(root: &Client, path: &str, capability: &str) -> Client {
     let name = format!("existence-{capability}");
     let policy = format!("path \"{path}/*\" {{ capabilities = [\"{capability}\"] }}");
@@ -63,7 +62,7 @@ fn a_busy_mount_answers_503_and_lets_nobody_create() {
     let roles = format!("roles/{}", stage.alpha.id);
     let reader = || {
         let mut data = stage.read(&format!("{roles}/reader"), Value::Null).expect(200).data;
-        // The flood lets Astra tell of its roles.
+        // During the flood, Astra may have reported its roles.
         data.as_object_mut().unwrap().remove("astra_roles");
         data
     };
@@ -106,8 +105,8 @@ fn a_body_that_cannot_be_parsed_is_a_400_with_our_text() {
         let role = format!("roles/{alpha}/reader");
         let config = format!("config/{alpha}");
         let before = [&role, &config].map(|path| stage.read(path, Value::Null).expect(200).data);
-        // Nested deeper than our parser follows, while the server's own does; and a number that no type holds, which
-        // this server refuses itself.
+        // Nested deeper than our parser allows, although the server's own parser accepts it; and a number that no type
+        // holds, which this server refuses itself.
         let deep = format!("{{\"x\":{}{}}}", "[".repeat(200), "]".repeat(200));
         for (body, said) in [(deep.as_str(), "the data cannot be parsed as JSON"), ("{\"ttl\":1e400}", "JSON")] {
             for path in [

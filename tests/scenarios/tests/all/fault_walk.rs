@@ -1,6 +1,5 @@
-//! Every fault of Astra in turn, at the making and at the ending of a token,
-//! on the native and the component driver; a sample of them under a server,
-//! whose own rollback must settle it.
+//! Every fault of Astra in turn, at the mint and at the revocation of a token, on the native and the component driver;
+//! a sample of them under a server, whose own rollback must settle them.
 
 use std::time::Duration;
 
@@ -30,7 +29,7 @@ fn component_revoke() {
     walk_revoke(DriverKind::Component);
 }
 
-/// Mounts beside each other, so that all wait for the same turns of the server's rollback.
+/// The mounts run at the same time, so that all wait for the same rollback calls of the server.
 #[test]
 fn openbao_sample() {
     let done = Effect::Done;
@@ -62,7 +61,7 @@ fn short_age() -> StageOptions {
     StageOptions { wal_min_age: Duration::from_secs(1), ..StageOptions::default() }
 }
 
-/// The answer to the making is lost, and so is every list: only a later rollback can settle it.
+/// The answer to the mint and every list are lost: only a later rollback can settle the mint.
 fn sample(stage: &Stage, action: &Action, made: usize) {
     impatient(stage);
     stage.astra.fault(FaultRule::new(action.clone()).method("POST").path(SECRETS).first(1));
@@ -75,7 +74,7 @@ fn sample(stage: &Stage, action: &Action, made: usize) {
     stage.settle_at(&stage.alpha, 0);
 }
 
-/// As a sample, of a rotation: the old token stays in use, and the new one goes.
+/// As a sample, with a rotation: the old token stays in use, and the new one is revoked.
 fn a_lost_rotation(stage: &Stage) {
     impatient(stage);
     let old = stage.admin_client_id(&stage.alpha);
@@ -101,11 +100,11 @@ fn a_lost_static_rotation(stage: &Stage) {
     assert_eq!(static_role::current(stage), current);
 }
 
-/// The answer to the making is lost; its list comes, but not until later.
+/// The answer to the mint is lost; the list comes later.
 fn lose_the_making(stage: &Stage) {
     let lost = Action::Reset { at: ResetAt::BeforeAnswer, effect: Effect::Done };
     stage.astra.fault(FaultRule::new(lost).method("POST").path(SECRETS));
-    // The list that shows the roles of the current token is the first; what settles comes after.
+    // The first list shows the roles of the current token; the lists that settle come after it.
     let down = FaultRule::new(status(500, Effect::NotDone)).method("GET").path(SECRETS);
     stage.astra.fault(down.calls(&(2..100).collect::<Vec<_>>()));
     stage.astra.fault(FaultRule::new(status(500, Effect::NotDone)).method("DELETE"));
@@ -120,7 +119,7 @@ fn a_grace_that_ends(stage: &Stage) {
     stage.settle_held(&stage.alpha, 0, 2);
 }
 
-/// Each fault once, and each for good, at the call that makes a token.
+/// Each fault once, and each permanently, at the call that makes a token.
 fn walk_mint(kind: DriverKind) {
     let once_and_lasting = |(name, action): (_, Action)| [false, true].map(|lasting| (name, action.clone(), lasting));
     let rows = mint_faults().into_iter().flat_map(once_and_lasting).collect();
@@ -136,7 +135,7 @@ fn walk_mint(kind: DriverKind) {
     });
 }
 
-/// Each fault at every call while a token is ended: the delete and the lists that settle doubt.
+/// Each fault at every call while a token is revoked: the delete, and the lists that settle doubt.
 fn walk_revoke(kind: DriverKind) {
     let at_each = |(name, action): (_, Action)| ["DELETE", "*"].map(|method| (name, action.clone(), method));
     let rows = mint_faults().into_iter().flat_map(at_each).collect();
@@ -161,7 +160,7 @@ fn walk_revoke(kind: DriverKind) {
     });
 }
 
-/// After a fault: what was answered 200 lives with record and lease, all else is gone.
+/// After a fault: a token that was answered with 200 is alive with record and lease; any other is gone.
 #[track_caller]
 fn settles(stage: &Stage, what: &str, outcome: &Outcome) {
     let made = usize::from(outcome.status == 200);
@@ -171,19 +170,19 @@ fn settles(stage: &Stage, what: &str, outcome: &Outcome) {
     stage.astra.clear_faults();
     stage.age_wal();
     stage.settle_at(&stage.alpha, made);
-    // And the mount goes on working.
+    // The mount continues to work.
     let next = mint(stage).expect(200);
     stage.revoke(&next.lease_id()).expect(204);
 }
 
-/// Every fault that a call to make a token can meet.
+/// Every possible fault of a call that makes a token.
 pub(crate) fn mint_faults() -> Vec<(&'static str, Action)> {
     let mut rows = call_faults();
     rows.extend(lies().into_iter().map(|damage| ("a lie", Action::Damage { damage })));
     rows
 }
 
-/// Every fault that any call can meet.
+/// Every possible fault of any call.
 pub(crate) fn call_faults() -> Vec<(&'static str, Action)> {
     let both = [Effect::NotDone, Effect::Done];
     let mut rows = vec![
@@ -230,7 +229,7 @@ fn damages() -> Vec<Damage> {
     damages
 }
 
-/// Damages of single fields of the answer that holds the token.
+/// Damages of single fields in the answer with the token.
 fn lies() -> Vec<Damage> {
     let mut damages = Vec::new();
     for field in ["clientId", "token", "secret", "orgId", "roles", "generatedOn"] {

@@ -1,6 +1,5 @@
-//! Every fault of Astra in turn, at each call of a rotation: of an admin token
-//! and of a static role, and at the making and the ending of a static role.
-//! In the end one token works, and nothing else of the engine's is left.
+//! Every fault of Astra in turn, at each call of a rotation: of an admin token, of a static role, and at the creation
+//! and the deletion of a static role. At the end one token works, and the engine has left no other one.
 
 use std::time::Duration;
 
@@ -13,17 +12,17 @@ use crate::faults::SECRETS;
 use crate::rotation::client_id_of;
 use crate::{rotation, static_role};
 
-/// What is walked: brought about, done under each fault, and looked at afterwards.
+/// A fault walk: its set-up, the operation under each fault, and the check afterwards.
 #[derive(Clone, Copy)]
 struct Walk {
     prepare: fn(&Stage),
     act: fn(&Stage) -> Outcome,
-    /// After the faults, and after all that was left to rollback.
+    /// Runs after the faults, and after rollback has done all that was left.
     check: fn(&Stage, &Outcome),
 }
 
-/// The calls of a rotation to Astra, in their order: the list that shows the
-/// roles and settles doubt, the making, the proof, the old one's end.
+/// A rotation's calls to Astra, in order: the list that shows the roles and settles doubt, the mint, the proof, the
+/// revocation of the old token.
 const LIST: (&str, &str) = ("GET", SECRETS);
 const MAKE: (&str, &str) = ("POST", SECRETS);
 const PROVE: (&str, &str) = ("GET", "/v2/currentOrg");
@@ -48,7 +47,7 @@ macro_rules! walks {
     };
 }
 
-// A token whose end failed is ended minutes later: only a clock that moves gets there.
+// A token whose revocation failed is revoked minutes later, so the clock must move.
 walks! {
     rotating_an_admin_token(ADMIN, [LIST, MAKE, PROVE, END], [LIST, MAKE, PROVE]);
     rotating_a_static_role(STATIC, [LIST, MAKE, PROVE, END], [MAKE, PROVE]);
@@ -56,10 +55,10 @@ walks! {
     deleting_a_static_role(DELETE, [LIST, END], [LIST, END]);
 }
 
-/// A call, a fault's name, the fault, and whether it lasts.
+/// A call, the name of a fault, the fault, and whether it is permanent.
 type Row = ((&'static str, &'static str), &'static str, Action, bool);
 
-/// Each fault at each call, once and for good.
+/// Each fault at each call, once and permanently.
 fn walk(kind: DriverKind, walk: Walk, calls: &[(&'static str, &'static str)]) {
     let mut rows = Vec::new();
     for call in calls {
@@ -80,7 +79,7 @@ fn row(stage: &Stage, walk: Walk, (method, path): (&str, &str), action: &Action,
     stage.astra.fault(if lasting { rule } else { rule.first(1) });
     let outcome = (walk.act)(stage);
     assert!([200, 204, 400, 502, 503, 504].contains(&outcome.status), "{outcome:#?}");
-    // The server's minute comes while Astra still fails.
+    // The server's rollback comes while Astra still fails.
     stage.driver.settle(&|| true);
     stage.astra.clear_faults();
     stage.age_wal();
@@ -88,7 +87,7 @@ fn row(stage: &Stage, walk: Walk, (method, path): (&str, &str), action: &Action,
     (walk.check)(stage, &outcome);
 }
 
-/// A second was enough to meet a fault. What comes after must not fail on a busy machine.
+/// A second was enough to reach a fault. Later requests must not fail on a busy machine.
 fn patient(stage: &Stage) {
     let written = stage.write(&format!("config/{}", stage.alpha.id), json!({ "request_timeout": "10s" }));
     assert!(written.status < 300, "{written:#?}");
@@ -117,16 +116,16 @@ fn delete_static(stage: &Stage) -> Outcome {
     stage.delete(&static_role::path(stage, "app"), Value::Null)
 }
 
-/// All tokens alive in Astra, whoever made them.
+/// All live tokens in Astra.
 fn alive(stage: &Stage) -> Vec<String> {
     let tokens = stage.astra.tokens(&stage.alpha.id).into_iter();
     tokens.filter(|token| token.state == TokenState::Live).map(|token| token.client_id).collect()
 }
 
-/// Long enough for every pause before something is tried again.
+/// Longer than every pause before another attempt.
 const LATER: Duration = Duration::from_secs(3600);
 
-/// In the end these are alive, each known, and nothing is left to undo.
+/// At the end these tokens are alive, each known, and nothing is left to undo.
 #[track_caller]
 fn settles(stage: &Stage, expected: &dyn Fn() -> Vec<String>) {
     stage.settle_after(LATER, &|| {
@@ -138,7 +137,7 @@ fn settles(stage: &Stage, expected: &dyn Fn() -> Vec<String>) {
     });
 }
 
-/// One admin token, which works: another one where that was said.
+/// There is one admin token, and it works: a new one if the outcome says so.
 pub(crate) fn one_admin_token(stage: &Stage, outcome: &Outcome) {
     let old = client_id_of(&stage.alpha.token);
     settles(stage, &|| vec![stage.admin_client_id(&stage.alpha)]);
@@ -147,14 +146,14 @@ pub(crate) fn one_admin_token(stage: &Stage, outcome: &Outcome) {
         assert_ne!(admin, old, "{outcome:#?}");
     }
     stage.assert_held(&stage.alpha, 0, usize::from(admin != old));
-    // And it goes on.
+    // A further rotation works.
     let again = rotation::rotate(stage);
     assert!(again.status < 300, "{again:#?}");
     settles(stage, &|| vec![stage.admin_client_id(&stage.alpha)]);
     stage.assert_held(&stage.alpha, 0, 1);
 }
 
-/// One current token, which works.
+/// There is one current token, and it works.
 pub(crate) fn one_static_token(stage: &Stage, _: &Outcome) {
     let current = || static_role::creds(stage, "app").expect(200);
     settles(stage, &|| vec![stage.admin_client_id(&stage.alpha), current().text("clientId").to_owned()]);
@@ -166,7 +165,7 @@ pub(crate) fn one_static_token(stage: &Stage, _: &Outcome) {
     stage.assert_held(&stage.alpha, 0, 1);
 }
 
-/// The role with its token, or neither.
+/// Either the role with its token exists, or neither does.
 pub(crate) fn created_or_not(stage: &Stage, outcome: &Outcome) {
     let role = stage.read(&static_role::path(stage, "app"), Value::Null);
     assert!([200, 404].contains(&role.status), "{role:#?}");
@@ -181,7 +180,7 @@ pub(crate) fn created_or_not(stage: &Stage, outcome: &Outcome) {
     one_static_token(stage, &again);
 }
 
-/// What failed is done by another attempt; until then the role and its token stay.
+/// A further attempt does what failed; until then the role and its token stay.
 pub(crate) fn deleted_in_the_end(stage: &Stage, outcome: &Outcome) {
     if outcome.status >= 300 {
         let again = delete_static(stage);

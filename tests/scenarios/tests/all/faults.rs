@@ -1,6 +1,5 @@
-//! An Astra that errs, hangs, lies or cuts off, at the making and at the
-//! ending of a token. Whatever it does, in the end each live token has its
-//! record and its lease, and nothing is left to undo.
+//! An Astra that fails, hangs, lies or cuts connections, at the mint and at the revocation of a token. At the end each
+//! live token has its record and its lease, and nothing is left to undo.
 
 use std::time::Duration;
 
@@ -11,7 +10,7 @@ use serde_json::{Value, json};
 scenarios! { all:
     a_rate_limit_that_passes_is_waited_for,
     a_rate_limit_that_stays_is_a_503,
-    a_gateway_before_astra_is_told_from_astra,
+    errors_of_a_gateway_and_of_astra_differ,
     a_server_error_that_passes_is_repeated,
     a_server_error_that_stays_is_a_502,
     a_refused_admin_token_is_a_502,
@@ -39,7 +38,7 @@ pub(crate) fn rate_limit(retry_after: Option<RetryAfter>) -> Action {
     Action::Status { status: 429, body: FaultBody::Empty, retry_after, effect: Effect::NotDone }
 }
 
-/// Alpha with short patience, so that faults that last cost little time.
+/// Configures alpha with short timeouts, so that permanent faults take little time.
 pub(crate) fn impatient(stage: &Stage) {
     stage.configure_with(&stage.alpha, json!({ "request_timeout": "1s", "max_retries": 1 }));
     stage.make_role(&stage.alpha, "reader", json!({}));
@@ -49,7 +48,7 @@ pub(crate) fn mint(stage: &Stage) -> Outcome {
     stage.mint(&stage.alpha, "reader")
 }
 
-/// Not finding a mark settles nothing by itself: the entry stays until a list some time later is clean.
+/// A list without the mark settles nothing by itself: the entry stays until a later list lacks the mark, too.
 #[track_caller]
 pub(crate) fn settled(stage: &Stage, tokens: usize) {
     if stage.driver.fake().is_some() {
@@ -74,8 +73,8 @@ fn a_rate_limit_that_stays_is_a_503(stage: &Stage) {
     stage.assert_consistent(&stage.alpha, 0);
 }
 
-/// Astra's own errors are told from pages of what stands before it, and how long either asks to wait is told.
-fn a_gateway_before_astra_is_told_from_astra(stage: &Stage) {
+/// Astra's own errors are distinguished from pages of a gateway, and the text says how long either asks to wait.
+fn errors_of_a_gateway_and_of_astra_differ(stage: &Stage) {
     impatient(stage);
     let answer = |status, body, retry_after| Action::Status { status, body, retry_after, effect: Effect::NotDone };
     let (seconds, date) = (Some(RetryAfter::Seconds(86_400)), Some(RetryAfter::Date(86_400)));
@@ -117,7 +116,7 @@ fn a_refused_admin_token_is_a_502(stage: &Stage) {
     let client_id = stage.alpha.token.split(':').nth(1).unwrap().to_owned();
     assert!(stage.astra.change(&OutsideChange::RevokeToken { client_id }));
     mint(stage).expect_error(502, &[&stage.alpha.id, "401"]);
-    // It does not count as revoked either: nobody with rights looked at the token.
+    // The token does not count as revoked either, because no authorized request has seen it.
     stage.revoke(&minted.lease_id()).expect(400);
     stage.assert_consistent(&stage.alpha, 1);
     let administrator = stage.astra_role(&stage.alpha, "Organization Administrator");
@@ -149,7 +148,7 @@ fn redirects_are_not_followed(stage: &Stage) {
     settled(stage, 0);
 }
 
-/// A 502 after which the token is there, and then one after which it is not.
+/// A 502 after which the token exists, and then one after which it does not.
 fn a_post_is_repeated_only_when_the_list_is_clean(stage: &Stage) {
     stage.ready();
     stage.astra.fault(FaultRule::new(status(502, Effect::Done)).method("POST").path(SECRETS).first(1));
@@ -187,7 +186,7 @@ fn deep_json_and_huge_bodies_are_refused(stage: &Stage) {
     mint(stage).expect(200);
 }
 
-/// A proxy that answers with what it was sent, token included; the stage looks through all messages and logs.
+/// A proxy that answers with the request, token included; the stage searches all messages and logs.
 fn upstream_bodies_are_never_quoted(stage: &Stage) {
     stage.configure_with(&stage.alpha, json!({ "max_retries": 0 }));
     stage.make_role(&stage.alpha, "reader", json!({}));
@@ -199,7 +198,7 @@ fn upstream_bodies_are_never_quoted(stage: &Stage) {
         assert!(mint(stage).status >= 400, "{code}");
         let synced = stage.write(&format!("config/{}/sync-roles", stage.alpha.id), json!({}));
         assert!(synced.status >= 400, "{synced:#?}");
-        // A 200 to a delete is Astra's word.
+        // A 200 to a delete is Astra's own answer.
         if code != 200 {
             let deleted = stage.delete(&format!("tokens/{}/{}", stage.alpha.id, minted.text("clientId")), Value::Null);
             assert!(deleted.status >= 400, "{deleted:#?}");
@@ -208,7 +207,7 @@ fn upstream_bodies_are_never_quoted(stage: &Stage) {
     }
 }
 
-/// Astra made the token, the answer is lost, and its list does not show it yet.
+/// Astra made the token, the answer is lost, and Astra's list does not show the token yet.
 fn a_lost_answer_is_found_later_when_the_list_lags(stage: &Stage) {
     const LAG: Duration = Duration::from_secs(120);
     stage.configure_with(&stage.alpha, json!({ "max_retries": 0 }));
@@ -233,7 +232,7 @@ fn a_list_that_lags_behind_a_delete_ends_well(stage: &Stage) {
     impatient(stage);
     stage.astra.set_lag(Lag { deleted_token_listed_lists: 3, ..Lag::default() });
     let minted = mint(stage).expect(200);
-    // Deleted, but the answer is lost, and the list still shows it.
+    // The token is deleted, but the answer is lost, and the list still shows the token.
     stage.astra.fault(FaultRule::new(status(502, Effect::Done)).method("DELETE").first(1));
     let mut tries = 0;
     while stage.revoke(&minted.lease_id()).status != 204 {
@@ -243,7 +242,7 @@ fn a_list_that_lags_behind_a_delete_ends_well(stage: &Stage) {
     stage.assert_consistent(&stage.alpha, 0);
 }
 
-/// Every third call goes wrong in one way or another, for a while.
+/// Every third call fails in one way or another, for a while.
 fn chance_faults_settle(stage: &Stage) {
     const ROUNDS: usize = 30;
     impatient(stage);

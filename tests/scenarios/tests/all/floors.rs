@@ -18,7 +18,7 @@ const CRATES: [Floors; 10] = [
     Floors {
         folder: "guest/astra-secrets/src",
         modules: &[
-            // Knows nothing of the engine.
+            // Modules without knowledge of the engine.
             "version",
             "limits",
             "back_off",
@@ -38,12 +38,12 @@ const CRATES: [Floors; 10] = [
             "schedule_queue",
             "read_only",
             "tainted",
-            // What is stored.
+            // Stored values.
             "config",
             "role",
             "history",
             "record",
-            // Astra.
+            // The client of Astra.
             "client",
             "admin_refusal",
             "astra_role",
@@ -59,7 +59,7 @@ const CRATES: [Floors; 10] = [
             "held_tokens",
             "admin_end",
             "tidy",
-            // What the server calls each minute.
+            // The server's periodic call.
             "rollback",
             "periodic",
             // Paths.
@@ -123,7 +123,7 @@ const CRATES: [Floors; 10] = [
     Floors {
         folder: "host/plugin-protocol/src",
         modules: &[
-            // Know nothing of a connection.
+            // Modules without knowledge of a connection.
             "limits",
             "gen",
             "wire",
@@ -175,7 +175,7 @@ const CRATES: [Floors; 10] = [
     Floors {
         folder: "host/component-runtime/src",
         modules: &[
-            // Know nothing of a guest.
+            // Modules without knowledge of a guest.
             "limits",
             "priority",
             "processor_share",
@@ -191,7 +191,7 @@ const CRATES: [Floors; 10] = [
             "surrogates",
             "held_secrets",
             "output",
-            // What a guest may do, and how much.
+            // A guest's capabilities and their limits.
             "capability",
             "egress",
             "permits",
@@ -230,14 +230,14 @@ const CRATES: [Floors; 10] = [
             "encoding",
             "blocking",
             "notices",
-            // What a module is, and who vouches for it.
+            // The identity of a module, and its signatures.
             "identity",
             "scoped",
             "candidate",
             "signature",
             "signature_file",
             "trust",
-            // Where modules come from.
+            // Sources of modules.
             "directory",
             "reader",
             "watch",
@@ -245,7 +245,7 @@ const CRATES: [Floors; 10] = [
             "loaded_modules",
             "source",
             "registry",
-            // Which module serves a mount.
+            // The module of a mount.
             "controller",
         ],
     },
@@ -273,7 +273,7 @@ const CRATES: [Floors; 10] = [
     },
 ];
 
-/// Files of the largest circle that is allowed: more cannot be understood one by one.
+/// Files of the largest allowed circle: nobody can understand a larger one file by file.
 const CIRCLE_FILES_MAX: usize = 4;
 
 #[test]
@@ -338,7 +338,7 @@ fn a_circle_of_files_is_found() {
     assert_eq!(largest_circle(&source::uses_of(&circle)).len(), 3);
 }
 
-/// A crate with the modules `low` (of this text, with a child and tests), `high`, and `again`, which re-exports.
+/// A crate with the modules `low` (with this text, a child and tests), `high`, and `again`, which re-exports.
 fn small_crate(low: &str) -> Uses {
     source::uses_of(&sources(&[
         ("", "mod low; mod high; mod again;"),
@@ -355,7 +355,7 @@ fn sources(files: &[(&str, &str)]) -> BTreeMap<Module, String> {
     files.iter().map(|(path, text)| (module(path), (*text).to_owned())).collect()
 }
 
-/// What is wrong with the uses between these modules, by the list of their floors.
+/// The wrong uses between these modules, by the list of their floors.
 fn faults(uses: &Uses, floors: &[&str]) -> Vec<String> {
     let floor = |name: &str| floors.iter().position(|listed| *listed == name);
     let there: BTreeSet<&str> = uses.keys().filter_map(|module| module.first()).map(String::as_str).collect();
@@ -369,7 +369,7 @@ fn faults(uses: &Uses, floors: &[&str]) -> Vec<String> {
     unlisted.chain(gone).chain(upward).collect()
 }
 
-/// The largest set of files each of which uses all others, directly or by way of others.
+/// The largest set of files each of which uses all others, directly or indirectly.
 fn largest_circle(uses: &Uses) -> BTreeSet<Module> {
     let reached: BTreeMap<&Module, BTreeSet<&Module>> = uses.keys().map(|from| (from, reach(uses, from))).collect();
     let circle_of = |module: &Module| -> BTreeSet<Module> {

@@ -10,7 +10,7 @@ scenarios! { all:
     an_unknown_path_has_no_help,
 }
 
-/// A path of each row of the table, with what its matching route must name.
+/// A path for each row of the table, with a text that its route must name.
 const PATHS: [(&str, &str); 26] = [
     ("config", "config"),
     ("configs", "configs"),

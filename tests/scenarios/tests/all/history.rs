@@ -1,5 +1,4 @@
-//! What happened to each token, and who had it happen: `history` in
-//! `tokens/:org/:client_id`, also of tokens that have ended.
+//! The events of each token with their clients: `history` in `tokens/:org/:client_id`, also for tokens that have ended.
 
 use std::time::Duration;
 
@@ -10,7 +9,7 @@ use serde_json::{Value, json};
 use crate::rotation::minutes_pass;
 
 scenarios! { all:
-    what_happens_to_a_token_is_on_record,
+    the_history_records_each_event_of_a_token,
     reads_are_recorded_only_where_wanted,
     an_ended_token_is_read_and_not_listed,
     each_way_to_end_has_its_word,
@@ -46,7 +45,7 @@ fn named(stage: &Stage) -> Value {
     json!({ "org_id": stage.alpha.id, "role_name": "reader", "logical_name": "app" })
 }
 
-fn what_happens_to_a_token_is_on_record(stage: &Stage) {
+fn the_history_records_each_event_of_a_token(stage: &Stage) {
     stage.ready();
     let made = stage.write("org/token", named(stage)).expect(200);
     let client_id = made.text("clientId");
@@ -65,7 +64,7 @@ fn what_happens_to_a_token_is_on_record(stage: &Stage) {
         let asked = ["mint", "read"].contains(&event["event"].as_str().unwrap());
         for name in ["display_name", "accessor", "request_id", "remote_address"] {
             let told = event[name].as_str().is_some_and(|text| !text.is_empty());
-            // The server names nobody when it renews and revokes.
+            // The server names no client when it renews and revokes.
             assert_eq!(told, asked, "{name} of {event}");
         }
     }
@@ -83,7 +82,7 @@ fn reads_are_recorded_only_where_wanted(stage: &Stage) {
     assert!(updated.status < 300, "{updated:#?}");
     stage.read("org/token", named(stage)).expect(200);
     assert_eq!(events(stage, made.text("clientId")), ["mint", "read"]);
-    // What shows no secret is no event.
+    // An access without a secret is not an event.
     record(stage, made.text("clientId")).expect(200);
     stage.list(&format!("tokens/{}", stage.alpha.id)).expect(200);
     assert_eq!(events(stage, made.text("clientId")), ["mint", "read"]);
@@ -105,7 +104,7 @@ fn an_ended_token_is_read_and_not_listed(stage: &Stage) {
     for path in [format!("tokens/{}", stage.alpha.id), "org/tokens".to_owned()] {
         stage.list(&path).expect(404);
     }
-    // It is over: there is nothing to end, nothing to count, nothing that holds the config.
+    // The token has ended: it cannot be revoked, is not counted, and does not keep the config in use.
     let again = stage.delete(&format!("tokens/{}/{}", stage.alpha.id, minted.text("clientId")), Value::Null);
     assert!(again.status < 300 || again.status == 404, "{again:#?}");
     assert!(stage.delete(&format!("config/{}", stage.alpha.id), Value::Null).status < 300);
@@ -119,7 +118,7 @@ fn each_way_to_end_has_its_word(stage: &Stage) {
     let path = format!("tokens/{}/{}", stage.alpha.id, deleted.text("clientId"));
     assert!(stage.delete(&path, Value::Null).status < 300);
     assert_eq!(how(deleted.text("clientId")), "deleted");
-    // Who deleted it is known.
+    // The history names the client that deleted the token.
     let last = history(stage, deleted.text("clientId")).pop().unwrap();
     assert_eq!(last["event"], "revoke");
     assert!(last["accessor"].as_str().is_some_and(|text| !text.is_empty()), "{last}");
@@ -226,14 +225,14 @@ fn nothing_secret_is_in_a_history(stage: &Stage) {
     assert!(!stage.fake().storage.keys_below("history/").is_empty());
 }
 
-/// No access goes unrecorded: such a node forwards the read.
+/// No access stays unrecorded: such a node forwards the read.
 fn a_node_that_cannot_record_shows_nothing(stage: &Stage) {
     stage.ready();
     let made = stage.write("org/token", named(stage)).expect(200);
     stage.fake().storage.set_read_only();
     let refused = stage.read("org/token", named(stage));
     assert_eq!(refused.errors, [harness::fake::READ_ONLY_TEXT]);
-    // What shows no secret is served where it arrives.
+    // A node serves a read without a secret itself.
     record(stage, made.text("clientId")).expect(200);
     stage.read(&format!("config/{}", stage.alpha.id), Value::Null).expect(200);
     stage.list(&format!("tokens/{}", stage.alpha.id)).expect(200);
@@ -261,9 +260,9 @@ fn a_history_is_forgotten_after_ninety_days(stage: &Stage) {
     }
 }
 
-/// With a client that the server knows as an entity, and its own names for the requests.
+/// With a client that is an entity of the server, and the server's own request IDs.
 #[test]
-fn who_did_it_is_known_as_the_server_knows_it() {
+fn the_history_names_the_client_as_the_server_does() {
     play(DriverKind::OpenBao, StageOptions::default(), |stage| {
         stage.ready();
         let root = harness::openbao::Server::shared().client();

@@ -1,5 +1,5 @@
-//! The plugin or the server is killed in the middle of a request, under a real
-//! server: whatever Astra had done by then, its own rollback settles it.
+//! The plugin or the server is killed during a request, under a real server. Whatever Astra had done by then, the
+//! server's rollback settles it.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 use crate::faults::SECRETS;
 use crate::{rotation, static_role};
 
-/// Where a request is cut off: what it does, and the call of Astra that it then waits in.
+/// A point at which a request is cut off: the operation, and the call to Astra in which it then waits.
 struct Cut {
     name: &'static str,
     act: fn(&Stage) -> u16,
@@ -28,8 +28,8 @@ const CUTS: [Cut; 5] = [
     Cut { name: "static-prove", act: |stage| static_role::rotate(stage, "app").status, at: ("GET", "/v2/currentOrg") },
 ];
 
-/// All rows on one server, so that all wait for the same turn of its rollback:
-/// first their plugins are killed, then, in other requests, the server.
+/// All rows on one server, so that all wait for the same rollback call: first the plugins are killed, then, in other
+/// requests, the server.
 #[test]
 fn a_request_that_is_cut_off_leaves_nothing() {
     let server = Arc::new(Server::start(ServerKind::Raft));
@@ -37,7 +37,7 @@ fn a_request_that_is_cut_off_leaves_nothing() {
 
     each_cut_off(&server, &rows, || server.plugin_pids().into_iter().for_each(|pid| server.kill_plugin(pid)));
     for (cut, stage) in &rows {
-        // A request may still meet the dead connection; the server then starts the plugin anew.
+        // A request may still meet the dead connection; the server then restarts the plugin.
         let config = format!("config/{}", stage.alpha.id);
         server.wait_for("the plugin to be back", || stage.read(&config, Value::Null).status == 200);
         settles(stage, cut.name);
@@ -50,7 +50,7 @@ fn a_request_that_is_cut_off_leaves_nothing() {
     for (cut, stage) in &rows {
         settles(stage, cut.name);
         assert!(stage.driver.leases().is_empty(), "{}", cut.name);
-        // And the mount goes on working.
+        // The mount continues to work.
         let minted = stage.mint(&stage.alpha, "reader").expect(200);
         stage.revoke(&minted.lease_id()).expect(204);
         assert!(rotation::rotate(stage).status < 300 && static_role::rotate(stage, "app").status < 300);
@@ -74,7 +74,7 @@ fn ready(server: &Arc<Server>, name: &str) -> Stage {
     stage
 }
 
-/// Lets Astra hold back the answer at each row's call, and cuts all off while they wait.
+/// Lets Astra delay the answer at each row's call, and cuts all requests off while they wait.
 fn each_cut_off(server: &Server, rows: &[(&Cut, Stage)], cut_off: impl FnOnce()) {
     const LONGER_THAN_IT_TAKES: u64 = 60_000;
     let slow = Action::Delay { from_ms: LONGER_THAN_IT_TAKES, to_ms: LONGER_THAN_IT_TAKES };
@@ -88,8 +88,8 @@ fn each_cut_off(server: &Server, rows: &[(&Cut, Stage)], cut_off: impl FnOnce())
         server.wait_for("every request to wait for Astra", all);
         cut_off();
         for act in acts {
-            // A server that has gone answers nothing at all; one whose plugin has gone fails
-            // the request, or, where it has noticed in time, sends it once more to a new one.
+            // A dead server gives no answer. A server whose plugin has died fails the request, or sends it once more to
+            // a new plugin if it noticed in time.
             let answered = act.join().ok();
             assert!(answered.is_none_or(|status| !(300..500).contains(&status)), "{answered:?}");
         }
@@ -97,8 +97,8 @@ fn each_cut_off(server: &Server, rows: &[(&Cut, Stage)], cut_off: impl FnOnce())
     rows.iter().for_each(|(_, stage)| stage.astra.clear_faults());
 }
 
-/// In the end there are one admin token, the static role's one token, and a
-/// token for each lease: nothing else lives in Astra, and each has its record.
+/// At the end there are one admin token, the static role's one token, and a token for each lease. No other token is
+/// alive, and each has its record.
 #[track_caller]
 fn settles(stage: &Stage, name: &str) {
     let alive = || {

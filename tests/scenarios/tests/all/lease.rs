@@ -1,4 +1,4 @@
-//! Leases: renew and revoke, whatever has happened to role, config or Astra meanwhile.
+//! Leases: renewals and revocations, whatever happened to role, config or Astra before.
 
 use std::time::Duration;
 
@@ -49,7 +49,7 @@ fn renewing_extends_by_the_roles_ttl(stage: &Stage) {
     let minted = stage.mint(&stage.alpha, "reader").expect(200);
     let renewed = stage.renew(&minted.lease_id(), None).expect(200);
     assert!((599..=600).contains(&duration(&renewed)), "{renewed:#?}");
-    // A changed role counts from the next renewal on.
+    // A changed role applies from the next renewal on.
     let changed = stage.write(&format!("roles/{}/reader", stage.alpha.id), json!({ "ttl": "20m" }));
     assert!(changed.status < 300, "{changed:#?}");
     let renewed = stage.renew(&minted.lease_id(), None).expect(200);
@@ -151,7 +151,7 @@ fn a_wrong_url_does_not_count_as_revoked(stage: &Stage) {
     use astra_simulator::{Action, Effect, FaultBody, FaultRule};
     stage.ready();
     let minted = stage.mint(&stage.alpha, "reader").expect(200);
-    // A proxy that knows no such path answers 404 to everything.
+    // A proxy without such a path answers 404 to everything.
     let not_found = Action::Status {
         status: 404,
         body: FaultBody::Raw("404 page not found".to_owned()),
@@ -187,7 +187,7 @@ fn disabling_the_mount_revokes_everything(stage: &Stage) {
     assert!(stage.driver.leases().is_empty());
 }
 
-/// The server closes the paths of such a mount for good.
+/// The server closes the paths of such a mount permanently.
 fn a_failed_disable_leads_to_no_path_of_the_mount(stage: &Stage) {
     stage.ready();
     stage.mint(&stage.alpha, "reader").expect(200);
@@ -207,15 +207,15 @@ fn a_failed_disable_leads_to_no_path_of_the_mount(stage: &Stage) {
 }
 
 fn the_last_list_settles_a_refused_delete(stage: &Stage) {
-    gone_behind_our_back_is_settled(stage);
+    a_token_that_vanished_in_astra_is_settled(stage);
 }
 
 fn a_bad_request_for_a_gone_token_is_settled_by_the_list(stage: &Stage) {
-    gone_behind_our_back_is_settled(stage);
+    a_token_that_vanished_in_astra_is_settled(stage);
 }
 
-/// Astra's answer for a token that is gone is not known: the list decides.
-fn gone_behind_our_back_is_settled(stage: &Stage) {
+/// Astra's answer for a missing token is not specified, so the list decides.
+fn a_token_that_vanished_in_astra_is_settled(stage: &Stage) {
     stage.ready();
     let minted = stage.mint(&stage.alpha, "reader").expect(200);
     let client_id = minted.text("clientId").to_owned();
@@ -228,7 +228,7 @@ fn renewing_never_passes_the_end_in_astra(stage: &Stage) {
     stage.configure(&stage.alpha);
     stage.make_role(&stage.alpha, "reader", json!({ "ttl": "10m", "max_ttl": "1h" }));
     let minted = stage.mint(&stage.alpha, "reader").expect(200);
-    // The role's maximum is raised after the token's end in Astra was set.
+    // The role's maximum is raised after the token's expiry in Astra was set.
     let raised = stage.write(&format!("roles/{}/reader", stage.alpha.id), json!({ "max_ttl": "100h" }));
     assert!(raised.status < 300, "{raised:#?}");
     let renewed = stage.renew(&minted.lease_id(), Some(Duration::from_secs(90 * 3600))).expect(200);
@@ -246,7 +246,7 @@ fn the_record_knows_the_latest_end_of_its_lease(stage: &Stage) {
     assert_ne!(before.data, after.data, "renewing moves the end");
 }
 
-/// The server dies after the engine's answer and before it stored the lease: nobody will ever revoke.
+/// The server crashes after the engine's answer and before it stored the lease, so it will never revoke the lease.
 fn a_lease_that_the_server_lost_is_ended_by_rollback(stage: &Stage) {
     stage.configure(&stage.alpha);
     stage.make_role(&stage.alpha, "reader", json!({ "ttl": "1s", "max_ttl": "1s", "token_expiry": "off" }));

@@ -1,5 +1,5 @@
-//! What only a real server has: registration, processes, seal, leases that
-//! end by themselves, policies, wrapping, and HTTP's other verbs.
+//! Behaviour that only a real server has: registration, processes, seal, leases that expire, policies, wrapping, and
+//! the other HTTP methods.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -30,12 +30,12 @@ pub(crate) fn on(server: &Arc<Server>, name: &str) -> Stage {
 }
 
 fn client_of(stage: &Stage) -> Client {
-    // A stage on the shared server: its client is the root token's.
+    // The stage is on the shared server, whose client has the root token.
     let _ = stage;
     Server::shared().client()
 }
 
-/// The mount's path without trailing slash, as told by a lease.
+/// The mount's path without trailing slash, from a lease ID.
 pub(crate) fn mount_of(stage: &Stage) -> String {
     let lease = stage.mint(&stage.alpha, "reader").expect(200).lease_id();
     lease.split('/').next().unwrap().to_owned()
@@ -80,7 +80,7 @@ fn the_go_plugins_arguments_are_taken() {
     Server::shared().wait_for_line(parts[0], |line| parts.iter().all(|part| line.contains(part)));
 }
 
-/// Two mounts of one registration: one process, two worlds.
+/// Two mounts of one registration share a process and no data.
 #[test]
 fn mounts_share_a_process_and_nothing_else() {
     let server = Arc::new(Server::start(ServerKind::Dev));
@@ -97,7 +97,7 @@ fn mounts_share_a_process_and_nothing_else() {
     first.mint(&first.alpha, "reader").expect(200);
     first.assert_consistent(&first.alpha, 1);
     assert!(second.driver.leases().is_empty());
-    // The same organization in both: each sees and ends its own tokens only.
+    // The same organization in both: each sees and revokes its own tokens only.
     let body = json!({ "astra_token": first.alpha.token, "url": first.astra.url() });
     assert!(second.write(&format!("config/{}", first.alpha.id), body).status < 300);
     let role = json!({ "role_id": first.astra_role(&first.alpha, "R/W User") });
@@ -129,7 +129,7 @@ fn reload_kill_and_seal_lose_nothing() {
     for pid in server.plugin_pids() {
         server.kill_plugin(pid);
     }
-    // A request may still meet the dead connection; the server then starts the plugin anew.
+    // A request may still meet the dead connection; the server then restarts the plugin.
     let config = format!("config/{}", stage.alpha.id);
     server.wait_for("the plugin to be back", || stage.read(&config, Value::Null).status == 200);
     stage.assert_consistent(&stage.alpha, 1);
@@ -141,7 +141,7 @@ fn reload_kill_and_seal_lose_nothing() {
     let again = stage.mint(&stage.alpha, "reader").expect(200);
     stage.revoke(&again.lease_id()).expect(204);
 
-    // A server that dies takes the plugin with it; what it stored is there again.
+    // A server that crashes takes the plugin with it; the stored data remain.
     let orphans = server.plugin_pids();
     assert!(!orphans.is_empty());
     server.crash();
@@ -166,7 +166,7 @@ fn a_lease_that_ends_by_itself_ends_the_token() {
     });
 }
 
-/// An application that may use one role of one organization, and nothing else.
+/// An application that may use one role of one organization only.
 #[test]
 fn a_policy_allows_one_role_only() {
     play(DriverKind::OpenBao, StageOptions::default(), |stage| {
@@ -198,7 +198,7 @@ fn a_policy_allows_one_role_only() {
     });
 }
 
-/// An application that may read one static role's token, and nothing else.
+/// An application that may read one static role's token only.
 #[test]
 fn a_policy_allows_one_static_role_only() {
     play(DriverKind::OpenBao, StageOptions::default(), |stage| {
@@ -253,7 +253,7 @@ fn other_verbs_get_the_servers_usual_answers() {
         assert_eq!(root.call_with("PATCH", &creds, &json!({}), &merge).status, 405);
         assert_eq!(stage.live(&stage.alpha).len(), live, "none of them makes a token");
         assert_eq!(root.call("GET", &format!("{mount}/"), &Value::Null).status, 404);
-        // A stranger makes nothing, and learns nothing.
+        // A client without rights changes nothing and learns nothing.
         let stranger = root.with_token("nobody");
         assert_eq!(stranger.call("GET", &creds, &Value::Null).status, 403);
         assert_eq!(stranger.call("POST", &format!("{mount}/config"), &json!({ "org_id": 5 })).status, 403);
@@ -274,7 +274,7 @@ fn the_servers_openapi_document_has_our_paths_with_schemas() {
             // The server shows a list without its slash.
             assert!(ours.contains_key(path.trim_end_matches('/')), "no `{path}` in {:?}", ours.keys());
         }
-        // The host's own, whatever the engine.
+        // The host's own paths, which exist for every engine.
         for path in ["/module", "/module/reload", "/module/rollback", "/module/use"] {
             assert!(ours.contains_key(path), "no `{path}` in {:?}", ours.keys());
         }
@@ -284,7 +284,7 @@ fn the_servers_openapi_document_has_our_paths_with_schemas() {
     });
 }
 
-/// Disabling with live leases ends all of them, and one whose Astra is away keeps the mount.
+/// Disabling a mount with live leases ends all of them. A lease whose Astra does not answer keeps the mount.
 #[test]
 fn disabling_waits_for_an_astra_that_is_away() {
     play(DriverKind::OpenBao, StageOptions::default(), |stage| {
@@ -301,7 +301,7 @@ fn disabling_waits_for_an_astra_that_is_away() {
     });
 }
 
-/// The steps that the error of a failed disable names, and that operations.md describes.
+/// The steps in the error of a failed disable, which operations.md describes.
 #[test]
 fn a_mount_that_cannot_be_disabled_goes_by_the_steps_of_its_error() {
     play(DriverKind::OpenBao, StageOptions::default(), |stage| {
@@ -323,7 +323,7 @@ fn a_mount_that_cannot_be_disabled_goes_by_the_steps_of_its_error() {
     });
 }
 
-/// Tuning the mount changes what roles without durations of their own get.
+/// Tuning the mount changes the leases of roles without durations of their own.
 #[test]
 fn tuning_the_mount_changes_its_leases() {
     play(DriverKind::OpenBao, StageOptions::default(), |stage| {
@@ -340,7 +340,7 @@ fn tuning_the_mount_changes_its_leases() {
     });
 }
 
-/// What a mount left to undo is undone when it goes, without waiting for any age.
+/// Open write-ahead entries of a mount are undone when it is disabled, without waiting for any age.
 #[test]
 fn disabling_undoes_what_is_left() {
     use astra_simulator::{Action, Effect, FaultBody, FaultRule};
@@ -359,7 +359,7 @@ fn disabling_undoes_what_is_left() {
     });
 }
 
-/// A dead server's plugins end, also those that never served a request.
+/// The plugins of a dead server end, also those that never served a request.
 #[test]
 fn no_plugin_outlives_its_server() {
     let server = Arc::new(Server::start(ServerKind::Dev));
@@ -371,7 +371,7 @@ fn no_plugin_outlives_its_server() {
     server.wait_for("the plugin to notice", || pids.iter().all(|pid| !server.is_alive(*pid)));
 }
 
-/// Many mounts in one process; each serves.
+/// Many mounts in one process, each of which serves.
 #[test]
 fn many_mounts_in_one_process() {
     const MOUNTS: usize = 12;

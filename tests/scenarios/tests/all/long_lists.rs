@@ -1,5 +1,5 @@
-//! Organizations with so many tokens that Astra's list of them has far more than 8 MiB: whatever looks a token up there
-//! works as with few, and reads no more than it needs.
+//! Organizations with so many tokens that Astra's list of them has far more than 8 MiB: a look-up in it works as with
+//! few tokens, and reads no more than it needs.
 
 use std::time::{Duration, Instant};
 
@@ -17,7 +17,7 @@ scenarios! { all:
     a_token_of_a_lost_mint_is_found_by_rollback with soon_left_behind(),
 }
 
-/// Tokens of others, which the Go plugin's sidecar mode left.
+/// Tokens that the Go plugin's sidecar mode left behind.
 const CROWD: usize = 80_000;
 const LIST_BYTES_MIN: usize = 24 * 1024 * 1024;
 
@@ -41,7 +41,7 @@ fn assert_long(list: &RequestRecord) {
     assert!(bytes > LIST_BYTES_MIN, "{bytes}");
 }
 
-/// Astra saw the client go away before the list was written.
+/// Astra saw the client close the connection before the list was complete.
 #[track_caller]
 fn assert_broken_off(stage: &Stage, number: u64) {
     let deadline = Instant::now() + CONDITION_DEADLINE;

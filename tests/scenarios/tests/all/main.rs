@@ -1,15 +1,13 @@
-//! The suite: each scenario runs on every driver that can play it.
+//! The suite: each scenario runs on every driver that supports it.
 //!
-//! `scenarios!` makes a test of each scenario and driver, such as
-//! `role::native::a_role_is_read_as_written`. What only a server has is in
-//! `lifecycle`; rules about the repository itself are in `tidy` and `wit`.
+//! `scenarios!` makes a test of each scenario and driver, such as `role::native::a_role_is_read_as_written`. Tests that
+//! need a real server are in `lifecycle`; rules about the repository itself are in `tidy` and `wit`.
 
 #![expect(clippy::unwrap_used, reason = "tests")]
 
-/// Makes `native::x`, `component::x`, `played_vault::x` and `openbao::x` of each scenario `x`;
-/// `fake` leaves out the server, real or played, where a scenario must reach behind it.
-/// `clock` are those that move time, which only the native driver can.
-/// `with` names a function that answers other than the usual options.
+/// Makes `native::x`, `component::x`, `played_vault::x` and `openbao::x` of each scenario `x`. `fake` leaves out the
+/// servers, real or played, for a scenario that accesses the fake one. `clock` is for scenarios that move time, which
+/// only the native driver can. `with` names a function that returns other than the usual options.
 macro_rules! scenarios {
     (all: $($name:ident $(with $options:expr)?),+ $(,)?) => {
         scenarios!(@fakes $($name $(with $options)?),+);
@@ -55,7 +53,7 @@ macro_rules! scenarios {
 
 mod api_document;
 mod authors;
-// Only the static binary starts in such a root; `make` says so where it cannot build that.
+// Only the static binary starts in such a root; `make` says so if it cannot build that.
 #[cfg(target_env = "musl")]
 mod bare_root;
 mod canary;

@@ -1,5 +1,5 @@
-//! 10,000 tokens of three organizations on a real server: the report, its command, and the metrics, also for those who may
-//! see one organization.
+//! 10,000 tokens of three organizations on a real server: the report, its command, and the metrics, also for clients
+//! that may see one organization only.
 
 use std::collections::BTreeSet;
 
@@ -11,7 +11,7 @@ use crate::lifecycle::mount_of;
 use crate::report_command::Place;
 
 const MANY: usize = 10_000;
-/// More tokens than the driver makes to find out where the mount is.
+/// More tokens than the driver makes to find out the mount's path.
 const MADE_BY_DRIVER: usize = 5;
 /// Rollbacks that may end between two reads of the metrics. The server begins them a minute apart.
 const ROLLBACKS_MEANWHILE_MAX: usize = 3;
@@ -25,7 +25,7 @@ struct Crowd {
 }
 
 impl Crowd {
-    /// Writes the tokens into the storage of the mount, as mints had made them: a mint of each would take minutes.
+    /// Writes the tokens into the storage of the mount as if they had been minted: real mints would take minutes.
     fn new(stage: &Stage) -> Self {
         for org in [&stage.alpha, &stage.beta] {
             stage.configure(org);
@@ -115,7 +115,7 @@ fn the_command_reads_all_pages_in_every_form(place: &Place, crowd: &Crowd) {
     let all: Value = serde_json::from_str(&place.print(&["report", "--format=json"])).unwrap();
     let known: BTreeSet<String> = crowd.orgs.iter().flat_map(|(_, ids)| ids.iter().cloned()).collect();
     assert!(known.is_subset(&ids(&all)), "all of them, beside what the driver made");
-    // The other forms on a third of them: the pages are read in the same way.
+    // The other forms with a third of them, because the pages are read in the same way.
     let [.., (org, org_ids)] = &crowd.orgs;
     let table = place.print(&["report", org]);
     assert!(table.ends_with(&format!("{} tokens\n", org_ids.len())), "{}", table.lines().last().unwrap_or_default());

@@ -1,4 +1,4 @@
-//! `metrics`: what operators alert on, as data and as the text that Prometheus reads.
+//! `metrics`: the data for alerts, as JSON and in the text form of Prometheus.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -13,7 +13,7 @@ scenarios! { all:
     metrics_of_the_engine_tell_what_lies_in_storage,
 }
 
-/// The value of a metric with these labels; none where there is none.
+/// The value of a metric with these labels; `None` if there is none.
 fn value(families: &Value, name: &str, labels: &Value) -> Option<f64> {
     let family = families.as_array().unwrap().iter().find(|family| family["name"] == name)?;
     let samples = family["samples"].as_array().unwrap();
@@ -58,7 +58,7 @@ fn the_host_counts_requests_leases_and_calls_of_the_mount_and_of_no_other() {
         assert_eq!(of_mount("secrets_engine_memory_bytes"), 0.0, "no guest runs now");
         assert_eq!(of_mount("secrets_engine_module_automatic_reverts_total"), 0.0);
         assert_eq!(value(&families, "secrets_engine_node_info", &json!({ "state": "active" })), Some(1.0));
-        // What the engine itself counts, through its import.
+        // The engine's own counts, through its import.
         assert_eq!(value(&families, "astra_tokens_made_total", &json!({ "kind": "creds" })), Some(1.0));
         assert_eq!(value(&families, "astra_tokens_ended_total", &json!({ "how": "revoked" })), Some(1.0));
         assert_eq!(of_mount("secrets_engine_engine_counts_dropped_total"), 0.0);
@@ -66,7 +66,7 @@ fn the_host_counts_requests_leases_and_calls_of_the_mount_and_of_no_other() {
     });
 }
 
-/// What the server passes on as it is.
+/// The text form, which the server passes on unchanged.
 fn text(stage: &Stage) -> String {
     let client = Server::shared().client();
     let reply = client.text(&format!("{}/metrics?format=prometheus", mount_of(stage)));
@@ -88,7 +88,7 @@ fn prometheus_reads_the_text_form_through_the_server() {
     });
 }
 
-/// All metrics that this plugin has, and the parts of histograms.
+/// All metrics of this plugin, including the parts of histograms.
 fn known(text: &str) -> BTreeSet<String> {
     let types = text.lines().filter_map(|line| line.strip_prefix("# TYPE "));
     let names = types.filter_map(|line| line.split_once(' '));
@@ -105,7 +105,7 @@ fn used(text: &str) -> BTreeSet<String> {
     words.filter(|word| word.starts_with("astra_") || word.starts_with("secrets_engine_")).map(str::to_owned).collect()
 }
 
-/// Puts into storage what rollback counts and looks up, for no test waits so long.
+/// Stores the values that rollback counts and looks up, because a test cannot wait so long.
 fn what_rollback_finds_out_in_an_hour(stage: &Stage) {
     let org = &stage.alpha.id;
     let counts = json!({ "shown": {
@@ -124,7 +124,7 @@ fn what_rollback_finds_out_in_an_hour(stage: &Stage) {
     assert!(left > 1e9 && left < 4e9, "{left}");
 }
 
-/// The conventions of Prometheus that its own checker asks for.
+/// The conventions that Prometheus' own checker tests.
 fn assert_conventions(text: &str) {
     let names: Vec<(&str, &str)> =
         text.lines().filter_map(|line| line.strip_prefix("# TYPE ")).filter_map(|line| line.split_once(' ')).collect();
@@ -166,7 +166,7 @@ fn the_alert_rules_and_the_dashboard_use_metrics_that_there_are() {
         let mut documented = BTreeSet::new();
         for file in ["docs/monitoring/alerts.yaml", "docs/monitoring/dashboard.json", "docs/operations.md"] {
             let text = fs::read_to_string(workspace_root().join(file)).unwrap();
-            // The page has a section of its own for them.
+            // They are in a section of their own on the page.
             let text = text.split_once("### Metrics\n").map_or(text.as_str(), |(_, section)| section);
             let text = text.split("\n### ").next().unwrap_or_default();
             let used = used(text);

@@ -1,5 +1,5 @@
-//! Modules under a real server: an update dropped in goes live under load, a bad one never does, and there is a
-//! way back. The toy engine says in each answer which module served it.
+//! Modules under a real server: a good update is activated under load, a bad one never is, and a revert is possible.
+//! The toy engine names its version in each answer.
 
 mod back;
 mod bad_files;
@@ -31,7 +31,7 @@ use harness::openbao::{MountSettings, OpenBaoDriver, Server, ServerKind};
 use harness::{Ask, Driver as _, Outcome, Stage, StageOptions, Verb, arguments, start_astra};
 use serde_json::{Value, json};
 
-/// The toy engine of a version.
+/// The toy engine in a version.
 pub(crate) fn good(version: u8) -> ModuleFile {
     toy("good", version)
 }
@@ -46,13 +46,13 @@ pub(crate) fn full(version: u8) -> String {
     format!("10.20.{version}")
 }
 
-/// The dev server of these scenarios: they start plugins anew all the time, which others would notice.
+/// The dev server of these scenarios: they restart plugins all the time, which would disturb others.
 pub(crate) fn server() -> Arc<Server> {
     static SERVER: OnceLock<Arc<Server>> = OnceLock::new();
     Arc::clone(SERVER.get_or_init(|| Arc::new(Server::start(ServerKind::Dev))))
 }
 
-/// A mount of the Astra engine, ready for mints, whose modules come from a directory and are signed by a key.
+/// A mount of the Astra engine with a role, whose modules come from a directory and are signed with a key.
 fn astra(name: &str, folder: &ModulesDir, key: &SigningKey) -> Stage {
     let options = StageOptions::default();
     let astra = start_astra(&options);
@@ -68,18 +68,18 @@ fn astra(name: &str, folder: &ModulesDir, key: &SigningKey) -> Stage {
     stage
 }
 
-/// A mount of the toy engine, and the directory that its modules come from.
+/// A mount of the toy engine, with its directory of modules.
 pub(crate) struct Toys {
     pub(crate) server: Arc<Server>,
     pub(crate) folder: ModulesDir,
     pub(crate) mount: OpenBaoDriver,
-    /// The plugin's name and the mount's path.
+    /// Name of the plugin, and path of the mount.
     pub(crate) name: String,
     pub(crate) settings: MountSettings,
 }
 
 impl Toys {
-    /// A mount that runs version 30 and trusts all of these.
+    /// A mount whose active module is version 30 and that trusts all of these.
     pub(crate) fn pinned(server: Arc<Server>, trusted: &[&ModuleFile]) -> Self {
         let first = good(30);
         let mut trust: Vec<String> = trusted.iter().map(|module| module.pin()).collect();
@@ -87,7 +87,7 @@ impl Toys {
         Self::mount(server, trust, |folder| folder.drop_in(&first))
     }
 
-    /// A mount of a registration with these arguments; `fill` puts into the directory what is there at the start.
+    /// A mount of a registration with these arguments; `fill` writes the initial modules.
     pub(crate) fn mount(server: Arc<Server>, trust: Vec<String>, fill: impl FnOnce(&ModulesDir)) -> Self {
         Self::with(server, |folder| {
             fill(folder);
@@ -95,7 +95,7 @@ impl Toys {
         })
     }
 
-    /// A mount of which `settle` says how it is registered, when it has filled the directory.
+    /// A mount whose registration `settle` returns, after it has filled the directory.
     pub(crate) fn with(server: Arc<Server>, settle: impl FnOnce(&ModulesDir) -> MountSettings) -> Self {
         static NEXT: AtomicU32 = AtomicU32::new(1);
         let folder = ModulesDir::new();
@@ -122,7 +122,7 @@ impl Toys {
         ask(&self.mount, Verb::Write, path, data)
     }
 
-    /// A write that must be done.
+    /// A write that must succeed.
     #[track_caller]
     pub(crate) fn must(&self, path: &str, data: Value) -> Outcome {
         let done = self.write(path, data);
@@ -130,26 +130,26 @@ impl Toys {
         done
     }
 
-    /// Which module answers a request.
+    /// The version of the module that answers a request.
     #[track_caller]
     pub(crate) fn serving(&self) -> String {
         self.read("version").expect(200).text("version").to_owned()
     }
 
-    /// What the host says of the mount's module.
+    /// The host's report on the mount's module.
     #[track_caller]
     pub(crate) fn status(&self) -> Value {
         self.read("module").expect(200).data
     }
 
-    /// Waits until a version serves, as the host says, and sees that it does.
+    /// Waits until the host reports that this version serves, and asserts that it does.
     #[track_caller]
     pub(crate) fn wait_for(&self, version: u8) {
         self.wait_for_status(&full(version), |status| runs(status) == full(version));
         assert_eq!(self.serving(), full(version));
     }
 
-    /// Waits until the host says why a version does not serve.
+    /// Waits until the host reports why a version does not serve.
     #[track_caller]
     pub(crate) fn wait_for_refusal(&self, version: u8, words: &[&str]) {
         let version = full(version);
@@ -158,7 +158,7 @@ impl Toys {
         assert!(words.iter().all(|word| reason.contains(word)), "{version}: `{reason}` says nothing of {words:?}");
     }
 
-    /// Waits until the status is as it should be.
+    /// Waits until the report fulfils a condition.
     #[track_caller]
     fn wait_for_status(&self, what: &str, is: impl Fn(&Value) -> bool) -> Value {
         let deadline = Instant::now() + CONDITION_DEADLINE;
@@ -172,42 +172,42 @@ impl Toys {
         }
     }
 
-    /// Has the host look at the directory now.
+    /// Makes the host read the directory now.
     #[track_caller]
     pub(crate) fn reload(&self) {
         self.must("module/reload", Value::Null);
     }
 
-    /// Lets the highest version follow again, after one was named.
+    /// Removes the pin: the highest version serves again.
     #[track_caller]
     pub(crate) fn follow(&self) {
         self.must("module/use", json!({ "version": "latest" }));
     }
 
-    /// The mount's UUID: its name in the log, and of its folder in storage.
+    /// The mount's UUID, which names the mount in the log and its folder in storage.
     pub(crate) fn uuid(&self) -> String {
         let mount = self.server.client().must("GET", &format!("sys/mounts/{}", self.name), &Value::Null);
         mount["data"]["uuid"].as_str().unwrap().to_owned()
     }
 
-    /// Has the server start the plugin anew.
+    /// Makes the server restart the plugin.
     pub(crate) fn restart(&self) {
         self.server.client().must("PUT", "sys/plugins/reload/backend", &json!({ "plugin": self.name }));
     }
 
-    /// Version 30 goes on serving, as asked and as told.
+    /// Asserts that this version serves, by its answers and by the report.
     #[track_caller]
     pub(crate) fn assert_serves(&self, version: u8) {
         assert_eq!((self.serving(), runs(&self.status()).to_owned()), (full(version), full(version)));
     }
 }
 
-/// The version that serves, as a status has it.
+/// The version of the active module in a report.
 pub(crate) fn runs(status: &Value) -> &str {
     status["version"].as_str().unwrap_or_default()
 }
 
-/// Why a candidate or a file does not serve, as a status has it; empty where it may.
+/// The reason in a report why a candidate or a file does not serve; empty if it may.
 pub(crate) fn reason(status: &Value, version: &str) -> String {
     let lists = ["candidates", "refused_files"].map(|list| status[list].as_array());
     let is_of = |item: &Value| {

@@ -1,6 +1,6 @@
-//! The way to Astra: addresses, names, certificates and proxies, good ones and bad ones. Whatever fails is told to the
-//! caller, in the log and by a check in its own words, and nothing is left in Astra. On the component driver, whose
-//! runtime is the plugin's own.
+//! The network path to Astra: addresses, names, certificates and proxies, good ones and bad ones. Each failure has its
+//! own text for the client, in the log and in a check, and leaves nothing in Astra. Uses the component driver, whose
+//! runtime is the plugin's.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -14,13 +14,13 @@ use harness::network::{
 use harness::{Outcome, Stage};
 use serde_json::{Value, json};
 
-/// The host name of the simulator's certificate. Only a test's own names, or its proxy, lead there.
+/// The host name in the simulator's certificate. Only a test's own names, or its proxy, lead there.
 pub(crate) const HOST: &str = "astra.example";
 
-/// As short as a loaded machine allows: what never answers is waited for in each request.
+/// As short as a loaded machine allows, because each request waits for targets that never answer.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
 
-/// An Astra, and the way that a mount takes to it.
+/// An Astra, and a mount's network path to it.
 struct Way {
     astra: Arc<Simulator>,
     names: Names,
@@ -30,7 +30,7 @@ struct Way {
 }
 
 impl Way {
-    /// To an Astra at its own address by plain HTTP, or by TLS with this certificate.
+    /// A path to an Astra at its own address, by plain HTTP or by TLS with this certificate.
     fn to(certificate: Option<Certificate>) -> Self {
         let astra = Arc::new(Simulator::start(Settings { certificate, ..Settings::default() }).unwrap());
         let (names, scheme) = (Names::default(), if certificate.is_some() { "https" } else { "http" });
@@ -48,14 +48,14 @@ impl Way {
         address_of(&self.astra).port()
     }
 
-    /// Through this proxy, as the environment would name it. The host name resolves nowhere else.
+    /// A path through this proxy, as the environment would name it. The host name resolves nowhere else.
     fn through(mut self, proxy: &str, no_proxy: &str) -> Self {
         self.names.forget(HOST);
         self.egress.proxies = proxies(proxy, no_proxy);
         self
     }
 
-    /// A configured mount with a role, which has not asked Astra for anything yet.
+    /// A configured mount with a role. It has sent no request to Astra yet.
     fn stage(&self) -> Stage {
         let stage = self.stage_for(&self.url);
         let config = json!({
@@ -103,7 +103,7 @@ fn assert_works(stage: &Stage) {
     stage.finish();
 }
 
-/// Caller, log and check say it, and nothing was made.
+/// Asserts that client, log and check name the cause, and that no token was made.
 #[track_caller]
 fn assert_told(stage: &Stage, status: u16, cause: &str) {
     mint(stage).expect_error(status, &[&stage.alpha.id, cause]);
@@ -122,7 +122,7 @@ fn assert_told(stage: &Stage, status: u16, cause: &str) {
 fn a_dead_first_address_does_not_hide_a_living_one() {
     let way = Way::to(None);
     let _dropping = Dropping::start(SocketAddr::from(([127, 0, 0, 2], way.port())));
-    // Dropping packets, refusing, and without a route.
+    // Addresses that drop packets, refuse, and have no route.
     for dead in ["127.0.0.2", "127.0.0.3", "fd00::1"] {
         way.names.set(HOST, &[dead, "127.0.0.1"]);
         assert_works(&way.stage());
@@ -130,7 +130,7 @@ fn a_dead_first_address_does_not_hide_a_living_one() {
 }
 
 #[test]
-fn an_address_that_drops_packets_is_told_from_one_that_refuses() {
+fn an_address_that_drops_packets_and_one_that_refuses_have_different_errors() {
     let way = Way::to(None);
     let _dropping = Dropping::start(SocketAddr::from(([127, 0, 0, 2], way.port())));
     way.names.set(HOST, &["127.0.0.2"]);
@@ -140,7 +140,7 @@ fn an_address_that_drops_packets_is_told_from_one_that_refuses() {
 }
 
 #[test]
-fn a_name_that_is_not_found_is_told_from_dns_that_hangs() {
+fn a_missing_name_and_dns_that_hangs_have_different_errors() {
     let way = Way::to(None);
     way.names.forget(HOST);
     assert_told(&way.stage(), 502, "the host name does not resolve");
@@ -189,7 +189,7 @@ fn dns_that_hangs_for_one_organization_stops_no_other() {
 }
 
 #[test]
-fn each_fault_of_a_certificate_is_told() {
+fn each_fault_of_a_certificate_has_its_text() {
     let rows = [
         (Certificate::Expired, "the server's certificate has expired"),
         (Certificate::WrongHost, "the server's certificate is for another name"),
@@ -263,10 +263,10 @@ fn a_proxys_credentials_are_used_and_never_shown() {
 }
 
 #[test]
-fn each_failure_of_a_proxy_is_told() {
+fn each_failure_of_a_proxy_has_its_text() {
     let rows = [
         (ProxyPlay::Answer("HTTP/1.1 403 Forbidden\r\n\r\n"), 502, "the proxy refused with status 403"),
-        // To where the proxy would have the plugin go instead, nobody goes.
+        // The plugin does not go to the address to which the proxy redirects.
         (
             ProxyPlay::Answer("HTTP/1.1 302 Found\r\nlocation: http://169.254.169.254/\r\n\r\n"),
             502,

@@ -1,4 +1,5 @@
-//! The way to Astra as an operator configures it: arguments and environment of a registration on a real server.
+//! The network path to Astra by an operator's configuration: arguments and environment of a registration on a real
+//! server.
 
 use std::sync::Arc;
 

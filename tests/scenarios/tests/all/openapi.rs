@@ -1,4 +1,4 @@
-//! The OpenAPI document that the server merges.
+//! The OpenAPI document for the server's own document.
 
 use std::collections::BTreeSet;
 
@@ -55,7 +55,7 @@ fn the_roots_document_has_every_path_with_schemas(stage: &Stage) {
     }
 }
 
-/// Each operation says what it does, what it takes and what it answers.
+/// Each operation describes its purpose, its parameters and its answer.
 pub(crate) fn assert_described(path: &str, item: &Value, schemas: &Value) {
     let mut operations = 0;
     for verb in ["get", "post", "delete"] {
@@ -67,10 +67,10 @@ pub(crate) fn assert_described(path: &str, item: &Value, schemas: &Value) {
         let responses = operation["responses"].as_object().unwrap();
         match responses.get("200") {
             Some(response) => assert_schema(&format!("{verb} {path}'s answer"), response, schemas),
-            // Without a word to say, as a delete.
+            // An operation without an answer, such as a delete.
             None => assert!(verb != "get" && responses.contains_key("204"), "{verb} {path} answers {responses:?}"),
         }
-        // What has no fields beside its path takes no body.
+        // An operation without fields beside its path has no body.
         let takes_nothing = ["rotate-root", "rotate-role", "module/reload"].iter().any(|name| path.contains(name));
         if verb == "post" && !takes_nothing {
             assert_schema(&format!("{path}'s request"), &operation["requestBody"], schemas);

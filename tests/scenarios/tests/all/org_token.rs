@@ -55,7 +55,7 @@ fn the_answer_has_every_field(stage: &Stage) {
     assert_eq!(astra.roles, [stage.astra_role(&stage.alpha, "R/W User")]);
     let lease = made.lease.clone().unwrap();
     assert!(lease.renewable && lease.id.contains("org/token/"), "{lease:?}");
-    // Astra ends it a little after the lease can run at the most.
+    // In Astra the token expires a little after the latest end of the lease.
     assert!(astra.expires.is_some(), "{astra:?}");
     assert!(!made.text("expiresAt").is_empty(), "what Astra reports is passed on");
 }
@@ -86,7 +86,7 @@ fn a_token_is_read_by_its_client_id(stage: &Stage) {
     let read = stage.read("org/token", query).expect(200);
     assert_eq!(read.text("token"), made.text("token"));
     assert_eq!(read.text("logicalName"), "app");
-    // Client IDs keep their case from end to end.
+    // Client IDs keep their case everywhere.
     let other_case = json!({ "org_id": stage.alpha.id, "client_id": made.text("clientId").to_lowercase() });
     stage.read("org/token", other_case).expect(404);
 }
@@ -172,7 +172,7 @@ fn metadata_is_kept(stage: &Stage) {
     let made = stage.write("org/token", body).expect(200);
     assert_eq!(made.data["metadata"], json!({ "team": "data", "ticket": "42" }));
     assert_eq!(stage.read("org/token", three(stage, "app")).data["metadata"], made.data["metadata"]);
-    // Pairs are taken as text, too, as the CLI sends them.
+    // Pairs may also be text, as the CLI sends them.
     let mut body = three(stage, "other");
     body["metadata"] = json!(["team=data"]);
     let made = stage.write("org/token", body).expect(200);

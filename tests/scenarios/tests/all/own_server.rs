@@ -1,4 +1,4 @@
-//! A dev server that is started as a text of this repository says it is, with the test's own arguments.
+//! A dev server that is started as a text of this repository says, with the test's own arguments.
 
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};
@@ -7,10 +7,10 @@ use std::time::{Duration, Instant};
 use harness::openbao::{Client, ClientProgram};
 use serde_json::Value;
 
-/// Opens a server that only this test reaches.
+/// Root token of a server that only this test reaches.
 pub(crate) const TOKEN: &str = "dev-only-token";
 
-/// To the first answer of a program, on a machine that is busy with other tests.
+/// Time to the first answer of a program, on a machine that is busy with other tests.
 const START_DEADLINE: Duration = Duration::from_secs(120);
 const HEALTH_DEADLINE: Duration = Duration::from_secs(5);
 const POLL_INTERVAL: Duration = Duration::from_millis(50);
@@ -20,7 +20,7 @@ pub(crate) fn free_port() -> u16 {
     TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
 }
 
-/// Waits for what a program is to do; the panic says what the program printed.
+/// Waits for an effect of a program; the panic has the program's output.
 #[track_caller]
 pub(crate) fn wait_for(program: &ClientProgram, what: &str, is_so: impl Fn() -> bool) {
     let deadline = Instant::now() + START_DEADLINE;
@@ -31,7 +31,7 @@ pub(crate) fn wait_for(program: &ClientProgram, what: &str, is_so: impl Fn() -> 
     }
 }
 
-/// The server's program in a folder of its own.
+/// A server program in a folder of its own.
 pub(crate) struct OwnServer {
     pub(crate) program: ClientProgram,
     pub(crate) client: Client,

@@ -1,4 +1,4 @@
-//! The policies of the documents, as they stand there, under a real server.
+//! The policies of the documents, unchanged, under a real server.
 
 use std::fs;
 
@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 
 use crate::lifecycle::mount_of;
 
-/// The policy of a document whose first line is a comment that begins so.
+/// The policy of a document whose first line is a comment with this begin.
 fn documented(page: &str, title: &str) -> String {
     let page = fs::read_to_string(workspace_root().join(page)).unwrap();
     let blocks = page.split("\n```hcl\n").skip(1).filter_map(|rest| rest.split("\n```").next());
@@ -18,7 +18,7 @@ fn documented(page: &str, title: &str) -> String {
     (*policy).to_owned()
 }
 
-/// A place where policies are tried: two organizations with the same role names.
+/// A mount for the policies: two organizations with the same role names.
 struct Place {
     mount: String,
     root: Client,
@@ -40,7 +40,7 @@ impl Place {
         Self { mount: mount_of(stage), root: Server::shared().client() }
     }
 
-    /// A client that has these policies, written for this mount and an organization.
+    /// A client with these policies, filled in for this mount and an organization.
     fn client(&self, org: &Org, policies: &[String]) -> Client {
         let policy = policies.join("\n").replace("astra/", &format!("{}/", self.mount)).replace("ORG_ID", &org.id);
         let name = format!("{}-{}", self.mount, policy.len());
@@ -71,7 +71,7 @@ impl Place {
 
 type Request = (&'static str, String, Value);
 
-/// What can be asked by the paths that name the organization.
+/// Requests to paths that name the organization.
 fn by_its_own_paths(stage: &Stage, org: &Org) -> Vec<Request> {
     let id = &org.id;
     let role = json!({ "role_id": stage.astra_role(org, "R/W User") });
@@ -97,7 +97,7 @@ fn by_its_own_paths(stage: &Stage, org: &Org) -> Vec<Request> {
     ]
 }
 
-/// What reaches an organization, or all of them, without naming it in the path.
+/// Requests that reach an organization, or all of them, without its name in the path.
 fn by_aliases(stage: &Stage, org: &Org) -> Vec<Request> {
     let (id, url) = (&org.id, stage.astra.url());
     let role = stage.astra_role(org, "R/W User");
@@ -152,13 +152,13 @@ fn the_allow_list_of_the_documents_holds_a_team_to_its_organization() {
 fn the_deny_block_of_the_documents_shuts_every_alias() {
     play(DriverKind::OpenBao, StageOptions::default(), |stage| {
         let place = Place::new(stage);
-        // What the wide grant alone reaches: all of it.
+        // The wide grant alone reaches all of them.
         let wide = place.client(&stage.beta, &[WIDE.to_owned()]);
         for request in by_aliases(stage, &stage.beta) {
-            // Without a folder of modules there is nothing to look at anew: that is the plugin's own answer.
+            // Without a folder of modules there is nothing to reload: that is the plugin's own answer.
             assert!(![403, 404].contains(&place.ask(&wide, &request)), "{request:?}");
         }
-        // A denial of the organization's paths by `+` denies nothing below them.
+        // A denial of the organization's paths by `+` does not apply below them.
         let plus = "path \"astra/+/ORG_ID/*\" { capabilities = [\"deny\"] }".to_owned();
         let plus = place.client(&stage.beta, &[WIDE.to_owned(), plus]);
         place.may(&plus, &[("GET", format!("creds/{}/reader", stage.beta.id), Value::Null)]);

@@ -1,5 +1,5 @@
-//! `--astra-read-only`: a copy of a server, such as a restored snapshot, changes nothing in Astra, and loses nothing of
-//! what is to be done there.
+//! `--astra-read-only`: a copy of a server, such as a restored snapshot, changes nothing in Astra, and keeps all
+//! pending work.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -17,20 +17,20 @@ use crate::static_role;
 
 scenarios! { fake:
     each_change_of_astra_is_refused_with_its_argument,
-    what_only_reads_from_astra_goes_on,
+    reads_from_astra_continue_on_a_read_only_mount,
     a_lost_mint_waits_and_is_undone_afterwards,
     a_mount_with_leases_is_not_disabled,
 }
 
 const ARGUMENT: &str = "--astra-read-only";
 
-/// All that lives in Astra, admin tokens included.
+/// All live tokens in Astra, including admin tokens.
 fn alive(stage: &Stage) -> BTreeSet<String> {
     let tokens = stage.astra.tokens(&stage.alpha.id).into_iter();
     tokens.filter(|token| token.state == TokenState::Live).map(|token| token.client_id).collect()
 }
 
-/// The methods of the requests that Astra got after the first `seen`.
+/// The methods of Astra's requests after the first `seen`.
 fn methods_since(stage: &Stage, seen: usize) -> BTreeSet<String> {
     stage.astra.requests().into_iter().skip(seen).map(|request| request.method).collect()
 }
@@ -41,7 +41,7 @@ fn assert_only_read(stage: &Stage, seen: usize) {
     assert!(methods.iter().all(|method| method == "GET"), "{methods:?}");
 }
 
-/// Every operation that changes Astra, by what its client sees of the refusal.
+/// Every operation that changes Astra, with the refusal that its client gets.
 fn refused_operations(stage: &Stage, client_id: &str) -> Vec<(&'static str, Outcome)> {
     let alpha = &stage.alpha;
     let config = format!("config/{}", alpha.id);
@@ -71,7 +71,7 @@ fn assert_each_is_refused(stage: &Stage, client_id: &str) {
     }
 }
 
-/// What an operator does with a copy, without Astra learning of it.
+/// An operator's work on a copy, which causes no write to Astra.
 #[track_caller]
 fn assert_reads_and_settings_work(stage: &Stage) {
     let config = format!("config/{}", stage.alpha.id);
@@ -105,7 +105,7 @@ fn each_change_of_astra_is_refused_with_its_argument(stage: &Stage) {
     assert!(rotate(stage).status < 300 && static_role::rotate(stage, "app").status < 300);
 }
 
-fn what_only_reads_from_astra_goes_on(stage: &Stage) {
+fn reads_from_astra_continue_on_a_read_only_mount(stage: &Stage) {
     stage.ready();
     static_role::made(stage, json!({}));
     let minted = stage.mint(&stage.alpha, "reader").expect(200);
@@ -117,7 +117,7 @@ fn what_only_reads_from_astra_goes_on(stage: &Stage) {
     assert_eq!(alive(stage), live);
 }
 
-/// Astra makes a token, its answer is lost, and it cannot be listed then.
+/// Astra makes a token, and both its answer and the following lists are lost.
 fn lose_a_mint(stage: &Stage) {
     stage.astra.fault(FaultRule::new(status(500, Effect::Done)).method("POST").path(SECRETS).first(1));
     stage.astra.fault(FaultRule::new(status(500, Effect::NotDone)).method("GET").path(SECRETS));
@@ -150,14 +150,14 @@ fn a_mount_with_leases_is_not_disabled(stage: &Stage) {
     assert!(stage.live(&stage.alpha).is_empty());
 }
 
-/// Where the plugin's file is on the copy: not where the registration of the live server looks for it.
+/// File of the plugin on the copy: the registration of the live server names another one.
 const FILE_OF_THE_COPY: &str = "plugin-of-the-copy";
 
 fn options() -> StageOptions {
     StageOptions { wal_min_age: Duration::from_secs(1), ..StageOptions::default() }
 }
 
-/// The live server: a lease that goes on, one that ends soon, a lost mint, and two tokens that rotate each minute.
+/// The live server: a lease that continues, one that ends soon, a lost mint, and two tokens that rotate each minute.
 fn live_server(server: &Arc<Server>) -> (Stage, [Outcome; 2]) {
     let astra = start_astra(&options());
     let settings = MountSettings {
@@ -177,7 +177,7 @@ fn live_server(server: &Arc<Server>) -> (Stage, [Outcome; 2]) {
     (stage, leased)
 }
 
-/// Registers what runs on the copy, and has the mount reloaded.
+/// Registers the plugin on the copy, and reloads the mount.
 #[track_caller]
 fn register_on_the_copy(stage: &Stage, server: &Server, more: &[&str]) {
     let mut arguments = arguments(&options(), Some(stage.astra.url().to_owned()));
@@ -188,7 +188,7 @@ fn register_on_the_copy(stage: &Stage, server: &Server, more: &[&str]) {
     server.wait_for("the mount to serve", || info().status == 200);
 }
 
-/// The drill of operations.md, on a server that is started again over its own storage.
+/// The drill of operations.md, on a server that is started again with its own storage.
 #[test]
 fn a_copy_of_a_server_changes_nothing_in_astra_until_it_takes_over() {
     let server = Arc::new(Server::start(ServerKind::Raft));
@@ -200,7 +200,7 @@ fn a_copy_of_a_server_changes_nothing_in_astra_until_it_takes_over() {
     let (live, seen) = (alive(&stage), stage.astra.requests().len());
     assert_eq!(live.len(), 5, "the admin token, the static role's, two leased ones and the lost one");
 
-    // The registration of the live server finds no file, so that nothing runs before the copy has its own.
+    // The registration of the live server finds no file, so nothing runs before the copy has its own registration.
     server.unseal();
     assert!(stage.read("info", Value::Null).status >= 400);
     assert_eq!(server.plugin_pids(), Vec::<u32>::new());
@@ -220,14 +220,14 @@ fn a_copy_of_a_server_changes_nothing_in_astra_until_it_takes_over() {
     assert_eq!(alive(&stage), live, "every token of the live server lives");
     assert_eq!(stage.driver.leases().len(), 2, "{:?}", stage.driver.leases());
 
-    // The copy takes over: all that waited is done.
+    // The copy takes over: all pending work is done.
     register_on_the_copy(&stage, &server, &[]);
     let check = || stage.read(&format!("{config}/check"), Value::Null).expect(200);
     let rotated = || check().data["rotation"]["message"].as_str().unwrap().contains("was last rotated at");
     let undone = || check().data["pending_wal"]["message"] == "No write-ahead entry is open.";
     server.wait_at_most(ROLLBACK_DEADLINE, "what waited to be done", || rotated() && undone());
     for leased in [long, short] {
-        // The server may have been quicker.
+        // The server may have revoked the lease already.
         let _ = stage.revoke(&leased.lease_id());
     }
     assert!(stage.driver.leases().is_empty(), "{:?}", stage.driver.leases());
@@ -236,13 +236,13 @@ fn a_copy_of_a_server_changes_nothing_in_astra_until_it_takes_over() {
         known.insert(stage.admin_client_id(&stage.alpha));
         known
     };
-    // A rotation may be under way.
+    // A rotation may be in progress.
     server.wait_for("nothing to live that nobody knows", || alive(&stage) == known());
     assert!(stage.works(static_role::creds(&stage, "app").expect(200).text("token")));
     stage.finish();
 }
 
-/// One mount of a process by its own option, beside one that may do all.
+/// The option of one mount in a process, beside an unrestricted mount.
 #[test]
 fn a_mount_option_makes_one_mount_read_only_and_a_misspelt_one_none() {
     let server = Server::shared();

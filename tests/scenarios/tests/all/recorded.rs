@@ -1,7 +1,6 @@
-//! The recorded run of the Go plugin, taken over on every driver: its reads
-//! and lists answer as recorded, its leases renew and revoke, and what is left
-//! in Astra at the end is right. What the Go plugin did wrong, and the
-//! recording holds, is in `recorded_faults`.
+//! The recorded run of the Go plugin, taken over on every driver: its reads and lists answer as recorded, its leases
+//! renew and revoke, and Astra ends with the right tokens. The Go plugin's mistakes in the recording are in
+//! `recorded_faults`.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -40,7 +39,7 @@ recorded! {
     the_recorded_writes_go_on,
 }
 
-/// Plays a scenario on a mount that was taken over, then checks what holds at the end of all scenarios.
+/// Plays a scenario on a mount that was taken over, then runs the final checks of all scenarios.
 pub(crate) fn play(kind: DriverKind, scenario: impl FnOnce(&Stage, &Recording)) {
     let (stage, recording) = taken_over(kind, &StageOptions::default());
     scenario(&stage, &recording);
@@ -58,17 +57,17 @@ fn is_admin(stage: &Stage, client_id: &str) -> bool {
     [&stage.alpha, &stage.beta].iter().any(|org| org.token.split(':').nth(1) == Some(client_id))
 }
 
-/// The leases whose tokens are what their records say: neither empty nor in another organization.
+/// The leases whose tokens agree with their records: neither empty nor in another organization.
 fn sound_leases(recording: &Recording) -> impl Iterator<Item = &harness::go_plugin::RecordedLease> {
     let odd = [&recording.empty_lease().id, &recording.misplaced_lease().id];
     recording.leases.iter().filter(move |lease| !odd.contains(&&lease.id))
 }
 
-/// Fields of an answer to a read that are other than recorded, and the row of docs/compatibility.md that says why.
-/// Fields that the engine answers in addition are no difference.
+/// Fields whose values in an answer differ from the recorded ones, each with the row of docs/compatibility.md that says
+/// why. Additional fields of the engine are not a difference.
 const READ_DIFFERENCES: [(&str, &str, &str); 1] = [("config", "astra_token", "row 2: a token is shown redacted")];
 
-/// Fields of `key_info` that the recording has and a list of ours has not.
+/// Fields of `key_info` that the recording has and our list lacks.
 const NOT_LISTED: [(&str, &str, &str); 2] = [
     ("configs", "astra_token", "row 2: a list shows no token"),
     ("org/tokens", "token", "row 2: a list shows no token"),
@@ -104,7 +103,7 @@ fn assert_read(stage: &Stage, exchange: &Exchange) {
     }
 }
 
-/// Entries that the Go plugin made after it answered the recorded list may be there, too.
+/// The list may contain entries that the Go plugin made after its recorded answer.
 fn assert_list(stage: &Stage, exchange: &Exchange) {
     let path = &exchange.path;
     let answer = stage.list(path).expect(exchange.status);
@@ -122,7 +121,8 @@ fn assert_list(stage: &Stage, exchange: &Exchange) {
     }
 }
 
-/// The Go plugin listed a role of two organizations as two equal keys, one of them described; ours tell them apart.
+/// The Go plugin listed a role of two organizations as two equal keys, of which only one had a description; ours are
+/// distinct.
 fn listed_as(path: &str, key: &str, info: &Value) -> String {
     match (path, key) {
         ("roles", "reader") => format!("{}:{key}", info["org_id"].as_str().unwrap()),
@@ -141,7 +141,7 @@ fn leases_are_renewed_by_the_terms_of_their_roles(stage: &Stage, recording: &Rec
         let renewed = stage.renew(&lease.id, None).expect(200);
         let info = renewed.lease.as_ref().unwrap();
         assert_eq!((info.id.as_str(), info.renewable), (lease.id.as_str(), true));
-        // As much as was granted at first; a lease of the longest life is cut by what has passed since.
+        // As much as was granted at first; the time since then shortens a lease with the longest life.
         assert!((granted / 2..=granted).contains(&info.duration), "{}: {} of {granted} s", lease.id, info.duration);
         assert!(stage.works(&recording.token(&lease.client_id).token), "{}", lease.id);
     }
@@ -158,7 +158,7 @@ fn revoking_a_lease_ends_its_own_token_and_its_record(stage: &Stage, recording: 
         for (client_id, token) in &recording.tokens {
             assert_eq!(stage.works(&token.token), live.contains(client_id), "`{client_id}` after {}", lease.id);
         }
-        // Row 1: each organization is asked with its own admin token.
+        // Row 1: requests use the organization's own admin token.
         let admin = stage.admin_client_id(org_of(stage, &lease.org_id));
         let requests = stage.astra.requests();
         let deletes: Vec<_> = requests[asked..].iter().filter(|request| request.method == "DELETE").collect();
@@ -184,7 +184,7 @@ fn org_of<'a>(stage: &'a Stage, id: &str) -> &'a Org {
     [&stage.alpha, &stage.beta].into_iter().find(|org| org.id == id).unwrap()
 }
 
-/// What the recorded clients wrote is written once more.
+/// Repeats the writes of the recorded clients.
 fn the_recorded_writes_go_on(stage: &Stage, recording: &Recording) {
     let mut made = Vec::new();
     for exchange in recording.exchanges.iter().filter(|exchange| makes_a_token(exchange)) {
@@ -194,12 +194,12 @@ fn the_recorded_writes_go_on(stage: &Stage, recording: &Recording) {
         }
         let answer = ask(stage, exchange);
         let data = &exchange.answer["data"];
-        // Rows 9 and 13: the same three again is a 409.
+        // Rows 9 and 13: the same three names again are a 409.
         if data["logicalName"] != "" {
             answer.expect(409);
             continue;
         }
-        // Row 1: made in the organization that was asked for, also where the Go plugin made it in another one.
+        // Row 1: the token is made in the requested organization, also where the Go plugin made it in another one.
         let answer = answer.expect(200);
         let client_id = answer.text("clientId").to_owned();
         assert_eq!(stage.astra_token(&client_id).organization, stage.beta.id, "{}", exchange.note);

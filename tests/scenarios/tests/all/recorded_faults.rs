@@ -1,6 +1,5 @@
-//! What the Go plugin did wrong in the recorded run, and how it ends here: the
-//! lease of a token that was never made, and the token that lives in another
-//! organization than its record says.
+//! The Go plugin's mistakes in the recorded run, and their end here: the lease of a token that was never made, and the
+//! token that is in another organization than its record says.
 
 use std::collections::BTreeSet;
 
@@ -20,7 +19,7 @@ recorded! {
     the_mount_can_be_disabled,
 }
 
-/// The three that name the token that was never made.
+/// The three names of the token that was never made.
 fn empty_name(stage: &Stage) -> Value {
     json!({ "org_id": stage.alpha.id, "role_name": "reader", "logical_name": "empty" })
 }
@@ -49,7 +48,7 @@ fn a_token_in_another_organization_is_ended_where_it_lives(stage: &Stage, record
     stage.revoke(&lease.id).expect(204);
     assert_eq!(stage.astra_token(&lease.client_id).state, TokenState::Revoked);
     assert!(!stage.driver.leases().contains(&lease.id));
-    // Ended with the admin token of the organization that the token lives in; no other token was touched.
+    // Revoked with the admin token of the organization to which the token belongs; no other token changed.
     let admin = stage.admin_client_id(&stage.alpha);
     let requests = stage.astra.requests();
     let path = format!("{SECRETS}/{}", lease.client_id);
@@ -58,7 +57,7 @@ fn a_token_in_another_organization_is_ended_where_it_lives(stage: &Stage, record
     assert_eq!(deletes.last().unwrap().client_id.as_ref(), Some(&admin));
     let others = recording.tokens.iter().filter(|(client_id, _)| **client_id != lease.client_id);
     assert!(others.into_iter().all(|(_, token)| stage.works(&token.token)));
-    // The log and what is known of the token name the organization.
+    // The log and the token's record name the organization.
     let record = stage.read(&format!("tokens/{}/{}", stage.beta.id, lease.client_id), Value::Null).expect(200);
     assert!(record.data.to_string().contains(&stage.alpha.id), "{record:#?}");
     let names_both = |line: &str| line.contains(&lease.client_id) && line.contains(&stage.alpha.id);

@@ -1,5 +1,5 @@
-//! The files of a release: made of the plugin under test by the scripts that `make dist` runs, then used as a person uses
-//! them who has no Rust.
+//! The files of a release, made from the plugin under test by the scripts of `make dist`, and used by a person without
+//! Rust.
 
 mod declarative;
 mod made;
@@ -15,7 +15,7 @@ use serde_json::Value;
 
 use made::{PLUGIN, Release};
 
-/// Runs a program to its end; the output of one that fails is the test's message.
+/// Runs a program to its end; if it fails, the panic has its output.
 #[track_caller]
 fn run(command: &mut Command) -> Output {
     let output = command.output().unwrap_or_else(|error| panic!("{command:?}: {error}"));
@@ -78,7 +78,8 @@ fn an_archive_holds_nothing_of_this_machine() {
     }
     let folder = release.unpacked("-demo");
     for entry in fs::read_dir(folder.path()).unwrap().map(Result::unwrap).filter(|entry| entry.path().is_file()) {
-        // Programs of the development profile name the folder of their sources; `make dist-check FULL=1` is about the others.
+        // Programs of the development profile contain the folder of their sources; `make dist-check FULL=1` tests the
+        // others.
         if ![PLUGIN, "astra-simulator"].iter().any(|program| entry.file_name() == *program) {
             let bytes = fs::read(entry.path()).unwrap();
             let found = bytes.windows(root.len()).any(|window| window == root.as_bytes());
@@ -87,7 +88,7 @@ fn an_archive_holds_nothing_of_this_machine() {
     }
 }
 
-/// The commands stand in the README for whoever downloads a release.
+/// The README has these commands for the user of a release.
 #[test]
 fn the_readme_verifies_a_release() {
     let release = Release::made();
@@ -149,7 +150,8 @@ fn the_provenance_names_every_file_the_commit_and_what_is_pinned() {
     assert_eq!(definition["resolvedDependencies"][1]["digest"]["sha256"], lock);
 }
 
-/// The README's first command, with the archive, a server, and Python: neither a toolchain nor this repository is on the path.
+/// The README's first command, with the archive, a server, and Python: neither a toolchain nor this repository is on
+/// the path.
 #[test]
 fn the_demo_runs_from_its_archive_without_rust() {
     let release = Release::made();

@@ -1,4 +1,4 @@
-//! `report` and `report/:org`: who owns which token, what the token reaches, and whether it is used.
+//! `report` and `report/:org`: the owner of each token, its reach, and its use.
 
 use std::collections::BTreeSet;
 
@@ -13,7 +13,7 @@ scenarios! { all:
     a_token_that_ended_is_in_no_report,
 }
 
-/// Alpha with a token of team payments that was read again, and one of team web; beta with one of its own.
+/// Alpha with a token of team payments that was read again and one of team web; beta with one token.
 fn crowd(stage: &Stage) {
     for org in [&stage.alpha, &stage.beta] {
         stage.configure(org);
@@ -64,7 +64,7 @@ fn a_report_names_owner_reach_and_use_of_each_token(stage: &Stage) {
 fn filters_of_a_query_take_what_they_name(stage: &Stage) {
     crowd(stage);
     let database = "00000000-1111-4222-8333-444444444444";
-    // As a client sends them: `metadata.team` is no declared parameter, and reaches the engine all the same.
+    // In the form of clients: `metadata.team` is not a declared parameter, but still reaches the engine.
     let rows = [
         (json!({ "metadata.team": "payments" }), 2),
         (json!({ "metadata.team": "payments", "metadata.env": "prod" }), 1),

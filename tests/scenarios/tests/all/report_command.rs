@@ -1,4 +1,4 @@
-//! `report` and `check` of the plugin's binary, against a real server: with the environment of the server's own command line.
+//! `report` and `check` of the plugin's binary with a real server, in the environment of the server's own command line.
 
 use std::path::Path;
 use std::process::{Command, Output};
@@ -27,7 +27,7 @@ impl Place {
         Self::of(stage)
     }
 
-    /// A mount as it is.
+    /// The mount of a stage.
     pub(crate) fn of(stage: &Stage) -> Self {
         Self { mount: mount_of(stage), root: Server::shared().client(), home: tempfile::tempdir().unwrap() }
     }
@@ -42,7 +42,7 @@ impl Place {
         command.args(arguments).args(["--mount", &self.mount]).output().unwrap()
     }
 
-    /// What a command of the root token prints.
+    /// The output of a command with the root token.
     #[track_caller]
     pub(crate) fn print(&self, arguments: &[&str]) -> String {
         let output = self.run(&Server::shared().root_token(), arguments);
@@ -67,7 +67,7 @@ fn a_report_is_printed_in_every_form() {
         let place = Place::new(stage);
         let report: Value = serde_json::from_str(&place.print(&["report", "--format=json"])).unwrap();
         let tokens = report["tokens"].as_array().unwrap();
-        // One more token told where the mount is.
+        // The third token was made to find out the mount's path.
         assert_eq!((tokens.len(), tokens.iter().all(|token| token["kind"] == "creds")), (3, true));
         let of_team: Value =
             serde_json::from_str(&place.print(&["report", "--metadata=team==payments", "--format=json"])).unwrap();
@@ -103,7 +103,7 @@ fn a_policy_for_one_organization_is_enough_for_its_report() {
             assert_eq!(denied.status.code(), Some(1));
             assert!(stderr.contains("`read` on") && !stderr.contains(&token), "{stderr}");
         }
-        // Without a token in the environment, that of a login.
+        // Without a token in the environment, the file of a login is used.
         std::fs::write(place.home.path().join(".vault-token"), &token).unwrap();
         assert!(place.run("", &["report", &stage.beta.id]).status.success());
         std::fs::remove_file(place.home.path().join(".vault-token")).unwrap();
@@ -119,7 +119,7 @@ fn a_check_has_the_exit_codes_of_monitoring() {
         let place = Place::new(stage);
         let root = Server::shared().root_token();
         let code = |token: &str, arguments: &[&str]| place.run(token, arguments).status.code();
-        // Whether it may make tokens only a deep check tells.
+        // Only a deep check shows whether the token may make tokens.
         let shallow = place.run(&root, &["check", &stage.alpha.id]);
         let text = String::from_utf8_lossy(&shallow.stdout);
         assert!(text.starts_with(&format!("WARNING {}\n", stage.alpha.id)), "{text}");
@@ -128,7 +128,7 @@ fn a_check_has_the_exit_codes_of_monitoring() {
         let client_id = stage.admin_client_id(&stage.beta);
         assert!(stage.astra.change(&astra_simulator::OutsideChange::RevokeToken { client_id }));
         assert_eq!(code(&root, &["check", &stage.beta.id]), Some(2));
-        // Without organizations, all of the mount: the worst counts.
+        // Without organizations, the command checks the whole mount, and the worst result counts.
         let all = place.run(&root, &["check", "--format=json"]);
         let checked: Value = serde_json::from_slice(&all.stdout).unwrap();
         assert_eq!((all.status.code(), checked["organizations"].as_array().unwrap().len()), (Some(2), 2));

@@ -159,7 +159,7 @@ fn lists_name_roles_and_tell_organizations_apart(stage: &Stage) {
     stage.make_role(alpha, "reader", json!({}));
     stage.make_role(alpha, "writer", json!({}));
     assert_eq!(stage.list("roles").keys(), ["reader", "writer"]);
-    // Where one name is in several organizations, each is named with its own.
+    // If several organizations have a role of this name, each key names its organization.
     stage.make_role(beta, "reader", json!({}));
     let mut expected = vec![format!("{}:reader", alpha.id), format!("{}:reader", beta.id), "writer".to_owned()];
     expected.sort();
@@ -199,7 +199,7 @@ fn only_allowed_astra_roles_may_be_used(stage: &Stage) {
     stage.write(&path(stage, "all"), json!({ "role_id": administrator })).expect_error(400, &["allowed_role_ids"]);
     stage.make_role(&stage.alpha, "reader", json!({}));
     stage.mint(&stage.alpha, "reader").expect(200);
-    // A list that was narrowed later binds the roles that were there before.
+    // A list that was narrowed later also applies to existing roles.
     let narrowed = stage.write(&format!("config/{}", stage.alpha.id), json!({ "allowed_role_ids": [administrator] }));
     assert!(narrowed.status < 300, "{narrowed:#?}");
     stage.mint(&stage.alpha, "reader").expect_error(400, &["allowed_role_ids"]);

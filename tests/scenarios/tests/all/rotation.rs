@@ -1,5 +1,5 @@
-//! Rotation of an organization's admin token, by hand (`config/:org/rotate-root`)
-//! and by schedule: make, prove, store, grace, delete the old one and only it.
+//! Rotation of an organization's admin token, by hand (`config/:org/rotate-root`) and by schedule: mint, prove, store,
+//! keep the old token for its grace period, and revoke only the old one.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -55,7 +55,7 @@ pub(crate) fn rotated(stage: &Stage) -> Outcome {
     outcome
 }
 
-/// The client ID in a token.
+/// The client ID of a token.
 pub(crate) fn client_id_of(token: &str) -> &str {
     token.split(':').nth(1).unwrap()
 }
@@ -70,7 +70,7 @@ fn update(stage: &Stage, body: Value) {
     assert!(written.status < 300, "{written:#?}");
 }
 
-/// Tokens that are none of the engine's: without a mark, and with another mount's.
+/// Tokens that do not belong to the engine: without a mark, and with another mount's mark.
 fn outsiders(stage: &Stage) -> BTreeSet<String> {
     let administrator = stage.astra_role(&stage.alpha, "Organization Administrator");
     let foreign = format!("vault-mark:00000000-0000-4000-8000-0000000000ff:{}", "0".repeat(32));
@@ -110,7 +110,7 @@ fn rotating_replaces_the_admin_token_and_nothing_else(stage: &Stage) {
     assert!(outsiders.iter().all(|client_id| is_live(stage, client_id)));
 }
 
-/// Readers and writers go on while the token under them is replaced.
+/// Reads and writes continue while their token is replaced.
 fn every_mint_works_while_the_token_rotates(stage: &Stage) {
     const ROTATIONS: usize = 3;
     const MINTS: usize = 12;
@@ -205,7 +205,7 @@ fn bad_schedules_name_field_and_value(stage: &Stage) {
     }
     stage.list("configs").expect(404);
     assert_eq!(stage.astra.request_count(), 0, "found out before Astra is asked");
-    // An update is held to the same.
+    // An update is checked in the same way.
     stage.configure(&stage.alpha);
     stage.write(&config_path(&stage.alpha), json!({ "rotation_period": 59 })).expect_error(400, &["rotation_period"]);
     stage.write(&config_path(&stage.alpha), json!({ "rotation_period": "1h" }));
@@ -213,7 +213,7 @@ fn bad_schedules_name_field_and_value(stage: &Stage) {
     stage.write(&config_path(&stage.alpha), long).expect_error(400, &["rotation_grace_period", "2h0m0s", "1h0m0s"]);
 }
 
-/// What no schedule may be, with what the error must say: field and value.
+/// Invalid schedules, with the field and value that the error must name.
 pub(crate) fn bad_schedules(grace: &str) -> Vec<(Value, Vec<String>)> {
     let rows = [
         (json!({ "rotation_period": 59 }), "rotation_period", "59 s"),
@@ -252,7 +252,7 @@ fn a_schedule_is_read_as_written(stage: &Stage) {
     assert_eq!(shown(names), [json!(86_400), json!(""), json!(0), json!(3600)]);
     let read = stage.read(&config_path(&stage.alpha), Value::Null).expect(200);
     assert!(!read.text("next_rotation").is_empty(), "{read:#?}");
-    // The one takes the other's place.
+    // The one replaces the other.
     update(stage, json!({ "rotation_schedule": "30 3 * * SUN", "rotation_window": "2h" }));
     assert_eq!(shown(names), [json!(0), json!("30 3 * * SUN"), json!(7200), json!(3600)]);
     update(stage, json!({ "rotation_schedule": "", "rotation_window": 0 }));
@@ -313,7 +313,7 @@ fn a_read_only_node_rotates_nothing(stage: &Stage) {
     rotated(stage);
 }
 
-/// The engine alone knows the token that it made: with the config it would be lost, and live for ever.
+/// Only the engine knows its token: without the config, the token would be lost and stay alive.
 fn a_deleted_config_leaves_no_token_of_the_engine(stage: &Stage) {
     const GRACE: Duration = Duration::from_secs(1);
     stage.configure_with(&stage.alpha, json!({ "rotation_grace_period": GRACE.as_secs() }));
@@ -342,14 +342,14 @@ fn a_token_written_by_hand_ends_the_one_that_the_engine_made(stage: &Stage) {
     stage.mint(&stage.alpha, "reader").expect(200);
 }
 
-/// So that no full hour passes between two lines of a test.
+/// Moves the clock to five past, so that no full hour begins between two lines of a test.
 pub(crate) fn to_five_past(stage: &Stage) {
     let clock = &stage.fake().clock;
     let into_the_hour = clock.now().as_secs() % 3600;
     clock.advance(Duration::from_secs(3600 + 300 - into_the_hour));
 }
 
-/// The clock moves, and the server's minute comes.
+/// Moves the clock, and lets the server call rollback.
 pub(crate) fn minutes_pass(stage: &Stage, minutes: u64) {
     stage.fake().clock.advance(Duration::from_secs(60 * minutes));
     stage.driver.settle(&|| true);
@@ -380,7 +380,7 @@ fn a_cron_expression_rotates_at_its_times(stage: &Stage) {
     let first = stage.admin_client_id(&stage.alpha);
     let next = stage.read(&config_path(&stage.alpha), Value::Null).text("next_rotation").to_owned();
     assert!(next.contains(":00:00") || next.contains(":30:00"), "{next}");
-    // Two of its times pass, one after the other.
+    // Two times of the schedule pass, one after the other.
     let mut seen = BTreeSet::from([first]);
     for _ in 0..4 {
         minutes_pass(stage, 15);
@@ -391,7 +391,7 @@ fn a_cron_expression_rotates_at_its_times(stage: &Stage) {
 
 fn missed_rotations_are_one_rotation(stage: &Stage) {
     stage.configure_with(&stage.alpha, json!({ "rotation_period": "1h", "rotation_grace_period": "10m" }));
-    // The server was away for a week, or its clock jumped.
+    // The server was down for a week, or its clock jumped.
     minutes_pass(stage, 7 * 24 * 60);
     assert_eq!(stage.live(&stage.alpha).len(), 1);
     minutes_pass(stage, 1);
@@ -406,7 +406,7 @@ fn a_rotation_outside_its_window_waits_for_the_next_time(stage: &Stage) {
     to_five_past(stage);
     stage.configure_with(&stage.alpha, json!({ "rotation_schedule": "0 * * * *", "rotation_window": "5m" }));
     let next = stage.read(&config_path(&stage.alpha), Value::Null).text("next_rotation").to_owned();
-    // Half an hour after its time the window is over.
+    // The window ends half an hour after the scheduled time.
     minutes_pass(stage, minutes_until(stage, &next) + 30);
     assert!(stage.live(&stage.alpha).is_empty(), "it waits");
     let later = stage.read(&config_path(&stage.alpha), Value::Null).text("next_rotation").to_owned();
@@ -415,7 +415,7 @@ fn a_rotation_outside_its_window_waits_for_the_next_time(stage: &Stage) {
     assert_eq!(stage.live(&stage.alpha).len(), 1, "within its window it rotates");
 }
 
-/// From the mount's now to a full hour, RFC 3339; at least 1.
+/// Minutes from the mount's present time to this full hour, RFC 3339; at least 1.
 pub(crate) fn minutes_until(stage: &Stage, time: &str) -> u64 {
     let minute = stage.fake().clock.now().as_secs() / 60 % 60;
     assert!(time.ends_with(":00:00Z"), "{time}");
@@ -441,7 +441,7 @@ fn a_failing_rotation_backs_off_and_recovers(stage: &Stage) {
     let check = stage.read(&format!("config/{}/check", stage.alpha.id), Value::Null).expect(200);
     assert!(check.data.to_string().contains("rotat"), "{check:#?}");
     stage.astra.clear_faults();
-    // The longest pause of a back-off, and more.
+    // More than the longest pause of the back-off.
     minutes_pass(stage, 24 * 60);
     minutes_pass(stage, 11);
     assert_ne!(stage.admin_client_id(&stage.alpha), old);
@@ -458,8 +458,8 @@ fn a_period_that_is_taken_away_rotates_no_more(stage: &Stage) {
     assert_eq!(stage.fake().storage.keys_below("queue/"), Vec::<String>::new());
 }
 
-/// A rotation by the server's own rollback, without anybody asking. For the
-/// sample that shares its waiting; another of its rows waits for a token's end.
+/// A rotation by the server's own rollback. For the sample, which shares its wait with a row that waits for a token's
+/// end.
 pub(crate) fn a_period_under_a_server(stage: &Stage) {
     stage.configure_with(&stage.alpha, json!({ "rotation_period": 60, "rotation_grace_period": 0 }));
     stage.make_role(&stage.alpha, "reader", json!({}));

@@ -1,5 +1,5 @@
-//! Static roles: `static-roles/:org`, `static-roles/:org/:name` and their
-//! tokens at `static-creds/:org/:name`. How they rotate is in `static_rotation`.
+//! Static roles: `static-roles/:org`, `static-roles/:org/:name`, and their tokens at `static-creds/:org/:name`.
+//! `static_rotation` tests the rotation.
 
 use std::time::Duration;
 
@@ -54,7 +54,7 @@ pub(crate) fn write(stage: &Stage, name: &str, more: Value) -> Outcome {
     stage.write(&path(stage, name), body)
 }
 
-/// A static role `app` that rotates once a day.
+/// Creates a static role `app` that rotates once a day.
 #[track_caller]
 pub(crate) fn made(stage: &Stage, more: Value) {
     let mut body = json!({ "rotation_period": "24h" });
@@ -83,7 +83,7 @@ fn a_static_role_is_read_as_written(stage: &Stage) {
     assert!(!read.text("last_rotated").is_empty() && !read.text("next_rotation").is_empty(), "{read:#?}");
     assert!(read.lease.is_none());
     stage.assert_held(&stage.alpha, 0, 1);
-    // By the schedule, and with the contract's own grace period.
+    // With a schedule, and with the default grace period.
     let body = json!({ "role_ids": role_ids, "rotation_schedule": "30 3 * * SUN", "rotation_window": "2h" });
     let written = stage.write(&path(stage, "weekly"), body);
     assert!(written.status < 300, "{written:#?}");
@@ -127,7 +127,7 @@ fn an_update_changes_only_the_fields_given(stage: &Stage) {
     let after = stage.read(&path(stage, "app"), Value::Null).expect(200);
     assert_eq!((&after.data["rotation_period"], &after.data["grace_period"]), (&json!(172_800), &json!(7200)));
     assert!(after.text("next_rotation") > before.text("next_rotation"), "{after:#?}");
-    // Other Astra roles are for the next token.
+    // Other Astra roles apply to the next token.
     let reader = stage.astra_role(&stage.alpha, "RO User");
     let written = stage.write(&path(stage, "app"), json!({ "role_ids": [reader] })).expect(200);
     assert_eq!(written.warnings.len(), 1, "{written:#?}");
@@ -206,7 +206,7 @@ fn bad_fields_name_field_and_value(stage: &Stage) {
     assert_eq!(posts(), before, "found out before Astra is asked");
     stage.list(&format!("static-roles/{}", stage.alpha.id)).expect(404);
     stage.assert_held(&stage.alpha, 0, 0);
-    // No grace at all is a choice, and its price is told.
+    // A grace period of zero is allowed, and a warning names the consequence.
     let written = write(stage, "app", json!({ "rotation_period": "24h", "grace_period": 0 })).expect(200);
     assert_eq!(written.warnings.len(), 1, "{written:#?}");
 }
@@ -234,7 +234,7 @@ fn allowed_role_ids_bind_static_roles(stage: &Stage) {
     write(stage, "app", json!({ "rotation_period": "24h" })).expect_error(400, &[&writer, "allowed_role_ids"]);
     let allowed = stage.write(&path(stage, "app"), json!({ "rotation_period": "24h", "role_ids": [reader] }));
     assert!(allowed.status < 300, "{allowed:#?}");
-    // What was allowed once is not made again when it no longer is.
+    // Astra roles that are no longer allowed are not used for another token.
     let config = stage.write(&format!("config/{}", stage.alpha.id), json!({ "allowed_role_ids": [writer] }));
     assert!(config.status < 300, "{config:#?}");
     rotate(stage, "app").expect_error(400, &[&reader, "allowed_role_ids"]);
@@ -267,7 +267,7 @@ fn a_making_that_fails_leaves_no_role_and_no_token(stage: &Stage) {
     stage.astra.fault(FaultRule::new(status(500, Effect::NotDone)).method("POST").path(SECRETS));
     write(stage, "app", json!({ "rotation_period": "24h" })).expect_error(502, &[&stage.alpha.id, "500"]);
     stage.astra.clear_faults();
-    // Made, but it does not prove itself.
+    // The token is made, but cannot prove that it works.
     stage.astra.fault(FaultRule::new(status(500, Effect::NotDone)).path("/v2/currentOrg"));
     write(stage, "app", json!({ "rotation_period": "24h" })).expect_error(502, &[&stage.alpha.id, "500"]);
     stage.astra.clear_faults();
@@ -328,7 +328,7 @@ fn a_forced_delete_ends_its_tokens(stage: &Stage) {
     let deleted = stage.delete(&format!("config/{}", stage.alpha.id), json!({ "force": true }));
     assert!(deleted.status < 300, "{deleted:#?}");
     creds(stage, "app").expect(404);
-    // The replaced one lives for its grace, the current one has nobody any more.
+    // The replaced token lives for its grace period; the current one is revoked.
     stage.settle_after(Duration::ZERO, &|| !stage.works(&token));
     if stage.driver.kind() == DriverKind::Native {
         stage.settle_after(Duration::from_secs(3600), &|| stage.live(&stage.alpha).is_empty());

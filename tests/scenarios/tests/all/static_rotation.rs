@@ -1,5 +1,5 @@
-//! How static roles rotate: by hand and by schedule, overlapping, so that a
-//! client that keeps reading and using its credential never sees a refusal.
+//! Rotation of static roles by hand and by schedule. The old token stays valid for a while, so that a client that keeps
+//! reading and using its credential never sees a refusal.
 
 use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -52,7 +52,8 @@ fn a_rotation_by_hand_overlaps(stage: &Stage) {
     stage.assert_held(&stage.alpha, 0, 2);
 }
 
-/// It keeps reading and using its credential, and after each rotation uses once more what it had read before.
+/// The client keeps reading and using its credential, and after each rotation once uses the token that it had read
+/// before.
 fn a_client_never_sees_a_refused_request(stage: &Stage) {
     const ROTATIONS: usize = 15;
     stage.configure(&stage.alpha);
@@ -82,7 +83,7 @@ fn a_client_never_sees_a_refused_request(stage: &Stage) {
     stage.assert_held(&stage.alpha, 0, ROTATIONS + 1);
 }
 
-/// Each is a token alive in Astra, so rotating by hand has an end.
+/// Each of them is a live token in Astra, so the number of rotations by hand is limited.
 fn tokens_in_their_grace_are_limited(stage: &Stage) {
     const FAR_TOO_MANY: usize = 40;
     stage.configure(&stage.alpha);
@@ -130,7 +131,7 @@ fn a_read_only_node_rotates_nothing(stage: &Stage) {
     stage.fake().storage.heal();
     assert_eq!(current(stage), client_id);
     stage.assert_held(&stage.alpha, 0, 1);
-    // Without records of reads, such a node answers by itself.
+    // If reads are not recorded, such a node answers itself.
     let config = stage.write(&format!("config/{}", stage.alpha.id), json!({ "record_reads": false }));
     assert!(config.status < 300, "{config:#?}");
     stage.fake().storage.set_read_only();
@@ -155,7 +156,7 @@ fn a_period_rotates_again_and_again(stage: &Stage) {
     }
 }
 
-/// Over a day of rotations it reads once a minute, and uses for that minute what it read.
+/// During a day of rotations, the client reads once a minute and uses the token for that minute.
 fn a_client_that_reads_each_minute_never_sees_a_refusal(stage: &Stage) {
     const MINUTES: usize = 240;
     stage.configure(&stage.alpha);
@@ -189,7 +190,7 @@ fn missed_rotations_are_one_rotation(stage: &Stage) {
     stage.configure(&stage.alpha);
     made(stage, json!({ "rotation_period": "1h", "grace_period": "10m" }));
     let first = current(stage);
-    // The server was away for a week, or its clock jumped.
+    // The server was down for a week, or its clock jumped.
     minutes_pass(stage, 7 * 24 * 60);
     let second = current(stage);
     assert_ne!(first, second);
@@ -243,8 +244,8 @@ fn a_failing_rotation_backs_off_and_is_shown(stage: &Stage) {
     stage.settle_held(&stage.alpha, 0, 1);
 }
 
-/// A rotation by the server's own rollback, without anybody asking. For the
-/// sample that shares its waiting; another of its rows waits for a token's end.
+/// A rotation by the server's own rollback. For the sample, which shares its wait with a row that waits for a token's
+/// end.
 pub(crate) fn a_period_under_a_server(stage: &Stage) {
     stage.configure(&stage.alpha);
     made(stage, json!({ "rotation_period": 60, "grace_period": 30 }));

@@ -1,7 +1,5 @@
-//! A server whose storage fails at any step: each call of the storage in turn
-//! fails, is done but not told, or is the last one before the server dies.
-//! Afterwards each live token has its record and its lease, as after a fault
-//! of Astra.
+//! A server whose storage fails at any step: each storage call in turn fails, is done without an answer, or is the last
+//! one before the server crashes. Afterwards each live token has its record and its lease, as after a fault of Astra.
 
 use std::time::Duration;
 
@@ -13,11 +11,11 @@ use crate::{fault_walk_rotation, static_role};
 
 const FAULTS: [StorageFault; 3] = [StorageFault::FailsOnce, StorageFault::DoneButNotTold, StorageFault::GoneForGood];
 
-/// More storage calls than any request makes: a walk that gets here does not end.
+/// More storage calls than any request makes, so that a walk that does not end fails.
 const STEPS_MAX: u32 = 200;
 
-/// Plays `act` with a fault at its first storage call, its second, and so on
-/// until it makes no more calls; then lets `check` look at what was answered.
+/// Runs `act` with a fault at its first storage call, at its second, and so on until it makes no more calls; then lets
+/// `check` examine the outcome.
 fn walk(
     kind: DriverKind,
     prepare: fn(&Stage) -> String,
@@ -85,7 +83,7 @@ fn mint_named(stage: &Stage, _: &str) -> Outcome {
     stage.write("org/token", body)
 }
 
-/// A name whose making failed can be made again, and only once.
+/// A name whose mint failed can be minted again, and only once.
 fn name_is_free_or_taken(stage: &Stage, subject: &str, outcome: Outcome) {
     let made = outcome.status == 200;
     stage.age_wal();
@@ -106,8 +104,8 @@ fn read_secret(stage: &Stage, _: &str) -> Outcome {
     stage.read("org/token", which)
 }
 
-/// No access goes unrecorded.
-fn what_was_shown_is_recorded(stage: &Stage, client_id: &str, outcome: Outcome) {
+/// No access stays unrecorded.
+fn every_shown_token_is_recorded(stage: &Stage, client_id: &str, outcome: Outcome) {
     let history = || stage.read(&format!("tokens/{}/{client_id}", stage.alpha.id), Value::Null).expect(200).data;
     let reads = || history()["history"].as_array().unwrap().iter().filter(|event| event["event"] == "read").count();
     assert!(outcome.status != 200 || reads() == 1, "{outcome:#?}");
@@ -120,7 +118,7 @@ fn revoke(stage: &Stage, lease: &str) -> Outcome {
     stage.revoke(lease)
 }
 
-/// The server retries what failed.
+/// The server repeats a failed revocation.
 fn ends_revoked(stage: &Stage, lease: &str, outcome: Outcome) {
     if outcome.status != 204 {
         stage.revoke(lease).expect(204);
@@ -158,7 +156,7 @@ fn forced_delete(stage: &Stage, _: &str) -> Outcome {
     stage.delete(&format!("config/{}", stage.alpha.id), json!({ "force": true }))
 }
 
-/// Whatever was left of the config, its token can still be revoked.
+/// Whatever remains of the config, its token can still be revoked.
 fn still_revocable(stage: &Stage, lease: &str, _: Outcome) {
     stage.revoke(lease).expect(204);
     assert!(stage.live(&stage.alpha).is_empty());
@@ -174,7 +172,7 @@ fn nothing_to_prepare(_: &Stage) -> String {
     String::new()
 }
 
-/// Written or not, it can be written again, and then is there under both names.
+/// Whether the config was written or not, it can be written again, and then exists under both names.
 fn config_is_whole(stage: &Stage, subject: &str, _: Outcome) {
     let again = write_config(stage, subject);
     assert!(again.status < 300, "{again:#?}");
@@ -247,7 +245,7 @@ macro_rules! walks {
 walks! {
     minting(ready, mint, settled_as_answered);
     minting_by_name(ready, mint_named, name_is_free_or_taken);
-    reading_a_secret(with_a_named_token, read_secret, what_was_shown_is_recorded);
+    reading_a_secret(with_a_named_token, read_secret, every_shown_token_is_recorded);
     revoking(with_a_token, revoke, ends_revoked);
     renewing(with_a_token, renew, still_lives);
     deleting_a_record(with_a_record, delete_record, record_and_token_go_together);

@@ -1,5 +1,5 @@
-//! Every switch for an answer of Astra that nobody knows for certain: tokens
-//! and their leases, rotation, tidy and check work under each.
+//! Every switch for an answer of Astra that is not documented: tokens and their leases, rotation, tidy and check work
+//! with each value.
 
 use std::collections::BTreeMap;
 
@@ -63,7 +63,7 @@ fn main_job(kind: DriverKind) {
             stage.revoke(&gone.lease_id()).expect(204);
             stage.revoke(&kept.lease_id()).expect(204);
             assert!(!stage.works(kept.text("token")), "{name}");
-            // A role that Astra does not know makes nothing that stays.
+            // A role that Astra does not know leaves no token behind.
             stage.make_role(&stage.alpha, "ghost", json!({ "role_id": "00000000-0000-4000-8000-000000000bad" }));
             let ghost = stage.mint(&stage.alpha, "ghost");
             assert!([400, 502].contains(&ghost.status), "{name}: {ghost:#?}");
@@ -105,7 +105,7 @@ fn component() {
     main_job(DriverKind::Component);
 }
 
-/// Used where a row must say that a switch is what makes the difference.
+/// For rows that must show the effect of a switch.
 #[test]
 fn every_form_of_an_unknown_role_makes_nothing_that_stays() {
     for unknown_role in [UnknownRole::NotFound, UnknownRole::BadRequest] {

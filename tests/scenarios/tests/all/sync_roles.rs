@@ -25,7 +25,7 @@ fn sync(stage: &Stage, body: Value) -> Outcome {
     stage.write(&format!("config/{}/sync-roles", stage.alpha.id), body).expect(200)
 }
 
-/// How many there are in one of the lists of an answer.
+/// The number in one of the lists of an answer.
 fn count(outcome: &Outcome, name: &str) -> usize {
     outcome.data[name].as_array().map_or_else(|| panic!("no `{name}` in {outcome:#?}"), Vec::len)
 }

@@ -1,5 +1,5 @@
-//! Rules about the repository itself: who may depend on whom, what the
-//! component may import, and what no file may hold.
+//! Rules about the repository itself: dependencies between crates, imports of the component, and forbidden content of
+//! files.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use cargo_metadata::{DependencyKind, MetadataCommand, Package};
 use harness::workspace_root;
 
-/// Crates from outside, and who alone may use them. Each knows one thing of the outside world.
+/// External crates, and the only crates that may use them. Each of those knows one thing of the outside world.
 const OWNERS: [(&str, &[&str]); 17] = [
     ("wit-bindgen", &["engine-component", "rogue-components"]),
     ("wasmtime", &["component-runtime"]),
@@ -29,7 +29,7 @@ const OWNERS: [(&str, &[&str]); 17] = [
     ("libc", &["component-runtime"]),
 ];
 
-/// Our own crates: what each of those that ship may build on.
+/// Our own crates, each with the crates that it may build on.
 const INNER: [(&str, &[&str]); 14] = [
     ("secrets-framework", &[]),
     ("astra-secrets", &["secrets-framework"]),
@@ -59,7 +59,7 @@ const INNER: [(&str, &[&str]); 14] = [
     ),
 ];
 
-/// Lines of one file: what is read in one sitting, with room for a table.
+/// Lines of one file: a file can be read in one sitting, with room for a table.
 const FILE_LINES_MAX: usize = 500;
 
 fn packages() -> Vec<Package> {
@@ -164,15 +164,15 @@ fn files_are_read_in_one_sitting() {
 
 #[test]
 fn every_file_begins_with_what_it_is_for() {
-    // Tests beside the code say it in their names.
+    // The names of tests beside the code say their purpose.
     for file in rust_files().into_iter().filter(|file| !file.ends_with("tests.rs")) {
         let text = fs::read_to_string(&file).unwrap();
         assert!(text.starts_with("//!"), "{} does not say what it is for", file.display());
     }
 }
 
-/// Words that belong to nobody's finished work, and places that exist on one machine only.
-/// Written in pieces, so that this file passes its own test.
+/// Words of unfinished work, and paths that exist on one machine only. Written in pieces, so that this file passes its
+/// own test.
 #[test]
 fn nothing_unfinished_and_nothing_of_one_machine() {
     let banned = [
@@ -198,13 +198,13 @@ fn nothing_unfinished_and_nothing_of_one_machine() {
     }
 }
 
-/// Does the word stand in the line, other than as the end of a longer word?
+/// True if the word is in the line, except as the end of a longer word.
 fn stands_in(line: &str, word: &str) -> bool {
     let ends_longer = |start: usize| line[..start].chars().next_back().is_some_and(char::is_alphanumeric);
     line.match_indices(word).any(|(start, _)| !ends_longer(start))
 }
 
-/// What the documents tell a reader to type exists.
+/// The commands that the documents show exist.
 #[test]
 fn the_commands_in_the_documents_exist() {
     let makefile = fs::read_to_string(workspace_root().join("Makefile")).unwrap();
@@ -229,7 +229,7 @@ fn the_commands_in_the_documents_exist() {
     assert!(commands > 0, "the documents name no command");
 }
 
-/// `make x` at the beginning of a line of code, or between backticks.
+/// `make x` at the begin of a line of code, or between backticks.
 fn commands_in(text: &str) -> impl Iterator<Item = &str> {
     let starts = text.match_indices("make ").filter(|(start, _)| {
         let before = text[..*start].chars().next_back();
@@ -242,7 +242,7 @@ fn commands_in(text: &str) -> impl Iterator<Item = &str> {
     })
 }
 
-/// A promise is worth the test that is named beside it.
+/// The tests that the list of differences names exist.
 #[test]
 fn the_tests_in_the_list_of_differences_exist() {
     let text = fs::read_to_string(workspace_root().join("docs/compatibility.md")).unwrap();
@@ -260,7 +260,8 @@ fn the_tests_in_the_list_of_differences_exist() {
     assert!(names > 50, "only {names} names were found");
 }
 
-/// A test is named by its own name, which has at least three `_`, or by its module and its name, or by a module of tests.
+/// A document names a test by its own name, which has at least three `_`, by its module and its name, or by a module of
+/// tests.
 #[test]
 fn the_tests_in_the_threat_model_exist() {
     let text = fs::read_to_string(workspace_root().join("docs/threat-model.md")).unwrap();
@@ -283,7 +284,8 @@ fn the_tests_in_the_threat_model_exist() {
     assert!(names > 50, "only {names} names were found");
 }
 
-/// `run-tests.sh` compares this list with what a Vault was not asked to play; here it is compared with the code.
+/// `run-tests.sh` compares this list with the scenarios that Vault did not play; this test compares the list with the
+/// code.
 #[test]
 fn the_list_of_scenarios_that_vault_cannot_play_is_that_of_the_code() {
     let folder = workspace_root().join("tests/scenarios/tests/all");
@@ -305,7 +307,7 @@ fn the_list_of_scenarios_that_vault_cannot_play_is_that_of_the_code() {
     assert!(!asking.is_empty());
 }
 
-/// Lines of the README: it is read before anybody has decided to stay.
+/// Lines of the README, which a visitor reads before deciding to stay.
 const README_LINES_MAX: usize = 150;
 
 #[test]
@@ -361,12 +363,12 @@ fn the_tests_of_the_invariants_exist() {
     assert!(names.len() > 50, "only {} names were found", names.len());
 }
 
-/// Rust files that people write; generated ones say so in their path.
+/// Rust files that people write; the paths of generated ones say so.
 fn rust_files() -> Vec<PathBuf> {
     text_files(&["rs"]).into_iter().filter(|file| !is_generated(file)).collect()
 }
 
-/// Is this a file that a program wrote?
+/// True for a file that a program wrote.
 pub(crate) fn is_generated(file: &Path) -> bool {
     file.components().any(|part| part.as_os_str() == "gen")
 }
@@ -384,7 +386,7 @@ fn has_extension(file: &Path, extensions: &[&str]) -> bool {
     file.extension().is_some_and(|extension| extensions.iter().any(|known| extension == *known))
 }
 
-/// All files below a folder, leaving out what is built and what is hidden.
+/// All files below a folder, without build output and hidden files.
 fn walk(folder: &Path, found: &mut Vec<PathBuf>) {
     for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
         let (path, name) = (entry.path(), entry.file_name());

@@ -1,5 +1,5 @@
-//! `tidy`: what this mount knows against what Astra lists. Dry run first,
-//! by hand and on schedule; nothing without this mount's mark is touched.
+//! `tidy`: the mount's records compared with Astra's list, by hand and by schedule. A dry run changes nothing, and
+//! tokens without this mount's mark are never touched.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -13,7 +13,7 @@ use crate::rotation::minutes_pass;
 
 scenarios! { all:
     a_mount_in_order_has_nothing_to_tidy with any_age(),
-    orphans_are_told_and_then_removed with any_age(),
+    orphans_are_reported_and_then_removed with any_age(),
     records_without_a_token_are_removed with any_age(),
     foreign_tokens_are_never_touched with any_age(),
     one_organization_is_tidied_alone with any_age(),
@@ -27,30 +27,28 @@ scenarios! { all:
 
 scenarios! { fake:
     static_and_admin_tokens_are_not_orphans with any_age(),
-    what_is_still_in_the_making_is_left_alone with any_age(),
+    a_mint_in_progress_is_left_alone with any_age(),
     a_list_that_lags_hides_no_record with any_age(),
     a_read_only_node_tidies_nothing with any_age(),
-    two_at_a_time_are_one with any_age(),
+    two_tidies_at_a_time_are_one with any_age(),
 }
 
 scenarios! { clock:
-    what_is_over_is_ended,
+    a_token_whose_lease_is_over_is_revoked,
     a_period_tidies_for_real,
 }
 
-/// The age from which on tidy touches a token. Longer than making a token and
-/// asking for a tidy take, so that a test that does not let it pass fails on
-/// every machine.
+/// The age from which on tidy touches a token. It is longer than a mint and a request to tidy take, so that a test
+/// without a pause fails on every machine.
 const AGE: Duration = Duration::from_millis(20);
 
-/// A mount on which what was made before a tidy is old enough for it.
+/// Options of a mount whose tidy touches tokens of any age.
 fn any_age() -> StageOptions {
     StageOptions { wal_min_age: AGE, ..StageOptions::default() }
 }
 
-/// Tidies once everything that was made before is as old as `any_age` asks.
-/// Astra, engine and test have one clock here, and Astra's times are cut to
-/// milliseconds, which makes tokens older: a token counts as old by then.
+/// Runs tidy after all earlier tokens have the age of `any_age`. Astra, engine and test share one clock here, and Astra
+/// cuts its times to milliseconds, which makes tokens older: a token is old enough by then.
 fn tidy(stage: &Stage, body: Value) -> Outcome {
     std::thread::sleep(AGE);
     stage.write("tidy", body)
@@ -69,7 +67,7 @@ fn set(client_ids: &[&str]) -> BTreeSet<String> {
     client_ids.iter().map(|client_id| (*client_id).to_owned()).collect()
 }
 
-/// The mark of this mount as its own tokens carry it, with other digits.
+/// The mark of this mount, from its own tokens, with other digits.
 fn mark_like(stage: &Stage, client_id: &str, digit: char) -> String {
     let description = stage.astra_token(client_id).description;
     let (start, _) = description.rsplit_once(':').unwrap();
@@ -77,7 +75,7 @@ fn mark_like(stage: &Stage, client_id: &str, digit: char) -> String {
     format!("{mark}:{}", digit.to_string().repeat(32))
 }
 
-/// A token in Astra with this mount's mark that no record knows.
+/// A token in Astra with this mount's mark and without a record.
 fn orphan(stage: &Stage, like: &str, digit: char) -> String {
     let role = stage.astra_role(&stage.alpha, "R/W User");
     let description = format!("lost {}", mark_like(stage, like, digit));
@@ -104,7 +102,7 @@ fn a_mount_in_order_has_nothing_to_tidy(stage: &Stage) {
     stage.assert_consistent(&stage.alpha, 2);
 }
 
-fn orphans_are_told_and_then_removed(stage: &Stage) {
+fn orphans_are_reported_and_then_removed(stage: &Stage) {
     stage.ready();
     let minted = stage.mint(&stage.alpha, "reader").expect(200);
     let orphans = BTreeSet::from(['1', '2'].map(|digit| orphan(stage, minted.text("clientId"), digit)));
@@ -134,12 +132,12 @@ fn records_without_a_token_are_removed(stage: &Stage) {
     assert_eq!(stage.records(&stage.alpha), set(&[kept.text("clientId")]));
     let record = stage.read(&format!("tokens/{}/{client_id}", stage.alpha.id), Value::Null).expect(200);
     assert_eq!(record.text("ended_how"), "tidied");
-    // Its lease is still the server's; revoking it finds nothing left to do.
+    // The server still has its lease; the revocation finds nothing to do.
     stage.revoke(&gone.lease_id()).expect(204);
     stage.assert_consistent(&stage.alpha, 1);
 }
 
-/// Operators' tokens, another mount's, another organization's, and what only looks like a mark.
+/// Tokens of operators, of another mount and of another organization, and texts that only look like a mark.
 fn foreign_tokens_are_never_touched(stage: &Stage) {
     stage.ready();
     stage.configure(&stage.beta);
@@ -194,7 +192,7 @@ fn a_failing_organization_does_not_hide_the_others(stage: &Stage) {
     assert!(outcome.data["failed"][&stage.beta.id].is_string(), "{outcome:#?}");
     assert_eq!(outcome.data["failed"].as_object().map(serde_json::Map::len), Some(1));
     assert_eq!((outcome.data["complete"].clone(), outcome.warnings.len()), (json!(false), 1));
-    // Alone, it is the error.
+    // For this organization alone, the failure is the error of the request.
     tidy(stage, json!({ "org_id": stage.beta.id })).expect_error(502, &[&stage.beta.id, "500"]);
 }
 
@@ -239,7 +237,7 @@ fn bad_fields_name_field_and_value(stage: &Stage) {
     stage.list("tidy").expect(404);
 }
 
-/// A mint may still be under way somewhere: what is younger than the write-ahead log's age is left alone.
+/// A mint may still be in progress: tokens younger than the minimum age of write-ahead entries are left alone.
 fn young_tokens_are_left_alone(stage: &Stage) {
     stage.ready();
     let minted = stage.mint(&stage.alpha, "reader").expect(200);
@@ -256,7 +254,7 @@ fn young_tokens_are_left_alone(stage: &Stage) {
 fn static_and_admin_tokens_are_not_orphans(stage: &Stage) {
     stage.configure(&stage.alpha);
     crate::static_role::made(stage, json!({}));
-    // Each held by its holder, and one before it in its grace.
+    // Each of these is in use, and one more is in its grace period.
     assert!(crate::static_role::rotate(stage, "app").status < 300);
     assert!(crate::rotation::rotate(stage).status < 300);
     assert!(crate::rotation::rotate(stage).status < 300);
@@ -265,7 +263,7 @@ fn static_and_admin_tokens_are_not_orphans(stage: &Stage) {
     let outcome = for_real(stage).expect(200);
     assert_eq!(list(&outcome, "removed"), BTreeSet::new(), "{outcome:#?}");
     assert_eq!(stage.live(&stage.alpha), before);
-    // A token that clients read is replaced when it is dead, and only then forgotten.
+    // A dead token that clients read is replaced first, and only then forgotten.
     let dead = crate::static_role::current(stage);
     assert!(stage.astra.change(&OutsideChange::RevokeToken { client_id: dead.clone() }));
     let outcome = for_real(stage).expect(200);
@@ -275,7 +273,7 @@ fn static_and_admin_tokens_are_not_orphans(stage: &Stage) {
     assert!(is_live(stage, &crate::static_role::current(stage)));
 }
 
-/// More than one call removes: the next goes on, and in the end nothing is left.
+/// More than one call removes: the next call continues, and at the end nothing is left.
 fn a_tidy_goes_on_where_the_last_one_stopped(stage: &Stage) {
     const ORPHANS: usize = 130;
     stage.ready();
@@ -296,8 +294,8 @@ fn a_tidy_goes_on_where_the_last_one_stopped(stage: &Stage) {
     stage.assert_consistent(&stage.alpha, 1);
 }
 
-/// Its write-ahead entry is open: rollback will settle it.
-fn what_is_still_in_the_making_is_left_alone(stage: &Stage) {
+/// The write-ahead entry is open: rollback will settle the token.
+fn a_mint_in_progress_is_left_alone(stage: &Stage) {
     stage.configure_with(&stage.alpha, json!({ "request_timeout": "1s", "max_retries": 0 }));
     stage.make_role(&stage.alpha, "reader", json!({}));
     let lost = Action::Reset { at: ResetAt::BeforeAnswer, effect: Effect::Done };
@@ -318,7 +316,7 @@ fn a_list_that_lags_hides_no_record(stage: &Stage) {
     assert!(crate::rotation::rotate(stage).status < 300);
     stage.make_role(&stage.alpha, "reader", json!({}));
     stage.astra.set_lag(Lag { new_token_unlisted_lists: 100, ..Lag::default() });
-    // Made by a call, so the list does not show it yet, as little as the one that asks.
+    // A call made the token, so the list does not show it yet, nor the token of the request.
     assert!(crate::rotation::rotate(stage).status < 300 || !stage.live(&stage.alpha).is_empty());
     let minted = stage.mint(&stage.alpha, "reader").expect(200);
     let outcome = for_real(stage).expect(200);
@@ -343,7 +341,7 @@ fn a_read_only_node_tidies_nothing(stage: &Stage) {
     assert!(is_live(stage, &orphan));
 }
 
-fn two_at_a_time_are_one(stage: &Stage) {
+fn two_tidies_at_a_time_are_one(stage: &Stage) {
     stage.ready();
     let minted = stage.mint(&stage.alpha, "reader").expect(200);
     let orphan = orphan(stage, minted.text("clientId"), '1');
@@ -358,8 +356,8 @@ fn two_at_a_time_are_one(stage: &Stage) {
     stage.assert_consistent(&stage.alpha, 1);
 }
 
-/// The server lost its lease, and Astra was away when rollback would have ended it.
-fn what_is_over_is_ended(stage: &Stage) {
+/// The server lost the lease, and Astra was down when rollback should have revoked the token.
+fn a_token_whose_lease_is_over_is_revoked(stage: &Stage) {
     stage.configure_with(&stage.alpha, json!({ "max_retries": 0 }));
     stage.make_role(&stage.alpha, "reader", json!({ "ttl": "10m", "max_ttl": "10m", "token_expiry": "off" }));
     stage.fake().lose_next_answer();
@@ -392,7 +390,7 @@ fn a_period_tidies_for_real(stage: &Stage) {
     assert_eq!(read.data["dry_run"], false);
     let next = stage.read(&format!("config/{}", stage.alpha.id), Value::Null).text("next_tidy").to_owned();
     assert!(!next.is_empty());
-    // One that fails is tried again, later each time, and shown by a check.
+    // A failed run is repeated after growing pauses, and a check shows it.
     stage.astra.fault(FaultRule::new(status(500, Effect::NotDone)));
     for _ in 0..120 {
         minutes_pass(stage, 1);

@@ -1,4 +1,4 @@
-//! Records of what was minted: `tokens/:org`, `tokens/:org/:client_id`, and `info`.
+//! Records of minted tokens: `tokens/:org`, `tokens/:org/:client_id`, and `info`.
 
 use astra_simulator::OutsideChange;
 use harness::Stage;
@@ -52,7 +52,7 @@ fn deleting_a_record_revokes_the_token(stage: &Stage) {
     assert!(deleted.status < 300, "{deleted:#?}");
     assert!(!stage.works(minted.text("token")));
     assert!(stage.records(&stage.alpha).is_empty());
-    // Its lease is still the server's; revoking it finds nothing left to do.
+    // The server still has its lease; the revocation finds nothing to do.
     stage.revoke(&minted.lease_id()).expect(204);
     stage.assert_consistent(&stage.alpha, 0);
 }

@@ -1,4 +1,4 @@
-//! Rules about the interface in `wit/`: what is released stays as it is, but for its comments.
+//! Rules about the interface in `wit/`: a released package never changes, except for its comments.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -6,11 +6,11 @@ use std::path::PathBuf;
 
 use harness::{sha256_hex, workspace_root};
 
-/// In `wit/FROZEN` in the place of a digest.
+/// Stands in `wit/FROZEN` instead of a digest.
 const UNRELEASED: &str = "unreleased";
 
-/// Guests that exist were built for exactly these types and functions. Nothing rewrites `wit/FROZEN`, `make bless`
-/// neither.
+/// Existing guests were built for exactly these types and functions. Nothing rewrites `wit/FROZEN`, not even `make
+/// bless`.
 #[test]
 fn a_released_interface_never_changes() {
     let frozen = fs::read_to_string(workspace_root().join("wit/FROZEN")).unwrap();
@@ -44,7 +44,7 @@ fn a_released_interface_never_changes() {
     }
 }
 
-/// The packages of a released world are never renamed, and each folder is named as its package.
+/// The packages of a released world are never renamed, and each folder has the name of its package.
 #[test]
 fn wit_packages_are_named_as_their_folders() {
     let packages = packages();
@@ -58,7 +58,7 @@ fn wit_packages_are_named_as_their_folders() {
 struct Package(Vec<PathBuf>);
 
 impl Package {
-    /// SHA-256 of what a parser sees of the files, by their names: comments and blank space do not count.
+    /// SHA-256 of the files' tokens, by file name: comments and blank space do not count.
     fn digest(&self) -> String {
         let part = |file: &PathBuf| {
             let name = file.file_name().unwrap().to_str().unwrap();
@@ -67,7 +67,7 @@ impl Package {
         sha256_hex(self.0.iter().map(part).collect::<String>().as_bytes())
     }
 
-    /// The name that its text says, spelled as a folder.
+    /// The name that the text declares, in the form of a folder.
     fn declared(&self) -> Option<String> {
         self.0.iter().find_map(|file| {
             let text = fs::read_to_string(file).unwrap();
@@ -82,8 +82,8 @@ impl Package {
     }
 }
 
-/// The text of a WIT file without comments, its words and signs separated by one space each. WIT has no texts in
-/// quotes, in which a comment's sign could stand.
+/// The text of a WIT file without comments, with one space between words and signs. WIT has no quoted texts, which
+/// could contain the sign of a comment.
 fn tokens(text: &str) -> String {
     let mut spaced = String::new();
     let mut rest = text;
@@ -94,7 +94,7 @@ fn tokens(text: &str) -> String {
             rest = &rest[skipped..];
             continue;
         }
-        // A sign is a token of its own, however it is spaced; names may hold `-`, versions `.` and `-`.
+        // Each sign is a token of its own, however it is spaced; names may contain `-`, versions `.` and `-`.
         let is_word = character.is_alphanumeric() || matches!(character, '-' | '.' | '_' | '%');
         if is_word {
             spaced.push(character);
@@ -106,7 +106,7 @@ fn tokens(text: &str) -> String {
     spaced.split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
-/// How long the comment is that a text begins with; 0 = it begins with none.
+/// The length of the comment at the begin of a text; 0 if there is none.
 fn comment_length(text: &str) -> usize {
     if text.starts_with("//") {
         return text.find('\n').unwrap_or(text.len());
@@ -145,7 +145,7 @@ fn comments_and_blank_space_of_an_interface_do_not_count() {
     }
 }
 
-/// All packages by their folders' names; the newest world has none, so it goes by what it declares.
+/// All packages by the names of their folders. The newest world has no folder, so its declared name counts.
 fn packages() -> BTreeMap<String, Package> {
     let wit = workspace_root().join("wit");
     let world = Package(vec![wit.join("world.wit")]);

@@ -1,11 +1,11 @@
-//! A server that cannot list pages, as Vault, sends all names of a folder each time. A request there costs what it looks
-//! at: a folder is sent once, and tokens of other organizations cost nothing.
+//! A server such as Vault that cannot list pages sends all names of a folder each time. A request there costs what it
+//! reads: a folder is sent once, and tokens of other organizations cost nothing.
 
 use harness::fake::Traffic;
 use harness::{DriverKind, Org, Outcome, Stage, StageOptions, Verb, play};
 use serde_json::{Value, json};
 
-/// More than a page of names, and so many that their number is kept.
+/// More than a page of names, and enough that the engine stores their number.
 const TOKENS: usize = 1_200;
 
 /// Names in lists that a request reads beside those of its tokens: organizations, roles, kinds of tasks.
@@ -41,7 +41,7 @@ fn both_ready(stage: &Stage) {
     }
 }
 
-/// Records of tokens that Astra does not know, in the index.
+/// Stores records of tokens that Astra does not know, in the index.
 fn store_tokens(stage: &Stage, org: &Org) {
     let storage = &stage.fake().storage;
     for number in 0..TOKENS {
@@ -53,7 +53,7 @@ fn store_tokens(stage: &Stage, org: &Org) {
     }
 }
 
-/// The walk of the index comes past.
+/// Lets rollback scan the index.
 fn let_count(stage: &Stage) {
     stage.fake().storage.seed("index-state", &json!({ "complete": true }));
     stage.driver.settle(&|| true);
@@ -90,7 +90,7 @@ fn a_request_for_one_organization_costs_the_same_however_many_tokens_another_has
     store_tokens(stage, &stage.beta);
     let_count(stage);
     for ((what, before), (_, after)) in before.into_iter().zip(costs()) {
-        // A mint of `costs` is one more token of alpha, with its names, record and entry of the index.
+        // A mint of `costs` adds one token of alpha, with its names, record and index entry.
         let (calls, names, bytes) = (before.calls + 2, before.names + 10, before.bytes + 4_000);
         let holds = after.calls <= calls && after.names <= names && after.bytes <= bytes;
         assert!(holds, "{what}: {before:?}, and beside {TOKENS} tokens {after:?}");
@@ -104,7 +104,7 @@ fn a_folder_is_sent_once_for_each_request(stage: &Stage) {
     let page = || stage.ask(Verb::List, &path, json!({ "after": "Client", "limit": 5 }));
     let mut costs =
         vec![("info", cost(stage, || stage.read("info", Value::Null))), ("a page of tokens", cost(stage, page))];
-    // Both look at a thousand records, for which unoptimised code behind the protocol takes too long.
+    // Both read a thousand records, for which unoptimised code behind the protocol takes too long.
     if stage.driver.kind() == DriverKind::Component {
         costs.push(("tokens", cost(stage, || stage.list(&path))));
         costs.push(("tidy", cost(stage, || tidy(stage, &stage.beta))));

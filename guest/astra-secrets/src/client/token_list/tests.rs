@@ -26,7 +26,7 @@ impl HttpBody for Cut<'_> {
 fn scanned(text: &str, size: usize, then: Option<HttpError>) -> (Vec<String>, Result<ScanEnd, ClientError>) {
     let mut ids = Vec::new();
     let end = scan(Box::new(Cut { bytes: text.as_bytes(), size, then }), &mut |token| {
-        ids.push(token.client_id.clone());
+        ids.push(token.client_id.to_string());
         if token.client_id == "Stop" { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
     });
     (ids, end)

@@ -8,7 +8,7 @@ use secrets_framework::{Context, Error};
 
 use crate::config::{self, OrgConfig, Retired};
 use crate::limits::{CONFIGS_MAX, CONFIGS_READ_AT_ONCE};
-use crate::names::OrgId;
+use crate::names::{ClientId, OrgId};
 use crate::storage::key::{CONFIG_PREFIX, RETIRED_PREFIX};
 use crate::storage::{self, OwnRead, read_many};
 
@@ -37,9 +37,9 @@ pub(super) fn others(context: &Context<'_>, asked: &OrgConfig) -> Result<Vec<Oth
 }
 
 /// With what Astra is asked; none where the admin token has no client ID, and so cannot be compared.
-fn access(config: &OrgConfig) -> Option<(String, String)> {
+fn access(config: &OrgConfig) -> Option<(String, ClientId)> {
     let client_id = config.admin_token.client_id()?;
-    Some((config.url.origin().as_str().to_owned(), client_id.to_owned()))
+    Some((config.url.origin().as_str().to_owned(), client_id))
 }
 
 fn current(context: &Context<'_>) -> Result<Vec<Other>, Error> {

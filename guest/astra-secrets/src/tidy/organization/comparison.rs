@@ -8,6 +8,7 @@ use std::time::Duration;
 use super::super::judge;
 use crate::client::ListedToken;
 use crate::mark::mark_of_mount;
+use crate::names::ClientId;
 use crate::record::IndexSlice;
 use crate::storage::key::as_segment;
 
@@ -48,7 +49,7 @@ pub(super) struct Compared {
 #[derive(Debug)]
 pub(super) struct Orphan {
     /// Its ID in Astra.
-    pub(super) client_id: String,
+    pub(super) client_id: ClientId,
     /// Its mark.
     pub(super) mark: String,
     /// The number of the source that lists it.
@@ -228,7 +229,7 @@ mod tests {
             let mut comparison = Comparison::new(&after, slice, rules(TIDY_ORPHANS_MAX));
             token.description = None;
             for number in (0..TOKENS).filter(|number| number % (1_000 * step) != 2 * step) {
-                token.client_id = name(number);
+                token.client_id = ClientId::stored(name(number));
                 if number % (1_000 * step) == step {
                     token.description.clone_from(&mark);
                     comparison.see(0, &token);

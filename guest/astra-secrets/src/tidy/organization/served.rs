@@ -29,7 +29,7 @@ impl Organization<'_> {
             proofs += usize::from(!missing.is_known);
             match self.verdict(sources, missing)? {
                 Verdict::Dead if self.dry_run => {
-                    result.gone.push(missing.client_id.to_owned());
+                    result.gone.push(missing.client_id.to_string());
                     result.tell(self.told(missing, "a tidy with `dry_run=false`, or rollback, replaces it"));
                 }
                 Verdict::Dead => match self.replace(missing) {

@@ -21,7 +21,7 @@ use crate::events;
 use crate::history::End;
 use crate::in_use;
 use crate::mint;
-use crate::names::OrgId;
+use crate::names::{ClientId, OrgId};
 use crate::record::{self, Record, RecordId, TokenKind};
 use crate::static_role::Tokens;
 
@@ -91,9 +91,9 @@ impl<'a> Touch<'a> {
     /// index, says. False = a limit kept it from being looked at.
     pub(super) fn record(
         &self,
-        client_id: &str,
+        client_id: &ClientId,
         record: &Compared,
-        ended: Option<&BTreeSet<String>>,
+        ended: Option<&BTreeSet<ClientId>>,
         result: &mut OrgResult,
     ) -> Result<bool, Error> {
         let is_over = ended.is_some_and(|ended| ended.contains(client_id))
@@ -147,7 +147,7 @@ impl<'a> Touch<'a> {
         Ok(Act::Removed)
     }
 
-    fn try_gone(&self, client_id: &str, result: &mut OrgResult) -> Result<Act, Error> {
+    fn try_gone(&self, client_id: &ClientId, result: &mut OrgResult) -> Result<Act, Error> {
         let Organization { context, org_id, .. } = self.organization;
         let Some(found) = record::find(context, org_id, client_id)? else { return Ok(Act::Left) };
         let _guard = record::lock(context, &found.id)?;
@@ -179,7 +179,12 @@ impl<'a> Touch<'a> {
         Ok(Act::Removed)
     }
 
-    fn try_expired(&self, client_id: &str, expiry: Option<Duration>, result: &mut OrgResult) -> Result<Act, Error> {
+    fn try_expired(
+        &self,
+        client_id: &ClientId,
+        expiry: Option<Duration>,
+        result: &mut OrgResult,
+    ) -> Result<Act, Error> {
         let Organization { context, org_id, .. } = self.organization;
         let Some(found) = record::find(context, org_id, client_id)? else { return Ok(Act::Left) };
         let _guard = record::lock(context, &found.id)?;
@@ -233,8 +238,8 @@ impl<'a> Touch<'a> {
     }
 
     /// Is it the token that a config, also a retired one, asks Astra with?
-    fn is_admin_token(&self, client_id: &str) -> Result<bool, Error> {
-        if self.configs.iter().any(|config| config.admin_token.client_id() == Some(client_id)) {
+    fn is_admin_token(&self, client_id: &ClientId) -> Result<bool, Error> {
+        if self.configs.iter().any(|config| config.admin_token.is(client_id)) {
             return Ok(true);
         }
         // It may have been rotated since.
@@ -257,7 +262,7 @@ impl<'a> Touch<'a> {
         may
     }
 
-    fn delete(&self, source: &Source<'_>, client_id: &str) -> Result<(), Error> {
+    fn delete(&self, source: &Source<'_>, client_id: &ClientId) -> Result<(), Error> {
         source.client.delete_token(client_id).map_err(|error| {
             // What Astra says of this one token says nothing of the others.
             let of_this_one = matches!(error, ClientError::NotFound | ClientError::Rejected { .. });
@@ -267,7 +272,7 @@ impl<'a> Touch<'a> {
     }
 
     /// A token that could not be dealt with must not keep others from their turn.
-    fn settled(&self, act: Result<Act, Error>, client_id: &str, result: &mut OrgResult) -> Result<Act, Error> {
+    fn settled(&self, act: Result<Act, Error>, client_id: &ClientId, result: &mut OrgResult) -> Result<Act, Error> {
         match act {
             Err(failure) => {
                 let error = unless_storage_fails(self.organization.context, failure)?;
@@ -282,12 +287,12 @@ impl<'a> Touch<'a> {
     }
 }
 
-fn note(client_id: &str, act: Act, list: impl Fn(&mut OrgResult) -> &mut Vec<String>, result: &mut OrgResult) {
+fn note(client_id: &ClientId, act: Act, list: impl Fn(&mut OrgResult) -> &mut Vec<String>, result: &mut OrgResult) {
     if !matches!(act, Act::Left) {
-        list(result).push(client_id.to_owned());
+        list(result).push(client_id.to_string());
     }
     if matches!(act, Act::Removed) {
-        result.removed.push(client_id.to_owned());
+        result.removed.push(client_id.to_string());
     }
 }
 

@@ -37,7 +37,7 @@ impl Drop for WitRequest {
 /// Moves the fields, so that no copy of a secret stays behind.
 pub(crate) fn into_wit(request: Request) -> WitRequest {
     WitRequest(wit::Request {
-        id: request.id,
+        id: request.id.unwrap_or_default(),
         operation: operation(request.operation),
         path: request.path,
         data: request.data,
@@ -53,14 +53,14 @@ pub(crate) fn into_wit(request: Request) -> WitRequest {
     })
 }
 
-/// Bytes of memory that a request takes.
+/// Bytes of memory of a request.
 pub(crate) fn request_memory(WitRequest(request): &WitRequest) -> usize {
     let headers = request.headers.iter().map(|(name, values)| TEXT_FRAME_BYTES + texts_memory(name, values));
     let internal_data = request.lease.as_ref().map_or(0, |lease| lease.internal_data.len());
     request.data.len() + request.path.len() + internal_data + headers.sum::<usize>()
 }
 
-/// Bytes of memory that an answer takes; an error has a limit of its own.
+/// Bytes of memory of an answer. An error has a limit of its own.
 pub(crate) fn response_memory(answer: &Result<Option<wit::Response>, wit::Error>) -> usize {
     answer.as_ref().ok().and_then(Option::as_ref).map_or(0, response_bytes)
 }
@@ -154,14 +154,15 @@ fn check(response: &wit::Response, limits: &Limits) -> Result<(), String> {
     Ok(())
 }
 
-/// The field that internal data must have.
+/// The required field of internal data.
 #[derive(Deserialize)]
 struct SecretKind<'a> {
     #[serde(borrow, rename = "secret_type")]
     _secret_type: Cow<'a, str>,
 }
 
-/// Checks JSON without a copy, so that no secret stays behind. The parser's error text is left out: the text may quote.
+/// Checks JSON without a copy, so that no secret remains in memory. Drops the parser's error text, which may quote the
+/// data.
 fn check_object<'a, T: Deserialize<'a>>(text: &'a str, name: &str) -> Result<(), String> {
     if !text.trim_ascii_start().starts_with('{') {
         return Err(format!("`{name}` is no JSON object"));
@@ -201,7 +202,7 @@ fn from_wit(response: wit::Response) -> Response {
     }
 }
 
-/// A time of the WIT, in which 0 stands for none.
+/// A time of the WIT, in which 0 means none.
 fn some_nanoseconds(nanoseconds: u64) -> Option<Duration> {
     (nanoseconds > 0).then(|| Duration::from_nanos(nanoseconds))
 }
@@ -278,8 +279,8 @@ pub(crate) fn check_description(description: WitDescription) -> Result<Descripti
     Err(InvokeError::Contract(broken.into()))
 }
 
-/// Does the pattern match a path of the host? In the server's patterns a last `*` stands for any end, and a segment `+`
-/// for any segment.
+/// Does the pattern match a path of the host? In the server's patterns a final `*` matches any end, and a segment `+`
+/// matches any segment.
 fn opens_host_path(pattern: &str) -> bool {
     let (first, is_prefix) = match pattern.split_once('/') {
         Some((first, _)) => (first, false),

@@ -13,7 +13,7 @@ use crate::memory_account::{Account, Held, MemoryLimit};
 use crate::storage_share::StorageCost::{Read, Write};
 use crate::store_state::{OpenTransaction, StoreState};
 
-/// The outer error traps, the inner one is the guest's.
+/// The outer error traps; the inner error goes to the guest.
 type Answer<T> = wasmtime::Result<Result<T, Error>>;
 
 impl Host for StoreState {
@@ -26,8 +26,8 @@ impl Host for StoreState {
     }
 
     async fn get_many(&mut self, keys: Vec<String>) -> Answer<Vec<Option<Entry>>> {
-        // All calls count before the first read; bytes count as they come, since 10,000 large entries fill the host's
-        // memory.
+        // The calls count before the first read. The bytes count as they arrive, since 10,000 large entries would fill
+        // the host's memory.
         for key in &keys {
             granted!(self.quota.storage_call(key), Error::Limit);
         }
@@ -53,7 +53,7 @@ impl Host for StoreState {
         granted!(self.quota.storage_call(&entry.key), Error::Limit);
         self.mount.shared.storage.admit(Write, 1).await;
         granted!(self.quota.storage_bytes(entry.value.len()), Error::Limit);
-        // As the guest gave it, and as a message to the server.
+        // Twice: the guest's value, and the message to the server.
         self.copy(2 * entry.value.len())?;
         self.surrogates.open_entry(&entry.key, &mut entry.value)?;
         self.kept_lists.forget_key(&entry.key);
@@ -126,7 +126,7 @@ impl HostTransaction for StoreState {
         granted!(self.quota.storage_call(&entry.key), Error::Limit);
         self.mount.shared.storage.admit(Write, 1).await;
         granted!(self.quota.storage_bytes(entry.value.len()), Error::Limit);
-        // As the guest gave it, and as a message to the server.
+        // Twice: the guest's value, and the message to the server.
         self.copy(2 * entry.value.len())?;
         self.surrogates.open_entry(&entry.key, &mut entry.value)?;
         let Some(view) = self.table.get(&transaction)?.view() else { return Ok(Err(finished())) };
@@ -179,7 +179,7 @@ impl HostTransaction for StoreState {
 }
 
 impl StoreState {
-    /// A page, where the server lists whole folders only.
+    /// A page, from a server that lists whole folders only.
     async fn page_of_all(
         &mut self,
         storage: &dyn StorageView,
@@ -198,13 +198,14 @@ impl StoreState {
         Ok(Ok(self.kept_lists.keep(prefix, (names, held), after, limit)))
     }
 
-    /// Takes the place of an entry that was read, counts its bytes, and seals its secrets.
+    /// Reserves memory for an entry that was read, counts its bytes, and seals its secrets.
     fn count_read(&mut self, key: &str, found: Result<Option<Entry>, Error>) -> Answer<Option<Entry>> {
         self.copy(entry_memory(&found))?;
         self.seal_read(key, found)
     }
 
-    /// Counts the bytes of an entry: too late to save the read, but not the guest's memory. Then seals its secrets.
+    /// Counts the bytes of an entry, then seals its secrets. The count comes after the read, but protects the guest's
+    /// memory.
     fn seal_read(&mut self, key: &str, mut found: Result<Option<Entry>, Error>) -> Answer<Option<Entry>> {
         if let Ok(Some(entry)) = &mut found {
             granted!(self.quota.storage_bytes(entry.value.len()), Error::Limit);
@@ -224,7 +225,7 @@ impl StoreState {
     }
 }
 
-/// An entry with its place, which the entry has while it waits for those before it.
+/// Reads an entry and reserves its memory, because the entry waits for earlier ones.
 async fn held_get(
     view: &dyn StorageView,
     key: &str,

@@ -9,7 +9,7 @@ use crate::store_state::StoreState;
 
 impl Host for StoreState {
     fn backend_uuid(&mut self) -> wasmtime::Result<String> {
-        Ok(self.mount.settings.backend_uuid.clone())
+        Ok(self.mount.settings.backend_uuid.clone().unwrap_or_default())
     }
 
     fn mount_options(&mut self) -> wasmtime::Result<Vec<(String, String)>> {

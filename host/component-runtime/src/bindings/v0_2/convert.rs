@@ -1,4 +1,4 @@
-//! Converts what a component declares of its secrets and of its paths.
+//! Converts a component's declarations of its secrets and of its paths.
 
 use sealed_secrets::{
     Alphabet, AnsweredField, Call, Class, Declaration, Destination, PathPattern, RequestField, Shape, ShownField,
@@ -9,7 +9,7 @@ use super::generated::exports::secrets_engine::secrets::declaration as wit;
 use crate::InvokeError;
 use crate::limits::{CHECKED_PATH_BYTES_MAX, CHECKED_PATHS_MAX};
 
-/// What a component declares, checked.
+/// The declaration of secrets of a component, checked.
 ///
 /// # Errors
 /// `Contract`.

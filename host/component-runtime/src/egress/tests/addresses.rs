@@ -8,7 +8,7 @@ use tokio::net::TcpSocket;
 use super::*;
 use crate::egress::Resolve;
 
-/// Any name has these addresses.
+/// Resolves any name to these addresses.
 struct Fixed(Mutex<Vec<IpAddr>>);
 
 impl Fixed {
@@ -36,7 +36,7 @@ fn url(port: u16) -> String {
     format!("http://astra.example:{port}/")
 }
 
-/// A port whose queue of connections is full: the system drops what comes further.
+/// A port whose queue of connections is full: the system drops further ones.
 async fn dropping(address: SocketAddr) -> (TcpListener, JoinSet<()>) {
     let socket = TcpSocket::new_v4().unwrap();
     socket.bind(address).unwrap();
@@ -48,7 +48,7 @@ async fn dropping(address: SocketAddr) -> (TcpListener, JoinSet<()>) {
             std::future::pending().await
         });
     }
-    // Until the queue is full, one more is accepted.
+    // Accepts one more connection each time until the queue is full.
     while tokio::time::timeout(Duration::from_millis(100), TcpStream::connect(address)).await.is_ok() {}
     (listener, queued)
 }
@@ -57,7 +57,7 @@ async fn dropping(address: SocketAddr) -> (TcpListener, JoinSet<()>) {
 async fn a_dead_first_address_does_not_hide_a_living_one() {
     let server = Server::start(keep_alive).await;
     let port = server.address.port();
-    // Dropping packets, refusing, and without a route: documentation addresses are routed nowhere or refused.
+    // Addresses that drop packets, refuse, and have no route: documentation addresses are not routed, or refused.
     let (_listener, _queued) = dropping(SocketAddr::from(([127, 0, 0, 2], port))).await;
     for dead in ["127.0.0.2", "127.0.0.3", "::1"] {
         let mount = mount(port, Fixed::at(&[dead, "127.0.0.1"]));
@@ -91,7 +91,7 @@ async fn each_address_is_checked_also_where_the_name_changes_its_mind() {
     let mount = mount_of(&Egress::new(settings, &limits), &[&format!("http://astra.example:{port}")]);
     get(&mount, &url(port)).await.unwrap();
     tokio::time::sleep(Duration::from_millis(50)).await;
-    // Metadata services are reached through no name.
+    // No name may resolve to a metadata service.
     *resolver.0.lock().unwrap() = ips(&["169.254.169.254", "fd00:ec2::254"]);
     let error = get(&mount, &url(port)).await.unwrap_err();
     assert!(matches!(error, Error::DestinationIpProhibited), "{error:?}");

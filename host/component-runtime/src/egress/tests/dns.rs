@@ -1,4 +1,4 @@
-//! DNS that hangs, and what goes on meanwhile.
+//! DNS that hangs, and requests that continue meanwhile.
 
 use std::net::IpAddr;
 use std::sync::{Condvar, Mutex};
@@ -9,7 +9,7 @@ use crate::egress::connect_error::ConnectError;
 use crate::egress::lookup::Lookups;
 use crate::egress::progress::Phase;
 
-/// Answers with loopback, but names that begin with `hang` only once the test says so.
+/// Resolves to loopback; names that begin with `hang` resolve only after the test says so.
 #[derive(Default)]
 struct Hanging {
     asked: Mutex<Vec<String>>,
@@ -39,7 +39,7 @@ impl Resolve for Hanging {
     }
 }
 
-/// Ends the look-ups with the test, however it ends.
+/// Ends the look-ups with the test, also with a failed one.
 struct Resolver(Arc<Hanging>);
 
 impl Drop for Resolver {
@@ -78,7 +78,7 @@ async fn a_name_whose_look_up_hangs_is_a_dns_timeout_and_takes_one_thread() {
     assert_eq!(resolver.0.asked("hang-1.example"), 1, "the second request waits for the look-up of the first");
     assert_eq!(server.connections(), 0);
     resolver.0.end();
-    // The look-up that hung answers all who still wait, and later requests begin another.
+    // The look-up that hung answers all waiting requests, and later requests begin another one.
     while get(&mount, &url).await.is_err() {}
     assert_eq!(server.connections(), 1);
 }
@@ -119,7 +119,7 @@ fn a_look_up_that_hangs_holds_no_thread_of_those_that_read_files() {
         let resolver = Resolver(Arc::default());
         let mount = mount(&egress(&resolver), 1);
         get(&mount, "http://hang-1.example:1/").await.unwrap_err();
-        // The pool of blocking threads has one: the trust store and modules are read there.
+        // The pool of blocking threads has one thread, which reads the trust store and modules.
         let read = tokio::time::timeout(Duration::from_secs(30), tokio::task::spawn_blocking(|| 7)).await;
         assert_eq!(read.unwrap().unwrap(), 7);
     });

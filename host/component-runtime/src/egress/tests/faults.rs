@@ -1,4 +1,4 @@
-//! Bounds and error codes: what an upstream does wrong, and what is not sent at all.
+//! Limits and error codes: faults of an upstream, and requests that are not sent at all.
 
 use super::*;
 use crate::egress::{EgressHooks, Received};
@@ -70,7 +70,7 @@ async fn the_guests_wish_and_its_deadline_bound_the_exchange() {
 }
 
 #[tokio::test]
-async fn what_was_certainly_not_sent_says_so() {
+async fn a_request_that_was_certainly_not_sent_has_an_error_code_that_says_so() {
     let closed = {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         listener.local_addr().unwrap()
@@ -185,7 +185,7 @@ async fn an_upstream_waits_for_a_guest_that_does_not_read() {
     let far = Instant::now() + Duration::from_secs(60);
     let request = request(Method::GET, &server.url());
     let unread = send_until(&mount, Access::Full, request, RequestOptions::default(), far).await.unwrap();
-    // Until the upstream makes no progress any more.
+    // Until the upstream makes no more progress.
     let mut still = 0;
     let mut before = 0;
     while still < 20 {
@@ -194,7 +194,7 @@ async fn an_upstream_waits_for_a_guest_that_does_not_read() {
         still = if now == before { still + 1 } else { 0 };
         before = now;
     }
-    // What the sockets of this machine take, and a window.
+    // The buffers of this machine's sockets, and one window.
     assert!(before < LONG / 4, "{before} bytes were taken of an answer that nobody reads");
     drop(unread);
 }

@@ -1,4 +1,4 @@
-//! What this thread logs, as lines of text.
+//! The log of this thread, as lines of text.
 
 use std::fmt::Write as _;
 use std::sync::{Arc, Mutex};
@@ -12,7 +12,7 @@ use tracing_subscriber::layer::{Context, Layer, SubscriberExt};
 pub(super) struct Lines(Arc<Mutex<Vec<String>>>);
 
 impl Lines {
-    /// Begins, until the guard is dropped.
+    /// Captures the log until the guard is dropped.
     pub(super) fn capture() -> (Self, DefaultGuard) {
         let lines = Self::default();
         let subscriber = tracing_subscriber::registry().with(lines.clone());

@@ -1,4 +1,4 @@
-//! What a request and its answer hold is on the account of whoever sent it.
+//! The memory of a request and its answer is on the account of the sender.
 
 use super::*;
 use crate::memory_account::{MemoryLimit, ProcessMemory};

@@ -27,11 +27,11 @@ use crate::surrogates::Surrogates;
 
 const OK: &str = "HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok";
 
-/// What a server does with a connection.
+/// A server's work with one connection.
 type Task = futures_util::future::BoxFuture<'static, ()>;
 type Serve = fn(TcpStream) -> Task;
 
-/// A server on loopback that counts its connections, until dropped.
+/// A server on loopback that counts its connections. It ends with its drop.
 struct Server {
     address: SocketAddr,
     connections: Arc<AtomicUsize>,
@@ -69,7 +69,7 @@ impl Server {
     }
 }
 
-/// Reads one request's head and, as far as it says so, its body.
+/// Reads the head of one request, and the body if the head declares one.
 async fn read_request(stream: &mut TcpStream) -> Option<String> {
     let mut text = Vec::new();
     let mut byte = [0];
@@ -95,7 +95,7 @@ fn keep_alive(mut stream: TcpStream) -> Task {
     })
 }
 
-/// A server that reads one request, writes this, and does `$then` with the stream.
+/// A server that reads one request, writes this text, and does `$then` with the stream.
 macro_rules! answering {
     ($text:expr, $then:expr) => {
         |mut stream: TcpStream| {
@@ -109,7 +109,7 @@ macro_rules! answering {
     };
 }
 
-// After the macro that they use.
+// Declared after the macro, because they use it.
 mod addresses;
 mod dns;
 mod faults;
@@ -131,7 +131,7 @@ fn hold(stream: TcpStream) -> Task {
     })
 }
 
-/// Resets instead of closing.
+/// Resets the connection instead of closing it.
 fn reset(stream: TcpStream) -> Task {
     Box::pin(async move { stream.set_zero_linger().unwrap() })
 }
@@ -148,7 +148,7 @@ fn request(method: Method, url: &str) -> Request<WasiBody> {
     Request::builder().method(method).uri(url).body(body("")).unwrap()
 }
 
-/// Is it the code for a reason that `wasi:http` has none for?
+/// True for the code of a reason that has no code in `wasi:http`.
 fn is_not_sent(error: &Error, reason: &str) -> bool {
     matches!(error, Error::InternalError(Some(text)) if *text == format!("not-sent:{reason}"))
 }
@@ -189,12 +189,12 @@ async fn send_until(
     .await
 }
 
-/// A log that takes every line.
+/// Limits of a log that takes every line.
 fn unlimited_log() -> Limits {
     Limits { log_lines_per_second_max: u32::MAX, log_burst_bytes: usize::MAX, ..Limits::default() }
 }
 
-/// A mount that may send requests to these origins, and logs as much as it likes.
+/// A mount that may send requests to these origins, without a limit of its log.
 fn mount_of(egress: &Arc<Egress>, origins: &[&str]) -> MountEgress {
     MountEgress::new(egress, policy(origins), &Arc::new(LogRate::new(&unlimited_log())))
 }
@@ -203,7 +203,7 @@ fn policy(origins: &[&str]) -> Policy {
     Policy::new("toy", origins.iter().map(|text| Origin::parse(text).unwrap()).collect())
 }
 
-/// Status and body, or the error of either.
+/// Status and body, or the error that ended the exchange.
 async fn exchange(mount: &MountEgress, request: Request<WasiBody>) -> Result<(u16, Bytes), Error> {
     let answer = exchange_request(mount, request).await?;
     let status = answer.status().as_u16();

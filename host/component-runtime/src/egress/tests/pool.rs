@@ -1,4 +1,4 @@
-//! Connections: kept alive, counted, shared by the requests of one mount and by no others.
+//! Connections: kept alive, counted, shared by the requests of one mount, and never between mounts.
 
 use super::*;
 
@@ -94,7 +94,7 @@ async fn an_idle_connection_that_the_server_closed_is_replaced_unseen() {
     for number in 1..=3 {
         assert_eq!(exchange(&mount, request(Method::POST, &server.url())).await.unwrap().1, "ok");
         assert_eq!(server.connections(), number);
-        // The close arrives as an event of the connection's own task.
+        // The connection's own task notices the close asynchronously.
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
 }

@@ -4,7 +4,7 @@ use super::*;
 use crate::egress::Proxies;
 use crate::limits::PROXY_HEAD_FIELDS_MAX;
 
-/// A proxy that answers `CONNECT` with this and then, if that was a success, plays the destination itself.
+/// A proxy that answers `CONNECT` with this text and, after a success, plays the destination itself.
 macro_rules! proxy {
     ($answer:expr) => {
         |mut stream: TcpStream| {

@@ -1,4 +1,4 @@
-//! Every way in which a request is not sent has a code of its own, and a log line with its cause.
+//! Every reason why a request is not sent has a code of its own, and a log line with the cause.
 
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair, date_time_ymd};
 use rustls::server::WebPkiClientVerifier;
@@ -11,7 +11,7 @@ use crate::egress::upstream_error::of_connect;
 
 const NAME: &str = "127.0.0.1";
 
-/// An authority of the test's own.
+/// A certificate authority of the test.
 struct Authority(CertifiedIssuer<'static, KeyPair>);
 
 impl Authority {
@@ -36,7 +36,7 @@ impl Authority {
         self.server_that(name, change, None)
     }
 
-    /// A server that wants a certificate of this authority from its clients.
+    /// A server that asks its clients for a certificate of this authority.
     fn server_for_known_clients(&self) -> rustls::ServerConfig {
         let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
         let verifier = WebPkiClientVerifier::builder_with_provider(Arc::new(self.roots()), provider).build().unwrap();
@@ -65,7 +65,7 @@ impl Authority {
     }
 }
 
-/// Accepts TLS, and answers nothing.
+/// Accepts TLS, and never answers.
 async fn tls_server(config: rustls::ServerConfig) -> (SocketAddr, JoinSet<()>) {
     let acceptor = tokio_rustls::TlsAcceptor::from(Arc::new(config));
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
@@ -97,7 +97,7 @@ fn alert(error: &Error) -> Option<(u8, &str)> {
 }
 
 #[tokio::test]
-async fn each_fault_of_a_certificate_is_told_by_its_alert_and_a_word() {
+async fn each_fault_of_a_certificate_has_its_alert_and_word() {
     type Change = fn(&mut CertificateParams);
     let (authority, renewed, stranger) = (Authority::new(), Authority::new(), Authority::named("Another"));
     let rows: [(&Authority, &str, Change, (u8, &str)); 5] = [
@@ -147,7 +147,7 @@ async fn a_peer_without_tls_is_told_from_one_that_closes_and_from_one_that_waits
 }
 
 #[tokio::test]
-async fn the_guests_own_connect_timeout_says_what_was_waited_for() {
+async fn the_guests_own_connect_timeout_names_the_unfinished_step() {
     let server = Server::start(hold).await;
     let config = tls_that_trusts(&rustls::RootCertStore::empty());
     let origin = format!("https://{}", server.address);
@@ -160,7 +160,7 @@ async fn the_guests_own_connect_timeout_says_what_was_waited_for() {
 }
 
 #[test]
-fn the_most_telling_failure_of_several_addresses_is_told() {
+fn the_most_telling_failure_of_several_addresses_is_reported() {
     use std::io::ErrorKind::{
         AddrNotAvailable, ConnectionRefused, ConnectionReset, HostUnreachable, NetworkUnreachable, TimedOut,
     };

@@ -22,7 +22,7 @@ async fn a_server_that_does_not_speak_tls_ends_at_the_connect_timeout_and_gives_
     assert_eq!(server.connections(), 2, "the second had the slot of the first");
 }
 
-/// A TLS client that trusts nobody.
+/// A TLS client that trusts no certificate.
 fn tls_without_trust() -> rustls::ClientConfig {
     tls_that_trusts(&rustls::RootCertStore::empty())
 }
@@ -34,12 +34,12 @@ pub(super) fn tls_that_trusts(roots: &rustls::RootCertStore) -> rustls::ClientCo
     builder.with_root_certificates(roots.clone()).with_no_client_auth()
 }
 
-/// An HTTP/2 server with a certificate of its own, until dropped.
+/// An HTTP/2 server with a certificate of its own. It ends with its drop.
 struct H2Server {
     address: SocketAddr,
-    /// Of each connection in turn: was a session resumed?
+    /// For each connection in order: was a session resumed?
     resumed: Arc<Mutex<Vec<bool>>>,
-    /// They trust its certificate.
+    /// Roots that trust the server's certificate.
     roots: rustls::RootCertStore,
     _tasks: JoinSet<()>,
 }
@@ -48,7 +48,7 @@ async fn h2_server() -> H2Server {
     h2_server_at(1).await
 }
 
-/// Reached at `127.0.0.1` and the addresses after it.
+/// A server at `127.0.0.1` and the addresses after it.
 async fn h2_server_at(addresses: usize) -> H2Server {
     let certified = rcgen::generate_simple_self_signed((0..addresses).map(loopback).collect::<Vec<_>>()).unwrap();
     let mut roots = rustls::RootCertStore::empty();
@@ -148,7 +148,7 @@ async fn a_mount_keeps_a_bounded_number_of_sessions_and_the_oldest_go_first() {
 }
 
 #[tokio::test]
-async fn a_certificate_that_nobody_vouches_for_is_refused() {
+async fn a_certificate_of_an_unknown_authority_is_refused() {
     let server = h2_server().await;
     let address = server.address;
     let egress = Egress::with_tls(&EgressLimits::default(), tls_without_trust());

@@ -11,7 +11,7 @@ fn reload() -> (Message, Waiting<Result<(), CallError>>) {
 
 fn revert() -> (Message, Waiting<Result<Done, CallError>>) {
     let (reply, waiting) = Reply::new();
-    (Message::Revert(Revert::Operator { force: false, reply }), waiting)
+    (Message::Revert(Revert::Operator { unreadable: UnreadableStorage::Refuse, reply }), waiting)
 }
 
 #[test]

@@ -1,4 +1,4 @@
-//! Selection: which candidates may serve, and in which order, as tables.
+//! Selection as tables: the candidates that may serve, and their order.
 
 #![expect(clippy::unwrap_used, reason = "tests")]
 
@@ -77,7 +77,7 @@ fn all() -> Vec<Candidate> {
 }
 
 #[test]
-fn the_highest_version_is_first_and_other_engines_are_none_of_it() {
+fn the_highest_version_is_first_and_other_engines_are_left_out() {
     let mut candidates = all();
     let mut other = signed("9.0.0");
     other.id.engine = "other".into();
@@ -100,7 +100,7 @@ fn the_active_module_stays_unless_a_higher_version_appears() {
     let rows: [(&str, [&str; 4]); 3] = [
         ("2.0.0", ["+3.0.0-rc.1", "+2.0.0", "-1.5.0", "~embedded"]),
         ("3.0.0-rc.1", ["+3.0.0-rc.1", "-2.0.0", "-1.5.0", "~embedded"]),
-        // Its file is gone; it serves from memory.
+        // The file is gone; the module serves from memory.
         ("2.5.0", ["+3.0.0-rc.1", "-2.0.0", "-1.5.0", "~embedded"]),
     ];
     for (serving, expected) in rows {
@@ -123,13 +123,13 @@ fn a_version_below_the_floor_must_be_allow_listed() {
 fn an_allow_listed_older_version_is_not_selected_instead_of_the_one_reverted_to() {
     let pinned = |name| there(name, Ok(Approval::AllowListed));
     let candidates = || vec![embedded(), pinned("1.1.0"), pinned("1.2.0"), signed("1.3.0")];
-    let mut state = last_active("1.2.0").with_rejected(digest("1.2.0"), "an operator went back from it");
+    let mut state = last_active("1.2.0").with_rejected(digest("1.2.0"), "an operator reverted it");
     state.last_active = Some(ActivationRecord::new(manifest("1.0.0")));
     let expected = ["+1.3.0", "!1.2.0", "~1.1.0", "+embedded"];
     assert_eq!(ranked(candidates(), &state, None, Some("1.0.0")), expected);
-    // Nor at a start.
+    // The same at a start.
     assert_eq!(ranked(candidates(), &state, None, None), expected);
-    // Unless it is named, or what serves must go.
+    // An operator selects the older version, or the active module is rejected.
     let selected = pin(state.clone(), "1.1.0", false);
     assert_eq!(ranked(candidates(), &selected, None, Some("1.0.0"))[2], "+1.1.0");
     let leaving = state.with_rejected(digest("1.0.0"), "it trapped");
@@ -152,10 +152,10 @@ fn the_same_version_with_other_bytes_is_no_update() {
     );
     let rebuilt = vec![signed("2.0.0!rebuilt"), embedded()];
     assert_eq!(ranked(rebuilt.clone(), &last_active("2.0.0"), None, None), ["!2.0.0!rebuilt", "~embedded"]);
-    // Unless it is named.
+    // An operator selects the other bytes.
     let selected = pin(last_active("2.0.0"), "2.0.0!rebuilt", true);
     assert_eq!(ranked(rebuilt, &selected, None, Some("2.0.0")), ["+2.0.0!rebuilt", "~embedded"]);
-    // The binary of today carries what it carries; what ran goes on, and must not be forgotten for a bad moment.
+    // A new binary may embed other bytes. The last active module continues, and a fault of the moment must not drop it.
     assert_eq!(
         ranked(vec![embedded(), signed("1.0.0!file")], &last_active("1.0.0!file"), None, None),
         ["+1.0.0!file", "~embedded"]
@@ -179,7 +179,7 @@ fn a_pinned_version_is_the_only_eligible_one() {
     assert_eq!(ranked(all(), &last_active("2.0.0"), Some("1.0.0"), Some("2.0.0"))[3], "+embedded");
     let by_call = pin(free, "1.5.0", true);
     assert_eq!(ranked(all(), &by_call, None, Some("2.0.0")), after);
-    // What was only said yes to holds nothing.
+    // A selection that is not exclusive pins no module.
     assert_eq!(ranked(all(), &pin(State::default(), "2.0.0", false), None, None)[0], "+3.0.0-rc.1");
 }
 
@@ -187,7 +187,7 @@ fn a_pinned_version_is_the_only_eligible_one() {
 fn a_module_that_failed_on_the_mount_is_not_activated_again() {
     let state = refusing("2.0.0");
     assert_eq!(ranked(vec![signed("2.0.0"), embedded()], &state, None, None), ["!2.0.0", "+embedded"]);
-    // Not even where it serves: another node went back from it.
+    // Also while the module serves here: another node reverted it.
     assert_eq!(ranked(vec![signed("2.0.0"), embedded()], &state, None, Some("2.0.0")), ["!2.0.0", "+embedded"]);
     assert_eq!(ranked(vec![signed("2.0.0!rebuilt")], &state, None, None), ["+2.0.0!rebuilt"]);
 }

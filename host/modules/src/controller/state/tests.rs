@@ -72,7 +72,7 @@ fn rejected_digests_reasons_and_the_whole_state_are_bounded() {
     assert!(rejected.contains(&format!("at most {STATE_BYTES_MAX}")), "{rejected}");
 }
 
-/// A module that declares a class below a prefix, whose values go with one call.
+/// A module that declares a class of values below a prefix, which one call sends.
 fn declaring(name: &str, prefix: &str, call: &str) -> ModuleManifest {
     let class = serde_json::json!({
         "name": "token",
@@ -90,7 +90,7 @@ fn declaring(name: &str, prefix: &str, call: &str) -> ModuleManifest {
 }
 
 #[test]
-fn what_modules_declared_is_kept_and_what_an_operator_accepted_comes_first() {
+fn declarations_are_kept_and_accepted_ones_come_first() {
     let one = declaring("1.0.0", "config/", "/a");
     let widened = declaring("2.0.0", "config/", "/b");
     let more = declaring("3.0.0", "more/", "/a");

@@ -1,4 +1,4 @@
-//! What stands against an update, as tables.
+//! Incompatibilities of an update, as tables.
 
 #![expect(clippy::unwrap_used, reason = "tests")]
 
@@ -7,7 +7,7 @@ use super::*;
 
 type Change = fn(&mut ModuleManifest);
 
-/// What is said of a module that differs from the one before by `change`.
+/// The outcome of the check for a module that differs from the previous one by `change`.
 fn checked(change: Change, force: bool, accepted: &[&str]) -> Result<(), String> {
     let mut new = manifest("2.0.0");
     change(&mut new);
@@ -29,8 +29,8 @@ fn each_incompatibility_is_reported() {
     let rows: [(Change, &str); 7] = [
         (|new| new.secret_kinds.clear(), "leases of `token` could not be renewed or revoked"),
         (|new| (new.storage_written, new.storage_readable_from) = (3, 2), "reads storage from version 2 on"),
-        (|new| new.storage_written = 2, "there would be no way back"),
-        (|new| (new.storage_written, new.storage_readable_from) = (0, 0), "here is storage of version 1"),
+        (|new| new.storage_written = 2, "a revert would be impossible"),
+        (|new| (new.storage_written, new.storage_readable_from) = (0, 0), "has storage of version 1"),
         (|new| new.capabilities.extend(["outbound-http".into()]), "accept_capabilities=outbound-http"),
         (|new| new.unauthenticated.extend(["open/*".into()]), "accept_capabilities=unauthenticated:open/*"),
         (|new| new.sudo.clear(), "accept_capabilities=no-sudo:admin"),
@@ -39,7 +39,9 @@ fn each_incompatibility_is_reported() {
         let rejected = checked(change, false, &[]).unwrap_err();
         assert!(rejected.contains(expected), "{rejected}");
     }
-    assert!(checked(|new| new.engine = "other".into(), false, &[]).unwrap_err().contains("of the engine `tiny`"));
+    assert!(
+        checked(|new| new.engine = "other".into(), false, &[]).unwrap_err().contains("belongs to the engine `tiny`")
+    );
 }
 
 #[test]
@@ -97,7 +99,7 @@ fn the_embedded_module_needs_no_acceptance_of_its_own() {
         check_update(&new, Some(&manifest("1.0.0")), terms).is_ok()
     };
     assert!(checked(|new| new.capabilities.extend(["clock".into()])));
-    assert!(checked(|new| new.storage_written = 2), "Vault's own way back is the binary of before");
+    assert!(checked(|new| new.storage_written = 2), "the operator can register the previous binary");
     assert!(!checked(|new| new.secret_kinds.clear()));
     assert!(!checked(|new| (new.storage_written, new.storage_readable_from) = (0, 0)), "it is older");
 }

@@ -21,7 +21,7 @@ impl ModuleEngine {
     pub(super) fn new(runtime: &Runtime, module: Arc<Module>, storage: &FileStorage, egress: Policy) -> Self {
         let mount = runtime.mount(MountSettings {
             name: mount_point(&module),
-            backend_uuid: storage.backend_uuid().to_owned(),
+            backend_uuid: Some(storage.backend_uuid().to_owned()),
             options: BTreeMap::new(),
             egress,
             storage: Arc::new(storage.clone()),
@@ -47,7 +47,7 @@ impl local_server::Engine for ModuleEngine {
             if !matches!(failure, InvokeError::Guest(_)) {
                 *self.cause.lock().unwrap_or_else(PoisonError::into_inner) = Some(failure.to_string());
             }
-            failure.to_error("")
+            failure.to_error(None)
         })
     }
 

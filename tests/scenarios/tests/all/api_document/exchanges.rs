@@ -1,4 +1,4 @@
-//! The exchanges that the page shows: one life of a mount, from its first config to the end of it.
+//! The exchanges of the page: the life of a mount, from its first config to its end.
 
 use harness::{Outcome, Stage, Verb};
 use serde_json::{Map, Value, json};
@@ -6,13 +6,13 @@ use serde_json::{Map, Value, json};
 use super::method_of;
 use super::stable::Stable;
 
-/// One request and its answer, the same in every run.
+/// One request and its answer, which are the same in every run.
 pub(super) struct Exchange {
     /// The path in the table, such as `config/{org}`.
     pub(super) path: &'static str,
     pub(super) title: String,
     verb: Verb,
-    /// What follows `/v1/astra/`, with its query.
+    /// The address after `/v1/astra/`, with its query.
     pub(super) address: String,
     body: Value,
     pub(super) status: u16,
@@ -29,7 +29,7 @@ impl Exchange {
         method_of(self.verb)
     }
 
-    /// What a client sends in the body.
+    /// Body of the request.
     pub(super) fn payload(&self) -> Option<&Value> {
         (self.verb == Verb::Write && self.body.as_object().is_some_and(|body| !body.is_empty())).then_some(&self.body)
     }
@@ -49,7 +49,7 @@ impl<'a> Recorder<'a> {
         Self { stage, stable: Stable::new(words), exchanges: Vec::new() }
     }
 
-    /// A request that succeeds: its answer.
+    /// Records a request that succeeds; returns its answer.
     #[track_caller]
     pub(super) fn shows(&mut self, path: &'static str, title: &str, verb: Verb, at: &str, data: Value) -> Outcome {
         let outcome = self.record(path, title, verb, at, data);
@@ -57,14 +57,14 @@ impl<'a> Recorder<'a> {
         outcome
     }
 
-    /// A request that fails with this status.
+    /// Records a request that fails with this status.
     #[track_caller]
     pub(super) fn fails(&mut self, path: &'static str, title: &str, status: u16, verb: Verb, at: &str, data: Value) {
         let outcome = self.record(path, title, verb, at, data);
         assert_eq!(outcome.status, status, "{title}: {outcome:#?}");
     }
 
-    /// Leaves the metrics of these names in the last answer: what is the same in every run.
+    /// Keeps only the metrics of these names in the last answer: they are the same in every run.
     pub(super) fn shorten_metrics(&mut self, names: &[&str]) {
         let answer = self.exchanges.last_mut().and_then(|exchange| exchange.answer.pointer_mut("/data/families"));
         if let Some(Value::Array(families)) = answer {
@@ -96,7 +96,7 @@ fn query_of(data: &Value) -> String {
     if query.is_empty() { String::new() } else { format!("?{}", query.join("&")) }
 }
 
-/// The body that the server answers, without the fields that each of its answers has.
+/// The body of the server's answer, without the fields that every answer has.
 fn answer_of(outcome: &Outcome) -> Value {
     let mut body = Map::new();
     if let Some(lease) = &outcome.lease {
@@ -113,7 +113,7 @@ fn answer_of(outcome: &Outcome) -> Value {
     if body.is_empty() { Value::Null } else { body.into() }
 }
 
-/// What the page shows of the engine.
+/// The exchanges of the engine's part.
 pub(super) fn of_the_engine(stage: &Stage) -> Vec<Exchange> {
     let mut recorder = Recorder::new(stage, Vec::new());
     configs(&mut recorder);

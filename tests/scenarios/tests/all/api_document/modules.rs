@@ -1,4 +1,4 @@
-//! The paths that the host serves below each mount, whatever engine it runs.
+//! The paths that the host serves below each mount, whatever the engine.
 
 use std::sync::Arc;
 
@@ -12,20 +12,20 @@ use super::page::{self, PathPage};
 use crate::modules::leases::next_version;
 use crate::modules::server;
 
-/// The head of this part.
+/// Head of this part of the page.
 pub(super) const HEAD: &str = "
 The plugin itself serves these paths, whatever engine runs: see
 [Modules](operations.md#modules-update-without-a-restart). They exist in every mount, also without a directory of modules.
 
 ";
 
-/// The host's paths, as each one's help describes it.
+/// The host's paths, from the help of each.
 pub(super) fn pages(stage: &Stage) -> Vec<PathPage> {
     let paths = ["metrics", "module", "module/reload", "module/rollback", "module/use"];
     paths.iter().flat_map(|path| page::of_document(stage, &stage.help(path).expect(200).data["openapi"])).collect()
 }
 
-/// Runs with a mount of the Astra engine that has a directory of modules.
+/// Runs `act` with a mount of the Astra engine that has a directory of modules.
 pub(super) fn with_directory(act: impl FnOnce(&Stage, Vec<Exchange>)) {
     let (folder, key, options) = (ModulesDir::new(), SigningKey::generate(), StageOptions::default());
     let astra = start_astra(&options);
@@ -69,7 +69,7 @@ fn exchanges(stage: &Stage, folder: &ModulesDir, key: &SigningKey) -> Vec<Exchan
 
     folder.drop_in_signed(&next, &[key]);
     server().wait_for("the next version", || stage.read("module", Value::Null).text("version") == next.version);
-    // After this, the reasons of the other modules are those of the reconcile pass that activated nothing.
+    // After this, the reasons of the other modules come from the reconcile pass that activated nothing.
     recorder.shows("module/reload", "Read the directory of modules now", Verb::Write, "module/reload", json!({}));
     recorder.shows("module", "Read which module serves", Verb::Read, "module", Value::Null);
     recorder.shows("module/use", "Stay at a version", Verb::Write, "module/use", version);

@@ -25,12 +25,12 @@ are cut.
 
 ";
 
-/// Items of a list that a sample shows.
+/// Items of a list in a sample.
 const ITEMS_MAX: usize = 3;
 
 /// One path.
 pub(super) struct PathPage {
-    /// As in the document, without its leading slash: `config/{org}`.
+    /// The path as in the document, without a leading slash: `config/{org}`.
     pub(super) path: String,
     synopsis: String,
     description: String,
@@ -214,7 +214,7 @@ fn render_sample(exchange: &Exchange, text: &mut String) {
     }
 }
 
-/// A list that is long in a sample says how many items are missing.
+/// Cuts a long list; its last item says how many are missing.
 fn shortened(value: &Value) -> Value {
     match value {
         Value::Array(items) => {

@@ -4,16 +4,16 @@ use serde_json::{Map, Value};
 use time::format_description::well_known::Rfc3339;
 use time::{Duration, OffsetDateTime};
 
-/// Where the recorded time begins.
+/// Start of the recorded time.
 const BEGIN: &str = "2026-01-01T12:00:00Z";
 
-/// Times are rounded to this: a recording takes much less.
+/// Times are rounded to multiples of this; a recording takes much less.
 const STEP: Duration = Duration::minutes(10);
 
 /// Length of `2026-01-01T12:00:00`.
 const SECONDS_LENGTH: usize = 19;
 
-/// Random names of the server.
+/// Replacement of the server's random lease IDs.
 const LEASE: &str = "h4sKq8RzXb2Lw7TfNc9VmYd1";
 const ACCESSOR: &str = "Pq7Zt3UeWn5Gx1KhRv6JcBd0";
 const REQUEST_ID: &str = "6f1c2a9e-4b7d-4c58-9e03-d2a8b5f71c64";
@@ -25,12 +25,12 @@ pub(super) struct Stable {
 }
 
 impl Stable {
-    /// The time begins now; each word is replaced by another one.
+    /// The recorded time begins now. Each word is replaced by its partner.
     pub(super) fn new(words: Vec<(String, String)>) -> Self {
         Self { began: OffsetDateTime::now_utc(), words }
     }
 
-    /// A value with everything replaced.
+    /// A value with all replacements.
     pub(super) fn value(&self, value: &Value) -> Value {
         match value {
             Value::String(text) => self.text(text).into(),
@@ -44,8 +44,8 @@ impl Stable {
         }
     }
 
-    /// Seconds that run down, such as those to the next rotation, are rounded as times are. Names that the server makes up
-    /// are replaced, and secrets are left out.
+    /// Rounds seconds that run down, such as those until the next rotation. Replaces random names of the server, and
+    /// removes secrets.
     fn field(&self, name: &str, value: &Value) -> Value {
         match (name, value) {
             ("ttl", Value::Number(seconds)) => {
@@ -59,7 +59,7 @@ impl Stable {
         }
     }
 
-    /// A text with everything replaced.
+    /// A text with all replacements.
     pub(super) fn text(&self, text: &str) -> String {
         let known = self.words.iter().fold(text.to_owned(), |text, (word, other)| text.replace(word, other));
         skew_replaced(&hex_replaced(&self.times_replaced(&known)))
@@ -99,7 +99,7 @@ fn rounded(duration: Duration) -> Duration {
     Duration::seconds((seconds + step / 2).div_euclid(step) * step)
 }
 
-/// The length of the time that a text begins with, if it begins with one.
+/// The length of the time at the begin of a text, if there is one.
 fn time_length(text: &str) -> Option<usize> {
     let bytes = text.as_bytes();
     if bytes.len() <= SECONDS_LENGTH || bytes[4] != b'-' || bytes[10] != b'T' || bytes[13] != b':' {
@@ -109,14 +109,14 @@ fn time_length(text: &str) -> Option<usize> {
     (bytes.get(SECONDS_LENGTH + fraction) == Some(&b'Z')).then_some(SECONDS_LENGTH + fraction + 1)
 }
 
-/// The mount is `astra/`, and the last part is random.
+/// A lease ID with the mount `astra/` and a fixed last part.
 fn lease_id_replaced(id: &str) -> String {
     let path = id.split_once('/').map_or(id, |(_, path)| path);
     let path = path.rsplit_once('/').map_or(path, |(path, _)| path);
     format!("astra/{path}/{LEASE}")
 }
 
-/// Two clocks that agree may be read a second apart.
+/// The clocks may be read a second apart although they agree.
 fn skew_replaced(text: &str) -> String {
     let skew =
         text.split_once("Astra's clock is ").and_then(|(before, rest)| Some((before, rest.split_once(" ours")?)));
@@ -126,7 +126,7 @@ fn skew_replaced(text: &str) -> String {
     }
 }
 
-/// Secrets and digests, 64 digits long, are cut; the random ends of marks and entries, 32 digits, are zeros.
+/// Secrets and digests, of 64 digits, are cut. The random ends of marks and entries, of 32 digits, become zeros.
 fn hex_replaced(text: &str) -> String {
     let mut replaced = String::new();
     let mut digits = String::new();

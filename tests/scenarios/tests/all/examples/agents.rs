@@ -1,4 +1,4 @@
-//! The agent with the example's configuration, and with the template that the agent injector would give it.
+//! The agent with the example's configuration, and with the template that the agent injector would make.
 
 use harness::openbao::{ClientProgram, Server};
 use harness::openbao_binary;
@@ -9,7 +9,7 @@ use crate::lifecycle::on;
 
 const MOUNT: &str = "astra-example-agent";
 
-/// A stanza of the agent for the annotations of the pod.
+/// The agent's stanza for the annotations of the pod.
 fn injected(mount: &str, org: &str, destination: &str) -> String {
     let pods = documents("kubernetes/agent-injector.yaml");
     let annotations = &pods[0]["spec"]["template"]["metadata"]["annotations"];

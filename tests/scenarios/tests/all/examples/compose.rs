@@ -1,4 +1,4 @@
-//! The compose file, without containers: its commands run as processes, with the folders of the test in place of its volumes.
+//! The compose file without containers: its commands run as processes, with folders of the test instead of its volumes.
 
 use std::fs;
 use std::os::unix::fs::symlink;
@@ -15,7 +15,7 @@ fn words(service: &Value, key: &str) -> Vec<String> {
     service[key].as_array().unwrap().iter().map(|word| word.as_str().unwrap().to_owned()).collect()
 }
 
-/// The command with the test's own places.
+/// The command with the test's own paths.
 #[track_caller]
 fn own(words: &[String], places: &[(&str, &str)]) -> Vec<String> {
     let replaced = words.iter().map(|word| places.iter().fold(word.clone(), |text, (from, to)| text.replace(from, to)));

@@ -1,7 +1,7 @@
-//! The objects for Kubernetes have only fields that their operators know, and all that these demand.
+//! The objects for Kubernetes have only fields that their operators know, and all required fields.
 //!
-//! No cluster runs here. The lists are of the operators' own types: Vault Secrets Operator `v1beta1`, External Secrets
-//! Operator `v1` and `v1alpha1` of its generators, and `apps/v1` of Kubernetes.
+//! No cluster runs here. The lists come from the operators' own types: Vault Secrets Operator `v1beta1`, External
+//! Secrets Operator `v1` and `v1alpha1` of its generators, and `apps/v1` of Kubernetes.
 
 use std::collections::BTreeSet;
 
@@ -9,7 +9,7 @@ use serde_json::Value;
 
 use super::documents;
 
-/// A kind: its version, the fields that may be there as paths below the object, and `!` before those that must be.
+/// A kind: its version, and its fields as paths below the object, required ones with `!`.
 struct Kind {
     version: &'static str,
     name: &'static str,
@@ -107,7 +107,7 @@ const KINDS: [Kind; 6] = [
     },
 ];
 
-/// The paths to all values that are no objects and no lists. Names that the user chooses are `*`.
+/// The paths of all values that are neither objects nor lists. Names that the user chooses become `*`.
 fn leaves(value: &Value, path: &str, found: &mut BTreeSet<String>) {
     match value {
         Value::Object(fields) => {
@@ -148,7 +148,7 @@ fn the_objects_have_the_fields_that_their_operators_know() {
     assert_eq!(seen.len(), KINDS.len(), "an object of each kind is there");
 }
 
-/// Names that refer to other objects of the same file lead to one.
+/// A name that refers to another object of the same file has a target.
 #[test]
 fn references_between_the_objects_lead_somewhere() {
     let objects = documents("kubernetes/vault-secrets-operator.yaml");

@@ -1,4 +1,4 @@
-//! The programs in Python, as an application runs them: with a token of the server that may read one path.
+//! The Python programs, run as an application runs them: with a token of the server that may read one path.
 
 use std::process::{Command, Output};
 
@@ -9,7 +9,7 @@ use serde_json::json;
 use crate::lifecycle::on;
 use crate::own_server::wait_for;
 
-/// A mount with a role, and a token of the server that may read its creds.
+/// A mount with a role, and a token of the server that may read the role's creds.
 fn prepared(server: &std::sync::Arc<Server>, mount: &str) -> (Stage, String, String) {
     let stage = on(server, mount);
     stage.configure(&stage.alpha);
@@ -48,7 +48,7 @@ fn astrapy_works_with_a_leased_token_and_no_longer_than_its_lease() {
     stage.assert_consistent(&stage.alpha, 1);
     stage.revoke(lease).expect(204);
     stage.assert_consistent(&stage.alpha, 0);
-    // A role whose tokens may not see databases: the program's error is Astra's, and not that of a wrong field.
+    // A role whose tokens must not see databases: the program reports Astra's error, not a wrong field.
     stage.make_role(&stage.alpha, "reader", json!({ "role_id": stage.astra_role(&stage.alpha, "Billing Admin") }));
     let refused = run("astrapy_app.py", &server, &creds, &token, place);
     assert!(!refused.status.success() && String::from_utf8_lossy(&refused.stderr).contains("403"), "{refused:?}");

@@ -1,5 +1,5 @@
-//! The unit: what it must not take away, that systemd knows its settings, and the server with the plugin under those of
-//! its restrictions that a process can take upon itself.
+//! The systemd unit: it leaves the plugin what the plugin needs, systemd knows its settings, and the server with the
+//! plugin runs under those restrictions that a process can impose on itself.
 
 use harness::openbao::ClientProgram;
 use harness::openbao_binary;
@@ -20,7 +20,7 @@ fn the_unit_leaves_the_plugin_what_it_needs() {
     let settings = settings(&unit);
     let value =
         |name: &str| settings.iter().filter(|(key, _)| *key == name).map(|(_, value)| *value).collect::<Vec<_>>();
-    // The plugin runs code that it compiled; its compiler sets a filter of its own; it speaks TCP, and with the server by a socket.
+    // The plugin runs code that it compiled, its compiler sets a filter of its own, and it uses TCP and a Unix socket.
     assert_eq!(value("MemoryDenyWriteExecute"), ["no"]);
     assert_eq!(value("SystemCallFilter"), ["@system-service"]);
     for family in ["AF_INET", "AF_INET6", "AF_UNIX"] {
@@ -37,8 +37,8 @@ fn the_unit_leaves_the_plugin_what_it_needs() {
     assert_eq!(names.len(), all, "a setting stands twice");
 }
 
-/// Settings of systemd.unit(5), systemd.service(5), systemd.exec(5) and systemd.kill(5). Another name is a mistake, which
-/// systemd passes over with a line in its log.
+/// Settings of systemd.unit(5), systemd.service(5), systemd.exec(5) and systemd.kill(5). Another name is a mistake,
+/// which systemd ignores with a line in its log.
 const KNOWN: &str = "After AmbientCapabilities CapabilityBoundingSet ConditionFileNotEmpty Description ExecReload ExecStart Group \
     KillSignal LimitCORE LimitNOFILE LockPersonality MemoryDenyWriteExecute NoNewPrivileges PrivateDevices \
     PrivateTmp ProtectClock ProtectControlGroups ProtectHome ProtectHostname ProtectKernelLogs \
@@ -56,7 +56,7 @@ fn systemd_knows_every_setting_of_the_unit() {
     assert!(unknown.is_empty(), "{unknown:?}");
 }
 
-/// A root that cannot be written but for one folder, no rights to gain, no core dumps, no capabilities, files for the owner.
+/// A read-only root except for one folder, no new privileges, no core dumps, no capabilities, files for the owner only.
 const CONFINED: &str = r#"
 set -e
 mount --make-rprivate /

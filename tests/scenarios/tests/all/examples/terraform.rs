@@ -1,4 +1,4 @@
-//! What the example declares is what a read answers: by that rule the provider finds no change in the next plan.
+//! The example declares exactly the answer of a read, so the provider finds no change in the next plan.
 
 use harness::openbao::Server;
 use regex::Regex;
@@ -42,7 +42,7 @@ fn a_second_plan_after_the_example_is_empty() {
         let path = path.captures(block).unwrap()[1].replace("${var.org}", &stage.alpha.id);
         let mut written = fields(block, &variable);
         if path.starts_with("config/") {
-            // The one thing that the reader's own Astra does not need.
+            // The one field that the reader's own Astra does not need.
             written.insert("url".to_owned(), json!(stage.astra.url()));
         }
         for _ in 0..2 {
@@ -56,7 +56,7 @@ fn a_second_plan_after_the_example_is_empty() {
         }
     }
     assert!(compared > 10);
-    // `data "vault_generic_secret"` answers texts: the output takes a field that is one.
+    // `data "vault_generic_secret"` returns texts: the output uses a text field.
     let data = Regex::new(r#"path\s+= "astra/(static-creds/.+)""#).unwrap();
     let creds = data.captures(&text).unwrap()[1].replace("${var.org}", &stage.alpha.id);
     let token = stage.read(&creds, Value::Null).expect(200);

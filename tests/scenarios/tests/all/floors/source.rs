@@ -1,5 +1,5 @@
-//! Which modules of a crate use which others: read from the `use` declarations and the `crate::` and `super::` paths of
-//! the code that ships. Code below `#[cfg(test)]` does not count.
+//! The uses between modules of a crate, read from the `use` declarations and the `crate::` and `super::` paths of
+//! product code. Code below `#[cfg(test)]` does not count.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -13,10 +13,10 @@ pub(super) type Module = Vec<String>;
 /// Each module with the modules that it uses, other than its own descendants and ancestors.
 pub(super) type Uses = BTreeMap<Module, BTreeSet<Module>>;
 
-/// Levels of re-exports that are followed.
+/// Levels of re-exports that the search follows.
 const EXPORTS_DEPTH_MAX: usize = 8;
 
-/// The uses between the modules of the crate whose source lies in `folder`.
+/// The uses between the modules of the crate with this source folder.
 pub(super) fn read(folder: &Path) -> Uses {
     let mut sources = BTreeMap::new();
     let mut folders = vec![folder.to_owned()];
@@ -53,7 +53,7 @@ pub(super) fn uses_of(sources: &BTreeMap<Module, String>) -> Uses {
     crate_.uses()
 }
 
-/// Tokens as words: a lexer has left comments out, and texts stay one word each.
+/// The tokens as words. The lexer has removed comments, and each text is one word.
 fn flatten(stream: TokenStream, words: &mut Vec<String>) {
     for token in stream {
         match token {
@@ -79,7 +79,7 @@ fn is_test_only(words: &[String], at: usize) -> bool {
     words[at..].iter().map(String::as_str).take(TEST_ONLY.len()).eq(TEST_ONLY)
 }
 
-/// Where the item ends that begins at `at`: behind its semicolon, or the brace that closes it.
+/// The end of the item that begins at `at`: after its semicolon, or after its closing brace.
 fn end_of_item(words: &[String], at: usize) -> usize {
     let mut depth = 0;
     for (index, word) in words.iter().enumerate().skip(at) {
@@ -95,7 +95,7 @@ fn end_of_item(words: &[String], at: usize) -> usize {
     words.len()
 }
 
-/// Names of modules that are declared for tests only, in files of their own.
+/// Names of modules in files of their own that are declared for tests only.
 fn test_modules(words: &[String]) -> impl Iterator<Item = String> {
     (0..words.len()).filter(|&at| is_test_only(words, at)).filter_map(|at| {
         let item = &words[at + TEST_ONLY.len()..end_of_item(words, at + TEST_ONLY.len())];
@@ -141,7 +141,7 @@ impl Crate {
         uses
     }
 
-    /// The module in which the thing at `path` is, as seen from `from`. Re-exports are followed.
+    /// The module of the item at `path`, as seen from `from`. Follows re-exports.
     fn resolve(
         &self,
         declared: &BTreeMap<&Module, Vec<Declared>>,
@@ -179,18 +179,18 @@ fn child(module: &Module, name: &str) -> Module {
     [module.as_slice(), &[name.to_owned()]].concat()
 }
 
-/// A name that a `use` declaration brings in.
+/// A name that a `use` declaration imports.
 struct Declared {
     name: String,
     path: Vec<String>,
 }
 
-/// Does a `use` declaration begin here, and no list of lifetimes that a type captures?
+/// True for the begin of a `use` declaration. A list of lifetimes that a type captures looks similar.
 fn is_declaration(words: &[String], at: usize) -> bool {
     words[at] == "use" && words.get(at + 1).is_some_and(|next| next != "<")
 }
 
-/// What the `use` declarations bring in.
+/// The names that the `use` declarations import.
 fn declarations(words: &[String]) -> Vec<Declared> {
     let mut declared = Vec::new();
     for at in (0..words.len()).filter(|&at| is_declaration(words, at)) {
@@ -199,7 +199,7 @@ fn declarations(words: &[String]) -> Vec<Declared> {
     declared
 }
 
-/// Reads one tree of a `use` declaration, which follows on `prefix`; answers how many words it has.
+/// Reads one tree of a `use` declaration, which follows `prefix`; returns its number of words.
 fn read_tree(words: &[String], prefix: &mut Vec<String>, declared: &mut Vec<Declared>) -> usize {
     let (mut at, length) = (0, prefix.len());
     let mut name = None;
@@ -209,7 +209,7 @@ fn read_tree(words: &[String], prefix: &mut Vec<String>, declared: &mut Vec<Decl
             "{" => {
                 at += 1;
                 while words.get(at).is_some_and(|word| word != "}") {
-                    // At least the comma, so that no text is read for ever.
+                    // At least the comma, so that the loop ends for any text.
                     at += read_tree(&words[at..], prefix, declared);
                     at += usize::from(words.get(at).is_some_and(|word| word != "}"));
                 }
@@ -231,7 +231,7 @@ fn read_tree(words: &[String], prefix: &mut Vec<String>, declared: &mut Vec<Decl
     at
 }
 
-/// The paths from `crate` or `super` outside of `use` declarations.
+/// The paths from `crate` or `super` outside `use` declarations.
 fn paths(words: &[String]) -> Vec<Vec<String>> {
     let mut paths = Vec::new();
     let mut at = 0;

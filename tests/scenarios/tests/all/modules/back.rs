@@ -1,4 +1,4 @@
-//! The way back: by hand, by itself, and where storage does not allow it.
+//! Reverts: by an operator, automatically, and where storage does not allow them.
 
 use std::time::Instant;
 
@@ -8,7 +8,7 @@ use super::load::{Load, assert_switched};
 use super::{Toys, full, good, server, toy};
 
 #[test]
-fn going_back_by_hand_fails_no_request_and_lasts() {
+fn a_revert_by_an_operator_fails_no_request_and_lasts() {
     let update = good(31);
     let toys = Toys::pinned(server(), &[&update, &good(32)]);
     toys.write("module/rollback", Value::Null).expect_error(400, &["served before"]);
@@ -23,13 +23,14 @@ fn going_back_by_hand_fails_no_request_and_lasts() {
     assert_eq!(toys.serving(), full(30));
     assert_switched(&load.end(), &full(31), told, &full(30));
 
-    // What was left does not come back by itself.
+    // The reverted module is not activated again automatically.
     toys.reload();
     toys.assert_serves(30);
     toys.restart();
     toys.assert_serves(30);
     assert!(!super::reason(&toys.status(), &full(31)).is_empty());
-    // It does by name. Who goes back from what was named gets nothing newer before it is let go.
+    // An operator can select it. After a revert from a pinned module, no newer one is activated until the pin is
+    // removed.
     toys.must("module/use", json!({ "version": full(31) }));
     toys.assert_serves(31);
     toys.must("module/rollback", Value::Null);
@@ -41,8 +42,8 @@ fn going_back_by_hand_fails_no_request_and_lasts() {
 }
 
 #[test]
-fn a_module_that_fails_too_often_is_left_by_itself() {
-    // A trap, and an answer that is none.
+fn a_module_that_fails_too_often_is_reverted_automatically() {
+    // A trap, and an invalid answer.
     for variant in ["traps", "breaks_its_contract"] {
         let _note = harness::Note::new(variant);
         let fails = toy(variant, 31);
@@ -70,9 +71,9 @@ fn a_module_that_fails_too_often_is_left_by_itself() {
     }
 }
 
-const WHY: &str = "it went wrong here: it trapped, broke its contract or used up its processor time";
+const WHY: &str = "it was rejected on this mount: it trapped, broke its contract or used up its processor time";
 
-/// Neither by a look nor by a start; whoever names it has it.
+/// Neither a pass nor a start activates the module; an operator can select it.
 fn it_does_not_come_back_by_itself(toys: &Toys) {
     toys.reload();
     toys.assert_serves(30);
@@ -86,17 +87,17 @@ fn it_does_not_come_back_by_itself(toys: &Toys) {
 }
 
 #[test]
-fn storage_that_could_not_be_read_after_going_back_needs_force() {
+fn an_update_that_prevents_a_revert_needs_force() {
     let newer = toy("writes_newer", 31);
     let toys = Toys::pinned(server(), &[&newer]);
     toys.folder.drop_in(&newer);
-    toys.wait_for_refusal(31, &["no way back", "force"]);
+    toys.wait_for_refusal(31, &["a revert would be impossible", "force"]);
     toys.assert_serves(30);
     toys.write("module/use", json!({ "version": full(31) })).expect_error(400, &["force"]);
     toys.assert_serves(30);
     toys.must("module/use", json!({ "version": full(31), "force": true }));
     toys.assert_serves(31);
-    // It wrote what version 30 cannot read.
+    // Version 31 wrote data that version 30 cannot read.
     toys.write("key/note", json!({})).expect(204);
     toys.write("module/rollback", Value::Null).expect_error(400, &["force"]);
     toys.assert_serves(31);
@@ -107,7 +108,7 @@ fn storage_that_could_not_be_read_after_going_back_needs_force() {
 }
 
 #[test]
-fn a_held_version_stays_until_it_is_let_go() {
+fn a_pinned_version_stays_until_the_pin_is_removed() {
     let update = good(31);
     let toys = Toys::pinned(server(), &[&update]);
     let tune = |version: Value| {

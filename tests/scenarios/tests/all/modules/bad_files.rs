@@ -1,4 +1,4 @@
-//! Whatever lies in the directory: the old module goes on serving, and the status says why.
+//! Bad files in the directory: the active module continues to serve, and the report has the reason.
 
 use std::fs;
 use std::os::unix::fs::symlink;
@@ -11,7 +11,7 @@ use harness::modules::{ModuleFile, SigningKey};
 use super::load::{Load, assert_switched};
 use super::{Toys, full, good, server, toy};
 
-/// A file by what is wrong with it, its bytes, and words of the reason.
+/// A file by its mistake, its bytes, and words of the reason.
 struct Bad {
     what: &'static str,
     file: ModuleFile,
@@ -42,7 +42,7 @@ fn bad_files() -> Vec<Bad> {
         ("needs no token", toy("opens_a_path", 31), &["unauthenticated:version"]),
         ("wraps more", toy("wraps_more", 31), &["reload"]),
     ];
-    // Each in a version of its own, so that each is the newest when it comes.
+    // Each has a version of its own, so that each is the newest when it appears.
     let named = files.into_iter().zip(31_u8..).map(|((what, file, words), version)| {
         let wasm = in_version(file.wasm, version);
         Bad { what, file: ModuleFile { version: full(version), wasm, ..file }, words }
@@ -50,7 +50,7 @@ fn bad_files() -> Vec<Bad> {
     named.collect()
 }
 
-/// The bytes with the version overwritten, where they still say one.
+/// The bytes with another version, if they contain one.
 fn in_version(mut wasm: Vec<u8>, version: u8) -> Vec<u8> {
     let (from, to) = (full(31), full(version));
     if let Some(at) = wasm.windows(from.len()).position(|bytes| bytes == from.as_bytes()) {
@@ -59,7 +59,7 @@ fn in_version(mut wasm: Vec<u8>, version: u8) -> Vec<u8> {
     wasm
 }
 
-/// One bit of the code differs: it is no valid wasm.
+/// One bit of the code differs: the bytes are not valid WebAssembly.
 fn damaged(wasm: &[u8]) -> Vec<u8> {
     let mut wasm = wasm.to_vec();
     wasm[20] ^= 0x40;
@@ -67,7 +67,7 @@ fn damaged(wasm: &[u8]) -> Vec<u8> {
 }
 
 #[test]
-fn a_bad_file_never_goes_live() {
+fn a_bad_file_is_never_activated() {
     let bad = bad_files();
     let (newest, files) = (good(99), bad.iter().map(|bad| &bad.file));
     let trusted: Vec<&ModuleFile> = files.chain([&newest]).collect();
@@ -82,7 +82,7 @@ fn a_bad_file_never_goes_live() {
     for Bad { what, file, .. } in &bad {
         toys.server.wait_for_line(what, |line| line.contains(&file.version) && line.contains("warn"));
     }
-    // All of them still lie there, and a good one goes live.
+    // All of them are still there, and a good one is activated.
     toys.folder.drop_in(&newest);
     toys.wait_for(99);
     let told = Instant::now();
@@ -90,10 +90,10 @@ fn a_bad_file_never_goes_live() {
     assert_switched(&load.end(), &full(30), told, &full(99));
 }
 
-/// What is put in the place of a module, and words of the reason.
+/// A file in place of a module, and words of the reason.
 type Oddity = (&'static str, fn(&Path, &Path), &'static str);
 
-/// The second path is of a trusted module outside the directory.
+/// The second path is that of a trusted module outside the directory.
 const ODDITIES: [Oddity; 7] = [
     ("a link out of the directory", |place, outside| symlink(outside, place).unwrap(), "outside"),
     (
@@ -112,9 +112,9 @@ fn pipe(place: &Path, _: &Path) {
     assert!(Command::new("mkfifo").arg(place).status().unwrap().success());
 }
 
-/// What is no file of a bounded size inside the directory is not read.
+/// The host reads only regular files of a bounded size inside the directory.
 #[test]
-fn what_is_no_regular_file_is_not_read() {
+fn a_module_that_is_not_a_regular_file_is_not_read() {
     let modules: Vec<ModuleFile> = (31_u8..38).map(good).collect();
     let newest = good(39);
     let toys = Toys::pinned(server(), &modules.iter().chain([&newest]).collect::<Vec<_>>());
@@ -142,9 +142,9 @@ fn what_is_no_regular_file_is_not_read() {
     assert_switched(&load.end(), &full(30), told, &full(39));
 }
 
-/// The same in the place of a module's signatures, good ones outside the directory.
+/// The same for signature files; the good ones are outside the directory.
 #[test]
-fn what_is_no_regular_file_of_signatures_is_not_read() {
+fn a_signature_file_that_is_not_a_regular_file_is_not_read() {
     let key = SigningKey::generate();
     let toys = Toys::mount(server(), vec![key.trust()], |folder| folder.drop_in_signed(&good(30), &[&key]));
     for ((what, put, words), version) in ODDITIES.into_iter().zip(31_u8..) {
@@ -161,9 +161,9 @@ fn what_is_no_regular_file_of_signatures_is_not_read() {
     toys.wait_for(39);
 }
 
-/// The bytes that run were read once: what becomes of their file does not matter to them.
+/// The bytes that run were read once, so a later change of the file has no effect.
 #[test]
-fn a_file_that_changes_after_it_went_live_changes_nothing() {
+fn a_change_of_the_active_modules_file_has_no_effect() {
     let update = good(31);
     let toys = Toys::pinned(server(), &[&update]);
     toys.folder.drop_in(&update);

@@ -1,4 +1,4 @@
-//! The cache of compiled code: a restart uses it, and nothing that is wrong with it, or with its disk, harms.
+//! The cache of compiled code: a restart uses it, and a fault of the cache or of its disk does no harm.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -13,10 +13,10 @@ use super::leases::next_version;
 use super::load::{Load, assert_switched};
 use super::{Toys, ask, good, server};
 
-/// What the log says, whatever is wrong.
-const COMPLAINT: &str = "the cache of compiled modules was of no use";
+/// The text of the log for every fault of the cache.
+const COMPLAINT: &str = "cannot use the cache of compiled modules";
 
-/// A mount whose plugin keeps compiled code in a folder of its own.
+/// A mount whose plugin has a cache in a folder of its own.
 struct Cached {
     toys: Toys,
     folder: PathBuf,
@@ -27,7 +27,7 @@ impl Cached {
         Self::with(vec![sealed_by("0f")], Vec::new(), |_| String::new())
     }
 
-    /// The lines of shell that the plugin's process begins with may know where its modules lie.
+    /// `shell` returns the lines with which the plugin's process begins; they may use the path of the modules.
     fn with(environment: Vec<String>, trust: Vec<String>, shell: impl FnOnce(&ModulesDir) -> String) -> Self {
         let mut folder = PathBuf::new();
         let toys = Toys::with(server(), |modules| {
@@ -45,13 +45,13 @@ impl Cached {
         Self { toys, folder }
     }
 
-    /// The files of the cache by their content.
+    /// The files of the cache, with their content.
     fn entries(&self) -> Vec<(PathBuf, Vec<u8>)> {
         let files = fs::read_dir(&self.folder).unwrap().map(|entry| entry.unwrap().path());
         files.map(|path| (path.clone(), fs::read(path).unwrap_or_default())).collect()
     }
 
-    /// The one entry of a toy.
+    /// The entry of a toy. There must be only one.
     fn entry(&self, version: u8) -> (PathBuf, Vec<u8>) {
         let digest = good(version).sha256();
         let is_of = |path: &Path| path.file_name().unwrap().to_string_lossy().starts_with(&digest);
@@ -59,7 +59,7 @@ impl Cached {
         entry.unwrap_or_else(|| panic!("no entry of {version}"))
     }
 
-    /// How often the log speaks of this folder.
+    /// The lines of the log about this folder.
     fn complaints(&self) -> Vec<String> {
         let log = self.toys.server.log();
         let folder = self.folder.display().to_string();
@@ -75,7 +75,7 @@ fn sealed_by(byte: &str) -> String {
     format!("MODULE_CACHE_KEY={}", byte.repeat(32))
 }
 
-/// The process of the one plugin whose arguments name this text.
+/// The process of the only plugin whose arguments contain this text.
 pub(super) fn plugin_with(server: &Server, argument: &str) -> u32 {
     let has_it =
         |pid: &u32| fs::read_to_string(format!("/proc/{pid}/cmdline")).is_ok_and(|line| line.contains(argument));
@@ -92,7 +92,7 @@ fn the_key_of_the_cache_does_not_stay_in_the_environment_of_the_process() {
     let environment = String::from_utf8_lossy(&environment);
     assert!(environment.contains("MODULE_CACHE_KEY=\0"), "its value is overwritten where it stood");
     assert!(!environment.contains(&"0f".repeat(4)));
-    // And it was taken: the code of both modules is sealed by it.
+    // The key was read: it seals the code of both modules.
     cached.entry(30);
 }
 
@@ -134,7 +134,7 @@ fn without_a_key_nothing_is_kept() {
     cached.toys.server.wait_for_line("nothing is kept", says_so);
 }
 
-/// An entry that is not the plugin's own of this module is compiled instead, and its place taken.
+/// An entry that does not belong to this module is not used: the module is compiled, and its entry replaced.
 #[test]
 fn an_entry_that_does_not_fit_is_harmless() {
     let cached = Cached::new();
@@ -160,7 +160,7 @@ fn an_entry_that_does_not_fit_is_harmless() {
         assert_eq!(cached.complaints().len(), before + 1);
         assert!(cached.entry(31).1 != bytes, "it was compiled and kept again");
     }
-    // Sealed by another key, as by somebody who has none: neither registration takes the other's.
+    // Sealed with another key: neither registration uses the entries of the other.
     let of_this_key = cached.entry(31).1;
     let before = cached.complaints().len();
     toys.server.register_with(&toys.name, &toys.settings.arguments, &[sealed_by("1e")]);
@@ -168,7 +168,7 @@ fn an_entry_that_does_not_fit_is_harmless() {
     toys.assert_serves(31);
     assert_eq!(cached.complaints().len(), before + 1);
     assert!(cached.entry(31).1 != of_this_key);
-    // A folder in its place, and no folder of the cache at all.
+    // A folder in place of the entry, and no cache folder at all.
     fs::remove_file(&path).unwrap();
     fs::create_dir(&path).unwrap();
     toys.restart();
@@ -178,9 +178,9 @@ fn an_entry_that_does_not_fit_is_harmless() {
     toys.assert_serves(31);
 }
 
-/// The plugin's process may write files of so many blocks only: the entry of the Astra engine, which needs some times as
-/// many, is cut off in the middle, as on a full disk. The lines ignore the signal that the system would stop the
-/// process by.
+/// The plugin's process may write files of this number of blocks only: the entry of the Astra engine, which needs
+/// several times as many, is cut off as on a full disk. The shell lines ignore the signal with which the system would
+/// stop the process.
 #[test]
 fn a_full_disk_costs_the_cache_and_nothing_else() {
     let limit = |modules: &ModulesDir| beside(modules, "blocks");
@@ -217,5 +217,5 @@ fn a_full_disk_costs_the_cache_and_nothing_else() {
     assert_eq!(cached.entries().len(), 2);
 }
 
-/// A mebibyte: more than any guest's memory image, which counts as a file, too.
+/// One MiB: more than any guest's memory image, which is a file, too.
 const BLOCKS: &str = "2048";

@@ -1,4 +1,4 @@
-//! Nodes of a cluster with different directories: each serves, and says what it runs.
+//! Nodes of a cluster with different directories: each serves, and reports its module.
 
 use std::fs;
 use std::sync::Arc;
@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 
 use super::{ask, full, good, runs};
 
-/// Every process sees its own node's folder in it.
+/// A path that leads each process to its own node's folder.
 const OWN_FOLDER: &str = "/proc/self/cwd/modules";
 
 #[test]
@@ -46,20 +46,20 @@ fn nodes_with_different_directories_say_what_each_runs() {
     let wait = |node: usize, version: u8| leader.wait_for("a node's module", || says(node) == both(version));
     (0..at.len()).for_each(|node| wait(node, 30));
 
-    // One standby has the update first: it runs it, the others do not, and each says so.
+    // One standby gets the update first: it activates the module, the others do not, and each reports its own.
     let standby = cluster.nodes().iter().position(|node| !Arc::ptr_eq(node, &leader)).unwrap();
     drop_in(&cluster.nodes()[standby], &update);
     wait(standby, 31);
     (0..at.len()).filter(|node| *node != standby).for_each(|node| assert_eq!(says(node), both(30)));
 
-    // What must write is done by the active node, whichever was asked.
+    // A write goes to the active node, whichever node got the request.
     let written = ask(&at[standby], Verb::Write, "key/note", json!({}));
     assert!(written.status < 300, "{written:#?}");
     leader.wait_for("the note", || ask(&at[0], Verb::Read, "key/note", Value::Null).status == 200);
     cluster.nodes().iter().for_each(|node| drop_in(node, &update));
     (0..at.len()).for_each(|node| wait(node, 31));
 
-    // A directory that one of them has lost is that one's affair: it serves on, and says so.
+    // If one node loses its directory, only that node is affected: it continues to serve, and reports the problem.
     let problem = |node: usize| ask(&at[node], Verb::Read, "module", Value::Null).data["problem"].clone();
     let [there, away] = ["modules", "away"].map(|name| cluster.nodes()[standby].folder().join(name));
     fs::rename(&there, &away).unwrap();
@@ -70,7 +70,7 @@ fn nodes_with_different_directories_say_what_each_runs() {
     (0..at.len()).filter(|node| *node != standby).for_each(|node| assert_eq!(problem(node), Value::Null));
     fs::rename(&away, &there).unwrap();
 
-    // Its leader dies: what ran runs on.
+    // The leader crashes: the active modules stay.
     leader.crash();
     let next = cluster.leader();
     let number = cluster.nodes().iter().position(|node| Arc::ptr_eq(node, &next)).unwrap();

@@ -1,4 +1,4 @@
-//! A module that asks for more than the one before it needs a yes to exactly that.
+//! An operator must accept exactly what a module asks for in addition to the previous one.
 
 use harness::Verb;
 use harness::openbao::{MountSettings, OpenBaoDriver};
@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use super::{Toys, ask, full, good, server, toy};
 
 #[test]
-fn more_capabilities_need_a_yes_to_exactly_the_difference() {
+fn more_capabilities_must_be_accepted_exactly() {
     let (wants, later) = (toy("wants_http", 31), toy("wants_http", 32));
     let toys = Toys::pinned(server(), &[&wants, &later]);
     toys.folder.drop_in(&wants);
@@ -24,7 +24,7 @@ fn more_capabilities_need_a_yes_to_exactly_the_difference() {
     toys.must("module/use", with(&["outbound-http"]));
     toys.assert_serves(31);
 
-    // What has been said yes to needs no second yes, neither after a start nor by an update.
+    // Accepted requests need no second acceptance, neither after a start nor for an update.
     toys.restart();
     toys.assert_serves(31);
     toys.folder.drop_in(&later);
@@ -33,7 +33,7 @@ fn more_capabilities_need_a_yes_to_exactly_the_difference() {
 }
 
 #[test]
-fn a_path_that_needs_no_token_needs_a_yes() {
+fn a_path_without_a_token_must_be_accepted() {
     let opens = toy("opens_a_path", 31);
     let toys = Toys::pinned(server(), &[&opens, &good(32)]);
     toys.folder.drop_in(&opens);
@@ -42,11 +42,11 @@ fn a_path_that_needs_no_token_needs_a_yes() {
     let nobody = toys.server.client().with_token("");
     let path = format!("{}/version", toys.name);
     assert_eq!(nobody.call("GET", &path, &Value::Null).status, 403);
-    // A start alone is no yes.
+    // A start accepts nothing.
     toys.restart();
     toys.assert_serves(30);
     assert_eq!(nobody.call("GET", &path, &Value::Null).status, 403);
-    // The server is told of such paths at a load only.
+    // The server learns of such paths only when it loads the mount.
     let accepted = ["unauthenticated:version"];
     let yes = toys.write("module/use", json!({ "version": full(31), "accept_capabilities": accepted }));
     assert_eq!((yes.status, yes.data["live"].clone()), (200, json!(false)), "{yes:#?}");
@@ -57,7 +57,7 @@ fn a_path_that_needs_no_token_needs_a_yes() {
 }
 
 #[test]
-fn the_first_module_of_an_engine_on_a_mount_needs_a_yes_to_its_paths_without_a_token() {
+fn the_paths_without_a_token_of_a_mounts_first_module_must_be_accepted() {
     let opens = toy("opens_a_path", 31);
     let toys = Toys::pinned(server(), &[&opens]);
     toys.folder.drop_in(&opens);
@@ -85,7 +85,7 @@ fn the_first_module_of_an_engine_on_a_mount_needs_a_yes_to_its_paths_without_a_t
     assert_eq!(opened(), 200);
 }
 
-/// The server is told at a load only which storage the seal wraps.
+/// The server learns only at a load which storage the seal wraps.
 #[test]
 fn other_special_paths_take_a_plugin_reload() {
     let wraps = toy("wraps_more", 31);

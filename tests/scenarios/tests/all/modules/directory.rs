@@ -1,4 +1,5 @@
-//! A directory that is not there, or is none: what is loaded serves on, and nothing is lost when it is back.
+//! A missing or unusable directory: the loaded modules continue to serve, and nothing is lost when the directory is
+//! back.
 
 use std::fs;
 use std::os::unix::fs::symlink;
@@ -10,8 +11,8 @@ use serde_json::Value;
 use super::load::{Load, assert_switched};
 use super::{Toys, full, good, server};
 
-/// What stands in the directory's place, and the words that tell of it. Rights of files would not do: they do not bind
-/// a test that is run by root.
+/// An object in the directory's place, and the words of the problem. File permissions would not do, because they do not
+/// bind a test that root runs.
 type Fault = (&'static str, fn(&Path), &'static str);
 
 const FAULTS: [Fault; 5] = [
@@ -36,7 +37,7 @@ fn clear(path: &Path) {
 }
 
 #[test]
-fn a_directory_that_cannot_be_read_takes_nothing_along() {
+fn an_unreadable_directory_affects_no_loaded_module() {
     let (update, later) = (good(31), good(32));
     let toys = Toys::pinned(server(), &[&update, &later]);
     toys.folder.drop_in(&update);
@@ -67,9 +68,10 @@ fn a_directory_that_cannot_be_read_takes_nothing_along() {
     assert_switched(&load.end(), &full(31), told, &full(32));
 }
 
-/// An engine that only the directory has cannot start without it. It says so, and has lost nothing when it is back.
+/// A mount whose engine is only in the directory cannot start without it. The mount reports that, and has lost nothing
+/// when the directory is back.
 #[test]
-fn a_start_without_its_directory_says_so_and_goes_on_where_it_was() {
+fn a_start_without_its_directory_is_reported_and_loses_nothing() {
     let update = good(31);
     let toys = Toys::pinned(server(), &[&update]);
     toys.folder.drop_in(&update);

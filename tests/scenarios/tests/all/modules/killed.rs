@@ -1,5 +1,5 @@
-//! The plugin, or the server with it, is killed at each step of an update: afterwards the old module serves or the new
-//! one, nothing else ever did, and what served before is known.
+//! The plugin, or the server with it, is killed at each step of an update. Afterwards the old or the new module serves,
+//! no other one ever did, and the previous module is known.
 
 use std::sync::Arc;
 
@@ -9,17 +9,17 @@ use serde_json::{Value, json};
 
 use super::{Toys, full, good, runs, toy};
 
-/// A step, the module that is seen to be there, and how that is seen.
+/// A step, the module of the update, and the sign that the step is reached.
 struct Step {
     name: &'static str,
     module: fn(u8) -> ModuleFile,
     is_there: fn(&Toys, &str) -> bool,
-    /// Has the new module been stored as the one that runs?
+    /// Is the new module stored as the active one at this step?
     is_stored: bool,
 }
 
 const STEPS: [Step; 5] = [
-    // It pauses afterwards, so that the look at storage is before the new one is there.
+    // The module pauses after this step, so that the test reads storage before the module is active.
     Step { name: "compiling", module: pauses, is_there: is_compiling, is_stored: false },
     Step { name: "describing itself", module: pauses, is_there: describes_itself, is_stored: false },
     Step {
@@ -36,8 +36,8 @@ fn pauses(version: u8) -> ModuleFile {
     toy("pauses", version)
 }
 
-/// Looked at many times without a pause, as a toy is compiled within some ten milliseconds. Where that was missed, it is
-/// on its next step by now, and does not leave it for a while.
+/// Checks often without a pause, because a toy compiles within some ten milliseconds. If the check misses that, the
+/// update is at its next step, where it stays for a while.
 fn is_compiling(toys: &Toys, version: &str) -> bool {
     let plugins = toys.server.plugin_pids();
     let compiles = || plugins.iter().any(|pid| toys.server.is_compiling(*pid));
@@ -48,12 +48,12 @@ fn describes_itself(toys: &Toys, version: &str) -> bool {
     says(toys, &format!("{version} describes itself"))
 }
 
-/// As the toy says on its way.
+/// The toy has logged these words.
 fn says(toys: &Toys, words: &str) -> bool {
     toys.server.log().contains(words)
 }
 
-/// The version that runs, as storage has it.
+/// The stored version of the active module.
 fn stored(toys: &Toys) -> String {
     let client = toys.server.client();
     let folder = format!("sys/raw/logical/{}/secrets-engine-host", toys.uuid());
@@ -68,7 +68,7 @@ fn an_update_that_is_killed_at_any_step_ends_updated() {
     let modules: Vec<ModuleFile> =
         (31_u8..).zip(STEPS.iter().chain(&STEPS)).map(|(number, step)| (step.module)(number)).collect();
     let server = Arc::new(Server::start(ServerKind::Raft));
-    // The first asks for as much as the others, the log.
+    // The first module needs the same capability as the others, the log.
     let trust = modules.iter().chain([&pauses(30)]).map(ModuleFile::pin).collect();
     let toys = Toys::mount(Arc::clone(&server), trust, |folder| folder.drop_in(&pauses(30)));
     let kill_plugin = || server.plugin_pids().into_iter().for_each(|pid| server.kill_plugin(pid));
@@ -94,7 +94,7 @@ fn an_update_that_is_killed_at_any_step_ends_updated() {
         });
         toys.wait_for_status(&update.version, |status| runs(status) == update.version);
         assert_eq!(toys.serving(), update.version);
-        // What a start could not store, as the mount was still being set up, the next look does.
+        // The next pass stores what a start could not store while the mount was set up.
         toys.reload();
         assert_eq!(stored(&toys), update.version);
         assert_eq!(toys.status()["previous"]["version"], json!(full(30)));

@@ -1,4 +1,5 @@
-//! Updates with leases alive: the new module renews and revokes what the old one made, or the way back does.
+//! Updates with live leases: the new module renews and revokes the leases of the old one, or a revert lets the old one
+//! do so.
 
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
@@ -8,7 +9,7 @@ use serde_json::{Value, json};
 
 use super::{Toys, astra, runs, server, toy};
 
-/// A mount of the Astra engine, with the directory that its next version is to come from.
+/// A mount of the Astra engine, with the directory of its next version.
 struct Updated {
     stage: Stage,
     folder: ModulesDir,
@@ -62,7 +63,7 @@ fn leases_of_the_old_astra_module_live_and_end_with_the_new_one() {
     stage.revoke(&old[0].lease_id()).expect(204);
     assert!(!stage.works(old[0].text("token")));
 
-    // And back: the old module ends what the new one made.
+    // After the revert, the old module revokes the leases of the new one.
     updated.go_back();
     stage.renew(&new.lease_id(), None).expect(200);
     for lease in [&old[1], &new] {
@@ -74,7 +75,8 @@ fn leases_of_the_old_astra_module_live_and_end_with_the_new_one() {
     stage.finish();
 }
 
-/// Tokens made and ended all the time, while the engine changes there and back: none is refused, none is left.
+/// Tokens are minted and revoked all the time while the engine changes back and forth: none is refused, and none is
+/// left over.
 #[test]
 fn tokens_that_are_made_during_an_update_all_have_an_end() {
     let updated = Updated::new("astra-busy");
@@ -93,7 +95,7 @@ fn tokens_that_are_made_during_an_update_all_have_an_end() {
         server().wait_for("tokens", || made.load(Ordering::Relaxed) >= enough);
     };
     std::thread::scope(|scope| {
-        // Also when the test fails, or it would wait for them.
+        // Also when the test fails: otherwise the test would wait for the clients.
         let _end = Stop(&stop);
         let clients = [(); 3].map(|()| scope.spawn(mint_and_revoke));
         go_on();
@@ -110,7 +112,7 @@ fn tokens_that_are_made_during_an_update_all_have_an_end() {
     stage.finish();
 }
 
-/// Dropped, it tells the clients to end.
+/// The drop tells the clients to end.
 struct Stop<'a>(&'a AtomicBool);
 
 impl Drop for Stop<'_> {
@@ -119,7 +121,7 @@ impl Drop for Stop<'_> {
     }
 }
 
-/// One patch further, in as many digits.
+/// The next patch version, with the same number of digits.
 pub(crate) fn next_version() -> String {
     let (front, last) = ASTRA_VERSION.split_at(ASTRA_VERSION.len() - 1);
     let next = last.parse::<u8>().map(|last| last + 1).unwrap();
@@ -127,7 +129,7 @@ pub(crate) fn next_version() -> String {
     format!("{front}{next}")
 }
 
-/// Leases of the toy, so many.
+/// Makes this number of leases of the toy.
 fn leased(toys: &Toys, path: &str, count: usize) -> Vec<String> {
     (0..count).map(|_| toys.read(path).expect(200).lease_id()).collect()
 }
@@ -139,7 +141,7 @@ fn live_on_and_end(toys: &Toys, leases: &[String]) {
     }
 }
 
-/// The server asks by the path that made the lease, which the new module no longer has.
+/// The server uses the path that made the lease, which the new module no longer has.
 #[test]
 fn leases_outlive_the_path_that_made_them() {
     let moved = toy("leases_elsewhere", 31);
@@ -156,7 +158,7 @@ fn leases_outlive_the_path_that_made_them() {
     assert!(toys.mount.leases().is_empty());
 }
 
-/// A kind of lease that the new one does not know at all keeps it out; the old one goes on with them.
+/// A module that does not know the kind of a lease is not activated; the old module keeps its leases.
 #[test]
 fn a_module_that_does_not_know_the_leases_never_serves() {
     let nothing = toy("leases_nothing", 31);
@@ -169,9 +171,9 @@ fn a_module_that_does_not_know_the_leases_never_serves() {
     assert!(toys.mount.leases().is_empty());
 }
 
-/// One that says that it knows them and does not: no lease is lost by it, and the way back ends them.
+/// A module that falsely declares a kind of leases loses none of them; after a revert they are revoked.
 #[test]
-fn leases_that_a_module_forgot_end_after_the_way_back() {
+fn leases_that_a_module_forgot_end_after_a_revert() {
     let forgets = toy("forgets_leases", 31);
     let toys = Toys::pinned(server(), &[&forgets]);
     let old = leased(&toys, "lease", 2);

@@ -1,4 +1,4 @@
-//! Starts, ends and crashes: what ran runs again.
+//! Starts, ends and crashes: the active module serves again.
 
 use std::sync::Arc;
 
@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use super::{Toys, full, good, server};
 
 #[test]
-fn what_runs_outlives_reload_kill_seal_and_crash() {
+fn the_active_module_survives_reload_kill_seal_and_crash() {
     let server = Arc::new(Server::start(ServerKind::Raft));
     let update = good(31);
     let toys = Toys::pinned(Arc::clone(&server), &[&update]);
@@ -28,16 +28,16 @@ fn what_runs_outlives_reload_kill_seal_and_crash() {
         toys.assert_serves(version);
     };
     each_end(31);
-    // What was left by hand stays left.
+    // The reverted module stays reverted.
     toys.must("module/rollback", Value::Null);
     each_end(30);
     toys.must("module/use", json!({ "version": full(31) }));
     each_end(31);
 }
 
-/// Vault's own way: a new version of the host, told to the mount, reloaded.
+/// Vault's own way of an update: register a new version of the plugin, tune the mount, reload.
 #[test]
-fn the_servers_own_way_still_works() {
+fn the_servers_own_upgrade_of_a_plugin_still_works() {
     let update = good(31);
     let toys = Toys::pinned(server(), &[&update]);
     toys.folder.drop_in(&update);

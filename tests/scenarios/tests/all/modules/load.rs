@@ -1,4 +1,5 @@
-//! Clients that ask all the time, each as fast as it is answered. The pace of 1,000 a second is the benchmark's.
+//! Clients that send one request after the other without a pause. The benchmark has the load of 1,000 requests a
+//! second.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -25,12 +26,12 @@ pub(crate) struct Load {
 }
 
 impl Load {
-    /// So many clients, each with a connection of its own, ask which version serves.
+    /// Starts this number of clients, each with a connection of its own, which ask for the version.
     pub(crate) fn start(toys: &Toys, clients: usize) -> Self {
         Self::at(&toys.server, &format!("{}/version", toys.name), clients)
     }
 
-    /// The same of another path that answers a `version`.
+    /// The same with another path that answers a `version`.
     pub(crate) fn at(server: &Server, path: &str, clients: usize) -> Self {
         let (stop, answered) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicUsize::new(0)));
         let clients = (0..clients).map(|_| {
@@ -54,24 +55,24 @@ impl Load {
         Self { stop, answered, clients }
     }
 
-    /// Waits until the clients were answered much of what they ask from now on.
+    /// Waits until the clients got many answers to requests from now on.
     #[track_caller]
     pub(crate) fn go_on(&self, toys: &Toys) {
         let before = self.answered.load(Ordering::Relaxed);
-        // One of each may be under way; of the others none is much slower than another.
+        // One request of each client may be in progress; the other requests take about the same time.
         let enough = before + 10 * self.clients.len();
         toys.server.wait_for("answers", || self.answered.load(Ordering::Relaxed) >= enough);
     }
 
-    /// Ends it.
+    /// Ends the clients.
     pub(crate) fn end(self) -> Vec<Seen> {
         self.stop.store(true, Ordering::Relaxed);
         self.clients.into_iter().flat_map(|client| client.join().unwrap()).collect()
     }
 }
 
-/// None failed, and none was served by a third; each that began after `told` was served by this version, and there were
-/// some before and after.
+/// No request failed, and only the two versions served; each request that began after `told` was served by the new one,
+/// and there were some before and after.
 #[track_caller]
 pub(crate) fn assert_switched(seen: &[Seen], old: &str, told: Instant, new: &str) {
     let failed: Vec<_> = seen.iter().filter_map(|seen| seen.answer.as_ref().err()).collect();

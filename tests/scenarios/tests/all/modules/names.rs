@@ -1,4 +1,4 @@
-//! What a module is called: its file's name, its signatures and the module itself must say the same.
+//! The name of a module: its file, its signatures and its description must agree.
 
 use harness::Verb;
 use harness::modules::{ASTRA_VERSION, ModuleFile, SigningKey};
@@ -8,13 +8,13 @@ use serde_json::{Value, json};
 use super::trust::two_of_three;
 use super::{Toys, ask, full, good, reason, server};
 
-/// A file that is named as the toy, in the version of its row, and its signatures.
+/// A file with the name of the toy in the version of its row, and its signatures.
 struct Named {
     what: &'static str,
     wasm: Vec<u8>,
-    /// What is signed: engine and version.
+    /// Engine and version in the signed statement.
     signed: (&'static str, String),
-    /// What the file of signatures says in place of what is signed.
+    /// A field of the signature file that differs from the signed statement.
     claimed: Option<(&'static str, String)>,
     reason: &'static str,
 }
@@ -72,7 +72,7 @@ fn a_module_is_what_its_file_its_signatures_and_itself_say() {
     toys.wait_for(39);
 }
 
-/// The highest version of all, signed as what its file is named: it is a toy all the same.
+/// The highest version of all, signed with the name of its file, is still a toy.
 #[test]
 fn a_toy_that_is_named_as_the_astra_engine_does_not_take_its_place() {
     let key = SigningKey::generate();

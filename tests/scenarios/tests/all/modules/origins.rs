@@ -1,5 +1,5 @@
-//! Where the guests of a mount may send requests: what the registration allows for their engine, and what the options of
-//! the mount leave of it.
+//! Destinations of a mount's guests: the origins that the registration allows for their engine, and those that the
+//! options of the mount leave.
 
 use harness::openbao::{MountSettings, OpenBaoDriver};
 use harness::{Outcome, StageOptions, Verb, arguments};
@@ -26,7 +26,7 @@ fn mount(name: &str, options: Value) -> OpenBaoDriver {
     OpenBaoDriver::mount(server(), &settings)
 }
 
-/// A config whose token nobody checks: the answer tells whether the origin is allowed.
+/// A config whose token is not checked: the answer shows whether the origin is allowed.
 fn configure(mount: &OpenBaoDriver, url: &str) -> Outcome {
     let token = format!("AstraCS:clientclientclientclient:{}", "0123456789abcdef".repeat(4));
     let config = json!({ "astra_token": token, "url": url, "verify": false, "force": true });

@@ -1,4 +1,4 @@
-//! A file that is swapped all the time, between the check and the use of it, too: what was checked is what runs.
+//! A file that is swapped all the time, also between its check and its use: the bytes that run are the checked ones.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -14,12 +14,12 @@ use serde_json::Value;
 use super::load::{Load, assert_switched};
 use super::{Toys, full, good, reason, server, toy};
 
-/// What a reload says where the bytes that were read are not the bytes that were listed.
+/// The text of a reload if the read bytes differ from the listed ones.
 const SWAPPED: &str = "changed since it was listed";
-/// So often must it have happened in earnest.
+/// Minimum number of real swaps in between.
 const SWAPS_SEEN: usize = 5;
 
-/// Puts one file and the other into the same place, as fast as it can.
+/// Moves two files to the same path in turns, as fast as it can.
 struct Swapper {
     stop: Arc<AtomicBool>,
     work: Option<JoinHandle<()>>,
@@ -54,8 +54,8 @@ impl Drop for Swapper {
     }
 }
 
-/// The trusted bytes never serve either, as they fail their probe: so the race goes on for as long as the test likes,
-/// and the old module must serve all the time. The others would serve, and say that they did.
+/// The trusted bytes never serve either, because their probe fails: so the race can go on, and the old module must
+/// serve all the time. The other bytes would serve, and answer that they do.
 fn swapped(toys: &Toys, trusted: &ModuleFile, impostor: &ModuleFile) {
     let swapper = Swapper::start(toys.folder.path().join(trusted.name()), [trusted, impostor]);
     let deadline = Instant::now() + ROLLBACK_DEADLINE;

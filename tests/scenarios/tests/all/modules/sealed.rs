@@ -1,4 +1,4 @@
-//! A module that somebody signed who should not have: it goes live, and gets no secret.
+//! A module with a signature by a stolen key is activated, and gets no secret.
 
 use harness::Stage;
 use harness::modules::{ASTRA_VERSION, ModuleFile, ModulesDir, SigningKey};
@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use super::{Toys, astra, good, reason, runs, server, toy};
 
-/// A mount of the Astra engine that trusts a key, which is lost.
+/// A mount of the Astra engine that trusts a stolen key.
 struct Robbed {
     stage: Stage,
     folder: ModulesDir,
@@ -24,7 +24,7 @@ impl Robbed {
         self.stage.read("module", Value::Null).expect(200).data
     }
 
-    /// The real engine with another text in the place of one of its own, under a version so many steps later.
+    /// Adds the real engine with one of its texts replaced, under a later version.
     fn drop_in(&self, steps: usize, part: &str, other: &str) -> String {
         let (front, last) = ASTRA_VERSION.split_at(ASTRA_VERSION.len() - 1);
         let version = format!("{front}{}", last.parse::<usize>().unwrap() + steps);
@@ -37,20 +37,20 @@ impl Robbed {
         server().wait_for("the module", || runs(&self.status()) == version);
     }
 
-    /// What Astra got of the mount, as texts.
+    /// The requests to Astra, as texts.
     fn asked(&self) -> Vec<String> {
         self.stage.astra.requests().iter().map(|request| format!("{request:?}")).collect()
     }
 }
 
 #[test]
-fn a_module_that_a_lost_key_signed_goes_live_and_gets_nothing() {
+fn a_module_with_a_stolen_signature_is_activated_and_gets_no_secret() {
     let robbed = Robbed::new("astra-robbed");
     let stage = &robbed.stage;
     let thefts = [
         // The admin token in a header of the thief's own.
         ("authorization", "x-stolentoken", "is in a header of a request"),
-        // The admin token behind another word, which a server of the thief's would know.
+        // The admin token with another prefix, which a server of the thief would know.
         ("Bearer ", "Stolen ", "in the `authorization` header of a request, with other text"),
     ];
     for (steps, (part, other, told)) in (1..).zip(thefts) {
@@ -62,7 +62,7 @@ fn a_module_that_a_lost_key_signed_goes_live_and_gets_nothing() {
         server().wait_for_line(told, |line| line.contains("a value of the class `admin-token`") && line.contains(told));
         let asked = robbed.asked();
         assert!(!asked[before..].iter().any(|request| request.contains(other)), "{other} was sent");
-        // It fails its trial, and the module before it serves again.
+        // The module fails its trial, and the previous one serves again.
         server().wait_for("the module before", || {
             let _ = stage.mint(&stage.alpha, "reader");
             runs(&robbed.status()) == ASTRA_VERSION
@@ -72,7 +72,7 @@ fn a_module_that_a_lost_key_signed_goes_live_and_gets_nothing() {
 }
 
 #[test]
-fn a_module_that_lets_a_secret_go_elsewhere_needs_a_yes_to_exactly_that() {
+fn a_new_exit_for_secrets_must_be_accepted_exactly() {
     let robbed = Robbed::new("astra-widened");
     let stage = &robbed.stage;
     let sealed = robbed.status()["sealed_secrets"].to_string();
@@ -80,7 +80,7 @@ fn a_module_that_lets_a_secret_go_elsewhere_needs_a_yes_to_exactly_that() {
         sealed.contains("`astra_token` below `config/`") && sealed.contains("GET /v2/organizations/roles"),
         "{sealed}"
     );
-    // The engine declares the call that it makes.
+    // The engine declares its call.
     let version = robbed.drop_in(1, "/v2/organizations/roles", "/v2/organizations/rules");
     let word = "secret:astra_token:send:GET:/v2/organizations/rules";
     server().wait_for("the reason", || reason(&robbed.status(), &version).contains(word));
@@ -92,15 +92,15 @@ fn a_module_that_lets_a_secret_go_elsewhere_needs_a_yes_to_exactly_that() {
     let done = stage.write("module/use", accepted(&[word]));
     assert!(done.status < 300, "{done:#?}");
     robbed.wait_for(&version);
-    // Astra has no such call; that it was asked shows that the operator's yes counts.
+    // Astra has no such call; the request shows that the operator's acceptance counts.
     let _ = stage.write(&format!("config/{}/sync-roles", stage.alpha.id), json!({}));
     assert!(asked_for(), "{:#?}", robbed.asked());
     assert!(robbed.status()["sealed_secrets"].to_string().contains("organizations/rules"));
 }
 
-/// The second engine, which declares in a few lines.
+/// The second engine, whose declaration has only a few lines.
 #[test]
-fn what_was_once_declared_stays_sealed_for_every_later_module() {
+fn a_declared_secret_stays_sealed_for_every_later_module() {
     let (seals, later) = (toy("seals", 31), good(32));
     let toys = Toys::pinned(server(), &[&seals, &later]);
     toys.folder.drop_in(&seals);
@@ -111,7 +111,7 @@ fn what_was_once_declared_stays_sealed_for_every_later_module() {
     assert_eq!(toys.read("show/a").expect(200).text("password"), password);
     toys.read("key/secret/a").expect_error(500, &["request ID"]);
     toys.write("key/secret/b", json!({ "password": "short" })).expect_error(400, &["`password`", "fewer than 16"]);
-    // A module that declares nothing, and the one from before that never knew of it.
+    // A module without a declaration, and the older one that never had one.
     toys.folder.drop_in(&later);
     toys.wait_for(32);
     for _ in 0..2 {

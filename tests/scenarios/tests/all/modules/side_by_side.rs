@@ -1,4 +1,4 @@
-//! Several engines, and several versions of one, in one process.
+//! Several engines, and several versions of one engine, in one process.
 
 use std::sync::Arc;
 
@@ -32,10 +32,10 @@ fn two_engines_and_two_versions_of_one_run_side_by_side() {
     assert_eq!(version(&astra, "module"), ASTRA_VERSION);
     assert_eq!(ask(&astra, Verb::Read, "module", Value::Null).text("engine"), "astra");
 
-    // What one mount stores is not the other's, whatever module it runs.
+    // Mounts do not share storage, whatever their modules.
     toys.write("key/note", json!({})).expect(204);
     ask(&held, Verb::Read, "key/note", Value::Null).expect(404);
-    // A mount that goes takes nothing of the others along.
+    // The end of a mount does not affect the others.
     toys.folder.drop_in(&later);
     toys.wait_for(32);
     drop(astra);

@@ -1,4 +1,4 @@
-//! Whom the operator trusts: pins, keys, a threshold, and no way down.
+//! Trust of the operator: pins, keys, a threshold, and no downgrade.
 
 use harness::Verb;
 use harness::modules::{ASTRA_VERSION, ModuleFile, SigningKey};
@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use super::leases::next_version;
 use super::{Toys, ask, full, good, reason, runs, server};
 
-/// Two of three keys must sign.
+/// Signatures of two of three keys are needed.
 pub(crate) fn two_of_three() -> ([SigningKey; 3], Vec<String>) {
     let keys = [SigningKey::generate(), SigningKey::generate(), SigningKey::generate()];
     let mut trust: Vec<String> = keys.iter().map(SigningKey::trust).collect();
@@ -17,7 +17,7 @@ pub(crate) fn two_of_three() -> ([SigningKey; 3], Vec<String>) {
 }
 
 #[test]
-fn a_module_goes_live_by_enough_signatures_only() {
+fn a_module_is_activated_with_enough_signatures_only() {
     let ([one, two, three], trust) = two_of_three();
     let stranger = SigningKey::generate();
     let toys = Toys::mount(server(), trust, |folder| folder.drop_in_signed(&good(30), &[&one, &two]));
@@ -33,16 +33,16 @@ fn a_module_goes_live_by_enough_signatures_only() {
     refused(&good(31), &[], 31, &["signature"]);
     refused(&good(32), &[&one], 32, &["2", "1"]);
     refused(&good(33), &[&one, &stranger], 33, &["not trusted"]);
-    // The signatures of another file beside it.
+    // The signature file of another module.
     toys.folder.put(&format!("{}.sig", good(34).name()), &toys.folder.signatures(&good(35), &[&one, &two]));
     refused(&good(34), &[], 34, &["its signature file is for toy 10.20.35"]);
-    // Damaged, empty and foreign files of signatures.
+    // Damaged, empty and foreign signature files.
     for (version, text) in [(37_u8, "{"), (38, ""), (39, "not json"), (40, r#"{"engine":"toy","version":"10.20.40"}"#)]
     {
         toys.folder.put(&format!("{}.sig", good(version).name()), text.as_bytes());
         refused(&good(version), &[], version, &["signature"]);
     }
-    // A byte of it changed after it was signed.
+    // One byte of the module changed after it was signed.
     toys.folder.drop_in_signed(&good(41), &[&one, &two]);
     toys.wait_for(41);
     let mut tampered = good(42);
@@ -62,7 +62,7 @@ fn a_module_goes_live_by_enough_signatures_only() {
     assert_eq!(signers, expected);
 }
 
-/// The embedded engine is replaced by its own keys only: a module reads what its mount stores.
+/// Only its own keys replace the embedded engine, because a module reads the storage of its mount.
 #[test]
 fn a_key_of_one_engine_replaces_no_module_of_another() {
     let key = SigningKey::generate();
@@ -83,7 +83,7 @@ fn a_key_of_one_engine_replaces_no_module_of_another() {
     assert_eq!(runs(&ask(&astra, Verb::Read, "module", Value::Null).data), ASTRA_VERSION);
 }
 
-/// Whoever gave such an argument may have meant another engine.
+/// The operator may have meant another engine.
 #[test]
 fn arguments_of_trust_that_name_no_engine_are_warned_of_at_the_start() {
     let key = SigningKey::generate();
@@ -94,9 +94,9 @@ fn arguments_of_trust_that_name_no_engine_are_warned_of_at_the_start() {
     });
 }
 
-/// The one way to be rid of a key that was stolen.
+/// Removing a stolen key from the registration is the only remedy.
 #[test]
-fn a_key_that_is_no_longer_trusted_takes_its_modules_along() {
+fn the_modules_of_a_removed_key_are_rejected() {
     let (kept, stolen) = (SigningKey::generate(), SigningKey::generate());
     let trust = vec![kept.trust(), stolen.trust()];
     let toys = Toys::mount(server(), trust, |folder| folder.drop_in_signed(&good(30), &[&kept]));
@@ -120,11 +120,11 @@ fn a_version_below_one_that_has_run_needs_a_pin() {
         toys.folder.drop_in_signed(&good(version), &[&key]);
         toys.wait_for(version);
     }
-    // 31 is the previous one; 30 is neither that nor pinned.
+    // 31 is the previous module; 30 is neither previous nor pinned.
     let down = toys.write("module/use", json!({ "version": full(30) }));
     down.expect_error(400, &[&full(32)]);
     toys.assert_serves(32);
-    // The directory is set back as a whole: still no way down, and the module in memory serves on.
+    // The whole directory is set back: there is still no downgrade, and the module in memory continues to serve.
     toys.folder.remove(&good(32).name());
     toys.folder.remove(&good(31).name());
     toys.reload();
@@ -142,7 +142,7 @@ fn a_version_below_one_that_has_run_needs_a_pin() {
     pinned.assert_serves(30);
 }
 
-/// Without arguments about modules nothing but the embedded one runs.
+/// Without arguments about modules, only the embedded one runs.
 #[test]
 fn contradictions_between_arguments_fail_the_mount() {
     let server = server();
@@ -174,7 +174,7 @@ fn another_file_of_the_running_version_is_no_update() {
     toys.folder.drop_in(&other);
     toys.wait_for_refusal(31, &["no update"]);
     assert_eq!(toys.status()["digest"], update.sha256());
-    // Named by its digest it is meant.
+    // The digest selects it.
     toys.must("module/use", json!({ "version": full(31), "digest": other.sha256() }));
     assert_eq!(toys.status()["digest"], other.sha256());
 }

@@ -1,4 +1,4 @@
-//! An update goes live.
+//! An update is activated.
 
 use std::fs::{self, File};
 use std::io::Write as _;
@@ -56,7 +56,7 @@ fn a_reload_by_path_looks_at_once() {
         assert_eq!(runs(&toys.status()), update.version);
         assert_eq!(toys.serving(), update.version);
     }
-    // Nothing new is nothing done.
+    // A reload without a new file changes nothing.
     let before = toys.status();
     toys.reload();
     assert_eq!(toys.status()["since"], before["since"]);
@@ -69,7 +69,7 @@ fn a_probe_writes_nothing() {
     toys.folder.drop_in(&update);
     toys.server.wait_for("the update", || runs(&toys.status()) == update.version);
     toys.read("key/touched").expect(404);
-    // In earnest it does write.
+    // The active module does write.
     toys.wait_for(31);
     toys.read("key/touched").expect(200);
 }
@@ -86,9 +86,9 @@ fn storage_is_the_same_before_and_after() {
     assert_eq!(note["text"], "kept");
 }
 
-/// As `scp` into the directory does. What is half there is not trusted, and not remembered.
+/// As `scp` copies into the directory. An incomplete file is not trusted, and its failure is not remembered.
 #[test]
-fn a_file_that_is_copied_in_pieces_goes_live_when_it_is_whole() {
+fn a_file_that_is_copied_in_pieces_is_activated_when_it_is_complete() {
     let update = good(31);
     let toys = Toys::pinned(server(), &[&update]);
     let mut file = File::create(toys.folder.path().join(update.name())).unwrap();
@@ -103,7 +103,7 @@ fn a_file_that_is_copied_in_pieces_goes_live_when_it_is_whole() {
 
 /// As Kubernetes mounts a volume: each name leads through one link, which is replaced for all of them at once.
 #[test]
-fn an_update_through_links_within_the_directory_goes_live() {
+fn an_update_through_links_within_the_directory_is_activated() {
     let updates = [good(31), good(32)];
     let toys = Toys::pinned(server(), &updates.each_ref());
     let path = toys.folder.path();
@@ -117,7 +117,7 @@ fn an_update_through_links_within_the_directory_goes_live() {
         toys.server.wait_for("the update", || runs(&toys.status()) == update.version);
         assert_eq!(toys.serving(), update.version);
     }
-    // The first one's name leads nowhere now, which is no reason to do anything.
+    // The name of the first module has no target now, which changes nothing.
     toys.wait_for_refusal(31, &["No such file"]);
     toys.assert_serves(32);
 }

@@ -1,4 +1,4 @@
-//! What is seen of the host's paths and storage, and by whom.
+//! Who can see the host's paths and storage.
 
 use std::sync::Arc;
 
@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 
 use super::{Toys, ask, full, good, runs, server};
 
-/// Below every mount.
+/// The host's paths below every mount.
 const HOST_PATHS: [&str; 4] = ["module", "module/reload", "module/rollback", "module/use"];
 
 #[test]
@@ -49,7 +49,7 @@ fn policies_govern_the_hosts_paths() {
     assert_eq!(status(&updater, "POST", "module/use"), 403);
     assert!(status(&updater, "POST", "module/reload") < 300);
     toys.wait_for(31);
-    // All of a mount but one of the host's paths.
+    // All paths of a mount except one of the host's.
     assert_eq!(status(&no_chooser, "POST", "module/use"), 403);
     toys.assert_serves(31);
     assert!(status(&no_chooser, "POST", "module/rollback") < 300);
@@ -57,7 +57,7 @@ fn policies_govern_the_hosts_paths() {
     toys.assert_serves(30);
 }
 
-/// On the server where no plugin is started anew: the document asks all of them.
+/// On the server whose plugins are not restarted, because the document asks all of them.
 #[test]
 fn help_and_openapi_show_the_hosts_paths() {
     let toys = Toys::pinned(Server::shared(), &[]);
@@ -89,7 +89,7 @@ fn a_path_of_the_host_has_one_spelling_and_its_own_verbs() {
         let deleted = ask(&toys.mount, Verb::Delete, path, Value::Null);
         assert!((400..500).contains(&deleted.status), "{path}: {deleted:#?}");
     }
-    // Whatever else begins with it is not the guest's either.
+    // Longer paths with this begin do not reach the guest either.
     for path in ["module/other", "module/use/x", "module/reload/x"] {
         let read = toys.read(path);
         assert!((400..500).contains(&read.status), "{path}: {read:#?}");
@@ -102,7 +102,7 @@ fn a_path_of_the_host_has_one_spelling_and_its_own_verbs() {
     toys.assert_serves(30);
 }
 
-/// The host's state lies in the mount's own storage, and the guest has no part of it.
+/// The host's state is in the mount's own storage, and the guest cannot reach it.
 #[test]
 fn a_guest_does_not_see_what_the_host_stores() {
     let server = Arc::new(Server::start(ServerKind::Raft));

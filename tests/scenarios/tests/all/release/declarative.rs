@@ -1,4 +1,4 @@
-//! OpenBao pulls the plugin out of the image of a release, from a registry of the test's own, and registers it by itself.
+//! OpenBao downloads the plugin from the image of a release in the test's own registry, and registers it automatically.
 
 use std::fs;
 use std::process::Command;
@@ -11,7 +11,7 @@ use super::made::{PLUGIN, Release};
 use super::run;
 use crate::own_server::{OwnServer, dev_arguments, free_port, wait_for};
 
-/// The example, filled in as its reader fills it in.
+/// The example, filled in by its reader.
 fn configuration(release: &Release, registry: &str, plugins: &str) -> String {
     let example = fs::read_to_string(workspace_root().join("examples/openbao-declarative/plugin.hcl")).unwrap();
     let sum = release.text(".sha256").split_whitespace().next().unwrap().to_owned();
@@ -58,7 +58,7 @@ fn openbao_downloads_and_registers_the_plugin_from_its_image() {
     let module = client.must("GET", "astra/module", &Value::Null);
     assert_eq!(module["data"]["origin"], "embedded", "{module}");
 
-    // The module is in the registry, too, for who distributes modules that way.
+    // The registry also has the module, for users who distribute modules that way.
     let pull =
         |what: &str| run(Command::new("curl").args(["-sf", &format!("http://{address}/v2/astra/{what}")])).stdout;
     let manifest: Value = serde_json::from_slice(&pull(&format!("manifests/v{}", release.version))).unwrap();

@@ -1,4 +1,4 @@
-//! One release of the plugin under test, for all tests of this process, signed by keys that nobody else has.
+//! One release of the plugin under test for all tests of this process, signed with keys of its own.
 
 use std::env::consts::ARCH;
 use std::fs;
@@ -17,7 +17,7 @@ pub(super) const PLUGIN: &str = "vault-plugin-secrets-datastax-astra";
 pub(super) struct Release {
     folder: TempDir,
     pub(super) version: String,
-    /// The public key of the module's signature, as a registration names it.
+    /// Public key of the module's signature, in the form of a registration.
     pub(super) module_key: String,
 }
 
@@ -46,7 +46,7 @@ impl Release {
     fn script(out: &Path) -> Command {
         let mut command = Command::new("python3");
         command.arg(workspace_root().join("tests/tools/release/dist.py")).arg("--out").arg(out);
-        // A program of the development profile is large, and nobody downloads this release.
+        // A program of the development profile is large, and this release is not downloaded.
         command.env("DIST_GZIP_LEVEL", "1");
         command
     }
@@ -55,7 +55,7 @@ impl Release {
         self.folder.path()
     }
 
-    /// The name of a file of this machine's architecture.
+    /// Name of a file for this machine's architecture.
     pub(super) fn name(&self, end: &str) -> String {
         let architecture = if ARCH == "aarch64" { "arm64" } else { "amd64" };
         format!("{PLUGIN}_{}_linux_{architecture}{end}", self.version)
@@ -69,7 +69,7 @@ impl Release {
         fs::read_to_string(self.folder().join(self.name(end))).unwrap()
     }
 
-    /// What is in the archive, or in the one with a word more in its name.
+    /// Content of the archive, or of the one with an additional word in its name.
     pub(super) fn unpacked(&self, kind: &str) -> TempDir {
         let folder = tempfile::tempdir().unwrap();
         let archive = self.folder().join(self.name(&format!("{kind}.tar.gz")));

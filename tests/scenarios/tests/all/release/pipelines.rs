@@ -1,4 +1,4 @@
-//! The pipelines call the Makefile and nothing else, on actions that nobody can exchange.
+//! The pipelines call only the Makefile, and use actions that cannot be exchanged.
 
 use std::collections::BTreeSet;
 use std::fs;

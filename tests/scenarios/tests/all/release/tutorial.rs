@@ -1,4 +1,4 @@
-//! The tutorial, typed as its page says.
+//! The tutorial, typed as on its page.
 
 use std::fs;
 use std::process::Command;

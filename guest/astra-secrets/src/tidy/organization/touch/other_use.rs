@@ -6,12 +6,12 @@ use super::super::super::result::OrgResult;
 use super::super::{MORE, Organization};
 use super::Touch;
 use crate::limits::TIDY_READS_PER_ENTRY;
-use crate::names::{OrgId, is_uuid};
+use crate::names::{ClientId, OrgId, is_uuid};
 use crate::record;
 
 impl Touch<'_> {
     /// Has this mount the token under another name of the same organization? Astra lists it for each of them.
-    pub(super) fn is_of_namesake(&self, client_id: &str, result: &mut OrgResult) -> Result<bool, Error> {
+    pub(super) fn is_of_namesake(&self, client_id: &ClientId, result: &mut OrgResult) -> Result<bool, Error> {
         let Organization { context, org_id, bounds, .. } = self.organization;
         if self.namesakes.get().is_none() {
             let mut org_ids = record::org_ids(context.storage())?;
@@ -32,7 +32,7 @@ impl Touch<'_> {
     }
 
     /// Has a static role this token without a record, or may it have it?
-    pub(super) fn is_of_static_role(&self, client_id: &str, result: &mut OrgResult) -> Result<bool, Error> {
+    pub(super) fn is_of_static_role(&self, client_id: &ClientId, result: &mut OrgResult) -> Result<bool, Error> {
         let org_id = self.organization.org_id;
         let tokens = self.statics;
         if let Some(name) = tokens.current.get(client_id) {

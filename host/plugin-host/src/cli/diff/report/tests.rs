@@ -56,12 +56,12 @@ fn each_incompatibility_is_named() {
         incompatibilities(&old, &new)
     };
     let rows = [
-        (changed(|new| new.id = id("other", "1.2.0")), "`force` gives it to `other`"),
+        (changed(|new| new.id = id("other", "1.2.0")), "`force` gives the storage to `other`"),
         (changed(|new| new.id = id("astra", "1.0.9")), "its version is lower: 1.0.9 after 1.1.0"),
         (changed(|new| new.id = id("astra", "1.1.0")), "the same version, 1.1.0, and other content"),
         (
             changed(|new| new.description.storage_versions = versions(4, 3)),
-            "it reads storage from version 3 on, and here is version 2",
+            "it reads storage from version 3 on, and the mount has storage of version 2",
         ),
         (
             changed(|new| new.description.storage_versions = versions(3, 1)),
@@ -76,8 +76,8 @@ fn each_incompatibility_is_named() {
         (changed(|new| new.surface = Err("`x` has no OpenAPI document".to_owned())), "`x` has no OpenAPI document"),
         (changed(|new| new.description.special_paths.root.clear()), "`plugin reload`"),
     ];
-    for (obstacles, expected) in rows {
-        assert!(obstacles.contains(expected), "no `{expected}` in {obstacles}");
+    for (found, expected) in rows {
+        assert!(found.contains(expected), "no `{expected}` in {found}");
     }
 }
 
