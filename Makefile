@@ -17,7 +17,7 @@ BUILT = $(or $(CARGO_TARGET_DIR),target)/$(CARGO_BUILD_TARGET)/$(PROFILE_DIR)
 FINISHED = target/plugin/$(PROFILE_DIR)$(FOREIGN)
 # The crates that build for wasm only, and all that is built for wasm and is not the engine.
 WASM_ONLY := astra-component rogue-components toy-engines
-GUESTS := engine-component $(WASM_ONLY)
+GUESTS := engine-component http-passwords $(WASM_ONLY)
 NATIVE := --workspace $(WASM_ONLY:%=--exclude %)
 
 # The processor that native programs are built for. Another one than this machine's is for `make dist` only.
@@ -90,8 +90,9 @@ fmt: toolchain ## format the code
 deny: toolchain target/tools/cargo-deny ## check licences, sources and bans of all dependencies, and advisories where they can be reached
 	@bash tests/tools/deny.sh $(ADVISORIES)
 
-component: toolchain ## the Astra engine as a WebAssembly component, in target/component/
+component: toolchain ## the engines as WebAssembly components, in target/component/
 	$(if $(FOREIGN),env -u CARGO_BUILD_TARGET) bash guest/build-wasm.sh
+	$(if $(FOREIGN),env -u CARGO_BUILD_TARGET) bash guest/build-wasm.sh engine guest/http-passwords target/component/http-passwords.wasm
 
 rogue: toolchain ## the guests that the tests run, hostile ones and toys, in target/component/{rogue,toy}/
 	bash guest/build-wasm.sh rogue

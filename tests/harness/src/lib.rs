@@ -16,6 +16,7 @@ pub mod modules;
 #[cfg(feature = "component")]
 pub mod network;
 pub mod openbao;
+pub mod password_service;
 
 mod driver;
 mod hash;

@@ -17,6 +17,14 @@ pub fn component_wasm() -> PathBuf {
     existing(workspace_root().join("target/component/astra.wasm"), "make component")
 }
 
+/// The engine `http-passwords` as a component: `make component` writes it.
+///
+/// # Panics
+/// When it is not there.
+pub(crate) fn http_passwords_wasm() -> PathBuf {
+    existing(workspace_root().join("target/component/http-passwords.wasm"), "make component")
+}
+
 /// A hostile guest: `make rogue` writes them.
 ///
 /// # Panics

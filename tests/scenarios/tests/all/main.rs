@@ -81,6 +81,7 @@ mod faults;
 mod floors;
 mod help;
 mod history;
+mod http_passwords;
 mod killed;
 mod lease;
 mod lifecycle;

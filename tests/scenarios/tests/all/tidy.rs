@@ -30,11 +30,12 @@ const OWNERS: [(&str, &[&str]); 17] = [
 ];
 
 /// Our own crates: what each of those that ship may build on.
-const INNER: [(&str, &[&str]); 14] = [
+const INNER: [(&str, &[&str]); 15] = [
     ("secrets-framework", &[]),
     ("astra-secrets", &["secrets-framework"]),
     ("engine-component", &["secrets-framework"]),
     ("astra-component", &["engine-component", "astra-secrets"]),
+    ("http-passwords", &["engine-component", "secrets-framework"]),
     ("componentize", &[]),
     ("envelope", &[]),
     ("insight", &[]),
