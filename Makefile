@@ -61,7 +61,7 @@ demo: $(BAO_READY) ## the main job from nothing: a token made, used, renewed, re
 else
 demo: build simulator $(BAO_READY)
 	@PLUGIN_BIN="dist/$(PLUGIN)" SIMULATOR_BIN="$(BUILT)/astra-simulator" MODULE_WASM=dist/astra.wasm \
-	    bash tests/demo/demo.sh
+	    PASSWORDS_WASM=target/component/http-passwords.wasm bash tests/demo/demo.sh
 endif
 
 dev: build simulator $(BAO_READY) ## the demo's set-up left running, with the lines to paste in another terminal
@@ -119,6 +119,7 @@ KEY :=
 dist: plugin simulator ## the files of a release, in dist/: archives, images, bill of materials, provenance, sums; see docs/releasing.md
 	@python3 tests/tools/release/dist.py pack --target "$(CARGO_BUILD_TARGET)" --plugin "$(FINISHED)/$(PLUGIN)" \
 	    --module target/component/astra.wasm --simulator "$(BUILT)/astra-simulator" --runner "$(RUNNER)" \
+	    --passwords target/component/http-passwords.wasm \
 	    $(if $(MODULE_KEY),--module-key "$(MODULE_KEY)")
 	@python3 tests/tools/release/dist.py finish --builder "$(BUILDER)" --source "$(SOURCE)" $(if $(KEY),--key "$(KEY)")
 

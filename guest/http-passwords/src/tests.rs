@@ -340,7 +340,7 @@ fn a_mount_that_may_only_read_makes_no_user() {
 fn a_policy_that_has_gone_makes_no_user() {
     let host = mount();
     let config = host.storage.snapshot().remove("config/current").unwrap().value;
-    host.storage.seed("config/current", &String::from_utf8(config).unwrap().replace("strong", "gone"));
+    host.storage.seed("config/current", String::from_utf8(config).unwrap().replace("strong", "gone"));
     let error = ask(&host, Operation::Read, "creds/reader", Value::Null).unwrap_err();
     assert!(matches!(&error, Error::Coded { code: 503, message } if message.contains("`gone`")), "{error}");
     assert!(host.http.requests().is_empty() && wal(&host) == 0);

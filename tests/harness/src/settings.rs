@@ -21,7 +21,7 @@ pub fn component_wasm() -> PathBuf {
 ///
 /// # Panics
 /// When it is not there.
-pub(crate) fn http_passwords_wasm() -> PathBuf {
+pub fn http_passwords_wasm() -> PathBuf {
     existing(workspace_root().join("target/component/http-passwords.wasm"), "make component")
 }
 
