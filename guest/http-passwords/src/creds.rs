@@ -114,7 +114,7 @@ pub(crate) fn undo(context: &Context<'_>, kind: &str, data: &Value) -> Result<Un
     let config = config::load(context)?;
     match config.as_ref().ok_or_else(|| NO_CONFIG.to_owned()).and_then(|config| user.place(config)) {
         Ok(config) => user.delete(context, config).map(|()| Undo::Done),
-        Err(reason) => Ok(Undo::Impossible(reason)),
+        Err(reason) => Ok(Undo::Impossible(next_step(context, reason))),
     }
 }
 
@@ -140,16 +140,20 @@ impl User {
 
     fn delete(&self, context: &Context<'_>, config: &Config) -> Result<(), Error> {
         let values = [("username", self.username.as_str()), ("role", &self.role)];
-        service::delete(context, config, &values).map_err(|failure| failure.error)
+        service::delete(context, config, &values).map_err(|failure| match failure.error {
+            Error::Coded { code, message } => Error::coded(code, next_step(context, message)),
+            error => error,
+        })
     }
 }
 
-/// On a mount that the server is removing, no path is open for a write.
+/// What failed, for a caller who may have no path of the mount left to write to: the server closes the paths of a mount that
+/// it is removing.
 fn next_step(context: &Context<'_>, reason: String) -> String {
     match context.host.system_view().is_tainted() {
         Ok(true) => format!(
-            "{reason}; the mount is being removed and its paths are closed: delete the user in the service, and revoke the \
-             lease with `-force`"
+            "{reason}; but the mount is being removed, and its paths are closed: repeat `secrets disable` later, or delete the \
+             user in the service and revoke the lease with `-force`"
         ),
         _ => reason,
     }

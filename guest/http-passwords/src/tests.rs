@@ -137,7 +137,10 @@ fn a_user_that_the_service_has_lost_counts_as_deleted() {
     }
     answer(&host, |_| Ok(500));
     let error = about_lease(&host, Operation::Revoke, &secret).unwrap_err();
-    assert!(error.to_string().contains("with status 500"), "{error}");
+    assert!(error.to_string().contains("with status 500") && !error.to_string().contains("`-force`"), "{error}");
+    host.system_view.set_tainted(true);
+    let error = about_lease(&host, Operation::Revoke, &secret).unwrap_err();
+    assert!(error.to_string().contains("its paths are closed") && error.to_string().contains("`-force`"), "{error}");
 }
 
 #[test]
