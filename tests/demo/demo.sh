@@ -5,6 +5,8 @@ set -euo pipefail
 source "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 # shellcheck source-path=SCRIPTDIR
 source "$(dirname "${BASH_SOURCE[0]}")/modules.sh"
+# shellcheck source-path=SCRIPTDIR
+source "$(dirname "${BASH_SOURCE[0]}")/passwords.sh"
 
 readonly ROLE=${ASTRA_ROLE:-r_w_user}
 
@@ -13,12 +15,14 @@ main() {
     bring_up_astra
     start_server
     prepare_modules
+    prepare_passwords
     register_and_enable
     configure
     make_and_use
     renew_and_revoke
     share_by_name
     show_audit
+    lease_a_password
     update_and_go_back
     count_what_is_left
 }

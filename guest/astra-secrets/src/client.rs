@@ -19,6 +19,7 @@ use std::ops::ControlFlow;
 use std::time::Duration;
 
 use secrets_framework::Error;
+use secrets_framework::escape::path_segment;
 use secrets_framework::host::{Host, HttpMethod};
 
 pub(crate) use error::{ClientError, is_about_the_token};
@@ -176,7 +177,7 @@ impl<'a> AstraClient<'a> {
 
     /// Revokes a token; `Ok` only on Astra's own 200 or 204.
     pub(crate) fn delete_token(&self, client_id: &ClientId) -> Result<(), ClientError> {
-        let path = format!("{TOKENS_PATH}/{}", encode::path_segment(client_id));
+        let path = format!("{TOKENS_PATH}/{}", path_segment(client_id));
         let response = self.send_repeatedly(HttpMethod::Delete, &path)?;
         match response.status {
             200 | 204 => Ok(()),

@@ -87,6 +87,11 @@ impl SystemView for ComponentHost {
         let entity = system_view::entity_info(entity_id).map_err(system_view_error)?;
         Ok(entity.map(|entity| entity.name))
     }
+    // A component imports only the functions that it calls, and an operator allows each engine this one.
+    #[cfg(feature = "passwords")]
+    fn generate_password(&self, policy: &str) -> Result<secrets_framework::Sensitive, SystemViewError> {
+        system_view::generate_password(policy).map(secrets_framework::Sensitive::new).map_err(system_view_error)
+    }
 }
 
 fn system_view_error(error: system_view::Error) -> SystemViewError {

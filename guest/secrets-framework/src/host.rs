@@ -11,6 +11,8 @@ use std::time::Duration;
 
 use thiserror::Error;
 
+use crate::Sensitive;
+
 pub use http::{Http, HttpBody, HttpMethod, HttpRequest, HttpResponse, StreamedResponse};
 pub use http_error::{HttpError, Loss, NotSent};
 pub use metrics::{Counter, Metrics};
@@ -147,6 +149,11 @@ pub trait SystemView {
     fn max_lease_ttl(&self) -> Result<Duration, SystemViewError>;
     /// The name of an identity entity; none if the server has no such entity. The name can be some seconds old.
     fn entity_name(&self, entity_id: &str) -> Result<Option<String>, SystemViewError>;
+    /// A new password, made by one of the server's password policies. An engine without the feature `passwords` of
+    /// `engine-component` is answered [`SystemViewError::Unsupported`].
+    fn generate_password(&self, _policy: &str) -> Result<Sensitive, SystemViewError> {
+        Err(SystemViewError::Unsupported)
+    }
 }
 
 /// Time.

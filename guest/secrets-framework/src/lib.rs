@@ -15,6 +15,7 @@ mod context;
 pub mod duration;
 mod entry;
 mod error;
+pub mod escape;
 mod field;
 mod help;
 mod limits;
@@ -30,6 +31,7 @@ mod secret;
 mod secret_class;
 mod sensitive;
 mod table;
+pub mod template;
 #[cfg(any(test, feature = "testing"))]
 pub mod testing;
 pub mod wal;

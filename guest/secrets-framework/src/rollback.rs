@@ -100,8 +100,7 @@ fn undo_entry(
     Ok(undone)
 }
 
-const PASSED_OVER: &str =
-    "a write-ahead entry cannot be undone and is kept: a token that the entry stands for may live on";
+const PASSED_OVER: &str = "a write-ahead entry cannot be undone and is kept: what the entry stands for may live on";
 
 fn failures_as_error(failures: Vec<Error>) -> Result<(), Error> {
     let count = failures.len();

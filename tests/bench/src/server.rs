@@ -38,7 +38,7 @@ impl TestServer {
         Self::start_on(Server::start(ServerKind::Dev), arguments)
     }
 
-    /// The same, with mounts of the toy engine that floods and waits, and further arguments.
+    /// As [`Self::start_with`], with mounts of the toy engine that floods and waits.
     pub(crate) fn start_with_floods(mounts: &[&str], arguments: &[String]) -> anyhow::Result<Self> {
         let module = ModuleFile::toy("floods", "10.20.30");
         let folder = ModulesDir::new();

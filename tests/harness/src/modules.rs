@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use tempfile::TempDir;
 
-use crate::settings::{component_wasm, toy_wasm};
+use crate::settings::{component_wasm, http_passwords_wasm, toy_wasm};
 use crate::sha256_hex;
 
 pub use signing::SigningKey;
@@ -37,6 +37,14 @@ impl ModuleFile {
     /// When the component is not built, or contains its version not exactly once.
     pub fn astra(version: &str) -> Self {
         Self::renamed("astra", &component_wasm(), ASTRA_VERSION, version)
+    }
+
+    /// The engine `http-passwords`, which has the workspace's version, too.
+    ///
+    /// # Panics
+    /// When the component is not built, or does not say its version in one place.
+    pub fn http_passwords() -> Self {
+        Self::renamed("http-passwords", &http_passwords_wasm(), ASTRA_VERSION, ASTRA_VERSION)
     }
 
     /// A variant of the toy engine, with a version of the length of `10.20.30`.

@@ -17,6 +17,14 @@ pub fn component_wasm() -> PathBuf {
     existing(workspace_root().join("target/component/astra.wasm"), "make component")
 }
 
+/// The engine `http-passwords` as a component, which `make component` builds.
+///
+/// # Panics
+/// When the file is missing.
+pub fn http_passwords_wasm() -> PathBuf {
+    existing(workspace_root().join("target/component/http-passwords.wasm"), "make component")
+}
+
 /// A hostile guest, which `make rogue` builds.
 ///
 /// # Panics

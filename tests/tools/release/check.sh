@@ -2,7 +2,7 @@
 # Builds the same sources again in another folder, with another home, umask, time zone and user name, and compares the bytes:
 # check.sh [full]
 #
-# Without `full` it compares the module, the simulator (a native program with the C code of TLS, as the plugin is), and the files of
+# Without `full` it compares the modules, the simulator (a native program with the C code of TLS, as the plugin is), and the files of
 # a release that are packed from one build. `full` compares the plugin, too: it compiles it twice, with its WebAssembly compiler.
 set -euo pipefail
 
@@ -17,7 +17,10 @@ main() {
     make_other_place
     cd "$root"
     other_build component
-    same target/component/astra.wasm "$elsewhere/sources/target/component/astra.wasm"
+    local module
+    for module in astra http-passwords; do
+        same "target/component/$module.wasm" "$elsewhere/sources/target/component/$module.wasm"
+    done
     local plugin=$root/target/plugin/release/$PLUGIN simulator=$root/target/${CARGO_BUILD_TARGET:?}/release/astra-simulator
     make simulator PROFILE=release
     other_build simulator
@@ -69,9 +72,9 @@ newest() {
 
 # Packs by the scripts in a folder: pack SOURCES OUT.
 pack() {
-    local module=$1/target/component/astra.wasm
-    python3 "$1/tests/tools/release/dist.py" --out "$2" pack --target "$CARGO_BUILD_TARGET" --plugin "$plugin" --module "$module" \
-        --simulator "$simulator"
+    local modules=$1/target/component
+    python3 "$1/tests/tools/release/dist.py" --out "$2" pack --target "$CARGO_BUILD_TARGET" --plugin "$plugin" \
+        --module "$modules/astra.wasm" --simulator "$simulator" --passwords "$modules/http-passwords.wasm"
     python3 "$1/tests/tools/release/dist.py" --out "$2" finish >/dev/null
 }
 

@@ -45,6 +45,7 @@ def arguments():
     packing.add_argument("--plugin", type=Path, required=True)
     packing.add_argument("--module", type=Path, required=True)
     packing.add_argument("--simulator", type=Path, required=True)
+    packing.add_argument("--passwords", type=Path, required=True, help="the second engine of the demo, http-passwords, as a module")
     packing.add_argument("--module-key", help="a private key of `module keygen`, or env:NAME of a variable that holds one")
     packing.add_argument("--runner", default="", help="a program that runs programs of the target, where this machine cannot")
     packing.set_defaults(run=pack)
@@ -94,13 +95,15 @@ def pack(options):
 
 
 def pack_demo(options, stem, common, crates):
-    """All that the demo needs but a server: the simulator is in no other archive."""
+    """All that the demo needs but a server: simulator and second engine are in no other archive."""
     simulator = crates_of(ROOT, "astra-simulator", options.target)
-    texts = licences.third_party(f"Crates in the demo of {NAME} {version()}", each_once(crates, simulator))
-    scripts = ["demo.sh", "dev.sh", "lib.sh", "modules.sh", "show.py", "ask.py"]
+    passwords = crates_of(ROOT, "http-passwords", MODULE_TARGET)
+    texts = licences.third_party(f"Crates in the demo of {NAME} {version()}", each_once(crates, simulator, passwords))
+    scripts = ["demo.sh", "dev.sh", "lib.sh", "modules.sh", "passwords.sh", "show.py", "ask.py", "users.py"]
     entries = [
         *common,
         Entry("astra-simulator", carried.with_list(options.simulator.read_bytes(), simulator), 0o755),
+        Entry("http-passwords.wasm", options.passwords),
         Entry("demo", ROOT / "tests/tools/release/demo", 0o755),
         *[Entry(f"scripts/{name}", ROOT / "tests/demo" / name) for name in scripts],
         *[Entry(f"tools/{name}", ROOT / "tests/tools" / name) for name in ("fetch.sh", "openbao.txt")],

@@ -8,7 +8,7 @@ use super::*;
 const OF_FRAMEWORK: [(&str, &str, &[&str]); 3] = [
     (
         "error",
-        "a write-ahead entry cannot be undone and is kept: a token that the entry stands for may live on",
+        "a write-ahead entry cannot be undone and is kept: what the entry stands for may live on",
         &["key", "reason"],
     ),
     ("error", "the engine panicked", &["panic", "place"]),

@@ -5,6 +5,7 @@
 use std::collections::BTreeMap;
 
 use secrets_framework::Request;
+use secrets_framework::template::{Piece, pieces};
 use thiserror::Error;
 
 use crate::limits::ASTRA_DESCRIPTION_BYTES_MAX;
@@ -44,7 +45,7 @@ const NAMES: &str =
 
 /// Checks a template before it is stored.
 pub(crate) fn check_template(template: &str) -> Result<(), TemplateError> {
-    for piece in Pieces(template) {
+    for piece in pieces(template) {
         match piece {
             Piece::Text(_) => {}
             Piece::Open(_) => return Err(TemplateError::NotClosed),
@@ -60,7 +61,7 @@ pub(crate) fn check_template(template: &str) -> Result<(), TemplateError> {
 pub(crate) fn describe(templates: &[&str], facts: &Facts<'_>, mark: &str) -> String {
     let template = templates.iter().find(|template| !template.is_empty()).unwrap_or(&TEMPLATE_DEFAULT);
     let mut text = String::new();
-    for piece in Pieces(template) {
+    for piece in pieces(template) {
         match piece {
             Piece::Text(part) | Piece::Open(part) => text.push_str(part),
             Piece::Name(name) => text.push_str(value(name, facts)),
@@ -97,35 +98,6 @@ fn is_known(name: &str) -> bool {
 fn cut(text: &str, bytes_max: usize) -> &str {
     let end = (0..=bytes_max.min(text.len())).rev().find(|&end| text.is_char_boundary(end));
     &text[..end.unwrap_or(0)]
-}
-
-enum Piece<'a> {
-    Text(&'a str),
-    Name(&'a str),
-    /// A `{{` that nothing closes, with all that follows.
-    Open(&'a str),
-}
-
-/// The pieces of a template, from what is left of it.
-struct Pieces<'a>(&'a str);
-
-impl<'a> Iterator for Pieces<'a> {
-    type Item = Piece<'a>;
-
-    fn next(&mut self) -> Option<Piece<'a>> {
-        let rest = self.0;
-        let (piece, left) = match rest.find("{{") {
-            _ if rest.is_empty() => return None,
-            None => (Piece::Text(rest), ""),
-            Some(0) => match rest[2..].split_once("}}") {
-                Some((name, left)) => (Piece::Name(name.trim()), left),
-                None => (Piece::Open(rest), ""),
-            },
-            Some(start) => (Piece::Text(&rest[..start]), &rest[start..]),
-        };
-        self.0 = left;
-        Some(piece)
-    }
 }
 
 #[cfg(test)]

@@ -6,6 +6,7 @@ use std::sync::Mutex;
 use std::time::Duration;
 
 use super::lock;
+use crate::Sensitive;
 use crate::host::{Clock, Counter, Log, LogLevel, Metrics, Random, SystemView, SystemViewError};
 
 /// A clock that stands until it is moved; sleeping moves it.
@@ -150,6 +151,7 @@ struct Settings {
     default_lease_ttl: Result<Duration, SystemViewError>,
     max_lease_ttl: Result<Duration, SystemViewError>,
     entity_names: Result<BTreeMap<String, String>, SystemViewError>,
+    passwords: BTreeMap<String, String>,
 }
 
 impl TestSystemView {
@@ -184,6 +186,10 @@ impl TestSystemView {
         names.insert(entity_id.to_owned(), name.to_owned());
         settings.entity_names = Ok(names);
     }
+    /// Lets a password policy make this password.
+    pub fn set_password(&self, policy: &str, password: &str) {
+        lock(&self.0).passwords.insert(policy.to_owned(), password.to_owned());
+    }
     /// Lets each question for an entity fail.
     pub fn fail_entities(&self, error: SystemViewError) {
         lock(&self.0).entity_names = Err(error);
@@ -206,6 +212,7 @@ impl Default for TestSystemView {
             default_lease_ttl: Ok(Duration::from_secs(768 * 3600)),
             max_lease_ttl: Ok(Duration::from_secs(768 * 3600)),
             entity_names: Ok(BTreeMap::new()),
+            passwords: BTreeMap::new(),
         }))
     }
 }
@@ -233,5 +240,9 @@ impl SystemView for TestSystemView {
     }
     fn entity_name(&self, entity_id: &str) -> Result<Option<String>, SystemViewError> {
         lock(&self.0).entity_names.clone().map(|names| names.get(entity_id).cloned())
+    }
+    fn generate_password(&self, policy: &str) -> Result<Sensitive, SystemViewError> {
+        let password = lock(&self.0).passwords.get(policy).cloned();
+        password.map(Sensitive::new).ok_or_else(|| SystemViewError::Failed("no such password policy".to_owned()))
     }
 }

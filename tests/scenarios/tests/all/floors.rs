@@ -14,7 +14,7 @@ struct Floors {
     modules: &'static [&'static str],
 }
 
-const CRATES: [Floors; 10] = [
+const CRATES: [Floors; 11] = [
     Floors {
         folder: "guest/astra-secrets/src",
         modules: &[
@@ -89,6 +89,8 @@ const CRATES: [Floors; 10] = [
         modules: &[
             "limits",
             "sensitive",
+            "template",
+            "escape",
             "host",
             "error",
             "entry",
@@ -111,6 +113,10 @@ const CRATES: [Floors; 10] = [
             "backend",
             "testing",
         ],
+    },
+    Floors {
+        folder: "guest/http-passwords/src",
+        modules: &["limits", "template", "fields", "config", "secret_classes", "role", "service", "creds"],
     },
     Floors { folder: "host/envelope/src", modules: &["error", "request", "response", "storage", "system_view"] },
     Floors {

@@ -79,6 +79,7 @@ mod faults;
 mod floors;
 mod help;
 mod history;
+mod http_passwords;
 mod killed;
 mod lease;
 mod lifecycle;

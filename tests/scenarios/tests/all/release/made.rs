@@ -6,7 +6,7 @@ use std::path::Path;
 use std::process::Command;
 use std::sync::OnceLock;
 
-use harness::{component_wasm, plugin_binary, simulator_binary, workspace_root};
+use harness::{component_wasm, http_passwords_wasm, plugin_binary, simulator_binary, workspace_root};
 use tempfile::TempDir;
 
 use super::run;
@@ -38,7 +38,8 @@ impl Release {
         let target = format!("{ARCH}-unknown-linux-{}", if cfg!(target_env = "musl") { "musl" } else { "gnu" });
         let mut pack = Self::script(folder.path());
         pack.args(["pack", "--target", &target, "--plugin"]).arg(plugin_binary()).arg("--module").arg(component_wasm());
-        run(pack.arg("--simulator").arg(simulator_binary()).arg("--module-key").arg(module_key));
+        pack.arg("--simulator").arg(simulator_binary()).arg("--passwords").arg(http_passwords_wasm());
+        run(pack.arg("--module-key").arg(module_key));
         run(Self::script(folder.path()).args(["finish", "--builder", "urn:test", "--key"]).arg(key));
         Self { folder, version: env!("CARGO_PKG_VERSION").to_owned(), module_key: public }
     }
