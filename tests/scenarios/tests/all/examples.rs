@@ -2,6 +2,7 @@
 
 mod agents;
 mod compose;
+mod java;
 mod kubernetes;
 mod python;
 mod systemd;
