@@ -30,6 +30,8 @@ TARGET_FILE := target/tools/target$(FOREIGN).mk
 # For which target all native programs are built, and with which C compiler. Goals that only print, remove or unpack need no Rust.
 ifneq ($(if $(FROM),,$(filter-out help clean docs publish,$(or $(MAKECMDGOALS),help))),)
 include $(TARGET_FILE)
+$(if $(FOREIGN),$(if $(shell command -v -- $(firstword $(RUNNER))),,$(error ARCH=$(ARCH) needs RUNNER=PROGRAM, which runs programs of \
+    that processor here, such as `qemu-$(ARCH)` of Debian's package qemu-user)))
 endif
 # A release has the same bytes whatever the folders are called that it is built in.
 REMAPPED = $(if $(filter release,$(PROFILE)),CARGO_ENCODED_RUSTFLAGS="$$(bash tests/tools/release/remap.sh $$'\x1f')")
@@ -121,8 +123,8 @@ dist: plugin simulator ## the files of a release, in dist/: archives, images, bi
 	    $(if $(MODULE_KEY),--module-key "$(MODULE_KEY)")
 	@python3 tests/tools/release/dist.py finish --builder "$(BUILDER)" --source "$(SOURCE)" $(if $(KEY),--key "$(KEY)")
 
-dist-check: component ## build module and simulator again elsewhere, pack twice, compare the bytes; FULL=1 builds the plugin twice, too
-	@bash tests/tools/release/check.sh $(if $(FULL),full)
+dist-check: component ## build the module again elsewhere, pack twice, compare the bytes; ALSO=simulator and FULL=1 build native programs twice
+	@bash tests/tools/release/check.sh $(if $(FULL),full,$(ALSO))
 
 publish: ## publish what `make dist` made as a release of GitHub, by `gh`: make publish TAG=v3.0.0
 	@bash tests/tools/release/publish.sh "$(TAG)"
