@@ -23,15 +23,16 @@ NATIVE := --workspace $(WASM_ONLY:%=--exclude %)
 # The processor that native programs are built for. Another one than this machine's is for `make dist` only.
 MACHINE := $(shell uname -m)
 ARCH := $(MACHINE)
-# A program that runs programs for ARCH, such as `qemu-aarch64`.
-RUNNER :=
 FOREIGN := $(addprefix -,$(ARCH:$(MACHINE)=))
+# A program that runs programs for ARCH. The plugin reserves as much address space as there is, and an emulator may keep an
+# account of each page of it (QEMU before version 8 does): 200 GiB are enough.
+EMULATOR := $(if $(FOREIGN),$(if $(RUNNER),,target/tools/qemu-$(ARCH)))
+RUNNER := $(if $(EMULATOR),$(EMULATOR) -R 200G,$(RUNNER))
+$(if $(RUNNER),$(if $(EMULATOR)$(shell command -v -- $(firstword $(RUNNER))),,$(error RUNNER names no program that can be run)))
 TARGET_FILE := target/tools/target$(FOREIGN).mk
 # For which target all native programs are built, and with which C compiler. Goals that only print, remove or unpack need no Rust.
 ifneq ($(if $(FROM),,$(filter-out help clean docs publish,$(or $(MAKECMDGOALS),help))),)
 include $(TARGET_FILE)
-$(if $(FOREIGN),$(if $(shell command -v -- $(firstword $(RUNNER))),,$(error ARCH=$(ARCH) needs RUNNER=PROGRAM, which runs programs of \
-    that processor here, such as `qemu-$(ARCH)` of Debian's package qemu-user)))
 endif
 # A release has the same bytes whatever the folders are called that it is built in.
 REMAPPED = $(if $(filter release,$(PROFILE)),CARGO_ENCODED_RUSTFLAGS="$$(bash tests/tools/release/remap.sh $$'\x1f')")
@@ -98,7 +99,7 @@ component: toolchain ## the Astra engine as a WebAssembly component, in target/c
 rogue: toolchain ## the guests that the tests run, hostile ones and toys, in target/component/{rogue,toy}/
 	bash guest/build-wasm.sh rogue
 
-plugin: component ## the plugin binary as the tests use it (development profile), in target/plugin/
+plugin: component | $(EMULATOR) ## the plugin binary as the tests use it (development profile), in target/plugin/
 	@echo "building the plugin with its WebAssembly compiler: minutes the first time"
 	$(REMAPPED) cargo build --profile $(PROFILE) -p plugin-host --bin $(PLUGIN)
 	@# The program compiles its component and writes itself anew with the code in its slot; what is finished already stays.
@@ -153,6 +154,9 @@ target/tools/chromium: tests/tools/chromium.txt
 # What makes the site of the documents, and what reads the pipelines for known mistakes.
 target/tools/mdbook target/tools/zizmor: target/tools/%: tests/tools/%.txt
 	@bash tests/tools/fetch.sh $* target/tools
+
+target/tools/qemu-%:
+	@bash tests/tools/fetch.sh qemu-$* target/tools
 
 # Made before all else that is built.
 $(TARGET_FILE): tests/tools/static-target.sh tests/tools/fetch.sh tests/tools/zig.txt | toolchain

