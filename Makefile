@@ -23,9 +23,12 @@ NATIVE := --workspace $(WASM_ONLY:%=--exclude %)
 # The processor that native programs are built for. Another one than this machine's is for `make dist` only.
 MACHINE := $(shell uname -m)
 ARCH := $(MACHINE)
-# A program that runs programs for ARCH, such as `qemu-aarch64`.
-RUNNER :=
 FOREIGN := $(addprefix -,$(ARCH:$(MACHINE)=))
+# A program that runs programs for ARCH. The plugin reserves as much address space as there is, and an emulator may keep an
+# account of each page of it (QEMU before version 8 does): 200 GiB are enough.
+EMULATOR := $(if $(FOREIGN),$(if $(RUNNER),,target/tools/qemu-$(ARCH)))
+RUNNER := $(if $(EMULATOR),$(EMULATOR) -R 200G,$(RUNNER))
+$(if $(RUNNER),$(if $(EMULATOR)$(shell command -v -- $(firstword $(RUNNER))),,$(error RUNNER names no program that can be run)))
 TARGET_FILE := target/tools/target$(FOREIGN).mk
 # For which target all native programs are built, and with which C compiler. Goals that only print, remove or unpack need no Rust.
 ifneq ($(if $(FROM),,$(filter-out help clean docs publish,$(or $(MAKECMDGOALS),help))),)
@@ -46,7 +49,7 @@ endif
 export BAO_BIN
 # A browser of your own is taken as it is, too.
 CHROMIUM_READY := $(if $(CHROMIUM_BIN),,target/tools/chromium)
-TEST_TOOLS := $(BAO_READY) $(CHROMIUM_READY) $(addprefix target/tools/,hvac examples mdbook zizmor)
+TEST_TOOLS := $(BAO_READY) $(CHROMIUM_READY) $(addprefix target/tools/,hvac examples java mdbook zizmor)
 
 .PHONY: help tools toolchain component rogue plugin simulator build dist dist-check publish docs test lint fmt deny demo dev bench bless clean ci
 
@@ -97,7 +100,7 @@ component: toolchain ## the engines as WebAssembly components, in target/compone
 rogue: toolchain ## the guests that the tests run, hostile ones and toys, in target/component/{rogue,toy}/
 	bash guest/build-wasm.sh rogue
 
-plugin: component ## the plugin binary as the tests use it (development profile), in target/plugin/
+plugin: component | $(EMULATOR) ## the plugin binary as the tests use it (development profile), in target/plugin/
 	@echo "building the plugin with its WebAssembly compiler: minutes the first time"
 	$(REMAPPED) cargo build --profile $(PROFILE) -p plugin-host --bin $(PLUGIN)
 	@# The program compiles its component and writes itself anew with the code in its slot; what is finished already stays.
@@ -123,8 +126,8 @@ dist: plugin simulator ## the files of a release, in dist/: archives, images, bi
 	    $(if $(MODULE_KEY),--module-key "$(MODULE_KEY)")
 	@python3 tests/tools/release/dist.py finish --builder "$(BUILDER)" --source "$(SOURCE)" $(if $(KEY),--key "$(KEY)")
 
-dist-check: component ## build module and simulator again elsewhere, pack twice, compare the bytes; FULL=1 builds the plugin twice, too
-	@bash tests/tools/release/check.sh $(if $(FULL),full)
+dist-check: component ## build the module again elsewhere, pack twice, compare the bytes; ALSO=simulator and FULL=1 build native programs twice
+	@bash tests/tools/release/check.sh $(if $(FULL),full,$(ALSO))
 
 publish: ## publish what `make dist` made as a release of GitHub, by `gh`: make publish TAG=v3.0.0
 	@bash tests/tools/release/publish.sh "$(TAG)"
@@ -154,12 +157,16 @@ target/tools/chromium: tests/tools/chromium.txt
 target/tools/mdbook target/tools/zizmor: target/tools/%: tests/tools/%.txt
 	@bash tests/tools/fetch.sh $* target/tools
 
+target/tools/qemu-%:
+	@bash tests/tools/fetch.sh qemu-$* target/tools
+
 # Made before all else that is built.
 $(TARGET_FILE): tests/tools/static-target.sh tests/tools/fetch.sh tests/tools/zig.txt | toolchain
 	@bash tests/tools/static-target.sh $@ $(ARCH)
 
 # Python's client library of the server, and what the examples use, each in a virtual environment.
-target/tools/hvac target/tools/examples: target/tools/%: tests/tools/%.txt
+target/tools/java: tests/tools/jars.txt
+target/tools/hvac target/tools/examples target/tools/java: target/tools/%: tests/tools/%.txt
 	@bash tests/tools/fetch.sh $* target/tools
 
 toolchain:

@@ -1,6 +1,6 @@
 """A CQL server of protocol version 4 that knows who may log in and one row: cql-server.py ASTRA-URL. Prints `READY HOST:PORT`.
 
-A password is right if Astra takes it as a token. What it says of itself is enough for `cassandra-driver` to connect."""
+A password is right if Astra takes it as a token. What it says of itself is enough for the drivers of Python and Java to connect."""
 
 import json
 import socketserver
@@ -8,11 +8,13 @@ import struct
 import sys
 import urllib.error
 import urllib.request
+import uuid
 
 ERROR, STARTUP, READY, AUTHENTICATE, OPTIONS, SUPPORTED, QUERY, RESULT, REGISTER, AUTH_RESPONSE, AUTH_SUCCESS = (
     0x00, 0x01, 0x02, 0x03, 0x05, 0x06, 0x07, 0x08, 0x0B, 0x0F, 0x10)  # fmt: skip
 BAD_CREDENTIALS, PROTOCOL_ERROR = 0x0100, 0x000A
-VARCHAR = 0x000D
+UUID, VARCHAR = 0x000C, 0x000D
+NODE = uuid.UUID("6e6f6465-0000-4000-8000-000000000001")
 LOCAL = {
     "key": "local",
     "cluster_name": "test",
@@ -20,6 +22,8 @@ LOCAL = {
     "rack": "rack-1",
     "release_version": "4.0.0",
     "partitioner": "org.apache.cassandra.dht.Murmur3Partitioner",
+    "host_id": NODE,
+    "schema_version": NODE,
 }
 
 
@@ -31,12 +35,16 @@ def error(code, message):
     return ERROR, struct.pack(">i", code) + text(message)
 
 
+def encoded(value):
+    return value.bytes if value is NODE else value.encode()
+
+
 def rows(values):
-    """One row of texts, or none; the names of columns are always told."""
-    columns = b"".join(text(name) + struct.pack(">H", VARCHAR) for name in LOCAL)
+    """One row, or none; the names of columns are always told."""
+    columns = b"".join(text(name) + struct.pack(">H", UUID if value is NODE else VARCHAR) for name, value in LOCAL.items())
     # Kind of the result (rows), flags (one table for all columns), count of columns.
     head = struct.pack(">iii", 2, 1, len(LOCAL)) + text("system") + text("local") + columns
-    cells = b"".join(struct.pack(">i", len(value)) + value.encode() for value in values)
+    cells = b"".join(struct.pack(">i", len(cell)) + cell for cell in map(encoded, values))
     return RESULT, head + struct.pack(">i", 1 if values else 0) + cells
 
 

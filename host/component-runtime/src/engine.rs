@@ -113,8 +113,8 @@ fn mappings_max() -> Option<usize> {
 /// # Errors
 /// When the architecture is unknown.
 pub(crate) fn for_precompiling() -> Result<Engine, LoadError> {
-    let limits = Limits::default();
-    let mut config = config(&limits, limits.requests_in_flight_max, SlotSize::ORDINARY);
+    // Slots are no part of the code, and an emulator of another processor may have little address space for them.
+    let mut config = config(&Limits::default(), REQUESTS_MIN, SlotSize::ORDINARY);
     let engine = config.target(&baseline_target()).and_then(|config| Engine::new(config));
     engine.map_err(|error| LoadError::Engine(format!("{error:#}")))
 }

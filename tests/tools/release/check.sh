@@ -1,9 +1,10 @@
 #!/usr/bin/env bash
 # Builds the same sources again in another folder, with another home, umask, time zone and user name, and compares the bytes:
-# check.sh [full]
+# check.sh [simulator | full]
 #
-# Without `full` it compares the modules, the simulator (a native program with the C code of TLS, as the plugin is), and the files of
-# a release that are packed from one build. `full` compares the plugin, too: it compiles it twice, with its WebAssembly compiler.
+# It compares the modules, and the files of a release that are packed from one build. `simulator` compares that program, too: with its
+# C code of TLS it is built as the plugin is, in a tenth of the time. `full` compares both programs: it compiles the plugin twice, with
+# its WebAssembly compiler.
 set -euo pipefail
 
 root=$(cd -P "$(dirname "${BASH_SOURCE[0]}")/../../.." && pwd)
@@ -13,7 +14,7 @@ elsewhere=$(mktemp -d)
 trap 'rm -rf "$elsewhere"' EXIT
 
 main() {
-    [[ ${1:-} =~ ^(full)?$ ]] || { echo "usage: check.sh [full]" >&2; exit 64; }
+    [[ ${1:-} =~ ^(simulator|full)?$ ]] || { echo "usage: check.sh [simulator | full]" >&2; exit 64; }
     make_other_place
     cd "$root"
     other_build component
@@ -21,18 +22,21 @@ main() {
     for module in astra http-passwords; do
         same "target/component/$module.wasm" "$elsewhere/sources/target/component/$module.wasm"
     done
-    local plugin=$root/target/plugin/release/$PLUGIN simulator=$root/target/${CARGO_BUILD_TARGET:?}/release/astra-simulator
-    make simulator PROFILE=release
-    other_build simulator
-    same "$simulator" "$elsewhere/sources/target/$CARGO_BUILD_TARGET/release/astra-simulator"
+    local built=target/${CARGO_BUILD_TARGET:?} simulator plugin
     if [[ -n ${1:-} ]]; then
+        make simulator PROFILE=release
+        other_build simulator
+        same "$built/release/astra-simulator" "$elsewhere/sources/$built/release/astra-simulator"
+    fi
+    if [[ ${1:-} == full ]]; then
         make plugin PROFILE=release
         other_build plugin
-        same "$plugin" "$elsewhere/sources/target/plugin/release/$PLUGIN"
+        same "target/plugin/release/$PLUGIN" "$elsewhere/sources/target/plugin/release/$PLUGIN"
     fi
     export DIST_GZIP_LEVEL=1
-    # Which plugin is packed does not matter: the packing is compared.
-    [[ -x $plugin ]] || plugin=$(newest "$PLUGIN" target/plugin)
+    # Which programs are packed does not matter: the packing is compared.
+    plugin=$(newest target/plugin/{release,debug}/"$PLUGIN")
+    simulator=$(newest "$built"/{release,debug}/astra-simulator)
     pack "$root" "$elsewhere/here"
     in_other_place pack "$elsewhere/sources" "$elsewhere/there"
     local file
@@ -63,11 +67,12 @@ in_other_place() {
 
 other_build() { in_other_place make "$@" PROFILE=release; }
 
+# The file that was built last: newest FILE…
 newest() {
-    local file
-    file=$(find "$2" -name "$1" -type f -perm -u+x -printf '%T@ %p\n' | sort -rn | head -n 1 | cut -d' ' -f2)
-    [[ -n $file ]] || { echo "there is no $1 to pack below $2: build it first" >&2; exit 1; }
-    realpath "$file"
+    local file newest=
+    for file in "$@"; do [[ ! -x $file || $newest -nt $file ]] || newest=$file; done
+    [[ -n $newest ]] || { echo "there is nothing to pack, $* was not built" >&2; return 1; }
+    realpath "$newest"
 }
 
 # Packs by the scripts in a folder: pack SOURCES OUT.

@@ -3,6 +3,7 @@
 
 mod agents;
 mod compose;
+mod java;
 mod kubernetes;
 mod python;
 mod systemd;

@@ -34,14 +34,13 @@ fn a_released_interface_never_changes() {
     for name in released.keys().filter(|name| is_unreleased(name)) {
         assert!(present.contains_key(*name), "`{name}` is unreleased and not there: take its line out of `wit/FROZEN`");
     }
-    for (name, package) in &present {
-        assert!(
-            released.contains_key(name.as_str()),
-            "`{name}` is not in `wit/FROZEN`: add this line when its text is final, and `{UNRELEASED}` for the digest until \
-             then:\n{}  {name}",
-            package.digest()
-        );
-    }
+    let unlisted = present.iter().filter(|(name, _)| !released.contains_key(name.as_str()));
+    let lines: String = unlisted.map(|(name, package)| format!("{}  {name}\n", package.digest())).collect();
+    assert!(
+        lines.is_empty(),
+        "`wit/FROZEN` lacks packages: add these lines when their text is final, and `{UNRELEASED}` for the digest until \
+         then:\n{lines}"
+    );
 }
 
 /// The packages of a released world are never renamed, and each folder has the name of its package.

@@ -1,7 +1,8 @@
 //! The objects for Kubernetes have only fields that their operators know, and all required fields.
 //!
-//! No cluster runs here. The lists come from the operators' own types: Vault Secrets Operator `v1beta1`, External
-//! Secrets Operator `v1` and `v1alpha1` of its generators, and `apps/v1` of Kubernetes.
+//! No cluster runs here. The lists are of the operators' own types: Vault Secrets Operator `v1beta1`, External Secrets
+//! Operator `v1` and `v1alpha1` of its generators, and `apps/v1` of Kubernetes. The Go types of External Secrets 0.16.2 and
+//! of Kubernetes 0.32.3 decode the examples strictly, without an unknown field.
 
 use std::collections::BTreeSet;
 

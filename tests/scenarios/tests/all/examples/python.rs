@@ -23,9 +23,13 @@ fn prepared(server: &std::sync::Arc<Server>, mount: &str) -> (Stage, String, Str
     (stage, creds, token)
 }
 
-fn run(name: &str, server: &Server, creds: &str, token: &str, place: (&str, &str)) -> Output {
+fn program(name: &str) -> Command {
     let mut program = Command::new(examples_python());
     program.arg(workspace_root().join("examples/python").join(name));
+    program
+}
+
+fn run(mut program: Command, server: &Server, creds: &str, token: &str, place: (&str, &str)) -> Output {
     program.env("BAO_ADDR", server.address()).env("BAO_TOKEN", token).env("ASTRA_CREDS", creds).env(place.0, place.1);
     program.output().unwrap()
 }
@@ -42,7 +46,7 @@ fn astrapy_works_with_a_leased_token_and_no_longer_than_its_lease() {
     let server = Server::shared();
     let (stage, creds, token) = prepared(&server, "astra-astrapy");
     let place = ("ASTRA_URL", stage.astra.url());
-    let text = printed(&run("astrapy_app.py", &server, &creds, &token, place));
+    let text = printed(&run(program("astrapy_app.py"), &server, &creds, &token, place));
     assert!(text.contains("in us-east-2") && text.contains("collections: 0"), "{text}");
     let lease = text.lines().find_map(|line| line.strip_prefix("lease: ")).unwrap();
     stage.assert_consistent(&stage.alpha, 1);
@@ -50,7 +54,7 @@ fn astrapy_works_with_a_leased_token_and_no_longer_than_its_lease() {
     stage.assert_consistent(&stage.alpha, 0);
     // A role whose tokens must not see databases: the program reports Astra's error, not a wrong field.
     stage.make_role(&stage.alpha, "reader", json!({ "role_id": stage.astra_role(&stage.alpha, "Billing Admin") }));
-    let refused = run("astrapy_app.py", &server, &creds, &token, place);
+    let refused = run(program("astrapy_app.py"), &server, &creds, &token, place);
     assert!(!refused.status.success() && String::from_utf8_lossy(&refused.stderr).contains("403"), "{refused:?}");
     let leases = format!("sys/leases/revoke-prefix/{creds}");
     server.client().must("PUT", &leases, &json!({ "sync": true }));
@@ -60,15 +64,21 @@ fn astrapy_works_with_a_leased_token_and_no_longer_than_its_lease() {
 
 #[test]
 fn the_cassandra_driver_logs_in_with_the_token_as_its_password() {
+    logs_in_with_a_leased_token(program("cassandra_app.py"), "astra-cassandra");
+}
+
+/// Runs a program that connects to a CQL server, which takes the tokens of Astra.
+#[track_caller]
+pub(super) fn logs_in_with_a_leased_token(program: Command, mount: &str) {
     let server = Server::shared();
-    let (stage, creds, token) = prepared(&server, "astra-cassandra");
+    let (stage, creds, token) = prepared(&server, mount);
     let mut database = ClientProgram::new();
     let script = workspace_root().join("tests/tools/cql-server.py").display().to_string();
     database.start("python3".as_ref(), &[script, stage.astra.url().to_owned()]);
     wait_for(&database, "the CQL server", || database.output().contains("READY "));
     let address = database.output().lines().next().unwrap().replace("READY ", "");
     let place = ("CQL_ADDRESS", address.as_str());
-    let text = printed(&run("cassandra_app.py", &server, &creds, &token, place));
+    let text = printed(&run(program, &server, &creds, &token, place));
     assert!(text.contains("connected, version 4.0.0"), "{text}");
     assert!(database.output().contains("user `token` accepted"), "{}", database.output());
     stage.assert_consistent(&stage.alpha, 1);

@@ -83,6 +83,15 @@ fn a_database_of_advisories_that_is_not_reached_stops_a_release_and_is_told_of_e
 }
 
 #[test]
+fn a_build_for_another_processor_says_that_its_runner_is_missing() {
+    let mut make = Command::new("make");
+    make.args(["--dry-run", "plugin", "ARCH=riscv64", "RUNNER=no-such-program"]).env_remove("MAKEFLAGS");
+    let output = make.current_dir(workspace_root()).output().unwrap();
+    let told = String::from_utf8_lossy(&output.stderr);
+    assert!(!output.status.success() && told.contains("RUNNER names no program that can be run"), "{told}");
+}
+
+#[test]
 fn the_documents_make_a_site_without_dead_links() {
     let site = tempfile::tempdir().unwrap();
     let _built = tool("mdbook");
