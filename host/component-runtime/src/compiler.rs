@@ -11,8 +11,8 @@ use tokio::time::timeout;
 use wasmtime::component::Component;
 
 use crate::compiler_process::Failed;
+use crate::pool::Pools;
 use crate::priority::lower_priority;
-use crate::shared::Shared;
 use crate::{CompilerProgram, LoadError, aot, compiler_process};
 
 /// The compiler of one runtime.
@@ -41,9 +41,9 @@ impl Compiler {
     ///
     /// # Errors
     /// When the bytes are no component, or at the deadline.
-    pub(crate) async fn compile(&self, runtime: &Arc<Shared>, wasm: &[u8]) -> Result<Component, LoadError> {
+    pub(crate) async fn compile(&self, pools: &Arc<Pools>, wasm: &[u8]) -> Result<Component, LoadError> {
         if let Some(program) = self.program.get() {
-            match self.in_process(program, runtime, wasm).await {
+            match self.in_process(program, pools, wasm).await {
                 Err(Failed::Unavailable(reason)) => {
                     tracing::warn!(
                         reason,
@@ -54,8 +54,8 @@ impl Compiler {
                 Ok(component) => return Ok(component),
             }
         }
-        let (runtime, wasm) = (Arc::clone(runtime), wasm.to_vec());
-        let compiled = self.run(move || runtime.pools.load(|engine| Component::from_binary(engine, &wasm))).await?;
+        let (pools, wasm) = (Arc::clone(pools), wasm.to_vec());
+        let compiled = self.run(move || pools.load(|engine| Component::from_binary(engine, &wasm))).await?;
         compiled.map_err(|error| aot::not_loaded(&error))
     }
 
@@ -71,11 +71,11 @@ impl Compiler {
     async fn in_process(
         &self,
         program: &CompilerProgram,
-        runtime: &Arc<Shared>,
+        pools: &Arc<Pools>,
         wasm: &[u8],
     ) -> Result<Component, Failed> {
         let _turn = self.turn().await.map_err(Failed::Load)?;
-        let work = compiler_process::compile(program, runtime, wasm);
+        let work = compiler_process::compile(program, pools, wasm);
         timeout(self.deadline, work).await.unwrap_or(Err(Failed::Load(LoadError::Deadline(self.deadline))))
     }
 

@@ -22,7 +22,6 @@ use wasmtime::component::Component;
 use crate::limits::{COMPILE_MEMORY_BYTES_MAX, COMPILE_PROCESSOR_TIME, WASM_BYTES_MAX, bytes_text};
 use crate::pool::Pools;
 use crate::priority::lower_priority;
-use crate::shared::Shared;
 use crate::{LoadError, aot, compiler_sandbox, engine, harden_process};
 
 /// Exit code if the component does not compile; the output has the reason in place of the code.
@@ -57,11 +56,7 @@ pub(crate) enum Failed {
 ///
 /// # Errors
 /// When no process can compile here, or the component does not load.
-pub(crate) async fn compile(
-    program: &CompilerProgram,
-    runtime: &Arc<Shared>,
-    wasm: &[u8],
-) -> Result<Component, Failed> {
+pub(crate) async fn compile(program: &CompilerProgram, pools: &Arc<Pools>, wasm: &[u8]) -> Result<Component, Failed> {
     let output = memfd_create("compiled", MemfdFlags::CLOEXEC | MemfdFlags::ALLOW_SEALING);
     let output = output.map_err(unavailable)?;
     let mut child = start(program, &output).map_err(unavailable)?;
@@ -74,8 +69,8 @@ pub(crate) async fn compile(
         let _ = input.write_all(wasm).await;
     }
     let ended = child.wait().await.map_err(|error| Failed::Load(LoadError::Engine(error.to_string())))?;
-    let runtime = Arc::clone(runtime);
-    let loaded = tokio::task::spawn_blocking(move || take(&runtime.pools, ended, output)).await;
+    let pools = Arc::clone(pools);
+    let loaded = tokio::task::spawn_blocking(move || take(&pools, ended, output)).await;
     loaded.unwrap_or_else(|stopped| Err(unavailable(stopped)))
 }
 

@@ -22,7 +22,7 @@ pub(crate) async fn compile(runtime: &Arc<Shared>, wasm: &[u8]) -> Result<Compon
         return Err(LoadError::Invalid(format!("it has {} bytes; at most {}", wasm.len(), bytes_text(max))));
     }
     header::check_header(wasm)?;
-    runtime.compiler.compile(runtime, wasm).await
+    runtime.compiler.compile(&runtime.pools, wasm).await
 }
 
 /// A component from code that this program sealed.

@@ -12,8 +12,7 @@ use crate::egress::{Access, Egress, MountEgress, Policy, UpstreamCalls};
 use crate::held_secrets::{HeldSecrets, MountSecrets};
 use crate::limits::Limits;
 use crate::memory_account::{MountMemory, ProcessMemory};
-use crate::permits::{MountPermits, Permits};
-use crate::pool::PoolKind;
+use crate::permits::{MountPermits, Permits, PoolKind};
 use crate::processor_share::{Budget, ProcessorShare};
 use crate::storage_share::StorageShare;
 

@@ -24,6 +24,13 @@ use crate::processor_share::ProcessorShare;
 const OF_ALL: &str = "requests in flight";
 pub(crate) const OF_MOUNT: &str = "requests in flight to this mount";
 
+/// The pool whose slots the permits are for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum PoolKind {
+    Ordinary,
+    Large,
+}
+
 /// All permits of the process. Clones share them.
 #[derive(Clone)]
 pub(crate) struct Permits(Arc<Shared>);

@@ -8,6 +8,7 @@ use wasmtime::component::{Component, Linker};
 
 use crate::engine::{self, SlotSize, Started};
 use crate::limits::Limits;
+use crate::permits::PoolKind;
 use crate::store_state::StoreState;
 use crate::ticker::Ticker;
 use crate::{LoadError, linker};
@@ -19,13 +20,6 @@ pub(crate) struct Pool {
     /// Ends the epoch thread with its last user.
     pub(crate) ticker: Arc<Ticker>,
     pub(crate) kind: PoolKind,
-}
-
-/// Which of the two.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum PoolKind {
-    Ordinary,
-    Large,
 }
 
 /// Both pools.
@@ -64,14 +58,15 @@ impl Pools {
     }
 
     /// Has `load` make a component in the ordinary pool, or in the large one where the ordinary one has no slot for it.
-    /// Which of them it is, only wasmtime knows. What neither takes has the error of the ordinary one.
+    /// Which of them it is, only wasmtime knows.
     ///
     /// # Errors
     /// Those of `load`.
     pub(crate) fn load(&self, load: impl Fn(&Engine) -> wasmtime::Result<Component>) -> wasmtime::Result<Component> {
         load(&self.ordinary.engine).or_else(|refused| {
             let Ok(large) = self.large() else { return Err(refused) };
-            load(&large.engine).map_err(|_| refused)
+            // Names the larger of the two limits.
+            load(&large.engine)
         })
     }
 

@@ -59,7 +59,7 @@ impl Runtime {
         let limits = Arc::new(settings.limits);
         let (pools, requests_max) = Pools::start(&limits)?;
         let shared = Shared {
-            pools,
+            pools: Arc::new(pools),
             permits: Permits::new(requests_max, &limits),
             large_permits: Permits::new(limits.large_requests_in_flight_max, &limits),
             memory: ProcessMemory::new(settings.memory_limit.unwrap_or_else(memory_ceiling::of_this_machine)),

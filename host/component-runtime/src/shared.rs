@@ -17,7 +17,7 @@ use crate::pool::Pools;
 use crate::processor_share::Budget;
 
 pub(crate) struct Shared {
-    pub(crate) pools: Pools,
+    pub(crate) pools: Arc<Pools>,
     pub(crate) limits: Arc<Limits>,
     pub(crate) compiler: Compiler,
     pub(crate) permits: Permits,

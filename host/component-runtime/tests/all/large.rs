@@ -66,7 +66,7 @@ fn a_component_of_many_core_instances_or_several_memories_serves_beside_ordinary
 fn a_component_of_too_many_core_instances_or_memories_says_which() {
     on_each_scheduler(|| async {
         let runtime = runtime(limits(), &[]);
-        let too_many = [(200, 0, "core module instances"), (6, 1, "linear memories"), (1, 6, "linear memories")];
+        let too_many = [(200, 0, "core module instances"), (6, 1, "linear memories"), (1, 6, "defined memories")];
         for (instances, memories, what) in too_many {
             let refused = runtime.load(&with_core_instances("good", instances, memories)).await.err().unwrap();
             let LoadError::Invalid(reason) = refused else { panic!("{refused:?}") };

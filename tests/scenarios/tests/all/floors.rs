@@ -214,6 +214,7 @@ const CRATES: [Floors; 11] = [
             "linker",
             // The engine and its compiler.
             "engine",
+            "pool",
             "aot",
             "compiler_process",
             "compiler",

@@ -228,14 +228,14 @@ fn a_config_moves_to_another_url_only_with_its_token() {
     let moved = json!({ "url": elsewhere.url(), "token": "another-admin-0123456789abcdef" });
     let warned = passwords.must("config", moved).messages();
     assert!(warned.contains(passwords.service.url()), "{warned}");
-    passwords.make();
+    let (_, _, moved_lease) = passwords.make();
     assert_eq!((elsewhere.users().len(), passwords.service.users().len()), (1, 2));
     // A user is deleted where it was made, by the token of that place.
     let refused = passwords.mount.revoke(&lease);
     assert!(refused.messages().contains(passwords.service.url()), "{refused:#?}");
     let old_token_left = elsewhere.requests().iter().any(|request| request.head.contains(TOKEN));
     assert!(!old_token_left, "{:#?}", elsewhere.requests());
-    passwords.mount.revoke_prefix("creds/reader");
+    passwords.mount.revoke(&moved_lease).expect(204);
     assert!(elsewhere.users().is_empty());
     passwords.must("config", json!({ "url": passwords.service.url(), "token": TOKEN }));
     passwords.mount.revoke_prefix("creds/reader").expect(204);
