@@ -38,8 +38,8 @@ limits! {
     /// ONLY=memory`), which stay with its slot, and six memory mappings; Linux allows 65,530 mappings by default.
     pub const REQUESTS_IN_FLIGHT_MAX: usize = 1_000; => requests_in_flight_max,
 
-    /// Requests at once to modules that need a large slot: more core instances, memories or tables than one core module
-    /// needs. A slot is up to 16 GiB of addresses, and 4 MiB of the host's memory.
+    /// Requests at once to all modules that need a large slot: more core instances, memories or tables than one core module
+    /// needs. A slot takes up to 16 GiB of addresses and 4 MiB of the host's memory, so these take 1 TiB and 256 MiB.
     pub const LARGE_REQUESTS_IN_FLIGHT_MAX: usize = 64; => large_requests_in_flight_max,
 
     /// Requests at once that a mount may have, as long as any permits are free, however many other mounts hold. Beyond
@@ -85,7 +85,8 @@ limits! {
     pub const PROCESSOR_PERCENT_PER_MOUNT: u32 = 60; => processor_percent_per_mount,
 
     /// Percent of a core with which the processor time of a mount refills while all mounts together use more than
-    /// [`PROCESSOR_PERCENT_PER_MOUNT`] for each turn: about what a mint every other millisecond takes.
+    /// [`PROCESSOR_PERCENT_PER_MOUNT`] for each turn: up to five mounts that together use so much of one core use more than
+    /// that each.
     pub const PROCESSOR_PERCENT_PER_BUSY_MOUNT: u32 = 10; => processor_percent_per_busy_mount,
 
     /// Longest time until a mount that uses nothing any more has no debt: a long flood is forgiven soon after its end.
@@ -250,13 +251,13 @@ pub const MEMORY_CEILING_BYTES_MIN: usize = 128 * MIB;
 /// Bytes of memory of a list, a table or a header beside the bytes of each of its texts.
 pub(crate) const TEXT_FRAME_BYTES: usize = 128;
 
-/// Core instances of one request. Python with its libraries has about 40.
+/// Core instances of one request. Python with its libraries has more than 32.
 pub const CORE_INSTANCES_PER_REQUEST_MAX: usize = 128;
 
-/// Tables of one request.
+/// Tables of one request: each takes 160 KiB of addresses in a slot.
 pub const TABLES_PER_REQUEST_MAX: usize = 64;
 
-/// Memories of one request.
+/// Memories of one request: a composed component has one for each of its parts, and each memory takes 4 GiB of addresses.
 pub const MEMORIES_PER_REQUEST_MAX: usize = 4;
 
 /// Memory of a compiler process: the largest component takes about half.

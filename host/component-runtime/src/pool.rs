@@ -57,16 +57,21 @@ impl Pools {
         &self.ordinary.engine
     }
 
-    /// Has `load` make a component in the ordinary pool, or in the large one where the ordinary one has no slot for it.
-    /// Which of them it is, only wasmtime knows.
+    /// Has `load` make a component for the ordinary pool, or for the large pool if the ordinary pool refuses the component:
+    /// only wasmtime knows what a component needs.
     ///
     /// # Errors
     /// Those of `load`.
     pub(crate) fn load(&self, load: impl Fn(&Engine) -> wasmtime::Result<Component>) -> wasmtime::Result<Component> {
         load(&self.ordinary.engine).or_else(|refused| {
-            let Ok(large) = self.large() else { return Err(refused) };
-            // Names the larger of the two limits.
-            load(&large.engine)
+            match self.large() {
+                // An error of the large pool names the larger of the two limits.
+                Ok(large) => load(&large.engine),
+                Err(error) => {
+                    tracing::warn!(%error, "failed to start the pool for large components: a component that needs this pool does not load");
+                    Err(refused)
+                }
+            }
         })
     }
 
@@ -83,7 +88,7 @@ impl Pools {
         let wanted = self.limits.large_requests_in_flight_max;
         let (started, requests_max) = Pool::start(PoolKind::Large, wanted, &self.limits)?;
         if requests_max < wanted {
-            return Err(LoadError::Engine("the machine has no room for the pool of large components".to_owned()));
+            return Err(LoadError::Engine(format!("there is room for {requests_max} of {wanted} slots")));
         }
         Ok(self.large.get_or_init(|| started))
     }

@@ -8,7 +8,10 @@ use std::time::Duration;
 use component_runtime::{InvokeError, Limits, LoadError};
 use envelope::Request;
 
-use crate::support::{answer, beside_a_neighbour, limits, load, mount, on_each_scheduler, request, runtime, wasm};
+use crate::support::{
+    answer, beside_a_neighbour, first_refusal, limits, load, mount, on_each_scheduler, request, runtime, two_requests,
+    wasm,
+};
 
 /// Checks the outcome of one request of a rogue on each scheduler.
 fn check(name: &str, limits: &Limits, is_expected: fn(&InvokeError) -> bool) {
@@ -124,17 +127,8 @@ fn a_flooded_mount_is_busy_and_others_are_not() {
         let runtime = runtime(limits, &[]);
         let (sleeper, good) = (load(&runtime, "sleep").await, load(&runtime, "good").await);
         let (flooded, other) = (mount(&runtime, "flooded", &Arc::default()), mount(&runtime, "other", &Arc::default()));
-        let mut sleeping = tokio::task::JoinSet::new();
-        for _ in 0..2 {
-            let (sleeper, flooded) = (Arc::clone(&sleeper), Arc::clone(&flooded));
-            sleeping.spawn(async move { drop(answer(&sleeper, &flooded, "").await) });
-        }
-        let busy = loop {
-            match answer(&good, &flooded, "").await {
-                Ok(_) => tokio::task::yield_now().await,
-                Err(error) => break error,
-            }
-        };
+        let mut sleeping = two_requests(&sleeper, &flooded);
+        let busy = first_refusal(&good, &flooded).await;
         assert_eq!(busy, InvokeError::Busy("requests in flight to this mount"));
         assert!(answer(&good, &other, "").await.is_ok());
         // A client that goes away ends its instance.

@@ -7,11 +7,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use component_runtime::{InvokeError, Limits, LoadError};
-use tokio::task::JoinSet;
-use wasm_encoder::{ComponentSection, InstanceSection, MemorySection, MemoryType, Module, ModuleArg, ModuleSection};
+use wasm_encoder::{
+    ComponentSection, InstanceSection, MemorySection, MemoryType, Module, ModuleArg, ModuleSection, RefType,
+    TableSection, TableType,
+};
 use wasmparser::{Parser, Payload};
 
-use crate::support::{answer, limits, load, mount, on_each_scheduler, runtime, wasm};
+use crate::support::{answer, first_refusal, limits, load, mount, on_each_scheduler, runtime, two_requests, wasm};
 
 /// How many core modules a component has at its outermost level.
 fn core_modules(component: &[u8]) -> u32 {
@@ -30,16 +32,32 @@ fn core_modules(component: &[u8]) -> u32 {
     modules
 }
 
-/// The guest with so many further core instances, each with so many memories, which do nothing.
-fn with_core_instances(name: &str, instances: u32, memories: u32) -> Vec<u8> {
-    let mut component = wasm(name);
+fn empty() -> Module {
+    Module::new()
+}
+
+fn with_memories(memories: u32) -> Module {
     let (mut module, mut section) = (Module::new(), MemorySection::new());
     for _ in 0..memories {
         section.memory(MemoryType { minimum: 1, maximum: None, memory64: false, shared: false, page_size_log2: None });
     }
     module.section(&section);
+    module
+}
+
+fn with_a_table() -> Module {
+    let (mut module, mut section) = (Module::new(), TableSection::new());
+    let element_type = RefType::FUNCREF;
+    section.table(TableType { element_type, table64: false, minimum: 1, maximum: None, shared: false });
+    module.section(&section);
+    module
+}
+
+/// The guest with so many further core instances of this module, which does nothing.
+fn with_core_instances(name: &str, instances: u32, module: &Module) -> Vec<u8> {
+    let mut component = wasm(name);
     let index = core_modules(&component);
-    ModuleSection(&module).append_to_component(&mut component);
+    ModuleSection(module).append_to_component(&mut component);
     let mut section = InstanceSection::new();
     for _ in 0..instances {
         section.instantiate::<[(&str, ModuleArg); 0], &str>(index, []);
@@ -49,12 +67,12 @@ fn with_core_instances(name: &str, instances: u32, memories: u32) -> Vec<u8> {
 }
 
 #[test]
-fn a_component_of_many_core_instances_or_several_memories_serves_beside_ordinary_ones() {
+fn a_component_of_many_core_instances_memories_or_tables_serves_beside_ordinary_ones() {
     on_each_scheduler(|| async {
         let runtime = runtime(limits(), &[]);
         let (good, neighbour) = (load(&runtime, "good").await, mount(&runtime, "neighbour", &Arc::default()));
-        for large in [with_core_instances("good", 100, 0), with_core_instances("good", 3, 1)] {
-            let module = runtime.load(&large).await.unwrap();
+        for (instances, module) in [(100, empty()), (3, with_memories(1)), (40, with_a_table())] {
+            let module = runtime.load(&with_core_instances("good", instances, &module)).await.unwrap();
             let large = mount(&runtime, "large", &Arc::default());
             let own = answer(&good, &neighbour, "").await.unwrap();
             assert_eq!(answer(&module, &large, "").await.unwrap(), own);
@@ -63,12 +81,17 @@ fn a_component_of_many_core_instances_or_several_memories_serves_beside_ordinary
 }
 
 #[test]
-fn a_component_of_too_many_core_instances_or_memories_says_which() {
+fn a_component_of_too_many_core_instances_memories_or_tables_says_which() {
     on_each_scheduler(|| async {
         let runtime = runtime(limits(), &[]);
-        let too_many = [(200, 0, "core module instances"), (6, 1, "linear memories"), (1, 6, "defined memories")];
-        for (instances, memories, what) in too_many {
-            let refused = runtime.load(&with_core_instances("good", instances, memories)).await.err().unwrap();
+        let too_many = [
+            (200, empty(), "core module instances"),
+            (6, with_memories(1), "linear memories"),
+            (1, with_memories(6), "defined memories"),
+            (65, with_a_table(), "tables"),
+        ];
+        for (instances, module, what) in too_many {
+            let refused = runtime.load(&with_core_instances("good", instances, &module)).await.err().unwrap();
             let LoadError::Invalid(reason) = refused else { panic!("{refused:?}") };
             assert!(reason.contains(what), "{reason}");
         }
@@ -85,20 +108,11 @@ fn requests_to_large_components_wait_for_their_own_slots_and_delay_no_ordinary_o
             ..limits()
         };
         let runtime = runtime(limits, &[]);
-        let sleeper = runtime.load(&with_core_instances("sleep", 40, 0)).await.unwrap();
-        let large = runtime.load(&with_core_instances("good", 40, 0)).await.unwrap();
+        let sleeper = runtime.load(&with_core_instances("sleep", 40, &empty())).await.unwrap();
+        let large = runtime.load(&with_core_instances("good", 40, &empty())).await.unwrap();
         let (good, flooded) = (load(&runtime, "good").await, mount(&runtime, "flooded", &Arc::default()));
-        let mut sleeping = JoinSet::new();
-        for _ in 0..2 {
-            let (sleeper, flooded) = (Arc::clone(&sleeper), Arc::clone(&flooded));
-            sleeping.spawn(async move { drop(answer(&sleeper, &flooded, "").await) });
-        }
-        let busy = loop {
-            match answer(&large, &flooded, "").await {
-                Ok(_) => tokio::task::yield_now().await,
-                Err(error) => break error,
-            }
-        };
+        let mut sleeping = two_requests(&sleeper, &flooded);
+        let busy = first_refusal(&large, &flooded).await;
         assert_eq!(busy, InvokeError::Busy("requests in flight to this mount"));
         // The same mount, another module; and another mount, a large module.
         assert!(answer(&good, &flooded, "").await.is_ok());

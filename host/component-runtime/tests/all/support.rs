@@ -168,6 +168,26 @@ pub(crate) fn result(response: Option<&Response>) -> String {
     data["result"].as_str().unwrap_or_default().to_owned()
 }
 
+/// Two requests that go on until the set is shut down.
+pub(crate) fn two_requests(module: &Arc<Module>, mount: &Arc<Mount>) -> JoinSet<()> {
+    let mut requests = JoinSet::new();
+    for _ in 0..2 {
+        let (module, mount) = (Arc::clone(module), Arc::clone(mount));
+        requests.spawn(async move { drop(answer(&module, &mount, "").await) });
+    }
+    requests
+}
+
+/// Sends requests until one is refused.
+pub(crate) async fn first_refusal(module: &Module, mount: &Arc<Mount>) -> InvokeError {
+    loop {
+        match answer(module, mount, "").await {
+            Ok(_) => tokio::task::yield_now().await,
+            Err(error) => return error,
+        }
+    }
+}
+
 /// Sends one request beside a neighbour, all of whose requests must succeed while the request runs.
 pub(crate) async fn beside_a_neighbour(runtime: &TestRuntime, name: &str, path: &str) -> Result<String, InvokeError> {
     let good = load(runtime, "good").await;

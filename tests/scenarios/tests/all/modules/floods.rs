@@ -1,5 +1,5 @@
-//! What a mount feels while clients flood another mount of the same process: none of its requests fails, and none waits
-//! for all clients that compute. How much slower it is, `make bench` says.
+//! What a mount feels while clients flood other mounts of the same process: none of its requests fails, and at least half
+//! of these requests wait for fewer than half of the clients that compute. How much slower the mount is, `make bench` says.
 
 use std::io::Write as _;
 use std::net::{TcpListener, TcpStream};
