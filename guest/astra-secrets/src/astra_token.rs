@@ -128,7 +128,7 @@ impl<'a> Answer<'a> {
             token: secrets.token.expose(),
             org_id: record.org_id.as_str(),
             role_name: record.role_name.as_str(),
-            logical_name: &record.logical_name,
+            logical_name: record.logical_name_text(),
             generated_on: &record.generated_on,
             metadata: metadata_name.show(&record.metadata),
             expires_at: record.expires_at.as_deref(),

@@ -46,7 +46,7 @@ pub(crate) struct Target<'a> {
     pub(crate) leased: Option<Duration>,
     /// What it ends for, as its history will say.
     pub(crate) how: End,
-    /// Who waits.
+    /// How long the calls to Astra may take.
     pub(crate) patience: Patience,
 }
 
@@ -142,7 +142,7 @@ pub(crate) fn end_token_with(context: &Context<'_>, target: &Target<'_>, config:
 
 /// A config for ending tokens.
 pub(crate) struct EndingConfig {
-    /// It.
+    /// The config whose admin token ends the token.
     pub(crate) config: OrgConfig,
     /// Is it kept only for this?
     pub(crate) retired: bool,

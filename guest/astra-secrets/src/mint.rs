@@ -118,7 +118,9 @@ pub(crate) fn mint(context: &Context<'_>, order: &Order<'_>) -> Result<Response,
 pub(crate) fn already_exists(record: &Record) -> Error {
     Error::conflict(format!(
         "a token with `logical_name` `{}` exists already for role `{}` of organization `{}`: read it, or revoke its lease first",
-        record.logical_name, record.role_name, record.org_id
+        record.logical_name_text(),
+        record.role_name,
+        record.org_id
     ))
 }
 
@@ -161,7 +163,6 @@ fn new_record(
     now: Duration,
 ) -> Record {
     let token = &made.token;
-    let logical_name = order.logical_name.map_or("", TokenLogicalName::as_str);
     let id = order.named_record_id().unwrap_or_else(|| RecordId::of_client(&token.client_id));
     // Only what `org/token` reads again is kept.
     let secrets = (order.kind == TokenKind::Standard)
@@ -170,7 +171,7 @@ fn new_record(
         id,
         role_name: order.role.name.clone(),
         role_ids,
-        logical_name: logical_name.to_owned(),
+        logical_name: order.logical_name.cloned(),
         metadata: order.metadata.clone(),
         generated_on: token.generated_on.clone(),
         expires_at: token.expires_at.clone(),

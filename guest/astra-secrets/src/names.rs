@@ -97,7 +97,7 @@ name_type! {
     AstraRoleId
 }
 
-stored_name!(ClientId, OrgId, RoleName, LogicalName, AstraRoleId);
+stored_name!(ClientId, OrgId, RoleName, LogicalName, TokenLogicalName, AstraRoleId);
 
 /// Its text, for keys, log lines and sentences.
 impl Deref for ClientId {

@@ -288,7 +288,7 @@ impl<'a> Info<'a> {
             client_id: &record.client_id,
             org_id: record.org_id.as_str(),
             role_name: record.role_name.as_str(),
-            logical_name: &record.logical_name,
+            logical_name: record.logical_name_text(),
             generated_on: &record.generated_on,
             metadata: &record.metadata,
         }

@@ -29,7 +29,7 @@ use crate::config::Origin;
 use crate::history::{Facts, History};
 use crate::limits::{LEASE_END_MARGIN, TOKEN_DESCRIBED_BYTES};
 use crate::lock::Lock;
-use crate::names::{ClientId, OrgId, RoleName};
+use crate::names::{ClientId, OrgId, RoleName, TokenLogicalName};
 use crate::schedule_queue::{QueuedTask, Task};
 use crate::storage::TokenRef;
 use crate::time_text;
@@ -108,8 +108,8 @@ pub(crate) struct Record {
     pub(crate) role_name: RoleName,
     /// Its Astra roles.
     pub(crate) role_ids: Vec<String>,
-    /// Its logical name; empty = none.
-    pub(crate) logical_name: String,
+    /// Its logical name, where it has one.
+    pub(crate) logical_name: Option<TokenLogicalName>,
     /// What the client noted about it.
     pub(crate) metadata: BTreeMap<String, String>,
     /// When Astra made it, in Astra's words.
@@ -146,7 +146,7 @@ impl Record {
             org_id,
             role_name: RoleName::stored(""),
             role_ids: Vec::new(),
-            logical_name: String::new(),
+            logical_name: None,
             metadata: BTreeMap::new(),
             generated_on: String::new(),
             expires_at: None,
@@ -191,7 +191,7 @@ impl Record {
         Facts {
             role_name: self.role_name.as_str().to_owned(),
             role_ids: self.role_ids.clone(),
-            logical_name: self.logical_name.clone(),
+            logical_name: self.logical_name_text().to_owned(),
             metadata: self.metadata.clone(),
             kind: self.kind.as_str().to_owned(),
             created_by: self.created_by.clone(),
@@ -202,11 +202,16 @@ impl Record {
         }
     }
 
+    /// Its logical name as answers and storage have it: empty where it has none.
+    pub(crate) fn logical_name_text(&self) -> &str {
+        self.logical_name.as_ref().map_or("", TokenLogicalName::as_str)
+    }
+
     /// About how many bytes an answer shows of it.
     pub(crate) fn described_bytes(&self) -> usize {
         let noted = self.metadata.iter().map(|(key, value)| key.len() + value.len());
         let role_ids = self.role_ids.iter().map(String::len);
-        TOKEN_DESCRIBED_BYTES + self.logical_name.len() + noted.chain(role_ids).sum::<usize>()
+        TOKEN_DESCRIBED_BYTES + self.logical_name_text().len() + noted.chain(role_ids).sum::<usize>()
     }
 
     /// When its token was made; none where neither the mount nor Astra noted a time that can be read.

@@ -42,7 +42,7 @@ pub(crate) struct Order {
     pub(crate) org_id: Option<OrgId>,
     /// Is nothing to be changed?
     pub(crate) dry_run: bool,
-    /// Who waits.
+    /// How long the calls to Astra may take.
     pub(crate) pace: Pace,
 }
 

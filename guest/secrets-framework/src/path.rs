@@ -23,9 +23,9 @@ pub type ExistenceCheck = fn(&Context<'_>, &FieldData) -> Result<bool, Error>;
 /// One operation of a path.
 #[derive(Clone, Copy, Debug)]
 pub struct OperationSpec {
-    /// Which.
+    /// The operation that the handler serves.
     pub operation: Operation,
-    /// Who does it.
+    /// The function that serves the operation.
     pub handler: Handler,
     /// One line for OpenAPI.
     pub summary: &'static str,

@@ -98,7 +98,7 @@ pub struct Request {
     pub data: Map<String, Value>,
     /// The mount's path, with trailing slash.
     pub mount_point: String,
-    /// Who asks.
+    /// The client that asks, as the server knows the client.
     pub identity: Identity,
     /// On renew and revoke.
     pub lease: Option<Lease>,

@@ -30,7 +30,7 @@ pub(crate) enum ClientError {
     RateLimited {
         /// As asked for, not yet bounded.
         retry_after: Option<RetryAfter>,
-        /// Who answered.
+        /// Astra, or a proxy in front of Astra.
         by: AnsweredBy,
     },
     /// Any other 4xx.
@@ -48,7 +48,7 @@ pub(crate) enum ClientError {
         status: u16,
         /// As asked for.
         retry_after: Option<RetryAfter>,
-        /// Who answered.
+        /// Astra, or a proxy in front of Astra.
         by: AnsweredBy,
     },
     /// A status that has no meaning here, such as a redirect.

@@ -37,7 +37,7 @@ pub(super) struct Absent<'a> {
     pub(super) record: Option<&'a Record>,
     /// With what its own organization was asked.
     pub(super) asked: &'a OrgConfig,
-    /// Who waits.
+    /// How long the calls to Astra may take.
     pub(super) patience: Patience,
     /// When the request began to ask Astra.
     pub(super) began: Duration,

@@ -24,7 +24,7 @@ pub(crate) enum TemplateError {
     /// A name that is none of ours.
     #[error("`{name}` is not a name: use {NAMES}")]
     Unknown {
-        /// It.
+        /// The name in the template.
         name: String,
     },
 }

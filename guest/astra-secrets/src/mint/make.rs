@@ -33,7 +33,7 @@ pub(crate) struct MintRequest<'a> {
 /// A token that Astra made, and whose intent is still noted: whoever has it
 /// stores it together with dropping the entry [`MintedToken::wal_id`], or undoes it.
 pub(crate) struct MintedToken<'a> {
-    /// It.
+    /// What Astra answered.
     pub(crate) token: CreatedToken,
     /// The end that was asked for, RFC 3339.
     pub(crate) expiry_asked: Option<String>,

@@ -73,7 +73,7 @@ impl<'a> Info<'a> {
     pub(super) fn of(record: &'a Record) -> Self {
         Self {
             role: record.role_name.as_str(),
-            logical_name: &record.logical_name,
+            logical_name: record.logical_name_text(),
             owner: &record.created_by.display_name,
             made: made(record.made, &record.generated_on),
             expires: text(record.lease_end),

@@ -12,7 +12,7 @@ use zeroize::Zeroize;
 use super::{Record, RecordId, TokenKind, TokenSecrets};
 use crate::config::Origin;
 use crate::history::History;
-use crate::names::{ClientId, OrgId, RoleName};
+use crate::names::{ClientId, OrgId, RoleName, TokenLogicalName};
 use crate::who::Who;
 
 /// The Go plugin wrote each field, `null` for an empty list or map.
@@ -74,7 +74,7 @@ pub(super) fn encode(record: &Record) -> Result<StorageEntry, Error> {
         roles: record.role_ids.clone(),
         token: secrets.map(|secrets| secrets.token.expose().clone()).unwrap_or_default(),
         generated_on: record.generated_on.clone(),
-        logical_name: record.logical_name.clone(),
+        logical_name: record.logical_name_text().to_owned(),
         metadata: record.metadata.clone(),
         expires_at: record.expires_at.clone(),
         origin: record.origin.as_ref().map(|origin| origin.as_str().to_owned()),
@@ -104,7 +104,8 @@ pub(crate) fn decode(entry: &StorageEntry, id: &RecordId) -> Result<Record, Erro
         org_id: OrgId::stored(std::mem::take(&mut stored.org_id)),
         role_name: RoleName::stored(std::mem::take(&mut stored.role_name)),
         role_ids: std::mem::take(&mut stored.roles),
-        logical_name: std::mem::take(&mut stored.logical_name),
+        logical_name: (!stored.logical_name.is_empty())
+            .then(|| TokenLogicalName::stored(std::mem::take(&mut stored.logical_name))),
         metadata: std::mem::take(&mut stored.metadata),
         generated_on: std::mem::take(&mut stored.generated_on),
         expires_at: stored.expires_at.take(),

@@ -131,7 +131,7 @@ pub(super) fn visit_records(
 /// What the records that one request looks at weigh.
 #[derive(Debug, Default)]
 pub(super) struct Weight {
-    /// How many.
+    /// The number of records.
     pub(super) records: usize,
     /// Their bytes, as far as clients make them long.
     bytes: usize,

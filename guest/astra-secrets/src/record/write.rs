@@ -186,7 +186,7 @@ fn try_insert(
         Some(transaction) => {
             // Looked at within the transaction, so that two writers cannot both find the place free.
             // A new client ID is free in any case.
-            if !record.logical_name.is_empty() && transaction.get(&record.id.key())?.is_some() {
+            if record.logical_name.is_some() && transaction.get(&record.id.key())?.is_some() {
                 return Ok(Inserted::Occupied);
             }
             writes.iter().chain([done]).try_for_each(|write| write.apply(&*transaction))?;

@@ -55,7 +55,7 @@ impl Row {
             role: record.role_name.as_str().to_owned(),
             astra_roles: record.role_ids.iter().map(|id| name_of(id, known)).collect(),
             role_ids: record.role_ids.clone(),
-            logical_name: record.logical_name.clone(),
+            logical_name: record.logical_name_text().to_owned(),
             metadata: record.metadata.clone(),
             owner: token.owner().to_owned(),
             created_by: Creator {

@@ -20,9 +20,9 @@ pub(crate) struct Upstream {
 /// An Astra role that was passed over.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Skipped {
-    /// It.
+    /// The Astra role.
     pub(crate) upstream: Upstream,
-    /// Why.
+    /// The reason, for the client.
     pub(crate) reason: String,
 }
 
