@@ -83,11 +83,12 @@ impl SystemView for ComponentHost {
     fn max_lease_ttl(&self) -> Result<Duration, SystemViewError> {
         system_view::max_lease_ttl().map(Duration::from_nanos).map_err(system_view_error)
     }
+    // A component imports only the functions that it calls, and an operator allows each engine these two.
+    #[cfg(feature = "entities")]
     fn entity_name(&self, entity_id: &str) -> Result<Option<String>, SystemViewError> {
         let entity = system_view::entity_info(entity_id).map_err(system_view_error)?;
         Ok(entity.map(|entity| entity.name))
     }
-    // A component imports only the functions that it calls, and an operator allows each engine this one.
     #[cfg(feature = "passwords")]
     fn generate_password(&self, policy: &str) -> Result<secrets_framework::Sensitive, SystemViewError> {
         system_view::generate_password(policy).map(secrets_framework::Sensitive::new).map_err(system_view_error)

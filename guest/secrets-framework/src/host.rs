@@ -147,8 +147,11 @@ pub trait SystemView {
     fn default_lease_ttl(&self) -> Result<Duration, SystemViewError>;
     /// The longest time to live of a lease of this mount.
     fn max_lease_ttl(&self) -> Result<Duration, SystemViewError>;
-    /// The name of an identity entity; none if the server has no such entity. The name can be some seconds old.
-    fn entity_name(&self, entity_id: &str) -> Result<Option<String>, SystemViewError>;
+    /// The name of an identity entity; none if the server has no such entity. The name can be some seconds old. An engine
+    /// without the feature `entities` of `engine-component` is answered [`SystemViewError::Unsupported`].
+    fn entity_name(&self, _entity_id: &str) -> Result<Option<String>, SystemViewError> {
+        Err(SystemViewError::Unsupported)
+    }
     /// A new password, made by one of the server's password policies. An engine without the feature `passwords` of
     /// `engine-component` is answered [`SystemViewError::Unsupported`].
     fn generate_password(&self, _policy: &str) -> Result<Sensitive, SystemViewError> {

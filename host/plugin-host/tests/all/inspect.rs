@@ -35,6 +35,17 @@ fn the_embedded_module_is_described() {
 }
 
 #[test]
+fn the_second_engine_asks_for_what_it_uses_only() {
+    let folder = tempfile::tempdir().unwrap();
+    let module = rogue("good").ancestors().nth(2).unwrap().join("http-passwords.wasm");
+    let module = module.to_str().unwrap();
+    let inspected = run(folder.path(), &["module", "inspect", module, "--format", "json"]).expect(0).json();
+    let asked =
+        ["storage", "locks", "log", "metrics", "system-view", "password-policies", "clock", "random", "outbound-http"];
+    assert_eq!(inspected["capabilities"], json!(asked));
+}
+
+#[test]
 fn a_wrong_file_is_described_by_what_is_wrong_with_it() {
     let folder = tempfile::tempdir().unwrap();
     let good = fs::read(rogue("good")).unwrap();
