@@ -4,7 +4,7 @@
 #
 # Sourced by demo.sh, not run. It needs MODULE_WASM from the Makefile: the engine as a module, as `make build` writes it.
 
-readonly GO_LIVE_SECONDS_MAX=30
+readonly GO_LIVE_SECONDS_MAX=120
 
 answers=         # what the clients that ask all the time were answered, a line each
 clients=()       # their process IDs

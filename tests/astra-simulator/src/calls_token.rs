@@ -174,7 +174,7 @@ impl Desk<'_> {
         self.require(&["org-token-read"])?;
         let mut listed = self.world.listed(&self.caller.organization);
         if self.world.switches.list_shuffled {
-            self.world.random.shuffle(&mut listed);
+            self.world.noise.shuffle(&mut listed);
         }
         let absent = self.world.switches.absent_fields;
         let clients: Vec<ListedToken<'_>> = listed

@@ -91,7 +91,7 @@ async fn hold_back(hub: &Hub) {
     let wait_ms = {
         let mut state = hub.state();
         let (from, to) = state.connect_delay_ms;
-        draw(&mut state.world.random, from, to)
+        draw(&mut state.world.noise, from, to)
     };
     if wait_ms > 0 {
         tokio::time::sleep(Duration::from_millis(wait_ms)).await;

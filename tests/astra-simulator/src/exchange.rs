@@ -46,7 +46,7 @@ impl Exchange {
             client_id,
         };
         let now = state.world.clock.now();
-        let plan = state.faults.plan(facts, &mut state.world.random, now);
+        let plan = state.faults.plan(facts, &mut state.world.noise, now);
         for change in &plan.outside {
             state.world.change(change);
         }

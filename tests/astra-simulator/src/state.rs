@@ -30,7 +30,11 @@ pub struct TokenCounts {
 #[derive(Debug, Clone)]
 pub(crate) struct World {
     pub(crate) clock: Clock,
+    /// Makes IDs and secrets.
     pub(crate) random: Random,
+    /// Draws faults, delays and orders. They depend on how many connections and requests clients make, which differs
+    /// between runs; the IDs of a seed must not.
+    pub(crate) noise: Random,
     pub(crate) switches: Switches,
     pub(crate) lag: Lag,
     organizations: Vec<Organization>,
@@ -56,6 +60,7 @@ impl World {
         let mut world = Self {
             clock: Clock::new(settings.clock),
             random: Random::new(settings.seed),
+            noise: Random::new(!settings.seed),
             switches: settings.switches.clone(),
             lag: settings.lag,
             organizations: Vec::new(),
