@@ -20,7 +20,8 @@ pub struct Waits {
 #[derive(Debug, Default)]
 struct State {
     under_way: u64,
-    waits: u64,
+    /// The calls of each wait, by their names in the protocol.
+    waits: Vec<Vec<String>>,
 }
 
 impl Waits {
@@ -30,14 +31,19 @@ impl Waits {
         Arc::new(Self { pause: PAUSE, state: Mutex::default() })
     }
 
-    /// The waits since the last call of this function.
-    pub fn take(&self) -> u64 {
+    /// The waits since the last call of this function: of each the names of its calls, such as `Get`.
+    pub fn take(&self) -> Vec<Vec<String>> {
         std::mem::take(&mut self.state().waits)
     }
 
-    fn begin(&self) -> UnderWay<'_> {
+    fn begin(&self, path: &str) -> UnderWay<'_> {
+        let name = path.rsplit('/').next().unwrap_or_default().to_owned();
         let mut state = self.state();
-        state.waits += u64::from(state.under_way == 0);
+        let is_first = state.under_way == 0;
+        match state.waits.last_mut() {
+            Some(wait) if !is_first => wait.push(name),
+            _ => state.waits.push(vec![name]),
+        }
         state.under_way += 1;
         UnderWay(self)
     }
@@ -73,11 +79,11 @@ pub(super) struct Counted<S> {
     waits: Arc<Waits>,
 }
 
-impl<S, R> Service<R> for Counted<S>
+impl<S, B> Service<http::Request<B>> for Counted<S>
 where
-    S: Service<R> + Clone + Send + 'static,
+    S: Service<http::Request<B>> + Clone + Send + 'static,
     S::Future: Send,
-    R: Send + 'static,
+    B: Send + 'static,
 {
     type Response = S::Response;
     type Error = S::Error;
@@ -87,13 +93,13 @@ where
         self.inner.poll_ready(context)
     }
 
-    fn call(&mut self, request: R) -> Self::Future {
+    fn call(&mut self, request: http::Request<B>) -> Self::Future {
         // The clone may not be ready.
         let clone = self.inner.clone();
         let mut ready = std::mem::replace(&mut self.inner, clone);
         let waits = self.waits.clone();
         Box::pin(async move {
-            let _call = waits.begin();
+            let _call = waits.begin(request.uri().path());
             if !waits.pause.is_zero() {
                 tokio::time::sleep(waits.pause).await;
             }

@@ -1,14 +1,15 @@
 //! The time between the read of a config and the write-ahead entry of a mint, in which others delete or move the config.
 
+use std::sync::mpsc::sync_channel;
 use std::sync::{Arc, Mutex};
-use std::thread::JoinHandle;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use secrets_framework::host::Host as _;
 use secrets_framework::testing::{StorageCall, request};
 use secrets_framework::{Context, Operation};
 use serde_json::{Value, json};
 
+use crate::config::test_mount::Answered;
 use crate::limits::MINT_STARTS_MAX;
 use crate::mint::any_made_or_being_made;
 use crate::names::OrgId;
@@ -32,19 +33,27 @@ fn move_away(mount: &Mount) -> bool {
     mount.write(&format!("config/{ORG_A}"), data).0.is_ok()
 }
 
-/// Lets a request begin right before the next mint stores its entry, and go on until it waits or has ended.
-fn before_the_next_entry(mount: &Mount, act: Request) -> Arc<Mutex<Option<JoinHandle<bool>>>> {
-    let running = Arc::new(Mutex::new(None));
-    let (other, started) = (mount.clone(), Arc::clone(&running));
+/// Makes a token, and lets another request begin right before the mint stores its entry. The mint goes on when that request
+/// has ended, or waits.
+fn mint_beside(mount: &Mount, make: fn(&Mount) -> Answered, act: Request) -> Leased {
+    let ((begin, begun), (end, ended)) = (sync_channel(1), sync_channel(1));
     mount.host.storage.before_next(StorageCall::Put, "wal/", move || {
-        let thread = std::thread::spawn(move || act(&other));
-        let begin = Instant::now();
-        while !thread.is_finished() && begin.elapsed() < LONG_ENOUGH {
-            std::thread::yield_now();
-        }
-        *started.lock().unwrap() = Some(thread);
+        begin.send(()).unwrap();
+        // An error means that the request waits.
+        drop(ended.recv_timeout(LONG_ENOUGH));
     });
-    running
+    std::thread::scope(|scope| {
+        let other = scope.spawn(move || {
+            begun.recv_timeout(DEADLINE).unwrap();
+            let is_done = act(mount);
+            // The mint may have gone on.
+            drop(end.send(()));
+            is_done
+        });
+        let made = Leased::of(make(mount));
+        assert!(other.join().unwrap(), "the other request failed");
+        made
+    })
 }
 
 #[test]
@@ -52,11 +61,7 @@ fn a_config_that_goes_while_a_mint_starts_is_kept_to_end_its_token() {
     for act in [delete as Request, move_away] {
         for make in [Mount::creds, |mount: &Mount| mount.org_token(json!({ "logical_name": "app" }))] {
             let mount = Mount::new();
-            let running = before_the_next_entry(&mount, act);
-            let made = Leased::of(make(&mount));
-            let thread = running.lock().unwrap().take().unwrap();
-            assert!(thread.join().unwrap(), "the request ended well");
-
+            let made = mint_beside(&mount, make, act);
             assert!(mount.astra.is_live(&made.client_id()));
             let keys = mount.host.storage.keys();
             assert!(keys.iter().any(|key| key.starts_with("retired-config/")), "{keys:?}");
@@ -119,11 +124,9 @@ fn mints_beside_deletions_of_their_config_leave_no_token_that_nothing_can_end() 
             });
         }
         scope.spawn(|| {
-            let begin = Instant::now();
             for _ in 0..20 {
                 mount.send(Operation::Delete, &format!("config/{ORG_A}"), json!({ "force": true })).0.unwrap();
                 mount.write(&format!("config/{ORG_A}"), json!({ "astra_token": ADMIN_A })).0.unwrap();
-                assert!(begin.elapsed() < DEADLINE, "a request waited for another one");
             }
             // What is left is ended with what is kept.
             mount.send(Operation::Delete, &format!("config/{ORG_A}"), json!({ "force": true })).0.unwrap();
