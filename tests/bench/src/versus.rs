@@ -14,7 +14,7 @@ use harness::plugin_binary;
 
 use self::goals::{Action, Other};
 use self::subject::{Measured, Subject};
-use crate::samples::median;
+use crate::samples::{figure, median};
 use crate::server::Paths;
 use crate::table::{Table, Target, quantity};
 
@@ -143,7 +143,7 @@ fn report(
     }
     let compared = |figure: fn(&Measured) -> f64| Ratio::of(&pairs, figure);
     let rate = compared(|load| load.per_second);
-    let what = format!("{}, {clients} clients: {:.0} and {:.0} req/s, {rate}", action.name(), rate.own, rate.other);
+    let what = format!("{}, {clients} at once: {:.0} and {:.0} req/s, {rate}", action.name(), rate.own, rate.other);
     match other.wanted(kind, action, clients) {
         Some(wanted) => table.target(what, rate.ratio, "×", Target::AtLeast(wanted)),
         None => table.figure(what, quantity(rate.ratio, "×"), ""),
@@ -179,47 +179,67 @@ fn idle(subjects: &[Compared], table: &mut Table) -> anyhow::Result<()> {
             found.push(each.collect());
         }
     }
-    table.section(format!("idle: medians of {} times {} s", IDLE_TIMES - 1, IDLE.as_secs()));
+    table.section(format!(
+        "idle: means of {} times {} s, with the least and the most of them",
+        IDLE_TIMES - 1,
+        IDLE.as_secs()
+    ));
     for (what, unit, wanted, of) in [("wake-ups a second", "", 5.0, 0), ("processor time a second", "ms", 0.1, 1)] {
         let column = |at: usize| -> Vec<f64> { found.iter().filter_map(|each| Some(each.get(at)?[of])).collect() };
-        table.target(what, median(&column(0)), unit, Target::AtMost(wanted));
+        let own = Spread::of(&column(0));
+        table.target(format!("{what}, {own}"), own.mean, unit, Target::AtMost(wanted));
         for (at, other) in subjects.iter().enumerate().filter_map(|(at, (other, _))| Some((at, (*other)?))) {
-            let others = column(at);
-            let ratios: Vec<f64> = column(0).iter().zip(&others).map(|(own, other)| own / other).collect();
-            let compared = Ratio::new(median(&column(0)), median(&others), &ratios);
-            let note = format!("{}: {}, {compared}", other.name(), quantity(compared.other, unit));
-            table.figure(format!("  {what} ÷ {note}"), quantity(compared.ratio, "×"), "");
+            let compared = Spread::of(&column(at));
+            // A process that never woke up has no ratio.
+            let ratio = if compared.mean > 0.0 { quantity(own.mean / compared.mean, "×") } else { "none".to_owned() };
+            let what = format!("  ÷ {}: {}, {compared}", other.name(), quantity(compared.mean, unit));
+            table.figure(what, ratio, "");
         }
     }
     Ok(())
 }
 
-/// Medians of a figure of both, the median of the ratios, and the spread of the ratios, which is what `Display` shows.
+/// The mean of some figures, and the least and the most of them, which is what `Display` shows.
+struct Spread {
+    mean: f64,
+    least: f64,
+    most: f64,
+}
+
+impl Spread {
+    fn of(figures: &[f64]) -> Self {
+        let least = figures.iter().copied().fold(f64::INFINITY, f64::min);
+        let most = figures.iter().copied().fold(0.0, f64::max);
+        Self { mean: figures.iter().sum::<f64>() / figure(figures.len()), least, most }
+    }
+}
+
+impl std::fmt::Display for Spread {
+    fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(out, "{:.2} to {:.2}", self.least, self.most)
+    }
+}
+
+/// Medians of a figure of both, the median of the ratios of the rounds, and the spread of these ratios, which is what
+/// `Display` shows.
 struct Ratio {
     own: f64,
     other: f64,
     ratio: f64,
-    least: f64,
-    most: f64,
+    spread: Spread,
 }
 
 impl Ratio {
     fn of(pairs: &[(&Measured, &Measured)], figure: fn(&Measured) -> f64) -> Self {
         let (own, other): (Vec<f64>, Vec<f64>) = pairs.iter().map(|(own, other)| (figure(own), figure(other))).unzip();
         let ratios: Vec<f64> = own.iter().zip(&other).map(|(own, other)| own / other).collect();
-        Self::new(median(&own), median(&other), &ratios)
-    }
-
-    fn new(own: f64, other: f64, ratios: &[f64]) -> Self {
-        let least = ratios.iter().copied().fold(f64::INFINITY, f64::min);
-        let most = ratios.iter().copied().fold(0.0, f64::max);
-        Self { own, other, ratio: median(ratios), least, most }
+        Self { own: median(&own), other: median(&other), ratio: median(&ratios), spread: Spread::of(&ratios) }
     }
 }
 
 impl std::fmt::Display for Ratio {
     fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(out, "{:.2} to {:.2}", self.least, self.most)
+        self.spread.fmt(out)
     }
 }
 

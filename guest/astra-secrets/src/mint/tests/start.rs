@@ -40,14 +40,14 @@ fn mint_beside(mount: &Mount, make: fn(&Mount) -> Answered, act: Request) -> Lea
     mount.host.storage.before_next(StorageCall::Put, "wal/", move || {
         begin.send(()).unwrap();
         // An error means that the request waits.
-        drop(ended.recv_timeout(LONG_ENOUGH));
+        ended.recv_timeout(LONG_ENOUGH).unwrap_or_default();
     });
     std::thread::scope(|scope| {
         let other = scope.spawn(move || {
             begun.recv_timeout(DEADLINE).unwrap();
             let is_done = act(mount);
             // The mint may have gone on.
-            drop(end.send(()));
+            end.send(()).unwrap_or_default();
             is_done
         });
         let made = Leased::of(make(mount));
