@@ -16,6 +16,7 @@ const ROWS: [Row; 6] = [
     // The place of the record is looked at in the transaction, or the index entry after it.
     ("mint by `org/token`, named", |stage, made| stage.write("org/token", named(stage, &made.lease_id())), [6, 7]),
     ("renew", |stage, made| stage.renew(&made.lease_id(), None), [2, 2]),
+    // A read; then begin, writes and commit of one transaction, which needs one write to a disk, or three writes.
     ("revoke", |stage, made| stage.revoke(&made.lease_id()), [4, 4]),
     ("read `roles`", |stage, _| stage.read(&format!("roles/{}/reader", stage.alpha.id), Value::Null), [1, 1]),
 ];
