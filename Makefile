@@ -18,6 +18,8 @@ FINISHED = target/plugin/$(PROFILE_DIR)$(FOREIGN)
 # The crates that build for wasm only, and all that is built for wasm and is not the engine.
 WASM_ONLY := astra-component rogue-components toy-engines
 GUESTS := engine-component http-passwords $(WASM_ONLY)
+# Sources on a crate that only `make bench-base` unpacks, without which cargo reads their manifest in vain.
+FLOORS := --edition 2024 $(wildcard tests/bench/floors-base/src/*.rs tests/bench/floors-base/src/*/*.rs)
 NATIVE := --workspace $(WASM_ONLY:%=--exclude %)
 
 # The processor that native programs are built for. Another one than this machine's is for `make dist` only.
@@ -51,7 +53,7 @@ export BAO_BIN
 CHROMIUM_READY := $(if $(CHROMIUM_BIN),,target/tools/chromium)
 TEST_TOOLS := $(BAO_READY) $(CHROMIUM_READY) $(addprefix target/tools/,hvac examples java mdbook zizmor)
 
-.PHONY: help tools toolchain component rogue plugin simulator build dist dist-check publish docs test lint fmt deny demo dev bench bless clean ci
+.PHONY: help tools toolchain component rogue plugin simulator build dist dist-check publish docs test lint fmt deny demo dev bench bench-base bless clean ci
 
 help: ## print this list
 	@echo "make TARGET, where TARGET is one of:"
@@ -84,11 +86,13 @@ lint: component ## formatting and clippy, warnings are errors
 	cargo clippy $(NATIVE) --all-targets -- -D warnings
 	@bash tests/tools/lint-guests.sh $(GUESTS)
 	cargo fmt --check --manifest-path guest/template/Cargo.toml
+	rustfmt --check $(FLOORS)
 	CARGO_TARGET_DIR="$(or $(CARGO_TARGET_DIR),target)" cargo clippy --manifest-path guest/template/Cargo.toml --all-targets -- -D warnings
 
 fmt: toolchain ## format the code
 	cargo fmt --all
 	cargo fmt --manifest-path guest/template/Cargo.toml
+	rustfmt $(FLOORS)
 
 deny: toolchain target/tools/cargo-deny ## check licences, sources and bans of all dependencies, and advisories where they can be reached
 	@bash tests/tools/deny.sh $(ADVISORIES)
@@ -138,6 +142,9 @@ docs: target/tools/mdbook ## the documents as a site, in target/site/
 bench: build $(BAO_READY) ## speed and memory, as a table, against the server's own engines (ONLY="seal floods" measures a part)
 	@# With the flags of the plugin's build, so that no crate is compiled twice.
 	@$(REMAPPED) bash tests/bench/bench.sh $(ONLY)
+
+bench-base: toolchain ## build what `make bench` compares this plugin with: the plugin and two floors of an earlier commit
+	@bash tests/bench/base.sh
 
 bless: component rogue plugin $(TEST_TOOLS) ## rewrite snapshots and generated files; look at the diff before you commit it
 	UPDATE_GEN=1 INSTA_UPDATE=always cargo test $(NATIVE) --no-fail-fast

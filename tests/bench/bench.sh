@@ -1,9 +1,20 @@
 #!/usr/bin/env bash
 # Builds and runs the measurements in release mode. `make bench` calls this after `make build`: the plugin that is
-# measured is the one in dist/, unless PLUGIN_BIN names another. BAO_BIN names the server. BASE_PLUGIN names another build
-# of the plugin, beside which this one is measured. The arguments name what to measure; without arguments, all.
+# measured is the one in dist/, unless PLUGIN_BIN names another. BAO_BIN names the server. The arguments name what to
+# measure; without arguments, all.
+#
+# The measurement `base` compares with programs of an earlier commit, which base.sh builds. BASE_PLUGIN, FLOOR_ONE_READ and
+# FLOOR_GO_CALLS name others; OTHER_PLUGIN names a plugin that somebody has, for example the Go plugin.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
+
+if [[ $# -eq 0 || " $* " == *" base "* ]]; then
+    bash tests/bench/base.sh || echo "bench.sh: nothing is compared with programs that could not be built" >&2
+    use() { if [[ -z ${!1:-} && -x target/base/bin/release/$2 ]]; then export "$1=$PWD/target/base/bin/release/$2"; fi; }
+    use BASE_PLUGIN vault-plugin-secrets-datastax-astra
+    use FLOOR_ONE_READ floor-one-read
+    use FLOOR_GO_CALLS floor-go-calls
+fi
 
 export PLUGIN_BIN="${PLUGIN_BIN:-$PWD/dist/vault-plugin-secrets-datastax-astra}"
 cargo run --quiet --release -p bench -- "$@"

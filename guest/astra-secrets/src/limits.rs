@@ -92,8 +92,7 @@ pub(crate) const ROTATION_GRACE_DEFAULT: Duration = Duration::from_secs(10 * 60)
 /// Wait for Astra's word on a new admin token before it is stored unchecked.
 pub(crate) const VERIFY_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// Astra roles that are imported from one organization: each is read and
-/// written singly, and the host allows a request 10,000 storage calls.
+/// Astra roles imported from one organization: each is read and written singly, by the host's 10,000 storage calls.
 pub(crate) const IMPORTED_ROLES_MAX: usize = 2_000;
 
 /// 16 KiB: the entry of an Astra role. A resource has some 100 bytes, and a role some ten of them.
@@ -116,6 +115,10 @@ pub(crate) const ASTRA_ROLE_KEPT: Duration = Duration::from_secs(90 * 24 * 3600)
 pub(crate) const SYNC_ALL_BUDGET: Duration = Duration::from_secs(20);
 
 // ---- tokens ----
+
+/// Locks under which leased mints of one organization start: so many write their entries at once, which takes a disk some
+/// milliseconds each. A look for such mints waits for each lock in turn.
+pub(crate) const MINT_STARTS_MAX: u8 = 64;
 
 /// All upstream work of one request, waits included: with [`SETTLE_BUDGET`] and a lock's 10 s it fits the host's 60 s.
 pub(crate) const UPSTREAM_BUDGET: Duration = Duration::from_secs(35);
@@ -147,8 +150,7 @@ pub(crate) const BACK_OFF_MAX: Duration = Duration::from_secs(4);
 /// Longest `Retry-After` that a request waits for: beyond, the caller waits better than we.
 pub(crate) const RETRY_AFTER_MAX: Duration = Duration::from_secs(15);
 
-/// Pairs of metadata of one token, and bytes of a key and of a value: those of the server's own identities. A record
-/// then fits its entry with room to spare.
+/// Pairs of metadata of one token, and bytes of a key and of a value: those of the server's own identities.
 pub(crate) const METADATA_PAIRS_MAX: usize = 64;
 
 /// See [`METADATA_PAIRS_MAX`].
@@ -203,8 +205,7 @@ pub(crate) const ELSEWHERE_BUDGET: Duration = Duration::from_secs(20);
 /// The same within a rollback call, which has other work, too: see [`ROLLBACK_BUDGET`].
 pub(crate) const ELSEWHERE_ROLLBACK_BUDGET: Duration = Duration::from_secs(2);
 
-/// Organizations that one attempt asks for such a token: one list each in the time of a request; the next attempt
-/// goes on.
+/// Organizations that one attempt asks for such a token, one list each in its time; the next attempt goes on.
 pub(crate) const ELSEWHERE_ASKED_PER_CALL_MAX: usize = 100;
 
 /// How long after its lease's end such a token is looked for while an organization does not answer, as the contract says.
@@ -354,8 +355,7 @@ pub(crate) const METRICS_ORGANIZATIONS_MAX: usize = 200;
 
 // ---- tidy and check ----
 
-/// How long a tidy by hand begins with further organizations: with one more's
-/// [`UPSTREAM_BUDGET`] it fits the host's 60 s.
+/// How long a tidy by hand begins with organizations: with one more's [`UPSTREAM_BUDGET`] it fits the host's 60 s.
 pub(crate) const TIDY_BEGIN_BUDGET: Duration = Duration::from_secs(20);
 
 /// How long a tidy by hand begins with further tokens: with a lock's 10 s and one deletion it fits the host's 60 s.

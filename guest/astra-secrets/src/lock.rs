@@ -2,8 +2,8 @@
 //! stand below, so that no two requests wait for each other.
 //!
 //! Two cases leave this order, and neither can wait in a circle:
-//! * A token with a logical name is made under the lock of its record, and the mint takes the lock of its mark. That mark
-//!   is new, so nobody else holds its lock.
+//! * A mint takes the lock of its mark under [`Lock::MintStart`], and under the lock of its record if the token has a
+//!   logical name. That mark is new, so nobody else holds its lock.
 //! * A write of a config holds the lock of its new admin token before [`Lock::Configs`]. No config holds that token yet,
 //!   so nobody asks for its lock under [`Lock::Configs`].
 
@@ -30,6 +30,9 @@ pub(crate) enum Lock<'a> {
     Configs,
     /// Changes of one token, given by the ID of its record. Astra is asked under it.
     Token(&'a str),
+    /// One of the locks under which leased mints of an organization start, by its number (`mint/start.rs`). Nothing asks
+    /// Astra under it.
+    MintStart(&'a OrgId, u8),
     /// The count of an organization's leased tokens for `max_tokens`, until the mint that counts is noted. No other lock is
     /// taken under it.
     TokenLimit(&'a OrgId),
@@ -62,6 +65,7 @@ impl Lock<'_> {
             Self::Mint(mark) => format!("makes the token with the mark `{mark}`"),
             Self::Configs => "writes a config of this mount".to_owned(),
             Self::Token(id) => format!("works on the token of the record `{}{id}`", key::TOKEN_PREFIX),
+            Self::MintStart(org_id, _) => format!("begins to make a token of organization `{org_id}`"),
             Self::TokenLimit(org_id) => format!("counts the tokens of organization `{org_id}` for `max_tokens`"),
             Self::ListedTokens(key) => format!("reads Astra's list of tokens for `{key}`"),
         };
@@ -77,6 +81,7 @@ impl Lock<'_> {
             Self::Mint(mark) => format!("mint/{mark}"),
             Self::Configs => "config".to_owned(),
             Self::Token(id) => format!("{}{id}", key::TOKEN_PREFIX),
+            Self::MintStart(org_id, number) => format!("mint-start/{org_id}/{number}"),
             Self::TokenLimit(org_id) => format!("max-tokens/{org_id}"),
             Self::ListedTokens(key) => key.to_owned(),
         }
@@ -111,6 +116,7 @@ mod tests {
             (Lock::Mint("m"), "the mark `m`"),
             (Lock::Configs, "a config of this mount"),
             (Lock::Token("id"), "the record `token/id`"),
+            (Lock::MintStart(&org_id, 7), "a token of organization `o-1`"),
             (Lock::TokenLimit(&org_id), "counts the tokens of organization `o-1`"),
             (Lock::ListedTokens("listed-tokens/o-1"), "list of tokens for `listed-tokens/o-1`"),
         ];

@@ -12,6 +12,7 @@ mod metadata;
 mod prove;
 mod room;
 mod settle;
+mod start;
 mod terms;
 
 use std::collections::BTreeMap;
@@ -26,6 +27,7 @@ pub(crate) use intent::{
 pub(crate) use make::{MintError, MintRequest, MintedToken, make, try_make};
 pub(crate) use prove::{Owner, make_proven, owner_of};
 pub(crate) use settle::{SwitchError, undo};
+pub(crate) use start::MintStart;
 
 use crate::astra_token;
 use crate::client::{AstraClient, ClientError};
@@ -64,8 +66,12 @@ impl Order<'_> {
     }
 }
 
-/// Makes a token and its lease.
-pub(crate) fn mint(context: &Context<'_>, order: &Order<'_>) -> Result<Response, Error> {
+/// Makes a token and its lease. `start` is the start under which the order's config was read, if there is one.
+pub(crate) fn mint<'a>(
+    context: &Context<'a>,
+    order: &Order<'_>,
+    start: Option<MintStart<'a>>,
+) -> Result<Response, Error> {
     metadata::check(&order.metadata)?;
     let role_ids = allowed_role_ids(order)?;
     let mut terms = Terms::of(context, order.role, order.ttl)?;
@@ -84,7 +90,7 @@ pub(crate) fn mint(context: &Context<'_>, order: &Order<'_>) -> Result<Response,
         leased: Some(order),
         description: &|mark| described(context, order, &created_by, mark),
     };
-    let made = make(context, &client, &wanted)?;
+    let made = make(context, &client, &wanted, start)?;
     let now = context.now();
     if let Some(end) = made.token.expires_at.as_deref().and_then(time_text::parse)
         && !terms.end_by(end, now)

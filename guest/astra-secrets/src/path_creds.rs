@@ -8,8 +8,8 @@ use secrets_framework::{Context, Field, FieldData, FieldType, Operation, Operati
 
 use crate::astra_token::CREDS_ANSWER;
 use crate::config::unknown_org;
-use crate::mint::{Order, mint};
-use crate::names::{OrgId, RoleName};
+use crate::mint::{MintStart, Order, mint};
+use crate::names::{OrgId, RoleName, is_name};
 use crate::path_config::target;
 use crate::path_org_token::unknown_role;
 use crate::record::TokenKind;
@@ -66,6 +66,8 @@ fn make(
 ) -> Outcome {
     let name = RoleName::in_path(data.text("role").unwrap_or_default())?;
     let org_id = OrgId::stored(data.text("org").unwrap_or_default());
+    // An odd old name may be no key, of a lock neither.
+    let start = is_name(org_id.as_str()).then(|| MintStart::of(context, &org_id)).transpose()?;
     let Some((config, role)) = role::load_with_config(context, &org_id, &name)? else {
         // A logical name in the path gets its own error.
         target::in_path(context, data)?;
@@ -73,7 +75,7 @@ fn make(
     };
     let Some(role) = role else { return Err(unknown_role("role", &config, name.as_str())) };
     let order = Order { config: &config, role: &role, kind: TokenKind::Creds, logical_name: None, metadata, ttl };
-    mint(context, &order).map(Some)
+    mint(context, &order, start).map(Some)
 }
 
 #[cfg(test)]

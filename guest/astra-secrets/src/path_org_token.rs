@@ -4,7 +4,7 @@
 
 use std::collections::BTreeMap;
 
-use secrets_framework::host::StorageEntry;
+use secrets_framework::host::{LockGuard, StorageEntry};
 use secrets_framework::{
     Context, Error, Field, FieldData, FieldType, Operation, OperationSpec, Outcome, Path, Response, Segment,
 };
@@ -13,7 +13,7 @@ use serde::Serialize;
 use crate::astra_token::{ORG_TOKEN_ANSWER, plain_answer};
 use crate::config::{self, CallerMode, OrgConfig, unknown_org};
 use crate::history::End;
-use crate::mint::{Order, already_exists, mint};
+use crate::mint::{MintStart, Order, already_exists, mint};
 use crate::names::{ClientId, OrgId, RoleName, TokenLogicalName, is_name, shown};
 use crate::page::{AFTER, LIMIT, Page};
 use crate::path_config::target;
@@ -80,16 +80,24 @@ pub(crate) const ORG_TOKENS: Path = Path {
 };
 
 fn write(context: &Context<'_>, data: &FieldData) -> Outcome {
-    known(context, data).and_then(|known| match known.config.caller_mode {
-        CallerMode::Standard => write_standard(context, data, &known),
-        CallerMode::Sidecar => make(context, data, &known, TokenKind::Sidecar),
-    })
+    let locks = Locks::of(context, data)?;
+    let known = known(context, data)?;
+    // An organization that is found by another name than its ID has other locks.
+    let locks = if known.along.is_some() { locks } else { Locks::default() };
+    match known.config.caller_mode {
+        CallerMode::Standard => write_standard(context, data, &known, locks),
+        CallerMode::Sidecar => {
+            drop(locks.name);
+            make(context, data, &known, TokenKind::Sidecar, locks.start)
+        }
+    }
 }
 
 fn read(context: &Context<'_>, data: &FieldData) -> Outcome {
     known(context, data).and_then(|known| match known.config.caller_mode {
         CallerMode::Standard => read_standard(context, data, &known),
-        CallerMode::Sidecar => make(context, data, &known, TokenKind::Sidecar),
+        // Most reads are those of standard mode, which take no lock.
+        CallerMode::Sidecar => make(context, data, &known, TokenKind::Sidecar, None),
     })
 }
 
@@ -129,24 +137,34 @@ struct ListAnswer<'a, T> {
     key_info: BTreeMap<&'a str, T>,
 }
 
-fn write_standard(context: &Context<'_>, data: &FieldData, known: &Known) -> Outcome {
+fn write_standard<'a>(context: &Context<'a>, data: &FieldData, known: &Known, locks: Locks<'a>) -> Outcome {
     let text = data.text("logical_name").unwrap_or_default();
     if text.is_empty() {
-        return make(context, data, known, TokenKind::Standard);
+        return make(context, data, known, TokenKind::Standard, locks.start);
     }
     let name = TokenLogicalName::parse(text)?;
     let config = &known.config;
     let role = known_role(context, data, known)?;
     let id = RecordId::named(&config.org_id, &role.name, name.as_str());
-    // Held until the token is stored: of two writers, the second finds it.
-    let _guard = record::lock(context, &id)?;
-    match record::load(context, &id)? {
+    // The lock is held until the token is stored: of two writers, the second finds it.
+    let (_guard, start, record) = match (locks, &known.along) {
+        (Locks { name: Some((locked, guard)), start }, Some(along)) if locked == id => {
+            let record = along.named_record.as_ref().map(|entry| record::decode(entry, &id)).transpose()?;
+            (guard, start, record)
+        }
+        // No mint waits here while it holds the lock of a start: the one before it may be asking Astra.
+        (locks, _) => {
+            drop(locks);
+            (record::lock(context, &id)?, None, record::load(context, &id)?)
+        }
+    };
+    match record {
         // Nothing was made under the name, so the name is free.
         Some(record) if record.names_no_token() => record::remove(context, &record, End::Tidied)?,
         Some(record) => return Err(already_exists(&record)),
         None => {}
     }
-    order(context, data, config, &role, TokenKind::Standard, Some(&name))
+    order(context, data, (config, &role), TokenKind::Standard, Some(&name), start)
 }
 
 fn read_standard(context: &Context<'_>, data: &FieldData, known: &Known) -> Outcome {
@@ -198,21 +216,54 @@ fn named_id(data: &FieldData, config: &OrgConfig) -> Result<RecordId, Error> {
     }
 }
 
-fn make(context: &Context<'_>, data: &FieldData, known: &Known, kind: TokenKind) -> Outcome {
+fn make<'a>(
+    context: &Context<'a>,
+    data: &FieldData,
+    known: &Known,
+    kind: TokenKind,
+    start: Option<MintStart<'a>>,
+) -> Outcome {
     let role = known_role(context, data, known)?;
-    order(context, data, &known.config, &role, kind, None)
+    order(context, data, (&known.config, &role), kind, None, start)
 }
 
-fn order(
-    context: &Context<'_>,
+fn order<'a>(
+    context: &Context<'a>,
     data: &FieldData,
-    config: &OrgConfig,
-    role: &Role,
+    (config, role): (&OrgConfig, &Role),
     kind: TokenKind,
     logical_name: Option<&TokenLogicalName>,
+    start: Option<MintStart<'a>>,
 ) -> Outcome {
     let metadata = data.pairs("metadata").cloned().unwrap_or_default();
-    mint(context, &Order { config, role, kind, logical_name, metadata, ttl: data.duration("ttl") }).map(Some)
+    let order = Order { config, role, kind, logical_name, metadata, ttl: data.duration("ttl") };
+    mint(context, &order, start).map(Some)
+}
+
+/// The locks of a mint, taken before anything is read, so that nothing has to be read again under them: that of the record
+/// if the token has a logical name, then that of the start.
+#[derive(Default)]
+struct Locks<'a> {
+    name: Option<(RecordId, Box<dyn LockGuard + 'a>)>,
+    start: Option<MintStart<'a>>,
+}
+
+impl<'a> Locks<'a> {
+    /// Those of what the request names; none where that is not known before something is read.
+    fn of(context: &Context<'a>, data: &FieldData) -> Result<Self, Error> {
+        let Some((org_id, role_name)) = by_ids(data) else { return Ok(Self::default()) };
+        let logical_name = data.text("logical_name").filter(|name| TokenLogicalName::parse(name).is_ok());
+        let id = logical_name.map(|name| RecordId::named(&org_id, &role_name, name));
+        let name = id.map(|id| record::lock(context, &id).map(|guard| (id, guard))).transpose()?;
+        Ok(Self { name, start: Some(MintStart::of(context, &org_id)?) })
+    }
+}
+
+/// Organization and role of a request that names them as storage does. An odd name may be no key, which is told only where
+/// the organization is known.
+fn by_ids(data: &FieldData) -> Option<(OrgId, RoleName)> {
+    let [org_id, role_name] = ["org_id", "role_name"].map(|name| data.text(name).unwrap_or_default());
+    (is_name(org_id) && is_name(role_name)).then(|| (OrgId::stored(org_id), RoleName::stored(role_name)))
 }
 
 /// What a request is about.
@@ -230,11 +281,8 @@ struct Along {
 
 /// In the time of one read, mostly: clients name an organization by its ID.
 fn known(context: &Context<'_>, data: &FieldData) -> Result<Known, Error> {
-    let text = |name: &str| data.text(name).unwrap_or_default();
-    // An odd name may be no key, which is told only where the organization is known.
-    if is_name(text("org_id")) && is_name(text("role_name")) {
-        let (org_id, role_name) = (OrgId::stored(text("org_id")), RoleName::stored(text("role_name")));
-        let id = RecordId::named(&org_id, &role_name, text("logical_name"));
+    if let Some((org_id, role_name)) = by_ids(data) {
+        let id = RecordId::named(&org_id, &role_name, data.text("logical_name").unwrap_or_default());
         let keys = [config::key(&org_id), role::key(&org_id, &role_name), id.key()];
         let [config, role, named_record] = storage::entries(context, keys.each_ref().map(|key| Some(key.as_str())))?;
         if let Some(config) = config {

@@ -27,6 +27,7 @@ mod storage;
 mod storage_service;
 mod system_view;
 pub(crate) mod translate;
+mod waits;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -40,6 +41,7 @@ pub use self::plain_storage::PlainStorage;
 pub use self::process::PluginProcess;
 pub use self::storage::{MemoryStorage, StorageKind};
 pub use self::system_view::MemorySystemView;
+pub use self::waits::Waits;
 use crate::{Factory, ServeOptions, serve};
 
 /// Name and value of the cookie that makes a secrets engine's process serve.

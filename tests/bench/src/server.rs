@@ -51,27 +51,28 @@ impl TestServer {
     }
 
     /// As [`Self::start`], with a server of this kind and another program as the plugin.
-    pub(crate) fn start_plugin(kind: ServerKind, plugin: &Path) -> anyhow::Result<Self> {
-        Self::start_on(Server::start_plugin(kind, plugin), &[])
+    pub(crate) fn start_plugin(kind: ServerKind, plugin: &Path, paths: Paths) -> anyhow::Result<Self> {
+        Self::start_with_paths(Server::start_plugin(kind, plugin), &[], paths)
     }
 
     fn start_on(server: Server, arguments: &[String]) -> anyhow::Result<Self> {
+        Self::start_with_paths(server, arguments, Paths::Own)
+    }
+
+    fn start_with_paths(server: Server, arguments: &[String], paths: Paths) -> anyhow::Result<Self> {
         let astra = Simulator::start(Settings::default()).context("failed to start the simulator")?;
         let client = server.client();
         let egress = format!("--allow-egress=astra={}", astra.url());
         server.register(PLUGIN, &[&[egress], arguments].concat());
         let token = child_token(&client)?;
         let address = server.address().trim_start_matches("http://").to_owned();
-        let org = astra.organization(0).clone();
-        let role = astra.role_id(&org.id, "RO User").context("no role `RO User`")?;
+        let org = astra.organization(0).id.clone();
 
         client.must("POST", "sys/mounts/kv", &json!({"type": "kv", "options": {"version": "2"}}));
         client.must("POST", "kv/data/secret", &json!({"data": {"password": "x".repeat(100)}}));
         client.must("POST", "sys/mounts/astra", &json!({"type": PLUGIN}));
-        let config = json!({"astra_token": org.bootstrap.token, "url": astra.url()});
-        client.must("POST", &format!("astra/config/{}", org.id), &config);
-        client.must("POST", &format!("astra/roles/{}/reader", org.id), &json!({"role_id": role, "ttl": "1h"}));
-        Ok(Self { server, client, address, token, astra, org: org.id, _modules: None })
+        paths.write_settings(&client, &astra)?;
+        Ok(Self { server, client, address, token, astra, org, _modules: None })
     }
 
     pub(crate) fn raw_client(&self) -> anyhow::Result<RawClient> {
@@ -80,6 +81,11 @@ impl TestServer {
 
     pub(crate) fn client(&self) -> &Client {
         &self.client
+    }
+
+    /// The process ID of the server.
+    pub(crate) fn server_pid(&self) -> u32 {
+        self.server.server_pid()
     }
 
     /// The process IDs of the plugin.
@@ -96,6 +102,47 @@ impl TestServer {
     /// Mounts the plugin once more.
     pub(crate) fn mount(&self, path: &str) {
         self.client.must("POST", &format!("sys/mounts/{path}"), &json!({"type": PLUGIN}));
+    }
+}
+
+/// The paths by which a plugin is used.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Paths {
+    /// Those that name organization and role.
+    Own,
+    /// Those of the Go plugin, where body or query name organization and role. The second organization is in sidecar mode.
+    Go,
+}
+
+impl Paths {
+    fn write_settings(self, client: &Client, astra: &Simulator) -> anyhow::Result<()> {
+        let modes = match self {
+            Self::Own => &["standard"][..],
+            Self::Go => &["standard", "sidecar"],
+        };
+        for (org, mode) in astra.organizations().iter().zip(modes) {
+            let role = astra.role_id(&org.id, "RO User").context("no role `RO User`")?;
+            let (id, token) = (&org.id, &org.bootstrap.token);
+            let mut config = json!({"astra_token": token, "url": astra.url()});
+            let mut settings = json!({"role_id": role, "ttl": "1h"});
+            let [config_path, role_path] = match self {
+                Self::Own => [format!("astra/config/{id}"), format!("astra/roles/{id}/reader")],
+                Self::Go => ["config", "role"].map(|path| format!("astra/{path}")),
+            };
+            if self == Self::Go {
+                add(&mut config, &[("org_id", id), ("logical_name", &org.name), ("caller_mode", mode)]);
+                add(&mut settings, &[("org_id", id), ("role_name", "reader"), ("max_ttl", "24h")]);
+            }
+            client.must("POST", &config_path, &config);
+            client.must("POST", &role_path, &settings);
+        }
+        Ok(())
+    }
+}
+
+fn add(body: &mut Value, fields: &[(&str, &str)]) {
+    for (field, value) in fields {
+        body[*field] = (*value).into();
     }
 }
 

@@ -44,7 +44,7 @@ pub(super) fn make_and_delete(
         leased: None,
         description: &|mark| format!("made by a check, and deleted at once {mark}"),
     };
-    let made = match mint::try_make(context, client, &wanted) {
+    let made = match mint::try_make(context, client, &wanted, None) {
         Ok(made) => made,
         Err(MintError::Failed(error @ Error::Plain(_))) => return Err(error),
         Err(MintError::Failed(failure)) => return untried(Item::unknown(failure.to_string())),

@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use super::make::MintRequest;
 use super::room;
+use super::start::{MintStart, wait_for_started};
 use crate::config::{self, OrgConfig, Origin};
 use crate::limits::OPEN_INTENTS_MAX;
 use crate::lock::Lock;
@@ -71,11 +72,18 @@ pub(super) struct Intent<'a> {
     _guard: Box<dyn LockGuard + 'a>,
 }
 
-/// Notes an attempt. A node that cannot write fails here, before anything is made.
-pub(super) fn note<'a>(context: &Context<'a>, request: &MintRequest<'_>) -> Result<Intent<'a>, Error> {
+/// Notes an attempt. A node that cannot write fails here, before anything is made. Without a start under which the config
+/// was read, the config is read again.
+pub(super) fn note<'a>(
+    context: &Context<'a>,
+    request: &MintRequest<'_>,
+    start: Option<MintStart<'a>>,
+) -> Result<Intent<'a>, Error> {
     let config = request.config;
-    let mark = fresh_mark(context);
+    let mark = start.as_ref().map_or_else(|| fresh_mark(context), |start| start.mark.clone());
     let guard = lock(context, &mark)?;
+    // A count may take seconds, for which no other mint is to wait.
+    let start = start.filter(|_| !request.leased.is_some_and(room::is_limited));
     // Kept until the entry is there, by which others count this token.
     let _room = request.leased.map(|order| room::enter(context, order)).transpose()?;
     let data = IntentData {
@@ -89,7 +97,9 @@ pub(super) fn note<'a>(context: &Context<'a>, request: &MintRequest<'_>) -> Resu
     let data = serde_json::to_value(data)
         .map_err(|_| Error::Internal("a write-ahead entry could not be written as JSON".to_owned()))?;
     let wal_id = wal::put(context, INTENT_KIND, data)?;
-    if !is_current(context, config)? {
+    // From here on, whoever looks for entries finds this one.
+    let is_started = start.map(drop).is_some();
+    if !is_started && !is_current(context, config)? {
         wal::delete(context, &wal_id)?;
         return Err(Error::conflict(format!(
             "the config of organization `{}` was deleted or moved while this token was asked for: ask again",
@@ -114,12 +124,14 @@ pub(crate) fn is_open(context: &Context<'_>, mark: &str) -> Result<bool, Error> 
 
 /// Has the organization a token that `is_it` takes, or one that is being made? The config of such a token must stay usable
 /// for its revocation. Entries before records, because a mint stores its record before its entry goes: in the other order,
-/// a mint that ends between the two looks would be seen by neither.
+/// a mint that ends between the two looks would be seen by neither. And after mints that have started, of which each may
+/// have read a config that has gone since.
 pub(crate) fn any_made_or_being_made(
     context: &Context<'_>,
     org_id: &OrgId,
     is_it: impl Fn(&Record) -> bool,
 ) -> Result<bool, Error> {
+    wait_for_started(context, org_id)?;
     Ok(any_open(context, |data, _| data.org_id == org_id.as_str())?
         || record::any_in_org_where(context, org_id, is_it)?)
 }

@@ -9,6 +9,7 @@ use secrets_framework::wal::WalId;
 use super::Order;
 use super::intent::{self, Intent};
 use super::settle::{Settled, settle};
+use super::start::MintStart;
 use crate::client::{AstraClient, ClientError, CreatedToken, TokenRequest};
 use crate::config::OrgConfig;
 use crate::read_only;
@@ -67,18 +68,20 @@ pub(crate) fn make<'a>(
     context: &Context<'a>,
     client: &AstraClient<'_>,
     wanted: &MintRequest<'_>,
+    start: Option<MintStart<'a>>,
 ) -> Result<MintedToken<'a>, Error> {
-    try_make(context, client, wanted).map_err(|not_made| match not_made {
+    try_make(context, client, wanted, start).map_err(|not_made| match not_made {
         MintError::Upstream(error) => client.failure(&error),
         MintError::Failed(failure) => failure,
     })
 }
 
-/// Asks Astra until there is a token, or a reason to stop.
+/// Asks Astra until there is a token, or a reason to stop. The first attempt notes its intent under `start`.
 pub(crate) fn try_make<'a>(
     context: &Context<'a>,
     client: &AstraClient<'_>,
     wanted: &MintRequest<'_>,
+    mut start: Option<MintStart<'a>>,
 ) -> Result<MintedToken<'a>, MintError> {
     // Before the entry is written that rollback would have to undo.
     let refused = || format!("no token was made for organization `{}`", client.org_id());
@@ -87,7 +90,7 @@ pub(crate) fn try_make<'a>(
     let mut expiry = wanted.expiry.clone();
     let mut attempts = 0;
     loop {
-        let intent = intent::note(context, wanted).map_err(MintError::Failed)?;
+        let intent = intent::note(context, wanted, start.take()).map_err(MintError::Failed)?;
         let description = (wanted.description)(&intent.mark);
         let request = TokenRequest { roles: wanted.role_ids, description: &description, expiry: expiry.as_deref() };
         let error = match client.create_token(&request) {

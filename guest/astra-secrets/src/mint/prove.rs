@@ -18,7 +18,7 @@ pub(crate) fn make_proven<'a>(
     request: &MintRequest<'_>,
     not_proven: impl FnOnce(&ClientError) -> Error,
 ) -> Result<MintedToken<'a>, Error> {
-    let made = make(context, client, request)?;
+    let made = make(context, client, request, None)?;
     match prove(context, client, request.config, &made.token) {
         Ok(()) => Ok(made),
         Err(error) => {

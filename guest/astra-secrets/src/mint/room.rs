@@ -16,12 +16,17 @@ use crate::lock::Lock;
 use crate::names::RoleName;
 use crate::record::{self, Record, Seen};
 
+/// Has the role or the organization a limit?
+pub(super) fn is_limited(order: &Order<'_>) -> bool {
+    order.role.max_tokens.is_some() || order.config.max_tokens.is_some()
+}
+
 /// Refuses a mint that has no room. Otherwise answers the lock under which the mint must be noted, if there is a limit.
 pub(super) fn enter<'a>(context: &Context<'a>, order: &Order<'_>) -> Result<Option<Box<dyn LockGuard + 'a>>, Error> {
-    let (max_of_role, max_of_org) = (order.role.max_tokens, order.config.max_tokens);
-    if max_of_role.is_none() && max_of_org.is_none() {
+    if !is_limited(order) {
         return Ok(None);
     }
+    let (max_of_role, max_of_org) = (order.role.max_tokens, order.config.max_tokens);
     let org_id = &order.config.org_id;
     let turn = Lock::TokenLimit(org_id).acquire(context)?;
     let alive = Alive::count(context, order)?;

@@ -5,6 +5,7 @@
 
 mod being_made;
 mod faults;
+mod start;
 mod storage_faults;
 
 use std::collections::BTreeMap;
@@ -147,7 +148,7 @@ fn a_mint_makes_no_needless_calls() {
     let mount = Mount::new();
     Leased::of(mount.creds());
     let calls = |call| mount.host.storage.calls(call);
-    assert_eq!(calls(StorageCall::Get), 3, "config, role, and the config again once the mint is noted");
+    assert_eq!(calls(StorageCall::Get), 2, "config and role");
     assert_eq!(calls(StorageCall::Put), 4, "write-ahead entry, record, two indexes");
     assert_eq!(calls(StorageCall::Delete), 1, "write-ahead entry");
     assert_eq!((calls(StorageCall::Begin), calls(StorageCall::Commit), calls(StorageCall::List)), (1, 1, 0));
@@ -157,7 +158,7 @@ fn a_mint_makes_no_needless_calls() {
 
 /// Else the token would outlive the admin token that can revoke it.
 #[test]
-fn a_config_that_went_while_a_mint_began_makes_nothing() {
+fn a_config_that_went_while_a_mint_without_a_start_began_makes_nothing() {
     let mount = Mount::new();
     let request = request(Operation::Read, "creds", Value::Null);
     let context = Context { host: &mount.host, request: &request };
@@ -167,7 +168,7 @@ fn a_config_that_went_while_a_mint_began_makes_nothing() {
     mount.host.http.clear();
     let kind = TokenKind::Creds;
     let order = Order { config: &config, role: &role, kind, logical_name: None, metadata: BTreeMap::new(), ttl: None };
-    let Err(error) = mint(&context, &order) else { panic!("a token was made") };
+    let Err(error) = mint(&context, &order, None) else { panic!("a token was made") };
     assert!(matches!(error, Error::Coded { code: 409, .. }), "{error:?}");
     assert!(mount.host.http.requests().is_empty());
     mount.assert_settled(0);

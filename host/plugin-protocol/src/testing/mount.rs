@@ -14,6 +14,7 @@ use tonic::transport::Server;
 use super::storage_service::StorageService;
 use super::system_view::SystemViewService;
 use super::translate::{error_from_pb, request_into_pb, response_from_pb, special_paths_from_pb};
+use super::waits::{CountWaits, Waits};
 use super::{MemoryStorage, MemorySystemView, PlainStorage, PluginProcess, TestError};
 use crate::connection::Connection;
 use crate::limits::MESSAGE_BYTES_MAX;
@@ -52,6 +53,8 @@ pub struct MountOptions {
     pub system_view: MemorySystemView,
     /// When the broker speaks.
     pub announce: Announce,
+    /// Counts how often the plugin waits for these; keep a clone to look into it.
+    pub waits: Arc<Waits>,
 }
 
 /// A mount that was set up.
@@ -220,7 +223,7 @@ fn serve(plugin: &PluginProcess, options: &MountOptions) -> Result<Services, Tes
         Socket::bind(Some(plugin.sockets.path()), None).map_err(|error| TestError::Process(error.to_string()))?;
     let stop = Arc::new(Notify::new());
     let system_view = SystemViewServer::new(SystemViewService(options.system_view.clone()));
-    let router = Server::builder().add_service(system_view);
+    let router = Server::builder().layer(CountWaits(options.waits.clone())).add_service(system_view);
     let router = match options.plain_storage.clone() {
         Some(plain) => router.add_service(StorageServer::new(plain).max_decoding_message_size(MESSAGE_BYTES_MAX)),
         None => {

@@ -1,10 +1,13 @@
 //! The played Vault: the real plugin in a separate process, whose server is the fake one behind the real protocol. As
-//! under Vault, storage has neither transactions nor pages.
+//! under Vault, storage has neither transactions nor pages. A played server that counts waits can have both.
 
 use std::sync::Arc;
 
 use envelope::{Error, Request, Response};
-use plugin_protocol::testing::{Launch, MemorySystemView, Mount, MountOptions, PlainStorage, PluginProcess, TestError};
+use plugin_protocol::testing::{
+    Launch, MemoryStorage, MemorySystemView, Mount, MountOptions, PlainStorage, PluginProcess, StorageKind, TestError,
+    Waits,
+};
 
 use super::server::{EngineCalls, FakeServer};
 use super::{Fake, FakeOptions};
@@ -25,10 +28,29 @@ impl PlayedVault {
     /// When the plugin does not start, or rejects the mount.
     pub fn mount(options: FakeOptions, backend_uuid: &str, arguments: &[String]) -> Arc<dyn Driver> {
         let fake = Fake::new(FakeOptions { transactional: false, ..options }, backend_uuid.to_owned());
-        let engine = runtime().block_on(PluginEngine::start(&fake, arguments));
-        let engine = engine.unwrap_or_else(|error| panic!("the plugin does not serve a mount: {error}"));
-        Arc::new(FakeServer { fake, engine })
+        let storage = PlainStorage(Arc::new(fake.storage.clone()));
+        let mount = MountOptions { plain_storage: Some(storage), ..MountOptions::default() };
+        Arc::new(serve(fake, arguments, mount))
     }
+
+    /// As [`Self::mount`], with a count of how often the plugin waits for the server: for one like OpenBao, with
+    /// transactions, or for one like Vault. Tests cannot look into its storage.
+    ///
+    /// # Panics
+    /// As [`Self::mount`].
+    pub fn count_waits(transactional: bool, arguments: &[String]) -> (Arc<dyn Driver>, Arc<Waits>) {
+        let kind = if transactional { StorageKind::OpenBao } else { StorageKind::Vault };
+        let (storage, waits) = (MemoryStorage::new(kind), Waits::exact());
+        let mount = MountOptions { storage, waits: waits.clone(), ..MountOptions::default() };
+        let fake = Fake::new(FakeOptions::default(), "00000000-0000-4000-8000-000000000001".to_owned());
+        (Arc::new(serve(fake, arguments, mount)), waits)
+    }
+}
+
+fn serve(fake: Fake, arguments: &[String], mount: MountOptions) -> FakeServer<PluginEngine> {
+    let engine = runtime().block_on(PluginEngine::start(&fake, arguments, mount));
+    let engine = engine.unwrap_or_else(|error| panic!("the plugin does not serve a mount: {error}"));
+    FakeServer { fake, engine }
 }
 
 struct PluginEngine {
@@ -37,12 +59,11 @@ struct PluginEngine {
 }
 
 impl PluginEngine {
-    async fn start(fake: &Fake, arguments: &[String]) -> Result<Self, TestError> {
+    async fn start(fake: &Fake, arguments: &[String], mount: MountOptions) -> Result<Self, TestError> {
         let launch = Launch::new(plugin_binary()).env("VAULT_VERSION", VAULT_VERSION).without_env("BAO_VERSION");
         let process = arguments.iter().fold(launch, Launch::arg).start().await?;
         let mount = MountOptions {
             backend_uuid: fake.backend_uuid().to_owned(),
-            plain_storage: Some(PlainStorage(Arc::new(fake.storage.clone()))),
             system_view: MemorySystemView {
                 default_lease_ttl: fake.options.default_ttl,
                 max_lease_ttl: fake.options.max_ttl,
@@ -50,7 +71,7 @@ impl PluginEngine {
                 version: VAULT_VERSION.to_owned(),
                 ..MemorySystemView::default()
             },
-            ..MountOptions::default()
+            ..mount
         };
         let mount = process.mount(mount).await?;
         mount.initialize().await?;

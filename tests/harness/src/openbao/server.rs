@@ -348,6 +348,11 @@ impl Server {
         fs::metadata(self.directory.path().join(name)).map_or(0, |metadata| metadata.len())
     }
 
+    /// Process ID of the server.
+    pub fn server_pid(&self) -> u32 {
+        self.pid()
+    }
+
     /// Living processes of the plugin that this server started.
     pub fn plugin_pids(&self) -> Vec<u32> {
         // The parent of a confined server is the program that confines it.

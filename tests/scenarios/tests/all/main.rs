@@ -112,6 +112,8 @@ mod tidy;
 mod tidy_language;
 mod tidy_tokens;
 mod token;
+#[cfg(feature = "component")]
+mod waits;
 mod wit;
 #[cfg(feature = "component")]
 mod without_pages;
