@@ -9,7 +9,13 @@ set -euo pipefail
 cd "$(dirname "$0")/../.."
 
 if [[ $# -eq 0 || " $* " == *" base "* ]]; then
-    bash tests/bench/base.sh || echo "bench.sh: nothing is compared with programs that could not be built" >&2
+    # What is named is not built.
+    parts=()
+    [[ -n ${BASE_PLUGIN:-} ]] || parts+=(plugin)
+    [[ -n ${FLOOR_ONE_READ:-} && -n ${FLOOR_GO_CALLS:-} ]] || parts+=(floors)
+    if ((${#parts[@]})); then
+        bash tests/bench/base.sh "${parts[@]}" || echo "bench.sh: nothing is compared with programs that could not be built" >&2
+    fi
     use() { if [[ -z ${!1:-} && -x target/base/bin/release/$2 ]]; then export "$1=$PWD/target/base/bin/release/$2"; fi; }
     use BASE_PLUGIN vault-plugin-secrets-datastax-astra
     use FLOOR_ONE_READ floor-one-read
