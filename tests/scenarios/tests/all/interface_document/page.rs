@@ -29,15 +29,19 @@ pub(super) fn of(resolve: &Resolve) -> String {
     let mut worlds: Vec<&Package> = ours(resolve).filter(|package| package.name.name == "world").collect();
     worlds.sort_by_key(|package| std::cmp::Reverse(package.name.version.clone()));
     for package in worlds {
-        for world in package.worlds.values() {
+        // The whole world is the last one of its file, after the parts that it includes.
+        for world in package.worlds.values().rev() {
             text += &world_text(resolve, package, *world);
         }
     }
     for name in PACKAGES {
         let package = ours(resolve).find(|package| package.name.name == name).unwrap();
         text += &format!("## Package `{}`\n\n{}", package.name, paragraphs(&package.docs));
-        for interface in package.interfaces.values() {
-            text += &interface_text(resolve, &resolve.interfaces[*interface]);
+        let mut interfaces: Vec<&Interface> =
+            package.interfaces.values().map(|interface| &resolve.interfaces[*interface]).collect();
+        interfaces.sort_by_key(|interface| interface.functions.is_empty());
+        for interface in interfaces {
+            text += &interface_text(resolve, interface);
         }
     }
     text.trim_end().to_owned() + "\n"
@@ -58,15 +62,21 @@ fn world_text(resolve: &Resolve, package: &Package, id: WorldId) -> String {
     let version = package.name.version.as_ref().unwrap();
     let mut text = format!("### World `{}@{version}`\n\n{}", world.name, paragraphs(&world.docs));
     for (title, items) in [("import", &world.imports), ("export", &world.exports)] {
-        if items.is_empty() {
-            continue;
-        }
-        text += &format!("| {title} | |\n| --- | --- |\n");
+        let (mut rows, mut others) = (String::new(), Vec::new());
         for (key, item) in items {
             let WorldItem::Interface { docs, .. } = item else { panic!("a world with more than interfaces") };
-            text += &format!("| {} | {} |\n", world_item(resolve, key), purpose(resolve, key, docs));
+            match purpose(resolve, key, docs) {
+                Some(purpose) => rows += &format!("| {} | {purpose} |\n", world_item(resolve, key)),
+                None => others.push(world_item(resolve, key)),
+            }
         }
-        text += "\n";
+        let also = if rows.is_empty() { "Interfaces" } else { "Also, for the types of these" };
+        if !rows.is_empty() {
+            text += &format!("| {title} | |\n| --- | --- |\n{rows}\n");
+        }
+        if !others.is_empty() {
+            text += &format!("{}\n\n", wrapped(&format!("{also}: {}.", others.join(", "))));
+        }
     }
     text
 }
@@ -83,11 +93,11 @@ fn world_item(resolve: &Resolve, key: &WorldKey) -> String {
 }
 
 /// What the world says of the interface; else what the interface says of itself, if it is ours.
-fn purpose(resolve: &Resolve, key: &WorldKey, docs: &Docs) -> String {
+fn purpose(resolve: &Resolve, key: &WorldKey, docs: &Docs) -> Option<String> {
     let WorldKey::Interface(id) = key else { panic!("a world with an interface of its own") };
     let own = resolve.name_world_key(key).starts_with("secrets-engine:").then(|| &resolve.interfaces[*id].docs);
     let said = [Some(docs), own].into_iter().flatten().find(|docs| docs.contents.is_some());
-    said.map_or_else(String::new, cell)
+    said.map(cell)
 }
 
 fn interface_heading(interface: &Interface) -> String {
