@@ -51,7 +51,7 @@ endif
 export BAO_BIN
 # A browser of your own is taken as it is, too.
 CHROMIUM_READY := $(if $(CHROMIUM_BIN),,target/tools/chromium)
-TEST_TOOLS := $(BAO_READY) $(CHROMIUM_READY) $(addprefix target/tools/,hvac examples java mdbook zizmor)
+TEST_TOOLS := $(BAO_READY) $(CHROMIUM_READY) $(addprefix target/tools/,hvac examples java mdbook oras zizmor)
 
 .PHONY: help tools toolchain component rogue plugin simulator build dist dist-check publish docs test lint fmt deny demo dev bench bench-base bless clean ci
 
@@ -171,9 +171,9 @@ target/tools/qemu-%:
 $(TARGET_FILE): tests/tools/static-target.sh tests/tools/fetch.sh tests/tools/zig.txt | toolchain
 	@bash tests/tools/static-target.sh $@ $(ARCH)
 
-# Python's client library of the server, and what the examples use, each in a virtual environment.
+# Python's client libraries of the server and of OCI registries, and what the examples use, each in a virtual environment.
 target/tools/java: tests/tools/jars.txt
-target/tools/hvac target/tools/examples target/tools/java: target/tools/%: tests/tools/%.txt
+target/tools/hvac target/tools/examples target/tools/java target/tools/oras: target/tools/%: tests/tools/%.txt
 	@bash tests/tools/fetch.sh $* target/tools
 
 toolchain:

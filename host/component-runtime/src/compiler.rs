@@ -19,6 +19,7 @@ use crate::{CompilerProgram, LoadError, aot, compiler_process};
 pub(crate) struct Compiler {
     turn: Arc<Semaphore>,
     deadline: Duration,
+    idle_max: Duration,
     priority: CompilePriority,
     pub(crate) program: OnceLock<CompilerProgram>,
 }
@@ -33,8 +34,10 @@ pub enum CompilePriority {
 }
 
 impl Compiler {
-    pub(crate) fn new(deadline: Duration, priority: CompilePriority) -> Self {
-        Self { turn: Arc::new(Semaphore::new(1)), deadline, priority, program: OnceLock::new() }
+    /// `deadline` counts the time of a busy machine, too. A process that uses no processor time for `idle_max` is ended
+    /// earlier.
+    pub(crate) fn new(deadline: Duration, idle_max: Duration, priority: CompilePriority) -> Self {
+        Self { turn: Arc::new(Semaphore::new(1)), deadline, idle_max, priority, program: OnceLock::new() }
     }
 
     /// Waits for the turn of this component, then compiles.
@@ -67,7 +70,7 @@ impl Compiler {
         }
     }
 
-    /// Compiles in a process, which ends at the deadline.
+    /// Compiles in a process, which ends when it makes no progress, or at the deadline.
     async fn in_process(
         &self,
         program: &CompilerProgram,
@@ -75,7 +78,7 @@ impl Compiler {
         wasm: &[u8],
     ) -> Result<Component, Failed> {
         let _turn = self.turn().await.map_err(Failed::Load)?;
-        let work = compiler_process::compile(program, pools, wasm);
+        let work = compiler_process::compile(program, pools, wasm, self.idle_max);
         timeout(self.deadline, work).await.unwrap_or(Err(Failed::Load(LoadError::Deadline(self.deadline))))
     }
 
@@ -123,19 +126,21 @@ mod tests {
 
     use super::*;
 
+    const LONG: Duration = Duration::from_secs(30);
+
     #[tokio::test]
     async fn jobs_run_on_threads_of_lowest_priority_and_no_other_thread_gets_slower() {
-        let compiler = Compiler::new(Duration::from_secs(30), CompilePriority::Background);
+        let compiler = Compiler::new(LONG, LONG, CompilePriority::Background);
         let before = rustix::process::nice(0).unwrap();
         assert_eq!(compiler.run(|| rustix::process::nice(0)).await.unwrap(), Ok(crate::priority::NICE_MAX));
         assert_eq!(rustix::process::nice(0), Ok(before));
-        let for_a_person = Compiler::new(Duration::from_secs(30), CompilePriority::Normal);
+        let for_a_person = Compiler::new(LONG, LONG, CompilePriority::Normal);
         assert_eq!(for_a_person.run(|| rustix::process::nice(0)).await.unwrap(), Ok(before));
     }
 
     #[tokio::test]
     async fn one_job_runs_at_a_time_and_a_job_that_waits_too_long_fails() {
-        let compiler = Compiler::new(Duration::from_millis(50), CompilePriority::Background);
+        let compiler = Compiler::new(Duration::from_millis(50), LONG, CompilePriority::Background);
         let (go, wait) = sync_channel::<()>(0);
         let slow = compiler.run(move || wait.recv()).await.err().unwrap();
         assert_eq!(slow.to_string(), "compiling it took longer than 50ms");
@@ -145,14 +150,14 @@ mod tests {
         assert!(matches!(second, Err(LoadError::Turn(_))));
         assert!(was_begun.try_recv().is_err());
         go.send(()).unwrap();
-        let compiler = Compiler { deadline: Duration::from_secs(30), ..compiler };
+        let compiler = Compiler { deadline: LONG, ..compiler };
         assert_eq!(compiler.run(|| 3).await.unwrap(), 3);
         assert!(was_begun.try_recv().is_err());
     }
 
     #[tokio::test]
     async fn a_job_that_panics_fails_alone() {
-        let compiler = Compiler::new(Duration::from_secs(30), CompilePriority::Background);
+        let compiler = Compiler::new(LONG, LONG, CompilePriority::Background);
         let failed = compiler.run(|| panic!("of a test")).await;
         assert!(matches!(failed, Err(LoadError::Invalid(_))));
         assert_eq!(compiler.run(|| 3).await.unwrap(), 3);

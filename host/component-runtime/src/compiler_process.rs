@@ -1,8 +1,8 @@
 //! Compiles in a separate process: the same program, started again for one component.
 //!
-//! The end of the process frees the compiler's memory. A process that takes too long is killed; one that takes too much
-//! memory or crashes affects no mount; and its memory operations do not stop the threads that serve. If no process can
-//! be started, this process compiles.
+//! The end of the process frees the compiler's memory. A process that uses too much processor time ends, and one that
+//! uses none for long is killed; one that takes too much memory or crashes affects no mount; and its memory operations do
+//! not stop the threads that serve. If no process can be started, this process compiles.
 
 use std::ffi::OsString;
 use std::fmt::Display;
@@ -12,14 +12,19 @@ use std::os::unix::process::ExitStatusExt as _;
 use std::path::PathBuf;
 use std::process::{ExitCode, ExitStatus, Stdio};
 use std::sync::Arc;
+use std::time::Duration;
 
 use rustix::fs::{MemfdFlags, SealFlags, fcntl_add_seals, memfd_create};
-use rustix::process::{Resource, Rlimit, setrlimit};
-use tokio::io::AsyncWriteExt as _;
-use tokio::process::Child;
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::process::{Child, ChildStderr};
+use tokio::time::timeout;
 use wasmtime::component::Component;
 
-use crate::limits::{COMPILE_MEMORY_BYTES_MAX, COMPILE_PROCESSOR_TIME, WASM_BYTES_MAX, bytes_text};
+use crate::compiler_progress::{Idle, processor_ticks, unless_idle};
+use crate::limits::{
+    COMPILE_MEMORY_BYTES_MAX, COMPILE_PROCESSOR_TIME, COMPILE_PROCESSOR_TIME_TO_END, WASM_BYTES_MAX, bytes_text,
+};
 use crate::pool::Pools;
 use crate::priority::lower_priority;
 use crate::{LoadError, aot, compiler_sandbox, engine, harden_process};
@@ -35,6 +40,8 @@ const SIGTERM: i32 = rustix::process::Signal::TERM.as_raw();
 const SIGXCPU: i32 = rustix::process::Signal::XCPU.as_raw();
 /// Bytes of the reason.
 const REASON_BYTES_MAX: u64 = 4096;
+/// The words with which Rust's library ends a process that gets no memory.
+const NO_MEMORY: &str = "memory allocation of ";
 
 /// The program that compiles, by a call of [`compile_for_parent`]: the running program itself.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -52,14 +59,34 @@ pub(crate) enum Failed {
     Load(LoadError),
 }
 
-/// Compiles in a process that ends when the future is dropped.
+/// Compiles in a process that ends when the future is dropped, or when the process makes no progress for `idle`.
 ///
 /// # Errors
 /// When no process can compile here, or the component does not load.
-pub(crate) async fn compile(program: &CompilerProgram, pools: &Arc<Pools>, wasm: &[u8]) -> Result<Component, Failed> {
+pub(crate) async fn compile(
+    program: &CompilerProgram,
+    pools: &Arc<Pools>,
+    wasm: &[u8],
+    idle: Duration,
+) -> Result<Component, Failed> {
     let output = memfd_create("compiled", MemfdFlags::CLOEXEC | MemfdFlags::ALLOW_SEALING);
     let output = output.map_err(unavailable)?;
     let mut child = start(program, &output).map_err(unavailable)?;
+    let last_words = child.stderr.take();
+    let used = child.id();
+    let used = move || used.and_then(processor_ticks);
+    let ended = match unless_idle(idle, used, feed(&mut child, wasm)).await {
+        Ok(ended) => ended.map_err(|error| Failed::Load(LoadError::Engine(error.to_string())))?,
+        Err(Idle) => return Err(Failed::Load(LoadError::Idle(idle))),
+    };
+    let had_memory = ended.success() || !ran_out_of_memory(last_words, idle).await;
+    let pools = Arc::clone(pools);
+    let loaded = tokio::task::spawn_blocking(move || take(&pools, ended, had_memory, output)).await;
+    loaded.unwrap_or_else(|stopped| Err(unavailable(stopped)))
+}
+
+/// Writes the component to the process, and waits for the end of the process.
+async fn feed(child: &mut Child, wasm: &[u8]) -> std::io::Result<ExitStatus> {
     // The input stays open until the end: if the serving process ends, the compiler sees the end of its input and ends,
     // too.
     let mut input = child.stdin.take();
@@ -68,10 +95,16 @@ pub(crate) async fn compile(program: &CompilerProgram, pools: &Arc<Pools>, wasm:
         let _ = input.write_all(&(wasm.len() as u64).to_le_bytes()).await;
         let _ = input.write_all(wasm).await;
     }
-    let ended = child.wait().await.map_err(|error| Failed::Load(LoadError::Engine(error.to_string())))?;
-    let pools = Arc::clone(pools);
-    let loaded = tokio::task::spawn_blocking(move || take(&pools, ended, output)).await;
-    loaded.unwrap_or_else(|stopped| Err(unavailable(stopped)))
+    child.wait().await
+}
+
+/// Did the process say that it got no memory? What it said is shown to nobody: it may be a trace.
+async fn ran_out_of_memory(last_words: Option<ChildStderr>, wait: Duration) -> bool {
+    let Some(last_words) = last_words else { return false };
+    let mut said = Vec::new();
+    // What came before a failed read, or before the end of the wait, counts.
+    let _ = timeout(wait, last_words.take(REASON_BYTES_MAX).read_to_end(&mut said)).await;
+    String::from_utf8_lossy(&said).contains(NO_MEMORY)
 }
 
 fn unavailable(reason: impl Display) -> Failed {
@@ -83,11 +116,11 @@ fn unavailable(reason: impl Display) -> Failed {
 fn start(program: &CompilerProgram, output: &OwnedFd) -> std::io::Result<Child> {
     let mut command = std::process::Command::new(&program.path);
     command.args(&program.arguments).env_clear();
-    command.stdin(Stdio::piped()).stdout(Stdio::from(output.try_clone()?)).stderr(Stdio::null());
+    command.stdin(Stdio::piped()).stdout(Stdio::from(output.try_clone()?)).stderr(Stdio::piped());
     tokio::process::Command::from(command).kill_on_drop(true).spawn()
 }
 
-fn take(pools: &Pools, ended: ExitStatus, output: OwnedFd) -> Result<Component, Failed> {
+fn take(pools: &Pools, ended: ExitStatus, had_memory: bool, output: OwnedFd) -> Result<Component, Failed> {
     let failed = match (ended.code(), ended.signal()) {
         (Some(0), _) => {
             // After this, nobody can change the memory, and no other process has it.
@@ -100,10 +133,11 @@ fn take(pools: &Pools, ended: ExitStatus, output: OwnedFd) -> Result<Component, 
         // The signal came from outside: the machine was out of memory, or a person killed the process.
         (_, Some(SIGKILL | SIGTERM)) => LoadError::Engine("the process that compiled it was killed".to_owned()),
         (_, Some(SIGXCPU)) => LoadError::ProcessorTime(COMPILE_PROCESSOR_TIME),
-        _ => {
-            let memory = bytes_text(COMPILE_MEMORY_BYTES_MAX);
-            LoadError::Invalid(format!("the compiler failed on it, with at most {memory} of memory: {ended}"))
-        }
+        _ if !had_memory => LoadError::Invalid(format!(
+            "compiling it took more than {} of memory",
+            bytes_text(COMPILE_MEMORY_BYTES_MAX)
+        )),
+        _ => LoadError::Invalid(format!("the compiler crashed on it ({ended})")),
     };
     Err(Failed::Load(failed))
 }
@@ -138,16 +172,22 @@ fn content(output: OwnedFd, bytes_max: u64) -> std::io::Result<Vec<u8>> {
 pub fn compile_for_parent() -> ExitCode {
     // Only serving processes start it: commands for people compile on threads of their own.
     lower_priority();
-    // This process has no log. If the system refuses one of these measures, the others and the deadline still hold.
+    // This process has no log. If the system refuses one of these measures, the others and the parent's patience still
+    // hold.
     let _ = harden_process();
-    for (resource, limit) in
-        [(Resource::Data, COMPILE_MEMORY_BYTES_MAX as u64), (Resource::Cpu, COMPILE_PROCESSOR_TIME.as_secs())]
-    {
-        let _ = setrlimit(resource, Rlimit { current: Some(limit), maximum: Some(limit) });
-    }
+    limit(Resource::Data, COMPILE_MEMORY_BYTES_MAX as u64, 0);
+    limit(Resource::Cpu, COMPILE_PROCESSOR_TIME.as_secs(), COMPILE_PROCESSOR_TIME_TO_END.as_secs());
     let _ = compiler_sandbox::enter();
     let code = compile_input().unwrap_or(EXIT_UNAVAILABLE);
     u8::try_from(code).map_or(ExitCode::FAILURE, ExitCode::from)
+}
+
+/// Lowers the limit of a resource. A lower one that the process was started with stays.
+fn limit(resource: Resource, most: u64, to_end: u64) {
+    let now = getrlimit(resource);
+    let lower = |limit: u64, now: Option<u64>| Some(now.map_or(limit, |now| now.min(limit)));
+    let limits = Rlimit { current: lower(most, now.current), maximum: lower(most + to_end, now.maximum) };
+    let _ = setrlimit(resource, limits);
 }
 
 fn compile_input() -> Result<i32, LoadError> {

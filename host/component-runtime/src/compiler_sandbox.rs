@@ -44,7 +44,7 @@ const ANY: [c_long; 29] = [
 
 /// Calls that read. They may use standard input only.
 const READS: [c_long; 2] = [libc::SYS_read, libc::SYS_readv];
-/// Calls that write. Standard error leads nowhere.
+/// Calls that write. Of standard error, the parent reads the begin.
 const WRITES: [c_long; 2] = [libc::SYS_write, libc::SYS_writev];
 /// Calls that map memory or change its protection. Memory must not become executable.
 const MAPS: [c_long; 2] = [libc::SYS_mmap, libc::SYS_mprotect];

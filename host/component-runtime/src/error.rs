@@ -118,6 +118,9 @@ pub enum LoadError {
     /// The machine is too busy, or too slow for this component.
     #[error("compiling it took longer than {0:?}")]
     Deadline(Duration),
+    /// The compiling process hung, or the machine gave it nothing.
+    #[error("compiling it made no progress: its process used no processor time for {0:?}")]
+    Idle(Duration),
     /// The compiler used up its processor time.
     #[error("compiling it took more than {0:?} of processor time")]
     ProcessorTime(Duration),
@@ -157,6 +160,7 @@ impl LoadError {
             | Self::ExecutableMemory(_)
             | Self::Turn(_)
             | Self::Deadline(_)
+            | Self::Idle(_)
             | Self::ProcessorTime(_)
             | Self::Sealed(_) => false,
         }

@@ -13,6 +13,7 @@ mod aot;
 mod bindings;
 mod compiler;
 mod compiler_process;
+mod compiler_progress;
 mod compiler_sandbox;
 mod description;
 mod engine;

@@ -62,9 +62,14 @@ limits! {
     /// Time of `describe`, which has nothing to wait for.
     pub const DESCRIBE_DEADLINE: Duration = Duration::from_secs(5); => describe_deadline,
 
-    /// Time to compile a component, from the begin of its turn: a minute of processor time on a busy machine. A
-    /// component waits no longer than that for its turn.
-    pub const COMPILE_DEADLINE: Duration = Duration::from_secs(120); => compile_deadline,
+    /// Time to compile a component, from the begin of its turn: an hour holds [`COMPILE_PROCESSOR_TIME`] on a machine that
+    /// leaves the lowest priority 2 % of one core, as two busy cores do. Only a machine that leaves less, and a fault, meet
+    /// this limit. A component waits no longer than that for its turn.
+    pub const COMPILE_DEADLINE: Duration = Duration::from_secs(3_600); => compile_deadline,
+
+    /// Time in which a compiling process uses no processor time at all, so that it hangs: Linux gives every process some
+    /// within seconds, however busy the machine and low the priority.
+    pub const COMPILE_IDLE_MAX: Duration = Duration::from_secs(60); => compile_idle_max,
 
     /// Processor time of one request. A mint takes well under a millisecond, a full OpenAPI document some.
     pub const PROCESSOR_TIME: Duration = Duration::from_secs(1); => processor_time,
@@ -263,10 +268,14 @@ pub const MEMORIES_PER_REQUEST_MAX: usize = 4;
 /// Memory of a compiler process: the largest component takes about half.
 pub const COMPILE_MEMORY_BYTES_MAX: usize = 2048 * MIB;
 
-/// Processor time to compile a component, of all threads of the compiling process: the largest engine takes a few
-/// seconds, and one file must not keep the machine busy for two minutes. The deadline of a compilation also counts the
-/// time that it waits for a busy machine.
+/// Processor time to compile a component, of all threads of the compiling process: an engine in Python, with its
+/// interpreter, takes some 20 s, and one file must not keep the machine busy for longer than a minute. The time that the
+/// process waits for a busy machine does not count.
 pub const COMPILE_PROCESSOR_TIME: Duration = Duration::from_secs(60);
+
+/// Processor time after [`COMPILE_PROCESSOR_TIME`] in which the signal of that limit ends the process. Without this time
+/// the kernel would send the signal that also ends processes without memory, and the reason would be lost.
+pub(crate) const COMPILE_PROCESSOR_TIME_TO_END: Duration = Duration::from_secs(5);
 
 /// Reads of one `get-many` in progress at once, so that one request does not fill the connection of its mount.
 pub const READS_AT_ONCE: usize = 32;

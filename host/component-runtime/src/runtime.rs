@@ -68,7 +68,7 @@ impl Runtime {
             egress: Egress::new(settings.egress, &limits.egress),
             wal_minimum_age: settings.wal_minimum_age,
             upstream_read_only: settings.upstream_read_only,
-            compiler: Compiler::new(limits.compile_deadline, settings.compile_priority),
+            compiler: Compiler::new(limits.compile_deadline, limits.compile_idle_max, settings.compile_priority),
             mounts: Mounts::default(),
             embedded: OnceLock::new(),
             limits,

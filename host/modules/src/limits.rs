@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use component_runtime::limits::COMPILE_DEADLINE;
+
 /// Length of an engine's name, which is part of file names and of paths of the server.
 pub const ENGINE_NAME_BYTES_MAX: usize = 64;
 /// Entries that a listing reads. A directory with more of them was not made for modules.
@@ -57,7 +59,12 @@ pub const REASONS_TOLD_MAX: usize = 5;
 /// modules of other engines. The next reconcile pass tries again.
 pub const LOAD_WAIT: Duration = Duration::from_secs(180);
 /// Longest load from its turn on: the longest wait for the compiler, the longest compilation, and time to read the file.
-pub const LOAD_DEADLINE: Duration = Duration::from_secs(270);
+/// The compiler ends a compilation that makes no progress much earlier.
+pub const LOAD_DEADLINE: Duration = Duration::from_secs(2 * COMPILE_DEADLINE.as_secs() + 30);
+/// Longest load while no module serves the mount and another candidate could: clients wait, and a busy machine may need
+/// much longer than this for a large module. When the other one serves, the mount tries the first one again, with
+/// [`LOAD_DEADLINE`].
+pub const LOAD_WHILE_NOTHING_SERVES: Duration = Duration::from_secs(120);
 /// Modules that are loaded at once, each of another engine; the bytes of each are in memory meanwhile. One of them
 /// compiles, and the others need no compilation.
 pub const LOADS_AT_ONCE: usize = 4;

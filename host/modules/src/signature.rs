@@ -1,14 +1,14 @@
 //! Detached signatures: a key says that these bytes are this engine in this version.
 //!
 //! A key signs a [`Statement`], never the bytes alone: a signature for one engine or version is not valid for another.
-//! Keys are ed25519; a public key is the text `ed25519:BASE64`, a private one a PKCS#8 PEM file, as `openssl genpkey
-//! -algorithm ed25519` writes it. `trust.rs` decides whose signatures count.
+//! Keys are ed25519; a public key is the text `ed25519:BASE64` or a PEM file of its SubjectPublicKeyInfo, a private one a
+//! PKCS#8 PEM file, as `openssl genpkey -algorithm ed25519` writes it. `trust.rs` decides whose signatures count.
 
 use std::fmt;
 use std::str::FromStr;
 
 use aws_lc_rs::signature::{ED25519, Ed25519KeyPair, KeyPair as _, UnparsedPublicKey};
-use pem::Pem;
+use pem::{EncodeConfig, LineEnding, Pem};
 use thiserror::Error;
 use zeroize::Zeroizing;
 
@@ -19,6 +19,11 @@ use crate::{Digest, ModuleId};
 const KEY_PREFIX: &str = "ed25519:";
 /// The label of a PKCS#8 file.
 const PEM_LABEL: &str = "PRIVATE KEY";
+/// The label of a file with a SubjectPublicKeyInfo.
+const PUBLIC_PEM_LABEL: &str = "PUBLIC KEY";
+/// What stands before the key in the SubjectPublicKeyInfo of an ed25519 key (RFC 8410): the algorithm, without parameters,
+/// and the head of the bit string.
+const PUBLIC_DER_HEAD: [u8; 12] = [0x30, 0x2a, 0x30, 0x05, 0x06, 0x03, 0x2b, 0x65, 0x70, 0x03, 0x21, 0x00];
 
 /// An unusable key. The text reveals nothing of a private key.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
@@ -26,6 +31,9 @@ pub enum KeyError {
     /// The text is not a public key.
     #[error("`{0}` is no public key: expected `ed25519:` and 44 characters of base64")]
     Public(String),
+    /// The file contains no usable public key.
+    #[error("not a public key: expected an ed25519 key in PEM, as `openssl pkey -pubout` writes it")]
+    PublicFile,
     /// The file contains no usable private key.
     #[error("not a private key: expected an unencrypted ed25519 key as a PKCS#8 PEM file")]
     Private,
@@ -70,6 +78,29 @@ impl PublicKey {
     }
 }
 
+impl PublicKey {
+    /// Reads the PEM file of a public key, or of a private one, whose public half it takes.
+    ///
+    /// # Errors
+    /// When the file contains anything but one ed25519 key.
+    pub fn from_pem(text: &str) -> Result<Self, KeyError> {
+        let pem = pem::parse(text).map_err(|_| KeyError::PublicFile)?;
+        if pem.tag() == PEM_LABEL {
+            let der = Zeroizing::new(pem.into_contents());
+            return SigningKey::from_der(&der).map(|key| key.public_key());
+        }
+        let key = pem.contents().strip_prefix(&PUBLIC_DER_HEAD).filter(|_| pem.tag() == PUBLIC_PEM_LABEL);
+        key.and_then(|key| key.try_into().ok()).map(Self).ok_or(KeyError::PublicFile)
+    }
+
+    /// The PEM file, as `openssl pkeyutl -pubin -inkey` reads it.
+    #[must_use]
+    pub fn to_pem(&self) -> String {
+        let der = [&PUBLIC_DER_HEAD[..], &self.0].concat();
+        pem::encode_config(&Pem::new(PUBLIC_PEM_LABEL, der), EncodeConfig::new().set_line_ending(LineEnding::LF))
+    }
+}
+
 impl FromStr for PublicKey {
     type Err = KeyError;
 
@@ -100,6 +131,12 @@ impl Signature {
     #[must_use]
     pub fn from_text(text: &str) -> Option<Self> {
         from_base64(text).map(Self)
+    }
+}
+
+impl From<[u8; 64]> for Signature {
+    fn from(bytes: [u8; 64]) -> Self {
+        Self(bytes)
     }
 }
 
@@ -136,8 +173,11 @@ impl SigningKey {
         if pem.tag() != PEM_LABEL {
             return Err(KeyError::Private);
         }
-        let der = Zeroizing::new(pem.into_contents());
-        Ed25519KeyPair::from_pkcs8(&der).map(Self).map_err(|_| KeyError::Private)
+        Self::from_der(&Zeroizing::new(pem.into_contents()))
+    }
+
+    fn from_der(der: &[u8]) -> Result<Self, KeyError> {
+        Ed25519KeyPair::from_pkcs8(der).map(Self).map_err(|_| KeyError::Private)
     }
 
     /// The PKCS#8 PEM file. Only its owner may read it: mode 0600.

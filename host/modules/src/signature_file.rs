@@ -17,10 +17,19 @@ use crate::{Digest, ModuleId};
 /// Suffix of a signature file, after the name of the module.
 pub const SIGNATURE_SUFFIX: &str = ".sig";
 
-/// The file is not a valid signature file.
+/// The file is not a valid signature file, or does not take a signature.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
-#[error("not a file of signatures: {0}")]
-pub struct SignatureFileError(String);
+pub enum SignatureFileError {
+    /// The bytes have another form.
+    #[error("not a file of signatures: {0}")]
+    Form(String),
+    /// No further signature has room.
+    #[error("it has {SIGNATURES_MAX} signatures, and may have no more")]
+    Full,
+    /// A signature that another tool made is of other bytes, or by another key.
+    #[error("this is no signature by `{0}` of the statement about {1}: sign what `module statement` prints")]
+    Foreign(PublicKey, Statement),
+}
 
 /// The content of a signature file. Reading it verifies no signature.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -42,12 +51,26 @@ impl SignatureFile {
     /// # Errors
     /// When the file is full.
     pub fn sign(&mut self, key: &SigningKey) -> Result<(), SignatureFileError> {
-        let public = key.public_key();
+        self.keep(key.public_key(), key.sign(&self.statement))
+    }
+
+    /// Adds a signature that another tool made. It replaces an earlier one by the same key.
+    ///
+    /// # Errors
+    /// When it is not this key's signature of the statement, or the file is full.
+    pub fn add(&mut self, public: PublicKey, signature: Signature) -> Result<(), SignatureFileError> {
+        if !public.verifies(&self.statement, &signature) {
+            return Err(SignatureFileError::Foreign(public, self.statement.clone()));
+        }
+        self.keep(public, signature)
+    }
+
+    fn keep(&mut self, public: PublicKey, signature: Signature) -> Result<(), SignatureFileError> {
         self.signatures.retain(|(other, _)| *other != public);
         if self.signatures.len() >= SIGNATURES_MAX {
-            return Err(SignatureFileError(format!("more than {SIGNATURES_MAX} signatures")));
+            return Err(SignatureFileError::Full);
         }
-        self.signatures.push((public, key.sign(&self.statement)));
+        self.signatures.push((public, signature));
         Ok(())
     }
 
@@ -72,14 +95,14 @@ impl SignatureFile {
     /// # Errors
     /// Names the field that is wrong.
     pub fn parse(bytes: &[u8]) -> Result<Self, SignatureFileError> {
-        let wrong = |error: &dyn std::fmt::Display| SignatureFileError(error.to_string());
+        let wrong = |error: &dyn std::fmt::Display| SignatureFileError::Form(error.to_string());
         if bytes.len() > SIGNATURE_FILE_BYTES_MAX {
             let text = format!("it has {} bytes; at most {SIGNATURE_FILE_BYTES_MAX}", bytes.len());
-            return Err(SignatureFileError(text));
+            return Err(SignatureFileError::Form(text));
         }
         let json: Json = serde_json::from_slice(bytes).map_err(|error| wrong(&error))?;
         if json.signatures.len() > SIGNATURES_MAX {
-            return Err(SignatureFileError(format!("it has more than {SIGNATURES_MAX} signatures")));
+            return Err(SignatureFileError::Form(format!("it has more than {SIGNATURES_MAX} signatures")));
         }
         let id = ModuleId::new(&json.engine, &json.version).map_err(|error| wrong(&error))?;
         let digest: Digest = json.sha256.parse().map_err(|error| wrong(&error))?;
@@ -93,7 +116,7 @@ impl SignatureFile {
     fn check_keys_differ(&self) -> Result<(), SignatureFileError> {
         let mut seen = BTreeSet::new();
         match self.signatures.iter().find(|(key, _)| !seen.insert(*key)) {
-            Some((key, _)) => Err(SignatureFileError(format!("it has more than one signature by `{key}`"))),
+            Some((key, _)) => Err(SignatureFileError::Form(format!("it has more than one signature by `{key}`"))),
             None => Ok(()),
         }
     }
@@ -113,7 +136,7 @@ impl SignatureFile {
             sha256: self.statement.digest.to_string(),
             signatures: self.signatures.iter().map(signature).collect(),
         };
-        let text = serde_json::to_string_pretty(&json).map_err(|error| SignatureFileError(error.to_string()))?;
+        let text = serde_json::to_string_pretty(&json).map_err(|error| SignatureFileError::Form(error.to_string()))?;
         Ok(text + "\n")
     }
 }
@@ -136,8 +159,8 @@ struct JsonSignature {
 
 impl JsonSignature {
     fn read(&self) -> Result<(PublicKey, Signature), SignatureFileError> {
-        let key: PublicKey = self.key.parse().map_err(|error| SignatureFileError(format!("{error}")))?;
-        let wrong = || SignatureFileError(format!("the signature by `{key}` is not 88 characters of base64"));
+        let key: PublicKey = self.key.parse().map_err(|error| SignatureFileError::Form(format!("{error}")))?;
+        let wrong = || SignatureFileError::Form(format!("the signature by `{key}` is not 88 characters of base64"));
         Ok((key, Signature::from_text(&self.signature).ok_or_else(wrong)?))
     }
 }

@@ -8,6 +8,7 @@ mod check;
 mod diff;
 mod inspect;
 mod module_file;
+mod oci_config;
 mod output;
 mod report;
 mod run;
@@ -71,12 +72,18 @@ const COMMANDS: [&str; 4] = ["module", "run", "report", "check"];
 pub enum ModuleCommand {
     /// Make a key that signs modules; print its public half.
     Keygen(trust::Keygen),
+    /// Print the public half of a key, as `--trust-key` takes it or as PEM.
+    PublicKey(trust::PublicKeyCommand),
+    /// Print the bytes that a key signs for a module, so that another tool can sign them.
+    Statement(trust::StatementCommand),
     /// Sign modules: write or extend the signature beside each.
     Sign(trust::Sign),
     /// Would these arguments of a registration let this module run?
     Verify(trust::Verify),
     /// What a module is, and what it may do.
     Inspect(inspect::Arguments),
+    /// Print the config with which `oras push` makes a module an artifact of a registry.
+    OciConfig(oci_config::Arguments),
     /// What changes from one module to another.
     Diff(diff::Arguments),
 }
@@ -143,9 +150,12 @@ impl Stop {
 pub fn execute(command: Command) -> ExitCode {
     let done = match command {
         Command::Module(ModuleCommand::Keygen(arguments)) => arguments.execute(),
+        Command::Module(ModuleCommand::PublicKey(arguments)) => arguments.execute(),
+        Command::Module(ModuleCommand::Statement(arguments)) => arguments.execute(),
         Command::Module(ModuleCommand::Sign(arguments)) => arguments.execute(),
         Command::Module(ModuleCommand::Verify(arguments)) => arguments.execute(),
         Command::Module(ModuleCommand::Inspect(arguments)) => arguments.execute(),
+        Command::Module(ModuleCommand::OciConfig(arguments)) => arguments.execute(),
         Command::Module(ModuleCommand::Diff(arguments)) => arguments.execute(),
         Command::Run(arguments) => arguments.execute(),
         Command::Report(arguments) => arguments.execute(),

@@ -58,6 +58,14 @@ pub fn hvac_python() -> PathBuf {
     tool("hvac/bin/python")
 }
 
+/// A Python with the client library of OCI registries, which `make tools` installed.
+///
+/// # Panics
+/// When the file is missing.
+pub fn oras_python() -> PathBuf {
+    tool("oras/bin/python")
+}
+
 /// A Python with the packages of the examples, which `make tools` installed.
 ///
 /// # Panics

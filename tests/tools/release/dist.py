@@ -78,7 +78,7 @@ def pack(options):
     module_files = write_module(options, module)
     common = [
         Entry(NAME, plugin, 0o755),
-        Entry("astra.wasm", module),
+        Entry(module_name(), module),
         *[Entry(name, ROOT / name) for name in ("LICENSE", "NOTICE", "CHANGELOG.md")],
         Entry("RUST-LIBRARY-LICENSES.html", rust_licences),
     ]
@@ -114,7 +114,7 @@ def pack_demo(options, stem, common, crates):
 
 def write_module(options, module):
     """The module under the name that `module sign` wants, and its signature where there is a key."""
-    name = f"astra-{version()}.wasm"
+    name = module_name()
     path, signature = options.out / name, options.out / f"{name}.sig"
     path.write_bytes(module)
     signature.unlink(missing_ok=True)
@@ -149,7 +149,7 @@ def finish(options):
     archives = [path for path in released(options.out) if re.fullmatch(r".*_linux_[a-z0-9]+\.tar\.gz", path.name)]
     if not archives:
         raise SystemExit(f"{options.out} holds no archive of version {version()}: `pack` comes first")
-    modules = {sha256(member(path, "astra.wasm")) for path in archives}
+    modules = {sha256(member(path, module_name())) for path in archives}
     if len(modules) != 1:
         raise SystemExit(f"the archives in {options.out} hold different modules, so they are of different builds: remove the old ones")
     write_images(options, archives)
@@ -190,12 +190,21 @@ def write_images(options, archives):
         architecture = path.name.split("_linux_")[1].split(".")[0]
         images.append(layout.image(architecture, [Entry(NAME, member(path, NAME), 0o755), *texts], f"/{NAME}", annotations))
     tag = f"v{version()}"
-    (options.out / f"{NAME}_{version()}_oci.tar").write_bytes(layout.pack(tag, layout.index(images, annotations)))
-    module = member(archives[0], "astra.wasm")
+    (options.out / f"{NAME}_{version()}_oci.tar").write_bytes(layout.pack({tag: layout.index(images, annotations)}))
+    (options.out / f"astra-{version()}_oci.tar").write_bytes(module_layout(archives, tag, annotations))
+
+
+def module_layout(archives, tag, annotations):
+    """The module, and its signature where there is one, by the tag with `.sig`: for clients that list no referrers."""
+    name = module_name()
     exports, imports = interfaces(archives)
     layout = oci.Layout(epoch())
-    artifact = layout.wasm(module, exports, imports, annotations | {"org.opencontainers.image.title": "astra.wasm"})
-    (options.out / f"astra-{version()}_oci.tar").write_bytes(layout.pack(tag, artifact))
+    annotations = annotations | {oci.TITLE: name}
+    tagged = {tag: layout.wasm(name, member(archives[0], name), exports, imports, annotations)}
+    if signature := member(archives[0], f"{name}.sig"):
+        annotations = annotations | {oci.TITLE: f"{name}.sig"}
+        tagged[f"{tag}.sig"] = layout.signatures(f"{name}.sig", signature, tagged[tag], annotations)
+    return layout.pack(tagged)
 
 
 def interfaces(archives):
@@ -225,6 +234,11 @@ def released(folder):
     ours = [path for start in (f"{NAME}_", "astra-") for path in folder.glob(f"{start}{version()}*")]
     papers = (".intoto.jsonl", "_SHA256SUMS", "_SHA256SUMS.sig", "_SHA256SUMS.sigstore.json", ".pub")
     return sorted(path for path in ours if not path.name.endswith(papers))
+
+
+def module_name():
+    """The name under which a directory of modules takes the module, and by which `module verify` finds its signature."""
+    return f"astra-{version()}.wasm"
 
 
 def version():

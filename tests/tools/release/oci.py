@@ -1,6 +1,8 @@
 """OCI image layouts: the plugin as an image for OpenBao's declarative plugins, the module as a WebAssembly artifact.
 
-An image has the plugin in its root, where OpenBao looks for it. A layout is one tar, which `skopeo`, `crane` and `oras` push."""
+An image has the plugin in its root, where OpenBao looks for it. The artifact of a module has one layer, as `wkg` and `oras` want it; its
+signature is an artifact of its own, which names the module's as its subject. A layout is one tar, which `skopeo`, `crane` and `oras`
+push."""
 
 import hashlib
 import json
@@ -14,6 +16,9 @@ IMAGE_CONFIG = "application/vnd.oci.image.config.v1+json"
 LAYER = "application/vnd.oci.image.layer.v1.tar+gzip"
 WASM_CONFIG = "application/vnd.wasm.config.v0+json"
 WASM_LAYER = "application/wasm"
+SIGNATURES = "application/vnd.secrets-engine.signatures.v1+json"
+EMPTY = "application/vnd.oci.empty.v1+json"
+TITLE = "org.opencontainers.image.title"
 # Of nobody: the image needs no right but to run its one file.
 USER = "65532:65532"
 
@@ -48,9 +53,9 @@ class Layout:
         manifest = manifest_of(self.add_json(config, IMAGE_CONFIG), layer, annotations)
         return self.add_json(manifest, MANIFEST, platform={"architecture": architecture, "os": "linux"})
 
-    def wasm(self, module, exports, imports, annotations):
-        """The module as the CNCF's form of a WebAssembly artifact has it."""
-        layer = self.add(module, WASM_LAYER)
+    def wasm(self, name, module, exports, imports, annotations):
+        """The module as the CNCF's form of a WebAssembly artifact has it. `oras` pulls it to a file of this name."""
+        layer = self.add(module, WASM_LAYER, annotations={TITLE: name})
         config = {
             "architecture": "wasm",
             "os": "wasip2",
@@ -60,16 +65,23 @@ class Layout:
         }
         return self.add_json(manifest_of(self.add_json(config, WASM_CONFIG), layer, annotations), MANIFEST)
 
+    def signatures(self, name, text, subject, annotations):
+        """The signature file of a module. What lists the referrers of the module's artifact, the subject, finds it."""
+        layer = self.add(text, SIGNATURES, annotations={TITLE: name})
+        subject = {key: subject[key] for key in ("mediaType", "digest", "size")}
+        manifest = manifest_of(self.add(b"{}", EMPTY), layer, annotations)
+        return self.add_json(manifest | {"artifactType": SIGNATURES, "subject": subject}, MANIFEST, artifactType=SIGNATURES)
+
     def index(self, images, annotations):
         """One name for the images of all platforms."""
         return self.add_json(index_of(images, annotations), INDEX)
 
-    def pack(self, tag, descriptor):
-        """The bytes of the layout's tar, whose one entry has the tag."""
-        named = descriptor | {"annotations": {"org.opencontainers.image.ref.name": tag}}
+    def pack(self, tagged):
+        """The bytes of the layout's tar, whose entries have these tags."""
+        named = [one | {"annotations": {"org.opencontainers.image.ref.name": tag}} for tag, one in tagged.items()]
         entries = [Entry(f"blobs/sha256/{digest}", data) for digest, data in self.blobs.items()]
         entries.append(Entry("oci-layout", b'{"imageLayoutVersion":"1.0.0"}'))
-        entries.append(Entry("index.json", json.dumps(index_of([named], {}), sort_keys=True).encode()))
+        entries.append(Entry("index.json", json.dumps(index_of(named, {}), sort_keys=True).encode()))
         return tar(entries, self.epoch)
 
 

@@ -1,4 +1,4 @@
-//! Compiling in a separate process: its output serves, and its failures affect nothing else.
+//! Compiling in a separate process: its output serves, its failures affect nothing else, and each failure has its cause.
 
 #![expect(clippy::unwrap_used, reason = "tests")]
 #![expect(clippy::disallowed_methods, clippy::disallowed_types, reason = "tests look at processes")]
@@ -9,6 +9,9 @@ use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use component_runtime::{CompilerProgram, Limits, LoadError, Runtime};
+use wasm_encoder::{
+    CodeSection, ComponentSection as _, Function, FunctionSection, Module, ModuleSection, TypeSection, ValType,
+};
 
 use crate::support::{TestRuntime, limits, runtime, wasm};
 
@@ -53,22 +56,96 @@ async fn a_compile_error_has_the_same_text_from_a_process() {
     assert_eq!(there.to_string(), here.to_string());
 }
 
+/// The file to which a script writes its process ID.
+fn pid_file(test: &str) -> std::path::PathBuf {
+    std::env::temp_dir().join(format!("compiling-{test}-{}", std::process::id()))
+}
+
+async fn assert_gone(pid: &str) {
+    let began = Instant::now();
+    while is_running(pid) {
+        assert!(began.elapsed() < Duration::from_secs(30), "process {pid} goes on");
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+}
+
+/// One that computes, but for longer than the largest deadline of a machine that leaves it little.
 #[tokio::test]
 async fn a_slow_compiler_process_is_killed_and_the_next_one_runs() {
-    let folder = std::env::temp_dir().join(format!("compiling-{}", std::process::id()));
-    let script = format!("echo $$ > {}; exec sleep 600", folder.display());
+    let folder = pid_file("slow");
+    let script = format!("echo $$ > {}; while :; do :; done", folder.display());
     let slow = shell(&script, Limits { compile_deadline: Duration::from_secs(2), ..limits() });
     assert!(matches!(fails(&slow).await, LoadError::Deadline(_)));
     let pid = std::fs::read_to_string(&folder).unwrap();
     std::fs::remove_file(&folder).unwrap();
-    let began = Instant::now();
-    while is_running(pid.trim()) {
-        assert!(began.elapsed() < Duration::from_secs(30), "process {pid} goes on");
-        tokio::time::sleep(Duration::from_millis(10)).await;
-    }
+    assert_gone(pid.trim()).await;
     assert!(matches!(fails(&slow).await, LoadError::Deadline(_)), "it was begun, and not refused for want of a turn");
     assert!(folder.exists(), "the second one had its turn");
     std::fs::remove_file(&folder).unwrap();
+}
+
+/// The process that compiles is stopped for a while, as on a machine that gives it nothing: it goes on afterwards.
+#[tokio::test]
+async fn a_compiler_process_that_stands_still_for_a_while_is_waited_for() {
+    let script = format!("(sleep 1; kill -CONT $$) & kill -STOP $$; exec {COMPILER}");
+    let limits = Limits { compile_idle_max: Duration::from_secs(60), ..limits() };
+    let module = shell(&script, limits).load(&wasm("good")).await.unwrap();
+    assert_eq!(module.description().name, "good");
+}
+
+#[tokio::test]
+async fn a_compiler_process_that_hangs_is_killed_long_before_the_deadline() {
+    let file = pid_file("hangs");
+    for script in ["kill -STOP $$", "exec sleep 600"] {
+        let script = format!("echo $$ > {}; {script}", file.display());
+        let hangs = shell(&script, Limits { compile_idle_max: Duration::from_secs(1), ..limits() });
+        let failed = fails(&hangs).await;
+        assert!(matches!(failed, LoadError::Idle(_)) && !failed.is_lasting(), "{failed}");
+        assert!(failed.to_string().contains("no processor time for 1s"), "{failed}");
+        assert_gone(std::fs::read_to_string(&file).unwrap().trim()).await;
+    }
+    std::fs::remove_file(&file).unwrap();
+}
+
+/// A component that takes seconds to compile: `good`, with many functions that nobody calls.
+fn much_code(functions: u32, additions: u32) -> Vec<u8> {
+    let (mut types, mut declared, mut code) = (TypeSection::new(), FunctionSection::new(), CodeSection::new());
+    types.ty().function([ValType::I32], [ValType::I32]);
+    for _ in 0..functions {
+        declared.function(0);
+        let mut function = Function::new([]);
+        let mut body = function.instructions();
+        body.local_get(0);
+        for _ in 0..additions {
+            body.local_get(0).i32_add();
+        }
+        body.end();
+        code.function(&function);
+    }
+    let mut module = Module::new();
+    module.section(&types).section(&declared).section(&code);
+    let mut component = wasm("good");
+    ModuleSection(&module).append_to_component(&mut component);
+    component
+}
+
+#[tokio::test]
+async fn a_component_that_takes_too_much_processor_time_is_named_so() {
+    // The process keeps lower limits than its own.
+    let runtime = shell(&format!("ulimit -St 1; exec {COMPILER}"), limits());
+    let failed = runtime.load(&much_code(5_000, 300)).await.err().unwrap();
+    assert!(matches!(failed, LoadError::ProcessorTime(_)) && !failed.is_lasting(), "{failed}");
+    assert_eq!(failed.to_string(), "compiling it took more than 60s of processor time");
+    assert_eq!(runtime.load(&wasm("good")).await.unwrap().description().name, "good");
+}
+
+#[tokio::test]
+async fn a_component_that_takes_too_much_memory_is_named_so() {
+    let runtime = shell(&format!("ulimit -d 60000; exec {COMPILER}"), limits());
+    let failed = runtime.load(&much_code(5_000, 300)).await.err().unwrap();
+    assert!(failed.is_lasting(), "{failed}");
+    assert_eq!(failed.to_string(), "not a component that can run here: compiling it took more than 2048 MiB of memory");
+    assert_eq!(runtime.load(&wasm("good")).await.unwrap().description().name, "good");
 }
 
 /// True unless the process is gone, or is a zombie.
@@ -79,8 +156,12 @@ fn is_running(pid: &str) -> bool {
 
 #[tokio::test]
 async fn a_crashed_compiler_fails_alone_and_a_killed_one_may_be_repeated() {
-    let crashed = fails(&shell("kill -ABRT $$", limits())).await;
-    assert!(crashed.is_lasting() && crashed.to_string().contains("2048 MiB of memory"), "{crashed}");
+    for crash in ["kill -ABRT $$", "kill -SEGV $$", "exit 101"] {
+        let script = format!("echo \"thread 'main' panicked at cranelift.rs:1:2\" >&2; {crash}");
+        let crashed = fails(&shell(&script, limits())).await;
+        assert!(crashed.is_lasting() && crashed.to_string().contains("the compiler crashed on it"), "{crashed}");
+        assert!(!crashed.to_string().contains("cranelift.rs"), "a trace is shown: {crashed}");
+    }
     let nonsense = fails(&shell("cat > /dev/null & echo nonsense", limits())).await;
     assert!(matches!(nonsense, LoadError::Invalid(_)), "{nonsense}");
     for signal in ["KILL", "TERM"] {

@@ -4,6 +4,8 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
+use tokio::time::timeout;
+
 use super::active::Active;
 use super::manifest::ModuleManifest;
 use super::probe::probe;
@@ -11,8 +13,8 @@ use super::select::{Ranked, Verdict, is_embedded};
 use super::state::{ActivationRecord, State};
 use super::update_check::{Terms, check_update};
 use super::{ModuleController, Work};
-use crate::limits::TRIAL_TIME;
-use crate::{Approval, Candidate, LoadedModule, Rejection};
+use crate::limits::{LOAD_WHILE_NOTHING_SERVES, TRIAL_TIME};
+use crate::{Approval, Candidate, Digest, LoadedModule, ModuleId, Rejection};
 
 /// The knowledge of one reconcile pass.
 pub(super) struct Pass {
@@ -22,6 +24,8 @@ pub(super) struct Pass {
     pub(super) baseline: Option<ModuleManifest>,
     /// If false, the directory could not be listed, and the serving module is a fallback.
     pub(super) is_listed: bool,
+    /// The candidates that could serve, if only as a fallback.
+    pub(super) choices: BTreeSet<(ModuleId, Digest)>,
 }
 
 impl ModuleController {
@@ -30,7 +34,9 @@ impl ModuleController {
         if let Some(rejection) = work.failed_attempts.rejection(candidate) {
             return Err(rejection);
         }
-        let loaded = self.mailbox.unless_revert_pending(self.source.load(candidate)).await??;
+        let is_another = |key: &(ModuleId, Digest)| *key != candidate.key() && !work.failed_attempts.has(key);
+        let is_patient = self.active.load().is_some() || !pass.choices.iter().any(is_another);
+        let loaded = self.mailbox.unless_revert_pending(self.load(candidate, is_patient)).await??;
         let manifest = ModuleManifest::of(&loaded);
         // The last active module passed its checks when it was activated, on this node or on another one.
         let is_last_active = pass.state.is_last_active(candidate.digest);
@@ -59,6 +65,17 @@ impl ModuleController {
         // Store before activating: after a crash in between, the next process knows which module may have run.
         self.save_or_keep(work, next).await.map_err(Rejection::into_transient)?;
         self.activate(work, Active::on_trial(loaded, SystemTime::now()))
+    }
+
+    /// Loads a candidate. Where clients wait and another candidate could serve them, the wait for this one is short.
+    async fn load(&self, candidate: &Candidate, is_patient: bool) -> Result<Arc<LoadedModule>, Rejection> {
+        let load = self.source.load(candidate);
+        if is_patient {
+            return load.await;
+        }
+        let wait = LOAD_WHILE_NOTHING_SERVES;
+        let late = |_| Err(Rejection::Transient(format!("loading it took longer than {wait:?} while nothing serves")));
+        timeout(wait, load).await.unwrap_or_else(late)
     }
 
     /// If a fallback is serving, or another node wrote the state during the activation, records the serving module as

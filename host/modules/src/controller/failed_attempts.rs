@@ -31,6 +31,11 @@ impl FailedAttempts {
         (!is_due).then(|| entry.rejection.clone())
     }
 
+    /// Has an attempt with this candidate failed, whether the next one is due or not?
+    pub(super) fn has(&self, candidate: &(ModuleId, Digest)) -> bool {
+        self.0.contains_key(candidate)
+    }
+
     /// Records an attempt. An attempt whose retry is not due yet stays as it is.
     pub(super) fn record(&mut self, candidate: &Candidate, rejection: Rejection) {
         if self.rejection(candidate).is_some() {

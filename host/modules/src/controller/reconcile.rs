@@ -35,7 +35,9 @@ impl ModuleController {
         let mut ranked = rank(candidates, &state, &criteria);
         work.failed_attempts.retain(&ranked);
         let baseline = self.baseline(&state, &embedded, engine).await?;
-        let pass = Pass { state, baseline, is_listed: unlisted.is_none() };
+        let may_serve = |ranked: &&Ranked| matches!(ranked.verdict, Verdict::Eligible | Verdict::Fallback(_));
+        let choices = ranked.iter().filter(may_serve).map(|ranked| ranked.candidate.key()).collect();
+        let pass = Pass { state, baseline, is_listed: unlisted.is_none(), choices };
         self.resume_last_active(work, &ranked, &pass).await;
         self.try_in_order(work, &mut ranked, &pass).await?;
         let state = work.state.clone().unwrap_or_default();

@@ -34,6 +34,41 @@ fn a_key_of_another_tool_is_read() {
     assert_eq!(key.public_key().to_string(), "ed25519:Gb9ECWmEzf6FQbrBZ9w7lshQhqowtrbLDFw4rXAxZuE=");
 }
 
+/// RFC 8410, section 10.1.
+#[test]
+fn a_public_key_of_another_tool_is_read_and_written() {
+    let pem = "-----BEGIN PUBLIC KEY-----\nMCowBQYDK2VwAyEAGb9ECWmEzf6FQbrBZ9w7lshQhqowtrbLDFw4rXAxZuE=\n-----END PUBLIC KEY-----\n";
+    let key = PublicKey::from_pem(pem).unwrap();
+    assert_eq!(key.to_string(), "ed25519:Gb9ECWmEzf6FQbrBZ9w7lshQhqowtrbLDFw4rXAxZuE=");
+    assert_eq!(key.to_pem(), pem);
+    let private = SigningKey::generate().unwrap();
+    assert_eq!(PublicKey::from_pem(&private.to_pem().unwrap()), Ok(private.public_key()), "its public half");
+    // X25519 in place of Ed25519, a byte too few, another label, nothing.
+    let others = [
+        pem.replace("K2VwAyEA", "K2VuAyEA"),
+        pem.replace("ZuE=", "Zg=="),
+        pem.replace("PUBLIC KEY", "CERTIFICATE"),
+        String::new(),
+    ];
+    for other in others {
+        assert_eq!(PublicKey::from_pem(&other), Err(KeyError::PublicFile), "{other}");
+    }
+}
+
+#[test]
+fn a_signature_of_another_tool_is_added_if_it_is_of_this_statement_and_key() {
+    let (key, other) = (SigningKey::generate().unwrap(), SigningKey::generate().unwrap());
+    let mut file = SignatureFile::new(statement());
+    let signature = key.sign(&statement());
+    let foreign = file.add(other.public_key(), signature).unwrap_err();
+    assert_eq!(foreign, SignatureFileError::Foreign(other.public_key(), statement()));
+    let of_other_bytes = key.sign(&Statement { digest: Digest::of(b"other"), ..statement() });
+    assert!(file.add(key.public_key(), of_other_bytes).is_err());
+    assert!(file.named_keys().is_empty());
+    file.add(key.public_key(), signature).unwrap();
+    assert_eq!(file.signers(&[key.public_key()]).len(), 1);
+}
+
 #[test]
 fn a_private_key_is_not_shown() {
     let key = SigningKey::generate().unwrap();

@@ -4,6 +4,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::time::Duration;
 
 use component_runtime::Limits;
 use modules::controller::{Condition, Report, UnreadableStorage, state_key};
@@ -38,6 +39,62 @@ async fn requests_are_served_by_the_last_active_module_while_a_candidate_is_trie
     world.source.close(None);
     until("3.0.0 serves", || async { restarted.report().serving.unwrap().id.version.major == 3 }).await;
     assert_eq!(world.state()["previous"]["version"], "2.0.0");
+}
+
+/// Time passes while a load hangs, as on a busy machine.
+async fn pass(seconds: u64) {
+    tokio::time::pause();
+    tokio::time::advance(Duration::from_secs(seconds)).await;
+    tokio::time::resume();
+}
+
+/// A busy machine compiles the last active module for long. Meanwhile a module that is there serves.
+#[tokio::test]
+async fn a_start_whose_module_takes_long_to_load_serves_a_fallback_and_then_that_module() {
+    let world = World::new();
+    world.source.put("tiny_2");
+    drop(world.load().await);
+    world.source.close(Some("tiny_2"));
+    let restarted = world.open().await;
+    let is_loading = async |times| {
+        until("a load hangs", || async { world.source.waiting.load(Ordering::SeqCst) >= times }).await;
+    };
+    let meanwhile = async {
+        is_loading(1).await;
+        pass(121).await;
+        until("a fallback serves", || async { version(&restarted).await == "1.0.0" }).await;
+    };
+    // The request that begins the first pass is told to come again.
+    tokio::join!(version(&restarted), meanwhile);
+    until("it is told", || async { restarted.report().problem.is_some() }).await;
+    let problem = restarted.report().problem.unwrap();
+    assert!(problem.contains("loading it took longer than 120s while nothing serves"), "{problem}");
+    // From now on nobody waits for it, so it may take an hour.
+    is_loading(2).await;
+    pass(3_600).await;
+    assert_eq!(version(&restarted).await, "1.0.0");
+    assert_eq!(world.source.waiting.load(Ordering::SeqCst), 2, "it is not begun again and again");
+    world.source.close(None);
+    until("2.0.0 serves", || async { version(&restarted).await == "2.0.0" }).await;
+}
+
+/// With nothing else to serve, it is not given up.
+#[tokio::test]
+async fn a_start_with_one_module_waits_for_it_however_long_it_takes_to_load() {
+    let world = World::new().option("module", "other");
+    world.storage.entries.lock().unwrap().clear();
+    world.source.put("other_2");
+    world.source.close(Some("other_2"));
+    let controller = world.open().await;
+    let meanwhile = async {
+        until("a load hangs", || async { world.source.waiting.load(Ordering::SeqCst) > 0 }).await;
+        pass(3_600).await;
+    };
+    let (told, ()) = tokio::join!(version(&controller), meanwhile);
+    assert_ne!(told, "2.0.0", "the client is told to come again");
+    assert_eq!(world.source.waiting.load(Ordering::SeqCst), 1);
+    world.source.close(None);
+    until("it serves", || async { version(&controller).await == "2.0.0" }).await;
 }
 
 #[tokio::test]

@@ -38,17 +38,26 @@ impl Output {
     /// # Errors
     /// When stdout is gone.
     pub(crate) fn print(&self, report: &impl Report) -> Result<(), Failure> {
-        let text = match self.format {
-            Format::Text => report.text(),
-            Format::Json => {
-                let json = serde_json::to_string_pretty(report);
-                json.map_err(|error| Failure::Not(error.to_string()))? + "\n"
-            }
-        };
-        let mut stdout = std::io::stdout().lock();
-        let written = stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush());
-        written.map_err(|error| Failure::Not(format!("failed to write to stdout: {error}")))
+        match self.format {
+            Format::Text => print(&report.text()),
+            Format::Json => print_json(report),
+        }
     }
+}
+
+/// Prints a value as JSON.
+///
+/// # Errors
+/// When stdout is gone.
+pub(crate) fn print_json(value: &impl Serialize) -> Result<(), Failure> {
+    let json = serde_json::to_string_pretty(value).map_err(|error| Failure::Not(error.to_string()))?;
+    print(&(json + "\n"))
+}
+
+fn print(text: &str) -> Result<(), Failure> {
+    let mut stdout = std::io::stdout().lock();
+    let written = stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush());
+    written.map_err(|error| Failure::Not(format!("failed to write to stdout: {error}")))
 }
 
 /// Exit 0 for success, else 1.

@@ -112,6 +112,108 @@ fn keys_and_signatures_that_are_none_are_named_and_left_alone() {
     assert_eq!(fs::read_to_string(&signature).unwrap(), "mine");
 }
 
+/// Runs openssl in a folder; returns its output.
+fn openssl(folder: &Path, arguments: &[&str]) -> String {
+    let done = std::process::Command::new("openssl").args(arguments).current_dir(folder).output().unwrap();
+    let printed = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+    assert!(done.status.success(), "{arguments:?}: {}{}", printed(&done.stdout), printed(&done.stderr));
+    printed(&done.stdout)
+}
+
+#[test]
+fn what_openssl_signs_with_a_key_that_stays_with_openssl_verifies() {
+    let folder = tempfile::tempdir().unwrap();
+    place_module(folder.path());
+    openssl(folder.path(), &["genpkey", "-algorithm", "ed25519", "-out", "key.pem"]);
+    openssl(folder.path(), &["pkey", "-in", "key.pem", "-pubout", "-out", "key.pub.pem"]);
+    let statement = run(folder.path(), &["module", "statement", MODULE]).expect(0).stdout;
+    assert!(statement.starts_with("secrets-engine module v1\nengine=good\nversion=0.0.0\nsha256="), "{statement}");
+    fs::write(folder.path().join("statement"), statement).unwrap();
+    let raw = ["pkeyutl", "-sign", "-inkey", "key.pem", "-rawin", "-in", "statement", "-out", "raw"];
+    openssl(folder.path(), &raw);
+    openssl(folder.path(), &["base64", "-in", "raw", "-out", "text"]);
+    let verify = || run(folder.path(), &["module", "verify", MODULE, "--key=key.pub.pem"]);
+    for form in ["raw", "text"] {
+        let signature = folder.path().join(format!("{MODULE}.sig"));
+        let _ = fs::remove_file(&signature);
+        verify().expect(1);
+        let sign = ["module", "sign", "--signature", form, "--public-key=key.pub.pem", MODULE];
+        run(folder.path(), &sign).expect(0);
+        verify().expect(0);
+    }
+    // The key as a registration takes it, and beside a signature of `module sign`.
+    let key = run(folder.path(), &["module", "public-key", "key.pub.pem"]).expect(0).stdout;
+    let a = new_key(folder.path(), "a.pem");
+    run(folder.path(), &["module", "sign", "--key=a.pem", MODULE]).expect(0);
+    let [key, a] = [key.trim(), a.as_str()].map(|key| format!("--trust-key=good={key}"));
+    run(folder.path(), &["module", "verify", MODULE, &key, &a, "--trust-threshold=good=2"]).expect(0);
+}
+
+#[test]
+fn a_key_of_openssl_signs_modules_and_openssl_verifies_what_a_key_of_keygen_signed() {
+    let folder = tempfile::tempdir().unwrap();
+    place_module(folder.path());
+    openssl(folder.path(), &["genpkey", "-algorithm", "ed25519", "-out", "openssl.pem"]);
+    new_key(folder.path(), "keygen.pem");
+    for key in ["openssl.pem", "keygen.pem"] {
+        let key = format!("--key={key}");
+        let signed = run(folder.path(), &["module", "sign", &key, MODULE, "--format=json"]).expect(0).json();
+        run(folder.path(), &["module", "verify", &key, MODULE]).expect(0);
+        let public = signed["public_key"].as_str().unwrap();
+        let pem = run(folder.path(), &["module", "public-key", "--pem", public]).expect(0).stdout;
+        fs::write(folder.path().join("public.pem"), pem).unwrap();
+        let statement = run(folder.path(), &["module", "statement", MODULE]).expect(0).stdout;
+        fs::write(folder.path().join("statement"), statement).unwrap();
+        let file = fs::read_to_string(folder.path().join(format!("{MODULE}.sig"))).unwrap();
+        let file: serde_json::Value = serde_json::from_str(&file).unwrap();
+        let signatures = file["signatures"].as_array().unwrap();
+        let signature = signatures.iter().find(|one| one["key"] == public).unwrap()["signature"].as_str().unwrap();
+        fs::write(folder.path().join("base64"), format!("{signature}\n")).unwrap();
+        openssl(folder.path(), &["base64", "-d", "-A", "-in", "base64", "-out", "raw"]);
+        let verify =
+            ["pkeyutl", "-verify", "-pubin", "-inkey", "public.pem", "-rawin", "-in", "statement", "-sigfile", "raw"];
+        let verified = openssl(folder.path(), &verify);
+        assert!(verified.contains("Signature Verified Successfully"), "{verified}");
+    }
+}
+
+#[test]
+fn a_signature_of_something_else_or_in_another_form_is_not_added() {
+    let folder = tempfile::tempdir().unwrap();
+    place_module(folder.path());
+    let key = new_key(folder.path(), "a.pem");
+    fs::write(folder.path().join("wrong"), [7; 64]).unwrap();
+    fs::write(folder.path().join("short"), [7; 63]).unwrap();
+    fs::write(folder.path().join("elliptic.pem"), "-----BEGIN PUBLIC KEY-----\nMFkwEwYH\n-----END PUBLIC KEY-----\n")
+        .unwrap();
+    let sign = |signature: &str, key: &str| {
+        let signature = format!("--signature={signature}");
+        run(folder.path(), &["module", "sign", &signature, &format!("--public-key={key}"), MODULE])
+    };
+    sign("wrong", &key).expect(1).says("sign what `module statement` prints");
+    sign("short", &key).expect(1).says("`short` is no ed25519 signature");
+    sign("wrong", "elliptic.pem").expect(1).says("`elliptic.pem`: not a public key");
+    assert!(!folder.path().join(format!("{MODULE}.sig")).exists());
+    run(folder.path(), &["module", "sign", "--signature=wrong", MODULE]).expect(64).says("--public-key");
+    run(folder.path(), &["module", "sign", MODULE]).expect(64).says("--key");
+}
+
+#[test]
+fn the_config_of_an_artifact_names_the_bytes_and_the_interfaces() {
+    let folder = tempfile::tempdir().unwrap();
+    place_module(folder.path());
+    let inspected = run(folder.path(), &["module", "inspect", MODULE, "--format=json"]).expect(0).json();
+    let config = run(folder.path(), &["module", "oci-config", MODULE]).expect(0).json();
+    assert_eq!(config["layerDigests"], json!([format!("sha256:{}", inspected["sha256"].as_str().unwrap())]));
+    let component = json!({ "exports": inspected["exports"], "imports": inspected["imports"], "target": null });
+    assert_eq!(config["component"], component);
+    assert_eq!((&config["architecture"], &config["os"]), (&json!("wasm"), &json!("wasip2")));
+    let created = config["created"].as_str().unwrap();
+    assert!(created.len() == 20 && created.ends_with('Z'), "{created}");
+    fs::write(folder.path().join("no.wasm"), "text").unwrap();
+    run(folder.path(), &["module", "oci-config", "no.wasm"]).expect(1).says("`no.wasm`");
+}
+
 #[test]
 fn contradictions_are_wrong_usage() {
     let folder = tempfile::tempdir().unwrap();

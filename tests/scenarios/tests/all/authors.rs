@@ -69,7 +69,7 @@ fn surroundings(server: &Server) -> String {
 }
 
 /// The fenced blocks of a language.
-fn blocks<'a>(page: &'a str, language: &str) -> Vec<&'a str> {
+pub(crate) fn blocks<'a>(page: &'a str, language: &str) -> Vec<&'a str> {
     let fenced = page.split("\n```").skip(1).step_by(2);
     let found: Vec<&str> = fenced.filter_map(|block| block.strip_prefix(language)?.strip_prefix('\n')).collect();
     assert!(language != "sh" || !found.is_empty(), "the page has no commands");

@@ -216,6 +216,7 @@ const CRATES: [Floors; 11] = [
             "engine",
             "pool",
             "aot",
+            "compiler_progress",
             "compiler_process",
             "compiler",
             "shared",

@@ -2,7 +2,7 @@
 //! Rust.
 
 mod declarative;
-mod made;
+pub(crate) mod made;
 mod pipelines;
 mod tutorial;
 
@@ -17,7 +17,7 @@ use made::{PLUGIN, Release};
 
 /// Runs a program to its end; if it fails, the panic has its output.
 #[track_caller]
-fn run(command: &mut Command) -> Output {
+pub(crate) fn run(command: &mut Command) -> Output {
     let output = command.output().unwrap_or_else(|error| panic!("{command:?}: {error}"));
     assert!(
         output.status.success(),
@@ -44,7 +44,7 @@ fn an_archive_holds_the_plugin_with_its_papers_and_no_simulator() {
         fs::read_dir(folder.path()).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
     names.sort();
     let papers = ["CHANGELOG.md", "LICENSE", "NOTICE", "RUST-LIBRARY-LICENSES.html", "THIRD-PARTY-LICENSES.txt"];
-    let module = [release.module_signature(), "astra.wasm".to_owned(), "sbom.cdx.json".to_owned(), PLUGIN.to_owned()];
+    let module = [release.module_signature(), release.module_name(), "sbom.cdx.json".to_owned(), PLUGIN.to_owned()];
     let mut expected: Vec<String> = papers.map(str::to_owned).into_iter().chain(module).collect();
     expected.sort();
     assert_eq!(names, expected);
@@ -119,8 +119,14 @@ fn the_readme_verifies_a_release() {
 fn the_module_of_a_release_is_signed_for_the_registration_that_trusts_its_key() {
     let release = Release::made();
     let trust = format!("--trust-key=astra={}", release.module_key);
-    let module = release.folder().join(format!("astra-{}.wasm", release.version));
-    run(Command::new(release.unpacked("").path().join(PLUGIN)).args(["module", "verify", &trust]).arg(module));
+    let unpacked = release.unpacked("");
+    let verify =
+        |module: &Path| run(Command::new(unpacked.path().join(PLUGIN)).args(["module", "verify", &trust]).arg(module));
+    // As it lies in the archive, and beside it.
+    for folder in [unpacked.path(), release.folder()] {
+        let verified = verify(&folder.join(release.module_name()));
+        assert!(String::from_utf8_lossy(&verified.stdout).contains("may run: signed by"), "{verified:?}");
+    }
 }
 
 #[test]

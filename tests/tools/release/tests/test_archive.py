@@ -67,7 +67,7 @@ class Images(unittest.TestCase):
             layout.image(architecture, [Entry("plugin", architecture.encode(), 0o755)], "/plugin", {"key": "value"})
             for architecture in ("amd64", "arm64")
         ]
-        return layout.pack("v1", layout.index(images, {"key": "value"}))
+        return layout.pack({"v1": layout.index(images, {"key": "value"})})
 
     def files(self, packed):
         with tarfile.open(fileobj=io.BytesIO(packed)) as archive:
@@ -100,13 +100,29 @@ class Images(unittest.TestCase):
 
     def test_a_wasm_artifact_has_the_module_as_its_layer(self):
         layout = oci.Layout(EPOCH)
-        files = self.files(layout.pack("v1", layout.wasm(b"\0asm", ["out"], ["in"], {})))
+        files = self.files(layout.pack({"v1": layout.wasm("m.wasm", b"\0asm", ["out"], ["in"], {})}))
         (tagged,) = json.loads(files["index.json"])["manifests"]
         manifest = json.loads(self.blob(files, tagged))
-        self.assertEqual(self.blob(files, manifest["layers"][0]), b"\0asm")
+        (layer,) = manifest["layers"]
+        self.assertEqual((self.blob(files, layer), layer["mediaType"]), (b"\0asm", "application/wasm"))
+        self.assertEqual(layer["annotations"], {"org.opencontainers.image.title": "m.wasm"})
         config = json.loads(self.blob(files, manifest["config"]))
-        self.assertEqual(config["layerDigests"], [manifest["layers"][0]["digest"]])
-        self.assertEqual(config["component"]["exports"], ["out"])
+        self.assertEqual(manifest["config"]["mediaType"], "application/vnd.wasm.config.v0+json")
+        self.assertEqual(config["layerDigests"], [layer["digest"]])
+        self.assertEqual(config["component"], {"exports": ["out"], "imports": ["in"], "target": None})
+        self.assertEqual((config["architecture"], config["os"], config["created"]), ("wasm", "wasip2", "2023-11-14T22:13:20Z"))
+
+    def test_signatures_refer_to_the_artifact_of_their_module(self):
+        layout = oci.Layout(EPOCH)
+        module = layout.wasm("m.wasm", b"\0asm", [], [], {})
+        files = self.files(layout.pack({"v1": module, "v1.sig": layout.signatures("m.wasm.sig", b"signed", module, {})}))
+        tagged = {one["annotations"]["org.opencontainers.image.ref.name"]: one for one in json.loads(files["index.json"])["manifests"]}
+        manifest = json.loads(self.blob(files, tagged["v1.sig"]))
+        self.assertEqual(manifest["subject"]["digest"], tagged["v1"]["digest"])
+        self.assertEqual(manifest["artifactType"], "application/vnd.secrets-engine.signatures.v1+json")
+        (layer,) = manifest["layers"]
+        self.assertEqual((self.blob(files, layer), layer["annotations"]), (b"signed", {"org.opencontainers.image.title": "m.wasm.sig"}))
+        self.assertEqual(self.blob(files, manifest["config"]), b"{}")
 
 
 if __name__ == "__main__":

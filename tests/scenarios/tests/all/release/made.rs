@@ -11,18 +11,18 @@ use tempfile::TempDir;
 
 use super::run;
 
-pub(super) const PLUGIN: &str = "vault-plugin-secrets-datastax-astra";
+pub(crate) const PLUGIN: &str = "vault-plugin-secrets-datastax-astra";
 
 /// A release in a folder of its own.
-pub(super) struct Release {
+pub(crate) struct Release {
     folder: TempDir,
-    pub(super) version: String,
+    pub(crate) version: String,
     /// Public key of the module's signature, in the form of a registration.
-    pub(super) module_key: String,
+    pub(crate) module_key: String,
 }
 
 impl Release {
-    pub(super) fn made() -> &'static Self {
+    pub(crate) fn made() -> &'static Self {
         static MADE: OnceLock<Release> = OnceLock::new();
         MADE.get_or_init(Self::make)
     }
@@ -52,33 +52,37 @@ impl Release {
         command
     }
 
-    pub(super) fn folder(&self) -> &Path {
+    pub(crate) fn folder(&self) -> &Path {
         self.folder.path()
     }
 
     /// Name of a file for this machine's architecture.
-    pub(super) fn name(&self, end: &str) -> String {
+    pub(crate) fn name(&self, end: &str) -> String {
         let architecture = if ARCH == "aarch64" { "arm64" } else { "amd64" };
         format!("{PLUGIN}_{}_linux_{architecture}{end}", self.version)
     }
 
-    pub(super) fn module_signature(&self) -> String {
-        format!("astra-{}.wasm.sig", self.version)
+    pub(crate) fn module_name(&self) -> String {
+        format!("astra-{}.wasm", self.version)
     }
 
-    pub(super) fn text(&self, end: &str) -> String {
+    pub(crate) fn module_signature(&self) -> String {
+        format!("{}.sig", self.module_name())
+    }
+
+    pub(crate) fn text(&self, end: &str) -> String {
         fs::read_to_string(self.folder().join(self.name(end))).unwrap()
     }
 
     /// Content of the archive, or of the one with an additional word in its name.
-    pub(super) fn unpacked(&self, kind: &str) -> TempDir {
+    pub(crate) fn unpacked(&self, kind: &str) -> TempDir {
         let folder = tempfile::tempdir().unwrap();
         let archive = self.folder().join(self.name(&format!("{kind}.tar.gz")));
         run(Command::new("tar").arg("-xzf").arg(archive).args(["--strip-components=1", "-C"]).arg(folder.path()));
         folder
     }
 
-    pub(super) fn copy_to(&self, folder: &Path) {
+    pub(crate) fn copy_to(&self, folder: &Path) {
         for entry in fs::read_dir(self.folder()).unwrap() {
             let path = entry.unwrap().path();
             fs::copy(&path, folder.join(path.file_name().unwrap())).unwrap();
