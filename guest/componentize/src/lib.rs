@@ -1,6 +1,6 @@
-//! Makes a module of what a toolchain made: of a core module with embedded WIT metadata, or of a component that imports
-//! sockets because its toolchain always does. Refuses a component that imports more than the world in `wit/` names. A
-//! build tool: it knows nothing of what a guest does.
+//! Makes components of what toolchains write: of a core module with embedded WIT metadata, and of a component that imports
+//! sockets because its toolchain always does. The build of our own guests also refuses a component that imports more than
+//! the world in `wit/` names. A build tool: it knows nothing of what a guest does.
 
 mod sockets;
 
@@ -25,30 +25,29 @@ fn imports_of_world(name: &str) -> Result<Vec<String>> {
     Ok(imports_of(&resolve, world))
 }
 
-/// Makes the component, validated, of a core module or of a component. The same input gives the same bytes.
-pub fn componentize(wasm: &[u8]) -> Result<Vec<u8>> {
-    let component = if Parser::is_component(wasm) { sockets::refuse_sockets(wasm)? } else { encode(wasm)? };
-    let allowed = [allowed_imports()?, imports_of_world("inert")?].concat();
-    let is_allowed = |name: &String| allowed.iter().any(|allowed| interface(allowed) == interface(name));
-    let foreign: Vec<String> = imports(&component)?.into_iter().filter(|name| !is_allowed(name)).collect();
-    if !foreign.is_empty() {
-        bail!("the component imports what no guest may: {}", foreign.join(", "));
+/// Makes a component of a core module, and of a component one that imports no sockets, validated. The same input gives the
+/// same bytes.
+pub fn component(wasm: &[u8]) -> Result<Vec<u8>> {
+    if Parser::is_component(wasm) {
+        return sockets::refuse_sockets(wasm);
     }
-    Ok(component)
-}
-
-fn encode(core_wasm: &[u8]) -> Result<Vec<u8>> {
     ComponentEncoder::default()
-        .module(core_wasm)
+        .module(wasm)
         .context("failed to read the core wasm or its WIT metadata")?
         .validate(true)
         .encode()
         .context("failed to make a component of it")
 }
 
-/// `a:b/c` of `a:b/c@1.2.3`: the host links every version of a line, so a module may import any.
-fn interface(name: &str) -> &str {
-    name.split_once('@').map_or(name, |(interface, _)| interface)
+/// Makes a component of one of our own guests.
+pub fn componentize(core_wasm: &[u8]) -> Result<Vec<u8>> {
+    let component = component(core_wasm)?;
+    let allowed = [allowed_imports()?, imports_of_world("inert")?].concat();
+    let foreign: Vec<String> = imports(&component)?.into_iter().filter(|name| !allowed.contains(name)).collect();
+    if !foreign.is_empty() {
+        bail!("the component imports what no guest may: {}", foreign.join(", "));
+    }
+    Ok(component)
 }
 
 /// The names of what a component imports, sorted.

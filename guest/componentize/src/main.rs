@@ -1,5 +1,5 @@
-//! `componentize WASM COMPONENT.wasm`: makes a module of a core module or of a toolchain's component, writes the module, and
-//! leaves the file alone where it would not change, so that nothing is built anew.
+//! `componentize CORE.wasm COMPONENT.wasm`: writes the component, and leaves
+//! the file alone where it would not change, so that nothing is built anew.
 
 use std::path::Path;
 use std::process::ExitCode;
@@ -20,11 +20,11 @@ fn main() -> ExitCode {
 #[expect(clippy::disallowed_methods, reason = "a build tool, not a guest: it has arguments and files")]
 fn run() -> Result<()> {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
-    let [wasm_path, component_path] = arguments.as_slice() else {
-        bail!("usage: componentize WASM COMPONENT.wasm");
+    let [core_path, component_path] = arguments.as_slice() else {
+        bail!("usage: componentize CORE.wasm COMPONENT.wasm");
     };
-    let wasm = std::fs::read(wasm_path).with_context(|| format!("failed to read `{wasm_path}`"))?;
-    let component = componentize::componentize(&wasm).with_context(|| format!("failed on `{wasm_path}`"))?;
+    let core_wasm = std::fs::read(core_path).with_context(|| format!("failed to read `{core_path}`"))?;
+    let component = componentize::componentize(&core_wasm).with_context(|| format!("failed on `{core_path}`"))?;
     if std::fs::read(component_path).is_ok_and(|present| present == component) {
         return Ok(());
     }

@@ -26,14 +26,14 @@ const SOCKETS: &str = "wasi:sockets/";
 /// # Errors
 /// When the bytes are no component, or the component has a form that `wit-component` does not write.
 pub(crate) fn refuse_sockets(component: &[u8]) -> Result<Vec<u8>> {
+    let parsed = Parsed::of(component).context("failed to read the component")?;
+    if !parsed.imports().any(|import| is_socket(import.name.name)) {
+        return Ok(component.to_vec());
+    }
     let DecodedWasm::Component(resolve, _) = wit_component::decode(component).context("failed to read the component")?
     else {
         bail!("this is no component, but a WIT package");
     };
-    let parsed = Parsed::of(component)?;
-    if !parsed.imports().any(|import| is_socket(import.name.name)) {
-        return Ok(component.to_vec());
-    }
     let mut around = Around { runs: parsed.runs(), ..Around::default() };
     for section in &parsed.head {
         around.section(&resolve, component, section)?;
@@ -79,7 +79,8 @@ impl<'a> Parsed<'a> {
                 Payload::ComponentImportSection(reader) if is_head => {
                     parsed.head.push(Section::Import(reader.into_iter().collect::<Result<_, _>>()?));
                 }
-                Payload::ComponentImportSection(_) => bail!("an import follows on what is no import"),
+                // Nobody writes components so; the one that is written around it would lack the import, and be refused.
+                Payload::ComponentImportSection(_) => is_head = false,
                 Payload::ComponentExportSection(reader) => {
                     let exports = reader.into_iter().collect::<Result<Vec<_>, _>>()?;
                     parsed.exports.extend(exports);

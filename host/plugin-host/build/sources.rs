@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use crate::languages::LANGUAGES;
 
 /// Folders that tools leave in the sources, and files that only the tests of this repository read.
-const NO_SOURCES: [&str; 3] = ["target", "node_modules", "snapshots"];
+const NO_SOURCES: [&str; 5] = ["target", "node_modules", "snapshots", ".venv", "__pycache__"];
 
 /// Writes `sources.rs` into a folder: a list of paths below the root of the repository, each with the text of the file.
 pub(crate) fn embed(root: &Path, out: &Path) -> Result<(), String> {

@@ -1,4 +1,4 @@
-//! `module build`: the last step of a build, from the core wasm file that a compiler wrote to a module.
+//! `module build`: the last step of a build, from the core wasm file or the component that a toolchain wrote to a module.
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -6,20 +6,17 @@ use std::process::ExitCode;
 use component_runtime::limits::WASM_BYTES_MAX;
 use modules::ModuleId;
 use serde::Serialize;
-use wit_component::ComponentEncoder;
 
 use super::output::{Output, Report};
 use super::sandbox;
 use crate::failure::Failure;
 use crate::files;
 
-/// Magic and version of a component.
-const COMPONENT_HEAD: &[u8] = b"\0asm\x0d\0\x01\0";
-
 /// `module build FILE`
 #[derive(Debug, clap::Args)]
 pub struct Arguments {
-    /// The core wasm file of an engine on the framework, or a component.
+    /// The core wasm file of an engine on the framework, or a component. A module is the component without imports of sockets: a call
+    /// of one is refused within the module.
     file: PathBuf,
     /// The folder that gets the module, named `<engine>-<version>.wasm`.
     #[arg(long, value_name = "FOLDER", default_value = ".")]
@@ -40,7 +37,8 @@ impl Arguments {
     /// Writes the module, if this program can load it.
     pub(crate) fn execute(&self) -> Result<ExitCode, Failure> {
         let named = |error: &dyn std::fmt::Display| Failure::Not(format!("`{}`: {error}", self.file.display()));
-        let wasm = component(files::read(&self.file, WASM_BYTES_MAX)?).map_err(|error| named(&error))?;
+        let wasm = componentize::component(&files::read(&self.file, WASM_BYTES_MAX)?);
+        let wasm = wasm.map_err(|error| named(&format!("no module can be made of the file: {error:#}")))?;
         let id = sandbox::closed(async |runtime| {
             let module = sandbox::load(runtime, &wasm).await.map_err(|error| named(&error))?;
             let description = module.description();
@@ -53,15 +51,6 @@ impl Arguments {
         self.output.print(&built)?;
         Ok(ExitCode::SUCCESS)
     }
-}
-
-/// The component of a core module that describes its world, as `wit-bindgen` lets the core module do.
-fn component(wasm: Vec<u8>) -> Result<Vec<u8>, String> {
-    if wasm.starts_with(COMPONENT_HEAD) {
-        return Ok(wasm);
-    }
-    let encoded = ComponentEncoder::default().module(&wasm).and_then(|encoder| encoder.validate(true).encode());
-    encoded.map_err(|error| format!("no component can be made of the file: {error:#}"))
 }
 
 impl Report for Built {

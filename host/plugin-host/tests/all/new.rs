@@ -34,7 +34,7 @@ fn a_wrong_name_a_wrong_language_and_a_folder_that_is_there_are_refused() {
             .expect(64)
             .says(&format!("engine `{name}`: expected"));
     }
-    run(folder.path(), &["module", "new", "greeter", "--lang=cobol"]).expect(64).says("[possible values: rust, js");
+    run(folder.path(), &["module", "new", "greeter", "--lang=cobol"]).expect(64).says("[possible values: rust, js, python]");
     assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 0);
     fs::create_dir(folder.path().join("greeter")).unwrap();
     run(folder.path(), &["module", "new", "greeter", "--lang=js"])
@@ -51,7 +51,7 @@ fn a_module_is_named_by_what_it_says_of_itself() {
     let file = folder.path().join(built["file"].as_str().unwrap());
     assert_eq!(fs::read(file).unwrap(), fs::read(&good).unwrap(), "a component stays as it is");
     for (content, expected) in
-        [(&b"text"[..], "no component can be made of the file"), (b"\0asm\x0d\0\x01\0", "not of the world")]
+        [(&b"text"[..], "no module can be made of the file"), (b"\0asm\x0d\0\x01\0", "not of the world")]
     {
         fs::write(folder.path().join("other.wasm"), content).unwrap();
         run(folder.path(), &["module", "build", "other.wasm"]).expect(1).says(expected);

@@ -48,6 +48,7 @@ const INNER: [(&str, &[&str]); 15] = [
     (
         "plugin-host",
         &[
+            "componentize",
             "envelope",
             "insight",
             "secrets-framework",

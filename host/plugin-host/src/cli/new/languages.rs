@@ -27,4 +27,9 @@ pub(crate) const LANGUAGES: &[Language] = &[
         parts: &[("guest/javascript/template", ""), ("guest/javascript/helper", "helper"), ("wit", "wit")],
         next: &["npm ci", "npm test", "npm run build"],
     },
+    Language {
+        word: "python",
+        parts: &[("guest/python/template", ""), ("guest/python/helper", "helper"), ("wit", "wit")],
+        next: &["make test", "make module PLUGIN=/path/to/the/plugin/binary"],
+    },
 ];
