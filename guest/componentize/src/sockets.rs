@@ -30,7 +30,8 @@ pub(crate) fn refuse_sockets(component: &[u8]) -> Result<Vec<u8>> {
     if !parsed.imports().any(|import| is_socket(import.name.name)) {
         return Ok(component.to_vec());
     }
-    let DecodedWasm::Component(resolve, _) = wit_component::decode(component).context("failed to read the component")?
+    let DecodedWasm::Component(resolve, _) =
+        wit_component::decode(component).context("failed to read the component")?
     else {
         bail!("this is no component, but a WIT package");
     };

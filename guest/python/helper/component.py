@@ -1,7 +1,6 @@
 """The engine as the exports of a component, and the host over the imports. Only a component can load this file."""
 
 import json
-import re
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from dataclasses import asdict
@@ -24,12 +23,10 @@ from wit_world.imports import (
 
 from . import host as outside
 from .backend import Backend, Identity, Lease, Operation, Request, Response, Secret
-from .errors import EngineError, HttpError, Kind, Reason, coded, internal, mistake
+from .errors import EngineError, HttpError, Kind, Reason, coded, internal
+from .json_text import object_of
 
 T = TypeVar("T")
-
-NESTING_MAX = 64
-"""Lists and objects in one another in what a client sends: the stack of a request has room for a few hundred."""
 
 NANOS = 1_000_000_000
 """In a second."""
@@ -113,17 +110,17 @@ def _request(request: wit.Request) -> Request:
     return Request(
         operation=Operation[request.operation.name],
         path=request.path,
-        data=_object("data", request.data),
+        data=object_of("data", request.data),
         id=request.id,
         mount_point=request.mount_point,
         identity=Identity(**vars(request.identity)),
-        lease=request.lease and _lease(request.lease),
+        lease=None if request.lease is None else _lease(request.lease),
     )
 
 
 def _lease(lease: wit.Lease) -> Lease:
     return Lease(
-        internal_data=_object("internal data of the lease", lease.internal_data),
+        internal_data=object_of("internal data of the lease", lease.internal_data),
         id=lease.id,
         issue_time=lease.issue_time,
         ttl=lease.ttl // NANOS,
@@ -133,41 +130,11 @@ def _lease(lease: wit.Lease) -> Lease:
     )
 
 
-def _object(what: str, text: str) -> dict[str, Any]:
-    """A JSON object, or `null` for an empty one. The error shows no content: it may be secret."""
-    if _nesting(text) > NESTING_MAX:
-        raise mistake(f"the {what} must not nest lists and objects more than {NESTING_MAX} deep")
-    try:
-        value = json.loads(text)
-    except ValueError:
-        raise mistake(f"the {what} cannot be parsed as JSON") from None
-    if value is not None and not isinstance(value, dict):
-        raise mistake(f"the {what} must be a JSON object")
-    return value or {}
-
-
-def _nesting(text: str) -> int:
-    """How deep lists and objects are in one another."""
-    if text.count("[") + text.count("{") <= NESTING_MAX:
-        return 0
-    depth, deepest, is_string = 0, 0, False
-    for token in re.finditer(r'\\.|["\[\]{}]', text, re.DOTALL):
-        match token[0]:
-            case '"':
-                is_string = not is_string
-            case "[" | "{" if not is_string:
-                depth += 1
-                deepest = max(deepest, depth)
-            case "]" | "}" if not is_string:
-                depth -= 1
-    return deepest
-
-
 def _wit_response(response: Response | None) -> wit.Response | None:
     if response is None:
         return None
     data = None if response.data is None else json.dumps(dict(response.data), allow_nan=False)
-    secret = response.secret and _wit_secret(response.secret)
+    secret = None if response.secret is None else _wit_secret(response.secret)
     return wit.Response(data=data, warnings=list(response.warnings), secret=secret, headers=[])
 
 
@@ -201,7 +168,7 @@ def _asked(work: Callable[[], T]) -> T:
 
 
 def _entry(entry: storage.Entry | None) -> outside.Entry | None:
-    return entry and outside.Entry(entry.key, bytes(entry.value), entry.seal_wrap)
+    return None if entry is None else outside.Entry(entry.key, bytes(entry.value), entry.seal_wrap)
 
 
 class _View(outside.StorageView):
@@ -265,7 +232,7 @@ class _SystemView(outside.SystemView):
 
     def entity_name(self, entity_id: str) -> str | None:
         entity = _asked(lambda: system_view.entity_info(entity_id))
-        return entity and entity.name
+        return None if entity is None else entity.name
 
     def generate_password(self, policy: str) -> str:
         return _asked(lambda: system_view.generate_password(policy))

@@ -61,7 +61,7 @@ def _destination(destination: ours.Destination) -> wit.Destination:
 
 
 def _stored_url(url: ours.StoredUrl | None) -> wit.StoredUrl | None:
-    return url and wit.StoredUrl(url.prefix, list(url.named_by), url.second_name, url.key)
+    return None if url is None else wit.StoredUrl(url.prefix, list(url.named_by), url.second_name, url.key)
 
 
 def _owner(owner: ours.OwnerInKey | ours.OwnerBeside | None) -> wit.StoredOwner | None:

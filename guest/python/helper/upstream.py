@@ -167,7 +167,8 @@ def _answer(future: wit.FutureIncomingResponse, ends: int) -> wit.IncomingRespon
 
 
 def _read(response: wit.IncomingResponse, ends: int) -> bytes:
-    pieces, length = [], 0
+    pieces: list[bytes] = []
+    length = 0
     with response.consume() as body, body.stream() as stream:
         while True:
             try:

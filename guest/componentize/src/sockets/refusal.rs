@@ -1,5 +1,5 @@
-//! A component that exports interfaces of sockets and refuses every call: a function whose error has a case
-//! `access-denied` answers it, and the others, which nobody can call without a socket, are traps.
+//! A component that exports interfaces of sockets and refuses every call: a function whose error has a case `access-denied`
+//! answers this case, and other functions, which nobody can call without a socket, are traps.
 
 use anyhow::{Context, Result, bail};
 use wasm_encoder::{
@@ -49,33 +49,58 @@ struct Refused {
 #[derive(Clone, Copy)]
 enum Answer {
     /// The result that says `access-denied`, which is the error with this number.
-    Denied(u8),
+    Denied {
+        case: u8,
+        /// The import that gives back the handle in the first parameter: nothing may be borrowed at the end of a call.
+        give_back: Option<u32>,
+    },
     /// The place of an argument.
     Place,
-    /// A new object of the resource whose maker is imported with this number.
+    /// A new object of the resource that this import makes.
     Made(u32),
     Trap,
 }
 
+/// The functions for resources that a module imports.
+#[derive(Default)]
+struct Intrinsics(Vec<Intrinsic>);
+
+#[derive(PartialEq)]
+struct Intrinsic {
+    module: String,
+    name: String,
+    has_result: bool,
+}
+
+impl Intrinsics {
+    fn number(&mut self, resolve: &Resolve, resource: TypeId, intrinsic: ResourceIntrinsic) -> Option<u32> {
+        let TypeOwner::Interface(owner) = resolve.types[resource].owner else { return None };
+        let interface = WorldKey::Interface(owner);
+        let has_result = matches!(intrinsic, ResourceIntrinsic::ExportedNew);
+        let import = WasmImport::ResourceIntrinsic { interface: Some(&interface), resource, intrinsic };
+        let (module, name) = resolve.wasm_import_name(ABI, import);
+        let wanted = Intrinsic { module, name, has_result };
+        let known = self.0.iter().position(|known| *known == wanted);
+        let index = known.unwrap_or_else(|| {
+            self.0.push(wanted);
+            self.0.len() - 1
+        });
+        u32::try_from(index).ok()
+    }
+}
+
 fn core_module(resolve: &Resolve, world: WorldId) -> Result<Vec<u8>> {
-    let (mut makers, mut functions) = (Vec::new(), Vec::new());
+    let (mut intrinsics, mut functions) = (Intrinsics::default(), Vec::new());
     for (key, item) in &resolve.worlds[world].exports {
         let WorldItem::Interface { id, .. } = item else { continue };
         for function in resolve.interfaces[*id].functions.values() {
             let signature = resolve.wasm_signature(AbiVariant::GuestExport, function);
             let export = WasmExport::Func { interface: Some(key), func: function, kind: WasmExportKind::Normal };
-            let answer = match function.result {
-                Some(Type::Id(result)) if signature.retptr => denied(resolve, result),
-                Some(Type::Id(result)) if function.params.is_empty() => {
-                    made(resolve, world, result).map(|maker| Answer::Made(number(&mut makers, maker)))
-                }
-                _ => None,
-            };
             functions.push(Refused {
                 name: resolve.wasm_export_name(ABI, export),
                 params: val_types(&signature.params),
                 results: val_types(&signature.results),
-                answer: answer.unwrap_or(Answer::Trap),
+                answer: answer(resolve, world, function, &mut intrinsics).unwrap_or(Answer::Trap),
             });
         }
     }
@@ -85,37 +110,51 @@ fn core_module(resolve: &Resolve, world: WorldId) -> Result<Vec<u8>> {
         results: vec![ValType::I32],
         answer: Answer::Place,
     });
-    encode(&makers, &functions, &resolve.wasm_export_name(ABI, WasmExport::Memory))
+    encode(&intrinsics, &functions, &resolve.wasm_export_name(ABI, WasmExport::Memory))
 }
 
-fn number(makers: &mut Vec<(String, String)>, maker: (String, String)) -> u32 {
-    let known = makers.iter().position(|known| *known == maker);
-    let index = known.unwrap_or_else(|| {
-        makers.push(maker);
-        makers.len() - 1
+/// `access-denied` where a function's error has it, and an object where a function makes one out of nothing.
+fn answer(
+    resolve: &Resolve,
+    world: WorldId,
+    function: &wit_parser::Function,
+    intrinsics: &mut Intrinsics,
+) -> Option<Answer> {
+    let Some(Type::Id(result)) = function.result else { return None };
+    let is_ours = |resource: TypeId| match resolve.types[resource].owner {
+        TypeOwner::Interface(owner) => resolve.worlds[world].exports.contains_key(&WorldKey::Interface(owner)),
+        _ => false,
+    };
+    if let TypeDefKind::Handle(Handle::Own(resource)) = resolve.types[result].kind {
+        let resource = alias_of(resolve, resource);
+        let is_made = function.params.is_empty() && is_ours(resource);
+        return is_made
+            .then(|| intrinsics.number(resolve, resource, ResourceIntrinsic::ExportedNew).map(Answer::Made))?;
+    }
+    let case = access_denied(resolve, result)?;
+    // A handle of this component's own resource comes as the object, and is no handle.
+    let mut borrowed = function.params.iter().enumerate().filter_map(|(at, param)| {
+        let Type::Id(id) = param.ty else { return None };
+        let TypeDefKind::Handle(Handle::Borrow(resource)) = resolve.types[id].kind else { return None };
+        let resource = alias_of(resolve, resource);
+        (!is_ours(resource)).then_some((at, resource))
     });
-    u32::try_from(index).unwrap_or(u32::MAX)
+    let give_back = match (borrowed.next(), borrowed.next()) {
+        (None, _) => None,
+        (Some((0, resource)), None) => Some(intrinsics.number(resolve, resource, ResourceIntrinsic::ImportedDrop)?),
+        // Only methods of sockets borrow more, and there is no socket.
+        _ => return None,
+    };
+    Some(Answer::Denied { case, give_back })
 }
 
-/// `access-denied`, where the result's error has it.
-fn denied(resolve: &Resolve, result: TypeId) -> Option<Answer> {
+/// The number of `access-denied`, where a result's error has it.
+fn access_denied(resolve: &Resolve, result: TypeId) -> Option<u8> {
     let TypeDefKind::Result(result) = &resolve.types[alias_of(resolve, result)].kind else { return None };
     let Some(Type::Id(error)) = result.err else { return None };
     let TypeDefKind::Enum(error) = &resolve.types[alias_of(resolve, error)].kind else { return None };
     let case = error.cases.iter().position(|case| case.name == "access-denied")?;
-    u8::try_from(case).ok().map(Answer::Denied)
-}
-
-/// The import that makes an object of the resource that a function answers, if the resource is of this component.
-fn made(resolve: &Resolve, world: WorldId, result: TypeId) -> Option<(String, String)> {
-    let TypeDefKind::Handle(Handle::Own(resource)) = resolve.types[result].kind else { return None };
-    let resource = alias_of(resolve, resource);
-    let TypeOwner::Interface(owner) = resolve.types[resource].owner else { return None };
-    let key = WorldKey::Interface(owner);
-    resolve.worlds[world].exports.contains_key(&key).then(|| {
-        let intrinsic = ResourceIntrinsic::ExportedNew;
-        resolve.wasm_import_name(ABI, WasmImport::ResourceIntrinsic { interface: Some(&key), resource, intrinsic })
-    })
+    u8::try_from(case).ok()
 }
 
 /// The type that an alias stands for.
@@ -136,29 +175,30 @@ fn val_types(types: &[WasmType]) -> Vec<ValType> {
     types.iter().map(val_type).collect()
 }
 
-fn encode(makers: &[(String, String)], functions: &[Refused], memory: &str) -> Result<Vec<u8>> {
+fn encode(intrinsics: &Intrinsics, functions: &[Refused], memory: &str) -> Result<Vec<u8>> {
     let mut types = TypeSection::new();
     let (mut imports, mut declared, mut code) = (ImportSection::new(), FunctionSection::new(), CodeSection::new());
     let (mut exports, mut data) = (ExportSection::new(), DataSection::new());
-    types.ty().function([ValType::I32], [ValType::I32]);
-    for (module, name) in makers {
-        imports.import(module, name, EntityType::Function(0));
+    for (index, Intrinsic { module, name, has_result }) in intrinsics.0.iter().enumerate() {
+        types.ty().function([ValType::I32], has_result.then_some(ValType::I32));
+        imports.import(module, name, EntityType::Function(u32::try_from(index)?));
     }
     let mut denied = None;
     for (index, function) in functions.iter().enumerate() {
+        // Types and functions have the same numbers, because each function has a type of its own.
+        let number = u32::try_from(intrinsics.0.len() + index)?;
         types.ty().function(function.params.iter().copied(), function.results.iter().copied());
-        declared.function(u32::try_from(index + 1)?);
-        exports.export(&function.name, ExportKind::Func, u32::try_from(makers.len() + index)?);
-        code.function(&body(function));
-        if let Answer::Denied(case) = function.answer
+        declared.function(number);
+        exports.export(&function.name, ExportKind::Func, number);
+        code.function(&body(function.answer));
+        if let Answer::Denied { case, .. } = function.answer
             && *denied.get_or_insert(case) != case
         {
             bail!("the interfaces of sockets have several types of errors");
         }
     }
     if let Some(case) = denied {
-        let mut answer = [case; ANSWER_BYTES];
-        answer[0] = 1;
+        let answer = [&[1], &[case; ANSWER_BYTES - 1][..]].concat();
         data.active(0, &ConstExpr::i32_const(ANSWER_AT), answer);
     }
     exports.export(memory, ExportKind::Memory, 0);
@@ -170,11 +210,16 @@ fn encode(makers: &[(String, String)], functions: &[Refused], memory: &str) -> R
     Ok(module.finish())
 }
 
-fn body(function: &Refused) -> Function {
+fn body(answer: Answer) -> Function {
     let mut body = Function::new([]);
     let mut code = body.instructions();
-    match function.answer {
-        Answer::Denied(_) => code.i32_const(ANSWER_AT),
+    match answer {
+        Answer::Denied { give_back, .. } => {
+            if let Some(give_back) = give_back {
+                code.local_get(0).call(give_back);
+            }
+            code.i32_const(ANSWER_AT)
+        }
         Answer::Place => code.i32_const(ARGUMENTS_AT),
         Answer::Made(maker) => code.i32_const(0).call(maker),
         Answer::Trap => code.unreachable(),

@@ -29,7 +29,8 @@ API_TOKEN = SecretClass(
 
 def load(context: Context) -> dict[str, str] | None:
     """The config: `url` and `token`."""
-    return context.host.storage.get_json(KEY)
+    config: dict[str, str] | None = context.host.storage.get_json(KEY)
+    return config
 
 
 def _write(context: Context, data: dict[str, Any]) -> None:
@@ -45,7 +46,7 @@ def _write(context: Context, data: dict[str, Any]) -> None:
 
 def _read(context: Context, _: dict[str, Any]) -> Response | None:
     config = load(context)
-    return config and Response({"url": config["url"]})
+    return None if config is None else Response({"url": config["url"]})
 
 
 def _delete(context: Context, _: dict[str, Any]) -> None:

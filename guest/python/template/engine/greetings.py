@@ -14,8 +14,8 @@ PREFIX = "greeting/"
 
 def find(context: Context, name: str) -> str | None:
     """The stored greeting of a visitor."""
-    stored = context.host.storage.get_json(PREFIX + name)
-    return stored and stored["text"]
+    stored: dict[str, str] | None = context.host.storage.get_json(PREFIX + name)
+    return None if stored is None else stored["text"]
 
 
 def _write(context: Context, data: dict[str, Any]) -> None:

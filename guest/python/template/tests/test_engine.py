@@ -22,7 +22,8 @@ class EngineTest(unittest.TestCase):
         return response and response.data
 
     def error(self, operation: Operation, path: str, **data: Any) -> str:
-        return self.data(operation, path, **data)["error"]
+        error: str = self.data(operation, path, **data)["error"]
+        return error
 
     def configured(self, answer: HttpAnswer) -> None:
         """Configures the mount, with an upstream that answers this."""

@@ -34,9 +34,11 @@ struct Language {
     toolchain: fn() -> String,
     /// True if the toolchain imports `wasi:cli` and `wasi:filesystem` whether a program needs them or not.
     imports_inert: bool,
-    /// What a second version has other than the first: for each, a file, a text, and another text. It raises the version and puts a bug
-    /// into the read of the greeting `trap`.
-    second: [(&'static str, &'static str, &'static str); 2],
+    /// What a second version has other than the first: for each, a file, a text, and another text; no text means a new file. It raises
+    /// the version and puts a bug into the read of the greeting `trap`.
+    second: &'static [(&'static str, &'static str, &'static str)],
+    /// What holds for this language only, asked of the second version.
+    own_rules: fn(&Author),
 }
 
 const LANGUAGES: [Language; 3] = [
@@ -45,7 +47,7 @@ const LANGUAGES: [Language; 3] = [
         heading: "### In Rust",
         toolchain: rust,
         imports_inert: false,
-        second: [
+        second: &[
             ("Cargo.toml", "version = \"0.1.0\"", "version = \"0.2.0\""),
             (
                 "src/greeting.rs",
@@ -53,13 +55,14 @@ const LANGUAGES: [Language; 3] = [
                 "    assert_ne!(name(data), \"trap\");\n    find(context, name(data))?.map",
             ),
         ],
+        own_rules: |_| (),
     },
     Language {
         word: "js",
         heading: "### In JavaScript",
         toolchain: javascript,
         imports_inert: false,
-        second: [
+        second: &[
             ("src/engine.js", "version: '0.1.0'", "version: '0.2.0'"),
             (
                 "src/greeting.js",
@@ -67,20 +70,25 @@ const LANGUAGES: [Language; 3] = [
                 "  if (name === 'trap') throw new TypeError('a bug');\n  const text = find(",
             ),
         ],
+        own_rules: |_| (),
     },
     Language {
         word: "python",
         heading: "### In Python",
         toolchain: python,
         imports_inert: true,
-        second: [
+        second: &[
             ("engine/__init__.py", "version=\"0.1.0\"", "version=\"0.2.0\""),
             (
                 "engine/greetings.py",
                 "    text = find(",
                 "    if data[\"name\"] == \"trap\":\n        raise ValueError(\"canary\")\n    text = find(",
             ),
+            ("engine/probe.py", "", include_str!("authors/probe.py")),
+            ("engine/__init__.py", "import config, ", "import config, probe, "),
+            ("engine/__init__.py", "visitors.VISITOR)", "visitors.VISITOR, probe.PROBE)"),
         ],
+        own_rules: python_rules,
     },
 ];
 
@@ -228,9 +236,9 @@ impl Author {
     fn update(&mut self) {
         for (file, from, to) in self.language.second {
             let file = self.program.path("greeter").join(file);
-            let text = fs::read_to_string(&file).unwrap();
+            let text = if from.is_empty() { String::new() } else { fs::read_to_string(&file).unwrap() };
             assert!(text.contains(from), "{} has no `{from}`", file.display());
-            fs::write(file, text.replace(from, to)).unwrap();
+            fs::write(file, if from.is_empty() { (*to).to_owned() } else { text.replace(from, to) }).unwrap();
         }
         let build = *blocks(&self.section, "sh").last().unwrap();
         self.run(&format!(
@@ -246,6 +254,7 @@ impl Author {
         assert_eq!(self.ask("GET", "greetings/trap", Value::Null).status, 500);
         assert_eq!(self.ask("GET", "visitors/alice", Value::Null).expect(200).data["visits"], 3);
         assert_eq!(self.serving(), "0.2.0", "one fault is no reason for a revert");
+        (self.language.own_rules)(self);
         self.about("renew", lease).expect(200);
         self.about("revoke", lease).expect(204);
         self.ask("DELETE", "greetings/alice", Value::Null).expect(204);
@@ -289,6 +298,31 @@ impl Author {
     }
 }
 
+/// Two requests have nothing random in common but what the build made, sockets refuse every call, and a bug is told without its data.
+fn python_rules(author: &Author) {
+    let probe = |kind: &str| author.ask("GET", &format!("probe/{kind}"), Value::Null).expect(200).data;
+    let (one, other) = (probe("random"), probe("random"));
+    for source in ["host", "random", "secrets", "urandom", "uuid", "system"] {
+        assert_ne!(one[source], other[source], "{source}");
+    }
+    assert_eq!(one["made-by-the-build"], other["made-by-the-build"]);
+    for (call, refusal) in probe("refused").as_object().unwrap() {
+        let expected = match call.as_str() {
+            "file" => "FileNotFoundError",
+            "import" => "ModuleNotFoundError",
+            "process" | "thread" => "RuntimeError",
+            _ => "PermissionError",
+        };
+        assert_eq!(refusal, expected, "{call}");
+    }
+    assert_eq!(probe("deep")["nesting"], 64);
+    let nested = json!({ "text": (0..70).fold(json!(1), |inner, _| json!([inner])) });
+    author.ask("POST", "greetings/nested", nested).expect_error(400, &["more than 64 deep"]);
+    let log = author.server.log();
+    assert!(log.contains("the engine raised an exception") && log.contains("ValueError"), "{log}");
+    assert!(!log.contains("canary"), "{log}");
+}
+
 fn imports(component: &Path) -> BTreeSet<String> {
     let wasm = fs::read(component).unwrap();
     let DecodedWasm::Component(resolve, world) = wit_component::decode(&wasm).unwrap() else {
@@ -301,6 +335,16 @@ fn imports(component: &Path) -> BTreeSet<String> {
 fn blocks<'a>(page: &'a str, language: &str) -> Vec<&'a str> {
     let fenced = page.split("\n```").skip(1).step_by(2);
     fenced.filter_map(|block| block.strip_prefix(language)?.strip_prefix('\n')).collect()
+}
+
+#[test]
+fn the_helper_for_engines_in_python_passes_its_own_tests() {
+    let tests = ["-m", "unittest", "discover", "-s", "tests", "-t", "."];
+    let folder = workspace_root().join("guest/python");
+    let output = Command::new("python3").args(tests).current_dir(folder).output().unwrap();
+    let summary = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{summary}");
+    assert!(summary.contains("\nRan ") && !summary.contains("Ran 0 tests"), "{summary}");
 }
 
 /// Otherwise the template would be tested with other code than ours, and `cargo` would have to fetch it.
