@@ -13,9 +13,14 @@ const NO_SOURCES: [&str; 3] = ["target", "node_modules", "snapshots"];
 /// Writes `sources.rs` into a folder: a list of paths below the root of the repository, each with the text of the file.
 pub(crate) fn embed(root: &Path, out: &Path) -> Result<(), String> {
     let mut files = BTreeMap::new();
-    for (folder, _) in LANGUAGES.iter().flat_map(|language| language.parts) {
-        println!("cargo::rerun-if-changed={}", root.join(folder).display());
-        collect(root, Path::new(folder), &mut files)?;
+    for (part, _) in LANGUAGES.iter().flat_map(|language| language.parts) {
+        let path = root.join(part);
+        println!("cargo::rerun-if-changed={}", path.display());
+        if path.is_file() {
+            files.insert((*part).to_owned(), path);
+        } else {
+            collect(root, Path::new(part), &mut files)?;
+        }
     }
     let workspace = read(&root.join("Cargo.toml"))?;
     println!("cargo::rerun-if-changed={}", root.join("Cargo.toml").display());
