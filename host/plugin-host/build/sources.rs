@@ -7,15 +7,23 @@ use std::path::{Path, PathBuf};
 
 use crate::languages::LANGUAGES;
 
-/// Folders that tools leave in the sources, and files that only the tests of this repository read.
-const NO_SOURCES: [&str; 5] = ["target", "node_modules", "snapshots", ".venv", "__pycache__"];
+/// Folders that tools leave in the sources, and one that only the tests of this repository read.
+const NO_SOURCES: [&str; 4] = ["target", "node_modules", "__pycache__", "snapshots"];
+
+/// The settings of cargo. Tools leave other hidden folders.
+const HIDDEN_SOURCES: &str = ".cargo";
 
 /// Writes `sources.rs` into a folder: a list of paths below the root of the repository, each with the text of the file.
 pub(crate) fn embed(root: &Path, out: &Path) -> Result<(), String> {
     let mut files = BTreeMap::new();
-    for (folder, _) in LANGUAGES.iter().flat_map(|language| language.parts) {
-        println!("cargo::rerun-if-changed={}", root.join(folder).display());
-        collect(root, Path::new(folder), &mut files)?;
+    for (part, _) in LANGUAGES.iter().flat_map(|language| language.parts) {
+        let path = root.join(part);
+        println!("cargo::rerun-if-changed={}", path.display());
+        if path.is_file() {
+            files.insert((*part).to_owned(), path);
+        } else {
+            collect(root, Path::new(part), &mut files)?;
+        }
     }
     let workspace = read(&root.join("Cargo.toml"))?;
     println!("cargo::rerun-if-changed={}", root.join("Cargo.toml").display());
@@ -46,11 +54,15 @@ fn collect(root: &Path, folder: &Path, files: &mut BTreeMap<String, PathBuf>) ->
             if !name.ends_with(".wasm") {
                 files.insert(name, entry.path());
             }
-        } else if !NO_SOURCES.iter().any(|skipped| path.ends_with(skipped)) {
+        } else if !is_left_behind(&entry.file_name().to_string_lossy()) {
             collect(root, &path, files)?;
         }
     }
     Ok(())
+}
+
+fn is_left_behind(folder: &str) -> bool {
+    NO_SOURCES.contains(&folder) || folder.starts_with('.') && folder != HIDDEN_SOURCES
 }
 
 /// A manifest that stands for itself: what it takes over of the workspace is filled in. Lints and dependencies of tests are left out,

@@ -65,10 +65,15 @@ fn project(language: &Language, name: &str) -> Vec<(String, String)> {
     let mut files = Vec::new();
     for (from, to) in language.parts {
         for (path, text) in SOURCES {
-            let Some(below) = path.strip_prefix(from).and_then(|rest| rest.strip_prefix('/')) else { continue };
-            let path = if to.is_empty() { below.to_owned() } else { format!("{to}/{below}") };
+            let Some(below) = path.strip_prefix(from) else { continue };
             let text = if to.is_empty() { of_template(text, name) } else { (*text).to_owned() };
-            files.push((path, text));
+            match below.strip_prefix('/') {
+                Some(below) if to.is_empty() => files.push((below.to_owned(), text)),
+                Some(below) => files.push((format!("{to}/{below}"), text)),
+                None if below.is_empty() => files.push(((*to).to_owned(), text)),
+                // Another folder, whose name is longer.
+                None => {}
+            }
         }
     }
     files

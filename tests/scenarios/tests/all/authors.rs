@@ -112,7 +112,7 @@ fn rust() -> String {
 /// What `make tools` fetched: node, and the packages that the lock file pins.
 fn javascript() -> String {
     let tools = tool("javascript/bin/node").ancestors().nth(2).unwrap().display().to_string();
-    format!("export PATH='{tools}/bin':\"$PATH\" npm_config_cache='{tools}/cache' npm_config_offline=true\n")
+    format!("export PATH='{tools}/bin':\"$PATH\" npm_config_cache='{tools}/cache' npm_config_offline=true npm_config_update_notifier=false\n")
 }
 
 /// What `make tools` fetched: the wheels that the template pins.

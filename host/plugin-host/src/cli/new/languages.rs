@@ -4,7 +4,7 @@
 pub(crate) struct Language {
     /// The value of `--lang`.
     pub(crate) word: &'static str,
-    /// Folders of this repository, each with the folder of a project that gets the files. The first one is the template.
+    /// Folders and files of this repository, each with the place in a project. The template goes to the project's own folder.
     pub(crate) parts: &'static [(&'static str, &'static str)],
     /// The commands that test the project and build the module.
     pub(crate) next: &'static [&'static str],
@@ -18,18 +18,32 @@ pub(crate) const LANGUAGES: &[Language] = &[
             ("guest/template", ""),
             ("guest/secrets-framework", "framework/secrets-framework"),
             ("guest/engine-component", "framework/engine-component"),
+            ("LICENSE", "framework/LICENSE"),
+            ("NOTICE", "framework/NOTICE"),
             ("wit", "wit"),
         ],
         next: &["make test", "make module PLUGIN=/path/to/the/plugin/binary"],
     },
     Language {
         word: "js",
-        parts: &[("guest/javascript/template", ""), ("guest/javascript/helper", "helper"), ("wit", "wit")],
+        parts: &[
+            ("guest/javascript/template", ""),
+            ("guest/javascript/helper", "helper"),
+            ("LICENSE", "helper/LICENSE"),
+            ("NOTICE", "helper/NOTICE"),
+            ("wit", "wit"),
+        ],
         next: &["npm ci", "npm test", "npm run build"],
     },
     Language {
         word: "python",
-        parts: &[("guest/python/template", ""), ("guest/python/helper", "helper"), ("wit", "wit")],
+        parts: &[
+            ("guest/python/template", ""),
+            ("guest/python/helper", "helper"),
+            ("LICENSE", "helper/LICENSE"),
+            ("NOTICE", "helper/NOTICE"),
+            ("wit", "wit"),
+        ],
         next: &["make test", "make module PLUGIN=/path/to/the/plugin/binary"],
     },
 ];
