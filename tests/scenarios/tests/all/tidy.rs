@@ -11,7 +11,7 @@ use harness::workspace_root;
 /// External crates, and the only crates that may use them. Each of those knows one thing of the outside world.
 const OWNERS: [(&str, &[&str]); 18] = [
     ("wit-bindgen", &["engine-component", "rogue-components"]),
-    ("wit-component", &["componentize", "plugin-host"]),
+    ("wit-component", &["componentize"]),
     ("wasmtime", &["component-runtime"]),
     ("wasmtime-wasi", &["component-runtime"]),
     ("wasmtime-wasi-http", &["component-runtime"]),
