@@ -115,9 +115,12 @@ fn javascript() -> String {
     format!("export PATH='{tools}/bin':\"$PATH\" npm_config_cache='{tools}/cache' npm_config_offline=true npm_config_update_notifier=false\n")
 }
 
-/// What `make tools` fetched: the wheels that the template pins.
+/// What `make tools` fetched: the wheels that the template pins. A `python3` that a tool chooses by the home folder is named.
 fn python() -> String {
-    format!("export PIP_NO_INDEX=1 PIP_FIND_LINKS='{}'\n", tool("python").display())
+    let named = Command::new("python3").args(["-c", "import sys; print(sys.executable)"]).output().unwrap();
+    let program = String::from_utf8(named.stdout).unwrap();
+    let wheels = tool("python");
+    format!("export PYTHON='{}' PIP_NO_INDEX=1 PIP_FIND_LINKS='{}'\n", program.trim(), wheels.display())
 }
 
 #[test]
