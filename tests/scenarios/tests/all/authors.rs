@@ -32,9 +32,11 @@ struct Language {
     heading: &'static str,
     /// Lines of shell that put the toolchain of the tests there.
     toolchain: fn() -> String,
-    /// What a second version has other than the first: for each, a file, a text, and another text. It raises the version and puts a bug
-    /// into the read of the greeting `trap`.
-    second: [(&'static str, &'static str, &'static str); 2],
+    /// What a second version has other than the first: for each, a file, a text, and another text; no text means a new file. It raises
+    /// the version and puts a bug into the read of the greeting `trap`.
+    second: &'static [(&'static str, &'static str, &'static str)],
+    /// What holds for this language only, asked of the second version.
+    own_rules: fn(&Author),
 }
 
 const LANGUAGES: [Language; 2] = [
@@ -42,7 +44,7 @@ const LANGUAGES: [Language; 2] = [
         word: "rust",
         heading: "### In Rust",
         toolchain: rust,
-        second: [
+        second: &[
             ("Cargo.toml", "version = \"0.1.0\"", "version = \"0.2.0\""),
             (
                 "src/greeting.rs",
@@ -50,19 +52,24 @@ const LANGUAGES: [Language; 2] = [
                 "    assert_ne!(name(data), \"trap\");\n    find(context, name(data))?.map",
             ),
         ],
+        own_rules: |_| (),
     },
     Language {
         word: "js",
         heading: "### In JavaScript",
         toolchain: javascript,
-        second: [
+        second: &[
             ("src/engine.js", "version: '0.1.0'", "version: '0.2.0'"),
             (
                 "src/greeting.js",
                 "  const text = find(",
                 "  if (name === 'trap') throw new TypeError('a bug');\n  const text = find(",
             ),
+            ("src/probe.js", "", include_str!("authors/probe.js")),
+            ("src/engine.js", "import { VISITOR }", "import { PROBE } from './probe.js';\nimport { VISITOR }"),
+            ("src/engine.js", "CONFIG, VISITOR]", "CONFIG, VISITOR, PROBE]"),
         ],
+        own_rules: javascript_rules,
     },
 ];
 
@@ -86,7 +93,9 @@ fn rust() -> String {
 /// What `make tools` fetched: node, and the packages that the lock file pins.
 fn javascript() -> String {
     let tools = tool("javascript/bin/node").ancestors().nth(2).unwrap().display().to_string();
-    format!("export PATH='{tools}/bin':\"$PATH\" npm_config_cache='{tools}/cache' npm_config_offline=true npm_config_update_notifier=false\n")
+    format!(
+        "export PATH='{tools}/bin':\"$PATH\" npm_config_cache='{tools}/cache' npm_config_offline=true npm_config_update_notifier=false\n"
+    )
 }
 
 #[test]
@@ -201,9 +210,9 @@ impl Author {
     fn update(&mut self) {
         for (file, from, to) in self.language.second {
             let file = self.program.path("greeter").join(file);
-            let text = fs::read_to_string(&file).unwrap();
+            let text = if from.is_empty() { String::new() } else { fs::read_to_string(&file).unwrap() };
             assert!(text.contains(from), "{} has no `{from}`", file.display());
-            fs::write(file, text.replace(from, to)).unwrap();
+            fs::write(file, if from.is_empty() { (*to).to_owned() } else { text.replace(from, to) }).unwrap();
         }
         let build = *blocks(&self.section, "sh").last().unwrap();
         self.run(&format!(
@@ -219,6 +228,7 @@ impl Author {
         assert_eq!(self.ask("GET", "greetings/trap", Value::Null).status, 500);
         assert_eq!(self.ask("GET", "visitors/alice", Value::Null).expect(200).data["visits"], 3);
         assert_eq!(self.serving(), "0.2.0", "one fault is no reason for a revert");
+        (self.language.own_rules)(self);
         self.about("renew", lease).expect(200);
         self.about("revoke", lease).expect(204);
         self.ask("DELETE", "greetings/alice", Value::Null).expect(204);
@@ -260,6 +270,32 @@ impl Author {
         assert!(printed.trim_end().ends_with(LAST_WORDS), "a step failed:\n{printed}");
         printed
     }
+}
+
+/// What the helper offers works, and two requests have nothing random in common but what the build made.
+fn javascript_rules(author: &Author) {
+    let probe = |kind: &str| author.ask("GET", &format!("probe/{kind}"), Value::Null).expect(200).data;
+    let (one, other) = (probe("random"), probe("random"));
+    for source in ["host", "crypto", "math"] {
+        assert_ne!(one[source], other[source], "{source}");
+    }
+    assert_eq!(one["made-by-the-build"], other["made-by-the-build"]);
+    assert_eq!(probe("locks"), json!({ "turns": [1, 2] }));
+    let storage = json!({ "before": [], "a": "probe/a", "none": "none", "page": ["b"], "after": ["b"] });
+    assert_eq!(probe("storage"), storage);
+    let server = probe("server");
+    let mount = author.client.must("GET", "sys/mounts/greeter", &Value::Null);
+    assert_eq!((&server["mount"], &server["entity"]), (&mount["data"]["uuid"], &json!("none")));
+    assert_eq!((&server["ttls"], &server["states"]), (&json!([2_764_800, 2_764_800]), &json!([false, false])));
+    assert!(server["slept"].as_u64().is_some_and(|seconds| seconds >= 1), "{server}");
+    author.server.wait_for_line("the line of the probe", |line| line.contains("the probe was here"));
+    assert_eq!(probe("post"), json!({ "status": 401 }), "only a declared call carries the token");
+    let sent = author.upstream.asked().pop().unwrap();
+    assert!(sent.starts_with("POST /probes {\"text\":\"x") && sent.len() > 100_000, "{:.80}", sent);
+    author.ask("GET", "probe/password", Value::Null).expect_error(500, &["probes"]);
+    let policy = json!({ "policy": "length = 20\nrule \"charset\" { charset = \"ab\" }" });
+    author.client.must("PUT", "sys/policies/password/probes", &policy);
+    assert_eq!(probe("password")["password"].as_str().map(str::len), Some(20));
 }
 
 fn imports(component: &Path) -> BTreeSet<String> {
