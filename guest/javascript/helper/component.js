@@ -10,6 +10,7 @@ import * as wallClock from 'wasi:clocks/wall-clock@0.2.12';
 import { getRandomBytes } from 'wasi:random/random@0.2.12';
 
 import { EngineError, coded, internal, storageError } from './errors.js';
+import { free } from './resource.js';
 
 /** Calls an import; what it fails with becomes an error for the client. */
 function call(work, failed) {
@@ -67,7 +68,7 @@ const HOST = {
     try {
       return work();
     } finally {
-      guard[Symbol.dispose]();
+      free(guard);
     }
   },
   systemView: {

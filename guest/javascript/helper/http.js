@@ -7,6 +7,7 @@ import { Fields, OutgoingBody, OutgoingRequest, RequestOptions, httpErrorCode } 
 import { poll } from 'wasi:io/poll@0.2.12';
 
 import { HttpError } from './errors.js';
+import { free } from './resource.js';
 
 /** Bytes of an answer; the host has a limit for a whole request, too. */
 const ANSWER_BYTES_MAX = 1024 * 1024;
@@ -101,7 +102,7 @@ function write(body, bytes, ends) {
     if (error instanceof HttpError) throw error;
     return;
   } finally {
-    stream[Symbol.dispose]();
+    free(stream);
   }
   OutgoingBody.finish(body, undefined);
 }

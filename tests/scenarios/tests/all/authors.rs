@@ -69,8 +69,11 @@ const LANGUAGES: [Language; 3] = [
                 "  const text = find(",
                 "  if (name === 'trap') throw new TypeError('a bug');\n  const text = find(",
             ),
+            ("src/probe.js", "", include_str!("authors/probe.js")),
+            ("src/engine.js", "import { VISITOR }", "import { PROBE } from './probe.js';\nimport { VISITOR }"),
+            ("src/engine.js", "CONFIG, VISITOR]", "CONFIG, VISITOR, PROBE]"),
         ],
-        own_rules: |_| (),
+        own_rules: javascript_rules,
     },
     Language {
         word: "python",
@@ -112,7 +115,9 @@ fn rust() -> String {
 /// What `make tools` fetched: node, and the packages that the lock file pins.
 fn javascript() -> String {
     let tools = tool("javascript/bin/node").ancestors().nth(2).unwrap().display().to_string();
-    format!("export PATH='{tools}/bin':\"$PATH\" npm_config_cache='{tools}/cache' npm_config_offline=true npm_config_update_notifier=false\n")
+    format!(
+        "export PATH='{tools}/bin':\"$PATH\" npm_config_cache='{tools}/cache' npm_config_offline=true npm_config_update_notifier=false\n"
+    )
 }
 
 /// What `make tools` fetched: the wheels that the template pins. A `python3` that a tool chooses by the home folder is named.
@@ -301,29 +306,65 @@ impl Author {
     }
 }
 
-/// Two requests have nothing random in common but what the build made, sockets refuse every call, and a bug is told without its data.
+/// Asks the path `probe/:kind` of the second version.
+fn probe(author: &Author, kind: &str) -> Value {
+    author.ask("GET", &format!("probe/{kind}"), Value::Null).expect(200).data
+}
+
+fn javascript_rules(author: &Author) {
+    randomness_is_fresh(author, &["host", "crypto", "math"]);
+    the_helper_offers_what_it_says(author);
+}
+
+/// CPython has sockets, files and processes, and the module refuses each; a bug is told without its data.
 fn python_rules(author: &Author) {
-    let probe = |kind: &str| author.ask("GET", &format!("probe/{kind}"), Value::Null).expect(200).data;
-    let (one, other) = (probe("random"), probe("random"));
-    for source in ["host", "random", "secrets", "urandom", "uuid", "system"] {
-        assert_ne!(one[source], other[source], "{source}");
-    }
-    assert_eq!(one["made-by-the-build"], other["made-by-the-build"]);
-    for (call, refusal) in probe("refused").as_object().unwrap() {
+    randomness_is_fresh(author, &["host", "random", "secrets", "urandom", "uuid", "system"]);
+    the_helper_offers_what_it_says(author);
+    for (call, refusal) in probe(author, "refused").as_object().unwrap() {
         let expected = match call.as_str() {
             "file" => "FileNotFoundError",
             "import" => "ModuleNotFoundError",
-            "process" | "thread" => "RuntimeError",
+            "process" => "OSError",
+            "thread" => "RuntimeError",
             _ => "PermissionError",
         };
         assert_eq!(refusal, expected, "{call}");
     }
-    assert_eq!(probe("deep")["nesting"], 64);
+    assert_eq!(probe(author, "deep"), json!({ "nesting": 64 }));
     let nested = json!({ "text": (0..70).fold(json!(1), |inner, _| json!([inner])) });
     author.ask("POST", "greetings/nested", nested).expect_error(400, &["more than 64 deep"]);
+    author.server.wait_for_line("the bug", |line| line.contains("the engine raised an exception"));
     let log = author.server.log();
-    assert!(log.contains("the engine raised an exception") && log.contains("ValueError"), "{log}");
-    assert!(!log.contains("canary"), "{log}");
+    assert!(log.contains("ValueError") && !log.contains("canary"), "{log}");
+}
+
+/// Two requests have nothing random in common but what the build made.
+fn randomness_is_fresh(author: &Author, sources: &[&str]) {
+    let (one, other) = (probe(author, "random"), probe(author, "random"));
+    for source in sources {
+        assert_ne!(one[source], other[source], "{source}");
+    }
+    assert_eq!(one["made-by-the-build"], other["made-by-the-build"]);
+}
+
+fn the_helper_offers_what_it_says(author: &Author) {
+    let probe = |kind: &str| probe(author, kind);
+    assert_eq!(probe("locks"), json!({ "turns": [1, 2] }));
+    let storage = json!({ "before": [], "a": "probe/a", "none": "none", "page": ["b"], "after": ["b"] });
+    assert_eq!(probe("storage"), storage);
+    let server = probe("server");
+    let mount = author.client.must("GET", "sys/mounts/greeter", &Value::Null);
+    assert_eq!((&server["mount"], &server["entity"]), (&mount["data"]["uuid"], &json!("none")));
+    assert_eq!((&server["ttls"], &server["states"]), (&json!([2_764_800, 2_764_800]), &json!([false, false])));
+    assert!(server["slept"].as_u64().is_some_and(|seconds| seconds >= 1), "{server}");
+    author.server.wait_for_line("the line of the probe", |line| line.contains("the probe was here"));
+    assert_eq!(probe("post"), json!({ "status": 401 }), "only a declared call carries the token");
+    let sent = author.upstream.asked().pop().unwrap();
+    assert!(sent.starts_with("POST /probes {\"text\":\"x") && sent.len() > 100_000, "{:.80}", sent);
+    author.ask("GET", "probe/password", Value::Null).expect_error(500, &["probes"]);
+    let policy = json!({ "policy": "length = 20\nrule \"charset\" { charset = \"ab\" }" });
+    author.client.must("PUT", "sys/policies/password/probes", &policy);
+    assert_eq!(probe("password")["password"].as_str().map(str::len), Some(20));
 }
 
 fn imports(component: &Path) -> BTreeSet<String> {

@@ -1,4 +1,4 @@
-"""`probe/:kind`: what CPython finds in a module. The second version of the scenario's engine has this path."""
+"""`probe/:kind`: what the helper offers, and what CPython finds in a module. The second version of the scenario's engine has this path."""
 
 import os
 import random
@@ -13,6 +13,7 @@ from typing import Any
 from helper.backend import Context, Operation, OperationSpec, Path, Response
 from helper.errors import mistake
 from helper.fields import Field, FieldType
+from helper.host import HttpRequest
 from helper.json_text import NESTING_MAX, object_of
 
 MADE_BY_THE_BUILD = random.Random()
@@ -63,7 +64,75 @@ def _deep(_: Context) -> dict[str, Any]:
     return {"nesting": levels}
 
 
-KINDS: dict[str, Callable[[Context], dict[str, Any]]] = {"random": _random, "refused": _refused, "deep": _deep}
+def _locks(context: Context) -> dict[str, Any]:
+    """A second turn with the lock shows that the first one ended."""
+    turns = []
+    for turn in (1, 2):
+        with context.host.lock("probe"):
+            turns.append(turn)
+    return {"turns": turns}
+
+
+def _storage(context: Context) -> dict[str, Any]:
+    storage = context.host.storage
+    transaction = storage.begin()
+    assert transaction
+    with transaction:
+        transaction.put_json("probe/a", 1)
+        transaction.put_json("probe/b", 2)
+        before = storage.list("probe/")
+        transaction.commit()
+    dropped = storage.begin()
+    assert dropped
+    with dropped:
+        dropped.put_json("probe/c", 3)
+    a, none = storage.get_many(["probe/a", "probe/none"])
+    page = storage.list_page("probe/", "a", 1)
+    storage.delete("probe/a")
+    return {
+        "before": before,
+        "a": a and a.key,
+        "none": none or "none",
+        "page": page,
+        "after": storage.list("probe/"),
+    }
+
+
+def _server(context: Context) -> dict[str, Any]:
+    host, view = context.host, context.host.system_view
+    began = host.clock.now()
+    host.clock.sleep(1)
+    host.log("warn", "the probe was here", kind="server")
+    host.count("probes_total", "Probes.", kind="server")
+    return {
+        "mount": view.backend_uuid(),
+        "ttls": [view.default_lease_ttl(), view.max_lease_ttl()],
+        "states": [view.is_tainted(), view.is_upstream_read_only()],
+        "entity": view.entity_name("nobody") or "none",
+        "slept": host.clock.now() - began,
+    }
+
+
+def _post(context: Context) -> dict[str, Any]:
+    url = context.host.storage.get_json("config/current")["url"]
+    answer = context.host.http.send(HttpRequest("POST", f"{url}/probes", json={"text": "x" * 100000}))
+    return {"status": answer.status}
+
+
+def _password(context: Context) -> dict[str, Any]:
+    return {"password": context.host.system_view.generate_password("probes")}
+
+
+KINDS: dict[str, Callable[[Context], dict[str, Any]]] = {
+    "random": _random,
+    "refused": _refused,
+    "deep": _deep,
+    "locks": _locks,
+    "storage": _storage,
+    "server": _server,
+    "post": _post,
+    "password": _password,
+}
 
 
 def _read(context: Context, data: dict[str, Any]) -> Response:
