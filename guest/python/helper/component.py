@@ -1,6 +1,5 @@
 """The engine as the exports of a component, and the host over the imports. Only a component can load this file."""
 
-import json
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from dataclasses import asdict
@@ -24,7 +23,7 @@ from wit_world.imports import (
 from . import host as outside
 from .backend import Backend, Identity, Lease, Operation, Request, Response, Secret
 from .errors import EngineError, HttpError, Kind, Reason, coded, internal
-from .json_text import object_of
+from .json_text import object_of, text_of
 
 T = TypeVar("T")
 
@@ -133,7 +132,7 @@ def _lease(lease: wit.Lease) -> Lease:
 def _wit_response(response: Response | None) -> wit.Response | None:
     if response is None:
         return None
-    data = None if response.data is None else json.dumps(dict(response.data), allow_nan=False)
+    data = None if response.data is None else text_of(dict(response.data))
     secret = None if response.secret is None else _wit_secret(response.secret)
     return wit.Response(data=data, warnings=list(response.warnings), secret=secret, headers=[])
 
@@ -143,7 +142,7 @@ def _wit_secret(secret: Secret) -> wit.Secret:
         ttl=secret.ttl * NANOS,
         max_ttl=secret.max_ttl * NANOS,
         renewable=secret.renewable,
-        internal_data=json.dumps(dict(secret.internal_data) | {"secret_type": secret.kind}, allow_nan=False),
+        internal_data=text_of(dict(secret.internal_data) | {"secret_type": secret.kind}),
     )
 
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any, Self
 
 from .errors import internal
+from .json_text import text_of
 
 Names = list[str]
 """Names below a prefix, in order."""
@@ -58,7 +59,7 @@ class StorageView(ABC):
 
     def put_json(self, key: str, value: Any, *, seal_wrap: bool = False) -> None:
         """Stores a value as JSON."""
-        self.put(Entry(key, json.dumps(value, allow_nan=False).encode(), seal_wrap))
+        self.put(Entry(key, text_of(value).encode(), seal_wrap))
 
 
 class Transaction(StorageView):

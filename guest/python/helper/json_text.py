@@ -1,4 +1,4 @@
-"""JSON that a client or the server sent. No error shows content: the content may be secret."""
+"""JSON of clients and of the server. No error shows content: the content may be secret."""
 
 import json
 import re
@@ -21,6 +21,11 @@ def object_of(what: str, text: str) -> dict[str, Any]:
     if value is not None and not isinstance(value, dict):
         raise mistake(f"the {what} must be a JSON object")
     return value or {}
+
+
+def text_of(value: Any) -> str:
+    """A value as JSON."""
+    return json.dumps(value, allow_nan=False, separators=(",", ":"))
 
 
 def _nesting(text: str) -> int:

@@ -1,6 +1,5 @@
 """HTTP requests to an upstream, over `wasi:http`. Nothing is retried here. Only a component can load this file."""
 
-import json
 import re
 from typing import Any
 from urllib.parse import urlsplit
@@ -10,6 +9,7 @@ from wit_world.imports import http_types as wit, monotonic_clock, outgoing_handl
 
 from . import host as outside
 from .errors import HttpError, Reason
+from .json_text import text_of
 
 ANSWER_BYTES_MAX = 1024 * 1024
 """Of an answer; the host has a limit for a whole request, too."""
@@ -109,7 +109,7 @@ def _exchange(
     request: outside.HttpRequest, scheme: str, authority: str, path: str, query: str
 ) -> outside.HttpAnswer:
     ends = monotonic_clock.now() + round(request.timeout * NANOS)
-    body = None if request.json is None else json.dumps(request.json, allow_nan=False).encode()
+    body = None if request.json is None else text_of(request.json).encode()
     outgoing = wit.OutgoingRequest(_headers(request.bearer, body))
     outgoing.set_method(_METHODS[request.method])
     outgoing.set_scheme(wit.Scheme_Https() if scheme == "https" else wit.Scheme_Http())

@@ -36,7 +36,6 @@ def _refused(_: Context) -> dict[str, Any]:
     calls: dict[str, Callable[[], object]] = {
         "tcp": lambda: socket.socket(socket.AF_INET, socket.SOCK_STREAM),
         "udp": lambda: socket.socket(socket.AF_INET, socket.SOCK_DGRAM),
-        "connection": lambda: socket.create_connection(("127.0.0.1", 9)),
         "name": lambda: socket.getaddrinfo(b"localhost", 80),
         "file": lambda: open("/etc/passwd"),
         "import": lambda: __import__("wave"),
