@@ -62,7 +62,7 @@ def _guarded(work: Callable[[], T]) -> T:
         return work()
     except EngineError as error:
         raise Err(_wit_error(error)) from None
-    except Exception as bug:
+    except BaseException as bug:
         kind, place = type(bug).__name__, _place(bug.__traceback__)
         logging.log(logging.Level.ERROR, "the engine raised an exception", [("exception", kind), ("place", place)])
         raise Bug(f"{kind} at {place}") from None
