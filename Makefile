@@ -51,7 +51,7 @@ endif
 export BAO_BIN
 # A browser of your own is taken as it is, too.
 CHROMIUM_READY := $(if $(CHROMIUM_BIN),,target/tools/chromium)
-TEST_TOOLS := $(BAO_READY) $(CHROMIUM_READY) $(addprefix target/tools/,hvac examples java mdbook oras zizmor)
+TEST_TOOLS := $(BAO_READY) $(CHROMIUM_READY) $(addprefix target/tools/,hvac examples java javascript mdbook oras python zizmor)
 
 .PHONY: help tools toolchain component rogue plugin simulator build dist dist-check publish docs test lint fmt deny demo dev bench bench-base bless clean ci
 
@@ -139,7 +139,7 @@ publish: ## publish what `make dist` made as a release of GitHub, by `gh`: make 
 docs: target/tools/mdbook ## the documents as a site, in target/site/
 	@python3 tests/tools/release/book.py "$(CURDIR)/target/site"
 
-bench: build $(BAO_READY) ## speed and memory, as a table, against the server's own engines (ONLY="seal floods" measures a part)
+bench: build $(BAO_READY) target/tools/javascript target/tools/python ## speed and memory, as a table, against the server's own engines (ONLY="seal floods" measures a part)
 	@# With the flags of the plugin's build, so that no crate is compiled twice.
 	@$(REMAPPED) bash tests/bench/bench.sh $(ONLY)
 
@@ -166,6 +166,14 @@ target/tools/mdbook target/tools/zizmor: target/tools/%: tests/tools/%.txt
 
 target/tools/qemu-%:
 	@bash tests/tools/fetch.sh qemu-$* target/tools
+
+# What makes modules of JavaScript.
+target/tools/javascript: guest/javascript/template/package-lock.json tests/tools/node.txt
+	@bash tests/tools/fetch.sh javascript target/tools
+
+# What makes modules of Python.
+target/tools/python: guest/python/template/requirements.txt
+	@bash tests/tools/fetch.sh python target/tools
 
 # Made before all else that is built.
 $(TARGET_FILE): tests/tools/static-target.sh tests/tools/fetch.sh tests/tools/zig.txt | toolchain

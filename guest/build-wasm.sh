@@ -1,9 +1,10 @@
 #!/usr/bin/env bash
-# Makes components of guests: build-wasm.sh [astra | rogue | engine FOLDER COMPONENT.wasm]
+# Makes components of guests: build-wasm.sh [astra | rogue | engine FOLDER COMPONENT.wasm | environment]
 #
 #   astra    the Astra engine            -> target/component/astra.wasm  (this is what happens without an argument)
 #   rogue    the tests' guests           -> target/component/rogue/*.wasm (hostile ones), target/component/toy/*.wasm
-#   engine   the engine whose crate lies in FOLDER, here or anywhere else; docs/engine-authors.md tells how to write one
+#   engine   the engine whose crate lies in FOLDER
+#   environment   prints what cargo needs in its environment to build for wasm in any folder: nothing with rustup's library
 #
 # The same sources give the same bytes, wherever they lie. What has not changed is left alone.
 #
@@ -40,8 +41,15 @@ main() {
             [[ $# -eq 3 && -f "$2/Cargo.toml" ]] || fail "usage: build-wasm.sh engine FOLDER COMPONENT.wasm"
             make_engine "$(realpath "$2")" "$(realpath --canonicalize-missing "$3")"
             ;;
+        environment)
+            cd "$ROOT"
+            use_distribution || return 0
+            prepare_distribution
+            echo "RUSTC=$DISTRIBUTION_RUSTC RUSTC_BOOTSTRAP=1 CARGO_UNSTABLE_BUILD_STD=std,panic_abort" \
+                "CARGO_TARGET_WASM32_UNKNOWN_UNKNOWN_LINKER=$LINKER"
+            ;;
         *)
-            fail "usage: build-wasm.sh [astra | rogue | engine FOLDER COMPONENT.wasm]"
+            fail "usage: build-wasm.sh [astra | rogue | engine FOLDER COMPONENT.wasm | environment]"
             ;;
     esac
 }

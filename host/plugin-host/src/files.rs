@@ -1,6 +1,6 @@
 //! Reads and writes the files that arguments name, with a limit of size. Every error names the file.
 
-#![expect(clippy::disallowed_types, reason = "the files are the user's, named by the user")]
+#![expect(clippy::disallowed_types, clippy::disallowed_methods, reason = "the files are the user's, named by the user")]
 
 use std::fs::{File, OpenOptions, Permissions};
 use std::io::{Read as _, Write as _};
@@ -72,13 +72,39 @@ fn bounded(source: impl std::io::Read, bytes_max: usize, name: &str) -> Result<V
 pub(crate) fn write_new_private(path: &Path, content: &[u8]) -> Result<(), Failure> {
     let opened = OpenOptions::new().write(true).create_new(true).mode(0o600).open(path);
     let mut file = opened.map_err(|error| match error.kind() {
-        std::io::ErrorKind::AlreadyExists => {
-            Failure::Not(format!("`{}` exists and is not overwritten: choose another name", path.display()))
-        }
+        std::io::ErrorKind::AlreadyExists => exists(path),
         _ => failed("write", path, &error),
     })?;
     let written = file.write_all(content).and_then(|()| file.sync_all());
     written.map_err(|error| failed("write", path, &error))
+}
+
+/// Writes a new folder with files, as a whole or not at all. The paths of the files are below the folder.
+///
+/// # Errors
+/// When the folder exists: nothing is overwritten.
+pub(crate) fn write_new_folder(path: &Path, files: &[(String, String)]) -> Result<(), Failure> {
+    if path.symlink_metadata().is_ok() {
+        return Err(exists(path));
+    }
+    let parent = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let written =
+        tempfile::Builder::new().permissions(Permissions::from_mode(0o777)).tempdir_in(parent).and_then(|folder| {
+            for (name, text) in files {
+                let file = folder.path().join(name);
+                std::fs::create_dir_all(file.parent().unwrap_or(folder.path()))?;
+                std::fs::write(file, text)?;
+            }
+            std::fs::rename(folder.path(), path)?;
+            // It has another name now, so there is nothing to remove.
+            let _ = folder.keep();
+            Ok(())
+        });
+    written.map_err(|error| failed("write", path, &error))
+}
+
+fn exists(path: &Path) -> Failure {
+    Failure::Not(format!("`{}` exists and is not overwritten: choose another name", path.display()))
 }
 
 /// Replaces a file as a whole, or not at all.
@@ -113,7 +139,7 @@ fn failed(what: &str, path: &Path, error: &std::io::Error) -> Failure {
 
 #[cfg(test)]
 mod tests {
-    #![expect(clippy::unwrap_used, clippy::disallowed_methods, reason = "tests")]
+    #![expect(clippy::unwrap_used, reason = "tests")]
     use super::*;
 
     #[test]
@@ -126,5 +152,20 @@ mod tests {
         assert_eq!(std::fs::read(at("precious")).unwrap(), b"kept");
         assert_eq!(std::fs::read(at("x.wasm.sig")).unwrap(), b"signature");
         assert!(!at("x.wasm.sig").is_symlink());
+    }
+    #[test]
+    fn a_folder_that_cannot_be_written_as_a_whole_leaves_nothing_behind() {
+        let directory = tempfile::tempdir().unwrap();
+        let file = |name: &str| (name.to_owned(), "text".to_owned());
+        let project = directory.path().join("project");
+        // The second file would need the first one to be a folder.
+        assert!(write_new_folder(&project, &[file("a"), file("a/b")]).is_err());
+        assert_eq!(std::fs::read_dir(directory.path()).unwrap().count(), 0);
+        write_new_folder(&project, &[file("a"), file("b/c")]).unwrap();
+        assert_eq!(std::fs::read_to_string(project.join("b/c")).unwrap(), "text");
+        assert!(
+            matches!(write_new_folder(&project, &[]), Err(Failure::Not(text)) if text.contains("is not overwritten"))
+        );
+        assert_eq!(std::fs::read_dir(directory.path()).unwrap().count(), 1);
     }
 }

@@ -11,6 +11,7 @@ mod flood_clients;
 mod floods;
 mod handshake;
 mod in_process;
+mod languages;
 mod load;
 mod long_list;
 mod many_tokens;
@@ -35,13 +36,14 @@ use anyhow::bail;
 use crate::table::Table;
 
 /// The measurements in their order, with the names of the arguments.
-const MEASUREMENTS: [(&str, Measure); 13] = [
+const MEASUREMENTS: [(&str, Measure); 14] = [
     ("starts", handshake::measure),
     ("in-process", in_process::measure),
     ("seal", sealed::measure),
     ("many-tokens", many_tokens::measure),
     ("memory", memory::measure),
     ("modules", modules::measure),
+    ("languages", languages::measure),
     ("switches", switch::measure),
     ("floods", floods::measure),
     ("server", through_server::measure),

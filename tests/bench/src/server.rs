@@ -94,7 +94,7 @@ impl TestServer {
     }
 
     /// Mounts a module of another engine.
-    fn mount_module(&self, path: &str, engine: &str) {
+    pub(crate) fn mount_module(&self, path: &str, engine: &str) {
         let mount = json!({"type": PLUGIN, "options": {"module": engine}});
         self.client.must("POST", &format!("sys/mounts/{path}"), &mount);
     }

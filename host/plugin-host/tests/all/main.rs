@@ -7,6 +7,7 @@ mod built;
 mod code_cache;
 mod compile;
 mod inspect;
+mod new;
 mod program;
 mod run;
 mod trust;
