@@ -34,7 +34,9 @@ fn a_wrong_name_a_wrong_language_and_a_folder_that_is_there_are_refused() {
             .expect(64)
             .says(&format!("engine `{name}`: expected"));
     }
-    run(folder.path(), &["module", "new", "greeter", "--lang=cobol"]).expect(64).says("[possible values: rust, js, python]");
+    run(folder.path(), &["module", "new", "greeter", "--lang=cobol"])
+        .expect(64)
+        .says("[possible values: rust, js, python]");
     assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 0);
     fs::create_dir(folder.path().join("greeter")).unwrap();
     run(folder.path(), &["module", "new", "greeter", "--lang=js"])
