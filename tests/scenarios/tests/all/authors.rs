@@ -227,7 +227,7 @@ impl Author {
         assert_eq!(pass.text("pass").len(), 32);
         self.about("renew", &pass.lease_id()).expect(200);
         self.about("revoke", &pass.lease_id()).expect(204);
-        assert!(self.about("renew", &pass.lease_id()).is_error());
+        assert!(self.about("renew", &pass.lease_id()).status >= 400);
 
         let config = self.ask("GET", "config", Value::Null).expect(200);
         assert_eq!(config.data, json!({ "url": self.upstream.url }));
@@ -321,14 +321,16 @@ fn python_rules(author: &Author) {
     randomness_is_fresh(author, &["host", "random", "secrets", "urandom", "uuid", "system"]);
     the_helper_offers_what_it_says(author);
     for (call, refusal) in probe(author, "refused").as_object().unwrap() {
-        let expected = match call.as_str() {
-            "file" => "FileNotFoundError",
-            "import" => "ModuleNotFoundError",
-            "process" => "OSError",
-            "thread" => "RuntimeError",
-            _ => "PermissionError",
+        let expected: &[&str] = match call.as_str() {
+            "file" => &["FileNotFoundError"],
+            "import" => &["ModuleNotFoundError"],
+            // The C library below CPython chooses between the two.
+            "name" => &["PermissionError", "gaierror"],
+            "process" => &["OSError"],
+            "thread" => &["RuntimeError"],
+            _ => &["PermissionError"],
         };
-        assert_eq!(refusal, expected, "{call}");
+        assert!(refusal.as_str().is_some_and(|refusal| expected.contains(&refusal)), "{call}: {refusal}");
     }
     assert_eq!(probe(author, "deep"), json!({ "nesting": 64 }));
     let nested = json!({ "text": (0..70).fold(json!(1), |inner, _| json!([inner])) });
