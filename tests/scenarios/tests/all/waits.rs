@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 /// Name, what is done with a fresh lease, and how often the plugin waits: with transactions, and without.
 type Row = (&'static str, fn(&Stage, &Outcome) -> Outcome, [usize; 2]);
 
-const ROWS: [Row; 6] = [
+const ROWS: [Row; 7] = [
     ("mint by `creds`", |stage, _| stage.mint(&stage.alpha, "reader"), [5, 6]),
     ("mint by `org/token`", |stage, _| stage.write("org/token", named(stage, "")), [5, 6]),
     // The place of the record is looked at in the transaction, or the index entry after it.
@@ -18,7 +18,9 @@ const ROWS: [Row; 6] = [
     ("renew", |stage, made| stage.renew(&made.lease_id(), None), [2, 2]),
     // A read; then begin, writes and commit of one transaction, which needs one write to a disk, or three writes.
     ("revoke", |stage, made| stage.revoke(&made.lease_id()), [4, 4]),
-    ("read `roles`", |stage, _| stage.read(&format!("roles/{}/reader", stage.alpha.id), Value::Null), [1, 1]),
+    ("read `config`", |stage, _| stage.read(&format!("config/{}", stage.alpha.id), Value::Null), [1, 1]),
+    // The role, then what is known of the Astra roles that it names.
+    ("read `roles`", |stage, _| stage.read(&format!("roles/{}/reader", stage.alpha.id), Value::Null), [2, 2]),
 ];
 
 /// A machine that is busy may let calls that were sent together arrive apart, and never the other way round.
