@@ -28,7 +28,7 @@ pub enum SignatureFileError {
     Full,
     /// A signature that another tool made is of other bytes, or by another key.
     #[error("this is no signature by `{0}` of the statement about {1}: sign what `module statement` prints")]
-    Foreign(PublicKey, Statement),
+    Foreign(PublicKey, Box<Statement>),
 }
 
 /// The content of a signature file. Reading it verifies no signature.
@@ -60,7 +60,7 @@ impl SignatureFile {
     /// When it is not this key's signature of the statement, or the file is full.
     pub fn add(&mut self, public: PublicKey, signature: Signature) -> Result<(), SignatureFileError> {
         if !public.verifies(&self.statement, &signature) {
-            return Err(SignatureFileError::Foreign(public, self.statement.clone()));
+            return Err(SignatureFileError::Foreign(public, Box::new(self.statement.clone())));
         }
         self.keep(public, signature)
     }

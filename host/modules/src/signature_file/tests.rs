@@ -61,7 +61,7 @@ fn a_signature_of_another_tool_is_added_if_it_is_of_this_statement_and_key() {
     let mut file = SignatureFile::new(statement());
     let signature = key.sign(&statement());
     let foreign = file.add(other.public_key(), signature).unwrap_err();
-    assert_eq!(foreign, SignatureFileError::Foreign(other.public_key(), statement()));
+    assert_eq!(foreign, SignatureFileError::Foreign(other.public_key(), Box::new(statement())));
     let of_other_bytes = key.sign(&Statement { digest: Digest::of(b"other"), ..statement() });
     assert!(file.add(key.public_key(), of_other_bytes).is_err());
     assert!(file.named_keys().is_empty());
