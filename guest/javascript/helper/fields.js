@@ -29,7 +29,7 @@ export const TYPES = {
  *
  * @param {Field[]} fields
  * @param {Record<string, unknown>} data what the client sent
- * @param {Record<string, string>} captures what stands in the path; it wins over `data`
+ * @param {Record<string, string>} captures what the path contains; it wins over `data`
  * @returns {Record<string, any>}
  */
 export function coerced(fields, data, captures) {

@@ -54,7 +54,7 @@ class _Unfit(Exception):
 def coerced(fields: tuple[Field, ...], data: Mapping[str, Any], captures: Mapping[str, str]) -> dict[str, Any]:
     """The values of a request by the names of the fields; `None` for a field that was neither sent nor has a default.
 
-    `captures` is what stands in the path, and wins over `data`.
+    `captures` is what the path contains, and wins over `data`.
     """
     values = {}
     for field in fields:

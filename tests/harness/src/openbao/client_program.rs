@@ -45,11 +45,12 @@ impl ClientProgram {
         fs::read_to_string(self.path(name)).unwrap_or_default()
     }
 
-    /// Starts the program in the folder.
+    /// Starts the program in the folder, after the end of the one before. The files stay.
     ///
     /// # Panics
     /// When the program does not start.
     pub fn start(&mut self, program: &Path, arguments: &[String]) {
+        self.stop();
         let process = GuardedProcess::start(program, arguments, self.folder.path());
         self.process = Some(process.unwrap_or_else(|error| panic!("{}: {error}", program.display())));
     }
