@@ -10,7 +10,13 @@ import * as wallClock from 'wasi:clocks/wall-clock@0.2.12';
 import { getRandomBytes } from 'wasi:random/random@0.2.12';
 
 import { EngineError, coded, internal, storageError } from './errors.js';
-import { free } from './resource.js';
+
+// componentize-js 0.23 writes no class for a resource without methods, but its code for `acquire` uses one. That code has a global
+// object of its own, which its functions can reach. A handle of such a resource cannot be dropped either.
+locks.acquire.constructor('return globalThis')().import_locks_0_1_0$Guard = class Guard {};
+
+/** The keys whose locks this request holds, until its end. */
+const held = new Set();
 
 /** Calls an import; what it fails with becomes an error for the client. */
 function call(work, failed) {
@@ -61,15 +67,14 @@ const HOST = {
       return transaction && { ...view(transaction), commit: () => call(() => transaction.commit(), storageError) };
     },
   },
-  /** Does work while no other request to the mount holds the lock on this key. */
+  /** Does work while no other request to the mount holds the lock on this key. The request holds the lock until its end. */
   withLock(key, work) {
     const busy = () => coded(503, `another request works on \`${key}\`: try again in a few seconds`);
-    const guard = call(() => locks.acquire(key), (error) => (error.tag === 'limit' ? internal(error.val) : busy()));
-    try {
-      return work();
-    } finally {
-      free(guard);
+    if (!held.has(key)) {
+      call(() => locks.acquire(key), (error) => (error.tag === 'limit' ? internal(error.val) : busy()));
+      held.add(key);
     }
+    return work();
   },
   systemView: {
     /** Identifies the mount for as long as it exists. */

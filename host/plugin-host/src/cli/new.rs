@@ -79,7 +79,7 @@ fn project(language: &Language, name: &str) -> Vec<(String, String)> {
     files
 }
 
-/// A file of a template, which stands in a folder of its own.
+/// A file of a template, which is in a folder of its own.
 fn of_template(text: &str, name: &str) -> String {
     text.replace(TEMPLATE_NAME, name).replace("path = \"../", "path = \"framework/")
 }
