@@ -74,10 +74,10 @@ pub fn examples_python() -> PathBuf {
     tool("examples/bin/python")
 }
 
-/// A program or a folder that `make tools` fetched.
+/// A program that `make tools` fetched.
 ///
 /// # Panics
-/// When the path does not exist.
+/// When the file is missing.
 pub fn tool(name: &str) -> PathBuf {
     existing(workspace_root().join("target/tools").join(name), "make tools")
 }
@@ -108,6 +108,6 @@ fn finished_plugin() -> PathBuf {
 }
 
 fn existing(path: PathBuf, command: &str) -> PathBuf {
-    assert!(path.exists(), "{} is missing: run `{command}`", path.display());
+    assert!(path.is_file(), "{} is missing: run `{command}`", path.display());
     path
 }

@@ -136,7 +136,8 @@ fn javascript() -> String {
 fn python() -> String {
     let named = Command::new("python3").args(["-c", "import sys; print(sys.executable)"]).output().unwrap();
     let program = String::from_utf8(named.stdout).unwrap();
-    let wheels = tool("python");
+    let wheels = workspace_root().join("target/tools/python");
+    assert!(wheels.is_dir(), "{} is missing: run `make tools`", wheels.display());
     format!("export PYTHON='{}' PIP_NO_INDEX=1 PIP_FIND_LINKS='{}'\n", program.trim(), wheels.display())
 }
 
