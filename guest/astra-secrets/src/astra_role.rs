@@ -1,5 +1,5 @@
 //! What Astra's own roles are called and what they reach, as the mount saw them last. `sync-roles`, `tidy` and `check` note
-//! what they see; a read of a role or a token shows what was noted. Nothing depends on a note: one that is missing or
+//! what they see; reads of tokens, roles and static roles show what was noted. Nothing depends on a note: one that is missing or
 //! damaged is left out, and one that cannot be written fails nothing.
 
 use std::cell::Cell;

@@ -80,11 +80,15 @@ pub(crate) const ROLES_ORG_ROLE: Path = Path {
     existence_check: Some(exists_by_path),
     synopsis: "Manage one role of one organization.",
     description: "As `role`, with organization and role in the path, so that a policy can allow one role, and with \
-        more settings. Both have one spelling here: the organization's ID, and the role's name in lower case.",
+        more settings. Both have one spelling here: the organization's ID, and the role's name in lower case. Only a \
+        read with `with_astra_roles=true` answers `astra_roles`.",
 };
 
-/// What a read of `role` answers.
-const ROLE_ANSWER: &[Field] = &answer(DurationForm::GoText);
+/// What a read of `role` answers: all but the last field.
+const ROLE_ANSWER: &[Field] = match answer(DurationForm::GoText).split_last() {
+    Some((_, fields)) => fields,
+    None => &[],
+};
 
 /// What a read of `roles/:org/:role` answers.
 const ROLES_ORG_ROLE_ANSWER: &[Field] = &answer(DurationForm::Seconds);
@@ -124,11 +128,15 @@ fn write_by_path(context: &Context<'_>, data: &FieldData) -> Outcome {
 }
 
 fn read_by_body(context: &Context<'_>, data: &FieldData) -> Outcome {
-    target::role_in_body(context, data).and_then(|role| read::read(context, role.as_ref(), DurationForm::GoText))
+    target::role_in_body(context, data).and_then(|role| read::read(role.as_ref(), DurationForm::GoText))
 }
 
 fn read_by_path(context: &Context<'_>, data: &FieldData) -> Outcome {
-    target::role_in_path(context, data).and_then(|role| read::read(context, role.as_ref(), DurationForm::Seconds))
+    let role = target::role_in_path(context, data)?;
+    if fields::with_astra_roles(data) {
+        return read::read_with_astra_roles(context, role.as_ref(), DurationForm::Seconds);
+    }
+    read::read(role.as_ref(), DurationForm::Seconds)
 }
 
 fn delete_by_body(context: &Context<'_>, data: &FieldData) -> Outcome {

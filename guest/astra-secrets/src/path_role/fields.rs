@@ -135,9 +135,20 @@ const TOKEN_EXPIRY: Field = Field::new(
 )
 .or("auto");
 
+const WITH_ASTRA_ROLES: Field = Field::new(
+    "with_astra_roles",
+    FieldType::Bool,
+    "For a read: also answers `astra_roles`, which takes a second look at storage.",
+);
+
+/// Does a read ask for what the mount knows of the Astra roles?
+pub(super) fn with_astra_roles(data: &FieldData) -> bool {
+    data.bool(WITH_ASTRA_ROLES.name).unwrap_or_default()
+}
+
 /// Fields of `role`: the Go plugin's.
 pub(super) const ROLE_FIELDS: &[Field] = &[ORG_ID, ROLE_NAME, ROLE_ID, TTL, MAX_TTL];
 
 /// Fields of `roles/:org/:role`.
 pub(super) const ROLES_ORG_ROLE_FIELDS: &[Field] =
-    &[ORG, ROLE, ROLE_ID, ROLE_IDS, TTL, MAX_TTL, DESCRIPTION, TOKEN_EXPIRY, MAX_TOKENS];
+    &[ORG, ROLE, ROLE_ID, ROLE_IDS, TTL, MAX_TTL, DESCRIPTION, TOKEN_EXPIRY, MAX_TOKENS, WITH_ASTRA_ROLES];

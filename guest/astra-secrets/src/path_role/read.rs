@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use secrets_framework::{Context, Outcome, Response};
+use secrets_framework::{Context, Error, Outcome, Response};
 use serde::Serialize;
 
 use crate::astra_role::{self, KnownRole};
@@ -45,9 +45,18 @@ struct KeyInfo {
 }
 
 /// Answers a role; nothing where there is none.
-pub(super) fn read(context: &Context<'_>, role: Option<&Role>, form: DurationForm) -> Outcome {
-    let Some(role) = role else { return Ok(None) };
-    Ok(Some(Response::json(&RoleAnswer {
+pub(super) fn read(role: Option<&Role>, form: DurationForm) -> Outcome {
+    role.map(|role| answer(role, form, Vec::new())).transpose()
+}
+
+/// The same with what the mount knows of its Astra roles.
+pub(super) fn read_with_astra_roles(context: &Context<'_>, role: Option<&Role>, form: DurationForm) -> Outcome {
+    let known = |role: &Role| astra_role::known(context, &role.org_id, role.role_ids.iter().map(AstraRoleId::as_str));
+    role.map(|role| answer(role, form, known(role))).transpose()
+}
+
+fn answer(role: &Role, form: DurationForm, astra_roles: Vec<KnownRole>) -> Result<Response, Error> {
+    Response::json(&RoleAnswer {
         org_id: role.org_id.as_str(),
         role_name: role.name.as_str(),
         role_id: role.role_ids.first().map_or("", AstraRoleId::as_str),
@@ -57,8 +66,8 @@ pub(super) fn read(context: &Context<'_>, role: Option<&Role>, form: DurationFor
         description: &role.description,
         token_expiry: token_expiry_word(role.token_expiry),
         max_tokens: role.max_tokens.unwrap_or_default(),
-        astra_roles: astra_role::known(context, &role.org_id, role.role_ids.iter().map(AstraRoleId::as_str)),
-    })?))
+        astra_roles,
+    })
 }
 
 /// Answers the roles of one organization.

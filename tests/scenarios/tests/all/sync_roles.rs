@@ -156,19 +156,25 @@ fn a_role_and_a_token_show_what_their_astra_roles_are(stage: &Stage) {
     let alpha = &stage.alpha.id;
     let role_id = stage.astra_role(&stage.alpha, "R/W User");
     let token = format!("tokens/{alpha}/{}", made.text("clientId"));
-    for path in [format!("roles/{alpha}/r_w_user"), token.clone()] {
-        let known = stage.read(&path, Value::Null).expect(200).data["astra_roles"].clone();
+    let role = format!("roles/{alpha}/r_w_user");
+    let asked = json!({ "with_astra_roles": true });
+    for (path, data) in [(&role, asked.clone()), (&token, Value::Null)] {
+        let known = stage.read(path, data).expect(200).data["astra_roles"].clone();
         let known = known.as_array().map(Vec::as_slice).unwrap_or_default();
         let [only] = known else { panic!("{path}: {known:?}") };
         assert_eq!((&only["id"], &only["name"]), (&json!(role_id), &json!("R/W User")), "{path}");
         assert!(only["resources"].as_array().is_some_and(|all| !all.is_empty()), "{path}: {only}");
         assert!(only["seen_at"].as_str().is_some_and(|time| time.ends_with('Z')), "{path}: {only}");
     }
+    for data in [Value::Null, json!({ "with_astra_roles": false })] {
+        let unasked = stage.read(&role, data).expect(200).data;
+        assert_eq!(unasked.get("astra_roles"), None, "{unasked:#?}");
+    }
     assert_eq!(roles(stage).len(), 16, "a list of roles has roles only");
     stage.revoke(&made.lease_id()).expect(204);
     assert!(stage.read(&token, Value::Null).expect(200).data["astra_roles"].is_array(), "of a token that has ended");
     stage.delete(&format!("config/{alpha}"), Value::Null).expect(204);
-    let role = stage.read(&format!("roles/{alpha}/r_w_user"), Value::Null).expect(200);
+    let role = stage.read(&role, asked).expect(200);
     assert_eq!(role.data.get("astra_roles"), None, "they go with the config: {role:#?}");
 }
 
