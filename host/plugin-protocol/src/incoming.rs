@@ -17,7 +17,6 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 use tokio::time::{sleep, timeout};
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::server::TlsStream;
-use tonic::transport::server::Connected;
 
 use crate::limits::{TLS_HANDSHAKE_TIMEOUT, TLS_HANDSHAKES_MAX};
 use crate::scrub::Scrubbing;
@@ -30,15 +29,12 @@ const ACCEPT_RETRY_PAUSE: Duration = Duration::from_millis(50);
 pub(crate) struct Verified(TlsStream<Scrubbing<UnixStream>>);
 
 /// The verified connections, in the order in which they were verified.
-pub(crate) fn accept(
-    listener: UnixListener,
-    acceptor: TlsAcceptor,
-) -> impl Stream<Item = io::Result<Verified>> + Send + 'static {
+pub(crate) fn accept(listener: UnixListener, acceptor: TlsAcceptor) -> impl Stream<Item = Verified> + Send + 'static {
     let (sender, receiver) = mpsc::channel(1);
     task::spawn(accept_all(listener, acceptor, sender));
     stream::unfold(receiver, |mut receiver| async move {
         let connection = receiver.recv().await?;
-        Some((Ok(connection), receiver))
+        Some((connection, receiver))
     })
 }
 
@@ -72,12 +68,6 @@ async fn verify(
         Ok(Err(error)) => tracing::warn!(%error, "refused a connection to the plugin's socket: TLS failed"),
         Err(_) => tracing::warn!("refused a connection to the plugin's socket: TLS took too long"),
     }
-}
-
-impl Connected for Verified {
-    type ConnectInfo = ();
-
-    fn connect_info(&self) -> Self::ConnectInfo {}
 }
 
 impl AsyncRead for Verified {
@@ -142,7 +132,7 @@ mod tests {
         // Only when the strangers' time was over was there room for the server.
         assert_eq!(begin.elapsed().as_secs(), TLS_HANDSHAKE_TIMEOUT.as_secs());
         let mut text = [0; 5];
-        accepted.unwrap().unwrap().read_exact(&mut text).await.unwrap();
+        accepted.unwrap().read_exact(&mut text).await.unwrap();
         assert_eq!(&text, b"hello");
     }
 }

@@ -16,6 +16,7 @@ mod connection;
 mod exit;
 mod factory;
 mod go_plugin;
+mod grpc_server;
 mod handshake;
 mod hclog;
 mod incoming;

@@ -11,7 +11,6 @@ use thiserror::Error as ThisError;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::time::timeout;
 use tokio_rustls::{TlsAcceptor, TlsConnector};
-use tonic::transport::Server;
 use tracing::level_filters::LevelFilter;
 
 use crate::backend_server::BackendServer;
@@ -19,8 +18,9 @@ use crate::broker::Broker;
 use crate::exit::{Exit, ExitReason};
 use crate::factory::FactoryCell;
 use crate::go_plugin::GoPlugin;
+use crate::grpc_server::{self, Services, ServicesBuilder};
 use crate::handshake::{self, Environment, Refusal};
-use crate::limits::{CALLS_MAX, CANCELLED_CALLS_MAX, EXIT_GRACE, MESSAGE_BYTES_MAX, WATCHDOG, WINDOW_BYTES};
+use crate::limits::{EXIT_GRACE, MESSAGE_BYTES_MAX, TIMER_PERIOD, WATCHDOG};
 use crate::mtls::Identity;
 use crate::socket::{Socket, SocketError, remove_abandoned};
 use crate::wire::health::health_server::HealthServer;
@@ -54,8 +54,6 @@ enum StartError {
     Signal(std::io::Error),
     #[error("failed to write the handshake line to stdout: {0}")]
     Stdout(std::io::Error),
-    #[error("failed to serve: {0}")]
-    Serve(#[from] tonic::transport::Error),
 }
 
 /// Serves until the server stops the plugin or goes away. First checks the environment of the handshake, then makes the
@@ -134,9 +132,10 @@ async fn run<F: Factory>(
     task::spawn(watch(broker.clone(), exit.clone(), watchdog));
     task::spawn(remove_abandoned(socket.file.to_path_buf(), SystemTime::now()));
 
-    let serving = services(backend, broker, GoPlugin::new(exit.clone()))
-        .serve_with_incoming_shutdown(incoming::accept(socket.listener, tls.acceptor), ended(exit.clone()));
-    serve_until(serving, &exit).await
+    task::spawn(keep_timer_set(exit.clone()));
+    let services = services(backend, broker, GoPlugin::new(exit.clone()));
+    let connections = incoming::accept(socket.listener, tls.acceptor);
+    Ok(serve_until(grpc_server::serve(services, connections, ended(exit.clone())), &exit).await)
 }
 
 /// TLS for both directions.
@@ -176,23 +175,23 @@ async fn watch(broker: Broker, exit: Exit, watchdog: Duration) {
     }
 }
 
-fn services<F: Factory>(
-    backend: BackendServer<F>,
-    broker: Broker,
-    go_plugin: GoPlugin,
-) -> tonic::transport::server::Router {
-    Server::builder()
-        .max_concurrent_streams(CALLS_MAX)
-        .initial_stream_window_size(WINDOW_BYTES)
-        .initial_connection_window_size(WINDOW_BYTES)
-        .http2_max_pending_accept_reset_streams(Some(CANCELLED_CALLS_MAX))
-        .add_service(BackendService::new(backend.clone()).max_decoding_message_size(MESSAGE_BYTES_MAX))
-        .add_service(PluginVersionServer::new(backend))
-        .add_service(GrpcBrokerServer::new(broker))
-        .add_service(GrpcControllerServer::new(go_plugin.clone()))
-        .add_service(GrpcStdioServer::new(go_plugin.clone()))
-        .add_service(HealthServer::new(go_plugin.clone()))
-        .add_service(PluginMultiplexingServer::new(go_plugin))
+/// Keeps a timer set that ends before those of requests do. A runtime whose next timer is a new one wakes the thread that
+/// waits for sockets, so that the thread waits no longer than the timer: without this task, each timer of a request would
+/// do this while the plugin has little to do.
+async fn keep_timer_set(exit: Exit) {
+    while timeout(TIMER_PERIOD, exit.requested()).await.is_err() {}
+}
+
+fn services<F: Factory>(backend: BackendServer<F>, broker: Broker, go_plugin: GoPlugin) -> Services {
+    ServicesBuilder::default()
+        .with(BackendService::new(backend.clone()).max_decoding_message_size(MESSAGE_BYTES_MAX))
+        .with(PluginVersionServer::new(backend))
+        .with(GrpcBrokerServer::new(broker))
+        .with(GrpcControllerServer::new(go_plugin.clone()))
+        .with(GrpcStdioServer::new(go_plugin.clone()))
+        .with(HealthServer::new(go_plugin.clone()))
+        .with(PluginMultiplexingServer::new(go_plugin))
+        .build()
 }
 
 async fn ended(exit: Exit) {
@@ -200,23 +199,16 @@ async fn ended(exit: Exit) {
 }
 
 /// Serves until the process has to end, and then as long as calls in progress may take.
-async fn serve_until(
-    serving: impl Future<Output = Result<(), tonic::transport::Error>>,
-    exit: &Exit,
-) -> Result<ExitReason, StartError> {
+async fn serve_until(serving: impl Future<Output = ()>, exit: &Exit) -> ExitReason {
     let mut serving = std::pin::pin!(serving);
     tokio::select! {
         reason = exit.requested() => {
-            if let Ok(outcome) = timeout(EXIT_GRACE, serving).await {
-                outcome?;
-            }
-            Ok(reason)
+            // Calls that take longer are given up.
+            let _ = timeout(EXIT_GRACE, serving).await;
+            reason
         }
-        outcome = &mut serving => {
-            outcome?;
-            // Serving ends for the same reason, and may see the reason first.
-            Ok(exit.reason().unwrap_or(ExitReason::ServerGone))
-        }
+        // Serving ends for the same reason, and may see the reason first.
+        () = &mut serving => exit.reason().unwrap_or(ExitReason::ServerGone),
     }
 }
 
@@ -240,12 +232,8 @@ mod tests {
     #[tokio::test]
     async fn the_reason_for_the_exit_is_kept_although_serving_ends_first() {
         let exit = Exit::new();
-        let serving = async {
-            exit.request(ExitReason::NeverUsed);
-            Ok(())
-        };
-        assert_eq!(serve_until(serving, &exit).await.ok(), Some(ExitReason::NeverUsed));
-        let gone = serve_until(async { Ok(()) }, &Exit::new()).await;
-        assert_eq!(gone.ok(), Some(ExitReason::ServerGone));
+        let serving = async { exit.request(ExitReason::NeverUsed) };
+        assert_eq!(serve_until(serving, &exit).await, ExitReason::NeverUsed);
+        assert_eq!(serve_until(async {}, &Exit::new()).await, ExitReason::ServerGone);
     }
 }

@@ -17,6 +17,20 @@ where
     tokio::spawn(future)
 }
 
+/// Starts the tasks of a library: of connections, and of their calls, which end with the connection.
+#[derive(Clone, Copy)]
+pub(crate) struct Tasks;
+
+impl<F> hyper::rt::Executor<F> for Tasks
+where
+    F: Future + Send + 'static,
+    F::Output: Send + 'static,
+{
+    fn execute(&self, future: F) {
+        drop(spawn(future));
+    }
+}
+
 /// Runs blocking work on a thread of its own.
 pub(crate) fn spawn_blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> JoinHandle<T> {
     tokio::task::spawn_blocking(work)

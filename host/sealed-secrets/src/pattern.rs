@@ -14,6 +14,15 @@ enum Segment {
     Any,
 }
 
+impl Segment {
+    fn fits(&self, part: &str) -> bool {
+        match self {
+            Self::Literal(literal) => literal == part,
+            Self::Named(_) | Self::Any => !part.is_empty(),
+        }
+    }
+}
+
 impl PathPattern {
     /// Any text is a pattern.
     #[must_use]
@@ -30,20 +39,16 @@ impl PathPattern {
     /// Does the whole path match?
     #[must_use]
     pub fn matches(&self, path: &str) -> bool {
-        let parts: Vec<&str> = path.split('/').collect();
+        let mut parts = path.split('/');
         let Some((last, start)) = self.segments.split_last() else { return false };
-        let fits = |(segment, part): (&Segment, &&str)| match segment {
-            Segment::Literal(literal) => literal == part,
-            Segment::Named(_) | Segment::Any => !part.is_empty(),
-        };
-        if !self.is_open {
-            return parts.len() == self.segments.len() && self.segments.iter().zip(&parts).all(fits);
+        if !start.iter().all(|segment| parts.next().is_some_and(|part| segment.fits(part))) {
+            return false;
         }
-        let ends = parts.get(start.len()).is_some_and(|part| match last {
-            Segment::Literal(literal) => part.starts_with(literal.as_str()),
-            Segment::Named(_) | Segment::Any => !part.is_empty(),
-        });
-        ends && start.iter().zip(&parts).all(fits)
+        let Some(part) = parts.next() else { return false };
+        match last {
+            Segment::Literal(literal) if self.is_open => part.starts_with(literal.as_str()),
+            _ => last.fits(part) && (self.is_open || parts.next().is_none()),
+        }
     }
 
     /// The segment of a path that has this name; the path matches.

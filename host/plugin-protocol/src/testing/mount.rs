@@ -9,7 +9,7 @@ use envelope::{Request, Response, SpecialPaths};
 use tempfile::TempPath;
 use tokio::sync::Notify;
 use tokio::time::timeout;
-use tonic::transport::Server;
+use tower::Layer as _;
 
 use super::storage_service::StorageService;
 use super::system_view::SystemViewService;
@@ -17,6 +17,7 @@ use super::translate::{error_from_pb, request_into_pb, response_from_pb, special
 use super::waits::{CountWaits, Waits};
 use super::{MemoryStorage, MemorySystemView, PlainStorage, PluginProcess, TestError};
 use crate::connection::Connection;
+use crate::grpc_server::ServicesBuilder;
 use crate::limits::MESSAGE_BYTES_MAX;
 use crate::mounts::MULTIPLEX_ID;
 use crate::socket::Socket;
@@ -24,7 +25,7 @@ use crate::wire::pb;
 use crate::wire::pb::backend_client::BackendClient;
 use crate::wire::pb::storage_server::StorageServer;
 use crate::wire::pb::system_view_server::SystemViewServer;
-use crate::{incoming, task};
+use crate::{grpc_server, incoming, task};
 
 /// When the broker's message about a mount is sent.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -223,12 +224,15 @@ fn serve(plugin: &PluginProcess, options: &MountOptions) -> Result<Services, Tes
         Socket::bind(Some(plugin.sockets.path()), None).map_err(|error| TestError::Process(error.to_string()))?;
     let stop = Arc::new(Notify::new());
     let system_view = SystemViewServer::new(SystemViewService(options.system_view.clone()));
-    let router = Server::builder().layer(CountWaits(options.waits.clone())).add_service(system_view);
-    let router = match options.plain_storage.clone() {
-        Some(plain) => router.add_service(StorageServer::new(plain).max_decoding_message_size(MESSAGE_BYTES_MAX)),
+    let counted = CountWaits(options.waits.clone());
+    let services = ServicesBuilder::default().with(counted.layer(system_view));
+    let services = match options.plain_storage.clone() {
+        Some(plain) => {
+            services.with(counted.layer(StorageServer::new(plain).max_decoding_message_size(MESSAGE_BYTES_MAX)))
+        }
         None => {
             let storage = StorageServer::new(StorageService(options.storage.clone()));
-            router.add_service(storage.max_decoding_message_size(MESSAGE_BYTES_MAX))
+            services.with(counted.layer(storage.max_decoding_message_size(MESSAGE_BYTES_MAX)))
         }
     };
     let stopped = {
@@ -236,7 +240,7 @@ fn serve(plugin: &PluginProcess, options: &MountOptions) -> Result<Services, Tes
         async move { stop.notified().await }
     };
     let connections = incoming::accept(socket.listener, Arc::new(config).into());
-    task::spawn(router.serve_with_incoming_shutdown(connections, stopped));
+    task::spawn(grpc_server::serve(services.build(), connections, stopped));
     Ok(Services { stop, file: socket.file })
 }
 

@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
+use tonic::server::NamedService;
 use tower::{Layer, Service};
 
 /// Time for which an answer is held back, so that calls that the plugin sent together are under way together.
@@ -77,6 +78,10 @@ impl<S> Layer<S> for CountWaits {
 pub(super) struct Counted<S> {
     inner: S,
     waits: Arc<Waits>,
+}
+
+impl<S: NamedService> NamedService for Counted<S> {
+    const NAME: &'static str = S::NAME;
 }
 
 impl<S, B> Service<http::Request<B>> for Counted<S>

@@ -144,6 +144,7 @@ const CRATES: [Floors; 11] = [
             "mtls",
             "scrub",
             "incoming",
+            "grpc_server",
             "connection",
             "broker",
             // Calls to the server.

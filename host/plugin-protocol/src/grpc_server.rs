@@ -1,0 +1,133 @@
+//! Serves gRPC on verified connections.
+//!
+//! The library's own server is not used: of the plugin's time for a call, its layers (a router, boxed services, a timer
+//! for each call) took about a tenth. A call has no time limit here: the server cancels a call whose time is over, and
+//! the time limit of a request is a part of the request.
+
+use std::convert::Infallible;
+use std::future::{Future, ready};
+use std::pin::{Pin, pin};
+use std::sync::Arc;
+
+use futures_util::{Stream, StreamExt as _};
+use http::{Request, Response};
+use hyper::body::Incoming;
+use hyper::server::conn::http2;
+use hyper_util::rt::TokioIo;
+use tokio::sync::watch;
+use tokio::task::JoinSet;
+use tonic::Status;
+use tonic::body::Body;
+use tonic::server::NamedService;
+use tower::Service;
+
+use crate::incoming::Verified;
+use crate::limits::{CALLS_MAX, CANCELLED_CALLS_MAX, WINDOW_BYTES};
+use crate::task::Tasks;
+
+/// The answer to a call, to come.
+pub(crate) type Answer = Pin<Box<dyn Future<Output = Result<Response<Body>, Infallible>> + Send>>;
+
+type Call = Box<dyn Fn(Request<Incoming>) -> Answer + Send + Sync>;
+
+/// Services by their names in the protocol. Clones share them.
+#[derive(Clone, Default)]
+pub(crate) struct Services(Arc<Vec<(&'static str, Call)>>);
+
+/// Collects services.
+#[derive(Default)]
+pub(crate) struct ServicesBuilder(Vec<(&'static str, Call)>);
+
+impl ServicesBuilder {
+    /// Adds a service. Services that are called often come first.
+    pub(crate) fn with<S>(mut self, service: S) -> Self
+    where
+        S: Service<Request<Incoming>, Response = Response<Body>, Error = Infallible, Future = Answer>,
+        S: NamedService + Clone + Send + Sync + 'static,
+    {
+        self.0.push((S::NAME, Box::new(move |request| service.clone().call(request))));
+        self
+    }
+
+    pub(crate) fn build(self) -> Services {
+        Services(Arc::new(self.0))
+    }
+}
+
+impl hyper::service::Service<Request<Incoming>> for Services {
+    type Response = Response<Body>;
+    type Error = Infallible;
+    type Future = Answer;
+
+    fn call(&self, request: Request<Incoming>) -> Answer {
+        let name = service_name(request.uri().path());
+        match self.0.iter().find(|(own, _)| *own == name) {
+            Some((_, call)) => call(request),
+            None => {
+                let answer = Status::unimplemented(format!("the plugin has no service `{name}`")).into_http();
+                Box::pin(ready(Ok(answer)))
+            }
+        }
+    }
+}
+
+/// The service in the path of a call, `/SERVICE/METHOD`.
+fn service_name(path: &str) -> &str {
+    let path = path.strip_prefix('/').unwrap_or(path);
+    path.split_once('/').map_or(path, |(service, _)| service)
+}
+
+/// Serves the connections until `ended`, and then as long as calls in progress take. Dropping the future closes them.
+pub(crate) async fn serve(
+    services: Services,
+    connections: impl Stream<Item = Verified>,
+    ended: impl Future<Output = ()>,
+) {
+    let (close, closing) = watch::channel(());
+    let (mut connections, mut ended) = (pin!(connections), pin!(ended));
+    let mut open = JoinSet::new();
+    loop {
+        tokio::select! {
+            () = &mut ended => break,
+            connection = connections.next() => match connection {
+                Some(connection) => drop(open.spawn(serve_one(connection, services.clone(), closing.clone()))),
+                None => break,
+            },
+            Some(_) = open.join_next(), if !open.is_empty() => {}
+        }
+    }
+    drop(close);
+    while open.join_next().await.is_some() {}
+}
+
+async fn serve_one(connection: Verified, services: Services, mut closing: watch::Receiver<()>) {
+    let serving = http2::Builder::new(Tasks)
+        .max_concurrent_streams(CALLS_MAX)
+        .initial_stream_window_size(WINDOW_BYTES)
+        .initial_connection_window_size(WINDOW_BYTES)
+        .max_pending_accept_reset_streams(CANCELLED_CALLS_MAX)
+        .serve_connection(TokioIo::new(connection), services);
+    let mut serving = pin!(serving);
+    let outcome = tokio::select! {
+        outcome = &mut serving => outcome,
+        _ = closing.changed() => {
+            serving.as_mut().graceful_shutdown();
+            serving.await
+        }
+    };
+    if let Err(error) = outcome {
+        tracing::debug!(%error, "a connection to the plugin's socket failed");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_service_of_a_call_is_in_its_path() {
+        for (path, name) in [("/pb.Backend/Setup", "pb.Backend"), ("/x", "x"), ("/", ""), ("", ""), ("/a/b/c", "a")] {
+            assert_eq!(service_name(path), name, "{path}");
+        }
+    }
+}
