@@ -73,7 +73,7 @@ impl Connection {
         let stream = UnixStream::connect(Path::new(path)).await.map_err(socket_error)?;
         let socket = second_handle(&stream).map_err(socket_error)?;
         let name = ServerName::try_from(SERVER_NAME).map_err(|error| socket_error(io::Error::other(error)))?;
-        let stream = tls.connect(name, Scrubbing(stream)).await.map_err(socket_error)?;
+        let stream = tls.connect(name, Scrubbing::new(stream)).await.map_err(socket_error)?;
         let (sender, driver) = Builder::new()
             .enable_push(false)
             .initial_window_size(WINDOW_BYTES)

@@ -62,7 +62,7 @@ async fn verify(
     verified: mpsc::Sender<Verified>,
     _permit: OwnedSemaphorePermit,
 ) {
-    match timeout(TLS_HANDSHAKE_TIMEOUT, acceptor.accept(Scrubbing(stream))).await {
+    match timeout(TLS_HANDSHAKE_TIMEOUT, acceptor.accept(Scrubbing::new(stream))).await {
         // Fails only when the process ends.
         Ok(Ok(stream)) => drop(verified.send(Verified(stream)).await),
         Ok(Err(error)) => tracing::warn!(%error, "refused a connection to the plugin's socket: TLS failed"),

@@ -3,8 +3,8 @@
 use aws_lc_rs::rand;
 use zeroize::Zeroize;
 
-/// Bytes that are asked of the generator at once: a call for each surrogate would cost more than its characters.
-const BUFFER_BYTES: usize = 1_024;
+/// Bytes that are asked of the generator at once: enough for the surrogates of most requests.
+const BUFFER_BYTES: usize = 256;
 
 const HEX: &[u8] = b"0123456789abcdef";
 const LETTERS_AND_DIGITS: &[u8] = b"0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ";
