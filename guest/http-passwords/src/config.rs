@@ -219,7 +219,7 @@ impl Config {
     pub(crate) fn new_password(&self, context: &Context<'_>) -> Result<Sensitive, String> {
         let policy = &self.password_policy;
         context.host.system_view().generate_password(policy).map_err(|error| match error {
-            SystemViewError::Unsupported => "there is no server here with password policies".to_owned(),
+            SystemViewError::Unsupported(_) => "there is no server here with password policies".to_owned(),
             SystemViewError::Failed(text) => format!(
                 "the server made no password by `password_policy` `{policy}` ({text}): check `sys/policies/password/{policy}`"
             ),

@@ -53,8 +53,9 @@ const view = (target) => ({
   listPage: (prefix, after, limit) => call(() => target.listPage(prefix, after, limit), storageError),
 });
 
-const asked = (work) =>
-  call(work, (error) => (error.tag === 'failed' ? internal(error.val) : internal('the server does not offer this')));
+/** A question to the server, by a function of the interface. */
+const asked = (name, work) =>
+  call(work, (error) => internal(error.tag === 'failed' ? error.val : `the server does not offer \`${name}\``));
 
 /** What an engine reaches of the outside. @typedef {typeof HOST & {http?: typeof import('./http.js').http}} Host */
 const HOST = {
@@ -81,12 +82,12 @@ const HOST = {
     backendUuid: () => systemView.backendUuid(),
     /** Does the host refuse each request to the upstream but GET and HEAD? */
     isUpstreamReadOnly: () => systemView.mountOptions().some(([name, value]) => name === 'upstream' && value === 'read-only'),
-    isTainted: () => asked(() => systemView.tainted()),
-    defaultLeaseTtl: () => seconds(asked(() => systemView.defaultLeaseTtl())),
-    maxLeaseTtl: () => seconds(asked(() => systemView.maxLeaseTtl())),
-    entityName: (id) => asked(() => systemView.entityInfo(id))?.name,
+    isTainted: () => asked('tainted', () => systemView.tainted()),
+    defaultLeaseTtl: () => seconds(asked('default-lease-ttl', () => systemView.defaultLeaseTtl())),
+    maxLeaseTtl: () => seconds(asked('max-lease-ttl', () => systemView.maxLeaseTtl())),
+    entityName: (id) => asked('entity-info', () => systemView.entityInfo(id))?.name,
     /** A password by one of the server's password policies. */
-    generatePassword: (policy) => asked(() => systemView.generatePassword(policy)),
+    generatePassword: (policy) => asked('generate-password', () => systemView.generatePassword(policy)),
   },
   clock: {
     /** Seconds since 1970. */

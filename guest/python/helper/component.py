@@ -156,14 +156,14 @@ def _stored(work: Callable[[], T]) -> T:
         raise EngineError(Kind.PLAIN, error.value.value) from None
 
 
-def _asked(work: Callable[[], T]) -> T:
-    """A question to the server."""
+def _asked(function: str, work: Callable[[], T]) -> T:
+    """A question to the server, by a function of the interface."""
     try:
         return work()
     except Err as error:
         if isinstance(error.value, system_view.Error_Failed):
             raise internal(error.value.value) from None
-        raise internal("the server does not offer this") from None
+        raise internal(f"the server does not offer `{function}`") from None
 
 
 def _entry(entry: storage.Entry | None) -> outside.Entry | None:
@@ -221,20 +221,20 @@ class _SystemView(outside.SystemView):
         return ("upstream", "read-only") in system_view.mount_options()
 
     def is_tainted(self) -> bool:
-        return _asked(system_view.tainted)
+        return _asked("tainted", system_view.tainted)
 
     def default_lease_ttl(self) -> int:
-        return _asked(system_view.default_lease_ttl) // NANOS
+        return _asked("default-lease-ttl", system_view.default_lease_ttl) // NANOS
 
     def max_lease_ttl(self) -> int:
-        return _asked(system_view.max_lease_ttl) // NANOS
+        return _asked("max-lease-ttl", system_view.max_lease_ttl) // NANOS
 
     def entity_name(self, entity_id: str) -> str | None:
-        entity = _asked(lambda: system_view.entity_info(entity_id))
+        entity = _asked("entity-info", lambda: system_view.entity_info(entity_id))
         return None if entity is None else entity.name
 
     def generate_password(self, policy: str) -> str:
-        return _asked(lambda: system_view.generate_password(policy))
+        return _asked("generate-password", lambda: system_view.generate_password(policy))
 
 
 class _Clock(outside.Clock):

@@ -119,9 +119,9 @@ pub trait Locks {
 /// Why a question to the server was not answered.
 #[derive(Clone, Debug, Error, PartialEq, Eq)]
 pub enum SystemViewError {
-    /// This server does not offer it.
-    #[error("the server does not offer this")]
-    Unsupported,
+    /// This server does not offer the function with this name of the interface.
+    #[error("the server does not offer `{0}`")]
+    Unsupported(&'static str),
     /// The server's text.
     #[error("{0}")]
     Failed(String),
@@ -150,12 +150,12 @@ pub trait SystemView {
     /// The name of an identity entity; none if the server has no such entity. The name can be some seconds old. An engine
     /// without the feature `entities` of `engine-component` is answered [`SystemViewError::Unsupported`].
     fn entity_name(&self, _entity_id: &str) -> Result<Option<String>, SystemViewError> {
-        Err(SystemViewError::Unsupported)
+        Err(SystemViewError::Unsupported("entity-info"))
     }
     /// A new password, made by one of the server's password policies. An engine without the feature `passwords` of
     /// `engine-component` is answered [`SystemViewError::Unsupported`].
     fn generate_password(&self, _policy: &str) -> Result<Sensitive, SystemViewError> {
-        Err(SystemViewError::Unsupported)
+        Err(SystemViewError::Unsupported("generate-password"))
     }
 }
 
