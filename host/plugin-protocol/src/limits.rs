@@ -56,8 +56,8 @@ pub(crate) const CANCELLED_CALLS_MAX: usize = 16 << 10;
 /// server has started another process.
 pub(crate) const WATCHDOG: Duration = Duration::from_secs(60);
 
-/// The timer that is always set, so that a request's timers, all longer, wake no thread. One wake-up a second costs an idle
-/// plugin nothing that could be measured.
+/// The timer that is always set, so that the timers of a request, all longer, wake no thread: one wake-up a second while
+/// the plugin is idle.
 pub(crate) const TIMER_PERIOD: Duration = Duration::from_secs(1);
 
 /// Time from the end of the broker's stream to the exit. The server closes the stream right before it calls `Shutdown`,
