@@ -139,7 +139,7 @@ publish: ## publish what `make dist` made as a release of GitHub, by `gh`: make 
 docs: target/tools/mdbook ## the documents as a site, in target/site/
 	@python3 tests/tools/release/book.py "$(CURDIR)/target/site"
 
-bench: build $(BAO_READY) target/tools/javascript target/tools/python ## speed and memory, as a table, against the server's own engines (ONLY="seal floods" measures a part)
+bench: build rogue $(BAO_READY) target/tools/javascript target/tools/python ## speed and memory, as a table, against the server's own engines (ONLY="seal floods" measures a part)
 	@# With the flags of the plugin's build, so that no crate is compiled twice.
 	@$(REMAPPED) bash tests/bench/bench.sh $(ONLY)
 

@@ -56,9 +56,9 @@ pub(crate) const CANCELLED_CALLS_MAX: usize = 16 << 10;
 /// server has started another process.
 pub(crate) const WATCHDOG: Duration = Duration::from_secs(60);
 
-/// The timer that is always set, so that the timers of a request, all longer, wake no thread: one wake-up a second while
-/// the plugin is idle.
-pub(crate) const TIMER_PERIOD: Duration = Duration::from_secs(1);
+/// The timer that is always set, so that the timers of a request, all longer, wake no thread. It wakes an idle plugin once
+/// in this time.
+pub(crate) const TIMER_PERIOD: Duration = Duration::from_secs(5);
 
 /// Time from the end of the broker's stream to the exit. The server closes the stream right before it calls `Shutdown`,
 /// and the plugin has to answer that call.
