@@ -122,12 +122,45 @@ async fn serve_one(connection: Verified, services: Services, mut closing: watch:
 
 #[cfg(test)]
 mod tests {
+    #![expect(clippy::unwrap_used, reason = "tests")]
+    use tokio_rustls::TlsConnector;
+    use tonic::Code;
+
     use super::*;
+    use crate::connection::Connection;
+    use crate::exit::{Exit, ExitReason};
+    use crate::go_plugin::GoPlugin;
+    use crate::mtls::Identity;
+    use crate::socket::Socket;
+    use crate::wire::health::health_server::HealthServer;
+    use crate::wire::pb;
+    use crate::wire::pb::storage_client::StorageClient;
+    use crate::{incoming, task};
 
     #[test]
     fn the_service_of_a_call_is_in_its_path() {
         for (path, name) in [("/pb.Backend/Setup", "pb.Backend"), ("/x", "x"), ("/", ""), ("", ""), ("/a/b/c", "a")] {
             assert_eq!(service_name(path), name, "{path}");
         }
+    }
+
+    #[tokio::test]
+    async fn an_unknown_service_is_refused_and_the_end_closes_a_connection() {
+        let (ours, servers) = (Identity::generate().unwrap(), Identity::generate().unwrap());
+        let directory = tempfile::tempdir().unwrap();
+        let Socket { listener, file } = Socket::bind(Some(directory.path()), None).unwrap();
+        let acceptor = Arc::new(ours.server_config(servers.certificate().clone()).unwrap()).into();
+        let exit = Exit::new();
+        let services = ServicesBuilder::default().with(HealthServer::new(GoPlugin::new(exit.clone()))).build();
+        let requested = exit.clone();
+        let ended = async move { drop(requested.requested().await) };
+        let serving = task::spawn(serve(services, incoming::accept(listener, acceptor), ended));
+        let connector = TlsConnector::from(Arc::new(servers.client_config(ours.certificate().clone()).unwrap()));
+        let (connection, _closer) = Connection::dial(file.to_str().unwrap(), &connector).await.unwrap();
+        let mut client = StorageClient::with_origin(connection, Connection::origin());
+        let status = client.begin_tx(pb::Empty {}).await.unwrap_err();
+        assert_eq!((status.code(), status.message()), (Code::Unimplemented, "the plugin has no service `pb.Storage`"));
+        exit.request(ExitReason::Shutdown);
+        serving.await.unwrap();
     }
 }

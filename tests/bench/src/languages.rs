@@ -53,7 +53,7 @@ fn built(word: &str, engine: &'static str, build: &str) -> anyhow::Result<Module
     let path = with_tools(&std::env::var("PATH").unwrap_or_default());
     let mut shell = Command::new("bash");
     shell.args(["-c", build]).current_dir(&project).env("PLUGIN", &plugin).env("PATH", path);
-    shell.env("PIP_NO_INDEX", "1").env("PIP_FIND_LINKS", harness::tool("python"));
+    shell.env("PIP_NO_INDEX", "1").env("PIP_FIND_LINKS", harness::python_wheels());
     // The artefacts of this project would lie between those of the measured program.
     let status = shell.env("CARGO_TARGET_DIR", project.join("target")).env_remove("RUSTFLAGS").status()?;
     if !status.success() {

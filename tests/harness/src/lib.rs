@@ -34,7 +34,7 @@ pub use outcome::{LeaseInfo, Outcome};
 pub use rows::play_rows;
 pub use settings::{
     component_wasm, examples_python, http_passwords_wasm, hvac_python, openbao_binary, oras_python, plugin_binary,
-    rogue_wasm, simulator_binary, tool, workspace_root,
+    python_wheels, rogue_wasm, simulator_binary, tool, workspace_root,
 };
 pub use stage::{Org, Stage, StageOptions, arguments, play, start_astra};
 

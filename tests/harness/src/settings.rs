@@ -92,6 +92,16 @@ pub fn simulator_binary() -> PathBuf {
     existing(folder.join("astra-simulator"), "cargo build -p astra-simulator")
 }
 
+/// The folder of the wheels that the template in Python pins.
+///
+/// # Panics
+/// When the folder is missing.
+pub fn python_wheels() -> PathBuf {
+    let wheels = workspace_root().join("target/tools/python");
+    assert!(wheels.is_dir(), "{} is missing: run `make tools`", wheels.display());
+    wheels
+}
+
 /// The plugin: `PLUGIN_BIN`, or the binary of `make plugin`.
 ///
 /// # Panics

@@ -11,7 +11,7 @@ use std::process::Command;
 use std::time::Duration;
 
 use harness::openbao::{Client, ClientProgram, Server, ServerKind};
-use harness::{Outcome, openbao_binary, plugin_binary, tool, workspace_root};
+use harness::{Outcome, openbao_binary, plugin_binary, python_wheels, tool, workspace_root};
 use serde_json::{Value, json};
 use wit_component::DecodedWasm;
 
@@ -136,9 +136,7 @@ fn javascript() -> String {
 fn python() -> String {
     let named = Command::new("python3").args(["-c", "import sys; print(sys.executable)"]).output().unwrap();
     let program = String::from_utf8(named.stdout).unwrap();
-    let wheels = workspace_root().join("target/tools/python");
-    assert!(wheels.is_dir(), "{} is missing: run `make tools`", wheels.display());
-    format!("export PYTHON='{}' PIP_NO_INDEX=1 PIP_FIND_LINKS='{}'\n", program.trim(), wheels.display())
+    format!("export PYTHON='{}' PIP_NO_INDEX=1 PIP_FIND_LINKS='{}'\n", program.trim(), python_wheels().display())
 }
 
 #[test]
