@@ -59,7 +59,8 @@ in_other_place() {
         umask 077
         export RUSTUP_HOME=${RUSTUP_HOME:-$HOME/.rustup} CARGO_HOME=$elsewhere/home/cargo HOME=$elsewhere/home
         export TZ=Pacific/Chatham USER=somebody LOGNAME=somebody GIT_DIR=$root/.git LC_ALL=C
-        unset CARGO_TARGET_DIR
+        # A server that is not there yet would be an error.
+        unset CARGO_TARGET_DIR BAO_BIN
         cd "$elsewhere/sources"
         "$@"
     )
