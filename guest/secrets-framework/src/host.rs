@@ -119,7 +119,7 @@ pub trait Locks {
 /// Why a question to the server was not answered.
 #[derive(Clone, Debug, Error, PartialEq, Eq)]
 pub enum SystemViewError {
-    /// This server does not offer the function with this name of the interface.
+    /// The server does not offer the function of the interface, or the engine was built without the function.
     #[error("the server does not offer `{0}`")]
     Unsupported(&'static str),
     /// The server's text.
@@ -150,12 +150,12 @@ pub trait SystemView {
     /// The name of an identity entity; none if the server has no such entity. The name can be some seconds old. An engine
     /// without the feature `entities` of `engine-component` is answered [`SystemViewError::Unsupported`].
     fn entity_name(&self, _entity_id: &str) -> Result<Option<String>, SystemViewError> {
-        Err(SystemViewError::Unsupported("entity-info"))
+        Err(SystemViewError::Unsupported("entity_name"))
     }
     /// A new password, made by one of the server's password policies. An engine without the feature `passwords` of
     /// `engine-component` is answered [`SystemViewError::Unsupported`].
     fn generate_password(&self, _policy: &str) -> Result<Sensitive, SystemViewError> {
-        Err(SystemViewError::Unsupported("generate-password"))
+        Err(SystemViewError::Unsupported("generate_password"))
     }
 }
 

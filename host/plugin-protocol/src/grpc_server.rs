@@ -158,7 +158,7 @@ mod tests {
         let connector = TlsConnector::from(Arc::new(servers.client_config(ours.certificate().clone()).unwrap()));
         let (connection, _closer) = Connection::dial(file.to_str().unwrap(), &connector).await.unwrap();
         let mut client = StorageClient::with_origin(connection, Connection::origin());
-        let status = client.begin_tx(pb::Empty {}).await.unwrap_err();
+        let status = client.begin_tx(pb::Empty {}).await.map(drop).unwrap_err();
         assert_eq!((status.code(), status.message()), (Code::Unimplemented, "the plugin has no service `pb.Storage`"));
         exit.request(ExitReason::Shutdown);
         serving.await.unwrap();

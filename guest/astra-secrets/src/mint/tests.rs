@@ -122,7 +122,7 @@ fn the_mounts_own_times_count_where_the_role_has_none() {
 #[test]
 fn a_server_that_tells_no_lease_settings_makes_no_token() {
     use secrets_framework::host::SystemViewError;
-    for told in [Ok(Duration::ZERO), Err(SystemViewError::Unsupported)] {
+    for told in [Ok(Duration::ZERO), Err(SystemViewError::Unsupported("max-lease-ttl"))] {
         let mount = Mount::new();
         mount.host.system_view.set_max_lease_ttl(told);
         mount.creds().0.unwrap_err();
