@@ -26,7 +26,7 @@ const ROWS: [Row; 12] = [
     ("read `static-creds`", |mount, _| read(mount, &format!("static-creds/{ORG_A}/app"), Value::Null), [3, 3]),
     ("read `tokens`", |mount, made| read(mount, &format!("tokens/{ORG_A}/{}", made.client_id()), Value::Null), [5, 5]),
     ("read `config`", |mount, _| read(mount, &format!("config/{ORG_A}"), Value::Null), [1, 1]),
-    ("read `roles`", |mount, _| read(mount, &format!("roles/{ORG_A}/reader"), Value::Null), [2, 2]),
+    ("read `roles`", |mount, _| read(mount, &format!("roles/{ORG_A}/reader"), Value::Null), [1, 1]),
 ];
 
 #[test]

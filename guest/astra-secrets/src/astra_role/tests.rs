@@ -46,11 +46,11 @@ fn key() -> String {
 
 fn role(mount: &Mount) -> Value {
     mount.write(&format!("roles/{ORG_A}/app"), json!({ "role_ids": [READER.to_uppercase(), "unknown"] }));
-    mount.read(&format!("roles/{ORG_A}/app"), Value::Null).data()
+    mount.read(&format!("roles/{ORG_A}/app"), json!({ "with_astra_roles": true })).data()
 }
 
 #[test]
-fn a_sync_of_roles_notes_them_and_a_read_of_a_role_shows_them() {
+fn a_sync_of_roles_notes_them_and_a_read_of_a_role_shows_them_if_it_asks() {
     let mount = mount(json!([listed("R/W User", &["drn:astra:org:o", "drn:astra:org:o:db:d"])]));
     sync(&mount, json!({ "dry_run": true }));
     assert_eq!(noted(&mount), Vec::<String>::new(), "a dry run changes nothing");
@@ -61,9 +61,16 @@ fn a_sync_of_roles_notes_them_and_a_read_of_a_role_shows_them() {
         "seen_at": "2026-01-01T00:00:00Z",
     }]);
     assert_eq!(role(&mount)["astra_roles"], expected);
-    let by_body = mount.read("role", json!({ "org_id": ORG_A, "role_name": "app" })).data();
-    assert_eq!(by_body["astra_roles"], expected);
+    let unasked =
+        [(format!("roles/{ORG_A}/app"), json!({ "with_astra_roles": false })), ("role".to_owned(), by_body())];
+    for (path, data) in unasked {
+        assert_eq!(mount.read(&path, data).data().get("astra_roles"), None, "{path}");
+    }
     assert_eq!(mount.list(&format!("roles/{ORG_A}")).data()["keys"], json!(["app", "r_w_user"]), "lists are as before");
+}
+
+fn by_body() -> Value {
+    json!({ "org_id": ORG_A, "role_name": "app", "with_astra_roles": true })
 }
 
 #[test]

@@ -226,13 +226,18 @@ fn what_is_not_there_is_missing_and_may_be_deleted() {
 }
 
 #[test]
-fn a_read_takes_one_storage_call_and_one_for_its_astra_role() {
+fn a_read_takes_one_storage_call_and_one_more_for_its_astra_role() {
     let mount = Mount::with_org_a();
     mount.write(&path("r"), json!({ "role_id": ROLE_ID })).done();
-    for (path, data) in [(path("r"), json!({})), ("role".to_owned(), json!({ "org_id": ORG_A, "role_name": "r" }))] {
+    for (path, data, gets) in [
+        (path("r"), json!({}), 1),
+        (path("r"), json!({ "with_astra_roles": true }), 2),
+        ("role".to_owned(), json!({ "org_id": ORG_A, "role_name": "r" }), 1),
+    ] {
         mount.host.storage.clear_calls();
         mount.read(&path, data).data();
-        assert_eq!((mount.host.storage.calls(StorageCall::Get), mount.host.storage.calls(StorageCall::List)), (2, 0));
+        let calls = [StorageCall::Get, StorageCall::List].map(|call| mount.host.storage.calls(call));
+        assert_eq!(calls, [gets, 0], "{path}");
     }
 }
 

@@ -10,6 +10,9 @@ use crate::testing::{ADMIN_A, Mount, ORG_A, ROLE_ID};
 
 const OTHER_ID: &str = "88888888-8888-4888-8888-888888888888";
 
+/// Fields that only a read looks at.
+const OF_READS: [&str; 1] = ["with_astra_roles"];
+
 /// Writable paths that keep the Go plugin's form, which is older than Terraform's rule.
 const GO_PLUGINS: [&str; 2] = ["config", "role"];
 
@@ -66,7 +69,8 @@ fn a_plan_is_empty_after_an_apply_on_every_path_that_can_be_written() {
         }
         looked_at += 1;
         let written = samples(&documented);
-        for field in path.fields.iter().filter(|field| !documented.contains(&format!(":{}", field.name))) {
+        let is_written = |name: &str| !documented.contains(&format!(":{name}")) && !OF_READS.contains(&name);
+        for field in path.fields.iter().filter(|field| is_written(field.name)) {
             assert!(written.get(field.name).is_some(), "`{documented}`: no sample of the field `{}`", field.name);
         }
         let mount = Mount::new();
