@@ -153,7 +153,9 @@ mod tests {
         let exit = Exit::new();
         let services = ServicesBuilder::default().with(HealthServer::new(GoPlugin::new(exit.clone()))).build();
         let requested = exit.clone();
-        let ended = async move { drop(requested.requested().await) };
+        let ended = async move {
+            requested.requested().await;
+        };
         let serving = task::spawn(serve(services, incoming::accept(listener, acceptor), ended));
         let connector = TlsConnector::from(Arc::new(servers.client_config(ours.certificate().clone()).unwrap()));
         let (connection, _closer) = Connection::dial(file.to_str().unwrap(), &connector).await.unwrap();
