@@ -5,6 +5,9 @@ set -euo pipefail
 tools=$(cd "$(dirname "${BASH_SOURCE[0]}")/../../target/tools" && pwd)
 export ZIG_GLOBAL_CACHE_DIR="$tools/zig-cache" ZIG_LOCAL_CACHE_DIR="$tools/zig-cache"
 
+# A library in C writes `__DATE__` and `__TIME__` into its messages: two builds would have other bytes.
+export SOURCE_DATE_EPOCH=0
+
 # Rust's build scripts name the target in Rust's words, which Zig does not know.
 arguments=()
 for argument in "$@"; do
