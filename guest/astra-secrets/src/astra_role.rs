@@ -1,6 +1,6 @@
 //! What Astra's own roles are called and what they reach, as the mount saw them last. `sync-roles`, `tidy` and `check` note
-//! what they see; reads of tokens, roles and static roles show what was noted. Nothing depends on a note: one that is missing or
-//! damaged is left out, and one that cannot be written fails nothing.
+//! what they see; reads of tokens and static roles show what was noted, and a read of a role does if it asks. Nothing
+//! depends on a note: a note that is missing or damaged is left out, and one that cannot be written fails nothing.
 
 use std::cell::Cell;
 use std::collections::{BTreeMap, BTreeSet};

@@ -75,29 +75,29 @@ impl SystemView for ComponentHost {
         options.iter().any(|(name, value)| name == UPSTREAM_OPTION && value == UPSTREAM_READ_ONLY)
     }
     fn is_tainted(&self) -> Result<bool, SystemViewError> {
-        system_view::tainted().map_err(of("tainted"))
+        system_view::tainted().map_err(error_of("tainted"))
     }
     fn default_lease_ttl(&self) -> Result<Duration, SystemViewError> {
-        system_view::default_lease_ttl().map(Duration::from_nanos).map_err(of("default-lease-ttl"))
+        system_view::default_lease_ttl().map(Duration::from_nanos).map_err(error_of("default-lease-ttl"))
     }
     fn max_lease_ttl(&self) -> Result<Duration, SystemViewError> {
-        system_view::max_lease_ttl().map(Duration::from_nanos).map_err(of("max-lease-ttl"))
+        system_view::max_lease_ttl().map(Duration::from_nanos).map_err(error_of("max-lease-ttl"))
     }
     // A component imports only the functions that it calls, and an operator allows each engine these two.
     #[cfg(feature = "entities")]
     fn entity_name(&self, entity_id: &str) -> Result<Option<String>, SystemViewError> {
-        let entity = system_view::entity_info(entity_id).map_err(of("entity-info"))?;
+        let entity = system_view::entity_info(entity_id).map_err(error_of("entity-info"))?;
         Ok(entity.map(|entity| entity.name))
     }
     #[cfg(feature = "passwords")]
     fn generate_password(&self, policy: &str) -> Result<secrets_framework::Sensitive, SystemViewError> {
-        let password = system_view::generate_password(policy).map_err(of("generate-password"))?;
+        let password = system_view::generate_password(policy).map_err(error_of("generate-password"))?;
         Ok(secrets_framework::Sensitive::new(password))
     }
 }
 
 /// The error of a function of the interface.
-fn of(function: &'static str) -> impl Fn(system_view::Error) -> SystemViewError {
+fn error_of(function: &'static str) -> impl Fn(system_view::Error) -> SystemViewError {
     move |error| match error {
         system_view::Error::Unsupported => SystemViewError::Unsupported(function),
         system_view::Error::Failed(text) => SystemViewError::Failed(text),

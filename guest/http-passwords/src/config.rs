@@ -218,8 +218,9 @@ impl Config {
     /// A password by the policy. The error is a sentence.
     pub(crate) fn new_password(&self, context: &Context<'_>) -> Result<Sensitive, String> {
         let policy = &self.password_policy;
-        context.host.system_view().generate_password(policy).map_err(|error| match error {
+        context.host.system_view().generate_password(policy).map_err(|error| match &error {
             SystemViewError::Unsupported(_) => "there is no server here with password policies".to_owned(),
+            SystemViewError::NotBuiltIn(_) => error.to_string(),
             SystemViewError::Failed(text) => format!(
                 "the server made no password by `password_policy` `{policy}` ({text}): check `sys/policies/password/{policy}`"
             ),

@@ -119,9 +119,12 @@ pub trait Locks {
 /// Why a question to the server was not answered.
 #[derive(Clone, Debug, Error, PartialEq, Eq)]
 pub enum SystemViewError {
-    /// The server does not offer the function of the interface, or the engine was built without the function.
+    /// The server does not offer the function with this name of the interface.
     #[error("the server does not offer `{0}`")]
     Unsupported(&'static str),
+    /// The engine was built without the feature that imports the function.
+    #[error("the engine was built without the feature `{0}` of `engine-component`: build the engine with this feature")]
+    NotBuiltIn(&'static str),
     /// The server's text.
     #[error("{0}")]
     Failed(String),
@@ -148,14 +151,14 @@ pub trait SystemView {
     /// The longest time to live of a lease of this mount.
     fn max_lease_ttl(&self) -> Result<Duration, SystemViewError>;
     /// The name of an identity entity; none if the server has no such entity. The name can be some seconds old. An engine
-    /// without the feature `entities` of `engine-component` is answered [`SystemViewError::Unsupported`].
+    /// without the feature `entities` of `engine-component` is answered [`SystemViewError::NotBuiltIn`].
     fn entity_name(&self, _entity_id: &str) -> Result<Option<String>, SystemViewError> {
-        Err(SystemViewError::Unsupported("entity_name"))
+        Err(SystemViewError::NotBuiltIn("entities"))
     }
     /// A new password, made by one of the server's password policies. An engine without the feature `passwords` of
-    /// `engine-component` is answered [`SystemViewError::Unsupported`].
+    /// `engine-component` is answered [`SystemViewError::NotBuiltIn`].
     fn generate_password(&self, _policy: &str) -> Result<Sensitive, SystemViewError> {
-        Err(SystemViewError::Unsupported("generate_password"))
+        Err(SystemViewError::NotBuiltIn("passwords"))
     }
 }
 

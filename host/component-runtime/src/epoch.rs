@@ -19,7 +19,8 @@ pub(crate) struct OutOfProcessorTime;
 
 /// Processor time of one request: the time of the threads that polled its future, by the clocks of the threads.
 ///
-/// Neither waits nor the time of other threads count, so a request has its whole budget also on a busy machine.
+/// Neither waits nor the time of other threads count, so a request has its whole budget also on a busy machine. Only a poll
+/// shorter than [`SHORT_POLL`] counts with the time that passed.
 /// Received bytes of answers add to the budget, up to a maximum.
 pub(crate) struct ProcessorMeter {
     basic: Duration,
@@ -31,8 +32,8 @@ pub(crate) struct ProcessorMeter {
     on_since_ns: AtomicU64,
 }
 
-/// A poll that took less time of the day counts with this time, for which it nearly always had the processor: most polls
-/// are short, and a look at the thread's clock takes more than ten times as long as one at the time of the day.
+/// A shorter poll counts with the time that passed: most polls are short and keep the processor all the time, and a look at
+/// the thread's clock is a system call. If the thread lost the processor meanwhile, the request pays this much too much.
 const SHORT_POLL: Duration = Duration::from_micros(100);
 
 /// The mark of a request that is not being polled.

@@ -1,8 +1,8 @@
 //! Serves gRPC on verified connections.
 //!
-//! The server of `tonic` is not used: its layers (a router, boxed services, a timer for each call) took about 4 % of the
-//! plugin's processor time for a read, and brought five more crates. A call has no time limit here: the server cancels a
-//! call whose time is over, and the time limit of a request is a part of the request.
+//! The server of `tonic` is not used: its layers (a router, boxed services, a timer for each call) take time of each call
+//! and bring five more crates. A call has no time limit here: the server cancels a call whose time is over, and the time
+//! limit of a request is a part of the request.
 
 use std::convert::Infallible;
 use std::future::{Future, ready};

@@ -229,6 +229,16 @@ mod tests {
         assert_eq!(exit.reason(), None);
     }
 
+    #[tokio::test(start_paused = true)]
+    async fn a_timer_is_set_until_the_process_ends() {
+        let exit = Exit::new();
+        let set = task::spawn(keep_timer_set(exit.clone()));
+        tokio::time::sleep(3 * TIMER_PERIOD).await;
+        assert!(!set.is_finished());
+        exit.request(ExitReason::Shutdown);
+        assert!(set.await.is_ok());
+    }
+
     #[tokio::test]
     async fn the_reason_for_the_exit_is_kept_although_serving_ends_first() {
         let exit = Exit::new();

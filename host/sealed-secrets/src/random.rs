@@ -3,7 +3,7 @@
 use aws_lc_rs::rand;
 use zeroize::Zeroize;
 
-/// Bytes that are asked of the generator at once: enough for the surrogates of most requests.
+/// Bytes that are asked of the generator at once: enough for three tokens of 64 hexadecimal digits.
 const BUFFER_BYTES: usize = 256;
 
 const HEX: &[u8] = b"0123456789abcdef";

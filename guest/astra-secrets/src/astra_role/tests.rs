@@ -61,16 +61,12 @@ fn a_sync_of_roles_notes_them_and_a_read_of_a_role_shows_them_if_it_asks() {
         "seen_at": "2026-01-01T00:00:00Z",
     }]);
     assert_eq!(role(&mount)["astra_roles"], expected);
-    let unasked =
-        [(format!("roles/{ORG_A}/app"), json!({ "with_astra_roles": false })), ("role".to_owned(), by_body())];
-    for (path, data) in unasked {
+    let by_body = json!({ "org_id": ORG_A, "role_name": "app", "with_astra_roles": true });
+    let without = [(format!("roles/{ORG_A}/app"), json!({ "with_astra_roles": false })), ("role".to_owned(), by_body)];
+    for (path, data) in without {
         assert_eq!(mount.read(&path, data).data().get("astra_roles"), None, "{path}");
     }
     assert_eq!(mount.list(&format!("roles/{ORG_A}")).data()["keys"], json!(["app", "r_w_user"]), "lists are as before");
-}
-
-fn by_body() -> Value {
-    json!({ "org_id": ORG_A, "role_name": "app", "with_astra_roles": true })
 }
 
 #[test]
