@@ -5,46 +5,55 @@
 //! cover waits until the budget does. The waiting answers of a mount have a limit; an answer beyond the limit is
 //! refused late.
 
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use tokio::time::{Instant, sleep_until};
 
 use crate::InvokeError;
+use crate::budget::{Budget, MountBudget, Refill};
 use crate::limits::Limits;
 use crate::permits::refuse_late;
 
 /// The name of this limit in errors.
 const LARGE_ANSWERS: &str = "large answers of this mount";
 
-/// The budget of one mount.
+/// The share of one mount.
 pub(crate) struct AnswerShare {
     large_from: usize,
-    bytes_per_second: usize,
-    /// How far the payment may lie ahead without a wait: the time in which the burst refills.
-    ahead: Duration,
+    budget: MountBudget,
     waiting_bytes_max: usize,
     refusal_wait: Duration,
-    state: Mutex<State>,
+    waiting_bytes: Mutex<usize>,
 }
 
-struct State {
-    /// When the refill has paid for all answers so far.
-    paid_at: Instant,
-    waiting_bytes: usize,
+/// Bytes that refill by a number in a second.
+fn refill(limits: &Limits, bytes_per_second: usize) -> Refill {
+    Refill {
+        units: bytes_per_second as u64,
+        nanoseconds: 1_000_000_000,
+        burst: limits.large_answer_burst_bytes as u64,
+        // All bytes are paid for.
+        debt_max: Duration::MAX,
+    }
 }
 
 impl AnswerShare {
-    pub(crate) fn new(limits: &Limits) -> Self {
-        let bytes_per_second = limits.large_answer_bytes_per_second.max(1);
+    pub(crate) fn new(limits: &Limits, of_all: &Arc<Budget>) -> Self {
+        let own = refill(limits, limits.large_answer_bytes_per_second);
+        let busy = refill(limits, limits.large_answer_bytes_per_second_of_busy_mount);
         Self {
             large_from: limits.large_answer_bytes,
-            bytes_per_second,
-            ahead: time_of(limits.large_answer_burst_bytes, bytes_per_second),
+            budget: MountBudget::new(own, busy, of_all),
             waiting_bytes_max: limits.waiting_bytes_per_mount_max,
             refusal_wait: limits.permit_wait,
-            state: Mutex::new(State { paid_at: Instant::now(), waiting_bytes: 0 }),
+            waiting_bytes: Mutex::default(),
         }
+    }
+
+    /// The budget of all mounts of a process: as much as that of one.
+    pub(crate) fn of_all(limits: &Limits) -> Arc<Budget> {
+        Arc::new(Budget::new(refill(limits, limits.large_answer_bytes_per_second)))
     }
 
     /// Waits until an answer of this size may go out.
@@ -65,21 +74,20 @@ impl AnswerShare {
 
     /// The time at which the answer may go out, and the answer's place in the queue.
     fn enqueue(&self, bytes: usize, until: Instant) -> Option<(Instant, Waiting<'_>)> {
+        let mut waiting_bytes = self.waiting_bytes();
         let now = Instant::now();
-        let mut state = self.state();
-        let paid_from = state.paid_at.max(now);
-        let turn = paid_from.checked_sub(self.ahead).map_or(now, |turn| turn.max(now));
-        let waiting_bytes = state.waiting_bytes.saturating_add(bytes);
-        if turn > now && (turn > until || waiting_bytes > self.waiting_bytes_max) {
+        let debt = self.budget.debt(now);
+        let (turn, with_this) = (now + debt, waiting_bytes.saturating_add(bytes));
+        if !debt.is_zero() && (turn > until || with_this > self.waiting_bytes_max) {
             return None;
         }
-        state.paid_at = paid_from + time_of(bytes, self.bytes_per_second);
-        state.waiting_bytes = waiting_bytes;
+        self.budget.charge(bytes as u64);
+        *waiting_bytes = with_this;
         Some((turn, Waiting { share: self, bytes }))
     }
 
-    fn state(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    fn waiting_bytes(&self) -> MutexGuard<'_, usize> {
+        self.waiting_bytes.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -91,13 +99,8 @@ struct Waiting<'a> {
 
 impl Drop for Waiting<'_> {
     fn drop(&mut self) {
-        self.share.state().waiting_bytes -= self.bytes;
+        *self.share.waiting_bytes() -= self.bytes;
     }
-}
-
-fn time_of(bytes: usize, bytes_per_second: usize) -> Duration {
-    let microseconds = (bytes as u128).saturating_mul(1_000_000) / bytes_per_second as u128;
-    Duration::from_micros(u64::try_from(microseconds).unwrap_or(u64::MAX / 4))
 }
 
 #[cfg(test)]
@@ -109,13 +112,14 @@ mod tests {
 
     /// 100 bytes count as large; 1,000 bytes a second are allowed, after a burst of 2,000.
     fn share() -> AnswerShare {
-        AnswerShare::new(&Limits {
+        let limits = Limits {
             large_answer_bytes: 100,
             large_answer_bytes_per_second: 1_000,
             large_answer_burst_bytes: 2_000,
             waiting_bytes_per_mount_max: 5_000,
             ..Limits::default()
-        })
+        };
+        AnswerShare::new(&limits, &AnswerShare::of_all(&limits))
     }
 
     async fn taken(share: &AnswerShare, bytes: usize) -> Duration {
@@ -150,7 +154,7 @@ mod tests {
         let answers = join_all((0..8).map(|_| share.admit(1_000, begin + seconds(60)))).await;
         assert_eq!(answers.iter().filter(|answer| answer.is_ok()).count(), 5, "{answers:?}");
         assert!(answers.contains(&Err(InvokeError::Busy(LARGE_ANSWERS))));
-        assert_eq!(share.state().waiting_bytes, 0);
+        assert_eq!(*share.waiting_bytes(), 0);
         let begin = Instant::now();
         let late = share.admit(1_000, begin + Duration::from_millis(100)).await;
         assert_eq!(late, Err(InvokeError::Busy(LARGE_ANSWERS)), "its turn comes after the end of its request");

@@ -4,6 +4,7 @@
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
+use low_priority::{NICE_MAX, lower_priority_by};
 use rayon::{ThreadPool, ThreadPoolBuilder};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::task::JoinError;
@@ -12,7 +13,6 @@ use wasmtime::component::Component;
 
 use crate::compiler_process::Failed;
 use crate::pool::Pools;
-use crate::priority::lower_priority;
 use crate::{CompilerProgram, LoadError, aot, compiler_process};
 
 /// The compiler of one runtime.
@@ -112,7 +112,7 @@ fn given_up(stopped: &JoinError) -> LoadError {
 fn pool(priority: CompilePriority) -> Result<ThreadPool, LoadError> {
     let start = move |_| {
         if priority == CompilePriority::Background {
-            lower_priority();
+            lower_priority_by(NICE_MAX);
         }
     };
     let pool = ThreadPoolBuilder::new().thread_name(|_| "compile".to_owned()).start_handler(start);
@@ -132,7 +132,7 @@ mod tests {
     async fn jobs_run_on_threads_of_lowest_priority_and_no_other_thread_gets_slower() {
         let compiler = Compiler::new(LONG, LONG, CompilePriority::Background);
         let before = rustix::process::nice(0).unwrap();
-        assert_eq!(compiler.run(|| rustix::process::nice(0)).await.unwrap(), Ok(crate::priority::NICE_MAX));
+        assert_eq!(compiler.run(|| rustix::process::nice(0)).await.unwrap(), Ok(NICE_MAX));
         assert_eq!(rustix::process::nice(0), Ok(before));
         let for_a_person = Compiler::new(LONG, LONG, CompilePriority::Normal);
         assert_eq!(for_a_person.run(|| rustix::process::nice(0)).await.unwrap(), Ok(before));

@@ -14,6 +14,7 @@ use std::process::{ExitCode, ExitStatus, Stdio};
 use std::sync::Arc;
 use std::time::Duration;
 
+use low_priority::{NICE_MAX, lower_priority_by};
 use rustix::fs::{MemfdFlags, SealFlags, fcntl_add_seals, memfd_create};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
@@ -26,7 +27,6 @@ use crate::limits::{
     COMPILE_MEMORY_BYTES_MAX, COMPILE_PROCESSOR_TIME, COMPILE_PROCESSOR_TIME_TO_END, WASM_BYTES_MAX, bytes_text,
 };
 use crate::pool::Pools;
-use crate::priority::lower_priority;
 use crate::{LoadError, aot, compiler_sandbox, engine, harden_process};
 
 /// Exit code if the component does not compile; the output has the reason in place of the code.
@@ -171,7 +171,7 @@ fn content(output: OwnedFd, bytes_max: u64) -> std::io::Result<Vec<u8>> {
 #[must_use]
 pub fn compile_for_parent() -> ExitCode {
     // Only serving processes start it: commands for people compile on threads of their own.
-    lower_priority();
+    lower_priority_by(NICE_MAX);
     // This process has no log. If the system refuses one of these measures, the others and the parent's patience still
     // hold.
     let _ = harden_process();

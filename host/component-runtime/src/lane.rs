@@ -4,31 +4,21 @@
 //! requests would wait for the tick; from a thread of the lane the system takes the processor at once.
 
 use std::future::poll_fn;
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 use std::task::Poll;
 
 use futures_util::future::BoxFuture;
-use tokio::runtime::{self, Handle};
-use tokio::task::JoinSet;
-use tracing::Instrument as _;
-use tracing::instrument::WithSubscriber as _;
+use low_priority::{LowPriorityThreads, spare_cores};
 
 use crate::epoch::ProcessorMeter;
-use crate::priority::lower_priority_by;
 use crate::processor_share::ProcessorShare;
 use crate::ticker::Ticker;
 use crate::turns::Turns;
 
-/// Lower than the threads that serve, and higher than all background work: with 10, requests of a mount in debt made no
-/// progress beside other programs.
-const NICE: i32 = 1;
-
 /// The turns of a process, and the threads that run the calls with a turn.
 pub(crate) struct Lane {
-    count: usize,
     turns: Turns,
-    /// Started with the first mount in debt. `None` if the system gives no threads.
-    threads: OnceLock<Option<runtime::Runtime>>,
+    threads: LowPriorityThreads,
 }
 
 /// A call of a guest, with the accounts that its polls are charged to.
@@ -53,15 +43,9 @@ impl<T> PaidCall<T> {
 }
 
 impl Lane {
+    /// As many requests of mounts in debt run at once as there are threads.
     pub(crate) fn new() -> Self {
-        let count = Self::turns_of_this_machine();
-        Self { count, turns: Turns::new(count), threads: OnceLock::new() }
-    }
-
-    /// How many requests of mounts in debt run at once: one core is left to all others, if there is another.
-    pub(crate) fn turns_of_this_machine() -> usize {
-        let cores = std::thread::available_parallelism().map_or(1, usize::from);
-        cores.saturating_sub(1).max(1)
+        Self { turns: Turns::new(spare_cores()), threads: LowPriorityThreads::new("lane") }
     }
 
     /// Runs a call to its end: here while its mount has no debt, and in the lane from the first poll with a debt on.
@@ -82,56 +66,19 @@ impl Lane {
 
     async fn take_turns<T: Send + 'static>(&self, mut call: PaidCall<T>) -> T {
         let mut place = self.turns.place(&call.share);
-        // Timers and connections of the call stay on the runtime where it began.
-        let home = Handle::current();
-        let turns = async move {
-            poll_fn(|context| {
-                let turn = match call.share.in_debt() {
-                    true => match place.poll_turn(context) {
-                        Poll::Ready(turn) => Some(turn),
-                        Poll::Pending => return Poll::Pending,
-                    },
-                    false => None,
-                };
-                let _home = home.enter();
-                let polled = call.poll(context);
-                drop(turn);
-                polled
-            })
-            .await
-        };
-        let Some(threads) = self.threads() else { return turns.await };
-        // Ends the call if this future is dropped.
-        let mut task = JoinSet::new();
-        task.spawn_on(turns.in_current_span().with_current_subscriber(), threads.handle());
-        match task.join_next().await {
-            Some(Ok(answer)) => answer,
-            Some(Err(stopped)) if stopped.is_panic() => std::panic::resume_unwind(stopped.into_panic()),
-            // The process is ending.
-            Some(Err(_)) | None => std::future::pending().await,
-        }
-    }
-
-    fn threads(&self) -> Option<&runtime::Runtime> {
-        let start = || {
-            let mut threads = runtime::Builder::new_multi_thread();
-            threads.worker_threads(self.count).thread_name("lane").on_thread_start(|| lower_priority_by(NICE));
-            let threads = threads.build();
-            if let Err(error) = &threads {
-                tracing::warn!(%error, "failed to start threads for mounts that use much processor time: their requests run among all others");
-            }
-            threads.ok()
-        };
-        self.threads.get_or_init(start).as_ref()
-    }
-}
-
-impl Drop for Lane {
-    fn drop(&mut self) {
-        if let Some(Some(threads)) = self.threads.take() {
-            // Works also on a thread that must not block.
-            threads.shutdown_background();
-        }
+        let turns = poll_fn(move |context| {
+            let turn = match call.share.in_debt() {
+                true => match place.poll_turn(context) {
+                    Poll::Ready(turn) => Some(turn),
+                    Poll::Pending => return Poll::Pending,
+                },
+                false => None,
+            };
+            let polled = call.poll(context);
+            drop(turn);
+            polled
+        });
+        self.threads.run(turns).await
     }
 }
 
@@ -140,6 +87,7 @@ mod tests {
     #![expect(clippy::unwrap_used, reason = "tests")]
     use std::time::Duration;
 
+    use tokio::task::JoinSet;
     use wasmtime::Engine;
 
     use super::*;
@@ -182,7 +130,7 @@ mod tests {
         let here = (thread_name(), rustix::process::nice(0).unwrap());
         let call = async || (thread_name(), rustix::process::nice(0).unwrap());
         assert_eq!(Mount::new().run(call()).await, here);
-        assert_eq!(Mount::in_debt().run(call()).await, ("lane".to_owned(), here.1 + NICE));
+        assert_eq!(Mount::in_debt().run(call()).await, ("lane".to_owned(), here.1 + low_priority::NICE_OF_REQUESTS));
     }
 
     #[tokio::test]
@@ -198,19 +146,6 @@ mod tests {
         let (before, after) = threads.await;
         assert_ne!(before, "lane");
         assert_eq!(after, "lane");
-    }
-
-    /// The lane has neither timers nor sockets of its own.
-    #[tokio::test]
-    async fn a_call_in_the_lane_uses_the_timers_and_tasks_of_the_place_where_it_began() {
-        let mount = Mount::in_debt();
-        let answer = mount.run(async {
-            tokio::time::sleep(Duration::from_millis(1)).await;
-            let mut task = JoinSet::new();
-            task.spawn(async { thread_name() });
-            task.join_next().await.unwrap().unwrap()
-        });
-        assert_ne!(answer.await, "lane");
     }
 
     #[tokio::test]
@@ -242,18 +177,12 @@ mod tests {
         // More calls than turns wait for one that needs a turn.
         let mut waiting = JoinSet::new();
         let wait = futures_util::FutureExt::shared(wait);
-        for _ in 0..mount.lane.count * 3 {
+        for _ in 0..spare_cores() * 3 {
             let (mount, wait) = (Arc::clone(&mount), wait.clone());
             waiting.spawn(async move { mount.run(wait).await.is_ok() });
         }
         tokio::task::yield_now().await;
         mount.run(async move { go.send(()) }).await.unwrap();
         assert!(waiting.join_all().await.iter().all(|&answered| answered));
-    }
-
-    #[tokio::test]
-    #[should_panic(expected = "of a test")]
-    async fn a_panic_in_the_lane_reaches_whoever_waits() {
-        Mount::in_debt().run(async { panic!("of a test") }).await
     }
 }

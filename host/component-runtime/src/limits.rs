@@ -134,8 +134,11 @@ limits! {
     /// machine to others.
     pub const STORAGE_CALLS_PER_SECOND_AND_CORE: u32 = 10_000; => storage_calls_per_second_and_core,
 
-    /// Storage calls that one mount may make at once when it made few before: those of two requests.
-    pub const STORAGE_CALLS_BURST: u32 = 20_000; => storage_calls_burst,
+    /// The same of one mount while all mounts together make more than [`STORAGE_CALLS_PER_SECOND_AND_CORE`].
+    pub const STORAGE_CALLS_PER_SECOND_AND_CORE_OF_BUSY_MOUNT: u32 = 1_000; => storage_calls_per_second_and_core_of_busy_mount,
+
+    /// Storage calls that one mount may make at once when it made few before: a fifth of a second of two cores.
+    pub const STORAGE_CALLS_BURST: u32 = 4_000; => storage_calls_burst,
 
     /// Bytes of a storage key. Raft storage refuses more than 32 KiB; engines need a few hundred bytes.
     pub const STORAGE_KEY_BYTES_MAX: usize = 4 * KIB; => storage_key_bytes_max,
@@ -189,6 +192,9 @@ limits! {
 
     /// Bytes of the large responses of one mount in a second: the server needs some 10 ms of processor time for each MiB.
     pub const LARGE_ANSWER_BYTES_PER_SECOND: usize = 8 * MIB; => large_answer_bytes_per_second,
+
+    /// The same of one mount while all mounts together send more than [`LARGE_ANSWER_BYTES_PER_SECOND`].
+    pub const LARGE_ANSWER_BYTES_PER_SECOND_OF_BUSY_MOUNT: usize = MIB; => large_answer_bytes_per_second_of_busy_mount,
 
     /// Bytes of large responses that one mount may send at once when it sent few before: two of the largest.
     pub const LARGE_ANSWER_BURST_BYTES: usize = 16 * MIB; => large_answer_burst_bytes,

@@ -7,13 +7,14 @@ use std::time::Duration;
 use envelope::{Storage, SystemView};
 
 use crate::answer_share::AnswerShare;
+use crate::budget::Budget;
 use crate::capability::{CountedSeries, EngineCounters, Entities, Lifetimes, LockTable, LogRate, Nothing, ReadOnly};
 use crate::egress::{Access, Egress, MountEgress, Policy, UpstreamCalls};
 use crate::held_secrets::{HeldSecrets, MountSecrets};
 use crate::limits::Limits;
 use crate::memory_account::{MountMemory, ProcessMemory};
 use crate::permits::{MountPermits, Permits, PoolKind};
-use crate::processor_share::{Budget, ProcessorShare};
+use crate::processor_share::ProcessorShare;
 use crate::storage_share::StorageShare;
 
 /// Settings of a mount.
@@ -144,6 +145,8 @@ pub(crate) struct OfAllMounts<'a> {
     pub(crate) large_permits: &'a Permits,
     pub(crate) memory: &'a Arc<ProcessMemory>,
     pub(crate) processor: &'a Arc<Budget>,
+    pub(crate) storage: &'a Arc<Budget>,
+    pub(crate) answers: &'a Arc<Budget>,
     pub(crate) limits: &'a Limits,
 }
 
@@ -170,8 +173,8 @@ impl MountShared {
             permits: of_all.permits.mount(&processor),
             large_permits: of_all.large_permits.mount(&processor),
             processor,
-            answers: AnswerShare::new(of_all.limits),
-            storage: StorageShare::new(of_all.limits),
+            answers: AnswerShare::new(of_all.limits, of_all.answers),
+            storage: StorageShare::new(of_all.limits, of_all.storage),
             memory: of_all.memory.mount(),
             locks: LockTable::default(),
             entities: Entities::default(),
@@ -239,6 +242,8 @@ mod tests {
         large_permits: Permits,
         memory: Arc<ProcessMemory>,
         processor: Arc<Budget>,
+        storage: Arc<Budget>,
+        answers: Arc<Budget>,
         limits: Limits,
     }
 
@@ -247,15 +252,16 @@ mod tests {
             let limits = Limits::default();
             let egress = Egress::new(EgressSettings::default(), &limits.egress);
             let permits = Permits::new(limits.requests_in_flight_max, &limits);
-            let processor = Budget::of_all(&limits, 1);
-            Self { egress, large_permits: permits.clone(), permits, memory: ProcessMemory::new(0), processor, limits }
+            let (processor, storage) = (ProcessorShare::of_all(&limits, 1), StorageShare::of_all(&limits));
+            let (answers, memory) = (AnswerShare::of_all(&limits), ProcessMemory::new(0));
+            Self { egress, large_permits: permits.clone(), permits, memory, processor, storage, answers, limits }
         }
     }
 
     impl Process {
         fn of_mounts(&self) -> OfAllMounts<'_> {
-            let Self { egress, permits, large_permits, memory, processor, limits } = self;
-            OfAllMounts { egress, permits, large_permits, memory, processor, limits }
+            let Self { egress, permits, large_permits, memory, processor, storage, answers, limits } = self;
+            OfAllMounts { egress, permits, large_permits, memory, processor, storage, answers, limits }
         }
     }
 

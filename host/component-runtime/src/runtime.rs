@@ -3,6 +3,9 @@
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
+use low_priority::spare_cores;
+
+use crate::answer_share::AnswerShare;
 use crate::compiler::Compiler;
 use crate::egress::{Egress, EgressSettings, UPSTREAM_OPTION, UPSTREAM_READ_ONLY};
 use crate::lane::Lane;
@@ -11,8 +14,9 @@ use crate::memory_account::ProcessMemory;
 use crate::mount::Mounts;
 use crate::permits::Permits;
 use crate::pool::Pools;
-use crate::processor_share::Budget;
+use crate::processor_share::ProcessorShare;
 use crate::shared::{EmbeddedSecrets, Shared};
+use crate::storage_share::StorageShare;
 use crate::{
     CompilePriority, CompilerProgram, Inspection, LoadError, Module, Mount, MountSettings, SealKey, aot, inspect,
     loader, memory_ceiling, sealed,
@@ -63,7 +67,9 @@ impl Runtime {
             permits: Permits::new(requests_max, &limits),
             large_permits: Permits::new(limits.large_requests_in_flight_max, &limits),
             memory: ProcessMemory::new(settings.memory_limit.unwrap_or_else(memory_ceiling::of_this_machine)),
-            processor: Budget::of_all(&limits, Lane::turns_of_this_machine()),
+            processor: ProcessorShare::of_all(&limits, spare_cores()),
+            storage: StorageShare::of_all(&limits),
+            answers: AnswerShare::of_all(&limits),
             lane: Lane::new(),
             egress: Egress::new(settings.egress, &limits.egress),
             wal_minimum_age: settings.wal_minimum_age,

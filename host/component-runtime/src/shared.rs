@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use sealed_secrets::{Declaration, Rules};
 
+use crate::budget::Budget;
 use crate::compiler::Compiler;
 use crate::egress::Egress;
 use crate::held_secrets::HeldSecrets;
@@ -14,7 +15,6 @@ use crate::memory_account::ProcessMemory;
 use crate::mount::{Mounts, OfAllMounts};
 use crate::permits::Permits;
 use crate::pool::Pools;
-use crate::processor_share::Budget;
 
 pub(crate) struct Shared {
     pub(crate) pools: Arc<Pools>,
@@ -25,6 +25,8 @@ pub(crate) struct Shared {
     pub(crate) large_permits: Permits,
     pub(crate) memory: Arc<ProcessMemory>,
     pub(crate) processor: Arc<Budget>,
+    pub(crate) storage: Arc<Budget>,
+    pub(crate) answers: Arc<Budget>,
     pub(crate) lane: Lane,
     pub(crate) egress: Arc<Egress>,
     pub(crate) wal_minimum_age: Duration,
@@ -57,7 +59,7 @@ impl Shared {
 
     /// The parts that a mount needs.
     pub(crate) fn of_mounts(&self) -> OfAllMounts<'_> {
-        let Self { egress, permits, large_permits, memory, processor, limits, .. } = self;
-        OfAllMounts { egress, permits, large_permits, memory, processor, limits }
+        let Self { egress, permits, large_permits, memory, processor, storage, answers, limits, .. } = self;
+        OfAllMounts { egress, permits, large_permits, memory, processor, storage, answers, limits }
     }
 }

@@ -1,16 +1,15 @@
 //! Limits a mount's storage calls per second and its open transactions, because the server, which all mounts share,
 //! does the work.
 //!
-//! The calls of a mount take from a budget that refills with time. A call that the budget does not cover waits until
-//! the budget covers it, or until the end of its request.
+//! A call that the budget of the mount does not cover waits until the budget covers it, or until the end of its request.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
-use tokio::time::{Instant, sleep, timeout};
+use tokio::time::{sleep, timeout};
 
+use crate::budget::{Budget, MountBudget, Refill};
 use crate::limits::Limits;
 
 /// Cost of a call. A write costs more: the nodes of a cluster agree on it and write it to disks.
@@ -29,32 +28,43 @@ impl StorageCost {
     }
 }
 
-/// The budget of one mount.
+/// The share of one mount.
 pub(crate) struct StorageShare {
-    began: Instant,
-    call_ns: u64,
-    /// How far the payment may lie ahead without a wait: the time in which the burst refills.
-    ahead_ns: u64,
-    /// The moment, counted from `began`, at which the refill has paid for all calls so far.
-    paid_at_ns: AtomicU64,
+    budget: MountBudget,
     transactions: Arc<Semaphore>,
     transaction_wait: Duration,
 }
 
+/// Calls that refill by a number in a second for each core.
+fn refill(limits: &Limits, calls_per_second_and_core: u32, cores: u64) -> Refill {
+    Refill {
+        units: u64::from(calls_per_second_and_core).saturating_mul(cores),
+        nanoseconds: 1_000_000_000,
+        burst: limits.storage_calls_burst.into(),
+        // All calls are paid for.
+        debt_max: Duration::MAX,
+    }
+}
+
+fn cores() -> u64 {
+    std::thread::available_parallelism().map_or(1, |cores| cores.get() as u64)
+}
+
 impl StorageShare {
-    pub(crate) fn new(limits: &Limits) -> Self {
-        let cores = std::thread::available_parallelism().map_or(1, |cores| cores.get() as u64);
-        Self::of_cores(limits, cores)
+    pub(crate) fn new(limits: &Limits, of_all: &Arc<Budget>) -> Self {
+        Self::of_cores(limits, of_all, cores())
     }
 
-    fn of_cores(limits: &Limits, cores: u64) -> Self {
-        let calls_per_second = u64::from(limits.storage_calls_per_second_and_core.max(1)).saturating_mul(cores);
-        let call_ns = (NANOSECONDS / calls_per_second).max(1);
+    /// The budget of all mounts of a process: as much as that of one.
+    pub(crate) fn of_all(limits: &Limits) -> Arc<Budget> {
+        Arc::new(Budget::new(refill(limits, limits.storage_calls_per_second_and_core, cores())))
+    }
+
+    fn of_cores(limits: &Limits, of_all: &Arc<Budget>, cores: u64) -> Self {
+        let own = refill(limits, limits.storage_calls_per_second_and_core, cores);
+        let busy = refill(limits, limits.storage_calls_per_second_and_core_of_busy_mount, cores);
         Self {
-            began: Instant::now(),
-            call_ns,
-            ahead_ns: u64::from(limits.storage_calls_burst).saturating_mul(call_ns),
-            paid_at_ns: AtomicU64::new(0),
+            budget: MountBudget::new(own, busy, of_all),
             transactions: Arc::new(Semaphore::new(limits.transactions_open_per_mount_max)),
             transaction_wait: limits.permit_wait,
         }
@@ -62,22 +72,10 @@ impl StorageShare {
 
     /// Waits until the budget covers `count` calls more.
     pub(crate) async fn admit(&self, cost: StorageCost, count: usize) {
-        let calls = cost.calls().saturating_mul(count as u64);
-        let wait = self.charge(calls);
-        if !wait.is_zero() {
-            sleep(wait).await;
+        let debt = self.budget.charge(cost.calls().saturating_mul(count as u64));
+        if !debt.is_zero() {
+            sleep(debt).await;
         }
-    }
-
-    /// Charges calls; returns how long they wait.
-    fn charge(&self, calls: u64) -> Duration {
-        let now_ns = u64::try_from(self.began.elapsed().as_nanos()).unwrap_or(u64::MAX);
-        let refill_ns = calls.saturating_mul(self.call_ns);
-        let paid_after = |paid_at_ns: u64| paid_at_ns.max(now_ns).saturating_add(refill_ns);
-        let paid_at = |paid_at_ns| Some(paid_after(paid_at_ns));
-        // The closure always returns `Some`, so the update succeeds.
-        let (Ok(before) | Err(before)) = self.paid_at_ns.fetch_update(Ordering::Relaxed, Ordering::Relaxed, paid_at);
-        Duration::from_nanos(paid_after(before).saturating_sub(now_ns.saturating_add(self.ahead_ns)))
     }
 
     /// A place among the open transactions of the mount; `None` if all were taken for as long as a request may wait.
@@ -87,11 +85,11 @@ impl StorageShare {
     }
 }
 
-const NANOSECONDS: u64 = 1_000_000_000;
-
 #[cfg(test)]
 mod tests {
     #![expect(clippy::unwrap_used, reason = "tests")]
+    use tokio::time::Instant;
+
     use super::*;
 
     /// A share of 100 calls a second after a burst of 50, and of two transactions.
@@ -103,7 +101,7 @@ mod tests {
             permit_wait: Duration::from_secs(5),
             ..Limits::default()
         };
-        StorageShare::of_cores(&limits, 2)
+        StorageShare::of_cores(&limits, &StorageShare::of_all(&limits), 2)
     }
 
     async fn taken(share: &StorageShare, cost: StorageCost, count: usize) -> Duration {

@@ -17,6 +17,7 @@ use tonic::{Request, Response, Status};
 use crate::broker::Broker;
 use crate::connection::Connection;
 use crate::factory::FactoryCell;
+use crate::grpc_server::LargeAnswer;
 use crate::mounts::{Mount, Mounts, multiplex_id};
 use crate::storage_client::StorageClient;
 use crate::system_view_client::SystemViewClient;
@@ -116,7 +117,7 @@ impl<F: Factory> BackendService for BackendServer<F> {
             Ok(response) => (response, None),
             Err(error) => (None, Some(translate::error_into_pb(error))),
         };
-        Ok(Response::new(pb::HandleRequestReply { response, err }))
+        Ok(LargeAnswer::mark(Response::new(pb::HandleRequestReply { response, err })))
     }
 
     async fn handle_existence_check(

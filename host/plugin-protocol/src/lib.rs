@@ -15,6 +15,7 @@ mod broker;
 mod connection;
 mod exit;
 mod factory;
+mod first_frame;
 mod go_plugin;
 mod grpc_server;
 mod handshake;

@@ -44,6 +44,10 @@ pub(crate) const CALLS_MAX: u32 = 1 << 20;
 /// server's HTTP/2 client has in progress on it.
 pub(crate) const RESET_CALLS_MAX: usize = 1024;
 
+/// A message from this size on runs on the threads for large messages: to decode and encode it takes longer than a whole
+/// ordinary request. Only long lists and texts are larger.
+pub(crate) const LARGE_MESSAGE_BYTES: usize = 256 << 10;
+
 /// The window of HTTP/2 flow control, per stream and for the connection: a
 /// megabyte at a time instead of the standard's 64 KiB for large answers.
 pub(crate) const WINDOW_BYTES: u32 = 1 << 20;

@@ -184,7 +184,7 @@ async fn keep_timer_set(exit: Exit) {
 
 fn services<F: Factory>(backend: BackendServer<F>, broker: Broker, go_plugin: GoPlugin) -> Services {
     ServicesBuilder::default()
-        .with(BackendService::new(backend.clone()).max_decoding_message_size(MESSAGE_BYTES_MAX))
+        .with_large_messages(BackendService::new(backend.clone()).max_decoding_message_size(MESSAGE_BYTES_MAX))
         .with(PluginVersionServer::new(backend))
         .with(GrpcBrokerServer::new(broker))
         .with(GrpcControllerServer::new(go_plugin.clone()))

@@ -31,7 +31,15 @@ pub(crate) struct FloodClients {
 #[derive(Default)]
 struct Shared {
     ended: AtomicBool,
-    answered: AtomicUsize,
+    answers: Answers,
+}
+
+/// Answers that the clients have had.
+#[derive(Default)]
+struct Answers {
+    all: AtomicUsize,
+    /// Those without an error.
+    good: AtomicUsize,
 }
 
 impl FloodClients {
@@ -62,14 +70,10 @@ impl FloodClients {
         Ok(all)
     }
 
-    /// How many answers the clients have had.
-    pub(crate) fn answered(&self) -> usize {
-        self.shared.answered.load(Ordering::Relaxed)
-    }
-
-    /// Answers a second, since there were `before`.
-    pub(crate) fn rate_since(&self, before: usize, seconds: f64) -> f64 {
-        figure(self.answered() - before) / seconds
+    /// How many answers the clients have had: all, and those without an error.
+    pub(crate) fn answers(&self) -> [usize; 2] {
+        let Answers { all, good } = &self.shared.answers;
+        [all, good].map(|answers| answers.load(Ordering::Relaxed))
     }
 
     /// Closes the connections: the server ends what they wait for.
@@ -91,7 +95,10 @@ impl Shared {
         let mut due = Instant::now();
         while !self.ended.load(Ordering::Relaxed) {
             match client.exchange(request) {
-                Ok(_) => self.answered.fetch_add(1, Ordering::Relaxed),
+                Ok((status, _)) => {
+                    self.answers.all.fetch_add(1, Ordering::Relaxed);
+                    self.answers.good.fetch_add(usize::from(status < 300), Ordering::Relaxed);
+                }
                 Err(_) if self.ended.load(Ordering::Relaxed) => break,
                 Err(error) => return Err(error.context("a client of a flood")),
             };

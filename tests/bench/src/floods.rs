@@ -1,7 +1,8 @@
 //! What one mount feels while clients flood other mounts of the same process.
 //!
 //! Each flood is compared with the larger of two times: with nobody else, and with as many requests of the same clients
-//! to the server's own kv engine. What these cost the neighbour is the server's part.
+//! to the server's own kv engine, which are as long and have answers as long. What these cost the neighbour is the server's
+//! part.
 
 use std::net::TcpListener;
 use std::time::{Duration, Instant};
@@ -10,12 +11,12 @@ use anyhow::Context as _;
 use rustix::thread::{CpuSet, sched_getaffinity, sched_setaffinity};
 
 use crate::flood_clients::{Asked, FloodClients};
-use crate::samples::{Samples, milliseconds};
+use crate::samples::{Samples, figure, milliseconds};
 use crate::server::TestServer;
 use crate::table::{Table, Target};
 
 /// How long each time lasts.
-const LENGTH: Duration = Duration::from_secs(3);
+const LENGTH: Duration = Duration::from_secs(5);
 /// The pause of the neighbour between two of its requests.
 const PAUSE: Duration = Duration::from_millis(4);
 /// Until a flood has filled what it fills.
@@ -26,29 +27,41 @@ const FLOODED: [&str; 2] = ["flooded", "flooded-too"];
 
 /// The length of a long text in a request. The server takes requests of up to 32 MiB.
 const TEXT_BYTES: usize = 30_000_000;
+/// The length of the text in a long answer.
+const ANSWER_BYTES: usize = 7 << 20;
+/// Where the kv engine has a text of that length.
+const LONG_KV: &str = "kv/data/long";
 
 /// What the clients of a flood ask for, and how many there are.
 struct Flood {
     name: &'static str,
     /// Below a flooded mount.
     path: String,
-    /// The same length goes to the kv engine.
+    /// The length of the text in a request, also of one to the kv engine.
     text_bytes: usize,
+    /// A path of the kv engine with answers of the same length.
+    of_kv: &'static str,
     clients: usize,
 }
 
 impl Flood {
     /// Each kind once, with the numbers of clients with which each was a fault.
     fn all(silent_port: u16) -> Vec<Self> {
-        let flood = |name, path: &str, clients| Self { name, path: path.to_owned(), text_bytes: 0, clients };
+        let flood = |name, path: &str, clients| Self {
+            name,
+            path: path.to_owned(),
+            text_bytes: 0,
+            of_kv: "kv/data/secret",
+            clients,
+        };
         vec![
             flood("guests that compute", "flood/processor", 20),
             flood("guests that compute", "flood/processor", 100),
             flood("guests that compute", "flood/processor", 500),
             flood("guests that wait", "wait/20000", 1_100),
             flood("guests that wait", "wait/20000", 2_000),
-            flood("answers of 7 MiB", "flood/answers", 40),
-            Self { text_bytes: TEXT_BYTES, ..flood("texts of 30 MB", "flood/texts", 4) },
+            Self { of_kv: LONG_KV, ..flood("answers of 7 MiB", "flood/answers", 40) },
+            Self { text_bytes: TEXT_BYTES, of_kv: "kv/metadata/secret", ..flood("texts of 30 MB", "flood/texts", 4) },
             flood("guests that write", "flood/storage", 20),
             flood("guests that read", "flood/reads", 20),
             flood("guests that log", "flood/log", 20),
@@ -61,18 +74,22 @@ impl Flood {
         FLOODED.into_iter().map(asked).collect()
     }
 
-    /// A request of the same length that the server answers by itself.
+    /// A request that the server answers by itself.
     fn of_kv(&self) -> Vec<Asked> {
-        let path = if self.text_bytes == 0 { "kv/data/secret" } else { "kv/metadata/secret" };
-        vec![Asked { path: path.to_owned(), body: self.body() }]
+        vec![Asked { path: self.of_kv.to_owned(), body: self.body() }]
+    }
+
+    fn has_long_answers(&self) -> bool {
+        self.of_kv == LONG_KV
     }
 
     fn body(&self) -> String {
-        match self.text_bytes {
-            0 => String::new(),
-            bytes => format!("{{\"text\":\"{}\"}}", "x".repeat(bytes)),
-        }
+        if self.text_bytes == 0 { String::new() } else { object_with_text(self.text_bytes) }
     }
+}
+
+fn object_with_text(bytes: usize) -> String {
+    format!("{{\"text\":\"{}\"}}", "x".repeat(bytes))
 }
 
 pub(crate) fn measure(table: &mut Table) -> anyhow::Result<()> {
@@ -95,7 +112,11 @@ pub(crate) fn measure(table: &mut Table) -> anyhow::Result<()> {
 
 fn start(silent: &TcpListener) -> anyhow::Result<TestServer> {
     let egress = format!("--allow-egress=toy=http://{}", silent.local_addr()?);
-    TestServer::start_with_floods(&FLOODED, &[egress])
+    let server = TestServer::start_with_floods(&FLOODED, &[egress])?;
+    let mut client = server.raw_client()?;
+    let long = format!("{{\"data\":{}}}", object_with_text(ANSWER_BYTES));
+    client.send(&client.request("POST", LONG_KV, &long))?;
+    Ok(server)
 }
 
 /// Two rows: reads and mints of the neighbour beside these floods.
@@ -104,38 +125,47 @@ fn compare(table: &mut Table, server: &TestServer, name: &str, floods: &[Flood],
     let quiet = Neighbour::work(server)?;
     let running: anyhow::Result<Vec<FloodClients>> =
         floods.iter().map(|flood| FloodClients::start(server, &flood.asked(), flood.clients, None)).collect();
-    let (flooded, rates) = beside(server, running?)?;
+    let (flooded, rates) = beside(server, running?).with_context(|| format!("beside {name}"))?;
     let running: anyhow::Result<Vec<FloodClients>> = floods
         .iter()
         .zip(&rates)
-        .map(|(flood, rate)| FloodClients::start(server, &flood.of_kv(), flood.clients, Some(*rate)))
+        .map(|(flood, [all, good])| {
+            // A refusal is no long answer.
+            let rate = if flood.has_long_answers() { *good } else { *all };
+            FloodClients::start(server, &flood.of_kv(), flood.clients, Some(rate))
+        })
         .collect();
-    let (beside_kv, _) = beside(server, running?)?;
-    let rows = [
-        ("reads", &flooded.reads, &quiet.reads, &beside_kv.reads),
-        ("mints", &flooded.mints, &quiet.mints, &beside_kv.mints),
-    ];
-    for (what, flooded, quiet, beside_kv) in rows {
-        let [flooded, quiet, beside_kv] =
-            [flooded, quiet, beside_kv].map(|samples| milliseconds(samples.percentile(99)));
+    // A request that the server fails to answer beside its own engine took infinitely long.
+    let beside_kv = beside(server, running?).ok().map(|(beside_kv, _)| beside_kv);
+    let kinds: [(&str, fn(&Neighbour) -> &Samples); 2] =
+        [("reads", |neighbour| &neighbour.reads), ("mints", |neighbour| &neighbour.mints)];
+    for (what, which) in kinds {
+        let [quiet, beside_kv, flooded] = [Some(&quiet), beside_kv.as_ref(), Some(&flooded)].map(|neighbour| {
+            neighbour.map_or(f64::INFINITY, |neighbour| milliseconds(which(neighbour).percentile(99)))
+        });
         let what = format!("{name}, {clients} clients: {what} ({quiet:.1} / {beside_kv:.1} → {flooded:.1} ms)");
         table.target(what, flooded / quiet.max(beside_kv), "×", Target::AtMost(at_most));
     }
     Ok(())
 }
 
-/// The neighbour's work beside these clients, and how many requests a second of each kind were answered.
-fn beside(server: &TestServer, running: Vec<FloodClients>) -> anyhow::Result<(Neighbour, Vec<f64>)> {
+/// The neighbour's work beside these clients, and how many answers a second those of each kind had: all, and those without
+/// an error.
+fn beside(server: &TestServer, running: Vec<FloodClients>) -> anyhow::Result<(Neighbour, Vec<[f64; 2]>)> {
     std::thread::sleep(WARM_UP);
-    let before: Vec<usize> = running.iter().map(FloodClients::answered).collect();
+    let before: Vec<[usize; 2]> = running.iter().map(FloodClients::answers).collect();
     let begin = Instant::now();
     let neighbour = Neighbour::work(server);
     let seconds = begin.elapsed().as_secs_f64();
-    let rates = running.iter().zip(before).map(|(clients, before)| clients.rate_since(before, seconds)).collect();
+    let rate = |(clients, before): (&FloodClients, [usize; 2])| {
+        let [all, good] = clients.answers();
+        [all - before[0], good - before[1]].map(|answers| figure(answers) / seconds)
+    };
+    let rates = running.iter().zip(before).map(rate).collect();
     for clients in running {
         clients.end()?;
     }
-    Ok((neighbour.context("the neighbour of a flood")?, rates))
+    Ok((neighbour.context("the neighbour")?, rates))
 }
 
 /// What the neighbour's requests took. None may fail.

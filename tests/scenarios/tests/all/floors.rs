@@ -144,6 +144,7 @@ const CRATES: [Floors; 11] = [
             "mtls",
             "scrub",
             "incoming",
+            "first_frame",
             "grpc_server",
             "connection",
             "broker",
@@ -184,7 +185,7 @@ const CRATES: [Floors; 11] = [
         modules: &[
             // Modules without knowledge of a guest.
             "limits",
-            "priority",
+            "budget",
             "processor_share",
             "turns",
             "hardening",

@@ -31,7 +31,7 @@ const OWNERS: [(&str, &[&str]); 18] = [
 ];
 
 /// Our own crates, each with the crates that it may build on.
-const INNER: [(&str, &[&str]); 15] = [
+const INNER: [(&str, &[&str]); 16] = [
     ("secrets-framework", &[]),
     ("astra-secrets", &["secrets-framework"]),
     ("engine-component", &["secrets-framework"]),
@@ -41,10 +41,11 @@ const INNER: [(&str, &[&str]); 15] = [
     ("envelope", &[]),
     ("insight", &[]),
     ("local-server", &["envelope"]),
+    ("low-priority", &[]),
     ("memory-functions", &[]),
-    ("plugin-protocol", &["envelope"]),
+    ("plugin-protocol", &["envelope", "low-priority"]),
     ("sealed-secrets", &[]),
-    ("component-runtime", &["envelope", "sealed-secrets"]),
+    ("component-runtime", &["envelope", "low-priority", "sealed-secrets"]),
     ("modules", &["envelope", "component-runtime"]),
     (
         "plugin-host",

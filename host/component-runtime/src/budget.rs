@@ -1,0 +1,165 @@
+//! Budgets that refill with the time of day, for what all mounts of a process share.
+//!
+//! A mount may use its budget at once, and what refills over time. Several mounts can use up what they share while each
+//! stays within its budget. So there is a budget of all mounts, too; while all mounts together have overdrawn that budget,
+//! the budget of each mount is a small one.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+/// How a budget refills.
+#[derive(Clone, Copy)]
+pub(crate) struct Refill {
+    /// So many units in each `nanoseconds`.
+    pub(crate) units: u64,
+    pub(crate) nanoseconds: u64,
+    /// Units that can be used at once after a rest.
+    pub(crate) burst: u64,
+    /// Longest time until a budget from which nothing is used any more is full again, besides the time of a burst.
+    pub(crate) debt_max: Duration,
+}
+
+impl Refill {
+    /// The time in which so many units refill.
+    fn time_ns(self, units: u64) -> u64 {
+        units.saturating_mul(self.nanoseconds) / self.units.max(1)
+    }
+
+    /// The moment at which everything is paid, after the use of more units.
+    fn paid_at(self, paid_at_ns: u64, now_ns: u64, units: u64) -> u64 {
+        let paid_at_ns = paid_at_ns.max(now_ns).saturating_add(self.time_ns(units));
+        let ahead_max_ns = self.time_ns(self.burst).saturating_add(nanoseconds(self.debt_max));
+        paid_at_ns.min(now_ns.saturating_add(ahead_max_ns))
+    }
+
+    /// Time until the burst covers what is not paid. Zero: no debt.
+    fn debt_ns(self, paid_at_ns: u64, now_ns: u64) -> u64 {
+        paid_at_ns.saturating_sub(now_ns.saturating_add(self.time_ns(self.burst)))
+    }
+}
+
+/// A budget.
+pub(crate) struct Budget {
+    began: Instant,
+    refill: Refill,
+    /// The moment, counted from `began`, at which the refill has paid for all that was used.
+    paid_at_ns: AtomicU64,
+}
+
+impl Budget {
+    pub(crate) fn new(refill: Refill) -> Self {
+        Self { began: Instant::now(), refill, paid_at_ns: AtomicU64::new(0) }
+    }
+
+    fn charge(&self, now: Instant, units: u64) {
+        let now_ns = nanoseconds(now.duration_since(self.began));
+        let paid_at = |paid_at_ns| Some(self.refill.paid_at(paid_at_ns, now_ns, units));
+        let _ = self.paid_at_ns.fetch_update(Ordering::Relaxed, Ordering::Relaxed, paid_at);
+    }
+
+    fn debt(&self, now: Instant) -> Duration {
+        let now_ns = nanoseconds(now.duration_since(self.began));
+        Duration::from_nanos(self.refill.debt_ns(self.paid_at_ns.load(Ordering::Relaxed), now_ns))
+    }
+}
+
+/// The budget of one mount, beside that of all mounts.
+pub(crate) struct MountBudget {
+    own: Budget,
+    /// What the mount may use while all mounts together use too much.
+    busy: Budget,
+    of_all: Arc<Budget>,
+}
+
+impl MountBudget {
+    pub(crate) fn new(own: Refill, busy: Refill, of_all: &Arc<Budget>) -> Self {
+        Self { own: Budget::new(own), busy: Budget::new(busy), of_all: Arc::clone(of_all) }
+    }
+
+    /// Charges what the mount uses. Returns the time until the mount has no debt.
+    pub(crate) fn charge(&self, units: u64) -> Duration {
+        let now = Instant::now();
+        for budget in [&self.own, &self.busy, &self.of_all] {
+            budget.charge(now, units);
+        }
+        self.debt(now)
+    }
+
+    /// The time until the mount has no debt.
+    pub(crate) fn debt(&self, now: Instant) -> Duration {
+        self.own.debt(now).max(self.busy.debt(now).min(self.of_all.debt(now)))
+    }
+}
+
+fn nanoseconds(duration: Duration) -> u64 {
+    u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const MS: u64 = 1_000_000;
+
+    /// A burst of 60 units at 60 units in 100 ms.
+    fn refill() -> Refill {
+        Refill { units: 60, nanoseconds: 100 * MS, burst: 60, debt_max: Duration::from_millis(500) }
+    }
+
+    #[test]
+    fn a_burst_is_free_and_what_comes_after_it_is_a_debt_until_the_refill_paid() {
+        let refill = refill();
+        let now = 1_000 * MS;
+        let after_burst = refill.paid_at(0, now, 60);
+        assert_eq!(refill.debt_ns(after_burst, now), 0);
+        let after_more = refill.paid_at(after_burst, now, 6);
+        assert_eq!(refill.debt_ns(after_more, now), 10 * MS);
+        assert_eq!(refill.debt_ns(after_more, now + 10 * MS), 0, "10 ms of the clock pay for 6 units");
+    }
+
+    #[test]
+    fn time_without_use_saves_no_more_than_the_burst() {
+        let refill = refill();
+        let rested = 3_600_000 * MS;
+        assert_ne!(refill.debt_ns(refill.paid_at(0, rested, 61), rested), 0);
+    }
+
+    #[test]
+    fn a_debt_has_a_limit() {
+        let refill = refill();
+        let now = 1_000 * MS;
+        let deep = (0..100).fold(0, |paid_at, _| refill.paid_at(paid_at, now, 1_000));
+        assert_eq!(refill.debt_ns(deep, now), 500 * MS);
+        assert_eq!(refill.debt_ns(deep, now + 500 * MS), 0);
+    }
+
+    #[test]
+    fn a_steady_use_of_what_refills_is_never_in_debt() {
+        let refill = refill();
+        let paid_at = (0..10_000).fold(0, |paid_at, tenth| {
+            let now = tenth * 10 * MS;
+            let paid_at = refill.paid_at(paid_at, now, 6);
+            assert_eq!(refill.debt_ns(paid_at, now), 0, "{tenth}");
+            paid_at
+        });
+        assert!(paid_at > 0);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn mounts_that_are_busy_together_are_in_debt_and_one_that_does_little_is_not() {
+        let little = Refill { units: 6, burst: 20, ..refill() };
+        let of_all = Arc::new(Budget::new(Refill { burst: 90, ..refill() }));
+        let [first, second, third] = [(); 3].map(|()| MountBudget::new(refill(), little, &of_all));
+        let in_debt = |mount: &MountBudget| !mount.debt(Instant::now()).is_zero();
+        assert_eq!(first.charge(50), Duration::ZERO, "its own budget covers that, while others use little");
+        assert_ne!(second.charge(50), Duration::ZERO, "together they used more than all may");
+        assert_eq!(third.charge(10), Duration::ZERO);
+        assert!(in_debt(&first) && in_debt(&second) && !in_debt(&third));
+        // All together have no debt any more.
+        tokio::time::advance(Duration::from_millis(40)).await;
+        assert!(!in_debt(&first) && !in_debt(&second));
+    }
+}
