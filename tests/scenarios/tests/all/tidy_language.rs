@@ -72,18 +72,28 @@ const fn repeated(document: &'static str, says: &'static str, constant: &'static
 
 const OPERATIONS: &str = "docs/operations.md";
 
-const REPEATED: [Repeated; 53] = [
+const REPEATED: [Repeated; 55] = [
     repeated(OPERATIONS, "192 MiB with what the host holds", "REQUEST_MEMORY_BYTES_MAX: usize = 192 * MIB;"),
     repeated(OPERATIONS, "at least 128 MiB; one mount may hold half", "MEMORY_CEILING_BYTES_MIN: usize = 128 * MIB;"),
     repeated(
         OPERATIONS,
-        "10,000 calls a second for each core, after a burst of 20,000",
+        "10,000 calls a second for each core, after a burst of 4,000",
         "STORAGE_CALLS_PER_SECOND_AND_CORE: u32 = 10_000;",
     ),
     repeated(
         OPERATIONS,
-        "10,000 calls a second for each core, after a burst of 20,000",
-        "STORAGE_CALLS_BURST: u32 = 20_000;",
+        "10,000 calls a second for each core, after a burst of 4,000",
+        "STORAGE_CALLS_BURST: u32 = 4_000;",
+    ),
+    repeated(
+        OPERATIONS,
+        "1,000 while all mounts together make more than 10,000",
+        "STORAGE_CALLS_PER_SECOND_AND_CORE_OF_BUSY_MOUNT: u32 = 1_000;",
+    ),
+    repeated(
+        OPERATIONS,
+        "1 MiB a second while all mounts together send more than 8",
+        "LARGE_ANSWER_BYTES_PER_SECOND_OF_BUSY_MOUNT: usize = MIB;",
     ),
     repeated(OPERATIONS, "128 open transactions", "TRANSACTIONS_OPEN_PER_MOUNT_MAX: usize = 128;"),
     repeated(OPERATIONS, "at most 256 series", "COUNTER_SERIES_PER_MOUNT_MAX: usize = 256;"),
