@@ -137,8 +137,8 @@ limits! {
     /// The same of one mount while all mounts together make more than [`STORAGE_CALLS_PER_SECOND_AND_CORE`].
     pub const STORAGE_CALLS_PER_SECOND_AND_CORE_OF_BUSY_MOUNT: u32 = 1_000; => storage_calls_per_second_and_core_of_busy_mount,
 
-    /// Storage calls that one mount may make at once when it made few before: a fifth of a second of two cores.
-    pub const STORAGE_CALLS_BURST: u32 = 4_000; => storage_calls_burst,
+    /// Storage calls that one mount may make at once when it made few before: those of two requests.
+    pub const STORAGE_CALLS_BURST: u32 = 20_000; => storage_calls_burst,
 
     /// Bytes of a storage key. Raft storage refuses more than 32 KiB; engines need a few hundred bytes.
     pub const STORAGE_KEY_BYTES_MAX: usize = 4 * KIB; => storage_key_bytes_max,

@@ -137,8 +137,7 @@ fn compare(table: &mut Table, server: &TestServer, name: &str, floods: &[Flood],
         .collect();
     // A request that the server fails to answer beside its own engine took infinitely long.
     let beside_kv = beside(server, running?).ok().map(|(beside_kv, _)| beside_kv);
-    let kinds: [(&str, fn(&Neighbour) -> &Samples); 2] =
-        [("reads", |neighbour| &neighbour.reads), ("mints", |neighbour| &neighbour.mints)];
+    let kinds: [(&str, Kind); 2] = [("reads", |neighbour| &neighbour.reads), ("mints", |neighbour| &neighbour.mints)];
     for (what, which) in kinds {
         let [quiet, beside_kv, flooded] = [Some(&quiet), beside_kv.as_ref(), Some(&flooded)].map(|neighbour| {
             neighbour.map_or(f64::INFINITY, |neighbour| milliseconds(which(neighbour).percentile(99)))
@@ -167,6 +166,9 @@ fn beside(server: &TestServer, running: Vec<FloodClients>) -> anyhow::Result<(Ne
     }
     Ok((neighbour.context("the neighbour")?, rates))
 }
+
+/// Requests of one kind.
+type Kind = fn(&Neighbour) -> &Samples;
 
 /// What the neighbour's requests took. None may fail.
 #[derive(Default)]

@@ -77,13 +77,13 @@ const REPEATED: [Repeated; 55] = [
     repeated(OPERATIONS, "at least 128 MiB; one mount may hold half", "MEMORY_CEILING_BYTES_MIN: usize = 128 * MIB;"),
     repeated(
         OPERATIONS,
-        "10,000 calls a second for each core, after a burst of 4,000",
+        "10,000 calls a second for each core, after a burst of 20,000",
         "STORAGE_CALLS_PER_SECOND_AND_CORE: u32 = 10_000;",
     ),
     repeated(
         OPERATIONS,
-        "10,000 calls a second for each core, after a burst of 4,000",
-        "STORAGE_CALLS_BURST: u32 = 4_000;",
+        "10,000 calls a second for each core, after a burst of 20,000",
+        "STORAGE_CALLS_BURST: u32 = 20_000;",
     ),
     repeated(
         OPERATIONS,

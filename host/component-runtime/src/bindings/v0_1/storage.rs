@@ -32,7 +32,7 @@ impl Host for StoreState {
             granted!(self.quota.storage_call(key), Error::Limit);
         }
         self.copy(texts_memory(&keys))?;
-        self.mount.shared.storage.admit(Read, keys.len().min(READS_AT_ONCE)).await;
+        self.mount.shared.storage.admit(Read, keys.len()).await;
         let (storage, account) = (Arc::clone(&self.mount.settings.storage), self.account.clone());
         let mut waiting = keys.iter();
         let mut reads: FuturesOrdered<_> =
@@ -44,10 +44,7 @@ impl Host for StoreState {
                 Ok(entry) => entries.push(entry),
                 Err(error) => return Ok(Err(error)),
             }
-            if let Some(key) = waiting.next() {
-                self.mount.shared.storage.admit(Read, 1).await;
-                reads.push_back(held_get(&*storage, key, &account));
-            }
+            reads.extend(waiting.next().map(|key| held_get(&*storage, key, &account)));
         }
         Ok(Ok(entries))
     }
