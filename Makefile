@@ -36,8 +36,11 @@ TARGET_FILE := target/tools/target$(FOREIGN).mk
 ifneq ($(if $(FROM),,$(filter-out help clean docs publish,$(or $(MAKECMDGOALS),help))),)
 include $(TARGET_FILE)
 endif
+# The tests have the plugin built with the features of their own build, or wasmtime would be compiled twice. Examples, of which
+# there are few, make cargo count the dependencies of tests in. What is released has its own features only.
+PLUGIN_PACKAGES = $(if $(filter release,$(PROFILE)),-p plugin-host,$(NATIVE) --examples)
 # A release has the same bytes whatever the folders are called that it is built in.
-REMAPPED = $(if $(filter release,$(PROFILE)),CARGO_ENCODED_RUSTFLAGS="$$(bash tests/tools/release/remap.sh $$'\x1f')")
+REMAPPED = $(if $(filter release,$(PROFILE)),RUSTC_WRAPPER="$(CURDIR)/tests/tools/release/rustc.sh" CARGO_ENCODED_RUSTFLAGS=--cfg=remapped)
 
 # A `bao` or a `vault` of your own is taken as it is; else the pinned `bao` is fetched.
 ifdef BAO_BIN
@@ -106,7 +109,7 @@ rogue: toolchain ## the guests that the tests run, hostile ones and toys, in tar
 
 plugin: component | $(EMULATOR) ## the plugin binary as the tests use it (development profile), in target/plugin/
 	@echo "building the plugin with its WebAssembly compiler: minutes the first time"
-	$(REMAPPED) cargo build --profile $(PROFILE) -p plugin-host --bin $(PLUGIN)
+	$(REMAPPED) cargo build --profile $(PROFILE) $(PLUGIN_PACKAGES) --bin $(PLUGIN)
 	@# The program compiles its component and writes itself anew with the code in its slot; what is finished already stays.
 	@mkdir -p $(FINISHED)
 	@[[ "$(FINISHED)/$(PLUGIN)" -nt "$(BUILT)/$(PLUGIN)" ]] || $(RUNNER) "$(BUILT)/$(PLUGIN)" fill-code-slot "$(FINISHED)/$(PLUGIN)"

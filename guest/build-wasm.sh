@@ -18,7 +18,6 @@ shopt -s inherit_errexit
 readonly TARGET=wasm32-unknown-unknown
 ROOT=$(cd -P "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 readonly ROOT
-readonly CARGO_FOLDER=${CARGO_HOME:-$HOME/.cargo}
 
 # Handlers are shallow, and JSON is parsed to a bounded depth.
 readonly STACK_BYTES=$((64 * 1024))
@@ -69,10 +68,6 @@ make_engine() {
 
 # Runs a command of cargo for the target; its other arguments say what to build.
 build() {
-    # Sources must lie unpacked where the flags are made, or they differ in the next run and all is built again.
-    has_crates || cargo fetch --quiet
-    # What is built for wasm lies in this folder, wherever the native programs do.
-    FLAGS=$(env -u CARGO_TARGET_DIR bash "$ROOT/tests/tools/release/remap.sh" $'\x1f')
     if use_distribution; then
         prepare_distribution
         TARGET_DIR=target/wasm-distribution
@@ -85,8 +80,10 @@ build() {
     fi
 }
 
+# What is built for wasm lies in a folder of its own, wherever the native programs do.
 guest_cargo() {
-    env -u RUSTFLAGS CARGO_TARGET_DIR="$TARGET_DIR" CARGO_ENCODED_RUSTFLAGS="$FLAGS" \
+    env -u RUSTFLAGS CARGO_TARGET_DIR="$TARGET_DIR" \
+        RUSTC_WRAPPER="$ROOT/tests/tools/release/rustc.sh" CARGO_ENCODED_RUSTFLAGS=--cfg=remapped \
         cargo "$1" --config guest/profile.toml --profile guest --target "$TARGET" "${@:2}"
 }
 
@@ -102,16 +99,6 @@ components_of() {
 # Makes a component, by a tool of the workspace that runs natively.
 componentize() {
     cargo run --quiet -p componentize -- "$1" "$2"
-}
-
-has_crates() {
-    compgen -G "$CARGO_FOLDER/registry/src/*" >/dev/null
-}
-
-# Takes a folder of this machine out of what the compiler writes.
-FLAGS=
-remap() {
-    FLAGS+="${FLAGS:+$'\x1f'}--remap-path-prefix=$1=$2"
 }
 
 # Answers whether the standard library has to be built from a distribution's sources.
@@ -142,9 +129,8 @@ prepare_distribution() {
         $install >&2 || fail "'$install' failed: the guest cannot be built here"
         has_sources || fail "the packages hold no sources of the standard library where they are looked for"
     fi
-    local sources
-    sources=$(realpath "$(sources_link)")
-    remap "$sources" /rustc
+    STD_SOURCES=$(realpath "$(sources_link)")
+    export STD_SOURCES
     LINKER="$(sysroot)/lib/rustlib/$(host)/bin/rust-lld"
     [[ -x "$LINKER" ]] || fail "the toolchain has no rust-lld, which links the guest: $LINKER"
 }

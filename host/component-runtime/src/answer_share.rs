@@ -1,14 +1,14 @@
 //! Limits the rate of large answers of a mount: each costs the server, which all mounts share, as much time as hundreds
 //! of ordinary requests.
 //!
-//! Large answers of a mount take from a budget of bytes that refills with time. An answer that the budget does not
-//! cover waits until the budget does. The waiting answers of a mount have a limit; an answer beyond the limit is
-//! refused late.
+//! Large answers of a mount take from a budget of bytes that refills with time. An answer of a mount that used more than
+//! its budget waits until the budget has refilled. The waiting answers of a mount have a limit; an answer beyond the
+//! limit is refused late.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use tokio::time::{Instant, sleep_until};
+use tokio::time::{Instant, timeout_at};
 
 use crate::InvokeError;
 use crate::budget::{Budget, MountBudget, Refill};
@@ -17,6 +17,9 @@ use crate::permits::refuse_late;
 
 /// The name of this limit in errors.
 const LARGE_ANSWERS: &str = "large answers of this mount";
+/// Longest debt of a budget: longer than the largest answer needs at the rate of a busy mount, so that the budget
+/// forgives no answer.
+const DEBT_MAX: Duration = Duration::from_secs(10);
 
 /// The share of one mount.
 pub(crate) struct AnswerShare {
@@ -33,8 +36,7 @@ fn refill(limits: &Limits, bytes_per_second: usize) -> Refill {
         units: bytes_per_second as u64,
         nanoseconds: 1_000_000_000,
         burst: limits.large_answer_burst_bytes as u64,
-        // All bytes are paid for.
-        debt_max: Duration::MAX,
+        debt_max: DEBT_MAX,
     }
 }
 
@@ -64,26 +66,25 @@ impl AnswerShare {
         if bytes < self.large_from {
             return Ok(());
         }
-        let Some((turn, _waiting)) = self.enqueue(bytes, until) else {
+        if self.budget.try_take(bytes as u64) {
+            return Ok(());
+        }
+        let Some(_waiting) = self.enqueue(bytes) else {
             let wait = until.saturating_duration_since(Instant::now()).min(self.refusal_wait);
             return Err(refuse_late(wait, LARGE_ANSWERS).await);
         };
-        sleep_until(turn).await;
-        Ok(())
+        timeout_at(until, self.budget.take(bytes as u64)).await.map_err(|_| InvokeError::Busy(LARGE_ANSWERS))
     }
 
-    /// The time at which the answer may go out, and the answer's place in the queue.
-    fn enqueue(&self, bytes: usize, until: Instant) -> Option<(Instant, Waiting<'_>)> {
+    /// The answer's place in the queue; `None` if too many answers of this mount wait already.
+    fn enqueue(&self, bytes: usize) -> Option<Waiting<'_>> {
         let mut waiting_bytes = self.waiting_bytes();
-        let now = Instant::now();
-        let debt = self.budget.debt(now);
-        let (turn, with_this) = (now + debt, waiting_bytes.saturating_add(bytes));
-        if !debt.is_zero() && (turn > until || with_this > self.waiting_bytes_max) {
+        let with_this = waiting_bytes.saturating_add(bytes);
+        if with_this > self.waiting_bytes_max {
             return None;
         }
-        self.budget.charge(bytes as u64);
         *waiting_bytes = with_this;
-        Some((turn, Waiting { share: self, bytes }))
+        Some(Waiting { share: self, bytes })
     }
 
     fn waiting_bytes(&self) -> MutexGuard<'_, usize> {

@@ -3,12 +3,16 @@
 //! A mount may use its budget at once, and what refills over time. Several mounts can use up what they share while each
 //! stays within its budget. So there is a budget of all mounts, too; while all mounts together have overdrawn that budget,
 //! the budget of each mount is a small one.
+//!
+//! What is used is charged when the use begins, and never before: a use that waits, or is given up while it waits, takes
+//! nothing from other mounts.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use tokio::time::Instant;
+use tokio::sync::Mutex;
+use tokio::time::{Instant, sleep};
 
 /// How a budget refills.
 #[derive(Clone, Copy)]
@@ -72,20 +76,45 @@ pub(crate) struct MountBudget {
     /// What the mount may use while all mounts together use too much.
     busy: Budget,
     of_all: Arc<Budget>,
+    /// Held by the first of those that wait for the end of the mount's debt.
+    queue: Mutex<()>,
 }
 
 impl MountBudget {
     pub(crate) fn new(own: Refill, busy: Refill, of_all: &Arc<Budget>) -> Self {
-        Self { own: Budget::new(own), busy: Budget::new(busy), of_all: Arc::clone(of_all) }
+        Self { own: Budget::new(own), busy: Budget::new(busy), of_all: Arc::clone(of_all), queue: Mutex::default() }
     }
 
-    /// Charges what the mount uses. Returns the time until the mount has no debt.
-    pub(crate) fn charge(&self, units: u64) -> Duration {
+    /// Charges what the mount uses, whether or not the mount has a debt.
+    pub(crate) fn charge(&self, units: u64) {
         let now = Instant::now();
         for budget in [&self.own, &self.busy, &self.of_all] {
             budget.charge(now, units);
         }
-        self.debt(now)
+    }
+
+    /// Charges what the mount uses, unless the mount has a debt, or others wait for its end.
+    pub(crate) fn try_take(&self, units: u64) -> bool {
+        let Ok(_first) = self.queue.try_lock() else { return false };
+        let may = self.debt(Instant::now()).is_zero();
+        if may {
+            self.charge(units);
+        }
+        may
+    }
+
+    /// Waits until the mount has no debt, first come, first served; then charges what the mount uses.
+    pub(crate) async fn take(&self, units: u64) {
+        let _first = self.queue.lock().await;
+        loop {
+            let debt = self.debt(Instant::now());
+            if debt.is_zero() {
+                break;
+            }
+            // Others add to the debt of all mounts meanwhile.
+            sleep(debt).await;
+        }
+        self.charge(units);
     }
 
     /// The time until the mount has no debt.
@@ -100,6 +129,10 @@ fn nanoseconds(duration: Duration) -> u64 {
 
 #[cfg(test)]
 mod tests {
+    #![expect(clippy::unwrap_used, reason = "tests")]
+    use futures_util::future::join_all;
+    use tokio::time::timeout;
+
     use super::*;
 
     const MS: u64 = 1_000_000;
@@ -154,12 +187,66 @@ mod tests {
         let of_all = Arc::new(Budget::new(Refill { burst: 90, ..refill() }));
         let [first, second, third] = [(); 3].map(|()| MountBudget::new(refill(), little, &of_all));
         let in_debt = |mount: &MountBudget| !mount.debt(Instant::now()).is_zero();
-        assert_eq!(first.charge(50), Duration::ZERO, "its own budget covers that, while others use little");
-        assert_ne!(second.charge(50), Duration::ZERO, "together they used more than all may");
-        assert_eq!(third.charge(10), Duration::ZERO);
+        first.charge(50);
+        assert!(!in_debt(&first), "its own budget covers that, while others use little");
+        second.charge(50);
+        third.charge(10);
         assert!(in_debt(&first) && in_debt(&second) && !in_debt(&third));
         // All together have no debt any more.
         tokio::time::advance(Duration::from_millis(40)).await;
         assert!(!in_debt(&first) && !in_debt(&second));
+    }
+    /// A mount of 60 units in 100 ms, 6 of them while others are busy.
+    fn mount(of_all: &Arc<Budget>) -> MountBudget {
+        MountBudget::new(refill(), Refill { units: 6, burst: 6, ..refill() }, of_all)
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_use_that_waits_costs_other_mounts_nothing_until_the_use_begins() {
+        let of_all = Arc::new(Budget::new(Refill { burst: 300, ..refill() }));
+        let [flooded, other] = [(); 2].map(|()| mount(&of_all));
+        flooded.take(120).await;
+        assert!(!flooded.try_take(1), "the mount has a debt of 100 ms");
+        for _ in 0..10 {
+            assert!(timeout(Duration::from_millis(1), flooded.take(100)).await.is_err(), "given up while it waits");
+        }
+        for _ in 0..3 {
+            assert!(other.try_take(50), "all mounts together have used 120 units of 300");
+            tokio::time::advance(Duration::from_millis(100)).await;
+        }
+        assert!(flooded.try_take(1), "what was given up is not owed");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn those_that_wait_have_their_turns_in_order_at_the_rate_of_the_refill() {
+        let of_all = Arc::new(Budget::new(Refill { burst: 300, ..refill() }));
+        let mount = mount(&of_all);
+        mount.take(60).await;
+        let begin = Instant::now();
+        let order = std::sync::Mutex::new(Vec::new());
+        let (mount, order) = (&mount, &order);
+        join_all((0..4).map(|number| async move {
+            mount.take(60).await;
+            order.lock().unwrap().push((number, begin.elapsed().as_millis() / 100));
+        }))
+        .await;
+        assert_eq!(*order.lock().unwrap(), [(0, 0), (1, 1), (2, 2), (3, 3)]);
+        assert!(!mount.try_take(1), "the last one has to be paid, too");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn mounts_that_are_busy_together_use_no_more_than_their_small_budgets() {
+        let of_all = Arc::new(Budget::new(refill()));
+        let mounts = [(); 3].map(|()| mount(&of_all));
+        let used = std::cell::Cell::new(0);
+        let uses = join_all(mounts.iter().map(|mount| async {
+            loop {
+                mount.take(3).await;
+                used.set(used.get() + 3);
+            }
+        }));
+        let _ = timeout(Duration::from_secs(10), uses).await;
+        // 6,000 units refilled for all: of these, and not of three times as many, the three have their parts.
+        assert!((5_900..6_500).contains(&used.get()), "{}", used.get());
     }
 }

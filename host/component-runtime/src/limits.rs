@@ -129,9 +129,9 @@ limits! {
     /// Bytes that one request may read from and write to storage.
     pub const STORAGE_BYTES_MAX: usize = 64 * MIB; => storage_bytes_max,
 
-    /// Storage calls of one mount in a second for each core of the machine, over time; a write counts as four. Server
-    /// and plugin together take some 50 µs of a core for a call while many clients ask, so one mount leaves half of the
-    /// machine to others.
+    /// Storage calls of one mount in a second for each core of the machine, over time; a write outside a
+    /// transaction, or a commit, counts as four. Server and plugin together take some 50 µs of a core for a call while
+    /// many clients ask, so one mount leaves half of the machine to others.
     pub const STORAGE_CALLS_PER_SECOND_AND_CORE: u32 = 10_000; => storage_calls_per_second_and_core,
 
     /// The same of one mount while all mounts together make more than [`STORAGE_CALLS_PER_SECOND_AND_CORE`].
@@ -285,6 +285,10 @@ pub(crate) const COMPILE_PROCESSOR_TIME_TO_END: Duration = Duration::from_secs(5
 
 /// Reads of one `get-many` in progress at once, so that one request does not fill the connection of its mount.
 pub const READS_AT_ONCE: usize = 32;
+
+/// Reads of one `get-many` that the budget of its mount admits at once, so that a mount in debt makes its reads at the
+/// rate of its budget, and not thousands after each wait.
+pub const READS_ADMITTED_AT_ONCE: usize = 256;
 
 /// Modules of a mount whose rules for secrets are kept: the active one, the previous one, and a candidate that is
 /// tried.

@@ -1,28 +1,34 @@
 //! Limits a mount's storage calls per second and its open transactions, because the server, which all mounts share,
 //! does the work.
 //!
-//! A call that the budget of the mount does not cover waits until the budget covers it, or until the end of its request.
+//! A call of a mount that used more than its budget waits until the budget has refilled, or until the end of its request.
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
-use tokio::time::{sleep, timeout};
+use tokio::time::timeout;
 
 use crate::budget::{Budget, MountBudget, Refill};
 use crate::limits::Limits;
 
-/// Cost of a call. A write costs more: the nodes of a cluster agree on it and write it to disks.
+/// Longest debt of a budget: a little longer than one call of a guest needs, so that the budget forgives no call.
+const DEBT_MAX: Duration = Duration::from_secs(1);
+
+/// Cost of a call. What is written at once costs more: the nodes of a cluster agree on it and write it to disks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum StorageCost {
     Read,
+    /// A write or deletion in a transaction: the server keeps it in memory until the commit.
+    Prepare,
+    /// A write or deletion outside a transaction, or a commit.
     Write,
 }
 
 impl StorageCost {
     fn calls(self) -> u64 {
         match self {
-            Self::Read => 1,
+            Self::Read | Self::Prepare => 1,
             Self::Write => 4,
         }
     }
@@ -41,8 +47,7 @@ fn refill(limits: &Limits, calls_per_second_and_core: u32, cores: u64) -> Refill
         units: u64::from(calls_per_second_and_core).saturating_mul(cores),
         nanoseconds: 1_000_000_000,
         burst: limits.storage_calls_burst.into(),
-        // All calls are paid for.
-        debt_max: Duration::MAX,
+        debt_max: DEBT_MAX,
     }
 }
 
@@ -70,12 +75,9 @@ impl StorageShare {
         }
     }
 
-    /// Waits until the budget covers `count` calls more.
+    /// Waits until the mount may make `count` calls.
     pub(crate) async fn admit(&self, cost: StorageCost, count: usize) {
-        let debt = self.budget.charge(cost.calls().saturating_mul(count as u64));
-        if !debt.is_zero() {
-            sleep(debt).await;
-        }
+        self.budget.take(cost.calls().saturating_mul(count as u64)).await;
     }
 
     /// A place among the open transactions of the mount; `None` if all were taken for as long as a request may wait.
@@ -118,11 +120,13 @@ mod tests {
     async fn calls_wait_after_a_burst_and_no_longer_than_the_refill_takes() {
         let share = share();
         assert_eq!(taken(&share, StorageCost::Read, 50).await, Duration::ZERO);
-        assert!(is_about(taken(&share, StorageCost::Read, 1).await, 10));
-        assert!(is_about(taken(&share, StorageCost::Write, 1).await, 40), "a write costs four reads");
-        assert!(is_about(taken(&share, StorageCost::Read, 100).await, 1_000), "as many as one call reads");
+        assert_eq!(taken(&share, StorageCost::Read, 1).await, Duration::ZERO, "the burst covered what came before");
+        assert!(is_about(taken(&share, StorageCost::Write, 1).await, 10));
+        assert!(is_about(taken(&share, StorageCost::Prepare, 1).await, 40), "a write costs four reads");
+        assert!(is_about(taken(&share, StorageCost::Read, 100).await, 10), "within a transaction, one");
+        assert!(is_about(taken(&share, StorageCost::Read, 1).await, 1_000));
         tokio::time::advance(Duration::from_secs(60)).await;
-        assert_eq!(taken(&share, StorageCost::Read, 50).await, Duration::ZERO, "it refilled");
+        assert_eq!(taken(&share, StorageCost::Read, 51).await, Duration::ZERO, "it refilled");
         assert!(is_about(taken(&share, StorageCost::Read, 1).await, 10), "and no more than that");
     }
 

@@ -9,6 +9,7 @@ set -euo pipefail
 
 root=$(cd -P "$(dirname "${BASH_SOURCE[0]}")/../../.." && pwd)
 readonly root
+readonly KEPT=target/dist-check
 readonly PLUGIN=vault-plugin-secrets-datastax-astra
 elsewhere=$(mktemp -d)
 trap 'rm -rf "$elsewhere"' EXIT
@@ -85,9 +86,19 @@ pack() {
     python3 "$1/tests/tools/release/dist.py" --out "$2" finish >/dev/null
 }
 
+# Compares two files. Where they differ, both stay in target/dist-check/.
 same() {
-    cmp "$1" "$2" || { echo "two builds of the same sources differ: ${1##*/}" >&2; exit 1; }
-    echo "the same bytes: ${1##*/}"
+    local name=${1##*/} bytes
+    if cmp --quiet "$1" "$2"; then
+        echo "the same bytes: $name"
+        return
+    fi
+    mkdir -p "$KEPT"
+    cp "$1" "$KEPT/$name.here"
+    cp "$2" "$KEPT/$name.there"
+    bytes=$(cmp --verbose "$1" "$2" | wc -l) || true
+    echo "two builds of the same sources differ in $bytes bytes: $name; see $KEPT" >&2
+    exit 1
 }
 
 main "$@"

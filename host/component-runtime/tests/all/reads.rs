@@ -5,8 +5,10 @@
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::time::Duration;
 
 use component_runtime::Limits;
+use tokio::time::sleep;
 
 use crate::support::{MemoryStorage, answer, limits, load, mount, on_each_scheduler, runtime};
 
@@ -36,13 +38,38 @@ fn entries_come_in_the_order_of_their_keys_however_long_each_takes() {
 #[test]
 fn reads_beyond_some_take_turns() {
     on_each_scheduler(|| async {
-        let keys: Vec<_> = (0..100).map(|number| format!("{:0>width$}", number, width = 1 + number % 7)).collect();
+        let keys: Vec<_> = (0..600).map(|number| format!("{:0>width$}", number, width = 1 + number % 7)).collect();
         let stored: Vec<_> = keys.iter().map(|key| (key.as_str(), key.as_str())).collect();
         let asked: Vec<_> = keys.iter().map(String::as_str).collect();
         let (told, storage) = read(limits(), &stored, &asked).await;
         let values: Vec<_> = keys.iter().map(Some).collect();
         assert_eq!(told, format!("Ok({values:?})"));
         assert_eq!(storage.read_at_once.load(Ordering::SeqCst), 32);
+    });
+}
+
+#[test]
+fn the_budget_of_a_mount_admits_some_at_once() {
+    on_each_scheduler(|| async {
+        // What is used does not refill within this test.
+        let limits = Limits { storage_calls_burst: 256, storage_calls_per_second_and_core: 1, ..limits() };
+        let runtime = runtime(limits, &[]);
+        let storage = Arc::new(MemoryStorage::default());
+        let (module, mount) = (load(&runtime, "good").await, mount(&runtime, "m", &storage));
+        let path = format!("many/{}", ["a"; 600].join(","));
+        let asked = answer(&module, &mount, &path);
+        let admitted = async {
+            let reads = || storage.reads.load(Ordering::SeqCst);
+            while reads() < 512 {
+                sleep(Duration::from_millis(1)).await;
+            }
+            sleep(Duration::from_millis(50)).await;
+            assert_eq!(reads(), 512, "256 that the burst covers, and as many before the debt was seen");
+        };
+        tokio::select! {
+            answer = asked => panic!("{answer:?} came before the debt was paid"),
+            () = admitted => {}
+        }
     });
 }
 

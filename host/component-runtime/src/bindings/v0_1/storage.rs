@@ -8,9 +8,9 @@ use wasmtime::component::Resource;
 
 use super::host::storage::{Entry, Error, Host, HostTransaction};
 use crate::capability::{RESERVED_PREFIX, is_reserved, list_visible};
-use crate::limits::{READS_AT_ONCE, TEXT_FRAME_BYTES};
+use crate::limits::{READS_ADMITTED_AT_ONCE, READS_AT_ONCE, TEXT_FRAME_BYTES};
 use crate::memory_account::{Account, Held, MemoryLimit};
-use crate::storage_share::StorageCost::{Read, Write};
+use crate::storage_share::StorageCost::{Prepare, Read, Write};
 use crate::store_state::{OpenTransaction, StoreState};
 
 /// The outer error traps; the inner error goes to the guest.
@@ -32,19 +32,12 @@ impl Host for StoreState {
             granted!(self.quota.storage_call(key), Error::Limit);
         }
         self.copy(texts_memory(&keys))?;
-        self.mount.shared.storage.admit(Read, keys.len()).await;
-        let (storage, account) = (Arc::clone(&self.mount.settings.storage), self.account.clone());
-        let mut waiting = keys.iter();
-        let mut reads: FuturesOrdered<_> =
-            waiting.by_ref().take(READS_AT_ONCE).map(|key| held_get(&*storage, key, &account)).collect();
-        let (mut entries, mut answered) = (Vec::new(), keys.iter());
-        while let (Some((found, held)), Some(key)) = (reads.next().await, answered.next()) {
-            self.copy_more(held?);
-            match self.seal_read(key, found)? {
-                Ok(entry) => entries.push(entry),
-                Err(error) => return Ok(Err(error)),
+        let mut entries = Vec::new();
+        for keys in keys.chunks(READS_ADMITTED_AT_ONCE) {
+            self.mount.shared.storage.admit(Read, keys.len()).await;
+            if let Err(error) = self.get_each(keys, &mut entries).await? {
+                return Ok(Err(error));
             }
-            reads.extend(waiting.next().map(|key| held_get(&*storage, key, &account)));
         }
         Ok(Ok(entries))
     }
@@ -124,7 +117,7 @@ impl HostTransaction for StoreState {
 
     async fn put(&mut self, transaction: Resource<OpenTransaction>, mut entry: Entry) -> Answer<()> {
         granted!(self.quota.storage_call(&entry.key), Error::Limit);
-        self.mount.shared.storage.admit(Write, 1).await;
+        self.mount.shared.storage.admit(Prepare, 1).await;
         granted!(self.quota.storage_bytes(entry.value.len()), Error::Limit);
         // Twice: the guest's value, and the message to the server.
         self.copy(2 * entry.value.len())?;
@@ -135,7 +128,7 @@ impl HostTransaction for StoreState {
 
     async fn delete(&mut self, transaction: Resource<OpenTransaction>, key: String) -> Answer<()> {
         granted!(self.quota.storage_call(&key), Error::Limit);
-        self.mount.shared.storage.admit(Write, 1).await;
+        self.mount.shared.storage.admit(Prepare, 1).await;
         let Some(view) = self.table.get(&transaction)?.view() else { return Ok(Err(finished())) };
         Ok(delete(view, &key).await)
     }
@@ -179,6 +172,24 @@ impl HostTransaction for StoreState {
 }
 
 impl StoreState {
+    /// Reads entries, some at once, and adds them in the order of their keys.
+    async fn get_each(&mut self, keys: &[String], entries: &mut Vec<Option<Entry>>) -> Answer<()> {
+        let (storage, account) = (Arc::clone(&self.mount.settings.storage), self.account.clone());
+        let mut waiting = keys.iter();
+        let mut reads: FuturesOrdered<_> =
+            waiting.by_ref().take(READS_AT_ONCE).map(|key| held_get(&*storage, key, &account)).collect();
+        let mut answered = keys.iter();
+        while let (Some((found, held)), Some(key)) = (reads.next().await, answered.next()) {
+            self.copy_more(held?);
+            match self.seal_read(key, found)? {
+                Ok(entry) => entries.push(entry),
+                Err(error) => return Ok(Err(error)),
+            }
+            reads.extend(waiting.next().map(|key| held_get(&*storage, key, &account)));
+        }
+        Ok(Ok(()))
+    }
+
     /// A page, from a server that lists whole folders only.
     async fn page_of_all(
         &mut self,
