@@ -39,8 +39,9 @@ endif
 # The tests have the plugin built with the features of their own build, or wasmtime would be compiled twice. Examples, of which
 # there are few, make cargo count the dependencies of tests in. What is released has its own features only.
 PLUGIN_PACKAGES = $(if $(filter release,$(PROFILE)),-p plugin-host,$(NATIVE) --examples)
-# A release has the same bytes whatever the folders are called that it is built in.
-REMAPPED = $(if $(filter release,$(PROFILE)),RUSTC_WRAPPER="$(CURDIR)/tests/tools/release/rustc.sh" CARGO_ENCODED_RUSTFLAGS=--cfg=remapped)
+# A release has the same bytes whatever the folders are called that it is built in. Without GIT_DIR, a build script of cranelift
+# would write the commit of any repository into the program that cargo's own folder happens to lie in.
+REMAPPED = $(if $(filter release,$(PROFILE)),GIT_DIR=/dev/null RUSTC_WRAPPER="$(CURDIR)/tests/tools/release/rustc.sh" CARGO_ENCODED_RUSTFLAGS=--cfg=remapped)
 
 # A `bao` or a `vault` of your own is taken as it is; else the pinned `bao` is fetched.
 ifdef BAO_BIN
