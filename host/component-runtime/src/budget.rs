@@ -1,14 +1,14 @@
 //! Budgets that refill with the time of day, for what all mounts of a process share.
 //!
 //! A mount may use its budget at once, and what refills over time. Several mounts can use up what they share while each
-//! stays within its budget. So there is a budget of all mounts, too; while all mounts together have overdrawn that budget,
-//! the budget of each mount is a small one.
+//! stays within its budget. So there is a budget of all mounts, too; while several mounts together have overdrawn that
+//! budget, the budget of each mount is a small one. A mount that nobody shares with is held to its own budget only.
 //!
 //! What is used is charged when the use begins, and never before: a use that waits, or is given up while it waits, takes
 //! nothing from other mounts.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use tokio::sync::Mutex;
@@ -45,8 +45,8 @@ impl Refill {
     }
 }
 
-/// A budget.
-pub(crate) struct Budget {
+/// What was used of a refill.
+struct Budget {
     began: Instant,
     refill: Refill,
     /// The moment, counted from `began`, at which the refill has paid for all that was used.
@@ -54,7 +54,7 @@ pub(crate) struct Budget {
 }
 
 impl Budget {
-    pub(crate) fn new(refill: Refill) -> Self {
+    fn new(refill: Refill) -> Self {
         Self { began: Instant::now(), refill, paid_at_ns: AtomicU64::new(0) }
     }
 
@@ -70,27 +70,78 @@ impl Budget {
     }
 }
 
+/// How long two mounts share after they used something in turns: a mount that asks now and then finds the others slowed
+/// down already.
+const SHARED_FOR: Duration = Duration::from_secs(10);
+
+/// The budget of all mounts, and who uses it.
+pub(crate) struct CommonBudget {
+    budget: Budget,
+    /// Mounts so far. The number of a mount is how many there were with it.
+    mounts: AtomicUsize,
+    /// The number of the mount that used something last; zero: none did.
+    last: AtomicUsize,
+    /// The moment, counted from the start of the budget, until which several mounts share.
+    shared_until_ns: AtomicU64,
+}
+
+impl CommonBudget {
+    pub(crate) fn new(refill: Refill) -> Arc<Self> {
+        Arc::new(Self {
+            budget: Budget::new(refill),
+            mounts: AtomicUsize::new(0),
+            last: AtomicUsize::new(0),
+            shared_until_ns: AtomicU64::new(0),
+        })
+    }
+
+    fn charge(&self, mount: usize, now: Instant, units: u64) {
+        self.budget.charge(now, units);
+        let last = self.last.swap(mount, Ordering::Relaxed);
+        if last != mount && last != 0 {
+            let until = self.since_start_ns(now).saturating_add(nanoseconds(SHARED_FOR));
+            self.shared_until_ns.store(until, Ordering::Relaxed);
+        }
+    }
+
+    fn debt(&self, now: Instant) -> Duration {
+        let is_shared = self.since_start_ns(now) < self.shared_until_ns.load(Ordering::Relaxed);
+        if is_shared { self.budget.debt(now) } else { Duration::ZERO }
+    }
+
+    fn since_start_ns(&self, now: Instant) -> u64 {
+        nanoseconds(now.duration_since(self.budget.began))
+    }
+}
+
 /// The budget of one mount, beside that of all mounts.
 pub(crate) struct MountBudget {
     own: Budget,
-    /// What the mount may use while all mounts together use too much.
+    /// What the mount may use while several mounts together use too much.
     busy: Budget,
-    of_all: Arc<Budget>,
+    of_all: Arc<CommonBudget>,
+    number: usize,
     /// Held by the first of those that wait for the end of the mount's debt.
     queue: Mutex<()>,
 }
 
 impl MountBudget {
-    pub(crate) fn new(own: Refill, busy: Refill, of_all: &Arc<Budget>) -> Self {
-        Self { own: Budget::new(own), busy: Budget::new(busy), of_all: Arc::clone(of_all), queue: Mutex::default() }
+    pub(crate) fn new(own: Refill, busy: Refill, of_all: &Arc<CommonBudget>) -> Self {
+        Self {
+            own: Budget::new(own),
+            busy: Budget::new(busy),
+            of_all: Arc::clone(of_all),
+            number: 1 + of_all.mounts.fetch_add(1, Ordering::Relaxed),
+            queue: Mutex::default(),
+        }
     }
 
     /// Charges what the mount uses, whether or not the mount has a debt.
     pub(crate) fn charge(&self, units: u64) {
         let now = Instant::now();
-        for budget in [&self.own, &self.busy, &self.of_all] {
-            budget.charge(now, units);
-        }
+        self.own.charge(now, units);
+        self.busy.charge(now, units);
+        self.of_all.charge(self.number, now, units);
     }
 
     /// Charges what the mount uses, unless the mount has a debt, or others wait for its end.
@@ -184,7 +235,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn mounts_that_are_busy_together_are_in_debt_and_one_that_does_little_is_not() {
         let little = Refill { units: 6, burst: 20, ..refill() };
-        let of_all = Arc::new(Budget::new(Refill { burst: 90, ..refill() }));
+        let of_all = CommonBudget::new(Refill { burst: 90, ..refill() });
         let [first, second, third] = [(); 3].map(|()| MountBudget::new(refill(), little, &of_all));
         let in_debt = |mount: &MountBudget| !mount.debt(Instant::now()).is_zero();
         first.charge(50);
@@ -197,13 +248,13 @@ mod tests {
         assert!(!in_debt(&first) && !in_debt(&second));
     }
     /// A mount of 60 units in 100 ms, 6 of them while others are busy.
-    fn mount(of_all: &Arc<Budget>) -> MountBudget {
+    fn mount(of_all: &Arc<CommonBudget>) -> MountBudget {
         MountBudget::new(refill(), Refill { units: 6, burst: 6, ..refill() }, of_all)
     }
 
     #[tokio::test(start_paused = true)]
     async fn a_use_that_waits_costs_other_mounts_nothing_until_the_use_begins() {
-        let of_all = Arc::new(Budget::new(Refill { burst: 300, ..refill() }));
+        let of_all = CommonBudget::new(Refill { burst: 300, ..refill() });
         let [flooded, other] = [(); 2].map(|()| mount(&of_all));
         flooded.take(120).await;
         assert!(!flooded.try_take(1), "the mount has a debt of 100 ms");
@@ -219,7 +270,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn those_that_wait_have_their_turns_in_order_at_the_rate_of_the_refill() {
-        let of_all = Arc::new(Budget::new(Refill { burst: 300, ..refill() }));
+        let of_all = CommonBudget::new(Refill { burst: 300, ..refill() });
         let mount = mount(&of_all);
         mount.take(60).await;
         let begin = Instant::now();
@@ -236,7 +287,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn mounts_that_are_busy_together_use_no_more_than_their_small_budgets() {
-        let of_all = Arc::new(Budget::new(refill()));
+        let of_all = CommonBudget::new(refill());
         let mounts = [(); 3].map(|()| mount(&of_all));
         let used = std::cell::Cell::new(0);
         let uses = join_all(mounts.iter().map(|mount| async {
@@ -248,5 +299,29 @@ mod tests {
         let _ = timeout(Duration::from_secs(10), uses).await;
         // 6,000 units refilled for all: of these, and not of three times as many, the three have their parts.
         assert!((5_900..6_500).contains(&used.get()), "{}", used.get());
+    }
+    #[tokio::test(start_paused = true)]
+    async fn a_mount_is_held_to_the_budget_of_all_while_another_one_uses_something_now_and_then() {
+        let of_all = CommonBudget::new(Refill { units: 30, burst: 30, ..refill() });
+        let [busy, other] = [(); 2].map(|()| mount(&of_all));
+        let used_in = async |time| {
+            let used = std::cell::Cell::new(0);
+            let uses = async {
+                loop {
+                    busy.take(3).await;
+                    used.set(used.get() + 3);
+                }
+            };
+            let _ = timeout(time, uses).await;
+            used.get()
+        };
+        let second = Duration::from_secs(1);
+        let alone = used_in(second).await;
+        assert!((600..700).contains(&alone), "{alone}");
+        other.take(1).await;
+        let beside = used_in(SHARED_FOR).await;
+        assert!((2_500..3_100).contains(&beside), "half of what it may use alone, in ten times the time: {beside}");
+        let alone = used_in(second).await;
+        assert!((450..700).contains(&alone), "{alone}");
     }
 }

@@ -8,7 +8,6 @@ pub mod capability;
 pub mod egress;
 pub mod limits;
 
-mod answer_share;
 mod aot;
 mod bindings;
 mod budget;
@@ -33,6 +32,7 @@ mod linker;
 mod loader;
 mod memory_account;
 mod memory_ceiling;
+mod message_share;
 mod module;
 mod mount;
 mod output;

@@ -134,7 +134,12 @@ limits! {
     /// many clients ask, so one mount leaves half of the machine to others.
     pub const STORAGE_CALLS_PER_SECOND_AND_CORE: u32 = 10_000; => storage_calls_per_second_and_core,
 
-    /// The same of one mount while all mounts together make more than [`STORAGE_CALLS_PER_SECOND_AND_CORE`].
+    /// Storage calls of all mounts together while several make some. A mount that is alone may take half of the machine;
+    /// mounts that share it leave three quarters to requests that make few calls.
+    pub const STORAGE_CALLS_PER_SECOND_AND_CORE_OF_ALL: u32 = 5_000; => storage_calls_per_second_and_core_of_all,
+
+    /// Storage calls of one mount while several mounts together make more than
+    /// [`STORAGE_CALLS_PER_SECOND_AND_CORE_OF_ALL`].
     pub const STORAGE_CALLS_PER_SECOND_AND_CORE_OF_BUSY_MOUNT: u32 = 1_000; => storage_calls_per_second_and_core_of_busy_mount,
 
     /// Storage calls that one mount may make at once when it made few before: those of two requests.
@@ -187,17 +192,18 @@ limits! {
     /// Bytes of all texts of one response.
     pub const RESPONSE_BYTES_MAX: usize = 8 * MIB; => response_bytes_max,
 
-    /// Bytes from which on a response is large. Only long lists are larger.
-    pub const LARGE_ANSWER_BYTES: usize = 64 * KIB; => large_answer_bytes,
+    /// Bytes from which on a request or a response is large. Only long lists are larger.
+    pub const LARGE_MESSAGE_BYTES: usize = 64 * KIB; => large_message_bytes,
 
-    /// Bytes of the large responses of one mount in a second: the server needs some 10 ms of processor time for each MiB.
-    pub const LARGE_ANSWER_BYTES_PER_SECOND: usize = 8 * MIB; => large_answer_bytes_per_second,
+    /// Bytes of the large requests and responses of one mount in a second: the server needs some 10 ms of processor time
+    /// for each MiB.
+    pub const LARGE_MESSAGE_BYTES_PER_SECOND: usize = 8 * MIB; => large_message_bytes_per_second,
 
-    /// The same of one mount while all mounts together send more than [`LARGE_ANSWER_BYTES_PER_SECOND`].
-    pub const LARGE_ANSWER_BYTES_PER_SECOND_OF_BUSY_MOUNT: usize = MIB; => large_answer_bytes_per_second_of_busy_mount,
+    /// The same of one mount while several mounts together have more than [`LARGE_MESSAGE_BYTES_PER_SECOND`].
+    pub const LARGE_MESSAGE_BYTES_PER_SECOND_OF_BUSY_MOUNT: usize = MIB; => large_message_bytes_per_second_of_busy_mount,
 
-    /// Bytes of large responses that one mount may send at once when it sent few before: two of the largest.
-    pub const LARGE_ANSWER_BURST_BYTES: usize = 16 * MIB; => large_answer_burst_bytes,
+    /// Bytes of large messages that one mount may have at once when it had few before: two of the largest responses.
+    pub const LARGE_MESSAGE_BURST_BYTES: usize = 16 * MIB; => large_message_burst_bytes,
 
     /// Bytes of a guest's error text.
     pub const ERROR_BYTES_MAX: usize = 64 * KIB; => error_bytes_max,
@@ -288,7 +294,7 @@ pub const READS_AT_ONCE: usize = 32;
 
 /// Reads of one `get-many` that the budget of its mount admits at once, so that a mount in debt makes its reads at the
 /// rate of its budget, and not thousands after each wait.
-pub const READS_ADMITTED_AT_ONCE: usize = 256;
+pub const READS_ADMITTED_AT_ONCE: usize = 64;
 
 /// Modules of a mount whose rules for secrets are kept: the active one, the previous one, and a candidate that is
 /// tried.

@@ -17,6 +17,7 @@ use crate::description::Description;
 use crate::held_secrets::HeldSecrets;
 use crate::invoke::{self, Call, Time};
 use crate::memory_account::{Account, Held};
+use crate::message_share::LARGE_MESSAGES;
 use crate::permits::{OF_MOUNT, Refusal, late, refuse_late};
 use crate::pool::Pool;
 use crate::sealed::{self, Subject};
@@ -175,10 +176,15 @@ impl Module {
             },
         )
         .await;
-        let (response, _held) = self.refused_late(answer, deadline).await?;
+        let (response, held) = self.refused_late(answer, deadline).await?;
         let bytes = response.as_ref().and_then(|response| response.data.as_ref()).map_or(0, |data| data.len());
-        mount.shared.answers.admit(bytes, deadline).await?;
-        Ok(response)
+        match mount.shared.messages.admit(bytes, deadline).await {
+            Ok(()) => Ok(response),
+            Err(refusal) => {
+                let wait = self.runtime.limits.permit_wait.min(deadline.saturating_duration_since(Instant::now()));
+                Err(refused(refusal, LARGE_MESSAGES, wait, (response, held)).await)
+            }
+        }
     }
 
     /// Existence check in a fresh instance, unless the guest has no check for this path.
@@ -212,7 +218,7 @@ impl Module {
         self.refused_late(answer, deadline).await
     }
 
-    /// Reserves memory and waits for a permit. A request that is not admitted holds no memory while its refusal waits.
+    /// Reserves memory, waits for the turn of a large request, and for a permit. A request that is not admitted holds no memory while its refusal waits.
     async fn admit(&self, mount: &Arc<Mount>, request: Request) -> Result<Admitted, InvokeError> {
         let (limits, began) = (&self.runtime.limits, Instant::now());
         let allowed = request.timeout.unwrap_or(Duration::MAX).min(limits.request_deadline);
@@ -228,13 +234,13 @@ impl Module {
                 return self.refused_late(Err(limit.into()), began + wait).await;
             }
         };
-        let permit = match mount.shared.permits_of(self.pool.kind).acquire(request.0.data.len(), wait).await {
+        let bytes = request.0.data.len();
+        if let Err(refusal) = mount.shared.messages.admit(bytes, began + allowed).await {
+            return Err(refused(refusal, LARGE_MESSAGES, wait, (request, held)).await);
+        }
+        let permit = match mount.shared.permits_of(self.pool.kind).acquire(bytes, wait).await {
             Ok(permit) => permit,
-            Err(Refusal::Waited(what)) => return Err(InvokeError::Busy(what)),
-            Err(Refusal::Full) => {
-                drop((request, held));
-                return Err(refuse_late(wait, OF_MOUNT).await);
-            }
+            Err(refusal) => return Err(refused(refusal, OF_MOUNT, wait, (request, held)).await),
         };
         let of_mount = |held: &HeldSecrets| self.runtime.rules(&self.description.name, &self.declaration, held);
         let rules = mount.secrets.rules(self.number, of_mount);
@@ -253,6 +259,17 @@ impl Module {
             late(self.runtime.limits.permit_wait.min(left)).await;
         }
         answer
+    }
+}
+
+/// The error of a request that was refused. One that found a full queue is refused late, and what is held is free by then.
+async fn refused(refusal: Refusal, full: &'static str, wait: Duration, held: impl Sized) -> InvokeError {
+    match refusal {
+        Refusal::Waited(what) => InvokeError::Busy(what),
+        Refusal::Full => {
+            drop(held);
+            refuse_late(wait, full).await
+        }
     }
 }
 

@@ -6,13 +6,13 @@ use std::time::Duration;
 
 use envelope::{Storage, SystemView};
 
-use crate::answer_share::AnswerShare;
-use crate::budget::Budget;
+use crate::budget::CommonBudget;
 use crate::capability::{CountedSeries, EngineCounters, Entities, Lifetimes, LockTable, LogRate, Nothing, ReadOnly};
 use crate::egress::{Access, Egress, MountEgress, Policy, UpstreamCalls};
 use crate::held_secrets::{HeldSecrets, MountSecrets};
 use crate::limits::Limits;
 use crate::memory_account::{MountMemory, ProcessMemory};
+use crate::message_share::MessageShare;
 use crate::permits::{MountPermits, Permits, PoolKind};
 use crate::processor_share::ProcessorShare;
 use crate::storage_share::StorageShare;
@@ -144,16 +144,16 @@ pub(crate) struct OfAllMounts<'a> {
     pub(crate) permits: &'a Permits,
     pub(crate) large_permits: &'a Permits,
     pub(crate) memory: &'a Arc<ProcessMemory>,
-    pub(crate) processor: &'a Arc<Budget>,
-    pub(crate) storage: &'a Arc<Budget>,
-    pub(crate) answers: &'a Arc<Budget>,
+    pub(crate) processor: &'a Arc<CommonBudget>,
+    pub(crate) storage: &'a Arc<CommonBudget>,
+    pub(crate) messages: &'a Arc<CommonBudget>,
     pub(crate) limits: &'a Limits,
 }
 
 /// State that outlives a reload: the server makes the new mount before it drops the old one.
 pub(crate) struct MountShared {
     pub(crate) processor: Arc<ProcessorShare>,
-    pub(crate) answers: AnswerShare,
+    pub(crate) messages: MessageShare,
     pub(crate) storage: StorageShare,
     pub(crate) memory: Arc<MountMemory>,
     permits: MountPermits,
@@ -173,7 +173,7 @@ impl MountShared {
             permits: of_all.permits.mount(&processor),
             large_permits: of_all.large_permits.mount(&processor),
             processor,
-            answers: AnswerShare::new(of_all.limits, of_all.answers),
+            messages: MessageShare::new(of_all.limits, of_all.messages),
             storage: StorageShare::new(of_all.limits, of_all.storage),
             memory: of_all.memory.mount(),
             locks: LockTable::default(),
@@ -241,9 +241,9 @@ mod tests {
         permits: Permits,
         large_permits: Permits,
         memory: Arc<ProcessMemory>,
-        processor: Arc<Budget>,
-        storage: Arc<Budget>,
-        answers: Arc<Budget>,
+        processor: Arc<CommonBudget>,
+        storage: Arc<CommonBudget>,
+        messages: Arc<CommonBudget>,
         limits: Limits,
     }
 
@@ -253,15 +253,15 @@ mod tests {
             let egress = Egress::new(EgressSettings::default(), &limits.egress);
             let permits = Permits::new(limits.requests_in_flight_max, &limits);
             let (processor, storage) = (ProcessorShare::of_all(&limits, 1), StorageShare::of_all(&limits));
-            let (answers, memory) = (AnswerShare::of_all(&limits), ProcessMemory::new(0));
-            Self { egress, large_permits: permits.clone(), permits, memory, processor, storage, answers, limits }
+            let (messages, memory) = (MessageShare::of_all(&limits), ProcessMemory::new(0));
+            Self { egress, large_permits: permits.clone(), permits, memory, processor, storage, messages, limits }
         }
     }
 
     impl Process {
         fn of_mounts(&self) -> OfAllMounts<'_> {
-            let Self { egress, permits, large_permits, memory, processor, storage, answers, limits } = self;
-            OfAllMounts { egress, permits, large_permits, memory, processor, storage, answers, limits }
+            let Self { egress, permits, large_permits, memory, processor, storage, messages, limits } = self;
+            OfAllMounts { egress, permits, large_permits, memory, processor, storage, messages, limits }
         }
     }
 

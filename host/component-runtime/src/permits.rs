@@ -72,7 +72,7 @@ pub(crate) struct Permit {
     mount: u64,
 }
 
-/// A request got no permit.
+/// A request got no permit, or a large message no turn.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Refusal {
     /// The request waited for the whole allowed time.

@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use crate::budget::{Budget, MountBudget, Refill};
+use crate::budget::{CommonBudget, MountBudget, Refill};
 use crate::limits::Limits;
 
 /// Processor time of one mount. All its requests share it.
@@ -37,7 +37,7 @@ fn refill(limits: &Limits, percent: u32) -> Refill {
 }
 
 impl ProcessorShare {
-    pub(crate) fn new(limits: &Limits, of_all: &Arc<Budget>) -> Arc<Self> {
+    pub(crate) fn new(limits: &Limits, of_all: &Arc<CommonBudget>) -> Arc<Self> {
         let own = refill(limits, limits.processor_percent_per_mount);
         let busy = refill(limits, limits.processor_percent_per_busy_mount);
         Arc::new(Self {
@@ -49,9 +49,9 @@ impl ProcessorShare {
     }
 
     /// The budget of all mounts of a process with so many turns.
-    pub(crate) fn of_all(limits: &Limits, turns: usize) -> Arc<Budget> {
+    pub(crate) fn of_all(limits: &Limits, turns: usize) -> Arc<CommonBudget> {
         let turns = u32::try_from(turns).unwrap_or(u32::MAX);
-        Arc::new(Budget::new(refill(limits, limits.processor_percent_per_mount.saturating_mul(turns))))
+        CommonBudget::new(refill(limits, limits.processor_percent_per_mount.saturating_mul(turns)))
     }
 
     /// Must requests of this mount take turns now?

@@ -5,12 +5,12 @@ use std::time::Duration;
 
 use low_priority::spare_cores;
 
-use crate::answer_share::AnswerShare;
 use crate::compiler::Compiler;
 use crate::egress::{Egress, EgressSettings, UPSTREAM_OPTION, UPSTREAM_READ_ONLY};
 use crate::lane::Lane;
 use crate::limits::Limits;
 use crate::memory_account::ProcessMemory;
+use crate::message_share::MessageShare;
 use crate::mount::Mounts;
 use crate::permits::Permits;
 use crate::pool::Pools;
@@ -69,7 +69,7 @@ impl Runtime {
             memory: ProcessMemory::new(settings.memory_limit.unwrap_or_else(memory_ceiling::of_this_machine)),
             processor: ProcessorShare::of_all(&limits, spare_cores()),
             storage: StorageShare::of_all(&limits),
-            answers: AnswerShare::of_all(&limits),
+            messages: MessageShare::of_all(&limits),
             lane: Lane::new(),
             egress: Egress::new(settings.egress, &limits.egress),
             wal_minimum_age: settings.wal_minimum_age,

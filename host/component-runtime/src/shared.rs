@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use sealed_secrets::{Declaration, Rules};
 
-use crate::budget::Budget;
+use crate::budget::CommonBudget;
 use crate::compiler::Compiler;
 use crate::egress::Egress;
 use crate::held_secrets::HeldSecrets;
@@ -24,9 +24,9 @@ pub(crate) struct Shared {
     /// For modules that need a large slot.
     pub(crate) large_permits: Permits,
     pub(crate) memory: Arc<ProcessMemory>,
-    pub(crate) processor: Arc<Budget>,
-    pub(crate) storage: Arc<Budget>,
-    pub(crate) answers: Arc<Budget>,
+    pub(crate) processor: Arc<CommonBudget>,
+    pub(crate) storage: Arc<CommonBudget>,
+    pub(crate) messages: Arc<CommonBudget>,
     pub(crate) lane: Lane,
     pub(crate) egress: Arc<Egress>,
     pub(crate) wal_minimum_age: Duration,
@@ -59,7 +59,7 @@ impl Shared {
 
     /// The parts that a mount needs.
     pub(crate) fn of_mounts(&self) -> OfAllMounts<'_> {
-        let Self { egress, permits, large_permits, memory, processor, storage, answers, limits, .. } = self;
-        OfAllMounts { egress, permits, large_permits, memory, processor, storage, answers, limits }
+        let Self { egress, permits, large_permits, memory, processor, storage, messages, limits, .. } = self;
+        OfAllMounts { egress, permits, large_permits, memory, processor, storage, messages, limits }
     }
 }

@@ -9,7 +9,7 @@ use std::time::Duration;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::timeout;
 
-use crate::budget::{Budget, MountBudget, Refill};
+use crate::budget::{CommonBudget, MountBudget, Refill};
 use crate::limits::Limits;
 
 /// Longest debt of a budget: a little longer than one call of a guest needs, so that the budget forgives no call.
@@ -56,16 +56,16 @@ fn cores() -> u64 {
 }
 
 impl StorageShare {
-    pub(crate) fn new(limits: &Limits, of_all: &Arc<Budget>) -> Self {
+    pub(crate) fn new(limits: &Limits, of_all: &Arc<CommonBudget>) -> Self {
         Self::of_cores(limits, of_all, cores())
     }
 
-    /// The budget of all mounts of a process: as much as that of one.
-    pub(crate) fn of_all(limits: &Limits) -> Arc<Budget> {
-        Arc::new(Budget::new(refill(limits, limits.storage_calls_per_second_and_core, cores())))
+    /// The budget of all mounts of a process.
+    pub(crate) fn of_all(limits: &Limits) -> Arc<CommonBudget> {
+        CommonBudget::new(refill(limits, limits.storage_calls_per_second_and_core_of_all, cores()))
     }
 
-    fn of_cores(limits: &Limits, of_all: &Arc<Budget>, cores: u64) -> Self {
+    fn of_cores(limits: &Limits, of_all: &Arc<CommonBudget>, cores: u64) -> Self {
         let own = refill(limits, limits.storage_calls_per_second_and_core, cores);
         let busy = refill(limits, limits.storage_calls_per_second_and_core_of_busy_mount, cores);
         Self {

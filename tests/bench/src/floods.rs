@@ -29,6 +29,8 @@ const FLOODED: [&str; 2] = ["flooded", "flooded-too"];
 const TEXT_BYTES: usize = 30_000_000;
 /// The length of the text in a long answer.
 const ANSWER_BYTES: usize = 7 << 20;
+/// Where the kv engine has a secret of 100 bytes.
+const SHORT_KV: &str = "kv/data/secret";
 /// Where the kv engine has a text of that length.
 const LONG_KV: &str = "kv/data/long";
 
@@ -47,13 +49,8 @@ struct Flood {
 impl Flood {
     /// Each kind once, with the numbers of clients with which each was a fault.
     fn all(silent_port: u16) -> Vec<Self> {
-        let flood = |name, path: &str, clients| Self {
-            name,
-            path: path.to_owned(),
-            text_bytes: 0,
-            of_kv: "kv/data/secret",
-            clients,
-        };
+        let flood =
+            |name, path: &str, clients| Self { name, path: path.to_owned(), text_bytes: 0, of_kv: SHORT_KV, clients };
         vec![
             flood("guests that compute", "flood/processor", 20),
             flood("guests that compute", "flood/processor", 100),
@@ -75,8 +72,9 @@ impl Flood {
     }
 
     /// A request that the server answers by itself.
-    fn of_kv(&self) -> Vec<Asked> {
-        vec![Asked { path: self.of_kv.to_owned(), body: self.body() }]
+    fn of_kv(&self, is_long: bool) -> Vec<Asked> {
+        let path = if self.has_long_answers() && !is_long { SHORT_KV } else { self.of_kv };
+        vec![Asked { path: path.to_owned(), body: self.body() }]
     }
 
     fn has_long_answers(&self) -> bool {
@@ -96,23 +94,32 @@ pub(crate) fn measure(table: &mut Table) -> anyhow::Result<()> {
     // Takes connections, and never answers.
     let silent = TcpListener::bind("127.0.0.1:0")?;
     let floods = Flood::all(silent.local_addr()?.port());
-    let server = start(&silent)?;
     table.section("p99 of a mount while others are flooded: ÷ the larger of quiet and as many requests to kv");
-    for flood in &floods {
-        compare(table, &server, flood.name, std::slice::from_ref(flood), 2.0)?;
-    }
-    compare(table, &server, "all of these together", &floods, 3.0)?;
-    drop(server);
+    compare_each(table, &silent, &floods, 2.0)?;
+    compare(table, &start(&silent)?, "all of these together", &floods, 3.0)?;
     table.section("the same, with one processor core for the server, the plugin and all clients");
-    on_one_core(|| {
-        let server = start(&silent)?;
-        floods.iter().try_for_each(|flood| compare(table, &server, flood.name, std::slice::from_ref(flood), 3.0))
-    })
+    on_one_core(|| compare_each(table, &silent, &floods, 3.0))
+}
+
+/// Each flood by itself. Where the kv engine needs a long text, it has a server of its own: the storage of OpenBao 2.7 keeps
+/// that text in a block with other entries, and reads the whole block for each of these.
+fn compare_each(table: &mut Table, silent: &TcpListener, floods: &[Flood], at_most: f64) -> anyhow::Result<()> {
+    let server = start(silent)?;
+    for flood in floods {
+        let other = if flood.has_long_answers() { Some(start_with_long_kv(silent)?) } else { None };
+        let server = other.as_ref().unwrap_or(&server);
+        compare(table, server, flood.name, std::slice::from_ref(flood), at_most)?;
+    }
+    Ok(())
 }
 
 fn start(silent: &TcpListener) -> anyhow::Result<TestServer> {
     let egress = format!("--allow-egress=toy=http://{}", silent.local_addr()?);
-    let server = TestServer::start_with_floods(&FLOODED, &[egress])?;
+    TestServer::start_with_floods(&FLOODED, &[egress])
+}
+
+fn start_with_long_kv(silent: &TcpListener) -> anyhow::Result<TestServer> {
+    let server = start(silent)?;
     let mut client = server.raw_client()?;
     let long = format!("{{\"data\":{}}}", object_with_text(ANSWER_BYTES));
     client.send(&client.request("POST", LONG_KV, &long))?;
@@ -130,9 +137,10 @@ fn compare(table: &mut Table, server: &TestServer, name: &str, floods: &[Flood],
         .iter()
         .zip(&rates)
         .map(|(flood, [all, good])| {
-            // A refusal is no long answer.
-            let rate = if flood.has_long_answers() { *good } else { *all };
-            FloodClients::start(server, &flood.of_kv(), flood.clients, Some(rate))
+            // A refusal is no long answer. Among others, answers of kv are short: the server has no long text then.
+            let is_long = floods.len() == 1 && flood.has_long_answers();
+            let rate = if is_long { *good } else { *all };
+            FloodClients::start(server, &flood.of_kv(is_long), flood.clients, Some(rate))
         })
         .collect();
     // A request that the server fails to answer beside its own engine took infinitely long.

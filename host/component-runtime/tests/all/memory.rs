@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use component_runtime::{InvokeError, Limits, MemoryLimit};
+use envelope::Request;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
 use tokio::task::JoinSet;
@@ -146,7 +147,7 @@ fn the_heads_of_answers_that_a_guest_keeps_are_on_the_account() {
 #[test]
 fn an_answer_that_waits_until_it_may_go_out_is_held() {
     on_each_scheduler(|| async {
-        let limits = Limits { large_answer_bytes_per_second: 4 * MIB, large_answer_burst_bytes: 1, ..patient() };
+        let limits = Limits { large_message_bytes_per_second: 4 * MIB, large_message_burst_bytes: 1, ..patient() };
         let runtime = runtime(limits, &[]);
         let (module, mount) = (load(&runtime, "hoard").await, mount(&runtime, "m", &Arc::default()));
         let mut asking = JoinSet::new();
@@ -164,6 +165,26 @@ fn an_answer_that_waits_until_it_may_go_out_is_held() {
         tokio::time::timeout(Duration::from_secs(20), waits).await.unwrap();
         assert!(asking.join_all().await.iter().all(Result::is_ok));
         assert_eq!(runtime.memory_held(), 0);
+    });
+}
+
+#[test]
+fn a_large_request_of_a_mount_that_sent_too_many_waits_and_others_of_the_mount_do_not() {
+    on_each_scheduler(|| async {
+        // What is used does not refill within this test.
+        let limits = Limits { large_message_bytes_per_second: 1, large_message_burst_bytes: 1, ..patient() };
+        let runtime = runtime(limits, &[]);
+        let (module, mount) = (load(&runtime, "good").await, mount(&runtime, "m", &Arc::default()));
+        let large = || Request {
+            data: format!("{{\"text\":\"{}\"}}", "x".repeat(64 * 1024)),
+            timeout: Some(Duration::from_millis(100)),
+            ..request("")
+        };
+        assert!(module.handle_request(&mount, large()).await.is_ok());
+        let second = module.handle_request(&mount, large()).await;
+        assert_eq!(second, Err(InvokeError::Busy("large requests and answers of this mount")));
+        assert_eq!(runtime.memory_held(), 0);
+        assert!(module.handle_request(&mount, request("")).await.is_ok(), "a small one");
     });
 }
 

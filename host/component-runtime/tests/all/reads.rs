@@ -52,7 +52,7 @@ fn reads_beyond_some_take_turns() {
 fn the_budget_of_a_mount_admits_some_at_once() {
     on_each_scheduler(|| async {
         // What is used does not refill within this test.
-        let limits = Limits { storage_calls_burst: 256, storage_calls_per_second_and_core: 1, ..limits() };
+        let limits = Limits { storage_calls_burst: 64, storage_calls_per_second_and_core: 1, ..limits() };
         let runtime = runtime(limits, &[]);
         let storage = Arc::new(MemoryStorage::default());
         let (module, mount) = (load(&runtime, "good").await, mount(&runtime, "m", &storage));
@@ -60,11 +60,11 @@ fn the_budget_of_a_mount_admits_some_at_once() {
         let asked = answer(&module, &mount, &path);
         let admitted = async {
             let reads = || storage.reads.load(Ordering::SeqCst);
-            while reads() < 512 {
+            while reads() < 128 {
                 sleep(Duration::from_millis(1)).await;
             }
             sleep(Duration::from_millis(50)).await;
-            assert_eq!(reads(), 512, "256 that the burst covers, and as many before the debt was seen");
+            assert_eq!(reads(), 128, "64 that the burst covers, and as many before the debt was seen");
         };
         tokio::select! {
             answer = asked => panic!("{answer:?} came before the debt was paid"),

@@ -1,8 +1,8 @@
-//! Limits the rate of large answers of a mount: each costs the server, which all mounts share, as much time as hundreds
-//! of ordinary requests.
+//! Limits the rate of large requests and answers of a mount: each costs the server, which all mounts share, as much time
+//! as hundreds of ordinary requests.
 //!
-//! Large answers of a mount take from a budget of bytes that refills with time. An answer of a mount that used more than
-//! its budget waits until the budget has refilled. The waiting answers of a mount have a limit; an answer beyond the
+//! Large messages of a mount take from a budget of bytes that refills with time. A message of a mount that used more than
+//! its budget waits until the budget has refilled. The waiting messages of a mount have a limit; a message beyond the
 //! limit is refused late.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -10,23 +10,21 @@ use std::time::Duration;
 
 use tokio::time::{Instant, timeout_at};
 
-use crate::InvokeError;
-use crate::budget::{Budget, MountBudget, Refill};
+use crate::budget::{CommonBudget, MountBudget, Refill};
 use crate::limits::Limits;
-use crate::permits::refuse_late;
+use crate::permits::Refusal;
 
 /// The name of this limit in errors.
-const LARGE_ANSWERS: &str = "large answers of this mount";
-/// Longest debt of a budget: longer than the largest answer needs at the rate of a busy mount, so that the budget
-/// forgives no answer.
-const DEBT_MAX: Duration = Duration::from_secs(10);
+pub(crate) const LARGE_MESSAGES: &str = "large requests and answers of this mount";
+/// Longest debt of a budget: as long as the largest request of a server, of 32 MiB, needs at the rate of a busy mount, so
+/// that the budget forgives no message.
+const DEBT_MAX: Duration = Duration::from_secs(32);
 
 /// The share of one mount.
-pub(crate) struct AnswerShare {
+pub(crate) struct MessageShare {
     large_from: usize,
     budget: MountBudget,
     waiting_bytes_max: usize,
-    refusal_wait: Duration,
     waiting_bytes: Mutex<usize>,
 }
 
@@ -35,48 +33,41 @@ fn refill(limits: &Limits, bytes_per_second: usize) -> Refill {
     Refill {
         units: bytes_per_second as u64,
         nanoseconds: 1_000_000_000,
-        burst: limits.large_answer_burst_bytes as u64,
+        burst: limits.large_message_burst_bytes as u64,
         debt_max: DEBT_MAX,
     }
 }
 
-impl AnswerShare {
-    pub(crate) fn new(limits: &Limits, of_all: &Arc<Budget>) -> Self {
-        let own = refill(limits, limits.large_answer_bytes_per_second);
-        let busy = refill(limits, limits.large_answer_bytes_per_second_of_busy_mount);
+impl MessageShare {
+    pub(crate) fn new(limits: &Limits, of_all: &Arc<CommonBudget>) -> Self {
+        let own = refill(limits, limits.large_message_bytes_per_second);
+        let busy = refill(limits, limits.large_message_bytes_per_second_of_busy_mount);
         Self {
-            large_from: limits.large_answer_bytes,
+            large_from: limits.large_message_bytes,
             budget: MountBudget::new(own, busy, of_all),
             waiting_bytes_max: limits.waiting_bytes_per_mount_max,
-            refusal_wait: limits.permit_wait,
             waiting_bytes: Mutex::default(),
         }
     }
 
     /// The budget of all mounts of a process: as much as that of one.
-    pub(crate) fn of_all(limits: &Limits) -> Arc<Budget> {
-        Arc::new(Budget::new(refill(limits, limits.large_answer_bytes_per_second)))
+    pub(crate) fn of_all(limits: &Limits) -> Arc<CommonBudget> {
+        CommonBudget::new(refill(limits, limits.large_message_bytes_per_second))
     }
 
-    /// Waits until an answer of this size may go out.
+    /// Waits until a message of this size may go on.
     ///
     /// # Errors
-    /// When the wait would end after `until`, or when too many answers of this mount wait already.
-    pub(crate) async fn admit(&self, bytes: usize, until: Instant) -> Result<(), InvokeError> {
-        if bytes < self.large_from {
+    /// When the wait would end after `until`, or when too many messages of this mount wait already.
+    pub(crate) async fn admit(&self, bytes: usize, until: Instant) -> Result<(), Refusal> {
+        if bytes < self.large_from || self.budget.try_take(bytes as u64) {
             return Ok(());
         }
-        if self.budget.try_take(bytes as u64) {
-            return Ok(());
-        }
-        let Some(_waiting) = self.enqueue(bytes) else {
-            let wait = until.saturating_duration_since(Instant::now()).min(self.refusal_wait);
-            return Err(refuse_late(wait, LARGE_ANSWERS).await);
-        };
-        timeout_at(until, self.budget.take(bytes as u64)).await.map_err(|_| InvokeError::Busy(LARGE_ANSWERS))
+        let _waiting = self.enqueue(bytes).ok_or(Refusal::Full)?;
+        timeout_at(until, self.budget.take(bytes as u64)).await.map_err(|_| Refusal::Waited(LARGE_MESSAGES))
     }
 
-    /// The answer's place in the queue; `None` if too many answers of this mount wait already.
+    /// The message's place in the queue; `None` if too many messages of this mount wait already.
     fn enqueue(&self, bytes: usize) -> Option<Waiting<'_>> {
         let mut waiting_bytes = self.waiting_bytes();
         let with_this = waiting_bytes.saturating_add(bytes);
@@ -92,9 +83,9 @@ impl AnswerShare {
     }
 }
 
-/// The place of a waiting answer, until its drop.
+/// The place of a waiting message, until its drop.
 struct Waiting<'a> {
-    share: &'a AnswerShare,
+    share: &'a MessageShare,
     bytes: usize,
 }
 
@@ -112,18 +103,18 @@ mod tests {
     use super::*;
 
     /// 100 bytes count as large; 1,000 bytes a second are allowed, after a burst of 2,000.
-    fn share() -> AnswerShare {
+    fn share() -> MessageShare {
         let limits = Limits {
-            large_answer_bytes: 100,
-            large_answer_bytes_per_second: 1_000,
-            large_answer_burst_bytes: 2_000,
+            large_message_bytes: 100,
+            large_message_bytes_per_second: 1_000,
+            large_message_burst_bytes: 2_000,
             waiting_bytes_per_mount_max: 5_000,
             ..Limits::default()
         };
-        AnswerShare::new(&limits, &AnswerShare::of_all(&limits))
+        MessageShare::new(&limits, &MessageShare::of_all(&limits))
     }
 
-    async fn taken(share: &AnswerShare, bytes: usize) -> Duration {
+    async fn taken(share: &MessageShare, bytes: usize) -> Duration {
         let begin = Instant::now();
         share.admit(bytes, begin + Duration::from_secs(60)).await.unwrap();
         begin.elapsed()
@@ -134,7 +125,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn small_answers_never_wait_and_large_ones_after_a_burst() {
+    async fn small_messages_never_wait_and_large_ones_after_a_burst() {
         let share = share();
         for _ in 0..1_000 {
             assert_eq!(taken(&share, 99).await, Duration::ZERO);
@@ -148,17 +139,17 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn waiting_answers_are_limited_and_a_refusal_comes_late() {
+    async fn waiting_messages_are_limited_and_each_waits_until_the_end_of_its_request() {
         let share = share();
         share.admit(10_000, Instant::now()).await.unwrap();
         let begin = Instant::now();
         let answers = join_all((0..8).map(|_| share.admit(1_000, begin + seconds(60)))).await;
         assert_eq!(answers.iter().filter(|answer| answer.is_ok()).count(), 5, "{answers:?}");
-        assert!(answers.contains(&Err(InvokeError::Busy(LARGE_ANSWERS))));
+        assert!(answers.contains(&Err(Refusal::Full)));
         assert_eq!(*share.waiting_bytes(), 0);
         let begin = Instant::now();
         let late = share.admit(1_000, begin + Duration::from_millis(100)).await;
-        assert_eq!(late, Err(InvokeError::Busy(LARGE_ANSWERS)), "its turn comes after the end of its request");
-        assert!(begin.elapsed() >= Duration::from_millis(50));
+        assert_eq!(late, Err(Refusal::Waited(LARGE_MESSAGES)), "its turn comes after the end of its request");
+        assert!(begin.elapsed() >= Duration::from_millis(100));
     }
 }
