@@ -51,6 +51,18 @@ impl ProcessorMeter {
         }
     }
 
+    /// For work that has no budget of its own.
+    pub(crate) fn without_limit() -> Self {
+        Self {
+            basic: Duration::MAX,
+            per_received_mib: Duration::ZERO,
+            most: Duration::MAX,
+            received: Received::default(),
+            spent_ns: AtomicU64::new(0),
+            on_since_ns: AtomicU64::new(OFF),
+        }
+    }
+
     /// The budget of the request, including the share for received bytes.
     pub(crate) fn budget(&self) -> Duration {
         let mib = u32::try_from(self.received.bytes() / MIB).unwrap_or(u32::MAX);

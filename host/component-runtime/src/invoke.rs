@@ -141,7 +141,7 @@ where
         drop(store);
         check(answer)
     });
-    let call = PaidCall { call, meter, share, ticker: Arc::clone(&pool.ticker) };
+    let call = PaidCall { call, meter, share, ticker: Some(Arc::clone(&pool.ticker)) };
     let answer = tokio::time::timeout_at(time.deadline(), runtime.lane.run(call)).await;
     answer.unwrap_or(Err(InvokeError::Deadline(time.allowed)))
 }

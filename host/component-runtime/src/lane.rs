@@ -10,6 +10,7 @@ use std::task::Poll;
 use futures_util::future::BoxFuture;
 use low_priority::{LowPriorityThreads, spare_cores};
 
+use crate::egress::MountWork;
 use crate::epoch::ProcessorMeter;
 use crate::processor_share::ProcessorShare;
 use crate::ticker::Ticker;
@@ -21,12 +22,13 @@ pub(crate) struct Lane {
     threads: LowPriorityThreads,
 }
 
-/// A call of a guest, with the accounts that its polls are charged to.
+/// A call of a guest, or work of the host for one, with the accounts that its polls are charged to.
 pub(crate) struct PaidCall<T> {
     pub(crate) call: BoxFuture<'static, T>,
     pub(crate) meter: Arc<ProcessorMeter>,
     pub(crate) share: Arc<ProcessorShare>,
-    pub(crate) ticker: Arc<Ticker>,
+    /// `None` if no guest runs in the call.
+    pub(crate) ticker: Option<Arc<Ticker>>,
 }
 
 impl<T> PaidCall<T> {
@@ -34,7 +36,7 @@ impl<T> PaidCall<T> {
     fn poll(&mut self, context: &mut std::task::Context<'_>) -> Poll<T> {
         let spent_before = self.meter.spent();
         let polled = {
-            let _running = (self.ticker.enter(), self.meter.enter());
+            let _running = (self.ticker.as_ref().map(|ticker| ticker.enter()), self.meter.enter());
             self.call.as_mut().poll(context)
         };
         self.share.charge(self.meter.spent().saturating_sub(spent_before));
@@ -82,6 +84,26 @@ impl Lane {
     }
 }
 
+/// The lane of one mount.
+pub(crate) struct MountLane {
+    lane: Arc<Lane>,
+    share: Arc<ProcessorShare>,
+}
+
+impl MountLane {
+    pub(crate) fn new(lane: &Arc<Lane>, share: &Arc<ProcessorShare>) -> Arc<Self> {
+        Arc::new(Self { lane: Arc::clone(lane), share: Arc::clone(share) })
+    }
+}
+
+impl MountWork for MountLane {
+    fn run(&self, work: BoxFuture<'static, ()>) -> BoxFuture<'static, ()> {
+        let (lane, share) = (Arc::clone(&self.lane), Arc::clone(&self.share));
+        let call = PaidCall { call: work, meter: Arc::new(ProcessorMeter::without_limit()), share, ticker: None };
+        Box::pin(async move { lane.run(call).await })
+    }
+}
+
 #[cfg(test)]
 mod tests {
     #![expect(clippy::unwrap_used, reason = "tests")]
@@ -117,7 +139,7 @@ mod tests {
         async fn run<T: Send + 'static>(&self, call: impl Future<Output = T> + Send + 'static) -> T {
             let meter = Arc::new(ProcessorMeter::new(&Limits::default(), Received::default()));
             let (share, ticker) = (Arc::clone(&self.share), Arc::clone(&self.ticker));
-            self.lane.run(PaidCall { call: Box::pin(call), meter, share, ticker }).await
+            self.lane.run(PaidCall { call: Box::pin(call), meter, share, ticker: Some(ticker) }).await
         }
     }
 

@@ -10,6 +10,7 @@ use crate::budget::CommonBudget;
 use crate::capability::{CountedSeries, EngineCounters, Entities, Lifetimes, LockTable, LogRate, Nothing, ReadOnly};
 use crate::egress::{Access, Egress, MountEgress, Policy, UpstreamCalls};
 use crate::held_secrets::{HeldSecrets, MountSecrets};
+use crate::lane::{Lane, MountLane};
 use crate::limits::Limits;
 use crate::memory_account::{MountMemory, ProcessMemory};
 use crate::message_share::MessageShare;
@@ -147,6 +148,7 @@ pub(crate) struct OfAllMounts<'a> {
     pub(crate) processor: &'a Arc<CommonBudget>,
     pub(crate) storage: &'a Arc<CommonBudget>,
     pub(crate) messages: &'a Arc<CommonBudget>,
+    pub(crate) lane: &'a Arc<Lane>,
     pub(crate) limits: &'a Limits,
 }
 
@@ -156,6 +158,7 @@ pub(crate) struct MountShared {
     pub(crate) messages: MessageShare,
     pub(crate) storage: StorageShare,
     pub(crate) memory: Arc<MountMemory>,
+    work: Arc<MountLane>,
     permits: MountPermits,
     large_permits: MountPermits,
     pub(crate) locks: LockTable,
@@ -170,6 +173,7 @@ impl MountShared {
     fn new(of_all: &OfAllMounts<'_>) -> Self {
         let processor = ProcessorShare::new(of_all.limits, of_all.processor);
         Self {
+            work: MountLane::new(of_all.lane, &processor),
             permits: of_all.permits.mount(&processor),
             large_permits: of_all.large_permits.mount(&processor),
             processor,
@@ -197,7 +201,8 @@ impl MountShared {
         if let Some(known) = latest.upgrade().filter(|known| *known.policy == *policy) {
             return known;
         }
-        let egress = Arc::new(MountEgress::new(shared, policy.clone(), &self.log_rate));
+        let work = Arc::<MountLane>::clone(&self.work);
+        let egress = Arc::new(MountEgress::new(shared, policy.clone(), &self.log_rate, work));
         *latest = Arc::downgrade(&egress);
         egress
     }
@@ -244,6 +249,7 @@ mod tests {
         processor: Arc<CommonBudget>,
         storage: Arc<CommonBudget>,
         messages: Arc<CommonBudget>,
+        lane: Arc<Lane>,
         limits: Limits,
     }
 
@@ -254,14 +260,15 @@ mod tests {
             let permits = Permits::new(limits.requests_in_flight_max, &limits);
             let (processor, storage) = (ProcessorShare::of_all(&limits, 1), StorageShare::of_all(&limits));
             let (messages, memory) = (MessageShare::of_all(&limits), ProcessMemory::new(0));
-            Self { egress, large_permits: permits.clone(), permits, memory, processor, storage, messages, limits }
+            let lane = Arc::new(Lane::new());
+            Self { egress, large_permits: permits.clone(), permits, memory, processor, storage, messages, lane, limits }
         }
     }
 
     impl Process {
         fn of_mounts(&self) -> OfAllMounts<'_> {
-            let Self { egress, permits, large_permits, memory, processor, storage, messages, limits } = self;
-            OfAllMounts { egress, permits, large_permits, memory, processor, storage, messages, limits }
+            let Self { egress, permits, large_permits, memory, processor, storage, messages, lane, limits } = self;
+            OfAllMounts { egress, permits, large_permits, memory, processor, storage, messages, lane, limits }
         }
     }
 

@@ -70,7 +70,7 @@ impl Runtime {
             processor: ProcessorShare::of_all(&limits, spare_cores()),
             storage: StorageShare::of_all(&limits),
             messages: MessageShare::of_all(&limits),
-            lane: Lane::new(),
+            lane: Arc::new(Lane::new()),
             egress: Egress::new(settings.egress, &limits.egress),
             wal_minimum_age: settings.wal_minimum_age,
             upstream_read_only: settings.upstream_read_only,

@@ -27,7 +27,7 @@ pub(crate) struct Shared {
     pub(crate) processor: Arc<CommonBudget>,
     pub(crate) storage: Arc<CommonBudget>,
     pub(crate) messages: Arc<CommonBudget>,
-    pub(crate) lane: Lane,
+    pub(crate) lane: Arc<Lane>,
     pub(crate) egress: Arc<Egress>,
     pub(crate) wal_minimum_age: Duration,
     pub(crate) upstream_read_only: bool,
@@ -59,7 +59,7 @@ impl Shared {
 
     /// The parts that a mount needs.
     pub(crate) fn of_mounts(&self) -> OfAllMounts<'_> {
-        let Self { egress, permits, large_permits, memory, processor, storage, messages, limits, .. } = self;
-        OfAllMounts { egress, permits, large_permits, memory, processor, storage, messages, limits }
+        let Self { egress, permits, large_permits, memory, processor, storage, messages, lane, limits, .. } = self;
+        OfAllMounts { egress, permits, large_permits, memory, processor, storage, messages, lane, limits }
     }
 }

@@ -33,6 +33,7 @@ mod trust;
 mod tunnel;
 mod upstream_error;
 mod wire;
+mod work;
 
 pub use access::{UPSTREAM_OPTION, UPSTREAM_READ_ONLY};
 pub use calls::UpstreamCalls;
@@ -48,3 +49,4 @@ pub(crate) use body::fields_memory;
 pub(crate) use hooks::{BODY_BUFFER_BYTES, EgressHooks, Received};
 pub(crate) use pool::{Egress, MountEgress};
 pub(crate) use upstream_error::error_code;
+pub(crate) use work::MountWork;

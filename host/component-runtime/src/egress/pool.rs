@@ -19,6 +19,7 @@ use super::proxy::Proxies;
 use super::resolve::Resolve;
 use super::settings::EgressSettings;
 use super::trust::{Authorities, ClientIdentity, TrustError, client_config};
+use super::work::MountWork;
 use crate::capability::LogRate;
 use crate::limits::{EgressLimits, LOOKUPS_MAX};
 
@@ -98,17 +99,19 @@ pub(crate) struct MountEgress {
     pub(crate) requests: Arc<Semaphore>,
     pub(crate) log: EgressLog,
     pub(crate) calls: CallCounts,
+    pub(crate) work: Arc<dyn MountWork>,
     pool: Pool,
 }
 
 impl MountEgress {
-    pub(crate) fn new(shared: &Arc<Egress>, policy: Policy, log_rate: &Arc<LogRate>) -> Self {
+    pub(crate) fn new(shared: &Arc<Egress>, policy: Policy, log_rate: &Arc<LogRate>, work: Arc<dyn MountWork>) -> Self {
         let policy = Arc::new(policy);
         Self {
             requests: Arc::new(Semaphore::new(shared.limits.requests_per_mount_max)),
             pool: pool(&shared.limits, Connector::new(shared, &policy)),
             log: EgressLog::new(log_rate),
             calls: CallCounts::default(),
+            work,
             shared: Arc::clone(shared),
             policy,
         }

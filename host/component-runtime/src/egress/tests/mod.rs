@@ -19,6 +19,7 @@ use wasmtime_wasi_http::{Error, RequestOptions, WasiBody};
 use super::access::Access;
 use super::pool::{Egress, MountEgress};
 use super::send::{Sender, send};
+use super::work::MountWork;
 use super::{EgressSettings, Origin, Policy, hooks};
 use crate::capability::LogRate;
 use crate::limits::{EgressLimits, Limits};
@@ -196,7 +197,16 @@ fn unlimited_log() -> Limits {
 
 /// A mount that may send requests to these origins, without a limit of its log.
 fn mount_of(egress: &Arc<Egress>, origins: &[&str]) -> MountEgress {
-    MountEgress::new(egress, policy(origins), &Arc::new(LogRate::new(&unlimited_log())))
+    MountEgress::new(egress, policy(origins), &Arc::new(LogRate::new(&unlimited_log())), Arc::new(AtOnce))
+}
+
+/// Runs work where it is asked for.
+struct AtOnce;
+
+impl MountWork for AtOnce {
+    fn run(&self, work: Task) -> Task {
+        work
+    }
 }
 
 fn policy(origins: &[&str]) -> Policy {

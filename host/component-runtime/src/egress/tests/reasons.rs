@@ -195,6 +195,7 @@ async fn the_log_names_mount_host_and_cause_and_keeps_within_the_mounts_rate() {
         &egress,
         policy,
         &Arc::new(LogRate::new(&Limits { log_lines_per_second_max: 2, ..Limits::default() })),
+        Arc::new(AtOnce),
     );
     for _ in 0..5 {
         get(&mount, &format!("http://{address}/")).await.unwrap_err();
