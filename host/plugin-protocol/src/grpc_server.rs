@@ -26,7 +26,7 @@ use tonic::server::NamedService;
 
 use crate::first_frame::FirstFrame;
 use crate::incoming::Verified;
-use crate::limits::{CALLS_MAX, CANCELLED_CALLS_MAX, LARGE_MESSAGE_BYTES, WINDOW_BYTES};
+use crate::limits::{CALLS_MAX, CANCELLED_CALLS_MAX, CONNECTION_WINDOW_BYTES, LARGE_MESSAGE_BYTES, WINDOW_BYTES};
 use crate::task::Tasks;
 
 /// The answer to a call, to come.
@@ -193,7 +193,7 @@ async fn serve_one(connection: Verified, services: Services, mut closing: watch:
     let serving = http2::Builder::new(Tasks)
         .max_concurrent_streams(CALLS_MAX)
         .initial_stream_window_size(WINDOW_BYTES)
-        .initial_connection_window_size(WINDOW_BYTES)
+        .initial_connection_window_size(CONNECTION_WINDOW_BYTES)
         .max_pending_accept_reset_streams(CANCELLED_CALLS_MAX)
         .serve_connection(TokioIo::new(connection), services);
     let mut serving = pin!(serving);

@@ -48,9 +48,13 @@ pub(crate) const RESET_CALLS_MAX: usize = 1024;
 /// ordinary request. Only long lists and texts are larger.
 pub(crate) const LARGE_MESSAGE_BYTES: usize = 256 << 10;
 
-/// The window of HTTP/2 flow control, per stream and for the connection: a
-/// megabyte at a time instead of the standard's 64 KiB for large answers.
+/// The window of HTTP/2 flow control of a stream: a megabyte at a time instead of the standard's 64 KiB for large
+/// messages.
 pub(crate) const WINDOW_BYTES: u32 = 1 << 20;
+
+/// The same for a connection. A connection whose window is used up brings no call any more: 63 large messages that wait
+/// for a thread leave room for the calls of other mounts.
+pub(crate) const CONNECTION_WINDOW_BYTES: u32 = 64 << 20;
 
 /// Cancelled calls that may wait until they are noticed. HTTP/2 servers keep this number low against strangers; a low
 /// number would end the plugin's only connection because many clients hung up at once.

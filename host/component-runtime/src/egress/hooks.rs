@@ -14,6 +14,7 @@ use super::access::Access;
 use super::policy::Policy;
 use super::pool::MountEgress;
 use super::send::{self, Sender};
+use super::work::result_of;
 use crate::memory_account::Account;
 use crate::surrogates::Surrogates;
 
@@ -132,11 +133,17 @@ impl WasiHttpHooks for EgressHooks {
         let (egress, access, mount) = (Arc::clone(&self.egress), self.access, Arc::clone(&self.mount));
         let (alive, deadline, received) = (self.alive.clone(), self.deadline, self.received.clone());
         let (surrogates, account) = (self.surrogates.clone(), self.account.clone());
-        Box::new(async move {
+        let work = Arc::clone(&egress.work);
+        let sent = async move {
             let (mount, alive, surrogates, account) = (&*mount, &alive, &surrogates, &account);
             let sender = Sender { egress: &egress, access, mount, alive, surrogates, account };
-            let answer = send::send(&sender, request, options.unwrap_or_default(), deadline).await?;
-            let answer = answer.map(|body| received.count(body));
+            send::send(&sender, request, options.unwrap_or_default(), deadline).await
+        };
+        Box::new(async move {
+            // At the cost of the mount: bodies are copied, and cleared at the end. The work is dropped early only when the
+            // process ends.
+            let sent = result_of(&*work, sent).await.unwrap_or(Err(Error::HttpProtocolError));
+            let answer = sent?.map(|body| received.count(body));
             Ok((answer, Box::new(async { Ok(()) }) as InTheBackground))
         })
     }

@@ -23,7 +23,6 @@ use super::pool::{MountEgress, answer_window};
 use super::progress::Progress;
 use super::sealed_body::SealedBody;
 use super::upstream_error::{of_connect, of_send};
-use super::work::result_of;
 use crate::limits::EgressLimits;
 use crate::memory_account::Account;
 use crate::surrogates::Surrogates;
@@ -127,8 +126,13 @@ async fn exchange(
     check(egress, &request)?;
     let (mut head, body) = request.into_parts();
     let declared = declared_length(&head.headers);
-    let body = timeout_at(times.ends, checked_body(sender, head.method.clone(), body, declared)).await;
+    let body = timeout_at(times.ends, collect(body, limits.request_body_bytes_max, declared, sender.account)).await;
     let body = body.map_err(|_| Error::ConnectionWriteTimeout)??;
+    if !sender.alive.is_so() {
+        return Err(Error::HttpProtocolError.into());
+    }
+    sender.access.check_body(&head.method, &body)?;
+    sender.surrogates.check("the body of a request", [&*body])?;
     let answered = sender.surrogates.open_head(&mut head)?;
     // The client writes both headers: the host from the checked address, the length from the collected body.
     head.headers.remove(header::HOST);
@@ -158,29 +162,6 @@ async fn exchange(
     answer.headers_mut().remove(header::CONTENT_LENGTH);
     let surrogates = sender.surrogates.clone();
     Ok(answer.map(|body| SealedBody::new(body, call, surrogates, held).boxed_unsync()))
-}
-
-/// Collects the body and checks it, at the cost of the mount: a large body takes milliseconds.
-async fn checked_body(
-    sender: &Sender<'_>,
-    method: Method,
-    body: WasiBody,
-    declared: Option<usize>,
-) -> Result<Bytes, Failure> {
-    let (access, bytes_max) = (sender.access, sender.egress.shared.limits.request_body_bytes_max);
-    let (account, alive, surrogates) = (sender.account.clone(), sender.alive.clone(), sender.surrogates.clone());
-    let work = async move {
-        let body = collect(body, bytes_max, declared, &account).await?;
-        if !alive.is_so() {
-            return Err(Error::HttpProtocolError.into());
-        }
-        access.check_body(&method, &body)?;
-        surrogates.check("the body of a request", [&*body])?;
-        Ok(body)
-    };
-    let collected = result_of(&*sender.egress.work, work).await;
-    // The work is dropped when the process ends.
-    collected.unwrap_or_else(|| Err(Error::HttpProtocolError.into()))
 }
 
 /// The length of the body, as the guest declares it. `wasmtime-wasi-http` refuses a body of another length.
