@@ -30,7 +30,7 @@ use tonic::Status;
 use tonic::body::Body;
 use tower::Service;
 
-use crate::limits::{CONNECTION_WINDOW_BYTES, DIAL_TIMEOUT, MOUNT_CLOSE_GRACE, RESET_CALLS_MAX, WINDOW_BYTES};
+use crate::limits::{DIAL_TIMEOUT, MOUNT_CLOSE_GRACE, RESET_CALLS_MAX, WINDOW_BYTES};
 use crate::mtls::SERVER_NAME;
 use crate::scrub::Scrubbing;
 use crate::task;
@@ -77,7 +77,7 @@ impl Connection {
         let (sender, driver) = Builder::new()
             .enable_push(false)
             .initial_window_size(WINDOW_BYTES)
-            .initial_connection_window_size(CONNECTION_WINDOW_BYTES)
+            .initial_connection_window_size(WINDOW_BYTES)
             .max_concurrent_reset_streams(RESET_CALLS_MAX)
             .handshake(stream)
             .await

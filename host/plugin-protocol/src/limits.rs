@@ -48,12 +48,12 @@ pub(crate) const RESET_CALLS_MAX: usize = 1024;
 /// ordinary request. Only long lists and texts are larger.
 pub(crate) const LARGE_MESSAGE_BYTES: usize = 256 << 10;
 
-/// The window of HTTP/2 flow control of a stream: a megabyte at a time instead of the standard's 64 KiB for large
-/// messages.
+/// The window of HTTP/2 flow control of a stream, and of a connection of one mount to the server: a megabyte at a time
+/// instead of the standard's 64 KiB for large messages.
 pub(crate) const WINDOW_BYTES: u32 = 1 << 20;
 
-/// The same for a connection. A connection whose window is used up brings no call any more: 63 large messages that wait
-/// for a thread leave room for the calls of other mounts.
+/// The same for the server's connection, which brings the calls of all mounts, and none any more once its window is used
+/// up: 63 large messages that wait for a thread leave room for other calls.
 pub(crate) const CONNECTION_WINDOW_BYTES: u32 = 64 << 20;
 
 /// Cancelled calls that may wait until they are noticed. HTTP/2 servers keep this number low against strangers; a low
