@@ -107,7 +107,7 @@ impl MountWork for MountLane {
 #[cfg(test)]
 mod tests {
     #![expect(clippy::unwrap_used, reason = "tests")]
-    use std::time::Duration;
+    use std::time::{Duration, Instant};
 
     use tokio::task::JoinSet;
     use wasmtime::Engine;
@@ -153,6 +153,29 @@ mod tests {
         let call = async || (thread_name(), rustix::process::nice(0).unwrap());
         assert_eq!(Mount::new().run(call()).await, here);
         assert_eq!(Mount::in_debt().run(call()).await, ("lane".to_owned(), here.1 + low_priority::NICE_OF_REQUESTS));
+    }
+
+    #[tokio::test]
+    async fn the_hosts_work_for_a_mount_is_charged_to_the_mount_and_moves_to_the_lane_with_it() {
+        let mount = Mount::new();
+        let work = MountLane::new(&mount.lane, &mount.share);
+        let (sender, mut threads) = tokio::sync::mpsc::unbounded_channel();
+        for _ in 0..2 {
+            let sender = sender.clone();
+            let task = async move {
+                sender.send(thread_name()).unwrap();
+                let began = Instant::now();
+                // Twice the burst of a mount.
+                while began.elapsed() < 2 * Limits::default().processor_burst_per_mount {
+                    std::hint::spin_loop();
+                }
+            };
+            work.run(Box::pin(task)).await;
+            assert!(!mount.share.used().is_zero());
+            mount.share.charge(Duration::from_secs(3_600));
+        }
+        assert_ne!(threads.recv().await.unwrap(), "lane");
+        assert_eq!(threads.recv().await.unwrap(), "lane");
     }
 
     #[tokio::test]
