@@ -159,11 +159,11 @@ mod tests {
     async fn the_hosts_work_for_a_mount_is_charged_to_the_mount_and_moves_to_the_lane_with_it() {
         let mount = Mount::new();
         let work = MountLane::new(&mount.lane, &mount.share);
-        let (sender, mut threads) = tokio::sync::mpsc::unbounded_channel();
+        let (sender, mut threads) = tokio::sync::mpsc::channel(2);
         for _ in 0..2 {
             let sender = sender.clone();
             let task = async move {
-                sender.send(thread_name()).unwrap();
+                sender.try_send(thread_name()).unwrap();
                 let began = Instant::now();
                 // Twice the burst of a mount.
                 while began.elapsed() < 2 * Limits::default().processor_burst_per_mount {
