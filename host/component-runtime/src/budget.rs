@@ -247,6 +247,7 @@ mod tests {
         tokio::time::advance(Duration::from_millis(40)).await;
         assert!(!in_debt(&first) && !in_debt(&second));
     }
+
     /// A mount of 60 units in 100 ms, 6 of them while others are busy.
     fn mount(of_all: &Arc<CommonBudget>) -> MountBudget {
         MountBudget::new(refill(), Refill { units: 6, burst: 6, ..refill() }, of_all)
@@ -300,6 +301,7 @@ mod tests {
         // 6,000 units refilled for all: of these, and not of three times as many, the three have their parts.
         assert!((5_900..6_500).contains(&used.get()), "{}", used.get());
     }
+
     #[tokio::test(start_paused = true)]
     async fn a_mount_is_held_to_the_budget_of_all_while_another_one_uses_something_now_and_then() {
         let of_all = CommonBudget::new(Refill { units: 30, burst: 30, ..refill() });
