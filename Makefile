@@ -36,11 +36,11 @@ TARGET_FILE := target/tools/target$(FOREIGN).mk
 ifneq ($(if $(FROM),,$(filter-out help clean docs publish,$(or $(MAKECMDGOALS),help))),)
 include $(TARGET_FILE)
 endif
-# The tests have the plugin built with the features of their own build, or wasmtime would be compiled twice. Examples, of which
-# there are few, make cargo count the dependencies of tests in. What is released has its own features only.
+# The plugin of the tests has the features of the tests' own build, or cargo would compile wasmtime twice. `--examples` makes cargo
+# switch on the features that dependencies of tests need; there are few examples. The released plugin has its own features only.
 PLUGIN_PACKAGES = $(if $(filter release,$(PROFILE)),-p plugin-host,$(NATIVE) --examples)
-# A release has the same bytes whatever the folders are called that it is built in. Without GIT_DIR, a build script of cranelift
-# would write the commit of any repository into the program that cargo's own folder happens to lie in.
+# A release has the same bytes whatever the names of the folders are in which it is built. GIT_DIR hides every repository: where
+# cargo's folder lies in one, a build script of cranelift would write the commit of that repository into the program.
 REMAPPED = $(if $(filter release,$(PROFILE)),GIT_DIR=/dev/null RUSTC_WRAPPER="$(CURDIR)/tests/tools/release/rustc.sh" CARGO_ENCODED_RUSTFLAGS=--cfg=remapped)
 
 # A `bao` or a `vault` of your own is taken as it is; else the pinned `bao` is fetched.

@@ -8,6 +8,8 @@
 # optimisation, to try the bench. What is built already stays.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/../.."
+# The Makefile hides the repository from the builds of a release. This script takes sources out of it.
+unset GIT_DIR
 
 readonly COMMIT=2b8f4652a699ddb037a0a79be66f4bc13f70ac0f
 readonly BASE=$PWD/target/base
@@ -62,7 +64,8 @@ make_floors() {
 
 # Runs a command without what this commit's Makefile sets for its own programs.
 as_then() {
-    env -u CARGO_BUILD_TARGET -u CARGO_TARGET_DIR -u CARGO_ENCODED_RUSTFLAGS -u RUSTFLAGS -u MAKEFLAGS -u MAKELEVEL -u PROFILE "$@"
+    env -u CARGO_BUILD_TARGET -u CARGO_TARGET_DIR -u CARGO_ENCODED_RUSTFLAGS -u RUSTC_WRAPPER -u RUSTFLAGS \
+        -u MAKEFLAGS -u MAKELEVEL -u PROFILE "$@"
 }
 
 place() {

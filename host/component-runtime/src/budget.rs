@@ -2,7 +2,7 @@
 //!
 //! A mount may use its budget at once, and what refills over time. Several mounts can use up what they share while each
 //! stays within its budget. So there is a budget of all mounts, too; while several mounts together have overdrawn that
-//! budget, the budget of each mount is a small one. A mount that nobody shares with is held to its own budget only.
+//! budget, the budget of each mount is a small one. A mount that shares with no other is held to its own budget only.
 //!
 //! What is used is charged when the use begins, and never before: a use that waits, or is given up while it waits, takes
 //! nothing from other mounts.
@@ -70,8 +70,8 @@ impl Budget {
     }
 }
 
-/// How long two mounts share after they used something in turns: a mount that asks now and then finds the others slowed
-/// down already.
+/// How long mounts count as sharing after two of them used something one after the other. A mount with few requests so
+/// finds the others slowed down already.
 const SHARED_FOR: Duration = Duration::from_secs(10);
 
 /// The budget of all mounts, and who uses it.

@@ -51,7 +51,7 @@ impl ProcessorMeter {
         }
     }
 
-    /// For work that has no budget of its own.
+    /// A meter for work that has no budget of its own.
     pub(crate) fn without_limit() -> Self {
         Self {
             basic: Duration::MAX,

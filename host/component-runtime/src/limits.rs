@@ -134,8 +134,8 @@ limits! {
     /// many clients ask, so one mount leaves half of the machine to others.
     pub const STORAGE_CALLS_PER_SECOND_AND_CORE: u32 = 10_000; => storage_calls_per_second_and_core,
 
-    /// Storage calls of all mounts together while several make some. A mount that is alone may take half of the machine;
-    /// mounts that share it leave three quarters to requests that make few calls.
+    /// Storage calls of all mounts together in a second for each core, while several mounts make calls. A mount that is
+    /// alone may take half of the machine; mounts that share it leave three quarters to requests that make few calls.
     pub const STORAGE_CALLS_PER_SECOND_AND_CORE_OF_ALL: u32 = 5_000; => storage_calls_per_second_and_core_of_all,
 
     /// Storage calls of one mount while several mounts together make more than

@@ -139,6 +139,13 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
+    async fn the_debt_of_a_mount_has_a_limit() {
+        let share = share();
+        assert_eq!(taken(&share, 1_000_000).await, Duration::ZERO);
+        assert!(taken(&share, 100).await.abs_diff(seconds(32)) <= Duration::from_millis(2));
+    }
+
+    #[tokio::test(start_paused = true)]
     async fn waiting_messages_are_limited_and_each_waits_until_the_end_of_its_request() {
         let share = share();
         share.admit(10_000, Instant::now()).await.unwrap();

@@ -12,7 +12,8 @@ use tokio::time::timeout;
 use crate::budget::{CommonBudget, MountBudget, Refill};
 use crate::limits::Limits;
 
-/// Longest debt of a budget: a little longer than one call of a guest needs, so that the budget forgives no call.
+/// Longest debt of a budget, so that a mount that was alone does not wait for long when another mount comes. It is longer
+/// than any one call needs at the rate of a busy mount.
 const DEBT_MAX: Duration = Duration::from_secs(1);
 
 /// Cost of a call. What is written at once costs more: the nodes of a cluster agree on it and write it to disks.
@@ -137,6 +138,22 @@ mod tests {
             assert_eq!(taken(&share, StorageCost::Read, 10).await, Duration::ZERO);
             tokio::time::advance(Duration::from_millis(100)).await;
         }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_mount_that_was_alone_waits_no_longer_than_a_debt_may_be_when_another_one_comes() {
+        let limits = Limits {
+            storage_calls_per_second_and_core: 100_000,
+            storage_calls_per_second_and_core_of_all: 1,
+            storage_calls_per_second_and_core_of_busy_mount: 1,
+            storage_calls_burst: 50,
+            ..Limits::default()
+        };
+        let of_all = StorageShare::of_all(&limits);
+        let [first, second] = [(); 2].map(|()| StorageShare::of_cores(&limits, &of_all, 1));
+        assert_eq!(taken(&first, StorageCost::Read, 100_000).await, Duration::ZERO);
+        assert_eq!(taken(&second, StorageCost::Read, 1).await, Duration::ZERO);
+        assert!(is_about(taken(&first, StorageCost::Read, 1).await, 1_000));
     }
 
     #[tokio::test(start_paused = true)]

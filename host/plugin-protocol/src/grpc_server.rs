@@ -214,6 +214,7 @@ mod tests {
     #![expect(clippy::unwrap_used, reason = "tests")]
     use std::sync::{Mutex, PoisonError};
     use std::task::{Context, Poll};
+    use std::time::Duration;
 
     use bytes::Bytes;
     use http_body::{Body as _, Frame};
@@ -351,6 +352,56 @@ mod tests {
         }
         drop(served.client.get(pb::StorageGetArgs::default()).await);
         assert_eq!(notes.take()[..2], [false, true], "a large answer");
+        served.end().await;
+    }
+    /// Reads the message of a `Put` only after a `Get` came.
+    #[derive(Clone, Default)]
+    struct ReadsLate(Arc<tokio::sync::Notify>);
+
+    impl NamedService for ReadsLate {
+        const NAME: &'static str = "pb.Storage";
+    }
+
+    impl tower::Service<Request<CallBody>> for ReadsLate {
+        type Response = Response<Body>;
+        type Error = Infallible;
+        type Future = Answer;
+
+        fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
+            Poll::Ready(Ok(()))
+        }
+
+        fn call(&mut self, request: Request<CallBody>) -> Answer {
+            let got = Arc::clone(&self.0);
+            Box::pin(async move {
+                if request.uri().path().ends_with("/Get") {
+                    got.notify_waiters();
+                } else {
+                    got.notified().await;
+                }
+                Ok(Response::new(Body::empty()))
+            })
+        }
+    }
+
+    #[tokio::test]
+    async fn large_messages_that_nobody_reads_yet_delay_no_other_call() {
+        let services = ServicesBuilder::default().with_large_messages(ReadsLate::default()).build();
+        let mut served = Served::new(services, Exit::new()).await;
+        let large = || {
+            let entry = pb::StorageEntry { value: vec![0; 2 * WINDOW_BYTES as usize], ..pb::StorageEntry::default() };
+            pb::StoragePutArgs { entry: Some(entry), ..pb::StoragePutArgs::default() }
+        };
+        let mut putting = tokio::task::JoinSet::new();
+        for _ in 0..8 {
+            let mut client = served.client.clone();
+            putting.spawn(async move { drop(client.put(large()).await) });
+        }
+        tokio::time::sleep(Duration::from_millis(200)).await;
+        // Without a deadline, a call that cannot arrive would wait for ever.
+        let got = tokio::time::timeout(Duration::from_secs(30), served.client.get(pb::StorageGetArgs::default())).await;
+        assert!(got.is_ok(), "the small call arrived beside 16 MiB that nobody reads");
+        drop(putting);
         served.end().await;
     }
 }

@@ -52,8 +52,8 @@ pub(crate) const LARGE_MESSAGE_BYTES: usize = 256 << 10;
 /// instead of the standard's 64 KiB for large messages.
 pub(crate) const WINDOW_BYTES: u32 = 1 << 20;
 
-/// The same for the server's connection, which brings the calls of all mounts, and none any more once its window is used
-/// up: 63 large messages that wait for a thread leave room for other calls.
+/// The window of the server's connection, which brings the calls of all mounts. No call arrives while this window is used
+/// up. 63 large messages that wait for a thread leave room for other calls.
 pub(crate) const CONNECTION_WINDOW_BYTES: u32 = 64 << 20;
 
 /// Cancelled calls that may wait until they are noticed. HTTP/2 servers keep this number low against strangers; a low

@@ -140,9 +140,9 @@ impl WasiHttpHooks for EgressHooks {
             send::send(&sender, request, options.unwrap_or_default(), deadline).await
         };
         Box::new(async move {
-            // At the cost of the mount: bodies are copied, and cleared at the end. The work is dropped early only when the
-            // process ends.
-            let sent = result_of(&*work, sent).await.unwrap_or(Err(Error::HttpProtocolError));
+            // The mount pays for it: bodies are copied, and cleared at the end.
+            let ended = || Err(Error::InternalError(Some("the plugin ended before the request did".to_owned())));
+            let sent = result_of(&*work, sent).await.unwrap_or_else(ended);
             let answer = sent?.map(|body| received.count(body));
             Ok((answer, Box::new(async { Ok(()) }) as InTheBackground))
         })
