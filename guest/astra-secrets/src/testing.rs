@@ -116,15 +116,15 @@ impl Mount {
     /// The records were walked through just now, so that the next call does not.
     pub(crate) fn has_walked(&self) {
         let now = secrets_framework::host::Clock::now(&*self.host.clock).as_secs();
-        self.host.storage.seed("index-state", json!({ "complete": true, "walked": now }).to_string());
+        self.host.storage.seed("state/index", json!({ "complete": true, "walked": now }).to_string());
     }
 
     /// The tokens of static roles and the ends of admin tokens were looked at just now, so that the next call does not.
     pub(crate) fn has_looked(&self) {
         let now = secrets_framework::host::Clock::now(&*self.host.clock);
         let next = (now + crate::limits::HELD_LOOK_PERIOD).as_secs();
-        self.host.storage.seed("held-look-state", json!({ "next": next }).to_string());
-        self.host.storage.seed("metrics/admin-end-state", json!({ "next": next }).to_string());
+        self.host.storage.seed("state/held-look", json!({ "next": next }).to_string());
+        self.host.storage.seed("state/admin-end", json!({ "next": next }).to_string());
     }
 
     /// Time passes, and the server's next rollback call settles what is left.

@@ -118,7 +118,7 @@ impl Mount {
         });
         self.host.storage.seed(&format!("token/{client_id}"), record.to_string());
         // It was there before the mount was ours.
-        self.host.storage.remove("index-state");
+        self.host.storage.remove("state/index");
     }
 
     /// The paths asked of Astra so far.

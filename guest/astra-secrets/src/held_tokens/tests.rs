@@ -133,7 +133,7 @@ fn a_scheduled_tidy_replaces_a_dead_token() {
 fn a_token_younger_than_the_minimum_age_is_not_judged() {
     let mount = Mount::new();
     let young = mount.daily("app");
-    mount.host.storage.seed("held-look-state", json!({ "next": 1 }).to_string());
+    mount.host.storage.seed("state/held-look", json!({ "next": 1 }).to_string());
     mount.astra.delete_outside(&young);
     mount.host.clock.advance(Duration::from_secs(599));
     assert_served(&mount, "yes", "");
@@ -411,15 +411,15 @@ fn a_look_that_does_not_come_back_goes_on_with_the_next_organization() {
     mount.astra.hide("AdminOfA", 1);
     let _ = mount.rollback();
     mount.host.storage.clear_faults();
-    assert_eq!(mount.host.storage.json("held-look-state")["after"], format!("{ORG_A}/"));
+    assert_eq!(mount.host.storage.json("state/held-look")["after"], format!("{ORG_A}/"));
     mount.rollback().unwrap();
-    assert_eq!(mount.host.storage.json("held-look-state")["after"], "");
+    assert_eq!(mount.host.storage.json("state/held-look")["after"], "");
 }
 
 #[test]
 fn a_clock_that_was_set_back_does_not_stop_the_look() {
     let (mount, dead) = with_role(Mount::new());
-    mount.host.storage.seed("held-look-state", json!({ "next": 9_999_999_999_u64 }).to_string());
+    mount.host.storage.seed("state/held-look", json!({ "next": 9_999_999_999_u64 }).to_string());
     mount.astra.delete_outside(&dead);
     mount.rollback().unwrap();
     mount.rollback().unwrap();

@@ -60,7 +60,7 @@ fn counts_too_large_for_one_request_are_null_and_told() {
 fn tokens_too_many_for_one_request_are_null_and_told() {
     let mount = Mount::with_org_a();
     mount.write("config", json!({ "org_id": ORG_B, "astra_token": TOKEN_B })).done();
-    mount.host.storage.seed("index-state", r#"{"complete":true}"#);
+    mount.host.storage.seed("state/index", r#"{"complete":true}"#);
     for number in 0..=TOKENS_COUNTED_MAX {
         mount.host.storage.seed(&format!("client-index/{ORG_A}/T{number:06}"), "{}");
     }
@@ -72,7 +72,7 @@ fn tokens_too_many_for_one_request_are_null_and_told() {
     let counted = tokens();
     assert_eq!((&counted[ORG_A]["tokens"], &counted[ORG_B]["tokens"]), (&json!(TOKENS_COUNTED_MAX), &json!(null)));
     // Before the index is filled each record is read, of all organizations once.
-    mount.host.storage.remove("index-state");
+    mount.host.storage.remove("state/index");
     for number in 0..TOKENS_DESCRIBED_MAX {
         mount.seed_token(ORG_B, &format!("T{number}"));
     }
@@ -109,7 +109,7 @@ fn tokens(mount: &Mount) -> (Value, Value, u64) {
 #[test]
 fn few_tokens_are_counted_for_each_who_asks_and_many_once_an_hour() {
     let mount = Mount::with_org_a();
-    mount.host.storage.seed("index-state", r#"{"complete":true}"#);
+    mount.host.storage.seed("state/index", r#"{"complete":true}"#);
     index(&mount, 1..TOKENS_KEPT_COUNT_MIN);
     walk(&mount);
     assert_eq!(tokens(&mount), (json!(TOKENS_KEPT_COUNT_MIN - 1), Value::Null, 4));
@@ -129,7 +129,7 @@ fn few_tokens_are_counted_for_each_who_asks_and_many_once_an_hour() {
 #[test]
 fn tokens_too_many_for_one_rollback_call_are_counted_for_each_who_asks() {
     let mount = Mount::with_org_a();
-    mount.host.storage.seed("index-state", r#"{"complete":true}"#);
+    mount.host.storage.seed("state/index", r#"{"complete":true}"#);
     index(&mount, 0..TOKENS_RECOUNTED_MAX + 1);
     walk(&mount);
     assert_eq!(tokens(&mount).0, json!(TOKENS_RECOUNTED_MAX + 1));

@@ -244,7 +244,7 @@ fn a_damaged_record_hides_no_other() {
     let mount = Mount::new();
     let made = app(&mount);
     mount.host.storage.seed("token/damaged", "AstraCS:canary");
-    mount.host.storage.remove("index-state");
+    mount.host.storage.remove("state/index");
     for _ in 0..2 {
         let listed = mount.send(Operation::List, "org/tokens/", Value::Null).data();
         assert_eq!(listed["keys"], json!([made.client_id()]));

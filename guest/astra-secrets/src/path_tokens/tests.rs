@@ -136,7 +136,7 @@ fn odd_organizations_of_an_old_mount_are_kept_apart() {
         mount.host.storage.seed(&format!("token/{org}"), record.to_string());
     }
     mount.host.storage.remove("token/a/b");
-    mount.host.storage.remove("index-state");
+    mount.host.storage.remove("state/index");
     mount.rollback().unwrap();
     let read = |org: &str| mount.send(Operation::Read, &format!("tokens/{org}/Odd"), Value::Null).data();
     assert_eq!(read("a%2Fb")["org_id"], "a%2Fb");

@@ -110,7 +110,7 @@ fn organizations_are_counted_with_and_without_the_index() {
         let counted = counts(&context, &[b.clone(), a.clone()]).unwrap();
         assert_eq!(counted.iter().map(|count| count.tokens).collect::<Vec<_>>(), [Some(0), Some(3)]);
         assert!(any_given_out(&context, &a).unwrap() && !any_given_out(&context, &b).unwrap());
-        mount.host.storage.remove("index-state");
+        mount.host.storage.remove("state/index");
     }
 }
 

@@ -125,7 +125,7 @@ fn what_a_crash_left_in_the_index_is_no_token() {
 #[test]
 fn a_mount_whose_index_is_not_complete_says_when_to_try_again() {
     let mount = with_tokens(1, |_| json!({}));
-    mount.host.storage.remove("index-state");
+    mount.host.storage.remove("state/index");
     let (code, text) = mount.send(Operation::Read, "report", Value::Null).failed();
     assert_eq!(code, Some(503));
     assert!(text.contains("indexed"), "{text}");

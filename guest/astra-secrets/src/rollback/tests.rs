@@ -291,7 +291,7 @@ fn an_entry_of_an_organization_without_any_config_waits_for_one_and_fails_no_rol
 #[test]
 fn a_go_mounts_index_is_filled_in_bounded_steps_and_used_at_once() {
     let mount = Mount::new();
-    mount.host.storage.remove("index-state");
+    mount.host.storage.remove("state/index");
     let step = INDEXED_PER_ROLLBACK_MAX as usize;
     let tokens = 2 * step + 1;
     for number in 0..tokens {
@@ -322,7 +322,7 @@ fn a_go_mounts_index_is_filled_in_bounded_steps_and_used_at_once() {
 #[test]
 fn a_go_token_is_ended_where_it_was_made_though_the_config_moved() {
     let mount = Mount::new();
-    mount.host.storage.remove("index-state");
+    mount.host.storage.remove("state/index");
     mount.astra.make_outside("GoToken", "");
     let record = json!({ "clientId": "GoToken", "orgId": ORG_A, "roleName": "reader", "logicalName": "", "future": 1 });
     mount.host.storage.seed("token/GoToken", record.to_string());

@@ -37,9 +37,6 @@ pub(crate) const TOKEN_PREFIX: &str = "token/";
 /// `client-index/<organization>/<client ID>`: leads from a client ID to the record's ID.
 pub(crate) const CLIENT_INDEX_PREFIX: &str = "client-index/";
 
-/// How far the backfill of the index by client ID got.
-pub(crate) const INDEX_STATE_KEY: &str = "index-state";
-
 /// `history/<organization>/<client ID>`: what happened to a token that has ended, and what it was.
 pub(crate) const HISTORY_PREFIX: &str = "history/";
 
@@ -49,23 +46,14 @@ pub(crate) const READS_PREFIX: &str = "reads/";
 /// `queue/<hour>/<kind>/<seconds>.<what>`: the schedule queue. Hours and seconds count from 1970-01-01T00:00:00Z.
 pub(crate) const SCHEDULE_QUEUE_PREFIX: &str = "queue/";
 
-/// The hour before which the schedule queue was empty when rollback last looked.
-pub(crate) const SCHEDULE_QUEUE_STATE_KEY: &str = "queue-state";
-
 /// `elsewhere/<organization>/<client ID>`: how far the search for a token in other organizations got.
 pub(crate) const ELSEWHERE_PREFIX: &str = "elsewhere/";
 
 /// `listed-tokens/<organization>`: what Astra's list of tokens showed last, so that one list answers many revocations.
 pub(crate) const LISTED_TOKENS_PREFIX: &str = "listed-tokens/";
 
-/// When and how far rollback looked for dead tokens of static roles.
-pub(crate) const HELD_LOOK_STATE_KEY: &str = "held-look-state";
-
 /// How many tokens there are of each role and kind, as rollback counted them.
 pub(crate) const ROLE_COUNTS_KEY: &str = "metrics/role-counts";
-
-/// When and how far rollback looked for the ends of admin tokens.
-pub(crate) const ADMIN_END_STATE_KEY: &str = "metrics/admin-end-state";
 
 /// `metrics/admin-end/<organization>`: when Astra ends the admin token.
 pub(crate) const ADMIN_END_PREFIX: &str = "metrics/admin-end/";
@@ -75,6 +63,22 @@ pub(crate) const TIDY_RUN_KEY: &str = "tidy/run";
 
 /// `tidy/org/<organization>`: what the last tidy of an organization found.
 pub(crate) const TIDY_RESULT_PREFIX: &str = "tidy/org/";
+
+// What rollback notes of its own work. A server may keep what was deleted for a while, as OpenBao's storage in memory does, and
+// its list of a folder then walks over all deleted entries up to the next key that is there. Keys below `state/` are there from
+// the first token on, and stand between the roles and the tokens: so a list of roles stays fast after many revocations.
+
+/// How far the backfill of the index by client ID got.
+pub(crate) const INDEX_STATE_KEY: &str = "state/index";
+
+/// The hour before which the schedule queue was empty when rollback last looked.
+pub(crate) const SCHEDULE_QUEUE_STATE_KEY: &str = "state/queue";
+
+/// When and how far rollback looked for dead tokens of static roles.
+pub(crate) const HELD_LOOK_STATE_KEY: &str = "state/held-look";
+
+/// When and how far rollback looked for the ends of admin tokens.
+pub(crate) const ADMIN_END_STATE_KEY: &str = "state/admin-end";
 
 /// The folder of an organization's static roles.
 pub(crate) fn static_roles(org_id: &OrgId) -> String {
@@ -174,6 +178,13 @@ mod tests {
             for other in all.iter().skip(at + 1) {
                 assert!(!one.starts_with(other) && !other.starts_with(one), "{one} {other}");
             }
+        }
+    }
+
+    #[test]
+    fn what_rollback_notes_stands_between_the_roles_and_the_tokens() {
+        for key in [INDEX_STATE_KEY, SCHEDULE_QUEUE_STATE_KEY, HELD_LOOK_STATE_KEY, ADMIN_END_STATE_KEY] {
+            assert!(ROLE_PREFIX < key && key < TOKEN_PREFIX, "{key}");
         }
     }
 

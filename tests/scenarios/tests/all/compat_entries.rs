@@ -208,7 +208,7 @@ fn entries_that_cannot_be_read_stop_nothing_and_are_named(stage: &Stage) {
     let role = format!("role/{}:damaged", stage.alpha.id);
     stage.fake().storage.seed(&role, &json!("x"));
     assert!(
-        stage.driver.settle(&|| stage.fake().storage.dump().get("index-state").is_some_and(|s| s["complete"] == true))
+        stage.driver.settle(&|| stage.fake().storage.dump().get("state/index").is_some_and(|s| s["complete"] == true))
     );
     assert_eq!(stage.list("org/tokens").expect(200).keys(), [good.client_id.as_str()]);
     assert!(stage.list("configs").expect(200).keys().contains(&stage.beta.id));

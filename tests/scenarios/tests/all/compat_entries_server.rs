@@ -26,7 +26,7 @@ fn taken() -> Taken {
     let form = lease_form(&stage, &server);
     go_mount(&stage).iter().for_each(|entry| put(&server, entry));
     // As on a mount that only the Go plugin has served.
-    server.delete_entry("astra/", "index-state");
+    server.delete_entry("astra/", "state/index");
     Taken { server, stage, form }
 }
 

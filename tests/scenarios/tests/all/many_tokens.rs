@@ -136,7 +136,7 @@ fn metrics_count_by_organization(stage: &Stage, place: &Place, crowd: &Crowd) {
         if crowd.is_counted_by(&text) {
             break;
         }
-        Server::shared().put_entry(&place.mount, "index-state", &json!({ "complete": true }));
+        Server::shared().put_entry(&place.mount, "state/index", &json!({ "complete": true }));
         text = read();
     }
     assert!(crowd.is_counted_by(&text), "{text}");

@@ -55,7 +55,7 @@ fn store_tokens(stage: &Stage, org: &Org) {
 
 /// Lets rollback scan the index.
 fn let_count(stage: &Stage) {
-    stage.fake().storage.seed("index-state", &json!({ "complete": true }));
+    stage.fake().storage.seed("state/index", &json!({ "complete": true }));
     stage.driver.settle(&|| true);
 }
 

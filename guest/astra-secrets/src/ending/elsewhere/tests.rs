@@ -24,7 +24,7 @@ fn mount() -> Mount {
     seed(&mount, LOST);
     mount.astra.make_outside(LOST, "");
     mount.astra.make_outside("Foreign", "");
-    mount.host.storage.remove("index-state");
+    mount.host.storage.remove("state/index");
     mount.host.http.clear();
     mount
 }

@@ -182,7 +182,7 @@ fn reads_of_a_token_that_the_index_does_not_have_yet_wait() {
     for number in 0..crate::limits::INDEXED_PER_ROLLBACK_MAX {
         mount.host.storage.seed(&format!("token/{number:032}"), json!({ "clientId": "", "orgId": ORG_A }).to_string());
     }
-    mount.host.storage.remove("index-state");
+    mount.host.storage.remove("state/index");
     seed(&mount, "GoToken", 1);
     mount.rollback().unwrap();
     assert_eq!(waiting(&mount), 1);

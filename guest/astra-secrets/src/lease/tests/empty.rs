@@ -18,7 +18,7 @@ fn mount() -> (Mount, String) {
         "generatedOn": "", "logicalName": "empty", "metadata": {},
     });
     mount.host.storage.seed(&key, record.to_string());
-    mount.host.storage.remove("index-state");
+    mount.host.storage.remove("state/index");
     (mount, key)
 }
 
@@ -127,7 +127,7 @@ fn rollback_removes_a_record_that_stands_for_no_token_and_fills_the_index() {
     let (mount, key) = mount();
     mount.rollback().unwrap();
     assert!(!has(&mount, &key));
-    assert_eq!(mount.host.storage.json("index-state")["complete"], true);
+    assert_eq!(mount.host.storage.json("state/index")["complete"], true);
     let message = "a record of the Go plugin that stands for no token was removed";
     assert_eq!(mount.host.log.text().matches(message).count(), 1);
     mount.rollback().unwrap();

@@ -110,7 +110,7 @@ fn odd_client_ids_have_their_place_in_the_order_of_pages() {
 #[test]
 fn a_go_mount_is_listed_in_pages_before_its_index_is_filled() {
     let mount = with_tokens(5);
-    mount.host.storage.remove("index-state");
+    mount.host.storage.remove("state/index");
     for key in mount.host.storage.keys().iter().filter(|key| key.starts_with("client-index/")) {
         mount.host.storage.remove(key);
     }
@@ -129,7 +129,7 @@ fn a_list_beyond_its_limits_says_what_to_do() {
         assert_eq!((keys, described), (TOKENS_DESCRIBED_MAX + 3, TOKENS_DESCRIBED_MAX));
         assert!(warnings.len() == 1 && warnings[0].contains("key_info"), "{warnings:?}");
     }
-    mount.host.storage.remove("index-state");
+    mount.host.storage.remove("state/index");
     for list in &lists {
         let (keys, described, warnings) = long(&mount, list);
         assert_eq!((keys, described), (TOKENS_DESCRIBED_MAX, TOKENS_DESCRIBED_MAX));
@@ -148,7 +148,7 @@ fn long_metadata_of_an_old_mount_are_described_as_far_as_an_answer_holds_them() 
     }
     let (keys, described, warnings) = long(&mount, "org/tokens/");
     assert_eq!((keys, described, warnings.len()), (20, 10, 1));
-    mount.host.storage.remove("index-state");
+    mount.host.storage.remove("state/index");
     let (keys, described, warnings) = long(&mount, "org/tokens/");
     assert_eq!((keys, described, warnings.len()), (10, 10, 1));
 }

@@ -42,19 +42,19 @@ fn a_mount_of_the_go_plugin_is_walked_through_first() {
     let mount = fresh();
     mount.host.storage.seed("token/Old", json!({ "clientId": "Old", "orgId": ORG_A }).to_string());
     ready(&mount);
-    assert!(!mount.host.storage.keys().contains(&"index-state".to_owned()));
+    assert!(!mount.host.storage.keys().contains(&"state/index".to_owned()));
     mount.rollback().unwrap();
-    assert_eq!(mount.host.storage.json("index-state")["complete"], true);
+    assert_eq!(mount.host.storage.json("state/index")["complete"], true);
 }
 
 #[test]
 fn only_the_first_config_costs_a_look_at_the_tokens() {
     let mount = fresh();
     ready(&mount);
-    let walked = mount.host.storage.json("index-state");
+    let walked = mount.host.storage.json("state/index");
     mount.host.storage.clear_calls();
     mount.configure(ORG_A, ADMIN_A, json!({ "caller_mode": "standard" }));
     assert_eq!(mount.host.storage.calls(StorageCall::List), 0);
     mount.configure(ORG_B, crate::testing::ADMIN_B, json!({}));
-    assert_eq!(mount.host.storage.json("index-state"), walked, "what a walk noted stays");
+    assert_eq!(mount.host.storage.json("state/index"), walked, "what a walk noted stays");
 }

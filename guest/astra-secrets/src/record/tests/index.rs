@@ -18,7 +18,7 @@ fn seed_go(mount: &Mount, number: usize, client_id: &str, org_id: &str) {
 /// A mount that has just come from the Go plugin, which made so many tokens for organization B.
 fn from_go(tokens: usize) -> Mount {
     let mount = Mount::new();
-    mount.host.storage.remove("index-state");
+    mount.host.storage.remove("state/index");
     for number in 0..tokens {
         seed_go(&mount, number, &format!("Go{number:05}"), ORG_B);
     }
@@ -76,15 +76,15 @@ fn a_walk_that_finds_nothing_writes_its_state_alone_and_then_rests() {
     mount.host.storage.seed("token/damaged", "canary");
     mount.host.storage.seed("token/a/b", "{}");
     seed_go(&mount, 1, "OfB", ORG_B);
-    let scan_end = || mount.host.storage.json("index-state")["walked"].clone();
+    let scan_end = || mount.host.storage.json("state/index")["walked"].clone();
     let (before, end_before) = (mount.host.storage.snapshot(), scan_end());
     // What rollback counts for the metrics changes oftener, and the state of the index says how far the count came.
     let changed = || {
         let after = mount.host.storage.snapshot();
         let keys = after.iter().filter(|(key, entry)| before.get(*key) != Some(entry)).map(|(key, _)| key.clone());
         let is_of_walk = |key: &String| match key.as_str() {
-            "index-state" => scan_end() != end_before,
-            key => !["queue", "metrics/", "held-look-state"].iter().any(|other| key.starts_with(other)),
+            "state/index" => scan_end() != end_before,
+            key => !["queue/", "metrics/", "state/"].iter().any(|other| key.starts_with(other)),
         };
         keys.filter(is_of_walk).collect::<Vec<_>>()
     };
@@ -93,14 +93,14 @@ fn a_walk_that_finds_nothing_writes_its_state_alone_and_then_rests() {
     assert!(changed().is_empty());
     mount.host.clock.advance(Duration::from_secs(1));
     mount.rollback().unwrap();
-    assert_eq!(changed(), [format!("client-index/{ORG_B}/OfB"), "index-state".to_owned()]);
+    assert_eq!(changed(), [format!("client-index/{ORG_B}/OfB"), "state/index".to_owned()]);
     // The tasks of the tokens move, or are looked at.
     mount.rollback().unwrap();
     mount.host.clock.advance(INDEX_WALK_PAUSE);
     mount.has_looked();
     mount.host.storage.clear_calls();
     mount.rollback().unwrap();
-    assert_eq!(changed(), [format!("client-index/{ORG_B}/OfB"), "index-state".to_owned()]);
+    assert_eq!(changed(), [format!("client-index/{ORG_B}/OfB"), "state/index".to_owned()]);
     assert_eq!(mount.host.storage.calls(StorageCall::Put), 2, "its state and that of the schedule queue");
     mount.host.storage.clear_calls();
     mount.rollback().unwrap();
@@ -110,7 +110,7 @@ fn a_walk_that_finds_nothing_writes_its_state_alone_and_then_rests() {
 #[test]
 fn a_clock_that_was_set_back_does_not_stop_the_walks() {
     let mount = Mount::new();
-    mount.host.storage.seed("index-state", r#"{"complete":true,"walked":9999999999}"#);
+    mount.host.storage.seed("state/index", r#"{"complete":true,"walked":9999999999}"#);
     seed_go(&mount, 1, "Between", ORG_A);
     mount.rollback().unwrap();
     assert!(is_read(&mount, "Between"));
@@ -144,7 +144,7 @@ fn a_page_that_may_lack_tokens_is_503_and_never_the_end() {
         assert_eq!(code, Some(503), "{fields}");
         assert!(text.contains("being indexed"), "{text}");
     }
-    while mount.host.storage.json("index-state")["complete"] != true {
+    while mount.host.storage.json("state/index")["complete"] != true {
         mount.rollback().unwrap();
     }
     assert_eq!(list(json!({ "limit": 3 })).data()["keys"], json!(["Last"]));
@@ -192,7 +192,7 @@ fn force_does_not_wait_until_all_is_indexed() {
             mount.astra.add_org(MOVED, ORG_A, NEW_ORIGIN);
             mount.configure(ORG_A, MOVED, json!({ "url": NEW_ORIGIN, "force": true }));
         }
-        while mount.host.storage.json("index-state")["complete"] != true {
+        while mount.host.storage.json("state/index")["complete"] != true {
             mount.rollback().unwrap();
         }
         let retired = mount.host.storage.json(&format!("retired-config/{ORG_A}"));

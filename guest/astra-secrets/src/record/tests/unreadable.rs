@@ -26,7 +26,7 @@ fn seed_bad(mount: &Mount) -> Vec<String> {
     storage.fail_prefix(StorageCall::Get, "token/large", too_large);
     storage.seed("token/zulu", json!({ "clientId": "zulu", "orgId": ORG_A, "roleName": "reader" }).to_string());
     storage.seed("token/folder/x", "canary");
-    storage.remove("index-state");
+    storage.remove("state/index");
     bad.iter().map(|(key, _)| (*key).to_owned()).collect()
 }
 
@@ -46,7 +46,7 @@ fn bad_records_are_passed_over_and_named_and_the_others_are_indexed() {
     assert!(keys_of(&mount, &path).as_array().unwrap().contains(&json!("zulu")), "before the walk, too");
     mount.host.log.clear();
     mount.rollback().unwrap();
-    assert_eq!(mount.host.storage.json("index-state")["complete"], true);
+    assert_eq!(mount.host.storage.json("state/index")["complete"], true);
     for key in &bad {
         let text = mount.host.log.text();
         assert_eq!(text.matches(&format!("(\"key\", \"{key}\")")).count(), 1, "{key}: {text}");
@@ -78,9 +78,9 @@ fn more_bad_records_than_are_kept_for_check_stop_nothing() {
     for number in 0..=UNREADABLE_KEPT_MAX {
         mount.host.storage.seed(&format!("token/bad{number:03}"), "canary");
     }
-    mount.host.storage.remove("index-state");
+    mount.host.storage.remove("state/index");
     mount.rollback().unwrap();
-    let state = mount.host.storage.json("index-state");
+    let state = mount.host.storage.json("state/index");
     assert_eq!(state["passed_over"].as_array().unwrap().len(), UNREADABLE_KEPT_MAX);
     assert_eq!(state["complete"], true);
 }
@@ -93,9 +93,9 @@ fn a_config_that_cannot_be_read_does_not_stop_the_walk() {
         .host
         .storage
         .seed(&format!("config/{ORG_B}"), json!({ "astra_token": "AstraCS:x:canary", "url": 5 }).to_string());
-    mount.host.storage.remove("index-state");
+    mount.host.storage.remove("state/index");
     mount.rollback().unwrap();
-    assert_eq!(mount.host.storage.json("index-state")["complete"], true);
+    assert_eq!(mount.host.storage.json("state/index")["complete"], true);
     assert!(check(&mount)["message"].as_str().unwrap().contains(&format!("`config/{ORG_B}`")));
 }
 
@@ -125,7 +125,7 @@ fn bad_records_and_names_at_the_head_of_the_schedule_queue_take_nobodys_place() 
     mount
         .host
         .storage
-        .seed("index-state", json!({ "complete": true, "walked": mount.host.clock.now().as_secs() }).to_string());
+        .seed("state/index", json!({ "complete": true, "walked": mount.host.clock.now().as_secs() }).to_string());
     mount.host.log.clear();
     mount.rollback().unwrap();
     assert!(mount.astra.live().is_empty());

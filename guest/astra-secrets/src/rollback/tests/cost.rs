@@ -48,7 +48,7 @@ fn cost(stored: u64, due: u64) -> [u64; 4] {
     mount.has_walked();
     mount.has_looked();
     let hour = mount.host.clock.now().as_secs() / 3600;
-    mount.host.storage.seed("queue-state", json!({ "hour": hour }).to_string());
+    mount.host.storage.seed("state/queue", json!({ "hour": hour }).to_string());
     mount.host.storage.clear_calls();
     mount.rollback().unwrap();
     assert!(mount.astra.live().is_empty());

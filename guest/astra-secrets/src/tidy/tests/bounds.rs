@@ -254,7 +254,7 @@ fn what_is_shown_is_bounded() {
 #[test]
 fn a_mount_whose_index_is_not_filled_yet_waits() {
     let mount = Mount::new();
-    mount.host.storage.remove("index-state");
+    mount.host.storage.remove("state/index");
     let record = json!({ "clientId": "Go", "orgId": ORG_A, "roleName": "reader", "logicalName": "x" });
     for number in 0..crate::limits::INDEXED_PER_ROLLBACK_MAX {
         mount.host.storage.seed(&format!("token/{number:064}"), record.to_string());
