@@ -14,6 +14,9 @@ use crate::limits::JSON_DEPTH_MAX;
 /// The element of a place that stands for every element of a list.
 const EACH: &str = "*";
 
+/// The number of the first object that a scan meets.
+const FIRST_OBJECT: usize = 1;
+
 /// A place to find.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Place<'a> {
@@ -27,7 +30,7 @@ pub(crate) struct Place<'a> {
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Wanted<'a> {
     pub(crate) places: &'a [Place<'a>],
-    /// Keys whose texts are kept for each object that has a place.
+    /// Keys whose texts are kept for the outermost object, and for each object that has a place.
     pub(crate) beside: &'a [&'a str],
     /// Are keys compared without regard to case?
     pub(crate) any_case: bool,
@@ -41,6 +44,8 @@ pub(crate) struct Found {
     /// Open places, and values of another type than their place is for: no text, or no object or list on the way.
     pub(crate) others: Vec<Range<usize>>,
     beside: Vec<Beside>,
+    /// Is the whole an object? The first one is the outermost then.
+    is_object: bool,
 }
 
 /// A text at one or more places.
@@ -79,6 +84,11 @@ impl Found {
     pub(crate) fn beside(&self, object: usize, key: &str) -> BesideText {
         let last = self.beside.iter().rev().find(|beside| beside.object == object && beside.key == key);
         last.map_or(BesideText::Missing, |beside| beside.text.clone())
+    }
+
+    /// What stands under a key of the outermost object.
+    pub(crate) fn outermost(&self, key: &str) -> BesideText {
+        if self.is_object { self.beside(FIRST_OBJECT, key) } else { BesideText::Missing }
     }
 }
 
@@ -153,6 +163,8 @@ impl<'a> Scan<'a> {
         self.objects += 1;
         let object = self.objects;
         self.enter(b'{')?;
+        let is_outermost = self.depth == 1;
+        self.found.is_object |= is_outermost;
         if self.skip(b'}') {
             return self.leave();
         }
@@ -161,7 +173,7 @@ impl<'a> Scan<'a> {
             let raw = self.string()?;
             self.blank();
             self.expect(b':')?;
-            if places.is_empty() {
+            if places.is_empty() && !is_outermost {
                 self.value(&[], 0, 0)?;
             } else {
                 let key = unescaped(raw)?;

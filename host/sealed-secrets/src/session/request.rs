@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use thiserror::Error;
 
-use super::stored_url::{bound, of_object, top_level};
+use super::stored_url::{bound, of_object};
 use super::{Replaced, Sealed, Session, SessionError, keys_beside};
 use crate::declaration::Destination;
 use crate::json::{self, BesideText, Found, FoundText, Place, Wanted};
@@ -102,9 +102,12 @@ fn matches(rule: &RequestRule, path: &str) -> bool {
 /// The name of the object that a request is about: the first of named segments and fields that is there.
 fn name(paths: &[PathPattern], named_by: &[String], path: &str, data: &str) -> Option<String> {
     let pattern = paths.iter().find(|pattern| pattern.matches(path))?;
-    let in_data = |name: &String| match top_level(data.as_bytes(), &[name]).pop() {
-        Some(BesideText::Text(text)) => Some(text),
-        _ => None,
+    let in_data = |name: &String| {
+        let wanted = Wanted { beside: &[name], ..Wanted::default() };
+        match json::find(data.as_bytes(), wanted).ok()?.outermost(name) {
+            BesideText::Text(text) => Some(text),
+            BesideText::Missing | BesideText::Other => None,
+        }
     };
     let named = |name: &String| pattern.named(path, name).map(str::to_owned).or_else(|| in_data(name));
     named_by.iter().filter_map(named).find(|name| !name.is_empty())

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use zeroize::Zeroizing;
 
+use super::stored_url::NewUrl;
 use super::{Replaced, Sealed, Session, SessionError, Violation, class_name, keys_beside};
 use crate::declaration::{Alphabet, Shape, StoredOwner};
 use crate::json::{self, BesideText, Found, FoundText, Place, Wanted};
@@ -24,10 +25,19 @@ impl Session {
     pub fn seal_stored(&mut self, key: &str, value: &mut Vec<u8>) -> Result<(), SessionError> {
         let key = one_spelling(key);
         let rules = Arc::clone(&self.rules);
-        self.urls.note(&rules, &key, value);
-        let Some(stored) = Stored::of(&rules, &key) else { return Ok(()) };
+        let new_url = self.urls.new_url(&rules, &key);
+        let stored = Stored::of(&rules, &key);
+        if new_url.is_none() && stored.is_none() {
+            return Ok(());
+        }
+        let places = stored.as_ref().map_or(&[][..], |stored| &stored.rules);
+        let found = find(value, places, new_url.iter().flat_map(NewUrl::keys));
+        if let Some(new) = &new_url {
+            self.urls.note(new, found.as_ref().ok());
+        }
+        let Some(stored) = stored else { return Ok(()) };
         let mut replaced: Replaced = Vec::new();
-        match stored.find(value) {
+        match found {
             Err(_) => self.seal_unreadable(value, 0..value.len(), &stored, &mut replaced)?,
             Ok(found) => {
                 for text in &found.texts {
@@ -99,7 +109,7 @@ impl Session {
             return self.check("a storage entry whose prefix is not declared", value);
         };
         let (mut replaced, mut open) = (Replaced::new(), Open { spans: Vec::new(), is_json: true });
-        match stored.find(value) {
+        match find(value, &stored.rules, std::iter::empty()) {
             Err(_) => open = Open { spans: std::iter::once(0..value.len()).collect(), is_json: false },
             Ok(found) => {
                 for text in &found.texts {
@@ -211,18 +221,6 @@ impl<'a> Stored<'a> {
         Some(Self { prefix, name: key.strip_prefix(prefix)?.to_owned(), rules })
     }
 
-    fn find(&self, value: &[u8]) -> Result<Found, json::NotJson> {
-        let place = |rule: &&'a StoredRule| Place { at: &rule.at, is_open: rule.destination.is_none() };
-        let places: Vec<Place<'_>> = self.rules.iter().map(place).collect();
-        let declared = self.rules.iter().filter_map(|rule| rule.destination.as_ref());
-        let owners = self.rules.iter().filter_map(|rule| match &rule.owner {
-            Some(StoredOwner::Sibling(key)) => Some(key.as_str()),
-            Some(StoredOwner::Key) | None => None,
-        });
-        let beside: Vec<&str> = declared.flat_map(keys_beside).chain(owners).collect();
-        json::find(value, Wanted { places: &places, beside: &beside, any_case: false })
-    }
-
     fn rules_of(&self, text: &FoundText, rules: &Rules) -> Vec<&'a StoredRule> {
         let here: Vec<&StoredRule> = text.places.iter().filter_map(|place| self.rules.get(*place).copied()).collect();
         rules.preceding(&here, |rule| rule.class)
@@ -243,6 +241,23 @@ impl<'a> Stored<'a> {
     fn place(&self, what: &str) -> String {
         format!("a storage entry below `{}`, {what}", self.prefix)
     }
+}
+
+/// Finds the places of rules in an entry, with what is declared beside them and what the outermost object has under `keys`.
+fn find<'a>(
+    value: &[u8],
+    rules: &[&'a StoredRule],
+    keys: impl Iterator<Item = &'a str>,
+) -> Result<Found, json::NotJson> {
+    let place = |rule: &&'a StoredRule| Place { at: &rule.at, is_open: rule.destination.is_none() };
+    let places: Vec<Place<'_>> = rules.iter().map(place).collect();
+    let declared = rules.iter().filter_map(|rule| rule.destination.as_ref());
+    let owners = rules.iter().filter_map(|rule| match &rule.owner {
+        Some(StoredOwner::Sibling(key)) => Some(key.as_str()),
+        Some(StoredOwner::Key) | None => None,
+    });
+    let beside: Vec<&str> = declared.flat_map(keys_beside).chain(owners).chain(keys).collect();
+    json::find(value, Wanted { places: &places, beside: &beside, any_case: false })
 }
 
 fn is_of_prefix(hold: &Hold, own: &str) -> bool {

@@ -5,7 +5,7 @@ use percent_encoding::percent_decode_str;
 
 use crate::base_url::BaseUrl;
 use crate::declaration::StoredUrl;
-use crate::json::{self, BesideText, Place, Wanted};
+use crate::json::{BesideText, Found};
 use crate::limits::BASE_URLS_MAX;
 use crate::rules::Rules;
 use crate::table::{Bound, StoredBase};
@@ -21,27 +21,39 @@ struct KnownUrl {
     url: BesideText,
 }
 
+/// An entry that the guest reads and whose base URL is not noted yet.
+pub(crate) struct NewUrl<'a> {
+    stored: &'a StoredUrl,
+    /// The rest of the key.
+    name: &'a str,
+}
+
+impl<'a> NewUrl<'a> {
+    /// The keys of the outermost object that hold the URL and the second name.
+    pub(crate) fn keys(&self) -> impl Iterator<Item = &'a str> + use<'a> {
+        std::iter::once(self.stored.key.as_str()).chain(self.stored.second_name.as_deref())
+    }
+}
+
 impl StoredUrls {
-    /// Notes the base URL of an entry that the guest reads, if a declared destination could be there.
-    pub(crate) fn note(&mut self, rules: &Rules, key: &str, value: &[u8]) {
-        let Some((stored, name)) =
-            rules.stored_urls.iter().find_map(|url| Some((url, key.strip_prefix(url.prefix.as_str())?)))
-        else {
-            return;
-        };
-        // What was noted once stays: another answer to the same read is no reason to send a value elsewhere.
-        let is_known = self.0.iter().any(|known| known.prefix == stored.prefix && known.name == name);
-        if is_known || self.0.len() >= BASE_URLS_MAX {
-            return;
-        }
-        let second_key = stored.second_name.as_deref().unwrap_or_default();
-        let mut found = top_level(value, &[&stored.key, second_key]).into_iter();
-        let url = found.next().unwrap_or(BesideText::Other);
-        let second_name = match found.next() {
+    /// The entry with a key, if a declared destination could be there. What was noted once stays: another answer to the same
+    /// read is no reason to send a value elsewhere.
+    pub(crate) fn new_url<'a>(&self, rules: &'a Rules, key: &'a str) -> Option<NewUrl<'a>> {
+        let of_prefix = |stored: &'a StoredUrl| Some(NewUrl { stored, name: key.strip_prefix(&stored.prefix)? });
+        let new = rules.stored_urls.iter().find_map(of_prefix)?;
+        let is_known = self.0.iter().any(|known| known.prefix == new.stored.prefix && known.name == new.name);
+        (!is_known && self.0.len() < BASE_URLS_MAX).then_some(new)
+    }
+
+    /// Notes what was found in an entry with [`NewUrl::keys`]; none if the entry is no JSON.
+    pub(crate) fn note(&mut self, new: &NewUrl<'_>, found: Option<&Found>) {
+        let text = |key: &str| found.map_or(BesideText::Other, |found| found.outermost(key));
+        let second_name = match new.stored.second_name.as_deref().map(text) {
             Some(BesideText::Text(text)) if !text.is_empty() => Some(text),
             _ => None,
         };
-        self.0.push(KnownUrl { prefix: stored.prefix.clone(), name: name.to_owned(), second_name, url });
+        let (prefix, name, url) = (new.stored.prefix.clone(), new.name.to_owned(), text(&new.stored.key));
+        self.0.push(KnownUrl { prefix, name, second_name, url });
     }
 
     /// Do two names mean one object? A name is the rest of a key, perhaps with `%` for what no segment has, or the second name
@@ -89,14 +101,4 @@ pub(crate) fn bound(beside: &BesideText, otherwise: Option<&str>) -> Bound {
 pub(crate) fn of_object(stored: &StoredUrl, name: Option<String>, otherwise: Option<&str>, any_path: bool) -> Bound {
     let otherwise = otherwise.map(str::to_owned);
     Bound::Stored(StoredBase { prefix: stored.prefix.clone(), name: name.unwrap_or_default(), otherwise, any_path })
-}
-
-/// What an object of the outermost level holds under keys.
-pub(crate) fn top_level(text: &[u8], keys: &[&str]) -> Vec<BesideText> {
-    // An object is only looked into if it could have a place.
-    let at = [keys.first().copied().unwrap_or_default().to_owned()];
-    let place = [Place { at: &at, is_open: true }];
-    let found = json::find(text, Wanted { places: &place, beside: keys, any_case: false });
-    let text = |key: &&str| found.as_ref().map_or(BesideText::Other, |found| found.beside(1, key));
-    keys.iter().map(text).collect()
 }
