@@ -15,6 +15,7 @@ mod advertised;
 mod call;
 mod controllers;
 mod failed_attempts;
+mod load;
 mod mailbox;
 mod manifest;
 mod options;
@@ -34,8 +35,8 @@ mod text;
 mod update_check;
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Weak};
 use std::time::SystemTime;
 
 use arc_swap::{ArcSwap, ArcSwapOption};
@@ -49,6 +50,7 @@ use crate::{Digest, LoadedModule, ModuleId, Rejection, Source};
 use active::Active;
 use advertised::AdvertisedPaths;
 use failed_attempts::FailedAttempts;
+use load::Load;
 use mailbox::{Lifecycle, Mailbox, Message, Revert};
 use options::Options;
 use report::NO_MODULE;
@@ -88,6 +90,7 @@ pub struct ModuleController {
     /// Notified when a module is activated.
     activated: Notify,
     mailbox: Arc<Mailbox>,
+    loading: std::sync::Mutex<Weak<Load>>,
     report: ArcSwap<Report>,
     automatic_reverts: AtomicU64,
 }
@@ -173,6 +176,7 @@ impl ModuleController {
             options,
             active: ArcSwapOption::empty(),
             advertised: std::sync::Mutex::default(),
+            loading: std::sync::Mutex::default(),
             activated: Notify::new(),
             mailbox: Arc::new(Mailbox::new()),
             report: ArcSwap::default(),
@@ -242,6 +246,11 @@ impl ModuleController {
             Some(active) if active.is_on_trial() => Condition::OnTrial,
             Some(_) => Condition::Serves,
         };
+        if active.is_none()
+            && let Some(load) = self.loading()
+        {
+            report.problem.get_or_insert_with(|| load.to_string());
+        }
         let sealed = active.as_ref().map(|active| active.loaded.module.sealed_secrets(&self.mount));
         report.sealed_secrets = sealed.unwrap_or_default();
         report.serving = active.map(|active| Serving::from(&*active));

@@ -4,8 +4,6 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
-use tokio::time::timeout;
-
 use super::active::Active;
 use super::manifest::ModuleManifest;
 use super::probe::probe;
@@ -13,7 +11,7 @@ use super::select::{Ranked, Verdict, is_embedded};
 use super::state::{ActivationRecord, State};
 use super::update_check::{Terms, check_update};
 use super::{ModuleController, Work};
-use crate::limits::{LOAD_WHILE_NOTHING_SERVES, TRIAL_TIME};
+use crate::limits::TRIAL_TIME;
 use crate::{Approval, Candidate, Digest, LoadedModule, ModuleId, Rejection};
 
 /// The knowledge of one reconcile pass.
@@ -65,17 +63,6 @@ impl ModuleController {
         // Store before activating: after a crash in between, the next process knows which module may have run.
         self.save_or_keep(work, next).await.map_err(Rejection::into_transient)?;
         self.activate(work, Active::on_trial(loaded, SystemTime::now()))
-    }
-
-    /// Loads a candidate. Where clients wait and another candidate could serve them, the wait for this one is short.
-    async fn load(&self, candidate: &Candidate, is_patient: bool) -> Result<Arc<LoadedModule>, Rejection> {
-        let load = self.source.load(candidate);
-        if is_patient {
-            return load.await;
-        }
-        let wait = LOAD_WHILE_NOTHING_SERVES;
-        let late = |_| Err(Rejection::Transient(format!("loading it took longer than {wait:?} while nothing serves")));
-        timeout(wait, load).await.unwrap_or_else(late)
     }
 
     /// If a fallback is serving, or another node wrote the state during the activation, records the serving module as

@@ -40,7 +40,7 @@ pub struct Report {
     pub candidates: Vec<CandidateReport>,
     /// Files of the directory that are not modules.
     pub rejected_files: Vec<RejectedFile>,
-    /// Reason why the last pass failed, or why another module serves than the desired one.
+    /// Reason why the last pass failed, why another module serves than the desired one, or why none serves yet.
     pub problem: Option<String>,
     /// The secrets that the host keeps from the active module: one line for each class.
     pub sealed_secrets: Vec<String>,

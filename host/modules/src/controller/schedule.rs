@@ -35,7 +35,10 @@ impl ModuleController {
 
     /// Waits for the first pass.
     pub(super) async fn start(&self) -> Result<(), Rejection> {
-        let late = |_| Rejection::Transient(format!("the mount had no module after {START_WAIT:?}: try again"));
+        let late = |_| {
+            let load = self.loading().map(|load| format!("; {load}")).unwrap_or_default();
+            Rejection::Transient(format!("the mount had no module after {START_WAIT:?}: try again{load}"))
+        };
         let stopped = |_| Rejection::Transient("the first pass over the modules stopped: try again".to_owned());
         let (reply, Waiting { began, outcome }) = Reply::new();
         let start = async {

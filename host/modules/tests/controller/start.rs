@@ -91,10 +91,13 @@ async fn a_start_with_one_module_waits_for_it_however_long_it_takes_to_load() {
         pass(3_600).await;
     };
     let (told, ()) = tokio::join!(version(&controller), meanwhile);
-    assert_ne!(told, "2.0.0", "the client is told to come again");
+    for (who, told) in [("a client", told), ("an operator", controller.report().problem.unwrap())] {
+        assert!(told.contains("other 2.0.0 (other_2) has been loading for"), "{who}: {told}");
+    }
     assert_eq!(world.source.waiting.load(Ordering::SeqCst), 1);
     world.source.close(None);
     until("it serves", || async { version(&controller).await == "2.0.0" }).await;
+    assert_eq!(controller.report().problem, None);
 }
 
 #[tokio::test]

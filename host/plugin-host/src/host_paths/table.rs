@@ -138,7 +138,11 @@ const STATUS: &[Field] = &[
         FieldType::CommaStringSlice,
         "What the host keeps from the module: for each class of secrets, where its values come from and may go.",
     ),
-    field("problem", FieldType::String, "Why the modules could not be listed, or why a fallback serves."),
+    field(
+        "problem",
+        FieldType::String,
+        "Why the modules could not be listed, why a fallback serves, or what is loading while nothing serves.",
+    ),
     field("node_local", FieldType::Bool, "This node cannot write to storage: the answer holds for this node only."),
 ];
 
