@@ -145,6 +145,10 @@ limits! {
     /// Storage calls that one mount may make at once when it made few before: those of two requests.
     pub const STORAGE_CALLS_BURST: u32 = 20_000; => storage_calls_burst,
 
+    /// The same of one mount, and of all mounts together, while several mounts make calls: the server needs some 0.1 s of one
+    /// core for these.
+    pub const STORAGE_CALLS_BURST_OF_BUSY_MOUNTS: u32 = 2_000; => storage_calls_burst_of_busy_mounts,
+
     /// Bytes of a storage key. Raft storage refuses more than 32 KiB; engines need a few hundred bytes.
     pub const STORAGE_KEY_BYTES_MAX: usize = 4 * KIB; => storage_key_bytes_max,
 

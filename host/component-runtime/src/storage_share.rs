@@ -42,12 +42,12 @@ pub(crate) struct StorageShare {
     transaction_wait: Duration,
 }
 
-/// Calls that refill by a number in a second for each core.
-fn refill(limits: &Limits, calls_per_second_and_core: u32, cores: u64) -> Refill {
+/// Calls that refill by a number in a second for each core, after a burst.
+fn refill(calls_per_second_and_core: u32, burst: u32, cores: u64) -> Refill {
     Refill {
         units: u64::from(calls_per_second_and_core).saturating_mul(cores),
         nanoseconds: 1_000_000_000,
-        burst: limits.storage_calls_burst.into(),
+        burst: burst.into(),
         debt_max: DEBT_MAX,
     }
 }
@@ -63,12 +63,14 @@ impl StorageShare {
 
     /// The budget of all mounts of a process.
     pub(crate) fn of_all(limits: &Limits) -> Arc<CommonBudget> {
-        CommonBudget::new(refill(limits, limits.storage_calls_per_second_and_core_of_all, cores()))
+        let burst = limits.storage_calls_burst_of_busy_mounts;
+        CommonBudget::new(refill(limits.storage_calls_per_second_and_core_of_all, burst, cores()))
     }
 
     fn of_cores(limits: &Limits, of_all: &Arc<CommonBudget>, cores: u64) -> Self {
-        let own = refill(limits, limits.storage_calls_per_second_and_core, cores);
-        let busy = refill(limits, limits.storage_calls_per_second_and_core_of_busy_mount, cores);
+        let own = refill(limits.storage_calls_per_second_and_core, limits.storage_calls_burst, cores);
+        let busy = limits.storage_calls_per_second_and_core_of_busy_mount;
+        let busy = refill(busy, limits.storage_calls_burst_of_busy_mounts, cores);
         Self {
             budget: MountBudget::new(own, busy, of_all),
             transactions: Arc::new(Semaphore::new(limits.transactions_open_per_mount_max)),
@@ -146,7 +148,7 @@ mod tests {
             storage_calls_per_second_and_core: 100_000,
             storage_calls_per_second_and_core_of_all: 1,
             storage_calls_per_second_and_core_of_busy_mount: 1,
-            storage_calls_burst: 50,
+            storage_calls_burst_of_busy_mounts: 50,
             ..Limits::default()
         };
         let of_all = StorageShare::of_all(&limits);
@@ -154,6 +156,25 @@ mod tests {
         assert_eq!(taken(&first, StorageCost::Read, 100_000).await, Duration::ZERO);
         assert_eq!(taken(&second, StorageCost::Read, 1).await, Duration::ZERO);
         assert!(is_about(taken(&first, StorageCost::Read, 1).await, 1_000));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn mounts_that_make_calls_at_the_same_time_have_a_smaller_burst() {
+        let limits = Limits {
+            storage_calls_per_second_and_core: 100,
+            storage_calls_per_second_and_core_of_all: 100,
+            storage_calls_per_second_and_core_of_busy_mount: 100,
+            storage_calls_burst: 1_000,
+            storage_calls_burst_of_busy_mounts: 50,
+            ..Limits::default()
+        };
+        let of_all = CommonBudget::new(refill(100, limits.storage_calls_burst_of_busy_mounts, 1));
+        let [busy, other] = [(); 2].map(|()| StorageShare::of_cores(&limits, &of_all, 1));
+        assert_eq!(taken(&busy, StorageCost::Read, 100).await, Duration::ZERO);
+        assert_eq!(taken(&busy, StorageCost::Read, 1).await, Duration::ZERO, "alone, it has its own burst");
+        assert_eq!(taken(&other, StorageCost::Read, 1).await, Duration::ZERO);
+        assert!(is_about(taken(&busy, StorageCost::Read, 1).await, 510));
+        assert_eq!(taken(&other, StorageCost::Read, 1).await, Duration::ZERO, "which made few calls");
     }
 
     #[tokio::test(start_paused = true)]

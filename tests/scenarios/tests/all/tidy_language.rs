@@ -72,7 +72,7 @@ const fn repeated(document: &'static str, says: &'static str, constant: &'static
 
 const OPERATIONS: &str = "docs/operations.md";
 
-const REPEATED: [Repeated; 56] = [
+const REPEATED: [Repeated; 57] = [
     repeated(OPERATIONS, "192 MiB with what the host holds", "REQUEST_MEMORY_BYTES_MAX: usize = 192 * MIB;"),
     repeated(OPERATIONS, "at least 128 MiB; one mount may hold half", "MEMORY_CEILING_BYTES_MIN: usize = 128 * MIB;"),
     repeated(
@@ -89,6 +89,11 @@ const REPEATED: [Repeated; 56] = [
         OPERATIONS,
         "1,000 while several mounts together make more than 5,000",
         "STORAGE_CALLS_PER_SECOND_AND_CORE_OF_BUSY_MOUNT: u32 = 1_000;",
+    ),
+    repeated(
+        OPERATIONS,
+        "several mounts together make more than 5,000, after a burst of 2,000",
+        "STORAGE_CALLS_BURST_OF_BUSY_MOUNTS: u32 = 2_000;",
     ),
     repeated(
         OPERATIONS,
