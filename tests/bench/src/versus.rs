@@ -22,8 +22,9 @@ use crate::table::{Table, Target, quantity};
 const ROUNDS: u64 = 5;
 /// Milliseconds of one load, but for revocations, which end with the leases; `BASE_ROUND_MS` names another number.
 const ROUND_MILLISECONDS: u64 = 700;
-/// Time in which the idle processes get no request: so often, so long. The first one only lets work end.
-const IDLE_TIMES: usize = 6;
+/// Time in which the idle processes get no request: so often, so long. The first one only lets work end. The others are a
+/// minute, for once a minute the server asks each mount to roll back, which is nearly all that an idle plugin does.
+const IDLE_TIMES: usize = 13;
 const IDLE: Duration = Duration::from_secs(5);
 
 /// How long it is measured.
