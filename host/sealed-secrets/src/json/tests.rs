@@ -18,6 +18,29 @@ fn found(text: &str, keys: &[&str]) -> Result<(Vec<String>, usize), NotJson> {
 }
 
 #[test]
+fn the_outermost_object_is_the_whole_and_no_object_inside_it() {
+    let text = |text: &str| BesideText::Text(text.to_owned());
+    let rows = [
+        (r#"{"a":{"url":"inner"},"url":"whole"}"#, text("whole")),
+        (r#"{"\u0075rl":"whole"}"#, text("whole")),
+        (r#"{"url":"first","url":"last"}"#, text("last")),
+        (r#"{"a":{"url":"inner"}}"#, BesideText::Missing),
+        (r#"[{"url":"inner"}]"#, BesideText::Missing),
+        (r#"{"url":null}"#, BesideText::Missing),
+        (r#"{"url":{"a":1}}"#, BesideText::Other),
+        (r#""url""#, BesideText::Missing),
+    ];
+    let (inner, each) = (at(&["a", "url"]), at(&["*", "url"]));
+    let place = |at| Place { at, is_open: false };
+    for places in [&[][..], &[place(&inner)], &[place(&each)], &[Place { at: &[], is_open: true }]] {
+        for (whole, expected) in &rows {
+            let found = find(whole.as_bytes(), Wanted { places, beside: &["url"], any_case: false }).unwrap();
+            assert_eq!(found.outermost("url"), *expected, "{whole} {places:?}");
+        }
+    }
+}
+
+#[test]
 fn a_place_is_found_however_its_key_is_written() {
     let rows: [(&str, &[&str], &[&str], usize); 13] = [
         (r#"{"a":"x"}"#, &["a"], &["x"], 0),
