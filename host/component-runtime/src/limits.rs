@@ -90,8 +90,8 @@ limits! {
     pub const PROCESSOR_PERCENT_PER_MOUNT: u32 = 60; => processor_percent_per_mount,
 
     /// Percent of a core with which the processor time of a mount refills while all mounts together use more than
-    /// [`PROCESSOR_PERCENT_PER_MOUNT`] for each turn: up to five mounts that together use so much of one core use more than
-    /// that each.
+    /// [`PROCESSOR_PERCENT_PER_MOUNT`] for each turn, or half of that on the only core of a machine: up to five mounts that
+    /// together use so much of one core use more than that each.
     pub const PROCESSOR_PERCENT_PER_BUSY_MOUNT: u32 = 10; => processor_percent_per_busy_mount,
 
     /// Longest time until a mount that uses nothing any more has no debt: a long flood is forgiven soon after its end.

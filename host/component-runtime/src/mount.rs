@@ -258,7 +258,7 @@ mod tests {
             let limits = Limits::default();
             let egress = Egress::new(EgressSettings::default(), &limits.egress);
             let permits = Permits::new(limits.requests_in_flight_max, &limits);
-            let (processor, storage) = (ProcessorShare::of_all(&limits, 1), StorageShare::of_all(&limits));
+            let (processor, storage) = (ProcessorShare::of_all(&limits, 1, 2), StorageShare::of_all(&limits));
             let (messages, memory) = (MessageShare::of_all(&limits), ProcessMemory::new(0));
             let lane = Arc::new(Lane::new());
             Self { egress, large_permits: permits.clone(), permits, memory, processor, storage, messages, lane, limits }

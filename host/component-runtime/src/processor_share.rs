@@ -48,10 +48,12 @@ impl ProcessorShare {
         })
     }
 
-    /// The budget of all mounts of a process with so many turns.
-    pub(crate) fn of_all(limits: &Limits, turns: usize) -> Arc<CommonBudget> {
+    /// The budget of all mounts of a process with so many turns on so many cores. A machine with one core needs that core for
+    /// the server, too, so the budget is half as large there.
+    pub(crate) fn of_all(limits: &Limits, turns: usize, cores: usize) -> Arc<CommonBudget> {
         let turns = u32::try_from(turns).unwrap_or(u32::MAX);
-        CommonBudget::new(refill(limits, limits.processor_percent_per_mount.saturating_mul(turns)))
+        let percent = limits.processor_percent_per_mount.saturating_mul(turns);
+        CommonBudget::new(refill(limits, if cores == 1 { percent / 2 } else { percent }))
     }
 
     /// Must requests of this mount take turns now?
@@ -98,7 +100,7 @@ impl ProcessorShare {
     /// Of the only mount of a process.
     pub(crate) fn alone() -> Arc<Self> {
         let limits = Limits::default();
-        Self::new(&limits, &Self::of_all(&limits, 1))
+        Self::new(&limits, &Self::of_all(&limits, 1, 2))
     }
 }
 
@@ -119,6 +121,21 @@ mod tests {
         assert!(share.in_debt());
         share.dequeue();
         assert!(!share.in_debt());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn mounts_that_together_use_half_a_core_are_in_debt_if_it_is_the_only_one() {
+        let limits = Limits::default();
+        for (cores, expected) in [(1, true), (2, false)] {
+            let of_all = ProcessorShare::of_all(&limits, 1, cores);
+            let mounts = [(); 2].map(|()| ProcessorShare::new(&limits, &of_all));
+            // Four seconds, in which each mount uses a quarter of a core.
+            for _ in 0..100 {
+                mounts.iter().for_each(|mount| mount.charge(Duration::from_millis(10)));
+                tokio::time::advance(Duration::from_millis(40)).await;
+            }
+            assert_eq!(mounts.iter().all(|mount| mount.in_debt()), expected, "{cores} cores");
+        }
     }
 
     #[test]

@@ -3,7 +3,7 @@
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
-use low_priority::spare_cores;
+use low_priority::{cores, spare_cores};
 
 use crate::compiler::Compiler;
 use crate::egress::{Egress, EgressSettings, UPSTREAM_OPTION, UPSTREAM_READ_ONLY};
@@ -67,7 +67,7 @@ impl Runtime {
             permits: Permits::new(requests_max, &limits),
             large_permits: Permits::new(limits.large_requests_in_flight_max, &limits),
             memory: ProcessMemory::new(settings.memory_limit.unwrap_or_else(memory_ceiling::of_this_machine)),
-            processor: ProcessorShare::of_all(&limits, spare_cores()),
+            processor: ProcessorShare::of_all(&limits, spare_cores(), cores()),
             storage: StorageShare::of_all(&limits),
             messages: MessageShare::of_all(&limits),
             lane: Arc::new(Lane::new()),

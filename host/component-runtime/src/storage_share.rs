@@ -53,7 +53,7 @@ fn refill(calls_per_second_and_core: u32, burst: u32, cores: u64) -> Refill {
 }
 
 fn cores() -> u64 {
-    std::thread::available_parallelism().map_or(1, |cores| cores.get() as u64)
+    low_priority::cores() as u64
 }
 
 impl StorageShare {

@@ -27,10 +27,14 @@ pub fn lower_priority_by(nice: i32) {
     }
 }
 
+/// The cores that this process may use.
+pub fn cores() -> usize {
+    std::thread::available_parallelism().map_or(1, usize::from)
+}
+
 /// How many threads may compute for requests while one core is left to all others, if there is another.
 pub fn spare_cores() -> usize {
-    let cores = std::thread::available_parallelism().map_or(1, usize::from);
-    cores.saturating_sub(1).max(1)
+    cores().saturating_sub(1).max(1)
 }
 
 /// Threads of the priority [`NICE_OF_REQUESTS`], for futures that compute for long between two waits.
