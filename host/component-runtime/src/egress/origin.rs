@@ -83,9 +83,7 @@ impl Origin {
         let (host, port) = host_and_port(rest)?;
         let host = match host.strip_prefix("*.") {
             Some(_) if scheme == Scheme::Http => return Err("a wildcard needs `https`"),
-            Some(suffix) if !suffix.contains('.') => return Err("a wildcard needs at least two labels after it"),
-            Some(suffix) if suffix.parse::<IpAddr>().is_ok() => return Err("an address has no wildcard"),
-            Some(suffix) => Host::Below(name(suffix)?),
+            Some(suffix) => below(suffix)?,
             None => exact_host(host)?,
         };
         Ok(Self { scheme, host, port: port.unwrap_or(scheme.default_port()) })
@@ -131,6 +129,18 @@ pub(crate) fn exact_host(text: &str) -> Result<Host, &'static str> {
         return Err("an IPv4 address has four decimal numbers");
     }
     name(text).map(Host::Name)
+}
+
+/// All names below a suffix. The final dot is taken off first: it would count as that of a second label.
+fn below(suffix: &str) -> Result<Host, &'static str> {
+    let suffix = name(suffix)?;
+    if suffix.parse::<IpAddr>().is_ok() {
+        return Err("an address has no wildcard");
+    }
+    if !suffix.contains('.') {
+        return Err("a wildcard needs at least two labels after it");
+    }
+    Ok(Host::Below(suffix))
 }
 
 /// A DNS name in lower case, without a final dot.
@@ -201,6 +211,7 @@ mod tests {
             ("http://127.0.0.1:9000", "http://127.0.0.1:9000"),
             ("http://[::1]:80", "http://[::1]"),
             ("https://*.example.com", "https://*.example.com"),
+            ("https://*.Example.com.", "https://*.example.com"),
             ("https://a_b.example", "https://a_b.example"),
         ];
         for (text, expected) in rows {
@@ -227,6 +238,7 @@ mod tests {
             "https://ho st",
             "https://*",
             "https://*.com",
+            "https://*.com.",
             "https://a.*.com",
             "http://*.example.com",
             "https://[::1",
@@ -235,6 +247,7 @@ mod tests {
             "https://0x7f000001",
             "https://1.2.3.4.5",
             "https://*.1.2.3.4",
+            "https://*.1.2.3.4.",
             "https://host\\evil",
             "https://-..x",
             "https://host:443:1",
