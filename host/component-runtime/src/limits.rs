@@ -90,9 +90,14 @@ limits! {
     pub const PROCESSOR_PERCENT_PER_MOUNT: u32 = 60; => processor_percent_per_mount,
 
     /// Percent of a core with which the processor time of a mount refills while all mounts together use more than
-    /// [`PROCESSOR_PERCENT_PER_MOUNT`] for each turn, or half of that on the only core of a machine: up to five mounts that
-    /// together use so much of one core use more than that each.
+    /// [`PROCESSOR_PERCENT_PER_MOUNT`] for each turn: up to five mounts that together use so much of one core use more than
+    /// that each.
     pub const PROCESSOR_PERCENT_PER_BUSY_MOUNT: u32 = 10; => processor_percent_per_busy_mount,
+
+    /// Percent of the core of a machine with one core that all mounts together use before
+    /// [`PROCESSOR_PERCENT_PER_BUSY_MOUNT`] counts. The server needs that core, too: mounts that took more ran among the
+    /// requests of all others, and were never in debt.
+    pub const PROCESSOR_PERCENT_OF_ALL_ON_ONE_CORE: u32 = 30; => processor_percent_of_all_on_one_core,
 
     /// Longest time until a mount that uses nothing any more has no debt: a long flood is forgiven soon after its end.
     pub const PROCESSOR_DEBT_MAX: Duration = Duration::from_secs(1); => processor_debt_max,

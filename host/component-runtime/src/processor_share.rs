@@ -48,12 +48,14 @@ impl ProcessorShare {
         })
     }
 
-    /// The budget of all mounts of a process with so many turns on so many cores. A machine with one core needs that core for
-    /// the server, too, so the budget is half as large there.
+    /// The budget of all mounts of a process with so many turns on so many cores.
     pub(crate) fn of_all(limits: &Limits, turns: usize, cores: usize) -> Arc<CommonBudget> {
         let turns = u32::try_from(turns).unwrap_or(u32::MAX);
-        let percent = limits.processor_percent_per_mount.saturating_mul(turns);
-        CommonBudget::new(refill(limits, if cores == 1 { percent / 2 } else { percent }))
+        let percent = match cores {
+            1 => limits.processor_percent_of_all_on_one_core,
+            _ => limits.processor_percent_per_mount.saturating_mul(turns),
+        };
+        CommonBudget::new(refill(limits, percent))
     }
 
     /// Must requests of this mount take turns now?
@@ -134,7 +136,7 @@ mod tests {
                 mounts.iter().for_each(|mount| mount.charge(Duration::from_millis(10)));
                 tokio::time::advance(Duration::from_millis(40)).await;
             }
-            assert_eq!(mounts.iter().all(|mount| mount.in_debt()), expected, "{cores} cores");
+            assert_eq!(mounts.map(|mount| mount.in_debt()), [expected; 2], "{cores} cores");
         }
     }
 

@@ -42,7 +42,7 @@ pub(crate) struct StorageShare {
     transaction_wait: Duration,
 }
 
-/// Calls that refill by a number in a second for each core, after a burst.
+/// Calls that refill by a number in a second for each core, of which so many may come at once after a rest.
 fn refill(calls_per_second_and_core: u32, burst: u32, cores: u64) -> Refill {
     Refill {
         units: u64::from(calls_per_second_and_core).saturating_mul(cores),

@@ -94,9 +94,10 @@ pub(crate) fn measure(table: &mut Table) -> anyhow::Result<()> {
     // Takes connections, and never answers.
     let silent = TcpListener::bind("127.0.0.1:0")?;
     let mut floods = Flood::all(silent.local_addr()?.port());
-    // A part of the names, to measure some of them only.
+    // A part of a name: only the floods with it are measured.
     let wanted = std::env::var("FLOOD").unwrap_or_default();
     floods.retain(|flood| flood.name.contains(&wanted));
+    anyhow::ensure!(!floods.is_empty(), "`FLOOD` is `{wanted}`, which is in the name of no flood");
     table.section("p99 of a mount while others are flooded: ÷ the larger of quiet and as many requests to kv");
     compare_each(table, &silent, &floods, 2.0)?;
     if wanted.is_empty() {

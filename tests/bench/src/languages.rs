@@ -87,7 +87,7 @@ fn one(module: &ModuleFile) -> anyhow::Result<Measured> {
     let folder = ModulesDir::new();
     let server = TestServer::start_with(&[module.pin(), folder.argument()])?;
     let before = resident(&server)?.total_kib;
-    // Not earlier: for its digest the plugin reads a file as soon as the file is there.
+    // The plugin reads a file as soon as the file is there. The memory for that belongs to the module.
     folder.drop_in(module);
     server.mount_module("greetings", module.engine);
     server.client().must("POST", "greetings/greetings/alice", &json!({ "text": "Welcome" }));

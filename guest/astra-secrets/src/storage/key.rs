@@ -65,8 +65,8 @@ pub(crate) const TIDY_RUN_KEY: &str = "tidy/run";
 pub(crate) const TIDY_RESULT_PREFIX: &str = "tidy/org/";
 
 // What rollback notes of its own work. A server may keep what was deleted for a while, as OpenBao's storage in memory does, and
-// its list of a folder then walks over all deleted entries up to the next key that is there. Keys below `state/` are there from
-// the first token on, and stand between the roles and the tokens: so a list of roles stays fast after many revocations.
+// its list of a folder then walks over all deleted entries up to the next key that exists. `state/index` exists from the first
+// token on, and stands between the roles and the tokens: so a list of roles stays fast after many revocations.
 
 /// How far the backfill of the index by client ID got.
 pub(crate) const INDEX_STATE_KEY: &str = "state/index";

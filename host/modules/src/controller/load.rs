@@ -22,8 +22,8 @@ impl fmt::Display for Load {
         let seconds = self.began.elapsed().as_secs();
         write!(
             out,
-            "{} has been loading for {seconds}s: a module that is not in the cache is compiled first, at the lowest priority, \
-             which takes minutes on a busy machine",
+            "{} has been loading for {seconds}s: a module that is not in the cache is compiled first, at the lowest priority: \
+             on a busy machine this takes minutes",
             self.module
         )
     }

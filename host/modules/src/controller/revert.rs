@@ -148,7 +148,7 @@ impl ModuleController {
         let found = candidates.into_iter().find(|candidate| candidate.digest == digest && candidate.id == id);
         let gone =
             || Rejection::Permanent(format!("{id} with SHA-256 {digest}, which served before, is not there any more"));
-        self.source.load(&found.ok_or_else(gone)?).await
+        self.load(&found.ok_or_else(gone)?, true).await
     }
 
     fn swap_back(&self, work: &mut Work, from: &Active, to: Arc<LoadedModule>) -> Result<(), Rejection> {

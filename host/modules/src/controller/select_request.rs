@@ -109,7 +109,7 @@ impl ModuleController {
         let engine = self.options.engine.as_ref().unwrap_or(&embedded.id.engine).clone();
         let baseline = self.baseline(&state, &embedded, &engine).await?;
         let (candidate, next) = self.find(&state, &request, &engine).await?;
-        let loaded = self.mailbox.unless_revert_pending(self.source.load(&candidate)).await.flatten()?;
+        let loaded = self.mailbox.unless_revert_pending(self.load(&candidate, true)).await.flatten()?;
         let manifest = ModuleManifest::of(&loaded);
         check_accepted(&manifest, baseline.as_ref(), &request.accepted)?;
         let (force, accepted, embedded) = (request.force, &request.accepted, is_embedded(&candidate));

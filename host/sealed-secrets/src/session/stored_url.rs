@@ -45,7 +45,7 @@ impl StoredUrls {
         (!is_known && self.0.len() < BASE_URLS_MAX).then_some(new)
     }
 
-    /// Notes what was found in an entry with [`NewUrl::keys`]; none if the entry is no JSON.
+    /// Notes what was found in an entry under [`NewUrl::keys`]. `found` is none if the entry is no JSON.
     pub(crate) fn note(&mut self, new: &NewUrl<'_>, found: Option<&Found>) {
         let text = |key: &str| found.map_or(BesideText::Other, |found| found.outermost(key));
         let second_name = match new.stored.second_name.as_deref().map(text) {
