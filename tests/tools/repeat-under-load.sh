@@ -10,7 +10,8 @@
 # The test program must have been built before: `make test` builds it, the
 # component and the plugin. The newest one is taken; TEST_BIN names another.
 # RUN_DEADLINE is how many seconds one run may take (default 3600); a run that
-# takes longer, or that dies, counts as a failure of its own.
+# takes longer, or that dies, counts as a failure of its own. SIDE_BY_SIDE is
+# how many runs there are at once (default 1).
 #
 # Prints a table of failures by test name, the most frequent first. The output
 # of each run that failed stays in target/repeat-under-load/. Exits with 1 if
@@ -37,9 +38,14 @@ main() {
     mkdir -p "$logs"
     trap end_load EXIT
     begin_load
-    local run
+    local run at_once=() side_by_side=${SIDE_BY_SIDE:-1}
     for ((run = 1; run <= runs; run++)); do
-        run_once "$program" "$run" "$@"
+        run_once "$program" "$run" "$@" &
+        at_once+=($!)
+        if ((${#at_once[@]} == side_by_side || run == runs)); then
+            wait "${at_once[@]}"
+            at_once=()
+        fi
     done
     report "$runs"
 }
