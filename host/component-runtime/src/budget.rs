@@ -1,11 +1,11 @@
-//! Budgets that refill with the time of day, for what all mounts of a process share.
+//! Budgets that refill as time passes, for what all mounts of a process share.
 //!
 //! A mount may use its budget at once, and what refills over time. Several mounts can use up what they share while each
 //! stays within its budget. So there is a budget of all mounts, too; while several mounts together have overdrawn that
 //! budget, the budget of each mount is a small one. A mount that shares with no other is held to its own budget only.
 //!
-//! What is used is charged when the use begins, and never before: a use that waits, or is given up while it waits, takes
-//! nothing from other mounts.
+//! A use is charged when it begins, and never before: a use that waits, or is given up while it waits, takes nothing from
+//! other mounts. Processor time is charged after each poll, when the time is known.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};

@@ -24,7 +24,8 @@ use wasmtime::component::Component;
 
 use crate::compiler_progress::{Idle, processor_ticks, unless_idle};
 use crate::limits::{
-    COMPILE_MEMORY_BYTES_MAX, COMPILE_PROCESSOR_TIME, COMPILE_PROCESSOR_TIME_TO_END, WASM_BYTES_MAX, bytes_text,
+    COMPILE_MEMORY_BYTES_MAX, COMPILE_PROCESSOR_TIME, COMPILE_PROCESSOR_TIME_TO_END, COMPILED_BYTES_MAX,
+    WASM_BYTES_MAX, bytes_text,
 };
 use crate::pool::Pools;
 use crate::{LoadError, aot, compiler_sandbox, engine, harden_process};
@@ -125,7 +126,8 @@ fn take(pools: &Pools, ended: ExitStatus, had_memory: bool, output: OwnedFd) -> 
         (Some(0), _) => {
             // After this, nobody can change the memory, and no other process has it.
             let seals = SealFlags::WRITE | SealFlags::SHRINK | SealFlags::GROW | SealFlags::SEAL;
-            fcntl_add_seals(&output, seals).map_err(unavailable)?;
+            let unsealed = |error| LoadError::Engine(format!("the code that it compiled could not be sealed: {error}"));
+            fcntl_add_seals(&output, seals).map_err(|error| Failed::Load(unsealed(error)))?;
             return load(pools, output);
         }
         (Some(EXIT_INVALID), _) => LoadError::Invalid(reason(output)),
@@ -176,6 +178,7 @@ pub fn compile_for_parent() -> ExitCode {
     // hold.
     let _ = harden_process();
     limit(Resource::Data, COMPILE_MEMORY_BYTES_MAX as u64, 0);
+    limit(Resource::Fsize, COMPILED_BYTES_MAX, 0);
     limit(Resource::Cpu, COMPILE_PROCESSOR_TIME.as_secs(), COMPILE_PROCESSOR_TIME_TO_END.as_secs());
     let _ = compiler_sandbox::enter();
     let code = compile_input().unwrap_or(EXIT_UNAVAILABLE);

@@ -10,8 +10,8 @@ use crate::limits::MODULES_WITH_RULES_MAX;
 /// The declarations that a mount keeps, beside that of the embedded engine.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct HeldSecrets {
-    /// Declarations whose additional exits an operator accepted, the newest first. They precede that of the embedded
-    /// engine.
+    /// Declarations whose additional exits an operator accepted, the newest first. They precede the embedded declaration
+    /// for a module that is neither embedded nor accepted; for another module they come after all others.
     pub accepted: Vec<Declaration>,
     /// All other declarations. They add sources only.
     pub others: Vec<Declaration>,
@@ -38,7 +38,7 @@ impl HeldSecrets {
         Rules::new(self.for_module(embedded, own))
     }
 
-    /// Words for the declarations, one line for each class that adds a source.
+    /// Describes the declarations, in one line for each class that adds a source.
     pub(crate) fn lines(&self, embedded: Option<&Declaration>, own: &Declaration) -> Vec<String> {
         let (mut lines, mut known) = (Vec::new(), Vec::new());
         for declaration in self.for_module(embedded, own) {

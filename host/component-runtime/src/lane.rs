@@ -53,16 +53,14 @@ impl Lane {
     /// Runs a call to its end: here while its mount has no debt, and in the lane from the first poll with a debt on.
     /// Dropping this future drops the call.
     pub(crate) async fn run<T: Send + 'static>(&self, call: PaidCall<T>) -> T {
-        let mut running = Some(call);
-        let done = poll_fn(|context| match &mut running {
-            Some(call) if !call.share.in_debt() => call.poll(context).map(Some),
-            _ => Poll::Ready(None),
+        let mut call = call;
+        let answered = poll_fn(|context| match call.share.in_debt() {
+            true => Poll::Ready(None),
+            false => call.poll(context).map(Some),
         });
-        match (done.await, running) {
-            (Some(answer), _) => answer,
-            (None, Some(call)) => self.take_turns(call).await,
-            // The call is never taken out.
-            (None, None) => std::future::pending().await,
+        match answered.await {
+            Some(answer) => answer,
+            None => self.take_turns(call).await,
         }
     }
 
@@ -74,7 +72,10 @@ impl Lane {
                     Poll::Ready(turn) => Some(turn),
                     Poll::Pending => return Poll::Pending,
                 },
-                false => None,
+                false => {
+                    place.leave();
+                    None
+                }
             };
             let polled = call.poll(context);
             drop(turn);
@@ -212,6 +213,42 @@ mod tests {
         assert!(tokio::time::timeout(Duration::from_millis(50), forever).await.is_err());
         end.await.unwrap();
         assert_eq!(mount.run(async { 3 }).await, 3, "the turn is free");
+    }
+
+    #[tokio::test]
+    async fn a_turn_that_comes_after_the_debt_has_ended_is_free_for_others() {
+        let busy = Arc::new(Mount::in_debt());
+        let slow = Mount { lane: Arc::clone(&busy.lane), ..Mount::new() };
+        // All turns are taken for much longer than the debt of the other mount lasts.
+        let mut taken = JoinSet::new();
+        let (begun, mut begin) = tokio::sync::mpsc::channel(spare_cores());
+        for _ in 0..spare_cores() {
+            let (busy, begun) = (Arc::clone(&busy), begun.clone());
+            taken.spawn(async move {
+                let call = async move {
+                    begun.try_send(()).unwrap();
+                    std::thread::sleep(Duration::from_millis(500));
+                };
+                busy.run(call).await;
+            });
+        }
+        for _ in 0..spare_cores() {
+            begin.recv().await.unwrap();
+        }
+        slow.share.charge(Limits::default().processor_burst_per_mount + Duration::from_millis(30));
+        let (polled, is_polled) = tokio::sync::oneshot::channel();
+        let waits = tokio::spawn(async move {
+            let call = async move {
+                polled.send(()).unwrap();
+                std::future::pending::<()>().await;
+            };
+            slow.run(call).await;
+        });
+        is_polled.await.unwrap();
+        taken.join_all().await;
+        let next = tokio::time::timeout(Duration::from_secs(60), busy.run(async { 3 }));
+        assert_eq!(next.await.unwrap(), 3);
+        waits.abort();
     }
 
     #[tokio::test]

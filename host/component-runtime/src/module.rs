@@ -244,7 +244,7 @@ impl Module {
         };
         let of_mount = |held: &HeldSecrets| self.runtime.rules(&self.description.name, &self.declaration, held);
         let rules = mount.secrets.rules(self.number, of_mount);
-        let surrogates = Surrogates::new(rules.as_ref().unwrap_or(&self.rules));
+        let surrogates = Surrogates::new(rules.as_ref().unwrap_or(&self.rules), &account);
         seal_request(&surrogates, &mut request, &account)?;
         let (caller, time) = (caller(&request), Time { began, allowed });
         let call = Call::new(&self.runtime, &self.pool, mount, caller, surrogates.clone(), account.clone(), time);

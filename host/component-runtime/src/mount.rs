@@ -89,7 +89,8 @@ impl Mount {
         self.shared.memory.held()
     }
 
-    /// The most bytes that its requests held at any time since the server loaded it.
+    /// The most bytes that its requests held at a time, since the first load of the mount by this process: a reload does
+    /// not reset the figure.
     #[must_use]
     pub fn memory_held_max(&self) -> usize {
         self.shared.memory.held_max()

@@ -17,10 +17,10 @@ use tokio::sync::oneshot;
 use tokio::time::{Instant, sleep, timeout_at};
 
 use crate::InvokeError;
-use crate::limits::Limits;
+use crate::limits::{DEBT_LOOK_PAUSE, Limits};
 use crate::processor_share::ProcessorShare;
 
-/// The name of this limit in errors.
+/// What a refused request waited for, as errors name it: permits of all mounts, or of its own mount.
 const OF_ALL: &str = "requests in flight";
 pub(crate) const OF_MOUNT: &str = "requests in flight to this mount";
 
@@ -182,18 +182,27 @@ impl MountPermits {
     /// At the deadline, or when too many requests of this mount wait already.
     pub(crate) async fn acquire(&self, bytes: usize, wait: Duration) -> Result<Permit, Refusal> {
         let until = Instant::now() + wait;
-        let (granted, waiting) = {
+        let (mut granted, waiting, processor) = {
             let mut state = self.permits.state();
             let Some(share) = state.mounts.get(&self.mount) else { return Err(Refusal::Waited(OF_ALL)) };
             if share.waiting_count == 0 && state.may_take(share, self.permits.0.guaranteed) {
                 state.take(self.mount);
                 return Ok(self.permits.permit(self.mount));
             }
-            self.enqueue(&mut state, bytes)?
+            let processor = Arc::clone(&share.processor);
+            let (granted, waiting) = self.enqueue(&mut state, bytes)?;
+            (granted, waiting, processor)
         };
-        match timeout_at(until, granted).await {
-            Ok(Ok(permit)) => Ok(permit),
-            Ok(Err(_)) | Err(_) => Err(Refusal::Waited(waiting.what())),
+        // Nobody is told of the end of a debt: each request that comes, and each that waits for that end, looks.
+        self.permits.hand_out();
+        loop {
+            let debt_ends = Instant::now() + processor.debt().max(DEBT_LOOK_PAUSE);
+            let until_look = if processor.in_debt() { debt_ends.min(until) } else { until };
+            match timeout_at(until_look, &mut granted).await {
+                Ok(Ok(permit)) => return Ok(permit),
+                Err(_) if until_look < until => self.permits.hand_out(),
+                Ok(Err(_)) | Err(_) => return Err(Refusal::Waited(waiting.what())),
+            }
         }
     }
 

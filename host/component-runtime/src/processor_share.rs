@@ -1,6 +1,6 @@
 //! Processor time that a mount may use before its requests must take turns.
 //!
-//! Each mount has a budget of processor time that refills with the time of day, and each poll of its requests is charged
+//! Each mount has a budget of processor time that refills as time passes, and each poll of its requests is charged
 //! to the budget. A mount that has spent more than its budget is in debt until the refill has paid for it.
 //!
 //! On one core, a single mount can fill the processor beside the server while it stays within its budget. So a mount that
@@ -20,13 +20,14 @@ pub(crate) struct ProcessorShare {
     budget: MountBudget,
     /// Its requests in the queue for a turn.
     queued: AtomicUsize,
-    /// What the mount had while it was in debt: whoever had least is next.
-    had_ns: AtomicU64,
+    /// Virtual processor time, which decides the order of turns: all that the mount used, raised to the virtual time of
+    /// the last mount that got a turn when this mount begins to wait for turns. The mount with the least is next.
+    virtual_ns: AtomicU64,
     /// All processor time so far.
     used_ns: AtomicU64,
 }
 
-/// Nanoseconds of processor time that refill with this part of the time of day.
+/// Nanoseconds of processor time that refill with this percentage of the time that passes.
 fn refill(limits: &Limits, percent: u32) -> Refill {
     Refill {
         units: u64::from(percent),
@@ -43,7 +44,7 @@ impl ProcessorShare {
         Arc::new(Self {
             budget: MountBudget::new(own, busy, of_all),
             queued: AtomicUsize::new(0),
-            had_ns: AtomicU64::new(0),
+            virtual_ns: AtomicU64::new(0),
             used_ns: AtomicU64::new(0),
         })
     }
@@ -60,14 +61,19 @@ impl ProcessorShare {
 
     /// Must requests of this mount take turns now?
     pub(crate) fn in_debt(&self) -> bool {
-        self.queued.load(Ordering::Relaxed) > 0 || !self.budget.debt(Instant::now()).is_zero()
+        self.queued.load(Ordering::Relaxed) > 0 || !self.debt().is_zero()
+    }
+
+    /// Time until the refill has paid for the debt; requests that wait for turns can make the mount's debt last longer.
+    pub(crate) fn debt(&self) -> Duration {
+        self.budget.debt(Instant::now())
     }
 
     /// Charges one poll of a request to the mount.
     pub(crate) fn charge(&self, spent: Duration) {
         let spent_ns = nanoseconds(spent);
         self.budget.charge(spent_ns);
-        self.had_ns.fetch_add(spent_ns, Ordering::Relaxed);
+        self.virtual_ns.fetch_add(spent_ns, Ordering::Relaxed);
         self.used_ns.fetch_add(spent_ns, Ordering::Relaxed);
     }
 
@@ -86,14 +92,14 @@ impl ProcessorShare {
         Duration::from_nanos(self.used_ns.load(Ordering::Relaxed))
     }
 
-    /// The processor time that decides the order of turns.
-    pub(crate) fn had_ns(&self) -> u64 {
-        self.had_ns.load(Ordering::Relaxed)
+    /// The virtual processor time, which decides the order of turns.
+    pub(crate) fn virtual_ns(&self) -> u64 {
+        self.virtual_ns.load(Ordering::Relaxed)
     }
 
     /// Raises that time: a mount that begins to take turns late has no claim to time that it did not use before.
-    pub(crate) fn had_at_least(&self, ns: u64) {
-        self.had_ns.fetch_max(ns, Ordering::Relaxed);
+    pub(crate) fn raise_virtual_to(&self, ns: u64) {
+        self.virtual_ns.fetch_max(ns, Ordering::Relaxed);
     }
 }
 
@@ -144,7 +150,7 @@ mod tests {
     fn what_a_mount_used_is_what_it_spent_whatever_others_had() {
         let share = ProcessorShare::alone();
         share.charge(Duration::from_millis(7));
-        share.had_at_least(1_000_000_000);
+        share.raise_virtual_to(1_000_000_000);
         share.charge(Duration::from_millis(5));
         assert_eq!(share.used(), Duration::from_millis(12));
     }

@@ -99,8 +99,10 @@ impl Client {
         let fault = |error: reqwest::Error| ClientError::Settings(reason_of(&error));
         let mut headers = HeaderMap::new();
         let mut header = |name: &'static str, value: &str| {
-            let mut value =
-                HeaderValue::from_str(value).map_err(|_| ClientError::Settings(format!("`{name}` is no header")))?;
+            let mut value = HeaderValue::from_str(value).map_err(|_| {
+                let reason = format!("the value of the header `{name}` has a character that no header may have");
+                ClientError::Settings(reason)
+            })?;
             value.set_sensitive(name == TOKEN);
             headers.insert(name, value);
             Ok::<_, ClientError>(())
@@ -202,7 +204,7 @@ async fn body_of(mut response: reqwest::Response) -> Result<Vec<u8>, String> {
     let mut body = Vec::new();
     while let Some(piece) = response.chunk().await.map_err(|error| reason_of(&error))? {
         if body.len() + piece.len() > ANSWER_BYTES_MAX {
-            return Err("its answer has more than 32 MiB".to_owned());
+            return Err(format!("its answer has more than {} MiB", ANSWER_BYTES_MAX >> 20));
         }
         body.extend_from_slice(&piece);
     }

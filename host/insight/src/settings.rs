@@ -213,7 +213,7 @@ fn bytes_of(what: &'static str, file: &Path) -> Result<Vec<u8>, SettingsError> {
     let opened = File::open(file).map_err(|error| unusable(what, file, error))?;
     opened.take(FILE_BYTES_MAX + 1).read_to_end(&mut bytes).map_err(|error| unusable(what, file, error))?;
     if bytes.len() as u64 > FILE_BYTES_MAX {
-        return Err(unusable(what, file, "it has more than 4 MiB"));
+        return Err(unusable(what, file, format!("it has more than {} MiB", FILE_BYTES_MAX >> 20)));
     }
     Ok(bytes)
 }

@@ -10,6 +10,7 @@ use std::io::{Read as _, Write as _};
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use aws_lc_rs::rand;
 use cap_std::ambient_authority;
 use cap_std::fs::{Dir, MetadataExt as _, OpenOptions, OpenOptionsExt as _};
 use component_runtime::{Inspection, LoadError, Module, Runtime, SealKey};
@@ -160,8 +161,7 @@ fn write(directory: &PathBuf, name: &str, sealed: &[u8]) -> Result<(), String> {
     Dir::create_ambient_dir_all(directory, ambient_authority()).map_err(text)?;
     let dir = Dir::open_ambient_dir(directory, ambient_authority()).map_err(text)?;
     make_room(&dir, sealed.len() as u64).map_err(text)?;
-    // The name contains the process ID, because several processes may share the directory.
-    let unfinished = format!("{name}.{}{UNFINISHED}", std::process::id());
+    let unfinished = unfinished(name)?;
     let written = write_aside(&dir, &unfinished, sealed).and_then(|()| dir.rename(&unfinished, &dir, name));
     if written.is_err() {
         // On a full disk, an unfinished file would keep the disk full.
@@ -170,9 +170,17 @@ fn write(directory: &PathBuf, name: &str, sealed: &[u8]) -> Result<(), String> {
     written.map_err(text)
 }
 
+/// A random name: processes in different containers may have the same process ID, and whoever else may write to the
+/// directory must not know the name before the file is there.
+fn unfinished(name: &str) -> Result<String, String> {
+    let mut number = [0; 8];
+    rand::fill(&mut number).map_err(|error| error.to_string())?;
+    Ok(format!("{name}.{:016x}{UNFINISHED}", u64::from_ne_bytes(number)))
+}
+
 fn write_aside(dir: &Dir, name: &str, sealed: &[u8]) -> std::io::Result<()> {
     let mut options = OpenOptions::new();
-    options.write(true).create(true).truncate(true).mode(0o600);
+    options.write(true).create_new(true).mode(0o600);
     let mut file = dir.open_with(name, &options)?;
     // Not synced: the seal of an entry that a crash cut off does not match.
     file.write_all(sealed)

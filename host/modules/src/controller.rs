@@ -43,9 +43,10 @@ use arc_swap::{ArcSwap, ArcSwapOption};
 use component_runtime::{InvokeError, Mount, Runtime};
 use envelope::{Request, Response, Storage};
 use thiserror::Error;
-use tokio::sync::Notify;
+use tokio::sync::{Notify, Semaphore};
 use tokio::time::Instant;
 
+use crate::limits::{START_WAITING_BYTES_MAX, START_WAITING_BYTES_MIN};
 use crate::{Digest, LoadedModule, ModuleId, Rejection, Source};
 use active::Active;
 use advertised::AdvertisedPaths;
@@ -89,6 +90,8 @@ pub struct ModuleController {
     advertised: std::sync::Mutex<AdvertisedPaths>,
     /// Notified when a module is activated.
     activated: Notify,
+    /// Bytes that further requests may hold while they wait for the first module.
+    waiting_bytes: Semaphore,
     mailbox: Arc<Mailbox>,
     loading: std::sync::Mutex<Weak<Load>>,
     report: ArcSwap<Report>,
@@ -178,6 +181,7 @@ impl ModuleController {
             advertised: std::sync::Mutex::default(),
             loading: std::sync::Mutex::default(),
             activated: Notify::new(),
+            waiting_bytes: Semaphore::new(START_WAITING_BYTES_MAX),
             mailbox: Arc::new(Mailbox::new()),
             report: ArcSwap::default(),
             automatic_reverts: AtomicU64::new(0),
@@ -210,7 +214,7 @@ impl ModuleController {
     /// # Errors
     /// When no module may serve, or when the module fails.
     pub async fn handle_request(&self, request: Request) -> Result<Option<Response>, ServeError> {
-        let active = self.serving().await?;
+        let active = self.serving(request.data.len()).await?;
         let answer = active.loaded.module.handle_request(&self.mount, request).await;
         self.count(&active, answer.as_ref().err());
         answer.map_err(ServeError::Invoke)
@@ -221,7 +225,7 @@ impl ModuleController {
     /// # Errors
     /// As `handle_request`.
     pub async fn check_existence(&self, request: Request) -> Result<Option<bool>, ServeError> {
-        let active = self.serving().await?;
+        let active = self.serving(request.data.len()).await?;
         let answer = active.loaded.module.check_existence(&self.mount, request).await;
         self.count(&active, answer.as_ref().err());
         answer.map_err(ServeError::Invoke)
@@ -257,8 +261,8 @@ impl ModuleController {
         report
     }
 
-    async fn serving(&self) -> Result<Arc<Active>, ServeError> {
-        if let Some(active) = self.wait_for_first().await? {
+    async fn serving(&self, bytes: usize) -> Result<Arc<Active>, ServeError> {
+        if let Some(active) = self.wait_for_first(bytes).await? {
             return Ok(active);
         }
         let why = || self.report.load().why_nothing_serves(self.options.engine.as_deref());
@@ -266,13 +270,19 @@ impl ModuleController {
     }
 
     /// Requests do not wait for the first pass to end: the last active module is served as soon as it is loaded, before
-    /// any new candidate is tried.
-    async fn wait_for_first(&self) -> Result<Option<Arc<Active>>, ServeError> {
+    /// any new candidate is tried. Until then a request has no permit and no memory account, so what all of them hold has a
+    /// limit here.
+    async fn wait_for_first(&self, bytes: usize) -> Result<Option<Arc<Active>>, ServeError> {
         let activated = self.activated.notified();
         if let Some(active) = self.active.load_full() {
             return Ok(Some(active));
         }
         if self.mailbox.lifecycle() == Lifecycle::Starting {
+            let bytes = u32::try_from(bytes.max(START_WAITING_BYTES_MIN)).unwrap_or(u32::MAX);
+            let full =
+                |_| Rejection::Transient("too many requests wait for the mount's first module: try again".to_owned());
+            let _place =
+                self.waiting_bytes.try_acquire_many(bytes).map_err(|error| ServeError::NoModule(full(error)))?;
             tokio::select! {
                 started = self.start() => started.map_err(ServeError::NoModule)?,
                 () = activated => {}

@@ -32,6 +32,10 @@ pub const STATE_WAIT: Duration = Duration::from_secs(10);
 /// Longest wait of a request for the mount's first module. A start may compile a module, which takes about a second,
 /// and several seconds on a loaded machine. After that, the client should retry.
 pub const START_WAIT: Duration = Duration::from_secs(30);
+/// Bytes of the data of all requests that wait for the mount's first module at once: two requests of the largest size.
+pub const START_WAITING_BYTES_MAX: usize = 64 << 20;
+/// Bytes that each of these requests counts at least: 4,096 requests may wait.
+pub const START_WAITING_BYTES_MIN: usize = 16 << 10;
 const _: () = assert!(DIRECTORY_DEADLINE.as_secs() * 2 < START_WAIT.as_secs());
 /// Longest wait of an operator's call for a change of module: below the 60 s of any request.
 pub const SWITCH_WAIT: Duration = Duration::from_secs(55);

@@ -171,7 +171,7 @@ pub fn execute(command: Command) -> ExitCode {
     };
     let (code, text) = match done {
         Ok(code) => return code,
-        Err(Failure::Not(text)) => (ExitCode::FAILURE, text),
+        Err(Failure::Failed(text)) => (ExitCode::FAILURE, text),
         Err(Failure::Usage(text)) => (ExitCode::from(EXIT_USAGE), text),
     };
     // An error on stderr has no other place to go.

@@ -10,7 +10,7 @@ pub(crate) const EXIT_USAGE: u8 = 64;
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Failure {
     /// The command failed: exit 1.
-    Not(String),
+    Failed(String),
     /// The arguments are wrong: exit 64.
     Usage(String),
 }
@@ -19,7 +19,7 @@ impl Failure {
     /// The reason, for a start that fails by it.
     pub(crate) fn text(&self) -> &str {
         match self {
-            Self::Not(text) | Self::Usage(text) => text,
+            Self::Failed(text) | Self::Usage(text) => text,
         }
     }
 }

@@ -30,7 +30,7 @@ pub(crate) fn read_secret(path: &Path, bytes_max: usize) -> Result<Zeroizing<Vec
     let read = file.take(bytes_max as u64 + 1).read_to_end(&mut bytes);
     read.map_err(|error| failed("read", path, &error))?;
     if bytes.len() > bytes_max {
-        return Err(Failure::Not(format!("`{}` has more than {bytes_max} bytes", path.display())));
+        return Err(Failure::Failed(format!("`{}` has more than {bytes_max} bytes", path.display())));
     }
     Ok(bytes)
 }
@@ -58,9 +58,9 @@ pub(crate) fn read_or_stdin(path: &Path, bytes_max: usize) -> Result<Vec<u8>, Fa
 fn bounded(source: impl std::io::Read, bytes_max: usize, name: &str) -> Result<Vec<u8>, Failure> {
     let mut bytes = Vec::new();
     let read = source.take(bytes_max as u64 + 1).read_to_end(&mut bytes);
-    read.map_err(|error| Failure::Not(format!("failed to read `{name}`: {error}")))?;
+    read.map_err(|error| Failure::Failed(format!("failed to read `{name}`: {error}")))?;
     if bytes.len() > bytes_max {
-        return Err(Failure::Not(format!("`{name}` has more than {bytes_max} bytes")));
+        return Err(Failure::Failed(format!("`{name}` has more than {bytes_max} bytes")));
     }
     Ok(bytes)
 }
@@ -104,7 +104,7 @@ pub(crate) fn write_new_folder(path: &Path, files: &[(String, String)]) -> Resul
 }
 
 fn exists(path: &Path) -> Failure {
-    Failure::Not(format!("`{}` exists and is not overwritten: choose another name", path.display()))
+    Failure::Failed(format!("`{}` exists and is not overwritten: choose another name", path.display()))
 }
 
 /// Replaces a file as a whole, or not at all.
@@ -134,7 +134,7 @@ pub(crate) fn open_private(path: &Path) -> Result<File, Failure> {
 }
 
 fn failed(what: &str, path: &Path, error: &std::io::Error) -> Failure {
-    Failure::Not(format!("failed to {what} `{}`: {error}", path.display()))
+    Failure::Failed(format!("failed to {what} `{}`: {error}", path.display()))
 }
 
 #[cfg(test)]
@@ -164,7 +164,7 @@ mod tests {
         write_new_folder(&project, &[file("a"), file("b/c")]).unwrap();
         assert_eq!(std::fs::read_to_string(project.join("b/c")).unwrap(), "text");
         assert!(
-            matches!(write_new_folder(&project, &[]), Err(Failure::Not(text)) if text.contains("is not overwritten"))
+            matches!(write_new_folder(&project, &[]), Err(Failure::Failed(text)) if text.contains("is not overwritten"))
         );
         assert_eq!(std::fs::read_dir(directory.path()).unwrap().count(), 1);
     }

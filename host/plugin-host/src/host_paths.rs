@@ -18,6 +18,7 @@ use secrets_framework::FieldData;
 use serde_json::{Map, Value, json};
 
 use self::table::TABLE;
+use crate::limits::HOST_PATH_DATA_BYTES_MAX;
 use crate::metrics::MountMetrics;
 
 pub(crate) use help::merge;
@@ -65,14 +66,19 @@ pub(crate) async fn handle(view: &HostView<'_>, request: &Request) -> Result<Opt
 
 /// The request as the framework's table takes it.
 fn to_framework(request: &Request) -> Result<framework::Request, framework::Error> {
-    let data: Option<Map<String, Value>> = serde_json::from_str(&request.data)
-        .map_err(|_| framework::Error::BadRequest("the data is no JSON object".to_owned()))?;
     let operation = match request.operation {
         Operation::Read => framework::Operation::Read,
         Operation::Update => framework::Operation::Update,
         Operation::Help => framework::Operation::Help,
         _ => return Err(framework::Error::UnsupportedOperation),
     };
+    let bytes = request.data.len();
+    if bytes > HOST_PATH_DATA_BYTES_MAX {
+        let text = format!("the data has {bytes} bytes, and this path takes {HOST_PATH_DATA_BYTES_MAX} at most");
+        return Err(framework::Error::BadRequest(text));
+    }
+    let data: Option<Map<String, Value>> = serde_json::from_str(&request.data)
+        .map_err(|_| framework::Error::BadRequest("the data is no JSON object".to_owned()))?;
     Ok(framework::Request {
         id: request.id.clone().unwrap_or_default(),
         operation,

@@ -12,8 +12,9 @@ const OPERATIONS: [&str; 10] =
     ["create", "read", "update", "patch", "delete", "list", "help", "renew", "revoke", "rollback"];
 /// What became of a request.
 const OUTCOMES: [&str; 3] = ["answered", "refused", "failed"];
-/// Why a request failed, in the order of [`cause`].
-const CAUSES: [&str; 8] = ["no_module", "busy", "limit", "processor_time", "deadline", "trap", "contract", "host"];
+/// Why a request failed, in the order of [`Cause`].
+const CAUSES: [&str; 9] =
+    ["no_module", "busy", "limit", "processor_time", "deadline", "trap", "contract", "secret", "host"];
 /// What became of leases.
 const LEASES: [&str; 3] = ["issued", "renewed", "revoked"];
 /// Seconds of the buckets of time; the last bucket has no end.
@@ -39,12 +40,35 @@ pub(crate) type Value = (Vec<(&'static str, String)>, f64);
 /// What became of a request.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Outcome {
-    /// The engine or the host answered; `Some` = with a lease.
+    /// The engine or the host answered; `leased` is true if the answer has a lease.
     Answered { leased: bool },
     /// The engine or the host refused it.
     Refused,
     /// It failed for a cause that is no refusal.
-    Failed(usize),
+    Failed(Cause),
+}
+
+/// Why a request failed.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Cause {
+    /// No module may serve the mount.
+    NoModule,
+    /// The mount or the process had too many requests, or held too much memory.
+    Busy,
+    /// The engine met a limit.
+    Limit,
+    /// The engine used up its processor time.
+    ProcessorTime,
+    /// The request took too long.
+    Deadline,
+    /// The engine trapped.
+    Trap,
+    /// The engine's answer breaks the interface.
+    Contract,
+    /// The engine put a sealed secret in a place that is not declared for the secret.
+    Secret,
+    /// A fault of the host.
+    Host,
 }
 
 impl Default for MountMetrics {
@@ -74,7 +98,7 @@ impl MountMetrics {
             Outcome::Answered { .. } => 0,
             Outcome::Refused => 1,
             Outcome::Failed(cause) => {
-                add(self.causes.get(cause));
+                add(self.causes.get(cause as usize));
                 2
             }
         };
@@ -147,18 +171,22 @@ impl Drop for InFlight<'_> {
     }
 }
 
-/// The cause of a failure, as a place in the counts; none of a refusal by the engine.
-pub(crate) fn cause(error: &ServeError) -> Option<usize> {
+/// The cause of a failure; none of a refusal by the engine, or by the host for a mistake of the client.
+pub(crate) fn cause(error: &ServeError) -> Option<Cause> {
+    let error = match error {
+        ServeError::NoModule(_) => return Some(Cause::NoModule),
+        ServeError::Invoke(error) => error,
+    };
     Some(match error {
-        ServeError::NoModule(_) => 0,
-        ServeError::Invoke(InvokeError::Guest(_)) => return None,
-        ServeError::Invoke(InvokeError::Busy(_) | InvokeError::Memory(_)) => 1,
-        ServeError::Invoke(InvokeError::Limit { .. }) => 2,
-        ServeError::Invoke(InvokeError::ProcessorTime(_)) => 3,
-        ServeError::Invoke(InvokeError::Deadline(_)) => 4,
-        ServeError::Invoke(InvokeError::Trap(_)) => 5,
-        ServeError::Invoke(InvokeError::Contract(_)) => 6,
-        ServeError::Invoke(_) => 7,
+        InvokeError::Guest(_) | InvokeError::Refused(_) => return None,
+        InvokeError::Busy(_) | InvokeError::Memory(_) => Cause::Busy,
+        InvokeError::Limit { .. } => Cause::Limit,
+        InvokeError::ProcessorTime(_) => Cause::ProcessorTime,
+        InvokeError::Deadline(_) => Cause::Deadline,
+        InvokeError::Trap(_) => Cause::Trap,
+        InvokeError::Contract(_) => Cause::Contract,
+        InvokeError::Sealed(_) => Cause::Secret,
+        _ => Cause::Host,
     })
 }
 
@@ -203,7 +231,7 @@ mod tests {
         metrics.count(Operation::Read, Outcome::Answered { leased: true }, fast);
         metrics.count(Operation::Read, Outcome::Answered { leased: false }, fast);
         metrics.count(Operation::Renew, Outcome::Answered { leased: true }, fast);
-        metrics.count(Operation::Revoke, Outcome::Failed(5), Duration::from_secs(90));
+        metrics.count(Operation::Revoke, Outcome::Failed(Cause::Trap), Duration::from_secs(90));
         let count = |values: Vec<Value>, label: &str| -> f64 {
             let has = |(labels, _): &&Value| labels.iter().any(|(_, value)| value == label);
             values.iter().filter(has).map(|(_, value)| value).sum()
@@ -214,6 +242,26 @@ mod tests {
         let (buckets, all, seconds) = metrics.times();
         assert_eq!((buckets.first(), buckets.last(), all), (Some(&(0.001, 0)), Some(&(60.0, 3)), 4));
         assert!(seconds > 90.0);
+    }
+
+    #[test]
+    fn each_failure_has_a_cause_of_its_own_and_a_refusal_has_none() {
+        let host = || "a fault".to_owned();
+        let failures = [
+            (InvokeError::Busy("slots"), "busy"),
+            (InvokeError::Limit { limit: host() }, "limit"),
+            (InvokeError::ProcessorTime(Duration::from_secs(1)), "processor_time"),
+            (InvokeError::Deadline(Duration::from_secs(1)), "deadline"),
+            (InvokeError::Trap(host()), "trap"),
+            (InvokeError::Contract(host()), "contract"),
+            (InvokeError::Sealed(host()), "secret"),
+            (InvokeError::Host(host()), "host"),
+        ];
+        for (error, expected) in failures {
+            let cause = cause(&ServeError::Invoke(error)).and_then(|cause| CAUSES.get(cause as usize));
+            assert_eq!(cause, Some(&expected));
+        }
+        assert!(cause(&ServeError::Invoke(InvokeError::Refused(host()))).is_none());
     }
 
     #[test]

@@ -139,7 +139,7 @@ impl ModuleArgs {
                 (self.module_cache_dir.is_some(), "--module-cache-dir"),
             ];
             return match without.into_iter().find(|(given, _)| *given) {
-                Some((_, argument)) => Err(format!("{argument} says nothing without --modules-dir")),
+                Some((_, argument)) => Err(format!("{argument} requires --modules-dir")),
                 None => Ok(()),
             };
         };
@@ -148,7 +148,10 @@ impl ModuleArgs {
         {
             // The server starts the plugin in a folder of its choice.
             if let Some(path) = path.filter(|path| !path.is_absolute()) {
-                return Err(format!("{argument}={}: give the path from the root on", path.display()));
+                return Err(format!(
+                    "{argument}={}: the path must be absolute, for the server starts the plugin in a folder of its choice",
+                    path.display()
+                ));
             }
         }
         if self.trust.is_empty() {
@@ -238,12 +241,18 @@ mod tests {
     fn contradictions_are_refused_by_name_and_value() {
         let alone = |arg: &str| vec![arg.to_owned()];
         let rows = [
-            (alone(&format!("--module-sha256={SHA256}")), "--module-sha256 says nothing without --modules-dir"),
-            (alone(&format!("--trust-key={KEY}")), "--trust-key says nothing without --modules-dir"),
-            (alone("--trust-threshold=1"), "--trust-threshold says nothing without --modules-dir"),
-            (alone("--module-cache-dir=/c"), "--module-cache-dir says nothing without --modules-dir"),
-            (with(&["--module-cache-dir=cache"]), "--module-cache-dir=cache: give the path from the root on"),
-            (alone("--modules-dir=modules"), "--modules-dir=modules: give the path from the root on"),
+            (alone(&format!("--module-sha256={SHA256}")), "--module-sha256 requires --modules-dir"),
+            (alone(&format!("--trust-key={KEY}")), "--trust-key requires --modules-dir"),
+            (alone("--trust-threshold=1"), "--trust-threshold requires --modules-dir"),
+            (alone("--module-cache-dir=/c"), "--module-cache-dir requires --modules-dir"),
+            (
+                with(&["--module-cache-dir=cache"]),
+                "--module-cache-dir=cache: the path must be absolute, for the server starts the plugin in a folder of its choice",
+            ),
+            (
+                alone("--modules-dir=modules"),
+                "--modules-dir=modules: the path must be absolute, for the server starts the plugin in a folder of its choice",
+            ),
             (alone("--modules-dir=/m"), "no module of --modules-dir=/m could run"),
             (with(&["--trust-threshold=0"]), "--trust-threshold: a threshold of 0 would trust"),
             (with(&["--trust-threshold=2"]), "--trust-threshold: a threshold of 2 cannot be reached with 1 different"),

@@ -95,7 +95,10 @@ impl NetworkArgs {
 fn read(argument: &str, path: &Path, bytes_max: usize) -> Result<Zeroizing<Vec<u8>>, String> {
     // The server starts us in a folder of its choice.
     if !path.is_absolute() {
-        return Err(format!("{argument}={}: give the path from the root on", path.display()));
+        return Err(format!(
+            "{argument}={}: the path must be absolute, for the server starts the plugin in a folder of its choice",
+            path.display()
+        ));
     }
     files::read_secret(path, bytes_max).map_err(|failure| format!("{argument}: {}", failure.text()))
 }
@@ -137,7 +140,10 @@ mod tests {
         let large = file("large.pem", &"x".repeat(CA_FILE_BYTES_MAX + 1));
         let rows = [
             ("/nowhere/ca.pem".to_owned(), "failed to read"),
-            ("ca.pem".to_owned(), "give the path from the root on"),
+            (
+                "ca.pem".to_owned(),
+                "the path must be absolute, for the server starts the plugin in a folder of its choice",
+            ),
             (file("empty.pem", ""), "contains no certificate"),
             (file("text.pem", "no certificate"), "contains no certificate"),
             (large, "has more than"),

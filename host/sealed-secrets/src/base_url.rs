@@ -3,7 +3,7 @@
 use http::Uri;
 
 /// A base URL in one spelling: lower-case scheme and host, the port, no slash at the end.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct BaseUrl {
     origin: String,
     /// None = any.
@@ -21,6 +21,11 @@ impl BaseUrl {
         let steps = path.split('/').any(|segment| matches!(segment, "." | ".."));
         (!steps).then_some(())?;
         Some(Self { origin: origin(&uri)?, path: Some(path.to_owned()) })
+    }
+
+    /// Bytes of its texts.
+    pub(crate) fn bytes(&self) -> usize {
+        self.origin.len() + self.path.as_ref().map_or(0, String::len)
     }
 
     /// All base URLs with the origin of this one.

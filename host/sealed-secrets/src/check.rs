@@ -3,7 +3,9 @@
 use thiserror::Error;
 
 use crate::declaration::{At, Class, Declaration, Destination, StoredOwner, StoredUrl};
-use crate::limits::{CLASSES_MAX, LIST_ENTRIES_MAX, PLACE_DEPTH_MAX, SECRET_CHARACTERS_MIN, TEXT_BYTES_MAX};
+use crate::limits::{
+    CLASSES_MAX, FIELDS_MAX, LIST_ENTRIES_MAX, NAMES_MAX, PLACE_DEPTH_MAX, SECRET_CHARACTERS_MIN, TEXT_BYTES_MAX,
+};
 
 /// What is wrong with a declaration: it names the class and the field.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
@@ -20,6 +22,15 @@ impl Declaration {
     pub fn check(&self) -> Result<(), DeclarationError> {
         if self.classes.len() > CLASSES_MAX {
             let text = format!("it has {} classes of secrets; at most {CLASSES_MAX}", self.classes.len());
+            return Err(DeclarationError(text));
+        }
+        let fields: usize = self.classes.iter().map(fields).sum();
+        if fields > FIELDS_MAX {
+            return Err(DeclarationError(format!("its secrets have {fields} fields; at most {FIELDS_MAX}")));
+        }
+        let names: usize = self.classes.iter().map(names).sum();
+        if names > NAMES_MAX {
+            let text = format!("its secrets have {names} names of owners and objects; at most {NAMES_MAX}");
             return Err(DeclarationError(text));
         }
         for (index, class) in self.classes.iter().enumerate() {
@@ -93,6 +104,27 @@ impl Declaration {
 
 /// Characters of a class's name in an error: the name is the guest's own text.
 const NAME_CHARACTERS_SHOWN: usize = 40;
+
+fn fields(class: &Class) -> usize {
+    class.request_fields.len()
+        + class.stored_fields.len()
+        + class.unreadable_fields.len()
+        + class.answered_fields.len()
+        + class.shown_fields.len()
+}
+
+/// The number of names of owners, and of objects with a base URL.
+fn names(class: &Class) -> usize {
+    let stored = |destination: &Destination| match destination {
+        Destination::SiblingOrigin { stored: Some(url), .. } | Destination::Requested { stored: Some(url), .. } => {
+            url.named_by.len()
+        }
+        _ => 0,
+    };
+    let requested = class.request_fields.iter().map(|field| field.owner.len() + stored(&field.destination));
+    let stored = class.stored_fields.iter().map(|field| stored(&field.destination));
+    requested.chain(stored).chain(class.shown_fields.iter().map(|field| field.owner.len())).sum()
+}
 
 fn check_shape(class: &Class) -> Checked {
     let shape = &class.shape;

@@ -4,15 +4,18 @@
 //! structure is not that of JSON is an error: a parser that takes such text all the same could find a value that this scan
 //! passed over.
 
+mod places;
+
 use std::borrow::Cow;
+use std::collections::HashMap;
 use std::ops::Range;
+use std::rc::Rc;
 
 use zeroize::{Zeroize, Zeroizing};
 
-use crate::limits::JSON_DEPTH_MAX;
-
-/// The element of a place that stands for every element of a list.
-const EACH: &str = "*";
+use self::Unsearchable::{NotJson, TooMany};
+use self::places::Node;
+use crate::limits::{BESIDE_BYTES_MAX, FOUND_MAX, JSON_DEPTH_MAX};
 
 /// The number of the first object that a scan meets.
 const FIRST_OBJECT: usize = 1;
@@ -39,11 +42,15 @@ pub(crate) struct Wanted<'a> {
 /// What was found.
 #[derive(Debug, Default)]
 pub(crate) struct Found {
-    /// Texts at places that are for texts.
+    /// Texts at places that are for texts, in the order of their spans.
     pub(crate) texts: Vec<FoundText>,
-    /// Open places, and values of another type than their place is for: no text, or no object or list on the way.
+    /// Open places, and values of another type than their place is for: no text, or no object or list on the way. In order,
+    /// and neither overlaps another one or a text.
     pub(crate) others: Vec<Range<usize>>,
-    beside: Vec<Beside>,
+    /// Numbers of the keys that are kept beside values.
+    keys: HashMap<String, usize>,
+    /// By the numbers of the object and of the key.
+    beside: HashMap<(usize, usize), BesideText>,
     /// Is the whole an object? The first one is the outermost then.
     is_object: bool,
 }
@@ -54,18 +61,11 @@ pub(crate) struct FoundText {
     /// With its quotes.
     pub(crate) span: Range<usize>,
     /// Indexes of the places.
-    pub(crate) places: Vec<usize>,
+    pub(crate) places: Rc<Vec<usize>>,
     /// Without quotes and escapes.
     pub(crate) value: Zeroizing<String>,
     /// The object that it is in.
     pub(crate) object: usize,
-}
-
-#[derive(Debug)]
-struct Beside {
-    object: usize,
-    key: String,
-    text: BesideText,
 }
 
 /// What stands under a key beside a value.
@@ -75,15 +75,15 @@ pub(crate) enum BesideText {
     Missing,
     /// A text.
     Text(String),
-    /// Something else.
+    /// Something else, or a text that is too long for what it names.
     Other,
 }
 
 impl Found {
     /// What stands under a key of an object: of equal keys the last one counts, as for serde_json.
     pub(crate) fn beside(&self, object: usize, key: &str) -> BesideText {
-        let last = self.beside.iter().rev().find(|beside| beside.object == object && beside.key == key);
-        last.map_or(BesideText::Missing, |beside| beside.text.clone())
+        let text = self.keys.get(key).and_then(|key| self.beside.get(&(object, *key)));
+        text.cloned().unwrap_or(BesideText::Missing)
     }
 
     /// What stands under a key of the outermost object.
@@ -92,18 +92,24 @@ impl Found {
     }
 }
 
-/// The text is no JSON, or is nested too deeply.
+/// Why a text is not searched.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct NotJson;
+pub(crate) enum Unsearchable {
+    /// It is no JSON, or is nested too deeply.
+    NotJson,
+    /// More would be found than a scan keeps.
+    TooMany,
+}
 
-/// Finds what is wanted.
+/// Finds what is wanted, in time that grows with the text and not with the number of places.
 ///
 /// # Errors
-/// When the text is no JSON.
-pub(crate) fn find(text: &[u8], wanted: Wanted<'_>) -> Result<Found, NotJson> {
-    let mut scan = Scan { text, at: 0, depth: 0, objects: 0, wanted, found: Found::default() };
-    let places: Vec<usize> = (0..wanted.places.len()).collect();
-    scan.value(&places, 0, 0)?;
+/// When the text is no JSON, or has more than [`FOUND_MAX`] of what is wanted.
+pub(crate) fn find(text: &[u8], wanted: Wanted<'_>) -> Result<Found, Unsearchable> {
+    let keys = (0..).zip(wanted.beside).map(|(number, key)| ((*key).to_owned(), number)).collect();
+    let found = Found { keys, ..Found::default() };
+    let mut scan = Scan { text, at: 0, depth: 0, objects: 0, kept: 0, any_case: wanted.any_case, found };
+    scan.value(Some(&Node::new(wanted.places, wanted.any_case)), 0)?;
     scan.blank();
     if scan.at == text.len() { Ok(scan.found) } else { Err(NotJson) }
 }
@@ -113,53 +119,57 @@ struct Scan<'a> {
     at: usize,
     depth: usize,
     objects: usize,
-    wanted: Wanted<'a>,
+    /// What was found so far, with what counts no more.
+    kept: usize,
+    any_case: bool,
     found: Found,
 }
 
 impl<'a> Scan<'a> {
-    /// A value to which the first `level` keys of `places` lead.
-    fn value(&mut self, places: &[usize], level: usize, object: usize) -> Result<(), NotJson> {
+    /// A value with the places in it, if any.
+    fn value(&mut self, places: Option<&Node<'_>>, object: usize) -> Result<(), Unsearchable> {
         self.blank();
         let (start, first) = (self.at, self.peek().ok_or(NotJson)?);
-        let ends = |place: &usize| self.at_of(*place).len() == level;
-        let (here, deeper): (Vec<usize>, Vec<usize>) = places.iter().partition(|place| ends(place));
-        let is_open = here.iter().any(|place| self.wanted.places.get(*place).is_some_and(|place| place.is_open));
-        if is_open {
-            self.value(&[], 0, 0)?;
+        if places.is_some_and(|places| places.is_open) {
+            self.value(None, 0)?;
+            self.keep(1)?;
             self.found.others.push(start..self.at);
             return Ok(());
         }
-        let is_here = !here.is_empty();
-        match first {
-            b'"' if is_here => {
+        let here = places.map(|places| &places.ends).filter(|ends| !ends.is_empty());
+        match (first, here) {
+            (b'"', Some(here)) => {
                 let raw = self.string()?;
+                self.keep(here.len())?;
                 let value = Zeroizing::new(unescaped(raw)?.into_owned());
-                self.found.texts.push(FoundText { span: start..self.at, places: here, value, object });
+                self.found.texts.push(FoundText { span: start..self.at, places: Rc::clone(here), value, object });
             }
-            b'{' => self.object(&deeper, level)?,
-            b'[' => self.list(&deeper, level)?,
-            b'"' => drop(self.string()?),
+            (b'{', _) => self.object(places)?,
+            (b'[', _) => self.list(places)?,
+            (b'"', None) => drop(self.string()?),
             _ => self.scalar()?,
         }
         let is_null = self.text.get(start..self.at) == Some(b"null");
-        let leads_through = |list: bool| deeper.iter().any(|place| self.is_each(*place, level) == list);
+        let (is_here, through_object) = (here.is_some(), places.is_some_and(Node::is_object));
+        let through_list = places.is_some_and(Node::is_list);
         let is_misplaced = match first {
-            b'"' => !is_here && !deeper.is_empty(),
-            b'{' => is_here || leads_through(true),
-            b'[' => is_here || leads_through(false),
-            _ => !is_null && !places.is_empty(),
+            b'"' => !is_here && (through_object || through_list),
+            b'{' => is_here || through_list,
+            b'[' => is_here || through_object,
+            _ => !is_null && (is_here || through_object || through_list),
         };
         if is_misplaced {
-            // What was found inside is part of the whole.
-            self.found.texts.retain(|text| text.span.start < start);
-            self.found.others.retain(|other| other.start < start);
-            self.found.others.push(start..self.at);
+            self.keep(1)?;
+            // What was found inside is part of the whole. It stands at the end, for what was found is in order.
+            let Found { texts, others, .. } = &mut self.found;
+            texts.truncate(texts.partition_point(|text| text.span.start < start));
+            others.truncate(others.partition_point(|other| other.start < start));
+            others.push(start..self.at);
         }
         Ok(())
     }
 
-    fn object(&mut self, places: &[usize], level: usize) -> Result<(), NotJson> {
+    fn object(&mut self, places: Option<&Node<'_>>) -> Result<(), Unsearchable> {
         self.objects += 1;
         let object = self.objects;
         self.enter(b'{')?;
@@ -168,19 +178,20 @@ impl<'a> Scan<'a> {
         if self.skip(b'}') {
             return self.leave();
         }
+        // A place that ends at this object leads to nothing in it.
+        let places = places.filter(|places| places.is_object() || places.is_list());
         loop {
             self.blank();
             let raw = self.string()?;
             self.blank();
             self.expect(b':')?;
-            if places.is_empty() && !is_outermost {
-                self.value(&[], 0, 0)?;
+            if places.is_none() && !is_outermost {
+                self.value(None, 0)?;
             } else {
                 let key = unescaped(raw)?;
                 self.keep_beside(&key, object)?;
-                let leads = |place: &&usize| self.key_of(**place, level).is_some_and(|own| self.is_key(own, &key));
-                let inner: Vec<usize> = places.iter().filter(leads).copied().collect();
-                self.value(&inner, level + 1, object)?;
+                let inner = places.and_then(|places| places.under(&key, self.any_case));
+                self.value(inner, object)?;
             }
             self.blank();
             if !self.skip(b',') {
@@ -190,14 +201,14 @@ impl<'a> Scan<'a> {
         }
     }
 
-    fn list(&mut self, places: &[usize], level: usize) -> Result<(), NotJson> {
+    fn list(&mut self, places: Option<&Node<'_>>) -> Result<(), Unsearchable> {
         self.enter(b'[')?;
         if self.skip(b']') {
             return self.leave();
         }
-        let inner: Vec<usize> = places.iter().filter(|place| self.is_each(**place, level)).copied().collect();
+        let inner = places.and_then(Node::each);
         loop {
-            self.value(&inner, level + 1, 0)?;
+            self.value(inner, 0)?;
             self.blank();
             if !self.skip(b',') {
                 self.expect(b']')?;
@@ -207,42 +218,32 @@ impl<'a> Scan<'a> {
     }
 
     /// Notes the text of the value that follows, if its key is wanted, and stays where it is.
-    fn keep_beside(&mut self, key: &str, object: usize) -> Result<(), NotJson> {
-        if !self.wanted.beside.contains(&key) {
-            return Ok(());
-        }
+    fn keep_beside(&mut self, key: &str, object: usize) -> Result<(), Unsearchable> {
+        let Some(number) = self.found.keys.get(key).copied() else { return Ok(()) };
+        self.keep(1)?;
         let before = self.at;
         self.blank();
         let start = self.at;
         let text = if self.peek() == Some(b'"') {
-            BesideText::Text(unescaped(self.string()?)?.into_owned())
+            let text = unescaped(self.string()?)?;
+            if text.len() > BESIDE_BYTES_MAX { BesideText::Other } else { BesideText::Text(text.into_owned()) }
         } else if self.text.get(start..).is_some_and(|rest| rest.starts_with(b"null")) {
             BesideText::Missing
         } else {
             BesideText::Other
         };
         self.at = before;
-        self.found.beside.push(Beside { object, key: key.to_owned(), text });
+        self.found.beside.insert((object, number), text);
         Ok(())
     }
 
-    fn at_of(&self, place: usize) -> &'a [String] {
-        self.wanted.places.get(place).map_or(&[], |place| place.at)
+    /// Counts what was found.
+    fn keep(&mut self, more: usize) -> Result<(), Unsearchable> {
+        self.kept += more;
+        if self.kept > FOUND_MAX { Err(TooMany) } else { Ok(()) }
     }
 
-    fn key_of(&self, place: usize, level: usize) -> Option<&'a str> {
-        self.at_of(place).get(level).map(String::as_str)
-    }
-
-    fn is_each(&self, place: usize, level: usize) -> bool {
-        self.key_of(place, level) == Some(EACH)
-    }
-
-    fn is_key(&self, own: &str, key: &str) -> bool {
-        own != EACH && (own == key || (self.wanted.any_case && own.to_lowercase() == key.to_lowercase()))
-    }
-
-    fn enter(&mut self, sign: u8) -> Result<(), NotJson> {
+    fn enter(&mut self, sign: u8) -> Result<(), Unsearchable> {
         self.depth += 1;
         if self.depth > JSON_DEPTH_MAX {
             return Err(NotJson);
@@ -250,7 +251,7 @@ impl<'a> Scan<'a> {
         self.expect(sign)
     }
 
-    fn leave(&mut self) -> Result<(), NotJson> {
+    fn leave(&mut self) -> Result<(), Unsearchable> {
         self.depth = self.depth.saturating_sub(1);
         Ok(())
     }
@@ -272,12 +273,12 @@ impl<'a> Scan<'a> {
         is_there
     }
 
-    fn expect(&mut self, sign: u8) -> Result<(), NotJson> {
+    fn expect(&mut self, sign: u8) -> Result<(), Unsearchable> {
         if self.skip(sign) { Ok(()) } else { Err(NotJson) }
     }
 
     /// A string with its quotes; its escapes are not checked yet.
-    fn string(&mut self) -> Result<&'a [u8], NotJson> {
+    fn string(&mut self) -> Result<&'a [u8], Unsearchable> {
         let start = self.at;
         if self.peek() != Some(b'"') {
             return Err(NotJson);
@@ -295,7 +296,7 @@ impl<'a> Scan<'a> {
     }
 
     /// A number, `true`, `false` or `null`.
-    fn scalar(&mut self) -> Result<(), NotJson> {
+    fn scalar(&mut self) -> Result<(), Unsearchable> {
         let start = self.at;
         while self.peek().is_some_and(|byte| byte.is_ascii_alphanumeric() || b"+-.".contains(&byte)) {
             self.at += 1;
@@ -305,7 +306,7 @@ impl<'a> Scan<'a> {
 }
 
 /// The text that a string with quotes stands for.
-fn unescaped(raw: &[u8]) -> Result<Cow<'_, str>, NotJson> {
+fn unescaped(raw: &[u8]) -> Result<Cow<'_, str>, Unsearchable> {
     let inner = raw.get(1..raw.len().saturating_sub(1)).ok_or(NotJson)?;
     let is_plain = !inner.contains(&b'\\') && inner.iter().all(|byte| *byte >= b' ');
     if is_plain {
@@ -336,11 +337,23 @@ pub(crate) fn splice(text: &mut Vec<u8>, replaced: &[(Range<usize>, Zeroizing<Ve
 
 /// A text as JSON.
 pub(crate) fn quoted(text: &str) -> Zeroizing<Vec<u8>> {
-    // An escape has six bytes at most; see `splice`.
-    let mut bytes = Zeroizing::new(Vec::with_capacity(text.len().saturating_mul(6) + 2));
+    // Large enough from the beginning, see `splice`, and no larger than it must be: an entry may have thousands of texts.
+    let escaped = |byte: u8| match byte {
+        b'"' | b'\\' => 2,
+        0..b' ' => 6,
+        _ => 1,
+    };
+    let length: usize = text.bytes().map(escaped).sum();
+    let mut bytes = Zeroizing::new(Vec::with_capacity(length + 2));
     // Writing text to a buffer in memory cannot fail.
     let _ = serde_json::to_writer(&mut *bytes, text);
     bytes
+}
+
+/// Is all of `inner` in one of `spans`, which are in order and do not overlap?
+pub(crate) fn within<T>(spans: &[T], of: impl Fn(&T) -> &Range<usize>, inner: &Range<usize>) -> bool {
+    let before = spans.partition_point(|span| of(span).start <= inner.start);
+    before.checked_sub(1).and_then(|last| spans.get(last)).is_some_and(|span| inner.end <= of(span).end)
 }
 
 #[cfg(test)]

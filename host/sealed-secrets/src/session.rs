@@ -15,7 +15,7 @@ use zeroize::Zeroizing;
 use crate::base_url::BaseUrl;
 use crate::declaration::Destination;
 use crate::json::{BesideText, Found, FoundText};
-use crate::limits::SURROGATES_MAX;
+use crate::limits::{SESSION_BYTES_MAX, SURROGATES_MAX, USES_MAX};
 use crate::rules::Rules;
 use crate::shape::{self, Kind};
 use crate::table::{Bound, Entry, Hold, Owner, Table, TableError};
@@ -36,6 +36,12 @@ pub enum SessionError {
     /// The request has too many secret values.
     #[error("{SURROGATES_MAX} secret values in one request")]
     TooMany,
+    /// A value of the request has too many owners and destinations.
+    #[error("{USES_MAX} owners and destinations of one secret value in one request")]
+    TooManyUses,
+    /// The secret values of the request, and what is noted with them, are too large together.
+    #[error("{SESSION_BYTES_MAX} bytes of secret values in one request, with the names and URLs that belong to them")]
+    TooLarge,
     /// The machine gives no random bytes.
     #[error("the machine gives no random bytes")]
     NoRandomness,
@@ -45,6 +51,8 @@ impl From<TableError> for SessionError {
     fn from(error: TableError) -> Self {
         match error {
             TableError::Full => Self::TooMany,
+            TableError::TooManyUses => Self::TooManyUses,
+            TableError::TooLarge => Self::TooLarge,
             TableError::NoRandomness => Self::NoRandomness,
         }
     }
@@ -71,6 +79,13 @@ impl Session {
     #[must_use]
     pub fn violation(&self) -> Option<&Violation> {
         self.violation.as_ref()
+    }
+
+    /// Bytes of memory that the session holds, about: at most [`SESSION_BYTES_MAX`]. They grow only while something is
+    /// sealed, and are free when the session ends.
+    #[must_use]
+    pub fn held_bytes(&self) -> usize {
+        self.table.bytes()
     }
 
     /// Checks that a text that leaves the guest holds no surrogate. `place` is for the log.

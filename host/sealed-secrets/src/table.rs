@@ -10,18 +10,24 @@ use zeroize::Zeroizing;
 
 use crate::base_url::BaseUrl;
 use crate::declaration::Shape;
-use crate::limits::{SECRET_CHARACTERS_MIN, SURROGATES_MAX};
+use crate::limits::{SECRET_CHARACTERS_MIN, SESSION_BYTES_MAX, SURROGATES_MAX, USES_MAX};
 use crate::random::{Characters, NoRandomness};
 use crate::shape;
 
 /// Characters by which all surrogates of a request are found, in one pass however many there are.
 const MARK_LENGTH: usize = SECRET_CHARACTERS_MIN / 2;
 
+/// Bytes that an entry takes beside its texts: itself, and its places in two maps.
+const ENTRY_BYTES: usize = 256;
+
+/// Bytes that a hold takes beside its texts: itself, with room for another one, and its place in a map.
+const HOLD_BYTES: usize = 256;
+
 /// The mark and the characters after it: no two surrogates of a request have the same.
 type Head = [u8; SECRET_CHARACTERS_MIN];
 
 /// What a value may be used for.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(crate) enum Hold {
     /// For what the class may be, with requests to one base URL at most.
     Class { class: usize, destination: Bound, owner: Owner },
@@ -30,7 +36,7 @@ pub(crate) enum Hold {
 }
 
 /// Where a value may be sent.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(crate) enum Bound {
     /// Nowhere.
     Nowhere,
@@ -41,7 +47,7 @@ pub(crate) enum Bound {
 }
 
 /// Whose a value is.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub(crate) enum Owner {
     /// Nobody declared whose.
     #[default]
@@ -51,7 +57,7 @@ pub(crate) enum Owner {
 }
 
 /// An object whose entry holds a base URL.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct StoredBase {
     pub(crate) prefix: String,
     pub(crate) name: String,
@@ -60,8 +66,32 @@ pub(crate) struct StoredBase {
     pub(crate) any_path: bool,
 }
 
+impl Hold {
+    /// Bytes of its texts.
+    fn bytes(&self) -> usize {
+        let text = |text: &Option<String>| text.as_ref().map_or(0, String::len);
+        match self {
+            Self::Unreadable { prefix } => prefix.len(),
+            Self::Class { destination, owner, .. } => {
+                let destination = match destination {
+                    Bound::Nowhere => 0,
+                    Bound::Base(base) => base.bytes(),
+                    Bound::Stored(base) => base.prefix.len() + base.name.len() + text(&base.otherwise),
+                };
+                let owner = match owner {
+                    Owner::Undeclared => 0,
+                    Owner::Name(name) => text(name),
+                };
+                destination + owner
+            }
+        }
+    }
+}
+
 /// A value with its surrogate.
 pub(crate) struct Entry {
+    /// No other entry of the request has this number.
+    pub(crate) number: usize,
     pub(crate) value: Zeroizing<String>,
     pub(crate) surrogate: String,
     pub(crate) holds: Vec<Hold>,
@@ -73,6 +103,10 @@ pub(crate) struct Entry {
 pub(crate) enum TableError {
     /// There are as many as a request may have.
     Full,
+    /// The value has as many uses as a value may have.
+    TooManyUses,
+    /// The request holds as many bytes as it may.
+    TooLarge,
     /// The machine gives no random bytes.
     NoRandomness,
 }
@@ -89,6 +123,9 @@ pub(crate) struct Table {
     entries: Vec<Entry>,
     by_value: HashMap<u64, Vec<usize>>,
     by_head: HashMap<Head, usize>,
+    /// The place of a hold in its entry, by the number of the entry and a hash of the hold.
+    by_hold: HashMap<(usize, u64), usize>,
+    bytes: usize,
     hasher: RandomState,
     random: Characters,
     mark: Option<Finder<'static>>,
@@ -114,17 +151,49 @@ impl Table {
             Some(index) => index,
             None => self.add(shape, value, run, hash)?,
         };
-        let entry = self.entries.get_mut(index).ok_or(TableError::Full)?;
-        if !entry.holds.contains(&hold) {
+        self.add_hold(index, hold)?;
+        self.entries.get(index).map(|entry| entry.surrogate.as_str()).ok_or(TableError::Full)
+    }
+
+    fn add_hold(&mut self, index: usize, hold: Hold) -> Result<(), TableError> {
+        let hash = self.hasher.hash_one(&hold);
+        let entry = self.entries.get(index).ok_or(TableError::Full)?;
+        let known = self.by_hold.get(&(index, hash)).and_then(|at| entry.holds.get(*at));
+        if known == Some(&hold) {
+            return Ok(());
+        }
+        let at = entry.holds.len();
+        if at >= USES_MAX {
+            return Err(TableError::TooManyUses);
+        }
+        self.reserve(HOLD_BYTES + hold.bytes())?;
+        if let Some(entry) = self.entries.get_mut(index) {
             entry.holds.push(hold);
         }
-        Ok(&entry.surrogate)
+        self.by_hold.insert((index, hash), at);
+        Ok(())
+    }
+
+    /// Counts bytes that the request holds from now on, in the table or beside it.
+    ///
+    /// # Errors
+    /// When it would hold more than [`SESSION_BYTES_MAX`].
+    pub(crate) fn reserve(&mut self, bytes: usize) -> Result<(), TableError> {
+        let sum = self.bytes.checked_add(bytes).filter(|sum| *sum <= SESSION_BYTES_MAX);
+        self.bytes = sum.ok_or(TableError::TooLarge)?;
+        Ok(())
+    }
+
+    /// Bytes that the request holds.
+    pub(crate) fn bytes(&self) -> usize {
+        self.bytes
     }
 
     fn add(&mut self, shape: &Shape, value: &str, run: &Range<usize>, hash: u64) -> Result<usize, TableError> {
         if self.entries.len() >= SURROGATES_MAX {
             return Err(TableError::Full);
         }
+        self.reserve(ENTRY_BYTES + 2 * value.len())?;
         let mark = self.mark()?;
         loop {
             let surrogate = shape::surrogate(shape, value, run, &mark, &mut self.random)?;
@@ -134,7 +203,13 @@ impl Table {
             }
             let index = self.entries.len();
             let value = Zeroizing::new(value.to_owned());
-            self.entries.push(Entry { value, surrogate, holds: Vec::with_capacity(1), mark_at: run.start });
+            self.entries.push(Entry {
+                number: index,
+                value,
+                surrogate,
+                holds: Vec::with_capacity(1),
+                mark_at: run.start,
+            });
             self.by_head.insert(head, index);
             self.by_value.entry(hash).or_default().push(index);
             return Ok(index);

@@ -181,6 +181,16 @@ fn steal(what: &str, token: &str, url: &str, rest: &str, request: &Request) -> A
             result(exchange(&Method::Get, &format!("{url}/org"), &[("x-copy".to_owned(), token.into())], ""))
         }
         "other-call" => result(exchange(&Method::Get, &format!("{url}/steal"), &[bearer(token)], "")),
+        // The declared call, which an upstream may take for another one.
+        "other-method" => {
+            let headers = [bearer(token), ("x-http-method-override".to_owned(), "DELETE".into())];
+            result(exchange(&Method::Get, &format!("{url}/org"), &headers, ""))
+        }
+        "other-path" => {
+            let headers = [bearer(token), ("x-original-url".to_owned(), "/steal".into())];
+            result(exchange(&Method::Post, &format!("{url}/mint"), &headers, "{}"))
+        }
+        "second-call" => result(exchange(&Method::Get, &format!("{url}/org"), &[bearer(token)], "GET /steal HTTP/1.1")),
         "other-origin" => result(exchange(&Method::Get, &format!("{rest}/org"), &[bearer(token)], "")),
         "body" => result(exchange(&Method::Post, &format!("{url}/mint"), &[bearer(token)], token)),
         // What a client sends with a request is not the engine's to keep either.

@@ -146,7 +146,8 @@ impl Slot {
     }
 }
 
-/// True for a valid name of a metric or label by the conventions of Prometheus.
+/// True for a name of a metric or label that an engine may use: lower-case letters, digits and `_`, at most
+/// [`METRIC_NAME_BYTES_MAX`] bytes. Prometheus allows more.
 #[must_use]
 pub fn is_metric_name(text: &str) -> bool {
     let is_first = |byte: u8| byte.is_ascii_lowercase() || byte == b'_';

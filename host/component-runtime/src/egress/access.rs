@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use http::{Method, Request};
+use http::{HeaderMap, Method};
 use wasmtime_wasi_http::Error;
 
 use super::failure::Failure;
@@ -14,8 +14,16 @@ pub const UPSTREAM_OPTION: &str = "upstream";
 /// The value of [`UPSTREAM_OPTION`] with which guests may only read.
 pub const UPSTREAM_READ_ONLY: &str = "read-only";
 
-/// Headers with which some frameworks let a GET stand for another method.
-const METHOD_OVERRIDES: [&str; 3] = ["x-http-method", "x-http-method-override", "x-method-override"];
+/// Headers with which some frameworks let a request stand for one with another method or path.
+const OVERRIDES: [&str; 5] =
+    ["x-http-method", "x-http-method-override", "x-method-override", "x-original-url", "x-rewrite-url"];
+
+/// True for a request that an upstream may take for another one: by a header, or by the body of a GET, which an upstream
+/// that ignores the body would take for the next request.
+pub(crate) fn may_stand_for_another(method: &Method, headers: &HeaderMap, body: &[u8]) -> bool {
+    let reads = matches!(*method, Method::GET | Method::HEAD);
+    OVERRIDES.iter().any(|name| headers.contains_key(*name)) || (reads && !body.is_empty())
+}
 
 /// Upstream access of a mount's guests.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -33,27 +41,13 @@ impl Access {
         if is_read_only { Self::ReadOnly } else { Self::Full }
     }
 
-    /// Refuses a request whose head asks for more than reading.
+    /// Refuses a request that asks for more than reading.
     ///
     /// # Errors
     /// The code of a request that the policy denies.
-    pub(crate) fn check_head<B>(self, request: &Request<B>) -> Result<(), Failure> {
-        if self == Self::Full {
-            return Ok(());
-        }
-        let reads = matches!(*request.method(), Method::GET | Method::HEAD);
-        if reads && !METHOD_OVERRIDES.iter().any(|name| request.headers().contains_key(*name)) {
-            return Ok(());
-        }
-        Err(denied(request.method()))
-    }
-
-    /// Refuses a body: an upstream that ignores the body of a GET would take it for the next request.
-    ///
-    /// # Errors
-    /// The code of a request that the policy denies.
-    pub(crate) fn check_body(self, method: &Method, body: &[u8]) -> Result<(), Failure> {
-        if self == Self::Full || body.is_empty() { Ok(()) } else { Err(denied(method)) }
+    pub(crate) fn check(self, method: &Method, headers: &HeaderMap, body: &[u8]) -> Result<(), Failure> {
+        let reads = matches!(*method, Method::GET | Method::HEAD) && !may_stand_for_another(method, headers, body);
+        if self == Self::Full || reads { Ok(()) } else { Err(denied(method)) }
     }
 }
 
@@ -70,34 +64,36 @@ const METHOD_CHARS_SHOWN_MAX: usize = 20;
 #[cfg(test)]
 mod tests {
     #![expect(clippy::unwrap_used, reason = "tests")]
+    use http::{HeaderName, HeaderValue};
+
     use super::*;
 
-    fn request(method: &str, header: &str) -> Request<()> {
-        Request::builder().method(method).header(header, "x").body(()).unwrap()
+    fn check(access: Access, method: &str, header: &'static str, body: &[u8]) -> Result<(), Failure> {
+        let headers = HeaderMap::from_iter([(HeaderName::from_static(header), HeaderValue::from_static("x"))]);
+        access.check(&method.parse().unwrap(), &headers, body)
     }
 
     #[test]
     fn only_get_and_head_read() {
         for method in ["GET", "HEAD"] {
-            Access::ReadOnly.check_head(&request(method, "accept")).unwrap();
+            check(Access::ReadOnly, method, "accept", b"").unwrap();
         }
         let others = ["POST", "PUT", "PATCH", "DELETE", "CONNECT", "OPTIONS", "TRACE", "get", "Get", "head", "PURGE"];
         for method in others {
-            let refused = Access::ReadOnly.check_head(&request(method, "accept"));
+            let refused = check(Access::ReadOnly, method, "accept", b"");
             assert!(matches!(refused, Err(Failure::Refused(Error::HttpRequestDenied, _))), "{method}");
-            Access::Full.check_head(&request(method, "accept")).unwrap();
+            check(Access::Full, method, "accept", b"").unwrap();
         }
     }
 
     #[test]
     fn a_get_may_not_stand_for_another_method_or_carry_a_body() {
-        for header in METHOD_OVERRIDES {
-            assert!(Access::ReadOnly.check_head(&request("GET", header)).is_err(), "{header}");
-            Access::Full.check_head(&request("GET", header)).unwrap();
+        for header in OVERRIDES {
+            assert!(check(Access::ReadOnly, "GET", header, b"").is_err(), "{header}");
+            check(Access::Full, "GET", header, b"").unwrap();
         }
-        Access::ReadOnly.check_body(&Method::GET, b"").unwrap();
-        assert!(Access::ReadOnly.check_body(&Method::GET, b"DELETE / HTTP/1.1").is_err());
-        Access::Full.check_body(&Method::GET, b"x").unwrap();
+        assert!(check(Access::ReadOnly, "GET", "accept", b"DELETE / HTTP/1.1").is_err());
+        check(Access::Full, "GET", "accept", b"x").unwrap();
     }
 
     #[test]

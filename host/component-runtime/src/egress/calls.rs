@@ -26,7 +26,7 @@ pub(crate) struct CallCounts {
 pub struct UpstreamCalls {
     /// Method, class of the answer or `failed`, and number. Combinations that did not occur are left out.
     pub calls: Vec<(&'static str, &'static str, u64)>,
-    /// End of the bucket in seconds, and number of answers within it.
+    /// End of each bucket in seconds, and the number of answers up to that end (cumulative).
     pub buckets: Vec<(f64, u64)>,
     /// Number of all answers.
     pub answered: u64,

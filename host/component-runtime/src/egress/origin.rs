@@ -167,7 +167,7 @@ pub(crate) fn host_and_port(text: &str) -> Result<(&str, Option<u16>), &'static 
         return Ok((text, None));
     };
     let (host, port) = text.split_at_checked(colon).ok_or("the port is missing")?;
-    let port = port.trim_start_matches(':');
+    let port = port.strip_prefix(':').unwrap_or(port);
     if !port.bytes().all(|byte| byte.is_ascii_digit()) {
         return Err("the port is not a number");
     }
@@ -235,6 +235,7 @@ mod tests {
             "https://host:65536",
             "https://host:",
             "https://host:+1",
+            "https://host::443",
             "https://ho st",
             "https://*",
             "https://*.com",

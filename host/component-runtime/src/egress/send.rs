@@ -12,7 +12,7 @@ use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::{Instant, sleep_until, timeout_at};
 use wasmtime_wasi_http::{Error, RequestOptions, WasiBody};
 
-use super::access::Access;
+use super::access::{Access, may_stand_for_another};
 use super::body::{AnswerBody, collect, fields_memory, header_bytes, no_room};
 use super::connect_error::ConnectError;
 use super::egress_log::Subject;
@@ -122,7 +122,8 @@ async fn exchange(
     times: &Times,
 ) -> Result<Response<WasiBody>, Failure> {
     let (egress, limits) = (sender.egress, &sender.egress.shared.limits);
-    sender.access.check_head(&request)?;
+    // Before the body is collected, and again with the body.
+    sender.access.check(request.method(), request.headers(), &[])?;
     check(egress, &request)?;
     let (mut head, body) = request.into_parts();
     let declared = declared_length(&head.headers);
@@ -131,9 +132,10 @@ async fn exchange(
     if !sender.alive.is_so() {
         return Err(Error::HttpProtocolError.into());
     }
-    sender.access.check_body(&head.method, &body)?;
+    sender.access.check(&head.method, &head.headers, &body)?;
     sender.surrogates.check("the body of a request", [&*body])?;
-    let answered = sender.surrogates.open_head(&mut head)?;
+    let disguised = may_stand_for_another(&head.method, &head.headers, &body);
+    let answered = sender.surrogates.open_head(&mut head, disguised)?;
     // The client writes both headers: the host from the checked address, the length from the collected body.
     head.headers.remove(header::HOST);
     head.headers.remove(header::CONTENT_LENGTH);

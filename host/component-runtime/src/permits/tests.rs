@@ -69,6 +69,18 @@ async fn a_mount_in_debt_of_processor_time_gets_the_guaranteed_permits_only() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_request_that_waits_for_the_end_of_a_debt_gets_a_permit_when_the_debt_ends() {
+    let (permits, processor) = (permits(1_000, 1), ProcessorShare::alone());
+    let busy = permits.mount(&processor);
+    let _guaranteed = busy.acquire(0, WAIT).await.unwrap();
+    processor.charge(Limits::default().processor_burst_per_mount * 2);
+    let began = Instant::now();
+    // Nothing gives a permit back meanwhile, and no other request comes.
+    let _held = busy.acquire(0, WAIT).await.unwrap();
+    assert!(began.elapsed() < Duration::from_millis(200), "{:?}", began.elapsed());
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_refused_request_names_the_limit_that_it_waited_for() {
     let permits = permits(2, 1);
     let (flooded, other) = (mount(&permits), mount(&permits));

@@ -161,6 +161,9 @@ fn a_thief_that_tries_every_way_ends_with_nothing() {
                 ("query", ""),
                 ("other-header", ""),
                 ("other-call", ""),
+                ("other-method", ""),
+                ("other-path", ""),
+                ("second-call", ""),
                 ("other-origin", other.as_str()),
                 ("body", ""),
             ] {

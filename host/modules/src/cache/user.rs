@@ -73,10 +73,7 @@ fn read_key(dir: &Dir) -> Result<Option<SealKey>, String> {
 fn make_key(dir: &Dir) -> Result<(), String> {
     let mut bytes = Zeroizing::new([0; KEY_BYTES]);
     rand::fill(&mut *bytes).map_err(|error| error.to_string())?;
-    // A random name, because processes in different containers may have the same process ID.
-    let mut number = [0; 8];
-    rand::fill(&mut number).map_err(|error| error.to_string())?;
-    let unfinished = format!("{KEY}.{:016x}{}", u64::from_ne_bytes(number), super::UNFINISHED);
+    let unfinished = super::unfinished(KEY)?;
     let mut options = OpenOptions::new();
     options.write(true).create_new(true).mode(0o600);
     let written = dir.open_with(&unfinished, &options).and_then(|mut file| file.write_all(&*bytes));

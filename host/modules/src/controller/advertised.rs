@@ -93,7 +93,7 @@ impl ModuleController {
         let is_starting = self.mailbox.lifecycle() == Lifecycle::Starting;
         let started = if is_starting { self.start().await } else { Ok(()) };
         let serving = match started {
-            Ok(()) => self.serving().await,
+            Ok(()) => self.serving(0).await,
             Err(rejection) => Err(ServeError::NoModule(rejection)),
         };
         let embedded = self.source.embedded().await.ok();

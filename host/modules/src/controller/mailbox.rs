@@ -161,7 +161,11 @@ impl Mailbox {
                 queue.reverts.push_back(revert);
             }
             Message::Reconcile => queue.must_reconcile |= queue.lifecycle != Lifecycle::Closed,
-            change => queue.changes.push_back(change),
+            change => {
+                // While a load takes long, requests come and give up.
+                queue.changes.retain(|change| !matches!(change, Message::Start(reply) if reply.is_withdrawn()));
+                queue.changes.push_back(change);
+            }
         });
     }
 

@@ -106,7 +106,7 @@ mod tests {
     }
 
     #[test]
-    fn a_probe_refuses_help_without_an_openapi_document() {
+    fn a_malformed_openapi_document_is_refused_and_a_missing_one_is_not() {
         assert_eq!(document(r#"{"help":"x"}"#).unwrap(), Value::Null);
         assert!(document(r#"{"openapi":{"paths":{}}}"#).is_ok());
         for wrong in [r#"{"openapi":7}"#, r#"{"openapi":{}}"#, r#"{"openapi":{"paths":[]}}"#, "[", "{"] {

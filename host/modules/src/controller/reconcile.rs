@@ -88,19 +88,19 @@ impl ModuleController {
         Ok(())
     }
 
-    /// Indexes of the candidates to try: eligible ones, then, if no module serves, fallbacks. Among fallbacks the last
-    /// active module comes first, because it is known to work.
+    /// Indexes of the candidates to try: eligible ones, then fallbacks, if no module serves, or a rejected one serves and
+    /// the last active module is absent. Among fallbacks the last active module comes first, because it is known to work.
     fn order(&self, ranked: &[Ranked], state: &State) -> Vec<usize> {
         let last_active = state.last_active.as_ref().map(|record| record.manifest.digest.0);
         let is_there = ranked.iter().any(|ranked| Some(ranked.candidate.digest) == last_active);
         let stays = |digest: Digest| state.rejection(digest).is_none() || is_there;
-        let has_none = !self.active.load().as_ref().is_some_and(|active| stays(active.loaded.digest));
+        let needs_fallback = !self.active.load().as_ref().is_some_and(|active| stays(active.loaded.digest));
         let of = |may: fn(&Verdict) -> bool| {
             let found = ranked.iter().enumerate().filter(move |(_, ranked)| may(&ranked.verdict));
             found.map(|(at, ranked)| (at, Some(ranked.candidate.digest) == last_active))
         };
         let mut order: Vec<_> = of(|verdict| *verdict == Verdict::Eligible).map(|(at, _)| at).collect();
-        if has_none {
+        if needs_fallback {
             let mut others: Vec<_> = of(|verdict| matches!(verdict, Verdict::Fallback(_))).collect();
             others.sort_by_key(|(_, is_last_active)| !is_last_active);
             order.extend(others.into_iter().map(|(at, _)| at));

@@ -45,7 +45,7 @@ pub struct SelectRequest {
     pub digest: Option<Digest>,
     /// Activate the module also where no revert is possible.
     pub force: bool,
-    /// The additional capabilities and paths that the operator accepts.
+    /// The additional capabilities, paths and destinations of secrets that the operator accepts.
     pub accepted: BTreeSet<String>,
 }
 

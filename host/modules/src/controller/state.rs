@@ -83,7 +83,7 @@ pub(super) struct Pin {
     pub exclusive: bool,
     /// The operator accepted that no revert is possible.
     pub force: bool,
-    /// The additional capabilities and paths that the operator accepted.
+    /// The additional capabilities, paths and destinations of secrets that the operator accepted.
     pub accepted: Vec<String>,
 }
 

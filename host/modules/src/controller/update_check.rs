@@ -12,7 +12,7 @@ use crate::Rejection;
 pub(super) struct Terms<'a> {
     /// The operator accepts that no revert is possible.
     pub(super) force: bool,
-    /// The additional capabilities and paths that the operator accepts.
+    /// The additional capabilities, paths and destinations of secrets that the operator accepts.
     pub(super) accepted: &'a BTreeSet<String>,
     /// The module is embedded in the binary, whose SHA-256 the operator accepted.
     pub(super) embedded: bool,
@@ -62,13 +62,13 @@ pub enum Incompatibility {
         stored: u32,
     },
     /// The old module cannot read what the new one writes.
-    NoWayBack {
+    RevertImpossible {
         /// The storage version that the new module writes.
         written: u32,
         /// Version of the old module.
         old: String,
     },
-    /// Capabilities, paths without a token, paths without `sudo`.
+    /// Capabilities, paths without a token, paths without `sudo`, destinations of secrets.
     AsksMore {
         /// The words with which an operator accepts them.
         words: BTreeSet<String>,
@@ -97,7 +97,7 @@ impl Incompatibility {
             (!lost.is_empty()).then_some(Self::LostLeases(lost)),
             (from > stored).then_some(Self::CannotRead { from, stored }),
             (written < stored).then_some(Self::TooOld { known: written, stored }),
-            (!old.reads_what_is_written_by(new)).then(|| Self::NoWayBack { written, old: old_version() }),
+            (!old.reads_what_is_written_by(new)).then(|| Self::RevertImpossible { written, old: old_version() }),
             (!more.is_empty()).then(|| Self::AsksMore { words: more, old: Some(old_version()) }),
         ]
         .into_iter()
@@ -117,7 +117,7 @@ impl Incompatibility {
             Self::LostLeases(_) | Self::CannotRead { .. } => false,
             Self::OtherEngine { .. } | Self::TooOld { .. } => terms.force,
             // With a new binary, the operator reverts by registering the previous binary.
-            Self::NoWayBack { .. } => terms.force || terms.embedded,
+            Self::RevertImpossible { .. } => terms.force || terms.embedded,
             Self::AsksMore { words, .. } => words.is_subset(terms.accepted) || terms.embedded,
         }
     }
@@ -144,7 +144,7 @@ impl fmt::Display for Incompatibility {
                 "the mount has storage of version {stored}, and the module knows {known} at most; `module/use` with `force` \
                  activates it anyway"
             ),
-            Self::NoWayBack { written, old } => write!(
+            Self::RevertImpossible { written, old } => write!(
                 f,
                 "it writes storage of version {written}, which {old} cannot read: a revert would be impossible; \
                  `module/use` with `force` activates it"

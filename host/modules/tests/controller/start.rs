@@ -7,7 +7,9 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use component_runtime::Limits;
+use envelope::{Operation, Request};
 use modules::controller::{Condition, Report, UnreadableStorage, state_key};
+use modules::limits::{START_WAITING_BYTES_MAX, START_WAITING_BYTES_MIN};
 use serde_json::Value;
 
 use crate::support::{World, digest, until, version};
@@ -98,6 +100,26 @@ async fn a_start_with_one_module_waits_for_it_however_long_it_takes_to_load() {
     world.source.close(None);
     until("it serves", || async { version(&controller).await == "2.0.0" }).await;
     assert_eq!(controller.report().problem, None);
+}
+
+#[tokio::test]
+async fn requests_that_wait_for_the_first_module_hold_a_limited_number_of_bytes() {
+    let world = World::new().option("module", "other");
+    world.storage.entries.lock().unwrap().clear();
+    world.source.put("other_2");
+    world.source.close(Some("other_2"));
+    let controller = world.open().await;
+    let ask = |bytes: usize| {
+        let (controller, data) = (Arc::clone(&controller), " ".repeat(bytes));
+        async move { controller.handle_request(Request::new(Operation::Read, "version", &data)).await }
+    };
+    let waits = tokio::spawn(ask(START_WAITING_BYTES_MAX - START_WAITING_BYTES_MIN));
+    until("a load hangs", || async { world.source.waiting.load(Ordering::SeqCst) > 0 }).await;
+    let refused = ask(START_WAITING_BYTES_MIN + 1).await.unwrap_err().to_error(None).to_string();
+    assert!(refused.contains("too many requests wait for the mount's first module"), "{refused}");
+    world.source.close(None);
+    let _ = waits.await.unwrap();
+    assert_eq!(version(&controller).await, "2.0.0");
 }
 
 #[tokio::test]

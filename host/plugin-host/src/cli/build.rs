@@ -36,7 +36,7 @@ struct Built {
 impl Arguments {
     /// Writes the module, if this program can load it.
     pub(crate) fn execute(&self) -> Result<ExitCode, Failure> {
-        let named = |error: &dyn std::fmt::Display| Failure::Not(format!("`{}`: {error}", self.file.display()));
+        let named = |error: &dyn std::fmt::Display| Failure::Failed(format!("`{}`: {error}", self.file.display()));
         let wasm = componentize::component(&files::read(&self.file, WASM_BYTES_MAX)?);
         let wasm = wasm.map_err(|error| named(&format!("no module can be made of the file: {error:#}")))?;
         let id = sandbox::closed(async |runtime| {

@@ -46,7 +46,7 @@ impl Arguments {
     pub(super) fn execute(self) -> Result<ExitCode, Failure> {
         let checked = match self.server.client().and_then(|client| wait(self.ask(&client))) {
             Err(Failure::Usage(text)) => return Err(Failure::Usage(text)),
-            Err(Failure::Not(text)) => return Ok(unknown(&text)),
+            Err(Failure::Failed(text)) => return Ok(unknown(&text)),
             Ok(Err(error)) => return Ok(unknown(&error.to_string())),
             Ok(Ok(checked)) => checked,
         };

@@ -62,7 +62,7 @@ impl Side {
         let module = file.load(runtime, &wasm).await?;
         let description = module.description().clone();
         let id = ModuleId::new(&description.name, &description.version);
-        let id = id.map_err(|error| Failure::Not(format!("`{file}` describes itself wrongly: {error}")))?;
+        let id = id.map_err(|error| Failure::Failed(format!("`{file}` describes itself wrongly: {error}")))?;
         let document = help_document(runtime, &module).await;
         let surface = document.map(|document| Surface::of(&document));
         let surface = surface.map_err(|text| format!("`{file}` has no OpenAPI document: {text}"));

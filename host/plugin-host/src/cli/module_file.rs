@@ -58,6 +58,6 @@ impl ModuleFile {
             Self::Embedded => runtime.load_embedded(embedded().precompiled, ASTRA_WASM).await,
             Self::Path(_) => sandbox::load(runtime, wasm).await,
         };
-        loaded.map_err(|error| Failure::Not(format!("`{self}`: {error}")))
+        loaded.map_err(|error| Failure::Failed(format!("`{self}`: {error}")))
     }
 }

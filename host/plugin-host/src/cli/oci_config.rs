@@ -44,7 +44,7 @@ struct Component {
 impl Arguments {
     /// Prints the config. Exit 1 if the module cannot serve, so that nobody pushes such a module.
     pub(crate) fn execute(&self) -> Result<ExitCode, Failure> {
-        let named = |error: &dyn std::fmt::Display| Failure::Not(format!("`{}`: {error}", self.file.display()));
+        let named = |error: &dyn std::fmt::Display| Failure::Failed(format!("`{}`: {error}", self.file.display()));
         let wasm = files::read(&self.file, WASM_BYTES_MAX)?;
         let inspection = sandbox::closed(async |runtime| Ok(sandbox::inspect(runtime, &wasm).await))?;
         let Inspection { imports, exports, module } = inspection.map_err(|error| named(&error))?;

@@ -50,14 +50,14 @@ impl Output {
 /// # Errors
 /// When stdout is gone.
 pub(crate) fn print_json(value: &impl Serialize) -> Result<(), Failure> {
-    let json = serde_json::to_string_pretty(value).map_err(|error| Failure::Not(error.to_string()))?;
+    let json = serde_json::to_string_pretty(value).map_err(|error| Failure::Failed(error.to_string()))?;
     print(&(json + "\n"))
 }
 
 fn print(text: &str) -> Result<(), Failure> {
     let mut stdout = std::io::stdout().lock();
     let written = stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush());
-    written.map_err(|error| Failure::Not(format!("failed to write to stdout: {error}")))
+    written.map_err(|error| Failure::Failed(format!("failed to write to stdout: {error}")))
 }
 
 /// Exit 0 for success, else 1.

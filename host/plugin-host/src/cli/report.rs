@@ -80,7 +80,7 @@ impl Arguments {
             return Err(Failure::Usage("`--summary` comes as table or JSON: choose one by `--format`".to_owned()));
         }
         let client = self.server.client()?;
-        let failed = |error: ClientError| Failure::Not(error.to_string());
+        let failed = |error: ClientError| Failure::Failed(error.to_string());
         let (text, warnings) = match self.summary {
             true => {
                 let (summary, warnings) = wait(fetch_summary(&client, &query))?.map_err(failed)?;
@@ -96,7 +96,7 @@ impl Arguments {
                     Format::Csv => csv(&report),
                     Format::Html => {
                         let about = about(&client, &query, &warnings);
-                        page(&about, &report).map_err(|error| Failure::Not(error.to_string()))?
+                        page(&about, &report).map_err(|error| Failure::Failed(error.to_string()))?
                     }
                 };
                 (text, warnings)
@@ -143,7 +143,7 @@ fn about(client: &Client, query: &Query, warnings: &[String]) -> About {
 }
 
 fn json(value: &impl Serialize) -> Result<String, Failure> {
-    let text = serde_json::to_string_pretty(value).map_err(|error| Failure::Not(error.to_string()))?;
+    let text = serde_json::to_string_pretty(value).map_err(|error| Failure::Failed(error.to_string()))?;
     Ok(text + "\n")
 }
 
@@ -151,9 +151,9 @@ fn write(file: Option<&Path>, text: &str) -> Result<(), Failure> {
     let Some(path) = file else {
         let mut stdout = std::io::stdout().lock();
         let written = stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush());
-        return written.map_err(|error| Failure::Not(format!("failed to write to stdout: {error}")));
+        return written.map_err(|error| Failure::Failed(format!("failed to write to stdout: {error}")));
     };
     let opened = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(path);
     let written = opened.and_then(|mut file| file.write_all(text.as_bytes()));
-    written.map_err(|error| Failure::Not(format!("failed to write `{}`: {error}", path.display())))
+    written.map_err(|error| Failure::Failed(format!("failed to write `{}`: {error}", path.display())))
 }

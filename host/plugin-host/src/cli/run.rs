@@ -31,7 +31,7 @@ use crate::failure::Failure;
 /// # Errors
 /// Why the module has no document.
 pub(crate) async fn help_document(runtime: &Runtime, module: &Arc<Module>) -> Result<Value, String> {
-    let storage = FileStorage::open(None).map_err(|failure| format!("{failure:?}"))?;
+    let storage = FileStorage::open(None).map_err(|failure| failure.text().to_owned())?;
     let engine = ModuleEngine::new(runtime, Arc::clone(module), &storage, Policy::default());
     let outcome = server(&engine, &storage, module).ask(Verb::Help, "", Map::new()).await;
     let mut outcome = outcome.map_err(|error| error.to_string())?;
@@ -76,7 +76,7 @@ impl Arguments {
         lease: Option<Leased>,
     ) -> Result<Outcome, Failure> {
         let find = |id| match lease {
-            None => server.leases.get(id).map_err(|error| Failure::Not(error.to_string())),
+            None => server.leases.get(id).map_err(|error| Failure::Failed(error.to_string())),
             given => Ok(given),
         };
         let outcome = match self.operation {
@@ -110,5 +110,5 @@ fn server<'a>(
 
 /// The module did its work, and its lease cannot be stored: the user must know.
 fn lease_not_stored(error: &StorageError) -> Failure {
-    Failure::Not(format!("the module answered, but its lease could not be kept: {error}"))
+    Failure::Failed(format!("the module answered, but its lease could not be kept: {error}"))
 }

@@ -28,7 +28,7 @@ pub(crate) fn with<T>(
 ) -> Result<T, Failure> {
     let threads =
         tokio::runtime::Builder::new_multi_thread().event_interval(Runtime::EVENT_INTERVAL).enable_all().build();
-    let threads = threads.map_err(|error| Failure::Not(format!("failed to start worker threads: {error}")))?;
+    let threads = threads.map_err(|error| Failure::Failed(format!("failed to start worker threads: {error}")))?;
     threads.block_on(async {
         let settings = RuntimeSettings {
             egress: egress.settings().map_err(Failure::Usage)?,
@@ -38,7 +38,7 @@ pub(crate) fn with<T>(
             memory_limit: None,
             limits: Limits::default(),
         };
-        let runtime = Runtime::new(settings).map_err(|error| Failure::Not(error.to_string()))?;
+        let runtime = Runtime::new(settings).map_err(|error| Failure::Failed(error.to_string()))?;
         work(&runtime).await
     })
 }

@@ -65,6 +65,6 @@ impl Server {
 /// When the system gives no means to wait.
 pub(crate) fn wait<T>(asked: impl Future<Output = T>) -> Result<T, Failure> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-    let runtime = runtime.map_err(|error| Failure::Not(format!("failed to start: {error}")))?;
+    let runtime = runtime.map_err(|error| Failure::Failed(format!("failed to start: {error}")))?;
     Ok(runtime.block_on(asked))
 }

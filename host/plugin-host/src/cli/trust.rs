@@ -143,8 +143,8 @@ struct Verified {
 impl Keygen {
     /// Makes a key.
     pub(crate) fn execute(&self) -> Result<ExitCode, Failure> {
-        let key = SigningKey::generate().map_err(|error| Failure::Not(error.to_string()))?;
-        let pem = key.to_pem().map_err(|error| Failure::Not(error.to_string()))?;
+        let key = SigningKey::generate().map_err(|error| Failure::Failed(error.to_string()))?;
+        let pem = key.to_pem().map_err(|error| Failure::Failed(error.to_string()))?;
         files::write_new_private(&self.out, pem.as_bytes())?;
         let public_key = key.public_key().to_string();
         self.output.print(&NewKey { file: self.out.display().to_string(), public_key })?;
@@ -178,7 +178,7 @@ impl KeyArgument {
 
 /// Reads a file with one key, which may be a private one.
 fn read_pem<K>(path: &Path, parse: impl FnOnce(&str) -> Result<K, KeyError>) -> Result<K, Failure> {
-    let named = |error: &dyn std::fmt::Display| Failure::Not(format!("`{}`: {error}", path.display()));
+    let named = |error: &dyn std::fmt::Display| Failure::Failed(format!("`{}`: {error}", path.display()));
     let pem = files::read_secret(path, KEY_FILE_BYTES_MAX)?;
     let pem = std::str::from_utf8(&pem).map_err(|error| named(&error))?;
     parse(pem).map_err(|error| named(&error))
@@ -236,7 +236,7 @@ fn read_signature(path: &Path) -> Result<Signature, Failure> {
     }
     let text = std::str::from_utf8(&bytes).ok().map(|text| text.split_whitespace().collect::<String>());
     text.and_then(|text| Signature::from_text(&text)).ok_or_else(|| {
-        Failure::Not(format!(
+        Failure::Failed(format!(
             "`{}` is no ed25519 signature: expected 64 bytes, or 88 characters of base64",
             path.display()
         ))
@@ -249,7 +249,7 @@ fn add_signature(
 ) -> Result<SignedModule, Failure> {
     let statement = Read::checked(path)?.statement;
     let signature_path = signature_path(path);
-    let named = |error: &dyn std::fmt::Display| Failure::Not(format!("`{}`: {error}", signature_path.display()));
+    let named = |error: &dyn std::fmt::Display| Failure::Failed(format!("`{}`: {error}", signature_path.display()));
     let known = files::read_if_there(&signature_path, SIGNATURE_FILE_BYTES_MAX)?;
     let known = known.map(|bytes| SignatureFile::parse(&bytes)).transpose().map_err(|error| named(&error))?;
     // Signatures of other bytes do not count for these.
@@ -276,7 +276,7 @@ struct Read {
 impl Read {
     fn new(path: &Path) -> Result<Self, Failure> {
         let name = path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
-        let id = ModuleId::from_file_name(&name).map_err(|error| Failure::Not(error.to_string()))?;
+        let id = ModuleId::from_file_name(&name).map_err(|error| Failure::Failed(error.to_string()))?;
         let wasm = files::read(path, WASM_BYTES_MAX)?;
         Ok(Self { statement: Statement { id, digest: Digest::of(&wasm) }, wasm })
     }
@@ -284,7 +284,7 @@ impl Read {
     /// As `new`, of a module that is what its file name says.
     fn checked(path: &Path) -> Result<Self, Failure> {
         let read = Self::new(path)?;
-        read.check_description().map_err(|text| Failure::Not(format!("`{}`: {text}", path.display())))?;
+        read.check_description().map_err(|text| Failure::Failed(format!("`{}`: {text}", path.display())))?;
         Ok(read)
     }
 
@@ -294,7 +294,7 @@ impl Read {
         let module = match loaded {
             Ok(Ok(module)) => module,
             Ok(Err(error)) => return Err(error.to_string()),
-            Err(Failure::Not(text) | Failure::Usage(text)) => return Err(text),
+            Err(Failure::Failed(text) | Failure::Usage(text)) => return Err(text),
         };
         let description = module.description();
         let id = ModuleId::new(&description.name, &description.version).map_err(|error| error.to_string())?;

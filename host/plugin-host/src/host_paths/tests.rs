@@ -140,7 +140,8 @@ async fn fields_are_checked_before_anything_happens() {
             "Field validation failed: error converting input for field \"force\"",
         ),
     ];
-    for (data, expected) in rows {
+    let long = json!({ "version": "9".repeat(HOST_PATH_DATA_BYTES_MAX) }).to_string();
+    for (data, expected) in rows.into_iter().chain([(&*long, "this path takes 65536 at most")]) {
         let (answer, _) = answer(Operation::Update, "module/use", data).await.unwrap();
         assert!(answer["error"].as_str().unwrap().contains(expected), "{data}: {answer}");
     }

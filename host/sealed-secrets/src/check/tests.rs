@@ -114,3 +114,39 @@ fn a_declaration_has_a_largest_number_of_classes_each_with_a_name_of_its_own() {
     assert!(classes(CLASSES_MAX + 1).check().is_err());
     assert!(Declaration { classes: vec![class(), class()] }.check().is_err());
 }
+
+#[test]
+fn a_declaration_has_a_largest_number_of_fields_and_of_names() {
+    let open = |prefix: usize| UnreadableField { prefix: format!("p{prefix}/"), at: vec!["a".into()] };
+    let with =
+        |class: &dyn Fn(usize) -> Class, number: usize| Declaration { classes: (0..number).map(class).collect() };
+    let bare = |index: usize| Class {
+        name: format!("class-{index}"),
+        request_fields: vec![],
+        stored_fields: vec![],
+        answered_fields: vec![],
+        shown_fields: vec![],
+        unreadable_fields: vec![],
+        becomes: vec![],
+        ..class()
+    };
+    let of_fields =
+        |index: usize| Class { unreadable_fields: (0..LIST_ENTRIES_MAX).map(open).collect(), ..bare(index) };
+    let classes = FIELDS_MAX / LIST_ENTRIES_MAX;
+    assert_eq!(with(&of_fields, classes).check(), Ok(()));
+    let mut beyond = with(&of_fields, classes);
+    beyond.classes.push(Class { unreadable_fields: vec![open(0)], ..bare(classes) });
+    assert!(beyond.check().is_err_and(|error| error.to_string().contains("have 257 fields; at most 256")));
+
+    let shown = || ShownField {
+        paths: vec!["a".into()],
+        at: vec!["a".into()],
+        owner: (0..LIST_ENTRIES_MAX).map(|number| format!("name-{number}")).collect(),
+    };
+    let of_names = |index: usize| Class { shown_fields: vec![shown()], ..bare(index) };
+    let classes = NAMES_MAX / LIST_ENTRIES_MAX;
+    assert_eq!(with(&of_names, classes).check(), Ok(()));
+    let mut beyond = with(&of_names, classes);
+    beyond.classes.push(class());
+    assert!(beyond.check().is_err_and(|error| error.to_string().contains("have 1027 names of owners and objects")));
+}

@@ -9,7 +9,7 @@ fn at(keys: &[&str]) -> Vec<String> {
 }
 
 /// The texts at a place, and how many others are there.
-fn found(text: &str, keys: &[&str]) -> Result<(Vec<String>, usize), NotJson> {
+fn found(text: &str, keys: &[&str]) -> Result<(Vec<String>, usize), Unsearchable> {
     let at = at(keys);
     let places = [Place { at: &at, is_open: false }];
     let found = find(text.as_bytes(), Wanted { places: &places, ..Wanted::default() })?;
@@ -141,6 +141,62 @@ fn keys_of_requests_are_found_in_any_case() {
     let text = br#"{"Astra_Token":"x","ASTRA_TOKEN":"y","astra_token2":"z"}"#;
     let found = find(text, Wanted { places: &places, beside: &[], any_case: true }).unwrap();
     assert_eq!(found.texts.len(), 2);
+}
+
+#[test]
+fn what_was_found_inside_a_misplaced_value_is_part_of_it() {
+    let keys = at(&["l", "*", "a"]);
+    let other = at(&["b"]);
+    let places = [Place { at: &keys, is_open: false }, Place { at: &other, is_open: false }];
+    let text = r#"{"l":[{"a":"x"},{"a":1},[{"a":2}]],"b":"y","l":{"a":"z"}}"#;
+    let found = find(text.as_bytes(), Wanted { places: &places, ..Wanted::default() }).unwrap();
+    let texts: Vec<&str> = found.texts.iter().map(|text| text.value.as_str()).collect();
+    let others: Vec<&str> = found.others.iter().filter_map(|other| text.get(other.clone())).collect();
+    assert_eq!((texts, others), (vec!["x", "y"], vec!["1", r#"[{"a":2}]"#, r#"{"a":"z"}"#]));
+}
+
+#[test]
+fn a_search_keeps_a_largest_number_of_values() {
+    let keys = at(&["a"]);
+    // A value counts for each of its places.
+    let places = [Place { at: &keys, is_open: false }; 2];
+    for (item, each) in [(r#""a":"""#, 2), (r#""a":1"#, 1), (r#""u":1"#, 1), (r#""a":[],"u":null"#, 2)] {
+        let search = |number: usize| {
+            let text = format!("{{{}}}", vec![item; number].join(","));
+            find(text.as_bytes(), Wanted { places: &places, beside: &["u"], any_case: true }).map(drop)
+        };
+        assert_eq!((search(FOUND_MAX / each), search(FOUND_MAX / each + 1)), (Ok(()), Err(TooMany)), "{item}");
+    }
+    let many = vec!["x"; 1_000].join("\",\"");
+    assert_eq!(found(&format!("{{\"b\":[\"{many}\"]}}"), &["a"]), Ok((vec![], 0)), "what is not wanted");
+}
+
+#[test]
+fn a_span_is_found_in_those_around_it() {
+    let spans = [2..4, 4..6, 10..20];
+    for (inner, expected) in [
+        (2..4, true),
+        (3..5, false),
+        (4..6, true),
+        (0..2, false),
+        (6..7, false),
+        (10..11, true),
+        (19..21, false),
+        (25..26, false),
+    ] {
+        assert_eq!(within(&spans, |span| span, &inner), expected, "{inner:?}");
+    }
+    assert!(!within(&[], |span: &Range<usize>| span, &(0..1)));
+}
+
+#[test]
+fn a_quoted_text_never_grows_its_buffer() {
+    for text in ["", "plain", "q\"\\", "\u{1}\n\t\u{7f}", "\u{e9}\u{2028}"] {
+        let quoted = quoted(text);
+        assert_eq!(serde_json::from_slice::<String>(&quoted).unwrap(), text);
+        let most = 2 + text.chars().map(|sign| if sign < ' ' { 6 } else { 4 }).sum::<usize>();
+        assert!(quoted.capacity() <= most, "{text}");
+    }
 }
 
 #[test]

@@ -1,6 +1,5 @@
 //! The response to the client.
 
-use std::ops::Range;
 use std::sync::Arc;
 
 use super::{Replaced, Session, Violation, class_name};
@@ -28,7 +27,8 @@ impl Session {
         // What is no JSON breaks the contract anyway; here it shows nothing.
         let found = found.unwrap_or_default();
         let replaced = self.shown(&found, &rules)?;
-        let is_shown = |at: isize| replaced.iter().any(|(span, _)| contains(span, at));
+        let is_shown =
+            |at: isize| usize::try_from(at).is_ok_and(|at| json::within(&replaced, |(span, _)| span, &(at..at + 1)));
         let elsewhere = self.table.occurrences(data.as_bytes()).find(|(at, _)| !is_shown(*at));
         if let Some(class) = elsewhere.map(|(_, entry)| class_name(&self.rules, entry)) {
             return Err(self.violate(&class, "a field of the response that does not show it"));
@@ -69,8 +69,4 @@ impl Session {
         }
         Ok(replaced)
     }
-}
-
-fn contains(span: &Range<usize>, at: isize) -> bool {
-    usize::try_from(at).is_ok_and(|at| span.contains(&at))
 }

@@ -1,5 +1,6 @@
 //! Outbound requests and the answers to them.
 
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use http::Uri;
@@ -69,16 +70,22 @@ impl Session {
 
     /// The owners as whose value an entry may be sent with a request; none if the request may not carry it.
     fn senders(&self, entry: &Entry, method: &str, uri: &Uri) -> Vec<Owner> {
+        if uri.query().is_some() {
+            return Vec::new();
+        }
+        let called = |class: usize| -> Vec<BaseUrl> {
+            let calls = self.rules.class(class).map(|class| class.bearer_of.as_slice()).unwrap_or_default();
+            let bases = calls.iter().filter_map(|call| BaseUrl::of_request(uri, call.base(method, uri.path())?));
+            bases.collect()
+        };
+        // A value may have many holds of one class, and many of one owner.
+        let (mut of_class, mut known) = (HashMap::new(), HashSet::new());
         let sender = |hold: &Hold| {
             let Hold::Class { class, destination, owner } = hold else { return None };
-            let base = self.base(destination)?;
-            let calls = self.rules.class(*class).map(|class| class.bearer_of.as_slice()).unwrap_or_default();
-            let is_call = uri.query().is_none()
-                && calls.iter().any(|call| {
-                    let path = call.base(method, uri.path());
-                    path.and_then(|path| BaseUrl::of_request(uri, path)).is_some_and(|called| base.fits(&called))
-                });
-            is_call.then(|| owner.clone())
+            let called = of_class.entry(*class).or_insert_with(|| called(*class));
+            let base = if called.is_empty() { None } else { self.base(destination) }?;
+            let is_new = called.iter().any(|called| base.fits(called)) && known.insert(owner.clone());
+            is_new.then(|| owner.clone())
         };
         entry.holds.iter().filter_map(sender).collect()
     }
@@ -113,14 +120,25 @@ impl Session {
             return Ok(());
         };
         let mut replaced: Replaced = Vec::new();
+        // A value may be there many times, and the token of the request may have many owners.
+        let mut known: HashMap<(&str, &[usize]), Zeroizing<Vec<u8>>> = HashMap::new();
         for text in &found.texts {
+            let own = (text.value.as_str(), text.places.as_slice());
+            if let Some(surrogate) = known.get(&own) {
+                replaced.push((text.span.clone(), surrogate.clone()));
+                continue;
+            }
             let here: Vec<&AnsweredRule> = text.places.iter().filter_map(|place| rules.get(*place).copied()).collect();
             let here = self.rules.preceding(&here, |rule| rule.class);
             let hold = |class, owner: &Owner| (class, Bound::Base(call.base.clone()), owner.clone());
             let holds = here.iter().flat_map(|rule| call.owners.iter().map(|owner| hold(rule.class, owner))).collect();
             match self.seal(&text.value, holds)? {
                 Sealed::Plain => {}
-                Sealed::Surrogate(surrogate) => replaced.push((text.span.clone(), json::quoted(&surrogate))),
+                Sealed::Surrogate(surrogate) => {
+                    let surrogate = json::quoted(&surrogate);
+                    known.insert(own, surrogate.clone());
+                    replaced.push((text.span.clone(), surrogate));
+                }
                 Sealed::TooShort(_) | Sealed::TooLong => {
                     withhold(body);
                     return Ok(());

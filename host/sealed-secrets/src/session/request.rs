@@ -7,10 +7,10 @@ use thiserror::Error;
 use super::stored_url::{bound, of_object};
 use super::{Replaced, Sealed, Session, SessionError, keys_beside};
 use crate::declaration::Destination;
-use crate::json::{self, BesideText, Found, FoundText, Place, Wanted};
-use crate::limits::{SECRET_CHARACTERS_MIN, VALUE_BYTES_MAX};
+use crate::json::{self, BesideText, Found, FoundText, Place, Unsearchable, Wanted};
+use crate::limits::{FOUND_MAX, SECRET_CHARACTERS_MIN, VALUE_BYTES_MAX};
 use crate::pattern::PathPattern;
-use crate::rules::RequestRule;
+use crate::rules::{RequestRule, ShownRule};
 use crate::table::{Bound, Owner};
 use crate::words::dotted;
 
@@ -32,8 +32,13 @@ impl Session {
     /// When a declared field holds what is no secret of its class.
     pub fn seal_request(&mut self, path: &str, data: &mut String) -> Result<(), RefusedRequest> {
         let rules = Arc::clone(&self.rules);
-        self.asked = rules.shown.iter().map(|rule| name(&rule.paths, &rule.owner, path, data)).collect();
-        let rules: Vec<&RequestRule> = rules.requests.iter().filter(|rule| matches(rule, path)).collect();
+        let shown = &rules.shown;
+        let rules: Vec<&RequestRule> = rules.requests.iter().filter(|rule| matches(&rule.paths, path)).collect();
+        let names = Names::of(path, data, shown, &rules);
+        self.asked = shown.iter().map(|rule| names.first(&rule.paths, &rule.owner)).collect();
+        let texts: usize = self.asked.iter().flatten().map(String::len).sum();
+        let bytes = texts + self.asked.len() * size_of::<Option<String>>();
+        self.table.reserve(bytes).map_err(SessionError::from)?;
         if rules.is_empty() {
             return Ok(());
         }
@@ -41,11 +46,17 @@ impl Session {
         let beside: Vec<&str> = rules.iter().flat_map(|rule| keys_beside(&rule.destination)).collect();
         let wanted = Wanted { places: &places, beside: &beside, any_case: true };
         let refused = |text: String| RefusedRequest::Client(text);
-        let found =
-            json::find(data.as_bytes(), wanted).map_err(|_| refused("the data cannot be parsed as JSON".into()))?;
+        let found = json::find(data.as_bytes(), wanted).map_err(|error| match error {
+            Unsearchable::NotJson => refused("the data cannot be parsed as JSON".into()),
+            Unsearchable::TooMany => {
+                let names = names_of(&rules);
+                refused(format!(
+                    "the data has {names} and what belongs to it more than {FOUND_MAX} times: send it once"
+                ))
+            }
+        })?;
         if !found.others.is_empty() {
-            let names: Vec<String> = rules.iter().map(|rule| format!("`{}`", dotted(&rule.at))).collect();
-            return Err(refused(format!("{} must be a text: send it as a JSON string", names.join(" or "))));
+            return Err(refused(format!("{} must be a text: send it as a JSON string", names_of(&rules))));
         }
         let mut replaced: Replaced = Vec::new();
         for text in &found.texts {
@@ -54,9 +65,9 @@ impl Session {
             let hold = |rule: &&RequestRule| {
                 let owner = match rule.owner.is_empty() {
                     true => Owner::Undeclared,
-                    false => Owner::Name(name(&rule.paths, &rule.owner, path, data)),
+                    false => Owner::Name(names.first(&rule.paths, &rule.owner)),
                 };
-                (rule.class, bound_of(rule, path, data, &found, text), owner)
+                (rule.class, bound_of(rule, &names, &found, text), owner)
             };
             let holds = here.iter().map(hold).collect();
             let field = here.first().map(|rule| dotted(&rule.at)).unwrap_or_default();
@@ -82,33 +93,60 @@ impl Session {
 }
 
 /// Where a value of a request may be sent.
-fn bound_of(rule: &RequestRule, path: &str, data: &str, found: &Found, text: &FoundText) -> Bound {
+fn bound_of(rule: &RequestRule, names: &Names<'_>, found: &Found, text: &FoundText) -> Bound {
     let Destination::Requested { field, stored, otherwise } = &rule.destination else {
         return Session::bound(&rule.destination, found, text);
     };
     let beside = field.as_ref().map_or(BesideText::Missing, |field| found.beside(text.object, field));
     match stored {
         Some(stored) if beside == BesideText::Missing => {
-            of_object(stored, name(&rule.paths, &stored.named_by, path, data), otherwise.as_deref(), false)
+            of_object(stored, names.first(&rule.paths, &stored.named_by), otherwise.as_deref(), false)
         }
         _ => bound(&beside, otherwise.as_deref()),
     }
 }
 
-fn matches(rule: &RequestRule, path: &str) -> bool {
-    rule.paths.iter().any(|pattern| pattern.matches(path))
+fn matches(paths: &[PathPattern], path: &str) -> bool {
+    paths.iter().any(|pattern| pattern.matches(path))
 }
 
-/// The name of the object that a request is about: the first of named segments and fields that is there.
-fn name(paths: &[PathPattern], named_by: &[String], path: &str, data: &str) -> Option<String> {
-    let pattern = paths.iter().find(|pattern| pattern.matches(path))?;
-    let in_data = |name: &String| {
-        let wanted = Wanted { beside: &[name], ..Wanted::default() };
-        match json::find(data.as_bytes(), wanted).ok()?.outermost(name) {
+/// The fields of rules, for the client.
+fn names_of(rules: &[&RequestRule]) -> String {
+    let names: Vec<String> = rules.iter().map(|rule| format!("`{}`", dotted(&rule.at))).collect();
+    names.join(" or ")
+}
+
+/// What names the objects that a request is about: segments of its path, and fields that one search of its data finds.
+struct Names<'a> {
+    path: &'a str,
+    found: Found,
+}
+
+impl<'a> Names<'a> {
+    /// The names for these rules, of which those for other paths need none.
+    fn of(path: &'a str, data: &str, shown: &[ShownRule], requests: &[&RequestRule]) -> Self {
+        let shown = shown.iter().filter(|rule| !rule.owner.is_empty() && matches(&rule.paths, path));
+        let stored = requests.iter().filter_map(|rule| match &rule.destination {
+            Destination::Requested { stored, .. } => stored.as_ref(),
+            _ => None,
+        });
+        let named_by = stored.flat_map(|stored| &stored.named_by);
+        let owners = shown.flat_map(|rule| &rule.owner).chain(requests.iter().flat_map(|rule| &rule.owner));
+        let keys: Vec<&str> = owners.chain(named_by).map(String::as_str).collect();
+        let wanted = Wanted { beside: &keys, ..Wanted::default() };
+        let found = if keys.is_empty() { None } else { json::find(data.as_bytes(), wanted).ok() };
+        Self { path, found: found.unwrap_or_default() }
+    }
+
+    /// The first of named segments and fields that is there.
+    fn first(&self, paths: &[PathPattern], named_by: &[String]) -> Option<String> {
+        let pattern = paths.iter().find(|pattern| pattern.matches(self.path))?;
+        let in_data = |name: &String| match self.found.outermost(name) {
             BesideText::Text(text) => Some(text),
             BesideText::Missing | BesideText::Other => None,
-        }
-    };
-    let named = |name: &String| pattern.named(path, name).map(str::to_owned).or_else(|| in_data(name));
-    named_by.iter().filter_map(named).find(|name| !name.is_empty())
+        };
+        let in_path = |name: &String| pattern.named(self.path, name).map(str::to_owned);
+        let named = |name: &String| in_path(name).or_else(|| in_data(name));
+        named_by.iter().filter_map(named).find(|name| !name.is_empty())
+    }
 }

@@ -1,5 +1,6 @@
 //! Storage entries, on the way to the guest and back.
 
+use std::collections::HashMap;
 use std::ops::Range;
 use std::sync::Arc;
 
@@ -33,7 +34,7 @@ impl Session {
         let places = stored.as_ref().map_or(&[][..], |stored| &stored.rules);
         let found = find(value, places, new_url.iter().flat_map(NewUrl::keys));
         if let Some(new) = &new_url {
-            self.urls.note(new, found.as_ref().ok());
+            self.table.reserve(self.urls.note(new, found.as_ref().ok()))?;
         }
         let Some(stored) = stored else { return Ok(()) };
         let mut replaced: Replaced = Vec::new();
@@ -148,14 +149,14 @@ impl Session {
         let owner_here = stored.owner(rule, found, text);
         entry.holds.iter().any(|hold| {
             let Hold::Class { class, destination, owner } = hold else { return false };
-            let is_owner = match &owner_here {
+            let is_owner = || match &owner_here {
                 // Where no owner is named, the value is nobody's from now on: it is not shown any more.
                 Owner::Undeclared | Owner::Name(None) => true,
                 Owner::Name(named) => self.is_owner(owner, named.as_deref()),
             };
             let becomes = self.rules.class(*class).is_some_and(|class| class.stored_as.contains(&rule.class));
             let goes_there = || self.base(destination).zip(here.as_ref()).is_some_and(|(own, here)| own.fits(here));
-            becomes && is_owner && (here.is_none() || goes_there())
+            becomes && is_owner() && (here.is_none() || goes_there())
         })
     }
 
@@ -167,25 +168,17 @@ impl Session {
         open: &Open,
         replaced: &mut Replaced,
     ) -> Result<(), String> {
-        let mut rest: Replaced = Vec::new();
+        let (mut rest, mut may_be_here) = (Replaced::new(), HashMap::new());
         for (at, entry) in self.table.occurrences(value) {
             let span = usize::try_from(at).ok().map(|at| at..at + entry.surrogate.len());
-            let is_within = |outer: &Range<usize>| {
-                span.as_ref().is_some_and(|span| outer.start <= span.start && span.end <= outer.end)
-            };
-            if replaced.iter().any(|(outer, _)| is_within(outer)) {
+            if span.as_ref().is_some_and(|span| json::within(replaced, |(outer, _)| outer, span)) {
                 continue;
             }
-            let may_be_here = entry.holds.iter().any(|hold| match hold {
-                Hold::Unreadable { .. } => is_of_prefix(hold, stored.prefix),
-                Hold::Class { class, .. } => {
-                    let kept = |rule: &&StoredRule| {
-                        self.rules.class(*class).is_some_and(|own| own.stored_as.contains(&rule.class))
-                    };
-                    open.is_json && stored.rules.iter().any(kept)
-                }
-            });
-            let Some(span) = span.clone().filter(|_| may_be_here && open.spans.iter().any(is_within)) else {
+            // An entry may hold a surrogate many times.
+            let is_kept = || self.may_be_unreadable(entry, stored, open);
+            let may_be_here = *may_be_here.entry(entry.number).or_insert_with(is_kept);
+            let is_open = |span: &Range<usize>| may_be_here && json::within(&open.spans, |outer| outer, span);
+            let Some(span) = span.filter(is_open) else {
                 return Err(class_name(&self.rules, entry));
             };
             let is_whole = value.get(span.clone()) == Some(entry.surrogate.as_bytes());
@@ -196,6 +189,17 @@ impl Session {
         }
         replaced.append(&mut rest);
         Ok(())
+    }
+
+    /// May a value be written where the entry keeps what the engine could not read?
+    fn may_be_unreadable(&self, entry: &Entry, stored: &Stored<'_>, open: &Open) -> bool {
+        entry.holds.iter().any(|hold| match hold {
+            Hold::Unreadable { .. } => is_of_prefix(hold, stored.prefix),
+            Hold::Class { class, .. } => {
+                let becomes = self.rules.class(*class).map(|own| own.stored_as.as_slice()).unwrap_or_default();
+                open.is_json && stored.rules.iter().any(|rule| becomes.contains(&rule.class))
+            }
+        })
     }
 }
 
@@ -248,7 +252,7 @@ fn find<'a>(
     value: &[u8],
     rules: &[&'a StoredRule],
     keys: impl Iterator<Item = &'a str>,
-) -> Result<Found, json::NotJson> {
+) -> Result<Found, json::Unsearchable> {
     let place = |rule: &&'a StoredRule| Place { at: &rule.at, is_open: rule.destination.is_none() };
     let places: Vec<Place<'_>> = rules.iter().map(place).collect();
     let declared = rules.iter().filter_map(|rule| rule.destination.as_ref());

@@ -24,9 +24,9 @@ pub struct Arguments {
     #[arg(long, value_name = "FILE", default_value = "embedded")]
     pub(super) module: ModuleFile,
 
-    /// Keep storage and leases in this file, not encrypted; made where it is not there.
+    /// Keep storage and leases in this file, not encrypted; created if it does not exist.
     ///
-    /// Without it they are gone afterwards.
+    /// Without a file, storage and leases are gone afterwards.
     #[arg(long, value_name = "FILE")]
     pub(super) storage: Option<PathBuf>,
 
@@ -38,11 +38,11 @@ pub struct Arguments {
     #[arg(long, value_name = "DURATION")]
     pub(super) increment: Option<humantime::Duration>,
 
-    /// As for serving.
+    /// Origins that the module may reach.
     #[command(flatten)]
     pub(super) egress: EgressArgs,
 
-    /// As for serving.
+    /// Age from which a write-ahead entry counts as abandoned.
     #[arg(long, value_name = "DURATION", default_value_t = WAL_MIN_AGE.into())]
     pub(super) wal_min_age: humantime::Duration,
 
@@ -119,6 +119,6 @@ impl Arguments {
     pub(super) fn lease_file(&self) -> Result<Option<Leased>, Failure> {
         let Some(path) = &self.lease else { return Ok(None) };
         let lease = serde_json::from_slice(&files::read_or_stdin(path, RUN_INPUT_BYTES_MAX)?);
-        lease.map(Some).map_err(|error| Failure::Not(format!("`{}` holds no lease: {error}", path.display())))
+        lease.map(Some).map_err(|error| Failure::Failed(format!("`{}` holds no lease: {error}", path.display())))
     }
 }

@@ -177,7 +177,7 @@ fn unique() -> String {
 }
 
 fn wrong(name: &str, text: &str) -> Failure {
-    Failure::Not(format!("`{name}` cannot hold a mount's storage: {text}"))
+    Failure::Failed(format!("`{name}` cannot hold a mount's storage: {text}"))
 }
 
 #[async_trait]

@@ -39,7 +39,7 @@ fn text(value: &str) -> Result<String, Failure> {
         None if value.starts_with("\\@") => return Ok(value.replacen("\\@", "@", 1)),
         None => return Ok(value.to_owned()),
     };
-    String::from_utf8(bytes).map_err(|_| Failure::Not(format!("`{value}` is no UTF-8 text")))
+    String::from_utf8(bytes).map_err(|_| Failure::Failed(format!("`{value}` is no UTF-8 text")))
 }
 
 fn read(file: &str) -> Result<Vec<u8>, Failure> {
@@ -49,7 +49,7 @@ fn read(file: &str) -> Result<Vec<u8>, Failure> {
 /// Adds all fields of a file, or of stdin.
 fn all_of(file: &str, fields: &mut Map<String, Value>) -> Result<(), Failure> {
     let object: Map<String, Value> = serde_json::from_slice(&read(file)?)
-        .map_err(|error| Failure::Not(format!("`{file}` is no JSON object of fields: {error}")))?;
+        .map_err(|error| Failure::Failed(format!("`{file}` is no JSON object of fields: {error}")))?;
     for (key, value) in object {
         add(fields, &key, value);
     }
@@ -99,7 +99,7 @@ mod tests {
         for argument in ["key", "=value"] {
             assert!(matches!(parse(&[argument]), Err(Failure::Usage(text)) if text.contains(argument)), "{argument}");
         }
-        assert!(matches!(parse(&["a=@missing-file"]), Err(Failure::Not(text)) if text.contains("missing-file")));
+        assert!(matches!(parse(&["a=@missing-file"]), Err(Failure::Failed(text)) if text.contains("missing-file")));
         assert!(matches!(parse(&["-", "a=-"]), Err(Failure::Usage(text)) if text.contains("once")));
     }
 }

@@ -134,7 +134,7 @@ fn of_runtime(mount: &Mount) -> Vec<Family> {
         Family::new(
             "secrets_engine_engine_counts_dropped_total",
             "counter",
-            "Calls of the engine that count and were dropped, for a name or a limit.",
+            "Counter updates of the engine that the host dropped, for an invalid name or a limit.",
             one(number(mount.counts_dropped())),
         ),
     ]
@@ -152,13 +152,13 @@ fn of_module(snapshot: &Snapshot<'_>) -> Vec<Family> {
         Family::new(
             "secrets_engine_module_problem",
             "gauge",
-            "1 if the modules could not be listed or a fallback serves.",
+            "1 if `module` names a problem: no module serves yet, a fallback serves, or modules cannot be listed.",
             one(number(u64::from(report.problem.is_some()))),
         ),
         Family::new(
             "secrets_engine_module_automatic_reverts_total",
             "counter",
-            "Modules that failed their trial and were left by themselves.",
+            "Modules that failed their trial and were reverted automatically.",
             one(number(snapshot.automatic_reverts)),
         ),
         Family::new(

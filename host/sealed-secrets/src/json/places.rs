@@ -1,0 +1,65 @@
+//! The places to find, as a tree of their keys: a scan compares a key once, however many places there are.
+
+use std::borrow::Cow;
+use std::collections::HashMap;
+use std::rc::Rc;
+
+use super::Place;
+
+/// The element of a place that stands for every element of a list.
+const EACH: &str = "*";
+
+/// The places that begin with the same keys.
+#[derive(Default)]
+pub(super) struct Node<'a> {
+    /// Indexes of the places that end here.
+    pub(super) ends: Rc<Vec<usize>>,
+    /// May anything stand here?
+    pub(super) is_open: bool,
+    by_key: HashMap<Cow<'a, str>, Self>,
+    each: Option<Box<Self>>,
+}
+
+impl<'a> Node<'a> {
+    /// The tree of these places.
+    pub(super) fn new(places: &[Place<'a>], any_case: bool) -> Self {
+        let mut root = Self::default();
+        for (index, place) in places.iter().enumerate() {
+            let end = place.at.iter().fold(&mut root, |node, key| node.child(key, any_case));
+            Rc::make_mut(&mut end.ends).push(index);
+            end.is_open |= place.is_open;
+        }
+        root
+    }
+
+    fn child(&mut self, key: &'a str, any_case: bool) -> &mut Self {
+        match key {
+            EACH => self.each.get_or_insert_default(),
+            _ => self.by_key.entry(spelled(key, any_case)).or_default(),
+        }
+    }
+
+    /// The places in the value under a key of an object.
+    pub(super) fn under(&self, key: &str, any_case: bool) -> Option<&Self> {
+        if self.by_key.is_empty() { None } else { self.by_key.get(&*spelled(key, any_case)) }
+    }
+
+    /// The places in each element of a list.
+    pub(super) fn each(&self) -> Option<&Self> {
+        self.each.as_deref()
+    }
+
+    /// Does a place lead through an object here?
+    pub(super) fn is_object(&self) -> bool {
+        !self.by_key.is_empty()
+    }
+
+    /// Does a place lead through a list here?
+    pub(super) fn is_list(&self) -> bool {
+        self.each.is_some()
+    }
+}
+
+fn spelled(key: &str, any_case: bool) -> Cow<'_, str> {
+    if any_case { Cow::Owned(key.to_lowercase()) } else { Cow::Borrowed(key) }
+}
