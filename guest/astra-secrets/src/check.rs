@@ -117,21 +117,18 @@ pub(crate) fn check(context: &Context<'_>, config: &OrgConfig, deep: bool) -> Re
     let answers = Answers::ask(&client, &mut held);
     let served_tokens = served::served_tokens(context, config, &held, &answers)?;
     let tried = if deep { Some(deep::make_and_delete(context, &client, config, &answers)?) } else { None };
-    let (may_manage_tokens, made) = match tried {
-        Some(tried) => (tried.item, tried.skew),
-        None => (answers.may_list_tokens(astra_read_only), None),
-    };
+    let made = tried.as_ref().and_then(|tried| tried.skew);
     let open = standing::open_entries(context, config)?;
     let roles = StoredRoles::load(context, config)?;
     let unreadable = open.as_ref().map(|open| open.unreadable.as_slice()).unwrap_or_default();
     if let Some(listed) = answers.roles() {
         astra_role::note(context, &config.org_id, listed, &Room::new());
     }
-    let items = BTreeMap::from([
+    let mut items = BTreeMap::from([
         ("token_valid", answers.token_valid()),
         ("organization_matches", answers.organization_matches()),
         ("may_list_roles", answers.may_list_roles()),
-        ("may_manage_tokens", may_manage_tokens),
+        ("may_list_tokens", answers.may_list_tokens()),
         ("token_expiry", answers.token_expiry(context)),
         ("clock_skew", answers.clock_skew(&client, made, deep)),
         ("roles_exist", roles.exist(config, answers.role_ids().as_ref(), &statics)),
@@ -143,6 +140,8 @@ pub(crate) fn check(context: &Context<'_>, config: &OrgConfig, deep: bool) -> Re
         ("served_tokens", served_tokens),
         ("tidy", standing::tidy(context, config)?),
     ]);
+    // Only trying it tells. Without a try there is no item: `unknown` would keep a monitor at its warning.
+    items.extend(tried.map(|tried| ("may_manage_tokens", tried.item)));
     let is_valid = items.get("token_valid").is_some_and(|item| item.ok == Verdict::Yes);
     let healthy = is_valid && items.values().all(|item| item.ok != Verdict::No);
     Ok(Checkup { healthy, deep, astra_read_only, items })

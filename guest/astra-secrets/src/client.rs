@@ -28,7 +28,8 @@ pub(crate) use wire::{CreatedToken, ListedRole, ListedToken, TokenRequest};
 
 use crate::config::OrgConfig;
 use crate::limits::{PROOF_BUDGET, PROOF_RETRIES, SETTLE_BUDGET, UPSTREAM_BUDGET, UPSTREAM_TIME_MIN, VERIFY_TIMEOUT};
-use crate::names::{ClientId, OrgId};
+use crate::names::{ClientId, OrgId, is_uuid};
+use crate::tainted;
 
 const TOKENS_PATH: &str = "/v2/clientIdSecrets";
 
@@ -189,6 +190,30 @@ impl<'a> AstraClient<'a> {
     pub(crate) fn current_org(&self) -> Result<String, ClientError> {
         let response = self.send_repeatedly(HttpMethod::Get, "/v2/currentOrg")?;
         wire::read_current_org(response.body.expose())
+    }
+
+    /// Does the admin token belong to the organization of its config? A mount of the Go plugin may know an organization by
+    /// another name than Astra's UUID: then there is nothing to compare.
+    pub(crate) fn is_of_own_organization(&self) -> Result<bool, ClientError> {
+        let org_id = self.org_id().as_str();
+        Ok(!is_uuid(org_id) || self.current_org()?.eq_ignore_ascii_case(org_id))
+    }
+
+    /// Fails unless the admin token belongs to the organization of its config: without that, what a list lacks proves
+    /// nothing.
+    pub(crate) fn check_organization(&self) -> Result<(), Error> {
+        if self.is_of_own_organization().map_err(|error| self.failure(&error))? {
+            return Ok(());
+        }
+        let next_step = tainted::next_step(self.host, "write the right `astra_token` to the config");
+        Err(Error::coded(
+            502,
+            format!(
+                "the admin token for organization `{}` at `{}` is another organization's: {next_step}",
+                self.org_id(),
+                self.config.url.origin()
+            ),
+        ))
     }
 
     /// All roles of the organization.

@@ -17,6 +17,7 @@ use crate::client::{AstraClient, ClientError, is_about_the_token};
 use crate::config::{self, OrgConfig, Origin, Retired};
 use crate::events;
 use crate::history::{End, Whereabouts};
+use crate::in_use;
 use crate::limits::{ROLLBACK_REQUEST_TIMEOUT, ROLLBACK_UPSTREAM_BUDGET};
 use crate::mint;
 use crate::names::{ClientId, OrgId};
@@ -25,7 +26,7 @@ use crate::record::{self, Record, TokenKind};
 use crate::storage;
 use crate::tainted;
 
-pub(crate) use due::{end_at_once, run_due};
+pub(crate) use due::{count_left, end_at_once, run_due};
 pub(crate) use elsewhere::remove_absent;
 
 use elsewhere::{Absent, end_elsewhere, may_be_elsewhere};
@@ -106,13 +107,13 @@ pub(crate) fn end_token(context: &Context<'_>, target: &Target<'_>) -> Result<()
 }
 
 /// As [`end_token`], for those who have a config for it already.
-pub(crate) fn end_token_with(context: &Context<'_>, target: &Target<'_>, config: &EndingConfig) -> Result<(), Error> {
+pub(crate) fn end_token_with(context: &Context<'_>, target: &Target<'_>, config: &OrgConfig) -> Result<(), Error> {
     // A list that no longer shows the token could end a lease all the same, which the live server may still hold.
     read_only::check(context, || {
         format!("the token `{}` of organization `{}` was not revoked", target.client_id, target.org_id)
     })?;
     let began = context.now();
-    let client = target.patience.client(context, &config.config);
+    let client = target.patience.client(context, config);
     let revoked = match target.patience {
         Patience::Once => client.delete_token(target.client_id).map(|()| Revoked::Deleted),
         Patience::Caller | Patience::Rollback => revoke(context, &client, target),
@@ -120,7 +121,7 @@ pub(crate) fn end_token_with(context: &Context<'_>, target: &Target<'_>, config:
     let whereabouts = match revoked.map_err(|error| client.failure(&error))? {
         Revoked::Absent if target.may_be_elsewhere() => {
             let Target { org_id, client_id, record, patience, .. } = *target;
-            let absent = Absent { org_id, client_id, record, asked: &config.config, patience, began };
+            let absent = Absent { org_id, client_id, record, asked: config, patience, began };
             end_elsewhere(context, &absent)?
         }
         Revoked::Absent | Revoked::Deleted => Whereabouts::default(),
@@ -134,18 +135,7 @@ pub(crate) fn end_token_with(context: &Context<'_>, target: &Target<'_>, config:
         }
         None => {}
     }
-    if config.retired && target.patience == Patience::Caller {
-        leave_to_rollback(context, target.org_id, drop_retired_if_unused(context, target.org_id));
-    }
     Ok(())
-}
-
-/// A config for ending tokens.
-pub(crate) struct EndingConfig {
-    /// The config whose admin token ends the token.
-    pub(crate) config: OrgConfig,
-    /// Is it kept only for this?
-    pub(crate) retired: bool,
 }
 
 /// The config with which tokens of `org_id` from `origin` can be ended.
@@ -153,7 +143,7 @@ pub(crate) fn config_for_ending(
     context: &Context<'_>,
     org_id: &OrgId,
     origin: Option<&Origin>,
-) -> Result<EndingConfig, Error> {
+) -> Result<OrgConfig, Error> {
     let current = storage::entry(context.storage(), &config::key(org_id))?;
     config_for_ending_from(context, org_id, origin, current.as_ref())
 }
@@ -164,17 +154,17 @@ pub(crate) fn config_for_ending_from(
     org_id: &OrgId,
     origin: Option<&Origin>,
     current: Option<&StorageEntry>,
-) -> Result<EndingConfig, Error> {
+) -> Result<OrgConfig, Error> {
     let fits = |config: &OrgConfig| origin.is_none_or(|origin| config.url.origin() == origin);
     let current = current.map(|entry| config::decode(entry, org_id)).transpose().map_err(|error| {
         let write = format!("write `config/{org_id}` anew, with `astra_token` and `url`");
         Error::Internal(format!("{error}: {}", tainted::next_step(context.host, write)))
     })?;
     if let Some(config) = current.filter(fits) {
-        return Ok(EndingConfig { config, retired: false });
+        return Ok(config);
     }
     if let Some(config) = config::load_for_revocation(context, org_id, origin)? {
-        return Ok(EndingConfig { config, retired: true });
+        return Ok(config);
     }
     let at = origin.map(|origin| format!(" at `{origin}`")).unwrap_or_default();
     let damage = Retired::load(context, org_id)?.damage().map(|damage| format!(" ({damage})")).unwrap_or_default();
@@ -184,7 +174,9 @@ pub(crate) fn config_for_ending_from(
     )))
 }
 
-/// Forgets a retired config once nothing is left that would need it.
+/// Forgets a retired config once nothing is left that would need it. Under the lock of all configs, as a config could be
+/// retired between the look and the removal. Who holds a token's lock may not take that one, so the end of a token leaves
+/// this to rollback.
 pub(crate) fn drop_retired_if_unused(context: &Context<'_>, org_id: &OrgId) -> Result<(), Error> {
     // Most organizations have none, and a look at their records would cost more.
     if !config::has_retired(context, org_id)? {
@@ -200,6 +192,7 @@ pub(crate) fn drop_retired_if_unused(context: &Context<'_>, org_id: &OrgId) -> R
         return Ok(());
     }
     listed::forget(context, org_id)?;
+    in_use::forget_search(context, org_id)?;
     config::drop_retired(context, org_id)
 }
 

@@ -57,6 +57,7 @@ events! {
     LEASED_TOKEN_NOT_REMOVED: Warn "a token whose lease has ended could not be removed yet" ["org", "role", "client_id", "kind", "error"];
     REPLACED_TOKEN_NOT_REMOVED: Warn "a replaced token could not be removed yet at the end of its grace period" ["org", "static_role", "client_id", "kind", "error"];
     REPLACED_TOKEN_LEFT_TO_ROLLBACK: Warn "a replaced token was left to rollback" ["error"];
+    TOKENS_LEFT_BEHIND: Warn "tokens wait for their end while the mount is being moved or disabled: a disabled mount leaves them in Astra" ["tokens"];
     UNFINISHED_TOKEN_REMOVED: Warn "a token that a failed request left in Astra was removed" ["org", "client_id", "mark"];
     TOKEN_MAY_BE_LEFT: Warn "a token may have been left in Astra; rollback will remove it" ["org", "mark"];
     WRITE_AHEAD_ENTRY_LEFT: Debug "a write-ahead entry stays for rollback" ["error"];

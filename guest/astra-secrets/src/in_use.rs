@@ -3,13 +3,16 @@
 //! the admin token that is still to end others. A token that is held is in
 //! use, and nothing that cleans up may end it; the holder alone lets it go.
 
+mod retired_search;
+
 use secrets_framework::{Context, Error};
 
-use crate::config::{self, Origin, Retired};
-use crate::mint;
+use crate::config;
 use crate::names::{ClientId, OrgId};
 use crate::record::{self, Record, TokenKind};
 use crate::static_role;
+
+pub(crate) use retired_search::{Need, forget_search, need_of, write_of_new_search};
 
 /// Is the record's token held now?
 pub(crate) fn is_held(context: &Context<'_>, record: &Record) -> Result<bool, Error> {
@@ -43,37 +46,10 @@ pub(crate) fn is_made_here(record: &Record) -> bool {
     record.kind == TokenKind::Admin && !record.mark.is_empty()
 }
 
-/// Is it the admin token of a config that is kept only to end other tokens, and
-/// has it any to end? It ends last, and by itself. What counts is the token, not
-/// where its record says it was made: a config that moved took it along.
-pub(crate) fn is_still_needed(context: &Context<'_>, record: &Record) -> Result<bool, Error> {
-    if record.kind != TokenKind::Admin {
-        return Ok(false);
-    }
-    let org_id = &record.org_id;
-    let current = config::load(context, org_id)?;
-    let current_origin = current.as_ref().map(|current| current.url.origin());
-    let retired = Retired::load(context, org_id)?;
-    // What cannot be read may keep this token for any other origin than the current one.
-    let may_be_any = retired.damage().is_some();
-    let origins: Vec<Origin> = retired
-        .into_configs()
-        .filter(|kept| kept.admin_token.is(&record.client_id))
-        .map(|kept| kept.url.origin().clone())
-        .filter(|origin| current_origin != Some(origin))
-        .collect();
-    if origins.is_empty() && !may_be_any {
-        return Ok(false);
-    }
-    let is_other = |other: &Record| {
-        // Where the origin is not known, each may be the one.
-        let is_there = other
-            .origin
-            .as_ref()
-            .is_none_or(|origin| origins.contains(origin) || (may_be_any && current_origin != Some(origin)));
-        is_there && other.client_id != record.client_id
-    };
-    mint::any_made_or_being_made(context, org_id, is_other)
+/// Is it, as nobody holds it, what a take-over left that did not come to its end? Each token that a mint made has a mark,
+/// and each that a static role hands back has an end. Clients use such a token on, and no role is to end it.
+pub(crate) fn was_never_taken_over(record: &Record) -> bool {
+    record.kind == TokenKind::Static && record.mark.is_empty() && record.lease_end.is_none()
 }
 
 /// A token that is held is not for others to end; says who may.
@@ -91,11 +67,19 @@ pub(crate) fn refuse_if_held(context: &Context<'_>, record: &Record) -> Result<(
             ),
         }));
     }
-    if is_still_needed(context, record)? {
-        return Err(Error::mistake(format!(
+    match need_of(context, record)? {
+        Need::None => Ok(()),
+        Need::EndsOthers => Err(Error::mistake(format!(
             "`client_id` is `{client_id}`, the admin token of a deleted config of organization `{org_id}`, with which \
              its other tokens are still to be ended: end those, and it is ended after them"
-        )));
+        ))),
+        Need::NotKnown => Err(Error::coded(
+            503,
+            format!(
+                "`client_id` is `{client_id}`, the admin token of a deleted config of organization `{org_id}`, and not all \
+                 tokens of the organization were looked at yet for those that it is still to end: try again, and the \
+                 search goes on"
+            ),
+        )),
     }
-    Ok(())
 }

@@ -16,26 +16,25 @@ pub(crate) const ADMIN_TOKEN_BYTES_MAX: usize = 512;
 /// Bytes of a description template, as the contract says.
 pub(crate) const DESCRIPTION_BYTES_MAX: usize = 256;
 
-/// Organizations of one mount: a list, and a look-up by logical name without
-/// the cache, reads each, and the host allows a request 10,000 storage calls.
+/// Organizations of one mount: a list, or a look-up without the cache, reads each, and a request has 10,000 storage calls.
 pub(crate) const CONFIGS_MAX: usize = 2_000;
 
-/// What a renewal may fall short of the time that was wanted without a warning: times are whole seconds at the server,
-/// and both ends of the lease are rounded.
+/// What a renewal may fall short of without a warning: the server rounds both ends of a lease to whole seconds.
 pub(crate) const RENEWAL_ROUNDING: Duration = Duration::from_secs(1);
 
 /// Roles that one answer lists: at most some 450 bytes each, and the host allows an answer 8 MiB.
 pub(crate) const ROLES_LISTED_MAX: usize = 15_000;
 
-/// The largest `max_tokens`: each mint under such a limit may have to read as many records, and the host allows a request
-/// one second of processor time.
-pub(crate) const MAX_TOKENS_MAX: u32 = 10_000;
+/// The largest `max_tokens`: so many tokens can be counted, at two reads each, with a few hundred write-ahead entries.
+pub(crate) const MAX_TOKENS_MAX: u32 = 4_000;
 
-/// Entries of an organization's index that a mint under a `max_tokens` looks through: twice the largest limit, for tokens
-/// of other roles and kinds stand among them.
-pub(crate) const LIMITED_TOKENS_SEEN_MAX: usize = 2 * MAX_TOKENS_MAX as usize;
+/// Storage calls of a count for `max_tokens`: the host allows a request 10,000, of which the rest of the mint needs some.
+pub(crate) const COUNT_CALLS_MAX: usize = 9_000;
 
-/// Records that such a mint reads at once: their entries are in memory together.
+/// 32 MiB: records that such a count reads. The host allows a request 64 MiB of storage, and one second of processor time.
+pub(crate) const COUNT_BYTES_MAX: usize = 32 * 1024 * 1024;
+
+/// Records that a count reads at once: their entries are in memory together.
 pub(crate) const RECORDS_READ_AT_ONCE: usize = 100;
 
 /// Roles that `key_info` of one list describes: each costs a read, and the host allows a request 10,000 storage calls.
@@ -54,8 +53,7 @@ pub(crate) const STORAGE_KEY_BYTES_MAX: usize = 4 * 1024;
 /// looks at for it: enough to begin with.
 pub(crate) const UNREADABLE_KEPT_MAX: usize = 50;
 
-/// Names of one folder of the schedule queue that a rollback call looks at: it passes over names that are not of the
-/// queue's form, and nobody but a hand in storage makes such names.
+/// Names of one folder of the schedule queue that a rollback call lists: only a hand in storage makes names of another form.
 pub(crate) const QUEUE_NAMES_MAX: usize = 20_000;
 
 /// Names that one storage call lists.
@@ -69,6 +67,9 @@ pub(crate) const TRANSACTION_ATTEMPTS_MAX: u32 = 5;
 
 /// Old configs of one organization that are kept for revocation: one for each origin that still has tokens.
 pub(crate) const RETIRED_CONFIGS_MAX: usize = 8;
+
+/// Records that one search for tokens of a retired config reads: up to three calls each of the host's 10,000.
+pub(crate) const RETIRED_SEARCH_RECORDS_MAX: usize = 500;
 
 /// 64 KiB: the damaged entry of retired configs that a write carries along. [`RETIRED_CONFIGS_MAX`] configs are smaller;
 /// as the numbers of its bytes the damage still fits an entry of 1 MiB, the server's limit.
@@ -335,8 +336,7 @@ pub(crate) const REPORT_PAGE_MAX: usize = 1_000;
 /// reads of a page below the host's 10,000 for a request, and well within its one second of processor time.
 pub(crate) const REPORT_CALLS_MAX: usize = 5_000;
 
-/// 8 MiB: entries of records that a report reads, beyond which it begins no further hundred: see
-/// [`TOKENS_DESCRIBED_HISTORY_BYTES_MAX`].
+/// 8 MiB of entries that a report reads, beyond which it reads no more: see [`TOKENS_DESCRIBED_HISTORY_BYTES_MAX`].
 pub(crate) const REPORT_READ_BYTES_MAX: usize = 8 * 1024 * 1024;
 
 /// 4 MiB: what a page of a report shows, beyond which it ends early. A token has at most some 60 KiB, with its Astra roles

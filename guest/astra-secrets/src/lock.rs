@@ -2,8 +2,8 @@
 //! stand below, so that no two requests wait for each other.
 //!
 //! Two cases leave this order, and neither can wait in a circle:
-//! * A mint takes the lock of its mark under [`Lock::MintStart`], and under the lock of its record if the token has a
-//!   logical name. That mark is new, so nobody else holds its lock.
+//! * A mint takes the lock of its mark under [`Lock::MintStart`], under the lock of its record if the token has a logical
+//!   name, and under the lock of its failed attempt. That mark is new, so nobody else holds its lock.
 //! * A write of a config holds the lock of its new admin token before [`Lock::Configs`]. No config holds that token yet,
 //!   so nobody asks for its lock under [`Lock::Configs`].
 

@@ -22,7 +22,7 @@ use secrets_framework::{Context, Error, Response, Sensitive};
 
 pub(crate) use description::{Facts, check_template, describe};
 pub(crate) use intent::{
-    INTENT_KIND, IntentData, OpenMarks, any_made_or_being_made, is_open, lock, open_marks, open_times,
+    INTENT_KIND, IntentData, OpenMarks, any_being_made, any_made_or_being_made, is_open, lock, open_marks, open_times,
 };
 pub(crate) use make::{MintError, MintRequest, MintedToken, make, try_make};
 pub(crate) use prove::{Owner, make_proven, owner_of};

@@ -166,7 +166,8 @@ impl TokenLogicalName {
         if printable && text.len() <= TOKEN_LOGICAL_NAME_BYTES_MAX {
             return Ok(Self(text.to_owned()));
         }
-        Err(NameError::new("logical_name", text, "must be printable text of at most 256 bytes"))
+        let rule = format!("must be printable text of at most {TOKEN_LOGICAL_NAME_BYTES_MAX} bytes");
+        Err(NameError::new("logical_name", text, &rule))
     }
 }
 
@@ -186,7 +187,8 @@ impl AstraRoleId {
     }
 }
 
-/// Does `text` match the server's name pattern, `\w(([\w-.]+)?\w)?`, within the limit?
+/// Does `text` match the server's name pattern, `\w(([\w-.]+)?\w)?`, within the limit? The pattern allows `..`, which the
+/// server refuses in a storage key.
 pub(crate) fn is_name(text: &str) -> bool {
     let word = |b: u8| b.is_ascii_alphanumeric() || b == b'_';
     let bytes = text.as_bytes();
@@ -195,6 +197,7 @@ pub(crate) fn is_name(text: &str) -> bool {
         && word(first)
         && word(last)
         && bytes.iter().all(|&b| word(b) || b == b'-' || b == b'.')
+        && !text.contains("..")
 }
 
 fn check_name(field: &'static str, text: &str) -> Result<(), NameError> {
@@ -207,7 +210,8 @@ fn check_name(field: &'static str, text: &str) -> Result<(), NameError> {
     Err(NameError::new(
         field,
         text,
-        "must be at most 128 letters, digits, `_`, `-` and `.`, and begin and end with a letter, a digit or `_`",
+        "must be at most 128 letters, digits, `_`, `-` and `.`, begin and end with a letter, a digit or `_`, and have no \
+         `..` in it",
     ))
 }
 

@@ -45,7 +45,7 @@ fn run_queue(context: &Context<'_>, immediate: bool) -> Result<(), Error> {
     let ended = ended.map(drop);
     // A mount that goes makes nothing new.
     if immediate {
-        return ended;
+        return ended.and(log_left(context));
     }
     let deadline = context.now() + ROLLBACK_BUDGET;
     let tidies = due.iter().any(|due| matches!(due.task, Task::Tidy(_)));
@@ -54,6 +54,19 @@ fn run_queue(context: &Context<'_>, immediate: bool) -> Result<(), Error> {
     // A tidy takes the processor time that one call has for lists.
     let ends_known = if tidies { Ok(()) } else { admin_end::look(context, deadline) };
     ended.and(worked).and(looked).and(ends_known)
+}
+
+/// Logs how many tokens with an end this mount still holds. The server sends the same call for a mount that is moved: so
+/// tokens with a longer grace period are left alone, and what is left is no error, by which a move would fail.
+fn log_left(context: &Context<'_>) -> Result<(), Error> {
+    let queued = schedule_queue::due(context, &[Kind::Token], u64::MAX)?;
+    let left = ending::count_left(context, &queued)?;
+    let are_all = queued.len() < Kind::Token.budget() as usize;
+    if left > 0 || !are_all {
+        let left = if are_all { left.to_string() } else { format!("{left} or more") };
+        events::TOKENS_LEFT_BEHIND.log(context, &[("tokens", &left)]);
+    }
+    Ok(())
 }
 
 /// Looks for dead tokens; the schedule queue replaces those that were found, in this call if there is time.

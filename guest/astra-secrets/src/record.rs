@@ -44,7 +44,7 @@ pub(crate) use reads::{WaitingReads, fold_reads, note_read, unknown_read_keys, w
 pub(crate) use role_counts::role_counts;
 pub(crate) use stored::decode;
 pub(crate) use totals::counts;
-pub(crate) use visit::{Looked, Seen, look_at, visit_in_org};
+pub(crate) use visit::{Looked, ReadFirst, Searched, look_at, look_at_from, search_in_org};
 pub(crate) use walk::{IndexSlice, any_given_out, any_in_org_where, index_slice, load_own, log_unreadable};
 pub(crate) use write::{
     Inserted, end_later, hold, insert, prove_writable, remove, remove_from, remove_if_same, remove_unreadable, renew,

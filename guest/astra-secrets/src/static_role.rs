@@ -29,7 +29,7 @@ use crate::who::Who;
 pub(crate) use dead::{Soon, replace_soon};
 pub(crate) use standing::standings;
 pub(crate) use stored::decode;
-pub(crate) use token_record::{current_record, load_token, lost_record};
+pub(crate) use token_record::{current_record, load_token, log_unreadable, lost_record};
 pub(crate) use tokens::{Tokens, tokens};
 
 /// A static role.

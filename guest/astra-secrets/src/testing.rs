@@ -113,8 +113,8 @@ impl Mount {
         BACKEND.handle(&self.host, &rollback_request(false))
     }
 
-    /// The records were walked through just now, so that the next call does not.
-    pub(crate) fn has_walked(&self) {
+    /// The index was scanned just now, so the next call does not scan it.
+    pub(crate) fn finish_index_scan(&self) {
         let now = secrets_framework::host::Clock::now(&*self.host.clock).as_secs();
         self.host.storage.seed("state/index", json!({ "complete": true, "walked": now }).to_string());
     }

@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use secrets_framework::Backend;
 use secrets_framework::host::{
-    Clock, Counter, Host, Http, LockError, LockGuard, Locks, Log, LogLevel, Metrics, Random, Storage, SystemView,
-    SystemViewError, UPSTREAM_OPTION, UPSTREAM_READ_ONLY,
+    Clock, Counter, Host, Http, LockError, LockGuard, Locks, Log, LogLevel, Metrics, Random, Replication, Storage,
+    SystemView, SystemViewError, UPSTREAM_OPTION, UPSTREAM_READ_ONLY,
 };
 
 use crate::bindings::secrets_engine::host::{locks, logging, system_view};
@@ -76,6 +76,17 @@ impl SystemView for ComponentHost {
     }
     fn is_tainted(&self) -> Result<bool, SystemViewError> {
         system_view::tainted().map_err(error_of("tainted"))
+    }
+    fn is_local_mount(&self) -> Result<bool, SystemViewError> {
+        system_view::local_mount().map_err(error_of("local-mount"))
+    }
+    fn replication(&self) -> Result<Replication, SystemViewError> {
+        let replication = system_view::replication_state().map_err(error_of("replication-state"))?;
+        Ok(Replication {
+            is_performance_secondary: replication.performance_secondary,
+            is_performance_standby: replication.performance_standby,
+            is_dr_secondary: replication.dr_secondary,
+        })
     }
     fn default_lease_ttl(&self) -> Result<Duration, SystemViewError> {
         system_view::default_lease_ttl().map(Duration::from_nanos).map_err(error_of("default-lease-ttl"))

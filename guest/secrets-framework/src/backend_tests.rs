@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use serde_json::{Map, Value, json};
 
-use crate::host::{Clock, StorageError, StorageView};
+use crate::host::{Clock, Replication, StorageError, StorageView, SystemViewError};
 use crate::limits::{ROLLBACK_FAILURES_SHOWN_MAX, WAL_ENTRIES_IMMEDIATE_MAX, WAL_ENTRIES_PER_CALL_MAX};
 use crate::testing::{READ_ONLY_TEXT, StorageCall, TestHost, check_table, lease_request, request, rollback_request};
 use crate::{
@@ -328,6 +328,30 @@ fn rollback_undoes_what_is_old_enough_and_then_does_the_periodic_work() {
     TOY.handle(&host, &rollback_request(true)).unwrap();
     assert_eq!(host.storage.list("wal/").unwrap(), Vec::<String>::new());
     assert_eq!(host.storage.list("undone/").unwrap(), ["limit", "old", "young"]);
+}
+
+#[test]
+fn rollback_does_nothing_on_a_node_that_cannot_store_its_work() {
+    let part = |is_performance_secondary, is_performance_standby, is_dr_secondary| {
+        Ok(Replication { is_performance_secondary, is_performance_standby, is_dr_secondary })
+    };
+    for (replication, local_mount, works) in [
+        (part(true, false, false), false, false),
+        (part(true, false, false), true, true),
+        (part(false, true, false), true, false),
+        (part(false, false, true), true, false),
+        (Err(SystemViewError::Unsupported("replication-state")), false, true),
+        (Err(SystemViewError::Failed("no answer".to_owned())), false, false),
+    ] {
+        let host = TestHost::new();
+        seed_wal(&host, "old", "token", 601);
+        host.system_view.set_local_mount(local_mount);
+        host.system_view.set_replication(replication.clone());
+        let fails = matches!(replication, Err(SystemViewError::Failed(_)));
+        assert_eq!(TOY.handle(&host, &rollback_request(false)).is_err(), fails);
+        assert_eq!(host.storage.keys(), [if works { "undone/old" } else { "wal/old" }], "{replication:?}");
+        assert_eq!(host.log.lines().len(), usize::from(works), "{replication:?}");
+    }
 }
 
 #[test]

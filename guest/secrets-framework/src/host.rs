@@ -135,6 +135,17 @@ pub const UPSTREAM_OPTION: &str = "upstream";
 /// The value of [`UPSTREAM_OPTION`] with which the host refuses every request but GET and HEAD.
 pub const UPSTREAM_READ_ONLY: &str = "read-only";
 
+/// The part of this node in replication.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Replication {
+    /// The cluster forwards writes to shared storage to the primary cluster.
+    pub is_performance_secondary: bool,
+    /// The node forwards all writes to the active node.
+    pub is_performance_standby: bool,
+    /// The cluster is for disaster recovery, and serves no requests.
+    pub is_dr_secondary: bool,
+}
+
 /// Settings of the mount and of the server.
 pub trait SystemView {
     /// Identifies the mount for as long as it exists.
@@ -146,6 +157,10 @@ pub trait SystemView {
     /// Is the server removing the mount? Then it lets only revocations and rollback calls through, for good where a
     /// disable failed.
     fn is_tainted(&self) -> Result<bool, SystemViewError>;
+    /// Is the mount local to this cluster, that is, not replicated?
+    fn is_local_mount(&self) -> Result<bool, SystemViewError>;
+    /// The part of this node in replication.
+    fn replication(&self) -> Result<Replication, SystemViewError>;
     /// Time to live of leases that name none.
     fn default_lease_ttl(&self) -> Result<Duration, SystemViewError>;
     /// The longest time to live of a lease of this mount.

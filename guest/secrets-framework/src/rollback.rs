@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use serde_json::Value;
 
+use crate::host::{Replication, SystemViewError};
 use crate::limits::{ROLLBACK_FAILURES_SHOWN_MAX, WAL_ENTRIES_IMMEDIATE_MAX, WAL_ENTRIES_PER_CALL_MAX, WAL_TIME_MAX};
 use crate::passed_over::{self, PassedOver, own_error};
 use crate::wal::{self, WalId};
@@ -14,6 +15,9 @@ use crate::{Backend, Context, Error, Undo};
 
 /// Does one rollback call. All failures come back as one error, which the server logs.
 pub(crate) fn handle(backend: &Backend, context: &Context<'_>) -> Result<(), Error> {
+    if !stores_here(context)? {
+        return Ok(());
+    }
     let immediate = is_immediate(context);
     let mut failures = Vec::new();
     // An entry undoes what was done upstream: where that is read-only, it stays.
@@ -26,6 +30,25 @@ pub(crate) fn handle(backend: &Backend, context: &Context<'_>) -> Result<(), Err
         failures.extend(periodic(context, immediate).err());
     }
     failures_as_error(failures)
+}
+
+/// Can this node store what a rollback does? A secondary has a replicated copy of the entries, which may be stale, and would
+/// change the upstream before its own write fails. The primary does the work.
+fn stores_here(context: &Context<'_>) -> Result<bool, Error> {
+    let system_view = context.host.system_view();
+    let replication = match system_view.replication() {
+        // A server that cannot answer does not replicate.
+        Err(SystemViewError::Unsupported(_)) => Replication::default(),
+        answer => answer.map_err(not_known)?,
+    };
+    if replication.is_dr_secondary || replication.is_performance_standby {
+        return Ok(false);
+    }
+    Ok(!replication.is_performance_secondary || system_view.is_local_mount().map_err(not_known)?)
+}
+
+fn not_known(error: SystemViewError) -> Error {
+    Error::Plain(format!("nothing was rolled back, because the part of this node in replication is not known: {error}"))
 }
 
 /// The server sets `immediate` when the mount is being disabled.

@@ -29,21 +29,24 @@ pub struct WalEntry {
     pub created_at: u64,
 }
 
-fn new_entry(context: &Context<'_>, kind: &str, data: Value) -> Result<(WalId, StorageEntry), Error> {
-    let id = WalId(random_uuid(context));
+fn stored_entry(context: &Context<'_>, id: &WalId, kind: &str, data: Value) -> Result<StorageEntry, Error> {
     let created_at = context.now().as_secs();
     let entry = WalEntry { kind: kind.to_owned(), data, created_at };
     let value = serde_json::to_vec(&entry)
         .map_err(|error| Error::Internal(format!("could not write a write-ahead entry: {error}")))?;
-    let entry = StorageEntry { key: key(&id), value, seal_wrap: true };
-    Ok((id, entry))
+    Ok(StorageEntry { key: key(id), value, seal_wrap: true })
 }
 
 /// Writes an entry, seal-wrapped.
 pub fn put(context: &Context<'_>, kind: &str, data: Value) -> Result<WalId, Error> {
-    let (id, entry) = new_entry(context, kind, data)?;
-    context.storage().put(entry)?;
+    let id = WalId(random_uuid(context));
+    put_again(context, &id, kind, data)?;
     Ok(id)
+}
+
+/// Writes an entry under the ID that it had, whether or not it was dropped meanwhile.
+pub fn put_again(context: &Context<'_>, id: &WalId, kind: &str, data: Value) -> Result<(), Error> {
+    Ok(context.storage().put(stored_entry(context, id, kind, data)?)?)
 }
 
 /// Drops an entry; one that is not there is dropped already.
@@ -123,6 +126,8 @@ mod tests {
         delete(&context, &id).unwrap();
         assert_eq!(read(&context, &id), Ok(None));
         assert!(host.storage.keys().is_empty());
+        put_again(&context, &id, "astra_token", json!({"mark": "m"})).unwrap();
+        assert_eq!(ids(&context, "", 10).unwrap(), [id]);
     }
 
     #[test]

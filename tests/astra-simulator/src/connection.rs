@@ -24,12 +24,10 @@ pub(crate) async fn serve(mut tcp: TcpStream, tls: Option<TlsAcceptor>, hub: Arc
         hold_back(&hub).await;
         match tls {
             None => requests(&mut tcp, &hub, origin).await,
-            Some(acceptor) => {
-                // A client that refuses the certificate ends the handshake.
-                if let Ok(mut stream) = acceptor.accept(tcp).await {
-                    requests(&mut stream, &hub, origin).await;
-                }
-            }
+            Some(acceptor) => match acceptor.accept(tcp).into_fallible().await {
+                Ok(mut stream) => requests(&mut stream, &hub, origin).await,
+                Err((_, tcp)) => end_after_alert(tcp).await,
+            },
         }
     };
     tokio::select! {
@@ -38,6 +36,13 @@ pub(crate) async fn serve(mut tcp: TcpStream, tls: Option<TlsAcceptor>, hub: Arc
         _changed = dropped.changed() => {}
         () = serving => {}
     }
+}
+
+/// Ends a connection whose handshake failed, on either side. A client may have sent its request already: if that stayed
+/// unread, the close would be an RST, which may overtake the alert with the reason.
+async fn end_after_alert(mut tcp: TcpStream) {
+    let _gone = tcp.shutdown().await;
+    let _gone = tokio::io::copy(&mut tcp, &mut tokio::io::sink()).await;
 }
 
 async fn requests<S: Transport>(stream: &mut S, hub: &Hub, origin: Origin) {

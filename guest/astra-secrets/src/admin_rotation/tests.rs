@@ -6,6 +6,7 @@ mod crash;
 mod faults;
 mod hand_back;
 mod retired;
+mod retired_search;
 mod scheduled;
 mod walk;
 

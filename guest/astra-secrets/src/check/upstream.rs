@@ -12,7 +12,6 @@ use crate::client::{AstraClient, ClientError, ListedRole, ListedToken, Skew, ups
 use crate::held_tokens::HeldTokens;
 use crate::limits::{ADMIN_TOKEN_EXPIRY_NEAR, CLOCK_SKEW_MAX};
 use crate::names::{OrgId, is_uuid, shown};
-use crate::read_only;
 use crate::time_text;
 
 /// Astra's answers.
@@ -56,7 +55,7 @@ impl<'a> Answers<'a> {
     pub(super) fn list_fault(&self) -> Option<&'static str> {
         let org_id = self.org_id.as_str();
         match (&self.tokens, &self.owner) {
-            (Err(_), _) => Some("Astra did not list its tokens: see `may_manage_tokens`"),
+            (Err(_), _) => Some("Astra did not list its tokens: see `may_list_tokens`"),
             (_, Err(_)) => Some("Astra did not say whose its list of tokens is: see `token_valid`"),
             (_, Ok(owner)) if is_uuid(org_id) && !owner.eq_ignore_ascii_case(org_id) => {
                 Some("Astra listed the tokens of another organization: see `organization_matches`")
@@ -114,16 +113,9 @@ impl<'a> Answers<'a> {
         }
     }
 
-    /// Without trying it, only this is known of managing tokens.
-    pub(super) fn may_list_tokens(&self, read_only: bool) -> Item {
+    pub(super) fn may_list_tokens(&self) -> Item {
         match &self.tokens {
-            Ok(_) if read_only => Item::unknown(format!(
-                "The admin token may list tokens; whether it may make and delete some is not tried: {}.",
-                read_only::CAUSE
-            )),
-            Ok(_) => Item::unknown(
-                "The admin token may list tokens; only `deep=true`, which makes one and deletes it, tells whether it may do that, too.",
-            ),
+            Ok(_) => Item::yes("The admin token may list tokens."),
             Err(error) => self.refused_or_unknown(error),
         }
     }

@@ -1,13 +1,18 @@
 //! The tasks of tokens in the schedule queue. A task whose token has a record ends the token, or moves to the deadline that
 //! the record says by now. A task whose token has none waits until the history of the token can be deleted.
 
+use std::collections::BTreeMap;
+
 use secrets_framework::{Context, Error};
 
 use super::{Patience, Target, end_token};
 use crate::events;
 use crate::history::{self, End};
-use crate::in_use;
-use crate::limits::{ENDED_PER_ROLLBACK_MAX, ENDED_RETRY_PAUSE, QUEUED_TOKENS_PER_WRITE, ROLLBACK_BUDGET};
+use crate::in_use::{self, Need};
+use crate::limits::{
+    ENDED_PER_ROLLBACK_MAX, ENDED_RETRY_PAUSE, LEASE_END_MARGIN, QUEUED_TOKENS_PER_WRITE, RECORDS_READ_AT_ONCE,
+    ROLLBACK_BUDGET,
+};
 use crate::read_only;
 use crate::record::{self, Record};
 use crate::schedule_queue::{QueuedTask, Task};
@@ -18,8 +23,8 @@ use crate::storage::{TokenRef, Write, key, own_error, read_many, write_batch};
 enum When {
     /// Their deadlines have come.
     Due,
-    /// The mount is being disabled: leases that have ended have no margin, and grace periods are over. All other leases
-    /// are the server's.
+    /// The mount is being disabled, or moved: leases that have ended have no margin, and grace periods that soon end are
+    /// over. All other leases are the server's.
     MountGoes,
     /// They were replaced without a grace period.
     Replaced,
@@ -29,9 +34,12 @@ impl When {
     fn is_over(self, record: &Record, now: u64) -> bool {
         let is_past = |end: u64| end <= now;
         let lease_is_over = record.lease_end.is_some_and(is_past);
+        let ends_soon = |end: u64| end <= now.saturating_add(LEASE_END_MARGIN.as_secs());
         match self {
             Self::Due => record.deadline().map_or(record.kind.is_replaceable(), is_past),
-            Self::MountGoes => lease_is_over || record.kind.is_replaceable(),
+            Self::MountGoes => {
+                lease_is_over || (record.kind.is_replaceable() && record.lease_end.is_none_or(ends_soon))
+            }
             Self::Replaced => lease_is_over,
         }
     }
@@ -53,13 +61,7 @@ struct Due<'a> {
 pub(crate) fn run_due(context: &Context<'_>, tasks: &[QueuedTask], immediate: bool) -> Result<usize, Error> {
     let begin_until = context.now() + ROLLBACK_BUDGET;
     let when = if immediate { When::MountGoes } else { When::Due };
-    let due: Vec<Due<'_>> = tasks
-        .iter()
-        .filter_map(|task| match &task.task {
-            Task::Token(token) => Some(Due { token, task }),
-            _ => None,
-        })
-        .collect();
+    let due: Vec<Due<'_>> = tasks.iter().filter_map(|task| Some(Due { token: token_of(task)?, task })).collect();
     let (mut over, mut result) = (Vec::new(), Ok(0));
     for due in due.chunks(QUEUED_TOKENS_PER_WRITE) {
         if context.now() > begin_until {
@@ -130,6 +132,36 @@ fn look<'a>(context: &Context<'_>, due: &[Due<'a>], when: When) -> Result<Vec<Du
     Ok(over)
 }
 
+/// How many tokens of these tasks nobody ends once the mount has gone: those whose lease is over, and those that were
+/// replaced. The server ends the leases that go on.
+pub(crate) fn count_left(context: &Context<'_>, tasks: &[QueuedTask]) -> Result<usize, Error> {
+    let now = context.now().as_secs();
+    // A token that was replaced soon after it was made has two tasks.
+    let tokens: BTreeMap<String, &TokenRef> =
+        tasks.iter().filter_map(token_of).map(|token| (token.record_id.key(), token)).collect();
+    let tokens: Vec<(String, &TokenRef)> = tokens.into_iter().collect();
+    let mut left = 0;
+    for tokens in tokens.chunks(RECORDS_READ_AT_ONCE) {
+        let keys: Vec<String> = tokens.iter().map(|(key, _)| key.clone()).collect();
+        for ((_, token), read) in tokens.iter().zip(read_many(context.storage(), &keys)?) {
+            // `check` names what cannot be read.
+            let Ok(Some(entry)) = read else { continue };
+            let is_left = |record: &Record| {
+                is_of(record, token) && record.lease_end.is_some_and(|end| end <= now || record.kind.is_replaceable())
+            };
+            left += usize::from(record::decode(&entry, &token.record_id).is_ok_and(|record| is_left(&record)));
+        }
+    }
+    Ok(left)
+}
+
+fn token_of(task: &QueuedTask) -> Option<&TokenRef> {
+    match &task.task {
+        Task::Token(token) => Some(token),
+        _ => None,
+    }
+}
+
 /// What is to be done about a due token that has a record.
 enum Next {
     End,
@@ -166,6 +198,8 @@ enum Ending {
     Ended,
     /// It is in use, and so has no end.
     InUse,
+    /// A take-over of it did not come to its end, and its record is forgotten: the token is an operator's.
+    NeverTakenOver,
     /// It is not to end now.
     NotNow,
     /// It could not be ended.
@@ -184,7 +218,7 @@ fn end_due(context: &Context<'_>, due: Due<'_>, when: When, is_last: bool) -> Re
         Ending::NotNow => return Ok(ending),
         Ending::StillNeeded if !is_last => return Ok(ending),
         Ending::Ended => due.task.writes_of_move(history::forget_at(context.now().as_secs())).into(),
-        Ending::InUse => vec![Write::Delete(due.task.key())],
+        Ending::InUse | Ending::NeverTakenOver => vec![Write::Delete(due.task.key())],
         // Later, so that one organization that fails does not keep others waiting.
         Ending::Failed | Ending::StillNeeded => due.task.writes_of_move(later.as_secs()).into(),
     };
@@ -218,11 +252,15 @@ fn end_one(context: &Context<'_>, token: &TokenRef, when: When) -> Result<Ending
         in_use::keep(context, &mut record)?;
         return Ok(Ending::InUse);
     }
+    if matches!(held, Ok(false)) && in_use::was_never_taken_over(&record) {
+        record::remove_if_same(context, &record)?;
+        return Ok(Ending::NeverTakenOver);
+    }
     let how = if record.kind.is_replaceable() { End::Rotated } else { End::LeaseEnded };
     // If the config or static role cannot be read, nobody knows whether the token is in use: tried again later.
-    let ended = match held.and_then(|_| in_use::is_still_needed(context, &record)) {
-        Ok(true) => return Ok(Ending::StillNeeded),
-        Ok(false) => end_token(context, &Target::of(&record, how, when.patience())),
+    let ended = match held.and_then(|_| in_use::need_of(context, &record)) {
+        Ok(Need::EndsOthers | Need::NotKnown) => return Ok(Ending::StillNeeded),
+        Ok(Need::None) => end_token(context, &Target::of(&record, how, when.patience())),
         Err(error) => Err(error),
     };
     match ended {

@@ -15,7 +15,7 @@ use crate::config;
 use crate::ending::Patience;
 use crate::events;
 use crate::limits::{HELD_LOOK_PERIOD, HELD_ORGANIZATIONS_PER_ROLLBACK_MAX, HELD_PROOFS_MAX, ROLLBACK_REQUEST_TIMEOUT};
-use crate::names::{OrgId, is_uuid};
+use crate::names::OrgId;
 use crate::static_role;
 use crate::storage::key::{HELD_LOOK_STATE_KEY, STATIC_ROLE_PREFIX, from_segment};
 
@@ -159,10 +159,8 @@ fn log_failure(context: &Context<'_>, org_id: &OrgId, missing: Missing<'_>, erro
 
 /// Compares with the list of the client's organization. False = the list is not whole, or another organization's.
 fn compare(client: &AstraClient<'_>, held: &mut HeldTokens) -> Result<bool, Error> {
-    let org_id = client.org_id();
     let told = |error| client.failure(&error);
-    // Old mounts may know an organization by another name than Astra's UUID.
-    if is_uuid(org_id.as_str()) && !client.current_org().map_err(told)?.eq_ignore_ascii_case(org_id.as_str()) {
+    if !client.is_of_own_organization().map_err(told)? {
         return Ok(false);
     }
     let mut is_whole = false;

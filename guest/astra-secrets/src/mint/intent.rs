@@ -7,6 +7,7 @@ use secrets_framework::host::LockGuard;
 use secrets_framework::wal::{self, WalEntry, WalId};
 use secrets_framework::{Context, Error};
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
 use super::make::MintRequest;
 use super::room;
@@ -44,7 +45,7 @@ pub(crate) struct IntentData {
 
 impl IntentData {
     /// Reads the entry's data. A mark that is not whole could be the end of another token's description.
-    pub(crate) fn read(data: &serde_json::Value) -> Option<Self> {
+    pub(crate) fn read(data: &Value) -> Option<Self> {
         Self::deserialize(data).ok().filter(|data| is_mark(&data.mark))
     }
 
@@ -68,16 +69,20 @@ impl IntentData {
 pub(super) struct Intent<'a> {
     pub(super) wal_id: WalId,
     pub(super) mark: String,
+    /// The data of the entry.
+    data: Value,
     /// Keeps rollback from this attempt while it goes on.
     _guard: Box<dyn LockGuard + 'a>,
 }
 
 /// Notes an attempt. A node that cannot write fails here, before anything is made. Without a start under which the config
-/// was read, the config is read again.
+/// was read, the config is read again. With `has_room`, an earlier attempt of the
+/// same mint is noted still.
 pub(super) fn note<'a>(
     context: &Context<'a>,
     request: &MintRequest<'_>,
     start: Option<MintStart<'a>>,
+    has_room: bool,
 ) -> Result<Intent<'a>, Error> {
     let config = request.config;
     let mark = start.as_ref().map_or_else(|| fresh_mark(context), |start| start.mark.clone());
@@ -85,7 +90,8 @@ pub(super) fn note<'a>(
     // A count may take seconds, for which no other mint is to wait.
     let start = start.filter(|_| !request.leased.is_some_and(room::is_limited));
     // Kept until the entry is there, by which others count this token.
-    let _room = request.leased.map(|order| room::enter(context, order)).transpose()?;
+    let counted = request.leased.filter(|_| !has_room);
+    let _room = counted.map(|order| room::enter(context, order)).transpose()?;
     let data = IntentData {
         org_id: config.org_id.as_str().to_owned(),
         origin: config.url.origin().as_str().to_owned(),
@@ -96,7 +102,7 @@ pub(super) fn note<'a>(
     };
     let data = serde_json::to_value(data)
         .map_err(|_| Error::Internal("a write-ahead entry could not be written as JSON".to_owned()))?;
-    let wal_id = wal::put(context, INTENT_KIND, data)?;
+    let wal_id = wal::put(context, INTENT_KIND, data.clone())?;
     // From here on, whoever looks for entries finds this one.
     let is_started = start.map(drop).is_some();
     if !is_started && !is_current(context, config)? {
@@ -106,7 +112,14 @@ pub(super) fn note<'a>(
             config.org_id
         )));
     }
-    Ok(Intent { wal_id, mark, _guard: guard })
+    Ok(Intent { wal_id, mark, data, _guard: guard })
+}
+
+impl Intent<'_> {
+    /// Notes the attempt again, where its entry may have been dropped.
+    pub(super) fn note_again(&self, context: &Context<'_>) -> Result<(), Error> {
+        wal::put_again(context, &self.wal_id, INTENT_KIND, self.data.clone())
+    }
 }
 
 /// Is the config still the one that was read? A delete looks for entries like
@@ -131,25 +144,33 @@ pub(crate) fn any_made_or_being_made(
     org_id: &OrgId,
     is_it: impl Fn(&Record) -> bool,
 ) -> Result<bool, Error> {
-    wait_for_started(context, org_id)?;
-    Ok(any_open(context, |data, _| data.org_id == org_id.as_str())?
-        || record::any_in_org_where(context, org_id, is_it)?)
+    Ok(any_being_made(context, org_id)? || record::any_in_org_where(context, org_id, is_it)?)
 }
 
-/// Visits an organization's unsettled mints of leased tokens: the mark of each, and its role.
+/// Has the organization a token that is being made? As for [`any_made_or_being_made`], asked before records are.
+pub(crate) fn any_being_made(context: &Context<'_>, org_id: &OrgId) -> Result<bool, Error> {
+    wait_for_started(context, org_id)?;
+    any_open(context, |data, _| data.org_id == org_id.as_str())
+}
+
+/// Visits an organization's unsettled mints of leased tokens: the mark of each, and its role. The answer is how many
+/// entries were read for that.
 pub(super) fn visit_leased_in_org(
     context: &Context<'_>,
     org_id: &OrgId,
     mut visit: impl FnMut(&str, &RoleName),
-) -> Result<(), Error> {
+) -> Result<usize, Error> {
+    let mut read = 0;
     visit_open(context, |_, intent| {
+        read += 1;
         if let Some((IntentData { mark, role_name: Some(role_name), .. }, _)) =
             intent.filter(|(data, _)| data.org_id == org_id.as_str())
         {
             visit(&mark, &RoleName::stored(role_name));
         }
         true
-    })
+    })?;
+    Ok(read)
 }
 
 /// Marks of an organization's unsettled mints, and how many entries were read

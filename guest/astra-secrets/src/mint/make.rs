@@ -89,26 +89,38 @@ pub(crate) fn try_make<'a>(
     let mut warnings = Vec::new();
     let mut expiry = wanted.expiry.clone();
     let mut attempts = 0;
+    // The write-ahead entry of an attempt that failed keeps the mint's place among those that `max_tokens` allows, until
+    // the next attempt is noted.
+    let mut failed: Option<(Intent<'a>, ClientError)> = None;
     loop {
-        let intent = intent::note(context, wanted, start.take()).map_err(MintError::Failed)?;
+        let noted = intent::note(context, wanted, start.take(), failed.is_some());
+        if let Some((intent, error)) = failed.take().filter(|(_, error)| !error.may_have_acted()) {
+            settle(context, client, &intent, &error);
+        }
+        let intent = noted.map_err(MintError::Failed)?;
         let description = (wanted.description)(&intent.mark);
         let request = TokenRequest { roles: wanted.role_ids, description: &description, expiry: expiry.as_deref() };
         let error = match client.create_token(&request) {
             Ok(token) => return Ok(MintedToken { token, expiry_asked: expiry, warnings, intent }),
             Err(error) => error,
         };
-        let settled = settle(context, client, &intent, &error);
+        let may_be_made =
+            error.may_have_acted() && settle(context, client, &intent, &error) == Settled::MayHaveBeenMade;
         if matches!(error, ClientError::Rejected { status: 400, .. }) && expiry.take().is_some() {
             warnings.push(
                 "Astra refused an expiry of the token, so it was made without one: only the end of its lease ends it"
                     .to_owned(),
             );
-            continue;
+        } else {
+            attempts += 1;
+            let repeat = !may_be_made && error.is_passing();
+            if !(repeat && client.pause_before_repeating(&error, attempts)) {
+                if !error.may_have_acted() {
+                    settle(context, client, &intent, &error);
+                }
+                return Err(MintError::Upstream(error));
+            }
         }
-        attempts += 1;
-        let repeat = settled == Settled::NothingMade && error.is_passing();
-        if !(repeat && client.pause_before_repeating(&error, attempts)) {
-            return Err(MintError::Upstream(error));
-        }
+        failed = Some((intent, error));
     }
 }

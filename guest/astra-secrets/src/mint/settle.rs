@@ -51,13 +51,20 @@ pub(super) fn settle(
 /// given when it, or a part of it, may have been stored.
 pub(crate) fn undo(context: &Context<'_>, client: &AstraClient<'_>, made: &MintedToken<'_>, record: Option<&Record>) {
     client.use_time_to_settle();
-    // The record first: once the token has gone from Astra's list, rollback finds neither by the mark.
-    let removed = record.is_none_or(|record| record::remove_if_same(context, record).is_ok());
+    // The record before the token: once the token has gone from Astra's list, rollback finds neither by the mark.
+    let removed = record.is_none_or(|record| remove_record(context, made, record).is_ok());
     if removed && client.delete_token(&made.token.client_id).is_ok() {
         drop_entry(context, &made.intent);
     } else {
         left_to_rollback(context, client, &made.intent);
     }
+}
+
+/// A commit that was answered as failed may have happened all the same, and with it the drop of the write-ahead entry. So
+/// the entry is written again before the record goes: at no time is the token known by neither.
+fn remove_record(context: &Context<'_>, made: &MintedToken<'_>, record: &Record) -> Result<(), Error> {
+    made.intent.note_again(context)?;
+    record::remove_if_same(context, record)
 }
 
 /// Why a token that was made did not take its place, where another stands that works.

@@ -4,6 +4,11 @@ use proptest::prelude::*;
 
 use super::*;
 
+/// The server's name pattern, without what the server refuses in a storage key.
+fn is_allowed(text: &str) -> bool {
+    matches_pattern(text) && !text.contains("..")
+}
+
 /// The server's name pattern, read as its regular expression is: one word
 /// character, or two with any of the class between.
 fn matches_pattern(text: &str) -> bool {
@@ -20,20 +25,20 @@ fn matches_pattern(text: &str) -> bool {
 
 proptest! {
     #[test]
-    fn names_match_the_servers_pattern(text in "\\PC{0,20}") {
-        prop_assert_eq!(is_name(&text), matches_pattern(&text));
+    fn names_match_the_servers_pattern_without_two_dots_in_a_row(text in "\\PC{0,20}") {
+        prop_assert_eq!(is_name(&text), is_allowed(&text));
     }
 
     #[test]
-    fn likely_names_match_the_servers_pattern(text in "[a-zA-Z0-9_.:/ -]{0,12}") {
-        prop_assert_eq!(is_name(&text), matches_pattern(&text));
+    fn likely_names_match_the_servers_pattern_without_two_dots_in_a_row(text in "[a-zA-Z0-9_.:/ -]{0,12}") {
+        prop_assert_eq!(is_name(&text), is_allowed(&text));
     }
 
     #[test]
     fn parsed_names_make_one_storage_key(text in "\\PC{0,20}") {
         let names = [OrgId::parse(&text).map(|n| n.to_string()), RoleName::parse(&text).map(|n| n.to_string())];
         for name in names.into_iter().flatten() {
-            prop_assert!(!name.contains(['/', ':']));
+            prop_assert!(!name.contains(['/', ':']) && !name.contains(".."), "{}", name);
             prop_assert_eq!(name, text.as_str());
         }
     }
@@ -60,12 +65,27 @@ fn a_name_has_at_most_128_bytes() {
 
 #[test]
 fn names_with_separators_are_refused_and_stored_ones_are_taken() {
-    for odd in ["a/b", "a:b", "", ".a", "a-", "a b", "é"] {
+    for odd in ["a/b", "a:b", "", ".a", "a-", "a b", "é", "a..b"] {
         assert!(OrgId::parse(odd).is_err(), "{odd}");
         assert!(RoleName::parse(odd).is_err(), "{odd}");
         assert!(LogicalName::parse(odd).is_err(), "{odd}");
         assert_eq!(OrgId::stored(odd).as_str(), odd);
     }
+}
+
+#[test]
+fn a_name_with_two_dots_in_a_row_is_refused_with_field_value_and_rule() {
+    let rule = "must be at most 128 letters, digits, `_`, `-` and `.`, begin and end with a letter, a digit or `_`, and \
+        have no `..` in it";
+    for (field, error) in [
+        ("org_id", OrgId::parse("a..b").unwrap_err()),
+        ("role_name", RoleName::parse("a..b").unwrap_err()),
+        ("name", RoleName::of_static_role("a..b").unwrap_err()),
+        ("logical_name", LogicalName::parse("a..b").unwrap_err()),
+    ] {
+        assert_eq!(error.to_string(), format!("`{field}` is `a..b`: {rule}"));
+    }
+    assert!(OrgId::parse("a.b.c").is_ok());
 }
 
 #[test]

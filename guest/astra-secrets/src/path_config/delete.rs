@@ -10,6 +10,7 @@ use crate::astra_role;
 use crate::config::{self, Retired};
 use crate::ending::{drop_retired_if_unused, leave_to_rollback};
 use crate::events;
+use crate::in_use;
 use crate::names::OrgId;
 use crate::read_only;
 use crate::record;
@@ -73,7 +74,7 @@ fn forget(context: &Context<'_>, org_id: &OrgId, force: bool) -> Result<(), Erro
     // Before the config, for a deletion that is repeated goes no further where the config is gone.
     astra_role::forget(context, org_id)?;
     // In this order, for a server without transactions: at no time is nothing left to revoke with.
-    let mut writes = vec![retired.keep(&config)?];
+    let mut writes = vec![in_use::write_of_new_search(org_id), retired.keep(&config)?];
     let mut hand_back = admin_rotation::hand_back(context, &config, None)?;
     writes.append(&mut hand_back.writes);
     writes.push(Write::Delete(config::key(org_id)));

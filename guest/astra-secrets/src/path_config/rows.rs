@@ -62,7 +62,7 @@ const DESCRIPTION: Field = Field::new(
 const REQUEST_TIMEOUT: Field = Field::new(
     "request_timeout",
     FieldType::SignedDurationSecond,
-    "Longest wait for the head of an answer of Astra, and between two reads of it, at most 30 s; 0 or left out = 10 s. All requests to Astra for one request have 35 s.",
+    "Longest wait for the head of an answer of Astra, at most 30 s; 0 or left out = 10 s. Between two pieces of its body the wait is the same, but at most 10 s. All requests to Astra for one request have 35 s.",
 );
 
 const MAX_RETRIES: Field = Field::new(
@@ -94,7 +94,7 @@ const RECORD_READS: Field = Field::new(
 pub(crate) const MAX_TOKENS: Field = Field::new(
     "max_tokens",
     FieldType::Int64,
-    "How many leased tokens may be alive at once, at most 10,000; 0 or left out = any number. Beyond, a request for a token is refused. A mint under such a limit reads the records of the organization's tokens.",
+    "How many leased tokens may be alive at once, at most 4,000; 0 or left out = any number. Beyond, a request for a token is refused. A mint under such a limit reads the records of the organization's tokens.",
 );
 
 const VERIFY: Field = Field::new(
@@ -170,7 +170,7 @@ const fn answer(durations: DurationForm, admin_token: Field) -> [Field; 19] {
         Field::new(
             "request_timeout",
             duration,
-            "Longest wait for the head of an answer of Astra, and between two reads of it.",
+            "Longest wait for the head of an answer of Astra, and, up to 10 s, between two pieces of its body.",
         ),
         Field::new("max_retries", FieldType::Int64, "How often a request to Astra is repeated at the most."),
         Field::new("rotation_period", duration, "The admin token is rotated this often; 0 = not by a period."),

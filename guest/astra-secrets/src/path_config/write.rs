@@ -10,6 +10,7 @@ use crate::config::{self, AdminToken, ApiUrl, OrgConfig, Retired, RotationState}
 use crate::ending::{drop_retired_if_unused, end_at_once, leave_to_rollback};
 use crate::events;
 use crate::history;
+use crate::in_use;
 use crate::names::OrgId;
 use crate::record;
 use crate::storage::{self, TokenRef};
@@ -126,6 +127,7 @@ fn store(
     }
     if let Some(stored) = stored {
         if leaves_origin {
+            writes.push(in_use::write_of_new_search(org_id));
             writes.push(retired.keep(stored)?);
         }
         hand_back = admin_rotation::hand_back(context, stored, Some(&config))?;

@@ -4,7 +4,7 @@
 use secrets_framework::passed_over::{self, PassedOver};
 use secrets_framework::{Context, Error};
 
-use crate::config::Retired;
+use crate::config::{self, Retired};
 use crate::ending::drop_retired_if_unused;
 use crate::limits::CONFIGS_MAX;
 use crate::names::OrgId;
@@ -22,7 +22,7 @@ pub(super) fn drop_unused(context: &Context<'_>) -> Result<(), Error> {
     let (mut result, mut damaged) = (Ok(()), Vec::new());
     for org_id in retired.into_iter().map(OrgId::stored) {
         // What is not known of one organization keeps its own retired configs only.
-        match drop_retired_if_unused(context, &org_id) {
+        match config::lock(context).and_then(|_turn| drop_retired_if_unused(context, &org_id)) {
             Ok(()) | Err(Error::Internal(_)) => {}
             Err(error) => result = Err(own_error(context.storage(), error)?),
         }

@@ -11,13 +11,15 @@ use crate::names::{ClientId, OrgId};
 use crate::storage::key::{from_segment, is_key};
 use crate::storage::read_many;
 
-/// Were all records visited?
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Seen {
-    /// Each of them.
-    All,
-    /// The organization has more than were to be looked at.
-    NotAll,
+/// What a search among an organization's records came to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Searched {
+    /// A record that was looked for, or one that cannot be read and may be it.
+    Found,
+    /// None of them is.
+    NotFound,
+    /// None up to this name of the index, after which the search goes on.
+    UpTo(String),
 }
 
 /// What an entry of the index stands for.
@@ -40,39 +42,62 @@ pub(crate) struct Batch {
     pub(crate) calls: usize,
 }
 
-/// Visits the records that the index has of an organization, if those are at most `max`; none for a record that cannot be
-/// read. Before the index is complete, nobody knows all of them, and that is the error.
-pub(crate) fn visit_in_org(
+/// What is read first of a token.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum ReadFirst {
+    /// The record under the client ID: one storage call for a token without a logical name, three for one with.
+    Record,
+    /// The entry of the index: two storage calls for each token.
+    Index,
+}
+
+/// Looks for a record that `is_it` takes among those of an organization that the index has after the name `after`, at most
+/// `max` of them. Before the index is complete, nobody knows all of them, and that is the error.
+pub(crate) fn search_in_org(
     context: &Context<'_>,
     org_id: &OrgId,
+    after: &str,
     max: usize,
-    mut visit: impl FnMut(Option<Record>),
-) -> Result<Seen, Error> {
+    is_it: impl Fn(&Record) -> bool,
+) -> Result<Searched, Error> {
     if !is_complete(context)? {
         return Err(being_indexed());
     }
-    let slice = index_slice(context, org_id, "", max)?;
-    if slice.more {
-        return Ok(Seen::NotAll);
-    }
+    let slice = index_slice(context, org_id, after, max)?;
     for names in slice.names.chunks(RECORDS_READ_AT_ONCE) {
-        for looked in look_at(context, org_id, names)?.looked {
-            match looked {
-                Looked::Record(record, _) => visit(Some(*record)),
-                Looked::LeftOver => {}
-                Looked::Unreadable(_) => visit(None),
-            }
+        let may_be_it = |looked: &Looked| match looked {
+            Looked::Record(record, _) => is_it(record),
+            Looked::LeftOver => false,
+            Looked::Unreadable(_) => true,
+        };
+        if look_at(context, org_id, names)?.looked.iter().any(may_be_it) {
+            return Ok(Searched::Found);
         }
     }
-    Ok(Seen::All)
+    Ok(match slice.names.last() {
+        Some(last) if slice.more => Searched::UpTo(last.clone()),
+        _ => Searched::NotFound,
+    })
 }
 
 /// Reads the records of these names of an organization's index, mostly in the time of one read: nearly all records stand
 /// under their client ID. Those with a logical name do not: for them the index is read, too.
 pub(crate) fn look_at(context: &Context<'_>, org_id: &OrgId, names: &[String]) -> Result<Batch, Error> {
+    look_at_from(context, org_id, names, ReadFirst::Record)
+}
+
+/// As [`look_at`], for those who know what is best read first.
+pub(crate) fn look_at_from(
+    context: &Context<'_>,
+    org_id: &OrgId,
+    names: &[String],
+    first: ReadFirst,
+) -> Result<Batch, Error> {
     let tokens: Vec<Token> = names.iter().map(|name| Token::of_name(name)).collect();
-    let mut looked = read_records(context, org_id, &tokens)?;
-    let mut calls = tokens.len();
+    let (mut looked, mut calls) = match first {
+        ReadFirst::Record => (read_records(context, org_id, &tokens)?, tokens.len()),
+        ReadFirst::Index => (tokens.iter().map(|_| Looked::LeftOver).collect(), 0),
+    };
     let places = looked.iter_mut().zip(names.iter().zip(tokens));
     let mut others: Vec<_> = places.filter(|(looked, _)| !matches!(looked, Looked::Record(..))).collect();
     let folder = client_folder(org_id);

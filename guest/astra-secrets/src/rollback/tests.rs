@@ -6,7 +6,7 @@ mod cost;
 
 use std::time::Duration;
 
-use secrets_framework::host::{Clock, Host, HttpError, HttpMethod, Loss};
+use secrets_framework::host::{Clock, Host, HttpError, HttpMethod, Loss, Replication};
 use secrets_framework::testing::{LogLine, StorageCall, rollback_request};
 use secrets_framework::{Context, Operation};
 use serde_json::{Value, json};
@@ -14,7 +14,7 @@ use serde_json::{Value, json};
 use crate::limits::{
     ENDED_PER_ROLLBACK_MAX, HISTORY_KEPT, INDEXED_PER_ROLLBACK_MAX, LEASE_END_MARGIN, ROLLBACK_BUDGET,
 };
-use crate::testing::{ADMIN_B, Fault, LATER, Leased, Mount, ORG_A, ORG_B, On, ROLE_ID};
+use crate::testing::{ADMIN_A, ADMIN_B, Fault, LATER, Leased, Mount, ORG_A, ORG_B, On, ROLE_ID};
 
 const HOUR: Duration = Duration::from_secs(3600);
 
@@ -43,11 +43,54 @@ fn when_the_mount_goes_ended_leases_have_no_margin_and_others_are_left_to_the_se
     mount.assert_settled(1);
 }
 
+/// How many tokens a call that ends all it may says it leaves.
+fn left_behind(mount: &Mount) -> Vec<String> {
+    mount.host.log.clear();
+    crate::BACKEND.handle(&mount.host, &rollback_request(true)).unwrap();
+    let lines = mount.host.log.lines();
+    let left = lines.iter().filter(|line| line.message.contains("a disabled mount leaves them in Astra"));
+    left.map(|line| line.fields[0].1.clone()).collect()
+}
+
+#[test]
+fn when_the_mount_goes_the_log_says_how_many_replaced_tokens_live_on() {
+    let mount = Mount::new();
+    let first = mount.daily("app");
+    assert!(left_behind(&mount).is_empty(), "nothing was replaced");
+    mount.write_static("app", json!({ "grace_period": "24h" })).done();
+    mount.rotate_static("app").data();
+    mount.rotate_static("app").data();
+    Leased::of(mount.creds());
+    assert_eq!(left_behind(&mount), ["2"], "the server ends the lease");
+    assert!(mount.astra.is_live(&first), "the mount may only move");
+}
+
+#[test]
+fn when_the_mount_goes_the_log_says_how_many_ended_leases_one_call_left() {
+    let mount = Mount::new();
+    for _ in 0..ENDED_PER_ROLLBACK_MAX + 3 {
+        Leased::of(mount.creds());
+    }
+    mount.host.clock.advance(HOUR + Duration::from_secs(1));
+    assert_eq!(left_behind(&mount), ["3"]);
+    assert!(left_behind(&mount).is_empty(), "another call ends them");
+}
+
+#[test]
+fn when_the_mount_goes_more_tokens_than_one_call_looks_at_are_no_number() {
+    let mount = Mount::new();
+    let at = u64::from(u32::MAX);
+    for number in 0..crate::limits::QUEUED_TOKENS_PER_ROLLBACK_MAX {
+        mount.host.storage.seed(&crate::testing::task_key("token", at, &format!("{ORG_A}.T{number:05}")), "{}");
+    }
+    assert_eq!(left_behind(&mount), ["0 or more"]);
+}
+
 #[test]
 fn when_the_mount_goes_open_entries_are_undone_at_once() {
     let mount = Mount::new();
     mount.astra.set_lag(1);
-    mount.configure(ORG_A, crate::testing::ADMIN_A, json!({ "max_retries": 0 }));
+    mount.configure(ORG_A, ADMIN_A, json!({ "max_retries": 0 }));
     mount.astra.fail(On::Make, Fault::DoneThenFails(HttpError::Lost(Loss::Closed)));
     mount.creds().0.unwrap_err();
     assert_eq!((mount.astra.live().len(), mount.open_entries()), (1, 1));
@@ -66,11 +109,11 @@ fn an_organization_that_fails_does_not_keep_others_waiting() {
     Leased::of(mount.send(Operation::Read, &format!("creds/{ORG_B}/reader"), Value::Null));
     mount.host.clock.advance(3 * HOUR);
     // All of A's come first, and each of them fails.
-    mount.astra.move_org(crate::testing::ADMIN_A, "https://nowhere.example.org");
+    mount.astra.move_org(ADMIN_A, "https://nowhere.example.org");
     mount.rollback().unwrap();
     mount.rollback().unwrap();
     assert_eq!(mount.astra.live().len(), ENDED_PER_ROLLBACK_MAX + 1, "B's has gone");
-    mount.astra.move_org(crate::testing::ADMIN_A, crate::testing::ASTRA);
+    mount.astra.move_org(ADMIN_A, crate::testing::ASTRA);
     mount.host.clock.advance(HOUR);
     mount.rollback().unwrap();
     assert_eq!(mount.astra.live().len(), 1, "a call has a limit");
@@ -91,7 +134,7 @@ fn a_call_that_dies_at_any_write_loses_no_task() {
         let read = Leased::of(mount.org_token(json!({ "logical_name": "app" }))).client_id();
         mount.send(Operation::Read, "org/token", json!({ "org_id": ORG_A, "client_id": read })).data();
         mount.host.clock.advance(HOUR / 2 + LEASE_END_MARGIN);
-        mount.has_walked();
+        mount.finish_index_scan();
         mount.host.storage.die_at_write(nth);
         let died = mount.rollback().is_err();
         mount.host.storage.clear_faults();
@@ -181,10 +224,80 @@ fn a_mint_that_ended_while_rollback_waited_keeps_its_token() {
     mount.assert_settled(1);
 }
 
+/// A mount with a token that Astra made, whose answer was lost, and that so many of Astra's lists do not show.
+fn with_lost_answer(lists: u32) -> Mount {
+    let mount = Mount::new();
+    mount.configure(ORG_A, ADMIN_A, json!({ "max_retries": 0 }));
+    mount.astra.set_lag(lists);
+    mount.astra.fail(On::Make, Fault::DoneThenFails(HttpError::Lost(Loss::Closed)));
+    mount.creds().0.unwrap_err();
+    assert_eq!((mount.astra.live().len(), mount.open_entries()), (1, 1));
+    mount
+}
+
+#[test]
+fn another_organizations_list_settles_no_entry() {
+    let mount = with_lost_answer(1);
+    mount.configure(ORG_A, ADMIN_B, json!({ "verify": false }));
+    mount.host.clock.advance(LATER);
+    for _ in 0..2 {
+        let text = mount.rollback().unwrap_err().to_string();
+        assert!(text.contains(ORG_A) && text.contains("is another organization's"), "{text}");
+    }
+    assert_eq!((mount.astra.live().len(), mount.open_entries()), (1, 1), "the token is not forgotten");
+    mount.configure(ORG_A, ADMIN_A, json!({}));
+    mount.rollback_later();
+    mount.assert_settled(0);
+}
+
+#[test]
+fn a_list_without_the_token_that_asks_for_it_settles_no_entry() {
+    let mount = with_lost_answer(2);
+    mount.astra.hide("AdminOfA", 1);
+    mount.host.clock.advance(LATER);
+    let text = mount.rollback().unwrap_err().to_string();
+    assert!(text.contains(ORG_A) && text.contains("does not show the admin token"), "{text}");
+    assert_eq!((mount.astra.live().len(), mount.open_entries()), (1, 1), "the token is not forgotten");
+    mount.rollback_later();
+    mount.assert_settled(0);
+}
+
+#[test]
+fn a_performance_secondary_asks_astra_nothing_and_keeps_its_copy_of_an_entry() {
+    let mount = with_lost_answer(1);
+    // The primary may have settled the mint: the secondary's copy of the entry can be stale.
+    mount
+        .host
+        .system_view
+        .set_replication(Ok(Replication { is_performance_secondary: true, ..Replication::default() }));
+    mount.host.clock.advance(LATER);
+    mount.host.http.clear();
+    mount.rollback().unwrap();
+    assert!(mount.host.http.requests().is_empty());
+    assert_eq!((mount.astra.live().len(), mount.open_entries()), (1, 1));
+    mount.host.system_view.set_local_mount(true);
+    mount.rollback().unwrap();
+    mount.assert_settled(0);
+}
+
+#[test]
+fn an_entry_asks_for_the_organization_only_if_its_token_is_not_found() {
+    let asked_after = |lists: u32| {
+        let mount = with_lost_answer(lists);
+        // Other looks of the call have no part in this.
+        mount.has_looked();
+        mount.host.clock.advance(LATER);
+        mount.host.http.clear();
+        mount.rollback().unwrap();
+        mount.host.http.requests().iter().filter(|request| request.path_and_query == "/v2/currentOrg").count()
+    };
+    assert_eq!((asked_after(1), asked_after(2)), (0, 1));
+}
+
 #[test]
 fn entries_that_cannot_be_undone_are_kept_named_and_fail_no_rollback_call() {
     let mount = Mount::new();
-    mount.configure(ORG_A, crate::testing::ADMIN_A, json!({ "max_retries": 0 }));
+    mount.configure(ORG_A, ADMIN_A, json!({ "max_retries": 0 }));
     mount.astra.fail(On::Make, Fault::DoneThenFails(HttpError::Lost(Loss::Closed)));
     mount.astra.set_lag(1);
     mount.creds().0.unwrap_err();
@@ -228,7 +341,7 @@ fn entries_that_cannot_be_undone_are_kept_named_and_fail_no_rollback_call() {
 #[test]
 fn tidy_ends_the_token_of_an_entry_that_was_damaged() {
     let mount = Mount::new();
-    mount.configure(ORG_A, crate::testing::ADMIN_A, json!({ "max_retries": 0 }));
+    mount.configure(ORG_A, ADMIN_A, json!({ "max_retries": 0 }));
     mount.astra.set_lag(1);
     mount.astra.fail(On::Make, Fault::DoneThenFails(HttpError::Lost(Loss::Closed)));
     mount.creds().0.unwrap_err();
@@ -245,7 +358,7 @@ fn tidy_ends_the_token_of_an_entry_that_was_damaged() {
 fn a_forged_mark_in_a_clients_text_deletes_nothing() {
     let mount = Mount::new();
     mount.astra.fail(On::Make, Fault::Status(500, ""));
-    mount.configure(ORG_A, crate::testing::ADMIN_A, json!({ "max_retries": 0 }));
+    mount.configure(ORG_A, ADMIN_A, json!({ "max_retries": 0 }));
     mount.creds().0.unwrap_err();
     let entry = mount.host.storage.keys().into_iter().find(|key| key.starts_with("wal/")).unwrap();
     let mark = mount.host.storage.json(&entry)["data"]["mark"].as_str().unwrap().to_owned();
@@ -258,7 +371,7 @@ fn a_forged_mark_in_a_clients_text_deletes_nothing() {
 #[test]
 fn an_entry_outlives_a_forced_delete_of_its_config() {
     let mount = Mount::new();
-    mount.configure(ORG_A, crate::testing::ADMIN_A, json!({ "max_retries": 0 }));
+    mount.configure(ORG_A, ADMIN_A, json!({ "max_retries": 0 }));
     mount.astra.set_lag(1);
     mount.astra.fail(On::Make, Fault::DoneThenFails(HttpError::Lost(Loss::Closed)));
     mount.creds().0.unwrap_err();
@@ -271,7 +384,7 @@ fn an_entry_outlives_a_forced_delete_of_its_config() {
 #[test]
 fn an_entry_of_an_organization_without_any_config_waits_for_one_and_fails_no_rollback_call() {
     let mount = Mount::new();
-    mount.configure(ORG_A, crate::testing::ADMIN_A, json!({ "max_retries": 0 }));
+    mount.configure(ORG_A, ADMIN_A, json!({ "max_retries": 0 }));
     mount.astra.set_lag(1);
     mount.astra.fail(On::Make, Fault::DoneThenFails(HttpError::Lost(Loss::Closed)));
     mount.creds().0.unwrap_err();
@@ -283,7 +396,7 @@ fn an_entry_of_an_organization_without_any_config_waits_for_one_and_fails_no_rol
     let lines = mount.host.log.lines();
     let told = lines.iter().filter(|line| line.fields.iter().any(|(_, value)| value.contains("there is no config")));
     assert_eq!(told.count(), 1, "once, with what to do: {}", mount.host.log.text());
-    mount.configure(ORG_A, crate::testing::ADMIN_A, json!({}));
+    mount.configure(ORG_A, ADMIN_A, json!({}));
     mount.rollback_later();
     mount.assert_settled(0);
 }
@@ -334,6 +447,25 @@ fn a_go_token_is_ended_where_it_was_made_though_the_config_moved() {
     mount.configure(ORG_A, "AstraCS:Moved:canary", fields);
     mount.send(Operation::Delete, &format!("tokens/{ORG_A}/GoToken"), Value::Null).done();
     mount.assert_settled(0);
+}
+
+#[test]
+fn no_config_is_retired_between_the_last_look_for_tokens_and_the_removal_of_retired_configs() {
+    let retired = format!("retired-config/{ORG_A}");
+    let mount = Mount::new();
+    let lease = mount.lease(Leased::of(mount.creds()).secret);
+    mount.send(Operation::Delete, &format!("config/{ORG_A}"), json!({ "force": true })).done();
+    mount.revoke(lease).done();
+    assert!(mount.host.storage.keys().contains(&retired), "whoever holds a token's lock leaves it to rollback");
+    // As while a config is written.
+    mount.host.locks.set_wait(Duration::ZERO);
+    let held = mount.host.locks().acquire("config").unwrap();
+    let error = mount.rollback().unwrap_err().to_string();
+    assert!(error.contains("writes a config of this mount"), "{error}");
+    assert!(mount.host.storage.keys().contains(&retired));
+    drop(held);
+    mount.rollback().unwrap();
+    assert!(!mount.host.storage.keys().contains(&retired));
 }
 
 #[test]

@@ -33,7 +33,7 @@ impl Turn {
     /// The turn after one that was done at `now`, for a token that is to be renewed at `renew_at`.
     pub(crate) fn after(schedule: Option<&Schedule>, now: u64, renew_at: u64) -> Self {
         let mut turn = Self { renew_at, ..Self::default() };
-        turn.wait(schedule, now);
+        turn.wait(schedule, now, now);
         turn
     }
 
@@ -49,9 +49,9 @@ impl Turn {
         };
         if schedule != before || self.due == 0 {
             let counts = matches!(new, Schedule::Period(_)) && last != 0;
-            self.wait(schedule, if counts { last.min(now) } else { now });
+            self.wait(schedule, if counts { last.min(now) } else { now }, now);
         } else if self.due > new.next_after(now).unwrap_or_default() {
-            self.wait(schedule, now);
+            self.wait(schedule, now, now);
         }
     }
 
@@ -65,7 +65,7 @@ impl Turn {
         if begins && may_begin(retry) {
             self.due = retry;
         } else {
-            self.wait(schedule, now);
+            self.wait(schedule, now, now);
         }
         begins
     }
@@ -92,11 +92,13 @@ impl Turn {
             .then(|| format!("it is rotated at {at} already, before its schedule says so"))
     }
 
-    /// Waits for the first time of the schedule after `last`, or for the renewal if that is earlier.
-    fn wait(&mut self, schedule: Option<&Schedule>, last: u64) {
+    /// Waits for the first time of the schedule after `last`, or for the renewal if that is earlier. A time that has passed
+    /// is now: rollback looks for tasks of an earlier hour only once an hour.
+    fn wait(&mut self, schedule: Option<&Schedule>, last: u64, now: u64) {
         self.scheduled = schedule.and_then(|schedule| schedule.next_after(last)).unwrap_or_default();
         let times = [self.scheduled, self.renew_at].into_iter().filter(|at| *at != 0);
-        self.due = if schedule.is_none() { 0 } else { times.min().unwrap_or_default() };
+        let first = times.min().filter(|_| schedule.is_some());
+        self.due = first.map_or(0, |first| first.max(now));
     }
 }
 

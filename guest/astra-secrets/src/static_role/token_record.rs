@@ -19,13 +19,16 @@ pub(crate) fn current_record(context: &Context<'_>, role: &StaticRole) -> Result
 pub(crate) fn load_token(context: &Context<'_>, id: &RecordId) -> Result<Option<Record>, Error> {
     match record::load(context, id) {
         Err(Error::Internal(error)) => {
-            let fields = [("key", id.key()), ("error", error)];
-            let fields = fields.each_ref().map(|(name, text)| (*name, text.as_str()));
-            events::STATIC_RECORD_UNREADABLE.log(context, &fields);
+            log_unreadable(context, id, &error);
             Ok(None)
         }
         record => record,
     }
+}
+
+/// Logs that the record of a static role's token cannot be read.
+pub(crate) fn log_unreadable(context: &Context<'_>, id: &RecordId, error: &str) {
+    events::STATIC_RECORD_UNREADABLE.log(context, &[("key", &id.key()), ("error", error)]);
 }
 
 /// What the role knows of its current token, `client_id`, whose record was lost. Where it was made is not known.

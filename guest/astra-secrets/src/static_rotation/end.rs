@@ -11,7 +11,7 @@ use crate::limits::{STATIC_DELETE_BUDGET, STATIC_ROLES_ENDED_MAX};
 use crate::names::{ClientId, OrgId, RoleName};
 use crate::read_only;
 use crate::record::{self, Record, RecordId};
-use crate::static_role::{StaticRole, current_record, exists, load_readable, load_token, lock, lost_record, names};
+use crate::static_role::{StaticRole, current_record, exists, load_readable, lock, log_unreadable, lost_record, names};
 use crate::storage::{Write, key, write_batch};
 use crate::who::Who;
 
@@ -96,7 +96,7 @@ pub(crate) fn hand_back(context: &Context<'_>, role: &StaticRole) -> Result<(), 
     let _guard = id.map(|id| record::lock(context, &id)).transpose()?;
     let writes = match current_record(context, role)? {
         Some(mut record) => record::writes_of_end(&mut record, now)?,
-        None => match lost(context, role)? {
+        None => match role.client_id.as_ref().map_or(Ok(None), |client_id| lost(context, role, client_id))? {
             Some(lost) => record::writes_of_new(&Record { lease_end: Some(now), ..lost })?.into(),
             None => Vec::new(),
         },
@@ -115,24 +115,26 @@ fn forget(context: &Context<'_>, role: &StaticRole, mut writes: Vec<Write>) -> R
     write_batch(context, &writes)
 }
 
-/// Of the role's current token, whose record was lost, what the role knows; none if the token has ended.
-fn lost(context: &Context<'_>, role: &StaticRole) -> Result<Option<Record>, Error> {
-    let Some(client_id) = &role.client_id else { return Ok(None) };
+/// Of a token of the role whose record was lost, what the role knows; none if the token has ended.
+fn lost(context: &Context<'_>, role: &StaticRole, client_id: &ClientId) -> Result<Option<Record>, Error> {
     let has_ended = history::has_ended(context, &role.org_id, client_id)?;
     Ok((!has_ended).then(|| lost_record(role, client_id)))
 }
 
-/// Ends a token of the role in Astra; a replaced one without a record has gone already.
+/// Ends a token of the role in Astra; a replaced one without a record has gone already. A record that is not readable
+/// keeps no role from its deletion: the role knows its tokens.
 fn end_recorded(context: &Context<'_>, role: &StaticRole, client_id: &ClientId) -> Result<(), Error> {
     let id = RecordId::of_client(client_id);
     let _guard = record::lock(context, &id)?;
-    let is_it = |record: &Record| record.client_id == *client_id;
-    let record = match role.client_id.as_ref() == Some(client_id) {
-        true => match load_token(context, &id)?.filter(is_it) {
-            None => lost(context, role)?,
-            record => record,
-        },
-        false => record::load(context, &id)?.filter(is_it),
+    let is_current = role.client_id.as_ref() == Some(client_id);
+    let record = match record::load_own(context, &id)? {
+        Ok(Some(record)) if record.client_id == *client_id => Some(record),
+        Ok(_) if !is_current => None,
+        Ok(_) => lost(context, role, client_id)?,
+        Err(error) => {
+            log_unreadable(context, &id, &error.to_string());
+            lost(context, role, client_id)?
+        }
     };
     let Some(record) = record else { return Ok(()) };
     end_token(context, &Target::of(&record, End::Deleted, Patience::Rollback))

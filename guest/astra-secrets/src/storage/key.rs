@@ -74,6 +74,9 @@ pub(crate) const INDEX_STATE_KEY: &str = "state/index";
 /// The hour before which the schedule queue was empty when rollback last looked.
 pub(crate) const SCHEDULE_QUEUE_STATE_KEY: &str = "state/queue";
 
+/// `state/retired-search/<organization>`: how far the searches for tokens of a retired config got.
+pub(crate) const RETIRED_SEARCH_PREFIX: &str = "state/retired-search/";
+
 /// When and how far rollback looked for dead tokens of static roles.
 pub(crate) const HELD_LOOK_STATE_KEY: &str = "state/held-look";
 
@@ -168,6 +171,7 @@ mod tests {
             ELSEWHERE_PREFIX,
             LISTED_TOKENS_PREFIX,
             HELD_LOOK_STATE_KEY,
+            RETIRED_SEARCH_PREFIX,
             ROLE_COUNTS_KEY,
             ADMIN_END_STATE_KEY,
             ADMIN_END_PREFIX,

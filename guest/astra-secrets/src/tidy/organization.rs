@@ -24,7 +24,7 @@ use crate::held_tokens::HeldTokens;
 use crate::limits::{
     ADMIN_TOKEN_EXPIRY_NEAR, ASTRA_ROLE_NOTED_AGAIN, ROLLBACK_REQUEST_TIMEOUT, TIDY_ORPHANS_MAX, TIDY_READS_PER_ENTRY,
 };
-use crate::names::{ClientId, OrgId, is_uuid};
+use crate::names::{ClientId, OrgId};
 use crate::record;
 use crate::static_role;
 use crate::storage::{key, own_error};
@@ -199,20 +199,7 @@ impl<'a> Organization<'a> {
         'a: 'b,
     {
         let client = self.bounds.client(config);
-        let told = |error| client.failure(&error);
-        // Old mounts may know an organization by another name than Astra's UUID.
-        if is_uuid(self.org_id.as_str())
-            && !client.current_org().map_err(told)?.eq_ignore_ascii_case(self.org_id.as_str())
-        {
-            return Err(Error::coded(
-                502,
-                format!(
-                    "the admin token for organization `{}` at `{}` is another organization's: write the right `astra_token` to the config",
-                    self.org_id,
-                    config.url.origin()
-                ),
-            ));
-        }
+        client.check_organization()?;
         let mut source = Source { config, client, number, is_whole: false, expiry: None };
         let (mut is_whole, mut expiry) = (false, None);
         let scanned = source.client.scan_tokens(&mut |token: ListedToken| {

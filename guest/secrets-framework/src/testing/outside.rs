@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use super::lock;
 use crate::Sensitive;
-use crate::host::{Clock, Counter, Log, LogLevel, Metrics, Random, SystemView, SystemViewError};
+use crate::host::{Clock, Counter, Log, LogLevel, Metrics, Random, Replication, SystemView, SystemViewError};
 
 /// A clock that stands until it is moved; sleeping moves it.
 pub struct ManualClock {
@@ -148,6 +148,8 @@ struct Settings {
     upstream_read_only: bool,
     tainted: bool,
     tainted_asked: usize,
+    local_mount: bool,
+    replication: Result<Replication, SystemViewError>,
     default_lease_ttl: Result<Duration, SystemViewError>,
     max_lease_ttl: Result<Duration, SystemViewError>,
     entity_names: Result<BTreeMap<String, String>, SystemViewError>,
@@ -174,6 +176,14 @@ impl TestSystemView {
     /// How often the server was asked whether it is removing the mount.
     pub fn tainted_asked(&self) -> usize {
         lock(&self.0).tainted_asked
+    }
+    /// Sets whether the mount is local to this cluster.
+    pub fn set_local_mount(&self, local: bool) {
+        lock(&self.0).local_mount = local;
+    }
+    /// Sets what the server answers as the part of this node in replication.
+    pub fn set_replication(&self, replication: Result<Replication, SystemViewError>) {
+        lock(&self.0).replication = replication;
     }
     /// Sets what the server answers as the mount's default time to live.
     pub fn set_default_lease_ttl(&self, ttl: Result<Duration, SystemViewError>) {
@@ -209,6 +219,8 @@ impl Default for TestSystemView {
             upstream_read_only: false,
             tainted: false,
             tainted_asked: 0,
+            local_mount: false,
+            replication: Ok(Replication::default()),
             default_lease_ttl: Ok(Duration::from_secs(768 * 3600)),
             max_lease_ttl: Ok(Duration::from_secs(768 * 3600)),
             entity_names: Ok(BTreeMap::new()),
@@ -231,6 +243,12 @@ impl SystemView for TestSystemView {
         let mut settings = lock(&self.0);
         settings.tainted_asked += 1;
         Ok(settings.tainted)
+    }
+    fn is_local_mount(&self) -> Result<bool, SystemViewError> {
+        Ok(lock(&self.0).local_mount)
+    }
+    fn replication(&self) -> Result<Replication, SystemViewError> {
+        lock(&self.0).replication.clone()
     }
     fn default_lease_ttl(&self) -> Result<Duration, SystemViewError> {
         lock(&self.0).default_lease_ttl.clone()

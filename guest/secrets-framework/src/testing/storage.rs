@@ -48,6 +48,8 @@ pub(super) struct State {
     faults: Vec<Fault>,
     calls: BTreeMap<StorageCall, u64>,
     round_trips: u64,
+    /// Commits to come that happen and answer with a failure.
+    commits_to_deny: u64,
     /// Commits to come whose answers are lost, and what those that came are still to do.
     commits_to_delay: u64,
     delayed: Vec<Changes>,
@@ -120,6 +122,10 @@ impl MemoryStorage {
     /// Fails every storage call from now on, until [`Self::clear_faults`].
     pub fn fail_all(&self, error: StorageError) {
         self.add_fault(ALL, "", 1, Effect::Always, error);
+    }
+    /// The next `count` commits happen at once, but answer with a failure.
+    pub fn deny_commits(&self, count: u64) {
+        lock(&self.0).commits_to_deny = count;
     }
     /// The next `count` commits answer with a failure, but happen all the same:
     /// at [`Self::land_commits`].
@@ -206,6 +212,7 @@ impl Default for MemoryStorage {
                 faults: Vec::new(),
                 calls: BTreeMap::new(),
                 round_trips: 0,
+                commits_to_deny: 0,
                 commits_to_delay: 0,
                 delayed: Vec::new(),
             }),
@@ -306,13 +313,17 @@ impl State {
 
     /// Makes a transaction happen, or keeps it for later and says that it failed.
     pub(super) fn commit(&mut self, changes: &Changes) -> Result<(), StorageError> {
-        if self.commits_to_delay == 0 {
-            self.write_all(changes);
-            return Ok(());
+        if self.commits_to_delay > 0 {
+            self.commits_to_delay -= 1;
+            self.delayed.push(changes.clone());
+            return Err(StorageError::Failed("no answer".to_owned()));
         }
-        self.commits_to_delay -= 1;
-        self.delayed.push(changes.clone());
-        Err(StorageError::Failed("no answer".to_owned()))
+        self.write_all(changes);
+        if self.commits_to_deny > 0 {
+            self.commits_to_deny -= 1;
+            return Err(StorageError::Failed("no answer".to_owned()));
+        }
+        Ok(())
     }
 
     fn write_all(&mut self, changes: &Changes) {

@@ -154,6 +154,18 @@ mod tests {
     }
 
     #[test]
+    fn a_commit_that_is_denied_fails_and_happens_at_once() {
+        let storage = MemoryStorage::default();
+        storage.deny_commits(1);
+        for key in ["a", "b"] {
+            let transaction = begin(&storage);
+            transaction.put(entry(key, "1")).unwrap();
+            assert_eq!(transaction.commit().is_ok(), key == "b");
+        }
+        assert_eq!(storage.keys(), ["a", "b"]);
+    }
+
+    #[test]
     fn what_was_read_and_changed_by_others_is_a_conflict() {
         let storage = MemoryStorage::default();
         let reader = begin(&storage);

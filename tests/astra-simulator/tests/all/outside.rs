@@ -59,7 +59,7 @@ async fn marked_tokens_go_at_once() {
 }
 
 #[tokio::test]
-async fn the_clock_is_skewed_and_jumps() {
+async fn a_frozen_clock_moves_only_when_it_is_told() {
     let settings = Settings { clock: ClockSettings::Frozen { unix_seconds: 1_000_000_000 }, ..Settings::default() };
     let astra = Simulator::start(settings).unwrap();
     assert_eq!(astra.now(), "2001-09-09T01:46:40.000Z");

@@ -30,16 +30,17 @@ scenarios! { fake:
     a_read_only_node_checks_but_not_deeply,
 }
 
-const ITEMS: [&str; 13] = [
+const ITEMS: [&str; 14] = [
     "token_valid",
     "organization_matches",
     "may_list_roles",
-    "may_manage_tokens",
+    "may_list_tokens",
     "token_expiry",
     "clock_skew",
     "roles_exist",
     "role_lifetimes",
     "pending_wal",
+    "entries",
     "rotation",
     "static_roles",
     "served_tokens",
@@ -83,10 +84,18 @@ fn a_healthy_organization_is_reported_as_healthy(stage: &Stage) {
         let ok = outcome.data[name]["ok"].as_str().unwrap();
         assert_item(&outcome, name, ok);
     }
-    for name in ["token_valid", "organization_matches", "may_list_roles", "token_expiry", "roles_exist", "pending_wal"]
-    {
+    for name in [
+        "token_valid",
+        "organization_matches",
+        "may_list_roles",
+        "may_list_tokens",
+        "token_expiry",
+        "roles_exist",
+        "pending_wal",
+    ] {
         assert_item(&outcome, name, "yes");
     }
+    assert_eq!(outcome.data["may_manage_tokens"], Value::Null, "only a deep check tries it");
     assert_eq!(stage.astra.tokens_marked(&stage.alpha.id, "vault-mark:"), [], "a plain check makes nothing");
 }
 

@@ -3,10 +3,12 @@
 use std::path::Path;
 use std::process::{Command, Output};
 
+use astra_simulator::{Effect, FaultRule};
 use harness::openbao::{Client, Server};
 use harness::{DriverKind, Stage, StageOptions, play, plugin_binary};
 use serde_json::{Value, json};
 
+use crate::faults::status;
 use crate::lifecycle::mount_of;
 
 /// A mount with two organizations, each with a token.
@@ -119,12 +121,16 @@ fn a_check_has_the_exit_codes_of_monitoring() {
         let place = Place::new(stage);
         let root = Server::shared().root_token();
         let code = |token: &str, arguments: &[&str]| place.run(token, arguments).status.code();
-        // Only a deep check shows whether the token may make tokens.
-        let shallow = place.run(&root, &["check", &stage.alpha.id]);
-        let text = String::from_utf8_lossy(&shallow.stdout);
-        assert!(text.starts_with(&format!("WARNING {}\n", stage.alpha.id)), "{text}");
-        assert_eq!(shallow.status.code(), Some(1));
-        assert_eq!(code(&root, &["check", &stage.alpha.id, "--deep"]), Some(0));
+        for arguments in [&["check", &stage.alpha.id][..], &["check", &stage.alpha.id, "--deep"]] {
+            let healthy = place.run(&root, arguments);
+            let text = String::from_utf8_lossy(&healthy.stdout);
+            assert!(text.starts_with(&format!("OK {}\n", stage.alpha.id)), "{text}");
+            assert_eq!(text.contains("may_manage_tokens"), arguments.len() > 2, "{text}");
+            assert_eq!(healthy.status.code(), Some(0));
+        }
+        stage.astra.fault(FaultRule::new(status(503, Effect::NotDone)).path("/v2/organizations/roles"));
+        assert_eq!(code(&root, &["check", &stage.alpha.id]), Some(1), "Astra does not list its roles");
+        stage.astra.clear_faults();
         let client_id = stage.admin_client_id(&stage.beta);
         assert!(stage.astra.change(&astra_simulator::OutsideChange::RevokeToken { client_id }));
         assert_eq!(code(&root, &["check", &stage.beta.id]), Some(2));

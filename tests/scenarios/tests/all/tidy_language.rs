@@ -55,7 +55,7 @@ const BANNED_IN_CODE_MAX: [(&str, &str, usize); 12] = [
     ("stood in", "fallback", 0),
     ("ran last", "last active module", 0),
     ("holder", "in use", 10),
-    ("walked", "scan end", 35),
+    ("walked", "scan end", 29),
     ("sought", "lookup", 12),
 ];
 

@@ -52,6 +52,26 @@ fn a_period_rotates_each_time() {
 }
 
 #[test]
+fn a_shorter_period_that_has_passed_already_rotates_at_the_next_rollback() {
+    let mount = Mount::new();
+    mount.set(json!({ "rotation_period": "24h" }));
+    pass(&mount, DAY);
+    mount.rollback().unwrap();
+    let current = mount.current();
+    pass(&mount, 3 * HOUR);
+    // This hour's look for earlier hours of the schedule queue is over.
+    mount.rollback().unwrap();
+    pass(&mount, MINUTE);
+    mount.set(json!({ "rotation_period": "1h" }));
+    assert_due(&mount, now(&mount));
+    pass(&mount, MINUTE);
+    mount.rollback().unwrap();
+    assert_ne!(mount.current(), current);
+    mount.settle();
+    mount.assert_one_admin();
+}
+
+#[test]
 fn a_schedule_rotates_at_its_times() {
     let mount = Mount::new();
     mount.set(json!({ "rotation_schedule": "30 3 * * SUN", "rotation_window": "1h" }));

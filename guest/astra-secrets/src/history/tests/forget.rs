@@ -116,7 +116,7 @@ fn a_call_in_between_looks_at_no_history_and_each_hour_one_costs_a_list_and_a_wr
     mount.host.clock.advance(2 * HOUR);
     catch_up(&mount);
     let calls = || {
-        mount.has_walked();
+        mount.finish_index_scan();
         mount.has_looked();
         mount.host.storage.clear_calls();
         mount.rollback().unwrap();

@@ -45,6 +45,7 @@ fn a_revocation_that_the_server_repeats_when_the_config_has_gone_is_done() {
     let lease = leased(&mount);
     mount.send(Operation::Delete, &format!("config/{ORG_A}"), json!({ "force": true })).done();
     mount.revoke(with(&lease, |_| {})).done();
+    mount.rollback().unwrap();
     assert!(!mount.host.storage.keys().iter().any(|key| key.starts_with("retired-config/")), "nothing needs it");
     mount.host.http.clear();
     mount.revoke(lease).done();
@@ -161,6 +162,7 @@ fn it_works_when_role_and_config_have_gone() {
     let retired = |mount: &Mount| mount.host.storage.keys().iter().any(|key| key.starts_with("retired-config/"));
     assert!(retired(&mount), "the second token still needs it");
     mount.revoke(second).done();
+    mount.rollback().unwrap();
     assert!(!retired(&mount), "nothing needs it any more");
     mount.assert_settled(0);
 }

@@ -67,6 +67,7 @@ fn a_config_that_goes_while_a_mint_starts_is_kept_to_end_its_token() {
             assert!(keys.iter().any(|key| key.starts_with("retired-config/")), "{keys:?}");
             mount.revoke(mount.lease(made.secret)).done();
             mount.assert_settled(0);
+            mount.rollback().unwrap();
             let keys = mount.host.storage.keys();
             assert!(!keys.iter().any(|key| key.starts_with("retired-config/")), "{keys:?}");
         }

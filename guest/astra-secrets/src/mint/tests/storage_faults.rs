@@ -4,7 +4,7 @@
 use secrets_framework::host::StorageError;
 use serde_json::json;
 
-use crate::testing::{Leased, Mount};
+use crate::testing::{Fault, Leased, Mount, On};
 
 fn broken() -> StorageError {
     StorageError::Failed("disk full".to_owned())
@@ -78,7 +78,6 @@ fn a_record_whose_token_has_gone_does_not_hold_its_logical_name() {
 
 #[test]
 fn when_storage_dies_and_astra_cannot_delete_rollback_does_both() {
-    use crate::testing::{Fault, On};
     for nth in 2..=WRITES {
         for mount in mounts() {
             mount.host.storage.die_at_write(nth);
@@ -99,6 +98,38 @@ fn when_storage_dies_and_astra_cannot_delete_rollback_does_both() {
             // The name is free again.
             Leased::of(mount.org_token(json!({ "logical_name": "app" })));
         }
+    }
+}
+
+#[test]
+fn a_commit_that_happened_and_was_answered_as_failed_leaves_the_token_to_rollback() {
+    let mount = Mount::new();
+    mount.host.storage.deny_commits(1);
+    mount.astra.fail_times(On::Delete, 10, Fault::Status(500, ""));
+    mount.astra.fail_times(On::List, 10, Fault::Status(500, ""));
+    mount.creds().0.unwrap_err();
+    mount.astra.heal();
+    assert_eq!((mount.astra.live().len(), mount.open_entries()), (1, 1), "the token has an entry");
+    mount.rollback_later();
+    mount.assert_settled(0);
+}
+
+#[test]
+fn an_instance_that_dies_after_such_a_commit_never_leaves_a_token_that_storage_does_not_know() {
+    // After the mint's own writes: the entry again, and the deletion of the record, its index entry, its task and the entry.
+    for nth in WRITES..=WRITES + 5 {
+        let mount = Mount::new();
+        mount.host.storage.deny_commits(1);
+        mount.host.storage.die_at_write(nth);
+        mount.astra.fail_times(On::Delete, 10, Fault::Status(500, ""));
+        mount.creds().0.unwrap_err();
+        mount.host.storage.clear_faults();
+        mount.astra.heal();
+        let known = mount.open_entries() + mount.recorded().len();
+        assert!(mount.astra.live().len() <= known, "write {nth}: nothing knows the token");
+        mount.rollback_later();
+        forget_leftovers(&mount);
+        mount.assert_settled(0);
     }
 }
 

@@ -29,7 +29,7 @@ fn counted(mount: &Mount, calls: usize) -> RoleCounts {
 
 /// No other scan of records is due.
 fn rest(mount: &Mount) {
-    mount.has_walked();
+    mount.finish_index_scan();
 }
 
 fn seed(mount: &Mount, number: usize, record: &serde_json::Value) {

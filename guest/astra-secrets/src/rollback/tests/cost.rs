@@ -45,7 +45,7 @@ fn cost(stored: u64, due: u64) -> [u64; 4] {
     }
     mount.host.clock.advance(HOUR + LEASE_END_MARGIN);
     // Once an hour a call walks through records, and looks for earlier hours of the schedule queue, too.
-    mount.has_walked();
+    mount.finish_index_scan();
     mount.has_looked();
     let hour = mount.host.clock.now().as_secs() / 3600;
     mount.host.storage.seed("state/queue", json!({ "hour": hour }).to_string());

@@ -63,6 +63,22 @@ fn the_end_of_a_replaced_token_is_logged_as_such_and_not_as_that_of_a_lease() {
     assert_eq!(fields, [("org", ORG_A), ("static_role", "app"), ("client_id", &first), ("kind", "static")]);
 }
 
+#[test]
+fn a_shorter_period_that_has_passed_already_rotates_at_the_next_rollback() {
+    let (mount, first) = with_role(Mount::new());
+    mount.host.clock.advance(3 * HOUR);
+    // This hour's look for earlier hours of the schedule queue is over.
+    mount.rollback().unwrap();
+    mount.host.clock.advance(MINUTE);
+    mount.write(&path("app"), json!({ "rotation_period": "1h" })).done();
+    assert_eq!(mount.static_token("app"), first);
+    assert_eq!(mount.read_static("app")["next_rotation"], time_text::of_seconds(now(&mount)).unwrap());
+    mount.host.clock.advance(MINUTE);
+    mount.rollback().unwrap();
+    assert_ne!(mount.static_token("app"), first);
+    mount.assert_static(1, 1);
+}
+
 /// Else it would keep all others waiting, each minute.
 #[test]
 fn a_rotation_that_does_not_come_back_is_not_first_in_line_again() {
@@ -316,7 +332,7 @@ fn a_call_costs_what_is_due_and_not_what_is_stored() {
 
     // The first two hourly ones are due.
     mount.host.clock.advance(HOUR - Duration::from_secs(ROLES) - LEASE_END_MARGIN + Duration::from_secs(3));
-    mount.has_walked();
+    mount.finish_index_scan();
     mount.has_looked();
     mount.host.storage.clear_calls();
     mount.rollback().unwrap();

@@ -241,6 +241,22 @@ fn a_deletion_that_fails_keeps_the_role_and_is_repeated() {
 }
 
 #[test]
+fn a_deletion_ends_a_replaced_token_whose_record_is_not_readable() {
+    for mount in mounts() {
+        let (mount, replaced) = with_role(mount);
+        mount.rotate_static("app").data();
+        mount.rotate_static("app").data();
+        let record = format!("token/{replaced}");
+        mount.host.storage.seed(&record, "canary");
+        mount.delete_static("app").done();
+        assert!(mount.astra.live().is_empty(), "{:?}", mount.astra.live());
+        mount.assert_static(0, 0);
+        let text = mount.host.log.text();
+        assert!(text.contains("is not readable") && text.contains(&record), "{text}");
+    }
+}
+
+#[test]
 fn a_deletion_takes_no_longer_than_a_request_may() {
     use crate::limits::{REPLACED_TOKENS_MAX, STATIC_DELETE_BUDGET};
     use secrets_framework::host::Clock;

@@ -123,6 +123,32 @@ fn a_take_over_that_storage_cuts_short_can_be_repeated() {
 }
 
 #[test]
+fn rollback_never_ends_a_token_whose_take_over_storage_cut_short() {
+    // The index, the task, the record, the role's task, the role, and a commit.
+    for nth in 1..=6 {
+        for dies in [false, true] {
+            for mount in [Mount::new(), Mount::on_vault()] {
+                let mount = with_portal_token(mount);
+                match dies {
+                    true => mount.host.storage.die_at_write(nth),
+                    false => mount.host.storage.fail_nth_write(nth, StorageError::Failed("disk full".to_owned())),
+                }
+                let is_taken_over = take_over(&mount, json!({})).0.is_ok();
+                mount.host.storage.clear_faults();
+                for _ in 0..3 {
+                    mount.host.clock.advance(HOUR);
+                    mount.rollback().unwrap();
+                }
+                assert!(mount.astra.is_live("Portal"), "write {nth}, dies: {dies}");
+                assert_eq!(mount.recorded().len(), usize::from(is_taken_over), "write {nth}, dies: {dies}");
+                take_over(&mount, json!({ "rotation_period": "48h" })).done();
+                assert_eq!(mount.static_token("app"), "Portal", "write {nth}, dies: {dies}");
+            }
+        }
+    }
+}
+
+#[test]
 fn on_a_mount_that_only_reads_nothing_is_taken_over() {
     let mount = with_portal_token(Mount::new());
     mount.host.system_view.set_upstream_read_only(true);

@@ -15,7 +15,9 @@ use crate::modules::server;
 /// Head of this part of the page.
 pub(super) const HEAD: &str = "
 The plugin itself serves these paths, whatever engine runs: see
-[Modules](operations.md#modules-update-without-a-restart). They exist in every mount, also without a directory of modules.
+[Modules](operations.md#modules-update-without-a-restart). They exist in every mount. If the registration names no directory of modules
+(`--modules-dir`), `module` describes the embedded module, and `module/reload`, `module/use` and `module/rollback` answer a 400 whose text
+begins with `there is only the embedded module`.
 
 ";
 
