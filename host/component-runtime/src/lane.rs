@@ -227,6 +227,7 @@ mod tests {
             taken.spawn(async move {
                 let call = async move {
                     begun.try_send(()).unwrap();
+                    #[expect(clippy::disallowed_methods, reason = "one poll that takes long")]
                     std::thread::sleep(Duration::from_millis(500));
                 };
                 busy.run(call).await;
@@ -237,7 +238,8 @@ mod tests {
         }
         slow.share.charge(Limits::default().processor_burst_per_mount + Duration::from_millis(30));
         let (polled, is_polled) = tokio::sync::oneshot::channel();
-        let waits = tokio::spawn(async move {
+        let mut waits = JoinSet::new();
+        waits.spawn(async move {
             let call = async move {
                 polled.send(()).unwrap();
                 std::future::pending::<()>().await;
@@ -248,7 +250,6 @@ mod tests {
         taken.join_all().await;
         let next = tokio::time::timeout(Duration::from_secs(60), busy.run(async { 3 }));
         assert_eq!(next.await.unwrap(), 3);
-        waits.abort();
     }
 
     #[tokio::test]

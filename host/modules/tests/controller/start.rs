@@ -11,6 +11,7 @@ use envelope::{Operation, Request};
 use modules::controller::{Condition, Report, UnreadableStorage, state_key};
 use modules::limits::{START_WAITING_BYTES_MAX, START_WAITING_BYTES_MIN};
 use serde_json::Value;
+use tokio::task::JoinSet;
 
 use crate::support::{World, digest, until, version};
 
@@ -113,12 +114,13 @@ async fn requests_that_wait_for_the_first_module_hold_a_limited_number_of_bytes(
         let (controller, data) = (Arc::clone(&controller), " ".repeat(bytes));
         async move { controller.handle_request(Request::new(Operation::Read, "version", &data)).await }
     };
-    let waits = tokio::spawn(ask(START_WAITING_BYTES_MAX - START_WAITING_BYTES_MIN));
+    let mut waits = JoinSet::new();
+    waits.spawn(ask(START_WAITING_BYTES_MAX - START_WAITING_BYTES_MIN));
     until("a load hangs", || async { world.source.waiting.load(Ordering::SeqCst) > 0 }).await;
     let refused = ask(START_WAITING_BYTES_MIN + 1).await.unwrap_err().to_error(None).to_string();
     assert!(refused.contains("too many requests wait for the mount's first module"), "{refused}");
     world.source.close(None);
-    let _ = waits.await.unwrap();
+    waits.join_all().await;
     assert_eq!(version(&controller).await, "2.0.0");
 }
 
