@@ -216,43 +216,6 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_turn_that_comes_after_the_debt_has_ended_is_free_for_others() {
-        let busy = Arc::new(Mount::in_debt());
-        let slow = Mount { lane: Arc::clone(&busy.lane), ..Mount::new() };
-        // All turns are taken for much longer than the debt of the other mount lasts.
-        let mut taken = JoinSet::new();
-        let (begun, mut begin) = tokio::sync::mpsc::channel(spare_cores());
-        for _ in 0..spare_cores() {
-            let (busy, begun) = (Arc::clone(&busy), begun.clone());
-            taken.spawn(async move {
-                let call = async move {
-                    begun.try_send(()).unwrap();
-                    #[expect(clippy::disallowed_methods, reason = "one poll that takes long")]
-                    std::thread::sleep(Duration::from_millis(500));
-                };
-                busy.run(call).await;
-            });
-        }
-        for _ in 0..spare_cores() {
-            begin.recv().await.unwrap();
-        }
-        slow.share.charge(Limits::default().processor_burst_per_mount + Duration::from_millis(30));
-        let (polled, is_polled) = tokio::sync::oneshot::channel();
-        let mut waits = JoinSet::new();
-        waits.spawn(async move {
-            let call = async move {
-                polled.send(()).unwrap();
-                std::future::pending::<()>().await;
-            };
-            slow.run(call).await;
-        });
-        is_polled.await.unwrap();
-        taken.join_all().await;
-        let next = tokio::time::timeout(Duration::from_secs(60), busy.run(async { 3 }));
-        assert_eq!(next.await.unwrap(), 3);
-    }
-
-    #[tokio::test]
     async fn a_call_that_waits_in_the_lane_holds_no_turn() {
         let mount = Arc::new(Mount::in_debt());
         let (go, wait) = tokio::sync::oneshot::channel::<()>();

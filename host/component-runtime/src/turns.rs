@@ -248,6 +248,17 @@ mod tests {
     }
 
     #[test]
+    fn a_request_that_goes_on_without_its_turn_gives_the_turn_to_the_next() {
+        let turns = Turns::new(1);
+        let [mut first, mut second, mut third] = [(); 3].map(|()| turns.place(&ProcessorShare::alone()));
+        let held = poll(&mut first);
+        assert!(poll(&mut second).is_none() && poll(&mut third).is_none());
+        drop(held);
+        second.leave();
+        assert!(poll(&mut third).is_some());
+    }
+
+    #[test]
     fn a_mount_that_comes_late_does_not_catch_up() {
         let turns = Turns::new(1);
         let mut early = [Mount::new(&turns, 2)];
