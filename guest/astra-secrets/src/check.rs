@@ -140,7 +140,8 @@ pub(crate) fn check(context: &Context<'_>, config: &OrgConfig, deep: bool) -> Re
         ("served_tokens", served_tokens),
         ("tidy", standing::tidy(context, config)?),
     ]);
-    // Only trying it tells. Without a try there is no item: `unknown` would keep a monitor at its warning.
+    // Only a try tells whether the token may manage tokens. A plain check has no such item: an item that is always `unknown`
+    // would keep a monitor at its warning.
     items.extend(tried.map(|tried| ("may_manage_tokens", tried.item)));
     let is_valid = items.get("token_valid").is_some_and(|item| item.ok == Verdict::Yes);
     let healthy = is_valid && items.values().all(|item| item.ok != Verdict::No);

@@ -289,8 +289,9 @@ pub const MEMORIES_PER_REQUEST_MAX: usize = 4;
 /// Memory of a compiler process: the largest component takes about half.
 pub const COMPILE_MEMORY_BYTES_MAX: usize = 2048 * MIB;
 
-/// Bytes that a compiling process may write: some five times the code of an engine in Python.
-pub(crate) const COMPILED_BYTES_MAX: u64 = 512 << 20;
+/// Bytes that a compiling process may write: 16 times the largest component, so that a process that a component took over
+/// cannot fill the machine's memory.
+pub(crate) const COMPILED_BYTES_MAX: u64 = 16 * WASM_BYTES_MAX as u64;
 
 /// Processor time to compile a component, of all threads of the compiling process: an engine in Python, with its
 /// interpreter, takes some 20 s, and one file must not keep the machine busy for longer than a minute. The time that the

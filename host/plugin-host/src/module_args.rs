@@ -146,7 +146,6 @@ impl ModuleArgs {
         for (argument, path) in
             [("--modules-dir", Some(directory)), ("--module-cache-dir", self.module_cache_dir.as_ref())]
         {
-            // The server starts the plugin in a folder of its choice.
             if let Some(path) = path.filter(|path| !path.is_absolute()) {
                 return Err(format!(
                     "{argument}={}: the path must be absolute, for the server starts the plugin in a folder of its choice",

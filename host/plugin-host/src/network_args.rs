@@ -93,7 +93,6 @@ impl NetworkArgs {
 }
 
 fn read(argument: &str, path: &Path, bytes_max: usize) -> Result<Zeroizing<Vec<u8>>, String> {
-    // The server starts us in a folder of its choice.
     if !path.is_absolute() {
         return Err(format!(
             "{argument}={}: the path must be absolute, for the server starts the plugin in a folder of its choice",

@@ -14,6 +14,9 @@ use crate::framing::{NoRequest, Reader, Request};
 use crate::hub::Hub;
 use crate::play::{After, Transport, play};
 
+/// Longest wait for a client to read an alert and to close: a client on this machine takes milliseconds.
+const ALERT_READ_MAX: Duration = Duration::from_secs(5);
+
 /// Serves one connection to its end, or until all connections are to be dropped.
 pub(crate) async fn serve(mut tcp: TcpStream, tls: Option<TlsAcceptor>, hub: Arc<Hub>, origin: Origin) {
     let mut dropped = hub.drop_connections.subscribe();
@@ -42,7 +45,7 @@ pub(crate) async fn serve(mut tcp: TcpStream, tls: Option<TlsAcceptor>, hub: Arc
 /// unread, the close would be an RST, which may overtake the alert with the reason.
 async fn end_after_alert(mut tcp: TcpStream) {
     let _gone = tcp.shutdown().await;
-    let _gone = tokio::io::copy(&mut tcp, &mut tokio::io::sink()).await;
+    let _gone = tokio::time::timeout(ALERT_READ_MAX, tokio::io::copy(&mut tcp, &mut tokio::io::sink())).await;
 }
 
 async fn requests<S: Transport>(stream: &mut S, hub: &Hub, origin: Origin) {

@@ -1,9 +1,8 @@
 //! `max_tokens`: how many leased tokens of a role, and of an organization, may be alive at once.
 //!
 //! A mint counts under a lock and writes its write-ahead entry before it lets the lock go. What others are making counts
-//! by their entries, so no two mints get the last place, and none waits for another's request to Astra. A mint that asks again
-//! keeps its place and does not count again. Without a limit,
-//! nothing is counted and no lock is taken.
+//! by their entries, so no two mints get the last place, and none waits for another's request to Astra. A mint that asks
+//! again keeps its place and does not count again. Without a limit, nothing is counted and no lock is taken.
 
 use std::collections::BTreeMap;
 

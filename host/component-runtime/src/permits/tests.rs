@@ -81,6 +81,22 @@ async fn a_request_that_waits_for_the_end_of_a_debt_gets_a_permit_when_the_debt_
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_request_looks_again_while_requests_in_the_queue_for_turns_prolong_the_debt() {
+    let (permits, processor) = (permits(1_000, 1), ProcessorShare::alone());
+    let busy = permits.mount(&processor);
+    let _guaranteed = busy.acquire(0, WAIT).await.unwrap();
+    processor.enqueue();
+    let began = Instant::now();
+    let queue_ends = async {
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        processor.dequeue();
+    };
+    let (held, ()) = tokio::join!(busy.acquire(0, WAIT), queue_ends);
+    held.unwrap();
+    assert!(began.elapsed() <= Duration::from_secs(1) + DEBT_LOOK_PAUSE, "{:?}", began.elapsed());
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_refused_request_names_the_limit_that_it_waited_for() {
     let permits = permits(2, 1);
     let (flooded, other) = (mount(&permits), mount(&permits));

@@ -57,6 +57,7 @@ fn the_compiler_has_no_dumps_no_privileges_few_system_calls_and_a_bounded_time()
     // At the second limit of processor time comes the signal that says nothing of the cause.
     assert!(line(id, "limits", "Max cpu time").starts_with("60 65"));
     assert!(line(id, "limits", "Max data size").starts_with("2147483648 2147483648"));
+    assert!(line(id, "limits", "Max file size").starts_with("536870912 536870912"));
     assert_eq!(fs::metadata(format!("/proc/{id}/environ")).unwrap().uid(), 0, "what is not dumpable belongs to root");
     drop(input);
     child.wait().unwrap();

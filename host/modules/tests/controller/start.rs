@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use component_runtime::Limits;
 use envelope::{Operation, Request};
-use modules::controller::{Condition, Report, UnreadableStorage, state_key};
+use modules::controller::{Condition, ModuleController, Report, UnreadableStorage, state_key};
 use modules::limits::{START_WAITING_BYTES_MAX, START_WAITING_BYTES_MIN};
 use serde_json::Value;
 use tokio::task::JoinSet;
@@ -81,14 +81,20 @@ async fn a_start_whose_module_takes_long_to_load_serves_a_fallback_and_then_that
     until("2.0.0 serves", || async { version(&restarted).await == "2.0.0" }).await;
 }
 
-/// With nothing else to serve, it is not given up.
-#[tokio::test]
-async fn a_start_with_one_module_waits_for_it_however_long_it_takes_to_load() {
+/// A mount whose only module is not loaded before `close(None)`.
+async fn with_a_first_module_that_hangs() -> (World, Arc<ModuleController>) {
     let world = World::new().option("module", "other");
     world.storage.entries.lock().unwrap().clear();
     world.source.put("other_2");
     world.source.close(Some("other_2"));
     let controller = world.open().await;
+    (world, controller)
+}
+
+/// With nothing else to serve, it is not given up.
+#[tokio::test]
+async fn a_start_with_one_module_waits_for_it_however_long_it_takes_to_load() {
+    let (world, controller) = with_a_first_module_that_hangs().await;
     let meanwhile = async {
         until("a load hangs", || async { world.source.waiting.load(Ordering::SeqCst) > 0 }).await;
         pass(3_600).await;
@@ -105,19 +111,16 @@ async fn a_start_with_one_module_waits_for_it_however_long_it_takes_to_load() {
 
 #[tokio::test]
 async fn requests_that_wait_for_the_first_module_hold_a_limited_number_of_bytes() {
-    let world = World::new().option("module", "other");
-    world.storage.entries.lock().unwrap().clear();
-    world.source.put("other_2");
-    world.source.close(Some("other_2"));
-    let controller = world.open().await;
+    let (world, controller) = with_a_first_module_that_hangs().await;
     let ask = |bytes: usize| {
         let (controller, data) = (Arc::clone(&controller), " ".repeat(bytes));
         async move { controller.handle_request(Request::new(Operation::Read, "version", &data)).await }
     };
     let mut waits = JoinSet::new();
-    waits.spawn(ask(START_WAITING_BYTES_MAX - START_WAITING_BYTES_MIN));
+    waits.spawn(ask(START_WAITING_BYTES_MAX - START_WAITING_BYTES_MIN + 1));
     until("a load hangs", || async { world.source.waiting.load(Ordering::SeqCst) > 0 }).await;
-    let refused = ask(START_WAITING_BYTES_MIN + 1).await.unwrap_err().to_error(None).to_string();
+    // However few bytes a request has, it counts some.
+    let refused = ask(0).await.unwrap_err().to_error(None).to_string();
     assert!(refused.contains("too many requests wait for the mount's first module"), "{refused}");
     world.source.close(None);
     waits.join_all().await;
