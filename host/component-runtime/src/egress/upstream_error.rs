@@ -30,6 +30,7 @@ use wasmtime_wasi_http::p2::bindings::http::types::{DnsErrorPayload, ErrorCode};
 use super::connect_error::{ConnectError, ProxyFailure};
 use super::failure::Failure;
 use super::progress::Phase;
+use super::wire::PeerAlert;
 
 /// Begin of the message of a TLS alert with which this host refused the server's certificate.
 const HOST_ALERT: &str = "host:";
@@ -47,10 +48,21 @@ pub(crate) fn of_send(error: &hyper_util::client::legacy::Error) -> Failure {
     }
     match find::<hyper::Error>(error) {
         // The pool says so of a request that it could not begin to send.
-        Some(cause) if cause.is_canceled() => Failure::NotConnected(Error::DestinationUnavailable, causes(error)),
+        Some(cause) if cause.is_canceled() => of_closed(causes(error), error.connect_info().and_then(PeerAlert::of)),
         Some(cause) => of_hyper(cause).into(),
         None if error.is_connect() => Failure::NotConnected(Error::DestinationUnavailable, causes(error)),
         None => Error::HttpProtocolError.into(),
+    }
+}
+
+/// The failure of a request whose connection the peer ended before the request was sent.
+pub(crate) fn of_closed(reason: String, alert: Option<AlertDescription>) -> Failure {
+    match alert {
+        Some(alert) => {
+            let told = rustls::Error::AlertReceived(alert);
+            Failure::NotConnected(of_alert(alert), format!("{reason}: {told}"))
+        }
+        None => Failure::NotConnected(Error::DestinationUnavailable, reason),
     }
 }
 
@@ -145,7 +157,7 @@ fn refused_by_us(reason: &CertificateError) -> Error {
 /// In TLS 1.3 a server refuses the client's certificate, or its absence, after the client's side of the handshake. The
 /// server then ends the handshake, so it has not read the request.
 fn refused_our_certificate(error: &(dyn StdError + 'static)) -> Option<AlertDescription> {
-    let Some(rustls::Error::AlertReceived(alert)) = find_rustls(error) else { return None };
+    let alert = find_alert(error)?;
     let is_about_us = matches!(
         alert,
         AlertDescription::BadCertificate
@@ -157,7 +169,12 @@ fn refused_our_certificate(error: &(dyn StdError + 'static)) -> Option<AlertDesc
             | AlertDescription::AccessDenied
             | AlertDescription::CertificateRequired
     );
-    is_about_us.then_some(*alert)
+    is_about_us.then_some(alert)
+}
+
+/// The alert with which the peer ended TLS.
+pub(crate) fn find_alert(error: &(dyn StdError + 'static)) -> Option<AlertDescription> {
+    if let Some(rustls::Error::AlertReceived(alert)) = find_rustls(error) { Some(*alert) } else { None }
 }
 
 /// The code for a reason that has none in `wasi:http`.

@@ -2,35 +2,59 @@
 
 use std::io;
 use std::pin::Pin;
-use std::task::{Context, Poll};
+use std::sync::{Arc, OnceLock};
+use std::task::{Context, Poll, ready};
 
 use hyper::rt::{Read, ReadBufCursor, Write};
 use hyper_util::client::legacy::connect::{Connected, Connection};
 use hyper_util::rt::TokioIo;
+use rustls::AlertDescription;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::sync::OwnedSemaphorePermit;
+
+use super::upstream_error::find_alert;
 
 /// A stream with or without TLS.
 pub(crate) trait Stream: AsyncRead + AsyncWrite + Send + Unpin {}
 
 impl<T: AsyncRead + AsyncWrite + Send + Unpin> Stream for T {}
 
+/// The TLS alert with which the peer ended a connection. The pool keeps no reason for a connection that ends while no request
+/// is on it.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct PeerAlert(Arc<OnceLock<AlertDescription>>);
+
+impl PeerAlert {
+    /// That of the connection that the pool describes.
+    pub(crate) fn of(connection: &Connected) -> Option<AlertDescription> {
+        let mut extras = http::Extensions::new();
+        connection.get_extras(&mut extras);
+        extras.get::<Self>()?.0.get().copied()
+    }
+}
+
 /// A connection. It counts until it is closed.
 pub(crate) struct Wire {
     io: TokioIo<Box<dyn Stream>>,
     is_http2: bool,
+    alert: PeerAlert,
     _slot: OwnedSemaphorePermit,
 }
 
 impl Wire {
     pub(crate) fn new(stream: Box<dyn Stream>, is_http2: bool, slot: OwnedSemaphorePermit) -> Self {
-        Self { io: TokioIo::new(stream), is_http2, _slot: slot }
+        Self { io: TokioIo::new(stream), is_http2, alert: PeerAlert::default(), _slot: slot }
     }
 }
 
 impl Read for Wire {
     fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: ReadBufCursor<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.io).poll_read(cx, buf)
+        let read = ready!(Pin::new(&mut self.io).poll_read(cx, buf));
+        if let Some(alert) = read.as_ref().err().and_then(|error| find_alert(error)) {
+            // The first one is the reason.
+            let _ = self.alert.0.set(alert);
+        }
+        Poll::Ready(read)
     }
 }
 
@@ -62,6 +86,7 @@ impl Write for Wire {
 
 impl Connection for Wire {
     fn connected(&self) -> Connected {
-        if self.is_http2 { Connected::new().negotiated_h2() } else { Connected::new() }
+        let connected = Connected::new().extra(self.alert.clone());
+        if self.is_http2 { connected.negotiated_h2() } else { connected }
     }
 }

@@ -1,13 +1,21 @@
 //! Every reason why a request is not sent has a code of its own, and a log line with the cause.
 
+use std::future::poll_fn;
+use std::pin::Pin;
+
+use hyper::rt::Read as _;
+use hyper_util::client::legacy::connect::Connection as _;
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair, date_time_ymd};
 use rustls::server::WebPkiClientVerifier;
+use tokio::sync::Semaphore;
 
 use super::log_lines::Lines;
 use super::tls::tls_that_trusts;
 use super::*;
 use crate::egress::connect_error::ConnectError;
-use crate::egress::upstream_error::of_connect;
+use crate::egress::failure::Failure;
+use crate::egress::upstream_error::{of_closed, of_connect};
+use crate::egress::wire::{PeerAlert, Wire};
 
 const NAME: &str = "127.0.0.1";
 
@@ -118,6 +126,26 @@ async fn a_server_that_wants_a_client_certificate_says_so_by_its_own_alert() {
     let authority = Authority::new();
     let error = refused(authority.server_for_known_clients(), &authority.roots()).await;
     assert_eq!(alert(&error), Some((116, "CertificateRequired")), "{error:?}");
+}
+
+#[tokio::test]
+async fn an_alert_that_comes_before_the_request_is_sent_is_the_reason_of_its_failure() {
+    let authority = Authority::new();
+    let (address, _server) = tls_server(authority.server_for_known_clients()).await;
+    let connector = tokio_rustls::TlsConnector::from(Arc::new(tls_that_trusts(&authority.roots())));
+    let stream = TcpStream::connect(address).await.unwrap();
+    let stream = connector.connect(address.ip().into(), stream).await.unwrap();
+    let slot = Arc::new(Semaphore::new(1)).try_acquire_owned().unwrap();
+    let mut wire = Wire::new(Box::new(stream), false, slot);
+    let connected = wire.connected();
+    assert_eq!(PeerAlert::of(&connected), None);
+    let mut bytes = [0; 16];
+    let read = poll_fn(|cx| Pin::new(&mut wire).poll_read(cx, hyper::rt::ReadBuf::new(&mut bytes).unfilled()));
+    read.await.unwrap_err();
+    let failure = of_closed("the request was canceled".to_owned(), PeerAlert::of(&connected));
+    let Failure::NotConnected(code, reason) = failure else { panic!("{failure:?}") };
+    assert_eq!(alert(&code), Some((116, "CertificateRequired")));
+    assert!(reason.contains("the request was canceled") && reason.contains("CertificateRequired"), "{reason}");
 }
 
 #[tokio::test]
