@@ -7,7 +7,7 @@
 mod places;
 
 use std::borrow::Cow;
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 use std::ops::Range;
 use std::rc::Rc;
 
@@ -48,9 +48,9 @@ pub(crate) struct Found {
     /// and neither overlaps another one or a text.
     pub(crate) others: Vec<Range<usize>>,
     /// Numbers of the keys that are kept beside values.
-    keys: HashMap<String, usize>,
+    keys: BTreeMap<String, usize>,
     /// By the numbers of the object and of the key.
-    beside: HashMap<(usize, usize), BesideText>,
+    beside: BTreeMap<(usize, usize), BesideText>,
     /// Is the whole an object? The first one is the outermost then.
     is_object: bool,
 }
