@@ -14,22 +14,23 @@ use crate::framing::{NoRequest, Reader, Request};
 use crate::hub::Hub;
 use crate::play::{After, Transport, play};
 
-/// Longest wait for a client to read an alert and to close: a client on this machine takes milliseconds.
-const ALERT_READ_MAX: Duration = Duration::from_secs(5);
+/// Longest wait for a client to read what is left and to close: a client on this machine takes milliseconds.
+const CLIENT_CLOSE_MAX: Duration = Duration::from_secs(5);
 
 /// Serves one connection to its end, or until all connections are to be dropped.
-pub(crate) async fn serve(mut tcp: TcpStream, tls: Option<TlsAcceptor>, hub: Arc<Hub>, origin: Origin) {
+pub(crate) async fn serve(tcp: TcpStream, tls: Option<TlsAcceptor>, hub: Arc<Hub>, origin: Origin) {
     let mut dropped = hub.drop_connections.subscribe();
     dropped.mark_unchanged();
     // Declared before what holds the socket, so that 0 open connections means 0 open sockets.
     let _counted = hub.connections.open();
+    let mut tcp = tcp;
     let serving = async {
         hold_back(&hub).await;
         match tls {
             None => requests(&mut tcp, &hub, origin).await,
-            Some(acceptor) => match acceptor.accept(tcp).into_fallible().await {
+            Some(acceptor) => match acceptor.accept(&mut tcp).into_fallible().await {
                 Ok(mut stream) => requests(&mut stream, &hub, origin).await,
-                Err((_, tcp)) => end_after_alert(tcp).await,
+                Err((_, tcp)) => close_with_client(tcp).await,
             },
         }
     };
@@ -37,15 +38,18 @@ pub(crate) async fn serve(mut tcp: TcpStream, tls: Option<TlsAcceptor>, hub: Arc
         // A request that comes after the drop must not be served.
         biased;
         _changed = dropped.changed() => {}
-        () = serving => {}
+        () = serving => return,
     }
+    // Until the client knows, it may send a request whose answer it loses.
+    close_with_client(&mut tcp).await;
 }
 
-/// Ends a connection whose handshake failed, on either side. A client may have sent its request already: if that stayed
-/// unread, the close would be an RST, which may overtake the alert with the reason.
-async fn end_after_alert(mut tcp: TcpStream) {
+/// Ends a connection of which nothing more is served, and waits for the client to close it, too. Whatever the client has sent
+/// is read: if that stayed unread, the close would be an RST, which may overtake the alert with the reason why a handshake
+/// failed.
+async fn close_with_client(tcp: &mut TcpStream) {
     let _gone = tcp.shutdown().await;
-    let _gone = tokio::time::timeout(ALERT_READ_MAX, tokio::io::copy(&mut tcp, &mut tokio::io::sink())).await;
+    let _gone = tokio::time::timeout(CLIENT_CLOSE_MAX, tokio::io::copy(tcp, &mut tokio::io::sink())).await;
 }
 
 async fn requests<S: Transport>(stream: &mut S, hub: &Hub, origin: Origin) {

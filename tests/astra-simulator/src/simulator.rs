@@ -290,7 +290,7 @@ impl Simulator {
         assert!(self.hub.listener.turn(true), "the port could not be taken again in time");
     }
 
-    /// Closes every open connection, idle or not.
+    /// Closes every open connection, idle or not. A connection counts as open until its client has closed it, too.
     pub fn drop_connections(&self) {
         self.hub.drop_connections.send_modify(|count| *count += 1);
     }

@@ -46,7 +46,7 @@ pub struct ClientCertificate {
     pub key_pem: String,
 }
 
-impl Transport for TlsStream<TcpStream> {
+impl Transport for TlsStream<&mut TcpStream> {
     fn tcp(&self) -> &TcpStream {
         self.get_ref().0
     }

@@ -84,9 +84,11 @@ fn all_connections_can_be_dropped() {
     let mut idle = connect(&astra);
     wait_for(|| astra.connections().open == 1);
     astra.drop_connections();
-    wait_for(|| astra.connections().open == 0);
     let (read, _) = exchange(&mut idle, b"");
     assert_eq!(read, "");
+    assert_eq!(astra.connections().open, 1, "the client has not closed yet");
+    drop(idle);
+    wait_for(|| astra.connections().open == 0);
 }
 
 #[test]
