@@ -372,6 +372,15 @@ impl Server {
         self.wait_for("the plugin to be gone", || !is_alive(pid));
     }
 
+    /// Runs something while the processes of the plugin are stopped, and lets them go on afterwards.
+    pub fn with_stopped_plugins<T>(&self, run: impl FnOnce() -> T) -> T {
+        let plugins = self.plugin_pids();
+        plugins.iter().for_each(|pid| signal(*pid, "STOP"));
+        let result = run();
+        plugins.iter().for_each(|pid| signal(*pid, "CONT"));
+        result
+    }
+
     /// Is a process alive?
     pub fn is_alive(&self, pid: u32) -> bool {
         is_alive(pid)
