@@ -143,7 +143,7 @@ fetch_java() {
 # A program that runs programs of another processor. The distribution signs its packages, so nothing is pinned here.
 fetch_emulator() {
     (cd "$scratch" && timeout 300 apt-get download --quiet -o APT::Sandbox::User=root qemu-user-static >&2 && dpkg-deb --extract ./*.deb package) &&
-        mv "$scratch/package/usr/bin/$1-static" "$scratch/$1" && version=$("$scratch/$1" --version | head -n 1) ||
+        mv "$scratch/package/usr/bin/$1-static" "$scratch/$1" && version=$("$scratch/$1" --version | sed -n 1p) ||
         die "$1 could not be fetched out of Debian's or Ubuntu's package qemu-user-static: run \`apt-get update\`, or set RUNNER to a" \
             "program that runs programs of that processor here"
 }

@@ -58,7 +58,8 @@ test_program() {
     fi
     local file
     while IFS= read -r file; do
-        if [[ -x $file && $file != *.* ]] && "$file" --list 2>/dev/null | grep -q '^tidy_tokens::'; then
+        # Not `grep -q`: it ends at the first match, and the program that still writes its list then fails.
+        if [[ -x $file && $file != *.* ]] && "$file" --list 2>/dev/null | grep '^tidy_tokens::' >/dev/null; then
             echo "$file"
             return
         fi
