@@ -145,8 +145,8 @@ fn config(limits: &Limits, requests_max: usize, size: SlotSize) -> Config {
     config.memory_reservation(MEMORY_RESERVATION_BYTES).memory_guard_size(MEMORY_GUARD_BYTES);
     // The map from code to offsets in the component, an eighth of its size, is left out: traps name functions.
     config.generate_address_map(false);
-    // Only other tools unwind the stack by these tables. For each function of a module that goes, libunwind, which a static
-    // program has, would search all tables of the process.
+    // Only tools of the system unwind the stack by these tables. When a module is dropped, the libunwind of a static program
+    // searches all tables of the process once for each function of the module.
     config.native_unwind_info(false);
     // Threads, garbage collection, and core dumps, which would hold secrets, are not compiled in.
     config.allocation_strategy(InstanceAllocationStrategy::Pooling(pool(limits, requests_max, size)));

@@ -25,7 +25,7 @@ impl<T: AsyncRead + AsyncWrite + Send + Unpin> Stream for T {}
 pub(crate) struct PeerAlert(Arc<OnceLock<AlertDescription>>);
 
 impl PeerAlert {
-    /// That of the connection that the pool describes.
+    /// The alert that ended the connection that the pool describes.
     pub(crate) fn of(connection: &Connected) -> Option<AlertDescription> {
         let mut extras = http::Extensions::new();
         connection.get_extras(&mut extras);

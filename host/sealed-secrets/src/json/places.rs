@@ -16,7 +16,7 @@ pub(super) struct Node<'a> {
     pub(super) ends: Rc<Vec<usize>>,
     /// May anything stand here?
     pub(super) is_open: bool,
-    /// Few: a tree finds one of a few keys faster than a hash does.
+    /// A node has few keys, and a tree finds these faster than a hash map does.
     by_key: BTreeMap<Cow<'a, str>, Self>,
     each: Option<Box<Self>>,
 }
