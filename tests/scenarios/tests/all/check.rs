@@ -7,7 +7,7 @@ use astra_simulator::{Action, Effect, FaultRule, OutsideChange, RoleListAllowed}
 use harness::{Outcome, Stage};
 use serde_json::{Value, json};
 
-use crate::faults::{SECRETS, impatient, status};
+use crate::faults::{SECRETS, few_retries, impatient, patient, status};
 use crate::rotation::client_id_of;
 
 scenarios! { all:
@@ -125,7 +125,7 @@ fn a_deep_check_leaves_no_token(stage: &Stage) {
 }
 
 fn a_deep_check_that_fails_leaves_no_token(stage: &Stage) {
-    impatient(stage);
+    few_retries(stage);
     // Astra refuses to make the token.
     stage.astra.fault(FaultRule::new(status(403, Effect::NotDone)).method("POST").path(SECRETS));
     assert_sick(&deep(stage), "may_manage_tokens");
@@ -164,7 +164,7 @@ fn a_dead_admin_token_is_a_no(stage: &Stage) {
 }
 
 fn an_astra_that_is_away_is_unknown(stage: &Stage) {
-    impatient(stage);
+    few_retries(stage);
     let unknown = |what: &str| {
         let outcome = check(stage);
         assert_eq!(outcome.data["healthy"], false, "{what}: {outcome:#?}");
@@ -179,9 +179,11 @@ fn an_astra_that_is_away_is_unknown(stage: &Stage) {
         unknown(&code.to_string());
         stage.astra.clear_faults();
     }
+    impatient(stage);
     stage.astra.fault(FaultRule::new(Action::Hang { effect: Effect::NotDone }));
     unknown("hangs");
     stage.astra.clear_faults();
+    patient(stage);
     stage.astra.listener_off();
     stage.astra.drop_connections();
     unknown("is off");
@@ -259,7 +261,7 @@ fn what_is_not_there_and_other_verbs(stage: &Stage) {
 }
 
 fn an_open_entry_is_shown(stage: &Stage) {
-    impatient(stage);
+    few_retries(stage);
     stage.astra.fault(FaultRule::new(status(502, Effect::Done)).method("POST").path(SECRETS));
     stage.astra.fault(FaultRule::new(status(500, Effect::NotDone)).method("GET").path(SECRETS));
     assert!(stage.mint(&stage.alpha, "reader").status >= 500);

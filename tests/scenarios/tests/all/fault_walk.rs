@@ -7,7 +7,7 @@ use astra_simulator::{Action, Damage, Effect, FaultRule, ResetAt, RetryAfter};
 use harness::{DriverKind, Outcome, Stage, StageOptions, play, play_rows};
 use serde_json::json;
 
-use crate::faults::{SECRETS, impatient, mint, rate_limit, status};
+use crate::faults::{SECRETS, few_retries, impatient, mint, patient, rate_limit, status};
 use crate::{rotation, static_role, static_rotation};
 
 #[test]
@@ -63,7 +63,10 @@ fn short_age() -> StageOptions {
 
 /// The answer to the mint and every list are lost: only a later rollback can settle the mint.
 fn sample(stage: &Stage, action: &Action, made: usize) {
-    impatient(stage);
+    few_retries(stage);
+    if matches!(action, Action::Hang { .. }) {
+        impatient(stage);
+    }
     stage.astra.fault(FaultRule::new(action.clone()).method("POST").path(SECRETS).first(1));
     stage.astra.fault(FaultRule::new(status(500, Effect::NotDone)).method("GET").path(SECRETS));
     stage.astra.fault(FaultRule::new(status(500, Effect::NotDone)).method("DELETE"));
@@ -76,7 +79,7 @@ fn sample(stage: &Stage, action: &Action, made: usize) {
 
 /// As a sample, with a rotation: the old token stays in use, and the new one is revoked.
 fn a_lost_rotation(stage: &Stage) {
-    impatient(stage);
+    few_retries(stage);
     let old = stage.admin_client_id(&stage.alpha);
     lose_the_making(stage);
     let outcome = rotation::rotate(stage);
@@ -88,7 +91,7 @@ fn a_lost_rotation(stage: &Stage) {
 }
 
 fn a_lost_static_rotation(stage: &Stage) {
-    impatient(stage);
+    few_retries(stage);
     static_role::made(stage, json!({}));
     let current = static_role::current(stage);
     lose_the_making(stage);
@@ -126,6 +129,7 @@ fn walk_mint(kind: DriverKind) {
     let named = |(name, action, lasting): &_| format!("{name}, lasting {lasting}: {action:?}");
     play_rows(rows, named, |row| {
         play(kind, StageOptions::default(), |stage| {
+            few_retries(stage);
             impatient(stage);
             let rule = FaultRule::new(row.1.clone()).method("POST").path(SECRETS);
             stage.astra.fault(if row.2 { rule } else { rule.first(1) });
@@ -143,12 +147,14 @@ fn walk_revoke(kind: DriverKind) {
     play_rows(rows, named, |row| {
         let what = named(&row);
         play(kind, StageOptions::default(), |stage| {
-            impatient(stage);
+            few_retries(stage);
             let minted = mint(stage).expect(200);
+            impatient(stage);
             let rule = FaultRule::new(row.1.clone());
             stage.astra.fault(if row.2 == "*" { rule } else { rule.method(row.2) });
             let outcome = stage.revoke(&minted.lease_id());
             stage.astra.clear_faults();
+            patient(stage);
             match outcome.status {
                 204 => assert!(!stage.works(minted.text("token")), "{what}: the lease is gone, the token lives"),
                 400 => drop(stage.revoke(&minted.lease_id()).expect(204)),
@@ -168,6 +174,7 @@ fn settles(stage: &Stage, what: &str, outcome: &Outcome) {
     assert!(made == 0 || !outcome.text("token").is_empty(), "{what}: {outcome:#?}");
     assert!(made == 1 || outcome.lease.is_none(), "{what}: {outcome:#?}");
     stage.astra.clear_faults();
+    patient(stage);
     stage.age_wal();
     stage.settle_at(&stage.alpha, made);
     // The mount continues to work.

@@ -8,7 +8,7 @@ use harness::{DriverKind, Outcome, Stage, StageOptions, play, play_rows};
 use serde_json::{Value, json};
 
 use crate::fault_walk::{call_faults, mint_faults};
-use crate::faults::SECRETS;
+use crate::faults::{SECRETS, impatient, patient};
 use crate::rotation::client_id_of;
 use crate::{rotation, static_role};
 
@@ -75,6 +75,7 @@ fn walk(kind: DriverKind, walk: Walk, calls: &[(&'static str, &'static str)]) {
 
 fn row(stage: &Stage, walk: Walk, (method, path): (&str, &str), action: &Action, lasting: bool) {
     (walk.prepare)(stage);
+    impatient(stage);
     let rule = FaultRule::new(action.clone()).method(method).path(path);
     stage.astra.fault(if lasting { rule } else { rule.first(1) });
     let outcome = (walk.act)(stage);
@@ -87,15 +88,8 @@ fn row(stage: &Stage, walk: Walk, (method, path): (&str, &str), action: &Action,
     (walk.check)(stage, &outcome);
 }
 
-/// A second was enough to reach a fault. Later requests must not fail on a busy machine.
-fn patient(stage: &Stage) {
-    let written = stage.write(&format!("config/{}", stage.alpha.id), json!({ "request_timeout": "10s" }));
-    assert!(written.status < 300, "{written:#?}");
-}
-
 fn with_config(stage: &Stage) {
-    let impatient = json!({ "request_timeout": "1s", "max_retries": 1, "rotation_grace_period": 0 });
-    stage.configure_with(&stage.alpha, impatient);
+    stage.configure_with(&stage.alpha, json!({ "max_retries": 1, "rotation_grace_period": 0 }));
 }
 
 fn with_static_role(stage: &Stage) {

@@ -288,7 +288,7 @@ fn the_servers_openapi_document_has_our_paths_with_schemas() {
 #[test]
 fn disabling_waits_for_an_astra_that_is_away() {
     play(DriverKind::OpenBao, StageOptions::default(), |stage| {
-        stage.configure_with(&stage.alpha, json!({ "request_timeout": "1s", "max_retries": 0 }));
+        stage.configure_with(&stage.alpha, json!({ "max_retries": 0 }));
         stage.make_role(&stage.alpha, "reader", json!({}));
         stage.mint(&stage.alpha, "reader").expect(200);
         stage.mint(&stage.alpha, "reader").expect(200);
@@ -345,7 +345,7 @@ fn tuning_the_mount_changes_its_leases() {
 fn disabling_undoes_what_is_left() {
     use astra_simulator::{Action, Effect, FaultBody, FaultRule};
     play(DriverKind::OpenBao, StageOptions::default(), |stage| {
-        stage.configure_with(&stage.alpha, json!({ "request_timeout": "1s", "max_retries": 0 }));
+        stage.configure_with(&stage.alpha, json!({ "max_retries": 0 }));
         stage.make_role(&stage.alpha, "reader", json!({}));
         let status = |effect| Action::Status { status: 502, body: FaultBody::Empty, retry_after: None, effect };
         stage.astra.fault(FaultRule::new(status(Effect::Done)).method("POST").path("/v2/clientIdSecrets"));

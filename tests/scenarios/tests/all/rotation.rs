@@ -146,7 +146,7 @@ fn leases_are_ended_by_the_new_token(stage: &Stage) {
 }
 
 fn a_token_that_cannot_be_proved_is_not_taken(stage: &Stage) {
-    crate::faults::impatient(stage);
+    crate::faults::few_retries(stage);
     let old = stage.admin_client_id(&stage.alpha);
     stage.astra.fault(FaultRule::new(status(500, Effect::NotDone)).path("/v2/currentOrg"));
     let outcome = rotate(stage);
@@ -158,7 +158,7 @@ fn a_token_that_cannot_be_proved_is_not_taken(stage: &Stage) {
 }
 
 fn a_refused_making_changes_nothing(stage: &Stage) {
-    crate::faults::impatient(stage);
+    crate::faults::few_retries(stage);
     let old = stage.admin_client_id(&stage.alpha);
     for code in [400, 403, 500] {
         stage.astra.fault(FaultRule::new(status(code, Effect::NotDone)).method("POST").path(SECRETS));

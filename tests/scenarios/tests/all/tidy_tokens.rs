@@ -43,13 +43,13 @@ scenarios! { clock:
 const AGE: Duration = Duration::from_millis(20);
 
 /// Options of a mount whose tidy touches tokens of any age.
-fn any_age() -> StageOptions {
+pub(crate) fn any_age() -> StageOptions {
     StageOptions { wal_min_age: AGE, ..StageOptions::default() }
 }
 
 /// Runs tidy after all earlier tokens have the age of `any_age`. Astra, engine and test share one clock here, and Astra
 /// cuts its times to milliseconds, which makes tokens older: a token is old enough by then.
-fn tidy(stage: &Stage, body: Value) -> Outcome {
+pub(crate) fn tidy(stage: &Stage, body: Value) -> Outcome {
     std::thread::sleep(AGE);
     stage.write("tidy", body)
 }
@@ -58,7 +58,7 @@ fn for_real(stage: &Stage) -> Outcome {
     tidy(stage, json!({ "dry_run": false }))
 }
 
-fn list(outcome: &Outcome, name: &str) -> BTreeSet<String> {
+pub(crate) fn list(outcome: &Outcome, name: &str) -> BTreeSet<String> {
     let items = outcome.data[name].as_array().unwrap_or_else(|| panic!("no `{name}` in {outcome:#?}"));
     items.iter().filter_map(Value::as_str).map(str::to_owned).collect()
 }
@@ -76,7 +76,7 @@ fn mark_like(stage: &Stage, client_id: &str, digit: char) -> String {
 }
 
 /// A token in Astra with this mount's mark and without a record.
-fn orphan(stage: &Stage, like: &str, digit: char) -> String {
+pub(crate) fn orphan(stage: &Stage, like: &str, digit: char) -> String {
     let role = stage.astra_role(&stage.alpha, "R/W User");
     let description = format!("lost {}", mark_like(stage, like, digit));
     stage.astra.add_token(&stage.alpha.id, &[&role], &description, None).client_id
@@ -296,7 +296,7 @@ fn a_tidy_goes_on_where_the_last_one_stopped(stage: &Stage) {
 
 /// The write-ahead entry is open: rollback will settle the token.
 fn a_mint_in_progress_is_left_alone(stage: &Stage) {
-    stage.configure_with(&stage.alpha, json!({ "request_timeout": "1s", "max_retries": 0 }));
+    stage.configure_with(&stage.alpha, json!({ "max_retries": 0 }));
     stage.make_role(&stage.alpha, "reader", json!({}));
     let lost = Action::Reset { at: ResetAt::BeforeAnswer, effect: Effect::Done };
     stage.astra.fault(FaultRule::new(lost).method("POST").path(SECRETS));
