@@ -120,7 +120,8 @@ fn current_role_ids(client: &AstraClient<'_>, config: &OrgConfig) -> Result<Vec<
 /// it was made as a token with a logical name and then put into the config.
 pub(crate) fn record_id(context: &Context<'_>, org_id: &OrgId, client_id: &ClientId) -> Result<RecordId, Error> {
     let id = RecordId::of_client(client_id);
-    if record::load(context, &id)?.is_some() || !record::is_complete(context)? {
+    // What stands there is the token's record, even if it cannot be read.
+    if !matches!(record::load_own(context, &id)?, Ok(None)) || !record::is_complete(context)? {
         return Ok(id);
     }
     Ok(record::find(context, org_id, client_id)?.map_or(id, |record| record.id))

@@ -16,6 +16,7 @@ use std::fmt;
 use std::time::Duration;
 
 use secrets_framework::host::{StorageEntry, StorageView};
+use secrets_framework::passed_over::PassedOver;
 use secrets_framework::{Context, Error};
 use serde_json::{Map, Value};
 
@@ -25,6 +26,7 @@ use crate::names::{AstraRoleId, LogicalName, OrgId, shown};
 use crate::schedule::Schedule;
 use crate::storage::key::CONFIG_PREFIX;
 use crate::storage::{self, keys_below};
+use crate::tainted;
 
 pub(crate) use admin_token::AdminToken;
 pub(crate) use stored::decode;
@@ -157,10 +159,22 @@ impl fmt::Debug for OrgConfig {
 
 /// Loads an organization's settings by its ID, in one read.
 pub(crate) fn load(context: &Context<'_>, org_id: &OrgId) -> Result<Option<OrgConfig>, Error> {
-    load_from(context.storage(), org_id)
+    let entry = storage::entry(context.storage(), &key(org_id))?;
+    entry.map(|entry| of_entry(context, &entry, org_id)).transpose()
 }
 
-/// As [`load`], from a view of storage, which may be a transaction.
+/// The config that an entry holds. The error says how a config that cannot be read is repaired.
+pub(crate) fn of_entry(context: &Context<'_>, entry: &StorageEntry, org_id: &OrgId) -> Result<OrgConfig, Error> {
+    decode(entry, org_id).map_err(|error| with_repair(context, org_id, &error))
+}
+
+/// The error of a config that cannot be read, with what repairs it.
+pub(crate) fn with_repair(context: &Context<'_>, org_id: &OrgId, error: &Error) -> Error {
+    let write = format!("write `config/{org_id}` anew, with `astra_token` and `url`, or delete it with `force=true`");
+    Error::Internal(format!("{error}: {}", tainted::next_step(context.host, write)))
+}
+
+/// As [`load`], where there is no request.
 pub(crate) fn load_from(view: &(impl StorageView + ?Sized), org_id: &OrgId) -> Result<Option<OrgConfig>, Error> {
     storage::entry(view, &key(org_id))?.map(|entry| decode(&entry, org_id)).transpose()
 }
@@ -171,7 +185,8 @@ pub(crate) fn load_readable(context: &Context<'_>, org_id: &OrgId) -> Result<Opt
     match load_own(context, org_id)? {
         Ok(config) => Ok(config),
         Err(error) => {
-            events::CONFIG_PASSED_OVER.log(context, &[("error", &error.to_string())]);
+            let entry = PassedOver { key: key(org_id), reason: error.to_string() };
+            events::CONFIG_PASSED_OVER.log_once(context, &[entry]);
             Ok(None)
         }
     }
@@ -181,7 +196,8 @@ pub(crate) fn load_readable(context: &Context<'_>, org_id: &OrgId) -> Result<Opt
 /// this config alone.
 pub(crate) fn load_own(context: &Context<'_>, org_id: &OrgId) -> Result<Result<Option<OrgConfig>, Error>, Error> {
     let read = storage::read_one(context.storage(), &key(org_id))?;
-    Ok(read.and_then(|found| found.map(|found| decode(&found, org_id)).transpose()))
+    let config = read.and_then(|found| found.map(|found| decode(&found, org_id)).transpose());
+    Ok(config.map_err(|error| with_repair(context, org_id, &error)))
 }
 
 /// Finds an organization by what stands in `org_id` of a body or query: its

@@ -18,7 +18,7 @@ use crate::config::{self, OrgConfig, Origin, Retired};
 use crate::events;
 use crate::history::{End, Whereabouts};
 use crate::in_use;
-use crate::limits::{ROLLBACK_REQUEST_TIMEOUT, ROLLBACK_UPSTREAM_BUDGET};
+use crate::limits::{ENDED_RETRY_PAUSE, ROLLBACK_REQUEST_TIMEOUT, ROLLBACK_UPSTREAM_BUDGET};
 use crate::mint;
 use crate::names::{ClientId, OrgId};
 use crate::read_only;
@@ -112,6 +112,22 @@ pub(crate) fn end_token_with(context: &Context<'_>, target: &Target<'_>, config:
     read_only::check(context, || {
         format!("the token `{}` of organization `{}` was not revoked", target.client_id, target.org_id)
     })?;
+    let ended = end_upstream(context, target, config);
+    if ended.is_err() && target.patience == Patience::Caller {
+        go_on_later(context, target)?;
+    }
+    ended
+}
+
+/// The server gives up on a revocation after some attempts, and an operator may not ask again: the record's end has
+/// rollback go on.
+fn go_on_later(context: &Context<'_>, target: &Target<'_>) -> Result<(), Error> {
+    let Some(record) = target.record else { return Ok(()) };
+    let Some(mut record) = record::load(context, &record.id)? else { return Ok(()) };
+    record::end_later(context, &mut record, (context.now() + ENDED_RETRY_PAUSE).as_secs())
+}
+
+fn end_upstream(context: &Context<'_>, target: &Target<'_>, config: &OrgConfig) -> Result<(), Error> {
     let began = context.now();
     let client = target.patience.client(context, config);
     let revoked = match target.patience {
@@ -156,10 +172,7 @@ pub(crate) fn config_for_ending_from(
     current: Option<&StorageEntry>,
 ) -> Result<OrgConfig, Error> {
     let fits = |config: &OrgConfig| origin.is_none_or(|origin| config.url.origin() == origin);
-    let current = current.map(|entry| config::decode(entry, org_id)).transpose().map_err(|error| {
-        let write = format!("write `config/{org_id}` anew, with `astra_token` and `url`");
-        Error::Internal(format!("{error}: {}", tainted::next_step(context.host, write)))
-    })?;
+    let current = current.map(|entry| config::of_entry(context, entry, org_id)).transpose()?;
     if let Some(config) = current.filter(fits) {
         return Ok(config);
     }

@@ -3,6 +3,7 @@
 
 use secrets_framework::Context;
 use secrets_framework::host::{Host, LogLevel, log_line};
+use secrets_framework::passed_over::{self, PassedOver};
 
 /// A kind of line.
 #[derive(Debug)]
@@ -16,6 +17,14 @@ impl Event {
     /// Writes a line, with the fields that the list has. Nothing secret belongs in the line.
     pub(crate) fn log(&self, context: &Context<'_>, fields: &[(&str, &str)]) {
         self.log_on(context.host, fields);
+    }
+
+    /// Writes a line for each entry that no earlier request has logged.
+    pub(crate) fn log_once(&self, context: &Context<'_>, entries: &[PassedOver]) {
+        debug_assert_eq!((self.level, self.fields), (LogLevel::Error, ["key", "reason"].as_slice()));
+        if passed_over::log_new(context, self.message, entries).is_err() {
+            // The lines are written. A node that may not write storage cannot remember that, and logs the entries again.
+        }
     }
 
     /// As [`Self::log`], where there is no request.
@@ -71,7 +80,9 @@ events! {
     CONFIG_DELETED: Info "a config was deleted" ["org", "kept_to_revoke"];
     RETIRED_CONFIG_GIVEN_UP: Warn "a damaged retired config was given up, for the config was deleted by force" ["org", "reason"];
     RETIRED_CONFIG_LEFT_TO_ROLLBACK: Warn "whether a retired config is still needed was left to rollback" ["org", "error"];
-    CONFIG_PASSED_OVER: Error "a config was passed over" ["error"];
+    DAMAGED_CONFIG_REPLACED: Warn "a write took the place of a config that could not be read" ["org", "error"];
+    DAMAGED_CONFIG_DELETED: Warn "a config that could not be read was deleted by force: tokens of its organization are revoked when the config is written anew" ["org", "error"];
+    CONFIG_PASSED_OVER: Error "a config was passed over" ["key", "reason"];
     ADMIN_TOKEN_REFUSED: Warn "Astra refused the admin token of an organization" ["org", "client_id", "error"];
     WARNING_NOT_NOTED: Warn "the time of a warning could not be stored, so the warning may come again within the hour" ["org", "error"];
     ADMIN_TOKEN_END_UNKNOWN: Warn "the end of an admin token could not be found out" ["org", "error"];
@@ -82,10 +93,10 @@ events! {
     STATIC_TOKEN_DEAD: Warn "the token of a static role has ended in Astra" ["org", "static_role", "client_id", "remedy"];
     STATIC_TOKEN_NOT_REPLACED: Warn "the dead token of a static role was not replaced yet" ["org", "static_role", "error"];
     STATIC_TOKENS_NOT_COMPARED: Warn "the tokens of static roles could not be compared with Astra's list" ["org", "error"];
-    STATIC_ROLE_PASSED_OVER: Error "a static role was passed over" ["error"];
+    STATIC_ROLE_PASSED_OVER: Error "a static role was passed over" ["key", "reason"];
     STATIC_TOKENS_UNKNOWN: Error "a static role's tokens are not known" ["error"];
     STATIC_RECORD_UNREADABLE: Error "the record of a static role's token is not readable" ["key", "error"];
-    ROLE_PASSED_OVER: Error "a role was passed over" ["error"];
+    ROLE_PASSED_OVER: Error "a role was passed over" ["key", "reason"];
     ASTRA_ROLES_NOT_NOTED: Debug "the Astra roles of an organization were not noted" ["org", "error"];
     INDEX_NOT_REPAIRED: Debug "the index was not repaired" ["error"];
     RECORD_PASSED_OVER: Error "a token's record was passed over" ["key", "error"];

@@ -15,7 +15,7 @@ use crate::limits::RENEWAL_ROUNDING;
 use crate::record::{self, Record, RecordId};
 use crate::role::lease_settings;
 use crate::role::{self, Role, go_text};
-use crate::storage;
+use crate::storage::{self, OwnRead};
 use crate::time_text;
 
 /// The row of the engine's table for leased tokens.
@@ -30,6 +30,8 @@ pub(crate) fn renew(context: &Context<'_>, lease: &Lease) -> Outcome {
     let _guard = record::lock(context, &record_id(&held)?)?;
     let role_key = held.role_name.as_ref().map(|name| role::key(&held.org_id, name));
     let (Stored { record, .. }, role) = find_record_and(context, &held, role_key.as_deref())?;
+    // A role that cannot be read is as one that has gone: the lease has what it was given.
+    let role = role.ok().flatten();
     if record.as_ref().is_some_and(Record::names_no_token) {
         return Err(stands_for_nothing());
     }
@@ -88,6 +90,7 @@ pub(crate) fn revoke(context: &Context<'_>, lease: &Lease) -> Outcome {
     }
     let origin = held.origin.as_ref().or(record.as_ref().and_then(|record| record.origin.as_ref()));
     let (how, patience, leased) = (End::Revoked, Patience::Caller, Some(lease.issue_time));
+    let config = config.map_err(|error| config::with_repair(context, &held.org_id, &error))?;
     let config = config_for_ending_from(context, &held.org_id, origin, config.as_ref())?;
     let target = Target { org_id: &held.org_id, client_id, origin, record: record.as_ref(), leased, how, patience };
     end_token_with(context, &target, &config)?;
@@ -128,7 +131,7 @@ impl Bounds {
         role: Option<&StorageEntry>,
     ) -> Result<Self, Error> {
         let role = match (role, &held.role_name) {
-            (Some(entry), Some(name)) => role::decode(entry, &held.org_id, name)?,
+            (Some(entry), Some(name)) => role::decode(entry, &held.org_id, name).ok().flatten(),
             _ => None,
         };
         let view = context.host.system_view();
@@ -164,22 +167,18 @@ struct Stored {
 
 /// The lease's record, and the entry under `other` in the time of the same
 /// read. What stands in the record's place but is of another token is not it.
-fn find_record_and(
-    context: &Context<'_>,
-    held: &Held,
-    other: Option<&str>,
-) -> Result<(Stored, Option<StorageEntry>), Error> {
+fn find_record_and(context: &Context<'_>, held: &Held, other: Option<&str>) -> Result<(Stored, OwnRead), Error> {
     let is_it = |record: &Record| {
         // A lease without a client ID is of the Go plugin's first versions, and so is its token.
         let is_its_token = held.client_id.as_ref().map_or(record.mark.is_empty(), |id| *id == record.client_id);
         record.org_id == held.org_id && is_its_token
     };
     let key = held.record_id.as_ref().map(RecordId::key);
-    let [entry, other] = storage::entries(context, [key.as_deref(), other])?;
+    let [entry, other] = storage::own_entries(context, [key.as_deref(), other])?;
     let mut unreadable = None;
-    if let (Some(id), Some(entry)) = (&held.record_id, entry) {
-        match record::decode(&entry, id) {
-            Ok(record) if is_it(&record) => return Ok((Stored { record: Some(record), unreadable }, other)),
+    if let Some(id) = &held.record_id {
+        match entry.and_then(|entry| entry.map(|entry| record::decode(&entry, id)).transpose()) {
+            Ok(Some(record)) if is_it(&record) => return Ok((Stored { record: Some(record), unreadable }, other)),
             Ok(_) => {}
             Err(error) => {
                 // The lease itself holds what renewing and ending it takes.
@@ -204,7 +203,8 @@ fn record_id(held: &Held) -> Result<RecordId, Error> {
 
 fn names_no_token() -> Error {
     Error::mistake(
-        "the lease names no token of this engine: delete the token in Astra, then remove the lease by `vault lease revoke -force`",
+        "the lease names no token of this engine: delete the token in Astra, then remove the lease by `vault lease revoke \
+         -force -prefix` with the ID of the lease",
     )
 }
 

@@ -148,7 +148,7 @@ pub(crate) const BACK_OFF_FIRST: Duration = Duration::from_millis(250);
 /// Longest pause of our own choice.
 pub(crate) const BACK_OFF_MAX: Duration = Duration::from_secs(4);
 
-/// Longest `Retry-After` that a request waits for: beyond, the caller waits better than we.
+/// Longest `Retry-After` that a request waits for. If Astra asks for more, the request fails, and the client may retry.
 pub(crate) const RETRY_AFTER_MAX: Duration = Duration::from_secs(15);
 
 /// Pairs of metadata of one token, and bytes of a key and of a value: those of the server's own identities.
@@ -393,8 +393,8 @@ pub(crate) const TIDY_LOOKED_AT_MAX: usize = 1_000;
 /// Reads of one call each, of static roles and of other organizations' indexes, for the price of one such entry.
 pub(crate) const TIDY_READS_PER_ENTRY: usize = 5;
 
-/// Tokens and records that one tidy removes: some dozen storage calls each of the host's 10,000 for a request, and each
-/// one's history is read and written in an instance's memory, which does not come back.
+/// Tokens and records that one tidy removes: some dozen storage calls each of the host's 10,000 for a request, and the
+/// history of each is read and written.
 pub(crate) const TIDY_REMOVED_MAX: usize = 100;
 
 /// Records whose lease has ended that one tidy looks at: rollback ends them, so that more are there only while Astra

@@ -38,7 +38,7 @@ pub(crate) enum Lock<'a> {
     TokenLimit(&'a OrgId),
     /// The read of an organization's list of tokens for a token that may be gone, given by the key under which the list is
     /// kept. No other lock is taken under it.
-    ListedTokens(&'a str),
+    ListedTokens(&'a OrgId, &'a str),
 }
 
 impl Lock<'_> {
@@ -67,7 +67,7 @@ impl Lock<'_> {
             Self::Token(id) => format!("works on the token of the record `{}{id}`", key::TOKEN_PREFIX),
             Self::MintStart(org_id, _) => format!("begins to make a token of organization `{org_id}`"),
             Self::TokenLimit(org_id) => format!("counts the tokens of organization `{org_id}` for `max_tokens`"),
-            Self::ListedTokens(key) => format!("reads Astra's list of tokens for `{key}`"),
+            Self::ListedTokens(org_id, _) => format!("reads Astra's list of the tokens of organization `{org_id}`"),
         };
         format!("another request {what}: try again in a few seconds")
     }
@@ -83,7 +83,7 @@ impl Lock<'_> {
             Self::Token(id) => format!("{}{id}", key::TOKEN_PREFIX),
             Self::MintStart(org_id, number) => format!("mint-start/{org_id}/{number}"),
             Self::TokenLimit(org_id) => format!("max-tokens/{org_id}"),
-            Self::ListedTokens(key) => key.to_owned(),
+            Self::ListedTokens(_, key) => key.to_owned(),
         }
     }
 }
@@ -118,7 +118,7 @@ mod tests {
             (Lock::Token("id"), "the record `token/id`"),
             (Lock::MintStart(&org_id, 7), "a token of organization `o-1`"),
             (Lock::TokenLimit(&org_id), "counts the tokens of organization `o-1`"),
-            (Lock::ListedTokens("listed-tokens/o-1"), "list of tokens for `listed-tokens/o-1`"),
+            (Lock::ListedTokens(&org_id, "listed-tokens/o-1"), "list of the tokens of organization `o-1`"),
         ];
         for (lock, object) in locks {
             let held = host.locks().acquire(&lock.key()).unwrap();

@@ -90,11 +90,13 @@ const LIST_FIELDS: &[Field] = &[
 ];
 
 fn write_by_body(context: &Context<'_>, data: &FieldData) -> Outcome {
-    target::in_body(context, data).and_then(|target| write::write(context, data, target))
+    let found = target::in_body(context, data);
+    write::write(context, data, target::even_damaged(context, body_org(data), found)?)
 }
 
 fn write_by_path(context: &Context<'_>, data: &FieldData) -> Outcome {
-    target::in_path(context, data).and_then(|target| write::write(context, data, target))
+    let found = target::in_path(context, data);
+    write::write(context, data, target::even_damaged(context, path_org(data), found)?)
 }
 
 fn read_by_body(context: &Context<'_>, data: &FieldData) -> Outcome {
@@ -106,11 +108,21 @@ fn read_by_path(context: &Context<'_>, data: &FieldData) -> Outcome {
 }
 
 fn delete_by_body(context: &Context<'_>, data: &FieldData) -> Outcome {
-    target::named(context, data).and_then(|target| delete::delete(context, data, &target.org_id))
+    let found = target::named(context, data);
+    delete::delete(context, data, &target::even_damaged(context, body_org(data), found)?.org_id)
 }
 
 fn delete_by_path(context: &Context<'_>, data: &FieldData) -> Outcome {
-    target::in_path(context, data).and_then(|target| delete::delete(context, data, &target.org_id))
+    let found = target::in_path(context, data);
+    delete::delete(context, data, &target::even_damaged(context, path_org(data), found)?.org_id)
+}
+
+fn body_org(data: &FieldData) -> &str {
+    data.text("org_id").unwrap_or_default()
+}
+
+fn path_org(data: &FieldData) -> &str {
+    data.text("org").unwrap_or_default()
 }
 
 fn list(context: &Context<'_>, data: &FieldData) -> Outcome {
@@ -120,11 +132,11 @@ fn list(context: &Context<'_>, data: &FieldData) -> Outcome {
 /// Runs before the policy check, so it must change nothing and tell nothing:
 /// what is wrong with the request is for the handler to say.
 fn exists_by_body(context: &Context<'_>, data: &FieldData) -> Result<bool, Error> {
-    Ok(config::find(context, data.text("org_id").unwrap_or_default())?.is_some())
+    Ok(config::find(context, body_org(data))?.is_some())
 }
 
 fn exists_by_path(context: &Context<'_>, data: &FieldData) -> Result<bool, Error> {
-    Ok(config::load(context, &OrgId::stored(data.text("org").unwrap_or_default()))?.is_some())
+    Ok(config::load(context, &OrgId::stored(path_org(data)))?.is_some())
 }
 
 #[cfg(test)]

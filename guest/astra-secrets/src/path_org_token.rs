@@ -286,7 +286,10 @@ fn known(context: &Context<'_>, data: &FieldData) -> Result<Known, Error> {
         let keys = [config::key(&org_id), role::key(&org_id, &role_name), id.key()];
         let [config, role, named_record] = storage::entries(context, keys.each_ref().map(|key| Some(key.as_str())))?;
         if let Some(config) = config {
-            return Ok(Known { config: config::decode(&config, &org_id)?, along: Some(Along { role, named_record }) });
+            return Ok(Known {
+                config: config::of_entry(context, &config, &org_id)?,
+                along: Some(Along { role, named_record }),
+            });
         }
     }
     let target = target::in_body(context, data)?;

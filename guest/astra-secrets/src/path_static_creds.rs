@@ -104,10 +104,11 @@ fn read(context: &Context<'_>, data: &FieldData) -> Outcome {
 /// The role, and whether its organization wants reads recorded, in the time of one read.
 fn load(context: &Context<'_>, org_id: &OrgId, name: &RoleName) -> Result<Option<(StaticRole, bool)>, Error> {
     let (role_key, config_key) = (storage::key::static_role(org_id, name), config::key(org_id));
-    let [role, config] = storage::entries(context, [Some(&role_key), Some(&config_key)])?;
-    let Some(role) = role else { return Ok(None) };
+    let [role, config] = storage::own_entries(context, [Some(&role_key), Some(&config_key)])?;
+    let Some(role) = role? else { return Ok(None) };
     let role = static_role::decode(&role, org_id, name)?;
-    let config = config.map(|entry| config::decode(&entry, org_id)).transpose()?;
+    // Reading a token needs nothing else of the config, so one that cannot be read stops no client.
+    let config = config.ok().flatten().and_then(|entry| config::decode(&entry, org_id).ok());
     Ok(Some((role, config.is_none_or(|config| config.record_reads))))
 }
 

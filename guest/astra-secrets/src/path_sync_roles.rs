@@ -6,6 +6,7 @@ mod report;
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use secrets_framework::passed_over::PassedOver;
 use secrets_framework::{
     Context, Error, Field, FieldData, FieldType, Operation, OperationSpec, Outcome, Path, Segment,
 };
@@ -208,18 +209,18 @@ fn stored_roles(
     if all {
         names.extend(role::role_names(context.storage(), org_id)?);
     }
-    let (mut roles, mut unreadable) = (BTreeMap::new(), BTreeSet::new());
+    let (mut roles, mut unreadable, mut passed_over) = (BTreeMap::new(), BTreeSet::new(), Vec::new());
     for name in names {
         match role::load_own(context, org_id, &name)? {
             Ok(Some(role)) => drop(roles.insert(name, role)),
             Ok(None) => {}
             Err(error) => {
-                let error = error.to_string();
-                events::ROLE_PASSED_OVER.log(context, &[("error", &error)]);
+                passed_over.push(PassedOver { key: role::key(org_id, &name), reason: error.to_string() });
                 unreadable.insert(name);
             }
         }
     }
+    events::ROLE_PASSED_OVER.log_once(context, &passed_over);
     Ok((roles, unreadable))
 }
 

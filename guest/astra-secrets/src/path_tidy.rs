@@ -58,7 +58,11 @@ const ANSWER_FIELDS: &[Field] = &[
         FieldType::CommaStringSlice,
         "Client IDs of tokens in Astra with this mount's mark and no record.",
     ),
-    Field::new("gone", FieldType::CommaStringSlice, "Client IDs of records whose token is not in Astra."),
+    Field::new(
+        "gone",
+        FieldType::CommaStringSlice,
+        "Client IDs of records whose token Astra's list of the organization lacks.",
+    ),
     Field::new("expired", FieldType::CommaStringSlice, "Client IDs of records whose lease, or whose token, has ended."),
     Field::new("warnings", FieldType::CommaStringSlice, "Client IDs of admin tokens that are near their expiry."),
     Field::new(

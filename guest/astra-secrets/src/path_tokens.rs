@@ -16,7 +16,7 @@ use crate::names::{ClientId, OrgId};
 use crate::page::{AFTER, LIMIT, Page};
 use crate::path_config::target;
 use crate::path_org_token::list_answer;
-use crate::record::{self, Record};
+use crate::record;
 use crate::who::Who;
 
 use shown::{Info, READ_FIELDS, Shown};
@@ -77,6 +77,9 @@ fn read(context: &Context<'_>, data: &FieldData) -> Outcome {
         // Only a token that has not ended is looked for among what is not in the index yet.
         record = record::find(context, &org_id, client_id)?;
     }
+    if record.is_none() && ended.is_none() {
+        refuse_unreadable(context, &org_id, client_id, "so it cannot be shown")?;
+    }
     let (history, key) = match (&mut record, &mut ended) {
         (Some(record), _) => (&mut record.history, record.id.key()),
         (None, Some(history)) => (history, history::key(&org_id, client_id)),
@@ -102,8 +105,12 @@ fn read(context: &Context<'_>, data: &FieldData) -> Outcome {
 
 fn delete(context: &Context<'_>, data: &FieldData) -> Outcome {
     let org_id = target::in_path(context, data)?.org_id;
-    // Without a record it is not one of ours, and not ours to revoke.
-    let Some(found) = find(context, data, &org_id)? else { return Ok(None) };
+    let client_id = ClientId::stored(data.text("client_id").unwrap_or_default());
+    let Some(found) = record::find(context, &org_id, &client_id)? else {
+        refuse_unreadable(context, &org_id, &client_id, "so it was not revoked")?;
+        // Without a record it is not one of ours, and not ours to revoke.
+        return Ok(None);
+    };
     let _guard = record::lock(context, &found.id)?;
     // Again, now that nobody else changes it.
     let current = record::load(context, &found.id)?.filter(|record| record.client_id == found.client_id);
@@ -116,8 +123,15 @@ fn delete(context: &Context<'_>, data: &FieldData) -> Outcome {
     Ok(None)
 }
 
-fn find(context: &Context<'_>, data: &FieldData, org_id: &OrgId) -> Result<Option<Record>, Error> {
-    record::find(context, org_id, &ClientId::stored(data.text("client_id").unwrap_or_default()))
+/// A token whose record cannot be read is this mount's all the same: success, or "not found", would be false.
+fn refuse_unreadable(context: &Context<'_>, org_id: &OrgId, client_id: &ClientId, what: &str) -> Result<(), Error> {
+    match record::unreadable(context, org_id, client_id)? {
+        None => Ok(()),
+        Some(error) => Err(Error::Internal(format!(
+            "{error}: it is that of token `{client_id}` of organization `{org_id}`, {what}; revoke its lease, or delete \
+             the token in Astra's portal"
+        ))),
+    }
 }
 
 #[cfg(test)]

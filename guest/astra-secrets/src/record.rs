@@ -37,7 +37,7 @@ use crate::who::Who;
 
 pub(crate) use crate::storage::RecordId;
 pub(crate) use backfill::{backfill_index, being_indexed, is_complete, passed_over, write_of_empty_mount};
-pub(crate) use find::{find, find_indexed, find_so_far, is_indexed};
+pub(crate) use find::{find, find_indexed, find_so_far, is_indexed, unreadable};
 pub(crate) use index::org_ids;
 pub(crate) use listing::{Cut, Listing, all, in_org};
 pub(crate) use reads::{WaitingReads, fold_reads, note_read, unknown_read_keys, waiting_reads};

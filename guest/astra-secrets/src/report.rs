@@ -132,7 +132,7 @@ fn sorted(context: &Context<'_>, question: &Question, roles: &mut Roles) -> Resu
     if scanned.next.is_some() {
         return Err(Error::mistake(
             "`sort` needs all tokens of the report, and there are more than one request may read: ask for one organization \
-             (`report/<organization>`), or leave `sort` out, read all pages, and sort them as `plugin report` does",
+             (`report/<organization>`), or leave `sort` out, read all pages, and sort them as the command `report` of the plugin's binary does",
         ));
     }
     let order = &question.order;

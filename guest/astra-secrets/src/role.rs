@@ -9,6 +9,7 @@ mod ttl;
 use std::time::Duration;
 
 use secrets_framework::host::{StorageEntry, SystemViewError};
+use secrets_framework::passed_over::PassedOver;
 use secrets_framework::{Context, Error};
 use serde_json::{Map, Value};
 
@@ -116,18 +117,20 @@ pub(crate) fn load_each(
     context: &Context<'_>,
     roles: &[(String, OrgId, RoleName)],
 ) -> Result<Vec<Option<Role>>, Error> {
-    let mut loaded = Vec::with_capacity(roles.len());
+    let (mut loaded, mut unreadable) = (Vec::with_capacity(roles.len()), Vec::new());
     for roles in roles.chunks(ROLES_READ_AT_ONCE) {
         let keys: Vec<String> = roles.iter().map(|(_, org_id, name)| key(org_id, name)).collect();
-        for ((_, org_id, name), read) in roles.iter().zip(storage::read_many(context.storage(), &keys)?) {
+        let reads = storage::read_many(context.storage(), &keys)?;
+        for (((_, org_id, name), key), read) in roles.iter().zip(keys).zip(reads) {
             let role =
                 read.and_then(|found| Ok(found.map(|found| decode(&found, org_id, name)).transpose()?.flatten()));
             loaded.push(role.unwrap_or_else(|error| {
-                events::ROLE_PASSED_OVER.log(context, &[("error", &error.to_string())]);
+                unreadable.push(PassedOver { key, reason: error.to_string() });
                 None
             }));
         }
     }
+    events::ROLE_PASSED_OVER.log_once(context, &unreadable);
     Ok(loaded)
 }
 
@@ -139,7 +142,7 @@ pub(crate) fn load_with_config(
 ) -> Result<Option<(OrgConfig, Option<Role>)>, Error> {
     let [config, role] = storage::entries(context, [Some(&config::key(org_id)), Some(&key(org_id, name))])?;
     let Some(config) = config else { return Ok(None) };
-    let config = config::decode(&config, org_id)?;
+    let config = config::of_entry(context, &config, org_id)?;
     let role = role.map(|entry| decode(&entry, org_id, name)).transpose()?;
     Ok(Some((config, role.flatten())))
 }

@@ -14,6 +14,7 @@ use std::fmt;
 use std::time::Duration;
 
 use secrets_framework::host::{LockGuard, StorageEntry, StorageView};
+use secrets_framework::passed_over::PassedOver;
 use secrets_framework::{Context, Error};
 use serde_json::{Map, Value};
 
@@ -167,6 +168,13 @@ impl fmt::Debug for StaticRole {
     }
 }
 
+/// What is left to do for the tokens of a static role that cannot be read, in words.
+pub(crate) fn tokens_by_hand(org_id: &OrgId, name: &RoleName) -> String {
+    format!(
+        "delete `tokens/{org_id}/CLIENT_ID` for each token that `report/{org_id}` with `kind=static` and `role={name}` lists"
+    )
+}
+
 /// Is there such a static role, readable or not?
 pub(crate) fn exists(context: &Context<'_>, org_id: &OrgId, name: &RoleName) -> Result<bool, Error> {
     Ok(storage::entry(context.storage(), &key::static_role(org_id, name))?.is_some())
@@ -188,7 +196,8 @@ pub(crate) fn load_readable(
     match load_own(context, org_id, name)? {
         Ok(role) => Ok(role),
         Err(error) => {
-            events::STATIC_ROLE_PASSED_OVER.log(context, &[("error", &error.to_string())]);
+            let entry = PassedOver { key: key::static_role(org_id, name), reason: error.to_string() };
+            events::STATIC_ROLE_PASSED_OVER.log_once(context, &[entry]);
             Ok(None)
         }
     }

@@ -7,6 +7,6 @@ mod switch;
 mod take_over;
 
 pub(crate) use due::run_due;
-pub(crate) use end::{delete, end_all, end_left, hand_back};
+pub(crate) use end::{delete, end_all, end_left, give_back, hand_back};
 pub(crate) use rotate::rotate;
 pub(crate) use take_over::take_over;

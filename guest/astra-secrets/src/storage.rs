@@ -10,5 +10,5 @@ mod token_ref;
 
 pub(crate) use batch::{Write, write_batch};
 pub(crate) use list::{first_keys_below, keys_below, visit_names};
-pub(crate) use read::{OwnRead, entries, entry, own_error, read_many, read_one};
+pub(crate) use read::{OwnRead, entries, entry, own_entries, own_error, read_many, read_one};
 pub(crate) use token_ref::{RecordId, TokenRef};

@@ -309,8 +309,8 @@ fn a_secret_carries_its_kind() {
     assert_eq!(TOY.secrets[0].secret(empty).internal_data["secret_type"], "toy");
 }
 
-fn seed_wal(host: &TestHost, id: &str, kind: &str, age_s: u64) {
-    let created_at = host.clock.now().as_secs() - age_s;
+fn seed_wal(host: &TestHost, id: &str, kind: &str, age_s: i64) {
+    let created_at = host.clock.now().as_secs().saturating_add_signed(-age_s);
     let entry = json!({ "type": kind, "data": id, "created_at": created_at });
     host.storage.seed(&format!("wal/{id}"), entry.to_string());
 }
@@ -321,13 +321,14 @@ fn rollback_undoes_what_is_old_enough_and_then_does_the_periodic_work() {
     seed_wal(&host, "old", "token", 601);
     seed_wal(&host, "limit", "token", 600);
     seed_wal(&host, "young", "token", 1);
+    seed_wal(&host, "by-a-clock-that-was-ahead", "token", -3600);
     assert!(TOY.handle(&host, &rollback_request(false)).unwrap().is_none());
-    assert_eq!(host.storage.keys(), ["undone/old", "wal/limit", "wal/young"]);
+    assert_eq!(host.storage.keys(), ["undone/by-a-clock-that-was-ahead", "undone/old", "wal/limit", "wal/young"]);
     assert_eq!(host.log.lines()[0].message, "periodic, immediate: false");
 
     TOY.handle(&host, &rollback_request(true)).unwrap();
     assert_eq!(host.storage.list("wal/").unwrap(), Vec::<String>::new());
-    assert_eq!(host.storage.list("undone/").unwrap(), ["limit", "old", "young"]);
+    assert_eq!(host.storage.list("undone/").unwrap(), ["by-a-clock-that-was-ahead", "limit", "old", "young"]);
 }
 
 #[test]

@@ -39,7 +39,9 @@ pub(crate) fn hand_back<'a>(
     let id = RecordId::of_client(&client_id);
     let guard = record::lock(context, &id)?;
     let is_it = |record: &Record| record.org_id == config.org_id && in_use::is_made_here(record);
-    let Some(mut record) = record::load(context, &id)?.filter(is_it) else { return Ok(HandBack::default()) };
+    // A record that cannot be read must not keep the config as it is: `check` names the record.
+    let stored = record::load_own(context, &id)?.ok().flatten();
+    let Some(mut record) = stored.filter(is_it) else { return Ok(HandBack::default()) };
     let now = context.now().as_secs();
     let mut replaced = None;
     let writes = match after {

@@ -48,7 +48,8 @@ fn try_switch(
     // Held until all is written, so that rollback does not see an end that does not count yet.
     let old_id = record_id(context, &stored.org_id, &client_id)?;
     let _guard = record::lock(context, &old_id)?;
-    let old = record::load(context, &old_id)?.filter(|record| record.client_id == client_id);
+    // A record that cannot be read is replaced by what is known of the token.
+    let old = record::load_own(context, &old_id)?.ok().flatten().filter(|record| record.client_id == client_id);
     // An operator's token has no record before it is replaced.
     let unrecorded = || admin_record(&stored, &client_id, successor.role_ids.clone());
     let (old, mut writes) = record::writes_of_replaced(context, old, unrecorded, ends)?;

@@ -233,7 +233,9 @@ fn a_token_with_a_lease_that_an_operator_made_the_admin_token_is_replaced_like_a
         let mut data = json!({ "org_id": ORG_A, "role_name": "admin" });
         data.as_object_mut().unwrap().extend(named.as_object().unwrap().clone());
         let leased = Leased::of(mount.write("org/token", data));
-        mount.set(json!({ "astra_token": leased.data["token"] }));
+        let written = mount.write(&format!("config/{ORG_A}"), json!({ "astra_token": leased.data["token"] }));
+        let warnings = written.0.unwrap().unwrap().warnings;
+        assert!(warnings.len() == 1 && warnings[0].contains("ends by itself: write `config/"), "{warnings:?}");
         assert_eq!(mount.rotate()["previous_client_id"], leased.client_id());
         mount.settle();
         assert!(!mount.astra.is_live(&leased.client_id()));

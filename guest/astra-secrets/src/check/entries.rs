@@ -29,10 +29,10 @@ pub(super) fn entries(context: &Context<'_>, write_ahead: &[String]) -> Result<I
     Ok(match named("entries of this mount's storage that cannot be read and are passed over", keys) {
         None => Item::yes("All entries of the mount's storage that were looked at can be read"),
         Some(told) => Item::no(format!(
-            "There are {told}: the server's log says why. Write a `config/` anew; give up a damaged `retired-config/` by \
-             deleting its config with `force=true`; end the token of a record in Astra; let \
-             `tidy` end the token that a `wal/` entry may stand for; or restore the entry. Then delete what is left of \
-             it in the server's storage (`sys/raw`)"
+            "There are {told}: the server's log says why. Write a `config/` anew, with `astra_token` and `url`; give up a \
+             damaged `retired-config/` by deleting its config with `force=true`; revoke the lease of a record's token, or \
+             delete the token in Astra's portal; let `tidy` end the token that a `wal/` entry may stand for; or restore the \
+             entry. Then delete what is left of it in the server's storage (`sys/raw`)"
         )),
     })
 }

@@ -89,9 +89,9 @@ impl StaticRoles {
         let mut troubles: Vec<String> =
             self.read.iter().filter_map(|role| role.trouble(now).or_else(|| overdue(role))).collect();
         troubles.extend(
-            self.damaged.iter().map(|name| {
-                format!("static role `{name}` cannot be read: delete it and its tokens, and write it anew")
-            }),
+            self.damaged
+                .iter()
+                .map(|name| format!("static role `{name}` cannot be read: delete it, and write it anew")),
         );
         let (count, troubled) = (self.count, troubles.len());
         troubles.truncate(CHECK_NAMES_SHOWN_MAX);

@@ -87,8 +87,13 @@ fn on_open_mount(org_id: &OrgId, error: &ClientError) -> String {
         ClientError::Unexpected { .. } | ClientError::Nonsense { .. } => "check the config's `url`",
         ClientError::NotSent(reason) => remedy(*reason),
         ClientError::Lost(loss) => remedy_of_loss(*loss),
-        ClientError::TimedOut | ClientError::BodyTimedOut | ClientError::OutOfTime => {
-            "try again later, or raise the config's `request_timeout`"
+        ClientError::TimedOut => "try again later, or raise the config's `request_timeout`",
+        ClientError::BodyTimedOut => {
+            "try again later; if it stays so, see what slows down answers on the way from Astra"
+        }
+        ClientError::OutOfTime => {
+            "try again later; if it stays so, see in the server's log which answers of Astra are slow, or lower the \
+             config's `max_retries` or `request_timeout`"
         }
         ClientError::ReadOnly => read_only::REMEDY,
         ClientError::Denied { .. } => "see to it that the plugin's registration allows the origin",

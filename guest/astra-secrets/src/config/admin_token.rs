@@ -24,7 +24,7 @@ impl AdminToken {
         }
         if text.len() > ADMIN_TOKEN_BYTES_MAX || client_id(text).is_none() {
             return Err(refuse(
-                "is not an Astra token: it must be `AstraCS:<client id>:<rest>`, without blanks or line ends",
+                "is not an Astra token: it must be `AstraCS:<client id>:<rest>`, without blanks or line ends, also at the end of a file",
             ));
         }
         Ok(Self::stored(text.to_owned()))

@@ -83,7 +83,13 @@ fn a_damaged_entry_is_an_error_that_quotes_nothing() {
     let host = TestHost::new();
     host.storage.seed(&format!("config/{ORG_A}"), "[\"AstraCS:canary\"]");
     let error = with_context(&host, |context| load(context, &OrgId::stored(ORG_A))).unwrap_err();
-    assert_eq!(error.to_string(), format!("the stored config of organization `{ORG_A}` is damaged: it is not JSON"));
+    assert_eq!(
+        error.to_string(),
+        format!(
+            "the stored config of organization `{ORG_A}` is damaged: it is not JSON: write `config/{ORG_A}` anew, with \
+             `astra_token` and `url`, or delete it with `force=true`"
+        )
+    );
 }
 
 #[test]

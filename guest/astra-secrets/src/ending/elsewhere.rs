@@ -18,7 +18,7 @@ use crate::events;
 use crate::history::{End, Whereabouts};
 use crate::limits::{
     ELSEWHERE_ASKED_PER_CALL_MAX, ELSEWHERE_BUDGET, ELSEWHERE_GIVE_UP_AFTER, ELSEWHERE_NAMED_MAX,
-    ELSEWHERE_ROLLBACK_BUDGET, ENDED_RETRY_PAUSE,
+    ELSEWHERE_ROLLBACK_BUDGET,
 };
 use crate::names::{ClientId, OrgId};
 use crate::record::{self, Record, TokenKind};
@@ -93,7 +93,6 @@ pub(super) fn end_elsewhere(context: &Context<'_>, absent: &Absent<'_>) -> Resul
     let now = context.now();
     if Duration::from_secs(progress.since) + ELSEWHERE_GIVE_UP_AFTER > now {
         progress.store(context, absent)?;
-        leave_to_rollback(context, absent, now)?;
         return Err(failure);
     }
     progress.forget(context, absent)?;
@@ -188,13 +187,6 @@ fn no_time(org_id: &OrgId) -> Error {
     let sentence =
         format!("no time was left to ask organization `{org_id}` and what follows: try again, it goes on there");
     Error::coded(504, sentence)
-}
-
-/// The server gives up on a revocation after some attempts; the record's end has rollback go on.
-fn leave_to_rollback(context: &Context<'_>, absent: &Absent<'_>, now: Duration) -> Result<(), Error> {
-    let Some(record) = absent.record.filter(|_| absent.patience == Patience::Caller) else { return Ok(()) };
-    let Some(mut record) = record::load(context, &record.id)? else { return Ok(()) };
-    record::end_later(context, &mut record, (now + ENDED_RETRY_PAUSE).as_secs())
 }
 
 /// The first of the names, and how many more there are.

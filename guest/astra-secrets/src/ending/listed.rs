@@ -117,6 +117,14 @@ impl TakenDown {
         }
     }
 
+    /// Does it prove that a token is gone which it does not show? Where Astra itself just now knew no such token, yes.
+    /// Else the deletion may have failed, and the list must be whole and old enough to show the token.
+    pub(super) fn proves(&self, context: &Context<'_>, sought: &Sought<'_>) -> bool {
+        let young = context.host.system_view().wal_minimum_age();
+        let is_due = sought.made.is_none_or(|made| made + young <= self.asked_at);
+        sought.is_unknown || (self.shows_asker && is_due)
+    }
+
     /// Keeps what the complete list said. The next revocation reads the list again where that fails.
     pub(super) fn keep(self, context: &Context<'_>, client: &AstraClient<'_>) {
         if !self.shows_asker || self.hashes.len() > LISTED_TOKENS_MAX {

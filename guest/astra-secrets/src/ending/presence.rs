@@ -8,7 +8,7 @@ use super::listed::{self, Listed, Sought, TakenDown};
 use crate::client::{AstraClient, ClientError, ScanEnd};
 use crate::events;
 use crate::lock::Lock;
-use crate::names::{ClientId, is_uuid};
+use crate::names::is_uuid;
 
 /// Answers whether a complete list of the client's own organization lacks the token. A list that was read a moment ago
 /// for another token serves for this one, too.
@@ -22,7 +22,7 @@ pub(super) fn is_gone(
         return Ok(true);
     }
     // One of many that find nothing kept reads the list, and the others wait for what it keeps.
-    let _turn = match Lock::ListedTokens(&listed::key(client)).acquire(context) {
+    let _turn = match Lock::ListedTokens(client.org_id(), &listed::key(client)).acquire(context) {
         Ok(turn) => turn,
         Err(error) => {
             let fields = [("org", client.org_id().as_str()), ("error", &error.to_string())];
@@ -33,13 +33,13 @@ pub(super) fn is_gone(
     if was_not_listed() {
         return Ok(true);
     }
-    read_list(context, client, sought.client_id)
+    read_list(context, client, sought)
 }
 
-fn read_list(context: &Context<'_>, client: &AstraClient<'_>, client_id: &ClientId) -> Result<bool, ClientError> {
+fn read_list(context: &Context<'_>, client: &AstraClient<'_>, sought: &Sought<'_>) -> Result<bool, ClientError> {
     let mut taken_down = TakenDown::begin(context);
     let scanned = client.scan_tokens(&mut |token| {
-        if token.client_id == *client_id {
+        if token.client_id == *sought.client_id {
             return ControlFlow::Break(());
         }
         taken_down.note(client, &token.client_id);
@@ -51,8 +51,10 @@ fn read_list(context: &Context<'_>, client: &AstraClient<'_>, client_id: &Client
     // Old mounts may know an organization by another name than Astra's UUID.
     let org_id = client.org_id().as_str();
     let is_own = !is_uuid(org_id) || client.current_org()?.eq_ignore_ascii_case(org_id);
-    if is_own {
-        taken_down.keep(context, client);
+    if !is_own {
+        return Ok(false);
     }
-    Ok(is_own)
+    let proves = taken_down.proves(context, sought);
+    taken_down.keep(context, client);
+    Ok(proves)
 }

@@ -97,7 +97,8 @@ fn leaves_origin(
     if !data.bool("force").unwrap_or(false) && record::any_given_out(context, &stored.org_id)? {
         return Err(Error::mistake(format!(
             "`url` would move organization `{}` away from {}, where tokens of it are alive: revoke them first, or \
-             write with `force=true`, and they are still revoked there",
+             write with `force=true`, and they are still revoked there; a record that cannot be read counts as a token that \
+             is alive",
             stored.org_id,
             stored.url.for_error()
         )));

@@ -28,6 +28,7 @@ pub(super) fn delete(context: &Context<'_>, data: &FieldData, org_id: &OrgId) ->
                 "the config of organization `{org_id}` was not deleted with `force=true`, for its tokens cannot be revoked"
             )
         })?;
+        check_room(context, org_id)?;
         // While there is still a config: it is deleted again where this fails. And before the lock of all
         // configs is taken: a static role that is being rotated may be waited for.
         static_rotation::end_all(context, org_id)?;
@@ -42,10 +43,22 @@ pub(super) fn delete(context: &Context<'_>, data: &FieldData, org_id: &OrgId) ->
     Ok((!warnings.is_empty()).then(|| Response { warnings, ..Response::default() }))
 }
 
+/// Refuses, before any static role is ended, a deletion that could not keep what revocation needs.
+fn check_room(context: &Context<'_>, org_id: &OrgId) -> Result<(), Error> {
+    let Ok(Some(config)) = config::load_own(context, org_id)? else { return Ok(()) };
+    let mut retired = Retired::load(context, org_id)?;
+    retired.discard_damage();
+    retired.check_room(config.url.origin())
+}
+
 /// Forgets the config itself, and keeps what is needed to revoke with.
 fn forget(context: &Context<'_>, org_id: &OrgId, force: bool) -> Result<(), Error> {
     let _turn = config::lock(context)?;
-    let config = config::load(context, org_id)?;
+    let config = match config::load_own(context, org_id)? {
+        Ok(config) => config,
+        Err(damage) if force => return forget_damaged(context, org_id, &damage),
+        Err(damage) => return Err(damage),
+    };
     if config.is_none() && !force {
         return Ok(());
     }
@@ -68,7 +81,8 @@ fn forget(context: &Context<'_>, org_id: &OrgId, force: bool) -> Result<(), Erro
     if has_tokens && !force {
         return Err(Error::mistake(format!(
             "organization `{org_id}` has tokens that are alive: revoke them first, or delete with `force=true`, \
-             and its admin token is kept, hidden, to revoke them, until the last has gone"
+             and its admin token is kept, hidden, to revoke them, until the last has gone; a record that cannot be read \
+             counts as a token that is alive"
         )));
     }
     // Before the config, for a deletion that is repeated goes no further where the config is gone.
@@ -77,9 +91,7 @@ fn forget(context: &Context<'_>, org_id: &OrgId, force: bool) -> Result<(), Erro
     let mut writes = vec![in_use::write_of_new_search(org_id), retired.keep(&config)?];
     let mut hand_back = admin_rotation::hand_back(context, &config, None)?;
     writes.append(&mut hand_back.writes);
-    writes.push(Write::Delete(config::key(org_id)));
-    writes.push(Write::Delete(admin_refusal::key(org_id)));
-    writes.push(Write::Delete(admin_end::key(org_id)));
+    writes.extend(deletions(org_id));
     writes.extend(config::tasks(&config).iter().map(|task| Write::Delete(task.key())));
     writes.extend(config::rename(config.logical_name.as_ref(), None, org_id)?);
     storage::write_batch(context, &writes)?;
@@ -87,6 +99,21 @@ fn forget(context: &Context<'_>, org_id: &OrgId, force: bool) -> Result<(), Erro
     let kept = if has_tokens { "true" } else { "false" };
     let fields = [("org", org_id.as_str()), ("kept_to_revoke", kept)];
     events::CONFIG_DELETED.log(context, &fields);
+    Ok(())
+}
+
+/// The changes that delete the config and what is known of its admin token.
+fn deletions(org_id: &OrgId) -> impl Iterator<Item = Write> {
+    [config::key(org_id), admin_refusal::key(org_id), admin_end::key(org_id)].into_iter().map(Write::Delete)
+}
+
+/// Forgets a config that cannot be read. Its admin token cannot be kept: tokens that live are revoked again once the
+/// config is written anew.
+fn forget_damaged(context: &Context<'_>, org_id: &OrgId, damage: &Error) -> Result<(), Error> {
+    astra_role::forget(context, org_id)?;
+    let writes: Vec<Write> = std::iter::once(in_use::write_of_new_search(org_id)).chain(deletions(org_id)).collect();
+    storage::write_batch(context, &writes)?;
+    events::DAMAGED_CONFIG_DELETED.log(context, &[("org", org_id.as_str()), ("error", &damage.to_string())]);
     Ok(())
 }
 

@@ -5,6 +5,7 @@ use secrets_framework::{Context, Error, FieldData};
 
 use crate::config::{self, OrgConfig};
 use crate::names::OrgId;
+use crate::storage::key::is_key;
 
 /// The organization of a request.
 #[derive(Debug)]
@@ -13,15 +14,31 @@ pub(crate) struct Target {
     pub(crate) org_id: OrgId,
     /// Its settings, where it is configured.
     pub(crate) config: Option<OrgConfig>,
+    /// Why its stored settings cannot be read; only for a request that may replace or delete such settings.
+    pub(super) damage: Option<Error>,
 }
 
 impl Target {
     fn found(config: OrgConfig) -> Self {
-        Self { org_id: config.org_id.clone(), config: Some(config) }
+        Self { org_id: config.org_id.clone(), config: Some(config), damage: None }
     }
 
     fn unknown(text: &str) -> Self {
-        Self { org_id: OrgId::stored(text), config: None }
+        Self { org_id: OrgId::stored(text), config: None, damage: None }
+    }
+}
+
+/// The same for a request that may replace or delete settings that cannot be read: `text`, by which it names its
+/// organization, is then an ID.
+pub(super) fn even_damaged(context: &Context<'_>, text: &str, found: Result<Target, Error>) -> Result<Target, Error> {
+    let Err(error) = found else { return found };
+    let target = Target::unknown(text);
+    if !is_key(&config::key(&target.org_id)) {
+        return Err(error);
+    }
+    match config::load_own(context, &target.org_id)? {
+        Err(damage) => Ok(Target { damage: Some(damage), ..target }),
+        Ok(_) => Err(error),
     }
 }
 

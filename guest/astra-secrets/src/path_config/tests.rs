@@ -2,6 +2,7 @@
 
 #![expect(clippy::unwrap_used, reason = "tests")]
 
+mod damaged;
 mod damaged_retired;
 mod destination;
 mod kept_tokens;

@@ -12,7 +12,7 @@ use crate::events;
 use crate::history;
 use crate::in_use;
 use crate::names::OrgId;
-use crate::record;
+use crate::record::{self, TokenKind};
 use crate::storage::{self, TokenRef};
 
 use super::checks::{check_destination, check_stored};
@@ -23,19 +23,27 @@ use super::verify::verify;
 /// Creates or changes a config.
 pub(super) fn write(context: &Context<'_>, data: &FieldData, target: Target) -> Outcome {
     let changes = Changes::parse(data)?;
-    let Target { org_id, config: before } = target;
+    let Target { org_id, config: before, damage } = target;
+    if let Some(damage) = &damage {
+        check_replaces(damage, &changes)?;
+    }
     if before.is_none() {
         OrgId::parse(org_id.as_str())?;
     }
     changes.rotation(before.as_ref(), context.now().as_secs())?;
     check_destination(context, &org_id, before.as_ref(), &changes)?;
     check_stored(context, data, &org_id, before.as_ref(), &changes)?;
+    let warning_of_end = warning_of_end(context, &org_id, &changes)?;
     let held = hold_new_token(context, &org_id, before.as_ref(), &changes)?;
     let warning = check_upstream(context, data, &org_id, before.as_ref(), &changes)?;
 
     // Writers take turns, so that a logical name stays unique and no field is lost.
     let turn = config::lock(context)?;
-    let stored = config::load(context, &org_id)?;
+    let (stored, damage) = match config::load_own(context, &org_id)? {
+        Ok(stored) => (stored, None),
+        Err(error) if damage.is_some() => (None, Some(error)),
+        Err(error) => return Err(error),
+    };
     if same_access(before.as_ref()) != same_access(stored.as_ref()) {
         // What was checked upstream is not what would be stored now.
         let changed = Error::coded(
@@ -48,6 +56,10 @@ pub(super) fn write(context: &Context<'_>, data: &FieldData, target: Target) -> 
     }
     let leaves_origin = check_stored(context, data, &org_id, stored.as_ref(), &changes)?;
     let replaced = store(context, &org_id, stored, changes, leaves_origin)?;
+    if let Some(damage) = damage {
+        let fields = [("org", org_id.as_str()), ("error", &damage.to_string())];
+        events::DAMAGED_CONFIG_REPLACED.log(context, &fields);
+    }
     if leaves_origin {
         // A mint that was under way may have noted its intent since the look for
         // tokens: so what is kept is dropped only after another look.
@@ -58,7 +70,17 @@ pub(super) fn write(context: &Context<'_>, data: &FieldData, target: Target) -> 
     if let Some((replaced, ends)) = replaced {
         end_at_once(context, &replaced, ends);
     }
-    Ok(warning.map(|warning| Response::default().warn(warning)))
+    let warnings: Vec<String> = warning.into_iter().chain(warning_of_end).collect();
+    Ok((!warnings.is_empty()).then(|| Response { warnings, ..Response::default() }))
+}
+
+/// A write takes the place of a config that cannot be read only if nothing of that config would be needed: to guess
+/// where its token was to go would send the token elsewhere.
+fn check_replaces(damage: &Error, changes: &Changes) -> Result<(), Error> {
+    if changes.admin_token.is_some() && changes.url.is_some() {
+        return Ok(());
+    }
+    Err(Error::Internal(damage.to_string()))
 }
 
 /// Asks Astra whose a new token is, or a token that goes to another URL. Answers a warning.
@@ -101,6 +123,19 @@ fn hold_new_token<'a>(
         )));
     }
     Ok(Some(guard))
+}
+
+/// A token of a lease or of a static role ends with these, and leaves the config without one that works.
+fn warning_of_end(context: &Context<'_>, org_id: &OrgId, changes: &Changes) -> Result<Option<String>, Error> {
+    let Some(client_id) = changes.admin_token.as_ref().and_then(AdminToken::client_id) else { return Ok(None) };
+    let record = record::find_so_far(context, org_id, &client_id)?;
+    Ok(record.filter(|record| record.kind != TokenKind::Admin).map(|record| {
+        format!(
+            "`astra_token` is the token `{client_id}`, which this mount made for role `{}` and ends by itself: write \
+             `config/{org_id}/rotate-root` now, which puts a token without such an end in its place",
+            record.role_name
+        )
+    }))
 }
 
 /// What a check upstream is about.

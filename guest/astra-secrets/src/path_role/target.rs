@@ -26,14 +26,14 @@ pub(super) fn in_body(context: &Context<'_>, data: &FieldData) -> Result<Target,
         let config = config::load(context, &org_id)?;
         return Ok(Target { org_id, config, name });
     }
-    let org::Target { org_id, config } = org::in_body(context, data)?;
+    let org::Target { org_id, config, .. } = org::in_body(context, data)?;
     Ok(Target { org_id, config, name })
 }
 
 /// The role that the path names, for a write.
 pub(super) fn in_path(context: &Context<'_>, data: &FieldData) -> Result<Target, Error> {
     let name = name_in_path(data)?;
-    let org::Target { org_id, config } = org::in_path(context, data)?;
+    let org::Target { org_id, config, .. } = org::in_path(context, data)?;
     Ok(Target { org_id, config, name })
 }
 

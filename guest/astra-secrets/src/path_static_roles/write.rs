@@ -62,18 +62,22 @@ fn create(context: &Context<'_>, org_id: &OrgId, name: RoleName, mut changes: Ch
         )));
     }
     check_room(context, org_id)?;
-    let token = changes.token.take();
+    let taken_over = changes.token.take();
     let mut role = StaticRole::new(org_id.clone(), name, who::creator(context));
     let mut warnings = changes.apply(&mut role, context.now().as_secs())?;
     // It is not in the schedule queue yet.
     role.turn.due = 0;
-    match token {
-        Some(token) => static_rotation::take_over(context, &mut role, &token)?,
+    match &taken_over {
+        Some(token) => static_rotation::take_over(context, &mut role, token)?,
         None => static_rotation::rotate(context, &mut role, Patience::Caller)?,
     }
     // A config's deletion that was under way may have looked for static roles before this one was there.
     if config::load(context, org_id)?.is_none() {
-        static_rotation::hand_back(context, &role)?;
+        match taken_over {
+            // Its clients go on with it: the refused request has no right to end it.
+            Some(_) => static_rotation::give_back(context, &role)?,
+            None => static_rotation::hand_back(context, &role)?,
+        }
         return Err(Error::conflict(format!(
             "the config of organization `{org_id}` was deleted while static role `{}` was created: configure it, and \
              create the role again",

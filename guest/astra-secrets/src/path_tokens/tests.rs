@@ -90,6 +90,21 @@ fn a_token_without_a_record_is_not_ours_to_delete() {
 }
 
 #[test]
+fn a_token_whose_record_cannot_be_read_is_told_apart_from_one_that_is_not_there() {
+    let mount = Mount::new();
+    let client_id = Leased::of(mount.creds()).client_id();
+    mount.host.storage.seed(&format!("token/{client_id}"), "canary");
+    for (operation, what) in [(Operation::Read, "so it cannot be shown"), (Operation::Delete, "so it was not revoked")]
+    {
+        let (code, text) = mount.send(operation, &path(&client_id), Value::Null).failed();
+        assert_eq!(code, None, "{text}");
+        assert!([what, "revoke its lease", client_id.as_str()].iter().all(|part| text.contains(part)), "{text}");
+        assert!(!text.contains("canary"), "{text}");
+    }
+    assert!(mount.astra.is_live(&client_id));
+}
+
+#[test]
 fn a_delete_that_astra_does_not_do_keeps_the_record() {
     let mount = Mount::new();
     let made = Leased::of(mount.creds());

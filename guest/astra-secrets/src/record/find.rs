@@ -5,7 +5,7 @@ use secrets_framework::{Context, Error};
 
 use super::backfill::{self, being_indexed};
 use super::index::{client_entry, client_key, record_of_client};
-use super::walk::{Walked, log_unreadable, visit_records};
+use super::walk::{Walked, load_own, log_unreadable, visit_records};
 use super::{Record, RecordId};
 use crate::events;
 use crate::names::{ClientId, OrgId};
@@ -46,6 +46,14 @@ pub(crate) fn find_indexed(
     }
 }
 
+/// Why the record of a token that the index has cannot be read; none if the record can be read, or there is none.
+pub(crate) fn unreadable(context: &Context<'_>, org_id: &OrgId, client_id: &ClientId) -> Result<Option<Error>, Error> {
+    match look_in_index(context, org_id, client_id)? {
+        Indexed::Unreadable(error) => Ok(Some(error)),
+        Indexed::Record(_) | Indexed::Unknown => Ok(None),
+    }
+}
+
 /// What the index tells of a client ID.
 pub(super) enum Indexed {
     Record(Box<Record>),
@@ -61,7 +69,7 @@ pub(super) fn look_in_index(context: &Context<'_>, org_id: &OrgId, client_id: &C
     let indexed = record_of_client(storage, org_id, client_id)?;
     let mut unreadable = None;
     if let Some(id) = &indexed {
-        match readable(super::load(context, id))? {
+        match load_own(context, id)? {
             Ok(record) => {
                 if let Some(record) = record.filter(is_it) {
                     return Ok(Indexed::Record(Box::new(record)));
@@ -70,7 +78,7 @@ pub(super) fn look_in_index(context: &Context<'_>, org_id: &OrgId, client_id: &C
             Err(error) => unreadable = Some(error),
         }
     }
-    if let Ok(Some(record)) = readable(super::load(context, &RecordId::of_client(client_id)))?
+    if let Ok(Some(record)) = load_own(context, &RecordId::of_client(client_id))?
         && is_it(&record)
     {
         repair(context, || storage.put(client_entry(&record)));
@@ -81,14 +89,6 @@ pub(super) fn look_in_index(context: &Context<'_>, org_id: &OrgId, client_id: &C
         (Some(_), Some(error)) => Ok(Indexed::Unreadable(error)),
         (Some(id), None) => drop_if_stale(context, org_id, client_id, &id),
         (None, _) => Ok(Indexed::Unknown),
-    }
-}
-
-/// Tells a record that is not readable from storage that fails.
-fn readable(loaded: Result<Option<Record>, Error>) -> Result<Result<Option<Record>, Error>, Error> {
-    match loaded {
-        Err(error @ Error::Internal(_)) => Ok(Err(error)),
-        loaded => loaded.map(Ok),
     }
 }
 
@@ -104,7 +104,7 @@ fn drop_if_stale(context: &Context<'_>, org_id: &OrgId, client_id: &ClientId, id
     // Without transactions a mint puts its entry here before its record, and then looks whether the entry is there
     // still. If it looked before this delete, its record is there by now.
     let is_it = |record: &Record| record.org_id == *org_id && record.client_id == *client_id;
-    let record = match readable(super::load(context, id))? {
+    let record = match load_own(context, id)? {
         Ok(record) => record.filter(is_it),
         Err(error) => return Ok(Indexed::Unreadable(error)),
     };

@@ -68,7 +68,7 @@ fn a_report_reads_no_more_than_one_request_may_and_goes_on() {
     let count = |answer: &Value| answer["summary"]["tokens"].as_u64().unwrap();
     assert_eq!((count(&first) + count(&rest), &rest["next"]), (tokens as u64, &Value::Null));
     let text = mount.send(Operation::Read, "report", json!({ "sort": "made" })).mistake();
-    assert!(text.contains("`sort`") && text.contains("plugin report"), "{text}");
+    assert!(text.contains("`sort`") && text.contains("the command `report`"), "{text}");
 }
 
 #[test]

@@ -101,7 +101,7 @@ pub(super) fn encode(role: &StaticRole) -> Result<StorageEntry, Error> {
 
 /// The static role that an entry holds. The key is the truth about its name.
 pub(crate) fn decode(entry: &StorageEntry, org_id: &OrgId, name: &RoleName) -> Result<StaticRole, Error> {
-    let stored: Stored = parse(entry, org_id)?;
+    let stored: Stored = parse(entry, org_id, name)?;
     let duration = |nanoseconds: i64| std::time::Duration::from_nanos(u64::try_from(nanoseconds).unwrap_or_default());
     let (period, window) = (duration(stored.rotation_period), duration(stored.rotation_window));
     Ok(StaticRole {
@@ -133,8 +133,8 @@ pub(super) struct RoleTokens {
 }
 
 /// The tokens of the static role that an entry holds.
-pub(super) fn decode_tokens(entry: &StorageEntry, org_id: &OrgId) -> Result<RoleTokens, Error> {
-    let stored: StoredTokens = parse(entry, org_id)?;
+pub(super) fn decode_tokens(entry: &StorageEntry, org_id: &OrgId, name: &RoleName) -> Result<RoleTokens, Error> {
+    let stored: StoredTokens = parse(entry, org_id, name)?;
     Ok(RoleTokens {
         client_id: current(stored.client_id),
         is_dead: stored.token_dead,
@@ -147,12 +147,13 @@ fn current(stored: ClientId) -> Option<ClientId> {
     Some(stored).filter(|client_id| !client_id.is_empty())
 }
 
-fn parse<T: for<'de> Deserialize<'de>>(entry: &StorageEntry, org_id: &OrgId) -> Result<T, Error> {
+fn parse<T: for<'de> Deserialize<'de>>(entry: &StorageEntry, org_id: &OrgId, name: &RoleName) -> Result<T, Error> {
     // serde's own message may quote what it does not like.
     serde_json::from_slice(&entry.value).map_err(|_| {
         Error::Internal(format!(
-            "the stored static role `{}` is not readable: delete it, and its tokens at `tokens/{org_id}`",
-            entry.key
+            "the stored static role `{name}` of organization `{org_id}` is not readable: delete \
+             `static-roles/{org_id}/{name}`, then {}",
+            super::tokens_by_hand(org_id, name)
         ))
     })
 }

@@ -31,7 +31,7 @@ pub(crate) fn tokens(context: &Context<'_>, org_id: &OrgId, names: &[RoleName]) 
         let keys: Vec<String> = names.iter().map(|name| key::static_role(org_id, name)).collect();
         let reads = read_many(context.storage(), &keys)?;
         for (name, read) in names.iter().zip(reads) {
-            match read.and_then(|found| found.map(|found| stored::decode_tokens(&found, org_id)).transpose()) {
+            match read.and_then(|found| found.map(|found| stored::decode_tokens(&found, org_id, name)).transpose()) {
                 Ok(None) => {}
                 Ok(Some(role)) => {
                     if role.is_dead {

@@ -11,7 +11,9 @@ use crate::limits::{STATIC_DELETE_BUDGET, STATIC_ROLES_ENDED_MAX};
 use crate::names::{ClientId, OrgId, RoleName};
 use crate::read_only;
 use crate::record::{self, Record, RecordId};
-use crate::static_role::{StaticRole, current_record, exists, load_readable, lock, log_unreadable, lost_record, names};
+use crate::static_role::{
+    self, StaticRole, current_record, exists, load_readable, lock, log_unreadable, lost_record, names,
+};
 use crate::storage::{Write, key, write_batch};
 use crate::who::Who;
 
@@ -24,7 +26,8 @@ pub(crate) fn delete(context: &Context<'_>, org_id: &OrgId, name: &RoleName) -> 
     let Some(role) = load_readable(context, org_id, name)? else {
         context.storage().delete(&key::static_role(org_id, name))?;
         return Ok(Some(format!(
-            "static role `{name}` was not readable, so its tokens were not ended: delete them at `tokens/{org_id}`"
+            "static role `{name}` could not be read, so its tokens were not ended: {}",
+            static_role::tokens_by_hand(org_id, name)
         )));
     };
     read_only::check(context, || {
@@ -106,6 +109,16 @@ pub(crate) fn hand_back(context: &Context<'_>, role: &StaticRole) -> Result<(), 
     Ok(())
 }
 
+/// Forgets a role that just took its token over, and the token's record: the token is its makers' again, and works on.
+/// The caller holds the role's lock.
+pub(crate) fn give_back(context: &Context<'_>, role: &StaticRole) -> Result<(), Error> {
+    let id = role.client_id.as_ref().map(RecordId::of_client);
+    let _guard = id.map(|id| record::lock(context, &id)).transpose()?;
+    // The role first: a record of a token that was never taken over is removed by rollback, and ends nothing.
+    forget(context, role, Vec::new())?;
+    current_record(context, role)?.map_or(Ok(()), |record| record::remove_if_same(context, &record))
+}
+
 /// Removes the role and its entry of the schedule queue, after these changes.
 fn forget(context: &Context<'_>, role: &StaticRole, mut writes: Vec<Write>) -> Result<(), Error> {
     writes.push(Write::Delete(key::static_role(&role.org_id, &role.name)));
@@ -150,16 +163,19 @@ fn too_many(org_id: &OrgId) -> Error {
 
 fn damaged(org_id: &OrgId, name: &RoleName) -> String {
     format!(
-        "static role `{name}` is not readable, so its tokens were not ended: delete `static-roles/{org_id}/{name}`, and \
-         then those of its tokens that `tokens/{org_id}` lists"
+        "static role `{name}` cannot be read, so its tokens were not ended: delete `static-roles/{org_id}/{name}`, then {}",
+        static_role::tokens_by_hand(org_id, name)
     )
 }
 
 fn not_ended(role: &StaticRole, error: &Error) -> String {
     format!(
         "static role `{}` could not be forgotten, so its tokens were not ended ({error}): delete \
-         `static-roles/{}/{}`, and then those of its tokens that `tokens/{}` lists",
-        role.name, role.org_id, role.name, role.org_id
+         `static-roles/{}/{}`, then {}",
+        role.name,
+        role.org_id,
+        role.name,
+        static_role::tokens_by_hand(&role.org_id, &role.name)
     )
 }
 

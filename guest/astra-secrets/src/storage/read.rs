@@ -56,6 +56,23 @@ pub(crate) fn entries<const N: usize>(
     Ok(keys.map(|key| key.and_then(|_| found.next()?)))
 }
 
+/// As [`entries`], where an entry that cannot be read must not hide the others.
+pub(crate) fn own_entries<const N: usize>(
+    context: &Context<'_>,
+    keys: [Option<&str>; N],
+) -> Result<[OwnRead; N], Error> {
+    if let Ok(found) = entries(context, keys) {
+        return Ok(found.map(Ok));
+    }
+    let mut reads = keys.map(|_| Ok(None));
+    for (read, key) in reads.iter_mut().zip(keys) {
+        if let Some(key) = key.filter(|key| is_key(key)) {
+            *read = read_one(context.storage(), key)?;
+        }
+    }
+    Ok(reads)
+}
+
 #[cfg(test)]
 mod tests {
     #![expect(clippy::unwrap_used, reason = "tests")]

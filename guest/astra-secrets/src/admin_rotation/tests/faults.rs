@@ -5,7 +5,7 @@ use secrets_framework::host::{HttpError, Loss, NotSent};
 use secrets_framework::testing::READ_ONLY_TEXT;
 
 use super::*;
-use crate::testing::{Fault, On};
+use crate::testing::{ADMIN_A, Fault, On};
 
 fn lost() -> HttpError {
     HttpError::Lost(Loss::Closed)
@@ -236,4 +236,25 @@ fn the_work_of_a_rotation_ends_before_the_host_ends_the_request() {
     }
     mount.settle();
     mount.assert_one_admin();
+}
+
+#[test]
+fn a_record_of_the_admin_token_that_cannot_be_read_stops_no_change_of_the_config() {
+    let damaged = || {
+        let mount = Mount::new();
+        mount.rotate();
+        mount.host.storage.seed(&format!("token/{}", mount.current()), "canary");
+        mount
+    };
+    let mount = damaged();
+    let before = mount.current();
+    assert_eq!(mount.rotate()["previous_client_id"], before);
+    mount.settle();
+    assert!(!mount.astra.is_live(&before), "the rotation knows the token, and ends it");
+
+    let mount = damaged();
+    mount.set(json!({ "astra_token": ADMIN_A }));
+    let mount = damaged();
+    mount.send(Operation::Delete, &format!("config/{ORG_A}"), json!({ "force": true })).done();
+    mount.send(Operation::Read, &format!("config/{ORG_A}"), Value::Null).missing();
 }

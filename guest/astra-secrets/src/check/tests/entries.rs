@@ -77,3 +77,28 @@ fn a_check_reads_so_many_configs_and_no_more() {
     mount.host.storage.seed("config/00000", "canary");
     assert_item(&check(&mount), "entries", "no", "`config/00000`");
 }
+
+/// The log of a list that clients read each minute has no line of the same entry each minute.
+#[test]
+fn an_entry_that_lists_pass_over_is_logged_once() {
+    let mount = Mount::new();
+    let keys = [format!("config/{ORG_B}"), format!("role/{ORG_A}:broken"), format!("static-role/{ORG_A}/broken")];
+    keys.iter().for_each(|key| mount.host.storage.seed(key, "canary"));
+    mount.host.log.clear();
+    for _ in 0..3 {
+        mount.send(Operation::List, "configs/", Value::Null).data();
+        mount.send(Operation::Read, "info", Value::Null).data();
+        mount.send(Operation::List, "roles/", Value::Null).data();
+        mount.send(Operation::List, &format!("static-roles/{ORG_A}/"), Value::Null).data();
+    }
+    let text = mount.host.log.text();
+    for key in &keys {
+        assert_eq!(text.matches(&format!("(\"key\", \"{key}\")")).count(), 1, "{key}: {text}");
+    }
+    assert!(!text.contains("canary"));
+    // A node that may not write cannot remember what it has logged, and answers all the same.
+    mount.host.storage.remove("passed-over-state");
+    let read_only = secrets_framework::host::StorageError::ReadOnly("read-only".to_owned());
+    mount.host.storage.fail_prefix(secrets_framework::testing::StorageCall::Put, "passed-over-state", read_only);
+    mount.send(Operation::List, "configs/", Value::Null).data();
+}

@@ -81,7 +81,7 @@ fn what_is_said_of_a_damaged_static_role_works() {
     let mount = Mount::new();
     let client_id = mount.daily("app");
     mount.host.storage.seed(&format!("static-role/{ORG_A}/app"), "canary");
-    assert_item(&check(&mount), "static_roles", "no", "`app` cannot be read: delete it and its tokens");
+    assert_item(&check(&mount), "static_roles", "no", "`app` cannot be read: delete it, and write it anew");
     mount.delete_static("app").0.unwrap();
     mount.send(Operation::Delete, &format!("tokens/{ORG_A}/{client_id}"), Value::Null).done();
     mount.daily("app");

@@ -1,6 +1,9 @@
 //! The Go plugin's leases and records that stand for no token: Astra had
 //! answered with an error, whose body the Go plugin stored and leased.
 
+use secrets_framework::host::StorageError;
+use secrets_framework::testing::StorageCall;
+
 use super::*;
 use crate::limits::INDEX_WALK_PAUSE;
 use crate::names::{OrgId, RoleName};
@@ -170,6 +173,22 @@ fn a_record_that_stands_for_no_token_and_has_an_end_is_ended_without_asking_astr
     mount.host.storage.seed(&due, "{}");
     mount.rollback().unwrap();
     assert!(!has(&mount, &key) && !has(&mount, &due) && mount.host.http.requests().is_empty());
+}
+
+/// Storage itself cannot read the entries, as where they are too large for a message.
+#[test]
+fn a_lease_is_renewed_and_ended_beside_entries_that_storage_cannot_read() {
+    let mount = Mount::new();
+    let made = Leased::of(mount.creds());
+    let key = mount.host.storage.keys().into_iter().find(|key| key.starts_with("token/")).unwrap();
+    let lease = mount.lease(made.secret);
+    let too_large = || StorageError::Failed("received message larger than max".to_owned());
+    for unreadable in [key.as_str(), "role/"] {
+        mount.host.storage.fail_prefix(StorageCall::Get, unreadable, too_large());
+    }
+    assert_eq!(granted(mount.renew(with(&lease, |_| {}))).0, HOUR);
+    mount.revoke(lease).done();
+    assert!(mount.astra.live().is_empty() && !has(&mount, &key));
 }
 
 #[test]

@@ -44,7 +44,7 @@ fn merged(fields: &[Value]) -> Value {
     Value::Object(fields.collect())
 }
 
-/// Both spellings of the path, with the ID or the logical name where that may stand.
+/// Both spellings of the path.
 fn spellings() -> [(String, Value); 2] {
     [(path_a(), json!({})), ("config".to_owned(), json!({ "org_id": ORG_A }))]
 }

@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 
 use super::{DAY, HOUR, mounts, with_role};
 use crate::config::test_mount::Answered;
-use crate::limits::STATIC_ROLES_ENDED_MAX;
+use crate::limits::{RETIRED_CONFIGS_MAX, STATIC_ROLES_ENDED_MAX};
 use crate::names::OrgId;
 use crate::static_rotation::end_left;
 use crate::testing::{ADMIN_A, Mount, ORG_A};
@@ -232,4 +232,16 @@ fn the_organization_may_come_back() {
         mount.send(Operation::List, &format!("static-roles/{ORG_A}/"), Value::Null).data()["keys"],
         json!(["app"])
     );
+}
+
+#[test]
+fn a_deletion_that_cannot_keep_what_revocation_needs_ends_no_static_role() {
+    let (mount, first) = with_role(Mount::new());
+    let left = |number: usize| json!({ "astra_token": ADMIN_A, "url": format!("https://left{number}.example") });
+    let configs: Vec<Value> = (0..RETIRED_CONFIGS_MAX).map(left).collect();
+    mount.host.storage.seed(&format!("retired-config/{ORG_A}"), json!({ "configs": configs }).to_string());
+    let text = delete_config(&mount).mistake();
+    assert!(text.contains("revoke those first"), "{text}");
+    mount.assert_static(1, 0);
+    assert_eq!(mount.static_token("app"), first);
 }

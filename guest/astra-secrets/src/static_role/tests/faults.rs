@@ -264,7 +264,8 @@ fn a_deletion_takes_no_longer_than_a_request_may() {
     for _ in 0..REPLACED_TOKENS_MAX {
         mount.rotate_static("app").data();
     }
-    // Each is deleted, but only the list tells it, late.
+    // Each is deleted, but only the list tells it, late. They are old enough for a list to tell.
+    mount.host.clock.advance(HOUR);
     mount.astra.fail_times(On::Delete, 6, Fault::DoneThenFails(HttpError::TimedOut));
     let start = mount.host.clock.now();
     let (code, text) = mount.delete_static("app").failed();

@@ -156,3 +156,22 @@ fn on_a_mount_that_only_reads_nothing_is_taken_over() {
     assert_eq!(code, Some(503), "{text}");
     assert!(mount.recorded().is_empty());
 }
+
+#[test]
+fn a_config_that_is_deleted_meanwhile_takes_no_token_that_was_to_be_taken_over() {
+    for mount in [Mount::new(), Mount::on_vault()] {
+        let mount = with_portal_token(mount);
+        let racing = mount.clone();
+        mount.astra.during_next(On::List, move || {
+            racing.send(Operation::Delete, &format!("config/{ORG_A}"), json!({ "force": true })).done();
+        });
+        let (code, text) = take_over(&mount, json!({})).failed();
+        assert_eq!(code, Some(409), "{text}");
+        mount.configure(ORG_A, ADMIN_A, json!({}));
+        mount.rollback_later();
+        assert!(mount.astra.is_live("Portal"), "its clients use it on");
+        assert!(mount.recorded().is_empty() && mount.keys("static-role/").is_empty());
+        take_over(&mount, json!({})).done();
+        assert_eq!(mount.static_token("app"), "Portal");
+    }
+}

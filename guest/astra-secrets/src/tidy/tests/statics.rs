@@ -57,7 +57,10 @@ fn where_a_static_role_cannot_be_read_no_token_is_taken_for_an_orphan() {
     assert_eq!(answer["removed"], json!([]));
     let messages = answer["messages"].to_string();
     for client_id in ["Orphan", &lost] {
-        assert!(messages.contains(&format!("`{client_id}`")) && messages.contains("delete it, and its tokens"));
+        assert!(
+            messages.contains(&format!("`{client_id}`"))
+                && messages.contains(&format!("delete `static-roles/{ORG_A}/app`"))
+        );
     }
     assert!(mount.astra.is_live(&lost) && mount.astra.is_live("Orphan"));
     // Of one that is damaged elsewhere, its tokens are known.
