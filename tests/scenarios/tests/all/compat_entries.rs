@@ -15,6 +15,8 @@ scenarios! { fake:
     everything_works_beside_a_record_that_stands_for_no_token,
     a_token_is_ended_in_the_organization_that_has_it,
     tidy_ends_a_token_in_the_organization_that_has_it,
+    tidy_keeps_a_token_while_another_organization_does_not_answer,
+    a_damaged_config_is_written_anew_or_deleted_by_force,
     an_organization_that_does_not_answer_fails_the_revocation,
     entries_that_cannot_be_read_stop_nothing_and_are_named,
     write_ahead_entries_that_cannot_be_undone_fail_no_rollback_call,
@@ -106,6 +108,8 @@ fn everything_works_beside_a_record_that_stands_for_no_token(stage: &Stage) {
     }
     assert_eq!(stage.write("tidy", json!({ "dry_run": false })).expect(200).data["failed"], json!({}));
     assert!(stage.driver.settle(&|| !is_stored(stage, &key)), "rollback ends the record");
+    assert_eq!(stage.fake().take_rollback_errors(), Vec::<String>::new());
+    assert_eq!(stage.fake().storage.dump()["state/index"]["complete"], true);
     let check = stage.read(&format!("config/{}/check", stage.alpha.id), Value::Null).expect(200);
     assert_eq!(check.data["healthy"], true, "{check:#?}");
     stage.revoke(&minted.lease_id()).expect(204);
@@ -158,6 +162,42 @@ fn tidy_ends_a_token_in_the_organization_that_has_it(stage: &Stage) {
     assert_eq!(live(stage), before - 1);
 }
 
+fn tidy_keeps_a_token_while_another_organization_does_not_answer(stage: &Stage) {
+    let (_, token) = misplaced(stage);
+    stage.astra.fault(hides_its_list(&stage.alpha));
+    let done = stage.write("tidy", json!({ "dry_run": false })).expect(200);
+    assert_eq!((&done.data["gone"], &done.data["removed"]), (&json!([token.client_id]), &json!([])), "{done:#?}");
+    assert!(stage.works(&token.token));
+    record(stage, &stage.beta, &token).expect(200);
+    stage.astra.clear_faults();
+    let done = stage.write("tidy", json!({ "dry_run": false })).expect(200);
+    assert_eq!(done.data["removed"], json!([token.client_id]), "{done:#?}");
+    assert!(!stage.works(&token.token));
+}
+
+/// What the error says to do works, and tokens of the organization are revoked afterwards.
+fn a_damaged_config_is_written_anew_or_deleted_by_force(stage: &Stage) {
+    stage.ready();
+    let minted = stage.mint(&stage.alpha, "reader").expect(200);
+    let path = format!("config/{}", stage.alpha.id);
+    let damage = || stage.fake().storage.seed(&path, &json!(["not a config"]));
+    damage();
+    let told = ["is damaged", "with `astra_token` and `url`", "`force=true`"];
+    let before = stage.astra.request_count();
+    stage.mint(&stage.alpha, "reader").expect_error(500, &told);
+    stage.write(&path, json!({ "astra_token": stage.alpha.token })).expect_error(500, &told);
+    stage.write(&path, json!({ "url": stage.astra.url(), "force": true })).expect_error(500, &told);
+    stage.delete(&path, Value::Null).expect_error(500, &told);
+    assert!(stage.revoke(&minted.lease_id()).messages().contains(told[1]));
+    assert_eq!(stage.astra.request_count(), before, "nothing was sent anywhere");
+    assert!(stage.delete(&path, json!({ "force": true })).status < 300);
+    stage.read(&path, Value::Null).expect(404);
+    damage();
+    stage.configure(&stage.alpha);
+    stage.revoke(&minted.lease_id()).expect(204);
+    stage.assert_consistent(&stage.alpha, 0);
+}
+
 fn hides_its_list(org: &Org) -> FaultRule {
     let action = Action::Status { status: 503, body: FaultBody::default(), retry_after: None, effect: Effect::NotDone };
     FaultRule::new(action).method("GET").path("/v2/clientIdSecrets").organization(&org.id)
@@ -188,7 +228,9 @@ fn a_day_after_its_lease_a_token_that_nobody_lists_is_given_up(stage: &Stage) {
     stage.revoke(&lease).expect(204);
     let told = record(stage, &stage.beta, &token).expect(200);
     assert_eq!(told.data["not_asked"], json!([stage.alpha.id]), "{told:#?}");
-    assert!(stage.driver.logs().contains("could not be asked"));
+    let logs = stage.driver.logs();
+    let line = logs.lines().find(|line| line.contains("could not be asked")).unwrap();
+    assert!(line.contains(&stage.alpha.id), "{line}");
 }
 
 fn entries_that_cannot_be_read_stop_nothing_and_are_named(stage: &Stage) {

@@ -46,10 +46,12 @@ fn with_dead(stage: &Stage) -> String {
 }
 
 fn assert_named(stage: &Stage) {
-    let check = check(stage);
-    let item = &check.data["served_tokens"];
-    assert_eq!((&check.data["healthy"], &item["ok"]), (&json!(false), &json!("no")), "{check:#?}");
-    assert!(item["message"].as_str().unwrap().contains("`app`"), "{item}");
+    let deep = stage.read(&format!("config/{}/check", stage.alpha.id), json!({ "deep": true })).expect(200);
+    for check in [check(stage), deep] {
+        let item = &check.data["served_tokens"];
+        assert_eq!((&check.data["healthy"], &item["ok"]), (&json!(false), &json!("no")), "{check:#?}");
+        assert!(item["message"].as_str().unwrap().contains("`app`"), "{item}");
+    }
 }
 
 /// Clients read a valid token, the mount knows it and no other one, and no check reports a dead token.

@@ -3,18 +3,26 @@
 
 use std::time::{Duration, Instant};
 
-use astra_simulator::{Effect, FaultRule, OutsideChange, RequestRecord};
+use astra_simulator::{Action, Effect, FaultRule, OutsideChange, RequestRecord};
 use harness::limits::{CONDITION_DEADLINE, POLL_INTERVAL};
 use harness::{Stage, StageOptions};
+use serde_json::{Value, json};
 
 use crate::faults::{SECRETS, settled, status};
 use crate::rotation::rotated;
+use crate::tidy_tokens::{any_age, list, orphan, tidy};
 
 scenarios! { all:
     an_admin_token_is_rotated_and_the_list_read_up_to_it,
     a_gone_token_is_revoked_by_a_list_that_lacks_it,
     a_token_of_a_lost_mint_is_found_and_deleted,
     a_token_of_a_lost_mint_is_found_by_rollback with soon_left_behind(),
+    tidy_and_check_read_the_whole_list with any_age(),
+    a_hundred_revocations_of_gone_tokens_read_the_list_a_few_times,
+}
+
+scenarios! { fake:
+    a_list_that_comes_slowly_is_read_and_one_that_stops_is_not,
 }
 
 /// Tokens that the Go plugin's sidecar mode left behind.
@@ -94,4 +102,57 @@ fn a_token_of_a_lost_mint_is_found_by_rollback(stage: &Stage) {
     assert_eq!(stage.live(&stage.alpha).len(), 1, "the token was made and nobody has it");
     stage.astra.clear_faults();
     settled(stage, 0);
+}
+
+fn tidy_and_check_read_the_whole_list(stage: &Stage) {
+    crowded(stage);
+    crate::static_role::made(stage, json!({}));
+    let minted = stage.mint(&stage.alpha, "reader").expect(200);
+    let gone = stage.mint(&stage.alpha, "reader").expect(200).text("clientId").to_owned();
+    assert!(stage.astra.change(&OutsideChange::RevokeToken { client_id: gone.clone() }));
+    let orphan = orphan(stage, minted.text("clientId"), '1');
+    let done = tidy(stage, json!({ "dry_run": false })).expect(200);
+    assert_eq!(list(&done, "removed"), [gone, orphan.clone()].into(), "{done:#?}");
+    assert_eq!((list(&done, "orphans"), &done.data["complete"]), ([orphan].into(), &json!(true)), "{done:#?}");
+    assert!(stage.works(minted.text("token")));
+    let check = stage.read(&format!("config/{}/check", stage.alpha.id), Value::Null).expect(200);
+    for item in ["may_list_tokens", "served_tokens"] {
+        assert_eq!(check.data[item]["ok"], "yes", "{check:#?}");
+    }
+    assert!(lists(stage).iter().any(|list| list.told), "a whole list was read");
+    lists(stage).iter().for_each(assert_long);
+}
+
+fn a_hundred_revocations_of_gone_tokens_read_the_list_a_few_times(stage: &Stage) {
+    stage.ready();
+    let minted: Vec<_> = (0..100).map(|_| stage.mint(&stage.alpha, "reader").expect(200)).collect();
+    for one in &minted {
+        let client_id = one.text("clientId").to_owned();
+        assert!(stage.astra.change(&OutsideChange::RevokeToken { client_id }));
+    }
+    // A list proves nothing of tokens that were made in its own second.
+    std::thread::sleep(Duration::from_secs(1));
+    for one in &minted {
+        stage.revoke(&one.lease_id()).expect(204);
+    }
+    assert!(lists(stage).len() <= 10, "{} lists", lists(stage).len());
+    stage.assert_consistent(&stage.alpha, 0);
+}
+
+/// `request_timeout` bounds the time to the head of the answer, and between two pieces of its body; not the whole.
+fn a_list_that_comes_slowly_is_read_and_one_that_stops_is_not(stage: &Stage) {
+    const TIMEOUT_MS: u64 = 5_000;
+    stage.configure_with(&stage.alpha, json!({ "request_timeout": "5s", "max_retries": 0 }));
+    rotated(stage);
+    let bytes = lists(stage).pop().unwrap().answer.unwrap().body_bytes;
+    let drip = |interval_ms| FaultRule::new(Action::Drip { interval_ms }).method("GET").path(SECRETS);
+    stage.astra.fault(drip(TIMEOUT_MS / u64::try_from(bytes).unwrap() + 1));
+    let start = Instant::now();
+    rotated(stage);
+    assert!(start.elapsed() > Duration::from_millis(TIMEOUT_MS), "the list came too soon to tell");
+    stage.astra.clear_faults();
+
+    stage.astra.fault(drip(4 * TIMEOUT_MS));
+    let path = format!("config/{}/rotate-root", stage.alpha.id);
+    stage.write(&path, json!({})).expect_error(504, &["the body of the answer did not come in time"]);
 }
