@@ -30,7 +30,7 @@ pub(crate) use due::{count_left, end_at_once, run_due};
 pub(crate) use elsewhere::remove_absent;
 
 use elsewhere::{Absent, end_elsewhere, may_be_elsewhere};
-use listed::Sought;
+use listed::Lookup;
 use presence::is_gone;
 
 /// The token to end.
@@ -237,8 +237,8 @@ fn revoke(context: &Context<'_>, client: &AstraClient<'_>, target: &Target<'_>) 
     // An answer such as 404 may come from a wrong URL, before Astra looks at
     // the token; only the organization's own list tells that it is gone.
     let is_unknown = error == ClientError::NotFound;
-    let sought = Sought { client_id, made: target.made(), is_unknown };
-    let gone = match is_gone(context, client, &sought) {
+    let lookup = Lookup { client_id, made: target.made(), is_unknown };
+    let gone = match is_gone(context, client, &lookup) {
         Ok(gone) => gone,
         // An admin token that ends itself sees no list afterwards.
         Err(ClientError::Refused { .. }) => client.asks_with(client_id) && is_dead(client),

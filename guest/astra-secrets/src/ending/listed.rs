@@ -40,7 +40,7 @@ struct Head {
 }
 
 /// The token that is looked for.
-pub(super) struct Sought<'a> {
+pub(super) struct Lookup<'a> {
     pub(super) client_id: &'a ClientId,
     /// When it was made, where that is known.
     pub(super) made: Option<Duration>,
@@ -72,15 +72,15 @@ impl Listed {
     }
 
     /// Did that list lack a token that was there to be listed?
-    pub(super) fn lacks(&self, context: &Context<'_>, sought: &Sought<'_>) -> bool {
-        let Some(made) = sought.made else { return false };
+    pub(super) fn lacks(&self, context: &Context<'_>, lookup: &Lookup<'_>) -> bool {
+        let Some(made) = lookup.made else { return false };
         // Astra's list may trail behind its mints. Where Astra itself, at the URL of that list, just now knew no such
         // token, the list need only be younger than the token; both times are whole seconds.
-        let is_due = match sought.is_unknown {
+        let is_due = match lookup.is_unknown {
             true => made < self.asked_at,
             false => made + context.host.system_view().wal_minimum_age() <= self.asked_at,
         };
-        is_due && !self.filter.may_hold(hash(sought.client_id))
+        is_due && !self.filter.may_hold(hash(lookup.client_id))
     }
 
     fn decode(value: &[u8]) -> Option<Self> {
@@ -119,10 +119,10 @@ impl TakenDown {
 
     /// Does it prove that a token is gone which it does not show? Where Astra itself just now knew no such token, yes.
     /// Else the deletion may have failed, and the list must be whole and old enough to show the token.
-    pub(super) fn proves(&self, context: &Context<'_>, sought: &Sought<'_>) -> bool {
+    pub(super) fn proves(&self, context: &Context<'_>, lookup: &Lookup<'_>) -> bool {
         let young = context.host.system_view().wal_minimum_age();
-        let is_due = sought.made.is_none_or(|made| made + young <= self.asked_at);
-        sought.is_unknown || (self.shows_asker && is_due)
+        let is_due = lookup.made.is_none_or(|made| made + young <= self.asked_at);
+        lookup.is_unknown || (self.shows_asker && is_due)
     }
 
     /// Keeps what the complete list said. The next revocation reads the list again where that fails.

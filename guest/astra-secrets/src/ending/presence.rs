@@ -4,7 +4,7 @@ use std::ops::ControlFlow;
 
 use secrets_framework::Context;
 
-use super::listed::{self, Listed, Sought, TakenDown};
+use super::listed::{self, Listed, Lookup, TakenDown};
 use crate::client::{AstraClient, ClientError, ScanEnd};
 use crate::events;
 use crate::lock::Lock;
@@ -15,9 +15,9 @@ use crate::names::is_uuid;
 pub(super) fn is_gone(
     context: &Context<'_>,
     client: &AstraClient<'_>,
-    sought: &Sought<'_>,
+    lookup: &Lookup<'_>,
 ) -> Result<bool, ClientError> {
-    let was_not_listed = || Listed::load(context, client).is_some_and(|listed| listed.lacks(context, sought));
+    let was_not_listed = || Listed::load(context, client).is_some_and(|listed| listed.lacks(context, lookup));
     if was_not_listed() {
         return Ok(true);
     }
@@ -33,13 +33,13 @@ pub(super) fn is_gone(
     if was_not_listed() {
         return Ok(true);
     }
-    read_list(context, client, sought)
+    read_list(context, client, lookup)
 }
 
-fn read_list(context: &Context<'_>, client: &AstraClient<'_>, sought: &Sought<'_>) -> Result<bool, ClientError> {
+fn read_list(context: &Context<'_>, client: &AstraClient<'_>, lookup: &Lookup<'_>) -> Result<bool, ClientError> {
     let mut taken_down = TakenDown::begin(context);
     let scanned = client.scan_tokens(&mut |token| {
-        if token.client_id == *sought.client_id {
+        if token.client_id == *lookup.client_id {
             return ControlFlow::Break(());
         }
         taken_down.note(client, &token.client_id);
@@ -54,7 +54,7 @@ fn read_list(context: &Context<'_>, client: &AstraClient<'_>, sought: &Sought<'_
     if !is_own {
         return Ok(false);
     }
-    let proves = taken_down.proves(context, sought);
+    let proves = taken_down.proves(context, lookup);
     taken_down.keep(context, client);
     Ok(proves)
 }

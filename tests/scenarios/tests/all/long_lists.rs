@@ -22,7 +22,7 @@ scenarios! { all:
 }
 
 scenarios! { fake:
-    a_list_that_comes_slowly_is_read_and_one_that_stops_is_not,
+    a_list_that_takes_longer_than_the_request_timeout_is_read,
 }
 
 /// Tokens that the Go plugin's sidecar mode left behind.
@@ -140,19 +140,16 @@ fn a_hundred_revocations_of_gone_tokens_read_the_list_a_few_times(stage: &Stage)
 }
 
 /// `request_timeout` bounds the time to the head of the answer, and between two pieces of its body; not the whole.
-fn a_list_that_comes_slowly_is_read_and_one_that_stops_is_not(stage: &Stage) {
+fn a_list_that_takes_longer_than_the_request_timeout_is_read(stage: &Stage) {
     const TIMEOUT_MS: u64 = 5_000;
     stage.configure_with(&stage.alpha, json!({ "request_timeout": "5s", "max_retries": 0 }));
+    // The head of the answer comes slowly, too, and must be a small part of the whole.
+    stage.astra.set_crowd(&stage.alpha.id, 5, &"left behind by a sidecar ".repeat(5));
     rotated(stage);
     let bytes = lists(stage).pop().unwrap().answer.unwrap().body_bytes;
-    let drip = |interval_ms| FaultRule::new(Action::Drip { interval_ms }).method("GET").path(SECRETS);
-    stage.astra.fault(drip(TIMEOUT_MS / u64::try_from(bytes).unwrap() + 1));
+    let drip = Action::Drip { interval_ms: TIMEOUT_MS / u64::try_from(bytes).unwrap() + 1 };
+    stage.astra.fault(FaultRule::new(drip).method("GET").path(SECRETS));
     let start = Instant::now();
     rotated(stage);
     assert!(start.elapsed() > Duration::from_millis(TIMEOUT_MS), "the list came too soon to tell");
-    stage.astra.clear_faults();
-
-    stage.astra.fault(drip(4 * TIMEOUT_MS));
-    let path = format!("config/{}/rotate-root", stage.alpha.id);
-    stage.write(&path, json!({})).expect_error(504, &["the body of the answer did not come in time"]);
 }

@@ -56,7 +56,7 @@ const BANNED_IN_CODE_MAX: [(&str, &str, usize); 12] = [
     ("ran last", "last active module", 0),
     ("holder", "in use", 10),
     ("walked", "scan end", 29),
-    ("sought", "lookup", 12),
+    ("sought", "lookup", 0),
 ];
 
 /// A number in a document, and the constant that it repeats.
