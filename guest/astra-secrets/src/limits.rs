@@ -166,6 +166,10 @@ pub(crate) const CLIENT_ID_BYTES_MAX: usize = 128;
 /// Bytes of a token's description in Astra, mark included.
 pub(crate) const ASTRA_DESCRIPTION_BYTES_MAX: usize = 256;
 
+/// How long the task of a token stays in the schedule queue although the token has no record: much longer than a request
+/// takes from the write of the one to that of the other.
+pub(crate) const TASK_ALONE: Duration = Duration::from_secs(60);
+
 /// How long after its lease's latest end a token is ended by rollback, and by Astra:
 /// longer than the server's six attempts at a revocation take (10 s doubling, up to half more each: 16 min).
 pub(crate) const LEASE_END_MARGIN: Duration = Duration::from_secs(20 * 60);

@@ -285,7 +285,9 @@ fn the_tests_in_the_list_of_differences_exist() {
             sources.iter().filter(|source| is_it(source)).any(|source| has(&fs::read_to_string(source).unwrap()))
         };
         let is_there = is_file(&parts, &|_| true)
-            || parts.split_last().is_some_and(|(test, module)| is_file(module, &|code| code.contains(&format!("fn {test}("))));
+            || parts
+                .split_last()
+                .is_some_and(|(test, module)| is_file(module, &|code| code.contains(&format!("fn {test}("))));
         assert!(is_there, "docs/compatibility.md names `{name}`, which is not there");
     }
     assert!(names > 50, "only {names} names were found");

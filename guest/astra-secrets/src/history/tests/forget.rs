@@ -8,7 +8,7 @@ use secrets_framework::testing::StorageCall;
 use serde_json::{Value, json};
 
 use super::{app, events, read_as, shown};
-use crate::limits::{HISTORY_KEPT, QUEUED_TOKENS_PER_ROLLBACK_MAX};
+use crate::limits::{HISTORY_KEPT, LEASE_END_MARGIN, QUEUED_TOKENS_PER_ROLLBACK_MAX, TASK_ALONE};
 use crate::testing::{Leased, Mount, ORG_A, task_key};
 
 const HOUR: Duration = Duration::from_secs(3600);
@@ -154,5 +154,25 @@ fn a_task_of_a_token_of_which_nothing_is_left_is_dropped() {
         mount.host.storage.seed(&task_key("token", now, name), "{}");
     }
     mount.rollback().unwrap();
+    assert_eq!(queued(&mount), 2, "a record may come yet");
+    mount.host.clock.advance(TASK_ALONE);
+    mount.rollback().unwrap();
     assert_eq!(queued(&mount), 0);
+}
+
+/// Without transactions a request writes the task of a replaced token first, and then the record.
+#[test]
+fn a_task_whose_record_comes_a_moment_later_is_not_dropped() {
+    let mount = Mount::on_vault();
+    let client_id = Leased::of(mount.creds()).client_id();
+    let key = format!("token/{client_id}");
+    let mut record = mount.host.storage.json(&key);
+    mount.host.storage.remove(&key);
+    let now = mount.host.clock.now().as_secs();
+    mount.host.storage.seed(&task_key("token", now, &format!("{ORG_A}.{client_id}")), "{}");
+    mount.rollback().unwrap();
+    record["leaseEnd"] = json!(now - LEASE_END_MARGIN.as_secs());
+    mount.host.storage.seed(&key, record.to_string());
+    mount.rollback().unwrap();
+    mount.assert_settled(0);
 }
