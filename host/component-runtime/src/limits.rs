@@ -168,6 +168,10 @@ limits! {
     pub const SYSTEM_VIEW_CALLS_MAX: u32 = 1_000; => system_view_calls_max,
 
     /// Time that a request waits for a lock; then the engine answers 503.
+    /// Bytes of the name of what a request asks the system view for: the ID of an entity, which is a UUID of 36 bytes and is
+    /// kept with the entity, or the name of a password policy, which a person wrote.
+    pub const SYSTEM_VIEW_NAME_BYTES_MAX: usize = 256; => system_view_name_bytes_max,
+
     pub const LOCK_WAIT: Duration = Duration::from_secs(10); => lock_wait,
 
     /// Locks that one request may hold at once.

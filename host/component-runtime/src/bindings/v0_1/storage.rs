@@ -71,6 +71,7 @@ impl Host for StoreState {
     }
 
     async fn list_page(&mut self, prefix: String, after: String, limit: u32) -> Answer<Vec<String>> {
+        granted!(self.quota.storage_key(&after), Error::Limit);
         granted!(self.quota.storage_call(&prefix), Error::Limit);
         self.mount.shared.storage.admit(Read, 1).await;
         let storage = Arc::clone(&self.mount.settings.storage);
@@ -148,6 +149,7 @@ impl HostTransaction for StoreState {
         after: String,
         limit: u32,
     ) -> Answer<Vec<String>> {
+        granted!(self.quota.storage_key(&after), Error::Limit);
         granted!(self.quota.storage_call(&prefix), Error::Limit);
         self.mount.shared.storage.admit(Read, 1).await;
         let Some(view) = self.table.get(&transaction)?.view() else { return Ok(Err(finished())) };
