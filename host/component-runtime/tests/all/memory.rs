@@ -90,6 +90,30 @@ fn all_memory_that_the_host_holds_for_a_guest_is_on_its_requests_account() {
 }
 
 #[test]
+fn an_entry_that_waits_to_be_written_is_on_the_account() {
+    on_each_scheduler(|| async {
+        for kind in ["write", "write_in_transaction"] {
+            let limits = Limits { storage_calls_per_second_and_core: 1, storage_calls_burst: 1, ..patient() };
+            let (runtime, storage) = (runtime(limits, &[]), Arc::default());
+            let (module, mount) = (load(&runtime, "hoard").await, mount(&runtime, "m", &storage));
+            let mut asking = JoinSet::new();
+            asking.spawn({
+                let mount = Arc::clone(&mount);
+                async move { answer(&module, &mount, &format!("x/{kind}")).await }
+            });
+            // The value in the guest's memory, and twice in the host's.
+            while mount.memory_held() < 3 * 8 * MIB {
+                assert!(asking.try_join_next().is_none(), "{kind}: it was written without a wait on the account");
+                tokio::time::sleep(Duration::from_millis(1)).await;
+            }
+            assert!(!storage.entries.lock().unwrap().contains_key("large"), "{kind}");
+            asking.shutdown().await;
+            nothing_is_left(&runtime).await;
+        }
+    });
+}
+
+#[test]
 fn a_list_that_is_kept_for_further_pages_is_on_the_account() {
     on_each_scheduler(|| async {
         let runtime = runtime(Limits { request_memory_bytes_max: 2 * MIB, ..patient() }, &[]);
