@@ -49,7 +49,8 @@ limits! {
     /// Requests of one mount that wait for a permit. Further ones are refused late.
     pub const REQUESTS_WAITING_PER_MOUNT_MAX: usize = 10_000; => requests_waiting_per_mount_max,
 
-    /// Bytes held by the requests that wait for a permit of one mount: the data of two requests of the largest size.
+    /// Bytes held by the requests that wait for a permit of one mount, as [`request_weight`](crate::request_weight) counts
+    /// them: two requests of the largest size.
     pub const WAITING_BYTES_PER_MOUNT_MAX: usize = 64 * MIB; => waiting_bytes_per_mount_max,
 
     /// Time that a request waits for a permit; then the client should retry.
@@ -202,7 +203,7 @@ limits! {
     /// 300 bytes of the host and of each answer of `metrics`.
     pub const COUNTER_SERIES_PER_MOUNT_MAX: usize = 256; => counter_series_per_mount_max,
 
-    /// Bytes of all texts of one response.
+    /// Bytes of all texts of one response, with the memory beside each text of a list.
     pub const RESPONSE_BYTES_MAX: usize = 8 * MIB; => response_bytes_max,
 
     /// Bytes from which on a request or a response is large. Only long lists are larger.

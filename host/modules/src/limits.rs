@@ -32,7 +32,7 @@ pub const STATE_WAIT: Duration = Duration::from_secs(10);
 /// Longest wait of a request for the mount's first module. A start may compile a module, which takes about a second,
 /// and several seconds on a loaded machine. After that, the client should retry.
 pub const START_WAIT: Duration = Duration::from_secs(30);
-/// Bytes of the data of all requests that wait for the mount's first module at once: two requests of the largest size.
+/// Bytes of all requests that wait for the mount's first module at once: two requests of the largest size.
 pub const START_WAITING_BYTES_MAX: usize = 64 << 20;
 /// Bytes that each of these requests counts at least: 4,096 requests may wait.
 pub const START_WAITING_BYTES_MIN: usize = 16 << 10;

@@ -199,16 +199,30 @@ fn a_large_request_of_a_mount_that_sent_too_many_waits_and_others_of_the_mount_d
         let limits = Limits { large_message_bytes_per_second: 1, large_message_burst_bytes: 1, ..patient() };
         let runtime = runtime(limits, &[]);
         let (module, mount) = (load(&runtime, "good").await, mount(&runtime, "m", &Arc::default()));
-        let large = || Request {
-            data: format!("{{\"text\":\"{}\"}}", "x".repeat(64 * 1024)),
-            timeout: Some(Duration::from_millis(100)),
-            ..request("")
-        };
-        assert!(module.handle_request(&mount, large()).await.is_ok());
-        let second = module.handle_request(&mount, large()).await;
-        assert_eq!(second, Err(InvokeError::Busy("large requests and answers of this mount")));
+        let (long, timeout) = ("x".repeat(64 * 1024), Some(Duration::from_millis(100)));
+        let large = Request { data: format!("{{\"text\":\"{long}\"}}"), timeout, ..request("") };
+        let of_headers = Request { headers: [("x-long".to_owned(), vec![long])].into(), timeout, ..request("") };
+        assert!(module.handle_request(&mount, large.clone()).await.is_ok());
+        for second in [large, of_headers] {
+            let second = module.handle_request(&mount, second).await;
+            assert_eq!(second, Err(InvokeError::Busy("large requests and answers of this mount")));
+        }
         assert_eq!(runtime.memory_held(), 0);
         assert!(module.handle_request(&mount, request("")).await.is_ok(), "a small one");
+    });
+}
+
+#[test]
+fn an_answer_is_large_by_all_that_it_has() {
+    on_each_scheduler(|| async {
+        let limits = Limits { large_message_bytes_per_second: 1, large_message_burst_bytes: 1, ..patient() };
+        let runtime = runtime(limits, &[]);
+        let (module, mount) = (load(&runtime, "hoard").await, mount(&runtime, "m", &Arc::default()));
+        let ask = || Request { timeout: Some(Duration::from_secs(1)), ..request("x/warnings") };
+        assert!(module.handle_request(&mount, ask()).await.is_ok());
+        let second = module.handle_request(&mount, ask()).await;
+        assert_eq!(second, Err(InvokeError::Busy("large requests and answers of this mount")));
+        assert_eq!(runtime.memory_held(), 0);
     });
 }
 
