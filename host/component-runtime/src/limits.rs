@@ -196,6 +196,17 @@ limits! {
     /// Bytes that one mount may log at once when it logged little before: a stack of errors after an outage.
     pub const LOG_BURST_BYTES: usize = MIB; => log_burst_bytes,
 
+    /// The host's lines about requests of one mount in a second: of requests that failed, and of guests that logged or printed
+    /// too much. A client causes one with each request; further ones are counted and dropped.
+    pub const HOST_LOG_LINES_PER_SECOND_MAX: u32 = 100; => host_log_lines_per_second_max,
+
+    /// Bytes that these lines may take in a second over time: some 30 lines.
+    pub const HOST_LOG_BYTES_PER_SECOND: usize = 16 * KIB; => host_log_bytes_per_second,
+
+    /// Bytes that these lines may take at once when there were few before: an eighth of the room that the queue of log lines
+    /// keeps for the host.
+    pub const HOST_LOG_BURST_BYTES: usize = 128 * KIB; => host_log_burst_bytes,
+
     /// Calls of one request that add to counters of the engine; further ones are dropped and counted.
     pub const COUNTS_PER_REQUEST_MAX: u32 = 100; => counts_per_request_max,
 
