@@ -168,11 +168,11 @@ limits! {
     /// System view calls of one request.
     pub const SYSTEM_VIEW_CALLS_MAX: u32 = 1_000; => system_view_calls_max,
 
-    /// Time that a request waits for a lock; then the engine answers 503.
     /// Bytes of the name of what a request asks the system view for: the ID of an entity, which is a UUID of 36 bytes and is
     /// kept with the entity, or the name of a password policy, which a person wrote.
     pub const SYSTEM_VIEW_NAME_BYTES_MAX: usize = 256; => system_view_name_bytes_max,
 
+    /// Time that a request waits for a lock; then the engine answers 503.
     pub const LOCK_WAIT: Duration = Duration::from_secs(10); => lock_wait,
 
     /// Locks that one request may hold at once.
@@ -279,6 +279,11 @@ limits! {
 
     /// Connections of one mount to one authority, idle ones included.
     pub const EGRESS_CONNECTIONS_PER_AUTHORITY_MAX: usize = 32; => connections_per_authority_max,
+
+    /// Connections of one mount to all authorities together, idle ones included: with an origin like `*.example` a mount
+    /// could otherwise use up the files of the process. Twice [`EGRESS_REQUESTS_PER_MOUNT_MAX`], so that a mount whose
+    /// requests all change their host waits only for idle connections, which close within the connect timeout.
+    pub const EGRESS_CONNECTIONS_PER_MOUNT_MAX: usize = 128; => connections_per_mount_max,
 
     /// Time that an idle connection is kept; twice as much at most. Its buffers hold the last request and answer, and
     /// so an admin token and perhaps a new token, which have to leave the memory within 5 s. A mount that makes a token
