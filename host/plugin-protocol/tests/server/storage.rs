@@ -57,7 +57,7 @@ async fn a_mount_has_a_limited_number_of_lists_in_progress() {
             let page = json!({ "after": "", "limit": 1 });
             asking.spawn(async move { ask(&mount, Operation::Read, "page/p/", &page).await.is_ok() });
         }
-        storage.until(|storage| storage.calls(call) == 4).await;
+        storage.until(|storage| storage.calls(call) >= 4).await;
         // A further one would come meanwhile, and another call does.
         assert!(read(&mount, "kv/a").await.unwrap().is_none());
         tokio::time::sleep(Duration::from_millis(300)).await;
