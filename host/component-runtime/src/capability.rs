@@ -22,7 +22,7 @@ pub(crate) use entities::Entities;
 pub(crate) use kept_lists::KeptLists;
 pub(crate) use lifetimes::Lifetimes;
 pub(crate) use locks::{LockGuard, LockTable};
-pub(crate) use logging::{LogBudget, LogLevel, LogLine, LogRate};
+pub(crate) use logging::{LogBudget, LogLevel, LogLine, LogRate, RatedLines};
 pub(crate) use quota::{LimitReached, Quota, QuotaError};
 pub(crate) use read_only::ReadOnly;
 pub(crate) use reserved::{is_reserved, list_visible};

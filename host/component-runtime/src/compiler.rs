@@ -47,7 +47,8 @@ impl Compiler {
     pub(crate) async fn compile(&self, pools: &Arc<Pools>, wasm: &[u8]) -> Result<Component, LoadError> {
         if let Some(program) = self.program.get() {
             match self.in_process(program, pools, wasm).await {
-                Err(Failed::Unavailable(reason)) => {
+                Err(Failed::NotAllowed(error)) => {
+                    let reason = error.to_string();
                     tracing::warn!(
                         reason,
                         "no compiler process could be started, so the component is compiled in the process that serves"

@@ -2,10 +2,10 @@
 //!
 //! The end of the process frees the compiler's memory. A process that uses too much processor time ends, and one that
 //! uses none for long is killed; one that takes too much memory or crashes affects no mount; and its memory operations do
-//! not stop the threads that serve. If no process can be started, this process compiles.
+//! not stop the threads that serve. This process compiles only where the machine allows no such process at all: what the
+//! compiler does with a hostile component must not be the business of the process that serves.
 
 use std::ffi::OsString;
-use std::fmt::Display;
 use std::io::{Read as _, Seek as _, Write as _};
 use std::os::fd::OwnedFd;
 use std::os::unix::process::ExitStatusExt as _;
@@ -16,6 +16,7 @@ use std::time::Duration;
 
 use low_priority::{NICE_MAX, lower_priority_by};
 use rustix::fs::{MemfdFlags, SealFlags, fcntl_add_seals, memfd_create};
+use rustix::io::Errno;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::process::{Child, ChildStderr};
@@ -55,8 +56,8 @@ pub struct CompilerProgram {
 
 /// The process made no component.
 pub(crate) enum Failed {
-    /// No process can compile on this machine; a thread may.
-    Unavailable(String),
+    /// This machine allows no process that compiles; a thread may.
+    NotAllowed(std::io::Error),
     Load(LoadError),
 }
 
@@ -71,8 +72,8 @@ pub(crate) async fn compile(
     idle: Duration,
 ) -> Result<Component, Failed> {
     let output = memfd_create("compiled", MemfdFlags::CLOEXEC | MemfdFlags::ALLOW_SEALING);
-    let output = output.map_err(unavailable)?;
-    let mut child = start(program, &output).map_err(unavailable)?;
+    let output = output.map_err(|error| not_started(error.into()))?;
+    let mut child = start(program, &output).map_err(not_started)?;
     let last_words = child.stderr.take();
     let used = child.id();
     let used = move || used.and_then(processor_ticks);
@@ -83,7 +84,7 @@ pub(crate) async fn compile(
     let had_memory = ended.success() || !ran_out_of_memory(last_words, idle).await;
     let pools = Arc::clone(pools);
     let loaded = tokio::task::spawn_blocking(move || take(&pools, ended, had_memory, output)).await;
-    loaded.unwrap_or_else(|stopped| Err(unavailable(stopped)))
+    loaded.unwrap_or_else(|stopped| Err(Failed::Load(LoadError::Engine(stopped.to_string()))))
 }
 
 /// Writes the component to the process, and waits for the end of the process.
@@ -108,8 +109,16 @@ async fn ran_out_of_memory(last_words: Option<ChildStderr>, wait: Duration) -> b
     String::from_utf8_lossy(&said).contains(NO_MEMORY)
 }
 
-fn unavailable(reason: impl Display) -> Failed {
-    Failed::Unavailable(reason.to_string())
+/// Only an error that stays on this machine allows this process to compile. Others, such as too many open files, pass, and
+/// the load is tried again.
+fn not_started(error: std::io::Error) -> Failed {
+    let stays = [Errno::ACCESS, Errno::INVAL, Errno::NOENT, Errno::NOEXEC, Errno::NOSYS, Errno::NOTDIR, Errno::PERM];
+    match Errno::from_io_error(&error) {
+        Some(errno) if stays.contains(&errno) => Failed::NotAllowed(error),
+        _ => {
+            Failed::Load(LoadError::Engine(format!("a process that compiles it, which could not be started: {error}")))
+        }
+    }
 }
 
 /// Starts the process without environment, files or log.
@@ -131,7 +140,7 @@ fn take(pools: &Pools, ended: ExitStatus, had_memory: bool, output: OwnedFd) -> 
             return load(pools, output);
         }
         (Some(EXIT_INVALID), _) => LoadError::Invalid(reason(output)),
-        (Some(EXIT_UNAVAILABLE), _) => return Err(unavailable("it could not begin")),
+        (Some(EXIT_UNAVAILABLE), _) => LoadError::Engine("the process that compiles it could not begin".to_owned()),
         // The signal came from outside: the machine was out of memory, or a person killed the process.
         (_, Some(SIGKILL | SIGTERM)) => LoadError::Engine("the process that compiled it was killed".to_owned()),
         (_, Some(SIGXCPU)) => LoadError::ProcessorTime(COMPILE_PROCESSOR_TIME),
@@ -151,7 +160,9 @@ fn load(pools: &Pools, output: OwnedFd) -> Result<Component, Failed> {
         Err(error @ LoadError::ExecutableMemory(_)) => return Err(Failed::Load(error)),
         Err(_) => {}
     }
-    let code = content(output, COMPILE_MEMORY_BYTES_MAX as u64).map_err(unavailable)?;
+    let code = content(output, COMPILE_MEMORY_BYTES_MAX as u64).map_err(|error| {
+        Failed::Load(LoadError::Engine(format!("the code that it compiled cannot be read: {error}")))
+    })?;
     pools.load(|engine| aot::deserialize(engine, &code)).map_err(|error| Failed::Load(aot::not_loaded(&error)))
 }
 
@@ -221,4 +232,20 @@ fn read_component() -> std::io::Result<Vec<u8>> {
 fn end_with_parent() {
     let _ = std::io::stdin().lock().read(&mut [0]);
     std::process::exit(1);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_an_error_that_stays_lets_this_process_compile() {
+        for errno in [Errno::NOENT, Errno::ACCESS, Errno::PERM, Errno::NOSYS] {
+            assert!(matches!(not_started(errno.into()), Failed::NotAllowed(_)), "{errno}");
+        }
+        for errno in [Errno::MFILE, Errno::NFILE, Errno::AGAIN, Errno::NOMEM, Errno::TXTBSY, Errno::NOSPC] {
+            let Failed::Load(error) = not_started(errno.into()) else { panic!("{errno}") };
+            assert!(!error.is_lasting() && error.is_of_the_machine(), "{error}");
+        }
+    }
 }

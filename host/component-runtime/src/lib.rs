@@ -47,6 +47,7 @@ mod store_state;
 mod surrogates;
 mod ticker;
 mod turns;
+mod weight;
 
 pub use capability::{CountedSeries, HOST_METRIC_PREFIX, METRICS_PATH, RESERVED_PATH, RESERVED_PREFIX, is_metric_name};
 pub use compiler::CompilePriority;
@@ -64,3 +65,4 @@ pub use mount::{Mount, MountSettings};
 pub use runtime::{Runtime, RuntimeSettings};
 pub use sealed::{SealError, SealKey};
 pub use sealed_secrets::Declaration;
+pub use weight::request_weight;

@@ -49,7 +49,8 @@ limits! {
     /// Requests of one mount that wait for a permit. Further ones are refused late.
     pub const REQUESTS_WAITING_PER_MOUNT_MAX: usize = 10_000; => requests_waiting_per_mount_max,
 
-    /// Bytes held by the requests that wait for a permit of one mount: the data of two requests of the largest size.
+    /// Bytes held by the requests that wait for a permit of one mount, as [`request_weight`](crate::request_weight) counts
+    /// them: two requests of the largest size.
     pub const WAITING_BYTES_PER_MOUNT_MAX: usize = 64 * MIB; => waiting_bytes_per_mount_max,
 
     /// Time that a request waits for a permit; then the client should retry.
@@ -167,6 +168,10 @@ limits! {
     /// System view calls of one request.
     pub const SYSTEM_VIEW_CALLS_MAX: u32 = 1_000; => system_view_calls_max,
 
+    /// Bytes of the name of what a request asks the system view for: the ID of an entity, which is a UUID of 36 bytes and is
+    /// kept with the entity, or the name of a password policy, which a person wrote.
+    pub const SYSTEM_VIEW_NAME_BYTES_MAX: usize = 256; => system_view_name_bytes_max,
+
     /// Time that a request waits for a lock; then the engine answers 503.
     pub const LOCK_WAIT: Duration = Duration::from_secs(10); => lock_wait,
 
@@ -191,6 +196,17 @@ limits! {
     /// Bytes that one mount may log at once when it logged little before: a stack of errors after an outage.
     pub const LOG_BURST_BYTES: usize = MIB; => log_burst_bytes,
 
+    /// The host's lines about requests of one mount in a second: of requests that failed, and of guests that logged or printed
+    /// too much. A client causes one with each request; further ones are counted and dropped.
+    pub const HOST_LOG_LINES_PER_SECOND_MAX: u32 = 100; => host_log_lines_per_second_max,
+
+    /// Bytes that these lines may take in a second over time: some 30 lines.
+    pub const HOST_LOG_BYTES_PER_SECOND: usize = 16 * KIB; => host_log_bytes_per_second,
+
+    /// Bytes that these lines may take at once when there were few before: an eighth of the room that the queue of log lines
+    /// keeps for the host.
+    pub const HOST_LOG_BURST_BYTES: usize = 128 * KIB; => host_log_burst_bytes,
+
     /// Calls of one request that add to counters of the engine; further ones are dropped and counted.
     pub const COUNTS_PER_REQUEST_MAX: u32 = 100; => counts_per_request_max,
 
@@ -198,7 +214,7 @@ limits! {
     /// 300 bytes of the host and of each answer of `metrics`.
     pub const COUNTER_SERIES_PER_MOUNT_MAX: usize = 256; => counter_series_per_mount_max,
 
-    /// Bytes of all texts of one response.
+    /// Bytes of all texts of one response, with the memory beside each text of a list.
     pub const RESPONSE_BYTES_MAX: usize = 8 * MIB; => response_bytes_max,
 
     /// Bytes from which on a request or a response is large. Only long lists are larger.
@@ -263,6 +279,11 @@ limits! {
 
     /// Connections of one mount to one authority, idle ones included.
     pub const EGRESS_CONNECTIONS_PER_AUTHORITY_MAX: usize = 32; => connections_per_authority_max,
+
+    /// Connections of one mount to all authorities together, idle ones included: with an origin like `*.example` a mount
+    /// could otherwise use up the files of the process. Twice [`EGRESS_REQUESTS_PER_MOUNT_MAX`], so that a mount whose
+    /// requests all change their host waits only for idle connections, which close within the connect timeout.
+    pub const EGRESS_CONNECTIONS_PER_MOUNT_MAX: usize = 128; => connections_per_mount_max,
 
     /// Time that an idle connection is kept; twice as much at most. Its buffers hold the last request and answer, and
     /// so an admin token and perhaps a new token, which have to leave the memory within 5 s. A mount that makes a token

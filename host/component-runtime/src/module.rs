@@ -24,6 +24,7 @@ use crate::sealed::{self, Subject};
 use crate::shared::Shared;
 use crate::store_state::{Caller, StoreState};
 use crate::surrogates::Surrogates;
+use crate::weight::{request_weight, response_weight};
 use crate::{Capability, InvokeError, LoadError, Mount, SealKey};
 
 /// A loaded component.
@@ -165,20 +166,15 @@ impl Module {
             },
             move |answer| {
                 let mut held = account.nothing();
-                let answer = answer.and_then(|answer| {
-                    let bytes = v0_1::response_memory(&answer);
-                    // Twice: the guest's text, and the checked value that is sent.
-                    held.resize(2 * bytes)?;
-                    v0_1::check_response(answer, &limits)
-                });
+                let answer = answer.and_then(|answer| v0_1::check_response(answer, &mut held, &limits));
                 let answer = surrogates.open_answer(&path, unhidden(answer, &account))?;
                 Ok((answer, held))
             },
         )
         .await;
         let (response, held) = self.refused_late(answer, deadline).await?;
-        let bytes = response.as_ref().and_then(|response| response.data.as_ref()).map_or(0, |data| data.len());
-        match mount.shared.messages.admit(bytes, deadline).await {
+        let weight = response.as_ref().map_or(0, response_weight);
+        match mount.shared.messages.admit(weight, deadline).await {
             Ok(()) => Ok(response),
             Err(refusal) => {
                 let wait = self.runtime.limits.permit_wait.min(deadline.saturating_duration_since(Instant::now()));
@@ -223,22 +219,21 @@ impl Module {
         let (limits, began) = (&self.runtime.limits, Instant::now());
         let allowed = request.timeout.unwrap_or(Duration::MAX).min(limits.request_deadline);
         let wait = limits.permit_wait.min(allowed);
+        let weight = request_weight(&request);
         // Converted first, so that the memory of secrets is cleared also if the request is not admitted.
         let mut request = v0_1::into_wit(request);
         let account = mount.shared.memory.account(limits.request_memory_bytes_max);
-        let bytes = v0_1::request_memory(&request);
-        let held = match account.take(bytes) {
+        let held = match account.take(weight) {
             Ok(held) => held,
             Err(limit) => {
                 drop(request);
                 return self.refused_late(Err(limit.into()), began + wait).await;
             }
         };
-        let bytes = request.0.data.len();
-        if let Err(refusal) = mount.shared.messages.admit(bytes, began + allowed).await {
+        if let Err(refusal) = mount.shared.messages.admit(weight, began + allowed).await {
             return Err(refused(refusal, LARGE_MESSAGES, wait, (request, held)).await);
         }
-        let permit = match mount.shared.permits_of(self.pool.kind).acquire(bytes, wait).await {
+        let permit = match mount.shared.permits_of(self.pool.kind).acquire(weight, wait).await {
             Ok(permit) => permit,
             Err(refusal) => return Err(refused(refusal, OF_MOUNT, wait, (request, held)).await),
         };

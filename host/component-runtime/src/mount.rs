@@ -7,7 +7,9 @@ use std::time::Duration;
 use envelope::{Storage, SystemView};
 
 use crate::budget::CommonBudget;
-use crate::capability::{CountedSeries, EngineCounters, Entities, Lifetimes, LockTable, LogRate, Nothing, ReadOnly};
+use crate::capability::{
+    CountedSeries, EngineCounters, Entities, Lifetimes, LockTable, LogRate, Nothing, RatedLines, ReadOnly,
+};
 use crate::egress::{Access, Egress, MountEgress, Policy, UpstreamCalls};
 use crate::held_secrets::{HeldSecrets, MountSecrets};
 use crate::lane::{Lane, MountLane};
@@ -114,6 +116,17 @@ impl Mount {
         self.shared.processor.used().saturating_sub(self.processor_before)
     }
 
+    /// May the host write a line of this size about a request of the mount, which the log knows by this name? Says first how
+    /// many such lines were dropped.
+    #[must_use]
+    pub fn may_log(&self, mount: &str, bytes: usize) -> bool {
+        let Some(dropped) = self.shared.host_lines.take(bytes) else { return false };
+        if dropped > 0 {
+            tracing::warn!(mount, dropped, "lines about failed requests beyond the mount's rate were dropped");
+        }
+        true
+    }
+
     /// Holds these declarations from now on, for every module that serves the mount.
     pub fn hold_secrets(&self, held: HeldSecrets) {
         self.secrets.hold(held);
@@ -166,6 +179,7 @@ pub(crate) struct MountShared {
     pub(crate) entities: Entities,
     pub(crate) lifetimes: Lifetimes,
     pub(crate) log_rate: Arc<LogRate>,
+    host_lines: RatedLines,
     /// The connections of the latest mount. A reload keeps them, unless it changes where guests may send requests.
     egress: Mutex<Weak<MountEgress>>,
 }
@@ -185,6 +199,7 @@ impl MountShared {
             entities: Entities::default(),
             lifetimes: Lifetimes::default(),
             log_rate: Arc::new(LogRate::new(of_all.limits)),
+            host_lines: RatedLines::new(Arc::new(LogRate::of_host(of_all.limits))),
             egress: Mutex::default(),
         }
     }

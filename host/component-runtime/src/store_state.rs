@@ -26,6 +26,9 @@ use crate::output::Output;
 use crate::surrogates::Surrogates;
 use crate::{Mount, epoch};
 
+/// Bytes that a line about what was dropped counts.
+const LINE_BYTES: usize = 256;
+
 /// What the log says that a call belongs to.
 #[derive(Default)]
 pub(crate) struct Caller {
@@ -142,8 +145,8 @@ impl StoreState {
             }
             dropped += more;
         }
-        if dropped > 0 {
-            let (mount, request_id) = (self.mount_name(), self.caller.request_id.as_str());
+        let (mount, request_id) = (self.mount_name(), self.caller.request_id.as_str());
+        if dropped > 0 && self.mount.may_log(mount, LINE_BYTES) {
             tracing::warn!(mount, request_id, dropped, "bytes of the component's output beyond its limit were dropped");
         }
     }
@@ -212,8 +215,8 @@ impl Drop for StoreState {
     fn drop(&mut self) {
         self.log_output();
         let dropped = self.log.dropped();
-        if dropped > 0 {
-            let (mount, request_id) = (self.mount_name(), self.caller.request_id.as_str());
+        let (mount, request_id) = (self.mount_name(), self.caller.request_id.as_str());
+        if dropped > 0 && self.mount.may_log(mount, LINE_BYTES) {
             tracing::warn!(mount, request_id, dropped, "log lines of the component beyond its limit were dropped");
         }
     }

@@ -57,6 +57,15 @@ impl Rejection {
         text
     }
 
+    /// Another sentence of the same class.
+    #[must_use]
+    pub fn map(self, text: impl FnOnce(String) -> String) -> Self {
+        match self {
+            Self::Permanent(reason) => Self::Permanent(text(reason)),
+            Self::Transient(reason) => Self::Transient(text(reason)),
+        }
+    }
+
     /// The same sentence as a permanent rejection.
     #[must_use]
     pub fn into_permanent(self) -> Self {

@@ -40,7 +40,7 @@ use std::sync::{Arc, Weak};
 use std::time::SystemTime;
 
 use arc_swap::{ArcSwap, ArcSwapOption};
-use component_runtime::{InvokeError, Mount, Runtime};
+use component_runtime::{InvokeError, Mount, Runtime, request_weight};
 use envelope::{Request, Response, Storage};
 use thiserror::Error;
 use tokio::sync::{Notify, Semaphore};
@@ -214,7 +214,7 @@ impl ModuleController {
     /// # Errors
     /// When no module may serve, or when the module fails.
     pub async fn handle_request(&self, request: Request) -> Result<Option<Response>, ServeError> {
-        let active = self.serving(request.data.len()).await?;
+        let active = self.serving(request_weight(&request)).await?;
         let answer = active.loaded.module.handle_request(&self.mount, request).await;
         self.count(&active, answer.as_ref().err());
         answer.map_err(ServeError::Invoke)
@@ -225,7 +225,7 @@ impl ModuleController {
     /// # Errors
     /// As `handle_request`.
     pub async fn check_existence(&self, request: Request) -> Result<Option<bool>, ServeError> {
-        let active = self.serving(request.data.len()).await?;
+        let active = self.serving(request_weight(&request)).await?;
         let answer = active.loaded.module.check_existence(&self.mount, request).await;
         self.count(&active, answer.as_ref().err());
         answer.map_err(ServeError::Invoke)

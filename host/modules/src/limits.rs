@@ -32,7 +32,7 @@ pub const STATE_WAIT: Duration = Duration::from_secs(10);
 /// Longest wait of a request for the mount's first module. A start may compile a module, which takes about a second,
 /// and several seconds on a loaded machine. After that, the client should retry.
 pub const START_WAIT: Duration = Duration::from_secs(30);
-/// Bytes of the data of all requests that wait for the mount's first module at once: two requests of the largest size.
+/// Bytes of all requests that wait for the mount's first module at once: two requests of the largest size.
 pub const START_WAITING_BYTES_MAX: usize = 64 << 20;
 /// Bytes that each of these requests counts at least: 4,096 requests may wait.
 pub const START_WAITING_BYTES_MIN: usize = 16 << 10;
@@ -42,6 +42,9 @@ pub const SWITCH_WAIT: Duration = Duration::from_secs(55);
 
 /// Duration of all calls of a probe together. One call takes about a millisecond.
 pub const PROBE_DEADLINE: Duration = Duration::from_secs(10);
+/// Bytes of the help of all paths of a module: beyond, a probe rejects the module, and the help of a mount leaves the host's
+/// paths out. Parsed JSON takes up to sixteen times its bytes, on no account; that of the Astra engine has 70 KiB.
+pub const HELP_BYTES_MAX: usize = 1 << 20;
 /// Paths that a probe reads. The document of an engine has some ten without parameters.
 pub const PROBE_PATHS_MAX: usize = 50;
 

@@ -17,6 +17,7 @@ use plugin_protocol::{Backend, Factory, Setup};
 
 use crate::egress_args::check_mount_options;
 use crate::host_paths::HostView;
+use crate::limits::LOG_PATH_BYTES_MAX;
 use crate::metrics::{self, MountMetrics, Outcome};
 use crate::{Config, EgressArgs, VERSION, component, host_paths};
 
@@ -146,7 +147,7 @@ impl MountBackend {
             Err(error) => metrics::cause(error).map_or(Outcome::Refused, Outcome::Failed),
         };
         self.metrics.count(operation, outcome, line.start.elapsed());
-        line.log(answer)
+        line.log(answer, &self.mount)
     }
 
     async fn serve(&self, request: Request) -> Result<Option<Response>, ServeError> {
@@ -211,7 +212,7 @@ impl Backend for MountBackend {
             return Ok(None);
         }
         let line = RequestLine::new(&request, "check-existence");
-        line.log(self.controller.check_existence(request).await)
+        line.log(self.controller.check_existence(request).await, &self.mount)
     }
 
     /// Instances keep nothing, so the state of modules is the only cache.
@@ -224,6 +225,9 @@ impl Backend for MountBackend {
         self.controller.close();
     }
 }
+
+/// Bytes of a request's line without path and cause.
+const LINE_BYTES: usize = 256;
 
 /// The log line of one request.
 struct RequestLine {
@@ -240,15 +244,16 @@ impl RequestLine {
         Self {
             request_id: request.id.clone(),
             operation: request.operation,
-            path: request.path.clone(),
+            path: shortened(&request.path),
             mount: request.mount_point.clone(),
             export,
             start: Instant::now(),
         }
     }
 
-    /// Writes the line of an answer: at debug if the guest answered, at warn with the cause if not.
-    fn log<T>(self, answer: Result<T, ServeError>) -> Result<T, Error> {
+    /// Writes the line of an answer: at debug if the guest answered, at warn with the cause if not. Lines at warn have a rate,
+    /// because a client can cause any number of them.
+    fn log<T>(self, answer: Result<T, ServeError>, of: &Mount) -> Result<T, Error> {
         match answer {
             Ok(value) => {
                 self.write("answered");
@@ -261,8 +266,20 @@ impl RequestLine {
             Err(error) => {
                 let Self { request_id, operation, path, mount, export, start } = self;
                 let elapsed_ms = milliseconds(start.elapsed());
-                let shown = request_id.as_deref().unwrap_or_default();
-                tracing::warn!(mount, request_id = shown, ?operation, path, export, elapsed_ms, outcome = "failed", %error, "request");
+                let (shown, cause) = (request_id.as_deref().unwrap_or_default(), error.to_string());
+                if of.may_log(&mount, LINE_BYTES + path.len() + cause.len()) {
+                    tracing::warn!(
+                        mount,
+                        request_id = shown,
+                        ?operation,
+                        path,
+                        export,
+                        elapsed_ms,
+                        outcome = "failed",
+                        error = cause,
+                        "request"
+                    );
+                }
                 Err(error.to_error(request_id.as_deref()))
             }
         }
@@ -276,7 +293,18 @@ impl RequestLine {
     }
 }
 
+/// A path as the log has it.
+fn shortened(path: &str) -> String {
+    match path.get(..path.floor_char_boundary(LOG_PATH_BYTES_MAX)) {
+        Some(begin) if begin.len() < path.len() => format!("{begin}… (cut)"),
+        _ => path.to_owned(),
+    }
+}
+
 /// Milliseconds with at most three decimals.
 fn milliseconds(elapsed: Duration) -> f64 {
     (elapsed.as_secs_f64() * 1_000_000.0).round() / 1_000.0
 }
+
+#[cfg(test)]
+mod tests;

@@ -12,6 +12,7 @@ use std::sync::Arc;
 
 use component_runtime::{METRICS_PATH, Mount, RESERVED_PATH};
 use envelope::{Error, Operation, Request, Response, SystemView};
+use modules::Rejection;
 use modules::controller::{CallError, Done, ModuleController, SelectRequest, UnreadableStorage, VersionSelector};
 use secrets_framework as framework;
 use secrets_framework::FieldData;
@@ -54,12 +55,7 @@ pub(crate) async fn handle(view: &HostView<'_>, request: &Request) -> Result<Opt
         Err(framework::Error::UnsupportedOperation) => return Err(Error::UnsupportedOperation),
         Err(other) => return Err(Error::Internal(other.to_string())),
     };
-    let mut response = match serve(view, request, &checked.fields).await {
-        Ok(response) => response,
-        Err(CallError::ReadOnly(text)) => return Err(Error::Plain(text)),
-        Err(CallError::Rejected(rejection)) => refused(rejection.text()),
-        Err(late @ CallError::Late) => return Err(Error::Coded { code: 504, message: late.to_string() }),
-    };
+    let mut response = serve(view, request, &checked.fields).await.or_else(not_changed)?;
     response.warnings.extend(checked.warnings);
     Ok(Some(response))
 }
@@ -176,10 +172,20 @@ fn data(value: &Value) -> Response {
     Response { data: Some(value.to_string()), ..Response::default() }
 }
 
+/// The answer to a change that failed. Only a permanent reason is the caller's mistake: a client repeats a 503 and no 400.
+fn not_changed(error: CallError) -> Result<Response, Error> {
+    match error {
+        CallError::ReadOnly(text) => Err(Error::Plain(text)),
+        CallError::Rejected(Rejection::Permanent(text)) => Ok(refused(&text)),
+        CallError::Rejected(Rejection::Transient(message)) => Err(Error::Coded { code: 503, message }),
+        late @ CallError::Late => Err(Error::Coded { code: 504, message: late.to_string() }),
+    }
+}
+
 /// The caller's mistake: the server answers 400.
 fn refused(text: &str) -> Response {
     data(&json!({ "error": text }))
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

@@ -44,6 +44,10 @@ pub(crate) const CALLS_MAX: u32 = 1 << 20;
 /// server's HTTP/2 client has in progress on it.
 pub(crate) const RESET_CALLS_MAX: usize = 1024;
 
+/// Lists of one mount in progress at once; further ones wait. A reply of [`MESSAGE_BYTES_MAX`] is in memory, on no account,
+/// before the mount can count it, and the server makes a list in milliseconds.
+pub(crate) const LISTS_AT_ONCE: usize = 4;
+
 /// A message from this size on runs on the threads for large messages: to decode and encode it takes longer than a whole
 /// ordinary request. Only long lists and texts are larger.
 pub(crate) const LARGE_MESSAGE_BYTES: usize = 256 << 10;

@@ -7,12 +7,13 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use envelope::{StorageEntry, StorageError};
-use tokio::sync::OnceCell;
+use tokio::sync::{OnceCell, Semaphore, SemaphorePermit};
+use tokio::time::error::Elapsed;
 use tokio::time::timeout;
 use tonic::{Code, Response, Status};
 
 use crate::connection::Connection;
-use crate::limits::{MESSAGE_BYTES_MAX, SERVER_CALL_TIMEOUT};
+use crate::limits::{LISTS_AT_ONCE, MESSAGE_BYTES_MAX, SERVER_CALL_TIMEOUT};
 use crate::translate;
 use crate::wire::pb;
 use crate::wire::pb::storage_client::StorageClient as Stub;
@@ -26,11 +27,22 @@ pub(crate) struct StorageCalls {
     server: Arc<Server>,
 }
 
-/// What is known about the server.
-#[derive(Debug, Default)]
+/// What is known about the server, and what it is asked for.
+#[derive(Debug)]
 struct Server {
     transactional: OnceCell<bool>,
     without_list_page: AtomicBool,
+    lists: Semaphore,
+}
+
+impl Default for Server {
+    fn default() -> Self {
+        Self {
+            transactional: OnceCell::new(),
+            without_list_page: AtomicBool::new(false),
+            lists: Semaphore::new(LISTS_AT_ONCE),
+        }
+    }
 }
 
 impl StorageCalls {
@@ -90,6 +102,17 @@ impl StorageCalls {
     }
 
     pub(crate) async fn list(&self, txn: Option<&str>, prefix: &str) -> Result<Vec<String>, StorageError> {
+        let _turn = self.list_turn().await?;
+        self.list_all(txn, prefix).await
+    }
+
+    /// A place among the lists of the mount that are in progress.
+    async fn list_turn(&self) -> Result<SemaphorePermit<'_>, StorageError> {
+        let turn = timeout(SERVER_CALL_TIMEOUT, self.server.lists.acquire()).await.map_err(late)?;
+        turn.map_err(|closed| StorageError::Failed(closed.to_string()))
+    }
+
+    async fn list_all(&self, txn: Option<&str>, prefix: &str) -> Result<Vec<String>, StorageError> {
         let args = pb::StorageListArgs { prefix: prefix.to_owned(), txn: txn.unwrap_or_default().to_owned() };
         let reply = call(self.stub.clone().list(args)).await?;
         translate::storage_outcome(reply.err)?;
@@ -107,6 +130,7 @@ impl StorageCalls {
         if limit == 0 {
             return Ok(Vec::new());
         }
+        let _turn = self.list_turn().await?;
         if self.has_pages() {
             let args = pb::StorageListPageArgs {
                 prefix: prefix.to_owned(),
@@ -125,7 +149,7 @@ impl StorageCalls {
                 Err(status) => return Err(translate::storage_status(&status)),
             }
         }
-        Ok(page(self.list(txn, prefix).await?, after, limit))
+        Ok(page(self.list_all(txn, prefix).await?, after, limit))
     }
 
     /// Does the server list pages, as far as is known? The first page that is asked for tells.
@@ -148,10 +172,12 @@ impl StorageCalls {
 async fn deadline<T>(
     call: impl Future<Output = Result<Response<T>, Status>>,
 ) -> Result<Result<Response<T>, Status>, StorageError> {
-    timeout(SERVER_CALL_TIMEOUT, call).await.map_err(|_| {
-        let seconds = SERVER_CALL_TIMEOUT.as_secs();
-        StorageError::Failed(format!("the server's storage did not answer within {seconds} s"))
-    })
+    timeout(SERVER_CALL_TIMEOUT, call).await.map_err(late)
+}
+
+fn late(_: Elapsed) -> StorageError {
+    let seconds = SERVER_CALL_TIMEOUT.as_secs();
+    StorageError::Failed(format!("the server's storage did not answer within {seconds} s"))
 }
 
 async fn call<T>(call: impl Future<Output = Result<Response<T>, Status>>) -> Result<T, StorageError> {

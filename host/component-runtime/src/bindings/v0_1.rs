@@ -19,9 +19,7 @@ mod logging;
 mod storage;
 mod system_view;
 
-pub(crate) use convert::{
-    WitRequest, check_description, check_existence, check_response, into_wit, request_memory, response_memory,
-};
+pub(crate) use convert::{WitRequest, check_description, check_existence, check_response, into_wit};
 pub(crate) use generated::secrets_engine::host;
 pub(crate) use generated::{Engine, EnginePre};
 

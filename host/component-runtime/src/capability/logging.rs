@@ -5,7 +5,8 @@
 //! (a JSON object of the guest's own fields, if any).
 
 use std::borrow::Cow;
-use std::sync::{Mutex, PoisonError};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use crate::limits::Limits;
@@ -123,14 +124,21 @@ struct RateState {
 }
 
 impl LogRate {
+    /// The rate of lines of guests.
     pub(crate) fn new(limits: &Limits) -> Self {
+        Self::of(limits.log_lines_per_second_max, limits.log_bytes_per_second, limits.log_burst_bytes)
+    }
+
+    /// The rate of the host's own lines about requests.
+    pub(crate) fn of_host(limits: &Limits) -> Self {
+        let lines_per_second_max = limits.host_log_lines_per_second_max;
+        Self::of(lines_per_second_max, limits.host_log_bytes_per_second, limits.host_log_burst_bytes)
+    }
+
+    fn of(lines_per_second_max: u32, bytes_per_second: usize, bytes_max: usize) -> Self {
         let now = Instant::now();
-        Self {
-            lines_per_second_max: limits.log_lines_per_second_max,
-            bytes_per_second: limits.log_bytes_per_second,
-            bytes_max: limits.log_burst_bytes,
-            state: Mutex::new(RateState { second: now, lines: 0, refilled: now, bytes: limits.log_burst_bytes }),
-        }
+        let state = Mutex::new(RateState { second: now, lines: 0, refilled: now, bytes: bytes_max });
+        Self { lines_per_second_max, bytes_per_second, bytes_max, state }
     }
 
     /// May a line of this size be written now?
@@ -154,6 +162,28 @@ impl LogRate {
         }
         (state.lines, state.bytes) = (state.lines + 1, state.bytes - bytes);
         true
+    }
+}
+
+/// Lines of one kind, which a rate limits. Counts those that were not written.
+pub(crate) struct RatedLines {
+    rate: Arc<LogRate>,
+    dropped: AtomicU64,
+}
+
+impl RatedLines {
+    pub(crate) fn new(rate: Arc<LogRate>) -> Self {
+        Self { rate, dropped: AtomicU64::new(0) }
+    }
+
+    /// May a line of this size be written? The answer is the number of those that were dropped since the last one, which the
+    /// log should say, too.
+    pub(crate) fn take(&self, bytes: usize) -> Option<u64> {
+        if !self.rate.take(bytes) {
+            self.dropped.fetch_add(1, Ordering::Relaxed);
+            return None;
+        }
+        Some(self.dropped.swap(0, Ordering::Relaxed))
     }
 }
 
@@ -233,6 +263,21 @@ mod tests {
         let mut other = LogBudget::default();
         assert!(!other.take(10, &rate, &limits));
         assert_eq!(other.dropped(), 1);
+    }
+
+    #[test]
+    fn the_hosts_lines_have_a_rate_of_their_own_and_the_next_one_tells_how_many_were_dropped() {
+        let limits = Limits {
+            log_burst_bytes: 0,
+            host_log_lines_per_second_max: 10,
+            host_log_bytes_per_second: 0,
+            host_log_burst_bytes: 100,
+            ..Limits::default()
+        };
+        let lines = RatedLines::new(Arc::new(LogRate::of_host(&limits)));
+        assert_eq!([60, 60, 60, 40].map(|bytes| lines.take(bytes)), [Some(0), None, None, Some(2)]);
+        let lines_a_second = RatedLines::new(Arc::new(LogRate::of_host(&limits)));
+        assert_eq!((0..12).filter(|_| lines_a_second.take(0).is_some()).count(), 10);
     }
 
     #[test]

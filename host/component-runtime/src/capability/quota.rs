@@ -50,15 +50,18 @@ impl Quota {
 
     /// Counts a storage call with this key.
     pub(crate) fn storage_call(&mut self, key: &str) -> Result<(), QuotaError> {
-        let limits = Arc::clone(&self.limits);
-        if key.len() > limits.storage_key_bytes_max {
-            return Err(self.refuse(format!("{} for a storage key", bytes_text(limits.storage_key_bytes_max))));
-        }
-        if self.storage_calls >= limits.storage_calls_max {
-            return Err(self.refuse(format!("{} storage calls", limits.storage_calls_max)));
+        self.storage_key(key)?;
+        let max = self.limits.storage_calls_max;
+        if self.storage_calls >= max {
+            return Err(self.refuse(format!("{max} storage calls")));
         }
         self.storage_calls += 1;
         Ok(())
+    }
+
+    /// Checks the length of a key.
+    pub(crate) fn storage_key(&mut self, key: &str) -> Result<(), QuotaError> {
+        self.name(key, self.limits.storage_key_bytes_max, "a storage key")
     }
 
     /// Counts bytes that were read or will be written.
@@ -93,8 +96,9 @@ impl Quota {
         self.transactions_open = self.transactions_open.saturating_sub(1);
     }
 
-    /// Counts a call of the system view.
-    pub(crate) fn system_view_call(&mut self) -> Result<(), QuotaError> {
+    /// Counts a call of the system view about what has this name.
+    pub(crate) fn system_view_call(&mut self, name: &str) -> Result<(), QuotaError> {
+        self.name(name, self.limits.system_view_name_bytes_max, "a name that the system view is asked for")?;
         let max = self.limits.system_view_calls_max;
         if self.system_view_calls >= max {
             return Err(self.refuse(format!("{max} system view calls")));
@@ -105,12 +109,10 @@ impl Quota {
 
     /// Counts a lock that will be acquired.
     pub(crate) fn lock_taken(&mut self, key: &str) -> Result<(), QuotaError> {
-        let limits = Arc::clone(&self.limits);
-        if key.len() > limits.lock_key_bytes_max {
-            return Err(self.refuse(format!("{} for a lock's key", bytes_text(limits.lock_key_bytes_max))));
-        }
-        if self.locks_held >= limits.locks_held_max {
-            return Err(self.refuse(format!("{} locks held", limits.locks_held_max)));
+        self.name(key, self.limits.lock_key_bytes_max, "a lock's key")?;
+        let max = self.limits.locks_held_max;
+        if self.locks_held >= max {
+            return Err(self.refuse(format!("{max} locks held")));
         }
         self.locks_held += 1;
         Ok(())
@@ -119,6 +121,11 @@ impl Quota {
     /// Counts the release of a lock, or a lock that was not acquired.
     pub(crate) fn lock_released(&mut self) {
         self.locks_held = self.locks_held.saturating_sub(1);
+    }
+
+    /// Checks the length of a name that the host or the server keeps.
+    fn name(&mut self, name: &str, bytes_max: usize, what: &str) -> Result<(), QuotaError> {
+        if name.len() > bytes_max { Err(self.refuse(format!("{} for {what}", bytes_text(bytes_max)))) } else { Ok(()) }
     }
 
     fn refuse(&mut self, limit: String) -> QuotaError {
@@ -141,6 +148,7 @@ mod tests {
             storage_key_bytes_max: 4,
             transactions_open_max: 1,
             system_view_calls_max: 1,
+            system_view_name_bytes_max: 3,
             locks_held_max: 1,
             lock_key_bytes_max: 2,
             ..Limits::default()
@@ -159,13 +167,19 @@ mod tests {
     #[test]
     fn each_limit_is_reached_and_named() {
         type Call = fn(&mut Quota) -> Result<(), QuotaError>;
-        let rows: [(Call, Call, &str); 8] = [
+        let rows: [(Call, Call, &str); 10] = [
             (|q| q.storage_call("k"), |q| q.storage_call("k"), "1 storage calls"),
             (|q| q.storage_call("four"), |q| q.storage_call("fives"), "4 bytes for a storage key"),
+            (|q| q.storage_key("four"), |q| q.storage_key("fives"), "4 bytes for a storage key"),
             (|q| q.storage_bytes(3), |q| q.storage_bytes(1), "3 bytes read from and written to storage"),
             (|q| q.storage_keys_listed(2), |q| q.storage_keys_listed(1), "2 storage keys listed"),
             (Quota::transaction_opened, Quota::transaction_opened, "1 open transactions"),
-            (Quota::system_view_call, Quota::system_view_call, "1 system view calls"),
+            (|q| q.system_view_call(""), |q| q.system_view_call(""), "1 system view calls"),
+            (
+                |q| q.system_view_call("abc"),
+                |q| q.system_view_call("abcd"),
+                "3 bytes for a name that the system view is asked for",
+            ),
             (|q| q.lock_taken("k"), |q| q.lock_taken("k"), "1 locks held"),
             (|q| q.lock_taken("kk"), |q| q.lock_taken("kkk"), "2 bytes for a lock's key"),
         ];

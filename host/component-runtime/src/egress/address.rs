@@ -41,9 +41,10 @@ fn nets(texts: &[&str]) -> Vec<IpNet> {
 }
 
 /// Special addresses by RFC 6890 and its successors, and the metadata services of clouds.
-const NEVER_TEXT: [&str; 21] = [
+const NEVER_TEXT: [&str; 23] = [
     "0.0.0.0/8",          // This network; 0.0.0.0 is this host.
     "100.100.100.200/32", // Alibaba's metadata.
+    "168.63.129.16/32",   // Azure's wire server, which hands out secrets of a machine's extensions.
     "169.254.0.0/16",     // Link-local, metadata of most clouds.
     "192.0.0.0/24",       // Protocol assignments; 192.0.0.192 is Oracle's metadata.
     "192.88.99.0/24",     // 6to4 relays.
@@ -60,6 +61,7 @@ const NEVER_TEXT: [&str; 21] = [
     "3fff::/20",          // Documentation.
     "5f00::/16",          // Segment routing.
     "fd00:ec2::254/128",  // Amazon's metadata.
+    "fd20:ce::254/128",   // Google's metadata.
     "fe80::/10",          // Link-local.
     "fec0::/10",          // Site-local.
     "ff00::/8",           // Multicast.
@@ -106,6 +108,8 @@ mod tests {
             ("0.0.0.0", Reach::Never),
             ("169.254.169.254", Reach::Never),
             ("100.100.100.200", Reach::Never),
+            ("168.63.129.16", Reach::Never),
+            ("168.63.129.17", Reach::Public),
             ("192.0.0.192", Reach::Never),
             ("224.0.0.1", Reach::Never),
             ("255.255.255.255", Reach::Never),
@@ -117,6 +121,8 @@ mod tests {
             ("64:ff9b:1::1", Reach::Never),
             ("2002:7f00:1::", Reach::Never),
             ("fd00:ec2::254", Reach::Never),
+            ("fd20:ce::254", Reach::Never),
+            ("fd20:ce::255", Reach::Private),
             ("fe80::1", Reach::Never),
             ("ff02::1", Reach::Never),
         ];

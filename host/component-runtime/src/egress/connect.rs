@@ -47,7 +47,7 @@ pub(crate) struct Connector {
 
 impl Connector {
     pub(crate) fn new(egress: &Arc<Egress>, policy: &Arc<Policy>) -> Self {
-        let slots = Arc::new(Slots::new(egress.limits.connections_per_authority_max));
+        let slots = Arc::new(Slots::new(&egress.limits));
         let lookups = Arc::new(Lookups::new(&egress.resolver, &egress.limits, &egress.lookups));
         Self { egress: Arc::clone(egress), policy: Arc::clone(policy), slots, lookups, tls: Arc::default() }
     }

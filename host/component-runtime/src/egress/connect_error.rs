@@ -73,7 +73,7 @@ fn listed(failed: &[(SocketAddr, io::Error)]) -> String {
 
 fn waited_for(phase: Phase) -> &'static str {
     match phase {
-        Phase::Connection => "all connections to the host stayed in use",
+        Phase::Connection => "all connections to the host, or of the mount, stayed in use",
         Phase::Name => "DNS did not answer",
         Phase::Address => "no address accepted the connection",
         Phase::Proxy => "the proxy did not connect",

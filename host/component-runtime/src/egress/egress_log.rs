@@ -2,19 +2,15 @@
 //! upstream that is down does not flood the log.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 
 use super::failure::Failure;
-use crate::capability::LogRate;
+use crate::capability::{LogRate, RatedLines};
 
 /// Bytes that a line counts.
 const LINE_BYTES: usize = 512;
 
 /// Log lines of one mount.
-pub(crate) struct EgressLog {
-    rate: Arc<LogRate>,
-    dropped: AtomicU64,
-}
+pub(crate) struct EgressLog(RatedLines);
 
 /// The request of a line.
 pub(crate) struct Subject<'a> {
@@ -25,7 +21,7 @@ pub(crate) struct Subject<'a> {
 
 impl EgressLog {
     pub(crate) fn new(rate: &Arc<LogRate>) -> Self {
-        Self { rate: Arc::clone(rate), dropped: AtomicU64::new(0) }
+        Self(RatedLines::new(Arc::clone(rate)))
     }
 
     /// Logs why a request was not answered, if the rate of the mount allows a line.
@@ -51,11 +47,7 @@ impl EgressLog {
     }
 
     fn may_write(&self, mount: &str) -> bool {
-        if !self.rate.take(LINE_BYTES) {
-            self.dropped.fetch_add(1, Ordering::Relaxed);
-            return false;
-        }
-        let dropped = self.dropped.swap(0, Ordering::Relaxed);
+        let Some(dropped) = self.0.take(LINE_BYTES) else { return false };
         if dropped > 0 {
             tracing::warn!(
                 mount,

@@ -10,7 +10,7 @@ tokio::task_local! {
 /// A wait of a request before it is sent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Phase {
-    /// For one of the connections that a mount may have to a host.
+    /// For one of the connections that a mount may have, to a host and in all.
     Connection,
     /// For the addresses of a name.
     Name,

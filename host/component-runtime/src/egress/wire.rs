@@ -10,8 +10,8 @@ use hyper_util::client::legacy::connect::{Connected, Connection};
 use hyper_util::rt::TokioIo;
 use rustls::AlertDescription;
 use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::sync::OwnedSemaphorePermit;
 
+use super::slots::Slot;
 use super::upstream_error::find_alert;
 
 /// A stream with or without TLS.
@@ -38,11 +38,11 @@ pub(crate) struct Wire {
     io: TokioIo<Box<dyn Stream>>,
     is_http2: bool,
     alert: PeerAlert,
-    _slot: OwnedSemaphorePermit,
+    _slot: Slot,
 }
 
 impl Wire {
-    pub(crate) fn new(stream: Box<dyn Stream>, is_http2: bool, slot: OwnedSemaphorePermit) -> Self {
+    pub(crate) fn new(stream: Box<dyn Stream>, is_http2: bool, slot: Slot) -> Self {
         Self { io: TokioIo::new(stream), is_http2, alert: PeerAlert::default(), _slot: slot }
     }
 }

@@ -53,6 +53,20 @@ fn a_guest_that_is_deaf_to_its_limit_is_stopped() {
 }
 
 #[test]
+fn names_and_keys_that_the_host_keeps_or_sends_to_the_server_have_a_length() {
+    let name = "limit of 256 bytes for a name that the system view is asked for reached";
+    let key = "limit of 4 KiB for a storage key reached";
+    for (path, error, reason) in [
+        ("x/entity", "Failed", name),
+        ("x/policy", "Failed", name),
+        ("x/after", "Limit", key),
+        ("x/after_in_transaction", "Limit", key),
+    ] {
+        check("hoard", path, &patient(), &Ok(format!("Err(Error::{error}(\"{reason}\"))")));
+    }
+}
+
+#[test]
 fn names_listed_are_counted() {
     on_each_scheduler(|| async {
         let runtime = runtime(Limits { storage_keys_listed_max: 250, ..patient() }, &[]);

@@ -171,12 +171,27 @@ async fn a_crashed_compiler_fails_alone_and_a_killed_one_may_be_repeated() {
 }
 
 #[tokio::test]
-async fn without_a_compiler_process_the_host_compiles_itself() {
-    let cannot = shell("exit 69", limits());
-    let not_there = runtime_with("/nowhere", &[], limits());
-    for runtime in [cannot, not_there] {
+async fn where_no_compiler_process_is_allowed_the_host_compiles_itself() {
+    for program in ["/nowhere", "/etc/passwd"] {
+        let runtime = runtime_with(program, &[], limits());
         assert_eq!(runtime.load(&wasm("good")).await.unwrap().description().name, "good");
     }
+}
+
+/// What compiles a hostile component must not be the process that serves, because the machine was short of something.
+#[tokio::test]
+async fn a_compiler_process_that_does_not_start_for_a_while_is_tried_again() {
+    let path = pid_file("busy");
+    std::fs::copy(COMPILER, &path).unwrap();
+    let runtime = runtime_with(path.to_str().unwrap(), &[], limits());
+    // The system starts no program that is open for writing.
+    let written = std::fs::OpenOptions::new().append(true).open(&path).unwrap();
+    for runtime in [runtime, shell("exit 69", limits())] {
+        let failed = fails(&runtime).await;
+        assert!(matches!(failed, LoadError::Engine(_)) && !failed.is_lasting(), "{failed}");
+    }
+    drop(written);
+    std::fs::remove_file(&path).unwrap();
 }
 
 #[test]

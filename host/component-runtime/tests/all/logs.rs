@@ -9,7 +9,7 @@ use component_runtime::{InvokeError, Limits};
 use tracing::field::{Field, Visit};
 use tracing_subscriber::layer::{Context, Layer, SubscriberExt};
 
-use crate::support::{call, limits, runtime};
+use crate::support::{answer, call, limits, load, mount, runtime};
 
 /// Keeps the events of the current thread.
 #[derive(Clone, Default)]
@@ -36,11 +36,16 @@ impl<S: tracing::Subscriber> Layer<S> for Log {
 
 /// The log lines of one request, on one thread.
 fn logged(limits: Limits, name: &str, path: &str) -> (Vec<String>, Result<String, InvokeError>) {
+    logged_by(async { call(&runtime(limits, &[]), name, path).await })
+}
+
+/// The log lines of this work, on one thread.
+fn logged_by<T>(work: impl Future<Output = T>) -> (Vec<String>, T) {
     let log = Log::default();
     let subscriber = tracing_subscriber::registry().with(log.clone());
     let _scope = tracing::subscriber::set_default(subscriber);
     let scheduler = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-    let outcome = scheduler.block_on(async { call(&runtime(limits, &[]), name, path).await });
+    let outcome = scheduler.block_on(work);
     let lines = std::mem::take(&mut *log.0.lock().unwrap());
     (lines, outcome)
 }
@@ -65,6 +70,23 @@ fn a_flood_is_cut_and_counted() {
         assert!(!line.contains('\n') && line.contains("source=\"guest\"") && line.contains("request_id=\"request-1\""));
     }
     assert!(lines.iter().any(|line| line.contains("dropped=991")), "{lines:?}");
+}
+
+#[test]
+fn a_flood_of_requests_that_are_cut_does_not_flood_the_log_with_lines_of_the_host() {
+    // Three lines, which do not come back within the test.
+    let limits = Limits { log_lines_max: 1, host_log_bytes_per_second: 0, host_log_burst_bytes: 3 * 256, ..limits() };
+    let (lines, outcome) = logged_by(async {
+        let runtime = runtime(limits, &[]);
+        let (module, mount) = (load(&runtime, "log_flood").await, mount(&runtime, "m", &Arc::default()));
+        for _ in 0..10 {
+            answer(&module, &mount, "").await?;
+        }
+        answer(&module, &mount, "").await
+    });
+    assert!(outcome.is_ok());
+    let of_host = lines.iter().filter(|line| line.contains("of the component beyond its limit were dropped"));
+    assert_eq!(of_host.count(), 3, "{lines:?}");
 }
 
 #[test]

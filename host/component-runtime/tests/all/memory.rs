@@ -77,7 +77,7 @@ fn all_memory_that_the_host_holds_for_a_guest_is_on_its_requests_account() {
     on_each_scheduler(|| async {
         let runtime = runtime(small(), &[]);
         let (module, mount) = (load(&runtime, "hoard").await, mount(&runtime, "m", &full_storage()));
-        for kind in ["fields", "copies", "paths", "entries", "entity", "answer"] {
+        for kind in ["fields", "copies", "paths", "entries", "answer"] {
             assert_eq!(answer(&module, &mount, &format!("x/{kind}")).await, Err(of_request(8)), "{kind}");
             nothing_is_left(&runtime).await;
         }
@@ -86,6 +86,30 @@ fn all_memory_that_the_host_holds_for_a_guest_is_on_its_requests_account() {
         assert_eq!(module.handle_request(&mount, large).await.err(), Some(of_request(8)));
         nothing_is_left(&runtime).await;
         assert_eq!(answer(&module, &mount, "x/y").await.unwrap(), "\"nothing\"");
+    });
+}
+
+#[test]
+fn an_entry_that_waits_to_be_written_is_on_the_account() {
+    on_each_scheduler(|| async {
+        for kind in ["write", "write_in_transaction"] {
+            let limits = Limits { storage_calls_per_second_and_core: 1, storage_calls_burst: 1, ..patient() };
+            let (runtime, storage) = (runtime(limits, &[]), Arc::default());
+            let (module, mount) = (load(&runtime, "hoard").await, mount(&runtime, "m", &storage));
+            let mut asking = JoinSet::new();
+            asking.spawn({
+                let mount = Arc::clone(&mount);
+                async move { answer(&module, &mount, &format!("x/{kind}")).await }
+            });
+            // The value in the guest's memory, and twice in the host's.
+            while mount.memory_held() < 3 * 8 * MIB {
+                assert!(asking.try_join_next().is_none(), "{kind}: it was written without a wait on the account");
+                tokio::time::sleep(Duration::from_millis(1)).await;
+            }
+            assert!(!storage.entries.lock().unwrap().contains_key("large"), "{kind}");
+            asking.shutdown().await;
+            nothing_is_left(&runtime).await;
+        }
     });
 }
 
@@ -175,16 +199,30 @@ fn a_large_request_of_a_mount_that_sent_too_many_waits_and_others_of_the_mount_d
         let limits = Limits { large_message_bytes_per_second: 1, large_message_burst_bytes: 1, ..patient() };
         let runtime = runtime(limits, &[]);
         let (module, mount) = (load(&runtime, "good").await, mount(&runtime, "m", &Arc::default()));
-        let large = || Request {
-            data: format!("{{\"text\":\"{}\"}}", "x".repeat(64 * 1024)),
-            timeout: Some(Duration::from_millis(100)),
-            ..request("")
-        };
-        assert!(module.handle_request(&mount, large()).await.is_ok());
-        let second = module.handle_request(&mount, large()).await;
-        assert_eq!(second, Err(InvokeError::Busy("large requests and answers of this mount")));
+        let (long, timeout) = ("x".repeat(64 * 1024), Some(Duration::from_millis(100)));
+        let large = Request { data: format!("{{\"text\":\"{long}\"}}"), timeout, ..request("") };
+        let of_headers = Request { headers: [("x-long".to_owned(), vec![long])].into(), timeout, ..request("") };
+        assert!(module.handle_request(&mount, large.clone()).await.is_ok());
+        for second in [large, of_headers] {
+            let second = module.handle_request(&mount, second).await;
+            assert_eq!(second, Err(InvokeError::Busy("large requests and answers of this mount")));
+        }
         assert_eq!(runtime.memory_held(), 0);
         assert!(module.handle_request(&mount, request("")).await.is_ok(), "a small one");
+    });
+}
+
+#[test]
+fn an_answer_is_large_by_all_that_it_has() {
+    on_each_scheduler(|| async {
+        let limits = Limits { large_message_bytes_per_second: 1, large_message_burst_bytes: 1, ..patient() };
+        let runtime = runtime(limits, &[]);
+        let (module, mount) = (load(&runtime, "hoard").await, mount(&runtime, "m", &Arc::default()));
+        let ask = || Request { timeout: Some(Duration::from_secs(1)), ..request("x/warnings") };
+        assert!(module.handle_request(&mount, ask()).await.is_ok());
+        let second = module.handle_request(&mount, ask()).await;
+        assert_eq!(second, Err(InvokeError::Busy("large requests and answers of this mount")));
+        assert_eq!(runtime.memory_held(), 0);
     });
 }
 

@@ -88,7 +88,7 @@ impl ModuleController {
         };
         outcome.map_err(|error| match error {
             CallError::Rejected(rejection) if was_pinned => {
-                Rejection::Permanent(format!("no module is pinned any more, but {rejection}")).into()
+                rejection.map(|text| format!("no module is pinned any more, but {text}")).into()
             }
             error => error,
         })

@@ -113,11 +113,14 @@ async fn a_start_with_one_module_waits_for_it_however_long_it_takes_to_load() {
 async fn requests_that_wait_for_the_first_module_hold_a_limited_number_of_bytes() {
     let (world, controller) = with_a_first_module_that_hangs().await;
     let ask = |bytes: usize| {
-        let (controller, data) = (Arc::clone(&controller), " ".repeat(bytes));
-        async move { controller.handle_request(Request::new(Operation::Read, "version", &data)).await }
+        // Half of them in the data, and half in a header.
+        let (controller, half) = (Arc::clone(&controller), " ".repeat(bytes / 2));
+        let headers = [("x-long".to_owned(), vec![half.clone()])].into();
+        let request = Request { headers, ..Request::new(Operation::Read, "version", half) };
+        async move { controller.handle_request(request).await }
     };
     let mut waits = JoinSet::new();
-    waits.spawn(ask(START_WAITING_BYTES_MAX - START_WAITING_BYTES_MIN + 1));
+    waits.spawn(ask(START_WAITING_BYTES_MAX - START_WAITING_BYTES_MIN));
     until("a load hangs", || async { world.source.waiting.load(Ordering::SeqCst) > 0 }).await;
     // However few bytes a request has, it counts some.
     let refused = ask(0).await.unwrap_err().to_error(None).to_string();

@@ -1,15 +1,18 @@
 //! The help of the host's paths within the help of a whole mount.
 
 use envelope::{Operation, Request, Response};
+use modules::limits::HELP_BYTES_MAX;
 use secrets_framework::Error;
 use serde_json::{Value, json};
 
 use super::table::TABLE;
 use super::to_framework;
 
-/// Adds the host's paths to the help of all paths, which a guest answered. What is no such help passes unchanged.
+/// Adds the host's paths to the help of all paths, which a guest answered. What is no such help, or is longer than the help
+/// of any engine, passes unchanged: to parse it would take memory that is on no account.
 pub(crate) fn merge(answer: Response, asked: &str) -> Response {
-    let Some(mut help) = answer.data.as_deref().and_then(|data| serde_json::from_str::<Value>(data).ok()) else {
+    let text = answer.data.as_deref().filter(|data| data.len() <= HELP_BYTES_MAX);
+    let Some(mut help) = text.and_then(|data| serde_json::from_str::<Value>(data).ok()) else {
         return answer;
     };
     let Ok(own) = document(asked) else { return answer };
@@ -82,6 +85,15 @@ mod tests {
             let answer = Response { data: data.map(str::to_owned), ..Response::default() };
             let merged = merge(answer, "{}");
             assert_eq!(merged.data.as_deref(), data);
+        }
+    }
+
+    #[test]
+    fn help_that_is_too_long_passes_unchanged() {
+        for (bytes, is_merged) in [(HELP_BYTES_MAX, true), (HELP_BYTES_MAX + 1, false)] {
+            let help = format!("{{\"help\":\"{}\"}}", "x".repeat(bytes - r#"{"help":""}"#.len()));
+            let answer = Response { data: Some(help.clone()), ..Response::default() };
+            assert_eq!(merge(answer, "{}").data.unwrap() != help, is_merged, "{bytes}");
         }
     }
 }

@@ -13,6 +13,7 @@ use envelope::Response;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
+use crate::limits::ENGINE_METRICS_BYTES_MAX;
 use crate::metrics::{Value, number};
 
 pub(super) use host_families::{Snapshot, of_host};
@@ -86,13 +87,13 @@ pub(super) fn without_repeats(mut families: Vec<Family>) -> Vec<Family> {
     families
 }
 
-/// The families of the engine, from its answer to the same path; none of what is no such answer.
+/// The families of the engine, from its answer to the same path; none of what is no such answer, or is too long.
 pub(super) fn of_engine(answer: Option<&Response>) -> Option<Vec<Family>> {
     #[derive(Deserialize)]
     struct Answer {
         families: Vec<Family>,
     }
-    let data = answer?.data.as_deref()?;
+    let data = answer?.data.as_deref().filter(|data| data.len() <= ENGINE_METRICS_BYTES_MAX)?;
     let families = serde_json::from_str::<Answer>(data).ok()?.families;
     let is_good = |family: &Family| {
         ["counter", "gauge"].contains(&family.r#type.as_str())
@@ -200,5 +201,15 @@ mod tests {
             assert!(engine(&wrong).is_none(), "{wrong}");
         }
         assert!(of_engine(None).is_none());
+    }
+
+    #[test]
+    fn an_engines_metrics_have_a_largest_size() {
+        let good = json!({ "families": [] }).to_string();
+        for (bytes, is_taken) in [(ENGINE_METRICS_BYTES_MAX, true), (ENGINE_METRICS_BYTES_MAX + 1, false)] {
+            let data = format!("{good}{}", " ".repeat(bytes - good.len()));
+            let answer = Response { data: Some(data), ..Response::default() };
+            assert_eq!(of_engine(Some(&answer)).is_some(), is_taken, "{bytes}");
+        }
     }
 }

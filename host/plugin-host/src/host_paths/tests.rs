@@ -20,18 +20,17 @@ fn embedded() -> Embedded {
     Embedded { precompiled, ..component::embedded() }
 }
 
-/// A mount as it is without a directory of modules.
-async fn controller() -> (Arc<ModuleController>, Arc<Mount>) {
+/// A mount without modules.
+pub(crate) fn mount(limits: Limits) -> (Runtime, Arc<Mount>) {
     let settings = RuntimeSettings {
         egress: EgressSettings::default(),
         upstream_read_only: false,
         wal_minimum_age: Duration::from_secs(600),
         compile_priority: CompilePriority::Background,
         memory_limit: None,
-        limits: Limits { requests_in_flight_max: 4, requests_guaranteed_per_mount: 1, ..Limits::default() },
+        limits: Limits { requests_in_flight_max: 4, requests_guaranteed_per_mount: 1, ..limits },
     };
     let runtime = Runtime::new(settings).unwrap();
-    let registry = ModuleRegistry::new(runtime.clone(), embedded(), RegistrySettings::default());
     let mount = runtime.mount(MountSettings {
         backend_uuid: Some("uuid".to_owned()),
         name: "test/".to_owned(),
@@ -40,6 +39,13 @@ async fn controller() -> (Arc<ModuleController>, Arc<Mount>) {
         storage: Arc::new(Nothing),
         system_view: Arc::new(Nothing),
     });
+    (runtime, mount)
+}
+
+/// A mount with these modules.
+async fn controller(modules: RegistrySettings) -> (Arc<ModuleController>, Arc<Mount>) {
+    let (runtime, mount) = mount(Limits::default());
+    let registry = ModuleRegistry::new(runtime.clone(), embedded(), modules);
     let settings =
         ControllerSettings { mount: Arc::clone(&mount), storage: Some(Arc::new(Nothing)), options: BTreeMap::new() };
     (ModuleController::open(registry, runtime, settings).await.unwrap(), mount)
@@ -49,8 +55,18 @@ fn request(operation: Operation, path: &str, data: &str) -> Request {
     Request { id: Some("request-1".to_owned()), mount_point: "test/".to_owned(), ..Request::new(operation, path, data) }
 }
 
+/// The answer of a mount without a directory of modules.
 async fn answer(operation: Operation, path: &str, data: &str) -> Result<(Value, Vec<String>), Error> {
-    let ((controller, mount), metrics) = (controller().await, MountMetrics::default());
+    answer_with(RegistrySettings::default(), operation, path, data).await
+}
+
+async fn answer_with(
+    modules: RegistrySettings,
+    operation: Operation,
+    path: &str,
+    data: &str,
+) -> Result<(Value, Vec<String>), Error> {
+    let ((controller, mount), metrics) = (controller(modules).await, MountMetrics::default());
     let view = HostView { controller: &controller, metrics: &metrics, mount: &mount, system_view: &Nothing };
     let response = handle(&view, &request(operation, path, data)).await?.unwrap();
     Ok((serde_json::from_str(response.data.as_deref().unwrap()).unwrap(), response.warnings))
@@ -125,6 +141,18 @@ async fn without_a_directory_there_is_nothing_to_change() {
     for (path, data) in rows {
         let (answer, _) = answer(Operation::Update, path, data).await.unwrap();
         assert!(answer["error"].as_str().unwrap().contains("`--modules-dir`"), "{path}: {answer}");
+    }
+}
+
+#[tokio::test]
+async fn a_change_that_is_impossible_at_present_is_a_503() {
+    for path in ["module/reload", "module/rollback"] {
+        // The storage of this mount does not answer.
+        let modules = RegistrySettings { directory: Some("/nowhere".into()), ..RegistrySettings::default() };
+        match answer_with(modules, Operation::Update, path, "{}").await {
+            Err(Error::Coded { code: 503, message }) => assert!(message.contains("cannot be read"), "{message}"),
+            other => panic!("{path}: {other:?}"),
+        }
     }
 }
 

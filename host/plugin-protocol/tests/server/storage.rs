@@ -45,6 +45,30 @@ async fn pages_are_the_same_where_the_server_has_none() {
 }
 
 #[tokio::test]
+async fn a_mount_has_a_limited_number_of_lists_in_progress() {
+    for (kind, call) in [(StorageKind::OpenBao, "ListPage"), (StorageKind::Vault, "List")] {
+        let storage = MemoryStorage::new(kind);
+        let (_plugin, mount) = mounted_on(&storage).await;
+        let mount = std::sync::Arc::new(mount);
+        storage.hold(&[call]);
+        let mut asking = tokio::task::JoinSet::new();
+        for _ in 0..10 {
+            let mount = mount.clone();
+            let page = json!({ "after": "", "limit": 1 });
+            asking.spawn(async move { ask(&mount, Operation::Read, "page/p/", &page).await.is_ok() });
+        }
+        storage.until(|storage| storage.calls(call) >= 4).await;
+        // A further one would come meanwhile, and another call does.
+        assert!(read(&mount, "kv/a").await.unwrap().is_none());
+        tokio::time::sleep(Duration::from_millis(300)).await;
+        assert_eq!(storage.calls(call), 4, "{kind:?}");
+        storage.hold(&[]);
+        assert_eq!(asking.join_all().await, [true; 10]);
+        assert_eq!((storage.calls(call), storage.calls_under_way()), (10, 0), "{kind:?}");
+    }
+}
+
+#[tokio::test]
 async fn transactions_commit_and_roll_back() {
     let storage = MemoryStorage::new(StorageKind::OpenBao);
     let (_plugin, mount) = mounted_on(&storage).await;

@@ -204,6 +204,7 @@ const CRATES: [Floors; 11] = [
             "egress",
             "permits",
             "message_share",
+            "weight",
             "storage_share",
             "epoch",
             "ticker",

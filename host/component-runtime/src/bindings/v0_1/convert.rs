@@ -12,7 +12,9 @@ use zeroize::Zeroize;
 
 use super::generated::exports::secrets_engine::backend::backend::Description as WitDescription;
 use super::generated::secrets_engine::backend::types as wit;
-use crate::limits::{Limits, TEXT_FRAME_BYTES, bytes_text};
+use crate::limits::{Limits, bytes_text};
+use crate::memory_account::Held;
+use crate::weight::response_weight;
 use crate::{Description, InvokeError, METRICS_PATH, RESERVED_PATH, StorageVersions};
 
 /// The server keeps durations as signed nanoseconds.
@@ -53,22 +55,6 @@ pub(crate) fn into_wit(request: Request) -> WitRequest {
     })
 }
 
-/// Bytes of memory of a request.
-pub(crate) fn request_memory(WitRequest(request): &WitRequest) -> usize {
-    let headers = request.headers.iter().map(|(name, values)| TEXT_FRAME_BYTES + texts_memory(name, values));
-    let internal_data = request.lease.as_ref().map_or(0, |lease| lease.internal_data.len());
-    request.data.len() + request.path.len() + internal_data + headers.sum::<usize>()
-}
-
-/// Bytes of memory of an answer. An error has a limit of its own.
-pub(crate) fn response_memory(answer: &Result<Option<wit::Response>, wit::Error>) -> usize {
-    answer.as_ref().ok().and_then(Option::as_ref).map_or(0, response_bytes)
-}
-
-fn texts_memory(name: &str, values: &[String]) -> usize {
-    name.len() + values.iter().map(String::len).sum::<usize>()
-}
-
 fn operation(operation: Operation) -> wit::Operation {
     match operation {
         Operation::Create => wit::Operation::Create,
@@ -104,25 +90,22 @@ fn nanoseconds(duration: Duration) -> u64 {
     u64::try_from(duration.as_nanos()).unwrap_or(DURATION_NS_MAX).min(DURATION_NS_MAX)
 }
 
-/// A guest's answer to `handle-request`, checked.
+/// A guest's answer to `handle-request`, checked. `held` becomes its memory.
 ///
 /// # Errors
-/// The guest's own error, or `Contract`.
+/// The guest's own error, `Contract`, or the limit of memory.
 pub(crate) fn check_response(
     answer: Result<Option<wit::Response>, wit::Error>,
+    held: &mut Held,
     limits: &Limits,
 ) -> Result<Option<Response>, InvokeError> {
-    match answer {
-        Ok(None) => Ok(None),
-        Ok(Some(mut response)) => match check(&response, limits) {
-            Ok(()) => Ok(Some(from_wit(response))),
-            Err(broken) => {
-                wipe(&mut response);
-                Err(InvokeError::Contract(broken))
-            }
-        },
-        Err(error) => Err(check_error(error, limits)),
+    let answer = answer.map_err(|error| check_error(error, limits))?;
+    let Some(mut response) = answer.map(from_wit) else { return Ok(None) };
+    let checked = check(&response, held, limits);
+    if checked.is_err() {
+        wipe(&mut response);
     }
+    checked.map(|()| Some(response))
 }
 
 /// A guest's answer to `check-existence`, checked.
@@ -136,19 +119,27 @@ pub(crate) fn check_existence(
     answer.map_err(|error| check_error(error, limits))
 }
 
-fn check(response: &wit::Response, limits: &Limits) -> Result<(), String> {
-    let bytes = response_bytes(response);
+fn check(response: &Response, held: &mut Held, limits: &Limits) -> Result<(), InvokeError> {
+    let bytes = response_weight(response);
+    // Twice: the guest's text, and the checked value that is sent.
+    held.resize(2 * bytes)?;
     if bytes > limits.response_bytes_max {
-        return Err(format!("a response of {bytes} bytes; at most {}", bytes_text(limits.response_bytes_max)));
+        let max = bytes_text(limits.response_bytes_max);
+        return Err(InvokeError::Contract(format!("a response of {bytes} bytes; at most {max}")));
     }
+    check_content(response).map_err(InvokeError::Contract)
+}
+
+fn check_content(response: &Response) -> Result<(), String> {
     if let Some(data) = &response.data {
         check_object::<IgnoredAny>(data, "data")?;
     }
     let Some(secret) = &response.secret else { return Ok(()) };
     check_object::<SecretKind<'_>>(&secret.internal_data, "secret.internal-data")?;
     for (duration, name) in [(secret.ttl, "secret.ttl"), (secret.max_ttl, "secret.max-ttl")] {
-        if duration > DURATION_NS_MAX {
-            return Err(format!("`{name}` is {duration} ns; at most {DURATION_NS_MAX}"));
+        let nanoseconds = duration.unwrap_or_default().as_nanos();
+        if nanoseconds > DURATION_NS_MAX.into() {
+            return Err(format!("`{name}` is {nanoseconds} ns; at most {DURATION_NS_MAX}"));
         }
     }
     Ok(())
@@ -173,15 +164,7 @@ fn check_object<'a, T: Deserialize<'a>>(text: &'a str, name: &str) -> Result<(),
     })
 }
 
-fn response_bytes(response: &wit::Response) -> usize {
-    let headers = response.headers.iter().map(|(name, values)| texts_memory(name, values));
-    response.data.as_ref().map_or(0, String::len)
-        + response.warnings.iter().map(String::len).sum::<usize>()
-        + response.secret.as_ref().map_or(0, |secret| secret.internal_data.len())
-        + headers.sum::<usize>()
-}
-
-fn wipe(response: &mut wit::Response) {
+fn wipe(response: &mut Response) {
     response.data.zeroize();
     if let Some(secret) = &mut response.secret {
         secret.internal_data.zeroize();
@@ -304,6 +287,7 @@ mod tests {
         SpecialPaths as WitSpecialPaths, StorageVersions as WitStorageVersions,
     };
     use super::*;
+    use crate::memory_account::Account;
 
     fn response(data: &str) -> wit::Response {
         wit::Response { data: Some(data.into()), warnings: vec![], secret: None, headers: vec![] }
@@ -315,7 +299,14 @@ mod tests {
     }
 
     fn checked(response: wit::Response) -> Result<Option<Response>, InvokeError> {
-        check_response(Ok(Some(response)), &Limits::default())
+        checked_by(Ok(Some(response)), &Limits::default())
+    }
+
+    fn checked_by(
+        answer: Result<Option<wit::Response>, wit::Error>,
+        limits: &Limits,
+    ) -> Result<Option<Response>, InvokeError> {
+        check_response(answer, &mut Account::for_tests().nothing(), limits)
     }
 
     #[test]
@@ -336,7 +327,7 @@ mod tests {
         assert_eq!(answer.data.as_deref(), Some("{}"));
         assert_eq!(answer.secret.unwrap().ttl, Some(Duration::from_nanos(5)));
         assert!(checked(response(" {\"a\": [1, null]} ")).is_ok());
-        assert!(check_response(Ok(None), &Limits::default()).unwrap().is_none());
+        assert!(checked_by(Ok(None), &Limits::default()).unwrap().is_none());
     }
 
     #[test]
@@ -363,10 +354,12 @@ mod tests {
     #[test]
     fn a_response_and_an_error_have_a_largest_size() {
         let limits = Limits { response_bytes_max: 10, error_bytes_max: 3, ..Limits::default() };
-        let large = wit::Response { warnings: vec!["x".repeat(9)], ..response("{}") };
-        let refused = check_response(Ok(Some(large)), &limits).err();
-        assert_eq!(refused, Some(InvokeError::Contract("a response of 11 bytes; at most 10 bytes".into())));
-        let refused = check_response(Err(wit::Error::Internal("long".into())), &limits).err();
+        let refused = checked_by(Ok(Some(response("{\"a\": 12345}"))), &limits).err();
+        assert_eq!(refused, Some(InvokeError::Contract("a response of 12 bytes; at most 10 bytes".into())));
+        let warned = wit::Response { warnings: vec![String::new()], ..response("{}") };
+        let refused = checked_by(Ok(Some(warned)), &limits).err();
+        assert_eq!(refused, Some(InvokeError::Contract("a response of 130 bytes; at most 10 bytes".into())));
+        let refused = checked_by(Err(wit::Error::Internal("long".into())), &limits).err();
         assert_eq!(refused, Some(InvokeError::Contract("an error of 4 bytes; at most 3 bytes".into())));
     }
 
@@ -375,7 +368,7 @@ mod tests {
         let coded = |code| Err(wit::Error::Coded(wit::CodedError { code, message: "m".into() }));
         for code in [400, 409, 599] {
             let expected = Error::Coded { code, message: "m".into() };
-            assert_eq!(check_response(coded(code), &Limits::default()).err(), Some(InvokeError::Guest(expected)));
+            assert_eq!(checked_by(coded(code), &Limits::default()).err(), Some(InvokeError::Guest(expected)));
         }
         for code in [0, 200, 399, 600, u16::MAX] {
             assert!(matches!(check_existence(coded_bool(code), &Limits::default()), Err(InvokeError::Contract(_))));

@@ -44,10 +44,10 @@ impl Host for StoreState {
 
     async fn put(&mut self, mut entry: Entry) -> Answer<()> {
         granted!(self.quota.storage_call(&entry.key), Error::Limit);
-        self.mount.shared.storage.admit(Write, 1).await;
         granted!(self.quota.storage_bytes(entry.value.len()), Error::Limit);
-        // Twice: the guest's value, and the message to the server.
+        // Twice: the guest's value, which is here while the call waits, and the message to the server.
         self.copy(2 * entry.value.len())?;
+        self.mount.shared.storage.admit(Write, 1).await;
         self.surrogates.open_entry(&entry.key, &mut entry.value)?;
         self.kept_lists.forget_key(&entry.key);
         let storage = Arc::clone(&self.mount.settings.storage);
@@ -71,6 +71,7 @@ impl Host for StoreState {
     }
 
     async fn list_page(&mut self, prefix: String, after: String, limit: u32) -> Answer<Vec<String>> {
+        granted!(self.quota.storage_key(&after), Error::Limit);
         granted!(self.quota.storage_call(&prefix), Error::Limit);
         self.mount.shared.storage.admit(Read, 1).await;
         let storage = Arc::clone(&self.mount.settings.storage);
@@ -117,10 +118,10 @@ impl HostTransaction for StoreState {
 
     async fn put(&mut self, transaction: Resource<OpenTransaction>, mut entry: Entry) -> Answer<()> {
         granted!(self.quota.storage_call(&entry.key), Error::Limit);
-        self.mount.shared.storage.admit(Prepare, 1).await;
         granted!(self.quota.storage_bytes(entry.value.len()), Error::Limit);
-        // Twice: the guest's value, and the message to the server.
+        // Twice: the guest's value, which is here while the call waits, and the message to the server.
         self.copy(2 * entry.value.len())?;
+        self.mount.shared.storage.admit(Prepare, 1).await;
         self.surrogates.open_entry(&entry.key, &mut entry.value)?;
         let Some(view) = self.table.get(&transaction)?.view() else { return Ok(Err(finished())) };
         Ok(put(view, entry).await)
@@ -148,6 +149,7 @@ impl HostTransaction for StoreState {
         after: String,
         limit: u32,
     ) -> Answer<Vec<String>> {
+        granted!(self.quota.storage_key(&after), Error::Limit);
         granted!(self.quota.storage_call(&prefix), Error::Limit);
         self.mount.shared.storage.admit(Read, 1).await;
         let Some(view) = self.table.get(&transaction)?.view() else { return Ok(Err(finished())) };

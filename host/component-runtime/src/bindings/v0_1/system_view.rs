@@ -21,29 +21,29 @@ impl Host for StoreState {
     }
 
     async fn default_lease_ttl(&mut self) -> wasmtime::Result<Result<u64, Error>> {
-        granted!(self.quota.system_view_call(), Error::Failed);
+        granted!(self.quota.system_view_call(""), Error::Failed);
         let answer = self.mount.shared.lifetimes.default_ttl(&*self.mount.settings.system_view).await;
         Ok(answer.map(nanoseconds).map_err(into_wit))
     }
 
     async fn max_lease_ttl(&mut self) -> wasmtime::Result<Result<u64, Error>> {
-        granted!(self.quota.system_view_call(), Error::Failed);
+        granted!(self.quota.system_view_call(""), Error::Failed);
         let answer = self.mount.shared.lifetimes.max_ttl(&*self.mount.settings.system_view).await;
         Ok(answer.map(nanoseconds).map_err(into_wit))
     }
 
     async fn tainted(&mut self) -> wasmtime::Result<Result<bool, Error>> {
-        granted!(self.quota.system_view_call(), Error::Failed);
+        granted!(self.quota.system_view_call(""), Error::Failed);
         Ok(self.mount.settings.system_view.tainted().await.map_err(into_wit))
     }
 
     async fn local_mount(&mut self) -> wasmtime::Result<Result<bool, Error>> {
-        granted!(self.quota.system_view_call(), Error::Failed);
+        granted!(self.quota.system_view_call(""), Error::Failed);
         Ok(self.mount.settings.system_view.local_mount().await.map_err(into_wit))
     }
 
     async fn replication_state(&mut self) -> wasmtime::Result<Result<Replication, Error>> {
-        granted!(self.quota.system_view_call(), Error::Failed);
+        granted!(self.quota.system_view_call(""), Error::Failed);
         let answer = self.mount.settings.system_view.replication_state().await;
         let state = answer.map(|state| Replication {
             performance_secondary: state.performance_secondary,
@@ -54,13 +54,12 @@ impl Host for StoreState {
     }
 
     async fn server_version(&mut self) -> wasmtime::Result<Result<String, Error>> {
-        granted!(self.quota.system_view_call(), Error::Failed);
+        granted!(self.quota.system_view_call(""), Error::Failed);
         Ok(self.mount.settings.system_view.server_version().await.map_err(into_wit))
     }
 
     async fn entity_info(&mut self, entity_id: String) -> wasmtime::Result<Result<Option<Entity>, Error>> {
-        granted!(self.quota.system_view_call(), Error::Failed);
-        self.copy(entity_id.len())?;
+        granted!(self.quota.system_view_call(&entity_id), Error::Failed);
         let answer = self.mount.shared.entities.info(&*self.mount.settings.system_view, &entity_id).await;
         let entity = answer.map(|found| {
             found.map(|entity| Entity {
@@ -73,8 +72,7 @@ impl Host for StoreState {
     }
 
     async fn generate_password(&mut self, policy_name: String) -> wasmtime::Result<Result<String, Error>> {
-        granted!(self.quota.system_view_call(), Error::Failed);
-        self.copy(policy_name.len())?;
+        granted!(self.quota.system_view_call(&policy_name), Error::Failed);
         Ok(self.mount.settings.system_view.generate_password(&policy_name).await.map_err(into_wit))
     }
 

@@ -49,6 +49,27 @@ async fn connections_are_capped_even_where_requests_are_not() {
 }
 
 #[tokio::test]
+async fn connections_of_a_mount_are_capped_over_all_its_hosts() {
+    let servers = [Server::start(keep_alive).await, Server::start(keep_alive).await];
+    let origins = servers.each_ref().map(|server| format!("http://{}", server.address));
+    let mount = |limits| {
+        let egress = Egress::new(EgressSettings::default(), &EgressLimits { connections_per_mount_max: 1, ..limits });
+        mount_of(&egress, &origins.each_ref().map(String::as_str))
+    };
+    // An idle connection to one host closes before another host gets one.
+    let brief = mount(EgressLimits { idle_timeout: Duration::from_millis(100), ..EgressLimits::default() });
+    for server in &servers {
+        assert_eq!(get(&brief, &server.url()).await.unwrap().0, 200);
+    }
+    // As long as it is open, the request waits, and fails at the connect timeout.
+    let kept = mount(EgressLimits { connect_timeout: Duration::from_millis(300), ..patient() });
+    assert_eq!(get(&kept, &servers[0].url()).await.unwrap().0, 200);
+    assert!(matches!(get(&kept, &servers[1].url()).await, Err(Error::ConnectionLimitReached)));
+    assert_eq!(get(&kept, &servers[0].url()).await.unwrap().0, 200);
+    assert_eq!(servers.map(|server| server.connections()), [2, 1]);
+}
+
+#[tokio::test]
 async fn mounts_share_no_connection() {
     let server = Server::start(keep_alive).await;
     let origin = format!("http://{}", server.address);

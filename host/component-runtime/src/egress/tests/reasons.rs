@@ -7,13 +7,13 @@ use hyper::rt::Read as _;
 use hyper_util::client::legacy::connect::Connection as _;
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair, date_time_ymd};
 use rustls::server::WebPkiClientVerifier;
-use tokio::sync::Semaphore;
 
 use super::log_lines::Lines;
 use super::tls::tls_that_trusts;
 use super::*;
 use crate::egress::connect_error::ConnectError;
 use crate::egress::failure::Failure;
+use crate::egress::slots::Slots;
 use crate::egress::upstream_error::{of_closed, of_connect};
 use crate::egress::wire::{PeerAlert, Wire};
 
@@ -135,7 +135,7 @@ async fn an_alert_that_comes_before_the_request_is_sent_is_the_reason_of_its_fai
     let connector = tokio_rustls::TlsConnector::from(Arc::new(tls_that_trusts(&authority.roots())));
     let stream = TcpStream::connect(address).await.unwrap();
     let stream = connector.connect(address.ip().into(), stream).await.unwrap();
-    let slot = Arc::new(Semaphore::new(1)).try_acquire_owned().unwrap();
+    let slot = Slots::new(&EgressLimits::default()).take(String::new()).await.unwrap();
     let mut wire = Wire::new(Box::new(stream), false, slot);
     let connected = wire.connected();
     assert_eq!(PeerAlert::of(&connected), None);

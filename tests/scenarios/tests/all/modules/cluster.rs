@@ -64,7 +64,7 @@ fn nodes_with_different_directories_say_what_each_runs() {
     let [there, away] = ["modules", "away"].map(|name| cluster.nodes()[standby].folder().join(name));
     fs::rename(&there, &away).unwrap();
     let looked = ask(&at[standby], Verb::Write, "module/reload", json!({}));
-    looked.expect_error(400, &["cannot be read"]);
+    looked.expect_error(503, &["cannot be read"]);
     assert!(problem(standby).as_str().is_some_and(|problem| problem.contains("cannot be read")));
     (0..at.len()).for_each(|node| assert_eq!(says(node), both(31)));
     (0..at.len()).filter(|node| *node != standby).for_each(|node| assert_eq!(problem(node), Value::Null));

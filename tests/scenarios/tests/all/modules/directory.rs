@@ -49,7 +49,7 @@ fn an_unreadable_directory_affects_no_loaded_module() {
         let _note = harness::Note::new(what);
         toys.folder.vanish(true);
         fault(&toys.folder.path());
-        reload().expect_error(400, &[words, "the directory of modules"]);
+        reload().expect_error(503, &[words, "the directory of modules"]);
         assert!(problem().contains(words), "{}", problem());
         toys.assert_serves(31);
         let path = toys.folder.path().display().to_string();
