@@ -7,6 +7,7 @@ use std::sync::Arc;
 use component_runtime::{InvokeError, Module, Mount};
 use envelope::{Operation, Request};
 use serde::Deserialize;
+use serde::de::IgnoredAny;
 use tokio::time::{Instant, timeout_at};
 
 use crate::Rejection;
@@ -65,7 +66,15 @@ struct Help {
 
 #[derive(Deserialize)]
 struct Document {
-    paths: BTreeMap<String, Item>,
+    paths: BTreeMap<String, PathEntry>,
+}
+
+/// A path, or an extension (`x-…`), which may be anything.
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum PathEntry {
+    Path(Item),
+    Other(IgnoredAny),
 }
 
 #[derive(Deserialize)]
@@ -91,7 +100,11 @@ fn readable(help: &str) -> Result<Vec<(Operation, String)>, String> {
     }
     let help: Help = serde_json::from_str(help).map_err(|error| format!("its help cannot be read: {error}"))?;
     let paths = help.openapi.into_iter().flat_map(|document| document.paths);
-    let plain = paths.filter(|(path, _)| !path.contains('{')).filter_map(|(path, item)| Some((path, item.get?)));
+    let get_of = |entry| match entry {
+        PathEntry::Path(item) => item.get,
+        PathEntry::Other(_) => None,
+    };
+    let plain = paths.filter(|(path, _)| !path.contains('{')).filter_map(|(path, entry)| Some((path, get_of(entry)?)));
     let call = |(path, get): (String, Get)| {
         let operation = if get.only_lists() { Operation::List } else { Operation::Read };
         (operation, path.trim_start_matches('/').to_owned())
@@ -127,6 +140,7 @@ mod tests {
             "/creds/{role}": { "get": {} },
             "/roles/": { "get": { "parameters": list } },
             "/rotate": { "post": {} },
+            "x-made-by": "a tool",
         });
         let expected = [(Operation::Read, "config".to_owned()), (Operation::List, "roles/".to_owned())];
         assert_eq!(readable_of(paths), expected);
