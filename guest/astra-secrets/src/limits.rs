@@ -166,8 +166,7 @@ pub(crate) const CLIENT_ID_BYTES_MAX: usize = 128;
 /// Bytes of a token's description in Astra, mark included.
 pub(crate) const ASTRA_DESCRIPTION_BYTES_MAX: usize = 256;
 
-/// How long the task of a token stays in the schedule queue although the token has no record: much longer than a request
-/// takes from the write of the one to that of the other.
+/// How long the task of a token without a record stays queued: without transactions the record is written a moment later.
 pub(crate) const TASK_ALONE: Duration = Duration::from_secs(60);
 
 /// How long after its lease's latest end a token is ended by rollback, and by Astra:
@@ -397,8 +396,7 @@ pub(crate) const TIDY_LOOKED_AT_MAX: usize = 1_000;
 /// Reads of one call each, of static roles and of other organizations' indexes, for the price of one such entry.
 pub(crate) const TIDY_READS_PER_ENTRY: usize = 5;
 
-/// Tokens and records that one tidy removes: some dozen storage calls each of the host's 10,000 for a request, and the
-/// history of each is read and written.
+/// Tokens and records that one tidy removes: some dozen storage calls each, its history included, of the host's 10,000.
 pub(crate) const TIDY_REMOVED_MAX: usize = 100;
 
 /// Records whose lease has ended that one tidy looks at: rollback ends them, so that more are there only while Astra
@@ -492,12 +490,10 @@ pub(crate) const STATIC_ROLES_READ_AT_ONCE: usize = 100;
 /// How long a replaced token lives on where a static role sets nothing, as the contract says.
 pub(crate) const STATIC_GRACE_DEFAULT: Duration = Duration::from_secs(3600);
 
-/// Replaced tokens of one static role that live on at a time: a rotation by
-/// hand adds one each time, and a delete ends them all within one request.
+/// Replaced tokens of one static role that live on at a time: each rotation by hand adds one, and one delete ends all.
 pub(crate) const REPLACED_TOKENS_MAX: usize = 16;
 
-/// Time within which the deletion of a static role begins to end one more
-/// token: with that one's three requests, and a lock's 10 s, it fits the host's 60 s.
+/// Time within which the deletion of a static role begins to end one more token: its requests and a lock still fit 60 s.
 pub(crate) const STATIC_DELETE_BUDGET: Duration = Duration::from_secs(25);
 
 /// Static roles that one forced deletion of a config ends: some ten storage calls each of the host's 10,000.

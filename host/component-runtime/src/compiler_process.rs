@@ -140,6 +140,8 @@ fn take(pools: &Pools, ended: ExitStatus, had_memory: bool, output: OwnedFd) -> 
             return load(pools, output);
         }
         (Some(EXIT_INVALID), _) => LoadError::Invalid(reason(output)),
+        // The operator's limit of file sizes counts for the output, too, and may be too small for any code.
+        (Some(EXIT_UNAVAILABLE), _) if is_output_limited() => return Err(Failed::NotAllowed(Errno::FBIG.into())),
         (Some(EXIT_UNAVAILABLE), _) => LoadError::Engine("the process that compiles it could not begin".to_owned()),
         // The signal came from outside: the machine was out of memory, or a person killed the process.
         (_, Some(SIGKILL | SIGTERM)) => LoadError::Engine("the process that compiled it was killed".to_owned()),
@@ -194,6 +196,11 @@ pub fn compile_for_parent() -> ExitCode {
     let _ = compiler_sandbox::enter();
     let code = compile_input().unwrap_or(EXIT_UNAVAILABLE);
     u8::try_from(code).map_or(ExitCode::FAILURE, ExitCode::from)
+}
+
+/// May a process of this one write less than a compiled component may have?
+fn is_output_limited() -> bool {
+    getrlimit(Resource::Fsize).current.is_some_and(|most| most < COMPILED_BYTES_MAX)
 }
 
 /// Lowers the limit of a resource. A lower one that the process was started with stays.

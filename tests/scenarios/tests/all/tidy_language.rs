@@ -121,8 +121,8 @@ const REPEATED: [Repeated; 57] = [
     repeated(OPERATIONS, "fewer than 1000 tokens", "TOKENS_KEPT_COUNT_MIN: usize = 1_000;"),
     repeated(OPERATIONS, "requests at once | 1,000. A mount gets 16", "REQUESTS_IN_FLIGHT_MAX: usize = 1_000;"),
     repeated(OPERATIONS, "requests at once | 1,000. A mount gets 16", "REQUESTS_GUARANTEED_PER_MOUNT: usize = 16;"),
-    repeated(OPERATIONS, "10,000, and 64 MiB of their data", "REQUESTS_WAITING_PER_MOUNT_MAX: usize = 10_000;"),
-    repeated(OPERATIONS, "10,000, and 64 MiB of their data", "WAITING_BYTES_PER_MOUNT_MAX: usize = 64 * MIB;"),
+    repeated(OPERATIONS, "10,000, and 64 MiB of them", "REQUESTS_WAITING_PER_MOUNT_MAX: usize = 10_000;"),
+    repeated(OPERATIONS, "10,000, and 64 MiB of them", "WAITING_BYTES_PER_MOUNT_MAX: usize = 64 * MIB;"),
     repeated(
         OPERATIONS,
         "60 s of processor time and 2 GiB",
